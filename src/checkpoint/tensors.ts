@@ -1,0 +1,120 @@
+import type { ByteSource } from './byteSource';
+
+/**
+ * Element types, named as safetensors names them. `onnx` is TensorProto.DataType; `bytes` per element (fractions for packed types);
+ * `runnable`: a graph may read it (through a Cast to float32); the others are listed only.
+ */
+export const dtypes = {
+  BOOL: { bytes: 1, onnx: 9, runnable: true },
+  U8: { bytes: 1, onnx: 2, runnable: true },
+  I8: { bytes: 1, onnx: 3, runnable: true },
+  I16: { bytes: 2, onnx: 5, runnable: true },
+  U16: { bytes: 2, onnx: 4, runnable: true },
+  I32: { bytes: 4, onnx: 6, runnable: true },
+  U32: { bytes: 4, onnx: 12, runnable: true },
+  I64: { bytes: 8, onnx: 7, runnable: true },
+  U64: { bytes: 8, onnx: 13, runnable: true },
+  F16: { bytes: 2, onnx: 10, runnable: true },
+  BF16: { bytes: 2, onnx: 16, runnable: true },
+  F32: { bytes: 4, onnx: 1, runnable: true },
+  F64: { bytes: 8, onnx: 11, runnable: true },
+  C64: { bytes: 8, onnx: 14, runnable: false },
+  C128: { bytes: 16, onnx: 15, runnable: false },
+  F8_E4M3: { bytes: 1, onnx: 17, runnable: true },
+  F8_E4M3FNUZ: { bytes: 1, onnx: 18, runnable: false },
+  F8_E5M2: { bytes: 1, onnx: 19, runnable: true },
+  F8_E5M2FNUZ: { bytes: 1, onnx: 20, runnable: false },
+  F8_E8M0: { bytes: 1, onnx: 24, runnable: false },
+  F4: { bytes: 0.5, onnx: 23, runnable: false },
+  F6_E2M3: { bytes: 0.75, onnx: 0, runnable: false },
+  F6_E3M2: { bytes: 0.75, onnx: 0, runnable: false },
+  U4: { bytes: 0.5, onnx: 21, runnable: false },
+  I4: { bytes: 0.5, onnx: 22, runnable: false },
+  STRING: { bytes: 0, onnx: 8, runnable: false },
+} as const satisfies Record<string, { bytes: number; onnx: number; runnable: boolean }>;
+
+export type DType = keyof typeof dtypes;
+
+/** Where a tensor's storage lies. Flat data: it crosses process borders unchanged. */
+export type Storage =
+  | {
+      readonly kind: 'file';
+      /** Absolute path with symbolic links resolved (Hugging Face caches are links into `blobs/`). */
+      readonly file: string;
+      /** First byte of the storage (or of its compressed stream) in the file. */
+      readonly offset: number;
+      /** Bytes of the storage as they lie in the file. */
+      readonly length: number;
+      /** A zip entry stored with deflate: `length` compressed bytes become `size` bytes. */
+      readonly deflated?: { readonly size: number };
+    }
+  | { readonly kind: 'inline'; readonly bytes: Uint8Array };
+
+/** One tensor of a checkpoint. No data is read until somebody asks for it. */
+export interface Tensor {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly storage: Storage;
+  /** Byte offset of the first element inside the (inflated) storage. */
+  readonly start: number;
+  /** Strides in elements, only where the tensor is not contiguous in row-major order (PyTorch views, Fortran order). */
+  readonly strides?: readonly number[];
+  /** The storage is big-endian (NumPy `>f4`, old PyTorch files). */
+  readonly bigEndian?: true;
+  /** The model registers it as a buffer, where the file itself says so (TorchScript, whole modules). */
+  readonly buffer?: true;
+}
+
+/** Number of elements of a shape; 1 for a scalar. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** Bytes of the tensor's elements in its own dtype. */
+export function byteLength(tensor: Pick<Tensor, 'dtype' | 'shape'>): number {
+  return Math.ceil(elementCount(tensor.shape) * dtypes[tensor.dtype].bytes);
+}
+
+/** The file's bytes can be handed to the runtime as they lie: one contiguous little-endian range of a file. */
+export function isPlain(tensor: Tensor): tensor is Tensor & { storage: Extract<Storage, { kind: 'file' }> } {
+  return tensor.storage.kind === 'file' && !tensor.storage.deflated && !tensor.strides && !tensor.bigEndian;
+}
+
+/** One of the state dicts that a training checkpoint holds. */
+export interface StateDict {
+  /** Path inside the file: `model_ema`, `teacher.backbone`, empty where the file itself is the state dict. */
+  readonly name: string;
+  readonly tensors: readonly Tensor[];
+  /** Prefix taken off every name: `module.`, `_orig_mod.`, `model.`; empty where nothing was. */
+  readonly stripped: string;
+}
+
+/** Anything that lies in the file besides the tensors shown: `epoch: 37`, `optimizer: 412 tensors`, `args: argparse.Namespace`. */
+export interface Extra {
+  readonly name: string;
+  readonly summary: string;
+}
+
+/** What a format's reader makes of a file: names and places, no values. */
+export interface TensorTable {
+  /** `safetensors`, `pytorch zip`, `pytorch legacy`, `torchscript`, `npz`, `onnx` … */
+  readonly format: string;
+  /** Every file that holds tensors, links resolved. */
+  readonly files: readonly string[];
+  /** In order of preference: EMA, teacher's backbone, state_dict / model, … Never empty; the first is shown unless the user chose another. */
+  readonly stateDicts: readonly StateDict[];
+  readonly extras: readonly Extra[];
+  /** Text metadata of the file (`__metadata__`, ONNX metadata_props, producer …). */
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly warnings: readonly string[];
+}
+
+/** A reader of one file format. */
+export interface Format {
+  readonly name: string;
+  /** Peeks at the first bytes (at most 4096, the whole of a shorter file); "not mine" is `false`, never an exception. */
+  matches(head: Uint8Array, path: string): boolean;
+  /** Reads headers only. Throws `CheckpointError`. */
+  read(source: ByteSource): Promise<TensorTable>;
+}
