@@ -1,0 +1,96 @@
+import type { Checkpoint } from '../checkpoint/checkpoint';
+import type { Tensor } from '../checkpoint/tensors';
+import type { GraphBuilder, ParameterSource } from '../graph/builder';
+
+/** A hyper-parameter's value: one number or word, or a list per stage. */
+export type ConfigValue = number | string | boolean | readonly number[] | readonly string[];
+
+/** A figure and how it was found. */
+export interface Evidence {
+  readonly value: ConfigValue;
+  /** `blocks.0 … blocks.11`, `config.json: num_heads`, `assumed: 64 per head; not stored in the weights`. */
+  readonly source: string;
+  /** Neither the weights, a config nor the user decided it: shown with a warning and can be changed in place. */
+  readonly assumed: boolean;
+}
+
+export type Task =
+  | 'classify'
+  | 'features'
+  | 'detect'
+  | 'segment'
+  | 'caption'
+  | 'zero-shot'
+  | 'video'
+  | 'vqa'
+  | 'depth'
+  | 'translate';
+
+/** Figures with their evidence, keyed by the field's words: depth, dim, heads, patch, classes, window … */
+export type Figures = Readonly<Record<string, Evidence>>;
+
+/** What a family makes of a checkpoint's names and shapes. */
+export interface Recognised {
+  /** A label of the family: `vit`, `deit-distilled`, `dinov2-registers`. */
+  readonly label: string;
+  /** What people call it: `ViT-B/16`, `DeiT-S/16 distilled`. */
+  readonly title: string;
+  readonly task: Task;
+  /** `[height, width]` in pixels. */
+  readonly imageSize: readonly [number, number];
+  readonly figures: Figures;
+  /** Other published models with the same names and shapes. */
+  readonly candidates: readonly string[];
+  readonly warnings: readonly string[];
+  /** Default pixel preprocessing of this kind of weights, a name of the preprocessing table: `half`, `imagenet`, `clip` … */
+  readonly pixels: string;
+  /** Steps by which the image's sides may grow, in pixels: the patch, or patch × window. */
+  readonly sizeStep: readonly [number, number];
+}
+
+/** Everything a family may look at. `tensors` has canonical (timm) names; `assume` is what the user typed in. */
+export interface Evidences {
+  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly tensor: Tensor }>;
+  readonly dialect: string;
+  readonly checkpoint: Checkpoint;
+  readonly assume: Readonly<Record<string, ConfigValue>>;
+  /** Image size the user asked for. */
+  readonly imageSize?: readonly [number, number];
+}
+
+/** One family of architectures; one file. */
+export interface Family {
+  /** The row of the family: `vit`. */
+  readonly name: string;
+  /** `Vision Transformer` */
+  readonly title: string;
+  /** Keys that `assume` may set. */
+  readonly assumable: readonly string[];
+  /** "Not mine" is undefined; a figure that cannot be is an error naming the tensor. */
+  recognise(evidences: Evidences): Recognised | undefined;
+  /** Writes the graph. Every parameter it reads counts as used; the rest is listed as unused. */
+  build(builder: GraphBuilder, recognised: Recognised, options: BuildOptions): void;
+}
+
+export interface BuildOptions {
+  readonly imageSize: readonly [number, number];
+  readonly batch: number;
+}
+
+/** The result of recognition, whichever family it is, or none. */
+export type Recognition =
+  | (Recognised & {
+      readonly family: string;
+      readonly familyTitle: string;
+      readonly dialect: string;
+      readonly assumable: readonly string[];
+      readonly parameters: ParameterSource;
+    })
+  | {
+      readonly family: null;
+      readonly dialect: string;
+      /** Why it is not taken for a vision transformer, e.g. `looks like a language model: model.layers.0.self_attn.q_proj.weight`. */
+      readonly reason: string;
+      /** Nearest family and what is missing for it. */
+      readonly nearest?: { readonly family: string; readonly missing: readonly string[] };
+    };

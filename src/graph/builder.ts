@@ -1,0 +1,362 @@
+import { dtypes, elementCount, type DType } from '../checkpoint/tensors';
+import {
+  float,
+  int,
+  ints,
+  type Attribute,
+  type Graph,
+  type GraphOutput,
+  type Initializer,
+  type ModuleNote,
+  type Node,
+  type ValueInfo,
+} from './graph';
+import { inferOutputs } from './operators';
+import type { Probe } from '../protocol/probes';
+
+/** How a canonical parameter is found in the checkpoint. */
+export interface ParameterView {
+  /** Name in the checkpoint. */
+  readonly tensor: string;
+  readonly dtype: DType;
+  /** Shape of the range as it lies in the file (a reshape costs nothing: the runtime only sees bytes). */
+  readonly stored: readonly number[];
+  /** First element of the range inside the tensor: stacked blocks, fused q/k/v. */
+  readonly first: number;
+  /** Axes of the stored range in canonical order, where the file keeps another one (JAX `[in, out]`, HWIO). */
+  readonly permutation?: readonly number[];
+}
+
+/** Canonical parameter names (timm's, `blocks.0.attn.qkv.weight`) looked up in a checkpoint of any dialect. */
+export interface ParameterSource {
+  find(name: string): ParameterView | undefined;
+}
+
+/** A family asked for a parameter the checkpoint does not hold, or one of another shape. */
+export class ParameterError extends Error {
+  constructor(
+    readonly parameter: string,
+    detail: string,
+  ) {
+    super(`${parameter}: ${detail}`);
+    this.name = 'ParameterError';
+  }
+}
+
+/** Canonical shape of a view: the stored one with its axes permuted. */
+export function viewShape(view: ParameterView): readonly number[] {
+  return view.permutation ? view.permutation.map((axis) => view.stored[axis]!) : view.stored;
+}
+
+export interface AttentionOptions {
+  /** Factor of the scores; 1/√d unless a family says otherwise. */
+  readonly scale?: number;
+  /** Added to the scaled scores before the softmax (relative position bias, mask). */
+  readonly bias?: ValueInfo;
+  /** What the map is, for whoever draws it. */
+  readonly probe: Omit<Probe, 'value' | 'heads'>;
+}
+
+/**
+ * Writes a `Graph` operator by operator. Names are relative to the current scope, as in the checkpoint:
+ * inside `scope('blocks.0', …)`, `linear(x, 'mlp.fc1')` reads `blocks.0.mlp.fc1.weight` and makes a node of that name.
+ * Every mistake fails at once with the parameter or operator it is about.
+ */
+export class GraphBuilder {
+  private readonly nodes: Node[] = [];
+  private readonly inputs: ValueInfo[] = [];
+  private readonly outputs: GraphOutput[] = [];
+  private readonly initializers = new Map<string, Initializer>();
+  private readonly values = new Map<string, ValueInfo>();
+  private readonly probes: Probe[] = [];
+  private readonly modules = new Map<string, ModuleNote>();
+  private readonly names = new Map<string, number>();
+  private readonly parameters = new Map<string, ValueInfo>();
+  private path = '';
+
+  constructor(
+    private readonly name: string,
+    private readonly source: ParameterSource,
+  ) {}
+
+  /** Runs `write` with `name` appended to the module path. */
+  scope<T>(name: string, write: () => T, note?: ModuleNote): T {
+    const outer = this.path;
+    this.path = this.resolve(name);
+    if (note) this.modules.set(this.path, note);
+    try {
+      return write();
+    } finally {
+      this.path = outer;
+    }
+  }
+
+  /** Current module path. */
+  get scopePath(): string {
+    return this.path;
+  }
+
+  input(name: string, shape: readonly number[], dtype: DType = 'F32'): ValueInfo {
+    const value = this.declare({ name, dtype, shape });
+    this.inputs.push(value);
+    return value;
+  }
+
+  output(name: string, value: ValueInfo): void {
+    this.outputs.push({ name, value: value.name });
+  }
+
+  /** Whether the checkpoint holds the parameter. */
+  has(name: string): boolean {
+    return this.source.find(this.resolve(name)) !== undefined;
+  }
+
+  /** Canonical shape of a parameter. Throws `ParameterError` where there is none. */
+  shapeOf(name: string): readonly number[] {
+    return viewShape(this.view(name));
+  }
+
+  /**
+   * A parameter as a float32 value of its canonical shape, or of `shape` (same number of elements).
+   * Other stored types pass through a Cast, other axis orders through a Transpose; the runtime folds both when it loads the graph.
+   */
+  parameter(name: string, shape?: readonly number[]): ValueInfo {
+    const view = this.view(name);
+    const plain = view.permutation === undefined;
+    const stored = this.stored(name, view, plain && shape ? shape : view.stored);
+    const canonical = plain ? stored : this.add('Transpose', [stored], { perm: ints(view.permutation!) });
+    return plain || !shape ? canonical : this.reshape(canonical, shape);
+  }
+
+  /** One operator with one output. Its name is the current scope's plus the operator, or `options.name` relative to the scope. */
+  add(
+    op: string,
+    inputs: readonly (ValueInfo | undefined)[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+    options: { name?: string; domain?: string } = {},
+  ): ValueInfo {
+    return this.addMany(op, inputs, 1, attributes, options)[0]!;
+  }
+
+  /** One operator with `count` outputs (Split). */
+  addMany(
+    op: string,
+    inputs: readonly (ValueInfo | undefined)[],
+    count: number,
+    attributes: Readonly<Record<string, Attribute>> = {},
+    options: { name?: string; domain?: string } = {},
+  ): readonly ValueInfo[] {
+    const name = this.unique(options.name ? this.resolve(options.name) : this.resolve(`/${op}`));
+    const node: Node = {
+      name,
+      scope: options.name ? this.resolve(options.name) : this.path,
+      op,
+      domain: options.domain ?? '',
+      inputs: inputs.map((input) => input?.name ?? ''),
+      outputs: Array.from({ length: count }, (_, index) =>
+        count === 1 ? `${name}:out` : `${name}:out${index}`,
+      ),
+      attributes,
+    };
+    const inferred = inferOutputs(node, inputs, (value) => this.constantOf(value));
+    this.nodes.push(node);
+    return inferred.map((info, index) => this.declare({ ...info, name: node.outputs[index]! }));
+  }
+
+  /** A constant the family computed. */
+  constant(name: string, dtype: DType, shape: readonly number[], data: ArrayBufferView): ValueInfo {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();
+    if (bytes.length !== elementCount(shape) * dtypes[dtype].bytes)
+      throw new Error(
+        `${this.resolve(name)}: ${bytes.length} bytes given for ${dtype} [${shape.join(', ')}]`,
+      );
+    const unique = this.unique(this.resolve(name));
+    this.initializers.set(unique, { name: unique, dtype, shape, data: { kind: 'constant', bytes } });
+    return this.declare({ name: unique, dtype, shape });
+  }
+
+  /** int64 vector, for shapes, axes and indices. */
+  indices(values: readonly number[]): ValueInfo {
+    return this.constant('/indices', 'I64', [values.length], BigInt64Array.from(values.map(BigInt)));
+  }
+
+  /** float32 scalar. */
+  scalar(value: number): ValueInfo {
+    return this.constant('/scalar', 'F32', [], Float32Array.of(value));
+  }
+
+  reshape(x: ValueInfo, shape: readonly number[]): ValueInfo {
+    return this.add('Reshape', [x, this.indices(shape)]);
+  }
+
+  transpose(x: ValueInfo, perm: readonly number[]): ValueInfo {
+    return this.add('Transpose', [x], { perm: ints(perm) });
+  }
+
+  concat(values: readonly ValueInfo[], axis: number): ValueInfo {
+    return values.length === 1 ? values[0]! : this.add('Concat', values, { axis: int(axis) });
+  }
+
+  /** `count` equal parts along `axis`, or parts of the given sizes. */
+  split(x: ValueInfo, parts: number | readonly number[], axis: number): readonly ValueInfo[] {
+    const sizes = typeof parts === 'number' ? Array<number>(parts).fill(x.shape[axis]! / parts) : parts;
+    return this.addMany('Split', [x, this.indices(sizes)], sizes.length, { axis: int(axis) });
+  }
+
+  /** Elements `start … end` along one axis. */
+  slice(x: ValueInfo, axis: number, start: number, end: number): ValueInfo {
+    return this.add('Slice', [x, this.indices([start]), this.indices([end]), this.indices([axis])]);
+  }
+
+  /**
+   * y = x·Wᵀ + b over the last axis of a 2-D `x` `[rows, in]`, W = `<name>.weight` `[out, in]`, b = `<name>.bias` where it is stored.
+   * Gemm with transB reads the weights as PyTorch stores them: nothing is transposed or copied when the graph is loaded.
+   */
+  linear(x: ValueInfo, name: string, options: { bias?: boolean } = {}): ValueInfo {
+    const view = this.view(`${name}.weight`);
+    const [out, width] = viewShape(view);
+    if (viewShape(view).length !== 2 || width !== x.shape.at(-1))
+      throw new ParameterError(
+        this.resolve(`${name}.weight`),
+        `shape [${viewShape(view).join(', ')}] found, [*, ${x.shape.at(-1)}] needed`,
+      );
+    const transposed = view.permutation?.length === 2;
+    const weight = this.stored(`${name}.weight`, view, transposed ? [width!, out!] : [out!, width!]);
+    const bias =
+      options.bias !== false && this.has(`${name}.bias`) ? this.parameter(`${name}.bias`, [out!]) : undefined;
+    return this.add('Gemm', [x, weight, bias], { transB: int(transposed ? 0 : 1) }, { name });
+  }
+
+  /** LayerNorm over the last axis (Ba et al. 2016); scale and bias from `<name>.weight` / `.bias`, ones and none where not stored. */
+  layerNorm(x: ValueInfo, name: string, epsilon: number): ValueInfo {
+    const width = x.shape.at(-1)!;
+    const scale = this.has(`${name}.weight`)
+      ? this.parameter(`${name}.weight`, [width])
+      : this.constant(`${name}/ones`, 'F32', [width], new Float32Array(width).fill(1));
+    const bias = this.has(`${name}.bias`) ? this.parameter(`${name}.bias`, [width]) : undefined;
+    return this.add(
+      'LayerNormalization',
+      [x, scale, bias],
+      { axis: int(-1), epsilon: float(epsilon) },
+      { name },
+    );
+  }
+
+  /** RMSNorm over the last axis (Zhang & Sennrich 2019): x / √(mean(x²) + ε) · weight. Written in plain operators, which every provider has. */
+  rmsNorm(x: ValueInfo, name: string, epsilon: number): ValueInfo {
+    return this.scope(name, () => {
+      const axis = this.indices([-1]);
+      const mean = this.add('ReduceMean', [this.add('Mul', [x, x]), axis], { keepdims: int(1) });
+      const norm = this.add('Div', [x, this.add('Sqrt', [this.add('Add', [mean, this.scalar(epsilon)])])]);
+      return this.has('weight') ? this.add('Mul', [norm, this.parameter('weight', [x.shape.at(-1)!])]) : norm;
+    });
+  }
+
+  /** Convolution of `[batch, channels, height, width]` with `<name>.weight` `[out, in / groups, kernel, kernel]`. */
+  conv2d(
+    x: ValueInfo,
+    name: string,
+    options: {
+      stride?: number | readonly number[];
+      padding?: number | readonly number[];
+      groups?: number;
+      dilation?: number;
+    } = {},
+  ): ValueInfo {
+    const weight = this.parameter(`${name}.weight`);
+    const bias = this.has(`${name}.bias`) ? this.parameter(`${name}.bias`, [weight.shape[0]!]) : undefined;
+    const pair = (value: number | readonly number[] | undefined, otherwise: number): readonly number[] =>
+      typeof value === 'object' ? value : [value ?? otherwise, value ?? otherwise];
+    const [top, left] = pair(options.padding, 0);
+    return this.add(
+      'Conv',
+      [x, weight, bias],
+      {
+        kernel_shape: ints(weight.shape.slice(2)),
+        strides: ints(pair(options.stride, 1)),
+        pads: ints([top!, left!, top!, left!]),
+        dilations: ints(pair(options.dilation, 1)),
+        group: int(options.groups ?? 1),
+      },
+      { name },
+    );
+  }
+
+  /**
+   * softmax(q·kᵀ·scale + bias)·v (Vaswani et al. 2017, §3.2.1) for `[batch, heads, tokens, d]` operands, and its map as a probe.
+   * Plain operators, not a fused one: every provider has them, and the map can be looked at.
+   */
+  attention(q: ValueInfo, k: ValueInfo, v: ValueInfo, options: AttentionOptions): ValueInfo {
+    const scale = this.scalar(options.scale ?? 1 / Math.sqrt(q.shape.at(-1)!));
+    const keys = this.transpose(k, [0, 1, 3, 2]);
+    let scores = this.add('Mul', [this.add('MatMul', [q, keys], {}, { name: '/scores' }), scale]);
+    if (options.bias) scores = this.add('Add', [scores, options.bias]);
+    const map = this.add('Softmax', [scores], { axis: int(-1) });
+    this.probe(map, options.probe);
+    return this.add('MatMul', [map, v], {}, { name: '/mix' });
+  }
+
+  /** Declares that `map` `[batch, heads, queries, keys]` is an attention map. */
+  probe(map: ValueInfo, probe: Omit<Probe, 'value' | 'heads'>): void {
+    this.probes.push({ ...probe, value: map.name, heads: map.shape[1]! });
+  }
+
+  build(): Graph {
+    return {
+      name: this.name,
+      opsets: { '': 20 },
+      inputs: this.inputs,
+      outputs: this.outputs,
+      nodes: this.nodes,
+      initializers: this.initializers,
+      values: this.values,
+      probes: this.probes,
+      modules: this.modules,
+    };
+  }
+
+  private resolve(name: string): string {
+    return this.path === '' || name.startsWith('/') ? `${this.path}${name}` : `${this.path}.${name}`;
+  }
+
+  private unique(name: string): string {
+    const count = this.names.get(name) ?? 0;
+    this.names.set(name, count + 1);
+    return count === 0 ? name : `${name}_${count}`;
+  }
+
+  private view(name: string): ParameterView {
+    const view = this.source.find(this.resolve(name));
+    if (!view) throw new ParameterError(this.resolve(name), 'not in the checkpoint');
+    return view;
+  }
+
+  /** The stored range as a float32 value; one initializer per (parameter, shape), however often it is read. */
+  private stored(name: string, view: ParameterView, shape: readonly number[]): ValueInfo {
+    if (elementCount(shape) !== elementCount(view.stored))
+      throw new ParameterError(
+        this.resolve(name),
+        `shape [${view.stored.join(', ')}] found, [${shape.join(', ')}] needed`,
+      );
+    const key = `${this.resolve(name)} ${shape.join('x')}`;
+    const known = this.parameters.get(key);
+    if (known) return known;
+    const unique = this.unique(this.resolve(name));
+    const data = { kind: 'parameter', tensor: view.tensor, first: view.first } as const;
+    this.initializers.set(unique, { name: unique, dtype: view.dtype, shape, data });
+    const raw = this.declare({ name: unique, dtype: view.dtype, shape });
+    const value = view.dtype === 'F32' ? raw : this.add('Cast', [raw], { to: int(dtypes.F32.onnx) });
+    this.parameters.set(key, value);
+    return value;
+  }
+
+  private constantOf(value: ValueInfo): Initializer | undefined {
+    const initializer = this.initializers.get(value.name);
+    return initializer?.data.kind === 'constant' ? initializer : undefined;
+  }
+
+  private declare(value: ValueInfo): ValueInfo {
+    this.values.set(value.name, value);
+    return value;
+  }
+}

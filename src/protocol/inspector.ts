@@ -1,0 +1,111 @@
+import type { ComplexityReport, ModuleRow, Scaling, Station, TensorRow } from './report';
+
+/** A figure of the header or of the evidence list. */
+export interface FigureView {
+  readonly key: string;
+  readonly label: string;
+  /** Short text: `86.6 M`, `12 × 64`. */
+  readonly text: string;
+  /** Exact text for tooltip and copy: `86,567,656`. */
+  readonly exact: string;
+  readonly source: string;
+  readonly assumed: boolean;
+  /** The user set it; can be reset. */
+  readonly set: boolean;
+  readonly editable: boolean;
+  /** Values offered when editing; free text where absent. */
+  readonly choices?: readonly string[];
+}
+
+/** Everything the checkpoint inspector needs for its first paint. */
+export interface InspectorModel {
+  readonly fileName: string;
+  readonly path: string;
+  /** `Vision Transformer`, or `Architecture not known`. */
+  readonly familyTitle: string;
+  /** `ViT-B/16`; empty where unknown. */
+  readonly title: string;
+  /** `timm names`, `safetensors`, `float32`, `346 MB`. */
+  readonly facts: readonly string[];
+  readonly known: boolean;
+  /** Where unknown: what it is taken for instead, the nearest family and what is missing. */
+  readonly unknown?: {
+    readonly reason: string;
+    readonly nearest?: string;
+    readonly missing: readonly string[];
+  };
+  /** Header figures in order: parameters, MACs, tokens, depth, heads, labels … */
+  readonly headline: readonly FigureView[];
+  /** All figures with evidence. */
+  readonly evidence: readonly FigureView[];
+  readonly candidates: readonly string[];
+  readonly warnings: readonly string[];
+  readonly stateDicts: readonly { readonly name: string; readonly tensors: number }[];
+  readonly stateDict: string;
+  readonly extras: readonly { readonly name: string; readonly summary: string }[];
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly siblings: readonly string[];
+  readonly unused: readonly string[];
+  readonly modules: readonly ModuleRow[];
+  readonly tensors: readonly TensorRow[];
+  readonly stations: readonly Station[];
+  readonly imageSize: readonly [number, number] | null;
+  /** The model has a head with classes or features and can be run on pictures. */
+  readonly runnable: boolean;
+  /** Why it cannot be run here (restricted workspace, no native runtime, unknown architecture); empty where it can. */
+  readonly notRunnable: string;
+}
+
+/** A page of a tensor's values, and statistics over the page's tensor where it was small enough to read whole. */
+export interface TensorValues {
+  readonly tensor: string;
+  readonly first: number;
+  readonly values: Float32Array;
+  readonly total: number;
+  readonly statistics?: {
+    readonly min: number;
+    readonly max: number;
+    readonly mean: number;
+    readonly deviation: number;
+    readonly zeros: number;
+    readonly notFinite: number;
+    /** Counts in equal bins between min and max. */
+    readonly histogram: readonly number[];
+  };
+}
+
+/** What the inspector and complexity pages may ask of the extension host. */
+export interface InspectorApi {
+  open(): Promise<InspectorModel>;
+  /** Sets (or with null resets) what the weights do not tell; remembered for files of the same header. */
+  assume(key: string, value: string | null): Promise<InspectorModel>;
+  chooseStateDict(name: string): Promise<InspectorModel>;
+  reload(): Promise<InspectorModel>;
+  tensorValues(tensor: string, first: number, count: number): Promise<TensorValues>;
+  complexity(imageSize: readonly [number, number] | null, batch: number): Promise<ComplexityReport>;
+  scaling(): Promise<Scaling>;
+  /** `classify`, `complexity`, `exportOnnx`, `showLog`, `manageTrust`, `revealFile`: what the page's buttons do. */
+  perform(action: InspectorAction): Promise<void>;
+  copy(text: string): Promise<void>;
+  /** Offers a save dialog; resolves to whether a file was written. */
+  save(suggestedName: string, content: string): Promise<boolean>;
+  /** The complexity report as a file: format as the command line writes it. */
+  exportReport(
+    format: 'markdown' | 'csv' | 'json',
+    imageSize: readonly [number, number] | null,
+    batch: number,
+  ): Promise<boolean>;
+}
+
+export type InspectorAction =
+  'classify' | 'complexity' | 'exportOnnx' | 'showLog' | 'manageTrust' | 'revealFile';
+
+/** What the extension host tells the inspector and complexity pages. */
+export interface InspectorEvents {
+  /** The file changed on disk. */
+  stale(): void;
+  /** The model was read again or an assumption changed elsewhere. */
+  changed(model: InspectorModel): void;
+  /** Show a tab: `architecture`, `tensors`, `complexity`, `metadata`. */
+  show(tab: string): void;
+}

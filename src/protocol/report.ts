@@ -1,0 +1,149 @@
+/** Multiply-accumulates by kind, exact integers. conv + linear + attention = counted MACs; FLOPs are twice that. */
+export interface Macs {
+  readonly conv: number;
+  /** Matrix products of which one operand is a parameter. */
+  readonly linear: number;
+  /** Every other matrix product: scores, mix, and the few that families add. */
+  readonly attention: number;
+}
+
+/** One row of the module tree. Rows stand in tree order (a parent before its children) and are linked by index. */
+export interface ModuleRow {
+  /** Module path, `blocks.3.attn`; for a group of repeated blocks that of its first member. */
+  readonly path: string;
+  /** Last part of the path, or `0 … 11` for a group. */
+  readonly name: string;
+  /** Index of the parent row; -1 at the root. */
+  readonly parent: number;
+  /** Depth in the tree, 0 at the root. */
+  readonly depth: number;
+  /**
+   * `module`: one module. `group`: consecutive siblings of identical structure, folded; its first child rows are the common
+   * structure (figures of one member), its `members` the rows of the single modules.
+   */
+  readonly kind: 'module' | 'group';
+  /** Number of identical siblings; 1 for a plain module. */
+  readonly count: number;
+  /** Rows of the members of a group, hidden until it is expanded. */
+  readonly members: readonly number[];
+  /** Row belongs to a member that a group stands for. */
+  readonly folded: boolean;
+  /** Learnable parameters of the subtree (of all members for a group). */
+  readonly params: number;
+  readonly buffers: number;
+  /** Weight bytes in the file. */
+  readonly bytes: number;
+  readonly macs: Macs;
+  /** float32 bytes of the outputs of the subtree's operators. */
+  readonly activationBytes: number;
+  /** Shape of the module's last output without the batch axis; empty where it has none (a parameter). */
+  readonly output: readonly number[];
+  /** Stored types, most frequent first: `F32`, `F16 + F32`. */
+  readonly dtype: string;
+  readonly title: string;
+  readonly formula: string;
+  /** Indices into the tensor rows: this module's own tensors, without its children's. */
+  readonly tensors: readonly number[];
+  /** Further lines of the detail pane: `scores` `12×197×197 = 465,708`. */
+  readonly details: readonly { readonly label: string; readonly value: string }[];
+}
+
+/** One row of the tensor table. */
+export interface TensorRow {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly bytes: number;
+  /** Place in the file; absent where the value lies compressed or inside the header. */
+  readonly offset?: number;
+  /** Base name of the file (shards). */
+  readonly file: string;
+  readonly role: 'parameter' | 'buffer' | 'unused';
+}
+
+/** One station of the drawing of the whole, from picture to head. */
+export interface Station {
+  readonly kind: 'image' | 'patches' | 'tokens' | 'blocks' | 'downsample' | 'norm' | 'pool' | 'head';
+  readonly label: string;
+  /** Second line: `14 × 14 patches of 16`, `197 × 768`. */
+  readonly detail: string;
+  /** Module to select on click. */
+  readonly path: string;
+  readonly grid?: readonly [number, number];
+  readonly special?: readonly string[];
+  readonly count?: number;
+}
+
+/** Counts of one operator type. */
+export interface OperatorRow {
+  readonly op: string;
+  readonly kind:
+    | 'conv'
+    | 'linear'
+    | 'attention'
+    | 'normalisation'
+    | 'softmax'
+    | 'activation'
+    | 'elementwise'
+    | 'layout'
+    | 'other';
+  readonly count: number;
+  readonly macs: number;
+  /** Elements touched by element-wise work. */
+  readonly elements: number;
+  readonly bytes: number;
+}
+
+/** A what-if row: what one attention layer of this model would cost. */
+export interface WhatIf {
+  readonly name: string;
+  readonly formula: string;
+  readonly macs: number;
+}
+
+/** Everything the complexity report shows for one image size. */
+export interface ComplexityReport {
+  readonly imageSize: readonly [number, number];
+  readonly batch: number;
+  readonly params: number;
+  readonly buffers: number;
+  readonly macs: Macs;
+  /** 2 × (conv + linear + attention). */
+  readonly flops: number;
+  /** Bytes of the weights as stored. */
+  readonly weightBytes: number;
+  /** float32 bytes of all operator outputs. */
+  readonly activationBytes: number;
+  /** Largest sum of live operator outputs in execution order. */
+  readonly peakActivationBytes: number;
+  /** float32 bytes of all attention maps. */
+  readonly attentionBytes: number;
+  /** Length of the longest token sequence; 0 where there is none. */
+  readonly tokens: number;
+  readonly modules: readonly ModuleRow[];
+  readonly operators: readonly OperatorRow[];
+  /** fvcore's count (timm's `gmacs` tables) and output elements of conv, linear and products (`macts`). */
+  readonly conventions: { readonly fvcore: number; readonly activations: number };
+  /** Each headline figure's formula with this checkpoint's numbers: `12 × 2 · 197² · 768 = 715,327,488`. */
+  readonly formulas: Readonly<Record<string, string>>;
+  readonly whatIf: readonly WhatIf[];
+}
+
+/** One image size of the scaling curve. */
+export interface ScalingPoint {
+  readonly imageSize: readonly [number, number];
+  readonly tokens: number;
+  readonly macs: Macs;
+  readonly activationBytes: number;
+  readonly peakActivationBytes: number;
+}
+
+/** MACs against image size, by the family's own steps and past the point where attention overtakes the rest. */
+export interface Scaling {
+  readonly points: readonly ScalingPoint[];
+  /** First point at which attention exceeds linear + conv; absent where it never does. */
+  readonly crossing?: ScalingPoint;
+  /** Native size of the checkpoint. */
+  readonly native: readonly [number, number];
+  readonly step: readonly [number, number];
+}
