@@ -99,7 +99,10 @@ export interface RunOptions {
   readonly provider?: string;
 }
 
-/** What the image panel may ask. */
+/**
+ * What the image panel may ask. A failure's `data.kind` decides what the page offers: `cancelled` is no error, `untrusted` gets
+ * [Manage Trust], everything else [Try Again] and [Show Log].
+ */
 export interface ImagePanelApi {
   /** Static facts for the first paint, before anything ran. `focus` says which half the user asked for. */
   open(): Promise<{

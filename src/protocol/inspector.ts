@@ -54,6 +54,8 @@ export interface InspectorModel {
   readonly runnable: boolean;
   /** Why it cannot be run here (restricted workspace, no native runtime, unknown architecture); empty where it can. */
   readonly notRunnable: string;
+  /** It would run once the workspace is trusted: the page offers [Manage Trust]. */
+  readonly trustNeeded?: boolean;
 }
 
 /** A page of a tensor's values, and statistics over the page's tensor where it was small enough to read whole. */
