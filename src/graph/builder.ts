@@ -4,6 +4,7 @@ import {
   int,
   ints,
   type Attribute,
+  type ConstantTensor,
   type Graph,
   type GraphOutput,
   type Initializer,
@@ -350,9 +351,10 @@ export class GraphBuilder {
     return value;
   }
 
-  private constantOf(value: ValueInfo): Initializer | undefined {
-    const initializer = this.initializers.get(value.name);
-    return initializer?.data.kind === 'constant' ? initializer : undefined;
+  private constantOf({ name }: ValueInfo): ConstantTensor | undefined {
+    const initializer = this.initializers.get(name);
+    if (initializer?.data.kind !== 'constant') return undefined;
+    return { dtype: initializer.dtype, shape: initializer.shape, bytes: initializer.data.bytes };
   }
 
   private declare(value: ValueInfo): ValueInfo {

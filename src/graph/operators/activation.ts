@@ -1,0 +1,28 @@
+import type { OperatorTable } from './call';
+import { unary } from './elementwise';
+
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
+/** Activations, and the functions they are written with in exported graphs (Erf, Tanh). */
+export const activation = {
+  Relu: unary('activation', (x) => Math.max(0, x)),
+  LeakyRelu: unary('activation'),
+  PRelu: unary('activation'),
+  ThresholdedRelu: unary('activation'),
+  Elu: unary('activation'),
+  Selu: unary('activation'),
+  Celu: unary('activation'),
+  Gelu: unary('activation'),
+  Erf: unary('activation'),
+  Tanh: unary('activation', Math.tanh),
+  Sigmoid: unary('activation', sigmoid),
+  HardSigmoid: unary('activation'),
+  HardSwish: unary('activation'),
+  Swish: unary('activation', (x) => x * sigmoid(x)),
+  Mish: unary('activation'),
+  Softplus: unary('activation'),
+  Softsign: unary('activation'),
+  Softmax: unary('softmax'),
+  LogSoftmax: unary('softmax'),
+  Hardmax: unary('softmax'),
+} as const satisfies OperatorTable;

@@ -1,0 +1,141 @@
+import { dtypes } from '../../checkpoint/tensors';
+import type { Call, Operator, OperatorTable, OutputInfo } from './call';
+import { isInteger } from './constants';
+import { broadcast, broadcastStrides, collect, flatIndex } from './shapes';
+
+/** Values of an elementwise function over broadcast inputs. */
+function foldBroadcast(
+  call: Call,
+  [output]: readonly OutputInfo[],
+  compute: (values: readonly number[], dtype: string) => number,
+): readonly ArrayLike<number>[] {
+  const { shape } = output!;
+  const operands = call.inputs.map((input, index) => ({
+    values: call.known(index)!,
+    steps: broadcastStrides(input!.shape, shape.length),
+  }));
+  const dtype = call.dtype(0);
+  return [
+    collect(shape, (index) =>
+      compute(
+        operands.map(({ values, steps }) => values[flatIndex(index, steps)]!),
+        dtype,
+      ),
+    ),
+  ];
+}
+
+const inferUnary = (call: Call): readonly OutputInfo[] => [call.output(call.shape(0))];
+const allShapes = (call: Call): readonly number[] =>
+  broadcast(
+    call,
+    call.inputs.map((_, index) => call.shape(index)),
+  );
+
+/** y = f(x), same type and shape. */
+export const unary = (kind: Operator['kind'], compute?: (value: number, call: Call) => number): Operator => ({
+  kind,
+  infer: inferUnary,
+  fold: compute && ((call) => [Float64Array.from(call.known(0)!, (value) => compute(value, call))]),
+});
+
+/** Function of broadcast operands with the type of the first. */
+const arithmetic = (
+  compute: (values: readonly number[], integer: boolean, call: Call) => number,
+): Operator => ({
+  kind: 'elementwise',
+  infer: (call) => [call.output(allShapes(call))],
+  fold: (call, outputs) =>
+    foldBroadcast(call, outputs, (values) => compute(values, isInteger(call.dtype(0)), call)),
+});
+
+/** Predicate of broadcast operands. */
+const comparison = (compute: (a: number, b: number) => boolean): Operator => ({
+  kind: 'elementwise',
+  infer: (call) => [{ dtype: 'BOOL', shape: allShapes(call) }],
+  fold: (call, outputs) => foldBroadcast(call, outputs, ([a, b]) => Number(compute(a!, b ?? 0))),
+});
+
+/** Python's remainder, with the divisor's sign; C's with `fmod`. */
+const remainder = (a: number, b: number, fmod: boolean): number =>
+  fmod || a % b === 0 || Math.sign(a) === Math.sign(b) ? a % b : (a % b) + b;
+
+/** IEEE 754 round half to even, as ONNX Round. */
+function roundEven(value: number): number {
+  const floor = Math.floor(value);
+  if (value - floor !== 0.5) return Math.round(value);
+  return floor % 2 === 0 ? floor : floor + 1;
+}
+
+const cast: Operator = {
+  kind: 'elementwise',
+  infer: (call) => [{ dtype: call.dtypeAttribute('to', 'F32'), shape: call.shape(0) }],
+  fold: (call, [output]) => {
+    const toBool = dtypes[output!.dtype].onnx === dtypes.BOOL.onnx;
+    return [Float64Array.from(call.known(0)!, (value) => (toBool ? Number(value !== 0) : value))];
+  },
+};
+
+/** Element-wise operators: each output element depends on the elements at its place. */
+export const elementwise = {
+  Add: arithmetic(([a, b]) => a! + b!),
+  Sub: arithmetic(([a, b]) => a! - b!),
+  Mul: arithmetic(([a, b]) => a! * b!),
+  Div: arithmetic(([a, b], integer) => (integer ? Math.trunc(a! / b!) : a! / b!)),
+  Pow: arithmetic(([a, b]) => a! ** b!),
+  Mod: arithmetic(([a, b], _, call) => remainder(a!, b!, call.int('fmod', 0) !== 0)),
+  Min: arithmetic((values) => Math.min(...values)),
+  Max: arithmetic((values) => Math.max(...values)),
+  Sum: arithmetic((values) => values.reduce((sum, value) => sum + value, 0)),
+  Mean: arithmetic((values) => values.reduce((sum, value) => sum + value, 0) / values.length),
+  Equal: comparison((a, b) => a === b),
+  Less: comparison((a, b) => a < b),
+  LessOrEqual: comparison((a, b) => a <= b),
+  Greater: comparison((a, b) => a > b),
+  GreaterOrEqual: comparison((a, b) => a >= b),
+  And: comparison((a, b) => a !== 0 && b !== 0),
+  Or: comparison((a, b) => a !== 0 || b !== 0),
+  Xor: comparison((a, b) => (a !== 0) !== (b !== 0)),
+  Not: comparison((a) => a === 0),
+  IsNaN: comparison((a) => Number.isNaN(a)),
+  IsInf: comparison((a) => Math.abs(a) === Infinity),
+  Where: {
+    kind: 'elementwise',
+    infer: (call) => [call.output(allShapes(call), 1)],
+    fold: (call, outputs) => foldBroadcast(call, outputs, ([condition, a, b]) => (condition ? a! : b!)),
+  },
+  Clip: {
+    kind: 'elementwise',
+    infer: inferUnary,
+    fold: (call) => {
+      const low = call.known(1)?.[0] ?? call.float('min', -Infinity);
+      const high = call.known(2)?.[0] ?? call.float('max', Infinity);
+      return [Float64Array.from(call.known(0)!, (value) => Math.min(high, Math.max(low, value)))];
+    },
+  },
+  Cast: cast,
+  CastLike: {
+    kind: 'elementwise',
+    infer: (call) => [call.output(call.shape(0), 1)],
+    fold: cast.fold,
+  },
+  Neg: unary('elementwise', (x) => -x),
+  Abs: unary('elementwise', Math.abs),
+  Sign: unary('elementwise', Math.sign),
+  Exp: unary('elementwise', Math.exp),
+  Log: unary('elementwise', Math.log),
+  Sqrt: unary('elementwise', Math.sqrt),
+  Reciprocal: unary('elementwise', (x) => 1 / x),
+  Floor: unary('elementwise', Math.floor),
+  Ceil: unary('elementwise', Math.ceil),
+  Round: unary('elementwise', roundEven),
+  Sin: unary('elementwise', Math.sin),
+  Cos: unary('elementwise', Math.cos),
+  Tan: unary('elementwise', Math.tan),
+  Asin: unary('elementwise', Math.asin),
+  Acos: unary('elementwise', Math.acos),
+  Atan: unary('elementwise', Math.atan),
+  Sinh: unary('elementwise', Math.sinh),
+  Cosh: unary('elementwise', Math.cosh),
+  BitwiseNot: unary('elementwise', (x) => -x - 1),
+} as const satisfies OperatorTable;

@@ -1,0 +1,27 @@
+import type { Operator, OperatorTable } from './call';
+
+const quantize: Operator = {
+  kind: 'elementwise',
+  infer: (call) => [{ dtype: call.has(2) ? call.dtype(2) : 'U8', shape: call.shape(0) }],
+};
+
+const dequantize: Operator = {
+  kind: 'elementwise',
+  infer: (call) => [{ dtype: call.dtype(1), shape: call.shape(0) }],
+};
+
+const dynamicQuantize: Operator = {
+  kind: 'elementwise',
+  infer: (call) => [
+    { dtype: 'U8', shape: call.shape(0) },
+    { dtype: 'F32', shape: [] },
+    { dtype: 'U8', shape: [] },
+  ],
+};
+
+/** Operators of quantised files. */
+export const quantisation = {
+  QuantizeLinear: quantize,
+  DequantizeLinear: dequantize,
+  DynamicQuantizeLinear: dynamicQuantize,
+} as const satisfies OperatorTable;

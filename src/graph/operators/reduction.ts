@@ -1,0 +1,97 @@
+import { elementCount, type DType } from '../../checkpoint/tensors';
+import type { Call, Operator, OperatorTable, OutputInfo } from './call';
+import { collect, flatIndex, strides, withAxis } from './shapes';
+
+const inputElements = (call: Call): number => elementCount(call.shape(0));
+
+/** Axes that are reduced: attribute or input; all where none are given, unless `noop_with_empty_axes`. */
+function reducedAxes(call: Call): ReadonlySet<number> {
+  const rank = call.rank(0);
+  const axes = call.list('axes', 1);
+  if (axes?.length) return new Set(axes.map((axis) => call.axis(axis, rank)));
+  return new Set(call.int('noop_with_empty_axes', 0) ? [] : Array.from({ length: rank }, (_, axis) => axis));
+}
+
+/** Elements of every reduced group, in the order of the outputs. */
+function groups(call: Call, axes: ReadonlySet<number>): readonly number[][] {
+  const shape = call.shape(0);
+  const kept = strides(shape.map((size, axis) => (axes.has(axis) ? 1 : size)));
+  const steps = kept.map((step, axis) => (axes.has(axis) ? 0 : step));
+  const values = call.known(0)!;
+  const result = Array.from(
+    { length: elementCount(shape.filter((_, axis) => !axes.has(axis))) },
+    (): number[] => [],
+  );
+  let flat = 0;
+  collect(shape, (index) => result[flatIndex(index, steps)]!.push(values[flat++]!));
+  return result;
+}
+
+const reduce = (compute?: (values: readonly number[]) => number): Operator => ({
+  kind: 'elementwise',
+  infer: (call) => {
+    const axes = reducedAxes(call);
+    const keep = call.int('keepdims', 1) !== 0;
+    const shape = call.shape(0).flatMap((size, axis) => (axes.has(axis) ? (keep ? [1] : []) : [size]));
+    return [call.output(shape)];
+  },
+  fold: compute && ((call) => [groups(call, reducedAxes(call)).map(compute)]),
+  elements: inputElements,
+});
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+const argument: Operator = {
+  kind: 'elementwise',
+  infer: (call) => {
+    const axis = call.axis(call.int('axis', 0), call.rank(0));
+    const keep = call.int('keepdims', 1) !== 0;
+    const shape = call.shape(0).flatMap((size, at) => (at !== axis ? [size] : keep ? [1] : []));
+    return [{ dtype: 'I64', shape }];
+  },
+  elements: inputElements,
+};
+
+const topK: Operator = {
+  kind: 'other',
+  infer: (call): readonly OutputInfo[] => {
+    const axis = call.axis(call.int('axis', -1), call.rank(0));
+    const [count] = call.has(1) ? call.values(1) : [call.int('k', 1)];
+    const shape = withAxis(call.shape(0), axis, count!);
+    return [call.output(shape), { dtype: 'I64' satisfies DType, shape }];
+  },
+  elements: inputElements,
+};
+
+const cumSum: Operator = {
+  kind: 'elementwise',
+  infer: (call) => [call.output(call.shape(0))],
+  fold: (call) => {
+    if (call.int('exclusive', 0) || call.int('reverse', 0)) call.fail('only plain running sums are folded');
+    const shape = call.shape(0);
+    const axis = call.axis(call.values(1)[0]!, shape.length);
+    const step = strides(shape)[axis]!;
+    const result = Float64Array.from(call.known(0)!);
+    for (let flat = 0; flat < result.length; flat++)
+      if (Math.floor(flat / step) % shape[axis]! > 0) result[flat] = result[flat]! + result[flat - step]!;
+    return [result];
+  },
+};
+
+/** Reductions and what else looks along an axis. */
+export const reduction = {
+  ReduceMean: reduce((values) => sum(values) / values.length),
+  ReduceSum: reduce(sum),
+  ReduceMax: reduce((values) => Math.max(...values)),
+  ReduceMin: reduce((values) => Math.min(...values)),
+  ReduceProd: reduce((values) => values.reduce((product, value) => product * value, 1)),
+  ReduceL1: reduce((values) => sum(values.map(Math.abs))),
+  ReduceL2: reduce((values) => Math.hypot(...values)),
+  ReduceSumSquare: reduce((values) => sum(values.map((value) => value * value))),
+  ReduceLogSum: reduce(),
+  ReduceLogSumExp: reduce(),
+  ArgMax: argument,
+  ArgMin: argument,
+  TopK: topK,
+  CumSum: cumSum,
+} as const satisfies OperatorTable;

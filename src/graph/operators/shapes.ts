@@ -1,0 +1,49 @@
+import { elementCount } from '../../checkpoint/tensors';
+import type { Call } from './call';
+
+/** NumPy's broadcasting of several shapes, which ONNX shares. */
+export function broadcast(call: Call, shapes: readonly (readonly number[])[]): readonly number[] {
+  const rank = Math.max(0, ...shapes.map((shape) => shape.length));
+  return Array.from({ length: rank }, (_, axis) => {
+    const sizes = shapes.map((shape) => shape[axis - rank + shape.length] ?? 1).filter((size) => size !== 1);
+    if (sizes.some((size) => size !== sizes[0])) call.fail('shapes do not broadcast');
+    return sizes[0] ?? 1;
+  });
+}
+
+/** Row-major strides in elements. */
+export function strides(shape: readonly number[]): readonly number[] {
+  const result = new Array<number>(shape.length).fill(1);
+  for (let axis = shape.length - 2; axis >= 0; axis--) result[axis] = result[axis + 1]! * shape[axis + 1]!;
+  return result;
+}
+
+/** Strides that read `shape` as if it were broadcast to `rank` axes: 0 along repeated ones. */
+export function broadcastStrides(shape: readonly number[], rank: number): readonly number[] {
+  const own = strides(shape);
+  return Array.from({ length: rank }, (_, axis) => {
+    const at = axis - rank + shape.length;
+    return at < 0 || shape[at] === 1 ? 0 : own[at]!;
+  });
+}
+
+/** `read(index)` for every index of `shape` in row-major order. The index array is reused. */
+export function collect(shape: readonly number[], read: (index: readonly number[]) => number): Float64Array {
+  const result = new Float64Array(elementCount(shape));
+  const index = new Array<number>(shape.length).fill(0);
+  for (let flat = 0; flat < result.length; flat++) {
+    result[flat] = read(index);
+    for (let axis = shape.length - 1; axis >= 0 && ++index[axis]! === shape[axis]; axis--) index[axis] = 0;
+  }
+  return result;
+}
+
+/** Place of an index in a tensor of the given strides. */
+export function flatIndex(index: readonly number[], steps: readonly number[]): number {
+  return index.reduce((sum, position, axis) => sum + position * steps[axis]!, 0);
+}
+
+/** The shape with `axis` set to `size`. */
+export function withAxis(shape: readonly number[], axis: number, size: number): readonly number[] {
+  return shape.map((old, at) => (at === axis ? size : old));
+}
