@@ -1,0 +1,207 @@
+import { createHash } from 'node:crypto';
+import { cpus, hostname } from 'node:os';
+import type { Graph } from '../graph/graph';
+import type { ProviderView } from '../protocol/imagePanel';
+import type { ProviderCheck } from '../protocol/inference';
+
+/** An execution provider of the runtime. */
+export interface Provider {
+  /** The runtime's own name, and the setting's value. */
+  readonly name: string;
+  readonly title: string;
+  /** Platforms that have it. */
+  readonly platforms: readonly string[];
+}
+
+/** Every provider, in the order in which `auto` tries them. */
+export const providers: readonly Provider[] = [
+  { name: 'cuda', title: 'CUDA', platforms: ['linux'] },
+  { name: 'dml', title: 'DirectML', platforms: ['win32'] },
+  { name: 'coreml', title: 'Core ML', platforms: ['darwin'] },
+  { name: 'webgpu', title: 'WebGPU', platforms: ['linux', 'win32', 'darwin'] },
+  { name: 'cpu', title: 'CPU', platforms: ['linux', 'win32', 'darwin'] },
+];
+
+/** What a user reads for a provider's name. */
+export function providerTitle(name: string): string {
+  return providers.find((provider) => provider.name === name)?.title ?? name;
+}
+
+/** The providers that `auto` sets beside the CPU on a platform. */
+export function candidates(platform: string = process.platform): readonly Provider[] {
+  return providers.filter(({ name, platforms }) => name !== 'cpu' && platforms.includes(platform));
+}
+
+/** Throws where a provider does not exist, or not on this platform. */
+export function requireProvider(name: string, platform: string = process.platform): void {
+  const known = providers.filter(({ platforms }) => platforms.includes(platform)).map((each) => each.name);
+  if (known.includes(name)) return;
+  throw new Error(`provider ${name} is not available on ${platform}; use auto or one of ${known.join(', ')}`);
+}
+
+/** Where verdicts are remembered; the extension keeps them in its global state, the command line in a file. */
+export interface VerdictStore {
+  get(key: string): ProviderCheck | undefined;
+  set(key: string, verdict: ProviderCheck | undefined): void | Promise<void>;
+}
+
+/** A store that forgets when the process ends. */
+export function createMemoryStore(): VerdictStore {
+  const verdicts = new Map<string, ProviderCheck>();
+  return {
+    get: (key) => verdicts.get(key),
+    set: (key, verdict) => void (verdict ? verdicts.set(key, verdict) : verdicts.delete(key)),
+  };
+}
+
+/** The key of a verdict: it holds for one machine, provider, runtime version and model. */
+export function verdictKey(provider: string, runtimeVersion: string, model: string): string {
+  const machine = [hostname(), process.platform, process.arch, cpus()[0]?.model ?? ''].join(' ');
+  const hash = createHash('sha256').update(machine).digest('hex').slice(0, 12);
+  return `provider ${provider} ${runtimeVersion} ${hash} ${model}`;
+}
+
+/** Identity of a model for verdicts: its operators and shapes, whatever the file is called and wherever it lies. */
+export function graphIdentity(graph: Graph): string {
+  const hash = createHash('sha256');
+  for (const node of graph.nodes) hash.update(`${node.op} ${node.outputs.join()}\n`);
+  for (const value of graph.values.values()) hash.update(`${value.dtype} ${value.shape.join()}\n`);
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** Probabilities and attention weights of two providers may differ by this much. */
+const tolerance = 1e-3;
+
+/** Outputs of one run, as far as agreement looks at them. */
+export interface Answer {
+  /** Name of the output: `logits` are compared as probabilities, anything else relative to its largest value. */
+  readonly output: string;
+  readonly values: Float32Array;
+  readonly attention: readonly Float32Array[];
+}
+
+/** Sets a provider's answer beside the CPU's: same first class or a near tie, probabilities and attention within 1e-3. */
+export function compareAnswers(cpu: Answer, other: Answer): Pick<ProviderCheck, 'agrees' | 'reason'> {
+  const scores = cpu.output === 'logits' ? probabilities : relative;
+  const [expected, found] = [scores(cpu.values, cpu.values), scores(other.values, cpu.values)];
+  const output = largestDifference(expected, found);
+  const attention = cpu.attention.reduce(
+    (largest, map, index) =>
+      Math.max(largest, largestDifference(map, other.attention[index] ?? new Float32Array())),
+    0,
+  );
+  // A NaN difference fails both comparisons; it must not pass for agreement.
+  if (!(output <= tolerance))
+    return { agrees: false, reason: `differs from the CPU: ${cpu.output} by ${digits(output)}` };
+  if (!(attention <= tolerance))
+    return { agrees: false, reason: `differs from the CPU: attention by ${digits(attention)}` };
+  if (cpu.output === 'logits' && !sameFirst(expected, found))
+    return { agrees: false, reason: 'differs from the CPU: another first class' };
+  return {
+    agrees: true,
+    reason: `agrees with the CPU: largest difference ${digits(Math.max(output, attention))}`,
+  };
+}
+
+const digits = (value: number): string => value.toExponential(0);
+
+function probabilities(values: Float32Array): Float32Array {
+  const largest = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  const powers = values.map((value) => Math.exp(value - largest));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  return powers.map((power) => power / sum);
+}
+
+function relative(values: Float32Array, reference: Float32Array): Float32Array {
+  const largest = reference.reduce((a, b) => Math.max(a, Math.abs(b)), 0) || 1;
+  return values.map((value) => value / largest);
+}
+
+/** NaN where lengths differ or a value is not finite. */
+function largestDifference(a: Float32Array, b: Float32Array): number {
+  if (a.length !== b.length) return NaN;
+  let largest = 0;
+  for (let i = 0; i < a.length; i++) {
+    const difference = Math.abs(a[i]! - b[i]!);
+    if (!(difference <= largest)) largest = difference;
+    if (Number.isNaN(largest)) return NaN;
+  }
+  return largest;
+}
+
+/** The first class of one is the first of the other, or within the tolerance of it. */
+function sameFirst(expected: Float32Array, found: Float32Array): boolean {
+  const first = (values: Float32Array): number =>
+    values.indexOf(values.reduce((a, b) => Math.max(a, b), -Infinity));
+  return Math.abs(expected[first(expected)]! - expected[first(found)]!) <= tolerance;
+}
+
+/** Whether `auto` may take a provider: a real device that agrees and is faster. */
+export function isBetter(check: ProviderCheck): boolean {
+  return check.agrees && check.software === '' && check.providerMilliseconds < check.cpuMilliseconds;
+}
+
+/** The provider that `auto` uses, given the verdicts so far: the fastest that is better than the CPU. */
+export function chooseProvider(checks: readonly (ProviderCheck | undefined)[]): string {
+  const better = checks.filter((check) => check !== undefined).filter(isBetter);
+  const fastest = better.reduce<ProviderCheck | undefined>(
+    (best, check) => (!best || check.providerMilliseconds < best.providerMilliseconds ? check : best),
+    undefined,
+  );
+  return fastest?.provider ?? 'cpu';
+}
+
+/** The rows of the provider list: the one used, and why not the others. */
+export function viewProviders(
+  used: string,
+  checks: ReadonlyMap<string, ProviderCheck>,
+  platform: string = process.platform,
+): readonly ProviderView[] {
+  return providers
+    .filter(({ platforms }) => platforms.includes(platform))
+    .map(({ name, title }) => ({ name, title, ...standing(name, used, checks.get(name)) }));
+}
+
+function standing(
+  name: string,
+  used: string,
+  check: ProviderCheck | undefined,
+): Pick<ProviderView, 'state' | 'reason'> {
+  const reason = check ? explain(check) : '';
+  if (name === used) return { state: 'used', reason: reason || 'used' };
+  if (name === 'cpu') return { state: 'available', reason: 'always available' };
+  if (!check) return { state: 'unchecked', reason: 'not checked yet' };
+  if (check.providerMilliseconds === 0) return { state: 'missing', reason };
+  return { state: check.agrees ? 'available' : 'refused', reason };
+}
+
+/** `agrees with the CPU: largest difference 2e-6; 3.1× slower`. */
+export function explain(check: ProviderCheck): string {
+  const software = check.software ? `; a software adapter (${check.software}), never chosen by itself` : '';
+  const { cpuMilliseconds: cpu, providerMilliseconds: provider } = check;
+  if (!check.agrees || !cpu || !provider) return check.reason + software;
+  const speed =
+    provider < cpu ? `${(cpu / provider).toFixed(1)}× faster` : `${(provider / cpu).toFixed(1)}× slower`;
+  return `${check.reason}; ${speed} than the CPU${software}`;
+}
+
+/** Libraries that compute on the CPU what a graphics driver should compute on a GPU, with the names people know. */
+const softwareLibraries: readonly (readonly [pattern: RegExp, name: string])[] = [
+  [/libvk_swiftshader|vk_swiftshader\.dll/i, 'SwiftShader'],
+  [/libvulkan_lvp/i, 'llvmpipe'],
+  [/d3d10warp\.dll/i, 'WARP'],
+];
+
+/** Drivers of real devices: the Vulkan loader opens every installed driver, so software beside one of these does not count. */
+const hardwareLibraries =
+  /libGLX_nvidia|libvulkan_(?:radeon|intel|intel_hasvk|nouveau|freedreno|panfrost|broadcom|asahi|powervr)|amdvlk|nvwgf2um|nvoglv|amdxc|igd12um|igvk/i;
+
+/**
+ * The software adapter behind a GPU provider, from the libraries that a process has loaded once a session runs on it; empty for a real device.
+ * The runtime does not say which adapter it took, but a driver cannot work without its library.
+ */
+export function softwareAdapter(libraries: readonly string[]): string {
+  if (libraries.some((library) => hardwareLibraries.test(library))) return '';
+  const found = softwareLibraries.find(([pattern]) => libraries.some((library) => pattern.test(library)));
+  return found?.[1] ?? '';
+}

@@ -1,0 +1,146 @@
+import type { DType, Tensor } from '../checkpoint/tensors';
+import type { Graph } from '../graph/graph';
+import type { Preprocessing } from '../inference/preprocessing/pipeline';
+import type { AttentionRows, ClassifiedView, Pixels, Query } from './imagePanel';
+
+/** Version of this interface. A child of another version (the extension was updated under a running window) is refused. */
+export const inferenceVersion = 1;
+
+/** What the inference process says first. */
+export interface Hello {
+  readonly version: number;
+  readonly runtime: RuntimeFacts;
+}
+
+/** The native runtime, or why there is none. Decoding and preprocessing work without it. */
+export type RuntimeFacts =
+  | { readonly version: string; readonly providers: readonly string[] }
+  | { readonly version: null; readonly reason: string };
+
+/** A file as it was when its header was read; a file that differs from it must not be run. */
+export interface FileState {
+  readonly file: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Milliseconds since 1970. */
+  readonly modified: number;
+}
+
+/** A model to run: its graph, and where the values of its initializers lie. */
+export interface ModelRequest {
+  /** The asker's name for it; a second model of this name is the same one. */
+  readonly key: string;
+  readonly graph: Graph;
+  /** The tensors that the graph's initializers read. */
+  readonly tensors: readonly Tensor[];
+  readonly files: readonly FileState[];
+  /** Threads inside an operator; 0 leaves it to the runtime (one per core). */
+  readonly threads: number;
+  /** Bytes that a run may keep of its attention maps; above it rows are computed when they are asked for. */
+  readonly attentionBytes: number;
+}
+
+/** Elements of a tensor in the array type of its dtype (F16 and BF16: their bits). */
+export type TensorElements =
+  | Float32Array
+  | Float64Array
+  | BigInt64Array
+  | BigUint64Array
+  | Int32Array
+  | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array;
+
+/** A tensor as it crosses the process border: row-major. */
+export interface TensorData {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly data: TensorElements;
+}
+
+/** A picture and what is to be done to it before the model sees it. */
+export interface PictureRequest {
+  readonly path: string;
+  /** Leave the EXIF orientation unapplied, as timm's and torchvision's loaders do. */
+  readonly asStored: boolean;
+  readonly preprocessing: Preprocessing;
+}
+
+/** How one model is to be run. */
+export interface RunRequest {
+  readonly provider: string;
+  /** Keep the attention maps, so that `attention` can be asked for. */
+  readonly attention: boolean;
+}
+
+/** Parts of a classified picture that only the process that decoded it can know. */
+export interface PictureView extends Pick<
+  ClassifiedView,
+  'picture' | 'size' | 'seen' | 'region' | 'orientation' | 'milliseconds'
+> {
+  readonly warnings: readonly string[];
+}
+
+/** A model's answer on a picture. */
+export interface PictureRun extends PictureView {
+  /** Names the run whose attention maps are kept; 0 where none were asked for. */
+  readonly run: number;
+  /** Values of the graph's first output that is called `logits`, else `features`: row-major `[1, …]`. */
+  readonly output: { readonly name: string; readonly values: Float32Array };
+}
+
+/** What loading a model cost. */
+export interface Loaded {
+  /** Bytes written to a temporary file, because the checkpoint does not hold them as the runtime reads them. */
+  readonly materialisedBytes: number;
+  readonly milliseconds: number;
+}
+
+/** One provider set beside the CPU on the same picture. */
+export interface ProviderCheck {
+  readonly provider: string;
+  readonly agrees: boolean;
+  /** `agrees: largest difference 2e-6`, or what differs, or the provider's own error. */
+  readonly reason: string;
+  /** A software implementation (SwiftShader, llvmpipe, WARP) by its library's name; empty for a real device. */
+  readonly software: string;
+  /** Median of three runs after a warm-up; 0 where it did not run. */
+  readonly cpuMilliseconds: number;
+  readonly providerMilliseconds: number;
+}
+
+/** What may be asked of the inference process. One request runs at a time; the native calls block the process. */
+export interface InferenceApi {
+  hello(): Hello;
+  /** Puts a model's weights in place and makes its first session. A model already loaded answers at once. */
+  load(model: ModelRequest, provider: string): Promise<Loaded>;
+  /** Lets a model's sessions go, and the temporary file with them. */
+  release(key: string): Promise<void>;
+  runPicture(key: string, picture: PictureRequest, run: RunRequest): Promise<PictureRun>;
+  /** Runs on given tensors; answers every output by name, and every attention map as `attention.N` in execution order. */
+  runTensors(
+    key: string,
+    inputs: Readonly<Record<string, TensorData>>,
+    provider: string,
+  ): Promise<Readonly<Record<string, TensorData>>>;
+  /** Rows of one query of a kept run. */
+  attention(run: number, query: Query): Promise<AttentionRows>;
+  /** Runs a picture on the CPU and on a provider; with `timed`, three times more each. */
+  check(key: string, picture: PictureRequest, provider: string, timed: boolean): Promise<ProviderCheck>;
+  /** What the model would see of a picture, without a model. */
+  preprocess(picture: PictureRequest): Promise<PictureView & { readonly pixelValues: TensorData }>;
+  /** A small picture as a data URL. */
+  thumbnail(path: string, side: number): Promise<string>;
+  /** The decoded picture, reduced to at most `side` pixels. */
+  picture(path: string, asStored: boolean, side: number): Promise<Pixels>;
+  /** Resident bytes of the process. */
+  memory(): number;
+}
+
+/** What the inference process tells without being asked. */
+export interface InferenceEvents {
+  /** What is going on: `loading 346 MB`, `compiling shaders for WebGPU`. */
+  progress(message: string): void;
+}
