@@ -65,7 +65,21 @@ export type Filter = 'nearest' | keyof typeof kernels;
 /** Filters by Pillow's code (`resample` of preprocessor_config.json). */
 export const filters: readonly Filter[] = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'];
 
-/** For every output position: the first source position and its weights, `stride` apart. */
+/** A part of the resized picture, in its pixels. */
+export interface Window extends Size {
+  readonly left: number;
+  readonly top: number;
+}
+
+/** One axis of a resize: `from` source samples become `to`, of which `start … start + length` are wanted. */
+interface Axis {
+  readonly from: number;
+  readonly to: number;
+  readonly start: number;
+  readonly length: number;
+}
+
+/** For every wanted output position: the first source position, how many follow, and their weights, `stride` apart. */
 interface Taps<Weights> {
   readonly first: Int32Array;
   readonly count: Int32Array;
@@ -77,16 +91,16 @@ interface Taps<Weights> {
  * Normalised weights of one pass. The operation order is Pillow's (`precompute_coeffs`): changing it changes last bits,
  * and with them rounded pixels.
  */
-function taps(from: number, to: number, kernel: Kernel): Taps<Float64Array> {
+function taps({ from, to, start, length }: Axis, kernel: Kernel): Taps<Float64Array> {
   const scale = from / to;
   const stretch = Math.max(scale, 1);
   const reach = kernel.support * stretch;
   const stride = Math.ceil(reach) * 2 + 1;
-  const first = new Int32Array(to);
-  const count = new Int32Array(to);
-  const weights = new Float64Array(to * stride);
-  for (let i = 0; i < to; i++) {
-    const centre = (i + 0.5) * scale;
+  const first = new Int32Array(length);
+  const count = new Int32Array(length);
+  const weights = new Float64Array(length * stride);
+  for (let i = 0; i < length; i++) {
+    const centre = (i + start + 0.5) * scale;
     const low = Math.max(Math.trunc(centre - reach + 0.5), 0);
     const high = Math.min(Math.trunc(centre + reach + 0.5), from);
     let sum = 0;
@@ -107,26 +121,37 @@ const precision = 22;
 const half = 1 << (precision - 1);
 
 /** Weights in fixed point, rounded half away from zero. */
-function fixedTaps(from: number, to: number, kernel: Kernel): Taps<Int32Array> {
-  const exact = taps(from, to, kernel);
+function fixedTaps(axis: Axis, kernel: Kernel): Taps<Int32Array> {
+  const exact = taps(axis, kernel);
   const weights = Int32Array.from(exact.weights, (w) =>
     Math.trunc(w * (1 << precision) + (w < 0 ? -0.5 : 0.5)),
   );
   return { ...exact, weights };
 }
 
-function horizontalPass(source: Picture, width: number, kernel: Kernel): Picture {
-  const { first, count, weights, stride } = fixedTaps(source.width, width, kernel);
-  const rgb = new Uint8ClampedArray(source.height * width * 3);
+/** Source positions `[low, high)` that the taps read. */
+function reachOf({ first, count }: Taps<unknown>): readonly [number, number] {
+  const last = first.length - 1;
+  return [first[0]!, first[last]! + count[last]!];
+}
+
+/** Resizes the rows `[low, high)` of the source, the only ones that a following vertical pass reads. */
+function horizontalPass(
+  source: Picture,
+  taps: Taps<Int32Array>,
+  [low, high]: readonly [number, number],
+): Picture {
+  const { first, count, weights, stride } = taps;
+  const width = first.length;
+  const rgb = new Uint8ClampedArray((high - low) * width * 3);
   const input = source.rgb;
   let out = 0;
-  for (let y = 0; y < source.height; y++) {
-    const row = y * source.width;
+  for (let y = low; y < high; y++) {
     for (let x = 0; x < width; x++) {
       let red = half;
       let green = half;
       let blue = half;
-      let at = (row + first[x]!) * 3;
+      let at = (y * source.width + first[x]!) * 3;
       const end = x * stride + count[x]!;
       for (let k = x * stride; k < end; k++) {
         const weight = weights[k]!;
@@ -141,40 +166,48 @@ function horizontalPass(source: Picture, width: number, kernel: Kernel): Picture
       rgb[out++] = blue >> precision;
     }
   }
-  return { width, height: source.height, rgb: new Uint8Array(rgb.buffer) };
+  return { width, height: high - low, rgb: new Uint8Array(rgb.buffer) };
 }
 
-/** Sums whole rows, so that memory is read in order. */
-function verticalPass(source: Picture, height: number, kernel: Kernel): Picture {
-  const { first, count, weights, stride } = fixedTaps(source.height, height, kernel);
-  const length = source.width * 3;
+/** Resizes the columns `[low, high)`. Sums whole rows, so that memory is read in order. */
+function verticalPass(
+  source: Picture,
+  taps: Taps<Int32Array>,
+  [low, high]: readonly [number, number],
+): Picture {
+  const { first, count, weights, stride } = taps;
+  const height = first.length;
+  const length = (high - low) * 3;
   const rgb = new Uint8ClampedArray(height * length);
   const sums = new Int32Array(length);
   for (let y = 0; y < height; y++) {
     sums.fill(half);
     for (let k = 0; k < count[y]!; k++) {
       const weight = weights[y * stride + k]!;
-      const row = source.rgb.subarray((first[y]! + k) * length, (first[y]! + k + 1) * length);
+      const start = ((first[y]! + k) * source.width + low) * 3;
+      const row = source.rgb.subarray(start, start + length);
       for (let i = 0; i < length; i++) sums[i]! += Math.imul(weight, row[i]!);
     }
     for (let i = 0; i < length; i++) rgb[y * length + i] = sums[i]! >> precision;
   }
-  return { width: source.width, height, rgb: new Uint8Array(rgb.buffer) };
+  return { width: high - low, height, rgb: new Uint8Array(rgb.buffer) };
 }
 
 /** Source positions of nearest: accumulated, not multiplied, as Pillow does; the last bits of the sum decide ties. */
-function nearestPositions(from: number, to: number): Int32Array {
+function nearestPositions({ from, to, start, length }: Axis): Int32Array {
   const step = from / to;
-  const positions = new Int32Array(to);
+  const positions = new Int32Array(length);
   let at = step * 0.5;
-  for (let i = 0; i < to; i++, at += step) positions[i] = Math.min(Math.trunc(at), from - 1);
+  for (let i = 0; i < start + length; i++, at += step) {
+    if (i >= start) positions[i - start] = Math.min(Math.trunc(at), from - 1);
+  }
   return positions;
 }
 
-function nearest(source: Picture, { height, width }: Size): Picture {
-  const rows = nearestPositions(source.height, height);
-  const columns = nearestPositions(source.width, width);
-  const rgb = new Uint8Array(height * width * 3);
+function nearest(source: Picture, vertical: Axis, horizontal: Axis): Picture {
+  const rows = nearestPositions(vertical);
+  const columns = nearestPositions(horizontal);
+  const rgb = new Uint8Array(rows.length * columns.length * 3);
   let out = 0;
   for (const row of rows) {
     for (const column of columns) {
@@ -184,7 +217,7 @@ function nearest(source: Picture, { height, width }: Size): Picture {
       rgb[out++] = source.rgb[at + 2]!;
     }
   }
-  return { width, height, rgb };
+  return { width: columns.length, height: rows.length, rgb };
 }
 
 /** Since Pillow 13 the vertical pass goes first where it takes away more than the horizontal one would. */
@@ -193,19 +226,54 @@ function verticalFirst(source: Size, size: Size): boolean {
   return fewerRows > 0 && fewerRows > 2 * (source.width - size.width);
 }
 
+/** The rectangle of a picture, which lies wholly inside it. */
+export function cut(source: Picture, { left, top, height, width }: Window): Picture {
+  if (height === source.height && width === source.width) return source;
+  const rgb = new Uint8Array(height * width * 3);
+  for (let y = 0; y < height; y++) {
+    const start = ((top + y) * source.width + left) * 3;
+    rgb.set(source.rgb.subarray(start, start + width * 3), y * width * 3);
+  }
+  return { width, height, rgb };
+}
+
 /**
  * Resizes as Pillow 13 does (`Image.resize(size, resample)` of an RGB image, `reducing_gap` and `box` at their defaults).
- * The size is in pixels, at least 1 × 1. Returns the source itself where nothing changes.
+ * The size is in pixels, at least 1 × 1. With a window, only that part of the resized picture is computed: the same bytes,
+ * without the cost of what a crop throws away. Returns the source itself where nothing changes.
  */
-export function resize(source: Picture, size: Size, filter: Filter): Picture {
-  if (source.height === size.height && source.width === size.width) return source;
-  if (filter === 'nearest') return nearest(source, size);
+export function resize(
+  source: Picture,
+  size: Size,
+  filter: Filter,
+  window: Window = { left: 0, top: 0, ...size },
+): Picture {
+  const vertical = { from: source.height, to: size.height, start: window.top, length: window.height };
+  const horizontal = { from: source.width, to: size.width, start: window.left, length: window.width };
+  const [keepsHeight, keepsWidth] = [source.height === size.height, source.width === size.width];
+  if (keepsHeight && keepsWidth) return cut(source, window);
+  if (filter === 'nearest') return nearest(source, vertical, horizontal);
   const kernel = kernels[filter];
-  const rows = (picture: Picture) =>
-    picture.width === size.width ? picture : horizontalPass(picture, size.width, kernel);
-  const columns = (picture: Picture) =>
-    picture.height === size.height ? picture : verticalPass(picture, size.height, kernel);
-  return verticalFirst(source, size) ? rows(columns(source)) : columns(rows(source));
+  if (keepsHeight) {
+    return horizontalPass(source, fixedTaps(horizontal, kernel), [window.top, window.top + window.height]);
+  }
+  if (keepsWidth) {
+    return verticalPass(source, fixedTaps(vertical, kernel), [window.left, window.left + window.width]);
+  }
+  const [rows, columns] = [fixedTaps(vertical, kernel), fixedTaps(horizontal, kernel)];
+  if (verticalFirst(source, size)) {
+    const [low, high] = reachOf(columns);
+    const shorter = verticalPass(source, rows, [low, high]);
+    return horizontalPass(shorter, shifted(columns, low), [0, shorter.height]);
+  }
+  const [low, high] = reachOf(rows);
+  const narrower = horizontalPass(source, columns, [low, high]);
+  return verticalPass(narrower, shifted(rows, low), [0, narrower.width]);
+}
+
+/** The same taps on a source whose first `by` positions were cut off. */
+function shifted(taps: Taps<Int32Array>, by: number): Taps<Int32Array> {
+  return { ...taps, first: taps.first.map((position) => position - by) };
 }
 
 /** One pass along the axis whose neighbours lie `step` samples apart. */
@@ -217,7 +285,7 @@ function floatPass(
   step: number,
   kernel: Kernel,
 ) {
-  const { first, count, weights, stride } = taps(from, to, kernel);
+  const { first, count, weights, stride } = taps({ from, to, start: 0, length: to }, kernel);
   const out = new Float32Array(lines * to * step);
   for (let line = 0; line < lines; line++) {
     for (let i = 0; i < to; i++) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
-import { filters, resize, resizeFloat } from '../../../src/inference/preprocessing/resize';
+import { cut, filters, resize, resizeFloat } from '../../../src/inference/preprocessing/resize';
 import type { Filter, Picture } from '../../../src/inference/preprocessing/resize';
 import { readLines } from './goldens';
 
@@ -69,6 +69,26 @@ describe("resize equals Pillow's bit for bit", () => {
     const telling = lines.filter((line) => line.crc32_rows_first && line.crc32_rows_first !== line.crc32);
     assert.ok(telling.length > 0);
   });
+});
+
+describe('resize of a window', () => {
+  const source = draw({ kind: 'noise', size: [61, 47], seed: 9, crc32: 0 });
+  const sizes = [
+    { height: 30, width: 44 },
+    { height: 61, width: 20 },
+    { height: 80, width: 47 },
+    { height: 17, width: 40 },
+    { height: 61, width: 47 },
+  ];
+  for (const size of sizes) {
+    it(`computes the same bytes as cutting it from the whole (${size.height} × ${size.width})`, () => {
+      const window = { left: 3, top: 5, height: 9, width: 14 };
+      for (const filter of filters) {
+        const whole = cut(resize(source, size, filter), window);
+        assert.deepEqual(resize(source, size, filter, window), whole, filter);
+      }
+    });
+  }
 });
 
 describe('resizeFloat', () => {

@@ -1,0 +1,125 @@
+/** Reads settings out of JSON that nobody has checked: what is missing takes a default, what is wrong takes it with a warning. */
+import { filters } from './resize';
+import type { Filter } from './resize';
+import type { Evidence, ImageSize, Triple } from './pipeline';
+
+export type Json = Readonly<Record<string, unknown>>;
+
+/** A setting's value and where it was found. */
+export interface Setting<Value> {
+  readonly value: Value;
+  readonly source: string;
+}
+
+/** Larger sides are a broken configuration, not a model: 16384 is beyond any published input by a factor of 10. */
+export const maxSide = 16384;
+
+export function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value);
+}
+
+export function isSide(value: unknown): value is number {
+  return isNumber(value) && Number.isInteger(value) && value >= 1 && value <= maxSide;
+}
+
+function isTriple(value: unknown): value is Triple {
+  return Array.isArray(value) && value.length === 3 && value.every(isNumber);
+}
+
+/** A kind of value: how it is recognised (`undefined` = not one), and what to say is needed. */
+export interface Kind<Value> {
+  readonly parse: (value: unknown) => Value | undefined;
+  readonly needed: string;
+}
+
+const tripled = (value: unknown): unknown => (isNumber(value) ? [value, value, value] : value);
+
+export const mean: Kind<Triple> = {
+  parse: (value) => {
+    const all = tripled(value);
+    return isTriple(all) ? all : undefined;
+  },
+  needed: 'three numbers (red, green, blue) or one',
+};
+
+export const std: Kind<Triple> = {
+  parse: (value) => {
+    const all = tripled(value);
+    return isTriple(all) && all.every((v) => v > 0) ? all : undefined;
+  },
+  needed: 'three numbers above 0 (red, green, blue) or one',
+};
+
+export const fraction: Kind<number> = {
+  parse: (value) => (isNumber(value) && value >= 0.01 && value <= 10 ? value : undefined),
+  needed: 'a number from 0.01 to 10',
+};
+
+export const flag: Kind<boolean> = {
+  parse: (value) => (typeof value === 'boolean' ? value : undefined),
+  needed: 'true or false',
+};
+
+export const factor: Kind<number> = {
+  parse: (value) => (isNumber(value) && value > 0 ? value : undefined),
+  needed: 'a number above 0',
+};
+
+/** Pillow's code, or its name. */
+export const filterKind: Kind<Filter> = {
+  parse: (value) => (typeof value === 'number' ? filters[value] : filters.find((name) => name === value)),
+  needed: `one of 0 … 5 or ${filters.join(', ')}`,
+};
+
+/** timm's [channels, height, width]. */
+export const inputSize: Kind<ImageSize> = {
+  parse: (value) =>
+    Array.isArray(value) && value.length === 3 && value[0] === 3 && isSide(value[1]) && isSide(value[2])
+      ? [value[1], value[2]]
+      : undefined,
+  needed: `[3, height, width] with sides of 1 … ${maxSide}`,
+};
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}
+
+/** Takes settings from one JSON object and collects what is wrong with it. */
+export class SettingsReader {
+  readonly warnings: string[] = [];
+
+  /** `file` as the user sees it: `preprocessor_config.json`, `config.json: pretrained_cfg`. */
+  constructor(
+    private readonly json: Json,
+    private readonly file: string,
+    private readonly defaultSource: string,
+  ) {}
+
+  has(key: string): boolean {
+    return this.json[key] !== undefined && this.json[key] !== null;
+  }
+
+  read<Value>(key: string, kind: Kind<Value>, fallback: Value): Setting<Value> {
+    if (!this.has(key)) return { value: fallback, source: this.defaultSource };
+    const value = kind.parse(this.json[key]);
+    if (value !== undefined) return { value, source: `${this.file}: ${key}` };
+    return { value: fallback, source: this.refuse(key, kind.needed, fallback) };
+  }
+
+  /** Notes a bad value; returns the source of the default that stands in for it. */
+  refuse(key: string, needed: string, fallback: unknown): string {
+    this.warnings.push(
+      `${this.file}: ${key} is ${shown(this.json[key])}, needed is ${needed}; ${shown(fallback)} is used instead`,
+    );
+    return `${this.defaultSource}, because ${key} in ${this.file} is not usable`;
+  }
+}
+
+export function evidence({ value, source }: Setting<Evidence['value']>): Evidence {
+  return { value, source };
+}

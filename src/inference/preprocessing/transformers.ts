@@ -1,0 +1,421 @@
+/** transformers' image processors as their `pil` backend computes them (DINOv3: `torchvision`, the only one it has). */
+import { normalisations } from './normalisations';
+import type { NormalisationName } from './normalisations';
+import { roundHalfEven } from './pipeline';
+import type { Evidence, Figure, ImageSize, Preprocessing, ResizeStep, Step } from './pipeline';
+import type { Filter } from './resize';
+import {
+  evidence,
+  factor,
+  filterKind,
+  flag,
+  fraction,
+  isObject,
+  isSide,
+  mean,
+  SettingsReader,
+  std,
+} from './settings';
+import type { Json, Kind, Setting } from './settings';
+
+/** Any of the spellings of `size` and `crop_size`, as transformers' size dictionaries. */
+export interface SizeSetting {
+  readonly height?: number;
+  readonly width?: number;
+  readonly shortest_edge?: number;
+  readonly longest_edge?: number;
+}
+
+/** How a processor class resizes, where that is not plain `size`. */
+type Resizing = 'plain' | 'convnext' | 'levit' | 'cropPct' | 'bounded';
+
+/** A processor class: its defaults, and where it departs from resize, crop, rescale, normalise. */
+interface Processor {
+  readonly size: SizeSetting;
+  /** An int `size` means a square; otherwise the shorter side. */
+  readonly square?: true;
+  readonly crop?: SizeSetting;
+  readonly doCrop?: true;
+  readonly filter: Filter;
+  readonly normalisation: NormalisationName;
+  readonly doNormalize?: false;
+  readonly resizing?: Resizing;
+  readonly cropPct?: number;
+  readonly multiple?: number;
+  readonly pads?: true;
+  readonly flips?: true;
+  readonly video?: true;
+  /** Rescales before it resizes. */
+  readonly rescaleFirst?: true;
+  readonly rescale?: { readonly factor: number; readonly offset: boolean };
+}
+
+const square = (side: number): SizeSetting => ({ height: side, width: side });
+const shorter = (side: number): SizeSetting => ({ shortest_edge: side });
+
+const clip: Processor = {
+  size: shorter(224),
+  crop: square(224),
+  doCrop: true,
+  filter: 'bicubic',
+  normalisation: 'clip',
+};
+const detr: Processor = {
+  size: { shortest_edge: 800, longest_edge: 1333 },
+  filter: 'bilinear',
+  normalisation: 'imagenet',
+  resizing: 'bounded',
+  pads: true,
+};
+const mobileNet: Processor = { ...clip, size: shorter(256), filter: 'bilinear', normalisation: 'half' };
+
+/** Defaults of the classes, keyed by their name without `ImageProcessor…` or `FeatureExtractor`. */
+const processors: Readonly<Record<string, Processor>> = {
+  ViT: { size: square(224), square: true, filter: 'bilinear', normalisation: 'half' },
+  DeiT: {
+    size: square(256),
+    square: true,
+    crop: square(224),
+    doCrop: true,
+    filter: 'bicubic',
+    normalisation: 'half',
+  },
+  Beit: { size: square(224), square: true, crop: square(224), filter: 'bicubic', normalisation: 'half' },
+  Siglip: { size: square(224), square: true, filter: 'bicubic', normalisation: 'half' },
+  Segformer: { size: square(512), square: true, filter: 'bilinear', normalisation: 'imagenet' },
+  Pvt: { size: square(224), square: true, filter: 'bicubic', normalisation: 'imagenet' },
+  DINOv3ViT: {
+    size: square(224),
+    square: true,
+    filter: 'bilinear',
+    normalisation: 'imagenet',
+    rescaleFirst: true,
+  },
+  CLIP: clip,
+  ChineseCLIP: clip,
+  Bit: clip,
+  Blip: { size: square(384), square: true, filter: 'bicubic', normalisation: 'clip' },
+  ConvNext: {
+    size: shorter(384),
+    filter: 'bicubic',
+    normalisation: 'half',
+    resizing: 'convnext',
+    cropPct: 0.875,
+  },
+  Levit: { ...clip, normalisation: 'imagenet', resizing: 'levit' },
+  PoolFormer: { ...clip, normalisation: 'imagenet', resizing: 'cropPct', cropPct: 0.9 },
+  MobileViT: { ...clip, crop: square(256), normalisation: 'half', doNormalize: false, flips: true },
+  MobileNetV1: mobileNet,
+  MobileNetV2: mobileNet,
+  VideoMAE: { ...clip, filter: 'bilinear', normalisation: 'half', video: true },
+  Vivit: { ...mobileNet, video: true, rescale: { factor: 1 / 127.5, offset: true } },
+  Detr: detr,
+  ConditionalDetr: detr,
+  DeformableDetr: detr,
+  Yolos: { ...detr, multiple: 16 },
+};
+
+/** What each model_type's processor is, and what its published checkpoints say in their preprocessor_config.json. */
+const models: Readonly<Record<string, { readonly processor: string; readonly published?: Json }>> = (() => {
+  const published = (name: NormalisationName, more: Json = {}): Json => ({
+    image_mean: normalisations[name].mean,
+    image_std: normalisations[name].std,
+    ...more,
+  });
+  const dino = published('imagenet', { size: shorter(256), crop_size: square(224) });
+  const clipModel = { processor: 'CLIP' };
+  const siglip = { processor: 'Siglip' };
+  const convnext = { processor: 'ConvNext', published: published('imagenet', { size: shorter(224) }) };
+  const swin = { processor: 'ViT', published: published('imagenet', { resample: 3 }) };
+  return {
+    vit: { processor: 'ViT' },
+    vit_hybrid: { processor: 'ViT' },
+    vit_mae: { processor: 'ViT', published: published('imagenet') },
+    vit_msn: { processor: 'ViT', published: published('imagenet') },
+    ijepa: { processor: 'ViT', published: published('imagenet') },
+    swin,
+    swinv2: swin,
+    deit: { processor: 'DeiT', published: published('imagenet') },
+    beit: { processor: 'Beit', published: published('half', { resample: 2 }) },
+    'data2vec-vision': { processor: 'Beit', published: published('half', { resample: 2 }) },
+    dinov2: { processor: 'Bit', published: dino },
+    dinov2_with_registers: { processor: 'Bit', published: dino },
+    dinov3_vit: { processor: 'DINOv3ViT' },
+    focalnet: { processor: 'Bit', published: dino },
+    hiera: { processor: 'Bit', published: dino },
+    bit: { processor: 'Bit', published: published('half') },
+    clip: clipModel,
+    clip_vision_model: clipModel,
+    metaclip_2: clipModel,
+    siglip,
+    siglip_vision_model: siglip,
+    convnext,
+    convnextv2: convnext,
+    cvt: convnext,
+    resnet: convnext,
+    regnet: convnext,
+    levit: { processor: 'Levit' },
+    poolformer: { processor: 'PoolFormer' },
+    pvt: { processor: 'Pvt' },
+    pvt_v2: { processor: 'Pvt' },
+    segformer: { processor: 'Segformer' },
+    mobilevit: { processor: 'MobileViT', published: { size: shorter(288) } },
+    mobilevitv2: { processor: 'MobileViT', published: { size: shorter(288) } },
+    mobilenet_v1: { processor: 'MobileNetV1' },
+    mobilenet_v2: { processor: 'MobileNetV2' },
+    detr: { processor: 'Detr' },
+    conditional_detr: { processor: 'ConditionalDetr' },
+    deformable_detr: { processor: 'DeformableDetr' },
+    yolos: { processor: 'Yolos' },
+    videomae: { processor: 'VideoMAE', published: published('imagenet') },
+    timesformer: { processor: 'VideoMAE' },
+    vivit: { processor: 'Vivit' },
+  };
+})();
+
+/** The preprocessor_config.json that a published checkpoint of this model_type has; `undefined` for an unknown one. */
+export function publishedConfig(modelType: unknown): Json | undefined {
+  const model = typeof modelType === 'string' ? models[modelType] : undefined;
+  return model && { image_processor_type: `${model.processor}ImageProcessor`, ...model.published };
+}
+
+interface Chosen {
+  readonly name: string;
+  readonly processor: Processor;
+  readonly known: boolean;
+}
+
+const suffix = /(ImageProcessor(Fast|Pil)?|FeatureExtractor)$/;
+
+function chooseProcessor(preprocessor: Json, config: Json | undefined): Chosen {
+  const stated = preprocessor['image_processor_type'] ?? preprocessor['feature_extractor_type'];
+  const type = config?.['model_type'];
+  const model = typeof type === 'string' ? models[type] : undefined;
+  const name = typeof stated === 'string' ? stated.replace(suffix, '') : (model?.processor ?? 'ViT');
+  const processor = Object.hasOwn(processors, name) ? processors[name] : undefined;
+  const known = processor !== undefined && (stated !== undefined || model !== undefined);
+  return { name, processor: processor ?? processors['ViT']!, known };
+}
+
+const sideKeys = ['height', 'width', 'shortest_edge', 'longest_edge'] as const;
+
+/** An int, a [height, width] list, or a dictionary, with the meaning of an int that the class gives it. */
+function sizeKind(squareInt: boolean, longest: unknown): Kind<SizeSetting> {
+  return {
+    parse: (value) => {
+      if (isSide(value)) {
+        if (squareInt) return square(value);
+        return isSide(longest) ? { shortest_edge: value, longest_edge: longest } : shorter(value);
+      }
+      if (Array.isArray(value)) {
+        return value.length === 2 && value.every(isSide) ? { height: value[0], width: value[1] } : undefined;
+      }
+      return isObject(value) ? sizeDictionary(value) : undefined;
+    },
+    needed: 'a side, [height, width], {height, width} or {shortest_edge}, each from 1 to 16384',
+  };
+}
+
+function sizeDictionary(value: Json): SizeSetting | undefined {
+  const given = sideKeys.filter((key) => value[key] !== undefined && value[key] !== null);
+  if (given.some((key) => !isSide(value[key]))) return undefined;
+  const size: SizeSetting = Object.fromEntries(given.map((key) => [key, value[key]]));
+  return (size.height && size.width) || size.shortest_edge ? size : undefined;
+}
+
+/** All settings of a processor, checked. */
+interface Settings {
+  readonly doResize: boolean;
+  readonly size: Setting<SizeSetting>;
+  readonly filter: Setting<Filter>;
+  readonly cropPct: Setting<number>;
+  readonly crop: Setting<SizeSetting> | undefined;
+  readonly rescale: Setting<number> | undefined;
+  readonly offset: boolean;
+  readonly mean: Setting<Evidence['value']>;
+  readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[] } | undefined;
+  readonly std: Setting<Evidence['value']>;
+  readonly flips: boolean;
+  readonly pad: SizeSetting | true | undefined;
+}
+
+function readSettings(reader: SettingsReader, json: Json, processor: Processor): Settings {
+  const normalisation = normalisations[processor.normalisation];
+  // The classes of the DETR family take 1333 where an int size stands alone.
+  const longest = processor.resizing === 'bounded' ? (json['max_size'] ?? 1333) : undefined;
+  const sizeOf = sizeKind(processor.square === true, longest);
+  const crop = reader.read('crop_size', sizeKind(true, undefined), processor.crop ?? square(224));
+  const rescale = reader.read('rescale_factor', factor, processor.rescale?.factor ?? 1 / 255);
+  const means = reader.read('image_mean', mean, normalisation.mean);
+  const stds = reader.read('image_std', std, normalisation.std);
+  const read = (key: string, fallback: boolean) => reader.read(key, flag, fallback).value;
+  const doPad = read('do_pad', processor.pads === true) && processor.pads === true;
+  const padSize = reader.has('pad_size') ? reader.read('pad_size', sizeKind(true, undefined), {}).value : {};
+  return {
+    doResize: read('do_resize', true),
+    size: reader.read('size', sizeOf, processor.size),
+    filter: reader.read('resample', filterKind, processor.filter),
+    cropPct: reader.read('crop_pct', fraction, processor.cropPct ?? 1),
+    crop: read('do_center_crop', processor.doCrop === true) ? crop : undefined,
+    rescale: read('do_rescale', true) ? rescale : undefined,
+    offset: read('offset', processor.rescale?.offset ?? false),
+    mean: means,
+    std: stds,
+    normalize: read('do_normalize', processor.doNormalize ?? true)
+      ? { mean: means.value, std: stds.value }
+      : undefined,
+    flips: read('do_flip_channel_order', processor.flips === true) && processor.flips === true,
+    pad: doPad ? (padSize.height ? padSize : true) : undefined,
+  };
+}
+
+/** The same settings for a model that runs at another size: the resize keeps its proportion to the crop. */
+function atImageSize(settings: Settings, processor: Processor, size: Setting<ImageSize>): Settings {
+  const [height, width] = size.value;
+  const target = { value: { height, width }, source: size.source };
+  const { crop, size: from } = settings;
+  if (processor.resizing === 'convnext' && height === width) {
+    return { ...settings, doResize: true, size: { value: shorter(height), source: size.source } };
+  }
+  if (!crop) return { ...settings, doResize: true, size: target };
+  const scale = (side: number, to: number, cropped: number) =>
+    Math.max(1, roundHalfEven((side * to) / cropped));
+  const [cropHeight, cropWidth] = [crop.value.height ?? height, crop.value.width ?? width];
+  const edge = from.value.shortest_edge;
+  const exact = {
+    height: scale(edge ?? from.value.height!, height, cropHeight),
+    width: scale(edge ?? from.value.width!, width, cropWidth),
+  };
+  const keepsAspect = edge !== undefined && height === width;
+  return {
+    ...settings,
+    crop: target,
+    size: {
+      value: keepsAspect ? shorter(exact.height) : exact,
+      source: `${from.source}, scaled to the image size`,
+    },
+  };
+}
+
+function resizeStep(size: SizeSetting, filter: Filter, rule: Partial<ResizeStep> = {}): ResizeStep {
+  const { height, width, shortest_edge: edge } = size;
+  if (edge !== undefined)
+    return { kind: 'resize', rule: 'shorter', height: edge, width: edge, filter, ...rule };
+  return { kind: 'resize', rule: 'exact', height: height!, width: width!, filter, ...rule };
+}
+
+function cropStep({ height, width, shortest_edge: edge }: SizeSetting): Step {
+  const [rows, columns] = [height ?? edge!, width ?? edge!];
+  return { kind: 'crop', height: rows, width: columns, rounding: 'transformers', fill: [0, 0, 0] };
+}
+
+const resizings: Record<Resizing, (settings: Settings, processor: Processor) => Step[]> = {
+  plain: ({ size, filter }) => [resizeStep(size.value, filter.value)],
+  convnext: ({ size, filter, cropPct }) => {
+    const edge = size.value.shortest_edge;
+    if (edge === undefined || edge >= 384) {
+      const side = edge === undefined ? size.value : square(edge);
+      return [resizeStep(side, filter.value)];
+    }
+    return [resizeStep(shorter(Math.trunc(edge / cropPct.value)), filter.value), cropStep(square(edge))];
+  },
+  levit: ({ size, filter }) => {
+    const edge = size.value.shortest_edge;
+    return [resizeStep(edge ? shorter(Math.trunc((256 / 224) * edge)) : size.value, filter.value)];
+  },
+  cropPct: ({ size, filter, cropPct }) => {
+    const { height, width, shortest_edge: edge } = size.value;
+    const scaled = (side: number) => Math.trunc(side / cropPct.value);
+    if (edge !== undefined || height === width)
+      return [resizeStep(shorter(scaled(edge ?? height!)), filter.value)];
+    return [resizeStep({ height: scaled(height!), width: scaled(width!) }, filter.value)];
+  },
+  bounded: ({ size, filter }, { multiple }) => {
+    const { shortest_edge: edge, longest_edge: longest } = size.value;
+    if (edge === undefined) return [resizeStep(size.value, filter.value)];
+    const rule = { rule: 'bounded', width: longest ?? edge, ...(multiple && { multiple }) } as const;
+    return [resizeStep(size.value, filter.value, rule)];
+  },
+};
+
+function stepsOf(settings: Settings, processor: Processor): Step[] {
+  const { doResize, crop, rescale, offset, normalize, flips, pad } = settings;
+  const resizing = doResize ? resizings[processor.resizing ?? 'plain'](settings, processor) : [];
+  const rescaling: Step[] = rescale
+    ? [{ kind: 'rescale', factor: rescale.value, offset: offset ? -1 : 0 }]
+    : [];
+  const geometry = [...resizing, ...(crop ? [cropStep(crop.value)] : [])];
+  const steps = processor.rescaleFirst ? [...rescaling, ...geometry] : [...geometry, ...rescaling];
+  if (normalize) steps.push({ kind: 'normalize', mean: triple(normalize.mean), std: triple(normalize.std) });
+  if (flips) steps.push({ kind: 'flip' });
+  if (pad) steps.push({ kind: 'pad', ...(pad !== true && { height: pad.height!, width: pad.width! }) });
+  return steps;
+}
+
+function triple(values: readonly number[]): readonly [number, number, number] {
+  return [values[0]!, values[1]!, values[2]!];
+}
+
+/** What comes out of the steps, where it does not depend on the picture. */
+function outputSize(steps: readonly Step[]): ImageSize | undefined {
+  const padding = steps.find((step) => step.kind === 'pad');
+  if (padding) return padding.height && padding.width ? [padding.height, padding.width] : undefined;
+  const last = steps.findLast((step) => step.kind === 'crop' || step.kind === 'resize');
+  if (!last || (last.kind === 'resize' && last.rule !== 'exact')) return undefined;
+  return [last.height, last.width];
+}
+
+function sizeText({ height, width, shortest_edge: edge, longest_edge: longest }: SizeSetting): string {
+  if (edge === undefined) return `${height} × ${width}`;
+  return `shorter side ${edge}${longest === undefined ? '' : `, longer at most ${longest}`}`;
+}
+
+function evidenceOf(settings: Settings, imageSize: Evidence | undefined): Partial<Record<Figure, Evidence>> {
+  const { doResize, size, filter, crop, rescale, normalize, mean, std, flips } = settings;
+  return {
+    ...(imageSize && { image_size: imageSize }),
+    ...(doResize && {
+      resize: { value: sizeText(size.value), source: size.source },
+      filter: evidence(filter),
+    }),
+    ...(crop && { crop: { value: sizeText(crop.value), source: crop.source } }),
+    ...(rescale && { rescale: evidence(rescale) }),
+    ...(normalize && { mean: evidence(mean), std: evidence(std) }),
+    ...(flips && { channels: { value: 'BGR', source: size.source } }),
+  };
+}
+
+/** Where a transformers configuration was read. */
+export interface TransformersFiles {
+  /** Content of preprocessor_config.json, or what stands in for it. */
+  readonly preprocessor: Json;
+  /** config.json, for `model_type` where the preprocessor does not name its class. */
+  readonly config?: Json | undefined;
+  /** Name of the first for messages. */
+  readonly file?: string;
+}
+
+/**
+ * Reads preprocessor_config.json of any age (`…FeatureExtractor` of 2021, `…ImageProcessor`, `…Fast`) as AutoImageProcessor
+ * does. Missing keys take the class's defaults; unusable values take them with a warning. With `imageSize` the input comes
+ * out at that size.
+ */
+export function readTransformers(files: TransformersFiles, imageSize?: Setting<ImageSize>): Preprocessing {
+  const { preprocessor, config, file = 'preprocessor_config.json' } = files;
+  const { name, processor, known } = chooseProcessor(preprocessor, config);
+  const reader = new SettingsReader(preprocessor, file, `default of ${known ? name : 'ViT'}ImageProcessor`);
+  const read = readSettings(reader, preprocessor, processor);
+  const settings = imageSize ? atImageSize(read, processor, imageSize) : read;
+  const steps = stepsOf(settings, processor);
+  const size = outputSize(steps);
+  const unknown = `${file}: the image processor ${name} is not known; its keys are read as ViTImageProcessor's`;
+  const sizeSource = imageSize?.source ?? settings.crop?.source ?? settings.size.source;
+  return {
+    library: 'transformers',
+    steps,
+    ...(size && { inputSize: size }),
+    ...(processor.video && { video: true }),
+    evidence: evidenceOf(settings, size && { value: size, source: sizeSource }),
+    warnings: known ? reader.warnings : [unknown, ...reader.warnings],
+  };
+}
