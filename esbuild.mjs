@@ -1,7 +1,7 @@
 // Bundles the extension, its child process, the command line, the webviews and the tests into dist/.
 //   node esbuild.mjs [--watch] [--production] [--tests]
 import { build, context } from 'esbuild';
-import { cp, rm } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 
 const flags = new Set(process.argv.slice(2));
@@ -55,7 +55,7 @@ function bundles() {
   if (flags.has('--tests')) {
     list.push({
       ...host,
-      entryPoints: ['unit', 'inference', 'host', 'browser', 'bench'].map(
+      entryPoints: ['unit', 'inference', 'host', 'browser', 'bench', 'support'].map(
         (folder) => `test/${folder}/**/*.ts`,
       ),
       outdir: 'dist/test',
@@ -66,15 +66,59 @@ function bundles() {
   return list.filter((options) => options.entryPoints.length > 0);
 }
 
-if (!flags.has('--watch')) await rm('dist', { recursive: true, force: true });
+/** Tests that were deleted or renamed must not run on; the other outputs have fixed names. */
+if (flags.has('--tests')) await rm('dist/test', { recursive: true, force: true });
+
+let building = 0;
+/** Brackets the builds with the two lines that the problem matcher in .vscode/tasks.json waits for. */
+const announce = {
+  name: 'announce',
+  setup({ onStart, onEnd }) {
+    onStart(() => {
+      if (building++ === 0) console.log('[watch] build started');
+    });
+    onEnd(({ errors }) => {
+      for (const { text, location } of errors) {
+        const place = location ? `${location.file}:${location.line}:${location.column}` : 'esbuild.mjs:1:1';
+        console.error(`✘ [ERROR] ${text}\n    ${place}:`);
+      }
+      if (--building === 0) console.log('[watch] build finished');
+    });
+  },
+};
+
 const list = bundles();
 if (flags.has('--watch')) {
-  for (const options of list) await (await context(options)).watch();
-  console.log('watching');
+  for (const options of list) {
+    await (await context({ ...options, logLevel: 'silent', plugins: [announce] })).watch();
+  }
 } else {
-  await Promise.all(list.map((options) => build(options)));
+  const results = await Promise.all(list.map((options) => build({ ...options, metafile: production })));
+  if (production) await writeNotices(results.flatMap(({ metafile }) => Object.keys(metafile.inputs)));
 }
-if (existsSync('node_modules/@vscode/codicons/dist')) {
-  await cp('node_modules/@vscode/codicons/dist/codicon.css', 'dist/webview/codicon.css');
-  await cp('node_modules/@vscode/codicons/dist/codicon.ttf', 'dist/webview/codicon.ttf');
+await copyIcons();
+
+/** The licences of the packages whose code the bundles hold; the packages that are shipped whole bring their own. */
+async function writeNotices(inputs) {
+  const bundled = inputs.flatMap((input) => input.match(/^node_modules\/(?:@[^/]+\/)?[^/]+/) ?? []);
+  const folders = [
+    ...new Set([...bundled, 'node_modules/@vscode/codicons', 'node_modules/onnxruntime-node']),
+  ];
+  const notices = await Promise.all(folders.sort().map(readNotice));
+  await writeFile('dist/THIRD-PARTY-NOTICES.txt', notices.join('\n\n'));
+}
+
+async function readNotice(folder) {
+  const { name, version, license, author } = JSON.parse(await readFile(`${folder}/package.json`, 'utf8'));
+  const files = (await readdir(folder)).filter((file) => /^(licen[sc]e|notice)/i.test(file));
+  const texts = await Promise.all(files.map((file) => readFile(`${folder}/${file}`, 'utf8')));
+  const holder = texts.length > 0 ? [] : [`Copyright (c) ${author?.name ?? author ?? name}`];
+  return [`===== ${name} ${version} (${license}) =====`, ...holder, ...texts].join('\n\n');
+}
+
+async function copyIcons() {
+  await mkdir('dist/webview', { recursive: true });
+  for (const file of ['codicon.css', 'codicon.ttf']) {
+    await cp(`node_modules/@vscode/codicons/dist/${file}`, `dist/webview/${file}`);
+  }
 }

@@ -55,7 +55,9 @@ async function findPlaywrights() {
   if (existsSync(location)) return location;
   console.log("Downloading playwright's Chromium …");
   const download = ['node_modules/playwright-core/cli.js', 'install', 'chromium'];
-  await capture(process.execPath, download).catch((error) => console.log(String(error.message).split('\n')[0]));
+  await capture(process.execPath, download).catch((error) =>
+    console.log(String(error.message).split('\n')[0]),
+  );
   return existsSync(location) ? location : undefined;
 }
 

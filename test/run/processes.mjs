@@ -7,7 +7,17 @@ const graceMilliseconds = 3000;
 
 /** Services that are still up; they go down with this process, however it ends. */
 const running = new Set();
-process.on('exit', () => running.forEach((child) => signalGroup(child, 'SIGKILL')));
+process.on('exit', () => running.forEach((child) => signalGroup(child, 'SIGTERM')));
+
+/**
+ * Turns the signals that end a run into an exit, which takes the services down. Each process of the tests that starts
+ * services of its own calls it, because a group that is signalled does not hold the groups below it.
+ */
+export function endOnSignals() {
+  for (const [signal, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 })) {
+    process.once(signal, () => process.exit(128 + number));
+  }
+}
 
 /** @param {import('node:child_process').ChildProcess} child @param {NodeJS.Signals} signal */
 function signalGroup(child, signal) {
@@ -31,7 +41,9 @@ const needsShell = (command) => windows && command === 'npm';
  * @param {import('node:child_process').SpawnOptions} [options]
  */
 export async function run(command, args, options = {}) {
-  const status = await exitStatus(spawn(command, args, { stdio: 'inherit', shell: needsShell(command), ...options }));
+  const status = await exitStatus(
+    spawn(command, args, { stdio: 'inherit', shell: needsShell(command), ...options }),
+  );
   if (status !== 0) throw new Error(`${[command, ...args].join(' ')} ended with status ${status}`);
 }
 
@@ -55,7 +67,9 @@ export async function capture(command, args, options = {}) {
   child.stderr?.on('data', (chunk) => (errors += chunk));
   const status = await exitStatus(child);
   if (status === 0) return output;
-  throw new Error(`${[command, ...args].join(' ')} ended with status ${status}\n${(output + errors).slice(-2000)}`);
+  throw new Error(
+    `${[command, ...args].join(' ')} ended with status ${status}\n${(output + errors).slice(-2000)}`,
+  );
 }
 
 /**
@@ -102,7 +116,8 @@ export async function startService(command, args, ready, options = {}) {
       if (stream) createInterface({ input: stream }).on('line', onLine);
     }
     ended.then(
-      (status) => reject(new Error(`${command} ended with status ${status}\n${output.slice(-20).join('\n')}`)),
+      (status) =>
+        reject(new Error(`${command} ended with status ${status}\n${output.slice(-20).join('\n')}`)),
       reject,
     );
   });

@@ -42,9 +42,14 @@ export const createToken = () => randomBytes(16).toString('hex');
 export async function startServer(options) {
   const { node, main } = await provideServer();
   await mkdir(options.dataFolder, { recursive: true });
-  const service = await startService(node, [main, ...serverArguments(options)], /Server bound to [^:]+:(\d+)/, {
-    env: { ...process.env, ...options.environment },
-  });
+  const service = await startService(
+    node,
+    [main, ...serverArguments(options)],
+    /Server bound to [^:]+:(\d+)/,
+    {
+      env: { ...process.env, ...options.environment },
+    },
+  );
   const port = Number(service.match[1]);
   return {
     port,
@@ -120,7 +125,14 @@ async function installServer(folder) {
     await rm(unpacked, { recursive: true, force: true });
   }
   // Native modules stay uncompiled: the server logs that it misses them and works without.
-  const install = ['install', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  const install = [
+    'install',
+    '--omit=dev',
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+  ];
   await capture('npm', install, { cwd: folder });
   await capture('npm', install, { cwd: join(folder, 'extensions') });
 }
@@ -140,7 +152,14 @@ async function provideNode() {
 /** @param {string} spec name@version @param {string} folder gets the folder `package` */
 async function unpackFromNpm(spec, folder) {
   await mkdir(folder, { recursive: true });
-  const listed = await capture('npm', ['pack', spec, '--json', '--ignore-scripts', '--pack-destination', folder]);
+  const listed = await capture('npm', [
+    'pack',
+    spec,
+    '--json',
+    '--ignore-scripts',
+    '--pack-destination',
+    folder,
+  ]);
   const archive = join(folder, packedName(listed));
   await capture('tar', ['-xzf', archive, '-C', folder]);
   await rm(archive);
