@@ -10,6 +10,7 @@ import {
   type OutputInfo,
 } from './call';
 import { encode, isFoldable } from './constants';
+import { contrib } from './contrib';
 import { elementwise } from './elementwise';
 import { generators } from './generators';
 import { indexing } from './indexing';
@@ -38,6 +39,7 @@ const domains: Readonly<Record<string, OperatorTable>> = {
     ...generators,
     ...quantisation,
   },
+  'com.microsoft': contrib,
 };
 
 /** The operator's row; undefined where it is not known. */

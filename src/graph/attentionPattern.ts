@@ -1,0 +1,183 @@
+import type { TokenLayout } from '../protocol/probes';
+import type { Graph, Node, ValueInfo } from './graph';
+import { blockOf } from './onnxScopes';
+
+type Parts = Pick<Graph, 'nodes' | 'values' | 'initializers'>;
+
+/** An attention map found in a graph that does not declare any. */
+export interface FoundAttention {
+  readonly value: string;
+  readonly layer: string;
+  readonly kind: 'self' | 'pool' | 'cross';
+  readonly heads: number;
+  readonly queries: TokenLayout;
+  readonly keys: TokenLayout;
+}
+
+/** What may stand between the scores' product and the softmax: scaling, biases, masks, casts. */
+const beforeSoftmax = new Set([
+  ...['Mul', 'Div', 'Add', 'Sub', 'Where', 'Cast', 'Identity', 'Reshape', 'Clip', 'Tanh', 'Max', 'Min'],
+  ...['QuantizeLinear', 'DequantizeLinear'],
+]);
+/** What may stand between the softmax and the product with the values. */
+const afterSoftmax = new Set([
+  'Cast',
+  'Identity',
+  'Dropout',
+  'Where',
+  'Reshape',
+  'QuantizeLinear',
+  'DequantizeLinear',
+]);
+const products = new Set(['MatMul', 'MatMulInteger', 'QLinearMatMul', 'Einsum']);
+
+/**
+ * Attention by its pattern: a softmax over the last axis between two matrix products of activations (Vaswani et al. 2017, §3.2.1),
+ * whichever exporter wrote it. In execution order.
+ */
+export function findAttention(graph: Parts): readonly FoundAttention[] {
+  const links = linkNodes(graph);
+  const tokens = tokenLayoutOf(graph, links);
+  return graph.nodes
+    .filter((node) => node.op === 'Softmax' && isOverLastAxis(node, graph.values))
+    .filter((node) => comesFromProduct(node, graph, links) && goesIntoProduct(node.outputs[0]!, links))
+    .map((node) => describe(node, graph.values, tokens));
+}
+
+interface Links {
+  readonly producers: ReadonlyMap<string, Node>;
+  readonly consumers: ReadonlyMap<string, readonly Node[]>;
+}
+
+function linkNodes({ nodes }: Parts): Links {
+  const producers = new Map<string, Node>();
+  const consumers = new Map<string, Node[]>();
+  for (const node of nodes) {
+    for (const output of node.outputs) producers.set(output, node);
+    for (const input of node.inputs) consumers.set(input, [...(consumers.get(input) ?? []), node]);
+  }
+  return { producers, consumers };
+}
+
+function isOverLastAxis(node: Node, values: ReadonlyMap<string, ValueInfo>): boolean {
+  const rank = values.get(node.outputs[0]!)!.shape.length;
+  const axis = node.attributes['axis'];
+  const at = axis?.type === 'int' ? axis.value : -1;
+  return rank >= 3 && (at === -1 || at === rank - 1);
+}
+
+/** Some path of scaling and biases leads back to a product of two computed operands. */
+function comesFromProduct(node: Node, graph: Parts, { producers }: Links): boolean {
+  const seen = new Set<Node>();
+  const search = (at: Node | undefined): boolean => {
+    if (!at || seen.has(at)) return false;
+    seen.add(at);
+    if (products.has(at.op)) return at.inputs.slice(0, 2).every((input) => !graph.initializers.has(input));
+    return beforeSoftmax.has(at.op) && at.inputs.some((input) => search(producers.get(input)));
+  };
+  return node.inputs.some((input) => search(producers.get(input)));
+}
+
+function goesIntoProduct(value: string, { consumers }: Links): boolean {
+  return (consumers.get(value) ?? []).some(
+    (node) =>
+      (products.has(node.op) && node.inputs[0] === value) ||
+      (afterSoftmax.has(node.op) && goesIntoProduct(node.outputs[0]!, { consumers } as Links)),
+  );
+}
+
+/** The tokens of the picture: patches of the patch embedding, and the special tokens put before them. */
+interface PictureTokens {
+  readonly grid: readonly [number, number];
+  readonly special: readonly string[];
+}
+
+function describe(
+  node: Node,
+  values: ReadonlyMap<string, ValueInfo>,
+  tokens: PictureTokens | undefined,
+): FoundAttention {
+  const [heads, queries, keys] = values.get(node.outputs[0]!)!.shape.slice(-3) as [number, number, number];
+  return {
+    value: node.outputs[0]!,
+    layer: blockOf(node.scope),
+    kind: queries === keys ? 'self' : queries === 1 ? 'pool' : 'cross',
+    heads,
+    queries: queries === 1 && keys !== 1 ? { special: ['probe'] } : layoutOf(queries, tokens),
+    keys: layoutOf(keys, tokens),
+  };
+}
+
+function layoutOf(count: number, tokens: PictureTokens | undefined): TokenLayout {
+  if (!tokens) return { sequence: count };
+  const patches = tokens.grid[0] * tokens.grid[1];
+  if (count === patches) return { special: [], grid: tokens.grid };
+  return count === patches + tokens.special.length
+    ? { special: tokens.special, grid: tokens.grid }
+    : { sequence: count };
+}
+
+/**
+ * The patch embedding is the first convolution whose stride is its kernel; special tokens are what a later Concat puts before its
+ * patches, named after the parameters they come from.
+ */
+function tokenLayoutOf(graph: Parts, links: Links): PictureTokens | undefined {
+  const patches = graph.nodes.find((node) => node.op === 'Conv' && isPatchEmbedding(node));
+  const shape = patches && graph.values.get(patches.outputs[0]!)!.shape;
+  if (!shape || shape.length !== 4) return undefined;
+  const grid = [shape[2]!, shape[3]!] as const;
+  const count = grid[0] * grid[1];
+  const concat = graph.nodes.find(
+    (node) =>
+      node.op === 'Concat' &&
+      node.inputs.some((input) => isSequence(graph.values.get(input), count, shape[1]!)),
+  );
+  const before =
+    concat?.inputs.filter((input) => !isSequence(graph.values.get(input), count, shape[1]!)) ?? [];
+  return { grid, special: nameTokens(before.flatMap((input) => tokensOf(input, graph, links))) };
+}
+
+const isSequence = (value: ValueInfo | undefined, tokens: number, width: number): boolean =>
+  value?.shape.at(-2) === tokens && value.shape.at(-1) === width;
+
+function isPatchEmbedding(node: Node): boolean {
+  const [kernel, stride] = [node.attributes['kernel_shape'], node.attributes['strides']];
+  return (
+    kernel?.type === 'ints' &&
+    stride?.type === 'ints' &&
+    kernel.value.join() === stride.value.join() &&
+    kernel.value.every((size) => size > 1)
+  );
+}
+
+/** One entry per token of a value that is put before the patches: the parameter it comes from. */
+function tokensOf(value: string, graph: Parts, { producers }: Links): readonly string[] {
+  const parameter = (name: string, depth: number): string | undefined => {
+    const data = graph.initializers.get(name)?.data;
+    if (data?.kind === 'parameter') return data.tensor;
+    const inputs = depth > 0 ? (producers.get(name)?.inputs ?? []) : [];
+    for (const input of inputs) {
+      const found = parameter(input, depth - 1);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+  const count = graph.values.get(value)?.shape.at(-2) ?? 1;
+  return Array<string>(count).fill(parameter(value, 6) ?? '');
+}
+
+/** The field's names by what the parameter is called; the first token without a telling name is the class token. */
+const tokenNames: readonly (readonly [RegExp, string])[] = [
+  [/dist/i, 'dist'],
+  [/reg/i, 'reg'],
+  [/cls|class/i, 'cls'],
+];
+
+function nameTokens(parameters: readonly string[]): readonly string[] {
+  let registers = 0;
+  return parameters.map((parameter, index) => {
+    const name =
+      tokenNames.find(([pattern]) => pattern.test(parameter))?.[1] ?? (index === 0 ? 'cls' : 'reg');
+    return name === 'reg' ? `reg${registers++}` : name;
+  });
+}
