@@ -1,0 +1,100 @@
+import type { Uri } from 'vscode';
+import { COLOUR_MAPS, type ColourMap } from './attention/colourMaps';
+import type { Guess } from './protocol/imagePanel';
+
+// The names that package.json and the code share, with their types. A unit test holds the two against each other.
+
+/** What classifying a picture came to, for whoever calls the command from another extension, a task or a test. */
+export interface Classified {
+  readonly image: string;
+  readonly checkpoint: string;
+  readonly provider: string;
+  readonly top: readonly Guess[];
+}
+
+/** Explorer and editor menus hand over the resource that was clicked and everything that is selected. */
+type Resources = (clicked?: Uri, selected?: readonly Uri[]) => Promise<readonly Classified[]>;
+type Resource = (clicked?: Uri) => Promise<void>;
+
+/** Commands by id. */
+export interface Commands {
+  'vitrine.classifyImage': Resources;
+  'vitrine.classifyFolder': Resources;
+  'vitrine.showAttention': Resources;
+  'vitrine.inspectCheckpoint': Resource;
+  'vitrine.complexityReport': Resource;
+  'vitrine.exportOnnx': Resource;
+  'vitrine.chooseCheckpoint': () => Promise<string | undefined>;
+  'vitrine.checkProviders': () => Promise<void>;
+  'vitrine.showLog': () => void;
+  'vitrine.getStarted': () => Promise<void>;
+}
+export type CommandId = keyof Commands;
+
+/** A mapped type, so that no command can be left out of the list. */
+const listedCommands: { readonly [Id in CommandId]: null } = {
+  'vitrine.classifyImage': null,
+  'vitrine.classifyFolder': null,
+  'vitrine.showAttention': null,
+  'vitrine.inspectCheckpoint': null,
+  'vitrine.complexityReport': null,
+  'vitrine.exportOnnx': null,
+  'vitrine.chooseCheckpoint': null,
+  'vitrine.checkProviders': null,
+  'vitrine.showLog': null,
+  'vitrine.getStarted': null,
+};
+export const commandIds = Object.keys(listedCommands) as readonly CommandId[];
+
+/** Values of `vitrine.provider`: execution providers as the runtime names them. */
+export const providerChoices = ['auto', 'cpu', 'webgpu', 'cuda', 'dml', 'coreml'] as const;
+/** Values of `vitrine.colourMap`. */
+export const colourMaps = COLOUR_MAPS;
+
+/** Settings by id, with the types of their values. */
+export interface Settings {
+  'vitrine.provider': (typeof providerChoices)[number];
+  /** Threads of the runtime; 0: as many as the runtime takes by itself. */
+  'vitrine.threads': number;
+  'vitrine.topK': number;
+  'vitrine.colourMap': ColourMap;
+  /** Folders or globs outside or inside the workspace where checkpoints lie. */
+  'vitrine.modelFolders': readonly string[];
+  /** GB that loaded models may take together; 0: half of the machine's memory. */
+  'vitrine.memoryLimit': number;
+}
+export type SettingId = keyof Settings;
+
+/** Their defaults, as package.json states them; also what an ill-typed value in settings.json falls back to. */
+export const defaultSettings: Settings = {
+  'vitrine.provider': 'auto',
+  'vitrine.threads': 0,
+  'vitrine.topK': 5,
+  'vitrine.colourMap': 'viridis',
+  'vitrine.modelFolders': [],
+  'vitrine.memoryLimit': 0,
+};
+
+/** Custom editors and webview panels. */
+export const viewTypes = {
+  checkpoint: 'vitrine.checkpoint',
+  /** The same editor for names that other kinds of files share (.bin, index.json): offered, never the default. */
+  checkpointOption: 'vitrine.checkpointOption',
+  complexity: 'vitrine.complexity',
+  image: 'vitrine.image',
+  batch: 'vitrine.batch',
+} as const;
+
+/** Context keys that `when` clauses of package.json read. */
+export interface ContextKeys {
+  /** A checkpoint was chosen in this workspace. */
+  'vitrine.checkpointChosen': boolean;
+}
+export const contextKeys = { checkpointChosen: 'vitrine.checkpointChosen' } as const satisfies Record<
+  string,
+  keyof ContextKeys
+>;
+
+/** File names that open as checkpoints by default, and those that are only offered. */
+export const checkpointExtensions = ['safetensors', 'pth', 'pt', 'ckpt', 'npz', 'onnx'] as const;
+export const checkpointOptions = ['*.bin', '*.index.json'] as const;
