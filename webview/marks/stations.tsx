@@ -1,0 +1,174 @@
+import type { VNode } from 'preact';
+import { useMemo, useRef } from 'preact/hooks';
+import type { Station } from '../../src/protocol/report';
+import { useWidth } from '../parts/hooks';
+import { fitGrid, layoutStations, titleOf, type StationBox } from './stationLayout';
+
+export interface StationsProps {
+  readonly stations: readonly Station[];
+  /** Module path of the chosen station. */
+  readonly chosen: string | undefined;
+  readonly onChoose: (path: string) => void;
+}
+
+/** The drawing of the whole: picture → patches → tokens → blocks → norm → head, each part a button. */
+export function Stations({ stations, chosen, onChoose }: StationsProps): VNode {
+  const frame = useRef<HTMLDivElement>(null);
+  const width = useWidth(frame);
+  const layout = useMemo(() => layoutStations(stations, width), [stations, width]);
+  return (
+    <div ref={frame} class="stations">
+      {width > 0 && (
+        <svg
+          role="group"
+          aria-label="Drawing of the model"
+          width={layout.width + 2}
+          height={layout.height + 2}
+          viewBox={`-1 -1 ${layout.width + 2} ${layout.height + 2}`}
+        >
+          {layout.arrows.map(({ x1, x2, y }) => (
+            <path key={`${x1},${y}`} class="arrow" d={`M${x1 + 3},${y}H${x2 - 4}m-4,-4l4,4l-4,4`} />
+          ))}
+          {layout.turns.map(({ fromX, fromY, toX, toY }) => {
+            const middle = (fromY + toY) / 2;
+            return <path key={fromY} class="arrow" d={`M${fromX},${fromY + 2}V${middle}H${toX}V${toY - 3}m-4,-4l4,4l4,-4`} />;
+          })}
+          {layout.boxes.map((box) => {
+            const station = stations[box.index] as Station;
+            return (
+              <StationDrawing
+                key={box.index}
+                box={box}
+                station={station}
+                pressed={station.path !== '' && station.path === chosen}
+                onChoose={() => onChoose(station.path)}
+              />
+            );
+          })}
+        </svg>
+      )}
+    </div>
+  );
+}
+
+interface StationDrawingProps {
+  readonly box: StationBox;
+  readonly station: Station;
+  readonly pressed: boolean;
+  readonly onChoose: () => void;
+}
+
+function StationDrawing({ box, station, pressed, onChoose }: StationDrawingProps): VNode {
+  const title = titleOf(station);
+  const middle = box.width / 2;
+  return (
+    <g
+      class={`station station-${station.kind}`}
+      role="button"
+      tabIndex={0}
+      aria-pressed={pressed}
+      aria-label={`${title}: ${station.detail}`}
+      transform={`translate(${box.x},${box.y})`}
+      onClick={onChoose}
+      onKeyDown={(event: KeyboardEvent) => {
+        if (event.key !== 'Enter' && event.key !== ' ') return;
+        event.preventDefault();
+        onChoose();
+      }}
+    >
+      <title>{`${title}: ${station.detail}`}</title>
+      <rect class="station-frame" width={box.width} height={box.height} rx={2} />
+      <g transform={`translate(${middle - 24},8)`}>
+        <Glyph station={station} />
+      </g>
+      <text class="station-title" x={middle} y={70} text-anchor="middle">
+        {title}
+      </text>
+      <text class="station-detail" x={middle} y={87} text-anchor="middle">
+        {station.detail}
+      </text>
+    </g>
+  );
+}
+
+/** Side of the square that a station's small picture is drawn in. */
+const SIDE = 46;
+
+function Glyph({ station }: { station: Station }): VNode {
+  const [rows, columns] = station.grid ?? [1, 1];
+  switch (station.kind) {
+    case 'image':
+      return <ImageGlyph rows={rows} columns={columns} />;
+    case 'patches':
+    case 'downsample':
+      return <GridGlyph rows={rows} columns={columns} />;
+    case 'tokens':
+      return <TokensGlyph special={station.special ?? []} />;
+    case 'blocks':
+      return <StackGlyph count={station.count ?? 1} />;
+    case 'norm':
+      return <path class="glyph-line" d="M6,32C18,32 18,12 24,12S30,32 42,32M6,38H42" />;
+    case 'pool':
+      return <path class="glyph-line" d="M8,8L24,34L40,8M16,8L24,34L32,8M20,38H28" />;
+    case 'head':
+      return <path class="glyph-fill" d="M8,6H40V12H8ZM8,17H22V23H8ZM8,28H16V34H8ZM8,39H12V45H8Z" />;
+  }
+}
+
+/** An outline of the picture in its own proportions: a horizon and a sun. */
+function ImageGlyph({ rows, columns }: { rows: number; columns: number }): VNode {
+  const { x, y, cell } = fitGrid(rows, columns, SIDE, SIDE);
+  const [width, height] = [cell * columns, cell * rows];
+  return (
+    <g transform={`translate(${x},${y})`}>
+      <rect class="glyph-line" width={width} height={height} />
+      <circle class="glyph-fill" cx={width * 0.3} cy={height * 0.3} r={Math.min(width, height) * 0.1} />
+      <path class="glyph-line" d={`M0,${height * 0.85}L${width * 0.35},${height * 0.55}L${width * 0.6},${height * 0.8}L${width * 0.75},${height * 0.65}L${width},${height * 0.9}`} />
+    </g>
+  );
+}
+
+function GridGlyph({ rows, columns }: { rows: number; columns: number }): VNode {
+  const { x, y, cell } = fitGrid(rows, columns, SIDE, SIDE);
+  const [width, height] = [cell * columns, cell * rows];
+  const lines = [
+    ...Array.from({ length: rows + 1 }, (_, row) => `M0,${row * cell}H${width}`),
+    ...Array.from({ length: columns + 1 }, (_, column) => `M${column * cell},0V${height}`),
+  ];
+  return <path class="glyph-line glyph-thin" transform={`translate(${x},${y})`} d={lines.join('')} />;
+}
+
+/** Special tokens are filled squares with their initial, patches hollow ones. */
+function TokensGlyph({ special }: { special: readonly string[] }): VNode {
+  const size = 13;
+  const marked = Math.min(special.length, 6);
+  return (
+    <g>
+      {Array.from({ length: 9 }, (_, index) => {
+        const [x, y] = [(index % 3) * (size + 4), Math.floor(index / 3) * (size + 4)];
+        return index < marked ? (
+          <g key={index}>
+            <rect class="glyph-fill" x={x} y={y} width={size} height={size} />
+            <text class="glyph-letter" x={x + size / 2} y={y + 10} text-anchor="middle">
+              {(special[index] ?? '').slice(0, 1)}
+            </text>
+          </g>
+        ) : (
+          <rect key={index} class="glyph-line" x={x} y={y} width={size} height={size} />
+        );
+      })}
+    </g>
+  );
+}
+
+function StackGlyph({ count }: { count: number }): VNode {
+  const sheets = Math.min(4, count);
+  return (
+    <g>
+      {Array.from({ length: sheets }, (_, sheet) => {
+        const shift = (sheets - 1 - sheet) * 5;
+        return <rect key={sheet} class="glyph-sheet" x={2 + shift} y={2 + shift} width={26} height={26} />;
+      })}
+    </g>
+  );
+}

@@ -1,0 +1,202 @@
+import type { VNode } from 'preact';
+import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import type { ModuleRow } from '../../src/protocol/report';
+import { formatCount, formatExact, formatShape } from '../../src/protocol/units';
+import { useNewest } from '../parts/hooks';
+import { useRowWindow } from '../parts/virtualRows';
+import { Icon } from '../toolkit';
+import { ShareBar } from './shareBar';
+import { moveInTree, typeAhead, type Tree, type TreeLine, type TreeMove } from './treeState';
+
+const ROW_HEIGHT = 24;
+/** A pause longer than this begins a new word when typing ahead. */
+const TYPING_PAUSE_MS = 600;
+
+export interface TreeGridProps {
+  readonly tree: Tree;
+  readonly lines: readonly TreeLine[];
+  readonly totalParams: number;
+  /** Key of the chosen line. */
+  readonly active: string | undefined;
+  readonly onMove: (move: TreeMove) => void;
+  /** Enter on a line: go to its details. */
+  readonly onOpen: () => void;
+  readonly onCopy: (text: string) => void;
+}
+
+const macsOf = (row: ModuleRow): number => row.macs.conv + row.macs.linear + row.macs.attention;
+
+/** The module tree after ARIA's tree-grid pattern: rows are what takes focus, one of them is in the tab order. */
+export function TreeGrid(props: TreeGridProps): VNode {
+  const { tree, lines, active, onMove, onOpen, onCopy } = props;
+  const body = useRef<HTMLDivElement>(null);
+  const typed = useRef({ text: '', at: 0 });
+  const focusWanted = useRef(false);
+  const view = useRowWindow(body, lines.length, ROW_HEIGHT);
+  const at = useMemo(() => lines.findIndex((line) => line.key === active), [lines, active]);
+  const scrollTo = useNewest(view.scrollTo);
+
+  useLayoutEffect(() => {
+    if (!focusWanted.current || at < 0) return;
+    scrollTo.current?.(at);
+    const row = body.current?.querySelector<HTMLElement>('[tabindex="0"]');
+    row?.focus({ preventScroll: true });
+    focusWanted.current = false;
+  });
+
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const line = lines[at] ?? lines[0];
+    if (!line) return;
+    if (event.key === 'Enter' || event.key === ' ') {
+      event.preventDefault();
+      if (event.key === 'Enter') onOpen();
+      return;
+    }
+    if ((event.ctrlKey || event.metaKey) && event.key === 'c') return copyUnlessSelecting(line);
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const page = Math.max(1, Math.floor(window.innerHeight / ROW_HEIGHT) - 6);
+    const move = moveInTree(lines, active, event.key, page) ?? typing(event);
+    if (!move) return;
+    event.preventDefault();
+    focusWanted.current = true;
+    onMove(move);
+  };
+  const copyUnlessSelecting = (line: TreeLine): void => {
+    if (String(getSelection()) === '') onCopy(tree.rows[line.index]?.path ?? '');
+  };
+  const typing = (event: KeyboardEvent): TreeMove | undefined => {
+    if (event.key.length !== 1) return undefined;
+    const late = event.timeStamp - typed.current.at > TYPING_PAUSE_MS;
+    typed.current = { text: (late ? '' : typed.current.text) + event.key, at: event.timeStamp };
+    return typeAhead(lines, active, typed.current.text);
+  };
+
+  // The focused row stays in the document even when it is scrolled away, or the page would lose its focus.
+  const drawn = lines.slice(view.first, view.end);
+  const kept = at >= 0 && (at < view.first || at >= view.end) ? lines[at] : undefined;
+  return (
+    <div class="tree" role="treegrid" aria-label="Modules" aria-rowcount={lines.length + 1} onKeyDown={onKeyDown}>
+      <div class="grid-row grid-head tree-columns" role="row" aria-rowindex={1}>
+        <span role="columnheader">Module</span>
+        <span role="columnheader" class="number">
+          Parameters
+        </span>
+        <span role="columnheader" aria-label="Share of parameters" class="col-share" />
+        <span role="columnheader" class="number col-macs">
+          MACs
+        </span>
+        <span role="columnheader" class="number col-output">
+          Output
+        </span>
+        <span role="columnheader" class="col-dtype">
+          Type
+        </span>
+      </div>
+      <div
+        ref={body}
+        class="virtual"
+        role="rowgroup"
+        style={{ height: `${lines.length * ROW_HEIGHT}px` }}
+      >
+        {(kept ? [...drawn, kept] : drawn).map((line) => {
+          const row = lines.indexOf(line);
+          return (
+            <Line
+              key={line.key}
+              line={line}
+              row={row}
+              {...props}
+              focusable={at < 0 ? row === 0 : row === at}
+              onFocusWanted={() => {
+                focusWanted.current = true;
+              }}
+            />
+          );
+        })}
+      </div>
+    </div>
+  );
+}
+
+interface LineProps extends TreeGridProps {
+  readonly line: TreeLine;
+  readonly row: number;
+  readonly focusable: boolean;
+  readonly onFocusWanted: () => void;
+}
+
+function Line({ line, row, tree, totalParams, focusable, active, onMove, onOpen, onFocusWanted }: LineProps): VNode {
+  const toggle = (): void => onMove({ toggle: { keys: [line.key], open: !line.expanded } });
+  const module = tree.rows[line.index] as ModuleRow;
+  return (
+    <div
+      role="row"
+      class={`grid-row tree-columns${line.kind === 'members' ? ' members-row' : ''}`}
+      aria-level={line.level}
+      aria-posinset={line.position}
+      aria-setsize={line.siblings}
+      aria-rowindex={row + 2}
+      aria-expanded={line.expandable ? line.expanded : undefined}
+      aria-selected={line.key === active}
+      tabIndex={focusable ? 0 : -1}
+      style={{ transform: `translateY(${row * ROW_HEIGHT}px)` }}
+      onClick={() => {
+        onFocusWanted();
+        onMove({ active: line.key });
+      }}
+      onDblClick={() => (line.expandable ? toggle() : onOpen())}
+    >
+      <span role="gridcell" class="tree-name" title={module.path} style={{ paddingLeft: `${(line.level - 1) * 16}px` }}>
+        <span
+          class={`twisty codicon ${twisty(line)}`}
+          aria-hidden="true"
+          onClick={(event) => {
+            event.stopPropagation();
+            onFocusWanted();
+            onMove({ active: line.key, toggle: { keys: [line.key], open: !line.expanded } });
+          }}
+        />
+        {line.kind === 'members' ? <span class="quiet">{line.name}</span> : <ModuleName row={module} />}
+      </span>
+      {line.kind === 'module' && <Figures module={module} totalParams={totalParams} />}
+    </div>
+  );
+}
+
+const twisty = (line: TreeLine): string =>
+  !line.expandable ? 'codicon-blank' : line.expanded ? 'codicon-chevron-down' : 'codicon-chevron-right';
+
+const ModuleName = ({ row }: { row: ModuleRow }): VNode => (
+  <>
+    <span class="module-name">{row.name || '(model)'}</span>
+    {row.count > 1 && (
+      <span class="badge" title={`${row.count} modules of identical structure`}>
+        ×{row.count}
+      </span>
+    )}
+    {row.kind === 'group' && row.count === 1 && <Icon name="layers" />}
+  </>
+);
+
+function Figures({ module, totalParams }: { module: ModuleRow; totalParams: number }): VNode {
+  const macs = macsOf(module);
+  return (
+    <>
+      <span role="gridcell" class="number" title={`${formatExact(module.params)} parameters`}>
+        {module.params > 0 ? formatCount(module.params) : '–'}
+      </span>
+      <span role="gridcell" class="col-share">
+        <ShareBar share={totalParams > 0 ? module.params / totalParams : 0} of="all parameters" />
+      </span>
+      <span role="gridcell" class="number col-macs" title={`${formatExact(macs)} MACs`}>
+        {macs > 0 ? formatCount(macs) : '–'}
+      </span>
+      <span role="gridcell" class="number col-output">
+        {module.output.length > 0 ? formatShape(module.output) : ''}
+      </span>
+      <span role="gridcell" class="col-dtype quiet" title={module.dtype}>
+        {module.dtype}
+      </span>
+    </>
+  );
+}

@@ -1,0 +1,61 @@
+import type { RefObject } from 'preact';
+import { useLayoutEffect, useState } from 'preact/hooks';
+
+export interface RowWindow {
+  readonly first: number;
+  /** One past the last row to draw. */
+  readonly end: number;
+}
+
+/**
+ * Rows of a list that are to be in the document: those on the screen and `spare` on either side.
+ * `top` is the list's top edge relative to the viewport's (negative once scrolled past), all lengths in pixels.
+ */
+export function rowWindow(
+  count: number,
+  rowHeight: number,
+  top: number,
+  viewport: number,
+  spare = 20,
+): RowWindow {
+  const first = Math.floor(-top / rowHeight) - spare;
+  const end = Math.ceil((viewport - top) / rowHeight) + spare;
+  const clamp = (row: number): number => Math.min(count, Math.max(0, row));
+  return { first: clamp(first), end: clamp(end) };
+}
+
+/** The window of a list that scrolls with the page; `body` is the element whose height is `count` rows. */
+export function useRowWindow(
+  body: RefObject<HTMLElement>,
+  count: number,
+  rowHeight: number,
+): RowWindow & { readonly scrollTo: (row: number) => void } {
+  const [range, setRange] = useState<RowWindow>(() => rowWindow(count, rowHeight, 0, 800));
+  useLayoutEffect(() => {
+    const measure = (): void => {
+      const top = body.current?.getBoundingClientRect().top ?? 0;
+      const next = rowWindow(count, rowHeight, top, window.innerHeight);
+      setRange((before) => (before.first === next.first && before.end === next.end ? before : next));
+    };
+    measure();
+    document.addEventListener('scroll', measure, { passive: true, capture: true });
+    window.addEventListener('resize', measure);
+    return () => {
+      document.removeEventListener('scroll', measure, { capture: true });
+      window.removeEventListener('resize', measure);
+    };
+  }, [count, rowHeight]);
+  return { first: range.first, end: Math.min(range.end, count), scrollTo: (row) => scrollTo(body, row, rowHeight) };
+}
+
+/** Brings a row into view, clear of the heads that stick to the top and the pane that may stick to the bottom. */
+function scrollTo(body: RefObject<HTMLElement>, row: number, rowHeight: number): void {
+  const top = body.current?.getBoundingClientRect().top;
+  if (top === undefined) return;
+  const y = top + row * rowHeight;
+  const head = 80;
+  const foot = 16 + (document.querySelector('.detail-below')?.clientHeight ?? 0);
+  if (y < head) window.scrollBy(0, y - head);
+  else if (y + rowHeight > window.innerHeight - foot)
+    window.scrollBy(0, y + rowHeight - window.innerHeight + foot);
+}
