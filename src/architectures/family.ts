@@ -84,7 +84,8 @@ export type Recognition =
       readonly familyTitle: string;
       readonly dialect: string;
       readonly assumable: readonly string[];
-      readonly parameters: ParameterSource;
+      /** Canonical parameters in the checkpoint; an .onnx file has none, its graph is its own. */
+      readonly parameters?: ParameterSource;
     })
   | {
       readonly family: null;

@@ -122,7 +122,7 @@ function layoutOf(count: number, tokens: PictureTokens | undefined): TokenLayout
  * patches, named after the parameters they come from.
  */
 function tokenLayoutOf(graph: Parts, links: Links): PictureTokens | undefined {
-  const patches = graph.nodes.find((node) => node.op === 'Conv' && isPatchEmbedding(node));
+  const patches = graph.nodes.find((node) => patchStride(node) !== undefined);
   const shape = patches && graph.values.get(patches.outputs[0]!)!.shape;
   if (!shape || shape.length !== 4) return undefined;
   const grid = [shape[2]!, shape[3]!] as const;
@@ -140,14 +140,12 @@ function tokenLayoutOf(graph: Parts, links: Links): PictureTokens | undefined {
 const isSequence = (value: ValueInfo | undefined, tokens: number, width: number): boolean =>
   value?.shape.at(-2) === tokens && value.shape.at(-1) === width;
 
-function isPatchEmbedding(node: Node): boolean {
+/** Stride of a patch embedding: a convolution whose stride is its kernel, larger than one pixel. Undefined for any other node. */
+export function patchStride(node: Node): readonly number[] | undefined {
   const [kernel, stride] = [node.attributes['kernel_shape'], node.attributes['strides']];
-  return (
-    kernel?.type === 'ints' &&
-    stride?.type === 'ints' &&
-    kernel.value.join() === stride.value.join() &&
-    kernel.value.every((size) => size > 1)
-  );
+  if (node.op !== 'Conv' || kernel?.type !== 'ints' || stride?.type !== 'ints') return undefined;
+  const alike = kernel.value.join() === stride.value.join() && kernel.value.every((size) => size > 1);
+  return alike ? stride.value : undefined;
 }
 
 /** One entry per token of a value that is put before the patches: the parameter it comes from. */
