@@ -48,7 +48,8 @@ export function decode(constant: ConstantTensor): ArrayLike<number> | undefined 
     : values;
 }
 
-const clampTo64 = (value: number, dtype: DType): bigint => {
+/** A number as a 64-bit integer; values beyond its range, "to the end" sentinels rounded up, become its limits. */
+export const clampTo64 = (value: number, dtype: 'I64' | 'U64'): bigint => {
   const [low, high] = dtype === 'I64' ? [-(2n ** 63n), 2n ** 63n - 1n] : [0n, 2n ** 64n - 1n];
   const whole = Number.isFinite(value) ? BigInt(Math.trunc(value)) : value > 0 ? high : low;
   return whole < low ? low : whole > high ? high : whole;
@@ -60,7 +61,7 @@ export function encode(dtype: DType, shape: readonly number[], values: ArrayLike
   if (!array) throw new Error(`${dtype} constants are not computed with`);
   const data = new array(values.length);
   if (data instanceof BigInt64Array || data instanceof BigUint64Array)
-    for (let index = 0; index < values.length; index++) data[index] = clampTo64(values[index]!, dtype);
+    for (let index = 0; index < values.length; index++) data[index] = clampTo64(values[index]!, data instanceof BigInt64Array ? 'I64' : 'U64');
   else data.set(values);
   return { dtype, shape, bytes: new Uint8Array(data.buffer) };
 }

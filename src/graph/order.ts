@@ -1,0 +1,28 @@
+import type { Graph, Node } from './graph';
+
+/** The node that makes each value; parameters, constants and graph inputs have none. */
+export function producers(graph: Graph): ReadonlyMap<string, Node> {
+  return new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+}
+
+/** Names a node reads, without optional inputs left out. */
+export const readBy = (node: Node): readonly string[] => node.inputs.filter((input) => input !== '');
+
+/** The nodes that the given values depend on, in execution order. */
+export function neededNodes(graph: Graph, values: Iterable<string>): readonly Node[] {
+  const needed = new Set(values);
+  const nodes = graph.nodes.toReversed().filter((node) => {
+    if (!node.outputs.some((output) => needed.has(output))) return false;
+    for (const input of readBy(node)) needed.add(input);
+    return true;
+  });
+  return nodes.reverse();
+}
+
+/** Index of the last node that reads each value; the count of nodes for values that are graph outputs. */
+export function lastReads(graph: Graph): ReadonlyMap<string, number> {
+  const reads = new Map<string, number>();
+  graph.nodes.forEach((node, index) => readBy(node).forEach((input) => reads.set(input, index)));
+  for (const { value } of graph.outputs) reads.set(value, graph.nodes.length);
+  return reads;
+}
