@@ -111,7 +111,7 @@ export interface Padding {
 
 /** What the model sees of one picture. */
 export interface View {
-  /** The part of the original picture that the input shows, in its pixels. */
+  /** What the whole input covers, in the original picture's pixels; reaches outside it where padding was added. */
   readonly region: Rectangle;
   readonly padding: Padding;
   /** The input before normalisation, padding included; red, green, blue whatever order the model takes. */
@@ -178,7 +178,8 @@ function floored({ height, width }: Size, multiple: number): Size {
   return { height: height - (height % multiple), width: width - (width % multiple) };
 }
 
-function resizedSize(step: ResizeStep, picture: Size): Size {
+/** The size that a picture is resized to. Throws `PreprocessingError` where a side would vanish. */
+export function resizedSize(step: ResizeStep, picture: Size): Size {
   const size = rules[step.rule](step, picture);
   if (size.height < 1 || size.width < 1) {
     throw new PreprocessingError(
@@ -408,23 +409,19 @@ function maskOf(prepared: readonly Prepared[], { height, width }: Size): Uint8Ar
   return mask;
 }
 
-/** One axis of the extent, split into the part on the picture and the padding before and after, in input pixels. */
-function split(start: number, length: number, pixels: number, end: number) {
+/** How many of an axis' input pixels lie before and after the picture. */
+function outside(start: number, length: number, pixels: number, end: number): readonly [number, number] {
   const perPixel = length / pixels;
-  const before = Math.max(0, Math.round(-start / perPixel));
-  const after = Math.max(0, Math.round((start + length - end) / perPixel));
-  const [from, to] = [Math.max(0, start), Math.min(end, start + length)];
-  return { before, after, from, length: to - from };
+  return [
+    Math.max(0, Math.round(-start / perPixel)),
+    Math.max(0, Math.round((start + length - end) / perPixel)),
+  ];
 }
 
-function viewOf({ picture, extent }: Placed, original: Picture): View {
-  const x = split(extent.x, extent.width, picture.width, original.width);
-  const y = split(extent.y, extent.height, picture.height, original.height);
-  return {
-    region: { x: x.from, y: y.from, width: x.length, height: y.length },
-    padding: { left: x.before, right: x.after, top: y.before, bottom: y.after },
-    seen: picture,
-  };
+function viewOf({ picture, extent }: Placed, original: Size): View {
+  const [left, right] = outside(extent.x, extent.width, picture.width, original.width);
+  const [top, bottom] = outside(extent.y, extent.height, picture.height, original.height);
+  return { region: extent, padding: { left, right, top, bottom }, seen: picture };
 }
 
 function concatenated(parts: readonly Float32Array[]): Float32Array {

@@ -42,10 +42,8 @@ export const defaults = {
 
 export type DefaultsName = keyof typeof defaults;
 
-/** What checkpoints with a dialect's tensor names were trained with, where their family says nothing else. */
+/** What the original repositories trained with, where their checkpoints are told by their tensor names. */
 const dialectDefaults: Readonly<Record<string, DefaultsName>> = {
-  timm: 'half',
-  transformers: 'half',
   'google-jax': 'half',
   beit: 'half',
   clip: 'clip',
@@ -81,8 +79,8 @@ export interface ResolveInput {
   readonly dialect: string;
   /** Label of the family, for messages. */
   readonly family?: string | undefined;
-  /** The family's own default, where it has one. */
-  readonly defaults?: DefaultsName | undefined;
+  /** The family's own default: a name of `defaults`; another word is taken as none. */
+  readonly defaults?: string | undefined;
   /** The size the model is run at; the pipeline follows it. Without it the configured size is taken. */
   readonly imageSize?: ImageSize | undefined;
   readonly overrides?: Overrides | undefined;
@@ -130,7 +128,7 @@ function fromPublished(
 }
 
 const fromName: Finder = ({ fileName, dialect, sidecars }, size) => {
-  if (dialect === 'transformers') return undefined;
+  if (dialect.startsWith('transformers')) return undefined;
   const architecture = sidecars.config?.['architecture'];
   const found = (typeof architecture === 'string' && findPublished(architecture)) || findPublished(fileName);
   return found && fromPublished(found, `as published for ${found.name}, by its name`, size);
@@ -163,14 +161,22 @@ function fromDefaults(
   });
 }
 
-const fromDialect: Finder = ({ dialect, family, defaults: own }, size) => {
-  const name = own ?? (Object.hasOwn(dialectDefaults, dialect) ? dialectDefaults[dialect]! : 'half');
-  const whose = own && family ? `${family} models` : `checkpoints in ${dialect} names`;
+function isDefaultsName(name: string | undefined): name is DefaultsName {
+  return name !== undefined && Object.hasOwn(defaults, name);
+}
+
+const fromFamily: Finder = ({ dialect, family, defaults: named }, size) => {
+  const own = isDefaultsName(named) ? named : undefined;
+  const repository = Object.hasOwn(dialectDefaults, dialect) ? dialectDefaults[dialect] : undefined;
+  // `half` is what a plain ViT says of itself under any names; the repositories know better what they trained.
+  const useOwn = own !== undefined && (own !== 'half' || repository === undefined);
+  const name = useOwn ? own : (repository ?? 'half');
+  const whose = useOwn || !repository ? `${family ?? 'such'} models` : `checkpoints with ${dialect} names`;
   return fromDefaults(name, `assumed: what ${whose} usually take; not stored in the file`, size);
 };
 
 /** In order of trust; the first that knows anything decides. */
-const finders: readonly Finder[] = [fromPreprocessor, fromConfig, fromName, fromModelType, fromDialect];
+const finders: readonly Finder[] = [fromPreprocessor, fromConfig, fromName, fromModelType, fromFamily];
 
 function replaced(step: Step, { mean, std, filter }: Overrides): Step {
   if (step.kind === 'resize') return { ...step, filter: filter ?? step.filter };
@@ -232,13 +238,12 @@ function overridden(found: Preprocessing, overrides: Overrides): Preprocessing {
   return withValues(cropped ? withCrop(found, overrides) : found, overrides);
 }
 
-/** Broken configurations are told even where something else decides. */
 function find(input: ResolveInput, size: Setting<ImageSize> | undefined): Preprocessing {
   for (const finder of finders) {
     const found = finder(input, size);
     if (found) return found;
   }
-  return fromDefaults('half', 'assumed', size);
+  return fromDefaults('half', 'assumed: nothing says more', size);
 }
 
 /**

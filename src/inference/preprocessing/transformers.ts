@@ -191,10 +191,9 @@ function chooseProcessor(preprocessor: Json, config: Json | undefined): Chosen {
   const stated = preprocessor['image_processor_type'] ?? preprocessor['feature_extractor_type'];
   const type = config?.['model_type'];
   const model = typeof type === 'string' ? models[type] : undefined;
-  const name = typeof stated === 'string' ? stated.replace(suffix, '') : (model?.processor ?? 'ViT');
+  const name = typeof stated === 'string' ? stated.replace(suffix, '') : (model?.processor ?? '');
   const processor = Object.hasOwn(processors, name) ? processors[name] : undefined;
-  const known = processor !== undefined && (stated !== undefined || model !== undefined);
-  return { name, processor: processor ?? processors['ViT']!, known };
+  return { name, processor: processor ?? processors['ViT']!, known: processor !== undefined };
 }
 
 const sideKeys = ['height', 'width', 'shortest_edge', 'longest_edge'] as const;
@@ -408,7 +407,7 @@ export function readTransformers(files: TransformersFiles, imageSize?: Setting<I
   const settings = imageSize ? atImageSize(read, processor, imageSize) : read;
   const steps = stepsOf(settings, processor);
   const size = outputSize(steps);
-  const unknown = `${file}: the image processor ${name} is not known; its keys are read as ViTImageProcessor's`;
+  const unknown = `${file}: ${name ? `the image processor ${name} is not known` : 'no image processor is named'}; the rest is read as ViTImageProcessor's`;
   const sizeSource = imageSize?.source ?? settings.crop?.source ?? settings.size.source;
   return {
     library: 'transformers',

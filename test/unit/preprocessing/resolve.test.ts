@@ -1,0 +1,305 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseOverrides, preprocessingLines } from '../../../src/inference/preprocessing/lines';
+import { normalisations } from '../../../src/inference/preprocessing/normalisations';
+import { describeStep, PreprocessingError } from '../../../src/inference/preprocessing/pipeline';
+import type { Preprocessing } from '../../../src/inference/preprocessing/pipeline';
+import { resolvePreprocessing } from '../../../src/inference/preprocessing/resolve';
+import type { ResolveInput } from '../../../src/inference/preprocessing/resolve';
+
+const { imagenet, half, clip } = normalisations;
+
+function resolve(input: Partial<ResolveInput>): Preprocessing {
+  return resolvePreprocessing({ sidecars: {}, fileName: 'weights.pth', dialect: 'timm', ...input });
+}
+
+function normalize({ steps }: Preprocessing) {
+  const step = steps.find((each) => each.kind === 'normalize');
+  return step && { mean: step.mean, std: step.std };
+}
+
+const texts = ({ steps }: Preprocessing) => steps.map(describeStep);
+
+describe('which preprocessing a checkpoint wants', () => {
+  const preprocessor = {
+    image_processor_type: 'ViTImageProcessor',
+    size: 64,
+    image_mean: 0.1,
+    image_std: 0.2,
+  };
+  const config = {
+    architecture: 'vit_tiny_patch16_224',
+    pretrained_cfg: { input_size: [3, 128, 128], crop_pct: 1 },
+  };
+
+  it('is said by preprocessor_config.json before config.json', () => {
+    assert.equal(resolve({ sidecars: { preprocessor, config } }).library, 'transformers');
+    const wrapper = { image_processor_type: 'TimmWrapperImageProcessor' };
+    assert.equal(resolve({ sidecars: { preprocessor: wrapper, config } }).library, 'timm');
+    const huggingFace = resolve({ sidecars: { preprocessor, config: { model_type: 'vit' } } });
+    assert.deepEqual(normalize(huggingFace)?.mean, [0.1, 0.1, 0.1]);
+    assert.equal(huggingFace.evidence.mean?.source, 'preprocessor_config.json: image_mean');
+  });
+
+  it("is said by timm's pretrained_cfg, with timm's defaults for what it leaves out", () => {
+    const found = resolve({ sidecars: { config } });
+    assert.deepEqual(found.inputSize, [128, 128]);
+    assert.deepEqual(normalize(found), imagenet);
+    assert.equal(found.evidence.mean?.source, "timm's default");
+    assert.equal(found.evidence.crop?.source, 'config.json: pretrained_cfg: crop_pct');
+  });
+
+  it('is known for published names: of the file, of the folder, with a hash', () => {
+    const names = [
+      'deit_base_patch16_224.fb_in1k.safetensors',
+      '/models/deit_base_patch16_224.fb_in1k/model.safetensors',
+      '/cache/models--timm--deit_base_patch16_224.fb_in1k/snapshots/0a1b2c/model.safetensors',
+      'C:\\models\\deit_base_patch16_224-b5f2ef4d.pth',
+    ];
+    for (const fileName of names) {
+      const found = resolve({ fileName });
+      assert.deepEqual(normalize(found), imagenet, fileName);
+      assert.match(found.evidence.mean!.source, /as published for deit_base_patch16_224/);
+    }
+    assert.deepEqual(normalize(resolve({ fileName: 'mobilevit_s.safetensors' })), normalisations.unit);
+    assert.deepEqual(normalize(resolve({ fileName: 'vit_base_patch16_224.dino.pth' })), imagenet);
+    assert.deepEqual(normalize(resolve({ fileName: 'vit_base_patch16_224.pth' })), half);
+  });
+
+  it("is known for torchvision's weights by their file", () => {
+    const found = resolve({ fileName: 'swin_t-704ceda3.pth', dialect: 'torchvision' });
+    assert.deepEqual(texts(found).slice(0, 2), ['shorter side to 232, bicubic', 'centre 224 × 224']);
+    const plain = resolve({ fileName: 'mine.pth', dialect: 'torchvision' });
+    assert.deepEqual(texts(plain).slice(0, 2), ['shorter side to 256, bilinear', 'centre 224 × 224']);
+  });
+
+  it('is as published for the model type where a Hugging Face folder lacks preprocessor_config.json', () => {
+    const of = (model_type: string) =>
+      resolve({ sidecars: { config: { model_type } }, dialect: 'transformers' });
+    assert.deepEqual(normalize(of('deit')), imagenet);
+    assert.deepEqual(normalize(of('clip')), clip);
+    assert.deepEqual(texts(of('dinov2')).slice(0, 2), ['shorter side to 256, bicubic', 'centre 224 × 224']);
+    assert.deepEqual(texts(of('swin'))[0], '224 × 224, aspect not kept, bicubic');
+    assert.match(of('vit').evidence.mean!.source, /default of ViTImageProcessor/);
+  });
+
+  it('falls back to what the family or the dialect usually takes, and says that it is assumed', () => {
+    const cases: readonly (readonly [Partial<ResolveInput>, object])[] = [
+      [{ dialect: 'timm' }, half],
+      [{ dialect: 'timm', defaults: 'imagenet' }, imagenet],
+      [{ dialect: 'timm', defaults: 'siglip' }, half],
+      [{ dialect: 'timm', defaults: 'no such word' }, half],
+      [{ dialect: 'google-jax' }, half],
+      [{ dialect: 'dino', defaults: 'half' }, imagenet],
+      [{ dialect: 'dinov2' }, imagenet],
+      [{ dialect: 'clip' }, clip],
+      [{ dialect: 'toString' }, half],
+    ];
+    for (const [input, expected] of cases) {
+      const found = resolve(input);
+      assert.deepEqual(normalize(found), expected, JSON.stringify(input));
+      assert.match(found.evidence.mean!.source, /^assumed/);
+    }
+    assert.deepEqual(texts(resolve({})), [
+      'shorter side to 248, bicubic',
+      'centre 224 × 224',
+      '÷ 255',
+      'mean 0.5, std 0.5',
+    ]);
+  });
+});
+
+describe('another image size', () => {
+  const sizeOf = (input: Partial<ResolveInput>) =>
+    texts(resolve({ ...input, imageSize: [384, 384] })).slice(0, 2);
+
+  it("keeps timm's proportion of resize and crop", () => {
+    const sides = `shorter side to ${Math.floor(384 / 0.9)}, bicubic`;
+    assert.deepEqual(sizeOf({}), [sides, 'centre 384 × 384']);
+    assert.deepEqual(sizeOf({ sidecars: { config: { pretrained_cfg: { crop_pct: 0.9 } } } }), [
+      sides,
+      'centre 384 × 384',
+    ]);
+  });
+
+  it("keeps transformers' proportion, or its plain size", () => {
+    const clipProcessor = { image_processor_type: 'CLIPImageProcessor', size: 256, crop_size: 224 };
+    assert.deepEqual(sizeOf({ sidecars: { preprocessor: clipProcessor } }), [
+      `shorter side to ${Math.round((256 * 384) / 224)}, bicubic`,
+      'centre 384 × 384',
+    ]);
+    const plain = { image_processor_type: 'ViTImageProcessor', size: 224 };
+    assert.equal(sizeOf({ sidecars: { preprocessor: plain } })[0], '384 × 384, aspect not kept, bilinear');
+  });
+
+  it('comes out exactly for every processor, square or not', () => {
+    const types = [
+      'ViT',
+      'DeiT',
+      'Beit',
+      'Siglip',
+      'Segformer',
+      'Pvt',
+      'DINOv3ViT',
+      'CLIP',
+      'Bit',
+      'ConvNext',
+      'Levit',
+    ];
+    for (const type of [...types, 'PoolFormer', 'MobileViT', 'MobileNetV2']) {
+      for (const imageSize of [
+        [96, 96],
+        [64, 128],
+        [512, 512],
+      ] as const) {
+        const preprocessor = { image_processor_type: `${type}ImageProcessor` };
+        const found = resolve({ sidecars: { preprocessor }, imageSize });
+        assert.deepEqual(found.inputSize, imageSize, `${type} at ${imageSize.join(' × ')}`);
+        assert.match(found.evidence.image_size!.source, /run at/);
+      }
+    }
+  });
+
+  it('may be a rectangle', () => {
+    assert.deepEqual(texts(resolve({ imageSize: [96, 192] })).slice(0, 2), [
+      'until it covers 213 × 106, bicubic',
+      'centre 192 × 96',
+    ]);
+  });
+});
+
+describe('what the user sets', () => {
+  it('wins over the files, figure by figure', () => {
+    const preprocessor = { image_processor_type: 'ViTImageProcessor' };
+    const found = resolve({
+      sidecars: { preprocessor },
+      overrides: { mean: imagenet.mean, filter: 'lanczos' },
+    });
+    assert.deepEqual(normalize(found), { mean: imagenet.mean, std: half.std });
+    assert.equal(texts(found)[0], '224 × 224, aspect not kept, lanczos');
+    assert.equal(found.evidence.mean?.source, 'chosen by you');
+    assert.match(found.evidence.std!.source, /default/);
+  });
+
+  it('may replace everything by a named default, or only the crop', () => {
+    const config = { pretrained_cfg: { mean: half.mean, std: half.std, crop_pct: 0.9 } };
+    assert.deepEqual(normalize(resolve({ sidecars: { config }, overrides: { defaults: 'clip' } })), clip);
+    const squashed = resolve({ sidecars: { config }, overrides: { cropMode: 'squash', cropPct: 1 } });
+    assert.equal(texts(squashed)[0], '224 × 224, aspect not kept, bicubic');
+    assert.deepEqual(normalize(squashed), half);
+  });
+
+  it('adds a normalisation where there was none', () => {
+    const preprocessor = { image_processor_type: 'MobileViTImageProcessor' };
+    const found = resolve({ sidecars: { preprocessor }, overrides: { mean: [0.5, 0.5, 0.5] } });
+    assert.deepEqual(normalize(found), { mean: [0.5, 0.5, 0.5], std: [1, 1, 1] });
+  });
+
+  it('is read from text, by the keys of the lines', () => {
+    const overrides = parseOverrides({
+      mean: 'imagenet',
+      std: '0.2, 0.3 0.4',
+      filter: 'box',
+      crop: '0.8',
+      resize: 'border',
+    });
+    assert.deepEqual(overrides, {
+      mean: imagenet.mean,
+      std: [0.2, 0.3, 0.4],
+      filter: 'box',
+      cropPct: 0.8,
+      cropMode: 'border',
+    });
+    assert.throws(() => parseOverrides({ colour: 'red' }), /colour cannot be set; known are .*filter/);
+    assert.throws(() => parseOverrides({ std: '0' }), PreprocessingError);
+    assert.throws(() => parseOverrides({ filter: 'cubic' }), /one of .*bicubic/);
+  });
+});
+
+describe('the lines of a preprocessing', () => {
+  it('give every figure with its source, and what becomes of the picture', () => {
+    const lines = preprocessingLines(resolve({}), { width: 640, height: 480 });
+    const [input, resize] = lines;
+    assert.equal(input?.text, 'Input: 224 × 224');
+    assert.match(resize!.text, /640 × 480 → 330 × 248/);
+    assert.equal(lines.find(({ key }) => key === 'mean')?.value, 'half');
+    assert.ok(lines.filter(({ key }) => key !== 'image_size').every(({ assumed }) => assumed));
+    for (const { choices, value } of lines) if (choices) assert.ok(value);
+  });
+
+  it('can be given back as what the user set', () => {
+    const editable = preprocessingLines(resolve({})).filter(({ choices }) => choices);
+    const given = Object.fromEntries(editable.map(({ key, value }) => [key, value]));
+    const again = resolve({ overrides: parseOverrides(given) });
+    assert.deepEqual(again.steps, resolve({}).steps);
+  });
+});
+
+describe('a configuration with wrong values', () => {
+  const folder = join('test', 'fixtures', 'hostile', 'cases.json');
+  const all = JSON.parse(readFileSync(folder, 'utf8')) as { id: string; what: string }[];
+  const cases = all.filter(({ id }) => id.startsWith('general/preprocessor-'));
+
+  it('has its cases', () => assert.ok(cases.length >= 3));
+
+  for (const { id, what } of cases) {
+    it(`is a warning, not a failure: ${id}`, () => {
+      const preprocessor = JSON.parse(what.slice(what.indexOf('{'))) as Record<string, unknown>;
+      const found = resolve({ sidecars: { preprocessor } });
+      assert.match(found.warnings.join('\n'), /preprocessor_config\.json/);
+      assert.ok(found.steps.length > 0);
+    });
+  }
+
+  it('names the key, what was found, what is needed, and what stands in', () => {
+    const preprocessor = { image_processor_type: 'ViTImageProcessor', image_std: [0, 0, 0] };
+    const [warning] = resolve({ sidecars: { preprocessor } }).warnings;
+    assert.match(
+      warning!,
+      /image_std is \[0,0,0\], needed is three numbers above 0.*\[0.5,0.5,0.5\] is used instead/,
+    );
+  });
+
+  it('of any shape never throws', () => {
+    const values: readonly unknown[] = [
+      null,
+      -1,
+      0,
+      1e9,
+      2.5,
+      'x',
+      [],
+      [1, 2, 3, 4],
+      {},
+      { height: 0 },
+      { height: 5 },
+      true,
+      [[]],
+    ];
+    const keys = [
+      'size',
+      'crop_size',
+      'crop_pct',
+      'image_mean',
+      'image_std',
+      'resample',
+      'rescale_factor',
+      'do_resize',
+      'pad_size',
+    ];
+    for (const type of ['ViT', 'CLIP', 'ConvNext', 'Yolos', 'Nonsense', 'constructor']) {
+      for (const key of keys) {
+        for (const value of values) {
+          const preprocessor = { image_processor_type: `${type}ImageProcessor`, [key]: value };
+          const found = resolve({ sidecars: { preprocessor } });
+          assert.ok(found.steps.every(Boolean), `${type} ${key} ${JSON.stringify(value)}`);
+          resolve({ sidecars: { preprocessor }, imageSize: [32, 48] });
+        }
+      }
+    }
+    for (const key of ['input_size', 'interpolation', 'crop_pct', 'crop_mode', 'mean', 'std']) {
+      for (const value of values) resolve({ sidecars: { config: { pretrained_cfg: { [key]: value } } } });
+    }
+  });
+});
