@@ -22,6 +22,10 @@ provideVSCodeDesignSystem().register(
   vsCodeTextField(),
 );
 
+/** A custom element by name: its attributes are not in JSX's list of elements. */
+const element = (name: string, attributes: object, ...children: ComponentChildren[]): VNode =>
+  h(name, { ...attributes }, ...children) as VNode;
+
 interface ValueElement extends HTMLElement {
   value: string;
 }
@@ -43,7 +47,7 @@ export interface ButtonProps {
 }
 
 export function Button(props: ButtonProps): VNode {
-  return h(
+  return element(
     'vscode-button',
     {
       appearance: props.primary ? 'primary' : 'secondary',
@@ -68,7 +72,7 @@ export interface IconButtonProps {
 }
 
 export const IconButton = ({ icon, label, onClick, disabled, pressed }: IconButtonProps): VNode =>
-  h(
+  element(
     'vscode-button',
     {
       appearance: 'icon',
@@ -95,20 +99,20 @@ export interface DropdownProps {
 }
 
 export function Dropdown({ label, value, choices, onChange, disabled }: DropdownProps): VNode {
-  const element = useRef<ValueElement>(null);
+  const dropdown = useRef<ValueElement>(null);
   // The toolkit takes a value only once its options have arrived, which it notices a frame later.
   useLayoutEffect(() => {
     const apply = (): void => {
-      if (element.current && element.current.value !== value) element.current.value = value;
+      if (dropdown.current && dropdown.current.value !== value) dropdown.current.value = value;
     };
     apply();
     const frame = requestAnimationFrame(apply);
     return () => cancelAnimationFrame(frame);
   }, [value, choices]);
-  return h(
+  return element(
     'vscode-dropdown',
     {
-      ref: element,
+      ref: dropdown,
       'aria-label': label,
       title: label,
       disabled: disabled ?? false,
@@ -117,7 +121,9 @@ export function Dropdown({ label, value, choices, onChange, disabled }: Dropdown
         if (chosen !== value) onChange(chosen);
       },
     },
-    choices.map((choice) => h('vscode-option', { key: choice.value, value: choice.value }, choice.label)),
+    choices.map((choice) =>
+      element('vscode-option', { key: choice.value, value: choice.value }, choice.label),
+    ),
   );
 }
 
@@ -133,7 +139,7 @@ export interface TextFieldProps {
 }
 
 export const TextField = ({ label, value, placeholder, icon, onInput, onEnter }: TextFieldProps): VNode =>
-  h(
+  element(
     'vscode-text-field',
     {
       'aria-label': label,
@@ -154,7 +160,7 @@ export interface CheckboxProps {
 }
 
 export const Checkbox = ({ checked, onChange, children }: CheckboxProps): VNode =>
-  h(
+  element(
     'vscode-checkbox',
     {
       checked,
@@ -167,7 +173,7 @@ export const Checkbox = ({ checked, onChange, children }: CheckboxProps): VNode 
   );
 
 export const Spinner = ({ label }: { label: string }): VNode =>
-  h('vscode-progress-ring', { 'aria-label': label });
+  element('vscode-progress-ring', { 'aria-label': label });
 
 export interface SliderProps {
   readonly label: string;

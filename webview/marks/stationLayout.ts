@@ -14,7 +14,12 @@ export interface StationLayout {
   /** Arrows between boxes of the same line: from the right edge of one to the left edge of the next. */
   readonly arrows: readonly { readonly x1: number; readonly x2: number; readonly y: number }[];
   /** Where the chain goes on in the next line. */
-  readonly turns: readonly { readonly fromX: number; readonly fromY: number; readonly toX: number; readonly toY: number }[];
+  readonly turns: readonly {
+    readonly fromX: number;
+    readonly fromY: number;
+    readonly toX: number;
+    readonly toY: number;
+  }[];
   readonly width: number;
   readonly height: number;
 }

@@ -31,7 +31,13 @@ export function Stations({ stations, chosen, onChoose }: StationsProps): VNode {
           ))}
           {layout.turns.map(({ fromX, fromY, toX, toY }) => {
             const middle = (fromY + toY) / 2;
-            return <path key={fromY} class="arrow" d={`M${fromX},${fromY + 2}V${middle}H${toX}V${toY - 3}m-4,-4l4,4l4,-4`} />;
+            return (
+              <path
+                key={fromY}
+                class="arrow"
+                d={`M${fromX},${fromY + 2}V${middle}H${toX}V${toY - 3}m-4,-4l4,4l4,-4`}
+              />
+            );
           })}
           {layout.boxes.map((box) => {
             const station = stations[box.index] as Station;
@@ -123,7 +129,10 @@ function ImageGlyph({ rows, columns }: { rows: number; columns: number }): VNode
     <g transform={`translate(${x},${y})`}>
       <rect class="glyph-line" width={width} height={height} />
       <circle class="glyph-fill" cx={width * 0.3} cy={height * 0.3} r={Math.min(width, height) * 0.1} />
-      <path class="glyph-line" d={`M0,${height * 0.85}L${width * 0.35},${height * 0.55}L${width * 0.6},${height * 0.8}L${width * 0.75},${height * 0.65}L${width},${height * 0.9}`} />
+      <path
+        class="glyph-line"
+        d={`M0,${height * 0.85}L${width * 0.35},${height * 0.55}L${width * 0.6},${height * 0.8}L${width * 0.75},${height * 0.65}L${width},${height * 0.9}`}
+      />
     </g>
   );
 }

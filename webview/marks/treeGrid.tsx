@@ -75,7 +75,13 @@ export function TreeGrid(props: TreeGridProps): VNode {
   const drawn = lines.slice(view.first, view.end);
   const kept = at >= 0 && (at < view.first || at >= view.end) ? lines[at] : undefined;
   return (
-    <div class="tree" role="treegrid" aria-label="Modules" aria-rowcount={lines.length + 1} onKeyDown={onKeyDown}>
+    <div
+      class="tree"
+      role="treegrid"
+      aria-label="Modules"
+      aria-rowcount={lines.length + 1}
+      onKeyDown={onKeyDown}
+    >
       <div class="grid-row grid-head tree-columns" role="row" aria-rowindex={1}>
         <span role="columnheader">Module</span>
         <span role="columnheader" class="number">
@@ -92,12 +98,7 @@ export function TreeGrid(props: TreeGridProps): VNode {
           Type
         </span>
       </div>
-      <div
-        ref={body}
-        class="virtual"
-        role="rowgroup"
-        style={{ height: `${lines.length * ROW_HEIGHT}px` }}
-      >
+      <div ref={body} class="virtual" role="rowgroup" style={{ height: `${lines.length * ROW_HEIGHT}px` }}>
         {(kept ? [...drawn, kept] : drawn).map((line) => {
           const row = lines.indexOf(line);
           return (
@@ -125,7 +126,17 @@ interface LineProps extends TreeGridProps {
   readonly onFocusWanted: () => void;
 }
 
-function Line({ line, row, tree, totalParams, focusable, active, onMove, onOpen, onFocusWanted }: LineProps): VNode {
+function Line({
+  line,
+  row,
+  tree,
+  totalParams,
+  focusable,
+  active,
+  onMove,
+  onOpen,
+  onFocusWanted,
+}: LineProps): VNode {
   const toggle = (): void => onMove({ toggle: { keys: [line.key], open: !line.expanded } });
   const module = tree.rows[line.index] as ModuleRow;
   return (
@@ -146,7 +157,12 @@ function Line({ line, row, tree, totalParams, focusable, active, onMove, onOpen,
       }}
       onDblClick={() => (line.expandable ? toggle() : onOpen())}
     >
-      <span role="gridcell" class="tree-name" title={module.path} style={{ paddingLeft: `${(line.level - 1) * 16}px` }}>
+      <span
+        role="gridcell"
+        class="tree-name"
+        title={module.path}
+        style={{ paddingLeft: `${(line.level - 1) * 16}px` }}
+      >
         <span
           class={`twisty codicon ${twisty(line)}`}
           aria-hidden="true"

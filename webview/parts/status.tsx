@@ -82,7 +82,10 @@ export const Failure = ({ title, message, kind, onRetry, onShowLog, onManageTrus
 );
 
 /** Keeps one broken drawing from emptying the whole page. */
-export class Guard extends Component<{ what: string; children: ComponentChildren }, { message: string | null }> {
+export class Guard extends Component<
+  { what: string; children: ComponentChildren },
+  { message: string | null }
+> {
   override state = { message: null };
 
   static override getDerivedStateFromError(error: unknown): { message: string } {

@@ -26,7 +26,7 @@ export function rowWindow(
 
 /** The window of a list that scrolls with the page; `body` is the element whose height is `count` rows. */
 export function useRowWindow(
-  body: RefObject<HTMLElement>,
+  body: RefObject<HTMLElement | null>,
   count: number,
   rowHeight: number,
 ): RowWindow & { readonly scrollTo: (row: number) => void } {
@@ -45,17 +45,27 @@ export function useRowWindow(
       window.removeEventListener('resize', measure);
     };
   }, [count, rowHeight]);
-  return { first: range.first, end: Math.min(range.end, count), scrollTo: (row) => scrollTo(body, row, rowHeight) };
+  return {
+    first: range.first,
+    end: Math.min(range.end, count),
+    scrollTo: (row) => scrollTo(body, row, rowHeight),
+  };
 }
 
 /** Brings a row into view, clear of the heads that stick to the top and the pane that may stick to the bottom. */
-function scrollTo(body: RefObject<HTMLElement>, row: number, rowHeight: number): void {
-  const top = body.current?.getBoundingClientRect().top;
-  if (top === undefined) return;
-  const y = top + row * rowHeight;
+function scrollTo(body: RefObject<HTMLElement | null>, row: number, rowHeight: number): void {
+  const list = body.current?.getBoundingClientRect();
+  if (!list) return;
+  const y = list.top + row * rowHeight;
   const head = 80;
-  const foot = 16 + (document.querySelector('.detail-below')?.clientHeight ?? 0);
+  const foot = window.innerHeight - coveredFrom(list.left);
   if (y < head) window.scrollBy(0, y - head);
   else if (y + rowHeight > window.innerHeight - foot)
     window.scrollBy(0, y + rowHeight - window.innerHeight + foot);
+}
+
+/** Top edge of the details where they lie over the list (a narrow page), else the bottom of the window. */
+function coveredFrom(left: number): number {
+  const pane = document.querySelector('.detail')?.getBoundingClientRect();
+  return pane && pane.left <= left ? pane.top : window.innerHeight;
 }

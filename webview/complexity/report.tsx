@@ -1,0 +1,287 @@
+import type { VNode } from 'preact';
+import { useEffect, useMemo } from 'preact/hooks';
+import type { InspectorApi, InspectorModel } from '../../src/protocol/inspector';
+import type { ComplexityReport, Scaling, ScalingPoint } from '../../src/protocol/report';
+import { formatBytes, formatCount, formatExact } from '../../src/protocol/units';
+import { useSaved } from '../host';
+import { useAnswer, useSettled } from '../parts/hooks';
+import { announce, Banner, Failure, Skeleton } from '../parts/status';
+import { Button, Dropdown, Slider } from '../toolkit';
+import { moduleChart, scalingChart, sizeText } from '../marks/charts';
+import { ChartFrame } from './chartFrame';
+import './complexity.css';
+import { CONVENTION_NAMES, CONVENTIONS, type Convention } from './conventions';
+import { moduleBars, totalMacs } from './moduleBars';
+import { ModuleTable, OperatorTable, WhatIfTable } from './tables';
+
+export type ComplexityHost = Pick<
+  InspectorApi,
+  'complexity' | 'scaling' | 'exportReport' | 'save' | 'copy' | 'perform'
+>;
+
+export interface ComplexityProps {
+  readonly host: ComplexityHost;
+  readonly model: InspectorModel;
+}
+
+const BATCHES = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+
+/** What a checkpoint costs at an image size that can be moved. */
+export function Complexity({ host, model }: ComplexityProps): VNode {
+  const [size, setSize] = useSaved<readonly [number, number] | null>('complexitySize', null);
+  const [batch, setBatch] = useSaved('batch', 1);
+  const [convention, setConvention] = useSaved<Convention>('convention', 'macs');
+  const wanted = useSettled(size, 60);
+  const scaling = useAnswer(() => host.scaling(), [model]);
+  const report = useAnswer(() => host.complexity(wanted, batch), [model, sizeKey(wanted), batch]);
+
+  useEffect(() => {
+    if (report.value && size)
+      announce(`${sizeText(report.value.imageSize)}: ${formatCount(totalMacs(report.value.macs))} MACs`);
+  }, [report.value]);
+
+  if (report.error && !report.value)
+    return (
+      <Failure
+        title="The complexity could not be counted"
+        {...report.error}
+        onRetry={() => {
+          setSize(null);
+          setBatch(1);
+        }}
+        onShowLog={() => void host.perform('showLog')}
+        onManageTrust={() => void host.perform('manageTrust')}
+      />
+    );
+  if (!report.value) return <Skeleton label="Counting" rows={8} />;
+  const shown = report.value;
+  return (
+    <div class="complexity" aria-busy={report.waiting}>
+      <Totals report={shown} convention={convention} />
+      <div class="controls">
+        {scaling.value && scaling.value.points.length > 1 && (
+          <SizeControl scaling={scaling.value} size={size ?? shown.imageSize} onSize={setSize} />
+        )}
+        <label class="control">
+          <span>Batch</span>
+          <Dropdown
+            label="Batch size"
+            value={String(batch)}
+            choices={BATCHES.map((count) => ({ value: String(count), label: String(count) }))}
+            onChange={(value) => setBatch(Number(value))}
+          />
+        </label>
+        <label class="control">
+          <span>Convention</span>
+          <Dropdown
+            label="Counting convention"
+            value={convention}
+            choices={CONVENTION_NAMES.map((name) => ({ value: name, label: CONVENTIONS[name].title }))}
+            onChange={(value) => setConvention(value as Convention)}
+          />
+        </label>
+        <ExportButtons host={host} size={wanted} batch={batch} />
+      </div>
+      <p class="quiet note">{CONVENTIONS[convention].note}</p>
+      <Charts
+        host={host}
+        report={shown}
+        scaling={scaling.value}
+        convention={convention}
+        name={model.fileName}
+      />
+      {scaling.error && (
+        <Banner icon="warning" kind="warning">
+          Other image sizes could not be counted: {scaling.error.message}
+        </Banner>
+      )}
+      <ModuleTable
+        report={shown}
+        factor={CONVENTIONS[convention].factor}
+        unit={CONVENTIONS[convention].unit}
+      />
+      <OperatorTable report={shown} />
+      {shown.whatIf.length > 0 && <WhatIfTable report={shown} />}
+    </div>
+  );
+}
+
+const sizeKey = (size: readonly [number, number] | null): string => (size ? sizeText(size) : '');
+
+interface TotalsProps {
+  readonly report: ComplexityReport;
+  readonly convention: Convention;
+}
+
+/** The totals, each with its formula as the tooltip. MACs and FLOPs stand side by side, so that nobody mixes them up. */
+function Totals({ report, convention }: TotalsProps): VNode {
+  const macs = totalMacs(report.macs);
+  const size = sizeText(report.imageSize);
+  const attention = macs > 0 ? report.macs.attention / macs : 0;
+  const totals: readonly (readonly [key: string, label: string, text: string, exact: string])[] = [
+    ['params', 'Parameters', formatCount(report.params), formatExact(report.params)],
+    ['macs', `MACs (${size})`, formatCount(macs, 4), formatExact(macs)],
+    ['flops', 'FLOPs = 2 × MACs', formatCount(report.flops, 4), formatExact(report.flops)],
+    ['weightBytes', 'Weights', formatBytes(report.weightBytes), `${formatExact(report.weightBytes)} bytes`],
+    [
+      'peakActivationBytes',
+      'Peak activations',
+      formatBytes(report.peakActivationBytes),
+      `${formatExact(report.peakActivationBytes)} bytes: the largest sum of live outputs; all outputs ${formatBytes(report.activationBytes)}`,
+    ],
+    [
+      'attentionBytes',
+      'Attention maps',
+      formatBytes(report.attentionBytes),
+      `${formatExact(report.attentionBytes)} bytes`,
+    ],
+    ['tokens', 'Tokens', formatExact(report.tokens), formatExact(report.tokens)],
+    [
+      'attention',
+      'Attention’s share',
+      `${(100 * attention).toFixed(1)} %`,
+      `${formatExact(report.macs.attention)} of ${formatExact(macs)} MACs`,
+    ],
+  ];
+  const fvcore = CONVENTIONS.fvcore.total(report);
+  return (
+    <dl class="figures">
+      {totals.map(([key, label, text, exact]) => (
+        <div key={key} class="figure" title={[exact, report.formulas[key]].filter(Boolean).join('\n')}>
+          <dt>{label}</dt>
+          <dd>{text}</dd>
+        </div>
+      ))}
+      {convention === 'fvcore' && (
+        <div
+          class="figure"
+          title={[formatExact(fvcore), report.formulas['fvcore']].filter(Boolean).join('\n')}
+        >
+          <dt>fvcore’s count</dt>
+          <dd>{formatCount(fvcore, 4)}</dd>
+        </div>
+      )}
+    </dl>
+  );
+}
+
+interface SizeControlProps {
+  readonly scaling: Scaling;
+  readonly size: readonly [number, number];
+  readonly onSize: (size: readonly [number, number] | null) => void;
+}
+
+/** The slider moves over the sizes that the family takes; its figures come with the scaling curve, so they follow at once. */
+function SizeControl({ scaling, size, onSize }: SizeControlProps): VNode {
+  const at = nearestPoint(scaling.points, size);
+  const point = scaling.points[at] as ScalingPoint;
+  const native = sizeText(point.imageSize) === sizeText(scaling.native);
+  const text = `${sizeText(point.imageSize)}, ${formatExact(point.tokens)} tokens, ${formatCount(totalMacs(point.macs), 4)} MACs`;
+  return (
+    <div class="control size-control">
+      <span>Image size</span>
+      <Slider
+        label="Image size"
+        min={0}
+        max={scaling.points.length - 1}
+        value={at}
+        text={text}
+        onInput={(next) => onSize(scaling.points[next]?.imageSize ?? null)}
+      />
+      <span class="size-text">{text}</span>
+      {!native && (
+        <button type="button" class="link" onClick={() => onSize(null)}>
+          Back to {sizeText(scaling.native)}
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** Index of the point whose area is nearest on a log scale. */
+export function nearestPoint(points: readonly ScalingPoint[], size: readonly [number, number]): number {
+  const distance = ({ imageSize }: ScalingPoint): number =>
+    Math.abs(Math.log((imageSize[0] * imageSize[1]) / (size[0] * size[1])));
+  return points.reduce(
+    (best, point, index) => (distance(point) < distance(points[best] as ScalingPoint) ? index : best),
+    0,
+  );
+}
+
+interface ExportProps {
+  readonly host: ComplexityHost;
+  readonly size: readonly [number, number] | null;
+  readonly batch: number;
+}
+
+const FORMATS = [
+  ['markdown', 'Markdown'],
+  ['csv', 'CSV'],
+  ['json', 'JSON'],
+] as const;
+
+const ExportButtons = ({ host, size, batch }: ExportProps): VNode => (
+  <div class="control">
+    <span>Export</span>
+    {FORMATS.map(([format, title]) => (
+      <Button
+        key={format}
+        label={`Export the report as ${title}`}
+        onClick={() => void host.exportReport(format, size, batch).then((done) => done && announce('Saved'))}
+      >
+        {title}
+      </Button>
+    ))}
+  </div>
+);
+
+interface ChartsProps {
+  readonly host: ComplexityHost;
+  readonly report: ComplexityReport;
+  readonly scaling: Scaling | undefined;
+  readonly convention: Convention;
+  readonly name: string;
+}
+
+function Charts({ host, report, scaling, convention, name }: ChartsProps): VNode {
+  const { factor, unit: named } = CONVENTIONS[convention];
+  const unit = named === 'fvcore' ? 'MACs' : named;
+  const bars = useMemo(() => moduleBars(report.modules), [report.modules]);
+  const onSave = (suffix: string) => (svg: string) =>
+    void host.save(`${stemOf(name)}-${suffix}.svg`, svg).then((done) => done && announce('Saved'));
+  return (
+    <div class="charts">
+      {bars.length > 0 && (
+        <ChartFrame
+          title={`${unit} per part of the model`}
+          legend
+          keys={[bars, factor]}
+          draw={(width) => moduleChart(bars, factor, unit, width)}
+          onSave={onSave('modules')}
+        />
+      )}
+      {scaling && scaling.points.length > 1 && (
+        <ChartFrame
+          title={`${unit} against image size`}
+          keys={[scaling, report.imageSize, factor]}
+          draw={(width) =>
+            scalingChart(
+              scaling.points,
+              {
+                now: nearestPoint(scaling.points, report.imageSize),
+                native: scaling.native,
+                ...(scaling.crossing ? { crossing: scaling.crossing } : {}),
+              },
+              factor,
+              unit,
+              width,
+            )
+          }
+          onSave={onSave('scaling')}
+        />
+      )}
+    </div>
+  );
+}
+
+const stemOf = (name: string): string => name.replace(/\.[^.]+$/, '');

@@ -1,0 +1,136 @@
+import type { VNode } from 'preact';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { InspectorModel } from '../../src/protocol/inspector';
+import type { ModuleRow } from '../../src/protocol/report';
+import { useSaved } from '../host';
+import { Stations } from '../marks/stations';
+import { TreeGrid } from '../marks/treeGrid';
+import {
+  deriveTree,
+  keyOf,
+  membersKeyOf,
+  searchRows,
+  visibleLines,
+  type Tree,
+  type TreeMove,
+} from '../marks/treeState';
+import { announce, Guard } from '../parts/status';
+import { Detail } from './detail';
+
+export interface ArchitectureProps {
+  readonly model: InspectorModel;
+  readonly query: string;
+  readonly onCopy: (text: string) => void;
+  readonly onReveal: (tensor: string) => void;
+}
+
+/** Drawing, tree and details of the chosen module. */
+export function Architecture({ model, query, onCopy, onReveal }: ArchitectureProps): VNode {
+  const tree = useMemo(() => deriveTree(model.modules), [model.modules]);
+  const [expanded, setExpanded] = useSaved<readonly string[]>('expanded', initiallyOpen(tree));
+  const [active, setActive] = useSaved<string | undefined>('module', undefined);
+  const [opened, setOpened] = useState(0);
+  const detail = useRef<HTMLElement>(null);
+  const shown = useMemo(
+    () => (query.trim() === '' ? undefined : searchRows(tree, query, (row) => searchText(model, row))),
+    [tree, query],
+  );
+  const lines = useMemo(() => visibleLines(tree, new Set(expanded), shown), [tree, expanded, shown]);
+  const chosen = tree.rows[Number.parseInt(active ?? '', 10)];
+
+  useEffect(() => {
+    if (shown) announce(`${shown.size} modules found`);
+  }, [shown]);
+  useEffect(() => {
+    if (opened > 0) detail.current?.focus();
+  }, [opened]);
+
+  const onMove = ({ active: next, toggle }: TreeMove): void => {
+    if (next !== undefined) setActive(next);
+    if (toggle) setExpanded(withToggled(expanded, toggle.keys, toggle.open));
+  };
+  const reveal = (path: string): void => {
+    const target = findPath(tree, path);
+    if (target === undefined) return;
+    setExpanded(withToggled(expanded, openAncestors(tree, target), true));
+    setActive(keyOf(target));
+  };
+
+  const root = tree.rows.reduce((sum, row) => sum + (row.parent < 0 && !row.folded ? row.params : 0), 0);
+  return (
+    <div class="architecture">
+      {model.stations.length > 0 && (
+        <Guard what="The drawing of the model">
+          <Stations stations={model.stations} chosen={chosen?.path} onChoose={reveal} />
+        </Guard>
+      )}
+      <div class="tree-and-detail">
+        <div class="tree-side">
+          {lines.length > 0 ? (
+            <TreeGrid
+              tree={tree}
+              lines={lines}
+              totalParams={root}
+              active={active}
+              onMove={onMove}
+              onOpen={() => setOpened(opened + 1)}
+              onCopy={onCopy}
+            />
+          ) : (
+            <p class="empty">
+              {query === '' ? 'This file holds no modules.' : `No module or tensor name contains “${query}”.`}
+            </p>
+          )}
+        </div>
+        {lines.length > 0 && (
+          <aside ref={detail} class="detail" tabIndex={-1} aria-label="Details of the chosen module">
+            {chosen ? (
+              <Detail model={model} row={chosen} onCopy={onCopy} onReveal={onReveal} />
+            ) : (
+              <p class="quiet">Choose a module to see its formula, shapes and tensors.</p>
+            )}
+          </aside>
+        )}
+      </div>
+    </div>
+  );
+}
+
+/** A single root would hide everything: it begins open, and so does the first group of blocks. */
+function initiallyOpen(tree: Tree): readonly string[] {
+  const roots = tree.roots.length === 1 ? tree.roots : [];
+  const top = roots.length === 1 ? (tree.children[roots[0] as number] ?? []) : tree.roots;
+  const blocks = top.filter((index) => (tree.rows[index]?.depth ?? 9) < 2 && holdsGroup(tree, index));
+  return [...roots, ...blocks].map(keyOf);
+}
+
+const holdsGroup = (tree: Tree, index: number): boolean =>
+  (tree.children[index] ?? []).some((child) => tree.rows[child]?.kind === 'group');
+
+const searchText = (model: InspectorModel, row: ModuleRow): string =>
+  [row.path, row.title, row.dtype, ...row.tensors.map((tensor) => model.tensors[tensor]?.name ?? '')].join(
+    ' ',
+  );
+
+function withToggled(expanded: readonly string[], keys: readonly string[], open: boolean): readonly string[] {
+  const next = new Set(expanded);
+  for (const key of keys)
+    if (open) next.add(key);
+    else next.delete(key);
+  return [...next];
+}
+
+/** The row of a path, preferring those that are not folded into a group. */
+function findPath(tree: Tree, path: string): number | undefined {
+  const all = tree.rows.map((_, index) => index).filter((index) => tree.rows[index]?.path === path);
+  return all.find((index) => !tree.rows[index]?.folded) ?? all[0];
+}
+
+function openAncestors(tree: Tree, index: number): readonly string[] {
+  const keys: string[] = [];
+  for (let at = tree.rows[index]?.parent ?? -1; at >= 0; at = tree.rows[at]?.parent ?? -1) {
+    keys.push(keyOf(at));
+    if (tree.rows[index]?.folded && tree.rows[at]?.kind === 'group') keys.push(membersKeyOf(at));
+  }
+  return keys;
+}

@@ -1,0 +1,128 @@
+import type { VNode } from 'preact';
+import { useState } from 'preact/hooks';
+import type { TensorValues } from '../../src/protocol/inspector';
+import type { TensorRow } from '../../src/protocol/report';
+import { formatBytes, formatExact, formatFigure, formatPercent, formatShape } from '../../src/protocol/units';
+import { Histogram } from '../marks/histogram';
+import { useAnswer } from '../parts/hooks';
+import { Banner, Skeleton } from '../parts/status';
+import { Button, IconButton } from '../toolkit';
+
+export type ReadValues = (tensor: string, first: number, count: number) => Promise<TensorValues>;
+
+const PAGE = 96;
+
+export interface ValuesProps {
+  readonly tensor: TensorRow;
+  readonly read: ReadValues;
+  readonly onCopy: (text: string) => void;
+}
+
+/** A page of a tensor's numbers, with statistics over the whole where the host could read it. */
+export function Values({ tensor, read, onCopy }: ValuesProps): VNode {
+  const [first, setFirst] = useState(0);
+  const { value, error } = useAnswer(() => read(tensor.name, first, PAGE), [tensor.name, first]);
+  return (
+    <>
+      <div>
+        <h2 class="mono detail-path">{tensor.name}</h2>
+        <p class="quiet">
+          {tensor.dtype} {formatShape(tensor.shape)} · {formatBytes(tensor.bytes)} · {tensor.file}
+          {tensor.offset !== undefined && <> at {formatExact(tensor.offset)}</>}
+        </p>
+      </div>
+      {error && (
+        <Banner icon="error" kind="error">
+          {error.message}
+        </Banner>
+      )}
+      {!value && !error && <Skeleton label="Reading values" rows={6} />}
+      {value?.statistics && <Statistics statistics={value.statistics} total={value.total} />}
+      {value && <Page values={value} last={tensor.shape.at(-1) ?? 1} onTurn={setFirst} />}
+      <div class="buttons">
+        <Button onClick={() => onCopy(tensor.name)}>Copy Name</Button>
+        {value && <Button onClick={() => onCopy([...value.values].join('\n'))}>Copy Values</Button>}
+      </div>
+    </>
+  );
+}
+
+type StatisticsProps = {
+  readonly statistics: NonNullable<TensorValues['statistics']>;
+  readonly total: number;
+};
+
+function Statistics({ statistics, total }: StatisticsProps): VNode {
+  const { min, max, mean, deviation, zeros, notFinite, histogram } = statistics;
+  return (
+    <div>
+      <dl class="pairs">
+        <dt>Range</dt>
+        <dd>
+          {formatFigure(min)} … {formatFigure(max)}
+        </dd>
+        <dt>Mean ± deviation</dt>
+        <dd>
+          {formatFigure(mean)} ± {formatFigure(deviation)}
+        </dd>
+        {zeros > 0 && (
+          <>
+            <dt>Zeros</dt>
+            <dd>
+              {formatExact(zeros)} ({formatPercent(zeros / total)})
+            </dd>
+          </>
+        )}
+        {notFinite > 0 && (
+          <>
+            <dt>Not finite</dt>
+            <dd class="unused">{formatExact(notFinite)} NaN or infinite</dd>
+          </>
+        )}
+      </dl>
+      <Histogram counts={histogram} min={min} max={max} />
+    </div>
+  );
+}
+
+interface PageProps {
+  readonly values: TensorValues;
+  /** Size of the last axis: the index is shown as row and column of it. */
+  readonly last: number;
+  readonly onTurn: (first: number) => void;
+}
+
+function Page({ values, last, onTurn }: PageProps): VNode {
+  const { first, total } = values;
+  const end = first + values.values.length;
+  const index = (at: number): string =>
+    last > 1 && total > last ? `${Math.floor(at / last)}, ${at % last}` : String(at);
+  return (
+    <div>
+      <div class="pager">
+        <IconButton
+          icon="chevron-left"
+          label="Earlier values"
+          disabled={first === 0}
+          onClick={() => onTurn(Math.max(0, first - PAGE))}
+        />
+        <span>
+          {formatExact(first)} … {formatExact(Math.max(first, end - 1))} of {formatExact(total)}
+        </span>
+        <IconButton
+          icon="chevron-right"
+          label="Later values"
+          disabled={end >= total}
+          onClick={() => onTurn(first + PAGE)}
+        />
+      </div>
+      <div class="values mono" role="list" aria-label="Values">
+        {[...values.values].map((value, at) => (
+          <span key={at} role="listitem" class="number" title={`[${index(first + at)}] ${value}`}>
+            {formatFigure(value)}
+          </span>
+        ))}
+      </div>
+    </div>
+  );
+}
