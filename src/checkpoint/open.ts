@@ -1,0 +1,122 @@
+import { realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { attempt, openFile } from './byteSource';
+import type { Checkpoint, OpenOptions, Sidecars } from './checkpoint';
+import { CheckpointError } from './errors';
+import { chooseInFolder, withoutShards } from './folder';
+import { readTable } from './formats';
+import { JsonError, parseJsonObject } from './json';
+import { limits } from './limits';
+import { isShardIndex, readShards } from './shards';
+import type { StateDict, TensorTable } from './tensors';
+
+/**
+ * Opens a checkpoint: a file of any format, the index of a sharded one, or a folder with one. Only headers are read. Throws
+ * `CheckpointError` with the file, the item in it, what was found and what is allowed.
+ */
+export async function openCheckpoint(path: string, options: OpenOptions = {}): Promise<Checkpoint> {
+  const isFolder = (await attempt(path, () => stat(path))).isDirectory();
+  const { chosen: file, siblings } = isFolder ? await chooseInFolder(path) : { chosen: path, siblings: [] };
+  const table = await readFile(file);
+  const { sidecars, warnings } = await readSidecars(file);
+  return {
+    path,
+    file,
+    format: table.format,
+    files: table.files,
+    stateDicts: table.stateDicts,
+    selected: select(file, table.stateDicts, options.stateDict),
+    extras: table.extras,
+    metadata: table.metadata,
+    warnings: [...table.warnings, ...warnings],
+    sidecars,
+    siblings: withoutShards(siblings, file, await namesOf(siblings, table.files)),
+    size: await totalSize(table),
+  };
+}
+
+async function readFile(file: string): Promise<TensorTable> {
+  const source = await openFile(file);
+  try {
+    if (isShardIndex(file)) return await readShards(source, readTable);
+    if (/\.json$/i.test(file))
+      throw new CheckpointError(
+        'unsupported',
+        file,
+        `${basename(file)} is a JSON file without weights; open the weights beside it or their folder`,
+      );
+    return await readTable(source);
+  } finally {
+    await source.close();
+  }
+}
+
+function select(file: string, stateDicts: readonly StateDict[], name: string | undefined): StateDict {
+  const found = name === undefined ? stateDicts[0] : stateDicts.find((stateDict) => stateDict.name === name);
+  if (found) return found;
+  const known = stateDicts.map((stateDict) => stateDict.name || '(the file itself)').join(', ');
+  throw new CheckpointError(
+    'unsupported',
+    file,
+    `it has no state dict named ${JSON.stringify(name)}; there are: ${known}`,
+  );
+}
+
+const sidecarNames = { config: 'config.json', preprocessor: 'preprocessor_config.json' } as const;
+
+/** JSON beside the named path; where that is a link to weights elsewhere and nothing lies beside it, beside the weights. */
+async function readSidecars(file: string): Promise<{ sidecars: Sidecars; warnings: string[] }> {
+  const folders = [dirname(resolve(file)), dirname(await attempt(file, () => realpath(file)))];
+  const sidecars: { -readonly [Key in keyof Sidecars]: Sidecars[Key] } = {};
+  const warnings: string[] = [];
+  for (const key of ['config', 'preprocessor'] as const) {
+    for (const folder of new Set(folders)) {
+      try {
+        sidecars[key] ??= await readSidecar(join(folder, sidecarNames[key]));
+      } catch (error) {
+        if (!(error instanceof CheckpointError)) throw error;
+        warnings.push(`${sidecarNames[key]} ${error.detail}; it is ignored`);
+      }
+    }
+  }
+  return { sidecars, warnings };
+}
+
+async function readSidecar(path: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+  if (!(await exists(path))) return undefined;
+  const source = await openFile(path);
+  try {
+    if (source.size > limits.sidecarBytes)
+      throw new CheckpointError(
+        'unsupported',
+        path,
+        `has ${source.size} bytes, at most ${limits.sidecarBytes} are allowed`,
+      );
+    return parseJsonObject(Buffer.from(await source.read(0, source.size)).toString('utf8'));
+  } catch (error) {
+    if (error instanceof JsonError)
+      throw new CheckpointError('malformed', path, error.message, { cause: error });
+    throw error;
+  } finally {
+    await source.close();
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Which of the folder's files the table's files are, links resolved. */
+async function namesOf(siblings: readonly string[], files: readonly string[]): Promise<Set<string>> {
+  const parts = new Set(files);
+  const real = await Promise.all(siblings.map((sibling) => realpath(sibling).catch(() => sibling)));
+  return new Set(siblings.filter((_, index) => parts.has(real[index]!)));
+}
+
+async function totalSize({ files }: TensorTable): Promise<number> {
+  const sizes = await Promise.all(files.map((file) => attempt(file, async () => (await stat(file)).size)));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
