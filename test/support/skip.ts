@@ -5,7 +5,7 @@
  */
 export function skip(context: Mocha.Context, reason: string): never {
   const runnable = context.runnable() as Mocha.Hook | Mocha.Test;
-  const skipped: Skipped | undefined = runnable.type === 'hook' ? runnable.parent : runnable;
+  const skipped = (runnable.type === 'hook' ? runnable.parent : runnable) as Skipped | undefined;
   if (skipped) skipped.skipReason = reason;
   return context.skip();
 }
