@@ -11,7 +11,8 @@ import type { Json, Setting } from './settings';
 import { readTimm, timmPreprocessing } from './timm';
 import type { CropMode } from './timm';
 import { defaultPreset, torchvisionPreprocessing } from './torchvision';
-import { publishedConfig, readTransformers } from './transformers';
+import { usualConfig } from './processors';
+import { readTransformers } from './transformers';
 
 /** What models of one origin were evaluated with; the image size is the model's own. */
 interface Defaults {
@@ -135,9 +136,10 @@ const fromName: Finder = ({ fileName, dialect, sidecars }, size) => {
 };
 
 const fromModelType: Finder = ({ sidecars: { config } }, size) => {
-  const preprocessor = publishedConfig(config?.['model_type']);
-  const file = `no preprocessor_config.json; as published for model_type ${String(config?.['model_type'])}`;
-  return preprocessor && readTransformers({ preprocessor, config, file }, size);
+  const type = config?.['model_type'];
+  const preprocessor = usualConfig(type);
+  const source = `assumed: what ${String(type)} models usually take; there is no preprocessor_config.json`;
+  return preprocessor && readTransformers({ preprocessor, config, source }, size);
 };
 
 const fallbackSize: Setting<ImageSize> = { value: [224, 224], source: 'assumed: nothing says another size' };
@@ -253,7 +255,15 @@ function find(input: ResolveInput, size: Setting<ImageSize> | undefined): Prepro
  */
 export function resolvePreprocessing(input: ResolveInput): Preprocessing {
   const { imageSize, overrides = {} } = input;
-  const size = imageSize && { value: imageSize, source: 'the size the model is run at' };
-  const found = overrides.defaults ? fromDefaults(overrides.defaults, chosen, size) : find(input, size);
-  return overridden(found, overrides);
+  const describe = (size?: Setting<ImageSize>) =>
+    overrides.defaults ? fromDefaults(overrides.defaults, chosen, size) : find(input, size);
+  const configured = describe();
+  const [height, width] = configured.inputSize ?? [];
+  // Where the model runs at the configured size, the configuration is taken to the letter.
+  if (!imageSize || (height === imageSize[0] && width === imageSize[1]))
+    return overridden(configured, overrides);
+  const assumed = configured.evidence.image_size?.source.startsWith('assumed');
+  const instead = height && width && !assumed ? `, not the configured ${height} × ${width}` : '';
+  const size = { value: imageSize, source: `the size the model is run at${instead}` };
+  return overridden(describe(size), overrides);
 }

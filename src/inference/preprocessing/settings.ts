@@ -93,11 +93,15 @@ function shown(value: unknown): string {
 export class SettingsReader {
   readonly warnings: string[] = [];
 
-  /** `file` as the user sees it: `preprocessor_config.json`, `config.json: pretrained_cfg`. */
+  /**
+   * `file` as the user sees it: `preprocessor_config.json`, `config.json: pretrained_cfg`; `source` stands for it in the
+   * evidence where the JSON was never a file.
+   */
   constructor(
     private readonly json: Json,
     private readonly file: string,
     private readonly defaultSource: string,
+    private readonly source?: string,
   ) {}
 
   has(key: string): boolean {
@@ -107,7 +111,7 @@ export class SettingsReader {
   read<Value>(key: string, kind: Kind<Value>, fallback: Value): Setting<Value> {
     if (!this.has(key)) return { value: fallback, source: this.defaultSource };
     const value = kind.parse(this.json[key]);
-    if (value !== undefined) return { value, source: `${this.file}: ${key}` };
+    if (value !== undefined) return { value, source: this.source ?? `${this.file}: ${key}` };
     return { value: fallback, source: this.refuse(key, kind.needed, fallback) };
   }
 

@@ -1,8 +1,9 @@
 /** transformers' image processors as their `pil` backend computes them (DINOv3: `torchvision`, the only one it has). */
 import { normalisations } from './normalisations';
-import type { NormalisationName } from './normalisations';
 import { roundHalfEven } from './pipeline';
 import type { Evidence, Figure, ImageSize, Preprocessing, ResizeStep, Step } from './pipeline';
+import { chooseProcessor, shorter, square } from './processors';
+import type { Processor, Resizing, SizeSetting } from './processors';
 import type { Filter } from './resize';
 import {
   evidence,
@@ -17,184 +18,6 @@ import {
   std,
 } from './settings';
 import type { Json, Kind, Setting } from './settings';
-
-/** Any of the spellings of `size` and `crop_size`, as transformers' size dictionaries. */
-export interface SizeSetting {
-  readonly height?: number;
-  readonly width?: number;
-  readonly shortest_edge?: number;
-  readonly longest_edge?: number;
-}
-
-/** How a processor class resizes, where that is not plain `size`. */
-type Resizing = 'plain' | 'convnext' | 'levit' | 'cropPct' | 'bounded';
-
-/** A processor class: its defaults, and where it departs from resize, crop, rescale, normalise. */
-interface Processor {
-  readonly size: SizeSetting;
-  /** An int `size` means a square; otherwise the shorter side. */
-  readonly square?: true;
-  readonly crop?: SizeSetting;
-  readonly doCrop?: true;
-  readonly filter: Filter;
-  readonly normalisation: NormalisationName;
-  readonly doNormalize?: false;
-  readonly resizing?: Resizing;
-  readonly cropPct?: number;
-  readonly multiple?: number;
-  readonly pads?: true;
-  readonly flips?: true;
-  readonly video?: true;
-  /** Rescales before it resizes. */
-  readonly rescaleFirst?: true;
-  readonly rescale?: { readonly factor: number; readonly offset: boolean };
-}
-
-const square = (side: number): SizeSetting => ({ height: side, width: side });
-const shorter = (side: number): SizeSetting => ({ shortest_edge: side });
-
-const clip: Processor = {
-  size: shorter(224),
-  crop: square(224),
-  doCrop: true,
-  filter: 'bicubic',
-  normalisation: 'clip',
-};
-const detr: Processor = {
-  size: { shortest_edge: 800, longest_edge: 1333 },
-  filter: 'bilinear',
-  normalisation: 'imagenet',
-  resizing: 'bounded',
-  pads: true,
-};
-const mobileNet: Processor = { ...clip, size: shorter(256), filter: 'bilinear', normalisation: 'half' };
-
-/** Defaults of the classes, keyed by their name without `ImageProcessor…` or `FeatureExtractor`. */
-const processors: Readonly<Record<string, Processor>> = {
-  ViT: { size: square(224), square: true, filter: 'bilinear', normalisation: 'half' },
-  DeiT: {
-    size: square(256),
-    square: true,
-    crop: square(224),
-    doCrop: true,
-    filter: 'bicubic',
-    normalisation: 'half',
-  },
-  Beit: { size: square(224), square: true, crop: square(224), filter: 'bicubic', normalisation: 'half' },
-  Siglip: { size: square(224), square: true, filter: 'bicubic', normalisation: 'half' },
-  Segformer: { size: square(512), square: true, filter: 'bilinear', normalisation: 'imagenet' },
-  Pvt: { size: square(224), square: true, filter: 'bicubic', normalisation: 'imagenet' },
-  DINOv3ViT: {
-    size: square(224),
-    square: true,
-    filter: 'bilinear',
-    normalisation: 'imagenet',
-    rescaleFirst: true,
-  },
-  CLIP: clip,
-  ChineseCLIP: clip,
-  Bit: clip,
-  Blip: { size: square(384), square: true, filter: 'bicubic', normalisation: 'clip' },
-  ConvNext: {
-    size: shorter(384),
-    filter: 'bicubic',
-    normalisation: 'half',
-    resizing: 'convnext',
-    cropPct: 0.875,
-  },
-  Levit: { ...clip, normalisation: 'imagenet', resizing: 'levit' },
-  PoolFormer: { ...clip, normalisation: 'imagenet', resizing: 'cropPct', cropPct: 0.9 },
-  MobileViT: { ...clip, crop: square(256), normalisation: 'half', doNormalize: false, flips: true },
-  MobileNetV1: mobileNet,
-  MobileNetV2: mobileNet,
-  VideoMAE: { ...clip, filter: 'bilinear', normalisation: 'half', video: true },
-  Vivit: { ...mobileNet, video: true, rescale: { factor: 1 / 127.5, offset: true } },
-  Detr: detr,
-  ConditionalDetr: detr,
-  DeformableDetr: detr,
-  Yolos: { ...detr, multiple: 16 },
-};
-
-/** What each model_type's processor is, and what its published checkpoints say in their preprocessor_config.json. */
-const models: Readonly<Record<string, { readonly processor: string; readonly published?: Json }>> = (() => {
-  const published = (name: NormalisationName, more: Json = {}): Json => ({
-    image_mean: normalisations[name].mean,
-    image_std: normalisations[name].std,
-    ...more,
-  });
-  const dino = published('imagenet', { size: shorter(256), crop_size: square(224) });
-  const clipModel = { processor: 'CLIP' };
-  const siglip = { processor: 'Siglip' };
-  const convnext = { processor: 'ConvNext', published: published('imagenet', { size: shorter(224) }) };
-  const swin = { processor: 'ViT', published: published('imagenet', { resample: 3 }) };
-  return {
-    vit: { processor: 'ViT' },
-    vit_hybrid: { processor: 'ViT' },
-    vit_mae: { processor: 'ViT', published: published('imagenet') },
-    vit_msn: { processor: 'ViT', published: published('imagenet') },
-    ijepa: { processor: 'ViT', published: published('imagenet') },
-    swin,
-    swinv2: swin,
-    deit: { processor: 'DeiT', published: published('imagenet') },
-    beit: { processor: 'Beit', published: published('half', { resample: 2 }) },
-    'data2vec-vision': { processor: 'Beit', published: published('half', { resample: 2 }) },
-    dinov2: { processor: 'Bit', published: dino },
-    dinov2_with_registers: { processor: 'Bit', published: dino },
-    dinov3_vit: { processor: 'DINOv3ViT' },
-    focalnet: { processor: 'Bit', published: dino },
-    hiera: { processor: 'Bit', published: dino },
-    bit: { processor: 'Bit', published: published('half') },
-    clip: clipModel,
-    clip_vision_model: clipModel,
-    metaclip_2: clipModel,
-    siglip,
-    siglip_vision_model: siglip,
-    convnext,
-    convnextv2: convnext,
-    cvt: convnext,
-    resnet: convnext,
-    regnet: convnext,
-    levit: { processor: 'Levit' },
-    poolformer: { processor: 'PoolFormer' },
-    pvt: { processor: 'Pvt' },
-    pvt_v2: { processor: 'Pvt' },
-    segformer: { processor: 'Segformer' },
-    mobilevit: { processor: 'MobileViT', published: { size: shorter(288) } },
-    mobilevitv2: { processor: 'MobileViT', published: { size: shorter(288) } },
-    mobilenet_v1: { processor: 'MobileNetV1' },
-    mobilenet_v2: { processor: 'MobileNetV2' },
-    detr: { processor: 'Detr' },
-    conditional_detr: { processor: 'ConditionalDetr' },
-    deformable_detr: { processor: 'DeformableDetr' },
-    yolos: { processor: 'Yolos' },
-    videomae: { processor: 'VideoMAE', published: published('imagenet') },
-    timesformer: { processor: 'VideoMAE' },
-    vivit: { processor: 'Vivit' },
-  };
-})();
-
-/** The preprocessor_config.json that a published checkpoint of this model_type has; `undefined` for an unknown one. */
-export function publishedConfig(modelType: unknown): Json | undefined {
-  const model = typeof modelType === 'string' ? models[modelType] : undefined;
-  return model && { image_processor_type: `${model.processor}ImageProcessor`, ...model.published };
-}
-
-interface Chosen {
-  readonly name: string;
-  readonly processor: Processor;
-  readonly known: boolean;
-}
-
-const suffix = /(ImageProcessor(Fast|Pil)?|FeatureExtractor)$/;
-
-function chooseProcessor(preprocessor: Json, config: Json | undefined): Chosen {
-  const stated = preprocessor['image_processor_type'] ?? preprocessor['feature_extractor_type'];
-  const type = config?.['model_type'];
-  const model = typeof type === 'string' ? models[type] : undefined;
-  const name = typeof stated === 'string' ? stated.replace(suffix, '') : (model?.processor ?? '');
-  const processor = Object.hasOwn(processors, name) ? processors[name] : undefined;
-  return { name, processor: processor ?? processors['ViT']!, known: processor !== undefined };
-}
 
 const sideKeys = ['height', 'width', 'shortest_edge', 'longest_edge'] as const;
 
@@ -390,8 +213,8 @@ export interface TransformersFiles {
   readonly preprocessor: Json;
   /** config.json, for `model_type` where the preprocessor does not name its class. */
   readonly config?: Json | undefined;
-  /** Name of the first for messages. */
-  readonly file?: string;
+  /** Says for all figures where they come from, where `preprocessor` is no file. */
+  readonly source?: string;
 }
 
 /**
@@ -400,9 +223,11 @@ export interface TransformersFiles {
  * out at that size.
  */
 export function readTransformers(files: TransformersFiles, imageSize?: Setting<ImageSize>): Preprocessing {
-  const { preprocessor, config, file = 'preprocessor_config.json' } = files;
+  const { preprocessor, config, source } = files;
+  const file = 'preprocessor_config.json';
   const { name, processor, known } = chooseProcessor(preprocessor, config);
-  const reader = new SettingsReader(preprocessor, file, `default of ${known ? name : 'ViT'}ImageProcessor`);
+  const byDefault = source ?? `default of ${known ? name : 'ViT'}ImageProcessor`;
+  const reader = new SettingsReader(preprocessor, file, byDefault, source);
   const read = readSettings(reader, preprocessor, processor);
   const settings = imageSize ? atImageSize(read, processor, imageSize) : read;
   const steps = stepsOf(settings, processor);

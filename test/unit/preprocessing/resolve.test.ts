@@ -81,7 +81,7 @@ describe('which preprocessing a checkpoint wants', () => {
     assert.deepEqual(normalize(of('clip')), clip);
     assert.deepEqual(texts(of('dinov2')).slice(0, 2), ['shorter side to 256, bicubic', 'centre 224 × 224']);
     assert.deepEqual(texts(of('swin'))[0], '224 × 224, aspect not kept, bicubic');
-    assert.match(of('vit').evidence.mean!.source, /default of ViTImageProcessor/);
+    assert.match(of('vit').evidence.mean!.source, /^assumed: what vit models usually take/);
   });
 
   it('falls back to what the family or the dialect usually takes, and says that it is assumed', () => {
@@ -156,9 +156,16 @@ describe('another image size', () => {
         const preprocessor = { image_processor_type: `${type}ImageProcessor` };
         const found = resolve({ sidecars: { preprocessor }, imageSize });
         assert.deepEqual(found.inputSize, imageSize, `${type} at ${imageSize.join(' × ')}`);
-        assert.match(found.evidence.image_size!.source, /run at/);
       }
     }
+  });
+
+  it('leaves a configuration to the letter where it says that size already', () => {
+    const processor = { image_processor_type: 'CLIPImageProcessor' };
+    const found = resolve({ sidecars: { preprocessor: processor }, imageSize: [224, 224] });
+    assert.deepEqual(found, resolve({ sidecars: { preprocessor: processor } }));
+    const other = resolve({ sidecars: { preprocessor: processor }, imageSize: [336, 336] });
+    assert.match(other.evidence.image_size!.source, /run at, not the configured 224 × 224/);
   });
 
   it('may be a rectangle', () => {

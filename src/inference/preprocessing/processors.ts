@@ -1,0 +1,197 @@
+/** transformers' image processor classes: their defaults, and which model takes which. */
+import { normalisations } from './normalisations';
+import type { NormalisationName } from './normalisations';
+import type { Filter } from './resize';
+import type { Json } from './settings';
+
+/** Any of the spellings of `size` and `crop_size`, as transformers' size dictionaries. */
+export interface SizeSetting {
+  readonly height?: number;
+  readonly width?: number;
+  readonly shortest_edge?: number;
+  readonly longest_edge?: number;
+}
+
+/** How a processor class resizes, where that is not plain `size`. */
+export type Resizing = 'plain' | 'convnext' | 'levit' | 'cropPct' | 'bounded';
+
+/** A processor class: its defaults, and where it departs from resize, crop, rescale, normalise. */
+export interface Processor {
+  readonly size: SizeSetting;
+  /** An int `size` means a square; otherwise the shorter side. */
+  readonly square?: true;
+  readonly crop?: SizeSetting;
+  readonly doCrop?: true;
+  readonly filter: Filter;
+  readonly normalisation: NormalisationName;
+  readonly doNormalize?: false;
+  readonly resizing?: Resizing;
+  readonly cropPct?: number;
+  readonly multiple?: number;
+  readonly pads?: true;
+  readonly flips?: true;
+  readonly video?: true;
+  /** Rescales before it resizes. */
+  readonly rescaleFirst?: true;
+  readonly rescale?: { readonly factor: number; readonly offset: boolean };
+}
+
+export const square = (side: number): SizeSetting => ({ height: side, width: side });
+export const shorter = (side: number): SizeSetting => ({ shortest_edge: side });
+
+const clip: Processor = {
+  size: shorter(224),
+  crop: square(224),
+  doCrop: true,
+  filter: 'bicubic',
+  normalisation: 'clip',
+};
+const detr: Processor = {
+  size: { shortest_edge: 800, longest_edge: 1333 },
+  filter: 'bilinear',
+  normalisation: 'imagenet',
+  resizing: 'bounded',
+  pads: true,
+};
+const mobileNet: Processor = { ...clip, size: shorter(256), filter: 'bilinear', normalisation: 'half' };
+
+/** Defaults of the classes, keyed by their name without `ImageProcessor…` or `FeatureExtractor`. */
+const processors: Readonly<Record<string, Processor>> = {
+  ViT: { size: square(224), square: true, filter: 'bilinear', normalisation: 'half' },
+  DeiT: {
+    size: square(256),
+    square: true,
+    crop: square(224),
+    doCrop: true,
+    filter: 'bicubic',
+    normalisation: 'half',
+  },
+  Beit: { size: square(224), square: true, crop: square(224), filter: 'bicubic', normalisation: 'half' },
+  Siglip: { size: square(224), square: true, filter: 'bicubic', normalisation: 'half' },
+  Segformer: { size: square(512), square: true, filter: 'bilinear', normalisation: 'imagenet' },
+  Pvt: { size: square(224), square: true, filter: 'bicubic', normalisation: 'imagenet' },
+  DINOv3ViT: {
+    size: square(224),
+    square: true,
+    filter: 'bilinear',
+    normalisation: 'imagenet',
+    rescaleFirst: true,
+  },
+  CLIP: clip,
+  ChineseCLIP: clip,
+  Bit: clip,
+  Blip: { size: square(384), square: true, filter: 'bicubic', normalisation: 'clip' },
+  ConvNext: {
+    size: shorter(384),
+    filter: 'bicubic',
+    normalisation: 'half',
+    resizing: 'convnext',
+    cropPct: 0.875,
+  },
+  Levit: { ...clip, normalisation: 'imagenet', resizing: 'levit' },
+  PoolFormer: { ...clip, normalisation: 'imagenet', resizing: 'cropPct', cropPct: 0.9 },
+  MobileViT: { ...clip, crop: square(256), normalisation: 'half', doNormalize: false, flips: true },
+  MobileNetV1: mobileNet,
+  MobileNetV2: mobileNet,
+  VideoMAE: { ...clip, filter: 'bilinear', normalisation: 'half', video: true },
+  Vivit: { ...mobileNet, video: true, rescale: { factor: 1 / 127.5, offset: true } },
+  Detr: detr,
+  ConditionalDetr: detr,
+  DeformableDetr: detr,
+  Yolos: { ...detr, multiple: 16 },
+};
+
+interface Model {
+  readonly processor: string;
+  /** Keys of preprocessor_config.json in which its checkpoints usually depart from the class's defaults. */
+  readonly usual?: Json;
+}
+
+function values(name: NormalisationName): Json {
+  return { image_mean: normalisations[name].mean, image_std: normalisations[name].std };
+}
+
+const dinov2: Model = {
+  processor: 'Bit',
+  usual: { ...values('imagenet'), size: shorter(256), crop_size: square(224) },
+};
+const clipModel: Model = { processor: 'CLIP' };
+const siglip: Model = { processor: 'Siglip' };
+const convnext: Model = { processor: 'ConvNext', usual: { ...values('imagenet'), size: shorter(224) } };
+const swin: Model = { processor: 'ViT', usual: { ...values('imagenet'), resample: 3 } };
+const beit: Model = { processor: 'Beit', usual: { resample: 2 } };
+const imagenetViT: Model = { processor: 'ViT', usual: values('imagenet') };
+const mobileViT: Model = { processor: 'MobileViT', usual: { size: shorter(288) } };
+
+/** What each model_type's processor is. */
+const models: Readonly<Record<string, Model>> = {
+  vit: { processor: 'ViT' },
+  vit_hybrid: { processor: 'ViT' },
+  vit_mae: imagenetViT,
+  vit_msn: imagenetViT,
+  ijepa: imagenetViT,
+  swin,
+  swinv2: swin,
+  deit: { processor: 'DeiT', usual: values('imagenet') },
+  beit,
+  'data2vec-vision': beit,
+  dinov2,
+  dinov2_with_registers: dinov2,
+  dinov3_vit: { processor: 'DINOv3ViT' },
+  focalnet: dinov2,
+  hiera: dinov2,
+  bit: { processor: 'Bit', usual: values('half') },
+  clip: clipModel,
+  clip_vision_model: clipModel,
+  metaclip_2: clipModel,
+  siglip,
+  siglip_vision_model: siglip,
+  convnext,
+  convnextv2: convnext,
+  cvt: convnext,
+  resnet: convnext,
+  regnet: convnext,
+  levit: { processor: 'Levit' },
+  poolformer: { processor: 'PoolFormer' },
+  pvt: { processor: 'Pvt' },
+  pvt_v2: { processor: 'Pvt' },
+  segformer: { processor: 'Segformer' },
+  mobilevit: mobileViT,
+  mobilevitv2: mobileViT,
+  mobilenet_v1: { processor: 'MobileNetV1' },
+  mobilenet_v2: { processor: 'MobileNetV2' },
+  detr: { processor: 'Detr' },
+  conditional_detr: { processor: 'ConditionalDetr' },
+  deformable_detr: { processor: 'DeformableDetr' },
+  yolos: { processor: 'Yolos' },
+  videomae: { processor: 'VideoMAE', usual: values('imagenet') },
+  timesformer: { processor: 'VideoMAE' },
+  vivit: { processor: 'Vivit' },
+};
+
+function modelOf(type: unknown): Model | undefined {
+  return typeof type === 'string' && Object.hasOwn(models, type) ? models[type] : undefined;
+}
+
+/** The preprocessor_config.json that checkpoints of this model_type usually have; `undefined` for an unknown one. */
+export function usualConfig(modelType: unknown): Json | undefined {
+  const model = modelOf(modelType);
+  return model && { image_processor_type: `${model.processor}ImageProcessor`, ...model.usual };
+}
+
+export interface Chosen {
+  readonly name: string;
+  readonly processor: Processor;
+  readonly known: boolean;
+}
+
+const suffix = /(ImageProcessor(Fast|Pil)?|FeatureExtractor)$/;
+
+/** The class that AutoImageProcessor takes: the one named (in any age's spelling), else the model type's. */
+export function chooseProcessor(preprocessor: Json, config: Json | undefined): Chosen {
+  const stated = preprocessor['image_processor_type'] ?? preprocessor['feature_extractor_type'];
+  const model = modelOf(config?.['model_type']);
+  const name = typeof stated === 'string' ? stated.replace(suffix, '') : (model?.processor ?? '');
+  const processor = Object.hasOwn(processors, name) ? processors[name] : undefined;
+  return { name, processor: processor ?? processors['ViT']!, known: processor !== undefined };
+}
