@@ -134,7 +134,8 @@ function tokenLayoutOf(graph: Parts, links: Links): PictureTokens | undefined {
   );
   const before =
     concat?.inputs.filter((input) => !isSequence(graph.values.get(input), count, shape[1]!)) ?? [];
-  return { grid, special: nameTokens(before.flatMap((input) => tokensOf(input, graph, links))) };
+  const tokens = before.flatMap((input) => tokensOf(input, graph, links));
+  return { grid, special: nameTokens(tokens, [...graph.initializers.keys()]) };
 }
 
 const isSequence = (value: ValueInfo | undefined, tokens: number, width: number): boolean =>
@@ -171,11 +172,13 @@ const tokenNames: readonly (readonly [RegExp, string])[] = [
   [/cls|class/i, 'cls'],
 ];
 
-function nameTokens(parameters: readonly string[]): readonly string[] {
+function nameTokens(parameters: readonly string[], stored: readonly string[]): readonly string[] {
+  // An exporter that folded class and distillation token into one constant leaves only the second head's name.
+  const distilled = parameters.length === 2 && stored.some((name) => /dist/i.test(name));
   let registers = 0;
   return parameters.map((parameter, index) => {
-    const name =
-      tokenNames.find(([pattern]) => pattern.test(parameter))?.[1] ?? (index === 0 ? 'cls' : 'reg');
+    const other = index === 0 ? 'cls' : distilled ? 'dist' : 'reg';
+    const name = tokenNames.find(([pattern]) => pattern.test(parameter))?.[1] ?? other;
     return name === 'reg' ? `reg${registers++}` : name;
   });
 }

@@ -1,0 +1,296 @@
+import { basename } from 'node:path';
+import type { ConfigValue, Evidence, Figures } from '../architectures/family';
+import type { Model } from '../architectures/model';
+import { byteLength, elementCount, isPlain, type DType, type Tensor } from '../checkpoint/tensors';
+import type { Graph } from '../graph/graph';
+import { tokenCount, type Probe, type TokenLayout } from '../protocol/probes';
+import type { FigureView, InspectorModel } from '../protocol/inspector';
+import type { Macs, TensorRow } from '../protocol/report';
+import { formatBytes, formatCount, formatExact } from '../protocol/units';
+import { countMacs } from './complexity';
+import { moduleTree, moduleTreeByName } from './moduleTree';
+import { stations } from './stations';
+
+/** What the inspector needs to know besides the model. */
+export interface InspectionContext {
+  /** Keys of figures the user set. */
+  readonly set: ReadonlySet<string>;
+  /** Names of the classes: how many and where they come from. */
+  readonly labels?: { readonly source: string; readonly assumed: boolean };
+  /** Why the model cannot be run here; empty where it can. */
+  readonly notRunnable?: string;
+}
+
+/** Stored types as people write them. */
+const dtypeWords: Partial<Record<DType, string>> = {
+  F64: 'float64',
+  F32: 'float32',
+  F16: 'float16',
+  BF16: 'bfloat16',
+  F8_E4M3: 'float8 (e4m3)',
+  F8_E5M2: 'float8 (e5m2)',
+};
+
+/** Stored types of the tensors, the one with the most bytes first: `float32`, `bfloat16 + float32`. */
+export function precision(tensors: readonly Tensor[]): string {
+  const bytes = new Map<DType, number>();
+  for (const tensor of tensors) bytes.set(tensor.dtype, (bytes.get(tensor.dtype) ?? 0) + byteLength(tensor));
+  const order = [...bytes].filter(([, size]) => size > 0).sort(([, a], [, b]) => b - a);
+  const weights = order.filter(([dtype]) => dtype in dtypeWords || order.length === 1);
+  return (weights.length > 0 ? weights : order).map(([dtype]) => dtypeWords[dtype] ?? dtype).join(' + ');
+}
+
+/** Everything the checkpoint inspector shows first. */
+export function inspectorModel(model: Model, context: InspectionContext): InspectorModel {
+  const { checkpoint, recognition, counts } = model;
+  const known = recognition.family !== null;
+  const graph = model.imageSize ? model.graph() : undefined;
+  const tensors = tensorRows(model);
+  const figures = known ? recognition.figures : {};
+  const assumable = known ? recognition.assumable : [];
+  const notRunnable = context.notRunnable ?? '';
+  return {
+    fileName: basename(checkpoint.path),
+    path: checkpoint.path,
+    familyTitle: known ? recognition.familyTitle : 'Architecture not known',
+    title: known ? recognition.title : '',
+    facts: [
+      `${recognition.dialect} names`,
+      checkpoint.format,
+      precision(checkpoint.selected.tensors),
+      formatBytes(checkpoint.size),
+    ],
+    known,
+    unknown: known
+      ? undefined
+      : {
+          reason: recognition.reason,
+          nearest: recognition.nearest?.family,
+          missing: recognition.nearest?.missing ?? [],
+        },
+    headline: headline(model, graph, context),
+    evidence: Object.entries(figures).map(([key, figure]) =>
+      figureView(key, figure, { editable: assumable.includes(key), set: context.set.has(key) }),
+    ),
+    candidates: known ? recognition.candidates : [],
+    warnings: [...checkpoint.warnings, ...(known ? recognition.warnings : [])],
+    stateDicts: checkpoint.stateDicts.map(({ name, tensors: own }) => ({ name, tensors: own.length })),
+    stateDict: checkpoint.selected.name,
+    extras: checkpoint.extras,
+    metadata: checkpoint.metadata,
+    siblings: checkpoint.siblings,
+    unused: model.unused,
+    modules: graph
+      ? moduleTree(graph, checkpoint.selected.tensors, counts.roles)
+      : moduleTreeByName(checkpoint.selected.tensors, counts.roles),
+    tensors,
+    stations: graph ? stations(graph) : [],
+    imageSize: model.imageSize ?? null,
+    runnable: graph !== undefined && notRunnable === '',
+    notRunnable,
+  };
+}
+
+/** Rows of the tensor table, in the file's order. */
+export function tensorRows({ checkpoint, counts }: Model): readonly TensorRow[] {
+  return checkpoint.selected.tensors.map((tensor) => ({
+    name: tensor.name,
+    dtype: tensor.dtype,
+    shape: tensor.shape,
+    bytes: byteLength(tensor),
+    offset: isPlain(tensor) ? tensor.storage.offset + tensor.start : undefined,
+    file: tensor.storage.kind === 'file' ? basename(tensor.storage.file) : '',
+    role: counts.roles.get(tensor.name) ?? 'parameter',
+  }));
+}
+
+function headline(model: Model, graph: Graph | undefined, context: InspectionContext): readonly FigureView[] {
+  const { counts, recognition, checkpoint } = model;
+  const found = (key: string, label: string, text: string, exact: string, source: string): FigureView => {
+    return { key, label, text, exact, source, assumed: false, set: false, editable: false };
+  };
+  const params = found(
+    'params',
+    'Parameters',
+    formatCount(counts.params),
+    formatExact(counts.params),
+    'elements of the file, buffers left out',
+  );
+  const count = checkpoint.selected.tensors.length;
+  if (!graph)
+    return [
+      params,
+      found('tensors', 'Tensors', formatExact(count), formatExact(count), 'entries of the file'),
+    ];
+  const macs = totalMacs(countMacs(graph));
+  const size = model.imageSize!.join('×');
+  const rows = [
+    params,
+    found(
+      'macs',
+      `MACs (${size})`,
+      formatCount(macs, 4),
+      formatExact(macs),
+      'conv + linear + attention, one picture',
+    ),
+  ];
+  const longest = graph.probes.map(({ queries }) => queries).sort((a, b) => tokenCount(b) - tokenCount(a))[0];
+  if (longest)
+    rows.push(
+      found('tokens', 'Tokens', tokenText(longest), tokenText(longest), 'queries of the longest attention'),
+    );
+  if (recognition.family === null) return rows;
+  return [...rows, ...statedFigures(recognition.figures, recognition.assumable, context)];
+}
+
+function statedFigures(
+  figures: Figures,
+  assumable: readonly string[],
+  context: InspectionContext,
+): readonly FigureView[] {
+  const view = (key: string, label: string, text?: string): readonly FigureView[] => {
+    const figure = figures[key];
+    if (!figure) return [];
+    const options = { editable: assumable.includes(key), set: context.set.has(key), label, text };
+    return [figureView(key, figure, options)];
+  };
+  const [heads, dim] = [figures['heads']?.value, figures['dim']?.value];
+  const each = typeof heads === 'number' && typeof dim === 'number' ? `${heads} × ${dim / heads}` : undefined;
+  const classes = Number(figures['classes']?.value ?? 0);
+  return [
+    ...view('depth', 'Depth'),
+    ...view('heads', 'Heads', each),
+    ...(classes > 0
+      ? view('classes', 'Labels', formatExact(classes)).map((row) => withLabels(row, context))
+      : []),
+  ];
+}
+
+const withLabels = (row: FigureView, { labels }: InspectionContext): FigureView =>
+  labels
+    ? { ...row, source: `${row.source}; names: ${labels.source}`, assumed: row.assumed || labels.assumed }
+    : row;
+
+/** `197 = 1 + 14×14`, `256 = 16×16`, `77`. */
+export function tokenText(layout: TokenLayout): string {
+  const count = tokenCount(layout);
+  if (!layout.grid) return String(count);
+  const special = layout.special?.length ?? 0;
+  return `${count} = ${special > 0 ? `${special} + ` : ''}${layout.grid.join('×')}`;
+}
+
+/** Field words for keys of `config`. */
+const labels: Readonly<Record<string, string>> = {
+  dim: 'Width',
+  mlp_hidden: 'MLP width',
+  eps: 'Norm ε',
+  special_tokens: 'Special tokens',
+  image_size: 'Image size',
+};
+
+interface FigureOptions {
+  readonly editable: boolean;
+  readonly set: boolean;
+  readonly label?: string;
+  readonly text?: string;
+}
+
+function figureView(key: string, { value, source, assumed }: Evidence, options: FigureOptions): FigureView {
+  const text = valueText(value);
+  const words = key.replaceAll('_', ' ');
+  return {
+    key,
+    label: options.label ?? labels[key] ?? words.charAt(0).toUpperCase() + words.slice(1),
+    text: options.text ?? text,
+    exact: text,
+    source,
+    assumed,
+    set: options.set,
+    editable: options.editable,
+  };
+}
+
+/** A figure's value as the user would type it. */
+export function valueText(value: ConfigValue): string {
+  if (typeof value === 'object') return value.length > 0 ? value.join(', ') : 'none';
+  return String(value);
+}
+
+/** conv + linear + attention. */
+export const totalMacs = ({ conv, linear, attention }: Macs): number => conv + linear + attention;
+
+/** The attention records of the command line's JSON, in execution order. */
+export function attentionRecords(probes: readonly Probe[]): readonly object[] {
+  return probes.map(({ value: _, ...record }, index) => ({ tensor: `attention.${index}`, ...record }));
+}
+
+/** The object that `vitrine inspect --json` prints, without its path. */
+export function inspectionJson(model: Model): Readonly<Record<string, unknown>> {
+  const { checkpoint, recognition, counts } = model;
+  const { selected, format } = checkpoint;
+  const common = {
+    format,
+    dialect: recognition.dialect,
+    params: counts.params,
+    buffers: counts.buffers,
+    bytes: selected.tensors.reduce((sum, tensor) => sum + byteLength(tensor), 0),
+    state_dict: selected.name,
+  };
+  const graph = model.imageSize ? model.graph() : undefined;
+  const macs = graph && countMacs(graph);
+  const counted = macs && {
+    image_size: model.imageSize,
+    macs,
+    flops: 2 * totalMacs(macs),
+    attention: attentionRecords(graph.probes),
+  };
+  if (recognition.family === null) {
+    const tensors = selected.tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
+    const { reason, nearest } = recognition;
+    return { family: null, ...common, ...counted, reason, nearest, tensors, warnings: checkpoint.warnings };
+  }
+  const figures = Object.entries(recognition.figures);
+  return {
+    ...common,
+    family: recognition.label,
+    title: recognition.title,
+    task: recognition.task,
+    ...counted,
+    config: Object.fromEntries(figures.map(([key, { value }]) => [key, value])),
+    evidence: Object.fromEntries(figures.map(([key, { value, source }]) => [key, { value, source }])),
+    candidates: recognition.candidates,
+    unused: model.unused,
+    warnings: [...checkpoint.warnings, ...recognition.warnings],
+  };
+}
+
+/** What `vitrine inspect` prints for people: header, evidence, what is assumed and what is left over. */
+export function inspectionText(model: Model): string {
+  const view = inspectorModel(model, { set: new Set() });
+  const width = Math.max(0, ...view.evidence.map(({ key }) => key.length));
+  const elements = model.checkpoint.selected.tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const head = view.known
+    ? `${view.familyTitle} · ${view.title}`
+    : `${view.familyTitle}: ${view.unknown!.reason}`;
+  const nearest = view.unknown?.nearest
+    ? [`nearest: ${view.unknown.nearest}; missing: ${view.unknown.missing.join('; ')}`]
+    : [];
+  return [
+    `${view.path}: ${head}`,
+    `  ${view.facts.join(' · ')}${view.stateDict ? ` · ${view.stateDict}` : ''}`,
+    ...nearest.map((line) => `  ${line}`),
+    ...view.headline.map(
+      ({ label, exact, text }) => `  ${label}: ${exact}${text === exact ? '' : ` (${text})`}`,
+    ),
+    `  Elements in the file: ${formatExact(elements)}`,
+    ...view.evidence.map(
+      ({ key, exact, source, assumed }) =>
+        `  ${assumed ? '⚠' : ' '} ${key.padEnd(width)}  ${exact}  ${source}`,
+    ),
+    ...(view.candidates.length > 0 ? [`  Same names and shapes: ${view.candidates.join(', ')}`] : []),
+    ...view.extras.map(({ name, summary }) => `  also in the file: ${name}: ${summary}`),
+    ...(view.unused.length > 0 ? [`  unused: ${view.unused.join(', ')}`] : []),
+    ...view.warnings.map((line) => `  warning: ${line}`),
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,224 @@
+import { parseArgs, type ParseArgsConfig } from 'node:util';
+import type { ConfigValue } from '../architectures/family';
+
+/** The command line was not understood; exit status 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** Options of all commands; each command reads its own. */
+export interface Options {
+  readonly json: boolean;
+  readonly assume: Readonly<Record<string, ConfigValue>>;
+  readonly stateDict?: string;
+  readonly imageSize?: readonly [number, number];
+  readonly provider: string;
+  readonly asStored: boolean;
+  readonly batch: number;
+  readonly top: number;
+  readonly format: 'text' | 'markdown' | 'csv';
+  readonly layer: string;
+  readonly head: string;
+  readonly query?: string;
+  readonly method: 'raw' | 'rollout';
+  readonly inputs: string;
+  readonly out: string;
+}
+
+export interface Invocation {
+  readonly command: CommandName;
+  readonly paths: readonly string[];
+  readonly options: Options;
+}
+
+interface CommandUsage {
+  readonly synopsis: string;
+  readonly purpose: string;
+  /** Number of paths: at least, and at most where there is a limit. */
+  readonly paths: readonly [number, number?];
+  readonly options: readonly (keyof typeof optionTypes)[];
+  readonly required?: readonly string[];
+}
+
+const optionTypes = {
+  json: { type: 'boolean' },
+  assume: { type: 'string', multiple: true },
+  'state-dict': { type: 'string' },
+  'image-size': { type: 'string' },
+  provider: { type: 'string' },
+  'as-stored': { type: 'boolean' },
+  batch: { type: 'string' },
+  top: { type: 'string' },
+  markdown: { type: 'boolean' },
+  csv: { type: 'boolean' },
+  layer: { type: 'string' },
+  head: { type: 'string' },
+  query: { type: 'string' },
+  method: { type: 'string' },
+  inputs: { type: 'string' },
+  out: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const satisfies ParseArgsConfig['options'];
+
+const model = ['json', 'assume', 'state-dict', 'image-size', 'help'] as const;
+const run = [...model, 'provider'] as const;
+
+/** Every command; the help text and the checks are read from it. */
+export const commands = {
+  inspect: {
+    synopsis: '<path>...',
+    purpose: 'what the file is, with the evidence',
+    paths: [1],
+    options: model,
+  },
+  complexity: {
+    synopsis: '<path>... [--image-size 224|HxW] [--batch 1] [--markdown|--csv]',
+    purpose: 'parameters, MACs and memory by module',
+    paths: [1],
+    options: [...model, 'batch', 'markdown', 'csv'],
+  },
+  classify: {
+    synopsis: '<checkpoint> <image>... [--top 5]',
+    purpose: 'labels of pictures',
+    paths: [2],
+    options: [...run, 'as-stored', 'top'],
+  },
+  attention: {
+    synopsis:
+      '<checkpoint> <image> [--layer last|all|N] [--head mean|max|all|N] [--query cls|dist|regN|ROW,COL|mean] [--method raw|rollout] --out PICTURE.png',
+    purpose: 'where the model looks, as a picture',
+    paths: [2, 2],
+    options: [...run, 'as-stored', 'layer', 'head', 'query', 'method', 'out'],
+    required: ['out'],
+  },
+  preprocess: {
+    synopsis: '<checkpoint|config.json|preprocessor_config.json> <image> --out TENSORS.safetensors',
+    purpose: 'what the model would see',
+    paths: [2, 2],
+    options: [...model, 'as-stored', 'out'],
+    required: ['out'],
+  },
+  run: {
+    synopsis: '<checkpoint> --inputs TENSORS.safetensors --out TENSORS.safetensors',
+    purpose: 'outputs and attention maps for given tensors',
+    paths: [1, 1],
+    options: [...run, 'inputs', 'out'],
+    required: ['inputs', 'out'],
+  },
+  export: {
+    synopsis: '<checkpoint> --out MODEL.onnx',
+    purpose: 'a self-contained ONNX file; above 2 GB with MODEL.onnx.data beside it',
+    paths: [1, 1],
+    options: [...model, 'out'],
+    required: ['out'],
+  },
+} as const satisfies Record<string, CommandUsage>;
+
+export type CommandName = keyof typeof commands;
+
+const commonHelp = [
+  '--json                 one JSON object per line, one line per path',
+  '--assume KEY=VALUE     a figure the weights do not tell, repeatable: heads=6, window=3,5',
+  '--state-dict NAME      which of several in the file',
+  '--image-size N|HxW     in pixels; the model’s own by default',
+  '--provider NAME        auto (default), cpu, webgpu, cuda, dml, coreml',
+  '--as-stored            do not apply the EXIF orientation',
+];
+
+/** The help text. */
+export function helpText(): string {
+  const rows = Object.entries<CommandUsage>(commands).map(
+    ([name, { synopsis, purpose }]) => `  vitrine ${name} ${synopsis}\n      ${purpose}`,
+  );
+  return ['Usage:', ...rows, '', 'Options:', ...commonHelp.map((line) => `  ${line}`), ''].join('\n');
+}
+
+/** Understands the arguments after the program's name; undefined where help was asked for. Throws `UsageError`. */
+export function parseInvocation(argv: readonly string[]): Invocation | undefined {
+  const [name, ...rest] = argv;
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') return undefined;
+  if (!Object.hasOwn(commands, name))
+    throw new UsageError(`unknown command ${name}; known are ${Object.keys(commands).join(', ')}`);
+  const command = name as CommandName;
+  const usage: CommandUsage = commands[command];
+  const { values, positionals } = parse(usage, rest);
+  if (values.help) return undefined;
+  const [least, most = Infinity] = usage.paths;
+  if (positionals.length < least || positionals.length > most)
+    throw new UsageError(`${positionals.length} paths given; usage: vitrine ${command} ${usage.synopsis}`);
+  for (const option of usage.required ?? [])
+    if (!(option in values))
+      throw new UsageError(`--${option} is missing; usage: vitrine ${command} ${usage.synopsis}`);
+  return { command, paths: positionals, options: readOptions(values) };
+}
+
+type Values = ReturnType<typeof parse>['values'];
+
+function parse(usage: CommandUsage, argv: readonly string[]) {
+  const allowed = Object.fromEntries(
+    usage.options.map((option) => [option, optionTypes[option]]),
+  ) as typeof optionTypes;
+  try {
+    return parseArgs({ args: [...argv], options: allowed, allowPositionals: true });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function readOptions(values: Values): Options {
+  return {
+    json: values.json ?? false,
+    assume: Object.fromEntries((values.assume ?? []).map(parseAssumption)),
+    stateDict: values['state-dict'],
+    imageSize: values['image-size'] === undefined ? undefined : parseSize(values['image-size']),
+    provider: values.provider ?? 'auto',
+    asStored: values['as-stored'] ?? false,
+    batch: parseCount('batch', values.batch ?? '1'),
+    top: parseCount('top', values.top ?? '5'),
+    format: values.markdown ? 'markdown' : values.csv ? 'csv' : 'text',
+    layer: values.layer ?? 'last',
+    head: values.head ?? 'mean',
+    query: values.query,
+    method: oneOf('method', values.method ?? 'raw', ['raw', 'rollout'] as const),
+    inputs: values.inputs ?? '',
+    out: values.out ?? '',
+  };
+}
+
+/** `heads=6`, `activation=quick_gelu`, `window=3,5`. */
+function parseAssumption(text: string): readonly [string, ConfigValue] {
+  const at = text.indexOf('=');
+  if (at < 1 || at === text.length - 1) throw new UsageError(`--assume ${text}: KEY=VALUE needed`);
+  return [text.slice(0, at), parseConfigValue(text.slice(at + 1))];
+}
+
+/** A number, a word, or a comma list of either. */
+export function parseConfigValue(text: string): ConfigValue {
+  const parts = text.split(',');
+  const numbers = parts.map(Number);
+  const allNumbers = parts.every((part, index) => part.trim() !== '' && Number.isFinite(numbers[index]));
+  if (parts.length === 1) return allNumbers ? numbers[0]! : text;
+  return allNumbers ? numbers : parts;
+}
+
+/** `224` or `HEIGHTxWIDTH`. */
+function parseSize(text: string): readonly [number, number] {
+  const match = /^(\d+)(?:[x×](\d+))?$/.exec(text);
+  const [height, width] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
+  if (!match || height < 1 || width < 1)
+    throw new UsageError(`--image-size ${text}: N or HxW in pixels needed`);
+  return [height, width];
+}
+
+function parseCount(option: string, text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1)
+    throw new UsageError(`--${option} ${text}: a whole number from 1 needed`);
+  return count;
+}
+
+function oneOf<T extends string>(option: string, text: string, allowed: readonly T[]): T {
+  const found = allowed.find((value) => value === text);
+  if (!found) throw new UsageError(`--${option} ${text}: one of ${allowed.join(', ')} needed`);
+  return found;
+}
