@@ -1,5 +1,5 @@
 /** The means and standard deviations that published vision transformers were trained with. */
-import type { Triple } from './pipeline';
+import type { Triple } from './steps';
 
 export interface Normalisation {
   readonly mean: Triple;

@@ -1,5 +1,5 @@
 /** Preprocessing of published checkpoints, found by the name of their file or folder. */
-import type { ImageSize, Triple } from './pipeline';
+import type { ImageSize, Triple } from './steps';
 import published from './published.json';
 import type { Filter } from './resize';
 import type { CropMode } from './timm';

@@ -2,7 +2,7 @@
 import type { Sidecars } from '../../checkpoint/checkpoint';
 import { normalisations } from './normalisations';
 import type { NormalisationName } from './normalisations';
-import type { Evidence, Figure, ImageSize, Preprocessing, Step, Triple } from './pipeline';
+import type { Evidence, Figure, ImageSize, Preprocessing, Step, Triple } from './steps';
 import { findPublished } from './published';
 import type { Published } from './published';
 import type { Filter } from './resize';

@@ -1,7 +1,7 @@
 /** Reads settings out of JSON that nobody has checked: what is missing takes a default, what is wrong takes it with a warning. */
 import { filters } from './resize';
 import type { Filter } from './resize';
-import type { Evidence, ImageSize, Triple } from './pipeline';
+import type { Evidence, ImageSize, Triple } from './steps';
 
 export type Json = Readonly<Record<string, unknown>>;
 

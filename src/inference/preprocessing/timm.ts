@@ -1,6 +1,6 @@
 /** timm's evaluation transform: `create_transform(**resolve_data_config(...), is_training=False)`. */
 import { normalisations } from './normalisations';
-import type { ImageSize, Preprocessing, Step, Triple } from './pipeline';
+import type { ImageSize, Preprocessing, Step, Triple } from './steps';
 import type { Filter } from './resize';
 import { evidence, filterKind, fraction, inputSize, mean, SettingsReader, std } from './settings';
 import type { Json, Kind, Setting } from './settings';

@@ -1,7 +1,7 @@
 /** torchvision's evaluation preset `ImageClassification`: resize the shorter side, crop the centre, normalise. */
 import { normalisations } from './normalisations';
-import { roundHalfEven } from './pipeline';
-import type { ImageSize, Preprocessing, Step } from './pipeline';
+import { roundHalfEven } from './steps';
+import type { ImageSize, Preprocessing, Step } from './steps';
 import type { Filter } from './resize';
 import { evidence } from './settings';
 import type { Setting } from './settings';

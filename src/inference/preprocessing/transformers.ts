@@ -1,7 +1,7 @@
 /** transformers' image processors as their `pil` backend computes them (DINOv3: `torchvision`, the only one it has). */
 import { normalisations } from './normalisations';
-import { roundHalfEven } from './pipeline';
-import type { Evidence, Figure, ImageSize, Preprocessing, ResizeStep, Step } from './pipeline';
+import { roundHalfEven } from './steps';
+import type { Evidence, Figure, ImageSize, Preprocessing, ResizeStep, Step } from './steps';
 import { chooseProcessor, shorter, square } from './processors';
 import type { Processor, Resizing, SizeSetting } from './processors';
 import type { Filter } from './resize';

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import { applyBatch, PreprocessingError } from '../../../src/inference/preprocessing/pipeline';
-import type { BatchInput, Preprocessing } from '../../../src/inference/preprocessing/pipeline';
+import { applyBatch } from '../../../src/inference/preprocessing/pipeline';
+import { PreprocessingError } from '../../../src/inference/preprocessing/steps';
+import type { BatchInput } from '../../../src/inference/preprocessing/pipeline';
+import type { Preprocessing } from '../../../src/inference/preprocessing/steps';
 import type { Json } from '../../../src/inference/preprocessing/settings';
 import { readTimm } from '../../../src/inference/preprocessing/timm';
 import { presetOfWeights } from '../../../src/inference/preprocessing/published';

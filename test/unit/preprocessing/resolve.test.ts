@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseOverrides, preprocessingLines } from '../../../src/inference/preprocessing/lines';
 import { normalisations } from '../../../src/inference/preprocessing/normalisations';
-import { describeStep, PreprocessingError } from '../../../src/inference/preprocessing/pipeline';
-import type { Preprocessing } from '../../../src/inference/preprocessing/pipeline';
+import { describeStep } from '../../../src/inference/preprocessing/steps';
+import type { Preprocessing } from '../../../src/inference/preprocessing/steps';
 import { resolvePreprocessing } from '../../../src/inference/preprocessing/resolve';
 import type { ResolveInput } from '../../../src/inference/preprocessing/resolve';
 
@@ -201,45 +200,6 @@ describe('what the user sets', () => {
     const preprocessor = { image_processor_type: 'MobileViTImageProcessor' };
     const found = resolve({ sidecars: { preprocessor }, overrides: { mean: [0.5, 0.5, 0.5] } });
     assert.deepEqual(normalize(found), { mean: [0.5, 0.5, 0.5], std: [1, 1, 1] });
-  });
-
-  it('is read from text, by the keys of the lines', () => {
-    const overrides = parseOverrides({
-      mean: 'imagenet',
-      std: '0.2, 0.3 0.4',
-      filter: 'box',
-      crop: '0.8',
-      resize: 'border',
-    });
-    assert.deepEqual(overrides, {
-      mean: imagenet.mean,
-      std: [0.2, 0.3, 0.4],
-      filter: 'box',
-      cropPct: 0.8,
-      cropMode: 'border',
-    });
-    assert.throws(() => parseOverrides({ colour: 'red' }), /colour cannot be set; known are .*filter/);
-    assert.throws(() => parseOverrides({ std: '0' }), PreprocessingError);
-    assert.throws(() => parseOverrides({ filter: 'cubic' }), /one of .*bicubic/);
-  });
-});
-
-describe('the lines of a preprocessing', () => {
-  it('give every figure with its source, and what becomes of the picture', () => {
-    const lines = preprocessingLines(resolve({}), { width: 640, height: 480 });
-    const [input, resize] = lines;
-    assert.equal(input?.text, 'Input: 224 × 224');
-    assert.match(resize!.text, /640 × 480 → 330 × 248/);
-    assert.equal(lines.find(({ key }) => key === 'mean')?.value, 'half');
-    assert.ok(lines.filter(({ key }) => key !== 'image_size').every(({ assumed }) => assumed));
-    for (const { choices, value } of lines) if (choices) assert.ok(value);
-  });
-
-  it('can be given back as what the user set', () => {
-    const editable = preprocessingLines(resolve({})).filter(({ choices }) => choices);
-    const given = Object.fromEntries(editable.map(({ key, value }) => [key, value]));
-    const again = resolve({ overrides: parseOverrides(given) });
-    assert.deepEqual(again.steps, resolve({}).steps);
   });
 });
 

@@ -1,11 +1,7 @@
 import assert from 'node:assert/strict';
-import {
-  apply,
-  applyBatch,
-  maxInputPixels,
-  PreprocessingError,
-} from '../../../src/inference/preprocessing/pipeline';
-import type { Preprocessing, Step } from '../../../src/inference/preprocessing/pipeline';
+import { apply, applyBatch, maxInputPixels } from '../../../src/inference/preprocessing/pipeline';
+import { PreprocessingError } from '../../../src/inference/preprocessing/steps';
+import type { Preprocessing, Step } from '../../../src/inference/preprocessing/steps';
 import type { Picture } from '../../../src/inference/preprocessing/resize';
 
 /** Red tells the column, green the row. */
@@ -45,10 +41,10 @@ describe('what the model saw of a picture', () => {
     assert.deepEqual(shape, [1, 3, 10, 10]);
   });
 
-  it('reaches outside the picture by the padding', () => {
+  it('leaves the padding out', () => {
     const { region, padding, seen, pixelValues } = apply(steps(crop(6, 5, [9, 8, 7]), rescale), grid(2, 3));
     assert.deepEqual(padding, { left: 1, right: 2, top: 1, bottom: 2 });
-    assert.deepEqual(region, { x: -1, y: -1, width: 5, height: 6 });
+    assert.deepEqual(region, { x: 0, y: 0, width: 2, height: 3 });
     assert.deepEqual([...seen.rgb.subarray(0, 3)], [9, 8, 7]);
     assert.equal(pixelValues[0], Math.fround(9 / 255));
   });
@@ -59,7 +55,7 @@ describe('what the model saw of a picture', () => {
     assert.deepEqual(input.shape, [2, 3, 5, 4]);
     const [first, second] = input.views;
     assert.deepEqual(first!.padding, { left: 0, right: 0, top: 0, bottom: 3 });
-    assert.deepEqual(first!.region, { x: 0, y: 0, width: 4, height: 5 });
+    assert.deepEqual(first!.region, { x: 0, y: 0, width: 4, height: 2 });
     assert.deepEqual(second!.padding, { left: 0, right: 1, top: 0, bottom: 0 });
     // Padding is 0 after normalisation, which is the mean before it.
     assert.deepEqual([...first!.seen.rgb.subarray(-3)], [51, 102, 153]);

@@ -1,0 +1,183 @@
+/** What happens to a picture before a model sees it, as a flat list of steps with their evidence. */
+import type { Filter, Size } from './resize';
+
+/** Red, green, blue. */
+export type Triple = readonly [number, number, number];
+
+/** Rows, columns. */
+export type ImageSize = readonly [height: number, width: number];
+
+/**
+ * How the size after a resize follows from the picture's:
+ * - `exact`: `height` × `width`, whatever the aspect;
+ * - `shorter`: the shorter side becomes `height`, the longer keeps the aspect, rounded down;
+ * - `cover`, `contain`: the smallest size of the picture's aspect that covers `height` × `width`, or the largest inside it;
+ * - `bounded`: like `shorter`, shrunk until the longer side is at most `width` (DETR), floored to multiples of `multiple`.
+ */
+export type ResizeRule = 'exact' | 'shorter' | 'cover' | 'contain' | 'bounded';
+
+export interface ResizeStep {
+  readonly kind: 'resize';
+  readonly rule: ResizeRule;
+  readonly height: number;
+  readonly width: number;
+  readonly multiple?: number;
+  readonly filter: Filter;
+}
+
+/** Where a centred crop starts when the difference is odd: the libraries disagree by one pixel. */
+export type CropRounding = 'torchvision' | 'transformers';
+
+/** Cuts the centre out; where the picture is smaller, surrounds it with `fill`. */
+export interface CropStep {
+  readonly kind: 'crop';
+  readonly height: number;
+  readonly width: number;
+  readonly rounding: CropRounding;
+  /** Bytes. Put in before the values are rescaled, so they end as `(fill / 255 - mean) / std`. */
+  readonly fill: Triple;
+}
+
+/** `value * factor + offset`. */
+export interface RescaleStep {
+  readonly kind: 'rescale';
+  readonly factor: number;
+  readonly offset: number;
+}
+
+/** `(value - mean) / std` per channel. */
+export interface NormalizeStep {
+  readonly kind: 'normalize';
+  readonly mean: Triple;
+  readonly std: Triple;
+}
+
+/** Red and blue change places (models trained on BGR). */
+export interface FlipStep {
+  readonly kind: 'flip';
+}
+
+/** Zeros to the right and at the bottom, up to the given size or the largest of the batch. */
+export interface PadStep {
+  readonly kind: 'pad';
+  readonly height?: number;
+  readonly width?: number;
+}
+
+export type Step = ResizeStep | CropStep | RescaleStep | NormalizeStep | FlipStep | PadStep;
+
+/** The figures that a person may want to check. */
+export type Figure = 'image_size' | 'resize' | 'crop' | 'filter' | 'rescale' | 'mean' | 'std' | 'channels';
+
+/** A figure and where it comes from. */
+export interface Evidence {
+  readonly value: string | number | readonly number[];
+  readonly source: string;
+}
+
+/** Everything that is done to a picture, in order. Plain data: it crosses process borders and is shown as it is. */
+export interface Preprocessing {
+  /** Whose arithmetic and conventions the steps follow. */
+  readonly library: 'timm' | 'torchvision' | 'transformers';
+  readonly steps: readonly Step[];
+  /** What comes out; absent where it follows from the picture's aspect. */
+  readonly inputSize?: ImageSize;
+  /** Pictures are the frames of one video: [1, frames, 3, H, W]. */
+  readonly video?: true;
+  readonly evidence: Readonly<Partial<Record<Figure, Evidence>>>;
+  readonly warnings: readonly string[];
+}
+
+/** A picture that this preprocessing cannot be applied to, or a configuration that describes none. */
+export class PreprocessingError extends Error {
+  override readonly name = 'PreprocessingError';
+}
+
+/** Python's round(): halves go to the even neighbour. */
+export function roundHalfEven(value: number): number {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  if (rest !== 0.5) return Math.round(value);
+  return floor % 2 === 0 ? floor : floor + 1;
+}
+
+const rules: Record<ResizeRule, (step: ResizeStep, picture: Size) => Size> = {
+  exact: ({ height, width }) => ({ height, width }),
+  shorter: ({ height: edge }, { height, width }) =>
+    width <= height
+      ? { height: Math.trunc((edge * height) / width), width: edge }
+      : { height: edge, width: Math.trunc((edge * width) / height) },
+  cover: (step, picture) =>
+    byRatio(picture, Math.min(picture.height / step.height, picture.width / step.width)),
+  contain: (step, picture) =>
+    byRatio(picture, Math.max(picture.height / step.height, picture.width / step.width)),
+  bounded: (step, picture) => floored(bounded(step, picture), step.multiple ?? 1),
+};
+
+function byRatio({ height, width }: Size, ratio: number): Size {
+  return { height: roundHalfEven(height / ratio), width: roundHalfEven(width / ratio) };
+}
+
+/** The DETR family's get_size_with_aspect_ratio; `raw` keeps the fraction that the rounded shorter side loses. */
+function bounded({ height: shortest, width: longest }: ResizeStep, { height, width }: Size): Size {
+  const [low, high] = [Math.min(height, width), Math.max(height, width)];
+  const binds = (high / low) * shortest > longest;
+  const raw = binds ? (longest * low) / high : shortest;
+  const edge = roundHalfEven(raw);
+  if (low === edge) return { height, width };
+  return width < height
+    ? { height: Math.trunc((raw * height) / width), width: edge }
+    : { height: edge, width: Math.trunc((raw * width) / height) };
+}
+
+function floored({ height, width }: Size, multiple: number): Size {
+  return { height: height - (height % multiple), width: width - (width % multiple) };
+}
+
+/** The size that a picture is resized to. Throws `PreprocessingError` where a side would vanish. */
+export function resizedSize(step: ResizeStep, picture: Size): Size {
+  const size = rules[step.rule](step, picture);
+  if (size.height < 1 || size.width < 1) {
+    throw new PreprocessingError(
+      `a picture of ${picture.width} × ${picture.height} pixels would be resized to ${size.width} × ${size.height} ` +
+        `(${describeStep(step)}); both sides must be at least 1. Choose another crop mode, or crop the picture first.`,
+    );
+  }
+  return size;
+}
+
+const ruleTexts: Record<ResizeRule, (step: ResizeStep) => string> = {
+  exact: ({ height, width }) => `${width} × ${height}, aspect not kept`,
+  shorter: ({ height }) => `shorter side to ${height}`,
+  cover: ({ height, width }) => `until it covers ${width} × ${height}`,
+  contain: ({ height, width }) => `until it fits into ${width} × ${height}`,
+  bounded: ({ height, width }) => `shorter side to ${height}, longer at most ${width}`,
+};
+
+function triple(values: Triple): string {
+  return values.every((value) => value === values[0]) ? String(values[0]) : values.join(', ');
+}
+
+function rescaleText({ factor, offset }: RescaleStep): string {
+  const divisor = 1 / factor;
+  const rounded = Math.round(divisor * 1e6) / 1e6;
+  return `÷ ${rounded}${offset === 0 ? '' : ` ${offset < 0 ? '−' : '+'} ${Math.abs(offset)}`}`;
+}
+
+/** One step in a few words: `shorter side to 248, bicubic`. */
+export function describeStep(step: Step): string {
+  switch (step.kind) {
+    case 'resize':
+      return `${ruleTexts[step.rule](step)}, ${step.filter}`;
+    case 'crop':
+      return `centre ${step.width} × ${step.height}`;
+    case 'rescale':
+      return rescaleText(step);
+    case 'normalize':
+      return `mean ${triple(step.mean)}, std ${triple(step.std)}`;
+    case 'flip':
+      return 'blue, green, red';
+    case 'pad':
+      return step.width === undefined ? 'padded to the batch' : `padded to ${step.width} × ${step.height}`;
+  }
+}
