@@ -1,6 +1,6 @@
 import type { Checkpoint } from '../checkpoint/checkpoint';
-import type { Tensor } from '../checkpoint/tensors';
-import type { GraphBuilder, ParameterSource } from '../graph/builder';
+import type { Dialect, Translated, Translation } from './dialects/dialect';
+import type { GraphBuilder } from '../graph/builder';
 
 /** A hyper-parameter's value: one number or word, or a list per stage. */
 export type ConfigValue = number | string | boolean | readonly number[] | readonly string[];
@@ -50,8 +50,8 @@ export interface Recognised {
 
 /** Everything a family may look at. `tensors` has canonical (timm) names; `assume` is what the user typed in. */
 export interface Evidences {
-  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly tensor: Tensor }>;
-  readonly dialect: string;
+  readonly tensors: ReadonlyMap<string, Translated>;
+  readonly dialect: Dialect;
   readonly checkpoint: Checkpoint;
   readonly assume: Readonly<Record<string, ConfigValue>>;
   /** Image size the user asked for. */
@@ -84,8 +84,8 @@ export type Recognition =
       readonly familyTitle: string;
       readonly dialect: string;
       readonly assumable: readonly string[];
-      /** Canonical parameters in the checkpoint; an .onnx file has none, its graph is its own. */
-      readonly parameters?: ParameterSource;
+      /** The tensors under canonical names; absent where the graph is the file's own (.onnx). */
+      readonly translation?: Translation;
     })
   | {
       readonly family: null;

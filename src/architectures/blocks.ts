@@ -1,0 +1,254 @@
+import type { GraphBuilder } from '../graph/builder';
+import { int, text, type ValueInfo } from '../graph/graph';
+import type { Probe, TokenLayout } from '../protocol/probes';
+
+/** A sequence of tokens as it runs through the blocks: `value` is `[batch · count, dim]`, the shape that Gemm takes. */
+export interface Tokens {
+  readonly value: ValueInfo;
+  readonly batch: number;
+  readonly count: number;
+  readonly layout: TokenLayout;
+}
+
+/** The same tokens with another value. */
+export function withValue(tokens: Tokens, value: ValueInfo): Tokens {
+  return { ...tokens, value };
+}
+
+/** x · σ(slope · x): SiLU (Elfwing et al. 2017) with slope 1, CLIP's quick GELU with 1.702. */
+function sigmoidGate(b: GraphBuilder, x: ValueInfo, slope: number): ValueInfo {
+  const scaled = slope === 1 ? x : b.add('Mul', [x, b.scalar(slope)]);
+  return b.add('Mul', [x, b.add('Sigmoid', [scaled])]);
+}
+
+const gelu = (b: GraphBuilder, x: ValueInfo): ValueInfo => b.add('Gelu', [x]);
+const geluTanh = (b: GraphBuilder, x: ValueInfo): ValueInfo =>
+  b.add('Gelu', [x], { approximate: text('tanh') });
+const silu = (b: GraphBuilder, x: ValueInfo): ValueInfo => sigmoidGate(b, x, 1);
+
+/** Activations by the names that timm and transformers give them (GELU: Hendrycks & Gimpel 2016). */
+export const activations: Readonly<Record<string, (b: GraphBuilder, x: ValueInfo) => ValueInfo>> = {
+  gelu,
+  gelu_tanh: geluTanh,
+  gelu_new: geluTanh,
+  gelu_pytorch_tanh: geluTanh,
+  quick_gelu: (b, x) => sigmoidGate(b, x, 1.702),
+  silu,
+  swish: silu,
+  relu: (b, x) => b.add('Relu', [x]),
+};
+
+/** The activation of this name. */
+export function activate(b: GraphBuilder, x: ValueInfo, name: string): ValueInfo {
+  const apply = activations[name];
+  if (!apply)
+    throw new Error(`activation: ${name} is not known; known are ${Object.keys(activations).join(', ')}`);
+  return apply(b, x);
+}
+
+/** LayerNorm, or RMSNorm where only a scale is stored. */
+export function norm(b: GraphBuilder, x: ValueInfo, name: string, epsilon: number): ValueInfo {
+  return b.has(`${name}.weight`) && !b.has(`${name}.bias`)
+    ? b.rmsNorm(x, name, epsilon)
+    : b.layerNorm(x, name, epsilon);
+}
+
+/** `norm` where it is stored, else x. */
+export function maybeNorm(b: GraphBuilder, x: ValueInfo, name: string, epsilon: number): ValueInfo {
+  return b.has(`${name}.weight`) ? norm(b, x, name, epsilon) : x;
+}
+
+/** LayerScale (Touvron et al. 2021, CaiT §2.1): a factor per channel where `<name>.gamma` is stored, else x. */
+export function layerScale(b: GraphBuilder, x: ValueInfo, name: string): ValueInfo {
+  return b.has(`${name}.gamma`) ? b.add('Mul', [x, b.parameter(`${name}.gamma`)]) : x;
+}
+
+/** x + branch */
+export function residual(b: GraphBuilder, x: ValueInfo, branch: ValueInfo): ValueInfo {
+  return b.add('Add', [x, branch]);
+}
+
+/** Hidden units of an MLP: activation(fc1), or SwiGLU (Shazeer 2020) with the gate apart (`fc1_g`, `fc1_x`) or in the first half of fc1. */
+function hidden(b: GraphBuilder, x: ValueInfo, activation: string): ValueInfo {
+  if (b.has('fc1_g.weight'))
+    return b.add('Mul', [activate(b, b.linear(x, 'fc1_g'), activation), b.linear(x, 'fc1_x')]);
+  const wide = b.linear(x, 'fc1');
+  if (wide.shape[1] !== 2 * b.shapeOf('fc2.weight')[1]!) return activate(b, wide, activation);
+  const [gate, value] = b.split(wide, 2, 1);
+  return b.add('Mul', [silu(b, gate!), value!]);
+}
+
+/** Two linear layers per token: fc2(norm(hidden(x))). A packed gate is always SiLU's. */
+export function mlp(
+  b: GraphBuilder,
+  x: ValueInfo,
+  name: string,
+  options: { readonly activation: string; readonly eps: number },
+): ValueInfo {
+  return b.scope(
+    name,
+    () => b.linear(maybeNorm(b, hidden(b, x, options.activation), 'norm', options.eps), 'fc2'),
+    { title: 'Multi-layer perceptron', formula: 'W₂ · act(W₁x + b₁) + b₂' },
+  );
+}
+
+/** `[batch · count, heads · d]` -> `[batch, heads, count, d]` */
+export function splitHeads(b: GraphBuilder, x: ValueInfo, batch: number, heads: number): ValueInfo {
+  const [rows, width] = x.shape as readonly [number, number];
+  return b.transpose(b.reshape(x, [batch, rows / batch, heads, width / heads]), [0, 2, 1, 3]);
+}
+
+/** `[batch, heads, count, d]` -> `[batch · count, heads · d]` */
+export function mergeHeads(b: GraphBuilder, x: ValueInfo): ValueInfo {
+  const [batch, heads, count, width] = x.shape as readonly [number, number, number, number];
+  return b.reshape(b.transpose(x, [0, 2, 1, 3]), [batch * count, heads * width]);
+}
+
+/** Queries, keys and values `[batch · count, dim]` of one fused linear layer or of three. */
+export function queryKeyValue(
+  b: GraphBuilder,
+  x: ValueInfo,
+): readonly [q: ValueInfo, k: ValueInfo, v: ValueInfo] {
+  if (b.has('qkv.weight')) {
+    const [q, k, v] = b.split(b.linear(x, 'qkv'), 3, 1);
+    return [q!, k!, v!];
+  }
+  return [b.linear(x, 'q_proj'), b.linear(x, 'k_proj'), b.linear(x, 'v_proj')];
+}
+
+export interface AttentionFigures {
+  readonly heads: number;
+  readonly eps: number;
+}
+
+/** What a map of these tokens onto themselves is. */
+export function selfProbe(tokens: Tokens, layer: string): Omit<Probe, 'value' | 'heads'> {
+  return { layer, kind: 'self', queries: tokens.layout, keys: tokens.layout };
+}
+
+/**
+ * Multi-head self-attention (Vaswani et al. 2017, §3.2.2) over `[batch · count, dim]`, with norms of queries and keys (Dehghani et al. 2023)
+ * and of the mixed values (`norm`) where they are stored.
+ */
+export function selfAttention(
+  b: GraphBuilder,
+  tokens: Tokens,
+  name: string,
+  layer: string,
+  { heads, eps }: AttentionFigures,
+): ValueInfo {
+  const width = tokens.value.shape[1]! / heads;
+  return b.scope(
+    name,
+    () => {
+      const [query, key, value] = queryKeyValue(b, tokens.value);
+      const split = (x: ValueInfo): ValueInfo => splitHeads(b, x, tokens.batch, heads);
+      const mixed = b.attention(
+        maybeNorm(b, split(query), 'q_norm', eps),
+        maybeNorm(b, split(key), 'k_norm', eps),
+        split(value),
+        { probe: selfProbe(tokens, layer) },
+      );
+      return b.linear(maybeNorm(b, mergeHeads(b, mixed), 'norm', eps), 'proj');
+    },
+    { title: `Multi-head self-attention, ${heads} heads`, formula: `softmax(QKᵀ/√${width})·V` },
+  );
+}
+
+/** Weight of the second map of differential attention: exp(λq₁·λk₁) − exp(λq₂·λk₂) + λ₀, or of two scalars. */
+function differentialWeight(b: GraphBuilder, initial: number): ValueInfo {
+  const dot = (index: 1 | 2): ValueInfo =>
+    b.add('ReduceSum', [b.add('Mul', [b.parameter(`lambda_q${index}`), b.parameter(`lambda_k${index}`)])], {
+      keepdims: int(0),
+    });
+  const [first, second] = b.has('lambda_a')
+    ? [b.parameter('lambda_a', []), b.parameter('lambda_b', [])]
+    : [dot(1), dot(2)];
+  const difference = b.add('Sub', [b.add('Exp', [first]), b.add('Exp', [second])]);
+  return b.add('Add', [difference, b.scalar(initial)]);
+}
+
+/**
+ * Differential attention (Ye et al. 2024): the map is softmax(Q₁K₁ᵀ) − λ · softmax(Q₂K₂ᵀ), rows need not sum to 1.
+ * Queries, keys and values are `[batch · count, dim]`; so is the result, its heads normalised and scaled by 1 − λ₀.
+ * λ₀ = 0.8 − 0.6·exp(−0.3·index) of the block.
+ */
+export function differentialAttention(
+  b: GraphBuilder,
+  [query, key, value]: readonly [ValueInfo, ValueInfo, ValueInfo],
+  tokens: Tokens,
+  probe: Omit<Probe, 'value' | 'heads'>,
+  { heads, eps, index }: AttentionFigures & { readonly index: number },
+): ValueInfo {
+  const { batch, count } = tokens;
+  const initial = 0.8 - 0.6 * Math.exp(-0.3 * index);
+  const q = maybeNorm(b, splitHeads(b, query, batch, 2 * heads), 'q_norm', eps);
+  const k = maybeNorm(b, splitHeads(b, key, batch, 2 * heads), 'k_norm', eps);
+  const products = b.add('MatMul', [q, b.transpose(k, [0, 1, 3, 2])], {}, { name: '/scores' });
+  const scores = b.add('Mul', [products, b.scalar(1 / Math.sqrt(q.shape[3]!))]);
+  const maps = b.reshape(b.add('Softmax', [scores], { axis: int(-1) }), [batch * heads, 2, count, count]);
+  const [first, second] = b.split(maps, 2, 1);
+  const weighted = b.add('Mul', [second!, differentialWeight(b, initial)]);
+  const map = b.reshape(b.add('Sub', [first!, weighted]), [batch, heads, count, count]);
+  b.probe(map, probe);
+  const mixed = b.add('MatMul', [map, splitHeads(b, value, batch, heads)], {}, { name: '/mix' });
+  const scaled = b.add('Mul', [b.rmsNorm(mixed, 'sub_norm', 1e-5), b.scalar(1 - initial)]);
+  return mergeHeads(b, scaled);
+}
+
+/**
+ * Patches of `[batch, channels, height, width]` pixels as `[batch, rows · columns, dim]` (Dosovitskiy et al. 2021, eq. 1): a strided
+ * convolution, or a linear layer over flattened patches `[height, width, channels]` (NaFlex).
+ */
+export function patchEmbedding(
+  b: GraphBuilder,
+  pixels: ValueInfo,
+  patch: readonly [number, number],
+): { readonly patches: ValueInfo; readonly grid: readonly [number, number] } {
+  const [batch, channels, height, width] = pixels.shape as readonly [number, number, number, number];
+  const grid = [Math.floor(height / patch[0]), Math.floor(width / patch[1])] as const;
+  if (b.shapeOf('proj.weight').length === 4) {
+    const map = b.conv2d(pixels, 'proj', { stride: patch });
+    const dim = map.shape[1]!;
+    return { patches: b.transpose(b.reshape(map, [batch, dim, grid[0] * grid[1]]), [0, 2, 1]), grid };
+  }
+  const cut = b.reshape(pixels, [batch, channels, grid[0], patch[0], grid[1], patch[1]]);
+  const flat = b.reshape(b.transpose(cut, [0, 2, 4, 3, 5, 1]), [
+    batch * grid[0] * grid[1],
+    patch[0] * patch[1] * channels,
+  ]);
+  const rows = b.linear(flat, 'proj');
+  return { patches: b.reshape(rows, [batch, grid[0] * grid[1], rows.shape[1]!]), grid };
+}
+
+/**
+ * Attention pooling (Lee et al. 2019, PMA; Zhai et al. 2022, §2.3): a learned probe attends to the tokens `[batch · count, dim]`,
+ * then x + MLP(norm(x)). Returns `[batch, dim]`.
+ */
+export function attentionPool(
+  b: GraphBuilder,
+  tokens: Tokens,
+  name: string,
+  layer: string,
+  { heads, eps, activation }: AttentionFigures & { readonly activation: string },
+): ValueInfo {
+  return b.scope(
+    name,
+    () => {
+      const dim = tokens.value.shape[1]!;
+      const probe = b.parameter('latent', [1, dim]);
+      const probes = tokens.batch === 1 ? probe : b.add('Expand', [probe, b.indices([tokens.batch, dim])]);
+      const [keys, values] = b.split(b.linear(tokens.value, 'kv'), 2, 1);
+      const split = (x: ValueInfo): ValueInfo => splitHeads(b, x, tokens.batch, heads);
+      const mixed = b.attention(
+        maybeNorm(b, split(b.linear(probes, 'q')), 'q_norm', eps),
+        maybeNorm(b, split(keys!), 'k_norm', eps),
+        split(values!),
+        { probe: { layer, kind: 'pool', queries: { special: ['probe'] }, keys: tokens.layout } },
+      );
+      const pooled = b.linear(mergeHeads(b, mixed), 'proj');
+      return residual(b, pooled, mlp(b, maybeNorm(b, pooled, 'norm', eps), 'mlp', { activation, eps }));
+    },
+    { title: `Attention pooling, ${heads} heads`, formula: 'softmax(qKᵀ/√d)·V for a learned q' },
+  );
+}

@@ -1,0 +1,66 @@
+import type { Checkpoint } from '../checkpoint/checkpoint';
+import type { ConfigValue, Evidence } from './family';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Figures under the names that libraries give them in config.json. */
+const keys = {
+  heads: ['num_attention_heads', 'num_heads'],
+  activation: ['hidden_act', 'act_layer', 'hidden_activation'],
+  eps: ['layer_norm_eps', 'norm_eps', 'layernorm_eps'],
+  pool: ['global_pool'],
+  image: ['img_size', 'image_size', 'input_size'],
+} as const satisfies Record<string, readonly string[]>;
+
+/** Objects of config.json that describe the image model, the most specific first. */
+const sections = ['vision_config', 'model_args', '', 'pretrained_cfg'];
+
+function section(config: Json, name: string): Json | undefined {
+  const value = name === '' ? config : config[name];
+  return typeof value === 'object' && value !== null ? (value as Json) : undefined;
+}
+
+function isConfigValue(value: unknown): value is ConfigValue {
+  return (
+    typeof value === 'number' ||
+    typeof value === 'string' ||
+    (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'number'))
+  );
+}
+
+/** A figure as config.json beside the weights gives it. */
+export function configured(checkpoint: Checkpoint, figure: keyof typeof keys): Evidence | undefined {
+  const config = checkpoint.sidecars.config;
+  if (!config) return undefined;
+  for (const name of sections)
+    for (const key of keys[figure]) {
+      const value = section(config, name)?.[key];
+      if (isConfigValue(value))
+        return { value, source: `config.json: ${name ? `${name}.` : ''}${key}`, assumed: false };
+    }
+  return undefined;
+}
+
+/** timm's name of the architecture in config.json: `vit_base_patch16_224`. */
+export function configuredArchitecture(checkpoint: Checkpoint): string | undefined {
+  const value = checkpoint.sidecars.config?.['architecture'];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Hugging Face's `model_type` in config.json: `dinov2`. */
+export function configuredModelType(checkpoint: Checkpoint): string | undefined {
+  const value = checkpoint.sidecars.config?.['model_type'];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Image size of config.json, `[height, width]`. timm writes `[channels, height, width]` or one number. */
+export function configuredImageSize(
+  checkpoint: Checkpoint,
+): { readonly size: readonly [number, number]; readonly source: string } | undefined {
+  const evidence = configured(checkpoint, 'image');
+  if (!evidence) return undefined;
+  const sides = [evidence.value].flat().map(Number);
+  const size =
+    sides.length === 1 ? ([sides[0]!, sides[0]!] as const) : ([sides.at(-2)!, sides.at(-1)!] as const);
+  return { size, source: evidence.source };
+}

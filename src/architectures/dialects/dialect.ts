@@ -1,0 +1,134 @@
+import { elementCount, type Tensor } from '../../checkpoint/tensors';
+import type { ResamplingName } from '../positions';
+import { isBuffer } from '../buffers';
+import { viewShape, type ParameterSource, type ParameterView } from '../../graph/builder';
+
+/**
+ * How one tensor of the file becomes canonical parameters: one view for each index that `*` stands for in the canonical name,
+ * a single one where the name has no `*`.
+ */
+export type Layout = (tensor: Tensor) => readonly ParameterView[];
+
+/** A rename: what the file calls it (after the dialect's prefix), timm's canonical name (`$1` … of the match), layout where it differs. */
+export type Rename = readonly [from: RegExp, to: string, layout?: Layout];
+
+/** One way in which a library or repository names the tensors of a model. */
+export interface Dialect {
+  readonly name: string;
+  /** What the user is shown: `Hugging Face transformers`. */
+  readonly title: string;
+  /** What may stand in front of the names: `vit.`, `backbone.`. The names of a head often lack it. */
+  readonly prefix?: RegExp;
+  /** The dialect is spoken where each of these finds a name (after the prefix). */
+  readonly signature: readonly RegExp[];
+  readonly renames: readonly Rename[];
+  /** Names of the network itself (after the prefix): one of these that no row knows means a network of another kind. */
+  readonly territory: RegExp;
+  /** Canonical module path of an attention block -> the file's own, for whoever names a layer to the user. */
+  readonly modules?: readonly (readonly [canonical: RegExp, own: string])[];
+  /** How the library resamples a position table for another image size: without and with register tokens. */
+  readonly resampling: readonly [plain: ResamplingName, withRegisters: ResamplingName];
+  /** Epsilon of the norms where nothing says otherwise: the library's default. */
+  readonly eps: number;
+  /** Its models are the image towers of dual encoders, with or without the text tower beside them. */
+  readonly dualEncoder?: true;
+  /** Number of the first register token: timm counts from 0, transformers from 1. */
+  readonly firstRegister?: number;
+  /** Heads, where the shapes tell them. */
+  readonly heads?: (tensors: ReadonlyMap<string, Translated>) => number | undefined;
+}
+
+/** A canonical parameter: its canonical shape, the tensor it is cut from and where. */
+export interface Translated {
+  readonly shape: readonly number[];
+  readonly tensor: Tensor;
+  readonly view: ParameterView;
+}
+
+/** A checkpoint's tensors under canonical names. */
+export interface Translation {
+  readonly dialect: Dialect;
+  /** The prefix that was found, `vit.`; empty where there is none. */
+  readonly prefix: string;
+  readonly parameters: ReadonlyMap<string, Translated>;
+  readonly source: ParameterSource;
+  /** Tensors of the network that no row knows. */
+  readonly strangers: readonly string[];
+}
+
+/** The whole tensor under another shape of as many elements; its own where none is given. */
+export function whole(tensor: Tensor, stored: readonly number[] = tensor.shape): ParameterView {
+  return { tensor: tensor.name, dtype: tensor.dtype, stored, first: 0 };
+}
+
+/** A vector or table without the leading axes of one that timm stores: `[dim]` as `[1, 1, dim]`. */
+export const asTokens: Layout = (tensor) => [
+  whole(tensor, [1, elementCount(tensor.shape) / tensor.shape.at(-1)!, tensor.shape.at(-1)!]),
+];
+
+/** A dense kernel `[in, out]`. */
+export const transposed: Layout = (tensor) => [{ ...whole(tensor), permutation: [1, 0] }];
+
+/** Part `index` of `count` equal parts along the first axis (fused q, k, v), `length` parts long. */
+export function rows(index: number, count: number, length = 1): Layout {
+  return (tensor) => {
+    const part = tensor.shape[0]! / count;
+    const stored = [part * length, ...tensor.shape.slice(1)];
+    return [{ ...whole(tensor, stored), first: index * part * elementCount(tensor.shape.slice(1)) }];
+  };
+}
+
+/** The dialect's prefix as this file writes it; undefined where its signature does not fit. */
+function prefixOf(dialect: Dialect, names: readonly string[]): string | undefined {
+  const found = dialect.prefix && names.find((name) => dialect.prefix!.test(name));
+  const prefix = found?.match(dialect.prefix!)?.[0] ?? '';
+  const bare = names.map((name) => withoutPrefix(name, prefix));
+  return dialect.signature.every((mark) => bare.some((name) => mark.test(name))) ? prefix : undefined;
+}
+
+function withoutPrefix(name: string, prefix: string): string {
+  return name.startsWith(prefix) ? name.slice(prefix.length) : name;
+}
+
+/** The tensors under canonical names; undefined where they do not speak the dialect. Names that no row knows are left out. */
+export function translate(dialect: Dialect, tensors: readonly Tensor[]): Translation | undefined {
+  const prefix = prefixOf(
+    dialect,
+    tensors.map((tensor) => tensor.name),
+  );
+  if (prefix === undefined) return undefined;
+  const parameters = new Map<string, Translated>();
+  const strangers: string[] = [];
+  for (const tensor of tensors) {
+    const bare = withoutPrefix(tensor.name, prefix);
+    const views = canonical(dialect, tensor, bare);
+    if (views.length === 0 && dialect.territory.test(bare) && !isBuffer(tensor)) strangers.push(tensor.name);
+    for (const [name, view] of views)
+      if (!parameters.has(name)) parameters.set(name, { shape: viewShape(view), tensor, view });
+  }
+  return { dialect, prefix, parameters, strangers, source: { find: (name) => parameters.get(name)?.view } };
+}
+
+function canonical(
+  dialect: Dialect,
+  tensor: Tensor,
+  name: string,
+): readonly (readonly [string, ParameterView])[] {
+  return dialect.renames
+    .filter(([from]) => from.test(name))
+    .flatMap(([from, to, layout]) => {
+      const target = name.replace(from, to);
+      const views = layout ? layout(tensor) : [whole(tensor)];
+      return views.map((view, index) => [target.replace('*', String(index)), view] as const);
+    });
+}
+
+/** The file's own path of a canonical module: `blocks.3` -> `vit.encoder.layer.3.attention`. */
+export function ownModule({ dialect, prefix, parameters }: Translation, path: string): string {
+  const row = dialect.modules?.find(([canonicalPath]) => canonicalPath.test(path));
+  if (row) return `${prefix}${path.replace(row[0], row[1])}`;
+  const own = parameters.get(`${path}.norm1.weight`)?.tensor.name;
+  return dialect.modules === undefined && own?.endsWith('.norm1.weight')
+    ? withoutPrefix(own.slice(0, -'.norm1.weight'.length), prefix)
+    : path;
+}

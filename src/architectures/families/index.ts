@@ -1,0 +1,7 @@
+import type { Family } from '../family';
+import { clip } from './clip';
+import { siglip } from './siglip';
+import { vit } from './vit';
+
+/** Every family that is known, asked in this order. A new one is one file and one line here. */
+export const families = [siglip, clip, vit] as const satisfies readonly Family[];

@@ -1,0 +1,44 @@
+import type { ConfigValue, Evidence, Evidences, Figures } from './family';
+
+/** A figure that the weights themselves decide. */
+export function stored(value: ConfigValue, source: string): Evidence {
+  return { value, source, assumed: false };
+}
+
+/** A figure that nothing decides: shown with a warning, and the user may change it. */
+export function assumed(value: ConfigValue, why: string): Evidence {
+  return { value, source: `assumed: ${why}`, assumed: true };
+}
+
+/** What the user typed in; undefined where he said nothing. */
+export function given({ assume }: Evidences, key: string): Evidence | undefined {
+  const value = assume[key];
+  return value === undefined ? undefined : { value, source: 'given by the user', assumed: false };
+}
+
+/** The first evidence there is. The order is the caller's: user, config, published table, assumption. */
+export function firstOf(otherwise: Evidence, ...evidences: readonly (Evidence | undefined)[]): Evidence {
+  return [...evidences, otherwise].find((evidence) => evidence !== undefined)!;
+}
+
+/** A figure as a number. Throws where it is missing or no number: the family forgot it, or the user typed a word. */
+export function numberOf(figures: Figures, key: string): number {
+  const value = figures[key]?.value;
+  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  throw new Error(`${key}: ${JSON.stringify(value)} found, a number needed`);
+}
+
+/** A figure as a pair `[vertical, horizontal]`; a single number stands for both. */
+export function pairOf(figures: Figures, key: string): readonly [number, number] {
+  const value = figures[key]?.value;
+  if (typeof value === 'number') return [value, value];
+  if (Array.isArray(value) && value.length === 2) return [Number(value[0]), Number(value[1])];
+  throw new Error(`${key}: ${JSON.stringify(value)} found, a number or two needed`);
+}
+
+/** A figure as a word. */
+export function wordOf(figures: Figures, key: string): string {
+  const value = figures[key]?.value;
+  if (typeof value === 'string') return value;
+  throw new Error(`${key}: ${JSON.stringify(value)} found, a word needed`);
+}

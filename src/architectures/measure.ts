@@ -1,0 +1,100 @@
+import type { Translated } from './dialects/dialect';
+
+/** What names and shapes of a plain transformer tell without doubt. */
+export interface Measures {
+  readonly dim: number;
+  readonly depth: number;
+  /** Hidden width of the MLP; with a gate, of one of its halves. */
+  readonly mlp: number;
+  /** `[height, width]` of a patch in pixels. */
+  readonly patch: readonly [number, number];
+  readonly channels: number;
+  /** Rows of the position table; 0 where there is none. */
+  readonly positions: number;
+  /** Tokens before the patches, in order. */
+  readonly classToken: boolean;
+  readonly distillationToken: boolean;
+  readonly registers: number;
+  /** Outputs of the classifier; 0 where there is none. */
+  readonly classes: number;
+  /** Marks of the variant, part of the published table's key: `cls pre ls`. */
+  readonly traits: string;
+}
+
+type Parameters = ReadonlyMap<string, Pick<Translated, 'shape'>>;
+
+const marks: readonly (readonly [mark: string, names: readonly string[]])[] = [
+  ['cls', ['cls_token']],
+  ['dist', ['dist_token']],
+  ['reg', ['reg_token']],
+  ['pre', ['norm_pre.weight']],
+  ['ls', ['blocks.0.ls1.gamma', 'blocks.0.ls.gamma', 'blocks.0.attns.0.ls.gamma']],
+  ['map', ['attn_pool.latent']],
+  ['fc_norm', ['fc_norm.weight']],
+  ['norm', ['norm.weight']],
+  ['qk_norm', ['blocks.0.attn.q_norm.weight', 'blocks.0.q_norm.weight']],
+  ['qkv_bias', ['blocks.0.attn.qkv.bias', 'blocks.0.attn.q_proj.bias', 'blocks.0.in_proj.bias']],
+  ['gate', ['blocks.0.mlp.fc1_g.weight']],
+  ['parallel', ['blocks.0.in_proj.weight', 'blocks.0.attns.0.norm.weight']],
+  ['diff', ['blocks.0.sub_norm.weight', 'blocks.0.attn.sub_norm.weight']],
+  ['scale_norm', ['blocks.0.attn.norm.weight']],
+];
+
+/** Width of a linear layer's input or output; undefined where the parameter is not there. */
+function width(parameters: Parameters, name: string, axis: 0 | 1): number | undefined {
+  return parameters.get(name)?.shape[axis];
+}
+
+/** Hidden width of the MLP in whichever kind of block this is; `dim` is taken off a fused output projection. */
+function mlpWidth(parameters: Parameters, dim: number): number | undefined {
+  const fused = width(parameters, 'blocks.0.out_proj.weight', 1);
+  return (
+    width(parameters, 'blocks.0.mlp.fc2.weight', 1) ??
+    width(parameters, 'blocks.0.ffns.0.mlp.fc2.weight', 1) ??
+    width(parameters, 'blocks.0.mlp_out_proj.weight', 1) ??
+    (fused && fused - dim)
+  );
+}
+
+/** Side lengths of a patch: the kernel of a convolution, or a square that a linear embedding's input width allows (three channels). */
+function patchOf(shape: readonly number[]): readonly [number, number] | undefined {
+  if (shape.length === 4) return [shape[2]!, shape[3]!];
+  const side = Math.sqrt((shape[1] ?? 0) / 3);
+  return shape.length === 2 && Number.isInteger(side) ? [side, side] : undefined;
+}
+
+/** Measures a plain transformer; undefined where a patch embedding or blocks are missing. */
+export function measure(parameters: Parameters): Measures | undefined {
+  const embedding = parameters.get('patch_embed.proj.weight')?.shape;
+  const patch = embedding && patchOf(embedding);
+  const dim = embedding?.[0];
+  const mlp = dim && mlpWidth(parameters, dim);
+  if (!embedding || !patch || !dim || !mlp) return undefined;
+  const head = parameters.get('head.weight') ?? parameters.get('projection.weight');
+  return {
+    dim,
+    depth: depthOf(parameters),
+    mlp,
+    patch,
+    channels: embedding.length === 4 ? embedding[1]! : 3,
+    positions: parameters.get('pos_embed')?.shape.at(-2) ?? 0,
+    classToken: parameters.has('cls_token'),
+    distillationToken: parameters.has('dist_token'),
+    registers: parameters.get('reg_token')?.shape.at(-2) ?? 0,
+    classes: head?.shape[0] ?? 0,
+    traits: marks
+      .filter(([, names]) => names.some((name) => parameters.has(name)))
+      .map(([mark]) => mark)
+      .join(' '),
+  };
+}
+
+function depthOf(parameters: Parameters): number {
+  const indices = [...parameters.keys()].map((name) => Number(/^blocks\.(\d+)\./.exec(name)?.[1] ?? -1));
+  return indices.reduce((most, index) => Math.max(most, index), -1) + 1;
+}
+
+/** Key of the published table. */
+export function publishedKey({ dim, depth, mlp, patch }: Measures): string {
+  return `${dim}/${depth}/${mlp}/${patch[0]}`;
+}

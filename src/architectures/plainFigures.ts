@@ -1,0 +1,188 @@
+import { configured, configuredArchitecture, configuredImageSize } from './config';
+import type { ConfigValue, Evidence, Evidences, Figures } from './family';
+import { assumed, firstOf, given, stored } from './figures';
+import { measure, type Measures } from './measure';
+import { tableLayout, type TableLayout } from './positions';
+import {
+  agreed,
+  publishedModels,
+  publishedNamed,
+  timmFact,
+  type Published,
+  type TimmFact,
+} from './published/published';
+
+/** Everything that can be said of a plain transformer, and by what. */
+export interface PlainFigures {
+  readonly measures: Measures;
+  readonly figures: Figures;
+  readonly imageSize: readonly [number, number];
+  readonly warnings: readonly string[];
+  /** Published models with these names and shapes. */
+  readonly published: readonly Published[];
+}
+
+interface Sources {
+  readonly evidences: Evidences;
+  readonly measures: Measures;
+  readonly published: readonly Published[];
+}
+
+/** A fact that timm's hub config implies by the name of the architecture. */
+function implied({ evidences }: Sources, key: TimmFact): Evidence | undefined {
+  const architecture = configuredArchitecture(evidences.checkpoint);
+  return architecture === undefined
+    ? undefined
+    : {
+        value: timmFact(architecture, key),
+        source: `config.json: architecture ${architecture}`,
+        assumed: false,
+      };
+}
+
+/** Heads of the published architecture that config.json names, where the width is its own. */
+function impliedHeads({ evidences, published }: Sources): Evidence | undefined {
+  const architecture = configuredArchitecture(evidences.checkpoint);
+  const model = architecture === undefined ? undefined : publishedNamed(architecture);
+  const fits = model && published.some(({ models }) => models === model.models);
+  return fits
+    ? { value: model.heads, source: `config.json: architecture ${architecture}`, assumed: false }
+    : undefined;
+}
+
+/** Heads that shapes tell: a norm or a kernel per head. */
+function storedHeads({ evidences: { tensors, dialect }, measures: { dim } }: Sources): Evidence | undefined {
+  const perHead = ['attn.q_norm', 'q_norm', 'attn.sub_norm', 'sub_norm']
+    .map((name) => `blocks.0.${name}.weight`)
+    .find((name) => tensors.has(name));
+  if (perHead) return stored(dim / tensors.get(perHead)!.shape[0]!, `${perHead} is one head wide`);
+  const heads = dialect.heads?.(tensors);
+  return heads === undefined ? undefined : stored(heads, 'blocks.0: query kernel [dim, heads, d]');
+}
+
+/** 64 channels per head, as Vaswani et al. 2017 and ViT have; the nearest number of heads that divides the width. */
+function usualHeads({ measures: { dim } }: Sources): Evidence {
+  const numbers = Array.from({ length: dim }, (_, index) => index + 1).filter((heads) => dim % heads === 0);
+  const wanted = dim / 64;
+  const nearest = numbers.reduce((best, heads) =>
+    Math.abs(heads - wanted) < Math.abs(best - wanted) ? heads : best,
+  );
+  return assumed(nearest, '64 per head; not stored in the weights');
+}
+
+function headsOf(sources: Sources): Evidence {
+  const evidence =
+    storedHeads(sources) ??
+    firstOf(
+      usualHeads(sources),
+      given(sources.evidences, 'heads'),
+      configured(sources.evidences.checkpoint, 'heads'),
+      impliedHeads(sources),
+      agreed(sources.published, ({ heads }) => heads),
+    );
+  const { dim } = sources.measures;
+  if (typeof evidence.value !== 'number' || !(evidence.value > 0) || dim % evidence.value !== 0)
+    throw new Error(
+      `heads: ${String(evidence.value)} (${evidence.source}) does not divide the width ${dim}; give a number of heads that does`,
+    );
+  return evidence;
+}
+
+/** A fact that no weight holds: user, config, the architecture it names, published models, else `otherwise`. */
+function fact(sources: Sources, key: TimmFact, otherwise: Evidence): Evidence {
+  const { evidences, published } = sources;
+  const own = key === 'activation' || key === 'eps' ? configured(evidences.checkpoint, key) : undefined;
+  return firstOf(
+    otherwise,
+    given(evidences, key),
+    own,
+    implied(sources, key),
+    agreed(published, (model) => model[key]),
+  );
+}
+
+/** How the tokens become one vector, as the parts of the head tell. */
+function storedPool({ evidences: { tensors }, measures }: Sources): Evidence {
+  const head = tensors.get('head.weight')?.shape[1];
+  if (tensors.has('attn_pool.latent')) return stored('map', 'attn_pool.latent');
+  if (head === 2 * measures.dim)
+    return stored('token+avg', `head.weight reads ${head} = 2 × ${measures.dim} features`);
+  if (tensors.has('fc_norm.weight')) return stored('avg', 'fc_norm: the last norm comes after the mean');
+  return measures.classToken ? stored('token', 'cls_token') : stored('avg', 'no class token');
+}
+
+/** Ways of pooling that the weights allow the user or a config to choose: not one whose parts are missing. */
+function poolOf(sources: Sources): Evidence {
+  const own = storedPool(sources);
+  const told = given(sources.evidences, 'pool') ?? configured(sources.evidences.checkpoint, 'pool');
+  const fixed = own.value === 'map' || own.value === 'token+avg';
+  return told && !fixed && told.value !== '' && told.value !== 'map' ? told : own;
+}
+
+const isPair = (value: ConfigValue | undefined): value is readonly [number, number] =>
+  Array.isArray(value) && value.length === 2 && value.every((side) => typeof side === 'number');
+
+/** The position table's layout. Throws where the grid that the user gave does not fit it. */
+function layoutOf({ evidences, measures }: Sources): TableLayout | undefined {
+  const grid = given(evidences, 'grid');
+  const config = configuredImageSize(evidences.checkpoint);
+  const inPatches = (size: readonly [number, number]): readonly [number, number] => [
+    Math.floor(size[0] / measures.patch[0]),
+    Math.floor(size[1] / measures.patch[1]),
+  ];
+  const known = [
+    ...(isPair(grid?.value) ? [{ grid: grid.value, source: 'the grid given by the user' }] : []),
+    ...(config ? [{ grid: inPatches(config.size), source: config.source }] : []),
+    ...(evidences.imageSize
+      ? [{ grid: inPatches(evidences.imageSize), source: 'the image size given by the user' }]
+      : []),
+  ];
+  return tableLayout(measures, known);
+}
+
+function sizeOf(
+  { evidences, measures }: Sources,
+  layout: TableLayout | undefined,
+): { readonly size: readonly [number, number]; readonly source: string } {
+  if (evidences.imageSize) return { size: evidences.imageSize, source: 'given by the user' };
+  const config = configuredImageSize(evidences.checkpoint);
+  if (config) return config;
+  const grid = layout?.grid.value;
+  if (!isPair(grid)) return { size: [224, 224], source: 'assumed: there is no position table' };
+  return {
+    size: [grid[0] * measures.patch[0], grid[1] * measures.patch[1]],
+    source: 'the position table',
+  };
+}
+
+/** Figures of a plain transformer; undefined where one of its parts is missing. */
+export function plainFigures(evidences: Evidences): PlainFigures | undefined {
+  const measures = measure(evidences.tensors);
+  if (!measures || measures.depth === 0) return undefined;
+  const { dialect } = evidences;
+  const published = publishedModels(measures, dialect.name);
+  const sources = { evidences, measures, published };
+  const layout = layoutOf(sources);
+  if (measures.positions > 0 && !layout) return undefined;
+  const { size, source } = sizeOf(sources, layout);
+  const last = measures.depth - 1;
+  const figures: Figures = {
+    dim: stored(measures.dim, 'patch_embed.proj.weight'),
+    depth: stored(measures.depth, last === 0 ? 'blocks.0' : `blocks.0 … blocks.${last}`),
+    heads: headsOf(sources),
+    mlp: stored(measures.mlp, 'hidden width of blocks.0'),
+    patch: stored(measures.patch, 'patch_embed.proj.weight'),
+    channels: stored(measures.channels, 'patch_embed.proj.weight'),
+    image: { value: size, source, assumed: source.startsWith('assumed') },
+    ...(layout && { grid: layout.grid, position_slots: layout.slots }),
+    registers: stored(measures.registers, measures.registers > 0 ? 'reg_token' : 'no register tokens'),
+    classes: stored(measures.classes, measures.classes > 0 ? 'head.weight' : 'no classifier'),
+    activation: fact(sources, 'activation', assumed('gelu', 'not stored in the weights')),
+    eps: fact(sources, 'eps', assumed(dialect.eps, `default of ${dialect.title}`)),
+    pool: poolOf(sources),
+    pool_prefix: fact(sources, 'pool_prefix', stored(false, 'special tokens are left out of the mean')),
+    norm_order: fact(sources, 'norm_order', assumed('pre', 'norms come first in nearly every model')),
+    resampling: stored(dialect.resampling[measures.registers > 0 ? 1 : 0], `as ${dialect.title} does`),
+  };
+  return { measures, figures, imageSize: size, warnings: layout?.warnings ?? [], published };
+}

@@ -1,0 +1,174 @@
+import type { Checkpoint } from '../checkpoint/checkpoint';
+import { elementCount, type Tensor } from '../checkpoint/tensors';
+import { GraphBuilder } from '../graph/builder';
+import type { Graph } from '../graph/graph';
+import type { Probe, TokenLayout } from '../protocol/probes';
+import { isBuffer } from './buffers';
+import { translateTensors } from './dialects';
+import { ownModule, type Translation } from './dialects/dialect';
+import { families } from './families';
+import type { ConfigValue, Family, Recognition } from './family';
+import type { ParameterCounts, TensorRole } from './model';
+import { nearestFamily, otherKind } from './otherKinds';
+
+export interface RecogniseOptions {
+  /** Figures the weights do not tell, as the user typed them in. */
+  readonly assume?: Readonly<Record<string, ConfigValue>>;
+  /** `[height, width]` the user asked for. */
+  readonly imageSize?: readonly [number, number];
+}
+
+/** A recognition that names a family. */
+export type Known = Extract<Recognition, { family: string }>;
+
+function unknown(checkpoint: Checkpoint, translation: Translation | undefined): Recognition {
+  const { tensors } = checkpoint.selected;
+  const stranger = translation?.strangers[0];
+  const reason =
+    otherKind(tensors) ??
+    (stranger === undefined
+      ? 'no known architecture has these tensor names'
+      : `${translation!.dialect.title} names, but no known architecture has ${stranger}`);
+  return {
+    family: null,
+    dialect: translation?.dialect.name ?? 'unknown',
+    reason,
+    nearest: nearestFamily(tensors, translation),
+  };
+}
+
+/**
+ * What a checkpoint is: dialect, family and figures with their evidence; `family: null` with the reason where it is none of the known ones.
+ * Throws where `assume` holds a key that the family does not know, or a value that cannot be. An .onnx file is understood elsewhere.
+ */
+export function recognise(checkpoint: Checkpoint, options: RecogniseOptions = {}): Recognition {
+  const translation = translateTensors(checkpoint.selected.tensors);
+  if (!translation || translation.strangers.length > 0) return unknown(checkpoint, translation);
+  const { assume = {}, imageSize } = options;
+  const { dialect, parameters: tensors } = translation;
+  const evidences = { tensors, dialect, checkpoint, assume, ...(imageSize && { imageSize }) };
+  for (const family of families as readonly Family[]) {
+    const recognised = family.recognise(evidences);
+    if (!recognised) continue;
+    requireAssumable(family, assume);
+    return {
+      ...recognised,
+      family: family.name,
+      familyTitle: family.title,
+      dialect: dialect.name,
+      assumable: family.assumable,
+      translation,
+    };
+  }
+  return unknown(checkpoint, translation);
+}
+
+function requireAssumable(family: Family, assume: Readonly<Record<string, ConfigValue>>): void {
+  const strange = Object.keys(assume).find((key) => !family.assumable.includes(key));
+  if (strange !== undefined)
+    throw new Error(
+      `assume: ${strange} is not a figure of ${family.title}; known are ${family.assumable.join(', ')}`,
+    );
+}
+
+export interface GraphOptions {
+  /** `[height, width]` in pixels; the recognition's own by default. */
+  readonly imageSize?: readonly [number, number];
+  readonly batch?: number;
+}
+
+/** A model's graph, and the names of the tensors that it reads. */
+export interface BuiltGraph {
+  readonly graph: Graph;
+  readonly used: ReadonlySet<string>;
+}
+
+/** Writes the graph of a recognised checkpoint. Throws with the parameter or operator that does not fit, or with the sizes that do. */
+export function buildGraph(
+  checkpoint: Checkpoint,
+  recognition: Recognition,
+  { imageSize, batch = 1 }: GraphOptions = {},
+): BuiltGraph {
+  if (recognition.family === null || !recognition.translation)
+    throw new Error(`${checkpoint.path}: there is no graph to build for this file`);
+  const { translation } = recognition;
+  const family = (families as readonly Family[]).find(({ name }) => name === recognition.family)!;
+  const size = imageSize ?? recognition.imageSize;
+  requireSize(recognition, size);
+  const builder = new GraphBuilder(recognition.title, translation.source);
+  family.build(builder, recognition, { imageSize: size, batch });
+  const graph = builder.build();
+  const used = new Set<string>();
+  for (const { data } of graph.initializers.values()) if (data.kind === 'parameter') used.add(data.tensor);
+  return { graph: { ...graph, probes: graph.probes.map((probe) => inOwnWords(probe, translation)) }, used };
+}
+
+/** Refuses sizes that hold not one patch, and names the nearest ones that divide evenly. */
+function requireSize({ sizeStep }: Known, size: readonly [number, number]): void {
+  const fits = size.every((side, axis) => Number.isInteger(side) && side >= sizeStep[axis]!);
+  if (fits) return;
+  const nearest = size.map((side, axis) => Math.max(1, Math.round(side / sizeStep[axis]!)) * sizeStep[axis]!);
+  throw new Error(
+    `image size ${size.join(' × ')} found; each side must hold a patch of ${sizeStep.join(' × ')} pixels. The nearest size is ${nearest.join(' × ')}.`,
+  );
+}
+
+/** A probe with the file's own names for its layer and tokens. */
+function inOwnWords(probe: Probe, translation: Translation): Probe {
+  const first = translation.dialect.firstRegister ?? 0;
+  const layout = (tokens: TokenLayout): TokenLayout =>
+    first === 0 || !tokens.special
+      ? tokens
+      : {
+          ...tokens,
+          special: tokens.special.map((name) =>
+            name.replace(/^reg(\d+)$/, (_, index: string) => `reg${Number(index) + first}`),
+          ),
+        };
+  return {
+    ...probe,
+    layer: ownModule(translation, probe.layer),
+    queries: layout(probe.queries),
+    keys: layout(probe.keys),
+  };
+}
+
+/** Where a tensor's elements lie: two names for one range are one parameter (tied weights). */
+function placeOf(tensor: Tensor): string | undefined {
+  const { storage } = tensor;
+  return storage.kind === 'file' && elementCount(tensor.shape) > 0
+    ? [storage.file, storage.offset, tensor.start, tensor.shape.join('x'), tensor.strides?.join('x')].join(
+        ' ',
+      )
+    : undefined;
+}
+
+/**
+ * Counts the file's elements: learned parameters of the model once each, though some take no part in the pass (a mask token, a text tower);
+ * buffers, and with them whatever else lies beside the model. Role `unused`: no operator of the graph reads the tensor.
+ */
+export function countParameters(checkpoint: Checkpoint, recognition: Recognition): ParameterCounts {
+  const known = recognition.family === null ? undefined : recognition.translation;
+  const own = known && new Set([...known.parameters.values()].map(({ tensor }) => tensor.name));
+  const used = known ? buildGraph(checkpoint, recognition).used : undefined;
+  const places = new Set<string>();
+  const roles = new Map<string, TensorRole>();
+  let params = 0;
+  let buffers = 0;
+  for (const tensor of checkpoint.selected.tensors) {
+    const learned = !isBuffer(tensor) && (own?.has(tensor.name) ?? true);
+    const place = learned ? placeOf(tensor) : undefined;
+    const elements = place !== undefined && places.has(place) ? 0 : elementCount(tensor.shape);
+    if (place !== undefined) places.add(place);
+    if (learned) params += elements;
+    else buffers += elements;
+    roles.set(tensor.name, roleOf(tensor, learned, used));
+  }
+  return { params, buffers, roles };
+}
+
+function roleOf(tensor: Tensor, learned: boolean, used: ReadonlySet<string> | undefined): TensorRole {
+  if (isBuffer(tensor)) return 'buffer';
+  if (used && !used.has(tensor.name)) return 'unused';
+  return learned ? 'parameter' : 'buffer';
+}

@@ -1,0 +1,77 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import type { Checkpoint } from '../../../src/checkpoint/checkpoint';
+import { dtypes, type DType, type Tensor } from '../../../src/checkpoint/tensors';
+import { unwrapNames } from '../../../src/checkpoint/unwrap';
+
+/** Multiply-accumulates by kind. */
+export interface Macs {
+  readonly conv: number;
+  readonly linear: number;
+  readonly attention: number;
+}
+
+/** One model without weights: its header, its configuration and what the reference implementation counts. */
+export interface Line {
+  readonly id: string;
+  readonly dialect: string;
+  readonly family: string;
+  readonly task: string;
+  readonly image_size: readonly [number, number];
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly config_json?: Readonly<Record<string, unknown>>;
+  readonly params: number;
+  readonly buffers: number;
+  readonly macs: Macs;
+  readonly tensors: readonly (readonly [name: string, dtype: string, shape: readonly number[]])[];
+}
+
+/** Lines of every `*.jsonl.gz` of a folder. */
+export function readLines(folder: string): readonly Line[] {
+  return readdirSync(folder)
+    .filter((file) => file.endsWith('.jsonl.gz'))
+    .sort()
+    .flatMap((file) =>
+      gunzipSync(readFileSync(join(folder, file)))
+        .toString('utf8')
+        .split('\n'),
+    )
+    .filter((text) => text !== '')
+    .map((text) => JSON.parse(text) as Line);
+}
+
+function isDType(name: string): name is DType {
+  return name in dtypes;
+}
+
+function tensorOf([name, dtype, shape]: Line['tensors'][number], index: number): Tensor {
+  if (!isDType(dtype)) throw new Error(`${name}: dtype ${dtype}`);
+  // Storages apart: nothing is tied to anything else.
+  return {
+    name,
+    dtype,
+    shape,
+    start: index,
+    storage: { kind: 'file', file: 'header', offset: index, length: 0 },
+  };
+}
+
+/** The line as a checkpoint: header only, with its config.json beside it where `config` is given. */
+export function checkpointOf(line: Line, config?: Readonly<Record<string, unknown>>): Checkpoint {
+  const stateDicts = unwrapNames(line.tensors.map(tensorOf));
+  return {
+    path: line.id,
+    file: line.id,
+    format: 'safetensors',
+    files: [line.id],
+    stateDicts,
+    selected: stateDicts[0]!,
+    extras: [],
+    metadata: {},
+    warnings: [],
+    sidecars: config ? { config } : {},
+    siblings: [],
+    size: 0,
+  };
+}
