@@ -181,24 +181,32 @@ export class Workbench {
     return (await items.allInnerTexts()).map((text) => text.trim());
   }
 
-  /** Right-clicks a file in the explorer and picks an item of its menu. */
+  /**
+   * Right-clicks a file in the explorer and picks an item of its menu. A menu does not change while it is open, so one
+   * that was opened before the extension's items were known is opened again.
+   */
   async pickFromContextMenu(path: string, title: string): Promise<void> {
-    const titles = await this.openContextMenu(path);
+    await this.untilListed(() => this.openContextMenu(path), title, `the menu of ${path}`);
     const item = this.page.locator('.monaco-menu .action-item').filter({ hasText: title }).first();
-    if ((await item.count()) === 0) {
-      throw new Error(`the menu of ${path} has no "${title}"; it has ${titles.join(', ')}`);
-    }
-    // A menu item acts on the button's release, and only after the pointer has moved over it.
-    await item.hover();
+    await item.hover(); // an item acts on the button's release only after the pointer has moved over it
     await item.click();
   }
 
-  /** Types a command's title into the command palette and runs it. */
+  /** Types a command's title into the command palette and runs it; the palette is reopened like the menu above. */
   async runCommand(title: string): Promise<void> {
-    await this.listCommands(title);
-    const row = this.quickPickRow(title);
-    await row.waitFor({ timeout: patience });
-    await row.click();
+    await this.untilListed(() => this.listCommands(title), title, 'the command palette');
+    await this.quickPickRow(title).click();
+  }
+
+  private async untilListed(list: () => Promise<string[]>, title: string, where: string): Promise<void> {
+    const deadline = Date.now() + patience;
+    for (;;) {
+      const titles = await list();
+      if (titles.some((text) => text.includes(title))) return;
+      await this.page.keyboard.press('Escape');
+      if (Date.now() > deadline) throw new Error(`${where} has no "${title}"; it has ${titles.join(', ')}`);
+      await this.page.waitForTimeout(300);
+    }
   }
 
   /** The titles that the command palette offers for a text. */
