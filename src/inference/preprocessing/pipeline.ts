@@ -89,7 +89,7 @@ function inside({ left, top, height, width }: Window, picture: Size): Window {
 }
 
 interface Placed {
-  readonly picture: Picture;
+  readonly picture: Picture | FloatPicture;
   /** What the picture's extent is in the original picture's pixels; larger than it where padded. */
   readonly extent: Rectangle;
 }
@@ -108,7 +108,7 @@ function place(placed: Placed, resizing: ResizeStep | undefined, crop: CropStep 
   const window = crop ? cropWindow(crop, size) : { left: 0, top: 0, height: size.height, width: size.width };
   checkPixels(window);
   const visible = inside(window, size);
-  const shown = resizing ? resize(picture, size, resizing.filter, visible) : cut(picture, visible);
+  const shown = resizing ? resized(picture, size, resizing, visible) : cut(picture, visible);
   const [scaleX, scaleY] = [extent.width / size.width, extent.height / size.height];
   return {
     picture: crop ? surround(shown, window, visible, crop.fill) : shown,
@@ -121,20 +121,43 @@ function place(placed: Placed, resizing: ResizeStep | undefined, crop: CropStep 
   };
 }
 
-function surround(picture: Picture, window: Window, visible: Window, fill: Triple): Picture {
+function resized(picture: Picture | FloatPicture, size: Size, step: ResizeStep, window: Window) {
+  if (!(picture.rgb instanceof Uint8Array))
+    throw new PreprocessingError('a picture is resized as floats only once');
+  const { filter, floats } = step;
+  const bytes = { ...picture, rgb: picture.rgb };
+  if (!floats) return resize(bytes, size, filter, window);
+  if (filter === 'bilinear' || filter === 'bicubic') return resizeFloat(bytes, size, filter, window);
+  throw new PreprocessingError(`the filter ${filter} is not defined on floats; bilinear and bicubic are`);
+}
+
+function surround(picture: Picture | FloatPicture, window: Window, visible: Window, fill: Triple) {
   if (window.height === visible.height && window.width === visible.width) return picture;
   return onto(picture, window, visible.left - window.left, visible.top - window.top, fill);
 }
 
 /** Puts the picture on a canvas of one colour. */
-function onto(picture: Picture, { height, width }: Size, left: number, top: number, fill: Triple): Picture {
-  const rgb = new Uint8Array(height * width * 3);
-  if (fill.some((value) => value !== 0)) for (let i = 0; i < rgb.length; i++) rgb[i] = fill[i % 3]!;
+function onto<Any extends Picture | FloatPicture>(
+  picture: Any,
+  { height, width }: Size,
+  left: number,
+  top: number,
+  fill: Triple,
+): Any {
+  const samples = height * width * 3;
+  const rgb = picture.rgb instanceof Uint8Array ? new Uint8Array(samples) : new Float32Array(samples);
+  if (fill.some((value) => value !== 0)) for (let i = 0; i < samples; i++) rgb[i] = fill[i % 3]!;
   for (let y = 0; y < picture.height; y++) {
     const row = picture.rgb.subarray(y * picture.width * 3, (y + 1) * picture.width * 3);
     rgb.set(row, ((top + y) * width + left) * 3);
   }
-  return { height, width, rgb };
+  return { ...picture, height, width, rgb };
+}
+
+/** Bytes of float samples, for the eye. */
+function toBytes({ height, width, rgb }: Picture | FloatPicture): Picture {
+  if (rgb instanceof Uint8Array) return { height, width, rgb };
+  return { height, width, rgb: new Uint8Array(Uint8ClampedArray.from(rgb).buffer) };
 }
 
 function placeAll(picture: Picture, steps: readonly Step[]): Placed {
@@ -205,32 +228,8 @@ interface Prepared extends Placed {
 }
 
 function prepare(picture: Picture, steps: readonly Step[]): Prepared {
-  const rescale = steps.findIndex((step) => step.kind === 'rescale');
-  const resizing = steps.findIndex((step) => step.kind === 'resize');
-  if (rescale >= 0 && resizing > rescale) return prepareFloats(picture, steps, resizing);
   const placed = placeAll(picture, steps);
   return { ...placed, planes: planesOf(placed.picture, steps.filter(isValueStep)) };
-}
-
-/** DINOv3: rescaled first, then resized as floats, which are never rounded to bytes. */
-function prepareFloats(picture: Picture, steps: readonly Step[], at: number): Prepared {
-  const step = steps[at] as ResizeStep;
-  if (step.filter !== 'bilinear' && step.filter !== 'bicubic') {
-    throw new PreprocessingError(
-      `the filter ${step.filter} is not defined on rescaled values; bilinear and bicubic are`,
-    );
-  }
-  const size = resizedSize(step, picture);
-  checkPixels(size);
-  const scale = steps.find((other): other is RescaleStep => other.kind === 'rescale')!;
-  const rescaled = Float32Array.from(picture.rgb, (v) => Math.fround(v * scale.factor) + scale.offset);
-  const resized = resizeFloat({ ...picture, rgb: rescaled }, size, step.filter);
-  const rgb = Uint8ClampedArray.from(resized.rgb, (v) => (v - scale.offset) / scale.factor);
-  return {
-    picture: { ...size, rgb: new Uint8Array(rgb.buffer) },
-    extent: { x: 0, y: 0, width: picture.width, height: picture.height },
-    planes: planesOf(resized, steps.slice(at).filter(isValueStep)),
-  };
 }
 
 function paddedSize(step: PadStep, prepared: readonly Prepared[]): Size {
@@ -295,7 +294,7 @@ function viewOf({ picture, extent }: Placed, original: Size): View {
   return {
     region: { x: x.from, y: y.from, width: x.length, height: y.length },
     padding: { left: x.before, right: x.after, top: y.before, bottom: y.after },
-    seen: picture,
+    seen: toBytes(picture),
   };
 }
 

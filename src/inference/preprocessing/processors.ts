@@ -31,8 +31,8 @@ export interface Processor {
   readonly pads?: true;
   readonly flips?: true;
   readonly video?: true;
-  /** Rescales before it resizes. */
-  readonly rescaleFirst?: true;
+  /** Rescales before it resizes, so that nothing is rounded to bytes. */
+  readonly floats?: true;
   readonly rescale?: { readonly factor: number; readonly offset: boolean };
 }
 
@@ -75,7 +75,7 @@ const processors: Readonly<Record<string, Processor>> = {
     square: true,
     filter: 'bilinear',
     normalisation: 'imagenet',
-    rescaleFirst: true,
+    floats: true,
   },
   CLIP: clip,
   ChineseCLIP: clip,

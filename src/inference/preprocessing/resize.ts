@@ -227,14 +227,16 @@ function verticalFirst(source: Size, size: Size): boolean {
 }
 
 /** The rectangle of a picture, which lies wholly inside it. */
-export function cut(source: Picture, { left, top, height, width }: Window): Picture {
+export function cut<Any extends Picture | FloatPicture>(source: Any, window: Window): Any {
+  const { left, top, height, width } = window;
   if (height === source.height && width === source.width) return source;
-  const rgb = new Uint8Array(height * width * 3);
+  const samples = height * width * 3;
+  const rgb = source.rgb instanceof Uint8Array ? new Uint8Array(samples) : new Float32Array(samples);
   for (let y = 0; y < height; y++) {
     const start = ((top + y) * source.width + left) * 3;
     rgb.set(source.rgb.subarray(start, start + width * 3), y * width * 3);
   }
-  return { width, height, rgb };
+  return { ...source, width, height, rgb };
 }
 
 /**
@@ -272,45 +274,75 @@ export function resize(
 }
 
 /** The same taps on a source whose first `by` positions were cut off. */
-function shifted(taps: Taps<Int32Array>, by: number): Taps<Int32Array> {
+function shifted<Weights>(taps: Taps<Weights>, by: number): Taps<Weights> {
   return { ...taps, first: taps.first.map((position) => position - by) };
 }
 
-/** One pass along the axis whose neighbours lie `step` samples apart. */
-function floatPass(
-  source: Float32Array,
-  lines: number,
-  from: number,
-  to: number,
-  step: number,
-  kernel: Kernel,
-) {
-  const { first, count, weights, stride } = taps({ from, to, start: 0, length: to }, kernel);
-  const out = new Float32Array(lines * to * step);
-  for (let line = 0; line < lines; line++) {
-    for (let i = 0; i < to; i++) {
-      for (let c = 0; c < step; c++) {
-        let sum = 0;
-        for (let k = 0; k < count[i]!; k++) {
-          sum += weights[i * stride + k]! * source[(line * from + first[i]! + k) * step + c]!;
-        }
-        out[(line * to + i) * step + c] = sum;
+function horizontalFloats(
+  source: Picture | FloatPicture,
+  { first, count, weights, stride }: Taps<Float64Array>,
+  [low, high]: readonly [number, number],
+): FloatPicture {
+  const width = first.length;
+  const rgb = new Float32Array((high - low) * width * 3);
+  const input = source.rgb;
+  let out = 0;
+  for (let y = low; y < high; y++) {
+    for (let x = 0; x < width; x++) {
+      let [red, green, blue] = [0, 0, 0];
+      let at = (y * source.width + first[x]!) * 3;
+      const end = x * stride + count[x]!;
+      for (let k = x * stride; k < end; k++, at += 3) {
+        const weight = weights[k]!;
+        red += weight * input[at]!;
+        green += weight * input[at + 1]!;
+        blue += weight * input[at + 2]!;
       }
+      rgb[out++] = red;
+      rgb[out++] = green;
+      rgb[out++] = blue;
     }
   }
-  return out;
+  return { width, height: high - low, rgb };
 }
 
+function verticalFloats(
+  source: FloatPicture,
+  { first, count, weights, stride }: Taps<Float64Array>,
+): FloatPicture {
+  const height = first.length;
+  const length = source.width * 3;
+  const rgb = new Float32Array(height * length);
+  const sums = new Float64Array(length);
+  for (let y = 0; y < height; y++) {
+    sums.fill(0);
+    for (let k = 0; k < count[y]!; k++) {
+      const weight = weights[y * stride + k]!;
+      const row = source.rgb.subarray((first[y]! + k) * length, (first[y]! + k + 1) * length);
+      for (let i = 0; i < length; i++) sums[i]! += weight * row[i]!;
+    }
+    rgb.set(sums, y * length);
+  }
+  return { width: source.width, height, rgb };
+}
+
+/** Filters that torchvision resamples tensors with; it refuses box and hamming. */
+export type FloatFilter = Extract<Filter, 'bilinear' | 'bicubic'>;
+
 /**
- * Resizes float samples as torch's `interpolate(antialias=True)` does: the same filters, horizontal pass first, nothing
- * rounded or clipped between the passes. Values may leave the range of the input where the filter overshoots.
+ * Resizes without rounding to bytes, as torch's `interpolate(antialias=True)` does: the same filters, horizontal pass first,
+ * nothing rounded or clipped between the passes. Values may leave 0 … 255 where the filter overshoots.
  */
-export function resizeFloat(source: FloatPicture, size: Size, filter: 'bilinear' | 'bicubic'): FloatPicture {
-  const kernel = kernels[filter];
-  const { height, width } = source;
-  const rows =
-    size.width === width ? source.rgb : floatPass(source.rgb, height, width, size.width, 3, kernel);
-  const step = size.width * 3;
-  const rgb = size.height === height ? rows : floatPass(rows, 1, height, size.height, step, kernel);
-  return { ...size, rgb };
+export function resizeFloat(
+  source: Picture,
+  size: Size,
+  filter: FloatFilter,
+  window: Window = { left: 0, top: 0, ...size },
+): FloatPicture {
+  const axis = (from: number, to: number, start: number, length: number) =>
+    taps({ from, to, start, length }, kernels[filter]);
+  const rows = axis(source.height, size.height, window.top, window.height);
+  const columns = axis(source.width, size.width, window.left, window.width);
+  const [low, high] = reachOf(rows);
+  return verticalFloats(horizontalFloats(source, columns, [low, high]), shifted(rows, low));
 }

@@ -23,6 +23,8 @@ export interface ResizeStep {
   readonly width: number;
   readonly multiple?: number;
   readonly filter: Filter;
+  /** As torch resizes float tensors: not rounded to bytes, not clipped. */
+  readonly floats?: true;
 }
 
 /** Where a centred crop starts when the difference is odd: the libraries disagree by one pixel. */
@@ -168,7 +170,7 @@ function rescaleText({ factor, offset }: RescaleStep): string {
 export function describeStep(step: Step): string {
   switch (step.kind) {
     case 'resize':
-      return `${ruleTexts[step.rule](step)}, ${step.filter}`;
+      return `${ruleTexts[step.rule](step)}, ${step.filter}${step.floats ? ', not rounded to bytes' : ''}`;
     case 'crop':
       return `centre ${step.width} × ${step.height}`;
     case 'rescale':

@@ -132,7 +132,7 @@ function cropStep({ height, width, shortest_edge: edge }: SizeSetting): Step {
 }
 
 const resizings: Record<Resizing, (settings: Settings, processor: Processor) => Step[]> = {
-  plain: ({ size, filter }) => [resizeStep(size.value, filter.value)],
+  plain: ({ size, filter }, { floats }) => [resizeStep(size.value, filter.value, floats && { floats })],
   convnext: ({ size, filter, cropPct }) => {
     const edge = size.value.shortest_edge;
     if (edge === undefined || edge >= 384) {
@@ -166,8 +166,7 @@ function stepsOf(settings: Settings, processor: Processor): Step[] {
   const rescaling: Step[] = rescale
     ? [{ kind: 'rescale', factor: rescale.value, offset: offset ? -1 : 0 }]
     : [];
-  const geometry = [...resizing, ...(crop ? [cropStep(crop.value)] : [])];
-  const steps = processor.rescaleFirst ? [...rescaling, ...geometry] : [...geometry, ...rescaling];
+  const steps = [...resizing, ...(crop ? [cropStep(crop.value)] : []), ...rescaling];
   if (normalize) steps.push({ kind: 'normalize', mean: triple(normalize.mean), std: triple(normalize.std) });
   if (flips) steps.push({ kind: 'flip' });
   if (pad) steps.push({ kind: 'pad', ...(pad !== true && { height: pad.height!, width: pad.width! }) });
