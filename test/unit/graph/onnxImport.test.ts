@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { describeOnnx, onnxParameters } from '../../../src/architectures/onnxModel';
+import { openFile } from '../../../src/checkpoint/byteSource';
+import { readOnnxModel } from '../../../src/checkpoint/onnx';
+import { openCheckpoint } from '../../../src/checkpoint/open';
+import { elementCount } from '../../../src/checkpoint/tensors';
+import { readTensor } from '../../../src/checkpoint/values';
+import { importOnnx, ImportError, readShapeConstants } from '../../../src/graph/onnxImport';
+import { moduleScopes } from '../../../src/graph/onnxScopes';
+import { checkpointPath, readCases, type Case } from '../../support/cases';
+
+const onnxCases = readCases('test/fixtures/cases').filter(({ format }) => format === 'onnx');
+
+async function open(golden: Case, imageSize = golden.image_size) {
+  const opened = await openCheckpoint(checkpointPath(golden));
+  const source = await openFile(opened.file);
+  const file = await readOnnxModel(source).finally(() => source.close());
+  const constants = await readShapeConstants(file, readTensor);
+  return { opened, file, graph: importOnnx(file, constants, { imageSize, batch: 1 }) };
+}
+
+describe('.onnx files as graphs', () => {
+  it('has cases', () => assert.ok(onnxCases.length >= 12));
+
+  for (const expected of onnxCases)
+    it(`${expected.id}: parameters, heads and tokens are found`, async () => {
+      const { opened, graph } = await open(expected);
+      const names = onnxParameters(graph, opened);
+      const parameters = opened.selected.tensors.filter(({ name }) => names.has(name));
+      const elements = parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+      assert.equal(elements, expected.params);
+      const description = describeOnnx(graph, true);
+      assert.ok('recognised' in description, JSON.stringify(description));
+      const { label, figures } = description.recognised;
+      assert.equal(label, expected.family);
+      for (const key of ['depth', 'dim', 'heads', 'patch', 'classes'])
+        assert.deepEqual(figures[key]?.value, expected.config[key], key);
+      assert.deepEqual(
+        graph.probes.map(({ queries, keys, kind }) => ({ queries, keys, kind })),
+        expected.attention.map(({ queries, keys, kind }) => ({ queries, keys, kind })),
+      );
+    });
+
+  it('refuses a size that the file does not take', async () => {
+    const fixed = onnxCases.find(({ id }) => id === 'deit-distilled-onnx-dynamo')!;
+    await assert.rejects(
+      open(fixed, [64, 64]),
+      (error) =>
+        error instanceof ImportError && /64×64 pixels asked for, the file fixes 32×48/.test(error.message),
+    );
+  });
+});
+
+describe('module paths of .onnx nodes', () => {
+  const node = (name: string, inputs: string[] = [], metadata = {}) => ({
+    name,
+    inputs,
+    metadata,
+    opType: 'X',
+    domain: '',
+    outputs: [],
+    attributes: {},
+  });
+
+  it('reads them from names, metadata and parameters, and from the neighbours where nothing is said', () => {
+    const nodes = [
+      node('/blocks/blocks.0/attn/qkv/MatMul'),
+      node('softmax'),
+      node('n', [], { 'pkg.torch.onnx.name_scopes': "['', 'blocks.0', 'blocks.0.attn', 'linear']" }),
+      node('m', ['blocks.0.attn.proj.weight']),
+    ];
+    const scopes = moduleScopes(nodes, (name) => name.endsWith('.weight'));
+    assert.deepEqual(scopes, ['blocks.0.attn.qkv', 'blocks.0.attn', 'blocks.0.attn', 'blocks.0.attn.proj']);
+  });
+});
