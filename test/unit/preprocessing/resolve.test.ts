@@ -6,6 +6,7 @@ import { describeStep } from '../../../src/inference/preprocessing/steps';
 import type { Preprocessing } from '../../../src/inference/preprocessing/steps';
 import { resolvePreprocessing } from '../../../src/inference/preprocessing/resolve';
 import type { ResolveInput } from '../../../src/inference/preprocessing/resolve';
+import { pipelineLines } from './pipelineLines';
 
 const { imagenet, half, clip } = normalisations;
 
@@ -64,6 +65,19 @@ describe('which preprocessing a checkpoint wants', () => {
     assert.deepEqual(normalize(resolve({ fileName: 'mobilevit_s.safetensors' })), normalisations.unit);
     assert.deepEqual(normalize(resolve({ fileName: 'vit_base_patch16_224.dino.pth' })), imagenet);
     assert.deepEqual(normalize(resolve({ fileName: 'vit_base_patch16_224.pth' })), half);
+  });
+
+  it('is the same by name as by the configuration that ships beside the weights', () => {
+    const shipped = pipelineLines.filter(({ source, config: { pretrained_cfg: cfg } }) => {
+      const { input_size: size } = (cfg ?? {}) as { input_size?: number[] };
+      return source === 'timm' && size !== undefined && size[1]! >= 224;
+    });
+    assert.ok(shipped.length >= 12);
+    for (const { id, config: given } of shipped) {
+      const { tag } = given['pretrained_cfg'] as { tag: string };
+      const byName = resolve({ fileName: `${String(given['architecture'])}.${tag}.safetensors` });
+      assert.deepEqual(byName.steps, resolve({ sidecars: { config: given } }).steps, id);
+    }
   });
 
   it("is known for torchvision's weights by their file", () => {
