@@ -3,6 +3,7 @@ import { cpus, hostname } from 'node:os';
 import type { Graph } from '../graph/graph';
 import type { ProviderView } from '../protocol/imagePanel';
 import type { ProviderCheck } from '../protocol/inference';
+import { probabilities, topK } from './labels/labels';
 
 /** An execution provider of the runtime. */
 export interface Provider {
@@ -82,7 +83,8 @@ export interface Answer {
 
 /** Sets a provider's answer beside the CPU's: same first class or a near tie, probabilities and attention within 1e-3. */
 export function compareAnswers(cpu: Answer, other: Answer): Pick<ProviderCheck, 'agrees' | 'reason'> {
-  const scores = cpu.output === 'logits' ? probabilities : relative;
+  const classifies = cpu.output === 'logits' && cpu.values.length > 1;
+  const scores = classifies ? softmax : relative;
   const [expected, found] = [scores(cpu.values, cpu.values), scores(other.values, cpu.values)];
   const output = largestDifference(expected, found);
   const attention = cpu.attention.reduce(
@@ -95,7 +97,7 @@ export function compareAnswers(cpu: Answer, other: Answer): Pick<ProviderCheck, 
     return { agrees: false, reason: `differs from the CPU: ${cpu.output} by ${digits(output)}` };
   if (!(attention <= tolerance))
     return { agrees: false, reason: `differs from the CPU: attention by ${digits(attention)}` };
-  if (cpu.output === 'logits' && !sameFirst(expected, found))
+  if (classifies && !sameFirst(expected, found))
     return { agrees: false, reason: 'differs from the CPU: another first class' };
   return {
     agrees: true,
@@ -105,20 +107,17 @@ export function compareAnswers(cpu: Answer, other: Answer): Pick<ProviderCheck, 
 
 const digits = (value: number): string => value.toExponential(0);
 
-function probabilities(values: Float32Array): Float32Array {
-  const largest = values.reduce((a, b) => Math.max(a, b), -Infinity);
-  const powers = values.map((value) => Math.exp(value - largest));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((power) => power / sum);
-}
+const softmax = (logits: Float32Array): Float64Array => probabilities(logits, 'softmax');
 
 function relative(values: Float32Array, reference: Float32Array): Float32Array {
   const largest = reference.reduce((a, b) => Math.max(a, Math.abs(b)), 0) || 1;
   return values.map((value) => value / largest);
 }
 
+type Values = Float32Array | Float64Array;
+
 /** NaN where lengths differ or a value is not finite. */
-function largestDifference(a: Float32Array, b: Float32Array): number {
+function largestDifference(a: Values, b: Values): number {
   if (a.length !== b.length) return NaN;
   let largest = 0;
   for (let i = 0; i < a.length; i++) {
@@ -130,15 +129,19 @@ function largestDifference(a: Float32Array, b: Float32Array): number {
 }
 
 /** The first class of one is the first of the other, or within the tolerance of it. */
-function sameFirst(expected: Float32Array, found: Float32Array): boolean {
-  const first = (values: Float32Array): number =>
-    values.indexOf(values.reduce((a, b) => Math.max(a, b), -Infinity));
+function sameFirst(expected: Values, found: Values): boolean {
+  const first = (values: Values): number => topK(values, 1, 'none')[0]!.index;
   return Math.abs(expected[first(expected)]! - expected[first(found)]!) <= tolerance;
 }
 
 /** Whether `auto` may take a provider: a real device that agrees and is faster. */
 export function isBetter(check: ProviderCheck): boolean {
   return check.agrees && check.software === '' && check.providerMilliseconds < check.cpuMilliseconds;
+}
+
+/** Whether `auto` knows enough of a provider: it was timed beside the CPU, or is out of the question. */
+export function isSettled(check: ProviderCheck | undefined): boolean {
+  return check !== undefined && (check.cpuMilliseconds > 0 || !check.agrees || check.software !== '');
 }
 
 /** The provider that `auto` uses, given the verdicts so far: the fastest that is better than the CPU. */
@@ -192,16 +195,16 @@ const softwareLibraries: readonly (readonly [pattern: RegExp, name: string])[] =
   [/d3d10warp\.dll/i, 'WARP'],
 ];
 
-/** Drivers of real devices: the Vulkan loader opens every installed driver, so software beside one of these does not count. */
-const hardwareLibraries =
-  /libGLX_nvidia|libvulkan_(?:radeon|intel|intel_hasvk|nouveau|freedreno|panfrost|broadcom|asahi|powervr)|amdvlk|nvwgf2um|nvoglv|amdxc|igd12um|igvk/i;
+/** What only a real device leaves behind: an open device file on Linux, the vendor's own driver library on Windows. */
+const hardwareTraces = /^\/dev\/(?:dri\/|nvidia|dxg|kgsl|mali)|nvwgf2um|amdxc|igd12um|qcdx/i;
 
 /**
- * The software adapter behind a GPU provider, from the libraries that a process has loaded once a session runs on it; empty for a real device.
- * The runtime does not say which adapter it took, but a driver cannot work without its library.
+ * The software adapter behind a GPU provider, from the libraries and files that a process has open once a session runs on it; empty for a
+ * real device. The runtime does not say which adapter it took. Libraries alone would not tell on Linux, where the Vulkan loader opens every
+ * installed driver; but a real device cannot be used without opening its file.
  */
-export function softwareAdapter(libraries: readonly string[]): string {
-  if (libraries.some((library) => hardwareLibraries.test(library))) return '';
+export function softwareAdapter(libraries: readonly string[], openFiles: readonly string[]): string {
+  if ([...libraries, ...openFiles].some((path) => hardwareTraces.test(path))) return '';
   const found = softwareLibraries.find(([pattern]) => libraries.some((library) => pattern.test(library)));
   return found?.[1] ?? '';
 }

@@ -16,14 +16,18 @@ export interface Machine {
 
 /** This machine. */
 export function currentMachine(): Machine {
-  // The only place where Node says which C library it runs on; the network part of the report is slow and not needed.
-  process.report.excludeNetwork = true;
-  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
-  return {
-    platform: process.platform,
-    arch: process.arch,
-    glibc: report.header?.glibcVersionRuntime ?? '',
-  };
+  const { platform, arch } = process;
+  return { platform, arch, glibc: processReport().header.glibcVersionRuntime ?? '' };
+}
+
+/** What Node reports of this process: the only place that names its C library and the shared libraries it has loaded. */
+export function processReport(): {
+  readonly header: { readonly glibcVersionRuntime?: string };
+  readonly sharedObjects: readonly string[];
+} {
+  // The network part looks up names, which can take seconds.
+  Object.assign(process.report, { excludeNetwork: true });
+  return process.report.getReport() as unknown as ReturnType<typeof processReport>;
 }
 
 /** Why models cannot be run on a machine, found before anything is loaded; empty where they can. */

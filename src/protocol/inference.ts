@@ -113,7 +113,7 @@ export interface ProviderCheck {
 
 /** What may be asked of the inference process. One request runs at a time; the native calls block the process. */
 export interface InferenceApi {
-  hello(): Hello;
+  hello(): Promise<Hello>;
   /** Puts a model's weights in place and makes its first session. A model already loaded answers at once. */
   load(model: ModelRequest, provider: string): Promise<Loaded>;
   /** Lets a model's sessions go, and the temporary file with them. */

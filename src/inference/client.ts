@@ -1,0 +1,252 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { createChannel, RemoteError, type Channel, type Packet } from '../protocol/channel';
+import { inferenceVersion, type Hello, type InferenceApi, type InferenceEvents } from '../protocol/inference';
+import { removeTemporaryFolders } from './temporary';
+
+/** Where diagnostics go: VS Code's output channel, or nowhere. */
+export interface Log {
+  debug(message: string): void;
+  info(message: string): void;
+  warn(message: string): void;
+}
+
+export interface ClientOptions {
+  /** The bundled process entry, `dist/process.js`. */
+  readonly processPath: string;
+  readonly log: Log;
+  readonly events?: Partial<InferenceEvents>;
+  /** Added to the child's environment; tests point it at a software Vulkan driver. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+}
+
+/** The other end, as methods that return promises. */
+export type RemoteInference = Channel<InferenceApi, object>['remote'];
+
+/** A request that its asker no longer wants. */
+export class CancelledError extends Error {
+  override readonly name = 'cancelled';
+  constructor() {
+    super('cancelled');
+  }
+}
+
+/** The process went away under a request, which may be repeated: the next one starts a new process. */
+export class ProcessEndedError extends Error {
+  override readonly name = 'ProcessEndedError';
+}
+
+/** Milliseconds for the first word of a new process; starting takes half a second on a slow machine. */
+const helloTimeout = 30_000;
+/** Milliseconds to end by itself before it is killed. */
+const farewellTimeout = 2000;
+/** Characters of the child's standard error that an exit's reason may quote. */
+const stderrLength = 4000;
+
+interface Connection {
+  readonly child: ChildProcess;
+  readonly channel: Channel<InferenceApi, object>;
+  readonly hello: Promise<Hello>;
+  readonly ended: Promise<void>;
+}
+
+/**
+ * The inference process as seen from outside: forked at the first request, greeted with a version, started again after it ended.
+ * Requests run one at a time, because the runtime blocks its process; cancelling the one that runs kills the process, which is the only
+ * way to stop the runtime. Every request ends in a reply, an error, or the reason why the process ended.
+ */
+export class InferenceClient {
+  private connection: Connection | undefined;
+  private queue: Promise<unknown> = Promise.resolve();
+  private disposed = false;
+  private killed: Error | undefined;
+  /** Counts the processes: what was loaded in an earlier one is gone. */
+  generation = 0;
+
+  constructor(private readonly options: ClientOptions) {}
+
+  /** Runs `task` when all earlier ones have ended. Aborting `signal` ends it with a `CancelledError`. */
+  request<T>(task: (remote: RemoteInference, hello: Hello) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const turn = this.queue.then(() => this.perform(task, signal));
+    this.queue = turn.catch(() => undefined);
+    return signal ? Promise.race([turn, aborted(signal)]) : turn;
+  }
+
+  /** Process id while there is a process. */
+  get processId(): number | undefined {
+    return this.connection?.child.pid;
+  }
+
+  /** Ends the process and waits until it is gone. Requests that still wait end with an error. */
+  async dispose(): Promise<void> {
+    this.disposed = true;
+    await this.stop();
+  }
+
+  /** Ends the process, if there is one; the next request starts another. */
+  async stop(): Promise<void> {
+    const connection = this.connection;
+    if (!connection) return;
+    this.killed ??= new ProcessEndedError('the inference process was stopped');
+    if (connection.child.connected) connection.child.disconnect();
+    const timer = setTimeout(() => connection.child.kill('SIGKILL'), farewellTimeout);
+    await connection.ended;
+    clearTimeout(timer);
+  }
+
+  private async perform<T>(
+    task: (remote: RemoteInference, hello: Hello) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    if (signal?.aborted) throw new CancelledError();
+    if (this.disposed) throw new ProcessEndedError('the inference process was stopped');
+    const connection = (this.connection ??= this.connect());
+    const cancel = (): void => this.kill(new CancelledError());
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      const hello = await connection.hello;
+      return await task(connection.channel.remote, hello);
+    } catch (error) {
+      // A process that is ending takes its request along; the reason is known when it is gone.
+      if (error instanceof RemoteError && error.name === 'ChannelClosed') {
+        await connection.ended;
+        throw this.killedBy(connection) ?? new ProcessEndedError(error.message, { cause: error });
+      }
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+      // The killed process must be gone before the next request may start another: two would need twice the memory.
+      if (signal?.aborted) await connection.ended;
+    }
+  }
+
+  private readonly reasons = new WeakMap<Connection, Error>();
+
+  private killedBy(connection: Connection): Error | undefined {
+    return this.reasons.get(connection);
+  }
+
+  private kill(reason: Error): void {
+    this.killed = reason;
+    this.connection?.child.kill('SIGKILL');
+  }
+
+  private connect(): Connection {
+    const { processPath, log, events = {}, environment } = this.options;
+    const child = fork(processPath, [], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      // Without this the child would inherit --inspect-brk from a debugged extension host, and wait.
+      execArgv: [],
+      env: { ...process.env, ...environment, ...childEnvironment },
+    });
+    this.generation++;
+    log.debug(`inference process ${child.pid} started`);
+    const channel = createChannel<InferenceApi>((packet) => void child.send(packet), {}, events);
+    child.on('message', (packet: Packet) => channel.receive(packet));
+    const stderr = collect(child, log);
+    const connection: Connection = {
+      child,
+      channel,
+      hello: greet(channel, child),
+      ended: new Promise((resolve) => {
+        const end = (reason: string): void => {
+          if (this.connection === connection) this.connection = undefined;
+          if (this.killed) this.reasons.set(connection, this.killed);
+          else log.warn(reason);
+          this.killed = undefined;
+          channel.close(reason);
+          if (child.pid !== undefined) removeTemporaryFolders(child.pid);
+          resolve();
+        };
+        child.once('error', (error) => end(`the inference process could not be started: ${error.message}`));
+        child.once('exit', (code, signal) => end(exitReason(code, signal, stderr())));
+      }),
+    };
+    connection.hello.catch(() => undefined);
+    return connection;
+  }
+}
+
+/**
+ * - Telemetry: official builds of ONNX Runtime upload usage data unless told not to before the first session.
+ * - glibc raises its mmap threshold as blocks are freed, and would keep a released model's memory; a fixed one gives it back.
+ * - Inside VS Code the executable is Electron, which acts as Node only when told so.
+ */
+const childEnvironment = {
+  ORT_DISABLE_TELEMETRY: '1',
+  MALLOC_MMAP_THRESHOLD_: '1048576',
+  ELECTRON_RUN_AS_NODE: '1',
+};
+
+async function greet(channel: Channel<InferenceApi, object>, child: ChildProcess): Promise<Hello> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      reject(
+        new ProcessEndedError(`the inference process said nothing for ${helloTimeout / 1000} s; try again`),
+      );
+    }, helloTimeout);
+  });
+  try {
+    const hello = await Promise.race([channel.remote.hello(), late]);
+    if (hello.version === inferenceVersion) return hello;
+    child.kill('SIGKILL');
+    throw new Error(
+      `the inference process speaks version ${hello.version}, this window version ${inferenceVersion}; reload the window`,
+    );
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Logs what the child writes, and keeps the end of its standard error. */
+function collect(child: ChildProcess, log: Log): () => string {
+  let tail = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => log.debug(text.trimEnd()));
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    log.debug(text.trimEnd());
+    tail = (tail + text).slice(-stderrLength);
+  });
+  return () => tail;
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const fail = (): void => reject(new CancelledError());
+    if (signal.aborted) fail();
+    else signal.addEventListener('abort', fail, { once: true });
+  });
+}
+
+/** What a signal that nobody sent on purpose means. */
+const signals: Readonly<Record<string, string>> = {
+  SIGBUS:
+    'a file that it was reading was cut off or overwritten (SIGBUS). If a training job is writing the checkpoint, wait until it is done; then try again',
+  SIGKILL:
+    'the system killed it (SIGKILL), most likely because memory ran out. Close other programs, or use a smaller model or image size',
+  SIGSEGV: 'the native runtime crashed (SIGSEGV). Try again, or choose the CPU provider',
+  SIGABRT: 'the native runtime gave up (SIGABRT). Try again, or choose the CPU provider',
+  SIGILL: 'this processor lacks an instruction that the native runtime needs (SIGILL)',
+  SIGTRAP: 'the native runtime stopped (SIGTRAP), most likely because a single allocation was too large',
+  SIGTERM: 'something asked it to stop (SIGTERM). Try again',
+};
+
+/** Exit codes of Windows, where there are no signals. */
+const codes: Readonly<Record<number, string>> = {
+  0xc0000005: 'the native runtime crashed (access violation). Try again, or choose the CPU provider',
+  0xc0000006:
+    'a file that it was reading could not be read any more (in-page error). Check that the disk is still connected',
+  0xc0000017: 'memory ran out. Close other programs, or use a smaller model or image size',
+};
+
+/** Why a process ended, in a sentence for the user. */
+export function exitReason(code: number | null, signal: string | null, stderr: string): string {
+  const heap = /heap out of memory/.test(stderr)
+    ? 'its JavaScript memory ran out. Use a smaller picture or image size'
+    : undefined;
+  const known = heap ?? (signal ? signals[signal] : codes[(code ?? 0) >>> 0]);
+  const last = stderr.trim().split('\n').at(-1)?.slice(0, 300);
+  const plain = signal ? `it received ${signal}` : `it exited with code ${code}${last ? `: ${last}` : ''}`;
+  return `the inference process ended because ${known ?? plain}`;
+}

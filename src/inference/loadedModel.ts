@@ -1,0 +1,185 @@
+import type { Tensor as OrtTensor } from 'onnxruntime-node';
+import { elementCount } from '../checkpoint/tensors';
+import type { GraphOutput } from '../graph/graph';
+import type { Loaded, ModelRequest, TensorData } from '../protocol/inference';
+import { providerTitle } from './providers';
+import type { Runtime } from './runtime';
+import { createSession, fromRuntime, toRuntime, type Session } from './sessions';
+import { planTaps, tapNames, withRowTaps, type Tap } from './taps';
+import { placeWeights, requireUnchanged, type Placement } from './weights';
+
+/** Milliseconds without a request after which the packed session is built. */
+const quiet = 250;
+/** Runs after which it is built at once: a batch leaves no quiet moment. */
+const patience = 3;
+
+/** Name of the output that holds a model's answer. */
+export function answerOutput(outputs: readonly GraphOutput[]): string {
+  const named = (name: string): GraphOutput | undefined => outputs.find((output) => output.name === name);
+  const output = named('logits') ?? named('features') ?? outputs[0];
+  if (!output) throw new Error('the graph has no output');
+  return output.name;
+}
+
+/** A session and what stands behind its outputs. */
+interface Ready {
+  readonly session: Session;
+  readonly attention: boolean;
+  readonly packed: boolean;
+}
+
+/**
+ * A model in the inference process: its weights in place, and one session per provider.
+ *
+ * Where the weights are float32 in the user's own file, the first CPU session does no prepacking: it is there in a fifth of the time, and the
+ * weights stay shared pages of the file. The packed one, which runs faster, is built in the first quiet moment and takes over.
+ */
+export class LoadedModel {
+  readonly taps: readonly Tap[];
+  private readonly sessions = new Map<string, Ready>();
+  private timer: NodeJS.Timeout | undefined;
+  private runs = 0;
+  private turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(
+    private readonly runtime: Runtime,
+    readonly request: ModelRequest,
+    private readonly placement: Placement,
+    private readonly progress: (message: string) => void,
+  ) {
+    this.taps = planTaps(request.graph, request.attentionBytes);
+  }
+
+  static async load(
+    runtime: Runtime,
+    request: ModelRequest,
+    progress: (message: string) => void,
+  ): Promise<LoadedModel> {
+    await requireUnchanged(request.files);
+    const placement = await placeWeights(request.graph, request.tensors);
+    return new LoadedModel(runtime, request, placement, progress);
+  }
+
+  get facts(): Pick<Loaded, 'materialisedBytes'> {
+    return { materialisedBytes: this.placement.materialisedBytes };
+  }
+
+  /** The output that answers, in the order logits, features, the first. */
+  get answer(): string {
+    return answerOutput(this.request.graph.outputs);
+  }
+
+  /** Makes the session that a run will need. */
+  prepare(provider: string, attention: boolean): Promise<void> {
+    return this.exclusive(() => this.ensure(provider, attention));
+  }
+
+  private async ensure(provider: string, attention: boolean): Promise<void> {
+    await requireUnchanged(this.request.files);
+    const ready = this.sessions.get(provider);
+    // A session with attention outputs serves runs without them too, at 1 %; one without is replaced.
+    if (ready && (ready.attention || !attention)) return;
+    const packed = provider !== 'cpu' || !this.placement.shared || ready?.packed === true;
+    if (provider !== 'cpu') this.progress(`preparing ${providerTitle(provider)}`);
+    this.sessions.delete(provider);
+    await ready?.session.release();
+    this.sessions.set(provider, await this.create(provider, attention, packed));
+  }
+
+  /** Runs on `inputs` and fetches the named outputs. */
+  run(
+    provider: string,
+    attention: boolean,
+    inputs: Readonly<Record<string, TensorData>>,
+    outputs: readonly string[],
+  ): Promise<Readonly<Record<string, OrtTensor>>> {
+    clearTimeout(this.timer);
+    return this.exclusive(async () => {
+      await this.ensure(provider, attention);
+      if (provider === 'cpu' && ++this.runs >= patience) await this.pack();
+      const { session } = this.sessions.get(provider)!;
+      const fed = Object.entries({ ...inputs, ...unaskedQueries(session, inputs, this.request) });
+      const feeds = fed.map(([name, tensor]) => [name, toRuntime(this.runtime, name, tensor)] as const);
+      const fetched = await session.run(Object.fromEntries(feeds), outputs);
+      if (provider === 'cpu') this.packLater();
+      return fetched;
+    });
+  }
+
+  /** The same over plain data, with every output and every attention map. */
+  async runAll(
+    provider: string,
+    inputs: Readonly<Record<string, TensorData>>,
+  ): Promise<Readonly<Record<string, TensorData>>> {
+    const names = [
+      ...this.request.graph.outputs.map(({ name }) => name),
+      ...this.taps.filter(({ kind }) => kind === 'full').map(({ index }) => tapNames.map(index)),
+    ];
+    const outputs = await this.run(provider, this.taps.length > 0, inputs, names);
+    return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, fromRuntime(tensor)]));
+  }
+
+  release(): Promise<void> {
+    return this.exclusive(async () => {
+      clearTimeout(this.timer);
+      const sessions = [...this.sessions.values()];
+      this.sessions.clear();
+      for (const { session } of sessions) await session.release();
+      this.placement.close();
+    });
+  }
+
+  private packLater(): void {
+    clearTimeout(this.timer);
+    // Failing (the file changed, memory) costs nothing: the session at hand goes on, and the next run says what is wrong.
+    this.timer = setTimeout(() => void this.exclusive(() => this.pack()).catch(() => undefined), quiet);
+  }
+
+  /** Replaces the session without prepacking by the packed one. */
+  private async pack(): Promise<void> {
+    const peek = this.sessions.get('cpu');
+    if (!peek || peek.packed) return;
+    await requireUnchanged(this.request.files);
+    this.sessions.set('cpu', await this.create('cpu', peek.attention, true));
+    await peek.session.release();
+  }
+
+  /** One at a time: the runtime's calls only look asynchronous, and a session must not be released under a run. */
+  private exclusive<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.turn.then(task);
+    this.turn = result.catch(() => undefined);
+    return result;
+  }
+
+  private async create(provider: string, attention: boolean, packed: boolean): Promise<Ready> {
+    const { graph, threads } = this.request;
+    const tapped = attention ? withRowTaps(graph, this.taps) : graph;
+    const whole = this.taps.filter(({ kind }) => kind === 'full').map(({ index }) => index);
+    const settings = { provider, threads, prepack: packed, probes: attention ? whole : [] };
+    return {
+      session: await createSession(this.runtime, tapped, this.placement, settings),
+      attention,
+      packed,
+    };
+  }
+}
+
+/** Row taps need their query even where nobody asks for rows: zeros then. */
+function unaskedQueries(
+  session: Session,
+  inputs: Readonly<Record<string, TensorData>>,
+  { graph }: ModelRequest,
+): Readonly<Record<string, TensorData>> {
+  const own = new Set(graph.inputs.map(({ name }) => name));
+  const missing = session.inputNames.filter((name) => !own.has(name) && !(name in inputs));
+  return Object.fromEntries(
+    missing.map((name) => {
+      const probe = graph.probes.find((_, index) => tapNames.query(index) === name)!;
+      const queries = graph.values.get(probe.value)!.shape.at(-2)!;
+      return [
+        name,
+        { dtype: 'F32', shape: [1, 1, 1, queries], data: new Float32Array(elementCount([queries])) },
+      ];
+    }),
+  );
+}

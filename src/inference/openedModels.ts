@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { openModel, type Model, type ModelOptions } from '../architectures/model';
+import type { Graph } from '../graph/graph';
+import type { FileState, ModelRequest } from '../protocol/inference';
+import { fileStates } from './weights';
+
+/** An opened checkpoint together with the state of its files at that time. */
+export interface OpenedModel {
+  readonly path: string;
+  readonly model: Model;
+  readonly files: readonly FileState[];
+  /** Differs as soon as a file, an assumption or the state dict differs. */
+  readonly identity: string;
+}
+
+/** Models kept open: headers and graphs, no weights. */
+const keptModels = 4;
+/** Files beside the weights that decide preprocessing, labels and heads. */
+const sidecarNames = ['config.json', 'preprocessor_config.json'];
+
+/** Opens checkpoints, and opens one again when it or what lies beside it has changed. */
+export class OpenedModels {
+  private readonly kept = new Map<string, { readonly opened: OpenedModel; readonly sidecars: string }>();
+
+  async open(path: string, options: ModelOptions): Promise<OpenedModel> {
+    const key = JSON.stringify([path, options]);
+    const known = this.kept.get(key);
+    this.kept.delete(key);
+    const current = known && (await isCurrent(known.opened.files)) ? known : undefined;
+    const sidecars = await sidecarState(known?.opened.model.checkpoint.file ?? path);
+    const entry = current?.sidecars === sidecars ? current : await this.read(path, options);
+    this.kept.set(key, entry);
+    if (this.kept.size > keptModels) this.kept.delete(this.kept.keys().next().value!);
+    return entry.opened;
+  }
+
+  private async read(
+    path: string,
+    options: ModelOptions,
+  ): Promise<{ readonly opened: OpenedModel; readonly sidecars: string }> {
+    const started = Date.now();
+    const model = await openModel(path, options);
+    const files = await fileStates(model.checkpoint.files);
+    // Written while its header was read: what was read may be half of each.
+    if (files.some(({ modified }) => modified > started)) return this.read(path, options);
+    const identity = hash([path, options, files]);
+    return { opened: { path, model, files, identity }, sidecars: await sidecarState(model.checkpoint.file) };
+  }
+}
+
+async function isCurrent(files: readonly FileState[]): Promise<boolean> {
+  try {
+    const now = await fileStates(files.map(({ file }) => file));
+    return JSON.stringify(now) === JSON.stringify(files);
+  } catch {
+    return false;
+  }
+}
+
+async function sidecarState(file: string): Promise<string> {
+  const states = sidecarNames.map(async (name) => {
+    const found = await stat(join(dirname(file), name)).catch(() => undefined);
+    return found ? `${found.size} ${found.mtimeMs}` : '';
+  });
+  return (await Promise.all(states)).join();
+}
+
+const hash = (value: unknown): string =>
+  createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
+
+/** The request that puts a graph of an opened model to the inference process. */
+export function modelRequest(
+  opened: OpenedModel,
+  graph: Graph,
+  settings: Pick<ModelRequest, 'threads' | 'attentionBytes'>,
+): ModelRequest {
+  const read = new Set(
+    [...graph.initializers.values()].flatMap(({ data }) => (data.kind === 'parameter' ? [data.tensor] : [])),
+  );
+  const shapes = graph.inputs.map(({ name, shape }) => [name, shape]);
+  return {
+    key: hash([opened.identity, shapes, settings]),
+    graph,
+    tensors: opened.model.checkpoint.selected.tensors.filter(({ name }) => read.has(name)),
+    files: opened.files,
+    ...settings,
+  };
+}

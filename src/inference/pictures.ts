@@ -1,0 +1,73 @@
+import type { Pixels } from '../protocol/imagePanel';
+import type { PictureRequest, PictureView } from '../protocol/inference';
+import { decodePicture } from './decode';
+import { apply, type ModelInput } from './preprocessing/pipeline';
+import { resize, type Picture } from './preprocessing/resize';
+
+/** Longest side of a picture that is sent for display: the panel is seldom wider, and 1024² are 3 MB. */
+const displaySide = 1024;
+
+/** A decoded picture, what the model sees of it, and the times both took. */
+export interface Prepared {
+  readonly input: ModelInput;
+  /** All of the view but the run's own times. */
+  readonly view: PictureView;
+}
+
+/** Decodes and preprocesses a picture. Throws `PictureError` and `PreprocessingError`. */
+export async function preparePicture(request: PictureRequest): Promise<Prepared> {
+  const started = performance.now();
+  const decoded = await decodePicture(request.path, { asStored: request.asStored });
+  const decodedAt = performance.now();
+  const input = apply(request.preprocessing, decoded);
+  const preprocess = performance.now() - decodedAt;
+  const view: PictureView = {
+    picture: reduced(decoded, displaySide),
+    size: [decoded.width, decoded.height],
+    seen: pixels(input.seen),
+    region: whole(input),
+    orientation: { exif: decoded.orientation, applied: decoded.applied },
+    milliseconds: { decode: decodedAt - started, preprocess, run: 0, load: 0 },
+    warnings: [...decoded.notes, ...request.preprocessing.warnings],
+  };
+  return { input, view };
+}
+
+/** The rectangle that the whole input covers, padding included: `region` alone is the part of it that lies on the picture. */
+function whole({ region, padding, seen }: ModelInput): PictureView['region'] {
+  const scaleX = region.width / (seen.width - padding.left - padding.right);
+  const scaleY = region.height / (seen.height - padding.top - padding.bottom);
+  return {
+    x: region.x - padding.left * scaleX,
+    y: region.y - padding.top * scaleY,
+    width: seen.width * scaleX,
+    height: seen.height * scaleY,
+  };
+}
+
+const pixels = ({ width, height, rgb }: Picture): Pixels => ({ width, height, rgb });
+
+/** The picture with its longer side at most `side`. */
+function reduced(picture: Picture, side: number): Pixels {
+  const factor = side / Math.max(picture.width, picture.height);
+  if (factor >= 1) return pixels(picture);
+  const [width, height] = [picture.width, picture.height].map((size) =>
+    Math.max(1, Math.round(size * factor)),
+  );
+  return pixels(resize(picture, { width: width!, height: height! }, 'bilinear'));
+}
+
+/** A picture as decoded, with its longer side at most `side`. */
+export async function displayPicture(path: string, asStored: boolean, side: number): Promise<Pixels> {
+  return reduced(await decodePicture(path, { asStored }), side);
+}
+
+/** A small JPEG as a data URL. */
+export async function thumbnail(path: string, side: number): Promise<string> {
+  const { default: sharp } = await import('sharp');
+  const { width, height, rgb } = await displayPicture(path, false, side);
+  const jpeg = await sharp(rgb, { raw: { width, height, channels: 3 } })
+    .jpeg({ quality: 80 })
+    .toBuffer();
+  return `data:image/jpeg;base64,${jpeg.toString('base64')}`;
+}

@@ -1,0 +1,119 @@
+import type { PreprocessingLine } from '../protocol/imagePanel';
+import { normalisations } from './preprocessing/normalisations';
+import {
+  describeStep,
+  type Figure,
+  type Preprocessing,
+  type Step,
+  type Triple,
+} from './preprocessing/pipeline';
+import { defaults, type DefaultsName, type Overrides } from './preprocessing/resolve';
+import { filters } from './preprocessing/resize';
+import { cropModes } from './preprocessing/timm';
+
+/** A line's key: what it is called in the view and in `RunOptions.preprocessing`. */
+type LineKey = keyof Overrides;
+
+interface LineKind {
+  readonly key: LineKey;
+  readonly figure: Figure;
+  /** The step that the line describes. */
+  readonly step: Step['kind'];
+  readonly choices: readonly string[];
+}
+
+const lineKinds: readonly LineKind[] = [
+  { key: 'cropMode', figure: 'resize', step: 'resize', choices: cropModes },
+  { key: 'filter', figure: 'filter', step: 'resize', choices: filters },
+  { key: 'cropPct', figure: 'crop', step: 'crop', choices: ['0.875', '0.9', '0.95', '1'] },
+  { key: 'mean', figure: 'mean', step: 'normalize', choices: Object.keys(normalisations) },
+  { key: 'std', figure: 'std', step: 'normalize', choices: Object.keys(normalisations) },
+];
+
+/** What is done to a picture, one line per figure that can be changed. `size` is the decoded picture's. */
+export function describePreprocessing(
+  preprocessing: Preprocessing,
+  size: readonly [width: number, height: number],
+): readonly PreprocessingLine[] {
+  const { inputSize, evidence, library } = preprocessing;
+  const source = evidence.image_size?.source ?? '';
+  const [height, width] = inputSize ?? [];
+  const input = inputSize ? `${size[0]} × ${size[1]} → ${width} × ${height}` : `${size[0]} × ${size[1]}`;
+  return [
+    line('image_size', input, source, inputSize?.join('x') ?? ''),
+    ...lineKinds.flatMap((kind) => lineOf(kind, preprocessing)),
+    { ...line('defaults', `as ${library} does`, '', ''), choices: Object.keys(defaults) },
+  ];
+}
+
+const line = (key: string, text: string, source: string, value: string): PreprocessingLine => ({
+  key,
+  text,
+  source,
+  assumed: source.startsWith('assumed'),
+  value,
+});
+
+function lineOf(kind: LineKind, { steps, evidence }: Preprocessing): readonly PreprocessingLine[] {
+  const step = steps.find((each) => each.kind === kind.step);
+  const found = evidence[kind.figure];
+  if (!step || !found) return [];
+  const value = Array.isArray(found.value) ? found.value.join(', ') : String(found.value);
+  const text = kind.key === 'cropMode' || kind.key === 'cropPct' ? describeStep(step) : named(value);
+  return [{ ...line(kind.key, text, found.source, value), choices: kind.choices }];
+}
+
+/** `0.485, 0.456, 0.406 (imagenet)`. */
+function named(value: string): string {
+  const same = Object.entries(normalisations).find(([, { mean, std }]) =>
+    [mean.join(', '), std.join(', ')].includes(value),
+  );
+  return same ? `${value} (${same[0]})` : value;
+}
+
+/** Reads what a user set by line. Throws with the key, the value found and the values allowed. */
+export function parseOverrides(values: Readonly<Record<string, string>> = {}): Overrides {
+  return Object.fromEntries(
+    Object.entries(values).map(([key, value]) => {
+      const parse = parsers[key as LineKey];
+      if (!parse)
+        throw new Error(`preprocessing ${key} cannot be set; ${Object.keys(parsers).join(', ')} can`);
+      return [key, parse(value)];
+    }),
+  );
+}
+
+const parsers: Readonly<Record<LineKey, (value: string) => Overrides[LineKey]>> = {
+  defaults: (value) => one('defaults', value, Object.keys(defaults) as DefaultsName[]),
+  filter: (value) => one('filter', value, filters),
+  cropMode: (value) => one('cropMode', value, cropModes),
+  cropPct: (value) => {
+    const share = Number(value);
+    if (share > 0 && share <= 1) return share;
+    throw new Error(`preprocessing cropPct: ${value} found; a number above 0 and up to 1 is needed`);
+  },
+  mean: (value) => triple('mean', value),
+  std: (value) => triple('std', value),
+};
+
+function one<T extends string>(key: string, value: string, allowed: readonly T[]): T {
+  const found = allowed.find((each) => each === value);
+  if (found === undefined)
+    throw new Error(`preprocessing ${key}: ${value} found; ${allowed.join(', ')} are known`);
+  return found;
+}
+
+/** A published set by name, one number for all channels, or three. */
+function triple(key: 'mean' | 'std', value: string): Triple {
+  const published = Object.entries(normalisations).find(([name]) => name === value);
+  if (published) return published[1][key];
+  const numbers = value.split(',').map(Number);
+  const [red, green = red, blue = green] = numbers;
+  const fits =
+    numbers.length <= 3 && numbers.length !== 2 && value.trim() !== '' && numbers.every(Number.isFinite);
+  if (fits && (key === 'mean' || numbers.every((number) => number !== 0))) return [red!, green!, blue!];
+  const names = Object.keys(normalisations).join(', ');
+  throw new Error(
+    `preprocessing ${key}: ${value} found; one number, three with commas, or ${names} are needed`,
+  );
+}

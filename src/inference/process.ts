@@ -1,0 +1,184 @@
+/**
+ * Entry of the inference process: a forked child, because the runtime blocks its event loop, a crash must not take the extension host along,
+ * and killing it is the only way to cancel a run and the only sure way to get the memory back. The only file that loads onnxruntime-node.
+ */
+import { readdirSync, readlinkSync } from 'node:fs';
+import { createChannel, type Packet } from '../protocol/channel';
+import {
+  inferenceVersion,
+  type InferenceApi,
+  type InferenceEvents,
+  type ModelRequest,
+  type PictureRequest,
+  type ProviderCheck,
+  type RuntimeFacts,
+  type TensorData,
+} from '../protocol/inference';
+import { LoadedModel } from './loadedModel';
+import { displayPicture, preparePicture, thumbnail } from './pictures';
+import { compareAnswers, softwareAdapter } from './providers';
+import { Runs } from './runs';
+import { missingRuntime, processReport, runtimeFailure, type Runtime } from './runtime';
+import { removeLeftovers } from './temporary';
+
+const models = new Map<string, LoadedModel>();
+const runs = new Runs();
+let loadedRuntime: Runtime | undefined;
+
+/** Loads the native runtime once; throws what to tell the user where there is none. */
+async function runtime(): Promise<Runtime> {
+  const missing = missingRuntime();
+  if (missing) throw new Error(missing);
+  try {
+    return (loadedRuntime ??= (await import('onnxruntime-node')).default);
+  } catch (error) {
+    throw new Error(runtimeFailure(error), { cause: error });
+  }
+}
+
+async function runtimeFacts(): Promise<RuntimeFacts> {
+  try {
+    const { env, listSupportedBackends } = await runtime();
+    const providers = listSupportedBackends().map(({ name }) => name);
+    return { version: env.versions.node ?? env.versions.common, providers };
+  } catch (error) {
+    return { version: null, reason: (error as Error).message };
+  }
+}
+
+function model(key: string): LoadedModel {
+  const found = models.get(key);
+  if (!found) throw new Error(`model ${key} is not loaded`);
+  return found;
+}
+
+async function load(request: ModelRequest, progress: (message: string) => void): Promise<LoadedModel> {
+  const loaded = await LoadedModel.load(await runtime(), request, progress);
+  models.set(request.key, loaded);
+  return loaded;
+}
+
+async function release(key: string): Promise<void> {
+  const found = models.get(key);
+  if (!found) return;
+  models.delete(key);
+  runs.forget(found);
+  await found.release();
+}
+
+/** The picture as the model's image input. Throws where the model takes no picture. */
+function imageInput(
+  loaded: LoadedModel,
+  data: Float32Array,
+  shape: readonly number[],
+): Record<string, TensorData> {
+  const [input, ...others] = loaded.request.graph.inputs;
+  if (!input || others.length > 0)
+    throw new Error(`the model has ${others.length + 1} inputs; a picture can be given to models with one`);
+  if (input.shape.join() !== shape.join())
+    throw new Error(
+      `the picture becomes [${shape.join(', ')}], and the model takes ${input.name} [${input.shape.join(', ')}]; choose another image size or preprocessing`,
+    );
+  return { [input.name]: { dtype: 'F32', shape, data } };
+}
+
+async function timed<T>(task: () => Promise<T>): Promise<readonly [result: T, milliseconds: number]> {
+  const started = performance.now();
+  const result = await task();
+  return [result, performance.now() - started];
+}
+
+async function check(
+  key: string,
+  picture: PictureRequest,
+  provider: string,
+  repeat: boolean,
+): Promise<ProviderCheck> {
+  const loaded = model(key);
+  const { input } = await preparePicture(picture);
+  const inputs = imageInput(loaded, input.pixelValues, input.shape);
+  const answer = async (name: string) => {
+    const { values, attention } = await runs.run(loaded, name, inputs, true);
+    return { output: loaded.answer, values, attention };
+  };
+  const median = async (name: string): Promise<number> => {
+    const times: number[] = [];
+    for (let run = 0; run < 3; run++) {
+      times.push((await timed(() => loaded.run(name, true, inputs, [loaded.answer])))[1]);
+    }
+    return times.sort((a, b) => a - b)[1]!;
+  };
+  const unknown = { provider, agrees: false, software: '', cpuMilliseconds: 0, providerMilliseconds: 0 };
+  const cpu = await answer('cpu');
+  // Both sessions at their best: the packed one on the CPU, compiled shaders on a GPU (the first answer is the warm-up).
+  const cpuMilliseconds = repeat ? await median('cpu') : 0;
+  try {
+    const [other, first] = await timed(() => answer(provider));
+    const verdict = compareAnswers(cpu, other);
+    const software = softwareAdapter(processReport().sharedObjects, openFiles());
+    const providerMilliseconds = repeat && verdict.agrees && !software ? await median(provider) : first;
+    return { provider, ...verdict, software, cpuMilliseconds, providerMilliseconds };
+  } catch (error) {
+    return { ...unknown, reason: (error as Error).message };
+  }
+}
+
+/** Paths of this process's open files, where the system tells (Linux). */
+function openFiles(): readonly string[] {
+  const folder = '/proc/self/fd';
+  try {
+    return readdirSync(folder).flatMap((name) => {
+      try {
+        return [readlinkSync(`${folder}/${name}`)];
+      } catch {
+        return []; // Closed since it was listed: the listing's own handle always is.
+      }
+    });
+  } catch {
+    return [];
+  }
+}
+
+const api: InferenceApi = {
+  hello: async () => ({ version: inferenceVersion, runtime: await runtimeFacts() }),
+  async load(request, provider) {
+    const known = models.get(request.key);
+    const started = performance.now();
+    const loaded = known ?? (await load(request, (message) => tell.progress(message)));
+    await loaded.prepare(provider, false);
+    return { ...loaded.facts, milliseconds: known ? 0 : performance.now() - started };
+  },
+  release,
+  async runPicture(key, picture, { provider, attention }) {
+    const loaded = model(key);
+    const { input, view } = await preparePicture(picture);
+    const inputs = imageInput(loaded, input.pixelValues, input.shape);
+    const [, prepared] = await timed(() => loaded.prepare(provider, attention));
+    const [answer, run] = await timed(() => runs.run(loaded, provider, inputs, attention));
+    return {
+      ...view,
+      milliseconds: { ...view.milliseconds, run, load: prepared },
+      run: answer.run,
+      output: { name: loaded.answer, values: answer.values },
+    };
+  },
+  runTensors: (key, inputs, provider) => model(key).runAll(provider, inputs),
+  attention: (run, query) => runs.attention(run, query),
+  check,
+  async preprocess(picture) {
+    const { input, view } = await preparePicture(picture);
+    return { ...view, pixelValues: { dtype: 'F32', shape: input.shape, data: input.pixelValues } };
+  },
+  thumbnail,
+  picture: displayPicture,
+  memory: () => process.memoryUsage.rss(),
+};
+
+const channel = createChannel<object, InferenceEvents>((packet) => void process.send?.(packet), api);
+const { tell } = channel;
+process.on('message', (packet: Packet) => channel.receive(packet));
+// The extension host is gone: nobody will ask again, and nothing may be left behind.
+process.on('disconnect', () => {
+  void Promise.allSettled([...models.keys()].map(release)).then(() => process.exit(0));
+});
+removeLeftovers();

@@ -1,0 +1,165 @@
+import type { Graph } from '../graph/graph';
+import type { Hello, ModelRequest, PictureRequest, ProviderCheck } from '../protocol/inference';
+import { CancelledError, type InferenceClient, type Log } from './client';
+import {
+  candidates,
+  chooseProvider,
+  explain,
+  graphIdentity,
+  isSettled,
+  providerTitle,
+  verdictKey,
+  type VerdictStore,
+} from './providers';
+
+/** The provider of a run, and what is known of the others. */
+export interface Choice {
+  readonly provider: string;
+  /** `auto` took it; it may be left again when it fails. */
+  readonly automatic: boolean;
+  readonly checks: ReadonlyMap<string, ProviderCheck>;
+  /** Where its verdict is remembered. */
+  readonly key: string;
+  readonly warning?: string;
+}
+
+/** Remembers how providers did beside the CPU, and checks them in a process of their own, so that a driver's crash costs nobody anything. */
+export class ProviderChoice {
+  private readonly running = new Map<string, Promise<void>>();
+  private checker: InferenceClient | undefined;
+
+  constructor(
+    private readonly store: VerdictStore,
+    private readonly log: Log,
+    private readonly createClient: () => InferenceClient,
+  ) {}
+
+  /** What `auto` takes by the verdicts remembered so far; the CPU where there are none. */
+  automatic(graph: Graph, hello: Hello): Choice {
+    const checks = this.checks(graph, hello);
+    const provider = chooseProvider([...checks.values()]);
+    return { provider, automatic: true, checks, key: this.key(graph, hello, provider) };
+  }
+
+  /** The provider that the user chose: checked against the CPU once, and used, with a warning where it disagrees. */
+  async chosen(
+    { graph }: ModelRequest,
+    hello: Hello,
+    provider: string,
+    check: () => Promise<ProviderCheck>,
+  ): Promise<Choice> {
+    const key = this.key(graph, hello, provider);
+    const choice = { provider, automatic: false, key };
+    if (provider === 'cpu') return { ...choice, checks: this.checks(graph, hello) };
+    const verdict = this.store.get(key) ?? (await check());
+    if (verdict.providerMilliseconds === 0)
+      throw new Error(
+        `${providerTitle(provider)} cannot be used here: ${verdict.reason}. Choose another provider.`,
+      );
+    await this.store.set(key, verdict);
+    const warning = verdict.agrees
+      ? {}
+      : { warning: `${providerTitle(provider)} ${verdict.reason}; its results may be wrong` };
+    return { ...choice, checks: this.checks(graph, hello), ...warning };
+  }
+
+  /** A GPU that `auto` took has failed: it is not taken again for this model. */
+  async refuse(choice: Choice, reason: string): Promise<Choice> {
+    const verdict: ProviderCheck = {
+      provider: choice.provider,
+      agrees: false,
+      reason,
+      software: '',
+      cpuMilliseconds: 0,
+      providerMilliseconds: 0,
+    };
+    await this.store.set(choice.key, verdict);
+    return { ...choice, provider: 'cpu', checks: new Map([...choice.checks, [choice.provider, verdict]]) };
+  }
+
+  /** A provider of this machine has not been checked with this model. */
+  isOpen(graph: Graph, hello: Hello): boolean {
+    const checks = this.checks(graph, hello);
+    return candidates().some(({ name }) => !isSettled(checks.get(name)));
+  }
+
+  async forget(graph: Graph, hello: Hello): Promise<void> {
+    for (const { name } of candidates()) await this.store.set(this.key(graph, hello, name), undefined);
+  }
+
+  /** Sets every unchecked provider beside the CPU. Two askers of the same model share one check. */
+  async check(
+    model: ModelRequest,
+    picture: PictureRequest,
+    hello: Hello,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const running = this.running.get(model.key);
+    if (running) return running;
+    const check = this.checkAll(model, picture, hello, signal).finally(() => this.running.delete(model.key));
+    this.running.set(model.key, check);
+    return check;
+  }
+
+  async dispose(): Promise<void> {
+    await this.checker?.dispose();
+  }
+
+  private async checkAll(
+    model: ModelRequest,
+    picture: PictureRequest,
+    hello: Hello,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const client = (this.checker ??= this.createClient());
+    try {
+      const checks = this.checks(model.graph, hello);
+      for (const { name } of candidates().filter((candidate) => !isSettled(checks.get(candidate.name)))) {
+        const verdict = await this.checkOne(client, model, picture, name, signal);
+        this.log.info(`${providerTitle(name)}: ${explain(verdict)}`);
+        await this.store.set(this.key(model.graph, hello, name), verdict);
+      }
+    } finally {
+      await client.stop();
+    }
+  }
+
+  private async checkOne(
+    client: InferenceClient,
+    model: ModelRequest,
+    picture: PictureRequest,
+    provider: string,
+    signal: AbortSignal | undefined,
+  ): Promise<ProviderCheck> {
+    try {
+      return await client.request(async (remote) => {
+        await remote.load(model, 'cpu');
+        return remote.check(model.key, picture, provider, true);
+      }, signal);
+    } catch (error) {
+      if (error instanceof CancelledError || (error as Error).name === 'CheckpointChangedError') throw error;
+      const { message } = error as Error;
+      return {
+        provider,
+        agrees: false,
+        reason: message,
+        software: '',
+        cpuMilliseconds: 0,
+        providerMilliseconds: 0,
+      };
+    }
+  }
+
+  private checks(graph: Graph, hello: Hello): ReadonlyMap<string, ProviderCheck> {
+    return new Map(
+      candidates().flatMap(({ name }) => {
+        const check = this.store.get(this.key(graph, hello, name));
+        return check ? [[name, check] as const] : [];
+      }),
+    );
+  }
+
+  private key(graph: Graph, { runtime }: Hello, provider: string): string {
+    return verdictKey(provider, runtime.version ?? 'none', graphIdentity(graph));
+  }
+}

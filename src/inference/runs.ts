@@ -1,0 +1,153 @@
+import { CheckpointChangedError } from './weights';
+import type { LoadedModel } from './loadedModel';
+import { floats } from './sessions';
+import {
+  defaultQuery,
+  meanOverHeads,
+  queryWeights,
+  rolloutRows,
+  tapNames,
+  weightedRows,
+  type Tap,
+} from './taps';
+import type { AttentionRows, Query } from '../protocol/imagePanel';
+import type { TensorData } from '../protocol/inference';
+
+/** Runs whose maps are kept: one per open panel, and a few more. */
+const keptRuns = 8;
+/** Bytes of all kept maps; the oldest go first, the newest stays whatever it has. */
+const keptBytes = 512e6;
+
+/** A question about a run that is no longer kept. */
+export class RunGoneError extends Error {
+  override readonly name = 'RunGoneError';
+}
+
+interface KeptRun {
+  readonly id: number;
+  readonly model: LoadedModel;
+  readonly provider: string;
+  readonly inputs: Readonly<Record<string, TensorData>>;
+  /** Per probe: the map `[heads, queries, keys]`, where it was fetched whole. */
+  readonly maps: readonly (Float32Array | undefined)[];
+  /** Per probe: mean over heads `[queries, keys]`; computed when it is first needed. */
+  readonly means: (Float32Array | undefined)[];
+  /** Rows of the query that the run itself carried, where maps were not fetched whole. */
+  readonly asked: { readonly query: Query; readonly rows: readonly (Float32Array | undefined)[] };
+  readonly bytes: number;
+}
+
+/** What one run answered. */
+export interface Answered {
+  readonly run: number;
+  readonly values: Float32Array;
+  readonly attention: readonly Float32Array[];
+}
+
+/** The latest runs with their attention maps, so that any query can be asked later without running again. */
+export class Runs {
+  private readonly kept: KeptRun[] = [];
+  private next = 1;
+
+  /** Runs a model, keeping the attention maps where they are wanted. */
+  async run(
+    model: LoadedModel,
+    provider: string,
+    inputs: Readonly<Record<string, TensorData>>,
+    attention: boolean,
+  ): Promise<Answered> {
+    const wanted = attention && model.taps.length > 0;
+    const query = defaultQuery(model.request.graph.probes);
+    const names = wanted ? model.taps.flatMap(outputsOf) : [];
+    const feeds = wanted ? { ...inputs, ...queryInputs(model, query) } : inputs;
+    const outputs = await model.run(provider, wanted, feeds, [model.answer, ...names]);
+    const values = floats(model.answer, outputs[model.answer]);
+    if (!wanted) return { run: 0, values, attention: [] };
+    const get = (name: string): Float32Array | undefined =>
+      outputs[name] === undefined ? undefined : floats(name, outputs[name]);
+    const maps = model.taps.map(({ index }) => get(tapNames.map(index)));
+    const rows = model.taps.map(({ index }) => get(tapNames.rows(index)));
+    const means = model.taps.map(({ index }) => get(tapNames.mean(index)));
+    const fetched = [...maps, ...rows, ...means].filter((map) => map !== undefined);
+    const bytes = fetched.reduce((sum, map) => sum + map.byteLength, 0);
+    const run = this.keep({ model, provider, inputs, maps, means, asked: { query, rows }, bytes });
+    return { run, values, attention: model.taps.map((_, index) => maps[index] ?? rows[index]!) };
+  }
+
+  /** Rows of one query over all layers and heads. A query that the kept maps cannot answer runs the model again. */
+  async attention(run: number, query: Query): Promise<AttentionRows> {
+    const kept = this.kept.find(({ id }) => id === run);
+    if (!kept) throw new RunGoneError('the attention maps of this picture are no longer kept; run it again');
+    const rows = await this.rows(kept, query);
+    return { run, query, rows, rollout: rolloutOf(kept, query) };
+  }
+
+  /** Forgets the runs of a model that is let go. */
+  forget(model: LoadedModel): void {
+    const others = this.kept.filter((run) => run.model !== model);
+    this.kept.splice(0, this.kept.length, ...others);
+  }
+
+  private keep(run: Omit<KeptRun, 'id'>): number {
+    const id = this.next++;
+    this.kept.push({ id, ...run });
+    const total = (): number => this.kept.reduce((sum, { bytes }) => sum + bytes, 0);
+    while (this.kept.length > 1 && (this.kept.length > keptRuns || total() > keptBytes)) this.kept.shift();
+    return id;
+  }
+
+  private async rows(kept: KeptRun, query: Query): Promise<readonly Float32Array[]> {
+    const { model, maps, asked } = kept;
+    const known = JSON.stringify(asked.query) === JSON.stringify(query);
+    const missing = model.taps.filter(({ kind }) => kind === 'rows');
+    const computed = known || missing.length === 0 ? asked.rows : await rerun(kept, query);
+    return model.taps.map(({ probe, index }) => {
+      const weights = queryWeights(probe.queries, query);
+      if (!weights) return new Float32Array();
+      const map = maps[index];
+      return map ? weightedRows(map, probe.heads, weights) : computed[index]!;
+    });
+  }
+}
+
+const outputsOf = ({ index, kind, mean }: Tap): readonly string[] =>
+  kind === 'full' ? [tapNames.map(index)] : [tapNames.rows(index), ...(mean ? [tapNames.mean(index)] : [])];
+
+function queryInputs(model: LoadedModel, query: Query): Readonly<Record<string, TensorData>> {
+  const rows = model.taps.filter(({ kind }) => kind === 'rows');
+  return Object.fromEntries(
+    rows.flatMap(({ probe, index }) => {
+      const data = queryWeights(probe.queries, query);
+      return data ? [[tapNames.query(index), { dtype: 'F32', shape: [1, 1, 1, data.length], data }]] : [];
+    }),
+  );
+}
+
+async function rerun(kept: KeptRun, query: Query): Promise<readonly (Float32Array | undefined)[]> {
+  const { model, provider, inputs } = kept;
+  const rows = model.taps.filter(({ kind }) => kind === 'rows').map(({ index }) => index);
+  try {
+    const feeds = { ...inputs, ...queryInputs(model, query) };
+    const outputs = await model.run(provider, true, feeds, rows.map(tapNames.rows));
+    return model.taps.map(({ index }) =>
+      rows.includes(index) ? floats(tapNames.rows(index), outputs[tapNames.rows(index)]) : undefined,
+    );
+  } catch (error) {
+    if (!(error instanceof CheckpointChangedError)) throw error;
+    throw new RunGoneError(`${error.message}, and run the picture again`, { cause: error });
+  }
+}
+
+/** Rollout of the query up to every layer; empty where layers do not chain or their means were too large to keep. */
+function rolloutOf(kept: KeptRun, query: Query): readonly Float32Array[] {
+  const { taps } = kept.model;
+  for (const { probe, index } of taps) {
+    const map = kept.maps[index];
+    if (!kept.means[index] && map) kept.means[index] = meanOverHeads(map, probe.heads);
+  }
+  const probes = taps.map(({ probe }) => probe);
+  const weights = probes[0] && queryWeights(probes[0].queries, query);
+  const means = kept.means.filter((mean) => mean !== undefined);
+  if (!weights || means.length < taps.length) return taps.map(() => new Float32Array());
+  return rolloutRows(probes, means, weights);
+}

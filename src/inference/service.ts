@@ -1,0 +1,429 @@
+import type { ModelOptions } from '../architectures/model';
+import type { Checkpoint } from '../checkpoint/checkpoint';
+import type {
+  AttentionRows,
+  ClassifiedView,
+  Pixels,
+  ProviderView,
+  Query,
+  RunOptions,
+} from '../protocol/imagePanel';
+import type {
+  Hello,
+  ModelRequest,
+  PictureRequest,
+  PictureRun,
+  PictureView,
+  TensorData,
+} from '../protocol/inference';
+import { CancelledError, InferenceClient, type Log, type RemoteInference } from './client';
+import { resolveLabels, topK, type Activation } from './labels/labels';
+import { requireMemory, type Limits } from './memory';
+import { modelRequest, OpenedModels, type OpenedModel } from './openedModels';
+import type { Preprocessing } from './preprocessing/pipeline';
+import { resolvePreprocessing } from './preprocessing/resolve';
+import { describePreprocessing, parseOverrides } from './preprocessingLines';
+import { ProviderChoice, type Choice } from './providerChoice';
+import { providerTitle, requireProvider, viewProviders, type VerdictStore } from './providers';
+import { missingRuntime } from './runtime';
+
+export interface InferenceOptions {
+  /** The bundled process entry, `dist/process.js`. */
+  readonly processPath: string;
+  /** Where verdicts about providers are remembered. */
+  readonly store: VerdictStore;
+  readonly log: Log;
+  /** Asked at every request, so that a changed setting holds at once. */
+  readonly limits: () => Limits;
+  /** What is going on, for a progress line. */
+  readonly onProgress?: (message: string) => void;
+  /** A background check of the providers ended for this checkpoint. */
+  readonly onProviders?: (checkpoint: string, providers: readonly ProviderView[]) => void;
+  /** Check GPUs in the background after an answer of `auto`; a command that ends after its answer does not. */
+  readonly background?: boolean;
+  /** Added to the environment of the inference process. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+}
+
+/** A checkpoint and how to understand it. */
+export interface ModelChoice {
+  readonly checkpoint: string;
+  readonly model?: Omit<ModelOptions, 'imageSize'>;
+}
+
+export interface ClassifyRequest extends ModelChoice {
+  readonly image: string;
+  readonly options?: RunOptions;
+  /** Number of guesses; 5 by default. */
+  readonly topK?: number;
+  /** Keep attention maps, so that `attention` can be asked for this run. */
+  readonly attention?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface TensorsRequest extends ModelChoice {
+  readonly inputs: Readonly<Record<string, TensorData>>;
+  readonly provider?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** What the extension host and the command line ask of inference. Every call ends: an answer, an error, or `cancelled`. */
+export interface Inference {
+  /** Classifies a picture (or computes its features), from path to labels. */
+  classify(request: ClassifyRequest): Promise<ClassifiedView>;
+  /** Attention of one query over all layers and heads of an earlier run. */
+  attention(run: number, query: Query, signal?: AbortSignal): Promise<AttentionRows>;
+  /** Every output, and every attention map as `attention.N`, for given inputs. The image size is that of the input. */
+  runTensors(request: TensorsRequest): Promise<Readonly<Record<string, TensorData>>>;
+  /** What a model would see of a picture. */
+  preprocess(
+    request: Omit<ClassifyRequest, 'attention' | 'topK'>,
+  ): Promise<PictureView & { readonly pixelValues: TensorData; readonly preprocessing: Preprocessing }>;
+  /** Sets every provider beside the CPU again, whatever is remembered. */
+  checkProviders(request: ClassifyRequest): Promise<readonly ProviderView[]>;
+  /** A small picture as a data URL. */
+  thumbnail(path: string, side: number): Promise<string>;
+  picture(path: string, asStored: boolean, side: number): Promise<Pixels>;
+  /** Why models cannot be run on this machine; empty where they can. */
+  readonly problem: string;
+  /** Ends everything that runs or waits with `cancelled`, and the inference process with it. */
+  cancel(): void;
+  /** Ends the inference processes and waits until they are gone. */
+  dispose(): Promise<void>;
+}
+
+/** Attention maps of one run that are kept whole; above it rows are computed when they are asked for. 197 tokens need 22 MB, 577 need 190. */
+const attentionBytes = 64e6;
+/** The same where maps are asked for as tensors: what one message between processes carries well. */
+const tensorBytes = 1e9;
+/** Runs whose request is remembered, so that their attention can be asked for after the process was let go. */
+const rememberedRuns = 64;
+
+/** Starts nothing: the inference process is forked at the first request. */
+export function createInference(options: InferenceOptions): Inference {
+  return new InferenceService(options);
+}
+
+/** A run as its asker knows it, and where its maps are now. */
+interface RememberedRun {
+  readonly prepared: PreparedRun;
+  readonly provider: string;
+  child: number;
+  generation: number;
+}
+
+/** A request with everything resolved that needs no inference process. */
+interface PreparedRun {
+  readonly opened: OpenedModel;
+  readonly model: ModelRequest;
+  readonly picture: PictureRequest;
+}
+
+class InferenceService implements Inference {
+  readonly problem = missingRuntime();
+  private readonly client: InferenceClient;
+  private readonly models = new OpenedModels();
+  private readonly choice: ProviderChoice;
+  private readonly runs = new Map<number, RememberedRun>();
+  /** Keys of the models in the process, the one used last at the end. */
+  private loaded: { generation: number; keys: readonly string[] } = { generation: 0, keys: [] };
+  private nextRun = 1;
+  private idle: NodeJS.Timeout | undefined;
+  private cancelling = new AbortController();
+
+  constructor(private readonly options: InferenceOptions) {
+    const { processPath, log, environment, onProgress = () => undefined } = options;
+    const settings = { processPath, log, environment, events: { progress: onProgress } };
+    this.client = new InferenceClient(settings);
+    this.choice = new ProviderChoice(
+      options.store,
+      log,
+      () => new InferenceClient({ ...settings, events: {} }),
+    );
+  }
+
+  async classify(request: ClassifyRequest): Promise<ClassifiedView> {
+    this.requireRuntime();
+    const { options = {}, attention = false } = request;
+    const prepared = await this.prepare(request);
+    return this.ask(request.signal, async (remote, hello) => {
+      const choice = await this.chooseProvider(remote, hello, prepared, options.provider ?? 'auto');
+      const { answer, choice: used } = await this.runOn(remote, prepared, choice, attention);
+      const run = attention && answer.run ? this.remember(prepared, used.provider, answer.run) : 0;
+      if (choice.automatic) this.checkLater(prepared, hello);
+      return this.view(request, prepared, { ...answer, run }, used);
+    });
+  }
+
+  attention(run: number, query: Query, signal?: AbortSignal): Promise<AttentionRows> {
+    return this.ask(signal, async (remote) => {
+      const known = this.runs.get(run);
+      if (!known) throw new Error('the attention maps of this picture are no longer known; run it again');
+      if (known.generation !== this.client.generation) await this.repeat(remote, known);
+      try {
+        return { ...(await remote.attention(known.child, query)), run };
+      } catch (error) {
+        // Pushed out by newer runs, or its model was let go: the picture is run once more.
+        if ((error as Error).name !== 'RunGoneError') throw error;
+        await this.repeat(remote, known);
+        return { ...(await remote.attention(known.child, query)), run };
+      }
+    });
+  }
+
+  async runTensors(request: TensorsRequest): Promise<Readonly<Record<string, TensorData>>> {
+    this.requireRuntime();
+    const [[name, first] = []] = Object.entries(request.inputs);
+    if (!name || !first)
+      throw new Error('no input tensor was given; pixel_values [1, 3, height, width] is needed');
+    const pixels = request.inputs['pixel_values'] ?? first;
+    const [batch, height, width] = [pixels.shape[0]!, pixels.shape.at(-2)!, pixels.shape.at(-1)!];
+    const opened = await this.models.open(request.checkpoint, {
+      ...request.model,
+      imageSize: [height, width],
+    });
+    const graph = opened.model.graph({ imageSize: [height, width], batch });
+    const model = modelRequest(opened, graph, { threads: this.limits.threads, attentionBytes: tensorBytes });
+    // An .onnx file names its input as it likes.
+    const only = graph.inputs.length === 1 ? graph.inputs[0]!.name : undefined;
+    const wanted = only === undefined ? request.inputs : { [only]: request.inputs[only] ?? pixels };
+    const inputs = Object.fromEntries(
+      Object.entries(wanted).filter(([key]) => graph.inputs.some((input) => input.name === key)),
+    );
+    const provider = request.provider ?? 'cpu';
+    return this.ask(request.signal, async (remote) => {
+      const used = provider === 'auto' ? 'cpu' : provider;
+      requireProvider(used);
+      await this.load(remote, model, used);
+      return remote.runTensors(model.key, inputs, used);
+    });
+  }
+
+  async preprocess(request: Omit<ClassifyRequest, 'attention' | 'topK'>) {
+    const { picture } = await this.prepare(request);
+    const view = await this.ask(request.signal, (remote) => remote.preprocess(picture));
+    return { ...view, preprocessing: picture.preprocessing };
+  }
+
+  async checkProviders(request: ClassifyRequest): Promise<readonly ProviderView[]> {
+    this.requireRuntime();
+    const prepared = await this.prepare(request);
+    const hello = await this.ask(request.signal, async (_, greeting) => greeting);
+    await this.choice.forget(prepared.model.graph, hello);
+    return this.checkNow(prepared, hello, request.signal);
+  }
+
+  thumbnail(path: string, side: number): Promise<string> {
+    return this.ask(undefined, (remote) => remote.thumbnail(path, side));
+  }
+
+  picture(path: string, asStored: boolean, side: number): Promise<Pixels> {
+    return this.ask(undefined, (remote) => remote.picture(path, asStored, side));
+  }
+
+  cancel(): void {
+    this.cancelling.abort();
+    this.cancelling = new AbortController();
+  }
+
+  async dispose(): Promise<void> {
+    clearTimeout(this.idle);
+    await Promise.all([this.client.dispose(), this.choice.dispose()]);
+  }
+
+  private get limits(): Limits {
+    return this.options.limits();
+  }
+
+  private requireRuntime(): void {
+    if (this.problem) throw new Error(this.problem);
+  }
+
+  /** One turn of the inference process, which is let go when nobody asks for a while. */
+  private ask<T>(
+    signal: AbortSignal | undefined,
+    task: (remote: RemoteInference, hello: Hello) => Promise<T>,
+  ): Promise<T> {
+    clearTimeout(this.idle);
+    const signals = [this.cancelling.signal, ...(signal ? [signal] : [])];
+    return this.client.request(task, AbortSignal.any(signals)).finally(() => {
+      clearTimeout(this.idle);
+      this.idle = setTimeout(() => void this.client.stop(), this.limits.idleMilliseconds);
+      // A waiting command line may end although the process could still be kept.
+      this.idle.unref();
+    });
+  }
+
+  private async prepare(request: ClassifyRequest): Promise<PreparedRun> {
+    const { options = {} } = request;
+    const opened = await this.models.open(request.checkpoint, { ...request.model, ...sizeOf(options) });
+    const graph = opened.model.graph();
+    const model = modelRequest(opened, graph, { threads: this.limits.threads, attentionBytes });
+    return {
+      opened,
+      model,
+      picture: {
+        path: request.image,
+        asStored: options.asStored ?? false,
+        preprocessing: preprocessingOf(opened, options),
+      },
+    };
+  }
+
+  /** Loads a model unless it is loaded, after letting go of the ones used longest ago. */
+  private async load(remote: RemoteInference, model: ModelRequest, provider: string): Promise<void> {
+    const { generation } = this.client;
+    const known = this.loaded.generation === generation ? this.loaded.keys : [];
+    const others = known.filter((key) => key !== model.key);
+    const keep = Math.max(0, this.limits.models - 1);
+    const dropped = keep === 0 ? others : others.slice(0, -keep);
+    for (const key of dropped) await remote.release(key);
+    requireMemory(model.graph, this.limits.memoryBytes);
+    await remote.load(model, provider);
+    this.loaded = { generation, keys: [...others.filter((key) => !dropped.includes(key)), model.key] };
+  }
+
+  private async chooseProvider(
+    remote: RemoteInference,
+    hello: Hello,
+    { model, picture }: PreparedRun,
+    wanted: string,
+  ): Promise<Choice> {
+    if (wanted === 'auto') return this.choice.automatic(model.graph, hello);
+    requireProvider(wanted);
+    await this.load(remote, model, 'cpu');
+    return this.choice.chosen(model, hello, wanted, () => remote.check(model.key, picture, wanted, false));
+  }
+
+  /** Runs on the chosen provider; where `auto` took a GPU that fails, the CPU answers and the failure is remembered. */
+  private async runOn(
+    remote: RemoteInference,
+    prepared: PreparedRun,
+    choice: Choice,
+    attention: boolean,
+  ): Promise<{ answer: PictureRun; choice: Choice }> {
+    const { model, picture } = prepared;
+    const started = performance.now();
+    try {
+      await this.load(remote, model, choice.provider);
+      const load = performance.now() - started;
+      const answer = await remote.runPicture(model.key, picture, { provider: choice.provider, attention });
+      const { milliseconds } = answer;
+      return {
+        answer: { ...answer, milliseconds: { ...milliseconds, load: milliseconds.load + load } },
+        choice,
+      };
+    } catch (error) {
+      const { name, message } = error as Error;
+      if (!choice.automatic || choice.provider === 'cpu') throw error;
+      this.options.log.warn(`${providerTitle(choice.provider)} failed: ${message}`);
+      const refused = await this.choice.refuse(choice, message);
+      // The process itself is gone: this request ends with the reason, the next one runs on the CPU.
+      if (name === 'ChannelClosed') throw error;
+      return this.runOn(remote, prepared, refused, attention);
+    }
+  }
+
+  private remember(prepared: PreparedRun, provider: string, child: number): number {
+    const run = this.nextRun++;
+    this.runs.set(run, { prepared, provider, child, generation: this.client.generation });
+    if (this.runs.size > rememberedRuns) this.runs.delete(this.runs.keys().next().value!);
+    return run;
+  }
+
+  private async repeat(remote: RemoteInference, known: RememberedRun): Promise<void> {
+    const { model, picture } = known.prepared;
+    await this.load(remote, model, known.provider);
+    const { run } = await remote.runPicture(model.key, picture, {
+      provider: known.provider,
+      attention: true,
+    });
+    known.child = run;
+    known.generation = this.client.generation;
+  }
+
+  private checkLater(prepared: PreparedRun, hello: Hello): void {
+    if (!this.options.background || !this.choice.isOpen(prepared.model.graph, hello)) return;
+    void this.checkNow(prepared, hello, this.cancelling.signal).then(
+      (views) => this.options.onProviders?.(prepared.opened.path, views),
+      (error: Error) => {
+        if (!(error instanceof CancelledError))
+          this.options.log.warn(`checking providers failed: ${error.message}`);
+      },
+    );
+  }
+
+  private async checkNow(
+    { model, picture }: PreparedRun,
+    hello: Hello,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly ProviderView[]> {
+    await this.choice.check(model, picture, hello, signal);
+    const { provider, checks } = this.choice.automatic(model.graph, hello);
+    return viewProviders(provider, checks);
+  }
+
+  private view(
+    request: ClassifyRequest,
+    { opened, model, picture }: PreparedRun,
+    answer: PictureRun,
+    { provider, checks, warning }: Choice,
+  ): ClassifiedView {
+    const { output, ...seen } = answer;
+    const { model: understood } = opened;
+    const { recognition } = understood;
+    const title = recognition.family === null ? understood.checkpoint.format : recognition.title;
+    return {
+      ...seen,
+      checkpoint: opened.path,
+      modelTitle: title,
+      image: request.image,
+      ...guesses(understood.checkpoint, output, request.topK ?? 5),
+      preprocessing: describePreprocessing(picture.preprocessing, answer.size),
+      provider,
+      providers: viewProviders(provider, checks),
+      probes: model.graph.probes,
+      warnings: [...answer.warnings, ...(warning ? [warning] : [])],
+    };
+  }
+}
+
+const sizeOf = ({ imageSize }: RunOptions): ModelOptions => (imageSize ? { imageSize } : {});
+
+/** The preprocessing of an opened model, following the size it is run at. */
+function preprocessingOf({ model }: OpenedModel, options: RunOptions): Preprocessing {
+  const { checkpoint, recognition, imageSize } = model;
+  const known = recognition.family === null ? undefined : recognition;
+  return resolvePreprocessing({
+    sidecars: checkpoint.sidecars,
+    fileName: checkpoint.file,
+    dialect: recognition.dialect,
+    family: known?.label,
+    defaults: known?.pixels,
+    imageSize,
+    overrides: parseOverrides(options.preprocessing),
+  });
+}
+
+const scoreKinds: Readonly<Record<Activation, ClassifiedView['scoreKind']>> = {
+  softmax: 'softmax',
+  sigmoid: 'sigmoid',
+  none: 'value',
+};
+
+/** The best classes with their names; none for a model without a head. */
+function guesses(
+  checkpoint: Checkpoint,
+  output: PictureRun['output'],
+  count: number,
+): Pick<ClassifiedView, 'top' | 'classes' | 'scoreKind' | 'labelSource'> {
+  if (output.name !== 'logits') return { top: [], classes: 0, scoreKind: 'none', labelSource: '' };
+  const classes = output.values.length;
+  const labels = resolveLabels({ config: checkpoint.sidecars.config, classes });
+  const top = topK(output.values, count, labels.activation).map(({ index, probability }) => ({
+    index,
+    label: labels.names[index]!,
+    score: probability,
+  }));
+  return { top, classes, scoreKind: scoreKinds[labels.activation], labelSource: labels.source };
+}

@@ -1,0 +1,201 @@
+import { elementCount } from '../checkpoint/tensors';
+import {
+  int,
+  type Graph,
+  type GraphOutput,
+  type Initializer,
+  type Node,
+  type ValueInfo,
+} from '../graph/graph';
+import type { Query } from '../protocol/imagePanel';
+import { tokenCount, type Probe, type TokenLayout } from '../protocol/probes';
+
+/**
+ * How a probe's map leaves the graph.
+ * - `full`: the map itself, `[batch, heads, queries, keys]`.
+ * - `rows`: only rows weighted by a graph input `[1, 1, 1, queries]`, and (`mean`) the mean over heads `[batch, queries, keys]`, because
+ *   the whole would not fit: 1370 tokens, 12 layers and 12 heads are 1.08 GB.
+ */
+export interface Tap {
+  readonly probe: Probe;
+  /** Index of the probe in the graph. */
+  readonly index: number;
+  readonly kind: 'full' | 'rows';
+  readonly mean: boolean;
+}
+
+/** Names of a tap's outputs and of its query input. `attention.N` is the name that golden cases give the map. */
+export const tapNames = {
+  map: (index: number): string => `attention.${index}`,
+  rows: (index: number): string => `attention.${index}.rows`,
+  mean: (index: number): string => `attention.${index}.mean`,
+  query: (index: number): string => `attention.${index}.query`,
+};
+
+/** Decides for every probe how its map is fetched, so that one run's maps stay within `bytes`. */
+export function planTaps(graph: Graph, bytes: number): readonly Tap[] {
+  const sizes = graph.probes.map((probe) => 4 * elementCount(shapeOf(graph, probe)));
+  const fits = sum(sizes) <= bytes;
+  const share = bytes / Math.max(1, sizes.length);
+  const means = sum(sizes.map((size, index) => size / graph.probes[index]!.heads)) <= 4 * bytes;
+  return graph.probes.map((probe, index) => {
+    const kind = fits || sizes[index]! <= share || probe.window ? 'full' : 'rows';
+    return { probe, index, kind, mean: kind === 'rows' && means };
+  });
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+function shapeOf(graph: Graph, probe: Probe): readonly number[] {
+  const value = graph.values.get(probe.value);
+  if (!value)
+    throw new Error(
+      `the attention map of ${probe.layer} names ${probe.value}, which the graph does not have`,
+    );
+  return value.shape;
+}
+
+/** The graph with rows (and means) of the row taps as outputs, each with its query as an input. Full maps the ONNX writer puts out itself. */
+export function withRowTaps(graph: Graph, taps: readonly Tap[]): Graph {
+  const additions = taps.filter(({ kind }) => kind === 'rows').map((tap) => rowTap(graph, tap));
+  if (additions.length === 0) return graph;
+  return {
+    ...graph,
+    inputs: [...graph.inputs, ...additions.map(({ query }) => query)],
+    outputs: [...graph.outputs, ...additions.flatMap(({ outputs }) => outputs)],
+    nodes: [...graph.nodes, ...additions.flatMap(({ nodes }) => nodes)],
+    initializers: new Map([
+      ...graph.initializers,
+      ...named(additions.flatMap(({ initializers }) => initializers)),
+    ]),
+    values: new Map([...graph.values, ...named(additions.flatMap(({ values }) => values))]),
+  };
+}
+
+interface Addition {
+  readonly query: ValueInfo;
+  readonly outputs: readonly GraphOutput[];
+  readonly nodes: readonly Node[];
+  readonly initializers: readonly Initializer[];
+  readonly values: readonly ValueInfo[];
+}
+
+const named = <T extends { readonly name: string }>(items: readonly T[]): (readonly [string, T])[] =>
+  items.map((item) => [item.name, item] as const);
+
+function rowTap(graph: Graph, { probe, index, mean }: Tap): Addition {
+  const [batch, heads, queries, keys] = shapeOf(graph, probe) as [number, number, number, number];
+  const query: ValueInfo = { name: tapNames.query(index), dtype: 'F32', shape: [1, 1, 1, queries] };
+  const rows: ValueInfo = { name: tapNames.rows(index), dtype: 'F32', shape: [batch, heads, 1, keys] };
+  const means: ValueInfo = { name: tapNames.mean(index), dtype: 'F32', shape: [batch, queries, keys] };
+  const axes: Initializer = {
+    name: `${tapNames.mean(index)}/axes`,
+    dtype: 'I64',
+    shape: [1],
+    data: { kind: 'constant', bytes: new Uint8Array(BigInt64Array.of(1n).buffer) },
+  };
+  const rowNode = operator('MatMul', [query.name, probe.value], rows.name);
+  const meanNode = {
+    ...operator('ReduceMean', [probe.value, axes.name], means.name),
+    attributes: { keepdims: int(0) },
+  };
+  return {
+    query,
+    outputs: [rows, ...(mean ? [means] : [])].map(({ name }) => ({ name, value: name })),
+    nodes: [rowNode, ...(mean ? [meanNode] : [])],
+    initializers: mean ? [axes] : [],
+    values: [query, rows, ...(mean ? [means, axes] : [])],
+  };
+}
+
+const operator = (op: string, inputs: readonly string[], output: string): Node => ({
+  name: `/${output}`,
+  scope: '',
+  op,
+  domain: '',
+  inputs,
+  outputs: [output],
+  attributes: {},
+});
+
+/**
+ * A query as weights of the map's rows (they sum to 1), so that one product answers any of them; undefined where the layout has no such token.
+ */
+export function queryWeights(layout: TokenLayout, query: Query): Float32Array | undefined {
+  const special = layout.special ?? [];
+  const weights = new Float32Array(tokenCount(layout));
+  if (query.kind === 'special') {
+    const at = special.indexOf(query.name);
+    return at < 0 ? undefined : one(weights, at);
+  }
+  const [rows, columns] = (layout.grid ?? []).slice(-2) as [number?, number?];
+  if (rows === undefined || columns === undefined)
+    return query.kind === 'mean' && weights.length ? weights.fill(1 / weights.length) : undefined;
+  if (query.kind === 'mean') return weights.fill(1 / (weights.length - special.length), special.length);
+  const inside = query.row >= 0 && query.row < rows && query.column >= 0 && query.column < columns;
+  return inside ? one(weights, special.length + query.row * columns + query.column) : undefined;
+}
+
+function one(weights: Float32Array, at: number): Float32Array {
+  weights[at] = 1;
+  return weights;
+}
+
+/** The query that a model is first asked: its class token (or first special token), without one the mean over patches. */
+export function defaultQuery(probes: readonly Probe[]): Query {
+  const name = probes.at(-1)?.queries.special?.[0];
+  return name === undefined ? { kind: 'mean' } : { kind: 'special', name };
+}
+
+/** `weights · map` per head: `[heads, queries, keys]` to `[heads, keys]`. */
+export function weightedRows(map: Float32Array, heads: number, weights: Float32Array): Float32Array {
+  const queries = weights.length;
+  const keys = map.length / heads / queries;
+  const rows = new Float32Array(heads * keys);
+  for (let query = 0; query < queries; query++) {
+    const weight = weights[query]!;
+    if (weight === 0) continue;
+    for (let head = 0; head < heads; head++) {
+      const from = (head * queries + query) * keys;
+      for (let key = 0; key < keys; key++) rows[head * keys + key]! += weight * map[from + key]!;
+    }
+  }
+  return rows;
+}
+
+/** Mean over heads: `[heads, queries, keys]` to `[queries, keys]`. */
+export function meanOverHeads(map: Float32Array, heads: number): Float32Array {
+  const size = map.length / heads;
+  const mean = new Float32Array(size);
+  for (let head = 0; head < heads; head++)
+    for (let i = 0; i < size; i++) mean[i]! += map[head * size + i]! / heads;
+  return mean;
+}
+
+/**
+ * Attention rollout (Abnar & Zuidema 2020) of one query up to every layer: w · Âₗ · Âₗ₋₁ ⋯ Â₀ with Â = (mean over heads + identity) / 2.
+ * A vector through a chain of matrices costs T² per layer, where the matrix product of the whole would cost T³. Empty from the first layer on
+ * whose keys are not the next one's queries.
+ */
+export function rolloutRows(
+  probes: readonly Probe[],
+  means: readonly Float32Array[],
+  weights: Float32Array,
+): readonly Float32Array[] {
+  const tokens = weights.length;
+  const chains = (probe: Probe): boolean =>
+    probe.kind === 'self' && tokenCount(probe.queries) === tokens && tokenCount(probe.keys) === tokens;
+  const until = probes.findIndex((probe) => !chains(probe));
+  return probes.map((_, layer) => {
+    if (until >= 0 && layer >= until) return new Float32Array();
+    let row = weights;
+    for (let below = layer; below >= 0; below--) row = halfStep(row, means[below]!);
+    return row;
+  });
+}
+
+/** (w · A + w) / 2 */
+function halfStep(weights: Float32Array, mean: Float32Array): Float32Array {
+  const [mixed] = [weightedRows(mean, 1, weights)];
+  return mixed.map((value, key) => (value + weights[key]!) / 2);
+}
