@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import * as runtime from 'onnxruntime-node';
+import { openModel } from '../../src/architectures/model';
+import { openCheckpoint } from '../../src/checkpoint/open';
+import { elementCount } from '../../src/checkpoint/tensors';
+import { readTensor, toFloat32 } from '../../src/checkpoint/values';
+import { LoadedModel } from '../../src/inference/loadedModel';
+import { fileStates } from '../../src/inference/weights';
+import type { TensorData } from '../../src/protocol/inference';
+import { join } from 'node:path';
+import { casesFolder, checkpointPath, readCases, type Case } from '../support/cases';
+
+type Values = ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
+
+/** Input, outputs and maps that the reference implementation computed in float64. */
+async function readReference({ folder }: Case): Promise<Values> {
+  const { selected } = await openCheckpoint(join(folder, 'reference.safetensors'));
+  const entries = selected.tensors.map(async (tensor) => {
+    const data = toFloat32(await readTensor(tensor), tensor.dtype);
+    return [tensor.name, { shape: tensor.shape, data }] as const;
+  });
+  return new Map(await Promise.all(entries));
+}
+
+/** Every output and attention map of the case's model on the case's input. */
+async function run(golden: Case, input: TensorData): Promise<Readonly<Record<string, TensorData>>> {
+  const model = await openModel(checkpointPath(golden), {
+    assume: golden.assume,
+    imageSize: golden.image_size,
+  });
+  const graph = model.graph();
+  const loaded = await LoadedModel.load(
+    runtime,
+    {
+      key: golden.id,
+      graph,
+      tensors: model.checkpoint.selected.tensors,
+      files: await fileStates(model.checkpoint.files),
+      threads: 1,
+      attentionBytes: 2 ** 28,
+    },
+    () => undefined,
+  );
+  try {
+    return await loaded.runAll('cpu', { [graph.inputs[0]!.name]: input });
+  } finally {
+    await loaded.release();
+  }
+}
+
+function largestDifference(found: TensorData | undefined, expected: Float32Array, name: string): number {
+  assert(found, `${name} is not an output`);
+  assert.equal(elementCount(found.shape), expected.length, `${name}: elements of [${found.shape.join(', ')}]`);
+  return expected.reduce(
+    (most, value, index) => Math.max(most, Math.abs(value - Number(found.data[index]))),
+    0,
+  );
+}
+
+/** A timm twin of a CLIP tower calls the projection to the joint space its classifier. */
+const otherNames: Readonly<Record<string, string>> = { logits: 'image_embeds', output: 'logits' };
+
+describe(`golden cases of ${casesFolder}`, () => {
+  for (const golden of readCases()) {
+    it(golden.id, async () => {
+      const reference = await readReference(golden);
+      const pixels = reference.get('pixel_values') ?? assert.fail('no pixel_values in the reference');
+      const outputs = await run(golden, { dtype: 'F32', ...pixels });
+      const differences = [
+        ...Object.keys(golden.outputs).map((name) => [name, golden.tolerance.output] as const),
+        ...golden.attention.map(({ tensor }) => [tensor, golden.tolerance.attention] as const),
+      ].map(([name, tolerance]) => {
+        const found = outputs[name] ?? outputs[otherNames[name] ?? ''];
+        const expected = reference.get(name) ?? assert.fail(`${name} is not in the reference`);
+        return { name, tolerance, found: largestDifference(found, expected.data, name) };
+      });
+      assert.deepEqual(
+        differences.filter(({ found, tolerance }) => !(found <= tolerance)),
+        [],
+      );
+    });
+  }
+});
