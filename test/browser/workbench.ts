@@ -5,7 +5,7 @@ import { basename, join, resolve } from 'node:path';
 import { chromium, type Browser, type Frame, type Locator, type Page } from 'playwright-core';
 import { chromiumArguments, provideChromium } from '../run/chromium.mjs';
 import { endOnSignals } from '../run/processes.mjs';
-import { installExtension, startServer } from '../run/vscodeServer.mjs';
+import { installExtension, linkExtension, startServer } from '../run/vscodeServer.mjs';
 
 /** Themes by the names that `workbench.colorTheme` takes. */
 export const themes = {
@@ -19,7 +19,7 @@ export type Theme = keyof typeof themes;
 export interface WorkbenchOptions {
   /** Folder to open; the workbench gets a copy that a test may write into. The bundled sample where it is not given. */
   readonly workspace?: string;
-  /** A packaged extension to install; without it the repository is loaded as the extension under development. */
+  /** A packaged extension to install; without it the built repository is taken as it is. */
   readonly vsix?: string;
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly theme?: Theme;
@@ -78,11 +78,12 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
     });
     const server = {
       dataFolder,
-      driven: true,
+      driven: options.suite !== undefined,
       trusted: options.trusted ?? true,
       environment: options.environment,
     };
     if (options.vsix) await installExtension(resolve(options.vsix), server);
+    else if (!options.suite) await linkExtension(resolve('.'), server);
     const { address, stop } = await startServer(server);
     closing.push(stop);
     const browser = await launchBrowser();
@@ -104,11 +105,13 @@ async function launchBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath: await provideChromium(), args: [...chromiumArguments] });
 }
 
-function payloadOf(options: WorkbenchOptions): [string, string][] {
-  const payload: [string, string][] = [];
-  if (!options.vsix) payload.push(['extensionDevelopmentPath', resolve('.')]);
-  if (options.suite) payload.push(['extensionTestsPath', resolve(options.suite.path)]);
-  return payload;
+/** A suite needs the extension under development; a person's workbench has it installed. */
+function payloadOf({ suite }: WorkbenchOptions): [string, string][] {
+  if (!suite) return [];
+  return [
+    ['extensionDevelopmentPath', resolve('.')],
+    ['extensionTestsPath', resolve(suite.path)],
+  ];
 }
 
 /** The settings file that the workbench watches. */
@@ -270,8 +273,7 @@ export class Workbench {
   }
 
   /**
-   * The messages of all notifications. They are read in the notification centre, because a workbench that is driven by
-   * a test shows no toasts.
+   * The messages of all notifications. The pop-ups go after some seconds; then they are read in the notification centre.
    */
   async notifications(): Promise<string[]> {
     const messages = this.page.locator('.notification-list-item-message');
@@ -311,7 +313,8 @@ export class Workbench {
 
   /** Titles of the open editors' tabs. */
   async tabs(): Promise<string[]> {
-    return this.page.locator('.tabs-container .tab .monaco-icon-label-container').allInnerTexts();
+    const labels = await this.page.locator('.tabs-container .tab .monaco-icon-label-container').allInnerTexts();
+    return labels.map((label) => label.replaceAll('\n', ''));
   }
 
   async closeEditors(): Promise<void> {

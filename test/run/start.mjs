@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { installDependencies } from './dependencies.mjs';
 import { capture, run } from './processes.mjs';
-import { createToken, startServer } from './vscodeServer.mjs';
+import { createToken, linkExtension, startServer } from './vscodeServer.mjs';
 
 const sample = 'media/sample';
 const checkpoint = `${sample}/vitrine-sample`;
@@ -71,10 +71,10 @@ async function openDesktop(code, workspace, root) {
 
 /** @param {string} workspace @param {string} root */
 async function openServer(workspace, root) {
-  const dataFolder = join(root, 'server');
-  const server = await startServer({ dataFolder, token: createToken(), driven: true, trusted: true });
-  const address = server.address(workspace, [['extensionDevelopmentPath', resolve('.')]]);
-  console.log(`VS Code on the sample workspace, in a browser:\n\n  ${address}\n`);
+  const options = { dataFolder: join(root, 'server'), token: createToken(), trusted: true };
+  await linkExtension(resolve('.'), options);
+  const server = await startServer(options);
+  console.log(`VS Code on the sample workspace, in a browser:\n\n  ${server.address(workspace)}\n`);
   console.log('Right-click a picture under "images" and pick "Classify Image". Ctrl-C ends it.');
   await Promise.race([interrupted(), server.ended]);
   await server.stop();

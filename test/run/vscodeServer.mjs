@@ -1,7 +1,7 @@
 // VS Code's server with its web workbench: for `npm start` without a desktop VS Code, and for the tests.
 // It comes from npm (the package code-server carries it), so that a registry is the only site to reach.
 import { randomBytes } from 'node:crypto';
-import { cp, mkdir, rename, rm } from 'node:fs/promises';
+import { cp, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { provideFolder } from './cache.mjs';
 import { capture, startService } from './processes.mjs';
@@ -70,12 +70,29 @@ export async function installExtension(vsix, options) {
   await capture(node, [main, ...serverArguments(options), '--install-extension', vsix]);
 }
 
+/**
+ * Makes a server that has not run yet take a built folder for an installed extension. Unlike an extension under
+ * development, it needs no test driver, which would keep notifications from popping up.
+ *
+ * @param {string} folder holds package.json and dist
+ * @param {ServerOptions} options
+ */
+export async function linkExtension(folder, options) {
+  const { publisher, name, version } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+  const extensions = extensionsFolder(options);
+  await mkdir(extensions, { recursive: true });
+  await symlink(folder, join(extensions, `${publisher}.${name}-${version}`), 'junction');
+}
+
+/** @param {ServerOptions} options */
+const extensionsFolder = (options) => options.extensionsFolder ?? join(options.dataFolder, 'extensions');
+
 /** @param {ServerOptions} options */
 function serverArguments(options) {
   return [
     ...['--host', '127.0.0.1', '--port', String(options.port ?? 0)],
     ...['--server-data-dir', options.dataFolder],
-    ...['--extensions-dir', options.extensionsFolder ?? join(options.dataFolder, 'extensions')],
+    ...['--extensions-dir', extensionsFolder(options)],
     ...['--accept-server-license-terms', '--telemetry-level', 'off', '--disable-telemetry'],
     ...(options.token ? ['--connection-token', options.token] : ['--without-connection-token']),
     ...(options.driven ? ['--enable-smoke-test-driver'] : []),
