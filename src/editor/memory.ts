@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Memento } from 'vscode';
+import type { ConfigValue } from '../architectures/family';
+import { parseFigure } from '../architectures/figureText';
 import type { Tensor } from '../checkpoint/tensors';
 
 /** Assumed figures by key, as the user typed them: `heads` `6`. */
@@ -11,6 +13,10 @@ export function headerKey(tensors: readonly Pick<Tensor, 'name' | 'shape'>[]): s
   return createHash('sha256').update(lines.join('\n')).digest('hex');
 }
 
+/** Typed figures as values. Throws where one cannot be read. */
+export const figuresOf = (assumptions: Assumptions): Readonly<Record<string, ConfigValue>> =>
+  Object.fromEntries(Object.entries(assumptions).map(([key, text]) => [key, parseFigure(text)]));
+
 /** What is remembered for this workspace. */
 export class WorkspaceMemory {
   constructor(private readonly state: Memento) {}
@@ -20,11 +26,14 @@ export class WorkspaceMemory {
     return this.state.get<Assumptions>(`assumptions.${header}`, {});
   }
 
-  async assume(header: string, key: string, value: string | null): Promise<void> {
-    const { [key]: _, ...others } = this.assumptions(header);
-    const next = value === null ? others : { ...others, [key]: value };
-    const empty = Object.keys(next).length === 0;
-    await this.state.update(`assumptions.${header}`, empty ? undefined : next);
+  /** The same as values, as the readers take them. */
+  figures(header: string): Readonly<Record<string, ConfigValue>> {
+    return figuresOf(this.assumptions(header));
+  }
+
+  async setAssumptions(header: string, assumptions: Assumptions): Promise<void> {
+    const isEmpty = Object.keys(assumptions).length === 0;
+    await this.state.update(`assumptions.${header}`, isEmpty ? undefined : assumptions);
   }
 
   /** The state dict the user chose in a file that holds several. */

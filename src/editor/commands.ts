@@ -1,0 +1,135 @@
+import { basename } from 'node:path';
+import { commands, Uri, window, workspace, type Disposable } from 'vscode';
+import type { Classified, CommandId, Commands } from '../contributions';
+import { viewTypes } from '../contributions';
+import { UserError } from './errors';
+import { report, requireTrust } from './notices';
+import type { Focus } from './imagePanel';
+import { pathOf, selectImages } from './images';
+import { withProgress } from './progress';
+import { registerCommand } from './registration';
+import { askWhereToSave } from './saving';
+import type { Services } from './services';
+
+/** Every command by id; a mapped type, so that none is missing. */
+function createCommands(services: Services): Commands {
+  const { checkpoints, images, log, reports } = services;
+  return {
+    'vitrine.classifyImage': (clicked, selected) => classify(services, 'labels', clicked, selected),
+    'vitrine.classifyFolder': (clicked, selected) => classify(services, 'labels', clicked, selected),
+    'vitrine.showAttention': (clicked, selected) => classify(services, 'attention', clicked, selected),
+    'vitrine.inspectCheckpoint': async (clicked) =>
+      services.inspect(clicked ? pathOf(clicked) : await checkpoints.ask('Choose a checkpoint to inspect')),
+    'vitrine.complexityReport': async (clicked) => reports.show(await checkpointOf(services, clicked)),
+    'vitrine.exportOnnx': async (clicked) => exportOnnx(services, await checkpointOf(services, clicked)),
+    'vitrine.chooseCheckpoint': () => checkpoints.pick(),
+    'vitrine.checkProviders': () =>
+      withProgress('Checking the GPU', async (signal) => {
+        requireTrust();
+        if (images.size === 0) throw new UserError('Classify a picture first: the GPU is checked on it.');
+        await images.checkProviders(signal);
+      }),
+    'vitrine.showLog': () => log.show(),
+    'vitrine.getStarted': async () => {
+      await commands.executeCommand('workbench.action.openWalkthrough', `${extensionId}#start`);
+    },
+  };
+}
+
+const extensionId = 'vitrine.vitrine';
+
+/** Registers every command. A failure is told where it happens and becomes no second message of VS Code's own. */
+export function registerCommands(services: Services): readonly Disposable[] {
+  const table = createCommands(services);
+  const guarded = <Id extends CommandId>(id: Id): Disposable => {
+    const run = table[id] as (...values: readonly unknown[]) => unknown;
+    const guard = async (...values: readonly unknown[]): Promise<unknown> => {
+      try {
+        return await run(...values);
+      } catch (error) {
+        // Not awaited: the message may stay until the user closes it.
+        void report(services.log, error);
+        return undefined;
+      }
+    };
+    return registerCommand(id, guard as Commands[Id]);
+  };
+  return (Object.keys(table) as CommandId[]).map(guarded);
+}
+
+/** One picture opens its panel, several and folders become a table. Answers what the panels answered. */
+async function classify(
+  services: Services,
+  focus: Focus,
+  clicked: Uri | undefined,
+  selected: readonly Uri[] | undefined,
+): Promise<readonly Classified[]> {
+  requireTrust();
+  const selection = await withProgress('Looking for pictures', (signal) =>
+    selectImages(clicked, selected, signal),
+  );
+  const checkpoint = await services.checkpoints.require();
+  const [first] = selection.images;
+  if (first && selection.images.length === 1 && !selection.fromFolder) {
+    const answer = await services.images.show(first, checkpoint, focus);
+    return answer ? [answer] : [];
+  }
+  return services.batches.show(selection.images, checkpoint);
+}
+
+/** The checkpoint that a command is about: what was clicked, the one in front, else what the user picks. */
+async function checkpointOf({ checkpoints }: Services, clicked: Uri | undefined): Promise<string> {
+  const uri = clicked ?? activeCheckpoint();
+  return uri ? pathOf(uri) : checkpoints.ask('Choose a checkpoint');
+}
+
+function activeCheckpoint(): Uri | undefined {
+  const input = window.tabGroups.activeTabGroup.activeTab?.input as
+    { readonly uri?: Uri; readonly viewType?: string } | undefined;
+  const isInspector = [viewTypes.checkpoint, viewTypes.checkpointOption].some(
+    (own) => own === input?.viewType,
+  );
+  return isInspector ? input?.uri : undefined;
+}
+
+/** Writes the checkpoint as an ONNX file that depends on no other. */
+async function exportOnnx({ documents, log }: Services, path: string): Promise<void> {
+  const { document, dispose } = documents.acquire(path);
+  try {
+    const model = await document.model();
+    const graph = model.graph();
+    const target = await askWhereToSave(
+      model.checkpoint.file,
+      `${basename(path).replace(/\.[^.]+$/, '')}.onnx`,
+    );
+    if (!target) return;
+    const { files } = await withProgress(`Exporting ${basename(target.fsPath)}`, async (signal, tell) => {
+      const core = await import('../inference/export');
+      let told = 0;
+      const progress = (share: number): void => {
+        const increment = Math.floor(100 * share) - told;
+        if (increment < 1) return;
+        told += increment;
+        tell(`${told} %`, increment);
+      };
+      return core.exportOnnx(graph, model.checkpoint.selected.tensors, pathOf(target), { signal, progress });
+    });
+    log.info(`exported ${files.join(' and ')}`);
+    void offerToOpen(files);
+  } finally {
+    dispose();
+  }
+}
+
+async function offerToOpen(files: readonly string[]): Promise<void> {
+  const [first, weights] = files;
+  if (!first) return;
+  const beside = weights ? `; above 2 GB the weights lie beside it in ${basename(weights)}` : '';
+  const open = 'Open in Inspector';
+  const chosen = await window.showInformationMessage(
+    `Exported ${workspace.asRelativePath(first)}${beside}.`,
+    open,
+  );
+  if (chosen === open)
+    await commands.executeCommand('vscode.openWith', Uri.file(first), viewTypes.checkpoint);
+}

@@ -1,0 +1,56 @@
+import { window, type Disposable, type WebviewPanel } from 'vscode';
+import { viewTypes, type Classified } from '../contributions';
+import { Disposables } from './disposables';
+import { besideColumn, ImagePanel, type Focus } from './imagePanel';
+import { registerSerializer } from './serializer';
+import type { Services } from './services';
+
+/** The open image panels, one per picture and checkpoint; a reload of the window restores them, so the end of the extension host must not close them. */
+export class ImagePanels implements Disposable {
+  private readonly owned = new Disposables();
+  private readonly panels = new Set<ImagePanel>();
+
+  constructor(private readonly services: Services) {
+    this.owned.add(
+      registerSerializer(viewTypes.image, ['image', 'checkpoint'], ({ image, checkpoint }, panel) => {
+        this.attach(image, checkpoint, 'labels', panel);
+      }),
+    );
+  }
+
+  get size(): number {
+    return this.panels.size;
+  }
+
+  /** Shows a picture's panel beside the editor, in front if it is open, and answers what the model said. */
+  show(image: string, checkpoint: string, focus: Focus): Promise<Classified | undefined> {
+    const open = this.find(image, checkpoint);
+    open?.reveal(focus);
+    return (open ?? this.create(image, checkpoint, focus)).nextAnswer();
+  }
+
+  /** Checks the GPU once more for every panel that is open. */
+  async checkProviders(signal: AbortSignal): Promise<void> {
+    for (const panel of this.panels) await panel.checkProviders(signal);
+  }
+
+  private find(image: string, checkpoint: string): ImagePanel | undefined {
+    return [...this.panels].find((panel) => panel.image === image && panel.checkpoint === checkpoint);
+  }
+
+  private create(image: string, checkpoint: string, focus: Focus): ImagePanel {
+    const panel = window.createWebviewPanel(viewTypes.image, '', besideColumn);
+    return this.attach(image, checkpoint, focus, panel);
+  }
+
+  private attach(image: string, checkpoint: string, focus: Focus, panel: WebviewPanel): ImagePanel {
+    const added = new ImagePanel(image, checkpoint, focus, panel, this.services);
+    this.panels.add(added);
+    added.onDidDispose(() => this.panels.delete(added));
+    return added;
+  }
+
+  dispose(): void {
+    this.owned.dispose();
+  }
+}

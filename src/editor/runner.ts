@@ -1,0 +1,125 @@
+import { EventEmitter, Uri, type Disposable, type Memento } from 'vscode';
+import type { Model } from '../architectures/model';
+import type { AttentionRows, ClassifiedView, ProviderView, Query, RunOptions } from '../protocol/imagePanel';
+import type { ProviderCheck } from '../protocol/inference';
+import type { Inference, ModelChoice } from '../inference/service';
+import type { Log } from './log';
+import { headerKey, type WorkspaceMemory } from './memory';
+import { readSetting } from './registration';
+
+/** A picture to classify with a checkpoint as its document understands it. */
+export interface RunnerRequest {
+  readonly checkpoint: string;
+  readonly model: Model;
+  readonly image: string;
+  readonly options: RunOptions;
+  readonly signal: AbortSignal;
+  /** Told what is going on: `loading 346 MB`. */
+  readonly report: (message: string) => void;
+}
+
+/** How GPUs did beside the CPU, for one checkpoint. */
+export interface ProvidersChecked {
+  readonly checkpoint: string;
+  readonly providers: readonly ProviderView[];
+}
+
+/**
+ * The editor's way to inference: settings, remembered assumptions and verdicts go in, answers come out. The service is loaded with
+ * the first request, and its process is forked then.
+ */
+export class Runner implements Disposable {
+  private readonly checked = new EventEmitter<ProvidersChecked>();
+  private readonly progress = new EventEmitter<string>();
+  private service: Promise<Inference> | undefined;
+  /** A background check of the GPUs ended. */
+  readonly onDidCheckProviders = this.checked.event;
+
+  constructor(
+    private readonly extensionUri: Uri,
+    private readonly verdicts: Memento,
+    private readonly memory: WorkspaceMemory,
+    private readonly log: Log,
+  ) {}
+
+  /** Classifies a picture and keeps its attention maps for `attention`. */
+  classify(request: RunnerRequest): Promise<ClassifiedView> {
+    return this.run(request, true, readSetting('vitrine.topK'));
+  }
+
+  /** Classifies one of many pictures: no attention maps, and at least the second guess. */
+  classifyForTable(request: RunnerRequest): Promise<ClassifiedView> {
+    return this.run(request, false, Math.max(2, readSetting('vitrine.topK')));
+  }
+
+  async attention(run: number, query: Query): Promise<AttentionRows> {
+    return (await this.inference()).attention(run, query);
+  }
+
+  async thumbnail(path: string, side: number): Promise<string> {
+    return (await this.inference()).thumbnail(path, side);
+  }
+
+  /** Sets every GPU provider beside the CPU again, whatever is remembered. */
+  async checkProviders(request: RunnerRequest): Promise<void> {
+    const { checkpoint, image, signal } = request;
+    const inference = await this.inference();
+    const providers = await inference.checkProviders({ ...this.choiceOf(request), image, signal });
+    this.checked.fire({ checkpoint, providers });
+  }
+
+  private async run(request: RunnerRequest, attention: boolean, topK: number): Promise<ClassifiedView> {
+    const { image, options, signal, report } = request;
+    const inference = await this.inference();
+    const listening = this.progress.event(report);
+    try {
+      const provider = options.provider ?? readSetting('vitrine.provider');
+      const chosen = { ...options, provider };
+      const choice = this.choiceOf(request);
+      return await inference.classify({ ...choice, image, options: chosen, topK, attention, signal });
+    } finally {
+      listening.dispose();
+    }
+  }
+
+  private choiceOf({ checkpoint, model }: RunnerRequest): ModelChoice {
+    const { selected } = model.checkpoint;
+    const assume = this.memory.figures(headerKey(selected.tensors));
+    return { checkpoint, model: { assume, stateDict: this.memory.stateDict(checkpoint) } };
+  }
+
+  private inference(): Promise<Inference> {
+    this.service ??= this.start();
+    return this.service;
+  }
+
+  private async start(): Promise<Inference> {
+    const [{ createInference }, { defaultLimits }] = await Promise.all([
+      import('../inference/service'),
+      import('../inference/memory'),
+    ]);
+    return createInference({
+      processPath: Uri.joinPath(this.extensionUri, 'dist', 'process.js').fsPath,
+      store: {
+        get: (key) => this.verdicts.get<ProviderCheck>(key),
+        set: async (key, verdict) => this.verdicts.update(key, verdict),
+      },
+      log: this.log,
+      limits: () => {
+        const limits = defaultLimits();
+        const gigabytes = readSetting('vitrine.memoryLimit');
+        const memoryBytes = gigabytes > 0 ? gigabytes * 1e9 : limits.memoryBytes;
+        return { ...limits, memoryBytes, threads: readSetting('vitrine.threads') };
+      },
+      onProgress: (message) => this.progress.fire(message),
+      onProviders: (checkpoint, providers) => this.checked.fire({ checkpoint, providers }),
+      background: true,
+    });
+  }
+
+  dispose(): void {
+    this.checked.dispose();
+    this.progress.dispose();
+    void this.service?.then((service) => service.dispose());
+  }
+}
