@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { attempt } from './byteSource';
 import { CheckpointError } from './errors';
@@ -59,10 +59,12 @@ function rankOf(name: string): number {
   return preferences.findIndex((pattern) => pattern.test(name));
 }
 
-/** A model's folder in the Hugging Face cache: `snapshots/<commit>`, where `refs/main` names the commit; here the newest by name order. */
+/** A model's folder in the Hugging Face cache: `snapshots/<commit>`, where `refs/main` names the commit. */
 async function findSnapshot(folder: string, names: readonly string[]): Promise<string | undefined> {
   if (!names.includes('snapshots') || !names.includes('blobs')) return undefined;
   const snapshots = join(folder, 'snapshots');
   const commits = await attempt(snapshots, () => readdir(snapshots));
-  return commits.length > 0 ? join(snapshots, commits.sort().at(-1)!) : undefined;
+  const main = await readFile(join(folder, 'refs', 'main'), 'utf8').catch(() => '');
+  const commit = commits.find((name) => name === main.trim()) ?? commits.sort().at(-1);
+  return commit === undefined ? undefined : join(snapshots, commit);
 }

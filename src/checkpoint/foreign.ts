@@ -21,6 +21,10 @@ const foreignFiles: readonly ForeignFile[] = [
     magic: /^\s*<\?xml/i,
     what: 'an XML text, perhaps an error message of a server; download the file again',
   },
+  {
+    magic: /^(\.\.\/)+blobs\/[0-9a-f]{32,}\s*$/,
+    what: 'the text of a symbolic link into a Hugging Face cache, copied without its target; restore the link, or open the file in blobs',
+  },
   { magic: /^GGUF/, what: 'a GGUF file of llama.cpp; open the safetensors it was made from' },
   { magic: /^\x89HDF\r\n\x1a\n/, what: 'an HDF5 file (Keras .h5); convert it to safetensors' },
   { magic: /^[^]{4}TFL3/, what: 'a TensorFlow Lite model (.tflite); open the model it was made from' },

@@ -25,6 +25,7 @@ export async function checkOnnxModel(source: ByteSource, model: OnnxModel): Prom
   checkGraph(model.graph, new Scope(), refuse);
   return [
     ...versionWarnings(model),
+    ...inputWarnings(model.graph),
     ...operatorWarnings(model),
     ...(await sizeWarnings(source, model.graph, refuse)),
   ];
@@ -118,6 +119,15 @@ function versionWarnings({ irVersion, opsets }: OnnxModel): string[] {
       ? [`opset ${opset} is newer than ${newestOpset}, the newest known; operators may mean something else`]
       : []),
   ];
+}
+
+function inputWarnings({ inputs }: OnnxGraph): string[] {
+  const others = inputs.filter((input) => input.dtype === undefined).map((input) => input.name);
+  return others.length > 0
+    ? [
+        `inputs whose type is no tensor of numbers, a model with them cannot run here: ${others.slice(0, maxNamed).join(', ')}`,
+      ]
+    : [];
 }
 
 function operatorWarnings({ graph, functions }: OnnxModel): string[] {

@@ -9,11 +9,18 @@ export type PickleValue =
   | bigint
   | string
   | Uint8Array
+  | PickleFloat
   | PickleSequence
   | PickleDict
   | PickleGlobal
   | PickleObject
   | PicklePersistent;
+
+/** Kept apart from integers: a size of 3.0 is no size. */
+export interface PickleFloat {
+  readonly kind: 'float';
+  readonly value: number;
+}
 
 export interface PickleItems<Kind extends string> {
   readonly kind: Kind;
@@ -140,7 +147,7 @@ class Machine {
       this.opcode = this.u8();
       if (this.opcode === 0x2e) break;
       const handler = handlers[this.opcode];
-      if (!handler) throw this.malformed(`unknown opcode 0x${this.opcode.toString(16).padStart(2, '0')}`);
+      if (!handler) throw this.unknownOpcode();
       handler(this);
       if (count > limits.pickleOpcodes) throw tooLarge(`more than ${limits.pickleOpcodes} opcodes`);
       if (this.stack.length + this.marks.length > maxStack)
@@ -420,6 +427,14 @@ class Machine {
     );
   }
 
+  private unknownOpcode(): PickleError {
+    const before = Buffer.from(this.bytes.subarray(Math.max(0, this.at - 24), this.at)).toString('latin1');
+    const context = before.replace(/[^ -~]+/g, ' ').trim();
+    return this.malformed(
+      `unknown opcode 0x${this.opcode.toString(16).padStart(2, '0')}${context ? `, after "${context}"` : ''}`,
+    );
+  }
+
   private count(): void {
     if (++this.objects > limits.pickleObjects)
       throw tooLarge(`more than ${limits.pickleObjects} lists, dicts and objects`);
@@ -433,7 +448,7 @@ const handlers: Readonly<Record<number, (machine: Machine) => void>> = {
   [code('0')]: (m) => m.drop(),
   [code('1')]: (m) => void m.popMark(),
   [code('2')]: (m) => m.push(m.top()),
-  [code('F')]: (m) => m.push(Number(m.line())),
+  [code('F')]: (m) => m.push({ kind: 'float', value: Number(m.line()) }),
   [code('I')]: (m) => m.push(m.integer(m.line())),
   [code('L')]: (m) => m.push(m.integer(m.line())),
   [code('S')]: (m) => m.push(unquote(m, m.line())),
@@ -452,7 +467,7 @@ const handlers: Readonly<Record<number, (machine: Machine) => void>> = {
   [code('s')]: (m) => setOne(m),
   [code('t')]: (m) => m.sequence('tuple', m.popMark()),
   // protocol 1
-  [code('G')]: (m) => m.push(m.f64()),
+  [code('G')]: (m) => m.push({ kind: 'float', value: m.f64() }),
   [code('J')]: (m) => m.push(m.i32()),
   [code('K')]: (m) => m.push(m.u8()),
   [code('M')]: (m) => m.push(m.u16()),

@@ -24,6 +24,8 @@ export interface PickleContents {
   readonly warnings: readonly string[];
   /** Class names of whole modules that were pickled. */
   readonly modules: readonly string[];
+  /** Those and the classes of all their submodules. */
+  readonly parts: ReadonlySet<string>;
   /** PyTorch Lightning wrote the file. */
   readonly lightning: boolean;
 }
@@ -47,6 +49,7 @@ export function collectTensors(root: PickleValue): PickleContents {
     extras: walk.extras,
     warnings: [...walk.warnings],
     modules: [...walk.modules],
+    parts: walk.parts,
     lightning:
       isKind(root, 'dict') && [...root.entries.keys()].some((key) => key === 'pytorch-lightning_version'),
   };
@@ -57,6 +60,7 @@ class Walk {
   readonly extras: Extra[] = [];
   readonly warnings = new Set<string>();
   readonly modules = new Set<string>();
+  readonly parts = new Set<string>();
   /** Each container once: a list may contain itself, and 24 levels of ten references are 10^24 paths. */
   private readonly seen = new Set<PickleValue>();
 
@@ -114,6 +118,7 @@ class Walk {
       return void this.warnings.add(`modules nested more than ${limits.moduleDepth} deep were left out`);
     const state = moduleState(module)!;
     const owner = nameOf(module.type);
+    this.parts.add(owner);
     for (const part of moduleParts(state)) {
       for (const [key, value] of part.entries) {
         const name = join(prefix, keyText(key));
@@ -243,6 +248,7 @@ function plainText(value: Exclude<PickleValue, PickleRecord>): string {
 }
 
 function describe(value: PickleRecord): string {
+  if (isKind(value, 'float')) return String(value.value);
   if (isKind(value, 'dict')) return `dict of ${value.entries.size}`;
   return 'items' in value && value.items ? `${value.kind} of ${value.items.length}` : value.kind;
 }

@@ -50,6 +50,7 @@ function isSize(size: unknown): size is number {
 
 /** A value out of a file, cut to fit a message. */
 export function shown(value: unknown): string {
+  if (value === undefined) return 'absent';
   const text =
     typeof value === 'bigint'
       ? String(value)

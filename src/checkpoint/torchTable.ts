@@ -92,7 +92,7 @@ export async function buildTorchTable(container: TorchContainer): Promise<Tensor
 
 function pickleWarnings(item: string, pickle: Unpickled, contents: PickleContents): string[] {
   const modules = contents.modules.filter((name) => !name.startsWith('__torch__'));
-  const others = pickle.unknown.filter((name) => !modules.includes(name));
+  const others = pickle.unknown.filter((name) => !contents.parts.has(name));
   return [
     ...contents.warnings.map((warning) => `${item}: ${warning}`),
     ...(modules.length > 0

@@ -29,6 +29,7 @@ const roles = /^(?:module\.|_orig_mod\.)*(student|teacher|model_ema|ema|ema_mode
 
 /** State dicts of a file that is one flat table of names (safetensors, .npz): split by role, prefixes stripped, the best first. */
 export function unwrapNames(tensors: readonly Tensor[]): StateDict[] {
+  if (tensors.length === 0) return [{ name: '', tensors, stripped: '' }];
   return orderStateDicts([{ path: '', tensors }]);
 }
 
