@@ -129,7 +129,9 @@ export class GraphBuilder {
     return plain || !shape ? canonical : this.reshape(canonical, shape);
   }
 
-  /** One operator with one output. Its name is the current scope's plus the operator, or `options.name` relative to the scope. */
+  /** One operator with one output. Its name is the current scope's plus the operator, or `options.name` relative to the scope:
+   * a module of its own, unless it begins with a slash.
+   */
   add(
     op: string,
     inputs: readonly (ValueInfo | undefined)[],
@@ -150,7 +152,7 @@ export class GraphBuilder {
     const name = this.unique(options.name ? this.resolve(options.name) : this.resolve(`/${op}`));
     const node: Node = {
       name,
-      scope: options.name ? this.resolve(options.name) : this.path,
+      scope: options.name && !options.name.startsWith('/') ? this.resolve(options.name) : this.path,
       op,
       domain: options.domain ?? '',
       inputs: inputs.map((input) => input?.name ?? ''),

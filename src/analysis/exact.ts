@@ -1,0 +1,19 @@
+/**
+ * Sum of counts. Throws where it is no longer exact: beyond 2^53 a double skips integers, and a count that is almost right is wrong.
+ */
+export function exactSum(counts: Iterable<number>): number {
+  let sum = 0;
+  for (const count of counts) sum = exact(sum + count);
+  return sum;
+}
+
+/** Product of counts, exact or an error. */
+export function exactProduct(...factors: readonly number[]): number {
+  return factors.reduce((product, factor) => exact(product * factor), 1);
+}
+
+export function exact(count: number): number {
+  if (!Number.isSafeInteger(count))
+    throw new RangeError(`${count} cannot be counted exactly; choose a smaller image size or batch`);
+  return count;
+}

@@ -1,0 +1,128 @@
+import { elementCount } from '../checkpoint/tensors';
+import type { Graph } from '../graph/graph';
+import { tokenCount, type Probe, type TokenLayout } from '../protocol/probes';
+import { formatExact } from '../protocol/units';
+import { exactSum } from './exact';
+import type { Work } from './work';
+import { tokensOf } from './whatIf';
+
+/** A term of a sum and how often it occurs. */
+interface Term {
+  readonly text: string;
+  readonly value: number;
+}
+
+/** More terms than these are summed up: a tooltip is no table. */
+const shownTerms = 8;
+
+/** `12 × 2 · 197² · 768 + 768 · 1,000 = 716,095,488`: equal terms taken together, in order of appearance. */
+export function sumFormula(
+  terms: readonly Term[],
+  unit = '',
+  repeat = (count: number, text: string): string => `${formatExact(count)} × ${text}`,
+): string {
+  const groups = new Map<string, { count: number; value: number }>();
+  for (const { text, value } of terms) {
+    const group = groups.get(text) ?? { count: 0, value: 0 };
+    groups.set(text, { count: group.count + 1, value: group.value + value });
+  }
+  const rows = [...groups].map(([text, { count, value }]) => ({
+    text: count > 1 ? repeat(count, text) : text,
+    value,
+  }));
+  const rest = rows.slice(shownTerms);
+  const tail = rest.length > 0 ? [formatExact(exactSum(rest.map(({ value }) => value)))] : [];
+  const sum = [...rows.slice(0, shownTerms).map(({ text }) => text), ...tail].join(' + ');
+  const total = exactSum(terms.map(({ value }) => value));
+  return `${sum || '0'} = ${formatExact(total)}${unit}`;
+}
+
+const squared = (value: number): string => `${formatExact(value)}²`;
+const dot = (factors: readonly (number | string)[]): string =>
+  factors
+    .filter((factor) => factor !== 1)
+    .map((factor) => (typeof factor === 'number' ? formatExact(factor) : factor))
+    .join(' · ') || '1';
+
+/** Positions × (channels per group · kernel) × filters. */
+function convTerm({ inputs, outputs, macs, node }: Work): Term {
+  const weight = inputs.find(
+    (input, index) => index > 0 && input!.shape.length === outputs[0]!.shape.length,
+  )!.shape;
+  const [batch, filters, ...positions] = outputs[0]!.shape;
+  const [, channels, ...kernel] = weight;
+  const square = kernel.length === 2 && kernel[0] === kernel[1];
+  const area = square ? (kernel[0] === 1 ? 1 : squared(kernel[0]!)) : dot(kernel);
+  const text = dot([batch!, elementCount(positions), `(${dot([channels!, area])})`, filters!]);
+  return { text: node.op === 'Conv' ? text : formatExact(macs), value: macs };
+}
+
+/** Rows × width × outputs, the smaller of the last two first, so that a layer and its way back look alike. */
+function linearTerm({ inputs, outputs, macs, node }: Work): Term {
+  const outer = outputs[0]!.shape;
+  const columns = outer.at(-1) ?? 1;
+  const rows = elementCount(outer.slice(0, -1));
+  const depth = macs / rows / columns;
+  const plain = node.op !== 'Einsum' && inputs.length > 1;
+  const text = dot([rows, Math.min(depth, columns), Math.max(depth, columns)]);
+  return { text: plain ? text : formatExact(macs), value: macs };
+}
+
+/** Windows · queries · keys · width, where scores and mix of one attention look alike: `197² · 768`. */
+function attentionTerm({ outputs, macs }: Work): Term {
+  const shape = outputs[0]!.shape;
+  if (shape.length !== 4) return { text: formatExact(macs), value: macs };
+  const [lead, heads, rows, columns] = shape as [number, number, number, number];
+  const depth = macs / elementCount(shape);
+  const [keys, each] = columns === rows ? [columns, depth] : [depth, columns];
+  const square = keys === rows;
+  const text = dot([
+    lead,
+    ...(square ? [squared(rows)] : [rows, keys].toSorted((a, b) => a - b)),
+    heads * each,
+  ]);
+  return { text, value: macs };
+}
+
+/** Scores and mix of a layer cost the same: `12 × 2 · 197² · 768`. */
+const inPairs = (count: number, text: string): string => {
+  const even = count % 2 === 0 && count > 2;
+  return even ? `${formatExact(count / 2)} × 2 · ${text}` : `${count} × ${text}`;
+};
+
+const terms = { conv: convTerm, linear: linearTerm, attention: attentionTerm } as const;
+
+/** Formula of one kind of counted MACs. */
+export function macsFormula(work: readonly Work[], kind: keyof typeof terms): string {
+  const rows = work.filter((row) => row.kind === kind).map(terms[kind]);
+  return kind === 'attention' ? sumFormula(rows, '', inPairs) : sumFormula(rows);
+}
+
+/** `12 · 197²` numbers of four bytes, over all maps. */
+export function attentionMapsFormula(graph: Graph): string {
+  const maps = graph.probes.map(({ value }): Term => {
+    const [lead = 1, heads = 1, queries = 1, keys = 1] = graph.values.get(value)?.shape ?? [];
+    const area = queries === keys ? [squared(queries)] : [queries, keys];
+    return { text: dot([lead, heads, ...area, '4']), value: 4 * lead * heads * queries * keys };
+  });
+  return sumFormula(maps, ' bytes');
+}
+
+/** `1 + 14·14`, `64 windows of 7·7`. */
+export function tokensFormula(graph: Graph, longest: { probe: Probe; side: 'queries' | 'keys' }): string {
+  const { probe, side } = longest;
+  const total = tokensOf(graph, probe, side);
+  const windows = total / tokenCount(probe[side]);
+  const text = layoutText(probe[side]);
+  return `${windows === 1 ? text : `${formatExact(windows)} windows of ${text}`} = ${formatExact(total)}`;
+}
+
+function layoutText({ special, grid, sequence, channels, queries }: TokenLayout): string {
+  const rest = sequence ?? channels ?? queries;
+  const parts = [
+    special?.length ? `${special.length} (${special.join(', ')})` : '',
+    grid ? grid.map(formatExact).join(' · ') : '',
+    rest === undefined ? '' : formatExact(rest),
+  ];
+  return parts.filter(Boolean).join(' + ');
+}

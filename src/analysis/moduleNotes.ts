@@ -1,0 +1,200 @@
+import { elementCount } from '../checkpoint/tensors';
+import type { Graph, ModuleNote, Node } from '../graph/graph';
+import type { Probe, ProbeKind } from '../protocol/probes';
+import type { ModuleRow } from '../protocol/report';
+import { formatExact, formatShape } from '../protocol/units';
+import { exactSum } from './exact';
+import type { Work } from './work';
+
+/** What is said about a module besides its figures. */
+export type Note = Pick<ModuleRow, 'title' | 'formula' | 'details'>;
+
+/** A module as its describer sees it: its own operators, not its children's. */
+export interface Described {
+  readonly path: string;
+  readonly own: readonly Work[];
+  readonly children: readonly { readonly note: Note; readonly own: readonly Work[] }[];
+}
+
+const attentionTitles: Readonly<Record<ProbeKind, string>> = {
+  self: 'Multi-head self-attention',
+  causal: 'Causal self-attention',
+  cross: 'Cross-attention',
+  class: 'Class attention',
+  pool: 'Attention pooling',
+  window: 'Window attention',
+  reduced: 'Attention over reduced keys',
+  channel: 'Channel attention',
+  spatial: 'Spatial attention',
+};
+const attentionNames: ReadonlySet<string> = new Set(Object.values(attentionTitles));
+
+/** Operators that give the one-operator module they stand in its name. */
+const titles: Readonly<Record<string, string>> = {
+  LayerNormalization: 'Layer normalisation',
+  RMSNormalization: 'RMS normalisation',
+  BatchNormalization: 'Batch normalisation',
+  InstanceNormalization: 'Instance normalisation',
+  GroupNormalization: 'Group normalisation',
+  Gelu: 'GELU',
+  Relu: 'ReLU',
+  Sigmoid: 'Sigmoid',
+  Tanh: 'Tanh',
+  HardSwish: 'Hard swish',
+  Softmax: 'Softmax',
+  MaxPool: 'Max pooling',
+  AveragePool: 'Average pooling',
+  GlobalAveragePool: 'Global average pooling',
+  Resize: 'Resizing',
+};
+
+const formulas: Readonly<Record<string, string>> = {
+  LayerNormalization: '(x − mean) / √(variance + ε) · γ + β',
+  RMSNormalization: 'x / √(mean(x²) + ε) · γ',
+  BatchNormalization: '(x − running mean) / √(running variance + ε) · γ + β',
+  Gelu: 'x · Φ(x)',
+  Relu: 'max(0, x)',
+  HardSwish: 'x · min(max(x + 3, 0), 6) / 6',
+};
+
+const noDetails: Note['details'] = [];
+
+/** Title, formula and further lines of a module: the graph's own note where the family wrote one, else read off its operators. */
+export function describeModule(graph: Graph, module: Described, probe: Probe | undefined): Note {
+  const written = graph.modules.get(module.path);
+  const derived =
+    (probe && describeAttention(graph, module, probe)) ??
+    describeOperator(module.own) ??
+    describeContainer(module, graph);
+  return merge(written, derived);
+}
+
+function merge(written: ModuleNote | undefined, derived: Note | undefined): Note {
+  return {
+    title: written?.title ?? derived?.title ?? '',
+    formula: written?.formula ?? derived?.formula ?? '',
+    details: derived?.details ?? noDetails,
+  };
+}
+
+function describeAttention(graph: Graph, { own }: Described, probe: Probe): Note | undefined {
+  const map = graph.values.get(probe.value)?.shape;
+  if (map?.length !== 4) return undefined;
+  const [lead, heads, queries, keys] = map as [number, number, number, number];
+  const mix = own.find(({ node, kind }) => kind === 'attention' && node.inputs[0] === probe.value);
+  const depth = mix?.outputs[0]?.shape.at(-1);
+  const scores = `${formatShape([heads, queries, keys])} = ${formatExact(heads * queries * keys)}`;
+  const details = [
+    ...(depth === undefined
+      ? []
+      : [
+          { label: 'Q', value: formatShape([heads, queries, depth]) },
+          { label: 'K, V', value: formatShape([heads, keys, depth]) },
+        ]),
+    { label: 'Scores', value: scores },
+    ...(lead > 1 ? [{ label: probe.kind === 'window' ? 'Windows' : 'Batch', value: formatExact(lead) }] : []),
+    ...(probe.reduction ? [{ label: 'Keys reduced by', value: formatExact(probe.reduction) }] : []),
+  ];
+  const heading = `${heads} ${heads === 1 ? 'head' : 'heads'}`;
+  const formula = depth === undefined ? heading : `softmax(QKᵀ/√${depth})·V, ${heading}`;
+  return { title: attentionTitles[probe.kind], formula, details };
+}
+
+/** Layers and convolutions, and modules of one other operator; further operators around it only move elements. */
+function describeOperator(own: readonly Work[]): Note | undefined {
+  const products = own.filter(({ macs }) => macs > 0);
+  const busy =
+    products.length > 0 ? products : own.filter(({ kind }) => kind !== 'layout' && kind !== 'other');
+  const [main] = busy;
+  if (!main || busy.length > 1) return undefined;
+  if (main.kind === 'conv') return describeConv(main);
+  if (main.kind === 'linear') return describeLinear(main);
+  const title = titles[main.node.op];
+  if (title === undefined) return undefined;
+  return {
+    title,
+    formula: formulas[main.node.op] ?? '',
+    details: [{ label: 'Elements touched', value: formatExact(main.elements) }, ...epsilon(main.node)],
+  };
+}
+
+const epsilon = ({ attributes }: Node): Note['details'] =>
+  attributes['epsilon']?.type === 'float'
+    ? [{ label: 'ε', value: String(Number(attributes['epsilon'].value.toPrecision(6))) }]
+    : noDetails;
+
+function describeLinear({ node, inputs, outputs, macs }: Work): Note {
+  const out = outputs[0]!.shape.at(-1) ?? 1;
+  const rows = elementCount(outputs[0]!.shape) / out;
+  const width = macs / rows / out;
+  const bias = node.op === 'Gemm' && inputs[2] ? ' + b' : '';
+  return {
+    title: 'Linear layer',
+    formula: `x·Wᵀ${bias}, ${formatExact(width)} → ${formatExact(out)}`,
+    details: [
+      { label: 'MACs', value: `${[rows, width, out].map(formatExact).join(' × ')} = ${formatExact(macs)}` },
+    ],
+  };
+}
+
+const ints = (node: Node, name: string): readonly number[] => {
+  const attribute = node.attributes[name];
+  return attribute?.type === 'ints' ? attribute.value : [];
+};
+
+function describeConv({ node, inputs, outputs, macs }: Work): Note {
+  const [filters = 1, channels = 1, ...kernel] = inputs[1]!.shape;
+  const group = node.attributes['group']?.type === 'int' ? node.attributes['group'].value : 1;
+  const positions = elementCount(outputs[0]!.shape.slice(2)) * outputs[0]!.shape[0]!;
+  const stride = ints(node, 'strides');
+  const title = group > 1 && channels === 1 ? 'Depthwise convolution' : 'Convolution';
+  const parts = [
+    formatShape(kernel),
+    stride.some((step) => step > 1) ? `stride ${[...new Set(stride)].join('×')}` : '',
+    group > 1 ? `${formatExact(group)} groups` : '',
+    `${formatExact(channels * group)} → ${formatExact(filters)}`,
+  ];
+  const factors = [positions, channels, ...kernel, filters].map(formatExact).join(' × ');
+  return {
+    title,
+    formula: parts.filter(Boolean).join(', '),
+    details: node.op === 'Conv' ? [{ label: 'MACs', value: `${factors} = ${formatExact(macs)}` }] : noDetails,
+  };
+}
+
+/** A convolution whose windows lie side by side on the picture. */
+function embedsPatches({ node, kind, inputs }: Work, graph: Graph): boolean {
+  if (kind !== 'conv' || !graph.inputs.some(({ name }) => name === node.inputs[0])) return false;
+  return inputs[1]!.shape.slice(2).join() === ints(node, 'strides').join();
+}
+
+/** What a module is made of tells what it is. */
+function describeContainer({ path, children, own }: Described, graph: Graph): Note | undefined {
+  const embedding = children.flatMap((child) => child.own).find((work) => embedsPatches(work, graph));
+  if (embedding && path !== '')
+    return { ...describeConv(embedding), title: 'Patch embedding', details: noDetails };
+  const named = (title: string): number => children.filter(({ note }) => note.title === title).length;
+  const attends = children.some(({ note }) => attentionNames.has(note.title));
+  if (attends && named('MLP') > 0)
+    return { title: 'Transformer block', formula: blockFormula(own, children), details: noDetails };
+  const activated = [...own, ...children.flatMap((child) => child.own)].some(
+    ({ kind }) => kind === 'activation',
+  );
+  if (named('Linear layer') === 2 && children.length <= 5 && activated)
+    return { title: 'MLP', formula: 'activation(x·W₁ᵀ + b₁)·W₂ᵀ + b₂', details: noDetails };
+  return undefined;
+}
+
+/** Pre-norm blocks begin with a norm, post-norm blocks end with one. */
+function blockFormula(own: Described['own'], children: Described['children']): string {
+  const isNorm = (child: Described['children'][number] | undefined): boolean =>
+    child?.own.some(({ kind }) => kind === 'normalisation') ?? false;
+  const adds = own.filter(({ node }) => node.op === 'Add').length;
+  if (adds < 2) return '';
+  if (isNorm(children[0])) return 'x + attention(norm(x)), then x + MLP(norm(x))';
+  return isNorm(children.at(-1)) ? 'norm(x + attention(x)), then norm(x + MLP(x))' : '';
+}
+
+/** Elements that a module's operators touch one by one, apart from its counted MACs. */
+export const elementsTouched = (work: readonly Work[]): number =>
+  exactSum(work.map(({ elements }) => elements));

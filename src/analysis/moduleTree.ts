@@ -1,0 +1,339 @@
+import { isBuffer } from '../architectures/buffers';
+import type { TensorRole } from '../architectures/model';
+import { dtypes, elementCount, type DType, type Tensor } from '../checkpoint/tensors';
+import type { Graph, Initializer } from '../graph/graph';
+import type { Probe } from '../protocol/probes';
+import type { ModuleRow } from '../protocol/report';
+import { exact, exactSum } from './exact';
+import { describeModule, type Note } from './moduleNotes';
+import { withoutBatch } from './shapes';
+import { sumMacs, workOf, type Work } from './work';
+
+type Roles = ReadonlyMap<string, TensorRole>;
+
+/** A module while the tree is built. */
+interface Module {
+  readonly path: string;
+  readonly name: string;
+  readonly children: Map<string, Module>;
+  readonly own: Work[];
+  /** Elements of each of its own tensors (by index), which may be a part of a tensor that several modules share. */
+  readonly elements: Map<number, number>;
+}
+
+/** A module with everything summed up, before rows are numbered. */
+interface Summary {
+  readonly row: Omit<ModuleRow, 'parent' | 'depth' | 'kind' | 'count' | 'members' | 'folded'>;
+  readonly children: readonly Summary[];
+  readonly own: readonly Work[];
+  /** Own and children's. */
+  readonly work: readonly Work[];
+  readonly stored: readonly Stored[];
+  /** Equal for modules that can stand for each other. */
+  readonly signature: string;
+}
+
+/**
+ * The model as a tree of modules in execution order: the graph's operators by scope, with the tensors they read. A parameter that several
+ * modules read counts where it is read first; tensors that no operator reads stand where their names put them.
+ */
+export function moduleTree(graph: Graph, tensors: readonly Tensor[], roles: Roles): readonly ModuleRow[] {
+  const root = createModule('', '');
+  const readers = new Map<number, Reader[]>();
+  const places = new Map(tensors.map(({ name }, index) => [name, index] as const));
+  for (const [initializer, scope] of firstReads(graph, root)) {
+    const index = places.get(initializer.data.tensor);
+    if (index === undefined) continue;
+    const { first } = initializer.data;
+    const range = { first, end: first + elementCount(initializer.shape) };
+    const known = readers.get(index) ?? [];
+    // The same elements under another shape or name are the same parameter.
+    if (uncovered(range, known) === 0) continue;
+    const owner = ensure(root, ownerPath(initializer, scope));
+    readers.set(index, [...known, { ...range, owner }]);
+  }
+  readers.forEach((own, index) => shareOut(index, elementCount(tensors[index]!.shape), own));
+  placeUnread(root, tensors, readers);
+  return rowsOf(root, { graph, tensors, roles });
+}
+
+type Parameter = Initializer & { readonly data: { readonly kind: 'parameter' } };
+
+const isParameter = (initializer: Initializer | undefined): initializer is Parameter =>
+  initializer?.data.kind === 'parameter';
+
+/**
+ * Hangs every operator into its module and yields each parameter when it is read first, with the reader's scope: modules and
+ * parameters come in execution order.
+ */
+function* firstReads(graph: Graph, root: Module): Generator<readonly [Parameter, scope: string]> {
+  const seen = new Set<string>();
+  for (const work of workOf(graph)) {
+    ensure(root, work.node.scope).own.push(work);
+    for (const input of work.node.inputs) {
+      const initializer = graph.initializers.get(input);
+      if (!isParameter(initializer) || seen.has(input)) continue;
+      seen.add(input);
+      yield [initializer, work.node.scope];
+    }
+  }
+}
+
+/** The tree that the names alone make, where no graph is known: parameters and bytes, no MACs. */
+export function moduleTreeByName(tensors: readonly Tensor[], roles: Roles): readonly ModuleRow[] {
+  const root = createModule('', '');
+  placeUnread(root, tensors, new Map());
+  return rowsOf(root, { tensors, roles });
+}
+
+const createModule = (path: string, name: string): Module => ({
+  path,
+  name,
+  children: new Map(),
+  own: [],
+  elements: new Map(),
+});
+
+/** The module of a dotted path, made where it is not yet there. */
+function ensure(root: Module, path: string): Module {
+  if (path === '') return root;
+  let module = root;
+  for (const name of path.split('.')) {
+    const known = module.children.get(name);
+    const next = known ?? createModule(module.path === '' ? name : `${module.path}.${name}`, name);
+    if (!known) module.children.set(name, next);
+    module = next;
+  }
+  return module;
+}
+
+/**
+ * The row of a parameter: its own name, which lies inside its module's. Exporters give folded weights names that say nothing
+ * (`onnx::MatMul_123`); those go to the operator that reads them.
+ */
+function ownerPath({ name }: Initializer, scope: string): string {
+  const plain = name.replaceAll('/', '.');
+  return plain.includes('.') || scope === '' ? plain : `${scope}.${plain}`;
+}
+
+/** Elements `first … end` of a tensor. */
+interface Range {
+  readonly first: number;
+  readonly end: number;
+}
+
+interface Reader extends Range {
+  readonly owner: Module;
+}
+
+/** Gives each element of a tensor to the first module that reads it, and what nobody reads to the first reader. */
+function shareOut(index: number, total: number, readers: readonly Reader[]): void {
+  const give = (owner: Module, count: number): unknown =>
+    owner.elements.set(index, (owner.elements.get(index) ?? 0) + count);
+  const [{ owner: first }] = readers as [Reader];
+  if (readers.every(({ owner }) => owner === first)) return void give(first, total);
+  let rest = total;
+  readers.forEach((reader, at) => {
+    const count = uncovered(reader, readers.slice(0, at));
+    rest -= count;
+    give(reader.owner, count);
+  });
+  if (rest > 0) give(first, rest);
+}
+
+/** Elements of a range that none of the earlier ranges covers. */
+function uncovered({ first, end }: Range, taken: readonly Range[]): number {
+  let [at, count] = [first, 0];
+  for (const other of taken.toSorted((a, b) => a.first - b.first)) {
+    count += Math.max(0, Math.min(end, other.first) - at);
+    at = Math.max(at, other.end);
+  }
+  return count + Math.max(0, end - at);
+}
+
+function placeUnread(root: Module, tensors: readonly Tensor[], readers: ReadonlyMap<number, unknown>): void {
+  tensors.forEach(({ name, shape }, index) => {
+    if (!readers.has(index)) ensure(root, name).elements.set(index, elementCount(shape));
+  });
+}
+
+interface Context {
+  readonly graph?: Graph;
+  readonly tensors: readonly Tensor[];
+  readonly roles: Roles;
+  /** Probes by the scope that makes their map. */
+  readonly probes: ReadonlyMap<string, Probe>;
+  /** Place in execution order. */
+  readonly order: ReadonlyMap<Work, number>;
+}
+
+function rowsOf(
+  root: Module,
+  { graph, tensors, roles }: Pick<Context, 'graph' | 'tensors' | 'roles'>,
+): readonly ModuleRow[] {
+  const work = graph ? workOf(graph) : [];
+  const byMap = new Map(graph?.probes.map((probe) => [probe.value, probe] as const));
+  const probes = work.flatMap(({ node }) => {
+    const probe = node.outputs.map((output) => byMap.get(output)).find(Boolean);
+    return probe ? [[node.scope, probe] as const] : [];
+  });
+  const order = new Map(work.map((row, index) => [row, index] as const));
+  const rows: ModuleRow[] = [];
+  emit(
+    summarise(root, { graph, tensors, roles, probes: new Map(probes), order }),
+    { parent: -1, depth: 0, folded: false },
+    rows,
+  );
+  return rows;
+}
+
+/** A row that is nothing but a tensor, such as `pos_embed`. */
+const isTensor = (module: Module): boolean => module.children.size === 0 && module.own.length === 0;
+
+function summarise(module: Module, context: Context): Summary {
+  const modules = [...module.children.values()];
+  // Weight and bias of a layer are tensors of its row; beside modules they are rows of their own.
+  const absorbed = module.path !== '' && modules.every(isTensor) ? modules : [];
+  const children = absorbed.length > 0 ? [] : modules.map((child) => summarise(child, context));
+  const elements = [module, ...absorbed].flatMap((part) => [...part.elements]);
+  const work = [...module.own, ...children.flatMap((child) => child.work)];
+  const stored = sumStored(elements, children, context);
+  const row = {
+    path: module.path,
+    name: module.name,
+    params: exactSum(stored.map(({ params }) => params)),
+    buffers: exactSum(stored.map(({ buffers }) => buffers)),
+    bytes: exactSum(
+      stored.map(({ dtype, params, buffers }) => Math.ceil((params + buffers) * dtypes[dtype].bytes)),
+    ),
+    macs: sumMacs(work),
+    activationBytes: exactSum(work.map(({ bytes }) => bytes)),
+    output: outputShape(work, context),
+    dtype: stored.map(({ dtype }) => dtype).join(' + '),
+    tensors: elements.map(([index]) => index),
+    ...noteOf(module, children, context),
+  };
+  const signature = signatureOf(row, children, context.tensors);
+  return { row, children, own: module.own, work, stored, signature };
+}
+
+/** Elements of one stored type in a subtree. */
+interface Stored {
+  readonly dtype: DType;
+  readonly params: number;
+  readonly buffers: number;
+}
+
+/** Parameters and buffers of a subtree by stored type, most elements first. */
+function sumStored(
+  elements: readonly (readonly [tensor: number, count: number])[],
+  children: readonly Summary[],
+  { tensors, roles }: Context,
+): readonly Stored[] {
+  const own = elements.map(([index, count]): Stored => {
+    const tensor = tensors[index]!;
+    const role = roles.get(tensor.name);
+    const buffer = role === 'buffer' || (role !== 'parameter' && isBuffer(tensor));
+    return { dtype: tensor.dtype, params: buffer ? 0 : count, buffers: buffer ? count : 0 };
+  });
+  const sums = new Map<DType, Stored>();
+  for (const { dtype, params, buffers } of [...own, ...children.flatMap((child) => child.stored)]) {
+    const sum = sums.get(dtype) ?? { dtype, params: 0, buffers: 0 };
+    sums.set(dtype, { dtype, params: sum.params + params, buffers: sum.buffers + buffers });
+  }
+  return [...sums.values()].sort((a, b) => b.params + b.buffers - a.params - a.buffers);
+}
+
+function noteOf(module: Module, children: readonly Summary[], context: Context): Note {
+  const nothing = { title: '', formula: '', details: [] };
+  if (isTensor(module)) return { ...nothing, title: tensorTitle(module, context) };
+  if (!context.graph) return nothing;
+  const parts = children.map(({ row, own }) => ({ note: row, own }));
+  const described = { path: module.path, own: module.own, children: parts };
+  return describeModule(context.graph, described, context.probes.get(module.path));
+}
+
+const tensorTitles: Readonly<Record<TensorRole, string>> = {
+  parameter: 'Parameter',
+  buffer: 'Buffer',
+  unused: 'Not used by the model',
+};
+
+function tensorTitle({ elements }: Module, { tensors, roles }: Context): string {
+  const [index = -1] = elements.keys();
+  return tensorTitles[roles.get(tensors[index]?.name ?? '') ?? 'parameter'];
+}
+
+/** Shape of what a module hands on, for one picture. */
+function outputShape(work: readonly Work[], { graph, order }: Context): readonly number[] {
+  const [first] = work;
+  if (!graph || !first) return [];
+  const last = work.reduce((latest, row) => (order.get(row)! > order.get(latest)! ? row : latest), first);
+  return withoutBatch(graph, last.outputs[0]?.shape ?? []);
+}
+
+function signatureOf(row: Summary['row'], children: readonly Summary[], tensors: readonly Tensor[]): string {
+  const { title, formula, params, buffers, macs, output, dtype } = row;
+  const own = row.tensors.map((index) => `${tensors[index]!.dtype}[${tensors[index]!.shape.join()}]`);
+  const inner = children.map((child) => `${child.row.name}${child.signature}`);
+  return JSON.stringify([title, formula, params, buffers, macs, output, dtype, own, inner]);
+}
+
+interface Place {
+  readonly parent: number;
+  readonly depth: number;
+  readonly folded: boolean;
+}
+
+/** Appends a module's row and those below it. */
+function emit(summary: Summary, place: Place, rows: ModuleRow[]): number {
+  const index = rows.length;
+  rows.push({ ...summary.row, ...place, kind: 'module', count: 1, members: [] });
+  emitChildren(summary.children, { ...place, parent: index, depth: place.depth + 1 }, rows);
+  return index;
+}
+
+function emitChildren(children: readonly Summary[], place: Place, rows: ModuleRow[]): void {
+  for (const run of runs(children)) {
+    if (run.length === 1) emit(run[0]!, place, rows);
+    else emitGroup(run, place, rows);
+  }
+}
+
+/** Consecutive siblings that are numbered and alike. */
+function runs(children: readonly Summary[]): readonly (readonly Summary[])[] {
+  const result: Summary[][] = [];
+  for (const child of children) {
+    const run = result.at(-1);
+    const numbered = /^\d+$/.test(child.row.name) && /^\d+$/.test(run?.[0]?.row.name ?? '');
+    if (run && numbered && run[0]!.signature === child.signature) run.push(child);
+    else result.push([child]);
+  }
+  return result;
+}
+
+/** A group: figures of all members, the structure of one below it, then the members themselves, folded away. */
+function emitGroup(members: readonly Summary[], place: Place, rows: ModuleRow[]): void {
+  const [first] = members as [Summary];
+  const index = rows.length;
+  const count = members.length;
+  const { conv, linear, attention } = first.row.macs;
+  const row: ModuleRow = {
+    ...first.row,
+    ...place,
+    name: `${first.row.name} … ${members.at(-1)!.row.name}`,
+    kind: 'group',
+    count,
+    members: [],
+    params: exactSum(members.map((member) => member.row.params)),
+    buffers: exactSum(members.map((member) => member.row.buffers)),
+    bytes: exactSum(members.map((member) => member.row.bytes)),
+    macs: { conv: exact(conv * count), linear: exact(linear * count), attention: exact(attention * count) },
+    activationBytes: exactSum(members.map((member) => member.row.activationBytes)),
+    tensors: members.flatMap((member) => member.row.tensors),
+  };
+  rows.push(row);
+  const inside = { ...place, parent: index, depth: place.depth + 1 };
+  emitChildren(first.children, inside, rows);
+  rows[index] = { ...row, members: members.map((member) => emit(member, { ...inside, folded: true }, rows)) };
+}

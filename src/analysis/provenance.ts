@@ -1,0 +1,45 @@
+import type { Graph, Node } from '../graph/graph';
+
+/** Where values come from. */
+export interface Provenance {
+  /** A stored parameter, only moved or converted since: what makes a matrix product a linear layer. */
+  readonly isParameter: (value: string) => boolean;
+  /** Does not depend on the model's inputs: computed once, when the graph is loaded. */
+  readonly isStatic: (value: string) => boolean;
+}
+
+/** Operators behind which a parameter is still that parameter. A Gather chooses by position, arithmetic makes a new quantity. */
+const carriers: ReadonlySet<string> = new Set([
+  'Cast',
+  'Identity',
+  'Transpose',
+  'Reshape',
+  'Flatten',
+  'Squeeze',
+  'Unsqueeze',
+  'Slice',
+  'Split',
+  'Concat',
+  'DequantizeLinear',
+]);
+
+/** Operators whose further inputs only say how the first is moved. */
+const dataInputs = (node: Node): readonly string[] =>
+  node.op === 'Concat' ? node.inputs : node.inputs.slice(0, 1);
+
+/** Follows parameters and constants through the graph, in execution order. */
+export function traceProvenance(graph: Graph): Provenance {
+  const fixed = new Set(graph.initializers.keys());
+  const parameters = new Set(
+    [...graph.initializers.values()].filter(({ data }) => data.kind === 'parameter').map(({ name }) => name),
+  );
+  for (const node of graph.nodes) {
+    if (!node.inputs.every((input) => input === '' || fixed.has(input))) continue;
+    const carried = carriers.has(node.op) && dataInputs(node).some((input) => parameters.has(input));
+    for (const output of node.outputs) {
+      fixed.add(output);
+      if (carried) parameters.add(output);
+    }
+  }
+  return { isParameter: (value) => parameters.has(value), isStatic: (value) => fixed.has(value) };
+}
