@@ -50,7 +50,11 @@ async function run(golden: Case, input: TensorData): Promise<Readonly<Record<str
 
 function largestDifference(found: TensorData | undefined, expected: Float32Array, name: string): number {
   assert(found, `${name} is not an output`);
-  assert.equal(elementCount(found.shape), expected.length, `${name}: elements of [${found.shape.join(', ')}]`);
+  assert.equal(
+    elementCount(found.shape),
+    expected.length,
+    `${name}: elements of [${found.shape.join(', ')}]`,
+  );
   return expected.reduce(
     (most, value, index) => Math.max(most, Math.abs(value - Number(found.data[index]))),
     0,

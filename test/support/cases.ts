@@ -44,7 +44,10 @@ export function readCases(folder: string = casesFolder): readonly Case[] {
   const folders = [folder, ...readdirSync(folder).map((name) => join(folder, name))];
   return folders
     .filter((name) => existsSync(join(name, 'case.json')))
-    .map((name) => ({ ...(JSON.parse(readFileSync(join(name, 'case.json'), 'utf8')) as Case), folder: name }));
+    .map((name) => ({
+      ...(JSON.parse(readFileSync(join(name, 'case.json'), 'utf8')) as Case),
+      folder: name,
+    }));
 }
 
 /** The checkpoint that a case opens. */

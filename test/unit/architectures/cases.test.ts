@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { countMacs } from '../../../src/analysis/complexity';
+import { openModel, type Model } from '../../../src/architectures/model';
+import { elementCount } from '../../../src/checkpoint/tensors';
+import { checkpointPath, readCases, type Case } from '../../support/cases';
+
+/** Elements of the tensors that the graph reads. */
+function readElements({ checkpoint, counts }: Model): number {
+  return checkpoint.selected.tensors
+    .filter(({ name }) => counts.roles.get(name) === 'parameter')
+    .reduce((total, { shape }) => total + elementCount(shape), 0);
+}
+
+/**
+ * Cases that count a twin of the model in timm, which leaves out what lies beside it in the file (a decoder, a text tower, a mask token).
+ * The number: parameters of the twin that the file has not (a bias of zeros), less those only the file has (the class token's row of the
+ * position table, which timm folds into the class token where there are registers).
+ */
+const twins: Readonly<Record<string, number>> = {
+  'mae-original-pth': 0,
+  'openclip-timm-trunk-safetensors': 12,
+  'dinov2-original-pth': 0,
+  'dinov2-reg4-original-pth': -24,
+};
+
+/** Other stored elements that a case does not count: the optimizer's step beside the weights. */
+const beside: Readonly<Record<string, number>> = { 'vit-jax-compressed-npz': 1 };
+
+function params(golden: Case, model: Model): number {
+  const more = twins[golden.id];
+  return more === undefined ? model.counts.params : readElements(model) + more;
+}
+
+/** These exports name the module they wrapped; the case names its layers as the twin in transformers does. */
+function layerOf(golden: Case, layer: string): string {
+  return golden.id.startsWith('vit-transformers-onnx')
+    ? layer.replace(/^vit\.layer\./, 'm.vit.layers.')
+    : layer;
+}
+
+const open = (golden: Case): Promise<Model> =>
+  openModel(checkpointPath(golden), { assume: golden.assume, imageSize: golden.image_size });
+
+describe('golden cases: counts and attention records', () => {
+  for (const golden of readCases()) {
+    it(`${golden.id}: parameters, buffers and MACs`, async () => {
+      const model = await open(golden);
+      const { conv, linear, attention } = countMacs(model.graph());
+      const counted = { params: params(golden, model), macs: { conv, linear, attention } };
+      assert.deepEqual(counted, { params: golden.params, macs: golden.macs });
+      if (!(golden.id in twins))
+        assert.equal(model.counts.buffers, golden.buffers + (beside[golden.id] ?? 0));
+    });
+
+    it(`${golden.id}: where its attention is`, async () => {
+      const { probes } = (await open(golden)).graph();
+      assert.deepEqual(
+        probes.map(({ layer, kind, heads, queries, keys }) => ({ layer, kind, heads, queries, keys })),
+        golden.attention.map(({ layer, kind, heads, queries, keys }) => ({
+          layer: layerOf(golden, layer),
+          kind,
+          heads,
+          queries,
+          keys,
+        })),
+      );
+    });
+  }
+});
