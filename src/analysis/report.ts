@@ -1,0 +1,15 @@
+import type { Model } from '../architectures/model';
+import type { ComplexityReport } from '../protocol/report';
+import { complexity } from './complexity';
+
+export interface ReportSize {
+  readonly imageSize?: readonly [number, number];
+  readonly batch?: number;
+}
+
+/** The complexity report of a model, at its own image size and one picture unless told otherwise. */
+export function reportOf(model: Model, { imageSize = model.imageSize, batch = 1 }: ReportSize = {}): ComplexityReport {
+  const { checkpoint, counts } = model;
+  const graph = model.graph({ imageSize, batch });
+  return complexity(graph, { imageSize: imageSize!, tensors: checkpoint.selected.tensors, counts });
+}

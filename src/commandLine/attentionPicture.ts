@@ -1,0 +1,154 @@
+import sharp from 'sharp';
+import { paint } from '../attention/colourMaps';
+import { tokenCount, type Probe, type TokenLayout } from '../protocol/probes';
+import type { AttentionRows, ClassifiedView } from '../protocol/imagePanel';
+import { UsageError } from './usage';
+
+export interface DrawOptions {
+  readonly layer: string;
+  readonly head: string;
+  readonly method: 'raw' | 'rollout';
+  /** Path of the PNG. */
+  readonly out: string;
+}
+
+export interface Drawn {
+  /** Lowest and highest weight: the ends of the colour scale, shared by all maps of the picture. */
+  readonly range: readonly [number, number];
+  readonly layer: string;
+  readonly head: string;
+}
+
+/** One map on its grid. */
+interface GridMap {
+  readonly rows: number;
+  readonly columns: number;
+  readonly values: Float32Array;
+}
+
+const colours = 'viridis';
+/** Opacity of the map over the picture, and of the black that dims what the model did not see. */
+const opacity = { map: 0.65, outside: 0.5 } as const;
+/** Pixels of a patch and of the gap between the small maps when all are drawn. */
+const small = { patch: 6, gap: 4 } as const;
+
+/** Draws one map over the picture, or all of a layer or head as a grid of small maps on one scale, as a PNG file. */
+export async function drawAttention(
+  view: ClassifiedView,
+  answer: AttentionRows,
+  options: DrawOptions,
+): Promise<Drawn> {
+  const layers = chooseLayers(view.probes.length, options.layer);
+  const maps = layers.map((layer) => mapsOf(view.probes[layer]!, answer, layer, options));
+  const finite = maps.flat().flatMap(({ values }) => [...values].filter(Number.isFinite));
+  const range = finite.reduce<[number, number]>(
+    ([low, high], value) => [Math.min(low, value), Math.max(high, value)],
+    [Infinity, -Infinity],
+  );
+  const single = maps.length === 1 && maps[0]!.length === 1;
+  await (single ? drawOver(view, maps[0]![0]!, range, options.out) : drawGrid(maps, range, options.out));
+  return {
+    range,
+    layer: options.layer === 'all' ? 'all' : String(layers[0]),
+    head: options.method === 'rollout' ? 'mean' : options.head,
+  };
+}
+
+function chooseLayers(count: number, layer: string): readonly number[] {
+  if (count === 0) throw new Error('the model has no attention');
+  if (layer === 'all') return Array.from({ length: count }, (_, index) => index);
+  const index = layer === 'last' ? count - 1 : Number(layer);
+  if (!Number.isInteger(index) || index < 0 || index >= count)
+    throw new UsageError(`--layer ${layer}: last, all or 0 … ${count - 1} needed`);
+  return [index];
+}
+
+/** The maps of one layer: each head, their mean or maximum, or the rollout up to it. */
+function mapsOf(
+  probe: Probe,
+  answer: AttentionRows,
+  layer: number,
+  { head, method }: DrawOptions,
+): readonly GridMap[] {
+  const place = (keys: Float32Array): GridMap => gridOf(probe.keys, keys, probe.layer);
+  if (method === 'rollout') return [place(answer.rollout[layer]!)];
+  const rows = answer.rows[layer]!;
+  const keys = rows.length / probe.heads;
+  const heads = Array.from({ length: probe.heads }, (_, index) =>
+    rows.subarray(index * keys, (index + 1) * keys),
+  );
+  if (head === 'all') return heads.map(place);
+  if (head === 'mean')
+    return [place(combine(heads, (values) => values.reduce((sum, value) => sum + value, 0) / values.length))];
+  if (head === 'max') return [place(combine(heads, (values) => Math.max(...values)))];
+  const chosen = heads[Number(head)];
+  if (!chosen) throw new UsageError(`--head ${head}: mean, max, all or 0 … ${probe.heads - 1} needed`);
+  return [place(chosen)];
+}
+
+const combine = (heads: readonly Float32Array[], fold: (values: readonly number[]) => number): Float32Array =>
+  Float32Array.from(heads[0]!, (_, key) => fold(heads.map((values) => values[key]!)));
+
+/** The part of a row of keys that lies on the picture. */
+function gridOf(layout: TokenLayout, keys: Float32Array, layer: string): GridMap {
+  if (keys.length === 0)
+    throw new Error(`${layer}: no attention from this query; choose another --query or --method raw`);
+  if (layout.grid?.length !== 2)
+    throw new Error(`${layer}: its keys (${tokenCount(layout)}) have no place on the picture`);
+  const [rows, columns] = layout.grid as readonly [number, number];
+  return { rows, columns, values: keys.slice(keys.length - rows * columns) };
+}
+
+async function drawOver(
+  { picture, size, region }: ClassifiedView,
+  map: GridMap,
+  [low, high]: readonly [number, number],
+  out: string,
+): Promise<void> {
+  const scale = picture.width / size[0];
+  const colour = paint(map.values, low, high, colours);
+  const rgb = Buffer.from(picture.rgb);
+  for (let y = 0, at = 0; y < picture.height; y++)
+    for (let x = 0; x < picture.width; x++, at += 3) {
+      const column = Math.floor((((x + 0.5) / scale - region.x) / region.width) * map.columns);
+      const row = Math.floor((((y + 0.5) / scale - region.y) / region.height) * map.rows);
+      const inside = row >= 0 && row < map.rows && column >= 0 && column < map.columns;
+      const share = inside ? opacity.map : opacity.outside;
+      for (let channel = 0; channel < 3; channel++) {
+        const over = inside ? colour[4 * (row * map.columns + column) + channel]! : 0;
+        rgb[at + channel] = Math.round(rgb[at + channel]! * (1 - share) + over * share);
+      }
+    }
+  await sharp(rgb, { raw: { width: picture.width, height: picture.height, channels: 3 } })
+    .png()
+    .toFile(out);
+}
+
+/** Layers as rows, heads as columns. */
+async function drawGrid(
+  maps: readonly (readonly GridMap[])[],
+  [low, high]: readonly [number, number],
+  out: string,
+): Promise<void> {
+  const cell = {
+    width: maps[0]![0]!.columns * small.patch + small.gap,
+    height: maps[0]![0]!.rows * small.patch + small.gap,
+  };
+  const tiles = maps.flatMap((heads, row) =>
+    heads.map(async ({ rows, columns, values }, column) => {
+      const pixels = Buffer.from(paint(values, low, high, colours).buffer);
+      const input = await sharp(pixels, { raw: { width: columns, height: rows, channels: 4 } })
+        .resize(columns * small.patch, rows * small.patch, { kernel: 'nearest' })
+        .png()
+        .toBuffer();
+      return { input, left: column * cell.width + small.gap, top: row * cell.height + small.gap };
+    }),
+  );
+  const width = Math.max(...maps.map((heads) => heads.length)) * cell.width + small.gap;
+  const height = maps.length * cell.height + small.gap;
+  const canvas = sharp({ create: { width, height, channels: 3, background: '#ffffff' } });
+  await canvas
+    .composite(await Promise.all(tiles))
+    .png()
+    .toFile(out);
+}

@@ -1,0 +1,112 @@
+import type { ClassifiedView, Query } from '../protocol/imagePanel';
+import { formatMilliseconds, formatPercent } from '../protocol/units';
+import type { Answer, Session } from './session';
+import { UsageError } from './usage';
+
+/** `vitrine classify` */
+export async function classify(
+  session: Session,
+  [checkpoint = '', ...images]: readonly string[],
+): Promise<void> {
+  const { top } = session.options;
+  await session.each(images, { image: true }, async (image) => {
+    const view = await run(session, checkpoint, image, { topK: top });
+    const facts = { path: checkpoint, image, provider: view.provider, ...preprocessingJson(view) };
+    const guesses = view.top.map(({ index, label, score }) => ({ index, label, probability: score }));
+    const json = {
+      ...facts,
+      top: guesses,
+      labels: view.labelSource,
+      score: view.scoreKind,
+      milliseconds: view.milliseconds,
+      warnings: view.warnings,
+    };
+    return { json, text: classifyText(image, view) };
+  });
+}
+
+async function run(
+  session: Session,
+  checkpoint: string,
+  image: string,
+  request: { readonly topK?: number; readonly attention?: boolean },
+): Promise<ClassifiedView> {
+  const { assume, stateDict, imageSize, provider, asStored } = session.options;
+  const inference = await session.runner();
+  const options = { imageSize, provider, asStored };
+  return inference.classify({ checkpoint, model: { assume, stateDict }, image, options, ...request });
+}
+
+const preprocessingJson = ({ preprocessing }: ClassifiedView): object => ({
+  preprocessing: Object.fromEntries(
+    preprocessing.map(({ key, text, source }) => [key, { value: text, source }]),
+  ),
+});
+
+function classifyText(image: string, view: ClassifiedView): string {
+  const { milliseconds, provider, scoreKind } = view;
+  const time = formatMilliseconds(milliseconds.decode + milliseconds.preprocess + milliseconds.run);
+  const score = (value: number): string => (scoreKind === 'value' ? String(value) : formatPercent(value));
+  const rows = view.top.map(({ label, score: value }) => `  ${score(value).padStart(8)}  ${label}`);
+  return [
+    `${image}: ${view.modelTitle}, ${provider}, ${time} (loading ${formatMilliseconds(milliseconds.load)})`,
+    ...(rows.length > 0 ? rows : ['  no classifier: features only']),
+    ...view.warnings.map((warning) => `  warning: ${warning}`),
+    '',
+  ].join('\n');
+}
+
+/** `vitrine attention` */
+export async function attention(
+  session: Session,
+  [checkpoint = '', image = '']: readonly string[],
+): Promise<void> {
+  const { layer, head, method, out } = session.options;
+  await session.each([checkpoint], { image }, async (): Promise<Answer> => {
+    const view = await run(session, checkpoint, image, { attention: true });
+    const { drawAttention } = await import('./attentionPicture');
+    const query = session.options.query ? parseQuery(session.options.query) : defaultQuery(view);
+    const inference = await session.runner();
+    const rows = await inference.attention(view.run, query);
+    const {
+      range,
+      layer: drawn,
+      head: shown,
+    } = await drawAttention(view, rows, { layer, head, method, out });
+    const json = {
+      path: checkpoint,
+      image,
+      picture: out,
+      layer: drawn,
+      head: shown,
+      query: queryText(query),
+      method,
+      range,
+    };
+    const scale = range.map((value) => value.toPrecision(3)).join(' … ');
+    return {
+      json,
+      text: `${out}: layer ${drawn}, head ${shown}, query ${queryText(query)}, ${method}, ${scale}\n`,
+    };
+  });
+}
+
+/** The class token, without one the mean over patches. */
+function defaultQuery({ probes }: ClassifiedView): Query {
+  const [special] = probes[0]?.queries.special ?? [];
+  return special === 'cls' ? { kind: 'special', name: special } : { kind: 'mean' };
+}
+
+/** `cls`, `dist`, `reg1`, `ROW,COL` or `mean`. */
+function parseQuery(text: string): Query {
+  const patch = /^(\d+),(\d+)$/.exec(text);
+  if (patch) return { kind: 'patch', row: Number(patch[1]), column: Number(patch[2]) };
+  if (text === 'mean') return { kind: 'mean' };
+  if (/^[a-z]+\d*$/.test(text)) return { kind: 'special', name: text };
+  throw new UsageError(`--query ${text}: cls, dist, regN, ROW,COL or mean needed`);
+}
+
+function queryText(query: Query): string {
+  if (query.kind === 'patch') return `${query.row},${query.column}`;
+  return query.kind === 'special' ? query.name : 'mean';
+}

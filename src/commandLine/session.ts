@@ -1,0 +1,95 @@
+import { join } from 'node:path';
+import type { Model } from '../architectures/model';
+import { CheckpointError } from '../checkpoint/errors';
+import type { Inference } from '../inference/service';
+import { UsageError, type Options } from './usage';
+
+/** What one path or picture came to: the JSON object, and the text for people. */
+export interface Answer {
+  readonly json: Readonly<Record<string, unknown>>;
+  readonly text: string;
+}
+
+/** Where answers and failures go; failures make the exit status 1. */
+export class Session {
+  private failures = 0;
+  private inference: Inference | undefined;
+
+  constructor(
+    readonly options: Options,
+    private readonly output: NodeJS.WritableStream,
+    private readonly errors: NodeJS.WriteStream,
+  ) {}
+
+  get status(): number {
+    return this.failures > 0 ? 1 : 0;
+  }
+
+  /** Answers each path by itself: one that fails does not keep the others from their answer. */
+  async each(
+    paths: readonly string[],
+    facts: object,
+    answer: (path: string) => Promise<Answer>,
+  ): Promise<void> {
+    for (const path of paths)
+      try {
+        this.print(await answer(path));
+      } catch (error) {
+        if (error instanceof UsageError) throw error;
+        this.fail(path, error, facts);
+      }
+  }
+
+  /** Opens and understands a checkpoint as the options say. The readers load with the first one. */
+  async open(path: string): Promise<Model> {
+    const { openModel } = await import('../architectures/model');
+    const { assume, stateDict, imageSize } = this.options;
+    return openModel(path, { assume, stateDict, imageSize });
+  }
+
+  /** The inference process; it starts with the first request. */
+  async runner(): Promise<Inference> {
+    if (this.inference) return this.inference;
+    const { createInference } = await import('../inference/service');
+    const { defaultLimits } = await import('../inference/memory');
+    const { createMemoryStore } = await import('../inference/providers');
+    this.inference = createInference({
+      processPath: join(__dirname, 'process.js'),
+      store: createMemoryStore(),
+      log: { debug: silent, info: silent, warn: silent },
+      limits: defaultLimits,
+      onProgress: (message) => this.progress(message),
+      // The answer is all that is wanted: no GPU is measured behind it.
+      background: false,
+    });
+    return this.inference;
+  }
+
+  async dispose(): Promise<void> {
+    await this.inference?.dispose();
+  }
+
+  private print({ json, text }: Answer): void {
+    this.progress('');
+    this.output.write(this.options.json ? `${JSON.stringify(json)}\n` : text);
+  }
+
+  private fail(path: string, error: unknown, facts: object): void {
+    this.failures++;
+    this.progress('');
+    const message = error instanceof Error ? error.message : String(error);
+    this.errors.write(
+      `error: ${message.startsWith(path) ? '' : `${path}: `}${message.replaceAll('\n', ' ')}\n`,
+    );
+    const kind = error instanceof CheckpointError ? error.kind : 'unsupported';
+    if (this.options.json)
+      this.output.write(`${JSON.stringify({ path, ...facts, error: { kind, message } })}\n`);
+  }
+
+  /** A line that is written over; only where a person looks at it. */
+  private progress(message: string): void {
+    if (this.errors.isTTY) this.errors.write(`\r\u001b[K${message}`);
+  }
+}
+
+const silent = (): void => undefined;

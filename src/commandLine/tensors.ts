@@ -1,0 +1,116 @@
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Sidecars } from '../checkpoint/checkpoint';
+import { writeSafetensors, type NamedTensor } from '../checkpoint/safetensorsWriter';
+import type { TensorData } from '../protocol/inference';
+import type { Answer, Session } from './session';
+
+/** `vitrine run`: for checking against reference implementations. */
+export async function run(session: Session, [checkpoint = '']: readonly string[]): Promise<void> {
+  const { assume, stateDict, provider, inputs: file, out } = session.options;
+  await session.each([checkpoint], {}, async () => {
+    const inputs = await readInputs(file);
+    const inference = await session.runner();
+    const outputs = await inference.runTensors({
+      checkpoint,
+      model: { assume, stateDict },
+      inputs,
+      provider,
+    });
+    return write(checkpoint, out, outputs);
+  });
+}
+
+/** The tensors of a safetensors file, as float32 where they are floating point. */
+async function readInputs(file: string): Promise<Readonly<Record<string, TensorData>>> {
+  const { openCheckpoint } = await import('../checkpoint/open');
+  const { readTensor, toFloat32 } = await import('../checkpoint/values');
+  const { selected } = await openCheckpoint(file);
+  const entries = selected.tensors.map(async (tensor) => {
+    const bytes = await readTensor(tensor);
+    const integers = tensor.dtype === 'I64' && new BigInt64Array(bytes.slice().buffer);
+    const data: TensorData = integers
+      ? { dtype: 'I64', shape: tensor.shape, data: integers }
+      : { dtype: 'F32', shape: tensor.shape, data: toFloat32(bytes, tensor.dtype) };
+    return [tensor.name, data] as const;
+  });
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+/** `vitrine preprocess`: of a checkpoint, or of a configuration alone. */
+export async function preprocess(
+  session: Session,
+  [source = '', image = '']: readonly string[],
+): Promise<void> {
+  const { assume, stateDict, imageSize, asStored, out } = session.options;
+  await session.each([source], { image }, async () => {
+    if (source.endsWith('.json') && !source.endsWith('.index.json'))
+      return write(source, out, { pixel_values: await preprocessByConfig(source, image, session) });
+    const inference = await session.runner();
+    const request = {
+      checkpoint: source,
+      model: { assume, stateDict },
+      image,
+      options: { imageSize, asStored },
+    };
+    const { pixelValues } = await inference.preprocess(request);
+    return write(source, out, { pixel_values: pixelValues });
+  });
+}
+
+async function preprocessByConfig(config: string, image: string, session: Session): Promise<TensorData> {
+  const { decodePicture } = await import('../inference/decode');
+  const { apply } = await import('../inference/preprocessing/pipeline');
+  const { resolvePreprocessing } = await import('../inference/preprocessing/resolve');
+  const { asStored, imageSize } = session.options;
+  const sidecars = await readSidecars(config);
+  const preprocessing = resolvePreprocessing({ sidecars, fileName: config, dialect: '', imageSize });
+  const { pixelValues, shape } = apply(preprocessing, await decodePicture(image, { asStored }));
+  return { dtype: 'F32', shape, data: pixelValues };
+}
+
+/** The named file, and the other one where both lie in a folder. */
+async function readSidecars(config: string): Promise<Sidecars> {
+  const read = async (path: string): Promise<Readonly<Record<string, unknown>>> =>
+    JSON.parse(await readFile(path, 'utf8')) as Readonly<Record<string, unknown>>;
+  const named = await read(config);
+  const isPreprocessor = /preprocessor/.test(basename(config)) || 'image_processor_type' in named;
+  const other = join(dirname(config), isPreprocessor ? 'config.json' : 'preprocessor_config.json');
+  const beside = await read(other).catch(() => undefined);
+  return isPreprocessor ? { preprocessor: named, config: beside } : { config: named, preprocessor: beside };
+}
+
+/** `vitrine export` */
+export async function exportModel(session: Session, [checkpoint = '']: readonly string[]): Promise<void> {
+  const { exportOnnx } = await import('../inference/export');
+  await session.each([checkpoint], {}, async () => {
+    const model = await session.open(checkpoint);
+    const graph = model.graph();
+    const { files, bytes } = await exportOnnx(graph, model.checkpoint.selected.tensors, session.options.out);
+    const tensors = Object.fromEntries(
+      [
+        ...graph.inputs,
+        ...graph.outputs.map(({ name, value }) => ({ ...graph.values.get(value)!, name })),
+      ].map(({ name, shape }) => [name, shape]),
+    );
+    const json = { path: checkpoint, out: session.options.out, files, bytes, tensors };
+    return { json, text: `${files.join(' and ')}: ${bytes} bytes\n` };
+  });
+}
+
+async function write(
+  path: string,
+  out: string,
+  outputs: Readonly<Record<string, TensorData>>,
+): Promise<Answer> {
+  const named = Object.entries(outputs).map(([name, { dtype, shape, data }]): NamedTensor => ({
+    name,
+    dtype,
+    shape,
+    bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  }));
+  await writeSafetensors(out, named);
+  const tensors = Object.fromEntries(named.map(({ name, shape }) => [name, shape]));
+  const rows = named.map(({ name, dtype, shape }) => `  ${name} ${dtype} [${shape.join(', ')}]\n`);
+  return { json: { path, out, tensors }, text: `${out}:\n${rows.join('')}` };
+}
