@@ -4,9 +4,6 @@ import { decodePicture } from './decode';
 import { apply, type ModelInput } from './preprocessing/pipeline';
 import { resize, type Picture } from './preprocessing/resize';
 
-/** Longest side of a picture that is sent for display: the panel is seldom wider, and 1024² are 3 MB. */
-const displaySide = 1024;
-
 /** A decoded picture, what the model sees of it, and the times both took. */
 export interface Prepared {
   readonly input: ModelInput;
@@ -22,7 +19,7 @@ export async function preparePicture(request: PictureRequest): Promise<Prepared>
   const input = apply(request.preprocessing, decoded);
   const preprocess = performance.now() - decodedAt;
   const view: PictureView = {
-    picture: reduced(decoded, displaySide),
+    picture: reduced(decoded, request.displaySide),
     size: [decoded.width, decoded.height],
     seen: pixels(input.seen),
     region: whole(input),
@@ -47,8 +44,9 @@ function whole({ region, padding, seen }: ModelInput): PictureView['region'] {
 
 const pixels = ({ width, height, rgb }: Picture): Pixels => ({ width, height, rgb });
 
-/** The picture with its longer side at most `side`. */
+/** The picture with its longer side at most `side`; empty for 0. */
 function reduced(picture: Picture, side: number): Pixels {
+  if (side === 0) return { width: 0, height: 0, rgb: new Uint8Array() };
   const factor = side / Math.max(picture.width, picture.height);
   if (factor >= 1) return pixels(picture);
   const [width, height] = [picture.width, picture.height].map((size) =>

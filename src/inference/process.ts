@@ -141,11 +141,11 @@ function openFiles(): readonly string[] {
 
 const api: InferenceApi = {
   hello: async () => ({ version: inferenceVersion, runtime: await runtimeFacts() }),
-  async load(request, provider) {
+  async load(request, { provider, attention }) {
     const known = models.get(request.key);
     const started = performance.now();
     const loaded = known ?? (await load(request, (message) => tell.progress(message)));
-    await loaded.prepare(provider, false);
+    await loaded.prepare(provider, attention);
     return { ...loaded.facts, milliseconds: known ? 0 : performance.now() - started };
   },
   release,

@@ -26,6 +26,8 @@ export interface Choice {
 /** Remembers how providers did beside the CPU, and checks them in a process of their own, so that a driver's crash costs nobody anything. */
 export class ProviderChoice {
   private readonly running = new Map<string, Promise<void>>();
+  /** One model at a time: the checker's process is let go after each, and two would compete for the cores they are timed on. */
+  private turn: Promise<unknown> = Promise.resolve();
   private checker: InferenceClient | undefined;
 
   constructor(
@@ -77,10 +79,10 @@ export class ProviderChoice {
     return { ...choice, provider: 'cpu', checks: new Map([...choice.checks, [choice.provider, verdict]]) };
   }
 
-  /** A provider of this machine has not been checked with this model. */
-  isOpen(graph: Graph, hello: Hello): boolean {
+  /** A provider of this machine has not been checked with this model, and nobody is at it. */
+  isOpen({ key, graph }: ModelRequest, hello: Hello): boolean {
     const checks = this.checks(graph, hello);
-    return candidates().some(({ name }) => !isSettled(checks.get(name)));
+    return !this.running.has(key) && candidates().some(({ name }) => !isSettled(checks.get(name)));
   }
 
   async forget(graph: Graph, hello: Hello): Promise<void> {
@@ -96,7 +98,10 @@ export class ProviderChoice {
   ): Promise<void> {
     const running = this.running.get(model.key);
     if (running) return running;
-    const check = this.checkAll(model, picture, hello, signal).finally(() => this.running.delete(model.key));
+    const check = this.turn
+      .then(() => this.checkAll(model, picture, hello, signal))
+      .finally(() => this.running.delete(model.key));
+    this.turn = check.catch(() => undefined);
     this.running.set(model.key, check);
     return check;
   }
@@ -133,7 +138,7 @@ export class ProviderChoice {
   ): Promise<ProviderCheck> {
     try {
       return await client.request(async (remote) => {
-        await remote.load(model, 'cpu');
+        await remote.load(model, { provider: 'cpu', attention: true });
         return remote.check(model.key, picture, provider, true);
       }, signal);
     } catch (error) {

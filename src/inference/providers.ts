@@ -180,12 +180,12 @@ function standing(
 
 /** `agrees with the CPU: largest difference 2e-6; 3.1× slower`. */
 export function explain(check: ProviderCheck): string {
-  const software = check.software ? `; a software adapter (${check.software}), never chosen by itself` : '';
-  const { cpuMilliseconds: cpu, providerMilliseconds: provider } = check;
-  if (!check.agrees || !cpu || !provider) return check.reason + software;
+  const { agrees, reason, software, cpuMilliseconds: cpu, providerMilliseconds: provider } = check;
+  if (software) return `${reason}; a software adapter (${software}), never chosen by itself`;
+  if (!agrees || !cpu || !provider) return reason;
   const speed =
     provider < cpu ? `${(cpu / provider).toFixed(1)}× faster` : `${(provider / cpu).toFixed(1)}× slower`;
-  return `${check.reason}; ${speed} than the CPU${software}`;
+  return `${reason}; ${speed} than the CPU`;
 }
 
 /** Libraries that compute on the CPU what a graphics driver should compute on a GPU, with the names people know. */

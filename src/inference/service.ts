@@ -14,6 +14,7 @@ import type {
   PictureRequest,
   PictureRun,
   PictureView,
+  RunRequest,
   TensorData,
 } from '../protocol/inference';
 import { CancelledError, InferenceClient, type Log, type RemoteInference } from './client';
@@ -58,6 +59,8 @@ export interface ClassifyRequest extends ModelChoice {
   readonly topK?: number;
   /** Keep attention maps, so that `attention` can be asked for this run. */
   readonly attention?: boolean;
+  /** Longest side of `ClassifiedView.picture`; 1024 by default, 0 for none. */
+  readonly displaySide?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -92,6 +95,8 @@ export interface Inference {
   dispose(): Promise<void>;
 }
 
+/** A panel is seldom wider, and 1024² pixels are 3 MB. */
+const displaySide = 1024;
 /** Attention maps of one run that are kept whole; above it rows are computed when they are asked for. 197 tokens need 22 MB, 577 need 190. */
 const attentionBytes = 64e6;
 /** The same where maps are asked for as tensors: what one message between processes carries well. */
@@ -194,7 +199,7 @@ class InferenceService implements Inference {
     return this.ask(request.signal, async (remote) => {
       const used = provider === 'auto' ? 'cpu' : provider;
       requireProvider(used);
-      await this.load(remote, model, used);
+      await this.load(remote, model, { provider: used, attention: true });
       return remote.runTensors(model.key, inputs, used);
     });
   }
@@ -266,20 +271,25 @@ class InferenceService implements Inference {
         path: request.image,
         asStored: options.asStored ?? false,
         preprocessing: preprocessingOf(opened, options),
+        displaySide: request.displaySide ?? displaySide,
       },
     };
   }
 
   /** Loads a model unless it is loaded, after letting go of the ones used longest ago. */
-  private async load(remote: RemoteInference, model: ModelRequest, provider: string): Promise<void> {
+  private async load(remote: RemoteInference, model: ModelRequest, run: RunRequest): Promise<void> {
     const { generation } = this.client;
     const known = this.loaded.generation === generation ? this.loaded.keys : [];
     const others = known.filter((key) => key !== model.key);
+    if (others.length < known.length) {
+      this.loaded = { generation, keys: [...others, model.key] };
+      return;
+    }
     const keep = Math.max(0, this.limits.models - 1);
     const dropped = keep === 0 ? others : others.slice(0, -keep);
     for (const key of dropped) await remote.release(key);
     requireMemory(model.graph, this.limits.memoryBytes);
-    await remote.load(model, provider);
+    await remote.load(model, run);
     this.loaded = { generation, keys: [...others.filter((key) => !dropped.includes(key)), model.key] };
   }
 
@@ -291,7 +301,7 @@ class InferenceService implements Inference {
   ): Promise<Choice> {
     if (wanted === 'auto') return this.choice.automatic(model.graph, hello);
     requireProvider(wanted);
-    await this.load(remote, model, 'cpu');
+    await this.load(remote, model, { provider: 'cpu', attention: true });
     return this.choice.chosen(model, hello, wanted, () => remote.check(model.key, picture, wanted, false));
   }
 
@@ -303,11 +313,12 @@ class InferenceService implements Inference {
     attention: boolean,
   ): Promise<{ answer: PictureRun; choice: Choice }> {
     const { model, picture } = prepared;
+    const run = { provider: choice.provider, attention };
     const started = performance.now();
     try {
-      await this.load(remote, model, choice.provider);
+      await this.load(remote, model, run);
       const load = performance.now() - started;
-      const answer = await remote.runPicture(model.key, picture, { provider: choice.provider, attention });
+      const answer = await remote.runPicture(model.key, picture, run);
       const { milliseconds } = answer;
       return {
         answer: { ...answer, milliseconds: { ...milliseconds, load: milliseconds.load + load } },
@@ -333,17 +344,15 @@ class InferenceService implements Inference {
 
   private async repeat(remote: RemoteInference, known: RememberedRun): Promise<void> {
     const { model, picture } = known.prepared;
-    await this.load(remote, model, known.provider);
-    const { run } = await remote.runPicture(model.key, picture, {
-      provider: known.provider,
-      attention: true,
-    });
+    const request = { provider: known.provider, attention: true };
+    await this.load(remote, model, request);
+    const { run } = await remote.runPicture(model.key, { ...picture, displaySide: 0 }, request);
     known.child = run;
     known.generation = this.client.generation;
   }
 
   private checkLater(prepared: PreparedRun, hello: Hello): void {
-    if (!this.options.background || !this.choice.isOpen(prepared.model.graph, hello)) return;
+    if (!this.options.background || !this.choice.isOpen(prepared.model, hello)) return;
     void this.checkNow(prepared, hello, this.cancelling.signal).then(
       (views) => this.options.onProviders?.(prepared.opened.path, views),
       (error: Error) => {

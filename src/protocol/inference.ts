@@ -66,6 +66,8 @@ export interface PictureRequest {
   /** Leave the EXIF orientation unapplied, as timm's and torchvision's loaders do. */
   readonly asStored: boolean;
   readonly preprocessing: Preprocessing;
+  /** Longest side of the decoded picture that comes back for display; 0 sends none. */
+  readonly displaySide: number;
 }
 
 /** How one model is to be run. */
@@ -114,8 +116,8 @@ export interface ProviderCheck {
 /** What may be asked of the inference process. One request runs at a time; the native calls block the process. */
 export interface InferenceApi {
   hello(): Promise<Hello>;
-  /** Puts a model's weights in place and makes its first session. A model already loaded answers at once. */
-  load(model: ModelRequest, provider: string): Promise<Loaded>;
+  /** Puts a model's weights in place and makes the session that the run will need. A model already loaded answers at once. */
+  load(model: ModelRequest, run: RunRequest): Promise<Loaded>;
   /** Lets a model's sessions go, and the temporary file with them. */
   release(key: string): Promise<void>;
   runPicture(key: string, picture: PictureRequest, run: RunRequest): Promise<PictureRun>;
