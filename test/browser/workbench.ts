@@ -230,14 +230,17 @@ export class Workbench {
   }
 
   /** Picks a row of the quick pick that is open. */
-  async pick(text: string): Promise<void> {
-    const row = this.quickPickRow(text);
+  async pick(label: string): Promise<void> {
+    const row = this.quickPickRow(label);
     await row.waitFor({ timeout: patience });
     await row.click();
   }
 
-  private quickPickRow(text: string): Locator {
-    return this.page.locator('.quick-input-list .monaco-list-row').filter({ hasText: text }).first();
+  /** A row by its whole label: names begin alike (vitrine-sample, vitrine-sample-64). */
+  private quickPickRow(label: string): Locator {
+    const exact = new RegExp(`^\\s*${escapePattern(label)}\\s*$`);
+    const name = this.page.locator('.label-name').filter({ hasText: exact });
+    return this.page.locator('.quick-input-list .monaco-list-row').filter({ has: name }).first();
   }
 
   /** Types a line into the input box that is open. */
@@ -313,7 +316,9 @@ export class Workbench {
 
   /** Titles of the open editors' tabs. */
   async tabs(): Promise<string[]> {
-    const labels = await this.page.locator('.tabs-container .tab .monaco-icon-label-container').allInnerTexts();
+    const labels = await this.page
+      .locator('.tabs-container .tab .monaco-icon-label-container')
+      .allInnerTexts();
     return labels.map((label) => label.replaceAll('\n', ''));
   }
 
@@ -350,6 +355,8 @@ export class Workbench {
     await this.ready();
   }
 }
+
+const escapePattern = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
 async function isShown(frame: Frame, selector: string): Promise<boolean> {
   try {

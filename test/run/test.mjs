@@ -116,6 +116,7 @@ function report(results) {
   const failing = results.filter(({ counts }) => counts.failed > 0).map(({ stage }) => stage.name);
   console.log('');
   for (const { stage, title, reason } of skipped) console.log(`skipped: ${stage}: ${title}: ${reason}`);
+  if (failing.includes('build')) console.log('the tests did not run, because the build failed');
   if (failing.length > 0) console.log(`failing stages: ${failing.join(', ')}`);
   /** @param {'passed' | 'failed'} key */
   const sum = (key) => results.reduce((total, { counts }) => total + counts[key], 0);
@@ -126,6 +127,11 @@ function report(results) {
 
 endOnSignals();
 await installDependencies();
+/** @type {{stage: Stage, counts: Counts}[]} */
 const results = [];
-for (const stage of select(chosen)) results.push({ stage, counts: await runStage(stage) });
+for (const stage of select(chosen)) {
+  const built = results.every(({ stage: { name }, counts }) => name !== 'build' || counts.failed === 0);
+  if (built || !stage.needs?.includes('build')) results.push({ stage, counts: await runStage(stage) });
+  else results.push({ stage, counts: { passed: 0, failed: 1, skipped: [] } });
+}
 process.exit(report(results) ? 0 : 1);
