@@ -337,3 +337,15 @@ function emitGroup(members: readonly Summary[], place: Place, rows: ModuleRow[])
   emitChildren(first.children, inside, rows);
   rows[index] = { ...row, members: members.map((member) => emit(member, { ...inside, folded: true }, rows)) };
 }
+
+/** Every single module once, in tree order and with its depth as if nothing were grouped. */
+export function everyModule(rows: readonly ModuleRow[]): readonly ModuleRow[] {
+  const children = rows.map((): number[] => []);
+  rows.forEach(({ parent }, index) => children[parent]?.push(index));
+  const visit = (index: number, depth: number): readonly ModuleRow[] => {
+    const row = rows[index]!;
+    if (row.kind === 'group') return row.members.flatMap((member) => visit(member, depth));
+    return [{ ...row, depth }, ...children[index]!.flatMap((child) => visit(child, depth + 1))];
+  };
+  return rows.flatMap((row, index) => (row.parent < 0 ? visit(index, 0) : []));
+}
