@@ -1,5 +1,3 @@
-import type { Model } from '../architectures/model';
-import type { ComplexityReport } from '../protocol/report';
 import type { Session } from './session';
 
 /** `vitrine inspect` */

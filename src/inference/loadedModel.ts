@@ -116,7 +116,14 @@ export class LoadedModel {
       ...this.taps.filter(({ kind }) => kind === 'full').map(({ index }) => tapNames.map(index)),
     ];
     const outputs = await this.run(provider, this.taps.length > 0, inputs, names);
-    return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, fromRuntime(tensor)]));
+    const maps = new Set(
+      this.request.graph.probes.flatMap(({ kind }, index) => (kind === 'window' ? [] : [tapNames.map(index)])),
+    );
+    const entries = Object.entries(outputs).map(([name, tensor]) => {
+      const data = fromRuntime(tensor);
+      return [name, maps.has(name) ? withoutBatch(data) : data] as const;
+    });
+    return Object.fromEntries(entries);
   }
 
   release(): Promise<void> {
@@ -183,3 +190,7 @@ function unaskedQueries(
     }),
   );
 }
+
+/** A map of one picture as `[heads, queries, keys]`. */
+const withoutBatch = (map: TensorData): TensorData =>
+  map.shape.length === 4 && map.shape[0] === 1 ? { ...map, shape: map.shape.slice(1) } : map;

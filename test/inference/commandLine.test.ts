@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { openCheckpoint } from '../../src/checkpoint/open';
+import { readTensor, toFloat32 } from '../../src/checkpoint/values';
+
+interface Ended {
+  readonly status: number;
+  readonly output: string;
+  readonly errors: string;
+}
+
+function vitrine(...args: readonly string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, ['dist/cli.js', ...args], (error, output, errors) => {
+      resolve({ status: typeof error?.code === 'number' ? error.code : error ? -1 : 0, output, errors });
+    });
+  });
+}
+
+const lines = (text: string): Record<string, unknown>[] =>
+  text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+const sample = 'media/sample/vitrine-sample';
+const cat = 'media/sample/images/cat-on-grass.jpg';
+
+interface Expected {
+  readonly images: readonly {
+    readonly image: string;
+    readonly top5: readonly (readonly [string, number])[];
+  }[];
+}
+
+describe('the command line', function () {
+  this.timeout(60_000);
+  let folder = '';
+  before(async () => (folder = await mkdtemp(join(tmpdir(), 'vitrine-test-'))));
+  after(() => rm(folder, { recursive: true }));
+
+  it('inspects: family, figures with evidence, exact counts', async () => {
+    const { status, output } = await vitrine('inspect', '--json', sample);
+    const [answer] = lines(output);
+    assert.equal(status, 0);
+    const [n, d, mlp, depth, patch] = [257, 160, 480, 6, 8];
+    const conv = (n - 1) * 3 * patch * patch * d;
+    const linear = depth * (4 * n * d * d + 2 * n * d * mlp) + d * 29;
+    assert.deepEqual(answer!['macs'], { conv, linear, attention: depth * 2 * n * n * d });
+    assert.equal(answer!['params'], 1_624_669);
+    assert.deepEqual(answer!['unused'], []);
+    assert.equal((answer!['config'] as Record<string, unknown>)['heads'], 4);
+    assert.match(JSON.stringify(answer!['evidence']), /config\.json/);
+  });
+
+  it('answers for the paths it can, names those it cannot, and ends with 1', async () => {
+    const broken = join(folder, 'broken.safetensors');
+    await writeFile(broken, 'no header here');
+    const { status, output, errors } = await vitrine('inspect', '--json', broken, sample);
+    const [refused, fine] = lines(output);
+    assert.equal(status, 1);
+    assert.equal(refused!['path'], broken);
+    assert.equal((refused!['error'] as Record<string, unknown>)['kind'], 'malformed');
+    assert.equal(fine!['path'], sample);
+    assert.match(errors, /^error: .*broken\.safetensors/);
+    assert.equal(errors.trim().split('\n').length, 1);
+  });
+
+  it('ends with 2 on wrong usage and names what is known', async () => {
+    for (const args of [
+      ['inspekt'],
+      ['classify', sample],
+      ['attention', sample, cat],
+      ['inspect', sample, '--assume', 'heads'],
+    ]) {
+      const { status, errors } = await vitrine(...args);
+      assert.equal(status, 2, args.join(' '));
+      assert.match(errors, /^error: /);
+    }
+  });
+
+  it('names the known keys where an assumption is not one', async () => {
+    const { status, errors } = await vitrine('inspect', sample, '--assume', 'haeds=4');
+    assert.equal(status, 1);
+    assert.match(errors, /haeds.*heads/);
+  });
+
+  it('classifies the sample pictures as the reference does', async () => {
+    const expected = JSON.parse(await readFile('media/sample/expected.json', 'utf8')) as Expected;
+    const images = expected.images.map(({ image }) => `media/sample/images/${image}`);
+    const { status, output } = await vitrine('classify', '--json', '--provider', 'cpu', sample, ...images);
+    assert.equal(status, 0);
+    const answers = lines(output);
+    assert.equal(answers.length, images.length);
+    answers.forEach((answer, index) => {
+      const [label, probability] = expected.images[index]!.top5[0]!;
+      const [top] = answer['top'] as readonly { label: string; probability: number }[];
+      assert.equal(top!.label, label, images[index]);
+      // The expected figures are rounded to five digits; WebP and JPEG decode to the same bytes.
+      assert.ok(
+        Math.abs(top!.probability - probability) < 1e-3,
+        `${images[index]}: ${top!.probability} for ${probability}`,
+      );
+      assert.equal(answer['provider'], 'cpu');
+    });
+  });
+
+  it('draws attention in the size of the picture', async () => {
+    const out = join(folder, 'attention.png');
+    const { status, output } = await vitrine(
+      'attention',
+      '--json',
+      sample,
+      cat,
+      '--layer',
+      '4',
+      '--head',
+      'max',
+      '--out',
+      out,
+    );
+    assert.equal(status, 0);
+    const { width, height } = await sharp(out).metadata();
+    assert.deepEqual([width, height], [640, 480]);
+    const [answer] = lines(output);
+    const [low, high] = answer!['range'] as [number, number];
+    assert.ok(0 <= low && low < high && high <= 1);
+    assert.equal(answer!['layer'], '4');
+  });
+
+  it('refuses a layer that is not there as wrong usage', async () => {
+    const out = join(folder, 'never.png');
+    const { status, errors } = await vitrine('attention', sample, cat, '--layer', '6', '--out', out);
+    assert.equal(status, 2);
+    assert.match(errors, /0 … 5/);
+  });
+
+  it('preprocesses alike for a checkpoint and for its configuration alone, and runs the result to the same answer', async () => {
+    const [one, two, answers] = ['one', 'two', 'answers'].map((name) => join(folder, `${name}.safetensors`));
+    assert.equal((await vitrine('preprocess', sample, cat, '--out', one!)).status, 0);
+    assert.equal((await vitrine('preprocess', `${sample}/config.json`, cat, '--out', two!)).status, 0);
+    const [first, second] = await Promise.all([values(one!, 'pixel_values'), values(two!, 'pixel_values')]);
+    assert.deepEqual(first, second);
+    assert.equal(first.length, 3 * 128 * 128);
+    const { status, output } = await vitrine('run', '--json', sample, '--inputs', one!, '--out', answers!);
+    assert.equal(status, 0);
+    const [{ tensors }] = lines(output) as [{ tensors: Record<string, number[]> }];
+    assert.deepEqual(tensors['logits'], [1, 29]);
+    assert.deepEqual(tensors['attention.5'], [4, 257, 257]);
+    const logits = await values(answers!, 'logits');
+    assert.equal(logits.indexOf(Math.max(...logits)), 9, 'cat is class 9');
+  });
+
+  it('exports a file of its own that answers the same', async () => {
+    const [model, input, here, there] = ['m.onnx', 'i.safetensors', 'h.safetensors', 't.safetensors'].map(
+      (name) => join(folder, name),
+    );
+    assert.equal((await vitrine('export', sample, '--out', model!)).status, 0);
+    assert.equal((await vitrine('preprocess', sample, cat, '--out', input!)).status, 0);
+    assert.equal((await vitrine('run', sample, '--inputs', input!, '--out', here!)).status, 0);
+    const { status, errors } = await vitrine('run', model!, '--inputs', input!, '--out', there!);
+    assert.equal(status, 0, errors);
+    const [own, exported] = await Promise.all([values(here!, 'logits'), values(there!, 'logits')]);
+    // Both run the same operators on the same weights in float32; only the order of additions may differ.
+    own.forEach((value, index) => assert.ok(Math.abs(value - exported[index]!) < 1e-4));
+  });
+
+  it('shows what it can do', async () => {
+    const { status, output } = await vitrine('--help');
+    assert.equal(status, 0);
+    for (const word of ['inspect', 'complexity', 'classify', 'attention', 'preprocess', 'run', 'export'])
+      assert.match(output, new RegExp(`vitrine ${word} `));
+  });
+});
+
+async function values(path: string, name: string): Promise<Float32Array> {
+  const { selected } = await openCheckpoint(path);
+  const tensor = selected.tensors.find((own) => own.name === name);
+  assert.ok(tensor, `${name} in ${path}`);
+  return toFloat32(await readTensor(tensor), tensor.dtype);
+}
