@@ -117,7 +117,9 @@ export class LoadedModel {
     ];
     const outputs = await this.run(provider, this.taps.length > 0, inputs, names);
     const maps = new Set(
-      this.request.graph.probes.flatMap(({ kind }, index) => (kind === 'window' ? [] : [tapNames.map(index)])),
+      this.request.graph.probes.flatMap(({ kind }, index) =>
+        kind === 'window' ? [] : [tapNames.map(index)],
+      ),
     );
     const entries = Object.entries(outputs).map(([name, tensor]) => {
       const data = fromRuntime(tensor);
