@@ -2,12 +2,14 @@ import { ExtensionMode, type ExtensionContext } from 'vscode';
 import { registerCheckpointEditor } from './editor/checkpointEditor';
 import { registerCommands } from './editor/commands';
 import { Disposables } from './editor/disposables';
+import { readSetting } from './editor/registration';
 import { createServices, type Services } from './editor/services';
 import { createStatusBar } from './editor/statusBar';
 
 /** What the host tests look at; nobody else gets it. */
 export interface TestApi {
   readonly services: Services;
+  readonly readSetting: typeof readSetting;
   /** Milliseconds that `activate` took. */
   readonly activation: number;
 }
@@ -23,5 +25,5 @@ export function activate(context: ExtensionContext): TestApi | undefined {
   owned.add(createStatusBar(services.checkpoints));
   const activation = performance.now() - started;
   services.log.debug(`activated in ${activation.toFixed(1)} ms`);
-  return context.extensionMode === ExtensionMode.Test ? { services, activation } : undefined;
+  return context.extensionMode === ExtensionMode.Test ? { services, readSetting, activation } : undefined;
 }

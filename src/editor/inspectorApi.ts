@@ -4,6 +4,7 @@ import type { InspectorAction, InspectorApi, InspectorEvents, InspectorModel } f
 import type { CheckpointDocument } from './checkpointDocument';
 import { serve } from './connection';
 import { Disposables } from './disposables';
+import { headerKey } from './memory';
 import { perform, restricted } from './notices';
 import { copyText, saveAndOpen } from './saving';
 import type { Services } from './services';
@@ -34,7 +35,7 @@ export function serveInspector(
   const { tell } = owned.add(
     serve<InspectorApi, InspectorEvents>(webview, createApi(document, services), services.log),
   );
-  const changed = async (model: Model): Promise<void> => tell.changed(await viewOf(model));
+  const changed = async (model: Model): Promise<void> => tell.changed(await viewOf(model, services));
   owned.add(document.onDidChange((model) => void changed(model)));
   owned.add(document.onDidGoStale(() => tell.stale()));
   owned.add(workspace.onDidGrantWorkspaceTrust(async () => changed(await document.model())));
@@ -44,15 +45,15 @@ export function serveInspector(
 function createApi(document: CheckpointDocument, services: Services): InspectorApi {
   const { path } = document;
   return {
-    open: async () => viewOf(await document.model()),
-    assume: async (key, value) => viewOf(await document.assume(key, value)),
-    chooseStateDict: async (name) => viewOf(await document.chooseStateDict(name)),
-    reload: async () => viewOf(await document.reload()),
+    open: async () => viewOf(await document.model(), services),
+    assume: async (key, value) => viewOf(await document.assume(key, value), services),
+    chooseStateDict: async (name) => viewOf(await document.chooseStateDict(name), services),
+    reload: async () => viewOf(await document.reload(), services),
     tensorValues: async (tensor, first, count) =>
       (await analysis()).tensorValues(await document.model(), tensor, first, count),
     complexity: async (imageSize, batch) =>
-      (await analysis()).complexity(await document.model(), imageSize, batch),
-    scaling: async () => (await analysis()).scaling(await document.model()),
+      (await analysis()).report(await document.model(), imageSize, batch),
+    scaling: async () => (await analysis()).scale(await document.model()),
     perform: async (action) => void (await actions[action](path, services)),
     copy: copyText,
     save: (suggestedName, content) => saveAndOpen(path, suggestedName, content),
@@ -70,9 +71,8 @@ function createApi(document: CheckpointDocument, services: Services): InspectorA
 
 const analysis = () => import('./analysis');
 
-async function viewOf(model: Model): Promise<InspectorModel> {
+async function viewOf(model: Model, { memory }: Services): Promise<InspectorModel> {
   const { inspect } = await analysis();
-  const view = inspect(model);
-  const trustNeeded = view.runnable && !workspace.isTrusted;
-  return trustNeeded ? { ...view, runnable: false, notRunnable: restricted, trustNeeded } : view;
+  const assumptions = memory.assumptions(headerKey(model.checkpoint.selected.tensors));
+  return inspect(model, assumptions, workspace.isTrusted ? '' : restricted);
 }

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { appendFile, copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { commands, extensions, TabInputCustom, TabInputWebview, Uri, window, workspace } from 'vscode';
+import { commandIds, defaultSettings, type Classified, type SettingId } from '../../src/contributions';
+import type { TestApi } from '../../src/extension';
+
+const extensionId = 'vitrine.vitrine';
+
+function sample(...parts: string[]): Uri {
+  const [folder] = workspace.workspaceFolders ?? [];
+  assert.ok(folder, 'the sample workspace is open');
+  return Uri.joinPath(folder.uri, ...parts);
+}
+
+async function activated(): Promise<TestApi> {
+  const extension = extensions.getExtension<TestApi | undefined>(extensionId);
+  const api = await extension?.activate();
+  assert.ok(api, 'the extension answers its test interface');
+  return api;
+}
+
+/** Waits until a condition holds; the workbench tells its changes in its own time. */
+async function until(what: string, holds: () => boolean, milliseconds = 20_000): Promise<void> {
+  const end = Date.now() + milliseconds;
+  while (!holds()) {
+    if (Date.now() > end) throw new Error(`${what}: not within ${milliseconds / 1000} s`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+const tabs = () => window.tabGroups.all.flatMap((group) => group.tabs);
+const panels = (viewType: string) =>
+  tabs().filter(({ input }) => input instanceof TabInputWebview && input.viewType.endsWith(viewType));
+
+async function closeAll(): Promise<void> {
+  await commands.executeCommand('workbench.action.closeAllEditors');
+  await until('all editors are closed', () => tabs().length === 0);
+}
+
+const classify = (...values: unknown[]): Thenable<readonly Classified[]> =>
+  commands.executeCommand('vitrine.classifyImage', ...values);
+
+describe('the extension', () => {
+  let api: TestApi;
+  before(async () => {
+    api = await activated();
+  });
+  afterEach(closeAll);
+
+  it('is active within 20 ms', () => {
+    assert.ok(api.activation <= 20, `activate() took ${api.activation.toFixed(1)} ms`);
+  });
+
+  it('registers every command', async () => {
+    const registered = new Set(await commands.getCommands(true));
+    for (const id of commandIds) assert.ok(registered.has(id), id);
+  });
+
+  it('has every setting with its default', () => {
+    const configuration = workspace.getConfiguration();
+    for (const id of Object.keys(defaultSettings) as SettingId[])
+      assert.deepEqual(configuration.inspect(id)?.defaultValue, defaultSettings[id], id);
+  });
+
+  it('opens a checkpoint in the inspector by default, once for several editors', async () => {
+    const uri = sample('vitrine-sample', 'model.safetensors');
+    await commands.executeCommand('vscode.open', uri);
+    await commands.executeCommand('workbench.action.splitEditor');
+    await until('two inspectors are open', () => tabs().length === 2);
+    for (const { input } of tabs()) {
+      assert.ok(input instanceof TabInputCustom);
+      assert.equal(input.viewType, 'vitrine.checkpoint');
+    }
+    assert.equal(api.services.documents.size, 1);
+    await closeAll();
+    await until('the document is closed', () => api.services.documents.size === 0);
+  });
+
+  it('offers the inspector for .bin, and opens it from the command', async () => {
+    await commands.executeCommand('vitrine.inspectCheckpoint', sample('vitrine-sample-64'));
+    await until('an inspector is open', () => tabs().length === 1);
+    const input = tabs()[0]?.input;
+    assert.ok(input instanceof TabInputCustom);
+    assert.match(input.uri.path, /pytorch_model\.bin$/);
+  });
+
+  it('finds the checkpoints of the workspace by their folders', async () => {
+    const found = await api.services.checkpoints.list();
+    assert.deepEqual(
+      found.map(({ label }) => label),
+      ['vitrine-sample', 'vitrine-sample-64'],
+    );
+  });
+
+  it('remembers what was assumed for files of the same header, and forgets it on reset', async () => {
+    const { documents } = api.services;
+    const { document, dispose } = documents.acquire(sample('vitrine-sample-64').fsPath);
+    try {
+      const own = await document.model();
+      const headsOf = (model: typeof own): unknown =>
+        model.recognition.family === null ? undefined : model.recognition.figures['heads']?.value;
+      const before = headsOf(own);
+      assert.equal(typeof before, 'number');
+      assert.equal(headsOf(await document.assume('heads', '1')), 1);
+      assert.equal(headsOf(await document.reload()), 1);
+      await assert.rejects(document.assume('heads', '7'), /7/);
+      assert.equal(headsOf(await document.model()), 1);
+      assert.equal(headsOf(await document.assume('heads', null)), before);
+    } finally {
+      dispose();
+    }
+  });
+
+  it('tells that a file changed on disk', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'vitrine-stale-'));
+    const file = join(folder, 'model [1].safetensors');
+    await copyFile(sample('vitrine-sample', 'model.safetensors').fsPath, file);
+    const { document, dispose } = api.services.documents.acquire(file);
+    try {
+      await document.model();
+      let stale = 0;
+      document.onDidGoStale(() => stale++);
+      // The watcher starts in its own time: the file is written until it is heard.
+      const writing = setInterval(() => void appendFile(file, '\0'), 500);
+      await until('the document is stale', () => stale > 0).finally(() => clearInterval(writing));
+    } finally {
+      dispose();
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('opens one report per checkpoint, and leaves nothing when it is closed', async () => {
+    const uri = sample('vitrine-sample', 'model.safetensors');
+    await commands.executeCommand('vitrine.complexityReport', uri);
+    await commands.executeCommand('vitrine.complexityReport', uri);
+    await until('one report is open', () => panels('vitrine.complexity').length === 1);
+    assert.equal(api.services.reports.size, 1);
+    await closeAll();
+    await until('nothing is left', () => api.services.reports.size + api.services.documents.size === 0);
+  });
+
+  it('classifies a picture and answers the label', async () => {
+    await api.services.checkpoints.choose(sample('vitrine-sample').fsPath);
+    const picture = sample('images', 'cat-on-grass.jpg');
+    const [answer] = await classify(picture);
+    assert.equal(answer?.top[0]?.label, 'cat');
+    assert.ok((answer?.top[0]?.score ?? 0) > 0.5);
+    assert.equal(answer?.image, picture.fsPath);
+    await classify(picture);
+    assert.equal(api.services.images.size, 1);
+    await closeAll();
+    await until('nothing is left', () => api.services.images.size + api.services.documents.size === 0);
+  });
+
+  it('classifies several pictures into a table', async () => {
+    await api.services.checkpoints.choose(sample('vitrine-sample').fsPath);
+    const pictures = ['cat-on-grass.jpg', 'dog-on-a-path.jpg'].map((name) => sample('images', name));
+    const answers = await classify(pictures[0], pictures);
+    assert.deepEqual(
+      answers.map(({ top }) => top[0]?.label),
+      ['cat', 'dog'],
+    );
+    assert.equal(panels('vitrine.batch').length, 1);
+    await closeAll();
+    await until('nothing is left', () => api.services.batches.size + api.services.documents.size === 0);
+  });
+
+  it('falls back to the default where a setting has another type', async () => {
+    const configuration = workspace.getConfiguration();
+    const { readSetting } = api;
+    await configuration.update('vitrine.topK', 'many', true);
+    try {
+      await until('the setting arrives', () => workspace.getConfiguration().get('vitrine.topK') === 'many');
+      assert.equal(readSetting('vitrine.topK'), defaultSettings['vitrine.topK']);
+    } finally {
+      await configuration.update('vitrine.topK', undefined, true);
+    }
+  });
+});
