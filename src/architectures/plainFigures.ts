@@ -142,17 +142,14 @@ function layoutOf({ evidences, measures }: Sources): TableLayout | undefined {
 
 function sizeOf(
   { evidences, measures }: Sources,
-  layout: TableLayout | undefined,
+  { grid }: TableLayout,
 ): { readonly size: readonly [number, number]; readonly source: string } {
   if (evidences.imageSize) return { size: evidences.imageSize, source: 'given by the user' };
   const config = configuredImageSize(evidences.checkpoint);
   if (config) return config;
-  const grid = layout?.grid.value;
-  if (!isPair(grid)) return { size: [224, 224], source: 'assumed: there is no position table' };
-  return {
-    size: [grid[0] * measures.patch[0], grid[1] * measures.patch[1]],
-    source: 'the position table',
-  };
+  const [rows, columns] = grid.value as readonly [number, number];
+  const [height, width] = measures.patch;
+  return { size: [rows * height, columns * width], source: 'the position table' };
 }
 
 /** Figures of a plain transformer; undefined where one of its parts is missing. */
@@ -163,7 +160,7 @@ export function plainFigures(evidences: Evidences): PlainFigures | undefined {
   const published = publishedModels(measures, dialect.name);
   const sources = { evidences, measures, published };
   const layout = layoutOf(sources);
-  if (measures.positions > 0 && !layout) return undefined;
+  if (!layout) return undefined;
   const { size, source } = sizeOf(sources, layout);
   const last = measures.depth - 1;
   const figures: Figures = {
@@ -173,8 +170,9 @@ export function plainFigures(evidences: Evidences): PlainFigures | undefined {
     mlp: stored(measures.mlp, 'hidden width of blocks.0'),
     patch: stored(measures.patch, 'patch_embed.proj.weight'),
     channels: stored(measures.channels, 'patch_embed.proj.weight'),
-    image: { value: size, source, assumed: source.startsWith('assumed') },
-    ...(layout && { grid: layout.grid, position_slots: layout.slots }),
+    image: { value: size, source, assumed: source === 'the position table' && layout.grid.assumed },
+    grid: layout.grid,
+    position_slots: layout.slots,
     registers: stored(measures.registers, measures.registers > 0 ? 'reg_token' : 'no register tokens'),
     classes: stored(measures.classes, measures.classes > 0 ? 'head.weight' : 'no classifier'),
     activation: fact(sources, 'activation', assumed('gelu', 'not stored in the weights')),
@@ -184,5 +182,5 @@ export function plainFigures(evidences: Evidences): PlainFigures | undefined {
     norm_order: fact(sources, 'norm_order', assumed('pre', 'norms come first in nearly every model')),
     resampling: stored(dialect.resampling[measures.registers > 0 ? 1 : 0], `as ${dialect.title} does`),
   };
-  return { measures, figures, imageSize: size, warnings: layout?.warnings ?? [], published };
+  return { measures, figures, imageSize: size, warnings: layout.warnings, published };
 }

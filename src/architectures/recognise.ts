@@ -21,14 +21,18 @@ export interface RecogniseOptions {
 /** A recognition that names a family. */
 export type Known = Extract<Recognition, { family: string }>;
 
+function strangeNames(translation: Translation | undefined): string {
+  if (!translation) return 'no known architecture has these tensor names';
+  const [stranger] = translation.strangers;
+  const { title } = translation.dialect;
+  return stranger === undefined
+    ? `${title} names, in a combination that no known architecture has`
+    : `${title} names, but no known architecture has ${stranger}`;
+}
+
 function unknown(checkpoint: Checkpoint, translation: Translation | undefined): Recognition {
   const { tensors } = checkpoint.selected;
-  const stranger = translation?.strangers[0];
-  const reason =
-    otherKind(tensors) ??
-    (stranger === undefined
-      ? 'no known architecture has these tensor names'
-      : `${translation!.dialect.title} names, but no known architecture has ${stranger}`);
+  const reason = otherKind(tensors) ?? strangeNames(translation);
   return {
     family: null,
     dialect: translation?.dialect.name ?? 'unknown',

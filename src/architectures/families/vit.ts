@@ -15,11 +15,26 @@ import { isResampling, resampled } from '../positions';
 const alsoRead = /^blocks\.\d+\.attn\.[qkv]_proj\.(?:weight|bias)$/;
 const network = /^(?:blocks|patch_embed|attn_pool)\./;
 
-/** Whether every parameter of the network is one that a plain transformer reads. */
-function isPlain(evidences: Evidences): boolean {
-  return [...evidences.tensors.keys()].every(
+/** Whether every parameter of the network is one that a plain transformer reads, and every block as wide as the first. */
+function isPlain({ tensors }: Evidences): boolean {
+  const read = [...tensors.keys()].every(
     (name) => !network.test(name) || alsoRead.test(name) || timmNames.some(([from]) => from.test(name)),
   );
+  const width = tensors.get('blocks.0.norm1.weight')?.shape[0];
+  return (
+    read &&
+    !isPerceptionEncoder(tensors) &&
+    [...tensors].every(
+      ([name, { shape }]) => !/^blocks\.\d+\.norm1\.weight$/.test(name) || shape[0] === width,
+    )
+  );
+}
+
+/** Perception Encoders (Bolya et al. 2025) rotate queries and keys, which no weight tells: only their ends differ from CLIP's. */
+function isPerceptionEncoder(tensors: Evidences['tensors']): boolean {
+  const normed = tensors.has('norm.weight') || tensors.has('fc_norm.weight');
+  const pooled = tensors.has('attn_pool.latent');
+  return tensors.has('cls_token') && tensors.has('norm_pre.weight') && (pooled || !normed);
 }
 
 /** What every plain transformer has in common, whichever library named it; undefined where a part of one is missing. */
@@ -75,7 +90,6 @@ function placedPatches(
   grid: readonly [number, number],
   figures: Figures,
 ): ValueInfo {
-  if (!b.has('pos_embed')) return patches;
   const slots = numberOf(figures, 'position_slots');
   const whole = b.parameter('pos_embed');
   const rows = slots === 0 ? whole : b.slice(whole, 1, slots, whole.shape[1]!);
@@ -97,8 +111,7 @@ function embed(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOpt
     },
     { title: 'Patch embedding' },
   );
-  const slots = b.has('pos_embed') ? numberOf(figures, 'position_slots') : 0;
-  const special = specials(b, slots, batch, dim);
+  const special = specials(b, numberOf(figures, 'position_slots'), batch, dim);
   const placed = placedPatches(b, patches, grid, figures);
   const layout = { special: specialTokens(b), grid };
   const count = tokenCount(layout);
