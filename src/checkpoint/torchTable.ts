@@ -142,7 +142,8 @@ function locateOnce(
   { storage }: PickledTensor,
   storages: Map<string, Promise<Storage>>,
 ): Promise<Storage> {
-  if (storage.kind === 'bytes') return Promise.resolve({ kind: 'inline', bytes: storage.bytes.slice() });
+  if (storage.kind === 'bytes')
+    return Promise.resolve({ kind: 'inline', bytes: new Uint8Array(storage.bytes) });
   const key = `${storage.key}:${storage.bytes}`;
   const found = storages.get(key) ?? container.locate(storage);
   storages.set(key, found);

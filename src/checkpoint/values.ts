@@ -45,7 +45,10 @@ interface StorageReader {
 async function withStorage<T>(tensor: Tensor, use: (storage: StorageReader) => Promise<T>): Promise<T> {
   const { storage } = tensor;
   if (storage.kind === 'inline') {
-    return use({ seekable: true, read: async (start, length) => storage.bytes.slice(start, start + length) });
+    return use({
+      seekable: true,
+      read: async (start, length) => new Uint8Array(storage.bytes.subarray(start, start + length)),
+    });
   }
   const source = await openFile(storage.file);
   try {
@@ -222,9 +225,9 @@ function swapped(bytes: Uint8Array, dtype: DType): Uint8Array {
 
 type Numbers = Readonly<Partial<Record<DType, (bytes: Uint8Array) => ArrayLike<number | bigint>>>>;
 
-/** Typed arrays need aligned buffers; bytes out of a file may begin anywhere. */
+/** Typed arrays need aligned buffers; bytes out of a file may begin anywhere. A copy: `slice` of a Buffer is none. */
 function aligned<T>(make: (buffer: ArrayBuffer) => T): (bytes: Uint8Array) => T {
-  return (bytes) => make(bytes.slice().buffer as ArrayBuffer);
+  return (bytes) => make(new Uint8Array(bytes).buffer);
 }
 
 const direct: Numbers = {
@@ -278,7 +281,7 @@ function lookUp(bytes: Uint8Array, dtype: DType, float: SmallFloat): Float32Arra
     decodedTables.get(dtype) ??
     Float32Array.from({ length: 2 ** bits }, (_, code) => decodeSmall(code, float));
   decodedTables.set(dtype, table);
-  const codes = bits === 8 ? bytes : new Uint16Array(bytes.slice().buffer as ArrayBuffer);
+  const codes = bits === 8 ? bytes : new Uint16Array(new Uint8Array(bytes).buffer);
   const out = new Float32Array(codes.length);
   for (let index = 0; index < codes.length; index++) out[index] = table[codes[index]!]!;
   return out;
