@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { formatCount } from '../../src/protocol/units';
+import { sampleParameters } from './sample';
+import { openWorkbench, type Workbench } from './workbench';
+
+const checkpoint = 'vitrine-sample/model.safetensors';
+
+describe('opening a checkpoint in the workbench', () => {
+  let workbench: Workbench;
+  before(async () => {
+    workbench = await openWorkbench();
+  });
+  after(() => workbench?.close());
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') await workbench.screenshot(`failed-${this.currentTest.title}`);
+    await workbench.closeEditors();
+  });
+
+  it('shows what it is, its parameters, and the tree of its modules', async () => {
+    await workbench.openFile(checkpoint);
+    const frame = await workbench.webview('[role=treegrid]');
+    assert.match(await frame.locator('h1').innerText(), /Vision Transformer/);
+    const header = await frame.locator('header').first().innerText();
+    assert.ok(header.includes(formatCount(sampleParameters())), header);
+    const rows = (await frame.getByRole('row').allInnerTexts()).map((row) => row.replaceAll(/\s+/g, ' '));
+    for (const name of ['patch_embed', 'blocks', 'head']) {
+      assert.ok(
+        rows.some((row) => row.trim().startsWith(name)),
+        `${name} in ${rows.join(' | ')}`,
+      );
+    }
+    assert.ok(
+      rows.some((row) => /blocks\s*×\s*6/.test(row)),
+      'repeated blocks are folded and counted',
+    );
+  });
+
+  it('shows how each figure was found', async () => {
+    await workbench.openFile(checkpoint);
+    const frame = await workbench.webview('[role=treegrid]');
+    await frame.getByRole('button', { name: /how each was found/i }).click();
+    const evidence = await frame.locator('#evidence').innerText();
+    assert.match(evidence, /heads/i);
+    assert.match(evidence, /config\.json/);
+  });
+
+  it('finds a tensor and shows its values on demand', async () => {
+    await workbench.openFile(checkpoint);
+    const frame = await workbench.webview('[role=treegrid]');
+    await frame.getByRole('tab', { name: /Tensors/ }).click();
+    await frame.getByRole('row').filter({ hasText: 'blocks.0.attn.qkv.weight' }).first().click();
+    await frame.getByText('480×160').first().waitFor();
+  });
+
+  it('moves in the tree by keyboard', async () => {
+    await workbench.openFile(checkpoint);
+    const frame = await workbench.webview('[role=treegrid]');
+    const before = await frame.getByRole('row').count();
+    const blocks = frame.getByRole('row').filter({ hasText: 'blocks' }).first();
+    await blocks.click();
+    await workbench.page.keyboard.press('ArrowRight');
+    await frame.locator('[role=row][aria-expanded=true]').filter({ hasText: 'blocks' }).first().waitFor();
+    assert.ok((await frame.getByRole('row').count()) > before, 'the blocks are listed');
+  });
+
+  it('is there again after the window is reloaded', async () => {
+    await workbench.openFile(checkpoint);
+    await workbench.webview('[role=treegrid]');
+    await workbench.reload();
+    const frame = await workbench.webview('[role=treegrid]');
+    assert.match(await frame.locator('h1').innerText(), /Vision Transformer/);
+  });
+});
+
+describe('the complexity report', () => {
+  let workbench: Workbench;
+  before(async () => {
+    workbench = await openWorkbench();
+  });
+  after(() => workbench?.close());
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') await workbench.screenshot(`failed-${this.currentTest.title}`);
+  });
+
+  it('opens from the palette with totals that tell MACs from FLOPs', async () => {
+    await workbench.runCommand('Vitrine: Complexity Report');
+    await workbench.pick('vitrine-sample');
+    const frame = await workbench.webview('.complexity');
+    const text = (await frame.locator('.complexity').innerText()).replaceAll(/\s+/g, ' ');
+    assert.ok(text.includes(formatCount(sampleParameters())), text.slice(0, 400));
+    const figures = await frame.locator('.complexity').evaluate((element) => element.textContent ?? '');
+    assert.match(figures, /MACs/);
+    assert.match(figures, /FLOPs/);
+  });
+
+  it('recounts when the image size is moved', async () => {
+    const frame = await workbench.webview('.complexity');
+    const before = await frame.locator('.complexity').innerText();
+    await frame.getByRole('slider').first().focus();
+    await workbench.page.keyboard.press('ArrowRight');
+    await frame.waitForFunction(
+      (old) => document.querySelector<HTMLElement>('.complexity')?.innerText !== old,
+      before,
+    );
+  });
+
+  it('survives a reload of the window', async () => {
+    await workbench.reload();
+    const frame = await workbench.webview('.complexity');
+    assert.match(await frame.locator('h1').innerText(), /Complexity/);
+  });
+});
+
+describe('a workspace that is not trusted', () => {
+  let workbench: Workbench;
+  before(async () => {
+    workbench = await openWorkbench({
+      trusted: false,
+      settings: { 'security.workspace.trust.startupPrompt': 'never' },
+    });
+  });
+  after(() => workbench?.close());
+
+  it('lets checkpoints be inspected, says that running needs trust, and runs nothing', async () => {
+    await workbench.openFile(checkpoint);
+    const frame = await workbench.webview('[role=treegrid]');
+    await frame.getByRole('button', { name: 'Manage Trust' }).waitFor();
+    assert.ok(await frame.getByRole('button', { name: /Classify an Image/ }).isDisabled());
+  });
+});
