@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Inference } from '../../src/inference/service';
+import { sampleModel, samplePicture, testInference } from './support';
+
+type TopFive = readonly (readonly [label: string, probability: number])[];
+interface Expected {
+  readonly images: readonly {
+    readonly image: string;
+    readonly top5: TopFive;
+    readonly as_stored?: TopFive;
+  }[];
+}
+
+const expected = (name: string): Expected =>
+  JSON.parse(readFileSync(join('media/sample', name), 'utf8')) as Expected;
+const picture = (name: string): string => join('media/sample/images', name);
+const sum = (values: Float32Array): number => values.reduce((a, b) => a + b, 0);
+
+/** Probabilities of the reference are rounded to five digits; a decoder's rounding of chroma may add to it. */
+const tolerance = 1e-3;
+
+function assertTop(
+  found: readonly { readonly label: string; readonly score: number }[],
+  reference: TopFive,
+): void {
+  assert.equal(found[0]!.label, reference[0]![0]);
+  for (const [index, [, probability]] of reference.entries())
+    assert(
+      Math.abs(found[index]!.score - probability) < tolerance,
+      `${found[index]!.score} beside ${probability}`,
+    );
+}
+
+describe('classifying the sample pictures', () => {
+  let inference: Inference;
+  before(() => (inference = testInference()));
+  after(() => inference.dispose());
+
+  for (const { image, top5, as_stored: asStored } of expected('expected.json').images) {
+    it(`${image}: ${top5[0]![0]}`, async () => {
+      const view = await inference.classify({ checkpoint: sampleModel, image: picture(image) });
+      assertTop(view.top, top5);
+      assert.equal(view.provider, 'cpu');
+      assert.equal(view.classes, 29);
+    });
+    if (asStored)
+      it(`${image} as stored: ${asStored[0]![0]}`, async () => {
+        const view = await inference.classify({
+          checkpoint: sampleModel,
+          image: picture(image),
+          options: { asStored: true },
+        });
+        assertTop(view.top, asStored);
+        assert.equal(view.orientation.applied, false);
+      });
+  }
+
+  it('classifies with the second sample model, a PyTorch file', async () => {
+    for (const { image, top5 } of expected('expected-64.json').images) {
+      const view = await inference.classify({
+        checkpoint: 'media/sample/vitrine-sample-64',
+        image: picture(image),
+      });
+      assertTop(view.top, top5);
+    }
+  });
+
+  it('shows what the model saw, where it lies on the picture, and how it was prepared', async () => {
+    const view = await inference.classify({ checkpoint: sampleModel, image: samplePicture, displaySide: 64 });
+    assert.deepEqual(view.size, [640, 480]);
+    assert.deepEqual([view.picture.width, view.picture.height], [64, 48]);
+    assert.deepEqual([view.seen.width, view.seen.height], [128, 128]);
+    assert.equal(view.seen.rgb.length, 128 * 128 * 3);
+    // 640 × 480 → 170 × 128, centre 128: 21 of 170 columns are cut off on either side.
+    assert.deepEqual(
+      Object.values(view.region).map(Math.round),
+      [(21 * 640) / 170, 0, (128 * 640) / 170, 480].map(Math.round),
+    );
+    const filter = view.preprocessing.find(({ key }) => key === 'filter');
+    assert.equal(filter?.value, 'bicubic');
+    assert.match(filter.source, /config\.json/);
+  });
+
+  it('runs again with a figure that the user set, and says that it was set', async () => {
+    const request = { checkpoint: sampleModel, image: samplePicture };
+    const plain = await inference.classify(request);
+    const set = await inference.classify({ ...request, options: { preprocessing: { mean: 'imagenet' } } });
+    assert.notEqual(set.top[0]!.score, plain.top[0]!.score);
+    assert.equal(set.preprocessing.find(({ key }) => key === 'mean')?.source, 'chosen by you');
+  });
+
+  it('names the key, the value and what is allowed where a figure cannot be', async () => {
+    const request = { checkpoint: sampleModel, image: samplePicture };
+    await assert.rejects(
+      inference.classify({ ...request, options: { preprocessing: { filter: 'cubic' } } }),
+      /filter: cubic found; .*bicubic/,
+    );
+  });
+
+  it('runs at another image size, with more tokens', async () => {
+    const request = { checkpoint: sampleModel, image: samplePicture, attention: true };
+    const view = await inference.classify({ ...request, options: { imageSize: [192, 192] } });
+    assert.equal(view.seen.width, 192);
+    assert.deepEqual(view.probes[0]!.queries.grid, [24, 24]);
+    assert.equal(view.top[0]!.label, 'cat');
+  });
+
+  it('names a picture that is none, and a provider that is none', async () => {
+    const request = { checkpoint: sampleModel, image: 'package.json' };
+    await assert.rejects(inference.classify(request), /package\.json: unsupported format/);
+    await assert.rejects(
+      inference.classify({ checkpoint: sampleModel, image: samplePicture, options: { provider: 'tpu' } }),
+      /provider tpu is not available.*cpu/,
+    );
+  });
+
+  it('refuses a model beyond the memory limit before it loads anything', async () => {
+    const small = testInference({ limits: { memoryBytes: 1e6 } });
+    await assert.rejects(
+      small.classify({ checkpoint: sampleModel, image: samplePicture }),
+      /needs about \d+ MB of memory, and 1 MB are allowed/,
+    );
+    await small.dispose();
+  });
+});
+
+describe('attention of a classified picture', () => {
+  let inference: Inference;
+  before(() => (inference = testInference()));
+  after(() => inference.dispose());
+
+  const classify = (image = samplePicture) =>
+    inference.classify({ checkpoint: sampleModel, image, attention: true });
+
+  it('gives rows that sum to one for the class token, a patch and the mean', async () => {
+    const { run, probes } = await classify();
+    for (const query of [
+      { kind: 'special', name: 'cls' },
+      { kind: 'patch', row: 15, column: 0 },
+      { kind: 'mean' },
+    ] as const) {
+      const { rows, rollout } = await inference.attention(run, query);
+      assert.equal(rows.length, probes.length);
+      for (const [index, row] of rows.entries()) {
+        const { heads } = probes[index]!;
+        assert.equal(row.length, heads * (1 + 16 * 16));
+        assert(Math.abs(sum(row) - heads) < 1e-4, `layer ${index}: ${sum(row)}`);
+      }
+      for (const row of rollout) assert(Math.abs(sum(row) - 1) < 1e-4);
+    }
+  });
+
+  it('answers a query that the layers do not have with empty rows', async () => {
+    const { run } = await classify();
+    const { rows } = await inference.attention(run, { kind: 'special', name: 'dist' });
+    assert(rows.every(({ length }) => length === 0));
+  });
+
+  it('runs a picture again whose maps newer runs have pushed out', async () => {
+    const first = await classify();
+    const query = { kind: 'patch', row: 8, column: 8 } as const;
+    const before = await inference.attention(first.run, query);
+    for (let run = 0; run < 9; run++) await classify(picture('dog-on-a-path.jpg'));
+    const after = await inference.attention(first.run, query);
+    assert.equal(after.run, first.run);
+    for (const [index, row] of before.rows.entries())
+      assert(row.every((value, key) => Math.abs(value - after.rows[index]![key]!) < 1e-5));
+  });
+});
