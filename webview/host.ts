@@ -42,11 +42,11 @@ export const messageOf = (error: unknown): string => (error instanceof Error ? e
 export const kindOf = (error: unknown): string =>
   error instanceof RemoteError ? String(error.failure.data['kind'] ?? '') : '';
 
+/** State about another subject is none: a panel that turns to another checkpoint begins anew. */
 function readState(): SavedState {
   const before = api.getState() as Partial<SavedState> | null | undefined;
-  const subject = document.body.dataset['subject'];
-  return {
-    subject: subject === undefined ? before?.subject : (JSON.parse(subject) as unknown),
-    view: before?.view ?? {},
-  };
+  const text = document.body.dataset['subject'];
+  const subject = text === undefined ? before?.subject : (JSON.parse(text) as unknown);
+  const same = JSON.stringify(subject) === JSON.stringify(before?.subject);
+  return { subject, view: (same && before?.view) || {} };
 }

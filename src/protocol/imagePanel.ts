@@ -84,7 +84,10 @@ export type Query =
 export interface AttentionRows {
   readonly run: number;
   readonly query: Query;
-  /** Per probe: `rows[probe]` is `[heads, keys]`, row-major; keys in the order of the probe's key layout. */
+  /**
+   * Per probe: `rows[probe]` is `[heads, keys]`, row-major; keys in the order of the probe's key layout. Empty where the probe has
+   * no such query. Windows come stitched: the keys are those of the whole `window.map`, NaN outside of the query's window.
+   */
   readonly rows: readonly Float32Array[];
   /** Per probe: attention rollout of this query up to that layer `[keys]`; empty where layers do not chain. */
   readonly rollout: readonly Float32Array[];

@@ -96,16 +96,15 @@ export function Architecture({ model, query, onCopy, onReveal }: ArchitecturePro
   );
 }
 
-/** A single root would hide everything: it begins open, and so does the first group of blocks. */
+/** A single root or folded blocks would hide everything: the way down to the first groups begins open, and so do they. */
 function initiallyOpen(tree: Tree): readonly string[] {
   const roots = tree.roots.length === 1 ? tree.roots : [];
   const top = roots.length === 1 ? (tree.children[roots[0] as number] ?? []) : tree.roots;
-  const blocks = top.filter((index) => (tree.rows[index]?.depth ?? 9) < 2 && holdsGroup(tree, index));
-  return [...roots, ...blocks].map(keyOf);
+  const isGroup = (index: number): boolean => tree.rows[index]?.kind === 'group';
+  const groups = top.flatMap((index) => [index, ...(tree.children[index] ?? [])]).filter(isGroup);
+  const parents = top.filter((index) => tree.children[index]?.some(isGroup));
+  return [...new Set([...roots, ...parents, ...groups.slice(0, 1)])].map(keyOf);
 }
-
-const holdsGroup = (tree: Tree, index: number): boolean =>
-  (tree.children[index] ?? []).some((child) => tree.rows[child]?.kind === 'group');
 
 const searchText = (model: InspectorModel, row: ModuleRow): string =>
   [row.path, row.title, row.dtype, ...row.tensors.map((tensor) => model.tensors[tensor]?.name ?? '')].join(

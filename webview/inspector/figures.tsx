@@ -1,8 +1,8 @@
 import type { VNode } from 'preact';
-import { useState } from 'preact/hooks';
 import type { FigureView } from '../../src/protocol/inspector';
+import { AssumedMark } from '../parts/assumed';
 import { Popover } from '../parts/popover';
-import { Button, Icon, TextField } from '../toolkit';
+import { ValueEditor } from '../parts/valueEditor';
 
 export type Assume = (key: string, value: string | null) => void;
 
@@ -70,8 +70,13 @@ function FigureValue({ figure, assume }: { figure: FigureView; assume: Assume })
       )}
     >
       {(close) => (
-        <FigureEditor
-          figure={figure}
+        <ValueEditor
+          title={figure.label}
+          source={figure.source}
+          choices={figure.choices}
+          value={figure.exact}
+          set={figure.set}
+          note="Everything is counted anew. Remembered for this file in this workspace."
           onDone={(value) => {
             close();
             assume(figure.key, value);
@@ -79,56 +84,5 @@ function FigureValue({ figure, assume }: { figure: FigureView; assume: Assume })
         />
       )}
     </Popover>
-  );
-}
-
-export const AssumedMark = (): VNode => (
-  <span class="codicon codicon-warning" role="img" aria-label="assumed, not stored in the file" />
-);
-
-function FigureEditor({
-  figure,
-  onDone,
-}: {
-  figure: FigureView;
-  onDone: (value: string | null) => void;
-}): VNode {
-  const [text, setText] = useState(figure.set ? figure.text : '');
-  const chosen = (choice: string): boolean => choice === figure.text || choice === figure.exact;
-  return (
-    <>
-      <strong>{figure.label}</strong>
-      <p class="quiet">{figure.source}</p>
-      {figure.choices && (
-        <div class="option-list" role="group" aria-label="Values that fit">
-          {figure.choices.map((choice) => (
-            <button
-              key={choice}
-              type="button"
-              class="option"
-              aria-pressed={chosen(choice)}
-              onClick={() => onDone(choice)}
-            >
-              <Icon name={chosen(choice) ? 'check' : 'blank'} />
-              <span>{choice}</span>
-            </button>
-          ))}
-        </div>
-      )}
-      <TextField
-        label={`${figure.label}: another value`}
-        placeholder={figure.choices ? 'Another value' : 'Value'}
-        value={text}
-        onInput={setText}
-        onEnter={(value) => value.trim() !== '' && onDone(value.trim())}
-      />
-      <div class="buttons">
-        <Button primary disabled={text.trim() === ''} onClick={() => onDone(text.trim())}>
-          Apply
-        </Button>
-        {figure.set && <Button onClick={() => onDone(null)}>Reset</Button>}
-      </div>
-      <p class="quiet">Everything is counted anew. Remembered for this file in this workspace.</p>
-    </>
   );
 }

@@ -1,0 +1,189 @@
+import type {
+  AttentionRows,
+  ClassifiedView,
+  ImagePanelApi,
+  ImagePanelEvents,
+  Pixels,
+  Query,
+} from '../../src/protocol/imagePanel';
+import { tokenCount, type Probe } from '../../src/protocol/probes';
+import { seeded } from '../support/random';
+import { failure, later, never, serveDemo, shownCase } from './host';
+import { vitB16, vitrineSample } from './vit';
+
+const figures = shownCase === 'large' ? { ...vitB16, depth: 32, heads: 16 } : vitrineSample;
+const wide = shownCase === 'wide';
+const grid: readonly [number, number] = wide
+  ? [8, 24]
+  : [figures.image[0] / figures.patch, figures.image[1] / figures.patch];
+const channels = shownCase === 'channels';
+
+const layout = channels ? { channels: 40 } : { special: ['cls', 'reg0', 'reg1'], grid };
+const probes: readonly Probe[] = Array.from({ length: figures.depth }, (_, index) => ({
+  value: `blocks.${index}.attn/Softmax`,
+  layer: `blocks.${index}`,
+  kind: channels ? 'channel' : 'self',
+  heads: figures.heads,
+  queries: layout,
+  keys: layout,
+}));
+
+const picture = await pixelsOf('cat-on-grass.jpg');
+
+async function pixelsOf(name: string): Promise<Pixels> {
+  const bitmap = await createImageBitmap(await (await fetch(name)).blob());
+  const { width, height } = bitmap;
+  const context = new OffscreenCanvas(width, height).getContext('2d') as OffscreenCanvasRenderingContext2D;
+  context.drawImage(bitmap, 0, 0);
+  const { data } = context.getImageData(0, 0, width, height);
+  const rgb = new Uint8Array(3 * width * height);
+  for (let from = 0, to = 0; from < data.length; from += 4, to += 3)
+    rgb.set(data.subarray(from, from + 3), to);
+  return { width, height, rgb };
+}
+
+/** A softmax over the keys with a hill that moves with the head and narrows with the layer. */
+function weights(layer: number, head: number, query: Query): Float32Array {
+  const keys = tokenCount(layout);
+  const special = keys - (channels ? 40 : grid[0] * grid[1]);
+  const random = seeded(1000 * layer + head);
+  const [y, x] =
+    query.kind === 'patch'
+      ? [query.row, query.column]
+      : [grid[0] * (0.3 + 0.4 * random()), grid[1] * (0.3 + 0.4 * random())];
+  const spread = grid[0] * (0.7 - (0.5 * layer) / figures.depth);
+  const row = Float32Array.from({ length: keys }, (_, key) => {
+    if (key < special) return 6 * random();
+    const [dy, dx] = [Math.floor((key - special) / grid[1]) - y, ((key - special) % grid[1]) - x];
+    return Math.exp((-(dy * dy) - dx * dx) / (2 * spread * spread)) + 0.1 * random();
+  });
+  const sum = row.reduce((whole, value) => whole + value, 0);
+  return row.map((value) => value / sum);
+}
+
+function rowsOf(run: number, query: Query): AttentionRows {
+  const heads = (layer: number): Float32Array => {
+    const all = Array.from({ length: figures.heads }, (_, head) => weights(layer, head, query));
+    return Float32Array.from(all.flatMap((row) => [...row]));
+  };
+  return {
+    run,
+    query,
+    rows: probes.map((_, layer) => heads(layer)),
+    rollout: probes.map((_, layer) => (channels ? new Float32Array(0) : weights(layer, 99, query))),
+  };
+}
+
+const labels: readonly (readonly [label: string, score: number])[] = [
+  ['cat', 0.973],
+  ['dog', 0.011],
+  ['horse', 0.004],
+  ['rabbit', 0.0021],
+  ['turtle', 0.0009],
+];
+
+const regions: Readonly<Record<string, ClassifiedView['region']>> = {
+  padded: { x: 0, y: -80, width: 640, height: 640 },
+  wide: { x: 0, y: 133, width: 640, height: 213 },
+};
+
+const view: ClassifiedView = {
+  run: 1,
+  checkpoint: '/home/you/models/vitrine-sample/model.safetensors',
+  modelTitle: 'vitrine-sample',
+  image: '/home/you/pictures/cat-on-grass.jpg',
+  picture,
+  size: [picture.width, picture.height],
+  seen: picture,
+  region: regions[shownCase] ?? { x: 80, y: 0, width: 480, height: 480 },
+  orientation: { exif: shownCase === 'turned' ? 6 : 1, applied: true },
+  top: shownCase === 'features' ? [] : labels.map(([label, score], index) => ({ index, label, score })),
+  classes: shownCase === 'features' ? 0 : 29,
+  scoreKind: shownCase === 'features' ? 'none' : 'softmax',
+  labelSource: 'config.json: label_names',
+  preprocessing: [
+    {
+      key: 'resize',
+      text: '640×480 → 170×128 bicubic',
+      source: 'config.json: interpolation',
+      assumed: false,
+      choices: ['bicubic', 'bilinear', 'lanczos', 'nearest'],
+      value: 'bicubic',
+    },
+    {
+      key: 'crop',
+      text: 'centre 128×128',
+      source: 'config.json: crop_pct 1.0',
+      assumed: false,
+      choices: ['0.875', '0.9', '1.0'],
+      value: '1.0',
+    },
+    {
+      key: 'mean',
+      text: 'mean 0.5, 0.5, 0.5',
+      source: 'default of timm’s ViT: not stored beside the file',
+      assumed: true,
+      choices: ['0.5', 'ImageNet', 'CLIP'],
+      value: '0.5',
+    },
+    {
+      key: 'std',
+      text: 'deviation 0.5, 0.5, 0.5',
+      source: 'default of timm’s ViT: not stored beside the file',
+      assumed: true,
+      choices: ['0.5', 'ImageNet', 'CLIP'],
+      value: '0.5',
+    },
+  ],
+  provider: 'cpu',
+  providers: [
+    { name: 'cpu', title: 'CPU', state: 'used', reason: '' },
+    { name: 'webgpu', title: 'WebGPU', state: 'refused', reason: 'agrees, but 3.1× slower than the CPU' },
+    {
+      name: 'cuda',
+      title: 'CUDA',
+      state: 'missing',
+      reason: 'libonnxruntime_providers_cuda.so is not there',
+    },
+  ],
+  milliseconds: { decode: 6.1, preprocess: 2.4, run: 14.2, load: 85 },
+  probes: shownCase === 'silent' ? [] : probes,
+  warnings: [],
+};
+
+const cases: Readonly<Record<string, () => Promise<ClassifiedView>>> = {
+  loading: never,
+  cancelled: () => Promise.reject(failure('cancelled', 'cancelled')),
+  untrusted: () =>
+    Promise.reject(failure('This workspace is restricted: running a model needs your trust.', 'untrusted')),
+  error: () =>
+    Promise.reject(
+      failure('cat-on-grass.jpg: the JPEG ends after 20,480 of 61,233 bytes. Save it again.', 'malformed'),
+    ),
+};
+
+const api: ImagePanelApi = {
+  open: async () => ({
+    image: view.image,
+    checkpoint: view.checkpoint,
+    checkpoints: [
+      { path: view.checkpoint, label: 'vitrine-sample' },
+      { path: '/home/you/models/vitrine-sample-64/pytorch_model.bin', label: 'vitrine-sample-64' },
+    ],
+    focus: 'labels',
+    colourMap: 'viridis',
+    topK: 5,
+  }),
+  run: (options) =>
+    cases[shownCase]?.() ??
+    later({ ...view, orientation: { ...view.orientation, applied: !options.asStored } }, 20),
+  attention: async (run, query) => rowsOf(run, query),
+  chooseCheckpoint: async () => undefined,
+  cancel: async () => undefined,
+  perform: async () => undefined,
+  copy: async () => undefined,
+  save: async () => true,
+};
+
+const tell = serveDemo<ImagePanelEvents>(api);
+if (shownCase === 'loading') setTimeout(() => tell.progress('reading 346 MB'), 50);

@@ -1,0 +1,3 @@
+/// <reference path="../../webview/styles.d.ts" />
+import './inspectorHost';
+import '../../webview/complexity';

@@ -1,0 +1,126 @@
+import type { InspectorApi, InspectorEvents, InspectorModel } from '../../src/protocol/inspector';
+import { seeded } from '../support/random';
+import { failure, never, serveDemo, shownCase } from './host';
+import { complexityReport, inspectorModel, scalingOf, vitB16, vitrineSample, type VitFigures } from './vit';
+
+const figures: VitFigures = shownCase === 'sample' ? vitrineSample : vitB16;
+const base = inspectorModel(figures);
+
+/** A file of another kind, with enough tensors that only a virtual table can show them. */
+function unknownModel(): InspectorModel {
+  const names = [
+    'self_attn.q_proj',
+    'self_attn.k_proj',
+    'self_attn.v_proj',
+    'self_attn.o_proj',
+    'mlp.gate_proj',
+  ];
+  const tensors = Array.from({ length: 5000 }, (_, index) => ({
+    name: `model.layers.${Math.floor(index / 5)}.${names[index % 5]}.weight`,
+    dtype: 'BF16',
+    shape: [4096, 4096],
+    bytes: 2 * 4096 * 4096,
+    offset: 8 + index * 2 * 4096 * 4096,
+    file: 'model-00001-of-00004.safetensors',
+    role: 'unused' as const,
+  }));
+  return {
+    ...base,
+    fileName: 'model.safetensors.index.json',
+    familyTitle: 'Architecture not known',
+    title: '',
+    facts: ['safetensors', '4 shards', 'bfloat16', '168 GB'],
+    known: false,
+    unknown: {
+      reason: 'This is a language model: tokens are embedded from a vocabulary, not from a picture.',
+      nearest: 'Vision Transformer',
+      missing: ['patch_embed.proj.weight', 'pos_embed', 'norm.weight', 'norm.bias'],
+    },
+    headline: base.headline.slice(0, 1),
+    evidence: [],
+    candidates: [],
+    modules: base.modules,
+    tensors,
+    stations: [],
+    runnable: false,
+    notRunnable: '',
+  };
+}
+
+const cases: Readonly<Record<string, () => Promise<InspectorModel>>> = {
+  unknown: async () => unknownModel(),
+  loading: never,
+  error: async () => {
+    throw failure(
+      'vit_base.safetensors: the header says 93,112 bytes, the file has 40,960: it was cut off. Download it again.',
+      'malformed',
+    );
+  },
+  restricted: async () => ({
+    ...base,
+    notRunnable:
+      'This workspace is restricted: the checkpoint can be inspected; running it needs your trust.',
+    trustNeeded: true,
+  }),
+  training: async () => ({
+    ...base,
+    stateDicts: [
+      { name: 'model_ema', tensors: 152 },
+      { name: 'model', tensors: 152 },
+    ],
+    stateDict: 'model_ema',
+    extras: [
+      { name: 'optimizer', summary: 'AdamW state of 152 tensors' },
+      { name: 'epoch', summary: '37' },
+    ],
+    warnings: ['3 tensors are not used by the model: they are listed under Metadata.'],
+    unused: ['head_aux.weight', 'head_aux.bias', 'loss_scaler'],
+  }),
+};
+
+function values(tensor: string, first: number, count: number): ReturnType<InspectorApi['tensorValues']> {
+  const row = base.tensors.find(({ name }) => name === tensor);
+  const total = row ? row.shape.reduce((product, size) => product * size, 1) : 4096 * 4096;
+  const random = seeded(first + tensor.length);
+  const normal = (): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+  const page = Float32Array.from({ length: Math.min(count, total - first) }, () => 0.04 * normal());
+  const histogram = Array.from({ length: 40 }, (_, bin) =>
+    Math.round((total / 8) * Math.exp(-(((bin - 20) / 6) ** 2) / 2)),
+  );
+  const statistics = {
+    min: -0.19,
+    max: 0.2,
+    mean: 0.0004,
+    deviation: 0.0402,
+    zeros: 0,
+    notFinite: 0,
+    histogram,
+  };
+  return Promise.resolve({ tensor, first, values: page, total, statistics });
+}
+
+const open = cases[shownCase] ?? (async () => base);
+
+const api: InspectorApi = {
+  open,
+  assume: async (key, value) => ({
+    ...base,
+    headline: base.headline.map((figure) =>
+      figure.key === key && value !== null
+        ? { ...figure, text: value, exact: value, assumed: false, set: true, source: 'set by you' }
+        : figure,
+    ),
+  }),
+  chooseStateDict: async (stateDict) => ({ ...(await open()), stateDict }),
+  reload: async () => base,
+  tensorValues: values,
+  complexity: async (size, batch) => complexityReport(figures, size ?? figures.image, batch),
+  scaling: async () => scalingOf(figures),
+  perform: async () => undefined,
+  copy: async () => undefined,
+  save: async () => true,
+  exportReport: async () => true,
+};
+
+const tell = serveDemo<InspectorEvents>(api);
+if (shownCase === 'stale') setTimeout(() => tell.stale(), 50);

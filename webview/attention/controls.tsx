@@ -1,0 +1,150 @@
+import type { VNode } from 'preact';
+import { COLOUR_MAPS, type ColourMap } from '../../src/attention/colourMaps';
+import type { Query } from '../../src/protocol/imagePanel';
+import type { Probe } from '../../src/protocol/probes';
+import { Checkbox, Dropdown, IconButton, Slider } from '../toolkit';
+import { queryName, tokenName, type HeadChoice, type Method } from './keyMap';
+import { SCALES, type ScaleKind } from './scale';
+import type { Chosen, Settings } from './settings';
+
+export interface ControlsProps {
+  readonly probes: readonly Probe[];
+  readonly chosen: Chosen;
+  /** Layers chain, so that rollout means something. */
+  readonly canRollOut: boolean;
+  readonly onChange: (change: Partial<Settings>) => void;
+}
+
+const METHODS = [
+  { value: 'attention', label: 'Attention' },
+  { value: 'rollout', label: 'Rollout' },
+] as const;
+
+/** Which attention is shown: method, layer, head, query. */
+export function Controls({ probes, chosen, canRollOut, onChange }: ControlsProps): VNode | null {
+  const probe = probes[chosen.layer];
+  if (!probe) return null;
+  const last = probes.length - 1;
+  return (
+    <div class="controls" role="group" aria-label="Which attention">
+      {canRollOut && (
+        <label class="control">
+          <span>Method</span>
+          <Dropdown
+            label="Method"
+            value={chosen.method}
+            choices={METHODS}
+            onChange={(method) => onChange({ method: method as Method })}
+          />
+        </label>
+      )}
+      <div class="control layer-control">
+        <span>Layer</span>
+        <IconButton
+          icon="chevron-left"
+          label="Earlier layer"
+          disabled={chosen.layer === 0}
+          onClick={() => onChange({ layer: chosen.layer - 1 })}
+        />
+        <span class="layer-text" title={probe.layer}>
+          {chosen.layer + 1} of {probes.length}
+        </span>
+        <IconButton
+          icon="chevron-right"
+          label="Later layer"
+          disabled={chosen.layer === last}
+          onClick={() => onChange({ layer: chosen.layer + 1 })}
+        />
+        {last > 0 && (
+          <Slider
+            label="Layer"
+            min={0}
+            max={last}
+            value={chosen.layer}
+            text={`layer ${chosen.layer + 1} of ${probes.length}, ${probe.layer}`}
+            onInput={(layer) => onChange({ layer })}
+          />
+        )}
+      </div>
+      {chosen.method === 'attention' && (
+        <label class="control">
+          <span>Head</span>
+          <Dropdown
+            label="Head"
+            value={String(chosen.head)}
+            choices={headChoices(probe.heads)}
+            onChange={(value) => onChange({ head: headOf(value) })}
+          />
+        </label>
+      )}
+      <label class="control">
+        <span>Query</span>
+        <Dropdown
+          label="Query"
+          value={JSON.stringify(chosen.query)}
+          choices={queryChoices(probe, chosen.query)}
+          onChange={(value) => onChange({ query: JSON.parse(value) as Query })}
+        />
+      </label>
+    </div>
+  );
+}
+
+/** How it is drawn: opacity, colours, scale. */
+export const Appearance = ({ chosen, onChange }: Pick<ControlsProps, 'chosen' | 'onChange'>): VNode => (
+  <div class="controls" role="group" aria-label="How it is drawn">
+    <label class="control">
+      <span>Opacity</span>
+      <Slider
+        label="Opacity"
+        min={0}
+        max={100}
+        step={5}
+        value={100 * chosen.opacity}
+        text={`${Math.round(100 * chosen.opacity)} %`}
+        onInput={(percent) => onChange({ opacity: percent / 100 })}
+      />
+    </label>
+    <label class="control">
+      <span>Colours</span>
+      <Dropdown
+        label="Colour map"
+        value={chosen.colourMap}
+        choices={COLOUR_MAPS.map((map) => ({ value: map, label: map }))}
+        onChange={(map) => onChange({ colourMap: map as ColourMap })}
+      />
+    </label>
+    <label class="control">
+      <span>Scale</span>
+      <Dropdown
+        label="Colour scale"
+        value={chosen.scale}
+        choices={Object.entries(SCALES).map(([value, label]) => ({ value, label }))}
+        onChange={(scale) => onChange({ scale: scale as ScaleKind })}
+      />
+    </label>
+    <Checkbox checked={chosen.smooth} onChange={(smooth) => onChange({ smooth })}>
+      Smooth
+    </Checkbox>
+  </div>
+);
+
+const headChoices = (heads: number): readonly { value: string; label: string }[] => [
+  { value: 'mean', label: 'mean' },
+  { value: 'max', label: 'max' },
+  ...Array.from({ length: heads }, (_, head) => ({ value: String(head), label: `${head + 1} of ${heads}` })),
+];
+
+const headOf = (value: string): HeadChoice => (value === 'mean' || value === 'max' ? value : Number(value));
+
+/** Special tokens and the mean where there are patches; a clicked patch is listed while it is the query. */
+function queryChoices(probe: Probe, query: Query): readonly { value: string; label: string }[] {
+  const special = (probe.queries.special ?? []).map((name) => ({
+    value: JSON.stringify({ kind: 'special', name }),
+    label: tokenName(name),
+  }));
+  const mean: Query = { kind: 'mean' };
+  const others = probe.queries.grid || special.length === 0 ? [mean] : [];
+  const patches = query.kind === 'patch' ? [...others, query] : others;
+  return [...special, ...patches.map((value) => ({ value: JSON.stringify(value), label: queryName(value) }))];
+}

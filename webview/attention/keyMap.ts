@@ -1,0 +1,136 @@
+import type { AttentionRows, Query } from '../../src/protocol/imagePanel';
+import type { Probe } from '../../src/protocol/probes';
+
+/** Heads taken together, or one of them by its index from 0. */
+export type HeadChoice = 'mean' | 'max' | number;
+export type Method = 'attention' | 'rollout';
+
+/** Weights that lie on the picture: `[rows, columns]`, row-major. */
+export interface PictureMap {
+  readonly rows: number;
+  readonly columns: number;
+  readonly values: Float32Array;
+}
+
+/** One query's weights over the keys, taken apart by what the keys are. */
+export interface KeyMap {
+  readonly special: readonly { readonly name: string; readonly value: number }[];
+  readonly picture?: PictureMap;
+  /** Keys without a place on the picture: channels, a sequence, object queries. */
+  readonly rest?: Float32Array;
+}
+
+/** Heads into one row: `[heads, keys]` to `[keys]`. */
+export function reduceHeads(rows: Float32Array, heads: number, head: HeadChoice): Float32Array {
+  const keys = rows.length / heads;
+  if (typeof head === 'number') return rows.slice(head * keys, (head + 1) * keys);
+  const reduced = new Float32Array(keys);
+  for (let key = 0; key < keys; key++) {
+    let sum = 0;
+    let highest = -Infinity;
+    for (let at = key; at < rows.length; at += keys) {
+      sum += rows[at] as number;
+      highest = Math.max(highest, rows[at] as number);
+    }
+    reduced[key] = head === 'mean' ? sum / heads : highest;
+  }
+  return reduced;
+}
+
+/** Rows and columns of the keys that lie on the picture; undefined where none do. The last frame of a video's grid. */
+export function keyGrid(probe: Probe): readonly [rows: number, columns: number] | undefined {
+  const grid = probe.window?.map ?? probe.keys.grid;
+  const [rows, columns] = (grid ?? []).slice(-2);
+  return rows === undefined || columns === undefined ? undefined : [rows, columns];
+}
+
+/** Takes one row of weights apart by the probe's layout of keys. */
+export function splitKeys(probe: Probe, weights: Float32Array): KeyMap {
+  const names = probe.window?.map ? [] : (probe.keys.special ?? []);
+  const special = names.map((name, index) => ({ name, value: weights[index] ?? 0 }));
+  const others = weights.subarray(names.length);
+  const grid = keyGrid(probe);
+  if (!grid) return { special, rest: others };
+  const [rows, columns] = grid;
+  return { special, picture: { rows, columns, values: others.subarray(0, rows * columns) } };
+}
+
+/** What is to be drawn of a layer; undefined where the layer has no such query or the method does not reach it. */
+export function layerMap(
+  answer: AttentionRows,
+  probes: readonly Probe[],
+  layer: number,
+  method: Method,
+  head: HeadChoice,
+): KeyMap | undefined {
+  const probe = probes[layer];
+  const rows = method === 'rollout' ? answer.rollout[layer] : answer.rows[layer];
+  if (!probe || !rows || rows.length === 0) return undefined;
+  return splitKeys(probe, method === 'rollout' ? rows : reduceHeads(rows, probe.heads, head));
+}
+
+/** The query that stands nearest to the wanted one among those a probe has. */
+export function validQuery(probe: Probe, wanted: Query): Query {
+  const special = probe.queries.special ?? [];
+  const grid = probe.queries.grid?.slice(-2);
+  if (wanted.kind === 'special' && special.includes(wanted.name)) return wanted;
+  if (wanted.kind === 'patch' && grid)
+    return {
+      kind: 'patch',
+      row: clamp(wanted.row, grid[0] ?? 1),
+      column: clamp(wanted.column, grid[1] ?? 1),
+    };
+  if (wanted.kind === 'mean' && grid) return wanted;
+  return special[0] === undefined ? { kind: 'mean' } : { kind: 'special', name: special[0] };
+}
+
+const clamp = (at: number, size: number): number => Math.min(size - 1, Math.max(0, at));
+
+export const sameQuery = (left: Query, right: Query): boolean =>
+  JSON.stringify(left) === JSON.stringify(right);
+
+const NAMES: Readonly<Record<string, string>> = {
+  cls: 'class token',
+  dist: 'distillation token',
+  probe: 'pooling query',
+};
+
+/** `class token`, `register 2`, `patch 3, 7`. */
+export function tokenName(name: string): string {
+  const register = /^reg(\d+)$/.exec(name);
+  return register ? `register ${Number(register[1]) + 1}` : (NAMES[name] ?? name);
+}
+
+export function queryName(query: Query): string {
+  if (query.kind === 'mean') return 'mean of all patches';
+  return query.kind === 'special' ? tokenName(query.name) : `patch ${query.row}, ${query.column}`;
+}
+
+const ARROWS: Readonly<Record<string, readonly [rows: number, columns: number]>> = {
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+};
+
+/** What an arrow key or Esc makes of the query; undefined for other keys and probes without a grid of queries. */
+export function movedQuery(probe: Probe, query: Query, key: string): Query | undefined {
+  const [rows, columns] = probe.queries.grid?.slice(-2) ?? [];
+  if (key === 'Escape') return validQuery(probe, { kind: 'special', name: probe.queries.special?.[0] ?? '' });
+  const arrow = ARROWS[key];
+  if (!arrow || rows === undefined || columns === undefined) return undefined;
+  // The first arrow key enters the picture in its middle.
+  if (query.kind !== 'patch') return { kind: 'patch', row: rows >> 1, column: columns >> 1 };
+  return validQuery(probe, { kind: 'patch', row: query.row + arrow[0], column: query.column + arrow[1] });
+}
+
+/** The head after `step` places among mean, max, 0 … heads − 1, going round. */
+export function nextHead(head: HeadChoice, heads: number, step: 1 | -1): HeadChoice {
+  const choices: readonly HeadChoice[] = [
+    'mean',
+    'max',
+    ...Array.from({ length: heads }, (_, index) => index),
+  ];
+  const at = Math.max(0, choices.indexOf(head));
+  return choices[(at + step + choices.length) % choices.length] as HeadChoice;
+}

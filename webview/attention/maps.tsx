@@ -1,0 +1,126 @@
+import type { VNode } from 'preact';
+import type { AttentionRows, ClassifiedView } from '../../src/protocol/imagePanel';
+import { formatFigure, formatPercent } from '../../src/protocol/units';
+import type { Cell, Grid } from '../marks/overlay';
+import type { Answer } from '../parts/hooks';
+import { Banner, Skeleton } from '../parts/status';
+import { Button } from '../toolkit';
+import { Appearance, Controls } from './controls';
+import { tokenName, type KeyMap } from './keyMap';
+import { Matrix } from './matrix';
+import { headMaps, type Range } from './scale';
+import { ScaleBar } from './scaleBar';
+import type { Chosen, Settings } from './settings';
+import { SmallMultiples } from './smallMultiples';
+
+export interface MapsProps {
+  readonly view: ClassifiedView;
+  readonly answer: Answer<AttentionRows>;
+  readonly chosen: Chosen;
+  readonly map: KeyMap | undefined;
+  readonly peaks: readonly number[];
+  readonly range: Range;
+  readonly hovered: Cell | undefined;
+  readonly onChange: (change: Partial<Settings>) => void;
+  readonly onSave: () => void;
+  readonly onCopy: () => void;
+}
+
+/** The half of the panel about attention: what is chosen, the large map's numbers, all heads at a glance. */
+export function Maps({
+  view,
+  answer,
+  chosen,
+  map,
+  peaks,
+  range,
+  hovered,
+  onChange,
+  onSave,
+  onCopy,
+}: MapsProps): VNode {
+  const { probes } = view;
+  const rows = answer.value;
+  const canRollOut = rows?.rollout.some((row) => row.length > 0) ?? false;
+  const grid: Grid | undefined = map?.picture && [map.picture.rows, map.picture.columns];
+  if (probes.length === 0)
+    return (
+      <section class="maps" id="attention">
+        <Banner icon="info">This model has no attention that can be shown.</Banner>
+      </section>
+    );
+  return (
+    <section class="maps" id="attention" aria-label="Attention" tabIndex={-1}>
+      <Controls probes={probes} chosen={chosen} canRollOut={canRollOut} onChange={onChange} />
+      <Appearance chosen={chosen} onChange={onChange} />
+      {answer.error && (
+        <Banner icon="error" kind="error">
+          The attention could not be read: {answer.error.message}
+        </Banner>
+      )}
+      {!rows && !answer.error && <Skeleton label="Reading attention" rows={4} />}
+      {rows && (
+        <>
+          <div class="controls scale-line">
+            <ScaleBar range={range} kind={chosen.scale} colourMap={chosen.colourMap} />
+            <Readout map={map} grid={grid} hovered={hovered} />
+            <div class="buttons">
+              <Button disabled={!map} onClick={onSave}>
+                Save Picture
+              </Button>
+              <Button disabled={!map} onClick={onCopy}>
+                Copy Numbers
+              </Button>
+            </div>
+          </div>
+          {!map && <p class="quiet">This layer has no such query. Choose another layer or query.</p>}
+          {map?.rest && map.rest.length > 0 && (
+            <Matrix
+              heads={headMaps(rows, probes, chosen.layer, chosen.method)}
+              range={range}
+              colourMap={chosen.colourMap}
+            />
+          )}
+          <SmallMultiples
+            answer={rows}
+            probes={probes}
+            peaks={peaks}
+            method={chosen.method}
+            scale={chosen.scale}
+            colourMap={chosen.colourMap}
+            layer={chosen.layer}
+            head={chosen.head}
+            hovered={hovered}
+            hoveredGrid={grid}
+            onChoose={(layer, head) => onChange(chosen.method === 'rollout' ? { layer } : { layer, head })}
+          />
+        </>
+      )}
+    </section>
+  );
+}
+
+interface ReadoutProps {
+  readonly map: KeyMap | undefined;
+  readonly grid: Grid | undefined;
+  readonly hovered: Cell | undefined;
+}
+
+/** The weight under the pointer, else what goes to special tokens, which have no place on the picture. */
+function Readout({ map, grid, hovered }: ReadoutProps): VNode {
+  const value = hovered && grid && map?.picture?.values[hovered.row * grid[1] + hovered.column];
+  if (hovered && value !== undefined)
+    return (
+      <span class="readout">
+        row {hovered.row}, column {hovered.column}: <strong>{formatFigure(value)}</strong>
+      </span>
+    );
+  if (!map || map.special.length === 0)
+    return <span class="readout quiet">Point at the picture to read weights.</span>;
+  return (
+    <span class="readout quiet">
+      {map.special.map(({ name, value: weight }) => `${tokenName(name)} ${formatPercent(weight)}`).join(', ')}
+      ; the rest on the picture
+    </span>
+  );
+}

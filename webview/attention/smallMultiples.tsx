@@ -1,0 +1,201 @@
+import type { VNode } from 'preact';
+import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import type { ColourMap } from '../../src/attention/colourMaps';
+import type { AttentionRows } from '../../src/protocol/imagePanel';
+import type { Probe } from '../../src/protocol/probes';
+import { heatBitmap, prepare } from '../marks/heatmap';
+import {
+  layoutTiles,
+  sameCell,
+  tileAt,
+  type Cell,
+  type Grid,
+  type Rectangle,
+  type TileLayout,
+} from '../marks/overlay';
+import { useTheme, useWidth } from '../parts/hooks';
+import type { HeadChoice, KeyMap, Method } from './keyMap';
+import { colouredValues, headMaps, scaleRange, type ScaleKind } from './scale';
+
+export interface SmallMultiplesProps {
+  readonly answer: AttentionRows;
+  readonly probes: readonly Probe[];
+  readonly peaks: readonly number[];
+  readonly method: Method;
+  readonly scale: ScaleKind;
+  readonly colourMap: ColourMap;
+  readonly layer: number;
+  readonly head: HeadChoice;
+  /** Patch to light up in every tile, and the grid it counts on. */
+  readonly hovered: Cell | undefined;
+  readonly hoveredGrid: Grid | undefined;
+  readonly onChoose: (layer: number, head: number) => void;
+}
+
+interface Tile {
+  readonly box: Rectangle;
+  readonly grid: Grid;
+  readonly bitmap: HTMLCanvasElement;
+}
+
+/** Every head of every layer on one scale: layers as rows, heads as columns; the chosen one framed. */
+export function SmallMultiples(props: SmallMultiplesProps): VNode {
+  const { answer, probes, peaks, method, scale, colourMap, layer, head } = props;
+  const place = useRef<HTMLDivElement>(null);
+  const maps = useRef<HTMLCanvasElement>(null);
+  const marks = useRef<HTMLCanvasElement>(null);
+  const width = useWidth(place);
+  const theme = useTheme();
+  const heads = method === 'rollout' ? 1 : Math.max(1, ...probes.map((probe) => probe.heads));
+  const layout = useMemo(() => layoutTiles(probes.length, heads, width), [probes, heads, width]);
+  const tiles = useMemo(
+    () => tilesOf(answer, probes, peaks, method, scale, colourMap, layout),
+    [answer, probes, peaks, method, scale, colourMap, layout],
+  );
+
+  useLayoutEffect(() => {
+    if (width > 0 && maps.current) drawTiles(maps.current, tiles, layout, probes.length, heads);
+  }, [tiles, theme, width]);
+  useLayoutEffect(() => {
+    if (width > 0 && marks.current) drawTileMarks(marks.current, tiles, layout, props);
+  });
+
+  const choose = (nextLayer: number, nextHead: number): void => {
+    const probe = probes[nextLayer];
+    if (probe && nextHead >= 0 && nextHead < (method === 'rollout' ? 1 : probe.heads))
+      props.onChoose(nextLayer, nextHead);
+  };
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const at = typeof head === 'number' ? head : -1;
+    const steps: Readonly<Record<string, readonly [number, number]>> = {
+      ArrowUp: [layer - 1, Math.max(0, at)],
+      ArrowDown: [layer + 1, Math.max(0, at)],
+      ArrowLeft: [layer, at - 1],
+      ArrowRight: [layer, at + 1],
+    };
+    const step = steps[event.key];
+    if (!step) return;
+    event.preventDefault();
+    event.stopPropagation();
+    choose(...step);
+  };
+  return (
+    <div
+      ref={place}
+      class="multiples"
+      role="group"
+      tabIndex={0}
+      aria-label={`Attention of ${probes.length} layers and ${heads} heads; arrow keys choose one. Layer ${layer + 1}, head ${typeof head === 'number' ? head + 1 : head} is shown.`}
+      onKeyDown={onKeyDown}
+      onClick={(event) => {
+        const box = (maps.current as HTMLCanvasElement).getBoundingClientRect();
+        const tile = tileAt(layout, event.clientX - box.left, event.clientY - box.top);
+        if (tile) choose(tile.layer, tile.head);
+      }}
+    >
+      <canvas ref={maps} aria-hidden="true" />
+      <canvas ref={marks} class="marks" aria-hidden="true" />
+    </div>
+  );
+}
+
+function tilesOf(
+  answer: AttentionRows,
+  probes: readonly Probe[],
+  peaks: readonly number[],
+  method: Method,
+  scale: ScaleKind,
+  map: ColourMap,
+  layout: TileLayout,
+): readonly Tile[] {
+  const step = layout.tile + layout.gap;
+  return probes.flatMap((_, layer) =>
+    headMaps(answer, probes, layer, method).flatMap((keys, head) => {
+      if (!keys) return [];
+      const grid = gridOf(keys);
+      const box = fitted(grid, {
+        x: layout.left + head * step,
+        y: layout.top + layer * step,
+        width: layout.tile,
+        height: layout.tile,
+      });
+      const range = scaleRange(scale, peaks, layer, keys);
+      return [{ box, grid, bitmap: heatBitmap(colouredValues(keys), grid, { ...range, map }) }];
+    }),
+  );
+}
+
+/** Keys without a place on the picture fill a square as well as they can, row by row. */
+function gridOf(keys: KeyMap): Grid {
+  if (keys.picture) return [keys.picture.rows, keys.picture.columns];
+  const count = Math.max(1, keys.rest?.length ?? 1);
+  for (let rows = Math.floor(Math.sqrt(count)); rows > 1; rows--)
+    if (count % rows === 0) return [rows, count / rows];
+  return [1, count];
+}
+
+function fitted([rows, columns]: Grid, box: Rectangle): Rectangle {
+  const cell = Math.min(box.width / columns, box.height / rows);
+  const [width, height] = [cell * columns, cell * rows];
+  return { x: box.x + (box.width - width) / 2, y: box.y + (box.height - height) / 2, width, height };
+}
+
+function drawTiles(
+  canvas: HTMLCanvasElement,
+  tiles: readonly Tile[],
+  layout: TileLayout,
+  layers: number,
+  heads: number,
+): void {
+  const context = prepare(canvas, layout.width, layout.height);
+  if (!context) return;
+  const style = getComputedStyle(canvas);
+  context.imageSmoothingEnabled = false;
+  for (const { bitmap, box } of tiles) context.drawImage(bitmap, box.x, box.y, box.width, box.height);
+  context.fillStyle = style.color;
+  context.font = `11px ${style.fontFamily}`;
+  const step = layout.tile + layout.gap;
+  // Narrow tiles have room for every second or fifth number only.
+  const every = layout.tile >= 20 ? 1 : 5;
+  context.textBaseline = 'middle';
+  context.textAlign = 'right';
+  for (let layer = 0; layer < layers; layer++)
+    if (layer % every === 0)
+      context.fillText(String(layer + 1), layout.left - 8, layout.top + layer * step + layout.tile / 2);
+  context.textAlign = 'center';
+  for (let head = 0; head < heads; head++)
+    if (head % every === 0)
+      context.fillText(String(head + 1), layout.left + head * step + layout.tile / 2, layout.top / 2);
+}
+
+function drawTileMarks(
+  canvas: HTMLCanvasElement,
+  tiles: readonly Tile[],
+  layout: TileLayout,
+  { layer, head, hovered, hoveredGrid }: SmallMultiplesProps,
+): void {
+  const context = prepare(canvas, layout.width, layout.height);
+  if (!context) return;
+  if (hovered && hoveredGrid) {
+    context.strokeStyle = '#ffffff';
+    context.fillStyle = '#000000';
+    for (const { box, grid } of tiles) {
+      const { row, column } = sameCell(hovered, hoveredGrid, grid);
+      const [width, height] = [box.width / grid[1], box.height / grid[0]];
+      const size = Math.max(4, width);
+      const [x, y] = [box.x + (column + 0.5) * width - size / 2, box.y + (row + 0.5) * height - size / 2];
+      context.fillRect(x - 1, y - 1, size + 2, size + 2);
+      context.strokeRect(x, y, size, size);
+    }
+  }
+  const step = layout.tile + layout.gap;
+  const heads = typeof head === 'number' ? 1 : Math.round((layout.width - layout.left) / step);
+  context.lineWidth = 2;
+  context.strokeStyle = getComputedStyle(canvas).getPropertyValue('--focus');
+  context.strokeRect(
+    layout.left + (typeof head === 'number' ? head : 0) * step - 2,
+    layout.top + layer * step - 2,
+    heads * step - layout.gap + 4,
+    layout.tile + 4,
+  );
+}

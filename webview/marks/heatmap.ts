@@ -1,0 +1,147 @@
+import { colourAt, paint, type ColourMap } from '../../src/attention/colourMaps';
+import type { Pixels } from '../../src/protocol/imagePanel';
+import { cellRectangle, type Cell, type Grid, type Overlay, type Rectangle } from './overlay';
+
+export interface Colouring {
+  readonly low: number;
+  readonly high: number;
+  readonly map: ColourMap;
+}
+
+/** RGB pixels as a bitmap that a canvas can scale. */
+export function bitmapOf({ width, height, rgb }: Pixels): HTMLCanvasElement {
+  const rgba = new Uint8ClampedArray(4 * width * height);
+  for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) {
+    rgba[to] = rgb[from] as number;
+    rgba[to + 1] = rgb[from + 1] as number;
+    rgba[to + 2] = rgb[from + 2] as number;
+    rgba[to + 3] = 255;
+  }
+  return canvasOf(rgba, width, height);
+}
+
+/** Weights `[rows, columns]` as a bitmap with a pixel for each. */
+export const heatBitmap = (
+  values: Float32Array,
+  [rows, columns]: Grid,
+  colouring: Colouring,
+): HTMLCanvasElement => canvasOf(paint(values, colouring.low, colouring.high, colouring.map), columns, rows);
+
+function canvasOf(rgba: Uint8ClampedArray<ArrayBuffer>, width: number, height: number): HTMLCanvasElement {
+  const canvas = document.createElement('canvas');
+  canvas.width = width;
+  canvas.height = height;
+  canvas.getContext('2d')?.putImageData(new ImageData(rgba, width, height), 0, 0);
+  return canvas;
+}
+
+/** Gives a canvas its size in CSS pixels at the screen's resolution; drawing is then in CSS pixels. */
+export function prepare(
+  canvas: HTMLCanvasElement,
+  width: number,
+  height: number,
+): CanvasRenderingContext2D | null {
+  const ratio = window.devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
+  const context = canvas.getContext('2d');
+  context?.setTransform(ratio, 0, 0, ratio, 0, 0);
+  return context;
+}
+
+export interface PictureLayers {
+  readonly picture: HTMLCanvasElement;
+  readonly heat?: HTMLCanvasElement | undefined;
+  readonly opacity: number;
+  readonly smooth: boolean;
+}
+
+/** The picture, dimmed outside of what the model saw, and the map exactly on that. */
+export function drawPicture(
+  context: CanvasRenderingContext2D,
+  overlay: Overlay,
+  layers: PictureLayers,
+): void {
+  const { picture, region, width, height } = overlay;
+  context.clearRect(0, 0, width, height);
+  context.imageSmoothingEnabled = true;
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(layers.picture, picture.x, picture.y, picture.width, picture.height);
+  context.fillStyle = 'rgba(0, 0, 0, 0.55)';
+  context.fill(outside(overlay), 'evenodd');
+  if (layers.heat) {
+    context.globalAlpha = layers.opacity;
+    context.imageSmoothingEnabled = layers.smooth;
+    drawHeat(context, layers.heat, region, layers.smooth);
+    context.globalAlpha = 1;
+  }
+  frame(context, region, 1);
+}
+
+/**
+ * Smoothing blends with what is beside the bitmap, which is nothing: the outer half of the border patches would fade. Clipping
+ * keeps the map on its region; browsers repeat the border's colour outward.
+ */
+function drawHeat(
+  context: CanvasRenderingContext2D,
+  heat: HTMLCanvasElement,
+  region: Rectangle,
+  smooth: boolean,
+): void {
+  context.save();
+  context.beginPath();
+  context.rect(region.x, region.y, region.width, region.height);
+  context.clip();
+  context.imageSmoothingQuality = smooth ? 'high' : 'low';
+  context.drawImage(heat, region.x, region.y, region.width, region.height);
+  context.restore();
+}
+
+function outside({ width, height, region }: Overlay): Path2D {
+  const path = new Path2D();
+  path.rect(0, 0, width, height);
+  path.rect(region.x, region.y, region.width, region.height);
+  return path;
+}
+
+/** A line that is seen on every picture: light inside dark. */
+export function frame(
+  context: CanvasRenderingContext2D,
+  { x, y, width, height }: Rectangle,
+  weight: number,
+): void {
+  context.lineWidth = weight + 2;
+  context.strokeStyle = 'rgba(0, 0, 0, 0.7)';
+  context.strokeRect(x, y, width, height);
+  context.lineWidth = weight;
+  context.strokeStyle = '#ffffff';
+  context.strokeRect(x, y, width, height);
+}
+
+/** The query's patch with a thick frame, the one under the pointer with a thin one. */
+export function drawMarks(
+  context: CanvasRenderingContext2D,
+  overlay: Overlay,
+  queryGrid: Grid | undefined,
+  query: Cell | undefined,
+  keyGrid: Grid | undefined,
+  hovered: Cell | undefined,
+): void {
+  if (query && queryGrid) frame(context, cellRectangle(overlay, queryGrid, query), 3);
+  if (hovered && keyGrid) frame(context, cellRectangle(overlay, keyGrid, hovered), 1);
+}
+
+/** The colour scale as a strip, low at the left. */
+export function drawScale(
+  context: CanvasRenderingContext2D,
+  map: ColourMap,
+  { x, y, width, height }: Rectangle,
+): void {
+  for (let pixel = 0; pixel < width; pixel++) {
+    const [red, green, blue] = colourAt(map, pixel / Math.max(1, width - 1));
+    context.fillStyle = `rgb(${red}, ${green}, ${blue})`;
+    context.fillRect(x + pixel, y, 1.5, height);
+  }
+}

@@ -1,0 +1,115 @@
+/** Geometry of a picture with a map over the part that the model saw. Rectangles of the drawing are in CSS pixels. */
+
+export interface Rectangle {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface Overlay {
+  readonly width: number;
+  readonly height: number;
+  /** CSS pixels per pixel of the full-size picture. */
+  readonly scale: number;
+  readonly picture: Rectangle;
+  readonly region: Rectangle;
+}
+
+/**
+ * Fits the picture, and what of the region reaches outside of it where padding was added, into a box.
+ *
+ * @param size width and height of the decoded picture
+ * @param region what the model saw, in the picture's pixels
+ */
+export function overlayOf(
+  [pictureWidth, pictureHeight]: readonly [number, number],
+  region: Rectangle,
+  maxWidth: number,
+  maxHeight: number,
+): Overlay {
+  const left = Math.min(0, region.x);
+  const top = Math.min(0, region.y);
+  const width = Math.max(pictureWidth, region.x + region.width) - left;
+  const height = Math.max(pictureHeight, region.y + region.height) - top;
+  const scale = Math.min(maxWidth / width, maxHeight / height);
+  const place = (rectangle: Rectangle): Rectangle => ({
+    x: (rectangle.x - left) * scale,
+    y: (rectangle.y - top) * scale,
+    width: rectangle.width * scale,
+    height: rectangle.height * scale,
+  });
+  return {
+    width: width * scale,
+    height: height * scale,
+    scale,
+    picture: place({ x: 0, y: 0, width: pictureWidth, height: pictureHeight }),
+    region: place(region),
+  };
+}
+
+export type Grid = readonly [rows: number, columns: number];
+export interface Cell {
+  readonly row: number;
+  readonly column: number;
+}
+
+/** The patch under a point of the drawing; undefined outside of the region. */
+export function cellAt({ region }: Overlay, [rows, columns]: Grid, x: number, y: number): Cell | undefined {
+  const row = Math.floor(((y - region.y) / region.height) * rows);
+  const column = Math.floor(((x - region.x) / region.width) * columns);
+  return row >= 0 && row < rows && column >= 0 && column < columns ? { row, column } : undefined;
+}
+
+/** Where a patch lies in the drawing. */
+export function cellRectangle({ region }: Overlay, [rows, columns]: Grid, { row, column }: Cell): Rectangle {
+  const [width, height] = [region.width / columns, region.height / rows];
+  return { x: region.x + column * width, y: region.y + row * height, width, height };
+}
+
+/** The same place of the picture on another grid: the cell under the first one's centre. */
+export function sameCell({ row, column }: Cell, [rows, columns]: Grid, [toRows, toColumns]: Grid): Cell {
+  return {
+    row: Math.min(toRows - 1, Math.floor(((row + 0.5) / rows) * toRows)),
+    column: Math.min(toColumns - 1, Math.floor(((column + 0.5) / columns) * toColumns)),
+  };
+}
+
+export interface TileLayout {
+  /** Side of a tile without its gap. */
+  readonly tile: number;
+  readonly gap: number;
+  /** Place for the layers' numbers at the left and the heads' at the top. */
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Small multiples: layers as rows, heads as columns, as large as the width allows between 12 and 64 pixels. */
+export function layoutTiles(layers: number, heads: number, available: number): TileLayout {
+  const gap = 4;
+  const left = 28;
+  const top = 20;
+  const fitting = Math.floor((available - left) / Math.max(1, heads)) - gap;
+  const tile = Math.min(64, Math.max(12, fitting));
+  return {
+    tile,
+    gap,
+    left,
+    top,
+    width: left + heads * (tile + gap),
+    height: top + layers * (tile + gap),
+  };
+}
+
+/** The tile under a point; undefined between tiles. */
+export function tileAt(
+  layout: TileLayout,
+  x: number,
+  y: number,
+): { readonly layer: number; readonly head: number } | undefined {
+  const step = layout.tile + layout.gap;
+  const [head, layer] = [Math.floor((x - layout.left) / step), Math.floor((y - layout.top) / step)];
+  return head < 0 || layer < 0 ? undefined : { layer, head };
+}
