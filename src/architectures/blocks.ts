@@ -32,6 +32,8 @@ export const activations: Readonly<Record<string, (b: GraphBuilder, x: ValueInfo
   gelu_tanh: geluTanh,
   gelu_new: geluTanh,
   gelu_pytorch_tanh: geluTanh,
+  gelu_fast: geluTanh,
+  gelu_python: gelu,
   quick_gelu: (b, x) => sigmoidGate(b, x, 1.702),
   silu,
   swish: silu,

@@ -1,3 +1,4 @@
+import { activations } from './blocks';
 import { configured, configuredArchitecture, configuredImageSize } from './config';
 import type { ConfigValue, Evidence, Evidences, Figures } from './family';
 import { assumed, firstOf, given, stored } from './figures';
@@ -88,14 +89,22 @@ function headsOf(sources: Sources): Evidence {
   return evidence;
 }
 
+/** Configured facts that the graph can follow: an activation that is not known is as if it were not written. */
+function configuredFact({ evidences }: Sources, key: TimmFact): Evidence | undefined {
+  if (key !== 'activation' && key !== 'eps') return undefined;
+  const evidence = configured(evidences.checkpoint, key);
+  return key === 'activation' && evidence && !Object.hasOwn(activations, String(evidence.value))
+    ? undefined
+    : evidence;
+}
+
 /** A fact that no weight holds: user, config, the architecture it names, published models, else `otherwise`. */
 function fact(sources: Sources, key: TimmFact, otherwise: Evidence): Evidence {
   const { evidences, published } = sources;
-  const own = key === 'activation' || key === 'eps' ? configured(evidences.checkpoint, key) : undefined;
   return firstOf(
     otherwise,
     given(evidences, key),
-    own,
+    configuredFact(sources, key),
     implied(sources, key),
     agreed(published, (model) => model[key]),
   );
@@ -111,12 +120,21 @@ function storedPool({ evidences: { tensors }, measures }: Sources): Evidence {
   return measures.classToken ? stored('token', 'cls_token') : stored('avg', 'no class token');
 }
 
-/** Ways of pooling that the weights allow the user or a config to choose: not one whose parts are missing. */
+/** Ways of pooling whose parts the weights have; attention pooling and DINOv2's classifier leave no choice. */
+function possiblePools({ measures }: Sources, own: Evidence): readonly ConfigValue[] {
+  if (own.value === 'map' || own.value === 'token+avg') return [own.value];
+  return [...(measures.classToken ? ['token'] : []), 'avg', 'avgmax', 'max'];
+}
+
+/** Throws where the user chose a way of pooling that the weights do not allow; a config that does is passed over. */
 function poolOf(sources: Sources): Evidence {
   const own = storedPool(sources);
-  const told = given(sources.evidences, 'pool') ?? configured(sources.evidences.checkpoint, 'pool');
-  const fixed = own.value === 'map' || own.value === 'token+avg';
-  return told && !fixed && told.value !== '' && told.value !== 'map' ? told : own;
+  const possible = possiblePools(sources, own);
+  const user = given(sources.evidences, 'pool');
+  if (user && !possible.includes(user.value))
+    throw new Error(`pool: ${String(user.value)} found; these weights allow ${possible.join(', ')}`);
+  const config = configured(sources.evidences.checkpoint, 'pool');
+  return user ?? (config && possible.includes(config.value) ? config : own);
 }
 
 const isPair = (value: ConfigValue | undefined): value is readonly [number, number] =>
@@ -130,14 +148,21 @@ function layoutOf({ evidences, measures }: Sources): TableLayout | undefined {
     Math.floor(size[0] / measures.patch[0]),
     Math.floor(size[1] / measures.patch[1]),
   ];
+  if (grid && !isPair(grid.value))
+    throw new Error(`grid: ${String(grid.value)} found; two numbers [rows, columns] are needed`);
   const known = [
-    ...(isPair(grid?.value) ? [{ grid: grid.value, source: 'the grid given by the user' }] : []),
+    ...(grid && isPair(grid?.value) ? [{ grid: grid.value, source: 'the grid given by the user' }] : []),
     ...(config ? [{ grid: inPatches(config.size), source: config.source }] : []),
     ...(evidences.imageSize
       ? [{ grid: inPatches(evidences.imageSize), source: 'the image size given by the user' }]
       : []),
   ];
-  return tableLayout(measures, known);
+  const layout = tableLayout(measures, known);
+  if (grid && layout?.grid.value !== grid.value)
+    throw new Error(
+      `grid: ${String(grid.value)} found; pos_embed holds ${measures.positions} rows, special tokens included`,
+    );
+  return layout;
 }
 
 function sizeOf(
@@ -150,6 +175,15 @@ function sizeOf(
   const [rows, columns] = grid.value as readonly [number, number];
   const [height, width] = measures.patch;
   return { size: [rows * height, columns * width], source: 'the position table' };
+}
+
+/** Says of what config.json writes and nothing here knows. */
+function unknownWords({ checkpoint }: Evidences): readonly string[] {
+  const activation = configured(checkpoint, 'activation');
+  if (!activation || Object.hasOwn(activations, String(activation.value))) return [];
+  return [
+    `${activation.source} is ${String(activation.value)}, which is not known; known are ${Object.keys(activations).join(', ')}.`,
+  ];
 }
 
 /** Figures of a plain transformer; undefined where one of its parts is missing. */
@@ -182,5 +216,11 @@ export function plainFigures(evidences: Evidences): PlainFigures | undefined {
     norm_order: fact(sources, 'norm_order', assumed('pre', 'norms come first in nearly every model')),
     resampling: stored(dialect.resampling[measures.registers > 0 ? 1 : 0], `as ${dialect.title} does`),
   };
-  return { measures, figures, imageSize: size, warnings: layout.warnings, published };
+  return {
+    measures,
+    figures,
+    imageSize: size,
+    warnings: [...layout.warnings, ...unknownWords(evidences)],
+    published,
+  };
 }

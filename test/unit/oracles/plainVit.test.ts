@@ -7,10 +7,12 @@ import { buildGraph, countParameters, recognise, type Known } from '../../../src
 import { elementCount } from '../../../src/checkpoint/tensors';
 import { checkpointOf, readLines, type Line, type Macs } from './lines';
 
-/** Folder of header-only models (`*.jsonl.gz`) and the rows of families.json that are expected. */
-const folder = 'test/fixtures/oracles';
+/** Header-only models (`*.jsonl.gz`) that come with the tests; VITRINE_CASES names another folder of them. */
+const ownFolder = 'test/fixtures/oracles';
+const folder = process.env.VITRINE_CASES ?? ownFolder;
+/** Rows of families.json that are expected to be recognised. */
 const rows = ['vit', 'clip', 'siglip'];
-const families = JSON.parse(readFileSync(join('test/fixtures/oracles', 'families.json'), 'utf8')) as Record<
+const families = JSON.parse(readFileSync(join(ownFolder, 'families.json'), 'utf8')) as Record<
   string,
   { readonly labels: readonly string[] }
 >;
@@ -36,7 +38,7 @@ const rowOf = (label: string): string | undefined =>
   Object.keys(families).find((row) => families[row]!.labels.includes(label));
 
 const lines = readLines(folder).filter(({ family }) => rows.includes(rowOf(family) ?? ''));
-const byId = new Map(lines.map((line) => [line.id, line]));
+const byId = new Map([...readLines(ownFolder), ...lines].map((line) => [line.id, line]));
 
 interface TextConfig {
   readonly dim: number;
@@ -117,15 +119,18 @@ describe('published models by their headers: plain Vision Transformers, CLIP and
         described.forEach((line) => compare(line, line.config_json)));
   }
 
-  it('decides the heads of every model that a config or the published table knows', () => {
-    const assumed = lines.filter((line) => recogniseLine(line, line.config_json).figures['heads']!.assumed);
-    assert.deepEqual(
-      assumed.map(({ id }) => id),
-      [],
-    );
-  });
+  if (lines.length > 0)
+    it('decides the heads of every model that a config or the published table knows', () => {
+      const assumed = lines.filter((line) => recogniseLine(line, line.config_json).figures['heads']!.assumed);
+      assert.deepEqual(
+        assumed.map(({ id }) => id),
+        [],
+      );
+    });
 
-  for (const [id, reason] of Object.entries(undecidable))
+  for (const [id, reason] of Object.entries(undecidable).filter(([id]) =>
+    lines.some((line) => line.id === id),
+  ))
     it(`${id} counts its backbone: ${reason}`, () => {
       const line = byId.get(id)!;
       const checkpoint = checkpointOf(line);

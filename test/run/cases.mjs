@@ -1,0 +1,33 @@
+// npm run test:cases -- FOLDER: runs the tests of golden cases and of header-only models over any folder of them.
+//   FOLDER holds folders with case.json, a checkpoint and reference.safetensors, or files `*.jsonl.gz` with one model a line.
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { endOnSignals, run } from './processes.mjs';
+
+const [folder, ...options] = process.argv.slice(2);
+if (folder === undefined || !existsSync(folder)) {
+  console.error(`usage: npm run test:cases -- FOLDER [--grep PATTERN]; ${folder ?? 'no folder'} found`);
+  process.exit(2);
+}
+endOnSignals();
+const { build } = await import('esbuild');
+const outdir = 'dist/test-cases';
+await build({
+  entryPoints: [
+    'test/unit/architectures/cases.test.ts',
+    'test/unit/oracles/plainVit.test.ts',
+    'test/inference/cases.test.ts',
+    'test/support/runMocha.ts',
+  ],
+  bundle: true,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node20',
+  packages: 'external',
+  outdir,
+  outbase: 'test',
+  logLevel: 'warning',
+});
+process.env.VITRINE_CASES = resolve(folder);
+const command = [`${outdir}/support/runMocha.js`, outdir, '--timeout', '120000', ...options];
+await run(process.execPath, command).catch(() => process.exit(1));
