@@ -60,7 +60,7 @@ export interface Settings {
   'vitrine.colourMap': ColourMap;
   /** Folders or globs outside or inside the workspace where checkpoints lie. */
   'vitrine.modelFolders': readonly string[];
-  /** GB that loaded models may take together; 0: half of the machine's memory. */
+  /** GB that running one model may take; 0: three quarters of the memory there is. */
   'vitrine.memoryLimit': number;
 }
 export type SettingId = keyof Settings;

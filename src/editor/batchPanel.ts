@@ -6,7 +6,7 @@ import type { Batch } from './batch';
 import { serve } from './connection';
 import { Disposables } from './disposables';
 import { perform } from './notices';
-import { showPage } from './page';
+import { showIcon, showPage } from './page';
 import { saveAndOpen } from './saving';
 import type { Services } from './services';
 
@@ -46,6 +46,7 @@ export function showBatch(
     perform,
   };
   const { tell } = owned.add(serve<BatchApi, BatchEvents>(panel.webview, api, services.log));
+  showIcon(panel, services.extensionUri);
   showPage(panel.webview, services.extensionUri, 'batch', panel.title, { batch: id });
   return (state) => tell.progress(state);
 }

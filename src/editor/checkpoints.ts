@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, isAbsolute, join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import {
   EventEmitter,
   RelativePattern,
@@ -90,7 +90,7 @@ export class Checkpoints implements Disposable {
   private async choices(): Promise<Choice[]> {
     const found = (await this.list()).map(({ path, label }) => ({
       label: `$(symbol-structure) ${label}`,
-      description: workspace.asRelativePath(dirname(path), true),
+      description: placeOf(path, label),
       detail: path === this.chosen ? 'in use' : undefined,
       path,
     }));
@@ -103,6 +103,12 @@ export class Checkpoints implements Disposable {
   dispose(): void {
     this.emitter.dispose();
   }
+}
+
+/** The path as the explorer shows it, where that says more than the label. */
+function placeOf(path: string, label: string): string {
+  const place = workspace.asRelativePath(path);
+  return place === label ? '' : place;
 }
 
 async function browse(): Promise<string> {

@@ -3,7 +3,7 @@ import { viewTypes } from '../contributions';
 import { checkpointLabel } from './checkpointEntries';
 import { Disposables } from './disposables';
 import { serveInspector } from './inspectorApi';
-import { showPage } from './page';
+import { showIcon, showPage } from './page';
 import { registerSerializer } from './serializer';
 import type { Services } from './services';
 
@@ -40,6 +40,7 @@ export class ComplexityPanels implements Disposable {
       this.panels.delete(checkpoint);
       owned.dispose();
     });
+    showIcon(panel, this.services.extensionUri);
     panel.title = `Complexity: ${checkpointLabel(checkpoint)}`;
     showPage(panel.webview, this.services.extensionUri, 'complexity', panel.title, { checkpoint });
     owned.add(serveInspector(panel.webview, document, this.services));

@@ -9,7 +9,7 @@ import { Disposables } from './disposables';
 import { Cancelled } from './errors';
 import { perform, requireTrust } from './notices';
 import { watchFiles } from './fileWatcher';
-import { showPage } from './page';
+import { showIcon, showPage } from './page';
 import { readSetting } from './registration';
 import type { RunnerRequest } from './runner';
 import { copyText, saveAndOpen } from './saving';
@@ -43,6 +43,7 @@ export class ImagePanel {
   ) {
     this.onDidDispose = panel.onDidDispose;
     panel.onDidDispose(() => this.end());
+    showIcon(panel, services.extensionUri);
     this.owned.add(watchFiles([image], () => this.askAgain()));
     this.owned.add(
       services.runner.onDidCheckProviders(({ checkpoint, providers }) => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Uri, type Webview } from 'vscode';
+import { Uri, type Webview, type WebviewPanel } from 'vscode';
 
 /** Bundles in dist/webview. */
 export type PageName = 'inspector' | 'complexity' | 'attention' | 'batch';
@@ -39,6 +39,11 @@ export function showPage(
     title,
     subject,
   });
+}
+
+/** A panel's tab looks like the extension, as an editor's looks like its file. */
+export function showIcon(panel: WebviewPanel, extensionUri: Uri): void {
+  panel.iconPath = Uri.joinPath(extensionUri, 'media', 'icon.svg');
 }
 
 interface PageParts {

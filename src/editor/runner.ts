@@ -1,6 +1,13 @@
 import { EventEmitter, Uri, type Disposable, type Memento } from 'vscode';
 import type { Model } from '../architectures/model';
-import type { AttentionRows, ClassifiedView, ProviderView, Query, RunOptions } from '../protocol/imagePanel';
+import type {
+  AttentionRows,
+  ClassifiedView,
+  Pixels,
+  ProviderView,
+  Query,
+  RunOptions,
+} from '../protocol/imagePanel';
 import type { ProviderCheck } from '../protocol/inference';
 import type { Inference, ModelChoice } from '../inference/service';
 import type { Log } from './log';
@@ -76,7 +83,9 @@ export class Runner implements Disposable {
       const provider = options.provider ?? readSetting('vitrine.provider');
       const chosen = { ...options, provider };
       const choice = this.choiceOf(request);
-      return await inference.classify({ ...choice, image, options: chosen, topK, attention, signal });
+      const asked = { ...choice, image, options: chosen, topK, attention, signal };
+      const view = await inference.classify(asked);
+      return { ...view, picture: plain(view.picture), seen: plain(view.seen) };
     } finally {
       listening.dispose();
     }
@@ -123,3 +132,6 @@ export class Runner implements Disposable {
     void this.service?.then((service) => service.dispose());
   }
 }
+
+/** Between processes the bytes travel as a `Buffer`, which a message to a page would spell out as a list of numbers. */
+const plain = ({ width, height, rgb }: Pixels): Pixels => ({ width, height, rgb: new Uint8Array(rgb) });
