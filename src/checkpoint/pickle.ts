@@ -411,6 +411,9 @@ class Machine {
 
   persistent(id: PickleValue): void {
     this.count();
+    // PyTorch before 1.6 stores a module's class as ('module', class, source file, source text); the source is not looked at.
+    if (isKind(id, 'tuple') && id.items[0] === 'module' && isKind(id.items[1], 'global'))
+      return this.push(id.items[1]);
     const reference: PicklePersistent = { kind: 'persistent', id };
     this.references.push(reference);
     this.push(reference);

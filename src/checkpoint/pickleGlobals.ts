@@ -2,7 +2,8 @@
  * What a pickle may name. Nothing it names is ever imported or called; the verdict only decides whether the file is shown, shown with a
  * warning, or refused, because Python would execute it.
  *
- * - `known`: types and rebuilding functions of published checkpoints; understood or safely ignored.
+ * - `known`: types and rebuilding functions of published checkpoints; understood or safely ignored. `getattr` is among them (it pickles
+ *   methods); a call of what it gives is not.
  * - `class`: some project's own class; becomes an inert placeholder and is listed to the user.
  * - `function`: some project's own function; inert while it is only mentioned, a reason to refuse the file once it is called.
  * - `unsafe`: reaches into the system, or runs, loads or looks up code.
@@ -14,10 +15,10 @@ const known: Readonly<Record<string, readonly string[]>> = {
   argparse: ['Namespace'],
   array: ['array', '_array_reconstructor'],
   builtins: split(
-    'bool bytearray bytes complex dict float frozenset int list object range set slice str tuple Ellipsis NotImplemented',
+    'bool bytearray bytes complex dict float frozenset getattr int list object range set slice str tuple Ellipsis NotImplemented',
   ),
   __builtin__: split(
-    'bool bytearray bytes complex dict float frozenset int list long object range set slice str tuple unicode xrange',
+    'bool bytearray bytes complex dict float frozenset getattr int list long object range set slice str tuple unicode xrange',
   ),
   _codecs: ['encode'],
   codecs: ['encode'],
@@ -68,6 +69,8 @@ const known: Readonly<Record<string, readonly string[]>> = {
   'torch.jit._pickle': split(
     'build_intlist build_tensorlist build_doublelist build_boollist build_tensor_from_id restore_type_tag',
   ),
+  // PyTorch before 1.3 keeps this in every pickled module.
+  'torch.nn.backends.thnn': ['_get_thnn_function_backend'],
   'torch.nn.parameter': ['Parameter', 'Buffer', 'UninitializedParameter'],
 };
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { openFile, type ByteSource } from '../../../src/checkpoint/byteSource';
 import { readTable } from '../../../src/checkpoint/formats';
+import { field, head, int } from '../../support/protobufWriter';
 import { byteLength } from '../../../src/checkpoint/tensors';
 
 const layers = 24;
@@ -180,29 +181,12 @@ function torchZip(): Pieces {
 // -- ONNX
 
 function onnx(): Pieces {
-  const varint = (value: number): number[] =>
-    value < 128 ? [value] : [(value % 128) | 128, ...varint(Math.floor(value / 128))];
-  const head = (tag: number, length: number) => Buffer.from([...varint(tag * 8 + 2), ...varint(length)]);
-  const field = (tag: number, ...content: Buffer[]) =>
-    Buffer.concat([head(tag, Buffer.concat(content).length), ...content]);
-  const int = (tag: number, value: number) => Buffer.from([...varint(tag * 8), ...varint(value)]);
   const tensors = names.flatMap((name) => {
-    const before = Buffer.concat([
-      int(1, dim),
-      int(1, dim),
-      int(2, 1),
-      field(8, Buffer.from(name)),
-      head(9, matrixBytes),
-    ]);
+    const before = Buffer.concat([int(1, dim), int(1, dim), int(2, 1), field(8, name), head(9, matrixBytes)]);
     return [head(5, before.length + matrixBytes), before, matrixBytes];
   });
-  const node = field(
-    1,
-    field(1, Buffer.from('x')),
-    field(2, Buffer.from('y')),
-    field(4, Buffer.from('Identity')),
-  );
-  const value = (name: string) => field(1, Buffer.from(name));
+  const node = field(1, field(1, 'x'), field(2, 'y'), field(4, 'Identity'));
+  const value = (name: string) => field(1, name);
   const tail = [field(11, value('x')), field(12, value('y'))];
   const graph = [node, ...tensors, ...tail];
   const length = graph.reduce<number>(

@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { field, int } from '../../support/protobufWriter';
 
 /** Writers of the hostile files that are too large to keep, by the name of their case. They equal `make/hostile.py --large`. */
 export const largeFiles: Readonly<Record<string, (path: string, healthy: (name: string) => Buffer) => void>> =
@@ -68,33 +69,21 @@ function withEmptyEntries(zip: Buffer, count: number): Buffer {
 /** A chain of Identity nodes from x to y, as a protobuf. */
 function manyNodes(count: number): Buffer {
   const nodes = Array.from({ length: count }, (_, index) =>
-    field(1, [
+    field(
+      1,
       field(1, index === 0 ? 'x' : `h${index}`),
       field(2, index === count - 1 ? 'y' : `h${index + 1}`),
       field(3, `n${index}`),
       field(4, 'Identity'),
-    ]),
+    ),
   );
-  const value = (name: string) => [
-    field(1, name),
-    field(2, [field(1, [number(1, 1), field(2, [field(1, [number(1, 1)])])])]),
-  ];
-  const graph = [...nodes, field(2, 'g'), field(11, value('x')), field(12, value('y'))];
-  return Buffer.concat([number(1, 8), field(7, graph), field(8, [number(2, 17)])]);
-}
-
-/** A length-delimited protobuf field. */
-function field(tag: number, content: string | readonly Buffer[]): Buffer {
-  const payload = typeof content === 'string' ? Buffer.from(content) : Buffer.concat(content);
-  return Buffer.concat([varint((tag << 3) | 2), varint(payload.length), payload]);
-}
-
-function number(tag: number, value: number): Buffer {
-  return Buffer.concat([varint(tag << 3), varint(value)]);
-}
-
-function varint(value: number): Buffer {
-  const bytes: number[] = [];
-  for (; value > 127; value >>>= 7) bytes.push((value & 127) | 128);
-  return Buffer.from([...bytes, value]);
+  const type = field(2, field(1, int(1, 1), field(2, field(1, int(1, 1)))));
+  const graph = field(
+    7,
+    ...nodes,
+    field(2, 'g'),
+    field(11, field(1, 'x'), type),
+    field(12, field(1, 'y'), type),
+  );
+  return Buffer.concat([int(1, 8), graph, field(8, int(2, 17))]);
 }
