@@ -159,13 +159,20 @@ async function compareWithBrowser(source: string): Promise<{
   return { drawn: { width, height }, own: { difference: difference / count, turned: turned / count } };
 }
 
-/** In the page: where the drawing is brightest, as fractions of its width and height; colour maps run from dark to bright. */
+/**
+ * In the page: where the drawing is brightest, as fractions of its width and height; colour maps run from dark to bright. The
+ * outline of what the model saw, the middle square, is brighter still and left out.
+ */
 function findBrightest(): [number, number] {
   const canvas = document.querySelector<HTMLCanvasElement>('.picture-stack canvas');
   const { width, height } = canvas ?? { width: 0, height: 0 };
   const data = canvas?.getContext('2d')?.getImageData(0, 0, width, height).data ?? new Uint8ClampedArray();
+  const half = Math.min(width, height) / 2 - 4;
+  const isInside = (at: number): boolean =>
+    Math.abs((at % width) - width / 2) < half && Math.abs(Math.floor(at / width) - height / 2) < half;
   let [best, highest] = [0, -1];
   for (let at = 0; at < width * height; at++) {
+    if (!isInside(at)) continue;
     const [red = 0, green = 0, blue = 0] = data.subarray(4 * at, 4 * at + 3);
     const light = 0.299 * red + 0.587 * green + 0.114 * blue;
     if (light > highest) [best, highest] = [at, light];

@@ -349,9 +349,11 @@ export class Workbench {
     return path;
   }
 
-  /** Reloads the window, as after an update of VS Code. */
+  /** Reloads the window by VS Code's own command, which saves what is open; a reload by the browser does not wait for that. */
   async reload(): Promise<void> {
-    await this.page.reload();
+    const loaded = this.page.waitForEvent('load', { timeout: patience });
+    await this.runCommand('Developer: Reload Window');
+    await loaded;
     await this.ready();
   }
 }
