@@ -47,6 +47,8 @@ interface Connection {
   readonly channel: Channel<InferenceApi, object>;
   readonly hello: Promise<Hello>;
   readonly ended: Promise<void>;
+  /** Why it was ended on purpose. */
+  reason?: Error;
 }
 
 /**
@@ -58,7 +60,6 @@ export class InferenceClient {
   private connection: Connection | undefined;
   private queue: Promise<unknown> = Promise.resolve();
   private disposed = false;
-  private killed: Error | undefined;
   /** Counts the processes: what was loaded in an earlier one is gone. */
   generation = 0;
 
@@ -84,9 +85,10 @@ export class InferenceClient {
 
   /** Ends the process, if there is one; the next request starts another. */
   async stop(): Promise<void> {
-    const connection = this.connection;
+    const { connection } = this;
     if (!connection) return;
-    this.killed ??= new ProcessEndedError('the inference process was stopped');
+    this.connection = undefined;
+    connection.reason ??= new ProcessEndedError('the inference process was stopped');
     if (connection.child.connected) connection.child.disconnect();
     const timer = setTimeout(() => connection.child.kill('SIGKILL'), farewellTimeout);
     await connection.ended;
@@ -100,7 +102,10 @@ export class InferenceClient {
     if (signal?.aborted) throw new CancelledError();
     if (this.disposed) throw new ProcessEndedError('the inference process was stopped');
     const connection = (this.connection ??= this.connect());
-    const cancel = (): void => this.kill(new CancelledError());
+    const cancel = (): void => {
+      connection.reason = new CancelledError();
+      connection.child.kill('SIGKILL');
+    };
     signal?.addEventListener('abort', cancel, { once: true });
     try {
       const hello = await connection.hello;
@@ -109,7 +114,7 @@ export class InferenceClient {
       // A process that is ending takes its request along; the reason is known when it is gone.
       if (error instanceof RemoteError && error.name === 'ChannelClosed') {
         await connection.ended;
-        throw this.killedBy(connection) ?? new ProcessEndedError(error.message, { cause: error });
+        throw connection.reason ?? new ProcessEndedError(error.message, { cause: error });
       }
       throw error;
     } finally {
@@ -117,17 +122,6 @@ export class InferenceClient {
       // The killed process must be gone before the next request may start another: two would need twice the memory.
       if (signal?.aborted) await connection.ended;
     }
-  }
-
-  private readonly reasons = new WeakMap<Connection, Error>();
-
-  private killedBy(connection: Connection): Error | undefined {
-    return this.reasons.get(connection);
-  }
-
-  private kill(reason: Error): void {
-    this.killed = reason;
-    this.connection?.child.kill('SIGKILL');
   }
 
   private connect(): Connection {
@@ -151,9 +145,7 @@ export class InferenceClient {
       ended: new Promise((resolve) => {
         const end = (reason: string): void => {
           if (this.connection === connection) this.connection = undefined;
-          if (this.killed) this.reasons.set(connection, this.killed);
-          else log.warn(reason);
-          this.killed = undefined;
+          if (!connection.reason) log.warn(reason);
           channel.close(reason);
           if (child.pid !== undefined) removeTemporaryFolders(child.pid);
           resolve();

@@ -5,8 +5,8 @@ import { readTensor } from '../checkpoint/values';
 import type { Graph, Initializer } from '../graph/graph';
 import { onnxParts, type Located } from '../graph/onnxWriter';
 
-/** Protobuf stops at 2 GiB; from here on the weights go into a file of their own, as ONNX allows. */
-const singleFileBytes = 2e9;
+/** A protobuf message stops at 2 GiB; the graph itself takes the rest. */
+const protobufBytes = 2e9;
 /** Weights in the second file begin at pages, so that a runtime can map them. */
 const alignment = 4096;
 
@@ -14,6 +14,8 @@ export interface ExportOptions {
   readonly signal?: AbortSignal;
   /** Share of the weights written, 0 … 1. */
   readonly progress?: (share: number) => void;
+  /** Bytes of weights from which on they go into a file of their own; 2 GB, where protobuf stops. */
+  readonly singleFileBytes?: number;
 }
 
 export interface Exported {
@@ -38,7 +40,10 @@ export async function exportOnnx(
   const weights = new Weights(tensors);
   const parameters = [...graph.initializers.values()].filter(({ data }) => data.kind === 'parameter');
   const total = parameters.reduce((sum, initializer) => sum + weights.length(initializer), 0);
-  const plan = total > singleFileBytes ? besideFile(graph, weights, target) : inOneFile(graph, weights);
+  const plan =
+    total > (options.singleFileBytes ?? protobufBytes)
+      ? besideFile(graph, weights, target)
+      : inOneFile(graph, weights);
   const parts = plan.map(({ file, pieces }) => ({ file: file || target, pieces }));
   let done = 0;
   const tell = (bytes: number): void => options.progress?.((done += bytes) / Math.max(total, 1));

@@ -140,7 +140,7 @@ export class LoadedModel {
 
   private packLater(): void {
     clearTimeout(this.timer);
-    // Failing (the file changed, memory) costs nothing: the session at hand goes on, and the next run says what is wrong.
+    // Should it fail (the file changed, memory), the next run says so.
     this.timer = setTimeout(() => void this.exclusive(() => this.pack()).catch(() => undefined), quiet);
   }
 
@@ -149,8 +149,10 @@ export class LoadedModel {
     const peek = this.sessions.get('cpu');
     if (!peek || peek.packed) return;
     await requireUnchanged(this.request.files);
-    this.sessions.set('cpu', await this.create('cpu', peek.attention, true));
+    // First the one, then the other: together they would hold the weights twice. Should packing fail, the next run makes a session again.
+    this.sessions.delete('cpu');
     await peek.session.release();
+    this.sessions.set('cpu', await this.create('cpu', peek.attention, true));
   }
 
   /** One at a time: the runtime's calls only look asynchronous, and a session must not be released under a run. */
@@ -165,11 +167,14 @@ export class LoadedModel {
     const tapped = attention ? withRowTaps(graph, this.taps) : graph;
     const whole = this.taps.filter(({ kind }) => kind === 'full').map(({ index }) => index);
     const settings = { provider, threads, prepack: packed, probes: attention ? whole : [] };
-    return {
-      session: await createSession(this.runtime, tapped, this.placement, settings),
-      attention,
-      packed,
-    };
+    try {
+      const session = await createSession(this.runtime, tapped, this.placement, settings);
+      return { session, attention, packed };
+    } catch (error) {
+      // A file that changed under the runtime's hands is the better reason.
+      await requireUnchanged(this.request.files);
+      throw error;
+    }
   }
 }
 

@@ -1,22 +1,17 @@
 import { CheckpointChangedError } from './weights';
 import type { LoadedModel } from './loadedModel';
 import { floats } from './sessions';
-import {
-  defaultQuery,
-  meanOverHeads,
-  queryWeights,
-  rolloutRows,
-  tapNames,
-  weightedRows,
-  type Tap,
-} from './taps';
+import { tapNames, type Tap } from './taps';
+import { meanOverHeads, weightedRows } from '../attention/heads';
+import { rolloutRows } from '../attention/rollout';
+import { defaultQuery, queryWeights } from '../attention/tokenLayout';
 import type { AttentionRows, Query } from '../protocol/imagePanel';
 import type { TensorData } from '../protocol/inference';
 
 /** Runs whose maps are kept: one per open panel, and a few more. */
 const keptRuns = 8;
-/** Bytes of all kept maps; the oldest go first, the newest stays whatever it has. */
-const keptBytes = 512e6;
+/** Bytes of all kept maps, two runs of a ViT-B; the oldest go first, the newest stays whatever it has. A run that went is repeated on demand. */
+const keptBytes = 48e6;
 
 /** A question about a run that is no longer kept. */
 export class RunGoneError extends Error {

@@ -150,8 +150,9 @@ class InferenceService implements Inference {
   async classify(request: ClassifyRequest): Promise<ClassifiedView> {
     this.requireRuntime();
     const { options = {}, attention = false } = request;
+    const signal = this.signal(request.signal);
     const prepared = await this.prepare(request);
-    return this.ask(request.signal, async (remote, hello) => {
+    return this.ask(signal, async (remote, hello) => {
       const choice = await this.chooseProvider(remote, hello, prepared, options.provider ?? 'auto');
       const { answer, choice: used } = await this.runOn(remote, prepared, choice, attention);
       const run = attention && answer.run ? this.remember(prepared, used.provider, answer.run) : 0;
@@ -161,7 +162,7 @@ class InferenceService implements Inference {
   }
 
   attention(run: number, query: Query, signal?: AbortSignal): Promise<AttentionRows> {
-    return this.ask(signal, async (remote) => {
+    return this.ask(this.signal(signal), async (remote) => {
       const known = this.runs.get(run);
       if (!known) throw new Error('the attention maps of this picture are no longer known; run it again');
       if (known.generation !== this.client.generation) await this.repeat(remote, known);
@@ -178,6 +179,7 @@ class InferenceService implements Inference {
 
   async runTensors(request: TensorsRequest): Promise<Readonly<Record<string, TensorData>>> {
     this.requireRuntime();
+    const signal = this.signal(request.signal);
     const [[name, first] = []] = Object.entries(request.inputs);
     if (!name || !first)
       throw new Error('no input tensor was given; pixel_values [1, 3, height, width] is needed');
@@ -196,7 +198,7 @@ class InferenceService implements Inference {
       Object.entries(wanted).filter(([key]) => graph.inputs.some((input) => input.name === key)),
     );
     const provider = request.provider ?? 'cpu';
-    return this.ask(request.signal, async (remote) => {
+    return this.ask(signal, async (remote) => {
       const used = provider === 'auto' ? 'cpu' : provider;
       requireProvider(used);
       await this.load(remote, model, { provider: used, attention: true });
@@ -205,25 +207,27 @@ class InferenceService implements Inference {
   }
 
   async preprocess(request: Omit<ClassifyRequest, 'attention' | 'topK'>) {
+    const signal = this.signal(request.signal);
     const { picture } = await this.prepare(request);
-    const view = await this.ask(request.signal, (remote) => remote.preprocess(picture));
+    const view = await this.ask(signal, (remote) => remote.preprocess(picture));
     return { ...view, preprocessing: picture.preprocessing };
   }
 
   async checkProviders(request: ClassifyRequest): Promise<readonly ProviderView[]> {
     this.requireRuntime();
+    const signal = this.signal(request.signal);
     const prepared = await this.prepare(request);
-    const hello = await this.ask(request.signal, async (_, greeting) => greeting);
+    const hello = await this.ask(signal, async (_, greeting) => greeting);
     await this.choice.forget(prepared.model.graph, hello);
-    return this.checkNow(prepared, hello, request.signal);
+    return this.checkNow(prepared, hello, signal);
   }
 
   thumbnail(path: string, side: number): Promise<string> {
-    return this.ask(undefined, (remote) => remote.thumbnail(path, side));
+    return this.ask(this.signal(), (remote) => remote.thumbnail(path, side));
   }
 
   picture(path: string, asStored: boolean, side: number): Promise<Pixels> {
-    return this.ask(undefined, (remote) => remote.picture(path, asStored, side));
+    return this.ask(this.signal(), (remote) => remote.picture(path, asStored, side));
   }
 
   cancel(): void {
@@ -244,14 +248,18 @@ class InferenceService implements Inference {
     if (this.problem) throw new Error(this.problem);
   }
 
+  /** Ends with the asker's own signal, and with `cancel()` from now on. */
+  private signal(own?: AbortSignal): AbortSignal {
+    return AbortSignal.any([this.cancelling.signal, ...(own ? [own] : [])]);
+  }
+
   /** One turn of the inference process, which is let go when nobody asks for a while. */
   private ask<T>(
-    signal: AbortSignal | undefined,
+    signal: AbortSignal,
     task: (remote: RemoteInference, hello: Hello) => Promise<T>,
   ): Promise<T> {
     clearTimeout(this.idle);
-    const signals = [this.cancelling.signal, ...(signal ? [signal] : [])];
-    return this.client.request(task, AbortSignal.any(signals)).finally(() => {
+    return this.client.request(task, signal).finally(() => {
       clearTimeout(this.idle);
       this.idle = setTimeout(() => void this.client.stop(), this.limits.idleMilliseconds);
       // A waiting command line may end although the process could still be kept.

@@ -7,8 +7,7 @@ import {
   type Node,
   type ValueInfo,
 } from '../graph/graph';
-import type { Query } from '../protocol/imagePanel';
-import { tokenCount, type Probe, type TokenLayout } from '../protocol/probes';
+import type { Probe } from '../protocol/probes';
 
 /**
  * How a probe's map leaves the graph.
@@ -117,85 +116,3 @@ const operator = (op: string, inputs: readonly string[], output: string): Node =
   outputs: [output],
   attributes: {},
 });
-
-/**
- * A query as weights of the map's rows (they sum to 1), so that one product answers any of them; undefined where the layout has no such token.
- */
-export function queryWeights(layout: TokenLayout, query: Query): Float32Array | undefined {
-  const special = layout.special ?? [];
-  const weights = new Float32Array(tokenCount(layout));
-  if (query.kind === 'special') {
-    const at = special.indexOf(query.name);
-    return at < 0 ? undefined : one(weights, at);
-  }
-  const [rows, columns] = (layout.grid ?? []).slice(-2) as [number?, number?];
-  if (rows === undefined || columns === undefined)
-    return query.kind === 'mean' && weights.length ? weights.fill(1 / weights.length) : undefined;
-  if (query.kind === 'mean') return weights.fill(1 / (weights.length - special.length), special.length);
-  const inside = query.row >= 0 && query.row < rows && query.column >= 0 && query.column < columns;
-  return inside ? one(weights, special.length + query.row * columns + query.column) : undefined;
-}
-
-function one(weights: Float32Array, at: number): Float32Array {
-  weights[at] = 1;
-  return weights;
-}
-
-/** The query that a model is first asked: its class token (or first special token), without one the mean over patches. */
-export function defaultQuery(probes: readonly Probe[]): Query {
-  const name = probes.at(-1)?.queries.special?.[0];
-  return name === undefined ? { kind: 'mean' } : { kind: 'special', name };
-}
-
-/** `weights · map` per head: `[heads, queries, keys]` to `[heads, keys]`. */
-export function weightedRows(map: Float32Array, heads: number, weights: Float32Array): Float32Array {
-  const queries = weights.length;
-  const keys = map.length / heads / queries;
-  const rows = new Float32Array(heads * keys);
-  for (let query = 0; query < queries; query++) {
-    const weight = weights[query]!;
-    if (weight === 0) continue;
-    for (let head = 0; head < heads; head++) {
-      const from = (head * queries + query) * keys;
-      for (let key = 0; key < keys; key++) rows[head * keys + key]! += weight * map[from + key]!;
-    }
-  }
-  return rows;
-}
-
-/** Mean over heads: `[heads, queries, keys]` to `[queries, keys]`. */
-export function meanOverHeads(map: Float32Array, heads: number): Float32Array {
-  const size = map.length / heads;
-  const mean = new Float32Array(size);
-  for (let head = 0; head < heads; head++)
-    for (let i = 0; i < size; i++) mean[i]! += map[head * size + i]! / heads;
-  return mean;
-}
-
-/**
- * Attention rollout (Abnar & Zuidema 2020) of one query up to every layer: w · Âₗ · Âₗ₋₁ ⋯ Â₀ with Â = (mean over heads + identity) / 2.
- * A vector through a chain of matrices costs T² per layer, where the matrix product of the whole would cost T³. Empty from the first layer on
- * whose keys are not the next one's queries.
- */
-export function rolloutRows(
-  probes: readonly Probe[],
-  means: readonly Float32Array[],
-  weights: Float32Array,
-): readonly Float32Array[] {
-  const tokens = weights.length;
-  const chains = (probe: Probe): boolean =>
-    probe.kind === 'self' && tokenCount(probe.queries) === tokens && tokenCount(probe.keys) === tokens;
-  const until = probes.findIndex((probe) => !chains(probe));
-  return probes.map((_, layer) => {
-    if (until >= 0 && layer >= until) return new Float32Array();
-    let row = weights;
-    for (let below = layer; below >= 0; below--) row = halfStep(row, means[below]!);
-    return row;
-  });
-}
-
-/** (w · A + w) / 2 */
-function halfStep(weights: Float32Array, mean: Float32Array): Float32Array {
-  const [mixed] = [weightedRows(mean, 1, weights)];
-  return mixed.map((value, key) => (value + weights[key]!) / 2);
-}
