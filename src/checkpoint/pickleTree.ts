@@ -79,15 +79,18 @@ class Walk {
     const tensors = all.filter((entry): entry is { key: string; value: PickleObject } =>
       this.isWeight(entry.value),
     );
+    const groups = this.groups.length;
     if (tensors.length > 0)
       this.groups.push({ path, tensors: tensors.map(({ key, value }) => ({ name: key, value })) });
     if (isOptimizer(entries) && depth > 0) return;
+    const extras: Extra[] = [];
     for (const { key, value } of all.filter((entry) => !this.isWeight(entry.value))) {
       const before = this.groups.length;
       if (!bookkeeping.test(key)) this.visit(value, join(path, key), depth + 1);
-      if (this.groups.length === before && depth <= 1)
-        this.extras.push({ name: join(path, key), summary: this.summary(value) });
+      if (this.groups.length === before) extras.push({ name: join(path, key), summary: this.summary(value) });
     }
+    // What lies beside tensors is told entry by entry; a dict without any is one entry of the dict that holds it.
+    if (depth === 0 || this.groups.length > groups) this.extras.push(...extras);
   }
 
   /** Every tensor at any depth under its dotted path: for files that are no state dict (an optimizer's state, a list of arrays). */

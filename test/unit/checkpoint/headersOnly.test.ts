@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
 import { openFile, type ByteSource } from '../../../src/checkpoint/byteSource';
 import { readTable } from '../../../src/checkpoint/formats';
 import { field, head, int } from '../../support/protobufWriter';
+import { u32, u64, zipPieces } from '../../support/zipWriter';
 import { byteLength } from '../../../src/checkpoint/tensors';
 
 const layers = 24;
@@ -123,59 +123,8 @@ function torchLegacy(): Pieces {
 }
 
 function torchZip(): Pieces {
-  const pickle = statePickle(false);
-  const entries = [
-    { name: 'archive/data.pkl', piece: pickle, size: pickle.length, crc: crc32(pickle) },
-    ...names.map((_, index) => ({
-      name: `archive/data/${index}`,
-      piece: matrixBytes,
-      size: matrixBytes,
-      crc: 0,
-    })),
-  ];
-  const pieces: (Uint8Array | number)[] = [];
-  const directory: Uint8Array[] = [];
-  let at = 0;
-  for (const { name, piece, size, crc } of entries) {
-    const local = Buffer.concat([
-      u32(0x04034b50),
-      Buffer.alloc(22),
-      u16(name.length),
-      u16(0),
-      Buffer.from(name),
-    ]);
-    pieces.push(local, piece);
-    // zip64: the size and the offset stand in the extra field.
-    const wide = Buffer.concat([u16(1), u16(24), u64(size), u64(size), u64(at)]);
-    const none = u32(0xffffffff);
-    directory.push(
-      u32(0x02014b50),
-      Buffer.alloc(12),
-      u32(crc),
-      none,
-      none,
-      u16(name.length),
-      u16(wide.length),
-      Buffer.alloc(10),
-      none,
-    );
-    directory.push(Buffer.from(name), wide);
-    at += local.length + size;
-  }
-  const central = Buffer.concat(directory);
-  const count = u64(entries.length);
-  const end64 = Buffer.concat([
-    u32(0x06064b50),
-    u64(44),
-    Buffer.alloc(12),
-    count,
-    count,
-    u64(central.length),
-    u64(at),
-  ]);
-  const locator = Buffer.concat([u32(0x07064b50), u32(0), u64(at + central.length), u32(1)]);
-  const end = Buffer.concat([u32(0x06054b50), Buffer.alloc(4, 0xff), Buffer.alloc(12, 0xff), u16(0)]);
-  return [...pieces, central, end64, locator, end];
+  const storages = names.map((_, index) => ({ name: `archive/data/${index}`, content: matrixBytes }));
+  return zipPieces([{ name: 'archive/data.pkl', content: statePickle(false) }, ...storages]);
 }
 
 // -- ONNX
@@ -194,20 +143,4 @@ function onnx(): Pieces {
     0,
   );
   return [int(1, 8), head(7, length), ...graph, field(8, int(2, 17))];
-}
-
-function u16(value: number): Buffer {
-  return Buffer.of(value & 255, value >> 8);
-}
-
-function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
-}
-
-function u64(value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(BigInt(value));
-  return bytes;
 }
