@@ -1,5 +1,6 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import type { ConfigValue } from '../architectures/family';
+import { parseFigure } from '../architectures/figureText';
 
 /** The command line was not understood; exit status 2. */
 export class UsageError extends Error {
@@ -16,7 +17,7 @@ export interface Options {
   readonly asStored: boolean;
   readonly batch: number;
   readonly top: number;
-  readonly format: 'text' | 'markdown' | 'csv';
+  readonly format: 'markdown' | 'csv';
   readonly layer: string;
   readonly head: string;
   readonly query?: string;
@@ -175,7 +176,7 @@ function readOptions(values: Values): Options {
     asStored: values['as-stored'] ?? false,
     batch: parseCount('batch', values.batch ?? '1'),
     top: parseCount('top', values.top ?? '5'),
-    format: values.markdown ? 'markdown' : values.csv ? 'csv' : 'text',
+    format: values.csv ? 'csv' : 'markdown',
     layer: values.layer ?? 'last',
     head: values.head ?? 'mean',
     query: values.query,
@@ -188,17 +189,12 @@ function readOptions(values: Values): Options {
 /** `heads=6`, `activation=quick_gelu`, `window=3,5`. */
 function parseAssumption(text: string): readonly [string, ConfigValue] {
   const at = text.indexOf('=');
-  if (at < 1 || at === text.length - 1) throw new UsageError(`--assume ${text}: KEY=VALUE needed`);
-  return [text.slice(0, at), parseConfigValue(text.slice(at + 1))];
-}
-
-/** A number, a word, or a comma list of either. */
-export function parseConfigValue(text: string): ConfigValue {
-  const parts = text.split(',');
-  const numbers = parts.map(Number);
-  const allNumbers = parts.every((part, index) => part.trim() !== '' && Number.isFinite(numbers[index]));
-  if (parts.length === 1) return allNumbers ? numbers[0]! : text;
-  return allNumbers ? numbers : parts;
+  if (at < 1) throw new UsageError(`--assume ${text}: KEY=VALUE needed`);
+  try {
+    return [text.slice(0, at), parseFigure(text.slice(at + 1))];
+  } catch (error) {
+    throw new UsageError(`--assume ${text}: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 /** `224` or `HEIGHTxWIDTH`. */

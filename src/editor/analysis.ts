@@ -1,8 +1,6 @@
-import { basename } from 'node:path';
-import { version } from '../../package.json';
 import type { Model } from '../architectures/model';
 import { inspectorModel } from '../analysis/inspection';
-import { reportOf } from '../analysis/report';
+import { reportOf, reportSubject } from '../analysis/report';
 import { reportExtensions, reportText, type ReportFormat } from '../analysis/reportText';
 import { scaling } from '../analysis/scaling';
 import { weightStatistics } from '../analysis/weightStatistics';
@@ -55,16 +53,9 @@ export function reportFile(
   imageSize: readonly [number, number] | null,
   batch: number,
 ): { readonly name: string; readonly content: string } {
-  const { checkpoint, recognition } = model;
-  const subject = {
-    fileName: basename(checkpoint.path),
-    bytes: checkpoint.size,
-    tensors: checkpoint.selected.tensors.length,
-    title: recognition.family === null ? checkpoint.format : recognition.title,
-    version,
-  };
-  const name = `${checkpointLabel(checkpoint.path)}-complexity.${reportExtensions[format]}`;
-  return { name, content: reportText(format, report(model, imageSize, batch), subject) };
+  const { path } = model.checkpoint;
+  const name = `${checkpointLabel(path)}-complexity.${reportExtensions[format]}`;
+  return { name, content: reportText(format, report(model, imageSize, batch), reportSubject(model)) };
 }
 
 /** Bytes up to which a tensor is read whole for its statistics. */
