@@ -91,6 +91,8 @@ function sizeAt(native: Size, step: Size, ratio: number): Size {
 
 /** Sizes of a geometric series of areas, without those that rounding to steps makes equal. */
 function* series(native: Size, step: Size, factor: number): Generator<Size> {
+  // A model of one size only has no steps.
+  if (Math.min(...step) <= 0) return;
   let previous = native;
   for (let ratio = factor; ; ratio *= factor) {
     const size = sizeAt(native, step, ratio);

@@ -1,6 +1,8 @@
 import sharp from 'sharp';
 import { paint } from '../attention/colourMaps';
-import { tokenCount, type Probe, type TokenLayout } from '../protocol/probes';
+import { reduceHeads, type HeadChoice } from '../attention/heads';
+import { splitKeys, type PictureMap } from '../attention/tokenLayout';
+import { tokenCount, type Probe } from '../protocol/probes';
 import type { AttentionRows, ClassifiedView } from '../protocol/imagePanel';
 import { UsageError } from './usage';
 
@@ -17,13 +19,6 @@ export interface Drawn {
   readonly range: readonly [number, number];
   readonly layer: string;
   readonly head: string;
-}
-
-/** One map on its grid. */
-interface GridMap {
-  readonly rows: number;
-  readonly columns: number;
-  readonly values: Float32Array;
 }
 
 const colours = 'viridis';
@@ -69,39 +64,32 @@ function mapsOf(
   answer: AttentionRows,
   layer: number,
   { head, method }: DrawOptions,
-): readonly GridMap[] {
-  const place = (keys: Float32Array): GridMap => gridOf(probe.keys, keys, probe.layer);
+): readonly PictureMap[] {
+  const place = (keys: Float32Array): PictureMap => pictureOf(probe, keys);
   if (method === 'rollout') return [place(answer.rollout[layer]!)];
   const rows = answer.rows[layer]!;
-  const keys = rows.length / probe.heads;
-  const heads = Array.from({ length: probe.heads }, (_, index) =>
-    rows.subarray(index * keys, (index + 1) * keys),
-  );
-  if (head === 'all') return heads.map(place);
-  if (head === 'mean')
-    return [place(combine(heads, (values) => values.reduce((sum, value) => sum + value, 0) / values.length))];
-  if (head === 'max') return [place(combine(heads, (values) => Math.max(...values)))];
-  const chosen = heads[Number(head)];
-  if (!chosen) throw new UsageError(`--head ${head}: mean, max, all or 0 … ${probe.heads - 1} needed`);
-  return [place(chosen)];
+  const single = (choice: HeadChoice): PictureMap => place(reduceHeads(rows, probe.heads, choice));
+  if (head === 'all') return Array.from({ length: probe.heads }, (_, index) => single(index));
+  if (head === 'mean' || head === 'max') return [single(head)];
+  const index = Number(head);
+  if (!Number.isInteger(index) || index < 0 || index >= probe.heads)
+    throw new UsageError(`--head ${head}: mean, max, all or 0 … ${probe.heads - 1} needed`);
+  return [single(index)];
 }
 
-const combine = (heads: readonly Float32Array[], fold: (values: readonly number[]) => number): Float32Array =>
-  Float32Array.from(heads[0]!, (_, key) => fold(heads.map((values) => values[key]!)));
-
 /** The part of a row of keys that lies on the picture. */
-function gridOf(layout: TokenLayout, keys: Float32Array, layer: string): GridMap {
+function pictureOf(probe: Probe, keys: Float32Array): PictureMap {
   if (keys.length === 0)
-    throw new Error(`${layer}: no attention from this query; choose another --query or --method raw`);
-  if (layout.grid?.length !== 2)
-    throw new Error(`${layer}: its keys (${tokenCount(layout)}) have no place on the picture`);
-  const [rows, columns] = layout.grid as readonly [number, number];
-  return { rows, columns, values: keys.slice(keys.length - rows * columns) };
+    throw new Error(`${probe.layer}: no attention from this query; choose another --query or --method raw`);
+  const { picture } = splitKeys(probe, keys);
+  if (!picture)
+    throw new Error(`${probe.layer}: its keys (${tokenCount(probe.keys)}) have no place on the picture`);
+  return picture;
 }
 
 async function drawOver(
   { picture, size, region }: ClassifiedView,
-  map: GridMap,
+  map: PictureMap,
   [low, high]: readonly [number, number],
   out: string,
 ): Promise<void> {
@@ -126,7 +114,7 @@ async function drawOver(
 
 /** Layers as rows, heads as columns. */
 async function drawGrid(
-  maps: readonly (readonly GridMap[])[],
+  maps: readonly (readonly PictureMap[])[],
   [low, high]: readonly [number, number],
   out: string,
 ): Promise<void> {

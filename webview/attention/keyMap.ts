@@ -1,59 +1,12 @@
+import { reduceHeads, type HeadChoice } from '../../src/attention/heads';
+import { splitKeys, type KeyMap } from '../../src/attention/tokenLayout';
 import type { AttentionRows, Query } from '../../src/protocol/imagePanel';
 import type { Probe } from '../../src/protocol/probes';
 
-/** Heads taken together, or one of them by its index from 0. */
-export type HeadChoice = 'mean' | 'max' | number;
+export { keyGrid, splitKeys, type KeyMap } from '../../src/attention/tokenLayout';
+export type { HeadChoice } from '../../src/attention/heads';
+
 export type Method = 'attention' | 'rollout';
-
-/** Weights that lie on the picture: `[rows, columns]`, row-major. */
-export interface PictureMap {
-  readonly rows: number;
-  readonly columns: number;
-  readonly values: Float32Array;
-}
-
-/** One query's weights over the keys, taken apart by what the keys are. */
-export interface KeyMap {
-  readonly special: readonly { readonly name: string; readonly value: number }[];
-  readonly picture?: PictureMap;
-  /** Keys without a place on the picture: channels, a sequence, object queries. */
-  readonly rest?: Float32Array;
-}
-
-/** Heads into one row: `[heads, keys]` to `[keys]`. */
-export function reduceHeads(rows: Float32Array, heads: number, head: HeadChoice): Float32Array {
-  const keys = rows.length / heads;
-  if (typeof head === 'number') return rows.slice(head * keys, (head + 1) * keys);
-  const reduced = new Float32Array(keys);
-  for (let key = 0; key < keys; key++) {
-    let sum = 0;
-    let highest = -Infinity;
-    for (let at = key; at < rows.length; at += keys) {
-      sum += rows[at] as number;
-      highest = Math.max(highest, rows[at] as number);
-    }
-    reduced[key] = head === 'mean' ? sum / heads : highest;
-  }
-  return reduced;
-}
-
-/** Rows and columns of the keys that lie on the picture; undefined where none do. The last frame of a video's grid. */
-export function keyGrid(probe: Probe): readonly [rows: number, columns: number] | undefined {
-  const grid = probe.window?.map ?? probe.keys.grid;
-  const [rows, columns] = (grid ?? []).slice(-2);
-  return rows === undefined || columns === undefined ? undefined : [rows, columns];
-}
-
-/** Takes one row of weights apart by the probe's layout of keys. */
-export function splitKeys(probe: Probe, weights: Float32Array): KeyMap {
-  const names = probe.window?.map ? [] : (probe.keys.special ?? []);
-  const special = names.map((name, index) => ({ name, value: weights[index] ?? 0 }));
-  const others = weights.subarray(names.length);
-  const grid = keyGrid(probe);
-  if (!grid) return { special, rest: others };
-  const [rows, columns] = grid;
-  return { special, picture: { rows, columns, values: others.subarray(0, rows * columns) } };
-}
 
 /** What is to be drawn of a layer; undefined where the layer has no such query or the method does not reach it. */
 export function layerMap(

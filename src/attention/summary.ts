@@ -1,0 +1,60 @@
+import { tokenCount, type Probe } from '../protocol/probes';
+import { pictureGrid } from './tokenLayout';
+
+/**
+ * Entropy in bits of each head's rows, mean over queries: 0 where each looks at one key, log₂(keys) where at all alike.
+ * `map` is `[heads, queries, keys]`.
+ */
+export function headEntropies(map: Float32Array, heads: number, queries: number): Float64Array {
+  const size = map.length / heads;
+  return Float64Array.from({ length: heads }, (_, head) => {
+    let sum = 0;
+    for (let at = head * size; at < (head + 1) * size; at++)
+      sum -= map[at]! > 0 ? map[at]! * Math.log2(map[at]!) : 0;
+    return sum / queries;
+  });
+}
+
+type Point = readonly [y: number, x: number];
+
+/** Centres of a grid's patches on a picture of the given size. */
+function centres([rows, columns]: readonly [number, number], [height, width]: Point): readonly Point[] {
+  return Array.from({ length: rows * columns }, (_, at) => [
+    ((Math.floor(at / columns) + 0.5) * height) / rows,
+    (((at % columns) + 0.5) * width) / columns,
+  ]);
+}
+
+/**
+ * Mean attention distance of each head in pixels (Dosovitskiy et al. 2021, figure 7; Raghu et al. 2021): the distance between the centres of
+ * query and key patch, weighted by attention, mean over query patches. Special tokens have no place: their rows are left out, and the weights
+ * of the patches are scaled to sum 1. Undefined where queries or keys do not lie on the picture. `map` is `[heads, queries, keys]`.
+ */
+export function meanAttentionDistances(
+  map: Float32Array,
+  probe: Pick<Probe, 'heads' | 'queries' | 'keys'>,
+  picture: readonly [height: number, width: number],
+): Float64Array | undefined {
+  const [from, to] = [pictureGrid(probe.queries), pictureGrid(probe.keys)];
+  if (!from || !to) return undefined;
+  const [queryPoints, keyPoints] = [centres(from, picture), centres(to, picture)];
+  const [queries, keys] = [tokenCount(probe.queries), tokenCount(probe.keys)];
+  const [firstQuery, firstKey] = [probe.queries.special?.length ?? 0, probe.keys.special?.length ?? 0];
+  return Float64Array.from({ length: probe.heads }, (_, head) => {
+    let sum = 0;
+    queryPoints.forEach((point, query) => {
+      const row = (head * queries + firstQuery + query) * keys + firstKey;
+      sum += weightedDistance(point, keyPoints, map.subarray(row, row + keyPoints.length));
+    });
+    return sum / queryPoints.length;
+  });
+}
+
+function weightedDistance([y, x]: Point, keys: readonly Point[], weights: Float32Array): number {
+  let [sum, total] = [0, 0];
+  weights.forEach((weight, key) => {
+    sum += weight * Math.hypot(keys[key]![0] - y, keys[key]![1] - x);
+    total += weight;
+  });
+  return total > 0 ? sum / total : 0;
+}
