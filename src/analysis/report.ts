@@ -1,6 +1,9 @@
+import { basename } from 'node:path';
+import { version } from '../../package.json';
 import type { Model } from '../architectures/model';
 import type { ComplexityReport } from '../protocol/report';
 import { complexity } from './complexity';
+import type { ReportSubject } from './reportText';
 
 export interface ReportSize {
   readonly imageSize?: readonly [number, number];
@@ -8,8 +11,22 @@ export interface ReportSize {
 }
 
 /** The complexity report of a model, at its own image size and one picture unless told otherwise. */
-export function reportOf(model: Model, { imageSize = model.imageSize, batch = 1 }: ReportSize = {}): ComplexityReport {
+export function reportOf(
+  model: Model,
+  { imageSize = model.imageSize, batch = 1 }: ReportSize = {},
+): ComplexityReport {
   const { checkpoint, counts } = model;
   const graph = model.graph({ imageSize, batch });
   return complexity(graph, { imageSize: imageSize!, tensors: checkpoint.selected.tensors, counts });
+}
+
+/** What a written report names: file, size, tensors, model and this program's version. */
+export function reportSubject({ checkpoint, recognition }: Model): ReportSubject {
+  return {
+    fileName: basename(checkpoint.path),
+    bytes: checkpoint.size,
+    tensors: checkpoint.selected.tensors.length,
+    title: recognition.family === null ? checkpoint.format : recognition.title,
+    version,
+  };
 }

@@ -1,3 +1,4 @@
+import type { ComplexityReport } from '../protocol/report';
 import type { Session } from './session';
 
 /** `vitrine inspect` */
@@ -12,11 +13,38 @@ export async function inspect(session: Session, paths: readonly string[]): Promi
 /** `vitrine complexity` */
 export async function complexity(session: Session, paths: readonly string[]): Promise<void> {
   const { inspectionJson } = await import('../analysis/inspection');
-  const { reportOf } = await import('../analysis/report');
-  const { batch } = session.options;
+  const { reportOf, reportSubject } = await import('../analysis/report');
+  const { reportText } = await import('../analysis/reportText');
+  const { batch, format } = session.options;
   await session.each(paths, {}, async (path) => {
     const model = await session.open(path);
     const report = reportOf(model, { batch });
-    return { json: { path, ...inspectionJson(model), ...reportJson(report) }, text: '' };
+    return {
+      json: { path, ...inspectionJson(model), ...reportJson(report) },
+      text: reportText(format, report, reportSubject(model)),
+    };
   });
+}
+
+/** The report in the command line's words; rows of folded groups are left out, their members stand for themselves. */
+function reportJson({ modules, ...report }: ComplexityReport): object {
+  const rows = modules.filter(({ kind }) => kind === 'module');
+  return {
+    batch: report.batch,
+    macs: report.macs,
+    flops: report.flops,
+    weight_bytes: report.weightBytes,
+    activation_bytes: report.activationBytes,
+    peak_activation_bytes: report.peakActivationBytes,
+    attention_bytes: report.attentionBytes,
+    tokens: report.tokens,
+    conventions: report.conventions,
+    modules: rows.map(({ path, depth, params, macs, activationBytes }) => ({
+      path,
+      depth,
+      params,
+      macs,
+      activation_bytes: activationBytes,
+    })),
+  };
 }
