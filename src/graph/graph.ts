@@ -29,7 +29,7 @@ export interface ConstantTensor {
 export interface Node {
   /** Unique; begins with the scope: `blocks.3.attn.qkv`, `blocks.3.attn/Softmax`. Joins tree, profile and complexity. */
   readonly name: string;
-  /** Module path of the checkpoint's own naming, empty at the root: `blocks.3.attn`. */
+  /** Module path, empty at the root: in canonical (timm's) names for a recognised checkpoint, an .onnx file's own. `blocks.3.attn` */
   readonly scope: string;
   readonly op: string;
   /** Operator domain; empty is ai.onnx. */

@@ -1,6 +1,6 @@
 /** Order of the tokens along one side of an attention map: special tokens first, then the grid in row-major order. */
 export interface TokenLayout {
-  /** `cls`, `dist`, `reg0` … or `probe` for a pooling query; absent where there is none. */
+  /** `cls`, `dist`, `reg0` … or `probe` for a pooling query; empty or absent where there is none. */
   readonly special?: readonly string[];
   /** `[rows, columns]` of patches; `[frames, rows, columns]` for video. */
   readonly grid?: readonly number[];

@@ -23,12 +23,16 @@ async function readReference({ folder }: Case): Promise<Values> {
 }
 
 /** Every output and attention map of the case's model on the case's input. */
-async function run(golden: Case, input: TensorData): Promise<Readonly<Record<string, TensorData>>> {
+async function run(
+  golden: Case,
+  input: TensorData,
+  batch = 1,
+): Promise<Readonly<Record<string, TensorData>>> {
   const model = await openModel(checkpointPath(golden), {
     assume: golden.assume,
     imageSize: golden.image_size,
   });
-  const graph = model.graph();
+  const graph = model.graph({ batch });
   const loaded = await LoadedModel.load(
     runtime,
     {
@@ -84,4 +88,30 @@ describe(`golden cases of ${casesFolder}`, () => {
       );
     });
   }
+
+  /** One case per way of making tokens and pooling them. */
+  const batched = [
+    'vit-timm-safetensors',
+    'vit-reg4-cls-timm-safetensors',
+    'siglip-timm-safetensors',
+    'vit-gap-timm-safetensors',
+  ];
+  for (const golden of readCases().filter(({ id }) => batched.includes(id)))
+    it(`${golden.id}: a batch of two gives each picture its own answer`, async () => {
+      const reference = await readReference(golden);
+      const { shape, data } = reference.get('pixel_values')!;
+      const [name] = Object.keys(golden.outputs);
+      const expected = reference.get(name!)!.data;
+      const pair = new Float32Array(2 * data.length);
+      pair.set(data, data.length);
+      const outputs = await run(golden, { dtype: 'F32', shape: [2, ...shape.slice(1)], data: pair }, 2);
+      const answers = outputs[name!]!.data as Float32Array;
+      const second = {
+        dtype: 'F32',
+        shape: [expected.length],
+        data: answers.slice(expected.length),
+      } as const;
+      assert(largestDifference(second, expected, name!) <= golden.tolerance.output);
+      assert.notDeepEqual(answers.slice(0, expected.length), second.data);
+    });
 });

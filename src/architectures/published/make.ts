@@ -3,7 +3,7 @@
  * (`<library>.jsonl.gz`, one model a line: tensors, config, config_json).
  *
  *   npx esbuild src/architectures/published/make.ts --bundle --platform=node --outfile=/tmp/make.cjs
- *   node /tmp/make.cjs FOLDER > src/architectures/published/table.ts && npx prettier --write src/architectures/published/table.ts
+ *   node /tmp/make.cjs FOLDER > src/architectures/published/table.ts
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -83,6 +83,13 @@ function linesOf(folder: string): readonly Line[] {
     .filter((line) => families.test(line.family) && line.reconstructed !== true);
 }
 
+/** A row as TypeScript writes it. */
+function literal(facts: readonly unknown[], models: readonly string[]): string {
+  return JSON.stringify([...facts, models])
+    .replaceAll('"', "'")
+    .replaceAll(',', ', ');
+}
+
 const groups = new Map<string, Set<string>>();
 for (const row of linesOf(process.argv[2]!).map(rowOf)) {
   if (!row) continue;
@@ -91,6 +98,7 @@ for (const row of linesOf(process.argv[2]!).map(rowOf)) {
 }
 
 console.log(`/** Written by make.ts: [naming, dim/depth/MLP width/patch, traits, heads, activation, eps, pixels, models]. */
+// prettier-ignore
 export const rows: readonly (readonly [
   dialect: string,
   key: string,
@@ -102,5 +110,5 @@ export const rows: readonly (readonly [
   models: readonly string[],
 ])[] = [`);
 for (const [key, models] of [...groups].sort(([left], [right]) => left.localeCompare(right)))
-  console.log(`${key.slice(0, -1)},${JSON.stringify([...models].sort())}],`);
+  console.log(`  ${literal(JSON.parse(key) as readonly unknown[], [...models].sort())},`);
 console.log('];');
