@@ -8,7 +8,7 @@ import type {
 } from '../../src/protocol/imagePanel';
 import { tokenCount, type Probe } from '../../src/protocol/probes';
 import { seeded } from '../support/random';
-import { failure, later, never, serveDemo, shownCase } from './host';
+import { failure, never, serveDemo, shownCase } from './host';
 import { vitB16, vitrineSample } from './vit';
 
 const figures = shownCase === 'large' ? { ...vitB16, depth: 32, heads: 16 } : vitrineSample;
@@ -28,7 +28,8 @@ const probes: readonly Probe[] = Array.from({ length: figures.depth }, (_, index
   keys: layout,
 }));
 
-const picture = await pixelsOf('cat-on-grass.jpg');
+/** Not awaited here: the component kit takes its theme at the page's load event, which waits for no module that does. */
+const picture = pixelsOf('cat-on-grass.jpg');
 
 async function pixelsOf(name: string): Promise<Pixels> {
   const bitmap = await createImageBitmap(await (await fetch(name)).blob());
@@ -74,6 +75,9 @@ function rowsOf(run: number, query: Query): AttentionRows {
   };
 }
 
+const IMAGE = '/home/you/pictures/cat-on-grass.jpg';
+const CHECKPOINT = '/home/you/models/vitrine-sample/model.safetensors';
+
 const labels: readonly (readonly [label: string, score: number])[] = [
   ['cat', 0.973],
   ['dog', 0.011],
@@ -87,16 +91,16 @@ const regions: Readonly<Record<string, ClassifiedView['region']>> = {
   wide: { x: 0, y: 133, width: 640, height: 213 },
 };
 
-const view: ClassifiedView = {
+const viewOf = (pixels: Pixels, asStored: boolean): ClassifiedView => ({
   run: 1,
-  checkpoint: '/home/you/models/vitrine-sample/model.safetensors',
+  checkpoint: CHECKPOINT,
   modelTitle: 'vitrine-sample',
-  image: '/home/you/pictures/cat-on-grass.jpg',
-  picture,
-  size: [picture.width, picture.height],
-  seen: picture,
+  image: IMAGE,
+  picture: pixels,
+  size: [pixels.width, pixels.height],
+  seen: pixels,
   region: regions[shownCase] ?? { x: 80, y: 0, width: 480, height: 480 },
-  orientation: { exif: shownCase === 'turned' ? 6 : 1, applied: true },
+  orientation: { exif: shownCase === 'turned' ? 6 : 1, applied: !asStored },
   top: shownCase === 'features' ? [] : labels.map(([label, score], index) => ({ index, label, score })),
   classes: shownCase === 'features' ? 0 : 29,
   scoreKind: shownCase === 'features' ? 'none' : 'softmax',
@@ -149,7 +153,7 @@ const view: ClassifiedView = {
   milliseconds: { decode: 6.1, preprocess: 2.4, run: 14.2, load: 85 },
   probes: shownCase === 'silent' ? [] : probes,
   warnings: [],
-};
+});
 
 const cases: Readonly<Record<string, () => Promise<ClassifiedView>>> = {
   loading: never,
@@ -164,19 +168,17 @@ const cases: Readonly<Record<string, () => Promise<ClassifiedView>>> = {
 
 const api: ImagePanelApi = {
   open: async () => ({
-    image: view.image,
-    checkpoint: view.checkpoint,
+    image: IMAGE,
+    checkpoint: CHECKPOINT,
     checkpoints: [
-      { path: view.checkpoint, label: 'vitrine-sample' },
+      { path: CHECKPOINT, label: 'vitrine-sample' },
       { path: '/home/you/models/vitrine-sample-64/pytorch_model.bin', label: 'vitrine-sample-64' },
     ],
     focus: 'labels',
     colourMap: 'viridis',
     topK: 5,
   }),
-  run: (options) =>
-    cases[shownCase]?.() ??
-    later({ ...view, orientation: { ...view.orientation, applied: !options.asStored } }, 20),
+  run: async ({ asStored }) => cases[shownCase]?.() ?? viewOf(await picture, asStored ?? false),
   attention: async (run, query) => rowsOf(run, query),
   chooseCheckpoint: async () => undefined,
   cancel: async () => undefined,

@@ -1,3 +1,2 @@
-/// <reference path="../../webview/styles.d.ts" />
 import './batchHost';
 import '../../webview/batch';

@@ -25,7 +25,7 @@ function rowOf(index: number): BatchRow {
   const image = `/home/you/pictures/${labels[index % 8]}-${index}.jpg`;
   if (index % 11 === 5)
     return { index, image, thumbnail: '', top: [], error: 'the JPEG ends after 20,480 of 61,233 bytes' };
-  const first = 0.4 + 0.6 * random();
+  const first = 0.55 + 0.45 * random();
   return {
     index,
     image,

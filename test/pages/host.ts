@@ -50,8 +50,5 @@ export function serveDemo<Events>(api: object): Events {
 /** An error as the host's own cross the channel, with a `kind`. */
 export const failure = (message: string, kind: string): Error => Object.assign(new Error(message), { kind });
 
-/** Answers after a while, so that waiting states can be seen. */
-export const later = <T>(value: T, milliseconds: number): Promise<T> =>
-  new Promise((resolve) => setTimeout(() => resolve(value), milliseconds));
-
+/** A question that stays open, so that waiting states can be looked at. */
 export const never = <T>(): Promise<T> => new Promise(() => undefined);

@@ -1,3 +1,2 @@
-/// <reference path="../../webview/styles.d.ts" />
 import './inspectorHost';
 import '../../webview/inspector';

@@ -146,5 +146,6 @@ function queryChoices(probe: Probe, query: Query): readonly { value: string; lab
   const mean: Query = { kind: 'mean' };
   const others = probe.queries.grid || special.length === 0 ? [mean] : [];
   const patches = query.kind === 'patch' ? [...others, query] : others;
-  return [...special, ...patches.map((value) => ({ value: JSON.stringify(value), label: queryName(value) }))];
+  const named = (value: Query): string => (probe.queries.grid ? queryName(value) : 'mean of all queries');
+  return [...special, ...patches.map((value) => ({ value: JSON.stringify(value), label: named(value) }))];
 }

@@ -115,6 +115,7 @@ function Readout({ map, grid, hovered }: ReadoutProps): VNode {
         row {hovered.row}, column {hovered.column}: <strong>{formatFigure(value)}</strong>
       </span>
     );
+  if (map?.rest && map.rest.length > 0) return <span class="readout" />;
   if (!map || map.special.length === 0)
     return <span class="readout quiet">Point at the picture to read weights.</span>;
   return (

@@ -34,7 +34,7 @@ export function Providers({ view, providers, asked, onChoose, onCheck }: Provide
           onClick={toggle}
           label={`Ran on ${used} in ${formatMilliseconds(run)}. Providers`}
         >
-          {used} · {formatMilliseconds(run)} <Icon name="chevron-down" />
+          {used} · {formatMilliseconds(run)} <Icon name="chevron-down" slot="end" />
         </Button>
       )}
     >

@@ -47,7 +47,10 @@ export function SmallMultiples(props: SmallMultiplesProps): VNode {
   const width = useWidth(place);
   const theme = useTheme();
   const heads = method === 'rollout' ? 1 : Math.max(1, ...probes.map((probe) => probe.heads));
-  const layout = useMemo(() => layoutTiles(probes.length, heads, width), [probes, heads, width]);
+  const layout = useMemo(
+    () => layoutTiles(probes.length, heads, width, aspectOf(answer, probes, method)),
+    [answer, probes, method, heads, width],
+  );
   const tiles = useMemo(
     () => tilesOf(answer, probes, peaks, method, scale, colourMap, layout),
     [answer, probes, peaks, method, scale, colourMap, layout],
@@ -115,14 +118,22 @@ function tilesOf(
       const grid = gridOf(keys);
       const box = fitted(grid, {
         x: layout.left + head * step,
-        y: layout.top + layer * step,
+        y: layout.top + layer * (layout.tileHeight + layout.gap),
         width: layout.tile,
-        height: layout.tile,
+        height: layout.tileHeight,
       });
       const range = scaleRange(scale, peaks, layer, keys);
       return [{ box, grid, bitmap: heatBitmap(colouredValues(keys), grid, { ...range, map }) }];
     }),
   );
+}
+
+/** Height over width of the first map that there is: layers of one model are drawn alike. */
+function aspectOf(answer: AttentionRows, probes: readonly Probe[], method: Method): number {
+  const first = probes.findIndex((_, layer) => headMaps(answer, probes, layer, method)[0] !== undefined);
+  const [map] = headMaps(answer, probes, first, method);
+  const [rows, columns] = map ? gridOf(map) : [1, 1];
+  return rows / columns;
 }
 
 /** Keys without a place on the picture fill a square as well as they can, row by row. */
@@ -155,13 +166,18 @@ function drawTiles(
   context.fillStyle = style.color;
   context.font = `11px ${style.fontFamily}`;
   const step = layout.tile + layout.gap;
+  const rowStep = layout.tileHeight + layout.gap;
   // Narrow tiles have room for every second or fifth number only.
   const every = layout.tile >= 20 ? 1 : 5;
   context.textBaseline = 'middle';
   context.textAlign = 'right';
   for (let layer = 0; layer < layers; layer++)
     if (layer % every === 0)
-      context.fillText(String(layer + 1), layout.left - 8, layout.top + layer * step + layout.tile / 2);
+      context.fillText(
+        String(layer + 1),
+        layout.left - 8,
+        layout.top + layer * rowStep + layout.tileHeight / 2,
+      );
   context.textAlign = 'center';
   for (let head = 0; head < heads; head++)
     if (head % every === 0)
@@ -194,8 +210,8 @@ function drawTileMarks(
   context.strokeStyle = getComputedStyle(canvas).getPropertyValue('--focus');
   context.strokeRect(
     layout.left + (typeof head === 'number' ? head : 0) * step - 2,
-    layout.top + layer * step - 2,
+    layout.top + layer * (layout.tileHeight + layout.gap) - 2,
     heads * step - layout.gap + 4,
-    layout.tile + 4,
+    layout.tileHeight + 4,
   );
 }

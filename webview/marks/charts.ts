@@ -123,6 +123,10 @@ export function scalingChart(
         { side: last.side, value: last.attention, text: 'attention', colour: 'var(--attention)' },
       ].filter(({ value }) => value > 0)
     : [];
+  const sides = sideTicks(
+    rows.map(({ side }) => side),
+    width,
+  );
   const drawn = rows.filter((row) => row.attention > 0);
   const chart = Plot.plot({
     className: CLASS,
@@ -134,15 +138,15 @@ export function scalingChart(
     marginBottom: 36,
     x: {
       type: 'log',
-      label: 'image side in pixels',
-      ticks: sideTicks(
-        rows.map(({ side }) => side),
-        width,
-      ),
-      tickFormat: (side: number) => String(Math.round(side)),
+      axis: null,
     },
     y: { type: 'log', label: unit, tickFormat: decadeLabel, grid: true, ticks: 5 },
     marks: [
+      // Named ticks: on a log axis Plot leaves some of its own without a label.
+      Plot.axisX(sides, {
+        text: sides.map((side) => String(Math.round(side))),
+        label: 'image side in pixels',
+      }),
       ...(crossing ? crossingMarks(crossing) : []),
       Plot.line(rows, { x: 'side', y: 'rest', stroke: 'var(--linear)', strokeWidth: 1.5 }),
       Plot.line(drawn, {

@@ -76,8 +76,9 @@ export function sameCell({ row, column }: Cell, [rows, columns]: Grid, [toRows, 
 }
 
 export interface TileLayout {
-  /** Side of a tile without its gap. */
+  /** Width and height of a tile without its gap. */
   readonly tile: number;
+  readonly tileHeight: number;
   readonly gap: number;
   /** Place for the layers' numbers at the left and the heads' at the top. */
   readonly left: number;
@@ -86,20 +87,26 @@ export interface TileLayout {
   readonly height: number;
 }
 
-/** Small multiples: layers as rows, heads as columns, as large as the width allows between 12 and 64 pixels. */
-export function layoutTiles(layers: number, heads: number, available: number): TileLayout {
+/**
+ * Small multiples: layers as rows, heads as columns, as wide as there is room for between 12 and 72 pixels.
+ *
+ * @param aspect height of the maps over their width
+ */
+export function layoutTiles(layers: number, heads: number, available: number, aspect: number): TileLayout {
   const gap = 4;
   const left = 28;
   const top = 20;
   const fitting = Math.floor((available - left) / Math.max(1, heads)) - gap;
-  const tile = Math.min(64, Math.max(12, fitting));
+  const tile = Math.min(72, Math.max(12, fitting));
+  const tileHeight = Math.round(tile * Math.min(2, Math.max(0.2, aspect)));
   return {
     tile,
+    tileHeight,
     gap,
     left,
     top,
     width: left + heads * (tile + gap),
-    height: top + layers * (tile + gap),
+    height: top + layers * (tileHeight + gap),
   };
 }
 
@@ -109,7 +116,7 @@ export function tileAt(
   x: number,
   y: number,
 ): { readonly layer: number; readonly head: number } | undefined {
-  const step = layout.tile + layout.gap;
-  const [head, layer] = [Math.floor((x - layout.left) / step), Math.floor((y - layout.top) / step)];
+  const head = Math.floor((x - layout.left) / (layout.tile + layout.gap));
+  const layer = Math.floor((y - layout.top) / (layout.tileHeight + layout.gap));
   return head < 0 || layer < 0 ? undefined : { layer, head };
 }

@@ -55,7 +55,7 @@ export function Popover({ label, anchor, children }: PopoverProps): VNode {
 function keepInside(panel: HTMLElement): void {
   const { left, right } = panel.getBoundingClientRect();
   const margin = 8;
-  const over = right - (document.documentElement.clientWidth - margin);
+  const over = right - (document.body.getBoundingClientRect().right - margin);
   const shift = Math.min(Math.max(0, over), Math.max(0, left - margin));
   if (shift > 0) panel.style.transform = `translateX(${-shift}px)`;
 }

@@ -67,5 +67,7 @@ function scrollTo(body: RefObject<HTMLElement | null>, row: number, rowHeight: n
 /** Top edge of the details where they lie over the list (a narrow page), else the bottom of the window. */
 function coveredFrom(left: number): number {
   const pane = document.querySelector('.detail')?.getBoundingClientRect();
-  return pane && pane.left <= left ? pane.top : window.innerHeight;
+  if (!pane || pane.left > left) return window.innerHeight;
+  // The pane grows up to this share once its values have arrived (inspector.css).
+  return window.innerHeight - Math.max(pane.height, 0.42 * window.innerHeight);
 }
