@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { exitReason } from '../../../src/inference/client';
+import { commonFolder } from '../../../src/inference/weights';
+import { neededBytes, requireMemory } from '../../../src/inference/memory';
+import { describePreprocessing, parseOverrides } from '../../../src/inference/preprocessingLines';
+import { resolvePreprocessing } from '../../../src/inference/preprocessing/resolve';
+import type { Graph } from '../../../src/graph/graph';
+
+describe('why the inference process ended', () => {
+  it('is said for signals, Windows codes, a full heap and plain exits', () => {
+    assert.match(exitReason(null, 'SIGKILL', ''), /memory ran out/);
+    assert.match(exitReason(null, 'SIGBUS', ''), /overwritten/);
+    assert.match(exitReason(0xc0000005, null, ''), /access violation/);
+    assert.match(exitReason(-1073741819, null, ''), /access violation/);
+    assert.match(
+      exitReason(null, 'SIGABRT', 'FATAL ERROR: JavaScript heap out of memory'),
+      /JavaScript memory ran out/,
+    );
+    assert.equal(
+      exitReason(7, null, 'first\nlast words\n'),
+      'the inference process ended because it exited with code 7: last words',
+    );
+    assert.match(exitReason(null, 'SIGUSR2', ''), /it received SIGUSR2/);
+  });
+});
+
+describe('the folder of external data', () => {
+  it('is the deepest that holds every file', () => {
+    assert.equal(commonFolder(['/a/b/x']), '/a/b');
+    assert.equal(commonFolder(['/a/b/x', '/a/b/y']), '/a/b');
+    assert.equal(commonFolder(['/a/b/x', '/a/bc/y']), '/a');
+    assert.equal(commonFolder(['/a/x', '/a/b/c/y']), '/a');
+    assert.equal(commonFolder(['/a/x', '/tmp/y']), '/');
+    assert.equal(commonFolder([]), '');
+  });
+});
+
+describe('the memory limit', () => {
+  const values = new Map([
+    ['x', { name: 'x', dtype: 'F32', shape: [10, 20] }],
+    ['w', { name: 'w', dtype: 'F16', shape: [30, 20] }],
+    ['y', { name: 'y', dtype: 'F32', shape: [10, 30] }],
+  ]);
+  const graph = {
+    values,
+    initializers: new Map([['w', values.get('w')]]),
+    nodes: [{ inputs: ['x', 'w', ''], outputs: ['y'] }],
+  } as unknown as Graph;
+
+  it('counts parameters as float32 and twice the largest operator', () => {
+    assert.equal(neededBytes(graph), 4 * (30 * 20 + 2 * (10 * 20 + 10 * 30)));
+  });
+
+  it('names what is needed, what is allowed and a next step', () => {
+    requireMemory(graph, 1e6);
+    assert.throws(
+      () => requireMemory(graph, 100),
+      /needs about 1 MB of memory, and 1 MB are allowed; choose a smaller/,
+    );
+  });
+});
+
+describe('preprocessing as lines that can be changed', () => {
+  const preprocessing = resolvePreprocessing({
+    sidecars: {},
+    fileName: '/somewhere/model.safetensors',
+    dialect: 'timm',
+    imageSize: [224, 224],
+  });
+
+  it('say the source of every figure, and which are assumed', () => {
+    const lines = describePreprocessing(preprocessing, [640, 480]);
+    const byKey = new Map(lines.map((line) => [line.key, line]));
+    assert.equal(byKey.get('image_size')?.text, '640 × 480 → 224 × 224');
+    assert.equal(byKey.get('mean')?.text, '0.5, 0.5, 0.5 (half)');
+    assert.equal(byKey.get('mean')?.assumed, true);
+    assert.equal(byKey.get('filter')?.value, 'bicubic');
+    for (const { choices, key } of lines) assert(key === 'image_size' || choices!.length > 1, key);
+  });
+
+  it('are read back, every offered choice included', () => {
+    for (const { key, choices = [] } of describePreprocessing(preprocessing, [640, 480]))
+      for (const choice of choices) assert.notEqual(parseOverrides({ [key]: choice }), undefined);
+    assert.deepEqual(parseOverrides({ mean: 'imagenet', std: '0.5', cropPct: '0.95' }), {
+      mean: [0.485, 0.456, 0.406],
+      std: [0.5, 0.5, 0.5],
+      cropPct: 0.95,
+    });
+  });
+
+  it('are refused with key, value and what is allowed', () => {
+    assert.throws(() => parseOverrides({ colour: 'red' }), /colour cannot be set; .*filter/);
+    assert.throws(() => parseOverrides({ cropPct: '2' }), /cropPct: 2 found; a number above 0/);
+    assert.throws(() => parseOverrides({ std: '0' }), /std: 0 found/);
+    assert.throws(() => parseOverrides({ mean: '1,2' }), /mean: 1,2 found; one number, three/);
+  });
+});
