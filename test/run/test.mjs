@@ -2,6 +2,7 @@
 //   npm test                       everything
 //   npm test -- unit inference     some stages (and the build they need)
 //   npm test -- unit --grep NAME   mocha's own selection inside them
+import { provideChromium } from './chromium.mjs';
 import { installDependencies } from './dependencies.mjs';
 import { endOnSignals, follow } from './processes.mjs';
 import { softwareVulkan } from './vulkan.mjs';
@@ -17,7 +18,7 @@ import { softwareVulkan } from './vulkan.mjs';
  * @property {readonly (readonly string[])[]} commands arguments of node, one after another
  * @property {boolean} [counts] its last line holds the counts of its tests; other stages count as one
  * @property {readonly string[]} [needs] stages that must have run before
- * @property {Record<string, string>} [environment]
+ * @property {() => Readonly<Record<string, string>> | undefined} [environment]
  */
 
 const summary = /^##vitrine-summary (\{.*\})/;
@@ -38,7 +39,7 @@ const stages = [
   // After packaging, which leaves the minified production build behind.
   { name: 'build', commands: [['esbuild.mjs', '--tests']] },
   mochaStage('unit', '20000'),
-  { ...mochaStage('inference', '120000'), environment: softwareVulkan() ?? {} },
+  { ...mochaStage('inference', '120000'), environment: softwareVulkan },
   { name: 'host', commands: [['dist/test/host/inServer.js']], counts: true, needs: ['build'] },
   { ...mochaStage('browser', '180000'), needs: ['package', 'build'] },
 ];
@@ -73,6 +74,18 @@ function select(names) {
   return stages.filter((stage) => names.includes(stage.name) || needed.includes(stage.name));
 }
 
+/**
+ * Chromium comes first, because the inference stage borrows its software Vulkan. Without one the stages that need it fail
+ * with the same message, and the others run.
+ *
+ * @param {readonly Stage[]} selected
+ */
+async function prepare(selected) {
+  const needing = ['inference', 'host', 'browser'];
+  if (!selected.some(({ name }) => needing.includes(name))) return;
+  await provideChromium().catch((error) => console.error(error.message));
+}
+
 /** @param {Stage} stage @returns {Promise<Counts>} */
 async function runStage(stage) {
   const started = Date.now();
@@ -87,7 +100,7 @@ async function runStage(stage) {
     else console.log(line);
   };
   const colour = process.stdout.isTTY ? { FORCE_COLOR: '1' } : {};
-  const env = { ...process.env, ...colour, ...stage.environment };
+  const env = { ...process.env, ...colour, ...stage.environment?.() };
   for (const command of stage.commands) {
     const status = await follow(process.execPath, command, onLine, { env });
     if (status !== 0) failures += 1;
@@ -126,10 +139,12 @@ function report(results) {
 }
 
 endOnSignals();
+const selected = select(chosen);
 await installDependencies();
+await prepare(selected);
 /** @type {{stage: Stage, counts: Counts}[]} */
 const results = [];
-for (const stage of select(chosen)) {
+for (const stage of selected) {
   const built = results.every(({ stage: { name }, counts }) => name !== 'build' || counts.failed === 0);
   if (built || !stage.needs?.includes('build')) results.push({ stage, counts: await runStage(stage) });
   else results.push({ stage, counts: { passed: 0, failed: 1, skipped: [] } });

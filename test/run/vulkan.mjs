@@ -25,7 +25,12 @@ export function softwareVulkan() {
   };
 }
 
-/** Chromium also brings the Vulkan loader, which a machine without graphics lacks. */
+/**
+ * Chromium also brings the Vulkan loader, which a machine without graphics lacks.
+ *
+ * @param {string} folder
+ * @returns {Record<string, string>}
+ */
 function loaderPath(folder) {
   if (!existsSync(join(folder, 'libvulkan.so.1'))) return {};
   const others = (process.env.LD_LIBRARY_PATH ?? '').split(delimiter).filter((path) => path && path !== folder);
