@@ -7,11 +7,7 @@ export function exactSum(counts: Iterable<number>): number {
   return sum;
 }
 
-/** Product of counts, exact or an error. */
-export function exactProduct(...factors: readonly number[]): number {
-  return factors.reduce((product, factor) => exact(product * factor), 1);
-}
-
+/** A count as it is, where it is exact. */
 export function exact(count: number): number {
   if (!Number.isSafeInteger(count))
     throw new RangeError(`${count} cannot be counted exactly; choose a smaller image size or batch`);

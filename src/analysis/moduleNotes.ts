@@ -3,7 +3,6 @@ import type { Graph, ModuleNote, Node } from '../graph/graph';
 import type { Probe, ProbeKind } from '../protocol/probes';
 import type { ModuleRow } from '../protocol/report';
 import { formatExact, formatShape } from '../protocol/units';
-import { exactSum } from './exact';
 import type { Work } from './work';
 
 /** What is said about a module besides its figures. */
@@ -194,7 +193,3 @@ function blockFormula(own: Described['own'], children: Described['children']): s
   if (isNorm(children[0])) return 'x + attention(norm(x)), then x + MLP(norm(x))';
   return isNorm(children.at(-1)) ? 'norm(x + attention(x)), then norm(x + MLP(x))' : '';
 }
-
-/** Elements that a module's operators touch one by one, apart from its counted MACs. */
-export const elementsTouched = (work: readonly Work[]): number =>
-  exactSum(work.map(({ elements }) => elements));

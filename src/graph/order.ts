@@ -18,11 +18,3 @@ export function neededNodes(graph: Graph, values: Iterable<string>): readonly No
   });
   return nodes.reverse();
 }
-
-/** Index of the last node that reads each value; the count of nodes for values that are graph outputs. */
-export function lastReads(graph: Graph): ReadonlyMap<string, number> {
-  const reads = new Map<string, number>();
-  graph.nodes.forEach((node, index) => readBy(node).forEach((input) => reads.set(input, index)));
-  for (const { value } of graph.outputs) reads.set(value, graph.nodes.length);
-  return reads;
-}

@@ -65,12 +65,12 @@ export function sourceOf(parameters: ReadonlyMap<string, readonly number[]>): Pa
 }
 
 /** A plain pre-norm ViT (Dosovitskiy et al. 2021) at the size of `image`, which must be that of the position embedding. */
-export function buildVit(sizes: VitSizes, batch = 1): Graph {
+export function buildVit(sizes: VitSizes, batch = 1, source = sourceOf(vitParameters(sizes))): Graph {
   const { dim, heads } = sizes;
   const side = sizes.image / sizes.patch;
   const tokens = side ** 2 + 1;
   const layout = { special: ['cls'], grid: [side, side] };
-  const b = new GraphBuilder('vit', sourceOf(vitParameters(sizes)));
+  const b = new GraphBuilder('vit', source);
   const pixels = b.input('pixel_values', [batch, 3, sizes.image, sizes.image]);
   const patches = b.scope('patch_embed', () => {
     const map = b.conv2d(pixels, 'proj', { stride: sizes.patch });
