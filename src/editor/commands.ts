@@ -22,7 +22,11 @@ function createCommands(services: Services): Commands {
       services.inspect(clicked ? pathOf(clicked) : await checkpoints.ask('Choose a checkpoint to inspect')),
     'vitrine.complexityReport': async (clicked) => reports.show(await checkpointOf(services, clicked)),
     'vitrine.exportOnnx': async (clicked) => exportOnnx(services, await checkpointOf(services, clicked)),
-    'vitrine.chooseCheckpoint': () => checkpoints.pick(),
+    'vitrine.chooseCheckpoint': async () => {
+      const path = await checkpoints.pick();
+      images.use(path);
+      return path;
+    },
     'vitrine.checkProviders': () =>
       withProgress('Checking the GPU', async (signal) => {
         requireTrust();

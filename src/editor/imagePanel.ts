@@ -44,7 +44,7 @@ export class ImagePanel {
     this.onDidDispose = panel.onDidDispose;
     panel.onDidDispose(() => this.end());
     showIcon(panel, services.extensionUri);
-    this.owned.add(watchFiles([image], () => this.askAgain()));
+    this.owned.add(watchFiles([image], () => this.runAgain()));
     this.owned.add(
       services.runner.onDidCheckProviders(({ checkpoint, providers }) => {
         if (checkpoint === this.path) this.connection?.tell.providers(providers);
@@ -55,6 +55,16 @@ export class ImagePanel {
 
   get checkpoint(): string {
     return this.path;
+  }
+
+  /** The panel that the user works in. */
+  get isActive(): boolean {
+    return this.panel.active;
+  }
+
+  /** Looks at the picture with another checkpoint. */
+  use(checkpoint: string): void {
+    if (checkpoint !== this.path) this.show(checkpoint);
   }
 
   /** Brings the panel to the front and shows one half of it. */
@@ -74,7 +84,7 @@ export class ImagePanel {
   async checkProviders(signal = new AbortController().signal): Promise<void> {
     requireTrust();
     await this.services.runner.checkProviders(await this.request({}, signal));
-    this.askAgain();
+    this.runAgain();
   }
 
   /** The page is loaded anew for another checkpoint: its state is about the old one. */
@@ -86,8 +96,8 @@ export class ImagePanel {
     this.subject = new Disposables();
     const { document } = this.subject.add(this.services.documents.acquire(checkpoint));
     this.document = document;
-    this.subject.add(document.onDidChange(() => this.askAgain()));
-    this.subject.add(document.onDidGoStale(() => void document.reload().catch(() => this.askAgain())));
+    this.subject.add(document.onDidChange(() => this.runAgain()));
+    this.subject.add(document.onDidGoStale(() => void document.reload().catch(() => this.runAgain())));
     this.connection = this.subject.add(serve(this.panel.webview, this.api(), this.services.log));
     this.panel.title = `${basename(this.image)} × ${checkpointLabel(checkpoint)}`;
     const subject = { image: this.image, checkpoint };
@@ -108,9 +118,7 @@ export class ImagePanel {
       run: (options) => this.run(options),
       attention: async (run, query) => services.runner.attention(run, query),
       chooseCheckpoint: async (path) => {
-        const chosen =
-          path === null ? await services.checkpoints.pick() : await services.checkpoints.choose(path);
-        if (chosen !== this.path) this.show(chosen);
+        this.use(path === null ? await services.checkpoints.pick() : await services.checkpoints.choose(path));
       },
       cancel: async () => this.running?.abort(),
       perform: async (action) => {
@@ -161,8 +169,8 @@ export class ImagePanel {
     return { checkpoint, model: await this.document.model(), image, options, signal, report };
   }
 
-  /** The picture, the checkpoint or a provider is another one than before. */
-  private askAgain(): void {
+  /** The picture, the checkpoint or a setting is another one than before. */
+  runAgain(): void {
     this.answer = undefined;
     this.connection?.tell.changed();
   }

@@ -1,9 +1,13 @@
-import { window, type Disposable, type WebviewPanel } from 'vscode';
+import { window, workspace, type Disposable, type WebviewPanel } from 'vscode';
 import { viewTypes, type Classified } from '../contributions';
 import { Disposables } from './disposables';
 import { besideColumn, ImagePanel, type Focus } from './imagePanel';
+import { onSettingChange } from './registration';
 import { registerSerializer } from './serializer';
 import type { Services } from './services';
+
+/** Settings that change an answer. */
+const decisive = ['vitrine.provider', 'vitrine.threads', 'vitrine.memoryLimit', 'vitrine.topK'] as const;
 
 /** The open image panels, one per picture and checkpoint; a reload of the window restores them, so the end of the extension host must not close them. */
 export class ImagePanels implements Disposable {
@@ -16,6 +20,8 @@ export class ImagePanels implements Disposable {
         this.attach(image, checkpoint, 'labels', panel);
       }),
     );
+    this.owned.add(onSettingChange(decisive, () => this.runAgain()));
+    this.owned.add(workspace.onDidGrantWorkspaceTrust(() => this.runAgain()));
   }
 
   get size(): number {
@@ -29,9 +35,18 @@ export class ImagePanels implements Disposable {
     return (open ?? this.create(image, checkpoint, focus)).nextAnswer();
   }
 
+  /** Switches the panel that the user works in to another checkpoint; the others keep theirs. */
+  use(checkpoint: string): void {
+    for (const panel of this.panels) if (panel.isActive) panel.use(checkpoint);
+  }
+
   /** Checks the GPU once more for every panel that is open. */
   async checkProviders(signal: AbortSignal): Promise<void> {
     for (const panel of this.panels) await panel.checkProviders(signal);
+  }
+
+  private runAgain(): void {
+    for (const panel of this.panels) panel.runAgain();
   }
 
   private find(image: string, checkpoint: string): ImagePanel | undefined {

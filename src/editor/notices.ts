@@ -1,31 +1,37 @@
 import { commands, window, workspace } from 'vscode';
+import { CheckpointError } from '../checkpoint/errors';
 import { Cancelled, messageOf, Untrusted, UserError, type NextStep } from './errors';
 import type { Log } from './log';
 
-const steps: Readonly<Record<NextStep, { readonly title: string; readonly command: readonly string[] }>> = {
-  showLog: { title: 'Show Log', command: ['vitrine.showLog'] },
-  chooseCheckpoint: { title: 'Choose Another Checkpoint', command: ['vitrine.chooseCheckpoint'] },
-  manageTrust: { title: 'Manage Trust', command: ['workbench.trust.manage'] },
-  openSettings: { title: 'Open Settings', command: ['workbench.action.openSettings', 'vitrine.'] },
-  openWalkthrough: { title: 'Get Started', command: ['vitrine.getStarted'] },
+const steps: Readonly<Record<NextStep, { readonly title: string; readonly command: string }>> = {
+  showLog: { title: 'Show Log', command: 'vitrine.showLog' },
+  chooseCheckpoint: { title: 'Choose Another Checkpoint', command: 'vitrine.chooseCheckpoint' },
+  manageTrust: { title: 'Manage Trust', command: 'workbench.trust.manage' },
 };
 
 /** Does the work of a next step. */
 export async function perform(step: NextStep): Promise<void> {
-  const [command, ...values] = steps[step].command;
-  if (command) await commands.executeCommand(command, ...values);
+  await commands.executeCommand(steps[step].command);
 }
 
 /** Logs an error and shows it with its next steps; cancelling is neither. */
 export async function report(log: Log, error: unknown): Promise<void> {
   if (error instanceof Cancelled) return;
-  log.error(error instanceof Error ? error : String(error));
-  const wanted = error instanceof UserError ? error.next : [];
-  const next: readonly NextStep[] = wanted.includes('showLog') ? wanted : [...wanted, 'showLog'];
+  const isExpected = error instanceof UserError;
+  if (isExpected) log.warn(error.message);
+  else log.error(error instanceof Error ? error : String(error));
+  const next = nextSteps(error);
   const titles = next.map((step) => steps[step].title);
-  const chosen = await window.showErrorMessage(messageOf(error), ...titles);
+  const show = isExpected ? window.showWarningMessage : window.showErrorMessage;
+  const chosen = await show(messageOf(error), ...titles);
   const step = next.find((candidate) => steps[candidate].title === chosen);
   if (step) await perform(step);
+}
+
+/** What the user can mend needs no log; a checkpoint that is refused leaves others to choose. */
+function nextSteps(error: unknown): readonly NextStep[] {
+  if (error instanceof UserError && error.next.length > 0) return error.next;
+  return error instanceof CheckpointError ? ['chooseCheckpoint', 'showLog'] : ['showLog'];
 }
 
 /** Running needs trust: a checkpoint's graph is executed by native code that a restricted workspace must not start. */

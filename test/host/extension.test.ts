@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFile, copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { commands, extensions, TabInputCustom, TabInputWebview, Uri, window, workspace } from 'vscode';
@@ -165,6 +165,51 @@ describe('the extension', () => {
     assert.equal(panels('vitrine.batch').length, 1);
     await closeAll();
     await until('nothing is left', () => api.services.batches.size + api.services.documents.size === 0);
+  });
+
+  it('says of a file on no disk why it cannot be opened, and keeps no document of it', async () => {
+    const source = workspace.registerTextDocumentContentProvider('vitrine-test', {
+      provideTextDocumentContent: () => 'weights',
+    });
+    try {
+      const uri = Uri.parse('vitrine-test:/model.safetensors');
+      await commands.executeCommand('vscode.openWith', uri, 'vitrine.checkpoint');
+      await until('an editor is open', () => tabs().length === 1);
+      assert.equal(api.services.documents.size, 0);
+      await commands.executeCommand('vitrine.complexityReport', uri);
+      assert.equal(api.services.reports.size, 0);
+    } finally {
+      source.dispose();
+    }
+  });
+
+  it('looks for checkpoints in the folders of the settings as well', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'vitrine-models-'));
+    const file = join(folder, 'runs', 'best.pth');
+    await mkdir(join(folder, 'runs'));
+    await writeFile(file, 'weights');
+    const configuration = workspace.getConfiguration();
+    try {
+      for (const place of [folder, join(folder, '*', 'best.pth')]) {
+        await configuration.update('vitrine.modelFolders', [place], true);
+        const found = await api.services.checkpoints.list();
+        assert.ok(
+          found.some(({ path }) => path === file),
+          place,
+        );
+      }
+    } finally {
+      await configuration.update('vitrine.modelFolders', undefined, true);
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('leaves out of a folder what is no picture', async () => {
+    const images = sample('images');
+    await api.services.checkpoints.choose(sample('vitrine-sample-64').fsPath);
+    const answers = await commands.executeCommand<readonly Classified[]>('vitrine.classifyFolder', images);
+    assert.equal(answers.length, 16);
+    assert.ok(answers.every(({ image }) => !/NOTICE|LICENSE/.test(image)));
   });
 
   it('falls back to the default where a setting has another type', async () => {
