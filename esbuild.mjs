@@ -28,6 +28,9 @@ const page = {
   jsxImportSource: 'preact',
 };
 
+const testFolders = ['unit', 'inference', 'host', 'browser', 'bench', 'support'].map(
+  (name) => `test/${name}`,
+);
 const present = (files) => files.filter((file) => existsSync(file));
 
 function bundles() {
@@ -55,9 +58,7 @@ function bundles() {
   if (flags.has('--tests')) {
     list.push({
       ...host,
-      entryPoints: ['unit', 'inference', 'host', 'browser', 'bench', 'support'].map(
-        (folder) => `test/${folder}/**/*.ts`,
-      ),
+      entryPoints: present(testFolders).map((folder) => `${folder}/**/*.ts`),
       outdir: 'dist/test',
       outbase: 'test',
       packages: 'external',

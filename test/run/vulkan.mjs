@@ -33,6 +33,8 @@ export function softwareVulkan() {
  */
 function loaderPath(folder) {
   if (!existsSync(join(folder, 'libvulkan.so.1'))) return {};
-  const others = (process.env.LD_LIBRARY_PATH ?? '').split(delimiter).filter((path) => path && path !== folder);
+  const others = (process.env.LD_LIBRARY_PATH ?? '')
+    .split(delimiter)
+    .filter((path) => path && path !== folder);
   return { LD_LIBRARY_PATH: [...others, folder].join(delimiter) };
 }

@@ -61,7 +61,8 @@ export function encode(dtype: DType, shape: readonly number[], values: ArrayLike
   if (!array) throw new Error(`${dtype} constants are not computed with`);
   const data = new array(values.length);
   if (data instanceof BigInt64Array || data instanceof BigUint64Array)
-    for (let index = 0; index < values.length; index++) data[index] = clampTo64(values[index]!, data instanceof BigInt64Array ? 'I64' : 'U64');
+    for (let index = 0; index < values.length; index++)
+      data[index] = clampTo64(values[index]!, data instanceof BigInt64Array ? 'I64' : 'U64');
   else data.set(values);
   return { dtype, shape, bytes: new Uint8Array(data.buffer) };
 }
