@@ -247,7 +247,15 @@ export function inspectionJson(model: Model): Readonly<Record<string, unknown>> 
   if (recognition.family === null) {
     const tensors = selected.tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
     const { reason, nearest } = recognition;
-    return { family: null, ...common, ...counted, reason, nearest, tensors, warnings: checkpoint.warnings };
+    return {
+      family: null,
+      ...common,
+      ...counted,
+      reason,
+      nearest,
+      tensors,
+      warnings: [...checkpoint.warnings, reason],
+    };
   }
   const figures = Object.entries(recognition.figures);
   return {

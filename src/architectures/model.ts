@@ -4,12 +4,13 @@ import { readOnnxModel } from '../checkpoint/onnx';
 import { openCheckpoint } from '../checkpoint/open';
 import { elementCount } from '../checkpoint/tensors';
 import { readTensor } from '../checkpoint/values';
+import { ParameterError } from '../graph/builder';
 import type { Graph } from '../graph/graph';
 import { importOnnx, ImportError, pictureInput, readShapeConstants } from '../graph/onnxImport';
 import { OperatorError } from '../graph/operators';
 import type { ConfigValue, Recognition } from './family';
 import { describeOnnx, onnxParameters } from './onnxModel';
-import { buildGraph, countParameters, recognise } from './recognise';
+import { buildGraph, countParameters, recognise, type Known } from './recognise';
 
 /** What part a tensor of the file has in the model. */
 export type TensorRole = 'parameter' | 'buffer' | 'unused';
@@ -53,21 +54,34 @@ export async function openModel(path: string, options: ModelOptions = {}): Promi
 /** Understands a checkpoint of bare weights. */
 export function understand(checkpoint: Checkpoint, options: ModelOptions = {}): Model {
   const recognition = recognise(checkpoint, options);
-  const counts = countParameters(checkpoint, recognition);
-  if (recognition.family === null)
-    return {
-      checkpoint,
-      recognition,
-      counts,
-      unused: [],
-      graph: () => refuse(checkpoint, recognition.reason),
-    };
+  if (recognition.family === null) return withoutGraph(checkpoint, recognition);
   const { imageSize } = recognition;
   const graph = rememberGraphs(
     imageSize,
     (size, batch) => buildGraph(checkpoint, recognition, { imageSize: size, batch }).graph,
   );
+  try {
+    graph();
+  } catch (error) {
+    // A tensor that is missing or has another shape: the file is shown as what it nearly is, and the tensor is named.
+    if (error instanceof ParameterError) return withoutGraph(checkpoint, nearly(recognition, error));
+    throw error;
+  }
+  const counts = countParameters(checkpoint, recognition);
   return { checkpoint, recognition, counts, unused: namesOf(counts, 'unused'), imageSize, graph };
+}
+
+type Unknown = Extract<Recognition, { family: null }>;
+
+function nearly({ title, family, familyTitle, dialect }: Known, { message }: ParameterError): Unknown {
+  const reason = `like ${title} (${familyTitle}), but ${message}`;
+  return { family: null, dialect, reason, nearest: { family, missing: [message] } };
+}
+
+function withoutGraph(checkpoint: Checkpoint, recognition: Unknown): Model {
+  const counts = countParameters(checkpoint, recognition);
+  const graph = (): never => refuse(checkpoint, recognition.reason);
+  return { checkpoint, recognition, counts, unused: [], graph };
 }
 
 /** Assumed where an .onnx file leaves the size of its pictures open. */

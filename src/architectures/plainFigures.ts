@@ -71,22 +71,28 @@ function usualHeads({ measures: { dim } }: Sources): Evidence {
   return assumed(nearest, '64 per head; not stored in the weights');
 }
 
+const dividesWidth = ({ dim }: Sources['measures'], heads: ConfigValue): boolean =>
+  typeof heads === 'number' && heads > 0 && dim % heads === 0;
+
+/** Throws where the user's number cannot be; a config's that cannot be is passed over with a warning. */
 function headsOf(sources: Sources): Evidence {
-  const evidence =
+  const { evidences, measures, published } = sources;
+  const user = given(evidences, 'heads');
+  if (user && !dividesWidth(measures, user.value))
+    throw new Error(
+      `heads: ${String(user.value)} found; a number that divides the width ${measures.dim} is needed`,
+    );
+  const config = configured(evidences.checkpoint, 'heads');
+  return (
     storedHeads(sources) ??
     firstOf(
       usualHeads(sources),
-      given(sources.evidences, 'heads'),
-      configured(sources.evidences.checkpoint, 'heads'),
+      user,
+      config && dividesWidth(measures, config.value) ? config : undefined,
       impliedHeads(sources),
-      agreed(sources.published, ({ heads }) => heads),
-    );
-  const { dim } = sources.measures;
-  if (typeof evidence.value !== 'number' || !(evidence.value > 0) || dim % evidence.value !== 0)
-    throw new Error(
-      `heads: ${String(evidence.value)} (${evidence.source}) does not divide the width ${dim}; give a number of heads that does`,
-    );
-  return evidence;
+      agreed(published, ({ heads }) => heads),
+    )
+  );
 }
 
 /** Configured facts that the graph can follow: an activation that is not known is as if it were not written. */
@@ -137,6 +143,10 @@ function poolOf(sources: Sources): Evidence {
   return user ?? (config && possible.includes(config.value) ? config : own);
 }
 
+/** One number for a square, as people write it. */
+const sideOrPair = ([height, width]: readonly [number, number]): ConfigValue =>
+  height === width ? height : [height, width];
+
 const isPair = (value: ConfigValue | undefined): value is readonly [number, number] =>
   Array.isArray(value) && value.length === 2 && value.every((side) => typeof side === 'number');
 
@@ -177,12 +187,20 @@ function sizeOf(
   return { size: [rows * height, columns * width], source: 'the position table' };
 }
 
-/** Says of what config.json writes and nothing here knows. */
-function unknownWords({ checkpoint }: Evidences): readonly string[] {
+/** What config.json says and these weights or this program cannot follow. */
+function passedOver({ evidences: { checkpoint }, measures }: Sources): readonly string[] {
   const activation = configured(checkpoint, 'activation');
-  if (!activation || Object.hasOwn(activations, String(activation.value))) return [];
+  const heads = configured(checkpoint, 'heads');
+  const known = Object.keys(activations).join(', ');
   return [
-    `${activation.source} is ${String(activation.value)}, which is not known; known are ${Object.keys(activations).join(', ')}.`,
+    ...(activation && !Object.hasOwn(activations, String(activation.value))
+      ? [`${activation.source} is ${String(activation.value)}, which is not known; known are ${known}.`]
+      : []),
+    ...(heads && !dividesWidth(measures, heads.value)
+      ? [
+          `${heads.source} is ${String(heads.value)}, which does not divide the width ${measures.dim}; it was passed over.`,
+        ]
+      : []),
   ];
 }
 
@@ -202,7 +220,7 @@ export function plainFigures(evidences: Evidences): PlainFigures | undefined {
     depth: stored(measures.depth, last === 0 ? 'blocks.0' : `blocks.0 … blocks.${last}`),
     heads: headsOf(sources),
     mlp: stored(measures.mlp, 'hidden width of blocks.0'),
-    patch: stored(measures.patch, 'patch_embed.proj.weight'),
+    patch: stored(sideOrPair(measures.patch), 'patch_embed.proj.weight'),
     channels: stored(measures.channels, 'patch_embed.proj.weight'),
     image: { value: size, source, assumed: source === 'the position table' && layout.grid.assumed },
     grid: layout.grid,
@@ -213,14 +231,14 @@ export function plainFigures(evidences: Evidences): PlainFigures | undefined {
     eps: fact(sources, 'eps', assumed(dialect.eps, `default of ${dialect.title}`)),
     pool: poolOf(sources),
     pool_prefix: fact(sources, 'pool_prefix', stored(false, 'special tokens are left out of the mean')),
-    norm_order: fact(sources, 'norm_order', assumed('pre', 'norms come first in nearly every model')),
+    norm_order: fact(sources, 'norm_order', usualOrder(sources)),
     resampling: stored(dialect.resampling[measures.registers > 0 ? 1 : 0], `as ${dialect.title} does`),
   };
   return {
     measures,
     figures,
     imageSize: size,
-    warnings: [...layout.warnings, ...unknownWords(evidences)],
+    warnings: [...layout.warnings, ...passedOver(sources)],
     published,
   };
 }

@@ -98,7 +98,7 @@ function oblong(
     slots: told(slots),
     grid: assumed(nearest, `the grid nearest to a square of those that fit (${others})`),
     warnings: [
-      `The position table fits several grids (${others}); ${nearest.join(' × ')} was taken. State the image size or the grid.`,
+      `The position table pos_embed fits several grids (${others}); ${nearest.join(' × ')} was taken. State the image size or the grid.`,
     ],
   };
 }
