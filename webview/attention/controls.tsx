@@ -1,9 +1,10 @@
 import type { VNode } from 'preact';
 import { COLOUR_MAPS, type ColourMap } from '../../src/attention/colourMaps';
+import type { HeadChoice } from '../../src/attention/heads';
 import type { Query } from '../../src/protocol/imagePanel';
 import type { Probe } from '../../src/protocol/probes';
 import { Checkbox, Dropdown, IconButton, Slider } from '../toolkit';
-import { queryName, tokenName, type HeadChoice, type Method } from './keyMap';
+import { queryName, tokenName, type Method } from './keyMap';
 import { SCALES, type ScaleKind } from './scale';
 import type { Chosen, Settings } from './settings';
 

@@ -1,10 +1,7 @@
 import { reduceHeads, type HeadChoice } from '../../src/attention/heads';
-import { splitKeys, type KeyMap } from '../../src/attention/tokenLayout';
+import { pictureGrid, splitKeys, type KeyMap } from '../../src/attention/tokenLayout';
 import type { AttentionRows, Query } from '../../src/protocol/imagePanel';
 import type { Probe } from '../../src/protocol/probes';
-
-export { keyGrid, splitKeys, type KeyMap } from '../../src/attention/tokenLayout';
-export type { HeadChoice } from '../../src/attention/heads';
 
 export type Method = 'attention' | 'rollout';
 
@@ -25,13 +22,13 @@ export function layerMap(
 /** The query that stands nearest to the wanted one among those a probe has. */
 export function validQuery(probe: Probe, wanted: Query): Query {
   const special = probe.queries.special ?? [];
-  const grid = probe.queries.grid?.slice(-2);
+  const grid = pictureGrid(probe.queries);
   if (wanted.kind === 'special' && special.includes(wanted.name)) return wanted;
   if (wanted.kind === 'patch' && grid)
     return {
       kind: 'patch',
-      row: clamp(wanted.row, grid[0] ?? 1),
-      column: clamp(wanted.column, grid[1] ?? 1),
+      row: clamp(wanted.row, grid[0]),
+      column: clamp(wanted.column, grid[1]),
     };
   if (wanted.kind === 'mean' && grid) return wanted;
   return special[0] === undefined ? { kind: 'mean' } : { kind: 'special', name: special[0] };
@@ -68,12 +65,12 @@ const ARROWS: Readonly<Record<string, readonly [rows: number, columns: number]>>
 
 /** What an arrow key or Esc makes of the query; undefined for other keys and probes without a grid of queries. */
 export function movedQuery(probe: Probe, query: Query, key: string): Query | undefined {
-  const [rows, columns] = probe.queries.grid?.slice(-2) ?? [];
+  const grid = pictureGrid(probe.queries);
   if (key === 'Escape') return validQuery(probe, { kind: 'special', name: probe.queries.special?.[0] ?? '' });
   const arrow = ARROWS[key];
-  if (!arrow || rows === undefined || columns === undefined) return undefined;
+  if (!arrow || !grid) return undefined;
   // The first arrow key enters the picture in its middle.
-  if (query.kind !== 'patch') return { kind: 'patch', row: rows >> 1, column: columns >> 1 };
+  if (query.kind !== 'patch') return { kind: 'patch', row: grid[0] >> 1, column: grid[1] >> 1 };
   return validQuery(probe, { kind: 'patch', row: query.row + arrow[0], column: query.column + arrow[1] });
 }
 

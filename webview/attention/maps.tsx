@@ -1,4 +1,5 @@
 import type { VNode } from 'preact';
+import type { KeyMap } from '../../src/attention/tokenLayout';
 import type { AttentionRows, ClassifiedView } from '../../src/protocol/imagePanel';
 import { formatFigure, formatPercent } from '../../src/protocol/units';
 import type { Cell, Grid } from '../marks/overlay';
@@ -6,7 +7,7 @@ import type { Answer } from '../parts/hooks';
 import { Banner, Skeleton } from '../parts/status';
 import { Button } from '../toolkit';
 import { Appearance, Controls } from './controls';
-import { tokenName, type KeyMap } from './keyMap';
+import { tokenName } from './keyMap';
 import { Matrix } from './matrix';
 import { headMaps, type Range } from './scale';
 import { ScaleBar } from './scaleBar';

@@ -1,10 +1,10 @@
 import type { VNode } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { ColourMap } from '../../src/attention/colourMaps';
+import type { KeyMap } from '../../src/attention/tokenLayout';
 import { formatFigure } from '../../src/protocol/units';
 import { heatBitmap, prepare } from '../marks/heatmap';
 import { useWidth } from '../parts/hooks';
-import type { KeyMap } from './keyMap';
 import type { Range } from './scale';
 
 export interface MatrixProps {

@@ -1,11 +1,11 @@
 import type { VNode } from 'preact';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import { pictureGrid, type KeyMap } from '../../src/attention/tokenLayout';
 import type { ClassifiedView, Query } from '../../src/protocol/imagePanel';
 import type { Probe } from '../../src/protocol/probes';
 import { bitmapOf, drawMarks, drawPicture, heatBitmap, prepare } from '../marks/heatmap';
 import { cellAt, overlayOf, type Cell, type Grid } from '../marks/overlay';
 import { useWidth } from '../parts/hooks';
-import type { KeyMap } from './keyMap';
 import type { Range } from './scale';
 import type { Chosen } from './settings';
 
@@ -96,7 +96,5 @@ export function Picture(props: PictureProps): VNode {
   );
 }
 
-export function queryGridOf(probe: Probe | undefined): Grid | undefined {
-  const [rows, columns] = probe?.queries.grid?.slice(-2) ?? [];
-  return rows === undefined || columns === undefined ? undefined : [rows, columns];
-}
+export const queryGridOf = (probe: Probe | undefined): Grid | undefined =>
+  probe && pictureGrid(probe.queries);

@@ -1,8 +1,9 @@
+import type { KeyMap } from '../../src/attention/tokenLayout';
 import type { ClassifiedView } from '../../src/protocol/imagePanel';
 import { formatFigure } from '../../src/protocol/units';
 import { bitmapOf, drawMarks, drawPicture, drawScale, heatBitmap } from '../marks/heatmap';
 import { overlayOf } from '../marks/overlay';
-import { queryName, type KeyMap } from './keyMap';
+import { queryName } from './keyMap';
 import { queryGridOf } from './picture';
 import { SCALES, type Range } from './scale';
 import type { Chosen } from './settings';

@@ -1,6 +1,7 @@
+import { splitKeys, type KeyMap } from '../../src/attention/tokenLayout';
 import type { AttentionRows } from '../../src/protocol/imagePanel';
 import type { Probe } from '../../src/protocol/probes';
-import { layerMap, splitKeys, type KeyMap, type Method } from './keyMap';
+import { layerMap, type Method } from './keyMap';
 
 /** Over what the colours are spread: everything drawn, one layer's heads, or each map by itself. */
 export type ScaleKind = 'all' | 'layer' | 'own';

@@ -1,8 +1,8 @@
 import { colourMapNamed, type ColourMap } from '../../src/attention/colourMaps';
+import type { HeadChoice } from '../../src/attention/heads';
 import type { Query } from '../../src/protocol/imagePanel';
 import type { Probe } from '../../src/protocol/probes';
-import type { HeadChoice, Method } from './keyMap';
-import { validQuery } from './keyMap';
+import { validQuery, type Method } from './keyMap';
 import type { ScaleKind } from './scale';
 
 /** How attention is looked at; kept with the panel. */

@@ -1,6 +1,8 @@
 import type { VNode } from 'preact';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import type { ColourMap } from '../../src/attention/colourMaps';
+import type { HeadChoice } from '../../src/attention/heads';
+import type { KeyMap } from '../../src/attention/tokenLayout';
 import type { AttentionRows } from '../../src/protocol/imagePanel';
 import type { Probe } from '../../src/protocol/probes';
 import { heatBitmap, prepare } from '../marks/heatmap';
@@ -14,7 +16,7 @@ import {
   type TileLayout,
 } from '../marks/overlay';
 import { useTheme, useWidth } from '../parts/hooks';
-import type { HeadChoice, KeyMap, Method } from './keyMap';
+import type { Method } from './keyMap';
 import { colouredValues, headMaps, scaleRange, type ScaleKind } from './scale';
 
 export interface SmallMultiplesProps {

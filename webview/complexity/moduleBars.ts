@@ -48,7 +48,7 @@ export function moduleBars(modules: readonly ModuleRow[], wanted = 8): readonly 
     const module = modules[part.row] as ModuleRow;
     // A group's name is a range of indices; its parts are better known by what they are than by which.
     const prefix =
-      module.kind === 'group' || part.row === tree.roots[0] ? trimmed(part.label, module) : part.label;
+      module.kind === 'group' ? trimmed(part.label, module) : module.path === '' ? '' : part.label;
     return (tree.children[part.row] ?? []).map((child) => partOf(child, part.inside, prefix));
   };
 
@@ -70,4 +70,4 @@ const covers = (part: Part, children: readonly Part[]): boolean =>
   children.reduce((sum, child) => sum + totalMacs(child.macs), 0) === totalMacs(part.macs);
 
 const trimmed = (label: string, module: ModuleRow): string =>
-  module.parent < 0 ? '' : label.slice(0, Math.max(0, label.length - module.name.length - 1));
+  label.slice(0, Math.max(0, label.length - module.name.length - 1));

@@ -102,7 +102,7 @@ export function OperatorTable({ report }: { report: ComplexityReport }): VNode {
             <th scope="col" class="wide-only">
               Kind
             </th>
-            <th scope="col" class="number">
+            <th scope="col" class="number roomy-only">
               Count
             </th>
             <th scope="col" class="number">
@@ -124,7 +124,7 @@ export function OperatorTable({ report }: { report: ComplexityReport }): VNode {
             <tr key={`${row.op} ${row.kind}`}>
               <th scope="row">{row.op}</th>
               <td class="quiet wide-only">{row.kind}</td>
-              <td class="number">{formatExact(row.count)}</td>
+              <td class="number roomy-only">{formatExact(row.count)}</td>
               <td class="number" title={formatExact(row.macs)}>
                 {row.macs > 0 ? formatCount(row.macs) : '–'}
               </td>
