@@ -8,7 +8,7 @@ import { checkpointLabel } from './checkpointEntries';
 import type { CheckpointDocument } from './checkpointDocument';
 import { Disposables } from './disposables';
 import { messageOf } from './errors';
-import { besideColumn } from './imagePanel';
+import { columnForAnswers } from './columns';
 import { registerSerializer } from './serializer';
 import type { Services } from './services';
 
@@ -43,7 +43,7 @@ export class BatchPanels implements Disposable {
         window.createWebviewPanel(
           viewTypes.batch,
           `${images.length} pictures × ${checkpointLabel(checkpoint)}`,
-          besideColumn,
+          columnForAnswers(),
         ),
       );
       let tell: (state: BatchState) => void = () => undefined;

@@ -2,7 +2,6 @@ import { basename } from 'node:path';
 import { commands, Uri, window, workspace, type Disposable } from 'vscode';
 import type { Classified, CommandId, Commands } from '../contributions';
 import { viewTypes } from '../contributions';
-import { UserError } from './errors';
 import { report, requireTrust } from './notices';
 import type { Focus } from './imagePanel';
 import { pathOf, selectImages } from './images';
@@ -27,12 +26,12 @@ function createCommands(services: Services): Commands {
       images.use(path);
       return path;
     },
-    'vitrine.checkProviders': () =>
-      withProgress('Checking the GPU', async (signal) => {
-        requireTrust();
-        if (images.size === 0) throw new UserError('Classify a picture first: the GPU is checked on it.');
-        await images.checkProviders(signal);
-      }),
+    'vitrine.checkProviders': async () => {
+      requireTrust();
+      const found = await withProgress('Checking the GPU', (signal) => images.checkProviders(signal));
+      const lines = found.map(({ title, state, reason }) => `${title}: ${state}, ${reason}`);
+      void window.showInformationMessage(lines.join('. '));
+    },
     'vitrine.showLog': () => log.show(),
     'vitrine.getStarted': async () => {
       await commands.executeCommand('workbench.action.openWalkthrough', `${extensionId}#start`);

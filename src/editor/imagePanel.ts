@@ -1,7 +1,13 @@
 import { basename } from 'node:path';
-import { ViewColumn, type Event, type WebviewPanel } from 'vscode';
+import type { Event, WebviewPanel } from 'vscode';
 import type { Classified } from '../contributions';
-import type { ClassifiedView, ImagePanelApi, ImagePanelEvents, RunOptions } from '../protocol/imagePanel';
+import type {
+  ClassifiedView,
+  ImagePanelApi,
+  ImagePanelEvents,
+  ProviderView,
+  RunOptions,
+} from '../protocol/imagePanel';
 import type { CheckpointDocument } from './checkpointDocument';
 import { checkpointLabel } from './checkpointEntries';
 import { serve, type Connection } from './connection';
@@ -80,11 +86,17 @@ export class ImagePanel {
     return new Promise((resolve) => this.waiting.push(resolve));
   }
 
+  /** The picture can be run: what a GPU is checked on. */
+  get isAnswered(): boolean {
+    return this.answer !== undefined;
+  }
+
   /** Checks the GPU once more, and runs again so that its verdict counts. */
-  async checkProviders(signal = new AbortController().signal): Promise<void> {
+  async checkProviders(signal = new AbortController().signal): Promise<readonly ProviderView[]> {
     requireTrust();
-    await this.services.runner.checkProviders(await this.request({}, signal));
+    const providers = await this.services.runner.checkProviders(await this.request({}, signal));
     this.runAgain();
+    return providers;
   }
 
   /** The page is loaded anew for another checkpoint: its state is about the old one. */
@@ -193,6 +205,3 @@ const summaryOf = ({ image, checkpoint, provider, top }: ClassifiedView): Classi
   provider,
   top,
 });
-
-/** A column beside the file that is looked at, so that both can be seen. */
-export const besideColumn = ViewColumn.Beside;

@@ -1,7 +1,10 @@
 import { window, workspace, type Disposable, type WebviewPanel } from 'vscode';
 import { viewTypes, type Classified } from '../contributions';
+import type { ProviderView } from '../protocol/imagePanel';
 import { Disposables } from './disposables';
-import { besideColumn, ImagePanel, type Focus } from './imagePanel';
+import { UserError } from './errors';
+import { ImagePanel, type Focus } from './imagePanel';
+import { columnForAnswers } from './columns';
 import { onSettingChange } from './registration';
 import { registerSerializer } from './serializer';
 import type { Services } from './services';
@@ -40,9 +43,15 @@ export class ImagePanels implements Disposable {
     for (const panel of this.panels) if (panel.isActive) panel.use(checkpoint);
   }
 
-  /** Checks the GPU once more for every panel that is open. */
-  async checkProviders(signal: AbortSignal): Promise<void> {
-    for (const panel of this.panels) await panel.checkProviders(signal);
+  /**
+   * Checks the GPU once more on the picture in front, or on another that is open. Throws a `UserError` where no picture has been
+   * classified yet.
+   */
+  async checkProviders(signal: AbortSignal): Promise<readonly ProviderView[]> {
+    const answered = [...this.panels].filter((panel) => panel.isAnswered);
+    const panel = answered.find(({ isActive }) => isActive) ?? answered.at(-1);
+    if (!panel) throw new UserError('Classify a picture first: the GPU is checked on it.');
+    return panel.checkProviders(signal);
   }
 
   private runAgain(): void {
@@ -54,7 +63,7 @@ export class ImagePanels implements Disposable {
   }
 
   private create(image: string, checkpoint: string, focus: Focus): ImagePanel {
-    const panel = window.createWebviewPanel(viewTypes.image, '', besideColumn);
+    const panel = window.createWebviewPanel(viewTypes.image, '', columnForAnswers());
     return this.attach(image, checkpoint, focus, panel);
   }
 

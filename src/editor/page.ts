@@ -1,27 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { Uri, type Webview, type WebviewPanel } from 'vscode';
+import { pageHtml, type PageName, type Subject } from './pageHtml';
 
-/** Bundles in dist/webview. */
-export type PageName = 'inspector' | 'complexity' | 'attention' | 'batch';
-
-/** A page's state that must outlive a reload: which file it is about. */
-export type Subject = Readonly<Record<string, unknown>>;
-
-const escapes: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (character) => escapes[character]!);
-
-const folderOf = (extensionUri: Uri): Uri => Uri.joinPath(extensionUri, 'dist', 'webview');
-
-/**
- * Shows a page in a webview: its bundle, its style sheet and the icon font, and nothing from anywhere else. Inline styles are
- * allowed because the component kit and the charts set them; scripts need the nonce.
- */
+/** Shows a page in a webview. The webview may read the bundles, and no other file. */
 export function showPage(
   webview: Webview,
   extensionUri: Uri,
@@ -29,7 +10,7 @@ export function showPage(
   title: string,
   subject: Subject,
 ): void {
-  const folder = folderOf(extensionUri);
+  const folder = Uri.joinPath(extensionUri, 'dist', 'webview');
   webview.options = { enableScripts: true, localResourceRoots: [folder] };
   webview.html = pageHtml({
     nonce: randomBytes(16).toString('base64'),
@@ -44,38 +25,4 @@ export function showPage(
 /** A panel's tab looks like the extension, as an editor's looks like its file. */
 export function showIcon(panel: WebviewPanel, extensionUri: Uri): void {
   panel.iconPath = Uri.joinPath(extensionUri, 'media', 'icon.svg');
-}
-
-interface PageParts {
-  readonly nonce: string;
-  readonly source: string;
-  readonly address: (file: string) => string;
-  readonly name: PageName;
-  readonly title: string;
-  readonly subject: Subject;
-}
-
-function pageHtml({ nonce, source, address, name, title, subject }: PageParts): string {
-  const policy = [
-    `default-src 'none'`,
-    `img-src ${source} data: blob:`,
-    `font-src ${source}`,
-    `style-src ${source} 'unsafe-inline'`,
-    `script-src 'nonce-${nonce}'`,
-  ].join('; ');
-  return `<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="UTF-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(title)}</title>
-<link rel="stylesheet" href="${address('codicon.css')}" id="vscode-codicon-stylesheet">
-<link rel="stylesheet" href="${address(`${name}.css`)}">
-</head>
-<body data-subject="${escapeHtml(JSON.stringify(subject))}">
-<div id="root"></div>
-<script type="module" nonce="${nonce}" src="${address(`${name}.js`)}"></script>
-</body>
-</html>`;
 }

@@ -68,11 +68,12 @@ export class Runner implements Disposable {
   }
 
   /** Sets every GPU provider beside the CPU again, whatever is remembered. */
-  async checkProviders(request: RunnerRequest): Promise<void> {
+  async checkProviders(request: RunnerRequest): Promise<readonly ProviderView[]> {
     const { checkpoint, image, signal } = request;
     const inference = await this.inference();
     const providers = await inference.checkProviders({ ...this.choiceOf(request), image, signal });
     this.checked.fire({ checkpoint, providers });
+    return providers;
   }
 
   private async run(request: RunnerRequest, attention: boolean, topK: number): Promise<ClassifiedView> {

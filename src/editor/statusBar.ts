@@ -1,7 +1,7 @@
-import { StatusBarAlignment, TabInputCustom, TabInputWebview, window, type Disposable } from 'vscode';
-import { viewTypes } from '../contributions';
+import { StatusBarAlignment, TabInputCustom, window, type Disposable } from 'vscode';
 import { checkpointLabel } from './checkpointEntries';
 import type { Checkpoints } from './checkpoints';
+import { isAnswer } from './columns';
 import { Disposables } from './disposables';
 import { isImage } from './images';
 
@@ -27,12 +27,7 @@ export function createStatusBar(checkpoints: Checkpoints): Disposable {
   return owned;
 }
 
-/** VS Code puts a prefix before the view types of webview tabs. */
-const isPanel = (viewType: string): boolean =>
-  [viewTypes.image, viewTypes.batch].some((own) => viewType.endsWith(own));
-
 function concernsPictures(): boolean {
   const input: unknown = window.tabGroups.activeTabGroup.activeTab?.input;
-  if (input instanceof TabInputWebview) return isPanel(input.viewType);
-  return input instanceof TabInputCustom && isImage(input.uri.fsPath);
+  return isAnswer(input) || (input instanceof TabInputCustom && isImage(input.uri.fsPath));
 }
