@@ -113,8 +113,9 @@ export function tokensFormula(graph: Graph, longest: { probe: Probe; side: 'quer
   const { probe, side } = longest;
   const total = tokensOf(graph, probe, side);
   const windows = total / tokenCount(probe[side]);
-  const text = layoutText(probe[side]);
-  return `${windows === 1 ? text : `${formatExact(windows)} windows of ${text}`} = ${formatExact(total)}`;
+  const layout = layoutText(probe[side]);
+  const text = windows === 1 ? layout : `${formatExact(windows)} windows of ${layout}`;
+  return text === formatExact(total) ? text : `${text} = ${formatExact(total)}`;
 }
 
 function layoutText({ special, grid, sequence, channels, queries }: TokenLayout): string {

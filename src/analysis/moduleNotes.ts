@@ -1,5 +1,5 @@
 import { elementCount } from '../checkpoint/tensors';
-import type { Graph, ModuleNote, Node } from '../graph/graph';
+import type { Graph, Node } from '../graph/graph';
 import type { Probe, ProbeKind } from '../protocol/probes';
 import type { ModuleRow } from '../protocol/report';
 import { formatExact, formatShape } from '../protocol/units';
@@ -8,11 +8,18 @@ import type { Work } from './work';
 /** What is said about a module besides its figures. */
 export type Note = Pick<ModuleRow, 'title' | 'formula' | 'details'>;
 
+/** What a module is to the one around it, whatever it is called. */
+export type ModuleRole = 'attention' | 'mlp' | 'linear' | 'other';
+
 /** A module as its describer sees it: its own operators, not its children's. */
 export interface Described {
   readonly path: string;
   readonly own: readonly Work[];
-  readonly children: readonly { readonly note: Note; readonly own: readonly Work[] }[];
+  readonly children: readonly { readonly role: ModuleRole; readonly own: readonly Work[] }[];
+}
+
+interface Description extends Note {
+  readonly role: ModuleRole;
 }
 
 const attentionTitles: Readonly<Record<ProbeKind, string>> = {
@@ -26,7 +33,6 @@ const attentionTitles: Readonly<Record<ProbeKind, string>> = {
   channel: 'Channel attention',
   spatial: 'Spatial attention',
 };
-const attentionNames: ReadonlySet<string> = new Set(Object.values(attentionTitles));
 
 /** Operators that give the one-operator module they stand in its name. */
 const titles: Readonly<Record<string, string>> = {
@@ -59,24 +65,21 @@ const formulas: Readonly<Record<string, string>> = {
 const noDetails: Note['details'] = [];
 
 /** Title, formula and further lines of a module: the graph's own note where the family wrote one, else read off its operators. */
-export function describeModule(graph: Graph, module: Described, probe: Probe | undefined): Note {
+export function describeModule(graph: Graph, module: Described, probe: Probe | undefined): Description {
   const written = graph.modules.get(module.path);
   const derived =
     (probe && describeAttention(graph, module, probe)) ??
-    describeOperator(module.own) ??
+    (module.children.some(({ own }) => own.length > 0) ? undefined : describeOperator(module.own)) ??
     describeContainer(module, graph);
-  return merge(written, derived);
-}
-
-function merge(written: ModuleNote | undefined, derived: Note | undefined): Note {
   return {
     title: written?.title ?? derived?.title ?? '',
     formula: written?.formula ?? derived?.formula ?? '',
     details: derived?.details ?? noDetails,
+    role: derived?.role ?? 'other',
   };
 }
 
-function describeAttention(graph: Graph, { own }: Described, probe: Probe): Note | undefined {
+function describeAttention(graph: Graph, { own }: Described, probe: Probe): Description | undefined {
   const map = graph.values.get(probe.value)?.shape;
   if (map?.length !== 4) return undefined;
   const [lead, heads, queries, keys] = map as [number, number, number, number];
@@ -96,25 +99,27 @@ function describeAttention(graph: Graph, { own }: Described, probe: Probe): Note
   ];
   const heading = `${heads} ${heads === 1 ? 'head' : 'heads'}`;
   const formula = depth === undefined ? heading : `softmax(QKᵀ/√${depth})·V, ${heading}`;
-  return { title: attentionTitles[probe.kind], formula, details };
+  return { title: attentionTitles[probe.kind], formula, details, role: 'attention' };
 }
 
 /** Layers and convolutions, and modules of one other operator; further operators around it only move elements. */
-function describeOperator(own: readonly Work[]): Note | undefined {
+function describeOperator(own: readonly Work[]): Description | undefined {
   const products = own.filter(({ macs }) => macs > 0);
   const busy =
     products.length > 0 ? products : own.filter(({ kind }) => kind !== 'layout' && kind !== 'other');
   const [main] = busy;
+  // Exporters of older operator sets write GELU as x · (1 + erf(x / √2)) / 2.
+  if (products.length === 0 && busy.some(({ node }) => node.op === 'Erf')) return simple('Gelu', noDetails);
   if (!main || busy.length > 1) return undefined;
   if (main.kind === 'conv') return describeConv(main);
-  if (main.kind === 'linear') return describeLinear(main);
-  const title = titles[main.node.op];
-  if (title === undefined) return undefined;
-  return {
-    title,
-    formula: formulas[main.node.op] ?? '',
-    details: [{ label: 'Elements touched', value: formatExact(main.elements) }, ...epsilon(main.node)],
-  };
+  if (main.kind === 'linear') return describeLinear(main, own);
+  const details = [{ label: 'Elements touched', value: formatExact(main.elements) }, ...epsilon(main.node)];
+  return simple(main.node.op, details);
+}
+
+function simple(op: string, details: Note['details']): Description | undefined {
+  const title = titles[op];
+  return title === undefined ? undefined : { title, formula: formulas[op] ?? '', details, role: 'other' };
 }
 
 const epsilon = ({ attributes }: Node): Note['details'] =>
@@ -122,12 +127,14 @@ const epsilon = ({ attributes }: Node): Note['details'] =>
     ? [{ label: 'ε', value: String(Number(attributes['epsilon'].value.toPrecision(6))) }]
     : noDetails;
 
-function describeLinear({ node, inputs, outputs, macs }: Work): Note {
+function describeLinear({ node, inputs, outputs, macs }: Work, own: readonly Work[]): Description {
   const out = outputs[0]!.shape.at(-1) ?? 1;
   const rows = elementCount(outputs[0]!.shape) / out;
   const width = macs / rows / out;
-  const bias = node.op === 'Gemm' && inputs[2] ? ' + b' : '';
+  const added = own.some((work) => work.node.op === 'Add');
+  const bias = (node.op === 'Gemm' && inputs[2]) || added ? ' + b' : '';
   return {
+    role: 'linear',
     title: 'Linear layer',
     formula: `x·Wᵀ${bias}, ${formatExact(width)} → ${formatExact(out)}`,
     details: [
@@ -141,7 +148,7 @@ const ints = (node: Node, name: string): readonly number[] => {
   return attribute?.type === 'ints' ? attribute.value : [];
 };
 
-function describeConv({ node, inputs, outputs, macs }: Work): Note {
+function describeConv({ node, inputs, outputs, macs }: Work): Description {
   const [filters = 1, channels = 1, ...kernel] = inputs[1]!.shape;
   const group = node.attributes['group']?.type === 'int' ? node.attributes['group'].value : 1;
   const positions = elementCount(outputs[0]!.shape.slice(2)) * outputs[0]!.shape[0]!;
@@ -155,6 +162,7 @@ function describeConv({ node, inputs, outputs, macs }: Work): Note {
   ];
   const factors = [positions, channels, ...kernel, filters].map(formatExact).join(' × ');
   return {
+    role: 'other',
     title,
     formula: parts.filter(Boolean).join(', '),
     details: node.op === 'Conv' ? [{ label: 'MACs', value: `${factors} = ${formatExact(macs)}` }] : noDetails,
@@ -168,19 +176,19 @@ function embedsPatches({ node, kind, inputs }: Work, graph: Graph): boolean {
 }
 
 /** What a module is made of tells what it is. */
-function describeContainer({ path, children, own }: Described, graph: Graph): Note | undefined {
+function describeContainer({ path, children, own }: Described, graph: Graph): Description | undefined {
   const embedding = children.flatMap((child) => child.own).find((work) => embedsPatches(work, graph));
   if (embedding && path !== '')
     return { ...describeConv(embedding), title: 'Patch embedding', details: noDetails };
-  const named = (title: string): number => children.filter(({ note }) => note.title === title).length;
-  const attends = children.some(({ note }) => attentionNames.has(note.title));
-  if (attends && named('MLP') > 0)
-    return { title: 'Transformer block', formula: blockFormula(own, children), details: noDetails };
+  const count = (role: ModuleRole): number => children.filter((child) => child.role === role).length;
+  const common = { details: noDetails };
+  if (count('attention') > 0 && count('mlp') > 0)
+    return { ...common, title: 'Transformer block', formula: blockFormula(own, children), role: 'other' };
   const activated = [...own, ...children.flatMap((child) => child.own)].some(
     ({ kind }) => kind === 'activation',
   );
-  if (named('Linear layer') === 2 && children.length <= 5 && activated)
-    return { title: 'MLP', formula: 'activation(x·W₁ᵀ + b₁)·W₂ᵀ + b₂', details: noDetails };
+  if (count('linear') === 2 && children.length <= 5 && activated)
+    return { ...common, title: 'MLP', formula: 'activation(x·W₁ᵀ + b₁)·W₂ᵀ + b₂', role: 'mlp' };
   return undefined;
 }
 

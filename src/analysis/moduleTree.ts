@@ -5,7 +5,7 @@ import type { Graph, Initializer } from '../graph/graph';
 import type { Probe } from '../protocol/probes';
 import type { ModuleRow } from '../protocol/report';
 import { exact, exactSum } from './exact';
-import { describeModule, type Note } from './moduleNotes';
+import { describeModule, type ModuleRole, type Note } from './moduleNotes';
 import { withoutBatch } from './shapes';
 import { sumMacs, workOf, type Work } from './work';
 
@@ -25,6 +25,7 @@ interface Module {
 interface Summary {
   readonly row: Omit<ModuleRow, 'parent' | 'depth' | 'kind' | 'count' | 'members' | 'folded'>;
   readonly children: readonly Summary[];
+  readonly role: ModuleRole;
   readonly own: readonly Work[];
   /** Own and children's. */
   readonly work: readonly Work[];
@@ -108,12 +109,13 @@ function ensure(root: Module, path: string): Module {
 }
 
 /**
- * The row of a parameter: its own name, which lies inside its module's. Exporters give folded weights names that say nothing
- * (`onnx::MatMul_123`); those go to the operator that reads them.
+ * The module that a parameter belongs to: a row of its own name, inside its module's. Exporters give folded weights and shape constants
+ * names that say nothing (`onnx::MatMul_123`, `val_17`); those belong to the operator that reads them.
  */
-function ownerPath({ name }: Initializer, scope: string): string {
-  const plain = name.replaceAll('/', '.');
-  return plain.includes('.') || scope === '' ? plain : `${scope}.${plain}`;
+function ownerPath(initializer: Initializer, scope: string): string {
+  const plain = initializer.name.replaceAll('/', '.');
+  const made = !plain.includes('.') && (scope !== '' || isBuffer(initializer));
+  return made ? scope : plain;
 }
 
 /** Elements `first … end` of a tensor. */
@@ -161,7 +163,7 @@ interface Context {
   readonly graph?: Graph;
   readonly tensors: readonly Tensor[];
   readonly roles: Roles;
-  /** Probes by the scope that makes their map. */
+  /** Probes by the scope that applies their map. */
   readonly probes: ReadonlyMap<string, Probe>;
   /** Place in execution order. */
   readonly order: ReadonlyMap<Work, number>;
@@ -172,11 +174,7 @@ function rowsOf(
   { graph, tensors, roles }: Pick<Context, 'graph' | 'tensors' | 'roles'>,
 ): readonly ModuleRow[] {
   const work = graph ? workOf(graph) : [];
-  const byMap = new Map(graph?.probes.map((probe) => [probe.value, probe] as const));
-  const probes = work.flatMap(({ node }) => {
-    const probe = node.outputs.map((output) => byMap.get(output)).find(Boolean);
-    return probe ? [[node.scope, probe] as const] : [];
-  });
+  const probes = graph?.probes.map((probe) => [mixingScope(work, probe), probe] as const);
   const order = new Map(work.map((row, index) => [row, index] as const));
   const rows: ModuleRow[] = [];
   emit(
@@ -185,6 +183,12 @@ function rowsOf(
     rows,
   );
   return rows;
+}
+
+/** The module that applies a map to the values: exporters put the softmax into a module of its own. */
+function mixingScope(work: readonly Work[], { value }: Probe): string {
+  const mix = work.find(({ kind, node }) => kind === 'attention' && node.inputs.includes(value));
+  return (mix ?? work.find(({ node }) => node.outputs.includes(value)))?.node.scope ?? '';
 }
 
 /** A row that is nothing but a tensor, such as `pos_embed`. */
@@ -198,6 +202,7 @@ function summarise(module: Module, context: Context): Summary {
   const elements = [module, ...absorbed].flatMap((part) => [...part.elements]);
   const work = [...module.own, ...children.flatMap((child) => child.work)];
   const stored = sumStored(elements, children, context);
+  const { note, role } = noteOf(module, children, context);
   const row = {
     path: module.path,
     name: module.name,
@@ -211,10 +216,10 @@ function summarise(module: Module, context: Context): Summary {
     output: outputShape(work, context),
     dtype: stored.map(({ dtype }) => dtype).join(' + '),
     tensors: elements.map(([index]) => index),
-    ...noteOf(module, children, context),
+    ...note,
   };
   const signature = signatureOf(row, children, context.tensors);
-  return { row, children, own: module.own, work, stored, signature };
+  return { row, role, children, own: module.own, work, stored, signature };
 }
 
 /** Elements of one stored type in a subtree. */
@@ -244,13 +249,17 @@ function sumStored(
   return [...sums.values()].sort((a, b) => b.params + b.buffers - a.params - a.buffers);
 }
 
-function noteOf(module: Module, children: readonly Summary[], context: Context): Note {
+function noteOf(
+  module: Module,
+  children: readonly Summary[],
+  context: Context,
+): { readonly note: Note; readonly role: ModuleRole } {
   const nothing = { title: '', formula: '', details: [] };
-  if (isTensor(module)) return { ...nothing, title: tensorTitle(module, context) };
-  if (!context.graph) return nothing;
-  const parts = children.map(({ row, own }) => ({ note: row, own }));
-  const described = { path: module.path, own: module.own, children: parts };
-  return describeModule(context.graph, described, context.probes.get(module.path));
+  if (isTensor(module)) return { note: { ...nothing, title: tensorTitle(module, context) }, role: 'other' };
+  if (!context.graph) return { note: nothing, role: 'other' };
+  const described = { path: module.path, own: module.own, children };
+  const { role, ...note } = describeModule(context.graph, described, context.probes.get(module.path));
+  return { note, role };
 }
 
 const tensorTitles: Readonly<Record<TensorRole, string>> = {
