@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import type { BatchRow } from '../../../src/protocol/batch';
+import { arrangeRows, countLabels, marginOf, mergeRows, secondsLeft } from '../../../webview/batch/table';
+
+const row = (index: number, label: string, score: number): BatchRow => ({
+  index,
+  image: `/pictures/${label}-${index}.jpg`,
+  thumbnail: '',
+  top: [
+    { index: 0, label, score },
+    { index: 1, label: 'other', score: 1 - score },
+  ],
+});
+const failed: BatchRow = {
+  index: 3,
+  image: '/pictures/broken.jpg',
+  thumbnail: '',
+  top: [],
+  error: 'cut off',
+};
+const rows = [row(2, 'cat', 0.75), row(0, 'dog', 1), row(1, 'cat', 0.5), failed];
+const everything = { label: null, failuresOnly: false, text: '' };
+const order = (found: readonly BatchRow[]): readonly number[] => found.map(({ index }) => index);
+
+describe('table of many pictures', () => {
+  it('keeps the order of the pictures until a column is chosen', () => {
+    assert.deepEqual(order(arrangeRows(rows, everything, undefined)), [0, 1, 2, 3]);
+  });
+
+  it('sorts by margin, failures last', () => {
+    assert.deepEqual(
+      order(arrangeRows(rows, everything, { column: 'margin', descending: true })),
+      [0, 2, 1, 3],
+    );
+    assert.deepEqual(
+      order(arrangeRows(rows, everything, { column: 'margin', descending: false })),
+      [1, 2, 0, 3],
+    );
+  });
+
+  it('filters by label, failure and text', () => {
+    assert.deepEqual(order(arrangeRows(rows, { ...everything, label: 'cat' }, undefined)), [1, 2]);
+    assert.deepEqual(order(arrangeRows(rows, { ...everything, failuresOnly: true }, undefined)), [3]);
+    assert.deepEqual(order(arrangeRows(rows, { ...everything, text: 'BROKEN' }, undefined)), [3]);
+  });
+
+  it('counts first guesses', () => {
+    assert.deepEqual(countLabels(rows), [
+      { label: 'cat', count: 2 },
+      { label: 'dog', count: 1 },
+    ]);
+  });
+
+  it('has a margin where there are two guesses', () => {
+    assert.equal(marginOf(row(0, 'cat', 0.75)), 0.5);
+    assert.equal(marginOf(failed), undefined);
+  });
+
+  it('holds each picture once as answers arrive', () => {
+    const merged = mergeRows([row(0, 'cat', 0.5)], [row(0, 'dog', 0.6), row(1, 'cat', 0.5)]);
+    assert.deepEqual(
+      merged.map(({ top }) => top[0]?.label),
+      ['dog', 'cat'],
+    );
+  });
+
+  it('tells the time left once there is a rate', () => {
+    assert.equal(secondsLeft(100, 40, 20), 3);
+    assert.equal(secondsLeft(100, 40, 0), undefined);
+    assert.equal(secondsLeft(100, 100, 20), undefined);
+  });
+});

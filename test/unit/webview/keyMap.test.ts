@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import type { AttentionRows } from '../../../src/protocol/imagePanel';
+import type { Probe } from '../../../src/protocol/probes';
+import {
+  layerMap,
+  movedQuery,
+  nextHead,
+  queryName,
+  tokenName,
+  validQuery,
+} from '../../../webview/attention/keyMap';
+import { layerPeaks, rangeOf, scaleRange } from '../../../webview/attention/scale';
+import { chosenSettings, INITIAL } from '../../../webview/attention/settings';
+
+const layout = { special: ['cls', 'reg0'], grid: [2, 3] };
+const self: Probe = {
+  value: 'a',
+  layer: 'blocks.0',
+  kind: 'self',
+  heads: 2,
+  queries: layout,
+  keys: layout,
+};
+const pool: Probe = { ...self, layer: 'pool', kind: 'pool', queries: { special: ['probe'] } };
+const channel: Probe = {
+  ...self,
+  kind: 'channel',
+  queries: { channels: 3 },
+  keys: { channels: 3 },
+  heads: 1,
+};
+
+const rowOf = (special: number, patches: number): readonly number[] => [
+  special,
+  special,
+  ...Array(6).fill(patches),
+];
+const answer: AttentionRows = {
+  run: 1,
+  query: { kind: 'special', name: 'cls' },
+  rows: [
+    Float32Array.from([...rowOf(0.5, 0.125), ...rowOf(0.25, 0.25)]),
+    Float32Array.from([0.5, 0.25, 0.25]),
+  ],
+  rollout: [Float32Array.from(rowOf(0.125, 0.5)), new Float32Array(0)],
+};
+const probes = [self, channel];
+
+describe('attention of a layer', () => {
+  it('takes special tokens off the picture', () => {
+    const map = layerMap(answer, probes, 0, 'attention', 1);
+    assert.deepEqual(map?.special, [
+      { name: 'cls', value: 0.25 },
+      { name: 'reg0', value: 0.25 },
+    ]);
+    assert.deepEqual([map?.picture?.rows, map?.picture?.columns], [2, 3]);
+    assert.deepEqual([...(map?.picture?.values ?? [])], Array(6).fill(0.25));
+  });
+
+  it('takes heads together', () => {
+    assert.equal(layerMap(answer, probes, 0, 'attention', 'mean')?.picture?.values[0], (0.125 + 0.25) / 2);
+    assert.equal(layerMap(answer, probes, 0, 'attention', 'max')?.picture?.values[0], 0.25);
+  });
+
+  it('puts channels nowhere on the picture', () => {
+    const map = layerMap(answer, probes, 1, 'attention', 0);
+    assert.equal(map?.picture, undefined);
+    assert.deepEqual([...(map?.rest ?? [])], [0.5, 0.25, 0.25]);
+  });
+
+  it('is undefined where rollout does not reach', () => {
+    assert.equal(layerMap(answer, probes, 0, 'rollout', 'mean')?.picture?.values[0], 0.5);
+    assert.equal(layerMap(answer, probes, 1, 'rollout', 'mean'), undefined);
+  });
+});
+
+describe('colour scale', () => {
+  const map = layerMap(answer, probes, 0, 'attention', 0);
+  const peaks = layerPeaks(answer, probes, 'attention');
+
+  it('spans what is drawn: patches and channels, no special tokens', () =>
+    assert.deepEqual(peaks, [0.25, 0.5]));
+
+  it('is shared by all, by a layer, or fits one map', () => {
+    assert.ok(map);
+    assert.deepEqual(scaleRange('all', peaks, 0, map), { low: 0, high: 0.5 });
+    assert.deepEqual(scaleRange('layer', peaks, 0, map), { low: 0, high: 0.25 });
+    assert.deepEqual(scaleRange('own', peaks, 0, map), { low: 0.125, high: 0.125 });
+  });
+
+  it('leaves NaN out', () => assert.deepEqual(rangeOf([NaN, 2, 1]), { low: 1, high: 2 }));
+});
+
+describe('queries', () => {
+  it('fall back to what a layer has', () => {
+    assert.deepEqual(validQuery(pool, { kind: 'special', name: 'cls' }), { kind: 'special', name: 'probe' });
+    assert.deepEqual(validQuery(channel, { kind: 'patch', row: 1, column: 1 }), { kind: 'mean' });
+    assert.deepEqual(validQuery(self, { kind: 'patch', row: 9, column: 9 }), {
+      kind: 'patch',
+      row: 1,
+      column: 2,
+    });
+  });
+
+  it('move by arrow keys from the middle, stop at the border, and go back by Esc', () => {
+    const start = movedQuery(self, { kind: 'mean' }, 'ArrowLeft');
+    assert.deepEqual(start, { kind: 'patch', row: 1, column: 1 });
+    assert.deepEqual(movedQuery(self, start, 'ArrowUp'), { kind: 'patch', row: 0, column: 1 });
+    assert.deepEqual(movedQuery(self, start, 'ArrowDown'), start);
+    assert.deepEqual(movedQuery(self, start, 'Escape'), { kind: 'special', name: 'cls' });
+    assert.equal(movedQuery(self, start, 'a'), undefined);
+    assert.equal(movedQuery(channel, { kind: 'mean' }, 'ArrowUp'), undefined);
+  });
+
+  it('have names', () => {
+    assert.equal(tokenName('reg0'), 'register 1');
+    assert.equal(queryName({ kind: 'patch', row: 3, column: 7 }), 'patch 3, 7');
+  });
+});
+
+describe('settings', () => {
+  it('go round through mean, max and the heads', () => {
+    assert.equal(nextHead('mean', 2, -1), 1);
+    assert.equal(nextHead(1, 2, 1), 'mean');
+    assert.equal(nextHead('max', 2, 1), 0);
+  });
+
+  it('fit a model with fewer layers and heads', () => {
+    const chosen = chosenSettings({ ...INITIAL, layer: 11, head: 7 }, probes, 'no such map');
+    assert.deepEqual([chosen.layer, chosen.head, chosen.colourMap], [1, 'mean', 'viridis']);
+  });
+});
