@@ -112,7 +112,7 @@ export interface ComplexityReport {
   readonly flops: number;
   /** Bytes of the weights as stored. */
   readonly weightBytes: number;
-  /** float32 bytes of all operator outputs. */
+  /** float32 bytes of all operator outputs; a view (reshape) is no memory of its own, and what is computed from weights alone is none. */
   readonly activationBytes: number;
   /** Largest sum of live operator outputs in execution order. */
   readonly peakActivationBytes: number;
