@@ -187,6 +187,15 @@ function sizeOf(
   return { size: [rows * height, columns * width], source: 'the position table' };
 }
 
+/** Norms come first; only timm also has blocks with norms last, whose names are the same: without LayerScale and with `fc_norm`. */
+function usualOrder({ evidences: { dialect, tensors }, measures }: Sources): Evidence {
+  return dialect.name === 'timm' &&
+    tensors.has('fc_norm.weight') &&
+    !measures.traits.split(' ').includes('ls')
+    ? assumed('pre', 'norms come first in nearly every model')
+    : stored('pre', `norm1 and norm2, as ${dialect.title} builds blocks of these parts`);
+}
+
 /** What config.json says and these weights or this program cannot follow. */
 function passedOver({ evidences: { checkpoint }, measures }: Sources): readonly string[] {
   const activation = configured(checkpoint, 'activation');
