@@ -63,6 +63,7 @@ const letters: Readonly<Record<number, string>> = {
   1152: 'SO400M',
   1280: 'H',
   1408: 'g',
+  1536: 'g',
   1664: 'G',
 };
 
@@ -106,6 +107,14 @@ const pixels: Readonly<Record<string, string>> = {
   clip: 'clip',
   'dual-encoder': 'clip',
 };
+
+/** What a plain transformer in timm's names once was, where only its parts say so: the image tower of CLIP or of SigLIP. */
+export function originOf(label: string, { traits, classToken, registers }: Measures): string {
+  const marks = traits.split(' ');
+  if (label !== 'vit') return label;
+  if (marks.includes('pre') && !marks.includes('parallel')) return 'clip';
+  return marks.includes('map') && !classToken && registers === 0 ? 'siglip' : label;
+}
 
 /** Name of the default preprocessing: the published models' own where they agree, else the label's. */
 export function pixelsOf(label: string, published: readonly Published[]): string {

@@ -7,7 +7,7 @@ import { isBuffer } from './buffers';
 import { translateTensors } from './dialects';
 import { ownModule, type Translation } from './dialects/dialect';
 import { families } from './families';
-import type { ConfigValue, Family, Recognition } from './family';
+import type { BuildOptions, ConfigValue, Family, Recognition } from './family';
 import type { ParameterCounts, TensorRole } from './model';
 import { nearestFamily, otherKind } from './otherKinds';
 
@@ -87,6 +87,9 @@ export interface BuiltGraph {
   readonly used: ReadonlySet<string>;
 }
 
+/** Graphs at the native size: counting and showing need the same one. */
+const native = new WeakMap<Recognition, BuiltGraph>();
+
 /** Writes the graph of a recognised checkpoint. Throws with the parameter or operator that does not fit, or with the sizes that do. */
 export function buildGraph(
   checkpoint: Checkpoint,
@@ -95,12 +98,20 @@ export function buildGraph(
 ): BuiltGraph {
   if (recognition.family === null || !recognition.translation)
     throw new Error(`${checkpoint.path}: there is no graph to build for this file`);
-  const { translation } = recognition;
-  const family = (families as readonly Family[]).find(({ name }) => name === recognition.family)!;
   const size = imageSize ?? recognition.imageSize;
+  const isNative = batch === 1 && size.every((side, axis) => side === recognition.imageSize[axis]);
+  const known = isNative ? native.get(recognition) : undefined;
+  if (known) return known;
   requireSize(recognition, size);
+  const built = writeGraph(recognition, recognition.translation, { imageSize: size, batch });
+  if (isNative) native.set(recognition, built);
+  return built;
+}
+
+function writeGraph(recognition: Known, translation: Translation, options: BuildOptions): BuiltGraph {
+  const family = (families as readonly Family[]).find(({ name }) => name === recognition.family)!;
   const builder = new GraphBuilder(recognition.title, translation.source);
-  family.build(builder, recognition, { imageSize: size, batch });
+  family.build(builder, recognition, options);
   const graph = builder.build();
   const used = new Set<string>();
   for (const { data } of graph.initializers.values()) if (data.kind === 'parameter') used.add(data.tensor);

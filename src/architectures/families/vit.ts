@@ -7,7 +7,7 @@ import { attentionPool, maybeNorm, patchEmbedding, withValue, type Tokens } from
 import { timmNames } from '../dialects/timm';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, pairOf, wordOf } from '../figures';
-import { labelOf, titleOf, pixelsOf } from '../names';
+import { labelOf, originOf, pixelsOf, titleOf } from '../names';
 import { plainFigures } from '../plainFigures';
 import { isResampling, resampled } from '../positions';
 
@@ -43,15 +43,16 @@ export function recognisePlain(evidences: Evidences): Recognised | undefined {
   if (!plain) return undefined;
   const { measures, figures, imageSize, warnings, published } = plain;
   const label = labelOf(evidences, measures);
+  const origin = originOf(label, measures);
   return {
     label,
-    title: titleOf(label, measures),
+    title: titleOf(origin, measures),
     task: measures.classes > 0 ? 'classify' : 'features',
     imageSize,
     figures,
     candidates: [...new Set(published.flatMap((model) => model.models))],
     warnings,
-    pixels: pixelsOf(label, published),
+    pixels: pixelsOf(origin, published),
     sizeStep: measures.patch,
   };
 }
