@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { commands, Uri, window, workspace, type Disposable } from 'vscode';
 import type { Classified, CommandId, Commands } from '../contributions';
 import { viewTypes } from '../contributions';
+import type { ProviderView } from '../protocol/imagePanel';
 import { report, requireTrust } from './notices';
 import type { Focus } from './imagePanel';
 import { pathOf, selectImages } from './images';
@@ -29,8 +30,7 @@ function createCommands(services: Services): Commands {
     'vitrine.checkProviders': async () => {
       requireTrust();
       const found = await withProgress('Checking the GPU', (signal) => images.checkProviders(signal));
-      const lines = found.map(({ title, state, reason }) => `${title}: ${state}, ${reason}`);
-      void window.showInformationMessage(lines.join('. '));
+      void window.showInformationMessage(summaryOf(found));
     },
     'vitrine.showLog': () => log.show(),
     'vitrine.getStarted': async () => {
@@ -93,6 +93,15 @@ function activeCheckpoint(): Uri | undefined {
     (own) => own === input?.viewType,
   );
   return isInspector ? input?.uri : undefined;
+}
+
+/** `CPU is used. WebGPU: no adapter. …`, each with its reason. */
+function summaryOf(providers: readonly ProviderView[]): string {
+  const used = providers.filter(({ state }) => state === 'used').map(({ title }) => `${title} is used.`);
+  const others = providers
+    .filter(({ state }) => state !== 'used')
+    .map(({ title, reason }) => (reason.startsWith(title) ? reason : `${title}: ${reason}`));
+  return [...used, ...others].join(' ');
 }
 
 /** Writes the checkpoint as an ONNX file that depends on no other. */
