@@ -55,7 +55,10 @@ export function TreeGrid(props: TreeGridProps): VNode {
     if ((event.ctrlKey || event.metaKey) && event.key === 'c') return copyUnlessSelecting(line);
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const page = Math.max(1, Math.floor(window.innerHeight / ROW_HEIGHT) - 6);
-    const move = moveInTree(lines, active, event.key, page) ?? typing(event);
+    const moved = moveInTree(lines, active, event.key, page);
+    // Another key ends the word that was being typed.
+    if (moved) typed.current = { text: '', at: 0 };
+    const move = moved ?? typing(event);
     if (!move) return;
     event.preventDefault();
     focusWanted.current = true;
