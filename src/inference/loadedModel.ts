@@ -1,6 +1,7 @@
 import type { Tensor as OrtTensor } from 'onnxruntime-node';
 import { elementCount } from '../checkpoint/tensors';
 import type { GraphOutput } from '../graph/graph';
+import { tokenCount } from '../protocol/probes';
 import type { Loaded, ModelRequest, TensorData } from '../protocol/inference';
 import { providerTitle } from './providers';
 import type { Runtime } from './runtime';
@@ -80,7 +81,8 @@ export class LoadedModel {
     // A session with attention outputs serves runs without them too, at 1 %; one without is replaced.
     if (ready && (ready.attention || !attention)) return;
     const packed = provider !== 'cpu' || !this.placement.shared || ready?.packed === true;
-    if (provider !== 'cpu') this.progress(`preparing ${providerTitle(provider)}`);
+    if (provider !== 'cpu')
+      this.progress(`compiling shaders and copying weights for ${providerTitle(provider)}`);
     this.sessions.delete(provider);
     await ready?.session.release();
     this.sessions.set(provider, await this.create(provider, attention, packed));
@@ -111,9 +113,14 @@ export class LoadedModel {
     provider: string,
     inputs: Readonly<Record<string, TensorData>>,
   ): Promise<Readonly<Record<string, TensorData>>> {
+    const cut = this.taps.find(({ kind }) => kind !== 'full');
+    if (cut)
+      throw new Error(
+        `the attention maps of ${this.taps.length} layers with ${tokenCount(cut.probe.keys)} tokens do not fit into ${this.request.attentionBytes / 1e6} MB; choose a smaller image size or batch`,
+      );
     const names = [
       ...this.request.graph.outputs.map(({ name }) => name),
-      ...this.taps.filter(({ kind }) => kind === 'full').map(({ index }) => tapNames.map(index)),
+      ...this.taps.map(({ index }) => tapNames.map(index)),
     ];
     const outputs = await this.run(provider, this.taps.length > 0, inputs, names);
     const maps = new Set(

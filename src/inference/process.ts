@@ -5,6 +5,7 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { byteLength } from '../checkpoint/tensors';
 import { createChannel, type Packet } from '../protocol/channel';
 import {
   inferenceVersion,
@@ -58,6 +59,11 @@ async function load(request: ModelRequest, progress: (message: string) => void):
   const loaded = await LoadedModel.load(await runtime(), request, progress);
   models.set(request.key, loaded);
   return loaded;
+}
+
+function megabytes({ tensors }: ModelRequest): string {
+  const bytes = tensors.reduce((sum, tensor) => sum + byteLength(tensor), 0);
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }
 
 async function release(key: string): Promise<void> {
@@ -150,9 +156,14 @@ function openFiles(): readonly string[] {
 
 const api: InferenceApi = {
   hello: async () => ({ version: inferenceVersion, runtime: await runtimeFacts() }),
+  async warmUp() {
+    // Where it is missing, the first picture says so.
+    await import('sharp').catch(() => undefined);
+  },
   async load(request, { provider, attention }) {
     const known = models.get(request.key);
     const started = performance.now();
+    if (!known) tell.progress(`loading ${megabytes(request)}`);
     const loaded = known ?? (await load(request, (message) => tell.progress(message)));
     await loaded.prepare(provider, attention);
     return { ...loaded.facts, milliseconds: known ? 0 : performance.now() - started };

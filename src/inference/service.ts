@@ -151,6 +151,9 @@ class InferenceService implements Inference {
     this.requireRuntime();
     const { options = {}, attention = false } = request;
     const signal = this.signal(request.signal);
+    // The process starts while the checkpoint's header is read here; a failure is met again below.
+    if (this.client.processId === undefined)
+      void this.ask(signal, async (remote) => remote.warmUp()).catch(() => undefined);
     const prepared = await this.prepare(request);
     return this.ask(signal, async (remote, hello) => {
       const choice = await this.chooseProvider(remote, hello, prepared, options.provider ?? 'auto');

@@ -45,8 +45,9 @@ function sessionOptions(placement: Placement, settings: SessionSettings): Infere
     // One provider, never a list: a list fails as a whole when the first provider cannot be loaded.
     executionProviders: [provider],
     logSeverityLevel,
-    // The arena doubles its blocks, and Electron's allocator on macOS kills the process at 1 GiB; without it nothing is slower.
-    enableCpuMemArena: false,
+    // The arena keeps the run's memory between runs, which saves 3400 page faults (7 %) each at ViT-B. But it doubles its blocks, and
+    // Electron's allocator on macOS kills the process at 1 GiB.
+    enableCpuMemArena: process.platform !== 'darwin',
     ...(threads > 0 && { intraOpNumThreads: threads }),
     ...(placement.buffers.length > 0 && { externalData: placement.buffers }),
     extra: {

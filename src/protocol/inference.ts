@@ -116,6 +116,8 @@ export interface ProviderCheck {
 /** What may be asked of the inference process. One request runs at a time; the native calls block the process. */
 export interface InferenceApi {
   hello(): Promise<Hello>;
+  /** Loads the image decoder, which the first picture would otherwise wait for. */
+  warmUp(): Promise<void>;
   /** Puts a model's weights in place and makes the session that the run will need. A model already loaded answers at once. */
   load(model: ModelRequest, run: RunRequest): Promise<Loaded>;
   /** Lets a model's sessions go, and the temporary file with them. */

@@ -196,6 +196,15 @@ describe('the inference process', () => {
     assert.equal(existsSync(leftover), false);
   });
 
+  it('writes nothing into the home folder and queues no telemetry', async () => {
+    const home = join(folder, 'home');
+    mkdirSync(home);
+    const away = testInference({ environment: { HOME: home, XDG_CACHE_HOME: join(home, 'cache') } });
+    await away.classify(sample);
+    await away.dispose();
+    assert.deepEqual(readdirSync(home), []);
+  });
+
   it('refuses a process of another version, and one that cannot start', async () => {
     const other = join(folder, 'other.js');
     writeFileSync(
