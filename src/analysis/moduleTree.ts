@@ -7,7 +7,7 @@ import type { ModuleRow } from '../protocol/report';
 import { exact, exactSum } from './exact';
 import { describeModule, type ModuleRole, type Note } from './moduleNotes';
 import { withoutBatch } from './shapes';
-import { sumMacs, workOf, type Work } from './work';
+import { mixingScope, sumMacs, workOf, type Work } from './work';
 
 type Roles = ReadonlyMap<string, TensorRole>;
 
@@ -174,7 +174,7 @@ function rowsOf(
   { graph, tensors, roles }: Pick<Context, 'graph' | 'tensors' | 'roles'>,
 ): readonly ModuleRow[] {
   const work = graph ? workOf(graph) : [];
-  const probes = graph?.probes.map((probe) => [mixingScope(work, probe), probe] as const);
+  const probes = graph?.probes.map((probe) => [mixingScope(graph, probe), probe] as const);
   const order = new Map(work.map((row, index) => [row, index] as const));
   const rows: ModuleRow[] = [];
   emit(
@@ -183,12 +183,6 @@ function rowsOf(
     rows,
   );
   return rows;
-}
-
-/** The module that applies a map to the values: exporters put the softmax into a module of its own. */
-function mixingScope(work: readonly Work[], { value }: Probe): string {
-  const mix = work.find(({ kind, node }) => kind === 'attention' && node.inputs.includes(value));
-  return (mix ?? work.find(({ node }) => node.outputs.includes(value)))?.node.scope ?? '';
 }
 
 /** A row that is nothing but a tensor, such as `pos_embed`. */

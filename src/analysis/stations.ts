@@ -4,7 +4,7 @@ import { tokenCount, type Probe } from '../protocol/probes';
 import type { Station } from '../protocol/report';
 import { formatExact } from '../protocol/units';
 import { withoutBatch } from './shapes';
-import { workOf, type Work } from './work';
+import { mixingScope, workOf, type Work } from './work';
 
 /** `14 × 14 × 768` */
 const sizes = (shape: readonly number[]): string => shape.map(formatExact).join(' × ');
@@ -44,7 +44,7 @@ class Blocks {
   private readonly paths: ReadonlySet<string>;
 
   constructor(graph: Graph) {
-    const layers = new Set(graph.probes.map(({ layer }) => layer));
+    const layers = new Set(graph.probes.map((probe) => layerOf(graph, probe)));
     const scopes = new Set(
       workOf(graph)
         .filter(({ macs }) => macs > 0)
@@ -61,6 +61,12 @@ class Blocks {
   of(scope: string): string | undefined {
     return [scope, ...ancestors(scope)].find((path) => this.paths.has(path));
   }
+}
+
+/** The block a probe is about. Its name may be the checkpoint's own, where the graph's modules bear canonical ones. */
+function layerOf(graph: Graph, probe: Probe): string {
+  const scope = mixingScope(graph, probe);
+  return isInside(scope, new Set([probe.layer])) ? probe.layer : (numberedModule(scope)[0] ?? scope);
 }
 
 /** `a.b`, `a` for `a.b.c`. */
@@ -103,14 +109,16 @@ function blockRuns(graph: Graph, blocks: Blocks): readonly Placed[] {
     else runs.push({ key, list, at, paths: [path], last });
   }
   return runs.map(({ list, at, paths, last }) => {
-    const heads = headsOf(graph.probes.filter(({ layer }) => paths.includes(layer)));
+    const probes = graph.probes.filter((probe) => paths.includes(blocks.of(mixingScope(graph, probe)) ?? ''));
+    const pooling = probes.length > 0 && probes.every(({ kind }) => kind === 'pool');
+    const heads = headsOf(probes);
     const shape = sizes(withoutBatch(graph, last.outputs[0]?.shape ?? []));
     const station: Station = {
-      kind: 'blocks',
-      label: paths.length === 1 ? 'Block' : 'Blocks',
+      kind: pooling ? 'pool' : 'blocks',
+      label: pooling ? 'Pooling' : paths.length === 1 ? 'Block' : 'Blocks',
       detail: heads === '' ? shape : `${shape}, ${heads}`,
-      path: list === '' ? paths[0]! : list,
-      count: paths.length,
+      path: paths.length === 1 || list === '' ? paths[0]! : list,
+      count: pooling ? undefined : paths.length,
     };
     return { at, station };
   });
@@ -208,7 +216,12 @@ function tailStation(graph: Graph, work: Work): Station | undefined {
   const detail = sizes(withoutBatch(graph, shape));
   if (work.kind === 'normalisation') return { kind: 'norm', label: 'Norm', detail, path };
   if (pools(work))
-    return { kind: 'pool', label: averages.has(work.node.op) ? 'Mean' : 'Token', detail, path };
+    return {
+      kind: 'pool',
+      label: averages.has(work.node.op) ? 'Mean' : 'Token',
+      detail: sizes(withoutBatch(graph, shape).filter((size) => size !== 1)),
+      path,
+    };
   if (work.kind !== 'linear' && work.kind !== 'conv') return undefined;
   return { kind: 'head', label: 'Head', detail: `${formatExact(shape.at(-1) ?? 1)} outputs`, path };
 }

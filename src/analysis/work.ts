@@ -2,6 +2,7 @@ import { elementCount } from '../checkpoint/tensors';
 import type { Graph, Node, ValueInfo } from '../graph/graph';
 import { costOf } from '../graph/operators';
 import { neededNodes, readBy } from '../graph/order';
+import type { Probe } from '../protocol/probes';
 import type { Macs, OperatorRow } from '../protocol/report';
 import { exact, exactSum } from './exact';
 import { traceProvenance, type Provenance } from './provenance';
@@ -79,3 +80,10 @@ export function sumMacs(work: readonly Work[]): Macs {
 
 /** conv + linear + attention: the counted MACs. */
 export const countedMacs = ({ conv, linear, attention }: Macs): number => exactSum([conv, linear, attention]);
+
+/** The module that applies an attention map to the values: exporters put the softmax into a module of its own. */
+export function mixingScope(graph: Graph, { value }: Probe): string {
+  const work = workOf(graph);
+  const mix = work.find(({ kind, node }) => kind === 'attention' && node.inputs.includes(value));
+  return (mix ?? work.find(({ node }) => node.outputs.includes(value)))?.node.scope ?? '';
+}
