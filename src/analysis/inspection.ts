@@ -5,11 +5,12 @@ import { byteLength, elementCount, isPlain, type DType, type Tensor } from '../c
 import type { Graph } from '../graph/graph';
 import { tokenCount, type Probe, type TokenLayout } from '../protocol/probes';
 import type { FigureView, InspectorModel } from '../protocol/inspector';
-import type { Macs, TensorRow } from '../protocol/report';
+import type { TensorRow } from '../protocol/report';
 import { formatBytes, formatCount, formatExact } from '../protocol/units';
 import { countMacs } from './complexity';
 import { moduleTree, moduleTreeByName } from './moduleTree';
 import { stations } from './stations';
+import { countedMacs } from './work';
 
 /** What the inspector needs to know besides the model. */
 export interface InspectionContext {
@@ -122,7 +123,7 @@ function headline(model: Model, graph: Graph | undefined, context: InspectionCon
       params,
       found('tensors', 'Tensors', formatExact(count), formatExact(count), 'entries of the file'),
     ];
-  const macs = totalMacs(countMacs(graph));
+  const macs = countedMacs(countMacs(graph));
   const size = model.imageSize!.join('×');
   const rows = [
     params,
@@ -216,9 +217,6 @@ export function valueText(value: ConfigValue): string {
   return String(value);
 }
 
-/** conv + linear + attention. */
-export const totalMacs = ({ conv, linear, attention }: Macs): number => conv + linear + attention;
-
 /** The attention records of the command line's JSON, in execution order. */
 export function attentionRecords(probes: readonly Probe[]): readonly object[] {
   return probes.map(({ value: _, ...record }, index) => ({ tensor: `attention.${index}`, ...record }));
@@ -241,7 +239,7 @@ export function inspectionJson(model: Model): Readonly<Record<string, unknown>> 
   const counted = macs && {
     image_size: model.imageSize,
     macs,
-    flops: 2 * totalMacs(macs),
+    flops: 2 * countedMacs(macs),
     attention: attentionRecords(graph.probes),
   };
   if (recognition.family === null) {

@@ -13,9 +13,10 @@ export function moduleScopes(
   nodes: readonly OnnxNode[],
   isParameter: (name: string) => boolean,
 ): readonly string[] {
-  const own = nodes.map(
+  const stated = nodes.map(
     (node) => scopeFromMetadata(node) ?? scopeFromName(node) ?? scopeFromParameters(node, isParameter),
   );
+  const own = stated.map((scope, index) => scope ?? scopeOfBias(nodes, index, stated));
   const next = new Array<string | undefined>(nodes.length);
   let after: string | undefined;
   for (let index = nodes.length - 1; index >= 0; index--) {
@@ -50,6 +51,18 @@ function scopeFromName(node: OnnxNode): string | undefined {
 function scopeFromParameters(node: OnnxNode, isParameter: (name: string) => boolean): string | undefined {
   const name = node.inputs.find((input) => isParameter(input) && /^[^:/]+\.[^.]+$/.test(input));
   return name?.slice(0, name.lastIndexOf('.'));
+}
+
+/** A product whose weight the exporter renamed lies where the bias that is added to it lies. */
+function scopeOfBias(
+  nodes: readonly OnnxNode[],
+  index: number,
+  scopes: readonly (string | undefined)[],
+): string | undefined {
+  const [node, next] = [nodes[index]!, nodes[index + 1]];
+  const biased =
+    node.opType === 'MatMul' && next?.opType === 'Add' && next.inputs.includes(node.outputs[0] ?? '');
+  return biased ? scopes[index + 1] : undefined;
 }
 
 function commonScope(a: string, b: string): string {

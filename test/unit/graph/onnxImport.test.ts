@@ -72,4 +72,13 @@ describe('module paths of .onnx nodes', () => {
     const scopes = moduleScopes(nodes, (name) => name.endsWith('.weight'));
     assert.deepEqual(scopes, ['blocks.0.attn.qkv', 'blocks.0.attn', 'blocks.0.attn', 'blocks.0.attn.proj']);
   });
+
+  it('puts a product with its bias', () => {
+    const product = { ...node('p', ['x', 'val_13']), opType: 'MatMul', outputs: ['y'] };
+    const bias = { ...node('b', ['y', 'blocks.0.mlp.fc1.bias']), opType: 'Add' };
+    assert.deepEqual(
+      moduleScopes([product, bias], (name) => name.endsWith('.bias')),
+      ['blocks.0.mlp.fc1', 'blocks.0.mlp.fc1'],
+    );
+  });
 });
