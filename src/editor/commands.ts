@@ -4,6 +4,7 @@ import type { Classified, CommandId, Commands } from '../contributions';
 import { viewTypes } from '../contributions';
 import type { ProviderView } from '../protocol/imagePanel';
 import { report, requireTrust } from './notices';
+import { checkpointLabel } from './checkpointEntries';
 import type { Focus } from './imagePanel';
 import { pathOf, selectImages } from './images';
 import { withProgress } from './progress';
@@ -110,10 +111,10 @@ async function exportOnnx({ documents, log }: Services, path: string): Promise<v
   try {
     const model = await document.model();
     const graph = model.graph();
-    const target = await askWhereToSave(
-      model.checkpoint.file,
-      `${basename(path).replace(/\.[^.]+$/, '')}.onnx`,
-    );
+    const name = checkpointLabel(path)
+      .replace(/\.[^.]+$/, '')
+      .replaceAll('/', '-');
+    const target = await askWhereToSave(model.checkpoint.file, `${name}.onnx`);
     if (!target) return;
     const { files } = await withProgress(`Exporting ${basename(target.fsPath)}`, async (signal, tell) => {
       const core = await import('../inference/export');
