@@ -1,4 +1,5 @@
 // A real VS Code workbench in a real browser, driven as a person would: pictures are right-clicked, commands are typed.
+import { rmSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
@@ -59,6 +60,7 @@ const quiet = {
 export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Workbench> {
   endOnSignals();
   const root = await mkdtemp(join(tmpdir(), 'vitrine-workbench-'));
+  process.once('exit', () => rmSync(root, { recursive: true, force: true })); // also where the run is interrupted
   const source = resolve(options.workspace ?? 'media/sample');
   const folder = join(root, basename(source));
   await cp(source, folder, { recursive: true });
