@@ -1,0 +1,55 @@
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { provideFolder } from '../run/cache.mjs';
+import { capture } from '../run/processes.mjs';
+import type { Command } from './processes';
+import { picture, type Workload } from './workload';
+
+/** A way to the same answer that is not ours. */
+export interface OtherWay {
+  readonly title: string;
+  readonly command: Command;
+}
+
+/** Something that this machine does not have, and what would give it. */
+export interface NotFound {
+  readonly notFound: string;
+}
+
+const packageName = '@huggingface/transformers';
+const packageVersion = '4.3.1';
+
+/** transformers.js, installed into the cache at the first run. */
+export async function findTransformersJs({ hub, hubName }: Workload): Promise<OtherWay | NotFound> {
+  try {
+    const packages = await provideFolder(`transformers.js-${packageVersion}`, async (folder) => {
+      await writeFile(join(folder, 'package.json'), '{"private": true}');
+      const options = ['--ignore-scripts', '--no-audit', '--no-fund'];
+      await capture('npm', ['install', ...options, `${packageName}@${packageVersion}`], { cwd: folder });
+    });
+    const manifest = await readFile(join(packages, 'node_modules', packageName, 'package.json'), 'utf8');
+    const { version } = JSON.parse(manifest) as { version: string };
+    const program = resolve('test/bench/peers/transformersJs.mjs');
+    return {
+      title: `transformers.js ${version}`,
+      command: [process.execPath, program, packages, hub, hubName, picture],
+    };
+  } catch (error) {
+    return { notFound: `${packageName} could not be installed: ${(error as Error).message.split('\n')[0]}` };
+  }
+}
+
+/** timm in the Python that VITRINE_PYTHON names, else in the first on the path. */
+export async function findTimm({ weights }: Workload): Promise<OtherWay | NotFound> {
+  const python = process.env.VITRINE_PYTHON ?? 'python3';
+  const facts = 'import torch, timm; print(f"timm {timm.__version__}, torch {torch.__version__}")';
+  try {
+    const title = (await capture(python, ['-c', facts])).trim();
+    return { title, command: [python, resolve('test/bench/peers/timmEager.py'), weights, picture] };
+  } catch {
+    const hint = 'VITRINE_PYTHON may name one';
+    const named = existsSync(python) ? python : `${python} on the path`;
+    return { notFound: `no Python with torch and timm: ${named} has none; ${hint}` };
+  }
+}

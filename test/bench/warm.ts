@@ -1,0 +1,132 @@
+import type { ClassifyRequest, Inference } from '../../src/inference/service';
+import type { NotFound, OtherWay } from './findPeers';
+import { startInference } from './inference';
+import { ownProgram, Peer } from './processes';
+import { measurePairs, spreadOf, type Paired } from './statistics';
+import { formatTime, missingRow, ratioRow, type Row } from './table';
+import { picture, type Workload } from './workload';
+
+const turns = 20;
+/** Turns against peers whose runs take longer. */
+const peerTurns = 7;
+/** Runs before measuring: by then the session with packed weights is in place, and peers have warmed up. */
+const warmUps = 4;
+
+/** Milliseconds of one request by its parts. */
+interface Parts {
+  readonly run: number;
+  readonly decode: number;
+  readonly preprocess: number;
+  /** All that is left: both ends of the channel, the pictures that are sent back, the softmax. */
+  readonly messages: number;
+}
+
+/** Classifies one picture again and again, and keeps what each request spent its time on. */
+class Warm {
+  readonly parts: Parts[] = [];
+
+  constructor(
+    private readonly inference: Inference,
+    private readonly request: ClassifyRequest,
+  ) {}
+
+  /** Classifies once; milliseconds that the runtime took. */
+  async run(): Promise<number> {
+    const started = performance.now();
+    const { milliseconds } = await this.inference.classify(this.request);
+    const { run, decode, preprocess, load } = milliseconds;
+    const messages = performance.now() - started - run - decode - preprocess - load;
+    this.parts.push({ run, decode, preprocess, messages });
+    return run;
+  }
+
+  async warmUp(): Promise<void> {
+    for (let run = 0; run < warmUps; run++) await this.run();
+    this.parts.length = 0;
+  }
+
+  /** Median of a part, and of the whole request. */
+  median(part: keyof Parts | 'whole'): number {
+    const whole = (parts: Parts): number => parts.run + parts.decode + parts.preprocess + parts.messages;
+    return spreadOf(this.parts.map((parts) => (part === 'whole' ? whole(parts) : parts[part]))).median;
+  }
+}
+
+/** Further pictures on a loaded model, against the runtime alone on the same graph. */
+export async function measureWarm(workload: Workload): Promise<readonly Row[]> {
+  const inference = startInference();
+  const bare = await Peer.start(ownProgram('peers/bareRuntime', workload.graph));
+  const lastLayer = await Peer.start(ownProgram('peers/bareRuntime', workload.graphWithLastLayer));
+  const peer = 'bare onnxruntime-node on the same graph';
+  const request = { checkpoint: workload.weights, image: picture, options: { provider: 'cpu' } };
+  try {
+    for (const each of [bare, lastLayer]) for (let run = 0; run < warmUps; run++) await each.run();
+    const plain = await measureRequests(new Warm(inference, request), bare);
+    const one = await measurePairs(
+      turns,
+      () => lastLayer.run(),
+      () => bare.run(),
+    );
+    const all = await measureRequests(new Warm(inference, { ...request, attention: true }), bare);
+    return [
+      ratioRow('warm run', peer, plain.paired, 1.05),
+      ...apart(plain.warm),
+      ratioRow('warm run with attention of one layer', `${peer}; in the bare runtime`, one, 1.15),
+      ratioRow('warm run with attention of all layers', peer, all.paired, 1.15),
+    ];
+  } finally {
+    await Promise.all([bare.end(), lastLayer.end(), inference.dispose()]);
+  }
+}
+
+async function measureRequests(warm: Warm, bare: Peer): Promise<{ paired: Paired; warm: Warm }> {
+  await warm.warmUp();
+  const paired = await measurePairs(
+    turns,
+    () => warm.run(),
+    () => bare.run(),
+  );
+  return { paired, warm };
+}
+
+/** What a request costs besides the run; these rows have no target of their own. */
+function apart(warm: Warm): readonly Row[] {
+  const titles = {
+    decode: 'decoding',
+    preprocess: 'resizing and normalising',
+    messages: 'messages and the rest',
+  };
+  return Object.entries(titles).map(([part, title]) => ({
+    what: `  apart: ${title}`,
+    value: spreadOf(warm.parts.map((parts) => parts[part as keyof Parts])),
+    unit: 'ms',
+    detail: `of ${formatTime(warm.median('whole'))} per picture`,
+  }));
+}
+
+/** Further pictures from file to answer, against another way. */
+export async function measureWarmPeer(
+  { weights }: Workload,
+  other: OtherWay | NotFound,
+  name: string,
+): Promise<readonly Row[]> {
+  const what = `warm, picture to top-5, against ${name}`;
+  if ('notFound' in other) return [missingRow(what, other.notFound)];
+  const inference = startInference();
+  const peer = await Peer.start(other.command);
+  const request = { checkpoint: weights, image: picture, options: { provider: 'cpu' } };
+  try {
+    const warm = new Warm(inference, request);
+    await warm.warmUp();
+    for (let run = 0; run < warmUps; run++) await peer.run();
+    const whole = async (): Promise<number> => {
+      const started = performance.now();
+      await warm.run();
+      return performance.now() - started;
+    };
+    const paired = await measurePairs(peerTurns, whole, () => peer.run());
+    return [ratioRow(what, other.title, paired)];
+  } finally {
+    await Promise.all([peer.end(), inference.dispose()]);
+  }
+}
