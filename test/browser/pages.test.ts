@@ -147,6 +147,10 @@ describe('pages', function () {
       const label = await picture.getAttribute('aria-label');
       assert.match(label ?? '', /patch 8, 7, layer 5 of 6, max of heads/);
       await page.keyboard.press('Escape');
+      // Questions follow the drawing, a frame after the key.
+      await page.waitForFunction(
+        () => window.demo.calls.filter(({ method }) => method === 'attention').length === 4,
+      );
       const queries = (await callsOf(page, 'attention')).map(([, query]) => query);
       assert.deepEqual(queries, [
         { kind: 'special', name: 'cls' },
@@ -166,6 +170,14 @@ describe('pages', function () {
       const [[text]] = (await callsOf(page, 'copy')) as [[string]];
       const grid = text.split('\n').filter((line) => line.split('\t').length === 16);
       assert.equal(grid.length, 16);
+    }));
+
+  it('what the host could not do is said', () =>
+    opened({ name: 'batch', shownCase: 'readonly' }, async (page) => {
+      await page.getByText('Export CSV').click();
+      await page.getByRole('alert').getByText('the folder is read-only').waitFor();
+      await page.locator('vscode-button[aria-label="Dismiss"]').click();
+      assert.equal(await page.getByRole('alert').count(), 0);
     }));
 
   it('a turned picture is shown as stored by one click', () =>

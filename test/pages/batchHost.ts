@@ -59,7 +59,11 @@ const api: BatchApi = {
   open: cases[shownCase] ?? (async () => state),
   cancel: async () => undefined,
   openRow: async () => undefined,
-  export: async () => true,
+  export: async () => {
+    if (shownCase === 'readonly')
+      throw failure('results.csv: the folder is read-only. Choose another.', 'unreadable');
+    return true;
+  },
   perform: async () => undefined,
 };
 

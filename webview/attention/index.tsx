@@ -12,7 +12,7 @@ import { formatPercent } from '../../src/protocol/units';
 import { connect, kindOf, messageOf, useSaved } from '../host';
 import type { Cell } from '../marks/overlay';
 import { useAnswer } from '../parts/hooks';
-import { announce, Banner, Failure, Guard, LiveRegion, Skeleton } from '../parts/status';
+import { announce, Banner, Failure, Failures, Guard, LiveRegion, Skeleton } from '../parts/status';
 import { Button, Dropdown, IconButton, Spinner } from '../toolkit';
 import '../theme.css';
 import { Answer } from './answer';
@@ -170,8 +170,7 @@ const OTHER = '\u0000other';
 function Head({ opened, state, providers, options, onRun }: HeadProps): VNode | null {
   if (!opened) return null;
   const choose = (path: string): void => {
-    // Refusing the picker is no failure; what else goes wrong is said by the host.
-    host.chooseCheckpoint(path === OTHER ? null : path).catch(() => undefined);
+    void host.chooseCheckpoint(path === OTHER ? null : path);
   };
   return (
     <header class="image-head">
@@ -301,6 +300,7 @@ render(
   <main>
     <ImagePanel />
     <LiveRegion />
+    <Failures />
   </main>,
   document.getElementById('root') as HTMLElement,
 );

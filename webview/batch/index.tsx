@@ -4,7 +4,7 @@ import type { BatchApi, BatchEvents, BatchRow, BatchState } from '../../src/prot
 import { formatExact, formatMilliseconds, formatPercent } from '../../src/protocol/units';
 import { connect, kindOf, messageOf, useSaved } from '../host';
 import { nextOrder, type SortOrder } from '../marks/sorting';
-import { announce, Banner, Failure, Guard, LiveRegion, Skeleton } from '../parts/status';
+import { announce, Banner, Failure, Failures, Guard, LiveRegion, Skeleton } from '../parts/status';
 import { SortHead } from '../parts/sortHead';
 import { useRowWindow } from '../parts/virtualRows';
 import { Button, TextField } from '../toolkit';
@@ -325,6 +325,7 @@ render(
   <main>
     <Batch />
     <LiveRegion />
+    <Failures />
   </main>,
   document.getElementById('root') as HTMLElement,
 );

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { InspectorApi, InspectorModel } from '../../src/protocol/inspector';
 import { connect } from '../host';
 import { useAnswer } from '../parts/hooks';
-import { Banner, Failure, Guard, LiveRegion, Skeleton } from '../parts/status';
+import { Banner, Failure, Failures, Guard, LiveRegion, Skeleton } from '../parts/status';
 import { Button } from '../toolkit';
 import '../theme.css';
 import { Complexity } from './report';
@@ -84,6 +84,7 @@ render(
   <main>
     <Report />
     <LiveRegion />
+    <Failures />
   </main>,
   document.getElementById('root') as HTMLElement,
 );

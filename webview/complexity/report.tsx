@@ -62,6 +62,9 @@ export function Complexity({ host, model }: ComplexityProps): VNode {
         {scaling.value && scaling.value.points.length > 1 && (
           <SizeControl scaling={scaling.value} size={size ?? shown.imageSize} onSize={setSize} />
         )}
+        {scaling.value?.points.length === 1 && (
+          <span class="quiet">This graph takes {sizeText(shown.imageSize)} only.</span>
+        )}
         <label class="control">
           <span>Batch</span>
           <Dropdown

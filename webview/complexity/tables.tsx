@@ -13,7 +13,7 @@ interface ModuleTableProps {
   readonly unit: string;
 }
 
-/** Levels of the tree that the table shows unless more is asked for. */
+/** Levels of the tree, below the model itself, that the table shows unless more is asked for. */
 const SHALLOW = 3;
 
 /** The module tree as a table for reading and copying: groups folded, members left to the inspector. */
@@ -22,8 +22,9 @@ export function ModuleTable({ report, factor, unit }: ModuleTableProps): VNode {
   const tree = useMemo(() => deriveTree(report.modules), [report.modules]);
   const lines = useMemo(() => {
     const open = new Set(tree.rows.map((_, index) => String(index)));
+    const shallow = SHALLOW + (tree.roots.length === 1 ? 1 : 0);
     return visibleLines(tree, open).filter(
-      (line) => line.kind === 'module' && (deep || line.level <= SHALLOW),
+      (line) => line.kind === 'module' && (deep || line.level <= shallow),
     );
   }, [tree, deep]);
   const total = totalMacs(report.macs);

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { InspectorApi, InspectorEvents, InspectorModel } from '../../src/protocol/inspector';
 import { Complexity } from '../complexity/report';
 import { connect, kindOf, messageOf, useSaved } from '../host';
-import { announce, Failure, Guard, LiveRegion, Skeleton } from '../parts/status';
+import { announce, Failure, Failures, Guard, LiveRegion, Skeleton } from '../parts/status';
 import { Tabs } from '../parts/tabs';
 import { TextField } from '../toolkit';
 import '../theme.css';
@@ -161,6 +161,7 @@ render(
   <main>
     <Inspector />
     <LiveRegion />
+    <Failures />
   </main>,
   document.getElementById('root') as HTMLElement,
 );

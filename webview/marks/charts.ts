@@ -127,6 +127,9 @@ export function scalingChart(
     rows.map(({ side }) => side),
     width,
   );
+  const powers = powersOfTen(
+    rows.flatMap(({ all, attention }) => [all, attention].filter((value) => value > 0)),
+  );
   const drawn = rows.filter((row) => row.attention > 0);
   const chart = Plot.plot({
     className: CLASS,
@@ -140,8 +143,10 @@ export function scalingChart(
       type: 'log',
       axis: null,
     },
-    y: { type: 'log', label: unit, tickFormat: decadeLabel, grid: true, ticks: 5 },
+    y: { type: 'log', axis: null },
     marks: [
+      Plot.gridY(powers),
+      Plot.axisY(powers, { text: powers.map((power) => formatCount(power, 1)), label: unit }),
       // Named ticks: on a log axis Plot leaves some of its own without a label.
       Plot.axisX(sides, {
         text: sides.map((side) => String(Math.round(side))),
@@ -227,9 +232,12 @@ function sideTicks(sides: readonly number[], width: number): number[] {
   return ticks;
 }
 
-/** Only powers of ten are written on a log axis. */
-const decadeLabel = (value: number): string =>
-  Number.isInteger(Math.log10(value)) ? formatCount(value, 1) : '';
+/** The powers of ten that values span: the only lines that a log axis needs. */
+function powersOfTen(values: readonly number[]): number[] {
+  const low = Math.ceil(Math.log10(Math.min(...values)));
+  const high = Math.floor(Math.log10(Math.max(...values)));
+  return Array.from({ length: Math.max(0, high - low + 1) }, (_, step) => 10 ** (low + step));
+}
 
 /** The chart as a file of its own: the theme's colours written out, as the variables are unknown outside of VS Code. */
 export function standaloneSvg(chart: Chart): string {

@@ -1,6 +1,7 @@
 import { Component, type ComponentChildren, type VNode } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { Button, Icon } from '../toolkit';
+import { kindOf, messageOf } from '../host';
+import { Button, Icon, IconButton } from '../toolkit';
 
 let speak: (text: string) => void = () => undefined;
 
@@ -19,6 +20,34 @@ export function LiveRegion(): VNode {
   return (
     <div class="visually-hidden" role="status" aria-live="polite">
       {text}
+    </div>
+  );
+}
+
+/**
+ * What a button asked of the host and what failed there, such as writing a file: every such call ends here that nobody else answers
+ * for. A person's own cancelling is no failure.
+ */
+export function Failures(): VNode | null {
+  const [message, setMessage] = useState('');
+  useEffect(() => {
+    const onRejection = (event: PromiseRejectionEvent): void => {
+      event.preventDefault();
+      if (kindOf(event.reason) !== 'cancelled') setMessage(messageOf(event.reason));
+    };
+    window.addEventListener('unhandledrejection', onRejection);
+    return () => window.removeEventListener('unhandledrejection', onRejection);
+  }, []);
+  if (message === '') return null;
+  return (
+    <div class="failures">
+      <Banner
+        icon="error"
+        kind="error"
+        actions={<IconButton icon="close" label="Dismiss" onClick={() => setMessage('')} />}
+      >
+        {message}
+      </Banner>
     </div>
   );
 }
