@@ -134,6 +134,7 @@ class InferenceService implements Inference {
   private loaded: { generation: number; keys: readonly string[] } = { generation: 0, keys: [] };
   private nextRun = 1;
   private idle: NodeJS.Timeout | undefined;
+  private pending = 0;
   private cancelling = new AbortController();
 
   constructor(private readonly options: InferenceOptions) {
@@ -262,8 +263,9 @@ class InferenceService implements Inference {
     task: (remote: RemoteInference, hello: Hello) => Promise<T>,
   ): Promise<T> {
     clearTimeout(this.idle);
+    this.pending++;
     return this.client.request(task, signal).finally(() => {
-      clearTimeout(this.idle);
+      if (--this.pending > 0) return;
       this.idle = setTimeout(() => void this.client.stop(), this.limits.idleMilliseconds);
       // A waiting command line may end although the process could still be kept.
       this.idle.unref();

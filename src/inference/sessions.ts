@@ -49,7 +49,6 @@ function sessionOptions(placement: Placement, settings: SessionSettings): Infere
     // Electron's allocator on macOS kills the process at 1 GiB.
     enableCpuMemArena: process.platform !== 'darwin',
     ...(threads > 0 && { intraOpNumThreads: threads }),
-    ...(placement.buffers.length > 0 && { externalData: placement.buffers }),
     extra: {
       session: {
         model_external_initializers_file_folder_path: placement.folder,

@@ -13,8 +13,6 @@ export interface Placement {
   /** Folder that every external location is relative to; links resolved. */
   readonly folder: string;
   locate(initializer: Initializer): Located;
-  /** Bytes handed over in memory under their location, where the folder cannot hold them. */
-  readonly buffers: readonly { readonly path: string; readonly data: Uint8Array }[];
   /** Bytes written to a temporary file. */
   readonly materialisedBytes: number;
   /** Every weight is float32 in place, so that a session without prepacking shares the page cache. */
@@ -148,13 +146,14 @@ function placement(
   temporary: Temporary,
 ): Placement {
   const files = [...new Set([...places.values()].flatMap((place) => (isPlace(place) ? [place.file] : [])))];
-  const mapped = files.filter((file) => file !== temporary.file || sharesRoot(file, files));
-  const folder = commonFolder(mapped);
-  const apart = files.filter((file) => !mapped.includes(file));
+  const apart =
+    temporary.file !== undefined && !sharesRoot(temporary.file, files) ? temporary.file : undefined;
+  const folder = commonFolder(files.filter((file) => file !== apart));
+  // Read once for all tensors in it; the copy goes into the bytes of the graph.
+  const inMemory = apart === undefined ? undefined : readFileSync(apart);
   const tensors = new Map(used.map((tensor) => [tensor.name, tensor]));
   return {
     folder,
-    buffers: apart.map((file) => ({ path: apartLocation, data: readFileSync(file) })),
     materialisedBytes: temporary.bytes,
     shared: temporary.bytes === 0 && used.every(({ dtype }) => dtype === 'F32'),
     locate(initializer) {
@@ -165,19 +164,21 @@ function placement(
       const place = places.get(tensor)!;
       if (!isPlace(place))
         return { kind: 'inline', bytes: place.subarray(first * size, first * size + length) };
-      const location = apart.includes(place.file)
-        ? apartLocation
-        : relative(folder, place.file).split(sep).join('/');
-      return { kind: 'external', location, offset: place.offset + first * size, length };
+      const offset = place.offset + first * size;
+      if (inMemory && place.file === apart)
+        return { kind: 'inline', bytes: inMemory.subarray(offset, offset + length) };
+      return {
+        kind: 'external',
+        location: relative(folder, place.file).split(sep).join('/'),
+        offset,
+        length,
+      };
     },
     close: temporary.close,
   };
 }
 
-/** Location of the temporary file's bytes where they are handed over in memory. */
-const apartLocation = 'materialised';
-
-/** The temporary file may lie on another Windows drive than the checkpoint; then no folder holds both. */
+/** The temporary file may lie on another Windows drive than the checkpoint; then no folder holds both, and the graph carries its bytes. */
 const sharesRoot = (file: string, files: readonly string[]): boolean =>
   files.every((other) => parse(other).root.toLowerCase() === parse(file).root.toLowerCase());
 

@@ -19,6 +19,7 @@ import { InferenceClient } from '../../src/inference/client';
 import { createInference, type Inference } from '../../src/inference/service';
 import { createMemoryStore } from '../../src/inference/providers';
 import { modelRequest, OpenedModels } from '../../src/inference/openedModels';
+import { resolvePreprocessing } from '../../src/inference/preprocessing/resolve';
 import { defaultLimits } from '../../src/inference/memory';
 import {
   processPath,
@@ -73,7 +74,8 @@ describe('the inference process', () => {
     processIds = [];
     inference = testInference({ log });
   });
-  afterEach(() => inference.dispose());
+  let measured: InferenceClient | undefined;
+  afterEach(() => Promise.all([inference.dispose(), measured?.dispose()]));
 
   /** A long run under way in a process that was started before. */
   const startSlowRun = async (request = slowRequest, signal?: AbortSignal) => {
@@ -229,23 +231,32 @@ describe('the inference process', () => {
   });
 
   it('gives the memory of a released model back', async () => {
-    const client = new InferenceClient({ processPath: processPath(), log: silent });
+    const client = (measured = new InferenceClient({ processPath: processPath(), log: silent }));
     const path = join(folder, 'filled.safetensors');
     writeSparseVit(path, slow);
     fillValues(path);
     const opened = await new OpenedModels().open(path, {});
     const model = modelRequest(opened, opened.model.graph(), { threads: 0, attentionBytes: 0 });
+    const { checkpoint, recognition } = opened.model;
+    const preprocessing = resolvePreprocessing({
+      ...checkpoint,
+      fileName: path,
+      dialect: recognition.dialect,
+      imageSize: [slow.image, slow.image],
+    });
+    const picture = { path: samplePicture, asStored: false, preprocessing, displaySide: 0 };
+    const settings = { provider: 'cpu', attention: false };
     const resident = () => client.request((remote) => remote.memory());
+    const run = () => client.request((remote) => remote.runPicture(model.key, picture, settings));
+    // The image decoder stays; it is no part of the model.
+    await client.request((remote) => remote.preprocess(picture));
     const idle = await resident();
-    await client.request((remote) => remote.load(model, { provider: 'cpu', attention: false }));
-    const pixels = new Float32Array(3 * slow.image ** 2);
-    const input = { dtype: 'F32', shape: [1, 3, slow.image, slow.image], data: pixels } as const;
-    for (let run = 0; run < 3; run++)
-      await client.request((remote) => remote.runTensors(model.key, { pixel_values: input }, 'cpu'));
+    await client.request((remote) => remote.load(model, settings));
+    // The third run is made by the packed session.
+    for (let count = 0; count < 3; count++) await run();
     const loaded = await resident();
     await client.request((remote) => remote.release(model.key));
     const released = await resident();
-    await client.dispose();
     const weights = opened.model.checkpoint.size;
     assert(loaded - idle > 0.8 * weights, `${loaded - idle} bytes more after loading ${weights}`);
     assert(released - idle < 0.5 * weights, `${released - idle} bytes more after releasing ${weights}`);
