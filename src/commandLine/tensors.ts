@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Sidecars } from '../checkpoint/checkpoint';
 import { writeSafetensors, type NamedTensor } from '../checkpoint/safetensorsWriter';
-import type { TensorData } from '../protocol/inference';
+import type { TensorData } from '../inference/remoteApi';
 import type { Answer, Session } from './session';
 
 /** `vitrine run`: for checking against reference implementations. */

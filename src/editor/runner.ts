@@ -8,7 +8,7 @@ import type {
   Query,
   RunOptions,
 } from '../protocol/imagePanel';
-import type { ProviderCheck } from '../protocol/inference';
+import type { ProviderCheck } from '../inference/remoteApi';
 import type { Inference, ModelChoice } from '../inference/service';
 import type { Log } from './log';
 import { headerKey, type WorkspaceMemory } from './memory';

@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { createChannel, RemoteError, type Channel, type Packet } from '../protocol/channel';
-import { inferenceVersion, type Hello, type InferenceApi, type InferenceEvents } from '../protocol/inference';
+import { inferenceVersion, type Hello, type InferenceApi, type InferenceEvents } from './remoteApi';
 import { removeTemporaryFolders } from './temporary';
 
 /** Where diagnostics go: VS Code's output channel, or nowhere. */
@@ -163,12 +163,14 @@ export class InferenceClient {
  * - Telemetry: official builds of ONNX Runtime upload usage data unless told not to before the first session.
  * - glibc raises its mmap threshold as blocks are freed, and would keep a released model's memory; a fixed one gives it back. It lies above
  *   an attention map of ViT-B (1.9 MB), and freed memory is not trimmed at once: maps in pages that are new in every run cost 20 % of it.
+ *   A heap for each thread that decodes would keep 13 MB more.
  * - Inside VS Code the executable is Electron, which acts as Node only when told so.
  */
 const childEnvironment = {
   ORT_DISABLE_TELEMETRY: '1',
   MALLOC_MMAP_THRESHOLD_: '2097152',
   MALLOC_TRIM_THRESHOLD_: '33554432',
+  MALLOC_ARENA_MAX: '1',
   ELECTRON_RUN_AS_NODE: '1',
 };
 

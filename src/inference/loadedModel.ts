@@ -2,7 +2,7 @@ import type { Tensor as OrtTensor } from 'onnxruntime-node';
 import { elementCount } from '../checkpoint/tensors';
 import type { GraphOutput } from '../graph/graph';
 import { tokenCount } from '../protocol/probes';
-import type { Loaded, ModelRequest, TensorData } from '../protocol/inference';
+import type { Loaded, ModelRequest, TensorData } from './remoteApi';
 import { providerTitle } from './providers';
 import type { Runtime } from './runtime';
 import { createSession, fromRuntime, toRuntime, type Session } from './sessions';

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { openModel, type Model, type ModelOptions } from '../architectures/model';
 import type { Graph } from '../graph/graph';
-import type { FileState, ModelRequest } from '../protocol/inference';
+import type { FileState, ModelRequest } from './remoteApi';
 import { fileStates } from './weights';
 
 /** An opened checkpoint together with the state of its files at that time. */

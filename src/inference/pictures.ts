@@ -1,5 +1,5 @@
 import type { Pixels } from '../protocol/imagePanel';
-import type { PictureRequest, PictureView } from '../protocol/inference';
+import type { PictureRequest, PictureView } from './remoteApi';
 import { decodePicture } from './decode';
 import { apply, type ModelInput } from './preprocessing/pipeline';
 import { resize, type Picture } from './preprocessing/resize';

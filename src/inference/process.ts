@@ -16,7 +16,7 @@ import {
   type ProviderCheck,
   type RuntimeFacts,
   type TensorData,
-} from '../protocol/inference';
+} from './remoteApi';
 import { LoadedModel } from './loadedModel';
 import { displayPicture, preparePicture, thumbnail } from './pictures';
 import { compareAnswers, softwareAdapter } from './providers';

@@ -1,5 +1,5 @@
 import type { Graph } from '../graph/graph';
-import type { Hello, ModelRequest, PictureRequest, ProviderCheck } from '../protocol/inference';
+import type { Hello, ModelRequest, PictureRequest, ProviderCheck } from './remoteApi';
 import { CancelledError, type InferenceClient, type Log } from './client';
 import {
   candidates,

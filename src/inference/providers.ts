@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { cpus, hostname } from 'node:os';
 import type { Graph } from '../graph/graph';
 import type { ProviderView } from '../protocol/imagePanel';
-import type { ProviderCheck } from '../protocol/inference';
+import type { ProviderCheck } from './remoteApi';
 import { probabilities, topK } from './labels/labels';
 
 /** An execution provider of the runtime. */

@@ -6,7 +6,7 @@ import { meanOverHeads, weightedRows } from '../attention/heads';
 import { rolloutRows } from '../attention/rollout';
 import { defaultQuery, queryWeights } from '../attention/tokenLayout';
 import type { AttentionRows, Query } from '../protocol/imagePanel';
-import type { TensorData } from '../protocol/inference';
+import type { TensorData } from './remoteApi';
 
 /** Runs whose maps are kept: one per open panel, and a few more. */
 const keptRuns = 8;

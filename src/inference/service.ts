@@ -16,7 +16,7 @@ import type {
   PictureView,
   RunRequest,
   TensorData,
-} from '../protocol/inference';
+} from './remoteApi';
 import { CancelledError, InferenceClient, type Log, type RemoteInference } from './client';
 import { resolveLabels, topK, type Activation } from './labels/labels';
 import { requireMemory, type Limits } from './memory';

@@ -5,7 +5,7 @@ import { dtypes, elementCount, isPlain, type Tensor } from '../checkpoint/tensor
 import { readTensor } from '../checkpoint/values';
 import type { Graph, Initializer } from '../graph/graph';
 import type { Located } from '../graph/onnxWriter';
-import type { FileState } from '../protocol/inference';
+import type { FileState } from './remoteApi';
 import { createTemporaryFolder, removeTemporaryFolder } from './temporary';
 
 /** Where every initializer's bytes are, as the runtime wants to be told. */

@@ -6,7 +6,7 @@ import { elementCount } from '../../src/checkpoint/tensors';
 import { readTensor, toFloat32 } from '../../src/checkpoint/values';
 import { LoadedModel } from '../../src/inference/loadedModel';
 import { fileStates } from '../../src/inference/weights';
-import type { TensorData } from '../../src/protocol/inference';
+import type { TensorData } from '../../src/inference/remoteApi';
 import { join } from 'node:path';
 import { casesFolder, checkpointPath, readCases, type Case } from '../support/cases';
 

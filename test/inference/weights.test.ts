@@ -5,7 +5,7 @@ import { dirname, join, relative } from 'node:path';
 import { crc32, deflateRawSync } from 'node:zlib';
 import type { DType } from '../../src/checkpoint/tensors';
 import type { Inference } from '../../src/inference/service';
-import type { TensorData } from '../../src/protocol/inference';
+import type { TensorData } from '../../src/inference/remoteApi';
 import {
   exactValues,
   smallVit,

@@ -12,7 +12,7 @@ import {
   type Answer,
 } from '../../../src/inference/providers';
 import { missingRuntime } from '../../../src/inference/runtime';
-import type { ProviderCheck } from '../../../src/protocol/inference';
+import type { ProviderCheck } from '../../../src/inference/remoteApi';
 import type { Graph } from '../../../src/graph/graph';
 
 const answer = (values: readonly number[], attention: readonly number[] = []): Answer => ({

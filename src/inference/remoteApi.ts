@@ -1,7 +1,7 @@
 import type { DType, Tensor } from '../checkpoint/tensors';
 import type { Graph } from '../graph/graph';
-import type { Preprocessing } from '../inference/preprocessing/pipeline';
-import type { AttentionRows, ClassifiedView, Pixels, Query } from './imagePanel';
+import type { Preprocessing } from './preprocessing/pipeline';
+import type { AttentionRows, ClassifiedView, Pixels, Query } from '../protocol/imagePanel';
 
 /** Version of this interface. A child of another version (the extension was updated under a running window) is refused. */
 export const inferenceVersion = 1;
