@@ -8,6 +8,49 @@ const node = {
   setTimeout: 'readonly',
 };
 
+/**
+ * Rooms in the order in which imports may point: each may import from those before it (and those of its own step).
+ * The core runs in a plain Node script, so it knows neither VS Code nor native code; native code lives in the child process, so that
+ * its crash cannot take the extension host along.
+ */
+const steps = [
+  { rooms: ['protocol', 'checkpoint'], foreign: ['vscode', 'onnxruntime-node', 'sharp'] },
+  { rooms: ['graph'], foreign: ['vscode', 'onnxruntime-node', 'sharp'] },
+  { rooms: ['architectures'], foreign: ['vscode', 'onnxruntime-node', 'sharp'] },
+  { rooms: ['analysis', 'attention'], foreign: ['vscode', 'onnxruntime-node', 'sharp'] },
+  { rooms: ['inference'], foreign: ['vscode'] },
+  { rooms: ['commandLine'], foreign: ['vscode'] },
+  { rooms: ['editor'], foreign: ['onnxruntime-node', 'sharp'] },
+];
+
+const restrict = (files, foreign, rooms) => ({
+  files,
+  rules: {
+    'no-restricted-imports': [
+      'error',
+      { paths: foreign, patterns: rooms.map((room) => ({ regex: `^(\\.\\./)+(src/)?${room}/` })) },
+    ],
+  },
+});
+
+const directions = [
+  ...steps.map(({ rooms, foreign }, step) =>
+    restrict(
+      rooms.map((room) => `src/${room}/**/*.ts`),
+      foreign,
+      steps.slice(step + 1).flatMap((later) => later.rooms),
+    ),
+  ),
+  restrict(['src/cli.ts'], ['vscode'], ['editor']),
+  restrict(['src/extension.ts'], ['onnxruntime-node', 'sharp'], ['commandLine']),
+  // Pages import what they share with the host, and pure functions over attention maps.
+  restrict(
+    ['webview/**/*'],
+    ['vscode', 'onnxruntime-node', 'sharp'],
+    ['checkpoint', 'graph', 'architectures', 'analysis', 'inference', 'commandLine', 'editor'],
+  ),
+];
+
 export default tseslint.config(
   { ignores: ['dist/', 'node_modules/', 'test/fixtures/', 'test/output/', 'media/'] },
   ...tseslint.configs.recommended,
@@ -21,18 +64,5 @@ export default tseslint.config(
       'prefer-const': 'error',
     },
   },
-  {
-    // The core runs in a plain Node script: it knows neither VS Code nor native code.
-    files: ['src/{checkpoint,graph,architectures,analysis,attention,protocol}/**/*.ts', 'webview/**/*'],
-    rules: { 'no-restricted-imports': ['error', { paths: ['vscode', 'onnxruntime-node', 'sharp'] }] },
-  },
-  {
-    files: ['src/inference/**/*.ts', 'src/cli.ts'],
-    rules: { 'no-restricted-imports': ['error', { paths: ['vscode'] }] },
-  },
-  {
-    // Native code lives in the child process, so that its crash cannot take the extension host along.
-    files: ['src/editor/**/*.ts', 'src/extension.ts'],
-    rules: { 'no-restricted-imports': ['error', { paths: ['onnxruntime-node', 'sharp'] }] },
-  },
+  ...directions,
 );
