@@ -1,4 +1,4 @@
-import type { ParameterCounts } from '../architectures/model';
+import type { ParameterCounts } from '../architectures/family';
 import { byteLength, elementCount, type Tensor } from '../checkpoint/tensors';
 import type { Graph } from '../graph/graph';
 import type { Probe } from '../protocol/probes';

@@ -1,5 +1,5 @@
 import { isBuffer } from '../architectures/buffers';
-import type { TensorRole } from '../architectures/model';
+import type { TensorRole } from '../architectures/family';
 import { dtypes, elementCount, type DType, type Tensor } from '../checkpoint/tensors';
 import type { Graph, Initializer } from '../graph/graph';
 import type { Probe } from '../protocol/probes';

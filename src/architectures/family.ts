@@ -95,3 +95,13 @@ export type Recognition =
       /** Nearest family and what is missing for it. */
       readonly nearest?: { readonly family: string; readonly missing: readonly string[] };
     };
+
+/** What part a tensor of the file has in the model. */
+export type TensorRole = 'parameter' | 'buffer' | 'unused';
+
+/** Elements of the file by role; every tensor counted once, however often it is read. */
+export interface ParameterCounts {
+  readonly params: number;
+  readonly buffers: number;
+  readonly roles: ReadonlyMap<string, TensorRole>;
+}

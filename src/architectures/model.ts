@@ -8,19 +8,9 @@ import { ParameterError } from '../graph/builder';
 import type { Graph } from '../graph/graph';
 import { importOnnx, ImportError, pictureInput, readShapeConstants } from '../graph/onnxImport';
 import { OperatorError } from '../graph/operators';
-import type { ConfigValue, Recognition } from './family';
+import type { ConfigValue, ParameterCounts, Recognition, TensorRole } from './family';
 import { describeOnnx, onnxParameters } from './onnxModel';
 import { buildGraph, countParameters, recognise, type Known } from './recognise';
-
-/** What part a tensor of the file has in the model. */
-export type TensorRole = 'parameter' | 'buffer' | 'unused';
-
-/** Elements of the file by role; every tensor counted once, however often it is read. */
-export interface ParameterCounts {
-  readonly params: number;
-  readonly buffers: number;
-  readonly roles: ReadonlyMap<string, TensorRole>;
-}
 
 export interface ModelOptions {
   /** Figures the weights do not tell, as the user typed them in. */

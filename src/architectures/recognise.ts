@@ -7,8 +7,7 @@ import { isBuffer } from './buffers';
 import { translateTensors } from './dialects';
 import { ownModule, type Translation } from './dialects/dialect';
 import { families } from './families';
-import type { BuildOptions, ConfigValue, Family, Recognition } from './family';
-import type { ParameterCounts, TensorRole } from './model';
+import type { BuildOptions, ConfigValue, Family, ParameterCounts, Recognition, TensorRole } from './family';
 import { nearestFamily, otherKind } from './otherKinds';
 
 export interface RecogniseOptions {

@@ -7,7 +7,7 @@ import { reportText } from '../../../src/analysis/reportText';
 import { scaling } from '../../../src/analysis/scaling';
 import { stations } from '../../../src/analysis/stations';
 import { countedMacs, workOf } from '../../../src/analysis/work';
-import type { TensorRole } from '../../../src/architectures/model';
+import type { TensorRole } from '../../../src/architectures/family';
 import { elementCount, type DType, type Tensor } from '../../../src/checkpoint/tensors';
 import { GraphBuilder, type ParameterSource } from '../../../src/graph/builder';
 import { int, type Graph } from '../../../src/graph/graph';
