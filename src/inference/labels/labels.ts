@@ -178,15 +178,24 @@ export interface Ranked {
   readonly logit: number;
 }
 
-/** The k classes with the largest logits, largest first; equal ones by index, NaN last. */
+/**
+ * The k classes with the largest logits, largest first; equal ones by index. A class whose value is no number is no answer and left out;
+ * throws where no class has one.
+ */
 export function topK(logits: ArrayLike<number>, k: number, activation: Activation): Ranked[] {
   const values = probabilities(logits, activation);
-  const order = Array.from(values, (_, i) => i).sort((a, b) => rank(logits[b]!) - rank(logits[a]!) || a - b);
+  const order = Array.from(values, (_, i) => i)
+    .filter((index) => !Number.isNaN(values[index]))
+    .sort((a, b) => rank(logits[b]!) - rank(logits[a]!) || a - b);
+  if (order.length === 0 && logits.length > 0)
+    throw new Error(
+      `the model answers with no numbers (NaN or infinite values in ${logits.length} classes), so there is no label: its weights are damaged, ` +
+        'or an assumed figure is wrong. Inspect the checkpoint and download or save it again.',
+    );
   return order.slice(0, k).map((index) => ({ index, probability: values[index]!, logit: logits[index]! }));
 }
 
 /** Finite stand-ins, because the difference of two infinities orders nothing. */
 function rank(logit: number): number {
-  if (Number.isNaN(logit)) return -Number.MAX_VALUE;
   return Math.min(Math.max(logit, -Number.MAX_VALUE / 2), Number.MAX_VALUE / 2);
 }

@@ -112,9 +112,16 @@ describe('topK', () => {
     assert.deepEqual(Array.from(probabilities([1000, 0, -1000], 'sigmoid')), [1, 0.5, 0]);
   });
 
-  it('breaks ties by index, keeps NaN last, and returns no more than there is', () => {
+  it('breaks ties by index, leaves NaN out, and returns no more than there is', () => {
     const order = topK([2, Number.NaN, 2, 5, -Infinity, Infinity], 10, 'none').map(({ index }) => index);
-    assert.deepEqual(order, [5, 3, 0, 2, 4, 1]);
+    assert.deepEqual(order, [5, 3, 0, 2, 4]);
+  });
+
+  it('calls nothing a class where the answer is no number', () => {
+    assert.throws(() => topK([Number.NaN, 1], 5, 'softmax'), /no numbers/);
+    assert.throws(() => topK([Infinity, 1], 5, 'softmax'), /no numbers/);
+    assert.throws(() => topK([Number.NaN], 5, 'sigmoid'), /no numbers/);
+    assert.deepEqual(topK([], 5, 'softmax'), []);
   });
 
   it('gives the values of a regression', () => {
