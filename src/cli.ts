@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Session } from './commandLine/session';
-import { helpText, parseInvocation, UsageError, type CommandName } from './commandLine/usage';
+import { helpText, oneLine, parseInvocation, UsageError, type CommandName } from './commandLine/usage';
 
 type Command = (session: Session, paths: readonly string[]) => Promise<void>;
 
@@ -38,7 +38,7 @@ main(process.argv.slice(2)).then(
   (status) => (process.exitCode = status),
   (error: unknown) => {
     const wrongUsage = error instanceof UsageError;
-    process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`error: ${oneLine(error instanceof Error ? error.message : String(error))}\n`);
     if (wrongUsage) process.stderr.write('vitrine --help lists the commands\n');
     process.exitCode = wrongUsage ? 2 : 1;
   },

@@ -82,7 +82,8 @@ async function readSidecars(file: string): Promise<{ sidecars: Sidecars; warning
   return { sidecars, warnings };
 }
 
-async function readSidecar(path: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+/** A JSON object that lies beside weights; undefined where there is no such file. Throws `CheckpointError` where it holds anything else. */
+export async function readSidecar(path: string): Promise<Readonly<Record<string, unknown>> | undefined> {
   if (!(await exists(path))) return undefined;
   const source = await openFile(path);
   try {

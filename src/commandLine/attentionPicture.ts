@@ -1,5 +1,6 @@
 import sharp from 'sharp';
 import { paint } from '../attention/colourMaps';
+import { chainLength } from '../attention/rollout';
 import { reduceHeads, type HeadChoice } from '../attention/heads';
 import { splitKeys, type PictureMap } from '../attention/tokenLayout';
 import { tokenCount, type Probe } from '../protocol/probes';
@@ -33,9 +34,10 @@ export async function drawAttention(
   answer: AttentionRows,
   options: DrawOptions,
 ): Promise<Drawn> {
-  const layers = chooseLayers(view.probes.length, options.layer);
+  const layers = chooseLayers(view.probes, options);
   const maps = layers.map((layer) => mapsOf(view.probes[layer]!, answer, layer, options));
   const finite = maps.flat().flatMap(({ values }) => [...values].filter(Number.isFinite));
+  if (finite.length === 0) throw new Error('the attention holds no numbers (NaN): the weights are damaged');
   const range = finite.reduce<[number, number]>(
     ([low, high], value) => [Math.min(low, value), Math.max(high, value)],
     [Infinity, -Infinity],
@@ -49,12 +51,21 @@ export async function drawAttention(
   };
 }
 
-function chooseLayers(count: number, layer: string): readonly number[] {
-  if (count === 0) throw new Error('the model has no attention');
+/** The layers to draw, from 0. A rollout has only the first ones: those whose tokens attend to the same tokens. */
+function chooseLayers(
+  probes: readonly Probe[],
+  { layer, method }: Pick<DrawOptions, 'layer' | 'method'>,
+): readonly number[] {
+  if (probes.length === 0) throw new Error('the model has no attention');
+  const count = method === 'rollout' ? chainLength(probes) : probes.length;
+  if (count === 0)
+    throw new Error('no layer attends from its tokens to the same tokens; --method raw has maps');
   if (layer === 'all') return Array.from({ length: count }, (_, index) => index);
   const index = layer === 'last' ? count - 1 : Number(layer);
   if (!Number.isInteger(index) || index < 0 || index >= count)
-    throw new UsageError(`--layer ${layer}: last, all or 0 … ${count - 1} needed`);
+    throw new UsageError(
+      `--layer ${layer}: last, all or 0 … ${count - 1} needed${method === 'rollout' ? ' for a rollout' : ''}`,
+    );
   return [index];
 }
 
@@ -80,7 +91,7 @@ function mapsOf(
 /** The part of a row of keys that lies on the picture. */
 function pictureOf(probe: Probe, keys: Float32Array): PictureMap {
   if (keys.length === 0)
-    throw new Error(`${probe.layer}: no attention from this query; choose another --query or --method raw`);
+    throw new Error(`${probe.layer}: no attention from this query; choose another --query or --layer`);
   const { picture } = splitKeys(probe, keys);
   if (!picture)
     throw new Error(`${probe.layer}: its keys (${tokenCount(probe.keys)}) have no place on the picture`);

@@ -1,5 +1,8 @@
+import { pictureGrid, queryWeights } from '../attention/tokenLayout';
 import type { ClassifiedView, Query } from '../protocol/imagePanel';
+import type { Probe, TokenLayout } from '../protocol/probes';
 import { formatMilliseconds, formatPercent } from '../protocol/units';
+import { requireOutput } from './output';
 import type { Answer, Session } from './session';
 import { UsageError } from './usage';
 
@@ -9,7 +12,7 @@ export async function classify(
   [checkpoint = '', ...images]: readonly string[],
 ): Promise<void> {
   const { top } = session.options;
-  await session.each(images, { image: true }, async (image) => {
+  const answer = async (image: string): Promise<Answer> => {
     const view = await run(session, checkpoint, image, { topK: top });
     const facts = { path: checkpoint, image, provider: view.provider, ...preprocessingJson(view) };
     const guesses = view.top.map(({ index, label, score }) => ({ index, label, probability: score }));
@@ -22,7 +25,8 @@ export async function classify(
       warnings: view.warnings,
     };
     return { json, text: classifyText(image, view) };
-  });
+  };
+  await session.each(images, answer, (image) => ({ path: checkpoint, image }));
 }
 
 async function run(
@@ -62,10 +66,11 @@ export async function attention(
   [checkpoint = '', image = '']: readonly string[],
 ): Promise<void> {
   const { layer, head, method, out } = session.options;
-  await session.each([checkpoint], { image }, async (): Promise<Answer> => {
+  const answer = async (): Promise<Answer> => {
+    await requireOutput(out, [checkpoint, image]);
     const view = await run(session, checkpoint, image, { attention: true });
     const { drawAttention } = await import('./attentionPicture');
-    const query = session.options.query ? parseQuery(session.options.query) : defaultQuery(view);
+    const query = session.options.query ? parseQuery(session.options.query, view.probes) : defaultQuery(view);
     const inference = await session.runner();
     const rows = await inference.attention(view.run, query);
     const {
@@ -88,7 +93,8 @@ export async function attention(
       json,
       text: `${out}: layer ${drawn}, head ${shown}, query ${queryText(query)}, ${method}, ${scale}\n`,
     };
-  });
+  };
+  await session.each([checkpoint], answer, (path) => ({ path, image }));
 }
 
 /** The class token, without one the mean over patches. */
@@ -97,13 +103,25 @@ function defaultQuery({ probes }: ClassifiedView): Query {
   return special === 'cls' ? { kind: 'special', name: special } : { kind: 'mean' };
 }
 
-/** `cls`, `dist`, `reg1`, `ROW,COL` or `mean`. */
-function parseQuery(text: string): Query {
-  const patch = /^(\d+),(\d+)$/.exec(text);
-  if (patch) return { kind: 'patch', row: Number(patch[1]), column: Number(patch[2]) };
-  if (text === 'mean') return { kind: 'mean' };
-  if (/^[a-z]+\d*$/.test(text)) return { kind: 'special', name: text };
-  throw new UsageError(`--query ${text}: cls, dist, regN, ROW,COL or mean needed`);
+/** `cls`, `dist`, `reg1`, `ROW,COL` or `mean`; one that no layer of the model has is wrong usage. */
+function parseQuery(text: string, probes: readonly Probe[]): Query {
+  const [, row, column] = /^(\d+),(\d+)$/.exec(text) ?? [];
+  const query: Query =
+    row !== undefined
+      ? { kind: 'patch', row: Number(row), column: Number(column) }
+      : text === 'mean'
+        ? { kind: 'mean' }
+        : { kind: 'special', name: text };
+  if (probes.some(({ queries }) => queryWeights(queries, query))) return query;
+  const layouts = [...new Set(probes.map(({ queries }) => queriesOf(queries)))];
+  throw new UsageError(`--query ${text}: ${layouts.join(' or ')} needed`);
+}
+
+/** The queries of a layer as they are typed in: `cls, 0,0 … 13,13, mean`. */
+function queriesOf(layout: TokenLayout): string {
+  const grid = pictureGrid(layout);
+  const patches = grid ? [`0,0 … ${grid[0] - 1},${grid[1] - 1}`] : [];
+  return [...(layout.special ?? []), ...patches, 'mean'].join(', ');
 }
 
 function queryText(query: Query): string {

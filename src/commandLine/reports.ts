@@ -4,7 +4,7 @@ import type { Session } from './session';
 /** `vitrine inspect` */
 export async function inspect(session: Session, paths: readonly string[]): Promise<void> {
   const { inspectionJson, inspectionText } = await import('../analysis/inspection');
-  await session.each(paths, {}, async (path) => {
+  await session.each(paths, async (path) => {
     const model = await session.open(path);
     return { json: { path, ...inspectionJson(model) }, text: inspectionText(model) };
   });
@@ -12,12 +12,14 @@ export async function inspect(session: Session, paths: readonly string[]): Promi
 
 /** `vitrine complexity` */
 export async function complexity(session: Session, paths: readonly string[]): Promise<void> {
-  const { inspectionJson } = await import('../analysis/inspection');
+  const { inspectionJson, inspectionText } = await import('../analysis/inspection');
   const { reportOf, reportSubject } = await import('../analysis/report');
   const { reportText } = await import('../analysis/reportText');
   const { batch, format } = session.options;
-  await session.each(paths, {}, async (path) => {
+  await session.each(paths, async (path) => {
     const model = await session.open(path);
+    // Without a graph there is nothing to count but the tensors: the file is shown as what it is.
+    if (!model.imageSize) return { json: { path, ...inspectionJson(model) }, text: inspectionText(model) };
     const report = reportOf(model, { batch });
     return {
       json: { path, ...inspectionJson(model), ...reportJson(report) },

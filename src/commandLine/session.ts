@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import type { Model } from '../architectures/model';
-import { CheckpointError } from '../checkpoint/errors';
+import type { CheckpointErrorKind } from '../checkpoint/errors';
+import type { RemoteFailure } from '../protocol/channel';
 import type { Inference } from '../inference/service';
-import { UsageError, type Options } from './usage';
+import { oneLine, UsageError, type Options } from './usage';
 
 /** What one path or picture came to: the JSON object, and the text for people. */
 export interface Answer {
@@ -25,18 +26,21 @@ export class Session {
     return this.failures > 0 ? 1 : 0;
   }
 
-  /** Answers each path by itself: one that fails does not keep the others from their answer. */
+  /**
+   * Answers each path by itself: one that fails does not keep the others from their answer. `facts` are what a failure's JSON says beside
+   * the error.
+   */
   async each(
     paths: readonly string[],
-    facts: object,
     answer: (path: string) => Promise<Answer>,
+    facts: (path: string) => object = (path) => ({ path }),
   ): Promise<void> {
     for (const path of paths)
       try {
         this.print(await answer(path));
       } catch (error) {
         if (error instanceof UsageError) throw error;
-        this.fail(path, error, facts);
+        this.fail(path, error, facts(path));
       }
   }
 
@@ -78,12 +82,9 @@ export class Session {
     this.failures++;
     this.progress('');
     const message = error instanceof Error ? error.message : String(error);
-    this.errors.write(
-      `error: ${message.startsWith(path) ? '' : `${path}: `}${message.replaceAll('\n', ' ')}\n`,
-    );
-    const kind = error instanceof CheckpointError ? error.kind : 'unsupported';
+    this.errors.write(`error: ${message.startsWith(path) ? '' : `${path}: `}${oneLine(message)}\n`);
     if (this.options.json)
-      this.output.write(`${JSON.stringify({ path, ...facts, error: { kind, message } })}\n`);
+      this.output.write(`${JSON.stringify({ ...facts, error: { kind: kindOf(error), message } })}\n`);
   }
 
   /** A line that is written over; only where a person looks at it. */
@@ -93,3 +94,17 @@ export class Session {
 }
 
 const silent = (): void => undefined;
+
+const kinds: readonly string[] = [
+  'malformed',
+  'unsupported',
+  'unreadable',
+  'unsafe',
+] satisfies readonly CheckpointErrorKind[];
+
+/** The error's own kind, also of one that came from the inference process; what fails without one cannot be done with this file. */
+function kindOf(error: unknown): string {
+  const { kind, failure } = error as { kind?: unknown; failure?: RemoteFailure };
+  const own = kind ?? failure?.data['kind'];
+  return typeof own === 'string' && kinds.includes(own) ? own : 'unsupported';
+}

@@ -1,14 +1,16 @@
-import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { Sidecars } from '../checkpoint/checkpoint';
+import type { Sidecars, Tensor } from '../checkpoint/checkpoint';
+import { CheckpointError } from '../checkpoint/errors';
 import { writeSafetensors, type NamedTensor } from '../checkpoint/safetensorsWriter';
 import type { TensorData } from '../inference/remoteApi';
+import { requireOutput } from './output';
 import type { Answer, Session } from './session';
 
 /** `vitrine run`: for checking against reference implementations. */
 export async function run(session: Session, [checkpoint = '']: readonly string[]): Promise<void> {
   const { assume, stateDict, provider, inputs: file, out } = session.options;
-  await session.each([checkpoint], {}, async () => {
+  await session.each([checkpoint], async () => {
+    await requireOutput(out, [checkpoint, file]);
     const inputs = await readInputs(file);
     const inference = await session.runner();
     const outputs = await inference.runTensors({
@@ -26,7 +28,7 @@ async function readInputs(file: string): Promise<Readonly<Record<string, TensorD
   const { openCheckpoint } = await import('../checkpoint/open');
   const { readTensor, toFloat32 } = await import('../checkpoint/values');
   const { selected } = await openCheckpoint(file);
-  const entries = selected.tensors.map(async (tensor) => {
+  const entries = picked(file, selected.tensors).map(async (tensor) => {
     const bytes = await readTensor(tensor);
     const integers = tensor.dtype === 'I64' && new BigInt64Array(bytes.slice().buffer);
     const data: TensorData = integers
@@ -37,13 +39,31 @@ async function readInputs(file: string): Promise<Readonly<Record<string, TensorD
   return Object.fromEntries(await Promise.all(entries));
 }
 
+/** Types of a golden case's inputs: pixels and ids. */
+const inputTypes: ReadonlySet<string> = new Set(['F64', 'F32', 'F16', 'BF16', 'I64']);
+
+/** What a model may be fed of a file: everything where `pixel_values` is named, else the only pictures in it. */
+function picked(file: string, tensors: readonly Tensor[]): readonly Tensor[] {
+  const fitting = tensors.filter(({ dtype }) => inputTypes.has(dtype));
+  if (fitting.some(({ name }) => name === 'pixel_values')) return fitting;
+  const pictures = fitting.filter(({ shape }) => shape.length === 4);
+  if (pictures.length === 1) return pictures;
+  const found = tensors.slice(0, 8).map(({ name, shape }) => `${name} [${shape.join(', ')}]`);
+  throw new CheckpointError(
+    'unsupported',
+    file,
+    `holds no pixel_values [batch, 3, height, width], found are ${found.join(', ')}; vitrine preprocess writes such a file`,
+  );
+}
+
 /** `vitrine preprocess`: of a checkpoint, or of a configuration alone. */
 export async function preprocess(
   session: Session,
   [source = '', image = '']: readonly string[],
 ): Promise<void> {
   const { assume, stateDict, imageSize, asStored, out } = session.options;
-  await session.each([source], { image }, async () => {
+  const answer = async (): Promise<Answer> => {
+    await requireOutput(out, [source, image]);
     if (source.endsWith('.json') && !source.endsWith('.index.json'))
       return write(source, out, { pixel_values: await preprocessByConfig(source, image, session) });
     const inference = await session.runner();
@@ -55,7 +75,8 @@ export async function preprocess(
     };
     const { pixelValues } = await inference.preprocess(request);
     return write(source, out, { pixel_values: pixelValues });
-  });
+  };
+  await session.each([source], answer, (path) => ({ path, image }));
 }
 
 async function preprocessByConfig(config: string, image: string, session: Session): Promise<TensorData> {
@@ -71,29 +92,32 @@ async function preprocessByConfig(config: string, image: string, session: Sessio
 
 /** The named file, and the other one where both lie in a folder. */
 async function readSidecars(config: string): Promise<Sidecars> {
-  const read = async (path: string): Promise<Readonly<Record<string, unknown>>> =>
-    JSON.parse(await readFile(path, 'utf8')) as Readonly<Record<string, unknown>>;
-  const named = await read(config);
+  const { readSidecar } = await import('../checkpoint/open');
+  const named = await readSidecar(config);
+  if (!named)
+    throw new CheckpointError('unreadable', config, 'does not exist; name a configuration or a checkpoint');
   const isPreprocessor = /preprocessor/.test(basename(config)) || 'image_processor_type' in named;
   const other = join(dirname(config), isPreprocessor ? 'config.json' : 'preprocessor_config.json');
-  const beside = await read(other).catch(() => undefined);
+  const beside = await readSidecar(other).catch(() => undefined);
   return isPreprocessor ? { preprocessor: named, config: beside } : { config: named, preprocessor: beside };
 }
 
 /** `vitrine export` */
 export async function exportModel(session: Session, [checkpoint = '']: readonly string[]): Promise<void> {
   const { exportOnnx } = await import('../inference/export');
-  await session.each([checkpoint], {}, async () => {
+  const { out } = session.options;
+  await session.each([checkpoint], async () => {
+    await requireOutput(out, [checkpoint]);
     const model = await session.open(checkpoint);
     const graph = model.graph();
-    const { files, bytes } = await exportOnnx(graph, model.checkpoint.selected.tensors, session.options.out);
+    const { files, bytes } = await exportOnnx(graph, model.checkpoint.selected.tensors, out);
     const tensors = Object.fromEntries(
       [
         ...graph.inputs,
         ...graph.outputs.map(({ name, value }) => ({ ...graph.values.get(value)!, name })),
       ].map(({ name, shape }) => [name, shape]),
     );
-    const json = { path: checkpoint, out: session.options.out, files, bytes, tensors };
+    const json = { path: checkpoint, out, files, bytes, tensors };
     return { json, text: `${files.join(' and ')}: ${bytes} bytes\n` };
   });
 }

@@ -7,6 +7,11 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** A message as the single line that standard error has for it. */
+export function oneLine(message: string): string {
+  return message.replace(/\s*\n\s*/g, ' ');
+}
+
 /** Options of all commands; each command reads its own. */
 export interface Options {
   readonly json: boolean;

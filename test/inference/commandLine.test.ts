@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { openCheckpoint } from '../../src/checkpoint/open';
+import { writeSafetensors } from '../../src/checkpoint/safetensorsWriter';
 import { readTensor, toFloat32 } from '../../src/checkpoint/values';
 
 interface Ended {
@@ -167,6 +168,69 @@ describe('the command line', function () {
     const [own, exported] = await Promise.all([values(here!, 'logits'), values(there!, 'logits')]);
     // Both run the same operators on the same weights in float32; only the order of additions may differ.
     own.forEach((value, index) => assert.ok(Math.abs(value - exported[index]!) < 1e-4));
+  });
+
+  it('names the picture that failed, with its kind, and answers for the others', async () => {
+    const { status, output } = await vitrine('classify', '--json', sample, join(folder, 'none.jpg'), cat);
+    const [refused, fine] = lines(output);
+    assert.equal(status, 1);
+    assert.deepEqual([refused!['path'], refused!['image']], [sample, join(folder, 'none.jpg')]);
+    assert.equal((refused!['error'] as Record<string, unknown>)['kind'], 'unreadable');
+    assert.equal(fine!['image'], cat);
+  });
+
+  it('never overwrites what it reads, and asks for a folder that is there', async () => {
+    const model = join(folder, 'own.safetensors');
+    await copyFile(join(sample, 'model.safetensors'), model);
+    const before = await readFile(model);
+    for (const out of [model, join(folder, '.', 'own.safetensors')]) {
+      const { status, errors } = await vitrine('export', model, '--out', out);
+      assert.equal(status, 1);
+      assert.match(errors, /overwrite/);
+    }
+    assert.ok(before.equals(await readFile(model)));
+    const { errors } = await vitrine('export', model, '--out', join(folder, 'missing', 'm.onnx'));
+    assert.match(errors, /missing does not exist/);
+  });
+
+  it('refuses a query that no layer has, and names those there are', async () => {
+    const out = join(folder, 'never.png');
+    for (const query of ['reg0', '99,0', 'left']) {
+      const { status, errors } = await vitrine('attention', sample, cat, '--query', query, '--out', out);
+      assert.equal(status, 2);
+      assert.match(errors, /cls, 0,0 … 15,15, mean/);
+    }
+  });
+
+  it('counts what it can of a file whose architecture is not known', async () => {
+    const other = join(folder, 'other.safetensors');
+    const bytes = new Uint8Array(24);
+    await writeSafetensors(other, [{ name: 'lm_head.weight', dtype: 'F32', shape: [2, 3], bytes }]);
+    const { status, output } = await vitrine('complexity', '--json', other);
+    const [answer] = lines(output);
+    assert.equal(status, 0);
+    assert.equal(answer!['family'], null);
+    assert.equal(answer!['params'], 6);
+    assert.deepEqual(answer!['tensors'], [{ name: 'lm_head.weight', dtype: 'F32', shape: [2, 3] }]);
+  });
+
+  it('asks for pixel_values where the inputs hold none', async () => {
+    const out = join(folder, 'never.safetensors');
+    const inputs = join(folder, 'ids.safetensors');
+    await writeSafetensors(inputs, [{ name: 'ids', dtype: 'F32', shape: [1], bytes: new Uint8Array(4) }]);
+    const { status, errors } = await vitrine('run', sample, '--inputs', inputs, '--out', out);
+    assert.equal(status, 1);
+    assert.match(errors, /pixel_values.*ids \[1\]/);
+  });
+
+  it('keeps every failure on one line', async () => {
+    const { errors } = await vitrine('classify', sample, cat, '--top', '-1');
+    assert.equal(errors.split('\n').filter((line) => line.startsWith('error: ')).length, 1);
+    assert.equal(errors.trim().split('\n').length, 2, 'and the hint at --help');
+    const text = join(folder, 'list.json');
+    await writeFile(text, '[1]');
+    const config = await vitrine('preprocess', text, cat, '--out', join(folder, 'never.safetensors'));
+    assert.match(config.errors, /list\.json: holds a list/);
   });
 
   it('shows what it can do', async () => {
