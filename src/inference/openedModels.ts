@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { openModel, type Model, type ModelOptions } from '../architectures/model';
+import { CheckpointError } from '../checkpoint/errors';
 import type { Graph } from '../graph/graph';
 import type { FileState, ModelRequest } from './remoteApi';
 import { fileStates } from './weights';
@@ -17,6 +18,8 @@ export interface OpenedModel {
 
 /** Models kept open: headers and graphs, no weights. */
 const keptModels = 4;
+/** Times that a file is opened which is written at the same moment. */
+const openAttempts = 3;
 /** Files beside the weights that decide preprocessing, labels and heads. */
 const sidecarNames = ['config.json', 'preprocessor_config.json'];
 
@@ -39,15 +42,27 @@ export class OpenedModels {
   private async read(
     path: string,
     options: ModelOptions,
+    attempts = openAttempts,
   ): Promise<{ readonly opened: OpenedModel; readonly sidecars: string }> {
     const started = Date.now();
     const model = await openModel(path, options);
     const files = await fileStates(model.checkpoint.files);
-    // Written while its header was read: what was read may be half of each.
-    if (files.some(({ modified }) => modified > started)) return this.read(path, options);
+    if (isWrittenSince(files, started)) {
+      if (attempts > 1) return this.read(path, options, attempts - 1);
+      throw new CheckpointError('unreadable', path, 'is being written; open it again when it is whole');
+    }
     const identity = hash([path, options, files]);
     return { opened: { path, model, files, identity }, sidecars: await sidecarState(model.checkpoint.file) };
   }
+}
+
+/**
+ * Written while its header was read: what was read may be half of each. A time that is still to come says nothing: other machines'
+ * clocks and archives set such.
+ */
+function isWrittenSince(files: readonly FileState[], started: number): boolean {
+  const now = Date.now();
+  return files.some(({ modified }) => modified > started && modified <= now);
 }
 
 async function isCurrent(files: readonly FileState[]): Promise<boolean> {
