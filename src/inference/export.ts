@@ -4,6 +4,7 @@ import { byteLength, dtypes, type Tensor } from '../checkpoint/tensors';
 import { readTensor } from '../checkpoint/values';
 import type { Graph, Initializer } from '../graph/graph';
 import { onnxParts, type Located } from '../graph/onnxWriter';
+import { requireRunnable } from './weights';
 
 /** A protobuf message stops at 2 GiB; the graph itself takes the rest. */
 const protobufBytes = 2e9;
@@ -90,7 +91,7 @@ class Weights {
   private tensor({ name, data }: Initializer): Tensor {
     const tensor = data.kind === 'parameter' ? this.byName.get(data.tensor) : undefined;
     if (!tensor) throw new Error(`${name}: the graph reads it, and the checkpoint does not hold it`);
-    return tensor;
+    return requireRunnable(tensor);
   }
 }
 

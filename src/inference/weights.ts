@@ -74,7 +74,8 @@ const parameters = (graph: Graph): readonly ParameterInitializer[] =>
     (initializer): initializer is ParameterInitializer => initializer.data.kind === 'parameter',
   );
 
-function requireRunnable(tensor: Tensor): Tensor {
+/** The tensor, where a runtime can read its dtype, itself or after a conversion. Throws `WeightsError` with the dtypes it can. */
+export function requireRunnable(tensor: Tensor): Tensor {
   if (dtypes[tensor.dtype].runnable) return tensor;
   const known = Object.entries(dtypes).flatMap(([name, { runnable }]) => (runnable ? [name] : []));
   throw new WeightsError(

@@ -40,6 +40,16 @@ describe('exportOnnx', () => {
     assert.deepEqual(await run(apart), await run(single));
   });
 
+  it('refuses a dtype that nothing can run, and leaves no file', async () => {
+    const target = join(folder, 'packed.onnx');
+    const packed = tensors().map((tensor) => ({ ...tensor, dtype: 'F4' as const }));
+    await assert.rejects(exportOnnx(model.graph(), packed, target), /stored as F4, .* cannot be run/);
+    assert.deepEqual(
+      (await readdir(folder)).filter((name) => name.startsWith('packed')),
+      [],
+    );
+  });
+
   it('leaves what stood there, and no half of a file, when it is cancelled', async () => {
     const target = join(folder, 'kept.onnx');
     await writeFile(target, 'before');
