@@ -233,6 +233,9 @@ export function inspectionJson(model: Model): Readonly<Record<string, unknown>> 
     buffers: counts.buffers,
     bytes: selected.tensors.reduce((sum, tensor) => sum + byteLength(tensor), 0),
     state_dict: selected.name,
+    state_dicts: checkpoint.stateDicts.map(({ name }) => name),
+    extras: Object.fromEntries(checkpoint.extras.map(({ name, summary }) => [name, summary])),
+    siblings: checkpoint.siblings.map((path) => basename(path)),
   };
   const graph = model.imageSize ? model.graph() : undefined;
   const macs = graph && countMacs(graph);
@@ -270,6 +273,18 @@ export function inspectionJson(model: Model): Readonly<Record<string, unknown>> 
   };
 }
 
+/** What lies in the file and the folder beside what is shown. */
+function alsoThere({ stateDicts, stateDict, extras, siblings }: InspectorModel): readonly string[] {
+  const others = stateDicts.filter(({ name }) => name !== stateDict);
+  return [
+    ...others.map(
+      ({ name, tensors }) => `in the file: ${name || '(top level)'}: ${tensors} tensors, a state dict`,
+    ),
+    ...extras.map(({ name, summary }) => `in the file: ${name}: ${summary}`),
+    ...siblings.map((path) => `in the folder: ${basename(path)}`),
+  ];
+}
+
 /** What `vitrine inspect` prints for people: header, evidence, what is assumed and what is left over. */
 export function inspectionText(model: Model): string {
   const view = inspectorModel(model, { set: new Set() });
@@ -294,7 +309,7 @@ export function inspectionText(model: Model): string {
         `  ${assumed ? '⚠' : ' '} ${key.padEnd(width)}  ${exact}  ${source}`,
     ),
     ...(view.candidates.length > 0 ? [`  Same names and shapes: ${view.candidates.join(', ')}`] : []),
-    ...view.extras.map(({ name, summary }) => `  also in the file: ${name}: ${summary}`),
+    ...alsoThere(view).map((line) => `  also ${line}`),
     ...(view.unused.length > 0 ? [`  unused: ${view.unused.join(', ')}`] : []),
     ...view.warnings.map((line) => `  warning: ${line}`),
     '',
