@@ -55,9 +55,9 @@ export function norm(b: GraphBuilder, x: ValueInfo, name: string, epsilon: numbe
     : b.layerNorm(x, name, epsilon);
 }
 
-/** `norm` where it is stored, else x. */
+/** `norm` where it is stored, else x; one of which only the bias is left is an error that names the missing scale. */
 export function maybeNorm(b: GraphBuilder, x: ValueInfo, name: string, epsilon: number): ValueInfo {
-  return b.has(`${name}.weight`) ? norm(b, x, name, epsilon) : x;
+  return b.has(`${name}.weight`) || b.has(`${name}.bias`) ? norm(b, x, name, epsilon) : x;
 }
 
 /** LayerScale (Touvron et al. 2021, CaiT §2.1): a factor per channel where `<name>.gamma` is stored, else x. */

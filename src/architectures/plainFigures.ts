@@ -95,21 +95,43 @@ function headsOf(sources: Sources): Evidence {
   );
 }
 
-/** Configured facts that the graph can follow: an activation that is not known is as if it were not written. */
+/** What a fact may be, in words and as a check. */
+const factValues = {
+  activation: {
+    needed: `one of ${Object.keys(activations).join(', ')}`,
+    is: (value) => typeof value === 'string' && Object.hasOwn(activations, value),
+  },
+  eps: {
+    needed: 'a number from 0 to 1',
+    is: (value) => typeof value === 'number' && value >= 0 && value < 1,
+  },
+  pool_prefix: { needed: 'true or false', is: (value) => typeof value === 'boolean' },
+  norm_order: { needed: 'pre or post', is: (value) => value === 'pre' || value === 'post' },
+} as const satisfies Readonly<
+  Record<TimmFact, { readonly needed: string; readonly is: (value: ConfigValue) => boolean }>
+>;
+
+/** What the user says of a fact. Throws where it cannot be. */
+function givenFact({ evidences }: Sources, key: TimmFact): Evidence | undefined {
+  const user = given(evidences, key);
+  const { needed, is } = factValues[key];
+  if (user && !is(user.value)) throw new Error(`${key}: ${String(user.value)} found; ${needed} is needed`);
+  return user;
+}
+
+/** Configured facts that the graph can follow: one that cannot be is as if it were not written. */
 function configuredFact({ evidences }: Sources, key: TimmFact): Evidence | undefined {
   if (key !== 'activation' && key !== 'eps') return undefined;
   const evidence = configured(evidences.checkpoint, key);
-  return key === 'activation' && evidence && !Object.hasOwn(activations, String(evidence.value))
-    ? undefined
-    : evidence;
+  return evidence && factValues[key].is(evidence.value) ? evidence : undefined;
 }
 
 /** A fact that no weight holds: user, config, the architecture it names, published models, else `otherwise`. */
 function fact(sources: Sources, key: TimmFact, otherwise: Evidence): Evidence {
-  const { evidences, published } = sources;
+  const { published } = sources;
   return firstOf(
     otherwise,
-    given(evidences, key),
+    givenFact(sources, key),
     configuredFact(sources, key),
     implied(sources, key),
     agreed(published, (model) => model[key]),
@@ -198,18 +220,32 @@ function usualOrder({ evidences: { dialect, tensors }, measures }: Sources): Evi
 
 /** What config.json says and these weights or this program cannot follow. */
 function passedOver({ evidences: { checkpoint }, measures }: Sources): readonly string[] {
-  const activation = configured(checkpoint, 'activation');
   const heads = configured(checkpoint, 'heads');
-  const known = Object.keys(activations).join(', ');
+  const facts = (['activation', 'eps'] as const).flatMap((key) => {
+    const fact = configured(checkpoint, key);
+    const { needed, is } = factValues[key];
+    return fact && !is(fact.value)
+      ? [
+          `${fact.source} is ${String(fact.value)}, which is not known; it was passed over, ${needed} is needed.`,
+        ]
+      : [];
+  });
   return [
-    ...(activation && !Object.hasOwn(activations, String(activation.value))
-      ? [`${activation.source} is ${String(activation.value)}, which is not known; known are ${known}.`]
-      : []),
+    ...facts,
     ...(heads && !dividesWidth(measures, heads.value)
       ? [
           `${heads.source} is ${String(heads.value)}, which does not divide the width ${measures.dim}; it was passed over.`,
         ]
       : []),
+  ];
+}
+
+/** Says which pixels of an asked-for size no patch reaches: the libraries round down as well, or refuse. */
+function unseen({ evidences: { imageSize }, measures: { patch } }: Sources): readonly string[] {
+  const left = imageSize?.map((side, axis) => side % patch[axis]!) ?? [];
+  if (!imageSize || left.every((pixels) => pixels === 0)) return [];
+  return [
+    `${imageSize.join(' × ')} pixels are no whole number of patches of ${patch.join(' × ')}: the last ${left[0]} rows and ${left[1]} columns are not seen.`,
   ];
 }
 
@@ -247,7 +283,7 @@ export function plainFigures(evidences: Evidences): PlainFigures | undefined {
     measures,
     figures,
     imageSize: size,
-    warnings: [...layout.warnings, ...passedOver(sources)],
+    warnings: [...layout.warnings, ...passedOver(sources), ...unseen(sources)],
     published,
   };
 }

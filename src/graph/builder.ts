@@ -233,10 +233,13 @@ export class GraphBuilder {
   /** LayerNorm over the last axis (Ba et al. 2016); scale and bias from `<name>.weight` / `.bias`, ones and none where not stored. */
   layerNorm(x: ValueInfo, name: string, epsilon: number): ValueInfo {
     const width = x.shape.at(-1)!;
-    const scale = this.has(`${name}.weight`)
-      ? this.parameter(`${name}.weight`, [width])
-      : this.constant(`${name}/ones`, 'F32', [width], new Float32Array(width).fill(1));
-    const bias = this.has(`${name}.bias`) ? this.parameter(`${name}.bias`, [width]) : undefined;
+    const [biased, scaled] = [this.has(`${name}.bias`), this.has(`${name}.weight`)];
+    // No library stores a bias without a scale: there the scale has got lost, and the error names it.
+    const scale =
+      scaled || biased
+        ? this.parameter(`${name}.weight`, [width])
+        : this.constant(`${name}/ones`, 'F32', [width], new Float32Array(width).fill(1));
+    const bias = biased ? this.parameter(`${name}.bias`, [width]) : undefined;
     return this.add(
       'LayerNormalization',
       [x, scale, bias],

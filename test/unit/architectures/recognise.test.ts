@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Checkpoint } from '../../../src/checkpoint/checkpoint';
 import type { Tensor } from '../../../src/checkpoint/tensors';
+import type { ConfigValue } from '../../../src/architectures/family';
 import { buildGraph, countParameters, recognise, type Known } from '../../../src/architectures/recognise';
 
 type Shapes = Readonly<Record<string, readonly number[]>>;
@@ -102,10 +103,35 @@ describe('recognition', () => {
     );
     assert.throws(() => recognise(checkpoint, { assume: { heads: 5 } }), /heads: 5 .*width 96/);
     assert.throws(() => recognise(checkpoint, { assume: { pool: 'map' } }), /pool: map found; .* token, avg/);
-    assert.throws(() => {
-      const recognition = recognise(checkpoint, { assume: { activation: 'gleu' } });
-      buildGraph(checkpoint, recognition);
-    }, /activation: gleu is not known; known are gelu/);
+  });
+
+  it('refuses a fact that cannot be with what can, and passes over a config that says one', () => {
+    const wrong: readonly [key: string, value: ConfigValue, allowed: RegExp][] = [
+      ['activation', 'gleu', /activation: gleu found; one of gelu,/],
+      ['eps', -1, /eps: -1 found; a number from 0/],
+      ['eps', 'small', /eps: small found/],
+      ['pool_prefix', 3, /pool_prefix: 3 found; true or false/],
+      ['norm_order', 'last', /norm_order: last found; pre or post/],
+    ];
+    for (const [key, value, allowed] of wrong)
+      assert.throws(() => recognise(checkpointOf(plain()), { assume: { [key]: value } }), allowed);
+    const { figures, warnings } = known(
+      checkpointOf(plain(), { hidden_act: 'gleu', layer_norm_eps: '1e-6' }),
+    );
+    assert.deepEqual([figures['activation']!.value, figures['eps']!.value], ['gelu', 1e-6]);
+    assert.match(warnings.join(), /hidden_act is gleu.*layer_norm_eps is 1e-6/);
+  });
+
+  it('says which pixels no patch reaches', () => {
+    const checkpoint = checkpointOf(plain());
+    assert.match(known(checkpoint, { imageSize: [83, 96] }).warnings.join(), /last 3 rows and 0 columns/);
+    assert.deepEqual(known(checkpoint, { imageSize: [96, 80] }).warnings, []);
+  });
+
+  it('names the scale that a norm has lost', () => {
+    const { 'norm.weight': _, ...damaged } = plain();
+    const checkpoint = checkpointOf(damaged);
+    assert.throws(() => buildGraph(checkpoint, known(checkpoint)), /norm\.weight/);
   });
 
   it('takes the square grid, else lists those that fit and warns, unless the image size decides', () => {
