@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { provideFolder } from '../run/cache.mjs';
@@ -48,8 +47,6 @@ export async function findTimm({ weights }: Workload): Promise<OtherWay | NotFou
     const title = (await capture(python, ['-c', facts])).trim();
     return { title, command: [python, resolve('test/bench/peers/timmEager.py'), weights, picture] };
   } catch {
-    const hint = 'VITRINE_PYTHON may name one';
-    const named = existsSync(python) ? python : `${python} on the path`;
-    return { notFound: `no Python with torch and timm: ${named} has none; ${hint}` };
+    return { notFound: `no torch and timm in ${python}; VITRINE_PYTHON may name a Python that has them` };
   }
 }

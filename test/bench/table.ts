@@ -14,10 +14,15 @@ export interface Row {
   readonly why?: string;
 }
 
+/** A peer that varies by more within one run says that the machine was busy with something else. */
+const steadyFactor = 1.3;
+
 /** A row about the ratio of two things measured in turns. */
 export function ratioRow(what: string, peer: string, { ours, theirs, ratio }: Paired, target?: number): Row {
   const detail = `${formatTime(ours.median)} against ${formatTime(theirs.median)}, ${peer}`;
-  return { what, value: ratio, unit: '×', target, detail };
+  const factor = theirs.highest / theirs.lowest;
+  const busy = `the peer's own slowest turn took ${factor.toFixed(1)} times its fastest: the machine was busy`;
+  return { what, value: ratio, unit: '×', target, detail, why: factor > steadyFactor ? busy : undefined };
 }
 
 /** A row for something that this machine does not have. */

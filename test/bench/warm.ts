@@ -6,7 +6,8 @@ import { measurePairs, spreadOf, type Paired } from './statistics';
 import { formatTime, missingRow, ratioRow, type Row } from './table';
 import { picture, type Workload } from './workload';
 
-const turns = 20;
+/** Many, because the target is nearer to 1 than two runs on a busy machine are to each other. */
+const turns = 60;
 /** Turns against peers whose runs take longer. */
 const peerTurns = 7;
 /** Runs before measuring: by then the session with packed weights is in place, and peers have warmed up. */
