@@ -9,6 +9,7 @@ import type { CheckpointDocument } from './checkpointDocument';
 import { Disposables } from './disposables';
 import { messageOf } from './errors';
 import { columnForAnswers } from './columns';
+import { withProgress } from './progress';
 import { registerSerializer } from './serializer';
 import type { Services } from './services';
 
@@ -35,7 +36,9 @@ export class BatchPanels implements Disposable {
     const { documents, log } = this.services;
     const { document, dispose } = documents.acquire(checkpoint);
     try {
-      const { recognition } = await document.model();
+      const { recognition } = await withProgress(`Reading ${checkpointLabel(checkpoint)}`, () =>
+        document.model(),
+      );
       const modelTitle = recognition.family === null ? checkpointLabel(checkpoint) : recognition.title;
       const id = randomUUID();
       const panel = this.track(

@@ -5,6 +5,7 @@ import { Disposables } from './disposables';
 import { watchFiles } from './fileWatcher';
 import type { Log } from './log';
 import { headerKey, type WorkspaceMemory } from './memory';
+import { unlessAborted } from './progress';
 
 /** Files beside the weights that say what the weights do not. */
 const sidecars = ['config.json', 'preprocessor_config.json'];
@@ -21,6 +22,7 @@ export class CheckpointDocument implements Disposable {
   private readonly changes = this.owned.add(new EventEmitter<Model>());
   private readonly staleness = this.owned.add(new EventEmitter<void>());
   private loading: Promise<Model> | undefined;
+  private reading = new AbortController();
   private watching: Disposable | undefined;
 
   /** The model was read again: another state dict, another assumption, or a new file. */
@@ -37,11 +39,17 @@ export class CheckpointDocument implements Disposable {
 
   /** The model; headers are read on the first call, and again after a failure. */
   model(): Promise<Model> {
-    this.loading ??= this.load().catch((error: unknown) => {
+    this.loading ??= this.load(this.reading.signal).catch((error: unknown) => {
       this.loading = undefined;
       throw error;
     });
     return this.loading;
+  }
+
+  /** Gives up what is being read, on a disk that is too slow for the user; whoever waits for it gets `Cancelled`. */
+  cancel(): void {
+    this.reading.abort();
+    this.reading = new AbortController();
   }
 
   /** Reads the file again and tells every view. */
@@ -56,7 +64,8 @@ export class CheckpointDocument implements Disposable {
     const { [key]: _, ...others } = this.memory.assumptions(header);
     const next = value === null ? others : { ...others, [key]: value };
     const { openAssuming } = await opening();
-    const model = await openAssuming(this.path, this.memory.stateDict(this.path), next);
+    const opened = openAssuming(this.path, this.memory.stateDict(this.path), next);
+    const model = await unlessAborted(opened, this.reading.signal);
     await this.memory.setAssumptions(header, next);
     return this.replace(model);
   }
@@ -64,7 +73,7 @@ export class CheckpointDocument implements Disposable {
   /** Shows another of the file's state dicts. */
   async chooseStateDict(name: string): Promise<Model> {
     const { openAssuming } = await opening();
-    await openAssuming(this.path, name, {});
+    await unlessAborted(openAssuming(this.path, name, {}), this.reading.signal);
     await this.memory.chooseStateDict(this.path, name);
     return this.reload();
   }
@@ -75,10 +84,10 @@ export class CheckpointDocument implements Disposable {
     return model;
   }
 
-  private async load(): Promise<Model> {
+  private async load(signal: AbortSignal): Promise<Model> {
     const started = performance.now();
     const { openRemembered } = await opening();
-    const model = await openRemembered(this.path, this.memory);
+    const model = await unlessAborted(openRemembered(this.path, this.memory), signal);
     if (this.owned.isDisposed) return model;
     this.watch(model);
     this.log.info(`${this.path}: read in ${(performance.now() - started).toFixed(0)} ms`);

@@ -15,6 +15,7 @@ import { checkpointEntries, searchedNames, type CheckpointEntry } from './checkp
 import { Cancelled } from './errors';
 import type { Log } from './log';
 import type { WorkspaceMemory } from './memory';
+import { withProgress } from './progress';
 import { readSetting, setContext } from './registration';
 
 /** Files looked at per search; a workspace with more is searched by naming folders in the settings. */
@@ -59,7 +60,7 @@ export class Checkpoints implements Disposable {
   async require(): Promise<string> {
     const { chosen } = this;
     if (chosen !== undefined && (await exists(chosen))) return chosen;
-    const [first, ...others] = await this.list();
+    const [first, ...others] = await withProgress('Looking for checkpoints', () => this.list());
     if (first && others.length === 0) return this.choose(first.path);
     return this.pick();
   }

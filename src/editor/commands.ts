@@ -109,7 +109,7 @@ function summaryOf(providers: readonly ProviderView[]): string {
 async function exportOnnx({ documents, log }: Services, path: string): Promise<void> {
   const { document, dispose } = documents.acquire(path);
   try {
-    const model = await document.model();
+    const model = await withProgress(`Reading ${path}`, () => document.model());
     const graph = model.graph();
     const name = checkpointLabel(path)
       .replace(/\.[^.]+$/, '')

@@ -1,5 +1,6 @@
 import type { Disposable, Webview } from 'vscode';
 import { createChannel, type Packet } from '../protocol/channel';
+import { Cancelled, messageOf } from './errors';
 import type { Log } from './log';
 
 /** The host's end of a page: tells it events; the page's calls go to `api`. */
@@ -37,7 +38,7 @@ function logFailures(api: object, log: Log): object {
       try {
         return await method(...values);
       } catch (error) {
-        log.error(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+        if (!(error instanceof Cancelled)) log.error(`${name}: ${messageOf(error)}`);
         throw error;
       }
     },

@@ -16,6 +16,7 @@ import { Cancelled } from './errors';
 import { perform, requireTrust } from './notices';
 import { watchFiles } from './fileWatcher';
 import { showIcon, showPage } from './page';
+import { unlessAborted } from './progress';
 import { readSetting } from './registration';
 import type { RunnerRequest } from './runner';
 import { copyText, saveAndOpen } from './saving';
@@ -178,7 +179,8 @@ export class ImagePanel {
   private async request(options: RunOptions, signal: AbortSignal): Promise<RunnerRequest> {
     const { path: checkpoint, image } = this;
     const report = (message: string): void => this.connection?.tell.progress(message);
-    return { checkpoint, model: await this.document.model(), image, options, signal, report };
+    const model = await unlessAborted(this.document.model(), signal);
+    return { checkpoint, model, image, options, signal, report };
   }
 
   /** The picture, the checkpoint or a setting is another one than before. */

@@ -49,6 +49,7 @@ function createApi(document: CheckpointDocument, services: Services): InspectorA
     assume: async (key, value) => viewOf(await document.assume(key, value), services),
     chooseStateDict: async (name) => viewOf(await document.chooseStateDict(name), services),
     reload: async () => viewOf(await document.reload(), services),
+    cancel: async () => document.cancel(),
     tensorValues: async (tensor, first, count) =>
       (await analysis()).tensorValues(await document.model(), tensor, first, count),
     complexity: async (imageSize, batch) =>

@@ -1,4 +1,4 @@
-import { ProgressLocation, window, type CancellationToken } from 'vscode';
+import { ProgressLocation, window } from 'vscode';
 import { Cancelled } from './errors';
 
 /** Work below this time passes without a word. */
@@ -24,9 +24,20 @@ export async function withProgress<T>(
     (progress, token) => {
       show = (message, increment) => progress.report({ message, increment });
       if (latest) show(latest);
-      return raceCancel(work, token, abort);
+      const listening = token.onCancellationRequested(() => abort.abort());
+      return unlessAborted(work, abort.signal).finally(() => listening.dispose());
     },
   );
+}
+
+/** The work, or `Cancelled` as soon as the signal is aborted, even where the work does not listen to it. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(new Cancelled());
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
 }
 
 /** Whether the work ends, one way or the other, in time. */
@@ -42,14 +53,4 @@ async function endsWithin(work: Promise<unknown>, milliseconds: number): Promise
   } finally {
     clearTimeout(timer);
   }
-}
-
-function raceCancel<T>(work: Promise<T>, token: CancellationToken, abort: AbortController): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const listening = token.onCancellationRequested(() => {
-      abort.abort();
-      reject(new Cancelled());
-    });
-    void work.then(resolve, reject).finally(() => listening.dispose());
-  });
 }

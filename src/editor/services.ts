@@ -8,6 +8,7 @@ import { viewTypes } from '../contributions';
 import { ImagePanels } from './imagePanels';
 import { createLog, type Log } from './log';
 import { WorkspaceMemory } from './memory';
+import { withProgress } from './progress';
 import { Runner } from './runner';
 
 /** What views and commands share. Everything heavy behind it is loaded when it is first asked for. */
@@ -56,7 +57,7 @@ export function createServices(context: ExtensionContext, owned: Disposables): S
 async function inspect(path: string, documents: Documents): Promise<void> {
   const { document, dispose } = documents.acquire(path);
   try {
-    const { checkpoint } = await document.model();
+    const { checkpoint } = await withProgress(`Reading ${path}`, () => document.model());
     await commands.executeCommand('vscode.openWith', Uri.file(checkpoint.file), viewTypes.checkpoint);
   } finally {
     dispose();

@@ -83,6 +83,8 @@ export interface InspectorApi {
   assume(key: string, value: string | null): Promise<InspectorModel>;
   chooseStateDict(name: string): Promise<InspectorModel>;
   reload(): Promise<InspectorModel>;
+  /** Gives up what is being read; the call that waits for it fails with the kind `cancelled`. */
+  cancel(): Promise<void>;
   tensorValues(tensor: string, first: number, count: number): Promise<TensorValues>;
   complexity(imageSize: readonly [number, number] | null, batch: number): Promise<ComplexityReport>;
   scaling(): Promise<Scaling>;

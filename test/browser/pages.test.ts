@@ -172,6 +172,14 @@ describe('pages', function () {
       assert.equal(grid.length, 16);
     }));
 
+  it('a file on a slow disk is given up and read again', () =>
+    opened({ name: 'inspector', shownCase: 'loading' }, async (page) => {
+      await page.getByText('Reading the checkpoint’s header').waitFor();
+      await page.getByText('Cancel', { exact: true }).click();
+      await page.getByText('Read Again').click();
+      await page.getByRole('treegrid').waitFor();
+    }));
+
   it('what the host could not do is said', () =>
     opened({ name: 'batch', shownCase: 'readonly' }, async (page) => {
       await page.getByText('Export CSV').click();

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFile, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import fileSystem, { appendFile, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { commands, extensions, TabInputCustom, TabInputWebview, Uri, window, workspace } from 'vscode';
@@ -109,6 +109,28 @@ describe('the extension', () => {
       assert.equal(headsOf(await document.model()), 1);
       assert.equal(headsOf(await document.assume('heads', null)), before);
     } finally {
+      dispose();
+    }
+  });
+
+  it('gives up a header that a slow disk does not deliver, and reads it when asked again', async () => {
+    const file = sample('vitrine-sample', 'model.safetensors').fsPath;
+    const { document, dispose } = api.services.documents.acquire(file);
+    const { open } = fileSystem;
+    let asked = 0;
+    fileSystem.open = (...values) => {
+      asked++;
+      return new Promise((resolve) => setTimeout(resolve, 2000)).then(() => open(...values));
+    };
+    try {
+      const reading = document.model();
+      await until('the file is being opened', () => asked > 0);
+      document.cancel();
+      await assert.rejects(reading, { name: 'Cancelled' });
+      fileSystem.open = open;
+      assert.equal((await document.model()).checkpoint.file, file);
+    } finally {
+      fileSystem.open = open;
       dispose();
     }
   });

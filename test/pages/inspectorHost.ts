@@ -1,6 +1,6 @@
 import type { InspectorApi, InspectorEvents, InspectorModel } from '../../src/protocol/inspector';
 import { seeded } from '../support/random';
-import { failure, never, serveDemo, shownCase } from './host';
+import { failure, serveDemo, shownCase } from './host';
 import { complexityReport, inspectorModel, scalingOf, vitB16, vitrineSample, type VitFigures } from './vit';
 
 const figures: VitFigures = shownCase === 'sample' ? vitrineSample : vitB16;
@@ -47,9 +47,12 @@ function unknownModel(): InspectorModel {
   };
 }
 
+/** Ends the reading that never ends. */
+let giveUp = (): void => undefined;
+
 const cases: Readonly<Record<string, () => Promise<InspectorModel>>> = {
   unknown: async () => unknownModel(),
-  loading: never,
+  loading: () => new Promise((_, reject) => (giveUp = () => reject(failure('cancelled', 'cancelled')))),
   error: async () => {
     throw failure(
       'vit_base.safetensors: the header says 93,112 bytes, the file has 40,960: it was cut off. Download it again.',
@@ -113,6 +116,7 @@ const api: InspectorApi = {
   }),
   chooseStateDict: async (stateDict) => ({ ...(await open()), stateDict }),
   reload: async () => base,
+  cancel: async () => giveUp(),
   tensorValues: values,
   complexity: async (size, batch) => complexityReport(figures, size ?? figures.image, batch),
   scaling: async () => scalingOf(figures),

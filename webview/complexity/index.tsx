@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { InspectorApi, InspectorModel } from '../../src/protocol/inspector';
 import { connect } from '../host';
 import { useAnswer } from '../parts/hooks';
-import { Banner, Failure, Failures, Guard, LiveRegion, Skeleton } from '../parts/status';
+import { Banner, Failure, Failures, GivenUp, Guard, LiveRegion, Reading } from '../parts/status';
 import { Button } from '../toolkit';
 import '../theme.css';
 import { Complexity } from './report';
@@ -37,6 +37,7 @@ function Report(): VNode {
     setStale(false);
     setAsked(asked + 1);
   };
+  if (opened.error?.kind === 'cancelled') return <GivenUp onRetry={reload} />;
   if (opened.error)
     return (
       <Failure
@@ -47,7 +48,7 @@ function Report(): VNode {
         onManageTrust={() => void host.perform('manageTrust')}
       />
     );
-  if (!model) return <Skeleton label="Reading the checkpoint" rows={10} />;
+  if (!model) return <Reading rows={10} onCancel={() => void host.cancel()} />;
   return (
     <>
       <header class="page-title">

@@ -3,9 +3,9 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { InspectorApi, InspectorEvents, InspectorModel } from '../../src/protocol/inspector';
 import { Complexity } from '../complexity/report';
 import { connect, kindOf, messageOf, useSaved } from '../host';
-import { announce, Failure, Failures, Guard, LiveRegion, Skeleton } from '../parts/status';
+import { announce, Banner, Failure, Failures, GivenUp, Guard, LiveRegion, Reading } from '../parts/status';
 import { Tabs } from '../parts/tabs';
-import { TextField } from '../toolkit';
+import { IconButton, TextField } from '../toolkit';
 import '../theme.css';
 import { Architecture } from './architecture';
 import { Header } from './header';
@@ -33,7 +33,8 @@ const host = connect<InspectorApi>({
 });
 
 interface PageState {
-  readonly model?: InspectorModel;
+  readonly model?: InspectorModel | undefined;
+  /** Beside a model: what was asked of it could not be done, and it is shown as it was. */
   readonly error?: { readonly message: string; readonly kind: string };
   readonly busy: boolean;
 }
@@ -52,7 +53,11 @@ function Inspector(): VNode {
         if (done) announce(done);
       },
       (error: unknown) =>
-        setState({ error: { message: messageOf(error), kind: kindOf(error) }, busy: false }),
+        setState(({ model }) => ({
+          model,
+          error: { message: messageOf(error), kind: kindOf(error) },
+          busy: false,
+        })),
     );
   };
   useEffect(() => {
@@ -69,18 +74,36 @@ function Inspector(): VNode {
     load(() => host.open());
   }, []);
 
-  if (state.error)
+  const { model, error } = state;
+  const retry = (): void => load(() => host.reload());
+  if (!model && error?.kind === 'cancelled' && !state.busy) return <GivenUp onRetry={retry} />;
+  if (!model && error && !state.busy)
     return (
       <Failure
         title="This file could not be opened"
-        {...state.error}
-        onRetry={() => load(() => host.reload())}
+        {...error}
+        onRetry={retry}
         onShowLog={() => void host.perform('showLog')}
         onManageTrust={() => void host.perform('manageTrust')}
       />
     );
-  if (!state.model) return <Skeleton label="Reading the checkpoint" rows={12} />;
-  return <Loaded model={state.model} busy={state.busy} stale={stale} tab={tab} onTab={setTab} load={load} />;
+  if (!model) return <Reading rows={12} onCancel={() => void host.cancel()} />;
+  return (
+    <>
+      {error && error.kind !== 'cancelled' && (
+        <Banner
+          icon="error"
+          kind="error"
+          actions={
+            <IconButton icon="close" label="Dismiss" onClick={() => setState({ model, busy: state.busy })} />
+          }
+        >
+          {error.message}
+        </Banner>
+      )}
+      <Loaded model={model} busy={state.busy} stale={stale} tab={tab} onTab={setTab} load={load} />
+    </>
+  );
 }
 
 interface LoadedProps {
