@@ -43,12 +43,17 @@ export function colourAt(map: ColourMap, share: number): readonly [number, numbe
   return [table[at] ?? 0, table[at + 1] ?? 0, table[at + 2] ?? 0];
 }
 
-/** Values as opaque RGBA pixels on the scale `low … high`; NaN stays transparent. Output `[values, 4]`. */
+/**
+ * Values as RGBA pixels on the scale `low … high`; NaN stays transparent. Output `[values, 4]`.
+ *
+ * @param fade makes low values see-through, by the square root of their share of the scale: half of the scale still covers 71 %
+ */
 export function paint(
   values: ArrayLike<number>,
   low: number,
   high: number,
   map: ColourMap,
+  fade = false,
 ): Uint8ClampedArray<ArrayBuffer> {
   const table = colourTable(map);
   const pixels = new Uint8ClampedArray(4 * values.length);
@@ -56,8 +61,10 @@ export function paint(
   for (let index = 0; index < values.length; index++) {
     const value = values[index] ?? NaN;
     if (Number.isNaN(value)) continue;
-    const at = 3 * entry((value - low) / range);
-    pixels.set([table[at] ?? 0, table[at + 1] ?? 0, table[at + 2] ?? 0, 255], 4 * index);
+    const step = entry((value - low) / range);
+    const at = 3 * step;
+    const alpha = fade ? 255 * Math.sqrt(step / 255) : 255;
+    pixels.set([table[at] ?? 0, table[at + 1] ?? 0, table[at + 2] ?? 0, alpha], 4 * index);
   }
   return pixels;
 }

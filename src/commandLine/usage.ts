@@ -1,6 +1,7 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import type { ConfigValue } from '../architectures/family';
 import { parseFigure } from '../architectures/figureText';
+import { parseSize } from '../protocol/units';
 
 /** The command line was not understood; exit status 2. */
 export class UsageError extends Error {
@@ -176,7 +177,7 @@ function readOptions(values: Values): Options {
     json: values.json ?? false,
     assume: Object.fromEntries((values.assume ?? []).map(parseAssumption)),
     stateDict: values['state-dict'],
-    imageSize: values['image-size'] === undefined ? undefined : parseSize(values['image-size']),
+    imageSize: values['image-size'] === undefined ? undefined : sizeOption(values['image-size']),
     provider: values.provider ?? 'auto',
     asStored: values['as-stored'] ?? false,
     batch: parseCount('batch', values.batch ?? '1'),
@@ -203,12 +204,10 @@ function parseAssumption(text: string): readonly [string, ConfigValue] {
 }
 
 /** `224` or `HEIGHTxWIDTH`. */
-function parseSize(text: string): readonly [number, number] {
-  const match = /^(\d+)(?:[x×](\d+))?$/.exec(text);
-  const [height, width] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
-  if (!match || height < 1 || width < 1)
-    throw new UsageError(`--image-size ${text}: N or HxW in pixels needed`);
-  return [height, width];
+function sizeOption(text: string): readonly [number, number] {
+  const size = parseSize(text);
+  if (!size) throw new UsageError(`--image-size ${text}: N or HxW in pixels needed`);
+  return size;
 }
 
 function parseCount(option: string, text: string): number {

@@ -16,6 +16,7 @@ type LineKey = keyof Overrides;
 
 interface LineKind {
   readonly key: LineKey;
+  readonly label: string;
   readonly figure: Figure;
   /** The step that the line describes. */
   readonly step: Step['kind'];
@@ -23,11 +24,11 @@ interface LineKind {
 }
 
 const lineKinds: readonly LineKind[] = [
-  { key: 'cropMode', figure: 'resize', step: 'resize', choices: cropModes },
-  { key: 'filter', figure: 'filter', step: 'resize', choices: filters },
-  { key: 'cropPct', figure: 'crop', step: 'crop', choices: ['0.875', '0.9', '0.95', '1'] },
-  { key: 'mean', figure: 'mean', step: 'normalize', choices: Object.keys(normalisations) },
-  { key: 'std', figure: 'std', step: 'normalize', choices: Object.keys(normalisations) },
+  { key: 'cropMode', label: 'Fit', figure: 'resize', step: 'resize', choices: cropModes },
+  { key: 'filter', label: 'Filter', figure: 'filter', step: 'resize', choices: filters },
+  { key: 'cropPct', label: 'Crop', figure: 'crop', step: 'crop', choices: ['0.875', '0.9', '0.95', '1'] },
+  { key: 'mean', label: 'Mean', figure: 'mean', step: 'normalize', choices: Object.keys(normalisations) },
+  { key: 'std', label: 'Deviation', figure: 'std', step: 'normalize', choices: Object.keys(normalisations) },
 ];
 
 /** What is done to a picture, one line per figure that can be changed. `size` is the decoded picture's. */
@@ -40,14 +41,21 @@ export function describePreprocessing(
   const [height, width] = inputSize ?? [];
   const input = inputSize ? `${size[0]} × ${size[1]} → ${width} × ${height}` : `${size[0]} × ${size[1]}`;
   return [
-    line('image_size', input, source, inputSize?.join('x') ?? ''),
+    line('image_size', 'Picture', input, source, inputSize?.join('x') ?? ''),
     ...lineKinds.flatMap((kind) => lineOf(kind, preprocessing)),
-    { ...line('defaults', `as ${library} does`, '', ''), choices: Object.keys(defaults) },
+    { ...line('defaults', 'Defaults', `as ${library} does`, '', ''), choices: Object.keys(defaults) },
   ];
 }
 
-const line = (key: string, text: string, source: string, value: string): PreprocessingLine => ({
+const line = (
+  key: string,
+  label: string,
+  text: string,
+  source: string,
+  value: string,
+): PreprocessingLine => ({
   key,
+  label,
   text,
   source,
   assumed: source.startsWith('assumed'),
@@ -60,7 +68,7 @@ function lineOf(kind: LineKind, { steps, evidence }: Preprocessing): readonly Pr
   if (!step || !found) return [];
   const value = Array.isArray(found.value) ? found.value.join(', ') : String(found.value);
   const text = kind.key === 'cropMode' || kind.key === 'cropPct' ? describeStep(step) : named(value);
-  return [{ ...line(kind.key, text, found.source, value), choices: kind.choices }];
+  return [{ ...line(kind.key, kind.label, text, found.source, value), choices: kind.choices }];
 }
 
 /** `0.485, 0.456, 0.406 (imagenet)`. */

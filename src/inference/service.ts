@@ -1,8 +1,9 @@
-import type { ModelOptions } from '../architectures/model';
+import type { Model, ModelOptions } from '../architectures/model';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import type {
   AttentionRows,
   ClassifiedView,
+  InputSize,
   Pixels,
   ProviderView,
   Query,
@@ -120,6 +121,7 @@ interface RememberedRun {
 /** A request with everything resolved that needs no inference process. */
 interface PreparedRun {
   readonly opened: OpenedModel;
+  readonly inputSize: InputSize;
   readonly model: ModelRequest;
   readonly picture: PictureRequest;
 }
@@ -275,10 +277,14 @@ class InferenceService implements Inference {
   private async prepare(request: ClassifyRequest): Promise<PreparedRun> {
     const { options = {} } = request;
     const opened = await this.models.open(request.checkpoint, { ...request.model, ...sizeOf(options) });
+    const native = options.imageSize
+      ? await this.models.open(request.checkpoint, { ...request.model })
+      : opened;
     const graph = opened.model.graph();
     const model = modelRequest(opened, graph, { threads: this.limits.threads, attentionBytes });
     return {
       opened,
+      inputSize: inputSizeOf(opened.model, native.model),
       model,
       picture: {
         path: request.image,
@@ -387,7 +393,7 @@ class InferenceService implements Inference {
 
   private view(
     request: ClassifyRequest,
-    { opened, model, picture }: PreparedRun,
+    { opened, inputSize, model, picture }: PreparedRun,
     answer: PictureRun,
     { provider, checks, warning }: Choice,
   ): ClassifiedView {
@@ -402,6 +408,7 @@ class InferenceService implements Inference {
       image: request.image,
       ...guesses(understood.checkpoint, output, request.topK ?? 5),
       preprocessing: describePreprocessing(picture.preprocessing, answer.size),
+      inputSize,
       provider,
       providers: viewProviders(provider, checks),
       probes: model.graph.probes,
@@ -411,6 +418,15 @@ class InferenceService implements Inference {
 }
 
 const sizeOf = ({ imageSize }: RunOptions): ModelOptions => (imageSize ? { imageSize } : {});
+
+/** The sizes of a model that runs: its graph was built, so that it has one. */
+function inputSizeOf({ imageSize, recognition }: Model, native: Model): InputSize {
+  return {
+    current: imageSize!,
+    native: native.imageSize!,
+    step: recognition.family === null ? [0, 0] : recognition.sizeStep,
+  };
+}
 
 /** The preprocessing of an opened model, following the size it is run at. */
 function preprocessingOf({ model }: OpenedModel, options: RunOptions): Preprocessing {

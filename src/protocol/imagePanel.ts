@@ -8,15 +8,26 @@ export interface Guess {
   readonly score: number;
 }
 
-/** A line of "What the model saw": `resize` `640×480 → 170×128 bicubic` `config.json: interpolation`. */
+/** A line of "What the model saw": `filter` `Filter` `bicubic` `config.json: interpolation`. */
 export interface PreprocessingLine {
   readonly key: string;
+  /** What people call it: `Crop share`. */
+  readonly label: string;
   readonly text: string;
   readonly source: string;
   readonly assumed: boolean;
   /** Values offered when editing (`bicubic`, `bilinear` …; `0.5` / ImageNet means by name). */
   readonly choices?: readonly string[];
   readonly value: string;
+}
+
+/** Sizes of a model's input, `[height, width]` in pixels. */
+export interface InputSize {
+  readonly current: readonly [number, number];
+  /** What the checkpoint was made for: the default. */
+  readonly native: readonly [number, number];
+  /** Steps by which the sides may grow; 0 where no other size fits. */
+  readonly step: readonly [number, number];
 }
 
 /** Pixels for a canvas: 8-bit RGB, row-major. */
@@ -62,6 +73,7 @@ export interface ClassifiedView {
   readonly scoreKind: 'softmax' | 'sigmoid' | 'value' | 'none';
   readonly labelSource: string;
   readonly preprocessing: readonly PreprocessingLine[];
+  readonly inputSize: InputSize;
   readonly provider: string;
   readonly providers: readonly ProviderView[];
   readonly milliseconds: {

@@ -67,3 +67,10 @@ function scaled(value: number, digits: number): readonly [text: string, suffix: 
   const decimals = Math.max(0, digits - String(Math.trunc(Math.abs(quotient))).length);
   return [quotient.toFixed(decimals), row[1]];
 }
+
+/** A size in pixels as people type it, `224` or `HEIGHTxWIDTH`, as `[height, width]`; undefined where it is none. */
+export function parseSize(text: string): readonly [number, number] | undefined {
+  const match = /^(\d+)(?:\s*[x×]\s*(\d+))?$/.exec(text.trim());
+  const [height, width] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
+  return height >= 1 && width >= 1 ? [height, width] : undefined;
+}

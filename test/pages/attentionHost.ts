@@ -5,9 +5,11 @@ import type {
   ImagePanelEvents,
   Pixels,
   Query,
+  RunOptions,
 } from '../../src/protocol/imagePanel';
 import { tokenCount, type Probe } from '../../src/protocol/probes';
 import { seeded } from '../support/random';
+import recorded from '../fixtures/pages/cat-on-grass.json';
 import { failure, never, serveDemo, shownCase } from './host';
 import { vitB16, vitrineSample } from './vit';
 
@@ -17,8 +19,11 @@ const grid: readonly [number, number] = wide
   ? [8, 24]
   : [figures.image[0] / figures.patch, figures.image[1] / figures.patch];
 const channels = shownCase === 'channels';
+/** Everything as the sample model answers it. */
+const sample = shownCase === 'sample';
 
-const layout = channels ? { channels: 40 } : { special: ['cls', 'reg0', 'reg1'], grid };
+const special = sample ? ['cls'] : ['cls', 'reg0', 'reg1'];
+const layout = channels ? { channels: 40 } : { special, grid };
 const probes: readonly Probe[] = Array.from({ length: figures.depth }, (_, index) => ({
   value: `blocks.${index}.attn/Softmax`,
   layer: `blocks.${index}`,
@@ -63,6 +68,11 @@ function weights(layer: number, head: number, query: Query): Float32Array {
 }
 
 function rowsOf(run: number, query: Query): AttentionRows {
+  if (sample && query.kind === 'special') {
+    const { rows, rollout } = recorded;
+    const floats = (each: number[]): Float32Array => Float32Array.from(each);
+    return { run, query, rows: rows.map(floats), rollout: rollout.map(floats) };
+  }
   const heads = (layer: number): Float32Array => {
     const all = Array.from({ length: figures.heads }, (_, head) => weights(layer, head, query));
     return Float32Array.from(all.flatMap((row) => [...row]));
@@ -87,11 +97,14 @@ const labels: readonly (readonly [label: string, score: number])[] = [
 ];
 
 const regions: Readonly<Record<string, ClassifiedView['region']>> = {
+  sample: recorded.region,
   padded: { x: 0, y: -80, width: 640, height: 640 },
   wide: { x: 0, y: 133, width: 640, height: 213 },
 };
 
-const viewOf = (pixels: Pixels, asStored: boolean): ClassifiedView => ({
+const native: readonly [number, number] = figures.image;
+
+const viewOf = (pixels: Pixels, { asStored = false, imageSize = native }: RunOptions): ClassifiedView => ({
   run: 1,
   checkpoint: CHECKPOINT,
   modelTitle: 'vitrine-sample',
@@ -108,6 +121,7 @@ const viewOf = (pixels: Pixels, asStored: boolean): ClassifiedView => ({
   preprocessing: [
     {
       key: 'resize',
+      label: 'Resize',
       text: '640×480 → 170×128 bicubic',
       source: 'config.json: interpolation',
       assumed: false,
@@ -116,6 +130,7 @@ const viewOf = (pixels: Pixels, asStored: boolean): ClassifiedView => ({
     },
     {
       key: 'crop',
+      label: 'Crop',
       text: 'centre 128×128',
       source: 'config.json: crop_pct 1.0',
       assumed: false,
@@ -124,6 +139,7 @@ const viewOf = (pixels: Pixels, asStored: boolean): ClassifiedView => ({
     },
     {
       key: 'mean',
+      label: 'Mean',
       text: 'mean 0.5, 0.5, 0.5',
       source: 'default of timm’s ViT: not stored beside the file',
       assumed: true,
@@ -132,6 +148,7 @@ const viewOf = (pixels: Pixels, asStored: boolean): ClassifiedView => ({
     },
     {
       key: 'std',
+      label: 'Deviation',
       text: 'deviation 0.5, 0.5, 0.5',
       source: 'default of timm’s ViT: not stored beside the file',
       assumed: true,
@@ -139,6 +156,7 @@ const viewOf = (pixels: Pixels, asStored: boolean): ClassifiedView => ({
       value: '0.5',
     },
   ],
+  inputSize: { current: imageSize, native, step: [figures.patch, figures.patch] },
   provider: 'cpu',
   providers: [
     { name: 'cpu', title: 'CPU', state: 'used', reason: '' },
@@ -174,11 +192,19 @@ const api: ImagePanelApi = {
       { path: CHECKPOINT, label: 'vitrine-sample' },
       { path: '/home/you/models/vitrine-sample-64/pytorch_model.bin', label: 'vitrine-sample-64' },
     ],
-    focus: 'labels',
+    focus: shownCase === 'focused' ? 'attention' : 'labels',
     colourMap: 'viridis',
     topK: 5,
   }),
-  run: async ({ asStored }) => cases[shownCase]?.() ?? viewOf(await picture, asStored ?? false),
+  run: async (options) => {
+    const [height, width] = options.imageSize ?? native;
+    if (height % figures.patch !== 0 || width % figures.patch !== 0)
+      throw failure(
+        `image size ${height}×${width}: multiples of the patch ${figures.patch}×${figures.patch} are needed.`,
+        'refused',
+      );
+    return cases[shownCase]?.() ?? viewOf(await picture, options);
+  },
   attention: async (run, query) => rowsOf(run, query),
   chooseCheckpoint: async () => undefined,
   cancel: async () => undefined,

@@ -1,12 +1,13 @@
 import type { VNode } from 'preact';
 import { useSaved } from '../host';
 import type { ClassifiedView, Guess, PreprocessingLine, RunOptions } from '../../src/protocol/imagePanel';
-import { formatFigure, formatMilliseconds, formatPercent } from '../../src/protocol/units';
+import { formatFigure, formatMilliseconds, formatPercent, parseSize } from '../../src/protocol/units';
 import { AssumedMark } from '../parts/assumed';
 import { Popover } from '../parts/popover';
 import { Banner } from '../parts/status';
 import { ValueEditor } from '../parts/valueEditor';
 import { Button, Icon } from '../toolkit';
+import { sizeChoices, sizeError, sizeText } from './imageSize';
 
 export interface AnswerProps {
   readonly view: ClassifiedView;
@@ -32,6 +33,7 @@ export const Answer = ({ view, topK, options, onRun }: AnswerProps): VNode => (
     ))}
     <Orientation view={view} options={options} onRun={onRun} />
     <Seen view={view} options={options} onRun={onRun} />
+    <ImageSize view={view} options={options} onRun={onRun} />
   </section>
 );
 
@@ -111,7 +113,7 @@ function Seen({ view, options, onRun }: RunProps): VNode {
             <tbody>
               {view.preprocessing.map((line) => (
                 <tr key={line.key}>
-                  <th scope="row">{line.key}</th>
+                  <th scope="row">{line.label}</th>
                   <td>
                     <LineValue
                       line={line}
@@ -137,6 +139,58 @@ function Seen({ view, options, onRun }: RunProps): VNode {
   );
 }
 
+/** The size that the model is run at; another one resamples its position embeddings. */
+function ImageSize({ view, options, onRun }: RunProps): VNode {
+  const { current, native, step } = view.inputSize;
+  const isNative = sizeText(current) === sizeText(native);
+  const only = step[0] <= 0 || step[1] <= 0;
+  const text = `${sizeText(current)}${isNative ? ' (native)' : ''}`;
+  const source = only
+    ? `The model takes ${sizeText(native)} alone.`
+    : `Native ${sizeText(native)}; sides grow by ${sizeText(step)} pixels.`;
+  const onSize = (value: string | null): void => {
+    const { imageSize: _, ...others } = options;
+    const size = value === null ? undefined : parseSize(value);
+    onRun(size && sizeText(size) !== sizeText(native) ? { ...others, imageSize: size } : others);
+  };
+  return (
+    <p>
+      Image size{' '}
+      <Popover
+        label="Change image size"
+        anchor={(open, toggle) => (
+          <button
+            type="button"
+            class="editable"
+            aria-expanded={open}
+            aria-label={`Image size ${text}. Change`}
+            onClick={toggle}
+          >
+            {text}
+          </button>
+        )}
+      >
+        {(close) => (
+          <ValueEditor
+            title="Image size"
+            source={source}
+            choices={sizeChoices(view.inputSize)}
+            value={sizeText(current)}
+            set={!isNative}
+            note="Height × width in pixels. The picture is classified again at once."
+            check={sizeError}
+            onDone={(value) => {
+              close();
+              onSize(value);
+            }}
+          />
+        )}
+      </Popover>
+      {!isNative && <span class="quiet"> native {sizeText(native)}</span>}
+    </p>
+  );
+}
+
 function withPreprocessing(options: RunOptions, key: string, value: string | null): RunOptions {
   const { [key]: _, ...others } = options.preprocessing ?? {};
   return { ...options, preprocessing: value === null ? others : { ...others, [key]: value } };
@@ -157,13 +211,13 @@ function LineValue({ line, set, onSet }: LineValueProps): VNode {
     );
   return (
     <Popover
-      label={`Change ${line.key}`}
+      label={`Change ${line.label}`}
       anchor={(open, toggle) => (
         <button
           type="button"
           class="editable"
           aria-expanded={open}
-          aria-label={`${line.key} ${line.text}${line.assumed ? ', assumed' : ''}. Change`}
+          aria-label={`${line.label} ${line.text}${line.assumed ? ', assumed' : ''}. Change`}
           onClick={toggle}
         >
           {line.text} {line.assumed && <AssumedMark />}
@@ -172,7 +226,7 @@ function LineValue({ line, set, onSet }: LineValueProps): VNode {
     >
       {(close) => (
         <ValueEditor
-          title={line.key}
+          title={line.label}
           source={line.source}
           choices={line.choices}
           value={line.value}

@@ -120,12 +120,15 @@ export const Appearance = ({ chosen, onChange }: Pick<ControlsProps, 'chosen' | 
       <Dropdown
         label="Colour scale"
         value={chosen.scale}
-        choices={Object.entries(SCALES).map(([value, label]) => ({ value, label }))}
+        choices={Object.entries(SCALES).map(([value, { name }]) => ({ value, label: name }))}
         onChange={(scale) => onChange({ scale: scale as ScaleKind })}
       />
     </label>
     <Checkbox checked={chosen.smooth} onChange={(smooth) => onChange({ smooth })}>
       Smooth
+    </Checkbox>
+    <Checkbox checked={chosen.fade} onChange={(fade) => onChange({ fade })}>
+      See through low weights
     </Checkbox>
   </div>
 );

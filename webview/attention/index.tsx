@@ -22,7 +22,7 @@ import { Maps } from './maps';
 import { Picture } from './picture';
 import { Providers } from './providers';
 import { describe, numbersText, pictureFile } from './saved';
-import { layerPeaks, scaleRange } from './scale';
+import { scaleRange, sharedRanges, type Range } from './scale';
 import { chosenSettings, INITIAL, type Settings } from './settings';
 
 const listeners: { current: ImagePanelEvents } = {
@@ -44,6 +44,8 @@ type Opened = Awaited<ReturnType<ImagePanelApi['open']>>;
 
 interface RunState {
   readonly view?: ClassifiedView;
+  /** What the answer that is shown was asked with. */
+  readonly asked?: RunOptions;
   readonly running: boolean;
   readonly progress: string;
   readonly error?: { readonly message: string; readonly kind: string };
@@ -57,26 +59,24 @@ function ImagePanel(): VNode {
   const [options, setOptions] = useSaved<RunOptions>('run', {});
   const [state, setState] = useState<RunState>({ running: true, progress: '' });
   const [providers, setProviders] = useState<readonly ProviderView[]>([]);
+  const [half, setHalf] = useState<Half>();
   const newest = useRef(0);
 
   const run = (next: RunOptions): void => {
     const mine = ++newest.current;
     setOptions(next);
-    setState((before) => ({ ...(before.view ? { view: before.view } : {}), running: true, progress: '' }));
+    setState(({ error: _, ...before }) => ({ ...before, running: true, progress: '' }));
     host.run(next).then(
       (view) => {
         if (mine !== newest.current) return;
-        setState({ view, running: false, progress: '' });
+        setState({ view, asked: next, running: false, progress: '' });
         setProviders(view.providers);
         announce(spoken(view));
       },
       (error: unknown) => {
         if (mine !== newest.current) return;
-        setState((before) => ({
-          ...before,
-          running: false,
-          error: { message: messageOf(error), kind: kindOf(error) },
-        }));
+        const failure = { message: messageOf(error), kind: kindOf(error) };
+        setState((before) => ({ ...before, running: false, error: failure }));
       },
     );
   };
@@ -84,7 +84,10 @@ function ImagePanel(): VNode {
     listeners.current = {
       progress: (progress) => setState((before) => ({ ...before, progress })),
       providers: setProviders,
-      focus: showHalf,
+      focus: (wanted) => {
+        setHalf(wanted);
+        window.scrollTo(0, 0);
+      },
       changed: () => {
         setTurn((count) => count + 1);
         run(options);
@@ -93,14 +96,22 @@ function ImagePanel(): VNode {
   });
   useEffect(() => run(options), []);
 
-  const failed = opened.error ?? (state.error?.kind === 'cancelled' ? undefined : state.error);
+  const { view, asked, error } = state;
+  // An option that cannot be is refused beside the answer that stands; anything else leaves no answer to show.
+  const refused = asked && error && error.kind !== 'cancelled' && !sameOptions(asked, options);
+  const failed = opened.error ?? (refused || error?.kind === 'cancelled' ? undefined : error);
   return (
     <>
       <Head opened={opened.value} state={state} providers={providers} options={options} onRun={run} />
       {state.running && <Running progress={state.progress} />}
-      {state.error?.kind === 'cancelled' && (
+      {error?.kind === 'cancelled' && (
         <Banner icon="circle-slash" actions={<Button onClick={() => run(options)}>Run Again</Button>}>
           Cancelled.
+        </Banner>
+      )}
+      {refused && (
+        <Banner icon="error" kind="error" actions={<Button onClick={() => run(asked)}>Go Back</Button>}>
+          {error.message} The answer below is the one before.
         </Banner>
       )}
       {failed && (
@@ -109,16 +120,16 @@ function ImagePanel(): VNode {
           {...failed}
           onRetry={() => {
             setTurn((count) => count + 1);
-            run(failed === state.error && state.view === undefined ? {} : options);
+            run(failed === error && !view ? {} : options);
           }}
           onShowLog={() => void host.perform('showLog')}
           onManageTrust={() => void host.perform('manageTrust')}
         />
       )}
-      {!state.view && !failed && state.running && <Skeleton label="Waiting for the model" rows={8} />}
-      {state.view && !failed && opened.value && (
+      {!view && !failed && state.running && <Skeleton label="Waiting for the model" rows={8} />}
+      {view && !failed && opened.value && (
         <Guard what="The answer">
-          <Result view={state.view} opened={opened.value} options={options} onRun={run} />
+          <Result view={view} opened={opened.value} half={half} options={asked ?? options} onRun={run} />
         </Guard>
       )}
     </>
@@ -134,10 +145,10 @@ function spoken({ top, scoreKind }: ClassifiedView): string {
     : `${first.label}, ${formatPercent(first.score)}`;
 }
 
-function showHalf(half: 'labels' | 'attention'): void {
-  const target = half === 'attention' ? document.getElementById('attention') : document.querySelector('main');
-  target?.scrollIntoView({ block: 'start' });
-}
+type Half = 'labels' | 'attention';
+
+const sameOptions = (one: RunOptions, other: RunOptions): boolean =>
+  JSON.stringify(one) === JSON.stringify(other);
 
 /** Work of more than half a second says what it is and can be stopped; shorter work does not flicker. */
 function Running({ progress }: { progress: string }): VNode | null {
@@ -204,14 +215,18 @@ function Head({ opened, state, providers, options, onRun }: HeadProps): VNode | 
   );
 }
 
+const NO_RANGE: Range = { low: 0, high: 0, largest: 0 };
+
 interface ResultProps {
   readonly view: ClassifiedView;
   readonly opened: Opened;
+  /** What was asked for since the page was opened. */
+  readonly half: Half | undefined;
   readonly options: RunOptions;
   readonly onRun: (options: RunOptions) => void;
 }
 
-function Result({ view, opened, options, onRun }: ResultProps): VNode {
+function Result({ view, opened, half, options, onRun }: ResultProps): VNode {
   const [settings, setSettings] = useSaved<Settings>('attention', INITIAL);
   const [hovered, setHovered] = useState<Cell>();
   const chosen = useMemo(
@@ -228,15 +243,13 @@ function Result({ view, opened, options, onRun }: ResultProps): VNode {
     () => rows && layerMap(rows, view.probes, chosen.layer, chosen.method, chosen.head),
     [rows, view, chosen.layer, chosen.method, chosen.head],
   );
-  const peaks = useMemo(
-    () => (rows ? layerPeaks(rows, view.probes, chosen.method) : []),
-    [rows, view, chosen.method],
+  const { scale, method } = chosen;
+  const shared = useMemo(
+    () => (rows && scale !== 'own' ? sharedRanges(scale, rows, view.probes, method) : undefined),
+    [rows, view, method, scale],
   );
-  const range = map ? scaleRange(chosen.scale, peaks, chosen.layer, map) : { low: 0, high: 0 };
+  const range = map ? scaleRange(shared, chosen.layer, map) : NO_RANGE;
 
-  useEffect(() => {
-    if (opened.focus === 'attention' || view.top.length === 0) showHalf('attention');
-  }, []);
   useEffect(() => {
     if (map) announce(describe(view, chosen));
   }, [chosen.layer, chosen.head, chosen.method, JSON.stringify(chosen.query)]);
@@ -255,30 +268,31 @@ function Result({ view, opened, options, onRun }: ResultProps): VNode {
     const query = movedQuery(probe, chosen.query, key);
     return query && { query };
   };
+  const attentionFirst = view.top.length === 0 || (half ?? opened.focus) === 'attention';
   const name = `${baseName(opened.image).replace(/\.[^.]+$/, '')}-attention`;
+  const answerPart = <Answer key="answer" view={view} topK={opened.topK} options={options} onRun={onRun} />;
   return (
-    <>
-      <div class="picture-and-answer">
-        <Picture
-          view={view}
-          probe={probe}
-          map={map}
-          range={range}
-          chosen={chosen}
-          hovered={hovered}
-          onHover={setHovered}
-          onQuery={(query) => change({ query })}
-          onKey={onKey}
-          label={`${baseName(view.image)}, attention of ${queryName(chosen.query)}, ${describe(view, chosen)}. Arrow keys move the query, brackets change the layer, h the head.`}
-        />
-        <Answer view={view} topK={opened.topK} options={options} onRun={onRun} />
-      </div>
+    <div class="result">
+      <Picture
+        view={view}
+        probe={probe}
+        map={map}
+        range={range}
+        chosen={chosen}
+        hovered={hovered}
+        onHover={setHovered}
+        onQuery={(query) => change({ query })}
+        onKey={onKey}
+        label={`${baseName(view.image)}, attention of ${queryName(chosen.query)}, ${describe(view, chosen)}. Arrow keys move the query, brackets change the layer, h the head.`}
+      />
+      {!attentionFirst && answerPart}
       <Maps
+        key="maps"
         view={view}
         answer={{ ...answer, value: rows }}
         chosen={chosen}
         map={map}
-        peaks={peaks}
+        shared={shared}
         range={range}
         hovered={hovered}
         onChange={change}
@@ -292,7 +306,8 @@ function Result({ view, opened, options, onRun }: ResultProps): VNode {
           if (map) void host.copy(numbersText(view, map, chosen)).then(() => announce('Copied'));
         }}
       />
-    </>
+      {attentionFirst && answerPart}
+    </div>
   );
 }
 

@@ -19,7 +19,7 @@ export interface MapsProps {
   readonly answer: Answer<AttentionRows>;
   readonly chosen: Chosen;
   readonly map: KeyMap | undefined;
-  readonly peaks: readonly number[];
+  readonly shared: readonly Range[] | undefined;
   readonly range: Range;
   readonly hovered: Cell | undefined;
   readonly onChange: (change: Partial<Settings>) => void;
@@ -33,7 +33,7 @@ export function Maps({
   answer,
   chosen,
   map,
-  peaks,
+  shared,
   range,
   hovered,
   onChange,
@@ -63,7 +63,7 @@ export function Maps({
       {rows && (
         <>
           <div class="controls scale-line">
-            <ScaleBar range={range} kind={chosen.scale} colourMap={chosen.colourMap} />
+            <ScaleBar range={range} kind={chosen.scale} method={chosen.method} colourMap={chosen.colourMap} />
             <Readout map={map} grid={grid} hovered={hovered} />
             <div class="buttons">
               <Button disabled={!map} onClick={onSave}>
@@ -85,9 +85,8 @@ export function Maps({
           <SmallMultiples
             answer={rows}
             probes={probes}
-            peaks={peaks}
+            shared={shared}
             method={chosen.method}
-            scale={chosen.scale}
             colourMap={chosen.colourMap}
             layer={chosen.layer}
             head={chosen.head}

@@ -44,8 +44,9 @@ export function Picture(props: PictureProps): VNode {
       heatBitmap(map.picture.values, [map.picture.rows, map.picture.columns], {
         ...range,
         map: chosen.colourMap,
+        fade: chosen.fade,
       }),
-    [map, range.low, range.high, chosen.colourMap],
+    [map, range.low, range.high, chosen.colourMap, chosen.fade],
   );
 
   useLayoutEffect(() => {

@@ -5,7 +5,7 @@ import { bitmapOf, drawMarks, drawPicture, drawScale, heatBitmap } from '../mark
 import { overlayOf } from '../marks/overlay';
 import { queryName } from './keyMap';
 import { queryGridOf } from './picture';
-import { SCALES, type Range } from './scale';
+import { scaleText, type Range } from './scale';
 import type { Chosen } from './settings';
 
 const CAPTION = 48;
@@ -28,7 +28,9 @@ export function pictureFile(view: ClassifiedView, map: KeyMap, range: Range, cho
   if (!context) throw new Error('this window cannot draw: no 2d canvas');
   const grid = map.picture && ([map.picture.rows, map.picture.columns] as const);
   const heat =
-    map.picture && grid && heatBitmap(map.picture.values, grid, { ...range, map: chosen.colourMap });
+    map.picture &&
+    grid &&
+    heatBitmap(map.picture.values, grid, { ...range, map: chosen.colourMap, fade: chosen.fade });
   drawPicture(context, overlay, {
     picture: bitmapOf(view.picture),
     heat,
@@ -67,7 +69,7 @@ function drawCaption(
   const left = 16 + context.measureText(low).width;
   drawScale(context, chosen.colourMap, { x: left, y: top + 28, width: 160, height: 12 });
   context.fillText(
-    `${formatFigure(range.high)}   ${SCALES[chosen.scale]}`,
+    `${formatFigure(range.high)}   ${scaleText(chosen.scale, chosen.method, range)}`,
     left + 168,
     top + 34,
     width - left - 176,

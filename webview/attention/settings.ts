@@ -14,6 +14,8 @@ export interface Settings {
   readonly query: Query;
   readonly opacity: number;
   readonly smooth: boolean;
+  /** Low weights let the picture through. */
+  readonly fade: boolean;
   readonly scale: ScaleKind;
   /** The map of the user's settings where it is null. */
   readonly colourMap: ColourMap | null;
@@ -24,9 +26,10 @@ export const INITIAL: Settings = {
   layer: null,
   head: 'mean',
   query: { kind: 'special', name: 'cls' },
-  opacity: 0.6,
+  opacity: 0.75,
   smooth: false,
-  scale: 'all',
+  fade: true,
+  scale: 'layer',
   colourMap: null,
 };
 

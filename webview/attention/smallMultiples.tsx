@@ -17,14 +17,14 @@ import {
 } from '../marks/overlay';
 import { useTheme, useWidth } from '../parts/hooks';
 import type { Method } from './keyMap';
-import { colouredValues, headMaps, scaleRange, type ScaleKind } from './scale';
+import { colouredValues, headMaps, scaleRange, type Range } from './scale';
 
 export interface SmallMultiplesProps {
   readonly answer: AttentionRows;
   readonly probes: readonly Probe[];
-  readonly peaks: readonly number[];
+  /** Colour scale of each layer; undefined where every map has its own. */
+  readonly shared: readonly Range[] | undefined;
   readonly method: Method;
-  readonly scale: ScaleKind;
   readonly colourMap: ColourMap;
   readonly layer: number;
   readonly head: HeadChoice;
@@ -40,9 +40,9 @@ interface Tile {
   readonly bitmap: HTMLCanvasElement;
 }
 
-/** Every head of every layer on one scale: layers as rows, heads as columns; the chosen one framed. */
+/** Every head of every layer: layers as rows, heads as columns; the chosen one framed. */
 export function SmallMultiples(props: SmallMultiplesProps): VNode {
-  const { answer, probes, peaks, method, scale, colourMap, layer, head } = props;
+  const { answer, probes, shared, method, colourMap, layer, head } = props;
   const place = useRef<HTMLDivElement>(null);
   const maps = useRef<HTMLCanvasElement>(null);
   const marks = useRef<HTMLCanvasElement>(null);
@@ -54,8 +54,8 @@ export function SmallMultiples(props: SmallMultiplesProps): VNode {
     [answer, probes, method, heads, width],
   );
   const tiles = useMemo(
-    () => tilesOf(answer, probes, peaks, method, scale, colourMap, layout),
-    [answer, probes, peaks, method, scale, colourMap, layout],
+    () => tilesOf(answer, probes, shared, method, colourMap, layout),
+    [answer, probes, shared, method, colourMap, layout],
   );
 
   useLayoutEffect(() => {
@@ -107,9 +107,8 @@ export function SmallMultiples(props: SmallMultiplesProps): VNode {
 function tilesOf(
   answer: AttentionRows,
   probes: readonly Probe[],
-  peaks: readonly number[],
+  shared: readonly Range[] | undefined,
   method: Method,
-  scale: ScaleKind,
   map: ColourMap,
   layout: TileLayout,
 ): readonly Tile[] {
@@ -124,7 +123,7 @@ function tilesOf(
         width: layout.tile,
         height: layout.tileHeight,
       });
-      const range = scaleRange(scale, peaks, layer, keys);
+      const range = scaleRange(shared, layer, keys);
       return [{ box, grid, bitmap: heatBitmap(colouredValues(keys), grid, { ...range, map }) }];
     }),
   );

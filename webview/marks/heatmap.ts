@@ -6,6 +6,8 @@ export interface Colouring {
   readonly low: number;
   readonly high: number;
   readonly map: ColourMap;
+  /** Low values are see-through. */
+  readonly fade?: boolean;
 }
 
 /** RGB pixels as a bitmap that a canvas can scale. */
@@ -24,8 +26,8 @@ export function bitmapOf({ width, height, rgb }: Pixels): HTMLCanvasElement {
 export const heatBitmap = (
   values: Float32Array,
   [rows, columns]: Grid,
-  colouring: Colouring,
-): HTMLCanvasElement => canvasOf(paint(values, colouring.low, colouring.high, colouring.map), columns, rows);
+  { low, high, map, fade }: Colouring,
+): HTMLCanvasElement => canvasOf(paint(values, low, high, map, fade), columns, rows);
 
 function canvasOf(rgba: Uint8ClampedArray<ArrayBuffer>, width: number, height: number): HTMLCanvasElement {
   const canvas = document.createElement('canvas');
@@ -72,12 +74,31 @@ export function drawPicture(
   context.fillStyle = 'rgba(0, 0, 0, 0.55)';
   context.fill(outside(overlay), 'evenodd');
   if (layers.heat) {
+    quieten(context, region, layers.opacity);
     context.globalAlpha = layers.opacity;
     context.imageSmoothingEnabled = layers.smooth;
     drawHeat(context, layers.heat, region, layers.smooth);
     context.globalAlpha = 1;
   }
   frame(context, region, 1);
+}
+
+/** Takes colour and some light out of the picture under a map: colours there are then the map's. */
+function quieten(
+  context: CanvasRenderingContext2D,
+  { x, y, width, height }: Rectangle,
+  opacity: number,
+): void {
+  context.save();
+  context.globalAlpha = opacity;
+  context.globalCompositeOperation = 'saturation';
+  context.fillStyle = '#808080';
+  context.fillRect(x, y, width, height);
+  context.globalAlpha = 0.3 * opacity;
+  context.globalCompositeOperation = 'source-over';
+  context.fillStyle = '#000000';
+  context.fillRect(x, y, width, height);
+  context.restore();
 }
 
 /**

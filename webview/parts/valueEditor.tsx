@@ -10,14 +10,24 @@ export interface ValueEditorProps {
   /** The user set it before: it can be reset. */
   readonly set: boolean;
   readonly note: string;
+  /** What is wrong with a typed value; empty where nothing is. */
+  readonly check?: (text: string) => string;
   /** The new value, or null to take it back. */
   readonly onDone: (value: string | null) => void;
 }
 
 /** The inside of a popover that changes one figure: values that fit, a field for any other, reset. */
-export function ValueEditor({ title, source, choices, value, set, note, onDone }: ValueEditorProps): VNode {
+export function ValueEditor(props: ValueEditorProps): VNode {
+  const { title, source, choices, value, set, note, check, onDone } = props;
   const [text, setText] = useState(set ? value : '');
+  const [wrong, setWrong] = useState('');
   const wanted = text.trim();
+  const apply = (entered: string): void => {
+    if (entered === '') return;
+    const reason = check?.(entered) ?? '';
+    setWrong(reason);
+    if (reason === '') onDone(entered);
+  };
   return (
     <>
       <strong>{title}</strong>
@@ -43,10 +53,15 @@ export function ValueEditor({ title, source, choices, value, set, note, onDone }
         placeholder={choices ? 'Another value' : 'Value'}
         value={text}
         onInput={setText}
-        onEnter={(entered) => entered.trim() !== '' && onDone(entered.trim())}
+        onEnter={(entered) => apply(entered.trim())}
       />
+      {wrong && (
+        <p class="wrong" role="alert">
+          <Icon name="error" /> {wrong}
+        </p>
+      )}
       <div class="buttons">
-        <Button primary disabled={wanted === ''} onClick={() => onDone(wanted)}>
+        <Button primary disabled={wanted === ''} onClick={() => apply(wanted)}>
           Apply
         </Button>
         {set && <Button onClick={() => onDone(null)}>Reset</Button>}

@@ -34,6 +34,11 @@ describe('colour maps', () => {
     assert.deepEqual([...pixels.filter((_, index) => index % 4 === 3)], [255, 255, 255, 255, 0]);
   });
 
+  it('let what is below a low value through, more than what is below a high one', () => {
+    const alphas = [...paint([0, 0.25, 1, NaN], 0, 1, 'grey', true)].filter((_, index) => index % 4 === 3);
+    assert.deepEqual(alphas, [0, 128, 255, 0]);
+  });
+
   it('paint a flat map without dividing by zero', () => {
     assert.deepEqual([...paint([0.25], 0.25, 0.25, 'grey')], [0, 0, 0, 255]);
   });

@@ -9,7 +9,7 @@ import {
   tokenName,
   validQuery,
 } from '../../../webview/attention/keyMap';
-import { layerPeaks, rangeOf, scaleRange } from '../../../webview/attention/scale';
+import { rangeOf, scaleRange, scaleText, sharedRanges, type Range } from '../../../webview/attention/scale';
 import { chosenSettings, INITIAL } from '../../../webview/attention/settings';
 
 const layout = { special: ['cls', 'reg0'], grid: [2, 3] };
@@ -76,19 +76,52 @@ describe('attention of a layer', () => {
 
 describe('colour scale', () => {
   const map = layerMap(answer, probes, 0, 'attention', 0);
-  const peaks = layerPeaks(answer, probes, 'attention');
+  const highs = (kind: 'layer' | 'all' | 'full'): readonly number[] =>
+    sharedRanges(kind, answer, probes, 'attention').map(({ high }) => high);
 
-  it('spans what is drawn: patches and channels, no special tokens', () =>
-    assert.deepEqual(peaks, [0.25, 0.5]));
-
-  it('is shared by all, by a layer, or fits one map', () => {
-    assert.ok(map);
-    assert.deepEqual(scaleRange('all', peaks, 0, map), { low: 0, high: 0.5 });
-    assert.deepEqual(scaleRange('layer', peaks, 0, map), { low: 0, high: 0.25 });
-    assert.deepEqual(scaleRange('own', peaks, 0, map), { low: 0.125, high: 0.125 });
+  it('is shared by the heads of a layer or by all, over patches and channels, without special tokens', () => {
+    assert.deepEqual(highs('layer'), [0.25, 0.25]);
+    assert.deepEqual(highs('all'), [0.25, 0.25]);
+    assert.deepEqual(highs('full'), [0.5, 0.5]);
   });
 
-  it('leaves NaN out', () => assert.deepEqual(rangeOf([NaN, 2, 1]), { low: 1, high: 2 }));
+  it('ends at the 99th percentile, and says what lies above', () => {
+    const grid = [10, 10];
+    const many: Probe = { ...self, heads: 1, queries: { grid }, keys: { grid } };
+    const weights = Float32Array.from({ length: 100 }, (_, index) => (index === 50 ? 8 : 0.5));
+    const one = { ...answer, rows: [weights] };
+    const [range] = sharedRanges('layer', one, [many], 'attention');
+    assert.deepEqual(range, { low: 0, high: 0.5, largest: 8 });
+    assert.equal(
+      scaleText('layer', 'attention', range as Range),
+      'shared by the heads of this layer, to the 99th percentile (largest 8)',
+    );
+    const [full] = sharedRanges('full', one, [many], 'attention');
+    assert.equal(scaleText('full', 'attention', full as Range), 'shared by all layers and heads');
+  });
+
+  it('goes to the largest weight where nearly all are 0', () => {
+    const grid = [1, 200];
+    const sparse: Probe = { ...self, heads: 1, queries: { grid }, keys: { grid } };
+    const rows = [Float32Array.from({ length: 200 }, (_, index) => (index === 7 ? 1 : 0))];
+    assert.deepEqual(sharedRanges('layer', { ...answer, rows }, [sparse], 'attention'), [
+      { low: 0, high: 1, largest: 1 },
+    ]);
+  });
+
+  it('leaves out what lies outside of a window', () => {
+    const grid = [1, 3];
+    const window: Probe = { ...self, heads: 1, queries: { grid }, keys: { grid } };
+    const rows = [Float32Array.from([0.25, NaN, 0.75])];
+    const [range] = sharedRanges('full', { ...answer, rows }, [window], 'attention');
+    assert.equal(range?.largest, 0.75);
+  });
+
+  it('fits one map where it is not shared', () => {
+    assert.ok(map);
+    assert.deepEqual(scaleRange(undefined, 0, map), { low: 0.125, high: 0.125, largest: 0.125 });
+    assert.deepEqual(rangeOf([NaN, 2, 1]), { low: 1, high: 2, largest: 2 });
+  });
 });
 
 describe('queries', () => {
