@@ -16,7 +16,7 @@ const interval = 150;
 /** Classifies pictures one after the other; a picture that fails becomes a row with its reason. */
 export class Batch {
   private readonly rows: BatchRow[] = [];
-  private readonly abort = new AbortController();
+  private abort = new AbortController();
   private provider = '';
   private running = false;
   private started = 0;
@@ -41,12 +41,15 @@ export class Batch {
     this.abort.abort();
   }
 
-  /** Resolves when every picture has a row or the batch was cancelled. */
+  /** Goes on after the last row there is. Resolves when every picture has a row or the batch was cancelled. */
   async run(): Promise<void> {
+    if (this.running) return;
+    this.abort = new AbortController();
     this.running = true;
-    this.started = performance.now();
+    this.started = performance.now() - this.elapsed;
     this.tell();
     for (const [index, image] of this.images.entries()) {
+      if (index < this.rows.length) continue;
       if (this.abort.signal.aborted) break;
       const row = await this.rowOf(index, image);
       if (!this.abort.signal.aborted) this.add(row);
@@ -87,6 +90,7 @@ export class Batch {
       running: this.running,
       rate: this.elapsed > 0 ? (1000 * done) / this.elapsed : 0,
       provider: this.provider,
+      resumable: !this.running && done < this.images.length,
       rows: this.rows.slice(first),
     };
   }

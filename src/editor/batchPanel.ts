@@ -14,6 +14,7 @@ import type { Services } from './services';
 export interface BatchSource {
   readonly state: BatchState;
   cancel(): void;
+  resume(): void;
 }
 
 const writers = {
@@ -33,6 +34,7 @@ export function showBatch(
   const api: BatchApi = {
     open: async () => source().state,
     cancel: async () => source().cancel(),
+    resume: async () => source().resume(),
     openRow: async (index) => {
       const { checkpoint, rows } = source().state;
       const row = rows.find((candidate) => candidate.index === index);

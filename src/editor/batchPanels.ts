@@ -5,7 +5,6 @@ import type { BatchState } from '../protocol/batch';
 import { Batch, type BatchSteps } from './batch';
 import { answersOf, showBatch } from './batchPanel';
 import { checkpointLabel } from './checkpointEntries';
-import type { CheckpointDocument } from './checkpointDocument';
 import { Disposables } from './disposables';
 import { messageOf } from './errors';
 import { columnForAnswers } from './columns';
@@ -33,8 +32,7 @@ export class BatchPanels implements Disposable {
 
   /** Classifies pictures in a new table; resolves when it is done. */
   async show(images: readonly string[], checkpoint: string): Promise<readonly Classified[]> {
-    const { documents, log } = this.services;
-    const { document, dispose } = documents.acquire(checkpoint);
+    const { document, dispose } = this.services.documents.acquire(checkpoint);
     try {
       const { recognition } = await withProgress(`Reading ${checkpointLabel(checkpoint)}`, () =>
         document.model(),
@@ -50,34 +48,52 @@ export class BatchPanels implements Disposable {
         ),
       );
       let tell: (state: BatchState) => void = () => undefined;
-      const batch = new Batch(images, { checkpoint, modelTitle }, this.steps(document, checkpoint), (state) =>
+      const batch = new Batch(images, { checkpoint, modelTitle }, this.steps(checkpoint), (state) =>
         tell(state),
       );
-      tell = showBatch(panel, id, () => batch, this.services);
+      const run = (): Promise<void> => this.run(batch, checkpoint, id, panel);
+      const source = {
+        get state() {
+          return batch.state;
+        },
+        cancel: () => batch.cancel(),
+        resume: () => void run(),
+      };
+      tell = showBatch(panel, id, () => source, this.services);
       panel.onDidDispose(() => batch.cancel());
-      await batch.run();
-      if (this.panels.has(panel)) await this.keep(id, batch.state);
-      log.info(`${batch.state.done} of ${images.length} pictures classified with ${checkpoint}`);
+      await run();
       return answersOf(batch);
     } finally {
       dispose();
     }
   }
 
-  private steps(document: CheckpointDocument, checkpoint: string): BatchSteps {
-    const { runner } = this.services;
+  /** The checkpoint stays open as long as the batch runs; its rows are kept for a reload of the window. */
+  private async run(batch: Batch, checkpoint: string, id: string, panel: WebviewPanel): Promise<void> {
+    const { documents, log } = this.services;
+    const { dispose } = documents.acquire(checkpoint);
+    try {
+      await batch.run();
+      if (this.panels.has(panel)) await this.keep(id, batch.state);
+      log.info(`${batch.state.done} of ${batch.images.length} pictures classified with ${checkpoint}`);
+    } finally {
+      dispose();
+    }
+  }
+
+  private steps(checkpoint: string): BatchSteps {
+    const { documents, runner } = this.services;
     return {
       thumbnail: (image) => runner.thumbnail(image, thumbnailSide),
       classify: async (image, signal) => {
-        const model = await document.model();
-        return runner.classifyForTable({
-          checkpoint,
-          model,
-          image,
-          options: {},
-          signal,
-          report: () => undefined,
-        });
+        const { document, dispose } = documents.acquire(checkpoint);
+        try {
+          const model = await document.model();
+          const report = (): void => undefined;
+          return await runner.classifyForTable({ checkpoint, model, image, options: {}, signal, report });
+        } finally {
+          dispose();
+        }
       },
     };
   }
@@ -86,8 +102,11 @@ export class BatchPanels implements Disposable {
     if (!batchId.test(id)) return panel.dispose();
     try {
       const bytes = await workspace.fs.readFile(this.fileOf(id));
-      const state = JSON.parse(Buffer.from(bytes).toString('utf8')) as BatchState;
-      showBatch(this.track(id, panel), id, () => ({ state, cancel: () => undefined }), this.services);
+      const kept = JSON.parse(Buffer.from(bytes).toString('utf8')) as BatchState;
+      // Which pictures a cancelled batch left out went with the window.
+      const state = { ...kept, resumable: false };
+      const source = { state, cancel: () => undefined, resume: () => undefined };
+      showBatch(this.track(id, panel), id, () => source, this.services);
     } catch (error) {
       // The window was closed while the batch ran: there is nothing to show.
       this.services.log.info(`a table of results is not restored: ${messageOf(error)}`);

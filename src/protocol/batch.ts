@@ -19,12 +19,16 @@ export interface BatchState {
   /** Pictures per second since the start; 0 at first. */
   readonly rate: number;
   readonly provider: string;
+  /** It was cancelled and can go on where it stopped. */
+  readonly resumable: boolean;
   readonly rows: readonly BatchRow[];
 }
 
 export interface BatchApi {
   open(): Promise<BatchState>;
   cancel(): Promise<void>;
+  /** Goes on with the pictures that a cancelled batch left out. */
+  resume(): Promise<void>;
   /** Opens the image panel of a row. */
   openRow(index: number): Promise<void>;
   export(format: 'csv' | 'json'): Promise<boolean>;

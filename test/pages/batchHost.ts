@@ -5,6 +5,7 @@ import { failure, never, serveDemo, shownCase } from './host';
 const labels = ['cat', 'dog', 'sailboat', 'pizza', 'umbrella', 'house', 'fish', 'guitar'];
 const count = shownCase === 'many' ? 2000 : 16;
 const running = shownCase === 'running';
+const cancelled = shownCase === 'cancelled';
 const random = seeded(7);
 
 /** A small flat picture; what it shows does not matter for the table. */
@@ -37,7 +38,9 @@ function rowOf(index: number): BatchRow {
   };
 }
 
-const rows = Array.from({ length: running ? Math.floor(count / 2) : count }, (_, index) => rowOf(index));
+const rows = Array.from({ length: running || cancelled ? Math.floor(count / 2) : count }, (_, index) =>
+  rowOf(index),
+);
 const state: BatchState = {
   checkpoint: '/home/you/models/vitrine-sample/model.safetensors',
   modelTitle: 'vitrine-sample',
@@ -46,6 +49,7 @@ const state: BatchState = {
   running,
   rate: 21.4,
   provider: 'CPU',
+  resumable: cancelled,
   rows,
 };
 
@@ -58,6 +62,10 @@ const cases: Readonly<Record<string, () => Promise<BatchState>>> = {
 const api: BatchApi = {
   open: cases[shownCase] ?? (async () => state),
   cancel: async () => undefined,
+  resume: async () => {
+    const rest = Array.from({ length: count - rows.length }, (_, index) => rowOf(rows.length + index));
+    tell.progress({ ...state, done: count, resumable: false, rows: rest });
+  },
   openRow: async () => undefined,
   export: async () => {
     if (shownCase === 'readonly')
@@ -67,4 +75,4 @@ const api: BatchApi = {
   perform: async () => undefined,
 };
 
-serveDemo<BatchEvents>(api);
+const tell = serveDemo<BatchEvents>(api);

@@ -91,6 +91,11 @@ function Head({ batch }: { batch: BatchState }): VNode {
               Cancel
             </Button>
           )}
+          {batch.resumable && (
+            <Button primary icon="debug-continue" onClick={() => void host.resume()}>
+              Continue
+            </Button>
+          )}
           <Button disabled={batch.rows.length === 0} onClick={() => void save('csv')}>
             Export CSV
           </Button>
@@ -104,7 +109,7 @@ function Head({ batch }: { batch: BatchState }): VNode {
         {formatExact(done)} of {formatExact(total)}
         {rate > 0 && <> · {rate.toFixed(1)} pictures/s</>}
         {running && left !== undefined && <> · {formatMilliseconds(1000 * left)} left</>}
-        {!running && done < total && <> · cancelled: the rest was left out</>}
+        {!running && done < total && <> · cancelled: {formatExact(total - done)} were left out</>}
         {batch.provider && <> · {batch.provider}</>}
       </p>
     </header>

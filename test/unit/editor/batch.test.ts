@@ -75,6 +75,36 @@ describe('Batch', () => {
     assert.equal(batch.state.running, false);
   });
 
+  it('goes on after a cancel with what was left out', async () => {
+    const asked: string[] = [];
+    const batch: Batch = new Batch(
+      ['a.png', 'b.png', 'c.png'],
+      facts,
+      {
+        ...steps,
+        classify: async (image) => {
+          asked.push(image);
+          if (asked.length === 2) batch.cancel();
+          return { provider: 'cpu', top: [cat] };
+        },
+      },
+      () => undefined,
+    );
+    await batch.run();
+    assert.equal(batch.state.resumable, true);
+    await batch.run();
+    assert.equal(batch.state.resumable, false);
+    assert.deepEqual(asked, ['a.png', 'b.png', 'b.png', 'c.png']);
+    assert.deepEqual(
+      batch.state.rows.map(({ index, image }) => [index, image]),
+      [
+        [0, 'a.png'],
+        [1, 'b.png'],
+        [2, 'c.png'],
+      ],
+    );
+  });
+
   it('goes on where only the small picture fails', async () => {
     const broken = { ...steps, thumbnail: async () => Promise.reject(new Error('no decoder')) };
     const batch = new Batch(['a.png'], facts, broken, () => undefined);
