@@ -1,5 +1,5 @@
 import { tokenCount, type Probe } from '../protocol/probes';
-import { pictureGrid } from './tokenLayout';
+import { pictureGrid, type PictureMap } from './tokenLayout';
 
 /**
  * Entropy in bits of each head's rows, mean over queries: 0 where each looks at one key, log₂(keys) where at all alike.
@@ -50,9 +50,27 @@ export function meanAttentionDistances(
   });
 }
 
+/**
+ * Attention distance of one query patch of one head in pixels: the distance between its centre and the keys' on the picture, weighted by
+ * attention. Keys outside of the query's window (NaN) do not count. 0 where no weight lies on the picture.
+ */
+export function attentionDistance(
+  query: { readonly row: number; readonly column: number },
+  queryGrid: readonly [rows: number, columns: number],
+  { rows, columns, values }: PictureMap,
+  picture: readonly [height: number, width: number],
+): number {
+  const from: Point = [
+    ((query.row + 0.5) * picture[0]) / queryGrid[0],
+    ((query.column + 0.5) * picture[1]) / queryGrid[1],
+  ];
+  return weightedDistance(from, centres([rows, columns], picture), values);
+}
+
 function weightedDistance([y, x]: Point, keys: readonly Point[], weights: Float32Array): number {
   let [sum, total] = [0, 0];
   weights.forEach((weight, key) => {
+    if (!(weight > 0)) return;
     sum += weight * Math.hypot(keys[key]![0] - y, keys[key]![1] - x);
     total += weight;
   });

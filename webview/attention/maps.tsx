@@ -7,7 +7,8 @@ import type { Answer } from '../parts/hooks';
 import { Banner, Skeleton } from '../parts/status';
 import { Button } from '../toolkit';
 import { Appearance, Controls } from './controls';
-import { tokenName } from './keyMap';
+import { headSummaries, summaryText } from './headSummary';
+import { queryName, tokenName } from './keyMap';
 import { Matrix } from './matrix';
 import { headMaps, type Range } from './scale';
 import { ScaleBar } from './scaleBar';
@@ -74,6 +75,7 @@ export function Maps({
               </Button>
             </div>
           </div>
+          <HeadLine rows={rows} view={view} chosen={chosen} />
           {!map && <p class="quiet">This layer has no such query. Choose another layer or query.</p>}
           {map?.rest && map.rest.length > 0 && (
             <Matrix
@@ -86,6 +88,7 @@ export function Maps({
             answer={rows}
             probes={probes}
             shared={shared}
+            inputSize={view.inputSize.current}
             method={chosen.method}
             colourMap={chosen.colourMap}
             layer={chosen.layer}
@@ -97,6 +100,26 @@ export function Maps({
         </>
       )}
     </section>
+  );
+}
+
+interface HeadLineProps {
+  readonly rows: AttentionRows;
+  readonly view: ClassifiedView;
+  readonly chosen: Chosen;
+}
+
+/** How wide the chosen head, or all of the layer, looks: of the query that is shown alone, not of all. */
+function HeadLine({ rows, view, chosen }: HeadLineProps): VNode | null {
+  if (chosen.method === 'rollout') return null;
+  const { current } = view.inputSize;
+  const text = summaryText(headSummaries(rows, view.probes, chosen.layer, current), chosen.head);
+  if (text === '') return null;
+  const title = `Of the weights of this query alone. Entropy: 0 bits where one key is looked at, the most where all are alike; special tokens count. Distance: from the patch to the patches it looks at, weighted, in pixels of the ${current.join('×')} input; special tokens have no place.`;
+  return (
+    <p class="quiet" title={title}>
+      Layer {chosen.layer + 1}, {text}, of the query “{queryName(rows.query)}”
+    </p>
   );
 }
 

@@ -1,5 +1,5 @@
 import type { VNode } from 'preact';
-import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { ColourMap } from '../../src/attention/colourMaps';
 import type { HeadChoice } from '../../src/attention/heads';
 import type { KeyMap } from '../../src/attention/tokenLayout';
@@ -16,6 +16,7 @@ import {
   type TileLayout,
 } from '../marks/overlay';
 import { useTheme, useWidth } from '../parts/hooks';
+import { headSummaries, summaryText } from './headSummary';
 import type { Method } from './keyMap';
 import { colouredValues, headMaps, scaleRange, type Range } from './scale';
 
@@ -26,6 +27,8 @@ export interface SmallMultiplesProps {
   readonly shared: readonly Range[] | undefined;
   readonly method: Method;
   readonly colourMap: ColourMap;
+  /** Of the model's input, in pixels. */
+  readonly inputSize: readonly [number, number];
   readonly layer: number;
   readonly head: HeadChoice;
   /** Patch to light up in every tile, and the grid it counts on. */
@@ -46,6 +49,7 @@ export function SmallMultiples(props: SmallMultiplesProps): VNode {
   const place = useRef<HTMLDivElement>(null);
   const maps = useRef<HTMLCanvasElement>(null);
   const marks = useRef<HTMLCanvasElement>(null);
+  const [tip, setTip] = useState('');
   const width = useWidth(place);
   const theme = useTheme();
   const heads = method === 'rollout' ? 1 : Math.max(1, ...probes.map((probe) => probe.heads));
@@ -70,6 +74,17 @@ export function SmallMultiples(props: SmallMultiplesProps): VNode {
     if (probe && nextHead >= 0 && nextHead < (method === 'rollout' ? 1 : probe.heads))
       props.onChoose(nextLayer, nextHead);
   };
+  const tileUnder = (event: MouseEvent): ReturnType<typeof tileAt> => {
+    const box = (maps.current as HTMLCanvasElement).getBoundingClientRect();
+    return tileAt(layout, event.clientX - box.left, event.clientY - box.top);
+  };
+  const describeTile = (event: PointerEvent): void => {
+    const tile = method === 'rollout' ? undefined : tileUnder(event);
+    const summaries = tile ? headSummaries(answer, probes, tile.layer, props.inputSize) : [];
+    setTip(
+      tile && summaries[tile.head] ? `layer ${tile.layer + 1}, ${summaryText(summaries, tile.head)}` : '',
+    );
+  };
   const onKeyDown = (event: KeyboardEvent): void => {
     const at = typeof head === 'number' ? head : -1;
     const steps: Readonly<Record<string, readonly [number, number]>> = {
@@ -91,10 +106,11 @@ export function SmallMultiples(props: SmallMultiplesProps): VNode {
       role="group"
       tabIndex={0}
       aria-label={`Attention of ${probes.length} layers and ${heads} heads; arrow keys choose one. Layer ${layer + 1}, head ${typeof head === 'number' ? head + 1 : head} is shown.`}
+      title={tip || undefined}
       onKeyDown={onKeyDown}
+      onPointerMove={describeTile}
       onClick={(event) => {
-        const box = (maps.current as HTMLCanvasElement).getBoundingClientRect();
-        const tile = tileAt(layout, event.clientX - box.left, event.clientY - box.top);
+        const tile = tileUnder(event);
         if (tile) choose(tile.layer, tile.head);
       }}
     >
