@@ -23,7 +23,8 @@ async function main(argv: readonly string[]): Promise<number> {
     return argv.length === 0 ? 2 : 0;
   }
   const session = new Session(invocation.options, process.stdout, process.stderr);
-  const stop = (): void => void session.dispose().then(() => process.exit(130));
+  // A half-written file is removed by whoever writes it, so the command is waited for; a second signal ends at once.
+  const stop = (): void => session.interrupt();
   process.once('SIGINT', stop).once('SIGTERM', stop);
   try {
     const command = await commands[invocation.command]();

@@ -11,10 +11,14 @@ export interface Answer {
   readonly text: string;
 }
 
+/** Exit status after Ctrl-C: 128 + SIGINT, as shells give it. */
+const interrupted = 130;
+
 /** Where answers and failures go; failures make the exit status 1. */
 export class Session {
   private failures = 0;
   private inference: Inference | undefined;
+  private readonly interruption = new AbortController();
 
   constructor(
     readonly options: Options,
@@ -23,7 +27,19 @@ export class Session {
   ) {}
 
   get status(): number {
+    if (this.signal.aborted) return interrupted;
     return this.failures > 0 ? 1 : 0;
+  }
+
+  /** Aborted by Ctrl-C. */
+  get signal(): AbortSignal {
+    return this.interruption.signal;
+  }
+
+  /** Ends what runs, and answers nothing more. */
+  interrupt(): void {
+    this.interruption.abort();
+    this.inference?.cancel();
   }
 
   /**
@@ -37,11 +53,15 @@ export class Session {
   ): Promise<void> {
     for (const path of paths)
       try {
-        this.print(await answer(path));
+        const done = await answer(path);
+        if (this.signal.aborted) break;
+        this.print(done);
       } catch (error) {
+        if (this.signal.aborted) break;
         if (error instanceof UsageError) throw error;
         this.fail(path, error, facts(path));
       }
+    if (this.signal.aborted) this.progress('');
   }
 
   /** Opens and understands a checkpoint as the options say. The readers load with the first one. */

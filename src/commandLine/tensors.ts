@@ -110,7 +110,9 @@ export async function exportModel(session: Session, [checkpoint = '']: readonly 
     await requireOutput(out, [checkpoint]);
     const model = await session.open(checkpoint);
     const graph = model.graph();
-    const { files, bytes } = await exportOnnx(graph, model.checkpoint.selected.tensors, out);
+    const { files, bytes } = await exportOnnx(graph, model.checkpoint.selected.tensors, out, {
+      signal: session.signal,
+    });
     const tensors = Object.fromEntries(
       [
         ...graph.inputs,

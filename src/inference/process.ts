@@ -22,7 +22,7 @@ import { displayPicture, preparePicture, thumbnail } from './pictures';
 import { compareAnswers, softwareAdapter } from './providers';
 import { Runs } from './runs';
 import { missingRuntime, processReport, runtimeFailure, type Runtime } from './runtime';
-import { removeLeftovers } from './temporary';
+import { removeLeftovers, removeTemporaryFolders } from './temporary';
 
 const models = new Map<string, LoadedModel>();
 const runs = new Runs();
@@ -199,6 +199,10 @@ const { tell } = channel;
 process.on('message', (packet: Packet) => channel.receive(packet));
 // The extension host is gone: nobody will ask again, and nothing may be left behind.
 process.on('disconnect', () => {
-  void Promise.allSettled([...models.keys()].map(release)).then(() => process.exit(0));
+  void Promise.allSettled([...models.keys()].map(release)).then(() => {
+    // Of a model that was still being loaded, too.
+    removeTemporaryFolders(process.pid);
+    process.exit(0);
+  });
 });
 removeLeftovers();
