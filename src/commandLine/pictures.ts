@@ -20,6 +20,7 @@ export async function classify(
       ...facts,
       top: guesses,
       labels: view.labelSource,
+      orientation: view.orientation,
       score: view.scoreKind,
       milliseconds: view.milliseconds,
       warnings: view.warnings,
@@ -55,9 +56,27 @@ function classifyText(image: string, view: ClassifiedView): string {
   return [
     `${image}: ${view.modelTitle}, ${provider}, ${time} (loading ${formatMilliseconds(milliseconds.load)})`,
     ...(rows.length > 0 ? rows : ['  no classifier: features only']),
+    ...assumptions(view).map((line) => `  ${line}`),
     ...view.warnings.map((warning) => `  warning: ${warning}`),
     '',
   ].join('\n');
+}
+
+/** What the answer rests on and no file says: names, preprocessing; and a picture that was turned. */
+function assumptions({ labelSource, preprocessing, orientation }: ClassifiedView): readonly string[] {
+  const assumed = preprocessing.filter((line) => line.assumed);
+  const sources = new Set(assumed.map(({ source }) => source));
+  return [
+    ...(labelSource.startsWith('assumed') ? [`labels ${labelSource}`] : []),
+    ...[...sources].map((source) => {
+      const texts = assumed.filter((line) => line.source === source).map(({ text }) => text);
+      const distinct = texts.filter(
+        (text, at) => !texts.some((other, before) => before < at && other.includes(text)),
+      );
+      return `preprocessing ${distinct.join(', ')}: ${source}`;
+    }),
+    ...(orientation.applied ? [`EXIF orientation ${orientation.exif} applied; --as-stored leaves it`] : []),
+  ];
 }
 
 /** `vitrine attention` */

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import sharp from 'sharp';
 import { openCheckpoint } from '../../src/checkpoint/open';
 import { writeSafetensors } from '../../src/checkpoint/safetensorsWriter';
 import { readTensor, toFloat32 } from '../../src/checkpoint/values';
+import { writeSparseVit } from './support';
 
 interface Ended {
   readonly status: number;
@@ -179,6 +183,18 @@ describe('the command line', function () {
     assert.equal(fine!['image'], cat);
   });
 
+  it('says what the answer rests on: a turned picture, and what no file tells', async () => {
+    const frog = 'media/sample/images/frog-exif-rotated.jpg';
+    const turned = await vitrine('classify', sample, frog);
+    assert.match(turned.output, /EXIF orientation 6 applied; --as-stored leaves it/);
+    const stored = await vitrine('classify', '--json', '--as-stored', sample, frog);
+    assert.deepEqual(lines(stored.output)[0]!['orientation'], { exif: 6, applied: false });
+    const bare = join(folder, 'bare.safetensors');
+    await copyFile(join(sample, 'model.safetensors'), bare);
+    const { output } = await vitrine('classify', bare, frog, '--assume', 'heads=4');
+    assert.match(output, /preprocessing .*bicubic.*: assumed: what vit models usually take/);
+  });
+
   it('never overwrites what it reads, and asks for a folder that is there', async () => {
     const model = join(folder, 'own.safetensors');
     await copyFile(join(sample, 'model.safetensors'), model);
@@ -231,6 +247,17 @@ describe('the command line', function () {
     await writeFile(text, '[1]');
     const config = await vitrine('preprocess', text, cat, '--out', join(folder, 'never.safetensors'));
     assert.match(config.errors, /list\.json: holds a list/);
+  });
+
+  it('leaves no half of a file behind Ctrl-C', async () => {
+    const [model, out] = [join(folder, 'wide.safetensors'), join(folder, 'wide.onnx')];
+    writeSparseVit(model, { dim: 768, depth: 12, patch: 16, image: 32, classes: 10 });
+    const exporting = spawn(process.execPath, ['dist/cli.js', 'export', model, '--out', out]);
+    const ended = once(exporting, 'exit');
+    while (!existsSync(`${out}.part`) && exporting.exitCode === null) await setTimeout(2);
+    exporting.kill('SIGINT');
+    assert.deepEqual(await ended, [130, null]);
+    assert.deepEqual([existsSync(`${out}.part`), existsSync(out)], [false, false]);
   });
 
   it('shows what it can do', async () => {

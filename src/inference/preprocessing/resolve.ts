@@ -259,8 +259,9 @@ export function resolvePreprocessing(input: ResolveInput): Preprocessing {
     overrides.defaults ? fromDefaults(overrides.defaults, chosen, size) : find(input, size);
   const configured = describe();
   const [height, width] = configured.inputSize ?? [];
-  // Where the model runs at the configured size, the configuration is taken to the letter.
-  if (!imageSize || (height === imageSize[0] && width === imageSize[1]))
+  // Where the model runs at the configured size, the configuration is taken to the letter; one that was only assumed configures nothing.
+  const unsaid = configured.evidence.image_size?.source === fallbackSize.source;
+  if (!imageSize || (height === imageSize[0] && width === imageSize[1] && !unsaid))
     return overridden(configured, overrides);
   const assumed = configured.evidence.image_size?.source.startsWith('assumed');
   const instead = height && width && !assumed ? `, not the configured ${height} × ${width}` : '';

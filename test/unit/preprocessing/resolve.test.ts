@@ -182,6 +182,10 @@ describe('another image size', () => {
   });
 
   it('may be a rectangle', () => {
+    assert.match(
+      resolve({ imageSize: [224, 224] }).evidence.image_size!.source,
+      /^the size the model is run at/,
+    );
     assert.deepEqual(texts(resolve({ imageSize: [96, 192] })).slice(0, 2), [
       'until it covers 213 × 106, bicubic',
       'centre 192 × 96',
