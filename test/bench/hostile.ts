@@ -7,7 +7,7 @@ import type { HostileReply } from '../unit/checkpoint/hostileChild';
 import { largeFiles } from '../unit/checkpoint/hostileLarge';
 import { dist } from './processes';
 import { spreadOf } from './statistics';
-import type { Row } from './table';
+import { formatTime, type Row } from './table';
 
 /** What this needs of a case of test/fixtures/hostile/cases.json. */
 interface HostileCase {
@@ -16,6 +16,15 @@ interface HostileCase {
   readonly setup?: unknown;
   readonly recipe?: unknown;
 }
+
+interface Opened {
+  readonly file: string;
+  readonly path: string;
+  readonly milliseconds: number;
+}
+
+/** Readings of the slowest file. */
+const repeats = 5;
 
 const folder = resolve('test/fixtures/hostile');
 const files = join(folder, 'files');
@@ -33,13 +42,20 @@ export async function measureHostile(): Promise<readonly Row[]> {
   });
   try {
     await once(child, 'message');
-    const times: { readonly file: string; readonly milliseconds: number }[] = [];
-    for (const { file } of cases) {
-      child.send({ file: provide(file, room) });
+    const open = async (path: string): Promise<number> => {
+      child.send({ file: path });
       const [reply] = (await once(child, 'message')) as [HostileReply];
-      times.push({ file, milliseconds: reply.milliseconds });
+      return reply.milliseconds;
+    };
+    const times: Opened[] = [];
+    for (const { file } of cases) {
+      const path = provide(file, room);
+      times.push({ file, path, milliseconds: await open(path) });
     }
-    return [slowestRow(times)];
+    const slowest = times.reduce((most, each) => (each.milliseconds > most.milliseconds ? each : most));
+    const repeated: number[] = [];
+    for (let repeat = 0; repeat < repeats; repeat++) repeated.push(await open(slowest.path));
+    return [slowestRow(slowest, repeated, times)];
   } finally {
     child.kill();
     rmSync(room, { recursive: true, force: true });
@@ -56,15 +72,13 @@ function provide(file: string, room: string): string {
   return path;
 }
 
-function slowestRow(times: readonly { readonly file: string; readonly milliseconds: number }[]): Row {
-  const [first, second] = [...times].sort((a, b) => b.milliseconds - a.milliseconds);
-  const name = ({ file, milliseconds }: typeof first & object) => `${file} (${Math.round(milliseconds)} ms)`;
+function slowestRow({ file }: Opened, repeated: readonly number[], times: readonly Opened[]): Row {
   const median = spreadOf(times.map(({ milliseconds }) => milliseconds)).median;
   return {
     what: 'hostile files, the slowest to open',
-    value: spreadOf([first!.milliseconds]),
+    value: spreadOf(repeated),
     unit: 'ms',
     target: 1000,
-    detail: `${times.length} files, median ${median.toFixed(1)} ms: ${name(first!)}, then ${name(second!)}`,
+    detail: `${file}; the median of ${times.length} files took ${formatTime(median)}`,
   };
 }
