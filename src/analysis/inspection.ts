@@ -1,6 +1,8 @@
 import { basename } from 'node:path';
-import type { ConfigValue, Evidence, Figures } from '../architectures/family';
+import type { ConfigValue, Evidence } from '../architectures/family';
 import type { Model } from '../architectures/model';
+import { titleOfFamily } from '../architectures/recognise';
+import type { Known } from '../architectures/recognise';
 import { byteLength, elementCount, isPlain, type DType, type Tensor } from '../checkpoint/tensors';
 import type { Graph } from '../graph/graph';
 import { tokenCount, type Probe, type TokenLayout } from '../protocol/probes';
@@ -41,6 +43,9 @@ export function precision(tensors: readonly Tensor[]): string {
   return (weights.length > 0 ? weights : order).map(([dtype]) => dtypeWords[dtype] ?? dtype).join(' + ');
 }
 
+/** What is no library's naming: none was recognised, or the exporter's own. */
+const unnamedDialects: ReadonlySet<string> = new Set(['unknown', 'onnx']);
+
 /** Everything the checkpoint inspector shows first. */
 export function inspectorModel(model: Model, context: InspectionContext): InspectorModel {
   const { checkpoint, recognition, counts } = model;
@@ -49,6 +54,7 @@ export function inspectorModel(model: Model, context: InspectionContext): Inspec
   const tensors = tensorRows(model);
   const figures = known ? recognition.figures : {};
   const assumable = known ? recognition.assumable : [];
+  const choices = (known ? recognition.choices : undefined) ?? {};
   const notRunnable = context.notRunnable ?? '';
   return {
     fileName: basename(checkpoint.path),
@@ -56,7 +62,7 @@ export function inspectorModel(model: Model, context: InspectionContext): Inspec
     familyTitle: known ? recognition.familyTitle : 'Architecture not known',
     title: known ? recognition.title : '',
     facts: [
-      `${recognition.dialect} names`,
+      ...(unnamedDialects.has(recognition.dialect) ? [] : [`${recognition.dialect} names`]),
       checkpoint.format,
       precision(checkpoint.selected.tensors),
       formatBytes(checkpoint.size),
@@ -66,12 +72,16 @@ export function inspectorModel(model: Model, context: InspectionContext): Inspec
       ? undefined
       : {
           reason: recognition.reason,
-          nearest: recognition.nearest?.family,
+          nearest: recognition.nearest && titleOfFamily(recognition.nearest.family),
           missing: recognition.nearest?.missing ?? [],
         },
     headline: headline(model, graph, context),
     evidence: Object.entries(figures).map(([key, figure]) =>
-      figureView(key, figure, { editable: assumable.includes(key), set: context.set.has(key) }),
+      figureView(key, figure, {
+        editable: assumable.includes(key),
+        set: context.set.has(key),
+        choices: choices[key],
+      }),
     ),
     candidates: known ? recognition.candidates : [],
     warnings: [...checkpoint.warnings, ...(known ? recognition.warnings : [])],
@@ -141,19 +151,18 @@ function headline(model: Model, graph: Graph | undefined, context: InspectionCon
       found('tokens', 'Tokens', tokenText(longest), tokenText(longest), 'queries of the longest attention'),
     );
   if (recognition.family === null) return rows;
-  return [...rows, ...statedFigures(recognition.figures, recognition.assumable, context)];
+  return [...rows, ...statedFigures(recognition, context)];
 }
 
 function statedFigures(
-  figures: Figures,
-  assumable: readonly string[],
+  { figures, assumable, choices = {} }: Known,
   context: InspectionContext,
 ): readonly FigureView[] {
   const view = (key: string, label: string, text?: string): readonly FigureView[] => {
     const figure = figures[key];
     if (!figure) return [];
-    const options = { editable: assumable.includes(key), set: context.set.has(key), label, text };
-    return [figureView(key, figure, options)];
+    const [editable, set] = [assumable.includes(key), context.set.has(key)];
+    return [figureView(key, figure, { editable, set, choices: choices[key], label, text })];
   };
   const [heads, dim] = [figures['heads']?.value, figures['dim']?.value];
   const each = typeof heads === 'number' && typeof dim === 'number' ? `${heads} × ${dim / heads}` : undefined;
@@ -192,6 +201,7 @@ const labels: Readonly<Record<string, string>> = {
 interface FigureOptions {
   readonly editable: boolean;
   readonly set: boolean;
+  readonly choices: readonly ConfigValue[] | undefined;
   readonly label?: string;
   readonly text?: string;
 }
@@ -208,6 +218,7 @@ function figureView(key: string, { value, source, assumed }: Evidence, options: 
     assumed,
     set: options.set,
     editable: options.editable,
+    ...(options.editable && options.choices && { choices: options.choices.map(valueText) }),
   };
 }
 

@@ -39,6 +39,8 @@ export interface Recognised {
   /** `[height, width]` in pixels. */
   readonly imageSize: readonly [number, number];
   readonly figures: Figures;
+  /** Values that the weights allow for figures that may be set, the usual ones first; any may be typed where there are none. */
+  readonly choices?: Readonly<Record<string, readonly ConfigValue[]>>;
   /** Other published models with the same names and shapes. */
   readonly candidates: readonly string[];
   readonly warnings: readonly string[];

@@ -1,7 +1,7 @@
 import { activations } from './blocks';
 import { configured, configuredArchitecture, configuredImageSize } from './config';
-import type { ConfigValue, Evidence, Evidences, Figures } from './family';
-import { assumed, firstOf, given, stored } from './figures';
+import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from './family';
+import { assumed, firstOf, given, headsNear, stored } from './figures';
 import { measure, type Measures } from './measure';
 import { tableLayout, type TableLayout } from './positions';
 import {
@@ -17,6 +17,7 @@ import {
 export interface PlainFigures {
   readonly measures: Measures;
   readonly figures: Figures;
+  readonly choices: NonNullable<Recognised['choices']>;
   readonly imageSize: readonly [number, number];
   readonly warnings: readonly string[];
   /** Published models with these names and shapes. */
@@ -95,20 +96,38 @@ function headsOf(sources: Sources): Evidence {
   );
 }
 
-/** What a fact may be, in words and as a check. */
+/** What a fact may be, in words, as a check, and the values that models have. */
 const factValues = {
   activation: {
     needed: `one of ${Object.keys(activations).join(', ')}`,
     is: (value) => typeof value === 'string' && Object.hasOwn(activations, value),
+    // The others are further names of these.
+    usual: ['gelu', 'gelu_tanh', 'quick_gelu', 'silu', 'relu'],
   },
   eps: {
     needed: 'a number from 0 to 1',
     is: (value) => typeof value === 'number' && value >= 0 && value < 1,
+    usual: [1e-5, 1e-6, 1e-12],
   },
-  pool_prefix: { needed: 'true or false', is: (value) => typeof value === 'boolean' },
-  norm_order: { needed: 'pre or post', is: (value) => value === 'pre' || value === 'post' },
+  pool_prefix: {
+    needed: 'true or false',
+    is: (value) => typeof value === 'boolean',
+    usual: [false, true],
+  },
+  norm_order: {
+    needed: 'pre or post',
+    is: (value) => value === 'pre' || value === 'post',
+    usual: ['pre', 'post'],
+  },
 } as const satisfies Readonly<
-  Record<TimmFact, { readonly needed: string; readonly is: (value: ConfigValue) => boolean }>
+  Record<
+    TimmFact,
+    {
+      readonly needed: string;
+      readonly is: (value: ConfigValue) => boolean;
+      readonly usual: readonly ConfigValue[];
+    }
+  >
 >;
 
 /** What the user says of a fact. Throws where it cannot be. */
@@ -249,6 +268,16 @@ function unseen({ evidences: { imageSize }, measures: { patch } }: Sources): rea
   ];
 }
 
+/** Values offered for what may be set; heads that shapes tell leave no choice. */
+function choicesOf(sources: Sources, heads: number): NonNullable<Recognised['choices']> {
+  const facts = Object.entries(factValues).map(([key, { usual }]) => [key, usual] as const);
+  return {
+    ...Object.fromEntries(facts),
+    heads: storedHeads(sources) ? [heads] : headsNear(sources.measures.dim, heads),
+    pool: possiblePools(sources, storedPool(sources)),
+  };
+}
+
 /** Figures of a plain transformer; undefined where one of its parts is missing. */
 export function plainFigures(evidences: Evidences): PlainFigures | undefined {
   const measures = measure(evidences.tensors);
@@ -282,6 +311,7 @@ export function plainFigures(evidences: Evidences): PlainFigures | undefined {
   return {
     measures,
     figures,
+    choices: choicesOf(sources, Number(figures['heads']?.value)),
     imageSize: size,
     warnings: [...layout.warnings, ...passedOver(sources), ...unseen(sources)],
     published,

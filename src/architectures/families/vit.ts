@@ -41,7 +41,7 @@ function isPerceptionEncoder(tensors: Evidences['tensors']): boolean {
 export function recognisePlain(evidences: Evidences): Recognised | undefined {
   const plain = isPlain(evidences) ? plainFigures(evidences) : undefined;
   if (!plain) return undefined;
-  const { measures, figures, imageSize, warnings, published } = plain;
+  const { measures, figures, choices, imageSize, warnings, published } = plain;
   const label = labelOf(evidences, measures);
   const origin = originOf(label, measures);
   return {
@@ -50,6 +50,7 @@ export function recognisePlain(evidences: Evidences): Recognised | undefined {
     task: measures.classes > 0 ? 'classify' : 'features',
     imageSize,
     figures,
+    choices,
     candidates: [...new Set(published.flatMap((model) => model.models))],
     warnings,
     pixels: pixelsOf(origin, published),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { inspectionJson, inspectionText } from '../../../src/analysis/inspection';
+import { inspectionJson, inspectionText, inspectorModel } from '../../../src/analysis/inspection';
+import { parseFigure } from '../../../src/architectures/figureText';
 import { openModel } from '../../../src/architectures/model';
 
 describe('what inspection says of a training checkpoint', () => {
@@ -15,5 +16,39 @@ describe('what inspection says of a training checkpoint', () => {
     const text = inspectionText(model);
     for (const name of names.slice(1)) assert.ok(text.includes(`also in the file: ${name}: `), name);
     assert.match(text, /also in the file: epoch: /);
+  });
+});
+
+describe('figures that may be set', () => {
+  const choicesOf = async (key: string): Promise<readonly string[] | undefined> => {
+    const model = await openModel('media/sample/vitrine-sample');
+    const { evidence } = inspectorModel(model, { set: new Set() });
+    return evidence.find((figure) => figure.key === key)?.choices;
+  };
+
+  it('offer numbers of heads that divide the width, around the one there is', async () => {
+    assert.deepEqual(await choicesOf('heads'), ['1', '2', '4', '5', '8', '10', '16']);
+  });
+
+  it('offer the words that the weights allow', async () => {
+    assert.deepEqual(await choicesOf('pool'), ['token', 'avg', 'avgmax', 'max']);
+    assert.deepEqual(await choicesOf('norm_order'), ['pre', 'post']);
+    assert.ok((await choicesOf('activation'))?.includes('quick_gelu'));
+  });
+
+  it('offer nothing for what the weights decide', async () => {
+    assert.equal(await choicesOf('depth'), undefined);
+  });
+
+  it('take every value that is offered', async () => {
+    const model = await openModel('media/sample/vitrine-sample');
+    const { evidence } = inspectorModel(model, { set: new Set() });
+    for (const { key, choices = [] } of evidence)
+      for (const choice of choices) {
+        const set = await openModel('media/sample/vitrine-sample', {
+          assume: { [key]: parseFigure(choice) },
+        });
+        assert.equal(String(set.recognition.family && set.recognition.figures[key]?.value), choice, key);
+      }
   });
 });
