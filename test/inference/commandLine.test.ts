@@ -155,6 +155,13 @@ describe('the command line', function () {
     assert.equal(status, 0);
     const [{ tensors }] = lines(output) as [{ tensors: Record<string, number[]> }];
     assert.deepEqual(tensors['logits'], [1, 29]);
+    assert.deepEqual(
+      [tensors['features'], tensors['tokens']],
+      [
+        [1, 160],
+        [1, 257, 160],
+      ],
+    );
     assert.deepEqual(tensors['attention.5'], [4, 257, 257]);
     const logits = await values(answers!, 'logits');
     assert.equal(logits.indexOf(Math.max(...logits)), 9, 'cat is class 9');

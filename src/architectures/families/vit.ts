@@ -197,28 +197,31 @@ export function pool(b: GraphBuilder, tokens: Tokens, figures: Figures): ValueIn
 function distilled(b: GraphBuilder, tokens: Tokens): void {
   const mean = (left: ValueInfo, right: ValueInfo): ValueInfo =>
     b.add('Mul', [b.add('Add', [left, right]), b.scalar(0.5)]);
+  // Made before the answer: the last operator is what a model hands on.
+  const all = sequence(b, tokens);
   const [cls, dist] = [tokenAt(b, tokens, 0), tokenAt(b, tokens, 1)];
   if (!b.has('head_dist.weight')) {
     b.output('features', mean(cls, dist));
-    b.output('tokens', sequence(b, tokens));
+    b.output('tokens', all);
     return;
   }
   const [left, right] = [b.linear(cls, 'head'), b.linear(dist, 'head_dist')];
   b.output('logits', mean(left, right));
   b.output('cls_logits', left);
   b.output('distillation_logits', right);
+  b.output('tokens', all);
 }
 
-/** Pooling, the layers that follow it, and the classifier where there is one. */
+/** Pooling, the layers that follow it, and the classifier where there is one; beside its logits, what it was given. */
 function answer(b: GraphBuilder, tokens: Tokens, figures: Figures): void {
+  const all = sequence(b, tokens);
   const normed = maybeNorm(b, pool(b, tokens, figures), 'fc_norm', numberOf(figures, 'eps'));
   const features = b.has('pre_logits.weight') ? b.add('Tanh', [b.linear(normed, 'pre_logits')]) : normed;
-  if (b.has('head.weight')) {
-    b.output('logits', b.linear(features, 'head'));
-    return;
-  }
-  b.output('features', b.has('pooler.weight') ? b.add('Tanh', [b.linear(features, 'pooler')]) : features);
-  b.output('tokens', sequence(b, tokens));
+  const classifies = b.has('head.weight');
+  if (classifies) b.output('logits', b.linear(features, 'head'));
+  const pooled = !classifies && b.has('pooler.weight');
+  b.output('features', pooled ? b.add('Tanh', [b.linear(features, 'pooler')]) : features);
+  b.output('tokens', all);
 }
 
 /** The whole transformer with its last norm over all tokens. */
