@@ -1,7 +1,7 @@
 // The pages by themselves, with a host inside the page: drawn in every state, used by keyboard and pointer.
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { Demo, type OpenedPage, type PageOptions } from '../pages/browse';
 import type { ThemeName } from '../pages/themes';
 
@@ -14,6 +14,8 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
     'attention',
     [
       '',
+      'sample',
+      'focused',
       'large',
       'wide',
       'padded',
@@ -27,7 +29,7 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
       'error',
     ],
   ],
-  ['batch', ['', 'many', 'running', 'empty', 'loading', 'error']],
+  ['batch', ['', 'many', 'running', 'cancelled', 'empty', 'loading', 'error']],
 ];
 
 const views: readonly (readonly [theme: ThemeName, width: number])[] = [
@@ -60,7 +62,7 @@ describe('pages', function () {
       it(`${name} ${shownCase || 'as usual'}: three themes and widths, nothing sideways, no complaint`, async () => {
         for (const [theme, width] of views)
           await opened({ name, shownCase, theme, width }, async (page) => {
-            await page.waitForTimeout(150);
+            await settled(page);
             await page.screenshot({ path: `${OUTPUT}/${name}-${shownCase || 'usual'}-${theme}.png` });
             assert.ok((await page.locator('main').innerText()).trim().length > 0 || shownCase === 'loading');
             const over = await page.evaluate(
@@ -76,16 +78,18 @@ describe('pages', function () {
       const focused = page.locator('[role=treegrid] [role=row]:focus');
       await page.locator('[role=treegrid] [role=row][tabindex="0"]').focus();
       await page.keyboard.type('bl');
-      assert.match(await focused.innerText(), /^\s*blocks/);
+      await holds(async () => assert.match(await focused.innerText(), /^\s*blocks/));
       await page.keyboard.press('ArrowRight');
+      await holds(async () => assert.equal(await focused.getAttribute('aria-level'), '2'));
       await page.keyboard.press('ArrowRight');
+      await holds(async () => assert.equal(await focused.getAttribute('aria-level'), '3'));
       await page.keyboard.type('att');
-      assert.equal(await focused.getAttribute('aria-level'), '3');
+      await holds(async () => assert.match(await focused.innerText(), /^\s*attn/));
       await page.keyboard.press('ArrowRight');
-      assert.equal(await focused.getAttribute('aria-expanded'), 'true');
+      await holds(async () => assert.equal(await focused.getAttribute('aria-expanded'), 'true'));
       await page.locator('.detail').getByText('Multi-head self-attention').waitFor();
       await page.keyboard.press('Enter');
-      assert.equal(await page.locator('.detail:focus').count(), 1);
+      await page.locator('.detail:focus').waitFor();
       await page.reload();
       await page
         .getByRole('row', { name: /^\s*qkv/ })
@@ -99,15 +103,14 @@ describe('pages', function () {
       await page.getByText('Reveal in Tensors').click();
       await page.getByRole('grid', { name: 'Tensors' }).waitFor();
       await page.getByRole('img', { name: /^Histogram/ }).waitFor();
-      const [call] = await callsOf(page, 'tensorValues');
-      assert.deepEqual(call, ['patch_embed.proj.weight', 0, 96]);
+      await called(page, 'tensorValues', [['patch_embed.proj.weight', 0, 96]]);
     }));
 
   it('an assumed figure is changed in place', () =>
     opened({ name: 'inspector' }, async (page) => {
       await page.getByRole('button', { name: /^Heads 12 × 64, assumed/ }).click();
       await page.getByRole('dialog').getByRole('button', { name: '16', exact: true }).click();
-      assert.deepEqual(await callsOf(page, 'assume'), [['heads', '16']]);
+      await called(page, 'assume', [['heads', '16']]);
       await page.getByRole('button', { name: /^Heads 16\. Change/ }).waitFor();
     }));
 
@@ -116,8 +119,8 @@ describe('pages', function () {
       await page.getByRole('tab', { name: /Tensors/ }).click();
       await page.getByRole('columnheader', { name: /Name/ }).click();
       const rows = page.locator('[role=grid] [role=rowgroup] [role=row]');
-      assert.ok((await rows.count()) < 100);
       await rows.first().focus();
+      assert.ok((await rows.count()) < 100);
       await page.keyboard.press('End');
       await page.getByRole('row', { name: /layers\.999\.self_attn\.v_proj/ }).waitFor();
       assert.ok((await rows.count()) < 100);
@@ -128,7 +131,7 @@ describe('pages', function () {
       await page.getByRole('slider', { name: 'Image size' }).press('ArrowRight');
       await page.getByText('MACs (256×256)').waitFor();
       await page.locator('vscode-button[aria-label^="Save as SVG: MACs per part"]').click();
-      const [[name, svg]] = (await callsOf(page, 'save')) as [[string, string]];
+      const [[name, svg]] = (await firstCall(page, 'save')) as [[string, string]];
       assert.equal(name, 'vit_base_patch16_224-modules.svg');
       assert.match(svg, /^<svg [^>]*xmlns="http:\/\/www.w3.org\/2000\/svg"/);
       assert.doesNotMatch(svg, /var\(/);
@@ -139,24 +142,34 @@ describe('pages', function () {
       const picture = page.locator('.picture-stack');
       const canvas = (await picture.boundingBox()) as { width: number; height: number };
       // The crop's middle is the picture's: row and column 8 of 16.
+      const classToken = { kind: 'special', name: 'cls' };
+      const patch = (row: number, column: number): object => ({ kind: 'patch', row, column });
+      // Questions follow the drawing: each is waited for, as two in one frame would be asked as one.
+      await called(page, 'attention', [[1, classToken]]);
       await picture.click({ position: { x: canvas.width / 2 + 2, y: canvas.height / 2 + 2 } });
+      await called(page, 'attention', [
+        [1, classToken],
+        [1, patch(8, 8)],
+      ]);
       await page.keyboard.press('ArrowLeft');
+      await called(page, 'attention', [
+        [1, classToken],
+        [1, patch(8, 8)],
+        [1, patch(8, 7)],
+      ]);
       await page.keyboard.press('[');
-      await page.keyboard.press('h');
       await page.getByText('5 of 6', { exact: true }).waitFor();
-      const label = await picture.getAttribute('aria-label');
-      assert.match(label ?? '', /patch 8, 7, layer 5 of 6, max of heads/);
+      await page.keyboard.press('h');
+      await holds(async () => {
+        const label = await picture.getAttribute('aria-label');
+        assert.match(label ?? '', /patch 8, 7, layer 5 of 6, max of heads/);
+      });
       await page.keyboard.press('Escape');
-      // Questions follow the drawing, a frame after the key.
-      await page.waitForFunction(
-        () => window.demo.calls.filter(({ method }) => method === 'attention').length === 4,
-      );
-      const queries = (await callsOf(page, 'attention')).map(([, query]) => query);
-      assert.deepEqual(queries, [
-        { kind: 'special', name: 'cls' },
-        { kind: 'patch', row: 8, column: 8 },
-        { kind: 'patch', row: 8, column: 7 },
-        { kind: 'special', name: 'cls' },
+      await called(page, 'attention', [
+        [1, classToken],
+        [1, patch(8, 8)],
+        [1, patch(8, 7)],
+        [1, classToken],
       ]);
     }));
 
@@ -164,12 +177,70 @@ describe('pages', function () {
     opened({ name: 'attention' }, async (page) => {
       await page.getByText('Save Picture').click();
       await page.getByText('Copy Numbers').click();
-      const [[name, url]] = (await callsOf(page, 'save')) as [[string, string]];
+      const [[name, url]] = (await firstCall(page, 'save')) as [[string, string]];
       assert.equal(name, 'cat-on-grass-attention.png');
       assert.match(url, /^data:image\/png;base64,/);
-      const [[text]] = (await callsOf(page, 'copy')) as [[string]];
+      const [[text]] = (await firstCall(page, 'copy')) as [[string]];
       const grid = text.split('\n').filter((line) => line.split('\t').length === 16);
       assert.equal(grid.length, 16);
+    }));
+
+  for (const theme of ['dark', 'light', 'contrast'] as const)
+    it(`the cat is seen as attended at first glance (${theme})`, () =>
+      opened({ name: 'attention', shownCase: 'sample', theme }, async (page) => {
+        await page.getByText('shared by the heads of this layer, to the 99th percentile').waitFor();
+        await settled(page);
+        // The cat and what it stands on, in shares of the picture.
+        const { inside, outside } = await colouredShares(page, {
+          left: 0.28,
+          right: 0.7,
+          top: 0.3,
+          bottom: 0.92,
+        });
+        assert.ok(inside > 0.25, `${inside} of the cat’s box is coloured`);
+        assert.ok(outside < 0.02, `${outside} of what is around it is coloured`);
+      }));
+
+  for (const width of [1280, 560, 380])
+    it(`attention comes first where it was asked for, under the title (${width} wide)`, () =>
+      opened({ name: 'attention', shownCase: 'focused', width }, async (page) => {
+        await page.getByLabel('Which attention').waitFor();
+        await settled(page);
+        assert.equal(await page.evaluate(() => window.scrollY), 0);
+        const top = async (selector: string): Promise<number> =>
+          (await page.locator(selector).boundingBox())?.y ?? NaN;
+        assert.ok((await top('h1')) >= 0);
+        assert.ok((await top('.picture-stack')) < (await top('#attention')));
+        if (width < 600) assert.ok((await top('#attention')) < (await top('.answer')));
+      }));
+
+  it('the image size is chosen, typed, and refused beside the answer that stands', () =>
+    opened({ name: 'attention', shownCase: 'sample' }, async (page) => {
+      const size = (text: string): Locator => page.getByRole('button', { name: `Image size ${text}` });
+      await size('128×128 (native)').click();
+      await page.getByRole('dialog').getByRole('button', { name: '256×256' }).click();
+      await called(page, 'run', [[{}], [{ imageSize: [256, 256] }]]);
+      await size('256×256').click();
+      const field = page.getByRole('dialog').locator('vscode-text-field input');
+      await field.fill('large');
+      await field.press('Enter');
+      await page.getByRole('alert').getByText('large: one number for a square').waitFor();
+      await field.fill('100x120');
+      await field.press('Enter');
+      await page.getByRole('alert').getByText('multiples of the patch 8×8').waitFor();
+      await size('256×256').waitFor();
+      await page.getByText('Go Back').click();
+      await page.getByRole('alert').waitFor({ state: 'detached' });
+      await size('256×256').click();
+      await page.getByRole('dialog').getByText('Reset').click();
+      await size('128×128 (native)').waitFor();
+    }));
+
+  it('says how wide the heads look, of the query that is shown', () =>
+    opened({ name: 'attention', shownCase: 'sample' }, async (page) => {
+      await page.getByText(/^Layer 6, 4 heads: entropy [\d.]+ … [\d.]+ of 8.01 bits, of the query/).waitFor();
+      await page.locator('.multiples').hover({ position: { x: 60, y: 60 } });
+      await page.locator('.multiples[title^="layer 1, head 1: entropy"]').waitFor();
     }));
 
   it('a file on a slow disk is given up and read again', () =>
@@ -185,28 +256,33 @@ describe('pages', function () {
       await page.getByText('Export CSV').click();
       await page.getByRole('alert').getByText('the folder is read-only').waitFor();
       await page.locator('vscode-button[aria-label="Dismiss"]').click();
-      assert.equal(await page.getByRole('alert').count(), 0);
+      await page.getByRole('alert').waitFor({ state: 'detached' });
     }));
 
   it('a turned picture is shown as stored by one click', () =>
     opened({ name: 'attention', shownCase: 'turned' }, async (page) => {
       await page.getByText('Show as Stored').click();
       await page.getByText('Apply Orientation').waitFor();
-      assert.deepEqual((await callsOf(page, 'run')).at(-1), [{ asStored: true }]);
+      await called(page, 'run', [[{}], [{ asStored: true }]]);
     }));
 
   it('the table sorts, filters by label and opens a row', () =>
     opened({ name: 'batch' }, async (page) => {
       await page.getByRole('button', { name: /^sailboat/ }).click();
       const rows = page.locator('[role=grid] [role=rowgroup] [role=row]');
-      assert.equal(await rows.count(), 2);
+      await holds(async () => assert.equal(await rows.count(), 2));
       await page.getByRole('columnheader', { name: 'Margin' }).getByRole('button').click();
-      assert.equal(
-        await page.getByRole('columnheader', { name: 'Margin' }).getAttribute('aria-sort'),
-        'descending',
-      );
+      await page.locator('[role=columnheader][aria-sort=descending]', { hasText: 'Margin' }).waitFor();
       await rows.first().click();
-      assert.equal((await callsOf(page, 'openRow')).length, 1);
+      await firstCall(page, 'openRow');
+    }));
+
+  it('a cancelled batch goes on', () =>
+    opened({ name: 'batch', shownCase: 'cancelled' }, async (page) => {
+      await page.getByText('8 were left out').waitFor();
+      await page.getByText('Continue', { exact: true }).click();
+      await page.getByText('16 of 16').waitFor();
+      await page.getByText('Continue', { exact: true }).waitFor({ state: 'detached' });
     }));
 });
 
@@ -216,6 +292,84 @@ const callsOf = (page: Page, method: string): Promise<readonly (readonly unknown
     (wanted) => window.demo.calls.filter((call) => call.method === wanted).map(({ values }) => values),
     method,
   );
+
+/** Repeats a check until it holds: a page answers when it can, not when it was asked. */
+async function holds(check: () => Promise<void>): Promise<void> {
+  const end = Date.now() + 10_000;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+/** The page asked its host exactly this by this method. */
+const called = (page: Page, method: string, expected: readonly (readonly unknown[])[]): Promise<void> =>
+  holds(async () => assert.deepEqual(await callsOf(page, method), expected));
+
+/** What the page asked by this method once it did. */
+async function firstCall(page: Page, method: string): Promise<readonly (readonly unknown[])[]> {
+  await holds(async () =>
+    assert.notEqual((await callsOf(page, method)).length, 0, `${method} was not asked`),
+  );
+  return callsOf(page, method);
+}
+
+/** Nothing was drawn anew for a tenth of a second. */
+const settled = (page: Page): Promise<void> =>
+  page.evaluate(
+    () =>
+      new Promise<void>((resolve) => {
+        const rest = (): number => window.setTimeout(done, 100);
+        const observer = new MutationObserver(() => {
+          clearTimeout(timer);
+          timer = rest();
+        });
+        const done = (): void => {
+          observer.disconnect();
+          requestAnimationFrame(() => resolve());
+        };
+        let timer = rest();
+        observer.observe(document.body, { subtree: true, childList: true, attributes: true });
+      }),
+  );
+
+interface Box {
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+
+/** Shares of the pixels in and around a box of the crop that have a strong colour: the picture under a map has little. */
+const colouredShares = (page: Page, box: Box): Promise<{ inside: number; outside: number }> =>
+  page.evaluate(({ left, right, top, bottom }) => {
+    const canvas = document.querySelector('.picture-stack canvas') as HTMLCanvasElement;
+    // The crop is the picture's middle square.
+    const side = canvas.height;
+    const first = Math.round((canvas.width - side) / 2);
+    const { data } = (canvas.getContext('2d') as CanvasRenderingContext2D).getImageData(first, 0, side, side);
+    const counts = { inside: [0, 0], outside: [0, 0] } as { [part: string]: [number, number] };
+    for (let y = 2; y < side - 2; y++)
+      for (let x = 2; x < side - 2; x++) {
+        const at = 4 * (y * side + x);
+        const channels = [data[at] ?? 0, data[at + 1] ?? 0, data[at + 2] ?? 0];
+        const strong = Math.max(...channels) - Math.min(...channels) > 40;
+        const [u, v] = [x / side, y / side];
+        const part = u > left && u < right && v > top && v < bottom ? 'inside' : 'outside';
+        const count = counts[part] as [number, number];
+        count[0] += strong ? 1 : 0;
+        count[1]++;
+      }
+    const share = (part: string): number => {
+      const [strong, all] = counts[part] as [number, number];
+      return strong / all;
+    };
+    return { inside: share('inside'), outside: share('outside') };
+  }, box);
 
 /** Controls that a screen reader could not name. */
 const namelessControls = (page: Page): Promise<readonly string[]> =>

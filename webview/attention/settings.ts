@@ -26,7 +26,7 @@ export const INITIAL: Settings = {
   layer: null,
   head: 'mean',
   query: { kind: 'special', name: 'cls' },
-  opacity: 0.75,
+  opacity: 0.85,
   smooth: false,
   fade: true,
   scale: 'layer',
