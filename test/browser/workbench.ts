@@ -34,7 +34,10 @@ export interface WorkbenchOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-const patience = 30_000;
+/** A machine that runs other things besides takes ten times as long as a quiet one. */
+const patience = 60_000;
+/** What is tried again is not waited for so long. */
+const glance = 3_000;
 const defaultSize = { width: 1280, height: 800 };
 const control = process.platform === 'darwin' ? 'Meta' : 'Control';
 
@@ -138,8 +141,19 @@ export class Workbench {
     readonly close: () => Promise<void>,
   ) {}
 
-  /** Waits until the explorer lists the workspace. */
+  /**
+   * Waits until the explorer lists the workspace and the extension's contributions are known: a file that is opened before
+   * goes to the text editor, and stays there.
+   */
   async ready(): Promise<void> {
+    await this.listed();
+    const title = 'Vitrine: Get Started';
+    await this.untilListed(() => this.listCommands(title), title, 'the command palette');
+    await this.page.keyboard.press('Escape');
+    await this.page.locator('.quick-input-widget').waitFor({ state: 'hidden', timeout: patience });
+  }
+
+  private async listed(): Promise<void> {
     await this.page.locator('.explorer-folders-view .monaco-list-row').first().waitFor({ timeout: patience });
   }
 
@@ -166,9 +180,23 @@ export class Workbench {
     });
   }
 
-  /** Opens a file by a double click in the explorer. */
+  /** Opens a file by a double click in the explorer; again, where the tree moved under the pointer. */
   async openFile(path: string): Promise<void> {
-    await (await this.explorerRow(path)).dblclick();
+    const tab = this.page.locator('.tabs-container .tab', {
+      has: this.page.getByText(basename(path), { exact: true }),
+    });
+    for (let left = 3; left > 0; left--) {
+      await (await this.explorerRow(path)).dblclick();
+      const opened = await tab
+        .first()
+        .waitFor({ timeout: patience / 3 })
+        .then(
+          () => true,
+          () => false,
+        );
+      if (opened) return;
+    }
+    throw new Error(`${path} does not open; ${await this.describe()}`);
   }
 
   /** Selects several files in the explorer, as with Ctrl and clicks. */
@@ -206,7 +234,7 @@ export class Workbench {
   private async untilListed(list: () => Promise<string[]>, title: string, where: string): Promise<void> {
     const deadline = Date.now() + patience;
     for (;;) {
-      const titles = await list();
+      const titles = await list().catch(() => []); // a panel that is being restored takes the focus, which closes a palette
       if (titles.some((text) => text.includes(title))) return;
       await this.page.keyboard.press('Escape');
       if (Date.now() > deadline) throw new Error(`${where} has no "${title}"; it has ${titles.join(', ')}`);
@@ -218,9 +246,10 @@ export class Workbench {
   async listCommands(text: string): Promise<string[]> {
     await this.page.keyboard.press('F1');
     const input = this.page.locator('.quick-input-widget input');
-    await input.waitFor({ timeout: patience });
-    await input.fill(`>${text}`);
-    await this.page.locator('.quick-input-list .monaco-list-row').first().waitFor({ timeout: patience });
+    await input.waitFor({ timeout: glance });
+    await input.fill(`>${text}`, { timeout: glance });
+    const first = this.page.locator('.quick-input-list .monaco-list-row').first();
+    await first.waitFor({ timeout: glance });
     return this.quickPickTitles();
   }
 
@@ -356,7 +385,7 @@ export class Workbench {
     const loaded = this.page.waitForEvent('load', { timeout: patience });
     await this.runCommand('Developer: Reload Window');
     await loaded;
-    await this.ready();
+    await this.listed();
   }
 }
 
