@@ -155,7 +155,7 @@ function headline(model: Model, graph: Graph | undefined, context: InspectionCon
 }
 
 function statedFigures(
-  { figures, assumable, choices = {} }: Known,
+  { figures, assumable, task, choices = {} }: Known,
   context: InspectionContext,
 ): readonly FigureView[] {
   const view = (key: string, label: string, text?: string): readonly FigureView[] => {
@@ -166,7 +166,7 @@ function statedFigures(
   };
   const [heads, dim] = [figures['heads']?.value, figures['dim']?.value];
   const each = typeof heads === 'number' && typeof dim === 'number' ? `${heads} × ${dim / heads}` : undefined;
-  const classes = Number(figures['classes']?.value ?? 0);
+  const classes = task === 'classify' ? Number(figures['classes']?.value ?? 0) : 0;
   return [
     ...view('depth', 'Depth'),
     ...view('heads', 'Heads', each),

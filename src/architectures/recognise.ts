@@ -17,6 +17,10 @@ export interface RecogniseOptions {
   readonly imageSize?: readonly [number, number];
 }
 
+/** A family's name for people: `Vision Transformer`. */
+export const titleOfFamily = (name: string): string =>
+  (families as readonly Family[]).find((family) => family.name === name)?.title ?? name;
+
 /** A recognition that names a family. */
 export type Known = Extract<Recognition, { family: string }>;
 

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { formatCount } from '../../src/protocol/units';
 import { sampleParameters } from './sample';
 import { openWorkbench, type Workbench } from './workbench';
@@ -71,6 +74,44 @@ describe('opening a checkpoint in the workbench', () => {
     await workbench.reload();
     const frame = await workbench.webview('[role=treegrid]');
     assert.match(await frame.locator('h1').innerText(), /Vision Transformer/);
+  });
+});
+
+describe('files that are no vision transformer', () => {
+  let folder: string;
+  let workbench: Workbench;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'vitrine-other-'));
+    const weight = { dtype: 'F32', shape: [4, 4], data_offsets: [0, 64] };
+    const header = Buffer.from(JSON.stringify({ 'model.layers.0.self_attn.q_proj.weight': weight }));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(header.length));
+    const bytes = Buffer.concat([length, header, Buffer.alloc(64)]);
+    await writeFile(join(folder, 'language.safetensors'), bytes);
+    await writeFile(join(folder, 'cut.safetensors'), bytes.subarray(0, -1));
+    workbench = await openWorkbench({ workspace: folder });
+  });
+  after(async () => {
+    await workbench?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('opens a language model as what it is, and says why it cannot be run', async () => {
+    await workbench.openFile('language.safetensors');
+    const frame = await workbench.webview('[role=treegrid]');
+    await frame.getByText('Architecture not known').waitFor();
+    const text = (await frame.locator('main').innerText()).replaceAll(/\s+/g, ' ');
+    assert.match(text, /looks like a language model: model\.layers\.0\.self_attn\.q_proj\.weight\. /);
+    assert.match(text, /nearest family is Vision Transformer\. Missing for it: a patch embedding/);
+    assert.ok(await frame.getByRole('button', { name: /Classify an Image/ }).isDisabled());
+  });
+
+  it('says of a file that was cut off what is wrong and what to do', async () => {
+    await workbench.openFile('cut.safetensors');
+    const frame = await workbench.webview('[role=alert]');
+    const text = await frame.getByRole('alert').innerText();
+    assert.match(text, /cut\.safetensors.*q_proj\.weight.*beyond the end of the file.*download it again/s);
+    await frame.getByRole('button', { name: 'Try Again' }).waitFor();
   });
 });
 

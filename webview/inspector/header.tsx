@@ -119,15 +119,17 @@ function Notices({ model, perform }: HeaderProps): VNode {
   );
 }
 
+const withoutStop = (text: string): string => text.replace(/\.$/, '');
+
 /** One line on what a file of another kind is, what it resembles and what is missing for that. */
 const Unknown = ({ unknown }: { unknown: NonNullable<InspectorModel['unknown']> }): VNode => (
   <Banner icon="question">
-    {unknown.reason}
-    {unknown.nearest && <> It resembles {unknown.nearest} most.</>}
+    Not taken for a vision transformer: {withoutStop(unknown.reason)}.
+    {unknown.nearest && <> The nearest family is {unknown.nearest}.</>}
     {unknown.missing.length > 0 && (
       <>
         {' '}
-        Missing: <span class="mono">{unknown.missing.slice(0, 6).join(', ')}</span>
+        Missing for it: <span class="mono">{unknown.missing.slice(0, 6).join(', ')}</span>
         {unknown.missing.length > 6 && <> and {unknown.missing.length - 6} more</>}.
       </>
     )}
