@@ -6,7 +6,7 @@ import type { ProviderView } from '../protocol/imagePanel';
 import { report, requireTrust } from './notices';
 import { checkpointLabel } from './checkpointEntries';
 import type { Focus } from './imagePanel';
-import { pathOf, selectImages } from './images';
+import { isImage, pathOf, pickImages, selectImages } from './images';
 import { withProgress } from './progress';
 import { registerCommand } from './registration';
 import { askWhereToSave } from './saving';
@@ -69,9 +69,8 @@ async function classify(
   selected: readonly Uri[] | undefined,
 ): Promise<readonly Classified[]> {
   requireTrust();
-  const selection = await withProgress('Looking for pictures', (signal) =>
-    selectImages(clicked, selected, signal),
-  );
+  const resources = selected?.length ? selected : await pictureOf(clicked);
+  const selection = await withProgress('Looking for pictures', (signal) => selectImages(resources, signal));
   const checkpoint = await services.checkpoints.require();
   const [first] = selection.images;
   if (first && selection.images.length === 1 && !selection.fromFolder) {
@@ -81,20 +80,32 @@ async function classify(
   return services.batches.show(selection.images, checkpoint);
 }
 
+/** What was clicked, the picture in front, else what the user picks. */
+async function pictureOf(clicked: Uri | undefined): Promise<readonly Uri[]> {
+  const uri = clicked ?? activeUri((input) => isImage(input.uri.path));
+  return uri ? [uri] : pickImages();
+}
+
 /** The checkpoint that a command is about: what was clicked, the one in front, else what the user picks. */
 async function checkpointOf({ checkpoints }: Services, clicked: Uri | undefined): Promise<string> {
-  const uri = clicked ?? activeCheckpoint();
+  const uri = clicked ?? activeUri(isInspector);
   return uri ? pathOf(uri) : checkpoints.ask('Choose a checkpoint');
 }
 
-function activeCheckpoint(): Uri | undefined {
-  const input = window.tabGroups.activeTabGroup.activeTab?.input as
-    { readonly uri?: Uri; readonly viewType?: string } | undefined;
-  const isInspector = [viewTypes.checkpoint, viewTypes.checkpointOption].some(
-    (own) => own === input?.viewType,
-  );
-  return isInspector ? input?.uri : undefined;
+/** What tabs of files and of custom editors tell about themselves. */
+interface FileInput {
+  readonly uri: Uri;
+  readonly viewType?: string;
 }
+
+/** The file in the tab in front, if it is of the kind that is asked for. */
+function activeUri(isMeant: (input: FileInput) => boolean): Uri | undefined {
+  const input = window.tabGroups.activeTabGroup.activeTab?.input as Partial<FileInput> | undefined;
+  return input?.uri && isMeant(input as FileInput) ? input.uri : undefined;
+}
+
+const isInspector = ({ viewType }: FileInput): boolean =>
+  [viewTypes.checkpoint, viewTypes.checkpointOption].some((own) => own === viewType);
 
 /** `CPU is used. WebGPU: no adapter. …`, each with its reason. */
 function summaryOf(providers: readonly ProviderView[]): string {

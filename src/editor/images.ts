@@ -20,15 +20,10 @@ export interface Selection {
 }
 
 /**
- * The pictures that a command is about: what was selected, else what was clicked, else what the user picks in a dialog.
- * Throws `Cancelled`, or a `UserError` where the selection holds no picture or lies outside the file system.
+ * The pictures among files, and those in folders. Throws `Cancelled`, or a `UserError` where there is no picture or they lie
+ * outside the file system.
  */
-export async function selectImages(
-  clicked: Uri | undefined,
-  selected: readonly Uri[] | undefined,
-  signal: AbortSignal,
-): Promise<Selection> {
-  const uris = selected?.length ? selected : clicked ? [clicked] : await pickImages();
+export async function selectImages(uris: readonly Uri[], signal: AbortSignal): Promise<Selection> {
   const paths = uris.map(pathOf);
   const found: string[] = [];
   let fromFolder = false;
@@ -65,7 +60,8 @@ async function collectImages(folder: string, found: string[], signal: AbortSigna
   }
 }
 
-async function pickImages(): Promise<readonly Uri[]> {
+/** Lets the user pick pictures in a dialog. Throws `Cancelled`. */
+export async function pickImages(): Promise<readonly Uri[]> {
   const picked = await window.showOpenDialog({
     title: 'Choose Pictures',
     openLabel: 'Classify',

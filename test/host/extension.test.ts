@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { readFileSync, statSync } from 'node:fs';
 import fileSystem, { appendFile, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { commands, extensions, TabInputCustom, TabInputWebview, Uri, window, workspace } from 'vscode';
 import { commandIds, defaultSettings, type Classified, type SettingId } from '../../src/contributions';
 import type { TestApi } from '../../src/extension';
@@ -51,6 +52,41 @@ describe('the extension', () => {
 
   it('is active within 20 ms', () => {
     assert.ok(api.activation <= 20, `activate() took ${api.activation.toFixed(1)} ms`);
+  });
+
+  it('loads no reader, family or runtime before it is used', () => {
+    const loaded = new Set<string>();
+    const load = (file: string): void => {
+      if (loaded.has(file)) return;
+      loaded.add(file);
+      const code = readFileSync(file, 'utf8');
+      for (const [, chunk = ''] of code.matchAll(/\brequire\("(\.\/[^"]+)"\)/g))
+        load(join(dirname(file), chunk));
+    };
+    load(join(extensions.getExtension(extensionId)?.extensionPath ?? '', 'dist', 'extension.js'));
+    const bytes = [...loaded].reduce((sum, file) => sum + statSync(file).size, 0);
+    assert.ok(bytes < 150_000, `${bytes} bytes in ${[...loaded].join(', ')}`);
+  });
+
+  it('writes what it does to a log with levels', async () => {
+    const { log, documents } = api.services;
+    const lines: string[] = [];
+    const { info } = log;
+    log.info = (line, ...values) => {
+      lines.push(line);
+      info.call(log, line, ...values);
+    };
+    const { document, dispose } = documents.acquire(sample('vitrine-sample').fsPath);
+    try {
+      await document.model();
+      assert.match(lines.join('\n'), /vitrine-sample: read in \d+ ms/);
+      assert.equal(log.name, 'Vitrine');
+      await commands.executeCommand('vitrine.showLog');
+      assert.equal(typeof log.logLevel, 'number');
+    } finally {
+      log.info = info;
+      dispose();
+    }
   });
 
   it('registers every command', async () => {
@@ -174,6 +210,16 @@ describe('the extension', () => {
     assert.equal(api.services.images.size, 1);
     await closeAll();
     await until('nothing is left', () => api.services.images.size + api.services.documents.size === 0);
+  });
+
+  it('classifies the picture in front when the command comes from the palette', async () => {
+    await api.services.checkpoints.choose(sample('vitrine-sample').fsPath);
+    const picture = sample('images', 'dog-on-a-path.jpg');
+    await commands.executeCommand('vscode.open', picture);
+    await until('the picture is open', () => tabs().some(({ isActive }) => isActive));
+    const [answer] = await classify();
+    assert.equal(answer?.image, picture.fsPath);
+    assert.equal(answer?.top[0]?.label, 'dog');
   });
 
   it('classifies several pictures into a table', async () => {
