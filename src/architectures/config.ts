@@ -28,17 +28,38 @@ function isConfigValue(value: unknown): value is ConfigValue {
   );
 }
 
-/** A figure as config.json beside the weights gives it. */
+/** What open_clip_config.json says of its own image tower (open_clip's CLIPVisionCfg and its defaults); nothing but the size of one by timm. */
+const openClipFigures: Partial<
+  Record<keyof typeof keys, (vision: Json, model: Json) => readonly [key: string, value: unknown]>
+> = {
+  heads: ({ width, head_width: each = 64 }) => [
+    'vision_cfg.width / head_width',
+    Number(width) / Number(each),
+  ],
+  activation: (_, { quick_gelu: quick }) => ['quick_gelu', quick === true ? 'quick_gelu' : 'gelu'],
+  image: ({ image_size: size }) => ['vision_cfg.image_size', size],
+};
+
+function fromOpenClip(checkpoint: Checkpoint, figure: keyof typeof keys): Evidence | undefined {
+  const model = section(checkpoint.sidecars.openClip ?? {}, 'model_cfg');
+  const vision = model && section(model, 'vision_cfg');
+  if (!vision || ('timm_model_name' in vision && figure !== 'image')) return undefined;
+  const [key, value] = openClipFigures[figure]?.(vision, model) ?? [];
+  if (!isConfigValue(value) || Number.isNaN(value)) return undefined;
+  return { value, source: `open_clip_config.json: model_cfg.${key}`, assumed: false };
+}
+
+/** A figure as config.json or open_clip_config.json beside the weights gives it. */
 export function configured(checkpoint: Checkpoint, figure: keyof typeof keys): Evidence | undefined {
   const config = checkpoint.sidecars.config;
-  if (!config) return undefined;
+  if (!config) return fromOpenClip(checkpoint, figure);
   for (const name of sections)
     for (const key of keys[figure]) {
       const value = section(config, name)?.[key];
       if (isConfigValue(value))
         return { value, source: `config.json: ${name ? `${name}.` : ''}${key}`, assumed: false };
     }
-  return undefined;
+  return fromOpenClip(checkpoint, figure);
 }
 
 /** timm's name of the architecture in config.json: `vit_base_patch16_224`. */

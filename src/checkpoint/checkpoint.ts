@@ -6,6 +6,8 @@ export interface Sidecars {
   readonly config?: Readonly<Record<string, unknown>>;
   /** preprocessor_config.json */
   readonly preprocessor?: Readonly<Record<string, unknown>>;
+  /** open_clip_config.json (`model_cfg`, `preprocess_cfg`) */
+  readonly openClip?: Readonly<Record<string, unknown>>;
 }
 
 /** An opened checkpoint: what the file (or folder) holds, which of its state dicts is chosen, and what lies beside it. */

@@ -62,17 +62,23 @@ function select(file: string, stateDicts: readonly StateDict[], name: string | u
   );
 }
 
-const sidecarNames = { config: 'config.json', preprocessor: 'preprocessor_config.json' } as const;
+/** Files beside the weights that are read with them. */
+export const sidecarNames = {
+  config: 'config.json',
+  preprocessor: 'preprocessor_config.json',
+  openClip: 'open_clip_config.json',
+} as const satisfies Record<keyof Sidecars, string>;
 
 /** JSON beside the named path; where that is a link to weights elsewhere and nothing lies beside it, beside the weights. */
 async function readSidecars(file: string): Promise<{ sidecars: Sidecars; warnings: string[] }> {
   const folders = [dirname(resolve(file)), dirname(await attempt(file, () => realpath(file)))];
   const sidecars: { -readonly [Key in keyof Sidecars]: Sidecars[Key] } = {};
   const warnings: string[] = [];
-  for (const key of ['config', 'preprocessor'] as const) {
+  for (const key of Object.keys(sidecarNames) as (keyof Sidecars)[]) {
     for (const folder of new Set(folders)) {
       try {
-        sidecars[key] ??= await readSidecar(join(folder, sidecarNames[key]));
+        const found = await readSidecar(join(folder, sidecarNames[key]));
+        if (found) sidecars[key] ??= found;
       } catch (error) {
         if (!(error instanceof CheckpointError)) throw error;
         warnings.push(`${sidecarNames[key]} ${error.detail}; it is ignored`);

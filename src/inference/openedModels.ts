@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { openModel, type Model, type ModelOptions } from '../architectures/model';
 import { CheckpointError } from '../checkpoint/errors';
+import { sidecarNames } from '../checkpoint/open';
 import type { Graph } from '../graph/graph';
 import type { FileState, ModelRequest } from './remoteApi';
 import { fileStates } from './weights';
@@ -20,8 +21,6 @@ export interface OpenedModel {
 const keptModels = 4;
 /** Times that a file is opened which is written at the same moment. */
 const openAttempts = 3;
-/** Files beside the weights that decide preprocessing, labels and heads. */
-const sidecarNames = ['config.json', 'preprocessor_config.json'];
 
 /** Opens checkpoints, and opens one again when it or what lies beside it has changed. */
 export class OpenedModels {
@@ -75,7 +74,7 @@ async function isCurrent(files: readonly FileState[]): Promise<boolean> {
 }
 
 async function sidecarState(file: string): Promise<string> {
-  const states = sidecarNames.map(async (name) => {
+  const states = Object.values(sidecarNames).map(async (name) => {
     const found = await stat(join(dirname(file), name)).catch(() => undefined);
     return found ? `${found.size} ${found.mtimeMs}` : '';
   });

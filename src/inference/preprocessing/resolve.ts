@@ -110,6 +110,30 @@ const fromConfig: Finder = ({ sidecars: { config } }, size) => {
   return cfg && readTimm(cfg, 'config.json: pretrained_cfg', size);
 };
 
+/** timm's words for open_clip's `resize_mode`. */
+const openClipModes: Readonly<Record<string, CropMode>> = {
+  shortest: 'center',
+  longest: 'border',
+  squash: 'squash',
+};
+
+/** open_clip's evaluation transform resizes to the whole picture that it crops: `image_transform(..., is_train=False)`. */
+const fromOpenClip: Finder = ({ sidecars: { openClip } }, size) => {
+  const cfg = openClip?.['preprocess_cfg'];
+  if (!isObject(cfg)) return undefined;
+  const { mean, std } = normalisations.clip;
+  const mode = openClipModes[String(cfg['resize_mode'] ?? 'shortest')];
+  const said = {
+    mean,
+    std,
+    interpolation: 'bicubic',
+    ...cfg,
+    crop_pct: 1,
+    crop_mode: mode ?? cfg['resize_mode'],
+  };
+  return readTimm(said, 'open_clip_config.json: preprocess_cfg', size);
+};
+
 function fromPublished(
   found: Published,
   source: string,
@@ -178,7 +202,14 @@ const fromFamily: Finder = ({ dialect, family, defaults: named }, size) => {
 };
 
 /** In order of trust; the first that knows anything decides. */
-const finders: readonly Finder[] = [fromPreprocessor, fromConfig, fromName, fromModelType, fromFamily];
+const finders: readonly Finder[] = [
+  fromPreprocessor,
+  fromConfig,
+  fromOpenClip,
+  fromName,
+  fromModelType,
+  fromFamily,
+];
 
 function replaced(step: Step, { mean, std, filter }: Overrides): Step {
   if (step.kind === 'resize') return { ...step, filter: filter ?? step.filter };

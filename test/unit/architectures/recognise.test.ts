@@ -122,6 +122,21 @@ describe('recognition', () => {
     assert.match(warnings.join(), /hidden_act is gleu.*layer_norm_eps is 1e-6/);
   });
 
+  it('follows open_clip_config.json: heads by their width, the activation, the size', () => {
+    const bare = checkpointOf(plain({ positions: 25 }));
+    const vision_cfg = { width: 96, head_width: 24, image_size: [64, 96] };
+    const beside = (model_cfg: object): Checkpoint => ({ ...bare, sidecars: { openClip: { model_cfg } } });
+    const { figures } = known(beside({ vision_cfg, quick_gelu: true }));
+    assert.deepEqual(
+      ['heads', 'activation', 'grid'].map((key) => figures[key]!.value),
+      [4, 'quick_gelu', [4, 6]],
+    );
+    assert.match(figures['heads']!.source, /open_clip_config\.json: model_cfg\.vision_cfg\.width/);
+    // A tower by timm has timm's own defaults: only the size is said.
+    const trunk = known(beside({ vision_cfg: { ...vision_cfg, timm_model_name: 'vit_tiny_patch16_224' } }));
+    assert.deepEqual([trunk.figures['heads']!.assumed, trunk.imageSize], [true, [64, 96]]);
+  });
+
   it('says which pixels no patch reaches', () => {
     const checkpoint = checkpointOf(plain());
     assert.match(known(checkpoint, { imageSize: [83, 96] }).warnings.join(), /last 3 rows and 0 columns/);

@@ -33,6 +33,25 @@ describe('which preprocessing a checkpoint wants', () => {
     pretrained_cfg: { input_size: [3, 128, 128], crop_pct: 1 },
   };
 
+  it('is said by open_clip_config.json: its values, and the crop by its resize_mode', () => {
+    const preprocess_cfg = { mean: [0.1, 0.2, 0.3], std: [0.4, 0.5, 0.6], interpolation: 'bilinear' };
+    const found = (resize_mode: string): Preprocessing =>
+      resolve({
+        sidecars: { openClip: { preprocess_cfg: { ...preprocess_cfg, resize_mode } } },
+        imageSize: [64, 64],
+      });
+    assert.deepEqual(normalize(found('shortest')), { mean: [0.1, 0.2, 0.3], std: [0.4, 0.5, 0.6] });
+    assert.match(found('shortest').evidence.mean!.source, /open_clip_config\.json/);
+    assert.deepEqual(texts(found('shortest')).slice(0, 2), [
+      'shorter side to 64, bilinear',
+      'centre 64 × 64',
+    ]);
+    assert.equal(found('squash').evidence.resize!.value, 'squash');
+    assert.equal(found('longest').evidence.resize!.value, 'border');
+    const bare = resolve({ sidecars: { openClip: { preprocess_cfg: {} } } });
+    assert.deepEqual(normalize(bare), { mean: clip.mean, std: clip.std });
+  });
+
   it('is said by preprocessor_config.json before config.json', () => {
     assert.equal(resolve({ sidecars: { preprocessor, config } }).library, 'transformers');
     const wrapper = { image_processor_type: 'TimmWrapperImageProcessor' };
