@@ -278,6 +278,12 @@ function choicesOf(sources: Sources, heads: number): NonNullable<Recognised['cho
   };
 }
 
+/** The layer whose outputs are counted as classes: a classifier, or a dual encoder's projection to the joint space. */
+function headSource({ evidences: { tensors }, measures }: Sources): string {
+  if (measures.classes === 0) return 'no classifier';
+  return tensors.has('head.weight') ? 'head.weight' : 'projection.weight: width of the joint space';
+}
+
 /** Figures of a plain transformer; undefined where one of its parts is missing. */
 export function plainFigures(evidences: Evidences): PlainFigures | undefined {
   const measures = measure(evidences.tensors);
@@ -300,7 +306,7 @@ export function plainFigures(evidences: Evidences): PlainFigures | undefined {
     grid: layout.grid,
     position_slots: layout.slots,
     registers: stored(measures.registers, measures.registers > 0 ? 'reg_token' : 'no register tokens'),
-    classes: stored(measures.classes, measures.classes > 0 ? 'head.weight' : 'no classifier'),
+    classes: stored(measures.classes, headSource(sources)),
     activation: fact(sources, 'activation', assumed('gelu', 'not stored in the weights')),
     eps: fact(sources, 'eps', assumed(dialect.eps, `default of ${dialect.title}`)),
     pool: poolOf(sources),

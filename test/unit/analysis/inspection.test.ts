@@ -52,3 +52,12 @@ describe('figures that may be set', () => {
       }
   });
 });
+
+describe('what inspection says of an image tower', () => {
+  it('counts no labels where the outputs are an embedding', async () => {
+    const model = await openModel('test/fixtures/cases/openclip-timm-trunk-safetensors');
+    const { headline } = inspectorModel(model, { set: new Set() });
+    assert.ok(headline.some(({ key }) => key === 'heads'));
+    assert.ok(!headline.some(({ key }) => key === 'classes'));
+  });
+});
