@@ -20,15 +20,42 @@ interface LineKind {
   readonly figure: Figure;
   /** The step that the line describes. */
   readonly step: Step['kind'];
+  /** The line's text among all others. */
+  readonly summary: (text: string) => string;
   readonly choices: readonly string[];
 }
 
+const alone = (text: string): string => text;
+/** The resize step names its filter. */
+const saidByFit = (): string => '';
+
 const lineKinds: readonly LineKind[] = [
-  { key: 'cropMode', label: 'Fit', figure: 'resize', step: 'resize', choices: cropModes },
-  { key: 'filter', label: 'Filter', figure: 'filter', step: 'resize', choices: filters },
-  { key: 'cropPct', label: 'Crop', figure: 'crop', step: 'crop', choices: ['0.875', '0.9', '0.95', '1'] },
-  { key: 'mean', label: 'Mean', figure: 'mean', step: 'normalize', choices: Object.keys(normalisations) },
-  { key: 'std', label: 'Deviation', figure: 'std', step: 'normalize', choices: Object.keys(normalisations) },
+  { key: 'cropMode', label: 'Fit', figure: 'resize', step: 'resize', summary: alone, choices: cropModes },
+  { key: 'filter', label: 'Filter', figure: 'filter', step: 'resize', summary: saidByFit, choices: filters },
+  {
+    key: 'cropPct',
+    label: 'Crop',
+    figure: 'crop',
+    step: 'crop',
+    summary: alone,
+    choices: ['0.875', '0.9', '0.95', '1'],
+  },
+  {
+    key: 'mean',
+    label: 'Mean',
+    figure: 'mean',
+    step: 'normalize',
+    summary: (text) => `mean ${text}`,
+    choices: Object.keys(normalisations),
+  },
+  {
+    key: 'std',
+    label: 'Deviation',
+    figure: 'std',
+    step: 'normalize',
+    summary: (text) => `deviation ${text}`,
+    choices: Object.keys(normalisations),
+  },
 ];
 
 /** What is done to a picture, one line per figure that can be changed. `size` is the decoded picture's. */
@@ -40,23 +67,23 @@ export function describePreprocessing(
   const source = evidence.image_size?.source ?? '';
   const [height, width] = inputSize ?? [];
   const input = inputSize ? `${size[0]} × ${size[1]} → ${width} × ${height}` : `${size[0]} × ${size[1]}`;
+  const as = `as ${library} does`;
   return [
-    line('image_size', 'Picture', input, source, inputSize?.join('x') ?? ''),
+    line('image_size', 'Picture', { text: input, source, value: inputSize?.join('x') ?? '' }),
     ...lineKinds.flatMap((kind) => lineOf(kind, preprocessing)),
-    { ...line('defaults', 'Defaults', `as ${library} does`, '', ''), choices: Object.keys(defaults) },
+    { ...line('defaults', 'Defaults', { text: as, source: '', value: '' }), choices: Object.keys(defaults) },
   ];
 }
 
 const line = (
   key: string,
   label: string,
-  text: string,
-  source: string,
-  value: string,
+  { text, source, value }: Pick<PreprocessingLine, 'text' | 'source' | 'value'>,
 ): PreprocessingLine => ({
   key,
   label,
   text,
+  summary: text,
   source,
   assumed: source.startsWith('assumed'),
   value,
@@ -66,9 +93,12 @@ function lineOf(kind: LineKind, { steps, evidence }: Preprocessing): readonly Pr
   const step = steps.find((each) => each.kind === kind.step);
   const found = evidence[kind.figure];
   if (!step || !found) return [];
+  const { key, label, choices } = kind;
   const value = Array.isArray(found.value) ? found.value.join(', ') : String(found.value);
-  const text = kind.key === 'cropMode' || kind.key === 'cropPct' ? describeStep(step) : named(value);
-  return [{ ...line(kind.key, kind.label, text, found.source, value), choices: kind.choices }];
+  const text = key === 'cropMode' || key === 'cropPct' ? describeStep(step) : named(value);
+  return [
+    { ...line(key, label, { text, source: found.source, value }), summary: kind.summary(text), choices },
+  ];
 }
 
 /** `0.485, 0.456, 0.406 (imagenet)`. */

@@ -14,6 +14,8 @@ export interface PreprocessingLine {
   /** What people call it: `Crop share`. */
   readonly label: string;
   readonly text: string;
+  /** The same among all lines in one sentence; empty where another line says it. */
+  readonly summary: string;
   readonly source: string;
   readonly assumed: boolean;
   /** Values offered when editing (`bicubic`, `bilinear` …; `0.5` / ImageNet means by name). */

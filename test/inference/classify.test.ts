@@ -105,6 +105,8 @@ describe('classifying the sample pictures', () => {
     assert.equal(view.seen.width, 192);
     assert.deepEqual(view.probes[0]!.queries.grid, [24, 24]);
     assert.equal(view.top[0]!.label, 'cat');
+    assert.deepEqual(view.inputSize.native, [128, 128]);
+    assert.deepEqual(view.inputSize.step, [8, 8]);
   });
 
   it('names a picture that is none, and a provider that is none', async () => {

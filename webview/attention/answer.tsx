@@ -106,7 +106,7 @@ function Seen({ view, options, onRun }: RunProps): VNode {
         <Icon name={open ? 'chevron-down' : 'chevron-right'} /> What the model saw{' '}
         {assumed && <AssumedMark />}
       </button>
-      {!open && <p class="quiet seen-summary">{view.preprocessing.map((line) => line.text).join(' → ')}</p>}
+      {!open && <p class="quiet seen-summary">{summaryOf(view.preprocessing)}</p>}
       {open && (
         <div id="seen">
           <table class="plain">
@@ -190,6 +190,9 @@ function ImageSize({ view, options, onRun }: RunProps): VNode {
     </p>
   );
 }
+
+const summaryOf = (lines: readonly PreprocessingLine[]): string =>
+  lines.flatMap(({ summary }) => (summary === '' ? [] : [summary])).join(' → ');
 
 function withPreprocessing(options: RunOptions, key: string, value: string | null): RunOptions {
   const { [key]: _, ...others } = options.preprocessing ?? {};

@@ -75,6 +75,9 @@ describe('preprocessing as lines that can be changed', () => {
     assert.equal(byKey.get('mean')?.text, '0.5, 0.5, 0.5 (half)');
     assert.equal(byKey.get('mean')?.assumed, true);
     assert.equal(byKey.get('filter')?.value, 'bicubic');
+    assert.equal(byKey.get('mean')?.summary, 'mean 0.5, 0.5, 0.5 (half)');
+    const sentence = lines.map(({ summary }) => summary).join(' → ');
+    assert.equal(sentence.split('bicubic').length, 2, `${sentence}: the filter is said once`);
     for (const { choices, key } of lines) assert(key === 'image_size' || choices!.length > 1, key);
   });
 
