@@ -10,7 +10,7 @@ import {
   vsCodeProgressRing,
   vsCodeTextField,
 } from '@vscode/webview-ui-toolkit';
-import { h, type ComponentChildren, type VNode } from 'preact';
+import { h, type ComponentChildren, type RefObject, type VNode } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 
 provideVSCodeDesignSystem().register(
@@ -28,6 +28,13 @@ const element = (name: string, attributes: object, ...children: ComponentChildre
 
 interface ValueElement extends HTMLElement {
   value: string;
+}
+
+/** Names an element after it has entered the document, where the toolkit gives some a name of its own ("Text field"). */
+function useName(label: string): RefObject<HTMLElement | null> {
+  const named = useRef<HTMLElement>(null);
+  useLayoutEffect(() => named.current?.setAttribute('aria-label', label), [label]);
+  return named;
 }
 
 export const Icon = ({ name, slot }: { name: string; slot?: string }): VNode => (
@@ -138,11 +145,11 @@ export interface TextFieldProps {
   readonly onEnter?: (value: string) => void;
 }
 
-export const TextField = ({ label, value, placeholder, icon, onInput, onEnter }: TextFieldProps): VNode =>
-  element(
+export function TextField({ label, value, placeholder, icon, onInput, onEnter }: TextFieldProps): VNode {
+  return element(
     'vscode-text-field',
     {
-      'aria-label': label,
+      ref: useName(label),
       placeholder,
       value,
       onInput: (event: Event) => onInput?.((event.target as ValueElement).value),
@@ -152,6 +159,7 @@ export const TextField = ({ label, value, placeholder, icon, onInput, onEnter }:
     },
     icon && <Icon name={icon} slot="start" />,
   );
+}
 
 export interface CheckboxProps {
   readonly checked: boolean;
@@ -173,7 +181,7 @@ export const Checkbox = ({ checked, onChange, children }: CheckboxProps): VNode 
   );
 
 export const Spinner = ({ label }: { label: string }): VNode =>
-  element('vscode-progress-ring', { 'aria-label': label });
+  element('vscode-progress-ring', { ref: useName(label) });
 
 export interface SliderProps {
   readonly label: string;

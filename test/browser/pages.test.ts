@@ -371,16 +371,17 @@ const colouredShares = (page: Page, box: Box): Promise<{ inside: number; outside
     return { inside: share('inside'), outside: share('outside') };
   }, box);
 
-/** Controls that a screen reader could not name. */
+/** Controls that a screen reader could not name, or could name only as the component kit does: "Text field". */
 const namelessControls = (page: Page): Promise<readonly string[]> =>
   page.evaluate(() =>
     [
       ...document.querySelectorAll(
-        'button, input, [role=button], vscode-button, vscode-dropdown, vscode-text-field',
+        'button, input, [role=button], vscode-button, vscode-dropdown, vscode-text-field, vscode-progress-ring',
       ),
     ]
       .filter((element) => {
         const label = element.getAttribute('aria-label') ?? element.getAttribute('title') ?? '';
+        if (['Text field', 'Loading'].includes(label)) return true;
         return label.trim() === '' && (element.textContent ?? '').trim() === '';
       })
       .map((element) => element.outerHTML.slice(0, 200)),
