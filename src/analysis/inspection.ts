@@ -266,7 +266,7 @@ export function inspectionJson(model: Model): Readonly<Record<string, unknown>> 
       reason,
       nearest,
       tensors,
-      warnings: [...checkpoint.warnings, reason],
+      warnings: [...checkpoint.warnings, `the architecture is not known: ${reason}`],
     };
   }
   const figures = Object.entries(recognition.figures);

@@ -1,5 +1,6 @@
 import { isBuffer } from '../architectures/buffers';
 import type { TensorRole } from '../architectures/family';
+import { limits } from '../checkpoint/limits';
 import { dtypes, elementCount, type DType, type Tensor } from '../checkpoint/tensors';
 import type { Graph, Initializer } from '../graph/graph';
 import type { Probe } from '../protocol/probes';
@@ -31,7 +32,7 @@ interface Summary {
   readonly work: readonly Work[];
   readonly stored: readonly Stored[];
   /** Equal for modules that can stand for each other. */
-  readonly signature: string;
+  readonly signature: number;
 }
 
 /**
@@ -95,11 +96,18 @@ const createModule = (path: string, name: string): Module => ({
   elements: new Map(),
 });
 
+/** Names of the modules on a path. What lies deeper than any network stays one name: rows are made by recursion. */
+function levelsOf(path: string): readonly string[] {
+  const names = path.split('.');
+  const last = limits.moduleDepth - 1;
+  return names.length > limits.moduleDepth ? [...names.slice(0, last), names.slice(last).join('.')] : names;
+}
+
 /** The module of a dotted path, made where it is not yet there. */
 function ensure(root: Module, path: string): Module {
   if (path === '') return root;
   let module = root;
-  for (const name of path.split('.')) {
+  for (const name of levelsOf(path)) {
     const known = module.children.get(name);
     const next = known ?? createModule(module.path === '' ? name : `${module.path}.${name}`, name);
     if (!known) module.children.set(name, next);
@@ -167,6 +175,8 @@ interface Context {
   readonly probes: ReadonlyMap<string, Probe>;
   /** Place in execution order. */
   readonly order: ReadonlyMap<Work, number>;
+  /** Numbers of the signatures met so far: as texts they would grow with every level. */
+  readonly signatures: Map<string, number>;
 }
 
 function rowsOf(
@@ -178,7 +188,7 @@ function rowsOf(
   const order = new Map(work.map((row, index) => [row, index] as const));
   const rows: ModuleRow[] = [];
   emit(
-    summarise(root, { graph, tensors, roles, probes: new Map(probes), order }),
+    summarise(root, { graph, tensors, roles, probes: new Map(probes), order, signatures: new Map() }),
     { parent: -1, depth: 0, folded: false },
     rows,
   );
@@ -212,7 +222,7 @@ function summarise(module: Module, context: Context): Summary {
     tensors: elements.map(([index]) => index),
     ...note,
   };
-  const signature = signatureOf(row, children, context.tensors);
+  const signature = signatureOf(row, children, context);
   return { row, role, children, own: module.own, work, stored, signature };
 }
 
@@ -275,11 +285,18 @@ function outputShape(work: readonly Work[], { graph, order }: Context): readonly
   return withoutBatch(graph, last.outputs[0]?.shape ?? []);
 }
 
-function signatureOf(row: Summary['row'], children: readonly Summary[], tensors: readonly Tensor[]): string {
+function signatureOf(
+  row: Summary['row'],
+  children: readonly Summary[],
+  { tensors, signatures }: Context,
+): number {
   const { title, formula, params, buffers, macs, output, dtype } = row;
   const own = row.tensors.map((index) => `${tensors[index]!.dtype}[${tensors[index]!.shape.join()}]`);
-  const inner = children.map((child) => `${child.row.name}${child.signature}`);
-  return JSON.stringify([title, formula, params, buffers, macs, output, dtype, own, inner]);
+  const inner = children.map((child) => [child.row.name, child.signature]);
+  const text = JSON.stringify([title, formula, params, buffers, macs, output, dtype, own, inner]);
+  const known = signatures.get(text) ?? signatures.size;
+  signatures.set(text, known);
+  return known;
 }
 
 interface Place {

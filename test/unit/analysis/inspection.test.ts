@@ -61,3 +61,18 @@ describe('what inspection says of an image tower', () => {
     assert.ok(!headline.some(({ key }) => key === 'classes'));
   });
 });
+
+describe('what inspection says of broken and foreign files', () => {
+  it('makes a tree of names with more dots than any network has levels', async () => {
+    const model = await openModel('test/fixtures/hostile/files/safetensors/many-dots.safetensors');
+    const { modules } = inspectorModel(model, { set: new Set() });
+    assert.ok(Math.max(...modules.map(({ depth }) => depth)) <= 64);
+    assert.match(inspectionText(model), /Vision Transformer/);
+  });
+
+  it('says that the architecture is not known, and why', async () => {
+    const model = await openModel('test/fixtures/hostile/files/general/bert.safetensors');
+    const { warnings } = inspectionJson(model);
+    assert.match(String(warnings), /architecture is not known: looks like a language model/);
+  });
+});
