@@ -26,6 +26,8 @@ async function main(argv: readonly string[]): Promise<number> {
   // A half-written file is removed by whoever writes it, so the command is waited for; a second signal ends at once.
   const stop = (): void => session.interrupt();
   process.once('SIGINT', stop).once('SIGTERM', stop);
+  // `| head` has read enough: that ends the command, and is no failure of it.
+  process.stdout.once('error', stop);
   try {
     const command = await commands[invocation.command]();
     await command(session, invocation.paths);

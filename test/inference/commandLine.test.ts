@@ -267,6 +267,16 @@ describe('the command line', function () {
     assert.deepEqual([existsSync(`${out}.part`), existsSync(out)], [false, false]);
   });
 
+  it('ends quietly where nobody reads on', async () => {
+    const paths = Array<string>(8).fill(sample);
+    const report = spawn(process.execPath, ['dist/cli.js', 'complexity', '--csv', ...paths]);
+    let errors = '';
+    report.stderr.on('data', (text: Buffer) => (errors += text.toString()));
+    report.stdout.once('data', () => report.stdout.destroy());
+    await once(report, 'close');
+    assert.equal(errors, '');
+  });
+
   it('shows what it can do', async () => {
     const { status, output } = await vitrine('--help');
     assert.equal(status, 0);
