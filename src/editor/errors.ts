@@ -1,5 +1,5 @@
 /** What a message offers to do next. */
-export type NextStep = 'showLog' | 'chooseCheckpoint' | 'manageTrust';
+export type NextStep = 'showLog' | 'chooseCheckpoint' | 'manageTrust' | 'openSettings';
 
 /** An error for the user, with what to do about it. */
 export class UserError extends Error {

@@ -3,15 +3,31 @@ import { CheckpointError } from '../checkpoint/errors';
 import { Cancelled, messageOf, Untrusted, UserError, type NextStep } from './errors';
 import type { Log } from './log';
 
-const steps: Readonly<Record<NextStep, { readonly title: string; readonly command: string }>> = {
+interface Step {
+  readonly title: string;
+  readonly command: string;
+  readonly values?: readonly unknown[];
+}
+
+const steps: Readonly<Record<NextStep, Step>> = {
   showLog: { title: 'Show Log', command: 'vitrine.showLog' },
   chooseCheckpoint: { title: 'Choose Another Checkpoint', command: 'vitrine.chooseCheckpoint' },
   manageTrust: { title: 'Manage Trust', command: 'workbench.trust.manage' },
+  openSettings: {
+    title: 'Open Settings',
+    // The user's own settings leave out what belongs to a remote machine; the workspace's show all.
+    get command() {
+      const scope = workspace.workspaceFolders ? 'Workspace' : '';
+      return `workbench.action.open${scope}Settings`;
+    },
+    values: ['@ext:vitrine.vitrine'],
+  },
 };
 
 /** Does the work of a next step. */
 export async function perform(step: NextStep): Promise<void> {
-  await commands.executeCommand(steps[step].command);
+  const { command, values = [] } = steps[step];
+  await commands.executeCommand(command, ...values);
 }
 
 /** Logs an error and shows it with its next steps; cancelling is neither. */

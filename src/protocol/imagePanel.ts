@@ -135,7 +135,7 @@ export interface ImagePanelApi {
   attention(run: number, query: Query): Promise<AttentionRows>;
   chooseCheckpoint(path: string | null): Promise<void>;
   cancel(): Promise<void>;
-  perform(action: 'inspect' | 'showLog' | 'manageTrust' | 'checkProviders'): Promise<void>;
+  perform(action: 'inspect' | 'showLog' | 'manageTrust' | 'openSettings' | 'checkProviders'): Promise<void>;
   copy(text: string): Promise<void>;
   /** Saves a PNG (data URL) or text. */
   save(suggestedName: string, content: string): Promise<boolean>;

@@ -61,6 +61,27 @@ describe('classifying pictures in the workbench', () => {
   });
 });
 
+describe('a memory limit that is too low', () => {
+  let workbench: Workbench;
+  before(async () => {
+    workbench = await openWorkbench({ settings: { 'vitrine.memoryLimit': 0.005 } });
+  });
+  after(() => workbench?.close());
+
+  it('is named beside the way to the settings, and the picture is answered when it is raised', async () => {
+    await workbench.pickFromContextMenu('images/dog-on-a-path.jpg', 'Classify Image');
+    await workbench.pick(model);
+    const frame = await workbench.webview('.failure');
+    const text = await frame.locator('.failure').innerText();
+    assert.match(text, /needs about \d+ MB of memory, and 5 MB are allowed/);
+    await frame.getByRole('button', { name: 'Open Settings' }).click();
+    await workbench.page.locator('.settings-editor').getByText('Memory Limit').first().waitFor();
+    await workbench.page.keyboard.press('Escape');
+    await workbench.setSettings({ 'vitrine.memoryLimit': 0 });
+    assert.deepEqual(await readGuesses(workbench), expectedGuesses('dog-on-a-path.jpg'));
+  });
+});
+
 describe('the attention over a picture whose EXIF tag turns it', () => {
   const image = 'frog-exif-rotated.jpg';
   let workbench: Workbench;

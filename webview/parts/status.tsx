@@ -112,29 +112,35 @@ export interface FailureProps {
   readonly onRetry: () => void;
   readonly onShowLog: () => void;
   readonly onManageTrust: () => void;
+  /** Where a setting may be what is in the way: the provider, the memory limit. */
+  readonly onSettings?: () => void;
 }
 
 /** An error in place of what it prevented: one sentence and what to try. */
-export const Failure = ({ title, message, kind, onRetry, onShowLog, onManageTrust }: FailureProps): VNode => (
-  <div class="failure" role="alert">
-    <h2>
-      <Icon name={kind === 'untrusted' ? 'workspace-untrusted' : 'error'} /> {title}
-    </h2>
-    <p class="failure-message">{message}</p>
-    <div class="buttons">
-      {kind === 'untrusted' ? (
-        <Button primary onClick={onManageTrust}>
-          Manage Trust
-        </Button>
-      ) : (
-        <Button primary onClick={onRetry}>
-          Try Again
-        </Button>
-      )}
-      <Button onClick={onShowLog}>Show Log</Button>
+export const Failure = (props: FailureProps): VNode => {
+  const { title, message, kind, onRetry, onShowLog, onManageTrust, onSettings } = props;
+  return (
+    <div class="failure" role="alert">
+      <h2>
+        <Icon name={kind === 'untrusted' ? 'workspace-untrusted' : 'error'} /> {title}
+      </h2>
+      <p class="failure-message">{message}</p>
+      <div class="buttons">
+        {kind === 'untrusted' ? (
+          <Button primary onClick={onManageTrust}>
+            Manage Trust
+          </Button>
+        ) : (
+          <Button primary onClick={onRetry}>
+            Try Again
+          </Button>
+        )}
+        {onSettings && kind !== 'untrusted' && <Button onClick={onSettings}>Open Settings</Button>}
+        <Button onClick={onShowLog}>Show Log</Button>
+      </div>
     </div>
-  </div>
-);
+  );
+};
 
 /** Keeps one broken drawing from emptying the whole page. */
 export class Guard extends Component<
