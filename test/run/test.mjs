@@ -12,6 +12,7 @@ import { softwareVulkan } from './vulkan.mjs';
  * @property {number} passed
  * @property {number} failed
  * @property {readonly {title: string, reason: string}[]} skipped
+ * @property {readonly string[]} [failures] titles of the tests that failed
  *
  * @typedef {object} Stage
  * @property {string} name
@@ -129,6 +130,8 @@ function report(results) {
   const failing = results.filter(({ counts }) => counts.failed > 0).map(({ stage }) => stage.name);
   console.log('');
   for (const { stage, title, reason } of skipped) console.log(`skipped: ${stage}: ${title}: ${reason}`);
+  for (const { stage, counts } of results)
+    for (const title of counts.failures ?? []) console.log(`failed: ${stage.name}: ${title}`);
   if (failing.includes('build')) console.log('the tests did not run, because the build failed');
   if (failing.length > 0) console.log(`failing stages: ${failing.join(', ')}`);
   /** @param {'passed' | 'failed'} key */

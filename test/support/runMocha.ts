@@ -51,11 +51,13 @@ class SummaryReporter extends Mocha.reporters.Spec {
   constructor(runner: Mocha.Runner, options?: Mocha.MochaOptions) {
     super(runner, options);
     const skipped: { title: string; reason: string }[] = [];
+    const failures: string[] = [];
+    runner.on('fail', (test) => failures.push(test.fullTitle()));
     runner.on('pending', (test) => skipped.push({ title: test.fullTitle(), reason: skipReason(test) }));
     runner.once('end', () => {
-      const { passes, failures } = runner.stats ?? { passes: 0, failures: 0 };
+      const { passes = 0, failures: failed = 0 } = runner.stats ?? {};
       Mocha.reporters.Base.consoleLog(
-        `${summaryMark} ${JSON.stringify({ passed: passes, failed: failures, skipped })}`,
+        `${summaryMark} ${JSON.stringify({ passed: passes, failed, failures, skipped })}`,
       );
     });
   }
