@@ -96,5 +96,5 @@ export const contextKeys = { checkpointChosen: 'vitrine.checkpointChosen' } as c
 >;
 
 /** File names that open as checkpoints by default, and those that are only offered. */
-export const checkpointExtensions = ['safetensors', 'pth', 'pt', 'ckpt', 'npz', 'onnx'] as const;
+export const checkpointExtensions = ['safetensors', 'pth', 'pth.tar', 'pt', 'ckpt', 'npz', 'onnx'] as const;
 export const checkpointOptions = ['*.bin', '*.index.json'] as const;

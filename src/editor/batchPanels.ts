@@ -90,7 +90,9 @@ export class BatchPanels implements Disposable {
         try {
           const model = await document.model();
           const report = (): void => undefined;
-          return await runner.classifyForTable({ checkpoint, model, image, options: {}, signal, report });
+          const request = { checkpoint, model, image, options: {}, signal, report };
+          const { top, provider, providers } = await runner.classifyForTable(request);
+          return { top, provider: providers.find(({ state }) => state === 'used')?.title ?? provider };
         } finally {
           dispose();
         }
