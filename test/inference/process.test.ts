@@ -69,10 +69,13 @@ describe('the inference process', () => {
   const sample = { checkpoint: sampleModel, image: samplePicture };
   const slowRequest = { checkpoint: slowModel, image: samplePicture };
 
+  /** Called when the process begins to load a model, which a run follows. */
+  let onLoading = (): void => undefined;
+
   before(() => writeSparseVit(slowModel, slow));
   beforeEach(() => {
     processIds = [];
-    inference = testInference({ log });
+    inference = testInference({ log, onProgress: () => onLoading() });
   });
   let measured: InferenceClient | undefined;
   afterEach(() => Promise.all([inference.dispose(), measured?.dispose()]));
@@ -80,9 +83,10 @@ describe('the inference process', () => {
   /** A long run under way in a process that was started before. */
   const startSlowRun = async (request = slowRequest, signal?: AbortSignal) => {
     await inference.classify(sample);
+    const loading = new Promise<void>((resolve) => (onLoading = resolve));
     const run = inference.classify({ ...request, ...(signal && { signal }) });
     run.catch(() => undefined);
-    await delay(150);
+    await loading;
     return { run };
   };
 
