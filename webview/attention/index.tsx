@@ -130,7 +130,13 @@ function ImagePanel(): VNode {
       {!view && !failed && state.running && <Skeleton label="Waiting for the model" rows={8} />}
       {view && !failed && opened.value && (
         <Guard what="The answer">
-          <Result view={view} opened={opened.value} half={half} options={refused ? asked : options} onRun={run} />
+          <Result
+            view={view}
+            opened={opened.value}
+            half={half}
+            options={refused ? asked : options}
+            onRun={run}
+          />
         </Guard>
       )}
     </>
