@@ -1,6 +1,7 @@
 import type { TokenLayout } from '../protocol/probes';
 import type { Graph, Node, ValueInfo } from './graph';
 import { blockOf } from './onnxScopes';
+import { producers, readBy } from './order';
 
 type Parts = Pick<Graph, 'nodes' | 'values' | 'initializers'>;
 
@@ -49,14 +50,15 @@ interface Links {
   readonly consumers: ReadonlyMap<string, readonly Node[]>;
 }
 
-function linkNodes({ nodes }: Parts): Links {
-  const producers = new Map<string, Node>();
+function linkNodes(graph: Parts): Links {
   const consumers = new Map<string, Node[]>();
-  for (const node of nodes) {
-    for (const output of node.outputs) producers.set(output, node);
-    for (const input of node.inputs) consumers.set(input, [...(consumers.get(input) ?? []), node]);
-  }
-  return { producers, consumers };
+  for (const node of graph.nodes)
+    for (const input of readBy(node)) {
+      const readers = consumers.get(input);
+      if (readers) readers.push(node);
+      else consumers.set(input, [node]);
+    }
+  return { producers: producers(graph), consumers };
 }
 
 function isOverLastAxis(node: Node, values: ReadonlyMap<string, ValueInfo>): boolean {
@@ -78,11 +80,11 @@ function comesFromProduct(node: Node, graph: Parts, { producers }: Links): boole
   return node.inputs.some((input) => search(producers.get(input)));
 }
 
-function goesIntoProduct(value: string, { consumers }: Links): boolean {
-  return (consumers.get(value) ?? []).some(
+function goesIntoProduct(value: string, links: Links): boolean {
+  return (links.consumers.get(value) ?? []).some(
     (node) =>
       (products.has(node.op) && node.inputs[0] === value) ||
-      (afterSoftmax.has(node.op) && goesIntoProduct(node.outputs[0]!, { consumers } as Links)),
+      (afterSoftmax.has(node.op) && goesIntoProduct(node.outputs[0]!, links)),
   );
 }
 

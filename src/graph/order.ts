@@ -1,7 +1,7 @@
 import type { Graph, Node } from './graph';
 
 /** The node that makes each value; parameters, constants and graph inputs have none. */
-export function producers(graph: Graph): ReadonlyMap<string, Node> {
+export function producers(graph: Pick<Graph, 'nodes'>): ReadonlyMap<string, Node> {
   return new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
 }
 
