@@ -24,6 +24,7 @@ function isConfigValue(value: unknown): value is ConfigValue {
   return (
     typeof value === 'number' ||
     typeof value === 'string' ||
+    typeof value === 'boolean' ||
     (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'number'))
   );
 }
@@ -51,15 +52,19 @@ function fromOpenClip(checkpoint: Checkpoint, figure: keyof typeof keys): Eviden
 
 /** A figure as config.json or open_clip_config.json beside the weights gives it. */
 export function configured(checkpoint: Checkpoint, figure: keyof typeof keys): Evidence | undefined {
-  const config = checkpoint.sidecars.config;
-  if (!config) return fromOpenClip(checkpoint, figure);
+  return configuredValue(checkpoint, keys[figure]) ?? fromOpenClip(checkpoint, figure);
+}
+
+/** The first of these keys that config.json has, in the section that is most specific to the image model. */
+export function configuredValue(checkpoint: Checkpoint, wanted: readonly string[]): Evidence | undefined {
+  const config = checkpoint.sidecars.config ?? {};
   for (const name of sections)
-    for (const key of keys[figure]) {
+    for (const key of wanted) {
       const value = section(config, name)?.[key];
       if (isConfigValue(value))
         return { value, source: `config.json: ${name ? `${name}.` : ''}${key}`, assumed: false };
     }
-  return fromOpenClip(checkpoint, figure);
+  return undefined;
 }
 
 /** timm's name of the architecture in config.json: `vit_base_patch16_224`. */

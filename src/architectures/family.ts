@@ -66,6 +66,8 @@ export interface Family {
   readonly name: string;
   /** `Vision Transformer` */
   readonly title: string;
+  /** Canonical names of parameters that may take no part in the pass: a mask token, the head of another mode. */
+  readonly idle?: RegExp;
   /** Keys that `assume` may set. */
   readonly assumable: readonly string[];
   /** "Not mine" is undefined; a figure that cannot be is an error naming the tensor. */

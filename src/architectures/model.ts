@@ -4,13 +4,12 @@ import { readOnnxModel } from '../checkpoint/onnx';
 import { openCheckpoint } from '../checkpoint/open';
 import { elementCount } from '../checkpoint/tensors';
 import { readTensor } from '../checkpoint/values';
-import { ParameterError } from '../graph/builder';
 import type { Graph } from '../graph/graph';
 import { importOnnx, ImportError, pictureInput, readShapeConstants } from '../graph/onnxImport';
 import { OperatorError } from '../graph/operators';
 import type { ConfigValue, ParameterCounts, Recognition, TensorRole } from './family';
 import { describeOnnx, onnxParameters } from './onnxModel';
-import { buildGraph, countParameters, recognise, type Known } from './recognise';
+import { buildGraph, countParameters, recognise } from './recognise';
 
 export interface ModelOptions {
   /** Figures the weights do not tell, as the user typed them in. */
@@ -50,23 +49,11 @@ export function understand(checkpoint: Checkpoint, options: ModelOptions = {}): 
     imageSize,
     (size, batch) => buildGraph(checkpoint, recognition, { imageSize: size, batch }).graph,
   );
-  try {
-    graph();
-  } catch (error) {
-    // A tensor that is missing or has another shape: the file is shown as what it nearly is, and the tensor is named.
-    if (error instanceof ParameterError) return withoutGraph(checkpoint, nearly(recognition, error));
-    throw error;
-  }
   const counts = countParameters(checkpoint, recognition);
   return { checkpoint, recognition, counts, unused: namesOf(counts, 'unused'), imageSize, graph };
 }
 
 type Unknown = Extract<Recognition, { family: null }>;
-
-function nearly({ title, family, familyTitle, dialect }: Known, { message }: ParameterError): Unknown {
-  const reason = `like ${title} (${familyTitle}), but ${message}`;
-  return { family: null, dialect, reason, nearest: { family, missing: [message] } };
-}
 
 function withoutGraph(checkpoint: Checkpoint, recognition: Unknown): Model {
   const counts = countParameters(checkpoint, recognition);

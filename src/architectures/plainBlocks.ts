@@ -15,7 +15,7 @@ import {
   splitHeads,
   withValue,
   type Tokens,
-} from './blocks';
+} from './blocks/transformer';
 
 /** What a block needs to know beside its parameters. */
 export interface BlockSettings {

@@ -1,4 +1,4 @@
-import { activations } from './blocks';
+import { activations } from './blocks/transformer';
 import { configured, configuredArchitecture, configuredImageSize } from './config';
 import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from './family';
 import { assumed, firstOf, given, headsNear, stored } from './figures';

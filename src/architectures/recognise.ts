@@ -1,10 +1,11 @@
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import { elementCount, type Tensor } from '../checkpoint/tensors';
-import { GraphBuilder } from '../graph/builder';
+import { GraphBuilder, ParameterError } from '../graph/builder';
 import type { Graph } from '../graph/graph';
+import { OperatorError } from '../graph/operators';
 import type { Probe, TokenLayout } from '../protocol/probes';
 import { isBuffer } from './buffers';
-import { translateTensors } from './dialects';
+import { translations } from './dialects';
 import { ownModule, type Translation } from './dialects/dialect';
 import { families } from './families';
 import type { BuildOptions, ConfigValue, Family, ParameterCounts, Recognition, TensorRole } from './family';
@@ -33,41 +34,103 @@ function strangeNames(translation: Translation | undefined): string {
     : `${title} names, but no known architecture has ${stranger}`;
 }
 
-function unknown(checkpoint: Checkpoint, translation: Translation | undefined): Recognition {
-  const { tensors } = checkpoint.selected;
-  const reason = otherKind(tensors) ?? strangeNames(translation);
+type Unknown = Extract<Recognition, { family: null }>;
+
+/** Files of another kind that people open by mistake, and those whose names no family has. */
+function unknown({ selected: { tensors } }: Checkpoint, translation: Translation | undefined): Unknown {
   return {
     family: null,
     dialect: translation?.dialect.name ?? 'unknown',
-    reason,
+    reason: otherKind(tensors) ?? strangeNames(translation),
     nearest: nearestFamily(tensors, translation),
   };
 }
 
+/** A file with the names of a family that it does not quite fit. */
+function nearly({ title, family, familyTitle, dialect }: Known, missing: readonly string[]): Unknown {
+  const reason = `like ${title} (${familyTitle}), but ${missing[0]}`;
+  return { family: null, dialect, reason, nearest: { family, missing } };
+}
+
 /**
  * What a checkpoint is: dialect, family and figures with their evidence; `family: null` with the reason where it is none of the known ones.
- * Throws where `assume` holds a key that the family does not know, or a value that cannot be. An .onnx file is understood elsewhere.
+ * A family is believed when its graph can be written and, but for dialects that know their territory, every parameter of the file has a
+ * place in it. Throws where `assume` holds a key that the family does not know, or a value that cannot be. An .onnx file is understood elsewhere.
  */
 export function recognise(checkpoint: Checkpoint, options: RecogniseOptions = {}): Recognition {
-  const translation = translateTensors(checkpoint.selected.tensors);
-  if (!translation || translation.strangers.length > 0) return unknown(checkpoint, translation);
-  const { assume = {}, imageSize } = options;
+  const found = translations(checkpoint.selected.tensors);
+  let near: Unknown | undefined;
+  for (const translation of found.filter(({ strangers }) => strangers.length === 0))
+    for (const family of familiesOf(translation)) {
+      const recognition = recogniseAs(family, translation, checkpoint, options);
+      const missing = recognition && misfits(checkpoint, recognition, family);
+      if (recognition && missing!.length === 0) return recognition;
+      if (recognition) near ??= nearly(recognition, missing!);
+    }
+  return near ?? unknown(checkpoint, found[0]);
+}
+
+const plain: readonly string[] = ['siglip', 'clip', 'vit'];
+
+function familiesOf({ dialect }: Translation): readonly Family[] {
+  const spoken = dialect.families ?? plain;
+  return (families as readonly Family[]).filter(({ name }) => spoken.includes(name));
+}
+
+function recogniseAs(
+  family: Family,
+  translation: Translation,
+  checkpoint: Checkpoint,
+  { assume = {}, imageSize }: RecogniseOptions,
+): Known | undefined {
   const { dialect, parameters: tensors } = translation;
-  const evidences = { tensors, dialect, checkpoint, assume, ...(imageSize && { imageSize }) };
-  for (const family of families as readonly Family[]) {
-    const recognised = family.recognise(evidences);
-    if (!recognised) continue;
-    requireAssumable(family, assume);
-    return {
-      ...recognised,
-      family: family.name,
-      familyTitle: family.title,
-      dialect: dialect.name,
-      assumable: family.assumable,
-      translation,
-    };
+  const recognised = family.recognise({
+    tensors,
+    dialect,
+    checkpoint,
+    assume,
+    ...(imageSize && { imageSize }),
+  });
+  if (!recognised) return undefined;
+  requireAssumable(family, assume);
+  return {
+    ...recognised,
+    family: family.name,
+    familyTitle: family.title,
+    dialect: dialect.name,
+    assumable: family.assumable,
+    translation,
+  };
+}
+
+/** Canonical names of other parts of the same model (a text tower, a decoder, a detector's head): they count, the graph does not read them. */
+const otherParts = /^(?:text|beside)\.|^logit_(?:scale|bias)$/;
+
+/** What keeps a file from being a model of the family: a parameter that lacks or has another shape, or the first few without a place. */
+function misfits(checkpoint: Checkpoint, recognition: Known, { idle }: Family): readonly string[] {
+  try {
+    const { used } = buildGraph(checkpoint, recognition);
+    const { parameters, dialect } = recognition.translation!;
+    if (dialect.territory) return [];
+    const placed = new Set(
+      [...parameters]
+        .filter(([name, { tensor }]) => used.has(tensor.name) || otherParts.test(name) || idle?.test(name))
+        .map(([, { tensor }]) => tensor.name),
+    );
+    return checkpoint.selected.tensors
+      .filter((tensor) => !placed.has(tensor.name) && !isBufferOf(recognition.translation, tensor))
+      .slice(0, 3)
+      .map(({ name }) => `no place for ${name}`);
+  } catch (error) {
+    if (error instanceof ParameterError || error instanceof OperatorError) return [error.message];
+    throw error;
   }
-  return unknown(checkpoint, translation);
+}
+
+/** Whether the tensor is a buffer, for all libraries or for the one that wrote this file. */
+function isBufferOf(translation: Translation | undefined, tensor: Tensor): boolean {
+  const bare = translation ? tensor.name.replace(translation.prefix, '') : tensor.name;
+  return isBuffer(tensor) || (translation?.dialect.buffers?.test(bare) ?? false);
 }
 
 function requireAssumable(family: Family, assume: Readonly<Record<string, ConfigValue>>): void {
@@ -174,19 +237,18 @@ export function countParameters(checkpoint: Checkpoint, recognition: Recognition
   let params = 0;
   let buffers = 0;
   for (const tensor of checkpoint.selected.tensors) {
-    const learned = !isBuffer(tensor) && (own?.has(tensor.name) ?? true);
+    const learned = !isBufferOf(known, tensor) && (own?.has(tensor.name) ?? true);
     const place = learned ? placeOf(tensor) : undefined;
     const elements = place !== undefined && places.has(place) ? 0 : elementCount(tensor.shape);
     if (place !== undefined) places.add(place);
     if (learned) params += elements;
     else buffers += elements;
-    roles.set(tensor.name, roleOf(tensor, learned, used));
+    roles.set(tensor.name, isBufferOf(known, tensor) ? 'buffer' : roleOf(tensor, learned, used));
   }
   return { params, buffers, roles };
 }
 
 function roleOf(tensor: Tensor, learned: boolean, used: ReadonlySet<string> | undefined): TensorRole {
-  if (isBuffer(tensor)) return 'buffer';
   if (used && !used.has(tensor.name)) return 'unused';
   return learned ? 'parameter' : 'buffer';
 }

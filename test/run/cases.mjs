@@ -16,6 +16,7 @@ await build({
   entryPoints: [
     'test/unit/architectures/cases.test.ts',
     'test/unit/oracles/plainVit.test.ts',
+    'test/unit/oracles/families.test.ts',
     'test/inference/cases.test.ts',
     'test/support/runMocha.ts',
   ],

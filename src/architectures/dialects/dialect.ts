@@ -22,8 +22,15 @@ export interface Dialect {
   /** The dialect is spoken where each of these finds a name (after the prefix). */
   readonly signature: readonly RegExp[];
   readonly renames: readonly Rename[];
-  /** Names of the network itself (after the prefix): one of these that no row knows means a network of another kind. */
-  readonly territory: RegExp;
+  /**
+   * Names of the network itself (after the prefix): one of these that no row knows means a network of another kind. Without it every tensor
+   * of the file must be read by the family's graph, be a buffer or idle.
+   */
+  readonly territory?: RegExp;
+  /** Families whose models the rows rename; the plain transformers without it. */
+  readonly families?: readonly string[];
+  /** Names (after the prefix) that this library registers as buffers, beside those that all libraries do. */
+  readonly buffers?: RegExp;
   /** Canonical module path of an attention block -> the file's own, for whoever names a layer to the user. */
   readonly modules?: readonly (readonly [canonical: RegExp, own: string])[];
   /** How the library resamples a position table for another image size: without and with register tokens. */
@@ -54,6 +61,27 @@ export interface Translation {
   readonly source: ParameterSource;
   /** Tensors of the network that no row knows. */
   readonly strangers: readonly string[];
+}
+
+/** Names that are canonical as they stand. */
+export const asNamed: Rename = [/^(.+)$/, '$1'];
+
+/** timm's own names of a family, which are the canonical ones; `signature` finds a name of each part that only this family has. */
+export function timmNames(
+  family: string,
+  signature: readonly RegExp[],
+  more: Partial<Dialect> = {},
+): Dialect {
+  return {
+    name: 'timm',
+    title: 'timm',
+    families: [family],
+    resampling: ['bicubic, antialias', 'bicubic, antialias'],
+    eps: 1e-6,
+    signature,
+    renames: [asNamed],
+    ...more,
+  };
 }
 
 /** The whole tensor under another shape of as many elements; its own where none is given. */
@@ -102,7 +130,7 @@ export function translate(dialect: Dialect, tensors: readonly Tensor[]): Transla
   for (const tensor of tensors) {
     const bare = withoutPrefix(tensor.name, prefix);
     const views = canonical(dialect, tensor, bare);
-    if (views.length === 0 && dialect.territory.test(bare) && !isBuffer(tensor)) strangers.push(tensor.name);
+    if (views.length === 0 && dialect.territory?.test(bare) && !isBuffer(tensor)) strangers.push(tensor.name);
     for (const [name, view] of views)
       if (!parameters.has(name)) parameters.set(name, { shape: viewShape(view), tensor, view });
   }

@@ -8,8 +8,8 @@ import { timm } from './timm';
 import { torchvision } from './torchvision';
 import { transformers, transformers5 } from './transformers';
 
-/** Every naming that is known. The first whose signature fits is taken: the narrower before the wider. */
-export const dialects = [
+/** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
+export const dialects: readonly Dialect[] = [
   openClipTrunk,
   openAiClip,
   transformersClip,
@@ -20,13 +20,9 @@ export const dialects = [
   mae,
   dinov2,
   timm,
-] as const satisfies readonly Dialect[];
+];
 
-/** The tensors under canonical names; undefined where no dialect's signature fits. */
-export function translateTensors(tensors: readonly Tensor[]): Translation | undefined {
-  for (const dialect of dialects) {
-    const translation = translate(dialect, tensors);
-    if (translation) return translation;
-  }
-  return undefined;
+/** The tensors under canonical names, in every dialect whose signature fits. */
+export function translations(tensors: readonly Tensor[]): readonly Translation[] {
+  return dialects.flatMap((dialect) => translate(dialect, tensors) ?? []);
 }

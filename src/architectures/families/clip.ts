@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../../graph/builder';
-import { maybeNorm } from '../blocks';
+import { maybeNorm } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Recognised } from '../family';
 import { numberOf } from '../figures';
 import { titleOf } from '../names';

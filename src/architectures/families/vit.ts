@@ -3,7 +3,7 @@ import type { ValueInfo } from '../../graph/graph';
 import { tokenCount } from '../../protocol/probes';
 import { int } from '../../graph/graph';
 import { blockKinds, postNorm } from '../plainBlocks';
-import { attentionPool, maybeNorm, patchEmbedding, withValue, type Tokens } from '../blocks';
+import { attentionPool, maybeNorm, patchEmbedding, withValue, type Tokens } from '../blocks/transformer';
 import { timmNames } from '../dialects/timm';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, pairOf, wordOf } from '../figures';

@@ -5,40 +5,12 @@
  *   npx esbuild src/architectures/published/make.ts --bundle --platform=node --outfile=/tmp/make.cjs
  *   node /tmp/make.cjs FOLDER > src/architectures/published/table.ts
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
-import { dtypes, type DType, type Tensor } from '../../checkpoint/tensors';
-import { translateTensors } from '../dialects';
+import { translations } from '../dialects';
 import { measure, publishedKey } from '../measure';
-
-interface Line {
-  readonly id: string;
-  readonly family: string;
-  readonly reconstructed?: boolean;
-  readonly config: Readonly<Record<string, unknown>>;
-  readonly config_json?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-  readonly tensors: readonly (readonly [string, string, readonly number[]])[];
-}
+import { linesOf, modelOf, pixelsOf, tensorsOf, type Line } from './lines';
 
 /** Families of the table: plain transformers and the image towers of dual encoders. */
 const families = /^(?:vit|vision_transformer|deit|dinov2|mae|vit-msn|ijepa|clip|dual-encoder|siglip2?)$/;
-
-/** Names of mean pixel values, the first one of the three. */
-const pixels: Readonly<Record<string, string>> = { '0.5': 'half', '0.485': 'imagenet', '0.48145466': 'clip' };
-
-function tensorsOf(line: Line): readonly Tensor[] {
-  return line.tensors.map(([name, dtype, shape]) => {
-    if (!(dtype in dtypes)) throw new Error(`${line.id}: ${name}: dtype ${dtype}`);
-    return {
-      name,
-      dtype: dtype as DType,
-      shape,
-      start: 0,
-      storage: { kind: 'inline', bytes: new Uint8Array() },
-    };
-  });
-}
 
 /** Configuration of the image model. */
 function visionOf(line: Line): Readonly<Record<string, unknown>> {
@@ -46,17 +18,14 @@ function visionOf(line: Line): Readonly<Record<string, unknown>> {
 }
 
 function rowOf(line: Line): { readonly model: string; readonly facts: readonly unknown[] } | undefined {
-  const translation = translateTensors(tensorsOf(line));
+  const [translation] = translations(tensorsOf(line));
   const measures = translation && measure(translation.parameters);
   if (!translation || !measures) return undefined;
   const heads = [visionOf(line)['heads']].flat()[0];
   if (typeof heads !== 'number') return undefined;
   const json = line.config_json?.['vision_config'] ?? line.config_json;
-  const mean = (line.config_json?.['pretrained_cfg']?.['mean'] as readonly number[] | undefined)?.[0];
   return {
-    model: line.id
-      .replace(/^(?:timm|transformers|original\/[^/]+|torchvision)\//, '')
-      .replace(/[#@+].*$/, ''),
+    model: modelOf(line),
     facts: [
       translation.dialect.name,
       publishedKey(measures),
@@ -64,23 +33,9 @@ function rowOf(line: Line): { readonly model: string; readonly facts: readonly u
       heads,
       json?.['hidden_act'] ?? null,
       json?.['layer_norm_eps'] ?? null,
-      mean === undefined ? null : pixels[String(mean)],
+      pixelsOf(line) ?? null,
     ],
   };
-}
-
-function linesOf(folder: string): readonly Line[] {
-  return readdirSync(folder)
-    .filter((file) => file.endsWith('.jsonl.gz'))
-    .sort()
-    .flatMap((file) =>
-      gunzipSync(readFileSync(join(folder, file)))
-        .toString('utf8')
-        .split('\n'),
-    )
-    .filter((text) => text !== '')
-    .map((text) => JSON.parse(text) as Line)
-    .filter((line) => families.test(line.family) && line.reconstructed !== true);
 }
 
 /** A row as TypeScript writes it. */
@@ -91,7 +46,7 @@ function literal(facts: readonly unknown[], models: readonly string[]): string {
 }
 
 const groups = new Map<string, Set<string>>();
-for (const row of linesOf(process.argv[2]!).map(rowOf)) {
+for (const row of linesOf(process.argv[2]!, ({ family }) => families.test(family)).map(rowOf)) {
   if (!row) continue;
   const key = JSON.stringify(row.facts);
   groups.set(key, (groups.get(key) ?? new Set()).add(row.model));

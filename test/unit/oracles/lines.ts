@@ -27,6 +27,20 @@ export interface Line {
   readonly tensors: readonly (readonly [name: string, dtype: string, shape: readonly number[]])[];
 }
 
+/** Header-only models (`*.jsonl.gz`) that come with the tests; VITRINE_CASES names another folder of them. */
+export const ownFolder = 'test/fixtures/oracles';
+export const linesFolder = process.env.VITRINE_CASES ?? ownFolder;
+
+/** Rows of families.json by name. */
+export const familyRows = JSON.parse(readFileSync(join(ownFolder, 'families.json'), 'utf8')) as Record<
+  string,
+  { readonly labels: readonly string[] }
+>;
+
+/** The row that a label belongs to. */
+export const rowOf = (label: string): string | undefined =>
+  Object.keys(familyRows).find((row) => familyRows[row]!.labels.includes(label));
+
 /** Lines of every `*.jsonl.gz` of a folder. */
 export function readLines(folder: string): readonly Line[] {
   return readdirSync(folder)

@@ -1,22 +1,12 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { countMacs } from '../../../src/analysis/complexity';
 import type { Recognition } from '../../../src/architectures/family';
 import { buildGraph, countParameters, recognise, type Known } from '../../../src/architectures/recognise';
 import { elementCount } from '../../../src/checkpoint/tensors';
-import { checkpointOf, readLines, type Line, type Macs } from './lines';
+import { checkpointOf, linesFolder, ownFolder, readLines, rowOf, type Line, type Macs } from './lines';
 
-/** Header-only models (`*.jsonl.gz`) that come with the tests; VITRINE_CASES names another folder of them. */
-const ownFolder = 'test/fixtures/oracles';
-const folder = process.env.VITRINE_CASES ?? ownFolder;
 /** Rows of families.json that are expected to be recognised. */
 const rows = ['vit', 'clip', 'siglip'];
-const families = JSON.parse(readFileSync(join(ownFolder, 'families.json'), 'utf8')) as Record<
-  string,
-  { readonly labels: readonly string[] }
->;
-
 /** Same header, different truth. */
 const undecidable: Readonly<Record<string, string>> = Object.fromEntries(
   ['deitsmall16', 'vitbase16', 'vitbase8'].map((name) => [
@@ -34,10 +24,7 @@ const encoders: Readonly<Record<string, string>> = {
   'original/mae/mae_visualize_vit_huge': 'timm/vit_huge_patch14_224',
 };
 
-const rowOf = (label: string): string | undefined =>
-  Object.keys(families).find((row) => families[row]!.labels.includes(label));
-
-const lines = readLines(folder).filter(({ family }) => rows.includes(rowOf(family) ?? ''));
+const lines = readLines(linesFolder).filter(({ family }) => rows.includes(rowOf(family) ?? ''));
 const byId = new Map([...readLines(ownFolder), ...lines].map((line) => [line.id, line]));
 
 interface TextConfig {

@@ -1,6 +1,6 @@
-import type { GraphBuilder } from '../graph/builder';
-import { int, text, type ValueInfo } from '../graph/graph';
-import type { Probe, TokenLayout } from '../protocol/probes';
+import type { GraphBuilder } from '../../graph/builder';
+import { int, text, type ValueInfo } from '../../graph/graph';
+import type { Probe, TokenLayout } from '../../protocol/probes';
 
 /** A sequence of tokens as it runs through the blocks: `value` is `[batch · count, dim]`, the shape that Gemm takes. */
 export interface Tokens {

@@ -1,0 +1,72 @@
+import type { GraphBuilder } from '../../graph/builder';
+import { int, type ValueInfo } from '../../graph/graph';
+import type { TokenLayout } from '../../protocol/probes';
+import { maybeNorm, type Tokens } from './transformer';
+
+/** Rows and columns of a map or of windows. */
+export type Grid = readonly [rows: number, columns: number];
+
+/** Rows and columns of a map `[batch, channels, rows, columns]`. */
+export const gridOf = (map: ValueInfo): Grid => [map.shape[2]!, map.shape[3]!];
+
+/** `[batch, channels, rows, columns]` as tokens in row-major order: the value is `[batch · rows · columns, channels]`. */
+export function mapToTokens(b: GraphBuilder, map: ValueInfo): Tokens {
+  const [batch, channels, rows, columns] = map.shape as readonly [number, number, number, number];
+  const value = b.reshape(b.transpose(map, [0, 2, 3, 1]), [batch * rows * columns, channels]);
+  return gridTokens(value, batch, [rows, columns]);
+}
+
+/** Rows `[batch · rows · columns, dim]` as the tokens of a grid. */
+export function gridTokens(value: ValueInfo, batch: number, grid: Grid): Tokens {
+  return { value, batch, count: grid[0] * grid[1], layout: { special: [], grid } };
+}
+
+/** The grid of tokens without special ones as a map `[batch, channels, rows, columns]`. */
+export function tokensToMap(b: GraphBuilder, { value, batch, layout }: Tokens): ValueInfo {
+  const [rows, columns] = gridOfLayout(layout);
+  return b.transpose(b.reshape(value, [batch, rows, columns, value.shape[1]!]), [0, 3, 1, 2]);
+}
+
+/** Rows and columns of tokens that lie on a grid. Throws for others: a family mixed up its tokens. */
+export function gridOfLayout({ grid, special = [] }: TokenLayout): Grid {
+  if (grid?.length !== 2 || special.length > 0)
+    throw new Error(`tokens of a grid alone are needed, ${JSON.stringify({ special, grid })} found`);
+  return [grid[0]!, grid[1]!];
+}
+
+/** `[batch · count, dim]` as `[batch, count, dim]` */
+export function sequence(b: GraphBuilder, { value, batch, count }: Tokens): ValueInfo {
+  return b.reshape(value, [batch, count, value.shape[1]!]);
+}
+
+/** Tokens of a grid as timm keeps them between stages: `[batch, rows, columns, dim]`. */
+export function gridSequence(b: GraphBuilder, { value, batch, layout }: Tokens): ValueInfo {
+  return b.reshape(value, [batch, ...gridOfLayout(layout), value.shape[1]!]);
+}
+
+/** Mean over all tokens, `[batch, dim]`. */
+export function meanOfTokens(b: GraphBuilder, tokens: Tokens): ValueInfo {
+  return b.add('ReduceMean', [sequence(b, tokens), b.indices([1])], { keepdims: int(0) });
+}
+
+/** Mean over the map, `[batch, channels]`. */
+export function meanOfMap(b: GraphBuilder, map: ValueInfo): ValueInfo {
+  return b.add('ReduceMean', [map, b.indices([2, 3])], { keepdims: int(0) });
+}
+
+/** LayerNorm over the channels of a map (ConvNeXt's LayerNorm2d; Liu et al. 2022), x itself where none is stored. */
+export function mapNorm(b: GraphBuilder, map: ValueInfo, name: string, epsilon: number): ValueInfo {
+  const last = b.transpose(map, [0, 2, 3, 1]);
+  const normed = maybeNorm(b, last, name, epsilon);
+  return normed === last ? map : b.transpose(normed, [0, 3, 1, 2]);
+}
+
+/**
+ * Ends a model that pools: `logits` where the classifier `head` is stored, the pooled vector as `features`, the last sequence or map as `tokens`
+ * (made by the caller before the answer: the last operator is what a model hands on).
+ */
+export function answer(b: GraphBuilder, features: ValueInfo, tokens: ValueInfo, head = 'head'): void {
+  if (b.has(`${head}.weight`)) b.output('logits', b.linear(features, head));
+  b.output('features', features);
+  b.output('tokens', tokens);
+}

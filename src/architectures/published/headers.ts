@@ -1,0 +1,38 @@
+import { createHash } from 'node:crypto';
+import type { Tensor } from '../../checkpoint/tensors';
+import { isBuffer } from '../buffers';
+import { rows } from './headersTable';
+
+/** What a published model's weights do not hold, found by their names and shapes. */
+export interface PublishedHeader {
+  readonly models: readonly string[];
+  /** Heads of each group of attention blocks, in order; undefined where there is none. */
+  readonly heads: readonly number[] | undefined;
+  readonly imageSize: readonly [number, number];
+  /** Name of its pixels' normalisation in the preprocessing table; undefined where the library does not say. */
+  readonly pixels: string | undefined;
+}
+
+/** Classifiers: fine-tuned models have others. */
+const classifier = /(?:^|\.)(?:head|heads|head_dist|fc|classifier|cls_classifier|distillation_classifier)\./;
+
+/** Twelve hexadecimal digits of the names and shapes of all parameters but the classifier's, in any order. */
+export function headerKey(tensors: readonly Pick<Tensor, 'name' | 'shape' | 'dtype' | 'buffer'>[]): string {
+  const lines = tensors
+    .filter((tensor) => !isBuffer(tensor) && !classifier.test(tensor.name))
+    .map(({ name, shape }) => `${name} ${shape.join('x')}`);
+  return createHash('sha1').update(lines.sort().join('\n')).digest('hex').slice(0, 12);
+}
+
+/** Published models with these names and shapes. */
+export function publishedHeaders(tensors: readonly Tensor[]): readonly PublishedHeader[] {
+  const key = headerKey(tensors);
+  return rows
+    .filter((row) => row[0] === key)
+    .map(([, heads, imageSize, pixels, models]) => ({
+      models,
+      heads: heads ?? undefined,
+      imageSize,
+      pixels: pixels ?? undefined,
+    }));
+}

@@ -1,0 +1,172 @@
+import { configuredArchitecture, configuredImageSize, configuredValue } from './config';
+import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from './family';
+import { assumed, given, stored } from './figures';
+import { publishedHeaders, type PublishedHeader } from './published/headers';
+
+/** Where a family's figures come from beside names and shapes. */
+export interface Sources {
+  readonly evidences: Evidences;
+  /** Published models with the same names and shapes; the one that config.json names alone, where it is among them. */
+  readonly published: readonly PublishedHeader[];
+}
+
+export function sourcesOf(evidences: Evidences): Sources {
+  const { checkpoint } = evidences;
+  const published = publishedHeaders(checkpoint.selected.tensors);
+  const architecture = configuredArchitecture(checkpoint);
+  const named = published.filter(({ models }) =>
+    models.some((model) => model.split('.')[0] === architecture),
+  );
+  return { evidences, published: named.length > 0 ? named : published };
+}
+
+/** Names of the published models and of the architecture in config.json: what tables by name look at. */
+export function namesOf({ evidences, published }: Sources): readonly string[] {
+  const architecture = configuredArchitecture(evidences.checkpoint);
+  return architecture === undefined ? published.flatMap(({ models }) => models) : [architecture];
+}
+
+/** A figure that names and shapes do not tell, and how it may be found. */
+export interface Question {
+  /** Keys of config.json, the first that is there. */
+  readonly config?: readonly string[];
+  /** What a published model says. */
+  readonly published?: (model: PublishedHeader) => ConfigValue | undefined;
+  /** What models of a published name have, by timm's entry functions; the first row that fits the name. */
+  readonly named?: readonly (readonly [name: RegExp, value: ConfigValue])[];
+  /** What stands where nobody says: an assumption, or a default that the library fixes. */
+  readonly otherwise: Evidence;
+  readonly is?: (value: ConfigValue) => boolean;
+  /** `a number that divides the width 192`, for the message where the user's value is not one. */
+  readonly needed?: string;
+}
+
+/**
+ * A figure by the first of: the user, config.json, published models of the same names and shapes where they agree, `otherwise`.
+ * Throws where the user's value cannot be; a config's that cannot be is passed over.
+ */
+export function decide(sources: Sources, key: string, question: Question): Evidence {
+  const { config = [], named = [], otherwise, is = () => true, needed = 'another value' } = question;
+  const user = given(sources.evidences, key);
+  if (user && !is(user.value)) throw new Error(`${key}: ${String(user.value)} found; ${needed} is needed`);
+  const configured = configuredValue(sources.evidences.checkpoint, config);
+  return (
+    user ??
+    (configured && is(configured.value) ? configured : undefined) ??
+    agreed(sources.published, question.published) ??
+    byName(namesOf(sources), named) ??
+    otherwise
+  );
+}
+
+/** `as published: swin_t, swin_s and 3 more` */
+const asPublished = (names: readonly string[]): string =>
+  `as published: ${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`;
+
+function agreed(models: readonly PublishedHeader[], fact: Question['published']): Evidence | undefined {
+  const values = models.map((model) => fact?.(model));
+  const [value] = values;
+  const same = value !== undefined && values.every((each) => JSON.stringify(each) === JSON.stringify(value));
+  return same ? stored(value, asPublished(models.flatMap((model) => model.models))) : undefined;
+}
+
+function byName(names: readonly string[], rows: NonNullable<Question['named']>): Evidence | undefined {
+  const values = names.map((name) => rows.find(([pattern]) => pattern.test(name))?.[1]);
+  const [value] = values;
+  const same = value !== undefined && values.every((each) => JSON.stringify(each) === JSON.stringify(value));
+  return same ? stored(value, asPublished(names)) : undefined;
+}
+
+/** How a family asks for the heads of its stages. */
+export interface HeadsQuestion {
+  /** Keys of config.json; one number or one per stage. */
+  readonly config: readonly string[];
+  /** Channels per head where nobody says; the nearest number that divides each width is taken. */
+  readonly perHead: number;
+}
+
+/** Heads of every stage with attention, whose `widths` they must divide; one number stands for all stages. */
+export function headsOf(sources: Sources, widths: readonly number[], question: HeadsQuestion): Evidence {
+  const each = (value: ConfigValue): readonly number[] => {
+    const heads = [value].flat().map(Number);
+    return heads.length === 1 ? widths.map(() => heads[0]!) : heads;
+  };
+  const fits = (value: ConfigValue): boolean =>
+    each(value).length === widths.length &&
+    each(value).every((heads, stage) => heads > 0 && widths[stage]! % heads === 0);
+  const usual = widths.map((width) => nearestDivisor(width, width / question.perHead));
+  const evidence = decide(sources, 'heads', {
+    config: question.config,
+    published: ({ heads }) => (heads && fits(heads) ? heads : undefined),
+    otherwise: assumed(usual, `${question.perHead} per head; not stored in the weights`),
+    is: fits,
+    needed: `a number for each of the widths ${widths.join(', ')} that divides it`,
+  });
+  return { ...evidence, value: each(evidence.value) };
+}
+
+/** The divisor of `width` nearest to `wanted`. */
+export function nearestDivisor(width: number, wanted: number): number {
+  const divisors = Array.from({ length: width }, (_, index) => index + 1).filter(
+    (each) => width % each === 0,
+  );
+  return divisors.reduce((best, each) => (Math.abs(each - wanted) < Math.abs(best - wanted) ? each : best));
+}
+
+/** Image size as the user, config.json or the published models say, and the figure `image_size` that shows it. */
+export function imageSizeOf(
+  sources: Sources,
+  usual: readonly [number, number] = [224, 224],
+): { readonly imageSize: readonly [number, number]; readonly figure: Evidence } {
+  const { evidences, published } = sources;
+  const config = configuredImageSize(evidences.checkpoint);
+  const figure =
+    (evidences.imageSize && stored(evidences.imageSize, 'given by the user')) ??
+    (config && stored(config.size, config.source)) ??
+    agreed(published, ({ imageSize }) => imageSize) ??
+    assumed(usual, 'the usual size; the weights take others as well');
+  const [height, width] = figure.value as readonly [number, number];
+  return { imageSize: [height, width], figure };
+}
+
+/** What a family says of itself beside its figures. */
+export interface Described {
+  readonly label: string;
+  readonly title: string;
+  readonly figures: Figures;
+  readonly imageSize: readonly [number, number];
+  readonly sizeStep: readonly [number, number];
+  /** Pixels where no published model says. */
+  readonly pixels: string;
+  readonly choices?: Recognised['choices'];
+  readonly warnings?: readonly string[];
+}
+
+/** A recognition with everything that follows from the sources: candidates, pixels, and the task by the number of classes. */
+export function recognisedFrom({ published }: Sources, described: Described): Recognised {
+  const named = new Set(published.map((model) => model.pixels));
+  const [only] = named;
+  const classes = described.figures['classes']?.value;
+  return {
+    warnings: [],
+    ...described,
+    task: typeof classes === 'number' && classes > 0 ? 'classify' : 'features',
+    candidates: [...new Set(published.flatMap(({ models }) => models))],
+    pixels: named.size === 1 && only !== undefined ? only : described.pixels,
+  };
+}
+
+/** Number of modules in the list `path.0`, `path.1` … */
+export function countOf(tensors: Evidences['tensors'], path: string): number {
+  const starts = `${path}.`;
+  const indices = [...tensors.keys()]
+    .filter((name) => name.startsWith(starts))
+    .map((name) => Number.parseInt(name.slice(starts.length), 10));
+  return indices.reduce((most, index) => Math.max(most, Number.isNaN(index) ? -1 : index), -1) + 1;
+}
+
+/** Outputs of the classifier as a figure: 0 where none is stored. */
+export function classesOf(tensors: Evidences['tensors'], head: string): Evidence {
+  const classes = tensors.get(`${head}.weight`)?.shape[0] ?? 0;
+  return stored(classes, classes > 0 ? `${head}.weight` : 'no classifier in the file');
+}

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { countMacs } from '../../../src/analysis/complexity';
+import { families } from '../../../src/architectures/families';
+import { buildGraph, countParameters, recognise } from '../../../src/architectures/recognise';
+import { exceptions } from './exceptions';
+import { checkpointOf, linesFolder, readLines, rowOf, type Line } from './lines';
+
+/** Rows with a test of their own, which knows more of them. */
+const elsewhere = ['vit', 'clip', 'siglip'];
+const rows = families.map(({ name }) => name as string).filter((name) => !elsewhere.includes(name));
+const own = readLines(linesFolder).filter(
+  ({ family, task, id }) =>
+    rows.includes(rowOf(family) ?? '') && ['classify', 'features'].includes(task) && !(id in exceptions),
+);
+
+/** Heads of each group of attention blocks; undefined for models without attention. */
+function headsOf({ config }: Line): readonly number[] | undefined {
+  const stages = config['stages'] as readonly { readonly heads?: number | readonly number[] }[] | undefined;
+  const heads = stages?.flatMap((stage) => [stage.heads ?? []].flat().slice(0, 1));
+  return heads && heads.length > 0 ? heads : undefined;
+}
+
+/** Everything that a line and what is read from its header disagree on; empty where all is right. */
+function problems(line: Line, config?: Line['config_json']): readonly string[] {
+  const checkpoint = checkpointOf(line, config);
+  const recognition = recognise(checkpoint, { imageSize: line.image_size });
+  if (recognition.family === null) return [`${line.id}: ${recognition.reason}`];
+  const { params, buffers } = countParameters(checkpoint, recognition);
+  const { conv, linear, attention } = countMacs(buildGraph(checkpoint, recognition).graph);
+  const heads = recognition.figures['heads'];
+  const expectedHeads = headsOf(line);
+  const sureHeads = heads && !heads.assumed && expectedHeads ? [heads.value].flat() : undefined;
+  const found = { row: recognition.family, params, buffers, conv, linear, attention };
+  const expected = { row: rowOf(line.family), params: line.params, buffers: line.buffers, ...line.macs };
+  const differences = Object.entries(expected)
+    .filter(([key, value]) => found[key as keyof typeof found] !== value)
+    .map(([key, value]) => `${key} ${found[key as keyof typeof found]} found, ${String(value)} expected`);
+  if (sureHeads && new Set(sureHeads).size > 0 && !sameHeads(sureHeads, expectedHeads!))
+    differences.push(`heads ${sureHeads.join(' ')} found, ${expectedHeads!.join(' ')} expected`);
+  return differences.length > 0 ? [`${line.id}: ${differences.join('; ')}`] : [];
+}
+
+/** One number stands for all groups. */
+const sameHeads = (found: readonly unknown[], expected: readonly number[]): boolean =>
+  expected.every((heads, group) => heads === found[found.length === 1 ? 0 : group]);
+
+describe('published models by their headers', () => {
+  const shares = new Map<string, { right: number; all: number }>();
+  after(() => {
+    for (const [library, { right, all }] of shares) console.log(`      ${library}: ${right} of ${all} right`);
+  });
+
+  for (const row of rows) {
+    const lines = own.filter(({ family }) => rowOf(family) === row);
+    for (const library of new Set(lines.map(({ id }) => id.split('/')[0]!))) {
+      const mine = lines.filter(({ id }) => id.startsWith(`${library}/`));
+      it(`${row}, ${library}: ${mine.length} models with names and shapes alone`, () => {
+        const wrong = mine.flatMap((line) => problems(line));
+        const share = shares.get(library) ?? { right: 0, all: 0 };
+        shares.set(library, {
+          right: share.right + mine.length - wrong.length,
+          all: share.all + mine.length,
+        });
+        assert.deepEqual(wrong, []);
+      });
+      const described = mine.filter(({ config_json }) => config_json);
+      if (described.length > 0)
+        it(`${row}, ${library}: ${described.length} models with config.json beside them`, () =>
+          assert.deepEqual(
+            described.flatMap((line) => problems(line, line.config_json)),
+            [],
+          ));
+    }
+  }
+
+  for (const [id, reason] of Object.entries(exceptions)) it.skip(`${id}: ${reason}`);
+});
