@@ -46,6 +46,13 @@ export function pairOf(figures: Figures, key: string): readonly [number, number]
   throw new Error(`${key}: ${JSON.stringify(value)} found, a number or two needed`);
 }
 
+/** A figure as one number per stage. */
+export function numbersOf(figures: Figures, key: string): readonly number[] {
+  const numbers = [figures[key]?.value ?? []].flat().map(Number);
+  if (numbers.length > 0 && numbers.every(Number.isFinite)) return numbers;
+  throw new Error(`${key}: ${JSON.stringify(figures[key]?.value)} found, a number per stage needed`);
+}
+
 /** A figure as a word. */
 export function wordOf(figures: Figures, key: string): string {
   const value = figures[key]?.value;

@@ -61,6 +61,12 @@ export function mapNorm(b: GraphBuilder, map: ValueInfo, name: string, epsilon: 
   return normed === last ? map : b.transpose(normed, [0, 3, 1, 2]);
 }
 
+/** LayerNorm over the channels of a map, also where it has a scale alone (timm's LayerNorm2dNoBias), which `mapNorm` takes for an RMSNorm. */
+export function layerNormOfMap(b: GraphBuilder, map: ValueInfo, name: string, epsilon: number): ValueInfo {
+  const last = b.transpose(map, [0, 2, 3, 1]);
+  return b.transpose(b.layerNorm(last, name, epsilon), [0, 3, 1, 2]);
+}
+
 /**
  * Ends a model that pools: `logits` where the classifier `head` is stored, the pooled vector as `features`, the last sequence or map as `tokens`
  * (made by the caller before the answer: the last operator is what a model hands on).
