@@ -23,6 +23,7 @@ const bicubic: Resampling = { mode: 'cubic', antialias: false, alignCorners: fal
 const resamplings = {
   'bicubic, antialias': { ...bicubic, antialias: true },
   bicubic,
+  bilinear: { ...bicubic, mode: 'linear' },
   'bicubic, corners aligned': { ...bicubic, alignCorners: true },
   'bilinear, antialias': { ...bicubic, mode: 'linear', antialias: true },
   'bilinear, corners aligned': { ...bicubic, mode: 'linear', alignCorners: true },
@@ -46,8 +47,11 @@ export interface TableLayout {
   readonly warnings: readonly string[];
 }
 
+/** What of a model says how its position table may be laid out. */
+export type TableMeasures = Pick<Measures, 'positions' | 'classToken' | 'distillationToken' | 'registers'>;
+
 /** Numbers of leading rows that a table may spend on special tokens: on all of them, on those before the registers, on none. */
-function slotChoices({ classToken, distillationToken, registers }: Measures): readonly number[] {
+function slotChoices({ classToken, distillationToken, registers }: TableMeasures): readonly number[] {
   const named = Number(classToken) + Number(distillationToken);
   return [...new Set([named + registers, named, 0])];
 }
@@ -62,7 +66,7 @@ function rectangles(count: number): readonly (readonly [number, number])[] {
  * makes; one that fits decides, else the square grid, else the grid nearest to a square with a warning that lists the others.
  */
 export function tableLayout(
-  measures: Measures,
+  measures: TableMeasures,
   known: readonly { readonly grid: readonly [number, number]; readonly source: string }[],
 ): TableLayout | undefined {
   const choices = slotChoices(measures);
@@ -86,7 +90,7 @@ export function tableLayout(
 }
 
 function oblong(
-  measures: Measures,
+  measures: TableMeasures,
   slots: number,
   told: (slots: number) => Evidence,
 ): TableLayout | undefined {
