@@ -7,9 +7,11 @@ import { mae } from './mae';
 import { timm } from './timm';
 import { torchvision } from './torchvision';
 import { transformers, transformers5 } from './transformers';
+import { pvtDialects } from './pvt';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...pvtDialects,
   openClipTrunk,
   openAiClip,
   transformersClip,

@@ -2,6 +2,7 @@ import type { Family } from '../family';
 import { clip } from './clip';
 import { siglip } from './siglip';
 import { vit } from './vit';
+import { pvtV2 } from './pvt_v2';
 
 /** Every family that is known, asked in this order. A new one is one file and one line here. */
-export const families = [siglip, clip, vit] as const satisfies readonly Family[];
+export const families = [pvtV2, siglip, clip, vit] as const satisfies readonly Family[];

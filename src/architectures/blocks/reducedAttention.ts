@@ -1,0 +1,174 @@
+import type { GraphBuilder } from '../../graph/builder';
+import { int, type ValueInfo } from '../../graph/graph';
+import { convolution } from './convolution';
+import { gridOf, gridTokens, mapToTokens, tokensToMap } from './maps';
+import { activate, mergeHeads, mlp, norm, residual, splitHeads, withValue, type Tokens } from './transformer';
+
+export interface ReducedFigures {
+  readonly heads: number;
+  readonly activation: string;
+  /** Of the block's own norms. */
+  readonly eps: number;
+  /** Of the norm of the reduced map. */
+  readonly samplingEps: number;
+}
+
+/** Side of the map to which linear spatial-reduction attention pools its keys (Wang et al. 2022, PVT v2, §3.3). */
+export const pooledSide = 7;
+
+/** First and last + 1 position of each of `bins` parts of `size` positions, which overlap where they do not divide it. */
+const binsOf = (size: number, bins: number): readonly (readonly [number, number])[] =>
+  Array.from({ length: bins }, (_, bin) => [
+    Math.floor((bin * size) / bins),
+    Math.ceil(((bin + 1) * size) / bins),
+  ]);
+
+/** Means of `bins` parts along one axis: the positions of each part are gathered, a shorter one's last place weighs nothing. */
+function binMeans(b: GraphBuilder, x: ValueInfo, axis: number, bins: number): ValueInfo {
+  const size = x.shape[axis]!;
+  if (size === bins) return x;
+  const parts = binsOf(size, bins);
+  const longest = Math.max(...parts.map(([first, end]) => end - first));
+  const places = parts.flatMap(([first, end]) =>
+    Array.from({ length: longest }, (_, place) => ({
+      index: Math.min(first + place, end - 1),
+      weight: first + place < end ? 1 / (end - first) : 0,
+    })),
+  );
+  const [before, after] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)];
+  const gathered = b.add('Gather', [x, b.indices(places.map(({ index }) => index))], { axis: int(axis) });
+  const weights = Float32Array.from(places, ({ weight }) => weight);
+  const shape = [bins, longest, ...after.map(() => 1)];
+  const weighted = b.add('Mul', [
+    b.reshape(gathered, [...before, bins, longest, ...after]),
+    b.constant('/bin_weights', 'F32', shape, weights),
+  ]);
+  return b.add('ReduceSum', [weighted, b.indices([axis + 1])], { keepdims: int(0) });
+}
+
+/** Mean of the parts of a map `[batch, channels, rows, columns]` that a grid of `side` × `side` cuts, as PyTorch's AdaptiveAvgPool2d. */
+export function adaptiveAveragePool(b: GraphBuilder, map: ValueInfo, side: number): ValueInfo {
+  return binMeans(b, binMeans(b, map, 2, side), 3, side);
+}
+
+/** The tokens that keys and values are made of, and the factor by which their grid is smaller. */
+function reduced(
+  b: GraphBuilder,
+  tokens: Tokens,
+  { samplingEps }: ReducedFigures,
+): { readonly tokens: Tokens; readonly reduction: number } {
+  const [, , kernel] = b.shapeOf('sr.weight') as readonly [number, number, number];
+  const map = tokensToMap(b, tokens);
+  const pooled = kernel === 1;
+  const small = pooled
+    ? convolution(b, adaptiveAveragePool(b, map, pooledSide), 'sr')
+    : convolution(b, map, 'sr', { stride: kernel, padding: 0 });
+  const rows = mapToTokens(b, small);
+  const normed = norm(b, rows.value, 'norm', samplingEps);
+  return {
+    tokens: withValue(rows, pooled ? activate(b, normed, 'gelu') : normed),
+    reduction: kernel,
+  };
+}
+
+function keysAndValues(b: GraphBuilder, x: ValueInfo): readonly [ValueInfo, ValueInfo] {
+  if (!b.has('kv.weight')) return [b.linear(x, 'k_proj'), b.linear(x, 'v_proj')];
+  const [key, value] = b.split(b.linear(x, 'kv'), 2, 1);
+  return [key!, value!];
+}
+
+/**
+ * Spatial-reduction attention (Wang et al. 2021, PVT, §3.3) over `[batch · count, dim]`: keys and values come of a map that a strided
+ * convolution `sr` has made smaller, or, where `sr` is 1 × 1, one that is pooled to 7 × 7 (PVT v2, §3.3). Plain attention without `sr`.
+ */
+export function reducedAttention(
+  b: GraphBuilder,
+  tokens: Tokens,
+  name: string,
+  layer: string,
+  figures: ReducedFigures,
+): ValueInfo {
+  const { heads } = figures;
+  return b.scope(
+    name,
+    () => {
+      const less = b.has('sr.weight') ? reduced(b, tokens, figures) : undefined;
+      const keys = less?.tokens ?? tokens;
+      const [key, value] = keysAndValues(b, keys.value);
+      const split = (x: ValueInfo): ValueInfo => splitHeads(b, x, tokens.batch, heads);
+      const mixed = b.attention(split(b.linear(tokens.value, 'q')), split(key), split(value), {
+        probe: {
+          layer,
+          kind: less ? 'reduced' : 'self',
+          queries: tokens.layout,
+          keys: keys.layout,
+          ...(less && less.reduction > 1 && { reduction: less.reduction }),
+        },
+      });
+      return b.linear(mergeHeads(b, mixed), 'proj');
+    },
+    { title: `Spatial-reduction attention, ${heads} heads`, formula: 'softmax(Q·reduce(K)ᵀ/√d)·reduce(V)' },
+  );
+}
+
+/**
+ * Feed-forward layer with a 3 × 3 depthwise convolution between its linear layers (PVT v2, §3.2; SegFormer's Mix-FFN, Xie et al. 2021,
+ * §3.1), which takes the place of position tables. `rectified`: a ReLU before the convolution, in models that pool their keys.
+ */
+export function convolutionalMlp(
+  b: GraphBuilder,
+  tokens: Tokens,
+  name: string,
+  { activation, rectified }: { readonly activation: string; readonly rectified: boolean },
+): ValueInfo {
+  return b.scope(
+    name,
+    () => {
+      const wide = b.linear(tokens.value, 'fc1');
+      const map = tokensToMap(b, withValue(tokens, rectified ? activate(b, wide, 'relu') : wide));
+      const mixed = mapToTokens(b, convolution(b, map, 'dwconv'));
+      return b.linear(activate(b, mixed.value, activation), 'fc2');
+    },
+    { title: 'Convolutional feed-forward', formula: 'W₂ · act(depthwise(W₁x))' },
+  );
+}
+
+/** One block of a pyramid in the current scope: x + attention(norm(x)), then x + MLP(norm(x)), with a depthwise convolution where one is stored. */
+export function reducedBlock(b: GraphBuilder, tokens: Tokens, figures: ReducedFigures): Tokens {
+  const { activation, eps } = figures;
+  const normed = withValue(tokens, norm(b, tokens.value, 'norm1', eps));
+  const mixed = withValue(
+    tokens,
+    residual(b, tokens.value, reducedAttention(b, normed, 'attn', b.scopePath, figures)),
+  );
+  const rows = withValue(mixed, norm(b, mixed.value, 'norm2', eps));
+  const rectified = b.has('attn.sr.weight') && b.shapeOf('attn.sr.weight')[2] === 1;
+  const branch = b.has('mlp.dwconv.weight')
+    ? convolutionalMlp(b, rows, 'mlp', { activation, rectified })
+    : mlp(b, rows.value, 'mlp', { activation, eps });
+  return withValue(mixed, residual(b, mixed.value, branch));
+}
+
+/**
+ * Patches of a map `[batch, channels, rows, columns]` and their norm as tokens. Overlapping patches have a kernel of 2S − 1 for the stride S
+ * and zeros around the map (PVT v2, §3.2); others lie side by side.
+ */
+export function stagePatches(
+  b: GraphBuilder,
+  map: ValueInfo,
+  name: string,
+  { overlap, eps }: { readonly overlap: boolean; readonly eps: number },
+): Tokens {
+  return b.scope(
+    name,
+    () => {
+      const kernel = b.shapeOf('proj.weight')[2]!;
+      const patches = overlap
+        ? convolution(b, map, 'proj', { stride: (kernel + 1) >> 1 })
+        : convolution(b, map, 'proj', { stride: kernel, padding: 0 });
+      const rows = mapToTokens(b, patches);
+      return gridTokens(norm(b, rows.value, 'norm', eps), rows.batch, gridOf(patches));
+    },
+    { title: overlap ? 'Overlapping patch embedding' : 'Patch embedding' },
+  );
+}

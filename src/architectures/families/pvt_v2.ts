@@ -1,0 +1,128 @@
+import type { GraphBuilder } from '../../graph/builder';
+import { answer, meanOfMap, tokensToMap } from '../blocks/maps';
+import { reducedBlock, stagePatches, type ReducedFigures } from '../blocks/reducedAttention';
+import { norm, withValue } from '../blocks/transformer';
+import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import { numberOf, numbersOf, stored, wordOf } from '../figures';
+import {
+  leastSide,
+  pyramidFigures,
+  reductionOf,
+  sizeTitle,
+  type PyramidDefaults,
+  type Sizes,
+} from '../pyramidFigures';
+import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+
+/** Path of a stage's list of blocks. */
+export const blocksOf = (stage: number): string => `stages.${stage}.blocks`;
+
+/** Path of a stage's patch embedding: the first stands before the stages. */
+const patchesOf = (stage: number): string => (stage === 0 ? 'patch_embed' : `stages.${stage}.downsample`);
+
+/** Figures that the user may set. */
+export const pyramidAssumable = ['heads', 'activation', 'eps', 'sampling_eps'] as const;
+
+/** Figures of all blocks of a stage. */
+export function stageFigures(figures: Figures, stage: number): ReducedFigures {
+  return {
+    heads: numbersOf(figures, 'heads')[stage]!,
+    activation: wordOf(figures, 'activation'),
+    eps: numberOf(figures, 'eps'),
+    samplingEps: numberOf(figures, 'sampling_eps'),
+  };
+}
+
+/** What tells two families with the same blocks apart. */
+interface PyramidVariant {
+  readonly label: string;
+  readonly title: string;
+  readonly sizes: Sizes;
+  readonly defaults: PyramidDefaults;
+}
+
+/** A pyramid of overlapping patches whose stages end in a norm; undefined where it is another network. */
+export function recognisePyramid(
+  evidences: Evidences,
+  { label, title, sizes, defaults }: PyramidVariant,
+): Recognised | undefined {
+  const sources = sourcesOf(evidences);
+  const found = pyramidFigures(sources, blocksOf, defaults);
+  const patch = evidences.tensors.get('patch_embed.proj.weight')?.shape;
+  if (!found || patch?.length !== 4) return undefined;
+  const stages = numbersOf(found, 'depth').length;
+  const reduction = reductionOf(sources, blocksOf, stages);
+  const kernels = Array.from(
+    { length: stages },
+    (_, stage) => evidences.tensors.get(`${patchesOf(stage)}.proj.weight`)?.shape[2] ?? 1,
+  );
+  const least = leastSide(
+    kernels.map((kernel) => (kernel + 1) >> 1),
+    reduction,
+  );
+  const { imageSize, figure } = imageSizeOf(sources);
+  return recognisedFrom(sources, {
+    label,
+    title: sizeTitle(title, found, sizes),
+    figures: {
+      ...found,
+      patch: stored(kernels, 'patch_embed.proj.weight'),
+      reduction,
+      pool: stored('avg', 'the mean over the last map'),
+      channels: stored(patch[1]!, 'patch_embed.proj.weight'),
+      image_size: figure,
+    },
+    imageSize,
+    sizeStep: [least, least],
+    pixels: 'imagenet',
+  });
+}
+
+/** Stages of overlapping patches, blocks and a norm; the pooled last map is classified. */
+export function buildPyramid(
+  b: GraphBuilder,
+  { figures }: Recognised,
+  { imageSize, batch }: BuildOptions,
+): void {
+  let map = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
+  for (const [stage, depth] of numbersOf(figures, 'depth').entries()) {
+    const settings = stageFigures(figures, stage);
+    let tokens = stagePatches(b, map, patchesOf(stage), { overlap: true, eps: settings.samplingEps });
+    b.scope(
+      `stages.${stage}`,
+      () => {
+        for (let block = 0; block < depth; block++)
+          tokens = b.scope(`blocks.${block}`, () => reducedBlock(b, tokens, settings), { title: 'Block' });
+        map = tokensToMap(b, withValue(tokens, norm(b, tokens.value, 'norm', settings.eps)));
+      },
+      { title: `Stage ${stage + 1}` },
+    );
+  }
+  answer(b, meanOfMap(b, map), map);
+}
+
+/** Pyramid Vision Transformer v2 (Wang et al. 2022): overlapping patches, convolutional feed-forward layers, reduced or pooled keys. */
+export const pvtV2: Family = {
+  name: 'pvt_v2',
+  title: 'Pyramid Vision Transformer v2',
+  assumable: pyramidAssumable,
+  recognise: (evidences) =>
+    recognisePyramid(evidences, {
+      label: 'pvt_v2',
+      title: 'PVT v2',
+      sizes: [
+        [/^2,2,2,2 32$/, 'B0'],
+        [/^2,2,2,2 64$/, 'B1'],
+        [/^3,4,6,3 64$/, 'B2'],
+        [/^3,4,18,3 64$/, 'B3'],
+        [/^3,8,27,3 64$/, 'B4'],
+        [/^3,6,40,3 64$/, 'B5'],
+      ],
+      // nn.LayerNorm's own default after patch embeddings and reductions, but for transformers.
+      defaults: {
+        eps: { timm: [1e-6, 1e-5], pvt: [1e-6, 1e-5], transformers: [1e-6, 1e-6] },
+        configuredEps: true,
+      },
+    }),
+  build: buildPyramid,
+};
