@@ -209,6 +209,7 @@ function inOwnWords(probe: Probe, translation: Translation): Probe {
   return {
     ...probe,
     layer: ownModule(translation, probe.layer),
+    kind: translation.dialect.kinds?.find(([path]) => path.test(probe.layer))?.[1] ?? probe.kind,
     queries: layout(probe.queries),
     keys: layout(probe.keys),
   };

@@ -41,6 +41,8 @@ export interface Probe {
   readonly window?: WindowLayout;
   /** Keys are a map reduced by this factor (PVT, Twins, MViT). */
   readonly reduction?: number;
+  /** Queries are every n-th row and column of the keys' map (LeViT's downsampling). */
+  readonly query_stride?: number;
 }
 
 /** Number of tokens of a layout. */

@@ -1,4 +1,5 @@
 import { elementCount, type Tensor } from '../../checkpoint/tensors';
+import type { ProbeKind } from '../../protocol/probes';
 import type { ResamplingName } from '../positions';
 import { isBuffer } from '../buffers';
 import { viewShape, type ParameterSource, type ParameterView } from '../../graph/builder';
@@ -9,8 +10,11 @@ import { viewShape, type ParameterSource, type ParameterView } from '../../graph
  */
 export type Layout = (tensor: Tensor) => readonly ParameterView[];
 
+/** A name made of the groups of a match, where counting is needed: `layers.4` is `blocks.2`. */
+export type Renamed = (match: string, ...groups: string[]) => string;
+
 /** A rename: what the file calls it (after the dialect's prefix), timm's canonical name (`$1` … of the match), layout where it differs. */
-export type Rename = readonly [from: RegExp, to: string, layout?: Layout];
+export type Rename = readonly [from: RegExp, to: string | Renamed, layout?: Layout];
 
 /** One way in which a library or repository names the tensors of a model. */
 export interface Dialect {
@@ -33,6 +37,10 @@ export interface Dialect {
   readonly buffers?: RegExp;
   /** Canonical module path of an attention block -> the file's own, for whoever names a layer to the user. */
   readonly modules?: readonly (readonly [canonical: RegExp, own: string])[];
+  /** The same by a canonical parameter: the module is what the file calls the one that holds it. */
+  readonly holders?: readonly (readonly [canonical: RegExp, parameter: string])[];
+  /** Kinds of maps by the canonical path of their module, where this library's models differ from timm's words. */
+  readonly kinds?: readonly (readonly [canonical: RegExp, kind: ProbeKind])[];
   /** How the library resamples a position table for another image size: without and with register tokens. */
   readonly resampling: readonly [plain: ResamplingName, withRegisters: ResamplingName];
   /** Epsilon of the norms where nothing says otherwise: the library's default. */
@@ -145,7 +153,7 @@ function canonical(
   return dialect.renames
     .filter(([from]) => from.test(name))
     .flatMap(([from, to, layout]) => {
-      const target = name.replace(from, to);
+      const target = typeof to === 'string' ? name.replace(from, to) : name.replace(from, to);
       const views = layout ? layout(tensor) : [whole(tensor)];
       return views.map((view, index) => [target.replace('*', String(index)), view] as const);
     });
@@ -155,6 +163,9 @@ function canonical(
 export function ownModule({ dialect, prefix, parameters }: Translation, path: string): string {
   const row = dialect.modules?.find(([canonicalPath]) => canonicalPath.test(path));
   if (row) return `${prefix}${path.replace(row[0], row[1])}`;
+  const holder = dialect.holders?.find(([canonicalPath]) => canonicalPath.test(path));
+  const held = holder && parameters.get(path.replace(holder[0], holder[1]))?.tensor.name;
+  if (held) return held.slice(0, held.lastIndexOf('.'));
   const own = parameters.get(`${path}.norm1.weight`)?.tensor.name;
   return dialect.modules === undefined && own?.endsWith('.norm1.weight')
     ? withoutPrefix(own.slice(0, -'.norm1.weight'.length), prefix)
