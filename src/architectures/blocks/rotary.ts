@@ -1,0 +1,119 @@
+import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
+import type { TokenLayout } from '../../protocol/probes';
+import type { Grid } from './maps';
+
+/** Which channels of a head turn together: neighbours (x₀x₁, x₂x₃ …), or each with the one half a head further. */
+const pairings = {
+  interleaved: { shape: (pairs: number, members: number) => [pairs, members], axis: -1 },
+  half: { shape: (pairs: number, members: number) => [members, pairs], axis: -2 },
+} as const;
+
+export type Pairing = keyof typeof pairings;
+
+/** Sine and cosine of the angle by which every pair of channels of every token turns: `[…, tokens, pairs]` with an axis of one for the pair. */
+export interface Rotation {
+  readonly sin: ValueInfo;
+  readonly cos: ValueInfo;
+  readonly pairing: Pairing;
+}
+
+/** Where the patches of a grid lie. */
+export interface Coordinates {
+  /** Row and column counted from 0, or patch centres in [-1, 1] (Siméoni et al. 2025, DINOv3). */
+  readonly kind: 'index' | 'centred';
+  /** `ij`: the row turns the first half of the pairs; `xy`: the column does. */
+  readonly indexing: 'ij' | 'xy';
+  /** Added to row and column. */
+  readonly offset: number;
+  /** Grid onto which rows and columns are rescaled: the one of the pretraining (Fang et al. 2023, EVA-02). */
+  readonly reference?: Grid;
+}
+
+/** One coordinate of the patch at `index` of `count`. */
+const place: Readonly<
+  Record<Coordinates['kind'], (index: number, count: number, reference: number) => number>
+> = {
+  index: (index, count, reference) => (index / count) * reference,
+  centred: (index, count) => (2 * (index + 0.5)) / count - 1,
+};
+
+/** Both coordinates of every token, special tokens at 0: nothing turns there. */
+function placesOf(
+  { special = [], grid }: TokenLayout,
+  { kind, indexing, offset, reference = grid as Grid }: Coordinates,
+): readonly (readonly [number, number])[] {
+  const [rows, columns] = grid as Grid;
+  const patches = Array.from({ length: rows * columns }, (_, patch) => {
+    const row = place[kind](Math.floor(patch / columns) + offset, rows, reference[0]);
+    const column = place[kind]((patch % columns) + offset, columns, reference[1]);
+    return indexing === 'ij' ? ([row, column] as const) : ([column, row] as const);
+  });
+  return [...special.map(() => [0, 0] as const), ...patches];
+}
+
+/**
+ * Axial rotation (Heo et al. 2024, "Rotary Position Embedding for Vision Transformer", §3.2): the first coordinate turns the first half of a head's
+ * pairs by angles coordinate · temperature^(-4k/width), the second the others; centred coordinates count in full turns.
+ * Throws where a head's width is no multiple of 4.
+ */
+export function axialRotation(
+  b: GraphBuilder,
+  layout: TokenLayout,
+  width: number,
+  options: Coordinates & { readonly temperature: number; readonly pairing: Pairing },
+): Rotation {
+  if (width % 4 !== 0)
+    throw new Error(`heads: ${width} channels per head found; rotary positions need a multiple of 4`);
+  const turn = options.kind === 'centred' ? 2 * Math.PI : 1;
+  const bands = Array.from(
+    { length: width / 4 },
+    (_, band) => turn * options.temperature ** ((-4 * band) / width),
+  );
+  const angles = placesOf(layout, options).flatMap((places) =>
+    places.flatMap((each) => bands.map((band) => each * band)),
+  );
+  const shape = [angles.length / (width / 2), ...pairings[options.pairing].shape(width / 2, 1)];
+  const constant = (name: string, of: (angle: number) => number): ValueInfo =>
+    b.constant(`/rotation/${name}`, 'F32', shape, Float32Array.from(angles, of));
+  return { sin: constant('sin', Math.sin), cos: constant('cos', Math.cos), pairing: options.pairing };
+}
+
+/**
+ * Rotation with learned frequencies (Heo et al. 2024, §3.3, RoPE-Mixed): angle = f₁ · first coordinate + f₂ · second, every head its own.
+ * `frequencies` is `[2, heads, pairs]`.
+ */
+export function mixedRotation(
+  b: GraphBuilder,
+  layout: TokenLayout,
+  frequencies: ValueInfo,
+  options: Coordinates & { readonly pairing: Pairing },
+): Rotation {
+  const places = placesOf(layout, options);
+  const [, heads, pairs] = frequencies.shape as readonly [number, number, number];
+  const [first, second] = b.split(frequencies, 2, 0).map((part, axis) => {
+    const along = b.constant(
+      '/rotation/places',
+      'F32',
+      [places.length, 1],
+      Float32Array.from(places, (place) => place[axis]!),
+    );
+    return b.add('Mul', [b.reshape(part, [heads, 1, pairs]), along]);
+  });
+  const sum = b.add('Add', [first!, second!]);
+  const angles = b.reshape(sum, [heads, places.length, ...pairings[options.pairing].shape(pairs, 1)]);
+  return { sin: b.add('Sin', [angles]), cos: b.add('Cos', [angles]), pairing: options.pairing };
+}
+
+/** Queries or keys `[batch, heads, tokens, width]` with every pair (x, y) turned to (x·cos − y·sin, x·sin + y·cos) (Su et al. 2021, RoFormer, eq. 13). */
+export function rotate(b: GraphBuilder, values: ValueInfo, { sin, cos, pairing }: Rotation): ValueInfo {
+  const { shape, axis } = pairings[pairing];
+  const pairs = b.reshape(values, [...values.shape.slice(0, -1), ...shape(values.shape.at(-1)! / 2, 2)]);
+  const [x, y] = b.split(pairs, 2, pairs.shape.length + axis);
+  const times = (value: ValueInfo, factor: ValueInfo): ValueInfo => b.add('Mul', [value, factor]);
+  const turned = b.concat(
+    [b.add('Sub', [times(x!, cos), times(y!, sin)]), b.add('Add', [times(x!, sin), times(y!, cos)])],
+    axis,
+  );
+  return b.reshape(turned, values.shape);
+}
