@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../../graph/builder';
-import { int, text, type ValueInfo } from '../../graph/graph';
+import { float, int, text, type ValueInfo } from '../../graph/graph';
 import type { Probe, TokenLayout } from '../../protocol/probes';
 
 /** A sequence of tokens as it runs through the blocks: `value` is `[batch · count, dim]`, the shape that Gemm takes. */
@@ -26,7 +26,12 @@ const geluTanh = (b: GraphBuilder, x: ValueInfo): ValueInfo =>
   b.add('Gelu', [x], { approximate: text('tanh') });
 const silu = (b: GraphBuilder, x: ValueInfo): ValueInfo => sigmoidGate(b, x, 1);
 
-/** Activations by the names that timm and transformers give them (GELU: Hendrycks & Gimpel 2016). */
+/** min(max(x/6 + 1/2, 0), 1) (Howard et al. 2019, §5.2). HardSwish is written with it: fewer providers have an operator of that name. */
+const hardSigmoid = (b: GraphBuilder, x: ValueInfo): ValueInfo =>
+  b.add('HardSigmoid', [x], { alpha: float(1 / 6), beta: float(0.5) });
+const hardSwish = (b: GraphBuilder, x: ValueInfo): ValueInfo => b.add('Mul', [x, hardSigmoid(b, x)]);
+
+/** Activations by the names that timm and transformers give them (GELU: Hendrycks & Gimpel 2016; Mish: Misra 2020). */
 export const activations: Readonly<Record<string, (b: GraphBuilder, x: ValueInfo) => ValueInfo>> = {
   gelu,
   gelu_tanh: geluTanh,
@@ -38,7 +43,24 @@ export const activations: Readonly<Record<string, (b: GraphBuilder, x: ValueInfo
   silu,
   swish: silu,
   relu: (b, x) => b.add('Relu', [x]),
+  relu6: (b, x) => b.add('Clip', [x, b.scalar(0), b.scalar(6)]),
+  leaky_relu: (b, x) => b.add('LeakyRelu', [x], { alpha: float(0.01) }),
+  hard_sigmoid: hardSigmoid,
+  hardsigmoid: hardSigmoid,
+  hard_swish: hardSwish,
+  hardswish: hardSwish,
+  mish: (b, x) => b.add('Mul', [x, b.add('Tanh', [b.add('Softplus', [x])])]),
+  sigmoid: (b, x) => b.add('Sigmoid', [x]),
+  tanh: (b, x) => b.add('Tanh', [x]),
+  identity: (_, x) => x,
 };
+
+/** s · relu(x)² + b with a learned s and b under `name` (Yu et al. 2022, MetaFormer Baselines, StarReLU). */
+export function starRelu(b: GraphBuilder, x: ValueInfo, name: string): ValueInfo {
+  const positive = b.add('Relu', [x]);
+  const scaled = b.add('Mul', [b.add('Mul', [positive, positive]), b.parameter(`${name}.scale`)]);
+  return b.has(`${name}.bias`) ? b.add('Add', [scaled, b.parameter(`${name}.bias`)]) : scaled;
+}
 
 /** The activation of this name. */
 export function activate(b: GraphBuilder, x: ValueInfo, name: string): ValueInfo {

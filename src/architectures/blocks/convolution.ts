@@ -1,0 +1,249 @@
+import type { GraphBuilder } from '../../graph/builder';
+import { float, int, ints, type Attribute, type ValueInfo } from '../../graph/graph';
+import { activate } from './transformer';
+
+/** Sides that a window's kernel, stride, dilation or padding has: one number stands for both. */
+export type Sides = number | readonly [rows: number, columns: number];
+
+/** Rows and columns of sides. */
+export const bothSides = (sides: Sides): readonly [number, number] =>
+  typeof sides === 'number' ? [sides, sides] : sides;
+
+/** Zeros around a map: one number for all sides, one per axis, or `[top, left, bottom, right]`; `same` is TensorFlow's rule. */
+export type Padding = Sides | readonly [top: number, left: number, bottom: number, right: number] | 'same';
+
+interface Window {
+  readonly kernel: readonly [number, number];
+  readonly stride: readonly [number, number];
+  readonly dilation?: readonly [number, number];
+}
+
+/**
+ * TensorFlow's SAME padding, `[top, left, bottom, right]`: as many outputs as ⌈size / stride⌉, an odd zero goes behind.
+ * It depends on the map's size, so that strided convolutions pad otherwise on odd and even maps.
+ */
+export function samePadding(
+  size: readonly [number, number],
+  { kernel, stride, dilation = [1, 1] }: Window,
+): readonly [number, number, number, number] {
+  const total = size.map((side, axis) => {
+    const reach = (kernel[axis]! - 1) * dilation[axis]! + 1;
+    return Math.max((Math.ceil(side / stride[axis]!) - 1) * stride[axis]! + reach - side, 0);
+  });
+  const [top, left] = total.map((zeros) => Math.floor(zeros / 2));
+  return [top!, left!, total[0]! - top!, total[1]! - left!];
+}
+
+/** ONNX `pads` of a window over the map `[batch, channels, rows, columns]`. */
+function padsOf(map: ValueInfo, padding: Padding, window: Window): readonly number[] {
+  if (padding === 'same') return samePadding([map.shape[2]!, map.shape[3]!], window);
+  if (typeof padding !== 'number' && padding.length === 4) return padding;
+  const [rows, columns] = bothSides(padding);
+  return [rows, columns, rows, columns];
+}
+
+/** Padding that keeps the size at stride 1, as PyTorch models give it: half of what an odd kernel reaches. */
+export const halfPadding = (
+  kernel: readonly [number, number],
+  dilation: readonly [number, number],
+): readonly [number, number] => [((kernel[0] - 1) * dilation[0]) >> 1, ((kernel[1] - 1) * dilation[1]) >> 1];
+
+export interface ConvolutionOptions {
+  readonly stride?: Sides;
+  /** Half of the kernel's reach where nothing is given. */
+  readonly padding?: Padding;
+  readonly dilation?: Sides;
+  /** Standardise the kernel with this epsilon before use (Qiao et al. 2019). */
+  readonly standardise?: number;
+}
+
+/**
+ * Convolution of a map `[batch, channels, rows, columns]` with `<name>.weight` `[out, channels / groups, kernel, kernel]`, whose second
+ * axis tells the groups. Written like the builder's `conv2d`, with the paddings and kernels of convolutional networks.
+ */
+export function convolution(
+  b: GraphBuilder,
+  map: ValueInfo,
+  name: string,
+  options: ConvolutionOptions = {},
+): ValueInfo {
+  const [out, width, rows, columns] = b.shapeOf(`${name}.weight`);
+  const kernel = [rows!, columns!] as const;
+  const stride = bothSides(options.stride ?? 1);
+  const dilation = bothSides(options.dilation ?? 1);
+  const { padding = halfPadding(kernel, dilation), standardise } = options;
+  const weight =
+    standardise === undefined
+      ? b.parameter(`${name}.weight`)
+      : standardised(b, `${name}.weight`, standardise);
+  const bias = b.has(`${name}.bias`) ? b.parameter(`${name}.bias`, [out!]) : undefined;
+  return b.add(
+    'Conv',
+    [map, weight, bias],
+    {
+      kernel_shape: ints(kernel),
+      strides: ints(stride),
+      pads: ints(padsOf(map, padding, { kernel, stride, dilation })),
+      dilations: ints(dilation),
+      group: int(Math.max(1, Math.floor(map.shape[1]! / width!))),
+    },
+    { name },
+  );
+}
+
+/** A vector of equal numbers, for a norm without learned scale or bias. */
+const filled = (b: GraphBuilder, name: string, width: number, value: number): ValueInfo =>
+  b.constant(name, 'F32', [width], new Float32Array(width).fill(value));
+
+/** Kernel `[out, in, k, k]` with mean 0 and variance 1 of every output's weights (Qiao et al. 2019, §3); the runtime folds it when it loads the graph. */
+function standardised(b: GraphBuilder, name: string, epsilon: number): ValueInfo {
+  const weight = b.parameter(name);
+  const [out, ...rest] = weight.shape;
+  const flat = b.reshape(weight, [1, out!, rest.reduce((product, side) => product * side, 1)]);
+  const scale = filled(b, `/${name}/ones`, out!, 1);
+  const shift = filled(b, `/${name}/zeros`, out!, 0);
+  const normal = b.add('InstanceNormalization', [flat, scale, shift], { epsilon: float(epsilon) });
+  return b.reshape(normal, weight.shape);
+}
+
+/**
+ * Batch normalisation with its running statistics (Ioffe & Szegedy 2015) of a map `[batch, channels, rows, columns]` or of rows `[n, channels]`;
+ * ones and zeros stand for a scale and bias that are not stored.
+ */
+export function batchNorm(b: GraphBuilder, x: ValueInfo, name: string, epsilon: number): ValueInfo {
+  const width = x.shape[1]!;
+  const learned = (part: string, otherwise: number): ValueInfo =>
+    b.has(`${name}.${part}`)
+      ? b.parameter(`${name}.${part}`, [width])
+      : filled(b, `${name}/${part}`, width, otherwise);
+  const statistics = ['running_mean', 'running_var'].map((part) => b.parameter(`${name}.${part}`, [width]));
+  return b.add(
+    'BatchNormalization',
+    [x, learned('weight', 1), learned('bias', 0), ...statistics],
+    { epsilon: float(epsilon) },
+    { name },
+  );
+}
+
+/**
+ * Group normalisation (Wu & He 2018) of a map `[batch, channels, rows, columns]`: over the channels of a group and all positions, then a
+ * scale and bias per channel. Plain operators: GroupNormalization of opset 18 takes one scale per group.
+ */
+export function groupNorm(
+  b: GraphBuilder,
+  map: ValueInfo,
+  name: string,
+  { groups, eps }: { readonly groups: number; readonly eps: number },
+): ValueInfo {
+  return b.scope(name, () => {
+    const [batch, width, rows, columns] = map.shape as readonly [number, number, number, number];
+    const grouped = b.reshape(map, [batch, groups, (width / groups) * rows * columns]);
+    const scale = filled(b, '/ones', groups, 1);
+    const shift = filled(b, '/zeros', groups, 0);
+    const normal = b.add('InstanceNormalization', [grouped, scale, shift], { epsilon: float(eps) });
+    const weighted = b.add('Mul', [b.reshape(normal, map.shape), b.parameter('weight', [width, 1, 1])]);
+    return b.add('Add', [weighted, b.parameter('bias', [width, 1, 1])]);
+  });
+}
+
+export interface ConvNormOptions extends ConvolutionOptions {
+  /** A name of `activations`; none without it. */
+  readonly activation?: string;
+  readonly eps: number;
+}
+
+/** Convolution, batch norm where one is stored under that name, activation: the unit that convolutional networks are made of. */
+export function convNorm(
+  b: GraphBuilder,
+  map: ValueInfo,
+  conv: string,
+  norm: string,
+  { activation, eps, ...options }: ConvNormOptions,
+): ValueInfo {
+  const out = convolution(b, map, conv, options);
+  const normed = b.has(`${norm}.running_mean`) ? batchNorm(b, out, norm, eps) : out;
+  return activation === undefined ? normed : activate(b, normed, activation);
+}
+
+export interface PoolOptions {
+  readonly kernel: Sides;
+  /** The kernel where nothing is given. */
+  readonly stride?: Sides;
+  readonly padding?: Padding;
+  /** Let a last window reach over the edge. */
+  readonly ceil?: boolean;
+}
+
+function pooling(
+  b: GraphBuilder,
+  op: 'MaxPool' | 'AveragePool',
+  map: ValueInfo,
+  { kernel: sides, stride: steps = sides, padding = 0, ceil = false }: PoolOptions,
+  attributes: Readonly<Record<string, Attribute>> = {},
+): ValueInfo {
+  const kernel = bothSides(sides);
+  const stride = bothSides(steps);
+  return b.add(op, [map], {
+    kernel_shape: ints(kernel),
+    strides: ints(stride),
+    pads: ints(padsOf(map, padding, { kernel, stride })),
+    ceil_mode: int(ceil ? 1 : 0),
+    ...attributes,
+  });
+}
+
+/** The greatest of each window; padding never is. */
+export const maxPool = (b: GraphBuilder, map: ValueInfo, options: PoolOptions): ValueInfo =>
+  pooling(b, 'MaxPool', map, options);
+
+/** The mean of each window, zeros of the padding among it where `countPadding` (PyTorch's default). */
+export const averagePool = (
+  b: GraphBuilder,
+  map: ValueInfo,
+  { countPadding = true, ...options }: PoolOptions & { readonly countPadding?: boolean },
+): ValueInfo => pooling(b, 'AveragePool', map, options, { count_include_pad: int(countPadding ? 1 : 0) });
+
+/** Mean of every channel over the map, `[batch, channels, 1, 1]`. */
+export const globalMean = (b: GraphBuilder, map: ValueInfo): ValueInfo => b.add('GlobalAveragePool', [map]);
+
+/**
+ * Multiplies a map by a gate per channel `[batch, channels, 1, 1]`, which is shown as channel attention:
+ * its map is `[batch, 1, 1, channels]`.
+ */
+export function gateChannels(b: GraphBuilder, map: ValueInfo, gate: ValueInfo, layer: string): ValueInfo {
+  const [batch, channels] = gate.shape as readonly [number, number];
+  const row = b.reshape(gate, [batch, 1, 1, channels]);
+  b.probe(row, {
+    layer,
+    kind: 'channel',
+    queries: { special: ['gate'] },
+    keys: { special: [], channels },
+  });
+  return b.add('Mul', [map, b.reshape(row, [batch, channels, 1, 1])]);
+}
+
+export interface SqueezeExciteOptions {
+  /** Names of the two 1 × 1 convolutions. */
+  readonly reduce: string;
+  readonly expand: string;
+  readonly activation: string;
+  /** What makes the gate: `sigmoid`, `hard_sigmoid`. */
+  readonly gate: string;
+}
+
+/** Squeeze and excitation (Hu et al. 2018, §3): channels of the map `[batch, channels, rows, columns]` are weighed by a gate made of their means. */
+export function squeezeExcite(
+  b: GraphBuilder,
+  map: ValueInfo,
+  name: string,
+  { reduce, expand, activation, gate }: SqueezeExciteOptions,
+): ValueInfo {
+  return b.scope(
+    name,
+    () => {
+      const hidden = activate(b, convolution(b, globalMean(b, map), reduce), activation);
+      return gateChannels(b, map, activate(b, convolution(b, hidden, expand), gate), b.scopePath);
+    },
+    { title: 'Squeeze and excitation', formula: `x · ${gate}(W₂ · ${activation}(W₁ · mean(x)))` },
+  );
+}
