@@ -1,10 +1,12 @@
 import type { GraphBuilder } from '../../graph/builder';
+import { sequence } from '../blocks/maps';
+import { tokenAt } from '../blocks/specialTokens';
 import { maybeNorm } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Recognised } from '../family';
 import { numberOf } from '../figures';
 import { titleOf } from '../names';
 import { measure } from '../measure';
-import { buildPlain, encode, plainAssumable, recognisePlain, sequence, tokenAt } from './vit';
+import { buildPlain, encode, plainAssumable, recognisePlain } from './vit';
 
 /** Label of a dual encoder: whose text tower is BERT's is none of OpenAI's. */
 function labelOf({ tensors }: Evidences): string {

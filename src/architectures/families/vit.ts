@@ -3,6 +3,8 @@ import type { ValueInfo } from '../../graph/graph';
 import { tokenCount } from '../../protocol/probes';
 import { int } from '../../graph/graph';
 import { blockKinds, postNorm } from '../plainBlocks';
+import { sequence } from '../blocks/maps';
+import { patchesOnly, tokenAt } from '../blocks/specialTokens';
 import { attentionPool, maybeNorm, patchEmbedding, withValue, type Tokens } from '../blocks/transformer';
 import { timmNames } from '../dialects/timm';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
@@ -138,27 +140,6 @@ export function encode(b: GraphBuilder, { figures }: Recognised, options: BuildO
     tokens = withValue(tokens, value);
   }
   return tokens;
-}
-
-/** `[batch · count, dim]` as `[batch, count, dim]` */
-export function sequence(b: GraphBuilder, { value, batch, count }: Tokens): ValueInfo {
-  return b.reshape(value, [batch, count, value.shape[1]!]);
-}
-
-/** The token at `index` of every image, `[batch, dim]`. */
-export function tokenAt(b: GraphBuilder, tokens: Tokens, index: number): ValueInfo {
-  const { batch, value } = tokens;
-  return b.reshape(b.slice(sequence(b, tokens), 1, index, index + 1), [batch, value.shape[1]!]);
-}
-
-/** The patches alone: `[batch · patches, dim]` and their layout. */
-function patchesOnly(b: GraphBuilder, tokens: Tokens): Tokens {
-  const first = tokens.layout.special?.length ?? 0;
-  if (first === 0) return tokens;
-  const rest = b.slice(sequence(b, tokens), 1, first, tokens.count);
-  const count = tokens.count - first;
-  const value = b.reshape(rest, [tokens.batch * count, tokens.value.shape[1]!]);
-  return { value, batch: tokens.batch, count, layout: { special: [], grid: tokens.layout.grid } };
 }
 
 function reduce(b: GraphBuilder, tokens: Tokens, op: 'ReduceMean' | 'ReduceMax'): ValueInfo {

@@ -1,0 +1,37 @@
+import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
+import { tokenAt } from './specialTokens';
+import { mergeHeads, splitHeads, type Tokens } from './transformer';
+
+/** Keys and values of one fused linear layer or of two. */
+function keyValue(b: GraphBuilder, x: ValueInfo): readonly [key: ValueInfo, value: ValueInfo] {
+  if (!b.has('kv.weight')) return [b.linear(x, 'k'), b.linear(x, 'v')];
+  const [key, value] = b.split(b.linear(x, 'kv'), 2, 1);
+  return [key!, value!];
+}
+
+/**
+ * Class attention (Touvron et al. 2021, CaiT §3.2, eq. 5–7): the class token, first of the normalised `tokens` `[batch · count, dim]`, asks all of
+ * them, itself among them. Returns what it is told, `[batch, dim]`; what becomes of it and of the patches each family says for itself.
+ */
+export function classAttention(
+  b: GraphBuilder,
+  tokens: Tokens,
+  name: string,
+  layer: string,
+  heads: number,
+): ValueInfo {
+  return b.scope(
+    name,
+    () => {
+      const split = (x: ValueInfo): ValueInfo => splitHeads(b, x, tokens.batch, heads);
+      const query = b.linear(tokenAt(b, tokens, 0), 'q');
+      const [key, value] = keyValue(b, tokens.value);
+      const mixed = b.attention(split(query), split(key), split(value), {
+        probe: { layer, kind: 'class', queries: { special: ['cls'] }, keys: tokens.layout },
+      });
+      return b.linear(mergeHeads(b, mixed), 'proj');
+    },
+    { title: `Class attention, ${heads} heads`, formula: 'softmax(q_cls·Kᵀ/√d)·V' },
+  );
+}
