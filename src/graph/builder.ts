@@ -50,10 +50,10 @@ export function viewShape(view: ParameterView): readonly number[] {
 }
 
 export interface AttentionOptions {
-  /** Factor of the scores; 1/√d unless a family says otherwise. */
-  readonly scale?: number;
-  /** Added to the scaled scores before the softmax (relative position bias, mask). */
-  readonly bias?: ValueInfo;
+  /** Factor of the scores, or one per head `[heads, 1, 1]`; 1/√d unless a family says otherwise. */
+  readonly scale?: number | ValueInfo;
+  /** Added to the scaled scores before the softmax, one after the other (relative position bias, mask). */
+  readonly bias?: ValueInfo | readonly ValueInfo[];
   /** What the map is, for whoever draws it. */
   readonly probe: Omit<Probe, 'value' | 'heads'>;
 }
@@ -73,6 +73,7 @@ export class GraphBuilder {
   private readonly modules = new Map<string, ModuleNote>();
   private readonly names = new Map<string, number>();
   private readonly parameters = new Map<string, ValueInfo>();
+  private readonly common = new Map<string, ValueInfo>();
   private path = '';
 
   constructor(
@@ -176,6 +177,21 @@ export class GraphBuilder {
     const unique = this.unique(this.resolve(name));
     this.initializers.set(unique, { name: unique, dtype, shape, data: { kind: 'constant', bytes } });
     return this.declare({ name: unique, dtype, shape });
+  }
+
+  /** A value that modules of one kind have in common (the mask of a stage's windows): written once, outside of any module. */
+  shared(key: string, make: () => ValueInfo): ValueInfo {
+    const known = this.common.get(key);
+    if (known) return known;
+    const outer = this.path;
+    this.path = '';
+    try {
+      const value = make();
+      this.common.set(key, value);
+      return value;
+    } finally {
+      this.path = outer;
+    }
   }
 
   /** int64 vector, for shapes, axes and indices. */
@@ -293,10 +309,13 @@ export class GraphBuilder {
    * Plain operators, not a fused one: every provider has them, and the map can be looked at.
    */
   attention(q: ValueInfo, k: ValueInfo, v: ValueInfo, options: AttentionOptions): ValueInfo {
-    const scale = this.scalar(options.scale ?? 1 / Math.sqrt(q.shape.at(-1)!));
+    const { scale = 1 / Math.sqrt(q.shape.at(-1)!), bias = [] } = options;
+    const factor = typeof scale === 'number' ? this.scalar(scale) : scale;
     const keys = this.transpose(k, [0, 1, 3, 2]);
-    let scores = this.add('Mul', [this.add('MatMul', [q, keys], {}, { name: '/scores' }), scale]);
-    if (options.bias) scores = this.add('Add', [scores, options.bias]);
+    const products = this.add('MatMul', [q, keys], {}, { name: '/scores' });
+    const scores = [bias]
+      .flat()
+      .reduce<ValueInfo>((sum, each) => this.add('Add', [sum, each]), this.add('Mul', [products, factor]));
     const map = this.add('Softmax', [scores], { axis: int(-1) });
     this.probe(map, options.probe);
     return this.add('MatMul', [map, v], {}, { name: '/mix' });

@@ -1,0 +1,157 @@
+import type { GraphBuilder } from '../../graph/builder';
+import { int, type ValueInfo } from '../../graph/graph';
+import type { Probe, WindowLayout } from '../../protocol/probes';
+import { bothSides, type Sides } from './convolution';
+import { gridOfLayout, gridTokens, sequence, type Grid } from './maps';
+import type { Tokens } from './transformer';
+
+/** Where the windows of one attention lie on its map. */
+export interface Windows {
+  readonly map: Grid;
+  readonly size: Grid;
+  /** Rows and columns by which the map is rolled towards its first before it is cut. */
+  readonly shift: Grid;
+  /** The map with zeros at the bottom and right, so that windows cover it. */
+  readonly padded: Grid;
+  /** Whether the zeros are rolled with the map (transformers, torchvision) or lie behind the rolled map (timm). */
+  readonly rolls: 'map' | 'padded';
+}
+
+export interface WindowOptions {
+  readonly shift?: Sides;
+  readonly rolls?: Windows['rolls'];
+}
+
+/** Windows of `size` over the whole map, padded where they do not fit. */
+export function windowsOf(map: Grid, size: Sides, { shift = 0, rolls = 'map' }: WindowOptions = {}): Windows {
+  const sides = bothSides(size);
+  const padded = map.map((side, axis) => Math.ceil(side / sides[axis]!) * sides[axis]!);
+  return { map, size: sides, shift: bothSides(shift), padded: [padded[0]!, padded[1]!], rolls };
+}
+
+/** Rows and columns of windows. */
+export const windowGrid = ({ padded, size }: Windows): Grid => [padded[0] / size[0], padded[1] / size[1]];
+
+const area = (grid: Grid): number => grid[0] * grid[1];
+
+/** One number where both are equal, as a probe's record writes a window. */
+const sidesOf = (grid: Grid): Sides => (grid[0] === grid[1] ? grid[0] : grid);
+
+/** The record that tells where the windows of a map `[batch · windows, heads, n, n]` lie, for whoever puts them back on the picture. */
+export function windowLayout(windows: Windows): WindowLayout {
+  const { map, size, shift, padded, rolls } = windows;
+  const moved = area(padded) > area(map) && shift.some((by) => by > 0);
+  return {
+    size: sidesOf(size),
+    shift: sidesOf(shift),
+    map,
+    padded,
+    windows: windowGrid(windows),
+    // Without zeros, or without a shift, both orders are the same.
+    ...(moved && { rolls }),
+  };
+}
+
+/** What a map of windowed tokens onto themselves is. */
+export function windowProbe(windows: Windows, layer: string): Omit<Probe, 'value' | 'heads'> {
+  const layout = { special: [], grid: windows.size };
+  return { layer, kind: 'window', queries: layout, keys: layout, window: windowLayout(windows) };
+}
+
+/** Where the token at a place of the rolled and padded map comes from, by one axis; -1 for a zero. */
+function origin(place: number, axis: 0 | 1, { map, padded, shift, rolls }: Windows): number {
+  const side = (rolls === 'map' ? map : padded)[axis];
+  if (place >= side) return -1;
+  const from = (place + shift[axis]) % side;
+  return from < map[axis] ? from : -1;
+}
+
+/** For every token of every window, row by row, the index on the map it comes from; as many as the map has tokens stands for a zero. */
+export function windowIndex(windows: Windows): Int32Array {
+  const { map, size } = windows;
+  const [gridRows, gridColumns] = windowGrid(windows);
+  const index = new Int32Array(area(windows.padded));
+  let next = 0;
+  for (let windowRow = 0; windowRow < gridRows; windowRow++)
+    for (let windowColumn = 0; windowColumn < gridColumns; windowColumn++)
+      for (let row = 0; row < size[0]; row++)
+        for (let column = 0; column < size[1]; column++) {
+          const from = [
+            origin(windowRow * size[0] + row, 0, windows),
+            origin(windowColumn * size[1] + column, 1, windows),
+          ];
+          index[next++] = from[0]! < 0 || from[1]! < 0 ? area(map) : from[0]! * map[1] + from[1]!;
+        }
+  return index;
+}
+
+/**
+ * Tokens `[batch · count, dim]` in the order of `index`: `[batch · index.length, dim]`, where the index `count` is a zero token.
+ * One Gather, whatever shift, padding and cut stand behind it. Orders of one `key` are written once.
+ */
+export function rearranged(b: GraphBuilder, tokens: Tokens, key: string, index: Int32Array): ValueInfo {
+  const order = b.shared(`order ${key}`, () => b.constant('/order', 'I32', [index.length], index));
+  const rows = sequence(b, tokens);
+  const source = index.includes(tokens.count) ? b.add('Pad', [rows, b.indices([0, 0, 0, 0, 1, 0])]) : rows;
+  const moved = b.add('Gather', [source, order], { axis: int(1) });
+  return b.reshape(moved, [tokens.batch * index.length, tokens.value.shape[1]!]);
+}
+
+const keyOf = (windows: Windows): string => JSON.stringify(windows);
+
+/** One window that covers the map is the map itself. */
+const isWhole = ({ map, size, shift }: Windows): boolean =>
+  size.every((side, axis) => side === map[axis]) && shift.every((by) => by === 0);
+
+/** Tokens of a map cut into windows: each is a batch of its own, `[batch · windows · n, dim]`, windows in row-major order of the rolled map. */
+export function windowPartition(b: GraphBuilder, tokens: Tokens, windows: Windows): Tokens {
+  const { map, padded, size } = windows;
+  if (tokens.count !== area(map) || gridOfLayout(tokens.layout).some((side, axis) => side !== map[axis]))
+    throw new Error(`windows of a map of ${map.join(' × ')}, ${JSON.stringify(tokens.layout)} found`);
+  if (isWhole(windows)) return tokens;
+  const value = rearranged(b, tokens, `windows ${keyOf(windows)}`, windowIndex(windows));
+  return gridTokens(value, (tokens.batch * area(padded)) / area(size), size);
+}
+
+/** Windows `[batch · windows · n, dim]` put back: the tokens of the map, rolled back and without the zeros. */
+export function windowReverse(b: GraphBuilder, windowed: Tokens, windows: Windows): Tokens {
+  const { map, padded } = windows;
+  if (isWhole(windows)) return windowed;
+  const batch = (windowed.batch * windowed.count) / area(padded);
+  const whole = gridTokens(windowed.value, batch, padded);
+  const places = new Int32Array(area(map));
+  windowIndex(windows).forEach((from, place) => {
+    if (from < places.length) places[from] = place;
+  });
+  return gridTokens(rearranged(b, whole, `map ${keyOf(windows)}`, places), batch, map);
+}
+
+/** Part of the map a place belongs to, by one axis: before the last window, in it, and what was rolled in from the other end. */
+function regionOf(place: number, axis: 0 | 1, { padded, size, shift }: Windows): number {
+  if (shift[axis] === 0) return 0;
+  return Number(place >= padded[axis] - size[axis]) + Number(place >= padded[axis] - shift[axis]);
+}
+
+/**
+ * Mask of shifted windows (Liu et al. 2021, §3.2): −100 between tokens of a window that are not neighbours on the map, else 0;
+ * `[batch · windows, 1, n, n]`. Zeros of the padding are not masked. Undefined where no window is shifted.
+ */
+export function shiftMask(b: GraphBuilder, windows: Windows, batch: number): ValueInfo | undefined {
+  const { size, shift } = windows;
+  if (shift.every((by) => by === 0)) return undefined;
+  return b.shared(`mask ${batch} ${keyOf(windows)}`, () => {
+    const unmoved = { ...windows, map: windows.padded, shift: [0, 0] } as const;
+    const regions = Array.from(windowIndex(unmoved), (place) => {
+      const [row, column] = [Math.floor(place / windows.padded[1]), place % windows.padded[1]];
+      return 3 * regionOf(row, 0, windows) + regionOf(column, 1, windows);
+    });
+    const all = Int32Array.from(
+      { length: batch * regions.length },
+      (_, index) => regions[index % regions.length]!,
+    );
+    const count = all.length / area(size);
+    const region = (...shape: number[]): ValueInfo => b.constant('/regions', 'I32', shape, all);
+    const same = b.add('Equal', [region(count, 1, area(size), 1), region(count, 1, 1, area(size))]);
+    return b.add('Where', [same, b.scalar(0), b.scalar(-100)]);
+  });
+}
