@@ -127,7 +127,7 @@ export function batchNorm(b: GraphBuilder, x: ValueInfo, name: string, epsilon: 
 
 /**
  * Group normalisation (Wu & He 2018) of a map `[batch, channels, rows, columns]`: over the channels of a group and all positions, then a
- * scale and bias per channel. Plain operators: GroupNormalization of opset 18 takes one scale per group.
+ * scale per channel, and a bias where it is stored. Plain operators: GroupNormalization of opset 18 takes one scale per group.
  */
 export function groupNorm(
   b: GraphBuilder,
@@ -142,7 +142,7 @@ export function groupNorm(
     const shift = filled(b, '/zeros', groups, 0);
     const normal = b.add('InstanceNormalization', [grouped, scale, shift], { epsilon: float(eps) });
     const weighted = b.add('Mul', [b.reshape(normal, map.shape), b.parameter('weight', [width, 1, 1])]);
-    return b.add('Add', [weighted, b.parameter('bias', [width, 1, 1])]);
+    return b.has('bias') ? b.add('Add', [weighted, b.parameter('bias', [width, 1, 1])]) : weighted;
   });
 }
 
@@ -231,19 +231,25 @@ export interface SqueezeExciteOptions {
   readonly gate: string;
 }
 
+/** The gate `[batch, channels, 1, 1]` of squeeze and excitation, made of the means of the channels. */
+export function squeezeGate(
+  b: GraphBuilder,
+  map: ValueInfo,
+  { reduce, expand, activation, gate }: SqueezeExciteOptions,
+): ValueInfo {
+  const hidden = activate(b, convolution(b, globalMean(b, map), reduce), activation);
+  return activate(b, convolution(b, hidden, expand), gate);
+}
+
 /** Squeeze and excitation (Hu et al. 2018, §3): channels of the map `[batch, channels, rows, columns]` are weighed by a gate made of their means. */
 export function squeezeExcite(
   b: GraphBuilder,
   map: ValueInfo,
   name: string,
-  { reduce, expand, activation, gate }: SqueezeExciteOptions,
+  options: SqueezeExciteOptions,
 ): ValueInfo {
-  return b.scope(
-    name,
-    () => {
-      const hidden = activate(b, convolution(b, globalMean(b, map), reduce), activation);
-      return gateChannels(b, map, activate(b, convolution(b, hidden, expand), gate), b.scopePath);
-    },
-    { title: 'Squeeze and excitation', formula: `x · ${gate}(W₂ · ${activation}(W₁ · mean(x)))` },
-  );
+  return b.scope(name, () => gateChannels(b, map, squeezeGate(b, map, options), b.scopePath), {
+    title: 'Squeeze and excitation',
+    formula: `x · ${options.gate}(W₂ · ${options.activation}(W₁ · mean(x)))`,
+  });
 }
