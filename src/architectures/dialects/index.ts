@@ -8,9 +8,11 @@ import { timm } from './timm';
 import { torchvision } from './torchvision';
 import { transformers, transformers5 } from './transformers';
 import { pvtDialects } from './pvt';
+import { levitDialects } from './levit';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...levitDialects,
   ...pvtDialects,
   openClipTrunk,
   openAiClip,

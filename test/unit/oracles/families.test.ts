@@ -15,8 +15,11 @@ const own = readLines(linesFolder).filter(
 
 /** Heads of each group of attention blocks; undefined for models without attention. */
 function headsOf({ config }: Line): readonly number[] | undefined {
-  const stages = config['stages'] as readonly { readonly heads?: number | readonly number[] }[] | undefined;
-  const heads = stages?.flatMap((stage) => [stage.heads ?? []].flat().slice(0, 1));
+  const stages = config['stages'] as
+    readonly { readonly at?: string; readonly heads?: number | readonly number[] }[] | undefined;
+  // LeViT's attention between the stages is a group of its own in the lines, named like their list.
+  const inStages = stages?.filter(({ at }) => at !== 'stages');
+  const heads = inStages?.flatMap((stage) => [stage.heads ?? []].flat().slice(0, 1));
   return heads && heads.length > 0 ? heads : undefined;
 }
 

@@ -1,0 +1,75 @@
+import type { GraphBuilder } from '../../graph/builder';
+import { int, type ValueInfo } from '../../graph/graph';
+import { configuredImageSize } from '../config';
+import type { Evidence } from '../family';
+import { assumed, stored } from '../figures';
+import type { Sources } from '../sources';
+import type { Grid } from './maps';
+
+/** |query − key| along one side, `[queries, keys]`, for every `stride`-th position as query. */
+function distances(b: GraphBuilder, side: number, stride: number): ValueInfo {
+  const queries = Array.from({ length: Math.ceil(side / stride) }, (_, index) => index * stride);
+  const far = queries.flatMap((query) =>
+    Array.from({ length: side }, (_, key) => BigInt(Math.abs(query - key))),
+  );
+  return b.constant('/distances', 'I64', [queries.length, side], BigInt64Array.from(far));
+}
+
+/**
+ * Attention biases (Graham et al. 2021, LeViT §4.2): one number per head and offset |Δrow|, |Δcolumn| of query and key, row-major over the
+ * offsets. The table `name` is `[heads, rows · columns]`, the result `[heads, queries, keys]`. Queries are every `stride`-th row and column.
+ * Rows and columns are looked up one after the other: a table of all pairs would be far larger than the model.
+ */
+export function offsetBiases(b: GraphBuilder, name: string, [rows, columns]: Grid, stride = 1): ValueInfo {
+  const heads = b.shapeOf(name)[0]!;
+  const table = b.parameter(name, [heads, rows, columns]);
+  const byRow = b.add('Gather', [table, distances(b, rows, stride)], { axis: int(1) });
+  const byColumn = b.add('Gather', [byRow, distances(b, columns, stride)], { axis: int(3) });
+  const pairs = b.transpose(byColumn, [0, 1, 3, 2, 4]);
+  const [, queryRows, queryColumns] = pairs.shape as readonly [number, number, number];
+  return b.reshape(pairs, [heads, queryRows * queryColumns, rows * columns]);
+}
+
+/** Rows and columns of a map by image size, for a network that shrinks it by strided convolutions with half padding. */
+export const mapOf = ([height, width]: readonly [number, number], stride: number): Grid => [
+  Math.ceil(height / stride),
+  Math.ceil(width / stride),
+];
+
+/**
+ * Rows and columns of the map that a table of `count` biases was made for: of the image size that config.json, published models or the user
+ * give where they agree with it, else a square. `stride` is the map's.
+ */
+export function resolutionOf({ evidences, published }: Sources, count: number, stride: number): Evidence {
+  const config = configuredImageSize(evidences.checkpoint);
+  const sizes = [
+    ...(config ? [[config.size, config.source] as const] : []),
+    ...published.map(({ imageSize, models }) => [imageSize, `as published: ${models[0]}`] as const),
+    ...(evidences.imageSize ? [[evidences.imageSize, 'given by the user'] as const] : []),
+  ];
+  const found = sizes
+    .map(([size, source]) => [mapOf(size, stride), source] as const)
+    .find(([[rows, columns]]) => rows * columns === count);
+  if (found) return stored(found[0], found[1]);
+  const rows = Array.from({ length: Math.floor(Math.sqrt(count)) }, (_, index) => index + 1)
+    .filter((each) => count % each === 0)
+    .at(-1)!;
+  const square = rows * rows === count;
+  return square
+    ? stored([rows, rows], `${count} attention biases per head, a square map`)
+    : assumed([rows, count / rows], `${count} attention biases per head; the weights do not tell the sides`);
+}
+
+/** Refuses an image size whose map is not the one that the biases were made for, and names the nearest that is. */
+export function requireResolution(
+  found: Grid,
+  [rows, columns]: Grid,
+  imageSize: readonly [number, number],
+  stride: number,
+): void {
+  if (found[0] === rows && found[1] === columns) return;
+  throw new Error(
+    `image size ${imageSize.join(' × ')} found; the attention biases were learned for a map of ${rows} × ${columns} positions. ` +
+      `The nearest size is ${rows * stride} × ${columns * stride}.`,
+  );
+}
