@@ -2,6 +2,7 @@
 import { cpus, loadavg, release } from 'node:os';
 import { measureCold } from './cold';
 import { findTimm, findTransformersJs } from './findPeers';
+import { measureFamilies } from './families';
 import { measureHostile } from './hostile';
 import { measureMemory } from './memory';
 import { measureActivation, measureOpening } from './opening';
@@ -11,6 +12,8 @@ import { measureWarm, measureWarmPeer } from './warm';
 import { makeWorkload, type Workload } from './workload';
 
 type Section = (workload: Workload) => Promise<readonly Row[]>;
+
+const warmAgainst = (name: string): string => `warm, picture to top-5, against ${name}`;
 
 /** In the order of the table; memory before the peers, so that its processes are alone. */
 const sections: Readonly<Record<string, Section>> = {
@@ -22,13 +25,20 @@ const sections: Readonly<Record<string, Section>> = {
   transformersJs: async (workload) => {
     const other = await findTransformersJs(workload);
     const cold = await measureCold(workload, other, 'transformers.js', 0.5);
-    return [...cold, ...(await measureWarmPeer(workload, other, 'transformers.js'))];
+    return [
+      ...cold,
+      ...(await measureWarmPeer(workload.weights, other, { what: warmAgainst('transformers.js') })),
+    ];
   },
   timm: async (workload) => {
-    const other = await findTimm(workload);
+    const other = await findTimm(workload.weights, workload.architecture);
     const cold = await measureCold(workload, other, 'timm, eager', 0.25);
-    return [...cold, ...(await measureWarmPeer(workload, other, 'timm, eager'))];
+    return [
+      ...cold,
+      ...(await measureWarmPeer(workload.weights, other, { what: warmAgainst('timm, eager') })),
+    ];
   },
+  families: measureFamilies,
 };
 
 async function main(wanted: readonly string[]): Promise<void> {

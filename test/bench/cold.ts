@@ -1,6 +1,6 @@
 import type { NotFound, OtherWay } from './findPeers';
 import { processTime, runProgram, vitrine } from './processes';
-import { measurePairs } from './statistics';
+import { agreement, measurePairs } from './statistics';
 import { missingRow, ratioRow, type Row } from './table';
 import { picture, type Workload } from './workload';
 
@@ -16,19 +16,18 @@ export async function measureCold(
   const what = `cold, checkpoint to top-5, against ${name}`;
   if ('notFound' in other) return [missingRow(what, other.notFound)];
   const ours = vitrine('classify', weights, picture, '--provider', 'cpu', '--json');
-  const agreement = compareTop((await runProgram(ours)).output, (await runProgram(other.command)).output);
+  const same = compareTop((await runProgram(ours)).output, (await runProgram(other.command)).output);
   const paired = await measurePairs(
     turns,
     () => processTime(ours),
     () => processTime(other.command),
   );
-  return [ratioRow(what, `${other.title}; ${agreement}`, paired, target)];
+  return [ratioRow(what, `${other.title}; ${same}`, paired, target)];
 }
 
-/** Both sides must have done the same work, or their times say nothing. */
+/** Classes of the programs' last lines of output. */
 function compareTop(ours: string, theirs: string): string {
   const mine = (JSON.parse(ours) as { top: { index: number }[] }).top.map(({ index }) => index);
   const { top } = JSON.parse(theirs.trim().split('\n').at(-1)!) as { top: number[] };
-  if (mine.join() === top.join()) return 'same top-5';
-  return mine[0] === top[0] ? 'same top-1' : `other top-1: ${mine[0]} and ${top[0]}`;
+  return agreement(mine, top);
 }

@@ -39,13 +39,14 @@ export async function findTransformersJs({ hub, hubName }: Workload): Promise<Ot
   }
 }
 
-/** timm in the Python that VITRINE_PYTHON names, else in the first on the path. */
-export async function findTimm({ weights }: Workload): Promise<OtherWay | NotFound> {
+/** timm in the Python that VITRINE_PYTHON names, else in the first on the path. Weights that are not there are made, at random. */
+export async function findTimm(weights: string, architecture: string): Promise<OtherWay | NotFound> {
   const python = process.env.VITRINE_PYTHON ?? 'python3';
   const facts = 'import torch, timm; print(f"timm {timm.__version__}, torch {torch.__version__}")';
   try {
     const title = (await capture(python, ['-c', facts])).trim();
-    return { title, command: [python, resolve('test/bench/peers/timmEager.py'), weights, picture] };
+    const program = resolve('test/bench/peers/timmEager.py');
+    return { title, command: [python, program, architecture, weights, picture] };
   } catch {
     return { notFound: `no torch and timm in ${python}; VITRINE_PYTHON may name a Python that has them` };
   }

@@ -55,15 +55,18 @@ export class Peer {
   private readonly answers: AsyncIterator<string>;
   private readonly lines: Interface;
 
+  /** What it answered first, without being asked. */
+  first: unknown;
+
   private constructor(private readonly child: ChildProcess) {
     this.lines = createInterface({ input: child.stdout! });
     this.answers = this.lines[Symbol.asyncIterator]();
   }
 
-  /** Starts it and waits for its first answer, which it gives without being asked. */
+  /** Starts it and waits for its first answer. */
   static async start([program, ...args]: Command): Promise<Peer> {
     const peer = new Peer(spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] }));
-    await peer.read();
+    peer.first = await peer.read();
     return peer;
   }
 

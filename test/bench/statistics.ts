@@ -48,3 +48,9 @@ export async function measurePairs(
     ratio: spreadOf(counted.map((pair) => pair.ours / pair.theirs)),
   };
 }
+
+/** Both sides must have done the same work, or their times say nothing: whether they name the same classes. */
+export function agreement(mine: readonly number[], theirs: readonly number[]): string {
+  if (mine.join() === theirs.join()) return 'same top-5';
+  return mine[0] === theirs[0] ? 'same top-1' : `other top-1: ${mine[0]} and ${theirs[0]}`;
+}

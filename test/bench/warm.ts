@@ -2,7 +2,7 @@ import type { ClassifyRequest, Inference } from '../../src/inference/service';
 import type { NotFound, OtherWay } from './findPeers';
 import { startInference } from './inference';
 import { ownProgram, Peer } from './processes';
-import { measurePairs, spreadOf, type Paired } from './statistics';
+import { agreement, measurePairs, spreadOf, type Paired } from './statistics';
 import { formatTime, missingRow, ratioRow, type Row } from './table';
 import { picture, type Workload } from './workload';
 
@@ -107,16 +107,21 @@ function apart(warm: Warm): readonly Row[] {
 
 /** Further pictures from file to answer, against another way. */
 export async function measureWarmPeer(
-  { weights }: Workload,
+  weights: string,
   other: OtherWay | NotFound,
-  name: string,
+  { what, target }: Pick<Row, 'what' | 'target'>,
 ): Promise<readonly Row[]> {
-  const what = `warm, picture to top-5, against ${name}`;
   if ('notFound' in other) return [missingRow(what, other.notFound)];
-  const inference = startInference();
+  // First the other: it may make the weights.
   const peer = await Peer.start(other.command);
+  const inference = startInference();
   const request = { checkpoint: weights, image: picture, options: { provider: 'cpu' } };
   try {
+    const { top } = await inference.classify(request);
+    const same = agreement(
+      top.map(({ index }) => index),
+      (peer.first as { top: readonly number[] }).top,
+    );
     const warm = new Warm(inference, request);
     await warm.warmUp();
     for (let run = 0; run < warmUps; run++) await peer.run();
@@ -126,7 +131,7 @@ export async function measureWarmPeer(
       return performance.now() - started;
     };
     const paired = await measurePairs(peerTurns, whole, () => peer.run());
-    return [ratioRow(what, other.title, paired)];
+    return [ratioRow(what, `${other.title}; ${same}`, paired, target)];
   } finally {
     await Promise.all([peer.end(), inference.dispose()]);
   }

@@ -12,6 +12,7 @@ import { seeded } from '../support/random';
 
 const base: VitSize = { dim: 768, depth: 12, patch: 16, image: 224, classes: 1000 };
 /** As many tensors as the other, and 10.3 GB of them: twelve blocks of 12 · 4224² parameters. */
+const architecture = 'vit_base_patch16_224';
 const large: VitSize = { ...base, dim: 4224 };
 
 /** 640 × 480, as a camera's picture would be after a messenger had it. */
@@ -21,6 +22,8 @@ export const picture = resolve('media/sample/images/cat-on-grass.jpg');
 export interface Workload {
   /** ViT-B/16, 346 MB, with timm's config.json beside it. */
   readonly weights: string;
+  /** timm's name of it. */
+  readonly architecture: string;
   readonly weightBytes: number;
   /** The graph alone, its weights being those of `weights`. */
   readonly graph: string;
@@ -46,6 +49,7 @@ export async function makeWorkload(): Promise<Workload> {
   writeSparseVit(largeFile, large);
   return {
     weights,
+    architecture,
     weightBytes: 4 * parameters,
     graph: graph!,
     graphWithLastLayer: graphWithLastLayer!,
@@ -62,7 +66,7 @@ function writeBase(folder: string): void {
   const input = { input_size: [3, 224, 224], interpolation: 'bicubic', crop_pct: 0.9 };
   const normalisation = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] };
   const config = {
-    architecture: 'vit_base_patch16_224',
+    architecture,
     num_classes: base.classes,
     num_features: base.dim,
     pretrained_cfg: { ...input, ...normalisation, num_classes: base.classes },

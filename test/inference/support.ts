@@ -159,27 +159,39 @@ export function writeSafetensors(
 ): void {
   const parts = tensors.map(({ values }) => Buffer.from(encode(dtype, values)));
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, Buffer.concat([header(tensors, dtype, padding), ...parts]));
+  const head = header(
+    tensors.map(({ name, shape }) => ({ name, dtype, shape })),
+    padding,
+  );
+  writeFileSync(path, Buffer.concat([head, ...parts]));
 }
 
 /** Writes a checkpoint whose values are all zero as a sparse file: hundreds of megabytes that cost no disk. */
 export function writeSparseVit(path: string, size: VitSize): void {
-  const tensors = vitTensors(size).map(([name, shape]) => ({ name, shape }));
-  const head = header(tensors, 'F32', 0);
-  const data = tensors.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
+  const tensors = vitTensors(size).map(([name, shape]) => ({ name, dtype: 'F32', shape }) as const);
+  writeSparse(path, tensors);
+}
+
+/** A tensor of a file, without its values. */
+interface HeaderEntry {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** A .safetensors file of these tensors, all of zeros that take no room on the disk. */
+export function writeSparse(path: string, tensors: readonly HeaderEntry[]): void {
+  const head = header(tensors, 0);
+  const data = tensors.reduce((sum, { dtype, shape }) => sum + dtypes[dtype].bytes * elementCount(shape), 0);
   const file = openSync(path, 'w');
   writeSync(file, head);
   ftruncateSync(file, head.length + data);
   closeSync(file);
 }
 
-function header(
-  tensors: readonly Pick<WrittenTensor, 'name' | 'shape'>[],
-  dtype: DType,
-  padding: number,
-): Buffer {
+function header(tensors: readonly HeaderEntry[], padding: number): Buffer {
   let offset = 0;
-  const entries = tensors.map(({ name, shape }) => {
+  const entries = tensors.map(({ name, dtype, shape }) => {
     const start = offset;
     offset += elementCount(shape) * dtypes[dtype].bytes;
     return [name, { dtype, shape, data_offsets: [start, offset] }] as const;

@@ -1,15 +1,28 @@
-"""timm as its users run it: timmEager.py WEIGHTS PICTURE. Prints the answer as a line of JSON, and once more for every line of
-standard input."""
+"""timm as its users run it: timmEager.py ARCHITECTURE WEIGHTS PICTURE. Makes the weights, at random, where they are not there, with timm's
+config.json beside them. Prints the answer as a line of JSON, and once more for every line of standard input."""
 import json
+import os
 import sys
 import time
 
 import timm
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
-weights, picture = sys.argv[1:3]
-model = timm.create_model("vit_base_patch16_224", checkpoint_path=weights).eval()
+architecture, weights, picture = sys.argv[1:4]
+if not os.path.exists(weights):
+    torch.manual_seed(1)
+    made = timm.create_model(architecture, num_classes=1000)
+    save_file({name: tensor.contiguous().clone() for name, tensor in made.state_dict().items()}, weights)
+    description = {
+        "architecture": architecture,
+        "num_classes": 1000,
+        "pretrained_cfg": {key: value for key, value in made.pretrained_cfg.items() if key != "license"},
+    }
+    with open(os.path.join(os.path.dirname(weights), "config.json"), "w") as file:
+        json.dump(description, file)
+model = timm.create_model(architecture, checkpoint_path=weights, num_classes=1000).eval()
 config = timm.data.resolve_data_config({}, model=model)
 transform = timm.data.create_transform(**config, is_training=False)
 
