@@ -9,11 +9,15 @@ import { torchvision } from './torchvision';
 import { transformers, transformers5 } from './transformers';
 import { pvtDialects } from './pvt';
 import { levitDialects } from './levit';
+import { metaformerDialects } from './metaformer';
+import { visformerDialects } from './visformer';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...visformerDialects,
   ...levitDialects,
   ...pvtDialects,
+  ...metaformerDialects,
   openClipTrunk,
   openAiClip,
   transformersClip,

@@ -4,7 +4,18 @@ import { siglip } from './siglip';
 import { vit } from './vit';
 import { pvtV2 } from './pvt_v2';
 import { levit } from './levit';
+import { metaformer } from './metaformer';
 import { pvt } from './pvt';
+import { visformer } from './visformer';
 
 /** Every family that is known, asked in this order. A new one is one file and one line here. */
-export const families = [levit, pvtV2, pvt, siglip, clip, vit] as const satisfies readonly Family[];
+export const families = [
+  visformer,
+  metaformer,
+  levit,
+  pvtV2,
+  pvt,
+  siglip,
+  clip,
+  vit,
+] as const satisfies readonly Family[];
