@@ -12,7 +12,9 @@ function distances(b: GraphBuilder, side: number, stride: number): ValueInfo {
   const far = queries.flatMap((query) =>
     Array.from({ length: side }, (_, key) => BigInt(Math.abs(query - key))),
   );
-  return b.constant('/distances', 'I64', [queries.length, side], BigInt64Array.from(far));
+  return b.shared(`distances ${side} ${stride}`, () =>
+    b.constant('/distances', 'I64', [queries.length, side], BigInt64Array.from(far)),
+  );
 }
 
 /**
@@ -60,16 +62,20 @@ export function resolutionOf({ evidences, published }: Sources, count: number, s
     : assumed([rows, count / rows], `${count} attention biases per head; the weights do not tell the sides`);
 }
 
-/** Refuses an image size whose map is not the one that the biases were made for, and names the nearest that is. */
+/**
+ * Refuses an image size whose map is not the one that `what` was learned for, and names the nearest that is.
+ * `stride` is the map's.
+ */
 export function requireResolution(
   found: Grid,
   [rows, columns]: Grid,
   imageSize: readonly [number, number],
   stride: number,
+  what = 'the attention biases were',
 ): void {
   if (found[0] === rows && found[1] === columns) return;
   throw new Error(
-    `image size ${imageSize.join(' × ')} found; the attention biases were learned for a map of ${rows} × ${columns} positions. ` +
+    `image size ${imageSize.join(' × ')} found; ${what} learned for a map of ${rows} × ${columns} positions. ` +
       `The nearest size is ${rows * stride} × ${columns * stride}.`,
   );
 }
