@@ -1,6 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { float, int, text, type ValueInfo } from '../../graph/graph';
 import type { Probe, TokenLayout } from '../../protocol/probes';
+import { rotate, type Rotation } from './rotary';
 
 /** A sequence of tokens as it runs through the blocks: `value` is `[batch · count, dim]`, the shape that Gemm takes. */
 export interface Tokens {
@@ -82,9 +83,10 @@ export function maybeNorm(b: GraphBuilder, x: ValueInfo, name: string, epsilon: 
   return b.has(`${name}.weight`) || b.has(`${name}.bias`) ? norm(b, x, name, epsilon) : x;
 }
 
-/** LayerScale (Touvron et al. 2021, CaiT §2.1): a factor per channel where `<name>.gamma` is stored, else x. */
+/** LayerScale (Touvron et al. 2021, CaiT §2.1): a factor per channel where `<name>.gamma` or `<name>` itself is stored, else x. */
 export function layerScale(b: GraphBuilder, x: ValueInfo, name: string): ValueInfo {
-  return b.has(`${name}.gamma`) ? b.add('Mul', [x, b.parameter(`${name}.gamma`)]) : x;
+  const gamma = [`${name}.gamma`, name].find((each) => b.has(each));
+  return gamma === undefined ? x : b.add('Mul', [x, b.parameter(gamma)]);
 }
 
 /** x + branch */
@@ -128,14 +130,19 @@ export function mergeHeads(b: GraphBuilder, x: ValueInfo): ValueInfo {
   return b.reshape(b.transpose(x, [0, 2, 1, 3]), [batch * count, heads * width]);
 }
 
-/** Queries, keys and values `[batch · count, dim]` of one fused linear layer or of three. */
+/** x + `name` where it is stored. */
+function biased(b: GraphBuilder, x: ValueInfo, name: string): ValueInfo {
+  return b.has(name) ? b.add('Add', [x, b.parameter(name)]) : x;
+}
+
+/** Queries, keys and values `[batch · count, dim]` of one fused linear layer or of three; BEiT and EVA keep biases apart from the fused one. */
 export function queryKeyValue(
   b: GraphBuilder,
   x: ValueInfo,
 ): readonly [q: ValueInfo, k: ValueInfo, v: ValueInfo] {
   if (b.has('qkv.weight')) {
     const [q, k, v] = b.split(b.linear(x, 'qkv'), 3, 1);
-    return [q!, k!, v!];
+    return [biased(b, q!, 'q_bias'), biased(b, k!, 'k_bias'), biased(b, v!, 'v_bias')];
   }
   return [b.linear(x, 'q_proj'), b.linear(x, 'k_proj'), b.linear(x, 'v_proj')];
 }
@@ -150,32 +157,57 @@ export function selfProbe(tokens: Tokens, layer: string): Omit<Probe, 'value' | 
   return { layer, kind: 'self', queries: tokens.layout, keys: tokens.layout };
 }
 
+/** What self-attention may know beside its parameters. */
+export interface SelfAttentionFigures extends AttentionFigures {
+  /** Added to the scores: a relative position bias `[heads, tokens, tokens]`. */
+  readonly bias?: ValueInfo;
+  /** Turns queries and keys by their tokens' places. */
+  readonly rotation?: Rotation;
+}
+
+/** `[batch, heads, count, d]` with every head repeated for the queries that share it (Ainslie et al. 2023, grouped-query attention). */
+function sharedHeads(b: GraphBuilder, x: ValueInfo, heads: number): ValueInfo {
+  const [batch, stored, count, width] = x.shape as readonly [number, number, number, number];
+  if (stored === heads) return x;
+  const apart = b.reshape(x, [batch, stored, 1, count, width]);
+  const repeated = b.add('Expand', [apart, b.indices([batch, stored, heads / stored, count, width])]);
+  return b.reshape(repeated, [batch, heads, count, width]);
+}
+
 /**
  * Multi-head self-attention (Vaswani et al. 2017, §3.2.2) over `[batch · count, dim]`, with norms of queries and keys (Dehghani et al. 2023)
- * and of the mixed values (`norm`) where they are stored.
+ * and of the mixed values (`norm`) where they are stored, and fewer heads of keys and values where their layers are narrower.
  */
 export function selfAttention(
   b: GraphBuilder,
   tokens: Tokens,
   name: string,
   layer: string,
-  { heads, eps }: AttentionFigures,
+  { heads, eps, bias, rotation }: SelfAttentionFigures,
 ): ValueInfo {
-  const width = tokens.value.shape[1]! / heads;
+  const probe = selfProbe(tokens, layer);
   return b.scope(
     name,
     () => {
       const [query, key, value] = queryKeyValue(b, tokens.value);
-      const split = (x: ValueInfo): ValueInfo => splitHeads(b, x, tokens.batch, heads);
+      const width = query.shape[1]! / heads;
+      const split = (x: ValueInfo): ValueInfo => splitHeads(b, x, tokens.batch, x.shape[1]! / width);
+      const placed = (x: ValueInfo, norm: string): ValueInfo => {
+        const normed = maybeNorm(b, split(x), norm, eps);
+        return rotation ? rotate(b, normed, rotation) : normed;
+      };
       const mixed = b.attention(
-        maybeNorm(b, split(query), 'q_norm', eps),
-        maybeNorm(b, split(key), 'k_norm', eps),
-        split(value),
-        { probe: selfProbe(tokens, layer) },
+        placed(query, 'q_norm'),
+        sharedHeads(b, placed(key, 'k_norm'), heads),
+        sharedHeads(b, split(value), heads),
+        { probe, ...(bias && { bias }) },
       );
       return b.linear(maybeNorm(b, mergeHeads(b, mixed), 'norm', eps), 'proj');
     },
-    { title: `Multi-head self-attention, ${heads} heads`, formula: `softmax(QKᵀ/√${width})·V` },
+    {
+      title: `Multi-head self-attention, ${heads} heads`,
+      formula: `softmax(QKᵀ/√${tokens.value.shape[1]! / heads}${bias ? ' + B' : ''})·V`,
+    },
   );
 }
 
