@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { sequence } from './maps';
+import { meanOfTokens, sequence } from './maps';
 import type { Tokens } from './transformer';
 
 /** The token at `index` of every image, `[batch, dim]`. */
@@ -37,4 +37,9 @@ export function withClassToken(b: GraphBuilder, token: ValueInfo, tokens: Tokens
     count: count + 1,
     layout: { ...layout, special: ['cls', ...(layout.special ?? [])] },
   };
+}
+
+/** One vector of all tokens, `[batch, dim]`: the first of them, or for `avg` the mean of the patches. */
+export function pooledTokens(b: GraphBuilder, tokens: Tokens, pool: string): ValueInfo {
+  return pool === 'avg' ? meanOfTokens(b, patchesOnly(b, tokens)) : tokenAt(b, tokens, 0);
 }

@@ -1,4 +1,5 @@
 import type { Tensor } from '../../checkpoint/tensors';
+import { caitDialects } from './cait';
 import { openAiClip, openClipTrunk, transformersClip } from './clip';
 import { translate, type Dialect, type Translation } from './dialect';
 import { dinov2 } from './dinov2';
@@ -14,6 +15,7 @@ import { visformerDialects } from './visformer';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...caitDialects,
   ...visformerDialects,
   ...levitDialects,
   ...pvtDialects,

@@ -1,4 +1,5 @@
 import type { Family } from '../family';
+import { cait } from './cait';
 import { clip } from './clip';
 import { siglip } from './siglip';
 import { vit } from './vit';
@@ -10,6 +11,7 @@ import { visformer } from './visformer';
 
 /** Every family that is known, asked in this order. A new one is one file and one line here. */
 export const families = [
+  cait,
   visformer,
   metaformer,
   levit,

@@ -1,0 +1,62 @@
+import { activations } from './blocks/transformer';
+import type { ConfigValue, Evidence, Figures } from './family';
+import { stored } from './figures';
+import { classesOf, countOf, decide, type Sources } from './sources';
+
+/** Figures of an isotropic model (all blocks as wide as the first) that the user may set. */
+export const isotropicAssumable = ['activation', 'eps', 'pool'] as const;
+
+/** A choice of words. */
+export function wordFigure(
+  sources: Sources,
+  key: string,
+  { config, words, otherwise }: { config: readonly string[]; words: readonly string[]; otherwise: Evidence },
+): Evidence {
+  const is = (value: ConfigValue): boolean => words.includes(String(value));
+  return decide(sources, key, { config, otherwise, is, needed: `one of ${words.join(', ')}` });
+}
+
+/** The activation, by default what the library builds. */
+export function activationOf(sources: Sources, usual = 'gelu'): Evidence {
+  return wordFigure(sources, 'activation', {
+    config: ['hidden_act', 'act_layer'],
+    words: Object.keys(activations),
+    otherwise: stored(usual, `default of ${sources.evidences.dialect.title}`),
+  });
+}
+
+/** Epsilon of the norms, by default the library's. */
+export function epsOf(sources: Sources, usual = sources.evidences.dialect.eps): Evidence {
+  return decide(sources, 'eps', {
+    config: ['layer_norm_eps', 'norm_eps'],
+    otherwise: stored(usual, `default of ${sources.evidences.dialect.title}`),
+    is: (value) => typeof value === 'number' && value > 0,
+    needed: 'a number above 0',
+  });
+}
+
+/** How the tokens become one vector; `words` are the ways that the weights allow, the usual one first. */
+export function poolOf(sources: Sources, words: readonly string[], source: string): Evidence {
+  return wordFigure(sources, 'pool', {
+    config: ['global_pool'],
+    words,
+    otherwise: stored(words[0]!, source),
+  });
+}
+
+/** Figures of a model whose blocks `blocks.0` … are all `dim` wide; undefined where one of its parts is missing. */
+export function isotropicFigures(sources: Sources, head = 'head'): Figures | undefined {
+  const { tensors } = sources.evidences;
+  const depth = countOf(tensors, 'blocks');
+  const dim = tensors.get('blocks.0.norm1.weight')?.shape[0];
+  const hidden = tensors.get('blocks.0.mlp.fc1.weight')?.shape[0];
+  if (depth === 0 || !dim || !hidden) return undefined;
+  return {
+    dim: stored(dim, 'blocks.0.norm1.weight'),
+    depth: stored(depth, depth === 1 ? 'blocks.0' : `blocks.0 … blocks.${depth - 1}`),
+    mlp_ratio: stored(hidden / dim, 'blocks.0.mlp.fc1.weight'),
+    activation: activationOf(sources),
+    eps: epsOf(sources),
+    classes: classesOf(tensors, head),
+  };
+}

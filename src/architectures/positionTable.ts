@@ -1,0 +1,84 @@
+import type { GraphBuilder } from '../graph/builder';
+import type { ValueInfo } from '../graph/graph';
+import { gridOfLayout, type Grid } from './blocks/maps';
+import type { Tokens } from './blocks/transformer';
+import { configuredImageSize } from './config';
+import type { Figures } from './family';
+import { assumed, pairOf, stored, wordOf } from './figures';
+import { isResampling, resampled, tableLayout, type ResamplingName, type TableLayout } from './positions';
+import { imageSizeOf, type Sources } from './sources';
+
+/** What a learned table of absolute positions tells of a model. */
+export interface PositionTable {
+  readonly imageSize: readonly [number, number];
+  /** `image_size`, and of the table `grid` (rows and columns it was made for) and `resampling`. */
+  readonly figures: Figures;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * How the table `name` `[1, positions, dim]`, without rows of special tokens, lies over the grid: the image size of config.json, a published
+ * model or the user decides where it fits, else the square. `step`: pixels per position. Undefined where there is no table.
+ */
+export function tableOf(
+  { evidences, published }: Sources,
+  name: string,
+  step: readonly [number, number],
+): TableLayout | undefined {
+  const table = evidences.tensors.get(name);
+  if (!table) return undefined;
+  const config = configuredImageSize(evidences.checkpoint);
+  const sizes = [
+    ...(config ? [config] : []),
+    ...published.map(({ imageSize, models }) => ({
+      size: imageSize,
+      source: `the image size of ${models[0]}`,
+    })),
+    ...(evidences.imageSize
+      ? [{ size: evidences.imageSize, source: 'the image size given by the user' }]
+      : []),
+  ];
+  return tableLayout(
+    { positions: table.shape.at(-2)!, classToken: false, distillationToken: false, registers: 0 },
+    sizes.map(({ size, source }) => ({
+      grid: [Math.floor(size[0] / step[0]), Math.floor(size[1] / step[1])] as const,
+      source,
+    })),
+  );
+}
+
+/** Image size and figures of a model with the table `pos_embed`; without anybody's word the image is as large as the table. */
+export function positionsOf(
+  sources: Sources,
+  step: readonly [number, number],
+  resampling: ResamplingName,
+): PositionTable | undefined {
+  const layout = tableOf(sources, 'pos_embed', step);
+  if (!layout) return undefined;
+  const [rows, columns] = layout.grid.value as Grid;
+  const { imageSize, figure } = imageSizeOf(sources, [rows * step[0], columns * step[1]]);
+  const told = layout.grid.assumed
+    ? assumed(figure.value, 'the position table')
+    : stored(figure.value, 'the position table');
+  return {
+    imageSize,
+    figures: {
+      image_size: figure.assumed ? told : figure,
+      grid: layout.grid,
+      resampling: stored(resampling, `as ${sources.evidences.dialect.title} does`),
+    },
+    warnings: layout.warnings,
+  };
+}
+
+/** Patches plus their rows of the table `pos_embed`, which is resampled where the picture has another grid than the table was made for. */
+export function placed(b: GraphBuilder, patches: Tokens, figures: Figures): ValueInfo {
+  const { batch, count, layout } = patches;
+  const dim = patches.value.shape[1]!;
+  const name = wordOf(figures, 'resampling');
+  if (!isResampling(name)) throw new Error(`resampling: ${name} is not known`);
+  const table = b.parameter('pos_embed', [1, b.shapeOf('pos_embed').at(-2)!, dim]);
+  const rows = resampled(b, table, pairOf(figures, 'grid'), gridOfLayout(layout), name);
+  const sum = b.add('Add', [b.reshape(patches.value, [batch, count, dim]), rows]);
+  return b.reshape(sum, [batch * count, dim]);
+}
