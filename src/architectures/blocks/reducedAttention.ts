@@ -149,6 +149,19 @@ export function reducedBlock(b: GraphBuilder, tokens: Tokens, figures: ReducedFi
   return withValue(mixed, residual(b, mixed.value, branch));
 }
 
+/** Blocks `blocks.0` … of a stage, one after another. */
+export function reducedBlocks(
+  b: GraphBuilder,
+  tokens: Tokens,
+  depth: number,
+  figures: ReducedFigures,
+): Tokens {
+  let out = tokens;
+  for (let block = 0; block < depth; block++)
+    out = b.scope(`blocks.${block}`, () => reducedBlock(b, out, figures), { title: 'Block' });
+  return out;
+}
+
 /**
  * Patches of a map `[batch, channels, rows, columns]` and their norm as tokens. Overlapping patches have a kernel of 2S − 1 for the stride S
  * and zeros around the map (PVT v2, §3.2); others lie side by side.

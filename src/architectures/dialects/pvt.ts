@@ -18,7 +18,8 @@ const originalRenames: readonly Rename[] = [
     [new RegExp(`^norm${number}\\.(.+)$`), `stages.${stage}.norm.$1`],
     [new RegExp(`^pos_embed${number}$`), `stages.${stage}.pos_embed`],
   ]),
-  [/^(cls_token|(?:norm|head)\.(?:weight|bias))$/, '$1'],
+  [/^cls_token$/, 'stages.3.cls_token'],
+  [/^((?:norm|head)\.(?:weight|bias))$/, '$1'],
 ];
 
 /** whai362/PVT, both versions. */
@@ -98,7 +99,7 @@ const transformersV1: Dialect = {
     [/^encoder\.patch_embeddings\.([1-9]\d*)\.projection\.(.+)$/, 'stages.$1.downsample.proj.$2'],
     [/^encoder\.patch_embeddings\.([1-9]\d*)\.layer_norm\.(.+)$/, 'stages.$1.downsample.norm.$2'],
     [/^encoder\.patch_embeddings\.(\d+)\.position_embeddings$/, 'stages.$1.pos_embed'],
-    [/^encoder\.patch_embeddings\.\d+\.cls_token$/, 'cls_token'],
+    [/^encoder\.patch_embeddings\.(\d+)\.cls_token$/, 'stages.$1.cls_token'],
     ...transformersBlock('encoder\\.block\\.(\\d+)\\.(\\d+)'),
     [/^encoder\.layer_norm\.(weight|bias)$/, 'norm.$1'],
     [/^classifier\.(weight|bias)$/, 'head.$1'],

@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { answer, meanOfMap, tokensToMap } from '../blocks/maps';
-import { reducedBlock, stagePatches, type ReducedFigures } from '../blocks/reducedAttention';
+import { reducedBlocks, stagePatches, type ReducedFigures } from '../blocks/reducedAttention';
 import { norm, withValue } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
@@ -18,7 +18,12 @@ import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 export const blocksOf = (stage: number): string => `stages.${stage}.blocks`;
 
 /** Path of a stage's patch embedding: the first stands before the stages. */
-const patchesOf = (stage: number): string => (stage === 0 ? 'patch_embed' : `stages.${stage}.downsample`);
+export const patchesOf = (stage: number): string =>
+  stage === 0 ? 'patch_embed' : `stages.${stage}.downsample`;
+
+/** Sides of the kernels with which the stages cut patches. */
+export const kernelsOf = (tensors: Evidences['tensors'], stages: number): readonly number[] =>
+  Array.from({ length: stages }, (_, stage) => tensors.get(`${patchesOf(stage)}.proj.weight`)?.shape[2] ?? 1);
 
 /** Figures that the user may set. */
 export const pyramidAssumable = ['heads', 'activation', 'eps', 'sampling_eps'] as const;
@@ -52,10 +57,7 @@ export function recognisePyramid(
   if (!found || patch?.length !== 4) return undefined;
   const stages = numbersOf(found, 'depth').length;
   const reduction = reductionOf(sources, blocksOf, stages);
-  const kernels = Array.from(
-    { length: stages },
-    (_, stage) => evidences.tensors.get(`${patchesOf(stage)}.proj.weight`)?.shape[2] ?? 1,
-  );
+  const kernels = kernelsOf(evidences.tensors, stages);
   const least = leastSide(
     kernels.map((kernel) => (kernel + 1) >> 1),
     reduction,
@@ -87,13 +89,12 @@ export function buildPyramid(
   let map = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   for (const [stage, depth] of numbersOf(figures, 'depth').entries()) {
     const settings = stageFigures(figures, stage);
-    let tokens = stagePatches(b, map, patchesOf(stage), { overlap: true, eps: settings.samplingEps });
-    b.scope(
+    const patches = stagePatches(b, map, patchesOf(stage), { overlap: true, eps: settings.samplingEps });
+    map = b.scope(
       `stages.${stage}`,
       () => {
-        for (let block = 0; block < depth; block++)
-          tokens = b.scope(`blocks.${block}`, () => reducedBlock(b, tokens, settings), { title: 'Block' });
-        map = tokensToMap(b, withValue(tokens, norm(b, tokens.value, 'norm', settings.eps)));
+        const tokens = reducedBlocks(b, patches, depth, settings);
+        return tokensToMap(b, withValue(tokens, norm(b, tokens.value, 'norm', settings.eps)));
       },
       { title: `Stage ${stage + 1}` },
     );
