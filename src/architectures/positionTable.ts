@@ -4,7 +4,7 @@ import { gridOfLayout, type Grid } from './blocks/maps';
 import type { Tokens } from './blocks/transformer';
 import { configuredImageSize } from './config';
 import type { Figures } from './family';
-import { assumed, pairOf, stored, wordOf } from './figures';
+import { assumed, given, pairOf, stored, wordOf } from './figures';
 import { isResampling, resampled, tableLayout, type ResamplingName, type TableLayout } from './positions';
 import { imageSizeOf, type Sources } from './sources';
 
@@ -16,17 +16,31 @@ export interface PositionTable {
   readonly warnings: readonly string[];
 }
 
+/** The figure `grid` that the user typed in. Throws where it does not hold as many positions as the table. */
+function givenGrid({ evidences }: Sources, name: string, positions: number): Grid | undefined {
+  const evidence = given(evidences, 'grid');
+  if (!evidence) return undefined;
+  const [rows, columns] = pairOf({ grid: evidence }, 'grid');
+  if (rows * columns === positions) return [rows, columns];
+  throw new Error(`grid: ${rows} × ${columns} found; ${name} holds ${positions} positions of patches`);
+}
+
 /**
- * How the table `name` `[1, positions, dim]`, without rows of special tokens, lies over the grid: the image size of config.json, a published
- * model or the user decides where it fits, else the square. `step`: pixels per position. Undefined where there is no table.
+ * How the table `name` `[1, positions, dim]` lies over the grid after its first `special` rows: the user's grid or the image size of
+ * config.json, a published model or the user decides where it fits, else the square. `step`: pixels per position. Undefined where there is
+ * no table.
  */
 export function tableOf(
-  { evidences, published }: Sources,
+  sources: Sources,
   name: string,
   step: readonly [number, number],
+  special = 0,
 ): TableLayout | undefined {
+  const { evidences, published } = sources;
   const table = evidences.tensors.get(name);
   if (!table) return undefined;
+  const positions = table.shape.at(-2)! - special;
+  const grid = givenGrid(sources, name, positions);
   const config = configuredImageSize(evidences.checkpoint);
   const sizes = [
     ...(config ? [config] : []),
@@ -38,12 +52,13 @@ export function tableOf(
       ? [{ size: evidences.imageSize, source: 'the image size given by the user' }]
       : []),
   ];
+  const known = sizes.map(({ size, source }) => ({
+    grid: [Math.floor(size[0] / step[0]), Math.floor(size[1] / step[1])] as const,
+    source,
+  }));
   return tableLayout(
-    { positions: table.shape.at(-2)!, classToken: false, distillationToken: false, registers: 0 },
-    sizes.map(({ size, source }) => ({
-      grid: [Math.floor(size[0] / step[0]), Math.floor(size[1] / step[1])] as const,
-      source,
-    })),
+    { positions, classToken: false, distillationToken: false, registers: 0 },
+    grid ? [{ grid, source: 'the grid given by the user' }] : known,
   );
 }
 
