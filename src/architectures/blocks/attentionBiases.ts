@@ -1,10 +1,12 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
+import type { Probe } from '../../protocol/probes';
 import { configuredImageSize } from '../config';
 import type { Evidence } from '../family';
 import { assumed, stored } from '../figures';
 import type { Sources } from '../sources';
-import type { Grid } from './maps';
+import { gridOfLayout, type Grid } from './maps';
+import { mergeHeads, splitHeads, type Tokens } from './transformer';
 
 /** |query − key| along one side, `[queries, keys]`, for every `stride`-th position as query. */
 function distances(b: GraphBuilder, side: number, stride: number): ValueInfo {
@@ -31,6 +33,33 @@ export function offsetBiases(b: GraphBuilder, name: string, [rows, columns]: Gri
   const [, queryRows, queryColumns] = pairs.shape as readonly [number, number, number];
   return b.reshape(pairs, [heads, queryRows * queryColumns, rows * columns]);
 }
+
+export interface BiasedAttention {
+  /** Channels of a head's values; keys have half of what is left. */
+  readonly values: number;
+  readonly probe: Omit<Probe, 'value' | 'heads'>;
+}
+
+/**
+ * Multi-head self-attention with biases per offset (Graham et al. 2021, LeViT §4.2) of tokens on a grid. `fused` `[batch · count, heads · d]` holds
+ * query, key and value of each head side by side; their biases are `attention_biases` of the scope. The result is `[batch · count, heads · values]`.
+ */
+export function biasedAttention(
+  b: GraphBuilder,
+  fused: ValueInfo,
+  { batch, layout }: Tokens,
+  { values, probe }: BiasedAttention,
+): ValueInfo {
+  const heads = b.shapeOf('attention_biases')[0]!;
+  const split = splitHeads(b, fused, batch, heads);
+  const keys = (split.shape[3]! - values) / 2;
+  const [query, key, value] = b.split(split, [keys, keys, values], 3);
+  const bias = offsetBiases(b, 'attention_biases', gridOfLayout(layout));
+  return mergeHeads(b, b.attention(query!, key!, value!, { bias, probe }));
+}
+
+/** What the module of such an attention computes. */
+export const biasedFormula = 'softmax(QKᵀ/√d + B[|Δrow|, |Δcolumn|])·V';
 
 /** Rows and columns of a map by image size, for a network that shrinks it by strided convolutions with half padding. */
 export const mapOf = ([height, width]: readonly [number, number], stride: number): Grid => [

@@ -1,4 +1,5 @@
 import type { Tensor } from '../../checkpoint/tensors';
+import { xcitDialects } from './xcit';
 import { caitDialects } from './cait';
 import { openAiClip, openClipTrunk, transformersClip } from './clip';
 import { translate, type Dialect, type Translation } from './dialect';
@@ -12,9 +13,14 @@ import { pvtDialects } from './pvt';
 import { levitDialects } from './levit';
 import { metaformerDialects } from './metaformer';
 import { visformerDialects } from './visformer';
+import { tinyVitDialects } from './tiny_vit';
+import { segformerDialects } from './segformer';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...segformerDialects,
+  ...xcitDialects,
+  ...tinyVitDialects,
   ...caitDialects,
   ...visformerDialects,
   ...levitDialects,

@@ -1,4 +1,5 @@
 import type { Family } from '../family';
+import { xcit } from './xcit';
 import { cait } from './cait';
 import { clip } from './clip';
 import { siglip } from './siglip';
@@ -8,15 +9,20 @@ import { levit } from './levit';
 import { metaformer } from './metaformer';
 import { pvt } from './pvt';
 import { visformer } from './visformer';
+import { tinyVit } from './tiny_vit';
+import { segformer } from './segformer';
 
 /** Every family that is known, asked in this order. A new one is one file and one line here. */
 export const families = [
+  xcit,
+  tinyVit,
   cait,
   visformer,
   metaformer,
   levit,
   pvtV2,
   pvt,
+  segformer,
   siglip,
   clip,
   vit,

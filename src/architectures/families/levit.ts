@@ -1,6 +1,13 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { mapOf, offsetBiases, requireResolution, resolutionOf } from '../blocks/attentionBiases';
+import {
+  biasedAttention,
+  biasedFormula,
+  mapOf,
+  offsetBiases,
+  requireResolution,
+  resolutionOf,
+} from '../blocks/attentionBiases';
 import { batchNorm, convNorm, convolution } from '../blocks/convolution';
 import {
   gridOf,
@@ -12,7 +19,15 @@ import {
   sequence,
   tokensToMap,
 } from '../blocks/maps';
-import { activate, mergeHeads, residual, splitHeads, withValue, type Tokens } from '../blocks/transformer';
+import {
+  activate,
+  mergeHeads,
+  residual,
+  selfProbe,
+  splitHeads,
+  withValue,
+  type Tokens,
+} from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numbersOf, pairOf, stored, wordOf } from '../figures';
 import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
@@ -149,31 +164,26 @@ function mlp(b: GraphBuilder, tokens: Tokens, name: string, activation: string):
   );
 }
 
-/** The mixed values `[batch, heads, queries, d]` through the activation and the projection. */
+/** Mixed values `[batch · queries, heads · d]` through the activation and the projection. */
 function project(b: GraphBuilder, mixed: ValueInfo, queries: Tokens, activation: string): Tokens {
-  return layerNormed(b, withValue(queries, activate(b, mergeHeads(b, mixed), activation)), 'proj.ln');
+  return layerNormed(b, withValue(queries, activate(b, mixed, activation)), 'proj.ln');
 }
 
-const formula = 'softmax(QKᵀ/√d + B[|Δrow|, |Δcolumn|])·V';
-
-/** Self-attention whose values are wider than its keys, with biases per offset (Graham et al. 2021, §4.2). */
+/** Self-attention whose values may be wider than its keys, with biases per offset (Graham et al. 2021, §4.2). */
 function attention(b: GraphBuilder, tokens: Tokens, activation: string): Tokens {
   const layer = b.scopePath;
   const heads = b.shapeOf('attn.attention_biases')[0]!;
   return b.scope(
     'attn',
     () => {
-      const fused = splitHeads(b, layerNormed(b, tokens, 'qkv').value, tokens.batch, heads);
-      const values = b.shapeOf('proj.ln.linear.weight')[1]! / heads;
-      const width = (fused.shape[3]! - values) / 2;
-      const [query, key, value] = b.split(fused, [width, width, values], 3);
-      const mixed = b.attention(query!, key!, value!, {
-        bias: offsetBiases(b, 'attention_biases', gridOfLayout(tokens.layout)),
-        probe: { layer, kind: 'self', queries: tokens.layout, keys: tokens.layout },
+      const fused = layerNormed(b, tokens, 'qkv').value;
+      const mixed = biasedAttention(b, fused, tokens, {
+        values: b.shapeOf('proj.ln.linear.weight')[1]! / heads,
+        probe: selfProbe(tokens, layer),
       });
       return project(b, mixed, tokens, activation);
     },
-    { title: `Multi-head self-attention, ${heads} heads`, formula },
+    { title: `Multi-head self-attention, ${heads} heads`, formula: biasedFormula },
   );
 }
 
@@ -215,7 +225,7 @@ function attentionDownsampling(b: GraphBuilder, tokens: Tokens, activation: stri
       query_stride: queryStride,
     },
   });
-  return project(b, mixed, queries, activation);
+  return project(b, mergeHeads(b, mixed), queries, activation);
 }
 
 /** The downsampling before a stage and the MLP that follows it. */
@@ -224,7 +234,7 @@ function downsample(b: GraphBuilder, tokens: Tokens, stage: number, figures: Fig
   const smaller = b.scope(
     `stages.${stage}.downsample.attn_downsample`,
     () => attentionDownsampling(b, tokens, activation),
-    { title: 'Downsampling attention', formula },
+    { title: 'Downsampling attention', formula: biasedFormula },
   );
   const own = `stages.${stage}.downsample.mlp`;
   const last = numbersOf(figures, 'depth')[stage - 1]!;

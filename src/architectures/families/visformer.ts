@@ -3,7 +3,7 @@ import type { ValueInfo } from '../../graph/graph';
 import { requireResolution } from '../blocks/attentionBiases';
 import { batchNorm, convNorm, convolution } from '../blocks/convolution';
 import { answer, gridOf, layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
-import { activate, mergeHeads, residual, splitHeads, withValue } from '../blocks/transformer';
+import { activate, mergeHeads, residual, selfProbe, splitHeads, withValue } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import {
@@ -99,10 +99,7 @@ function attention(b: GraphBuilder, map: ValueInfo, layer: string, heads: number
     () => {
       const fused = mapToTokens(b, convolution(b, map, 'qkv'));
       const [query, key, value] = b.split(fused.value, 3, 1).map((x) => splitHeads(b, x, fused.batch, heads));
-      const { layout } = fused;
-      const mixed = b.attention(query!, key!, value!, {
-        probe: { layer, kind: 'self', queries: layout, keys: layout },
-      });
+      const mixed = b.attention(query!, key!, value!, { probe: selfProbe(fused, layer) });
       return convolution(b, tokensToMap(b, withValue(fused, mergeHeads(b, mixed))), 'proj');
     },
     { title: `Multi-head self-attention, ${heads} heads`, formula: 'softmax(QKᵀ/√d)·V' },
