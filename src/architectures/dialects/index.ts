@@ -15,9 +15,11 @@ import { metaformerDialects } from './metaformer';
 import { visformerDialects } from './visformer';
 import { tinyVitDialects } from './tiny_vit';
 import { segformerDialects } from './segformer';
+import { swinDialects } from './swin';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...swinDialects,
   ...segformerDialects,
   ...xcitDialects,
   ...tinyVitDialects,

@@ -11,9 +11,13 @@ import { pvt } from './pvt';
 import { visformer } from './visformer';
 import { tinyVit } from './tiny_vit';
 import { segformer } from './segformer';
+import { swin } from './swin';
+import { swinv2 } from './swinv2';
 
 /** Every family that is known, asked in this order. A new one is one file and one line here. */
 export const families = [
+  swin,
+  swinv2,
   xcit,
   tinyVit,
   cait,

@@ -28,6 +28,16 @@ export const kernelsOf = (tensors: Evidences['tensors'], stages: number): readon
 /** Figures that the user may set. */
 export const pyramidAssumable = ['heads', 'activation', 'eps', 'sampling_eps'] as const;
 
+/** The sizes that PVT v2 and the Mix Transformer of SegFormer have in common. */
+export const pyramidSizes: Sizes = [
+  [/^2,2,2,2 32$/, 'B0'],
+  [/^2,2,2,2 64$/, 'B1'],
+  [/^3,4,6,3 64$/, 'B2'],
+  [/^3,4,18,3 64$/, 'B3'],
+  [/^3,8,27,3 64$/, 'B4'],
+  [/^3,6,40,3 64$/, 'B5'],
+];
+
 /** Figures of all blocks of a stage. */
 export function stageFigures(figures: Figures, stage: number): ReducedFigures {
   return {
@@ -111,14 +121,7 @@ export const pvtV2: Family = {
     recognisePyramid(evidences, {
       label: 'pvt_v2',
       title: 'PVT v2',
-      sizes: [
-        [/^2,2,2,2 32$/, 'B0'],
-        [/^2,2,2,2 64$/, 'B1'],
-        [/^3,4,6,3 64$/, 'B2'],
-        [/^3,4,18,3 64$/, 'B3'],
-        [/^3,8,27,3 64$/, 'B4'],
-        [/^3,6,40,3 64$/, 'B5'],
-      ],
+      sizes: pyramidSizes,
       // nn.LayerNorm's own default after patch embeddings and reductions, but for transformers.
       defaults: {
         eps: { timm: [1e-6, 1e-5], pvt: [1e-6, 1e-5], transformers: [1e-6, 1e-6] },

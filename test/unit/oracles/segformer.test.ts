@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { countMacs } from '../../../src/analysis/complexity';
+import { buildGraph, countParameters, recognise } from '../../../src/architectures/recognise';
+import { checkpointOf, linesFolder, readLines } from './lines';
+
+describe('segmentation models with SegFormer as their encoder', () => {
+  for (const line of readLines(linesFolder).filter(
+    ({ family, task }) => family === 'segformer' && task === 'segment',
+  ))
+    it(`${line.id}: the head counts beside the encoder, which has all the attention`, () => {
+      const checkpoint = checkpointOf(line, line.config_json);
+      const recognition = recognise(checkpoint, { imageSize: line.image_size });
+      assert(recognition.family !== null);
+      const { params, buffers } = countParameters(checkpoint, recognition);
+      const { attention } = countMacs(buildGraph(checkpoint, recognition).graph);
+      assert.deepEqual(
+        { family: recognition.family, task: recognition.task, params, buffers, attention },
+        {
+          family: 'segformer',
+          task: 'features',
+          params: line.params,
+          buffers: line.buffers,
+          attention: line.macs.attention,
+        },
+      );
+    });
+});
