@@ -1,6 +1,8 @@
 import type { Tensor } from '../../checkpoint/tensors';
+import { convitDialects } from './convit';
 import { xcitDialects } from './xcit';
 import { caitDialects } from './cait';
+import { cnnDialects } from './cnn';
 import { openAiClip, openClipTrunk, transformersClip } from './clip';
 import { translate, type Dialect, type Translation } from './dialect';
 import { dinov2 } from './dinov2';
@@ -19,6 +21,7 @@ import { swinDialects } from './swin';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...convitDialects,
   ...swinDialects,
   ...segformerDialects,
   ...xcitDialects,
@@ -28,6 +31,7 @@ export const dialects: readonly Dialect[] = [
   ...levitDialects,
   ...pvtDialects,
   ...metaformerDialects,
+  ...cnnDialects,
   openClipTrunk,
   openAiClip,
   transformersClip,

@@ -1,6 +1,8 @@
 import type { Family } from '../family';
+import { convit } from './convit';
 import { xcit } from './xcit';
 import { cait } from './cait';
+import { convolutionalNetworks } from './cnn';
 import { clip } from './clip';
 import { siglip } from './siglip';
 import { vit } from './vit';
@@ -16,6 +18,7 @@ import { swinv2 } from './swinv2';
 
 /** Every family that is known, asked in this order. A new one is one file and one line here. */
 export const families = [
+  convit,
   swin,
   swinv2,
   xcit,
@@ -27,6 +30,7 @@ export const families = [
   pvtV2,
   pvt,
   segformer,
+  ...convolutionalNetworks,
   siglip,
   clip,
   vit,
