@@ -246,7 +246,7 @@ export class GraphBuilder {
     return this.add('Gemm', [x, weight, bias], { transB: int(transposed ? 0 : 1) }, { name });
   }
 
-  /** LayerNorm over the last axis (Ba et al. 2016); scale and bias from `<name>.weight` / `.bias`, ones and none where not stored. */
+  /** LayerNorm over the last axis (Ba et al. 2016); scale and bias from `<name>.weight` / `.bias`, ones and zeros where not stored. */
   layerNorm(x: ValueInfo, name: string, epsilon: number): ValueInfo {
     const width = x.shape.at(-1)!;
     const [biased, scaled] = [this.has(`${name}.bias`), this.has(`${name}.weight`)];
@@ -255,7 +255,10 @@ export class GraphBuilder {
       scaled || biased
         ? this.parameter(`${name}.weight`, [width])
         : this.constant(`${name}/ones`, 'F32', [width], new Float32Array(width).fill(1));
-    const bias = biased ? this.parameter(`${name}.bias`, [width]) : undefined;
+    // Without a bias onnxruntime 1.30 ends the whole process when it optimises the graph.
+    const bias = biased
+      ? this.parameter(`${name}.bias`, [width])
+      : this.constant(`${name}/zeros`, 'F32', [width], new Float32Array(width));
     return this.add(
       'LayerNormalization',
       [x, scale, bias],
