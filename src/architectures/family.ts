@@ -62,8 +62,10 @@ export interface Evidences {
 
 /** One family of architectures; one file. */
 export interface Family {
-  /** The row of the family: `vit`. */
+  /** Its name, which no other has: `vit`, `resnet`. */
   readonly name: string;
+  /** The wider group that it is told by, `cnn` for convolutional networks; its own name without it. */
+  readonly row?: string;
   /** `Vision Transformer` */
   readonly title: string;
   /** Canonical names of parameters that may take no part in the pass: a mask token, the head of another mode. */
@@ -84,7 +86,10 @@ export interface BuildOptions {
 /** The result of recognition, whichever family it is, or none. */
 export type Recognition =
   | (Recognised & {
+      /** The family's row: `vit`, `cnn`. */
       readonly family: string;
+      /** The family's own name, by which it is found: `resnet`. */
+      readonly architecture: string;
       readonly familyTitle: string;
       readonly dialect: string;
       readonly assumable: readonly string[];

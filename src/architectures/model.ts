@@ -93,6 +93,7 @@ async function understandOnnx(checkpoint: Checkpoint, options: ModelOptions): Pr
       ? {
           ...description.recognised,
           family: 'vit',
+          architecture: 'vit',
           familyTitle: 'Vision Transformer',
           dialect,
           assumable: [],

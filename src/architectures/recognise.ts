@@ -47,9 +47,9 @@ function unknown({ selected: { tensors } }: Checkpoint, translation: Translation
 }
 
 /** A file with the names of a family that it does not quite fit. */
-function nearly({ title, family, familyTitle, dialect }: Known, missing: readonly string[]): Unknown {
+function nearly({ title, architecture, familyTitle, dialect }: Known, missing: readonly string[]): Unknown {
   const reason = `like ${title} (${familyTitle}), but ${missing[0]}`;
-  return { family: null, dialect, reason, nearest: { family, missing } };
+  return { family: null, dialect, reason, nearest: { family: architecture, missing } };
 }
 
 /**
@@ -95,7 +95,8 @@ function recogniseAs(
   requireAssumable(family, assume);
   return {
     ...recognised,
-    family: family.name,
+    family: family.row ?? family.name,
+    architecture: family.name,
     familyTitle: family.title,
     dialect: dialect.name,
     assumable: family.assumable,
@@ -175,7 +176,7 @@ export function buildGraph(
 }
 
 function writeGraph(recognition: Known, translation: Translation, options: BuildOptions): BuiltGraph {
-  const family = (families as readonly Family[]).find(({ name }) => name === recognition.family)!;
+  const family = (families as readonly Family[]).find(({ name }) => name === recognition.architecture)!;
   const builder = new GraphBuilder(recognition.title, translation.source);
   family.build(builder, recognition, options);
   const graph = builder.build();

@@ -207,11 +207,11 @@ export const averagePool = (
 export const globalMean = (b: GraphBuilder, map: ValueInfo): ValueInfo => b.add('GlobalAveragePool', [map]);
 
 /**
- * Multiplies a map by a gate per channel `[batch, channels, 1, 1]`, which is shown as channel attention:
- * its map is `[batch, 1, 1, channels]`.
+ * Multiplies a map `[batch, channels, rows, columns]` by a gate per channel (as many elements in any shape), which is shown as channel
+ * attention: its map is `[batch, 1, 1, channels]`.
  */
 export function gateChannels(b: GraphBuilder, map: ValueInfo, gate: ValueInfo, layer: string): ValueInfo {
-  const [batch, channels] = gate.shape as readonly [number, number];
+  const [batch, channels] = map.shape as readonly [number, number];
   const row = b.reshape(gate, [batch, 1, 1, channels]);
   b.probe(row, {
     layer,

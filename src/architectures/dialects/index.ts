@@ -12,15 +12,19 @@ import { timm } from './timm';
 import { torchvision } from './torchvision';
 import { transformers, transformers5 } from './transformers';
 import { pvtDialects } from './pvt';
+import { focalnetDialects } from './focalnet';
 import { levitDialects } from './levit';
 import { metaformerDialects } from './metaformer';
 import { visformerDialects } from './visformer';
 import { tinyVitDialects } from './tiny_vit';
 import { segformerDialects } from './segformer';
 import { swinDialects } from './swin';
+import { twinsDialects } from './twins';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...focalnetDialects,
+  ...twinsDialects,
   ...convitDialects,
   ...swinDialects,
   ...segformerDialects,

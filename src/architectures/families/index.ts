@@ -7,6 +7,7 @@ import { clip } from './clip';
 import { siglip } from './siglip';
 import { vit } from './vit';
 import { pvtV2 } from './pvt_v2';
+import { focalnet } from './focalnet';
 import { levit } from './levit';
 import { metaformer } from './metaformer';
 import { pvt } from './pvt';
@@ -15,9 +16,11 @@ import { tinyVit } from './tiny_vit';
 import { segformer } from './segformer';
 import { swin } from './swin';
 import { swinv2 } from './swinv2';
+import { twins } from './twins';
 
 /** Every family that is known, asked in this order. A new one is one file and one line here. */
 export const families = [
+  focalnet,
   convit,
   swin,
   swinv2,
@@ -31,6 +34,7 @@ export const families = [
   pvt,
   segformer,
   ...convolutionalNetworks,
+  twins,
   siglip,
   clip,
   vit,

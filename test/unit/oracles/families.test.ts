@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { countMacs } from '../../../src/analysis/complexity';
+import type { Family } from '../../../src/architectures/family';
 import { families } from '../../../src/architectures/families';
 import { buildGraph, countParameters, recognise } from '../../../src/architectures/recognise';
 import { exceptions } from './exceptions';
@@ -7,7 +8,9 @@ import { checkpointOf, linesFolder, readLines, rowOf, type Line } from './lines'
 
 /** Rows with a test of their own, which knows more of them. */
 const elsewhere = ['vit', 'clip', 'siglip'];
-const rows = families.map(({ name }) => name as string).filter((name) => !elsewhere.includes(name));
+const rows = [...new Set((families as readonly Family[]).map(({ name, row = name }) => row))].filter(
+  (row) => !elsewhere.includes(row),
+);
 const own = readLines(linesFolder).filter(
   ({ family, task, id }) =>
     rows.includes(rowOf(family) ?? '') && ['classify', 'features'].includes(task) && !(id in exceptions),

@@ -1,0 +1,5 @@
+import type { Dialect } from './dialect';
+import { resnetDialects } from './resnet';
+
+/** Namings of convolutional networks. */
+export const cnnDialects: readonly Dialect[] = [...resnetDialects];

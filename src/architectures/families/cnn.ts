@@ -1,0 +1,4 @@
+import { resnet } from './resnet';
+
+/** Convolutional networks, with which transformers are compared. */
+export const convolutionalNetworks = [resnet] as const;
