@@ -9,6 +9,8 @@ export interface PyramidDefaults {
   readonly eps: Readonly<Record<string, readonly [blocks: number, sampling: number]>>;
   /** Whether the library reads `layer_norm_eps` of config.json. */
   readonly configuredEps: boolean;
+  /** Channels per head where nobody says; the first stage's width without it. */
+  readonly perHead?: number;
 }
 
 const isPositive = (value: ConfigValue): boolean => typeof value === 'number' && value > 0;
@@ -48,7 +50,10 @@ export function pyramidFigures(
   return {
     depth: stored(depths, `${paths.at(-1)!}.${depths.at(-1)! - 1}`),
     dim: stored(dims, `${first}.0.norm1.weight`),
-    heads: headsOf(sources, dims, { config: ['num_heads', 'num_attention_heads'], perHead: dims[0]! }),
+    heads: headsOf(sources, dims, {
+      config: ['num_heads', 'num_attention_heads'],
+      perHead: defaults.perHead ?? dims[0]!,
+    }),
     mlp_ratio: stored(ratios, `${first}.0.mlp.fc1.weight`),
     activation: decide(sources, 'activation', {
       config: ['hidden_act'],

@@ -133,14 +133,22 @@ export function convolutionalMlp(
   );
 }
 
+/** Attention of a block over its normed tokens, by the module `attn`: `[batch · count, dim]`. */
+export type Attend = (b: GraphBuilder, tokens: Tokens, figures: ReducedFigures) => ValueInfo;
+
+const attendReduced: Attend = (b, tokens, figures) =>
+  reducedAttention(b, tokens, 'attn', b.scopePath, figures);
+
 /** One block of a pyramid in the current scope: x + attention(norm(x)), then x + MLP(norm(x)), with a depthwise convolution where one is stored. */
-export function reducedBlock(b: GraphBuilder, tokens: Tokens, figures: ReducedFigures): Tokens {
+export function reducedBlock(
+  b: GraphBuilder,
+  tokens: Tokens,
+  figures: ReducedFigures,
+  attend: Attend = attendReduced,
+): Tokens {
   const { activation, eps } = figures;
   const normed = withValue(tokens, norm(b, tokens.value, 'norm1', eps));
-  const mixed = withValue(
-    tokens,
-    residual(b, tokens.value, reducedAttention(b, normed, 'attn', b.scopePath, figures)),
-  );
+  const mixed = withValue(tokens, residual(b, tokens.value, attend(b, normed, figures)));
   const rows = withValue(mixed, norm(b, mixed.value, 'norm2', eps));
   const rectified = b.has('attn.sr.weight') && b.shapeOf('attn.sr.weight')[2] === 1;
   const branch = b.has('mlp.dwconv.weight')
