@@ -11,6 +11,7 @@ export interface CaseAttention {
   readonly heads: number;
   readonly queries: unknown;
   readonly keys: unknown;
+  readonly window?: { readonly size: number | readonly number[] };
 }
 
 /** `case.json` */

@@ -146,14 +146,13 @@ export function logCoordinates(window: Grid, scale: LogScale, trained: Grid = wi
   return table;
 }
 
-/** The table `[distances, heads]` that a small network makes of log-spaced coordinates (Liu et al. 2022, §3.3). */
+/** What a small network with the two `layers` makes of log-spaced coordinates `[n, 2]`: a table `[n, heads]` (Liu et al. 2022, §3.3). */
 export function continuousTable(
   b: GraphBuilder,
   layers: readonly [first: string, second: string],
-  coordinates: Float32Array,
+  coordinates: ValueInfo,
 ): ValueInfo {
-  const rows = b.constant('/relative_coords_table', 'F32', [coordinates.length / 2, 2], coordinates);
-  return b.linear(activate(b, b.linear(rows, layers[0]), 'relu'), layers[1]);
+  return b.linear(activate(b, b.linear(coordinates, layers[0]), 'relu'), layers[1]);
 }
 
 /** 16 · σ(bias): keeps Swin v2's continuous bias bounded. */

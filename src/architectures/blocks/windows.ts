@@ -1,9 +1,10 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import type { Probe, WindowLayout } from '../../protocol/probes';
+import { cosineScale, unitVectors } from './cosine';
 import { bothSides, type Sides } from './convolution';
 import { gridOfLayout, gridTokens, sequence, type Grid } from './maps';
-import type { Tokens } from './transformer';
+import { mergeHeads, queryKeyValue, splitHeads, withValue, type Tokens } from './transformer';
 
 /** Where the windows of one attention lie on its map. */
 export interface Windows {
@@ -15,18 +16,25 @@ export interface Windows {
   readonly padded: Grid;
   /** Whether the zeros are rolled with the map (transformers, torchvision) or lie behind the rolled map (timm). */
   readonly rolls: 'map' | 'padded';
+  /** Added to the scores of tokens that the shift brought into one window. */
+  readonly mask: number;
 }
 
 export interface WindowOptions {
   readonly shift?: Sides;
   readonly rolls?: Windows['rolls'];
+  readonly mask?: number;
 }
 
 /** Windows of `size` over the whole map, padded where they do not fit. */
-export function windowsOf(map: Grid, size: Sides, { shift = 0, rolls = 'map' }: WindowOptions = {}): Windows {
+export function windowsOf(
+  map: Grid,
+  size: Sides,
+  { shift = 0, rolls = 'map', mask = -100 }: WindowOptions = {},
+): Windows {
   const sides = bothSides(size);
   const padded = map.map((side, axis) => Math.ceil(side / sides[axis]!) * sides[axis]!);
-  return { map, size: sides, shift: bothSides(shift), padded: [padded[0]!, padded[1]!], rolls };
+  return { map, size: sides, shift: bothSides(shift), padded: [padded[0]!, padded[1]!], rolls, mask };
 }
 
 /** Rows and columns of windows. */
@@ -152,6 +160,37 @@ export function shiftMask(b: GraphBuilder, windows: Windows, batch: number): Val
     const count = all.length / area(size);
     const region = (...shape: number[]): ValueInfo => b.constant('/regions', 'I32', shape, all);
     const same = b.add('Equal', [region(count, 1, area(size), 1), region(count, 1, 1, area(size))]);
-    return b.add('Where', [same, b.scalar(0), b.scalar(-100)]);
+    return b.add('Where', [same, b.scalar(0), b.scalar(windows.mask)]);
   });
+}
+
+export interface WindowAttentionOptions {
+  readonly heads: number;
+  /** Path of the block, as the record of its map names it. */
+  readonly layer: string;
+  /** Added to the scores of every window, `[heads, n, n]`: a relative position bias. */
+  readonly bias?: ValueInfo;
+}
+
+/**
+ * Self-attention inside the windows of a map (Liu et al. 2021, §3.2), with linear layers `qkv` and `proj` of the current scope: scaled
+ * products, or cosines where a temperature `logit_scale` is stored (Liu et al. 2022, §3.2). Padding takes part as zero tokens.
+ */
+export function windowAttention(
+  b: GraphBuilder,
+  tokens: Tokens,
+  windows: Windows,
+  { heads, layer, bias }: WindowAttentionOptions,
+): Tokens {
+  const windowed = windowPartition(b, tokens, windows);
+  const [q, k, v] = queryKeyValue(b, windowed.value).map((x) => splitHeads(b, x, windowed.batch, heads));
+  const added = [bias, shiftMask(b, windows, tokens.batch)].filter((each) => each !== undefined);
+  const options = { bias: added, probe: windowProbe(windows, layer) };
+  const mixed = b.has('logit_scale')
+    ? b.attention(unitVectors(b, q!), unitVectors(b, k!), v!, {
+        scale: cosineScale(b, 'logit_scale'),
+        ...options,
+      })
+    : b.attention(q!, k!, v!, options);
+  return windowReverse(b, withValue(windowed, b.linear(mergeHeads(b, mixed), 'proj')), windows);
 }

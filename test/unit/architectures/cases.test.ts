@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { countMacs } from '../../../src/analysis/complexity';
 import { openModel, type Model } from '../../../src/architectures/model';
 import { elementCount } from '../../../src/checkpoint/tensors';
-import { checkpointPath, readCases, type Case } from '../../support/cases';
+import { checkpointPath, readCases, type Case, type CaseAttention } from '../../support/cases';
 
 /** Elements of the tensors that the graph reads. */
 function readElements({ checkpoint, counts }: Model): number {
@@ -38,6 +38,13 @@ function layerOf(golden: Case, layer: string): string {
     : layer;
 }
 
+/** Tokens of one window: cases of transformers' Swin write no map in `window`, and the map in place of the window's own grid. */
+function layoutOf({ window }: CaseAttention, layout: unknown): unknown {
+  if (!window || Object.keys(window).join() !== 'size,shift') return layout;
+  const { size } = window;
+  return { ...(layout as object), grid: typeof size === 'number' ? [size, size] : size };
+}
+
 const open = (golden: Case): Promise<Model> =>
   openModel(checkpointPath(golden), { assume: golden.assume, imageSize: golden.image_size });
 
@@ -56,12 +63,12 @@ describe('golden cases: counts and attention records', () => {
       const { probes } = (await open(golden)).graph();
       assert.deepEqual(
         probes.map(({ layer, kind, heads, queries, keys }) => ({ layer, kind, heads, queries, keys })),
-        golden.attention.map(({ layer, kind, heads, queries, keys }) => ({
-          layer: layerOf(golden, layer),
-          kind,
-          heads,
-          queries,
-          keys,
+        golden.attention.map((record) => ({
+          layer: layerOf(golden, record.layer),
+          kind: record.kind,
+          heads: record.heads,
+          queries: layoutOf(record, record.queries),
+          keys: layoutOf(record, record.keys),
         })),
       );
     });

@@ -41,7 +41,7 @@ export const familyRows = JSON.parse(readFileSync(join(ownFolder, 'families.json
 export const rowOf = (label: string): string | undefined =>
   Object.keys(familyRows).find((row) => familyRows[row]!.labels.includes(label));
 
-/** Lines of every `*.jsonl.gz` of a folder. */
+/** Lines of every `*.jsonl.gz` of a folder. torchvision keeps both versions of Swin in one module, which names the lines of both. */
 export function readLines(folder: string): readonly Line[] {
   return readdirSync(folder)
     .filter((file) => file.endsWith('.jsonl.gz'))
@@ -52,7 +52,8 @@ export function readLines(folder: string): readonly Line[] {
         .split('\n'),
     )
     .filter((text) => text !== '')
-    .map((text) => JSON.parse(text) as Line);
+    .map((text) => JSON.parse(text) as Line)
+    .map((line) => (line.id.startsWith('torchvision/swin_v2_') ? { ...line, family: 'swinv2' } : line));
 }
 
 function isDType(name: string): name is DType {

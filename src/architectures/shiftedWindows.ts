@@ -1,0 +1,307 @@
+import { ParameterError, type GraphBuilder } from '../graph/builder';
+import type { ValueInfo } from '../graph/graph';
+import {
+  answer,
+  gridOfLayout,
+  gridSequence,
+  gridTokens,
+  mapToTokens,
+  meanOfTokens,
+  type Grid,
+} from './blocks/maps';
+import { distances } from './blocks/relativePosition';
+import { activations, maybeNorm, norm, withValue, type Tokens } from './blocks/transformer';
+import { rearranged, windowsOf, type Windows } from './blocks/windows';
+import type { BuildOptions, ConfigValue, Evidence, Evidences, Figures, Recognised } from './family';
+import { numberOf, numbersOf, stored, wordOf } from './figures';
+import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, type Sources } from './sources';
+
+/**
+ * How libraries fit a window to a map that it covers. timm: each side of the window is at most the map's, which is not shifted along a side
+ * that one window covers. transformers: a square at most as large as the smaller side (Swin) or as the rows (Swin v2), and no shift at all where it
+ * covers that side. torchvision: always the whole window, with zeros around a smaller map.
+ */
+const fits = {
+  'each side': (map, window) => {
+    const size = [Math.min(map[0], window[0]), Math.min(map[1], window[1])] as const;
+    return windowsOf(map, size, { shift: shiftAlong(map, window), rolls: 'map' });
+  },
+  'smaller side': (map, window) => squareWindows(map, Math.min(map[0], map[1]), window),
+  // transformers' Swin v2 adds the mask twice.
+  rows: (map, window) => ({ ...squareWindows(map, map[0], window), mask: -200 }),
+  never: (map, window) => {
+    const { padded } = windowsOf(map, window);
+    return windowsOf(map, window, { shift: shiftAlong(padded, window), rolls: 'padded' });
+  },
+} as const satisfies Record<string, (map: Grid, window: Grid) => Windows>;
+
+/** How a window is fitted to a smaller map: the value of the figure `window_fit`. */
+export type WindowFit = keyof typeof fits;
+
+/** How the library that named the weights fits windows to small maps, by its dialect; as timm does where nothing is said. */
+export function windowFit({ dialect }: Evidences, byDialect: Readonly<Record<string, WindowFit>>): Evidence {
+  return stored(byDialect[dialect.name] ?? 'each side', `as ${dialect.title} does`);
+}
+
+/** Half of the window, none along a side that one window covers. */
+function shiftAlong(map: Grid, window: Grid): Grid {
+  const by = (axis: 0 | 1): number => (map[axis] <= window[axis] ? 0 : Math.floor(window[axis] / 2));
+  return [by(0), by(1)];
+}
+
+function squareWindows(map: Grid, side: number, [window]: Grid): Windows {
+  const size = Math.min(side, window);
+  return windowsOf(map, size, { shift: side <= window ? 0 : Math.floor(window / 2), rolls: 'padded' });
+}
+
+/** Windows of a block on a map; every second block shifts them. */
+function fittedWindows(figures: Figures, stage: number, map: Grid, shifted: boolean): Windows {
+  const windows = fits[wordOf(figures, 'window_fit') as WindowFit](map, windowOf(figures, stage));
+  return shifted ? windows : { ...windows, shift: [0, 0] };
+}
+
+/** Window of a stage where it is not clipped: the figure is one number or `[rows, columns]` for all stages, or a number for each. */
+export function windowOf(figures: Figures, stage: number): Grid {
+  const sides = numbersOf(figures, 'window');
+  if (sides.length === 1) return [sides[0]!, sides[0]!];
+  return sides.length === 2 ? [sides[0]!, sides[1]!] : [sides[stage]!, sides[stage]!];
+}
+
+/** Whether a value of the figure `window` can be meant for so many stages. */
+export function isWindow(value: ConfigValue, stages: number): boolean {
+  const sides = [value].flat().map(Number);
+  return [1, 2, stages].includes(sides.length) && sides.every((side) => Number.isInteger(side) && side > 0);
+}
+
+/** Windows of the stages as a value of the figure: one number where they are the same. */
+export function windowFigure(sides: readonly number[]): ConfigValue {
+  return new Set(sides).size === 1 ? sides[0]! : sides;
+}
+
+/** Windows with as many distances as a table has rows, the squarest first. */
+export function windowsOfTable(rows: number): readonly Grid[] {
+  const odd = Array.from({ length: Math.ceil(rows / 2) }, (_, index) => 2 * index + 1);
+  return odd
+    .filter((side) => rows % side === 0 && (rows / side) % 2 === 1)
+    .map((side): Grid => [(side + 1) / 2, (rows / side + 1) / 2])
+    .sort((a, b) => Math.abs(a[0] - a[1]) - Math.abs(b[0] - b[1]));
+}
+
+/** The window that a table of so many rows was made for: one of those expected here, else the squarest. Throws where there is none. */
+export function windowOfTable(name: string, rows: number, expected: readonly Grid[]): Grid {
+  const found = expected.find((window) => distances(window) === rows) ?? windowsOfTable(rows)[0];
+  if (found) return found;
+  throw new ParameterError(name, `${rows} rows found, (2·rows − 1)·(2·columns − 1) of a window are needed`);
+}
+
+/** Where the stages of a model with shifted windows lie: `layers` or `stages`. */
+export interface StageNames {
+  readonly stages: string;
+  /** What tells the heads of a block. */
+  readonly heads: (block: string) => { readonly name: string; readonly axis: number };
+}
+
+const countable = (value: ConfigValue): boolean => typeof value === 'number' && value > 0;
+
+/** Figures that all models with shifted windows have, but for the window; undefined where a stage has none of the names. */
+export function shiftedFigures(sources: Sources, { stages, heads }: StageNames): Figures | undefined {
+  const { tensors, dialect } = sources.evidences;
+  const blocks = Array.from({ length: countOf(tensors, stages) }, (_, stage) => `${stages}.${stage}.blocks`);
+  const side = (name: string, axis: number): number => tensors.get(name)?.shape[axis] ?? 0;
+  const patch = tensors.get('patch_embed.proj.weight')?.shape;
+  const dims = blocks.map((path) => side(`${path}.0.mlp.fc1.weight`, 1));
+  const ofHeads = blocks.map((path) => heads(`${path}.0`));
+  const counts = ofHeads.map(({ name, axis }) => side(name, axis));
+  if (patch?.length !== 4 || blocks.length === 0 || [...dims, ...counts].includes(0)) return undefined;
+  const ratios = blocks.map((path, stage) => side(`${path}.0.mlp.fc1.weight`, 0) / dims[stage]!);
+  return {
+    patch: stored(patch.slice(2), 'patch_embed.proj.weight'),
+    channels: stored(patch[1]!, 'patch_embed.proj.weight'),
+    dim: stored(dims, `${blocks[0]}.0.mlp.fc1.weight`),
+    depth: stored(
+      blocks.map((path) => countOf(tensors, path)),
+      `${blocks.at(-1)}.${countOf(tensors, blocks.at(-1)!) - 1}`,
+    ),
+    heads: stored(counts, ofHeads[0]!.name),
+    mlp_ratio: stored(ratios, `${blocks[0]}.0.mlp.fc1.weight`),
+    activation: decide(sources, 'activation', {
+      config: ['hidden_act'],
+      otherwise: stored('gelu', `default of ${dialect.title}`),
+      is: (value) => Object.hasOwn(activations, String(value)),
+      needed: `one of ${Object.keys(activations).join(', ')}`,
+    }),
+    eps: decide(sources, 'eps', {
+      config: ['layer_norm_eps'],
+      otherwise: stored(1e-5, `default of ${dialect.title}`),
+      is: countable,
+      needed: 'a number above 0',
+    }),
+    classes: classesOf(tensors, 'head.fc'),
+  };
+}
+
+/** Figures of every model with shifted windows that the user may set. */
+export const shiftedAssumable = ['window', 'activation', 'eps'] as const;
+
+/** What a family says of itself beside its figures. */
+export interface ShiftedModel {
+  readonly label: string;
+  readonly name: string;
+  readonly usualSize: number;
+}
+
+/** Sizes of the papers by the blocks of the stages and the first width. */
+const sizes: readonly (readonly [layout: RegExp, name: string])[] = [
+  [/^2,2,6,2 96$/, 'T'],
+  [/^2,2,18,2 96$/, 'S'],
+  [/^2,2,18,2 128$/, 'B'],
+  [/^2,2,18,2 192$/, 'L'],
+  [/^2,2,18,2 352$/, 'H'],
+  [/^2,2,42,2 512$/, 'G'],
+];
+
+/** A recognition of a model with shifted windows. Pictures may have any size that holds a patch: maps are padded to whole windows. */
+export function recognisedShifted(
+  sources: Sources,
+  figures: Figures,
+  { label, name, usualSize }: ShiftedModel,
+): Recognised {
+  const { imageSize, figure } = imageSizeOf(sources, [usualSize, usualSize]);
+  const depths = numbersOf(figures, 'depth');
+  const layout = `${depths.join(',')} ${numbersOf(figures, 'dim')[0]}`;
+  const size = sizes.find(([pattern]) => pattern.test(layout))?.[1] ?? `with ${depths.join(' + ')} blocks`;
+  const windows = [figures['window']!.value].flat();
+  const [rows, columns] = numbersOf(figures, 'patch');
+  return recognisedFrom(sources, {
+    label,
+    title: `${name}${/^.$/.test(size) ? '-' : ' '}${size}, window ${windows.join(windows.length === 2 ? ' × ' : ', ')}`,
+    figures: { ...figures, image_size: figure },
+    imageSize,
+    sizeStep: [rows!, columns!],
+    pixels: 'imagenet',
+  });
+}
+
+/** One block of a stage and where it stands. */
+export interface ShiftedPlace {
+  readonly windows: Windows;
+  readonly stage: number;
+  /** Path of the block: `layers.2.blocks.5`. */
+  readonly layer: string;
+  readonly heads: number;
+  readonly eps: number;
+  readonly activation: string;
+}
+
+/** Writes one block in its own scope. */
+export type ShiftedBlock = (b: GraphBuilder, tokens: Tokens, place: ShiftedPlace) => Tokens;
+
+/** For each token of the next stage the four it is made of, column by column; as many as the map has tokens stands for a zero. */
+function mergingOrder([rows, columns]: Grid): Int32Array {
+  const order: number[] = [];
+  for (let row = 0; row < rows; row += 2)
+    for (let column = 0; column < columns; column += 2)
+      for (const right of [column, column + 1])
+        for (const below of [row, row + 1])
+          order.push(below < rows && right < columns ? below * columns + right : rows * columns);
+  return Int32Array.from(order);
+}
+
+/**
+ * Patch merging (Liu et al. 2021, §3.1): 2 × 2 neighbours side by side, zeros at odd edges, and a linear layer. Its norm stands before the
+ * layer (Swin) or after it (Swin v2), as its width tells.
+ */
+export function patchMerging(b: GraphBuilder, tokens: Tokens, name: string, eps: number): Tokens {
+  return b.scope(
+    name,
+    () => {
+      const map = gridOfLayout(tokens.layout);
+      const width = 4 * tokens.value.shape[1]!;
+      const order = mergingOrder(map);
+      const moved = rearranged(b, tokens, `merging ${map.join('x')}`, order);
+      const merged = b.reshape(moved, [(tokens.batch * order.length) / 4, width]);
+      const before = b.shapeOf('norm.weight')[0] === width;
+      const reduced = b.linear(before ? norm(b, merged, 'norm', eps) : merged, 'reduction');
+      const value = before ? reduced : norm(b, reduced, 'norm', eps);
+      return gridTokens(value, tokens.batch, [Math.ceil(map[0] / 2), Math.ceil(map[1] / 2)]);
+    },
+    { title: 'Patch merging', formula: '2 × 2 neighbours, concatenated: W·x' },
+  );
+}
+
+/** Pixels with zeros at the bottom and right up to whole patches, as transformers embeds them. */
+function paddedPixels(b: GraphBuilder, pixels: ValueInfo, patch: readonly number[]): ValueInfo {
+  const [down, right] = [2, 3].map(
+    (axis) => -pixels.shape[axis]! + patch[axis - 2]! * Math.ceil(pixels.shape[axis]! / patch[axis - 2]!),
+  );
+  return down === 0 && right === 0
+    ? pixels
+    : b.add('Pad', [pixels, b.indices([0, 0, 0, 0, 0, 0, down!, right!])]);
+}
+
+/** Patches of the pixels as tokens of a map, with the norm that follows. */
+function embedded(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
+  const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
+  const patch = numbersOf(figures, 'patch');
+  const padded = ['smaller side', 'rows'].includes(wordOf(figures, 'window_fit'));
+  return b.scope(
+    'patch_embed',
+    () => {
+      const whole = padded ? paddedPixels(b, pixels, patch) : pixels;
+      const tokens = mapToTokens(b, b.conv2d(whole, 'proj', { stride: patch }));
+      return withValue(tokens, maybeNorm(b, tokens.value, 'norm', numberOf(figures, 'eps')));
+    },
+    { title: 'Patch embedding' },
+  );
+}
+
+/** Pixels through all stages under `stages`: patch merging first, where the stage has one, then blocks of which every second shifts its windows. */
+export function shiftedStages(
+  b: GraphBuilder,
+  { figures }: Recognised,
+  options: BuildOptions,
+  stages: string,
+  block: ShiftedBlock,
+): Tokens {
+  const eps = numberOf(figures, 'eps');
+  const heads = numbersOf(figures, 'heads');
+  const activation = wordOf(figures, 'activation');
+  let tokens = embedded(b, figures, options);
+  for (const [stage, depth] of numbersOf(figures, 'depth').entries())
+    tokens = b.scope(
+      `${stages}.${stage}`,
+      () => {
+        let inner = stage > 0 ? patchMerging(b, tokens, 'downsample', eps) : tokens;
+        for (let index = 0; index < depth; index++) {
+          const windows = fittedWindows(figures, stage, gridOfLayout(inner.layout), index % 2 === 1);
+          const layer = `${stages}.${stage}.blocks.${index}`;
+          const place = { windows, stage, layer, heads: heads[stage]!, eps, activation };
+          inner = b.scope(`blocks.${index}`, () => block(b, inner, place), noteOf(windows));
+        }
+        return inner;
+      },
+      { title: `Stage ${stage + 1}` },
+    );
+  return tokens;
+}
+
+const noteOf = ({ size, shift }: Windows): { readonly title: string } => ({
+  title: `Transformer block, windows of ${size.join(' × ')}${shift.some((by) => by > 0) ? `, shifted by ${shift.join(' × ')}` : ''}`,
+});
+
+/** The normed map, its mean and the classifier; where a decoder of masked pixels is stored (Xie et al. 2022, SimMIM), its picture as well. */
+export function shiftedAnswer(b: GraphBuilder, tokens: Tokens): void {
+  const all = gridSequence(b, tokens);
+  if (b.has('decoder.0.weight')) b.output('reconstruction', reconstruction(b, all));
+  answer(b, meanOfTokens(b, tokens), all, 'head.fc');
+}
+
+/** One linear layer from each token of `[batch, rows, columns, dim]` to the pixels of its part of the picture, channels first. */
+function reconstruction(b: GraphBuilder, all: ValueInfo): ValueInfo {
+  const picture = b.conv2d(b.transpose(all, [0, 3, 1, 2]), 'decoder.0');
+  const side = Math.sqrt(picture.shape[1]! / 3);
+  return b.add('DepthToSpace', [picture], {
+    blocksize: { type: 'int', value: side },
+    mode: { type: 'string', value: 'CRD' },
+  });
+}
