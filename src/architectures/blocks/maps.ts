@@ -76,3 +76,30 @@ export function answer(b: GraphBuilder, features: ValueInfo, tokens: ValueInfo, 
   b.output('features', features);
   b.output('tokens', tokens);
 }
+
+/**
+ * Ends a model that pools and may be distilled: `logits` are the mean of what the heads `head` and `head_dist` say (Touvron et al. 2021, DeiT §4),
+ * or the one head's. `classify` applies a head, where it is stored.
+ */
+export function distilledAnswer(
+  b: GraphBuilder,
+  features: ValueInfo,
+  tokens: ValueInfo,
+  classify: (head: string) => ValueInfo | undefined,
+): void {
+  const [logits, distilled] = [classify('head'), classify('head_dist')];
+  if (logits && distilled) {
+    b.output('logits', b.add('Mul', [b.add('Add', [logits, distilled]), b.scalar(0.5)]));
+    b.output('cls_logits', logits);
+    b.output('distillation_logits', distilled);
+  } else if (logits) b.output('logits', logits);
+  b.output('features', features);
+  b.output('tokens', tokens);
+}
+
+/** LayerScale (Touvron et al. 2021, CaiT §2.1) over the channels of a map: a factor each where `<name>.gamma` is stored, else x. */
+export function layerScaleOfMap(b: GraphBuilder, map: ValueInfo, name: string): ValueInfo {
+  return b.has(`${name}.gamma`)
+    ? b.add('Mul', [map, b.parameter(`${name}.gamma`, [map.shape[1]!, 1, 1])])
+    : map;
+}

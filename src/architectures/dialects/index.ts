@@ -1,4 +1,5 @@
 import type { Tensor } from '../../checkpoint/tensors';
+import { samDialects } from './sam';
 import { convitDialects } from './convit';
 import { xcitDialects } from './xcit';
 import { caitDialects } from './cait';
@@ -20,9 +21,12 @@ import { tinyVitDialects } from './tiny_vit';
 import { segformerDialects } from './segformer';
 import { swinDialects } from './swin';
 import { twinsDialects } from './twins';
+import { efficientFormerDialects } from './efficientformer';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...samDialects,
+  ...efficientFormerDialects,
   ...focalnetDialects,
   ...twinsDialects,
   ...convitDialects,

@@ -1,4 +1,5 @@
 import type { Family } from '../family';
+import { sam } from './sam';
 import { convit } from './convit';
 import { xcit } from './xcit';
 import { cait } from './cait';
@@ -17,9 +18,12 @@ import { segformer } from './segformer';
 import { swin } from './swin';
 import { swinv2 } from './swinv2';
 import { twins } from './twins';
+import { efficientFormer } from './efficientformer';
 
 /** Every family that is known, asked in this order. A new one is one file and one line here. */
 export const families = [
+  sam,
+  efficientFormer,
   focalnet,
   convit,
   swin,

@@ -10,6 +10,7 @@ import {
 } from '../blocks/attentionBiases';
 import { batchNorm, convNorm, convolution } from '../blocks/convolution';
 import {
+  distilledAnswer,
   gridOf,
   gridOfLayout,
   gridSequence,
@@ -252,23 +253,10 @@ function block(b: GraphBuilder, tokens: Tokens, activation: string): Tokens {
   return mlp(b, withValue(tokens, mixed), 'mlp', activation);
 }
 
-/** Batch norm and linear layer. */
-function classifier(b: GraphBuilder, features: ValueInfo, name: string): ValueInfo {
+/** Batch norm and linear layer, where they are stored. */
+function classifier(b: GraphBuilder, features: ValueInfo, name: string): ValueInfo | undefined {
+  if (!b.has(`${name}.linear.weight`)) return undefined;
   return b.scope(name, () => b.linear(batchNorm(b, features, 'bn', eps), 'linear'));
-}
-
-/** The mean of both heads where there are two. */
-function answer(b: GraphBuilder, features: ValueInfo): void {
-  if (!b.has('head.linear.weight')) return;
-  const logits = classifier(b, features, 'head');
-  if (!b.has('head_dist.linear.weight')) {
-    b.output('logits', logits);
-    return;
-  }
-  const distilled = classifier(b, features, 'head_dist');
-  b.output('logits', b.add('Mul', [b.add('Add', [logits, distilled]), b.scalar(0.5)]));
-  b.output('cls_logits', logits);
-  b.output('distillation_logits', distilled);
 }
 
 function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
@@ -287,9 +275,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
   const keepsMaps = b.shapeOf('stages.0.blocks.0.attn.qkv.linear.weight').length === 4;
   const last = keepsMaps ? tokensToMap(b, tokens) : sequence(b, tokens);
   const features = meanOfTokens(b, tokens);
-  answer(b, features);
-  b.output('features', features);
-  b.output('tokens', last);
+  distilledAnswer(b, features, last, (head) => classifier(b, features, head));
 }
 
 /** LeViT (Graham et al. 2021): a convolutional stem, then attention with biases per offset on maps that shrink by attention. */
