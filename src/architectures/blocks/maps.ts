@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../../graph/builder';
-import { int, type ValueInfo } from '../../graph/graph';
+import { int, text, type ValueInfo } from '../../graph/graph';
 import type { TokenLayout } from '../../protocol/probes';
 import { maybeNorm, type Tokens } from './transformer';
 
@@ -42,6 +42,22 @@ export function sequence(b: GraphBuilder, { value, batch, count }: Tokens): Valu
 /** Tokens of a grid as timm keeps them between stages: `[batch, rows, columns, dim]`. */
 export function gridSequence(b: GraphBuilder, { value, batch, layout }: Tokens): ValueInfo {
   return b.reshape(value, [batch, ...gridOfLayout(layout), value.shape[1]!]);
+}
+
+/** The map resized bilinearly as torch's `interpolate` does; itself where it has that size. */
+export function resizedMap(
+  b: GraphBuilder,
+  map: ValueInfo,
+  grid: Grid,
+  { alignCorners = false }: { readonly alignCorners?: boolean } = {},
+): ValueInfo {
+  const [batch, channels, rows, columns] = map.shape as readonly [number, number, number, number];
+  if (rows === grid[0] && columns === grid[1]) return map;
+  const sizes = b.indices([batch, channels, ...grid]);
+  return b.add('Resize', [map, undefined, undefined, sizes], {
+    mode: text('linear'),
+    coordinate_transformation_mode: text(alignCorners ? 'align_corners' : 'half_pixel'),
+  });
 }
 
 /** Mean over all tokens, `[batch, dim]`. */

@@ -163,6 +163,8 @@ export interface SelfAttentionFigures extends AttentionFigures {
   readonly bias?: ValueInfo;
   /** Turns queries and keys by their tokens' places. */
   readonly rotation?: Rotation;
+  /** What the record of the map says beside or instead of what `selfProbe` does. */
+  readonly record?: Partial<Omit<Probe, 'value' | 'heads'>>;
 }
 
 /** `[batch, heads, count, d]` with every head repeated for the queries that share it (Ainslie et al. 2023, grouped-query attention). */
@@ -183,9 +185,9 @@ export function selfAttention(
   tokens: Tokens,
   name: string,
   layer: string,
-  { heads, eps, bias, rotation }: SelfAttentionFigures,
+  { heads, eps, bias, rotation, record }: SelfAttentionFigures,
 ): ValueInfo {
-  const probe = selfProbe(tokens, layer);
+  const probe = { ...selfProbe(tokens, layer), ...record };
   return b.scope(
     name,
     () => {
