@@ -46,7 +46,7 @@ export interface Recognised {
   readonly warnings: readonly string[];
   /** Default pixel preprocessing of this kind of weights, a name of the preprocessing table: `half`, `imagenet`, `clip` … */
   readonly pixels: string;
-  /** Steps by which the image's sides may grow, in pixels: the patch, or patch × window. */
+  /** Steps by which the image's sides may grow, in pixels: the patch, or patch × window; 0 where they may not. */
   readonly sizeStep: readonly [number, number];
 }
 

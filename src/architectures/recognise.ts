@@ -10,6 +10,7 @@ import { ownModule, type Translation } from './dialects/dialect';
 import { families } from './families';
 import type { BuildOptions, ConfigValue, Family, ParameterCounts, Recognition, TensorRole } from './family';
 import { nearestFamily, otherKind } from './otherKinds';
+import { requireOwnSize } from './sources';
 
 export interface RecogniseOptions {
   /** Figures the weights do not tell, as the user typed them in. */
@@ -185,8 +186,9 @@ function writeGraph(recognition: Known, translation: Translation, options: Build
   return { graph: { ...graph, probes: graph.probes.map((probe) => inOwnWords(probe, translation)) }, used };
 }
 
-/** Refuses sizes that hold not one patch, and names the nearest ones that divide evenly. */
-function requireSize({ sizeStep }: Known, size: readonly [number, number]): void {
+/** Refuses sizes that hold not one patch, and names the nearest ones that divide evenly; a step of 0 allows the model's own size alone. */
+function requireSize({ sizeStep, imageSize }: Known, size: readonly [number, number]): void {
+  if (sizeStep.includes(0)) return requireOwnSize(size, imageSize);
   const fits = size.every((side, axis) => Number.isInteger(side) && side >= sizeStep[axis]!);
   if (fits) return;
   const nearest = size.map((side, axis) => Math.max(1, Math.round(side / sizeStep[axis]!)) * sizeStep[axis]!);

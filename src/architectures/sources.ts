@@ -129,6 +129,14 @@ export function imageSizeOf(
   return { imageSize: [height, width], figure };
 }
 
+/** Refuses every image size but the one that the weights are made for, for models whose positions cannot be resampled. */
+export function requireOwnSize(size: readonly [number, number], own: readonly [number, number]): void {
+  if (size[0] === own[0] && size[1] === own[1]) return;
+  throw new Error(
+    `image size ${size.join(' × ')} found; the positions stored in the weights are those of ${own.join(' × ')} pixels, the only size that this model takes.`,
+  );
+}
+
 /** What a family says of itself beside its figures. */
 export interface Described {
   readonly label: string;
