@@ -1,10 +1,11 @@
+import { elementCount } from '../checkpoint/tensors';
 import type { GraphBuilder } from '../graph/builder';
 import type { ValueInfo } from '../graph/graph';
-import { gridOfLayout, type Grid } from './blocks/maps';
-import type { Tokens } from './blocks/transformer';
+import { gridOfLayout, mapToTokens, type Grid } from './blocks/maps';
+import { withValue, type Tokens } from './blocks/transformer';
 import { configuredImageSize } from './config';
-import type { Figures } from './family';
-import { assumed, given, pairOf, stored, wordOf } from './figures';
+import type { BuildOptions, Figures } from './family';
+import { assumed, given, numberOf, pairOf, stored, wordOf } from './figures';
 import { isResampling, resampled, tableLayout, type ResamplingName, type TableLayout } from './positions';
 import { imageSizeOf, type Sources } from './sources';
 
@@ -62,13 +63,14 @@ export function tableOf(
   );
 }
 
-/** Image size and figures of a model with the table `pos_embed`; without anybody's word the image is as large as the table. */
+/** Image size and figures of a model with the table `pos_embed`, whose first `special` rows are no patches'; without anybody's word the image is as large as the table. */
 export function positionsOf(
   sources: Sources,
   step: readonly [number, number],
   resampling: ResamplingName,
+  special = 0,
 ): PositionTable | undefined {
-  const layout = tableOf(sources, 'pos_embed', step);
+  const layout = tableOf(sources, 'pos_embed', step, special);
   if (!layout) return undefined;
   const [rows, columns] = layout.grid.value as Grid;
   const { imageSize, figure } = imageSizeOf(sources, [rows * step[0], columns * step[1]]);
@@ -86,14 +88,32 @@ export function positionsOf(
   };
 }
 
-/** Patches plus their rows of the table `pos_embed`, which is resampled where the picture has another grid than the table was made for. */
-export function placed(b: GraphBuilder, patches: Tokens, figures: Figures): ValueInfo {
+/**
+ * Patches plus their rows of the table `pos_embed`, the last ones where there are rows of special tokens before them; resampled where the
+ * picture has another grid than the table was made for.
+ */
+function placed(b: GraphBuilder, patches: Tokens, figures: Figures): ValueInfo {
   const { batch, count, layout } = patches;
   const dim = patches.value.shape[1]!;
   const name = wordOf(figures, 'resampling');
   if (!isResampling(name)) throw new Error(`resampling: ${name} is not known`);
-  const table = b.parameter('pos_embed', [1, b.shapeOf('pos_embed').at(-2)!, dim]);
-  const rows = resampled(b, table, pairOf(figures, 'grid'), gridOfLayout(layout), name);
+  const native = pairOf(figures, 'grid');
+  const positions = elementCount(b.shapeOf('pos_embed')) / dim;
+  const table = b.parameter('pos_embed', [1, positions, dim]);
+  const special = positions - native[0] * native[1];
+  const own = special === 0 ? table : b.slice(table, 1, special, positions);
+  const rows = resampled(b, own, native, gridOfLayout(layout), name);
   const sum = b.add('Add', [b.reshape(patches.value, [batch, count, dim]), rows]);
   return b.reshape(sum, [batch * count, dim]);
+}
+
+/** Patches of the pixels side by side (Dosovitskiy et al. 2021, eq. 1) plus the table `pos_embed`, where there is one. */
+export function embedPatches(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
+  const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
+  const stride = pairOf(figures, 'patch');
+  const map = b.scope('patch_embed', () => b.conv2d(pixels, 'proj', { stride }), {
+    title: 'Patch embedding',
+  });
+  const patches = mapToTokens(b, map);
+  return b.has('pos_embed') ? withValue(patches, placed(b, patches, figures)) : patches;
 }

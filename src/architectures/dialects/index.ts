@@ -1,4 +1,5 @@
 import type { Tensor } from '../../checkpoint/tensors';
+import { vitdetDialects } from './vitdet';
 import { samDialects } from './sam';
 import { convitDialects } from './convit';
 import { xcitDialects } from './xcit';
@@ -7,6 +8,7 @@ import { cnnDialects } from './cnn';
 import { openAiClip, openClipTrunk, transformersClip } from './clip';
 import { translate, type Dialect, type Translation } from './dialect';
 import { dinov2 } from './dinov2';
+import { evaDialects } from './eva';
 import { googleJax } from './googleJax';
 import { mae } from './mae';
 import { timm } from './timm';
@@ -25,6 +27,7 @@ import { efficientFormerDialects } from './efficientformer';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...vitdetDialects,
   ...samDialects,
   ...efficientFormerDialects,
   ...focalnetDialects,
@@ -40,6 +43,7 @@ export const dialects: readonly Dialect[] = [
   ...pvtDialects,
   ...metaformerDialects,
   ...cnnDialects,
+  ...evaDialects,
   openClipTrunk,
   openAiClip,
   transformersClip,

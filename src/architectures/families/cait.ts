@@ -1,14 +1,14 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { classAttention } from '../blocks/classAttention';
-import { answer, mapToTokens, sequence } from '../blocks/maps';
+import { answer, sequence } from '../blocks/maps';
 import { learnedToken, pooledTokens, withClassToken } from '../blocks/specialTokens';
 import { talkingHeadsAttention } from '../blocks/talkingHeads';
 import { layerScale, mlp, norm, residual, withValue, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
-import { numberOf, pairOf, stored, wordOf } from '../figures';
+import { numberOf, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf } from '../isotropicFigures';
-import { placed, positionsOf } from '../positionTable';
+import { embedPatches, positionsOf } from '../positionTable';
 import { countOf, recognisedFrom, sourcesOf } from '../sources';
 
 /** Sizes by depth and width (Touvron et al. 2021, CaiT, table 5). */
@@ -71,17 +71,6 @@ function classBlock(b: GraphBuilder, token: ValueInfo, patches: Tokens, settings
   return feed(b, residual(b, token, layerScale(b, told, 'ls1')), settings);
 }
 
-/** Patches with their positions. */
-function embed(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
-  const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
-  const stride = pairOf(figures, 'patch');
-  const map = b.scope('patch_embed', () => b.conv2d(pixels, 'proj', { stride }), {
-    title: 'Patch embedding',
-  });
-  const patches = mapToTokens(b, map);
-  return withValue(patches, placed(b, patches, figures));
-}
-
 /** Blocks of patches alone, then blocks in which the class token alone changes. */
 function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
   const settings: BlockSettings = {
@@ -89,7 +78,7 @@ function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions):
     eps: numberOf(figures, 'eps'),
     activation: wordOf(figures, 'activation'),
   };
-  let patches = embed(b, figures, options);
+  let patches = embedPatches(b, figures, options);
   for (let index = 0; index < numberOf(figures, 'depth'); index++)
     patches = b.scope(`blocks.${index}`, () => patchBlock(b, patches, settings), {
       title: 'Talking-heads block',

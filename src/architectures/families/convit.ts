@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
-import { answer, gridOfLayout, mapToTokens, sequence, type Grid } from '../blocks/maps';
+import { answer, gridOfLayout, sequence, type Grid } from '../blocks/maps';
 import { learnedToken, pooledTokens, withClassToken } from '../blocks/specialTokens';
 import {
   mergeHeads,
@@ -14,9 +14,9 @@ import {
   type Tokens,
 } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
-import { numberOf, pairOf, stored, wordOf } from '../figures';
+import { numberOf, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf } from '../isotropicFigures';
-import { placed, positionsOf } from '../positionTable';
+import { embedPatches, positionsOf } from '../positionTable';
 import { recognisedFrom, sourcesOf } from '../sources';
 
 /** Names of the sizes by width (d'Ascoli et al. 2021, table 1). */
@@ -128,22 +128,16 @@ function block(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): Tokens
 }
 
 /** Gated blocks of patches, then plain ones, which the class token joins. */
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
   const settings: BlockSettings = {
     heads: numberOf(figures, 'heads'),
     eps: numberOf(figures, 'eps'),
     activation: wordOf(figures, 'activation'),
   };
-  const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
-  const stride = pairOf(figures, 'patch');
-  const map = b.scope('patch_embed', () => b.conv2d(pixels, 'proj', { stride }), {
-    title: 'Patch embedding',
-  });
-  const patches = mapToTokens(b, map);
-  let tokens = withValue(patches, placed(b, patches, figures));
+  let tokens = embedPatches(b, figures, options);
   for (let index = 0; index < numberOf(figures, 'depth'); index++) {
     if (index === numberOf(figures, 'local_depth'))
-      tokens = withClassToken(b, learnedToken(b, 'cls_token', batch), tokens);
+      tokens = withClassToken(b, learnedToken(b, 'cls_token', options.batch), tokens);
     tokens = b.scope(`blocks.${index}`, () => block(b, tokens, settings), { title: 'Transformer block' });
   }
   const last = withValue(tokens, norm(b, tokens.value, 'norm', settings.eps));

@@ -1,10 +1,12 @@
 import type { Family } from '../family';
+import { vitdet } from './vitdet';
 import { sam } from './sam';
 import { convit } from './convit';
 import { xcit } from './xcit';
 import { cait } from './cait';
 import { convolutionalNetworks } from './cnn';
 import { clip } from './clip';
+import { eva } from './eva';
 import { siglip } from './siglip';
 import { vit } from './vit';
 import { pvtV2 } from './pvt_v2';
@@ -17,17 +19,20 @@ import { tinyVit } from './tiny_vit';
 import { segformer } from './segformer';
 import { swin } from './swin';
 import { swinv2 } from './swinv2';
+import { swinv2Cr } from './swinv2_cr';
 import { twins } from './twins';
 import { efficientFormer } from './efficientformer';
 
 /** Every family that is known, asked in this order. A new one is one file and one line here. */
 export const families = [
+  vitdet,
   sam,
   efficientFormer,
   focalnet,
   convit,
   swin,
   swinv2,
+  swinv2Cr,
   xcit,
   tinyVit,
   cait,
@@ -39,6 +44,7 @@ export const families = [
   segformer,
   ...convolutionalNetworks,
   twins,
+  eva,
   siglip,
   clip,
   vit,
