@@ -55,8 +55,8 @@ function squareWindows(map: Grid, side: number, [window]: Grid): Windows {
 }
 
 /** Windows of a block on a map; every second block shifts them. */
-function fittedWindows(figures: Figures, stage: number, map: Grid, shifted: boolean): Windows {
-  const windows = fits[wordOf(figures, 'window_fit') as WindowFit](map, windowOf(figures, stage));
+function fittedWindows(figures: Figures, window: Grid, map: Grid, shifted: boolean): Windows {
+  const windows = fits[wordOf(figures, 'window_fit') as WindowFit](map, window);
   return shifted ? windows : { ...windows, shift: [0, 0] };
 }
 
@@ -170,11 +170,12 @@ export function recognisedShifted(
   const depths = numbersOf(figures, 'depth');
   const layout = `${depths.join(',')} ${numbersOf(figures, 'dim')[0]}`;
   const size = sizes.find(([pattern]) => pattern.test(layout))?.[1] ?? `with ${depths.join(' + ')} blocks`;
-  const windows = [figures['window']!.value].flat();
+  const windows = [figures['window']?.value ?? []].flat();
+  const of = windows.length > 0 ? [`window ${windows.join(windows.length === 2 ? ' × ' : ', ')}`] : [];
   const [rows, columns] = numbersOf(figures, 'patch');
   return recognisedFrom(sources, {
     label,
-    title: `${name}${/^.$/.test(size) ? '-' : ' '}${size}, window ${windows.join(windows.length === 2 ? ' × ' : ', ')}`,
+    title: [`${name}${/^.$/.test(size) ? '-' : ' '}${size}`, ...of].join(', '),
     figures: { ...figures, image_size: figure },
     imageSize,
     sizeStep: [rows!, columns!],
@@ -255,33 +256,40 @@ function embedded(b: GraphBuilder, figures: Figures, { imageSize, batch }: Build
   );
 }
 
-/** Pixels through all stages under `stages`: patch merging first, where the stage has one, then blocks of which every second shifts its windows. */
+/** What the stages of a family differ in. */
+export interface ShiftedStages {
+  /** Path of the list of stages. */
+  readonly stages: string;
+  readonly block: ShiftedBlock;
+  /** Window of a stage where it is not clipped, by the patches of the whole picture; the figure `window` where nothing else is said. */
+  readonly window?: (stage: number, patches: Grid) => Grid;
+}
+
+/** Pixels through all stages: patch merging first, where the stage has one, then blocks of which every second shifts its windows. */
 export function shiftedStages(
   b: GraphBuilder,
   { figures }: Recognised,
   options: BuildOptions,
-  stages: string,
-  block: ShiftedBlock,
+  { stages, block, window = (stage) => windowOf(figures, stage) }: ShiftedStages,
 ): Tokens {
   const eps = numberOf(figures, 'eps');
-  const heads = numbersOf(figures, 'heads');
   const activation = wordOf(figures, 'activation');
+  const heads = numbersOf(figures, 'heads');
   let tokens = embedded(b, figures, options);
-  for (const [stage, depth] of numbersOf(figures, 'depth').entries())
-    tokens = b.scope(
-      `${stages}.${stage}`,
-      () => {
-        let inner = stage > 0 ? patchMerging(b, tokens, 'downsample', eps) : tokens;
-        for (let index = 0; index < depth; index++) {
-          const windows = fittedWindows(figures, stage, gridOfLayout(inner.layout), index % 2 === 1);
-          const layer = `${stages}.${stage}.blocks.${index}`;
-          const place = { windows, stage, layer, heads: heads[stage]!, eps, activation };
-          inner = b.scope(`blocks.${index}`, () => block(b, inner, place), noteOf(windows));
-        }
-        return inner;
-      },
-      { title: `Stage ${stage + 1}` },
-    );
+  const patches = gridOfLayout(tokens.layout);
+  for (const [stage, depth] of numbersOf(figures, 'depth').entries()) {
+    const write = (): void => {
+      if (stage > 0) tokens = patchMerging(b, tokens, 'downsample', eps);
+      const map = gridOfLayout(tokens.layout);
+      for (let index = 0; index < depth; index++) {
+        const windows = fittedWindows(figures, window(stage, patches), map, index % 2 === 1);
+        const layer = `${stages}.${stage}.blocks.${index}`;
+        const place = { windows, stage, layer, heads: heads[stage]!, eps, activation };
+        tokens = b.scope(`blocks.${index}`, () => block(b, tokens, place), noteOf(windows));
+      }
+    };
+    b.scope(`${stages}.${stage}`, write, { title: `Stage ${stage + 1}` });
+  }
   return tokens;
 }
 

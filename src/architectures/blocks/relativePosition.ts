@@ -123,25 +123,27 @@ function resizedTable(b: GraphBuilder, table: ValueInfo, from: Grid, to: Grid): 
   return corners.reduce((sum, each) => b.add('Add', [sum, each]));
 }
 
-/** How distances become inputs of a small network: Swin v2's log₂ of distances scaled to ±8 (Liu et al. 2022, §3.3), or timm's plain natural log. */
-export type LogScale = 'swin' | 'cr';
+/** sign(d) · ln(1 + |d|), timm's scale of distances. */
+export const logarithm = (distance: number): number => Math.sign(distance) * Math.log1p(Math.abs(distance));
 
-/** A distance on the logarithmic scale; `reach` is the greatest distance of the window that the weights were trained with. */
-const logarithms: Readonly<Record<LogScale, (distance: number, reach: number) => number>> = {
-  swin: (distance, reach) =>
-    (Math.sign(distance) * Math.log2(1 + (8 * Math.abs(distance)) / Math.max(reach, 1))) / 3,
-  cr: (distance) => Math.sign(distance) * Math.log(1 + Math.abs(distance)),
-};
+/** A distance as Swin v2 scales it (Liu et al. 2022, §3.3): log₂ of ±8 at the greatest distance `reach` of the window of the training. */
+const scaledLogarithm = (distance: number, reach: number): number =>
+  logarithm((8 * distance) / Math.max(reach, 1)) / Math.log(8);
+
+/** How distances become inputs of a small network: as Swin v2 scales them, or by their plain logarithm (timm's `cr`). */
+export type LogScale = 'swin' | 'cr';
 
 /** Coordinates `[distances, 2]` of all distances of a window. `trained` is the window of the training where it was another one. */
 export function logCoordinates(window: Grid, scale: LogScale, trained: Grid = window): Float32Array {
   const [rows, columns] = window;
+  const at = (distance: number, axis: 0 | 1): number =>
+    scale === 'swin' ? scaledLogarithm(distance, trained[axis] - 1) : logarithm(distance);
   const table = new Float32Array(2 * distances(window));
   let next = 0;
   for (let down = 1 - rows; down < rows; down++)
     for (let right = 1 - columns; right < columns; right++) {
-      table[next++] = logarithms[scale](down, trained[0] - 1);
-      table[next++] = logarithms[scale](right, trained[1] - 1);
+      table[next++] = at(down, 0);
+      table[next++] = at(right, 1);
     }
   return table;
 }

@@ -123,7 +123,7 @@ function torchvision(family: string, table: string, bias: readonly Part[]): Dial
 const tables = 'relative_position_bias_table';
 const timmStages = [/^patch_embed\.proj\.weight$/, /^layers\.0\.blocks\.0\.mlp\.fc1\.weight$/];
 
-/** Swin Transformers of both versions. */
+/** Swin Transformers of both versions, and timm's own second one. */
 export const swinDialects: readonly Dialect[] = [
   original('swin', tables),
   original('swinv2', 'logit_scale'),
@@ -137,4 +137,9 @@ export const swinDialects: readonly Dialect[] = [
   ]),
   timmNames('swin', [...timmStages, new RegExp(`^layers\\.0\\.blocks\\.0\\.attn\\.${tables}$`)], common),
   timmNames('swinv2', [...timmStages, /^layers\.0\.blocks\.0\.attn\.cpb_mlp\.0\.weight$/], common),
+  timmNames(
+    'swinv2_cr',
+    [/^patch_embed\.proj\.weight$/, /^stages\.0\.blocks\.0\.attn\.meta_mlp\.fc1\.weight$/],
+    common,
+  ),
 ];

@@ -106,9 +106,10 @@ export const swin: Family = {
   },
   build(b, recognised, options) {
     const { figures } = recognised;
-    const tokens = shiftedStages(b, recognised, options, 'layers', (_, inner, place) =>
-      block(b, inner, place, windowOf(figures, place.stage)),
-    );
+    const tokens = shiftedStages(b, recognised, options, {
+      stages: 'layers',
+      block: (_, inner, place) => block(b, inner, place, windowOf(figures, place.stage)),
+    });
     shiftedAnswer(b, withValue(tokens, norm(b, tokens.value, 'norm', numberOf(figures, 'eps'))));
   },
 };

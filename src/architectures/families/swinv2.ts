@@ -151,9 +151,11 @@ export const swinv2: Family = {
   build(b, recognised, options) {
     const { figures } = recognised;
     const trained = numbersOf(figures, 'pretrained_window');
-    const tokens = shiftedStages(b, recognised, options, 'layers', (_, inner, place) =>
-      postNormBlock(b, inner, place, () => positionBias(b, place.windows.size, trained[place.stage]!)),
-    );
+    const tokens = shiftedStages(b, recognised, options, {
+      stages: 'layers',
+      block: (_, inner, place) =>
+        postNormBlock(b, inner, place, () => positionBias(b, place.windows.size, trained[place.stage]!)),
+    });
     shiftedAnswer(b, withValue(tokens, norm(b, tokens.value, 'norm', numberOf(figures, 'eps'))));
   },
 };
