@@ -230,7 +230,10 @@ export function valueText(value: ConfigValue): string {
 
 /** The attention records of the command line's JSON, in execution order. */
 export function attentionRecords(probes: readonly Probe[]): readonly object[] {
-  return probes.map(({ value: _, ...record }, index) => ({ tensor: `attention.${index}`, ...record }));
+  return probes.map(({ value: _, window, ...record }, index) => {
+    const { rolls: _order, ...layout } = window ?? {};
+    return { tensor: `attention.${index}`, ...record, ...(window && { window: layout }) };
+  });
 }
 
 /** The object that `vitrine inspect --json` prints, without its path. */

@@ -10,8 +10,11 @@ const sameLayout = (left: TokenLayout, right: TokenLayout): boolean =>
 export function chainLength(probes: readonly Probe[]): number {
   const [first] = probes;
   const broken = probes.findIndex(
-    ({ kind, queries, keys }) =>
-      kind !== 'self' || !sameLayout(queries, keys) || !sameLayout(queries, first!.queries),
+    ({ kind, queries, keys, window }) =>
+      kind !== 'self' ||
+      window !== undefined ||
+      !sameLayout(queries, keys) ||
+      !sameLayout(queries, first!.queries),
   );
   return broken < 0 ? probes.length : broken;
 }

@@ -1,5 +1,6 @@
 import { tokenCount, type Probe } from '../protocol/probes';
-import { pictureGrid, type PictureMap } from './tokenLayout';
+import type { PictureMap } from './reading';
+import { pictureGrid } from './tokenLayout';
 
 /**
  * Entropy in bits of each head's rows, mean over queries: 0 where each looks at one key, log₂(keys) where at all alike.

@@ -1,8 +1,22 @@
 import type { Query } from '../protocol/imagePanel';
 import { tokenCount, type Probe, type TokenLayout } from '../protocol/probes';
 
+export type Grid = readonly [rows: number, columns: number];
+export interface Cell {
+  readonly row: number;
+  readonly column: number;
+}
+
+/** The same place of the picture on another grid: the cell under the first one's centre. */
+export function sameCell({ row, column }: Cell, [rows, columns]: Grid, [toRows, toColumns]: Grid): Cell {
+  return {
+    row: Math.min(toRows - 1, Math.floor(((row + 0.5) / rows) * toRows)),
+    column: Math.min(toColumns - 1, Math.floor(((column + 0.5) / columns) * toColumns)),
+  };
+}
+
 /** Rows and columns of a layout's patches (of one frame of a video); undefined where none lie on the picture. */
-export function pictureGrid({ grid }: TokenLayout): readonly [rows: number, columns: number] | undefined {
+export function pictureGrid({ grid }: TokenLayout): Grid | undefined {
   const [rows, columns] = (grid ?? []).slice(-2);
   return rows === undefined || columns === undefined ? undefined : [rows, columns];
 }
@@ -16,8 +30,9 @@ export function tokenIndex(layout: TokenLayout, query: Query): number | undefine
     return at < 0 ? undefined : at;
   }
   const [rows, columns] = pictureGrid(layout) ?? [0, 0];
-  const inside = query.row >= 0 && query.row < rows && query.column >= 0 && query.column < columns;
-  return inside ? special.length + query.row * columns + query.column : undefined;
+  const { row, column } = query.grid ? sameCell(query, query.grid, [rows, columns]) : query;
+  const inside = row >= 0 && row < rows && column >= 0 && column < columns;
+  return inside ? special.length + row * columns + column : undefined;
 }
 
 /**
@@ -36,38 +51,16 @@ export function queryWeights(layout: TokenLayout, query: Query): Float32Array | 
   return weights;
 }
 
-/** The query that a model is first asked: its class token (or first special token), without one the mean over patches. */
+/**
+ * The query that a model is first asked: its class token (or first special token), without one the mean over patches. A last layer with one
+ * query alone (class attention, a pooling head) answers whatever is asked, so that the layers below, which lack that query, answer too.
+ */
 export function defaultQuery(probes: readonly Probe[]): Query {
-  const name = probes.at(-1)?.queries.special?.[0];
-  return name === undefined ? { kind: 'mean' } : { kind: 'special', name };
+  const last = probes.at(-1);
+  const name = last?.queries.special?.[0];
+  const alone = last && tokenCount(last.queries) === 1 && !probes.every((probe) => hasSpecial(probe, name));
+  return name === undefined || alone ? { kind: 'mean' } : { kind: 'special', name };
 }
 
-/** Weights that lie on the picture: `[rows, columns]`, row-major. */
-export interface PictureMap {
-  readonly rows: number;
-  readonly columns: number;
-  readonly values: Float32Array;
-}
-
-/** One query's weights over the keys, taken apart by what the keys are. */
-export interface KeyMap {
-  readonly special: readonly { readonly name: string; readonly value: number }[];
-  readonly picture?: PictureMap;
-  /** Keys without a place on the picture: channels, a sequence, object queries. */
-  readonly rest?: Float32Array;
-}
-
-/** Rows and columns of the keys that lie on the picture: of the whole map, for windows. */
-export const keyGrid = ({ keys, window }: Pick<Probe, 'keys' | 'window'>): ReturnType<typeof pictureGrid> =>
-  window?.map ?? pictureGrid(keys);
-
-/** Takes one row of weights apart by the probe's layout of keys. Keys of windows come stitched to the whole map. */
-export function splitKeys(probe: Pick<Probe, 'keys' | 'window'>, weights: Float32Array): KeyMap {
-  const names = probe.window?.map ? [] : (probe.keys.special ?? []);
-  const special = names.map((name, index) => ({ name, value: weights[index] ?? 0 }));
-  const others = weights.subarray(names.length);
-  const grid = keyGrid(probe);
-  if (!grid) return { special, rest: others };
-  const [rows, columns] = grid;
-  return { special, picture: { rows, columns, values: others.subarray(0, rows * columns) } };
-}
+const hasSpecial = ({ queries }: Probe, name: string | undefined): boolean =>
+  name !== undefined && (queries.special ?? []).includes(name);

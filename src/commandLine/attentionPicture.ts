@@ -2,8 +2,8 @@ import sharp from 'sharp';
 import { paint } from '../attention/colourMaps';
 import { chainLength } from '../attention/rollout';
 import { reduceHeads, type HeadChoice } from '../attention/heads';
-import { splitKeys, type PictureMap } from '../attention/tokenLayout';
-import { tokenCount, type Probe } from '../protocol/probes';
+import { splitKeys, type PictureMap } from '../attention/reading';
+import type { Probe } from '../protocol/probes';
 import type { AttentionRows, ClassifiedView } from '../protocol/imagePanel';
 import { UsageError } from './usage';
 
@@ -35,15 +35,18 @@ export async function drawAttention(
   options: DrawOptions,
 ): Promise<Drawn> {
   const layers = chooseLayers(view.probes, options);
-  const maps = layers.map((layer) => mapsOf(view.probes[layer]!, answer, layer, options));
+  const found = layers.map((layer) => mapsOf(view.probes[layer]!, answer, layer, options));
+  const maps = found.filter((heads) => heads.length > 0);
+  if (maps.length === 0) throw nothingToDraw(view.probes, layers, options);
   const finite = maps.flat().flatMap(({ values }) => [...values].filter(Number.isFinite));
   if (finite.length === 0) throw new Error('the attention holds no numbers (NaN): the weights are damaged');
   const range = finite.reduce<[number, number]>(
     ([low, high], value) => [Math.min(low, value), Math.max(high, value)],
     [Infinity, -Infinity],
   );
-  const single = maps.length === 1 && maps[0]!.length === 1;
-  await (single ? drawOver(view, maps[0]![0]!, range, options.out) : drawGrid(maps, range, options.out));
+  const [first] = maps[0]!;
+  const single = maps.flat().length === 1 && first!.onPicture;
+  await (single ? drawOver(view, first!, range, options.out) : drawGrid(maps, range, options.out));
   return {
     range,
     layer: options.layer === 'all' ? 'all' : String(layers[0]),
@@ -69,33 +72,45 @@ function chooseLayers(
   return [index];
 }
 
-/** The maps of one layer: each head, their mean or maximum, or the rollout up to it. */
+/** A map to draw, over the picture or, of channels and the like, by itself. */
+interface Drawing extends PictureMap {
+  readonly onPicture: boolean;
+}
+
+/** The maps of one layer: each head, their mean or maximum, or the rollout up to it; none where it has no such query or head. */
 function mapsOf(
   probe: Probe,
   answer: AttentionRows,
   layer: number,
   { head, method }: DrawOptions,
-): readonly PictureMap[] {
-  const place = (keys: Float32Array): PictureMap => pictureOf(probe, keys);
-  if (method === 'rollout') return [place(answer.rollout[layer]!)];
-  const rows = answer.rows[layer]!;
-  const single = (choice: HeadChoice): PictureMap => place(reduceHeads(rows, probe.heads, choice));
-  if (head === 'all') return Array.from({ length: probe.heads }, (_, index) => single(index));
-  if (head === 'mean' || head === 'max') return [single(head)];
-  const index = Number(head);
-  if (!Number.isInteger(index) || index < 0 || index >= probe.heads)
-    throw new UsageError(`--head ${head}: mean, max, all or 0 … ${probe.heads - 1} needed`);
-  return [single(index)];
+): readonly Drawing[] {
+  const rows = (method === 'rollout' ? answer.rollout : answer.rows)[layer]!;
+  if (rows.length === 0) return [];
+  const choices = method === 'rollout' ? [undefined] : headsOf(probe, head);
+  return choices.map((choice) =>
+    drawingOf(probe, choice === undefined ? rows : reduceHeads(rows, probe.heads, choice)),
+  );
 }
 
-/** The part of a row of keys that lies on the picture. */
-function pictureOf(probe: Probe, keys: Float32Array): PictureMap {
-  if (keys.length === 0)
-    throw new Error(`${probe.layer}: no attention from this query; choose another --query or --layer`);
-  const { picture } = splitKeys(probe, keys);
-  if (!picture)
-    throw new Error(`${probe.layer}: its keys (${tokenCount(probe.keys)}) have no place on the picture`);
-  return picture;
+function headsOf({ heads }: Probe, head: string): readonly HeadChoice[] {
+  if (head === 'mean' || head === 'max') return [head];
+  if (head === 'all') return Array.from({ length: heads }, (_, index) => index);
+  const index = Number(head);
+  return Number.isInteger(index) && index >= 0 && index < heads ? [index] : [];
+}
+
+function drawingOf(probe: Probe, keys: Float32Array): Drawing {
+  const { picture, matrix } = splitKeys(probe, keys);
+  return picture ? { ...picture, onPicture: true } : { ...matrix!, onPicture: false };
+}
+
+/** Why none of the chosen layers has a map. */
+function nothingToDraw(probes: readonly Probe[], layers: readonly number[], { head }: DrawOptions): Error {
+  const chosen = layers.map((layer) => probes[layer]!);
+  const most = Math.max(...chosen.map(({ heads }) => heads));
+  if (chosen.every((probe) => headsOf(probe, head).length === 0))
+    return new UsageError(`--head ${head}: mean, max, all or 0 … ${most - 1} needed`);
+  return new Error(`${chosen[0]!.layer}: no attention from this query; choose another --query or --layer`);
 }
 
 async function drawOver(
@@ -112,9 +127,12 @@ async function drawOver(
       const column = Math.floor((((x + 0.5) / scale - region.x) / region.width) * map.columns);
       const row = Math.floor((((y + 0.5) / scale - region.y) / region.height) * map.rows);
       const inside = row >= 0 && row < map.rows && column >= 0 && column < map.columns;
-      const share = inside ? opacity.map : opacity.outside;
+      const cell = row * map.columns + column;
+      // What lies outside of the query's window was no more seen than what lies outside of the crop.
+      const seen = inside && !Number.isNaN(map.values[cell]);
+      const share = seen ? opacity.map : opacity.outside;
       for (let channel = 0; channel < 3; channel++) {
-        const over = inside ? colour[4 * (row * map.columns + column) + channel]! : 0;
+        const over = seen ? colour[4 * cell + channel]! : 0;
         rgb[at + channel] = Math.round(rgb[at + channel]! * (1 - share) + over * share);
       }
     }
@@ -123,21 +141,21 @@ async function drawOver(
     .toFile(out);
 }
 
-/** Layers as rows, heads as columns. */
+/** Layers as rows, heads as columns, each map as large as the largest, which has `small.patch` pixels a patch. */
 async function drawGrid(
   maps: readonly (readonly PictureMap[])[],
   [low, high]: readonly [number, number],
   out: string,
 ): Promise<void> {
-  const cell = {
-    width: maps[0]![0]!.columns * small.patch + small.gap,
-    height: maps[0]![0]!.rows * small.patch + small.gap,
-  };
+  const most = (side: (map: PictureMap) => number): number => Math.max(...maps.flat().map(side));
+  const box = { width: most(({ columns }) => columns), height: most(({ rows }) => rows) };
+  const cell = { width: box.width * small.patch + small.gap, height: box.height * small.patch + small.gap };
   const tiles = maps.flatMap((heads, row) =>
     heads.map(async ({ rows, columns, values }, column) => {
       const pixels = Buffer.from(paint(values, low, high, colours).buffer);
+      const scale = small.patch * Math.min(box.width / columns, box.height / rows);
       const input = await sharp(pixels, { raw: { width: columns, height: rows, channels: 4 } })
-        .resize(columns * small.patch, rows * small.patch, { kernel: 'nearest' })
+        .resize(Math.round(columns * scale), Math.round(rows * scale), { kernel: 'nearest', fit: 'fill' })
         .png()
         .toBuffer();
       return { input, left: column * cell.width + small.gap, top: row * cell.height + small.gap };

@@ -1,6 +1,6 @@
-import { pictureGrid, queryWeights } from '../attention/tokenLayout';
+import { hasQuery, queryGrid } from '../attention/reading';
 import type { ClassifiedView, Query } from '../protocol/imagePanel';
-import type { Probe, TokenLayout } from '../protocol/probes';
+import type { Probe } from '../protocol/probes';
 import { formatMilliseconds, formatPercent } from '../protocol/units';
 import { requireOutput } from './output';
 import type { Answer, Session } from './session';
@@ -89,7 +89,8 @@ export async function attention(
     await requireOutput(out, [checkpoint, image]);
     const view = await run(session, checkpoint, image, { attention: true });
     const { drawAttention } = await import('./attentionPicture');
-    const query = session.options.query ? parseQuery(session.options.query, view.probes) : defaultQuery(view);
+    const asks = drawnProbes(view.probes, layer);
+    const query = session.options.query ? parseQuery(session.options.query, asks) : defaultQuery(asks);
     const inference = await session.runner();
     const rows = await inference.attention(view.run, query);
     const {
@@ -116,31 +117,45 @@ export async function attention(
   await session.each([checkpoint], answer, (path) => ({ path, image }));
 }
 
-/** The class token, without one the mean over patches. */
-function defaultQuery({ probes }: ClassifiedView): Query {
-  const [special] = probes[0]?.queries.special ?? [];
-  return special === 'cls' ? { kind: 'special', name: special } : { kind: 'mean' };
+/** The layers that are drawn: all, or one (a number that no layer has is refused where it is drawn). */
+function drawnProbes(probes: readonly Probe[], layer: string): readonly Probe[] {
+  if (layer === 'all') return probes;
+  const chosen = layer === 'last' ? probes.at(-1) : probes[Number(layer)];
+  return chosen ? [chosen] : probes;
 }
 
-/** `cls`, `dist`, `reg1`, `ROW,COL` or `mean`; one that no layer of the model has is wrong usage. */
+/** The class token where all layers that are drawn have one, else the mean over patches. */
+function defaultQuery(probes: readonly Probe[]): Query {
+  return probes.every(({ queries }) => queries.special?.[0] === 'cls')
+    ? { kind: 'special', name: 'cls' }
+    : { kind: 'mean' };
+}
+
+/**
+ * `cls`, `dist`, `reg1`, `ROW,COL` or `mean`; one that no layer that is drawn has is wrong usage. Rows and columns count on the last
+ * layer's grid that has them: layers with another grid are asked at the same place of the picture.
+ */
 function parseQuery(text: string, probes: readonly Probe[]): Query {
   const [, row, column] = /^(\d+),(\d+)$/.exec(text) ?? [];
+  const patch = { kind: 'patch', row: Number(row), column: Number(column) } as const;
+  const counted = row === undefined ? undefined : probes.findLast((probe) => hasQuery(probe, patch));
+  const grid = counted && queryGrid(counted);
   const query: Query =
     row !== undefined
-      ? { kind: 'patch', row: Number(row), column: Number(column) }
+      ? { ...patch, ...(grid && { grid }) }
       : text === 'mean'
         ? { kind: 'mean' }
         : { kind: 'special', name: text };
-  if (probes.some(({ queries }) => queryWeights(queries, query))) return query;
-  const layouts = [...new Set(probes.map(({ queries }) => queriesOf(queries)))];
+  if (probes.some((probe) => hasQuery(probe, query))) return query;
+  const layouts = [...new Set(probes.map(queriesOf))];
   throw new UsageError(`--query ${text}: ${layouts.join(' or ')} needed`);
 }
 
 /** The queries of a layer as they are typed in: `cls, 0,0 … 13,13, mean`. */
-function queriesOf(layout: TokenLayout): string {
-  const grid = pictureGrid(layout);
+function queriesOf(probe: Probe): string {
+  const grid = queryGrid(probe);
   const patches = grid ? [`0,0 … ${grid[0] - 1},${grid[1] - 1}`] : [];
-  return [...(layout.special ?? []), ...patches, 'mean'].join(', ');
+  return [...(probe.queries.special ?? []), ...patches, 'mean'].join(', ');
 }
 
 function queryText(query: Query): string {

@@ -6,7 +6,7 @@ import type { Loaded, ModelRequest, TensorData } from './remoteApi';
 import { providerTitle } from './providers';
 import type { Runtime } from './runtime';
 import { createSession, fromRuntime, toRuntime, type Session } from './sessions';
-import { planTaps, tapNames, withRowTaps, type Tap } from './taps';
+import { planTaps, queryShape, tapNames, withRowTaps, type Tap } from './taps';
 import { placeWeights, requireUnchanged, type Placement } from './weights';
 
 /** Milliseconds without a request after which the packed session is built. */
@@ -124,9 +124,7 @@ export class LoadedModel {
     ];
     const outputs = await this.run(provider, this.taps.length > 0, inputs, names);
     const maps = new Set(
-      this.request.graph.probes.flatMap(({ kind }, index) =>
-        kind === 'window' ? [] : [tapNames.map(index)],
-      ),
+      this.request.graph.probes.flatMap(({ window }, index) => (window ? [] : [tapNames.map(index)])),
     );
     const entries = Object.entries(outputs).map(([name, tensor]) => {
       const data = fromRuntime(tensor);
@@ -196,11 +194,8 @@ function unaskedQueries(
   return Object.fromEntries(
     missing.map((name) => {
       const probe = graph.probes.find((_, index) => tapNames.query(index) === name)!;
-      const queries = graph.values.get(probe.value)!.shape.at(-2)!;
-      return [
-        name,
-        { dtype: 'F32', shape: [1, 1, 1, queries], data: new Float32Array(elementCount([queries])) },
-      ];
+      const shape = queryShape(graph, probe);
+      return [name, { dtype: 'F32', shape, data: new Float32Array(elementCount(shape)) }];
     }),
   );
 }

@@ -1,9 +1,10 @@
 import { CheckpointChangedError } from './weights';
 import type { LoadedModel } from './loadedModel';
 import { floats } from './sessions';
-import { tapNames, type Tap } from './taps';
-import { meanOverHeads, weightedRows } from '../attention/heads';
-import { rolloutRows } from '../attention/rollout';
+import { queryShape, tapNames, type Tap } from './taps';
+import { meanOverHeads } from '../attention/heads';
+import { placeRows, readingWeights, readMap } from '../attention/reading';
+import { chainLength, rolloutRows } from '../attention/rollout';
 import { defaultQuery, queryWeights } from '../attention/tokenLayout';
 import type { AttentionRows, Query } from '../protocol/imagePanel';
 import type { TensorData } from './remoteApi';
@@ -23,11 +24,11 @@ interface KeptRun {
   readonly model: LoadedModel;
   readonly provider: string;
   readonly inputs: Readonly<Record<string, TensorData>>;
-  /** Per probe: the map `[heads, queries, keys]`, where it was fetched whole. */
+  /** Per probe: the map `[windows, heads, queries, keys]`, where it was fetched whole. */
   readonly maps: readonly (Float32Array | undefined)[];
   /** Per probe: mean over heads `[queries, keys]`; computed when it is first needed. */
   readonly means: (Float32Array | undefined)[];
-  /** Rows of the query that the run itself carried, where maps were not fetched whole. */
+  /** Rows `[windows, heads, keys]` of the query that the run itself carried, where maps were not fetched whole. */
   readonly asked: { readonly query: Query; readonly rows: readonly (Float32Array | undefined)[] };
   readonly bytes: number;
 }
@@ -97,10 +98,10 @@ export class Runs {
     const missing = model.taps.filter(({ kind }) => kind === 'rows');
     const computed = known || missing.length === 0 ? asked.rows : await rerun(kept, query);
     return model.taps.map(({ probe, index }) => {
-      const weights = queryWeights(probe.queries, query);
+      const weights = readingWeights(probe, query);
       if (!weights) return new Float32Array();
       const map = maps[index];
-      return map ? weightedRows(map, probe.heads, weights) : computed[index]!;
+      return map ? readMap(map, probe, weights) : placeRows(computed[index]!, probe, weights);
     });
   }
 }
@@ -112,8 +113,9 @@ function queryInputs(model: LoadedModel, query: Query): Readonly<Record<string, 
   const rows = model.taps.filter(({ kind }) => kind === 'rows');
   return Object.fromEntries(
     rows.flatMap(({ probe, index }) => {
-      const data = queryWeights(probe.queries, query);
-      return data ? [[tapNames.query(index), { dtype: 'F32', shape: [1, 1, 1, data.length], data }]] : [];
+      const data = readingWeights(probe, query);
+      const shape = queryShape(model.request.graph, probe);
+      return data ? [[tapNames.query(index), { dtype: 'F32', shape, data }]] : [];
     }),
   );
 }
@@ -135,14 +137,14 @@ async function rerun(kept: KeptRun, query: Query): Promise<readonly (Float32Arra
 
 /** Rollout of the query up to every layer; empty where layers do not chain or their means were too large to keep. */
 function rolloutOf(kept: KeptRun, query: Query): readonly Float32Array[] {
-  const { taps } = kept.model;
-  for (const { probe, index } of taps) {
+  const probes = kept.model.taps.map(({ probe }) => probe);
+  const chained = kept.model.taps.slice(0, chainLength(probes));
+  for (const { probe, index } of chained) {
     const map = kept.maps[index];
     if (!kept.means[index] && map) kept.means[index] = meanOverHeads(map, probe.heads);
   }
-  const probes = taps.map(({ probe }) => probe);
-  const weights = probes[0] && queryWeights(probes[0].queries, query);
-  const means = kept.means.filter((mean) => mean !== undefined);
-  if (!weights || means.length < taps.length) return taps.map(() => new Float32Array());
+  const weights = chained[0] && queryWeights(chained[0].probe.queries, query);
+  const means = kept.means.slice(0, chained.length).filter((mean) => mean !== undefined);
+  if (!weights || means.length < chained.length) return probes.map(() => new Float32Array());
   return rolloutRows(probes, means, weights);
 }

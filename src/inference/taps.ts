@@ -7,13 +7,15 @@ import {
   type Node,
   type ValueInfo,
 } from '../graph/graph';
+import { isChannelMatrix } from '../attention/reading';
+import { chainLength } from '../attention/rollout';
 import type { Probe } from '../protocol/probes';
 
 /**
  * How a probe's map leaves the graph.
- * - `full`: the map itself, `[batch, heads, queries, keys]`.
- * - `rows`: only rows weighted by a graph input `[1, 1, 1, queries]`, and (`mean`) the mean over heads `[batch, queries, keys]`, because
- *   the whole would not fit: 1370 tokens, 12 layers and 12 heads are 1.08 GB.
+ * - `full`: the map itself, `[batch, heads, queries, keys]`, of windows `[batch · windows, heads, n, n]`.
+ * - `rows`: only rows weighted by a graph input `[1, 1, 1, queries]` (of windows `[windows, 1, 1, n]`), and (`mean`, where layers chain) the
+ *   mean over heads `[batch, queries, keys]`, because the whole would not fit: 1370 tokens, 12 layers and 12 heads are 1.08 GB.
  */
 export interface Tap {
   readonly probe: Probe;
@@ -36,10 +38,12 @@ export function planTaps(graph: Graph, bytes: number): readonly Tap[] {
   const sizes = graph.probes.map((probe) => 4 * elementCount(shapeOf(graph, probe)));
   const fits = sum(sizes) <= bytes;
   const share = bytes / Math.max(1, sizes.length);
-  const means = sum(sizes.map((size, index) => size / graph.probes[index]!.heads)) <= 4 * bytes;
+  const chained = chainLength(graph.probes);
+  const meanSizes = sizes.map((size, index) => size / graph.probes[index]!.heads);
+  const means = sum(meanSizes.slice(0, chained)) <= 4 * bytes;
   return graph.probes.map((probe, index) => {
-    const kind = fits || sizes[index]! <= share || probe.window ? 'full' : 'rows';
-    return { probe, index, kind, mean: kind === 'rows' && means };
+    const kind = fits || sizes[index]! <= share || isChannelMatrix(probe) ? 'full' : 'rows';
+    return { probe, index, kind, mean: kind === 'rows' && means && index < chained };
   });
 }
 
@@ -52,6 +56,12 @@ function shapeOf(graph: Graph, probe: Probe): readonly number[] {
       `the attention map of ${probe.layer} names ${probe.value}, which the graph does not have`,
     );
   return value.shape;
+}
+
+/** Shape of the input that weights a probe's rows: one row of weights, or one for each window. */
+export function queryShape(graph: Graph, probe: Probe): readonly number[] {
+  const [windows, , queries] = shapeOf(graph, probe);
+  return [probe.window ? windows! : 1, 1, 1, queries!];
 }
 
 /** The graph with rows (and means) of the row taps as outputs, each with its query as an input. Full maps the ONNX writer puts out itself. */
@@ -84,7 +94,7 @@ const named = <T extends { readonly name: string }>(items: readonly T[]): (reado
 
 function rowTap(graph: Graph, { probe, index, mean }: Tap): Addition {
   const [batch, heads, queries, keys] = shapeOf(graph, probe) as [number, number, number, number];
-  const query: ValueInfo = { name: tapNames.query(index), dtype: 'F32', shape: [1, 1, 1, queries] };
+  const query: ValueInfo = { name: tapNames.query(index), dtype: 'F32', shape: queryShape(graph, probe) };
   const rows: ValueInfo = { name: tapNames.rows(index), dtype: 'F32', shape: [batch, heads, 1, keys] };
   const means: ValueInfo = { name: tapNames.mean(index), dtype: 'F32', shape: [batch, queries, keys] };
   const axes: Initializer = {

@@ -88,10 +88,18 @@ export interface ClassifiedView {
   readonly warnings: readonly string[];
 }
 
-/** Which token asks: a special token by name, a patch of the query grid, or the mean over all patches. */
+/**
+ * Which token asks: a special token by name, a patch, or the mean over all patches. `grid` is what a patch's row and column count on: a
+ * layer with another grid is asked for the patch at the same place of the picture. Without it they count on each layer's own.
+ */
 export type Query =
   | { readonly kind: 'special'; readonly name: string }
-  | { readonly kind: 'patch'; readonly row: number; readonly column: number }
+  | {
+      readonly kind: 'patch';
+      readonly row: number;
+      readonly column: number;
+      readonly grid?: readonly [rows: number, columns: number];
+    }
   | { readonly kind: 'mean' };
 
 /** Attention of one query over all layers and heads. */
@@ -100,7 +108,8 @@ export interface AttentionRows {
   readonly query: Query;
   /**
    * Per probe: `rows[probe]` is `[heads, keys]`, row-major; keys in the order of the probe's key layout. Empty where the probe has
-   * no such query. Windows come stitched: the keys are those of the whole `window.map`, NaN outside of the query's window.
+   * no such query; one with a single query answers any. Windows come stitched: the keys are those of the whole map, NaN outside of
+   * the query's window. Channels attend to channels whatever is asked: `[heads, channels, channels]`.
    */
   readonly rows: readonly Float32Array[];
   /** Per probe: attention rollout of this query up to that layer `[keys]`; empty where layers do not chain. */

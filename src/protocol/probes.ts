@@ -15,13 +15,26 @@ export interface TokenLayout {
 export type ProbeKind =
   'self' | 'causal' | 'cross' | 'class' | 'pool' | 'window' | 'reduced' | 'channel' | 'spatial';
 
-/** Windows of a (shifted) map, in row-major order. */
+/** Rows and columns, or one number for both. */
+export type Sides = number | readonly [rows: number, columns: number];
+
+/**
+ * Which tokens of a map attend to one another, where not all do: windows in row-major order of the (shifted) map; a grid spread over it
+ * (`dilated`); interleaved pixels (`phases`, or `stride`); mask units (`units`, how many of them down and across).
+ */
 export interface WindowLayout {
-  readonly size: number | readonly [number, number];
-  readonly shift?: number | readonly [number, number];
-  /** Map before and after zero padding at the bottom and right. */
+  readonly size?: Sides;
+  readonly shift?: Sides;
+  /** Map before and after zero padding at the bottom and right; without it the grids of queries and keys are the whole map. */
   readonly map?: readonly [number, number];
   readonly padded?: readonly [number, number];
+  /** Whether the zeros are rolled with the map, or lie behind the rolled map. Only where that makes a difference. */
+  readonly rolls?: 'map' | 'padded';
+  /** Tokens of a window lie as far apart as there are windows (MaxViT's grid attention). */
+  readonly dilated?: boolean;
+  readonly phases?: readonly [number, number];
+  readonly stride?: number;
+  readonly units?: readonly [number, number];
   readonly [detail: string]: unknown;
 }
 
@@ -43,6 +56,26 @@ export interface Probe {
   readonly reduction?: number;
   /** Queries are every n-th row and column of the keys' map (LeViT's downsampling). */
   readonly query_stride?: number;
+}
+
+/** Rows and columns of one number for both, or of two. */
+export const bothSides = (sides: Sides): readonly [rows: number, columns: number] =>
+  typeof sides === 'number' ? [sides, sides] : sides;
+
+/** Sides of a map by one axis, before and after padding, and how it is rolled before windows are cut. */
+export interface RolledAxis {
+  readonly map: number;
+  readonly padded: number;
+  readonly shift: number;
+  readonly rolls: 'map' | 'padded';
+}
+
+/** Where the token at a place of the rolled and padded map comes from; -1 for a zero. */
+export function originOf(place: number, { map, padded, shift, rolls }: RolledAxis): number {
+  const side = rolls === 'map' ? map : padded;
+  if (place >= side) return -1;
+  const from = (place + shift) % side;
+  return from < map ? from : -1;
 }
 
 /** Number of tokens of a layout. */

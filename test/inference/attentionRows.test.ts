@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict';
+import * as runtime from 'onnxruntime-node';
+import { openModel } from '../../src/architectures/model';
+import { keyGrid } from '../../src/attention/reading';
+import { elementCount } from '../../src/checkpoint/tensors';
 import { InferenceClient } from '../../src/inference/client';
+import { LoadedModel } from '../../src/inference/loadedModel';
 import { modelRequest, OpenedModels } from '../../src/inference/openedModels';
 import { resolvePreprocessing } from '../../src/inference/preprocessing/resolve';
 import type { AttentionRows, Query } from '../../src/protocol/imagePanel';
+import { Runs } from '../../src/inference/runs';
+import { fileStates } from '../../src/inference/weights';
+import { checkpointPath, readCases } from '../support/cases';
+import { seeded } from '../support/random';
 import { processPath, sampleModel, samplePicture, silent } from './support';
 
 /** Long sequences: maps that would not fit are answered by rows computed in the graph. Both ways must say the same. */
@@ -55,4 +64,69 @@ describe('attention of maps that are not kept whole', () => {
     assert.equal(rows[0]!.length, 4 * 257);
     assert(rollout.every(({ length }) => length === 0));
   });
+});
+
+/** Models whose layers have windows, keys of another grid, channels or gates: one of each kind. */
+describe('attention that is not from all tokens to all tokens', () => {
+  const kinds = [
+    'swin-small-map-timm-safetensors',
+    'swin-torchvision-pth',
+    'maxvit-timm-safetensors',
+    'pvtv2-timm-hub-safetensors',
+    'xcit-timm-hub-safetensors',
+    'cbam-resnet-timm-safetensors',
+    'mobilevit-timm-pth',
+  ];
+  const queries: readonly Query[] = [
+    { kind: 'patch', row: 1, column: 2, grid: [3, 4] },
+    { kind: 'mean' },
+    { kind: 'special', name: 'cls' },
+  ];
+
+  for (const golden of readCases().filter(({ id }) => kinds.includes(id)))
+    it(`${golden.id}: rows computed in the graph equal those of whole maps`, async () => {
+      const model = await openModel(checkpointPath(golden), {
+        assume: golden.assume,
+        imageSize: golden.image_size,
+      });
+      const graph = model.graph();
+      const { name, shape } = graph.inputs[0]!;
+      const random = seeded(3);
+      const data = Float32Array.from({ length: elementCount(shape) }, random);
+      const ask = async (attentionBytes: number): Promise<readonly AttentionRows[]> => {
+        const request = {
+          key: golden.id,
+          graph,
+          tensors: model.checkpoint.selected.tensors,
+          files: await fileStates(model.checkpoint.files),
+          threads: 1,
+          attentionBytes,
+        };
+        const loaded = await LoadedModel.load(runtime, request, () => undefined);
+        try {
+          const runs = new Runs();
+          const { run } = await runs.run(loaded, 'cpu', { [name]: { dtype: 'F32', shape, data } }, true);
+          const answers: AttentionRows[] = [];
+          for (const query of queries) answers.push(await runs.attention(run, query));
+          return answers;
+        } finally {
+          await loaded.release();
+        }
+      };
+      const [whole, rows] = [await ask(64e6), await ask(1)];
+      for (const [index, { rows: expected }] of whole.entries())
+        for (const [layer, row] of expected.entries()) {
+          const probe = graph.probes[layer]!;
+          const [height, width] = keyGrid(probe) ?? [0, 0];
+          const special = probe.keys.special?.length ?? 0;
+          if (row.length > 0 && height > 0)
+            assert.equal(row.length, probe.heads * (special + height * width), probe.layer);
+          const found = rows[index]!.rows[layer]!;
+          assert.equal(found.length, row.length);
+          row.forEach((weight, at) =>
+            assert(Number.isNaN(weight) ? Number.isNaN(found[at]) : Math.abs(weight - found[at]!) < 1e-5),
+          );
+        }
+      assert(whole[1]!.rows.every(({ length }) => length > 0));
+    });
 });

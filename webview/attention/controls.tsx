@@ -4,7 +4,7 @@ import type { HeadChoice } from '../../src/attention/heads';
 import type { Query } from '../../src/protocol/imagePanel';
 import type { Probe } from '../../src/protocol/probes';
 import { Checkbox, Dropdown, IconButton, Slider } from '../toolkit';
-import { queryName, tokenName, type Method } from './keyMap';
+import { isAsked, queryName, tokenName, type Method } from './keyMap';
 import { SCALES, type ScaleKind } from './scale';
 import type { Chosen, Settings } from './settings';
 
@@ -78,15 +78,17 @@ export function Controls({ probes, chosen, canRollOut, onChange }: ControlsProps
           />
         </label>
       )}
-      <label class="control">
-        <span>Query</span>
-        <Dropdown
-          label="Query"
-          value={JSON.stringify(chosen.query)}
-          choices={queryChoices(probe, chosen.query)}
-          onChange={(value) => onChange({ query: JSON.parse(value) as Query })}
-        />
-      </label>
+      {isAsked(probe) && (
+        <label class="control">
+          <span>Query</span>
+          <Dropdown
+            label="Query"
+            value={JSON.stringify(chosen.query)}
+            choices={queryChoices(probe, chosen.query)}
+            onChange={(value) => onChange({ query: JSON.parse(value) as Query })}
+          />
+        </label>
+      )}
     </div>
   );
 }

@@ -1,10 +1,11 @@
 import type { HeadChoice } from '../../src/attention/heads';
 import { attentionDistance, headEntropies } from '../../src/attention/summary';
-import { pictureGrid } from '../../src/attention/tokenLayout';
+import { isChannelMatrix, queryGrid } from '../../src/attention/reading';
+import { windowPlaces } from '../../src/attention/windows';
 import type { AttentionRows } from '../../src/protocol/imagePanel';
 import type { Probe } from '../../src/protocol/probes';
 import { formatFigure } from '../../src/protocol/units';
-import { layerMap } from './keyMap';
+import { isAsked, layerMap, validQuery } from './keyMap';
 
 /** How one head spreads the weights of one query. */
 export interface HeadSummary {
@@ -24,14 +25,21 @@ export function headSummaries(
   inputSize: readonly [number, number],
 ): readonly HeadSummary[] {
   const [probe, rows] = [probes[layer], answer.rows[layer]];
-  if (!probe || !rows || rows.length === 0) return [];
-  const keys = rows.subarray(0, rows.length / probe.heads).filter((weight) => !Number.isNaN(weight)).length;
-  return [...headEntropies(rows, probe.heads, 1)].map((entropy, head) => ({
+  // The weights of a gate are no shares of a whole.
+  if (!probe || !rows || rows.length === 0 || !(isAsked(probe) || isChannelMatrix(probe))) return [];
+  const asked = distributions(probe);
+  const seen = rows.subarray(0, rows.length / probe.heads).filter((weight) => !Number.isNaN(weight)).length;
+  const keys = seen / asked;
+  return [...headEntropies(rows, probe.heads, asked)].map((entropy, head) => ({
     entropy,
     most: Math.log2(keys),
     distance: distanceOf(answer, probes, layer, head, inputSize),
   }));
 }
+
+/** How many rows that sum to 1 lie side by side: a row of each channel, one of the pooling query of each window. */
+const distributions = (probe: Probe): number =>
+  probe.queries.channels ?? (queryGrid(probe) ? 1 : (windowPlaces(probe)?.windows ?? 1));
 
 function distanceOf(
   answer: AttentionRows,
@@ -40,10 +48,11 @@ function distanceOf(
   head: number,
   inputSize: readonly [number, number],
 ): number | undefined {
-  const grid = pictureGrid((probes[layer] as Probe).queries);
+  const probe = probes[layer] as Probe;
+  const [grid, query] = [queryGrid(probe), validQuery(probe, answer.query)];
   const map = layerMap(answer, probes, layer, 'attention', head);
-  return answer.query.kind === 'patch' && grid && map?.picture
-    ? attentionDistance(answer.query, grid, map.picture, inputSize)
+  return query.kind === 'patch' && grid && map?.picture
+    ? attentionDistance(query, grid, map.picture, inputSize)
     : undefined;
 }
 

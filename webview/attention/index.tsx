@@ -10,7 +10,7 @@ import type {
 } from '../../src/protocol/imagePanel';
 import { formatPercent } from '../../src/protocol/units';
 import { connect, kindOf, messageOf, useSaved } from '../host';
-import type { Cell } from '../marks/overlay';
+import type { Cell } from '../../src/attention/tokenLayout';
 import { useAnswer } from '../parts/hooks';
 import { announce, Banner, Failure, Failures, Guard, LiveRegion, Skeleton } from '../parts/status';
 import { Button, Dropdown, IconButton, Spinner } from '../toolkit';
@@ -242,8 +242,8 @@ function Result({ view, opened, half, options, onRun }: ResultProps): VNode {
   );
   const probe = view.probes[chosen.layer];
   const answer = useAnswer<AttentionRows>(
-    () => (probe ? host.attention(view.run, chosen.query) : undefined),
-    [view.run, JSON.stringify(chosen.query), probe !== undefined],
+    () => (probe ? host.attention(view.run, chosen.asked) : undefined),
+    [view.run, JSON.stringify(chosen.asked), probe !== undefined],
   );
   const rows = answer.value?.run === view.run ? answer.value : undefined;
   const map = useMemo(

@@ -1,7 +1,8 @@
 import { reduceHeads, type HeadChoice } from '../../src/attention/heads';
-import { pictureGrid, splitKeys, type KeyMap } from '../../src/attention/tokenLayout';
+import { hasQuery, isChannelMatrix, queryGrid, splitKeys, type KeyMap } from '../../src/attention/reading';
+import { sameCell } from '../../src/attention/tokenLayout';
 import type { AttentionRows, Query } from '../../src/protocol/imagePanel';
-import type { Probe } from '../../src/protocol/probes';
+import { tokenCount, type Probe } from '../../src/protocol/probes';
 
 export type Method = 'attention' | 'rollout';
 
@@ -19,20 +20,41 @@ export function layerMap(
   return splitKeys(probe, method === 'rollout' ? rows : reduceHeads(rows, probe.heads, head));
 }
 
-/** The query that stands nearest to the wanted one among those a probe has. */
+/**
+ * The query that stands nearest to the wanted one among those a probe has. A patch keeps its place on the picture, whatever grid it was
+ * chosen on.
+ */
 export function validQuery(probe: Probe, wanted: Query): Query {
-  const special = probe.queries.special ?? [];
-  const grid = pictureGrid(probe.queries);
-  if (wanted.kind === 'special' && special.includes(wanted.name)) return wanted;
-  if (wanted.kind === 'patch' && grid)
-    return {
-      kind: 'patch',
-      row: clamp(wanted.row, grid[0]),
-      column: clamp(wanted.column, grid[1]),
-    };
-  if (wanted.kind === 'mean' && grid) return wanted;
-  return special[0] === undefined ? { kind: 'mean' } : { kind: 'special', name: special[0] };
+  const [special] = probe.queries.special ?? [];
+  const grid = queryGrid(probe);
+  if (wanted.kind === 'patch' && grid) {
+    const at = wanted.grid ? sameCell(wanted, wanted.grid, grid) : wanted;
+    return { kind: 'patch', row: clamp(at.row, grid[0]), column: clamp(at.column, grid[1]), grid };
+  }
+  if (hasQuery(probe, wanted) && (wanted.kind === 'special' || grid)) return wanted;
+  return special === undefined ? { kind: 'mean' } : { kind: 'special', name: special };
 }
+
+/**
+ * What the host is asked so that a layer shows its query: the wanted one where the layer has that kind, so that other layers answer it on
+ * their own grids. A layer with one query alone shows that whatever is asked: then the layers without it answer the mean of their patches.
+ */
+export function askedQuery(probes: readonly Probe[], layer: number, wanted: Query): Query {
+  const probe = probes[layer];
+  if (!probe) return wanted;
+  if (isAlone(probe)) {
+    const known = probes.every((other) => isAlone(other) || hasQuery(other, wanted));
+    return wanted.kind !== 'special' || known ? wanted : { kind: 'mean' };
+  }
+  const shown = validQuery(probe, wanted);
+  return wanted.kind === 'patch' && shown.kind === 'patch' && wanted.grid ? wanted : shown;
+}
+
+const isAlone = ({ queries }: Probe): boolean => tokenCount(queries) === 1;
+
+/** Layers in which no token asks: a matrix of channels, a gate. */
+export const isAsked = (probe: Probe): boolean =>
+  !isChannelMatrix(probe) && !(probe.queries.special ?? []).includes('gate');
 
 const clamp = (at: number, size: number): number => Math.min(size - 1, Math.max(0, at));
 
@@ -43,6 +65,7 @@ const NAMES: Readonly<Record<string, string>> = {
   cls: 'class token',
   dist: 'distillation token',
   probe: 'pooling query',
+  context: 'context query',
 };
 
 /** `class token`, `register 2`, `patch 3, 7`. */
@@ -65,13 +88,14 @@ const ARROWS: Readonly<Record<string, readonly [rows: number, columns: number]>>
 
 /** What an arrow key or Esc makes of the query; undefined for other keys and probes without a grid of queries. */
 export function movedQuery(probe: Probe, query: Query, key: string): Query | undefined {
-  const grid = pictureGrid(probe.queries);
+  const grid = queryGrid(probe);
   if (key === 'Escape') return validQuery(probe, { kind: 'special', name: probe.queries.special?.[0] ?? '' });
   const arrow = ARROWS[key];
   if (!arrow || !grid) return undefined;
   // The first arrow key enters the picture in its middle.
-  if (query.kind !== 'patch') return { kind: 'patch', row: grid[0] >> 1, column: grid[1] >> 1 };
-  return validQuery(probe, { kind: 'patch', row: query.row + arrow[0], column: query.column + arrow[1] });
+  if (query.kind !== 'patch') return { kind: 'patch', row: grid[0] >> 1, column: grid[1] >> 1, grid };
+  const at = query.grid ? sameCell(query, query.grid, grid) : query;
+  return validQuery(probe, { kind: 'patch', row: at.row + arrow[0], column: at.column + arrow[1] });
 }
 
 /** The head after `step` places among mean, max, 0 … heads − 1, going round. */

@@ -1,14 +1,15 @@
 import type { VNode } from 'preact';
-import type { KeyMap } from '../../src/attention/tokenLayout';
+import type { KeyMap } from '../../src/attention/reading';
 import type { AttentionRows, ClassifiedView } from '../../src/protocol/imagePanel';
+import type { Probe } from '../../src/protocol/probes';
 import { formatFigure, formatPercent } from '../../src/protocol/units';
-import type { Cell, Grid } from '../marks/overlay';
+import type { Cell, Grid } from '../../src/attention/tokenLayout';
 import type { Answer } from '../parts/hooks';
 import { Banner, Skeleton } from '../parts/status';
 import { Button } from '../toolkit';
 import { Appearance, Controls } from './controls';
 import { headSummaries, summaryText } from './headSummary';
-import { queryName, tokenName } from './keyMap';
+import { isAsked, queryName, tokenName } from './keyMap';
 import { Matrix } from './matrix';
 import { headMaps, type Range } from './scale';
 import { ScaleBar } from './scaleBar';
@@ -77,8 +78,10 @@ export function Maps({
           </div>
           <HeadLine rows={rows} view={view} chosen={chosen} />
           {!map && <p class="quiet">This layer has no such query. Choose another layer or query.</p>}
-          {map?.rest && map.rest.length > 0 && (
+          {map?.matrix && (
             <Matrix
+              probe={probes[chosen.layer] as Probe}
+              map={map.matrix}
               heads={headMaps(rows, probes, chosen.layer, chosen.method)}
               range={range}
               colourMap={chosen.colourMap}
@@ -113,12 +116,14 @@ interface HeadLineProps {
 function HeadLine({ rows, view, chosen }: HeadLineProps): VNode | null {
   if (chosen.method === 'rollout') return null;
   const { current } = view.inputSize;
+  const probe = view.probes[chosen.layer];
   const text = summaryText(headSummaries(rows, view.probes, chosen.layer, current), chosen.head);
   if (text === '') return null;
   const title = `Of the weights of this query alone. Entropy: 0 bits where one key is looked at, the most where all are alike; special tokens count. Distance: from the patch to the patches it looks at, weighted, in pixels of the ${current.join('×')} input; special tokens have no place.`;
   return (
     <p class="quiet" title={title}>
-      Layer {chosen.layer + 1}, {text}, of the query “{queryName(rows.query)}”
+      Layer {chosen.layer + 1}, {text}
+      {probe && isAsked(probe) && `, of the query “${queryName(chosen.query)}”`}
     </p>
   );
 }
@@ -135,10 +140,11 @@ function Readout({ map, grid, hovered }: ReadoutProps): VNode {
   if (hovered && value !== undefined)
     return (
       <span class="readout">
-        row {hovered.row}, column {hovered.column}: <strong>{formatFigure(value)}</strong>
+        row {hovered.row}, column {hovered.column}:{' '}
+        <strong>{Number.isNaN(value) ? 'outside of the query’s window' : formatFigure(value)}</strong>
       </span>
     );
-  if (map?.rest && map.rest.length > 0) return <span class="readout" />;
+  if (map?.matrix) return <span class="readout" />;
   if (!map || map.special.length === 0)
     return <span class="readout quiet">Point at the picture to read weights.</span>;
   return (

@@ -1,10 +1,11 @@
 import type { VNode } from 'preact';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
-import { pictureGrid, type KeyMap } from '../../src/attention/tokenLayout';
+import { queryGrid, type KeyMap } from '../../src/attention/reading';
+import type { Cell, Grid } from '../../src/attention/tokenLayout';
 import type { ClassifiedView, Query } from '../../src/protocol/imagePanel';
 import type { Probe } from '../../src/protocol/probes';
-import { bitmapOf, drawMarks, drawPicture, heatBitmap, prepare } from '../marks/heatmap';
-import { cellAt, overlayOf, type Cell, type Grid } from '../marks/overlay';
+import { bitmapOf, drawMarks, drawPicture, heatBitmap, prepare, unseenBitmap } from '../marks/heatmap';
+import { cellAt, overlayOf } from '../marks/overlay';
 import { useWidth } from '../parts/hooks';
 import type { Range } from './scale';
 import type { Chosen } from './settings';
@@ -49,11 +50,22 @@ export function Picture(props: PictureProps): VNode {
     [map, range.low, range.high, chosen.colourMap, chosen.fade],
   );
 
+  const unseen = useMemo(
+    () => map?.picture && unseenBitmap(map.picture.values, [map.picture.rows, map.picture.columns]),
+    [map],
+  );
+
   useLayoutEffect(() => {
     const context = width > 0 && canvas.current && prepare(canvas.current, overlay.width, overlay.height);
     if (context)
-      drawPicture(context, overlay, { picture, heat, opacity: chosen.opacity, smooth: chosen.smooth });
-  }, [overlay, picture, heat, chosen.opacity, chosen.smooth, width]);
+      drawPicture(context, overlay, {
+        picture,
+        heat,
+        unseen,
+        opacity: chosen.opacity,
+        smooth: chosen.smooth,
+      });
+  }, [overlay, picture, heat, unseen, chosen.opacity, chosen.smooth, width]);
   useLayoutEffect(() => {
     const context = width > 0 && marks.current && prepare(marks.current, overlay.width, overlay.height);
     if (!context) return;
@@ -83,7 +95,7 @@ export function Picture(props: PictureProps): VNode {
         onPointerLeave={() => props.onHover(undefined)}
         onClick={(event) => {
           const cell = cellUnder(event, queryGridOf(probe));
-          if (cell) props.onQuery({ kind: 'patch', ...cell });
+          if (cell) props.onQuery({ kind: 'patch', ...cell, grid: queryGridOf(probe) as Grid });
         }}
         onKeyDown={(event) => {
           if (!event.ctrlKey && !event.metaKey && !event.altKey && props.onKey(event.key))
@@ -97,5 +109,4 @@ export function Picture(props: PictureProps): VNode {
   );
 }
 
-export const queryGridOf = (probe: Probe | undefined): Grid | undefined =>
-  probe && pictureGrid(probe.queries);
+export const queryGridOf = (probe: Probe | undefined): Grid | undefined => probe && queryGrid(probe);

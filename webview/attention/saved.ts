@@ -1,9 +1,9 @@
-import type { KeyMap } from '../../src/attention/tokenLayout';
+import type { KeyMap } from '../../src/attention/reading';
 import type { ClassifiedView } from '../../src/protocol/imagePanel';
 import { formatFigure } from '../../src/protocol/units';
-import { bitmapOf, drawMarks, drawPicture, drawScale, heatBitmap } from '../marks/heatmap';
+import { bitmapOf, drawMarks, drawPicture, drawScale, heatBitmap, unseenBitmap } from '../marks/heatmap';
 import { overlayOf } from '../marks/overlay';
-import { queryName } from './keyMap';
+import { isAsked, queryName } from './keyMap';
 import { queryGridOf } from './picture';
 import { scaleText, type Range } from './scale';
 import type { Chosen } from './settings';
@@ -15,17 +15,46 @@ const WIDTH = 960;
 export function describe(view: ClassifiedView, chosen: Chosen): string {
   const head = typeof chosen.head === 'number' ? `head ${chosen.head + 1}` : `${chosen.head} of heads`;
   const what = chosen.method === 'rollout' ? 'rollout' : head;
-  return `layer ${chosen.layer + 1} of ${view.probes.length}, ${what}, query: ${queryName(chosen.query)}`;
+  const probe = view.probes[chosen.layer];
+  const query = probe && !isAsked(probe) ? '' : `, query: ${queryName(chosen.query)}`;
+  return `layer ${chosen.layer + 1} of ${view.probes.length}, ${what}${query}`;
 }
 
-/** The picture with its map, scale and caption as a PNG data URL, at a size that does not depend on the panel's. */
+/**
+ * The picture with its map, scale and caption as a PNG data URL, at a size that does not depend on the panel's. A map without a place on
+ * the picture stands alone.
+ */
 export function pictureFile(view: ClassifiedView, map: KeyMap, range: Range, chosen: Chosen): string {
   const overlay = overlayOf(view.size, view.region, WIDTH, 2 * WIDTH);
+  const height = map.matrix ? Math.max(24, (WIDTH * map.matrix.rows) / map.matrix.columns) : overlay.height;
   const canvas = document.createElement('canvas');
-  canvas.width = Math.round(overlay.width);
-  canvas.height = Math.round(overlay.height) + CAPTION;
+  canvas.width = map.matrix ? WIDTH : Math.round(overlay.width);
+  canvas.height = Math.round(height) + CAPTION;
   const context = canvas.getContext('2d');
   if (!context) throw new Error('this window cannot draw: no 2d canvas');
+  if (map.matrix) {
+    const { rows, columns, values } = map.matrix;
+    context.imageSmoothingEnabled = false;
+    context.drawImage(
+      heatBitmap(values, [rows, columns], { ...range, map: chosen.colourMap }),
+      0,
+      0,
+      WIDTH,
+      height,
+    );
+  } else drawOverPicture(context, view, map, range, chosen);
+  drawCaption(context, view, range, chosen, canvas);
+  return canvas.toDataURL('image/png');
+}
+
+function drawOverPicture(
+  context: CanvasRenderingContext2D,
+  view: ClassifiedView,
+  map: KeyMap,
+  range: Range,
+  chosen: Chosen,
+): void {
+  const overlay = overlayOf(view.size, view.region, WIDTH, 2 * WIDTH);
   const grid = map.picture && ([map.picture.rows, map.picture.columns] as const);
   const heat =
     map.picture &&
@@ -34,6 +63,7 @@ export function pictureFile(view: ClassifiedView, map: KeyMap, range: Range, cho
   drawPicture(context, overlay, {
     picture: bitmapOf(view.picture),
     heat,
+    unseen: map.picture && grid && unseenBitmap(map.picture.values, grid),
     opacity: chosen.opacity,
     smooth: chosen.smooth,
   });
@@ -46,8 +76,6 @@ export function pictureFile(view: ClassifiedView, map: KeyMap, range: Range, cho
     grid,
     undefined,
   );
-  drawCaption(context, view, range, chosen, canvas);
-  return canvas.toDataURL('image/png');
 }
 
 function drawCaption(
@@ -80,11 +108,11 @@ function drawCaption(
 export function numbersText(view: ClassifiedView, map: KeyMap, chosen: Chosen): string {
   const lines = [`# ${view.image}`, `# ${view.modelTitle}, ${describe(view, chosen)}`];
   for (const { name, value } of map.special) lines.push(`${name}\t${value}`);
-  if (map.picture) {
-    const { rows, columns, values } = map.picture;
+  const weights = map.picture ?? map.matrix;
+  if (weights) {
+    const { rows, columns, values } = weights;
     for (let row = 0; row < rows; row++)
       lines.push([...values.subarray(row * columns, (row + 1) * columns)].join('\t'));
   }
-  if (map.rest && map.rest.length > 0) lines.push([...map.rest].join('\t'));
   return lines.join('\n');
 }

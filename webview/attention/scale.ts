@@ -1,4 +1,4 @@
-import type { KeyMap } from '../../src/attention/tokenLayout';
+import type { KeyMap } from '../../src/attention/reading';
 import type { AttentionRows } from '../../src/protocol/imagePanel';
 import type { Probe } from '../../src/protocol/probes';
 import { formatFigure } from '../../src/protocol/units';
@@ -61,7 +61,7 @@ export function rangeOf(values: ArrayLike<number>): Range {
 
 /** What of a map is coloured: special tokens are not, as their weight would hide everything on the picture. */
 export const colouredValues = (map: KeyMap): Float32Array =>
-  map.picture?.values ?? map.rest ?? new Float32Array(0);
+  (map.picture ?? map.matrix)?.values ?? new Float32Array(0);
 
 /**
  * Share of the weights that a shared scale spreads its colours over. A softmax piles most of its weight on few keys: up to the

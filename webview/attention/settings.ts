@@ -2,7 +2,7 @@ import { colourMapNamed, type ColourMap } from '../../src/attention/colourMaps';
 import type { HeadChoice } from '../../src/attention/heads';
 import type { Query } from '../../src/protocol/imagePanel';
 import type { Probe } from '../../src/protocol/probes';
-import { validQuery, type Method } from './keyMap';
+import { askedQuery, validQuery, type Method } from './keyMap';
 import type { ScaleKind } from './scale';
 
 /** How attention is looked at; kept with the panel. */
@@ -37,6 +37,8 @@ export const INITIAL: Settings = {
 export interface Chosen extends Settings {
   readonly layer: number;
   readonly colourMap: ColourMap;
+  /** What the host is asked, of all layers; `query` is what the chosen one makes of it. */
+  readonly asked: Query;
 }
 
 /** Fits the settings to a model: another one may have fewer layers and heads and other tokens. */
@@ -50,6 +52,7 @@ export function chosenSettings(settings: Settings, probes: readonly Probe[], col
     layer,
     head: typeof settings.head === 'number' && settings.head >= heads ? 'mean' : settings.head,
     query: probe ? validQuery(probe, settings.query) : settings.query,
+    asked: askedQuery(probes, layer, settings.query),
     colourMap: settings.colourMap ?? colourMapNamed(colourMap),
   };
 }

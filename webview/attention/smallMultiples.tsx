@@ -2,19 +2,12 @@ import type { VNode } from 'preact';
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { ColourMap } from '../../src/attention/colourMaps';
 import type { HeadChoice } from '../../src/attention/heads';
-import type { KeyMap } from '../../src/attention/tokenLayout';
+import type { KeyMap } from '../../src/attention/reading';
+import { sameCell, type Cell, type Grid } from '../../src/attention/tokenLayout';
 import type { AttentionRows } from '../../src/protocol/imagePanel';
 import type { Probe } from '../../src/protocol/probes';
 import { heatBitmap, prepare } from '../marks/heatmap';
-import {
-  layoutTiles,
-  sameCell,
-  tileAt,
-  type Cell,
-  type Grid,
-  type Rectangle,
-  type TileLayout,
-} from '../marks/overlay';
+import { layoutTiles, tileAt, type Rectangle, type TileLayout } from '../marks/overlay';
 import { useTheme, useWidth } from '../parts/hooks';
 import { headSummaries, summaryText } from './headSummary';
 import type { Method } from './keyMap';
@@ -153,10 +146,11 @@ function aspectOf(answer: AttentionRows, probes: readonly Probe[], method: Metho
   return rows / columns;
 }
 
-/** Keys without a place on the picture fill a square as well as they can, row by row. */
-function gridOf(keys: KeyMap): Grid {
-  if (keys.picture) return [keys.picture.rows, keys.picture.columns];
-  const count = Math.max(1, keys.rest?.length ?? 1);
+/** A row of keys without a place on the picture fills a square as well as it can. */
+function gridOf({ picture, matrix }: KeyMap): Grid {
+  const map = picture ?? matrix;
+  if (map && (picture || map.rows > 1)) return [map.rows, map.columns];
+  const count = Math.max(1, map?.columns ?? 1);
   for (let rows = Math.floor(Math.sqrt(count)); rows > 1; rows--)
     if (count % rows === 0) return [rows, count / rows];
   return [1, count];

@@ -1,6 +1,7 @@
 import { colourAt, paint, type ColourMap } from '../../src/attention/colourMaps';
 import type { Pixels } from '../../src/protocol/imagePanel';
-import { cellRectangle, type Cell, type Grid, type Overlay, type Rectangle } from './overlay';
+import type { Cell, Grid } from '../../src/attention/tokenLayout';
+import { cellRectangle, type Overlay, type Rectangle } from './overlay';
 
 export interface Colouring {
   readonly low: number;
@@ -9,6 +10,9 @@ export interface Colouring {
   /** Low values are see-through. */
   readonly fade?: boolean;
 }
+
+/** Opacity of the black over what was not seen: outside of the crop, outside of the query's window. */
+const DIMMED = 0.55;
 
 /** RGB pixels as a bitmap that a canvas can scale. */
 export function bitmapOf({ width, height, rgb }: Pixels): HTMLCanvasElement {
@@ -28,6 +32,14 @@ export const heatBitmap = (
   [rows, columns]: Grid,
   { low, high, map, fade }: Colouring,
 ): HTMLCanvasElement => canvasOf(paint(values, low, high, map, fade), columns, rows);
+
+/** Black over the keys outside of the query's window (NaN), nothing over the others; undefined where all were seen. */
+export function unseenBitmap(values: Float32Array, [rows, columns]: Grid): HTMLCanvasElement | undefined {
+  if (!values.some(Number.isNaN)) return undefined;
+  const rgba = new Uint8ClampedArray(4 * values.length);
+  values.forEach((value, at) => (rgba[4 * at + 3] = Number.isNaN(value) ? 255 * DIMMED : 0));
+  return canvasOf(rgba, columns, rows);
+}
 
 function canvasOf(rgba: Uint8ClampedArray<ArrayBuffer>, width: number, height: number): HTMLCanvasElement {
   const canvas = document.createElement('canvas');
@@ -56,6 +68,8 @@ export function prepare(
 export interface PictureLayers {
   readonly picture: HTMLCanvasElement;
   readonly heat?: HTMLCanvasElement | undefined;
+  /** Covers the keys that the query could not see. */
+  readonly unseen?: HTMLCanvasElement | undefined;
   readonly opacity: number;
   readonly smooth: boolean;
 }
@@ -71,7 +85,7 @@ export function drawPicture(
   context.imageSmoothingEnabled = true;
   context.imageSmoothingQuality = 'high';
   context.drawImage(layers.picture, picture.x, picture.y, picture.width, picture.height);
-  context.fillStyle = 'rgba(0, 0, 0, 0.55)';
+  context.fillStyle = `rgba(0, 0, 0, ${DIMMED})`;
   context.fill(outside(overlay), 'evenodd');
   if (layers.heat) {
     quieten(context, region, layers.opacity);
@@ -79,6 +93,7 @@ export function drawPicture(
     context.imageSmoothingEnabled = layers.smooth;
     drawHeat(context, layers.heat, region, layers.smooth);
     context.globalAlpha = 1;
+    if (layers.unseen) drawHeat(context, layers.unseen, region, false);
   }
   frame(context, region, 1);
 }

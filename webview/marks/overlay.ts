@@ -1,3 +1,5 @@
+import type { Cell, Grid } from '../../src/attention/tokenLayout';
+
 /** Geometry of a picture with a map over the part that the model saw. Rectangles of the drawing are in CSS pixels. */
 
 export interface Rectangle {
@@ -48,12 +50,6 @@ export function overlayOf(
   };
 }
 
-export type Grid = readonly [rows: number, columns: number];
-export interface Cell {
-  readonly row: number;
-  readonly column: number;
-}
-
 /** The patch under a point of the drawing; undefined outside of the region. */
 export function cellAt({ region }: Overlay, [rows, columns]: Grid, x: number, y: number): Cell | undefined {
   const row = Math.floor(((y - region.y) / region.height) * rows);
@@ -65,14 +61,6 @@ export function cellAt({ region }: Overlay, [rows, columns]: Grid, x: number, y:
 export function cellRectangle({ region }: Overlay, [rows, columns]: Grid, { row, column }: Cell): Rectangle {
   const [width, height] = [region.width / columns, region.height / rows];
   return { x: region.x + column * width, y: region.y + row * height, width, height };
-}
-
-/** The same place of the picture on another grid: the cell under the first one's centre. */
-export function sameCell({ row, column }: Cell, [rows, columns]: Grid, [toRows, toColumns]: Grid): Cell {
-  return {
-    row: Math.min(toRows - 1, Math.floor(((row + 0.5) / rows) * toRows)),
-    column: Math.min(toColumns - 1, Math.floor(((column + 0.5) / columns) * toColumns)),
-  };
 }
 
 export interface TileLayout {

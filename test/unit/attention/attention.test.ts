@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { meanOverHeads, maxOverHeads, reduceHeads, weightedRows } from '../../../src/attention/heads';
 import { chainLength, rollout, rolloutRows } from '../../../src/attention/rollout';
 import { headEntropies, meanAttentionDistances } from '../../../src/attention/summary';
-import { defaultQuery, queryWeights, splitKeys, tokenIndex } from '../../../src/attention/tokenLayout';
+import { splitKeys } from '../../../src/attention/reading';
+import { defaultQuery, queryWeights, tokenIndex } from '../../../src/attention/tokenLayout';
 import type { Probe, TokenLayout } from '../../../src/protocol/probes';
 import { seeded } from '../../support/random';
 
@@ -130,6 +131,9 @@ describe('token layouts', () => {
   it('give the first question', () => {
     assert.deepEqual(defaultQuery([probe()]), { kind: 'special', name: 'cls' });
     assert.deepEqual(defaultQuery([probe({ queries: { grid: [2, 3] } })]), { kind: 'mean' });
+    const pool = probe({ kind: 'pool', queries: { special: ['probe'] } });
+    assert.deepEqual(defaultQuery([probe(), pool]), { kind: 'mean' });
+    assert.deepEqual(defaultQuery([pool]), { kind: 'special', name: 'probe' });
   });
 
   it('take keys apart by what they are', () => {
@@ -140,8 +144,9 @@ describe('token layouts', () => {
       ['cls'],
     );
     assert.deepEqual([picture!.rows, picture!.columns, ...picture!.values], [2, 3, 1, 2, 3, 4, 5, 6]);
-    assert.deepEqual(splitKeys(probe({ keys: { channels: 7 } }), keys).rest, keys);
-    const stitched = splitKeys(probe({ window: { size: 2, map: [1, 7] } }), keys);
+    assert.deepEqual(splitKeys(probe({ keys: { channels: 7 } }), keys).matrix?.values, keys);
+    const window = { size: 2, map: [1, 7] } as const;
+    const stitched = splitKeys(probe({ keys: { grid: [2, 2] }, window }), keys);
     assert.deepEqual([stitched.special.length, stitched.picture!.columns], [0, 7]);
   });
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { AttentionRows } from '../../../src/protocol/imagePanel';
 import type { Probe } from '../../../src/protocol/probes';
 import {
+  askedQuery,
   layerMap,
   movedQuery,
   nextHead,
@@ -40,7 +41,7 @@ const answer: AttentionRows = {
   query: { kind: 'special', name: 'cls' },
   rows: [
     Float32Array.from([...rowOf(0.5, 0.125), ...rowOf(0.25, 0.25)]),
-    Float32Array.from([0.5, 0.25, 0.25]),
+    Float32Array.from([0.5, 0.25, 0.25, 0.25, 0.5, 0.25, 0.25, 0.25, 0.5]),
   ],
   rollout: [Float32Array.from(rowOf(0.125, 0.5)), new Float32Array(0)],
 };
@@ -65,7 +66,7 @@ describe('attention of a layer', () => {
   it('puts channels nowhere on the picture', () => {
     const map = layerMap(answer, probes, 1, 'attention', 0);
     assert.equal(map?.picture, undefined);
-    assert.deepEqual([...(map?.rest ?? [])], [0.5, 0.25, 0.25]);
+    assert.deepEqual(map?.matrix, { rows: 3, columns: 3, values: answer.rows[1] });
   });
 
   it('is undefined where rollout does not reach', () => {
@@ -80,8 +81,8 @@ describe('colour scale', () => {
     sharedRanges(kind, answer, probes, 'attention').map(({ high }) => high);
 
   it('is shared by the heads of a layer or by all, over patches and channels, without special tokens', () => {
-    assert.deepEqual(highs('layer'), [0.25, 0.25]);
-    assert.deepEqual(highs('all'), [0.25, 0.25]);
+    assert.deepEqual(highs('layer'), [0.25, 0.5]);
+    assert.deepEqual(highs('all'), [0.5, 0.5]);
     assert.deepEqual(highs('full'), [0.5, 0.5]);
   });
 
@@ -132,13 +133,34 @@ describe('queries', () => {
       kind: 'patch',
       row: 1,
       column: 2,
+      grid: [2, 3],
     });
+  });
+
+  it('keep their place on the picture from layer to layer', () => {
+    const grid = [4, 6] as const;
+    const fine: Probe = { ...self, queries: { grid }, keys: { grid } };
+    const wanted = { kind: 'patch', row: 3, column: 5, grid } as const;
+    assert.deepEqual(validQuery(self, wanted), { kind: 'patch', row: 1, column: 2, grid: [2, 3] });
+    assert.deepEqual(validQuery(fine, wanted), wanted);
+    // Both layers are asked what was chosen, so that going back finds it again.
+    assert.deepEqual(askedQuery([fine, self], 1, wanted), wanted);
+  });
+
+  it('ask of the others what a layer with one query alone cannot tell', () => {
+    const cls = { kind: 'special', name: 'cls' } as const;
+    assert.deepEqual(askedQuery([self, pool], 1, cls), cls);
+    assert.deepEqual(askedQuery([self, pool], 1, { kind: 'special', name: 'probe' }), { kind: 'mean' });
+    assert.deepEqual(askedQuery([self, pool], 0, cls), cls);
+    const alone: Probe = { ...self, kind: 'class', queries: { special: ['cls'] } };
+    assert.deepEqual(askedQuery([self, alone], 1, cls), cls);
+    assert.deepEqual(askedQuery([self, alone], 1, { kind: 'mean' }), { kind: 'mean' });
   });
 
   it('move by arrow keys from the middle, stop at the border, and go back by Esc', () => {
     const start = movedQuery(self, { kind: 'mean' }, 'ArrowLeft');
-    assert.deepEqual(start, { kind: 'patch', row: 1, column: 1 });
-    assert.deepEqual(movedQuery(self, start, 'ArrowUp'), { kind: 'patch', row: 0, column: 1 });
+    assert.deepEqual(start, { kind: 'patch', row: 1, column: 1, grid: [2, 3] });
+    assert.deepEqual(movedQuery(self, start, 'ArrowUp'), { kind: 'patch', row: 0, column: 1, grid: [2, 3] });
     assert.deepEqual(movedQuery(self, start, 'ArrowDown'), start);
     assert.deepEqual(movedQuery(self, start, 'Escape'), { kind: 'special', name: 'cls' });
     assert.equal(movedQuery(self, start, 'a'), undefined);

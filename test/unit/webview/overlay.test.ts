@@ -1,12 +1,6 @@
 import assert from 'node:assert/strict';
-import {
-  cellAt,
-  cellRectangle,
-  layoutTiles,
-  overlayOf,
-  sameCell,
-  tileAt,
-} from '../../../webview/marks/overlay';
+import { sameCell } from '../../../src/attention/tokenLayout';
+import { cellAt, cellRectangle, layoutTiles, overlayOf, tileAt } from '../../../webview/marks/overlay';
 
 describe('overlay', () => {
   // 640 × 480, centre crop of 480: one CSS pixel for two of the picture.

@@ -1,0 +1,108 @@
+import type { Query } from '../protocol/imagePanel';
+import { tokenCount, type Probe } from '../protocol/probes';
+import { weightedRows } from './heads';
+import { pictureGrid, queryWeights, type Grid } from './tokenLayout';
+import { stitch, windowMaps, windowPlaces, windowWeights } from './windows';
+
+/** Weights that lie on the picture: `[rows, columns]`, row-major. */
+export interface PictureMap {
+  readonly rows: number;
+  readonly columns: number;
+  readonly values: Float32Array;
+}
+
+/** One query's weights over the keys, taken apart by what the keys are. */
+export interface KeyMap {
+  readonly special: readonly { readonly name: string; readonly value: number }[];
+  readonly picture?: PictureMap;
+  /** Keys without a place on the picture: channels (for each channel, or as a gate), a sequence, object queries. */
+  readonly matrix?: PictureMap;
+}
+
+type Side = Pick<Probe, 'keys' | 'queries' | 'window'>;
+
+/** Rows and columns of the patches that can ask: of the whole map, for windows; undefined where none lie on the picture. */
+export const queryGrid = (probe: Side): Grid | undefined =>
+  pictureGrid(probe.queries) && (windowMaps(probe)?.queries ?? pictureGrid(probe.queries));
+
+/** Rows and columns of the keys that lie on the picture: of the whole map, for windows. */
+export const keyGrid = (probe: Side): Grid | undefined => windowMaps(probe)?.keys ?? pictureGrid(probe.keys);
+
+/** Channels attend to channels: no token asks, the map is shown as it is. */
+export const isChannelMatrix = ({ queries }: Pick<Probe, 'queries'>): boolean =>
+  queries.channels !== undefined;
+
+/** Whether the probe has the queries that are asked for; every probe has a mean of them. */
+export function hasQuery(probe: Probe, query: Query): boolean {
+  if (query.kind === 'special') return (probe.queries.special ?? []).includes(query.name);
+  if (query.kind === 'mean') return true;
+  const [rows, columns] = queryGrid(probe) ?? [0, 0];
+  return query.grid !== undefined ? rows > 0 : query.row < rows && query.column < columns;
+}
+
+/**
+ * A query as weights of the map's rows, `[windows, queries]` (one window where there are none). A probe with one query alone, such as a
+ * gate or a pooling query, answers any. Undefined where the probe has no such query.
+ */
+export function readingWeights(probe: Probe, query: Query): Float32Array | undefined {
+  const asked: Query = tokenCount(probe.queries) === 1 ? { kind: 'mean' } : query;
+  if (!probe.window) return queryWeights(probe.queries, asked);
+  const places = windowPlaces(probe);
+  return places && windowWeights(places, probe.queries, asked);
+}
+
+/**
+ * Reads weighted rows out of a whole map `[windows, heads, queries, keys]`: `[heads, keys]`, windows stitched; of channels the whole map.
+ *
+ * @throws where the map is not of the size that the probe's record says
+ */
+export function readMap(map: Float32Array, probe: Probe, weights: Float32Array): Float32Array {
+  if (isChannelMatrix(probe)) return map;
+  const places = windowPlaces(probe);
+  const windows = places?.windows ?? 1;
+  const [size, queries] = [map.length / windows, weights.length / windows];
+  const expected = probe.heads * weights.length * (places?.keys.tokens ?? tokenCount(probe.keys));
+  if (map.length !== expected)
+    throw new Error(
+      `${probe.layer}: the attention map has ${map.length} weights, its record says ${expected}; please report this model`,
+    );
+  const rows = Array.from({ length: windows }, (_, window) =>
+    weightedRows(
+      map.subarray(window * size, (window + 1) * size),
+      probe.heads,
+      weights.subarray(window * queries, (window + 1) * queries),
+    ),
+  );
+  return placeRows(joined(rows), probe, weights);
+}
+
+/** Puts rows `[windows, heads, keys]` where they lie: `[heads, keys]` of the whole map. */
+export function placeRows(rows: Float32Array, probe: Probe, weights: Float32Array): Float32Array {
+  const places = windowPlaces(probe);
+  return places ? stitch(rows, places, weights, probe.heads) : rows;
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  if (parts.length === 1) return parts[0]!;
+  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** Takes one row of weights (of channels: the matrix) apart by the probe's layout of keys. Keys of windows come stitched to the whole map. */
+export function splitKeys(probe: Side, weights: Float32Array): KeyMap {
+  const names = probe.keys.special ?? [];
+  const special = names.map((name, index) => ({ name, value: weights[index] ?? 0 }));
+  const values = weights.subarray(names.length);
+  const grid = keyGrid(probe);
+  if (grid) {
+    const [rows, columns] = grid;
+    return { special, picture: { rows, columns, values: values.subarray(0, rows * columns) } };
+  }
+  const rows = probe.queries.channels ?? 1;
+  return { special, matrix: { rows, columns: values.length / rows, values } };
+}
