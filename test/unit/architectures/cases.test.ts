@@ -38,9 +38,9 @@ function layerOf(golden: Case, layer: string): string {
     : layer;
 }
 
-/** Tokens of one window: cases of transformers' Swin write no map in `window`, and the map in place of the window's own grid. */
+/** Tokens of one window: cases of transformers' Swin and ViTDet write no map in `window`, and the map in place of the window's own grid. */
 function layoutOf({ window }: CaseAttention, layout: unknown): unknown {
-  if (!window || Object.keys(window).join() !== 'size,shift') return layout;
+  if (!window || !/^size,shift(?:,padded)?$/.test(Object.keys(window).join())) return layout;
   const { size } = window;
   return { ...(layout as object), grid: typeof size === 'number' ? [size, size] : size };
 }
