@@ -18,6 +18,7 @@ import { pvtDialects } from './pvt';
 import { focalnetDialects } from './focalnet';
 import { levitDialects } from './levit';
 import { metaformerDialects } from './metaformer';
+import { mobileVitDialects } from './mobilevit';
 import { visformerDialects } from './visformer';
 import { tinyVitDialects } from './tiny_vit';
 import { segformerDialects } from './segformer';
@@ -42,6 +43,7 @@ export const dialects: readonly Dialect[] = [
   ...levitDialects,
   ...pvtDialects,
   ...metaformerDialects,
+  ...mobileVitDialects,
   ...cnnDialects,
   ...evaDialects,
   openClipTrunk,

@@ -13,6 +13,7 @@ import { pvtV2 } from './pvt_v2';
 import { focalnet } from './focalnet';
 import { levit } from './levit';
 import { metaformer } from './metaformer';
+import { mobileVit } from './mobilevit';
 import { pvt } from './pvt';
 import { visformer } from './visformer';
 import { tinyVit } from './tiny_vit';
@@ -38,6 +39,7 @@ export const families = [
   cait,
   visformer,
   metaformer,
+  mobileVit,
   levit,
   pvtV2,
   pvt,
