@@ -98,3 +98,13 @@ function depthOf(parameters: Parameters): number {
 export function publishedKey({ dim, depth, mlp, patch }: Measures): string {
   return `${dim}/${depth}/${mlp}/${patch[0]}`;
 }
+
+/**
+ * Whether these are the weights of a Perception Encoder (Bolya et al. 2025): it rotates queries and keys, which no weight tells; only its ends
+ * differ from those of CLIP's image tower.
+ */
+export function isPerceptionEncoder(parameters: Parameters): boolean {
+  const normed = parameters.has('norm.weight') || parameters.has('fc_norm.weight');
+  const pooled = parameters.has('attn_pool.latent');
+  return parameters.has('norm_pre.weight') && (pooled || !normed);
+}

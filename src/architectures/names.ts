@@ -86,6 +86,12 @@ const titles: Readonly<Record<string, (size: string) => string>> = {
   'dual-encoder': (size) => `Dual encoder ${size}`,
   siglip: (size) => `SigLIP ${size}`,
   siglip2: (size) => `SigLIP 2 ${size}`,
+  eva: (size) => size.replace('ViT', 'EVA'),
+  eva02: (size) => size.replace('ViT', 'EVA-02'),
+  dinov3: (size) => `DINOv3 ${size}`,
+  'perception-encoder': (size) => `Perception Encoder ${size}`,
+  'rope-vit': (size) => `${size} with rotary positions`,
+  sapiens2: (size) => `Sapiens2 ${size}`,
 };
 
 /** What people call it: `DeiT-S/16 distilled`; a width without a letter is written out, `ViT-256/16`. */

@@ -192,7 +192,10 @@ const isPair = (value: ConfigValue | undefined): value is readonly [number, numb
   Array.isArray(value) && value.length === 2 && value.every((side) => typeof side === 'number');
 
 /** The position table's layout. Throws where the grid that the user gave does not fit it. */
-function layoutOf({ evidences, measures }: Sources): TableLayout | undefined {
+export function positionLayout({
+  evidences,
+  measures,
+}: Pick<Sources, 'evidences' | 'measures'>): TableLayout | undefined {
   const grid = given(evidences, 'grid');
   const config = configuredImageSize(evidences.checkpoint);
   const inPatches = (size: readonly [number, number]): readonly [number, number] => [
@@ -216,8 +219,9 @@ function layoutOf({ evidences, measures }: Sources): TableLayout | undefined {
   return layout;
 }
 
-function sizeOf(
-  { evidences, measures }: Sources,
+/** Image size as the user, the config or the position table says. */
+export function positionedSize(
+  { evidences, measures }: Pick<Sources, 'evidences' | 'measures'>,
   { grid }: TableLayout,
 ): { readonly size: readonly [number, number]; readonly source: string } {
   if (evidences.imageSize) return { size: evidences.imageSize, source: 'given by the user' };
@@ -260,7 +264,10 @@ function passedOver({ evidences: { checkpoint }, measures }: Sources): readonly 
 }
 
 /** Says which pixels of an asked-for size no patch reaches: the libraries round down as well, or refuse. */
-function unseen({ evidences: { imageSize }, measures: { patch } }: Sources): readonly string[] {
+export function unseen({
+  evidences: { imageSize },
+  measures: { patch },
+}: Pick<Sources, 'evidences' | 'measures'>): readonly string[] {
   const left = imageSize?.map((side, axis) => side % patch[axis]!) ?? [];
   if (!imageSize || left.every((pixels) => pixels === 0)) return [];
   return [
@@ -291,9 +298,9 @@ export function plainFigures(evidences: Evidences): PlainFigures | undefined {
   const { dialect } = evidences;
   const published = publishedModels(measures, dialect.name);
   const sources = { evidences, measures, published };
-  const layout = layoutOf(sources);
+  const layout = positionLayout(sources);
   if (!layout) return undefined;
-  const { size, source } = sizeOf(sources, layout);
+  const { size, source } = positionedSize(sources, layout);
   const last = measures.depth - 1;
   const figures: Figures = {
     dim: stored(measures.dim, 'patch_embed.proj.weight'),

@@ -10,6 +10,7 @@ import { timmNames } from '../dialects/timm';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, pairOf, wordOf } from '../figures';
 import { labelOf, originOf, pixelsOf, titleOf } from '../names';
+import { isPerceptionEncoder } from '../measure';
 import { plainFigures } from '../plainFigures';
 import { isResampling, resampled } from '../positions';
 
@@ -30,13 +31,6 @@ function isPlain({ tensors }: Evidences): boolean {
       ([name, { shape }]) => !/^blocks\.\d+\.norm1\.weight$/.test(name) || shape[0] === width,
     )
   );
-}
-
-/** Perception Encoders (Bolya et al. 2025) rotate queries and keys, which no weight tells: only their ends differ from CLIP's. */
-function isPerceptionEncoder(tensors: Evidences['tensors']): boolean {
-  const normed = tensors.has('norm.weight') || tensors.has('fc_norm.weight');
-  const pooled = tensors.has('attn_pool.latent');
-  return tensors.has('cls_token') && tensors.has('norm_pre.weight') && (pooled || !normed);
 }
 
 /** What every plain transformer has in common, whichever library named it; undefined where a part of one is missing. */
@@ -94,6 +88,7 @@ function placedPatches(
   grid: readonly [number, number],
   figures: Figures,
 ): ValueInfo {
+  if (!b.has('pos_embed')) return patches;
   const slots = numberOf(figures, 'position_slots');
   const whole = b.parameter('pos_embed');
   const rows = slots === 0 ? whole : b.slice(whole, 1, slots, whole.shape[1]!);
@@ -102,8 +97,11 @@ function placedPatches(
   return b.add('Add', [patches, resampled(b, rows, pairOf(figures, 'grid'), grid, name)]);
 }
 
-/** Pixels `[batch, channels, height, width]` to the token sequence (Dosovitskiy et al. 2021, eq. 1), registers after the class token (Darcet et al. 2023). */
-function embed(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
+/**
+ * Pixels `[batch, channels, height, width]` to the token sequence (Dosovitskiy et al. 2021, eq. 1), registers after the class token
+ * (Darcet et al. 2023); without a position table nothing is added.
+ */
+export function embed(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   const dim = numberOf(figures, 'dim');
   const eps = numberOf(figures, 'eps');
@@ -194,7 +192,7 @@ function distilled(b: GraphBuilder, tokens: Tokens): void {
 }
 
 /** Pooling, the layers that follow it, and the classifier where there is one; beside its logits, what it was given. */
-function answer(b: GraphBuilder, tokens: Tokens, figures: Figures): void {
+export function plainAnswer(b: GraphBuilder, tokens: Tokens, figures: Figures): void {
   const all = sequence(b, tokens);
   const normed = maybeNorm(b, pool(b, tokens, figures), 'fc_norm', numberOf(figures, 'eps'));
   const features = b.has('pre_logits.weight') ? b.add('Tanh', [b.linear(normed, 'pre_logits')]) : normed;
@@ -212,7 +210,7 @@ export function buildPlain(b: GraphBuilder, recognised: Recognised, options: Bui
   const tokens = withValue(last, maybeNorm(b, last.value, 'norm', numberOf(figures, 'eps')));
   const twoTokens = b.has('dist_token') && (b.has('head_dist.weight') || !b.has('head.weight'));
   if (twoTokens && wordOf(figures, 'pool') === 'token') distilled(b, tokens);
-  else answer(b, tokens, figures);
+  else plainAnswer(b, tokens, figures);
 }
 
 /** Figures of a plain transformer that the user may set. */
