@@ -34,7 +34,7 @@ export interface BlockKind {
 }
 
 /** x + ls1(attn(norm1(x))), then x + ls2(mlp(norm2(x))) (Dosovitskiy et al. 2021, eq. 2–3). */
-function preNormBlock(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): ValueInfo {
+export function preNormBlock(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): ValueInfo {
   const attended = attend(b, withValue(tokens, norm(b, tokens.value, 'norm1', settings.eps)), settings);
   const x = residual(b, tokens.value, layerScale(b, attended, 'ls1'));
   const fed = mlp(b, norm(b, x, 'norm2', settings.eps), 'mlp', settings);

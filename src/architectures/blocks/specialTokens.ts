@@ -26,17 +26,32 @@ export function learnedToken(b: GraphBuilder, name: string, batch: number): Valu
   return batch === 1 ? token : b.add('Expand', [token, b.indices([batch, dim])]);
 }
 
+/** The tokens with special ones `[batch, n, dim]` of these names in front of them. */
+export function withSpecialTokens(
+  b: GraphBuilder,
+  special: ValueInfo,
+  names: readonly string[],
+  tokens: Tokens,
+): Tokens {
+  const { batch, layout } = tokens;
+  const count = tokens.count + names.length;
+  const rows = b.concat([special, sequence(b, tokens)], 1);
+  return {
+    value: b.reshape(rows, [batch * count, special.shape[2]!]),
+    batch,
+    count,
+    layout: { ...layout, special: [...names, ...(layout.special ?? [])] },
+  };
+}
+
 /** The tokens with the class token `[batch, dim]` in front of them. */
 export function withClassToken(b: GraphBuilder, token: ValueInfo, tokens: Tokens): Tokens {
-  const { batch, count, layout } = tokens;
-  const dim = token.shape[1]!;
-  const rows = b.concat([b.reshape(token, [batch, 1, dim]), sequence(b, tokens)], 1);
-  return {
-    value: b.reshape(rows, [batch * (count + 1), dim]),
-    batch,
-    count: count + 1,
-    layout: { ...layout, special: ['cls', ...(layout.special ?? [])] },
-  };
+  return withSpecialTokens(b, b.reshape(token, [tokens.batch, 1, token.shape[1]!]), ['cls'], tokens);
+}
+
+/** The special tokens alone, `[batch, n, dim]`. */
+export function specialsOnly(b: GraphBuilder, tokens: Tokens): ValueInfo {
+  return b.slice(sequence(b, tokens), 1, 0, tokens.layout.special?.length ?? 0);
 }
 
 /** One vector of all tokens, `[batch, dim]`: the first of them, or for `avg` the mean of the patches. */

@@ -1,4 +1,5 @@
 import type { Tensor } from '../../checkpoint/tensors';
+import { mvitv2Dialects } from './mvitv2';
 import { vitdetDialects } from './vitdet';
 import { samDialects } from './sam';
 import { convitDialects } from './convit';
@@ -16,6 +17,7 @@ import { torchvision } from './torchvision';
 import { transformers, transformers5 } from './transformers';
 import { pvtDialects } from './pvt';
 import { focalnetDialects } from './focalnet';
+import { nestDialects } from './nest';
 import { levitDialects } from './levit';
 import { metaformerDialects } from './metaformer';
 import { mobileVitDialects } from './mobilevit';
@@ -25,13 +27,17 @@ import { segformerDialects } from './segformer';
 import { swinDialects } from './swin';
 import { twinsDialects } from './twins';
 import { efficientFormerDialects } from './efficientformer';
+import { pitDialects } from './pit';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...pitDialects,
+  ...mvitv2Dialects,
   ...vitdetDialects,
   ...samDialects,
   ...efficientFormerDialects,
   ...focalnetDialects,
+  ...nestDialects,
   ...twinsDialects,
   ...convitDialects,
   ...swinDialects,

@@ -1,4 +1,5 @@
 import type { Family } from '../family';
+import { mvitv2 } from './mvitv2';
 import { vitdet } from './vitdet';
 import { sam } from './sam';
 import { convit } from './convit';
@@ -11,6 +12,7 @@ import { siglip } from './siglip';
 import { vit } from './vit';
 import { pvtV2 } from './pvt_v2';
 import { focalnet } from './focalnet';
+import { nest } from './nest';
 import { levit } from './levit';
 import { metaformer } from './metaformer';
 import { mobileVit } from './mobilevit';
@@ -23,13 +25,16 @@ import { swinv2 } from './swinv2';
 import { swinv2Cr } from './swinv2_cr';
 import { twins } from './twins';
 import { efficientFormer } from './efficientformer';
+import { pit } from './pit';
 
 /** Every family that is known, asked in this order. A new one is one file and one line here. */
 export const families = [
+  mvitv2,
   vitdet,
   sam,
   efficientFormer,
   focalnet,
+  nest,
   convit,
   swin,
   swinv2,
@@ -47,6 +52,7 @@ export const families = [
   ...convolutionalNetworks,
   twins,
   eva,
+  pit,
   siglip,
   clip,
   vit,
