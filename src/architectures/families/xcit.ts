@@ -1,19 +1,11 @@
 import type { GraphBuilder } from '../../graph/builder';
-import { int, type ValueInfo } from '../../graph/graph';
+import type { ValueInfo } from '../../graph/graph';
 import { classAttention } from '../blocks/classAttention';
 import { batchNorm, convNorm, convolution } from '../blocks/convolution';
-import { answer, mapToTokens, sequence, tokensToMap, type Grid } from '../blocks/maps';
+import { crossCovarianceAttention, withFourierPositions } from '../blocks/crossCovariance';
+import { answer, mapToTokens, sequence, tokensToMap } from '../blocks/maps';
 import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from '../blocks/specialTokens';
-import {
-  activate,
-  layerScale,
-  mlp,
-  norm,
-  queryKeyValue,
-  residual,
-  withValue,
-  type Tokens,
-} from '../blocks/transformer';
+import { activate, layerScale, mlp, norm, residual, withValue, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf } from '../isotropicFigures';
@@ -76,26 +68,6 @@ function recognise(evidences: Evidences): Recognised | undefined {
   });
 }
 
-/**
- * Sines and cosines of the places of a grid `[1, 2 · width, rows, columns]`, rows first (Vaswani et al. 2017, §3.5, over both axes): places are
- * scaled to 0 … 2π, frequencies fall to 1/10000, sines and cosines take turns.
- */
-export function fourierPositions(width: number, [rows, columns]: Grid): Float32Array {
-  const wave = (place: number, size: number, index: number): number => {
-    const angle = ((place + 1) / (size + 1e-6)) * 2 * Math.PI;
-    const scaled = angle / 10000 ** ((2 * Math.floor(index / 2)) / width);
-    return index % 2 === 0 ? Math.sin(scaled) : Math.cos(scaled);
-  };
-  const table = new Float32Array(2 * width * rows * columns);
-  for (let channel = 0; channel < 2 * width; channel++)
-    for (let place = 0; place < rows * columns; place++)
-      table[channel * rows * columns + place] =
-        channel < width
-          ? wave(Math.floor(place / columns), rows, channel)
-          : wave(place % columns, columns, channel - width);
-  return table;
-}
-
 /** Convolutional patches plus a projection of Fourier positions. */
 function embed(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
@@ -110,56 +82,7 @@ function embed(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOpt
       }, pixels),
     { title: 'Convolutional patch embedding' },
   );
-  return mapToTokens(
-    b,
-    b.has('pos_embed.token_projection.weight') ? residual(b, map, positions(b, map)) : map,
-  );
-}
-
-/** `[1, dim, rows, columns]` */
-function positions(b: GraphBuilder, map: ValueInfo): ValueInfo {
-  return b.scope(
-    'pos_embed',
-    () => {
-      const width = b.shapeOf('token_projection.weight')[1]! / 2;
-      const grid = [map.shape[2]!, map.shape[3]!] as const;
-      const waves = b.constant('/waves', 'F32', [1, 2 * width, ...grid], fourierPositions(width, grid));
-      return convolution(b, waves, 'token_projection');
-    },
-    { title: 'Fourier positions' },
-  );
-}
-
-/** Rows of unit length along the last axis, as torch.nn.functional.normalize. */
-function unitRows(b: GraphBuilder, x: ValueInfo): ValueInfo {
-  const length = b.add('ReduceL2', [x, b.indices([-1])], { keepdims: int(1) });
-  return b.add('Div', [x, b.add('Max', [length, b.scalar(1e-12)])]);
-}
-
-/**
- * Cross-covariance attention (El-Nouby et al. 2021, XCiT, eq. 3) over `[batch · count, dim]`: channels of a head attend to each other, by the
- * cosine of their rows over all tokens, times a temperature per head. The map is `[batch, heads, d, d]`.
- */
-function crossCovarianceAttention(b: GraphBuilder, tokens: Tokens, layer: string): ValueInfo {
-  return b.scope(
-    'attn',
-    () => {
-      const { batch, count, value } = tokens;
-      const dim = value.shape[1]!;
-      const temperature = b.parameter('temperature');
-      const heads = temperature.shape[0]!;
-      const channels = { special: [], channels: dim / heads };
-      const [q, k, v] = queryKeyValue(b, value).map((x) =>
-        b.transpose(b.reshape(x, [batch, count, heads, dim / heads]), [0, 2, 3, 1]),
-      );
-      const mixed = b.attention(b.add('Mul', [unitRows(b, q!), temperature]), unitRows(b, k!), v!, {
-        scale: 1,
-        probe: { layer, kind: 'channel', queries: channels, keys: channels },
-      });
-      return b.linear(b.reshape(b.transpose(mixed, [0, 3, 1, 2]), [batch * count, dim]), 'proj');
-    },
-    { title: 'Cross-covariance attention', formula: 'softmax(τ·Q̂ᵀK̂)·Vᵀ' },
-  );
+  return mapToTokens(b, withFourierPositions(b, map, 'pos_embed'));
 }
 
 /** Local patch interaction (XCiT, §3.3): depthwise convolutions among the patches. */
@@ -188,7 +111,7 @@ function channelBlock(b: GraphBuilder, tokens: Tokens, settings: BlockSettings):
     const normed = withValue(x, norm(b, x.value, `norm${index}`, settings.eps));
     return withValue(x, residual(b, x.value, layerScale(b, write(normed), `ls${index}`)));
   };
-  const attended = branch(tokens, 1, (normed) => crossCovarianceAttention(b, normed, layer));
+  const attended = branch(tokens, 1, (normed) => crossCovarianceAttention(b, normed, 'attn', layer));
   const local = branch(attended, 3, (normed) => localInteraction(b, normed, settings.activation));
   return branch(local, 2, (normed) => mlp(b, normed.value, 'mlp', settings));
 }
