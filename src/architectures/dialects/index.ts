@@ -25,12 +25,15 @@ import { visformerDialects } from './visformer';
 import { tinyVitDialects } from './tiny_vit';
 import { segformerDialects } from './segformer';
 import { swinDialects } from './swin';
+import { vitRelposDialects } from './vitRelpos';
 import { twinsDialects } from './twins';
 import { efficientFormerDialects } from './efficientformer';
 import { pitDialects } from './pit';
+import { edgeNextDialects } from './edgenext';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...edgeNextDialects,
   ...pitDialects,
   ...mvitv2Dialects,
   ...vitdetDialects,
@@ -41,6 +44,7 @@ export const dialects: readonly Dialect[] = [
   ...twinsDialects,
   ...convitDialects,
   ...swinDialects,
+  ...vitRelposDialects,
   ...segformerDialects,
   ...xcitDialects,
   ...tinyVitDialects,

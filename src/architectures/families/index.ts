@@ -23,12 +23,15 @@ import { segformer } from './segformer';
 import { swin } from './swin';
 import { swinv2 } from './swinv2';
 import { swinv2Cr } from './swinv2_cr';
+import { vitRelpos } from './vit_relpos';
 import { twins } from './twins';
 import { efficientFormer } from './efficientformer';
 import { pit } from './pit';
+import { edgeNext } from './edgenext';
 
 /** Every family that is known, asked in this order. A new one is one file and one line here. */
 export const families = [
+  edgeNext,
   mvitv2,
   vitdet,
   sam,
@@ -39,6 +42,7 @@ export const families = [
   swin,
   swinv2,
   swinv2Cr,
+  vitRelpos,
   xcit,
   tinyVit,
   cait,
