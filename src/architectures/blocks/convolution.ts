@@ -1,13 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { float, int, ints, type Attribute, type ValueInfo } from '../../graph/graph';
+import { bothSides, type Sides } from '../../protocol/probes';
 import { activate } from './transformer';
-
-/** Sides that a window's kernel, stride, dilation or padding has: one number stands for both. */
-export type Sides = number | readonly [rows: number, columns: number];
-
-/** Rows and columns of sides. */
-export const bothSides = (sides: Sides): readonly [number, number] =>
-  typeof sides === 'number' ? [sides, sides] : sides;
 
 /** Zeros around a map: one number for all sides, one per axis, or `[top, left, bottom, right]`; `same` is TensorFlow's rule. */
 export type Padding = Sides | readonly [top: number, left: number, bottom: number, right: number] | 'same';

@@ -1,8 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
-import type { Probe, WindowLayout } from '../../protocol/probes';
+import { bothSides, originOf, type Probe, type Sides, type WindowLayout } from '../../protocol/probes';
 import { cosineScale, unitVectors } from './cosine';
-import { bothSides, type Sides } from './convolution';
 import { gridOfLayout, gridTokens, sequence, type Grid } from './maps';
 import { mergeHeads, queryKeyValue, splitHeads, withValue, type Tokens } from './transformer';
 
@@ -67,12 +66,8 @@ export function windowProbe(windows: Windows, layer: string): Omit<Probe, 'value
 }
 
 /** Where the token at a place of the rolled and padded map comes from, by one axis; -1 for a zero. */
-function origin(place: number, axis: 0 | 1, { map, padded, shift, rolls }: Windows): number {
-  const side = (rolls === 'map' ? map : padded)[axis];
-  if (place >= side) return -1;
-  const from = (place + shift[axis]) % side;
-  return from < map[axis] ? from : -1;
-}
+const origin = (place: number, axis: 0 | 1, { map, padded, shift, rolls }: Windows): number =>
+  originOf(place, { map: map[axis], padded: padded[axis], shift: shift[axis], rolls });
 
 /** For every token of every window, row by row, the index on the map it comes from; as many as the map has tokens stands for a zero. */
 export function windowIndex(windows: Windows): Int32Array {

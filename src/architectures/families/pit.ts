@@ -1,6 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { bothSides, convolution } from '../blocks/convolution';
+import { bothSides } from '../../protocol/probes';
+import { convolution } from '../blocks/convolution';
 import { distilledAnswer, mapToTokens, tokensToMap } from '../blocks/maps';
 import { patchesOnly, specialsOnly, withSpecialTokens } from '../blocks/specialTokens';
 import { norm, withValue, type Tokens } from '../blocks/transformer';
