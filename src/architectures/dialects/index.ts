@@ -18,6 +18,7 @@ import { transformers, transformers5 } from './transformers';
 import { pvtDialects } from './pvt';
 import { focalnetDialects } from './focalnet';
 import { nestDialects } from './nest';
+import { tntDialects } from './tnt';
 import { levitDialects } from './levit';
 import { metaformerDialects } from './metaformer';
 import { mobileVitDialects } from './mobilevit';
@@ -30,9 +31,11 @@ import { twinsDialects } from './twins';
 import { efficientFormerDialects } from './efficientformer';
 import { pitDialects } from './pit';
 import { edgeNextDialects } from './edgenext';
+import { cvtDialects } from './cvt';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...cvtDialects,
   ...edgeNextDialects,
   ...pitDialects,
   ...mvitv2Dialects,
@@ -40,6 +43,7 @@ export const dialects: readonly Dialect[] = [
   ...samDialects,
   ...efficientFormerDialects,
   ...focalnetDialects,
+  ...tntDialects,
   ...nestDialects,
   ...twinsDialects,
   ...convitDialects,

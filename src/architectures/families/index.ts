@@ -13,6 +13,7 @@ import { vit } from './vit';
 import { pvtV2 } from './pvt_v2';
 import { focalnet } from './focalnet';
 import { nest } from './nest';
+import { tnt } from './tnt';
 import { levit } from './levit';
 import { metaformer } from './metaformer';
 import { mobileVit } from './mobilevit';
@@ -28,6 +29,7 @@ import { twins } from './twins';
 import { efficientFormer } from './efficientformer';
 import { pit } from './pit';
 import { edgeNext } from './edgenext';
+import { cvt } from './cvt';
 
 /** Every family that is known, asked in this order. A new one is one file and one line here. */
 export const families = [
@@ -37,6 +39,7 @@ export const families = [
   sam,
   efficientFormer,
   focalnet,
+  tnt,
   nest,
   convit,
   swin,
@@ -57,6 +60,7 @@ export const families = [
   twins,
   eva,
   pit,
+  cvt,
   siglip,
   clip,
   vit,
