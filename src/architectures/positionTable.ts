@@ -9,6 +9,9 @@ import { assumed, given, numberOf, pairOf, stored, wordOf } from './figures';
 import { isResampling, resampled, tableLayout, type ResamplingName, type TableLayout } from './positions';
 import { imageSizeOf, type Sources } from './sources';
 
+/** How timm resamples position tables (layers/pos_embed.py, resample_abs_pos_embed). */
+export const timmResampling: ResamplingName = 'bicubic, antialias';
+
 /** What a learned table of absolute positions tells of a model. */
 export interface PositionTable {
   readonly imageSize: readonly [number, number];
@@ -63,14 +66,9 @@ export function tableOf(
   );
 }
 
-/** Image size and figures of a model with the table `pos_embed`, whose first `special` rows are no patches'; without anybody's word the image is as large as the table. */
-export function positionsOf(
-  sources: Sources,
-  step: readonly [number, number],
-  resampling: ResamplingName,
-  special = 0,
-): PositionTable | undefined {
-  const layout = tableOf(sources, 'pos_embed', step, special);
+/** Image size and figures of a model with the table `pos_embed` of patches; without anybody's word the image is as large as the table. */
+export function positionsOf(sources: Sources, step: readonly [number, number]): PositionTable | undefined {
+  const layout = tableOf(sources, 'pos_embed', step);
   if (!layout) return undefined;
   const [rows, columns] = layout.grid.value as Grid;
   const { imageSize, figure } = imageSizeOf(sources, [rows * step[0], columns * step[1]]);
@@ -82,7 +80,10 @@ export function positionsOf(
     figures: {
       image_size: figure.assumed ? told : figure,
       grid: layout.grid,
-      resampling: stored(resampling, `as ${sources.evidences.dialect.title} does`),
+      resampling: stored(
+        timmResampling,
+        'as timm does to plain transformers; it builds this one for one size',
+      ),
     },
     warnings: layout.warnings,
   };

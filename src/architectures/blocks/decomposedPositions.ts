@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
-import { int, ints, text, type ValueInfo } from '../../graph/graph';
-import { gridOfLayout, type Grid } from './maps';
+import { int, type ValueInfo } from '../../graph/graph';
+import { gridOfLayout, resizedMap, type Grid } from './maps';
 import {
   mergeHeads,
   mlp,
@@ -23,17 +23,12 @@ export function relativeIndex(queries: number, keys: number): Int32Array {
   });
 }
 
-/** A table `[rows, d]` with another number of rows, interpolated linearly as torch does without aligned corners. */
-export function resizedTable(b: GraphBuilder, table: ValueInfo, rows: number): ValueInfo {
+/** A table `[rows, d]` with another number of rows, interpolated linearly. */
+function resizedTable(b: GraphBuilder, table: ValueInfo, rows: number): ValueInfo {
   const [stored, width] = table.shape as readonly [number, number];
   if (stored === rows) return table;
-  const columns = b.reshape(b.transpose(table, [1, 0]), [1, width, stored]);
-  const resized = b.add('Resize', [columns, undefined, undefined, b.indices([1, width, rows])], {
-    mode: text('linear'),
-    coordinate_transformation_mode: text('half_pixel'),
-    axes: ints([0, 1, 2]),
-  });
-  return b.transpose(b.reshape(resized, [width, rows]), [1, 0]);
+  const map = b.reshape(b.transpose(table, [1, 0]), [1, width, stored, 1]);
+  return b.transpose(b.reshape(resizedMap(b, map, [rows, 1]), [width, rows]), [1, 0]);
 }
 
 /** Vectors of relative places of one axis, `[queries, d, keys]`. */

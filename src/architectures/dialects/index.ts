@@ -26,15 +26,18 @@ import { visformerDialects } from './visformer';
 import { tinyVitDialects } from './tiny_vit';
 import { segformerDialects } from './segformer';
 import { swinDialects } from './swin';
+import { davitDialects } from './davit';
 import { vitRelposDialects } from './vitRelpos';
 import { twinsDialects } from './twins';
 import { efficientFormerDialects } from './efficientformer';
 import { pitDialects } from './pit';
 import { edgeNextDialects } from './edgenext';
 import { cvtDialects } from './cvt';
+import { efficientVitMitDialects } from './efficientvit_mit';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...efficientVitMitDialects,
   ...cvtDialects,
   ...edgeNextDialects,
   ...pitDialects,
@@ -49,6 +52,7 @@ export const dialects: readonly Dialect[] = [
   ...convitDialects,
   ...swinDialects,
   ...vitRelposDialects,
+  ...davitDialects,
   ...segformerDialects,
   ...xcitDialects,
   ...tinyVitDialects,

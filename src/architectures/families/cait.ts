@@ -20,7 +20,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const found = isotropicFigures(sources);
   const [heads] = tensors.get('blocks.0.attn.proj_l.weight')?.shape ?? [];
   const [, channels, height, width] = tensors.get('patch_embed.proj.weight')?.shape ?? [];
-  const positions = positionsOf(sources, [height ?? 1, width ?? 1], 'bicubic, antialias');
+  const positions = positionsOf(sources, [height ?? 1, width ?? 1]);
   if (!found || !heads || !width || !positions) return undefined;
   const figures: Figures = {
     ...found,

@@ -24,15 +24,18 @@ import { segformer } from './segformer';
 import { swin } from './swin';
 import { swinv2 } from './swinv2';
 import { swinv2Cr } from './swinv2_cr';
+import { davit } from './davit';
 import { vitRelpos } from './vit_relpos';
 import { twins } from './twins';
 import { efficientFormer } from './efficientformer';
 import { pit } from './pit';
 import { edgeNext } from './edgenext';
 import { cvt } from './cvt';
+import { efficientVitMit } from './efficientvit_mit';
 
 /** Every family that is known, asked in this order. A new one is one file and one line here. */
 export const families = [
+  efficientVitMit,
   edgeNext,
   mvitv2,
   vitdet,
@@ -46,6 +49,7 @@ export const families = [
   swinv2,
   swinv2Cr,
   vitRelpos,
+  davit,
   xcit,
   tinyVit,
   cait,

@@ -6,7 +6,7 @@ import { answer, layerNormOfMap, meanOfMap, tokensToMap } from '../blocks/maps';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { stored } from '../figures';
 import { isotropicAssumable, isotropicFigures } from '../isotropicFigures';
-import { embedPatches } from '../positionTable';
+import { embedPatches, timmResampling } from '../positionTable';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 import { windowedSettings, windowFigures } from '../windowFigures';
 
@@ -39,7 +39,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     image_size: figure.assumed && table ? stored(figure.value, 'pos_embed') : figure,
     ...(table && {
       grid: stored(table, 'pos_embed'),
-      resampling: stored('bicubic, antialias', 'as timm does; the others take one size alone'),
+      resampling: stored(timmResampling, 'as timm does; the others take one size alone'),
     }),
   };
   return recognisedFrom(sources, {
