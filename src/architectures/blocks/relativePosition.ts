@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import type { Grid } from './maps';
+import { resizedMap, type Grid } from './maps';
 import { activate } from './transformer';
 
 /** Rows of a table of relative positions: one for each distance of two tokens of the window. */
@@ -44,6 +44,8 @@ export interface TableOptions {
   readonly native?: Grid;
   /** The table has three rows for a class token behind those of the distances. */
   readonly classToken?: boolean;
+  /** How a table for another window is made: as timm does where nothing is given. */
+  readonly resizing?: keyof typeof resizings;
 }
 
 /** Relative position bias `[heads, n, n]` of a stored table `[distances (+ 3), heads]`, resampled where it was made for another window. */
@@ -51,13 +53,13 @@ export function tableBias(
   b: GraphBuilder,
   name: string,
   window: Grid,
-  { native = window, classToken = false }: TableOptions = {},
+  { native = window, classToken = false, resizing = 'geometric' }: TableOptions = {},
 ): ValueInfo {
   const heads = b.shapeOf(name).at(-1)!;
   const extra = classToken ? 3 : 0;
   const table = b.parameter(name, [distances(native) + extra, heads]);
   if (native[0] === window[0] && native[1] === window[1]) return gatheredBias(b, table, window, classToken);
-  const resized = resizedTable(b, table, native, window);
+  const resized = resizings[resizing](b, table, native, window);
   const rest = b.slice(table, 0, distances(native), distances(native) + extra);
   return gatheredBias(b, classToken ? b.concat([resized, rest], 0) : resized, window, classToken);
 }
@@ -102,7 +104,7 @@ function sampling(from: number, to: number): readonly Between[] {
  * run_class_finetuning.py): the old distances are spread geometrically, so that near ones stay dense, and read off linearly. Written as
  * a weighted sum of four Gathers: a product would count as one of the model's.
  */
-function resizedTable(b: GraphBuilder, table: ValueInfo, from: Grid, to: Grid): ValueInfo {
+function geometricTable(b: GraphBuilder, table: ValueInfo, from: Grid, to: Grid): ValueInfo {
   const [down, right] = [sampling(from[0], to[0]), sampling(from[1], to[1])];
   const columns = 2 * from[1] - 1;
   const corner = (side: 'left' | 'right', other: 'left' | 'right'): ValueInfo => {
@@ -129,6 +131,16 @@ export const logarithm = (distance: number): number => Math.sign(distance) * Mat
 /** A distance as Swin v2 scales it (Liu et al. 2022, §3.3): log₂ of ±8 at the greatest distance `reach` of the window of the training. */
 const scaledLogarithm = (distance: number, reach: number): number =>
   logarithm((8 * distance) / Math.max(reach, 1)) / Math.log(8);
+
+/** Table `[distances, heads]` for another window, read off linearly between the old distances (transformers, BeitRelativePositionBias). */
+function bilinearTable(b: GraphBuilder, table: ValueInfo, from: Grid, to: Grid): ValueInfo {
+  const heads = table.shape[1]!;
+  const rows = b.reshape(b.slice(table, 0, 0, distances(from)), [1, 2 * from[0] - 1, 2 * from[1] - 1, heads]);
+  const map = resizedMap(b, b.transpose(rows, [0, 3, 1, 2]), [2 * to[0] - 1, 2 * to[1] - 1]);
+  return b.reshape(b.transpose(map, [0, 2, 3, 1]), [distances(to), heads]);
+}
+
+const resizings = { geometric: geometricTable, bilinear: bilinearTable } as const;
 
 /** How distances become inputs of a small network: as Swin v2 scales them, or by their plain logarithm (timm's `cr`). */
 export type LogScale = 'swin' | 'cr';

@@ -9,6 +9,7 @@ import { cnnDialects } from './cnn';
 import { openAiClip, openClipTrunk, transformersClip } from './clip';
 import { translate, type Dialect, type Translation } from './dialect';
 import { dinov2 } from './dinov2';
+import { beitDialects } from './beit';
 import { evaDialects } from './eva';
 import { googleJax } from './googleJax';
 import { mae } from './mae';
@@ -63,6 +64,7 @@ export const dialects: readonly Dialect[] = [
   ...metaformerDialects,
   ...mobileVitDialects,
   ...cnnDialects,
+  ...beitDialects,
   ...evaDialects,
   openClipTrunk,
   openAiClip,

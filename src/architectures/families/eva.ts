@@ -27,7 +27,7 @@ import { embed, plainAnswer } from './vit';
 type BlockFigures = SelfAttentionFigures & { readonly activation: string };
 
 /** x + γ₁ · attn(norm1(x)), then x + γ₂ · mlp(norm2(x)) (Fang et al. 2023, EVA-02, §2). */
-function preNormBlock(b: GraphBuilder, tokens: Tokens, figures: BlockFigures): ValueInfo {
+export function preNormBlock(b: GraphBuilder, tokens: Tokens, figures: BlockFigures): ValueInfo {
   const normed = withValue(tokens, norm(b, tokens.value, 'norm1', figures.eps));
   const attended = selfAttention(b, normed, 'attn', b.scopePath, figures);
   const x = residual(b, tokens.value, layerScale(b, attended, 'gamma_1'));

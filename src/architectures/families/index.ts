@@ -7,6 +7,7 @@ import { xcit } from './xcit';
 import { cait } from './cait';
 import { convolutionalNetworks } from './cnn';
 import { clip } from './clip';
+import { beit } from './beit';
 import { eva } from './eva';
 import { siglip } from './siglip';
 import { vit } from './vit';
@@ -62,6 +63,7 @@ export const families = [
   segformer,
   ...convolutionalNetworks,
   twins,
+  beit,
   eva,
   pit,
   cvt,
