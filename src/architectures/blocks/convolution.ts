@@ -197,6 +197,24 @@ export const averagePool = (
   { countPadding = true, ...options }: PoolOptions & { readonly countPadding?: boolean },
 ): ValueInfo => pooling(b, 'AveragePool', map, options, { count_include_pad: int(countPadding ? 1 : 0) });
 
+/** Means of `count` windows along one axis that cover it evenly, as PyTorch's adaptive pooling cuts them: they overlap where it does not divide. */
+function adaptiveMeans(b: GraphBuilder, map: ValueInfo, axis: number, count: number): ValueInfo {
+  const size = map.shape[axis]!;
+  if (size === count) return map;
+  const windows = Array.from({ length: count }, (_, index) => {
+    const [start, end] = [Math.floor((index * size) / count), Math.ceil(((index + 1) * size) / count)];
+    return b.add('ReduceMean', [b.slice(map, axis, start, end), b.indices([axis])], { keepdims: int(1) });
+  });
+  return b.concat(windows, axis);
+}
+
+/** A map of the given rows and columns, each the mean of its part of the map `[batch, channels, rows, columns]`. */
+export const adaptiveAveragePool = (
+  b: GraphBuilder,
+  map: ValueInfo,
+  [rows, columns]: readonly [number, number],
+): ValueInfo => adaptiveMeans(b, adaptiveMeans(b, map, 2, rows), 3, columns);
+
 /** Mean of every channel over the map, `[batch, channels, 1, 1]`. */
 export const globalMean = (b: GraphBuilder, map: ValueInfo): ValueInfo => b.add('GlobalAveragePool', [map]);
 
