@@ -13,6 +13,7 @@ function keyValue(b: GraphBuilder, x: ValueInfo): readonly [key: ValueInfo, valu
 /**
  * Class attention (Touvron et al. 2021, CaiT §3.2, eq. 5–7): the class token, first of the normalised `tokens` `[batch · count, dim]`, asks all of
  * them, itself among them. Returns what it is told, `[batch, dim]`; what becomes of it and of the patches each family says for itself.
+ * `cross`: the token comes from elsewhere than the patches.
  */
 export function classAttention(
   b: GraphBuilder,
@@ -20,6 +21,7 @@ export function classAttention(
   name: string,
   layer: string,
   heads: number,
+  kind: 'class' | 'cross' = 'class',
 ): ValueInfo {
   return b.scope(
     name,
@@ -28,10 +30,13 @@ export function classAttention(
       const query = b.linear(tokenAt(b, tokens, 0), 'q');
       const [key, value] = keyValue(b, tokens.value);
       const mixed = b.attention(split(query), split(key), split(value), {
-        probe: { layer, kind: 'class', queries: { special: ['cls'] }, keys: tokens.layout },
+        probe: { layer, kind, queries: { special: ['cls'] }, keys: tokens.layout },
       });
       return b.linear(mergeHeads(b, mixed), 'proj');
     },
-    { title: `Class attention, ${heads} heads`, formula: 'softmax(q_cls·Kᵀ/√d)·V' },
+    {
+      title: `${kind === 'class' ? 'Class' : 'Cross'} attention, ${heads} heads`,
+      formula: 'softmax(q_cls·Kᵀ/√d)·V',
+    },
   );
 }

@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../../graph/builder';
-import { int, text, type ValueInfo } from '../../graph/graph';
+import { float, int, text, type ValueInfo } from '../../graph/graph';
 import type { TokenLayout } from '../../protocol/probes';
 import { maybeNorm, type Tokens } from './transformer';
 
@@ -44,19 +44,23 @@ export function gridSequence(b: GraphBuilder, { value, batch, layout }: Tokens):
   return b.reshape(value, [batch, ...gridOfLayout(layout), value.shape[1]!]);
 }
 
-/** The map resized bilinearly as torch's `interpolate` does; itself where it has that size. */
+/** The map resized bilinearly, or bicubically, as torch's `interpolate` does without antialias; itself where it has that size. */
 export function resizedMap(
   b: GraphBuilder,
   map: ValueInfo,
   grid: Grid,
-  { alignCorners = false }: { readonly alignCorners?: boolean } = {},
+  {
+    alignCorners = false,
+    mode = 'linear',
+  }: { readonly alignCorners?: boolean; readonly mode?: 'linear' | 'cubic' } = {},
 ): ValueInfo {
   const [batch, channels, rows, columns] = map.shape as readonly [number, number, number, number];
   if (rows === grid[0] && columns === grid[1]) return map;
   const sizes = b.indices([batch, channels, ...grid]);
   return b.add('Resize', [map, undefined, undefined, sizes], {
-    mode: text('linear'),
+    mode: text(mode),
     coordinate_transformation_mode: text(alignCorners ? 'align_corners' : 'half_pixel'),
+    ...(mode === 'cubic' && { cubic_coeff_a: float(-0.75) }),
   });
 }
 

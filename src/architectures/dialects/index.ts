@@ -35,9 +35,11 @@ import { pitDialects } from './pit';
 import { edgeNextDialects } from './edgenext';
 import { cvtDialects } from './cvt';
 import { efficientVitMitDialects } from './efficientvit_mit';
+import { crossvitDialects } from './crossvit';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...crossvitDialects,
   ...efficientVitMitDialects,
   ...cvtDialects,
   ...edgeNextDialects,

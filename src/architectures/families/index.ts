@@ -33,6 +33,7 @@ import { pit } from './pit';
 import { edgeNext } from './edgenext';
 import { cvt } from './cvt';
 import { efficientVitMit } from './efficientvit_mit';
+import { crossvit } from './crossvit';
 
 /** Every family that is known, asked in this order. A new one is one file and one line here. */
 export const families = [
@@ -67,6 +68,7 @@ export const families = [
   eva,
   pit,
   cvt,
+  crossvit,
   siglip,
   clip,
   vit,
