@@ -20,6 +20,7 @@ import { pvtDialects } from './pvt';
 import { focalnetDialects } from './focalnet';
 import { nestDialects } from './nest';
 import { tntDialects } from './tnt';
+import { voloDialects } from './volo';
 import { levitDialects } from './levit';
 import { metaformerDialects } from './metaformer';
 import { mobileVitDialects } from './mobilevit';
@@ -49,6 +50,7 @@ export const dialects: readonly Dialect[] = [
   ...samDialects,
   ...efficientFormerDialects,
   ...focalnetDialects,
+  ...voloDialects,
   ...tntDialects,
   ...nestDialects,
   ...twinsDialects,

@@ -15,6 +15,7 @@ import { pvtV2 } from './pvt_v2';
 import { focalnet } from './focalnet';
 import { nest } from './nest';
 import { tnt } from './tnt';
+import { volo } from './volo';
 import { levit } from './levit';
 import { metaformer } from './metaformer';
 import { mobileVit } from './mobilevit';
@@ -44,6 +45,7 @@ export const families = [
   sam,
   efficientFormer,
   focalnet,
+  volo,
   tnt,
   nest,
   convit,
