@@ -1,4 +1,5 @@
 import type { Tensor } from '../../checkpoint/tensors';
+import { hieraDialects } from './hiera';
 import { mvitv2Dialects } from './mvitv2';
 import { vitdetDialects } from './vitdet';
 import { samDialects } from './sam';
@@ -40,6 +41,7 @@ import { crossvitDialects } from './crossvit';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...hieraDialects,
   ...crossvitDialects,
   ...efficientVitMitDialects,
   ...cvtDialects,

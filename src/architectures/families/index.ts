@@ -1,4 +1,6 @@
 import type { Family } from '../family';
+import { hieradet } from './hieradet';
+import { hiera } from './hiera';
 import { mvitv2 } from './mvitv2';
 import { vitdet } from './vitdet';
 import { sam } from './sam';
@@ -38,6 +40,8 @@ import { crossvit } from './crossvit';
 
 /** Every family that is known, asked in this order. A new one is one file and one line here. */
 export const families = [
+  hieradet,
+  hiera,
   efficientVitMit,
   edgeNext,
   mvitv2,
