@@ -113,10 +113,10 @@ export function nearestDivisor(width: number, wanted: number): number {
   return divisors.reduce((best, each) => (Math.abs(each - wanted) < Math.abs(best - wanted) ? each : best));
 }
 
-/** Image size as the user, config.json or the published models say, and the figure `image_size` that shows it. */
+/** Image size as the user, config.json or the published models say, else the usual one or what the weights tell, and the figure `image_size` that shows it. */
 export function imageSizeOf(
   sources: Sources,
-  usual: readonly [number, number] = [224, 224],
+  usual: readonly [number, number] | Evidence = [224, 224],
 ): { readonly imageSize: readonly [number, number]; readonly figure: Evidence } {
   const { evidences, published } = sources;
   const config = configuredImageSize(evidences.checkpoint);
@@ -124,7 +124,7 @@ export function imageSizeOf(
     (evidences.imageSize && stored(evidences.imageSize, 'given by the user')) ??
     (config && stored(config.size, config.source)) ??
     agreed(published, ({ imageSize }) => imageSize) ??
-    assumed(usual, 'the usual size; the weights take others as well');
+    ('value' in usual ? usual : assumed(usual, 'the usual size; the weights take others as well'));
   const [height, width] = figure.value as readonly [number, number];
   return { imageSize: [height, width], figure };
 }

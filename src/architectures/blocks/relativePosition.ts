@@ -104,7 +104,7 @@ function sampling(from: number, to: number): readonly Between[] {
  * run_class_finetuning.py): the old distances are spread geometrically, so that near ones stay dense, and read off linearly. Written as
  * a weighted sum of four Gathers: a product would count as one of the model's.
  */
-function geometricTable(b: GraphBuilder, table: ValueInfo, from: Grid, to: Grid): ValueInfo {
+export function geometricTable(b: GraphBuilder, table: ValueInfo, from: Grid, to: Grid): ValueInfo {
   const [down, right] = [sampling(from[0], to[0]), sampling(from[1], to[1])];
   const columns = 2 * from[1] - 1;
   const corner = (side: 'left' | 'right', other: 'left' | 'right'): ValueInfo => {
