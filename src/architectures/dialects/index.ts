@@ -38,9 +38,11 @@ import { edgeNextDialects } from './edgenext';
 import { cvtDialects } from './cvt';
 import { efficientVitMitDialects } from './efficientvit_mit';
 import { crossvitDialects } from './crossvit';
+import { efficientVitMsraDialects } from './efficientvit_msra';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...efficientVitMsraDialects,
   ...hieraDialects,
   ...crossvitDialects,
   ...efficientVitMitDialects,

@@ -37,9 +37,11 @@ import { edgeNext } from './edgenext';
 import { cvt } from './cvt';
 import { efficientVitMit } from './efficientvit_mit';
 import { crossvit } from './crossvit';
+import { efficientVitMsra } from './efficientvit_msra';
 
 /** Every family that is known, asked in this order. A new one is one file and one line here. */
 export const families = [
+  efficientVitMsra,
   hieradet,
   hiera,
   efficientVitMit,

@@ -1,0 +1,196 @@
+import type { GraphBuilder } from '../graph/builder';
+import type { ValueInfo } from '../graph/graph';
+import type { Probe } from '../protocol/probes';
+import { averagePool, convolution, maxPool } from './blocks/convolution';
+import { answer, gridOfLayout, mapToTokens, meanOfTokens, tokensToMap, type Grid } from './blocks/maps';
+import {
+  layerScale,
+  maybeNorm,
+  mergeHeads,
+  mlp,
+  norm,
+  queryKeyValue,
+  residual,
+  splitHeads,
+  withValue,
+  type Tokens,
+} from './blocks/transformer';
+import {
+  windowGrid,
+  windowPartition,
+  windowProbe,
+  windowReverse,
+  windowsOf,
+  type Windows,
+} from './blocks/windows';
+import type { BuildOptions, Figures } from './family';
+import { numberOf, numbersOf, wordOf } from './figures';
+import { resampled, type ResamplingName } from './positions';
+
+/** Factor by which the first block of a stage pools queries and shortcut. */
+const queryPool = 2;
+
+/** One block and its place. */
+export interface HieraBlock {
+  readonly path: string;
+  readonly stage: number;
+  /** The first of a stage but the first pools, and widens. */
+  readonly pools: boolean;
+}
+
+/** All blocks in order, under the names that the file has: `blocks.4`, or `stages.2.blocks.1` where they are counted in each stage. */
+export function hieraBlocks(b: GraphBuilder, depths: readonly number[]): readonly HieraBlock[] {
+  const counted = b.has('stages.0.blocks.0.attn.qkv.weight');
+  const places = depths.flatMap((depth, stage) =>
+    Array.from({ length: depth }, (_, place) => ({ stage, place })),
+  );
+  return places.map(({ stage, place }, index) => ({
+    path: counted ? `stages.${stage}.blocks.${place}` : `blocks.${index}`,
+    stage,
+    pools: stage > 0 && place === 0,
+  }));
+}
+
+/** Overlapping patches `[batch · count, dim]` of the pixels. */
+export function hieraPatches(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
+  const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
+  const strides = numbersOf(figures, 'patch_stride');
+  const map = b.scope(
+    'patch_embed',
+    () => convolution(b, pixels, 'proj', { stride: [strides[0]!, strides.at(-1)!] }),
+    { title: 'Overlapping patch embedding' },
+  );
+  return mapToTokens(b, map);
+}
+
+/** A table as a map `[1, dim, rows, columns]` as rows `[1, rows · columns, dim]`. */
+function rowsOfMap(b: GraphBuilder, map: ValueInfo): ValueInfo {
+  const [, dim, rows, columns] = map.shape as readonly [number, number, number, number];
+  return b.reshape(b.transpose(map, [0, 2, 3, 1]), [1, rows * columns, dim]);
+}
+
+/**
+ * Absolute window positions (Bolya et al. 2023, "Window Attention is Bugged", §3): a small map resized to the grid, plus a window's table
+ * repeated over it. `[1, rows · columns, dim]`
+ */
+export function windowedPositions(
+  b: GraphBuilder,
+  window: string,
+  grid: Grid,
+  name: ResamplingName,
+): ValueInfo {
+  const [, , rows, columns] = b.shapeOf('pos_embed') as readonly [number, number, number, number];
+  const whole = resampled(b, rowsOfMap(b, b.parameter('pos_embed')), [rows, columns], grid, name);
+  const tile = b.parameter(window);
+  const repeats = [1, 1, grid[0] / tile.shape[2]!, grid[1] / tile.shape[3]!];
+  return b.add('Add', [whole, rowsOfMap(b, b.add('Tile', [tile, b.indices(repeats)]))]);
+}
+
+/** Tokens plus a table `[1, count, dim]`. */
+export function withPositions(b: GraphBuilder, tokens: Tokens, table: ValueInfo): Tokens {
+  const { batch, count, value } = tokens;
+  const sum = b.add('Add', [b.reshape(value, [batch, count, value.shape[1]!]), table]);
+  return withValue(tokens, b.reshape(sum, [value.shape[0]!, value.shape[1]!]));
+}
+
+/** The greatest, or the mean, of each 2 × 2 tokens. */
+function pooledTokens(b: GraphBuilder, tokens: Tokens, pool = maxPool): Tokens {
+  return mapToTokens(b, pool(b, tokensToMap(b, tokens), { kernel: queryPool }));
+}
+
+export interface HieraSettings {
+  readonly heads: number;
+  readonly eps: number;
+  readonly activation: string;
+  readonly pools: boolean;
+  /** Windows of the map before it is pooled; undefined where the whole map is seen. */
+  readonly windows: Windows | undefined;
+}
+
+const smaller = ([rows, columns]: Grid): Grid => [
+  Math.floor(rows / queryPool),
+  Math.floor(columns / queryPool),
+];
+
+/** Where queries, perhaps pooled, and keys lie. Windows without padding are units of both maps, whatever those are pooled to. */
+function probeOf(
+  map: Grid,
+  { windows, pools }: HieraSettings,
+  layer: string,
+): Omit<Probe, 'value' | 'heads'> {
+  const queries = (grid: Grid): Probe['queries'] => ({ special: [], grid: pools ? smaller(grid) : grid });
+  if (!windows) return { layer, kind: 'self', queries: queries(map), keys: { special: [], grid: map } };
+  if (windows.padded.join() !== windows.map.join())
+    return { ...windowProbe(windows, layer), queries: queries(windows.size) };
+  const window = { units: windowGrid(windows) };
+  return { layer, kind: 'window', queries: queries(map), keys: { special: [], grid: map }, window };
+}
+
+/** Attention in windows or over the map (Ryali et al. 2023, Hiera, §3), by queries that the first block of a stage pools. */
+function hieraAttention(b: GraphBuilder, tokens: Tokens, layer: string, settings: HieraSettings): Tokens {
+  const { heads, windows, pools } = settings;
+  const map = gridOfLayout(tokens.layout);
+  const inside = windows ? windowPartition(b, tokens, windows) : tokens;
+  const mixed = b.scope(
+    'attn',
+    () => {
+      const [query, key, value] = queryKeyValue(b, inside.value);
+      const asked = pools ? pooledTokens(b, withValue(inside, query)) : withValue(inside, query);
+      const split = (x: ValueInfo): ValueInfo => splitHeads(b, x, inside.batch, heads);
+      const out = b.attention(split(asked.value), split(key), split(value), {
+        probe: probeOf(map, settings, layer),
+      });
+      return withValue(asked, b.linear(mergeHeads(b, out), 'proj'));
+    },
+    {
+      title: `${windows ? 'Window' : 'Self'}-attention, ${heads} heads`,
+      formula: 'softmax(pool(Q)·Kᵀ/√d)·V',
+    },
+  );
+  if (!windows) return mixed;
+  return windowReverse(b, mixed, pools ? windowsOf(smaller(map), smaller(windows.size)) : windows);
+}
+
+/** What a block that widens adds its attention to: a projection of the normalised tokens, pooled, or, where there is none, maxima beside means. */
+function shortcut(b: GraphBuilder, tokens: Tokens, normed: Tokens, pools: boolean): ValueInfo {
+  if (!pools) return tokens.value;
+  if (b.has('proj.weight')) return pooledTokens(b, withValue(normed, b.linear(normed.value, 'proj'))).value;
+  return b.concat([pooledTokens(b, tokens).value, pooledTokens(b, tokens, averagePool).value], 1);
+}
+
+/** x + ls1(attention(norm1(x))), then x + ls2(mlp(norm2(x))), in the current scope. */
+export function hieraBlock(b: GraphBuilder, tokens: Tokens, settings: HieraSettings): Tokens {
+  const { eps, pools } = settings;
+  const normed = withValue(tokens, norm(b, tokens.value, 'norm1', eps));
+  const attended = hieraAttention(b, normed, b.scopePath, settings);
+  const x = residual(b, shortcut(b, tokens, normed, pools), layerScale(b, attended.value, 'ls1'));
+  const fed = mlp(b, norm(b, x, 'norm2', eps), 'mlp', settings);
+  return withValue(attended, residual(b, x, layerScale(b, fed, 'ls2')));
+}
+
+/** All blocks; `windowsFor` gives a block's windows by the map that it is given. */
+export function hieraEncoder(
+  b: GraphBuilder,
+  tokens: Tokens,
+  figures: Figures,
+  windowsFor: (block: HieraBlock, index: number, map: Grid) => Windows | undefined,
+): Tokens {
+  const heads = numbersOf(figures, 'heads');
+  let x = tokens;
+  for (const [index, block] of hieraBlocks(b, numbersOf(figures, 'depth')).entries()) {
+    const settings = {
+      heads: heads[block.stage]!,
+      eps: numberOf(figures, 'eps'),
+      activation: wordOf(figures, 'activation'),
+      pools: block.pools,
+      windows: windowsFor(block, index, gridOfLayout(x.layout)),
+    };
+    x = b.scope(block.path, () => hieraBlock(b, x, settings), { title: 'Hiera block' });
+  }
+  return x;
+}
+
+/** The mean of the last map, its norm and the classifier. */
+export function hieraHead(b: GraphBuilder, tokens: Tokens, last: ValueInfo, eps: number): void {
+  answer(b, maybeNorm(b, meanOfTokens(b, tokens), 'head.norm', eps), last, 'head.fc');
+}
