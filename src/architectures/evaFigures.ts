@@ -8,8 +8,9 @@ import type { TableLayout } from './positions';
 import {
   classesOf,
   decide,
-  headsOf,
   imageSizeOf,
+  namesOf,
+  nearestDivisor,
   recognisedFrom,
   sourcesOf,
   type Question,
@@ -80,39 +81,48 @@ function rotationFigures(found: Found): Figures {
   const { kind, layout, sources } = found;
   const rope = kind.rope === 'mixed' ? stored('mixed', 'rope.freqs') : fact(found, 'rope', kind.rope);
   if (rope.value === 'none') return { rope };
-  const reference = kind.rope_ref_grid === 'table' ? layout?.grid.value : kind.rope_ref_grid;
-  const given = sources.evidences.assume['rope_ref_grid'] ?? reference;
+  const named = kind.referenceGrids?.find(([name]) => namesOf(sources).some((each) => name.test(each)));
+  const usual = kind.rope_ref_grid === 'table' ? layout?.grid.value : kind.rope_ref_grid;
+  const reference = sources.evidences.assume['rope_ref_grid'] ?? named?.[1] ?? usual;
   return {
     rope,
     rope_temperature: fact(found, 'rope_temperature', kind.rope_temperature ?? 10000),
     rope_indexing: fact(found, 'rope_indexing', kind.rope_indexing ?? 'ij'),
     rope_offset: fact(found, 'rope_offset', kind.rope_offset ?? 0),
     rope_pairing: fact(found, 'rope_pairing', kind.rope_pairing ?? 'interleaved'),
-    ...(given !== undefined && { rope_ref_grid: fact(found, 'rope_ref_grid', given) }),
+    ...(reference !== undefined && { rope_ref_grid: fact(found, 'rope_ref_grid', reference) }),
   };
 }
 
-/** Heads of the blocks, and of the pooling by attention where there is one. */
-function headFigures({ sources, tensors, measures: { dim } }: Found): Figures {
+/** Heads that shapes tell: a norm of queries per head, or learned frequencies for each. */
+function storedHeads({ tensors }: Found, width: number): Evidence | undefined {
   const perHead = tensors.get('blocks.0.attn.q_norm.weight')?.shape[0];
   const learned = tensors.get('rope.freqs')?.shape[2];
+  if (learned !== undefined) return stored(learned, 'rope.freqs: learned frequencies of every head');
+  return perHead === undefined ? undefined : stored(width / perHead, 'blocks.0.attn.q_norm is one head wide');
+}
+
+/** Heads of the blocks, and of the pooling by attention where there is one. */
+function headFigures(found: Found): Figures {
+  const { sources, tensors, measures } = found;
   const width =
     tensors.get('blocks.0.attn.q_proj.weight')?.shape[0] ??
     tensors.get('blocks.0.attn.proj.weight')?.shape[1] ??
-    dim;
+    measures.dim;
+  const heads =
+    storedHeads(found, width) ??
+    decide(sources, 'heads', {
+      config: ['num_heads', 'num_attention_heads'],
+      published: (model) => model.heads?.[0],
+      otherwise: assumed(nearestDivisor(width, width / 64), '64 per head; not stored in the weights'),
+      is: (value) => [value].flat().every((each) => Number(each) > 0 && width % Number(each) === 0),
+      needed: `a number that divides the width ${width}`,
+    });
+  const [first, pooling] = [heads.value].flat().map(Number);
   const pooled = tensors.has('attn_pool.latent');
-  const told =
-    (learned !== undefined && stored([learned], 'rope.freqs: learned frequencies of every head')) ||
-    (perHead !== undefined && stored([width / perHead], 'blocks.0.attn.q_norm is one head wide'));
-  const asked = headsOf(sources, pooled ? [width, dim] : [width], {
-    config: ['num_heads', 'num_attention_heads'],
-    perHead: 64,
-  });
-  const heads = told || asked;
-  const [first, ...rest] = heads.value as readonly number[];
   return {
     // Perception Encoders, the only kind that pools by attention, do it with 8 heads whatever their width.
-    heads: heads.assumed && rest.length > 0 ? { ...heads, value: [first!, 8] } : heads,
+    heads: { ...heads, value: pooled ? [first!, pooling ?? 8] : [first!] },
     head_width: stored(width / first!, 'width of the queries by heads'),
   };
 }

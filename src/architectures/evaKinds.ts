@@ -20,6 +20,8 @@ interface Facts {
 export interface EvaKind extends Facts {
   readonly label: string;
   readonly pixels: string;
+  /** Reference grids by the names of models, where they differ and may not be the position table's. */
+  readonly referenceGrids?: readonly (readonly [name: RegExp, grid: readonly [number, number]])[];
   /** Names of its published models. */
   readonly published: RegExp;
   readonly holds: (parameters: Evidences['tensors'], measures: Measures) => boolean;
@@ -36,6 +38,11 @@ const perceptionEncoder = {
   rope: 'axial',
   rope_indexing: 'xy',
   rope_ref_grid: 'table',
+  referenceGrids: [
+    [/_pe_core_.*_224/, [14, 14]],
+    [/_pe_core_.*_3(?:36|84)/, [24, 24]],
+    [/_pe_/, [32, 32]],
+  ],
   eps: 1e-5,
   pool: 'avg',
 } as const;
