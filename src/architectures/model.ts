@@ -8,6 +8,7 @@ import type { Graph } from '../graph/graph';
 import { importOnnx, ImportError, pictureInput, readShapeConstants } from '../graph/onnxImport';
 import { OperatorError } from '../graph/operators';
 import type { ConfigValue, ParameterCounts, Recognition, TensorRole } from './family';
+import { foldedPositions } from './foldedPositions';
 import { describeOnnx, onnxParameters } from './onnxModel';
 import { buildGraph, countParameters, recognise } from './recognise';
 
@@ -70,11 +71,10 @@ async function understandOnnx(checkpoint: Checkpoint, options: ModelOptions): Pr
   const file = await readOnnxModel(source).finally(() => source.close());
   const picture = pictureInput(file);
   const dialect = 'onnx';
-  const counts = (graph?: Graph): ParameterCounts => countOnnx(checkpoint, graph);
   const unknown = (reason: string): Model => ({
     checkpoint,
     recognition: { family: null, dialect, reason },
-    counts: counts(),
+    counts: countOnnx(checkpoint),
     unused: [],
     graph: () => refuse(checkpoint, reason),
   });
@@ -104,7 +104,7 @@ async function understandOnnx(checkpoint: Checkpoint, options: ModelOptions): Pr
           reason: 'an ONNX graph of no known family',
           nearest: { family: 'vit', missing: description.missing },
         };
-    const total = counts(own);
+    const total = countOnnx(checkpoint, own, await foldedPositions(own, checkpoint));
     return {
       checkpoint,
       recognition,
@@ -119,15 +119,21 @@ async function understandOnnx(checkpoint: Checkpoint, options: ModelOptions): Pr
   }
 }
 
-function countOnnx(checkpoint: Checkpoint, graph: Graph | undefined): ParameterCounts {
+/** `folded` holds how many parameters stand behind tensors that an exporter computed from others. */
+function countOnnx(
+  checkpoint: Checkpoint,
+  graph?: Graph,
+  folded: ReadonlyMap<string, number> = new Map(),
+): ParameterCounts {
   const read = new Set(graph?.nodes.flatMap((node) => node.inputs));
   const parameters = graph ? onnxParameters(graph, checkpoint) : undefined;
   const roles = new Map<string, TensorRole>();
   const totals = { parameter: 0, buffer: 0, unused: 0 };
   for (const { name, shape } of checkpoint.selected.tensors) {
     const used = !graph || read.has(name);
-    const role = parameters && !parameters.has(name) ? 'buffer' : 'parameter';
-    totals[role] += parameters && role === 'buffer' ? 0 : elementCount(shape);
+    const behind = folded.get(name) ?? elementCount(shape);
+    const role = behind === 0 || (parameters && !parameters.has(name)) ? 'buffer' : 'parameter';
+    totals[role] += parameters && role === 'buffer' ? 0 : behind;
     roles.set(name, used ? role : 'unused');
   }
   return { params: totals.parameter, buffers: totals.buffer, roles };

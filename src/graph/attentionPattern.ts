@@ -1,4 +1,5 @@
-import type { TokenLayout } from '../protocol/probes';
+import type { Probe, TokenLayout } from '../protocol/probes';
+import { geometryOf } from './attentionGeometry';
 import type { Graph, Node, ValueInfo } from './graph';
 import { blockOf } from './onnxScopes';
 import { producers, readBy } from './order';
@@ -6,14 +7,7 @@ import { producers, readBy } from './order';
 type Parts = Pick<Graph, 'nodes' | 'values' | 'initializers'>;
 
 /** An attention map found in a graph that does not declare any. */
-export interface FoundAttention {
-  readonly value: string;
-  readonly layer: string;
-  readonly kind: 'self' | 'pool' | 'cross';
-  readonly heads: number;
-  readonly queries: TokenLayout;
-  readonly keys: TokenLayout;
-}
+export type FoundAttention = Probe;
 
 /** What may stand between the scores' product and the softmax: scaling, biases, masks, casts. */
 const beforeSoftmax = new Set([
@@ -41,8 +35,12 @@ export function findAttention(graph: Parts): readonly FoundAttention[] {
   const tokens = tokenLayoutOf(graph, links);
   return graph.nodes
     .filter((node) => node.op === 'Softmax' && isOverLastAxis(node, graph.values))
-    .filter((node) => comesFromProduct(node, graph, links) && goesIntoProduct(node.outputs[0]!, links))
-    .map((node) => describe(node, graph.values, tokens));
+    .flatMap((node) => {
+      const scores = scoresOf(node, graph, links);
+      return scores && goesIntoProduct(node.outputs[0]!, links)
+        ? [describe(node, scores, graph, links, tokens)]
+        : [];
+    });
 }
 
 interface Links {
@@ -68,16 +66,24 @@ function isOverLastAxis(node: Node, values: ReadonlyMap<string, ValueInfo>): boo
   return rank >= 3 && (at === -1 || at === rank - 1);
 }
 
-/** Some path of scaling and biases leads back to a product of two computed operands. */
-function comesFromProduct(node: Node, graph: Parts, { producers }: Links): boolean {
+/** The product of two computed operands to which some path of scaling and biases leads back. */
+function scoresOf(node: Node, graph: Parts, { producers }: Links): Node | undefined {
   const seen = new Set<Node>();
-  const search = (at: Node | undefined): boolean => {
-    if (!at || seen.has(at)) return false;
+  const search = (at: Node | undefined): Node | undefined => {
+    if (!at || seen.has(at)) return undefined;
     seen.add(at);
-    if (products.has(at.op)) return at.inputs.slice(0, 2).every((input) => !graph.initializers.has(input));
-    return beforeSoftmax.has(at.op) && at.inputs.some((input) => search(producers.get(input)));
+    if (products.has(at.op))
+      return at.inputs.slice(0, 2).some((input) => graph.initializers.has(input)) ? undefined : at;
+    return beforeSoftmax.has(at.op) ? searchAll(at.inputs) : undefined;
   };
-  return node.inputs.some((input) => search(producers.get(input)));
+  const searchAll = (inputs: readonly string[]): Node | undefined => {
+    for (const input of inputs) {
+      const found = search(producers.get(input));
+      if (found) return found;
+    }
+    return undefined;
+  };
+  return searchAll(node.inputs);
 }
 
 function goesIntoProduct(value: string, links: Links): boolean {
@@ -96,19 +102,33 @@ interface PictureTokens {
 
 function describe(
   node: Node,
-  values: ReadonlyMap<string, ValueInfo>,
+  scores: Node,
+  graph: Parts,
+  { producers }: Links,
   tokens: PictureTokens | undefined,
 ): FoundAttention {
-  const [heads, queries, keys] = values.get(node.outputs[0]!)!.shape.slice(-3) as [number, number, number];
+  const { shape } = graph.values.get(node.outputs[0]!)!;
+  const [heads, queries, keys] = shape.slice(-3) as [number, number, number];
+  const found = { value: node.outputs[0]!, layer: blockOf(node.scope), heads };
+  const batch = shape.slice(0, -3).reduce((product, size) => product * size, 1);
+  const operands = [scores.inputs[0]!, scores.inputs[1]!] as const;
+  const geometry = isSpecial(queries, tokens)
+    ? undefined
+    : geometryOf({ operands, queries, keys, batch }, graph, producers);
+  if (geometry) return { ...found, ...geometry };
   return {
-    value: node.outputs[0]!,
-    layer: blockOf(node.scope),
+    ...found,
     kind: queries === keys ? 'self' : queries === 1 ? 'pool' : 'cross',
-    heads,
     queries: queries === 1 && keys !== 1 ? { special: ['probe'] } : layoutOf(queries, tokens),
     keys: layoutOf(keys, tokens),
   };
 }
+
+/** As many tokens as all patches and the special tokens put before them. */
+const isSpecial = (count: number, tokens: PictureTokens | undefined): boolean =>
+  tokens !== undefined &&
+  tokens.special.length > 0 &&
+  layoutOf(count, tokens).special?.length === tokens.special.length;
 
 function layoutOf(count: number, tokens: PictureTokens | undefined): TokenLayout {
   if (!tokens) return { sequence: count };
