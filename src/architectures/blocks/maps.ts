@@ -1,6 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { float, int, text, type ValueInfo } from '../../graph/graph';
 import type { TokenLayout } from '../../protocol/probes';
+import { batchNorm } from './convolution';
 import { maybeNorm, type Tokens } from './transformer';
 
 /** Rows and columns of a map or of windows. */
@@ -97,17 +98,19 @@ export function answer(b: GraphBuilder, features: ValueInfo, tokens: ValueInfo, 
   b.output('tokens', tokens);
 }
 
+/** What a classifier says of `[batch, dim]`: a linear layer, or LeViT's `linear` behind a batch norm `bn`; undefined where none is stored. */
+function classified(b: GraphBuilder, features: ValueInfo, head: string, eps: number): ValueInfo | undefined {
+  if (b.has(`${head}.linear.weight`))
+    return b.scope(head, () => b.linear(batchNorm(b, features, 'bn', eps), 'linear'));
+  return b.has(`${head}.weight`) ? b.linear(features, head) : undefined;
+}
+
 /**
  * Ends a model that pools and may be distilled: `logits` are the mean of what the heads `head` and `head_dist` say (Touvron et al. 2021, DeiT §4),
- * or the one head's. `classify` applies a head, where it is stored.
+ * or the one head's; `eps` is that of their batch norms.
  */
-export function distilledAnswer(
-  b: GraphBuilder,
-  features: ValueInfo,
-  tokens: ValueInfo,
-  classify: (head: string) => ValueInfo | undefined,
-): void {
-  const [logits, distilled] = [classify('head'), classify('head_dist')];
+export function distilledAnswer(b: GraphBuilder, features: ValueInfo, tokens: ValueInfo, eps: number): void {
+  const [logits, distilled] = ['head', 'head_dist'].map((head) => classified(b, features, head, eps));
   if (logits && distilled) {
     b.output('logits', b.add('Mul', [b.add('Add', [logits, distilled]), b.scalar(0.5)]));
     b.output('cls_logits', logits);

@@ -22,6 +22,7 @@ import { focalnetDialects } from './focalnet';
 import { nestDialects } from './nest';
 import { tntDialects } from './tnt';
 import { voloDialects } from './volo';
+import { vitaminDialects } from './vitamin';
 import { levitDialects } from './levit';
 import { metaformerDialects } from './metaformer';
 import { mobileVitDialects } from './mobilevit';
@@ -39,9 +40,11 @@ import { cvtDialects } from './cvt';
 import { efficientVitMitDialects } from './efficientvit_mit';
 import { crossvitDialects } from './crossvit';
 import { efficientVitMsraDialects } from './efficientvit_msra';
+import { coatDialects } from './coat';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...coatDialects,
   ...efficientVitMsraDialects,
   ...hieraDialects,
   ...crossvitDialects,
@@ -54,6 +57,7 @@ export const dialects: readonly Dialect[] = [
   ...samDialects,
   ...efficientFormerDialects,
   ...focalnetDialects,
+  ...vitaminDialects,
   ...voloDialects,
   ...tntDialects,
   ...nestDialects,

@@ -296,20 +296,15 @@ function requireSize(b: GraphBuilder, figures: Figures, imageSize: readonly [num
 
 /** The last norm, the mean over all positions, and the heads; the first version keeps tokens, the second a map. */
 function answer(b: GraphBuilder, map: ValueInfo): void {
-  const classify =
-    (features: ValueInfo) =>
-    (head: string): ValueInfo | undefined =>
-      b.has(`${head}.weight`) ? b.linear(features, head) : undefined;
   if (b.has('norm.running_mean')) {
     const last = batchNorm(b, map, 'norm', eps);
-    const features = meanOfMap(b, last);
-    distilledAnswer(b, features, last, classify(features));
+    distilledAnswer(b, meanOfMap(b, last), last, eps);
     return;
   }
   const tokens = mapToTokens(b, map);
   const last = withValue(tokens, maybeNorm(b, tokens.value, 'norm', eps));
-  const features = meanOfTokens(b, last);
-  distilledAnswer(b, features, sequence(b, last), classify(features));
+  const all = sequence(b, last);
+  distilledAnswer(b, meanOfTokens(b, last), all, eps);
 }
 
 function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {

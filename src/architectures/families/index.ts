@@ -18,6 +18,7 @@ import { focalnet } from './focalnet';
 import { nest } from './nest';
 import { tnt } from './tnt';
 import { volo } from './volo';
+import { vitamin } from './vitamin';
 import { levit } from './levit';
 import { metaformer } from './metaformer';
 import { mobileVit } from './mobilevit';
@@ -38,6 +39,7 @@ import { cvt } from './cvt';
 import { efficientVitMit } from './efficientvit_mit';
 import { crossvit } from './crossvit';
 import { efficientVitMsra } from './efficientvit_msra';
+import { coat } from './coat';
 
 /** Every family that is known, asked in this order. A new one is one file and one line here. */
 export const families = [
@@ -51,6 +53,7 @@ export const families = [
   sam,
   efficientFormer,
   focalnet,
+  vitamin,
   volo,
   tnt,
   nest,
@@ -77,6 +80,7 @@ export const families = [
   pit,
   cvt,
   crossvit,
+  coat,
   siglip,
   clip,
   vit,

@@ -253,12 +253,6 @@ function block(b: GraphBuilder, tokens: Tokens, activation: string): Tokens {
   return mlp(b, withValue(tokens, mixed), 'mlp', activation);
 }
 
-/** Batch norm and linear layer, where they are stored. */
-function classifier(b: GraphBuilder, features: ValueInfo, name: string): ValueInfo | undefined {
-  if (!b.has(`${name}.linear.weight`)) return undefined;
-  return b.scope(name, () => b.linear(batchNorm(b, features, 'bn', eps), 'linear'));
-}
-
 function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const activation = wordOf(figures, 'activation');
   const map = stem(b, b.input('pixel_values', [batch, 3, ...imageSize]), activation);
@@ -275,7 +269,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
   const keepsMaps = b.shapeOf('stages.0.blocks.0.attn.qkv.linear.weight').length === 4;
   const last = keepsMaps ? tokensToMap(b, tokens) : sequence(b, tokens);
   const features = meanOfTokens(b, tokens);
-  distilledAnswer(b, features, last, (head) => classifier(b, features, head));
+  distilledAnswer(b, features, last, eps);
 }
 
 /** LeViT (Graham et al. 2021): a convolutional stem, then attention with biases per offset on maps that shrink by attention. */
