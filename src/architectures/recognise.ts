@@ -112,7 +112,7 @@ const otherParts = /^(?:text|beside)\.|^logit_(?:scale|bias)$/;
 function misfits(checkpoint: Checkpoint, recognition: Known, { idle }: Family): readonly string[] {
   try {
     const { used } = buildGraph(checkpoint, recognition);
-    const { parameters, dialect } = recognition.translation!;
+    const { parameters, dialect, copies } = recognition.translation!;
     if (dialect.territory) return [];
     const placed = new Set(
       [...parameters]
@@ -120,7 +120,8 @@ function misfits(checkpoint: Checkpoint, recognition: Known, { idle }: Family): 
         .map(([, { tensor }]) => tensor.name),
     );
     return checkpoint.selected.tensors
-      .filter((tensor) => !placed.has(tensor.name) && !isBufferOf(recognition.translation, tensor))
+      .filter(({ name }) => !placed.has(copies.get(name) ?? name))
+      .filter((tensor) => !isBufferOf(recognition.translation, tensor))
       .slice(0, 3)
       .map(({ name }) => `no place for ${name}`);
   } catch (error) {
@@ -241,9 +242,11 @@ export function countParameters(checkpoint: Checkpoint, recognition: Recognition
   let params = 0;
   let buffers = 0;
   for (const tensor of checkpoint.selected.tensors) {
-    const learned = !isBufferOf(known, tensor) && (own?.has(tensor.name) ?? true);
+    const read = known?.copies.get(tensor.name) ?? tensor.name;
+    const learned = !isBufferOf(known, tensor) && (own?.has(read) ?? true);
     const place = learned ? placeOf(tensor) : undefined;
-    const elements = place !== undefined && places.has(place) ? 0 : elementCount(tensor.shape);
+    const again = read !== tensor.name || (place !== undefined && places.has(place));
+    const elements = again ? 0 : elementCount(tensor.shape);
     if (place !== undefined) places.add(place);
     if (learned) params += elements;
     else buffers += elements;

@@ -137,6 +137,15 @@ export function requireOwnSize(size: readonly [number, number], own: readonly [n
   );
 }
 
+/** Refuses image sizes whose sides are no multiples of `step`, and names the nearest that are. */
+export function requireMultiple(size: readonly [number, number], step: readonly [number, number]): void {
+  if (size.every((side, axis) => side % step[axis]! === 0)) return;
+  const nearest = size.map((side, axis) => Math.max(1, Math.round(side / step[axis]!)) * step[axis]!);
+  throw new Error(
+    `image size ${size.join(' × ')} found; the sides must be multiples of ${step.join(' × ')} pixels. The nearest size is ${nearest.join(' × ')}.`,
+  );
+}
+
 /** What a family says of itself beside its figures. */
 export interface Described {
   readonly label: string;

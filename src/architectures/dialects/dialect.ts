@@ -69,6 +69,8 @@ export interface Translation {
   readonly source: ParameterSource;
   /** Tensors of the network that no row knows. */
   readonly strangers: readonly string[];
+  /** Tensors that are there once more for each module that shares the parameter, and the tensor that is read. */
+  readonly copies: ReadonlyMap<string, string>;
 }
 
 /** Names that are canonical as they stand. */
@@ -126,6 +128,10 @@ function withoutPrefix(name: string, prefix: string): string {
   return name.startsWith(prefix) ? name.slice(prefix.length) : name;
 }
 
+/** Another tensor with the name and shape of a parameter: one that modules share and that is saved with each. */
+const isCopy = (shape: readonly number[], known: Translated): boolean =>
+  shape.length === known.shape.length && shape.every((side, axis) => side === known.shape[axis]);
+
 /** The tensors under canonical names; undefined where they do not speak the dialect. Names that no row knows are left out. */
 export function translate(dialect: Dialect, tensors: readonly Tensor[]): Translation | undefined {
   const prefix = prefixOf(
@@ -135,14 +141,19 @@ export function translate(dialect: Dialect, tensors: readonly Tensor[]): Transla
   if (prefix === undefined) return undefined;
   const parameters = new Map<string, Translated>();
   const strangers: string[] = [];
+  const copies = new Map<string, string>();
   for (const tensor of tensors) {
     const bare = withoutPrefix(tensor.name, prefix);
     const views = canonical(dialect, tensor, bare);
     if (views.length === 0 && dialect.territory?.test(bare) && !isBuffer(tensor)) strangers.push(tensor.name);
-    for (const [name, view] of views)
-      if (!parameters.has(name)) parameters.set(name, { shape: viewShape(view), tensor, view });
+    for (const [name, view] of views) {
+      const known = parameters.get(name);
+      if (!known) parameters.set(name, { shape: viewShape(view), tensor, view });
+      else if (isCopy(viewShape(view), known)) copies.set(tensor.name, known.tensor.name);
+    }
   }
-  return { dialect, prefix, parameters, strangers, source: { find: (name) => parameters.get(name)?.view } };
+  const source = { find: (name: string) => parameters.get(name)?.view };
+  return { dialect, prefix, parameters, strangers, copies, source };
 }
 
 function canonical(

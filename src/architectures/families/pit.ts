@@ -2,8 +2,8 @@ import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { bothSides } from '../../protocol/probes';
 import { convolution } from '../blocks/convolution';
-import { distilledAnswer, mapToTokens, tokensToMap } from '../blocks/maps';
-import { patchesOnly, specialsOnly, withSpecialTokens } from '../blocks/specialTokens';
+import { answer, mapToTokens, sequence, tokensToMap } from '../blocks/maps';
+import { patchesOnly, specialsOnly, tokenAt, withSpecialTokens } from '../blocks/specialTokens';
 import { norm, withValue, type Tokens } from '../blocks/transformer';
 import { configuredImageSize } from '../config';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Recognised } from '../family';
@@ -21,6 +21,7 @@ import {
   sourcesOf,
   type Sources,
 } from '../sources';
+import { distilled } from './vit';
 
 const sizes: Sizes = [
   [/^2,6,4 64$/, 'Ti'],
@@ -106,6 +107,9 @@ function recognise(evidences: Evidences): Recognised | undefined {
   });
 }
 
+/** The class token, and the distillation token where there are two. */
+const specialNames = (count: number): readonly string[] => ['cls', 'dist'].slice(0, count);
+
 /** A map and the special tokens `[batch, n, dim]` beside it. */
 interface Features {
   readonly map: ValueInfo;
@@ -151,7 +155,7 @@ interface StageSettings {
 /** A stage of a plain transformer over special tokens and map, pooled before where it stores a pooling. */
 function stage(b: GraphBuilder, features: Features, { depth, ...settings }: StageSettings): Features {
   const pooled = b.has('pool.conv.weight') ? pool(b, features) : features;
-  const names = ['cls', 'dist'].slice(0, pooled.special.shape[1]);
+  const names = specialNames(pooled.special.shape[1]!);
   let tokens: Tokens = withSpecialTokens(b, pooled.special, names, mapToTokens(b, pooled.map));
   for (let index = 0; index < depth; index++) {
     const block = (): ValueInfo => preNormBlock(b, tokens, { ...settings, index });
@@ -171,13 +175,12 @@ function build(b: GraphBuilder, recognised: Recognised, options: BuildOptions): 
       title: `Stage ${index + 1}`,
     });
   }
-  const tokens = norm(b, features.special, 'norm', eps);
-  const [batch, count, dim] = tokens.shape as readonly [number, number, number];
-  const [cls, dist] = b.split(tokens, count, 1).map((token) => b.reshape(token, [batch, dim]));
-  const mean = dist ? b.add('Mul', [b.add('Add', [cls!, dist]), b.scalar(0.5)]) : cls!;
-  distilledAnswer(b, mean, tokens, (head) =>
-    b.has(`${head}.weight`) ? b.linear(head === 'head' ? cls! : dist!, head) : undefined,
-  );
+  const [, count, dim] = features.special.shape as readonly [number, number, number];
+  const value = b.reshape(norm(b, features.special, 'norm', eps), [options.batch * count, dim]);
+  const tokens = { value, batch: options.batch, count, layout: { special: specialNames(count) } };
+  if (count > 1) return distilled(b, tokens);
+  const all = sequence(b, tokens);
+  answer(b, tokenAt(b, tokens, 0), all);
 }
 
 /** Pooling-based Vision Transformer (Heo et al. 2021): stages over a map that convolutions shrink, special tokens beside it. */

@@ -172,8 +172,8 @@ export function pool(b: GraphBuilder, tokens: Tokens, figures: Figures): ValueIn
   return make(b, pooled, tokens);
 }
 
-/** Answer of a distilled transformer (Touvron et al. 2021, DeiT §4): the mean of both heads, or of both tokens where there are none. */
-function distilled(b: GraphBuilder, tokens: Tokens): void {
+/** Answer of a distilled transformer (Touvron et al. 2021, DeiT §4), whose tokens begin with `cls` and `dist`: the mean of both heads, or of both tokens where there are none. */
+export function distilled(b: GraphBuilder, tokens: Tokens): void {
   const mean = (left: ValueInfo, right: ValueInfo): ValueInfo =>
     b.add('Mul', [b.add('Add', [left, right]), b.scalar(0.5)]);
   // Made before the answer: the last operator is what a model hands on.
