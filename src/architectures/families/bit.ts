@@ -77,12 +77,21 @@ function layersOf(figures: Figures) {
 
 type Layers = ReturnType<typeof layersOf>;
 
-/** Before pooling Big Transfer pads with zeros, which count, unlike edges: the map may be negative. */
+/** A zero around every channel. Concatenated: the runtime would draw a Pad into the pooling after it, where padding never is the greatest. */
+function framed(b: GraphBuilder, map: ValueInfo): ValueInfo {
+  return [2, 3].reduce((inner, axis) => {
+    const shape = inner.shape.map((size, at) => (at === axis ? 1 : size));
+    const count = shape.reduce((product, size) => product * size, 1);
+    const zeros = b.constant('/zeros', 'F32', shape, new Float32Array(count));
+    return b.concat([zeros, inner, zeros], axis);
+  }, map);
+}
+
+/** Big Transfer pads its map with zeros before pooling, and they count: the map may be negative. */
 function pool(b: GraphBuilder, map: ValueInfo, padding: string): ValueInfo {
   const window = { kernel: 3, stride: 2 };
   if (padding === 'edges') return maxPool(b, map, { ...window, padding: 1 });
-  const zeros = b.indices([0, 0, 1, 1, 0, 0, 1, 1]);
-  return maxPool(b, padding === 'zeros' ? b.add('Pad', [map, zeros]) : map, window);
+  return maxPool(b, padding === 'zeros' ? framed(b, map) : map, window);
 }
 
 /** Residual block with norms before convolutions (He et al. 2016b): the projection reads the normalised input. */
