@@ -93,7 +93,7 @@ export function positionsOf(sources: Sources, step: readonly [number, number]): 
  * Patches plus their rows of the table `pos_embed`, the last ones where there are rows of special tokens before them; resampled where the
  * picture has another grid than the table was made for.
  */
-function placed(b: GraphBuilder, patches: Tokens, figures: Figures): ValueInfo {
+export function placed(b: GraphBuilder, patches: Tokens, figures: Figures): ValueInfo {
   const { batch, count, layout } = patches;
   const dim = patches.value.shape[1]!;
   const name = wordOf(figures, 'resampling');
