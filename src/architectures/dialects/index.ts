@@ -11,6 +11,7 @@ import { openAiClip, openClipTrunk, transformersClip } from './clip';
 import { translate, type Dialect, type Translation } from './dialect';
 import { dinov2 } from './dinov2';
 import { beitDialects } from './beit';
+import { vitHybridDialects } from './vitHybrid';
 import { evaDialects } from './eva';
 import { googleJax } from './googleJax';
 import { mae } from './mae';
@@ -24,6 +25,7 @@ import { tntDialects } from './tnt';
 import { voloDialects } from './volo';
 import { vitaminDialects } from './vitamin';
 import { levitDialects } from './levit';
+import { maxVitDialects } from './maxvit';
 import { metaformerDialects } from './metaformer';
 import { mobileVitDialects } from './mobilevit';
 import { visformerDialects } from './visformer';
@@ -41,9 +43,11 @@ import { efficientVitMitDialects } from './efficientvit_mit';
 import { crossvitDialects } from './crossvit';
 import { efficientVitMsraDialects } from './efficientvit_msra';
 import { coatDialects } from './coat';
+import { fastVitDialects } from './fastvit';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...fastVitDialects,
   ...coatDialects,
   ...efficientVitMsraDialects,
   ...hieraDialects,
@@ -73,10 +77,12 @@ export const dialects: readonly Dialect[] = [
   ...visformerDialects,
   ...levitDialects,
   ...pvtDialects,
+  ...maxVitDialects,
   ...metaformerDialects,
   ...mobileVitDialects,
   ...cnnDialects,
   ...beitDialects,
+  ...vitHybridDialects,
   ...evaDialects,
   openClipTrunk,
   openAiClip,

@@ -10,6 +10,7 @@ import { cait } from './cait';
 import { convolutionalNetworks } from './cnn';
 import { clip } from './clip';
 import { beit } from './beit';
+import { vitHybrid } from './vitHybrid';
 import { eva } from './eva';
 import { siglip } from './siglip';
 import { vit } from './vit';
@@ -20,6 +21,7 @@ import { tnt } from './tnt';
 import { volo } from './volo';
 import { vitamin } from './vitamin';
 import { levit } from './levit';
+import { maxVit } from './maxvit';
 import { metaformer } from './metaformer';
 import { mobileVit } from './mobilevit';
 import { pvt } from './pvt';
@@ -40,9 +42,11 @@ import { efficientVitMit } from './efficientvit_mit';
 import { crossvit } from './crossvit';
 import { efficientVitMsra } from './efficientvit_msra';
 import { coat } from './coat';
+import { fastVit } from './fastvit';
 
 /** Every family that is known, asked in this order. A new one is one file and one line here. */
 export const families = [
+  fastVit,
   efficientVitMsra,
   hieradet,
   hiera,
@@ -67,6 +71,7 @@ export const families = [
   tinyVit,
   cait,
   visformer,
+  maxVit,
   metaformer,
   mobileVit,
   levit,
@@ -76,6 +81,7 @@ export const families = [
   ...convolutionalNetworks,
   twins,
   beit,
+  vitHybrid,
   eva,
   pit,
   cvt,
