@@ -3,7 +3,7 @@ import { configured, configuredArchitecture, configuredImageSize } from './confi
 import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from './family';
 import { assumed, firstOf, given, headsNear, stored } from './figures';
 import { measure, type Measures } from './measure';
-import { tableLayout, type TableLayout } from './positions';
+import { tableLayout, type TableLayout, type TableMeasures } from './positions';
 import {
   agreed,
   publishedModels,
@@ -191,11 +191,14 @@ const sideOrPair = ([height, width]: readonly [number, number]): ConfigValue =>
 const isPair = (value: ConfigValue | undefined): value is readonly [number, number] =>
   Array.isArray(value) && value.length === 2 && value.every((side) => typeof side === 'number');
 
+/** What tells of a position table's layout and of the image that fills it; `patch`: pixels per position. */
+interface Placed {
+  readonly evidences: Evidences;
+  readonly measures: TableMeasures & Pick<Measures, 'patch'>;
+}
+
 /** The position table's layout. Throws where the grid that the user gave does not fit it. */
-export function positionLayout({
-  evidences,
-  measures,
-}: Pick<Sources, 'evidences' | 'measures'>): TableLayout | undefined {
+export function positionLayout({ evidences, measures }: Placed): TableLayout | undefined {
   const grid = given(evidences, 'grid');
   const config = configuredImageSize(evidences.checkpoint);
   const inPatches = (size: readonly [number, number]): readonly [number, number] => [
@@ -221,7 +224,7 @@ export function positionLayout({
 
 /** Image size as the user, the config or the position table says. */
 export function positionedSize(
-  { evidences, measures }: Pick<Sources, 'evidences' | 'measures'>,
+  { evidences, measures }: Placed,
   { grid }: TableLayout,
 ): { readonly size: readonly [number, number]; readonly source: string } {
   if (evidences.imageSize) return { size: evidences.imageSize, source: 'given by the user' };
@@ -267,7 +270,10 @@ function passedOver({ evidences: { checkpoint }, measures }: Sources): readonly 
 export function unseen({
   evidences: { imageSize },
   measures: { patch },
-}: Pick<Sources, 'evidences' | 'measures'>): readonly string[] {
+}: {
+  readonly evidences: Evidences;
+  readonly measures: Pick<Measures, 'patch'>;
+}): readonly string[] {
   const left = imageSize?.map((side, axis) => side % patch[axis]!) ?? [];
   if (!imageSize || left.every((pixels) => pixels === 0)) return [];
   return [

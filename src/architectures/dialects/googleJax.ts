@@ -3,7 +3,7 @@ import type { ParameterView } from '../../graph/builder';
 import { transposed, whole, type Dialect, type Layout, type Rename } from './dialect';
 
 /** Flax keeps convolutions as `[height, width, in, out]`. */
-const convolution: Layout = (tensor) => [{ ...whole(tensor), permutation: [3, 2, 0, 1] }];
+export const convolution: Layout = (tensor) => [{ ...whole(tensor), permutation: [3, 2, 0, 1] }];
 
 /** A dense kernel whose leading `inputs` axes are its input: `[dim, heads, d]` has one, `[heads, d, dim]` two. */
 function dense(inputs: number): (tensor: Tensor, shape: readonly number[]) => Omit<ParameterView, 'first'> {

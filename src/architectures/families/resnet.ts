@@ -166,7 +166,7 @@ function stridesOf({ block: kind, downsample_in_bottleneck: early }: Figures, st
 }
 
 /** The last map, 1/32 of the picture's size. */
-export function encodeResnet(b: GraphBuilder, { figures }: Recognised, pixels: ValueInfo): ValueInfo {
+export function encodeResnet(b: GraphBuilder, figures: Figures, pixels: ValueInfo): ValueInfo {
   const unit = { eps: numberOf(figures, 'eps'), activation: wordOf(figures, 'activation') };
   const early = figures['downsample_in_first_stage']!.value === true;
   const note = {
@@ -188,7 +188,7 @@ export function encodeResnet(b: GraphBuilder, { figures }: Recognised, pixels: V
 
 function build(b: GraphBuilder, recognised: Recognised, { imageSize, batch }: BuildOptions): void {
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
-  const map = encodeResnet(b, recognised, pixels);
+  const map = encodeResnet(b, recognised.figures, pixels);
   answer(b, meanOfMap(b, map), map, 'fc');
 }
 

@@ -103,26 +103,42 @@ function placedPatches(
  */
 export function embed(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
-  const dim = numberOf(figures, 'dim');
   const eps = numberOf(figures, 'eps');
-  const { patches, grid } = b.scope(
+  const cut = b.scope(
     'patch_embed',
     () => {
-      const cut = patchEmbedding(b, pixels, pairOf(figures, 'patch'));
-      return { ...cut, patches: maybeNorm(b, cut.patches, 'norm', eps) };
+      const { patches, grid } = patchEmbedding(b, pixels, pairOf(figures, 'patch'));
+      return { patches: maybeNorm(b, patches, 'norm', eps), grid };
     },
     { title: 'Patch embedding' },
   );
+  return placedTokens(b, cut, figures, batch);
+}
+
+/** Patches `[batch, rows · columns, dim]` of a grid behind the special tokens, all with their positions. */
+export function placedTokens(
+  b: GraphBuilder,
+  { patches, grid }: ReturnType<typeof patchEmbedding>,
+  figures: Figures,
+  batch: number,
+): Tokens {
+  const dim = patches.shape[2]!;
   const special = specials(b, numberOf(figures, 'position_slots'), batch, dim);
   const placed = placedPatches(b, patches, grid, figures);
   const layout = { special: specialTokens(b), grid };
   const count = tokenCount(layout);
   const sequence = b.reshape(special ? b.concat([special, placed], 1) : placed, [batch * count, dim]);
-  return { value: maybeNorm(b, sequence, 'norm_pre', eps), batch, count, layout };
+  const value = maybeNorm(b, sequence, 'norm_pre', numberOf(figures, 'eps'));
+  return { value, batch, count, layout };
 }
 
 /** The token sequence before the last norm. */
 export function encode(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): Tokens {
+  return throughBlocks(b, embed(b, figures, options), figures);
+}
+
+/** The tokens behind all blocks. */
+export function throughBlocks(b: GraphBuilder, embedded: Tokens, figures: Figures): Tokens {
   const kinds = wordOf(figures, 'norm_order') === 'post' ? [postNorm, ...blockKinds] : blockKinds;
   const block = kinds.find(({ has }) => b.has(`blocks.0.${has}`));
   if (!block) throw new ParameterError('blocks.0', 'no kind of block that a plain transformer has');
@@ -131,7 +147,7 @@ export function encode(b: GraphBuilder, { figures }: Recognised, options: BuildO
     eps: numberOf(figures, 'eps'),
     activation: wordOf(figures, 'activation'),
   };
-  let tokens = embed(b, figures, options);
+  let tokens = embedded;
   for (let index = 0; index < numberOf(figures, 'depth'); index++) {
     const from = tokens;
     const value = b.scope(`blocks.${index}`, () => block.build(b, from, { ...settings, index }), block.note);
