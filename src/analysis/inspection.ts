@@ -4,6 +4,7 @@ import type { Model } from '../architectures/model';
 import { titleOfFamily } from '../architectures/recognise';
 import type { Known } from '../architectures/recognise';
 import { byteLength, elementCount, isPlain, type DType, type Tensor } from '../checkpoint/tensors';
+import { queryGrid } from '../attention/reading';
 import type { Graph } from '../graph/graph';
 import { tokenCount, type Probe, type TokenLayout } from '../protocol/probes';
 import type { FigureView, InspectorModel } from '../protocol/inspector';
@@ -145,7 +146,7 @@ function headline(model: Model, graph: Graph | undefined, context: InspectionCon
       'conv + linear + attention, one picture',
     ),
   ];
-  const longest = graph.probes.map(({ queries }) => queries).sort((a, b) => tokenCount(b) - tokenCount(a))[0];
+  const longest = graph.probes.map(allQueries).sort((a, b) => tokenCount(b) - tokenCount(a))[0];
   if (longest)
     rows.push(
       found('tokens', 'Tokens', tokenText(longest), tokenText(longest), 'queries of the longest attention'),
@@ -180,6 +181,12 @@ const withLabels = (row: FigureView, { labels }: InspectionContext): FigureView 
   labels
     ? { ...row, source: `${row.source}; names: ${labels.source}`, assumed: row.assumed || labels.assumed }
     : row;
+
+/** The tokens that ask in a layer: of windows those of the whole map. */
+function allQueries(probe: Probe): TokenLayout {
+  const grid = queryGrid(probe);
+  return probe.window && grid ? { ...probe.queries, grid } : probe.queries;
+}
 
 /** `197 = 1 + 14×14`, `256 = 16×16`, `77`. */
 export function tokenText(layout: TokenLayout): string {

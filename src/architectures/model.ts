@@ -10,7 +10,7 @@ import { OperatorError } from '../graph/operators';
 import type { ConfigValue, ParameterCounts, Recognition, TensorRole } from './family';
 import { foldedPositions } from './foldedPositions';
 import { describeOnnx, onnxParameters } from './onnxModel';
-import { buildGraph, countParameters, recognise } from './recognise';
+import { buildGraph, countParameters, recognise, titleOfFamily } from './recognise';
 
 export interface ModelOptions {
   /** Figures the weights do not tell, as the user typed them in. */
@@ -92,9 +92,9 @@ async function understandOnnx(checkpoint: Checkpoint, options: ModelOptions): Pr
     const recognition: Recognition = known
       ? {
           ...description.recognised,
-          family: 'vit',
-          architecture: 'vit',
-          familyTitle: 'Vision Transformer',
+          family: description.family,
+          architecture: description.family,
+          familyTitle: titleOfFamily(description.family),
           dialect,
           assumable: [],
         }
@@ -102,7 +102,7 @@ async function understandOnnx(checkpoint: Checkpoint, options: ModelOptions): Pr
           family: null,
           dialect,
           reason: 'an ONNX graph of no known family',
-          nearest: { family: 'vit', missing: description.missing },
+          nearest: { family: description.family, missing: description.missing },
         };
     const total = countOnnx(checkpoint, own, await foldedPositions(own, checkpoint));
     return {
