@@ -2,8 +2,8 @@ import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import type { Probe } from '../../protocol/probes';
 import { configuredImageSize } from '../config';
-import type { Evidence } from '../family';
-import { assumed, stored } from '../figures';
+import type { Evidence, Evidences } from '../family';
+import { assumed, given, stored } from '../figures';
 import type { Sources } from '../sources';
 import { gridOfLayout, type Grid } from './maps';
 import { mergeHeads, splitHeads, type Tokens } from './transformer';
@@ -67,11 +67,24 @@ export const mapOf = ([height, width]: readonly [number, number], stride: number
   Math.ceil(width / stride),
 ];
 
+/** The user's `resolution`. Throws where it has not `count` positions. */
+function givenResolution(evidences: Evidences, count: number): Evidence | undefined {
+  const user = given(evidences, 'resolution');
+  if (!user) return undefined;
+  const sides = [user.value].flat().map(Number);
+  const [rows, columns] = [sides[0]!, sides.at(-1)!];
+  if (rows * columns !== count)
+    throw new Error(`resolution: ${sides.join(' × ')} found; rows × columns that make ${count} are needed`);
+  return { ...user, value: [rows, columns] };
+}
+
 /**
- * Rows and columns of the map that a table of `count` biases was made for: of the image size that config.json, published models or the user
- * give where they agree with it, else a square. `stride` is the map's.
+ * Rows and columns of the map that a table of `count` biases was made for, the figure `resolution`: as the user says, else those of the image size
+ * that config.json, published models or the user give where they agree with it, else a square. `stride` is the map's.
  */
 export function resolutionOf({ evidences, published }: Sources, count: number, stride: number): Evidence {
+  const user = givenResolution(evidences, count);
+  if (user) return user;
   const config = configuredImageSize(evidences.checkpoint);
   const sizes = [
     ...(config ? [[config.size, config.source] as const] : []),

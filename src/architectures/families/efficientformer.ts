@@ -325,7 +325,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 export const efficientFormer: Family = {
   name: 'efficientformer',
   title: 'EfficientFormer',
-  assumable: ['activation', 'pool_size'],
+  assumable: ['activation', 'pool_size', 'resolution'],
   recognise,
   build,
 };

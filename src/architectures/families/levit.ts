@@ -276,7 +276,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 export const levit: Family = {
   name: 'levit',
   title: 'LeViT',
-  assumable: ['activation'],
+  assumable: ['activation', 'resolution'],
   recognise,
   build,
 };
