@@ -5,7 +5,14 @@
 export const exceptions: Readonly<Record<string, string>> = {
   'transformers/microsoft/swinv2-base-patch4-window8-256':
     'same names and shapes as swinv2-base-patch4-window16-256: only config.json tells the window',
+  'transformers/facebook/hiera-tiny-224-mae-hf':
+    'counted as an autoencoder, which drops six of ten mask units and runs a decoder; the encoder alone is that of hiera-tiny-224-in1k-hf',
+  'transformers/facebook/hiera-base-224-mae-hf':
+    'counted as an autoencoder, which drops six of ten mask units and runs a decoder; the encoder alone is that of hiera-base-224-in1k-hf',
 };
 
 /** Those that a config.json beside them does not tell either. */
-export const undecidable: readonly string[] = [];
+export const undecidable: readonly string[] = [
+  'transformers/facebook/hiera-tiny-224-mae-hf',
+  'transformers/facebook/hiera-base-224-mae-hf',
+];
