@@ -192,7 +192,10 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const dims = depths.map((_, stage) => widthOf(tensors, stage));
   const size = sizes[variant]?.[`${dims[0]}/${depths.reduce((sum, depth) => sum + depth, 0)}`];
   const partition = partitionFigures(evidences, ratio);
-  const step = partition['window'] ? 32 * pairOf(partition, 'window')[0] : 32;
+  const reduction = 2 ** (depths.length + 1);
+  const step = partition['window']
+    ? reduction * pairOf(partition, 'window')[0]
+    : Math.max(reduction, Number(ratio.value));
   return recognisedFrom(sources, {
     label: variant.toLowerCase(),
     title: `${variant}-${size ?? dims.join('/')}`,
