@@ -10,7 +10,8 @@ import { attentionMapsFormula, macsFormula, sumFormula, tokensFormula } from './
 import { peakMemory, type Peak } from './memory';
 import { moduleTree } from './moduleTree';
 import { batchOf } from './shapes';
-import { costliestLayer, tokensOf, whatIfRows } from './whatIf';
+import { whatIfRows } from '../attention/tokenMixers';
+import { costliestLayer, tokensOf } from './whatIf';
 import { countedMacs, sumMacs, workOf, type Work } from './work';
 
 /** What the report states besides what the graph tells. */
@@ -49,6 +50,7 @@ export function complexity(graph: Graph, facts: ComplexityFacts): ComplexityRepo
     conventions: { fvcore: fvcoreCount(graph, work), activations: productActivations(work) },
     formulas: formulas(graph, facts, peak, modules),
     whatIf: layer ? whatIfRows(layer) : [],
+    ...(layer && { layer }),
   };
 }
 

@@ -94,6 +94,13 @@ export interface OperatorRow {
   readonly bytes: number;
 }
 
+/** An attention layer's sizes: `tokens` N, `width` D, `heads` h. */
+export interface LayerSizes {
+  readonly tokens: number;
+  readonly width: number;
+  readonly heads: number;
+}
+
 /** A what-if row: what one attention layer of this model would cost. */
 export interface WhatIf {
   readonly name: string;
@@ -127,6 +134,8 @@ export interface ComplexityReport {
   /** Each headline figure's formula with this checkpoint's numbers: `12 × 2 · 197² · 768 = 715,327,488`. */
   readonly formulas: Readonly<Record<string, string>>;
   readonly whatIf: readonly WhatIf[];
+  /** The costliest attention layer, which the what-if rows are about; absent where no layer attends among tokens. */
+  readonly layer?: LayerSizes;
 }
 
 /** One image size of the scaling curve. */

@@ -490,6 +490,7 @@ export function complexityReport(figures: VitFigures, size = figures.image, batc
       flops: `2 × ${formatExact(total(macs))}`,
     },
     whatIf: whatIfOf(tokens, width, mlp / width),
+    layer: { tokens, width, heads },
   };
 }
 

@@ -12,7 +12,8 @@ import { ChartFrame } from './chartFrame';
 import './complexity.css';
 import { CONVENTION_NAMES, CONVENTIONS, type Convention } from './conventions';
 import { moduleBars, totalMacs } from './moduleBars';
-import { ModuleTable, OperatorTable, WhatIfTable } from './tables';
+import { ModuleTable, OperatorTable } from './tables';
+import { WhatIfTable } from './whatIf';
 
 export type ComplexityHost = Pick<
   InspectorApi,

@@ -1,6 +1,6 @@
 import type { VNode } from 'preact';
 import { useMemo } from 'preact/hooks';
-import type { ComplexityReport, OperatorRow, WhatIf } from '../../src/protocol/report';
+import type { ComplexityReport, OperatorRow } from '../../src/protocol/report';
 import { formatBytes, formatCount, formatExact, formatPercent } from '../../src/protocol/units';
 import { useSaved } from '../host';
 import { ShareBar } from '../marks/shareBar';
@@ -148,51 +148,3 @@ export function OperatorTable({ report }: { report: ComplexityReport }): VNode {
 
 const byWork = (left: OperatorRow, right: OperatorRow): number =>
   right.macs - left.macs || right.elements - left.elements;
-
-/** What one attention layer of this model would cost in other forms. */
-export function WhatIfTable({ report }: { report: ComplexityReport }): VNode {
-  const [full] = report.whatIf;
-  const largest = Math.max(1, ...report.whatIf.map((row) => row.macs));
-  return (
-    <section>
-      <h2>What if: one attention layer in other forms</h2>
-      <table class="plain figures-table">
-        <thead>
-          <tr>
-            <th scope="col">Form</th>
-            <th scope="col" class="wide-only">
-              Formula
-            </th>
-            <th scope="col" class="number">
-              MACs
-            </th>
-            <th scope="col" class="number">
-              Against it
-            </th>
-            <th scope="col" class="bar-column">
-              <span class="visually-hidden">MACs as a bar</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {report.whatIf.map((row) => (
-            <tr key={row.name} title={row.formula}>
-              <th scope="row">{row.name}</th>
-              <td class="quiet wide-only">{row.formula}</td>
-              <td class="number" title={formatExact(row.macs)}>
-                {formatCount(row.macs)}
-              </td>
-              <td class="number">{against(row, full)}</td>
-              <td class="bar-column">
-                <ShareBar share={row.macs / largest} of="the costliest form" />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
-  );
-}
-
-const against = (row: WhatIf, full: WhatIf | undefined): string =>
-  full === undefined || row === full || full.macs === 0 ? '' : `${(row.macs / full.macs).toFixed(2)}×`;

@@ -5,6 +5,7 @@ import { peakMemory } from '../../../src/analysis/memory';
 import { everyModule, moduleTree, moduleTreeByName } from '../../../src/analysis/moduleTree';
 import { reportText } from '../../../src/analysis/reportText';
 import { scaling } from '../../../src/analysis/scaling';
+import { whatIfRows } from '../../../src/attention/tokenMixers';
 import { stations } from '../../../src/analysis/stations';
 import { countedMacs, workOf } from '../../../src/analysis/work';
 import type { TensorRole } from '../../../src/architectures/family';
@@ -112,9 +113,17 @@ describe('complexity of ViT-B/16', () => {
       'Windows of 7 × 7': 4 * N * D ** 2 + 2 * N * 7 ** 2 * D,
       'Keys reduced by R = 2': 2 * N * D ** 2 + N * D ** 2 + 2 * keys * D ** 2 + 2 * N * keys * D,
       'Linformer, k = 64': 4 * N * D ** 2 + 4 * N * 64 * D,
-      'Performer, m = 256': 4 * N * D ** 2 + 4 * N * 256 * D,
+      'Performer, m = 256': 4 * N * D ** 2 + 4 * N * 256 * D + N * 256 * 12,
+      'Linear attention': 4 * N * D ** 2 + 2 * N * (D / 12) ** 2 * 12 + N * D,
       'Convolution 3 × 3': N * 3 ** 2 * D ** 2,
     });
+    assert.deepEqual(report.layer, { tokens: N, width: D, heads: 12 });
+    const [, windows, , linformer] = whatIfRows(report.layer, { window: 14, projected: 128 });
+    assert.deepEqual(
+      [windows?.name, windows?.macs],
+      ['Windows of 14 × 14', 4 * N * D ** 2 + 2 * N * 14 ** 2 * D],
+    );
+    assert.equal(linformer?.macs, 4 * N * D ** 2 + 4 * N * 128 * D);
     const attention = rowAt(report.modules, 'blocks.0.attn');
     assert.equal(cost['Full attention'], countedMacs(attention.macs));
   });
