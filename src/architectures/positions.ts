@@ -33,6 +33,9 @@ const resamplings = {
 /** Name of a way of resampling: the value of the figure `resampling`. */
 export type ResamplingName = keyof typeof resamplings;
 
+/** Every way of resampling. */
+export const resamplingNames = Object.keys(resamplings) as readonly ResamplingName[];
+
 /** Whether the word names a way of resampling. */
 export function isResampling(name: string): name is ResamplingName {
   return Object.hasOwn(resamplings, name);

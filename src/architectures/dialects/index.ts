@@ -12,6 +12,7 @@ import { translate, type Dialect, type Translation } from './dialect';
 import { dinov2 } from './dinov2';
 import { beitDialects } from './beit';
 import { vitHybridDialects } from './vitHybrid';
+import { naflexvitDialects } from './naflexvit';
 import { evaDialects } from './eva';
 import { googleJax } from './googleJax';
 import { mae } from './mae';
@@ -83,6 +84,7 @@ export const dialects: readonly Dialect[] = [
   ...cnnDialects,
   ...beitDialects,
   ...vitHybridDialects,
+  ...naflexvitDialects,
   ...evaDialects,
   openClipTrunk,
   openAiClip,

@@ -11,6 +11,7 @@ import { convolutionalNetworks } from './cnn';
 import { clip } from './clip';
 import { beit } from './beit';
 import { vitHybrid } from './vitHybrid';
+import { naflexvit } from './naflexvit';
 import { eva } from './eva';
 import { siglip } from './siglip';
 import { vit } from './vit';
@@ -82,6 +83,7 @@ export const families = [
   twins,
   beit,
   vitHybrid,
+  naflexvit,
   eva,
   pit,
   cvt,

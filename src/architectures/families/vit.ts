@@ -122,13 +122,23 @@ export function placedTokens(
   figures: Figures,
   batch: number,
 ): Tokens {
-  const dim = patches.shape[2]!;
-  const special = specials(b, numberOf(figures, 'position_slots'), batch, dim);
   const placed = placedPatches(b, patches, grid, figures);
+  const tokens = behindSpecials(b, { patches: placed, grid }, numberOf(figures, 'position_slots'), batch);
+  return withValue(tokens, maybeNorm(b, tokens.value, 'norm_pre', numberOf(figures, 'eps')));
+}
+
+/** Patches that have their positions behind the special tokens, of which the first `slots` have rows of the position table. */
+export function behindSpecials(
+  b: GraphBuilder,
+  { patches, grid }: ReturnType<typeof patchEmbedding>,
+  slots: number,
+  batch: number,
+): Tokens {
+  const dim = patches.shape[2]!;
+  const special = specials(b, slots, batch, dim);
   const layout = { special: specialTokens(b), grid };
   const count = tokenCount(layout);
-  const sequence = b.reshape(special ? b.concat([special, placed], 1) : placed, [batch * count, dim]);
-  const value = maybeNorm(b, sequence, 'norm_pre', numberOf(figures, 'eps'));
+  const value = b.reshape(special ? b.concat([special, patches], 1) : patches, [batch * count, dim]);
   return { value, batch, count, layout };
 }
 
