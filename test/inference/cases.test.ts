@@ -95,6 +95,19 @@ describe(`golden cases of ${casesFolder}`, () => {
     'vit-reg4-cls-timm-safetensors',
     'siglip-timm-safetensors',
     'vit-gap-timm-safetensors',
+    'swin-timm-safetensors',
+    'swin-resized-smaller-timm-safetensors',
+    'swinv2-small-map-torchvision-pth',
+    'davit-timm-safetensors',
+    'vit-relpos-cls-timm-hub-safetensors',
+    'maxvit-timm-safetensors',
+    'maxvit-pm-timm-hub-safetensors',
+    'coatnet-0-rw-timm-hub-safetensors',
+    'mobilevit-timm-pth',
+    'mobilevitv2-timm-pth',
+    'mobilevitv2-transformers-safetensors',
+    'caformer-timm-safetensors',
+    'poolformerv2-timm-safetensors',
   ];
   for (const golden of readCases().filter(({ id }) => batched.includes(id)))
     it(`${golden.id}: a batch of two gives each picture its own answer`, async () => {
