@@ -4,7 +4,7 @@ import type { Probe } from '../../protocol/probes';
 import { configuredImageSize } from '../config';
 import type { Evidence, Evidences } from '../family';
 import { assumed, given, stored } from '../figures';
-import type { Sources } from '../sources';
+import { imageSizeOf, type Sources } from '../sources';
 import { gridOfLayout, type Grid } from './maps';
 import { mergeHeads, splitHeads, type Tokens } from './transformer';
 
@@ -102,6 +102,25 @@ export function resolutionOf({ evidences, published }: Sources, count: number, s
   return square
     ? stored([rows, rows], `${count} attention biases per head, a square map`)
     : assumed([rows, count / rows], `${count} attention biases per head; the weights do not tell the sides`);
+}
+
+/**
+ * Image size of a family whose weights were learned for a map of `resolution` positions, `stride` pixels wide each, and the figure that shows it:
+ * the user's, else one that config.json or published models give where it makes that map, else the map's own.
+ */
+export function learnedImageSize(
+  sources: Sources,
+  resolution: Evidence,
+  stride: number,
+): { readonly imageSize: readonly [number, number]; readonly figure: Evidence } {
+  const [rows, columns] = resolution.value as readonly [number, number];
+  const own = [rows * stride, columns * stride] as const;
+  const found = imageSizeOf(sources, own);
+  const map = mapOf(found.imageSize, stride);
+  const fits = map[0] === rows && map[1] === columns;
+  if (sources.evidences.imageSize || (fits && !found.figure.assumed)) return found;
+  const source = `${rows} × ${columns} positions of ${stride} pixels`;
+  return { imageSize: own, figure: resolution.assumed ? assumed(own, source) : stored(own, source) };
 }
 
 /**

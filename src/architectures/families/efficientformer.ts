@@ -3,6 +3,7 @@ import { int, text, type ValueInfo } from '../../graph/graph';
 import {
   biasedAttention,
   biasedFormula,
+  learnedImageSize,
   mapOf,
   offsetBiases,
   requireResolution,
@@ -39,7 +40,7 @@ import {
 } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
-import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+import { classesOf, countOf, decide, recognisedFrom, sourcesOf } from '../sources';
 
 type Tensors = Evidences['tensors'];
 
@@ -73,11 +74,10 @@ function recognise(evidences: Evidences): Recognised | undefined {
   if (positions === undefined) return undefined;
   const second = tensors.has('stem.conv1.conv.weight');
   const resolution = resolutionOf(sources, positions, lastStride);
-  const [rows, columns] = resolution.value as readonly number[];
-  const { imageSize, figure } = imageSizeOf(sources, [rows! * lastStride, columns! * lastStride]);
+  const { imageSize, figure } = learnedImageSize(sources, resolution, lastStride);
   const fc = second ? 'mlp.fc2.conv.weight' : 'mlp.fc2.weight';
   return recognisedFrom(sources, {
-    label: second ? 'efficientformerv2' : 'efficientformer',
+    label: second ? 'efficientformer_v2' : 'efficientformer',
     title: `EfficientFormer${second ? 'V2' : ''}-${shape('norm.weight')[0]}`,
     imageSize,
     sizeStep: [lastStride, lastStride],

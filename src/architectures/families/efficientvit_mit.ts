@@ -50,7 +50,7 @@ function recognise(evidences: Evidences): Recognised {
   const aggregations = 'stages.*.blocks.*.context_module.main.aggreg.0.1.weight';
   const { imageSize, figure } = imageSizeOf(sources);
   return recognisedFrom(sources, {
-    label: `efficientvit-${variant.toLowerCase()}`,
+    label: 'efficientvit_mit',
     title: `EfficientViT-${variant} (MIT), ${dims.at(-1)}`,
     imageSize,
     sizeStep: [lastStride, lastStride],

@@ -32,7 +32,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const dims = attention.map((path) => shape(`${path}.proj.1.conv.weight`)[0] ?? 0);
   const { imageSize, figure } = imageSizeOf(sources);
   return recognisedFrom(sources, {
-    label: 'efficientvit-m',
+    label: 'efficientvit_msra',
     title: `EfficientViT-M (Microsoft), ${dims.join('/')}`,
     imageSize,
     sizeStep: [lastStride, lastStride],

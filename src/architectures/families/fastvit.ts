@@ -48,7 +48,7 @@ function recognise(evidences: Evidences): Recognised {
   // The stem takes 4 × 4 pixels, every stage but the first halves.
   const stride = 4 * 2 ** (dims.length - 1);
   return recognisedFrom(sources, {
-    label: attentive.length > 0 ? 'fastvit' : 'fastvit-without-attention',
+    label: 'fastvit',
     title: `FastViT-${dims.at(-1)?.[0]}${fused ? ', re-parameterised' : ''}`,
     imageSize,
     sizeStep: [stride, stride],

@@ -3,6 +3,7 @@ import type { ValueInfo } from '../../graph/graph';
 import {
   biasedAttention,
   biasedFormula,
+  learnedImageSize,
   mapOf,
   offsetBiases,
   requireResolution,
@@ -31,7 +32,7 @@ import {
 } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numbersOf, pairOf, stored, wordOf } from '../figures';
-import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+import { classesOf, countOf, decide, recognisedFrom, sourcesOf } from '../sources';
 
 type Tensors = Evidences['tensors'];
 
@@ -87,11 +88,10 @@ function recognise(evidences: Evidences): Recognised | undefined {
     );
   const stride = 2 ** stemDepth((name) => tensors.has(name));
   const resolution = resolutionOf(sources, stages[0]!.positions, stride);
-  const native = (resolution.value as readonly number[]).map((side) => side * stride);
-  const { imageSize, figure } = imageSizeOf(sources, [native[0]!, native[1]!]);
+  const { imageSize, figure } = learnedImageSize(sources, resolution, stride);
   const distilled = tensors.has('head_dist.linear.weight');
   return recognisedFrom(sources, {
-    label: distilled ? 'levit-distilled' : 'levit',
+    label: 'levit',
     title: `LeViT-${stages[0]!.dim}${distilled ? ' distilled' : ''}`,
     imageSize,
     sizeStep: [stride, stride],

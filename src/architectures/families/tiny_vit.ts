@@ -37,7 +37,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const { imageSize, figure } = imageSizeOf(sources, [usual, usual]);
   const step = strideBefore(window.length);
   return recognisedFrom(sources, {
-    label: 'tiny-vit',
+    label: 'tiny_vit',
     title: `TinyViT-${dims.at(-1)}`,
     imageSize,
     sizeStep: [step, step],

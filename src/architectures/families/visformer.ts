@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { requireResolution } from '../blocks/attentionBiases';
+import { learnedImageSize, requireResolution } from '../blocks/attentionBiases';
 import { batchNorm, convNorm, convolution } from '../blocks/convolution';
 import { answer, gridOf, layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
 import { activate, mergeHeads, residual, selfProbe, splitHeads, withValue } from '../blocks/transformer';
@@ -59,8 +59,10 @@ function recognise(evidences: Evidences): Recognised {
   const dims = stages.map((stage) => tensors.get(`stage${stage}.0.norm2.weight`)?.shape[0] ?? 0);
   const [rows, columns] = tensors.get('pos_embed1')?.shape.slice(2) ?? [];
   const first = strideOf(tensors, 1);
-  const native = [(rows ?? 28) * first, (columns ?? rows ?? 28) * first] as const;
-  const { imageSize, figure } = imageSizeOf(sources, native);
+  const { imageSize, figure } =
+    rows && columns
+      ? learnedImageSize(sources, stored([rows, columns], 'pos_embed1'), first)
+      : imageSizeOf(sources);
   const patch = strideOf(tensors, 3);
   return recognisedFrom(sources, {
     label: 'visformer',

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { openModel, type ModelOptions } from '../../../src/architectures/model';
+import { recognise } from '../../../src/architectures/recognise';
+import { checkpointOf, linesFolder, readLines } from '../oracles/lines';
 import { checkpointPath, readCases } from '../../support/cases';
 
 const open = (id: string, options: ModelOptions = {}) => {
@@ -47,5 +49,16 @@ describe('families whose weights were learned for one map', () => {
     const turned = await open(id, { assume: { resolution: [3, 2] } });
     assert.deepEqual(turned.imageSize, [96, 64]);
     await assert.rejects(open(id, { assume: { resolution: [4, 2] } }), /resolution: 4 × 2 found.*make 6/);
+  });
+
+  it('believes the biases, not a config.json of another size, and needs neither', () => {
+    const line = readLines(linesFolder).find(({ id }) => id === 'timm/levit_256@384')!;
+    const config = { architecture: 'levit_256', pretrained_cfg: { input_size: [3, 224, 224] } };
+    for (const beside of [config, undefined]) {
+      const recognition = recognise(checkpointOf(line, beside));
+      assert(recognition.family !== null);
+      assert.deepEqual(recognition.imageSize, [384, 384]);
+      assert.equal(recognition.figures['image_size']?.assumed, false);
+    }
   });
 });
