@@ -108,6 +108,13 @@ describe(`golden cases of ${casesFolder}`, () => {
     'mobilevitv2-transformers-safetensors',
     'caformer-timm-safetensors',
     'poolformerv2-timm-safetensors',
+    'pvt1-resized-original-pth',
+    'pvtv2-li-timm-safetensors',
+    'twins-svt-timm-safetensors',
+    'pit-distilled-timm-hub-safetensors',
+    'cvt-original-pth',
+    'crossvit-dagger-timm-safetensors',
+    'coat-timm-safetensors',
   ];
   for (const golden of readCases().filter(({ id }) => batched.includes(id)))
     it(`${golden.id}: a batch of two gives each picture its own answer`, async () => {

@@ -3,9 +3,8 @@ import { int, type ValueInfo } from '../../graph/graph';
 
 /** x / max(‖x‖₂, 10⁻¹²) over the last axis, as PyTorch's `normalize` guards against zero vectors (a padded token without biases is one). */
 export function unitVectors(b: GraphBuilder, x: ValueInfo): ValueInfo {
-  const squares = b.add('ReduceSum', [b.add('Mul', [x, x]), b.indices([-1])], { keepdims: int(1) });
-  const length = b.add('Max', [b.add('Sqrt', [squares]), b.scalar(1e-12)]);
-  return b.add('Div', [x, length]);
+  const length = b.add('ReduceL2', [x, b.indices([-1])], { keepdims: int(1) });
+  return b.add('Div', [x, b.add('Max', [length, b.scalar(1e-12)])]);
 }
 
 /** Temperature of cosine attention (Liu et al. 2022, Swin v2 §3.2) per head, `[heads, 1, 1]`: exp(s) for the learned s, at most 100. */

@@ -1,6 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
-import { int, type ValueInfo } from '../../graph/graph';
+import type { ValueInfo } from '../../graph/graph';
 import { convolution } from './convolution';
+import { unitVectors } from './cosine';
 import { gridOf, type Grid } from './maps';
 import { queryKeyValue, residual, type Tokens } from './transformer';
 
@@ -40,12 +41,6 @@ export function withFourierPositions(b: GraphBuilder, map: ValueInfo, name: stri
   return residual(b, map, positions);
 }
 
-/** Rows of unit length along the last axis, as torch.nn.functional.normalize. */
-function unitRows(b: GraphBuilder, x: ValueInfo): ValueInfo {
-  const length = b.add('ReduceL2', [x, b.indices([-1])], { keepdims: int(1) });
-  return b.add('Div', [x, b.add('Max', [length, b.scalar(1e-12)])]);
-}
-
 /**
  * Cross-covariance attention (El-Nouby et al. 2021, XCiT, eq. 3) over `[batch · count, dim]`: channels of a head attend to each other, by the
  * cosine of their rows over all tokens, times a temperature per head. The map is `[batch, heads, d, d]`.
@@ -67,7 +62,7 @@ export function crossCovarianceAttention(
       const [q, k, v] = queryKeyValue(b, value).map((x) =>
         b.transpose(b.reshape(x, [batch, count, heads, dim / heads]), [0, 2, 3, 1]),
       );
-      const mixed = b.attention(b.add('Mul', [unitRows(b, q!), temperature]), unitRows(b, k!), v!, {
+      const mixed = b.attention(b.add('Mul', [unitVectors(b, q!), temperature]), unitVectors(b, k!), v!, {
         scale: 1,
         probe: { layer, kind: 'channel', queries: channels, keys: channels },
       });
