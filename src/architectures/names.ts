@@ -65,6 +65,9 @@ const letters: Readonly<Record<number, string>> = {
   1408: 'g',
   1536: 'g',
   1664: 'G',
+  1792: 'E',
+  2432: '5B',
+  4096: '7B',
 };
 
 /** Title by label, around the size `ViT-B/16`. */

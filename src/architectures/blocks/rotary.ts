@@ -52,6 +52,15 @@ function placesOf(
   return [...special.map(() => [0, 0] as const), ...patches];
 }
 
+/** Angles token by token: every band of the first coordinate, then of the second. */
+function anglesOf(places: readonly (readonly [number, number])[], bands: readonly number[]): Float64Array {
+  const angles = new Float64Array(places.length * 2 * bands.length);
+  let next = 0;
+  for (const place of places)
+    for (const coordinate of place) for (const band of bands) angles[next++] = coordinate * band;
+  return angles;
+}
+
 /**
  * Axial rotation (Heo et al. 2024, "Rotary Position Embedding for Vision Transformer", §3.2): the first coordinate turns the first half of a head's
  * pairs by angles coordinate · temperature^(-4k/width), the second the others; centred coordinates count in full turns.
@@ -70,12 +79,11 @@ export function axialRotation(
     { length: width / 4 },
     (_, band) => turn * options.temperature ** ((-4 * band) / width),
   );
-  const angles = placesOf(layout, options).flatMap((places) =>
-    places.flatMap((each) => bands.map((band) => each * band)),
-  );
-  const shape = [angles.length / (width / 2), ...pairings[options.pairing].shape(width / 2, 1)];
+  const places = placesOf(layout, options);
+  const angles = anglesOf(places, bands);
+  const shape = [places.length, ...pairings[options.pairing].shape(width / 2, 1)];
   const constant = (name: string, of: (angle: number) => number): ValueInfo =>
-    b.constant(`/rotation/${name}`, 'F32', shape, Float32Array.from(angles, of));
+    b.constant(`/rotation/${name}`, 'F32', shape, Float32Array.from(angles.map(of)));
   return { sin: constant('sin', Math.sin), cos: constant('cos', Math.cos), pairing: options.pairing };
 }
 
