@@ -32,6 +32,7 @@ const attentionTitles: Readonly<Record<ProbeKind, string>> = {
   reduced: 'Attention over reduced keys',
   channel: 'Channel attention',
   spatial: 'Spatial attention',
+  activation: 'Class activation map',
 };
 
 /** Operators that give the one-operator module they stand in its name. */

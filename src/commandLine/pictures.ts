@@ -124,11 +124,10 @@ function drawnProbes(probes: readonly Probe[], layer: string): readonly Probe[] 
   return chosen ? [chosen] : probes;
 }
 
-/** The class token where all layers that are drawn have one, else the mean over patches. */
+/** The class token, or the likeliest class of activation maps, where all layers that are drawn have one; else the mean over patches. */
 function defaultQuery(probes: readonly Probe[]): Query {
-  return probes.every(({ queries }) => queries.special?.[0] === 'cls')
-    ? { kind: 'special', name: 'cls' }
-    : { kind: 'mean' };
+  const name = ['cls', 'top1'].find((first) => probes.every(({ queries }) => queries.special?.[0] === first));
+  return name === undefined ? { kind: 'mean' } : { kind: 'special', name };
 }
 
 /**

@@ -18,6 +18,7 @@ import type {
   RunRequest,
   TensorData,
 } from './remoteApi';
+import { withClassActivation } from '../attention/classActivation';
 import { CancelledError, InferenceClient, type Log, type RemoteInference } from './client';
 import { resolveLabels, topK, type Activation } from './labels/labels';
 import { requireMemory, type Limits } from './memory';
@@ -280,7 +281,7 @@ class InferenceService implements Inference {
     const native = options.imageSize
       ? await this.models.open(request.checkpoint, { ...request.model })
       : opened;
-    const graph = opened.model.graph();
+    const graph = withClassActivation(opened.model.graph());
     const model = modelRequest(opened, graph, { threads: this.limits.threads, attentionBytes });
     return {
       opened,

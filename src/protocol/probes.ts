@@ -12,8 +12,18 @@ export interface TokenLayout {
   readonly queries?: number;
 }
 
+/** `activation` is no attention: what each position adds to the likeliest classes (queries `top1`, `top2` …), which may be negative. */
 export type ProbeKind =
-  'self' | 'causal' | 'cross' | 'class' | 'pool' | 'window' | 'reduced' | 'channel' | 'spatial';
+  | 'self'
+  | 'causal'
+  | 'cross'
+  | 'class'
+  | 'pool'
+  | 'window'
+  | 'reduced'
+  | 'channel'
+  | 'spatial'
+  | 'activation';
 
 /** Rows and columns, or one number for both. */
 export type Sides = number | readonly [rows: number, columns: number];

@@ -25,8 +25,9 @@ export function headSummaries(
   inputSize: readonly [number, number],
 ): readonly HeadSummary[] {
   const [probe, rows] = [probes[layer], answer.rows[layer]];
-  // The weights of a gate are no shares of a whole.
-  if (!probe || !rows || rows.length === 0 || !(isAsked(probe) || isChannelMatrix(probe))) return [];
+  // The weights of a gate and of an activation map are no shares of a whole.
+  const shares = probe && probe.kind !== 'activation' && (isAsked(probe) || isChannelMatrix(probe));
+  if (!shares || !rows || rows.length === 0) return [];
   const asked = distributions(probe);
   const seen = rows.subarray(0, rows.length / probe.heads).filter((weight) => !Number.isNaN(weight)).length;
   const keys = seen / asked;

@@ -70,8 +70,9 @@ const NAMES: Readonly<Record<string, string>> = {
 
 /** `class token`, `register 2`, `patch 3, 7`. */
 export function tokenName(name: string): string {
-  const register = /^reg(\d+)$/.exec(name);
-  return register ? `register ${Number(register[1]) + 1}` : (NAMES[name] ?? name);
+  const [, kind, number] = /^(reg|top)(\d+)$/.exec(name) ?? [];
+  if (kind === 'reg') return `register ${Number(number) + 1}`;
+  return kind === 'top' ? `class ${number} of the answer` : (NAMES[name] ?? name);
 }
 
 export function queryName(query: Query): string {

@@ -82,9 +82,9 @@ export function sharedRanges(
   return layers.map(() => range);
 }
 
-/** `0 … quantile` of ascending values; to the largest where nearly all are 0. */
+/** `0 … quantile` of ascending values; to the largest where nearly all are 0. Activation maps may be negative all over. */
 function upTo(ascending: Float32Array, share: number): Range {
-  const largest = ascending.at(-1) ?? 0;
+  const largest = Math.max(0, ascending.at(-1) ?? 0);
   const quantile = ascending[Math.floor(share * (ascending.length - 1))] ?? 0;
   return { low: 0, high: quantile > 0 ? quantile : largest, largest };
 }
