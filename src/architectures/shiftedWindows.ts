@@ -7,14 +7,16 @@ import {
   gridTokens,
   mapToTokens,
   meanOfTokens,
+  paddedToMultiple,
   type Grid,
 } from './blocks/maps';
 import { distances } from './blocks/relativePosition';
-import { activations, maybeNorm, norm, withValue, type Tokens } from './blocks/transformer';
+import { maybeNorm, norm, withValue, type Tokens } from './blocks/transformer';
 import { rearranged, windowsOf, type Windows } from './blocks/windows';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Figures, Recognised } from './family';
-import { numberOf, numbersOf, stored, wordOf } from './figures';
-import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, type Sources } from './sources';
+import { numberOf, numbersOf, pairOf, stored, wordOf } from './figures';
+import { activationOf, epsOf } from './isotropicFigures';
+import { classesOf, countOf, imageSizeOf, recognisedFrom, type Sources } from './sources';
 
 /**
  * How libraries fit a window to a map that it covers. timm: each side of the window is at most the map's, which is not shifted along a side
@@ -34,6 +36,9 @@ const fits = {
     return windowsOf(map, window, { shift: shiftAlong(padded, window), rolls: 'padded' });
   },
 } as const satisfies Record<string, (map: Grid, window: Grid) => Windows>;
+
+/** transformers pads pictures to whole patches; the others leave out what is behind the last. */
+const paddingFits: readonly string[] = ['smaller side', 'rows'] satisfies readonly (keyof typeof fits)[];
 
 /** How a window is fitted to a smaller map: the value of the figure `window_fit`. */
 export type WindowFit = keyof typeof fits;
@@ -101,11 +106,9 @@ export interface StageNames {
   readonly heads: (block: string) => { readonly name: string; readonly axis: number };
 }
 
-const countable = (value: ConfigValue): boolean => typeof value === 'number' && value > 0;
-
 /** Figures that all models with shifted windows have, but for the window; undefined where a stage has none of the names. */
 export function shiftedFigures(sources: Sources, { stages, heads }: StageNames): Figures | undefined {
-  const { tensors, dialect } = sources.evidences;
+  const { tensors } = sources.evidences;
   const blocks = Array.from({ length: countOf(tensors, stages) }, (_, stage) => `${stages}.${stage}.blocks`);
   const side = (name: string, axis: number): number => tensors.get(name)?.shape[axis] ?? 0;
   const patch = tensors.get('patch_embed.proj.weight')?.shape;
@@ -124,18 +127,8 @@ export function shiftedFigures(sources: Sources, { stages, heads }: StageNames):
     ),
     heads: stored(counts, ofHeads[0]!.name),
     mlp_ratio: stored(ratios, `${blocks[0]}.0.mlp.fc1.weight`),
-    activation: decide(sources, 'activation', {
-      config: ['hidden_act'],
-      otherwise: stored('gelu', `default of ${dialect.title}`),
-      is: (value) => Object.hasOwn(activations, String(value)),
-      needed: `one of ${Object.keys(activations).join(', ')}`,
-    }),
-    eps: decide(sources, 'eps', {
-      config: ['layer_norm_eps'],
-      otherwise: stored(1e-5, `default of ${dialect.title}`),
-      is: countable,
-      needed: 'a number above 0',
-    }),
+    activation: activationOf(sources),
+    eps: epsOf(sources, 1e-5),
     classes: classesOf(tensors, 'head.fc'),
   };
 }
@@ -230,25 +223,16 @@ export function patchMerging(b: GraphBuilder, tokens: Tokens, name: string, eps:
   );
 }
 
-/** Pixels with zeros at the bottom and right up to whole patches, as transformers embeds them. */
-function paddedPixels(b: GraphBuilder, pixels: ValueInfo, patch: readonly number[]): ValueInfo {
-  const [down, right] = [2, 3].map(
-    (axis) => -pixels.shape[axis]! + patch[axis - 2]! * Math.ceil(pixels.shape[axis]! / patch[axis - 2]!),
-  );
-  return down === 0 && right === 0
-    ? pixels
-    : b.add('Pad', [pixels, b.indices([0, 0, 0, 0, 0, 0, down!, right!])]);
-}
-
 /** Patches of the pixels as tokens of a map, with the norm that follows. */
 function embedded(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   const patch = numbersOf(figures, 'patch');
-  const padded = ['smaller side', 'rows'].includes(wordOf(figures, 'window_fit'));
   return b.scope(
     'patch_embed',
     () => {
-      const whole = padded ? paddedPixels(b, pixels, patch) : pixels;
+      const whole = paddingFits.includes(wordOf(figures, 'window_fit'))
+        ? paddedToMultiple(b, pixels, pairOf(figures, 'patch'))
+        : pixels;
       const tokens = mapToTokens(b, b.conv2d(whole, 'proj', { stride: patch }));
       return withValue(tokens, maybeNorm(b, tokens.value, 'norm', numberOf(figures, 'eps')));
     },

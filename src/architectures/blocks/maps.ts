@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { float, int, text, type ValueInfo } from '../../graph/graph';
-import type { TokenLayout } from '../../protocol/probes';
+import { bothSides, type Sides, type TokenLayout } from '../../protocol/probes';
 import { batchNorm } from './convolution';
 import { maybeNorm, type Tokens } from './transformer';
 
@@ -63,6 +63,15 @@ export function resizedMap(
     coordinate_transformation_mode: text(alignCorners ? 'align_corners' : 'half_pixel'),
     ...(mode === 'cubic' && { cubic_coeff_a: float(-0.75) }),
   });
+}
+
+/** A map or pixels `[batch, channels, rows, columns]` with zeros at the bottom and right up to a multiple of `step`. */
+export function paddedToMultiple(b: GraphBuilder, map: ValueInfo, step: Sides): ValueInfo {
+  const steps = bothSides(step);
+  const [down, right] = gridOf(map).map(
+    (side, axis) => (steps[axis]! - (side % steps[axis]!)) % steps[axis]!,
+  );
+  return down === 0 && right === 0 ? map : b.add('Pad', [map, b.indices([0, 0, 0, 0, 0, 0, down!, right!])]);
 }
 
 /** Mean over all tokens, `[batch, dim]`. */

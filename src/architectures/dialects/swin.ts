@@ -37,6 +37,7 @@ const inBlock = (from: string, to: string): Rename => [
   `layers.$1.blocks.$2.${to}`,
 ];
 
+/** Hugging Face transformers; its fifth version holds Swin under other names in memory, which files may have as well. */
 function transformers(family: string, table: string): Dialect {
   return {
     ...common,
@@ -53,19 +54,19 @@ function transformers(family: string, table: string): Dialect {
       [/^embeddings\.norm\.(.+)$/, 'patch_embed.norm.$1'],
       [/^embeddings\.mask_token$/, 'mask_token'],
       ...nextStage('encoder\\.layers\\.'),
-      inBlock('attention\\.self\\.query\\.(.+)', 'attn.q_proj.$3'),
-      inBlock('attention\\.self\\.key\\.(.+)', 'attn.k_proj.$3'),
-      inBlock('attention\\.self\\.value\\.(.+)', 'attn.v_proj.$3'),
-      inBlock('attention\\.output\\.dense\\.(.+)', 'attn.proj.$3'),
+      inBlock('attention\\.(?:self\\.query|q_proj)\\.(.+)', 'attn.q_proj.$3'),
+      inBlock('attention\\.(?:self\\.key|k_proj)\\.(.+)', 'attn.k_proj.$3'),
+      inBlock('attention\\.(?:self\\.value|v_proj)\\.(.+)', 'attn.v_proj.$3'),
+      inBlock('attention\\.(?:output\\.dense|o_proj)\\.(.+)', 'attn.proj.$3'),
       inBlock(
-        'attention\\.self\\.(relative_position_bias_table|relative_coords_table|logit_scale)',
+        'attention\\.(?:self|relative_position_bias)\\.(relative_position_bias_table|relative_coords_table|logit_scale)',
         'attn.$3',
       ),
       inBlock('attention\\.self\\.continuous_position_bias_mlp\\.(.+)', 'attn.cpb_mlp.$3'),
       inBlock('layernorm_before\\.(.+)', 'norm1.$3'),
       inBlock('layernorm_after\\.(.+)', 'norm2.$3'),
-      inBlock('intermediate\\.dense\\.(.+)', 'mlp.fc1.$3'),
-      inBlock('output\\.dense\\.(.+)', 'mlp.fc2.$3'),
+      inBlock('(?:intermediate\\.dense|mlp\\.fc1)\\.(.+)', 'mlp.fc1.$3'),
+      inBlock('(?:output\\.dense|mlp\\.fc2)\\.(.+)', 'mlp.fc2.$3'),
       [/^layernorm\.(.+)$/, 'norm.$1'],
       [/^classifier\.(.+)$/, 'head.fc.$1'],
       [/^(decoder\..+)$/, '$1'],
@@ -73,6 +74,20 @@ function transformers(family: string, table: string): Dialect {
     modules: [[/^layers\.(\d+)\.blocks\.(\d+)$/, 'encoder.layers.$1.blocks.$2.attention.self']],
   };
 }
+
+const transformersSwin = transformers('swin', 'relative_position_bias_table');
+
+/** Swin under the names that transformers 5 holds in memory. */
+const transformers5: Dialect = {
+  ...transformersSwin,
+  name: 'transformers-5',
+  title: 'Hugging Face transformers 5',
+  signature: [
+    /^embeddings\.patch_embeddings\.projection\.weight$/,
+    new RegExp(`${block}attention\\.relative_position_bias\\.relative_position_bias_table$`),
+  ],
+  modules: [[/^layers\.(\d+)\.blocks\.(\d+)$/, 'encoder.layers.$1.blocks.$2.attention']],
+};
 
 const asStored: Layout = (tensor) => [whole(tensor)];
 
@@ -127,7 +142,8 @@ const timmStages = [/^patch_embed\.proj\.weight$/, /^layers\.0\.blocks\.0\.mlp\.
 export const swinDialects: readonly Dialect[] = [
   original('swin', tables),
   original('swinv2', 'logit_scale'),
-  transformers('swin', tables),
+  transformersSwin,
+  transformers5,
   transformers('swinv2', 'logit_scale'),
   torchvision('swin', tables, [['(attn\\.qkv\\.bias)', '$2']]),
   // The keys' part of the bias is stored, and set to zero when running.

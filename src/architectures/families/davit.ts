@@ -1,7 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
-import { answer, gridOf, mapNorm, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
+import { answer, mapNorm, mapToTokens, meanOfMap, paddedToMultiple, tokensToMap } from '../blocks/maps';
 import {
   maybeNorm,
   mergeHeads,
@@ -119,19 +119,13 @@ function recognise(evidences: Evidences): Recognised | undefined {
   });
 }
 
-/** Zeros at the bottom and right of a map up to a multiple of `step`. */
-function paddedTo(b: GraphBuilder, map: ValueInfo, step: number): ValueInfo {
-  const [down, right] = gridOf(map).map((side) => (step - (side % step)) % step);
-  return down === 0 && right === 0 ? map : b.add('Pad', [map, b.indices([0, 0, 0, 0, 0, 0, down!, right!])]);
-}
-
 /** A smaller map at the start of a stage: a norm and a strided convolution, which pads around itself where its kernel is odd. */
 function downsampled(b: GraphBuilder, map: ValueInfo, eps: number): ValueInfo {
   const write = (): ValueInfo => {
     const normed = mapNorm(b, map, 'norm', eps);
     const kernel = b.shapeOf('conv.weight')[2]!;
     const even = kernel % 2 === 0;
-    return convolution(b, even ? paddedTo(b, normed, kernel) : normed, 'conv', {
+    return convolution(b, even ? paddedToMultiple(b, normed, kernel) : normed, 'conv', {
       stride: 2,
       ...(even && { padding: 0 }),
     });
@@ -210,7 +204,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
   const eps = numberOf(figures, 'eps');
   let map = b.scope(
     'stem',
-    () => mapNorm(b, convolution(b, paddedTo(b, pixels, 4), 'conv', { stride: 4 }), 'norm', eps),
+    () => mapNorm(b, convolution(b, paddedToMultiple(b, pixels, 4), 'conv', { stride: 4 }), 'norm', eps),
     { title: 'Stem' },
   );
   for (const [stage, depth] of numbersOf(figures, 'depth').entries()) {

@@ -1,7 +1,15 @@
 import type { GraphBuilder } from '../../graph/builder';
-import { text, type ValueInfo } from '../../graph/graph';
+import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
-import { answer, layerNormOfMap, mapNorm, mapToTokens, meanOfMap, sequence } from '../blocks/maps';
+import {
+  answer,
+  layerNormOfMap,
+  mapNorm,
+  mapToTokens,
+  meanOfMap,
+  paddedToMultiple,
+  sequence,
+} from '../blocks/maps';
 import { mapMlp, pointwise } from '../blocks/pointwise';
 import { activate, residual } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
@@ -95,12 +103,7 @@ function downsample(
     name,
     () => {
       const overlap = b.shapeOf('proj.weight')[2] !== stride;
-      const [, , rows, columns] = map.shape;
-      const missing = (side: number): number => (stride - (side % stride)) % stride;
-      const pads = wordOf(figures, 'border') === 'padded' ? [missing(rows!), missing(columns!)] : [0, 0];
-      const padded = pads.some((side) => side > 0)
-        ? b.add('Pad', [map, b.indices([0, 0, 0, 0, 0, 0, pads[0]!, pads[1]!])], { mode: text('constant') })
-        : map;
+      const padded = wordOf(figures, 'border') === 'padded' ? paddedToMultiple(b, map, stride) : map;
       const padding = overlap ? (stride === 4 ? 2 : 1) : 0;
       return mapNorm(b, b.conv2d(padded, 'proj', { stride, padding }), 'norm', numberOf(figures, 'eps'));
     },

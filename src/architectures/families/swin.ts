@@ -24,7 +24,11 @@ import { decide, sourcesOf, type Sources } from '../sources';
 
 const table = 'relative_position_bias_table';
 
-const fitOf: Readonly<Record<string, WindowFit>> = { transformers: 'smaller side', torchvision: 'never' };
+const fitOf: Readonly<Record<string, WindowFit>> = {
+  transformers: 'smaller side',
+  'transformers-5': 'smaller side',
+  torchvision: 'never',
+};
 
 /** Windows by name where their tables leave open which of them was clipped to a small map (Chen et al. 2021, S3). */
 const searched: readonly (readonly [name: RegExp, window: ConfigValue])[] = [
