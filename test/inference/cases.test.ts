@@ -115,6 +115,15 @@ describe(`golden cases of ${casesFolder}`, () => {
     'cvt-original-pth',
     'crossvit-dagger-timm-safetensors',
     'coat-timm-safetensors',
+    'cait-timm-safetensors',
+    'xcit-timm-hub-safetensors',
+    'convit-timm-hub-safetensors',
+    'samvit-timm-safetensors',
+    'vitdet-transformers-safetensors',
+    'mvitv2-cls-timm-safetensors',
+    'hiera-timm-safetensors',
+    'hieradet-timm-safetensors',
+    'volo-timm-safetensors',
   ];
   for (const golden of readCases().filter(({ id }) => batched.includes(id)))
     it(`${golden.id}: a batch of two gives each picture its own answer`, async () => {
