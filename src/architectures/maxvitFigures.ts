@@ -181,26 +181,31 @@ function sizeOf({ shape, reduction }: Table): Grid | undefined {
   return Number.isInteger(rows) && Number.isInteger(columns) ? [rows!, columns!] : undefined;
 }
 
+/** Where the image size that a model was made for comes from. */
+interface Trained {
+  readonly figure: Evidence;
+  /** Its tables of relative positions tell it: whatever else says so, they fit no other. */
+  readonly byTable: boolean;
+}
+
 /**
- * Image size that the tables of relative positions were made for: the one of config.json or of the published models that fits them, else
- * the square that does; the usual one where positions are computed.
+ * Image size that the tables of relative positions were made for: the one of config.json, of the published models or of the user that fits
+ * them, else the square that does; what is told elsewhere where positions are computed. Throws where a table fits none of these.
  */
-export function trainedSize({ evidences, published }: Sources, ratio: number): Evidence {
+export function trainedSize({ evidences, published }: Sources, ratio: number): Trained {
   const [table] = tablesOf(evidences.tensors, ratio);
   const config = configuredImageSize(evidences.checkpoint);
-  const told = [config?.size, ...published.map(({ imageSize }) => imageSize)].filter(
+  const told = [config?.size, ...published.map(({ imageSize }) => imageSize), evidences.imageSize].filter(
     (size) => size !== undefined,
   );
   if (!table) {
-    const [size] = told;
-    return size
-      ? stored(size, 'as published or configured')
-      : assumed([224, 224], 'the usual size; the weights take others as well');
+    const figure = assumed(told[0] ?? [224, 224], 'the usual size; the weights take others as well');
+    return { figure: told[0] ? stored(told[0], 'as configured or published') : figure, byTable: false };
   }
   const size = told.find((each) => fits(table, each)) ?? sizeOf(table);
   if (!size)
     throw new Error(
-      `${table.name}: a table of [${table.shape.join(', ')}] fits no square window; state the image size it was made for in config.json (img_size)`,
+      `${table.name}: a table of [${table.shape.join(', ')}] fits no square picture; state the image size that it was made for`,
     );
-  return stored(size, table.name);
+  return { figure: stored(size, table.name), byTable: true };
 }

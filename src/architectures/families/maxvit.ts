@@ -187,7 +187,10 @@ function recognise(evidences: Evidences): Recognised | undefined {
     otherwise: stored(32, 'default of timm'),
   });
   const trained = trainedSize(sources, Number(ratio.value));
-  const { imageSize, figure } = imageSizeOf(sources, trained);
+  const { imageSize, figure } =
+    trained.byTable && !evidences.imageSize
+      ? { imageSize: pairOf({ size: trained.figure }, 'size'), figure: trained.figure }
+      : imageSizeOf(sources, trained.figure);
   const variant = variantOf(tensors, kinds);
   const dims = depths.map((_, stage) => widthOf(tensors, stage));
   const size = sizes[variant]?.[`${dims[0]}/${depths.reduce((sum, depth) => sum + depth, 0)}`];
@@ -208,7 +211,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
         'rel_pos of the first block of each stage',
       ),
       ...partition,
-      trained_size: trained,
+      trained_size: trained.figure,
       ...flavourFigures(sources),
       channels: stored(channels, 'stem.conv1.weight'),
       classes: classesOf(tensors, 'head.fc'),
