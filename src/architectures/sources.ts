@@ -1,3 +1,4 @@
+import { activations } from './blocks/transformer';
 import { configuredArchitecture, configuredImageSize, configuredValue } from './config';
 import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from './family';
 import { assumed, given, stored } from './figures';
@@ -77,6 +78,17 @@ function byName(names: readonly string[], rows: NonNullable<Question['named']>):
   return same ? stored(value, asPublished(names)) : undefined;
 }
 
+/** The activation as config.json or a published name says, where it is one that is known; else `otherwise`. */
+export function activationOf(sources: Sources, otherwise: Evidence, named: Question['named'] = []): Evidence {
+  return decide(sources, 'activation', {
+    config: ['hidden_act', 'act_layer'],
+    named,
+    otherwise,
+    is: (value) => String(value) in activations,
+    needed: `one of ${Object.keys(activations).join(', ')}`,
+  });
+}
+
 /** How a family asks for the heads of its stages. */
 export interface HeadsQuestion {
   /** Keys of config.json; one number or one per stage. */
@@ -135,6 +147,15 @@ export function requireOwnSize(size: readonly [number, number], own: readonly [n
   throw new Error(
     `image size ${size.join(' × ')} found; the positions stored in the weights are those of ${own.join(' × ')} pixels, the only size that this model takes.`,
   );
+}
+
+/**
+ * The figure `image_size` of a model that takes the size alone for which `table` holds positions, whatever config.json says. Throws where
+ * the user asks for another.
+ */
+export function onlySize({ evidences }: Sources, own: readonly [number, number], table: string): Evidence {
+  if (evidences.imageSize) requireOwnSize(evidences.imageSize, own);
+  return stored(own, `${table}: its positions cannot be resampled`);
 }
 
 /** Refuses image sizes whose sides are no multiples of `step`, and names the nearest that are. */

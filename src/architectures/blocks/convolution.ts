@@ -159,6 +159,17 @@ export function convNorm(
   return activation === undefined ? normed : activate(b, normed, activation);
 }
 
+/** `convNorm` of a module that calls its parts `conv` and `bn` or `norm`, as timm's ConvNorm and ConvNormAct do. */
+export function convNormModule(
+  b: GraphBuilder,
+  map: ValueInfo,
+  name: string,
+  options: ConvNormOptions,
+): ValueInfo {
+  const norm = b.has(`${name}.bn.running_mean`) ? 'bn' : 'norm';
+  return convNorm(b, map, `${name}.conv`, `${name}.${norm}`, options);
+}
+
 export interface PoolOptions {
   readonly kernel: Sides;
   /** The kernel where nothing is given. */

@@ -6,7 +6,7 @@ import { answer, mapNorm, mapToTokens, meanOfMap, tokensToMap } from '../blocks/
 import { layerScale, maybeNorm, mlp, residual, withValue } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numbersOf, stored, wordOf } from '../figures';
-import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+import { activationOf, classesOf, countOf, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 
 /** Epsilon of all norms, which timm's constructor fixes. */
 const eps = 1e-6;
@@ -46,10 +46,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
       patch: stored(4, 'stem.0'),
       image_size: figure,
       classes: classesOf(tensors, 'head.fc'),
-      activation: decide(sources, 'activation', {
-        config: ['act_layer'],
-        otherwise: stored('gelu', "EdgeNeXt's in timm"),
-      }),
+      activation: activationOf(sources, stored('gelu', "EdgeNeXt's in timm")),
     },
   });
 }

@@ -13,6 +13,7 @@ import {
   averagePool,
   batchNorm,
   convNorm,
+  convNormModule,
   convolution,
   type ConvolutionOptions,
 } from '../blocks/convolution';
@@ -40,7 +41,7 @@ import {
 } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
-import { classesOf, countOf, decide, recognisedFrom, sourcesOf } from '../sources';
+import { activationOf, classesOf, countOf, decide, recognisedFrom, sourcesOf } from '../sources';
 
 type Tensors = Evidences['tensors'];
 
@@ -100,10 +101,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
       image_size: figure,
       classes: classesOf(tensors, 'head'),
       stem_activation: stored(second ? 'gelu' : 'relu', "EfficientFormer's in timm"),
-      activation: decide(sources, 'activation', {
-        config: ['act_layer'],
-        otherwise: stored('gelu', "EfficientFormer's in timm"),
-      }),
+      activation: activationOf(sources, stored('gelu', "EfficientFormer's in timm")),
       ...(!second && {
         pool_size: decide(sources, 'pool_size', {
           config: ['pool_size'],
@@ -118,10 +116,8 @@ type UnitOptions = ConvolutionOptions & { readonly activation?: string };
 
 /** Convolution and batch norm: `name.conv` and `name.bn` in the second version, `conv1` and `norm1` side by side in the first. */
 function unit(b: GraphBuilder, map: ValueInfo, name: string, options: UnitOptions = {}): ValueInfo {
-  const apart = b.has(`${name}.conv.weight`);
-  const conv = apart ? `${name}.conv` : name;
-  const norm = apart ? `${name}.bn` : name.replace(/(?:conv|fc)(\d*)$/, 'norm$1');
-  return convNorm(b, map, conv, norm, { ...options, eps });
+  if (b.has(`${name}.conv.weight`)) return convNormModule(b, map, name, { ...options, eps });
+  return convNorm(b, map, name, name.replace(/(?:conv|fc)(\d*)$/, 'norm$1'), { ...options, eps });
 }
 
 /** Self-attention on the last map, among tokens (Li et al. 2022, EfficientFormer §4.1). */

@@ -1,11 +1,11 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { convNorm, convolution, type ConvolutionOptions } from '../blocks/convolution';
+import { convNormModule, convolution, type ConvolutionOptions } from '../blocks/convolution';
 import { answer, gridOf, meanOfMap } from '../blocks/maps';
 import { activate, maybeNorm, residual } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
-import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+import { activationOf, classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 
 type Tensors = Evidences['tensors'];
 
@@ -74,10 +74,10 @@ function recognise(evidences: Evidences): Recognised {
       ),
       image_size: figure,
       classes: classesOf(tensors, 'head.classifier.4'),
-      activation: decide(sources, 'activation', {
-        config: ['act_layer'],
-        otherwise: stored(variants[variant].activation, `EfficientViT-${variant}'s in timm`),
-      }),
+      activation: activationOf(
+        sources,
+        stored(variants[variant].activation, `EfficientViT-${variant}'s in timm`),
+      ),
       eps: decide(sources, 'eps', {
         config: ['norm_eps'],
         otherwise: stored(variants[variant].eps, `EfficientViT-${variant}'s in timm`),
@@ -101,7 +101,7 @@ function unit(
   eps: number,
   options: UnitOptions = {},
 ): ValueInfo {
-  return convNorm(b, map, `${name}.conv`, `${name}.norm`, { ...options, eps });
+  return convNormModule(b, map, name, { ...options, eps });
 }
 
 /** Units of a local block in order: a plain, a depthwise separable, a fused or an inverted bottleneck has two or three of them. */

@@ -1,7 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { offsetBiases } from '../blocks/attentionBiases';
-import { convNorm, squeezeGate, type ConvolutionOptions } from '../blocks/convolution';
+import { convNormModule, squeezeGate, type ConvolutionOptions } from '../blocks/convolution';
 import { distilledAnswer, gridOf, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
 import { residual } from '../blocks/transformer';
 import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
@@ -60,7 +60,7 @@ type UnitOptions = ConvolutionOptions & { readonly activation?: string };
 
 /** Convolution and batch norm of a module. */
 function unit(b: GraphBuilder, map: ValueInfo, name: string, options: UnitOptions = {}): ValueInfo {
-  return convNorm(b, map, `${name}.conv`, `${name}.bn`, { ...options, eps });
+  return convNormModule(b, map, name, { ...options, eps });
 }
 
 /** Two 1 × 1 convolutions in a residual connection. */

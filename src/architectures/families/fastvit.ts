@@ -1,11 +1,20 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { batchNorm, convNorm, convolution, squeezeGate } from '../blocks/convolution';
+import { batchNorm, convNormModule, convolution, squeezeGate } from '../blocks/convolution';
 import { answer, layerNormOfMap, layerScaleOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
 import { activate, residual, selfAttention, withValue } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numbersOf, stored, wordOf } from '../figures';
-import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
+import {
+  activationOf,
+  classesOf,
+  countOf,
+  decide,
+  imageSizeOf,
+  recognisedFrom,
+  sourcesOf,
+  type Sources,
+} from '../sources';
 
 type Tensors = Evidences['tensors'];
 
@@ -76,10 +85,7 @@ function recognise(evidences: Evidences): Recognised {
       image_size: figure,
       classes: classesOf(tensors, 'head.fc'),
       downsample_activation: downsampleActivation(sources),
-      activation: decide(sources, 'activation', {
-        config: ['act_layer'],
-        otherwise: stored('gelu', "FastViT's in timm"),
-      }),
+      activation: activationOf(sources, stored('gelu', "FastViT's in timm")),
     },
   });
 }
@@ -94,7 +100,7 @@ function excited(b: GraphBuilder, map: ValueInfo): ValueInfo {
 
 /** Convolution and batch norm of a branch. */
 const branch = (b: GraphBuilder, map: ValueInfo, name: string, stride: number): ValueInfo =>
-  convNorm(b, map, `${name}.conv`, `${name}.bn`, { stride, eps });
+  convNormModule(b, map, name, { stride, eps });
 
 /** Sum of the branches that are stored, in order; the map itself where none is. */
 function sumOf(b: GraphBuilder, map: ValueInfo, branches: readonly (ValueInfo | undefined)[]): ValueInfo {

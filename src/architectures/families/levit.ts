@@ -32,7 +32,7 @@ import {
 } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numbersOf, pairOf, stored, wordOf } from '../figures';
-import { classesOf, countOf, decide, recognisedFrom, sourcesOf } from '../sources';
+import { activationOf, classesOf, countOf, recognisedFrom, sourcesOf } from '../sources';
 
 type Tensors = Evidences['tensors'];
 
@@ -108,11 +108,11 @@ function recognise(evidences: Evidences): Recognised | undefined {
       resolution,
       image_size: figure,
       classes: classesOf(tensors, 'head.linear'),
-      activation: decide(sources, 'activation', {
-        config: ['act_layer'],
-        named: namedActivations,
-        otherwise: assumed('hard_swish', 'as published; not stored in the weights'),
-      }),
+      activation: activationOf(
+        sources,
+        assumed('hard_swish', 'as published; not stored in the weights'),
+        namedActivations,
+      ),
     },
   });
 }

@@ -1,13 +1,13 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { biasedAttention, biasedFormula } from '../blocks/attentionBiases';
-import { convNorm, type ConvolutionOptions } from '../blocks/convolution';
+import { convNormModule, type ConvolutionOptions } from '../blocks/convolution';
 import { answer, gridOfLayout, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
 import { activate, maybeNorm, residual, withValue, type Tokens } from '../blocks/transformer';
 import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numbersOf, stored, wordOf } from '../figures';
-import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+import { activationOf, classesOf, countOf, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 
 /** PyTorch's default of batch norms and layer norms. */
 const eps = 1e-5;
@@ -57,10 +57,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
       patch: stored(4, 'patch_embed.conv1, patch_embed.conv2'),
       image_size: figure,
       classes: classesOf(tensors, 'head.fc'),
-      activation: decide(sources, 'activation', {
-        config: ['act_layer'],
-        otherwise: stored('gelu', "TinyViT's in timm"),
-      }),
+      activation: activationOf(sources, stored('gelu', "TinyViT's in timm")),
     },
   });
 }
@@ -72,7 +69,7 @@ function unit(
   name: string,
   options: ConvolutionOptions & { readonly activation?: string } = {},
 ): ValueInfo {
-  return convNorm(b, map, `${name}.conv`, `${name}.bn`, { ...options, eps });
+  return convNormModule(b, map, name, { ...options, eps });
 }
 
 /** Three convolutions, the middle one depthwise (Sandler et al. 2018): a block of the first stage, or the merging before another. */

@@ -7,6 +7,7 @@ import { activate, mergeHeads, residual, selfProbe, splitHeads, withValue } from
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import {
+  activationOf,
   classesOf,
   countOf,
   decide,
@@ -80,10 +81,7 @@ function recognise(evidences: Evidences): Recognised {
       patch: stored(first, 'stem, patch_embed1.proj.weight'),
       image_size: figure,
       classes: classesOf(tensors, 'head'),
-      activation: decide(sources, 'activation', {
-        config: ['act_layer'],
-        otherwise: stored('gelu', "Visformer's in timm"),
-      }),
+      activation: activationOf(sources, stored('gelu', "Visformer's in timm")),
     },
   });
 }
