@@ -70,12 +70,16 @@ const forms: readonly Form[] = [
     },
   },
   {
-    // Swin (Liu et al. 2021, §3.2): the map is rolled towards its first token, then cut.
+    // Swin (Liu et al. 2021, §3.2): the map is rolled towards its first token, then cut. Queries pooled inside their windows (SAM 2's Hiera)
+    // have a smaller grid than the window, and a map as much smaller.
     matches: ({ size }) => size !== undefined,
     axis: (window, grid, axis) => {
-      const side = bothSides(window.size!)[axis];
-      const map = window.map?.[axis] ?? grid;
-      const padded = window.padded?.[axis] ?? Math.ceil(map / side) * side;
+      const size = bothSides(window.size!)[axis];
+      const side = window.map ? grid : size;
+      const pooled = (length: number): number => Math.floor((length * side) / size);
+      const whole = window.map?.[axis] ?? grid;
+      const map = pooled(whole);
+      const padded = pooled(window.padded?.[axis] ?? Math.ceil(whole / size) * size);
       const rolled = {
         map,
         padded,

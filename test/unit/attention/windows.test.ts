@@ -116,6 +116,18 @@ const forms: readonly Form[] = [
     expected: { queries: cut(numbered(4, 4), 2, 2), keys: cut(numbered(8, 8), 4, 4), map: [4, 4] },
     keyMap: [8, 8],
   },
+  {
+    title: 'queries pooled inside windows of a padded map',
+    queries: [3, 3],
+    keys: [6, 6],
+    window: { size: 6, shift: 0, map: [10, 6], padded: [12, 6] },
+    expected: {
+      queries: cut(pad(numbered(5, 3), 6, 3), 3, 3),
+      keys: cut(pad(numbered(10, 6), 12, 6), 6, 6),
+      map: [5, 3],
+    },
+    keyMap: [10, 6],
+  },
 ];
 
 const heads = 2;
