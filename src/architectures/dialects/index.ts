@@ -10,6 +10,7 @@ import { cnnDialects } from './cnn';
 import { openAiClip, openClipTrunk, transformersClip } from './clip';
 import { translate, type Dialect, type Translation } from './dialect';
 import { dinov2 } from './dinov2';
+import { backboneDialects } from './backbones';
 import { beitDialects } from './beit';
 import { vitHybridDialects } from './vitHybrid';
 import { naflexvitDialects } from './naflexvit';
@@ -48,6 +49,7 @@ import { fastVitDialects } from './fastvit';
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
 export const dialects: readonly Dialect[] = [
+  ...backboneDialects,
   ...fastVitDialects,
   ...coatDialects,
   ...efficientVitMsraDialects,

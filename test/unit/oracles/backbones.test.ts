@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { buildGraph, countParameters, recognise } from '../../../src/architectures/recognise';
+import { checkpointOf, linesFolder, readLines, rowOf, type Line } from './lines';
+
+/** Rows whose models hold an image backbone beside a decoder, a detector's head or a language model. */
+const rows = ['detr', 'yolos', 'owlvit', 'segmentation', 'depth', 'caption', 'vqa'];
+
+/** Row of the backbone by the published name; plain transformers where none fits. */
+const backbones: readonly (readonly [name: RegExp, row: string])[] = [
+  [/grounding|swin/, 'swin'],
+  [/detr|resnet|convnext/, 'cnn'],
+  [/glpn/, 'segformer'],
+  [/hybrid/, 'vit-hybrid'],
+  [/owl|git-/, 'clip'],
+];
+
+const lines = readLines(linesFolder).filter(({ family }) => rows.includes(rowOf(family) ?? ''));
+
+function found(line: Line): object {
+  const checkpoint = checkpointOf(line);
+  const recognition = recognise(checkpoint, { imageSize: line.image_size });
+  if (recognition.family === null) return { reason: recognition.reason };
+  const { params, buffers } = countParameters(checkpoint, recognition);
+  const { graph } = buildGraph(checkpoint, recognition);
+  assert(
+    graph.outputs.some(({ name }) => name === 'tokens'),
+    `${line.id}: no map or sequence comes out`,
+  );
+  return { row: recognition.family, params, buffers };
+}
+
+describe('image backbones of published detectors, segmenters, depth and language models', () => {
+  for (const line of lines)
+    it(`${line.id}: its backbone is known, parameters and buffers of the whole are exact`, () => {
+      const row = backbones.find(([name]) => name.test(line.id))?.[1] ?? 'vit';
+      assert.deepEqual(found(line), { row, params: line.params, buffers: line.buffers });
+    });
+});
