@@ -110,7 +110,9 @@ function recognise(evidences: Evidences): Recognised | undefined {
       classes: classesOf(tensors, 'head.linear'),
       activation: activationOf(
         sources,
-        assumed('hard_swish', 'as published; not stored in the weights'),
+        evidences.dialect.name === 'timm'
+          ? assumed('hard_swish', 'as published; not stored in the weights')
+          : stored('hard_swish', `fixed in ${evidences.dialect.title}`),
         namedActivations,
       ),
     },
