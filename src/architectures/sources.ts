@@ -150,12 +150,21 @@ export function requireOwnSize(size: readonly [number, number], own: readonly [n
 }
 
 /**
- * The figure `image_size` of a model that takes the size alone for which `table` holds positions, whatever config.json says. Throws where
- * the user asks for another.
+ * Image size of a model whose positions, in the tensor `table`, cannot be resampled, and the figure that shows it: what somebody says where it
+ * `fits` the table, else `own`, whatever config.json says. Throws where the user asks for one that does not fit.
  */
-export function onlySize({ evidences }: Sources, own: readonly [number, number], table: string): Evidence {
-  if (evidences.imageSize) requireOwnSize(evidences.imageSize, own);
-  return stored(own, `${table}: its positions cannot be resampled`);
+export function onlySizeOf(
+  sources: Sources,
+  own: readonly [number, number],
+  table: string,
+  fits: (size: readonly [number, number]) => boolean = (size) =>
+    size.every((side, axis) => side === own[axis]),
+): ReturnType<typeof imageSizeOf> {
+  const inTable = stored(own, `${table}: its positions cannot be resampled`);
+  const told = imageSizeOf(sources, inTable);
+  if (fits(told.imageSize)) return told;
+  if (sources.evidences.imageSize) requireOwnSize(told.imageSize, own);
+  return { imageSize: own, figure: inTable };
 }
 
 /** Refuses image sizes whose sides are no multiples of `step`, and names the nearest that are. */

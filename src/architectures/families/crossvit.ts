@@ -13,10 +13,9 @@ import {
   classesOf,
   countOf,
   decide,
-  imageSizeOf,
   nearestDivisor,
+  onlySizeOf,
   recognisedFrom,
-  requireOwnSize,
   sourcesOf,
   type Sources,
 } from '../sources';
@@ -86,8 +85,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const grid = layout.grid.value as Grid;
   const small = gridLike(positions - 1, grid);
   const own = [grid[0] * patches[0]!, grid[1] * patches[0]!] as const;
-  const { imageSize, figure } = imageSizeOf(sources, own);
-  requireOwnSize(imageSize, own);
+  const { imageSize, figure } = onlySizeOf(sources, own, 'pos_embed_0');
   const depth = countOf(tensors, 'blocks');
   const depths = branches.map((branch) => countOf(tensors, `blocks.0.blocks.${branch}`));
   const channels = (tensors.get('patch_embed.0.proj.weight') ?? tensors.get('patch_embed.0.proj.0.weight'))
@@ -122,7 +120,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
       }),
       channels: stored(channels ?? 3, 'patch_embed.0.proj'),
       classes: classesOf(tensors, 'head.0'),
-      image_size: figure.assumed ? stored(own, 'pos_embed_0') : figure,
+      image_size: figure,
     },
     imageSize,
     sizeStep: [0, 0],

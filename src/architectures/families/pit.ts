@@ -15,9 +15,8 @@ import {
   countOf,
   decide,
   headsOf,
-  imageSizeOf,
+  onlySizeOf,
   recognisedFrom,
-  requireOwnSize,
   sourcesOf,
   type Sources,
 } from '../sources';
@@ -72,9 +71,9 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const stride = strideOf(sources, patch, grid);
   const step = Number(stride.value);
   const own: Pair = [(grid[0] - 1) * step + patch[0], (grid[1] - 1) * step + patch[1]];
-  const { imageSize, figure } = imageSizeOf(sources, own);
-  if (imageSize.some((side, axis) => places(side, patch[axis]!, step) !== grid[axis]))
-    requireOwnSize(imageSize, own);
+  const { imageSize, figure } = onlySizeOf(sources, own, 'pos_embed', (size) =>
+    size.every((side, axis) => places(side, patch[axis]!, step) === grid[axis]),
+  );
   const depths = paths.map((path) => countOf(tensors, path));
   const distilled = tensors.get('cls_token')?.shape[1] === 2;
   const layout = {
@@ -99,7 +98,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
       pool: stored('token', 'cls_token'),
       channels: stored(kernel[1]!, 'patch_embed.conv.weight'),
       classes: classesOf(tensors, 'head'),
-      image_size: figure.assumed ? stored(own, 'pos_embed') : figure,
+      image_size: figure,
     },
     imageSize,
     sizeStep: [0, 0],
