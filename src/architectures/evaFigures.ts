@@ -221,7 +221,7 @@ export function recogniseEva(evidences: Evidences): Recognised | undefined {
     pool_prefix: stored(tensors.has('attn_pool.latent'), 'special tokens are pooled by attention alone'),
     norm_order: orderOf(found),
   };
-  return recognisedFrom(sources, {
+  const recognised = recognisedFrom(sources, {
     label: found.kind.label,
     title: titleOf(found.kind.label, measures),
     figures,
@@ -231,6 +231,7 @@ export function recogniseEva(evidences: Evidences): Recognised | undefined {
     choices: choicesOf(found, figures),
     warnings: [...(layout?.warnings ?? []), ...unseen({ evidences, measures })],
   });
+  return evidences.dialect.dualEncoder ? { ...recognised, task: 'features' } : recognised;
 }
 
 function sizeOf({ sources, measures, layout }: Found): ReturnType<typeof imageSizeOf> {

@@ -135,16 +135,15 @@ function biased(b: GraphBuilder, x: ValueInfo, name: string): ValueInfo {
   return b.has(name) ? b.add('Add', [x, b.parameter(name)]) : x;
 }
 
-/** Queries, keys and values `[batch · count, dim]` of one fused linear layer or of three; BEiT and EVA keep biases apart from the fused one. */
+/** Queries, keys and values `[batch · count, dim]` of one fused linear layer or of three; BEiT and EVA keep biases apart from it. */
 export function queryKeyValue(
   b: GraphBuilder,
   x: ValueInfo,
 ): readonly [q: ValueInfo, k: ValueInfo, v: ValueInfo] {
-  if (b.has('qkv.weight')) {
-    const [q, k, v] = b.split(b.linear(x, 'qkv'), 3, 1);
-    return [biased(b, q!, 'q_bias'), biased(b, k!, 'k_bias'), biased(b, v!, 'v_bias')];
-  }
-  return [b.linear(x, 'q_proj'), b.linear(x, 'k_proj'), b.linear(x, 'v_proj')];
+  const [q, k, v] = b.has('qkv.weight')
+    ? b.split(b.linear(x, 'qkv'), 3, 1)
+    : ['q_proj', 'k_proj', 'v_proj'].map((name) => b.linear(x, name));
+  return [biased(b, q!, 'q_bias'), biased(b, k!, 'k_bias'), biased(b, v!, 'v_bias')];
 }
 
 export interface AttentionFigures {

@@ -59,7 +59,8 @@ function inResblock(from: string, to: string): Rename {
   ];
 }
 
-const openAiText: readonly Rename[] = [
+/** The text tower of OpenAI's names, whose own lie at the root. */
+export const openAiText: readonly Rename[] = [
   ...text,
   [/^(positional_embedding|transformer\..+|token_embedding\.weight|ln_final\.(?:weight|bias))$/, 'text.$1'],
 ];
