@@ -140,7 +140,8 @@ export const shiftedAssumable = ['window', 'activation', 'eps'] as const;
 export interface ShiftedModel {
   readonly label: string;
   readonly name: string;
-  readonly usualSize: number;
+  /** Image size where nobody says one. */
+  readonly usual: Grid | Evidence;
 }
 
 /** Sizes of the papers by the blocks of the stages and the first width. */
@@ -157,9 +158,9 @@ const sizes: readonly (readonly [layout: RegExp, name: string])[] = [
 export function recognisedShifted(
   sources: Sources,
   figures: Figures,
-  { label, name, usualSize }: ShiftedModel,
+  { label, name, usual }: ShiftedModel,
 ): Recognised {
-  const { imageSize, figure } = imageSizeOf(sources, [usualSize, usualSize]);
+  const { imageSize, figure } = imageSizeOf(sources, usual);
   const depths = numbersOf(figures, 'depth');
   const layout = `${depths.join(',')} ${numbersOf(figures, 'dim')[0]}`;
   const size = sizes.find(([pattern]) => pattern.test(layout))?.[1] ?? `with ${depths.join(' + ')} blocks`;

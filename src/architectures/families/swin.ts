@@ -4,7 +4,7 @@ import { tableBias } from '../blocks/relativePosition';
 import { mlp, norm, residual, withValue, type Tokens } from '../blocks/transformer';
 import { windowAttention } from '../blocks/windows';
 import type { ConfigValue, Evidence, Family, Figures } from '../family';
-import { assumed, numberOf, numbersOf, stored } from '../figures';
+import { assumed, numberOf, numbersOf, pairOf, stored } from '../figures';
 import {
   isWindow,
   recognisedShifted,
@@ -68,6 +68,14 @@ function windowEvidence(sources: Sources, stages: number): Evidence {
   });
 }
 
+/** The image size whose last map is one window, as all published models were trained. */
+function usualSize(figures: Figures): Evidence {
+  const last = numbersOf(figures, 'depth').length - 1;
+  const [patch, window] = [pairOf(figures, 'patch'), windowOf(figures, last)];
+  const side = (axis: 0 | 1): number => patch[axis] * 2 ** last * window[axis];
+  return assumed([side(0), side(1)], 'one window covers the last map; the weights take other sizes as well');
+}
+
 /** One block: window attention and an MLP, each behind its norm (Liu et al. 2021, eq. 3). */
 function block(b: GraphBuilder, tokens: Tokens, place: ShiftedPlace, window: Grid): Tokens {
   const { windows, layer, heads, eps, activation } = place;
@@ -106,7 +114,7 @@ export const swin: Family = {
     if (!figures) return undefined;
     const window = windowEvidence(sources, numbersOf(figures, 'depth').length);
     const all: Figures = { ...figures, window, window_fit: windowFit(evidences, fitOf) };
-    return recognisedShifted(sources, all, { label: 'swin', name: 'Swin', usualSize: 224 });
+    return recognisedShifted(sources, all, { label: 'swin', name: 'Swin', usual: usualSize(all) });
   },
   build(b, recognised, options) {
     const { figures } = recognised;

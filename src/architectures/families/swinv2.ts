@@ -146,7 +146,7 @@ export const swinv2: Family = {
       ...windowFigures(sources, numbersOf(figures, 'depth').length),
       window_fit: windowFit(evidences, fitOf),
     };
-    return recognisedShifted(sources, all, { label: 'swinv2', name: 'Swin V2', usualSize: 256 });
+    return recognisedShifted(sources, all, { label: 'swinv2', name: 'Swin V2', usual: [256, 256] });
   },
   build(b, recognised, options) {
     const { figures } = recognised;
