@@ -1,3 +1,4 @@
+import { beitDialects } from './beit';
 import { transformersClip } from './clip';
 import { convnextDialects } from './convnext';
 import { asTokens, whole, type Dialect, type Layout, type Rename } from './dialect';
@@ -14,6 +15,8 @@ interface Holder {
   readonly at: string;
   /** Namings that the backbone may have. */
   readonly dialects: readonly Dialect[];
+  /** A name outside of the backbone that tells the model from a classifier over the same backbone. */
+  readonly mark?: RegExp;
   /** Names of the backbone, after `at`, that only the model around it reads. */
   readonly beside?: RegExp;
   /** Names of the file that are buffers here. */
@@ -28,14 +31,14 @@ const behind = (at: string, { source }: RegExp): RegExp =>
   new RegExp(`^${literal(at)}${source.replace(/^\^/, '')}`);
 
 /** The naming of a backbone as it stands in a model: everything else in the file lies beside it and counts. */
-function within({ model, at, beside, buffers }: Holder, inner: Dialect): Dialect {
+function within({ model, at, mark, beside, buffers }: Holder, inner: Dialect): Dialect {
   const rows = inner.renames.map(([from, to, layout]): Rename => [behind(at, from), to, layout]);
   return {
     ...inner,
     title: `${inner.title}, image backbone of ${model}`,
     prefix: undefined,
     territory: undefined,
-    signature: inner.signature.map((mark) => behind(at, mark)),
+    signature: [...inner.signature.map((name) => behind(at, name)), ...(mark ? [mark] : [])],
     renames: [
       ...rows,
       ...(beside ? [[behind(at, beside), 'beside.$&'] as const] : []),
@@ -151,6 +154,7 @@ const holders: readonly Holder[] = [
   {
     model: 'UperNet',
     at: 'backbone.',
+    mark: /^decode_head\./,
     dialects: ported([...swinDialects, ...convnextDialects]),
     beside: normsOfMaps,
   },
@@ -177,7 +181,14 @@ const holders: readonly Holder[] = [
   { model: 'OWL-ViT', at: 'owlvit.vision_model.', dialects: [owlVit] },
   { model: 'OWLv2', at: 'owlv2.vision_model.', dialects: [owlVit] },
   { model: 'DPT', at: 'dpt.', dialects: [hybrid, ...vits], beside: unread },
-  { model: 'DPT or Depth Anything', at: 'backbone.', dialects: vits, beside: unread },
+  { model: 'DPT or Depth Anything', at: 'backbone.', mark: /^neck\./, dialects: vits, beside: unread },
+  {
+    model: 'BEiT with UperNet',
+    at: 'beit.',
+    mark: /^decode_head\./,
+    dialects: ported(beitDialects),
+    beside: unread,
+  },
   { model: 'GLPN', at: 'glpn.', dialects: segformerDialects },
   { model: 'TrOCR or ViT-GPT2', at: 'encoder.', dialects: vits, beside: unread },
   { model: 'BLIP', at: 'vision_model.', dialects: [blip] },

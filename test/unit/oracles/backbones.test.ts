@@ -12,9 +12,13 @@ const backbones: readonly (readonly [name: RegExp, row: string])[] = [
   [/glpn/, 'segformer'],
   [/hybrid/, 'vit-hybrid'],
   [/owl|git-/, 'clip'],
+  [/beit/, 'beit'],
 ];
 
-const lines = readLines(linesFolder).filter(({ family }) => rows.includes(rowOf(family) ?? ''));
+const all = readLines(linesFolder);
+const lines = all.filter(
+  ({ family, task }) => rows.includes(rowOf(family) ?? '') || (family === 'beit' && task === 'segment'),
+);
 
 function found(line: Line): object {
   const checkpoint = checkpointOf(line);
@@ -34,5 +38,14 @@ describe('image backbones of published detectors, segmenters, depth and language
     it(`${line.id}: its backbone is known, parameters and buffers of the whole are exact`, () => {
       const row = backbones.find(([name]) => name.test(line.id))?.[1] ?? 'vit';
       assert.deepEqual(found(line), { row, params: line.params, buffers: line.buffers });
+    });
+
+  for (const line of all.filter(({ family, task }) => rowOf(family) === 'video' && task === 'video'))
+    it(`${line.id}: no image backbone, yet parameters and buffers are exact`, () => {
+      const checkpoint = checkpointOf(line);
+      const recognition = recognise(checkpoint);
+      const { params, buffers } = countParameters(checkpoint, recognition);
+      const expected = { family: null, params: line.params, buffers: line.buffers };
+      assert.deepEqual({ family: recognition.family, params, buffers }, expected);
     });
 });
