@@ -39,7 +39,7 @@ export interface HieraBlock {
 }
 
 /** All blocks in order, under the names that the file has: `blocks.4`, or `stages.2.blocks.1` where they are counted in each stage. */
-export function hieraBlocks(b: GraphBuilder, depths: readonly number[]): readonly HieraBlock[] {
+function hieraBlocks(b: GraphBuilder, depths: readonly number[]): readonly HieraBlock[] {
   const counted = b.has('stages.0.blocks.0.attn.qkv.weight');
   const places = depths.flatMap((depth, stage) =>
     Array.from({ length: depth }, (_, place) => ({ stage, place })),
@@ -98,7 +98,7 @@ function pooledTokens(b: GraphBuilder, tokens: Tokens, pool = maxPool): Tokens {
   return mapToTokens(b, pool(b, tokensToMap(b, tokens), { kernel: queryPool }));
 }
 
-export interface HieraSettings {
+interface HieraSettings {
   readonly heads: number;
   readonly eps: number;
   readonly activation: string;
@@ -159,7 +159,7 @@ function shortcut(b: GraphBuilder, tokens: Tokens, normed: Tokens, pools: boolea
 }
 
 /** x + ls1(attention(norm1(x))), then x + ls2(mlp(norm2(x))), in the current scope. */
-export function hieraBlock(b: GraphBuilder, tokens: Tokens, settings: HieraSettings): Tokens {
+function hieraBlock(b: GraphBuilder, tokens: Tokens, settings: HieraSettings): Tokens {
   const { eps, pools } = settings;
   const normed = withValue(tokens, norm(b, tokens.value, 'norm1', eps));
   const attended = hieraAttention(b, normed, b.scopePath, settings);

@@ -15,7 +15,7 @@ import {
 import { windowPartition, windowProbe, windowReverse, windowsOf, type Windows } from './windows';
 
 /** Row of a table of relative positions for each query and key of one axis: `queries · keys` indices. */
-export function relativeIndex(queries: number, keys: number): Int32Array {
+function relativeIndex(queries: number, keys: number): Int32Array {
   const [queryStep, keyStep] = [Math.max(keys / queries, 1), Math.max(queries / keys, 1)];
   return Int32Array.from({ length: queries * keys }, (_, index) => {
     const [query, key] = [Math.floor(index / keys), index % keys];

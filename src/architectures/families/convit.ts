@@ -56,7 +56,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
 }
 
 /** For every pair of places of the grid the columns and rows from the first to the second and the squared distance: `[n², 3]`. */
-export function relativePlaces([rows, columns]: Grid): Float32Array {
+function relativePlaces([rows, columns]: Grid): Float32Array {
   const count = rows * columns;
   const places = new Float32Array(3 * count * count);
   for (let from = 0; from < count; from++)

@@ -3,7 +3,7 @@ import type { ValueInfo } from '../../graph/graph';
 import { gridOfLayout, sequence, type Grid } from '../blocks/maps';
 import { windowsOf, type Windows } from '../blocks/windows';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
-import { numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
+import { assumed, numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
 import {
   hieraEncoder,
   hieraHead,
@@ -13,9 +13,9 @@ import {
   type HieraBlock,
 } from '../hieraBlocks';
 import { hieraAssumable, hieraFigures, hieraTitle, requireUnits } from '../hieraFigures';
-import { isResampling, resampled } from '../positions';
+import { isResampling, resampled, type TableLayout } from '../positions';
 import { tableOf } from '../positionTable';
-import { decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
+import { decide, imageSizeOf, nearestDivisor, recognisedFrom, sourcesOf, type Sources } from '../sources';
 
 /** Side of a mask unit on the first map, and how many stages attend within the units. */
 function unitFigures(sources: Sources): Figures {
@@ -43,21 +43,40 @@ function unitStep(figures: Figures): Grid {
   return [strides[0]! * units[0]!, strides.at(-1)! * units.at(-1)!];
 }
 
+/** Rows and columns of the position table where nothing tells them: whole mask units, as near to a square as they make. */
+function unitGrid(layout: TableLayout, figures: Figures): TableLayout {
+  if (!layout.grid.assumed) return layout;
+  const [rows, columns] = layout.grid.value as Grid;
+  const [unit] = numbersOf(figures, 'mask_unit');
+  const units = (rows * columns) / unit! ** 2;
+  if (!Number.isInteger(units)) return layout;
+  const across = nearestDivisor(units, Math.floor(Math.sqrt(units)));
+  const grid: Grid = [(units / across) * unit!, across * unit!];
+  return {
+    ...layout,
+    grid: assumed(grid, `${units} mask units of ${unit} × ${unit}, as near to a square as they make`),
+    warnings: [
+      `The position table pos_embed holds ${units} mask units, whose rows and columns it does not tell; ${grid.join(' × ')} positions were taken. State the image size or the grid.`,
+    ],
+  };
+}
+
 function recognise(evidences: Evidences): Recognised | undefined {
   const { tensors, dialect } = evidences;
   const sources = sourcesOf(evidences);
-  const found = hieraFigures(sources);
+  const own = hieraFigures(sources);
   const table = tensors.get('pos_embed')?.shape;
-  if (!found || !table) return undefined;
+  if (!own || !table) return undefined;
+  const found = { ...own, ...unitFigures(sources) };
   const strides = numbersOf(found, 'patch_stride');
   const step = [strides[0]!, strides.at(-1)!] as const;
-  const layout = table.length === 3 ? tableOf(sources, 'pos_embed', step) : undefined;
+  const rough = table.length === 3 ? tableOf(sources, 'pos_embed', step) : undefined;
+  const layout = rough && unitGrid(rough, found);
   const grid = layout?.grid ?? stored(table.slice(2), 'pos_embed');
   const [rows, columns] = grid.value as Grid;
   const { imageSize, figure } = imageSizeOf(sources, layout && [rows * step[0], columns * step[1]]);
   const figures: Figures = {
     ...found,
-    ...unitFigures(sources),
     grid,
     resampling: stored(dialect.resampling[0], `as ${dialect.title} does`),
     image_size: figure.assumed && layout ? { ...layout.grid, value: figure.value } : figure,
