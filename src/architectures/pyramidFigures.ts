@@ -1,7 +1,6 @@
-import { activations } from './blocks/transformer';
 import type { ConfigValue, Evidence, Figures } from './family';
 import { numbersOf, stored } from './figures';
-import { classesOf, countOf, decide, headsOf, type Sources } from './sources';
+import { activationOf, classesOf, countOf, decide, headsOf, type Sources } from './sources';
 
 /** How the libraries of a family set what its weights do not tell. */
 export interface PyramidDefaults {
@@ -55,12 +54,7 @@ export function pyramidFigures(
       perHead: defaults.perHead ?? dims[0]!,
     }),
     mlp_ratio: stored(ratios, `${first}.0.mlp.fc1.weight`),
-    activation: decide(sources, 'activation', {
-      config: ['hidden_act'],
-      otherwise: stored('gelu', `default of ${sources.evidences.dialect.title}`),
-      is: (value) => Object.hasOwn(activations, String(value)),
-      needed: `one of ${Object.keys(activations).join(', ')}`,
-    }),
+    activation: activationOf(sources, stored('gelu', `default of ${sources.evidences.dialect.title}`)),
     ...epsilons(sources, defaults),
     classes: classesOf(tensors, 'head'),
   };

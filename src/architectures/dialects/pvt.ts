@@ -107,14 +107,17 @@ const transformersV1: Dialect = {
   modules: [[/^stages\.(\d+)\.blocks\.(\d+)$/, 'encoder.block.$1.$2.attention.self']],
 };
 
+/** PVT v2 as its authors name it. */
+export const originalV2: Dialect = {
+  ...original,
+  families: ['pvt_v2'],
+  signature: [...original.signature, /^block1\.0\.mlp\.dwconv\.dwconv\.weight$/],
+};
+
 /** Pyramid Vision Transformers of both versions. */
 export const pvtDialects: readonly Dialect[] = [
   { ...original, families: ['pvt'], signature: [...original.signature, /^pos_embed1$/] },
-  {
-    ...original,
-    families: ['pvt_v2'],
-    signature: [...original.signature, /^block1\.0\.mlp\.dwconv\.dwconv\.weight$/],
-  },
+  originalV2,
   transformersV1,
   transformersV2,
   timmNames('pvt_v2', [

@@ -1,7 +1,7 @@
 import type { Dialect } from './dialect';
-import { transformersBlock, transformersPyramid } from './pvt';
+import { originalV2, transformersBlock, transformersPyramid } from './pvt';
 
-/** SegFormer, whose authors' names are those of PVT v2. */
+/** SegFormer as transformers names it, and its authors (NVlabs), whose names are those of PVT v2. */
 export const segformerDialects: readonly Dialect[] = [
   {
     ...transformersPyramid,
@@ -23,5 +23,12 @@ export const segformerDialects: readonly Dialect[] = [
       [/^decode_head\.(.+)$/, 'beside.decode_head.$1'],
     ],
     modules: [[/^stages\.(\d+)\.blocks\.(\d+)$/, 'encoder.block.$1.$2.attention.self']],
+  },
+  {
+    ...originalV2,
+    name: 'segformer',
+    title: 'SegFormer (NVlabs)',
+    families: ['segformer'],
+    renames: [...originalV2.renames, [/^decode_head\.(.+)$/, 'beside.decode_head.$1']],
   },
 ];

@@ -4,7 +4,6 @@ import { batchNorm, convolution } from '../blocks/convolution';
 import { answer, mapToTokens, meanOfTokens, tokensToMap } from '../blocks/maps';
 import { learnedToken, patchesOnly, tokenAt, withClassToken } from '../blocks/specialTokens';
 import {
-  activations,
   maybeNorm,
   mergeHeads,
   mlp,
@@ -18,6 +17,7 @@ import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Figures, R
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle } from '../pyramidFigures';
 import {
+  activationOf,
   classesOf,
   countOf,
   decide,
@@ -39,7 +39,7 @@ const usual = {
 type Geometry = keyof typeof usual;
 
 /** Activations as the libraries set them: the authors' quick GELU became the exact one in transformers. */
-const activationOf: Readonly<Record<string, string>> = { cvt: 'quick_gelu', transformers: 'gelu' };
+const libraryActivation: Readonly<Record<string, string>> = { cvt: 'quick_gelu', transformers: 'gelu' };
 
 /** One of the figures that weights do not tell, per stage; one number stands for all. */
 function geometry(sources: Sources, key: Geometry, kernels: readonly number[]): Evidence {
@@ -102,11 +102,10 @@ function recognise(evidences: Evidences): Recognised | undefined {
       patch_padding: geometry(sources, 'patch_padding', kernels),
       q_stride: geometry(sources, 'q_stride', kernels),
       kv_stride: geometry(sources, 'kv_stride', kernels),
-      activation: decide(sources, 'activation', {
-        otherwise: stored(activationOf[dialect.name]!, `fixed by ${dialect.title}`),
-        is: (value) => Object.hasOwn(activations, String(value)),
-        needed: `one of ${Object.keys(activations).join(', ')}`,
-      }),
+      activation: activationOf(
+        sources,
+        stored(libraryActivation[dialect.name]!, `fixed by ${dialect.title}`),
+      ),
       eps: stored(1e-5, `fixed by ${dialect.title}`),
       pool: tensors.has(`${last}.cls_token`)
         ? stored('token', `${last}.cls_token`)
