@@ -102,6 +102,9 @@ function storedHeads({ tensors }: Found, width: number): Evidence | undefined {
   return perHead === undefined ? undefined : stored(width / perHead, 'blocks.0.attn.q_norm is one head wide');
 }
 
+/** 64 channels per head or the nearest that fits; a multiple of 4, which rotation needs, where there is one. */
+const usualHeads = (width: number): number => nearestDivisor(width % 4 === 0 ? width / 4 : width, width / 64);
+
 /** Heads of the blocks, and of the pooling by attention where there is one. */
 function headFigures(found: Found): Figures {
   const { sources, tensors, measures } = found;
@@ -114,7 +117,7 @@ function headFigures(found: Found): Figures {
     decide(sources, 'heads', {
       config: ['num_heads', 'num_attention_heads'],
       published: (model) => model.heads?.[0],
-      otherwise: assumed(nearestDivisor(width, width / 64), '64 per head; not stored in the weights'),
+      otherwise: assumed(usualHeads(width), '64 per head; not stored in the weights'),
       is: (value) => [value].flat().every((each) => Number(each) > 0 && width % Number(each) === 0),
       needed: `a number that divides the width ${width}`,
     });
