@@ -8,7 +8,15 @@ import { isBuffer } from './buffers';
 import { translations } from './dialects';
 import { ownModule, type Translation } from './dialects/dialect';
 import { families } from './families';
-import type { BuildOptions, ConfigValue, Family, ParameterCounts, Recognition, TensorRole } from './family';
+import type {
+  BuildOptions,
+  ConfigValue,
+  Family,
+  ParameterCounts,
+  Recognised,
+  Recognition,
+  TensorRole,
+} from './family';
 import { nearestFamily, otherKind } from './otherKinds';
 import { requireOwnSize } from './sources';
 
@@ -95,7 +103,7 @@ function recogniseAs(
   if (!recognised) return undefined;
   requireAssumable(family, assume);
   return {
-    ...recognised,
+    ...(dialect.backboneOf === undefined ? recognised : asBackbone(recognised, dialect.backboneOf)),
     family: family.row ?? family.name,
     architecture: family.name,
     familyTitle: family.title,
@@ -104,6 +112,17 @@ function recogniseAs(
     translation,
   };
 }
+
+/** A model of which only the image backbone is known: it runs, what lies beside it counts. */
+const asBackbone = (recognised: Recognised, model: string): Recognised => ({
+  ...recognised,
+  task: 'features',
+  title: `${recognised.title}, image backbone of ${model}`,
+  warnings: [
+    ...recognised.warnings,
+    `Only the image backbone of ${model} is run; the parameters beside it are counted, their MACs are not.`,
+  ],
+});
 
 /** Canonical names of other parts of the same model (a text tower, a decoder, a detector's head): they count, the graph does not read them. */
 const otherParts = /^(?:text|beside)\.|^logit_(?:scale|bias)$/;

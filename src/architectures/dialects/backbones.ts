@@ -35,7 +35,7 @@ function within({ model, at, mark, beside, buffers }: Holder, inner: Dialect): D
   const rows = inner.renames.map(([from, to, layout]): Rename => [behind(at, from), to, layout]);
   return {
     ...inner,
-    title: `${inner.title}, image backbone of ${model}`,
+    backboneOf: model,
     prefix: undefined,
     territory: undefined,
     signature: [...inner.signature.map((name) => behind(at, name)), ...(mark ? [mark] : [])],

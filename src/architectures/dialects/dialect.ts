@@ -47,6 +47,8 @@ export interface Dialect {
   readonly eps: number;
   /** Its models are the image towers of dual encoders, with or without the text tower beside them. */
   readonly dualEncoder?: true;
+  /** The kind of model around the network, of which the rows rename the image backbone alone: `DETR`. */
+  readonly backboneOf?: string;
   /** Number of the first register token: timm counts from 0, transformers from 1. */
   readonly firstRegister?: number;
   /** Heads, where the shapes tell them. */

@@ -24,6 +24,7 @@ function found(line: Line): object {
   const checkpoint = checkpointOf(line);
   const recognition = recognise(checkpoint, { imageSize: line.image_size });
   if (recognition.family === null) return { reason: recognition.reason };
+  assert.match(recognition.title, /, image backbone of /);
   const { params, buffers } = countParameters(checkpoint, recognition);
   const { graph } = buildGraph(checkpoint, recognition);
   assert(
