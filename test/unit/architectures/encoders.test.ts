@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { countMacs } from '../../../src/analysis/complexity';
 import { openModel, type Model, type ModelOptions } from '../../../src/architectures/model';
-import { recognise, type Known } from '../../../src/architectures/recognise';
-import { checkpointOf, linesFolder, readLines } from '../oracles/lines';
+import { buildGraph, countParameters, recognise, type Known } from '../../../src/architectures/recognise';
+import { checkpointOf, linesFolder, readLines, type Line } from '../oracles/lines';
 import { checkpointPath, readCases } from '../../support/cases';
 
 const open = (id: string, options: ModelOptions = {}): Promise<Model> => {
@@ -9,9 +10,11 @@ const open = (id: string, options: ModelOptions = {}): Promise<Model> => {
   return openModel(checkpointPath(golden), options);
 };
 
+const lines = readLines(linesFolder);
+const lineOf = (id: string): Line => lines.find((each) => each.id === id) ?? assert.fail(`no line ${id}`);
+
 function known(id: string): Known {
-  const line = readLines(linesFolder).find((each) => each.id === id) ?? assert.fail(`no line ${id}`);
-  const recognition = recognise(checkpointOf(line));
+  const recognition = recognise(checkpointOf(lineOf(id)));
   return recognition.family === null ? assert.fail(recognition.reason) : recognition;
 }
 
@@ -57,11 +60,21 @@ describe('encoders that cut their maps into units or windows', () => {
     assert.deepEqual(layers('timm/samvit_base_patch16_224'), [2, 5, 8, 11]);
   });
 
-  it('counts the parameters of prompts and masks beside the image encoder', () => {
-    const { parameters } = known('transformers/facebook/sam-vit-large').translation!;
-    assert(parameters.has('beside.mask_decoder.iou_token.weight'));
-    assert(parameters.has('blocks.23.mlp.fc2.weight'));
-  });
+  const encoders = {
+    'original/sam/sam_vit_b': 'transformers/facebook/sam-vit-base#vision',
+    'original/sam/sam_vit_l': 'transformers/facebook/sam-vit-large#vision',
+    'original/sam/sam_vit_h': 'transformers/facebook/sam-vit-huge#vision',
+    'transformers/facebook/sam-vit-large': 'transformers/facebook/sam-vit-large#vision',
+  };
+  for (const [id, encoder] of Object.entries(encoders))
+    it(`${id}: every parameter is counted, the image encoder runs`, () => {
+      const checkpoint = checkpointOf(lineOf(id));
+      const recognition = known(id);
+      const { params, buffers } = countParameters(checkpoint, recognition);
+      assert.deepEqual([params, buffers], [lineOf(id).params, lineOf(id).buffers]);
+      const { conv, linear, attention } = countMacs(buildGraph(checkpoint, recognition).graph);
+      assert.deepEqual({ conv, linear, attention }, lineOf(encoder).macs);
+    });
 
   it('holds the heads of MViTv2 to what its tables tell', async () => {
     await assert.rejects(
