@@ -30,7 +30,56 @@ const transformersPoolFormer: Dialect = {
   modules: [[/^stages\.(\d+)\.blocks\.(\d+)/, 'encoder.block.$1.$2']],
 };
 
-/** PoolFormer, ConvFormer and CAFormer as timm and as transformers name them. */
+/** sail-sg/poolformer: stages and the downsamplings between them take turns in one list, and the last map is normalised. */
+const originalPoolFormer: Dialect = {
+  name: 'poolformer',
+  title: 'PoolFormer repository',
+  families: ['metaformer'],
+  resampling: ['bicubic', 'bicubic'],
+  eps: 1e-5,
+  signature: [/^patch_embed\.proj\.weight$/, /^network\.0\.0\.layer_scale_1$/, /^network\.1\.proj\.weight$/],
+  renames: [
+    [/^patch_embed\.proj\.(weight|bias)$/, 'stem.conv.$1'],
+    ...[0, 1, 2, 3].flatMap((stage): readonly Rename[] => [
+      [
+        new RegExp(`^network\\.${2 * stage}\\.(\\d+)\\.((?:norm[12]|mlp\\.fc[12])\\..+)$`),
+        `stages.${stage}.blocks.$1.$2`,
+      ],
+      [
+        new RegExp(`^network\\.${2 * stage}\\.(\\d+)\\.layer_scale_([12])$`),
+        `stages.${stage}.blocks.$1.layer_scale$2.scale`,
+      ],
+      [
+        new RegExp(`^network\\.${2 * stage - 1}\\.proj\\.(weight|bias)$`),
+        `stages.${stage}.downsample.conv.$1`,
+      ],
+    ]),
+    [/^norm\.(weight|bias)$/, 'norm.$1'],
+    [/^head\.(weight|bias)$/, 'head.fc.$1'],
+  ],
+};
+
+/** sail-sg/metaformer: PoolFormerV2, ConvFormer and CAFormer, with linear layers at every position of a map instead of 1 × 1 convolutions. */
+const originalMetaFormer: Dialect = {
+  name: 'metaformer',
+  title: 'MetaFormer repository',
+  families: ['metaformer'],
+  resampling: ['bicubic', 'bicubic'],
+  eps: 1e-6,
+  signature: [/^downsample_layers\.0\.conv\.weight$/, /^stages\.0\.0\.mlp\.fc1\.weight$/],
+  renames: [
+    [/^downsample_layers\.0\.conv\.(weight|bias)$/, 'stem.conv.$1'],
+    [/^downsample_layers\.0\.post_norm\.weight$/, 'stem.norm.weight'],
+    [/^downsample_layers\.([1-9])\.conv\.(weight|bias)$/, 'stages.$1.downsample.conv.$2'],
+    [/^downsample_layers\.([1-9])\.pre_norm\.weight$/, 'stages.$1.downsample.norm.weight'],
+    [/^stages\.(\d+)\.(\d+)\.(.+)$/, 'stages.$1.blocks.$2.$3'],
+    [/^norm\.(weight|bias)$/, 'head.norm.$1'],
+    [/^head\.((?:(?:fc1|norm|fc2)\.)?(?:weight|bias))$/, 'head.fc.$1'],
+  ],
+  modules: [[/^stages\.(\d+)\.blocks\.(\d+)$/, 'stages.$1.$2']],
+};
+
+/** PoolFormer, ConvFormer and CAFormer as timm, transformers and the original repositories name them. */
 export const metaformerDialects: readonly Dialect[] = [
   timmNames('metaformer', [
     /^stem\.conv\.weight$/,
@@ -39,4 +88,6 @@ export const metaformerDialects: readonly Dialect[] = [
     /^stages\.0\.blocks\.0\.(?:layer_scale1\.scale|mlp\.act\.scale)$/,
   ]),
   transformersPoolFormer,
+  originalPoolFormer,
+  originalMetaFormer,
 ];

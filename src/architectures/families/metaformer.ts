@@ -11,6 +11,7 @@ import {
   tokensToMap,
   type Grid,
 } from '../blocks/maps';
+import { pointwise } from '../blocks/pointwise';
 import { activate, activations, maybeNorm, residual, selfAttention, starRelu } from '../blocks/transformer';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
@@ -77,8 +78,8 @@ const mixers = {
     norm: layerNormOfMap,
     mix: (b, map, { activation }) =>
       b.scope('token_mixer', () => {
-        const wide = act(b, convolution(b, map, 'pwconv1'), 'act1', activation);
-        return convolution(b, convolution(b, wide, 'dwconv'), 'pwconv2');
+        const wide = act(b, pointwise(b, map, 'pwconv1'), 'act1', activation);
+        return pointwise(b, convolution(b, wide, 'dwconv'), 'pwconv2');
       }),
   },
   /** PoolFormer (Yu et al. 2022, §3.2): the mean of the neighbours less the token itself, which the residual connection adds. */
@@ -113,9 +114,9 @@ function scaled(b: GraphBuilder, x: ValueInfo, name: string): ValueInfo {
   return b.add('Mul', [x, b.parameter(`${name}.scale`, [x.shape[1]!, ...(isMap ? [1, 1] : [])])]);
 }
 
-/** A 1 × 1 convolution or a linear layer, as its weights are stored. */
+/** A layer for every position alone: of rows, or of a map as its weights are stored. */
 const dense = (b: GraphBuilder, x: ValueInfo, name: string): ValueInfo =>
-  b.shapeOf(`${name}.weight`).length === 4 ? convolution(b, x, name) : b.linear(x, name);
+  x.shape.length === 4 ? pointwise(b, x, name) : b.linear(x, name);
 
 /** r₁·x + s₁·mix(norm(x)), then r₂·x + s₂·mlp(norm(x)) (Yu et al. 2023, §2.1). */
 function block(b: GraphBuilder, x: ValueInfo, mixer: TokenMixer, stage: Stage): ValueInfo {
@@ -228,9 +229,9 @@ const isWindow = (value: ConfigValue): boolean => typeof value === 'number' && v
 function settings(sources: Sources, names: readonly MixerName[]): Figures {
   const { tensors, dialect } = sources.evidences;
   const byLibrary = (value: ConfigValue): Evidence =>
-    dialect.name === 'timm'
-      ? stored(value, 'fixed by timm')
-      : assumed(value, 'as the published models have it');
+    dialect.name === 'transformers'
+      ? assumed(value, 'as the published models have it')
+      : stored(value, `fixed by ${dialect.title}`);
   const perStage = (key: string, first: number, rest: number): Evidence =>
     decide(sources, key, {
       config: [key],
@@ -262,6 +263,14 @@ function settings(sources: Sources, names: readonly MixerName[]): Figures {
   };
 }
 
+/** The stages' token mixers. IdentityFormer, of the same repository, has the parameters of a PoolFormerV2. */
+function mixersFigure({ dialect }: Evidences, names: readonly MixerName[]): Evidence {
+  const told = dialect.name !== 'metaformer' || !names.includes('pooling');
+  return told
+    ? stored(names, 'stages.*.blocks.0.token_mixer')
+    : assumed(names, 'pooling has no parameters, nor has the IdentityFormer, which mixes nothing');
+}
+
 function recognise(evidences: Evidences): Recognised | undefined {
   const { tensors } = evidences;
   const count = countOf(tensors, 'stages');
@@ -282,7 +291,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     figures: {
       depths: stored(depths, 'stages.*.blocks'),
       dims: stored(dims, 'stages.*.blocks.0.norm1.weight'),
-      token_mixer: stored(names, 'stages.*.blocks.0.token_mixer'),
+      token_mixer: mixersFigure(evidences, names),
       ...(attends.length > 0 && { heads: headsOf(sources, attends, { config: [], perHead: 32 }) }),
       ...settings(sources, names),
       channels: stored(channels, 'stem.conv.weight'),
