@@ -1,11 +1,10 @@
 import type { GraphBuilder } from '../../graph/builder';
-import { int, text, type ValueInfo } from '../../graph/graph';
+import type { ValueInfo } from '../../graph/graph';
 import {
   biasedAttention,
   biasedFormula,
   learnedImageSize,
   mapOf,
-  offsetBiases,
   requireResolution,
   resolutionOf,
 } from '../blocks/attentionBiases';
@@ -17,9 +16,9 @@ import {
   convolution,
   type ConvolutionOptions,
 } from '../blocks/convolution';
+import { mapAttention } from '../blocks/mapAttention';
 import {
   distilledAnswer,
-  gridOf,
   layerScaleOfMap,
   mapToTokens,
   meanOfMap,
@@ -28,14 +27,11 @@ import {
   tokensToMap,
 } from '../blocks/maps';
 import {
-  activate,
   layerScale,
   maybeNorm,
-  mergeHeads,
   mlp,
   residual,
   selfProbe,
-  splitHeads,
   withValue,
   type Tokens,
 } from '../blocks/transformer';
@@ -155,56 +151,6 @@ function pooling(b: GraphBuilder, map: ValueInfo, kernel: number): ValueInfo {
   return b.add('Sub', [mean, map]);
 }
 
-/** Queries, keys and values of maps, each a 1 × 1 convolution, and a depthwise convolution of the values beside the attention. */
-interface MapAttention {
-  readonly query: Tokens;
-  /** Rows and columns between two queries. */
-  readonly stride: number;
-  readonly activation: string;
-}
-
-/** A 1 × 1 convolution over the heads of a map `[batch, heads, queries, keys]` (talking heads; Shazeer et al. 2020), where it is stored. */
-const talk = (b: GraphBuilder, map: ValueInfo, name: string): ValueInfo =>
-  b.has(`${name}.weight`) ? convolution(b, map, name) : map;
-
-/** Attention among the positions of a map plus a convolution of its values (Li et al. 2023, EfficientFormerV2 §3.2, §3.3). */
-function mapAttention(b: GraphBuilder, map: ValueInfo, layer: string, options: MapAttention): ValueInfo {
-  const { query, stride, activation } = options;
-  const heads = b.shapeOf('attention_biases')[0]!;
-  const values = unit(b, map, 'v');
-  const [keyTokens, valueTokens] = [mapToTokens(b, unit(b, map, 'k')), mapToTokens(b, values)];
-  const split = (tokens: Tokens): ValueInfo => splitHeads(b, tokens.value, tokens.batch, heads);
-  const q = split(query);
-  const products = b.add('MatMul', [q, b.transpose(split(keyTokens), [0, 1, 3, 2])], {}, { name: '/scores' });
-  const scores = b.add('Add', [
-    b.add('Mul', [products, b.scalar(1 / Math.sqrt(q.shape[3]!))]),
-    offsetBiases(b, 'attention_biases', gridOf(map), stride),
-  ]);
-  const softmax = b.add('Softmax', [talk(b, scores, 'talking_head1')], { axis: int(-1) });
-  const weights = talk(b, softmax, 'talking_head2');
-  b.probe(weights, {
-    layer,
-    kind: stride > 1 ? 'reduced' : 'self',
-    queries: query.layout,
-    keys: keyTokens.layout,
-    ...(stride > 1 && { query_stride: stride }),
-  });
-  const mixed = mergeHeads(b, b.add('MatMul', [weights, split(valueTokens)], {}, { name: '/mix' }));
-  const local = unit(b, values, 'v_local', { stride });
-  const sum = b.add('Add', [tokensToMap(b, withValue(query, mixed)), local]);
-  const whole = b.has('stride_conv.conv.weight') ? upsampled(b, sum) : sum;
-  return unit(b, activate(b, whole, activation), 'proj');
-}
-
-/** A map twice as high and wide, bilinear between the centres of its positions. */
-function upsampled(b: GraphBuilder, map: ValueInfo): ValueInfo {
-  const [batch, channels, rows, columns] = map.shape as readonly [number, number, number, number];
-  return b.add('Resize', [map, undefined, undefined, b.indices([batch, channels, 2 * rows, 2 * columns])], {
-    mode: text('linear'),
-    coordinate_transformation_mode: text('half_pixel'),
-  });
-}
-
 /** Talking-heads attention of a block: on every second row and column where the map is large. */
 function talkingAttention(b: GraphBuilder, map: ValueInfo, figures: Figures): ValueInfo {
   const layer = b.scopePath;
@@ -213,7 +159,12 @@ function talkingAttention(b: GraphBuilder, map: ValueInfo, figures: Figures): Va
     () => {
       const strided = b.has('stride_conv.conv.weight') ? unit(b, map, 'stride_conv', { stride: 2 }) : map;
       const query = mapToTokens(b, unit(b, strided, 'q'));
-      return mapAttention(b, strided, layer, { query, stride: 1, activation: wordOf(figures, 'activation') });
+      return mapAttention(b, strided, layer, {
+        query,
+        stride: 1,
+        activation: wordOf(figures, 'activation'),
+        eps,
+      });
     },
     { title: 'Talking-heads attention', formula: `W_w·softmax(W_l·(QKᵀ/√d + B)) · V + conv(V)` },
   );
@@ -230,7 +181,12 @@ function downsample(b: GraphBuilder, map: ValueInfo, figures: Figures): ValueInf
       const local = convolution(b, map, 'q.local', { stride: 2 });
       const pooled = averagePool(b, map, { kernel: 1, stride: 2 });
       const query = mapToTokens(b, unit(b, b.add('Add', [local, pooled]), 'q.proj'));
-      return mapAttention(b, map, layer, { query, stride: 2, activation: wordOf(figures, 'activation') });
+      return mapAttention(b, map, layer, {
+        query,
+        stride: 2,
+        activation: wordOf(figures, 'activation'),
+        eps,
+      });
     },
     { title: 'Downsampling attention', formula: biasedFormula },
   );
