@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { countMacs } from '../../../src/analysis/complexity';
 import { openModel } from '../../../src/architectures/model';
 import {
   buildGraph,
@@ -45,6 +46,38 @@ describe('models whose positions belong to one image size', () => {
     const checkpoint = checkpointOf(lineOf('timm/pit_b_224@384'));
     assert.deepEqual(known(checkpoint, { imageSize: [384, 384] }).imageSize, [384, 384]);
   });
+});
+
+describe("the authors' names of models that timm names otherwise", () => {
+  const rows = [
+    [
+      'timm/pit_s_224',
+      'pit',
+      /^transformers\.(\d)\.pool\./,
+      (stage: string) => `pools.${Number(stage) - 1}.`,
+    ],
+    ['timm/crossvit_15_240', 'crossvit', /^(pos_embed|cls_token)_/, (table: string) => `${table}.`],
+  ] as const;
+  for (const [id, dialect, ours, theirs] of rows)
+    it(`${id} in the dialect ${dialect}`, () => {
+      const line = lineOf(id);
+      const tensors = line.tensors.map(
+        ([name, ...rest]) => [name.replace(ours, (_, part: string) => theirs(part)), ...rest] as const,
+      );
+      const checkpoint = checkpointOf({ ...line, tensors });
+      const recognition = known(checkpoint, { imageSize: line.image_size });
+      const { conv, linear, attention } = countMacs(buildGraph(checkpoint, recognition).graph);
+      assert.deepEqual(
+        {
+          dialect: recognition.dialect,
+          params: countParameters(checkpoint, recognition).params,
+          conv,
+          linear,
+          attention,
+        },
+        { dialect, params: line.params, ...line.macs },
+      );
+    });
 });
 
 describe('PVT: the grid of its position tables', () => {
