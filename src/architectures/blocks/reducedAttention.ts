@@ -1,5 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
-import { int, type ValueInfo } from '../../graph/graph';
+import type { ValueInfo } from '../../graph/graph';
+import { adaptiveAveragePool } from './adaptivePool';
 import { convolution } from './convolution';
 import { gridOf, gridTokens, mapToTokens, tokensToMap } from './maps';
 import { activate, mergeHeads, mlp, norm, residual, splitHeads, withValue, type Tokens } from './transformer';
@@ -13,43 +14,8 @@ export interface ReducedFigures {
   readonly samplingEps: number;
 }
 
-/** Side of the map to which linear spatial-reduction attention pools its keys (Wang et al. 2022, PVT v2, §3.3). */
+/** Side of the map to which linear spatial-reduction attention pools its keys (Wang et al. 2022, PVT v2, linear SRA). */
 export const pooledSide = 7;
-
-/** First and last + 1 position of each of `bins` parts of `size` positions, which overlap where they do not divide it. */
-const binsOf = (size: number, bins: number): readonly (readonly [number, number])[] =>
-  Array.from({ length: bins }, (_, bin) => [
-    Math.floor((bin * size) / bins),
-    Math.ceil(((bin + 1) * size) / bins),
-  ]);
-
-/** Means of `bins` parts along one axis: the positions of each part are gathered, a shorter one's last place weighs nothing. */
-function binMeans(b: GraphBuilder, x: ValueInfo, axis: number, bins: number): ValueInfo {
-  const size = x.shape[axis]!;
-  if (size === bins) return x;
-  const parts = binsOf(size, bins);
-  const longest = Math.max(...parts.map(([first, end]) => end - first));
-  const places = parts.flatMap(([first, end]) =>
-    Array.from({ length: longest }, (_, place) => ({
-      index: Math.min(first + place, end - 1),
-      weight: first + place < end ? 1 / (end - first) : 0,
-    })),
-  );
-  const [before, after] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)];
-  const gathered = b.add('Gather', [x, b.indices(places.map(({ index }) => index))], { axis: int(axis) });
-  const weights = Float32Array.from(places, ({ weight }) => weight);
-  const shape = [bins, longest, ...after.map(() => 1)];
-  const weighted = b.add('Mul', [
-    b.reshape(gathered, [...before, bins, longest, ...after]),
-    b.constant('/bin_weights', 'F32', shape, weights),
-  ]);
-  return b.add('ReduceSum', [weighted, b.indices([axis + 1])], { keepdims: int(0) });
-}
-
-/** Mean of the parts of a map `[batch, channels, rows, columns]` that a grid of `side` × `side` cuts, as PyTorch's AdaptiveAvgPool2d. */
-export function adaptiveAveragePool(b: GraphBuilder, map: ValueInfo, side: number): ValueInfo {
-  return binMeans(b, binMeans(b, map, 2, side), 3, side);
-}
 
 /** The tokens that keys and values are made of, and the factor by which their grid is smaller. */
 function reduced(
@@ -79,7 +45,7 @@ function keysAndValues(b: GraphBuilder, x: ValueInfo): readonly [ValueInfo, Valu
 
 /**
  * Spatial-reduction attention (Wang et al. 2021, PVT, §3.3) over `[batch · count, dim]`: keys and values come of a map that a strided
- * convolution `sr` has made smaller, or, where `sr` is 1 × 1, one that is pooled to 7 × 7 (PVT v2, §3.3). Plain attention without `sr`.
+ * convolution `sr` has made smaller, or, where `sr` is 1 × 1, one that is pooled to 7 × 7 (PVT v2, linear SRA). Plain attention without `sr`.
  */
 export function reducedAttention(
   b: GraphBuilder,
@@ -112,8 +78,8 @@ export function reducedAttention(
 }
 
 /**
- * Feed-forward layer with a 3 × 3 depthwise convolution between its linear layers (PVT v2, §3.2; SegFormer's Mix-FFN, Xie et al. 2021,
- * §3.1), which takes the place of position tables. `rectified`: a ReLU before the convolution, in models that pool their keys.
+ * Feed-forward layer with a 3 × 3 depthwise convolution between its linear layers (Wang et al. 2022, PVT v2; SegFormer's Mix-FFN,
+ * Xie et al. 2021, §3.1), which takes the place of position tables. `rectified`: a ReLU before the convolution, in models that pool their keys.
  */
 export function convolutionalMlp(
   b: GraphBuilder,
@@ -172,7 +138,7 @@ export function reducedBlocks(
 
 /**
  * Patches of a map `[batch, channels, rows, columns]` and their norm as tokens. Overlapping patches have a kernel of 2S − 1 for the stride S
- * and zeros around the map (PVT v2, §3.2); others lie side by side.
+ * and zeros around the map (Wang et al. 2022, PVT v2); others lie side by side.
  */
 export function stagePatches(
   b: GraphBuilder,

@@ -130,7 +130,7 @@ const withPatches = (b: GraphBuilder, tokens: Tokens, map: ValueInfo): Tokens =>
 
 const mapOfPatches = (b: GraphBuilder, tokens: Tokens): ValueInfo => tokensToMap(b, patchesOnly(b, tokens));
 
-/** Convolutional position encoding (Xu et al. 2021, CoaT §3.2): patches plus a depthwise convolution of them, shared by a scale's blocks. */
+/** Convolutional position encoding (Xu et al. 2021, CoaT): patches plus a depthwise convolution of them, shared by a scale's blocks. */
 function positionEncoding(b: GraphBuilder, tokens: Tokens, scale: number): Tokens {
   const map = mapOfPatches(b, tokens);
   const encoded = b.scope(`cpe${scale}`, () => b.add('Add', [convolution(b, map, 'proj'), map]), {
@@ -141,7 +141,7 @@ function positionEncoding(b: GraphBuilder, tokens: Tokens, scale: number): Token
 }
 
 /**
- * Convolutional relative position encoding (CoaT §3.2, eq. 5): queries times a depthwise convolution of the values, whose heads have windows
+ * Convolutional relative position encoding (Xu et al. 2021, CoaT): queries times a depthwise convolution of the values, whose heads have windows
  * of different sizes; nothing for the class token. `[batch, count, dim]`
  */
 function relativeEncoding(b: GraphBuilder, query: Tokens, value: Tokens, scale: number): ValueInfo {
@@ -166,7 +166,7 @@ function relativeEncoding(b: GraphBuilder, query: Tokens, value: Tokens, scale: 
 }
 
 /**
- * Factorised attention (CoaT §3.2, eq. 2): queries times softmax(K)ᵀV, the softmax over the tokens. Its products are channels by channels:
+ * Factorised attention (Xu et al. 2021, CoaT): queries times softmax(K)ᵀV, the softmax over the tokens. Its products are channels by channels:
  * there is no map over keys to look at. `path` is the module's, from the root; its position encoding is the scale's.
  */
 function factorisedAttention(
@@ -227,7 +227,7 @@ function resized(b: GraphBuilder, tokens: Tokens, grid: Grid): ValueInfo {
 
 const gridOfPatches = ({ layout }: Tokens): Grid => gridOfLayout({ grid: layout.grid });
 
-/** A parallel block (CoaT §3.4): each scale attends by itself, then adds what the others send; one MLP serves all. */
+/** A parallel block (Xu et al. 2021, CoaT): each scale attends by itself, then adds what the others send; one MLP serves all. */
 function parallelBlock(
   b: GraphBuilder,
   inputs: readonly Tokens[],

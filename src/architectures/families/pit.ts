@@ -128,7 +128,7 @@ function embed(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
   return { map: b.add('Add', [patches, b.parameter('pos_embed')]), special };
 }
 
-/** Pooling between stages (Heo et al. 2021, §3.2): a strided depthwise convolution widens the map, a linear layer the special tokens. */
+/** Pooling between stages (Heo et al. 2021): a strided depthwise convolution widens the map, a linear layer the special tokens. */
 function pool(b: GraphBuilder, { map, special }: Features): Features {
   return b.scope(
     'pool',

@@ -83,7 +83,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
 }
 
 /**
- * Locally-grouped self-attention (Chu et al. 2021, §3.2): inside windows, whose padding takes part as zero tokens. The projection comes after
+ * Locally-grouped self-attention (Chu et al. 2021, Twins-SVT): inside windows, whose padding takes part as zero tokens. The projection comes after
  * the windows are put back, without the padding.
  */
 function localAttention(b: GraphBuilder, tokens: Tokens, heads: number, side: number): ValueInfo {
@@ -101,7 +101,7 @@ function localAttention(b: GraphBuilder, tokens: Tokens, heads: number, side: nu
   );
 }
 
-/** Positional encoding generator (Chu et al. 2023, CPVT, §3.2): x + depthwise 3 × 3 convolution, which tells places by the zeros around the map. */
+/** Positional encoding generator (Chu et al. 2023, CPVT): x + depthwise 3 × 3 convolution, which tells places by the zeros around the map. */
 function positionGenerator(b: GraphBuilder, tokens: Tokens, name: string): Tokens {
   const map = tokensToMap(b, tokens);
   return b.scope(name, () => mapToTokens(b, b.add('Add', [convolution(b, map, 'proj.0'), map])), {
