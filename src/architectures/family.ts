@@ -54,6 +54,8 @@ export interface Recognised {
 export interface Evidences {
   readonly tensors: ReadonlyMap<string, Translated>;
   readonly dialect: Dialect;
+  /** What stands in front of the network's names in the file, `visual.trunk.`; empty where nothing does. */
+  readonly prefix: string;
   readonly checkpoint: Checkpoint;
   readonly assume: Readonly<Record<string, ConfigValue>>;
   /** Image size the user asked for. */

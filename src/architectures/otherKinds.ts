@@ -1,6 +1,4 @@
 import type { Tensor } from '../checkpoint/tensors';
-import type { Translation } from './dialects/dialect';
-import { timm } from './dialects/timm';
 
 /** Files that people open by mistake, by names that only they have; the first that some tensor has. */
 const kinds: readonly (readonly [kind: string, name: RegExp])[] = [
@@ -26,24 +24,4 @@ export function otherKind(tensors: readonly Tensor[]): string | undefined {
   return tensors.some((tensor) => tensor.name.includes('.'))
     ? undefined
     : 'plain arrays without module names';
-}
-
-const parts: readonly (readonly [what: string, canonical: RegExp])[] = [
-  ['a patch embedding (patch_embed.proj.weight)', /^patch_embed\.proj\.weight$/],
-  ['transformer blocks (blocks.0 …)', /^blocks\.0\./],
-  ['a position table (pos_embed)', /^pos_embed$/],
-];
-
-/** The plain Vision Transformer and what the file lacks for it. */
-export function nearestFamily(
-  tensors: readonly Tensor[],
-  translation: Translation | undefined,
-): { readonly family: string; readonly missing: readonly string[] } | undefined {
-  const names = translation
-    ? [...translation.parameters.keys()]
-    : tensors.map((tensor) => tensor.name.replace(timm.prefix!, ''));
-  const missing = parts.filter(([, mark]) => !names.some((name) => mark.test(name))).map(([what]) => what);
-  const strangers = translation?.strangers ?? [];
-  const beyond = strangers.slice(0, 3).map((name) => `no place for ${name}`);
-  return { family: 'vit', missing: [...missing, ...beyond] };
 }

@@ -17,7 +17,9 @@ import type {
   Recognition,
   TensorRole,
 } from './family';
-import { nearestFamily, otherKind } from './otherKinds';
+import { nearestFamily } from './nearest';
+import { otherKind } from './otherKinds';
+import { lostParameters } from './siblings';
 import { requireOwnSize } from './sources';
 
 export interface RecogniseOptions {
@@ -61,6 +63,17 @@ function nearly({ title, architecture, familyTitle, dialect }: Known, missing: r
   return { family: null, dialect, reason, nearest: { family: architecture, missing } };
 }
 
+/** A file with the names of a family in which its figures cannot be found: what they are read off is not there. */
+function refused({ name, title }: Family, { dialect }: Translation): Unknown {
+  const missing = ['sizes and layers that go together'];
+  return {
+    family: null,
+    dialect: dialect.name,
+    reason: `like ${title}, but without ${missing[0]}`,
+    nearest: { family: name, missing },
+  };
+}
+
 /**
  * What a checkpoint is: dialect, family and figures with their evidence; `family: null` with the reason where it is none of the known ones.
  * A family is believed when its graph can be written and, but for dialects that know their territory, every parameter of the file has a
@@ -69,14 +82,21 @@ function nearly({ title, architecture, familyTitle, dialect }: Known, missing: r
 export function recognise(checkpoint: Checkpoint, options: RecogniseOptions = {}): Recognition {
   const found = translations(checkpoint.selected.tensors);
   let near: Unknown | undefined;
+  let refusal: { readonly error: unknown; readonly nearest: Unknown } | undefined;
   for (const translation of found.filter(({ strangers }) => strangers.length === 0))
-    for (const family of familiesOf(translation)) {
-      const recognition = recogniseAs(family, translation, checkpoint, options);
-      const missing = recognition && misfits(checkpoint, recognition, family);
-      if (recognition && missing!.length === 0) return recognition;
-      if (recognition) near ??= nearly(recognition, missing!);
-    }
-  return near ?? unknown(checkpoint, found[0]);
+    for (const family of familiesOf(translation))
+      try {
+        const recognition = recogniseAs(family, translation, checkpoint, options);
+        const missing = recognition && misfits(checkpoint, recognition, family);
+        if (recognition && missing!.length === 0) return recognition;
+        if (recognition) near ??= nearly(recognition, missing!);
+      } catch (error) {
+        refusal ??= { error, nearest: refused(family, translation) };
+      }
+  // A file that comes near to one family may speak the names of another, too, whose figures it cannot have.
+  if (near || !refusal) return near ?? unknown(checkpoint, found[0]);
+  if (!(refusal.error instanceof TypeError)) throw refusal.error;
+  return refusal.nearest;
 }
 
 const plain: readonly string[] = ['siglip', 'clip', 'vit'];
@@ -92,10 +112,11 @@ function recogniseAs(
   checkpoint: Checkpoint,
   { assume = {}, imageSize }: RecogniseOptions,
 ): Known | undefined {
-  const { dialect, parameters: tensors } = translation;
+  const { dialect, prefix, parameters: tensors } = translation;
   const recognised = family.recognise({
     tensors,
-    dialect,
+    dialect: dialect.inner ?? dialect,
+    prefix,
     checkpoint,
     assume,
     ...(imageSize && { imageSize }),
@@ -132,6 +153,8 @@ function misfits(checkpoint: Checkpoint, recognition: Known, { idle }: Family): 
   try {
     const { used } = buildGraph(checkpoint, recognition);
     const { parameters, dialect, copies } = recognition.translation!;
+    const lost = lostParameters(checkpoint.selected.tensors.map(({ name }) => name));
+    if (lost.length > 0) return lost.slice(0, 3).map((name) => `no ${name}, which its siblings have`);
     if (dialect.territory) return [];
     const placed = new Set(
       [...parameters]

@@ -13,12 +13,21 @@ export interface Sources {
 
 export function sourcesOf(evidences: Evidences): Sources {
   const { checkpoint } = evidences;
-  const published = publishedHeaders(checkpoint.selected.tensors);
+  const published = publishedAs(evidences);
   const architecture = configuredArchitecture(checkpoint);
   const named = published.filter(({ models }) =>
     models.some((model) => model.split('.')[0] === architecture),
   );
   return { evidences, published: named.length > 0 ? named : published };
+}
+
+/** Published models with the file's names and shapes, or with those of the network alone that lies in it behind a prefix. */
+function publishedAs({ checkpoint, prefix }: Evidences): readonly PublishedHeader[] {
+  const { tensors } = checkpoint.selected;
+  const whole = publishedHeaders(tensors);
+  if (whole.length > 0 || prefix === '') return whole;
+  const inside = tensors.filter(({ name }) => name.startsWith(prefix));
+  return publishedHeaders(inside.map((tensor) => ({ ...tensor, name: tensor.name.slice(prefix.length) })));
 }
 
 /** Names of the published models and of the architecture in config.json: what tables by name look at. */

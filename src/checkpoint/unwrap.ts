@@ -21,8 +21,8 @@ const preferences: readonly [path: RegExp, rank: number][] = [
 ];
 const otherRank = 4;
 
-/** What DistributedDataParallel and torch.compile put before every name. */
-const wrappers = ['module.', '_orig_mod.'];
+/** What DistributedDataParallel, torch.compile and transformers' wrapper around timm put before every name. */
+const wrappers = ['module.', '_orig_mod.', 'timm_model.'];
 
 /** Networks that self-distillation keeps under names of one state dict: `teacher.backbone.cls_token`. */
 const roles = /^(?:module\.|_orig_mod\.)*(student|teacher|model_ema|ema|ema_model|target_encoder)\./;

@@ -49,6 +49,8 @@ export interface Dialect {
   readonly dualEncoder?: true;
   /** The kind of model around the network, of which the rows rename the image backbone alone: `DETR`. */
   readonly backboneOf?: string;
+  /** The naming inside of this one, where a library has another's networks as parts: whose defaults hold for what weights do not tell. */
+  readonly inner?: Dialect;
   /** Number of the first register token: timm counts from 0, transformers from 1. */
   readonly firstRegister?: number;
   /** Heads, where the shapes tell them. */
@@ -118,12 +120,15 @@ export function rows(index: number, count: number, length = 1): Layout {
   };
 }
 
-/** The dialect's prefix as this file writes it; undefined where its signature does not fit. */
-function prefixOf(dialect: Dialect, names: readonly string[]): string | undefined {
-  const found = dialect.prefix && names.find((name) => dialect.prefix!.test(name));
-  const prefix = found?.match(dialect.prefix!)?.[0] ?? '';
+/** The dialect's prefix as this file writes it, and the marks of its signature that find no name. */
+export function compareNames(
+  { prefix: pattern, signature }: Dialect,
+  names: readonly string[],
+): { readonly prefix: string; readonly lacking: readonly RegExp[] } {
+  const found = pattern && names.find((name) => pattern.test(name));
+  const prefix = found?.match(pattern!)?.[0] ?? '';
   const bare = names.map((name) => withoutPrefix(name, prefix));
-  return dialect.signature.every((mark) => bare.some((name) => mark.test(name))) ? prefix : undefined;
+  return { prefix, lacking: signature.filter((mark) => !bare.some((name) => mark.test(name))) };
 }
 
 function withoutPrefix(name: string, prefix: string): string {
@@ -136,11 +141,11 @@ const isCopy = (shape: readonly number[], known: Translated): boolean =>
 
 /** The tensors under canonical names; undefined where they do not speak the dialect. Names that no row knows are left out. */
 export function translate(dialect: Dialect, tensors: readonly Tensor[]): Translation | undefined {
-  const prefix = prefixOf(
+  const { prefix, lacking } = compareNames(
     dialect,
     tensors.map((tensor) => tensor.name),
   );
-  if (prefix === undefined) return undefined;
+  if (lacking.length > 0) return undefined;
   const parameters = new Map<string, Translated>();
   const strangers: string[] = [];
   const copies = new Map<string, string>();

@@ -20,6 +20,7 @@ import { mae } from './mae';
 import { timm } from './timm';
 import { torchvision } from './torchvision';
 import { transformers, transformers5 } from './transformers';
+import { trunksOf } from './trunks';
 import { pvtDialects } from './pvt';
 import { focalnetDialects } from './focalnet';
 import { nestDialects } from './nest';
@@ -47,9 +48,8 @@ import { efficientVitMsraDialects } from './efficientvit_msra';
 import { coatDialects } from './coat';
 import { fastVitDialects } from './fastvit';
 
-/** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
-export const dialects: readonly Dialect[] = [
-  ...backboneDialects,
+/** Names of families other than the plain transformers. */
+const familyDialects: readonly Dialect[] = [
   ...fastVitDialects,
   ...coatDialects,
   ...efficientVitMsraDialects,
@@ -88,6 +88,13 @@ export const dialects: readonly Dialect[] = [
   ...vitHybridDialects,
   ...naflexvitDialects,
   ...evaDialects,
+];
+
+/** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
+export const dialects: readonly Dialect[] = [
+  ...backboneDialects,
+  ...familyDialects,
+  ...trunksOf(familyDialects),
   openClipTrunk,
   openAiClip,
   transformersClip,

@@ -60,6 +60,10 @@ const cases: Readonly<
     groups: { '': ['module._orig_mod.a', 'module._orig_mod.b'] },
     becomes: [' [module._orig_mod.]: a b'],
   },
+  'timm inside transformers': {
+    groups: { '': ['timm_model.a', 'timm_model.b'] },
+    becomes: [' [timm_model.]: a b'],
+  },
   'a prefix that not all have is a name': { groups: { '': ['module.a', 'b'] }, becomes: [' []: module.a b'] },
   "Lightning's network and what its module holds besides": {
     groups: { state_dict: ['model.a', 'criterion.weight'] },

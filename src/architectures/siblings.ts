@@ -1,0 +1,66 @@
+/** Parameters that each block of a list has, if any alike has: layer scales, and biases that stand beside a product. */
+const perBlock = /^(?:gamma|lambda|layer_scale|ls\d?\.|[qv]_bias|attn\.[qv]_bias)/;
+
+/**
+ * Parameters that a file lacks by its own measure. A family takes a module without a stored bias or scale for one that has none, so that a lost
+ * one would go unnoticed:
+ * - a bias or layer scale that at least half of a list's members have: `blocks.3.norm1.bias` beside `blocks.0.norm1.bias`;
+ * - one of a batch normalisation's two parameters or statistics, where the other is stored.
+ */
+export function lostParameters(names: Iterable<string>): readonly string[] {
+  const known = new Set(names);
+  return [...listsOf(known)]
+    .flatMap(([list, members]) => lostOfList(list, members))
+    .concat(lostOfNorms(known));
+}
+
+/** What each member of a numbered list holds, by the list's path: `blocks.` -> 3 -> `norm1.bias`. */
+type Members = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** The innermost numbered list of each name. Modules that are themselves numbered are left out: members of a sequence differ. */
+function listsOf(names: Iterable<string>): ReadonlyMap<string, Members> {
+  const lists = new Map<string, Map<string, Set<string>>>();
+  for (const name of names) {
+    const [, list, index, rest] = /^((?:.*\.)?)(\d+)\.(\D\w*(?:\.\D\w*)*)$/.exec(name) ?? [];
+    if (list === undefined) continue;
+    const members = lists.get(list) ?? new Map<string, Set<string>>();
+    lists.set(list, members.set(index!, (members.get(index!) ?? new Set()).add(rest!)));
+  }
+  return lists;
+}
+
+function lostOfList(list: string, members: Members): readonly string[] {
+  const held = new Set([...members.values()].flatMap((rests) => [...rests]));
+  return [...held].flatMap((rest) => {
+    const alike = membersAlike(rest, members);
+    const without = alike.filter(([, rests]) => !rests.has(rest));
+    return 2 * without.length <= alike.length ? without.map(([index]) => `${list}${index}.${rest}`) : [];
+  });
+}
+
+/** Members that should have a parameter where one has it: of a bias those with its weight, of a scale those with all else that its holders share. */
+function membersAlike(rest: string, members: Members): readonly (readonly [string, ReadonlySet<string>])[] {
+  const all = [...members];
+  if (rest.endsWith('.bias')) return all.filter(([, rests]) => rests.has(rest.replace(/bias$/, 'weight')));
+  if (!perBlock.test(rest)) return [];
+  const holders = all.filter(([, rests]) => rests.has(rest));
+  const shared = [...holders[0]![1]].filter(
+    (other) => !perBlock.test(other) && holders.every(([, rests]) => rests.has(other)),
+  );
+  return all.filter(([, rests]) => shared.every((other) => rests.has(other)));
+}
+
+const pairs: readonly (readonly [string, string])[] = [
+  ['weight', 'bias'],
+  ['running_mean', 'running_var'],
+];
+
+function lostOfNorms(names: ReadonlySet<string>): readonly string[] {
+  const norms = new Set([...names].flatMap((name) => /^(.*)\.running_(?:mean|var)$/.exec(name)?.[1] ?? []));
+  return [...norms].flatMap((norm) =>
+    pairs.flatMap((pair) => {
+      const without = pair.filter((leaf) => !names.has(`${norm}.${leaf}`));
+      return without.length === 1 ? [`${norm}.${without[0]}`] : [];
+    }),
+  );
+}
