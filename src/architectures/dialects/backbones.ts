@@ -166,7 +166,7 @@ const holders: readonly Holder[] = [
     buffers: lossWeights,
   },
   {
-    model: 'MaskFormer',
+    model: 'MaskFormer or Mask2Former',
     at: pixelLevel,
     dialects: ported([...swinDialects, ...resnetDialects]),
     beside: normsOfMaps,

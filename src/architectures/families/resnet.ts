@@ -19,19 +19,24 @@ import {
 
 type Tensors = Evidences['tensors'];
 
-const stageCount = 4;
-
 /** Variants that blur where they stride, with the names and shapes of those that do not: the weights alone never tell. */
 const antialiased = /^(?:se|eca)?resne[xt]t?(?:aa|blur)/;
 
 /** Blocks by the number of their convolutions. */
 const blockWords: Readonly<Record<number, string>> = { 2: 'basic', 3: 'bottleneck' };
 
+/** `layer1`, `layer2` …: three for pictures of 32 × 32 and where a backbone is cut, else four. */
+function stagesOf(tensors: Tensors): readonly string[] {
+  const stages: string[] = [];
+  while (countOf(tensors, `layer${stages.length + 1}`) > 0) stages.push(`layer${stages.length + 1}`);
+  return stages;
+}
+
 /** What the first block of every stage stores. */
 function measureStages(tensors: Tensors) {
   const width = (name: string, axis: number): number => tensors.get(`${name}.weight`)?.shape[axis] ?? 0;
   const convolutions = tensors.has('layer1.0.conv3.weight') ? 3 : 2;
-  const stages = Array.from({ length: stageCount }, (_, index) => `layer${index + 1}`);
+  const stages = stagesOf(tensors);
   return {
     convolutions,
     depths: stages.map((stage) => countOf(tensors, stage)),
@@ -91,18 +96,21 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const sources = sourcesOf(evidences);
   const measures = measureStages(tensors);
   const { depths, dims, inner, perGroup, convolutions, attention } = measures;
-  if (depths.includes(0) || dims.includes(0) || perGroup === 0) return undefined;
+  if (depths.length === 0 || dims.includes(0) || perGroup === 0) return undefined;
   if (namesOf(sources).some((name) => antialiased.test(name))) return undefined;
   const { imageSize, figure } = imageSizeOf(sources);
   return recognisedFrom(sources, {
     label: attention ? labels[attention.name]! : inner > perGroup ? 'resnext' : 'resnet',
     title: titleOf(measures),
     imageSize,
-    sizeStep: [32, 32],
+    sizeStep: [2 ** (depths.length + 1), 2 ** (depths.length + 1)],
     pixels: 'imagenet',
     figures: {
-      depth: stored(depths, 'layer1.* … layer4.*'),
-      dim: stored(dims, `layer1.0.conv${convolutions}.weight … layer4.0.conv${convolutions}.weight`),
+      depth: stored(depths, `layer1.* … layer${depths.length}.*`),
+      dim: stored(
+        dims,
+        `layer1.0.conv${convolutions}.weight … layer${dims.length}.0.conv${convolutions}.weight`,
+      ),
       block: stored(blockWords[convolutions]!, `layer1.0.conv${convolutions}.weight`),
       groups: stored(inner / perGroup, 'layer1.0.conv2.weight'),
       image_size: figure,
@@ -165,7 +173,7 @@ function stridesOf({ block: kind, downsample_in_bottleneck: early }: Figures, st
   return early!.value === true ? [stride, 1, 1] : [1, stride, 1];
 }
 
-/** The last map, 1/32 of the picture's size. */
+/** The last map: 1/32 of the picture's size after four stages. */
 export function encodeResnet(b: GraphBuilder, figures: Figures, pixels: ValueInfo): ValueInfo {
   const unit = { eps: numberOf(figures, 'eps'), activation: wordOf(figures, 'activation') };
   const early = figures['downsample_in_first_stage']!.value === true;

@@ -120,7 +120,7 @@ function headFigure(sources: Sources, dim: number): Evidence {
   const { dialect, tensors } = sources.evidences;
   const told = dialect.heads?.(tensors);
   if (told !== undefined) return stored(told, 'blocks.0: query kernel [dim, heads, d]');
-  const heads = headsOf(sources, [dim], { config: ['num_heads'], perHead: 64 });
+  const heads = headsOf(sources, [dim], { config: ['num_heads', 'num_attention_heads'], perHead: 64 });
   return { ...heads, value: (heads.value as readonly number[])[0]! };
 }
 
