@@ -22,13 +22,17 @@ export interface Library {
   readonly odd: 'resized' | 'cropped';
 }
 
+/** timm follows CVNets, where the models come from. */
+const cvnets: Library = {
+  record: (patch) => ({ kind: 'self', window: { size: patch, phases: [patch, patch] } }),
+  contexts: 'apart',
+  odd: 'resized',
+};
+
 /** Libraries by the name of their dialect. */
 export const libraries: Readonly<Record<string, Library>> = {
-  timm: {
-    record: (patch) => ({ kind: 'self', window: { size: patch, phases: [patch, patch] } }),
-    contexts: 'apart',
-    odd: 'resized',
-  },
+  timm: cvnets,
+  cvnets,
   transformers: {
     record: (patch) => ({ kind: 'window', window: { stride: patch } }),
     contexts: 'together',

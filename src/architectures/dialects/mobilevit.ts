@@ -88,7 +88,74 @@ const transformersMobileVitV2: Dialect = {
   modules: [[/^stages\.(\d+)\.1\.transformer\.(\d+)$/, 'encoder.layer.$1.transformer.layer.$2.attention']],
 };
 
-/** MobileViT and MobileViTv2 as timm and as transformers name them. */
+/** A convolution and its norm as apple/ml-cvnets keeps them, in a list of two. */
+const cvnetsUnit = (from: string, to: string): readonly Rename[] => [
+  [new RegExp(`^${from}\\.block\\.conv\\.${leaf}$`), `${to}.conv.$1`],
+  [new RegExp(`^${from}\\.block\\.norm\\.${leaf}$`), `${to}.bn.$1`],
+];
+
+/** Blocks of the stage that cvnets counts from 1; names of both versions, which differ inside of the transformer. */
+function cvnetsStage(stage: number): readonly Rename[] {
+  const own = `layer_${stage + 1}`;
+  const block = `^${own}\\.1\\.global_rep\\.(\\d+)`;
+  const inBlock = (from: string, to: string): Rename => [
+    new RegExp(`${block}\\.${from}\\.(weight|bias)$`),
+    `stages.${stage}.1.transformer.$1.${to}.$2`,
+  ];
+  const residuals = [0, 1, 2].flatMap((index) => [
+    ...cvnetsUnit(`${own}\\.${index}\\.block\\.exp_1x1`, `stages.${stage}.${index}.conv1_1x1`),
+    ...cvnetsUnit(`${own}\\.${index}\\.block\\.conv_3x3`, `stages.${stage}.${index}.conv2_kxk`),
+    ...cvnetsUnit(`${own}\\.${index}\\.block\\.red_1x1`, `stages.${stage}.${index}.conv3_1x1`),
+  ]);
+  return [
+    ...residuals,
+    ...cvnetsUnit(`${own}\\.1\\.local_rep\\.(?:conv_3x3|0)`, `stages.${stage}.1.conv_kxk`),
+    [
+      new RegExp(`^${own}\\.1\\.local_rep\\.(?:conv_1x1|1)\\.block\\.conv\\.weight$`),
+      `stages.${stage}.1.conv_1x1.weight`,
+    ],
+    inBlock('pre_norm_(?:mha|attn)\\.0', 'norm1'),
+    inBlock('pre_norm_mha\\.1\\.qkv_proj', 'attn.qkv'),
+    inBlock('pre_norm_mha\\.1\\.out_proj', 'attn.proj'),
+    inBlock('pre_norm_attn\\.1\\.qkv_proj\\.block\\.conv', 'attn.qkv_proj'),
+    inBlock('pre_norm_attn\\.1\\.out_proj\\.block\\.conv', 'attn.out_proj'),
+    inBlock('pre_norm_ffn\\.0', 'norm2'),
+    inBlock('pre_norm_ffn\\.1(?:\\.block\\.conv)?', 'mlp.fc1'),
+    inBlock('pre_norm_ffn\\.(?:4|3\\.block\\.conv)', 'mlp.fc2'),
+    [new RegExp(`${block}\\.(weight|bias)$`), `stages.${stage}.1.norm.$2`],
+    ...cvnetsUnit(`${own}\\.1\\.conv_proj`, `stages.${stage}.1.conv_proj`),
+    ...cvnetsUnit(`${own}\\.1\\.fusion`, `stages.${stage}.1.conv_fusion`),
+  ];
+}
+
+const stages = [0, 1, 2, 3, 4] as const;
+
+/** apple/ml-cvnets, the repository of the authors: both versions, also below a segmentation head. */
+const cvnets: Dialect = {
+  name: 'cvnets',
+  title: 'CVNets',
+  families: ['mobilevit'],
+  prefix: /^encoder\.(?=conv_1\.)/,
+  resampling: ['bicubic', 'bicubic'],
+  eps: 1e-5,
+  signature: [/^conv_1\.block\.conv\.weight$/, /^layer_[345]\.1\.global_rep\.0\.pre_norm_(?:mha|attn)\./],
+  renames: [
+    ...cvnetsUnit('conv_1', 'stem'),
+    ...stages.flatMap(cvnetsStage),
+    ...cvnetsUnit('conv_1x1_exp', 'final_conv'),
+    [/^classifier\.(?:fc|1)\.(weight|bias)$/, 'head.fc.$1'],
+    [/^seg_head\.(.+)$/, 'beside.segmentation_head.$1'],
+  ],
+  modules: stages.map(
+    (stage) =>
+      [
+        new RegExp(`^stages\\.${stage}\\.1\\.transformer\\.(\\d+)$`),
+        `layer_${stage + 1}.1.global_rep.$1`,
+      ] as const,
+  ),
+};
+
+/** MobileViT and MobileViTv2 as timm, transformers and CVNets name them. */
 export const mobileVitDialects: readonly Dialect[] = [
   timmNames(
     'mobilevit',
@@ -101,4 +168,5 @@ export const mobileVitDialects: readonly Dialect[] = [
   ),
   transformersMobileVit,
   transformersMobileVitV2,
+  cvnets,
 ];

@@ -127,6 +127,14 @@ function settingsOf(sources: Sources): Figures {
   };
 }
 
+/** The authors' models, and transformers' after them, were trained on pictures whose channels OpenCV had read; timm has turned its first kernels. */
+function channelWarnings({ dialect, checkpoint }: Evidences): readonly string[] {
+  if (dialect.name === 'timm' || checkpoint.sidecars.preprocessor) return [];
+  return [
+    'The published models were trained on channels in the order blue, green, red. A preprocessor_config.json beside the weights with "do_flip_channel_order": true gives them so.',
+  ];
+}
+
 function recognise(evidences: Evidences): Recognised | undefined {
   const { tensors } = evidences;
   const counts = Array.from({ length: countOf(tensors, 'stages') }, (_, stage) =>
@@ -161,6 +169,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     imageSize,
     sizeStep: [32, 32],
     pixels: 'unit',
+    warnings: channelWarnings(evidences),
   });
 }
 
