@@ -1,5 +1,5 @@
 import { ParameterError, type GraphBuilder } from '../graph/builder';
-import type { ValueInfo } from '../graph/graph';
+import { int, text, type ValueInfo } from '../graph/graph';
 import {
   answer,
   gridOfLayout,
@@ -142,6 +142,8 @@ export interface ShiftedModel {
   readonly name: string;
   /** Image size where nobody says one. */
   readonly usual: Grid | Evidence;
+  /** Windows that the weights allow, the usual ones first. */
+  readonly windows: readonly ConfigValue[];
 }
 
 /** Sizes of the papers by the blocks of the stages and the first width. */
@@ -158,7 +160,7 @@ const sizes: readonly (readonly [layout: RegExp, name: string])[] = [
 export function recognisedShifted(
   sources: Sources,
   figures: Figures,
-  { label, name, usual }: ShiftedModel,
+  { label, name, usual, windows: choices }: ShiftedModel,
 ): Recognised {
   const { imageSize, figure } = imageSizeOf(sources, usual);
   const depths = numbersOf(figures, 'depth');
@@ -173,6 +175,7 @@ export function recognisedShifted(
     figures: { ...figures, image_size: figure },
     imageSize,
     sizeStep: [rows!, columns!],
+    choices: { window: choices },
     pixels: 'imagenet',
   });
 }
@@ -292,9 +295,6 @@ export function shiftedAnswer(b: GraphBuilder, tokens: Tokens): void {
 /** One linear layer from each token of `[batch, rows, columns, dim]` to the pixels of its part of the picture, channels first. */
 function reconstruction(b: GraphBuilder, all: ValueInfo): ValueInfo {
   const picture = b.conv2d(b.transpose(all, [0, 3, 1, 2]), 'decoder.0');
-  const side = Math.sqrt(picture.shape[1]! / 3);
-  return b.add('DepthToSpace', [picture], {
-    blocksize: { type: 'int', value: side },
-    mode: { type: 'string', value: 'CRD' },
-  });
+  const side = Math.sqrt(picture.shape[1]! / b.shapeOf('patch_embed.proj.weight')[1]!);
+  return b.add('DepthToSpace', [picture], { blocksize: int(side), mode: text('CRD') });
 }

@@ -13,6 +13,7 @@ import {
 } from '../hieraBlocks';
 import { hieraAssumable, hieraFigures, hieraTitle, requireUnits } from '../hieraFigures';
 import { decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
+import { areLayers, globalLayers, noLayer } from '../windowFigures';
 
 /** Windows of each stage and blocks without windows by the blocks of the stages (Ravi et al. 2024, SAM 2, and timm's entry functions). */
 const layouts: Readonly<Record<string, readonly [windows: readonly number[], whole: readonly number[]]>> = {
@@ -55,9 +56,9 @@ function windowFigures(sources: Sources, depths: readonly number[]): Figures {
     }),
     global_layers: decide(sources, 'global_layers', {
       config: ['global_att_blocks'],
-      otherwise: whole ? stored(whole, source) : assumed([-1], 'no block without windows'),
-      is: areNumbers,
-      needed: 'numbers of blocks',
+      otherwise: whole ? stored(whole, source) : assumed(noLayer, 'not stored in the weights'),
+      is: areLayers(depths.reduce((sum, depth) => sum + depth, 0)),
+      needed: `numbers of blocks, or ${noLayer},`,
     }),
   };
 }
@@ -94,7 +95,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
 function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
   requireUnits(options.imageSize, windowStep(figures), 'windows');
   const windows = numbersOf(figures, 'window');
-  const whole = new Set(numbersOf(figures, 'global_layers'));
+  const whole = globalLayers(figures);
   const patches = hieraPatches(b, figures, options);
   const table = windowedPositions(b, 'pos_embed_window', gridOfLayout(patches.layout), 'bicubic');
   const windowsFor = ({ stage, pools }: HieraBlock, index: number, map: Grid): Windows | undefined =>

@@ -30,7 +30,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     ...found,
     heads: stored(dim / each, `blocks.0.attn.rel_pos_h is ${each} wide, one head`),
     ...windowFigures(sources, {
-      side: table?.[0] ?? Math.floor(imageSize[0] / height),
+      side: table?.[0] ?? (figure.assumed ? undefined : Math.floor(imageSize[0] / height)),
       named: [[/^samvit_base_patch16/, [2, 5, 8, 11]]],
     }),
     patch: stored([height, width], 'patch_embed.proj.weight'),

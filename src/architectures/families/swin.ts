@@ -49,12 +49,8 @@ function windowByTables(rows: readonly number[]): Evidence {
 }
 
 /** The window of every stage: given, configured, or by the tables, each of which must have been made for it or for a smaller one. */
-function windowEvidence(sources: Sources, stages: number): Evidence {
-  const { tensors } = sources.evidences;
-  const rows = Array.from(
-    { length: stages },
-    (_, stage) => tensors.get(`layers.${stage}.blocks.0.attn.${table}`)!.shape[0]!,
-  );
+function windowEvidence(sources: Sources, rows: readonly number[]): Evidence {
+  const stages = rows.length;
   const holds = (value: ConfigValue, stage: number): boolean => {
     const window = windowOf({ window: stored(value, '') }, stage);
     return windowsOfTable(rows[stage]!).some((each) => each[0] <= window[0] && each[1] <= window[1]);
@@ -64,7 +60,7 @@ function windowEvidence(sources: Sources, stages: number): Evidence {
     named: searched,
     otherwise: windowByTables(rows),
     is: (value) => isWindow(value, stages) && rows.every((_, stage) => holds(value, stage)),
-    needed: `a window whose distances fit tables of ${rows.join(', ')} rows`,
+    needed: `a window whose distances fit tables of ${[...new Set(rows)].join(', ')} rows`,
   });
 }
 
@@ -112,9 +108,17 @@ export const swin: Family = {
       heads: (path) => ({ name: `${path}.attn.${table}`, axis: 1 }),
     });
     if (!figures) return undefined;
-    const window = windowEvidence(sources, numbersOf(figures, 'depth').length);
+    const rows = numbersOf(figures, 'depth').map(
+      (_, stage) => evidences.tensors.get(`layers.${stage}.blocks.0.attn.${table}`)!.shape[0]!,
+    );
+    const window = windowEvidence(sources, rows);
     const all: Figures = { ...figures, window, window_fit: windowFit(evidences, fitOf) };
-    return recognisedShifted(sources, all, { label: 'swin', name: 'Swin', usual: usualSize(all) });
+    return recognisedShifted(sources, all, {
+      label: 'swin',
+      name: 'Swin',
+      usual: usualSize(all),
+      windows: windowsOfTable(rows[0]!),
+    });
   },
   build(b, recognised, options) {
     const { figures } = recognised;

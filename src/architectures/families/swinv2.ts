@@ -146,7 +146,8 @@ export const swinv2: Family = {
       ...windowFigures(sources, numbersOf(figures, 'depth').length),
       window_fit: windowFit(evidences, fitOf),
     };
-    return recognisedShifted(sources, all, { label: 'swinv2', name: 'Swin V2', usual: [256, 256] });
+    const windows = [...new Set(named.map(([, window]) => window))];
+    return recognisedShifted(sources, all, { label: 'swinv2', name: 'Swin V2', usual: [256, 256], windows });
   },
   build(b, recognised, options) {
     const { figures } = recognised;

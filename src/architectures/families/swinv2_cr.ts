@@ -71,7 +71,12 @@ export const swinv2Cr: Family = {
       }),
       window_fit: stored('each side', 'as timm does'),
     };
-    return recognisedShifted(sources, all, { label: 'swinv2_cr', name: 'Swin V2 CR', usual: [224, 224] });
+    return recognisedShifted(sources, all, {
+      label: 'swinv2_cr',
+      name: 'Swin V2 CR',
+      usual: [224, 224],
+      windows: [],
+    });
   },
   build(b, recognised, options) {
     const { figures } = recognised;

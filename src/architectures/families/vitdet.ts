@@ -9,7 +9,7 @@ import { stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures } from '../isotropicFigures';
 import { embedPatches, tableOf } from '../positionTable';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
-import { windowedSettings, windowFigures } from '../windowFigures';
+import { tableSides, windowedSettings, windowFigures } from '../windowFigures';
 
 /** Epsilon of the residual blocks' norms, whatever the layers' is. */
 const residualEps = 1e-6;
@@ -21,16 +21,14 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const [dim, channels, height, width] = tensors.get('patch_embed.proj.weight')?.shape ?? [];
   const each = tensors.get('blocks.0.attn.rel_pos_h')?.shape[1];
   if (!found || !dim || !channels || !height || !width || !each) return undefined;
-  const windows = windowFigures(sources, { side: undefined });
-  const longest = [...tensors].filter(([name]) => name.endsWith('.rel_pos_h'));
-  const side = (Math.max(...longest.map(([, { shape }]) => shape[0]!)) + 1) / 2;
+  const side = Math.max(...tableSides(sources));
   const { imageSize, figure } = imageSizeOf(sources, [side * height, side * width]);
   // The table is made for another size, that of pretraining, and has a row for a class token that no longer is.
   const table = tableOf(sources, 'pos_embed', [height, width], 1);
   const figures: Figures = {
     ...found,
     heads: stored(dim / each, `blocks.0.attn.rel_pos_h is ${each} wide, one head`),
-    ...windows,
+    ...windowFigures(sources, {}),
     patch: stored([height, width], 'patch_embed.proj.weight'),
     channels: stored(channels, 'patch_embed.proj.weight'),
     image_size: figure.assumed ? stored(figure.value, 'rel_pos_h of layers without windows') : figure,

@@ -60,6 +60,23 @@ describe('encoders that cut their maps into units or windows', () => {
     assert.deepEqual(layers('timm/samvit_base_patch16_224'), [2, 5, 8, 11]);
   });
 
+  it('gives windows to every layer of SAM where no table is as long as the map', () => {
+    const line = lineOf('timm/samvit_base_patch16');
+    const tensors = line.tensors.map(([name, dtype, shape]): Line['tensors'][number] =>
+      /rel_pos_[hw]$/.test(name) ? [name, dtype, [27, 64]] : [name, dtype, shape],
+    );
+    const checkpoint = checkpointOf({ ...line, tensors });
+    const recognition = recognise(checkpoint);
+    assert(recognition.family === 'sam');
+    assert.equal(recognition.figures['global_layers']?.value, 'none');
+    const kinds = buildGraph(checkpoint, recognition).graph.probes.map(({ kind }) => kind);
+    assert.deepEqual([...new Set(kinds)], ['window']);
+    assert.throws(
+      () => recognise(checkpoint, { assume: { global_layers: [2] } }),
+      /global_layers: 2 found; none is needed/,
+    );
+  });
+
   const encoders = {
     'original/sam/sam_vit_b': 'transformers/facebook/sam-vit-base#vision',
     'original/sam/sam_vit_l': 'transformers/facebook/sam-vit-large#vision',

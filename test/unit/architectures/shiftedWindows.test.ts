@@ -59,7 +59,7 @@ describe('Swin', () => {
   it('refuses a window that no table was made for', async () => {
     await assert.rejects(
       open('swin-timm-safetensors', { assume: { window: 4 } }),
-      /window: 4 found; a window whose distances fit tables of 45, 45 rows is needed/,
+      /window: 4 found; a window whose distances fit tables of 45 rows is needed/,
     );
   });
 
