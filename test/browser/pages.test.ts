@@ -143,7 +143,7 @@ describe('pages', function () {
       const canvas = (await picture.boundingBox()) as { width: number; height: number };
       // The crop's middle is the picture's: row and column 8 of 16.
       const classToken = { kind: 'special', name: 'cls' };
-      const patch = (row: number, column: number): object => ({ kind: 'patch', row, column });
+      const patch = (row: number, column: number): object => ({ kind: 'patch', row, column, grid: [16, 16] });
       // Questions follow the drawing: each is waited for, as two in one frame would be asked as one.
       await called(page, 'attention', [[1, classToken]]);
       await picture.click({ position: { x: canvas.width / 2 + 2, y: canvas.height / 2 + 2 } });
