@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { families } from '../../src/architectures/families';
+import type { Family } from '../../src/architectures/family';
 import { elementCount } from '../../src/checkpoint/tensors';
 import { writeSparse } from '../inference/support';
 import { checkpointOf, ownFolder, readLines, rowOf, type Line } from '../unit/oracles/lines';
@@ -61,7 +62,7 @@ const openings = 5;
 /** Both rows of every family, or of those that VITRINE_FAMILIES names (separated by commas). */
 export async function measureFamilies(): Promise<readonly Row[]> {
   const wanted = process.env.VITRINE_FAMILIES?.split(',');
-  const names = [...new Set(families.map(({ name }) => name as string))];
+  const names = [...new Set((families as readonly Family[]).map(({ name, row = name }) => row))];
   const lines = readLines(ownFolder).filter(({ task }) => ['classify', 'features'].includes(task));
   const rows: Row[] = [];
   for (const family of names.filter((name) => wanted?.includes(name) ?? true)) {
