@@ -1,6 +1,6 @@
 import { configuredArchitecture, configuredModelType } from './config';
 import type { Evidences } from './family';
-import type { Measures } from './measure';
+import type { Measures } from './groups/measure';
 import type { Published } from './published/published';
 
 /** Labels by Hugging Face's model_type. */

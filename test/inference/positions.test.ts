@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import * as runtime from 'onnxruntime-node';
-import { isResampling, resampled } from '../../src/architectures/positions';
+import { isResampling, resampled } from '../../src/architectures/blocks/positions';
 import { GraphBuilder } from '../../src/graph/builder';
 import { writeOnnx } from '../../src/graph/onnxWriter';
 

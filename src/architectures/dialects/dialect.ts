@@ -1,6 +1,6 @@
 import { elementCount, type Tensor } from '../../checkpoint/tensors';
 import type { ProbeKind } from '../../protocol/probes';
-import type { ResamplingName } from '../positions';
+import type { ResamplingName } from '../blocks/positions';
 import { isBuffer } from '../buffers';
 import { viewShape, type ParameterSource, type ParameterView } from '../../graph/builder';
 

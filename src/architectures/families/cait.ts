@@ -7,8 +7,8 @@ import { talkingHeadsAttention } from '../blocks/talkingHeads';
 import { layerScale, mlp, norm, residual, withValue, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, stored, wordOf } from '../figures';
-import { isotropicAssumable, isotropicFigures, poolOf } from '../isotropicFigures';
-import { embedPatches, positionsOf } from '../positionTable';
+import { isotropicAssumable, isotropicFigures, poolOf } from '../groups/isotropicFigures';
+import { embedPatches, positionsOf } from '../groups/positionTable';
 import { countOf, recognisedFrom, sourcesOf } from '../sources';
 
 /** Sizes by depth and width (Touvron et al. 2021, CaiT, table 5). */

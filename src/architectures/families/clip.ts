@@ -5,7 +5,7 @@ import { maybeNorm } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Recognised } from '../family';
 import { numberOf } from '../figures';
 import { titleOf } from '../names';
-import { measure } from '../measure';
+import { measure } from '../groups/measure';
 import { buildPlain, encode, plainAssumable, recognisePlain } from './vit';
 
 /** Label of a dual encoder: whose text tower is BERT's is none of OpenAI's. */

@@ -15,7 +15,7 @@ import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from
 import { mergeHeads, mlp, norm, residual, splitHeads, withValue, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Evidences, Family, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
-import { sizeTitle, type Sizes } from '../pyramidFigures';
+import { sizeTitle, type Sizes } from '../groups/pyramidFigures';
 import {
   classesOf,
   countOf,

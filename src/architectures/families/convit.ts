@@ -15,8 +15,8 @@ import {
 } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, stored, wordOf } from '../figures';
-import { isotropicAssumable, isotropicFigures, poolOf } from '../isotropicFigures';
-import { embedPatches, positionsOf } from '../positionTable';
+import { isotropicAssumable, isotropicFigures, poolOf } from '../groups/isotropicFigures';
+import { embedPatches, positionsOf } from '../groups/positionTable';
 import { recognisedFrom, sourcesOf } from '../sources';
 
 /** Names of the sizes by width (d'Ascoli et al. 2021, table 1). */

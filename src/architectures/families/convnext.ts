@@ -5,7 +5,7 @@ import { answer, mapNorm, mapToTokens, meanOfMap, tokensToMap } from '../blocks/
 import { activate, maybeNorm, norm, residual, withValue } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
-import { sizeTitle, type Sizes } from '../pyramidFigures';
+import { sizeTitle, type Sizes } from '../groups/pyramidFigures';
 import {
   classesOf,
   countOf,

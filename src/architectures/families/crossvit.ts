@@ -7,8 +7,8 @@ import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from
 import { activate, norm, residual, withValue, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
-import { preNormBlock } from '../plainBlocks';
-import { tableOf } from '../positionTable';
+import { preNormBlock } from '../groups/plainBlocks';
+import { tableOf } from '../groups/positionTable';
 import {
   classesOf,
   countOf,

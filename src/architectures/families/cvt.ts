@@ -15,7 +15,7 @@ import {
 } from '../blocks/transformer';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
-import { sizeTitle } from '../pyramidFigures';
+import { sizeTitle } from '../groups/pyramidFigures';
 import {
   activationOf,
   classesOf,

@@ -16,7 +16,7 @@ import {
 import { windowAttention, windowsOf } from '../blocks/windows';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
-import { activationOf, epsOf, wordFigure } from '../isotropicFigures';
+import { activationOf, epsOf, wordFigure } from '../groups/isotropicFigures';
 import {
   classesOf,
   countOf,

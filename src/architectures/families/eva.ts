@@ -21,7 +21,7 @@ import {
 } from '../blocks/transformer';
 import type { BuildOptions, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, wordOf } from '../figures';
-import { recogniseEva } from '../evaFigures';
+import { recogniseEva } from '../groups/evaFigures';
 import { embed, plainAnswer } from './vit';
 
 type BlockFigures = SelfAttentionFigures & { readonly activation: string };

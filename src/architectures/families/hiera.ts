@@ -11,10 +11,10 @@ import {
   windowedPositions,
   withPositions,
   type HieraBlock,
-} from '../hieraBlocks';
-import { hieraAssumable, hieraFigures, hieraTitle, requireUnits } from '../hieraFigures';
-import { isResampling, resampled, type TableLayout } from '../positions';
-import { tableOf } from '../positionTable';
+} from '../groups/hieraBlocks';
+import { hieraAssumable, hieraFigures, hieraTitle, requireUnits } from '../groups/hieraFigures';
+import { isResampling, resampled, type TableLayout } from '../blocks/positions';
+import { tableOf } from '../groups/positionTable';
 import { decide, imageSizeOf, nearestDivisor, recognisedFrom, sourcesOf, type Sources } from '../sources';
 
 /** Side of a mask unit on the first map, and how many stages attend within the units. */

@@ -5,8 +5,8 @@ import { answer, meanOfMap, type Grid } from '../blocks/maps';
 import { activate, maybeNorm } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
-import { maxVitBlocks, normOfMap, type MaxVitSettings } from '../maxvitBlocks';
-import { flavourFigures, maxVitAssumable, trainedSize } from '../maxvitFigures';
+import { maxVitBlocks, normOfMap, type MaxVitSettings } from '../groups/maxvitBlocks';
+import { flavourFigures, maxVitAssumable, trainedSize } from '../groups/maxvitFigures';
 import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 
 type Tensors = Evidences['tensors'];

@@ -11,7 +11,7 @@ import {
   unit,
   type Library,
   type MobileVitSettings,
-} from '../mobileVitBlocks';
+} from '../groups/mobileVitBlocks';
 import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 
 /** Sizes at which the last map holds less than one patch, where it is cropped to whole ones. */

@@ -7,7 +7,7 @@ import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from
 import { mergeHeads, mlp, norm, residual, withValue, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
-import { activationOf, epsOf, poolOf } from '../isotropicFigures';
+import { activationOf, epsOf, poolOf } from '../groups/isotropicFigures';
 import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 
 /** timm's MViTv2 cuts patches with this stride, whatever the kernel. */

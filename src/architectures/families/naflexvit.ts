@@ -4,9 +4,9 @@ import type { Grid } from '../blocks/maps';
 import { maybeNorm, patchEmbedding, withValue, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, headsNear, numberOf, pairOf, stored, wordOf } from '../figures';
-import { activationOf, isotropicFigures, poolOf } from '../isotropicFigures';
-import { unseen } from '../plainFigures';
-import { isResampling, resampled, resamplingNames, type ResamplingName } from '../positions';
+import { activationOf, isotropicFigures, poolOf } from '../groups/isotropicFigures';
+import { unseen } from '../groups/plainFigures';
+import { isResampling, resampled, resamplingNames, type ResamplingName } from '../blocks/positions';
 import { decide, headsOf, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 import { behindSpecials, plainAnswer, throughBlocks } from './vit';
 

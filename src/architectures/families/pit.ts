@@ -8,8 +8,8 @@ import { norm, withValue, type Tokens } from '../blocks/transformer';
 import { configuredImageSize } from '../config';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
-import { preNormBlock } from '../plainBlocks';
-import { sizeTitle, type Sizes } from '../pyramidFigures';
+import { preNormBlock } from '../groups/plainBlocks';
+import { sizeTitle, type Sizes } from '../groups/pyramidFigures';
 import {
   classesOf,
   countOf,

@@ -6,11 +6,17 @@ import { learnedToken, tokenAt, withClassToken } from '../blocks/specialTokens';
 import { norm, withValue, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, stored } from '../figures';
-import { resampled } from '../positions';
-import { tableOf } from '../positionTable';
-import { leastSide, pyramidFigures, reductionOf, sizeTitle, type PyramidDefaults } from '../pyramidFigures';
+import { resampled } from '../blocks/positions';
+import { tableOf } from '../groups/positionTable';
+import {
+  leastSide,
+  pyramidFigures,
+  reductionOf,
+  sizeTitle,
+  type PyramidDefaults,
+} from '../groups/pyramidFigures';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
-import { blocksOf, kernelsOf, patchesOf, pyramidAssumable, stageFigures } from './pvt_v2';
+import { blocksOf, kernelsOf, patchesOf, pyramidAssumable, stageFigures } from './pvtV2';
 
 const defaults: PyramidDefaults = {
   eps: { pvt: [1e-6, 1e-5], transformers: [1e-6, 1e-6] },

@@ -5,10 +5,10 @@ import { decomposedBlock } from '../blocks/decomposedPositions';
 import { answer, layerNormOfMap, meanOfMap, tokensToMap } from '../blocks/maps';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { stored } from '../figures';
-import { isotropicAssumable, isotropicFigures } from '../isotropicFigures';
-import { embedPatches, timmResampling } from '../positionTable';
+import { isotropicAssumable, isotropicFigures } from '../groups/isotropicFigures';
+import { embedPatches, timmResampling } from '../groups/positionTable';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
-import { windowedSettings, windowFigures } from '../windowFigures';
+import { windowedSettings, windowFigures } from '../groups/windowFigures';
 
 /** Epsilon of the norms of the neck, whatever the blocks' is. */
 const neckEps = 1e-6;

@@ -1,6 +1,6 @@
 import type { Evidences, Family, Recognised } from '../family';
 import { countOf } from '../sources';
-import { buildPyramid, pyramidAssumable, pyramidSizes, recognisePyramid } from './pvt_v2';
+import { buildPyramid, pyramidAssumable, pyramidSizes, recognisePyramid } from './pvtV2';
 
 /**
  * Whether weights with the authors' names, which PVT v2 has as well, are a Mix Transformer: a segmentation head lies beside it, or the first

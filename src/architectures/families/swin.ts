@@ -19,7 +19,7 @@ import {
   windowsOfTable,
   type ShiftedPlace,
   type WindowFit,
-} from '../shiftedWindows';
+} from '../groups/shiftedWindows';
 import { decide, sourcesOf, type Sources } from '../sources';
 
 const table = 'relative_position_bias_table';

@@ -23,7 +23,7 @@ import {
   windowFit,
   type ShiftedPlace,
   type WindowFit,
-} from '../shiftedWindows';
+} from '../groups/shiftedWindows';
 import { decide, imageSizeOf, namesOf, sourcesOf, type Sources } from '../sources';
 
 const coordinates = 'relative_coords_table';

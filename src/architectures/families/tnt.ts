@@ -7,8 +7,8 @@ import { mergeHeads, mlp, norm, residual, splitHeads, withValue, type Tokens } f
 import { windowLayout, windowsOf } from '../blocks/windows';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
-import { tableOf, timmResampling } from '../positionTable';
-import { resampled } from '../positions';
+import { tableOf, timmResampling } from '../groups/positionTable';
+import { resampled } from '../blocks/positions';
 import {
   classesOf,
   countOf,

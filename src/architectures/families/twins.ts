@@ -7,9 +7,9 @@ import { mergeHeads, norm, queryKeyValue, splitHeads, withValue, type Tokens } f
 import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored } from '../figures';
-import { leastSide, pyramidFigures, reductionOf, sizeTitle, type Sizes } from '../pyramidFigures';
+import { leastSide, pyramidFigures, reductionOf, sizeTitle, type Sizes } from '../groups/pyramidFigures';
 import { decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
-import { pyramidAssumable, stageFigures } from './pvt_v2';
+import { pyramidAssumable, stageFigures } from './pvtV2';
 
 const blocksOf = (stage: number): string => `blocks.${stage}`;
 

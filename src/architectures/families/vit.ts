@@ -2,7 +2,7 @@ import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { tokenCount } from '../../protocol/probes';
 import { int } from '../../graph/graph';
-import { blockKinds, postNorm } from '../plainBlocks';
+import { blockKinds, postNorm } from '../groups/plainBlocks';
 import { sequence } from '../blocks/maps';
 import { patchesOnly, tokenAt } from '../blocks/specialTokens';
 import { attentionPool, maybeNorm, patchEmbedding, withValue, type Tokens } from '../blocks/transformer';
@@ -10,9 +10,9 @@ import { timmNames } from '../dialects/timm';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, pairOf, wordOf } from '../figures';
 import { labelOf, originOf, pixelsOf, titleOf } from '../names';
-import { isPerceptionEncoder } from '../measure';
-import { plainFigures } from '../plainFigures';
-import { isResampling, resampled } from '../positions';
+import { isPerceptionEncoder } from '../groups/measure';
+import { plainFigures } from '../groups/plainFigures';
+import { isResampling, resampled } from '../blocks/positions';
 
 /** Canonical names that a plain transformer reads beside timm's own. */
 const alsoRead = /^blocks\.\d+\.attn\.[qkv]_proj\.(?:weight|bias)$/;

@@ -13,8 +13,8 @@ import {
 } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
-import { activationOf, epsOf } from '../isotropicFigures';
-import { placed, positionsOf, type PositionTable } from '../positionTable';
+import { activationOf, epsOf } from '../groups/isotropicFigures';
+import { placed, positionsOf, type PositionTable } from '../groups/positionTable';
 import {
   classesOf,
   countOf,

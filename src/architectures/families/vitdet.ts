@@ -6,10 +6,10 @@ import { answer, layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../
 import { activate, residual, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { stored, wordOf } from '../figures';
-import { isotropicAssumable, isotropicFigures } from '../isotropicFigures';
-import { embedPatches, tableOf } from '../positionTable';
+import { isotropicAssumable, isotropicFigures } from '../groups/isotropicFigures';
+import { embedPatches, tableOf } from '../groups/positionTable';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
-import { tableSides, windowedSettings, windowFigures } from '../windowFigures';
+import { tableSides, windowedSettings, windowFigures } from '../groups/windowFigures';
 
 /** Epsilon of the residual blocks' norms, whatever the layers' is. */
 const residualEps = 1e-6;

@@ -8,9 +8,9 @@ import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from
 import { mlp, norm, residual, selfAttention, withValue, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
-import { activationOf, epsOf, isotropicAssumable, poolOf } from '../isotropicFigures';
-import { timmResampling } from '../positionTable';
-import { resampled } from '../positions';
+import { activationOf, epsOf, isotropicAssumable, poolOf } from '../groups/isotropicFigures';
+import { timmResampling } from '../groups/positionTable';
+import { resampled } from '../blocks/positions';
 import {
   classesOf,
   countOf,

@@ -8,7 +8,7 @@ import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from
 import { activate, layerScale, mlp, norm, residual, withValue, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, stored, wordOf } from '../figures';
-import { isotropicAssumable, isotropicFigures, poolOf } from '../isotropicFigures';
+import { isotropicAssumable, isotropicFigures, poolOf } from '../groups/isotropicFigures';
 import { countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 
 /** PyTorch's default, which timm's BatchNorm2d keep. */

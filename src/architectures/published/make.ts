@@ -6,7 +6,7 @@
  *   node /tmp/make.cjs FOLDER > src/architectures/published/table.ts
  */
 import { translations } from '../dialects';
-import { measure, publishedKey } from '../measure';
+import { measure, publishedKey } from '../groups/measure';
 import { linesOf, modelOf, pixelsOf, tensorsOf, type Line } from './lines';
 
 /** Families of the table: plain transformers and the image towers of dual encoders. */

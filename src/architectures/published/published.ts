@@ -1,5 +1,5 @@
 import type { ConfigValue, Evidence } from '../family';
-import { publishedKey, type Measures } from '../measure';
+import { publishedKey, type Measures } from '../groups/measure';
 import { rows } from './table';
 
 /** Facts of a published model that its weights do not hold. */

@@ -1,6 +1,6 @@
-import type { ConfigValue, Evidence, Figures } from './family';
-import { numbersOf, stored } from './figures';
-import { activationOf, classesOf, countOf, decide, headsOf, type Sources } from './sources';
+import type { ConfigValue, Evidence, Figures } from '../family';
+import { numbersOf, stored } from '../figures';
+import { activationOf, classesOf, countOf, decide, headsOf, type Sources } from '../sources';
 
 /** How the libraries of a family set what its weights do not tell. */
 export interface PyramidDefaults {

@@ -1,5 +1,5 @@
-import type { GraphBuilder } from '../graph/builder';
-import type { ModuleNote, ValueInfo } from '../graph/graph';
+import type { GraphBuilder } from '../../graph/builder';
+import type { ModuleNote, ValueInfo } from '../../graph/graph';
 import {
   activate,
   differentialAttention,
@@ -15,7 +15,7 @@ import {
   splitHeads,
   withValue,
   type Tokens,
-} from './blocks/transformer';
+} from '../blocks/transformer';
 
 /** What a block needs to know beside its parameters. */
 export interface BlockSettings {

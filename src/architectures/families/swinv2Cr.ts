@@ -13,7 +13,7 @@ import {
   shiftedFigures,
   shiftedStages,
   windowOf,
-} from '../shiftedWindows';
+} from '../groups/shiftedWindows';
 import { decide, sourcesOf } from '../sources';
 import { postNormBlock } from './swinv2';
 

@@ -1,5 +1,5 @@
-import { ParameterError, type GraphBuilder } from '../graph/builder';
-import { int, text, type ValueInfo } from '../graph/graph';
+import { ParameterError, type GraphBuilder } from '../../graph/builder';
+import { int, text, type ValueInfo } from '../../graph/graph';
 import {
   answer,
   gridOfLayout,
@@ -9,14 +9,14 @@ import {
   meanOfTokens,
   paddedToMultiple,
   type Grid,
-} from './blocks/maps';
-import { distances } from './blocks/relativePosition';
-import { maybeNorm, norm, withValue, type Tokens } from './blocks/transformer';
-import { rearranged, windowsOf, type Windows } from './blocks/windows';
-import type { BuildOptions, ConfigValue, Evidence, Evidences, Figures, Recognised } from './family';
-import { numberOf, numbersOf, pairOf, stored, wordOf } from './figures';
+} from '../blocks/maps';
+import { distances } from '../blocks/relativePosition';
+import { maybeNorm, norm, withValue, type Tokens } from '../blocks/transformer';
+import { rearranged, windowsOf, type Windows } from '../blocks/windows';
+import type { BuildOptions, ConfigValue, Evidence, Evidences, Figures, Recognised } from '../family';
+import { numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
 import { activationOf, epsOf } from './isotropicFigures';
-import { classesOf, countOf, imageSizeOf, recognisedFrom, type Sources } from './sources';
+import { classesOf, countOf, imageSizeOf, recognisedFrom, type Sources } from '../sources';
 
 /**
  * How libraries fit a window to a map that it covers. timm: each side of the window is at most the map's, which is not shifted along a side

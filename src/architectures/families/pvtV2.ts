@@ -11,7 +11,7 @@ import {
   sizeTitle,
   type PyramidDefaults,
   type Sizes,
-} from '../pyramidFigures';
+} from '../groups/pyramidFigures';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 
 /** Path of a stage's list of blocks. */

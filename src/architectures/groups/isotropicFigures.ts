@@ -1,7 +1,7 @@
-import { activations } from './blocks/transformer';
-import type { ConfigValue, Evidence, Figures } from './family';
-import { stored } from './figures';
-import { classesOf, countOf, decide, type Sources } from './sources';
+import { activations } from '../blocks/transformer';
+import type { ConfigValue, Evidence, Figures } from '../family';
+import { stored } from '../figures';
+import { classesOf, countOf, decide, type Sources } from '../sources';
 
 /** Figures of an isotropic model (all blocks as wide as the first) that the user may set. */
 export const isotropicAssumable = ['activation', 'eps', 'pool'] as const;

@@ -1,13 +1,19 @@
-import { elementCount } from '../checkpoint/tensors';
-import type { GraphBuilder } from '../graph/builder';
-import type { ValueInfo } from '../graph/graph';
-import { gridOfLayout, mapToTokens, type Grid } from './blocks/maps';
-import { withValue, type Tokens } from './blocks/transformer';
-import { configuredImageSize } from './config';
-import type { BuildOptions, Figures } from './family';
-import { assumed, given, numberOf, pairOf, stored, wordOf } from './figures';
-import { isResampling, resampled, tableLayout, type ResamplingName, type TableLayout } from './positions';
-import { imageSizeOf, type Sources } from './sources';
+import { elementCount } from '../../checkpoint/tensors';
+import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
+import { gridOfLayout, mapToTokens, type Grid } from '../blocks/maps';
+import { withValue, type Tokens } from '../blocks/transformer';
+import { configuredImageSize } from '../config';
+import type { BuildOptions, Figures } from '../family';
+import { assumed, given, numberOf, pairOf, stored, wordOf } from '../figures';
+import {
+  isResampling,
+  resampled,
+  tableLayout,
+  type ResamplingName,
+  type TableLayout,
+} from '../blocks/positions';
+import { imageSizeOf, type Sources } from '../sources';
 
 /** How timm resamples position tables (layers/pos_embed.py, resample_abs_pos_embed). */
 export const timmResampling: ResamplingName = 'bicubic, antialias';

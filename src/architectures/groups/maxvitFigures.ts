@@ -1,10 +1,10 @@
-import { activations } from './blocks/transformer';
-import { configuredImageSize } from './config';
-import type { ConfigValue, Evidence, Evidences, Figures } from './family';
-import { assumed, stored } from './figures';
+import { activations } from '../blocks/transformer';
+import { configuredImageSize } from '../config';
+import type { ConfigValue, Evidence, Evidences, Figures } from '../family';
+import { assumed, stored } from '../figures';
 import { pools } from './maxvitBlocks';
-import { decide, type Sources } from './sources';
-import type { Grid } from './blocks/maps';
+import { decide, type Sources } from '../sources';
+import type { Grid } from '../blocks/maps';
 
 type Tensors = Evidences['tensors'];
 

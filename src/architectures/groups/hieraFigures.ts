@@ -1,7 +1,7 @@
-import type { Evidence, Evidences, Figures } from './family';
-import { assumed, numbersOf, stored } from './figures';
+import type { Evidence, Evidences, Figures } from '../family';
+import { assumed, numbersOf, stored } from '../figures';
 import { activationOf, epsOf } from './isotropicFigures';
-import { classesOf, decide, nearestDivisor, type Sources } from './sources';
+import { classesOf, decide, nearestDivisor, type Sources } from '../sources';
 
 /** Names of the sizes by the blocks of their stages and the first width (Ryali et al. 2023, Hiera, table 2). */
 const sizes: Readonly<Record<string, string>> = {

@@ -1,9 +1,9 @@
-import { activations } from './blocks/transformer';
-import { configured, configuredArchitecture, configuredImageSize } from './config';
-import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from './family';
-import { assumed, firstOf, given, headsNear, stored } from './figures';
+import { activations } from '../blocks/transformer';
+import { configured, configuredArchitecture, configuredImageSize } from '../config';
+import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from '../family';
+import { assumed, firstOf, given, headsNear, stored } from '../figures';
 import { measure, type Measures } from './measure';
-import { tableLayout, type TableLayout, type TableMeasures } from './positions';
+import { tableLayout, type TableLayout, type TableMeasures } from '../blocks/positions';
 import {
   agreed,
   publishedModels,
@@ -11,7 +11,7 @@ import {
   timmFact,
   type Published,
   type TimmFact,
-} from './published/published';
+} from '../published/published';
 
 /** Everything that can be said of a plain transformer, and by what. */
 export interface PlainFigures {

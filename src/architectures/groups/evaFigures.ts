@@ -1,10 +1,10 @@
 import { evaKindOf, type EvaKind } from './evaKinds';
-import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from './family';
-import { assumed, headsNear, stored } from './figures';
+import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from '../family';
+import { assumed, headsNear, stored } from '../figures';
 import { measure, type Measures } from './measure';
-import { titleOf } from './names';
+import { titleOf } from '../names';
 import { positionedSize, positionLayout, unseen } from './plainFigures';
-import type { TableLayout } from './positions';
+import type { TableLayout } from '../blocks/positions';
 import {
   classesOf,
   decide,
@@ -15,7 +15,7 @@ import {
   sourcesOf,
   type Question,
   type Sources,
-} from './sources';
+} from '../sources';
 
 interface Found {
   readonly sources: Sources;

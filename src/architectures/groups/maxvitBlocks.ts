@@ -1,5 +1,5 @@
-import type { GraphBuilder } from '../graph/builder';
-import type { ValueInfo } from '../graph/graph';
+import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
 import {
   averagePool,
   batchNorm,
@@ -7,10 +7,10 @@ import {
   maxPool,
   squeezeGate,
   type Padding,
-} from './blocks/convolution';
-import { gridPartition, gridProbe, gridReverse } from './blocks/gridWindows';
-import { gridOf, mapNorm, mapToTokens, tokensToMap, type Grid } from './blocks/maps';
-import { mapMlp } from './blocks/pointwise';
+} from '../blocks/convolution';
+import { gridPartition, gridProbe, gridReverse } from '../blocks/gridWindows';
+import { gridOf, mapNorm, mapToTokens, tokensToMap, type Grid } from '../blocks/maps';
+import { mapMlp } from '../blocks/pointwise';
 import {
   continuousTable,
   distances,
@@ -18,7 +18,7 @@ import {
   geometricTable,
   logCoordinates,
   tableBias,
-} from './blocks/relativePosition';
+} from '../blocks/relativePosition';
 import {
   activate,
   layerScale,
@@ -29,8 +29,8 @@ import {
   splitHeads,
   withValue,
   type Tokens,
-} from './blocks/transformer';
-import { windowPartition, windowProbe, windowReverse, windowsOf } from './blocks/windows';
+} from '../blocks/transformer';
+import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
 
 /** What the blocks of a model have in common and its weights do not tell. */
 export interface MaxVitSettings {

@@ -21,9 +21,9 @@ import {
 } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, stored, wordOf } from '../figures';
-import { isotropicAssumable, isotropicFigures, poolOf, wordFigure } from '../isotropicFigures';
-import { embedPatches } from '../positionTable';
-import { windowOfTable } from '../shiftedWindows';
+import { isotropicAssumable, isotropicFigures, poolOf, wordFigure } from '../groups/isotropicFigures';
+import { embedPatches } from '../groups/positionTable';
+import { windowOfTable } from '../groups/shiftedWindows';
 import { imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 
 /** Where the relative positions of a model lie: in every block, or once for all. */

@@ -1,8 +1,8 @@
-import type { GraphBuilder } from '../graph/builder';
-import type { ValueInfo } from '../graph/graph';
-import type { Probe } from '../protocol/probes';
-import { averagePool, convolution, maxPool } from './blocks/convolution';
-import { answer, gridOfLayout, mapToTokens, meanOfTokens, tokensToMap, type Grid } from './blocks/maps';
+import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
+import type { Probe } from '../../protocol/probes';
+import { averagePool, convolution, maxPool } from '../blocks/convolution';
+import { answer, gridOfLayout, mapToTokens, meanOfTokens, tokensToMap, type Grid } from '../blocks/maps';
 import {
   layerScale,
   maybeNorm,
@@ -14,7 +14,7 @@ import {
   splitHeads,
   withValue,
   type Tokens,
-} from './blocks/transformer';
+} from '../blocks/transformer';
 import {
   windowGrid,
   windowPartition,
@@ -22,10 +22,10 @@ import {
   windowReverse,
   windowsOf,
   type Windows,
-} from './blocks/windows';
-import type { BuildOptions, Figures } from './family';
-import { numberOf, numbersOf, wordOf } from './figures';
-import { resampled, type ResamplingName } from './positions';
+} from '../blocks/windows';
+import type { BuildOptions, Figures } from '../family';
+import { numberOf, numbersOf, wordOf } from '../figures';
+import { resampled, type ResamplingName } from '../blocks/positions';
 
 /** Factor by which the first block of a stage pools queries and shortcut. */
 const queryPool = 2;

@@ -1,8 +1,8 @@
-import type { GraphBuilder } from '../graph/builder';
-import { float, int, ints, text, type Attribute, type ValueInfo } from '../graph/graph';
-import { assumed, stored } from './figures';
-import type { Evidence } from './family';
-import type { Measures } from './measure';
+import type { GraphBuilder } from '../../graph/builder';
+import { float, int, ints, text, type Attribute, type ValueInfo } from '../../graph/graph';
+import { assumed, stored } from '../figures';
+import type { Evidence } from '../family';
+import type { Measures } from '../groups/measure';
 
 /** How a library resamples a position table for another image size. */
 interface Resampling {

@@ -1,7 +1,7 @@
-import type { DecomposedSettings } from './blocks/decomposedPositions';
-import type { ConfigValue, Evidence, Figures } from './family';
-import { assumed, numberOf, numbersOf, stored, wordOf } from './figures';
-import { countOf, decide, type Sources } from './sources';
+import type { DecomposedSettings } from '../blocks/decomposedPositions';
+import type { ConfigValue, Evidence, Figures } from '../family';
+import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
+import { countOf, decide, type Sources } from '../sources';
 
 /** What is known of the layers with and without windows beside their tables. */
 interface WindowQuestion {

@@ -1,4 +1,4 @@
-import type { Evidences } from './family';
+import type { Evidences } from '../family';
 import { isPerceptionEncoder, type Measures } from './measure';
 
 /** What the entry functions of one kind of model set and no weight tells. */
