@@ -23,15 +23,34 @@ const steps = [
   { rooms: ['editor'], foreign: ['onnxruntime-node', 'sharp'] },
 ];
 
-const restrict = (files, foreign, rooms) => ({
+const restrict = (files, foreign, rooms, more = []) => ({
   files,
   rules: {
     'no-restricted-imports': [
       'error',
-      { paths: foreign, patterns: rooms.map((room) => ({ regex: `^(\\.\\./)+(src/)?${room}/` })) },
+      {
+        paths: foreign,
+        patterns: [...rooms.map((room) => `^(\\.\\./)+(src/)?${room}/`), ...more].map((regex) => ({ regex })),
+      },
     ],
   },
 });
+
+/**
+ * Inside of architectures: blocks know graphs alone, groups are what several families share, and no family knows another. What comes later in
+ * the configuration replaces what it says of the same file, so that the step's own restrictions are said again.
+ */
+const upward = (...rooms) => rooms.map((room) => `^\\.\\./${room}(/|$)`);
+const insideArchitectures = [
+  [
+    'blocks',
+    upward('groups', 'families', 'dialects', 'published', 'recognise', 'sources', 'figures', 'family'),
+  ],
+  ['groups', upward('families', 'recognise')],
+  ['dialects', upward('groups', 'families', 'recognise')],
+  ['families/!(index)', ['^\\./', ...upward('recognise')]],
+];
+const later = (room) => steps.slice(steps.findIndex(({ rooms }) => rooms.includes(room)) + 1);
 
 const directions = [
   ...steps.map(({ rooms, foreign }, step) =>
@@ -39,6 +58,14 @@ const directions = [
       rooms.map((room) => `src/${room}/**/*.ts`),
       foreign,
       steps.slice(step + 1).flatMap((later) => later.rooms),
+    ),
+  ),
+  ...insideArchitectures.map(([place, more]) =>
+    restrict(
+      [place.includes('/') ? `src/architectures/${place}.ts` : `src/architectures/${place}/**/*.ts`],
+      ['vscode', 'onnxruntime-node', 'sharp'],
+      later('architectures').flatMap(({ rooms }) => rooms),
+      more,
     ),
   ),
   restrict(['src/cli.ts'], ['vscode'], ['editor']),

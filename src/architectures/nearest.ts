@@ -4,7 +4,7 @@ import { compareNames, type Dialect, type Translation } from './dialects/dialect
 import { timm } from './dialects/timm';
 
 /** The family whose tensor names a file comes nearest to, and what it lacks for it. */
-export interface Nearest {
+interface Nearest {
   readonly family: string;
   readonly missing: readonly string[];
 }

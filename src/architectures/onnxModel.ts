@@ -6,7 +6,7 @@ import { tokenCount, type Probe } from '../protocol/probes';
 import type { Evidence, Figures, Recognised, Task } from './family';
 
 /** What an imported graph shows of itself, or the family it comes nearest to and what it lacks for it. */
-export type OnnxDescription =
+type OnnxDescription =
   | { readonly family: string; readonly recognised: Recognised }
   | { readonly family: string; readonly missing: readonly string[] };
 

@@ -102,8 +102,12 @@ export function recognise(checkpoint: Checkpoint, options: RecogniseOptions = {}
 const plain: readonly string[] = ['siglip', 'clip', 'vit'];
 
 function familiesOf({ dialect }: Translation): readonly Family[] {
-  const spoken = dialect.families ?? plain;
-  return (families as readonly Family[]).filter(({ name }) => spoken.includes(name));
+  return (dialect.families ?? plain).map((name) => {
+    const family = families.find((each) => each.name === name);
+    if (!family)
+      throw new Error(`${dialect.title}: family ${name} found; families/index.ts does not list it`);
+    return family;
+  });
 }
 
 function recogniseAs(
@@ -186,14 +190,14 @@ function requireAssumable(family: Family, assume: Readonly<Record<string, Config
     );
 }
 
-export interface GraphOptions {
+interface GraphOptions {
   /** `[height, width]` in pixels; the recognition's own by default. */
   readonly imageSize?: readonly [number, number];
   readonly batch?: number;
 }
 
 /** A model's graph, and the names of the tensors that it reads. */
-export interface BuiltGraph {
+interface BuiltGraph {
   readonly graph: Graph;
   readonly used: ReadonlySet<string>;
 }

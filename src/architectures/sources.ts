@@ -99,7 +99,7 @@ export function activationOf(sources: Sources, otherwise: Evidence, named: Quest
 }
 
 /** How a family asks for the heads of its stages. */
-export interface HeadsQuestion {
+interface HeadsQuestion {
   /** Keys of config.json; one number or one per stage. */
   readonly config: readonly string[];
   /** Channels per head where nobody says; the nearest number that divides each width is taken. */
@@ -186,7 +186,7 @@ export function requireMultiple(size: readonly [number, number], step: readonly 
 }
 
 /** What a family says of itself beside its figures. */
-export interface Described {
+interface Described {
   readonly label: string;
   readonly title: string;
   readonly figures: Figures;

@@ -16,7 +16,7 @@ interface Window {
  * TensorFlow's SAME padding, `[top, left, bottom, right]`: as many outputs as ⌈size / stride⌉, an odd zero goes behind.
  * It depends on the map's size, so that strided convolutions pad otherwise on odd and even maps.
  */
-export function samePadding(
+function samePadding(
   size: readonly [number, number],
   { kernel, stride, dilation = [1, 1] }: Window,
 ): readonly [number, number, number, number] {
@@ -37,7 +37,7 @@ function padsOf(map: ValueInfo, padding: Padding, window: Window): readonly numb
 }
 
 /** Padding that keeps the size at stride 1, as PyTorch models give it: half of what an odd kernel reaches. */
-export const halfPadding = (
+const halfPadding = (
   kernel: readonly [number, number],
   dilation: readonly [number, number],
 ): readonly [number, number] => [((kernel[0] - 1) * dilation[0]) >> 1, ((kernel[1] - 1) * dilation[1]) >> 1];
@@ -140,7 +140,7 @@ export function groupNorm(
   });
 }
 
-export interface ConvNormOptions extends ConvolutionOptions {
+interface ConvNormOptions extends ConvolutionOptions {
   /** A name of `activations`; none without it. */
   readonly activation?: string;
   readonly eps: number;
@@ -170,7 +170,7 @@ export function convNormModule(
   return convNorm(b, map, `${name}.conv`, `${name}.${norm}`, options);
 }
 
-export interface PoolOptions {
+interface PoolOptions {
   readonly kernel: Sides;
   /** The kernel where nothing is given. */
   readonly stride?: Sides;
@@ -245,7 +245,7 @@ export function gateChannels(b: GraphBuilder, map: ValueInfo, gate: ValueInfo, l
   return b.add('Mul', [map, b.reshape(row, [batch, channels, 1, 1])]);
 }
 
-export interface SqueezeExciteOptions {
+interface SqueezeExciteOptions {
   /** Names of the two 1 × 1 convolutions. */
   readonly reduce: string;
   readonly expand: string;

@@ -9,7 +9,7 @@ import { queryKeyValue, residual, type Tokens } from './transformer';
  * Sines and cosines of the places of a grid `[1, 2 · width, rows, columns]`, rows first (Vaswani et al. 2017, §3.5, over both axes): places are
  * scaled to 0 … 2π, frequencies fall to 1/10000, sines and cosines take turns.
  */
-export function fourierPositions(width: number, [rows, columns]: Grid): Float32Array {
+function fourierPositions(width: number, [rows, columns]: Grid): Float32Array {
   const wave = (place: number, size: number, index: number): number => {
     const angle = ((place + 1) / (size + 1e-6)) * 2 * Math.PI;
     const scaled = angle / 10000 ** ((2 * Math.floor(index / 2)) / width);

@@ -68,7 +68,7 @@ export function decomposedPositions(b: GraphBuilder, q: ValueInfo, queries: Grid
  * Self-attention with decomposed relative positions (Li et al. 2022, ViTDet; Kirillov et al. 2023, SAM) among the tokens of a map, or inside its
  * windows, where zeros of the padding take part. Linear layers `qkv` and `proj` and the tables are those of module `name`.
  */
-export function decomposedAttention(
+function decomposedAttention(
   b: GraphBuilder,
   tokens: Tokens,
   name: string,

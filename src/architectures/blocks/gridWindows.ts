@@ -5,7 +5,7 @@ import type { Tokens } from './transformer';
 import { rearranged, windowProbe, windowsOf } from './windows';
 
 /** A grid of `size` tokens spread evenly over the map: as many windows as there are places between two of its tokens. */
-export interface GridWindows {
+interface GridWindows {
   readonly map: Grid;
   readonly size: Grid;
 }

@@ -5,7 +5,7 @@ import { convNormModule, convolution, type ConvolutionOptions } from './convolut
 import { gridOf, mapToTokens, tokensToMap } from './maps';
 import { activate, mergeHeads, splitHeads, withValue, type Tokens } from './transformer';
 
-export interface MapAttention {
+interface MapAttention {
   /** Queries of every `stride`-th row and column of the map. */
   readonly query: Tokens;
   /** Rows and columns between two queries. */

@@ -14,7 +14,7 @@ const area = side * side;
 const centresOf = ([rows, columns]: Grid): Grid => [Math.ceil(rows / stride), Math.ceil(columns / stride)];
 
 /** For every place of every neighbourhood the position of the map it lies on; as many as the map has positions beyond its edge. */
-export function neighbourhoods(map: Grid): Int32Array {
+function neighbourhoods(map: Grid): Int32Array {
   const [rows, columns] = centresOf(map);
   const index = new Int32Array(rows * columns * area);
   for (let at = 0; at < index.length; at++) {

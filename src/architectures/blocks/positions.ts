@@ -1,8 +1,5 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { float, int, ints, text, type Attribute, type ValueInfo } from '../../graph/graph';
-import { assumed, stored } from '../figures';
-import type { Evidence } from '../family';
-import type { Measures } from '../groups/measure';
 
 /** How a library resamples a position table for another image size. */
 interface Resampling {
@@ -39,75 +36,6 @@ export const resamplingNames = Object.keys(resamplings) as readonly ResamplingNa
 /** Whether the word names a way of resampling. */
 export function isResampling(name: string): name is ResamplingName {
   return Object.hasOwn(resamplings, name);
-}
-
-/** How the position table lies over the tokens. */
-export interface TableLayout {
-  /** Leading rows of the table that belong to special tokens. */
-  readonly slots: Evidence;
-  /** `[rows, columns]` of the patches the table was made for. */
-  readonly grid: Evidence;
-  readonly warnings: readonly string[];
-}
-
-/** What of a model says how its position table may be laid out. */
-export type TableMeasures = Pick<Measures, 'positions' | 'classToken' | 'distillationToken' | 'registers'>;
-
-/** Numbers of leading rows that a table may spend on special tokens: on all of them, on those before the registers, on none. */
-function slotChoices({ classToken, distillationToken, registers }: TableMeasures): readonly number[] {
-  const named = Number(classToken) + Number(distillationToken);
-  return [...new Set([named + registers, named, 0])];
-}
-
-function rectangles(count: number): readonly (readonly [number, number])[] {
-  const rows = Array.from({ length: count }, (_, index) => index + 1).filter((side) => count % side === 0);
-  return rows.map((side) => [side, count / side] as const);
-}
-
-/**
- * Which rows of the table are special tokens' and which grid the others are. `known` are grids that the user's or the config's image size
- * makes; one that fits decides, else the square grid, else the grid nearest to a square with a warning that lists the others.
- */
-export function tableLayout(
-  measures: TableMeasures,
-  known: readonly { readonly grid: readonly [number, number]; readonly source: string }[],
-): TableLayout | undefined {
-  const choices = slotChoices(measures);
-  const fit = known
-    .flatMap((size) => choices.map((slots) => ({ ...size, slots })))
-    .find(({ grid, slots }) => measures.positions === grid[0] * grid[1] + slots);
-  const told = (slots: number): Evidence =>
-    stored(slots, `pos_embed holds ${measures.positions} rows, ${slots} of them for special tokens`);
-  if (fit)
-    return { slots: told(fit.slots), grid: stored(fit.grid, `pos_embed and ${fit.source}`), warnings: [] };
-  const square = choices.find((slots) => Number.isInteger(Math.sqrt(measures.positions - slots)));
-  if (square !== undefined && measures.positions > square) {
-    const side = Math.sqrt(measures.positions - square);
-    return {
-      slots: told(square),
-      grid: stored([side, side], `pos_embed holds ${side} × ${side} patches`),
-      warnings: [],
-    };
-  }
-  return oblong(measures, choices[0]!, told);
-}
-
-function oblong(
-  measures: TableMeasures,
-  slots: number,
-  told: (slots: number) => Evidence,
-): TableLayout | undefined {
-  const grids = rectangles(measures.positions - slots);
-  const nearest = grids.find(([rows, columns]) => rows >= columns);
-  if (!nearest) return undefined;
-  const others = grids.map((grid) => grid.join(' × ')).join(', ');
-  return {
-    slots: told(slots),
-    grid: assumed(nearest, `the grid nearest to a square of those that fit (${others})`),
-    warnings: [
-      `The position table pos_embed fits several grids (${others}); ${nearest.join(' × ')} was taken. State the image size or the grid.`,
-    ],
-  };
 }
 
 /**

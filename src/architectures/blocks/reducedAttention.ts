@@ -15,7 +15,7 @@ export interface ReducedFigures {
 }
 
 /** Side of the map to which linear spatial-reduction attention pools its keys (Wang et al. 2022, PVT v2, linear SRA). */
-export const pooledSide = 7;
+const pooledSide = 7;
 
 /** The tokens that keys and values are made of, and the factor by which their grid is smaller. */
 function reduced(
@@ -47,7 +47,7 @@ function keysAndValues(b: GraphBuilder, x: ValueInfo): readonly [ValueInfo, Valu
  * Spatial-reduction attention (Wang et al. 2021, PVT, §3.3) over `[batch · count, dim]`: keys and values come of a map that a strided
  * convolution `sr` has made smaller, or, where `sr` is 1 × 1, one that is pooled to 7 × 7 (PVT v2, linear SRA). Plain attention without `sr`.
  */
-export function reducedAttention(
+function reducedAttention(
   b: GraphBuilder,
   tokens: Tokens,
   name: string,
@@ -81,7 +81,7 @@ export function reducedAttention(
  * Feed-forward layer with a 3 × 3 depthwise convolution between its linear layers (Wang et al. 2022, PVT v2; SegFormer's Mix-FFN,
  * Xie et al. 2021, §3.1), which takes the place of position tables. `rectified`: a ReLU before the convolution, in models that pool their keys.
  */
-export function convolutionalMlp(
+function convolutionalMlp(
   b: GraphBuilder,
   tokens: Tokens,
   name: string,
@@ -100,7 +100,7 @@ export function convolutionalMlp(
 }
 
 /** Attention of a block over its normed tokens, by the module `attn`: `[batch · count, dim]`. */
-export type Attend = (b: GraphBuilder, tokens: Tokens, figures: ReducedFigures) => ValueInfo;
+type Attend = (b: GraphBuilder, tokens: Tokens, figures: ReducedFigures) => ValueInfo;
 
 const attendReduced: Attend = (b, tokens, figures) =>
   reducedAttention(b, tokens, 'attn', b.scopePath, figures);

@@ -143,7 +143,7 @@ function bilinearTable(b: GraphBuilder, table: ValueInfo, from: Grid, to: Grid):
 const resizings = { geometric: geometricTable, bilinear: bilinearTable } as const;
 
 /** How distances become inputs of a small network: as Swin v2 scales them, or by their plain logarithm (timm's `cr`). */
-export type LogScale = 'swin' | 'cr';
+type LogScale = 'swin' | 'cr';
 
 /** Coordinates `[distances, 2]` of all distances of a window. `trained` is the window of the training where it was another one. */
 export function logCoordinates(window: Grid, scale: LogScale, trained: Grid = window): Float32Array {

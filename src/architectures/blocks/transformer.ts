@@ -146,7 +146,7 @@ export function queryKeyValue(
   return [biased(b, q!, 'q_bias'), biased(b, k!, 'k_bias'), biased(b, v!, 'v_bias')];
 }
 
-export interface AttentionFigures {
+interface AttentionFigures {
   readonly heads: number;
   readonly eps: number;
 }

@@ -19,7 +19,7 @@ export interface Windows {
   readonly mask: number;
 }
 
-export interface WindowOptions {
+interface WindowOptions {
   readonly shift?: Sides;
   readonly rolls?: Windows['rolls'];
   readonly mask?: number;
@@ -139,7 +139,7 @@ function regionOf(place: number, axis: 0 | 1, { padded, size, shift }: Windows):
  * Mask of shifted windows (Liu et al. 2021, §3.2): −100 between tokens of a window that are not neighbours on the map, else 0;
  * `[batch · windows, 1, n, n]`. Zeros of the padding are not masked. Undefined where no window is shifted.
  */
-export function shiftMask(b: GraphBuilder, windows: Windows, batch: number): ValueInfo | undefined {
+function shiftMask(b: GraphBuilder, windows: Windows, batch: number): ValueInfo | undefined {
   const { size, shift } = windows;
   if (shift.every((by) => by === 0)) return undefined;
   return b.shared(`mask ${batch} ${keyOf(windows)}`, () => {
@@ -159,7 +159,7 @@ export function shiftMask(b: GraphBuilder, windows: Windows, batch: number): Val
   });
 }
 
-export interface WindowAttentionOptions {
+interface WindowAttentionOptions {
   readonly heads: number;
   /** Path of the block, as the record of its map names it. */
   readonly layer: string;

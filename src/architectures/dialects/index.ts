@@ -1,93 +1,105 @@
 import type { Tensor } from '../../checkpoint/tensors';
-import { hieraDialects } from './hiera';
-import { mvitv2Dialects } from './mvitv2';
-import { vitdetDialects } from './vitdet';
-import { samDialects } from './sam';
-import { convitDialects } from './convit';
-import { xcitDialects } from './xcit';
-import { caitDialects } from './cait';
-import { cnnDialects } from './cnn';
-import { openAiClip, openClipTrunk, transformersClip } from './clip';
-import { translate, type Dialect, type Translation } from './dialect';
-import { dinov2 } from './dinov2';
 import { backboneDialects } from './backbones';
 import { beitDialects } from './beit';
-import { vitHybridDialects } from './vitHybrid';
-import { naflexvitDialects } from './naflexvit';
+import { bitDialects } from './bit';
+import { caitDialects } from './cait';
+import { openAiClip, openClipTrunk, transformersClip } from './clip';
+import { coatDialects } from './coat';
+import { convitDialects } from './convit';
+import { convnextDialects } from './convnext';
+import { crossvitDialects } from './crossvit';
+import { cvtDialects } from './cvt';
+import { davitDialects } from './davit';
+import { densenetDialects } from './densenet';
+import { translate, type Dialect, type Translation } from './dialect';
+import { dinov2 } from './dinov2';
+import { edgeNextDialects } from './edgenext';
+import { efficientFormerDialects } from './efficientformer';
+import { efficientnetDialects } from './efficientnet';
+import { efficientVitMitDialects } from './efficientVitMit';
+import { efficientVitMsraDialects } from './efficientVitMsra';
 import { evaDialects } from './eva';
-import { googleJax } from './googleJax';
-import { mae } from './mae';
-import { timm } from './timm';
-import { torchvision } from './torchvision';
-import { transformers, transformers5 } from './transformers';
-import { trunksOf } from './trunks';
-import { pvtDialects } from './pvt';
+import { fastVitDialects } from './fastvit';
 import { focalnetDialects } from './focalnet';
-import { nestDialects } from './nest';
-import { tntDialects } from './tnt';
-import { voloDialects } from './volo';
-import { vitaminDialects } from './vitamin';
+import { googleJax } from './googleJax';
+import { hieraDialects } from './hiera';
 import { levitDialects } from './levit';
+import { mae } from './mae';
 import { maxVitDialects } from './maxvit';
 import { metaformerDialects } from './metaformer';
 import { mobileVitDialects } from './mobilevit';
-import { visformerDialects } from './visformer';
-import { tinyVitDialects } from './tinyVit';
+import { mvitv2Dialects } from './mvitv2';
+import { naflexvitDialects } from './naflexvit';
+import { nestDialects } from './nest';
+import { pitDialects } from './pit';
+import { pvtDialects } from './pvt';
+import { regnetDialects } from './regnet';
+import { resnetDialects } from './resnet';
+import { samDialects } from './sam';
 import { segformerDialects } from './segformer';
 import { swinDialects } from './swin';
-import { davitDialects } from './davit';
-import { vitRelposDialects } from './vitRelpos';
+import { timm } from './timm';
+import { tinyVitDialects } from './tinyVit';
+import { tntDialects } from './tnt';
+import { torchvision } from './torchvision';
+import { transformers, transformers5 } from './transformers';
+import { trunksOf } from './trunks';
 import { twinsDialects } from './twins';
-import { efficientFormerDialects } from './efficientformer';
-import { pitDialects } from './pit';
-import { edgeNextDialects } from './edgenext';
-import { cvtDialects } from './cvt';
-import { efficientVitMitDialects } from './efficientVitMit';
-import { crossvitDialects } from './crossvit';
-import { efficientVitMsraDialects } from './efficientVitMsra';
-import { coatDialects } from './coat';
-import { fastVitDialects } from './fastvit';
+import { vggDialects } from './vgg';
+import { visformerDialects } from './visformer';
+import { vitaminDialects } from './vitamin';
+import { vitdetDialects } from './vitdet';
+import { vitHybridDialects } from './vitHybrid';
+import { vitRelposDialects } from './vitRelpos';
+import { voloDialects } from './volo';
+import { xcitDialects } from './xcit';
 
 /** Names of families other than the plain transformers. */
 const familyDialects: readonly Dialect[] = [
-  ...fastVitDialects,
-  ...coatDialects,
-  ...efficientVitMsraDialects,
-  ...hieraDialects,
-  ...crossvitDialects,
-  ...efficientVitMitDialects,
-  ...cvtDialects,
-  ...edgeNextDialects,
-  ...pitDialects,
-  ...mvitv2Dialects,
-  ...vitdetDialects,
-  ...samDialects,
-  ...efficientFormerDialects,
-  ...focalnetDialects,
-  ...vitaminDialects,
-  ...voloDialects,
-  ...tntDialects,
-  ...nestDialects,
-  ...twinsDialects,
-  ...convitDialects,
-  ...swinDialects,
-  ...vitRelposDialects,
-  ...davitDialects,
-  ...segformerDialects,
-  ...xcitDialects,
-  ...tinyVitDialects,
+  ...beitDialects,
+  ...bitDialects,
   ...caitDialects,
-  ...visformerDialects,
+  ...coatDialects,
+  ...convitDialects,
+  ...convnextDialects,
+  ...crossvitDialects,
+  ...cvtDialects,
+  ...davitDialects,
+  ...densenetDialects,
+  ...edgeNextDialects,
+  ...efficientFormerDialects,
+  ...efficientnetDialects,
+  ...efficientVitMitDialects,
+  ...efficientVitMsraDialects,
+  ...evaDialects,
+  ...fastVitDialects,
+  ...focalnetDialects,
+  ...hieraDialects,
   ...levitDialects,
-  ...pvtDialects,
   ...maxVitDialects,
   ...metaformerDialects,
   ...mobileVitDialects,
-  ...cnnDialects,
-  ...beitDialects,
-  ...vitHybridDialects,
+  ...mvitv2Dialects,
   ...naflexvitDialects,
-  ...evaDialects,
+  ...nestDialects,
+  ...pitDialects,
+  ...pvtDialects,
+  ...regnetDialects,
+  ...resnetDialects,
+  ...samDialects,
+  ...segformerDialects,
+  ...swinDialects,
+  ...tinyVitDialects,
+  ...tntDialects,
+  ...twinsDialects,
+  ...vggDialects,
+  ...visformerDialects,
+  ...vitaminDialects,
+  ...vitdetDialects,
+  ...vitHybridDialects,
+  ...vitRelposDialects,
+  ...voloDialects,
+  ...xcitDialects,
 ];
 
 /** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */

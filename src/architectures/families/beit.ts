@@ -11,8 +11,9 @@ import { measure, type Measures } from '../groups/measure';
 import { titleOf } from '../names';
 import { positionLayout, unseen } from '../groups/plainFigures';
 import { classesOf, decide, namesOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
-import { preNormBlock } from './eva';
-import { embed, plainAnswer } from './vit';
+import { preNormBlock } from '../groups/evaBlocks';
+import { plainAnswer } from '../groups/plainAnswer';
+import { embed } from '../groups/plainEmbedding';
 
 /** Tables of relative positions: one for all blocks, one for each, or both. */
 const sharedTable = 'rel_pos_bias.relative_position_bias_table';

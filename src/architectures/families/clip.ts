@@ -4,29 +4,13 @@ import { tokenAt } from '../blocks/specialTokens';
 import { maybeNorm } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Recognised } from '../family';
 import { numberOf } from '../figures';
-import { titleOf } from '../names';
-import { measure } from '../groups/measure';
-import { buildPlain, encode, plainAssumable, recognisePlain } from './vit';
+import { asImageTower, plainAssumable } from '../groups/plain';
+import { buildPlain } from '../groups/plain';
+import { encode } from '../groups/plain';
 
 /** Label of a dual encoder: whose text tower is BERT's is none of OpenAI's. */
 function labelOf({ tensors }: Evidences): string {
   return tensors.has('text.text_model.embeddings.word_embeddings.weight') ? 'dual-encoder' : 'clip';
-}
-
-/** Relabels a plain transformer as the image tower of a dual encoder. */
-export function asImageTower(evidences: Evidences, label: string, pixels: string): Recognised | undefined {
-  const tower = recognisePlain(evidences);
-  const measures = measure(evidences.tensors);
-  return (
-    tower &&
-    measures && {
-      ...tower,
-      label,
-      title: `${titleOf(label, measures)} image tower`,
-      task: 'features',
-      pixels,
-    }
-  );
 }
 
 /**

@@ -1,5 +1,4 @@
 import type { GraphBuilder } from '../../graph/builder';
-import type { ModuleNote, ValueInfo } from '../../graph/graph';
 import type { Grid } from '../blocks/maps';
 import {
   axialRotation,
@@ -8,45 +7,13 @@ import {
   type Pairing,
   type Rotation,
 } from '../blocks/rotary';
-import {
-  layerScale,
-  maybeNorm,
-  mlp,
-  norm,
-  residual,
-  selfAttention,
-  withValue,
-  type SelfAttentionFigures,
-  type Tokens,
-} from '../blocks/transformer';
+import { maybeNorm, withValue, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, wordOf } from '../figures';
+import { blocks, notes } from '../groups/evaBlocks';
 import { recogniseEva } from '../groups/evaFigures';
-import { embed, plainAnswer } from './vit';
-
-type BlockFigures = SelfAttentionFigures & { readonly activation: string };
-
-/** x + γ₁ · attn(norm1(x)), then x + γ₂ · mlp(norm2(x)) (Fang et al. 2023, EVA-02, §2). */
-export function preNormBlock(b: GraphBuilder, tokens: Tokens, figures: BlockFigures): ValueInfo {
-  const normed = withValue(tokens, norm(b, tokens.value, 'norm1', figures.eps));
-  const attended = selfAttention(b, normed, 'attn', b.scopePath, figures);
-  const x = residual(b, tokens.value, layerScale(b, attended, 'gamma_1'));
-  const fed = mlp(b, norm(b, x, 'norm2', figures.eps), 'mlp', figures);
-  return residual(b, x, layerScale(b, fed, 'gamma_2'));
-}
-
-/** x + norm1(attn(x)), then x + norm2(mlp(x)) (Sun et al. 2023, EVA-CLIP's enormous model). */
-function postNormBlock(b: GraphBuilder, tokens: Tokens, figures: BlockFigures): ValueInfo {
-  const attended = selfAttention(b, tokens, 'attn', b.scopePath, figures);
-  const x = residual(b, tokens.value, norm(b, attended, 'norm1', figures.eps));
-  return residual(b, x, norm(b, mlp(b, x, 'mlp', figures), 'norm2', figures.eps));
-}
-
-const blocks = { pre: preNormBlock, post: postNormBlock } as const;
-const notes: Readonly<Record<keyof typeof blocks, ModuleNote>> = {
-  pre: { title: 'Transformer block', formula: 'x + γ · f(norm(x))' },
-  post: { title: 'Transformer block, norms last', formula: 'x + norm(f(x))' },
-};
+import { plainAnswer } from '../groups/plainAnswer';
+import { embed } from '../groups/plainEmbedding';
 
 function coordinatesOf(figures: Figures): Coordinates & { readonly pairing: Pairing } {
   return {

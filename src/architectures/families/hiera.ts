@@ -13,7 +13,8 @@ import {
   type HieraBlock,
 } from '../groups/hieraBlocks';
 import { hieraAssumable, hieraFigures, hieraTitle, requireUnits } from '../groups/hieraFigures';
-import { isResampling, resampled, type TableLayout } from '../blocks/positions';
+import { isResampling, resampled } from '../blocks/positions';
+import { type TableLayout } from '../groups/tableLayout';
 import { tableOf } from '../groups/positionTable';
 import { decide, imageSizeOf, nearestDivisor, recognisedFrom, sourcesOf, type Sources } from '../sources';
 

@@ -1,95 +1,107 @@
 import type { Family } from '../family';
-import { hieradet } from './hieradet';
-import { hiera } from './hiera';
-import { mvitv2 } from './mvitv2';
-import { vitdet } from './vitdet';
-import { sam } from './sam';
-import { convit } from './convit';
-import { xcit } from './xcit';
-import { cait } from './cait';
-import { convolutionalNetworks } from './cnn';
-import { clip } from './clip';
 import { beit } from './beit';
-import { vitHybrid } from './vitHybrid';
-import { naflexvit } from './naflexvit';
+import { bit } from './bit';
+import { cait } from './cait';
+import { clip } from './clip';
+import { coat } from './coat';
+import { convit } from './convit';
+import { convnext } from './convnext';
+import { crossvit } from './crossvit';
+import { cvt } from './cvt';
+import { davit } from './davit';
+import { densenet } from './densenet';
+import { edgeNext } from './edgenext';
+import { efficientFormer } from './efficientformer';
+import { efficientnet } from './efficientnet';
+import { efficientVitMit } from './efficientVitMit';
+import { efficientVitMsra } from './efficientVitMsra';
 import { eva } from './eva';
-import { siglip } from './siglip';
-import { vit } from './vit';
-import { pvtV2 } from './pvtV2';
+import { fastVit } from './fastvit';
 import { focalnet } from './focalnet';
-import { nest } from './nest';
-import { tnt } from './tnt';
-import { volo } from './volo';
-import { vitamin } from './vitamin';
+import { hiera } from './hiera';
+import { hieradet } from './hieradet';
 import { levit } from './levit';
 import { maxVit } from './maxvit';
 import { metaformer } from './metaformer';
 import { mobileVit } from './mobilevit';
+import { mvitv2 } from './mvitv2';
+import { naflexvit } from './naflexvit';
+import { nest } from './nest';
+import { pit } from './pit';
 import { pvt } from './pvt';
-import { visformer } from './visformer';
-import { tinyVit } from './tinyVit';
+import { pvtV2 } from './pvtV2';
+import { regnet } from './regnet';
+import { resnet } from './resnet';
+import { sam } from './sam';
 import { segformer } from './segformer';
+import { siglip } from './siglip';
 import { swin } from './swin';
 import { swinv2 } from './swinv2';
 import { swinv2Cr } from './swinv2Cr';
-import { davit } from './davit';
-import { vitRelpos } from './vitRelpos';
+import { tinyVit } from './tinyVit';
+import { tnt } from './tnt';
 import { twins } from './twins';
-import { efficientFormer } from './efficientformer';
-import { pit } from './pit';
-import { edgeNext } from './edgenext';
-import { cvt } from './cvt';
-import { efficientVitMit } from './efficientVitMit';
-import { crossvit } from './crossvit';
-import { efficientVitMsra } from './efficientVitMsra';
-import { coat } from './coat';
-import { fastVit } from './fastvit';
+import { vgg } from './vgg';
+import { visformer } from './visformer';
+import { vit } from './vit';
+import { vitamin } from './vitamin';
+import { vitdet } from './vitdet';
+import { vitHybrid } from './vitHybrid';
+import { vitRelpos } from './vitRelpos';
+import { volo } from './volo';
+import { xcit } from './xcit';
 
-/** Every family that is known, asked in this order. A new one is one file and one line here. */
+/** Every family that is known. A new one is one file and one line here. */
 export const families = [
-  fastVit,
-  efficientVitMsra,
-  hieradet,
-  hiera,
-  efficientVitMit,
-  edgeNext,
-  mvitv2,
-  vitdet,
-  sam,
-  efficientFormer,
-  focalnet,
-  vitamin,
-  volo,
-  tnt,
-  nest,
-  convit,
-  swin,
-  swinv2,
-  swinv2Cr,
-  vitRelpos,
-  davit,
-  xcit,
-  tinyVit,
+  beit,
+  bit,
   cait,
-  visformer,
+  clip,
+  coat,
+  convit,
+  convnext,
+  crossvit,
+  cvt,
+  davit,
+  densenet,
+  edgeNext,
+  efficientFormer,
+  efficientnet,
+  efficientVitMit,
+  efficientVitMsra,
+  eva,
+  fastVit,
+  focalnet,
+  hiera,
+  hieradet,
+  levit,
   maxVit,
   metaformer,
   mobileVit,
-  levit,
-  pvtV2,
-  pvt,
-  segformer,
-  ...convolutionalNetworks,
-  twins,
-  beit,
-  vitHybrid,
+  mvitv2,
   naflexvit,
-  eva,
+  nest,
   pit,
-  cvt,
-  crossvit,
-  coat,
+  pvt,
+  pvtV2,
+  regnet,
+  resnet,
+  sam,
+  segformer,
   siglip,
-  clip,
+  swin,
+  swinv2,
+  swinv2Cr,
+  tinyVit,
+  tnt,
+  twins,
+  vgg,
+  visformer,
   vit,
+  vitamin,
+  vitdet,
+  vitHybrid,
+  vitRelpos,
+  volo,
+  xcit,
 ] as const satisfies readonly Family[];

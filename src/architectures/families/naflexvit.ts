@@ -8,7 +8,9 @@ import { activationOf, isotropicFigures, poolOf } from '../groups/isotropicFigur
 import { unseen } from '../groups/plainFigures';
 import { isResampling, resampled, resamplingNames, type ResamplingName } from '../blocks/positions';
 import { decide, headsOf, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
-import { behindSpecials, plainAnswer, throughBlocks } from './vit';
+import { behindSpecials } from '../groups/plainEmbedding';
+import { throughBlocks } from '../groups/plain';
+import { plainAnswer } from '../groups/plainAnswer';
 
 type Tensors = Evidences['tensors'];
 

@@ -20,7 +20,7 @@ import {
   sourcesOf,
   type Sources,
 } from '../sources';
-import { distilled } from './vit';
+import { distilled } from '../groups/plainAnswer';
 
 const sizes: Sizes = [
   [/^2,6,4 64$/, 'Ti'],

@@ -16,7 +16,11 @@ import {
   type PyramidDefaults,
 } from '../groups/pyramidFigures';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
-import { blocksOf, kernelsOf, patchesOf, pyramidAssumable, stageFigures } from './pvtV2';
+import { stageFigures } from '../groups/pyramids';
+import { pyramidAssumable } from '../groups/pyramids';
+import { kernelsOf } from '../groups/pyramids';
+import { patchesOf } from '../groups/pyramids';
+import { blocksOf } from '../groups/pyramids';
 
 const defaults: PyramidDefaults = {
   eps: { pvt: [1e-6, 1e-5], transformers: [1e-6, 1e-6] },

@@ -1,11 +1,9 @@
 import type { GraphBuilder } from '../../graph/builder';
-import type { ValueInfo } from '../../graph/graph';
-import { channelAttention, channelAttentions, type ChannelAttention } from '../blocks/channelAttention';
-import { averagePool, convNorm, maxPool } from '../blocks/convolution';
+import { channelAttentions, type ChannelAttention } from '../blocks/channelAttention';
 import { answer, meanOfMap } from '../blocks/maps';
-import { activate, residual } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
-import { numberOf, numbersOf, stored, wordOf } from '../figures';
+import { stored } from '../figures';
+import { encodeResnet } from '../groups/residualNetwork';
 import {
   classesOf,
   countOf,
@@ -123,75 +121,6 @@ function recognise(evidences: Evidences): Recognised | undefined {
       ...strideFigures(sources),
     },
   });
-}
-
-interface Unit {
-  readonly eps: number;
-  readonly activation: string;
-}
-
-/** One 7 × 7 convolution, or three of 3 × 3 (He et al. 2019, ResNet-C), then a maximum or a convolution (ResNet-RS): a quarter of the size. */
-function stem(b: GraphBuilder, pixels: ValueInfo, unit: Unit): ValueInfo {
-  const deep = [
-    ['conv1.0', 'conv1.1', 2],
-    ['conv1.3', 'conv1.4', 1],
-    ['conv1.6', 'bn1', 1],
-  ] as const;
-  const rows = b.has('conv1.0.weight') ? deep : ([['conv1', 'bn1', 2]] as const);
-  const map = rows.reduce(
-    (x, [conv, norm, stride]) => convNorm(b, x, conv, norm, { ...unit, stride }),
-    pixels,
-  );
-  return b.has('maxpool.0.weight')
-    ? convNorm(b, map, 'maxpool.0', 'maxpool.1', { ...unit, stride: 2 })
-    : maxPool(b, map, { kernel: 3, stride: 2, padding: 1 });
-}
-
-/** The input in the shape of the block's output: itself, or projected; ResNet-D takes means before a projection without stride. */
-function shortcut(b: GraphBuilder, x: ValueInfo, stride: number, eps: number): ValueInfo {
-  if (b.has('downsample.0.weight')) return convNorm(b, x, 'downsample.0', 'downsample.1', { eps, stride });
-  if (!b.has('downsample.1.weight')) return x;
-  const mean = stride === 1 ? x : averagePool(b, x, { kernel: 2, stride, ceil: true, countPadding: false });
-  return convNorm(b, mean, 'downsample.1', 'downsample.2', { eps });
-}
-
-/** Residual block (He et al. 2016): two 3 × 3 convolutions, or 1 × 1, 3 × 3, 1 × 1 with the stride at index `strided`. */
-function block(b: GraphBuilder, x: ValueInfo, unit: Unit, strides: readonly number[]): ValueInfo {
-  const branch = strides.reduce((map, stride, index) => {
-    const activation = index < strides.length - 1 ? unit.activation : undefined;
-    const names = [`conv${index + 1}`, `bn${index + 1}`] as const;
-    return convNorm(b, map, ...names, { eps: unit.eps, activation, stride });
-  }, x);
-  const stride = Math.max(...strides);
-  const attended = channelAttention(b, branch, 'se');
-  return activate(b, residual(b, attended, shortcut(b, x, stride, unit.eps)), unit.activation);
-}
-
-/** Strides of a block's convolutions: `stride` in the first of a basic block, in the 3 × 3 one of a bottleneck (or in the one before). */
-function stridesOf({ block: kind, downsample_in_bottleneck: early }: Figures, stride: number): number[] {
-  if (kind!.value === 'basic') return [stride, 1];
-  return early!.value === true ? [stride, 1, 1] : [1, stride, 1];
-}
-
-/** The last map: 1/32 of the picture's size after four stages. */
-export function encodeResnet(b: GraphBuilder, figures: Figures, pixels: ValueInfo): ValueInfo {
-  const unit = { eps: numberOf(figures, 'eps'), activation: wordOf(figures, 'activation') };
-  const early = figures['downsample_in_first_stage']!.value === true;
-  const note = {
-    title: `Residual block, ${wordOf(figures, 'block')}`,
-    formula: `${unit.activation}(x + convolutions(x))`,
-  };
-  return numbersOf(figures, 'depth').reduce(
-    (map, depth, stage) =>
-      b.scope(`layer${stage + 1}`, () => {
-        const first = stage > 0 || early ? 2 : 1;
-        return Array.from({ length: depth }, (_, index) => index).reduce((x, index) => {
-          const strides = stridesOf(figures, index === 0 ? first : 1);
-          return b.scope(`${index}`, () => block(b, x, unit, strides), note);
-        }, map);
-      }),
-    stem(b, pixels, unit),
-  );
 }
 
 function build(b: GraphBuilder, recognised: Recognised, { imageSize, batch }: BuildOptions): void {

@@ -1,6 +1,7 @@
 import type { Family } from '../family';
-import { asImageTower } from './clip';
-import { buildPlain, plainAssumable } from './vit';
+import { asImageTower } from '../groups/plain';
+import { plainAssumable } from '../groups/plain';
+import { buildPlain } from '../groups/plain';
 
 /** SigLIP (Zhai et al. 2023) and SigLIP 2: an image tower without class token, pooled by attention. */
 export const siglip: Family = {

@@ -8,11 +8,11 @@ import {
   gatheredBias,
   logCoordinates,
 } from '../blocks/relativePosition';
-import { mlp, norm, residual, withValue, type Tokens } from '../blocks/transformer';
-import { windowAttention } from '../blocks/windows';
+import { norm, withValue } from '../blocks/transformer';
 import { configuredArchitecture } from '../config';
 import type { ConfigValue, Evidence, Evidences, Family, Figures } from '../family';
 import { assumed, numberOf, numbersOf, stored } from '../figures';
+import { postNormBlock } from '../groups/cosineWindows';
 import {
   isWindow,
   recognisedShifted,
@@ -21,7 +21,6 @@ import {
   shiftedFigures,
   shiftedStages,
   windowFit,
-  type ShiftedPlace,
   type WindowFit,
 } from '../groups/shiftedWindows';
 import { decide, imageSizeOf, namesOf, sourcesOf, type Sources } from '../sources';
@@ -109,23 +108,6 @@ function positionBias(b: GraphBuilder, window: Grid, trained: number): ValueInfo
       );
   const table = continuousTable(b, ['cpb_mlp.0', 'cpb_mlp.2'], places);
   return boundedBias(b, gatheredBias(b, table, window));
-}
-
-/** The norms of Swin v2 stand behind attention and MLP (Liu et al. 2022, §3.2); a third one over the sum is timm's (`swinv2_cr`). */
-export function postNormBlock(
-  b: GraphBuilder,
-  tokens: Tokens,
-  { windows, layer, heads, eps, activation }: ShiftedPlace,
-  bias: () => ValueInfo,
-): Tokens {
-  const attended = b.scope(
-    'attn',
-    () => windowAttention(b, tokens, windows, { heads, layer, bias: bias() }),
-    { title: `Window attention by cosines, ${heads} heads`, formula: 'softmax(τ·cos(Q, K) + B)·V' },
-  );
-  const mixed = residual(b, tokens.value, norm(b, attended.value, 'norm1', eps));
-  const value = residual(b, mixed, norm(b, mlp(b, mixed, 'mlp', { activation, eps }), 'norm2', eps));
-  return withValue(tokens, value);
 }
 
 /** Swin Transformer V2 (Liu et al. 2022). */

@@ -15,7 +15,7 @@ import {
   windowOf,
 } from '../groups/shiftedWindows';
 import { decide, sourcesOf } from '../sources';
-import { postNormBlock } from './swinv2';
+import { postNormBlock } from '../groups/cosineWindows';
 
 /** Log-spaced coordinates of every pair of tokens, `[n · n, 2]`: this model's network reads each pair, not each distance once. */
 function pairCoordinates([rows, columns]: Grid): Float32Array {

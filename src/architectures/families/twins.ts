@@ -9,7 +9,8 @@ import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Recognised
 import { assumed, numberOf, numbersOf, stored } from '../figures';
 import { leastSide, pyramidFigures, reductionOf, sizeTitle, type Sizes } from '../groups/pyramidFigures';
 import { decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
-import { pyramidAssumable, stageFigures } from './pvtV2';
+import { stageFigures } from '../groups/pyramids';
+import { pyramidAssumable } from '../groups/pyramids';
 
 const blocksOf = (stage: number): string => `blocks.${stage}`;
 

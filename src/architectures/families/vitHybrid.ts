@@ -8,8 +8,10 @@ import { numberOf, pairOf, stored } from '../figures';
 import { isotropicFigures, poolOf } from '../groups/isotropicFigures';
 import { positionedSize, positionLayout, unseen } from '../groups/plainFigures';
 import { countOf, headsOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
-import { encodeResnet } from './resnet';
-import { placedTokens, plainAnswer, throughBlocks } from './vit';
+import { encodeResnet } from '../groups/residualNetwork';
+import { placedTokens } from '../groups/plainEmbedding';
+import { throughBlocks } from '../groups/plain';
+import { plainAnswer } from '../groups/plainAnswer';
 
 type Tensors = Evidences['tensors'];
 

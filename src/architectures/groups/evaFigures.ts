@@ -4,7 +4,7 @@ import { assumed, headsNear, stored } from '../figures';
 import { measure, type Measures } from './measure';
 import { titleOf } from '../names';
 import { positionedSize, positionLayout, unseen } from './plainFigures';
-import type { TableLayout } from '../blocks/positions';
+import type { TableLayout } from './tableLayout';
 import {
   classesOf,
   decide,

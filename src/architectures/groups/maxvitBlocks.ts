@@ -62,7 +62,7 @@ export interface MaxVitSettings {
 }
 
 /** Where a block stands. */
-export interface Place {
+interface Place {
   readonly stride: 1 | 2;
   /** Sides of the map that the stored tables of the stage were made for. */
   readonly nativeMap: Grid;

@@ -58,7 +58,7 @@ export const unit = (
 ): ValueInfo => convNorm(b, x, `${name}.conv`, `${name}.bn`, { eps: batchEps, ...options });
 
 /** How a stage's first block steps over the map. */
-export interface Step {
+interface Step {
   readonly stride: number;
   readonly dilation: number;
 }

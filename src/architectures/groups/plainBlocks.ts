@@ -18,7 +18,7 @@ import {
 } from '../blocks/transformer';
 
 /** What a block needs to know beside its parameters. */
-export interface BlockSettings {
+interface BlockSettings {
   readonly heads: number;
   readonly eps: number;
   readonly activation: string;
@@ -27,7 +27,7 @@ export interface BlockSettings {
 }
 
 /** A kind of transformer block: chosen where block 0 holds the parameter `has`. Builds inside the block's scope. */
-export interface BlockKind {
+interface BlockKind {
   readonly has: string;
   readonly note: ModuleNote;
   build(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): ValueInfo;

@@ -3,7 +3,9 @@ import { configured, configuredArchitecture, configuredImageSize } from '../conf
 import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from '../family';
 import { assumed, firstOf, given, headsNear, stored } from '../figures';
 import { measure, type Measures } from './measure';
-import { tableLayout, type TableLayout, type TableMeasures } from '../blocks/positions';
+import { tableLayout } from './tableLayout';
+import { type TableMeasures } from './tableLayout';
+import { type TableLayout } from './tableLayout';
 import {
   agreed,
   publishedModels,
@@ -14,7 +16,7 @@ import {
 } from '../published/published';
 
 /** Everything that can be said of a plain transformer, and by what. */
-export interface PlainFigures {
+interface PlainFigures {
   readonly measures: Measures;
   readonly figures: Figures;
   readonly choices: NonNullable<Recognised['choices']>;

@@ -6,13 +6,9 @@ import { withValue, type Tokens } from '../blocks/transformer';
 import { configuredImageSize } from '../config';
 import type { BuildOptions, Figures } from '../family';
 import { assumed, given, numberOf, pairOf, stored, wordOf } from '../figures';
-import {
-  isResampling,
-  resampled,
-  tableLayout,
-  type ResamplingName,
-  type TableLayout,
-} from '../blocks/positions';
+import { isResampling, resampled, type ResamplingName } from '../blocks/positions';
+import { tableLayout } from './tableLayout';
+import { type TableLayout } from './tableLayout';
 import { imageSizeOf, type Sources } from '../sources';
 
 /** How timm resamples position tables (layers/pos_embed.py, resample_abs_pos_embed). */

@@ -100,7 +100,7 @@ export function windowOfTable(name: string, rows: number, expected: readonly Gri
 }
 
 /** Where the stages of a model with shifted windows lie: `layers` or `stages`. */
-export interface StageNames {
+interface StageNames {
   readonly stages: string;
   /** What tells the heads of a block. */
   readonly heads: (block: string) => { readonly name: string; readonly axis: number };
@@ -137,7 +137,7 @@ export function shiftedFigures(sources: Sources, { stages, heads }: StageNames):
 export const shiftedAssumable = ['window', 'activation', 'eps'] as const;
 
 /** What a family says of itself beside its figures. */
-export interface ShiftedModel {
+interface ShiftedModel {
   readonly label: string;
   readonly name: string;
   /** Image size where nobody says one. */
@@ -192,7 +192,7 @@ export interface ShiftedPlace {
 }
 
 /** Writes one block in its own scope. */
-export type ShiftedBlock = (b: GraphBuilder, tokens: Tokens, place: ShiftedPlace) => Tokens;
+type ShiftedBlock = (b: GraphBuilder, tokens: Tokens, place: ShiftedPlace) => Tokens;
 
 /** For each token of the next stage the four it is made of, column by column; as many as the map has tokens stands for a zero. */
 function mergingOrder([rows, columns]: Grid): Int32Array {
@@ -209,7 +209,7 @@ function mergingOrder([rows, columns]: Grid): Int32Array {
  * Patch merging (Liu et al. 2021, §3.1): 2 × 2 neighbours side by side, zeros at odd edges, and a linear layer. Its norm stands before the
  * layer (Swin) or after it (Swin v2), as its width tells.
  */
-export function patchMerging(b: GraphBuilder, tokens: Tokens, name: string, eps: number): Tokens {
+function patchMerging(b: GraphBuilder, tokens: Tokens, name: string, eps: number): Tokens {
   return b.scope(
     name,
     () => {
@@ -245,7 +245,7 @@ function embedded(b: GraphBuilder, figures: Figures, { imageSize, batch }: Build
 }
 
 /** What the stages of a family differ in. */
-export interface ShiftedStages {
+interface ShiftedStages {
   /** Path of the list of stages. */
   readonly stages: string;
   readonly block: ShiftedBlock;

@@ -1,0 +1,111 @@
+import type { GraphBuilder } from '../../graph/builder';
+import { answer, meanOfMap, tokensToMap } from '../blocks/maps';
+import { reducedBlocks, type ReducedFigures, stagePatches } from '../blocks/reducedAttention';
+import { norm, withValue } from '../blocks/transformer';
+import type { BuildOptions, Evidences, Figures, Recognised } from '../family';
+import { numberOf, numbersOf, stored, wordOf } from '../figures';
+import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+import {
+  leastSide,
+  type PyramidDefaults,
+  pyramidFigures,
+  reductionOf,
+  type Sizes,
+  sizeTitle,
+} from './pyramidFigures';
+
+/** Path of a stage's list of blocks. */
+export const blocksOf = (stage: number): string => `stages.${stage}.blocks`;
+
+/** Path of a stage's patch embedding: the first stands before the stages. */
+export const patchesOf = (stage: number): string =>
+  stage === 0 ? 'patch_embed' : `stages.${stage}.downsample`;
+/** Sides of the kernels with which the stages cut patches. */
+export const kernelsOf = (tensors: Evidences['tensors'], stages: number): readonly number[] =>
+  Array.from({ length: stages }, (_, stage) => tensors.get(`${patchesOf(stage)}.proj.weight`)?.shape[2] ?? 1);
+/** Figures that the user may set. */
+export const pyramidAssumable = ['heads', 'activation', 'eps', 'sampling_eps'] as const;
+
+/** The sizes that PVT v2 and the Mix Transformer of SegFormer have in common. */
+export const pyramidSizes: Sizes = [
+  [/^2,2,2,2 32$/, 'B0'],
+  [/^2,2,2,2 64$/, 'B1'],
+  [/^3,4,6,3 64$/, 'B2'],
+  [/^3,4,18,3 64$/, 'B3'],
+  [/^3,8,27,3 64$/, 'B4'],
+  [/^3,6,40,3 64$/, 'B5'],
+];
+
+/** Figures of all blocks of a stage. */
+export function stageFigures(figures: Figures, stage: number): ReducedFigures {
+  return {
+    heads: numbersOf(figures, 'heads')[stage]!,
+    activation: wordOf(figures, 'activation'),
+    eps: numberOf(figures, 'eps'),
+    samplingEps: numberOf(figures, 'sampling_eps'),
+  };
+}
+
+/** What tells two families with the same blocks apart. */
+interface PyramidVariant {
+  readonly label: string;
+  readonly title: string;
+  readonly sizes: Sizes;
+  readonly defaults: PyramidDefaults;
+}
+
+/** A pyramid of overlapping patches whose stages end in a norm; undefined where it is another network. */
+export function recognisePyramid(
+  evidences: Evidences,
+  { label, title, sizes, defaults }: PyramidVariant,
+): Recognised | undefined {
+  const sources = sourcesOf(evidences);
+  const found = pyramidFigures(sources, blocksOf, defaults);
+  const patch = evidences.tensors.get('patch_embed.proj.weight')?.shape;
+  if (!found || patch?.length !== 4) return undefined;
+  const stages = numbersOf(found, 'depth').length;
+  const reduction = reductionOf(sources, blocksOf, stages);
+  const kernels = kernelsOf(evidences.tensors, stages);
+  const least = leastSide(
+    kernels.map((kernel) => (kernel + 1) >> 1),
+    reduction,
+  );
+  const { imageSize, figure } = imageSizeOf(sources);
+  return recognisedFrom(sources, {
+    label,
+    title: sizeTitle(title, found, sizes),
+    figures: {
+      ...found,
+      patch: stored(kernels, 'patch_embed.proj.weight'),
+      reduction,
+      pool: stored('avg', 'the mean over the last map'),
+      channels: stored(patch[1]!, 'patch_embed.proj.weight'),
+      image_size: figure,
+    },
+    imageSize,
+    sizeStep: [least, least],
+    pixels: 'imagenet',
+  });
+}
+
+/** Stages of overlapping patches, blocks and a norm; the pooled last map is classified. */
+export function buildPyramid(
+  b: GraphBuilder,
+  { figures }: Recognised,
+  { imageSize, batch }: BuildOptions,
+): void {
+  let map = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
+  for (const [stage, depth] of numbersOf(figures, 'depth').entries()) {
+    const settings = stageFigures(figures, stage);
+    const patches = stagePatches(b, map, patchesOf(stage), { overlap: true, eps: settings.samplingEps });
+    map = b.scope(
+      `stages.${stage}`,
+      () => {
+        const tokens = reducedBlocks(b, patches, depth, settings);
+        return tokensToMap(b, withValue(tokens, norm(b, tokens.value, 'norm', settings.eps)));
+      },
+      { title: `Stage ${stage + 1}` },
+    );
+  }
+  answer(b, meanOfMap(b, map), map);
+}
