@@ -85,7 +85,8 @@ export class GraphBuilder {
   scope<T>(name: string, write: () => T, note?: ModuleNote): T {
     const outer = this.path;
     this.path = this.resolve(name);
-    if (note) this.modules.set(this.path, note);
+    // Nothing else that a caller's object may hold: a graph is sent to another process.
+    if (note) this.modules.set(this.path, { title: note.title, formula: note.formula });
     try {
       return write();
     } finally {

@@ -39,6 +39,7 @@ const small: Readonly<Record<string, string>> = {
   maxvit: 'maxvit_tiny_tf_224',
   mvitv2: 'mvitv2_tiny',
   hiera: 'hiera_tiny_224',
+  hieradet: 'sam2_hiera_tiny',
   davit: 'davit_tiny',
   focalnet: 'focalnet_tiny_srf',
   metaformer: 'caformer_s18',

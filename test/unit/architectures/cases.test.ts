@@ -59,6 +59,11 @@ describe('golden cases: counts and attention records', () => {
         assert.equal(model.counts.buffers, golden.buffers + (beside[golden.id] ?? 0));
     });
 
+    it(`${golden.id}: a graph that another process can be sent`, async () => {
+      const graph = (await open(golden)).graph();
+      assert.deepEqual(structuredClone(graph), graph);
+    });
+
     it(`${golden.id}: where its attention is`, async () => {
       const { probes } = (await open(golden)).graph();
       assert.deepEqual(
