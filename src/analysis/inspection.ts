@@ -146,10 +146,10 @@ function headline(model: Model, graph: Graph | undefined, context: InspectionCon
       'conv + linear + attention, one picture',
     ),
   ];
-  const longest = graph.probes.map(allQueries).sort((a, b) => tokenCount(b) - tokenCount(a))[0];
+  const longest = longestSequence(graph.probes);
   if (longest)
     rows.push(
-      found('tokens', 'Tokens', tokenText(longest), tokenText(longest), 'queries of the longest attention'),
+      found('tokens', 'Tokens', tokenText(longest), tokenText(longest), 'tokens of the longest attention'),
     );
   if (recognition.family === null) return rows;
   return [...rows, ...statedFigures(recognition, context)];
@@ -181,6 +181,14 @@ const withLabels = (row: FigureView, { labels }: InspectionContext): FigureView 
   labels
     ? { ...row, source: `${row.source}; names: ${labels.source}`, assumed: row.assumed || labels.assumed }
     : row;
+
+/** The most tokens of a layer that have places on the picture; attention between channels has none, nor has a gate. */
+function longestSequence(probes: readonly Probe[]): TokenLayout | undefined {
+  return probes
+    .flatMap((probe) => (probe.window ? [allQueries(probe)] : [probe.queries, probe.keys]))
+    .filter(({ grid }) => grid !== undefined)
+    .toSorted((a, b) => tokenCount(b) - tokenCount(a))[0];
+}
 
 /** The tokens that ask in a layer: of windows those of the whole map. */
 function allQueries(probe: Probe): TokenLayout {

@@ -86,7 +86,7 @@ function build(b: GraphBuilder, { figures, sizeStep }: Recognised, { imageSize, 
   const settings = settingsOf(figures, imageSize);
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   let map = stem(b, pixels, settings);
-  for (const [stage, depth] of numbersOf(figures, 'depths').entries()) {
+  for (const [stage, depth] of numbersOf(figures, 'depth').entries()) {
     const nativeMap = divided(pairOf(figures, 'trained_size'), 2 ** (stage + 2));
     for (let index = 0; index < depth; index++)
       map = block(b, map, `stages.${stage}.blocks.${index}`, settings, nativeMap);
@@ -203,8 +203,8 @@ function recognise(evidences: Evidences): Recognised | undefined {
     label: variant.toLowerCase(),
     title: `${variant}-${size ?? dims.join('/')}`,
     figures: {
-      depths: stored(depths, 'stages.*.blocks'),
-      dims: stored(dims, 'stages.*.blocks.0'),
+      depth: stored(depths, 'stages.*.blocks'),
+      dim: stored(dims, 'stages.*.blocks.0'),
       blocks: stored(kinds, 'stages.*.blocks'),
       heads: stored(
         depths.flatMap((_, stage) => headsOf(tensors, stage) ?? []),

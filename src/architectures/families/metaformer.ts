@@ -168,7 +168,7 @@ function embedding(
 function encode(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): ValueInfo {
   const heads = figures['heads'] ? [...numbersOf(figures, 'heads')] : [];
   const names = [figures['token_mixer']!.value].flat() as readonly MixerName[];
-  const depths = numbersOf(figures, 'depths');
+  const depths = numbersOf(figures, 'depth');
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   let map = embedding(b, pixels, 'stem', figures, 0);
   for (const [index, name] of names.entries())
@@ -289,8 +289,8 @@ function recognise(evidences: Evidences): Recognised | undefined {
     label: variant.toLowerCase(),
     title: `${variant}-${sizes[dims[0]!] ?? dims[0]}${total(depths)}`,
     figures: {
-      depths: stored(depths, 'stages.*.blocks'),
-      dims: stored(dims, 'stages.*.blocks.0.norm1.weight'),
+      depth: stored(depths, 'stages.*.blocks'),
+      dim: stored(dims, 'stages.*.blocks.0.norm1.weight'),
       token_mixer: mixersFigure(evidences, names),
       ...(attends.length > 0 && { heads: headsOf(sources, attends, { config: [], perHead: 32 }) }),
       ...settings(sources, names),

@@ -155,8 +155,8 @@ function recognise(evidences: Evidences): Recognised | undefined {
     title: titleOf(separable, dims),
     figures: {
       blocks: stored(counts, 'stages.*'),
-      dims: stored(dims, `${first}.conv_1x1.weight`),
-      depths: stored(
+      dim: stored(dims, `${first}.conv_1x1.weight`),
+      depth: stored(
         paths.map((path) => countOf(tensors, `${path}.transformer`)),
         `${first}.transformer.*`,
       ),

@@ -79,7 +79,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     channels: stored(channels!, 'patch_embed.proj.weight'),
     image_size: figure,
   };
-  const size = sizes[numberOf(figures, 'dim')] ?? `width ${numberOf(figures, 'dim')}`;
+  const size = sizes[numberOf(figures, 'dim')] ?? numberOf(figures, 'dim');
   return recognisedFrom(sources, {
     label: 'vit-relpos',
     title: `ViT-${size}/${height}, relative positions`,
