@@ -187,7 +187,9 @@ function graphParts(name: string, plan: Plan): readonly Uint8Array[] {
 }
 
 function writeNode(w: BinaryWriter, node: Node): void {
-  for (const input of node.inputs) string(w, 1, input);
+  // The runtime fuses a convolution with the norm behind it only where a bias that is not there is not named either.
+  const given = node.inputs.findLastIndex((input) => input !== '') + 1;
+  for (const input of node.inputs.slice(0, given)) string(w, 1, input);
   for (const output of node.outputs) string(w, 2, output);
   string(w, 3, node.name);
   string(w, 4, node.op);
