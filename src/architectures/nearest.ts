@@ -1,6 +1,6 @@
 import type { Tensor } from '../checkpoint/tensors';
 import { dialects } from './dialects';
-import { compareNames, type Dialect, type Translation } from './dialects/dialect';
+import { FileNames, lackingMarks, type Dialect, type Translation } from './dialects/dialect';
 import { timm } from './dialects/timm';
 
 /** The family whose tensor names a file comes nearest to, and what it lacks for it. */
@@ -37,8 +37,8 @@ interface Compared {
   readonly lacking: readonly RegExp[];
 }
 
-function compare(dialect: Dialect, names: readonly string[]): Compared {
-  const { lacking } = compareNames(dialect, names);
+function compare(dialect: Dialect, names: FileNames): Compared {
+  const lacking = [...lackingMarks(dialect, names)];
   return { dialect, share: 1 - lacking.length / dialect.signature.length, lacking };
 }
 
@@ -71,7 +71,7 @@ export function nearestFamily(tensors: readonly Tensor[], found: Translation | u
   const [family] = found?.dialect.families ?? [];
   if (found && family !== undefined) return { family, missing: unfit(found) };
   if (found) return plainNearest(tensors, found);
-  const names = tensors.map(({ name }) => name);
+  const names = new FileNames(tensors.map(({ name }) => name));
   const [best] = dialects
     .map((dialect) => compare(dialect, names))
     .filter(isNear)

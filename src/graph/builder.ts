@@ -73,7 +73,7 @@ export class GraphBuilder {
   private readonly modules = new Map<string, ModuleNote>();
   private readonly names = new Map<string, number>();
   private readonly parameters = new Map<string, ValueInfo>();
-  private readonly common = new Map<string, ValueInfo>();
+  private readonly common = new Map<string, unknown>();
   private path = '';
 
   constructor(
@@ -180,10 +180,9 @@ export class GraphBuilder {
     return this.declare({ name: unique, dtype, shape });
   }
 
-  /** A value that modules of one kind have in common (the mask of a stage's windows): written once, outside of any module. */
-  shared(key: string, make: () => ValueInfo): ValueInfo {
-    const known = this.common.get(key);
-    if (known) return known;
+  /** What modules of one kind have in common (the mask of a stage's windows): made once, outside of any module. */
+  shared<T = ValueInfo>(key: string, make: () => T): T {
+    if (this.common.has(key)) return this.common.get(key) as T;
     const outer = this.path;
     this.path = '';
     try {
@@ -195,14 +194,16 @@ export class GraphBuilder {
     }
   }
 
-  /** int64 vector, for shapes, axes and indices. */
+  /** int64 vector, for shapes, axes and indices; written once, as hundreds of operators have the same ones. */
   indices(values: readonly number[]): ValueInfo {
-    return this.constant('/indices', 'I64', [values.length], BigInt64Array.from(values.map(BigInt)));
+    return this.shared(`indices ${values.join(' ')}`, () =>
+      this.constant('/indices', 'I64', [values.length], BigInt64Array.from(values.map(BigInt))),
+    );
   }
 
-  /** float32 scalar. */
+  /** float32 scalar, written once. */
   scalar(value: number): ValueInfo {
-    return this.constant('/scalar', 'F32', [], Float32Array.of(value));
+    return this.shared(`scalar ${value}`, () => this.constant('/scalar', 'F32', [], Float32Array.of(value)));
   }
 
   reshape(x: ValueInfo, shape: readonly number[]): ValueInfo {

@@ -33,7 +33,7 @@ const isWhole = ({ map, size }: GridWindows): boolean => map[0] === size[0] && m
 export function gridPartition(b: GraphBuilder, tokens: Tokens, windows: GridWindows): Tokens {
   if (isWhole(windows)) return tokens;
   const [down, right] = strideOf(windows);
-  const value = rearranged(b, tokens, `grid ${JSON.stringify(windows)}`, gridIndex(windows));
+  const value = rearranged(b, tokens, `grid ${JSON.stringify(windows)}`, () => gridIndex(windows));
   return gridTokens(value, tokens.batch * down * right, windows.size);
 }
 
@@ -43,10 +43,20 @@ export function gridReverse(b: GraphBuilder, spread: Tokens, windows: GridWindow
   const { map } = windows;
   const [down, right] = strideOf(windows);
   const batch = spread.batch / (down * right);
-  const places = new Int32Array(map[0] * map[1]);
-  gridIndex(windows).forEach((from, place) => (places[from] = place));
   const whole = gridTokens(spread.value, batch, map);
-  return gridTokens(rearranged(b, whole, `spread ${JSON.stringify(windows)}`, places), batch, map);
+  const key = `spread ${JSON.stringify(windows)}`;
+  return gridTokens(
+    rearranged(b, whole, key, () => inverse(gridIndex(windows))),
+    batch,
+    map,
+  );
+}
+
+/** Where each element of a permutation stands. */
+function inverse(permutation: Int32Array): Int32Array {
+  const places = new Int32Array(permutation.length);
+  permutation.forEach((from, place) => (places[from] = place));
+  return places;
 }
 
 /** What a map of such tokens onto themselves is. */

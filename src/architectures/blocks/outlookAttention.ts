@@ -28,23 +28,23 @@ function neighbourhoods(map: Grid): Int32Array {
   return index;
 }
 
-/** For every position of the map the places of neighbourhoods that lie on it, four at most; `fill` where there are fewer. */
-function overlaps(map: Grid): { readonly index: Int32Array; readonly most: number } {
+/** For every position of the map the places of neighbourhoods that lie on it, four at most; a zero's where there are fewer. */
+function overlaps(map: Grid): Int32Array {
   const places: number[][] = Array.from({ length: map[0] * map[1] }, () => []);
   neighbourhoods(map).forEach((position, place) => places[position]?.push(place));
   const most = Math.max(...places.map(({ length }) => length));
   const [rows, columns] = centresOf(map);
   const fill = rows * columns * area;
   const padded = places.flatMap((some) => Array.from({ length: most }, (_, at) => some[at] ?? fill));
-  return { index: Int32Array.from(padded), most };
+  return Int32Array.from(padded);
 }
 
 /** The neighbourhoods' values added up where they overlap (Yuan et al. 2021, eq. 5): `[batch · neighbourhoods · 9, dim]` to `[batch · positions, dim]`. */
 function fold(b: GraphBuilder, folded: Tokens, map: Grid): ValueInfo {
-  const { index, most } = overlaps(map);
-  const parts = rearranged(b, folded, `outlook fold ${map.join('x')}`, index);
-  const dim = parts.shape[1]!;
-  const apart = b.reshape(parts, [folded.batch * map[0] * map[1], most, dim]);
+  const parts = rearranged(b, folded, `outlook fold ${map.join('x')}`, () => overlaps(map));
+  const [count, dim] = parts.shape as readonly [number, number];
+  const positions = folded.batch * map[0] * map[1];
+  const apart = b.reshape(parts, [positions, count / positions, dim]);
   return b.add('ReduceSum', [apart, b.indices([1])], { keepdims: int(0) });
 }
 
@@ -62,7 +62,7 @@ export function outlookAttention(b: GraphBuilder, tokens: Tokens, heads: number)
     'attn',
     () => {
       const values = withValue(tokens, b.linear(tokens.value, 'v'));
-      const unfolded = rearranged(b, values, `outlook unfold ${map.join('x')}`, neighbourhoods(map));
+      const unfolded = rearranged(b, values, `outlook unfold ${map.join('x')}`, () => neighbourhoods(map));
       const near = b.transpose(
         b.reshape(unfolded, [tokens.batch, count, area, heads, width]),
         [0, 3, 1, 2, 4],

@@ -71,19 +71,19 @@ const origin = (place: number, axis: 0 | 1, { map, padded, shift, rolls }: Windo
 
 /** For every token of every window, row by row, the index on the map it comes from; as many as the map has tokens stands for a zero. */
 export function windowIndex(windows: Windows): Int32Array {
-  const { map, size } = windows;
+  const { map, size, padded } = windows;
   const [gridRows, gridColumns] = windowGrid(windows);
-  const index = new Int32Array(area(windows.padded));
+  const along = (axis: 0 | 1): readonly number[] =>
+    Array.from({ length: padded[axis] }, (_, place) => origin(place, axis, windows));
+  const [rows, columns] = [along(0), along(1)];
+  const index = new Int32Array(area(padded));
   let next = 0;
   for (let windowRow = 0; windowRow < gridRows; windowRow++)
     for (let windowColumn = 0; windowColumn < gridColumns; windowColumn++)
       for (let row = 0; row < size[0]; row++)
         for (let column = 0; column < size[1]; column++) {
-          const from = [
-            origin(windowRow * size[0] + row, 0, windows),
-            origin(windowColumn * size[1] + column, 1, windows),
-          ];
-          index[next++] = from[0]! < 0 || from[1]! < 0 ? area(map) : from[0]! * map[1] + from[1]!;
+          const [from, at] = [rows[windowRow * size[0] + row]!, columns[windowColumn * size[1] + column]!];
+          index[next++] = from < 0 || at < 0 ? area(map) : from * map[1] + at;
         }
   return index;
 }
@@ -92,12 +92,21 @@ export function windowIndex(windows: Windows): Int32Array {
  * Tokens `[batch · count, dim]` in the order of `index`: `[batch · index.length, dim]`, where the index `count` is a zero token.
  * One Gather, whatever shift, padding and cut stand behind it. Orders of one `key` are written once.
  */
-export function rearranged(b: GraphBuilder, tokens: Tokens, key: string, index: Int32Array): ValueInfo {
-  const order = b.shared(`order ${key}`, () => b.constant('/order', 'I32', [index.length], index));
+export function rearranged(
+  b: GraphBuilder,
+  tokens: Tokens,
+  key: string,
+  indexOf: () => Int32Array,
+): ValueInfo {
+  const { order, count, padded } = b.shared(`order ${key}`, () => {
+    const index = indexOf();
+    const written = b.constant('/order', 'I32', [index.length], index);
+    return { order: written, count: index.length, padded: index.includes(tokens.count) };
+  });
   const rows = sequence(b, tokens);
-  const source = index.includes(tokens.count) ? b.add('Pad', [rows, b.indices([0, 0, 0, 0, 1, 0])]) : rows;
+  const source = padded ? b.add('Pad', [rows, b.indices([0, 0, 0, 0, 1, 0])]) : rows;
   const moved = b.add('Gather', [source, order], { axis: int(1) });
-  return b.reshape(moved, [tokens.batch * index.length, tokens.value.shape[1]!]);
+  return b.reshape(moved, [tokens.batch * count, tokens.value.shape[1]!]);
 }
 
 const keyOf = (windows: Windows): string => JSON.stringify(windows);
@@ -112,7 +121,7 @@ export function windowPartition(b: GraphBuilder, tokens: Tokens, windows: Window
   if (tokens.count !== area(map) || gridOfLayout(tokens.layout).some((side, axis) => side !== map[axis]))
     throw new Error(`windows of a map of ${map.join(' × ')}, ${JSON.stringify(tokens.layout)} found`);
   if (isWhole(windows)) return tokens;
-  const value = rearranged(b, tokens, `windows ${keyOf(windows)}`, windowIndex(windows));
+  const value = rearranged(b, tokens, `windows ${keyOf(windows)}`, () => windowIndex(windows));
   return gridTokens(value, (tokens.batch * area(padded)) / area(size), size);
 }
 
@@ -122,11 +131,20 @@ export function windowReverse(b: GraphBuilder, windowed: Tokens, windows: Window
   if (isWhole(windows)) return windowed;
   const batch = (windowed.batch * windowed.count) / area(padded);
   const whole = gridTokens(windowed.value, batch, padded);
-  const places = new Int32Array(area(map));
+  return gridTokens(
+    rearranged(b, whole, `map ${keyOf(windows)}`, () => mapIndex(windows)),
+    batch,
+    map,
+  );
+}
+
+/** For every token of the map its place among the tokens of all windows. */
+function mapIndex(windows: Windows): Int32Array {
+  const places = new Int32Array(area(windows.map));
   windowIndex(windows).forEach((from, place) => {
     if (from < places.length) places[from] = place;
   });
-  return gridTokens(rearranged(b, whole, `map ${keyOf(windows)}`, places), batch, map);
+  return places;
 }
 
 /** Part of the map a place belongs to, by one axis: before the last window, in it, and what was rolled in from the other end. */

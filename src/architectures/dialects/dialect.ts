@@ -120,15 +120,34 @@ export function rows(index: number, count: number, length = 1): Layout {
   };
 }
 
-/** The dialect's prefix as this file writes it, and the marks of its signature that find no name. */
-export function compareNames(
-  { prefix: pattern, signature }: Dialect,
-  names: readonly string[],
-): { readonly prefix: string; readonly lacking: readonly RegExp[] } {
-  const found = pattern && names.find((name) => pattern.test(name));
-  const prefix = found?.match(pattern!)?.[0] ?? '';
-  const bare = names.map((name) => withoutPrefix(name, prefix));
-  return { prefix, lacking: signature.filter((mark) => !bare.some((name) => mark.test(name))) };
+/** The names of a file. A hundred dialects ask for the same prefixes: what was found is kept. */
+export class FileNames {
+  private readonly found = new Map<RegExp | undefined, Bare>();
+
+  constructor(private readonly all: readonly string[]) {}
+
+  /** What stands in front of the names by this pattern, and the names without it. */
+  behind(pattern: RegExp | undefined): Bare {
+    const known = this.found.get(pattern);
+    if (known) return known;
+    const first = pattern && this.all.find((name) => pattern.test(name));
+    const prefix = first?.match(pattern!)?.[0] ?? '';
+    const names = prefix === '' ? this.all : this.all.map((name) => withoutPrefix(name, prefix));
+    const bare = { prefix, names };
+    this.found.set(pattern, bare);
+    return bare;
+  }
+}
+
+interface Bare {
+  readonly prefix: string;
+  readonly names: readonly string[];
+}
+
+/** The marks of a dialect's signature that find no name, one after the other: whoever asks whether there is one stops at it. */
+export function* lackingMarks({ prefix, signature }: Dialect, file: FileNames): Generator<RegExp> {
+  const { names } = file.behind(prefix);
+  for (const mark of signature) if (!names.some((name) => mark.test(name))) yield mark;
 }
 
 function withoutPrefix(name: string, prefix: string): string {
@@ -140,12 +159,13 @@ const isCopy = (shape: readonly number[], known: Translated): boolean =>
   shape.length === known.shape.length && shape.every((side, axis) => side === known.shape[axis]);
 
 /** The tensors under canonical names; undefined where they do not speak the dialect. Names that no row knows are left out. */
-export function translate(dialect: Dialect, tensors: readonly Tensor[]): Translation | undefined {
-  const { prefix, lacking } = compareNames(
-    dialect,
-    tensors.map((tensor) => tensor.name),
-  );
-  if (lacking.length > 0) return undefined;
+export function translate(
+  dialect: Dialect,
+  tensors: readonly Tensor[],
+  names = new FileNames(tensors.map(({ name }) => name)),
+): Translation | undefined {
+  if (!lackingMarks(dialect, names).next().done) return undefined;
+  const { prefix } = names.behind(dialect.prefix);
   const parameters = new Map<string, Translated>();
   const strangers: string[] = [];
   const copies = new Map<string, string>();

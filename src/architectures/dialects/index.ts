@@ -11,7 +11,7 @@ import { crossvitDialects } from './crossvit';
 import { cvtDialects } from './cvt';
 import { davitDialects } from './davit';
 import { densenetDialects } from './densenet';
-import { translate, type Dialect, type Translation } from './dialect';
+import { FileNames, translate, type Dialect, type Translation } from './dialect';
 import { dinov2 } from './dinov2';
 import { edgeNextDialects } from './edgenext';
 import { efficientFormerDialects } from './efficientformer';
@@ -121,5 +121,6 @@ export const dialects: readonly Dialect[] = [
 
 /** The tensors under canonical names, in every dialect whose signature fits. */
 export function translations(tensors: readonly Tensor[]): readonly Translation[] {
-  return dialects.flatMap((dialect) => translate(dialect, tensors) ?? []);
+  const names = new FileNames(tensors.map(({ name }) => name));
+  return dialects.flatMap((dialect) => translate(dialect, tensors, names) ?? []);
 }

@@ -19,12 +19,15 @@ import { postNormBlock } from '../groups/cosineWindows';
 
 /** Log-spaced coordinates of every pair of tokens, `[n · n, 2]`: this model's network reads each pair, not each distance once. */
 function pairCoordinates([rows, columns]: Grid): Float32Array {
-  const places = Array.from({ length: rows * columns }, (_, token) => [
-    Math.floor(token / columns),
-    token % columns,
-  ]);
-  const pairs = places.flatMap((query) => places.flatMap((key) => query.map((at, axis) => at - key[axis]!)));
-  return Float32Array.from(pairs, (distance) => logarithm(distance));
+  const count = rows * columns;
+  const pairs = new Float32Array(2 * count * count);
+  for (let query = 0; query < count; query++)
+    for (let key = 0; key < count; key++) {
+      const at = 2 * (query * count + key);
+      pairs[at] = logarithm(Math.floor(query / columns) - Math.floor(key / columns));
+      pairs[at + 1] = logarithm((query % columns) - (key % columns));
+    }
+  return pairs;
 }
 
 /** Continuous position bias `[heads, n, n]`. */

@@ -215,9 +215,8 @@ function patchMerging(b: GraphBuilder, tokens: Tokens, name: string, eps: number
     () => {
       const map = gridOfLayout(tokens.layout);
       const width = 4 * tokens.value.shape[1]!;
-      const order = mergingOrder(map);
-      const moved = rearranged(b, tokens, `merging ${map.join('x')}`, order);
-      const merged = b.reshape(moved, [(tokens.batch * order.length) / 4, width]);
+      const moved = rearranged(b, tokens, `merging ${map.join('x')}`, () => mergingOrder(map));
+      const merged = b.reshape(moved, [moved.shape[0]! / 4, width]);
       const before = b.shapeOf('norm.weight')[0] === width;
       const reduced = b.linear(before ? norm(b, merged, 'norm', eps) : merged, 'reduction');
       const value = before ? reduced : norm(b, reduced, 'norm', eps);
