@@ -150,6 +150,12 @@ export function imageSizeOf(
   return { imageSize: [height, width], figure };
 }
 
+/** Image sizes that are known of the published models, and whose they are. */
+export const publishedSizes = ({
+  published,
+}: Sources): readonly { readonly size: readonly [number, number]; readonly model: string }[] =>
+  published.flatMap(({ imageSize, models }) => (imageSize ? [{ size: imageSize, model: models[0]! }] : []));
+
 /** Refuses every image size but the one that the weights are made for, for models whose positions cannot be resampled. */
 export function requireOwnSize(size: readonly [number, number], own: readonly [number, number]): void {
   if (size[0] === own[0] && size[1] === own[1]) return;

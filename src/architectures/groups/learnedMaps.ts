@@ -2,7 +2,7 @@ import type { Grid } from '../blocks/maps';
 import { configuredImageSize } from '../config';
 import type { Evidence, Evidences } from '../family';
 import { assumed, given, stored } from '../figures';
-import { imageSizeOf, type Sources } from '../sources';
+import { imageSizeOf, publishedSizes, type Sources } from '../sources';
 
 /** Rows and columns of a map by image size, for a network that shrinks it by strided convolutions with half padding. */
 export const mapOf = ([height, width]: readonly [number, number], stride: number): Grid => [
@@ -25,13 +25,14 @@ function givenResolution(evidences: Evidences, count: number): Evidence | undefi
  * Rows and columns of the map that a table of `count` biases was made for, the figure `resolution`: as the user says, else those of the image size
  * that config.json, published models or the user give where they agree with it, else a square. `stride` is the map's.
  */
-export function resolutionOf({ evidences, published }: Sources, count: number, stride: number): Evidence {
+export function resolutionOf(sources: Sources, count: number, stride: number): Evidence {
+  const { evidences } = sources;
   const user = givenResolution(evidences, count);
   if (user) return user;
   const config = configuredImageSize(evidences.checkpoint);
   const sizes = [
     ...(config ? [[config.size, config.source] as const] : []),
-    ...published.map(({ imageSize, models }) => [imageSize, `as published: ${models[0]}`] as const),
+    ...publishedSizes(sources).map(({ size, model }) => [size, `as published: ${model}`] as const),
     ...(evidences.imageSize ? [[evidences.imageSize, 'given by the user'] as const] : []),
   ];
   const found = sizes

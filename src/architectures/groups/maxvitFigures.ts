@@ -3,7 +3,7 @@ import { configuredImageSize } from '../config';
 import type { ConfigValue, Evidence, Evidences, Figures } from '../family';
 import { assumed, stored } from '../figures';
 import { pools } from './maxvitBlocks';
-import { decide, type Sources } from '../sources';
+import { decide, imageSizeOf, publishedSizes, type Sources } from '../sources';
 import type { Grid } from '../blocks/maps';
 
 type Tensors = Evidences['tensors'];
@@ -192,20 +192,23 @@ interface Trained {
  * Image size that the tables of relative positions were made for: the one of config.json, of the published models or of the user that fits
  * them, else the square that does; what is told elsewhere where positions are computed. Throws where a table fits none of these.
  */
-export function trainedSize({ evidences, published }: Sources, ratio: number): Trained {
+export function trainedSize(sources: Sources, ratio: number): Trained {
+  const { evidences } = sources;
   const [table] = tablesOf(evidences.tensors, ratio);
+  if (!table) return { figure: toldSize(sources), byTable: false };
   const config = configuredImageSize(evidences.checkpoint);
-  const told = [config?.size, ...published.map(({ imageSize }) => imageSize), evidences.imageSize].filter(
-    (size) => size !== undefined,
-  );
-  if (!table) {
-    const figure = assumed(told[0] ?? [224, 224], 'the usual size; the weights take others as well');
-    return { figure: told[0] ? stored(told[0], 'as configured or published') : figure, byTable: false };
-  }
+  const published = publishedSizes(sources).map(({ size }) => size);
+  const told = [config?.size, ...published, evidences.imageSize].filter((size) => size !== undefined);
   const size = told.find((each) => fits(table, each)) ?? sizeOf(table);
   if (!size)
     throw new Error(
       `${table.name}: a table of [${table.shape.join(', ')}] fits no square picture; state the image size that it was made for`,
     );
   return { figure: stored(size, table.name), byTable: true };
+}
+
+/** What config.json or the published models say before what the user wants now, which is no size that the weights were trained at. */
+function toldSize(sources: Sources): Evidence {
+  const { figure } = imageSizeOf({ ...sources, evidences: { ...sources.evidences, imageSize: undefined } });
+  return figure.assumed ? imageSizeOf(sources).figure : figure;
 }

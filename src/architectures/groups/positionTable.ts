@@ -9,7 +9,7 @@ import { assumed, given, numberOf, pairOf, stored, wordOf } from '../figures';
 import { isResampling, resampled, type ResamplingName } from '../blocks/positions';
 import { tableLayout } from './tableLayout';
 import { type TableLayout } from './tableLayout';
-import { imageSizeOf, type Sources } from '../sources';
+import { imageSizeOf, publishedSizes, type Sources } from '../sources';
 
 /** How timm resamples position tables (layers/pos_embed.py, resample_abs_pos_embed). */
 export const timmResampling: ResamplingName = 'bicubic, antialias';
@@ -42,7 +42,7 @@ export function tableOf(
   step: readonly [number, number],
   special = 0,
 ): TableLayout | undefined {
-  const { evidences, published } = sources;
+  const { evidences } = sources;
   const table = evidences.tensors.get(name);
   if (!table) return undefined;
   const positions = table.shape.at(-2)! - special;
@@ -50,10 +50,7 @@ export function tableOf(
   const config = configuredImageSize(evidences.checkpoint);
   const sizes = [
     ...(config ? [config] : []),
-    ...published.map(({ imageSize, models }) => ({
-      size: imageSize,
-      source: `the image size of ${models[0]}`,
-    })),
+    ...publishedSizes(sources).map(({ size, model }) => ({ size, source: `the image size of ${model}` })),
     ...(evidences.imageSize
       ? [{ size: evidences.imageSize, source: 'the image size given by the user' }]
       : []),

@@ -8,7 +8,8 @@ export interface PublishedHeader {
   readonly models: readonly string[];
   /** Heads of each group of attention blocks, in order; undefined where there is none. */
   readonly heads: readonly number[] | undefined;
-  readonly imageSize: readonly [number, number];
+  /** undefined where weights of the same names and shapes are published with several sizes. */
+  readonly imageSize: readonly [number, number] | undefined;
   /** Name of its pixels' normalisation in the preprocessing table; undefined where the library does not say. */
   readonly pixels: string | undefined;
 }
@@ -32,7 +33,7 @@ export function publishedHeaders(tensors: readonly Tensor[]): readonly Published
     .map(([, heads, imageSize, pixels, models]) => ({
       models,
       heads: heads ?? undefined,
-      imageSize,
+      imageSize: imageSize ?? undefined,
       pixels: pixels ?? undefined,
     }));
 }

@@ -17,9 +17,30 @@ function headsOf({ config }: Line): readonly number[] | null {
   return heads.length > 0 ? heads : null;
 }
 
+/** Described at another size than the published one, which is known where that does not change the names and shapes. */
+const isResized = ({ id }: Line): boolean => id.includes('@');
+
+/**
+ * The size that a model is published with. timm's weights with a tag, `resnet50.a3_in1k`, may be of another size than the others of their
+ * architecture, which has the same names and shapes: theirs counts where the architecture's own name has it, `swin_large_patch4_window12_384.ms_in22k`.
+ */
+function imageSizeOf(line: Line): readonly [number, number] | null {
+  const [, ...size] = (line.config_json?.['pretrained_cfg']?.['input_size'] ?? []) as readonly number[];
+  const [height = line.image_size[0], width = line.image_size[1]] = size;
+  const [architecture = '', tag] = line.id.startsWith('timm/') ? modelOf(line).split('.') : [];
+  return tag === undefined || architecture.includes(`_${height}`) ? [height, width] : null;
+}
+
+const lines = linesOf(process.argv[2]!, ({ family }) => !plain.test(family)).map((line) => ({
+  line,
+  key: headerKey(tensorsOf(line)),
+}));
+const published = new Set(lines.filter(({ line }) => !isResized(line)).map(({ key }) => key));
+
 const groups = new Map<string, Set<string>>();
-for (const line of linesOf(process.argv[2]!, ({ family }) => !plain.test(family))) {
-  const facts = [headerKey(tensorsOf(line)), headsOf(line), line.image_size, pixelsOf(line) ?? null];
+for (const { line, key: header } of lines) {
+  if (isResized(line) && published.has(header)) continue;
+  const facts = [header, headsOf(line), imageSizeOf(line), pixelsOf(line) ?? null];
   const key = JSON.stringify(facts);
   groups.set(key, (groups.get(key) ?? new Set()).add(modelOf(line)));
 }
@@ -29,7 +50,7 @@ console.log(`/** Written by makeHeaders.ts: [key of names and shapes, heads by s
 export const rows: readonly (readonly [
   key: string,
   heads: readonly number[] | null,
-  imageSize: readonly [number, number],
+  imageSize: readonly [number, number] | null,
   pixels: string | null,
   models: readonly string[],
 ])[] = [`);

@@ -56,6 +56,24 @@ const sameHeads = (found: readonly unknown[], expected: readonly number[]): bool
   expected.every((heads, group) => heads === found[found.length === 1 ? 0 : group]) ||
   withoutRepeats(found) === withoutRepeats(expected);
 
+/** The size that a line's model is published with; undefined where the line does not tell, as it was described at another. */
+function publishedSize({ id, image_size, config_json }: Line): string | undefined {
+  const described = config_json?.['pretrained_cfg'] as
+    { readonly input_size?: readonly number[] } | undefined;
+  const size = described?.input_size?.slice(1).join('×');
+  return id.includes('@') && size === image_size.join('×') ? undefined : size;
+}
+
+/** An image size that is stated of bare names and shapes, not assumed, though the model is published with another. */
+function misstatedSize(line: Line): readonly string[] {
+  const expected = publishedSize(line);
+  const recognition = recognise(checkpointOf(line));
+  const size = recognition.family === null ? undefined : recognition.figures['image_size'];
+  if (!expected || !size || size.assumed) return [];
+  const found = [size.value].flat().join('×');
+  return found === expected ? [] : [`${line.id}: ${found} ${size.source}, ${expected} expected`];
+}
+
 describe('published models by their headers', () => {
   const shares = new Map<string, { right: number; all: number }>();
   after(() => {
@@ -85,6 +103,9 @@ describe('published models by their headers', () => {
           ));
     }
   }
+
+  it('no image size is stated of names and shapes that are published with another', () =>
+    assert.deepEqual(own.flatMap(misstatedSize), []));
 
   for (const [id, reason] of Object.entries(exceptions)) it.skip(`${id}: ${reason}`);
 });
