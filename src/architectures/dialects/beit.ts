@@ -49,6 +49,39 @@ const transformersBeit: Dialect = {
   modules: [[/^blocks\.(\d+)$/, 'encoder.layer.$1.attention']],
 };
 
+const ownTable = /^layers\.(\d+)\.relative_position_bias\.(relative_position_bias_table)$/;
+const sharedTable = /^shared_position_bias\.(relative_position_bias_table)$/;
+
+function inLayer5(from: string, to: string): Rename {
+  return [new RegExp(`^layers\\.(\\d+)\\.${from}\\.(?<leaf>weight|bias)$`), `blocks.$1.${to}.$<leaf>`];
+}
+
+/** BEiT under the names that transformers 5 holds in memory. */
+const transformers5Beit: Dialect = {
+  ...transformersBeit,
+  inner: transformersBeit,
+  name: 'transformers-5',
+  title: 'Hugging Face transformers 5',
+  prefix: /^beit\.(?=embeddings\.|layers\.)/,
+  signature: [
+    /^embeddings\.patch_embeddings\.projection\.weight$/,
+    /^layers\.0\.lambda_1$/,
+    new RegExp(`${ownTable.source}|${sharedTable.source}`),
+  ],
+  renames: [
+    ...transformersBeit.renames.filter(([from]) => !from.source.startsWith('^encoder')),
+    [ownTable, 'blocks.$1.attn.$2'],
+    [sharedTable, 'rel_pos_bias.$1'],
+    inLayer5('attention\\.([qkv]_proj)', 'attn.$2'),
+    inLayer5('attention\\.o_proj', 'attn.proj'),
+    inLayer5('layernorm_before', 'norm1'),
+    inLayer5('layernorm_after', 'norm2'),
+    inLayer5('(mlp\\.fc[12])', '$2'),
+    [/^layers\.(\d+)\.lambda_([12])$/, 'blocks.$1.gamma_$2'],
+  ],
+  modules: [[/^blocks\.(\d+)$/, 'layers.$1.attention']],
+};
+
 /** microsoft/unilm: timm's names, with the index of the positions kept beside each table. */
 const unilm: Dialect = timmNames('beit', [table, blocks, /\.relative_position_index$/], {
   name: 'beit',
@@ -56,4 +89,9 @@ const unilm: Dialect = timmNames('beit', [table, blocks, /\.relative_position_in
 });
 
 /** Namings of BEiT, BEiT v2 and Data2Vec-vision. */
-export const beitDialects: readonly Dialect[] = [transformersBeit, unilm, timmNames('beit', [table, blocks])];
+export const beitDialects: readonly Dialect[] = [
+  transformersBeit,
+  transformers5Beit,
+  unilm,
+  timmNames('beit', [table, blocks]),
+];
