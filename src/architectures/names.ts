@@ -2,6 +2,7 @@ import { configuredArchitecture, configuredModelType } from './config';
 import type { Evidences } from './family';
 import type { Measures } from './groups/measure';
 import type { Published } from './published/published';
+import type { Sizes } from './sizes';
 
 /** Labels by Hugging Face's model_type. */
 const modelTypes: Readonly<Record<string, string>> = {
@@ -53,22 +54,56 @@ export function labelOf(evidences: Evidences, measures: Measures): string {
   return named ?? typed ?? structures.find(([, holds]) => holds(marks))?.[0] ?? 'vit';
 }
 
-/** Letters of the published sizes, by width (Zhai et al. 2022, table 2, and timm). */
-const letters: Readonly<Record<number, string>> = {
-  192: 'Ti',
-  384: 'S',
-  512: 'M',
-  768: 'B',
-  1024: 'L',
-  1152: 'SO400M',
-  1280: 'H',
-  1408: 'g',
-  1536: 'g',
-  1664: 'G',
-  1792: 'E',
-  2432: '5B',
-  4096: '7B',
+/** Sizes by depth and width (Zhai et al. 2022, table 2, Oquab et al. 2023 and timm); where the parts of the blocks count, they follow. */
+const sizes: Sizes = {
+  '12 192': 'Ti',
+  '14 256 diff': 'DWee',
+  '16 256 parallel': 'PWee',
+  '16 256 parallel diff': 'DPWee',
+  '14 320': 'Little',
+  '14 320 diff': 'DLittle',
+  '12 384': 'S',
+  '36 384': 'S-36×1',
+  '18 384 parallel': 'S-18×2',
+  '12 512': 'M',
+  '20 512': 'MediumD',
+  '12 640': 'Betwixt',
+  '12 768': 'B',
+  '18 768 parallel': 'B-18×2',
+  '21 832': 'SO150M2',
+  '12 896': 'B+',
+  '18 896': 'SO150M',
+  '24 1024': 'L',
+  '27 1152': 'SO400M',
+  '32 1280': 'H',
+  '40 1408': 'g',
+  '40 1536': 'g',
+  '48 1664': 'G',
 };
+
+/** Sizes that others of the same depth and width do not go by, by label. */
+const ownSizes: Readonly<Record<string, Sizes>> = {
+  aimv2: { '24 1536': 'H', '24 2048': '1B', '24 3072': '3B' },
+  clip: { '48 1664': 'bigG' },
+  'dual-encoder': { '48 1664': 'bigG' },
+  dinov3: { '12 384 gate': 'S+', '32 1280 gate': 'H+', '40 4096': '7B' },
+  eva: { '64 1792': '02-CLIP-E' },
+  // Those of 23 and 47 blocks end where language models read them.
+  'perception-encoder': { '23 1024': 'L', '47 1536': 'G', '50 1536': 'G' },
+  sapiens2: { '12 768': '0.1B', '24 1024': '0.4B', '32 1280': '0.8B', '40 1536': '1B', '56 2432': '5B' },
+};
+
+/** Parts of the blocks by which sizes of one depth and width are told apart. */
+const parts: ReadonlySet<string> = new Set(['gate', 'parallel', 'diff']);
+
+/** `ViT-B/16`; a depth and width that nobody published by the width alone, `ViT-256/16`. `patch` is its side in pixels. */
+export function vitSize(depth: number, dim: number, patch: number | string, traits = '', label = ''): string {
+  const layout = `${depth} ${dim}`;
+  const marked = [layout, ...traits.split(' ').filter((mark) => parts.has(mark))].join(' ');
+  const tables = [ownSizes[label] ?? {}, sizes];
+  const size = [marked, layout].flatMap((key) => tables.flatMap((table) => table[key] ?? []))[0];
+  return `ViT-${size ?? dim}/${patch}`;
+}
 
 /** Title by label, around the size `ViT-B/16`. */
 const titles: Readonly<Record<string, (size: string) => string>> = {
@@ -97,13 +132,15 @@ const titles: Readonly<Record<string, (size: string) => string>> = {
   dinov3: (size) => `DINOv3 ${size}`,
   'perception-encoder': (size) => `Perception Encoder ${size}`,
   'rope-vit': (size) => `${size} with rotary positions`,
-  sapiens2: (size) => `Sapiens2 ${size}`,
+  sapiens2: (size) => size.replace('ViT', 'Sapiens2'),
+  aimv2: (size) => size.replace('ViT', 'AIMv2'),
+  beit3: (size) => size.replace('ViT', 'BEiT-3'),
 };
 
-/** What people call it: `DeiT-S/16 distilled`; a width without a letter is written out, `ViT-256/16`. */
-export function titleOf(label: string, { dim, patch }: Measures): string {
+/** What people call it: `DeiT-S/16 distilled`. */
+export function titleOf(label: string, { depth, dim, patch, traits }: Measures): string {
   const side = patch[0] === patch[1] ? String(patch[0]) : patch.join('×');
-  const size = `ViT-${letters[dim] ?? dim}/${side}`;
+  const size = vitSize(depth, dim, side, traits, label);
   return titles[label]?.(size) ?? size;
 }
 
@@ -116,14 +153,17 @@ const pixels: Readonly<Record<string, string>> = {
   'vit-qknorm': 'half',
   siglip: 'half',
   siglip2: 'half',
+  aimv2: 'clip',
   clip: 'clip',
   'dual-encoder': 'clip',
 };
 
-/** What a plain transformer in timm's names once was, where only its parts say so: the image tower of CLIP or of SigLIP. */
+/** What a plain transformer in timm's names once was, where only its parts say so: the image tower of CLIP or of SigLIP, AIMv2, BEiT-3. */
 export function originOf(label: string, { traits, classToken, registers }: Measures): string {
   const marks = traits.split(' ');
   if (label !== 'vit') return label;
+  if (marks.includes('gate') && !classToken && !marks.includes('qkv_bias')) return 'aimv2';
+  if (marks.includes('scale_norm')) return 'beit3';
   if (marks.includes('pre') && !marks.includes('parallel')) return 'clip';
   return marks.includes('map') && !classToken && registers === 0 ? 'siglip' : label;
 }

@@ -9,10 +9,22 @@ import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../fa
 import { numberOf, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf } from '../groups/isotropicFigures';
 import { embedPatches, positionsOf } from '../groups/positionTable';
+import { sizeTitle } from '../sizes';
 import { countOf, recognisedFrom, sourcesOf } from '../sources';
 
-/** Sizes by depth and width (Touvron et al. 2021, CaiT, table 5). */
-const sizes: Readonly<Record<string, string>> = { 192: 'XXS', 288: 'XS', 384: 'S', 768: 'M' };
+/** Sizes of Touvron et al. 2021 (CaiT, table 5). */
+const sizes = {
+  '24 192': 'XXS24',
+  '36 192': 'XXS36',
+  '24 288': 'XS24',
+  '36 288': 'XS36',
+  '24 384': 'S24',
+  '36 384': 'S36',
+  '48 384': 'S48',
+  '24 768': 'M24',
+  '36 768': 'M36',
+  '48 768': 'M48',
+};
 
 function recognise(evidences: Evidences): Recognised | undefined {
   const { tensors } = evidences;
@@ -31,10 +43,9 @@ function recognise(evidences: Evidences): Recognised | undefined {
     pool: poolOf(sources, ['token', 'avg'], 'cls_token'),
     ...positions.figures,
   };
-  const size = sizes[numberOf(figures, 'dim')];
   return recognisedFrom(sources, {
     label: 'cait',
-    title: `CaiT${size ? `-${size}` : ''}${numberOf(figures, 'depth')}`,
+    title: sizeTitle('CaiT', sizes, [numberOf(found, 'depth')], [numberOf(found, 'dim')]),
     figures,
     imageSize: positions.imageSize,
     sizeStep: [height!, width],

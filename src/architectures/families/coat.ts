@@ -15,7 +15,7 @@ import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from
 import { mergeHeads, mlp, norm, residual, splitHeads, withValue, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Evidences, Family, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
-import { sizeTitle, type Sizes } from '../groups/pyramidFigures';
+import { sizeTitle, type Sizes } from '../sizes';
 import {
   classesOf,
   countOf,
@@ -31,19 +31,15 @@ import {
 const scales = [1, 2, 3, 4] as const;
 const parallelScales = [2, 3, 4] as const;
 
-/** By the depths of the serial blocks and the last width. */
+/** By the serial blocks (Xu et al. 2021, CoaT, tables 1 and 2). */
 const sizes: Readonly<Record<'CoaT' | 'CoaT-Lite', Sizes>> = {
-  CoaT: [
-    [/^2,2,2,2 152$/, 'Tiny'],
-    [/^2,2,2,2 216$/, 'Mini'],
-    [/^2,2,2,2 320$/, 'Small'],
-  ],
-  'CoaT-Lite': [
-    [/^2,2,2,2 320$/, 'Tiny'],
-    [/^2,2,2,2 512$/, 'Mini'],
-    [/^3,4,6,3 512$/, 'Small'],
-    [/^3,6,10,8 512$/, 'Medium'],
-  ],
+  CoaT: { '2,2,2,2 152,152': 'Tiny', '2,2,2,2 152,216': 'Mini', '2,2,2,2 152,320': 'Small' },
+  'CoaT-Lite': {
+    '2,2,2,2 64,128,256': 'Tiny',
+    '2,2,2,2 64,128,320': 'Mini',
+    '3,4,6,3 64': 'Small',
+    '3,6,10,8 128': 'Medium',
+  },
 };
 
 const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
@@ -78,15 +74,14 @@ function recognise(evidences: Evidences): Recognised | undefined {
   if (dims.includes(0) || depths.includes(0)) return undefined;
   const parallel = countOf(tensors, 'parallel_blocks');
   const kind = parallel > 0 ? 'CoaT' : 'CoaT-Lite';
-  const depth = stored(depths, 'serial_blocks1 … serial_blocks4');
   const patches = scales.map((scale) => side(`patch_embed${scale}.proj.weight`, 2));
   const step = patches.reduce((product, patch) => product * patch, 1);
   const { imageSize, figure } = imageSizeOf(sources);
   return recognisedFrom(sources, {
     label: 'coat',
-    title: sizeTitle(kind, { depth, dim: stored(dims.at(-1)!, 'patch_embed4.proj.weight') }, sizes[kind]),
+    title: sizeTitle(kind, sizes[kind], depths, dims),
     figures: {
-      depth,
+      depth: stored(depths, 'serial_blocks1 … serial_blocks4'),
       parallel_depth: stored(parallel, parallel > 0 ? `parallel_blocks.${parallel - 1}` : 'none in the file'),
       dim: stored(dims, 'patch_embed1.proj.weight'),
       heads: headsOf(sources, dims),

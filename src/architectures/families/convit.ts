@@ -17,10 +17,11 @@ import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../fa
 import { numberOf, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf } from '../groups/isotropicFigures';
 import { embedPatches, positionsOf } from '../groups/positionTable';
+import { sizeTitle } from '../sizes';
 import { recognisedFrom, sourcesOf } from '../sources';
 
-/** Names of the sizes by width (d'Ascoli et al. 2021, table 1). */
-const sizes: Readonly<Record<string, string>> = { 192: 'Ti', 432: 'S', 768: 'B' };
+/** Sizes of d'Ascoli et al. 2021 (ConViT, table 1). */
+const sizes = { '12 192': 'Ti', '12 432': 'S', '12 768': 'B' };
 
 const isGated = (tensors: Evidences['tensors'], index: number): boolean =>
   tensors.has(`blocks.${index}.attn.gating_param`);
@@ -46,7 +47,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   };
   return recognisedFrom(sources, {
     label: 'convit',
-    title: `ConViT-${sizes[numberOf(figures, 'dim')] ?? numberOf(figures, 'dim')}`,
+    title: sizeTitle('ConViT', sizes, [numberOf(found, 'depth')], [numberOf(found, 'dim')]),
     figures,
     imageSize: positions.imageSize,
     sizeStep: [height!, width],

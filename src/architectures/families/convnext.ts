@@ -5,7 +5,7 @@ import { answer, mapNorm, mapToTokens, meanOfMap, tokensToMap } from '../blocks/
 import { activate, maybeNorm, norm, residual, withValue } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
-import { sizeTitle, type Sizes } from '../groups/pyramidFigures';
+import { sizeTitle, type Sizes } from '../sizes';
 import {
   classesOf,
   countOf,
@@ -18,19 +18,20 @@ import {
 } from '../sources';
 
 /** Sizes of Liu et al. 2022 and Woo et al. 2023, and timm's own small ones. */
-const sizes: Sizes = [
-  [/^2,2,6,2 40$/, 'Atto'],
-  [/^2,2,6,2 48$/, 'Femto'],
-  [/^2,2,6,2 64$/, 'Pico'],
-  [/^2,2,8,2 80$/, 'Nano'],
-  [/^3,3,9,3 96$/, 'T'],
-  [/^3,3,27,3 96$/, 'S'],
-  [/^3,3,27,3 128$/, 'B'],
-  [/^3,3,27,3 192$/, 'L'],
-  [/^3,3,27,3 256$/, 'XL'],
-  [/^3,3,27,3 352$/, 'H'],
-  [/^3,4,30,3 384$/, 'XXL'],
-];
+const sizes: Sizes = {
+  '2,2,4,2 32': 'Zepto',
+  '2,2,6,2 40': 'Atto',
+  '2,2,6,2 48': 'Femto',
+  '2,2,6,2 64': 'Pico',
+  '2,2,8,2 80': 'Nano',
+  '3,3,9,3 96': 'T',
+  '3,3,27,3 96': 'S',
+  '3,3,27,3 128': 'B',
+  '3,3,27,3 192': 'L',
+  '3,3,27,3 256': 'XL',
+  '3,3,27,3 352': 'H',
+  '3,4,30,3 384': 'XXL',
+};
 
 /** timm's smallest variant scales by the deviation where others of the same names scale by the root mean square. */
 const otherNorm = /zepto_rms/;
@@ -79,7 +80,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   };
   return recognisedFrom(sources, {
     label: second ? 'convnextv2' : 'convnext',
-    title: sizeTitle(second ? 'ConvNeXt V2' : 'ConvNeXt', figures, sizes),
+    title: sizeTitle(second ? 'ConvNeXt V2' : 'ConvNeXt', sizes, depths, dims),
     imageSize,
     sizeStep: [32, 32],
     pixels: 'imagenet',

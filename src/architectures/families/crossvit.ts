@@ -9,6 +9,7 @@ import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Figures, R
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import { preNormBlock } from '../groups/plainBlocks';
 import { tableOf } from '../groups/positionTable';
+import { sizeOf, type Sizes } from '../sizes';
 import {
   classesOf,
   countOf,
@@ -40,6 +41,16 @@ const convolutions: Readonly<Record<number, readonly (readonly [stride: number, 
     [2, 1],
     [2, 1],
   ],
+};
+
+/** Sizes of Chen et al. 2021 (CrossViT, table 1), by multi-scale blocks and the blocks of their two branches. */
+const sizes: Sizes = {
+  '3,1,4 96': 'Ti',
+  '3,1,4 192': 'S',
+  '3,1,4 384': 'B',
+  '3,1,3 128': '9',
+  '3,1,5 192': '15',
+  '3,1,6 224': '18',
 };
 
 /** Side of a branch's patches. */
@@ -88,11 +99,13 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const { imageSize, figure } = onlySizeOf(sources, own, 'pos_embed_0');
   const depth = countOf(tensors, 'blocks');
   const depths = branches.map((branch) => countOf(tensors, `blocks.0.blocks.${branch}`));
+  const size = sizeOf(sizes, [depth, ...depths], dims);
+  const dagger = !tensors.has('patch_embed.0.proj.weight');
   const channels = (tensors.get('patch_embed.0.proj.weight') ?? tensors.get('patch_embed.0.proj.0.weight'))
     ?.shape[1];
   return recognisedFrom(sources, {
     label: 'crossvit',
-    title: `CrossViT with ${depth} × (${depths.join(' + ')}) blocks`,
+    title: `CrossViT${size ? `-${size}` : ` with ${depth} × (${depths.join(' + ')}) blocks`}${dagger ? '†' : ''}`,
     figures: {
       depth: stored(depth, `blocks.${depth - 1}`),
       branch_depths: stored(depths, 'blocks.0.blocks'),
@@ -105,9 +118,10 @@ function recognise(evidences: Evidences): Recognised | undefined {
         ),
         'blocks.0.blocks.0.0.mlp.fc1.weight',
       ),
-      patch: tensors.has('patch_embed.0.proj.weight')
-        ? stored(patches, 'patch_embed.0.proj.weight')
-        : stored(patches, 'those of all models with three convolutions'),
+      patch: stored(
+        patches,
+        dagger ? 'those of all models with three convolutions' : 'patch_embed.0.proj.weight',
+      ),
       grid: layout.grid,
       second_grid: stored(small, 'pos_embed_1'),
       activation: stored('gelu', 'fixed by the library'),

@@ -15,7 +15,7 @@ import {
 } from '../blocks/transformer';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
-import { sizeTitle } from '../groups/pyramidFigures';
+import { sizeTitle } from '../sizes';
 import {
   activationOf,
   classesOf,
@@ -73,25 +73,16 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const dims = each('patch_embed.proj.weight', 0);
   const kernels = each('patch_embed.proj.weight', 2);
   const last = `stages.${stages - 1}`;
-  const layout = {
-    depth: stored(
-      Array.from({ length: stages }, (_, stage) => countOf(tensors, `stages.${stage}.blocks`)),
-      `${last}.blocks`,
-    ),
-    dim: stored(dims, 'stages.0.patch_embed.proj.weight'),
-  };
+  const depths = Array.from({ length: stages }, (_, stage) => countOf(tensors, `stages.${stage}.blocks`));
   const strides = geometry(sources, 'patch_stride', kernels);
   const step = [strides.value].flat().reduce<number>((product, stride) => product * Number(stride), 1);
   const { imageSize, figure } = imageSizeOf(sources);
   return recognisedFrom(sources, {
     label: 'cvt',
-    title: sizeTitle('CvT', layout, [
-      [/^1,2,10 64$/, '13'],
-      [/^1,4,16 64$/, '21'],
-      [/^2,2,20 192$/, 'W24'],
-    ]),
+    title: sizeTitle('CvT', { '1,2,10 64': '13', '1,4,16 64': '21', '2,2,20 192': 'W24' }, depths, dims),
     figures: {
-      ...layout,
+      depth: stored(depths, `${last}.blocks`),
+      dim: stored(dims, 'stages.0.patch_embed.proj.weight'),
       heads: headsOf(sources, dims, { config: ['num_heads'], perHead: 64 }),
       mlp_ratio: stored(
         each('blocks.0.mlp.fc1.weight', 0).map((width, stage) => width / dims[stage]!),

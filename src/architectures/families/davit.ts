@@ -17,6 +17,7 @@ import { windowAttention, windowsOf } from '../blocks/windows';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
 import { activationOf, epsOf, wordFigure } from '../groups/isotropicFigures';
+import { sizeTitle, type Sizes } from '../sizes';
 import {
   classesOf,
   countOf,
@@ -28,14 +29,14 @@ import {
   type Sources,
 } from '../sources';
 
-/** Names of the sizes by blocks of the third stage and first width (Ding et al. 2022, table 1; the rest are timm's). */
-const sizes: Readonly<Record<string, string>> = {
-  '3 96': 'T',
-  '9 96': 'S',
-  '9 128': 'B',
-  '9 192': 'L',
-  '9 256': 'H',
-  '12 384': 'G',
+/** Sizes of Ding et al. 2022 (DaViT, table 1). */
+const sizes: Sizes = {
+  '1,1,3,1 96': 'T',
+  '1,1,9,1 96': 'S',
+  '1,1,9,1 128': 'B',
+  '1,1,9,1 192': 'L',
+  '1,1,9,1 256': 'H',
+  '1,1,12,3 384': 'G',
 };
 
 /** Florence-2 names the two blocks of a pair, others number them; the first attends in windows, the second over channels. */
@@ -111,7 +112,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   };
   return recognisedFrom(sources, {
     label: 'davit',
-    title: `DaViT-${sizes[`${depths[2]} ${dims[0]}`] ?? dims[0]}`,
+    title: sizeTitle('DaViT', sizes, depths, dims),
     figures,
     imageSize,
     sizeStep: [4, 4],

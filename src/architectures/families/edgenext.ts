@@ -6,6 +6,7 @@ import { answer, mapNorm, mapToTokens, meanOfMap, tokensToMap } from '../blocks/
 import { layerScale, maybeNorm, mlp, residual, withValue } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numbersOf, stored, wordOf } from '../figures';
+import { sizeTitle, type Sizes } from '../sizes';
 import { activationOf, classesOf, countOf, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 
 /** Epsilon of all norms, which timm's constructor fixes. */
@@ -13,6 +14,15 @@ const eps = 1e-6;
 
 /** Pixels per position of the last map: the stem takes 4 × 4, each of the three other stages halves. */
 const lastStride = 32;
+
+/** Sizes of Maaz et al. 2022 (EdgeNeXt, table 1); RW is timm's own. */
+const sizes: Sizes = {
+  '2,2,6,2 24': 'XXS',
+  '3,3,9,3 32': 'XS',
+  '3,3,9,3 48,96,160': 'S',
+  '3,3,9,3 48,96,192': 'S-RW',
+  '3,3,9,3 80': 'B',
+};
 
 function recognise(evidences: Evidences): Recognised | undefined {
   const { tensors } = evidences;
@@ -30,7 +40,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const { imageSize, figure } = imageSizeOf(sources, [256, 256]);
   return recognisedFrom(sources, {
     label: 'edgenext',
-    title: `EdgeNeXt-${dims.at(-1)}`,
+    title: sizeTitle('EdgeNeXt', sizes, depth, dims),
     imageSize,
     sizeStep: [lastStride, lastStride],
     pixels: 'imagenet',

@@ -5,6 +5,7 @@ import { answer, gridOf, meanOfMap } from '../blocks/maps';
 import { activate, maybeNorm, residual } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
+import { sizeTitle, type Sizes } from '../sizes';
 import { activationOf, classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 
 type Tensors = Evidences['tensors'];
@@ -20,6 +21,18 @@ const variants = {
   B: { activation: 'hard_swish', eps: 1e-5 },
   L: { activation: 'gelu_tanh', eps: 1e-7 },
 } as const;
+
+/** Sizes of Cai et al. 2023 (EfficientViT, MIT), the convolution that begins a stage counted. */
+const sizes: Sizes = {
+  '2,2,3,3 16': 'B0',
+  '2,3,4,5 32': 'B1',
+  '3,4,5,7 48': 'B2',
+  '4,6,7,10 64': 'B3',
+  '2,2,5,5 64': 'L0',
+  '2,2,7,7 64': 'L1',
+  '3,3,9,9 64': 'L2',
+  '3,3,9,9 128': 'L3',
+};
 
 const variantOf = (tensors: Tensors): keyof typeof variants =>
   tensors.has('stem.res0.main.conv1.conv.weight') ? 'L' : 'B';
@@ -51,7 +64,7 @@ function recognise(evidences: Evidences): Recognised {
   const { imageSize, figure } = imageSizeOf(sources);
   return recognisedFrom(sources, {
     label: 'efficientvit_mit',
-    title: `EfficientViT-${variant} (MIT), ${dims.at(-1)}`,
+    title: sizeTitle('EfficientViT', sizes, depth, dims),
     imageSize,
     sizeStep: [lastStride, lastStride],
     pixels: 'imagenet',

@@ -7,6 +7,7 @@ import { residual } from '../blocks/transformer';
 import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
 import type { BuildOptions, Evidences, Family, Recognised } from '../family';
 import { numbersOf, stored } from '../figures';
+import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, countOf, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 
 /** PyTorch's default, which all batch norms keep. */
@@ -17,6 +18,16 @@ const [firstStride, lastStride] = [16, 64];
 
 /** The only activation. */
 const activation = 'relu';
+
+/** Sizes of Liu et al. 2023 (EfficientViT, Microsoft, table 1). */
+const sizes: Sizes = {
+  '1,2,3 64,128': 'M0',
+  '1,2,3 128,144': 'M1',
+  '1,2,3 128,192': 'M2',
+  '1,2,3 128,240': 'M3',
+  '1,2,3 128,256': 'M4',
+  '1,3,4 192,288': 'M5',
+};
 
 function recognise(evidences: Evidences): Recognised | undefined {
   const { tensors } = evidences;
@@ -33,7 +44,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const { imageSize, figure } = imageSizeOf(sources);
   return recognisedFrom(sources, {
     label: 'efficientvit_msra',
-    title: `EfficientViT-M (Microsoft), ${dims.join('/')}`,
+    title: sizeTitle('EfficientViT', sizes, depth, dims),
     imageSize,
     sizeStep: [lastStride, lastStride],
     pixels: 'imagenet',

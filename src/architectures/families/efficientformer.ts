@@ -34,6 +34,7 @@ import {
 } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
+import { sizeTitle, type Sizes } from '../sizes';
 import { activationOf, classesOf, countOf, decide, recognisedFrom, sourcesOf } from '../sources';
 
 type Tensors = Evidences['tensors'];
@@ -43,6 +44,12 @@ const eps = 1e-5;
 
 /** Pixels per position of the last map: the stem takes 4 × 4, each of the three other stages halves. */
 const lastStride = 32;
+
+/** Sizes of both versions (Li et al. 2022, 2023). */
+const sizes: Readonly<Record<'EfficientFormer' | 'EfficientFormerV2', Sizes>> = {
+  EfficientFormer: { '3,2,6,4 48': 'L1', '4,4,12,6 64': 'L3', '6,6,18,8 96': 'L7' },
+  EfficientFormerV2: { '2,2,6,4 32': 'S0', '3,3,9,6 32': 'S1', '4,4,12,8 32': 'S2', '5,5,15,10 40': 'L' },
+};
 
 /** Indices of the blocks of a stage that hold parameters: the first version counts the flattening before attention as one more. */
 function blocksOf(tensors: Tensors, stage: number): readonly number[] {
@@ -70,21 +77,18 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const resolution = resolutionOf(sources, positions, lastStride);
   const { imageSize, figure } = learnedImageSize(sources, resolution, lastStride);
   const fc = second ? 'mlp.fc2.conv.weight' : 'mlp.fc2.weight';
+  const depths = stages.map((stage) => blocksOf(tensors, stage).length);
+  const dims = stages.map((stage) => shape(`stages.${stage}.blocks.0.${fc}`)[0] ?? shape('norm.weight')[0]!);
+  const version = second ? 'EfficientFormerV2' : 'EfficientFormer';
   return recognisedFrom(sources, {
     label: second ? 'efficientformer_v2' : 'efficientformer',
-    title: `EfficientFormer${second ? 'V2' : ''}-${shape('norm.weight')[0]}`,
+    title: sizeTitle(version, sizes[version], depths, dims),
     imageSize,
     sizeStep: [lastStride, lastStride],
     pixels: 'imagenet',
     figures: {
-      depth: stored(
-        stages.map((stage) => blocksOf(tensors, stage).length),
-        'stages.*.blocks',
-      ),
-      dim: stored(
-        stages.map((stage) => shape(`stages.${stage}.blocks.0.${fc}`)[0] ?? shape('norm.weight')[0]!),
-        `stages.*.blocks.0.${fc}`,
-      ),
+      depth: stored(depths, 'stages.*.blocks'),
+      dim: stored(dims, `stages.*.blocks.0.${fc}`),
       heads: stored(
         tables.map(([heads]) => heads!),
         'stages.*.blocks.*.token_mixer.attention_biases',

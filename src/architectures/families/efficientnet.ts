@@ -6,6 +6,7 @@ import { activate, residual } from '../blocks/transformer';
 import { configuredValue } from '../config';
 import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
+import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 
 type Tensors = Evidences['tensors'];
@@ -21,6 +22,12 @@ interface Layout {
   readonly activations: readonly string[];
   /** Activation inside squeeze and excitation, and its gate. */
   readonly excite: readonly [activation: string, gate: string];
+  /** Whether its blocks weigh their channels, where another layout with these kernels does not. */
+  readonly gated?: boolean;
+  /** Published sizes, where the table of EfficientNets below has none. */
+  readonly sizes?: Sizes;
+  /** Blocks and last width of the network whose widths others multiply. */
+  readonly unit?: readonly [blocks: string, width: number];
 }
 
 const sevenStrides = [1, 2, 2, 2, 1, 2, 1];
@@ -35,6 +42,24 @@ const layouts: readonly Layout[] = [
     strides: sevenStrides,
     activations: ['silu'],
     excite: efficientExcite,
+    gated: true,
+    sizes: { '4,8,8,11,11,15,4 32': 'B8', '6,11,11,16,16,22,6 72': 'L2' },
+  },
+  {
+    name: 'EfficientNet',
+    label: 'efficientnet',
+    kernels: /^3,3,5,3,5,5,3$/,
+    strides: sevenStrides,
+    activations: ['relu6'],
+    excite: efficientExcite,
+    gated: false,
+    sizes: {
+      '1,2,2,3,3,4,1 16': 'Lite0',
+      '1,3,3,4,4,5,1 16,24,40': 'Lite1',
+      '1,3,3,4,4,5,1 16,24,48': 'Lite2',
+      '1,3,3,5,5,6,1 24': 'Lite3',
+      '1,4,4,6,6,8,1 24': 'Lite4',
+    },
   },
   {
     name: 'EfficientNet V2',
@@ -43,6 +68,19 @@ const layouts: readonly Layout[] = [
     strides: sevenStrides,
     activations: ['silu'],
     excite: efficientExcite,
+    sizes: {
+      '1,2,2,3,5,8 16': 'B0',
+      '2,3,3,4,6,9 16': 'B1',
+      '2,3,3,4,6,10 16': 'B2',
+      '2,3,3,5,7,12 16': 'B3',
+      '2,4,4,6,9,15 24,48,64,128,160,256': 'S',
+      '3,5,5,7,14,18,5 24': 'M',
+      '4,7,7,10,19,25,7 32': 'L',
+      '4,8,8,16,24,32,8 32': 'XL',
+      '2,4,4,6,9,14 24': 'RW-T',
+      '2,4,4,6,9,15 24,48,64,128,160,272': 'RW-S',
+      '3,5,5,8,15,24 32': 'RW-M',
+    },
   },
   {
     name: 'MobileNet V2',
@@ -51,6 +89,7 @@ const layouts: readonly Layout[] = [
     strides: sevenStrides,
     activations: ['relu6'],
     excite: efficientExcite,
+    unit: ['1,2,3,4,3,3,1', 320],
   },
   {
     name: 'MobileNet V3 Large',
@@ -59,6 +98,7 @@ const layouts: readonly Layout[] = [
     strides: sevenStrides,
     activations: ['relu', 'relu', 'relu', ...Array<string>(4).fill('hard_swish')],
     excite: mobileExcite,
+    unit: ['1,2,3,4,2,3,1', 960],
   },
   {
     name: 'MobileNet V3 Small',
@@ -67,6 +107,7 @@ const layouts: readonly Layout[] = [
     strides: [2, 2, 2, 1, 2, 1],
     activations: ['relu', 'relu', ...Array<string>(4).fill('hard_swish')],
     excite: mobileExcite,
+    unit: ['1,2,3,2,3,1', 576],
   },
 ];
 
@@ -110,12 +151,29 @@ function kernelOf(tensors: Tensors, [first]: readonly string[]): number {
   return name === undefined ? 0 : tensors.get(`${first}.${name}.weight`)!.shape[2]!;
 }
 
-/** The layout that the kernels allow: two share them, of which one begins with convolutions that are not depthwise. */
+/**
+ * The layout that the kernels allow. Two pairs share them: of one, one begins with convolutions that are not depthwise; of the other, one weighs
+ * no channels.
+ */
 function layoutOf(tensors: Tensors, kernels: readonly number[]): Layout | undefined {
   const fused = tensors.has('blocks.1.0.conv_exp.weight');
+  const weighs = tensors.has('blocks.0.0.se.conv_reduce.weight');
   return layouts.find(
-    ({ name, kernels: allowed }) => allowed.test(kernels.join(',')) && (name === 'EfficientNet V2') === fused,
+    ({ name, gated = weighs, kernels: allowed }) =>
+      allowed.test(kernels.join(',')) && (name === 'EfficientNet V2') === fused && gated === weighs,
   );
+}
+
+/** `EfficientNet-B0`, `MobileNet V2`, `MobileNet V2 1.4` (the multiplier of its widths). */
+function titleOf(
+  { name, sizes: others = {}, unit }: Layout,
+  depths: readonly number[],
+  widths: readonly number[],
+): string {
+  const multiplier =
+    unit?.[0] === depths.join(',') ? Number((widths.at(-1)! / unit[1]).toFixed(2)) : undefined;
+  if (multiplier === undefined) return sizeTitle(name, others, depths, widths);
+  return multiplier === 1 ? name : `${name} ${multiplier}`;
 }
 
 /** Half of the kernel on both sides; TensorFlow's rule; or what Keras' port to transformers fixed of it for one size. */
@@ -161,13 +219,15 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const layout = layoutOf(tensors, kernels);
   if (!layout) return undefined;
   const depths = stages.map((stage) => stage.length);
-  const size = sizes.find(([blocks]) => blocks === `${depths.join(',')} ${widths.at(-1)}`);
+  const size = layout.gated
+    ? sizes.find(([blocks]) => blocks === `${depths.join(',')} ${widths.at(-1)}`)
+    : undefined;
   const side = size?.[2] ?? 224;
   const { imageSize, figure } = imageSizeOf(sources, [side, side]);
   const { activations } = layout;
   return recognisedFrom(sources, {
     label: layout.label,
-    title: size && layout.label === 'efficientnet' ? `${layout.name}-${size[1]}` : layout.name,
+    title: size ? `${layout.name}-${size[1]}` : titleOf(layout, depths, widths),
     imageSize,
     sizeStep: [32, 32],
     pixels: 'imagenet',

@@ -5,6 +5,7 @@ import { answer, layerNormOfMap, layerScaleOfMap, mapToTokens, meanOfMap, tokens
 import { activate, residual, selfAttention, withValue } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numbersOf, stored, wordOf } from '../figures';
+import { sizeTitle, type Sizes } from '../sizes';
 import {
   activationOf,
   classesOf,
@@ -23,6 +24,23 @@ const eps = 1e-5;
 
 /** Channels per head, which FastViT fixes. */
 const headWidth = 32;
+
+/** Sizes of Vasu et al. 2023 (FastViT) and 2024 (the encoders of MobileCLIP) with attention, and without by the MLPs' ratio. */
+const sizes: Readonly<Record<string, Sizes>> = {
+  attention: {
+    '2,2,6,2 64': 'SA12',
+    '4,4,12,4 64': 'SA24',
+    '6,6,18,6 64': 'SA36',
+    '6,6,18,6 76': 'MA36',
+    '2,6,10,2 64': 'MCi0',
+    '4,12,20,4 64': 'MCi1',
+    '4,12,24,4 80': 'MCi2',
+    '2,12,24,4,2 96': 'MCi3',
+    '2,12,24,4,4 128': 'MCi4',
+  },
+  3: { '2,2,4,2 48': 'T8', '2,2,6,2 64': 'T12' },
+  4: { '2,2,6,2 64': 'S12' },
+};
 
 /** Dimension of every stage, and of those with attention; 0 where a stage has none. */
 function dimsOf(tensors: Tensors): readonly (readonly [dim: number, attention: number])[] {
@@ -52,25 +70,23 @@ function recognise(evidences: Evidences): Recognised {
   const sources = sourcesOf(evidences);
   const dims = dimsOf(tensors);
   const attentive = dims.map(([, attention]) => attention).filter((dim) => dim > 0);
+  const widths = dims.map(([dim]) => dim);
+  const depth = dims.map((_, stage) => countOf(tensors, `stages.${stage}.blocks`));
+  const hidden = tensors.get('stages.0.blocks.0.mlp.fc1.weight')?.shape[0] ?? 0;
+  const mixing = attentive.length > 0 ? 'attention' : String(hidden / widths[0]!);
   const { imageSize, figure } = imageSizeOf(sources, [256, 256]);
   const fused = tensors.has('stem.0.reparam_conv.weight');
   // The stem takes 4 × 4 pixels, every stage but the first halves.
   const stride = 4 * 2 ** (dims.length - 1);
   return recognisedFrom(sources, {
     label: 'fastvit',
-    title: `FastViT-${dims.at(-1)?.[0]}${fused ? ', re-parameterised' : ''}`,
+    title: `${sizeTitle('FastViT', sizes[mixing] ?? {}, depth, widths)}${fused ? ', re-parameterised' : ''}`,
     imageSize,
     sizeStep: [stride, stride],
     pixels: 'imagenet',
     figures: {
-      depth: stored(
-        dims.map((_, stage) => countOf(tensors, `stages.${stage}.blocks`)),
-        'stages.*.blocks',
-      ),
-      dim: stored(
-        dims.map(([dim]) => dim),
-        'stages.*.blocks.0.mlp.fc2.weight',
-      ),
+      depth: stored(depth, 'stages.*.blocks'),
+      dim: stored(widths, 'stages.*.blocks.0.mlp.fc2.weight'),
       ...(attentive.length > 0 && {
         heads: decide(sources, 'heads', {
           otherwise: stored(

@@ -14,15 +14,22 @@ import { mapMlp, pointwise } from '../blocks/pointwise';
 import { activate, residual } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
+import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 
-/** Letters of the published widths (Yang et al. 2022, table 2). */
-const letters: Readonly<Record<number, string>> = { 128: 'B', 192: 'L', 256: 'XL', 352: 'H' };
+/** Sizes of Yang et al. 2022 (FocalNet, table 2). */
+const sizes: Sizes = {
+  '2,2,6,2 96': 'T',
+  '2,2,18,2 96': 'S',
+  '2,2,18,2 128': 'B',
+  '2,2,18,2 192': 'L',
+  '2,2,18,2 256': 'XL',
+  '2,2,18,2 352': 'H',
+};
 
-function titleOf(width: number, depth: readonly number[], levels: number): string {
-  const letter = width === 96 ? (depth[2]! > 6 ? 'S' : 'T') : (letters[width] ?? String(width));
-  return `FocalNet-${letter}, ${levels} focal levels`;
-}
+/** Names of the receptive fields by focal levels: small and large up to the width of B, the number of levels above. */
+const fields = (levels: number, width: number): string =>
+  (width < 192 ? { 2: 'SRF', 3: 'LRF' }[levels] : undefined) ?? `FL${levels}`;
 
 /** Whether norms follow the branches: timm names them so, transformers' config says it. */
 function normOrder(sources: Sources): Figures {
@@ -63,7 +70,7 @@ function recogniseFocalnet(evidences: Evidences): Recognised | undefined {
   const first = 'layers.0.blocks.0';
   return recognisedFrom(sources, {
     label: 'focalnet',
-    title: titleOf(dim[0]!, depth, levels[0]!),
+    title: `${sizeTitle('FocalNet', sizes, depth, dim)} (${fields(levels[0]!, dim[0]!)})`,
     figures: {
       depth: stored(depth, `${first} … of ${stages} stages`),
       dim: stored(dim, `${first}.modulation.h.weight of each stage`),

@@ -7,6 +7,7 @@ import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } f
 import { numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
 import { maxVitBlocks, normOfMap, type MaxVitSettings } from '../groups/maxvitBlocks';
 import { flavourFigures, maxVitAssumable, trainedSize } from '../groups/maxvitFigures';
+import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 
 type Tensors = Evidences['tensors'];
@@ -100,31 +101,31 @@ function build(b: GraphBuilder, { figures, sizeStep }: Recognised, { imageSize, 
   answer(b, features, last, 'head.fc');
 }
 
-/** Published sizes by the width of the first stage and the number of blocks. */
-const sizes: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+/** Sizes of Tu et al. 2022 (MaxViT, table 1), Dai et al. 2021 (CoAtNet, table 3) and timm. */
+const sizes: Readonly<Record<string, Sizes>> = {
   MaxViT: {
-    '32/11': 'Pico',
-    '64/7': 'Nano',
-    '64/11': 'T',
-    '96/11': 'S',
-    '96/24': 'B',
-    '128/24': 'L',
-    '192/24': 'XL',
+    '2,2,5,2 32': 'Pico',
+    '1,2,3,1 64': 'Nano',
+    '2,2,5,2 64': 'T',
+    '2,2,5,2 96': 'S',
+    '2,6,14,2 96': 'B',
+    '2,6,14,2 128': 'L',
+    '2,6,14,2 192': 'XL',
   },
-  MaxxViT: { '64/7': 'Nano', '64/11': 'T', '96/11': 'S' },
-  'MaxxViT-V2': { '96/7': 'Nano', '128/22': 'B', '160/26': 'L' },
+  MaxxViT: { '1,2,3,1 64': 'Nano', '2,2,5,2 64': 'T', '2,2,5,2 96': 'S' },
+  'MaxxViT-V2': { '1,2,3,1 96': 'Nano', '2,6,12,2 128': 'B', '2,6,16,2 160': 'L' },
   CoAtNet: {
-    '64/12': 'Pico',
-    '64/16': 'Nano',
-    '96/12': '0',
-    '96/14': '0',
-    '96/24': '1',
-    '128/24': '2',
-    '192/24': '3',
-    '192/44': '4',
-    '256/44': '5',
+    '2,3,5,2 64': 'Pico',
+    '3,4,6,3 64': 'Nano',
+    '2,3,5,2 96': '0',
+    '2,3,7,2 96': '0',
+    '2,6,14,2 96': '1',
+    '2,6,14,2 128': '2',
+    '2,6,14,2 192': '3',
+    '2,12,28,2 192': '4',
+    '2,12,28,2 256': '5',
   },
-  CoAtNeXt: { '64/16': 'Nano' },
+  CoAtNeXt: { '3,4,6,3 64': 'Nano' },
 };
 
 /** What people call the mix of blocks. */
@@ -193,7 +194,6 @@ function recognise(evidences: Evidences): Recognised | undefined {
       : imageSizeOf(sources, trained.figure);
   const variant = variantOf(tensors, kinds);
   const dims = depths.map((_, stage) => widthOf(tensors, stage));
-  const size = sizes[variant]?.[`${dims[0]}/${depths.reduce((sum, depth) => sum + depth, 0)}`];
   const partition = partitionFigures(evidences, ratio);
   const reduction = 2 ** (depths.length + 1);
   const step = partition['window']
@@ -201,7 +201,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     : Math.max(reduction, Number(ratio.value));
   return recognisedFrom(sources, {
     label: variant.toLowerCase(),
-    title: `${variant}-${size ?? dims.join('/')}`,
+    title: sizeTitle(variant, sizes[variant]!, depths, dims),
     figures: {
       depth: stored(depths, 'stages.*.blocks'),
       dim: stored(dims, 'stages.*.blocks.0'),

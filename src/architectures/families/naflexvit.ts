@@ -7,6 +7,7 @@ import { assumed, headsNear, numberOf, pairOf, stored, wordOf } from '../figures
 import { activationOf, isotropicFigures, poolOf } from '../groups/isotropicFigures';
 import { unseen } from '../groups/plainFigures';
 import { isResampling, resampled, resamplingNames, type ResamplingName } from '../blocks/positions';
+import { vitSize } from '../names';
 import { decide, headsOf, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 import { behindSpecials } from '../groups/plainEmbedding';
 import { throughBlocks } from '../groups/plain';
@@ -88,7 +89,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const heads = headFigure(sources, dim, pools[0] === 'map');
   return recognisedFrom(sources, {
     label: 'naflexvit',
-    title: `NaFlexViT-${dim}/${side}`,
+    title: `NaFlex${vitSize(numberOf(parts, 'depth'), dim, side)}`,
     figures: {
       ...parts,
       activation: activationOf(sources, siglip ? 'gelu_tanh' : 'gelu'),

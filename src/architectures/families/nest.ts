@@ -14,10 +14,11 @@ import {
 import { windowPartition, windowProbe, windowReverse, windowsOf, type Windows } from '../blocks/windows';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
+import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, countOf, decide, headsOf, recognisedFrom, sourcesOf } from '../sources';
 
-/** Letters of the published sizes, by width and blocks of the last level (Zhang et al. 2022, table A1). */
-const letters: Readonly<Record<string, string>> = { '96 8': 'T', '96 20': 'S', '128 20': 'B' };
+/** Sizes of Zhang et al. 2022 (NesT, table A1). */
+const sizes: Sizes = { '2,2,8 96': 'T', '2,2,20 96': 'S', '2,2,20 128': 'B' };
 
 function recogniseNest(evidences: Evidences): Recognised | undefined {
   const { tensors } = evidences;
@@ -28,7 +29,7 @@ function recogniseNest(evidences: Evidences): Recognised | undefined {
     (_, level) => tensors.get(`levels.${level}.pos_embed`)?.shape ?? [],
   );
   const patch = tensors.get('patch_embed.proj.weight')?.shape;
-  const [, blocks = 0, positions = 0, width = 0] = tables[0]!;
+  const [, blocks = 0, positions = 0] = tables[0]!;
   const side = Math.sqrt(blocks * positions);
   if (patch?.length !== 4 || !Number.isInteger(side) || tables.some((table) => table.length !== 4))
     return undefined;
@@ -37,7 +38,7 @@ function recogniseNest(evidences: Evidences): Recognised | undefined {
   const imageSize = [side * patch[2]!, side * patch[3]!] as const;
   return recognisedFrom(sources, {
     label: 'nest',
-    title: `NesT-${letters[`${width} ${depth.at(-1)}`] ?? width}`,
+    title: sizeTitle('NesT', sizes, depth, dim),
     figures: {
       depth: stored(depth, `levels.0.transformer_encoder … of ${levels} levels`),
       dim: stored(dim, 'levels.0.pos_embed …'),

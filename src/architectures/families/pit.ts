@@ -9,7 +9,7 @@ import { configuredImageSize } from '../config';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import { preNormBlock } from '../groups/plainBlocks';
-import { sizeTitle, type Sizes } from '../groups/pyramidFigures';
+import { sizeTitle, type Sizes } from '../sizes';
 import {
   classesOf,
   countOf,
@@ -22,12 +22,8 @@ import {
 } from '../sources';
 import { distilled } from '../groups/plainAnswer';
 
-const sizes: Sizes = [
-  [/^2,6,4 64$/, 'Ti'],
-  [/^2,6,4 96$/, 'XS'],
-  [/^2,6,4 144$/, 'S'],
-  [/^3,6,4 256$/, 'B'],
-];
+/** Sizes of Heo et al. 2021 (PiT, table 1). */
+const sizes: Sizes = { '2,6,4 64': 'Ti', '2,6,4 96': 'XS', '2,6,4 144': 'S', '3,6,4 256': 'B' };
 
 type Pair = readonly [number, number];
 
@@ -76,15 +72,12 @@ function recognise(evidences: Evidences): Recognised | undefined {
   );
   const depths = paths.map((path) => countOf(tensors, path));
   const distilled = tensors.get('cls_token')?.shape[1] === 2;
-  const layout = {
-    depth: stored(depths, `${paths.at(-1)!}.${depths.at(-1)! - 1}`),
-    dim: stored(dims, 'transformers.0.blocks.0.norm1.weight'),
-  };
   return recognisedFrom(sources, {
     label: 'pit',
-    title: `${sizeTitle('PiT', layout, sizes)}${distilled ? ' distilled' : ''}`,
+    title: `${sizeTitle('PiT', sizes, depths, dims)}${distilled ? ' distilled' : ''}`,
     figures: {
-      ...layout,
+      depth: stored(depths, `${paths.at(-1)!}.${depths.at(-1)! - 1}`),
+      dim: stored(dims, 'transformers.0.blocks.0.norm1.weight'),
       heads: headsOf(sources, dims, { config: ['heads'], perHead: 32 }),
       mlp_ratio: stored(
         (tensors.get('transformers.0.blocks.0.mlp.fc1.weight')?.shape[0] ?? 0) / dims[0]!,

@@ -8,19 +8,22 @@ import type { BuildOptions, Evidences, Family, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, stored } from '../figures';
 import { resampled } from '../blocks/positions';
 import { tableOf } from '../groups/positionTable';
-import {
-  leastSide,
-  pyramidFigures,
-  reductionOf,
-  sizeTitle,
-  type PyramidDefaults,
-} from '../groups/pyramidFigures';
+import { leastSide, pyramidFigures, reductionOf, type PyramidDefaults } from '../groups/pyramidFigures';
+import { sizeTitle, type Sizes } from '../sizes';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 import { stageFigures } from '../groups/pyramids';
 import { pyramidAssumable } from '../groups/pyramids';
 import { kernelsOf } from '../groups/pyramids';
 import { patchesOf } from '../groups/pyramids';
 import { blocksOf } from '../groups/pyramids';
+
+/** Sizes of Wang et al. 2021 (PVT, table 1). */
+const sizes: Sizes = {
+  '2,2,2,2 64': 'Tiny',
+  '3,4,6,3 64': 'Small',
+  '3,4,18,3 64': 'Medium',
+  '3,8,27,3 64': 'Large',
+};
 
 const defaults: PyramidDefaults = {
   eps: { pvt: [1e-6, 1e-5], transformers: [1e-6, 1e-6] },
@@ -42,12 +45,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const { imageSize, figure } = imageSizeOf(sources, [rows * patch[2]!, columns * patch[3]!]);
   return recognisedFrom(sources, {
     label: 'pvt',
-    title: sizeTitle('PVT', found, [
-      [/^2,2,2,2 64$/, 'Tiny'],
-      [/^3,4,6,3 64$/, 'Small'],
-      [/^3,4,18,3 64$/, 'Medium'],
-      [/^3,8,27,3 64$/, 'Large'],
-    ]),
+    title: sizeTitle('PVT', sizes, numbersOf(found, 'depth'), numbersOf(found, 'dim')),
     figures: {
       ...found,
       patch: stored(strides, 'patch_embed.proj.weight'),

@@ -5,11 +5,42 @@ import { answer, meanOfMap } from '../blocks/maps';
 import { activate, residual } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Recognised } from '../family';
 import { numberOf, numbersOf, stored } from '../figures';
+import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, countOf, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 
 const eps = 1e-5;
 const activation = 'relu';
 const stageCount = 4;
+
+/** Sizes of RegNetX and RegNetY, by their multiply-accumulates (Radosavovic et al. 2020, tables 7 and 8; the largest are SEER's). */
+const sizes: Sizes = {
+  '1,1,4,7 24': '200MF',
+  '1,2,7,12 32': '400MF',
+  '1,3,6,6 48': '400MF',
+  '1,3,5,7 48': '600MF',
+  '1,3,7,4 48': '600MF',
+  '1,3,7,5 64': '800MF',
+  '1,3,8,2 64': '800MF',
+  '2,4,10,2 72': '1.6GF',
+  '2,6,17,2 48': '1.6GF',
+  '2,6,15,2 96': '3.2GF',
+  '2,5,13,1 72': '3.2GF',
+  '2,5,14,2 80': '4GF',
+  '2,6,12,2 128': '4GF',
+  '2,4,10,1 168,392': '6.4GF',
+  '2,7,14,2 144': '6.4GF',
+  '2,5,15,1 80': '8GF',
+  '2,4,10,1 168,448': '8GF',
+  '2,4,10,1 224': '8GF',
+  '2,5,11,1 224': '12GF',
+  '2,6,13,1 256': '16GF',
+  '2,4,11,1 224': '16GF',
+  '2,7,13,1 336': '32GF',
+  '2,5,12,1 232': '32GF',
+  '2,5,12,1 328': '64GF',
+  '2,7,17,1 528': '128GF',
+  '2,7,17,1 746': '256GF',
+};
 
 function recognise(evidences: Evidences): Recognised | undefined {
   const { tensors } = evidences;
@@ -27,7 +58,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const { imageSize, figure } = imageSizeOf(sources);
   return recognisedFrom(sources, {
     label: 'regnet',
-    title: `RegNet${gated ? 'Y' : 'X'} with ${depths.join(' + ')} blocks`,
+    title: sizeTitle(`RegNet${gated ? 'Y' : 'X'}`, sizes, depths, dims),
     imageSize,
     sizeStep: [32, 32],
     pixels: 'imagenet',

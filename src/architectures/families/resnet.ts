@@ -43,16 +43,25 @@ function measureStages(tensors: Tensors) {
     inner: width('layer1.0.conv2', 0),
     perGroup: width('layer1.0.conv2', 1),
     attention: channelAttentions.find(({ has }) => tensors.has(`layer1.0.se.${has}`)),
-    deepStem: tensors.has('conv1.0.weight'),
+    /** Channels behind the first of three convolutions in the stem; undefined where it has one. */
+    stem: tensors.get('conv1.0.weight')?.shape[0],
     averageDown: tensors.has('layer2.0.downsample.2.weight'),
   };
 }
 
 type Measures = ReturnType<typeof measureStages>;
 
+/** Letters of stems of three convolutions by the width of the first, and where maps are averaged before a shortcut (He et al. 2019; T is timm's). */
+const stems: Readonly<Record<string, string>> = {
+  '32': '-C',
+  '64': '-S',
+  '32 averaged': '-D',
+  '24 averaged': '-T',
+};
+
 /** `SE-ResNeXt-50 32×4d`, `Wide ResNet-50-2`, `ResNet-50-D`: names by what differs from He et al. 2016. */
 function titleOf(measures: Measures): string {
-  const { depths, convolutions, inner, perGroup, attention, deepStem, averageDown, dims } = measures;
+  const { depths, convolutions, inner, perGroup, attention, stem, averageDown, dims } = measures;
   const layers = 2 + convolutions * depths.reduce((sum, depth) => sum + depth, 0);
   const groups = inner / perGroup;
   const wide = convolutions === 3 && groups === 1 ? (4 * inner) / dims[0]! : 1;
@@ -62,7 +71,7 @@ function titleOf(measures: Measures): string {
     groups > 1 ? 'ResNeXt' : 'ResNet',
     `-${layers}`,
     wide > 1 ? `-${wide}` : '',
-    deepStem && averageDown ? '-D' : '',
+    stems[`${stem}${averageDown ? ' averaged' : ''}`] ?? '',
     groups > 1 ? ` ${groups}×${perGroup}d` : '',
   ];
   return words.join('');

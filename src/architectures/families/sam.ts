@@ -4,17 +4,15 @@ import { convolution } from '../blocks/convolution';
 import { decomposedBlock } from '../blocks/decomposedPositions';
 import { answer, layerNormOfMap, meanOfMap, tokensToMap } from '../blocks/maps';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
-import { stored } from '../figures';
+import { numberOf, stored } from '../figures';
 import { isotropicAssumable, isotropicFigures } from '../groups/isotropicFigures';
 import { embedPatches, timmResampling } from '../groups/positionTable';
+import { vitSize } from '../names';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 import { windowedSettings, windowFigures } from '../groups/windowFigures';
 
 /** Epsilon of the norms of the neck, whatever the blocks' is. */
 const neckEps = 1e-6;
-
-/** Names of the sizes by width (Kirillov et al. 2023, SAM, §A). */
-const sizes: Readonly<Record<string, string>> = { 768: 'B', 1024: 'L', 1280: 'H' };
 
 function recognise(evidences: Evidences): Recognised | undefined {
   const { tensors } = evidences;
@@ -44,7 +42,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   };
   return recognisedFrom(sources, {
     label: 'sam',
-    title: `SAM image encoder ${sizes[dim] ? `ViT-${sizes[dim]}/${height}` : `/${height}`}`,
+    title: `SAM image encoder ${vitSize(numberOf(found, 'depth'), dim, height)}`,
     figures,
     imageSize,
     sizeStep: [height, width],

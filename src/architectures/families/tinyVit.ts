@@ -7,6 +7,7 @@ import { activate, maybeNorm, residual, withValue, type Tokens } from '../blocks
 import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numbersOf, stored, wordOf } from '../figures';
+import { sizeTitle, type Sizes } from '../sizes';
 import { activationOf, classesOf, countOf, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 
 /** PyTorch's default of batch norms and layer norms. */
@@ -14,6 +15,9 @@ const eps = 1e-5;
 
 /** Pixels per position before the last stage: the patch embedding takes 4 × 4 of them, every stage but the first halves. */
 const strideBefore = (stage: number): number => 4 * 2 ** stage;
+
+/** Sizes of Wu et al. 2022 (TinyViT, §3.3), by millions of parameters. */
+const sizes: Sizes = { '2,2,6,2 64,128,160': '5M', '2,2,6,2 64,128,256': '11M', '2,2,6,2 96': '21M' };
 
 function recognise(evidences: Evidences): Recognised | undefined {
   const { tensors } = evidences;
@@ -38,7 +42,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const step = strideBefore(window.length);
   return recognisedFrom(sources, {
     label: 'tiny_vit',
-    title: `TinyViT-${dims.at(-1)}`,
+    title: sizeTitle('TinyViT', sizes, depth, dims),
     imageSize,
     sizeStep: [step, step],
     pixels: 'imagenet',

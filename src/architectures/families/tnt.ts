@@ -9,6 +9,7 @@ import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../fa
 import { assumed, numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
 import { tableOf, timmResampling } from '../groups/positionTable';
 import { resampled } from '../blocks/positions';
+import { sizeTitle } from '../sizes';
 import {
   classesOf,
   countOf,
@@ -51,15 +52,16 @@ function recogniseTnt(evidences: Evidences): Recognised | undefined {
     needed: 'a number of pixels',
   });
   const patch = pixels * Number(stride.value);
+  const depth = countOf(tensors, 'blocks');
   const table = tableOf(sources, 'patch_pos', [patch, patch], 1);
   if (!table) return undefined;
   const [rows, columns] = table.grid.value as Grid;
   const { imageSize, figure } = imageSizeOf(sources, [rows * patch, columns * patch]);
   return recognisedFrom(sources, {
     label: 'tnt',
-    title: `TNT-${{ 384: 'S', 640: 'B' }[dim] ?? dim}/${patch}`,
+    title: sizeTitle('TNT', { '12 192': 'Ti', '12 384': 'S', '12 640': 'B' }, [depth], [dim]),
     figures: {
-      depth: stored(countOf(tensors, 'blocks'), 'blocks.0 …'),
+      depth: stored(depth, 'blocks.0 …'),
       dim: stored(dim, 'patch_pos'),
       inner_dim: stored(inner, 'pixel_pos'),
       heads: headsFigure(evidences, [inner, dim])!,

@@ -7,7 +7,8 @@ import { mergeHeads, norm, queryKeyValue, splitHeads, withValue, type Tokens } f
 import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored } from '../figures';
-import { leastSide, pyramidFigures, reductionOf, sizeTitle, type Sizes } from '../groups/pyramidFigures';
+import { leastSide, pyramidFigures, reductionOf } from '../groups/pyramidFigures';
+import { sizeTitle, type Sizes } from '../sizes';
 import { decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 import { stageFigures } from '../groups/pyramids';
 import { pyramidAssumable } from '../groups/pyramids';
@@ -16,16 +17,8 @@ const blocksOf = (stage: number): string => `blocks.${stage}`;
 
 /** Twins-PCPVT has the blocks of PVT, Twins-SVT windows in every other one. */
 const sizes: Readonly<Record<'PCPVT' | 'SVT', Sizes>> = {
-  PCPVT: [
-    [/^3,4,6,3 64$/, 'Small'],
-    [/^3,4,18,3 64$/, 'Base'],
-    [/^3,8,27,3 64$/, 'Large'],
-  ],
-  SVT: [
-    [/^2,2,10,4 64$/, 'Small'],
-    [/^2,2,18,2 96$/, 'Base'],
-    [/^2,2,18,2 128$/, 'Large'],
-  ],
+  PCPVT: { '3,4,6,3 64': 'S', '3,4,18,3 64': 'B', '3,8,27,3 64': 'L' },
+  SVT: { '2,2,10,4 64': 'S', '2,2,18,2 96': 'B', '2,2,18,2 128': 'L' },
 };
 
 /** Sides of the windows per stage, which no weight tells; one number stands for all. */
@@ -56,7 +49,8 @@ function recognise(evidences: Evidences): Recognised | undefined {
   });
   const patch = tensors.get('patch_embeds.0.proj.weight')?.shape;
   if (!found || patch?.length !== 4) return undefined;
-  const stages = numbersOf(found, 'depth').length;
+  const depths = numbersOf(found, 'depth');
+  const stages = depths.length;
   const strides = Array.from(
     { length: stages },
     (_, stage) => tensors.get(`patch_embeds.${stage}.proj.weight`)?.shape[2] ?? 1,
@@ -67,7 +61,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const kind = windowed ? 'SVT' : 'PCPVT';
   return recognisedFrom(sources, {
     label: 'twins',
-    title: sizeTitle(`Twins-${kind}`, found, sizes[kind]),
+    title: sizeTitle(`Twins-${kind}`, sizes[kind], depths, numbersOf(found, 'dim')),
     figures: {
       ...found,
       patch: stored(strides, 'patch_embeds.0.proj.weight'),

@@ -7,6 +7,7 @@ import { answer, gridOf, layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } f
 import { activate, mergeHeads, residual, selfProbe, splitHeads, withValue } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
+import { sizeTitle } from '../sizes';
 import {
   activationOf,
   classesOf,
@@ -59,6 +60,7 @@ function recognise(evidences: Evidences): Recognised {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const dims = stages.map((stage) => tensors.get(`stage${stage}.0.norm2.weight`)?.shape[0] ?? 0);
+  const depths = stages.map((stage) => countOf(tensors, `stage${stage}`));
   const [rows, columns] = tensors.get('pos_embed1')?.shape.slice(2) ?? [];
   const first = strideOf(tensors, 1);
   const { imageSize, figure } =
@@ -68,15 +70,12 @@ function recognise(evidences: Evidences): Recognised {
   const patch = strideOf(tensors, 3);
   return recognisedFrom(sources, {
     label: 'visformer',
-    title: `Visformer-${dims[1]}`,
+    title: sizeTitle('Visformer', { '7,4,4 96': 'Ti', '7,4,4 192': 'S' }, depths, dims),
     imageSize,
     sizeStep: [patch, patch],
     pixels: 'imagenet',
     figures: {
-      depth: stored(
-        stages.map((stage) => countOf(tensors, `stage${stage}`)),
-        'stage1 … stage3',
-      ),
+      depth: stored(depths, 'stage1 … stage3'),
       dim: stored(dims, 'stage*.0.norm2'),
       ...(attentive(tensors).length > 0 && { heads: headsOf(sources) }),
       patch: stored(first, 'stem, patch_embed1.proj.weight'),

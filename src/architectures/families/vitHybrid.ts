@@ -7,6 +7,7 @@ import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } f
 import { numberOf, pairOf, stored } from '../figures';
 import { isotropicFigures, poolOf } from '../groups/isotropicFigures';
 import { positionedSize, positionLayout, unseen } from '../groups/plainFigures';
+import { vitSize } from '../names';
 import { countOf, headsOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 import { encodeResnet } from '../groups/residualNetwork';
 import { placedTokens } from '../groups/plainEmbedding';
@@ -19,6 +20,8 @@ type Tensors = Evidences['tensors'];
 interface Backbone {
   readonly has: string;
   readonly title: string;
+  /** What the name of a hybrid says of it, before that of its transformer. */
+  readonly name: (depths: readonly number[]) => string;
   /** Units of every stage. */
   readonly depths: (tensors: Tensors, path: string) => readonly number[];
   /** Pixels per position of its map. */
@@ -65,6 +68,20 @@ function bigTransfer(b: GraphBuilder, pixels: ValueInfo, depths: readonly number
   );
 }
 
+/** Residual networks by the units of their stages, also without the last one: as published, a third stage may hold the units of two. */
+const networks: Readonly<Record<string, string>> = {
+  '': 'R',
+  '2,2,2': 'R26',
+  '2,2,2,2': 'R26',
+  '3,4,6': 'R50',
+  '3,4,9': 'R50',
+  '3,4,6,3': 'R50',
+};
+
+/** `R50`; `R(2,3,4)` where nobody published such a network. */
+const networkName = (depths: readonly number[]): string =>
+  networks[depths.join(',')] ?? `R(${depths.join(',')})`;
+
 /** Figures under which timm builds the residual networks of its own hybrids. */
 const resnetFigures = (depths: readonly number[]): Figures => ({
   depth: stored(depths, 'patch_embed.backbone.layer*'),
@@ -90,6 +107,7 @@ const backbones: readonly Backbone[] = [
   {
     has: 'conv1.0.weight',
     title: 'ResNet-D',
+    name: (depths) => `${networkName(depths)}-D+`,
     depths: (tensors) =>
       [1, 2, 3, 4].map((layer) => countOf(tensors, `${path}.layer${layer}`)).filter((depth) => depth > 0),
     stride: pyramidStride,
@@ -98,6 +116,7 @@ const backbones: readonly Backbone[] = [
   {
     has: '0.conv.weight',
     title: 'convolutions',
+    name: () => 'MobileCLIP ',
     depths: (tensors) => Array<number>(countOf(tensors, path)).fill(1),
     stride: () => 16,
     build: convolutionalStem,
@@ -105,6 +124,7 @@ const backbones: readonly Backbone[] = [
   ...['stem.conv.weight', 'conv.weight'].map((has): Backbone => ({
     has,
     title: 'BiT ResNet',
+    name: (depths) => `${networkName(depths)}+`,
     depths: (tensors) =>
       Array.from({ length: countOf(tensors, `${path}.stages`) }, (_, stage) =>
         countOf(tensors, `${path}.stages.${stage}.blocks`),
@@ -146,10 +166,12 @@ function recognise(evidences: Evidences): Recognised | undefined {
   if (!layout) return undefined;
   const { size, source } = positionedSize({ evidences, measures }, layout);
   const dim = numberOf(parts, 'dim');
+  // Steiner et al. 2021 call the one without stages R+Ti/16: the pooling behind its convolution is not counted.
+  const named = depths.length > 0 ? step : step / 2;
   const pools = tensors.has('fc_norm.weight') ? ['avg'] : ['token', 'avg'];
   return recognisedFrom(sources, {
     label: 'vit-hybrid',
-    title: `${backbone.title} + ViT-${dim}/${step}`,
+    title: backbone.name(depths) + vitSize(numberOf(parts, 'depth'), dim, named),
     figures: {
       ...parts,
       backbone: stored(backbone.title, `${path}.${backbone.has}`),

@@ -24,14 +24,12 @@ import { assumed, numberOf, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf, wordFigure } from '../groups/isotropicFigures';
 import { embedPatches } from '../groups/positionTable';
 import { windowOfTable } from '../groups/shiftedWindows';
+import { vitSize } from '../names';
 import { imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 
 /** Where the relative positions of a model lie: in every block, or once for all. */
 const places = ['blocks.0.attn.rel_pos', 'shared_rel_pos'] as const;
 const table = 'relative_position_bias_table';
-
-/** Names of the sizes by width. */
-const sizes: Readonly<Record<number, string>> = { 384: 'S', 512: 'M', 768: 'B', 896: 'B+' };
 
 /** What has one number per head: the second layer of the network, or the table's columns. */
 function headsOf({ tensors }: Evidences): Figures {
@@ -79,10 +77,9 @@ function recognise(evidences: Evidences): Recognised | undefined {
     channels: stored(channels!, 'patch_embed.proj.weight'),
     image_size: figure,
   };
-  const size = sizes[numberOf(figures, 'dim')] ?? numberOf(figures, 'dim');
   return recognisedFrom(sources, {
     label: 'vit-relpos',
-    title: `ViT-${size}/${height}, relative positions`,
+    title: `${vitSize(numberOf(found, 'depth'), numberOf(found, 'dim'), height!)}, relative positions`,
     figures,
     imageSize,
     sizeStep: [height!, width],

@@ -15,6 +15,7 @@ import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../fa
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
 import { activationOf, epsOf } from '../groups/isotropicFigures';
 import { placed, positionsOf, type PositionTable } from '../groups/positionTable';
+import { sizeTitle, type Sizes } from '../sizes';
 import {
   classesOf,
   countOf,
@@ -30,8 +31,8 @@ const stem = 'patch_embed.backbone';
 /** Halvings of the picture before the transformer: stem, two convolutional stages, the last convolution. */
 const step = 16;
 
-/** Letters of the published sizes, by width (Chen et al. 2024, table 1). */
-const letters: Readonly<Record<number, string>> = { 384: 'S', 768: 'B', 1024: 'L', 1152: 'XL' };
+/** Sizes of Chen et al. 2024 (ViTamin, table 1), by their transformer. */
+const sizes: Sizes = { '14 384': 'S', '14 768': 'B', '31 1024': 'L', '32 1152': 'XL' };
 
 /** The largest models have no positions but those that convolutions bring. */
 function withoutTable(sources: Sources): PositionTable {
@@ -44,13 +45,14 @@ function recogniseVitamin(evidences: Evidences): Recognised | undefined {
   const sources = sourcesOf(evidences);
   const dim = tensors.get('blocks.0.norm1.weight')?.shape[0];
   if (!dim) return undefined;
+  const depth = countOf(tensors, 'blocks');
   const positions = positionsOf(sources, [step, step]) ?? withoutTable(sources);
   const stages = Array.from({ length: countOf(tensors, `${stem}.stages`) }, (_, stage) => stage);
   return recognisedFrom(sources, {
     label: 'vitamin',
-    title: `ViTamin-${letters[dim] ?? dim}`,
+    title: sizeTitle('ViTamin', sizes, [depth], [dim]),
     figures: {
-      depth: stored(countOf(tensors, 'blocks'), 'blocks.0 …'),
+      depth: stored(depth, 'blocks.0 …'),
       convolutional_depth: stored(
         stages.map((stage) => countOf(tensors, `${stem}.stages.${stage}`)),
         `${stem}.stages`,

@@ -5,9 +5,10 @@ import { decomposedBlock } from '../blocks/decomposedPositions';
 import { answer, layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
 import { activate, residual, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
-import { stored, wordOf } from '../figures';
+import { numberOf, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures } from '../groups/isotropicFigures';
 import { embedPatches, tableOf } from '../groups/positionTable';
+import { vitSize } from '../names';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 import { tableSides, windowedSettings, windowFigures } from '../groups/windowFigures';
 
@@ -39,7 +40,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   };
   return recognisedFrom(sources, {
     label: 'vitdet',
-    title: `ViTDet with ${String(found['depth']!.value)} layers, patches of ${height}`,
+    title: `ViTDet ${vitSize(numberOf(found, 'depth'), dim, height)}`,
     figures,
     imageSize,
     sizeStep: [height, width],

@@ -11,6 +11,7 @@ import { numberOf, numbersOf, stored, wordOf } from '../figures';
 import { activationOf, epsOf, isotropicAssumable, poolOf } from '../groups/isotropicFigures';
 import { timmResampling } from '../groups/positionTable';
 import { resampled } from '../blocks/positions';
+import { sizeTitle, type Sizes } from '../sizes';
 import {
   classesOf,
   countOf,
@@ -20,6 +21,15 @@ import {
   sourcesOf,
   type Sources,
 } from '../sources';
+
+/** Sizes of Yuan et al. 2022 (VOLO, table 2). */
+const sizes: Sizes = {
+  '4,4,8,2 192': 'D1',
+  '6,4,10,4 256': 'D2',
+  '8,8,16,4 256': 'D3',
+  '8,8,16,4 384': 'D4',
+  '12,12,20,4 384': 'D5',
+};
 
 /** Stride of the first convolution, which no weight tells: the same in every VOLO. */
 const stemStride = 2;
@@ -55,10 +65,9 @@ function recogniseVolo(evidences: Evidences): Recognised | undefined {
   const [, rows, columns] = table as readonly [number, number, number, number];
   const { imageSize, figure } = imageSizeOf(sources, [rows * 2 * patch, columns * 2 * patch]);
   const own = `pos_embed [${rows}, ${columns}] for maps of half as many rows and columns as patches`;
-  const total = depth.reduce((sum, each) => sum + each, 0);
   return recognisedFrom(sources, {
     label: 'volo',
-    title: `VOLO-${{ 18: 'D1', 24: 'D2', 36: dims.at(-1) === 512 ? 'D3' : 'D4', 48: 'D5' }[total] ?? dims[0]}`,
+    title: sizeTitle('VOLO', sizes, depth, dims),
     figures: {
       depth: stored(depth, stages.map((stage) => `network.${stage}`).join(', ')),
       class_depth: stored(countOf(tensors, 'post_network'), 'post_network'),

@@ -9,18 +9,21 @@ import { activate, layerScale, mlp, norm, residual, withValue, type Tokens } fro
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf } from '../groups/isotropicFigures';
+import { sizeTitle } from '../sizes';
 import { countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 
 /** PyTorch's default, which timm's BatchNorm2d keep. */
 const batchNormEps = 1e-5;
 
-/** Names of the sizes by width (El-Nouby et al. 2021, XCiT, table 1). */
-const sizes: Readonly<Record<string, string>> = {
-  128: 'Nano',
-  192: 'Tiny',
-  384: 'Small',
-  512: 'Medium',
-  768: 'Large',
+/** Sizes of El-Nouby et al. 2021 (XCiT, table 1). */
+const sizes = {
+  '12 128': 'N12',
+  '12 192': 'T12',
+  '24 192': 'T24',
+  '12 384': 'S12',
+  '24 384': 'S24',
+  '24 512': 'M24',
+  '24 768': 'L24',
 };
 
 /** Paths of the convolutions of the stem, each half as large as the one before: activations stand between them. */
@@ -56,10 +59,10 @@ function recognise(evidences: Evidences): Recognised | undefined {
     }),
     image_size: figure,
   };
-  const size = sizes[numberOf(figures, 'dim')];
+  const size = sizeTitle('XCiT', sizes, [numberOf(found, 'depth')], [numberOf(found, 'dim')]);
   return recognisedFrom(sources, {
     label: 'xcit',
-    title: `XCiT-${size ?? numberOf(figures, 'dim')}${numberOf(figures, 'depth')}/${patch}`,
+    title: `${size}/${patch}`,
     figures,
     choices: { tokens_norm: [true, false] },
     imageSize,

@@ -1,10 +1,11 @@
 import type { Evidence, Evidences, Figures } from '../family';
 import { assumed, numbersOf, stored } from '../figures';
 import { activationOf, epsOf } from './isotropicFigures';
+import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, decide, nearestDivisor, type Sources } from '../sources';
 
-/** Names of the sizes by the blocks of their stages and the first width (Ryali et al. 2023, Hiera, table 2). */
-const sizes: Readonly<Record<string, string>> = {
+/** Sizes of Ryali et al. 2023 (Hiera, table 2). */
+const sizes: Sizes = {
   '1,2,7,2 96': 'T',
   '1,2,11,2 96': 'S',
   '2,3,16,3 96': 'B',
@@ -15,8 +16,7 @@ const sizes: Readonly<Record<string, string>> = {
 
 /** `Hiera-B+` */
 export function hieraTitle(name: string, figures: Figures): string {
-  const [depths, dims] = [numbersOf(figures, 'depth'), numbersOf(figures, 'dim')];
-  return `${name}-${sizes[`${depths.join(',')} ${dims[0]}`] ?? depths.join(' + ')}`;
+  return sizeTitle(name, sizes, numbersOf(figures, 'depth'), numbersOf(figures, 'dim'));
 }
 
 /** Figures of Hiera that the user may set. */

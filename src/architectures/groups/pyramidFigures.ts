@@ -1,5 +1,5 @@
 import type { ConfigValue, Evidence, Figures } from '../family';
-import { numbersOf, stored } from '../figures';
+import { stored } from '../figures';
 import { activationOf, classesOf, countOf, decide, headsOf, type Sources } from '../sources';
 
 /** How the libraries of a family set what its weights do not tell. */
@@ -81,17 +81,6 @@ export function reductionOf(
         kernels.map((kernel) => kernel ?? 1),
         name(0),
       );
-}
-
-/** Names of the usual sizes by the blocks of their stages and the first width: `3,4,6,3 64`. */
-export type Sizes = readonly (readonly [layout: RegExp, name: string])[];
-
-/** `PVT v2-B2`, or the blocks of the stages where the size has no name. */
-export function sizeTitle(family: string, figures: Figures, sizes: Sizes): string {
-  const depths = numbersOf(figures, 'depth');
-  const [dim] = numbersOf(figures, 'dim');
-  const size = sizes.find(([layout]) => layout.test(`${depths.join(',')} ${dim}`));
-  return size ? `${family}-${size[1]}` : `${family} with ${depths.join(' + ')} blocks`;
 }
 
 /** Side of the smallest picture whose map at every stage holds one reduced key: the stage's stride times its reduction. */

@@ -5,14 +5,8 @@ import { norm, withValue } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
-import {
-  leastSide,
-  type PyramidDefaults,
-  pyramidFigures,
-  reductionOf,
-  type Sizes,
-  sizeTitle,
-} from './pyramidFigures';
+import { sizeTitle, type Sizes } from '../sizes';
+import { leastSide, type PyramidDefaults, pyramidFigures, reductionOf } from './pyramidFigures';
 
 /** Path of a stage's list of blocks. */
 export const blocksOf = (stage: number): string => `stages.${stage}.blocks`;
@@ -27,14 +21,14 @@ export const kernelsOf = (tensors: Evidences['tensors'], stages: number): readon
 export const pyramidAssumable = ['heads', 'activation', 'eps', 'sampling_eps'] as const;
 
 /** The sizes that PVT v2 and the Mix Transformer of SegFormer have in common. */
-export const pyramidSizes: Sizes = [
-  [/^2,2,2,2 32$/, 'B0'],
-  [/^2,2,2,2 64$/, 'B1'],
-  [/^3,4,6,3 64$/, 'B2'],
-  [/^3,4,18,3 64$/, 'B3'],
-  [/^3,8,27,3 64$/, 'B4'],
-  [/^3,6,40,3 64$/, 'B5'],
-];
+export const pyramidSizes: Sizes = {
+  '2,2,2,2 32': 'B0',
+  '2,2,2,2 64': 'B1',
+  '3,4,6,3 64': 'B2',
+  '3,4,18,3 64': 'B3',
+  '3,8,27,3 64': 'B4',
+  '3,6,40,3 64': 'B5',
+};
 
 /** Figures of all blocks of a stage. */
 export function stageFigures(figures: Figures, stage: number): ReducedFigures {
@@ -63,8 +57,10 @@ export function recognisePyramid(
   const found = pyramidFigures(sources, blocksOf, defaults);
   const patch = evidences.tensors.get('patch_embed.proj.weight')?.shape;
   if (!found || patch?.length !== 4) return undefined;
-  const stages = numbersOf(found, 'depth').length;
+  const depths = numbersOf(found, 'depth');
+  const stages = depths.length;
   const reduction = reductionOf(sources, blocksOf, stages);
+  const linear = typeof reduction.value === 'string' ? '-Li' : '';
   const kernels = kernelsOf(evidences.tensors, stages);
   const least = leastSide(
     kernels.map((kernel) => (kernel + 1) >> 1),
@@ -73,7 +69,7 @@ export function recognisePyramid(
   const { imageSize, figure } = imageSizeOf(sources);
   return recognisedFrom(sources, {
     label,
-    title: sizeTitle(title, found, sizes),
+    title: sizeTitle(title, sizes, depths, numbersOf(found, 'dim')) + linear,
     figures: {
       ...found,
       patch: stored(kernels, 'patch_embed.proj.weight'),

@@ -16,6 +16,7 @@ import { rearranged, windowsOf, type Windows } from '../blocks/windows';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
 import { activationOf, epsOf } from './isotropicFigures';
+import { sizeOf, sizeTitle, type Sizes } from '../sizes';
 import { classesOf, countOf, imageSizeOf, recognisedFrom, type Sources } from '../sources';
 
 /**
@@ -146,15 +147,33 @@ interface ShiftedModel {
   readonly windows: readonly ConfigValue[];
 }
 
-/** Sizes of the papers by the blocks of the stages and the first width. */
-const sizes: readonly (readonly [layout: RegExp, name: string])[] = [
-  [/^2,2,6,2 96$/, 'T'],
-  [/^2,2,18,2 96$/, 'S'],
-  [/^2,2,18,2 128$/, 'B'],
-  [/^2,2,18,2 192$/, 'L'],
-  [/^2,2,18,2 352$/, 'H'],
-  [/^2,2,42,2 512$/, 'G'],
-];
+/** Sizes of Liu et al. 2021 and 2022 (Swin, Swin V2). */
+const sizes: Sizes = {
+  '2,2,6,2 96': 'T',
+  '2,2,18,2 96': 'S',
+  '2,2,18,2 128': 'B',
+  '2,2,18,2 192': 'L',
+  '2,2,18,2 352': 'H',
+  '2,2,42,2 512': 'G',
+};
+
+/** Sizes that a search found (Chen et al. 2021, S3), by blocks, first width and the windows of the stages. */
+const searched: Sizes = {
+  '2,2,6,2 96,7,7,14,7': 'S3-T',
+  '2,2,18,2 96,14,14,14,7': 'S3-S',
+  '2,2,30,2 96,7,7,14,7': 'S3-B',
+};
+
+/** `Swin-T, window 7`, `Swin-S3-T`; a window that nobody tells is not part of the name. */
+function titleOf(name: string, figures: Figures): string {
+  const [depths, dims] = [numbersOf(figures, 'depth'), numbersOf(figures, 'dim')];
+  const { value, assumed } = figures['window'] ?? { value: [], assumed: true };
+  const windows = [value].flat();
+  const found = sizeOf(searched, depths, [dims[0]!, ...windows.map(Number)]);
+  if (found) return `${name}-${found}`;
+  const of = assumed ? '' : `, window ${windows.join(windows.length === 2 ? ' × ' : ', ')}`;
+  return sizeTitle(name, sizes, depths, dims) + of;
+}
 
 /** A recognition of a model with shifted windows. Pictures may have any size that holds a patch: maps are padded to whole windows. */
 export function recognisedShifted(
@@ -163,15 +182,10 @@ export function recognisedShifted(
   { label, name, usual, windows: choices }: ShiftedModel,
 ): Recognised {
   const { imageSize, figure } = imageSizeOf(sources, usual);
-  const depths = numbersOf(figures, 'depth');
-  const layout = `${depths.join(',')} ${numbersOf(figures, 'dim')[0]}`;
-  const size = sizes.find(([pattern]) => pattern.test(layout))?.[1] ?? `with ${depths.join(' + ')} blocks`;
-  const windows = [figures['window']?.value ?? []].flat();
-  const of = windows.length > 0 ? [`window ${windows.join(windows.length === 2 ? ' × ' : ', ')}`] : [];
   const [rows, columns] = numbersOf(figures, 'patch');
   return recognisedFrom(sources, {
     label,
-    title: [`${name}${/^.$/.test(size) ? '-' : ' '}${size}`, ...of].join(', '),
+    title: titleOf(name, figures),
     figures: { ...figures, image_size: figure },
     imageSize,
     sizeStep: [rows!, columns!],
