@@ -2,6 +2,7 @@
 import { cpus, loadavg, release } from 'node:os';
 import { measureCold } from './cold';
 import { findTimm, findTransformersJs } from './findPeers';
+import { measureAnswers } from './answers';
 import { measureFamilies } from './families';
 import { measureHostile } from './hostile';
 import { measureMemory } from './memory';
@@ -39,6 +40,7 @@ const sections: Readonly<Record<string, Section>> = {
     ];
   },
   families: measureFamilies,
+  answers: measureAnswers,
 };
 
 async function main(wanted: readonly string[]): Promise<void> {

@@ -1,7 +1,5 @@
 // One row per family: from a file to its graph for the family's largest published model, and a picture to the five likeliest classes of a
 // small one against timm with the same random weights.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { families } from '../../src/architectures/families';
 import type { Family } from '../../src/architectures/family';
@@ -9,6 +7,7 @@ import { elementCount } from '../../src/checkpoint/tensors';
 import { writeSparse } from '../inference/support';
 import { checkpointOf, ownFolder, readLines, rowOf, type Line } from '../unit/oracles/lines';
 import { findTimm } from './findPeers';
+import { inFolder } from './folders';
 import { ownProgram, runProgram } from './processes';
 import { spreadOf } from './statistics';
 import { missingRow, type Row } from './table';
@@ -81,15 +80,6 @@ function largestOf(family: string, lines: readonly Line[]): Line | undefined {
     (most, line) => (most && most.tensors.length >= line.tensors.length ? most : line),
     undefined,
   );
-}
-
-async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), 'vitrine-bench-'));
-  try {
-    return await work(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
 }
 
 function measureGraph(family: string, line: Line | undefined): Promise<readonly Row[]> {

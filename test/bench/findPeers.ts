@@ -39,14 +39,20 @@ export async function findTransformersJs({ hub, hubName }: Workload): Promise<Ot
   }
 }
 
-/** timm in the Python that VITRINE_PYTHON names, else in the first on the path. Weights that are not there are made, at random. */
-export async function findTimm(weights: string, architecture: string): Promise<OtherWay | NotFound> {
+/** timm that classifies the picture. Weights that are not there are made, at random. */
+export const findTimm = (weights: string, architecture: string): Promise<OtherWay | NotFound> =>
+  findInPython('timmEager', [architecture, weights, picture]);
+
+/** timm that makes models and what they give. */
+export const findTimmOutputs = (): Promise<OtherWay | NotFound> => findInPython('timmOutputs', []);
+
+/** A program of the bench in the Python that VITRINE_PYTHON names, else in the first on the path, where that has timm. */
+async function findInPython(name: string, args: readonly string[]): Promise<OtherWay | NotFound> {
   const python = process.env.VITRINE_PYTHON ?? 'python3';
   const facts = 'import torch, timm; print(f"timm {timm.__version__}, torch {torch.__version__}")';
   try {
     const title = (await capture(python, ['-c', facts])).trim();
-    const program = resolve('test/bench/peers/timmEager.py');
-    return { title, command: [python, program, architecture, weights, picture] };
+    return { title, command: [python, resolve(`test/bench/peers/${name}.py`), ...args] };
   } catch {
     return { notFound: `no torch and timm in ${python}; VITRINE_PYTHON may name a Python that has them` };
   }

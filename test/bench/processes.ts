@@ -72,8 +72,13 @@ export class Peer {
 
   /** Lets it run once; milliseconds by its own clock. */
   async run(): Promise<number> {
-    this.child.stdin!.write('run\n');
-    return ((await this.read()) as { milliseconds: number }).milliseconds;
+    return ((await this.ask('run')) as { milliseconds: number }).milliseconds;
+  }
+
+  /** Its answer to one line. */
+  ask(line: string): Promise<unknown> {
+    this.child.stdin!.write(`${line}\n`);
+    return this.read();
   }
 
   async end(): Promise<void> {
