@@ -5,7 +5,7 @@ import { requireResolution } from '../groups/learnedMaps';
 import { learnedImageSize } from '../groups/learnedMaps';
 import { resolutionOf } from '../groups/learnedMaps';
 import { mapOf } from '../groups/learnedMaps';
-import { batchNorm, convNorm, convolution } from '../blocks/convolution';
+import { batchNorm, convNorm, convolution, linearNorm } from '../blocks/convolution';
 import {
   distilledAnswer,
   gridOf,
@@ -28,12 +28,16 @@ import {
 } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numbersOf, pairOf, stored, wordOf } from '../figures';
+import { sizeTitle, type Sizes } from '../sizes';
 import { activationOf, classesOf, countOf, recognisedFrom, sourcesOf } from '../sources';
 
 type Tensors = Evidences['tensors'];
 
 /** Batch norms have PyTorch's default everywhere. */
 const eps = 1e-5;
+
+/** Pixels per position behind the stem of all published models but two of timm's. */
+const usualStride = 16;
 
 /** Queries of a downsampling are every second row and column (Graham et al. 2021, LeViT §4.3). */
 const queryStride = 2;
@@ -43,6 +47,18 @@ const namedActivations = [
   [/^levit(?:_conv)?_(?:\d+_s8|512|256d|512d)/, 'silu'],
   [/levit/, 'hard_swish'],
 ] as const;
+
+/** Sizes of Graham et al. 2021 (LeViT, table 2); 512 and those that end in D are timm's. */
+const sizes: Sizes = {
+  '2,3,4 128': '128S',
+  '4,4,4 128': '128',
+  '4,4,4 192': '192',
+  '4,4,4 256': '256',
+  '4,4,4 384': '384',
+  '4,4,4 512': '512',
+  '4,8,6 256': '256D',
+  '4,8,6 512': '512D',
+};
 
 /** Blocks with attention of a stage: transformers' names count the MLP after a downsampling as one more. */
 function depthOf(tensors: Tensors, stage: string): number {
@@ -88,7 +104,16 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const distilled = tensors.has('head_dist.linear.weight');
   return recognisedFrom(sources, {
     label: 'levit',
-    title: `LeViT-${stages[0]!.dim}${distilled ? ' distilled' : ''}`,
+    title: [
+      sizeTitle(
+        'LeViT',
+        sizes,
+        stages.map(({ depth }) => depth),
+        stages.map(({ dim }) => dim),
+      ),
+      ...(distilled ? [' distilled'] : []),
+      ...(stride === usualStride ? [] : [`, stem of stride ${stride}`]),
+    ].join(''),
     imageSize,
     sizeStep: [stride, stride],
     pixels: 'imagenet',
@@ -145,7 +170,7 @@ function stem(b: GraphBuilder, pixels: ValueInfo, activation: string): ValueInfo
 function layerNormed(b: GraphBuilder, tokens: Tokens, name: string): Tokens {
   return b.scope(name, () => {
     if (b.shapeOf('linear.weight').length === 2)
-      return withValue(tokens, batchNorm(b, b.linear(tokens.value, 'linear'), 'bn', eps));
+      return withValue(tokens, linearNorm(b, tokens.value, 'linear', 'bn', eps));
     return mapToTokens(b, batchNorm(b, convolution(b, tokensToMap(b, tokens), 'linear'), 'bn', eps));
   });
 }

@@ -8,18 +8,19 @@ import { mergeHeads, mlp, norm, residual, withValue, type Tokens } from '../bloc
 import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import { activationOf, epsOf, poolOf } from '../groups/isotropicFigures';
+import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 
 /** timm's MViTv2 cuts patches with this stride, whatever the kernel. */
 const patchStride = 4;
 
-/** Names of the sizes by the blocks of their stages (Li et al. 2022, MViTv2, table 1). */
-const sizes: Readonly<Record<string, string>> = {
-  '1,2,5,2': 'T',
-  '1,2,11,2': 'S',
-  '2,3,16,3': 'B',
-  '2,6,36,4': 'L',
-  '4,8,60,8': 'H',
+/** Sizes of Li et al. 2022 (MViTv2, table 1). */
+const sizes: Sizes = {
+  '1,2,5,2 96': 'T',
+  '1,2,11,2 96': 'S',
+  '2,3,16,3 96': 'B',
+  '2,6,36,4 144': 'L',
+  '4,8,60,8 192': 'H',
 };
 
 /**
@@ -92,7 +93,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   };
   return recognisedFrom(sources, {
     label: 'mvitv2',
-    title: `MViTv2-${sizes[depths.join()] ?? depths.join(' + ')}`,
+    title: sizeTitle('MViTv2', sizes, depths, [dim]),
     figures,
     imageSize,
     sizeStep: [step, step],
@@ -115,27 +116,37 @@ interface PooledHeads {
   readonly grid: Grid;
 }
 
-/** Rows `[batch · count, heads · d]` pooled by a depthwise convolution over each head's map; a class token stays, the norm is common (MViTv2, §4.1). */
+/** Queries, keys and values by head: of the patches `[batch, heads, d, patches]`, and of the class token `[batch, heads, 1, d]` where there is one. */
+interface Parts {
+  readonly patches: readonly ValueInfo[];
+  readonly first: readonly ValueInfo[];
+}
+
+/** Parts of the fused rows `[batch · count, 3 · heads · d]`: cut and turned once for all three. */
+function partsOf(b: GraphBuilder, fused: Tokens, heads: number): Parts {
+  const { batch, value } = fused;
+  const width = value.shape[1]! / (3 * heads);
+  const { value: rows, count } = patchesOnly(b, fused);
+  const turned = b.transpose(b.reshape(rows, [batch, count, 3 * heads, width]), [0, 2, 3, 1]);
+  const first =
+    count === fused.count ? undefined : b.reshape(tokenAt(b, fused, 0), [batch, 3 * heads, 1, width]);
+  return { patches: b.split(turned, 3, 1), first: first ? b.split(first, 3, 1) : [] };
+}
+
+/** One part pooled by a depthwise convolution over each head's map; a class token stays, the norm is common (MViTv2, §4.1). */
 function poolHeads(
   b: GraphBuilder,
-  tokens: Tokens,
-  part: 'q' | 'k' | 'v',
-  { heads, eps }: BlockSettings,
-  stride: number,
+  patches: ValueInfo,
+  first: ValueInfo | undefined,
+  [rows, columns]: Grid,
+  { part, stride, eps }: { readonly part: 'q' | 'k' | 'v'; readonly stride: number; readonly eps: number },
 ): PooledHeads {
-  const { batch, value } = tokens;
-  const width = value.shape[1]! / heads;
-  const patches = patchesOnly(b, tokens);
-  const [rows, columns] = gridOfLayout(patches.layout);
-  const apart = b.reshape(patches.value, [batch, rows * columns, heads, width]);
-  const maps = b.reshape(b.transpose(apart, [0, 2, 3, 1]), [batch * heads, width, rows, columns]);
+  const [batch, heads, width] = patches.shape as readonly [number, number, number];
+  const maps = b.reshape(patches, [batch * heads, width, rows, columns]);
   const small = convolution(b, maps, `pool_${part}`, { stride });
   const grid = gridOf(small);
   const pooled = b.transpose(b.reshape(small, [batch, heads, width, grid[0] * grid[1]]), [0, 1, 3, 2]);
-  const all =
-    tokens.count === patches.count
-      ? pooled
-      : b.concat([b.reshape(tokenAt(b, tokens, 0), [batch, heads, 1, width]), pooled], 2);
+  const all = first ? b.concat([first, pooled], 2) : pooled;
   return { value: norm(b, all, `norm_${part}`, eps), grid };
 }
 
@@ -146,15 +157,20 @@ function withoutClassToken(b: GraphBuilder, bias: ValueInfo, special: number): V
 
 /** Pooling attention (Li et al. 2022, MViTv2, §4.1): the result is `[batch · queries, dim]`, the pooled queries are added to it. */
 function poolingAttention(b: GraphBuilder, tokens: Tokens, layer: string, settings: BlockSettings): Tokens {
-  const { heads, queryStride, keyStride } = settings;
+  const { heads, eps, queryStride, keyStride } = settings;
   const special = tokens.layout.special ?? [];
   return b.scope(
     'attn',
     () => {
-      const parts = b.split(b.linear(tokens.value, 'qkv'), 3, 1).map((x) => withValue(tokens, x));
-      const q = poolHeads(b, parts[0]!, 'q', settings, queryStride);
-      const k = poolHeads(b, parts[1]!, 'k', settings, keyStride);
-      const v = poolHeads(b, parts[2]!, 'v', settings, keyStride);
+      const { patches, first } = partsOf(b, withValue(tokens, b.linear(tokens.value, 'qkv')), heads);
+      const map = tokens.layout.grid as Grid;
+      const [q, k, v] = (['q', 'k', 'v'] as const).map((part, index) =>
+        poolHeads(b, patches[index]!, first[index], map, {
+          part,
+          stride: part === 'q' ? queryStride : keyStride,
+          eps,
+        }),
+      ) as [PooledHeads, PooledHeads, PooledHeads];
       const count = q.value.shape[2]!;
       const asked = special.length === 0 ? q.value : b.slice(q.value, 2, special.length, count);
       const bias = withoutClassToken(b, decomposedPositions(b, asked, q.grid, k.grid), special.length);
