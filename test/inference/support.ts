@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   ftruncateSync,
@@ -11,7 +12,6 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { mkdirSync } from 'node:fs';
 import { dtypes, elementCount, type DType } from '../../src/checkpoint/tensors';
 import type { Log } from '../../src/inference/client';
 import { defaultLimits, type Limits } from '../../src/inference/memory';

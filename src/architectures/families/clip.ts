@@ -4,9 +4,7 @@ import { tokenAt } from '../blocks/specialTokens';
 import { maybeNorm } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Recognised } from '../family';
 import { numberOf } from '../figures';
-import { asImageTower, plainAssumable } from '../groups/plain';
-import { buildPlain } from '../groups/plain';
-import { encode } from '../groups/plain';
+import { asImageTower, buildPlain, encode, plainAssumable } from '../groups/plain';
 
 /** Label of a dual encoder: whose text tower is BERT's is none of OpenAI's. */
 function labelOf({ tensors }: Evidences): string {

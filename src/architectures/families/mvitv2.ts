@@ -2,7 +2,7 @@ import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution, maxPool } from '../blocks/convolution';
 import { decomposedPositions } from '../blocks/decomposedPositions';
-import { answer, gridOf, gridOfLayout, mapToTokens, sequence, tokensToMap, type Grid } from '../blocks/maps';
+import { answer, gridOf, mapToTokens, sequence, tokensToMap, type Grid } from '../blocks/maps';
 import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from '../blocks/specialTokens';
 import { mergeHeads, mlp, norm, residual, withValue, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';

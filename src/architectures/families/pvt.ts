@@ -11,11 +11,7 @@ import { tableOf } from '../groups/positionTable';
 import { leastSide, pyramidFigures, reductionOf, type PyramidDefaults } from '../groups/pyramidFigures';
 import { sizeTitle, type Sizes } from '../sizes';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
-import { stageFigures } from '../groups/pyramids';
-import { pyramidAssumable } from '../groups/pyramids';
-import { kernelsOf } from '../groups/pyramids';
-import { patchesOf } from '../groups/pyramids';
-import { blocksOf } from '../groups/pyramids';
+import { blocksOf, kernelsOf, patchesOf, pyramidAssumable, stageFigures } from '../groups/pyramids';
 
 /** Sizes of Wang et al. 2021 (PVT, table 1). */
 const sizes: Sizes = {

@@ -1,7 +1,5 @@
 import type { Family } from '../family';
-import { asImageTower } from '../groups/plain';
-import { plainAssumable } from '../groups/plain';
-import { buildPlain } from '../groups/plain';
+import { asImageTower, buildPlain, plainAssumable } from '../groups/plain';
 
 /** SigLIP (Zhai et al. 2023) and SigLIP 2: an image tower without class token, pooled by attention. */
 export const siglip: Family = {
