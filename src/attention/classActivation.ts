@@ -116,10 +116,10 @@ export function withClassActivation(graph: Graph): Graph {
   const gatesOnly = graph.probes.every(({ kind }) => kind === 'channel' || kind === 'spatial');
   const head = gatesOnly ? linearHead(graph) : undefined;
   if (!head) return graph;
-  const b = new GraphBuilder(scope, { find: () => undefined });
+  const b = new GraphBuilder(scope, { find: () => undefined }, scope);
   for (const value of new Set([head.logits, head.weight, head.pooled, head.map, head.norm?.scale]))
     if (value) b.input(value.name, value.shape, value.dtype);
-  const { map, ...probe } = b.scope(scope, () => activations(b, head));
+  const { map, ...probe } = activations(b, head);
   b.probe(map, probe);
   const added = b.build();
   return {

@@ -74,12 +74,16 @@ export class GraphBuilder {
   private readonly names = new Map<string, number>();
   private readonly parameters = new Map<string, ValueInfo>();
   private readonly common = new Map<string, unknown>();
-  private path = '';
+  private path: string;
 
+  /** `root` stands in front of all names: a graph that is to be joined with another needs names of its own. */
   constructor(
     private readonly name: string,
     private readonly source: ParameterSource,
-  ) {}
+    private readonly root = '',
+  ) {
+    this.path = root;
+  }
 
   /** Runs `write` with `name` appended to the module path. */
   scope<T>(name: string, write: () => T, note?: ModuleNote): T {
@@ -184,7 +188,7 @@ export class GraphBuilder {
   shared<T = ValueInfo>(key: string, make: () => T): T {
     if (this.common.has(key)) return this.common.get(key) as T;
     const outer = this.path;
-    this.path = '';
+    this.path = this.root;
     try {
       const value = make();
       this.common.set(key, value);
