@@ -196,21 +196,44 @@ function allQueries(probe: Probe): TokenLayout {
   return probe.window && grid ? { ...probe.queries, grid } : probe.queries;
 }
 
-/** `197 = 1 + 14×14`, `256 = 16×16`, `77`. */
+/** `197 = 1 + 14×14`, `3,136 = 56×56`, `77`. */
 export function tokenText(layout: TokenLayout): string {
-  const count = tokenCount(layout);
-  if (!layout.grid) return String(count);
+  const count = formatExact(tokenCount(layout));
+  if (!layout.grid) return count;
   const special = layout.special?.length ?? 0;
   return `${count} = ${special > 0 ? `${special} + ` : ''}${layout.grid.join('×')}`;
 }
 
-/** Field words for keys of `config`. */
+/** Field words for keys of `config` that do not read well as they stand. */
 const labels: Readonly<Record<string, string>> = {
   dim: 'Width',
-  mlp_hidden: 'MLP width',
+  inner_dim: 'Inner width',
+  head_dim: 'Width per head',
+  key_dim: 'Key width per head',
+  mlp_ratio: 'MLP ratio',
+  mlp_activation: 'MLP activation',
+  class_depth: 'Class-attention blocks',
+  convolutional_depth: 'Convolutional blocks',
+  parallel_depth: 'Parallel blocks',
+  local_depth: 'Gated positional blocks',
+  branch_depth: 'Blocks per branch',
+  stem_depth: 'Blocks of the stem',
   eps: 'Norm ε',
-  special_tokens: 'Special tokens',
-  image_size: 'Image size',
+  conv_eps: 'Norm ε of convolutions',
+  head_eps: 'Norm ε of the head',
+  sampling_eps: 'Norm ε of patches',
+  kv_stride: 'Key and value stride',
+  reduction: 'Key reduction',
+  position_slots: 'Special tokens in the position table',
+  pool_prefix: 'Special tokens pooled',
+  pool_type: 'Downsampling by',
+  qkv: 'Order of Q, K, V',
+  rope: 'Rotary positions',
+  rope_temperature: 'Rotary temperature',
+  rope_indexing: 'Rotary order of axes',
+  rope_offset: 'Rotary offset',
+  rope_pairing: 'Rotary pairs',
+  rope_ref_grid: 'Rotary reference grid',
 };
 
 interface FigureOptions {
@@ -237,10 +260,13 @@ function figureView(key: string, { value, source, assumed }: Evidence, options: 
   };
 }
 
+/** Of ratios that are no decimal fraction, as an MLP's of 8 / 3. */
+const significantDigits = 6;
+
 /** A figure's value as the user would type it. */
 export function valueText(value: ConfigValue): string {
-  if (typeof value === 'object') return value.length > 0 ? value.join(', ') : 'none';
-  return String(value);
+  if (typeof value === 'object') return value.length > 0 ? value.map(valueText).join(', ') : 'none';
+  return String(typeof value === 'number' ? Number(value.toPrecision(significantDigits)) : value);
 }
 
 /** The attention records of the command line's JSON, in execution order. */

@@ -46,6 +46,10 @@ export function pairOf(figures: Figures, key: string): readonly [number, number]
   throw new Error(`${key}: ${JSON.stringify(value)} found, a number or two needed`);
 }
 
+/** Sides `[height, width]` as people write them: one number for a square. */
+export const sideOrPair = ([height, width]: readonly [number, number]): ConfigValue =>
+  height === width ? height : [height, width];
+
 /** A figure as one number per stage. */
 export function numbersOf(figures: Figures, key: string): readonly number[] {
   const numbers = [figures[key]?.value ?? []].flat().map(Number);

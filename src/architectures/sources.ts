@@ -106,7 +106,7 @@ interface HeadsQuestion {
   readonly perHead: number;
 }
 
-/** Heads of every stage with attention, whose `widths` they must divide; one number stands for all stages. */
+/** Heads of every stage with attention, whose `widths` they must divide; one number stands for all stages. Of a single stage the value is a number. */
 export function headsOf(sources: Sources, widths: readonly number[], question: HeadsQuestion): Evidence {
   const each = (value: ConfigValue): readonly number[] => {
     const heads = [value].flat().map(Number);
@@ -123,7 +123,8 @@ export function headsOf(sources: Sources, widths: readonly number[], question: H
     is: fits,
     needed: `a number for each of the widths ${widths.join(', ')} that divides it`,
   });
-  return { ...evidence, value: each(evidence.value) };
+  const heads = each(evidence.value);
+  return { ...evidence, value: heads.length === 1 ? heads[0]! : heads };
 }
 
 /** The divisor of `width` nearest to `wanted`. */

@@ -6,7 +6,7 @@ import { patchesOnly } from '../blocks/specialTokens';
 import { maybeNorm, withValue, type Tokens } from '../blocks/transformer';
 import { configuredImageSize, configuredModelType } from '../config';
 import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
-import { assumed, given, numberOf, pairOf, stored, wordOf } from '../figures';
+import { assumed, given, numberOf, pairOf, sideOrPair, stored, wordOf } from '../figures';
 import { measure, type Measures } from '../groups/measure';
 import { titleOf } from '../names';
 import { positionLayout, unseen } from '../groups/plainFigures';
@@ -109,8 +109,8 @@ function figuresOf(sources: Sources, measures: Measures, grid: Evidence, heads: 
     dim: stored(measures.dim, 'patch_embed.proj.weight'),
     depth: stored(measures.depth, 'blocks'),
     heads: headsOf(sources, heads),
-    mlp: stored(measures.mlp, 'blocks.0.mlp.fc2.weight'),
-    patch: stored(measures.patch, 'patch_embed.proj.weight'),
+    mlp_ratio: stored(measures.mlp / measures.dim, 'blocks.0.mlp.fc2.weight'),
+    patch: stored(sideOrPair(measures.patch), 'patch_embed.proj.weight'),
     channels: stored(measures.channels, 'patch_embed.proj.weight'),
     grid,
     relative_position_bias: stored(

@@ -6,7 +6,7 @@ import { learnedToken, pooledTokens, withClassToken } from '../blocks/specialTok
 import { talkingHeadsAttention } from '../blocks/talkingHeads';
 import { layerScale, mlp, norm, residual, withValue, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
-import { numberOf, stored, wordOf } from '../figures';
+import { numberOf, sideOrPair, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf } from '../groups/isotropicFigures';
 import { embedPatches, positionsOf } from '../groups/positionTable';
 import { sizeTitle } from '../sizes';
@@ -38,7 +38,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     ...found,
     class_depth: stored(countOf(tensors, 'blocks_token_only'), 'blocks_token_only'),
     heads: stored(heads, 'blocks.0.attn.proj_l.weight'),
-    patch: stored([height!, width], 'patch_embed.proj.weight'),
+    patch: stored(sideOrPair([height!, width]), 'patch_embed.proj.weight'),
     channels: stored(channels!, 'patch_embed.proj.weight'),
     pool: poolOf(sources, ['token', 'avg'], 'cls_token'),
     ...positions.figures,

@@ -14,7 +14,7 @@ import {
   type Tokens,
 } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
-import { numberOf, stored, wordOf } from '../figures';
+import { numberOf, sideOrPair, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf } from '../groups/isotropicFigures';
 import { embedPatches, positionsOf } from '../groups/positionTable';
 import { sizeTitle } from '../sizes';
@@ -40,7 +40,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     ...found,
     local_depth: stored(local, `blocks.${local - 1}.attn.gating_param is the last`),
     heads: stored(heads, 'blocks.0.attn.gating_param'),
-    patch: stored([height!, width], 'patch_embed.proj.weight'),
+    patch: stored(sideOrPair([height!, width]), 'patch_embed.proj.weight'),
     channels: stored(channels!, 'patch_embed.proj.weight'),
     pool: poolOf(sources, ['token', 'avg'], 'cls_token'),
     ...positions.figures,

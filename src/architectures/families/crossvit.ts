@@ -108,7 +108,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     title: `CrossViT${size ? `-${size}` : ` with ${depth} × (${depths.join(' + ')}) blocks`}${dagger ? '†' : ''}`,
     figures: {
       depth: stored(depth, `blocks.${depth - 1}`),
-      branch_depths: stored(depths, 'blocks.0.blocks'),
+      branch_depth: stored(depths, 'blocks.0.blocks'),
       dim: stored(dims, 'pos_embed_0'),
       heads: headsOf(sources, dims),
       mlp_ratio: stored(

@@ -32,7 +32,7 @@ import {
 const usual = {
   patch_stride: { config: 'patch_stride', of: (kernel: number) => (kernel + 1) >> 1 },
   patch_padding: { config: 'patch_padding', of: (kernel: number) => (kernel === 7 ? 2 : kernel >> 1) },
-  q_stride: { config: 'stride_q', of: () => 1 },
+  query_stride: { config: 'stride_q', of: () => 1 },
   kv_stride: { config: 'stride_kv', of: () => 2 },
 } as const;
 
@@ -91,7 +91,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
       patch: stored(kernels, 'stages.0.patch_embed.proj.weight'),
       patch_stride: strides,
       patch_padding: geometry(sources, 'patch_padding', kernels),
-      q_stride: geometry(sources, 'q_stride', kernels),
+      query_stride: geometry(sources, 'query_stride', kernels),
       kv_stride: geometry(sources, 'kv_stride', kernels),
       activation: activationOf(
         sources,
@@ -175,7 +175,7 @@ function block(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): Tokens
 function settingsOf(figures: Figures, stage: number): BlockSettings {
   return {
     heads: numbersOf(figures, 'heads')[stage]!,
-    qStride: numbersOf(figures, 'q_stride')[stage]!,
+    qStride: numbersOf(figures, 'query_stride')[stage]!,
     kvStride: numbersOf(figures, 'kv_stride')[stage]!,
     activation: wordOf(figures, 'activation'),
     eps: numberOf(figures, 'eps'),

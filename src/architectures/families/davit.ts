@@ -99,7 +99,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   if ([...dims, ...depths].includes(0)) return undefined;
   const { imageSize, figure } = imageSizeOf(sources);
   const figures: Figures = {
-    patch: stored([4, 4], 'stride of the stem'),
+    patch: stored(4, 'stride of the stem'),
     channels: stored(channels, 'stem.conv.weight'),
     dim: stored(dims, `${stages[0]}.attn.qkv.weight`),
     depth: stored(depths, `${blocksOf(depths.length - 1)}.${depths.at(-1)! - 1}`),

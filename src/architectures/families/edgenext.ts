@@ -36,7 +36,6 @@ function recognise(evidences: Evidences): Recognised | undefined {
     return first === undefined ? [] : [first];
   });
   const dims = depth.map((_, stage) => shape(`stages.${stage}.blocks.0.mlp.fc2.weight`)[0] ?? 0);
-  const [hidden = 0] = shape('stages.0.blocks.0.mlp.fc1.weight');
   const { imageSize, figure } = imageSizeOf(sources, [256, 256]);
   return recognisedFrom(sources, {
     label: 'edgenext',
@@ -52,7 +51,10 @@ function recognise(evidences: Evidences): Recognised | undefined {
         depth.map((_, stage) => shape(`stages.${stage}.blocks.0.conv_dw.weight`)[2] ?? 0),
         'stages.*.blocks.0.conv_dw.weight',
       ),
-      mlp_ratio: stored(hidden / dims[0]!, 'stages.0.blocks.0.mlp.fc1.weight'),
+      mlp_ratio: stored(
+        dims.map((dim, stage) => (shape(`stages.${stage}.blocks.0.mlp.fc1.weight`)[0] ?? 0) / dim),
+        'stages.*.blocks.0.mlp.fc1.weight',
+      ),
       patch: stored(4, 'stem.0'),
       image_size: figure,
       classes: classesOf(tensors, 'head.fc'),

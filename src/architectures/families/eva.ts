@@ -41,7 +41,7 @@ function rotationsOf(
     return (block) =>
       mixedRotation(b, layout, b.reshape(frequencies[block]!, [2, heads, pairs]), coordinates);
   }
-  const width = numberOf(figures, 'head_width');
+  const width = numberOf(figures, 'head_dim');
   const temperature = numberOf(figures, 'rope_temperature');
   const rotation = axialRotation(b, layout, width, { ...coordinates, temperature });
   return () => rotation;

@@ -40,7 +40,7 @@ function settingsOf(figures: Figures, imageSize: Grid): MaxVitSettings {
       padding: word('padding'),
       preActivation: String(figures['pre_activation']!.value) === 'true',
       gateActivation: word('gate_activation'),
-      stride: word('stride'),
+      stride: word('stride_mode'),
     },
     transformer: {
       eps: numberOf(figures, 'eps'),
@@ -205,7 +205,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     figures: {
       depth: stored(depths, 'stages.*.blocks'),
       dim: stored(dims, 'stages.*.blocks.0'),
-      blocks: stored(kinds, 'stages.*.blocks'),
+      block: stored(kinds, 'stages.*.blocks'),
       heads: stored(
         depths.flatMap((_, stage) => headsOf(tensors, stage) ?? []),
         'rel_pos of the first block of each stage',

@@ -66,13 +66,14 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const heads = storedHeads(sources, stages);
   if (!dim || !channels || !kernel || !heads.every(Number.isInteger)) return undefined;
   const depths = heads.map((_, stage) => countOf(tensors, `stages.${stage}.blocks`));
+  const dims = depths.map((_, stage) => tensors.get(`stages.${stage}.blocks.0.attn.proj.weight`)!.shape[0]!);
   const sides = sidesOf(tensors, depths);
   const queryStrides = sides.map((side, stage) => Math.max(1, Math.round((sides[stage - 1] ?? side) / side)));
   const step = patchStride * queryStrides.reduce((product, stride) => product * stride, 1);
   const { imageSize, figure } = imageSizeOf(sources, [sides[0]! * patchStride, sides[0]! * patchStride]);
   const figures: Figures = {
     depth: stored(depths, `stages.0 … stages.${stages - 1}`),
-    dim: stored(dim, 'patch_embed.proj.weight'),
+    dim: stored(dims, 'stages.*.blocks.0.attn.proj.weight'),
     heads: decide(sources, 'heads', {
       otherwise: stored(heads, 'rel_pos_h of each stage is one head wide'),
       is: (value) => [value].flat().join() === heads.join(),
@@ -93,7 +94,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   };
   return recognisedFrom(sources, {
     label: 'mvitv2',
-    title: sizeTitle('MViTv2', sizes, depths, [dim]),
+    title: sizeTitle('MViTv2', sizes, depths, dims),
     figures,
     imageSize,
     sizeStep: [step, step],

@@ -62,9 +62,10 @@ function positionFigures(sources: Sources): Figures {
   };
 }
 
-/** Heads of the blocks, and the same of the pooling by attention. */
+/** Heads of the blocks; pooling by attention has as many, which published models state once more. */
 function headFigure(sources: Sources, dim: number, pooled: boolean): Evidence {
-  return headsOf(sources, pooled ? [dim, dim] : [dim], { config: ['num_heads'], perHead: 64 });
+  const heads = headsOf(sources, pooled ? [dim, dim] : [dim], { config: ['num_heads'], perHead: 64 });
+  return { ...heads, value: [heads.value].flat()[0]! };
 }
 
 /** Ways to pool whose parts are stored, the usual one first. */
@@ -107,7 +108,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     imageSize,
     sizeStep: [side, side],
     pixels: isRadio(tensors) ? 'clip' : 'half',
-    choices: { heads: headsNear(dim, (heads.value as readonly number[])[0]!), resampling: resamplingNames },
+    choices: { heads: headsNear(dim, Number(heads.value)), resampling: resamplingNames },
     warnings: unseen({ evidences, measures: { patch: [side, side] } }),
   });
 }
@@ -155,10 +156,8 @@ function embed(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOpt
 }
 
 function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
-  const [heads] = [figures['heads']!.value].flat();
-  const plain = { ...figures, heads: { ...figures['heads']!, value: Number(heads) } };
-  const last = throughBlocks(b, embed(b, figures, options), plain);
-  plainAnswer(b, withValue(last, maybeNorm(b, last.value, 'norm', numberOf(figures, 'eps'))), plain);
+  const last = throughBlocks(b, embed(b, figures, options), figures);
+  plainAnswer(b, withValue(last, maybeNorm(b, last.value, 'norm', numberOf(figures, 'eps'))), figures);
 }
 
 /** NaFlexViT (timm, after NaViT, Dehghani et al. 2023, and FlexiViT, Beyer et al. 2023): any grid of patches, resampled positions; SigLIP 2 NaFlex, C-RADIO. */

@@ -7,7 +7,7 @@ import { patchesOnly, specialsOnly, tokenAt, withSpecialTokens } from '../blocks
 import { norm, withValue, type Tokens } from '../blocks/transformer';
 import { configuredImageSize } from '../config';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Recognised } from '../family';
-import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
+import { assumed, numberOf, numbersOf, sideOrPair, stored, wordOf } from '../figures';
 import { preNormBlock } from '../groups/plainBlocks';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
@@ -39,7 +39,7 @@ function strideOf(sources: Sources, patch: Pair, grid: Pair): Evidence {
   const fits = (stride: number): boolean =>
     size !== undefined && size.every((side, axis) => places(side, patch[axis]!, stride) === grid[axis]);
   const told = [half, ...Array.from({ length: patch[0] }, (_, index) => index + 1)].find(fits);
-  return decide(sources, 'stride', {
+  return decide(sources, 'patch_stride', {
     config: ['stride'],
     published: () => half,
     otherwise:
@@ -80,11 +80,11 @@ function recognise(evidences: Evidences): Recognised | undefined {
       dim: stored(dims, 'transformers.0.blocks.0.norm1.weight'),
       heads: headsOf(sources, dims, { config: ['heads'], perHead: 32 }),
       mlp_ratio: stored(
-        (tensors.get('transformers.0.blocks.0.mlp.fc1.weight')?.shape[0] ?? 0) / dims[0]!,
+        paths.map((path, stage) => (tensors.get(`${path}.0.mlp.fc1.weight`)?.shape[0] ?? 0) / dims[stage]!),
         'transformers.0.blocks.0.mlp.fc1.weight',
       ),
-      patch: stored(patch, 'patch_embed.conv.weight'),
-      stride,
+      patch: stored(sideOrPair(patch), 'patch_embed.conv.weight'),
+      patch_stride: stride,
       grid: stored(grid, 'pos_embed'),
       activation: stored('gelu', 'fixed by the library'),
       eps: stored(1e-6, 'fixed by the library'),
@@ -113,7 +113,8 @@ function embed(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   const patches = b.scope(
     'patch_embed',
-    () => convolution(b, pixels, 'conv', { stride: bothSides(numberOf(figures, 'stride')), padding: 0 }),
+    () =>
+      convolution(b, pixels, 'conv', { stride: bothSides(numberOf(figures, 'patch_stride')), padding: 0 }),
     { title: 'Overlapping patch embedding' },
   );
   const token = b.parameter('cls_token');
@@ -179,7 +180,7 @@ function build(b: GraphBuilder, recognised: Recognised, options: BuildOptions): 
 export const pit: Family = {
   name: 'pit',
   title: 'Pooling-based Vision Transformer',
-  assumable: ['heads', 'stride'],
+  assumable: ['heads', 'patch_stride'],
   recognise,
   build,
 };

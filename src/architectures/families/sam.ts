@@ -4,7 +4,7 @@ import { convolution } from '../blocks/convolution';
 import { decomposedBlock } from '../blocks/decomposedPositions';
 import { answer, layerNormOfMap, meanOfMap, tokensToMap } from '../blocks/maps';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
-import { numberOf, stored } from '../figures';
+import { numberOf, sideOrPair, stored } from '../figures';
 import { isotropicAssumable, isotropicFigures } from '../groups/isotropicFigures';
 import { embedPatches, timmResampling } from '../groups/positionTable';
 import { vitSize } from '../names';
@@ -31,7 +31,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
       side: table?.[0] ?? (figure.assumed ? undefined : Math.floor(imageSize[0] / height)),
       named: [[/^samvit_base_patch16/, [2, 5, 8, 11]]],
     }),
-    patch: stored([height, width], 'patch_embed.proj.weight'),
+    patch: stored(sideOrPair([height, width]), 'patch_embed.proj.weight'),
     channels: stored(channels, 'patch_embed.proj.weight'),
     pool: stored('avg', 'the mean over the last map'),
     image_size: figure.assumed && table ? stored(figure.value, 'pos_embed') : figure,

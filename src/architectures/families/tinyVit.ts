@@ -55,8 +55,8 @@ function recognise(evidences: Evidences): Recognised | undefined {
       ),
       window: stored(window, 'stages.*.blocks.0.attn.attention_biases'),
       mlp_ratio: stored(
-        shape('stages.1.blocks.0.mlp.fc1.weight')[0]! / dims[1]!,
-        'stages.1.blocks.0.mlp.fc1.weight',
+        dims.slice(1).map((dim, index) => shape(`stages.${index + 1}.blocks.0.mlp.fc1.weight`)[0]! / dim),
+        'stages.*.blocks.0.mlp.fc1.weight; the first stage has none',
       ),
       patch: stored(4, 'patch_embed.conv1, patch_embed.conv2'),
       image_size: figure,

@@ -142,8 +142,7 @@ function headFigure(sources: Sources, dim: number): Evidence {
   const { dialect, tensors } = sources.evidences;
   const told = dialect.heads?.(tensors);
   if (told !== undefined) return stored(told, 'blocks.0: query kernel [dim, heads, d]');
-  const heads = headsOf(sources, [dim], { config: ['num_heads', 'num_attention_heads'], perHead: 64 });
-  return { ...heads, value: (heads.value as readonly number[])[0]! };
+  return headsOf(sources, [dim], { config: ['num_heads', 'num_attention_heads'], perHead: 64 });
 }
 
 function recognise(evidences: Evidences): Recognised | undefined {
@@ -175,7 +174,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     figures: {
       ...parts,
       backbone: stored(backbone.title, `${path}.${backbone.has}`),
-      ...(depths.length > 0 && { backbone_depths: stored(depths, path) }),
+      ...(depths.length > 0 && { convolutional_depth: stored(depths, path) }),
       patch: stored(patch, 'patch_embed.proj.weight'),
       heads: headFigure(sources, dim),
       image_size: { value: size, source, assumed: layout.grid.assumed },
@@ -194,7 +193,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
 
 function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const backbone = backboneOf((name) => b.has(name))!;
-  const depths = [figures['backbone_depths']?.value ?? []].flat().map(Number);
+  const depths = [figures['convolutional_depth']?.value ?? []].flat().map(Number);
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
   const map = b.scope(path, () => backbone.build(b, pixels, depths), { title: backbone.title });
   const cut = b.scope(

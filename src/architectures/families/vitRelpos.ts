@@ -20,7 +20,7 @@ import {
   type Tokens,
 } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
-import { assumed, numberOf, stored, wordOf } from '../figures';
+import { assumed, numberOf, sideOrPair, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf, wordFigure } from '../groups/isotropicFigures';
 import { embedPatches } from '../groups/positionTable';
 import { windowOfTable } from '../groups/shiftedWindows';
@@ -73,7 +73,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     ...found,
     ...heads,
     ...order(sources),
-    patch: stored([height!, width], 'patch_embed.proj.weight'),
+    patch: stored(sideOrPair([height!, width]), 'patch_embed.proj.weight'),
     channels: stored(channels!, 'patch_embed.proj.weight'),
     image_size: figure,
   };

@@ -144,7 +144,7 @@ function gatedMlp(b: GraphBuilder, x: ValueInfo, figures: Figures): ValueInfo {
 
 /** x + attn(norm1(x)), then x + mlp(norm2(x)). */
 function block(b: GraphBuilder, tokens: Tokens, figures: Figures): Tokens {
-  const settings = { heads: numbersOf(figures, 'heads')[0]!, eps: numberOf(figures, 'eps') };
+  const settings = { heads: numberOf(figures, 'heads'), eps: numberOf(figures, 'eps') };
   const normed = withValue(tokens, norm(b, tokens.value, 'norm1', settings.eps));
   const x = residual(b, tokens.value, selfAttention(b, normed, 'attn', b.scopePath, settings));
   return withValue(tokens, residual(b, x, gatedMlp(b, norm(b, x, 'norm2', settings.eps), figures)));

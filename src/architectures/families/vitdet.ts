@@ -5,7 +5,7 @@ import { decomposedBlock } from '../blocks/decomposedPositions';
 import { answer, layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
 import { activate, residual, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
-import { numberOf, stored, wordOf } from '../figures';
+import { numberOf, sideOrPair, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures } from '../groups/isotropicFigures';
 import { embedPatches, tableOf } from '../groups/positionTable';
 import { vitSize } from '../names';
@@ -30,7 +30,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     ...found,
     heads: stored(dim / each, `blocks.0.attn.rel_pos_h is ${each} wide, one head`),
     ...windowFigures(sources, {}),
-    patch: stored([height, width], 'patch_embed.proj.weight'),
+    patch: stored(sideOrPair([height, width]), 'patch_embed.proj.weight'),
     channels: stored(channels, 'patch_embed.proj.weight'),
     image_size: figure.assumed ? stored(figure.value, 'rel_pos_h of layers without windows') : figure,
     ...(table && {

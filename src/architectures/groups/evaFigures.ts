@@ -1,6 +1,6 @@
 import { evaKindOf, type EvaKind } from './evaKinds';
 import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from '../family';
-import { assumed, headsNear, stored } from '../figures';
+import { assumed, headsNear, numbersOf, sideOrPair, stored } from '../figures';
 import { measure, type Measures } from './measure';
 import { titleOf } from '../names';
 import { positionedSize, positionLayout, unseen } from './plainFigures';
@@ -125,8 +125,10 @@ function headFigures(found: Found): Figures {
   const pooled = tensors.has('attn_pool.latent');
   return {
     // Perception Encoders, the only kind that pools by attention, do it with 8 heads whatever their width.
-    heads: { ...heads, value: pooled ? [first!, pooling ?? 8] : [first!] },
-    head_width: stored(width / first!, 'width of the queries by heads'),
+    heads: pooled
+      ? { ...heads, value: [first!, pooling ?? 8], source: `${heads.source}; the last of the pooling` }
+      : { ...heads, value: first! },
+    head_dim: stored(width / first!, 'width of the queries by heads'),
   };
 }
 
@@ -189,8 +191,8 @@ function partFigures(found: Found): Figures {
   return {
     dim: stored(measures.dim, 'patch_embed.proj.weight'),
     depth: stored(measures.depth, 'blocks'),
-    mlp: stored(measures.mlp, 'blocks.0.mlp.fc2.weight'),
-    patch: stored(measures.patch, 'patch_embed.proj.weight'),
+    mlp_ratio: stored(measures.mlp / measures.dim, 'blocks.0.mlp.fc2.weight'),
+    patch: stored(sideOrPair(measures.patch), 'patch_embed.proj.weight'),
     channels: stored(measures.channels, 'patch_embed.proj.weight'),
     registers: stored(measures.registers, measures.registers > 0 ? 'reg_token' : 'no register tokens'),
     classes: classesOf(tensors, 'head'),
@@ -244,7 +246,7 @@ function sizeOf({ sources, measures, layout }: Found): ReturnType<typeof imageSi
 }
 
 function choicesOf(found: Found, figures: Figures): NonNullable<Recognised['choices']> {
-  const [heads] = figures['heads']!.value as readonly number[];
+  const [heads] = numbersOf(figures, 'heads');
   const few = Object.entries<Figure>(facts).flatMap(([key, { choices }]) =>
     choices && key in figures ? [[key, choices] as const] : [],
   );

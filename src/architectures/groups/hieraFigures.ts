@@ -70,15 +70,17 @@ export function hieraFigures(sources: Sources): Figures | undefined {
   const stages = stagesOf(tensors);
   const [first] = stages[0]!;
   const [dim, channels, kernel] = tensors.get('patch_embed.proj.weight')?.shape ?? [];
-  const hidden = tensors.get(`${first}.mlp.fc1.weight`)?.shape[0];
-  if (first === undefined || !dim || !channels || !kernel || !hidden) return undefined;
+  if (first === undefined || !dim || !channels || !kernel) return undefined;
   const dims = stages.map(([path]) => tensors.get(`${path}.attn.qkv.weight`)!.shape[0]! / 3);
   const depths = stages.map((paths) => paths.length);
   return {
     depth: stored(depths, 'blocks that widen begin a stage'),
     dim: stored(dims, `${first}.attn.qkv.weight`),
     heads: headsOf(sources, dims),
-    mlp_ratio: stored(hidden / dim, `${first}.mlp.fc1.weight`),
+    mlp_ratio: stored(
+      stages.map(([path], stage) => (tensors.get(`${path}.mlp.fc1.weight`)?.shape[0] ?? 0) / dims[stage]!),
+      `${first}.mlp.fc1.weight`,
+    ),
     patch: stored(kernel, 'patch_embed.proj.weight'),
     patch_stride: decide(sources, 'patch_stride', {
       config: ['patch_stride'],

@@ -115,7 +115,12 @@ const questions: Readonly<Record<keyof Flavour, { is: (value: ConfigValue) => bo
 };
 
 /** Keys of the figures that the user may set. */
-export const maxVitAssumable = [...Object.keys(questions), 'stride', 'gate_activation', 'partition_ratio'];
+export const maxVitAssumable = [
+  ...Object.keys(questions),
+  'stride_mode',
+  'gate_activation',
+  'partition_ratio',
+];
 
 /** What weights do not tell of the blocks: the flavour's settings, and what differs within timm's CoAtNets. */
 export function flavourFigures(sources: Sources): Figures {
@@ -136,7 +141,7 @@ export function flavourFigures(sources: Sources): Figures {
   return {
     flavour: stored(name, source),
     ...Object.fromEntries(settled),
-    stride: decide(sources, 'stride', {
+    stride_mode: decide(sources, 'stride_mode', {
       named: strides,
       otherwise: undecided('depthwise'),
       ...oneOf(['depthwise', 'pooling']),

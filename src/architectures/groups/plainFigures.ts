@@ -1,11 +1,9 @@
 import { activations } from '../blocks/transformer';
 import { configured, configuredArchitecture, configuredImageSize } from '../config';
 import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from '../family';
-import { assumed, firstOf, given, headsNear, stored } from '../figures';
+import { assumed, firstOf, given, headsNear, sideOrPair, stored } from '../figures';
 import { measure, type Measures } from './measure';
-import { tableLayout } from './tableLayout';
-import { type TableMeasures } from './tableLayout';
-import { type TableLayout } from './tableLayout';
+import { tableLayout, type TableLayout, type TableMeasures } from './tableLayout';
 import {
   agreed,
   publishedModels,
@@ -186,10 +184,6 @@ function poolOf(sources: Sources): Evidence {
   return user ?? (config && possible.includes(config.value) ? config : own);
 }
 
-/** One number for a square, as people write it. */
-const sideOrPair = ([height, width]: readonly [number, number]): ConfigValue =>
-  height === width ? height : [height, width];
-
 const isPair = (value: ConfigValue | undefined): value is readonly [number, number] =>
   Array.isArray(value) && value.length === 2 && value.every((side) => typeof side === 'number');
 
@@ -314,10 +308,10 @@ export function plainFigures(evidences: Evidences): PlainFigures | undefined {
     dim: stored(measures.dim, 'patch_embed.proj.weight'),
     depth: stored(measures.depth, last === 0 ? 'blocks.0' : `blocks.0 … blocks.${last}`),
     heads: headsOf(sources),
-    mlp: stored(measures.mlp, 'hidden width of blocks.0'),
+    mlp_ratio: stored(measures.mlp / measures.dim, 'hidden width of blocks.0'),
     patch: stored(sideOrPair(measures.patch), 'patch_embed.proj.weight'),
     channels: stored(measures.channels, 'patch_embed.proj.weight'),
-    image: { value: size, source, assumed: source === 'the position table' && layout.grid.assumed },
+    image_size: { value: size, source, assumed: source === 'the position table' && layout.grid.assumed },
     grid: layout.grid,
     position_slots: layout.slots,
     registers: stored(measures.registers, measures.registers > 0 ? 'reg_token' : 'no register tokens'),

@@ -14,7 +14,7 @@ import { distances } from '../blocks/relativePosition';
 import { maybeNorm, norm, withValue, type Tokens } from '../blocks/transformer';
 import { rearranged, windowsOf, type Windows } from '../blocks/windows';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Figures, Recognised } from '../family';
-import { numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
+import { numberOf, numbersOf, pairOf, sideOrPair, stored, wordOf } from '../figures';
 import { activationOf, epsOf } from './isotropicFigures';
 import { sizeOf, sizeTitle, type Sizes } from '../sizes';
 import { classesOf, countOf, imageSizeOf, recognisedFrom, type Sources } from '../sources';
@@ -119,7 +119,7 @@ export function shiftedFigures(sources: Sources, { stages, heads }: StageNames):
   if (patch?.length !== 4 || blocks.length === 0 || [...dims, ...counts].includes(0)) return undefined;
   const ratios = blocks.map((path, stage) => side(`${path}.0.mlp.fc1.weight`, 0) / dims[stage]!);
   return {
-    patch: stored(patch.slice(2), 'patch_embed.proj.weight'),
+    patch: stored(sideOrPair([patch[2]!, patch[3]!]), 'patch_embed.proj.weight'),
     channels: stored(patch[1]!, 'patch_embed.proj.weight'),
     dim: stored(dims, `${blocks[0]}.0.mlp.fc1.weight`),
     depth: stored(
@@ -182,13 +182,12 @@ export function recognisedShifted(
   { label, name, usual, windows: choices }: ShiftedModel,
 ): Recognised {
   const { imageSize, figure } = imageSizeOf(sources, usual);
-  const [rows, columns] = numbersOf(figures, 'patch');
   return recognisedFrom(sources, {
     label,
     title: titleOf(name, figures),
     figures: { ...figures, image_size: figure },
     imageSize,
-    sizeStep: [rows!, columns!],
+    sizeStep: pairOf(figures, 'patch'),
     choices: { window: choices },
     pixels: 'imagenet',
   });
@@ -243,12 +242,12 @@ function patchMerging(b: GraphBuilder, tokens: Tokens, name: string, eps: number
 /** Patches of the pixels as tokens of a map, with the norm that follows. */
 function embedded(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
-  const patch = numbersOf(figures, 'patch');
+  const patch = pairOf(figures, 'patch');
   return b.scope(
     'patch_embed',
     () => {
       const whole = paddingFits.includes(wordOf(figures, 'window_fit'))
-        ? paddedToMultiple(b, pixels, pairOf(figures, 'patch'))
+        ? paddedToMultiple(b, pixels, patch)
         : pixels;
       const tokens = mapToTokens(b, b.conv2d(whole, 'proj', { stride: patch }));
       return withValue(tokens, maybeNorm(b, tokens.value, 'norm', numberOf(figures, 'eps')));

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { inspectionJson, inspectionText, inspectorModel } from '../../../src/analysis/inspection';
+import { inspectionJson, inspectionText, inspectorModel, valueText } from '../../../src/analysis/inspection';
 import { parseFigure } from '../../../src/architectures/figureText';
 import { openModel } from '../../../src/architectures/model';
 
@@ -51,6 +51,23 @@ describe('figures that may be set', () => {
         assert.equal(String(set.recognition.family && set.recognition.figures[key]?.value), choice, key);
       }
   });
+});
+
+describe('values of figures', () => {
+  const texts = [
+    [12, '12'],
+    [21841, '21841'],
+    [1e-6, '0.000001'],
+    [8 / 3, '2.66667'],
+    [[4, 8 / 3], '4, 2.66667'],
+    [[], 'none'],
+    [true, 'true'],
+    ['gelu', 'gelu'],
+  ] as const;
+  for (const [value, text] of texts)
+    it(`reads ${text}`, () => {
+      assert.equal(valueText(value), text);
+    });
 });
 
 describe('what inspection says of an image tower', () => {

@@ -79,7 +79,7 @@ describe('MaxViT and CoAtNet', () => {
 
   it('knows by the published name what weights do not hold, and assumes it of others', () => {
     const stride = (line: Line) => {
-      const { value, assumed } = known(line).figures['stride']!;
+      const { value, assumed } = known(line).figures['stride_mode']!;
       return [value, assumed];
     };
     assert.deepEqual(stride(lineOf('timm/coatnet_nano_rw_224')), ['pooling', false]);
