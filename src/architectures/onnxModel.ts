@@ -4,6 +4,11 @@ import { patchStride } from '../graph/attentionPattern';
 import type { Graph, Node } from '../graph/graph';
 import { tokenCount, type Probe } from '../protocol/probes';
 import type { Evidence, Figures, Recognised, Task } from './family';
+import { numbersOf, sideOrPair } from './figures';
+import { pvtSizes, pyramidSizes } from './groups/pyramids';
+import { swinSizes } from './groups/shiftedWindows';
+import { vitSize } from './names';
+import { sizeTitle, type Sizes } from './sizes';
 
 /** What an imported graph shows of itself, or the family it comes nearest to and what it lacks for it. */
 type OnnxDescription =
@@ -25,6 +30,8 @@ interface Structure {
   readonly family: string;
   readonly label: (parts: Parts) => string;
   readonly name: string;
+  /** Published sizes; plain transformers go by their own. */
+  readonly sizes?: Sizes;
   readonly missing: (parts: Parts) => readonly string[];
 }
 
@@ -65,13 +72,15 @@ const structures: readonly Structure[] = [
     family: 'swinv2',
     label: () => 'swinv2',
     name: 'Swin V2',
+    sizes: swinSizes,
     missing: (parts) => [...shiftedWindows(parts), ...lacking(hasCosineScores(parts), 'cosine attention')],
   },
-  { family: 'swin', label: () => 'swin', name: 'Swin', missing: shiftedWindows },
+  { family: 'swin', label: () => 'swin', name: 'Swin', sizes: swinSizes, missing: shiftedWindows },
   {
     family: 'pvt_v2',
     label: () => 'pvt_v2',
     name: 'PVT v2',
+    sizes: pyramidSizes,
     missing: (parts) => [
       ...reducedKeys(parts),
       ...lacking(isOverlapping(parts.embedding), 'overlapping patches'),
@@ -82,6 +91,7 @@ const structures: readonly Structure[] = [
     family: 'pvt',
     label: () => 'pvt',
     name: 'PVT',
+    sizes: pvtSizes,
     missing: (parts) => [
       ...reducedKeys(parts),
       ...lacking(!isOverlapping(parts.embedding), 'patches that do not overlap'),
@@ -135,27 +145,36 @@ export function describeOnnx(graph: Graph, fixedSize: boolean): OnnxDescription 
 
 const stated = (value: Evidence['value'], source: string): Evidence => ({ value, source, assumed: false });
 
+/** `ViT-B/16`, `Swin-T`: without windows and tokens, which a checkpoint's name may have. */
+function titleOf({ name, sizes }: Structure, figures: Figures): string {
+  const [depths, dims] = [numbersOf(figures, 'depth'), numbersOf(figures, 'dim')];
+  const patch = numbersOf(figures, 'patch').join('×');
+  return sizes ? sizeTitle(name, sizes, depths, dims) : vitSize(depths[0]!, dims[0]!, patch);
+}
+
 function recognised(parts: Parts, structure: Structure, fixedSize: boolean): Recognised {
   const { graph, probes } = parts;
   const { shape } = graph.inputs.find(({ name }) => name === 'pixel_values')!;
   const [height, width] = shape.slice(2) as [number, number];
   const embedding = structure.family === 'vit' ? parts.patches! : parts.embedding!;
   const dim = graph.values.get(embedding.outputs[0]!)!.shape[1]!;
-  const patch = integersOf(embedding, 'kernel_shape');
+  const [rows = 0, columns = 0] = integersOf(embedding, 'kernel_shape');
   const { classes, task } = headOf(graph);
   const plain = structure.family === 'vit';
-  const step = plain ? patch : stride([height, width], probes);
+  const step = plain ? [rows, columns] : stride([height, width], probes);
+  const figures: Figures = {
+    dim: stated(dim, `${embedding.name}: output channels`),
+    ...(plain ? plainFigures(probes) : stagedFigures(graph)),
+    patch: stated(sideOrPair([rows, columns]), `${embedding.name}: kernel`),
+    image_size: stated([height, width], 'shape of pixel_values'),
+    classes: stated(classes, classes > 0 ? 'last axis of logits' : 'no logits among the outputs'),
+  };
   return {
     label: structure.label(parts),
-    title: `${structure.name} ${dim}/${patch[0]}`,
+    title: titleOf(structure, figures),
     task,
     imageSize: [height, width],
-    figures: {
-      dim: stated(dim, `${embedding.name}: output channels`),
-      ...(plain ? plainFigures(probes) : stagedFigures(graph)),
-      patch: stated(patch[0] === patch[1] ? patch[0]! : patch, `${embedding.name}: kernel`),
-      classes: stated(classes, classes > 0 ? 'last axis of logits' : 'no logits among the outputs'),
-    },
+    figures,
     candidates: [],
     warnings: [],
     pixels: plain ? 'half' : 'imagenet',

@@ -9,17 +9,9 @@ import { numberOf, numbersOf, pairOf, stored } from '../figures';
 import { resampled } from '../blocks/positions';
 import { tableOf } from '../groups/positionTable';
 import { leastSide, pyramidFigures, reductionOf, type PyramidDefaults } from '../groups/pyramidFigures';
-import { sizeTitle, type Sizes } from '../sizes';
+import { sizeTitle } from '../sizes';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
-import { blocksOf, kernelsOf, patchesOf, pyramidAssumable, stageFigures } from '../groups/pyramids';
-
-/** Sizes of Wang et al. 2021 (PVT, table 1). */
-const sizes: Sizes = {
-  '2,2,2,2 64': 'Tiny',
-  '3,4,6,3 64': 'Small',
-  '3,4,18,3 64': 'Medium',
-  '3,8,27,3 64': 'Large',
-};
+import { blocksOf, kernelsOf, patchesOf, pvtSizes, pyramidAssumable, stageFigures } from '../groups/pyramids';
 
 const defaults: PyramidDefaults = {
   eps: { pvt: [1e-6, 1e-5], transformers: [1e-6, 1e-6] },
@@ -41,7 +33,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const { imageSize, figure } = imageSizeOf(sources, [rows * patch[2]!, columns * patch[3]!]);
   return recognisedFrom(sources, {
     label: 'pvt',
-    title: sizeTitle('PVT', sizes, numbersOf(found, 'depth'), numbersOf(found, 'dim')),
+    title: sizeTitle('PVT', pvtSizes, numbersOf(found, 'depth'), numbersOf(found, 'dim')),
     figures: {
       ...found,
       patch: stored(strides, 'patch_embed.proj.weight'),

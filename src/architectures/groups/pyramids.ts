@@ -20,6 +20,14 @@ export const kernelsOf = (tensors: Evidences['tensors'], stages: number): readon
 /** Figures that the user may set. */
 export const pyramidAssumable = ['heads', 'activation', 'eps', 'sampling_eps'] as const;
 
+/** Sizes of Wang et al. 2021 (PVT, table 1). */
+export const pvtSizes: Sizes = {
+  '2,2,2,2 64': 'Tiny',
+  '3,4,6,3 64': 'Small',
+  '3,4,18,3 64': 'Medium',
+  '3,8,27,3 64': 'Large',
+};
+
 /** The sizes that PVT v2 and the Mix Transformer of SegFormer have in common. */
 export const pyramidSizes: Sizes = {
   '2,2,2,2 32': 'B0',

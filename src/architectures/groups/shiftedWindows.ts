@@ -148,7 +148,7 @@ interface ShiftedModel {
 }
 
 /** Sizes of Liu et al. 2021 and 2022 (Swin, Swin V2). */
-const sizes: Sizes = {
+export const swinSizes: Sizes = {
   '2,2,6,2 96': 'T',
   '2,2,18,2 96': 'S',
   '2,2,18,2 128': 'B',
@@ -172,7 +172,7 @@ function titleOf(name: string, figures: Figures): string {
   const found = sizeOf(searched, depths, [dims[0]!, ...windows.map(Number)]);
   if (found) return `${name}-${found}`;
   const of = assumed ? '' : `, window ${windows.join(windows.length === 2 ? ' × ' : ', ')}`;
-  return sizeTitle(name, sizes, depths, dims) + of;
+  return sizeTitle(name, swinSizes, depths, dims) + of;
 }
 
 /** A recognition of a model with shifted windows. Pictures may have any size that holds a patch: maps are padded to whole windows. */

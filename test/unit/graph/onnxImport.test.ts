@@ -51,6 +51,18 @@ describe('.onnx files as graphs', () => {
       assert.deepEqual(graph.probes.map(placesOf), expected.attention.map(placesOf));
     });
 
+  const titles = {
+    'vit-onnx-legacy': 'ViT-24/8',
+    'swin-onnx-dynamo': 'Swin with 2 + 1 blocks, width 16',
+    'pvtv2-onnx-legacy-dynamic-hw': 'PVT v2 with 1 + 1 + 1 + 1 blocks, width 8',
+  };
+  for (const [id, title] of Object.entries(titles))
+    it(`${id} is called as a checkpoint of its size is: ${title}`, async () => {
+      const { graph } = await open(onnxCases.find((golden) => golden.id === id)!);
+      const description = describeOnnx(graph, true);
+      assert.equal('recognised' in description && description.recognised.title, title);
+    });
+
   it('refuses a size that the file does not take', async () => {
     const fixed = onnxCases.find(({ id }) => id === 'deit-distilled-onnx-dynamo')!;
     await assert.rejects(
