@@ -164,6 +164,15 @@ describe('names of models', () => {
     assert.equal(sizeTitle('PVT', sizes, [2, 2], [48, 96]), 'PVT with 2 + 2 blocks, width 48');
   });
 
+  it('tells an EfficientNet-Lite by the channel weights that it has not', () => {
+    const line = lines.get('timm/efficientnet_b0')!;
+    const lite = { ...line, tensors: line.tensors.filter(([name]) => !name.includes('.se.')) };
+    const recognition = recognise(checkpointOf(lite), {});
+    assert(recognition.family !== null);
+    assert.equal(recognition.title, 'EfficientNet-Lite0');
+    assert.equal(recognition.figures['activation']!.value, 'relu6');
+  });
+
   it('calls no plain transformer by the letter of its width alone', () => {
     const line = lines.get('original/deit/deit_base_patch16_224')!;
     const short = line.tensors.filter(([name]) => !/^(?:model\.)?blocks\.(?:[6-9]|1\d)\./.test(name));
