@@ -1,10 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { biasedAttention, biasedFormula } from '../blocks/attentionBiases';
-import { requireResolution } from '../groups/learnedMaps';
-import { learnedImageSize } from '../groups/learnedMaps';
-import { resolutionOf } from '../groups/learnedMaps';
-import { mapOf } from '../groups/learnedMaps';
+import { learnedImageSize, mapOf, requireResolution, resolutionOf } from '../groups/learnedMaps';
 import {
   averagePool,
   batchNorm,

@@ -12,6 +12,7 @@ import {
   type Library,
   type MobileVitSettings,
 } from '../groups/mobileVitBlocks';
+import { sizeTitle } from '../sizes';
 import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 
 /** Sizes at which the last map holds less than one patch, where it is cropped to whole ones. */
@@ -62,14 +63,21 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
   answer(b, meanOfMap(b, last), last, 'head.fc');
 }
 
-/** Letters of MobileViT's published sizes by the widths of its first transformer. */
-const sizes: Readonly<Record<number, string>> = { 64: 'XXS', 96: 'XS', 144: 'S' };
+/** Sizes of Mehta & Rastegari 2022 (MobileViT, table 4), by their transformers. */
+const sizes = { '2,4,3 64,80': 'XXS', '2,4,3 96,120': 'XS', '2,4,3 144,192': 'S' };
 
-/** `MobileViT-XS`, `MobileViTv2-1.0` (the multiplier of its widths). */
-function titleOf(separable: boolean, dims: readonly number[]): string {
-  return separable
-    ? `MobileViTv2-${(dims[0]! / 128).toFixed(2)}`
-    : `MobileViT-${sizes[dims[0]!] ?? dims.join('/')}`;
+/** Blocks and widths of MobileViTv2's transformers (Mehta & Rastegari 2023), whose other sizes are multiples. */
+const separableDepths = '2,4,3';
+const separableWidths = [128, 192, 256];
+
+/** `MobileViT-XS`, `MobileViTv2-1.00` (the multiplier of its widths). */
+function titleOf(separable: boolean, depths: readonly number[], dims: readonly number[]): string {
+  if (!separable) return sizeTitle('MobileViT', sizes, depths, dims);
+  const multiplier = dims[0]! / separableWidths[0]!;
+  const usual =
+    depths.join(',') === separableDepths &&
+    dims.every((dim, stage) => dim === multiplier * separableWidths[stage]!);
+  return usual ? `MobileViTv2-${multiplier.toFixed(2)}` : sizeTitle('MobileViTv2', {}, depths, dims);
 }
 
 /** One number of heads for all stages, or one for each, which must divide the widths. */
@@ -148,18 +156,16 @@ function recognise(evidences: Evidences): Recognised | undefined {
   if (first === undefined || channels === undefined) return undefined;
   const sources = sourcesOf(evidences);
   const dims = paths.map((path) => tensors.get(`${path}.conv_1x1.weight`)!.shape[0]!);
+  const depths = paths.map((path) => countOf(tensors, `${path}.transformer`));
   const separable = tensors.has(`${first}.transformer.0.attn.qkv_proj.weight`);
   const { imageSize, figure } = imageSizeOf(sources, [256, 256]);
   return recognisedFrom(sources, {
     label: separable ? 'mobilevitv2' : 'mobilevit',
-    title: titleOf(separable, dims),
+    title: titleOf(separable, depths, dims),
     figures: {
       blocks: stored(counts, 'stages.*'),
       dim: stored(dims, `${first}.conv_1x1.weight`),
-      depth: stored(
-        paths.map((path) => countOf(tensors, `${path}.transformer`)),
-        `${first}.transformer.*`,
-      ),
+      depth: stored(depths, `${first}.transformer.*`),
       ...(!separable && { heads: headsFigure(sources, dims) }),
       ...settingsOf(sources),
       channels: stored(channels, 'stem.conv.weight'),

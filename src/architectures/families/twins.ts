@@ -10,8 +10,7 @@ import { assumed, numberOf, numbersOf, stored } from '../figures';
 import { leastSide, pyramidFigures, reductionOf } from '../groups/pyramidFigures';
 import { sizeTitle, type Sizes } from '../sizes';
 import { decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
-import { stageFigures } from '../groups/pyramids';
-import { pyramidAssumable } from '../groups/pyramids';
+import { pyramidAssumable, stageFigures } from '../groups/pyramids';
 
 const blocksOf = (stage: number): string => `blocks.${stage}`;
 

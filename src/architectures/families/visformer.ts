@@ -1,7 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { requireResolution } from '../groups/learnedMaps';
-import { learnedImageSize } from '../groups/learnedMaps';
+import { learnedImageSize, requireResolution } from '../groups/learnedMaps';
 import { batchNorm, convNorm, convolution } from '../blocks/convolution';
 import { answer, gridOf, layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
 import { activate, mergeHeads, residual, selfProbe, splitHeads, withValue } from '../blocks/transformer';

@@ -1,5 +1,4 @@
-import type { GraphBuilder } from '../../graph/builder';
-import { ParameterError } from '../../graph/builder';
+import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import { maybeNorm, type Tokens, withValue } from '../blocks/transformer';
 import { timmNames } from '../dialects/timm';
 import type { BuildOptions, Evidences, Figures, Recognised } from '../family';

@@ -7,8 +7,7 @@ import { configuredImageSize } from '../config';
 import type { BuildOptions, Figures } from '../family';
 import { assumed, given, numberOf, pairOf, stored, wordOf } from '../figures';
 import { isResampling, resampled, type ResamplingName } from '../blocks/positions';
-import { tableLayout } from './tableLayout';
-import { type TableLayout } from './tableLayout';
+import { tableLayout, type TableLayout } from './tableLayout';
 import { imageSizeOf, publishedSizes, type Sources } from '../sources';
 
 /** How timm resamples position tables (layers/pos_embed.py, resample_abs_pos_embed). */
