@@ -1,6 +1,6 @@
 import type { Checkpoint } from '../checkpoint/checkpoint';
-import type { Dialect, Translated, Translation } from './dialects/dialect';
 import type { GraphBuilder } from '../graph/builder';
+import type { Dialect, Translated, Translation } from './dialects/dialect';
 
 /** A hyper-parameter's value: one number or word, or a list per stage. */
 export type ConfigValue = number | string | boolean | readonly number[] | readonly string[];

@@ -1,5 +1,5 @@
-import type { Checkpoint } from '../checkpoint/checkpoint';
 import { openFile } from '../checkpoint/byteSource';
+import type { Checkpoint } from '../checkpoint/checkpoint';
 import { readOnnxModel } from '../checkpoint/onnx';
 import { openCheckpoint } from '../checkpoint/open';
 import { elementCount } from '../checkpoint/tensors';

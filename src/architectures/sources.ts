@@ -1,4 +1,4 @@
-import { activations } from './blocks/transformer';
+import { activations } from './blocks/layers';
 import { configuredArchitecture, configuredImageSize, configuredValue } from './config';
 import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from './family';
 import { assumed, given, stored } from './figures';

@@ -1,8 +1,9 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import type { Probe } from '../../protocol/probes';
+import { type Tokens } from './layers';
 import { gridOfLayout, type Grid } from './maps';
-import { mergeHeads, splitHeads, type Tokens } from './transformer';
+import { mergeHeads, splitHeads } from './transformer';
 
 /** |query − key| along one side, `[queries, keys]`, for every `stride`-th position as query. */
 function distances(b: GraphBuilder, side: number, stride: number): ValueInfo {

@@ -1,8 +1,9 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { int, ints, type ValueInfo } from '../../graph/graph';
 import { convNorm, convolution, gateChannels, globalMean, squeezeExcite } from './convolution';
+import { activate, residual } from './layers';
 import { gridOf, gridTokens, mapNorm, mapToTokens, tokensToMap, type Grid } from './maps';
-import { activate, mergeHeads, residual, splitHeads } from './transformer';
+import { mergeHeads, splitHeads } from './transformer';
 
 /** PyTorch's default, which the norms inside these modules have. */
 const eps = 1e-5;

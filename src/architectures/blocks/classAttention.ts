@@ -1,7 +1,8 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
+import { type Tokens } from './layers';
 import { tokenAt } from './specialTokens';
-import { mergeHeads, splitHeads, type Tokens } from './transformer';
+import { mergeHeads, splitHeads } from './transformer';
 
 /** Keys and values of one fused linear layer or of two. */
 function keyValue(b: GraphBuilder, x: ValueInfo): readonly [key: ValueInfo, value: ValueInfo] {

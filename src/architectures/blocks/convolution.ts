@@ -1,7 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { float, int, ints, type Attribute, type ValueInfo } from '../../graph/graph';
 import { bothSides, type Sides } from '../../protocol/probes';
-import { activate } from './transformer';
+import { activate } from './layers';
 
 /** Zeros around a map: one number for all sides, one per axis, or `[top, left, bottom, right]`; `same` is TensorFlow's rule. */
 export type Padding = Sides | readonly [top: number, left: number, bottom: number, right: number] | 'same';

@@ -2,8 +2,9 @@ import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from './convolution';
 import { unitVectors } from './cosine';
+import { residual, type Tokens } from './layers';
 import { gridOf, type Grid } from './maps';
-import { queryKeyValue, residual, type Tokens } from './transformer';
+import { queryKeyValue } from './transformer';
 
 /**
  * Sines and cosines of the places of a grid `[1, 2 · width, rows, columns]`, rows first (Vaswani et al. 2017, §3.5, over both axes): places are

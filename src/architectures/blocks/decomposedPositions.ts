@@ -1,17 +1,8 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
+import { norm, residual, withValue, type Tokens } from './layers';
 import { gridOfLayout, resizedMap, type Grid } from './maps';
-import {
-  mergeHeads,
-  mlp,
-  norm,
-  queryKeyValue,
-  residual,
-  selfProbe,
-  splitHeads,
-  withValue,
-  type Tokens,
-} from './transformer';
+import { mergeHeads, mlp, queryKeyValue, selfProbe, splitHeads } from './transformer';
 import { windowPartition, windowProbe, windowReverse, windowsOf, type Windows } from './windows';
 
 /** Row of a table of relative positions for each query and key of one axis: `queries · keys` indices. */

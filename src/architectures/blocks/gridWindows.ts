@@ -1,7 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { Probe } from '../../protocol/probes';
+import type { Tokens } from './layers';
 import { gridTokens, type Grid } from './maps';
-import type { Tokens } from './transformer';
 import { rearranged, windowProbe, windowsOf } from './windows';
 
 /** A grid of `size` tokens spread evenly over the map: as many windows as there are places between two of its tokens. */

@@ -2,8 +2,9 @@ import type { GraphBuilder } from '../../graph/builder';
 import { int, text, type ValueInfo } from '../../graph/graph';
 import { offsetBiases } from './attentionBiases';
 import { convNormModule, convolution, type ConvolutionOptions } from './convolution';
+import { activate, withValue, type Tokens } from './layers';
 import { gridOf, mapToTokens, tokensToMap } from './maps';
-import { activate, mergeHeads, splitHeads, withValue, type Tokens } from './transformer';
+import { mergeHeads, splitHeads } from './transformer';
 
 interface MapAttention {
   /** Queries of every `stride`-th row and column of the map. */

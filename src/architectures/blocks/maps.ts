@@ -2,7 +2,7 @@ import type { GraphBuilder } from '../../graph/builder';
 import { float, int, text, type ValueInfo } from '../../graph/graph';
 import { bothSides, type Sides, type TokenLayout } from '../../protocol/probes';
 import { batchNorm } from './convolution';
-import { maybeNorm, type Tokens } from './transformer';
+import { maybeNorm, type Tokens } from './layers';
 
 /** Rows and columns of a map or of windows. */
 export type Grid = readonly [rows: number, columns: number];

@@ -1,7 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
+import type { Tokens } from './layers';
 import { gridOf, gridTokens, type Grid } from './maps';
-import type { Tokens } from './transformer';
 
 /**
  * A map `[batch, channels, rows, columns]` as the interleaved maps of its patches' positions, `[batch, channels, patch², rows/patch · columns/patch]`

@@ -1,7 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
+import { activate, withValue } from './layers';
 import { mapToTokens, tokensToMap } from './maps';
-import { activate, withValue } from './transformer';
 
 /**
  * A linear layer at every position of a map `[batch, channels, rows, columns]`, as the file keeps it: a 1 × 1 convolution `[out, in, 1, 1]`

@@ -2,8 +2,9 @@ import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { adaptiveAveragePool } from './adaptivePool';
 import { convolution } from './convolution';
+import { activate, norm, residual, withValue, type Tokens } from './layers';
 import { gridOf, gridTokens, mapToTokens, tokensToMap } from './maps';
-import { activate, mergeHeads, mlp, norm, residual, splitHeads, withValue, type Tokens } from './transformer';
+import { mergeHeads, mlp, splitHeads } from './transformer';
 
 export interface ReducedFigures {
   readonly heads: number;

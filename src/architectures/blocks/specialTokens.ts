@@ -1,7 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
+import type { Tokens } from './layers';
 import { meanOfTokens, sequence } from './maps';
-import type { Tokens } from './transformer';
 
 /** The token at `index` of every image, `[batch, dim]`. */
 export function tokenAt(b: GraphBuilder, tokens: Tokens, index: number): ValueInfo {

@@ -1,6 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
-import { mergeHeads, queryKeyValue, selfProbe, splitHeads, type Tokens } from './transformer';
+import { type Tokens } from './layers';
+import { mergeHeads, queryKeyValue, selfProbe, splitHeads } from './transformer';
 
 /** A linear layer over the heads of a map `[batch, heads, queries, keys]`: its matrix stands on the left, so that no map is transposed. */
 function mixHeads(b: GraphBuilder, map: ValueInfo, name: string): ValueInfo {

@@ -2,8 +2,9 @@ import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { bothSides, originOf, type Probe, type Sides, type WindowLayout } from '../../protocol/probes';
 import { cosineScale, unitVectors } from './cosine';
+import { withValue, type Tokens } from './layers';
 import { gridOfLayout, gridTokens, sequence, type Grid } from './maps';
-import { mergeHeads, queryKeyValue, splitHeads, withValue, type Tokens } from './transformer';
+import { mergeHeads, queryKeyValue, splitHeads } from './transformer';
 
 /** Where the windows of one attention lie on its map. */
 export interface Windows {

@@ -1,8 +1,8 @@
 import { elementCount, type Tensor } from '../../checkpoint/tensors';
+import { viewShape, type ParameterSource, type ParameterView } from '../../graph/builder';
 import type { ProbeKind } from '../../protocol/probes';
 import type { ResamplingName } from '../blocks/positions';
 import { isBuffer } from '../buffers';
-import { viewShape, type ParameterSource, type ParameterView } from '../../graph/builder';
 
 /**
  * How one tensor of the file becomes canonical parameters: one view for each index that `*` stands for in the canonical name,

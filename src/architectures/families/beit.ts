@@ -1,19 +1,19 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
+import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
 import { sequence, type Grid } from '../blocks/maps';
 import { tableBias, type TableOptions } from '../blocks/relativePosition';
 import { patchesOnly } from '../blocks/specialTokens';
-import { maybeNorm, withValue, type Tokens } from '../blocks/transformer';
 import { configuredImageSize, configuredModelType } from '../config';
 import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, given, numberOf, pairOf, sideOrPair, stored, wordOf } from '../figures';
-import { measure, type Measures } from '../groups/measure';
-import { titleOf } from '../names';
-import { positionLayout, unseen } from '../groups/plainFigures';
-import { classesOf, decide, namesOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 import { preNormBlock } from '../groups/evaBlocks';
+import { measure, type Measures } from '../groups/measure';
 import { plainAnswer } from '../groups/plainAnswer';
 import { embed } from '../groups/plainEmbedding';
+import { positionLayout, unseen } from '../groups/plainFigures';
+import { titleOf } from '../names';
+import { classesOf, decide, namesOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 
 /** Tables of relative positions: one for all blocks, one for each, or both. */
 const sharedTable = 'rel_pos_bias.relative_position_bias_table';

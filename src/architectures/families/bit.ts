@@ -1,8 +1,8 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { batchNorm, convolution, groupNorm, maxPool, type ConvolutionOptions } from '../blocks/convolution';
+import { activate, residual } from '../blocks/layers';
 import { answer, meanOfMap } from '../blocks/maps';
-import { activate, residual } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
 import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';

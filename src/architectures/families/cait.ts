@@ -1,10 +1,11 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { classAttention } from '../blocks/classAttention';
+import { layerScale, norm, residual, withValue, type Tokens } from '../blocks/layers';
 import { answer, sequence } from '../blocks/maps';
 import { learnedToken, pooledTokens, withClassToken } from '../blocks/specialTokens';
 import { talkingHeadsAttention } from '../blocks/talkingHeads';
-import { layerScale, mlp, norm, residual, withValue, type Tokens } from '../blocks/transformer';
+import { mlp } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, sideOrPair, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf } from '../groups/isotropicFigures';

@@ -1,7 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
+import { maybeNorm } from '../blocks/layers';
 import { sequence } from '../blocks/maps';
 import { tokenAt } from '../blocks/specialTokens';
-import { maybeNorm } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Recognised } from '../family';
 import { numberOf } from '../figures';
 import { asImageTower, buildPlain, encode, plainAssumable } from '../groups/plain';

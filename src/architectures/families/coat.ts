@@ -1,6 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { int, ints, type ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
+import { norm, residual, withValue, type Tokens } from '../blocks/layers';
 import {
   answer,
   gridOfLayout,
@@ -12,7 +13,7 @@ import {
 } from '../blocks/maps';
 import { stagePatches } from '../blocks/reducedAttention';
 import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from '../blocks/specialTokens';
-import { mergeHeads, mlp, norm, residual, splitHeads, withValue, type Tokens } from '../blocks/transformer';
+import { mergeHeads, mlp, splitHeads } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Evidences, Family, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';

@@ -1,18 +1,9 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
+import { norm, residual, withValue, type Tokens } from '../blocks/layers';
 import { answer, gridOfLayout, sequence, type Grid } from '../blocks/maps';
 import { learnedToken, pooledTokens, withClassToken } from '../blocks/specialTokens';
-import {
-  mergeHeads,
-  mlp,
-  norm,
-  residual,
-  selfAttention,
-  selfProbe,
-  splitHeads,
-  withValue,
-  type Tokens,
-} from '../blocks/transformer';
+import { mergeHeads, mlp, selfAttention, selfProbe, splitHeads } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, sideOrPair, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf } from '../groups/isotropicFigures';

@@ -1,8 +1,8 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
+import { activate, maybeNorm, norm, residual, withValue } from '../blocks/layers';
 import { answer, mapNorm, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
-import { activate, maybeNorm, norm, residual, withValue } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';

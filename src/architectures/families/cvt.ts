@@ -1,18 +1,10 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { batchNorm, convolution } from '../blocks/convolution';
+import { maybeNorm, norm, residual, withValue, type Tokens } from '../blocks/layers';
 import { answer, mapToTokens, meanOfTokens, tokensToMap } from '../blocks/maps';
 import { learnedToken, patchesOnly, tokenAt, withClassToken } from '../blocks/specialTokens';
-import {
-  maybeNorm,
-  mergeHeads,
-  mlp,
-  norm,
-  residual,
-  splitHeads,
-  withValue,
-  type Tokens,
-} from '../blocks/transformer';
+import { mergeHeads, mlp, splitHeads } from '../blocks/transformer';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle } from '../sizes';

@@ -1,18 +1,9 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
+import { maybeNorm, norm, residual, withValue, type Tokens } from '../blocks/layers';
 import { answer, mapNorm, mapToTokens, meanOfMap, paddedToMultiple, tokensToMap } from '../blocks/maps';
-import {
-  maybeNorm,
-  mergeHeads,
-  mlp,
-  norm,
-  queryKeyValue,
-  residual,
-  splitHeads,
-  withValue,
-  type Tokens,
-} from '../blocks/transformer';
+import { mergeHeads, mlp, queryKeyValue, splitHeads } from '../blocks/transformer';
 import { windowAttention, windowsOf } from '../blocks/windows';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';

@@ -1,8 +1,8 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { averagePool, batchNorm, convNorm, convolution, maxPool } from '../blocks/convolution';
+import { activate } from '../blocks/layers';
 import { answer, meanOfMap } from '../blocks/maps';
-import { activate } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Recognised } from '../family';
 import { numberOf, numbersOf, stored } from '../figures';
 import { classesOf, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';

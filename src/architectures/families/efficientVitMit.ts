@@ -1,8 +1,8 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convNormModule, convolution, type ConvolutionOptions } from '../blocks/convolution';
+import { activate, maybeNorm, residual } from '../blocks/layers';
 import { answer, gridOf, meanOfMap } from '../blocks/maps';
-import { activate, maybeNorm, residual } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';

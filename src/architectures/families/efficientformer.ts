@@ -1,7 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { biasedAttention, biasedFormula } from '../blocks/attentionBiases';
-import { learnedImageSize, mapOf, requireResolution, resolutionOf } from '../groups/learnedMaps';
 import {
   averagePool,
   batchNorm,
@@ -10,6 +9,7 @@ import {
   convolution,
   type ConvolutionOptions,
 } from '../blocks/convolution';
+import { layerScale, maybeNorm, residual, withValue, type Tokens } from '../blocks/layers';
 import { mapAttention } from '../blocks/mapAttention';
 import {
   distilledAnswer,
@@ -20,17 +20,10 @@ import {
   sequence,
   tokensToMap,
 } from '../blocks/maps';
-import {
-  layerScale,
-  maybeNorm,
-  mlp,
-  residual,
-  selfProbe,
-  withValue,
-  type Tokens,
-} from '../blocks/transformer';
+import { mlp, selfProbe } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
+import { learnedImageSize, mapOf, requireResolution, resolutionOf } from '../groups/learnedMaps';
 import { sizeTitle, type Sizes } from '../sizes';
 import { activationOf, classesOf, countOf, decide, recognisedFrom, sourcesOf } from '../sources';
 

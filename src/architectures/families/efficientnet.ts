@@ -1,8 +1,8 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convNorm, convolution, globalMean, squeezeExcite, type Padding } from '../blocks/convolution';
+import { activate, residual } from '../blocks/layers';
 import { answer, meanOfMap } from '../blocks/maps';
-import { activate, residual } from '../blocks/transformer';
 import { configuredValue } from '../config';
 import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';

@@ -1,4 +1,5 @@
 import type { GraphBuilder } from '../../graph/builder';
+import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
 import type { Grid } from '../blocks/maps';
 import {
   axialRotation,
@@ -7,7 +8,6 @@ import {
   type Pairing,
   type Rotation,
 } from '../blocks/rotary';
-import { maybeNorm, withValue, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, wordOf } from '../figures';
 import { blocks, notes } from '../groups/evaBlocks';

@@ -1,8 +1,9 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { batchNorm, convNormModule, convolution, squeezeGate } from '../blocks/convolution';
+import { activate, residual, withValue } from '../blocks/layers';
 import { answer, layerNormOfMap, layerScaleOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
-import { activate, residual, selfAttention, withValue } from '../blocks/transformer';
+import { selfAttention } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';

@@ -1,6 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
+import { activate, residual } from '../blocks/layers';
 import {
   answer,
   layerNormOfMap,
@@ -11,7 +12,6 @@ import {
   sequence,
 } from '../blocks/maps';
 import { mapMlp, pointwise } from '../blocks/pointwise';
-import { activate, residual } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';

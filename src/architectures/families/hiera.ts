@@ -1,6 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { gridOfLayout, sequence, type Grid } from '../blocks/maps';
+import { isResampling, resampled } from '../blocks/positions';
 import { windowsOf, type Windows } from '../blocks/windows';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
@@ -13,9 +14,8 @@ import {
   type HieraBlock,
 } from '../groups/hieraBlocks';
 import { hieraAssumable, hieraFigures, hieraTitle, requireUnits } from '../groups/hieraFigures';
-import { isResampling, resampled } from '../blocks/positions';
-import { type TableLayout } from '../groups/tableLayout';
 import { tableOf } from '../groups/positionTable';
+import { type TableLayout } from '../groups/tableLayout';
 import { decide, imageSizeOf, nearestDivisor, recognisedFrom, sourcesOf, type Sources } from '../sources';
 
 /** Side of a mask unit on the first map, and how many stages attend within the units. */

@@ -12,8 +12,8 @@ import {
   type HieraBlock,
 } from '../groups/hieraBlocks';
 import { hieraAssumable, hieraFigures, hieraTitle, requireUnits } from '../groups/hieraFigures';
-import { decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 import { areLayers, globalLayers, noLayer } from '../groups/windowFigures';
+import { decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 
 /** Windows of each stage and blocks without windows by the blocks of the stages (Ravi et al. 2024, SAM 2, and timm's entry functions). */
 const layouts: Readonly<Record<string, readonly [windows: readonly number[], whole: readonly number[]]>> = {

@@ -1,8 +1,8 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { biasedAttention, biasedFormula, offsetBiases } from '../blocks/attentionBiases';
-import { learnedImageSize, mapOf, requireResolution, resolutionOf } from '../groups/learnedMaps';
 import { batchNorm, convNorm, convolution, linearNorm } from '../blocks/convolution';
+import { activate, residual, withValue, type Tokens } from '../blocks/layers';
 import {
   distilledAnswer,
   gridOf,
@@ -14,17 +14,10 @@ import {
   sequence,
   tokensToMap,
 } from '../blocks/maps';
-import {
-  activate,
-  mergeHeads,
-  residual,
-  selfProbe,
-  splitHeads,
-  withValue,
-  type Tokens,
-} from '../blocks/transformer';
+import { mergeHeads, selfProbe, splitHeads } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numbersOf, pairOf, stored, wordOf } from '../figures';
+import { learnedImageSize, mapOf, requireResolution, resolutionOf } from '../groups/learnedMaps';
 import { sizeTitle, type Sizes } from '../sizes';
 import { activationOf, classesOf, countOf, recognisedFrom, sourcesOf } from '../sources';
 

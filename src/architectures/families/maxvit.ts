@@ -1,8 +1,8 @@
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
+import { activate, maybeNorm } from '../blocks/layers';
 import { answer, meanOfMap, type Grid } from '../blocks/maps';
-import { activate, maybeNorm } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
 import { maxVitBlocks, normOfMap, type MaxVitSettings } from '../groups/maxvitBlocks';

@@ -1,6 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { averagePool, convolution, groupNorm } from '../blocks/convolution';
+import { activate, activations, maybeNorm, residual, starRelu } from '../blocks/layers';
 import {
   answer,
   gridOf,
@@ -12,7 +13,7 @@ import {
   type Grid,
 } from '../blocks/maps';
 import { pointwise } from '../blocks/pointwise';
-import { activate, activations, maybeNorm, residual, selfAttention, starRelu } from '../blocks/transformer';
+import { selfAttention } from '../blocks/transformer';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import {

@@ -1,7 +1,7 @@
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
+import { activations } from '../blocks/layers';
 import { answer, meanOfMap } from '../blocks/maps';
-import { activations } from '../blocks/transformer';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import {

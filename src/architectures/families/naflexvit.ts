@@ -1,17 +1,18 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
+import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
 import type { Grid } from '../blocks/maps';
-import { maybeNorm, patchEmbedding, withValue, type Tokens } from '../blocks/transformer';
+import { isResampling, resampled, resamplingNames, type ResamplingName } from '../blocks/positions';
+import { patchEmbedding } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, headsNear, numberOf, pairOf, stored, wordOf } from '../figures';
 import { activationOf, isotropicFigures, poolOf } from '../groups/isotropicFigures';
-import { unseen } from '../groups/plainFigures';
-import { isResampling, resampled, resamplingNames, type ResamplingName } from '../blocks/positions';
-import { vitSize } from '../names';
-import { decide, headsOf, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
-import { behindSpecials } from '../groups/plainEmbedding';
 import { throughBlocks } from '../groups/plain';
 import { plainAnswer } from '../groups/plainAnswer';
+import { behindSpecials } from '../groups/plainEmbedding';
+import { unseen } from '../groups/plainFigures';
+import { vitSize } from '../names';
+import { decide, headsOf, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 
 type Tensors = Evidences['tensors'];
 

@@ -1,16 +1,9 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution, maxPool } from '../blocks/convolution';
+import { norm, residual, withValue, type Tokens } from '../blocks/layers';
 import { answer, gridOf, mapNorm, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
-import {
-  mlp,
-  norm,
-  queryKeyValue,
-  residual,
-  splitHeads,
-  withValue,
-  type Tokens,
-} from '../blocks/transformer';
+import { mlp, queryKeyValue, splitHeads } from '../blocks/transformer';
 import { windowPartition, windowProbe, windowReverse, windowsOf, type Windows } from '../blocks/windows';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';

@@ -2,12 +2,13 @@ import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { bothSides } from '../../protocol/probes';
 import { convolution } from '../blocks/convolution';
+import { norm, withValue, type Tokens } from '../blocks/layers';
 import { answer, mapToTokens, sequence, tokensToMap } from '../blocks/maps';
 import { patchesOnly, specialsOnly, tokenAt, withSpecialTokens } from '../blocks/specialTokens';
-import { norm, withValue, type Tokens } from '../blocks/transformer';
 import { configuredImageSize } from '../config';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, sideOrPair, stored, wordOf } from '../figures';
+import { distilled } from '../groups/plainAnswer';
 import { preNormBlock } from '../groups/plainBlocks';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
@@ -20,7 +21,6 @@ import {
   sourcesOf,
   type Sources,
 } from '../sources';
-import { distilled } from '../groups/plainAnswer';
 
 /** Sizes of Heo et al. 2021 (PiT, table 1). */
 const sizes: Sizes = { '2,6,4 64': 'Ti', '2,6,4 96': 'XS', '2,6,4 144': 'S', '3,6,4 256': 'B' };

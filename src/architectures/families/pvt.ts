@@ -1,17 +1,17 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
+import { norm, withValue, type Tokens } from '../blocks/layers';
 import { answer, gridOfLayout, sequence, tokensToMap, type Grid } from '../blocks/maps';
+import { resampled } from '../blocks/positions';
 import { reducedBlocks, stagePatches } from '../blocks/reducedAttention';
 import { learnedToken, tokenAt, withClassToken } from '../blocks/specialTokens';
-import { norm, withValue, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, stored } from '../figures';
-import { resampled } from '../blocks/positions';
 import { tableOf } from '../groups/positionTable';
 import { leastSide, pyramidFigures, reductionOf, type PyramidDefaults } from '../groups/pyramidFigures';
+import { blocksOf, kernelsOf, patchesOf, pvtSizes, pyramidAssumable, stageFigures } from '../groups/pyramids';
 import { sizeTitle } from '../sizes';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
-import { blocksOf, kernelsOf, patchesOf, pvtSizes, pyramidAssumable, stageFigures } from '../groups/pyramids';
 
 const defaults: PyramidDefaults = {
   eps: { pvt: [1e-6, 1e-5], transformers: [1e-6, 1e-6] },

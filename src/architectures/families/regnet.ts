@@ -1,8 +1,8 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convNorm, squeezeExcite } from '../blocks/convolution';
+import { activate, residual } from '../blocks/layers';
 import { answer, meanOfMap } from '../blocks/maps';
-import { activate, residual } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Recognised } from '../family';
 import { numberOf, numbersOf, stored } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';

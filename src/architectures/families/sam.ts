@@ -7,9 +7,9 @@ import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../fa
 import { numberOf, sideOrPair, stored } from '../figures';
 import { isotropicAssumable, isotropicFigures } from '../groups/isotropicFigures';
 import { embedPatches, timmResampling } from '../groups/positionTable';
+import { windowedSettings, windowFigures } from '../groups/windowFigures';
 import { vitSize } from '../names';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
-import { windowedSettings, windowFigures } from '../groups/windowFigures';
 
 /** Epsilon of the norms of the neck, whatever the blocks' is. */
 const neckEps = 1e-6;

@@ -1,6 +1,6 @@
 import type { Evidences, Family, Recognised } from '../family';
-import { countOf } from '../sources';
 import { buildPyramid, pyramidAssumable, pyramidSizes, recognisePyramid } from '../groups/pyramids';
+import { countOf } from '../sources';
 
 /**
  * Whether weights with the authors' names, which PVT v2 has as well, are a Mix Transformer: a segmentation head lies beside it, or the first

@@ -1,7 +1,8 @@
 import type { GraphBuilder } from '../../graph/builder';
+import { norm, residual, withValue, type Tokens } from '../blocks/layers';
 import type { Grid } from '../blocks/maps';
 import { tableBias } from '../blocks/relativePosition';
-import { mlp, norm, residual, withValue, type Tokens } from '../blocks/transformer';
+import { mlp } from '../blocks/transformer';
 import { windowAttention } from '../blocks/windows';
 import type { ConfigValue, Evidence, Family, Figures } from '../family';
 import { assumed, numberOf, numbersOf, pairOf, stored } from '../figures';

@@ -1,5 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
+import { norm, withValue } from '../blocks/layers';
 import type { Grid } from '../blocks/maps';
 import {
   boundedBias,
@@ -8,7 +9,6 @@ import {
   gatheredBias,
   logCoordinates,
 } from '../blocks/relativePosition';
-import { norm, withValue } from '../blocks/transformer';
 import { configuredArchitecture } from '../config';
 import type { ConfigValue, Evidence, Evidences, Family, Figures } from '../family';
 import { assumed, numberOf, numbersOf, stored } from '../figures';

@@ -1,10 +1,11 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
+import { maybeNorm, withValue } from '../blocks/layers';
 import type { Grid } from '../blocks/maps';
 import { continuousTable, logarithm } from '../blocks/relativePosition';
-import { maybeNorm, withValue } from '../blocks/transformer';
 import type { Evidence, Family, Figures } from '../family';
 import { numberOf, numbersOf, stored } from '../figures';
+import { postNormBlock } from '../groups/cosineWindows';
 import {
   isWindow,
   recognisedShifted,
@@ -15,7 +16,6 @@ import {
   windowOf,
 } from '../groups/shiftedWindows';
 import { decide, sourcesOf } from '../sources';
-import { postNormBlock } from '../groups/cosineWindows';
 
 /** Log-spaced coordinates of every pair of tokens, `[n · n, 2]`: this model's network reads each pair, not each distance once. */
 function pairCoordinates([rows, columns]: Grid): Float32Array {

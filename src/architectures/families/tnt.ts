@@ -1,14 +1,15 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import type { Probe } from '../../protocol/probes';
+import { norm, residual, withValue, type Tokens } from '../blocks/layers';
 import { answer, gridTokens, meanOfTokens, sequence, type Grid } from '../blocks/maps';
+import { resampled } from '../blocks/positions';
 import { learnedToken, patchesOnly, tokenAt, withClassToken } from '../blocks/specialTokens';
-import { mergeHeads, mlp, norm, residual, splitHeads, withValue, type Tokens } from '../blocks/transformer';
+import { mergeHeads, mlp, splitHeads } from '../blocks/transformer';
 import { windowLayout, windowsOf } from '../blocks/windows';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
 import { tableOf, timmResampling } from '../groups/positionTable';
-import { resampled } from '../blocks/positions';
 import { sizeTitle } from '../sizes';
 import {
   classesOf,

@@ -1,16 +1,17 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
+import { norm, withValue, type Tokens } from '../blocks/layers';
 import { answer, gridOfLayout, mapToTokens, meanOfTokens, sequence, tokensToMap } from '../blocks/maps';
 import { reducedBlock, stagePatches, type ReducedFigures } from '../blocks/reducedAttention';
-import { mergeHeads, norm, queryKeyValue, splitHeads, withValue, type Tokens } from '../blocks/transformer';
+import { mergeHeads, queryKeyValue, splitHeads } from '../blocks/transformer';
 import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored } from '../figures';
 import { leastSide, pyramidFigures, reductionOf } from '../groups/pyramidFigures';
+import { pyramidAssumable, stageFigures } from '../groups/pyramids';
 import { sizeTitle, type Sizes } from '../sizes';
 import { decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
-import { pyramidAssumable, stageFigures } from '../groups/pyramids';
 
 const blocksOf = (stage: number): string => `blocks.${stage}`;
 

@@ -1,11 +1,12 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { learnedImageSize, requireResolution } from '../groups/learnedMaps';
 import { batchNorm, convNorm, convolution } from '../blocks/convolution';
+import { activate, residual, withValue } from '../blocks/layers';
 import { answer, gridOf, layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
-import { activate, mergeHeads, residual, selfProbe, splitHeads, withValue } from '../blocks/transformer';
+import { mergeHeads, selfProbe, splitHeads } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
+import { learnedImageSize, requireResolution } from '../groups/learnedMaps';
 import { sizeTitle } from '../sizes';
 import {
   activationOf,

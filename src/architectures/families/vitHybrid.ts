@@ -1,18 +1,19 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convNorm, convolution, groupNorm, maxPool } from '../blocks/convolution';
+import { activate, maybeNorm, residual, withValue } from '../blocks/layers';
 import { gridOf, mapToTokens, sequence } from '../blocks/maps';
-import { activate, maybeNorm, patchEmbedding, residual, withValue } from '../blocks/transformer';
+import { patchEmbedding } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, pairOf, stored } from '../figures';
 import { isotropicFigures, poolOf } from '../groups/isotropicFigures';
-import { positionedSize, positionLayout, unseen } from '../groups/plainFigures';
-import { vitSize } from '../names';
-import { countOf, headsOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
-import { encodeResnet } from '../groups/residualNetwork';
-import { placedTokens } from '../groups/plainEmbedding';
 import { throughBlocks } from '../groups/plain';
 import { plainAnswer } from '../groups/plainAnswer';
+import { placedTokens } from '../groups/plainEmbedding';
+import { positionedSize, positionLayout, unseen } from '../groups/plainFigures';
+import { encodeResnet } from '../groups/residualNetwork';
+import { vitSize } from '../names';
+import { countOf, headsOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 
 type Tensors = Evidences['tensors'];
 

@@ -1,5 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
+import { layerScale, maybeNorm, norm, residual, withValue, type Tokens } from '../blocks/layers';
 import { answer, gridOfLayout, sequence, type Grid } from '../blocks/maps';
 import {
   boundedBias,
@@ -9,16 +10,7 @@ import {
   tableBias,
 } from '../blocks/relativePosition';
 import { learnedToken, pooledTokens, withClassToken } from '../blocks/specialTokens';
-import {
-  layerScale,
-  maybeNorm,
-  mlp,
-  norm,
-  residual,
-  selfAttention,
-  withValue,
-  type Tokens,
-} from '../blocks/transformer';
+import { mlp, selfAttention } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, sideOrPair, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf, wordFigure } from '../groups/isotropicFigures';

@@ -1,16 +1,9 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { averagePool, convolution } from '../blocks/convolution';
+import { activate, maybeNorm, norm, residual, withValue, type Tokens } from '../blocks/layers';
 import { answer, mapNorm, mapToTokens, meanOfTokens, sequence } from '../blocks/maps';
-import {
-  activate,
-  maybeNorm,
-  norm,
-  residual,
-  selfAttention,
-  withValue,
-  type Tokens,
-} from '../blocks/transformer';
+import { selfAttention } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
 import { activationOf, epsOf } from '../groups/isotropicFigures';

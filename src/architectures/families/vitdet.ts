@@ -2,15 +2,15 @@ import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
 import { decomposedBlock } from '../blocks/decomposedPositions';
+import { activate, residual, type Tokens } from '../blocks/layers';
 import { answer, layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
-import { activate, residual, type Tokens } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, sideOrPair, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures } from '../groups/isotropicFigures';
 import { embedPatches, tableOf } from '../groups/positionTable';
+import { tableSides, windowedSettings, windowFigures } from '../groups/windowFigures';
 import { vitSize } from '../names';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
-import { tableSides, windowedSettings, windowFigures } from '../groups/windowFigures';
 
 /** Epsilon of the residual blocks' norms, whatever the layers' is. */
 const residualEps = 1e-6;

@@ -2,15 +2,16 @@ import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { classAttention } from '../blocks/classAttention';
 import { convNorm } from '../blocks/convolution';
+import { norm, residual, withValue, type Tokens } from '../blocks/layers';
 import { answer, gridOfLayout, mapToTokens, sequence, tokensToMap, type Grid } from '../blocks/maps';
 import { outlookAttention } from '../blocks/outlookAttention';
+import { resampled } from '../blocks/positions';
 import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from '../blocks/specialTokens';
-import { mlp, norm, residual, selfAttention, withValue, type Tokens } from '../blocks/transformer';
+import { mlp, selfAttention } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
 import { activationOf, epsOf, isotropicAssumable, poolOf } from '../groups/isotropicFigures';
 import { timmResampling } from '../groups/positionTable';
-import { resampled } from '../blocks/positions';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
   classesOf,

@@ -1,6 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { mlp, norm, residual, type Tokens, withValue } from '../blocks/transformer';
+import { norm, residual, withValue, type Tokens } from '../blocks/layers';
+import { mlp } from '../blocks/transformer';
 import { windowAttention } from '../blocks/windows';
 import type { ShiftedPlace } from './shiftedWindows';
 

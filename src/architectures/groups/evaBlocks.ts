@@ -1,15 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ModuleNote, ValueInfo } from '../../graph/graph';
-import {
-  layerScale,
-  mlp,
-  norm,
-  residual,
-  selfAttention,
-  type SelfAttentionFigures,
-  type Tokens,
-  withValue,
-} from '../blocks/transformer';
+import { layerScale, norm, residual, withValue, type Tokens } from '../blocks/layers';
+import { mlp, selfAttention, type SelfAttentionFigures } from '../blocks/transformer';
 
 type BlockFigures = SelfAttentionFigures & { readonly activation: string };
 

@@ -1,10 +1,6 @@
-import { evaKindOf, type EvaKind } from './evaKinds';
 import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from '../family';
 import { assumed, headsNear, numbersOf, sideOrPair, stored } from '../figures';
-import { measure, type Measures } from './measure';
 import { titleOf } from '../names';
-import { positionedSize, positionLayout, unseen } from './plainFigures';
-import type { TableLayout } from './tableLayout';
 import {
   classesOf,
   decide,
@@ -16,6 +12,10 @@ import {
   type Question,
   type Sources,
 } from '../sources';
+import { evaKindOf, type EvaKind } from './evaKinds';
+import { measure, type Measures } from './measure';
+import { positionedSize, positionLayout, unseen } from './plainFigures';
+import type { TableLayout } from './tableLayout';
 
 interface Found {
   readonly sources: Sources;

@@ -2,19 +2,10 @@ import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import type { Probe } from '../../protocol/probes';
 import { averagePool, convolution, maxPool } from '../blocks/convolution';
+import { layerScale, maybeNorm, norm, residual, withValue, type Tokens } from '../blocks/layers';
 import { answer, gridOfLayout, mapToTokens, meanOfTokens, tokensToMap, type Grid } from '../blocks/maps';
-import {
-  layerScale,
-  maybeNorm,
-  mergeHeads,
-  mlp,
-  norm,
-  queryKeyValue,
-  residual,
-  splitHeads,
-  withValue,
-  type Tokens,
-} from '../blocks/transformer';
+import { resampled, type ResamplingName } from '../blocks/positions';
+import { mergeHeads, mlp, queryKeyValue, splitHeads } from '../blocks/transformer';
 import {
   windowGrid,
   windowPartition,
@@ -25,7 +16,6 @@ import {
 } from '../blocks/windows';
 import type { BuildOptions, Figures } from '../family';
 import { numberOf, numbersOf, wordOf } from '../figures';
-import { resampled, type ResamplingName } from '../blocks/positions';
 
 /** Factor by which the first block of a stage pools queries and shortcut. */
 const queryPool = 2;

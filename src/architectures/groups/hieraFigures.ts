@@ -1,8 +1,8 @@
 import type { Evidence, Evidences, Figures } from '../family';
 import { assumed, numbersOf, stored } from '../figures';
-import { activationOf, epsOf } from './isotropicFigures';
 import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, decide, nearestDivisor, type Sources } from '../sources';
+import { activationOf, epsOf } from './isotropicFigures';
 
 /** Sizes of Ryali et al. 2023 (Hiera, table 2). */
 const sizes: Sizes = {

@@ -1,4 +1,4 @@
-import { activations } from '../blocks/transformer';
+import { activations } from '../blocks/layers';
 import type { ConfigValue, Evidence, Figures } from '../family';
 import { stored } from '../figures';
 import { classesOf, countOf, decide, type Sources } from '../sources';

@@ -9,6 +9,7 @@ import {
   type Padding,
 } from '../blocks/convolution';
 import { gridPartition, gridProbe, gridReverse } from '../blocks/gridWindows';
+import { activate, layerScale, residual, withValue, type Tokens } from '../blocks/layers';
 import { gridOf, mapNorm, mapToTokens, tokensToMap, type Grid } from '../blocks/maps';
 import { mapMlp } from '../blocks/pointwise';
 import {
@@ -19,17 +20,7 @@ import {
   logCoordinates,
   tableBias,
 } from '../blocks/relativePosition';
-import {
-  activate,
-  layerScale,
-  mergeHeads,
-  mlp,
-  queryKeyValue,
-  residual,
-  splitHeads,
-  withValue,
-  type Tokens,
-} from '../blocks/transformer';
+import { mergeHeads, mlp, queryKeyValue, splitHeads } from '../blocks/transformer';
 import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
 
 /** What the blocks of a model have in common and its weights do not tell. */

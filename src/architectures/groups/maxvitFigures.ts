@@ -1,10 +1,10 @@
-import { activations } from '../blocks/transformer';
+import { activations } from '../blocks/layers';
+import type { Grid } from '../blocks/maps';
 import { configuredImageSize } from '../config';
 import type { ConfigValue, Evidence, Evidences, Figures } from '../family';
 import { assumed, stored } from '../figures';
-import { pools } from './maxvitBlocks';
 import { decide, imageSizeOf, publishedSizes, type Sources } from '../sources';
-import type { Grid } from '../blocks/maps';
+import { pools } from './maxvitBlocks';
 
 type Tensors = Evidences['tensors'];
 

@@ -2,10 +2,11 @@ import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import type { Probe } from '../../protocol/probes';
 import { convNorm, convolution, groupNorm } from '../blocks/convolution';
+import { residual, withValue, type Tokens } from '../blocks/layers';
 import { gridOf, resizedMap, type Grid } from '../blocks/maps';
 import { mapOfPhases, mapOfPhaseTokens, phasesOfMap, phaseTokens } from '../blocks/phases';
 import { mapMlp } from '../blocks/pointwise';
-import { mlp, residual, selfAttention, withValue, type Tokens } from '../blocks/transformer';
+import { mlp, selfAttention } from '../blocks/transformer';
 
 type MapRecord = Partial<Omit<Probe, 'value' | 'heads'>>;
 

@@ -1,5 +1,5 @@
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
-import { maybeNorm, type Tokens, withValue } from '../blocks/transformer';
+import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
 import { timmNames } from '../dialects/timm';
 import type { BuildOptions, Evidences, Figures, Recognised } from '../family';
 import { numberOf, wordOf } from '../figures';

@@ -1,8 +1,9 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
+import { maybeNorm, type Tokens } from '../blocks/layers';
 import { sequence } from '../blocks/maps';
 import { patchesOnly, tokenAt } from '../blocks/specialTokens';
-import { attentionPool, maybeNorm, type Tokens } from '../blocks/transformer';
+import { attentionPool } from '../blocks/transformer';
 import type { Figures } from '../family';
 import { numberOf, wordOf } from '../figures';
 

@@ -1,20 +1,14 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ModuleNote, ValueInfo } from '../../graph/graph';
+import { activate, layerScale, maybeNorm, norm, residual, withValue, type Tokens } from '../blocks/layers';
 import {
-  activate,
   differentialAttention,
-  layerScale,
-  maybeNorm,
   mergeHeads,
   mlp,
-  norm,
   queryKeyValue,
-  residual,
   selfAttention,
   selfProbe,
   splitHeads,
-  withValue,
-  type Tokens,
 } from '../blocks/transformer';
 
 /** What a block needs to know beside its parameters. */

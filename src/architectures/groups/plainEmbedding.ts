@@ -1,8 +1,9 @@
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { tokenCount } from '../../protocol/probes';
+import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
 import { isResampling, resampled } from '../blocks/positions';
-import { maybeNorm, patchEmbedding, withValue, type Tokens } from '../blocks/transformer';
+import { patchEmbedding } from '../blocks/transformer';
 import type { BuildOptions, Figures } from '../family';
 import { numberOf, pairOf, wordOf } from '../figures';
 

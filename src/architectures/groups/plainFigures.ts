@@ -1,9 +1,7 @@
-import { activations } from '../blocks/transformer';
+import { activations } from '../blocks/layers';
 import { configured, configuredArchitecture, configuredImageSize } from '../config';
 import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from '../family';
 import { assumed, firstOf, given, headsNear, sideOrPair, stored } from '../figures';
-import { measure, type Measures } from './measure';
-import { tableLayout, type TableLayout, type TableMeasures } from './tableLayout';
 import {
   agreed,
   publishedModels,
@@ -12,6 +10,8 @@ import {
   type Published,
   type TimmFact,
 } from '../published/published';
+import { measure, type Measures } from './measure';
+import { tableLayout, type TableLayout, type TableMeasures } from './tableLayout';
 
 /** Everything that can be said of a plain transformer, and by what. */
 interface PlainFigures {

@@ -1,14 +1,14 @@
 import { elementCount } from '../../checkpoint/tensors';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
+import { withValue, type Tokens } from '../blocks/layers';
 import { gridOfLayout, mapToTokens, type Grid } from '../blocks/maps';
-import { withValue, type Tokens } from '../blocks/transformer';
+import { isResampling, resampled, type ResamplingName } from '../blocks/positions';
 import { configuredImageSize } from '../config';
 import type { BuildOptions, Figures } from '../family';
 import { assumed, given, numberOf, pairOf, stored, wordOf } from '../figures';
-import { isResampling, resampled, type ResamplingName } from '../blocks/positions';
-import { tableLayout, type TableLayout } from './tableLayout';
 import { imageSizeOf, publishedSizes, type Sources } from '../sources';
+import { tableLayout, type TableLayout } from './tableLayout';
 
 /** How timm resamples position tables (layers/pos_embed.py, resample_abs_pos_embed). */
 export const timmResampling: ResamplingName = 'bicubic, antialias';

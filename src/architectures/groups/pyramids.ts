@@ -1,11 +1,11 @@
 import type { GraphBuilder } from '../../graph/builder';
+import { norm, withValue } from '../blocks/layers';
 import { answer, meanOfMap, tokensToMap } from '../blocks/maps';
 import { reducedBlocks, type ReducedFigures, stagePatches } from '../blocks/reducedAttention';
-import { norm, withValue } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
-import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 import { sizeTitle, type Sizes } from '../sizes';
+import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 import { leastSide, type PyramidDefaults, pyramidFigures, reductionOf } from './pyramidFigures';
 
 /** Path of a stage's list of blocks. */

@@ -2,7 +2,7 @@ import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { channelAttention } from '../blocks/channelAttention';
 import { averagePool, convNorm, maxPool } from '../blocks/convolution';
-import { activate, residual } from '../blocks/transformer';
+import { activate, residual } from '../blocks/layers';
 import type { Figures } from '../family';
 import { numberOf, numbersOf, wordOf } from '../figures';
 

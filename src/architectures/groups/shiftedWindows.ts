@@ -1,5 +1,6 @@
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import { int, text, type ValueInfo } from '../../graph/graph';
+import { maybeNorm, norm, withValue, type Tokens } from '../blocks/layers';
 import {
   answer,
   gridOfLayout,
@@ -11,13 +12,12 @@ import {
   type Grid,
 } from '../blocks/maps';
 import { distances } from '../blocks/relativePosition';
-import { maybeNorm, norm, withValue, type Tokens } from '../blocks/transformer';
 import { rearranged, windowsOf, type Windows } from '../blocks/windows';
 import type { BuildOptions, ConfigValue, Evidence, Evidences, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, sideOrPair, stored, wordOf } from '../figures';
-import { activationOf, epsOf } from './isotropicFigures';
 import { sizeOf, sizeTitle, type Sizes } from '../sizes';
 import { classesOf, countOf, imageSizeOf, recognisedFrom, type Sources } from '../sources';
+import { activationOf, epsOf } from './isotropicFigures';
 
 /**
  * How libraries fit a window to a map that it covers. timm: each side of the window is at most the map's, which is not shifted along a side
