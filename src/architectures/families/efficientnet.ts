@@ -6,110 +6,11 @@ import { answer, meanOfMap } from '../blocks/maps';
 import { configuredValue } from '../config';
 import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
-import { sizeTitle, type Sizes } from '../sizes';
+import { type Layout, layouts } from '../groups/invertedLayouts';
+import { sizeTitle } from '../sizes';
 import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 
 type Tensors = Evidences['tensors'];
-
-/** What the kernels of the stages tell of a network, and what goes with it as published. */
-interface Layout {
-  readonly name: string;
-  readonly label: string;
-  /** Sides of the first block's kernel, stage by stage. */
-  readonly kernels: RegExp;
-  readonly strides: readonly number[];
-  /** One for all stages, or one for each; stem and head have the last. */
-  readonly activations: readonly string[];
-  /** Activation inside squeeze and excitation, and its gate. */
-  readonly excite: readonly [activation: string, gate: string];
-  /** Whether its blocks weigh their channels, where another layout with these kernels does not. */
-  readonly gated?: boolean;
-  /** Published sizes, where the table of EfficientNets below has none. */
-  readonly sizes?: Sizes;
-  /** Blocks and last width of the network whose widths others multiply. */
-  readonly unit?: readonly [blocks: string, width: number];
-}
-
-const sevenStrides = [1, 2, 2, 2, 1, 2, 1];
-const mobileExcite = ['relu', 'hard_sigmoid'] as const;
-const efficientExcite = ['silu', 'sigmoid'] as const;
-
-const layouts: readonly Layout[] = [
-  {
-    name: 'EfficientNet',
-    label: 'efficientnet',
-    kernels: /^3,3,5,3,5,5,3$/,
-    strides: sevenStrides,
-    activations: ['silu'],
-    excite: efficientExcite,
-    gated: true,
-    sizes: { '4,8,8,11,11,15,4 32': 'B8', '6,11,11,16,16,22,6 72': 'L2' },
-  },
-  {
-    name: 'EfficientNet',
-    label: 'efficientnet',
-    kernels: /^3,3,5,3,5,5,3$/,
-    strides: sevenStrides,
-    activations: ['relu6'],
-    excite: efficientExcite,
-    gated: false,
-    sizes: {
-      '1,2,2,3,3,4,1 16': 'Lite0',
-      '1,3,3,4,4,5,1 16,24,40': 'Lite1',
-      '1,3,3,4,4,5,1 16,24,48': 'Lite2',
-      '1,3,3,5,5,6,1 24': 'Lite3',
-      '1,4,4,6,6,8,1 24': 'Lite4',
-    },
-  },
-  {
-    name: 'EfficientNet V2',
-    label: 'efficientnetv2',
-    kernels: /^3,3,3,3,3,3(?:,3)?$/,
-    strides: sevenStrides,
-    activations: ['silu'],
-    excite: efficientExcite,
-    sizes: {
-      '1,2,2,3,5,8 16': 'B0',
-      '2,3,3,4,6,9 16': 'B1',
-      '2,3,3,4,6,10 16': 'B2',
-      '2,3,3,5,7,12 16': 'B3',
-      '2,4,4,6,9,15 24,48,64,128,160,256': 'S',
-      '3,5,5,7,14,18,5 24': 'M',
-      '4,7,7,10,19,25,7 32': 'L',
-      '4,8,8,16,24,32,8 32': 'XL',
-      '2,4,4,6,9,14 24': 'RW-T',
-      '2,4,4,6,9,15 24,48,64,128,160,272': 'RW-S',
-      '3,5,5,8,15,24 32': 'RW-M',
-    },
-  },
-  {
-    name: 'MobileNet V2',
-    label: 'mobilenet_v2',
-    kernels: /^3,3,3,3,3,3,3$/,
-    strides: sevenStrides,
-    activations: ['relu6'],
-    excite: efficientExcite,
-    unit: ['1,2,3,4,3,3,1', 320],
-  },
-  {
-    name: 'MobileNet V3 Large',
-    label: 'mobilenet_v3',
-    kernels: /^3,3,5,3,3,5,1$/,
-    strides: sevenStrides,
-    activations: ['relu', 'relu', 'relu', ...Array<string>(4).fill('hard_swish')],
-    excite: mobileExcite,
-    unit: ['1,2,3,4,2,3,1', 960],
-  },
-  {
-    name: 'MobileNet V3 Small',
-    label: 'mobilenet_v3',
-    kernels: /^3,3,5,5,5,1$/,
-    strides: [2, 2, 2, 1, 2, 1],
-    activations: ['relu', 'relu', ...Array<string>(4).fill('hard_swish')],
-    excite: mobileExcite,
-    unit: ['1,2,3,2,3,1', 576],
-  },
-];
 
 /** EfficientNets by the blocks of their stages and the last width (Tan & Le 2019): side of their pictures, blocks whose map is odd there. */
 const sizes: readonly (readonly [blocks: string, name: string, side: number, odd: readonly number[]])[] = [
