@@ -19,12 +19,13 @@ export interface Layout {
   readonly excite: readonly [activation: string, gate: string];
   /** Whether its blocks weigh their channels, where another layout with these kernels does not. */
   readonly gated?: boolean;
-  /** Published sizes, where the table of EfficientNets below has none. */
+  /** Published sizes beside those of EfficientNet B0 to B7. */
   readonly sizes?: Sizes;
   /** Blocks and last width of the network whose widths others multiply. */
   readonly unit?: readonly [blocks: string, width: number];
 }
 
+/** Published networks of inverted residuals; the first whose kernels fit. */
 export const layouts: readonly Layout[] = [
   {
     name: 'EfficientNet',
