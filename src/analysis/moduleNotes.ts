@@ -1,6 +1,7 @@
+import { attentionTitles } from '../attention/naming';
 import { elementCount } from '../checkpoint/tensors';
 import type { Graph, Node } from '../graph/graph';
-import type { Probe, ProbeKind } from '../protocol/probes';
+import type { Probe } from '../protocol/probes';
 import type { ModuleRow } from '../protocol/report';
 import { formatExact, formatShape } from '../protocol/units';
 import type { Work } from './work';
@@ -21,19 +22,6 @@ export interface Described {
 interface Description extends Note {
   readonly role: ModuleRole;
 }
-
-const attentionTitles: Readonly<Record<ProbeKind, string>> = {
-  self: 'Multi-head self-attention',
-  causal: 'Causal self-attention',
-  cross: 'Cross-attention',
-  class: 'Class attention',
-  pool: 'Attention pooling',
-  window: 'Window attention',
-  reduced: 'Attention over reduced keys',
-  channel: 'Channel attention',
-  spatial: 'Spatial attention',
-  activation: 'Class activation map',
-};
 
 /** Operators that give the one-operator module they stand in its name. */
 const titles: Readonly<Record<string, string>> = {
@@ -170,11 +158,13 @@ function describeConv({ node, inputs, outputs, macs }: Work): Description {
   };
 }
 
-/** A convolution whose windows lie side by side on the picture. */
-function embedsPatches({ node, kind, inputs }: Work, graph: Graph): boolean {
-  if (kind !== 'conv' || !graph.inputs.some(({ name }) => name === node.inputs[0])) return false;
-  return inputs[1]!.shape.slice(2).join() === ints(node, 'strides').join();
-}
+/** A convolution whose windows lie side by side. */
+export const cutsPatches = ({ node, kind, inputs }: Work): boolean =>
+  kind === 'conv' && inputs[1]!.shape.slice(2).join() === ints(node, 'strides').join();
+
+/** One whose windows lie side by side on the picture. */
+const embedsPatches = (work: Work, graph: Graph): boolean =>
+  cutsPatches(work) && graph.inputs.some(({ name }) => name === work.node.inputs[0]);
 
 /** What a module is made of tells what it is. */
 function describeContainer({ path, children, own }: Described, graph: Graph): Description | undefined {

@@ -19,6 +19,10 @@ export interface KeyMap {
   readonly matrix?: PictureMap;
 }
 
+/** Why a model has no layer whose map could be drawn. */
+export const noMapText =
+  'no map to show: the model has no attention, or one that never makes a map (linear attention), and no linear head that tells what each position adds to a class';
+
 type Side = Pick<Probe, 'keys' | 'queries' | 'window'>;
 
 /** Rows and columns of the patches that can ask: of the whole map, for windows; undefined where none lie on the picture. */
@@ -31,6 +35,10 @@ export const keyGrid = (probe: Side): Grid | undefined => windowMaps(probe)?.key
 /** Channels attend to channels: no token asks, the map is shown as it is. */
 export const isChannelMatrix = ({ queries }: Pick<Probe, 'queries'>): boolean =>
   queries.channels !== undefined;
+
+/** One weight for each channel or position, by which it is multiplied: no token asks. */
+export const isGate = ({ queries }: Pick<Probe, 'queries'>): boolean =>
+  (queries.special ?? []).includes('gate');
 
 /** Whether the probe has the queries that are asked for; every probe has a mean of them. */
 export function hasQuery(probe: Probe, query: Query): boolean {
@@ -45,7 +53,8 @@ export function hasQuery(probe: Probe, query: Query): boolean {
  * gate or a pooling query, answers any. Undefined where the probe has no such query.
  */
 export function readingWeights(probe: Probe, query: Query): Float32Array | undefined {
-  const asked: Query = tokenCount(probe.queries) === 1 ? { kind: 'mean' } : query;
+  const lacks = query.kind === 'special' && query.others === 'mean' && !hasQuery(probe, query);
+  const asked: Query = lacks || tokenCount(probe.queries) === 1 ? { kind: 'mean' } : query;
   if (!probe.window) return queryWeights(probe.queries, asked);
   const places = windowPlaces(probe);
   return places && windowWeights(places, probe.queries, asked);

@@ -96,13 +96,16 @@ export function Architecture({ model, query, onCopy, onReveal }: ArchitecturePro
   );
 }
 
-/** A single root or folded blocks would hide everything: the way down to the first groups begins open, and so do they. */
+/** A single root, a list of stages or folded blocks would hide everything: the way down to the first groups begins open, and so do they. */
 function initiallyOpen(tree: Tree): readonly string[] {
   const roots = tree.roots.length === 1 ? tree.roots : [];
   const top = roots.length === 1 ? (tree.children[roots[0] as number] ?? []) : tree.roots;
   const isGroup = (index: number): boolean => tree.rows[index]?.kind === 'group';
   const groups = top.flatMap((index) => [index, ...(tree.children[index] ?? [])]).filter(isGroup);
-  const parents = top.filter((index) => tree.children[index]?.some(isGroup));
+  const isStage = (index: number): boolean => /^\d+$/.test(tree.rows[index]?.name ?? '');
+  const parents = top.filter((index) =>
+    tree.children[index]?.some((child) => isGroup(child) || isStage(child)),
+  );
   return [...new Set([...roots, ...parents, ...groups.slice(0, 1)])].map(keyOf);
 }
 

@@ -27,13 +27,14 @@ export interface StationLayout {
 const HEIGHT = 96;
 const GAP = 24;
 const LINE_GAP = 20;
-const CHARACTER = 6.6;
+/** Pixels of a letter of the title, which is bold, and of the line below it. */
+const LETTER = { title: 8, detail: 6.6 } as const;
 const PADDING = 20;
 const NARROWEST = 76;
 
 /** Width that a station's text needs; stations with a picture of their grid need at least that. */
 export function stationWidth(station: Station): number {
-  const text = Math.max(titleOf(station).length * 7.2, station.detail.length * CHARACTER);
+  const text = Math.max(titleOf(station).length * LETTER.title, station.detail.length * LETTER.detail);
   return Math.max(NARROWEST, Math.ceil(text + PADDING));
 }
 

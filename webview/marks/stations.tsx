@@ -15,44 +15,46 @@ export interface StationsProps {
 export function Stations({ stations, chosen, onChoose }: StationsProps): VNode {
   const frame = useRef<HTMLDivElement>(null);
   const width = useWidth(frame);
-  const layout = useMemo(() => layoutStations(stations, width), [stations, width]);
+  const layout = useMemo(() => layoutStations(stations, width - 2), [stations, width]);
   return (
-    <div ref={frame} class="stations">
-      {width > 0 && (
-        <svg
-          role="group"
-          aria-label="Drawing of the model"
-          width={layout.width + 2}
-          height={layout.height + 2}
-          viewBox={`-1 -1 ${layout.width + 2} ${layout.height + 2}`}
-        >
-          {layout.arrows.map(({ x1, x2, y }) => (
-            <path key={`${x1},${y}`} class="arrow" d={`M${x1 + 3},${y}H${x2 - 4}m-4,-4l4,4l-4,4`} />
-          ))}
-          {layout.turns.map(({ fromX, fromY, toX, toY }) => {
-            const middle = (fromY + toY) / 2;
-            return (
-              <path
-                key={fromY}
-                class="arrow"
-                d={`M${fromX},${fromY + 2}V${middle}H${toX}V${toY - 3}m-4,-4l4,4l4,-4`}
-              />
-            );
-          })}
-          {layout.boxes.map((box) => {
-            const station = stations[box.index] as Station;
-            return (
-              <StationDrawing
-                key={box.index}
-                box={box}
-                station={station}
-                pressed={station.path !== '' && station.path === chosen}
-                onChoose={() => onChoose(station.path)}
-              />
-            );
-          })}
-        </svg>
-      )}
+    <div class="stations">
+      <div ref={frame}>
+        {width > 0 && (
+          <svg
+            role="group"
+            aria-label="Drawing of the model"
+            width={layout.width + 2}
+            height={layout.height + 2}
+            viewBox={`-1 -1 ${layout.width + 2} ${layout.height + 2}`}
+          >
+            {layout.arrows.map(({ x1, x2, y }) => (
+              <path key={`${x1},${y}`} class="arrow" d={`M${x1 + 3},${y}H${x2 - 4}m-4,-4l4,4l-4,4`} />
+            ))}
+            {layout.turns.map(({ fromX, fromY, toX, toY }) => {
+              const middle = (fromY + toY) / 2;
+              return (
+                <path
+                  key={fromY}
+                  class="arrow"
+                  d={`M${fromX},${fromY + 2}V${middle}H${toX}V${toY - 3}m-4,-4l4,4l4,-4`}
+                />
+              );
+            })}
+            {layout.boxes.map((box) => {
+              const station = stations[box.index] as Station;
+              return (
+                <StationDrawing
+                  key={box.index}
+                  box={box}
+                  station={station}
+                  pressed={station.path !== '' && station.path === chosen}
+                  onChoose={() => onChoose(station.path)}
+                />
+              );
+            })}
+          </svg>
+        )}
+      </div>
     </div>
   );
 }
@@ -144,7 +146,14 @@ function GridGlyph({ rows, columns }: { rows: number; columns: number }): VNode 
     ...Array.from({ length: rows + 1 }, (_, row) => `M0,${row * cell}H${width}`),
     ...Array.from({ length: columns + 1 }, (_, column) => `M${column * cell},0V${height}`),
   ];
-  return <path class="glyph-line glyph-thin" transform={`translate(${x},${y})`} d={lines.join('')} />;
+  // Fine grids stay a texture in their frame, where full lines would fill it.
+  const opacity = Math.min(1, Math.max(0.2, cell / 6));
+  return (
+    <g transform={`translate(${x},${y})`}>
+      <path class="glyph-line glyph-thin" d={lines.join('')} stroke-opacity={opacity} />
+      <rect class="glyph-line glyph-thin" width={width} height={height} />
+    </g>
+  );
 }
 
 /** Special tokens are filled squares with their initial, patches hollow ones. */
