@@ -59,7 +59,14 @@ export function defaultQuery(probes: readonly Probe[]): Query {
   const last = probes.at(-1);
   const name = last?.queries.special?.[0];
   const alone = last && tokenCount(last.queries) === 1 && !probes.every((probe) => hasSpecial(probe, name));
-  return name === undefined || alone ? { kind: 'mean' } : { kind: 'special', name };
+  return name === undefined || alone ? { kind: 'mean' } : orMean(probes, { kind: 'special', name });
+}
+
+/** A special token that some layers lack asks them for the mean of their patches; one query alone answers anyway. */
+export function orMean(probes: readonly Probe[], query: Query): Query {
+  if (query.kind !== 'special') return query;
+  const lacks = (probe: Probe): boolean => tokenCount(probe.queries) !== 1 && !hasSpecial(probe, query.name);
+  return probes.some(lacks) ? { ...query, others: 'mean' } : query;
 }
 
 const hasSpecial = ({ queries }: Probe, name: string | undefined): boolean =>

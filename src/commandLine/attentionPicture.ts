@@ -59,7 +59,6 @@ function chooseLayers(
   probes: readonly Probe[],
   { layer, method }: Pick<DrawOptions, 'layer' | 'method'>,
 ): readonly number[] {
-  if (probes.length === 0) throw new Error('the model has no attention');
   const count = method === 'rollout' ? chainLength(probes) : probes.length;
   if (count === 0)
     throw new Error('no layer attends from its tokens to the same tokens; --method raw has maps');

@@ -1,4 +1,4 @@
-import { hasQuery, queryGrid } from '../attention/reading';
+import { hasQuery, noMapText, queryGrid } from '../attention/reading';
 import type { ClassifiedView, Query } from '../protocol/imagePanel';
 import type { Probe } from '../protocol/probes';
 import { formatMilliseconds, formatPercent } from '../protocol/units';
@@ -88,6 +88,7 @@ export async function attention(
   const answer = async (): Promise<Answer> => {
     await requireOutput(out, [checkpoint, image]);
     const view = await run(session, checkpoint, image, { attention: true });
+    if (view.probes.length === 0) throw new Error(noMapText);
     const { drawAttention } = await import('./attentionPicture');
     const asks = drawnProbes(view.probes, layer);
     const query = session.options.query ? parseQuery(session.options.query, asks) : defaultQuery(asks);

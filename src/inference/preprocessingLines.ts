@@ -68,9 +68,13 @@ export function describePreprocessing(
   const [height, width] = inputSize ?? [];
   const input = inputSize ? `${size[0]} × ${size[1]} → ${width} × ${height}` : `${size[0]} × ${size[1]}`;
   const as = `as ${library} does`;
+  const picture = line('image_size', 'Picture', { text: input, source, value: inputSize?.join('x') ?? '' });
+  const lines = lineKinds.flatMap((kind) => lineOf(kind, preprocessing));
+  // The crop, which comes later, names the size that the model takes.
+  const crops = lines.some(({ key }) => key === 'cropPct');
   return [
-    line('image_size', 'Picture', { text: input, source, value: inputSize?.join('x') ?? '' }),
-    ...lineKinds.flatMap((kind) => lineOf(kind, preprocessing)),
+    crops ? { ...picture, summary: `${size[0]} × ${size[1]}` } : picture,
+    ...lines,
     { ...line('defaults', 'Defaults', { text: as, source: '', value: '' }), choices: Object.keys(defaults) },
   ];
 }

@@ -89,11 +89,12 @@ export interface ClassifiedView {
 }
 
 /**
- * Which token asks: a special token by name, a patch, or the mean over all patches. `grid` is what a patch's row and column count on: a
+ * Which token asks: a special token by name (`others` is what layers without it answer; nothing where it is absent), a patch, or the mean
+ * over all patches. `grid` is what a patch's row and column count on: a
  * layer with another grid is asked for the patch at the same place of the picture. Without it they count on each layer's own.
  */
 export type Query =
-  | { readonly kind: 'special'; readonly name: string }
+  | { readonly kind: 'special'; readonly name: string; readonly others?: 'mean' }
   | {
       readonly kind: 'patch';
       readonly row: number;

@@ -137,6 +137,15 @@ describe('the command line', function () {
     assert.equal(answer!['layer'], '4');
   });
 
+  it('says why nothing is drawn of a model without a map', async () => {
+    const convolutions = 'test/fixtures/cases/convformer-timm-safetensors/model.safetensors';
+    const out = join(folder, 'never.png');
+    const { status, errors } = await vitrine('attention', convolutions, cat, '--out', out);
+    assert.equal(status, 1);
+    assert.match(errors, /no map to show: the model has no attention/);
+    assert.ok(!existsSync(out));
+  });
+
   it('refuses a layer that is not there as wrong usage', async () => {
     const out = join(folder, 'never.png');
     const { status, errors } = await vitrine('attention', sample, cat, '--layer', '6', '--out', out);

@@ -48,7 +48,7 @@ function Guesses({ view, guesses }: { view: ClassifiedView; guesses: readonly Gu
           <li
             key={guess.index}
             class={rank === 0 ? 'first' : ''}
-            title={`class ${guess.index}: ${guess.score}`}
+            title={`${guess.label}\nclass ${guess.index}: ${guess.score}`}
           >
             <span class="guess-label">{guess.label}</span>
             <span class="share">

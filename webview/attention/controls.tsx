@@ -1,9 +1,10 @@
 import type { VNode } from 'preact';
 import { COLOUR_MAPS, type ColourMap } from '../../src/attention/colourMaps';
 import type { HeadChoice } from '../../src/attention/heads';
-import type { Query } from '../../src/protocol/imagePanel';
+import type { Guess, Query } from '../../src/protocol/imagePanel';
 import type { Probe } from '../../src/protocol/probes';
 import { Checkbox, Dropdown, IconButton, Slider } from '../toolkit';
+import { queryGrid } from '../../src/attention/reading';
 import { isAsked, queryName, tokenName, type Method } from './keyMap';
 import { SCALES, type ScaleKind } from './scale';
 import type { Chosen, Settings } from './settings';
@@ -11,6 +12,8 @@ import type { Chosen, Settings } from './settings';
 export interface ControlsProps {
   readonly probes: readonly Probe[];
   readonly chosen: Chosen;
+  /** The answer: activation maps are of its classes. */
+  readonly guesses: readonly Guess[];
   /** Layers chain, so that rollout means something. */
   readonly canRollOut: boolean;
   readonly onChange: (change: Partial<Settings>) => void;
@@ -22,10 +25,10 @@ const METHODS = [
 ] as const;
 
 /** Which attention is shown: method, layer, head, query. */
-export function Controls({ probes, chosen, canRollOut, onChange }: ControlsProps): VNode | null {
+export function Controls({ probes, chosen, guesses, canRollOut, onChange }: ControlsProps): VNode | null {
   const probe = probes[chosen.layer];
   if (!probe) return null;
-  const last = probes.length - 1;
+  const queries = isAsked(probe) ? queryChoices(probe, chosen.query, guesses) : [];
   return (
     <div class="controls" role="group" aria-label="Which attention">
       {canRollOut && (
@@ -39,35 +42,8 @@ export function Controls({ probes, chosen, canRollOut, onChange }: ControlsProps
           />
         </label>
       )}
-      <div class="control layer-control">
-        <span>Layer</span>
-        <IconButton
-          icon="chevron-left"
-          label="Earlier layer"
-          disabled={chosen.layer === 0}
-          onClick={() => onChange({ layer: chosen.layer - 1 })}
-        />
-        <span class="layer-text" title={probe.layer}>
-          {chosen.layer + 1} of {probes.length}
-        </span>
-        <IconButton
-          icon="chevron-right"
-          label="Later layer"
-          disabled={chosen.layer === last}
-          onClick={() => onChange({ layer: chosen.layer + 1 })}
-        />
-        {last > 0 && (
-          <Slider
-            label="Layer"
-            min={0}
-            max={last}
-            value={chosen.layer}
-            text={`layer ${chosen.layer + 1} of ${probes.length}, ${probe.layer}`}
-            onInput={(layer) => onChange({ layer })}
-          />
-        )}
-      </div>
-      {chosen.method === 'attention' && (
+      {probes.length > 1 && <LayerControl probes={probes} layer={chosen.layer} onChange={onChange} />}
+      {chosen.method === 'attention' && probe.heads > 1 && (
         <label class="control">
           <span>Head</span>
           <Dropdown
@@ -78,13 +54,13 @@ export function Controls({ probes, chosen, canRollOut, onChange }: ControlsProps
           />
         </label>
       )}
-      {isAsked(probe) && (
+      {(queries.length > 1 || (queries.length > 0 && queryGrid(probe))) && (
         <label class="control">
-          <span>Query</span>
+          <span>{probe.kind === 'activation' ? 'Class' : 'Query'}</span>
           <Dropdown
             label="Query"
             value={JSON.stringify(chosen.query)}
-            choices={queryChoices(probe, chosen.query)}
+            choices={queries}
             onChange={(value) => onChange({ query: JSON.parse(value) as Query })}
           />
         </label>
@@ -92,6 +68,41 @@ export function Controls({ probes, chosen, canRollOut, onChange }: ControlsProps
     </div>
   );
 }
+
+interface LayerControlProps {
+  readonly probes: readonly Probe[];
+  readonly layer: number;
+  readonly onChange: (change: Partial<Settings>) => void;
+}
+
+const LayerControl = ({ probes, layer, onChange }: LayerControlProps): VNode => (
+  <div class="control layer-control">
+    <span>Layer</span>
+    <IconButton
+      icon="chevron-left"
+      label="Earlier layer"
+      disabled={layer === 0}
+      onClick={() => onChange({ layer: layer - 1 })}
+    />
+    <span class="layer-text" title={probes[layer]?.layer}>
+      {layer + 1} of {probes.length}
+    </span>
+    <IconButton
+      icon="chevron-right"
+      label="Later layer"
+      disabled={layer === probes.length - 1}
+      onClick={() => onChange({ layer: layer + 1 })}
+    />
+    <Slider
+      label="Layer"
+      min={0}
+      max={probes.length - 1}
+      value={layer}
+      text={`layer ${layer + 1} of ${probes.length}, ${probes[layer]?.layer}`}
+      onInput={(next) => onChange({ layer: next })}
+    />
+  </div>
+);
 
 /** How it is drawn: opacity, colours, scale. */
 export const Appearance = ({ chosen, onChange }: Pick<ControlsProps, 'chosen' | 'onChange'>): VNode => (
@@ -144,10 +155,14 @@ const headChoices = (heads: number): readonly { value: string; label: string }[]
 const headOf = (value: string): HeadChoice => (value === 'mean' || value === 'max' ? value : Number(value));
 
 /** Special tokens and the mean where there are patches; a clicked patch is listed while it is the query. */
-function queryChoices(probe: Probe, query: Query): readonly { value: string; label: string }[] {
+function queryChoices(
+  probe: Probe,
+  query: Query,
+  guesses: readonly Guess[],
+): readonly { value: string; label: string }[] {
   const special = (probe.queries.special ?? []).map((name) => ({
     value: JSON.stringify({ kind: 'special', name }),
-    label: tokenName(name),
+    label: tokenName(name, guesses),
   }));
   const mean: Query = { kind: 'mean' };
   const others = probe.queries.grid || special.length === 0 ? [mean] : [];

@@ -64,7 +64,8 @@ export function summaryText(summaries: readonly HeadSummary[], head: HeadChoice)
   const [first] = shown;
   if (!first) return '';
   const distances = shown.flatMap(({ distance }) => (distance === undefined ? [] : [distance]));
-  const name = typeof head === 'number' ? `head ${head + 1}` : `${shown.length} heads`;
+  const name =
+    typeof head === 'number' ? `head ${head + 1}` : shown.length === 1 ? '1 head' : `${shown.length} heads`;
   const entropy = `entropy ${spanText(shown.map((each) => each.entropy))} of ${formatFigure(first.most)} bits`;
   const distance = distances.length > 0 ? `, mean distance ${spanText(distances)} px` : '';
   return `${name}: ${entropy}${distance}`;

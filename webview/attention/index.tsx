@@ -290,7 +290,7 @@ function Result({ view, opened, half, options, onRun }: ResultProps): VNode {
         onHover={setHovered}
         onQuery={(query) => change({ query })}
         onKey={onKey}
-        label={`${baseName(view.image)}, attention of ${queryName(chosen.query)}, ${describe(view, chosen)}. Arrow keys move the query, brackets change the layer, h the head.`}
+        label={`${baseName(view.image)}, attention of ${queryName(chosen.query, view.top)}, ${describe(view, chosen)}. Arrow keys move the query, brackets change the layer, h the head.`}
       />
       {!attentionFirst && answerPart}
       <Maps

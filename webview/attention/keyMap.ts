@@ -1,7 +1,14 @@
 import { reduceHeads, type HeadChoice } from '../../src/attention/heads';
-import { hasQuery, isChannelMatrix, queryGrid, splitKeys, type KeyMap } from '../../src/attention/reading';
-import { sameCell } from '../../src/attention/tokenLayout';
-import type { AttentionRows, Query } from '../../src/protocol/imagePanel';
+import {
+  hasQuery,
+  isChannelMatrix,
+  isGate,
+  queryGrid,
+  splitKeys,
+  type KeyMap,
+} from '../../src/attention/reading';
+import { orMean, sameCell } from '../../src/attention/tokenLayout';
+import type { AttentionRows, Guess, Query } from '../../src/protocol/imagePanel';
 import { tokenCount, type Probe } from '../../src/protocol/probes';
 
 export type Method = 'attention' | 'rollout';
@@ -37,24 +44,24 @@ export function validQuery(probe: Probe, wanted: Query): Query {
 
 /**
  * What the host is asked so that a layer shows its query: the wanted one where the layer has that kind, so that other layers answer it on
- * their own grids. A layer with one query alone shows that whatever is asked: then the layers without it answer the mean of their patches.
+ * their own grids. Layers without the token that others have, and those beside one with a single query, which shows that whatever is asked,
+ * answer the mean of their patches.
  */
 export function askedQuery(probes: readonly Probe[], layer: number, wanted: Query): Query {
   const probe = probes[layer];
   if (!probe) return wanted;
-  if (isAlone(probe)) {
-    const known = probes.every((other) => isAlone(other) || hasQuery(other, wanted));
-    return wanted.kind !== 'special' || known ? wanted : { kind: 'mean' };
-  }
+  const others = probes.filter((other) => !isAlone(other));
+  if (wanted.kind === 'special' && others.some((other) => hasQuery(other, wanted)))
+    return orMean(probes, wanted);
+  if (isAlone(probe)) return wanted.kind !== 'special' || others.length === 0 ? wanted : { kind: 'mean' };
   const shown = validQuery(probe, wanted);
-  return wanted.kind === 'patch' && shown.kind === 'patch' && wanted.grid ? wanted : shown;
+  return wanted.kind === 'patch' && shown.kind === 'patch' && wanted.grid ? wanted : orMean(probes, shown);
 }
 
 const isAlone = ({ queries }: Probe): boolean => tokenCount(queries) === 1;
 
 /** Layers in which no token asks: a matrix of channels, a gate. */
-export const isAsked = (probe: Probe): boolean =>
-  !isChannelMatrix(probe) && !(probe.queries.special ?? []).includes('gate');
+export const isAsked = (probe: Probe): boolean => !isChannelMatrix(probe) && !isGate(probe);
 
 const clamp = (at: number, size: number): number => Math.min(size - 1, Math.max(0, at));
 
@@ -68,16 +75,19 @@ const NAMES: Readonly<Record<string, string>> = {
   context: 'context query',
 };
 
-/** `class token`, `register 2`, `patch 3, 7`. */
-export function tokenName(name: string): string {
+/** `class token`, `register 2`; an activation map's class by its rank and label, `1. cat`. */
+export function tokenName(name: string, guesses: readonly Pick<Guess, 'label'>[] = []): string {
   const [, kind, number] = /^(reg|top)(\d+)$/.exec(name) ?? [];
   if (kind === 'reg') return `register ${Number(number) + 1}`;
-  return kind === 'top' ? `class ${number} of the answer` : (NAMES[name] ?? name);
+  if (kind !== 'top') return NAMES[name] ?? name;
+  const guess = guesses[Number(number) - 1];
+  return guess ? `${number}. ${guess.label}` : `class ${number} of the answer`;
 }
 
-export function queryName(query: Query): string {
+/** `class token`, `patch 3, 7`. */
+export function queryName(query: Query, guesses: readonly Pick<Guess, 'label'>[] = []): string {
   if (query.kind === 'mean') return 'mean of all patches';
-  return query.kind === 'special' ? tokenName(query.name) : `patch ${query.row}, ${query.column}`;
+  return query.kind === 'special' ? tokenName(query.name, guesses) : `patch ${query.row}, ${query.column}`;
 }
 
 const ARROWS: Readonly<Record<string, readonly [rows: number, columns: number]>> = {

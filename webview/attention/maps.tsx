@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
-import type { KeyMap } from '../../src/attention/reading';
+import { layerText } from '../../src/attention/naming';
+import { noMapText, type KeyMap } from '../../src/attention/reading';
 import type { AttentionRows, ClassifiedView } from '../../src/protocol/imagePanel';
-import type { Probe } from '../../src/protocol/probes';
 import { formatFigure, formatPercent } from '../../src/protocol/units';
 import type { Cell, Grid } from '../../src/attention/tokenLayout';
 import type { Answer } from '../parts/hooks';
@@ -43,18 +43,30 @@ export function Maps({
   onCopy,
 }: MapsProps): VNode {
   const { probes } = view;
+  const probe = probes[chosen.layer];
   const rows = answer.value;
   const canRollOut = rows?.rollout.some((row) => row.length > 0) ?? false;
   const grid: Grid | undefined = map?.picture && [map.picture.rows, map.picture.columns];
   if (probes.length === 0)
     return (
       <section class="maps" id="attention">
-        <Banner icon="info">This model has no attention that can be shown.</Banner>
+        <Banner icon="info">{sentence(noMapText)}</Banner>
       </section>
     );
   return (
     <section class="maps" id="attention" aria-label="Attention" tabIndex={-1}>
-      <Controls probes={probes} chosen={chosen} canRollOut={canRollOut} onChange={onChange} />
+      <Controls
+        probes={probes}
+        chosen={chosen}
+        guesses={view.top}
+        canRollOut={canRollOut}
+        onChange={onChange}
+      />
+      {probe && (
+        <p class="layer-line">
+          <code>{probe.layer}</code> <span class="quiet">{layerText(probe)}</span>
+        </p>
+      )}
       <Appearance chosen={chosen} onChange={onChange} />
       {answer.error && (
         <Banner icon="error" kind="error">
@@ -65,7 +77,13 @@ export function Maps({
       {rows && (
         <>
           <div class="controls scale-line">
-            <ScaleBar range={range} kind={chosen.scale} method={chosen.method} colourMap={chosen.colourMap} />
+            <ScaleBar
+              range={range}
+              kind={chosen.scale}
+              method={chosen.method}
+              heads={probe?.heads ?? 1}
+              colourMap={chosen.colourMap}
+            />
             <Readout map={map} grid={grid} hovered={hovered} />
             <div class="buttons">
               <Button disabled={!map} onClick={onSave}>
@@ -78,33 +96,37 @@ export function Maps({
           </div>
           <HeadLine rows={rows} view={view} chosen={chosen} />
           {!map && <p class="quiet">This layer has no such query. Choose another layer or query.</p>}
-          {map?.matrix && (
+          {map?.matrix && probe && (
             <Matrix
-              probe={probes[chosen.layer] as Probe}
+              probe={probe}
               map={map.matrix}
               heads={headMaps(rows, probes, chosen.layer, chosen.method)}
               range={range}
               colourMap={chosen.colourMap}
             />
           )}
-          <SmallMultiples
-            answer={rows}
-            probes={probes}
-            shared={shared}
-            inputSize={view.inputSize.current}
-            method={chosen.method}
-            colourMap={chosen.colourMap}
-            layer={chosen.layer}
-            head={chosen.head}
-            hovered={hovered}
-            hoveredGrid={grid}
-            onChoose={(layer, head) => onChange(chosen.method === 'rollout' ? { layer } : { layer, head })}
-          />
+          {(probes.length > 1 || (probe?.heads ?? 1) > 1) && (
+            <SmallMultiples
+              answer={rows}
+              probes={probes}
+              shared={shared}
+              inputSize={view.inputSize.current}
+              method={chosen.method}
+              colourMap={chosen.colourMap}
+              layer={chosen.layer}
+              head={chosen.head}
+              hovered={hovered}
+              hoveredGrid={grid}
+              onChoose={(layer, head) => onChange(chosen.method === 'rollout' ? { layer } : { layer, head })}
+            />
+          )}
         </>
       )}
     </section>
   );
 }
+
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
 interface HeadLineProps {
   readonly rows: AttentionRows;
@@ -123,7 +145,7 @@ function HeadLine({ rows, view, chosen }: HeadLineProps): VNode | null {
   return (
     <p class="quiet" title={title}>
       Layer {chosen.layer + 1}, {text}
-      {probe && isAsked(probe) && `, of the query “${queryName(chosen.query)}”`}
+      {probe && isAsked(probe) && `, of the query “${queryName(chosen.query, view.top)}”`}
     </p>
   );
 }

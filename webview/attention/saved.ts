@@ -13,10 +13,10 @@ const WIDTH = 960;
 
 /** `Layer 6 of 6, mean of heads, class token, scale 0 … 0.041 shared by all layers and heads`. */
 export function describe(view: ClassifiedView, chosen: Chosen): string {
-  const head = typeof chosen.head === 'number' ? `head ${chosen.head + 1}` : `${chosen.head} of heads`;
-  const what = chosen.method === 'rollout' ? 'rollout' : head;
   const probe = view.probes[chosen.layer];
-  const query = probe && !isAsked(probe) ? '' : `, query: ${queryName(chosen.query)}`;
+  const head = typeof chosen.head === 'number' ? `head ${chosen.head + 1}` : `${chosen.head} of heads`;
+  const what = chosen.method === 'rollout' ? 'rollout' : probe?.heads === 1 ? probe.layer : head;
+  const query = probe && !isAsked(probe) ? '' : `, query: ${queryName(chosen.query, view.top)}`;
   return `layer ${chosen.layer + 1} of ${view.probes.length}, ${what}${query}`;
 }
 
@@ -97,7 +97,7 @@ function drawCaption(
   const left = 16 + context.measureText(low).width;
   drawScale(context, chosen.colourMap, { x: left, y: top + 28, width: 160, height: 12 });
   context.fillText(
-    `${formatFigure(range.high)}   ${scaleText(chosen.scale, chosen.method, range)}`,
+    `${formatFigure(range.high)}   ${scaleText(chosen.scale, chosen.method, range, view.probes[chosen.layer]?.heads)}`,
     left + 168,
     top + 34,
     width - left - 176,

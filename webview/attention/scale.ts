@@ -41,9 +41,10 @@ export interface Range {
 }
 
 /** `shared by the heads of this layer, to their 99th percentile (largest 0.437)`. */
-export function scaleText(kind: ScaleKind, method: Method, { high, largest }: Range): string {
+export function scaleText(kind: ScaleKind, method: Method, { high, largest }: Range, heads = 2): string {
   const clipped = largest > high ? `, to the 99th percentile (largest ${formatFigure(largest)})` : '';
-  return `${SCALES[kind].shared[method]}${clipped}`;
+  const alone = heads === 1 && kind === 'layer' && method === 'attention';
+  return `${alone ? SCALES.own.shared.attention : SCALES[kind].shared[method]}${clipped}`;
 }
 
 /** Smallest and largest finite value; `0 … 0` for none. */

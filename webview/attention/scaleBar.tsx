@@ -10,6 +10,8 @@ export interface ScaleBarProps {
   readonly range: Range;
   readonly kind: ScaleKind;
   readonly method: Method;
+  /** Of the layer that is shown. */
+  readonly heads: number;
   readonly colourMap: ColourMap;
 }
 
@@ -17,13 +19,13 @@ const WIDTH = 128;
 const HEIGHT = 12;
 
 /** The colours, the numbers at their ends, and what the scale is for. */
-export function ScaleBar({ range, kind, method, colourMap }: ScaleBarProps): VNode {
+export function ScaleBar({ range, kind, method, heads, colourMap }: ScaleBarProps): VNode {
   const canvas = useRef<HTMLCanvasElement>(null);
   useLayoutEffect(() => {
     const context = canvas.current && prepare(canvas.current, WIDTH, HEIGHT);
     if (context) drawScale(context, colourMap, { x: 0, y: 0, width: WIDTH, height: HEIGHT });
   }, [colourMap]);
-  const text = scaleText(kind, method, range);
+  const text = scaleText(kind, method, range, heads);
   return (
     <span class="scale-bar" title={`${range.low} … ${range.high}, ${text}`}>
       {formatFigure(range.low)}

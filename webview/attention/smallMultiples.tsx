@@ -7,7 +7,7 @@ import { sameCell, type Cell, type Grid } from '../../src/attention/tokenLayout'
 import type { AttentionRows } from '../../src/protocol/imagePanel';
 import type { Probe } from '../../src/protocol/probes';
 import { heatBitmap, prepare } from '../marks/heatmap';
-import { layoutTiles, tileAt, type Rectangle, type TileLayout } from '../marks/overlay';
+import { layoutTiles, tileAt, tileBox, type Rectangle, type TileLayout } from '../marks/overlay';
 import { useTheme, useWidth } from '../parts/hooks';
 import { headSummaries, summaryText } from './headSummary';
 import type { Method } from './keyMap';
@@ -56,8 +56,11 @@ export function SmallMultiples(props: SmallMultiplesProps): VNode {
   );
 
   useLayoutEffect(() => {
-    if (width > 0 && maps.current) drawTiles(maps.current, tiles, layout, probes.length, heads);
+    if (width > 0 && maps.current) drawTiles(maps.current, tiles, layout, probes.length);
   }, [tiles, theme, width]);
+  useLayoutEffect(() => {
+    if (place.current) keepInView(place.current, tileBox(layout, layer, 0));
+  }, [layout, layer]);
   useLayoutEffect(() => {
     if (width > 0 && marks.current) drawTileMarks(marks.current, tiles, layout, props);
   });
@@ -121,17 +124,11 @@ function tilesOf(
   map: ColourMap,
   layout: TileLayout,
 ): readonly Tile[] {
-  const step = layout.tile + layout.gap;
   return probes.flatMap((_, layer) =>
     headMaps(answer, probes, layer, method).flatMap((keys, head) => {
       if (!keys) return [];
       const grid = gridOf(keys);
-      const box = fitted(grid, {
-        x: layout.left + head * step,
-        y: layout.top + layer * (layout.tileHeight + layout.gap),
-        width: layout.tile,
-        height: layout.tileHeight,
-      });
+      const box = fitted(grid, tileBox(layout, layer, head));
       const range = scaleRange(shared, layer, keys);
       return [{ box, grid, bitmap: heatBitmap(colouredValues(keys), grid, { ...range, map }) }];
     }),
@@ -167,7 +164,6 @@ function drawTiles(
   tiles: readonly Tile[],
   layout: TileLayout,
   layers: number,
-  heads: number,
 ): void {
   const context = prepare(canvas, layout.width, layout.height);
   if (!context) return;
@@ -176,30 +172,35 @@ function drawTiles(
   for (const { bitmap, box } of tiles) context.drawImage(bitmap, box.x, box.y, box.width, box.height);
   context.fillStyle = style.color;
   context.font = `11px ${style.fontFamily}`;
-  const step = layout.tile + layout.gap;
-  const rowStep = layout.tileHeight + layout.gap;
   // Narrow tiles have room for every second or fifth number only.
   const every = layout.tile >= 20 ? 1 : 5;
   context.textBaseline = 'middle';
   context.textAlign = 'right';
   for (let layer = 0; layer < layers; layer++)
-    if (layer % every === 0)
-      context.fillText(
-        String(layer + 1),
-        layout.left - 8,
-        layout.top + layer * rowStep + layout.tileHeight / 2,
-      );
+    if (layer % every === 0) {
+      const { x, y, height } = tileBox(layout, layer, 0);
+      context.fillText(String(layer + 1), x - 8, y + height / 2);
+    }
   context.textAlign = 'center';
-  for (let head = 0; head < heads; head++)
-    if (head % every === 0)
-      context.fillText(String(head + 1), layout.left + head * step + layout.tile / 2, layout.top / 2);
+  for (let band = 0; band < layout.bands; band++)
+    for (let head = 0; head < layout.heads && layout.heads > 1; head++)
+      if (head % every === 0) {
+        const { x, width } = tileBox(layout, band * layout.rows, head);
+        context.fillText(String(head + 1), x + width / 2, layout.top / 2);
+      }
+}
+
+/** Scrolls a list that is higher than its place so far that a row is seen. */
+function keepInView(place: HTMLElement, { y, height }: Rectangle): void {
+  const [first, last] = [place.scrollTop, place.scrollTop + place.clientHeight];
+  if (y < first || y + height > last) place.scrollTop = y - (place.clientHeight - height) / 2;
 }
 
 function drawTileMarks(
   canvas: HTMLCanvasElement,
   tiles: readonly Tile[],
   layout: TileLayout,
-  { layer, head, hovered, hoveredGrid }: SmallMultiplesProps,
+  { probes, method, layer, head, hovered, hoveredGrid }: SmallMultiplesProps,
 ): void {
   const context = prepare(canvas, layout.width, layout.height);
   if (!context) return;
@@ -215,14 +216,11 @@ function drawTileMarks(
       context.strokeRect(x, y, size, size);
     }
   }
-  const step = layout.tile + layout.gap;
-  const heads = typeof head === 'number' ? 1 : Math.round((layout.width - layout.left) / step);
+  const heads = method === 'rollout' ? 1 : (probes[layer]?.heads ?? 1);
+  const [first, last] = typeof head === 'number' && heads > 1 ? [head, head] : [0, heads - 1];
+  const { x, y, height } = tileBox(layout, layer, first);
+  const end = tileBox(layout, layer, last);
   context.lineWidth = 2;
   context.strokeStyle = getComputedStyle(canvas).getPropertyValue('--focus');
-  context.strokeRect(
-    layout.left + (typeof head === 'number' ? head : 0) * step - 2,
-    layout.top + layer * (layout.tileHeight + layout.gap) - 2,
-    heads * step - layout.gap + 4,
-    layout.tileHeight + 4,
-  );
+  context.strokeRect(x - 2, y - 2, end.x + end.width - x + 4, height + 4);
 }

@@ -68,34 +68,59 @@ export interface TileLayout {
   readonly tile: number;
   readonly tileHeight: number;
   readonly gap: number;
-  /** Place for the layers' numbers at the left and the heads' at the top. */
+  readonly heads: number;
+  /** Layers stand below each other in `bands` columns of `rows` each. */
+  readonly rows: number;
+  readonly bands: number;
+  readonly bandWidth: number;
+  /** Place for the layers' numbers at the left of each band and the heads' at the top. */
   readonly left: number;
   readonly top: number;
   readonly width: number;
   readonly height: number;
 }
 
+/** Pixels between bands, and the height up to which one band is enough. */
+const BAND = { gap: 20, height: 560 } as const;
+
 /**
- * Small multiples: layers as rows, heads as columns, as wide as there is room for between 12 and 72 pixels.
+ * Small multiples: layers as rows, heads as columns, as wide as there is room for between 12 and 72 pixels. Many layers of few heads go on
+ * in further columns beside the first, as far as there is room.
  *
  * @param aspect height of the maps over their width
  */
 export function layoutTiles(layers: number, heads: number, available: number, aspect: number): TileLayout {
   const gap = 4;
   const left = 28;
-  const top = 20;
+  const top = heads > 1 ? 20 : 4;
   const fitting = Math.floor((available - left) / Math.max(1, heads)) - gap;
   const tile = Math.min(72, Math.max(12, fitting));
   const tileHeight = Math.round(tile * Math.min(2, Math.max(0.2, aspect)));
+  const bandWidth = left + heads * (tile + gap) + BAND.gap;
+  const fittingBands = Math.max(1, Math.floor((available + BAND.gap) / bandWidth));
+  const wantedBands = Math.ceil((layers * (tileHeight + gap)) / BAND.height);
+  const rows = Math.max(1, Math.ceil(layers / Math.min(fittingBands, wantedBands)));
+  const bands = Math.max(1, Math.ceil(layers / rows));
   return {
     tile,
     tileHeight,
     gap,
+    heads,
+    rows,
+    bands,
+    bandWidth,
     left,
     top,
-    width: left + heads * (tile + gap),
-    height: top + layers * (tileHeight + gap),
+    width: bands * bandWidth - BAND.gap,
+    height: top + rows * (tileHeight + gap),
   };
+}
+
+/** Where the tile of a layer's head stands. */
+export function tileBox(layout: TileLayout, layer: number, head: number): Rectangle {
+  const { tile: width, tileHeight: height, gap, rows, bandWidth, left, top } = layout;
+  const x = Math.floor(layer / rows) * bandWidth + left + head * (width + gap);
+  return { x, y: top + (layer % rows) * (height + gap), width, height };
 }
 
 /** The tile under a point; undefined between tiles. */
@@ -104,7 +129,10 @@ export function tileAt(
   x: number,
   y: number,
 ): { readonly layer: number; readonly head: number } | undefined {
-  const head = Math.floor((x - layout.left) / (layout.tile + layout.gap));
-  const layer = Math.floor((y - layout.top) / (layout.tileHeight + layout.gap));
-  return head < 0 || layer < 0 ? undefined : { layer, head };
+  const { tile, tileHeight, gap, heads, rows, bandWidth, left, top } = layout;
+  const band = Math.floor(x / bandWidth);
+  const head = Math.floor((x - band * bandWidth - left) / (tile + gap));
+  const row = Math.floor((y - top) / (tileHeight + gap));
+  const outside = band < 0 || head < 0 || head >= heads || row < 0 || row >= rows;
+  return outside ? undefined : { layer: band * rows + row, head };
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import type { AttentionRows } from '../../../src/protocol/imagePanel';
+import { readingWeights } from '../../../src/attention/reading';
+import { defaultQuery } from '../../../src/attention/tokenLayout';
+import type { AttentionRows, Query } from '../../../src/protocol/imagePanel';
 import type { Probe } from '../../../src/protocol/probes';
 import {
   askedQuery,
@@ -118,6 +120,9 @@ describe('colour scale', () => {
     assert.equal(range?.largest, 0.75);
   });
 
+  it('is of this map where a layer has one head', () =>
+    assert.equal(scaleText('layer', 'attention', { low: 0, high: 1, largest: 1 }, 1), 'of this map alone'));
+
   it('fits one map where it is not shared', () => {
     assert.ok(map);
     assert.deepEqual(scaleRange(undefined, 0, map), { low: 0.125, high: 0.125, largest: 0.125 });
@@ -157,6 +162,20 @@ describe('queries', () => {
     assert.deepEqual(askedQuery([self, alone], 1, { kind: 'mean' }), { kind: 'mean' });
   });
 
+  it('are answered by the mean where a layer has no such token', () => {
+    const grid = [2, 3];
+    const early: Probe = { ...self, queries: { grid }, keys: { grid } };
+    const cls = { kind: 'special', name: 'cls' } as const;
+    const asked = { ...cls, others: 'mean' };
+    assert.deepEqual(askedQuery([early, self], 1, cls), asked);
+    // Looking at an early layer does not change what the late ones show.
+    assert.deepEqual(askedQuery([early, self], 0, cls), asked);
+    assert.deepEqual(validQuery(early, cls), { kind: 'mean' });
+    assert.deepEqual(defaultQuery([early, self]), asked);
+    assert.deepEqual(readingWeights(early, asked as Query), new Float32Array(6).fill(1 / 6));
+    assert.equal(readingWeights(early, cls), undefined);
+  });
+
   it('move by arrow keys from the middle, stop at the border, and go back by Esc', () => {
     const start = movedQuery(self, { kind: 'mean' }, 'ArrowLeft');
     assert.deepEqual(start, { kind: 'patch', row: 1, column: 1, grid: [2, 3] });
@@ -170,6 +189,8 @@ describe('queries', () => {
   it('have names', () => {
     assert.equal(tokenName('reg0'), 'register 1');
     assert.equal(queryName({ kind: 'patch', row: 3, column: 7 }), 'patch 3, 7');
+    assert.equal(tokenName('top2', [{ label: 'cat' }, { label: 'dog' }]), '2. dog');
+    assert.equal(tokenName('top3', [{ label: 'cat' }]), 'class 3 of the answer');
   });
 });
 

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { sameCell } from '../../../src/attention/tokenLayout';
-import { cellAt, cellRectangle, layoutTiles, overlayOf, tileAt } from '../../../webview/marks/overlay';
+import {
+  cellAt,
+  cellRectangle,
+  layoutTiles,
+  overlayOf,
+  tileAt,
+  tileBox,
+} from '../../../webview/marks/overlay';
 
 describe('overlay', () => {
   // 640 × 480, centre crop of 480: one CSS pixel for two of the picture.
@@ -52,6 +59,18 @@ describe('small multiples', () => {
   it('take the shape of a rectangular grid', () => {
     const { tile, tileHeight } = layoutTiles(6, 4, 1000, 8 / 24);
     assert.deepEqual([tile, tileHeight], [72, 24]);
+  });
+
+  it('go on beside the first column where few heads leave room', () => {
+    const layout = layoutTiles(50, 1, 900, 1);
+    assert.ok(layout.width <= 900 && layout.height <= 640);
+    const places = Array.from({ length: 50 }, (_, layer) => tileBox(layout, layer, 0));
+    assert.equal(new Set(places.map(({ x, y }) => `${x},${y}`)).size, 50);
+    places.forEach(({ x, y, width, height }, layer) =>
+      assert.deepEqual(tileAt(layout, x + width / 2, y + height / 2), { layer, head: 0 }),
+    );
+    assert.equal(layoutTiles(6, 4, 1280, 1).bands, 1);
+    assert.equal(layoutTiles(50, 16, 500, 1).bands, 1);
   });
 
   it('leave the numbers beside them alone', () =>
