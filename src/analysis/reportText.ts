@@ -1,4 +1,5 @@
 import { stringify } from 'csv-stringify/sync';
+import { layerLine } from '../attention/tokenMixers';
 import type { ComplexityReport, ModuleRow } from '../protocol/report';
 import { formatBytes, formatExact, formatPercent, formatShape } from '../protocol/units';
 import { everyModule } from './moduleTree';
@@ -73,8 +74,12 @@ function markdownReport(report: ComplexityReport, subject: ReportSubject): strin
       ]),
       [2, 3, 4, 5],
     ),
-    ...(report.whatIf.length > 0
-      ? ['## What if: one attention layer in other forms', whatIfTable(report)]
+    ...(report.layer
+      ? [
+          '## What if: one attention layer in other forms',
+          plain(layerLine(report.layer)),
+          whatIfTable(report),
+        ]
       : []),
     '## How it was counted',
     countingRules,

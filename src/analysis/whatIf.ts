@@ -1,5 +1,6 @@
+import { layerText } from '../attention/naming';
 import { tokenCount, type Probe } from '../protocol/probes';
-import type { LayerSizes } from '../protocol/report';
+import type { NamedLayer } from '../protocol/report';
 import type { Graph } from '../graph/graph';
 import { batchOf } from './shapes';
 import type { Work } from './work';
@@ -13,17 +14,19 @@ export function tokensOf(graph: Graph, probe: Probe, side: 'queries' | 'keys' = 
 
 const mixers: ReadonlySet<Probe['kind']> = new Set(['self', 'window', 'reduced', 'causal']);
 
-/** N, D and h of the attention layer that costs most; undefined where no layer attends among tokens. */
-export function costliestLayer(graph: Graph, work: readonly Work[]): LayerSizes | undefined {
+/** The attention layer that costs most; undefined where no layer attends among tokens. */
+export function costliestLayer(graph: Graph, work: readonly Work[]): NamedLayer | undefined {
   const layers = graph.probes
     .filter(({ kind }) => mixers.has(kind))
     .flatMap((probe) => {
       const mix = work.find(({ kind, node }) => kind === 'attention' && node.inputs[0] === probe.value);
       const depth = mix?.outputs[0]?.shape.at(-1);
       return mix && depth
-        ? [{ tokens: tokensOf(graph, probe), width: probe.heads * depth, heads: probe.heads, macs: mix.macs }]
+        ? [{ tokens: tokensOf(graph, probe), width: probe.heads * depth, probe, macs: mix.macs }]
         : [];
     });
   const [first] = layers.toSorted((left, right) => right.macs - left.macs);
-  return first && { tokens: first.tokens, width: first.width, heads: first.heads };
+  if (!first) return undefined;
+  const { tokens, width, probe } = first;
+  return { tokens, width, heads: probe.heads, path: probe.layer, form: layerText(probe) };
 }

@@ -1,4 +1,4 @@
-import type { LayerSizes, WhatIf } from '../protocol/report';
+import type { LayerSizes, NamedLayer, WhatIf } from '../protocol/report';
 import { formatExact } from '../protocol/units';
 
 /** What a form of attention leaves open: windows of M × M, a reduction R, a projected length k … */
@@ -101,4 +101,10 @@ export function whatIfRows(layer: LayerSizes, changed: Partial<MixerParameters> 
     formula: `${formula(parameters)}, ${sizes}`,
     macs: macs({ ...layer, ...parameters }),
   }));
+}
+
+/** Which layer the rows are about, and what it is now. */
+export function layerLine({ path, form, tokens, width, heads }: NamedLayer): string {
+  const sizes = `N = ${formatExact(tokens)} tokens, width D = ${formatExact(width)}, h = ${heads}`;
+  return `The costliest one, ${path} (${form}), with its projections, for one picture: ${sizes} ${heads === 1 ? 'head' : 'heads'}.`;
 }

@@ -101,6 +101,12 @@ export interface LayerSizes {
   readonly heads: number;
 }
 
+/** A layer of the model with its module path, and what it does as it is: `Window attention, windows of 7 × 7, on 56 × 56`. */
+export interface NamedLayer extends LayerSizes {
+  readonly path: string;
+  readonly form: string;
+}
+
 /** A what-if row: what one attention layer of this model would cost. */
 export interface WhatIf {
   readonly name: string;
@@ -135,7 +141,7 @@ export interface ComplexityReport {
   readonly formulas: Readonly<Record<string, string>>;
   readonly whatIf: readonly WhatIf[];
   /** The costliest attention layer, which the what-if rows are about; absent where no layer attends among tokens. */
-  readonly layer?: LayerSizes;
+  readonly layer?: NamedLayer;
 }
 
 /** One image size of the scaling curve. */

@@ -490,7 +490,10 @@ export function complexityReport(figures: VitFigures, size = figures.image, batc
       flops: `2 × ${formatExact(total(macs))}`,
     },
     whatIf: whatIfOf(tokens, width, mlp / width),
-    layer: { tokens, width, heads },
+    layer: {
+      ...{ tokens, width, heads, path: 'blocks.0' },
+      form: `Multi-head self-attention, on ${gridRows} × ${gridColumns}`,
+    },
   };
 }
 

@@ -13,13 +13,16 @@ export interface ChartFrameProps {
   readonly onSave: (svg: string) => void;
 }
 
+/** Pixels below which the margins leave no place for a chart: its frame is not laid out yet. */
+const NARROWEST = 200;
+
 /** A chart that follows the width of its place and can be saved as a file. */
 export function ChartFrame({ title, draw, keys, legend, onSave }: ChartFrameProps): VNode {
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<Chart | null>(null);
   const width = useWidth(place);
   useLayoutEffect(() => {
-    if (width === 0) return;
+    if (width < NARROWEST) return;
     chart.current = draw(width);
     place.current?.replaceChildren(chart.current);
   }, [width, ...keys]);

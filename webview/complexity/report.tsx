@@ -2,7 +2,7 @@ import type { VNode } from 'preact';
 import { useEffect, useMemo } from 'preact/hooks';
 import type { InspectorApi, InspectorModel } from '../../src/protocol/inspector';
 import type { ComplexityReport, Scaling, ScalingPoint } from '../../src/protocol/report';
-import { formatBytes, formatCount, formatExact } from '../../src/protocol/units';
+import { formatBytes, formatCount, formatExact, formatPercent } from '../../src/protocol/units';
 import { useSaved } from '../host';
 import { useAnswer, useSettled } from '../parts/hooks';
 import { announce, Banner, Failure, Skeleton } from '../parts/status';
@@ -121,7 +121,6 @@ interface TotalsProps {
 function Totals({ report, convention }: TotalsProps): VNode {
   const macs = totalMacs(report.macs);
   const size = sizeText(report.imageSize);
-  const attention = macs > 0 ? report.macs.attention / macs : 0;
   const totals: readonly (readonly [key: string, label: string, text: string, exact: string])[] = [
     ['params', 'Parameters', formatCount(report.params), formatExact(report.params)],
     ['macs', `MACs (${size})`, formatCount(macs, 4), formatExact(macs)],
@@ -133,19 +132,29 @@ function Totals({ report, convention }: TotalsProps): VNode {
       formatBytes(report.peakActivationBytes),
       `${formatExact(report.peakActivationBytes)} bytes: the largest sum of live outputs; all outputs ${formatBytes(report.activationBytes)}`,
     ],
-    [
-      'attentionBytes',
-      'Attention maps',
-      formatBytes(report.attentionBytes),
-      `${formatExact(report.attentionBytes)} bytes`,
-    ],
-    ['tokens', 'Tokens', formatExact(report.tokens), formatExact(report.tokens)],
-    [
-      'attention',
-      'Attention’s share',
-      `${(100 * attention).toFixed(1)} %`,
-      `${formatExact(report.macs.attention)} of ${formatExact(macs)} MACs`,
-    ],
+    ...(report.attentionBytes > 0
+      ? [
+          [
+            'attentionBytes',
+            'Attention maps',
+            formatBytes(report.attentionBytes),
+            `${formatExact(report.attentionBytes)} bytes`,
+          ] as const,
+        ]
+      : []),
+    ...(report.tokens > 0
+      ? [['tokens', 'Tokens', formatExact(report.tokens), formatExact(report.tokens)] as const]
+      : []),
+    ...(report.macs.attention > 0
+      ? [
+          [
+            'attention',
+            'Attention’s share',
+            formatPercent(report.macs.attention / macs),
+            `${formatExact(report.macs.attention)} of ${formatExact(macs)} MACs`,
+          ] as const,
+        ]
+      : []),
   ];
   const fvcore = CONVENTIONS.fvcore.total(report);
   return (
@@ -180,7 +189,10 @@ function SizeControl({ scaling, size, onSize }: SizeControlProps): VNode {
   const at = nearestPoint(scaling.points, size);
   const point = scaling.points[at] as ScalingPoint;
   const native = sizeText(point.imageSize) === sizeText(scaling.native);
-  const text = `${sizeText(point.imageSize)}, ${formatExact(point.tokens)} tokens, ${formatCount(totalMacs(point.macs), 4)} MACs`;
+  const tokens = point.tokens > 0 ? [`${formatExact(point.tokens)} tokens`] : [];
+  const text = [sizeText(point.imageSize), ...tokens, `${formatCount(totalMacs(point.macs), 4)} MACs`].join(
+    ', ',
+  );
   return (
     <div class="control size-control">
       <span>Image size</span>

@@ -2,6 +2,7 @@ import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
 import {
   largestParameter,
+  layerLine,
   MIXER_PARAMETERS,
   whatIfRows,
   type MixerParameter,
@@ -21,6 +22,7 @@ export function WhatIfTable({ report }: { report: ComplexityReport }): VNode {
   return (
     <section>
       <h2>What if: one attention layer in other forms</h2>
+      {report.layer && <p class="quiet">{layerLine(report.layer)}</p>}
       {report.layer && (
         <Parameters changed={changed} onChange={(change) => setChanged({ ...changed, ...change })} />
       )}
@@ -35,7 +37,7 @@ export function WhatIfTable({ report }: { report: ComplexityReport }): VNode {
               MACs
             </th>
             <th scope="col" class="number">
-              Against it
+              Against full
             </th>
             <th scope="col" class="bar-column">
               <span class="visually-hidden">MACs as a bar</span>

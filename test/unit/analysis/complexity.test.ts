@@ -117,7 +117,8 @@ describe('complexity of ViT-B/16', () => {
       'Linear attention': 4 * N * D ** 2 + 2 * N * (D / 12) ** 2 * 12 + N * D,
       'Convolution 3 × 3': N * 3 ** 2 * D ** 2,
     });
-    assert.deepEqual(report.layer, { tokens: N, width: D, heads: 12 });
+    const form = 'Multi-head self-attention, on 14 × 14';
+    assert.deepEqual(report.layer, { tokens: N, width: D, heads: 12, path: 'blocks.0', form });
     const [, windows, , linformer] = whatIfRows(report.layer, { window: 14, projected: 128 });
     assert.deepEqual(
       [windows?.name, windows?.macs],
@@ -376,14 +377,17 @@ describe('drawing of the whole', () => {
     const b = new GraphBuilder('stages', source);
     let x = b.conv2d(b.input('pixel_values', [1, 3, 32, 48]), 'stem', { stride: 4 });
     const stage = (index: number, depth: number): void => {
-      for (let block = 0; block < depth; block++) x = b.conv2d(x, `stages.${index}.blocks.${block}.conv`);
+      for (let block = 0; block < depth; block++)
+        for (const part of ['conv1', 'conv2']) x = b.conv2d(x, `stages.${index}.blocks.${block}.${part}`);
     };
     stage(0, 2);
     x = b.conv2d(x, 'down', { stride: 2 });
     stage(1, 3);
     b.output('logits', b.linear(b.add('ReduceMean', [x, b.indices([2, 3])], { keepdims: int(0) }), 'head'));
     assert.deepEqual(
-      stations(b.build()).map(({ kind, detail, count }) => `${kind}: ${detail}${count ? ` ×${count}` : ''}`),
+      stations(b.build()).map(
+        ({ kind, detail, count = 1 }) => `${kind}: ${detail}${count > 1 ? ` ×${count}` : ''}`,
+      ),
       [
         'image: 32 × 48, 3 channels',
         'patches: 8 × 12 patches of 4',
