@@ -105,10 +105,12 @@ export type Recognition =
       readonly reason: string;
       /** Nearest family and what is missing for it. */
       readonly nearest?: { readonly family: string; readonly missing: readonly string[] };
+      /** What the nearest family stumbled over, for whoever writes it. */
+      readonly cause?: unknown;
     };
 
-/** What part a tensor of the file has in the model. */
-export type TensorRole = 'parameter' | 'buffer' | 'unused';
+/** What part a tensor of the file has in the model; a copy is a second name of a parameter, which counts under the first. */
+export type TensorRole = 'parameter' | 'buffer' | 'unused' | 'copy';
 
 /** Elements of the file by role; every tensor counted once, however often it is read. */
 export interface ParameterCounts {

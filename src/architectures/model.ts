@@ -51,14 +51,14 @@ export function understand(checkpoint: Checkpoint, options: ModelOptions = {}): 
     (size, batch) => buildGraph(checkpoint, recognition, { imageSize: size, batch }).graph,
   );
   const counts = countParameters(checkpoint, recognition);
-  return { checkpoint, recognition, counts, unused: namesOf(counts, 'unused'), imageSize, graph };
+  return { checkpoint, recognition, counts, unused: unread(counts), imageSize, graph };
 }
 
 type Unknown = Extract<Recognition, { family: null }>;
 
 function withoutGraph(checkpoint: Checkpoint, recognition: Unknown): Model {
   const counts = countParameters(checkpoint, recognition);
-  const graph = (): never => refuse(checkpoint, recognition.reason);
+  const graph = (): never => refuse(checkpoint, recognition.reason, recognition.cause);
   return { checkpoint, recognition, counts, unused: [], graph };
 }
 
@@ -109,7 +109,7 @@ async function understandOnnx(checkpoint: Checkpoint, options: ModelOptions): Pr
       checkpoint,
       recognition,
       counts: total,
-      unused: namesOf(total, 'unused'),
+      unused: unread(total),
       imageSize: [height, width],
       graph,
     };
@@ -128,7 +128,7 @@ function countOnnx(
   const read = new Set(graph?.nodes.flatMap((node) => node.inputs));
   const parameters = graph ? onnxParameters(graph, checkpoint) : undefined;
   const roles = new Map<string, TensorRole>();
-  const totals = { parameter: 0, buffer: 0, unused: 0 };
+  const totals = { parameter: 0, buffer: 0 };
   for (const { name, shape } of checkpoint.selected.tensors) {
     const used = !graph || read.has(name);
     const behind = folded.get(name) ?? elementCount(shape);
@@ -139,12 +139,14 @@ function countOnnx(
   return { params: totals.parameter, buffers: totals.buffer, roles };
 }
 
-const namesOf = ({ roles }: ParameterCounts, wanted: TensorRole): readonly string[] =>
-  [...roles].filter(([, role]) => role === wanted).map(([name]) => name);
+/** Names that no operator reads; of a copy it reads the other name. */
+const unread = ({ roles }: ParameterCounts): readonly string[] =>
+  [...roles].filter(([, role]) => role === 'unused' || role === 'copy').map(([name]) => name);
 
-function refuse(checkpoint: Checkpoint, reason: string): never {
+function refuse(checkpoint: Checkpoint, reason: string, cause?: unknown): never {
   throw new Error(
     `${checkpoint.path}: ${reason}; only files whose architecture is known can be counted and run`,
+    { cause },
   );
 }
 

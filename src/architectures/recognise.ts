@@ -64,13 +64,14 @@ function nearly({ title, architecture, familyTitle, dialect }: Known, missing: r
 }
 
 /** A file with the names of a family in which its figures cannot be found: what they are read off is not there. */
-function refused({ name, title }: Family, { dialect }: Translation): Unknown {
+function refused({ name, title }: Family, { dialect }: Translation, cause: unknown): Unknown {
   const missing = ['sizes and layers that go together'];
   return {
     family: null,
     dialect: dialect.name,
     reason: `like ${title}, but without ${missing[0]}`,
     nearest: { family: name, missing },
+    cause,
   };
 }
 
@@ -82,7 +83,7 @@ function refused({ name, title }: Family, { dialect }: Translation): Unknown {
 export function recognise(checkpoint: Checkpoint, options: RecogniseOptions = {}): Recognition {
   const found = translations(checkpoint.selected.tensors);
   let near: Unknown | undefined;
-  let refusal: { readonly error: unknown; readonly nearest: Unknown } | undefined;
+  let refusal: Unknown | undefined;
   for (const translation of found.filter(({ strangers }) => strangers.length === 0))
     for (const family of familiesOf(translation))
       try {
@@ -91,12 +92,12 @@ export function recognise(checkpoint: Checkpoint, options: RecogniseOptions = {}
         if (recognition && missing!.length === 0) return recognition;
         if (recognition) near ??= nearly(recognition, missing!);
       } catch (error) {
-        refusal ??= { error, nearest: refused(family, translation) };
+        refusal ??= refused(family, translation, error);
       }
   // A file that comes near to one family may speak the names of another, too, whose figures it cannot have.
   if (near || !refusal) return near ?? unknown(checkpoint, found[0]);
-  if (!(refusal.error instanceof TypeError)) throw refusal.error;
-  return refusal.nearest;
+  if (!(refusal.cause instanceof TypeError)) throw refusal.cause;
+  return refusal;
 }
 
 const plain: readonly string[] = ['siglip', 'clip', 'vit'];
@@ -296,7 +297,8 @@ export function countParameters(checkpoint: Checkpoint, recognition: Recognition
     if (place !== undefined) places.add(place);
     if (learned) params += elements;
     else buffers += elements;
-    roles.set(tensor.name, isBufferOf(known, tensor) ? 'buffer' : roleOf(tensor, learned, used));
+    const role = isBufferOf(known, tensor) ? 'buffer' : roleOf(tensor, learned, used);
+    roles.set(tensor.name, again && role === 'unused' ? 'copy' : role);
   }
   return { params, buffers, roles };
 }
