@@ -243,7 +243,8 @@ function sumStored(
     const tensor = tensors[index]!;
     const role = roles.get(tensor.name);
     const buffer = role === 'buffer' || (role !== 'parameter' && isBuffer(tensor));
-    return { dtype: tensor.dtype, params: buffer ? 0 : count, buffers: buffer ? count : 0 };
+    const counted = role === 'copy' ? 0 : count;
+    return { dtype: tensor.dtype, params: buffer ? 0 : counted, buffers: buffer ? counted : 0 };
   });
   const sums = new Map<DType, Stored>();
   for (const { dtype, params, buffers } of [...own, ...children.flatMap((child) => child.stored)]) {
@@ -270,6 +271,7 @@ const tensorTitles: Readonly<Record<TensorRole, string>> = {
   parameter: 'Parameter',
   buffer: 'Buffer',
   unused: 'Not used by the model',
+  copy: 'Copy of another parameter',
 };
 
 function tensorTitle({ elements }: Module, { tensors, roles }: Context): string {

@@ -58,7 +58,7 @@ export interface TensorRow {
   readonly offset?: number;
   /** Base name of the file (shards). */
   readonly file: string;
-  readonly role: 'parameter' | 'buffer' | 'unused';
+  readonly role: 'parameter' | 'buffer' | 'unused' | 'copy';
 }
 
 /** One station of the drawing of the whole, from picture to head. */

@@ -79,6 +79,18 @@ describe('what inspection says of an image tower', () => {
   });
 });
 
+describe('what inspection says of parameters with several names', () => {
+  it('counts them once, in the header and in the tree', async () => {
+    const model = await openModel('test/fixtures/cases/coat-timm-safetensors/model.safetensors');
+    const { modules, tensors, headline } = inspectorModel(model, { set: new Set() });
+    const copies = tensors.filter(({ role }) => role === 'copy');
+    assert.ok(copies.length > 0);
+    assert.equal(modules[0]!.params, model.counts.params);
+    assert.equal(headline[0]!.exact, model.counts.params.toLocaleString('en'));
+    assert.ok(copies.every(({ name }) => model.unused.includes(name)));
+  });
+});
+
 describe('what inspection says of broken and foreign files', () => {
   it('makes a tree of names with more dots than any network has levels', async () => {
     const model = await openModel('test/fixtures/hostile/files/safetensors/many-dots.safetensors');
