@@ -13,8 +13,8 @@ interface ModuleTableProps {
   readonly unit: string;
 }
 
-/** Levels of the tree, below the model itself, that the table shows unless more is asked for. */
-const SHALLOW = 3;
+/** Levels of the tree, below the model itself, and rows that the table shows at most unless more is asked for. */
+const SHALLOW = { levels: 3, rows: 48 } as const;
 
 /** The module tree as a table for reading and copying: groups folded, members left to the inspector. */
 export function ModuleTable({ report, factor, unit }: ModuleTableProps): VNode {
@@ -22,10 +22,11 @@ export function ModuleTable({ report, factor, unit }: ModuleTableProps): VNode {
   const tree = useMemo(() => deriveTree(report.modules), [report.modules]);
   const lines = useMemo(() => {
     const open = new Set(tree.rows.map((_, index) => String(index)));
-    const shallow = SHALLOW + (tree.roots.length === 1 ? 1 : 0);
-    return visibleLines(tree, open).filter(
-      (line) => line.kind === 'module' && (deep || line.level <= shallow),
-    );
+    const all = visibleLines(tree, open).filter(({ kind }) => kind === 'module');
+    const root = tree.roots.length === 1 ? 1 : 0;
+    const upTo = (levels: number): typeof all => all.filter(({ level }) => level <= levels + root);
+    const few = [SHALLOW.levels, SHALLOW.levels - 1].find((levels) => upTo(levels).length <= SHALLOW.rows);
+    return deep ? all : upTo(few ?? 1);
   }, [tree, deep]);
   const total = totalMacs(report.macs);
   return (

@@ -117,12 +117,15 @@ export function scalingChart(
       .map((row) => ({ ...row, name: 'native' })),
   ];
   const last = rows.at(-1);
-  const ends = last
-    ? [
-        { side: last.side, value: last.rest, text: 'linear + conv', colour: 'var(--linear)' },
-        { side: last.side, value: last.attention, text: 'attention', colour: 'var(--attention)' },
-      ].filter(({ value }) => value > 0)
-    : [];
+  const drawn = rows.filter((row) => row.attention > 0);
+  // Without attention the rest is all there is.
+  const ends =
+    last && drawn.length > 0
+      ? [
+          { side: last.side, value: last.rest, text: 'linear + conv', colour: 'var(--linear)' },
+          { side: last.side, value: last.attention, text: 'attention', colour: 'var(--attention)' },
+        ].filter(({ value }) => value > 0)
+      : [];
   const sides = sideTicks(
     rows.map(({ side }) => side),
     width,
@@ -130,7 +133,6 @@ export function scalingChart(
   const powers = powersOfTen(
     rows.flatMap(({ all, attention }) => [all, attention].filter((value) => value > 0)),
   );
-  const drawn = rows.filter((row) => row.attention > 0);
   const chart = Plot.plot({
     className: CLASS,
     width,
@@ -153,7 +155,12 @@ export function scalingChart(
         label: 'image side in pixels',
       }),
       ...(crossing ? crossingMarks(crossing) : []),
-      Plot.line(rows, { x: 'side', y: 'rest', stroke: 'var(--linear)', strokeWidth: 1.5 }),
+      Plot.line(drawn.length > 0 ? rows : [], {
+        x: 'side',
+        y: 'rest',
+        stroke: 'var(--linear)',
+        strokeWidth: 1.5,
+      }),
       Plot.line(drawn, {
         x: 'side',
         y: 'attention',
@@ -216,9 +223,9 @@ function crossingMarks(crossing: ScalingPoint): Plot.Markish[] {
 
 const scalingTitle = (point: ScalingPoint, factor: number, unit: string): string =>
   [
-    `${sizeText(point.imageSize)}, ${point.tokens} tokens`,
+    point.tokens > 0 ? `${sizeText(point.imageSize)}, ${point.tokens} tokens` : sizeText(point.imageSize),
     `${formatCount(factor * totalMacs(point.macs), 4)} ${unit}`,
-    `attention ${formatCount(factor * point.macs.attention, 4)}`,
+    ...(point.macs.attention > 0 ? [`attention ${formatCount(factor * point.macs.attention, 4)}`] : []),
     `peak activations ${formatBytes(point.peakActivationBytes)}`,
   ].join('\n');
 
