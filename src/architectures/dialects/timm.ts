@@ -18,8 +18,11 @@ export const timmNames: readonly Rename[] = [
   [new RegExp(`^(blocks\\.\\d+\\.(?:${block})${leaf})$`), '$1'],
 ];
 
-/** Where timm keeps the network. */
-export const timmTerritory = /^(?:blocks|patch_embed|attn_pool)\./;
+/**
+ * Where timm keeps the network, and what encoders of language models put behind theirs: they rotate queries and keys, which no other of
+ * their names tells from a plain transformer.
+ */
+export const timmTerritory = /^(?:blocks|patch_embed|attn_pool|merger|aligner)\./;
 
 /** rwightman/pytorch-image-models; also the original repositories of DeiT and DINO, whose names are the same. */
 export const timm: Dialect = {

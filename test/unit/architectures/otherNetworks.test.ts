@@ -150,6 +150,24 @@ const networks: Readonly<Record<string, Shapes>> = {
     ),
     ...linear('final_layer.linear', 32, 16),
   },
+  'image encoder of a language model (Qwen3-VL)': {
+    pos_embed: [1, 16, 32],
+    ...linear('patch_embed.proj', 32, 1),
+    'patch_embed.proj.weight': [32, 3, 16, 16],
+    ...layers(2, (at) =>
+      named(`blocks.${at}.`, {
+        ...norm('norm1', 32),
+        ...linear('attn.qkv', 96, 32),
+        ...linear('attn.proj', 32, 32),
+        ...norm('norm2', 32),
+        ...linear('mlp.fc1', 64, 32),
+        ...linear('mlp.fc2', 32, 64),
+      }),
+    ),
+    ...norm('merger.norm', 32),
+    ...linear('merger.fc1', 128, 128),
+    ...linear('merger.fc2', 64, 128),
+  },
   YOLO: {
     'model.0.conv.weight': [16, 3, 3, 3],
     ...norm('model.0.bn', 16),
