@@ -27,10 +27,10 @@ def shuffle(model, generator):
             value.copy_(0.7 + 0.6 * even)
         elif value.ndim == 1 and largest < 0.011:
             value.copy_(0.1 * normal if largest == 0 else 0.2 + 0.3 * even)
-        elif value.ndim > 1 and value.std() == 0:
+        elif value.ndim > 1 and value.std(unbiased=False) == 0:
             value.copy_(0.05 * normal)
         else:
-            value.add_(0.2 * value.std().nan_to_num() * normal)
+            value.add_(0.2 * value.std(unbiased=False) * normal)
 
 
 def make(name, size):
