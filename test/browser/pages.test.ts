@@ -8,8 +8,8 @@ import type { ThemeName } from '../pages/themes';
 const OUTPUT = 'test/output/pages';
 
 const states: readonly (readonly [name: PageOptions['name'], cases: readonly string[]])[] = [
-  ['inspector', ['', 'sample', 'unknown', 'training', 'restricted', 'stale', 'loading', 'error']],
-  ['complexity', ['', 'sample', 'unknown']],
+  ['inspector', ['', 'sample', 'staged', 'unknown', 'training', 'restricted', 'stale', 'loading', 'error']],
+  ['complexity', ['', 'sample', 'staged', 'unknown']],
   [
     'attention',
     [
@@ -21,6 +21,9 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
       'padded',
       'turned',
       'channels',
+      'staged',
+      'gates',
+      'crossed',
       'features',
       'silent',
       'loading',
@@ -171,6 +174,32 @@ describe('pages', function () {
         [1, patch(8, 7)],
         [1, classToken],
       ]);
+    }));
+
+  it('each layer says what it is, and windows are asked for a patch of the whole map', () =>
+    opened({ name: 'attention', shownCase: 'staged' }, async (page) => {
+      const layer = page.locator('.layer-line');
+      await layer.getByText('Window attention, windows of 3 × 5 shifted by 1 × 2, on 6 × 10').waitFor();
+      const picture = page.locator('.picture-stack');
+      await picture.focus();
+      for (let step = 0; step < 3; step++) await page.keyboard.press('[');
+      await layer.getByText('on 12 × 20').waitFor();
+      await page.keyboard.press('ArrowUp');
+      await page.getByText(/outside of the query’s window|Point at the picture/).waitFor();
+      await holds(async () => assert.match((await picture.getAttribute('aria-label')) ?? '', /patch 6, 10/));
+    }));
+
+  it('gates are matrices without a query or heads to choose, and activation maps are chosen by class', () =>
+    opened({ name: 'attention', shownCase: 'gates' }, async (page) => {
+      const chosen = (label: string): Locator => page.getByRole('combobox', { name: label, exact: true });
+      await page.getByText('Class activation map: no attention').waitFor();
+      await chosen('Class').getByText('1. class 5').first().waitFor({ state: 'attached' });
+      await page.locator('.picture-stack').focus();
+      await page.keyboard.press('[');
+      await page.getByText('Spatial gate, 2 × 2 positions').waitFor();
+      await page.keyboard.press('[');
+      await page.getByText('A gate for each of 32 channels, by which its whole map is multiplied').waitFor();
+      for (const label of ['Class', 'Query', 'Head']) assert.equal(await chosen(label).count(), 0);
     }));
 
   it('the picture is saved as PNG and the numbers are copied', () =>

@@ -10,6 +10,9 @@ import type {
 import { tokenCount, type Probe } from '../../src/protocol/probes';
 import { seeded } from '../support/random';
 import recorded from '../fixtures/pages/cat-on-grass.json';
+import crossed from '../fixtures/pages/crossed.json';
+import gates from '../fixtures/pages/gates.json';
+import staged from '../fixtures/pages/staged.json';
 import { failure, never, serveDemo, shownCase } from './host';
 import { vitB16, vitrineSample } from './vit';
 
@@ -32,6 +35,19 @@ const probes: readonly Probe[] = Array.from({ length: figures.depth }, (_, index
   queries: layout,
   keys: layout,
 }));
+
+/** A small network of another kind as it answered: its part of the view, and the rows of two queries. */
+interface Recorded {
+  readonly view: Pick<ClassifiedView, 'probes' | 'inputSize' | 'region' | 'top'>;
+  readonly mean: readonly (readonly (number | null)[])[];
+  readonly patch: readonly (readonly (number | null)[])[];
+}
+const networks: Readonly<Record<string, unknown>> = {
+  staged: staged.attention,
+  gates: gates.attention,
+  crossed: crossed.attention,
+};
+const network = networks[shownCase] as Recorded | undefined;
 
 /** Not awaited here: the component kit takes its theme at the page's load event, which waits for no module that does. */
 const picture = pixelsOf('cat-on-grass.jpg');
@@ -67,7 +83,15 @@ function weights(layer: number, head: number, query: Query): Float32Array {
   return row.map((value) => value / sum);
 }
 
+function recordedRows({ mean, patch }: Recorded, run: number, query: Query): AttentionRows {
+  const rows = (query.kind === 'patch' ? patch : mean).map((row) =>
+    Float32Array.from(row, (value) => value ?? NaN),
+  );
+  return { run, query, rows, rollout: rows.map(() => new Float32Array(0)) };
+}
+
 function rowsOf(run: number, query: Query): AttentionRows {
+  if (network) return recordedRows(network, run, query);
   if (sample && query.kind === 'special') {
     const { rows, rollout } = recorded;
     const floats = (each: number[]): Float32Array => Float32Array.from(each);
@@ -175,6 +199,7 @@ const viewOf = (pixels: Pixels, { asStored = false, imageSize = native }: RunOpt
   milliseconds: { decode: 6.1, preprocess: 2.4, run: 14.2, load: 85 },
   probes: shownCase === 'silent' ? [] : probes,
   warnings: [],
+  ...network?.view,
 });
 
 const cases: Readonly<Record<string, () => Promise<ClassifiedView>>> = {
@@ -202,6 +227,7 @@ const api: ImagePanelApi = {
   }),
   run: async (options) => {
     const [height, width] = options.imageSize ?? native;
+    if (network) return viewOf(await picture, {});
     if (height % figures.patch !== 0 || width % figures.patch !== 0)
       throw failure(
         `image size ${height}×${width}: multiples of the patch ${figures.patch}×${figures.patch} are needed.`,

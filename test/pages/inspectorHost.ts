@@ -1,10 +1,14 @@
 import type { InspectorApi, InspectorEvents, InspectorModel } from '../../src/protocol/inspector';
+import type { ComplexityReport, Scaling } from '../../src/protocol/report';
 import { seeded } from '../support/random';
+import staged from '../fixtures/pages/staged.json';
 import { failure, serveDemo, shownCase } from './host';
 import { complexityReport, inspectorModel, scalingOf, vitB16, vitrineSample, type VitFigures } from './vit';
 
 const figures: VitFigures = shownCase === 'sample' ? vitrineSample : vitB16;
-const base = inspectorModel(figures);
+/** A network of stages as the core describes it, recorded. */
+const recorded = shownCase === 'staged' ? staged : undefined;
+const base = (recorded?.model as unknown as InspectorModel | undefined) ?? inspectorModel(figures);
 
 /** A file of another kind, with enough tensors that only a virtual table can show them. */
 function unknownModel(): InspectorModel {
@@ -118,8 +122,10 @@ const api: InspectorApi = {
   reload: async () => base,
   cancel: async () => giveUp(),
   tensorValues: values,
-  complexity: async (size, batch) => complexityReport(figures, size ?? figures.image, batch),
-  scaling: async () => scalingOf(figures),
+  complexity: async (size, batch) =>
+    (recorded?.report as unknown as ComplexityReport | undefined) ??
+    complexityReport(figures, size ?? figures.image, batch),
+  scaling: async () => (recorded?.scaling as unknown as Scaling | undefined) ?? scalingOf(figures),
   perform: async () => undefined,
   copy: async () => undefined,
   save: async () => true,

@@ -1,17 +1,72 @@
-// Records what the sample model attends to on a picture, for the pages to be looked at with: test/fixtures/pages/cat-on-grass.json.
+// Records what the pages are looked at with: what the sample model attends to on a picture, and three small networks of other kinds (stages
+// of windows, gates, channels) from the golden cases.
 //   node esbuild.mjs && npx esbuild test/pages/record.ts --bundle --platform=node --packages=external --outfile=dist/record.js
 //   node dist/record.js
 import { mkdir, writeFile } from 'node:fs/promises';
+import { inspectorModel } from '../../src/analysis/inspection';
+import { reportOf } from '../../src/analysis/report';
+import { scaling } from '../../src/analysis/scaling';
+import { openModel, type Model } from '../../src/architectures/model';
 import { defaultLimits } from '../../src/inference/memory';
 import { createMemoryStore } from '../../src/inference/providers';
-import { createInference } from '../../src/inference/service';
+import { createInference, type Inference } from '../../src/inference/service';
+import type { Query } from '../../src/protocol/imagePanel';
+import { checkpointPath, readCases } from '../support/cases';
 
 const picture = 'media/sample/images/cat-on-grass.jpg';
 const folder = 'test/fixtures/pages';
 
-/** Four digits are more than a colour shows. */
-const short = (rows: readonly Float32Array[]): number[][] =>
-  rows.map((row) => [...row].map((value) => Number(value.toPrecision(4))));
+/** Golden case by the name that the pages show it under. */
+const recordedCases = {
+  staged: 'swin-timm-safetensors',
+  gates: 'cbam-resnet-timm-safetensors',
+  crossed: 'davit-timm-safetensors',
+} as const;
+
+/** Four digits are more than a colour shows; JSON knows no NaN, which lies outside of a window. */
+const short = (rows: readonly Float32Array[]): (number | null)[][] =>
+  rows.map((row) => [...row].map((value) => (Number.isNaN(value) ? null : Number(value.toPrecision(4)))));
+
+async function recordSample(inference: Inference): Promise<unknown> {
+  const request = { checkpoint: 'media/sample/vitrine-sample', image: picture, attention: true };
+  const { run, region } = await inference.classify({ ...request, options: { provider: 'cpu' } });
+  const { rows, rollout } = await inference.attention(run, { kind: 'special', name: 'cls' });
+  return { region, rows: short(rows), rollout: short(rollout) };
+}
+
+/** What the image panel gets of a case: once for the mean of all patches, once for one in the middle. */
+async function recordCase(inference: Inference, id: string): Promise<object> {
+  const { checkpoint, imageSize, assume } = caseOf(id);
+  const request = { checkpoint, model: { assume }, image: picture, attention: true };
+  const view = await inference.classify({ ...request, options: { provider: 'cpu', imageSize } });
+  const { run, modelTitle, region, top, classes, scoreKind, labelSource, preprocessing, inputSize, probes } =
+    view;
+  const ask = async (query: Query): Promise<unknown> => short((await inference.attention(run, query)).rows);
+  return {
+    view: { modelTitle, region, top, classes, scoreKind, labelSource, preprocessing, inputSize, probes },
+    mean: await ask({ kind: 'mean' }),
+    patch: await ask({ kind: 'patch', row: 5, column: 5, grid: [12, 12] }),
+  };
+}
+
+/** What the inspector and the complexity report get of a case. */
+async function recordInspection(id: string): Promise<object> {
+  const { checkpoint, imageSize, assume } = caseOf(id);
+  const model: Model = await openModel(checkpoint, { assume, imageSize });
+  const { recognition } = model;
+  const step = recognition.family === null ? ([0, 0] as const) : recognition.sizeStep;
+  return {
+    model: { ...inspectorModel(model, { set: new Set() }), path: `/home/you/models/${id}` },
+    report: reportOf(model),
+    scaling: scaling((size) => model.graph({ imageSize: size }), model.imageSize!, step),
+  };
+}
+
+function caseOf(id: string) {
+  const golden = readCases().find((each) => each.id === id);
+  if (!golden) throw new Error(`${id}: no such golden case`);
+  return { checkpoint: checkpointPath(golden), imageSize: golden.image_size, assume: golden.assume };
+}
 
 async function record(): Promise<void> {
   const inference = createInference({
@@ -20,13 +75,15 @@ async function record(): Promise<void> {
     log: { debug() {}, info() {}, warn() {} },
     limits: defaultLimits,
   });
-  const request = { checkpoint: 'media/sample/vitrine-sample', image: picture, attention: true };
-  const { run, region } = await inference.classify({ ...request, options: { provider: 'cpu' } });
-  const { rows, rollout } = await inference.attention(run, { kind: 'special', name: 'cls' });
-  await inference.dispose();
+  const write = (name: string, content: unknown): Promise<void> =>
+    writeFile(`${folder}/${name}.json`, `${JSON.stringify(content)}\n`);
   await mkdir(folder, { recursive: true });
-  const text = JSON.stringify({ region, rows: short(rows), rollout: short(rollout) });
-  await writeFile(`${folder}/cat-on-grass.json`, `${text}\n`);
+  await write('cat-on-grass', await recordSample(inference));
+  for (const [name, id] of Object.entries(recordedCases)) {
+    const inspected = name === 'staged' ? await recordInspection(id) : {};
+    await write(name, { ...inspected, attention: await recordCase(inference, id) });
+  }
+  await inference.dispose();
 }
 
 void record();

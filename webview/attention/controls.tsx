@@ -28,6 +28,7 @@ const METHODS = [
 export function Controls({ probes, chosen, guesses, canRollOut, onChange }: ControlsProps): VNode | null {
   const probe = probes[chosen.layer];
   if (!probe) return null;
+  const asks = probe.kind === 'activation' ? 'Class' : 'Query';
   const queries = isAsked(probe) ? queryChoices(probe, chosen.query, guesses) : [];
   return (
     <div class="controls" role="group" aria-label="Which attention">
@@ -56,9 +57,9 @@ export function Controls({ probes, chosen, guesses, canRollOut, onChange }: Cont
       )}
       {(queries.length > 1 || (queries.length > 0 && queryGrid(probe))) && (
         <label class="control">
-          <span>{probe.kind === 'activation' ? 'Class' : 'Query'}</span>
+          <span>{asks}</span>
           <Dropdown
-            label="Query"
+            label={asks}
             value={JSON.stringify(chosen.query)}
             choices={queries}
             onChange={(value) => onChange({ query: JSON.parse(value) as Query })}

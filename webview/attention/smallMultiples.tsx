@@ -204,7 +204,8 @@ function drawTileMarks(
 ): void {
   const context = prepare(canvas, layout.width, layout.height);
   if (!context) return;
-  if (hovered && hoveredGrid) {
+  // In a tile of a few pixels the mark would hide what it marks.
+  if (hovered && hoveredGrid && layout.tile >= 24) {
     context.strokeStyle = '#ffffff';
     context.fillStyle = '#000000';
     for (const { box, grid } of tiles) {
