@@ -96,8 +96,11 @@ const line = (
 function lineOf(kind: LineKind, { steps, evidence }: Preprocessing): readonly PreprocessingLine[] {
   const step = steps.find((each) => each.kind === kind.step);
   const found = evidence[kind.figure];
-  if (!step || !found) return [];
   const { key, label, choices } = kind;
+  // A crop that follows from how the picture is resized has no figure of its own.
+  if (step?.kind === 'crop' && !found)
+    return [line(key, label, { text: describeStep(step), source: evidence.resize?.source ?? '', value: '' })];
+  if (!step || !found) return [];
   const value = Array.isArray(found.value) ? found.value.join(', ') : String(found.value);
   const text = key === 'cropMode' || key === 'cropPct' ? describeStep(step) : named(value);
   return [

@@ -81,6 +81,21 @@ describe('preprocessing as lines that can be changed', () => {
     for (const { choices, key } of lines) assert(key === 'image_size' || choices!.length > 1, key);
   });
 
+  it('make a sentence in the order of the steps, of crops that follow from the resizing, too', () => {
+    const preprocessor = { image_processor_type: 'ConvNextImageProcessor', size: { shortest_edge: 224 } };
+    const cropping = resolvePreprocessing({
+      sidecars: { preprocessor },
+      fileName: '/somewhere/model.safetensors',
+      dialect: 'transformers',
+    });
+    const sentence = describePreprocessing(cropping, [640, 480]).map(({ summary }) => summary);
+    assert.deepEqual(sentence.filter(Boolean).slice(0, 3), [
+      '640 × 480',
+      'shorter side to 256, bicubic',
+      'centre 224 × 224',
+    ]);
+  });
+
   it('are read back, every offered choice included', () => {
     for (const { key, choices = [] } of describePreprocessing(preprocessing, [640, 480]))
       for (const choice of choices) assert.notEqual(parseOverrides({ [key]: choice }), undefined);
