@@ -4,7 +4,7 @@ import type { Model } from '../architectures/model';
 import { titleOfFamily } from '../architectures/recognise';
 import type { Known } from '../architectures/recognise';
 import { byteLength, elementCount, isPlain, type DType, type Tensor } from '../checkpoint/tensors';
-import { queryGrid } from '../attention/reading';
+import { isGate, queryGrid } from '../attention/reading';
 import type { Graph } from '../graph/graph';
 import { tokenCount, type Probe, type TokenLayout } from '../protocol/probes';
 import type { FigureView, InspectorModel } from '../protocol/inspector';
@@ -185,6 +185,7 @@ const withLabels = (row: FigureView, { labels }: InspectionContext): FigureView 
 /** The most tokens of a layer that have places on the picture; attention between channels has none, nor has a gate. */
 function longestSequence(probes: readonly Probe[]): TokenLayout | undefined {
   return probes
+    .filter((probe) => !isGate(probe))
     .flatMap((probe) => (probe.window ? [allQueries(probe)] : [probe.queries, probe.keys]))
     .filter(({ grid }) => grid !== undefined)
     .toSorted((a, b) => tokenCount(b) - tokenCount(a))[0];

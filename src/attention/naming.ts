@@ -46,7 +46,7 @@ export function layerText(probe: Probe): string {
   if (kind === 'activation')
     return `${attentionTitles.activation}: no attention, but what each of ${area(to!)} positions adds to a class`;
   const parts = [
-    attentionTitles[kind],
+    kind === 'self' && probe.heads === 1 ? 'Self-attention' : attentionTitles[kind],
     ...(window ? [windowText(window)] : []),
     ...(keys.channels === undefined ? [] : [`${formatExact(keys.channels)} channels of each head`]),
     ...(from && to && from.join() !== to.join() ? [`${area(to)} keys for ${area(from)} queries`] : []),

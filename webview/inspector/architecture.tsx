@@ -102,7 +102,8 @@ function initiallyOpen(tree: Tree): readonly string[] {
   const top = roots.length === 1 ? (tree.children[roots[0] as number] ?? []) : tree.roots;
   const isGroup = (index: number): boolean => tree.rows[index]?.kind === 'group';
   const groups = top.flatMap((index) => [index, ...(tree.children[index] ?? [])]).filter(isGroup);
-  const isStage = (index: number): boolean => /^\d+$/.test(tree.rows[index]?.name ?? '');
+  const isStage = (index: number): boolean =>
+    /^\d+$/.test(tree.rows[index]?.name ?? '') && (tree.children[index]?.length ?? 0) > 0;
   const parents = top.filter((index) =>
     tree.children[index]?.some((child) => isGroup(child) || isStage(child)),
   );

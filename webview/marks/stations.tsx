@@ -147,7 +147,7 @@ function GridGlyph({ rows, columns }: { rows: number; columns: number }): VNode 
     ...Array.from({ length: columns + 1 }, (_, column) => `M${column * cell},0V${height}`),
   ];
   // Fine grids stay a texture in their frame, where full lines would fill it.
-  const opacity = Math.min(1, Math.max(0.2, cell / 6));
+  const opacity = Math.min(1, Math.max(0.03, cell / 6));
   return (
     <g transform={`translate(${x},${y})`}>
       <path class="glyph-line glyph-thin" d={lines.join('')} stroke-opacity={opacity} />

@@ -79,6 +79,17 @@ describe('what inspection says of an image tower', () => {
   });
 });
 
+describe('what inspection says of gates', () => {
+  it('counts no tokens where no token asks, though gates have places on the picture', async () => {
+    const model = await openModel('test/fixtures/cases/cbam-resnet-timm-safetensors/model.safetensors');
+    const { headline } = inspectorModel(model, { set: new Set() });
+    assert.deepEqual(
+      headline.map(({ key }) => key),
+      ['params', 'macs', 'depth', 'classes'],
+    );
+  });
+});
+
 describe('what inspection says of parameters with several names', () => {
   it('counts them once, in the header and in the tree', async () => {
     const model = await openModel('test/fixtures/cases/coat-timm-safetensors/model.safetensors');

@@ -51,6 +51,12 @@ const expected: Readonly<Record<string, readonly string[]>> = {
     'Channel attention, 5 channels of each head',
   ],
   'cait-timm-safetensors': ['Multi-head self-attention, on 5 × 7', 'Class attention, on 5 × 7'],
+  'nonlocal-resnet-timm-safetensors': [
+    'Self-attention, on 12 × 10',
+    'Self-attention, on 6 × 5',
+    'Self-attention, on 3 × 3',
+    'Self-attention, on 2 × 2',
+  ],
   'cbam-resnet-timm-safetensors': [
     'Channel gate, 16 channels',
     'Spatial gate, 16 × 12 positions',
