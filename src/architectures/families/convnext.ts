@@ -60,7 +60,10 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const stages = Array.from({ length: countOf(tensors, 'stages') }, (_, index) => `stages.${index}`);
   const depths = stages.map((stage) => countOf(tensors, `${stage}.blocks`));
   const dims = stages.map((stage) => tensors.get(`${stage}.blocks.0.conv_dw.weight`)?.shape[0] ?? 0);
-  if (dims.includes(0) || namesOf(sources).some((name) => otherNorm.test(name))) return undefined;
+  // Norms without a bias are of another kind, which neither names nor shapes tell.
+  const otherwise = !tensors.has('stages.0.blocks.0.norm.bias');
+  if (dims.includes(0) || otherwise || namesOf(sources).some((name) => otherNorm.test(name)))
+    return undefined;
   const second = tensors.has('stages.0.blocks.0.mlp.grn.weight');
   const { imageSize, figure } = imageSizeOf(sources);
   const figures: Figures = {

@@ -111,6 +111,10 @@ function epsilonOf(sources: Sources): Evidence {
   });
 }
 
+/** Whether it is timm's own MobileNet V3 (`mobilenetv3_rw`), which computes otherwise: the only one whose last convolution has no bias. */
+const isOwn = ({ label }: Layout, tensors: Tensors): boolean =>
+  label === 'mobilenet_v3' && tensors.has('conv_head.weight') && !tensors.has('conv_head.bias');
+
 function recognise(evidences: Evidences): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
@@ -118,7 +122,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const widths = stages.map(([first]) => widthOf(tensors, first!));
   const kernels = stages.map((stage) => kernelOf(tensors, stage));
   const layout = layoutOf(tensors, kernels);
-  if (!layout) return undefined;
+  if (!layout || isOwn(layout, tensors)) return undefined;
   const depths = stages.map((stage) => stage.length);
   const size = layout.gated
     ? sizes.find(([blocks]) => blocks === `${depths.join(',')} ${widths.at(-1)}`)
@@ -241,7 +245,10 @@ function block(b: GraphBuilder, path: string, x: ValueInfo, stride: number, unit
         });
         return index === kind.gated ? excite(b, out, unit) : out;
       }, x);
-      return stride === 1 && branch.shape[1] === x.shape[1] ? residual(b, x, branch) : branch;
+      // The last stage of MobileNet V3 is a layer for each position, not a residual block.
+      const isLayer = kind.units.length === 1 && b.shapeOf('conv.weight')[2] === 1;
+      const skips = stride === 1 && branch.shape[1] === x.shape[1] && !isLayer;
+      return skips ? residual(b, x, branch) : branch;
     },
     { title: kind.title },
   );

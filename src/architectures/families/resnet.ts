@@ -1,8 +1,9 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { channelAttentions, type ChannelAttention } from '../blocks/channelAttention';
 import { answer, meanOfMap } from '../blocks/maps';
+import { configuredArchitecture } from '../config';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
-import { stored } from '../figures';
+import { assumed, stored } from '../figures';
 import { encodeResnet } from '../groups/residualNetwork';
 import {
   classesOf,
@@ -98,6 +99,17 @@ function strideFigures(sources: Sources): Figures {
   };
 }
 
+/** timm alone has variants that blur: without a name nothing tells them apart. */
+function blurFigure({ dialect, checkpoint }: Evidences): Figures {
+  if (dialect.name !== 'timm') return {};
+  const named = configuredArchitecture(checkpoint) !== undefined;
+  return {
+    anti_aliasing: named
+      ? stored('none', 'config.json: architecture')
+      : assumed('none', 'variants that blur where they stride have the same names and shapes'),
+  };
+}
+
 function recognise(evidences: Evidences): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
@@ -128,6 +140,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
       }),
       eps: stored(1e-5, 'default of PyTorch’s batch norms'),
       ...strideFigures(sources),
+      ...blurFigure(evidences),
     },
   });
 }

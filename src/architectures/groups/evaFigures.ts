@@ -1,3 +1,4 @@
+import { configuredArchitecture } from '../config';
 import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from '../family';
 import { assumed, headsNear, numbersOf, sideOrPair, stored } from '../figures';
 import { titleOf } from '../names';
@@ -146,15 +147,19 @@ function poolOf(found: Found): Evidence {
     (!measures.classToken && stored('avg', 'no class token')) ||
     (sources.evidences.dialect.name === 'transformers' &&
       stored('token', 'as Hugging Face transformers does'));
+  // LingBot-Vision has the names and shapes of DINOv3 with biases and pools otherwise: a published header is that of both.
+  const twins = kind.label === 'dinov3' && tensors.has('blocks.0.attn.q_bias');
+  const named = configuredArchitecture(sources.evidences.checkpoint) !== undefined || !twins;
   return decide(sources, 'pool', {
     config: ['global_pool'],
     ...oneOf(...poolsOf(found)),
-    named: told
-      ? []
-      : [
-          [/lingbot/, 'token'],
-          [kind.published, kind.pool],
-        ],
+    named:
+      told || !named
+        ? []
+        : [
+            [/lingbot/, 'token'],
+            [kind.published, kind.pool],
+          ],
     otherwise: told || assumed(kind.pool, 'as published models with these parts do'),
   });
 }
