@@ -63,18 +63,22 @@ export function describePreprocessing(
   preprocessing: Preprocessing,
   size: readonly [width: number, height: number],
 ): readonly PreprocessingLine[] {
-  const { inputSize, evidence, library } = preprocessing;
+  const { inputSize, evidence, library, steps } = preprocessing;
   const source = evidence.image_size?.source ?? '';
   const [height, width] = inputSize ?? [];
   const input = inputSize ? `${size[0]} × ${size[1]} → ${width} × ${height}` : `${size[0]} × ${size[1]}`;
   const as = `as ${library} does`;
   const picture = line('image_size', 'Picture', { text: input, source, value: inputSize?.join('x') ?? '' });
   const lines = lineKinds.flatMap((kind) => lineOf(kind, preprocessing));
-  // The crop, which comes later, names the size that the model takes.
-  const crops = lines.some(({ key }) => key === 'cropPct');
+  const padding = steps
+    .filter(({ kind }) => kind === 'pad')
+    .map((step) => line('padding', 'Padding', { text: describeStep(step), source, value: '' }));
+  // The crop or the padding, which come later, name the size that the model takes.
+  const isNamed = padding.length > 0 || lines.some(({ key }) => key === 'cropPct');
   return [
-    crops ? { ...picture, summary: `${size[0]} × ${size[1]}` } : picture,
+    isNamed ? { ...picture, summary: `${size[0]} × ${size[1]}` } : picture,
     ...lines,
+    ...padding,
     { ...line('defaults', 'Defaults', { text: as, source: '', value: '' }), choices: Object.keys(defaults) },
   ];
 }

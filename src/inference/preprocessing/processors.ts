@@ -13,7 +13,7 @@ export interface SizeSetting {
 }
 
 /** How a processor class resizes, where that is not plain `size`. */
-export type Resizing = 'plain' | 'convnext' | 'levit' | 'cropPct' | 'bounded';
+export type Resizing = 'plain' | 'convnext' | 'levit' | 'cropPct' | 'longest' | 'bounded';
 
 /** A processor class: its defaults, and where it departs from resize, crop, rescale, normalise. */
 export interface Processor {
@@ -29,6 +29,8 @@ export interface Processor {
   readonly cropPct?: number;
   readonly multiple?: number;
   readonly pads?: true;
+  /** What pictures are padded to; the largest of the batch where it is absent. */
+  readonly padSize?: SizeSetting;
   readonly flips?: true;
   readonly video?: true;
   /** Rescales before it resizes, so that nothing is rounded to bytes. */
@@ -99,6 +101,14 @@ const processors: Readonly<Record<string, Processor>> = {
   ConditionalDetr: detr,
   DeformableDetr: detr,
   Yolos: { ...detr, multiple: 16 },
+  Sam: {
+    size: { longest_edge: 1024 },
+    filter: 'bilinear',
+    normalisation: 'imagenet',
+    resizing: 'longest',
+    pads: true,
+    padSize: square(1024),
+  },
 };
 
 interface Model {
@@ -164,6 +174,7 @@ const models: Readonly<Record<string, Model>> = {
   conditional_detr: { processor: 'ConditionalDetr' },
   deformable_detr: { processor: 'DeformableDetr' },
   yolos: { processor: 'Yolos' },
+  sam: { processor: 'Sam' },
   videomae: { processor: 'VideoMAE', usual: values('imagenet') },
   timesformer: { processor: 'VideoMAE' },
   vivit: { processor: 'Vivit' },

@@ -12,9 +12,10 @@ export type ImageSize = readonly [height: number, width: number];
  * - `exact`: `height` × `width`, whatever the aspect;
  * - `shorter`: the shorter side becomes `height`, the longer keeps the aspect, rounded down;
  * - `cover`, `contain`: the smallest size of the picture's aspect that covers `height` × `width`, or the largest inside it;
+ * - `longest`: the longer side becomes `height`, both rounded half up (SAM);
  * - `bounded`: like `shorter`, shrunk until the longer side is at most `width` (DETR), floored to multiples of `multiple`.
  */
-export type ResizeRule = 'exact' | 'shorter' | 'cover' | 'contain' | 'bounded';
+export type ResizeRule = 'exact' | 'shorter' | 'cover' | 'contain' | 'longest' | 'bounded';
 
 export interface ResizeStep {
   readonly kind: 'resize';
@@ -113,6 +114,10 @@ const rules: Record<ResizeRule, (step: ResizeStep, picture: Size) => Size> = {
     byRatio(picture, Math.min(picture.height / step.height, picture.width / step.width)),
   contain: (step, picture) =>
     byRatio(picture, Math.max(picture.height / step.height, picture.width / step.width)),
+  longest: ({ height: edge }, { height, width }) => {
+    const scale = edge / Math.max(height, width);
+    return { height: Math.floor(height * scale + 0.5), width: Math.floor(width * scale + 0.5) };
+  },
   bounded: (step, picture) => floored(bounded(step, picture), step.multiple ?? 1),
 };
 
@@ -153,6 +158,7 @@ const ruleTexts: Record<ResizeRule, (step: ResizeStep) => string> = {
   shorter: ({ height }) => `shorter side to ${height}`,
   cover: ({ height, width }) => `until it covers ${width} × ${height}`,
   contain: ({ height, width }) => `until it fits into ${width} × ${height}`,
+  longest: ({ height }) => `longer side to ${height}`,
   bounded: ({ height, width }) => `shorter side to ${height}, longer at most ${width}`,
 };
 

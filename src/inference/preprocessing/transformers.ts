@@ -21,6 +21,13 @@ import type { Json, Kind, Setting } from './settings';
 
 const sideKeys = ['height', 'width', 'shortest_edge', 'longest_edge'] as const;
 
+/** A dictionary with nothing but the longer side, which is what SAM's class resizes. */
+const longestKind: Kind<SizeSetting> = {
+  parse: (value) =>
+    isObject(value) && isSide(value['longest_edge']) ? { longest_edge: value['longest_edge'] } : undefined,
+  needed: '{longest_edge} from 1 to 16384',
+};
+
 /** An int, a [height, width] list, or a dictionary, with the meaning of an int that the class gives it. */
 function sizeKind(squareInt: boolean, longest: unknown): Kind<SizeSetting> {
   return {
@@ -65,14 +72,18 @@ function readSettings(reader: SettingsReader, json: Json, processor: Processor):
   const normalisation = normalisations[processor.normalisation];
   // The classes of the DETR family take 1333 where an int size stands alone.
   const longest = processor.resizing === 'bounded' ? (json['max_size'] ?? 1333) : undefined;
-  const sizeOf = sizeKind(processor.square === true, longest);
+  const sizeOf =
+    processor.resizing === 'longest' ? longestKind : sizeKind(processor.square === true, longest);
   const crop = reader.read('crop_size', sizeKind(true, undefined), processor.crop ?? square(224));
   const rescale = reader.read('rescale_factor', factor, processor.rescale?.factor ?? 1 / 255);
   const means = reader.read('image_mean', mean, normalisation.mean);
   const stds = reader.read('image_std', std, normalisation.std);
   const read = (key: string, fallback: boolean) => reader.read(key, flag, fallback).value;
   const doPad = read('do_pad', processor.pads === true) && processor.pads === true;
-  const padSize = reader.has('pad_size') ? reader.read('pad_size', sizeKind(true, undefined), {}).value : {};
+  const fallback = processor.padSize ?? {};
+  const padSize = reader.has('pad_size')
+    ? reader.read('pad_size', sizeKind(true, undefined), fallback).value
+    : fallback;
   return {
     doResize: read('do_resize', true),
     size: reader.read('size', sizeOf, processor.size),
@@ -98,6 +109,10 @@ function atImageSize(settings: Settings, processor: Processor, size: Setting<Ima
   const { crop, size: from } = settings;
   if (processor.resizing === 'convnext' && height === width) {
     return { ...settings, doResize: true, size: { value: shorter(height), source: size.source } };
+  }
+  if (processor.resizing === 'longest') {
+    const longer = { value: { longest_edge: Math.max(height, width) }, source: size.source };
+    return { ...settings, doResize: true, size: longer, pad: target.value };
   }
   if (!crop) return { ...settings, doResize: true, size: target };
   const scale = (side: number, to: number, cropped: number) =>
@@ -152,6 +167,13 @@ const resizings: Record<Resizing, (settings: Settings, processor: Processor) => 
       return [resizeStep(shorter(scaled(edge ?? height!)), filter.value)];
     return [resizeStep({ height: scaled(height!), width: scaled(width!) }, filter.value)];
   },
+  longest: ({ size, filter, pad }) => {
+    const edge = size.value.longest_edge!;
+    const { height = edge, width = edge } = pad === true ? {} : (pad ?? {});
+    // What is padded to no square must fit into it whichever side is the longer one.
+    const box = height === width ? square(edge) : { height, width };
+    return [resizeStep(box, filter.value, { rule: height === width ? 'longest' : 'contain' })];
+  },
   bounded: ({ size, filter }, { multiple }) => {
     const { shortest_edge: edge, longest_edge: longest } = size.value;
     if (edge === undefined) return [resizeStep(size.value, filter.value)];
@@ -187,6 +209,7 @@ function outputSize(steps: readonly Step[]): ImageSize | undefined {
 }
 
 function sizeText({ height, width, shortest_edge: edge, longest_edge: longest }: SizeSetting): string {
+  if (height === undefined && edge === undefined) return `longer side ${longest}`;
   if (edge === undefined) return `${height} × ${width}`;
   return `shorter side ${edge}${longest === undefined ? '' : `, longer at most ${longest}`}`;
 }

@@ -94,6 +94,15 @@ describe('preprocessing as lines that can be changed', () => {
       'shorter side to 256, bicubic',
       'centre 224 × 224',
     ]);
+    const sam = { image_processor_type: 'SamImageProcessor' };
+    const padding = resolvePreprocessing({
+      sidecars: { preprocessor: sam },
+      fileName: '/somewhere/model.safetensors',
+      dialect: 'transformers',
+    });
+    const words = describePreprocessing(padding, [640, 480]).map(({ summary }) => summary);
+    assert.deepEqual(words.filter(Boolean).slice(0, 2), ['640 × 480', 'longer side to 1024, bilinear']);
+    assert.ok(words.includes('padded to 1024 × 1024'));
   });
 
   it('are read back, every offered choice included', () => {

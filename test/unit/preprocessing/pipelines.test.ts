@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import { PreprocessingError } from '../../../src/inference/preprocessing/pipeline';
+import { applyBatch, PreprocessingError } from '../../../src/inference/preprocessing/pipeline';
 import type { Picture } from '../../../src/inference/preprocessing/resize';
+import { describeStep } from '../../../src/inference/preprocessing/steps';
+import { readTransformers } from '../../../src/inference/preprocessing/transformers';
 import { pictureOf, readLines, readTensors } from './goldens';
 import { backendOf, check, filesOf, pipelineLines, run } from './pipelineLines';
 import type { Line } from './pipelineLines';
@@ -38,4 +40,47 @@ describe("pipelines equal Python's", () => {
       });
     }
   }
+});
+
+/** What transformers 5.23 makes of a picture with SAM's processor, 64 pixels wide: the sum, and every 997th value. */
+const sam: Readonly<Record<string, readonly [sum: number, values: readonly number[]]>> = {
+  'photo-wide.jpg': [
+    1120.8214889,
+    [
+      0.981677, 0.159688, -0.148557, -0.679425, 0, -0.127451, 1.045518, 1.693277, 0, -0.845839, 0.653072,
+      1.001656, 0,
+    ],
+  ],
+  'photo-tall.jpg': [
+    3946.3964127,
+    [0.039815, 1.581043, 1.718041, 0, 0.776179, 0, -1.317927, -0.985294, 0, -0.061525, 0, -0.584401, 0],
+  ],
+};
+
+describe("SAM's longer side, padded to a square", () => {
+  const preprocessor = {
+    image_processor_type: 'SamImageProcessor',
+    size: { longest_edge: 64 },
+    pad_size: { height: 64, width: 64 },
+  };
+
+  for (const [file, [sum, values]] of Object.entries(sam))
+    it(file, () => {
+      const picture = pictureOf(decoded.get(tensorOf(file, 'rgb'))!);
+      const preprocessing = readTransformers({ preprocessor });
+      assert.deepEqual([preprocessing.inputSize, preprocessing.warnings], [[64, 64], []]);
+      const { pixelValues, shape } = applyBatch(preprocessing, [picture]);
+      assert.deepEqual(shape, [1, 3, 64, 64]);
+      const total = pixelValues.reduce((whole, value) => whole + value, 0);
+      assert.ok(Math.abs(total - sum) < 0.01, `${total}`);
+      values.forEach((value, index) => assert.ok(Math.abs(pixelValues[997 * index]! - value) < 1e-5));
+    });
+
+  it('fits into what is no square', () => {
+    const { steps } = readTransformers({ preprocessor }, { value: [48, 80], source: 'test' });
+    assert.deepEqual(
+      steps.map(describeStep).filter((text) => /until|padded/.test(text)),
+      ['until it fits into 80 × 48, bilinear', 'padded to 80 × 48'],
+    );
+  });
 });
