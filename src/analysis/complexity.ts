@@ -49,7 +49,7 @@ export function complexity(graph: Graph, facts: ComplexityFacts): ComplexityRepo
     operators: operatorRows(work),
     conventions: { fvcore: fvcoreCount(graph, work), activations: productActivations(work) },
     formulas: formulas(graph, facts, peak, modules),
-    whatIf: layer ? whatIfRows(layer) : [],
+    whatIf: layer ? whatIfRows(layer, layer.own) : [],
     ...(layer && { layer }),
   };
 }

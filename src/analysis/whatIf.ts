@@ -1,5 +1,6 @@
 import { layerText } from '../attention/naming';
-import { tokenCount, type Probe } from '../protocol/probes';
+import { keyGrid, queryGrid } from '../attention/reading';
+import { bothSides, tokenCount, type Probe } from '../protocol/probes';
 import type { NamedLayer } from '../protocol/report';
 import type { Graph } from '../graph/graph';
 import { batchOf } from './shapes';
@@ -28,5 +29,20 @@ export function costliestLayer(graph: Graph, work: readonly Work[]): NamedLayer 
   const [first] = layers.toSorted((left, right) => right.macs - left.macs);
   if (!first) return undefined;
   const { tokens, width, probe } = first;
-  return { tokens, width, heads: probe.heads, path: probe.layer, form: layerText(probe) };
+  return {
+    tokens,
+    width,
+    heads: probe.heads,
+    path: probe.layer,
+    form: layerText(probe),
+    own: ownSizes(probe),
+  };
+}
+
+/** Window and reduction of a layer, where one number tells them. */
+function ownSizes(probe: Probe): NamedLayer['own'] {
+  const [window, other] = bothSides(probe.window?.size ?? 0);
+  const [from, to] = [queryGrid(probe), keyGrid(probe)];
+  const reduction = from && to && probe.kind === 'reduced' ? Math.round(from[0] / to[0]) : 0;
+  return { ...(window > 0 && window === other && { window }), ...(reduction > 1 && { reduction }) };
 }

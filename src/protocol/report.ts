@@ -105,6 +105,8 @@ export interface LayerSizes {
 export interface NamedLayer extends LayerSizes {
   readonly path: string;
   readonly form: string;
+  /** The side of its windows or by how much its keys are reduced, where it has them: what the other forms begin with. */
+  readonly own: { readonly window?: number; readonly reduction?: number };
 }
 
 /** A what-if row: what one attention layer of this model would cost. */

@@ -491,7 +491,7 @@ export function complexityReport(figures: VitFigures, size = figures.image, batc
     },
     whatIf: whatIfOf(tokens, width, mlp / width),
     layer: {
-      ...{ tokens, width, heads, path: 'blocks.0' },
+      ...{ tokens, width, heads, path: 'blocks.0', own: {} },
       form: `Multi-head self-attention, on ${gridRows} × ${gridColumns}`,
     },
   };

@@ -16,7 +16,8 @@ import { ShareBar } from '../marks/shareBar';
 /** What one attention layer of this model would cost in other forms, whose window, length, features and kernel can be changed. */
 export function WhatIfTable({ report }: { report: ComplexityReport }): VNode {
   const [changed, setChanged] = useState<Partial<MixerParameters>>({});
-  const rows = report.layer ? whatIfRows(report.layer, changed) : report.whatIf;
+  const parameters = { ...report.layer?.own, ...changed };
+  const rows = report.layer ? whatIfRows(report.layer, parameters) : report.whatIf;
   const [full] = rows;
   const largest = Math.max(1, ...rows.map((row) => row.macs));
   return (
@@ -24,7 +25,7 @@ export function WhatIfTable({ report }: { report: ComplexityReport }): VNode {
       <h2>What if: one attention layer in other forms</h2>
       {report.layer && <p class="quiet">{layerLine(report.layer)}</p>}
       {report.layer && (
-        <Parameters changed={changed} onChange={(change) => setChanged({ ...changed, ...change })} />
+        <Parameters changed={parameters} onChange={(change) => setChanged({ ...changed, ...change })} />
       )}
       <table class="plain figures-table">
         <thead>

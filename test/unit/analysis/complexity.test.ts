@@ -118,7 +118,7 @@ describe('complexity of ViT-B/16', () => {
       'Convolution 3 × 3': N * 3 ** 2 * D ** 2,
     });
     const form = 'Multi-head self-attention, on 14 × 14';
-    assert.deepEqual(report.layer, { tokens: N, width: D, heads: 12, path: 'blocks.0', form });
+    assert.deepEqual(report.layer, { tokens: N, width: D, heads: 12, path: 'blocks.0', form, own: {} });
     const [, windows, , linformer] = whatIfRows(report.layer, { window: 14, projected: 128 });
     assert.deepEqual(
       [windows?.name, windows?.macs],
