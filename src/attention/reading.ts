@@ -115,3 +115,12 @@ export function splitKeys(probe: Side, weights: Float32Array): KeyMap {
   const rows = probe.queries.channels ?? 1;
   return { special, matrix: { rows, columns: values.length / rows, values } };
 }
+
+/** What a small drawing shows of a map: on the picture, or a matrix, whose single row fills a square as well as it can. */
+export function tileOf({ picture, matrix }: KeyMap): PictureMap {
+  const map = picture ?? matrix ?? { rows: 1, columns: 0, values: new Float32Array(0) };
+  if (picture || map.rows > 1) return map;
+  for (let rows = Math.floor(Math.sqrt(map.columns)); rows > 1; rows--)
+    if (map.columns % rows === 0) return { ...map, rows, columns: map.columns / rows };
+  return map;
+}

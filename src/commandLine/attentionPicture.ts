@@ -2,7 +2,7 @@ import sharp from 'sharp';
 import { paint } from '../attention/colourMaps';
 import { chainLength } from '../attention/rollout';
 import { reduceHeads, type HeadChoice } from '../attention/heads';
-import { splitKeys, type PictureMap } from '../attention/reading';
+import { splitKeys, tileOf, type PictureMap } from '../attention/reading';
 import type { Probe } from '../protocol/probes';
 import type { AttentionRows, ClassifiedView } from '../protocol/imagePanel';
 import { UsageError } from './usage';
@@ -99,8 +99,8 @@ function headsOf({ heads }: Probe, head: string): readonly HeadChoice[] {
 }
 
 function drawingOf(probe: Probe, keys: Float32Array): Drawing {
-  const { picture, matrix } = splitKeys(probe, keys);
-  return picture ? { ...picture, onPicture: true } : { ...matrix!, onPicture: false };
+  const map = splitKeys(probe, keys);
+  return { ...tileOf(map), onPicture: map.picture !== undefined };
 }
 
 /** Why none of the chosen layers has a map. */

@@ -2,7 +2,7 @@ import type { VNode } from 'preact';
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { ColourMap } from '../../src/attention/colourMaps';
 import type { HeadChoice } from '../../src/attention/heads';
-import type { KeyMap } from '../../src/attention/reading';
+import { tileOf, type KeyMap } from '../../src/attention/reading';
 import { sameCell, type Cell, type Grid } from '../../src/attention/tokenLayout';
 import type { AttentionRows } from '../../src/protocol/imagePanel';
 import type { Probe } from '../../src/protocol/probes';
@@ -143,14 +143,9 @@ function aspectOf(answer: AttentionRows, probes: readonly Probe[], method: Metho
   return rows / columns;
 }
 
-/** A row of keys without a place on the picture fills a square as well as it can. */
-function gridOf({ picture, matrix }: KeyMap): Grid {
-  const map = picture ?? matrix;
-  if (map && (picture || map.rows > 1)) return [map.rows, map.columns];
-  const count = Math.max(1, map?.columns ?? 1);
-  for (let rows = Math.floor(Math.sqrt(count)); rows > 1; rows--)
-    if (count % rows === 0) return [rows, count / rows];
-  return [1, count];
+function gridOf(map: KeyMap): Grid {
+  const { rows, columns } = tileOf(map);
+  return [rows, Math.max(1, columns)];
 }
 
 function fitted([rows, columns]: Grid, box: Rectangle): Rectangle {

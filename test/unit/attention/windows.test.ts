@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict';
-import { keyGrid, queryGrid, readingWeights, readMap, splitKeys } from '../../../src/attention/reading';
+import {
+  keyGrid,
+  queryGrid,
+  readingWeights,
+  readMap,
+  splitKeys,
+  tileOf,
+} from '../../../src/attention/reading';
 import { chainLength } from '../../../src/attention/rollout';
 import { windowPlaces } from '../../../src/attention/windows';
 import type { Probe, WindowLayout } from '../../../src/protocol/probes';
@@ -242,6 +249,23 @@ describe('attention in windows', () => {
 describe('attention without windows', () => {
   const probe = (changes: Partial<Probe>): Probe =>
     ({ ...probeOf(forms[0]!), window: undefined, ...changes }) as Probe;
+
+  it('of a gate is drawn as a square where it is small', () => {
+    const channels = (columns: number) => {
+      const { rows, columns: across } = tileOf({
+        special: [],
+        matrix: { rows: 1, columns, values: new Float32Array(columns) },
+      });
+      return [rows, across];
+    };
+    assert.deepEqual([2048, 256, 7].map(channels), [
+      [32, 64],
+      [16, 16],
+      [1, 7],
+    ]);
+    const picture = { rows: 2, columns: 3, values: new Float32Array(6) };
+    assert.equal(tileOf({ special: [], picture }), picture);
+  });
 
   it('of a gate or a single query answers whatever is asked', () => {
     const gate = probe({ kind: 'channel', heads: 1, queries: { special: ['gate'] }, keys: { channels: 3 } });
