@@ -1,4 +1,5 @@
 import { attentionTitles } from '../attention/naming';
+import { isGate } from '../attention/reading';
 import { elementCount } from '../checkpoint/tensors';
 import type { Graph, Node } from '../graph/graph';
 import type { Probe } from '../protocol/probes';
@@ -61,7 +62,8 @@ export function describeModule(graph: Graph, module: Described, probe: Probe | u
     (module.children.some(({ own }) => own.length > 0) ? undefined : describeOperator(module.own)) ??
     describeContainer(module, graph);
   return {
-    title: written?.title ?? derived?.title ?? '',
+    // The graph's notes write the number before the word.
+    title: (written?.title ?? derived?.title ?? '').replace(/ 1 heads$/, ' 1 head'),
     formula: written?.formula ?? derived?.formula ?? '',
     details: derived?.details ?? noDetails,
     role: derived?.role ?? 'other',
@@ -82,7 +84,7 @@ function describeAttention(graph: Graph, { own }: Described, probe: Probe): Desc
           { label: 'Q', value: formatShape([heads, queries, depth]) },
           { label: 'K, V', value: formatShape([heads, keys, depth]) },
         ]),
-    { label: 'Scores', value: scores },
+    { label: isGate(probe) ? 'Gates' : 'Scores', value: scores },
     ...(lead > 1 ? [{ label: probe.kind === 'window' ? 'Windows' : 'Batch', value: formatExact(lead) }] : []),
     ...(probe.reduction ? [{ label: 'Keys reduced by', value: formatExact(probe.reduction) }] : []),
   ];

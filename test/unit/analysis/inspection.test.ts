@@ -90,6 +90,24 @@ describe('what inspection says of gates', () => {
   });
 });
 
+describe('what inspection says of modules that attend', () => {
+  const rowOf = async (id: string, path: string) => {
+    const model = await openModel(`test/fixtures/cases/${id}/model.safetensors`);
+    const { modules } = inspectorModel(model, { set: new Set() });
+    return modules.find((row) => row.path === path) ?? assert.fail(`${id}: no ${path}`);
+  };
+
+  it('names one head, and weights that are no scores', async () => {
+    const reduced = await rowOf('pvtv2-timm-hub-safetensors', 'stages.0.blocks.0.attn');
+    assert.equal(reduced.title, 'Spatial-reduction attention, 1 head');
+    const gate = await rowOf('seresnet-timm-safetensors', 'layer1.0.se');
+    assert.deepEqual(
+      gate.details.map(({ label }) => label),
+      ['Gates'],
+    );
+  });
+});
+
 describe('what inspection says of parameters with several names', () => {
   it('counts them once, in the header and in the tree', async () => {
     const model = await openModel('test/fixtures/cases/coat-timm-safetensors/model.safetensors');
