@@ -290,7 +290,7 @@ const attends = (graph: Graph, { node, kind }: Work): boolean =>
 /** The classifiers: a distilled model has two of the same width; of several layers in a row the last one counts. */
 function heads(products: readonly Work[]): Station {
   const outputsOf = ({ outputs: [output], kind }: Work): number =>
-    kind === 'conv' ? output!.shape[1]! : output!.shape.at(-1)!;
+    (kind === 'conv' ? output!.shape[1] : output!.shape.at(-1)) ?? 1;
   const classes = outputsOf(products.at(-1)!);
   const last = products.filter((work) => outputsOf(work) === classes);
   return {
