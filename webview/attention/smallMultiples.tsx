@@ -164,7 +164,12 @@ function drawTiles(
   if (!context) return;
   const style = getComputedStyle(canvas);
   context.imageSmoothingEnabled = false;
-  for (const { bitmap, box } of tiles) context.drawImage(bitmap, box.x, box.y, box.width, box.height);
+  // The frame shows how far a map reaches whose rest is empty, and dark colours on a dark ground.
+  context.strokeStyle = style.getPropertyValue('--strong-line');
+  for (const { bitmap, box } of tiles) {
+    context.strokeRect(box.x - 0.5, box.y - 0.5, box.width + 1, box.height + 1);
+    context.drawImage(bitmap, box.x, box.y, box.width, box.height);
+  }
   context.fillStyle = style.color;
   context.font = `11px ${style.fontFamily}`;
   // Narrow tiles have room for every second or fifth number only.

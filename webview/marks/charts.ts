@@ -119,13 +119,21 @@ export function scalingChart(
   const last = rows.at(-1);
   const drawn = rows.filter((row) => row.attention > 0);
   // Without attention the rest is all there is.
-  const ends =
+  const parts =
     last && drawn.length > 0
       ? [
-          { side: last.side, value: last.rest, text: 'linear + conv', colour: 'var(--linear)' },
-          { side: last.side, value: last.attention, text: 'attention', colour: 'var(--attention)' },
-        ].filter(({ value }) => value > 0)
+          { value: last.rest, text: 'linear + conv' },
+          { value: last.attention, text: 'attention' },
+        ]
       : [];
+  const height = Math.max(220, Math.min(320, width * 0.55));
+  const lowest = Math.min(...rows.map(({ rest }) => rest), ...drawn.map(({ attention }) => attention));
+  const ends = last
+    ? spreadLabels(
+        [{ value: last.all, text: 'all' }, ...parts],
+        (height - MARGIN.top - MARGIN.bottom) / Math.log10(last.all / lowest),
+      )
+    : [];
   const sides = sideTicks(
     rows.map(({ side }) => side),
     width,
@@ -136,11 +144,11 @@ export function scalingChart(
   const chart = Plot.plot({
     className: CLASS,
     width,
-    height: Math.max(220, Math.min(320, width * 0.55)),
+    height,
     marginLeft: 52,
     marginRight: 88,
-    marginTop: 20,
-    marginBottom: 36,
+    marginTop: MARGIN.top,
+    marginBottom: MARGIN.bottom,
     x: {
       type: 'log',
       axis: null,
@@ -183,26 +191,46 @@ export function scalingChart(
         dots.filter((dot, index) => index === 0 || dot.side !== dots[0]?.side),
         { x: 'side', y: 'all', text: 'name', dy: -14, fill: 'currentColor' },
       ),
-      Plot.text(ends, {
-        x: 'side',
-        y: 'value',
-        text: 'text',
-        textAnchor: 'start',
-        dx: 6,
-        fill: 'currentColor',
-      }),
-      Plot.text(last ? [last] : [], {
-        x: 'side',
-        y: 'all',
-        text: () => 'all',
-        textAnchor: 'start',
-        dx: 6,
-        dy: -10,
-        fill: 'currentColor',
-      }),
+      ...ends.map((label) =>
+        Plot.text([label], {
+          x: () => last?.side,
+          y: 'value',
+          text: 'text',
+          textAnchor: 'start',
+          dx: 6,
+          dy: label.down,
+          fill: 'currentColor',
+        }),
+      ),
     ],
   });
   return finished(chart, `${unit} against image size`);
+}
+
+const MARGIN = { top: 20, bottom: 36 } as const;
+/** Pixels between labels that stand below each other. */
+const LABEL = 12;
+
+interface Label {
+  readonly value: number;
+  readonly text: string;
+}
+
+/** Labels of positive values on a log axis of `decade` pixels a decade, moved down so far that none covers another. */
+export function spreadLabels(
+  labels: readonly Label[],
+  decade: number,
+): readonly (Label & { readonly down: number })[] {
+  let free = -Infinity;
+  return labels
+    .filter(({ value }) => value > 0)
+    .toSorted((one, other) => other.value - one.value)
+    .map((label) => {
+      const own = -Math.log10(label.value) * decade;
+      const place = Math.max(own, free);
+      free = place + LABEL;
+      return { ...label, down: place - own };
+    });
 }
 
 function crossingMarks(crossing: ScalingPoint): Plot.Markish[] {
