@@ -1,4 +1,5 @@
 import { hasQuery, noMapText, queryGrid } from '../attention/reading';
+import type { ClassifyRequest } from '../inference/service';
 import type { ClassifiedView, Query } from '../protocol/imagePanel';
 import type { Probe } from '../protocol/probes';
 import { formatMilliseconds, formatPercent } from '../protocol/units';
@@ -13,7 +14,7 @@ export async function classify(
 ): Promise<void> {
   const { top } = session.options;
   const answer = async (image: string): Promise<Answer> => {
-    const view = await run(session, checkpoint, image, { topK: top });
+    const view = await run(session, checkpoint, image, { topK: top, displaySide: 0 });
     const facts = { path: checkpoint, image, provider: view.provider, ...preprocessingJson(view) };
     const guesses = view.top.map(({ index, label, score }) => ({ index, label, probability: score }));
     const json = {
@@ -34,7 +35,7 @@ async function run(
   session: Session,
   checkpoint: string,
   image: string,
-  request: { readonly topK?: number; readonly attention?: boolean },
+  request: Pick<ClassifyRequest, 'attention' | 'topK' | 'displaySide'>,
 ): Promise<ClassifiedView> {
   const { assume, stateDict, imageSize, provider, asStored } = session.options;
   const inference = await session.runner();

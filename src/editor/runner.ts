@@ -9,7 +9,7 @@ import type {
   RunOptions,
 } from '../protocol/imagePanel';
 import type { ProviderCheck } from '../inference/remoteApi';
-import type { Inference, ModelChoice } from '../inference/service';
+import type { ClassifyRequest, Inference, ModelChoice } from '../inference/service';
 import type { Log } from './log';
 import { headerKey, type WorkspaceMemory } from './memory';
 import { readSetting } from './registration';
@@ -51,12 +51,12 @@ export class Runner implements Disposable {
 
   /** Classifies a picture and keeps its attention maps for `attention`. */
   classify(request: RunnerRequest): Promise<ClassifiedView> {
-    return this.run(request, true, readSetting('vitrine.topK'));
+    return this.run(request, { attention: true, topK: readSetting('vitrine.topK') });
   }
 
-  /** Classifies one of many pictures: no attention maps, and at least the second guess. */
+  /** Classifies one of many pictures: no attention maps, no picture to draw, and at least the second guess. */
   classifyForTable(request: RunnerRequest): Promise<ClassifiedView> {
-    return this.run(request, false, Math.max(2, readSetting('vitrine.topK')));
+    return this.run(request, { displaySide: 0, topK: Math.max(2, readSetting('vitrine.topK')) });
   }
 
   async attention(run: number, query: Query): Promise<AttentionRows> {
@@ -76,7 +76,10 @@ export class Runner implements Disposable {
     return providers;
   }
 
-  private async run(request: RunnerRequest, attention: boolean, topK: number): Promise<ClassifiedView> {
+  private async run(
+    request: RunnerRequest,
+    wanted: Pick<ClassifyRequest, 'attention' | 'topK' | 'displaySide'>,
+  ): Promise<ClassifiedView> {
     const { image, options, signal, report } = request;
     const inference = await this.inference();
     const listening = this.progress.event(report);
@@ -84,7 +87,7 @@ export class Runner implements Disposable {
       const provider = options.provider ?? readSetting('vitrine.provider');
       const chosen = { ...options, provider };
       const choice = this.choiceOf(request);
-      const asked = { ...choice, image, options: chosen, topK, attention, signal };
+      const asked = { ...choice, image, options: chosen, ...wanted, signal };
       const view = await inference.classify(asked);
       return { ...view, picture: plain(view.picture), seen: plain(view.seen) };
     } finally {

@@ -115,7 +115,8 @@ export async function measureWarmPeer(
   // First the other: it may make the weights.
   const peer = await Peer.start(other.command);
   const inference = startInference();
-  const request = { checkpoint: weights, image: picture, options: { provider: 'cpu' } };
+  // Labels alone, as the other gives them: no picture to draw.
+  const request = { checkpoint: weights, image: picture, options: { provider: 'cpu' }, displaySide: 0 };
   try {
     const { top } = await inference.classify(request);
     const same = agreement(
