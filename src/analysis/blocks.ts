@@ -1,5 +1,6 @@
 import type { Graph } from '../graph/graph';
 import { readBy } from '../graph/order';
+import { perGraph } from '../graph/perGraph';
 import { mixingScope, workOf, type Work } from './work';
 
 /** A repeated module of a network: a block of a transformer or of a stage. */
@@ -110,12 +111,8 @@ interface Uses {
   readonly results: ReadonlySet<string>;
 }
 
-const remembered = new WeakMap<Graph, Uses>();
-
-/** Who reads each value, and what comes out; computed once per graph. */
-function usesOf(graph: Graph): Uses {
-  const known = remembered.get(graph);
-  if (known) return known;
+/** Who reads each value, and what comes out. */
+const usesOf = perGraph((graph): Uses => {
   const readers = new Map<string, Work[]>();
   for (const work of workOf(graph))
     for (const input of readBy(work.node)) {
@@ -123,10 +120,8 @@ function usesOf(graph: Graph): Uses {
       if (list) list.push(work);
       else readers.set(input, [work]);
     }
-  const uses = { readers, results: new Set(graph.outputs.map(({ value }) => value)) };
-  remembered.set(graph, uses);
-  return uses;
-}
+  return { readers, results: new Set(graph.outputs.map(({ value }) => value)) };
+});
 
 /** Extent, size and output of the modules that `modulesAround` names for an operator. */
 function modulesOf(graph: Graph, modulesAround: (work: Work) => readonly string[]): readonly Candidate[] {

@@ -2,6 +2,7 @@ import { elementCount } from '../checkpoint/tensors';
 import type { Graph, Node, ValueInfo } from '../graph/graph';
 import { costOf } from '../graph/operators';
 import { neededNodes, readBy } from '../graph/order';
+import { perGraph } from '../graph/perGraph';
 import type { Probe } from '../protocol/probes';
 import type { Macs, OperatorRow } from '../protocol/report';
 import { exact, exactSum } from './exact';
@@ -37,21 +38,15 @@ export const isView = (node: Node): boolean => views.has(node.op);
 const operands = ({ op, inputs }: Node): readonly string[] =>
   op === 'QLinearMatMul' ? [inputs[0]!, inputs[3]!] : inputs.slice(0, 2);
 
-const remembered = new WeakMap<Graph, readonly Work[]>();
-
-/** The work of every operator that the graph's outputs need, in execution order; computed once per graph. */
-export function workOf(graph: Graph): readonly Work[] {
-  const known = remembered.get(graph);
-  if (known) return known;
+/** The work of every operator that the graph's outputs need, in execution order. */
+export const workOf = perGraph((graph): readonly Work[] => {
   const provenance = traceProvenance(graph);
   const needed = neededNodes(
     graph,
     graph.outputs.map(({ value }) => value),
   );
-  const work = needed.map((node) => nodeWork(graph, node, provenance));
-  remembered.set(graph, work);
-  return work;
-}
+  return needed.map((node) => nodeWork(graph, node, provenance));
+});
 
 function nodeWork(graph: Graph, node: Node, provenance: Provenance): Work {
   const inputs = node.inputs.map((name) => graph.values.get(name));

@@ -1,5 +1,6 @@
 import { GraphBuilder } from '../graph/builder';
 import { int, type Attribute, type Graph, type Node, type ValueInfo } from '../graph/graph';
+import { perGraph } from '../graph/perGraph';
 import type { Probe } from '../protocol/probes';
 
 /** Likeliest classes that have a map. */
@@ -112,7 +113,7 @@ function activations(b: GraphBuilder, head: LinearHead): Omit<Probe, 'value' | '
  * The graph with class activation maps (Zhou et al. 2016) of the likeliest classes as a last probe, where it has no attention over
  * positions and a linear head over the mean of its last map; else the graph itself. The mean of a class's map is its logit less its bias.
  */
-export function withClassActivation(graph: Graph): Graph {
+export const withClassActivation = perGraph((graph): Graph => {
   const gatesOnly = graph.probes.every(({ kind }) => kind === 'channel' || kind === 'spatial');
   const head = gatesOnly ? linearHead(graph) : undefined;
   if (!head) return graph;
@@ -129,4 +130,4 @@ export function withClassActivation(graph: Graph): Graph {
     values: new Map([...graph.values, ...added.values]),
     probes: [...graph.probes, ...added.probes],
   };
-}
+});

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { cpus, hostname } from 'node:os';
-import type { Graph } from '../graph/graph';
+import { perGraph } from '../graph/perGraph';
 import type { ProviderView } from '../protocol/imagePanel';
 import type { ProviderCheck } from './remoteApi';
 import { probabilities, topK } from './labels/labels';
@@ -63,12 +63,12 @@ export function verdictKey(provider: string, runtimeVersion: string, model: stri
 }
 
 /** Identity of a model for verdicts: its operators and shapes, whatever the file is called and wherever it lies. */
-export function graphIdentity(graph: Graph): string {
+export const graphIdentity = perGraph((graph) => {
   const hash = createHash('sha256');
   for (const node of graph.nodes) hash.update(`${node.op} ${node.outputs.join()}\n`);
   for (const value of graph.values.values()) hash.update(`${value.dtype} ${value.shape.join()}\n`);
   return hash.digest('hex').slice(0, 16);
-}
+});
 
 /** Probabilities and attention weights of two providers may differ by this much. */
 const tolerance = 1e-3;
