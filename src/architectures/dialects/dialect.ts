@@ -120,34 +120,54 @@ export function rows(index: number, count: number, length = 1): Layout {
   };
 }
 
+/** The names of a file without what stands in front of them. */
+interface Bare {
+  readonly prefix: string;
+  readonly names: readonly string[];
+  readonly known: ReadonlySet<string>;
+}
+
 /** The names of a file. A hundred dialects ask for the same prefixes: what was found is kept. */
 export class FileNames {
-  private readonly found = new Map<RegExp | undefined, Bare>();
+  private readonly prefixes = new Map<RegExp, string>();
+  private readonly bare = new Map<string, Bare>();
 
   constructor(private readonly all: readonly string[]) {}
 
   /** What stands in front of the names by this pattern, and the names without it. */
   behind(pattern: RegExp | undefined): Bare {
-    const known = this.found.get(pattern);
-    if (known) return known;
-    const first = pattern && this.all.find((name) => pattern.test(name));
-    const prefix = first?.match(pattern!)?.[0] ?? '';
+    const prefix = pattern === undefined ? '' : this.prefixOf(pattern);
+    const found = this.bare.get(prefix) ?? this.without(prefix);
+    this.bare.set(prefix, found);
+    return found;
+  }
+
+  private prefixOf(pattern: RegExp): string {
+    const prefix =
+      this.prefixes.get(pattern) ?? this.all.find((name) => pattern.test(name))?.match(pattern)?.[0] ?? '';
+    this.prefixes.set(pattern, prefix);
+    return prefix;
+  }
+
+  private without(prefix: string): Bare {
     const names = prefix === '' ? this.all : this.all.map((name) => withoutPrefix(name, prefix));
-    const bare = { prefix, names };
-    this.found.set(pattern, bare);
-    return bare;
+    return { prefix, names, known: new Set(names) };
   }
 }
 
-interface Bare {
-  readonly prefix: string;
-  readonly names: readonly string[];
+/** The only name that a mark finds, where it is nothing but a name: those are looked up, not searched for. */
+const onlyName = ({ source }: RegExp): string | undefined =>
+  /^\^(?:\w|\\\.)+\$$/.test(source) ? source.slice(1, -1).replaceAll('\\.', '.') : undefined;
+
+function finds(mark: RegExp, { names, known }: Bare): boolean {
+  const name = onlyName(mark);
+  return name === undefined ? names.some((each) => mark.test(each)) : known.has(name);
 }
 
 /** The marks of a dialect's signature that find no name, one after the other: whoever asks whether there is one stops at it. */
 export function* lackingMarks({ prefix, signature }: Dialect, file: FileNames): Generator<RegExp> {
-  const { names } = file.behind(prefix);
-  for (const mark of signature) if (!names.some((name) => mark.test(name))) yield mark;
+  const bare = file.behind(prefix);
+  for (const mark of signature) if (!finds(mark, bare)) yield mark;
 }
 
 function withoutPrefix(name: string, prefix: string): string {
