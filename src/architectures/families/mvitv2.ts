@@ -126,13 +126,16 @@ interface Parts {
 
 /** Parts of the fused rows `[batch · count, 3 · heads · d]`: cut and turned once for all three. */
 function partsOf(b: GraphBuilder, fused: Tokens, heads: number): Parts {
-  const { batch, value } = fused;
+  const { batch, count, value } = fused;
   const width = value.shape[1]! / (3 * heads);
-  const { value: rows, count } = patchesOnly(b, fused);
-  const turned = b.transpose(b.reshape(rows, [batch, count, 3 * heads, width]), [0, 2, 3, 1]);
-  const first =
-    count === fused.count ? undefined : b.reshape(tokenAt(b, fused, 0), [batch, 3 * heads, 1, width]);
-  return { patches: b.split(turned, 3, 1), first: first ? b.split(first, 3, 1) : [] };
+  const special = fused.layout.special?.length ?? 0;
+  const all = sequence(b, fused);
+  const rows = special === 0 ? all : b.slice(all, 1, special, count);
+  const turned = b.transpose(b.reshape(rows, [batch, count - special, 3 * heads, width]), [0, 2, 3, 1]);
+  const patches = b.split(turned, 3, 1);
+  if (special === 0) return { patches, first: [] };
+  const token = b.reshape(b.slice(all, 1, 0, 1), [batch, 3 * heads, 1, width]);
+  return { patches, first: b.split(token, 3, 1) };
 }
 
 /** One part pooled by a depthwise convolution over each head's map; a class token stays, the norm is common (MViTv2, §4.1). */
