@@ -1,5 +1,5 @@
 import type { Tensor } from '../checkpoint/tensors';
-import { dialects } from './dialects';
+import { dialectsFor } from './dialects';
 import { FileNames, lackingMarks, type Dialect, type Translation } from './dialects/dialect';
 import { timm } from './dialects/timm';
 
@@ -37,8 +37,8 @@ interface Compared {
   readonly lacking: readonly RegExp[];
 }
 
-function compare(dialect: Dialect, names: FileNames): Compared {
-  const lacking = [...lackingMarks(dialect, names)];
+function compare(dialect: Dialect, file: FileNames): Compared {
+  const lacking = [...lackingMarks(dialect, file)];
   return { dialect, share: 1 - lacking.length / dialect.signature.length, lacking };
 }
 
@@ -71,9 +71,10 @@ export function nearestFamily(tensors: readonly Tensor[], found: Translation | u
   const [family] = found?.dialect.families ?? [];
   if (found && family !== undefined) return { family, missing: unfit(found) };
   if (found) return plainNearest(tensors, found);
-  const names = new FileNames(tensors.map(({ name }) => name));
-  const [best] = dialects
-    .map((dialect) => compare(dialect, names))
+  const names = tensors.map(({ name }) => name);
+  const file = new FileNames(names);
+  const [best] = dialectsFor(names)
+    .map((dialect) => compare(dialect, file))
     .filter(isNear)
     .toSorted(
       (left, right) =>

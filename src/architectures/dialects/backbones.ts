@@ -201,7 +201,8 @@ const holders: readonly Holder[] = [
   },
 ];
 
-/** Namings of the image backbones of larger models. */
-export const backboneDialects: readonly Dialect[] = holders.flatMap((holder) =>
-  holder.dialects.map((inner) => within(holder, inner)),
-);
+/** Namings of the image backbones of larger models, of those models that keep it where some of these names begin. */
+export const backbonesIn = (names: readonly string[]): readonly Dialect[] =>
+  holders
+    .filter(({ at }) => names.some((name) => name.startsWith(at)))
+    .flatMap((holder) => holder.dialects.map((inner) => within(holder, inner)));

@@ -1,5 +1,5 @@
 import type { Tensor } from '../../checkpoint/tensors';
-import { backboneDialects } from './backbones';
+import { backbonesIn } from './backbones';
 import { beitDialects } from './beit';
 import { bitDialects } from './bit';
 import { caitDialects } from './cait';
@@ -43,7 +43,7 @@ import { tinyVitDialects } from './tinyVit';
 import { tntDialects } from './tnt';
 import { torchvision } from './torchvision';
 import { transformers, transformers5 } from './transformers';
-import { trunksOf } from './trunks';
+import { trunksIn } from './trunks';
 import { twinsDialects } from './twins';
 import { vggDialects } from './vgg';
 import { visformerDialects } from './visformer';
@@ -102,11 +102,8 @@ const familyDialects: readonly Dialect[] = [
   ...xcitDialects,
 ];
 
-/** Every naming that is known. Those whose signature fits are tried in this order: the narrower before the wider. */
-export const dialects: readonly Dialect[] = [
-  ...backboneDialects,
-  ...familyDialects,
-  ...trunksOf(familyDialects),
+/** Names of plain transformers, the narrower before the wider. */
+const plainDialects: readonly Dialect[] = [
   openClipTrunk,
   openAiClip,
   transformersClip,
@@ -119,8 +116,20 @@ export const dialects: readonly Dialect[] = [
   timm,
 ];
 
+/**
+ * Every naming that a file with these names may have. Those whose signature fits are tried in this order: the narrower before the wider.
+ * Namings of larger models, of which there are hundreds, are left out where nothing lies in the place of their backbone.
+ */
+export const dialectsFor = (names: readonly string[]): readonly Dialect[] => [
+  ...backbonesIn(names),
+  ...familyDialects,
+  ...trunksIn(names, familyDialects),
+  ...plainDialects,
+];
+
 /** The tensors under canonical names, in every dialect whose signature fits. */
 export function translations(tensors: readonly Tensor[]): readonly Translation[] {
-  const names = new FileNames(tensors.map(({ name }) => name));
-  return dialects.flatMap((dialect) => translate(dialect, tensors, names) ?? []);
+  const names = tensors.map(({ name }) => name);
+  const file = new FileNames(names);
+  return dialectsFor(names).flatMap((dialect) => translate(dialect, tensors, file) ?? []);
 }
