@@ -55,11 +55,18 @@ export function createMemoryStore(): VerdictStore {
   };
 }
 
+let machine: string | undefined;
+
+/** Twelve digits for this machine, whose processors take a while to list. */
+function machineIdentity(): string {
+  const facts = (): string => [hostname(), process.platform, process.arch, cpus()[0]?.model ?? ''].join(' ');
+  machine ??= createHash('sha256').update(facts()).digest('hex').slice(0, 12);
+  return machine;
+}
+
 /** The key of a verdict: it holds for one machine, provider, runtime version and model. */
 export function verdictKey(provider: string, runtimeVersion: string, model: string): string {
-  const machine = [hostname(), process.platform, process.arch, cpus()[0]?.model ?? ''].join(' ');
-  const hash = createHash('sha256').update(machine).digest('hex').slice(0, 12);
-  return `provider ${provider} ${runtimeVersion} ${hash} ${model}`;
+  return `provider ${provider} ${runtimeVersion} ${machineIdentity()} ${model}`;
 }
 
 /** Identity of a model for verdicts: its operators and shapes, whatever the file is called and wherever it lies. */

@@ -8,8 +8,8 @@ import { picture, type Workload } from './workload';
 
 /** Many, because the target is nearer to 1 than two runs on a busy machine are to each other. */
 const turns = 60;
-/** Turns against peers whose runs take longer. */
-const peerTurns = 7;
+/** Turns against peers whose runs take longer; those of small models scatter. */
+const peerTurns = 15;
 /** Runs before measuring: by then the session with packed weights is in place, and peers have warmed up. */
 const warmUps = 4;
 

@@ -71,11 +71,16 @@ function restOf(bits: number): string[] {
     .map((line) => line.slice(1));
 }
 
+const known = new Map<number, NamedClasses>();
+
 /** The names of the subset that has this many classes; `undefined` where no published one has. */
 export function imagenetNames(classes: number): NamedClasses | undefined {
   const subset = subsets[classes];
   if (!subset) return undefined;
-  const { title, bits, thousandFirst } = subset;
-  const names = thousandFirst ? [...members(thousand), ...restOf(bits)] : members(bits);
-  return names.length === classes ? { title, names } : undefined;
+  const named = known.get(classes) ?? { title: subset.title, names: namesOf(subset) };
+  known.set(classes, named);
+  return named.names.length === classes ? named : undefined;
 }
+
+const namesOf = ({ bits, thousandFirst }: Subset): readonly string[] =>
+  thousandFirst ? [...members(thousand), ...restOf(bits)] : members(bits);
