@@ -14,6 +14,10 @@ architecture, weights, picture = sys.argv[1:4]
 if not os.path.exists(weights):
     torch.manual_seed(1)
     made = timm.create_model(architecture, num_classes=1000)
+    # Some classifiers begin at zero, where all classes are alike.
+    for value in made.parameters():
+        if value.ndim > 1 and value.std() == 0:
+            torch.nn.init.normal_(value, std=0.02)
     save_file({name: tensor.contiguous().clone() for name, tensor in made.state_dict().items()}, weights)
     description = {
         "architecture": architecture,
