@@ -155,21 +155,24 @@ export class GraphBuilder {
     attributes: Readonly<Record<string, Attribute>> = {},
     options: { name?: string; domain?: string } = {},
   ): readonly ValueInfo[] {
-    const name = this.unique(options.name ? this.resolve(options.name) : this.resolve(`/${op}`));
+    const named = this.resolve(options.name ?? `/${op}`);
+    const name = this.unique(named);
+    const isModule = options.name !== undefined && !options.name.startsWith('/');
     const node: Node = {
       name,
-      scope: options.name && !options.name.startsWith('/') ? this.resolve(options.name) : this.path,
+      scope: isModule ? named : this.path,
       op,
       domain: options.domain ?? '',
       inputs: inputs.map((input) => input?.name ?? ''),
-      outputs: Array.from({ length: count }, (_, index) =>
-        count === 1 ? `${name}:out` : `${name}:out${index}`,
-      ),
+      outputs:
+        count === 1 ? [`${name}:out`] : Array.from({ length: count }, (_, index) => `${name}:out${index}`),
       attributes,
     };
-    const inferred = inferOutputs(node, inputs, (value) => this.constantOf(value));
+    const inferred = inferOutputs(node, inputs, this.constantOf);
     this.nodes.push(node);
-    return inferred.map((info, index) => this.declare({ ...info, name: node.outputs[index]! }));
+    return inferred.map(({ dtype, shape }, index) =>
+      this.declare({ name: node.outputs[index]!, dtype, shape }),
+    );
   }
 
   /** A constant the family computed. */
@@ -384,11 +387,11 @@ export class GraphBuilder {
     return value;
   }
 
-  private constantOf({ name }: ValueInfo): ConstantTensor | undefined {
+  private readonly constantOf = ({ name }: ValueInfo): ConstantTensor | undefined => {
     const initializer = this.initializers.get(name);
     if (initializer?.data.kind !== 'constant') return undefined;
     return { dtype: initializer.dtype, shape: initializer.shape, bytes: initializer.data.bytes };
-  }
+  };
 
   private declare(value: ValueInfo): ValueInfo {
     this.values.set(value.name, value);
