@@ -228,6 +228,10 @@ export function countOf(tensors: Evidences['tensors'], path: string): number {
   return indices.reduce((most, index) => Math.max(most, Number.isNaN(index) ? -1 : index), -1) + 1;
 }
 
+/** Blocks of each stage, where the stages in the list `at` hold a list `blocks`. */
+export const stageDepths = (tensors: Evidences['tensors'], at = 'stages'): readonly number[] =>
+  Array.from({ length: countOf(tensors, at) }, (_, stage) => countOf(tensors, `${at}.${stage}.blocks`));
+
 /** Outputs of the classifier as a figure: 0 where none is stored. */
 export function classesOf(tensors: Evidences['tensors'], head: string): Evidence {
   const classes = tensors.get(`${head}.weight`)?.shape[0] ?? 0;

@@ -8,7 +8,7 @@ import { mlp } from '../blocks/transformer';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
-import { activationOf, classesOf, countOf, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+import { activationOf, classesOf, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../sources';
 
 /** Epsilon of all norms, which timm's constructor fixes. */
 const eps = 1e-6;
@@ -28,9 +28,7 @@ const sizes: Sizes = {
 function recognise(evidences: Evidences): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
-  const depth = Array.from({ length: countOf(tensors, 'stages') }, (_, stage) =>
-    countOf(tensors, `stages.${stage}.blocks`),
-  );
+  const depth = stageDepths(tensors);
   const shape = (name: string): readonly number[] => tensors.get(name)?.shape ?? [];
   const heads = depth.flatMap((blocks, stage) => {
     const [first] = shape(`stages.${stage}.blocks.${blocks - 1}.xca.temperature`);

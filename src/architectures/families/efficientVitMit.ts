@@ -6,7 +6,15 @@ import { answer, gridOf, meanOfMap } from '../blocks/maps';
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
-import { activationOf, classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+import {
+  activationOf,
+  classesOf,
+  decide,
+  imageSizeOf,
+  recognisedFrom,
+  sourcesOf,
+  stageDepths,
+} from '../sources';
 
 type Tensors = Evidences['tensors'];
 
@@ -52,9 +60,7 @@ function attentionOf(
 function recognise(evidences: Evidences): Recognised {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
-  const depth = Array.from({ length: countOf(tensors, 'stages') }, (_, stage) =>
-    countOf(tensors, `stages.${stage}.blocks`),
-  );
+  const depth = stageDepths(tensors);
   const dims = depth.map(
     (_, stage) => tensors.get(`stages.${stage}.blocks.0.main.point_conv.conv.weight`)?.shape[0] ?? 0,
   );

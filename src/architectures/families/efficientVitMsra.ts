@@ -8,7 +8,7 @@ import { windowPartition, windowProbe, windowReverse, windowsOf } from '../block
 import type { BuildOptions, Evidences, Family, Recognised } from '../family';
 import { numbersOf, stored } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
-import { classesOf, countOf, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+import { classesOf, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../sources';
 
 /** PyTorch's default, which all batch norms keep. */
 const eps = 1e-5;
@@ -33,9 +33,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const shape = (name: string): readonly number[] => tensors.get(name)?.shape ?? [];
-  const depth = Array.from({ length: countOf(tensors, 'stages') }, (_, stage) =>
-    countOf(tensors, `stages.${stage}.blocks`),
-  );
+  const depth = stageDepths(tensors);
   const attention = depth.map((_, stage) => `stages.${stage}.blocks.0.mixer.m.attn`);
   const tables = attention.map((path) => shape(`${path}.attention_biases`));
   const window = tables.map(([, offsets = 0]) => Math.sqrt(offsets));

@@ -8,7 +8,7 @@ import { numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
 import { maxVitBlocks, normOfMap, type MaxVitSettings } from '../groups/maxvitBlocks';
 import { flavourFigures, maxVitAssumable, trainedSize } from '../groups/maxvitFigures';
 import { sizeTitle, type Sizes } from '../sizes';
-import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+import { classesOf, decide, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../sources';
 
 type Tensors = Evidences['tensors'];
 
@@ -176,9 +176,7 @@ function partitionFigures(evidences: Evidences, ratio: Evidence): Figures {
 function recognise(evidences: Evidences): Recognised | undefined {
   const { tensors, dialect } = evidences;
   const channels = tensors.get('stem.conv1.weight')?.shape[1];
-  const depths = Array.from({ length: countOf(tensors, 'stages') }, (_, stage) =>
-    countOf(tensors, `stages.${stage}.blocks`),
-  );
+  const depths = stageDepths(tensors);
   const kinds = depths.map((depth, stage) => kindsOf(tensors, stage, depth));
   if (channels === undefined || depths.length === 0 || kinds.some((kind) => kind.includes('?')))
     return undefined;

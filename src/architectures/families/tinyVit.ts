@@ -8,7 +8,7 @@ import { windowPartition, windowProbe, windowReverse, windowsOf } from '../block
 import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
 import { numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
-import { activationOf, classesOf, countOf, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+import { activationOf, classesOf, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../sources';
 
 /** PyTorch's default of batch norms and layer norms. */
 const eps = 1e-5;
@@ -22,9 +22,7 @@ const sizes: Sizes = { '2,2,6,2 64,128,160': '5M', '2,2,6,2 64,128,256': '11M', 
 function recognise(evidences: Evidences): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
-  const depth = Array.from({ length: countOf(tensors, 'stages') }, (_, stage) =>
-    countOf(tensors, `stages.${stage}.blocks`),
-  );
+  const depth = stageDepths(tensors);
   const shape = (name: string): readonly number[] => tensors.get(name)?.shape ?? [];
   const tables = depth
     .slice(1)

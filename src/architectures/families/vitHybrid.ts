@@ -13,7 +13,7 @@ import { placedTokens } from '../groups/plainEmbedding';
 import { positionedSize, positionLayout, unseen } from '../groups/plainFigures';
 import { encodeResnet } from '../groups/residualNetwork';
 import { vitSize } from '../names';
-import { countOf, headsOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
+import { countOf, headsOf, recognisedFrom, sourcesOf, stageDepths, type Sources } from '../sources';
 
 type Tensors = Evidences['tensors'];
 
@@ -126,10 +126,7 @@ const backbones: readonly Backbone[] = [
     has,
     title: 'BiT ResNet',
     name: (depths) => `${networkName(depths)}+`,
-    depths: (tensors) =>
-      Array.from({ length: countOf(tensors, `${path}.stages`) }, (_, stage) =>
-        countOf(tensors, `${path}.stages.${stage}.blocks`),
-      ),
+    depths: (tensors) => stageDepths(tensors, `${path}.stages`),
     stride: pyramidStride,
     build: bigTransfer,
   })),
