@@ -87,7 +87,7 @@ function bundles() {
       entryPoints: present([
         'webview/inspector/index.tsx',
         'webview/complexity/index.tsx',
-        'webview/attention/index.tsx',
+        'webview/image/index.tsx',
         'webview/batch/index.tsx',
       ]),
       outdir: 'dist/webview',

@@ -8,17 +8,24 @@ const node = {
   setTimeout: 'readonly',
 };
 
+const native = ['vscode', 'onnxruntime-node', 'sharp'];
+
 /**
  * Rooms in the order in which imports may point: each may import from those before it (and those of its own step).
  * The core runs in a plain Node script, so it knows neither VS Code nor native code; native code lives in the child process, so that
  * its crash cannot take the extension host along.
  */
 const steps = [
-  { rooms: ['protocol', 'checkpoint'], foreign: ['vscode', 'onnxruntime-node', 'sharp'] },
-  { rooms: ['graph'], foreign: ['vscode', 'onnxruntime-node', 'sharp'] },
-  { rooms: ['architectures'], foreign: ['vscode', 'onnxruntime-node', 'sharp'] },
-  { rooms: ['analysis', 'attention'], foreign: ['vscode', 'onnxruntime-node', 'sharp'] },
+  { rooms: ['domain'], foreign: native },
+  { rooms: ['protocol', 'checkpoint'], foreign: native },
+  { rooms: ['graph'], foreign: native },
+  { rooms: ['preprocessing', 'labels'], foreign: native },
+  { rooms: ['architectures'], foreign: native },
+  { rooms: ['models'], foreign: native },
+  { rooms: ['tasks'], foreign: native },
+  { rooms: ['analysis', 'attention'], foreign: native },
   { rooms: ['inference'], foreign: ['vscode'] },
+  { rooms: ['useCases'], foreign: native },
   { rooms: ['commandLine'], foreign: ['vscode'] },
   { rooms: ['editor'], foreign: ['onnxruntime-node', 'sharp'] },
 ];
@@ -37,18 +44,32 @@ const restrict = (files, foreign, rooms, more = []) => ({
 });
 
 /**
- * Inside of architectures: blocks know graphs alone, groups are what several families share, and no family knows another. What comes later in
- * the configuration replaces what it says of the same file, so that the step's own restrictions are said again.
+ * Inside of architectures: what holds for all comes first, then blocks and heads, which know graphs alone, groups, which several architectures
+ * share, and libraries, the names that several share. No architecture knows another; the registry and recognition know them all. What comes
+ * later in the configuration replaces what it says of the same file, so that the step's own restrictions are said again.
  */
+const shared = ['blocks', 'heads', 'groups', 'libraries', 'published'];
 const upward = (...rooms) => rooms.map((room) => `^\\.\\./${room}(/|$)`);
+const knowsAll = ['recognise', 'registry', 'index'];
 const insideArchitectures = [
   [
-    'blocks',
-    upward('groups', 'families', 'dialects', 'published', 'recognise', 'sources', 'figures', 'family'),
+    'blocks/**/*',
+    upward(
+      ...knowsAll,
+      ...['heads', 'groups', 'libraries', 'published', 'dialect', 'sources', 'figures', 'family'],
+    ),
   ],
-  ['groups', upward('families', 'recognise')],
-  ['dialects', upward('groups', 'families', 'recognise')],
-  ['families/!(index)', ['^\\./', ...upward('recognise')]],
+  [
+    'heads/**/*',
+    upward(...knowsAll, ...['groups', 'libraries', 'published', 'dialect', 'sources', 'figures', 'family']),
+  ],
+  ['groups/**/*', upward(...knowsAll)],
+  ['libraries/**/*', upward(...knowsAll)],
+  ['published/!(make*)', upward(...knowsAll)],
+  [
+    `!(${[...shared, 'recognise'].join('|')})/**/*`,
+    [`^\\.\\./(?!(?:${shared.join('|')})/)\\w+/`, ...upward(...knowsAll)],
+  ],
 ];
 const later = (room) => steps.slice(steps.findIndex(({ rooms }) => rooms.includes(room)) + 1);
 
@@ -62,8 +83,8 @@ const directions = [
   ),
   ...insideArchitectures.map(([place, more]) =>
     restrict(
-      [place.includes('/') ? `src/architectures/${place}.ts` : `src/architectures/${place}/**/*.ts`],
-      ['vscode', 'onnxruntime-node', 'sharp'],
+      [`src/architectures/${place}.ts`],
+      native,
       later('architectures').flatMap(({ rooms }) => rooms),
       more,
     ),
@@ -74,7 +95,17 @@ const directions = [
   restrict(
     ['webview/**/*'],
     ['vscode', 'onnxruntime-node', 'sharp'],
-    ['checkpoint', 'graph', 'architectures', 'analysis', 'inference', 'commandLine', 'editor'],
+    [
+      'checkpoint',
+      'graph',
+      'architectures',
+      'models',
+      'analysis',
+      'inference',
+      'useCases',
+      'commandLine',
+      'editor',
+    ],
   ),
 ];
 

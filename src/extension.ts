@@ -1,10 +1,10 @@
 import { ExtensionMode, type ExtensionContext } from 'vscode';
-import { registerCheckpointEditor } from './editor/checkpointEditor';
+import { registerCheckpointEditor } from './editor/documents/checkpointEditor';
 import { registerCommands } from './editor/commands';
 import { Disposables } from './editor/disposables';
 import { readSetting } from './editor/registration';
 import { createServices, type Services } from './editor/services';
-import { createStatusBar } from './editor/statusBar';
+import { createStatusBar } from './editor/dialogue/statusBar';
 
 /** What the host tests look at; nobody else gets it. */
 export interface TestApi {

@@ -1,9 +1,9 @@
 import type { ParameterCounts } from '../architectures/family';
 import { byteLength, elementCount, type Tensor } from '../checkpoint/tensors';
 import type { Graph } from '../graph/graph';
-import type { Probe } from '../protocol/probes';
-import type { ComplexityReport, Macs, ModuleRow, OperatorRow } from '../protocol/report';
-import { formatBytes, formatExact } from '../protocol/units';
+import type { Probe } from '../domain/probes';
+import type { ComplexityReport, Macs, ModuleRow, OperatorRow } from '../domain/report';
+import { formatBytes, formatExact } from '../domain/units';
 import { fvcoreCount, productActivations } from './conventions';
 import { exact, exactSum } from './exact';
 import { attentionMapsFormula, macsFormula, sumFormula, tokensFormula } from './formulas';

@@ -1,7 +1,7 @@
 import { elementCount } from '../checkpoint/tensors';
 import type { Graph } from '../graph/graph';
-import { tokenCount, type Probe, type TokenLayout } from '../protocol/probes';
-import { formatExact } from '../protocol/units';
+import { tokenCount, type Probe, type TokenLayout } from '../domain/probes';
+import { formatExact } from '../domain/units';
 import { exactSum } from './exact';
 import type { Work } from './work';
 import { tokensOf } from './whatIf';

@@ -1,10 +1,9 @@
 import { attentionTitles } from '../attention/naming';
-import { isGate } from '../attention/reading';
 import { elementCount } from '../checkpoint/tensors';
 import type { Graph, Node } from '../graph/graph';
-import type { Probe } from '../protocol/probes';
-import type { ModuleRow } from '../protocol/report';
-import { formatExact, formatShape } from '../protocol/units';
+import { type Probe, isGate } from '../domain/probes';
+import type { ModuleRow } from '../domain/report';
+import { formatExact, formatShape } from '../domain/units';
 import type { Work } from './work';
 
 /** What is said about a module besides its figures. */

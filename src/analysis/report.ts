@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { version } from '../../package.json';
-import type { Model } from '../architectures/model';
-import type { ComplexityReport } from '../protocol/report';
+import type { Model } from '../models/model';
+import type { ComplexityReport } from '../domain/report';
 import { complexity } from './complexity';
 import type { ReportSubject } from './reportText';
 

@@ -1,7 +1,7 @@
 import { stringify } from 'csv-stringify/sync';
 import { layerLine } from '../attention/tokenMixers';
-import type { ComplexityReport, ModuleRow } from '../protocol/report';
-import { formatBytes, formatExact, formatPercent, formatShape } from '../protocol/units';
+import type { ComplexityReport, ModuleRow } from '../domain/report';
+import { formatBytes, formatExact, formatPercent, formatShape } from '../domain/units';
 import { everyModule } from './moduleTree';
 import { countedMacs } from './work';
 

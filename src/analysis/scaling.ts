@@ -1,5 +1,5 @@
 import type { Graph } from '../graph/graph';
-import type { Scaling, ScalingPoint } from '../protocol/report';
+import type { Scaling, ScalingPoint } from '../domain/report';
 import { exactSum } from './exact';
 import { longestSequence } from './complexity';
 import { peakMemory } from './memory';

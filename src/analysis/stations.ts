@@ -1,10 +1,10 @@
-import { isGate, queryGrid } from '../attention/reading';
+import { queryGrid } from '../attention/reading';
 import type { Grid } from '../attention/tokenLayout';
 import { elementCount } from '../checkpoint/tensors';
 import type { Graph } from '../graph/graph';
-import { tokenCount, type Probe } from '../protocol/probes';
-import type { Station } from '../protocol/report';
-import { formatExact } from '../protocol/units';
+import { type Probe, isGate, tokenCount } from '../domain/probes';
+import type { Station } from '../domain/report';
+import { formatExact } from '../domain/units';
 import { ancestors, blocksOf, leaves, type Block } from './blocks';
 import { cutsPatches } from './moduleNotes';
 import { withoutBatch } from './shapes';

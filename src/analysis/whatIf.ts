@@ -1,7 +1,7 @@
 import { layerText } from '../attention/naming';
 import { keyGrid, queryGrid } from '../attention/reading';
-import { bothSides, tokenCount, type Probe } from '../protocol/probes';
-import type { NamedLayer } from '../protocol/report';
+import { bothSides, tokenCount, type Probe } from '../domain/probes';
+import type { NamedLayer } from '../domain/report';
 import type { Graph } from '../graph/graph';
 import { batchOf } from './shapes';
 import type { Work } from './work';

@@ -3,8 +3,8 @@ import type { Graph, Node, ValueInfo } from '../graph/graph';
 import { costOf } from '../graph/operators';
 import { neededNodes, readBy } from '../graph/order';
 import { perGraph } from '../graph/perGraph';
-import type { Probe } from '../protocol/probes';
-import type { Macs, OperatorRow } from '../protocol/report';
+import type { Probe } from '../domain/probes';
+import type { Macs, OperatorRow } from '../domain/report';
 import { exact, exactSum } from './exact';
 import { traceProvenance, type Provenance } from './provenance';
 

@@ -1,6 +1,6 @@
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import type { GraphBuilder } from '../graph/builder';
-import type { Dialect, Translated, Translation } from './dialects/dialect';
+import type { Dialect, Translated, Translation } from './dialect';
 
 /** A hyper-parameter's value: one number or word, or a list per stage. */
 export type ConfigValue = number | string | boolean | readonly number[] | readonly string[];
@@ -70,6 +70,8 @@ export interface Family {
   readonly row?: string;
   /** `Vision Transformer` */
   readonly title: string;
+  /** How libraries and repositories name its tensors: rename rows to timm's names, which are the canonical ones. */
+  readonly names: readonly Dialect[];
   /** Canonical names of parameters that may take no part in the pass: a mask token, the head of another mode. */
   readonly idle?: RegExp;
   /** Keys that `assume` may set. */

@@ -1,13 +1,14 @@
 import {
-  bothSides,
-  tokenCount,
   type Probe,
   type ProbeKind,
   type Sides,
   type WindowLayout,
-} from '../protocol/probes';
-import { formatExact } from '../protocol/units';
-import { isGate, keyGrid, queryGrid } from './reading';
+  bothSides,
+  isGate,
+  tokenCount,
+} from '../domain/probes';
+import { formatExact } from '../domain/units';
+import { keyGrid, queryGrid } from './reading';
 
 /** What a kind of attention is called. */
 export const attentionTitles: Readonly<Record<ProbeKind, string>> = {

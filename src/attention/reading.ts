@@ -1,5 +1,5 @@
-import type { Query } from '../protocol/imagePanel';
-import { tokenCount, type Probe } from '../protocol/probes';
+import type { Query } from '../protocol/image';
+import { isChannelMatrix, tokenCount, type Probe } from '../domain/probes';
 import { weightedRows } from './heads';
 import { pictureGrid, queryWeights, type Grid } from './tokenLayout';
 import { stitch, windowMaps, windowPlaces, windowWeights } from './windows';
@@ -31,14 +31,6 @@ export const queryGrid = (probe: Side): Grid | undefined =>
 
 /** Rows and columns of the keys that lie on the picture: of the whole map, for windows. */
 export const keyGrid = (probe: Side): Grid | undefined => windowMaps(probe)?.keys ?? pictureGrid(probe.keys);
-
-/** Channels attend to channels: no token asks, the map is shown as it is. */
-export const isChannelMatrix = ({ queries }: Pick<Probe, 'queries'>): boolean =>
-  queries.channels !== undefined;
-
-/** One weight for each channel or position, by which it is multiplied: no token asks. */
-export const isGate = ({ queries }: Pick<Probe, 'queries'>): boolean =>
-  (queries.special ?? []).includes('gate');
 
 /** Whether the probe has the queries that are asked for; every probe has a mean of them. */
 export function hasQuery(probe: Probe, query: Query): boolean {

@@ -1,23 +1,4 @@
-import { tokenCount, type Probe, type TokenLayout } from '../protocol/probes';
-
-/** Same tokens in the same order. */
-const sameLayout = (left: TokenLayout, right: TokenLayout): boolean =>
-  tokenCount(left) === tokenCount(right) &&
-  (left.special ?? []).join() === (right.special ?? []).join() &&
-  (left.grid ?? []).join() === (right.grid ?? []).join();
-
-/** Number of layers from the first on in which all tokens attend to the same tokens: only these multiply to a rollout. */
-export function chainLength(probes: readonly Probe[]): number {
-  const [first] = probes;
-  const broken = probes.findIndex(
-    ({ kind, queries, keys, window }) =>
-      kind !== 'self' ||
-      window !== undefined ||
-      !sameLayout(queries, keys) ||
-      !sameLayout(queries, first!.queries),
-  );
-  return broken < 0 ? probes.length : broken;
-}
+import { chainLength, type Probe } from '../domain/probes';
 
 /**
  * Attention rollout (Abnar & Zuidema 2020) of one query up to every layer: w · Âₗ · Âₗ₋₁ ⋯ Â₀, where Â = (mean over heads + identity) / 2 with

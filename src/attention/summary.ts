@@ -1,4 +1,4 @@
-import { tokenCount, type Probe } from '../protocol/probes';
+import { tokenCount, type Probe } from '../domain/probes';
 import type { PictureMap } from './reading';
 import { pictureGrid } from './tokenLayout';
 

@@ -1,5 +1,5 @@
-import type { Query } from '../protocol/imagePanel';
-import { tokenCount, type Probe, type TokenLayout } from '../protocol/probes';
+import type { Query } from '../protocol/image';
+import { tokenCount, type Probe, type TokenLayout } from '../domain/probes';
 
 export type Grid = readonly [rows: number, columns: number];
 export interface Cell {

@@ -1,5 +1,5 @@
-import type { LayerSizes, NamedLayer, WhatIf } from '../protocol/report';
-import { formatExact } from '../protocol/units';
+import type { LayerSizes, NamedLayer, WhatIf } from '../domain/report';
+import { formatExact } from '../domain/units';
 
 /** What a form of attention leaves open: windows of M × M, a reduction R, a projected length k … */
 export type MixerParameter = 'window' | 'reduction' | 'projected' | 'features' | 'kernel';

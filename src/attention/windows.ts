@@ -1,5 +1,5 @@
-import type { Query } from '../protocol/imagePanel';
-import { bothSides, originOf, type Probe, type TokenLayout, type WindowLayout } from '../protocol/probes';
+import type { Query } from '../protocol/image';
+import { bothSides, originOf, type Probe, type TokenLayout, type WindowLayout } from '../domain/probes';
 import { pictureGrid, sameCell, tokenIndex, type Grid } from './tokenLayout';
 
 /** Where the tokens of a windowed map's queries or keys lie. */

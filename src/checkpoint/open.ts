@@ -3,11 +3,11 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { attempt, openFile } from './byteSource';
 import type { Checkpoint, OpenOptions, Sidecars } from './checkpoint';
 import { CheckpointError } from './errors';
-import { chooseInFolder, withoutShards } from './folder';
+import { chooseInFolder, withoutShards } from './formats/folder';
 import { readTable } from './formats';
-import { JsonError, parseJsonObject } from './json';
+import { JsonError, parseJsonObject } from './containers/json';
 import { limits } from './limits';
-import { isShardIndex, readShards } from './shards';
+import { isShardIndex, readShards } from './formats/shards';
 import type { StateDict, TensorTable } from './tensors';
 
 /**

@@ -2,7 +2,7 @@ import { openFile, type ByteSource } from './byteSource';
 import { CheckpointError } from './errors';
 import { rowMajorStrides, shown, spannedBytes } from './shape';
 import { byteLength, dtypes, elementCount, type DType, type Tensor } from './tensors';
-import { inflateRange } from './zip';
+import { inflateRange } from './containers/zip';
 
 /** Bytes of a strided storage that are held at once while its elements are gathered. */
 const slabBytes = 16 * 2 ** 20;

@@ -1,10 +1,9 @@
 import sharp from 'sharp';
 import { paint } from '../attention/colourMaps';
-import { chainLength } from '../attention/rollout';
 import { reduceHeads, type HeadChoice } from '../attention/heads';
 import { splitKeys, tileOf, type PictureMap } from '../attention/reading';
-import type { Probe } from '../protocol/probes';
-import type { AttentionRows, ClassifiedView } from '../protocol/imagePanel';
+import { type Probe, chainLength } from '../domain/probes';
+import type { AttentionRows, ClassifiedView } from '../protocol/image';
 import { UsageError } from './usage';
 
 export interface DrawOptions {

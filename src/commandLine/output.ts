@@ -1,6 +1,6 @@
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { isShardIndex } from '../checkpoint/shards';
+import { isShardIndex } from '../checkpoint/formats/shards';
 
 /**
  * Refuses an output before anything long is done for it: its folder must be there, and it must be none of the files that are read.

@@ -1,8 +1,8 @@
 import { hasQuery, noMapText, queryGrid } from '../attention/reading';
 import type { ClassifyRequest } from '../inference/service';
-import type { ClassifiedView, Query } from '../protocol/imagePanel';
-import type { Probe } from '../protocol/probes';
-import { formatMilliseconds, formatPercent } from '../protocol/units';
+import type { ClassifiedView, Query } from '../protocol/image';
+import type { Probe } from '../domain/probes';
+import { formatMilliseconds, formatPercent } from '../domain/units';
 import { requireOutput } from './output';
 import type { Answer, Session } from './session';
 import { UsageError } from './usage';

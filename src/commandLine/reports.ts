@@ -1,4 +1,4 @@
-import type { ComplexityReport } from '../protocol/report';
+import type { ComplexityReport } from '../domain/report';
 import type { Session } from './session';
 
 /** `vitrine inspect` */

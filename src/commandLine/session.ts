@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Model } from '../architectures/model';
+import type { Model } from '../models/model';
 import type { CheckpointErrorKind } from '../checkpoint/errors';
 import type { RemoteFailure } from '../protocol/channel';
 import type { Inference } from '../inference/service';
@@ -66,7 +66,7 @@ export class Session {
 
   /** Opens and understands a checkpoint as the options say. The readers load with the first one. */
   async open(path: string): Promise<Model> {
-    const { openModel } = await import('../architectures/model');
+    const { openModel } = await import('../models/model');
     const { assume, stateDict, imageSize } = this.options;
     return openModel(path, { assume, stateDict, imageSize });
   }

@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import type { Sidecars, Tensor } from '../checkpoint/checkpoint';
 import { CheckpointError } from '../checkpoint/errors';
-import { writeSafetensors, type NamedTensor } from '../checkpoint/safetensorsWriter';
+import { writeSafetensors, type NamedTensor } from '../checkpoint/formats/safetensorsWriter';
 import type { TensorData } from '../inference/remoteApi';
 import { requireOutput } from './output';
 import type { Answer, Session } from './session';
@@ -81,8 +81,8 @@ export async function preprocess(
 
 async function preprocessByConfig(config: string, image: string, session: Session): Promise<TensorData> {
   const { decodePicture } = await import('../inference/decode');
-  const { apply } = await import('../inference/preprocessing/pipeline');
-  const { resolvePreprocessing } = await import('../inference/preprocessing/resolve');
+  const { apply } = await import('../preprocessing/pipeline');
+  const { resolvePreprocessing } = await import('../preprocessing/resolve');
   const { asStored, imageSize } = session.options;
   const sidecars = await readSidecars(config);
   const preprocessing = resolvePreprocessing({ sidecars, fileName: config, dialect: '', imageSize });

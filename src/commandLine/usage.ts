@@ -1,7 +1,7 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import type { ConfigValue } from '../architectures/family';
 import { parseFigure } from '../architectures/figureText';
-import { parseSize } from '../protocol/units';
+import { parseSize } from '../domain/units';
 
 /** The command line was not understood; exit status 2. */
 export class UsageError extends Error {

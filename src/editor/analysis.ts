@@ -1,4 +1,4 @@
-import type { Model } from '../architectures/model';
+import type { Model } from '../models/model';
 import { inspectorModel } from '../analysis/inspection';
 import { reportOf, reportSubject } from '../analysis/report';
 import { reportExtensions, reportText, type ReportFormat } from '../analysis/reportText';
@@ -6,13 +6,13 @@ import { scaling } from '../analysis/scaling';
 import { weightStatistics } from '../analysis/weightStatistics';
 import { byteLength, elementCount, type Tensor } from '../checkpoint/tensors';
 import { readElements, readTensor, toFloat32 } from '../checkpoint/values';
-import { resolveLabels } from '../inference/labels/labels';
+import { resolveLabels } from '../labels/labels';
 import { missingRuntime } from '../inference/runtime';
 import type { InspectorModel, TensorValues } from '../protocol/inspector';
-import type { ComplexityReport, Scaling } from '../protocol/report';
-import { checkpointLabel } from './checkpointEntries';
-import { UserError } from './errors';
-import type { Assumptions } from './memory';
+import type { ComplexityReport, Scaling } from '../domain/report';
+import { checkpointLabel } from './documents/checkpointEntries';
+import { UserError } from './dialogue/errors';
+import type { Assumptions } from './documents/memory';
 
 // What the pages ask about a model, in one module that is loaded with the first question.
 

@@ -2,14 +2,14 @@ import { basename } from 'node:path';
 import { commands, Uri, window, workspace, type Disposable } from 'vscode';
 import type { Classified, CommandId, Commands } from '../contributions';
 import { viewTypes } from '../contributions';
-import type { ProviderView } from '../protocol/imagePanel';
-import { report, requireTrust } from './notices';
-import { checkpointLabel } from './checkpointEntries';
-import type { Focus } from './imagePanel';
-import { isImage, pathOf, pickImages, selectImages } from './images';
-import { withProgress } from './progress';
+import type { ProviderView } from '../protocol/image';
+import { report, requireTrust } from './dialogue/notices';
+import { checkpointLabel } from './documents/checkpointEntries';
+import type { Focus } from './panels/imagePanel';
+import { isImage, pathOf, pickImages, selectImages } from './documents/images';
+import { withProgress } from './dialogue/progress';
 import { registerCommand } from './registration';
-import { askWhereToSave } from './saving';
+import { askWhereToSave } from './dialogue/saving';
 import type { Services } from './services';
 
 /** Every command by id; a mapped type, so that none is missing. */

@@ -1,5 +1,5 @@
 import { EventEmitter, Uri, type Disposable, type Memento } from 'vscode';
-import type { Model } from '../architectures/model';
+import type { Model } from '../models/model';
 import type {
   AttentionRows,
   ClassifiedView,
@@ -7,11 +7,11 @@ import type {
   ProviderView,
   Query,
   RunOptions,
-} from '../protocol/imagePanel';
+} from '../protocol/image';
 import type { ProviderCheck } from '../inference/remoteApi';
 import type { ClassifyRequest, Inference, ModelChoice } from '../inference/service';
 import type { Log } from './log';
-import { headerKey, type WorkspaceMemory } from './memory';
+import { headerKey, type WorkspaceMemory } from './documents/memory';
 import { readSetting } from './registration';
 
 /** A picture to classify with a checkpoint as its document understands it. */

@@ -1,14 +1,14 @@
 import { commands, Uri, type ExtensionContext } from 'vscode';
-import { BatchPanels } from './batchPanels';
-import { Checkpoints } from './checkpoints';
-import { ComplexityPanels } from './complexityPanel';
+import { BatchPanels } from './panels/batchPanels';
+import { Checkpoints } from './documents/checkpoints';
+import { ComplexityPanels } from './panels/complexityPanel';
 import type { Disposables } from './disposables';
-import { Documents } from './documents';
+import { Documents } from './documents/documents';
 import { viewTypes } from '../contributions';
-import { ImagePanels } from './imagePanels';
+import { ImagePanels } from './panels/imagePanels';
 import { createLog, type Log } from './log';
-import { WorkspaceMemory } from './memory';
-import { withProgress } from './progress';
+import { WorkspaceMemory } from './documents/memory';
+import { withProgress } from './dialogue/progress';
 import { Runner } from './runner';
 
 /** What views and commands share. Everything heavy behind it is loaded when it is first asked for. */

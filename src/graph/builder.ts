@@ -13,7 +13,7 @@ import {
   type ValueInfo,
 } from './graph';
 import { inferOutputs } from './operators';
-import type { Probe } from '../protocol/probes';
+import type { Probe } from '../domain/probes';
 
 /** How a canonical parameter is found in the checkpoint. */
 export interface ParameterView {

@@ -1,5 +1,5 @@
 import type { DType } from '../checkpoint/tensors';
-import type { Probe } from '../protocol/probes';
+import type { Probe } from '../domain/probes';
 
 /** A value that flows along the graph's edges. Shapes are concrete: another image size is another graph. */
 export interface ValueInfo {

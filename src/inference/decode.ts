@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import type { Sharp, SharpOptions } from 'sharp';
 import { describeUnsupported, imageFormats } from './imageFormats';
 import type { ImageFormat } from './imageFormats';
-import type { Picture } from './preprocessing/resize';
+import type { Picture } from '../preprocessing/resize';
 
 export { imageExtensions } from './imageFormats';
 

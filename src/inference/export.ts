@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { byteLength, dtypes, type Tensor } from '../checkpoint/tensors';
 import { readTensor } from '../checkpoint/values';
 import type { Graph, Initializer } from '../graph/graph';
-import { onnxParts, type Located } from '../graph/onnxWriter';
+import { onnxParts, type Located } from '../graph/onnx/export';
 import { requireRunnable } from './weights';
 
 /** A protobuf message stops at 2 GiB; the graph itself takes the rest. */

@@ -1,12 +1,12 @@
 import type { Tensor as OrtTensor } from 'onnxruntime-node';
 import { elementCount } from '../checkpoint/tensors';
 import type { GraphOutput } from '../graph/graph';
-import { tokenCount } from '../protocol/probes';
+import { tokenCount } from '../domain/probes';
 import type { Loaded, ModelRequest, TensorData } from './remoteApi';
 import { providerTitle } from './providers';
 import type { Runtime } from './runtime';
 import { createSession, fromRuntime, toRuntime, type Session } from './sessions';
-import { planTaps, queryShape, tapNames, withRowTaps, type Tap } from './taps';
+import { planTaps, queryShape, tapNames, withRowTaps, type Tap } from '../graph/rewrite/taps';
 import { placeWeights, requireUnchanged, type Placement } from './weights';
 
 /** Milliseconds without a request after which the packed session is built. */

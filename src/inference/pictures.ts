@@ -1,8 +1,8 @@
-import type { Pixels } from '../protocol/imagePanel';
+import type { Pixels } from '../protocol/image';
 import type { PictureRequest, PictureView } from './remoteApi';
 import { decodePicture } from './decode';
-import { apply, type ModelInput } from './preprocessing/pipeline';
-import { resize, type Picture } from './preprocessing/resize';
+import { apply, type ModelInput } from '../preprocessing/pipeline';
+import { resize, type Picture } from '../preprocessing/resize';
 
 /** A decoded picture, what the model sees of it, and the times both took. */
 export interface Prepared {

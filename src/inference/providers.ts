@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { cpus, hostname } from 'node:os';
 import { perGraph } from '../graph/perGraph';
-import type { ProviderView } from '../protocol/imagePanel';
+import type { ProviderView } from '../protocol/image';
 import type { ProviderCheck } from './remoteApi';
-import { probabilities, topK } from './labels/labels';
+import { probabilities, topK } from '../labels/labels';
 
 /** An execution provider of the runtime. */
 export interface Provider {

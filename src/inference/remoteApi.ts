@@ -1,7 +1,8 @@
 import type { DType, Tensor } from '../checkpoint/tensors';
 import type { Graph } from '../graph/graph';
-import type { Preprocessing } from './preprocessing/pipeline';
-import type { AttentionRows, ClassifiedView, Pixels, Query } from '../protocol/imagePanel';
+import type { FileState } from '../models/files';
+import type { Preprocessing } from '../preprocessing/pipeline';
+import type { AttentionRows, ClassifiedView, Pixels, Query } from '../protocol/image';
 
 /** Version of this interface. A child of another version (the extension was updated under a running window) is refused. */
 export const inferenceVersion = 1;
@@ -16,15 +17,6 @@ export interface Hello {
 export type RuntimeFacts =
   | { readonly version: string; readonly providers: readonly string[] }
   | { readonly version: null; readonly reason: string };
-
-/** A file as it was when its header was read; a file that differs from it must not be run. */
-export interface FileState {
-  readonly file: string;
-  /** Bytes. */
-  readonly size: number;
-  /** Milliseconds since 1970. */
-  readonly modified: number;
-}
 
 /** A model to run: its graph, and where the values of its initializers lie. */
 export interface ModelRequest {

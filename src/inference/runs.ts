@@ -1,12 +1,13 @@
+import { chainLength } from '../domain/probes';
 import { CheckpointChangedError } from './weights';
 import type { LoadedModel } from './loadedModel';
 import { floats } from './sessions';
-import { queryShape, tapNames, type Tap } from './taps';
+import { queryShape, tapNames, type Tap } from '../graph/rewrite/taps';
 import { meanOverHeads } from '../attention/heads';
 import { placeRows, readingWeights, readMap } from '../attention/reading';
-import { chainLength, rolloutRows } from '../attention/rollout';
+import { rolloutRows } from '../attention/rollout';
 import { defaultQuery, queryWeights } from '../attention/tokenLayout';
-import type { AttentionRows, Query } from '../protocol/imagePanel';
+import type { AttentionRows, Query } from '../protocol/image';
 import type { TensorData } from './remoteApi';
 
 /** Runs whose maps are kept: one per open panel, and a few more. */

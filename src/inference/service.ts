@@ -1,4 +1,5 @@
-import type { Model, ModelOptions } from '../architectures/model';
+import { modelRequest } from './modelRequest';
+import type { Model, ModelOptions } from '../models/model';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import type {
   AttentionRows,
@@ -8,7 +9,7 @@ import type {
   ProviderView,
   Query,
   RunOptions,
-} from '../protocol/imagePanel';
+} from '../protocol/image';
 import type {
   Hello,
   ModelRequest,
@@ -18,14 +19,14 @@ import type {
   RunRequest,
   TensorData,
 } from './remoteApi';
-import { withClassActivation } from '../attention/classActivation';
+import { withClassActivation } from '../graph/rewrite/classActivation';
 import { CancelledError, InferenceClient, type Log, type RemoteInference } from './client';
-import { resolveLabels, topK, type Activation } from './labels/labels';
+import { resolveLabels, topK, type Activation } from '../labels/labels';
 import { requireMemory, type Limits } from './memory';
-import { modelRequest, OpenedModels, type OpenedModel } from './openedModels';
-import type { Preprocessing } from './preprocessing/pipeline';
-import { resolvePreprocessing } from './preprocessing/resolve';
-import { describePreprocessing, parseOverrides } from './preprocessingLines';
+import { OpenedModels, type OpenedModel } from '../models/openedModels';
+import type { Preprocessing } from '../preprocessing/pipeline';
+import { resolvePreprocessing } from '../preprocessing/resolve';
+import { describePreprocessing, parseOverrides } from '../preprocessing/lines';
 import { ProviderChoice, type Choice } from './providerChoice';
 import { providerTitle, requireProvider, viewProviders, type VerdictStore } from './providers';
 import { missingRuntime } from './runtime';

@@ -1,6 +1,6 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { dtypes, type DType } from '../checkpoint/tensors';
-import { writeOnnx } from '../graph/onnxWriter';
+import { writeOnnx } from '../graph/onnx/export';
 import type { Graph } from '../graph/graph';
 import type { TensorData, TensorElements } from './remoteApi';
 import { providerTitle } from './providers';

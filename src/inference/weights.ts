@@ -4,8 +4,8 @@ import { dirname, join, parse, relative, sep } from 'node:path';
 import { dtypes, elementCount, isPlain, type Tensor } from '../checkpoint/tensors';
 import { readTensor } from '../checkpoint/values';
 import type { Graph, Initializer } from '../graph/graph';
-import type { Located } from '../graph/onnxWriter';
-import type { FileState } from './remoteApi';
+import type { Located } from '../graph/onnx/export';
+import type { FileState } from '../models/files';
 import { createTemporaryFolder, removeTemporaryFolder } from './temporary';
 
 /** Where every initializer's bytes are, as the runtime wants to be told. */
@@ -221,14 +221,4 @@ export async function requireUnchanged(files: readonly FileState[]): Promise<voi
       `${file} changed on disk since it was opened: ${what}; open the checkpoint again`,
     );
   }
-}
-
-/** The states of files as they are now. */
-export async function fileStates(files: readonly string[]): Promise<readonly FileState[]> {
-  return Promise.all(
-    files.map(async (file) => {
-      const { size, mtimeMs } = await stat(file);
-      return { file, size, modified: mtimeMs };
-    }),
-  );
 }

@@ -1,4 +1,4 @@
-import type { ComplexityReport, ModuleRow, Scaling, Station, TensorRow } from './report';
+import type { ComplexityReport, ModuleRow, Scaling, Station, TensorRow } from '../domain/report';
 
 /** A figure of the header or of the evidence list. */
 export interface FigureView {

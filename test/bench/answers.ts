@@ -1,12 +1,12 @@
 // Every published model of timm with random weights: how far our output is from timm's. Not a time, but only here is the peer at hand.
+import { fileStates } from '../../src/models/files';
 import * as runtime from 'onnxruntime-node';
 import { join } from 'node:path';
-import { openModel, type Model } from '../../src/architectures/model';
+import { openModel, type Model } from '../../src/models/model';
 import { openCheckpoint } from '../../src/checkpoint/open';
 import { readTensor, toFloat32 } from '../../src/checkpoint/values';
 import type { TensorData } from '../../src/inference/remoteApi';
 import { LoadedModel } from '../../src/inference/loadedModel';
-import { fileStates } from '../../src/inference/weights';
 import { ownFolder, readLines, rowOf, type Line } from '../unit/oracles/lines';
 import { findTimmOutputs } from './findPeers';
 import { inFolder } from './folders';

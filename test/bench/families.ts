@@ -1,7 +1,7 @@
 // One row per family: from a file to its graph for the family's largest published model, and a picture to the five likeliest classes of a
 // small one against timm with the same random weights.
 import { join } from 'node:path';
-import { families } from '../../src/architectures/families';
+import { families } from '../../src/architectures/registry';
 import type { Family } from '../../src/architectures/family';
 import { elementCount } from '../../src/checkpoint/tensors';
 import { writeSparse } from '../inference/support';

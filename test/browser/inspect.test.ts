@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { formatCount } from '../../src/protocol/units';
+import { formatCount } from '../../src/domain/units';
 import { sampleParameters } from './sample';
 import { openWorkbench, type Workbench } from './workbench';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { openFile } from '../../src/checkpoint/byteSource';
-import { readZip } from '../../src/checkpoint/zip';
+import { readZip } from '../../src/checkpoint/containers/zip';
 import { expectedOf, percent } from './sample';
 import { openWorkbench, type Workbench } from './workbench';
 

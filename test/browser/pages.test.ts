@@ -11,7 +11,7 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
   ['inspector', ['', 'sample', 'staged', 'unknown', 'training', 'restricted', 'stale', 'loading', 'error']],
   ['complexity', ['', 'sample', 'staged', 'unknown']],
   [
-    'attention',
+    'image',
     [
       '',
       'sample',
@@ -141,7 +141,7 @@ describe('pages', function () {
     }));
 
   it('a click asks for a patch, keys move it, change layer and head, and Esc goes back', () =>
-    opened({ name: 'attention' }, async (page) => {
+    opened({ name: 'image' }, async (page) => {
       const picture = page.locator('.picture-stack');
       const canvas = (await picture.boundingBox()) as { width: number; height: number };
       // The crop's middle is the picture's: row and column 8 of 16.
@@ -177,7 +177,7 @@ describe('pages', function () {
     }));
 
   it('each layer says what it is, and windows are asked for a patch of the whole map', () =>
-    opened({ name: 'attention', shownCase: 'staged' }, async (page) => {
+    opened({ name: 'image', shownCase: 'staged' }, async (page) => {
       const layer = page.locator('.layer-line');
       await layer.getByText('Window attention, windows of 3 × 5 shifted by 1 × 2, on 6 × 10').waitFor();
       const picture = page.locator('.picture-stack');
@@ -190,7 +190,7 @@ describe('pages', function () {
     }));
 
   it('gates are matrices without a query or heads to choose, and activation maps are chosen by class', () =>
-    opened({ name: 'attention', shownCase: 'gates' }, async (page) => {
+    opened({ name: 'image', shownCase: 'gates' }, async (page) => {
       const chosen = (label: string): Locator => page.getByRole('combobox', { name: label, exact: true });
       await page.getByText('Class activation map: no attention').waitFor();
       await chosen('Class').getByText('1. class 5').first().waitFor({ state: 'attached' });
@@ -203,7 +203,7 @@ describe('pages', function () {
     }));
 
   it('the picture is saved as PNG and the numbers are copied', () =>
-    opened({ name: 'attention' }, async (page) => {
+    opened({ name: 'image' }, async (page) => {
       await page.getByText('Save Picture').click();
       await page.getByText('Copy Numbers').click();
       const [[name, url]] = (await firstCall(page, 'save')) as [[string, string]];
@@ -216,7 +216,7 @@ describe('pages', function () {
 
   for (const theme of ['dark', 'light', 'contrast'] as const)
     it(`the cat is seen as attended at first glance (${theme})`, () =>
-      opened({ name: 'attention', shownCase: 'sample', theme }, async (page) => {
+      opened({ name: 'image', shownCase: 'sample', theme }, async (page) => {
         await page.getByText('shared by the heads of this layer, to the 99th percentile').waitFor();
         await settled(page);
         // The cat and what it stands on, in shares of the picture.
@@ -232,7 +232,7 @@ describe('pages', function () {
 
   for (const width of [1280, 560, 380])
     it(`attention comes first where it was asked for, under the title (${width} wide)`, () =>
-      opened({ name: 'attention', shownCase: 'focused', width }, async (page) => {
+      opened({ name: 'image', shownCase: 'focused', width }, async (page) => {
         await page.getByLabel('Which attention').waitFor();
         await settled(page);
         assert.equal(await page.evaluate(() => window.scrollY), 0);
@@ -244,7 +244,7 @@ describe('pages', function () {
       }));
 
   it('the image size is chosen, typed, and refused beside the answer that stands', () =>
-    opened({ name: 'attention', shownCase: 'sample' }, async (page) => {
+    opened({ name: 'image', shownCase: 'sample' }, async (page) => {
       const size = (text: string): Locator => page.getByRole('button', { name: `Image size ${text}` });
       await size('128×128 (native)').click();
       await page.getByRole('dialog').getByRole('button', { name: '256×256' }).click();
@@ -266,7 +266,7 @@ describe('pages', function () {
     }));
 
   it('says how wide the heads look, of the query that is shown', () =>
-    opened({ name: 'attention', shownCase: 'sample' }, async (page) => {
+    opened({ name: 'image', shownCase: 'sample' }, async (page) => {
       await page.getByText(/^Layer 6, 4 heads: entropy [\d.]+ … [\d.]+ of 8.01 bits, of the query/).waitFor();
       await page.locator('.multiples').hover({ position: { x: 60, y: 60 } });
       await page.locator('.multiples[title^="layer 1, head 1: entropy"]').waitFor();
@@ -289,7 +289,7 @@ describe('pages', function () {
     }));
 
   it('a turned picture is shown as stored by one click', () =>
-    opened({ name: 'attention', shownCase: 'turned' }, async (page) => {
+    opened({ name: 'image', shownCase: 'turned' }, async (page) => {
       await page.getByText('Show as Stored').click();
       await page.getByText('Apply Orientation').waitFor();
       await called(page, 'run', [[{}], [{ asStored: true }]]);

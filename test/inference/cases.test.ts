@@ -1,11 +1,11 @@
+import { fileStates } from '../../src/models/files';
 import assert from 'node:assert/strict';
 import * as runtime from 'onnxruntime-node';
-import { openModel } from '../../src/architectures/model';
+import { openModel } from '../../src/models/model';
 import { openCheckpoint } from '../../src/checkpoint/open';
 import { elementCount } from '../../src/checkpoint/tensors';
 import { readTensor, toFloat32 } from '../../src/checkpoint/values';
 import { LoadedModel } from '../../src/inference/loadedModel';
-import { fileStates } from '../../src/inference/weights';
 import type { TensorData } from '../../src/inference/remoteApi';
 import { join } from 'node:path';
 import { casesFolder, checkpointPath, readCases, type Case } from '../support/cases';

@@ -1,11 +1,11 @@
+import { fileStates } from '../../src/models/files';
 import assert from 'node:assert/strict';
 import * as runtime from 'onnxruntime-node';
-import { openModel } from '../../src/architectures/model';
-import { withClassActivation } from '../../src/attention/classActivation';
+import { openModel } from '../../src/models/model';
+import { withClassActivation } from '../../src/graph/rewrite/classActivation';
 import { openCheckpoint } from '../../src/checkpoint/open';
 import { readTensor, toFloat32 } from '../../src/checkpoint/values';
 import { LoadedModel } from '../../src/inference/loadedModel';
-import { fileStates } from '../../src/inference/weights';
 import { join } from 'node:path';
 import { checkpointPath, readCases } from '../support/cases';
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import sharp from 'sharp';
 import { openCheckpoint } from '../../src/checkpoint/open';
-import { writeSafetensors } from '../../src/checkpoint/safetensorsWriter';
+import { writeSafetensors } from '../../src/checkpoint/formats/safetensorsWriter';
 import { readTensor, toFloat32 } from '../../src/checkpoint/values';
 import { writeSparseVit } from './support';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { openModel, type Model } from '../../src/architectures/model';
+import { openModel, type Model } from '../../src/models/model';
 import { exportOnnx } from '../../src/inference/export';
 import { temporaryFolder, testInference } from './support';
 

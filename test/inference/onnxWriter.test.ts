@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { GraphBuilder, type ParameterSource } from '../../src/graph/builder';
 import { float, int, ints, text, type Graph, type Initializer } from '../../src/graph/graph';
-import { onnxParts, writeOnnx, type Located, type WriteOptions } from '../../src/graph/onnxWriter';
+import { onnxParts, writeOnnx, type Located, type WriteOptions } from '../../src/graph/onnx/export';
 import { seeded } from '../support/random';
 
 /** x·Wᵀ + b with W `[out, in]`, in double precision. */

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import * as runtime from 'onnxruntime-node';
 import { isResampling, resampled } from '../../src/architectures/blocks/positions';
 import { GraphBuilder } from '../../src/graph/builder';
-import { writeOnnx } from '../../src/graph/onnxWriter';
+import { writeOnnx } from '../../src/graph/onnx/export';
 
 interface ResamplingCase {
   readonly name: string;

@@ -1,3 +1,4 @@
+import { modelRequest } from '../../src/inference/modelRequest';
 import assert from 'node:assert/strict';
 import {
   closeSync,
@@ -18,8 +19,8 @@ import { join } from 'node:path';
 import { InferenceClient } from '../../src/inference/client';
 import { createInference, type Inference } from '../../src/inference/service';
 import { createMemoryStore } from '../../src/inference/providers';
-import { modelRequest, OpenedModels } from '../../src/inference/openedModels';
-import { resolvePreprocessing } from '../../src/inference/preprocessing/resolve';
+import { OpenedModels } from '../../src/models/openedModels';
+import { resolvePreprocessing } from '../../src/preprocessing/resolve';
 import { defaultLimits } from '../../src/inference/memory';
 import {
   processPath,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { softwareVulkan } from '../run/vulkan.mjs';
 import { createMemoryStore } from '../../src/inference/providers';
 import type { Inference } from '../../src/inference/service';
-import type { ProviderView } from '../../src/protocol/imagePanel';
+import type { ProviderView } from '../../src/protocol/image';
 import { skip } from '../support/skip';
 import { sampleModel, samplePicture, testInference } from './support';
 

@@ -6,8 +6,8 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 import { chromiumArguments, provideChromium } from '../run/chromium.mjs';
 import type { ThemeName } from './themes';
 
-export type PageName = 'inspector' | 'complexity' | 'attention' | 'batch';
-const pageNames: readonly PageName[] = ['inspector', 'complexity', 'attention', 'batch'];
+export type PageName = 'inspector' | 'complexity' | 'image' | 'batch';
+const pageNames: readonly PageName[] = ['inspector', 'complexity', 'image', 'batch'];
 
 const ORIGIN = 'http://pages.test';
 /** As strict as the extension's own; the component kit writes its design tokens into a style element. */

@@ -1,5 +1,5 @@
 import type { InspectorApi, InspectorEvents, InspectorModel } from '../../src/protocol/inspector';
-import type { ComplexityReport, Scaling } from '../../src/protocol/report';
+import type { ComplexityReport, Scaling } from '../../src/domain/report';
 import { seeded } from '../support/random';
 import staged from '../fixtures/pages/staged.json';
 import { failure, serveDemo, shownCase } from './host';

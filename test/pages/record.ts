@@ -6,11 +6,11 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { inspectorModel } from '../../src/analysis/inspection';
 import { reportOf } from '../../src/analysis/report';
 import { scaling } from '../../src/analysis/scaling';
-import { openModel, type Model } from '../../src/architectures/model';
+import { openModel, type Model } from '../../src/models/model';
 import { defaultLimits } from '../../src/inference/memory';
 import { createMemoryStore } from '../../src/inference/providers';
 import { createInference, type Inference } from '../../src/inference/service';
-import type { Query } from '../../src/protocol/imagePanel';
+import type { Query } from '../../src/protocol/image';
 import { checkpointPath, readCases } from '../support/cases';
 
 const picture = 'media/sample/images/cat-on-grass.jpg';

@@ -9,8 +9,8 @@ import type {
   ScalingPoint,
   Station,
   TensorRow,
-} from '../../src/protocol/report';
-import { formatBytes, formatCount, formatExact } from '../../src/protocol/units';
+} from '../../src/domain/report';
+import { formatBytes, formatCount, formatExact } from '../../src/domain/units';
 
 export interface VitFigures {
   readonly fileName: string;

@@ -1,13 +1,13 @@
 import { render, type VNode } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { BatchApi, BatchEvents, BatchRow, BatchState } from '../../src/protocol/batch';
-import { formatExact, formatMilliseconds, formatPercent } from '../../src/protocol/units';
+import { formatExact, formatMilliseconds, formatPercent } from '../../src/domain/units';
 import { connect, kindOf, messageOf, useSaved } from '../host';
 import { nextOrder, type SortOrder } from '../marks/sorting';
-import { announce, Banner, Failure, Failures, Guard, LiveRegion, Skeleton } from '../parts/status';
-import { SortHead } from '../parts/sortHead';
-import { useRowWindow } from '../parts/virtualRows';
-import { Button, TextField } from '../toolkit';
+import { announce, Banner, Failure, Failures, Guard, LiveRegion, Skeleton } from '../kit/status';
+import { SortHead } from '../kit/sortHead';
+import { useRowWindow } from '../kit/virtualRows';
+import { Button, TextField } from '../kit/toolkit';
 import '../theme.css';
 import './batch.css';
 import {

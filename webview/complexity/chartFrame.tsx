@@ -1,8 +1,8 @@
 import type { VNode } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { KINDS, standaloneSvg, type Chart } from '../marks/charts';
-import { useWidth } from '../parts/hooks';
-import { IconButton } from '../toolkit';
+import { useWidth } from '../kit/hooks';
+import { IconButton } from '../kit/toolkit';
 
 export interface ChartFrameProps {
   readonly title: string;

@@ -1,4 +1,4 @@
-import type { ComplexityReport } from '../../src/protocol/report';
+import type { ComplexityReport } from '../../src/domain/report';
 import { totalMacs } from './moduleBars';
 
 /** The ways in which papers and tools count the same work. */

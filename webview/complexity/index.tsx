@@ -2,9 +2,9 @@ import { render, type VNode } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { InspectorApi, InspectorModel } from '../../src/protocol/inspector';
 import { connect } from '../host';
-import { useAnswer } from '../parts/hooks';
-import { Banner, Failure, Failures, GivenUp, Guard, LiveRegion, Reading } from '../parts/status';
-import { Button } from '../toolkit';
+import { useAnswer } from '../kit/hooks';
+import { Banner, Failure, Failures, GivenUp, Guard, LiveRegion, Reading } from '../kit/status';
+import { Button } from '../kit/toolkit';
 import '../theme.css';
 import { Complexity } from './report';
 

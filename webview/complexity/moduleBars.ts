@@ -1,4 +1,4 @@
-import type { Macs, ModuleRow } from '../../src/protocol/report';
+import type { Macs, ModuleRow } from '../../src/domain/report';
 import { deriveTree } from '../marks/treeState';
 
 /** A bar of the chart: a part of the model with its MACs over all repetitions. */

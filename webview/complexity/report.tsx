@@ -1,12 +1,12 @@
 import type { VNode } from 'preact';
 import { useEffect, useMemo } from 'preact/hooks';
 import type { InspectorApi, InspectorModel } from '../../src/protocol/inspector';
-import type { ComplexityReport, Scaling, ScalingPoint } from '../../src/protocol/report';
-import { formatBytes, formatCount, formatExact, formatPercent } from '../../src/protocol/units';
+import type { ComplexityReport, Scaling, ScalingPoint } from '../../src/domain/report';
+import { formatBytes, formatCount, formatExact, formatPercent } from '../../src/domain/units';
 import { useSaved } from '../host';
-import { useAnswer, useSettled } from '../parts/hooks';
-import { announce, Banner, Failure, Skeleton } from '../parts/status';
-import { Button, Dropdown, Slider } from '../toolkit';
+import { useAnswer, useSettled } from '../kit/hooks';
+import { announce, Banner, Failure, Skeleton } from '../kit/status';
+import { Button, Dropdown, Slider } from '../kit/toolkit';
 import { moduleChart, scalingChart, sizeText } from '../marks/charts';
 import { ChartFrame } from './chartFrame';
 import './complexity.css';

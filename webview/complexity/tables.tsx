@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
 import { useMemo } from 'preact/hooks';
-import type { ComplexityReport, OperatorRow } from '../../src/protocol/report';
-import { formatBytes, formatCount, formatExact, formatPercent } from '../../src/protocol/units';
+import type { ComplexityReport, OperatorRow } from '../../src/domain/report';
+import { formatBytes, formatCount, formatExact, formatPercent } from '../../src/domain/units';
 import { useSaved } from '../host';
 import { ShareBar } from '../marks/shareBar';
 import { deriveTree, visibleLines } from '../marks/treeState';

@@ -8,9 +8,9 @@ import {
   type MixerParameter,
   type MixerParameters,
 } from '../../src/attention/tokenMixers';
-import type { ComplexityReport, WhatIf } from '../../src/protocol/report';
-import { formatCount, formatExact } from '../../src/protocol/units';
-import { TextField } from '../toolkit';
+import type { ComplexityReport, WhatIf } from '../../src/domain/report';
+import { formatCount, formatExact } from '../../src/domain/units';
+import { TextField } from '../kit/toolkit';
 import { ShareBar } from '../marks/shareBar';
 
 /** What one attention layer of this model would cost in other forms, whose window, length, features and kernel can be changed. */

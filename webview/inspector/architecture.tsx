@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { InspectorModel } from '../../src/protocol/inspector';
-import type { ModuleRow } from '../../src/protocol/report';
+import type { ModuleRow } from '../../src/domain/report';
 import { useSaved } from '../host';
 import { Stations } from '../marks/stations';
 import { TreeGrid } from '../marks/treeGrid';
@@ -14,7 +14,7 @@ import {
   type Tree,
   type TreeMove,
 } from '../marks/treeState';
-import { announce, Guard } from '../parts/status';
+import { announce, Guard } from '../kit/status';
 import { Detail } from './detail';
 
 export interface ArchitectureProps {

@@ -1,8 +1,8 @@
 import type { VNode } from 'preact';
 import type { InspectorModel } from '../../src/protocol/inspector';
-import type { ModuleRow, TensorRow } from '../../src/protocol/report';
-import { formatBytes, formatCount, formatExact, formatShape } from '../../src/protocol/units';
-import { Button } from '../toolkit';
+import type { ModuleRow, TensorRow } from '../../src/domain/report';
+import { formatBytes, formatCount, formatExact, formatShape } from '../../src/domain/units';
+import { Button } from '../kit/toolkit';
 
 export interface DetailProps {
   readonly model: InspectorModel;

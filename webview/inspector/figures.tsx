@@ -1,8 +1,8 @@
 import type { VNode } from 'preact';
 import type { FigureView } from '../../src/protocol/inspector';
-import { AssumedMark } from '../parts/assumed';
-import { Popover } from '../parts/popover';
-import { ValueEditor } from '../parts/valueEditor';
+import { AssumedMark } from '../kit/assumed';
+import { Popover } from '../kit/popover';
+import { ValueEditor } from '../kit/valueEditor';
 
 export type Assume = (key: string, value: string | null) => void;
 

@@ -1,8 +1,8 @@
 import type { VNode } from 'preact';
 import type { InspectorAction, InspectorModel } from '../../src/protocol/inspector';
 import { useSaved } from '../host';
-import { Banner } from '../parts/status';
-import { Button, Dropdown, Icon, IconButton } from '../toolkit';
+import { Banner } from '../kit/status';
+import { Button, Dropdown, Icon, IconButton } from '../kit/toolkit';
 import { Evidence, Headline, type Assume } from './figures';
 
 export interface HeaderProps {

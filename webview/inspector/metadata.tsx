@@ -1,6 +1,6 @@
 import type { VNode } from 'preact';
 import type { InspectorModel } from '../../src/protocol/inspector';
-import { formatExact } from '../../src/protocol/units';
+import { formatExact } from '../../src/domain/units';
 
 /** What the file says about itself, what else it holds and what lies beside it. */
 export function Metadata({ model, query }: { model: InspectorModel; query: string }): VNode {

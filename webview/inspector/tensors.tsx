@@ -1,14 +1,14 @@
 import type { VNode } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { InspectorModel } from '../../src/protocol/inspector';
-import type { TensorRow } from '../../src/protocol/report';
-import { formatBytes, formatExact, formatShape } from '../../src/protocol/units';
+import type { TensorRow } from '../../src/domain/report';
+import { formatBytes, formatExact, formatShape } from '../../src/domain/units';
 import { useSaved } from '../host';
 import { nextOrder, sortedIndices, type SortOrder } from '../marks/sorting';
-import { useNewest } from '../parts/hooks';
-import { SortHead } from '../parts/sortHead';
-import { useRowWindow } from '../parts/virtualRows';
-import { announce } from '../parts/status';
+import { useNewest } from '../kit/hooks';
+import { SortHead } from '../kit/sortHead';
+import { useRowWindow } from '../kit/virtualRows';
+import { announce } from '../kit/status';
 import { Values, type ReadValues } from './values';
 
 const ROW_HEIGHT = 24;

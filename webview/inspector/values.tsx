@@ -1,12 +1,12 @@
 import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
 import type { TensorValues } from '../../src/protocol/inspector';
-import type { TensorRow } from '../../src/protocol/report';
-import { formatBytes, formatExact, formatFigure, formatPercent, formatShape } from '../../src/protocol/units';
+import type { TensorRow } from '../../src/domain/report';
+import { formatBytes, formatExact, formatFigure, formatPercent, formatShape } from '../../src/domain/units';
 import { Histogram } from '../marks/histogram';
-import { useAnswer } from '../parts/hooks';
-import { Banner, Skeleton } from '../parts/status';
-import { Button, IconButton } from '../toolkit';
+import { useAnswer } from '../kit/hooks';
+import { Banner, Skeleton } from '../kit/status';
+import { Button, IconButton } from '../kit/toolkit';
 
 export type ReadValues = (tensor: string, first: number, count: number) => Promise<TensorValues>;
 

@@ -1,6 +1,6 @@
 import * as Plot from '@observablehq/plot';
-import type { ScalingPoint } from '../../src/protocol/report';
-import { formatBytes, formatCount } from '../../src/protocol/units';
+import type { ScalingPoint } from '../../src/domain/report';
+import { formatBytes, formatCount } from '../../src/domain/units';
 import { totalMacs, type ModuleBar } from '../complexity/moduleBars';
 
 /** Kinds of work in the order they are stacked, with the theme's variables that colour them. */

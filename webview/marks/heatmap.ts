@@ -1,5 +1,5 @@
 import { colourAt, paint, type ColourMap } from '../../src/attention/colourMaps';
-import type { Pixels } from '../../src/protocol/imagePanel';
+import type { Pixels } from '../../src/protocol/image';
 import type { Cell, Grid } from '../../src/attention/tokenLayout';
 import { cellRectangle, type Overlay, type Rectangle } from './overlay';
 

@@ -1,5 +1,5 @@
 import type { VNode } from 'preact';
-import { formatExact, formatFigure } from '../../src/protocol/units';
+import { formatExact, formatFigure } from '../../src/domain/units';
 
 export interface HistogramProps {
   /** Counts in equal bins between `min` and `max`. */

@@ -1,4 +1,4 @@
-import type { Station } from '../../src/protocol/report';
+import type { Station } from '../../src/domain/report';
 
 /** A box of the drawing of the whole, in the drawing's own pixels. */
 export interface StationBox {

@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
 import { useMemo, useRef } from 'preact/hooks';
-import type { Station } from '../../src/protocol/report';
-import { useWidth } from '../parts/hooks';
+import type { Station } from '../../src/domain/report';
+import { useWidth } from '../kit/hooks';
 import { fitGrid, layoutStations, titleOf, type StationBox } from './stationLayout';
 
 export interface StationsProps {

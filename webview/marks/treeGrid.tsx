@@ -1,10 +1,10 @@
 import type { VNode } from 'preact';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
-import type { ModuleRow } from '../../src/protocol/report';
-import { formatCount, formatExact, formatShape } from '../../src/protocol/units';
-import { useNewest } from '../parts/hooks';
-import { useRowWindow } from '../parts/virtualRows';
-import { Icon } from '../toolkit';
+import type { ModuleRow } from '../../src/domain/report';
+import { formatCount, formatExact, formatShape } from '../../src/domain/units';
+import { useNewest } from '../kit/hooks';
+import { useRowWindow } from '../kit/virtualRows';
+import { Icon } from '../kit/toolkit';
 import { ShareBar } from './shareBar';
 import { moveInTree, typeAhead, type Tree, type TreeLine, type TreeMove } from './treeState';
 

@@ -1,4 +1,4 @@
-import type { ModuleRow } from '../../src/protocol/report';
+import type { ModuleRow } from '../../src/domain/report';
 
 /** A line of the tree as it is drawn: a module, a group of identical ones, or the line that unfolds a group's members. */
 export interface TreeLine {

@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
-import type { Probe } from '../../protocol/probes';
+import type { Probe } from '../../domain/probes';
 import { type Tokens } from './layers';
 import { gridOfLayout, type Grid } from './maps';
 import { mergeHeads, splitHeads } from './transformer';

@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { float, int, ints, type Attribute, type ValueInfo } from '../../graph/graph';
-import { bothSides, type Sides } from '../../protocol/probes';
+import { bothSides, type Sides } from '../../domain/probes';
 import { activate } from './layers';
 
 /** Zeros around a map: one number for all sides, one per axis, or `[top, left, bottom, right]`; `same` is TensorFlow's rule. */

@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../../graph/builder';
-import type { Probe } from '../../protocol/probes';
+import type { Probe } from '../../domain/probes';
 import type { Tokens } from './layers';
 import { gridTokens, type Grid } from './maps';
 import { rearranged, windowProbe, windowsOf } from './windows';

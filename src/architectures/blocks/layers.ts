@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { float, text, type ValueInfo } from '../../graph/graph';
-import type { TokenLayout } from '../../protocol/probes';
+import type { TokenLayout } from '../../domain/probes';
 
 /** x · σ(slope · x): SiLU (Elfwing et al. 2017) with slope 1, CLIP's quick GELU with 1.702. */
 function sigmoidGate(b: GraphBuilder, x: ValueInfo, slope: number): ValueInfo {

@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { float, int, text, type ValueInfo } from '../../graph/graph';
-import { bothSides, type Sides, type TokenLayout } from '../../protocol/probes';
+import { bothSides, type Sides, type TokenLayout } from '../../domain/probes';
 import { batchNorm } from './convolution';
 import { maybeNorm, type Tokens } from './layers';
 

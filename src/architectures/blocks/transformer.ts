@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
-import type { Probe } from '../../protocol/probes';
+import type { Probe } from '../../domain/probes';
 import { activate, maybeNorm, residual, silu, type Tokens } from './layers';
 import { rotate, type Rotation } from './rotary';
 

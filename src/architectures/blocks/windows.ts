@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
-import { bothSides, originOf, type Probe, type Sides, type WindowLayout } from '../../protocol/probes';
+import { bothSides, originOf, type Probe, type Sides, type WindowLayout } from '../../domain/probes';
 import { cosineScale, unitVectors } from './cosine';
 import { withValue, type Tokens } from './layers';
 import { gridOfLayout, gridTokens, sequence, type Grid } from './maps';

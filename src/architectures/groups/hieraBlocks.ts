@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import type { Probe } from '../../protocol/probes';
+import type { Probe } from '../../domain/probes';
 import { averagePool, convolution, maxPool } from '../blocks/convolution';
 import { layerScale, maybeNorm, norm, residual, withValue, type Tokens } from '../blocks/layers';
 import { answer, gridOfLayout, mapToTokens, meanOfTokens, tokensToMap, type Grid } from '../blocks/maps';

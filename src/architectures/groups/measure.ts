@@ -1,4 +1,4 @@
-import type { Translated } from '../dialects/dialect';
+import type { Translated } from '../dialect';
 
 /** What names and shapes of a plain transformer tell without doubt. */
 export interface Measures {

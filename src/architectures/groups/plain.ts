@@ -1,6 +1,6 @@
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
-import { timmNames } from '../dialects/timm';
+import { timmNames } from '../libraries/timm';
 import type { BuildOptions, Evidences, Figures, Recognised } from '../family';
 import { numberOf, wordOf } from '../figures';
 import { labelOf, originOf, pixelsOf, titleOf } from '../names';

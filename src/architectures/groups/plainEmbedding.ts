@@ -1,6 +1,6 @@
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { tokenCount } from '../../protocol/probes';
+import { tokenCount } from '../../domain/probes';
 import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
 import { isResampling, resampled } from '../blocks/positions';
 import { patchEmbedding } from '../blocks/transformer';

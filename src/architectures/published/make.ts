@@ -5,7 +5,7 @@
  *   npx esbuild src/architectures/published/make.ts --bundle --platform=node --outfile=/tmp/make.cjs
  *   node /tmp/make.cjs FOLDER > src/architectures/published/table.ts
  */
-import { translations } from '../dialects';
+import { translations } from '../recognise/dialects';
 import { measure, publishedKey } from '../groups/measure';
 import { linesOf, modelOf, pixelsOf, tensorsOf, type Line } from './lines';
 

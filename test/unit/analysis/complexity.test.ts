@@ -12,7 +12,7 @@ import type { TensorRole } from '../../../src/architectures/family';
 import { elementCount, type DType, type Tensor } from '../../../src/checkpoint/tensors';
 import { GraphBuilder, type ParameterSource } from '../../../src/graph/builder';
 import { int, type Graph } from '../../../src/graph/graph';
-import type { ComplexityReport, ModuleRow } from '../../../src/protocol/report';
+import type { ComplexityReport, ModuleRow } from '../../../src/domain/report';
 import { buildVit, sourceOf, vitB16, vitParameters, type VitSizes } from '../graph/vit';
 
 const tensor = (name: string, shape: readonly number[], dtype: DType = 'F32'): Tensor => ({

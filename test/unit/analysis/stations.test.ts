@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { stations } from '../../../src/analysis/stations';
-import { openModel } from '../../../src/architectures/model';
+import { openModel } from '../../../src/models/model';
 import { checkpointPath, readCases } from '../../support/cases';
 
 /** The drawing of a golden case, from the picture on: `Blocks ×2 96 × 12 × 8, 2 heads (stages.0.blocks)`. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { reportOf } from '../../../src/analysis/report';
-import { openModel } from '../../../src/architectures/model';
+import { openModel } from '../../../src/models/model';
 import { checkpointPath, readCases } from '../../support/cases';
 
 describe('the layer that other forms are about', () => {

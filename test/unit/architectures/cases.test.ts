@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { countMacs } from '../../../src/analysis/complexity';
-import { openModel, type Model } from '../../../src/architectures/model';
+import { openModel, type Model } from '../../../src/models/model';
 import { elementCount } from '../../../src/checkpoint/tensors';
 import { checkpointPath, readCases, type Case, type CaseAttention } from '../../support/cases';
 

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { countMacs } from '../../../src/analysis/complexity';
-import { openModel, type Model, type ModelOptions } from '../../../src/architectures/model';
-import { buildGraph, countParameters, recognise, type Known } from '../../../src/architectures/recognise';
+import { openModel, type Model, type ModelOptions } from '../../../src/models/model';
+import {
+  buildGraph,
+  countParameters,
+  recognise,
+  type Known,
+} from '../../../src/architectures/recognise/recognise';
 import { checkpointOf, linesFolder, readLines, type Line } from '../oracles/lines';
 import { checkpointPath, readCases } from '../../support/cases';
 

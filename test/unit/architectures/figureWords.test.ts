@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { recognise } from '../../../src/architectures/recognise';
+import { recognise } from '../../../src/architectures/recognise/recognise';
 import { checkpointOf, ownFolder, readLines } from '../oracles/lines';
 
 /** Stages that the figure leaves out: the convolutional first one has no MLP. */

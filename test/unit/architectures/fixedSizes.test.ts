@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { openModel, type ModelOptions } from '../../../src/architectures/model';
-import { recognise } from '../../../src/architectures/recognise';
+import { openModel, type ModelOptions } from '../../../src/models/model';
+import { recognise } from '../../../src/architectures/recognise/recognise';
 import { checkpointOf, linesFolder, readLines } from '../oracles/lines';
 import { checkpointPath, readCases } from '../../support/cases';
 

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { countMacs } from '../../../src/analysis/complexity';
 import { gridIndex, gridProbe } from '../../../src/architectures/blocks/gridWindows';
-import { openModel } from '../../../src/architectures/model';
-import { buildGraph, countParameters, recognise, type Known } from '../../../src/architectures/recognise';
+import { openModel } from '../../../src/models/model';
+import {
+  buildGraph,
+  countParameters,
+  recognise,
+  type Known,
+} from '../../../src/architectures/recognise/recognise';
 import { windowPlaces } from '../../../src/attention/windows';
 import { checkpointPath, readCases } from '../../support/cases';
 import { checkpointOf, linesFolder, readLines, type Line } from '../oracles/lines';

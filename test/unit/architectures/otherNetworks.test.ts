@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { inspectorModel } from '../../../src/analysis/inspection';
-import { openModel } from '../../../src/architectures/model';
-import { exampleName } from '../../../src/architectures/nearest';
-import { recognise } from '../../../src/architectures/recognise';
-import { lostParameters } from '../../../src/architectures/siblings';
+import { openModel } from '../../../src/models/model';
+import { exampleName } from '../../../src/architectures/recognise/nearest';
+import { recognise } from '../../../src/architectures/recognise/recognise';
+import { lostParameters } from '../../../src/architectures/recognise/siblings';
 import type { Checkpoint } from '../../../src/checkpoint/checkpoint';
 import { openCheckpoint } from '../../../src/checkpoint/open';
 import { elementCount, type Tensor } from '../../../src/checkpoint/tensors';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { writeSafetensors } from '../../../src/checkpoint/safetensorsWriter';
+import { writeSafetensors } from '../../../src/checkpoint/formats/safetensorsWriter';
 import { checkpointPath, readCases } from '../../support/cases';
 
 type Shapes = Readonly<Record<string, readonly number[]>>;

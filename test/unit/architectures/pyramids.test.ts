@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { countMacs } from '../../../src/analysis/complexity';
-import { openModel } from '../../../src/architectures/model';
+import { openModel } from '../../../src/models/model';
 import {
   buildGraph,
   countParameters,
   recognise,
   type Known,
   type RecogniseOptions,
-} from '../../../src/architectures/recognise';
+} from '../../../src/architectures/recognise/recognise';
 import type { Checkpoint } from '../../../src/checkpoint/checkpoint';
 import { checkpointOf, linesFolder, readLines, type Line } from '../oracles/lines';
 import { checkpointPath, readCases } from '../../support/cases';

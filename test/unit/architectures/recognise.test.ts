@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import type { Checkpoint } from '../../../src/checkpoint/checkpoint';
 import type { Tensor } from '../../../src/checkpoint/tensors';
 import type { ConfigValue } from '../../../src/architectures/family';
-import { buildGraph, countParameters, recognise, type Known } from '../../../src/architectures/recognise';
+import {
+  buildGraph,
+  countParameters,
+  recognise,
+  type Known,
+} from '../../../src/architectures/recognise/recognise';
 
 type Shapes = Readonly<Record<string, readonly number[]>>;
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ConfigValue } from '../../../src/architectures/family';
-import { openModel, type Model } from '../../../src/architectures/model';
-import type { Known } from '../../../src/architectures/recognise';
+import { openModel, type Model } from '../../../src/models/model';
+import type { Known } from '../../../src/architectures/recognise/recognise';
 import { checkpointPath, readCases } from '../../support/cases';
 
 interface Said {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { recognise } from '../../../src/architectures/recognise';
+import { recognise } from '../../../src/architectures/recognise/recognise';
 import { sizeOf, sizeTitle } from '../../../src/architectures/sizes';
 import { checkpointOf, ownFolder, readLines, type Line } from '../oracles/lines';
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { meanOverHeads, maxOverHeads, reduceHeads, weightedRows } from '../../../src/attention/heads';
-import { chainLength, rollout, rolloutRows } from '../../../src/attention/rollout';
+import { rollout, rolloutRows } from '../../../src/attention/rollout';
 import { headEntropies, meanAttentionDistances } from '../../../src/attention/summary';
 import { splitKeys } from '../../../src/attention/reading';
 import { defaultQuery, queryWeights, tokenIndex } from '../../../src/attention/tokenLayout';
-import type { Probe, TokenLayout } from '../../../src/protocol/probes';
+import { type Probe, type TokenLayout, chainLength } from '../../../src/domain/probes';
 import { seeded } from '../../support/random';
 
 const random = seeded(11);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { layerText } from '../../../src/attention/naming';
-import { withClassActivation } from '../../../src/attention/classActivation';
-import { openModel } from '../../../src/architectures/model';
+import { withClassActivation } from '../../../src/graph/rewrite/classActivation';
+import { openModel } from '../../../src/models/model';
 import { checkpointPath, readCases } from '../../support/cases';
 
 /** What is said of the layers of a golden case, each text once. */

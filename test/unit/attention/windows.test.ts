@@ -7,9 +7,8 @@ import {
   splitKeys,
   tileOf,
 } from '../../../src/attention/reading';
-import { chainLength } from '../../../src/attention/rollout';
 import { windowPlaces } from '../../../src/attention/windows';
-import type { Probe, WindowLayout } from '../../../src/protocol/probes';
+import { type Probe, type WindowLayout, chainLength } from '../../../src/domain/probes';
 import { seeded } from '../../support/random';
 
 const random = seeded(5);

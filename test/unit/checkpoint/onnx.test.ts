@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { fromBytes } from '../../../src/checkpoint/byteSource';
-import { readOnnxModel } from '../../../src/checkpoint/onnx';
-import type { OnnxAttribute } from '../../../src/checkpoint/onnxModel';
+import { readOnnxModel } from '../../../src/checkpoint/formats/onnx';
+import type { OnnxAttribute } from '../../../src/checkpoint/formats/onnxModel';
 import { readTensor } from '../../../src/checkpoint/values';
 import { field, float, int, varint } from '../../support/protobufWriter';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { isKind, PickleEnd, unpickle, type PickleValue } from '../../../src/checkpoint/pickle';
-import { judgeGlobal, type Verdict } from '../../../src/checkpoint/pickleGlobals';
+import { isKind, PickleEnd, unpickle, type PickleValue } from '../../../src/checkpoint/pickle/pickle';
+import { judgeGlobal, type Verdict } from '../../../src/checkpoint/pickle/globals';
 
 /** A pickle written as latin-1 text: opcodes are ASCII, lengths and protocol bytes are escapes. */
 const read = (text: string) => unpickle(Buffer.from(text, 'latin1'));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import type { OnnxModel, OnnxNode, OnnxValue } from '../../../src/checkpoint/onnxModel';
+import type { OnnxModel, OnnxNode, OnnxValue } from '../../../src/checkpoint/formats/onnxModel';
 import type { Tensor } from '../../../src/checkpoint/tensors';
-import { importOnnx, ImportError, readShapeConstants } from '../../../src/graph/onnxImport';
+import { importOnnx, ImportError, readShapeConstants } from '../../../src/graph/onnx/import';
 
 const weight = (name: string, shape: readonly number[]): Tensor => ({
   name,

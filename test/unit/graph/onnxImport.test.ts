@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
-import type { Probe } from '../../../src/protocol/probes';
-import { foldedPositions } from '../../../src/architectures/foldedPositions';
-import { describeOnnx, onnxParameters } from '../../../src/architectures/onnxModel';
+import type { Probe } from '../../../src/domain/probes';
+import { foldedPositions } from '../../../src/models/foldedPositions';
+import { describeOnnx, onnxParameters } from '../../../src/models/onnxFamilies';
 import { openFile } from '../../../src/checkpoint/byteSource';
-import { readOnnxModel } from '../../../src/checkpoint/onnx';
+import { readOnnxModel } from '../../../src/checkpoint/formats/onnx';
 import { openCheckpoint } from '../../../src/checkpoint/open';
 import { elementCount } from '../../../src/checkpoint/tensors';
 import { readTensor } from '../../../src/checkpoint/values';
-import { importOnnx, ImportError, readShapeConstants } from '../../../src/graph/onnxImport';
-import { moduleScopes } from '../../../src/graph/onnxScopes';
+import { importOnnx, ImportError, readShapeConstants } from '../../../src/graph/onnx/import';
+import { moduleScopes } from '../../../src/graph/onnx/scopes';
 import { checkpointPath, readCases, type Case } from '../../support/cases';
 
 const onnxCases = readCases('test/fixtures/cases').filter(({ format }) => format === 'onnx');

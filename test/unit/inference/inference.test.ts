@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { exitReason } from '../../../src/inference/client';
 import { commonFolder } from '../../../src/inference/weights';
 import { neededBytes, requireMemory } from '../../../src/inference/memory';
-import { describePreprocessing, parseOverrides } from '../../../src/inference/preprocessingLines';
-import { resolvePreprocessing } from '../../../src/inference/preprocessing/resolve';
+import { describePreprocessing, parseOverrides } from '../../../src/preprocessing/lines';
+import { resolvePreprocessing } from '../../../src/preprocessing/resolve';
 import type { Graph } from '../../../src/graph/graph';
 
 describe('why the inference process ended', () => {

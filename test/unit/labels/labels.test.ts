@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { imagenetNames } from '../../../src/inference/labels/imagenet';
-import { probabilities, resolveLabels, topK } from '../../../src/inference/labels/labels';
+import { imagenetNames } from '../../../src/labels/imagenet';
+import { probabilities, resolveLabels, topK } from '../../../src/labels/labels';
 
 describe('labels of a head', () => {
   it("are Hugging Face's id2label", () => {

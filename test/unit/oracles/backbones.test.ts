@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { buildGraph, countParameters, recognise } from '../../../src/architectures/recognise';
+import { buildGraph, countParameters, recognise } from '../../../src/architectures/recognise/recognise';
 import { checkpointOf, linesFolder, readLines, rowOf, type Line } from './lines';
 
 /** Rows whose models hold an image backbone beside a decoder, a detector's head or a language model. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { countMacs } from '../../../src/analysis/complexity';
 import type { Family } from '../../../src/architectures/family';
-import { families } from '../../../src/architectures/families';
-import { buildGraph, countParameters, recognise } from '../../../src/architectures/recognise';
+import { families } from '../../../src/architectures/registry';
+import { buildGraph, countParameters, recognise } from '../../../src/architectures/recognise/recognise';
 import { exceptions, undecidable } from './exceptions';
 import { checkpointOf, linesFolder, readLines, rowOf, type Line } from './lines';
 

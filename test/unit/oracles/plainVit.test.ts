@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { countMacs } from '../../../src/analysis/complexity';
 import type { Recognition } from '../../../src/architectures/family';
-import { buildGraph, countParameters, recognise, type Known } from '../../../src/architectures/recognise';
+import {
+  buildGraph,
+  countParameters,
+  recognise,
+  type Known,
+} from '../../../src/architectures/recognise/recognise';
 import { elementCount } from '../../../src/checkpoint/tensors';
 import { checkpointOf, linesFolder, ownFolder, readLines, rowOf, type Line, type Macs } from './lines';
 

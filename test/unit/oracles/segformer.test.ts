@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { countMacs } from '../../../src/analysis/complexity';
-import { buildGraph, countParameters, recognise } from '../../../src/architectures/recognise';
+import { buildGraph, countParameters, recognise } from '../../../src/architectures/recognise/recognise';
 import { checkpointOf, linesFolder, readLines } from './lines';
 
 describe('segmentation models with SegFormer as their encoder', () => {

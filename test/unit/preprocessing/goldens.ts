@@ -1,7 +1,7 @@
 /** Reads the preprocessing goldens of test/fixtures/preprocessing (README.md there says what they are). */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Picture } from '../../../src/inference/preprocessing/resize';
+import type { Picture } from '../../../src/preprocessing/resize';
 
 export const folder = join('test', 'fixtures', 'preprocessing');
 

@@ -1,13 +1,13 @@
 /** The pipelines that Python was asked to run, and what came out. */
 import assert from 'node:assert/strict';
-import { applyBatch } from '../../../src/inference/preprocessing/pipeline';
-import type { BatchInput, Preprocessing } from '../../../src/inference/preprocessing/pipeline';
-import { presetOfWeights } from '../../../src/inference/preprocessing/published';
-import type { Picture } from '../../../src/inference/preprocessing/resize';
-import type { Json } from '../../../src/inference/preprocessing/settings';
-import { readTimm } from '../../../src/inference/preprocessing/timm';
-import { torchvisionPreprocessing } from '../../../src/inference/preprocessing/torchvision';
-import { readTransformers } from '../../../src/inference/preprocessing/transformers';
+import { applyBatch } from '../../../src/preprocessing/pipeline';
+import type { BatchInput, Preprocessing } from '../../../src/preprocessing/pipeline';
+import { presetOfWeights } from '../../../src/preprocessing/published';
+import type { Picture } from '../../../src/preprocessing/resize';
+import type { Json } from '../../../src/preprocessing/settings';
+import { readTimm } from '../../../src/preprocessing/libraries/timm';
+import { torchvisionPreprocessing } from '../../../src/preprocessing/libraries/torchvision';
+import { readTransformers } from '../../../src/preprocessing/libraries/transformers';
 import { floats, readLines, readTensors } from './goldens';
 
 interface Output {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { applyBatch, PreprocessingError } from '../../../src/inference/preprocessing/pipeline';
-import type { Picture } from '../../../src/inference/preprocessing/resize';
-import { describeStep } from '../../../src/inference/preprocessing/steps';
-import { readTransformers } from '../../../src/inference/preprocessing/transformers';
+import { applyBatch, PreprocessingError } from '../../../src/preprocessing/pipeline';
+import type { Picture } from '../../../src/preprocessing/resize';
+import { describeStep } from '../../../src/preprocessing/steps';
+import { readTransformers } from '../../../src/preprocessing/libraries/transformers';
 import { pictureOf, readLines, readTensors } from './goldens';
 import { backendOf, check, filesOf, pipelineLines, run } from './pipelineLines';
 import type { Line } from './pipelineLines';

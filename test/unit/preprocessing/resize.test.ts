@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
-import { cut, filters, resize, resizeFloat } from '../../../src/inference/preprocessing/resize';
-import type { Filter, Picture } from '../../../src/inference/preprocessing/resize';
+import { cut, filters, resize, resizeFloat } from '../../../src/preprocessing/resize';
+import type { Filter, Picture } from '../../../src/preprocessing/resize';
 import { readLines } from './goldens';
 
 interface Source {

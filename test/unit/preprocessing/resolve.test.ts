@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { normalisations } from '../../../src/inference/preprocessing/normalisations';
-import { describeStep } from '../../../src/inference/preprocessing/steps';
-import type { Preprocessing } from '../../../src/inference/preprocessing/steps';
-import { resolvePreprocessing } from '../../../src/inference/preprocessing/resolve';
-import type { ResolveInput } from '../../../src/inference/preprocessing/resolve';
+import { normalisations } from '../../../src/preprocessing/normalisations';
+import { describeStep } from '../../../src/preprocessing/steps';
+import type { Preprocessing } from '../../../src/preprocessing/steps';
+import { resolvePreprocessing } from '../../../src/preprocessing/resolve';
+import type { ResolveInput } from '../../../src/preprocessing/resolve';
 import { pipelineLines } from './pipelineLines';
 
 const { imagenet, half, clip } = normalisations;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { apply, applyBatch, maxInputPixels } from '../../../src/inference/preprocessing/pipeline';
-import { PreprocessingError } from '../../../src/inference/preprocessing/steps';
-import type { Preprocessing, Step } from '../../../src/inference/preprocessing/steps';
-import type { Picture } from '../../../src/inference/preprocessing/resize';
+import { apply, applyBatch, maxInputPixels } from '../../../src/preprocessing/pipeline';
+import { PreprocessingError } from '../../../src/preprocessing/steps';
+import type { Preprocessing, Step } from '../../../src/preprocessing/steps';
+import type { Picture } from '../../../src/preprocessing/resize';
 
 /** Red tells the column, green the row. */
 function grid(width: number, height: number): Picture {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import type { AttentionRows } from '../../../src/protocol/imagePanel';
-import type { Probe } from '../../../src/protocol/probes';
-import { headSummaries, summaryText } from '../../../webview/attention/headSummary';
+import type { AttentionRows } from '../../../src/protocol/image';
+import type { Probe } from '../../../src/domain/probes';
+import { headSummaries, summaryText } from '../../../webview/image/headSummary';
 
 const layout = { special: ['cls'], grid: [1, 3] };
 const probe: Probe = { value: 'a', layer: 'blocks.0', kind: 'self', heads: 2, queries: layout, keys: layout };

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { sizeChoices, sizeError } from '../../../webview/attention/imageSize';
+import { sizeChoices, sizeError } from '../../../webview/image/imageSize';
 
 describe('image sizes', () => {
   it('are steps around the native one, then half as large again and twice', () =>

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readingWeights } from '../../../src/attention/reading';
 import { defaultQuery } from '../../../src/attention/tokenLayout';
-import type { AttentionRows, Query } from '../../../src/protocol/imagePanel';
-import type { Probe } from '../../../src/protocol/probes';
+import type { AttentionRows, Query } from '../../../src/protocol/image';
+import type { Probe } from '../../../src/domain/probes';
 import {
   askedQuery,
   layerMap,
@@ -11,9 +11,9 @@ import {
   queryName,
   tokenName,
   validQuery,
-} from '../../../webview/attention/keyMap';
-import { rangeOf, scaleRange, scaleText, sharedRanges, type Range } from '../../../webview/attention/scale';
-import { chosenSettings, INITIAL } from '../../../webview/attention/settings';
+} from '../../../webview/image/keyMap';
+import { rangeOf, scaleRange, scaleText, sharedRanges, type Range } from '../../../webview/image/scale';
+import { chosenSettings, INITIAL } from '../../../webview/image/settings';
 
 const layout = { special: ['cls', 'reg0'], grid: [2, 3] };
 const self: Probe = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { fitGrid, layoutStations } from '../../../webview/marks/stationLayout';
-import { rowWindow } from '../../../webview/parts/virtualRows';
+import { rowWindow } from '../../../webview/kit/virtualRows';
 import { inspectorModel, vitB16 } from '../../pages/vit';
 
 describe('drawing of the whole', () => {

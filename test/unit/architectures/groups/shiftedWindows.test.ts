@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { relativeIndex } from '../../../../src/architectures/blocks/relativePosition';
 import { windowIndex, windowLayout, windowsOf } from '../../../../src/architectures/blocks/windows';
-import { openModel, understand, type Model, type ModelOptions } from '../../../../src/architectures/model';
+import { openModel, understand, type Model, type ModelOptions } from '../../../../src/models/model';
 import type { Evidence } from '../../../../src/architectures/family';
 import { windowPlaces } from '../../../../src/attention/windows';
 import { checkpointPath, readCases } from '../../../support/cases';

@@ -1,0 +1,212 @@
+import type { GraphBuilder } from '../../graph/builder';
+import { int, type ValueInfo } from '../../graph/graph';
+import { convolution } from '../blocks/convolution';
+import { activate, maybeNorm, norm, residual, withValue } from '../blocks/layers';
+import { answer, mapNorm, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
+import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import { numberOf, numbersOf, stored, wordOf } from '../figures';
+import { sizeTitle, type Sizes } from '../sizes';
+import {
+  classesOf,
+  countOf,
+  decide,
+  imageSizeOf,
+  namesOf,
+  recognisedFrom,
+  sourcesOf,
+  type Sources,
+} from '../sources';
+import { convnextNames } from './names';
+
+/** Sizes of Liu et al. 2022 and Woo et al. 2023, and timm's own small ones. */
+const sizes: Sizes = {
+  '2,2,4,2 32': 'Zepto',
+  '2,2,6,2 40': 'Atto',
+  '2,2,6,2 48': 'Femto',
+  '2,2,6,2 64': 'Pico',
+  '2,2,8,2 80': 'Nano',
+  '3,3,9,3 96': 'T',
+  '3,3,27,3 96': 'S',
+  '3,3,27,3 128': 'B',
+  '3,3,27,3 192': 'L',
+  '3,3,27,3 256': 'XL',
+  '3,3,27,3 352': 'H',
+  '3,4,30,3 384': 'XXL',
+};
+
+/** timm's smallest variant scales by the deviation where others of the same names scale by the root mean square. */
+const otherNorm = /zepto_rms/;
+
+/** Epsilon of all norms, and of the last one, which transformers sets apart. */
+function epsilons(sources: Sources, width: number): Figures {
+  const { name, title, eps: usual } = sources.evidences.dialect;
+  const blocks = decide(sources, 'eps', {
+    config: ['norm_eps'],
+    named: [[/xxlarge/, 1e-5]],
+    otherwise: stored(
+      width === 384 ? 1e-5 : 1e-6,
+      width === 384 ? 'as published: XXL' : `default of ${title}`,
+    ),
+  });
+  const last = decide(sources, 'head_eps', {
+    config: ['layer_norm_eps'],
+    otherwise: name === 'transformers' ? stored(usual, `default of ${title}`) : blocks,
+  });
+  return { eps: blocks, head_eps: last };
+}
+
+function recognise(evidences: Evidences): Recognised | undefined {
+  const { tensors } = evidences;
+  const sources = sourcesOf(evidences);
+  const stages = Array.from({ length: countOf(tensors, 'stages') }, (_, index) => `stages.${index}`);
+  const depths = stages.map((stage) => countOf(tensors, `${stage}.blocks`));
+  const dims = stages.map((stage) => tensors.get(`${stage}.blocks.0.conv_dw.weight`)?.shape[0] ?? 0);
+  // Norms without a bias are of another kind, which neither names nor shapes tell.
+  const otherwise = !tensors.has('stages.0.blocks.0.norm.bias');
+  if (dims.includes(0) || otherwise || namesOf(sources).some((name) => otherNorm.test(name)))
+    return undefined;
+  const second = tensors.has('stages.0.blocks.0.mlp.grn.weight');
+  const { imageSize, figure } = imageSizeOf(sources);
+  const figures: Figures = {
+    depth: stored(depths, 'stages.*.blocks'),
+    dim: stored(dims, 'stages.*.blocks.0.conv_dw.weight'),
+    kernel: stored(
+      tensors.get('stages.0.blocks.0.conv_dw.weight')!.shape[2]!,
+      'stages.0.blocks.0.conv_dw.weight',
+    ),
+    image_size: figure,
+    classes: classesOf(tensors, 'head.fc'),
+    activation: decide(sources, 'activation', {
+      config: ['hidden_act', 'act_layer'],
+      otherwise: stored('gelu', 'as published'),
+    }),
+    ...epsilons(sources, dims[0]!),
+  };
+  return recognisedFrom(sources, {
+    label: second ? 'convnextv2' : 'convnext',
+    title: sizeTitle(second ? 'ConvNeXt V2' : 'ConvNeXt', sizes, depths, dims),
+    imageSize,
+    sizeStep: [32, 32],
+    pixels: 'imagenet',
+    figures,
+  });
+}
+
+interface Settings {
+  readonly eps: number;
+  readonly activation: string;
+}
+
+/** Patches of 4 × 4 pixels, or two overlapping 3 × 3 convolutions with stride 2; the norm comes last. */
+function stem(b: GraphBuilder, pixels: ValueInfo, { eps, activation }: Settings): ValueInfo {
+  return b.scope(
+    'stem',
+    () => {
+      const kernel = b.shapeOf('0.weight')[2]!;
+      if (b.shapeOf('1.weight').length === 1 && !b.has('2.weight'))
+        return mapNorm(b, convolution(b, pixels, '0', { stride: kernel, padding: 0 }), '1', eps);
+      const acts = !b.has('1.weight');
+      const [second, last] = acts ? ['2', '3'] : ['1', '2'];
+      const half = convolution(b, pixels, '0', { stride: 2 });
+      const map = convolution(b, acts ? activate(b, half, activation) : half, second!, { stride: 2 });
+      return mapNorm(b, map, last!, eps);
+    },
+    { title: 'Patch embedding' },
+  );
+}
+
+/** How the units of a layer lie: axes of the positions and of the units. */
+interface Layout {
+  readonly positions: readonly number[];
+  readonly units: number;
+}
+
+/** Global response norm (Woo et al. 2023, §3.2): units that are strong over all positions, beside the others, are made stronger. */
+function globalResponseNorm(b: GraphBuilder, x: ValueInfo, { positions, units }: Layout): ValueInfo {
+  const width = x.shape[units]!;
+  const shape = x.shape.slice(1).map((_, axis) => (axis + 1 === units ? width : 1));
+  const strength = b.add('ReduceL2', [x, b.indices(positions)], { keepdims: int(1) });
+  const mean = b.add('ReduceMean', [strength, b.indices([units])], { keepdims: int(1) });
+  const relative = b.add('Div', [strength, b.add('Add', [mean, b.scalar(1e-6)])]);
+  const scaled = b.add('Mul', [b.parameter('weight', shape), b.add('Mul', [x, relative])]);
+  return b.add('Add', [x, b.add('Add', [b.parameter('bias', shape), scaled])]);
+}
+
+const maybeResponseNorm = (b: GraphBuilder, x: ValueInfo, layout: Layout): ValueInfo =>
+  b.has('grn.weight') ? b.scope('grn', () => globalResponseNorm(b, x, layout)) : x;
+
+/** Norm and MLP of 1 × 1 convolutions on the map. */
+function mapBranch(b: GraphBuilder, map: ValueInfo, { eps, activation }: Settings): ValueInfo {
+  const normed = mapNorm(b, map, 'norm', eps);
+  return b.scope('mlp', () => {
+    const hidden = activate(b, convolution(b, normed, 'fc1'), activation);
+    return convolution(b, maybeResponseNorm(b, hidden, { positions: [2, 3], units: 1 }), 'fc2');
+  });
+}
+
+/** The same with linear layers on the positions of the map. */
+function tokenBranch(b: GraphBuilder, map: ValueInfo, { eps, activation }: Settings): ValueInfo {
+  const tokens = mapToTokens(b, map);
+  const { batch, count } = tokens;
+  const normed = norm(b, tokens.value, 'norm', eps);
+  const mixed = b.scope('mlp', () => {
+    const hidden = activate(b, b.linear(normed, 'fc1'), activation);
+    if (!b.has('grn.weight')) return b.linear(hidden, 'fc2');
+    const units = hidden.shape[1]!;
+    const apart = b.reshape(hidden, [batch, count, units]);
+    const responded = maybeResponseNorm(b, apart, { positions: [1], units: 2 });
+    return b.linear(b.reshape(responded, [batch * count, units]), 'fc2');
+  });
+  return tokensToMap(b, withValue(tokens, mixed));
+}
+
+/** x + γ · MLP(norm(depthwise(x))) */
+function block(b: GraphBuilder, map: ValueInfo, settings: Settings): ValueInfo {
+  const width = map.shape[1]!;
+  const mixed = convolution(b, map, 'conv_dw');
+  const linear = b.shapeOf('mlp.fc1.weight').length === 2;
+  const branch = (linear ? tokenBranch : mapBranch)(b, mixed, settings);
+  const scaled = b.has('gamma') ? b.add('Mul', [branch, b.parameter('gamma', [width, 1, 1])]) : branch;
+  return residual(b, map, scaled);
+}
+
+const blockNote = { title: 'ConvNeXt block', formula: 'x + γ · MLP(norm(depthwise(x)))' };
+
+function stage(b: GraphBuilder, map: ValueInfo, depth: number, settings: Settings): ValueInfo {
+  const downsampled = b.has('downsample.1.weight')
+    ? b.scope('downsample', () => {
+        const stride = b.shapeOf('1.weight')[2]!;
+        return convolution(b, mapNorm(b, map, '0', settings.eps), '1', { stride, padding: 0 });
+      })
+    : map;
+  return Array.from({ length: depth }, (_, index) => index).reduce(
+    (x, index) => b.scope(`blocks.${index}`, () => block(b, x, settings), blockNote),
+    downsampled,
+  );
+}
+
+function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+  const settings = { eps: numberOf(figures, 'eps'), activation: wordOf(figures, 'activation') };
+  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const last = numbersOf(figures, 'depth').reduce(
+    (map, depth, index) => b.scope(`stages.${index}`, () => stage(b, map, depth, settings)),
+    stem(b, pixels, settings),
+  );
+  const map = mapNorm(b, last, 'norm_pre', settings.eps);
+  const pooled = maybeNorm(b, meanOfMap(b, map), 'head.norm', numberOf(figures, 'head_eps'));
+  const features = b.has('head.pre_logits.fc.weight')
+    ? activate(b, b.linear(pooled, 'head.pre_logits.fc'), 'gelu')
+    : pooled;
+  answer(b, features, map, 'head.fc');
+}
+
+/** ConvNeXt (Liu et al. 2022) and ConvNeXt V2 (Woo et al. 2023). */
+export const convnext: Family = {
+  name: 'convnext',
+  row: 'cnn',
+  title: 'ConvNeXt',
+  names: convnextNames,
+  assumable: ['activation', 'eps', 'head_eps'],
+  recognise,
+  build,
+};

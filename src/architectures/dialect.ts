@@ -1,0 +1,231 @@
+import { elementCount, type Tensor } from '../checkpoint/tensors';
+import { viewShape, type ParameterSource, type ParameterView } from '../graph/builder';
+import type { ProbeKind } from '../domain/probes';
+import type { ResamplingName } from './blocks/positions';
+import { isBuffer } from './buffers';
+
+/**
+ * How one tensor of the file becomes canonical parameters: one view for each index that `*` stands for in the canonical name,
+ * a single one where the name has no `*`.
+ */
+export type Layout = (tensor: Tensor) => readonly ParameterView[];
+
+/** A name made of the groups of a match, where counting is needed: `layers.4` is `blocks.2`. */
+export type Renamed = (match: string, ...groups: string[]) => string;
+
+/** A rename: what the file calls it (after the dialect's prefix), timm's canonical name (`$1` … of the match), layout where it differs. */
+export type Rename = readonly [from: RegExp, to: string | Renamed, layout?: Layout];
+
+/** One way in which a library or repository names the tensors of a model. */
+export interface Dialect {
+  readonly name: string;
+  /** What the user is shown: `Hugging Face transformers`. */
+  readonly title: string;
+  /** What may stand in front of the names: `vit.`, `backbone.`. The names of a head often lack it. */
+  readonly prefix?: RegExp;
+  /** The dialect is spoken where each of these finds a name (after the prefix). */
+  readonly signature: readonly RegExp[];
+  readonly renames: readonly Rename[];
+  /**
+   * Names of the network itself (after the prefix): one of these that no row knows means a network of another kind. Without it every tensor
+   * of the file must be read by the family's graph, be a buffer or idle.
+   */
+  readonly territory?: RegExp;
+  /** Families whose models the rows rename; the plain transformers without it. */
+  readonly families?: readonly string[];
+  /** Names (after the prefix) that this library registers as buffers, beside those that all libraries do. */
+  readonly buffers?: RegExp;
+  /** Canonical module path of an attention block -> the file's own, for whoever names a layer to the user. */
+  readonly modules?: readonly (readonly [canonical: RegExp, own: string])[];
+  /** The same by a canonical parameter: the module is what the file calls the one that holds it. */
+  readonly holders?: readonly (readonly [canonical: RegExp, parameter: string])[];
+  /** Kinds of maps by the canonical path of their module, where this library's models differ from timm's words. */
+  readonly kinds?: readonly (readonly [canonical: RegExp, kind: ProbeKind])[];
+  /** How the library resamples a position table for another image size: without and with register tokens. */
+  readonly resampling: readonly [plain: ResamplingName, withRegisters: ResamplingName];
+  /** Epsilon of the norms where nothing says otherwise: the library's default. */
+  readonly eps: number;
+  /** Its models are the image towers of dual encoders, with or without the text tower beside them. */
+  readonly dualEncoder?: true;
+  /** The kind of model around the network, of which the rows rename the image backbone alone: `DETR`. */
+  readonly backboneOf?: string;
+  /** The naming inside of this one, where a library has another's networks as parts: whose defaults hold for what weights do not tell. */
+  readonly inner?: Dialect;
+  /** Number of the first register token: timm counts from 0, transformers from 1. */
+  readonly firstRegister?: number;
+  /** Heads, where the shapes tell them. */
+  readonly heads?: (tensors: ReadonlyMap<string, Translated>) => number | undefined;
+}
+
+/** A canonical parameter: its canonical shape, the tensor it is cut from and where. */
+export interface Translated {
+  readonly shape: readonly number[];
+  readonly tensor: Tensor;
+  readonly view: ParameterView;
+}
+
+/** A checkpoint's tensors under canonical names. */
+export interface Translation {
+  readonly dialect: Dialect;
+  /** The prefix that was found, `vit.`; empty where there is none. */
+  readonly prefix: string;
+  readonly parameters: ReadonlyMap<string, Translated>;
+  readonly source: ParameterSource;
+  /** Tensors of the network that no row knows. */
+  readonly strangers: readonly string[];
+  /** Tensors that are there once more for each module that shares the parameter, and the tensor that is read. */
+  readonly copies: ReadonlyMap<string, string>;
+}
+
+/** Names that are canonical as they stand. */
+export const asNamed: Rename = [/^(.+)$/, '$1'];
+
+/** timm's own names of a family, which are the canonical ones; `signature` finds a name of each part that only this family has. */
+export function timmNames(
+  family: string,
+  signature: readonly RegExp[],
+  more: Partial<Dialect> = {},
+): Dialect {
+  return {
+    name: 'timm',
+    title: 'timm',
+    families: [family],
+    resampling: ['bicubic, antialias', 'bicubic, antialias'],
+    eps: 1e-6,
+    signature,
+    renames: [asNamed],
+    ...more,
+  };
+}
+
+/** The whole tensor under another shape of as many elements; its own where none is given. */
+export function whole(tensor: Tensor, stored: readonly number[] = tensor.shape): ParameterView {
+  return { tensor: tensor.name, dtype: tensor.dtype, stored, first: 0 };
+}
+
+/** A vector or table without the leading axes of one that timm stores: `[dim]` as `[1, 1, dim]`. */
+export const asTokens: Layout = (tensor) => [
+  whole(tensor, [1, elementCount(tensor.shape) / tensor.shape.at(-1)!, tensor.shape.at(-1)!]),
+];
+
+/** A dense kernel `[in, out]`. */
+export const transposed: Layout = (tensor) => [{ ...whole(tensor), permutation: [1, 0] }];
+
+/** Part `index` of `count` equal parts along the first axis (fused q, k, v), `length` parts long. */
+export function rows(index: number, count: number, length = 1): Layout {
+  return (tensor) => {
+    const part = tensor.shape[0]! / count;
+    const stored = [part * length, ...tensor.shape.slice(1)];
+    return [{ ...whole(tensor, stored), first: index * part * elementCount(tensor.shape.slice(1)) }];
+  };
+}
+
+/** The names of a file without what stands in front of them. */
+interface Bare {
+  readonly prefix: string;
+  readonly names: readonly string[];
+  readonly known: ReadonlySet<string>;
+}
+
+/** The names of a file. A hundred dialects ask for the same prefixes: what was found is kept. */
+export class FileNames {
+  private readonly prefixes = new Map<RegExp, string>();
+  private readonly bare = new Map<string, Bare>();
+
+  constructor(private readonly all: readonly string[]) {}
+
+  /** What stands in front of the names by this pattern, and the names without it. */
+  behind(pattern: RegExp | undefined): Bare {
+    const prefix = pattern === undefined ? '' : this.prefixOf(pattern);
+    const found = this.bare.get(prefix) ?? this.without(prefix);
+    this.bare.set(prefix, found);
+    return found;
+  }
+
+  private prefixOf(pattern: RegExp): string {
+    const prefix =
+      this.prefixes.get(pattern) ?? this.all.find((name) => pattern.test(name))?.match(pattern)?.[0] ?? '';
+    this.prefixes.set(pattern, prefix);
+    return prefix;
+  }
+
+  private without(prefix: string): Bare {
+    const names = prefix === '' ? this.all : this.all.map((name) => withoutPrefix(name, prefix));
+    return { prefix, names, known: new Set(names) };
+  }
+}
+
+/** The only name that a mark finds, where it is nothing but a name: those are looked up, not searched for. */
+const onlyName = ({ source }: RegExp): string | undefined =>
+  /^\^(?:\w|\\\.)+\$$/.test(source) ? source.slice(1, -1).replaceAll('\\.', '.') : undefined;
+
+function finds(mark: RegExp, { names, known }: Bare): boolean {
+  const name = onlyName(mark);
+  return name === undefined ? names.some((each) => mark.test(each)) : known.has(name);
+}
+
+/** The marks of a dialect's signature that find no name, one after the other: whoever asks whether there is one stops at it. */
+export function* lackingMarks({ prefix, signature }: Dialect, file: FileNames): Generator<RegExp> {
+  const bare = file.behind(prefix);
+  for (const mark of signature) if (!finds(mark, bare)) yield mark;
+}
+
+function withoutPrefix(name: string, prefix: string): string {
+  return name.startsWith(prefix) ? name.slice(prefix.length) : name;
+}
+
+/** Another tensor with the name and shape of a parameter: one that modules share and that is saved with each. */
+const isCopy = (shape: readonly number[], known: Translated): boolean =>
+  shape.length === known.shape.length && shape.every((side, axis) => side === known.shape[axis]);
+
+/** The tensors under canonical names; undefined where they do not speak the dialect. Names that no row knows are left out. */
+export function translate(
+  dialect: Dialect,
+  tensors: readonly Tensor[],
+  names = new FileNames(tensors.map(({ name }) => name)),
+): Translation | undefined {
+  if (!lackingMarks(dialect, names).next().done) return undefined;
+  const { prefix } = names.behind(dialect.prefix);
+  const parameters = new Map<string, Translated>();
+  const strangers: string[] = [];
+  const copies = new Map<string, string>();
+  for (const tensor of tensors) {
+    const bare = withoutPrefix(tensor.name, prefix);
+    const views = canonical(dialect, tensor, bare);
+    if (views.length === 0 && dialect.territory?.test(bare) && !isBuffer(tensor)) strangers.push(tensor.name);
+    for (const [name, view] of views) {
+      const known = parameters.get(name);
+      if (!known) parameters.set(name, { shape: viewShape(view), tensor, view });
+      else if (isCopy(viewShape(view), known)) copies.set(tensor.name, known.tensor.name);
+    }
+  }
+  const source = { find: (name: string) => parameters.get(name)?.view };
+  return { dialect, prefix, parameters, strangers, copies, source };
+}
+
+function canonical(
+  dialect: Dialect,
+  tensor: Tensor,
+  name: string,
+): readonly (readonly [string, ParameterView])[] {
+  return dialect.renames
+    .filter(([from]) => from.test(name))
+    .flatMap(([from, to, layout]) => {
+      const target = typeof to === 'string' ? name.replace(from, to) : name.replace(from, to);
+      const views = layout ? layout(tensor) : [whole(tensor)];
+      return views.map((view, index) => [target.replace('*', String(index)), view] as const);
+    });
+}
+
+/** The file's own path of a canonical module: `blocks.3` -> `vit.encoder.layer.3.attention`. */
+export function ownModule({ dialect, prefix, parameters }: Translation, path: string): string {
+  const row = dialect.modules?.find(([canonicalPath]) => canonicalPath.test(path));
+  if (row) return `${prefix}${path.replace(row[0], row[1])}`;
+  const holder = dialect.holders?.find(([canonicalPath]) => canonicalPath.test(path));
+  const held = holder && parameters.get(path.replace(holder[0], holder[1]))?.tensor.name;
+  if (held) return held.slice(0, held.lastIndexOf('.'));
+  const own = parameters.get(`${path}.norm1.weight`)?.tensor.name;
+  return dialect.modules === undefined && own?.endsWith('.norm1.weight')
+    ? withoutPrefix(own.slice(0, -'.norm1.weight'.length), prefix)
+    : path;
+}

@@ -1,0 +1,260 @@
+import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
+import { batchNorm, convNormModule, convolution, squeezeGate } from '../blocks/convolution';
+import { activate, residual, withValue } from '../blocks/layers';
+import { answer, layerNormOfMap, layerScaleOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
+import { selfAttention } from '../blocks/transformer';
+import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import { assumed, numbersOf, stored, wordOf } from '../figures';
+import { sizeTitle, type Sizes } from '../sizes';
+import {
+  activationOf,
+  classesOf,
+  countOf,
+  decide,
+  imageSizeOf,
+  recognisedFrom,
+  sourcesOf,
+  type Sources,
+} from '../sources';
+import { fastVitNames } from './names';
+
+type Tensors = Evidences['tensors'];
+
+/** Epsilon of all norms: PyTorch's default, which timm gives the norms over channels, too. */
+const eps = 1e-5;
+
+/** Channels per head, which FastViT fixes. */
+const headWidth = 32;
+
+/** Sizes of Vasu et al. 2023 (FastViT) and 2024 (the encoders of MobileCLIP) with attention, and without by the MLPs' ratio. */
+const sizes: Readonly<Record<string, Sizes>> = {
+  attention: {
+    '2,2,6,2 64': 'SA12',
+    '4,4,12,4 64': 'SA24',
+    '6,6,18,6 64': 'SA36',
+    '6,6,18,6 76': 'MA36',
+    '2,6,10,2 64': 'MCi0',
+    '4,12,20,4 64': 'MCi1',
+    '4,12,24,4 80': 'MCi2',
+    '2,12,24,4,2 96': 'MCi3',
+    '2,12,24,4,4 128': 'MCi4',
+  },
+  3: { '2,2,4,2 48': 'T8', '2,2,6,2 64': 'T12' },
+  4: { '2,2,6,2 64': 'S12' },
+};
+
+/** Dimension of every stage, and of those with attention; 0 where a stage has none. */
+function dimsOf(tensors: Tensors): readonly (readonly [dim: number, attention: number])[] {
+  return Array.from({ length: countOf(tensors, 'stages') }, (_, stage) => {
+    const block = `stages.${stage}.blocks.0`;
+    const dim = tensors.get(`${block}.mlp.fc2.weight`)?.shape[0] ?? 0;
+    return [dim, tensors.has(`${block}.token_mixer.qkv.weight`) ? dim : 0] as const;
+  });
+}
+
+/** Whether the large convolution of a downsampling has an activation: the encoders of MobileCLIP do, FastViT by its authors' mistake has not. */
+function downsampleActivation(sources: Sources) {
+  return decide(sources, 'downsample_activation', {
+    config: ['lkc_use_act'],
+    named: [
+      [/^fastvit_mci/, true],
+      [/^fastvit_/, false],
+    ],
+    otherwise: assumed(false, 'as in FastViT; the encoders of MobileCLIP have one'),
+    is: (value) => typeof value === 'boolean',
+    needed: 'true or false',
+  });
+}
+
+function recognise(evidences: Evidences): Recognised {
+  const { tensors } = evidences;
+  const sources = sourcesOf(evidences);
+  const dims = dimsOf(tensors);
+  const attentive = dims.map(([, attention]) => attention).filter((dim) => dim > 0);
+  const widths = dims.map(([dim]) => dim);
+  const depth = dims.map((_, stage) => countOf(tensors, `stages.${stage}.blocks`));
+  const hidden = tensors.get('stages.0.blocks.0.mlp.fc1.weight')?.shape[0] ?? 0;
+  const mixing = attentive.length > 0 ? 'attention' : String(hidden / widths[0]!);
+  const { imageSize, figure } = imageSizeOf(sources, [256, 256]);
+  const fused = tensors.has('stem.0.reparam_conv.weight');
+  // The stem takes 4 × 4 pixels, every stage but the first halves.
+  const stride = 4 * 2 ** (dims.length - 1);
+  return recognisedFrom(sources, {
+    label: 'fastvit',
+    title: `${sizeTitle('FastViT', sizes[mixing] ?? {}, depth, widths)}${fused ? ', re-parameterised' : ''}`,
+    imageSize,
+    sizeStep: [stride, stride],
+    pixels: 'imagenet',
+    figures: {
+      depth: stored(depth, 'stages.*.blocks'),
+      dim: stored(widths, 'stages.*.blocks.0.mlp.fc2.weight'),
+      ...(attentive.length > 0 && {
+        heads: decide(sources, 'heads', {
+          otherwise: stored(
+            attentive.map((dim) => dim / headWidth),
+            `${headWidth} channels per head, which FastViT fixes`,
+          ),
+          is: (value) => [value].flat().every((heads, index) => attentive[index]! % Number(heads) === 0),
+          needed: `numbers that divide the widths ${attentive.join(', ')}`,
+        }),
+      }),
+      patch: stored(4, 'stem.0, stem.1'),
+      image_size: figure,
+      classes: classesOf(tensors, 'head.fc'),
+      downsample_activation: downsampleActivation(sources),
+      activation: activationOf(sources, stored('gelu', "FastViT's in timm")),
+    },
+  });
+}
+
+/** Squeeze and excitation where it is stored. */
+function excited(b: GraphBuilder, map: ValueInfo): ValueInfo {
+  if (!b.has('se.fc1.weight')) return map;
+  const names = { reduce: 'fc1', expand: 'fc2', activation: 'relu', gate: 'sigmoid' };
+  const gate = b.scope('se', () => squeezeGate(b, map, names), { title: 'Squeeze and excitation' });
+  return b.add('Mul', [map, gate]);
+}
+
+/** Convolution and batch norm of a branch. */
+const branch = (b: GraphBuilder, map: ValueInfo, name: string, stride: number): ValueInfo =>
+  convNormModule(b, map, name, { stride, eps });
+
+/** Sum of the branches that are stored, in order; the map itself where none is. */
+function sumOf(b: GraphBuilder, map: ValueInfo, branches: readonly (ValueInfo | undefined)[]): ValueInfo {
+  const own = branches.filter((each) => each !== undefined);
+  return own.length === 0 ? map : own.reduce((sum, each) => b.add('Add', [sum, each]));
+}
+
+/** A block of MobileOne (Vasu et al. 2023): norm, 1 × 1 and larger convolutions side by side, or the one convolution they were folded into. */
+function mobileOne(b: GraphBuilder, map: ValueInfo, stride = 1): ValueInfo {
+  if (b.has('reparam_conv.weight')) return convolution(b, map, 'reparam_conv', { stride });
+  const scale = b.has('conv_scale.conv.weight') ? branch(b, map, 'conv_scale', stride) : undefined;
+  const identity = b.has('identity.weight') ? batchNorm(b, map, 'identity', eps) : undefined;
+  const kernels: ValueInfo[] = [];
+  while (b.has(`conv_kxk.${kernels.length}.conv.weight`))
+    kernels.push(branch(b, map, `conv_kxk.${kernels.length}`, stride));
+  return sumOf(b, map, [scale, identity, ...kernels]);
+}
+
+/** MobileOne's block as a module of its own, with squeeze and excitation and an activation behind it. */
+function mobileOneUnit(
+  b: GraphBuilder,
+  map: ValueInfo,
+  name: string,
+  activation: string,
+  stride = 1,
+): ValueInfo {
+  return b.scope(name, () => activate(b, excited(b, mobileOne(b, map, stride)), activation), {
+    title: 'MobileOne block',
+  });
+}
+
+/** A large and a small convolution side by side (Ding et al. 2022, RepLKNet), or the one they were folded into. */
+function largeKernel(b: GraphBuilder, map: ValueInfo): ValueInfo {
+  if (b.has('reparam_conv.weight')) return convolution(b, map, 'reparam_conv', { stride: 2 });
+  const small = b.has('small_conv.conv.weight') ? branch(b, map, 'small_conv', 2) : undefined;
+  return sumOf(b, map, [branch(b, map, 'large_conv', 2), small]);
+}
+
+/** The downsampling before a stage. */
+function downsample(b: GraphBuilder, map: ValueInfo, figures: Figures): ValueInfo {
+  const activation = wordOf(figures, 'activation');
+  return b.scope(
+    'downsample',
+    () => {
+      const large = b.scope('proj.0', () => excited(b, largeKernel(b, map)), { title: 'Large convolution' });
+      const active =
+        figures['downsample_activation']?.value === true ? activate(b, large, activation) : large;
+      return mobileOneUnit(b, active, 'proj.1', activation);
+    },
+    { title: 'Downsampling' },
+  );
+}
+
+/** Conditional positions (Chu et al. 2023): the map plus a depthwise convolution of it, where one is stored. */
+function withPositions(b: GraphBuilder, map: ValueInfo): ValueInfo {
+  if (b.has('pos_emb.reparam_conv.weight')) return convolution(b, map, 'pos_emb.reparam_conv');
+  return b.has('pos_emb.pos_enc.weight') ? residual(b, convolution(b, map, 'pos_emb.pos_enc'), map) : map;
+}
+
+/** RepMixer (Vasu et al. 2023, FastViT §3.2): x + s · (mixer(x) − norm(x)), or the one convolution that was folded from it. */
+function repMixer(b: GraphBuilder, map: ValueInfo): ValueInfo {
+  return b.scope(
+    'token_mixer',
+    () => {
+      if (b.has('reparam_conv.weight')) return convolution(b, map, 'reparam_conv');
+      const mixed = b.scope('mixer', () => mobileOne(b, map));
+      const normed = b.scope('norm', () => mobileOne(b, map));
+      return residual(b, map, layerScaleOfMap(b, b.add('Sub', [mixed, normed]), 'layer_scale'));
+    },
+    { title: 'RepMixer', formula: 'x + s · (conv(x) − norm(x))' },
+  );
+}
+
+/** A depthwise convolution, then two 1 × 1 ones. */
+function convolutionalMlp(b: GraphBuilder, map: ValueInfo, activation: string): ValueInfo {
+  return b.scope(
+    'mlp',
+    () => {
+      const hidden = convolution(b, branch(b, map, 'conv', 1), 'fc1');
+      return convolution(b, activate(b, hidden, activation), 'fc2');
+    },
+    { title: 'Convolutional MLP', formula: 'W₂ · act(W₁ · conv(x))' },
+  );
+}
+
+/** Self-attention over all positions of the map, in a residual connection. */
+function attended(b: GraphBuilder, map: ValueInfo, heads: number): ValueInfo {
+  const isBatchNorm = b.has('norm.running_mean');
+  const normed = isBatchNorm ? batchNorm(b, map, 'norm', eps) : layerNormOfMap(b, map, 'norm', eps);
+  const tokens = mapToTokens(b, normed);
+  const mixed = selfAttention(b, tokens, 'token_mixer', b.scopePath, { heads, eps });
+  return residual(b, map, layerScaleOfMap(b, tokensToMap(b, withValue(tokens, mixed)), 'layer_scale_1'));
+}
+
+/** A block with `heads` of attention, or with RepMixer where there are none. */
+function block(b: GraphBuilder, map: ValueInfo, heads: number, activation: string): ValueInfo {
+  const mixed = heads > 0 ? attended(b, map, heads) : repMixer(b, map);
+  const fed = convolutionalMlp(b, mixed, activation);
+  return residual(b, mixed, layerScaleOfMap(b, fed, heads > 0 ? 'layer_scale_2' : 'layer_scale'));
+}
+
+function stage(b: GraphBuilder, map: ValueInfo, depth: number, heads: number, figures: Figures): ValueInfo {
+  const activation = wordOf(figures, 'activation');
+  const smaller =
+    b.has('downsample.proj.1.conv_kxk.0.conv.weight') || b.has('downsample.proj.1.reparam_conv.weight');
+  let features = withPositions(b, smaller ? downsample(b, map, figures) : map);
+  for (let index = 0; index < depth; index++) {
+    const from = features;
+    features = b.scope(`blocks.${index}`, () => block(b, from, heads, activation), {
+      title: heads > 0 ? 'Attention block' : 'RepMixer block',
+    });
+  }
+  return features;
+}
+
+function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+  const activation = wordOf(figures, 'activation');
+  let map = b.input('pixel_values', [batch, 3, ...imageSize]);
+  [2, 2, 1].forEach((stride, index) => {
+    map = mobileOneUnit(b, map, `stem.${index}`, activation, stride);
+  });
+  const heads = figures['heads'] ? [...numbersOf(figures, 'heads')] : [];
+  numbersOf(figures, 'depth').forEach((depth, index) => {
+    const own = b.has(`stages.${index}.blocks.0.token_mixer.qkv.weight`) ? heads.shift()! : 0;
+    map = b.scope(`stages.${index}`, () => stage(b, map, depth, own, figures));
+  });
+  const last = mobileOneUnit(b, map, 'final_conv', activation);
+  answer(b, meanOfMap(b, last), last, 'head.fc');
+}
+
+/** FastViT (Vasu et al. 2023) and the image encoders of MobileCLIP: convolutions that fold into one another, attention in the last stages. */
+export const fastVit: Family = {
+  name: 'fastvit',
+  title: 'FastViT',
+  names: fastVitNames,
+  assumable: ['heads', 'activation', 'downsample_activation'],
+  recognise,
+  build,
+};

@@ -1,0 +1,44 @@
+import { timmNames, type Dialect, type Rename } from '../dialect';
+
+/** A module of a layer in transformers and its canonical name: blocks are counted in each stage there. */
+const inLayer = (from: string, to: string): Rename => [
+  new RegExp(`^encoder\\.stages\\.(\\d+)\\.layers\\.(\\d+)\\.${from}\\.(weight|bias)$`),
+  `stages.$1.blocks.$2.${to}.$3`,
+];
+
+/** Hugging Face transformers: Hiera, the encoder of its masked autoencoder among them. */
+const transformers: Dialect = {
+  name: 'transformers',
+  title: 'Hugging Face transformers',
+  families: ['hiera'],
+  prefix: /^hiera\.(?=embeddings\.|encoder\.)/,
+  resampling: ['bicubic', 'bicubic'],
+  eps: 1e-6,
+  signature: [
+    /^encoder\.stages\.0\.layers\.0\.attn\.qkv\.weight$/,
+    /^encoder\.stages\.0\.layers\.0\.layernorm_before\.weight$/,
+    /^embeddings\.position_embeddings$/,
+  ],
+  renames: [
+    [/^embeddings\.position_embeddings$/, 'pos_embed'],
+    [/^embeddings\.patch_embeddings\.projection\.(weight|bias)$/, 'patch_embed.proj.$1'],
+    inLayer('layernorm_before', 'norm1'),
+    inLayer('layernorm_after', 'norm2'),
+    inLayer('attn\\.qkv', 'attn.qkv'),
+    inLayer('attn\\.proj', 'attn.proj'),
+    inLayer('mlp\\.fc1', 'mlp.fc1'),
+    inLayer('mlp\\.fc2', 'mlp.fc2'),
+    inLayer('proj', 'proj'),
+    // timm takes the norm before the decoder for that of the pooled vector, too.
+    [/^(?:pooler\.layernorm|encoder_norm)\.(weight|bias)$/, 'head.norm.$1'],
+    [/^classifier\.(weight|bias)$/, 'head.fc.$1'],
+    [/^((?:decoder|multiscale_fusion)\..+)$/, 'beside.$1'],
+  ],
+  modules: [[/^stages\.(\d+)\.blocks\.(\d+)$/, 'encoder.stages.$1.layers.$2.attn']],
+};
+
+/** Hiera, the encoder of its masked autoencoder among them. */
+export const hieraNames: readonly Dialect[] = [
+  transformers,
+  timmNames('hiera', [/^pos_embed$/, /^blocks\.0\.attn\.qkv\.weight$/, /^head\.norm\.weight$/]),
+];

@@ -1,0 +1,297 @@
+import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
+import { biasedAttention, biasedFormula, offsetBiases } from '../blocks/attentionBiases';
+import { batchNorm, convNorm, convolution, linearNorm } from '../blocks/convolution';
+import { activate, residual, withValue, type Tokens } from '../blocks/layers';
+import {
+  distilledAnswer,
+  gridOf,
+  gridOfLayout,
+  gridSequence,
+  gridTokens,
+  mapToTokens,
+  meanOfTokens,
+  sequence,
+  tokensToMap,
+} from '../blocks/maps';
+import { mergeHeads, selfProbe, splitHeads } from '../blocks/transformer';
+import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import { assumed, numbersOf, pairOf, stored, wordOf } from '../figures';
+import { learnedImageSize, mapOf, requireResolution, resolutionOf } from '../groups/learnedMaps';
+import { sizeTitle, type Sizes } from '../sizes';
+import { activationOf, classesOf, countOf, recognisedFrom, sourcesOf } from '../sources';
+import { levitNames } from './names';
+
+type Tensors = Evidences['tensors'];
+
+/** Batch norms have PyTorch's default everywhere. */
+const eps = 1e-5;
+
+/** Pixels per position behind the stem of all published models but two of timm's. */
+const usualStride = 16;
+
+/** Queries of a downsampling are every second row and column (Graham et al. 2021, LeViT §4.3). */
+const queryStride = 2;
+
+/** What timm's entry functions set: hard-swish as published, SiLU in its own variants. */
+const namedActivations = [
+  [/^levit(?:_conv)?_(?:\d+_s8|512|256d|512d)/, 'silu'],
+  [/levit/, 'hard_swish'],
+] as const;
+
+/** Sizes of Graham et al. 2021 (LeViT, table 2); 512 and those that end in D are timm's. */
+const sizes: Sizes = {
+  '2,3,4 128': '128S',
+  '4,4,4 128': '128',
+  '4,4,4 192': '192',
+  '4,4,4 256': '256',
+  '4,4,4 384': '384',
+  '4,4,4 512': '512',
+  '4,8,6 256': '256D',
+  '4,8,6 512': '512D',
+};
+
+/** Blocks with attention of a stage: transformers' names count the MLP after a downsampling as one more. */
+function depthOf(tensors: Tensors, stage: string): number {
+  const all = countOf(tensors, `${stage}.blocks`);
+  return tensors.has(`${stage}.blocks.${all - 1}.attn.attention_biases`) ? all : all - 1;
+}
+
+/** Figures of one stage, as its first block stores them. */
+function measureStage(tensors: Tensors, stage: string) {
+  const shape = (name: string): readonly number[] => tensors.get(`${stage}.${name}`)?.shape ?? [];
+  const [heads = 0, positions = 0] = shape('blocks.0.attn.attention_biases');
+  const [dim = 0, values = 0] = shape('blocks.0.attn.proj.ln.linear.weight');
+  const [fused = 0] = shape('blocks.0.attn.qkv.linear.weight');
+  const [hidden = 0] = shape('blocks.0.mlp.ln1.linear.weight');
+  const [downsampleHeads] = shape('downsample.attn_downsample.attention_biases');
+  const keyDim = (fused - values) / 2 / heads;
+  return {
+    depth: depthOf(tensors, stage),
+    dim,
+    heads,
+    positions,
+    keyDim,
+    valueRatio: values / heads / keyDim,
+    mlpRatio: hidden / dim,
+    downsampleHeads,
+  };
+}
+
+function recognise(evidences: Evidences): Recognised | undefined {
+  const { tensors } = evidences;
+  const sources = sourcesOf(evidences);
+  const paths = Array.from({ length: countOf(tensors, 'stages') }, (_, index) => `stages.${index}`);
+  const stages = paths.map((path) => measureStage(tensors, path));
+  if (stages.some(({ heads, dim }) => heads === 0 || dim === 0)) return undefined;
+  const each = (key: keyof (typeof stages)[number], source: string) =>
+    stored(
+      stages.flatMap((stage) => stage[key] ?? []),
+      source,
+    );
+  const stride = 2 ** stemDepth((name) => tensors.has(name));
+  const resolution = resolutionOf(sources, stages[0]!.positions, stride);
+  const { imageSize, figure } = learnedImageSize(sources, resolution, stride);
+  const distilled = tensors.has('head_dist.linear.weight');
+  return recognisedFrom(sources, {
+    label: 'levit',
+    title: [
+      sizeTitle(
+        'LeViT',
+        sizes,
+        stages.map(({ depth }) => depth),
+        stages.map(({ dim }) => dim),
+      ),
+      ...(distilled ? [' distilled'] : []),
+      ...(stride === usualStride ? [] : [`, stem of stride ${stride}`]),
+    ].join(''),
+    imageSize,
+    sizeStep: [stride, stride],
+    pixels: 'imagenet',
+    figures: {
+      depth: each('depth', 'stages.*.blocks'),
+      dim: each('dim', 'stages.*.blocks.0.attn.proj.ln.linear.weight'),
+      heads: each('heads', 'stages.*.blocks.0.attn.attention_biases'),
+      downsample_heads: each('downsampleHeads', 'stages.*.downsample.attn_downsample.attention_biases'),
+      key_dim: each('keyDim', 'stages.*.blocks.0.attn.qkv.linear.weight'),
+      value_ratio: each('valueRatio', 'stages.*.blocks.0.attn.proj.ln.linear.weight'),
+      mlp_ratio: each('mlpRatio', 'stages.*.blocks.0.mlp.ln1.linear.weight'),
+      patch: stored(stride, 'stem.conv1 …'),
+      resolution,
+      image_size: figure,
+      classes: classesOf(tensors, 'head.linear'),
+      activation: activationOf(
+        sources,
+        evidences.dialect.name === 'timm'
+          ? assumed('hard_swish', 'as published; not stored in the weights')
+          : stored('hard_swish', `fixed in ${evidences.dialect.title}`),
+        namedActivations,
+      ),
+    },
+  });
+}
+
+/** Convolutions of the stem, each of which halves the map. */
+function stemDepth(has: (name: string) => boolean): number {
+  let depth = 0;
+  while (has(`stem.conv${depth + 1}.linear.weight`)) depth++;
+  return depth;
+}
+
+/** Convolutions with stride 2 and an activation between them (Graham et al. 2021, §4.1). */
+function stem(b: GraphBuilder, pixels: ValueInfo, activation: string): ValueInfo {
+  const depth = stemDepth((name) => b.has(name));
+  return b.scope(
+    'stem',
+    () =>
+      Array.from({ length: depth }, (_, index) => index + 1).reduce(
+        (map, index) =>
+          convNorm(b, map, `conv${index}.linear`, `conv${index}.bn`, {
+            stride: 2,
+            eps,
+            ...(index < depth && { activation }),
+          }),
+        pixels,
+      ),
+    { title: 'Convolutional stem' },
+  );
+}
+
+/** A layer without bias and its batch norm: linear, or a 1 × 1 convolution in the variants of timm that keep maps. */
+function layerNormed(b: GraphBuilder, tokens: Tokens, name: string): Tokens {
+  return b.scope(name, () => {
+    if (b.shapeOf('linear.weight').length === 2)
+      return withValue(tokens, linearNorm(b, tokens.value, 'linear', 'bn', eps));
+    return mapToTokens(b, batchNorm(b, convolution(b, tokensToMap(b, tokens), 'linear'), 'bn', eps));
+  });
+}
+
+/** Two layers with their norms and an activation between them, in a residual connection. */
+function mlp(b: GraphBuilder, tokens: Tokens, name: string, activation: string): Tokens {
+  return b.scope(
+    name,
+    () => {
+      const hidden = layerNormed(b, tokens, 'ln1');
+      const out = layerNormed(b, withValue(hidden, activate(b, hidden.value, activation)), 'ln2');
+      return withValue(tokens, residual(b, tokens.value, out.value));
+    },
+    { title: 'Multi-layer perceptron', formula: 'x + norm(W₂ · act(norm(W₁x)))' },
+  );
+}
+
+/** Mixed values `[batch · queries, heads · d]` through the activation and the projection. */
+function project(b: GraphBuilder, mixed: ValueInfo, queries: Tokens, activation: string): Tokens {
+  return layerNormed(b, withValue(queries, activate(b, mixed, activation)), 'proj.ln');
+}
+
+/** Self-attention whose values may be wider than its keys, with biases per offset (Graham et al. 2021, §4.2). */
+function attention(b: GraphBuilder, tokens: Tokens, activation: string): Tokens {
+  const layer = b.scopePath;
+  const heads = b.shapeOf('attn.attention_biases')[0]!;
+  return b.scope(
+    'attn',
+    () => {
+      const fused = layerNormed(b, tokens, 'qkv').value;
+      const mixed = biasedAttention(b, fused, tokens, {
+        values: b.shapeOf('proj.ln.linear.weight')[1]! / heads,
+        probe: selfProbe(tokens, layer),
+      });
+      return project(b, mixed, tokens, activation);
+    },
+    { title: `Multi-head self-attention, ${heads} heads`, formula: biasedFormula },
+  );
+}
+
+/** Every second row and column of the tokens. */
+function subsampled(b: GraphBuilder, tokens: Tokens): Tokens {
+  const [rows, columns] = gridOfLayout(tokens.layout);
+  const every = (x: ValueInfo, axis: number): ValueInfo =>
+    b.add('Slice', [
+      x,
+      b.indices([0]),
+      b.indices([x.shape[axis]!]),
+      b.indices([axis]),
+      b.indices([queryStride]),
+    ]);
+  const value = every(every(gridSequence(b, tokens), 1), 2);
+  const grid = mapOf([rows, columns], queryStride);
+  return gridTokens(
+    b.reshape(value, [tokens.batch * grid[0] * grid[1], tokens.value.shape[1]!]),
+    tokens.batch,
+    grid,
+  );
+}
+
+/** Attention of every second row and column to all positions, which makes the next stage's smaller map (Graham et al. 2021, §4.3). */
+function attentionDownsampling(b: GraphBuilder, tokens: Tokens, activation: string): Tokens {
+  const heads = b.shapeOf('attention_biases')[0]!;
+  const queries = subsampled(b, tokens);
+  const query = splitHeads(b, layerNormed(b, queries, 'q.ln').value, tokens.batch, heads);
+  const fused = splitHeads(b, layerNormed(b, tokens, 'kv').value, tokens.batch, heads);
+  const width = query.shape[3]!;
+  const [key, value] = b.split(fused, [width, fused.shape[3]! - width], 3);
+  const mixed = b.attention(query, key!, value!, {
+    bias: offsetBiases(b, 'attention_biases', gridOfLayout(tokens.layout), queryStride),
+    probe: {
+      layer: b.scopePath,
+      kind: 'reduced',
+      queries: queries.layout,
+      keys: tokens.layout,
+      query_stride: queryStride,
+    },
+  });
+  return project(b, mergeHeads(b, mixed), queries, activation);
+}
+
+/** The downsampling before a stage and the MLP that follows it. */
+function downsample(b: GraphBuilder, tokens: Tokens, stage: number, figures: Figures): Tokens {
+  const activation = wordOf(figures, 'activation');
+  const smaller = b.scope(
+    `stages.${stage}.downsample.attn_downsample`,
+    () => attentionDownsampling(b, tokens, activation),
+    { title: 'Downsampling attention', formula: biasedFormula },
+  );
+  const own = `stages.${stage}.downsample.mlp`;
+  const last = numbersOf(figures, 'depth')[stage - 1]!;
+  return mlp(
+    b,
+    smaller,
+    b.has(`${own}.ln1.linear.weight`) ? own : `stages.${stage - 1}.blocks.${last}.mlp`,
+    activation,
+  );
+}
+
+/** A block: attention and MLP, each in a residual connection. */
+function block(b: GraphBuilder, tokens: Tokens, activation: string): Tokens {
+  const mixed = residual(b, tokens.value, attention(b, tokens, activation).value);
+  return mlp(b, withValue(tokens, mixed), 'mlp', activation);
+}
+
+function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+  const activation = wordOf(figures, 'activation');
+  const map = stem(b, b.input('pixel_values', [batch, 3, ...imageSize]), activation);
+  const [stride] = pairOf(figures, 'patch');
+  requireResolution(gridOf(map), pairOf(figures, 'resolution'), imageSize, stride);
+  let tokens = mapToTokens(b, map);
+  numbersOf(figures, 'depth').forEach((depth, stage) => {
+    if (stage > 0) tokens = downsample(b, tokens, stage, figures);
+    for (let index = 0; index < depth; index++)
+      tokens = b.scope(`stages.${stage}.blocks.${index}`, () => block(b, tokens, activation), {
+        title: 'LeViT block',
+      });
+  });
+  const keepsMaps = b.shapeOf('stages.0.blocks.0.attn.qkv.linear.weight').length === 4;
+  const last = keepsMaps ? tokensToMap(b, tokens) : sequence(b, tokens);
+  const features = meanOfTokens(b, tokens);
+  distilledAnswer(b, features, last, eps);
+}
+
+/** LeViT (Graham et al. 2021): a convolutional stem, then attention with biases per offset on maps that shrink by attention. */
+export const levit: Family = {
+  name: 'levit',
+  title: 'LeViT',
+  names: levitNames,
+  assumable: ['activation', 'resolution'],
+  recognise,
+  build,
+};

@@ -1,0 +1,219 @@
+import { activations } from '../blocks/layers';
+import type { Grid } from '../blocks/maps';
+import { configuredImageSize } from '../config';
+import type { ConfigValue, Evidence, Evidences, Figures } from '../family';
+import { assumed, stored } from '../figures';
+import { decide, imageSizeOf, publishedSizes, type Sources } from '../sources';
+import { pools } from './blocks';
+
+type Tensors = Evidences['tensors'];
+
+/** What a line of models sets that weights do not hold. */
+interface Flavour {
+  readonly eps: number;
+  readonly conv_eps: number;
+  readonly activation: string;
+  readonly mlp_activation: string;
+  readonly padding: 'same' | 'half';
+  readonly pre_activation: boolean;
+  readonly qkv: 'by head' | 'apart';
+  readonly scale: 'head' | 'width';
+  readonly pool_type: keyof typeof pools;
+}
+
+/** CoAtNet and MaxViT as timm took them from the papers (timm, models/maxxvit.py: MaxxVitConvCfg, MaxxVitTransformerCfg). */
+const paper: Flavour = {
+  eps: 1e-6,
+  conv_eps: 1e-5,
+  activation: 'gelu',
+  mlp_activation: 'gelu',
+  padding: 'half',
+  pre_activation: false,
+  qkv: 'by head',
+  scale: 'head',
+  pool_type: 'avg2',
+};
+
+/** Lines of models by the word that the figure `flavour` has for them. */
+const flavours = {
+  paper,
+  /** Weights of the authors' TensorFlow models (_tf_cfg). */
+  tf: {
+    ...paper,
+    eps: 1e-5,
+    conv_eps: 1e-3,
+    activation: 'gelu_tanh',
+    mlp_activation: 'gelu_tanh',
+    padding: 'same',
+    qkv: 'apart',
+  },
+  /** timm's own MaxViTs, and the CoAtNets that followed them (_rw_max_cfg). */
+  rw: { ...paper, activation: 'silu' },
+  /** timm's first CoAtNets (_rw_coat_cfg). */
+  'rw-coatnet': { ...paper, activation: 'silu', pre_activation: true },
+  /** With ConvNeXt's blocks (_next_cfg). */
+  convnext: { ...paper, conv_eps: 1e-6 },
+  /** torchvision divides scores by the root of the whole width. */
+  torchvision: { ...paper, eps: 1e-5, conv_eps: 1e-3, qkv: 'apart', scale: 'width', pool_type: 'avg3' },
+} as const satisfies Readonly<Record<string, Flavour>>;
+
+type FlavourName = keyof typeof flavours;
+
+/** The line a model belongs to, and the parameter that tells it. */
+function flavourOf({ tensors, dialect }: Evidences): readonly [FlavourName, source: string] {
+  if (dialect.name === 'torchvision') return ['torchvision', 'torchvision names of the tensors'];
+  const found = (pattern: RegExp): string | undefined =>
+    [...tensors.keys()].find((name) => pattern.test(name));
+  const convNext = found(/\.conv_dw\.weight$/);
+  if (convNext !== undefined) return ['convnext', convNext];
+  if (tensors.has('stem.conv1.bias')) return ['tf', 'stem.conv1.bias'];
+  // The first convolution of a stage widens its output (papers) or its input (timm's own) by four.
+  const first = found(/^stages\.1\.blocks\.0\.(?:.+\.)?conv1_1x1\.weight$/)!;
+  const [wide, width] = tensors.get(first)!.shape as readonly [number, number];
+  if (wide !== 4 * width) return ['paper', first];
+  const attends = found(/\.attn_grid\./);
+  const biased = found(/\.conv3_1x1\.bias$/);
+  return attends === undefined && biased === undefined
+    ? ['rw-coatnet', first]
+    : ['rw', attends ?? biased ?? first];
+}
+
+/** Models whose map is halved by pooling. */
+const strides: readonly (readonly [RegExp, string])[] = [
+  [/^(?:coatnet_0_rw_|coatnet_nano_|coatnet_rmlp_1_rw_|test_coatnet)/, 'pooling'],
+  [/./, 'depthwise'],
+];
+
+/** Activations inside squeeze and excitation: timm's first CoAtNets have ReLU, the large ones of them not. */
+const gates: readonly (readonly [RegExp, string])[] = [
+  [/^coatnet_(?:rmlp_)?[23]_rw_/, 'silu'],
+  [/^coatnet_(?:(?:bn_|rmlp_)?[01]_rw2?_|nano_cc_)/, 'relu'],
+  [/./, 'silu'],
+];
+
+const oneOf = (words: readonly string[]) => ({
+  is: (value: ConfigValue): boolean => words.includes(String(value)),
+  needed: `one of ${words.join(', ')}`,
+});
+
+const positive = {
+  is: (value: ConfigValue): boolean => typeof value === 'number' && value > 0,
+  needed: 'a number above 0',
+};
+
+/** How each figure of a flavour may be set. */
+const questions: Readonly<Record<keyof Flavour, { is: (value: ConfigValue) => boolean; needed: string }>> = {
+  eps: positive,
+  conv_eps: positive,
+  activation: oneOf(Object.keys(activations)),
+  mlp_activation: oneOf(Object.keys(activations)),
+  padding: oneOf(['same', 'half']),
+  pre_activation: oneOf(['true', 'false']),
+  qkv: oneOf(['by head', 'apart']),
+  scale: oneOf(['head', 'width']),
+  pool_type: oneOf(Object.keys(pools)),
+};
+
+/** Keys of the figures that the user may set. */
+export const maxVitAssumable = [
+  ...Object.keys(questions),
+  'stride_mode',
+  'gate_activation',
+  'partition_ratio',
+];
+
+/** What weights do not tell of the blocks: the flavour's settings, and what differs within timm's CoAtNets. */
+export function flavourFigures(sources: Sources): Figures {
+  const [name, source] = flavourOf(sources.evidences);
+  const own = flavours[name];
+  const keys = Object.keys(questions) as (keyof Flavour)[];
+  const settled = keys.map((key): readonly [string, Evidence] => [
+    key,
+    decide(sources, key, {
+      named: key === 'pool_type' ? [[/^coatnet_rmlp_1_rw_/, 'max']] : [],
+      otherwise: stored(own[key], `flavour ${name}`),
+      ...questions[key],
+    }),
+  ]);
+  const free = name === 'rw-coatnet' || (name === 'rw' && !source.includes('.attn_grid.'));
+  const undecided = (value: string): Evidence =>
+    free ? assumed(value, 'not stored in the weights') : stored(value, `flavour ${name}`);
+  return {
+    flavour: stored(name, source),
+    ...Object.fromEntries(settled),
+    stride_mode: decide(sources, 'stride_mode', {
+      named: strides,
+      otherwise: undecided('depthwise'),
+      ...oneOf(['depthwise', 'pooling']),
+    }),
+    gate_activation: decide(sources, 'gate_activation', {
+      named: gates,
+      otherwise: undecided(name === 'rw-coatnet' ? 'relu' : 'silu'),
+      ...oneOf(Object.keys(activations)),
+    }),
+  };
+}
+
+/** A table of relative positions and by how much the picture is reduced where its window lies. */
+interface Table {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly reduction: number;
+}
+
+/** Tables of relative positions: of windows and grids, which are as many tokens as the picture has partitions, or of a stage's whole map. */
+function tablesOf(tensors: Tensors, ratio: number): readonly Table[] {
+  return [...tensors].flatMap(([name, { shape }]) => {
+    const match = /^stages\.(\d+)\..*\.relative_position_bias_table$/.exec(name);
+    if (!match) return [];
+    const partitioned = /\.attn_(?:block|grid)\./.test(name);
+    return [{ name, shape, reduction: partitioned ? ratio : 2 ** (Number(match[1]) + 2) }];
+  });
+}
+
+/** Whether the table has a row for each distance of the tokens that a picture of this size has. */
+function fits({ shape, reduction }: Table, size: Grid): boolean {
+  const sides = size.map((side) => 2 * Math.floor(side / reduction) - 1);
+  return shape.length === 3
+    ? shape[1] === sides[0] && shape[2] === sides[1]
+    : shape[0] === sides[0]! * sides[1]!;
+}
+
+/** The picture that a table was made for, if a square one where it does not tell the sides. */
+function sizeOf({ shape, reduction }: Table): Grid | undefined {
+  const sides = shape.length === 3 ? shape.slice(1) : [Math.sqrt(shape[0]!), Math.sqrt(shape[0]!)];
+  const [rows, columns] = sides.map((side) => ((side + 1) / 2) * reduction);
+  return Number.isInteger(rows) && Number.isInteger(columns) ? [rows!, columns!] : undefined;
+}
+
+/** Where the image size that a model was made for comes from. */
+interface Trained {
+  readonly figure: Evidence;
+  /** Its tables of relative positions tell it: whatever else says so, they fit no other. */
+  readonly byTable: boolean;
+}
+
+/**
+ * Image size that the tables of relative positions were made for: the one of config.json, of the published models or of the user that fits
+ * them, else the square that does; what is told elsewhere where positions are computed. Throws where a table fits none of these.
+ */
+export function trainedSize(sources: Sources, ratio: number): Trained {
+  const { evidences } = sources;
+  const [table] = tablesOf(evidences.tensors, ratio);
+  if (!table) return { figure: toldSize(sources), byTable: false };
+  const config = configuredImageSize(evidences.checkpoint);
+  const published = publishedSizes(sources).map(({ size }) => size);
+  const told = [config?.size, ...published, evidences.imageSize].filter((size) => size !== undefined);
+  const size = told.find((each) => fits(table, each)) ?? sizeOf(table);
+  if (!size)
+    throw new Error(
+      `${table.name}: a table of [${table.shape.join(', ')}] fits no square picture; state the image size that it was made for`,
+    );
+  return { figure: stored(size, table.name), byTable: true };
+}
+
+/** What config.json or the published models say before what the user wants now, which is no size that the weights were trained at. */
+function toldSize(sources: Sources): Evidence {
+  const { figure } = imageSizeOf({ ...sources, evidences: { ...sources.evidences, imageSize: undefined } });
+  return figure.assumed ? imageSizeOf(sources).figure : figure;
+}

@@ -1,0 +1,317 @@
+import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
+import { averagePool, convolution, groupNorm } from '../blocks/convolution';
+import { activate, activations, maybeNorm, residual, starRelu } from '../blocks/layers';
+import {
+  answer,
+  gridOf,
+  gridTokens,
+  layerNormOfMap,
+  mapToTokens,
+  meanOfMap,
+  tokensToMap,
+  type Grid,
+} from '../blocks/maps';
+import { pointwise } from '../blocks/pointwise';
+import { selfAttention } from '../blocks/transformer';
+import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Figures, Recognised } from '../family';
+import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
+import {
+  classesOf,
+  countOf,
+  decide,
+  headsOf,
+  imageSizeOf,
+  recognisedFrom,
+  sourcesOf,
+  type Sources,
+} from '../sources';
+import { metaformerNames } from './names';
+
+type Tensors = Evidences['tensors'];
+
+/** What a stage's blocks need to know beside their parameters. */
+interface Stage {
+  readonly batch: number;
+  readonly grid: Grid;
+  readonly heads: number;
+  readonly eps: number;
+  readonly activation: string;
+  /** Side of the pooling window. */
+  readonly poolSize: number;
+}
+
+/**
+ * How the tokens of a block exchange what they hold (Yu et al. 2022, MetaFormer). Features are a map `[batch, dim, rows, columns]`, or
+ * rows `[batch · rows · columns, dim]` where `asRows` is set.
+ */
+interface TokenMixer {
+  /** Whether a block with this parameter is one. */
+  readonly mark: RegExp;
+  readonly asRows: boolean;
+  readonly title: string;
+  readonly formula: string;
+  norm(b: GraphBuilder, x: ValueInfo, name: string, epsilon: number): ValueInfo;
+  mix(b: GraphBuilder, x: ValueInfo, stage: Stage, layer: string): ValueInfo;
+}
+
+/** The activation whose parameters are stored (StarReLU), or the one of this name. */
+const act = (b: GraphBuilder, x: ValueInfo, name: string, activation: string): ValueInfo =>
+  b.has(`${name}.scale`) ? starRelu(b, x, name) : activate(b, x, activation);
+
+/** Token mixers by the word that the figure `token_mixer` has for them; the first whose mark a block has. */
+const mixers = {
+  /** CAFormer (Yu et al. 2023, §2.3). */
+  attention: {
+    mark: /^token_mixer\.qkv\./,
+    asRows: true,
+    title: 'Self-attention block',
+    formula: 'x + softmax(QKᵀ/√d)·V',
+    norm: (b, rows, name, epsilon) => b.layerNorm(rows, name, epsilon),
+    mix: (b, rows, { batch, grid, heads, eps }, layer) =>
+      selfAttention(b, gridTokens(rows, batch, grid), 'token_mixer', layer, { heads, eps }),
+  },
+  /** ConvFormer (Yu et al. 2023, §2.3): the inverted separable convolution of Sandler et al. 2018. */
+  convolution: {
+    mark: /^token_mixer\.pwconv1\./,
+    asRows: false,
+    title: 'Separable convolution block',
+    formula: 'x + W₂ · depthwise(act(W₁ · x))',
+    norm: layerNormOfMap,
+    mix: (b, map, { activation }) =>
+      b.scope('token_mixer', () => {
+        const wide = act(b, pointwise(b, map, 'pwconv1'), 'act1', activation);
+        return pointwise(b, convolution(b, wide, 'dwconv'), 'pwconv2');
+      }),
+  },
+  /** PoolFormer (Yu et al. 2022, §3.2): the mean of the neighbours less the token itself, which the residual connection adds. */
+  pooling: {
+    mark: /^norm1\./,
+    asRows: false,
+    title: 'Pooling block',
+    formula: 'x + mean(neighbours) − x',
+    norm: (b, map, name, eps) => groupNorm(b, map, name, { groups: 1, eps }),
+    mix: (b, map, { poolSize }) => {
+      const window = { kernel: poolSize, stride: 1, padding: poolSize >> 1, countPadding: false };
+      return b.add('Sub', [averagePool(b, map, window), map]);
+    },
+  },
+} as const satisfies Readonly<Record<string, TokenMixer>>;
+
+type MixerName = keyof typeof mixers;
+
+/** The token mixer of a stage's first block. */
+function mixerOf(tensors: Tensors, stage: number): MixerName | undefined {
+  const block = `stages.${stage}.blocks.0.`;
+  const own = [...tensors.keys()].filter((name) => name.startsWith(block));
+  return (Object.keys(mixers) as MixerName[]).find((name) =>
+    own.some((each) => mixers[name].mark.test(each.slice(block.length))),
+  );
+}
+
+/** x · scale per channel where one is stored (LayerScale, or the scale of a residual connection), else x. */
+function scaled(b: GraphBuilder, x: ValueInfo, name: string): ValueInfo {
+  if (!b.has(`${name}.scale`)) return x;
+  const isMap = x.shape.length === 4;
+  return b.add('Mul', [x, b.parameter(`${name}.scale`, [x.shape[1]!, ...(isMap ? [1, 1] : [])])]);
+}
+
+/** A layer for every position alone: of rows, or of a map as its weights are stored. */
+const dense = (b: GraphBuilder, x: ValueInfo, name: string): ValueInfo =>
+  x.shape.length === 4 ? pointwise(b, x, name) : b.linear(x, name);
+
+/** r₁·x + s₁·mix(norm(x)), then r₂·x + s₂·mlp(norm(x)) (Yu et al. 2023, §2.1). */
+function block(b: GraphBuilder, x: ValueInfo, mixer: TokenMixer, stage: Stage): ValueInfo {
+  const layer = b.scopePath;
+  const mixed = mixer.mix(b, mixer.norm(b, x, 'norm1', stage.eps), stage, layer);
+  const first = residual(b, scaled(b, x, 'res_scale1'), scaled(b, mixed, 'layer_scale1'));
+  const normed = mixer.norm(b, first, 'norm2', stage.eps);
+  const wide = b.scope(
+    'mlp',
+    () => dense(b, act(b, dense(b, normed, 'fc1'), 'act', stage.activation), 'fc2'),
+    {
+      title: 'Multi-layer perceptron',
+      formula: 'W₂ · act(W₁x)',
+    },
+  );
+  return residual(b, scaled(b, first, 'res_scale2'), scaled(b, wide, 'layer_scale2'));
+}
+
+function stageOf(b: GraphBuilder, map: ValueInfo, depth: number, mixer: TokenMixer, stage: Stage): ValueInfo {
+  let x = mixer.asRows ? mapToTokens(b, map).value : map;
+  for (let index = 0; index < depth; index++)
+    x = b.scope(`blocks.${index}`, () => block(b, x, mixer, stage), mixer);
+  return mixer.asRows ? tokensToMap(b, gridTokens(x, stage.batch, stage.grid)) : x;
+}
+
+/** A strided convolution with a norm behind it (stem) or before it (downsampling), where one is stored. */
+function embedding(
+  b: GraphBuilder,
+  map: ValueInfo,
+  name: string,
+  figures: Figures,
+  stage: number,
+): ValueInfo {
+  const stride = numbersOf(figures, 'strides')[stage]!;
+  const padding = numbersOf(figures, 'padding')[stage]!;
+  const eps = numberOf(figures, 'eps');
+  const norm = (x: ValueInfo): ValueInfo => (b.has('norm.weight') ? layerNormOfMap(b, x, 'norm', eps) : x);
+  return b.scope(
+    name,
+    () =>
+      stage === 0
+        ? norm(convolution(b, map, 'conv', { stride, padding }))
+        : convolution(b, norm(map), 'conv', { stride, padding }),
+    { title: stage === 0 ? 'Stem' : 'Downsampling' },
+  );
+}
+
+/** The last map `[batch, dim, rows, columns]`. */
+function encode(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): ValueInfo {
+  const heads = figures['heads'] ? [...numbersOf(figures, 'heads')] : [];
+  const names = [figures['token_mixer']!.value].flat() as readonly MixerName[];
+  const depths = numbersOf(figures, 'depth');
+  const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
+  let map = embedding(b, pixels, 'stem', figures, 0);
+  for (const [index, name] of names.entries())
+    map = b.scope(
+      `stages.${index}`,
+      () => {
+        const narrow = b.has('downsample.conv.weight')
+          ? embedding(b, map, 'downsample', figures, index)
+          : map;
+        return stageOf(b, narrow, depths[index]!, mixers[name], {
+          batch,
+          grid: gridOf(narrow),
+          heads: name === 'attention' ? heads.shift()! : 0,
+          eps: numberOf(figures, 'eps'),
+          activation: wordOf(figures, 'activation'),
+          poolSize: numberOf(figures, 'pool_size'),
+        });
+      },
+      { title: `Stage ${index + 1}` },
+    );
+  return map;
+}
+
+/** Epsilon of the norms that timm's heads have, whatever the blocks' is. */
+const headEps = 1e-6;
+
+/** Pooling, then the classifier: a linear layer, or two with a squared ReLU and a norm between them (ConvFormer, CAFormer). */
+function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
+  const map = encode(b, figures, options);
+  // transformers and the original repository normalise the map, timm what is left of it after pooling.
+  const last = b.has('norm.weight') ? mixers.pooling.norm(b, map, 'norm', numberOf(figures, 'eps')) : map;
+  const features = maybeNorm(b, meanOfMap(b, last), 'head.norm', headEps);
+  if (!b.has('head.fc.fc1.weight')) return answer(b, features, map, 'head.fc');
+  const logits = b.scope('head.fc', () => {
+    const positive = b.add('Relu', [b.linear(features, 'fc1')]);
+    return b.linear(b.layerNorm(b.add('Mul', [positive, positive]), 'norm', headEps), 'fc2');
+  });
+  b.output('logits', logits);
+  b.output('features', features);
+  b.output('tokens', map);
+}
+
+/** Letters of the published sizes by the width of the first stage. */
+const sizes: Readonly<Record<number, string>> = { 64: 'S', 96: 'M', 128: 'B' };
+
+const total = (numbers: readonly number[]): number => numbers.reduce((sum, each) => sum + each, 0);
+
+/** Names of the variants by their token mixers and activation. */
+function variantOf(tensors: Tensors, names: readonly MixerName[]): string {
+  if (names.includes('attention')) return 'CAFormer';
+  if (names.includes('convolution')) return 'ConvFormer';
+  return tensors.has('stages.0.blocks.0.mlp.act.scale') ? 'PoolFormerV2' : 'PoolFormer';
+}
+
+const isWindow = (value: ConfigValue): boolean => typeof value === 'number' && value % 2 === 1;
+
+/** What weights do not tell of the blocks. */
+function settings(sources: Sources, names: readonly MixerName[]): Figures {
+  const { tensors, dialect } = sources.evidences;
+  const byLibrary = (value: ConfigValue): Evidence =>
+    dialect.name === 'transformers'
+      ? assumed(value, 'as the published models have it')
+      : stored(value, `fixed by ${dialect.title}`);
+  const perStage = (key: string, first: number, rest: number): Evidence =>
+    decide(sources, key, {
+      config: [key],
+      otherwise: byLibrary(names.map((_, stage) => (stage === 0 ? first : rest))),
+      is: (value) => Array.isArray(value) && value.length === names.length,
+      needed: `${names.length} numbers, one for each stage,`,
+    });
+  const learned = tensors.has('stages.0.blocks.0.mlp.act.scale');
+  // timm's norms without a bias have another default than PyTorch's GroupNorm.
+  const eps = tensors.has('stages.0.blocks.0.norm1.bias') ? 1e-5 : 1e-6;
+  return {
+    activation: learned
+      ? stored('star_relu', 'stages.0.blocks.0.mlp.act.scale')
+      : decide(sources, 'activation', {
+          config: ['hidden_act'],
+          otherwise: byLibrary('gelu'),
+          is: (value) => Object.hasOwn(activations, String(value)),
+          needed: `one of ${Object.keys(activations).join(', ')}`,
+        }),
+    eps: decide(sources, 'eps', { otherwise: stored(eps, `default of ${dialect.title}`) }),
+    strides: perStage('strides', 4, 2),
+    padding: perStage('padding', 2, 1),
+    pool_size: decide(sources, 'pool_size', {
+      config: ['pool_size'],
+      otherwise: byLibrary(3),
+      is: isWindow,
+      needed: 'an odd number',
+    }),
+  };
+}
+
+/** The stages' token mixers. IdentityFormer, of the same repository, has the parameters of a PoolFormerV2. */
+function mixersFigure({ dialect }: Evidences, names: readonly MixerName[]): Evidence {
+  const told = dialect.name !== 'metaformer' || !names.includes('pooling');
+  return told
+    ? stored(names, 'stages.*.blocks.0.token_mixer')
+    : assumed(names, 'pooling has no parameters, nor has the IdentityFormer, which mixes nothing');
+}
+
+function recognise(evidences: Evidences): Recognised | undefined {
+  const { tensors } = evidences;
+  const count = countOf(tensors, 'stages');
+  const names = Array.from({ length: count }, (_, stage) => mixerOf(tensors, stage));
+  const channels = tensors.get('stem.conv.weight')?.shape[1];
+  if (channels === undefined || !names.every((name) => name !== undefined)) return undefined;
+  const sources = sourcesOf(evidences);
+  const width = (stage: number): number =>
+    tensors.get(`stages.${stage}.blocks.0.norm1.weight`)?.shape[0] ?? 0;
+  const depths = names.map((_, stage) => countOf(tensors, `stages.${stage}.blocks`));
+  const dims = names.map((_, stage) => width(stage));
+  const variant = variantOf(tensors, names);
+  const { imageSize, figure } = imageSizeOf(sources);
+  const attends = dims.filter((_, stage) => names[stage] === 'attention');
+  return recognisedFrom(sources, {
+    label: variant.toLowerCase(),
+    title: `${variant}-${sizes[dims[0]!] ?? dims[0]}${total(depths)}`,
+    figures: {
+      depth: stored(depths, 'stages.*.blocks'),
+      dim: stored(dims, 'stages.*.blocks.0.norm1.weight'),
+      token_mixer: mixersFigure(evidences, names),
+      ...(attends.length > 0 && { heads: headsOf(sources, attends, { config: [], perHead: 32 }) }),
+      ...settings(sources, names),
+      channels: stored(channels, 'stem.conv.weight'),
+      classes: classesOf(tensors, tensors.has('head.fc.fc2.weight') ? 'head.fc.fc2' : 'head.fc'),
+      image_size: figure,
+    },
+    imageSize,
+    sizeStep: [32, 32],
+    pixels: 'imagenet',
+  });
+}
+
+/** MetaFormer (Yu et al. 2022, 2023): transformers whose token mixer is pooling (PoolFormer), a convolution (ConvFormer) or in the last stages attention (CAFormer). */
+export const metaformer: Family = {
+  name: 'metaformer',
+  title: 'MetaFormer',
+  names: metaformerNames,
+  assumable: ['heads', 'activation', 'eps', 'strides', 'padding', 'pool_size'],
+  recognise,
+  build,
+};

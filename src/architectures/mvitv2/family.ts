@@ -1,0 +1,268 @@
+import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
+import { convolution, maxPool } from '../blocks/convolution';
+import { decomposedPositions } from '../blocks/decomposedPositions';
+import { norm, residual, withValue, type Tokens } from '../blocks/layers';
+import { answer, gridOf, mapToTokens, sequence, tokensToMap, type Grid } from '../blocks/maps';
+import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from '../blocks/specialTokens';
+import { mergeHeads, mlp } from '../blocks/transformer';
+import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
+import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
+import { activationOf, epsOf, poolOf } from '../groups/isotropicFigures';
+import { sizeTitle, type Sizes } from '../sizes';
+import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
+import { mvitv2Names } from './names';
+
+/** timm's MViTv2 cuts patches with this stride, whatever the kernel. */
+const patchStride = 4;
+
+/** Sizes of Li et al. 2022 (MViTv2, table 1). */
+const sizes: Sizes = {
+  '1,2,5,2 96': 'T',
+  '1,2,11,2 96': 'S',
+  '2,3,16,3 96': 'B',
+  '2,6,36,4 144': 'L',
+  '4,8,60,8 192': 'H',
+};
+
+/**
+ * Sides of the queries' maps by stage: the tables of relative places are made for the longer of queries and keys, which in a stage's last
+ * block are the queries.
+ */
+function sidesOf(tensors: Evidences['tensors'], depths: readonly number[]): readonly number[] {
+  const table = (stage: number, depth: number): string =>
+    `stages.${stage}.blocks.${depth - 1}.attn.rel_pos_h`;
+  return depths.map((depth, stage) => ((tensors.get(table(stage, depth))?.shape[0] ?? 1) + 1) / 2);
+}
+
+/** Strides with which keys and values are pooled: no weight tells them; timm has 4 for the first stage's map and halves it with the queries. */
+function keyStrides(sources: Sources, queryStrides: readonly number[]): Evidence {
+  let stride = 4;
+  const usual = queryStrides.map((queries) => (stride = Math.max(1, Math.floor(stride / queries))));
+  return decide(sources, 'kv_stride', {
+    config: ['stride_kv'],
+    named: [[/^mvitv2_/, usual]],
+    otherwise: assumed(usual, 'keys are pooled to an equal size in all stages; not stored in the weights'),
+    is: (value) =>
+      Array.isArray(value) && value.length === usual.length && value.every((each) => Number(each) > 0),
+    needed: `${usual.length} numbers above 0`,
+  });
+}
+
+/** Heads of every stage: the tables of relative places are one head wide. */
+function storedHeads(sources: Sources, stages: number): readonly number[] {
+  const { tensors } = sources.evidences;
+  const width = (stage: number, name: string, axis: number): number =>
+    tensors.get(`stages.${stage}.blocks.0.attn.${name}`)?.shape[axis] ?? NaN;
+  return Array.from(
+    { length: stages },
+    (_, stage) => width(stage, 'proj.weight', 0) / width(stage, 'rel_pos_h', 1),
+  );
+}
+
+function recognise(evidences: Evidences): Recognised | undefined {
+  const { tensors } = evidences;
+  const sources = sourcesOf(evidences);
+  const stages = countOf(tensors, 'stages');
+  const [dim, channels, kernel] = tensors.get('patch_embed.proj.weight')?.shape ?? [];
+  const heads = storedHeads(sources, stages);
+  if (!dim || !channels || !kernel || !heads.every(Number.isInteger)) return undefined;
+  const depths = heads.map((_, stage) => countOf(tensors, `stages.${stage}.blocks`));
+  const dims = depths.map((_, stage) => tensors.get(`stages.${stage}.blocks.0.attn.proj.weight`)!.shape[0]!);
+  const sides = sidesOf(tensors, depths);
+  const queryStrides = sides.map((side, stage) => Math.max(1, Math.round((sides[stage - 1] ?? side) / side)));
+  const step = patchStride * queryStrides.reduce((product, stride) => product * stride, 1);
+  const { imageSize, figure } = imageSizeOf(sources, [sides[0]! * patchStride, sides[0]! * patchStride]);
+  const figures: Figures = {
+    depth: stored(depths, `stages.0 … stages.${stages - 1}`),
+    dim: stored(dims, 'stages.*.blocks.0.attn.proj.weight'),
+    heads: decide(sources, 'heads', {
+      otherwise: stored(heads, 'rel_pos_h of each stage is one head wide'),
+      is: (value) => [value].flat().join() === heads.join(),
+      needed: heads.join(', '),
+    }),
+    patch: stored(kernel, 'patch_embed.proj.weight'),
+    patch_stride: stored(patchStride, 'as timm builds it'),
+    query_stride: stored(queryStrides, 'rel_pos_h of each stage'),
+    kv_stride: keyStrides(sources, queryStrides),
+    channels: stored(channels, 'patch_embed.proj.weight'),
+    activation: activationOf(sources),
+    eps: epsOf(sources),
+    pool: tensors.has('cls_token')
+      ? poolOf(sources, ['token', 'avg'], 'cls_token')
+      : stored('avg', 'no class token'),
+    classes: classesOf(tensors, 'head.fc'),
+    image_size: figure.assumed ? stored(figure.value, 'stages.0.blocks.0.attn.rel_pos_h') : figure,
+  };
+  return recognisedFrom(sources, {
+    label: 'mvitv2',
+    title: sizeTitle('MViTv2', sizes, depths, dims),
+    figures,
+    imageSize,
+    sizeStep: [step, step],
+    pixels: 'imagenet',
+  });
+}
+
+interface BlockSettings {
+  readonly heads: number;
+  readonly eps: number;
+  readonly activation: string;
+  readonly queryStride: number;
+  readonly keyStride: number;
+}
+
+/** Heads of a sequence as they are after pooling, and the grid of the patches. */
+interface PooledHeads {
+  /** `[batch, heads, count, d]` */
+  readonly value: ValueInfo;
+  readonly grid: Grid;
+}
+
+/** Queries, keys and values by head: of the patches `[batch, heads, d, patches]`, and of the class token `[batch, heads, 1, d]` where there is one. */
+interface Parts {
+  readonly patches: readonly ValueInfo[];
+  readonly first: readonly ValueInfo[];
+}
+
+/** Parts of the fused rows `[batch · count, 3 · heads · d]`: cut and turned once for all three. */
+function partsOf(b: GraphBuilder, fused: Tokens, heads: number): Parts {
+  const { batch, count, value } = fused;
+  const width = value.shape[1]! / (3 * heads);
+  const special = fused.layout.special?.length ?? 0;
+  const all = sequence(b, fused);
+  const rows = special === 0 ? all : b.slice(all, 1, special, count);
+  const turned = b.transpose(b.reshape(rows, [batch, count - special, 3 * heads, width]), [0, 2, 3, 1]);
+  const patches = b.split(turned, 3, 1);
+  if (special === 0) return { patches, first: [] };
+  const token = b.reshape(b.slice(all, 1, 0, 1), [batch, 3 * heads, 1, width]);
+  return { patches, first: b.split(token, 3, 1) };
+}
+
+/** One part pooled by a depthwise convolution over each head's map; a class token stays, the norm is common (MViTv2, §4.1). */
+function poolHeads(
+  b: GraphBuilder,
+  patches: ValueInfo,
+  first: ValueInfo | undefined,
+  [rows, columns]: Grid,
+  { part, stride, eps }: { readonly part: 'q' | 'k' | 'v'; readonly stride: number; readonly eps: number },
+): PooledHeads {
+  const [batch, heads, width] = patches.shape as readonly [number, number, number];
+  const maps = b.reshape(patches, [batch * heads, width, rows, columns]);
+  const small = convolution(b, maps, `pool_${part}`, { stride });
+  const grid = gridOf(small);
+  const pooled = b.transpose(b.reshape(small, [batch, heads, width, grid[0] * grid[1]]), [0, 1, 3, 2]);
+  const all = first ? b.concat([first, pooled], 2) : pooled;
+  return { value: norm(b, all, `norm_${part}`, eps), grid };
+}
+
+/** A bias of the patches' scores, with zeros for the class token, which has no place. */
+function withoutClassToken(b: GraphBuilder, bias: ValueInfo, special: number): ValueInfo {
+  return special === 0 ? bias : b.add('Pad', [bias, b.indices([0, 0, special, special, 0, 0, 0, 0])]);
+}
+
+/** Pooling attention (Li et al. 2022, MViTv2, §4.1): the result is `[batch · queries, dim]`, the pooled queries are added to it. */
+function poolingAttention(b: GraphBuilder, tokens: Tokens, layer: string, settings: BlockSettings): Tokens {
+  const { heads, eps, queryStride, keyStride } = settings;
+  const special = tokens.layout.special ?? [];
+  return b.scope(
+    'attn',
+    () => {
+      const { patches, first } = partsOf(b, withValue(tokens, b.linear(tokens.value, 'qkv')), heads);
+      const map = tokens.layout.grid as Grid;
+      const [q, k, v] = (['q', 'k', 'v'] as const).map((part, index) =>
+        poolHeads(b, patches[index]!, first[index], map, {
+          part,
+          stride: part === 'q' ? queryStride : keyStride,
+          eps,
+        }),
+      ) as [PooledHeads, PooledHeads, PooledHeads];
+      const count = q.value.shape[2]!;
+      const asked = special.length === 0 ? q.value : b.slice(q.value, 2, special.length, count);
+      const bias = withoutClassToken(b, decomposedPositions(b, asked, q.grid, k.grid), special.length);
+      const same = q.grid.join() === k.grid.join();
+      const mixed = b.attention(q.value, k.value, v.value, {
+        bias,
+        probe: {
+          layer,
+          kind: same ? 'self' : 'reduced',
+          queries: { special, grid: q.grid },
+          keys: { special, grid: k.grid },
+          ...(!same && { reduction: q.grid[0] / k.grid[0] }),
+        },
+      });
+      const value = b.linear(mergeHeads(b, residual(b, mixed, q.value)), 'proj');
+      return { value, batch: tokens.batch, count, layout: { special, grid: q.grid } };
+    },
+    { title: `Pooling attention, ${heads} heads`, formula: 'softmax(QKᵀ/√d + Q·R_h + Q·R_w)·V + Q' },
+  );
+}
+
+/** Patches pooled by the greatest where queries are pooled, the class token beside them. */
+function pooledShortcut(b: GraphBuilder, tokens: Tokens, stride: number): ValueInfo {
+  if (stride === 1) return tokens.value;
+  const map = tokensToMap(b, patchesOnly(b, tokens));
+  const kernel = stride + 1;
+  const small = mapToTokens(b, maxPool(b, map, { kernel, stride, padding: kernel >> 1 }));
+  return tokens.layout.special?.length ? withClassToken(b, tokenAt(b, tokens, 0), small).value : small.value;
+}
+
+/** Attention and MLP; where the width grows, in one of them, its shortcut is projected from the normalised tokens. */
+function block(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): Tokens {
+  const shortcut = (x: ValueInfo, normed: ValueInfo, name: string): ValueInfo =>
+    b.has(`${name}.weight`) ? b.linear(normed, name) : x;
+  const normed = withValue(tokens, norm(b, tokens.value, 'norm1', settings.eps));
+  const wide = withValue(tokens, shortcut(tokens.value, normed.value, 'shortcut_proj_attn'));
+  const attended = poolingAttention(b, normed, b.scopePath, settings);
+  const x = residual(b, pooledShortcut(b, wide, settings.queryStride), attended.value);
+  const again = norm(b, x, 'norm2', settings.eps);
+  const fed = mlp(b, again, 'mlp', settings);
+  return withValue(attended, residual(b, shortcut(x, again, 'shortcut_proj_mlp'), fed));
+}
+
+/** Overlapping patches, with a class token where there is one. */
+function embed(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
+  const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
+  const stride = numberOf(figures, 'patch_stride');
+  const map = b.scope('patch_embed', () => convolution(b, pixels, 'proj', { stride }), {
+    title: 'Overlapping patch embedding',
+  });
+  const patches = mapToTokens(b, map);
+  return b.has('cls_token') ? withClassToken(b, learnedToken(b, 'cls_token', batch), patches) : patches;
+}
+
+/** Stages whose first block pools the queries. */
+function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
+  const [heads, queryStrides, keyStrides] = ['heads', 'query_stride', 'kv_stride'].map((key) =>
+    numbersOf(figures, key),
+  );
+  const eps = numberOf(figures, 'eps');
+  let tokens = embed(b, figures, options);
+  for (const [stage, depth] of numbersOf(figures, 'depth').entries())
+    for (let index = 0; index < depth; index++)
+      tokens = b.scope(
+        `stages.${stage}.blocks.${index}`,
+        () =>
+          block(b, tokens, {
+            heads: heads![stage]!,
+            eps,
+            activation: wordOf(figures, 'activation'),
+            queryStride: index === 0 ? queryStrides![stage]! : 1,
+            keyStride: keyStrides![stage]!,
+          }),
+        { title: 'Multiscale block' },
+      );
+  const last = withValue(tokens, norm(b, tokens.value, 'norm', eps));
+  const all = sequence(b, last);
+  answer(b, pooledTokens(b, last, wordOf(figures, 'pool')), all, 'head.fc');
+}
+
+/** MViTv2 (Li et al. 2022, "Improved Multiscale Vision Transformers for Classification and Detection"). */
+export const mvitv2: Family = {
+  name: 'mvitv2',
+  title: 'Multiscale Vision Transformer v2',
+  names: mvitv2Names,
+  assumable: ['heads', 'kv_stride', 'activation', 'eps', 'pool'],
+  recognise,
+  build,
+};

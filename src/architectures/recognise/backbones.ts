@@ -1,0 +1,216 @@
+import { beitNames } from '../beit/names';
+import { transformersClip } from '../libraries/clip';
+import { convnextNames } from '../convnext/names';
+import { asTokens, whole, type Dialect, type Layout, type Rename } from '../dialect';
+import { resnetNames } from '../resnet/names';
+import { segformerNames } from '../segformer/names';
+import { swinNames } from '../swin/names';
+import { swinv2Names } from '../swinv2/names';
+import { transformers, transformers5 } from '../libraries/transformers';
+
+/** A kind of model of which an image backbone is a part. */
+interface Holder {
+  /** What people call it. */
+  readonly model: string;
+  /** What all names of the backbone begin with. */
+  readonly at: string;
+  /** Namings that the backbone may have. */
+  readonly dialects: readonly Dialect[];
+  /** A name outside of the backbone that tells the model from a classifier over the same backbone. */
+  readonly mark?: RegExp;
+  /** Names of the backbone, after `at`, that only the model around it reads. */
+  readonly beside?: RegExp;
+  /** Names of the file that are buffers here. */
+  readonly buffers?: RegExp;
+}
+
+const ported = (dialects: readonly Dialect[]): readonly Dialect[] =>
+  dialects.filter(({ name }) => name.startsWith('transformers'));
+
+const literal = (text: string): string => text.replaceAll('.', '\\.');
+const behind = (at: string, { source }: RegExp): RegExp =>
+  new RegExp(`^${literal(at)}${source.replace(/^\^/, '')}`);
+
+/** The naming of a backbone as it stands in a model: everything else in the file lies beside it and counts. */
+function within({ model, at, mark, beside, buffers }: Holder, inner: Dialect): Dialect {
+  const rows = inner.renames.map(([from, to, layout]): Rename => [behind(at, from), to, layout]);
+  return {
+    ...inner,
+    backboneOf: model,
+    prefix: undefined,
+    territory: undefined,
+    signature: [...inner.signature.map((name) => behind(at, name)), ...(mark ? [mark] : [])],
+    renames: [
+      ...rows,
+      ...(beside ? [[behind(at, beside), 'beside.$&'] as const] : []),
+      [new RegExp(`^(?!${literal(at)})`), 'beside.'],
+    ],
+    buffers: buffers ?? inner.buffers,
+    modules: inner.modules?.map(([canonical, own]) => [canonical, `${at}${own}`]),
+  };
+}
+
+/** DETR's batch norms are frozen: their scales and biases are buffers as their statistics are. */
+const frozenIn = (at: string): RegExp =>
+  new RegExp(`^${literal(at)}(?:.+\\.)?(?:bn\\d|downsample\\.1|normalization)\\.(?:weight|bias)$`);
+
+const swins = ported([...swinNames, ...swinv2Names]);
+
+/** RT-DETR's residual networks: three convolutions as the stem, means before strided projections (ResNet-D). */
+const rtDetrStage = (stage: number): readonly Rename[] =>
+  (['convolution', 'normalization'] as const).map((part, index) => [
+    new RegExp(`^encoder\\.stages\\.${stage}\\.layers\\.(\\d+)\\.shortcut\\.1\\.${part}\\.`),
+    `layer${stage + 1}.$1.downsample.${index + 1}.`,
+  ]);
+const rtDetr: readonly Dialect[] = ported(resnetNames).map((inner) => ({
+  ...inner,
+  signature: [
+    /^embedder\.embedder\.0\.convolution\.weight$/,
+    /^encoder\.stages\.0\.layers\.0\.layer\.0\.convolution\.weight$/,
+  ],
+  renames: [
+    [/^embedder\.embedder\.2\.normalization\./, 'bn1.'],
+    [/^embedder\.embedder\.0\.convolution\./, 'conv1.0.'],
+    [/^embedder\.embedder\.0\.normalization\./, 'conv1.1.'],
+    [/^embedder\.embedder\.1\.convolution\./, 'conv1.3.'],
+    [/^embedder\.embedder\.1\.normalization\./, 'conv1.4.'],
+    [/^embedder\.embedder\.2\.convolution\./, 'conv1.6.'],
+    ...[0, 1, 2, 3].flatMap(rtDetrStage),
+    ...inner.renames,
+  ],
+}));
+
+const detrBackbones = (model: string, at: string): Holder => ({
+  model,
+  at,
+  dialects: resnetNames,
+  buffers: frozenIn(at),
+});
+
+const vits = [transformers5, transformers];
+const normsOfMaps = /^hidden_states_norms\..+$/;
+const unread = /^(?:embeddings\.mask_token|pooler\..+)$/;
+const converted = 'model.backbone.conv_encoder.model.';
+const pixelLevel = 'model.pixel_level_module.encoder.';
+/** Weights of the classes in the loss. */
+const lossWeights = /^criterion\.empty_weight$/;
+
+/** YOLOS' detection tokens come last in its table of positions; all published models have as many. */
+const detectionTokens = 100;
+const withoutDetections: Layout = (tensor) => [
+  whole(tensor, [1, tensor.shape[1]! - detectionTokens, tensor.shape[2]!]),
+];
+const yolos = vits.map((inner) => ({
+  ...inner,
+  signature: [...inner.signature, /^embeddings\.detection_tokens$/],
+  renames: inner.renames.map((rename): Rename =>
+    rename[1] === 'pos_embed' ? [rename[0], rename[1], withoutDetections] : rename,
+  ),
+}));
+
+/** OWL-ViT spells the first norm otherwise than CLIP. */
+const owlVit: Dialect = {
+  ...transformersClip,
+  renames: [...transformersClip.renames, [/^pre_layernorm\.(weight|bias)$/, 'norm_pre.$1']],
+};
+
+/** BLIP's image encoder: names like CLIP's, with one matrix for queries, keys and values. */
+const blip: Dialect = {
+  ...transformersClip,
+  dualEncoder: undefined,
+  signature: [/^embeddings\.patch_embedding\.weight$/, /^encoder\.layers\.0\.self_attn\.qkv\.weight$/],
+  renames: [
+    [/^embeddings\.position_embedding$/, 'pos_embed', asTokens],
+    [/^encoder\.layers\.(\d+)\.self_attn\.qkv\.(weight|bias)$/, 'blocks.$1.attn.qkv.$2'],
+    [/^encoder\.layers\.(\d+)\.self_attn\.projection\.(weight|bias)$/, 'blocks.$1.attn.proj.$2'],
+    ...transformersClip.renames,
+  ],
+};
+
+/** DPT over a hybrid: Big Transfer's network in front of the transformer. */
+const hybrid: Dialect = {
+  ...transformers,
+  families: ['vit-hybrid'],
+  signature: [
+    /^embeddings\.backbone\.bit\.embedder\.convolution\.weight$/,
+    /^encoder\.layer\.0\.attention\.attention\.query\.weight$/,
+  ],
+  renames: [
+    [/^embeddings\.projection\.(weight|bias)$/, 'patch_embed.proj.$1'],
+    [/^embeddings\.backbone\.bit\.embedder\.convolution\./, 'patch_embed.backbone.stem.conv.'],
+    [/^embeddings\.backbone\.bit\.embedder\.norm\./, 'patch_embed.backbone.stem.norm.'],
+    [
+      /^embeddings\.backbone\.bit\.encoder\.stages\.(\d+)\.layers\.(\d+)\./,
+      'patch_embed.backbone.stages.$1.blocks.$2.',
+    ],
+    ...transformers.renames,
+  ],
+};
+
+/** Where detectors, segmenters, depth and language models keep their image backbone. */
+const holders: readonly Holder[] = [
+  detrBackbones('DETR', converted),
+  detrBackbones('DETR', `detr.${converted}`),
+  detrBackbones('DETR', 'backbone.0.body.'),
+  { ...detrBackbones('RT-DETR', 'model.backbone.model.'), dialects: rtDetr },
+  {
+    model: 'Grounding DINO',
+    at: converted,
+    dialects: swins,
+    beside: normsOfMaps,
+  },
+  {
+    model: 'UperNet',
+    at: 'backbone.',
+    mark: /^decode_head\./,
+    dialects: [...swins, ...ported(convnextNames)],
+    beside: normsOfMaps,
+  },
+  {
+    model: 'MaskFormer',
+    at: `${pixelLevel}model.`,
+    dialects: swins,
+    beside: normsOfMaps,
+    buffers: lossWeights,
+  },
+  {
+    model: 'MaskFormer or Mask2Former',
+    at: pixelLevel,
+    dialects: [...swins, ...ported(resnetNames)],
+    beside: normsOfMaps,
+    buffers: lossWeights,
+  },
+  {
+    model: 'YOLOS',
+    at: 'vit.',
+    dialects: yolos,
+    beside: /^(?:embeddings\.detection_tokens|encoder\.mid_position_embeddings|pooler\..+)$/,
+  },
+  { model: 'OWL-ViT', at: 'owlvit.vision_model.', dialects: [owlVit] },
+  { model: 'OWLv2', at: 'owlv2.vision_model.', dialects: [owlVit] },
+  { model: 'DPT', at: 'dpt.', dialects: [hybrid, ...vits], beside: unread },
+  { model: 'DPT or Depth Anything', at: 'backbone.', mark: /^neck\./, dialects: vits, beside: unread },
+  {
+    model: 'BEiT with UperNet',
+    at: 'beit.',
+    mark: /^decode_head\./,
+    dialects: ported(beitNames),
+    beside: unread,
+  },
+  { model: 'GLPN', at: 'glpn.', dialects: segformerNames },
+  { model: 'TrOCR or ViT-GPT2', at: 'encoder.', dialects: vits, beside: unread },
+  { model: 'BLIP', at: 'vision_model.', dialects: [blip] },
+  { model: 'GIT', at: 'git.image_encoder.vision_model.', dialects: [transformersClip] },
+  {
+    model: 'ViLT',
+    at: 'vilt.',
+    dialects: vits,
+    beside: /^(?:embeddings\.(?:text_embeddings|token_type_embeddings)\..+|pooler\..+)$/,
+  },
+];
+
+/** Namings of the image backbones of larger models, of those models that keep it where some of these names begin. */
+export const backbonesIn = (names: readonly string[]): readonly Dialect[] =>
+  holders
+    .filter(({ at }) => names.some((name) => name.startsWith(at)))
+    .flatMap((holder) => holder.dialects.map((inner) => within(holder, inner)));

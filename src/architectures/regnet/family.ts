@@ -1,0 +1,114 @@
+import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
+import { convNorm, squeezeExcite } from '../blocks/convolution';
+import { activate, residual } from '../blocks/layers';
+import { answer, meanOfMap } from '../blocks/maps';
+import type { BuildOptions, Evidences, Family, Recognised } from '../family';
+import { numberOf, numbersOf, stored } from '../figures';
+import { sizeTitle, type Sizes } from '../sizes';
+import { classesOf, countOf, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+import { regnetNames } from './names';
+
+const eps = 1e-5;
+const activation = 'relu';
+const stageCount = 4;
+
+/** Sizes of RegNetX and RegNetY, by their multiply-accumulates (Radosavovic et al. 2020, tables 7 and 8; the largest are SEER's). */
+const sizes: Sizes = {
+  '1,1,4,7 24': '200MF',
+  '1,2,7,12 32': '400MF',
+  '1,3,6,6 48': '400MF',
+  '1,3,5,7 48': '600MF',
+  '1,3,7,4 48': '600MF',
+  '1,3,7,5 64': '800MF',
+  '1,3,8,2 64': '800MF',
+  '2,4,10,2 72': '1.6GF',
+  '2,6,17,2 48': '1.6GF',
+  '2,6,15,2 96': '3.2GF',
+  '2,5,13,1 72': '3.2GF',
+  '2,5,14,2 80': '4GF',
+  '2,6,12,2 128': '4GF',
+  '2,4,10,1 168,392': '6.4GF',
+  '2,7,14,2 144': '6.4GF',
+  '2,5,15,1 80': '8GF',
+  '2,4,10,1 168,448': '8GF',
+  '2,4,10,1 224': '8GF',
+  '2,5,11,1 224': '12GF',
+  '2,6,13,1 256': '16GF',
+  '2,4,11,1 224': '16GF',
+  '2,7,13,1 336': '32GF',
+  '2,5,12,1 232': '32GF',
+  '2,5,12,1 328': '64GF',
+  '2,7,17,1 528': '128GF',
+  '2,7,17,1 746': '256GF',
+};
+
+function recognise(evidences: Evidences): Recognised | undefined {
+  const { tensors } = evidences;
+  const stages = Array.from({ length: stageCount }, (_, index) => `stages.${index + 1}`);
+  // torchvision counts the blocks of a stage from 0, timm from 1.
+  const first = tensors.has('stages.1.0.conv1.conv.weight') ? 0 : 1;
+  const depths = stages.map((stage) => countOf(tensors, stage) - first);
+  const shape = (stage: string, name: string): readonly number[] =>
+    tensors.get(`${stage}.${first}.${name}.weight`)?.shape ?? [];
+  const dims = stages.map((stage) => shape(stage, 'conv3.conv')[0] ?? 0);
+  // Without a projection the block is RegNetZ's, which computes otherwise under the same names.
+  if (dims.includes(0) || shape('stages.1', 'downsample.conv').length === 0) return undefined;
+  const gated = shape('stages.1', 'se.fc1').length > 0;
+  const sources = sourcesOf(evidences);
+  const { imageSize, figure } = imageSizeOf(sources);
+  return recognisedFrom(sources, {
+    label: 'regnet',
+    title: sizeTitle(`RegNet${gated ? 'Y' : 'X'}`, sizes, depths, dims),
+    imageSize,
+    sizeStep: [32, 32],
+    pixels: 'imagenet',
+    figures: {
+      depth: stored(depths, 'stages.1 … stages.4'),
+      dim: stored(dims, 'stages.*.conv3.conv.weight'),
+      group_width: stored(shape('stages.1', 'conv2.conv')[1]!, 'stages.1.conv2.conv.weight'),
+      first_block: stored(first, `stages.1.${first}`),
+      image_size: figure,
+      classes: classesOf(tensors, 'head.fc'),
+    },
+  });
+}
+
+/** Bottleneck without a bottleneck: 1 × 1, 3 × 3 in groups, 1 × 1 of one width, and channels weighed after the second (RegNetY). */
+function block(b: GraphBuilder, x: ValueInfo, stride: number): ValueInfo {
+  const wide = convNorm(b, x, 'conv1.conv', 'conv1.bn', { eps, activation });
+  const mixed = convNorm(b, wide, 'conv2.conv', 'conv2.bn', { eps, activation, stride });
+  const excite = { reduce: 'fc1', expand: 'fc2', activation, gate: 'sigmoid' };
+  const gated = b.has('se.fc1.weight') ? squeezeExcite(b, mixed, 'se', excite) : mixed;
+  const branch = convNorm(b, gated, 'conv3.conv', 'conv3.bn', { eps });
+  const projected = b.has('downsample.conv.weight');
+  const shortcut = projected ? convNorm(b, x, 'downsample.conv', 'downsample.bn', { eps, stride }) : x;
+  return activate(b, residual(b, shortcut, branch), activation);
+}
+
+function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const first = numberOf(figures, 'first_block');
+  const note = { title: 'RegNet block', formula: 'relu(x + convolutions(x))' };
+  const map = numbersOf(figures, 'depth').reduce(
+    (x, depth, stage) =>
+      Array.from({ length: depth }, (_, index) => index).reduce(
+        (y, index) =>
+          b.scope(`stages.${stage + 1}.${first + index}`, () => block(b, y, index === 0 ? 2 : 1), note),
+        x,
+      ),
+    convNorm(b, pixels, 'stem.conv', 'stem.bn', { eps, activation, stride: 2 }),
+  );
+  answer(b, meanOfMap(b, map), map, 'head.fc');
+}
+
+/** RegNetX and RegNetY (Radosavovic et al. 2020). */
+export const regnet: Family = {
+  name: 'regnet',
+  row: 'cnn',
+  title: 'RegNet',
+  names: regnetNames,
+  assumable: [],
+  recognise,
+  build,
+};

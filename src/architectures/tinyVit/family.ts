@@ -1,0 +1,165 @@
+import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
+import { biasedAttention, biasedFormula } from '../blocks/attentionBiases';
+import { convNormModule, type ConvolutionOptions } from '../blocks/convolution';
+import { activate, maybeNorm, residual, withValue, type Tokens } from '../blocks/layers';
+import { answer, gridOfLayout, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
+import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
+import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import { numbersOf, stored, wordOf } from '../figures';
+import { sizeTitle, type Sizes } from '../sizes';
+import { activationOf, classesOf, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../sources';
+import { tinyVitNames } from './names';
+
+/** PyTorch's default of batch norms and layer norms. */
+const eps = 1e-5;
+
+/** Pixels per position before the last stage: the patch embedding takes 4 × 4 of them, every stage but the first halves. */
+const strideBefore = (stage: number): number => 4 * 2 ** stage;
+
+/** Sizes of Wu et al. 2022 (TinyViT, §3.3), by millions of parameters. */
+const sizes: Sizes = { '2,2,6,2 64,128,160': '5M', '2,2,6,2 64,128,256': '11M', '2,2,6,2 96': '21M' };
+
+function recognise(evidences: Evidences): Recognised | undefined {
+  const { tensors } = evidences;
+  const sources = sourcesOf(evidences);
+  const depth = stageDepths(tensors);
+  const shape = (name: string): readonly number[] => tensors.get(name)?.shape ?? [];
+  const tables = depth
+    .slice(1)
+    .map((_, index) => shape(`stages.${index + 1}.blocks.0.attn.attention_biases`));
+  const window = tables.map(([, offsets = 0]) => Math.sqrt(offsets));
+  if (window.length === 0 || !window.every((side) => Number.isInteger(side) && side > 0)) return undefined;
+  const dims = depth.map((_, stage) =>
+    stage === 0
+      ? shape('stages.0.blocks.0.conv3.conv.weight')[0]!
+      : shape(`stages.${stage}.blocks.0.attn.proj.weight`)[0]!,
+  );
+  // Published models have windows that divide the maps of their own size: 7 at 224, 12 at 384, 16 at 512.
+  const usual = window.at(-1)! * strideBefore(window.length);
+  const { imageSize, figure } = imageSizeOf(sources, [usual, usual]);
+  const step = strideBefore(window.length);
+  return recognisedFrom(sources, {
+    label: 'tiny_vit',
+    title: sizeTitle('TinyViT', sizes, depth, dims),
+    imageSize,
+    sizeStep: [step, step],
+    pixels: 'imagenet',
+    figures: {
+      depth: stored(depth, 'stages.*.blocks'),
+      dim: stored(dims, 'stages.*.blocks.0'),
+      heads: stored(
+        tables.map(([heads]) => heads!),
+        'stages.*.blocks.0.attn.attention_biases',
+      ),
+      window: stored(window, 'stages.*.blocks.0.attn.attention_biases'),
+      mlp_ratio: stored(
+        dims.slice(1).map((dim, index) => shape(`stages.${index + 1}.blocks.0.mlp.fc1.weight`)[0]! / dim),
+        'stages.*.blocks.0.mlp.fc1.weight; the first stage has none',
+      ),
+      patch: stored(4, 'patch_embed.conv1, patch_embed.conv2'),
+      image_size: figure,
+      classes: classesOf(tensors, 'head.fc'),
+      activation: activationOf(sources, stored('gelu', "TinyViT's in timm")),
+    },
+  });
+}
+
+/** Convolution and batch norm of a module. */
+function unit(
+  b: GraphBuilder,
+  map: ValueInfo,
+  name: string,
+  options: ConvolutionOptions & { readonly activation?: string } = {},
+): ValueInfo {
+  return convNormModule(b, map, name, { ...options, eps });
+}
+
+/** Three convolutions, the middle one depthwise (Sandler et al. 2018): a block of the first stage, or the merging before another. */
+function bottleneck(b: GraphBuilder, map: ValueInfo, activation: string, stride = 1): ValueInfo {
+  const wide = unit(b, map, 'conv1', { activation });
+  return unit(b, unit(b, wide, 'conv2', { stride, activation }), 'conv3');
+}
+
+const convolutionBlock = (b: GraphBuilder, map: ValueInfo, activation: string): ValueInfo =>
+  activate(b, residual(b, bottleneck(b, map, activation), map), activation);
+
+/** Attention within windows (Wu et al. 2022, TinyViT §3.2): a map that they do not divide is padded with zeros, which take part. */
+function windowAttention(b: GraphBuilder, tokens: Tokens, window: number, layer: string): ValueInfo {
+  return b.scope(
+    'attn',
+    () => {
+      const heads = b.shapeOf('attention_biases')[0]!;
+      const values = b.shapeOf('proj.weight')[1]! / heads;
+      const windows = windowsOf(gridOfLayout(tokens.layout), window);
+      const windowed = windowPartition(b, tokens, windows);
+      const normed = maybeNorm(b, windowed.value, 'norm', eps);
+      const mixed = biasedAttention(b, b.linear(normed, 'qkv'), windowed, {
+        values,
+        probe: windowProbe(windows, layer),
+      });
+      return windowReverse(b, withValue(windowed, b.linear(mixed, 'proj')), windows).value;
+    },
+    { title: `Window attention, ${window} × ${window}`, formula: biasedFormula },
+  );
+}
+
+function mlp(b: GraphBuilder, x: ValueInfo, activation: string): ValueInfo {
+  return b.scope(
+    'mlp',
+    () => b.linear(activate(b, b.linear(maybeNorm(b, x, 'norm', eps), 'fc1'), activation), 'fc2'),
+    { title: 'Multi-layer perceptron', formula: 'W₂ · act(W₁ · norm(x) + b₁) + b₂' },
+  );
+}
+
+/** Window attention, a depthwise convolution across the windows, and an MLP. */
+function attentionBlock(b: GraphBuilder, map: ValueInfo, window: number, activation: string): ValueInfo {
+  const tokens = mapToTokens(b, map);
+  const mixed = withValue(tokens, residual(b, tokens.value, windowAttention(b, tokens, window, b.scopePath)));
+  const local = mapToTokens(b, unit(b, tokensToMap(b, mixed), 'local_conv'));
+  return tokensToMap(b, withValue(local, residual(b, local.value, mlp(b, local.value, activation))));
+}
+
+/** One stage: the merging before it, then its blocks, by whether they have attention. */
+function stage(b: GraphBuilder, map: ValueInfo, index: number, figures: Figures): ValueInfo {
+  const activation = wordOf(figures, 'activation');
+  let features = b.has('downsample.conv1.conv.weight')
+    ? b.scope('downsample', () => bottleneck(b, map, activation, 2), { title: 'Patch merging' })
+    : map;
+  const window = numbersOf(figures, 'window')[index - 1]!;
+  for (let at = 0; at < numbersOf(figures, 'depth')[index]!; at++) {
+    const from = features;
+    const attends = b.has(`blocks.${at}.attn.attention_biases`);
+    features = b.scope(
+      `blocks.${at}`,
+      () => (attends ? attentionBlock(b, from, window, activation) : convolutionBlock(b, from, activation)),
+      { title: attends ? 'TinyViT block' : 'Inverted bottleneck' },
+    );
+  }
+  return features;
+}
+
+function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const activation = wordOf(figures, 'activation');
+  const embedded = b.scope(
+    'patch_embed',
+    () => unit(b, unit(b, pixels, 'conv1', { stride: 2, activation }), 'conv2', { stride: 2 }),
+    { title: 'Patch embedding' },
+  );
+  const last = numbersOf(figures, 'depth').reduce(
+    (map, _, index) => b.scope(`stages.${index}`, () => stage(b, map, index, figures)),
+    embedded,
+  );
+  answer(b, maybeNorm(b, meanOfMap(b, last), 'head.norm', eps), last, 'head.fc');
+}
+
+/** TinyViT (Wu et al. 2022): inverted bottlenecks, then window attention without shifts, with biases per offset. */
+export const tinyVit: Family = {
+  name: 'tiny_vit',
+  title: 'TinyViT',
+  names: tinyVitNames,
+  assumable: ['activation'],
+  recognise,
+  build,
+};

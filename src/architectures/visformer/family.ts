@@ -1,0 +1,180 @@
+import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
+import { batchNorm, convNorm, convolution } from '../blocks/convolution';
+import { activate, residual, withValue } from '../blocks/layers';
+import { answer, gridOf, layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
+import { mergeHeads, selfProbe, splitHeads } from '../blocks/transformer';
+import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
+import { learnedImageSize, requireResolution } from '../groups/learnedMaps';
+import { sizeTitle } from '../sizes';
+import {
+  activationOf,
+  classesOf,
+  countOf,
+  decide,
+  imageSizeOf,
+  nearestDivisor,
+  recognisedFrom,
+  sourcesOf,
+  type Sources,
+} from '../sources';
+import { visformerNames } from './names';
+
+type Tensors = Evidences['tensors'];
+
+/** PyTorch's default of batch norms, and timm's of norms over channels. */
+const [batchEps, layerEps] = [1e-5, 1e-6];
+
+const stages = [1, 2, 3] as const;
+
+/** Pixels per position of the map before a stage: the stem halves, the patch embeddings are as wide as their steps. */
+function strideOf(tensors: Tensors, stage: number): number {
+  const side = (name: string): number => tensors.get(name)?.shape[2] ?? 1;
+  const patches = stages
+    .filter((each) => each <= stage)
+    .map((each) => side(`patch_embed${each}.proj.weight`));
+  return patches.reduce((product, each) => product * each, tensors.has('stem.0.weight') ? 2 : 1);
+}
+
+/** Stages whose blocks have attention. */
+const attentive = (tensors: Tensors): readonly number[] =>
+  stages.filter((stage) => tensors.has(`stage${stage}.0.attn.qkv.weight`));
+
+/** The same number of heads in every stage with attention: it divides the widths of the queries of all. */
+function headsOf(sources: Sources) {
+  const { tensors } = sources.evidences;
+  const widths = attentive(tensors).map(
+    (stage) => tensors.get(`stage${stage}.0.attn.qkv.weight`)!.shape[0]! / 3,
+  );
+  const width = Math.min(...widths);
+  return decide(sources, 'heads', {
+    config: ['num_heads'],
+    published: ({ heads }) => heads?.[0],
+    otherwise: assumed(nearestDivisor(width, width / 64), '64 per head; not stored in the weights'),
+    is: (value) => Number(value) > 0 && widths.every((each) => each % Number(value) === 0),
+    needed: `a number that divides the widths ${widths.join(', ')}`,
+  });
+}
+
+function recognise(evidences: Evidences): Recognised {
+  const { tensors } = evidences;
+  const sources = sourcesOf(evidences);
+  const dims = stages.map((stage) => tensors.get(`stage${stage}.0.norm2.weight`)?.shape[0] ?? 0);
+  const depths = stages.map((stage) => countOf(tensors, `stage${stage}`));
+  const [rows, columns] = tensors.get('pos_embed1')?.shape.slice(2) ?? [];
+  const first = strideOf(tensors, 1);
+  const { imageSize, figure } =
+    rows && columns
+      ? learnedImageSize(sources, stored([rows, columns], 'pos_embed1'), first)
+      : imageSizeOf(sources);
+  const patch = strideOf(tensors, 3);
+  return recognisedFrom(sources, {
+    label: 'visformer',
+    title: sizeTitle('Visformer', { '7,4,4 96': 'Ti', '7,4,4 192': 'S' }, depths, dims),
+    imageSize,
+    sizeStep: [patch, patch],
+    pixels: 'imagenet',
+    figures: {
+      depth: stored(depths, 'stage1 … stage3'),
+      dim: stored(dims, 'stage*.0.norm2'),
+      ...(attentive(tensors).length > 0 && { heads: headsOf(sources) }),
+      patch: stored(first, 'stem, patch_embed1.proj.weight'),
+      image_size: figure,
+      classes: classesOf(tensors, 'head'),
+      activation: activationOf(sources, stored('gelu', "Visformer's in timm")),
+    },
+  });
+}
+
+/** Batch norm or norm over the channels of a map, whichever is stored; x itself where none is. */
+function normed(b: GraphBuilder, map: ValueInfo, name: string): ValueInfo {
+  if (b.has(`${name}.running_mean`)) return batchNorm(b, map, name, batchEps);
+  return b.has(`${name}.weight`) ? layerNormOfMap(b, map, name, layerEps) : map;
+}
+
+/** Self-attention over all positions of a map, its linear layers written as 1 × 1 convolutions (Chen et al. 2021, Visformer §3.3). */
+function attention(b: GraphBuilder, map: ValueInfo, layer: string, heads: number): ValueInfo {
+  return b.scope(
+    'attn',
+    () => {
+      const fused = mapToTokens(b, convolution(b, map, 'qkv'));
+      const [query, key, value] = b.split(fused.value, 3, 1).map((x) => splitHeads(b, x, fused.batch, heads));
+      const mixed = b.attention(query!, key!, value!, { probe: selfProbe(fused, layer) });
+      return convolution(b, tokensToMap(b, withValue(fused, mergeHeads(b, mixed))), 'proj');
+    },
+    { title: `Multi-head self-attention, ${heads} heads`, formula: 'softmax(QKᵀ/√d)·V' },
+  );
+}
+
+/** Two 1 × 1 convolutions, a grouped 3 × 3 one between them where it is stored (Chen et al. 2021, §3.3: ResNeXt's block). */
+function spatialMlp(b: GraphBuilder, map: ValueInfo, activation: string): ValueInfo {
+  return b.scope(
+    'mlp',
+    () => {
+      const hidden = activate(b, convolution(b, map, 'conv1'), activation);
+      const spatial = b.has('conv2.weight')
+        ? activate(b, convolution(b, hidden, 'conv2'), activation)
+        : hidden;
+      return convolution(b, spatial, 'conv3');
+    },
+    { title: 'Multi-layer perceptron', formula: 'W₃ · act(conv(act(W₁x)))' },
+  );
+}
+
+function block(b: GraphBuilder, map: ValueInfo, figures: Figures): ValueInfo {
+  const layer = b.scopePath;
+  const mixed = b.has('attn.qkv.weight')
+    ? residual(b, map, attention(b, normed(b, map, 'norm1'), layer, numberOf(figures, 'heads')))
+    : map;
+  return residual(b, mixed, spatialMlp(b, normed(b, mixed, 'norm2'), wordOf(figures, 'activation')));
+}
+
+/** The patch embedding before a stage and its position embeddings, which are not resampled: their map is the only one that fits. */
+function embed(
+  b: GraphBuilder,
+  map: ValueInfo,
+  stage: number,
+  imageSize: readonly [number, number],
+): ValueInfo {
+  const path = `patch_embed${stage}`;
+  if (!b.has(`${path}.proj.weight`)) return map;
+  const patches = b.scope(
+    path,
+    () => {
+      const side = b.shapeOf('proj.weight')[2]!;
+      return normed(b, convolution(b, map, 'proj', { stride: side, padding: 0 }), 'norm');
+    },
+    { title: 'Patch embedding' },
+  );
+  const table = `pos_embed${stage}`;
+  if (!b.has(table)) return patches;
+  const [, , rows, columns] = b.shapeOf(table) as readonly [number, number, number, number];
+  const stride = Math.round(imageSize[0] / gridOf(patches)[0]);
+  requireResolution(gridOf(patches), [rows, columns], imageSize, stride, 'the position embeddings were');
+  return b.add('Add', [patches, b.parameter(table)]);
+}
+
+function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const options = { stride: 2, eps: batchEps, activation: 'relu' } as const;
+  let map = b.has('stem.0.weight') ? convNorm(b, pixels, 'stem.0', 'stem.1', options) : pixels;
+  numbersOf(figures, 'depth').forEach((depth, index) => {
+    const stage = stages[index]!;
+    map = embed(b, map, stage, imageSize);
+    for (let at = 0; at < depth; at++)
+      map = b.scope(`stage${stage}.${at}`, () => block(b, map, figures), { title: 'Visformer block' });
+  });
+  const last = normed(b, map, 'norm');
+  answer(b, meanOfMap(b, last), last);
+}
+
+/** Visformer (Chen et al. 2021): convolutions in the first stage, self-attention over whole maps in the others. */
+export const visformer: Family = {
+  name: 'visformer',
+  title: 'Visformer',
+  names: visformerNames,
+  assumable: ['heads', 'activation'],
+  recognise,
+  build,
+};

@@ -1,0 +1,218 @@
+import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
+import { convNorm, convolution, groupNorm, maxPool } from '../blocks/convolution';
+import { activate, maybeNorm, residual, withValue } from '../blocks/layers';
+import { gridOf, mapToTokens, sequence } from '../blocks/maps';
+import { patchEmbedding } from '../blocks/transformer';
+import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
+import { numberOf, pairOf, stored } from '../figures';
+import { isotropicFigures, poolOf } from '../groups/isotropicFigures';
+import { throughBlocks } from '../groups/plain';
+import { plainAnswer } from '../groups/plainAnswer';
+import { placedTokens } from '../groups/plainEmbedding';
+import { positionedSize, positionLayout, unseen } from '../groups/plainFigures';
+import { encodeResnet } from '../groups/residualNetwork';
+import { vitSize } from '../names';
+import { countOf, headsOf, recognisedFrom, sourcesOf, stageDepths, type Sources } from '../sources';
+import { vitHybridNames } from './names';
+
+type Tensors = Evidences['tensors'];
+
+/** A convolutional network in front of the transformer: chosen where the parameter `has` is stored. */
+interface Backbone {
+  readonly has: string;
+  readonly title: string;
+  /** What the name of a hybrid says of it, before that of its transformer. */
+  readonly name: (depths: readonly number[]) => string;
+  /** Units of every stage. */
+  readonly depths: (tensors: Tensors, path: string) => readonly number[];
+  /** Pixels per position of its map. */
+  readonly stride: (depths: readonly number[]) => number;
+  /** The map `[batch, channels, rows, columns]` of the pixels. */
+  readonly build: (b: GraphBuilder, pixels: ValueInfo, depths: readonly number[]) => ValueInfo;
+}
+
+/** A quarter in the stem, half in every stage but the first. */
+const pyramidStride = (depths: readonly number[]): number => 4 * 2 ** Math.max(0, depths.length - 1);
+
+/** Epsilon of the kernels' standardisation and of the norms of groups in Big Transfer (Kolesnikov et al. 2020). */
+const standard = { standardise: 1e-8, padding: 'same' } as const;
+const grouped = { groups: 32, eps: 1e-5 };
+
+function convGroup(b: GraphBuilder, x: ValueInfo, conv: string, norm: string, stride = 1): ValueInfo {
+  return groupNorm(b, convolution(b, x, conv, { ...standard, stride }), norm, grouped);
+}
+
+const relu = (b: GraphBuilder, x: ValueInfo): ValueInfo => activate(b, x, 'relu');
+
+/** Bottleneck with standardised kernels and norms of groups behind the convolutions. */
+function unit(b: GraphBuilder, x: ValueInfo, stride: number): ValueInfo {
+  const shortcut = b.has('downsample.conv.weight')
+    ? convGroup(b, x, 'downsample.conv', 'downsample.norm', stride)
+    : x;
+  const narrow = relu(b, convGroup(b, x, 'conv1', 'norm1'));
+  const mixed = relu(b, convGroup(b, narrow, 'conv2', 'norm2', stride));
+  return relu(b, residual(b, convGroup(b, mixed, 'conv3', 'norm3'), shortcut));
+}
+
+/** The residual network of Big Transfer with norms behind the convolutions; the stem alone where there are no stages. */
+function bigTransfer(b: GraphBuilder, pixels: ValueInfo, depths: readonly number[]): ValueInfo {
+  const at = b.has('stem.conv.weight') ? 'stem.' : '';
+  const stem = relu(b, convGroup(b, pixels, `${at}conv`, `${at}norm`, 2));
+  const note = { title: 'Residual unit', formula: 'relu(x + convolutions(x))' };
+  return depths.reduce(
+    (map, depth, stage) =>
+      Array.from({ length: depth }, (_, index) => index).reduce((x, index) => {
+        const stride = stage > 0 && index === 0 ? 2 : 1;
+        return b.scope(`stages.${stage}.blocks.${index}`, () => unit(b, x, stride), note);
+      }, map),
+    maxPool(b, stem, { kernel: 3, stride: 2, padding: 'same' }),
+  );
+}
+
+/** Residual networks by the units of their stages, also without the last one: as published, a third stage may hold the units of two. */
+const networks: Readonly<Record<string, string>> = {
+  '': 'R',
+  '2,2,2': 'R26',
+  '2,2,2,2': 'R26',
+  '3,4,6': 'R50',
+  '3,4,9': 'R50',
+  '3,4,6,3': 'R50',
+};
+
+/** `R50`; `R(2,3,4)` where nobody published such a network. */
+const networkName = (depths: readonly number[]): string =>
+  networks[depths.join(',')] ?? `R(${depths.join(',')})`;
+
+/** Figures under which timm builds the residual networks of its own hybrids. */
+const resnetFigures = (depths: readonly number[]): Figures => ({
+  depth: stored(depths, 'patch_embed.backbone.layer*'),
+  block: stored('bottleneck', 'patch_embed.backbone.layer1.0.conv3'),
+  activation: stored('relu', 'as published'),
+  eps: stored(1e-5, 'default of PyTorch’s batch norms'),
+  downsample_in_bottleneck: stored(false, 'as published'),
+  downsample_in_first_stage: stored(false, 'as published'),
+});
+
+/** Convolutions without overlap (MobileCLIP; Vasu et al. 2024): the last one makes the tokens. */
+function convolutionalStem(b: GraphBuilder, pixels: ValueInfo, depths: readonly number[]): ValueInfo {
+  return depths.reduce((map, _, index) => {
+    const stride = b.shapeOf(`${index}.conv.weight`)[2]!;
+    const activation = index < depths.length - 1 ? 'gelu' : undefined;
+    return convNorm(b, map, `${index}.conv`, `${index}.bn`, { activation, eps: 1e-5, stride, padding: 0 });
+  }, pixels);
+}
+
+const path = 'patch_embed.backbone';
+
+const backbones: readonly Backbone[] = [
+  {
+    has: 'conv1.0.weight',
+    title: 'ResNet-D',
+    name: (depths) => `${networkName(depths)}-D+`,
+    depths: (tensors) =>
+      [1, 2, 3, 4].map((layer) => countOf(tensors, `${path}.layer${layer}`)).filter((depth) => depth > 0),
+    stride: pyramidStride,
+    build: (b, pixels, depths) => encodeResnet(b, resnetFigures(depths), pixels),
+  },
+  {
+    has: '0.conv.weight',
+    title: 'convolutions',
+    name: () => 'MobileCLIP ',
+    depths: (tensors) => Array<number>(countOf(tensors, path)).fill(1),
+    stride: () => 16,
+    build: convolutionalStem,
+  },
+  ...['stem.conv.weight', 'conv.weight'].map((has): Backbone => ({
+    has,
+    title: 'BiT ResNet',
+    name: (depths) => `${networkName(depths)}+`,
+    depths: (tensors) => stageDepths(tensors, `${path}.stages`),
+    stride: pyramidStride,
+    build: bigTransfer,
+  })),
+];
+
+const backboneOf = (has: (name: string) => boolean): Backbone | undefined =>
+  backbones.find((backbone) => has(`${path}.${backbone.has}`));
+
+/** Heads as a kernel of queries in Flax tells them, else as nobody but a config or a published model does. */
+function headFigure(sources: Sources, dim: number): Evidence {
+  const { dialect, tensors } = sources.evidences;
+  const told = dialect.heads?.(tensors);
+  if (told !== undefined) return stored(told, 'blocks.0: query kernel [dim, heads, d]');
+  return headsOf(sources, [dim], { config: ['num_heads', 'num_attention_heads'], perHead: 64 });
+}
+
+function recognise(evidences: Evidences): Recognised | undefined {
+  const { tensors, dialect } = evidences;
+  const sources = sourcesOf(evidences);
+  const backbone = backboneOf((name) => tensors.has(name));
+  const parts = isotropicFigures(sources);
+  if (!backbone || !parts) return undefined;
+  const depths = backbone.depths(tensors, path);
+  const patch = tensors.get('patch_embed.proj.weight')?.shape[2] ?? 1;
+  const step = backbone.stride(depths) * patch;
+  const measures = {
+    positions: tensors.get('pos_embed')?.shape.at(-2) ?? 0,
+    classToken: tensors.has('cls_token'),
+    distillationToken: false,
+    registers: 0,
+    patch: [step, step],
+  } as const;
+  const layout = positionLayout({ evidences, measures });
+  if (!layout) return undefined;
+  const { size, source } = positionedSize({ evidences, measures }, layout);
+  const dim = numberOf(parts, 'dim');
+  // Steiner et al. 2021 call the one without stages R+Ti/16: the pooling behind its convolution is not counted.
+  const named = depths.length > 0 ? step : step / 2;
+  const pools = tensors.has('fc_norm.weight') ? ['avg'] : ['token', 'avg'];
+  return recognisedFrom(sources, {
+    label: 'vit-hybrid',
+    title: backbone.name(depths) + vitSize(numberOf(parts, 'depth'), dim, named),
+    figures: {
+      ...parts,
+      backbone: stored(backbone.title, `${path}.${backbone.has}`),
+      ...(depths.length > 0 && { convolutional_depth: stored(depths, path) }),
+      patch: stored(patch, 'patch_embed.proj.weight'),
+      heads: headFigure(sources, dim),
+      image_size: { value: size, source, assumed: layout.grid.assumed },
+      grid: layout.grid,
+      position_slots: layout.slots,
+      resampling: stored(dialect.resampling[0], `as ${dialect.title} does`),
+      norm_order: stored('pre', 'as every hybrid has it'),
+      pool: poolOf(sources, pools, pools[0] === 'avg' ? 'fc_norm' : 'cls_token'),
+    },
+    imageSize: size,
+    sizeStep: [step, step],
+    pixels: backbone.title === 'BiT ResNet' ? 'half' : 'imagenet',
+    warnings: [...layout.warnings, ...unseen({ evidences, measures })],
+  });
+}
+
+function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+  const backbone = backboneOf((name) => b.has(name))!;
+  const depths = [figures['convolutional_depth']?.value ?? []].flat().map(Number);
+  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const map = b.scope(path, () => backbone.build(b, pixels, depths), { title: backbone.title });
+  const cut = b.scope(
+    'patch_embed',
+    () =>
+      b.has('proj.weight')
+        ? patchEmbedding(b, map, pairOf(figures, 'patch'))
+        : { patches: sequence(b, mapToTokens(b, map)), grid: gridOf(map) },
+    { title: 'Patch embedding' },
+  );
+  const last = throughBlocks(b, placedTokens(b, cut, figures, batch), figures);
+  plainAnswer(b, withValue(last, maybeNorm(b, last.value, 'norm', numberOf(figures, 'eps'))), figures);
+}
+
+/** Hybrids (Dosovitskiy et al. 2021, §3.1): the transformer reads the map of a convolutional network instead of pixels. */
+export const vitHybrid: Family = {
+  name: 'vit-hybrid',
+  title: 'Hybrid Vision Transformer',
+  names: vitHybridNames,
+  assumable: ['heads', 'grid', 'pool', 'activation', 'eps'],
+  recognise,
+  build,
+};

@@ -1,0 +1,34 @@
+import type { Dialect, Rename } from '../dialect';
+
+/** A module of a layer and its canonical name. */
+const inLayer = (from: string, to: string): Rename => [
+  new RegExp(`^encoder\\.layer\\.(\\d+)\\.${from}\\.(.+)$`),
+  `blocks.$1.${to}.$2`,
+];
+
+/** Hugging Face transformers: VitDet. */
+export const vitdetNames: readonly Dialect[] = [
+  {
+    name: 'transformers',
+    title: 'Hugging Face transformers',
+    families: ['vitdet'],
+    prefix: /^(?:vitdet|backbone)\.(?=embeddings\.|encoder\.)/,
+    resampling: ['bicubic', 'bicubic'],
+    eps: 1e-6,
+    signature: [
+      /^embeddings\.projection\.weight$/,
+      /^encoder\.layer\.0\.attention\.rel_pos_h$/,
+      /^encoder\.layer\.0\.attention\.qkv\.weight$/,
+    ],
+    renames: [
+      [/^embeddings\.position_embeddings$/, 'pos_embed'],
+      [/^embeddings\.projection\.(weight|bias)$/, 'patch_embed.proj.$1'],
+      inLayer('attention', 'attn'),
+      inLayer('norm1', 'norm1'),
+      inLayer('norm2', 'norm2'),
+      inLayer('mlp', 'mlp'),
+      inLayer('residual', 'residual'),
+    ],
+    modules: [[/^blocks\.(\d+)$/, 'encoder.layer.$1.attention']],
+  },
+];

@@ -1,0 +1,257 @@
+import { limits } from '../limits';
+import { isKind, isRecord, nameOf, type PickleObject, type PickleRecord, type PickleValue } from './pickle';
+import { isPickledArray, isPickledTensor } from './tensors';
+import type { Extra } from '../tensors';
+import { join } from '../unwrap';
+
+/** A tensor's description with the name it has in its state dict. */
+export interface NamedPickle {
+  readonly name: string;
+  readonly value: PickleObject;
+  readonly buffer?: true;
+  /** The class that holds it (`__torch__.….LayerNorm`); TorchScript's code says which of its tensors are buffers. */
+  readonly owner?: string;
+}
+
+export interface PickleGroup {
+  readonly path: string;
+  readonly tensors: readonly NamedPickle[];
+}
+
+export interface PickleContents {
+  readonly groups: readonly PickleGroup[];
+  readonly extras: readonly Extra[];
+  readonly warnings: readonly string[];
+  /** Class names of whole modules that were pickled. */
+  readonly modules: readonly string[];
+  /** Those and the classes of all their submodules. */
+  readonly parts: ReadonlySet<string>;
+  /** PyTorch Lightning wrote the file. */
+  readonly lightning: boolean;
+}
+
+/** Keys under which tensors are no weights of a model: counted, not shown as state dicts. */
+const bookkeeping =
+  /optim|sched|scaler|(^|_)rng|random_state|callbacks|loops|hyper_parameters|(^|_)args$|loss_fn/i;
+
+/** Finds the state dicts in an unpickled checkpoint and says what else it holds. */
+export function collectTensors(root: PickleValue): PickleContents {
+  let walk = new Walk(isPickledTensor);
+  walk.visit(root, '', 0);
+  if (walk.groups.length === 0) {
+    // NumPy arrays beside tensors are statistics; where there are no tensors they are the weights (Detectron2's .pkl).
+    walk = new Walk(isPickledArray);
+    walk.visit(root, '', 0);
+  }
+  if (walk.groups.length === 0) walk.flatten(root);
+  return {
+    groups: walk.groups,
+    extras: walk.extras,
+    warnings: [...walk.warnings],
+    modules: [...walk.modules],
+    parts: walk.parts,
+    lightning:
+      isKind(root, 'dict') && [...root.entries.keys()].some((key) => key === 'pytorch-lightning_version'),
+  };
+}
+
+class Walk {
+  readonly groups: PickleGroup[] = [];
+  readonly extras: Extra[] = [];
+  readonly warnings = new Set<string>();
+  readonly modules = new Set<string>();
+  readonly parts = new Set<string>();
+  /** Each container once: a list may contain itself, and 24 levels of ten references are 10^24 paths. */
+  private readonly seen = new Set<PickleValue>();
+
+  constructor(private readonly isWeight: (value: PickleValue) => boolean) {}
+
+  visit(value: PickleValue, path: string, depth: number): void {
+    if (!isRecord(value) || this.seen.has(value) || this.tooDeep(depth, path)) return;
+    this.seen.add(value);
+    if (isKind(value, 'object') && moduleState(value)) return this.visitModule(value, path);
+    const entries = entriesOf(value);
+    if (entries) this.visitEntries(entries, path, depth);
+  }
+
+  private visitEntries(entries: ReadonlyMap<PickleValue, PickleValue>, path: string, depth: number): void {
+    const all = [...entries].map(([key, value]) => ({ key: keyText(key), value }));
+    const tensors = all.filter((entry): entry is { key: string; value: PickleObject } =>
+      this.isWeight(entry.value),
+    );
+    const groups = this.groups.length;
+    if (tensors.length > 0)
+      this.groups.push({ path, tensors: tensors.map(({ key, value }) => ({ name: key, value })) });
+    if (isOptimizer(entries) && depth > 0) return;
+    const extras: Extra[] = [];
+    for (const { key, value } of all.filter((entry) => !this.isWeight(entry.value))) {
+      const before = this.groups.length;
+      if (!bookkeeping.test(key)) this.visit(value, join(path, key), depth + 1);
+      if (this.groups.length === before) extras.push({ name: join(path, key), summary: this.summary(value) });
+    }
+    // What lies beside tensors is told entry by entry; a dict without any is one entry of the dict that holds it.
+    if (depth === 0 || this.groups.length > groups) this.extras.push(...extras);
+  }
+
+  /** Every tensor at any depth under its dotted path: for files that are no state dict (an optimizer's state, a list of arrays). */
+  flatten(root: PickleValue): void {
+    const tensors: NamedPickle[] = [];
+    this.each(root, (value, path) => tensors.push({ name: path, value }));
+    if (tensors.length === 0) return;
+    const optimizer = isKind(root, 'dict') && isOptimizer(root.entries);
+    this.warnings.add(
+      optimizer
+        ? 'holds the state of an optimizer (state, param_groups) and no model; its tensors are listed'
+        : 'holds no state dict; all its tensors are listed by their path',
+    );
+    this.groups.push({ path: '', tensors });
+    this.extras.length = 0;
+  }
+
+  private visitModule(module: PickleObject, path: string): void {
+    const tensors: NamedPickle[] = [];
+    this.modules.add(nameOf(module.type));
+    this.moduleTensors(module, '', 0, tensors);
+    if (tensors.length > 0) this.groups.push({ path, tensors });
+  }
+
+  /** Parameters first, then buffers that are saved, then submodules: the order of `state_dict()`. */
+  private moduleTensors(module: PickleObject, prefix: string, depth: number, out: NamedPickle[]): void {
+    if (depth > limits.moduleDepth)
+      return void this.warnings.add(`modules nested more than ${limits.moduleDepth} deep were left out`);
+    const state = moduleState(module)!;
+    const owner = nameOf(module.type);
+    this.parts.add(owner);
+    for (const part of moduleParts(state)) {
+      for (const [key, value] of part.entries) {
+        const name = join(prefix, keyText(key));
+        if (!isKind(value, 'object')) continue;
+        if (isPickledTensor(value))
+          out.push({ name, value, owner, ...(part.buffer ? { buffer: true } : {}) });
+        else if (moduleState(value) && !this.seen.has(value)) {
+          this.seen.add(value);
+          this.moduleTensors(value, name, depth + 1, out);
+        }
+      }
+    }
+  }
+
+  private tooDeep(depth: number, path: string): boolean {
+    if (depth <= limits.nesting) return false;
+    this.warnings.add(
+      `${path.split('.')[0]} is nested more than ${limits.nesting} levels deep; what lies deeper was left out`,
+    );
+    return true;
+  }
+
+  /** Calls `found` for every tensor below `value`, each container once. */
+  private each(value: PickleValue, found: (tensor: PickleObject, path: string) => void): void {
+    const seen = new Set<PickleValue>();
+    const pending: { value: PickleValue; path: string; depth: number }[] = [{ value, path: '', depth: 0 }];
+    for (let next = pending.pop(); next; next = pending.pop()) {
+      const { value: current, path, depth } = next;
+      if (!isRecord(current) || seen.has(current) || this.tooDeep(depth, path)) continue;
+      seen.add(current);
+      if (isKind(current, 'object') && (isPickledTensor(current) || isPickledArray(current)))
+        found(current, path);
+      else
+        pending.push(
+          ...childrenOf(current)
+            .reverse()
+            .map(([key, child]) => ({ value: child, path: join(path, key), depth: depth + 1 })),
+        );
+    }
+  }
+
+  private summary(value: PickleValue): string {
+    if (!isRecord(value)) return plainText(value);
+    let tensors = 0;
+    this.each(value, () => tensors++);
+    const what = isKind(value, 'object')
+      ? nameOf(value.type)
+      : isKind(value, 'global')
+        ? nameOf(value)
+        : describe(value);
+    return tensors > 0 ? `${tensors} tensor${tensors === 1 ? '' : 's'}` : what;
+  }
+}
+
+/** A dict, or an object that is filled like one (OrderedDict, defaultdict; Python 2 hands OrderedDict its pairs as an argument). */
+function entriesOf(value: PickleRecord): ReadonlyMap<PickleValue, PickleValue> | undefined {
+  if (isKind(value, 'dict')) return value.entries;
+  if (!isKind(value, 'object')) return undefined;
+  if (value.entries) return value.entries;
+  if (isPickledTensor(value) || isPickledArray(value)) return undefined;
+  const pairs = isKind(value.args[0], 'list') ? value.args[0].items : [];
+  const isPairs =
+    pairs.length > 0 &&
+    pairs.every((pair) => (isKind(pair, 'list') || isKind(pair, 'tuple')) && pair.items.length === 2);
+  if (isPairs)
+    return new Map(
+      pairs.map((pair) => (pair as { items: PickleValue[] }).items as [PickleValue, PickleValue]),
+    );
+  return isKind(value.state, 'dict') ? value.state.entries : undefined;
+}
+
+/** Attributes of a pickled nn.Module or of a TorchScript object; nothing for any other object. */
+function moduleState(value: PickleObject): ReadonlyMap<PickleValue, PickleValue> | undefined {
+  const state = isKind(value.state, 'tuple') ? value.state.items[0] : value.state;
+  if (!isKind(state, 'dict')) return undefined;
+  const isModule =
+    value.type.module.startsWith('__torch__') ||
+    (state.entries.has('_parameters') && state.entries.has('_modules'));
+  return isModule ? state.entries : undefined;
+}
+
+interface ModulePart {
+  readonly entries: Iterable<[PickleValue, PickleValue]>;
+  readonly buffer: boolean;
+}
+
+function moduleParts(state: ReadonlyMap<PickleValue, PickleValue>): ModulePart[] {
+  if (!state.has('_parameters')) return [{ entries: state, buffer: false }];
+  const part = (key: string) => {
+    const value = state.get(key);
+    return (isRecord(value) && entriesOf(value)) || new Map<PickleValue, PickleValue>();
+  };
+  const unsaved = new Set(namesOf(state.get('_non_persistent_buffers_set')));
+  return [
+    { entries: part('_parameters'), buffer: false },
+    { entries: [...part('_buffers')].filter(([key]) => !unsaved.has(key)), buffer: true },
+    { entries: part('_modules'), buffer: false },
+  ];
+}
+
+/** The members of a set, which protocol 2 writes as `set([…])`. */
+function namesOf(value: PickleValue | undefined): readonly PickleValue[] {
+  if (isKind(value, 'set') || isKind(value, 'list')) return value.items;
+  return isKind(value, 'object') ? namesOf(value.args[0]) : [];
+}
+
+function isOptimizer(entries: ReadonlyMap<PickleValue, PickleValue>): boolean {
+  return entries.has('state') && entries.has('param_groups');
+}
+
+function childrenOf(value: PickleRecord): [string, PickleValue][] {
+  const entries = entriesOf(value);
+  if (entries) return [...entries].map(([key, child]) => [keyText(key), child]);
+  if ('items' in value && value.items) return value.items.map((child, index) => [String(index), child]);
+  if (!isKind(value, 'object')) return [];
+  return [...value.args, value.state ?? null].map((child) => ['', child]);
+}
+
+function keyText(key: PickleValue): string {
+  return isRecord(key) ? describe(key) : plainText(key);
+}
+
+function plainText(value: Exclude<PickleValue, PickleRecord>): string {
+  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  const text = value === null ? 'None' : value === true ? 'True' : value === false ? 'False' : String(value);
+  return text;
+}
+
+function describe(value: PickleRecord): string {
+  if (isKind(value, 'float')) return String(value.value);
+  if (isKind(value, 'dict')) return `dict of ${value.entries.size}`;
+  return 'items' in value && value.items ? `${value.kind} of ${value.items.length}` : value.kind;
+}

@@ -1,0 +1,60 @@
+import type { Disposable } from 'vscode';
+import { CheckpointDocument } from './checkpointDocument';
+import type { Log } from '../log';
+import type { WorkspaceMemory } from './memory';
+
+/** A document in use; disposing the last reference closes it. */
+export interface DocumentReference extends Disposable {
+  readonly document: CheckpointDocument;
+}
+
+interface Shared {
+  readonly document: CheckpointDocument;
+  users: number;
+}
+
+/** The open checkpoints, one document per path. */
+export class Documents implements Disposable {
+  private readonly open = new Map<string, Shared>();
+
+  constructor(
+    private readonly memory: WorkspaceMemory,
+    private readonly log: Log,
+  ) {}
+
+  /** Number of documents that are in use. */
+  get size(): number {
+    return this.open.size;
+  }
+
+  acquire(path: string): DocumentReference {
+    const shared = this.open.get(path) ?? this.create(path);
+    shared.users++;
+    let released = false;
+    return {
+      document: shared.document,
+      dispose: () => {
+        if (released) return;
+        released = true;
+        shared.users--;
+        if (shared.users === 0) this.close(path, shared);
+      },
+    };
+  }
+
+  private create(path: string): Shared {
+    const shared = { document: new CheckpointDocument(path, this.memory, this.log), users: 0 };
+    this.open.set(path, shared);
+    return shared;
+  }
+
+  private close(path: string, shared: Shared): void {
+    this.open.delete(path);
+    shared.document.dispose();
+  }
+
+  dispose(): void {
+    for (const { document } of this.open.values()) document.dispose();
+    this.open.clear();
+  }
+}

@@ -1,0 +1,73 @@
+import { readdir, stat } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { window, type Uri } from 'vscode';
+import { imageExtensions } from '../../inference/imageFormats';
+import { Cancelled, UserError } from '../dialogue/errors';
+
+const known: ReadonlySet<string> = new Set(imageExtensions);
+
+/** Whether the name of a file says that it is a picture that can be decoded. */
+export const isImage = (path: string): boolean => known.has(extname(path).toLowerCase());
+
+/** Folders that hold no pictures of the user. */
+const skipped = (name: string): boolean => name.startsWith('.') || name === 'node_modules';
+
+/** What a command was called on: pictures, or whole folders of them. */
+export interface Selection {
+  readonly images: readonly string[];
+  /** Folders stood in the selection: their pictures are many even where there is one. */
+  readonly fromFolder: boolean;
+}
+
+/**
+ * The pictures among files, and those in folders. Throws `Cancelled`, or a `UserError` where there is no picture or they lie
+ * outside the file system.
+ */
+export async function selectImages(uris: readonly Uri[], signal: AbortSignal): Promise<Selection> {
+  const paths = uris.map(pathOf);
+  const found: string[] = [];
+  let fromFolder = false;
+  for (const path of paths) {
+    const isFolder = (await stat(path)).isDirectory();
+    fromFolder ||= isFolder;
+    if (isFolder) await collectImages(path, found, signal);
+    else if (isImage(path)) found.push(path);
+  }
+  const images = [...new Set(found)];
+  if (images.length === 0) throw new UserError(`No picture in the selection; ${allowed}.`);
+  return { images, fromFolder };
+}
+
+const allowed = `these can be decoded: ${imageExtensions.join(', ')}`;
+
+/** The path of a resource on disk; what lies elsewhere (git:, a virtual workspace) cannot be read by the runtime. */
+export function pathOf(uri: Uri): string {
+  if (uri.scheme === 'file') return uri.fsPath;
+  throw new UserError(
+    `${uri.path} lies in ${uri.scheme}:, not on a disk this extension can read. Save a copy to a folder and open that.`,
+  );
+}
+
+async function collectImages(folder: string, found: string[], signal: AbortSignal): Promise<void> {
+  if (signal.aborted) throw new Cancelled();
+  const entries = await readdir(folder, { withFileTypes: true });
+  entries.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+  for (const entry of entries) {
+    const path = join(folder, entry.name);
+    // A link to a folder is not followed: it may lead back up.
+    if (entry.isDirectory() && !skipped(entry.name)) await collectImages(path, found, signal);
+    else if (!entry.isDirectory() && isImage(path)) found.push(path);
+  }
+}
+
+/** Lets the user pick pictures in a dialog. Throws `Cancelled`. */
+export async function pickImages(): Promise<readonly Uri[]> {
+  const picked = await window.showOpenDialog({
+    title: 'Choose Pictures',
+    openLabel: 'Classify',
+    canSelectMany: true,
+    filters: { Pictures: imageExtensions.map((extension) => extension.slice(1)), 'All Files': ['*'] },
+  });
+  if (!picked?.length) throw new Cancelled();
+  return picked;
+}

@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto';
+import type { Memento } from 'vscode';
+import type { ConfigValue } from '../../architectures/family';
+import { parseFigure } from '../../architectures/figureText';
+import type { Tensor } from '../../checkpoint/tensors';
+
+/** Assumed figures by key, as the user typed them: `heads` `6`. */
+export type Assumptions = Readonly<Record<string, string>>;
+
+/** Identifies a header: SHA-256 over the names and shapes of its tensors, whatever their order, place and values. */
+export function headerKey(tensors: readonly Pick<Tensor, 'name' | 'shape'>[]): string {
+  const lines = tensors.map(({ name, shape }) => `${name} ${shape.join(',')}`).sort();
+  return createHash('sha256').update(lines.join('\n')).digest('hex');
+}
+
+/** Typed figures as values. Throws where one cannot be read. */
+export const figuresOf = (assumptions: Assumptions): Readonly<Record<string, ConfigValue>> =>
+  Object.fromEntries(Object.entries(assumptions).map(([key, text]) => [key, parseFigure(text)]));
+
+/** What is remembered for this workspace. */
+export class WorkspaceMemory {
+  constructor(private readonly state: Memento) {}
+
+  /** What the user set for files with this header; retrained weights of the same model share it. */
+  assumptions(header: string): Assumptions {
+    return this.state.get<Assumptions>(`assumptions.${header}`, {});
+  }
+
+  /** The same as values, as the readers take them. */
+  figures(header: string): Readonly<Record<string, ConfigValue>> {
+    return figuresOf(this.assumptions(header));
+  }
+
+  async setAssumptions(header: string, assumptions: Assumptions): Promise<void> {
+    const isEmpty = Object.keys(assumptions).length === 0;
+    await this.state.update(`assumptions.${header}`, isEmpty ? undefined : assumptions);
+  }
+
+  /** The state dict the user chose in a file that holds several. */
+  stateDict(path: string): string | undefined {
+    return this.state.get<string>(`stateDict.${path}`);
+  }
+
+  async chooseStateDict(path: string, name: string | undefined): Promise<void> {
+    await this.state.update(`stateDict.${path}`, name);
+  }
+
+  /** The checkpoint that pictures are classified with. */
+  get checkpoint(): string | undefined {
+    return this.state.get<string>('checkpoint');
+  }
+
+  async chooseCheckpoint(path: string | undefined): Promise<void> {
+    await this.state.update('checkpoint', path);
+  }
+}

@@ -1,0 +1,97 @@
+import type { BatchRow, BatchState } from '../../protocol/batch';
+import { messageOf } from '../dialogue/errors';
+
+/** What a batch does with one picture. */
+export interface BatchSteps {
+  thumbnail(image: string): Promise<string>;
+  classify(
+    image: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly provider: string; readonly top: BatchRow['top'] }>;
+}
+
+/** At most so many events a second: a fast model on small pictures would flood the page. */
+const interval = 150;
+
+/** Classifies pictures one after the other; a picture that fails becomes a row with its reason. */
+export class Batch {
+  private readonly rows: BatchRow[] = [];
+  private abort = new AbortController();
+  private provider = '';
+  private running = false;
+  private started = 0;
+  private elapsed = 0;
+  private told = 0;
+  private toldAt = 0;
+
+  constructor(
+    readonly images: readonly string[],
+    private readonly facts: { readonly checkpoint: string; readonly modelTitle: string },
+    private readonly steps: BatchSteps,
+    /** Gets the rows that are new since the last call. */
+    private readonly progress: (state: BatchState) => void,
+  ) {}
+
+  /** Everything so far. */
+  get state(): BatchState {
+    return this.stateFrom(0);
+  }
+
+  cancel(): void {
+    this.abort.abort();
+  }
+
+  /** Goes on after the last row there is. Resolves when every picture has a row or the batch was cancelled. */
+  async run(): Promise<void> {
+    if (this.running) return;
+    this.abort = new AbortController();
+    this.running = true;
+    this.started = performance.now() - this.elapsed;
+    this.tell();
+    for (const [index, image] of this.images.entries()) {
+      if (index < this.rows.length) continue;
+      if (this.abort.signal.aborted) break;
+      const row = await this.rowOf(index, image);
+      if (!this.abort.signal.aborted) this.add(row);
+    }
+    this.running = false;
+    this.tell();
+  }
+
+  private async rowOf(index: number, image: string): Promise<BatchRow> {
+    const thumbnail = await this.steps.thumbnail(image).catch(() => '');
+    try {
+      const { provider, top } = await this.steps.classify(image, this.abort.signal);
+      this.provider = provider;
+      return { index, image, thumbnail, top };
+    } catch (error) {
+      return { index, image, thumbnail, top: [], error: messageOf(error) };
+    }
+  }
+
+  private add(row: BatchRow): void {
+    this.rows.push(row);
+    this.elapsed = performance.now() - this.started;
+    if (performance.now() - this.toldAt > interval) this.tell();
+  }
+
+  private tell(): void {
+    this.toldAt = performance.now();
+    this.progress(this.stateFrom(this.told));
+    this.told = this.rows.length;
+  }
+
+  private stateFrom(first: number): BatchState {
+    const done = this.rows.length;
+    return {
+      ...this.facts,
+      total: this.images.length,
+      done,
+      running: this.running,
+      rate: this.elapsed > 0 ? (1000 * done) / this.elapsed : 0,
+      provider: this.provider,
+      resumable: !this.running && done < this.images.length,
+      rows: this.rows.slice(first),
+    };
+  }
+}

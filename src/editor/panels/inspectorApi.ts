@@ -1,0 +1,84 @@
+import { commands, Uri, workspace, type Disposable, type Webview } from 'vscode';
+import type { Model } from '../../models/model';
+import type {
+  InspectorAction,
+  InspectorApi,
+  InspectorEvents,
+  InspectorModel,
+} from '../../protocol/inspector';
+import type { CheckpointDocument } from '../documents/checkpointDocument';
+import { serve } from '../pages/connection';
+import { Disposables } from '../disposables';
+import { headerKey } from '../documents/memory';
+import { perform, restricted } from '../dialogue/notices';
+import { copyText, saveAndOpen } from '../dialogue/saving';
+import type { Services } from '../services';
+
+/** What the page's buttons do; the commands say themselves what went wrong. */
+const actions: Readonly<Record<InspectorAction, (path: string, services: Services) => Promise<unknown>>> = {
+  classify: async (path, { checkpoints }) => {
+    await checkpoints.choose(path);
+    await commands.executeCommand('vitrine.classifyImage');
+  },
+  complexity: async (path) => commands.executeCommand('vitrine.complexityReport', Uri.file(path)),
+  exportOnnx: async (path) => commands.executeCommand('vitrine.exportOnnx', Uri.file(path)),
+  showLog: () => perform('showLog'),
+  manageTrust: () => perform('manageTrust'),
+  revealFile: async (path) => commands.executeCommand('revealInExplorer', Uri.file(path)),
+};
+
+/**
+ * Answers a page that shows a checkpoint, the inspector or the complexity report, and tells it when the file or the assumptions
+ * change. The analysis is loaded with the first question.
+ */
+export function serveInspector(
+  webview: Webview,
+  document: CheckpointDocument,
+  services: Services,
+): Disposable {
+  const owned = new Disposables();
+  const { tell } = owned.add(
+    serve<InspectorApi, InspectorEvents>(webview, createApi(document, services), services.log),
+  );
+  const changed = async (model: Model): Promise<void> => tell.changed(await viewOf(model, services));
+  owned.add(document.onDidChange((model) => void changed(model)));
+  owned.add(document.onDidGoStale(() => tell.stale()));
+  owned.add(workspace.onDidGrantWorkspaceTrust(async () => changed(await document.model())));
+  return owned;
+}
+
+function createApi(document: CheckpointDocument, services: Services): InspectorApi {
+  const { path } = document;
+  return {
+    open: async () => viewOf(await document.model(), services),
+    assume: async (key, value) => viewOf(await document.assume(key, value), services),
+    chooseStateDict: async (name) => viewOf(await document.chooseStateDict(name), services),
+    reload: async () => viewOf(await document.reload(), services),
+    cancel: async () => document.cancel(),
+    tensorValues: async (tensor, first, count) =>
+      (await analysis()).tensorValues(await document.model(), tensor, first, count),
+    complexity: async (imageSize, batch) =>
+      (await analysis()).report(await document.model(), imageSize, batch),
+    scaling: async () => (await analysis()).scale(await document.model()),
+    perform: async (action) => void (await actions[action](path, services)),
+    copy: copyText,
+    save: (suggestedName, content) => saveAndOpen(path, suggestedName, content),
+    exportReport: async (format, imageSize, batch) => {
+      const { name, content } = (await analysis()).reportFile(
+        await document.model(),
+        format,
+        imageSize,
+        batch,
+      );
+      return saveAndOpen(path, name, content);
+    },
+  };
+}
+
+const analysis = () => import('../analysis');
+
+async function viewOf(model: Model, { memory }: Services): Promise<InspectorModel> {
+  const { inspect } = await analysis();
+  const assumptions = memory.assumptions(headerKey(model.checkpoint.selected.tensors));
+  return inspect(model, assumptions, workspace.isTrusted ? '' : restricted);
+}

@@ -1,0 +1,23 @@
+import type { Graph } from '../graph/graph';
+import { hash } from '../models/identity';
+import type { OpenedModel } from '../models/openedModels';
+import type { ModelRequest } from './remoteApi';
+
+/** The request that puts a graph of an opened model to the inference process. */
+export function modelRequest(
+  opened: OpenedModel,
+  graph: Graph,
+  settings: Pick<ModelRequest, 'threads' | 'attentionBytes'>,
+): ModelRequest {
+  const read = new Set(
+    [...graph.initializers.values()].flatMap(({ data }) => (data.kind === 'parameter' ? [data.tensor] : [])),
+  );
+  const shapes = graph.inputs.map(({ name, shape }) => [name, shape]);
+  return {
+    key: hash([opened.identity, shapes, settings]),
+    graph,
+    tensors: opened.model.checkpoint.selected.tensors.filter(({ name }) => read.has(name)),
+    files: opened.files,
+    ...settings,
+  };
+}

@@ -1,0 +1,297 @@
+import type { Checkpoint } from '../checkpoint/checkpoint';
+import { elementCount } from '../checkpoint/tensors';
+import { patchStride } from '../graph/find/attentionPattern';
+import type { Graph, Node } from '../graph/graph';
+import { tokenCount, type Probe } from '../domain/probes';
+import type { Evidence, Figures, Recognised, Task } from '../architectures/family';
+import { numbersOf, sideOrPair } from '../architectures/figures';
+import { pvtSizes, pyramidSizes } from '../architectures/groups/pyramids';
+import { swinSizes } from '../architectures/groups/shiftedWindows';
+import { vitSize } from '../architectures/names';
+import { sizeTitle, type Sizes } from '../architectures/sizes';
+
+/** What an imported graph shows of itself, or the family it comes nearest to and what it lacks for it. */
+type OnnxDescription =
+  | { readonly family: string; readonly recognised: Recognised }
+  | { readonly family: string; readonly missing: readonly string[] };
+
+/** The convolutions of a graph by what they do. */
+interface Parts {
+  readonly graph: Graph;
+  readonly probes: readonly Probe[];
+  /** First convolution: patches, overlapping or not. */
+  readonly embedding: Node | undefined;
+  readonly patches: Node | undefined;
+  readonly convolutions: readonly Node[];
+}
+
+/** A family as its graph tells it apart; `missing` names what a graph lacks for it. */
+interface Structure {
+  readonly family: string;
+  readonly label: (parts: Parts) => string;
+  readonly name: string;
+  /** Published sizes; plain transformers go by their own. */
+  readonly sizes?: Sizes;
+  readonly missing: (parts: Parts) => readonly string[];
+}
+
+const lacking = (there: boolean, what: string): readonly string[] => (there ? [] : [what]);
+
+const isDepthwise = (graph: Graph, node: Node): boolean => {
+  const group = node.attributes['group'];
+  const weight = graph.values.get(node.inputs[1] ?? '')?.shape;
+  return group?.type === 'int' && group.value > 1 && group.value === weight?.[0];
+};
+const isOverlapping = (node: Node | undefined): boolean =>
+  node !== undefined && patchStride(node) === undefined;
+const hasKind = ({ probes }: Parts, kind: Probe['kind']): boolean =>
+  probes.some((probe) => probe.kind === kind);
+const allAre = ({ probes }: Parts, ...kinds: readonly Probe['kind'][]): boolean =>
+  probes.length > 0 && probes.every(({ kind }) => kinds.includes(kind));
+const hasCosineScores = ({ graph }: Parts): boolean =>
+  graph.nodes.some(({ op }) => op === 'ReduceL2' || op === 'LpNormalization');
+const hasDepthwise = ({ graph, convolutions }: Parts): boolean =>
+  convolutions.some((node) => isDepthwise(graph, node));
+
+const shiftedWindows = (parts: Parts): readonly string[] => [
+  ...lacking(allAre(parts, 'window'), 'attention in windows in every layer'),
+  ...lacking(!parts.probes.some(({ window }) => window?.dilated), 'windows of neighbours alone'),
+  ...lacking(parts.convolutions.length <= 1, `${parts.convolutions.length - 1} fewer convolutions`),
+];
+const reducedKeys = (parts: Parts): readonly string[] => [
+  ...lacking(allAre(parts, 'reduced', 'self') && hasKind(parts, 'reduced'), 'attention to reduced keys'),
+  ...lacking(
+    parts.probes.every(({ queries }) => queries.grid !== undefined),
+    'one token per patch in the attention',
+  ),
+];
+
+/** The structures that a graph is compared with, the more particular ones first; the last is the one that others are measured by. */
+const structures: readonly Structure[] = [
+  {
+    family: 'swinv2',
+    label: () => 'swinv2',
+    name: 'Swin V2',
+    sizes: swinSizes,
+    missing: (parts) => [...shiftedWindows(parts), ...lacking(hasCosineScores(parts), 'cosine attention')],
+  },
+  { family: 'swin', label: () => 'swin', name: 'Swin', sizes: swinSizes, missing: shiftedWindows },
+  {
+    family: 'pvt_v2',
+    label: () => 'pvt_v2',
+    name: 'PVT v2',
+    sizes: pyramidSizes,
+    missing: (parts) => [
+      ...reducedKeys(parts),
+      ...lacking(isOverlapping(parts.embedding), 'overlapping patches'),
+      ...lacking(hasDepthwise(parts), 'depthwise convolutions'),
+    ],
+  },
+  {
+    family: 'pvt',
+    label: () => 'pvt',
+    name: 'PVT',
+    sizes: pvtSizes,
+    missing: (parts) => [
+      ...reducedKeys(parts),
+      ...lacking(!isOverlapping(parts.embedding), 'patches that do not overlap'),
+      ...lacking(!hasDepthwise(parts), 'MLPs without convolutions'),
+    ],
+  },
+  {
+    family: 'vit',
+    label: ({ probes: [first] }) => plainLabel(first?.queries.special ?? []),
+    name: 'ViT',
+    missing: ({ patches, probes: [first, ...others], convolutions }) => [
+      ...lacking(patches !== undefined, 'a patch embedding (a convolution whose stride is its kernel)'),
+      ...lacking(first !== undefined, 'attention (a softmax between two products)'),
+      ...lacking(
+        convolutions.length <= 1,
+        `nothing but attention and MLPs: ${convolutions.length - 1} further convolutions found`,
+      ),
+      ...lacking(!first || first.queries.grid !== undefined, 'one token per patch in the attention'),
+      ...lacking(!others.some((probe) => !isAlike(probe, first!)), 'attention of one shape in every layer'),
+      ...lacking(first?.window === undefined, 'attention to all tokens'),
+    ],
+  },
+];
+
+function plainLabel(special: readonly string[]): string {
+  if (special.includes('dist')) return 'deit-distilled';
+  return special.some((name) => name.startsWith('reg')) ? 'vit-registers' : 'vit';
+}
+
+/**
+ * Reads a family off an imported graph: plain Vision Transformers by one token layout in every layer, Swin by its windows, PVT by its reduced
+ * keys. Nothing is assumed: the graph states all of it. A graph of none of these structures is measured by the one of which it lacks least.
+ */
+export function describeOnnx(graph: Graph, fixedSize: boolean): OnnxDescription {
+  const convolutions = graph.nodes.filter(({ op }) => op.includes('Conv'));
+  const parts: Parts = {
+    graph,
+    probes: graph.probes,
+    embedding: convolutions[0],
+    patches: convolutions.find((node) => patchStride(node) !== undefined),
+    convolutions,
+  };
+  const compared = structures.map((structure) => ({ structure, missing: structure.missing(parts) }));
+  const fitting = compared.find(({ missing }) => missing.length === 0)?.structure;
+  if (fitting) return { family: fitting.family, recognised: recognised(parts, fitting, fixedSize) };
+  const nearest = compared.reduceRight((best, each) =>
+    each.missing.length < best.missing.length ? each : best,
+  );
+  return { family: nearest.structure.family, missing: nearest.missing };
+}
+
+const stated = (value: Evidence['value'], source: string): Evidence => ({ value, source, assumed: false });
+
+/** `ViT-B/16`, `Swin-T`: without windows and tokens, which a checkpoint's name may have. */
+function titleOf({ name, sizes }: Structure, figures: Figures): string {
+  const [depths, dims] = [numbersOf(figures, 'depth'), numbersOf(figures, 'dim')];
+  const patch = numbersOf(figures, 'patch').join('×');
+  return sizes ? sizeTitle(name, sizes, depths, dims) : vitSize(depths[0]!, dims[0]!, patch);
+}
+
+function recognised(parts: Parts, structure: Structure, fixedSize: boolean): Recognised {
+  const { graph, probes } = parts;
+  const { shape } = graph.inputs.find(({ name }) => name === 'pixel_values')!;
+  const [height, width] = shape.slice(2) as [number, number];
+  const embedding = structure.family === 'vit' ? parts.patches! : parts.embedding!;
+  const dim = graph.values.get(embedding.outputs[0]!)!.shape[1]!;
+  const [rows = 0, columns = 0] = integersOf(embedding, 'kernel_shape');
+  const { classes, task } = headOf(graph);
+  const plain = structure.family === 'vit';
+  const step = plain ? [rows, columns] : stride([height, width], probes);
+  const figures: Figures = {
+    dim: stated(dim, `${embedding.name}: output channels`),
+    ...(plain ? plainFigures(probes) : stagedFigures(graph)),
+    patch: stated(sideOrPair([rows, columns]), `${embedding.name}: kernel`),
+    image_size: stated([height, width], 'shape of pixel_values'),
+    classes: stated(classes, classes > 0 ? 'last axis of logits' : 'no logits among the outputs'),
+  };
+  return {
+    label: structure.label(parts),
+    title: titleOf(structure, figures),
+    task,
+    imageSize: [height, width],
+    figures,
+    candidates: [],
+    warnings: [],
+    pixels: plain ? 'half' : 'imagenet',
+    sizeStep: fixedSize ? [0, 0] : [step[0]!, step[1]!],
+  };
+}
+
+/** Pixels of the picture that become one patch of the last map. */
+function stride([height, width]: readonly [number, number], probes: readonly Probe[]): readonly number[] {
+  const [rows, columns] = gridOf(probes.at(-1)!);
+  return [Math.round(height / rows!), Math.round(width / columns!)];
+}
+
+const integersOf = (node: Node, name: string): readonly number[] => {
+  const attribute = node.attributes[name];
+  return attribute?.type === 'ints' ? attribute.value : [];
+};
+
+function plainFigures(probes: readonly Probe[]): Figures {
+  const [probe] = probes as [Probe];
+  return {
+    depth: stated(probes.length, `${probes.length} softmaxes between two products`),
+    heads: stated(probe.heads, `${probe.value}: first axis after the batch`),
+    special_tokens: stated(
+      probe.queries.special ?? [],
+      `${tokenCount(probe.queries)} tokens, ${probe.queries.grid!.join(' × ')} patches`,
+    ),
+  };
+}
+
+/** Stages are layers on one map, one after another. */
+function stagedFigures(graph: Graph): Figures {
+  const stages = graph.probes.reduce<Probe[][]>((found, probe) => {
+    const last = found.at(-1);
+    if (last && mapOf(last[0]!) === mapOf(probe)) last.push(probe);
+    else found.push([probe]);
+    return found;
+  }, []);
+  const first = stages.map(([probe]) => probe!);
+  const maps = first.map(mapOf).join(', ');
+  return {
+    depth: stated(
+      stages.map(({ length }) => length),
+      `softmaxes between two products, on maps of ${maps}`,
+    ),
+    heads: stated(
+      first.map(({ heads }) => heads),
+      'first axis of the attention after batch and windows',
+    ),
+    ...(first[0]!.window && {
+      window: stated(first[0]!.window.size ?? 0, 'sides of what attends to itself'),
+    }),
+    ...(first.some(({ reduction }) => reduction) && {
+      dim: stated(
+        first.map((probe) => widthOf(graph, probe)),
+        'heads × last axis of what the attention weights sum up',
+      ),
+      reduction: stated(
+        first.map(({ reduction }) => Number(reduction ?? 1)),
+        'rows of queries over rows of keys',
+      ),
+    }),
+  };
+}
+
+/** Width of an attention: heads times the width of the values that it mixes. */
+function widthOf(graph: Graph, { value, heads }: Probe): number {
+  const mix = graph.nodes.find(({ op, inputs }) => op === 'MatMul' && inputs[0] === value);
+  return heads * (mix ? graph.values.get(mix.outputs[0]!)!.shape.at(-1)! : 0);
+}
+
+const gridOf = ({ queries, window }: Probe): readonly number[] => window?.map ?? queries.grid ?? [];
+const mapOf = (probe: Probe): string => gridOf(probe).join(' × ');
+
+function headOf(graph: Graph): { classes: number; task: Task } {
+  const logits = graph.outputs.find(({ name }) => name === 'logits');
+  const classes = logits ? graph.values.get(logits.value)!.shape.at(-1)! : 0;
+  return { classes, task: logits ? 'classify' : 'features' };
+}
+
+const isAlike = (probe: Probe, first: Probe): boolean =>
+  probe.heads === first.heads &&
+  tokenCount(probe.queries) === tokenCount(first.queries) &&
+  probe.kind === first.kind;
+
+/** Inputs by operator that hold scales and zero points: constants of the quantisation, not parameters. */
+const quantisationInputs: Readonly<Record<string, readonly number[]>> = {
+  QuantizeLinear: [1, 2],
+  DequantizeLinear: [1, 2],
+  MatMulInteger: [2, 3],
+  ConvInteger: [2, 3],
+  QLinearMatMul: [1, 2, 4, 5, 6, 7],
+  QLinearConv: [1, 2, 4, 5, 6, 7],
+  DynamicQuantizeMatMul: [2, 3],
+  MatMulIntegerToFloat: [2, 3, 4, 5],
+};
+
+/**
+ * Initializers that are parameters: stored arrays of numbers that operators work on. Shapes, indices and single constants that the
+ * exporter wrote down are not, nor are scales and zero points of a quantised file.
+ */
+export function onnxParameters(graph: Graph, checkpoint: Checkpoint): ReadonlySet<string> {
+  const scales = new Set<string>();
+  const dequantised = new Set<string>();
+  for (const node of graph.nodes) {
+    for (const index of quantisationInputs[node.op] ?? []) scales.add(node.inputs[index] ?? '');
+    if (node.op === 'DequantizeLinear') dequantised.add(node.inputs[0]!);
+  }
+  const isWeight = (dtype: string, name: string): boolean =>
+    /^(F|BF|I8|U8|I4|U4)/.test(dtype) || (dtype === 'I32' && dequantised.has(name));
+  const parameters = checkpoint.selected.tensors.filter(
+    ({ name, dtype, shape }) =>
+      shape.length > 0 &&
+      elementCount(shape) > 0 &&
+      isWeight(dtype, name) &&
+      !scales.has(name) &&
+      !/_(scale|zero_point)$/.test(name),
+  );
+  return new Set(parameters.map(({ name }) => name));
+}

@@ -1,0 +1,93 @@
+/** timm's evaluation transform: `create_transform(**resolve_data_config(...), is_training=False)`. */
+import { normalisations } from '../normalisations';
+import type { ImageSize, Preprocessing, Step, Triple } from '../steps';
+import type { Filter } from '../resize';
+import { evidence, filterKind, fraction, inputSize, mean, SettingsReader, std } from '../settings';
+import type { Json, Kind, Setting } from '../settings';
+
+/**
+ * `center` keeps the aspect and loses the margins, `squash` gives the aspect up, `border` keeps the whole picture and pads.
+ */
+export const cropModes = ['center', 'squash', 'border'] as const;
+export type CropMode = (typeof cropModes)[number];
+
+const cropMode: Kind<CropMode> = {
+  parse: (value) => cropModes.find((mode) => mode === value),
+  needed: cropModes.join(', '),
+};
+
+/** What timm's pretrained_cfg says about pictures. */
+export interface TimmSettings {
+  readonly imageSize: Setting<ImageSize>;
+  readonly filter: Setting<Filter>;
+  /** The crop's share of the resized picture. */
+  readonly cropPct: Setting<number>;
+  readonly cropMode: Setting<CropMode>;
+  readonly mean: Setting<Triple>;
+  readonly std: Setting<Triple>;
+}
+
+const black: Triple = [0, 0, 0];
+
+function geometry(
+  [height, width]: ImageSize,
+  pct: number,
+  mode: CropMode,
+  filter: Filter,
+  mean: Triple,
+): Step[] {
+  const scaled = { height: Math.floor(height / pct), width: Math.floor(width / pct) };
+  const crop = { kind: 'crop', height, width, rounding: 'torchvision', fill: black } as const;
+  if (mode === 'squash') return [{ kind: 'resize', rule: 'exact', ...scaled, filter }, crop];
+  if (mode === 'border') {
+    const fill = mean.map((value) => Math.round(255 * value)) as unknown as Triple;
+    return [
+      { kind: 'resize', rule: 'contain', ...scaled, filter },
+      { ...crop, fill },
+    ];
+  }
+  // torchvision's Resize rounds the longer side down, timm's own for rectangles to the nearest.
+  const rule = scaled.height === scaled.width ? 'shorter' : 'cover';
+  return [{ kind: 'resize', rule, ...scaled, filter }, crop];
+}
+
+/** The steps that timm's settings mean. */
+export function timmPreprocessing(settings: TimmSettings, warnings: readonly string[] = []): Preprocessing {
+  const { imageSize, filter, cropPct, cropMode: mode, mean, std } = settings;
+  return {
+    library: 'timm',
+    steps: [
+      ...geometry(imageSize.value, cropPct.value, mode.value, filter.value, mean.value),
+      { kind: 'rescale', factor: 1 / 255, offset: 0 },
+      { kind: 'normalize', mean: mean.value, std: std.value },
+    ],
+    inputSize: imageSize.value,
+    evidence: {
+      image_size: evidence(imageSize),
+      resize: evidence(mode),
+      crop: evidence(cropPct),
+      filter: evidence(filter),
+      mean: evidence(mean),
+      std: evidence(std),
+    },
+    warnings,
+  };
+}
+
+/**
+ * Reads timm's `pretrained_cfg` as `resolve_data_config` does; missing keys take timm's defaults. With `imageSize` the model
+ * runs at another size than the configured one, and the resize keeps its proportion to the crop.
+ */
+export function readTimm(pretrainedCfg: Json, file: string, imageSize?: Setting<ImageSize>): Preprocessing {
+  const reader = new SettingsReader(pretrainedCfg, file, "timm's default");
+  const { imagenet } = normalisations;
+  const settings = {
+    imageSize: imageSize ?? reader.read('input_size', inputSize, [224, 224]),
+    filter: reader.read('interpolation', filterKind, 'bicubic'),
+    cropPct: reader.read('crop_pct', fraction, 0.875),
+    cropMode: reader.read('crop_mode', cropMode, 'center'),
+    mean: reader.read('mean', mean, imagenet.mean),
+    std: reader.read('std', std, imagenet.std),
+  };
+  return timmPreprocessing(settings, reader.warnings);
+}

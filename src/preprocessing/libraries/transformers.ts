@@ -1,0 +1,267 @@
+/** transformers' image processors as their `pil` backend computes them (DINOv3: `torchvision`, the only one it has). */
+import { normalisations } from '../normalisations';
+import { roundHalfEven } from '../steps';
+import type { Evidence, Figure, ImageSize, Preprocessing, ResizeStep, Step } from '../steps';
+import { chooseProcessor, shorter, square } from '../processors';
+import type { Processor, Resizing, SizeSetting } from '../processors';
+import type { Filter } from '../resize';
+import {
+  evidence,
+  factor,
+  filterKind,
+  flag,
+  fraction,
+  isObject,
+  isSide,
+  mean,
+  SettingsReader,
+  std,
+} from '../settings';
+import type { Json, Kind, Setting } from '../settings';
+
+const sideKeys = ['height', 'width', 'shortest_edge', 'longest_edge'] as const;
+
+/** A dictionary with nothing but the longer side, which is what SAM's class resizes. */
+const longestKind: Kind<SizeSetting> = {
+  parse: (value) =>
+    isObject(value) && isSide(value['longest_edge']) ? { longest_edge: value['longest_edge'] } : undefined,
+  needed: '{longest_edge} from 1 to 16384',
+};
+
+/** An int, a [height, width] list, or a dictionary, with the meaning of an int that the class gives it. */
+function sizeKind(squareInt: boolean, longest: unknown): Kind<SizeSetting> {
+  return {
+    parse: (value) => {
+      if (isSide(value)) {
+        if (squareInt) return square(value);
+        return isSide(longest) ? { shortest_edge: value, longest_edge: longest } : shorter(value);
+      }
+      if (Array.isArray(value)) {
+        return value.length === 2 && value.every(isSide) ? { height: value[0], width: value[1] } : undefined;
+      }
+      return isObject(value) ? sizeDictionary(value) : undefined;
+    },
+    needed: 'a side, [height, width], {height, width} or {shortest_edge}, each from 1 to 16384',
+  };
+}
+
+function sizeDictionary(value: Json): SizeSetting | undefined {
+  const given = sideKeys.filter((key) => value[key] !== undefined && value[key] !== null);
+  if (given.some((key) => !isSide(value[key]))) return undefined;
+  const size: SizeSetting = Object.fromEntries(given.map((key) => [key, value[key]]));
+  return (size.height && size.width) || size.shortest_edge ? size : undefined;
+}
+
+/** All settings of a processor, checked. */
+interface Settings {
+  readonly doResize: boolean;
+  readonly size: Setting<SizeSetting>;
+  readonly filter: Setting<Filter>;
+  readonly cropPct: Setting<number>;
+  readonly crop: Setting<SizeSetting> | undefined;
+  readonly rescale: Setting<number> | undefined;
+  readonly offset: boolean;
+  readonly mean: Setting<Evidence['value']>;
+  readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[] } | undefined;
+  readonly std: Setting<Evidence['value']>;
+  readonly flips: boolean;
+  readonly pad: SizeSetting | true | undefined;
+}
+
+function readSettings(reader: SettingsReader, json: Json, processor: Processor): Settings {
+  const normalisation = normalisations[processor.normalisation];
+  // The classes of the DETR family take 1333 where an int size stands alone.
+  const longest = processor.resizing === 'bounded' ? (json['max_size'] ?? 1333) : undefined;
+  const sizeOf =
+    processor.resizing === 'longest' ? longestKind : sizeKind(processor.square === true, longest);
+  const crop = reader.read('crop_size', sizeKind(true, undefined), processor.crop ?? square(224));
+  const rescale = reader.read('rescale_factor', factor, processor.rescale?.factor ?? 1 / 255);
+  const means = reader.read('image_mean', mean, normalisation.mean);
+  const stds = reader.read('image_std', std, normalisation.std);
+  const read = (key: string, fallback: boolean) => reader.read(key, flag, fallback).value;
+  const doPad = read('do_pad', processor.pads === true) && processor.pads === true;
+  const fallback = processor.padSize ?? {};
+  const padSize = reader.has('pad_size')
+    ? reader.read('pad_size', sizeKind(true, undefined), fallback).value
+    : fallback;
+  return {
+    doResize: read('do_resize', true),
+    size: reader.read('size', sizeOf, processor.size),
+    filter: reader.read('resample', filterKind, processor.filter),
+    cropPct: reader.read('crop_pct', fraction, processor.cropPct ?? 1),
+    crop: read('do_center_crop', processor.doCrop === true) ? crop : undefined,
+    rescale: read('do_rescale', true) ? rescale : undefined,
+    offset: read('offset', processor.rescale?.offset ?? false),
+    mean: means,
+    std: stds,
+    normalize: read('do_normalize', processor.doNormalize ?? true)
+      ? { mean: means.value, std: stds.value }
+      : undefined,
+    flips: read('do_flip_channel_order', processor.flips === true) && processor.flips === true,
+    pad: doPad ? (padSize.height ? padSize : true) : undefined,
+  };
+}
+
+/** The same settings for a model that runs at another size: the resize keeps its proportion to the crop. */
+function atImageSize(settings: Settings, processor: Processor, size: Setting<ImageSize>): Settings {
+  const [height, width] = size.value;
+  const target = { value: { height, width }, source: size.source };
+  const { crop, size: from } = settings;
+  if (processor.resizing === 'convnext' && height === width) {
+    return { ...settings, doResize: true, size: { value: shorter(height), source: size.source } };
+  }
+  if (processor.resizing === 'longest') {
+    const longer = { value: { longest_edge: Math.max(height, width) }, source: size.source };
+    return { ...settings, doResize: true, size: longer, pad: target.value };
+  }
+  if (!crop) return { ...settings, doResize: true, size: target };
+  const scale = (side: number, to: number, cropped: number) =>
+    Math.max(1, roundHalfEven((side * to) / cropped));
+  const [cropHeight, cropWidth] = [crop.value.height ?? height, crop.value.width ?? width];
+  const edge = from.value.shortest_edge;
+  const exact = {
+    height: scale(edge ?? from.value.height!, height, cropHeight),
+    width: scale(edge ?? from.value.width!, width, cropWidth),
+  };
+  const keepsAspect = edge !== undefined && height === width;
+  return {
+    ...settings,
+    crop: target,
+    size: {
+      value: keepsAspect ? shorter(exact.height) : exact,
+      source: `${from.source}, scaled to the image size`,
+    },
+  };
+}
+
+function resizeStep(size: SizeSetting, filter: Filter, rule: Partial<ResizeStep> = {}): ResizeStep {
+  const { height, width, shortest_edge: edge } = size;
+  if (edge !== undefined)
+    return { kind: 'resize', rule: 'shorter', height: edge, width: edge, filter, ...rule };
+  return { kind: 'resize', rule: 'exact', height: height!, width: width!, filter, ...rule };
+}
+
+function cropStep({ height, width, shortest_edge: edge }: SizeSetting): Step {
+  const [rows, columns] = [height ?? edge!, width ?? edge!];
+  return { kind: 'crop', height: rows, width: columns, rounding: 'transformers', fill: [0, 0, 0] };
+}
+
+const resizings: Record<Resizing, (settings: Settings, processor: Processor) => Step[]> = {
+  plain: ({ size, filter }, { floats }) => [resizeStep(size.value, filter.value, floats && { floats })],
+  convnext: ({ size, filter, cropPct }) => {
+    const edge = size.value.shortest_edge;
+    if (edge === undefined || edge >= 384) {
+      const side = edge === undefined ? size.value : square(edge);
+      return [resizeStep(side, filter.value)];
+    }
+    return [resizeStep(shorter(Math.trunc(edge / cropPct.value)), filter.value), cropStep(square(edge))];
+  },
+  levit: ({ size, filter }) => {
+    const edge = size.value.shortest_edge;
+    return [resizeStep(edge ? shorter(Math.trunc((256 / 224) * edge)) : size.value, filter.value)];
+  },
+  cropPct: ({ size, filter, cropPct }) => {
+    const { height, width, shortest_edge: edge } = size.value;
+    const scaled = (side: number) => Math.trunc(side / cropPct.value);
+    if (edge !== undefined || height === width)
+      return [resizeStep(shorter(scaled(edge ?? height!)), filter.value)];
+    return [resizeStep({ height: scaled(height!), width: scaled(width!) }, filter.value)];
+  },
+  longest: ({ size, filter, pad }) => {
+    const edge = size.value.longest_edge!;
+    const { height = edge, width = edge } = pad === true ? {} : (pad ?? {});
+    // What is padded to no square must fit into it whichever side is the longer one.
+    const box = height === width ? square(edge) : { height, width };
+    return [resizeStep(box, filter.value, { rule: height === width ? 'longest' : 'contain' })];
+  },
+  bounded: ({ size, filter }, { multiple }) => {
+    const { shortest_edge: edge, longest_edge: longest } = size.value;
+    if (edge === undefined) return [resizeStep(size.value, filter.value)];
+    const rule = { rule: 'bounded', width: longest ?? edge, ...(multiple && { multiple }) } as const;
+    return [resizeStep(size.value, filter.value, rule)];
+  },
+};
+
+function stepsOf(settings: Settings, processor: Processor): Step[] {
+  const { doResize, crop, rescale, offset, normalize, flips, pad } = settings;
+  const resizing = doResize ? resizings[processor.resizing ?? 'plain'](settings, processor) : [];
+  const rescaling: Step[] = rescale
+    ? [{ kind: 'rescale', factor: rescale.value, offset: offset ? -1 : 0 }]
+    : [];
+  const steps = [...resizing, ...(crop ? [cropStep(crop.value)] : []), ...rescaling];
+  if (normalize) steps.push({ kind: 'normalize', mean: triple(normalize.mean), std: triple(normalize.std) });
+  if (flips) steps.push({ kind: 'flip' });
+  if (pad) steps.push({ kind: 'pad', ...(pad !== true && { height: pad.height!, width: pad.width! }) });
+  return steps;
+}
+
+function triple(values: readonly number[]): readonly [number, number, number] {
+  return [values[0]!, values[1]!, values[2]!];
+}
+
+/** What comes out of the steps, where it does not depend on the picture. */
+function outputSize(steps: readonly Step[]): ImageSize | undefined {
+  const padding = steps.find((step) => step.kind === 'pad');
+  if (padding) return padding.height && padding.width ? [padding.height, padding.width] : undefined;
+  const last = steps.findLast((step) => step.kind === 'crop' || step.kind === 'resize');
+  if (!last || (last.kind === 'resize' && last.rule !== 'exact')) return undefined;
+  return [last.height, last.width];
+}
+
+function sizeText({ height, width, shortest_edge: edge, longest_edge: longest }: SizeSetting): string {
+  if (height === undefined && edge === undefined) return `longer side ${longest}`;
+  if (edge === undefined) return `${height} × ${width}`;
+  return `shorter side ${edge}${longest === undefined ? '' : `, longer at most ${longest}`}`;
+}
+
+function evidenceOf(settings: Settings, imageSize: Evidence | undefined): Partial<Record<Figure, Evidence>> {
+  const { doResize, size, filter, crop, rescale, normalize, mean, std, flips } = settings;
+  return {
+    ...(imageSize && { image_size: imageSize }),
+    ...(doResize && {
+      resize: { value: sizeText(size.value), source: size.source },
+      filter: evidence(filter),
+    }),
+    ...(crop && { crop: { value: sizeText(crop.value), source: crop.source } }),
+    ...(rescale && { rescale: evidence(rescale) }),
+    ...(normalize && { mean: evidence(mean), std: evidence(std) }),
+    ...(flips && { channels: { value: 'BGR', source: size.source } }),
+  };
+}
+
+/** Where a transformers configuration was read. */
+export interface TransformersFiles {
+  /** Content of preprocessor_config.json, or what stands in for it. */
+  readonly preprocessor: Json;
+  /** config.json, for `model_type` where the preprocessor does not name its class. */
+  readonly config?: Json | undefined;
+  /** Says for all figures where they come from, where `preprocessor` is no file. */
+  readonly source?: string;
+}
+
+/**
+ * Reads preprocessor_config.json of any age (`…FeatureExtractor` of 2021, `…ImageProcessor`, `…Fast`) as AutoImageProcessor
+ * does. Missing keys take the class's defaults; unusable values take them with a warning. With `imageSize` the input comes
+ * out at that size.
+ */
+export function readTransformers(files: TransformersFiles, imageSize?: Setting<ImageSize>): Preprocessing {
+  const { preprocessor, config, source } = files;
+  const file = 'preprocessor_config.json';
+  const { name, processor, known } = chooseProcessor(preprocessor, config);
+  const byDefault = source ?? `default of ${known ? name : 'ViT'}ImageProcessor`;
+  const reader = new SettingsReader(preprocessor, file, byDefault, source);
+  const read = readSettings(reader, preprocessor, processor);
+  const settings = imageSize ? atImageSize(read, processor, imageSize) : read;
+  const steps = stepsOf(settings, processor);
+  const size = outputSize(steps);
+  const unknown = `${file}: ${name ? `the image processor ${name} is not known` : 'no image processor is named'}; the rest is read as ViTImageProcessor's`;
+  const sizeSource = imageSize?.source ?? settings.crop?.source ?? settings.size.source;
+  return {
+    library: 'transformers',
+    steps,
+    ...(size && { inputSize: size }),
+    ...(processor.video && { video: true }),
+    evidence: evidenceOf(settings, size && { value: size, source: sizeSource }),
+    warnings: known ? reader.warnings : [unknown, ...reader.warnings],
+  };
+}

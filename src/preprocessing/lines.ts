@@ -1,0 +1,162 @@
+import type { PreprocessingLine } from '../protocol/image';
+import { normalisations } from './normalisations';
+import { describeStep, type Figure, type Preprocessing, type Step, type Triple } from './pipeline';
+import { defaults, type DefaultsName, type Overrides } from './resolve';
+import { filters } from './resize';
+import { cropModes } from './libraries/timm';
+
+/** A line's key: what it is called in the view and in `RunOptions.preprocessing`. */
+type LineKey = keyof Overrides;
+
+interface LineKind {
+  readonly key: LineKey;
+  readonly label: string;
+  readonly figure: Figure;
+  /** The step that the line describes. */
+  readonly step: Step['kind'];
+  /** The line's text among all others. */
+  readonly summary: (text: string) => string;
+  readonly choices: readonly string[];
+}
+
+const alone = (text: string): string => text;
+/** The resize step names its filter. */
+const saidByFit = (): string => '';
+
+const lineKinds: readonly LineKind[] = [
+  { key: 'cropMode', label: 'Fit', figure: 'resize', step: 'resize', summary: alone, choices: cropModes },
+  { key: 'filter', label: 'Filter', figure: 'filter', step: 'resize', summary: saidByFit, choices: filters },
+  {
+    key: 'cropPct',
+    label: 'Crop',
+    figure: 'crop',
+    step: 'crop',
+    summary: alone,
+    choices: ['0.875', '0.9', '0.95', '1'],
+  },
+  {
+    key: 'mean',
+    label: 'Mean',
+    figure: 'mean',
+    step: 'normalize',
+    summary: (text) => `mean ${text}`,
+    choices: Object.keys(normalisations),
+  },
+  {
+    key: 'std',
+    label: 'Deviation',
+    figure: 'std',
+    step: 'normalize',
+    summary: (text) => `deviation ${text}`,
+    choices: Object.keys(normalisations),
+  },
+];
+
+/** What is done to a picture, one line per figure that can be changed. `size` is the decoded picture's. */
+export function describePreprocessing(
+  preprocessing: Preprocessing,
+  size: readonly [width: number, height: number],
+): readonly PreprocessingLine[] {
+  const { inputSize, evidence, library, steps } = preprocessing;
+  const source = evidence.image_size?.source ?? '';
+  const [height, width] = inputSize ?? [];
+  const input = inputSize ? `${size[0]} × ${size[1]} → ${width} × ${height}` : `${size[0]} × ${size[1]}`;
+  const as = `as ${library} does`;
+  const picture = line('image_size', 'Picture', { text: input, source, value: inputSize?.join('x') ?? '' });
+  const lines = lineKinds.flatMap((kind) => lineOf(kind, preprocessing));
+  const padding = steps
+    .filter(({ kind }) => kind === 'pad')
+    .map((step) => line('padding', 'Padding', { text: describeStep(step), source, value: '' }));
+  // The crop or the padding, which come later, name the size that the model takes.
+  const isNamed = padding.length > 0 || lines.some(({ key }) => key === 'cropPct');
+  return [
+    isNamed ? { ...picture, summary: `${size[0]} × ${size[1]}` } : picture,
+    ...lines,
+    ...padding,
+    { ...line('defaults', 'Defaults', { text: as, source: '', value: '' }), choices: Object.keys(defaults) },
+  ];
+}
+
+const line = (
+  key: string,
+  label: string,
+  { text, source, value }: Pick<PreprocessingLine, 'text' | 'source' | 'value'>,
+): PreprocessingLine => ({
+  key,
+  label,
+  text,
+  summary: text,
+  source,
+  assumed: source.startsWith('assumed'),
+  value,
+});
+
+function lineOf(kind: LineKind, { steps, evidence }: Preprocessing): readonly PreprocessingLine[] {
+  const step = steps.find((each) => each.kind === kind.step);
+  const found = evidence[kind.figure];
+  const { key, label, choices } = kind;
+  // A crop that follows from how the picture is resized has no figure of its own.
+  if (step?.kind === 'crop' && !found)
+    return [line(key, label, { text: describeStep(step), source: evidence.resize?.source ?? '', value: '' })];
+  if (!step || !found) return [];
+  const value = Array.isArray(found.value) ? found.value.join(', ') : String(found.value);
+  const text = key === 'cropMode' || key === 'cropPct' ? describeStep(step) : named(value);
+  return [
+    { ...line(key, label, { text, source: found.source, value }), summary: kind.summary(text), choices },
+  ];
+}
+
+/** `0.485, 0.456, 0.406 (imagenet)`. */
+function named(value: string): string {
+  const same = Object.entries(normalisations).find(([, { mean, std }]) =>
+    [mean.join(', '), std.join(', ')].includes(value),
+  );
+  return same ? `${value} (${same[0]})` : value;
+}
+
+/** Reads what a user set by line. Throws with the key, the value found and the values allowed. */
+export function parseOverrides(values: Readonly<Record<string, string>> = {}): Overrides {
+  return Object.fromEntries(
+    Object.entries(values).map(([key, value]) => {
+      const parse = parsers[key as LineKey];
+      if (!parse)
+        throw new Error(`preprocessing ${key} cannot be set; ${Object.keys(parsers).join(', ')} can`);
+      return [key, parse(value)];
+    }),
+  );
+}
+
+const parsers: Readonly<Record<LineKey, (value: string) => Overrides[LineKey]>> = {
+  defaults: (value) => one('defaults', value, Object.keys(defaults) as DefaultsName[]),
+  filter: (value) => one('filter', value, filters),
+  cropMode: (value) => one('cropMode', value, cropModes),
+  cropPct: (value) => {
+    const share = Number(value);
+    if (share > 0 && share <= 1) return share;
+    throw new Error(`preprocessing cropPct: ${value} found; a number above 0 and up to 1 is needed`);
+  },
+  mean: (value) => triple('mean', value),
+  std: (value) => triple('std', value),
+};
+
+function one<T extends string>(key: string, value: string, allowed: readonly T[]): T {
+  const found = allowed.find((each) => each === value);
+  if (found === undefined)
+    throw new Error(`preprocessing ${key}: ${value} found; ${allowed.join(', ')} are known`);
+  return found;
+}
+
+/** A published set by name, one number for all channels, or three. */
+function triple(key: 'mean' | 'std', value: string): Triple {
+  const published = Object.entries(normalisations).find(([name]) => name === value);
+  if (published) return published[1][key];
+  const numbers = value.split(',').map(Number);
+  const [red, green = red, blue = green] = numbers;
+  const fits =
+    numbers.length <= 3 && numbers.length !== 2 && value.trim() !== '' && numbers.every(Number.isFinite);
+  if (fits && (key === 'mean' || numbers.every((number) => number !== 0))) return [red!, green!, blue!];
+  const names = Object.keys(normalisations).join(', ');
+  throw new Error(
+    `preprocessing ${key}: ${value} found; one number, three with commas, or ${names} are needed`,
+  );
+}

@@ -1,0 +1,301 @@
+/** Finds out which preprocessing a checkpoint wants, and from what. */
+import type { Sidecars } from '../checkpoint/checkpoint';
+import { normalisations } from './normalisations';
+import type { NormalisationName } from './normalisations';
+import type { Evidence, Figure, ImageSize, Preprocessing, Step, Triple } from './steps';
+import { findPublished } from './published';
+import type { Published } from './published';
+import type { Filter } from './resize';
+import { isObject } from './settings';
+import type { Json, Setting } from './settings';
+import { readTimm, timmPreprocessing } from './libraries/timm';
+import type { CropMode } from './libraries/timm';
+import { defaultPreset, torchvisionPreprocessing } from './libraries/torchvision';
+import { usualConfig } from './processors';
+import { readTransformers } from './libraries/transformers';
+
+/** What models of one origin were evaluated with; the image size is the model's own. */
+interface Defaults {
+  readonly normalisation: NormalisationName;
+  readonly cropPct: number;
+  readonly cropMode: CropMode;
+  readonly filter: Filter;
+}
+
+/** Named, so that a family states which it takes by a word. */
+export const defaults = {
+  /** timm's ViT and Google's: −1 … 1, the centre 90 %. */
+  half: { normalisation: 'half', cropPct: 0.9, cropMode: 'center', filter: 'bicubic' },
+  /** 256 to 224, as DeiT, DINO, MAE, PVT evaluate. */
+  imagenet: { normalisation: 'imagenet', cropPct: 0.875, cropMode: 'center', filter: 'bicubic' },
+  /** 248 to 224, as timm's Swin, Twins, PiT … */
+  'imagenet-0.9': { normalisation: 'imagenet', cropPct: 0.9, cropMode: 'center', filter: 'bicubic' },
+  /** The whole shorter side: XCiT, CaiT, DeiT III at 384. */
+  'imagenet-1.0': { normalisation: 'imagenet', cropPct: 1, cropMode: 'center', filter: 'bicubic' },
+  clip: { normalisation: 'clip', cropPct: 1, cropMode: 'center', filter: 'bicubic' },
+  /** The whole picture, its aspect given up. */
+  siglip: { normalisation: 'half', cropPct: 1, cropMode: 'squash', filter: 'bicubic' },
+  /** 0 … 1: MobileViT. */
+  unit: { normalisation: 'unit', cropPct: 0.9, cropMode: 'center', filter: 'bicubic' },
+  /** torchvision's ImageClassification preset. */
+  torchvision: { normalisation: 'imagenet', cropPct: 0.875, cropMode: 'center', filter: 'bilinear' },
+} as const satisfies Record<string, Defaults>;
+
+export type DefaultsName = keyof typeof defaults;
+
+/** What the original repositories trained with, where their checkpoints are told by their tensor names. */
+const dialectDefaults: Readonly<Record<string, DefaultsName>> = {
+  'google-jax': 'half',
+  beit: 'half',
+  clip: 'clip',
+  open_clip: 'clip',
+  torchvision: 'torchvision',
+  deit: 'imagenet',
+  dino: 'imagenet',
+  dinov2: 'imagenet',
+  mae: 'imagenet',
+  swin: 'imagenet-0.9',
+  pvt: 'imagenet',
+  convit: 'imagenet',
+  cvt: 'imagenet',
+  detr: 'imagenet',
+  sam: 'imagenet',
+};
+
+/** What the user set by hand; it wins over everything. */
+export interface Overrides {
+  /** Takes the place of whatever the files say. */
+  readonly defaults?: DefaultsName;
+  readonly mean?: Triple;
+  readonly std?: Triple;
+  readonly filter?: Filter;
+  readonly cropPct?: number;
+  readonly cropMode?: CropMode;
+}
+
+export interface ResolveInput {
+  readonly sidecars: Sidecars;
+  /** Path of the weights; the file's or a folder's name may be a published one. */
+  readonly fileName: string;
+  readonly dialect: string;
+  /** Label of the family, for messages. */
+  readonly family?: string | undefined;
+  /** The family's own default: a name of `defaults`; another word is taken as none. */
+  readonly defaults?: string | undefined;
+  /** The size the model is run at; the pipeline follows it. Without it the configured size is taken. */
+  readonly imageSize?: ImageSize | undefined;
+  readonly overrides?: Overrides | undefined;
+}
+
+/** A pretrained_cfg at config.json's own level (timm's hub layout), or nested in a transformers wrapper. */
+function timmConfig(config: Json | undefined): Json | undefined {
+  const cfg = config?.['pretrained_cfg'];
+  return isObject(cfg) ? cfg : undefined;
+}
+
+type Found = Preprocessing | undefined;
+type Finder = (input: ResolveInput, size: Setting<ImageSize> | undefined) => Found;
+
+const fromPreprocessor: Finder = ({ sidecars: { preprocessor, config } }, size) => {
+  if (!preprocessor) return undefined;
+  const saysNothing = !preprocessor['image_processor_type'] && !preprocessor['feature_extractor_type'];
+  const type = preprocessor['image_processor_type'];
+  // transformers' wrapper around a timm model keeps timm's own configuration.
+  if (timmConfig(config) && (saysNothing || type === 'TimmWrapperImageProcessor')) return undefined;
+  return readTransformers({ preprocessor, config }, size);
+};
+
+const fromConfig: Finder = ({ sidecars: { config } }, size) => {
+  const cfg = timmConfig(config);
+  return cfg && readTimm(cfg, 'config.json: pretrained_cfg', size);
+};
+
+/** timm's words for open_clip's `resize_mode`. */
+const openClipModes: Readonly<Record<string, CropMode>> = {
+  shortest: 'center',
+  longest: 'border',
+  squash: 'squash',
+};
+
+/** open_clip's evaluation transform resizes to the whole picture that it crops: `image_transform(..., is_train=False)`. */
+const fromOpenClip: Finder = ({ sidecars: { openClip } }, size) => {
+  const cfg = openClip?.['preprocess_cfg'];
+  if (!isObject(cfg)) return undefined;
+  const { mean, std } = normalisations.clip;
+  const mode = openClipModes[String(cfg['resize_mode'] ?? 'shortest')];
+  const said = {
+    mean,
+    std,
+    interpolation: 'bicubic',
+    ...cfg,
+    crop_pct: 1,
+    crop_mode: mode ?? cfg['resize_mode'],
+  };
+  return readTimm(said, 'open_clip_config.json: preprocess_cfg', size);
+};
+
+function fromPublished(
+  found: Published,
+  source: string,
+  size: Setting<ImageSize> | undefined,
+): Preprocessing {
+  if (found.kind === 'torchvision') return torchvisionPreprocessing(found.preset, source, size);
+  const { imageSize, filter, cropPct, cropMode, mean, std } = found.profile;
+  const say = <Value>(value: Value): Setting<Value> => ({ value, source });
+  return timmPreprocessing({
+    imageSize: size ?? say(imageSize),
+    filter: say(filter),
+    cropPct: say(cropPct),
+    cropMode: say(cropMode),
+    mean: say(mean),
+    std: say(std),
+  });
+}
+
+const fromName: Finder = ({ fileName, dialect, sidecars }, size) => {
+  if (dialect.startsWith('transformers')) return undefined;
+  const architecture = sidecars.config?.['architecture'];
+  const found = (typeof architecture === 'string' && findPublished(architecture)) || findPublished(fileName);
+  return found && fromPublished(found, `as published for ${found.name}, by its name`, size);
+};
+
+const fromModelType: Finder = ({ sidecars: { config } }, size) => {
+  const type = config?.['model_type'];
+  const preprocessor = usualConfig(type);
+  const source = `assumed: what ${String(type)} models usually take; there is no preprocessor_config.json`;
+  return preprocessor && readTransformers({ preprocessor, config, source }, size);
+};
+
+const fallbackSize: Setting<ImageSize> = { value: [224, 224], source: 'assumed: nothing says another size' };
+
+function fromDefaults(
+  name: DefaultsName,
+  source: string,
+  size: Setting<ImageSize> = fallbackSize,
+): Preprocessing {
+  if (name === 'torchvision') return torchvisionPreprocessing(defaultPreset, source, size);
+  const { normalisation, cropPct, cropMode, filter }: Defaults = defaults[name];
+  const say = <Value>(value: Value): Setting<Value> => ({ value, source });
+  const { mean, std } = normalisations[normalisation];
+  return timmPreprocessing({
+    imageSize: size,
+    filter: say(filter),
+    cropPct: say(cropPct),
+    cropMode: say(cropMode),
+    mean: say(mean),
+    std: say(std),
+  });
+}
+
+function isDefaultsName(name: string | undefined): name is DefaultsName {
+  return name !== undefined && Object.hasOwn(defaults, name);
+}
+
+const fromFamily: Finder = ({ dialect, family, defaults: named }, size) => {
+  const own = isDefaultsName(named) ? named : undefined;
+  const repository = Object.hasOwn(dialectDefaults, dialect) ? dialectDefaults[dialect] : undefined;
+  // `half` is what a plain ViT says of itself under any names; the repositories know better what they trained.
+  const useOwn = own !== undefined && (own !== 'half' || repository === undefined);
+  const name = useOwn ? own : (repository ?? 'half');
+  const whose = useOwn || !repository ? `${family ?? 'such'} models` : `checkpoints with ${dialect} names`;
+  return fromDefaults(name, `assumed: what ${whose} usually take; not stored in the file`, size);
+};
+
+/** In order of trust; the first that knows anything decides. */
+const finders: readonly Finder[] = [
+  fromPreprocessor,
+  fromConfig,
+  fromOpenClip,
+  fromName,
+  fromModelType,
+  fromFamily,
+];
+
+function replaced(step: Step, { mean, std, filter }: Overrides): Step {
+  if (step.kind === 'resize') return { ...step, filter: filter ?? step.filter };
+  if (step.kind === 'normalize') return { ...step, mean: mean ?? step.mean, std: std ?? step.std };
+  return step;
+}
+
+const chosen = 'chosen by you';
+
+/** Replaces what does not change the geometry. */
+function withValues(found: Preprocessing, overrides: Overrides): Preprocessing {
+  const { mean, std, filter } = overrides;
+  const normalizes = found.steps.some((step) => step.kind === 'normalize');
+  const steps = found.steps.map((step) => replaced(step, overrides));
+  if (!normalizes && (mean || std)) {
+    const { unit } = normalisations;
+    steps.push({ kind: 'normalize', mean: mean ?? unit.mean, std: std ?? unit.std });
+  }
+  const evidence: Partial<Record<Figure, Evidence>> = {
+    ...found.evidence,
+    ...(mean && { mean: { value: mean, source: chosen } }),
+    ...(std && { std: { value: std, source: chosen } }),
+    ...(filter && { filter: { value: filter, source: chosen } }),
+  };
+  return { ...found, steps, evidence };
+}
+
+/** Another crop is another geometry: timm's, which has all the modes, around the values found. */
+function withCrop(found: Preprocessing, { cropPct, cropMode }: Overrides): Preprocessing {
+  const { evidence, steps, inputSize } = found;
+  const normalize = steps.find((step) => step.kind === 'normalize') ?? normalisations.unit;
+  const filter = steps.find((step) => step.kind === 'resize')?.filter ?? 'bicubic';
+  const pct = typeof evidence.crop?.value === 'number' ? evidence.crop.value : 1;
+  const mode =
+    evidence.resize?.value === 'squash' || evidence.resize?.value === 'border'
+      ? evidence.resize.value
+      : 'center';
+  const keep = <Value>(value: Value, figure: Figure): Setting<Value> => ({
+    value,
+    source: evidence[figure]?.source ?? 'assumed',
+  });
+  const choose = <Value>(given: Value | undefined, value: Value, figure: Figure): Setting<Value> =>
+    given === undefined ? keep(value, figure) : { value: given, source: chosen };
+  return timmPreprocessing(
+    {
+      imageSize: inputSize ? keep(inputSize, 'image_size') : fallbackSize,
+      filter: keep(filter, 'filter'),
+      cropPct: choose(cropPct, pct, 'crop'),
+      cropMode: choose(cropMode, mode, 'resize'),
+      mean: keep(normalize.mean, 'mean'),
+      std: keep(normalize.std, 'std'),
+    },
+    found.warnings,
+  );
+}
+
+function overridden(found: Preprocessing, overrides: Overrides): Preprocessing {
+  const cropped = overrides.cropPct !== undefined || overrides.cropMode !== undefined;
+  return withValues(cropped ? withCrop(found, overrides) : found, overrides);
+}
+
+function find(input: ResolveInput, size: Setting<ImageSize> | undefined): Preprocessing {
+  for (const finder of finders) {
+    const found = finder(input, size);
+    if (found) return found;
+  }
+  return fromDefaults('half', 'assumed: nothing says more', size);
+}
+
+/**
+ * The preprocessing of a checkpoint, with the source of every figure. In order: the user's overrides; the preprocessor_config
+ * or timm's pretrained_cfg beside the weights; the file's name where it is a published one; what the model type, the family
+ * or the dialect usually takes. Never throws: what a configuration says wrongly becomes a warning and a default.
+ */
+export function resolvePreprocessing(input: ResolveInput): Preprocessing {
+  const { imageSize, overrides = {} } = input;
+  const describe = (size?: Setting<ImageSize>) =>
+    overrides.defaults ? fromDefaults(overrides.defaults, chosen, size) : find(input, size);
+  const configured = describe();
+  const [height, width] = configured.inputSize ?? [];
+  // Where the model runs at the configured size, the configuration is taken to the letter; one that was only assumed configures nothing.
+  const unsaid = configured.evidence.image_size?.source === fallbackSize.source;
+  if (!imageSize || (height === imageSize[0] && width === imageSize[1] && !unsaid))
+    return overridden(configured, overrides);
+  const assumed = configured.evidence.image_size?.source.startsWith('assumed');
+  const instead = height && width && !assumed ? `, not the configured ${height} × ${width}` : '';
+  const size = { value: imageSize, source: `the size the model is run at${instead}` };
+  return overridden(describe(size), overrides);
+}

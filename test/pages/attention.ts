@@ -1,2 +1,0 @@
-import './attentionHost';
-import '../../webview/attention';

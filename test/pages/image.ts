@@ -1,0 +1,2 @@
+import './imageHost';
+import '../../webview/image';

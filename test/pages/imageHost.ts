@@ -1,0 +1,247 @@
+import type {
+  AttentionRows,
+  ClassifiedView,
+  ImagePanelApi,
+  ImagePanelEvents,
+  Pixels,
+  Query,
+  RunOptions,
+} from '../../src/protocol/image';
+import { tokenCount, type Probe } from '../../src/domain/probes';
+import { seeded } from '../support/random';
+import recorded from '../fixtures/pages/cat-on-grass.json';
+import crossed from '../fixtures/pages/crossed.json';
+import gates from '../fixtures/pages/gates.json';
+import staged from '../fixtures/pages/staged.json';
+import { failure, never, serveDemo, shownCase } from './host';
+import { vitB16, vitrineSample } from './vit';
+
+const figures = shownCase === 'large' ? { ...vitB16, depth: 32, heads: 16 } : vitrineSample;
+const wide = shownCase === 'wide';
+const grid: readonly [number, number] = wide
+  ? [8, 24]
+  : [figures.image[0] / figures.patch, figures.image[1] / figures.patch];
+const channels = shownCase === 'channels';
+/** Everything as the sample model answers it. */
+const sample = shownCase === 'sample';
+
+const special = sample ? ['cls'] : ['cls', 'reg0', 'reg1'];
+const layout = channels ? { channels: 40 } : { special, grid };
+const probes: readonly Probe[] = Array.from({ length: figures.depth }, (_, index) => ({
+  value: `blocks.${index}.attn/Softmax`,
+  layer: `blocks.${index}`,
+  kind: channels ? 'channel' : 'self',
+  heads: figures.heads,
+  queries: layout,
+  keys: layout,
+}));
+
+/** A small network of another kind as it answered: its part of the view, and the rows of two queries. */
+interface Recorded {
+  readonly view: Pick<ClassifiedView, 'probes' | 'inputSize' | 'region' | 'top'>;
+  readonly mean: readonly (readonly (number | null)[])[];
+  readonly patch: readonly (readonly (number | null)[])[];
+}
+const networks: Readonly<Record<string, unknown>> = {
+  staged: staged.attention,
+  gates: gates.attention,
+  crossed: crossed.attention,
+};
+const network = networks[shownCase] as Recorded | undefined;
+
+/** Not awaited here: the component kit takes its theme at the page's load event, which waits for no module that does. */
+const picture = pixelsOf('cat-on-grass.jpg');
+
+async function pixelsOf(name: string): Promise<Pixels> {
+  const bitmap = await createImageBitmap(await (await fetch(name)).blob());
+  const { width, height } = bitmap;
+  const context = new OffscreenCanvas(width, height).getContext('2d') as OffscreenCanvasRenderingContext2D;
+  context.drawImage(bitmap, 0, 0);
+  const { data } = context.getImageData(0, 0, width, height);
+  const rgb = new Uint8Array(3 * width * height);
+  for (let from = 0, to = 0; from < data.length; from += 4, to += 3)
+    rgb.set(data.subarray(from, from + 3), to);
+  return { width, height, rgb };
+}
+
+/** A softmax over the keys with a hill that moves with the head and narrows with the layer. */
+function weights(layer: number, head: number, query: Query): Float32Array {
+  const keys = tokenCount(layout);
+  const special = keys - (channels ? 40 : grid[0] * grid[1]);
+  const random = seeded(1000 * layer + head);
+  const [y, x] =
+    query.kind === 'patch'
+      ? [query.row, query.column]
+      : [grid[0] * (0.3 + 0.4 * random()), grid[1] * (0.3 + 0.4 * random())];
+  const spread = grid[0] * (0.7 - (0.5 * layer) / figures.depth);
+  const row = Float32Array.from({ length: keys }, (_, key) => {
+    if (key < special) return 6 * random();
+    const [dy, dx] = [Math.floor((key - special) / grid[1]) - y, ((key - special) % grid[1]) - x];
+    return Math.exp((-(dy * dy) - dx * dx) / (2 * spread * spread)) + 0.1 * random();
+  });
+  const sum = row.reduce((whole, value) => whole + value, 0);
+  return row.map((value) => value / sum);
+}
+
+function recordedRows({ mean, patch }: Recorded, run: number, query: Query): AttentionRows {
+  const rows = (query.kind === 'patch' ? patch : mean).map((row) =>
+    Float32Array.from(row, (value) => value ?? NaN),
+  );
+  return { run, query, rows, rollout: rows.map(() => new Float32Array(0)) };
+}
+
+function rowsOf(run: number, query: Query): AttentionRows {
+  if (network) return recordedRows(network, run, query);
+  if (sample && query.kind === 'special') {
+    const { rows, rollout } = recorded;
+    const floats = (each: number[]): Float32Array => Float32Array.from(each);
+    return { run, query, rows: rows.map(floats), rollout: rollout.map(floats) };
+  }
+  const heads = (layer: number): Float32Array => {
+    const all = Array.from({ length: figures.heads }, (_, head) => weights(layer, head, query));
+    return Float32Array.from(all.flatMap((row) => [...row]));
+  };
+  return {
+    run,
+    query,
+    rows: probes.map((_, layer) => heads(layer)),
+    rollout: probes.map((_, layer) => (channels ? new Float32Array(0) : weights(layer, 99, query))),
+  };
+}
+
+const IMAGE = '/home/you/pictures/cat-on-grass.jpg';
+const CHECKPOINT = '/home/you/models/vitrine-sample/model.safetensors';
+
+const labels: readonly (readonly [label: string, score: number])[] = [
+  ['cat', 0.973],
+  ['dog', 0.011],
+  ['horse', 0.004],
+  ['rabbit', 0.0021],
+  ['turtle', 0.0009],
+];
+
+const regions: Readonly<Record<string, ClassifiedView['region']>> = {
+  sample: recorded.region,
+  padded: { x: 0, y: -80, width: 640, height: 640 },
+  wide: { x: 0, y: 133, width: 640, height: 213 },
+};
+
+const native: readonly [number, number] = figures.image;
+
+const viewOf = (pixels: Pixels, { asStored = false, imageSize = native }: RunOptions): ClassifiedView => ({
+  run: 1,
+  checkpoint: CHECKPOINT,
+  modelTitle: 'vitrine-sample',
+  image: IMAGE,
+  picture: pixels,
+  size: [pixels.width, pixels.height],
+  seen: pixels,
+  region: regions[shownCase] ?? { x: 80, y: 0, width: 480, height: 480 },
+  orientation: { exif: shownCase === 'turned' ? 6 : 1, applied: !asStored },
+  top: shownCase === 'features' ? [] : labels.map(([label, score], index) => ({ index, label, score })),
+  classes: shownCase === 'features' ? 0 : 29,
+  scoreKind: shownCase === 'features' ? 'none' : 'softmax',
+  labelSource: 'config.json: label_names',
+  preprocessing: [
+    {
+      key: 'resize',
+      label: 'Resize',
+      text: '640×480 → 170×128 bicubic',
+      summary: '640×480 → 170×128 bicubic',
+      source: 'config.json: interpolation',
+      assumed: false,
+      choices: ['bicubic', 'bilinear', 'lanczos', 'nearest'],
+      value: 'bicubic',
+    },
+    {
+      key: 'crop',
+      label: 'Crop',
+      text: 'centre 128×128',
+      summary: 'centre 128×128',
+      source: 'config.json: crop_pct 1.0',
+      assumed: false,
+      choices: ['0.875', '0.9', '1.0'],
+      value: '1.0',
+    },
+    {
+      key: 'mean',
+      label: 'Mean',
+      text: 'mean 0.5, 0.5, 0.5',
+      summary: 'mean 0.5, 0.5, 0.5',
+      source: 'default of timm’s ViT: not stored beside the file',
+      assumed: true,
+      choices: ['0.5', 'ImageNet', 'CLIP'],
+      value: '0.5',
+    },
+    {
+      key: 'std',
+      label: 'Deviation',
+      text: 'deviation 0.5, 0.5, 0.5',
+      summary: 'deviation 0.5, 0.5, 0.5',
+      source: 'default of timm’s ViT: not stored beside the file',
+      assumed: true,
+      choices: ['0.5', 'ImageNet', 'CLIP'],
+      value: '0.5',
+    },
+  ],
+  inputSize: { current: imageSize, native, step: [figures.patch, figures.patch] },
+  provider: 'cpu',
+  providers: [
+    { name: 'cpu', title: 'CPU', state: 'used', reason: '' },
+    { name: 'webgpu', title: 'WebGPU', state: 'refused', reason: 'agrees, but 3.1× slower than the CPU' },
+    {
+      name: 'cuda',
+      title: 'CUDA',
+      state: 'missing',
+      reason: 'libonnxruntime_providers_cuda.so is not there',
+    },
+  ],
+  milliseconds: { decode: 6.1, preprocess: 2.4, run: 14.2, load: 85 },
+  probes: shownCase === 'silent' ? [] : probes,
+  warnings: [],
+  ...network?.view,
+});
+
+const cases: Readonly<Record<string, () => Promise<ClassifiedView>>> = {
+  loading: never,
+  cancelled: () => Promise.reject(failure('cancelled', 'cancelled')),
+  untrusted: () =>
+    Promise.reject(failure('This workspace is restricted: running a model needs your trust.', 'untrusted')),
+  error: () =>
+    Promise.reject(
+      failure('cat-on-grass.jpg: the JPEG ends after 20,480 of 61,233 bytes. Save it again.', 'malformed'),
+    ),
+};
+
+const api: ImagePanelApi = {
+  open: async () => ({
+    image: IMAGE,
+    checkpoint: CHECKPOINT,
+    checkpoints: [
+      { path: CHECKPOINT, label: 'vitrine-sample' },
+      { path: '/home/you/models/vitrine-sample-64/pytorch_model.bin', label: 'vitrine-sample-64' },
+    ],
+    focus: shownCase === 'focused' ? 'attention' : 'labels',
+    colourMap: 'viridis',
+    topK: 5,
+  }),
+  run: async (options) => {
+    const [height, width] = options.imageSize ?? native;
+    if (network) return viewOf(await picture, {});
+    if (height % figures.patch !== 0 || width % figures.patch !== 0)
+      throw failure(
+        `image size ${height}×${width}: multiples of the patch ${figures.patch}×${figures.patch} are needed.`,
+        'refused',
+      );
+    return cases[shownCase]?.() ?? viewOf(await picture, options);
+  },
+  attention: async (run, query) => rowsOf(run, query),
+  chooseCheckpoint: async () => undefined,
+  cancel: async () => undefined,
+  perform: async () => undefined,
+  copy: async () => undefined,
+  save: async () => true,
+};
+
+const tell = serveDemo<ImagePanelEvents>(api);
+if (shownCase === 'loading') setTimeout(() => tell.progress('reading 346 MB'), 50);

@@ -1,0 +1,246 @@
+import type { VNode } from 'preact';
+import { useSaved } from '../host';
+import type { ClassifiedView, Guess, PreprocessingLine, RunOptions } from '../../src/protocol/image';
+import { formatFigure, formatMilliseconds, formatPercent, parseSize } from '../../src/domain/units';
+import { AssumedMark } from '../kit/assumed';
+import { Popover } from '../kit/popover';
+import { Banner } from '../kit/status';
+import { ValueEditor } from '../kit/valueEditor';
+import { Button, Icon } from '../kit/toolkit';
+import { sizeChoices, sizeError, sizeText } from './imageSize';
+
+export interface AnswerProps {
+  readonly view: ClassifiedView;
+  readonly topK: number;
+  readonly options: RunOptions;
+  readonly onRun: (options: RunOptions) => void;
+}
+
+/** What the model says, and what it was given to say it of. */
+export const Answer = ({ view, topK, options, onRun }: AnswerProps): VNode => (
+  <section class="answer" aria-label="Answer">
+    {view.top.length > 0 ? (
+      <Guesses view={view} guesses={view.top.slice(0, topK)} />
+    ) : (
+      <Banner icon="info">
+        This checkpoint has no classifier: it gives features, no labels. Its attention can be seen.
+      </Banner>
+    )}
+    {view.warnings.map((warning) => (
+      <Banner key={warning} icon="warning" kind="warning">
+        {warning}
+      </Banner>
+    ))}
+    <Orientation view={view} options={options} onRun={onRun} />
+    <Seen view={view} options={options} onRun={onRun} />
+    <ImageSize view={view} options={options} onRun={onRun} />
+  </section>
+);
+
+function Guesses({ view, guesses }: { view: ClassifiedView; guesses: readonly Guess[] }): VNode {
+  const isValue = view.scoreKind === 'value';
+  const largest = Math.max(...guesses.map((guess) => Math.abs(guess.score)), Number.MIN_VALUE);
+  const text = (score: number): string => (isValue ? formatFigure(score, 4) : formatPercent(score));
+  return (
+    <div>
+      <ol class="guesses">
+        {guesses.map((guess, rank) => (
+          <li
+            key={guess.index}
+            class={rank === 0 ? 'first' : ''}
+            title={`${guess.label}\nclass ${guess.index}: ${guess.score}`}
+          >
+            <span class="guess-label">{guess.label}</span>
+            <span class="share">
+              <span
+                style={{ width: `${100 * (isValue ? Math.abs(guess.score) / largest : guess.score)}%` }}
+              />
+            </span>
+            <span class="number">{text(guess.score)}</span>
+          </li>
+        ))}
+      </ol>
+      <p class="quiet">
+        {view.scoreKind === 'sigmoid' && <>Each class by itself (sigmoid). </>}
+        {view.classes} classes, labels: {view.labelSource}
+      </p>
+    </div>
+  );
+}
+
+type RunProps = Pick<AnswerProps, 'view' | 'options' | 'onRun'>;
+
+/** A turned picture is a common reason for a wrong answer: said, and turned over in one click. */
+function Orientation({ view, options, onRun }: RunProps): VNode | null {
+  const { exif, applied } = view.orientation;
+  if (exif === 1 || exif === 0) return null;
+  return (
+    <Banner
+      icon="sync"
+      actions={
+        <Button onClick={() => onRun({ ...options, asStored: applied })}>
+          {applied ? 'Show as Stored' : 'Apply Orientation'}
+        </Button>
+      }
+    >
+      {applied
+        ? `EXIF orientation ${exif} is applied, as VS Code and transformers do. timm and torchvision read the picture as stored.`
+        : `EXIF orientation ${exif} is not applied: this is what timm’s and torchvision’s loaders see.`}
+    </Banner>
+  );
+}
+
+function Seen({ view, options, onRun }: RunProps): VNode {
+  const [open, setOpen] = useSaved('seen', false);
+  const changes = options.preprocessing ?? {};
+  const assumed = view.preprocessing.some((line) => line.assumed);
+  return (
+    <div>
+      <button
+        type="button"
+        class="link"
+        aria-expanded={open}
+        aria-controls="seen"
+        onClick={() => setOpen(!open)}
+      >
+        <Icon name={open ? 'chevron-down' : 'chevron-right'} /> What the model saw{' '}
+        {assumed && <AssumedMark />}
+      </button>
+      {!open && <p class="quiet seen-summary">{summaryOf(view.preprocessing)}</p>}
+      {open && (
+        <div id="seen">
+          <table class="plain">
+            <tbody>
+              {view.preprocessing.map((line) => (
+                <tr key={line.key}>
+                  <th scope="row">{line.label}</th>
+                  <td>
+                    <LineValue
+                      line={line}
+                      set={line.key in changes}
+                      onSet={(value) => onRun(withPreprocessing(options, line.key, value))}
+                    />
+                  </td>
+                  <td class="quiet">{line.source}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+          <p class="quiet">
+            decoded in {formatMilliseconds(view.milliseconds.decode)}, prepared in{' '}
+            {formatMilliseconds(view.milliseconds.preprocess)}
+          </p>
+          {Object.keys(changes).length > 0 && (
+            <Button onClick={() => onRun({ ...options, preprocessing: {} })}>Reset All</Button>
+          )}
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** The size that the model is run at; another one resamples its position embeddings. */
+function ImageSize({ view, options, onRun }: RunProps): VNode {
+  const { current, native, step } = view.inputSize;
+  const isNative = sizeText(current) === sizeText(native);
+  const only = step[0] <= 0 || step[1] <= 0;
+  const text = `${sizeText(current)}${isNative ? ' (native)' : ''}`;
+  const source = only
+    ? `The model takes ${sizeText(native)} alone.`
+    : `Native ${sizeText(native)}; sides grow by ${sizeText(step)} pixels.`;
+  const onSize = (value: string | null): void => {
+    const { imageSize: _, ...others } = options;
+    const size = value === null ? undefined : parseSize(value);
+    onRun(size && sizeText(size) !== sizeText(native) ? { ...others, imageSize: size } : others);
+  };
+  return (
+    <p>
+      Image size{' '}
+      <Popover
+        label="Change image size"
+        anchor={(open, toggle) => (
+          <button
+            type="button"
+            class="editable"
+            aria-expanded={open}
+            aria-label={`Image size ${text}. Change`}
+            onClick={toggle}
+          >
+            {text}
+          </button>
+        )}
+      >
+        {(close) => (
+          <ValueEditor
+            title="Image size"
+            source={source}
+            choices={sizeChoices(view.inputSize)}
+            value={sizeText(current)}
+            set={!isNative}
+            note="Height × width in pixels. The picture is classified again at once."
+            check={sizeError}
+            onDone={(value) => {
+              close();
+              onSize(value);
+            }}
+          />
+        )}
+      </Popover>
+      {!isNative && <span class="quiet"> native {sizeText(native)}</span>}
+    </p>
+  );
+}
+
+const summaryOf = (lines: readonly PreprocessingLine[]): string =>
+  lines.flatMap(({ summary }) => (summary === '' ? [] : [summary])).join(' → ');
+
+function withPreprocessing(options: RunOptions, key: string, value: string | null): RunOptions {
+  const { [key]: _, ...others } = options.preprocessing ?? {};
+  return { ...options, preprocessing: value === null ? others : { ...others, [key]: value } };
+}
+
+interface LineValueProps {
+  readonly line: PreprocessingLine;
+  readonly set: boolean;
+  readonly onSet: (value: string | null) => void;
+}
+
+function LineValue({ line, set, onSet }: LineValueProps): VNode {
+  if (!line.choices)
+    return (
+      <>
+        {line.text} {line.assumed && <AssumedMark />}
+      </>
+    );
+  return (
+    <Popover
+      label={`Change ${line.label}`}
+      anchor={(open, toggle) => (
+        <button
+          type="button"
+          class="editable"
+          aria-expanded={open}
+          aria-label={`${line.label} ${line.text}${line.assumed ? ', assumed' : ''}. Change`}
+          onClick={toggle}
+        >
+          {line.text} {line.assumed && <AssumedMark />}
+        </button>
+      )}
+    >
+      {(close) => (
+        <ValueEditor
+          title={line.label}
+          source={line.source}
+          choices={line.choices}
+          value={line.value}
+          set={set}
+          note="The picture is classified again at once."
+          onDone={(value) => {
+            close();
+            onSet(value);
+          }}
+        />
+      )}
+    </Popover>
+  );
+}

@@ -1,0 +1,112 @@
+import type { VNode } from 'preact';
+import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import { queryGrid, type KeyMap } from '../../src/attention/reading';
+import type { Cell, Grid } from '../../src/attention/tokenLayout';
+import type { ClassifiedView, Query } from '../../src/protocol/image';
+import type { Probe } from '../../src/domain/probes';
+import { bitmapOf, drawMarks, drawPicture, heatBitmap, prepare, unseenBitmap } from '../marks/heatmap';
+import { cellAt, overlayOf } from '../marks/overlay';
+import { useWidth } from '../kit/hooks';
+import type { Range } from './scale';
+import type { Chosen } from './settings';
+
+export interface PictureProps {
+  readonly view: ClassifiedView;
+  readonly probe: Probe | undefined;
+  readonly map: KeyMap | undefined;
+  readonly range: Range;
+  readonly chosen: Chosen;
+  readonly hovered: Cell | undefined;
+  readonly onHover: (cell: Cell | undefined) => void;
+  readonly onQuery: (query: Query) => void;
+  readonly onKey: (key: string) => boolean;
+  /** Says what the picture shows, for those who do not see it. */
+  readonly label: string;
+}
+
+const HIGHEST = 520;
+
+/** The picture as decoded with the chosen map over what the model saw. A click makes a patch the query. */
+export function Picture(props: PictureProps): VNode {
+  const { view, probe, map, range, chosen, hovered } = props;
+  const place = useRef<HTMLDivElement>(null);
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const marks = useRef<HTMLCanvasElement>(null);
+  const width = useWidth(place);
+  const overlay = useMemo(
+    () => overlayOf(view.size, view.region, Math.max(1, width), HIGHEST),
+    [view, width],
+  );
+  const picture = useMemo(() => bitmapOf(view.picture), [view.picture]);
+  const keyGrid: Grid | undefined = map?.picture && [map.picture.rows, map.picture.columns];
+  const heat = useMemo(
+    () =>
+      map?.picture &&
+      heatBitmap(map.picture.values, [map.picture.rows, map.picture.columns], {
+        ...range,
+        map: chosen.colourMap,
+        fade: chosen.fade,
+      }),
+    [map, range.low, range.high, chosen.colourMap, chosen.fade],
+  );
+
+  const unseen = useMemo(
+    () => map?.picture && unseenBitmap(map.picture.values, [map.picture.rows, map.picture.columns]),
+    [map],
+  );
+
+  useLayoutEffect(() => {
+    const context = width > 0 && canvas.current && prepare(canvas.current, overlay.width, overlay.height);
+    if (context)
+      drawPicture(context, overlay, {
+        picture,
+        heat,
+        unseen,
+        opacity: chosen.opacity,
+        smooth: chosen.smooth,
+      });
+  }, [overlay, picture, heat, unseen, chosen.opacity, chosen.smooth, width]);
+  useLayoutEffect(() => {
+    const context = width > 0 && marks.current && prepare(marks.current, overlay.width, overlay.height);
+    if (!context) return;
+    const { query } = chosen;
+    drawMarks(
+      context,
+      overlay,
+      queryGridOf(probe),
+      query.kind === 'patch' ? query : undefined,
+      keyGrid,
+      hovered,
+    );
+  }, [overlay, chosen.query, hovered, probe, map, width]);
+
+  const cellUnder = (event: MouseEvent, grid: Grid | undefined): Cell | undefined => {
+    const box = (marks.current as HTMLCanvasElement).getBoundingClientRect();
+    return grid && cellAt(overlay, grid, event.clientX - box.left, event.clientY - box.top);
+  };
+  return (
+    <div ref={place} class="picture">
+      <div
+        class="picture-stack"
+        role="img"
+        tabIndex={0}
+        aria-label={props.label}
+        onPointerMove={(event) => props.onHover(cellUnder(event, keyGrid))}
+        onPointerLeave={() => props.onHover(undefined)}
+        onClick={(event) => {
+          const cell = cellUnder(event, queryGridOf(probe));
+          if (cell) props.onQuery({ kind: 'patch', ...cell, grid: queryGridOf(probe) as Grid });
+        }}
+        onKeyDown={(event) => {
+          if (!event.ctrlKey && !event.metaKey && !event.altKey && props.onKey(event.key))
+            event.preventDefault();
+        }}
+      >
+        <canvas ref={canvas} />
+        <canvas ref={marks} class="marks" />
+      </div>
+    </div>
+  );
+}
+
+export const queryGridOf = (probe: Probe | undefined): Grid | undefined => probe && queryGrid(probe);

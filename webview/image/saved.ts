@@ -1,0 +1,118 @@
+import type { KeyMap } from '../../src/attention/reading';
+import type { ClassifiedView } from '../../src/protocol/image';
+import { formatFigure } from '../../src/domain/units';
+import { bitmapOf, drawMarks, drawPicture, drawScale, heatBitmap, unseenBitmap } from '../marks/heatmap';
+import { overlayOf } from '../marks/overlay';
+import { isAsked, queryName } from './keyMap';
+import { queryGridOf } from './picture';
+import { scaleText, type Range } from './scale';
+import type { Chosen } from './settings';
+
+const CAPTION = 48;
+const WIDTH = 960;
+
+/** `Layer 6 of 6, mean of heads, class token, scale 0 … 0.041 shared by all layers and heads`. */
+export function describe(view: ClassifiedView, chosen: Chosen): string {
+  const probe = view.probes[chosen.layer];
+  const head = typeof chosen.head === 'number' ? `head ${chosen.head + 1}` : `${chosen.head} of heads`;
+  const what = chosen.method === 'rollout' ? 'rollout' : probe?.heads === 1 ? probe.layer : head;
+  const query = probe && !isAsked(probe) ? '' : `, query: ${queryName(chosen.query, view.top)}`;
+  return `layer ${chosen.layer + 1} of ${view.probes.length}, ${what}${query}`;
+}
+
+/**
+ * The picture with its map, scale and caption as a PNG data URL, at a size that does not depend on the panel's. A map without a place on
+ * the picture stands alone.
+ */
+export function pictureFile(view: ClassifiedView, map: KeyMap, range: Range, chosen: Chosen): string {
+  const overlay = overlayOf(view.size, view.region, WIDTH, 2 * WIDTH);
+  const height = map.matrix ? Math.max(24, (WIDTH * map.matrix.rows) / map.matrix.columns) : overlay.height;
+  const canvas = document.createElement('canvas');
+  canvas.width = map.matrix ? WIDTH : Math.round(overlay.width);
+  canvas.height = Math.round(height) + CAPTION;
+  const context = canvas.getContext('2d');
+  if (!context) throw new Error('this window cannot draw: no 2d canvas');
+  if (map.matrix) {
+    const { rows, columns, values } = map.matrix;
+    context.imageSmoothingEnabled = false;
+    context.drawImage(
+      heatBitmap(values, [rows, columns], { ...range, map: chosen.colourMap }),
+      0,
+      0,
+      WIDTH,
+      height,
+    );
+  } else drawOverPicture(context, view, map, range, chosen);
+  drawCaption(context, view, range, chosen, canvas);
+  return canvas.toDataURL('image/png');
+}
+
+function drawOverPicture(
+  context: CanvasRenderingContext2D,
+  view: ClassifiedView,
+  map: KeyMap,
+  range: Range,
+  chosen: Chosen,
+): void {
+  const overlay = overlayOf(view.size, view.region, WIDTH, 2 * WIDTH);
+  const grid = map.picture && ([map.picture.rows, map.picture.columns] as const);
+  const heat =
+    map.picture &&
+    grid &&
+    heatBitmap(map.picture.values, grid, { ...range, map: chosen.colourMap, fade: chosen.fade });
+  drawPicture(context, overlay, {
+    picture: bitmapOf(view.picture),
+    heat,
+    unseen: map.picture && grid && unseenBitmap(map.picture.values, grid),
+    opacity: chosen.opacity,
+    smooth: chosen.smooth,
+  });
+  const { query } = chosen;
+  drawMarks(
+    context,
+    overlay,
+    queryGridOf(view.probes[chosen.layer]),
+    query.kind === 'patch' ? query : undefined,
+    grid,
+    undefined,
+  );
+}
+
+function drawCaption(
+  context: CanvasRenderingContext2D,
+  view: ClassifiedView,
+  range: Range,
+  chosen: Chosen,
+  { width, height }: HTMLCanvasElement,
+): void {
+  const top = height - CAPTION;
+  context.fillStyle = '#ffffff';
+  context.fillRect(0, top, width, CAPTION);
+  context.fillStyle = '#000000';
+  context.font = '13px sans-serif';
+  context.textBaseline = 'middle';
+  context.fillText(`${view.modelTitle}, ${describe(view, chosen)}`, 8, top + 14, width - 16);
+  const low = formatFigure(range.low);
+  context.fillText(low, 8, top + 34);
+  const left = 16 + context.measureText(low).width;
+  drawScale(context, chosen.colourMap, { x: left, y: top + 28, width: 160, height: 12 });
+  context.fillText(
+    `${formatFigure(range.high)}   ${scaleText(chosen.scale, chosen.method, range, view.probes[chosen.layer]?.heads)}`,
+    left + 168,
+    top + 34,
+    width - left - 176,
+  );
+}
+
+/** The weights as tab-separated text with a head that says what they are: special tokens first, then the grid's rows. */
+export function numbersText(view: ClassifiedView, map: KeyMap, chosen: Chosen): string {
+  const lines = [`# ${view.image}`, `# ${view.modelTitle}, ${describe(view, chosen)}`];
+  for (const { name, value } of map.special) lines.push(`${name}\t${value}`);
+  const weights = map.picture ?? map.matrix;
+  if (weights) {
+    const { rows, columns, values } = weights;
+    for (let row = 0; row < rows; row++)
+      lines.push([...values.subarray(row * columns, (row + 1) * columns)].join('\t'));
+  }
+  return lines.join('\n');
+}

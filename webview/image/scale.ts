@@ -1,0 +1,131 @@
+import type { KeyMap } from '../../src/attention/reading';
+import type { AttentionRows } from '../../src/protocol/image';
+import type { Probe } from '../../src/domain/probes';
+import { formatFigure } from '../../src/domain/units';
+import { layerMap, type Method } from './keyMap';
+
+/** Over what the colours are spread: a layer's heads, all heads, all heads without clipping, or each map by itself. */
+export type ScaleKind = 'layer' | 'all' | 'full' | 'own';
+
+interface ScaleWords {
+  /** In the list of choices. */
+  readonly name: string;
+  /** What has this scale in common, for heads and for rollout, which has none. */
+  readonly shared: Readonly<Record<Method, string>>;
+}
+
+export const SCALES: Readonly<Record<ScaleKind, ScaleWords>> = {
+  layer: {
+    name: 'heads of a layer alike',
+    shared: { attention: 'shared by the heads of this layer', rollout: 'of this layer’s rollout' },
+  },
+  all: {
+    name: 'all layers and heads alike',
+    shared: { attention: 'shared by all layers and heads', rollout: 'shared by all layers' },
+  },
+  full: {
+    name: 'all alike, to the largest',
+    shared: { attention: 'shared by all layers and heads', rollout: 'shared by all layers' },
+  },
+  own: {
+    name: 'each map its own',
+    shared: { attention: 'of this map alone', rollout: 'of this map alone' },
+  },
+};
+
+export interface Range {
+  readonly low: number;
+  /** Where the colours end; larger weights have the last colour. */
+  readonly high: number;
+  readonly largest: number;
+}
+
+/** `shared by the heads of this layer, to their 99th percentile (largest 0.437)`. */
+export function scaleText(kind: ScaleKind, method: Method, { high, largest }: Range, heads = 2): string {
+  const clipped = largest > high ? `, to the 99th percentile (largest ${formatFigure(largest)})` : '';
+  const alone = heads === 1 && kind === 'layer' && method === 'attention';
+  return `${alone ? SCALES.own.shared.attention : SCALES[kind].shared[method]}${clipped}`;
+}
+
+/** Smallest and largest finite value; `0 … 0` for none. */
+export function rangeOf(values: ArrayLike<number>): Range {
+  let low = Infinity;
+  let high = -Infinity;
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index] as number;
+    if (!(Math.abs(value) < Infinity)) continue;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return low <= high ? { low, high, largest: high } : { low: 0, high: 0, largest: 0 };
+}
+
+/** What of a map is coloured: special tokens are not, as their weight would hide everything on the picture. */
+export const colouredValues = (map: KeyMap): Float32Array =>
+  (map.picture ?? map.matrix)?.values ?? new Float32Array(0);
+
+/**
+ * Share of the weights that a shared scale spreads its colours over. A softmax piles most of its weight on few keys: up to the
+ * largest one, a mean over heads would be the first colour all over.
+ */
+const SPREAD = 0.99;
+
+/** The colour scale of every layer by a shared kind; it begins at 0, so that colours of different maps compare. */
+export function sharedRanges(
+  kind: Exclude<ScaleKind, 'own'>,
+  answer: AttentionRows,
+  probes: readonly Probe[],
+  method: Method,
+): readonly Range[] {
+  const layers = probes.map((_, layer) => sortedWeights(answer, probes, layer, method));
+  if (kind === 'layer') return layers.map((weights) => upTo(weights, SPREAD));
+  const range = upTo(sortedJoin(layers), kind === 'full' ? 1 : SPREAD);
+  return layers.map(() => range);
+}
+
+/** `0 … quantile` of ascending values; to the largest where nearly all are 0. Activation maps may be negative all over. */
+function upTo(ascending: Float32Array, share: number): Range {
+  const largest = Math.max(0, ascending.at(-1) ?? 0);
+  const quantile = ascending[Math.floor(share * (ascending.length - 1))] ?? 0;
+  return { low: 0, high: quantile > 0 ? quantile : largest, largest };
+}
+
+/** Coloured weights of every single head of a layer, ascending; keys outside of a window are left out. */
+function sortedWeights(
+  answer: AttentionRows,
+  probes: readonly Probe[],
+  layer: number,
+  method: Method,
+): Float32Array {
+  const maps = headMaps(answer, probes, layer, method);
+  return sortedJoin(
+    maps.map((map) =>
+      map ? colouredValues(map).filter((weight) => !Number.isNaN(weight)) : new Float32Array(0),
+    ),
+  );
+}
+
+function sortedJoin(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole.sort();
+}
+
+/** Ends of the colour scale of a map: the shared one of its layer, or its own where `shared` is undefined. */
+export const scaleRange = (shared: readonly Range[] | undefined, layer: number, map: KeyMap): Range =>
+  shared?.[layer] ?? rangeOf(colouredValues(map));
+
+/** The maps of all heads of a layer, for the small multiples; rollout has one. */
+export function headMaps(
+  answer: AttentionRows,
+  probes: readonly Probe[],
+  layer: number,
+  method: Method,
+): readonly (KeyMap | undefined)[] {
+  const heads = method === 'rollout' ? 1 : (probes[layer]?.heads ?? 0);
+  return Array.from({ length: heads }, (_, head) => layerMap(answer, probes, layer, method, head));
+}
