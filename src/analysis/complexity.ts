@@ -1,3 +1,4 @@
+import type { Size } from '../domain/size';
 import type { ParameterCounts } from '../architectures/family';
 import { byteLength, elementCount, type Tensor } from '../checkpoint/tensors';
 import type { Graph } from '../graph/graph';
@@ -16,7 +17,7 @@ import { countedMacs, sumMacs, workOf, type Work } from './work';
 
 /** What the report states besides what the graph tells. */
 export interface ComplexityFacts {
-  readonly imageSize: readonly [number, number];
+  readonly imageSize: Size;
   readonly tensors: readonly Tensor[];
   readonly counts: ParameterCounts;
 }

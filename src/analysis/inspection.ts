@@ -53,7 +53,7 @@ export function inspectorModel(model: Model, context: InspectionContext): Inspec
   const known = recognition.family !== null;
   const graph = model.imageSize ? model.graph() : undefined;
   const tensors = tensorRows(model);
-  const figures = known ? recognition.figures : {};
+  const figures = known ? recognition.evidence : {};
   const assumable = known ? recognition.assumable : [];
   const choices = (known ? recognition.choices : undefined) ?? {};
   const notRunnable = context.notRunnable ?? '';
@@ -156,7 +156,7 @@ function headline(model: Model, graph: Graph | undefined, context: InspectionCon
 }
 
 function statedFigures(
-  { figures, assumable, task, choices = {} }: Known,
+  { evidence: figures, assumable, task, choices = {} }: Known,
   context: InspectionContext,
 ): readonly FigureView[] {
   const view = (key: string, label: string, text?: string): readonly FigureView[] => {
@@ -314,7 +314,7 @@ export function inspectionJson(model: Model): Readonly<Record<string, unknown>> 
       warnings: [...checkpoint.warnings, `the architecture is not known: ${reason}`],
     };
   }
-  const figures = Object.entries(recognition.figures);
+  const figures = Object.entries(recognition.evidence);
   return {
     ...common,
     family: recognition.label,

@@ -1,3 +1,4 @@
+import type { Size } from '../domain/size';
 import { basename } from 'node:path';
 import { version } from '../../package.json';
 import type { Model } from '../models/model';
@@ -6,7 +7,7 @@ import { complexity } from './complexity';
 import type { ReportSubject } from './reportText';
 
 export interface ReportSize {
-  readonly imageSize?: readonly [number, number];
+  readonly imageSize?: Size;
   readonly batch?: number;
 }
 

@@ -1,5 +1,5 @@
+import type { Grid } from '../domain/size';
 import { queryGrid } from '../attention/reading';
-import type { Grid } from '../attention/tokenLayout';
 import { elementCount } from '../checkpoint/tensors';
 import type { Graph } from '../graph/graph';
 import { type Probe, isGate, tokenCount } from '../domain/probes';

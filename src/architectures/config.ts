@@ -1,3 +1,4 @@
+import type { Size } from '../domain/size';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import type { ConfigValue, Evidence } from './family';
 
@@ -82,7 +83,7 @@ export function configuredModelType(checkpoint: Checkpoint): string | undefined 
 /** Image size of config.json, `[height, width]`. timm writes `[channels, height, width]` or one number. */
 export function configuredImageSize(
   checkpoint: Checkpoint,
-): { readonly size: readonly [number, number]; readonly source: string } | undefined {
+): { readonly size: Size; readonly source: string } | undefined {
   const evidence = configured(checkpoint, 'image');
   if (!evidence) return undefined;
   const sides = [evidence.value].flat().map(Number);

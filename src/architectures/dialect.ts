@@ -72,7 +72,7 @@ export interface Translation {
   readonly parameters: ReadonlyMap<string, Translated>;
   readonly source: ParameterSource;
   /** Tensors of the network that no row knows. */
-  readonly strangers: readonly string[];
+  readonly unexpected: readonly string[];
   /** Tensors that are there once more for each module that shares the parameter, and the tensor that is read. */
   readonly copies: ReadonlyMap<string, string>;
 }
@@ -165,7 +165,7 @@ function finds(mark: RegExp, { names, known }: Bare): boolean {
 }
 
 /** The marks of a dialect's signature that find no name, one after the other: whoever asks whether there is one stops at it. */
-export function* lackingMarks({ prefix, signature }: Dialect, file: FileNames): Generator<RegExp> {
+export function* lackingSignature({ prefix, signature }: Dialect, file: FileNames): Generator<RegExp> {
   const bare = file.behind(prefix);
   for (const mark of signature) if (!finds(mark, bare)) yield mark;
 }
@@ -184,7 +184,7 @@ export function translate(
   tensors: readonly Tensor[],
   names = new FileNames(tensors.map(({ name }) => name)),
 ): Translation | undefined {
-  if (!lackingMarks(dialect, names).next().done) return undefined;
+  if (!lackingSignature(dialect, names).next().done) return undefined;
   const { prefix } = names.behind(dialect.prefix);
   const parameters = new Map<string, Translated>();
   const strangers: string[] = [];
@@ -200,7 +200,7 @@ export function translate(
     }
   }
   const source = { find: (name: string) => parameters.get(name)?.view };
-  return { dialect, prefix, parameters, strangers, copies, source };
+  return { dialect, prefix, parameters, unexpected: strangers, copies, source };
 }
 
 function canonical(

@@ -1,3 +1,4 @@
+import type { Size } from '../domain/size';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import type { GraphBuilder } from '../graph/builder';
 import type { Dialect, Translated, Translation } from './dialect';
@@ -5,9 +6,9 @@ import type { Dialect, Translated, Translation } from './dialect';
 /** A hyper-parameter's value: one number or word, or a list per stage. */
 export type ConfigValue = number | string | boolean | readonly number[] | readonly string[];
 
-/** A figure and how it was found. */
-export interface Evidence {
-  readonly value: ConfigValue;
+/** A hyper-parameter's value and how it was found. */
+export interface Evidence<T extends ConfigValue = ConfigValue> {
+  readonly value: T;
   /** `blocks.0 … blocks.11`, `config.json: num_heads`, `assumed: 64 per head; not stored in the weights`. */
   readonly source: string;
   /** Neither the weights, a config nor the user decided it: shown with a warning and can be changed in place. */
@@ -27,18 +28,23 @@ export type Task =
   | 'translate';
 
 /** Figures with their evidence, keyed by the field's words: depth, dim, heads, patch, classes, window … */
-export type Figures = Readonly<Record<string, Evidence>>;
+export type EvidenceRecord = Readonly<Record<string, Evidence>>;
 
 /** What a family makes of a checkpoint's names and shapes. */
-export interface Recognised {
+export interface Recognised<C = never> {
+  /**
+   * What `build` reads: hyper-parameters by the same keys as `evidence`, and what else follows from names and shapes, which is not shown.
+   * A family without it gets the whole recognition.
+   */
+  readonly config?: C;
   /** A label of the family: `vit`, `deit-distilled`, `dinov2-registers`. */
   readonly label: string;
   /** What people call it: `ViT-B/16`, `DeiT-S/16 distilled`. */
   readonly title: string;
   readonly task: Task;
   /** `[height, width]` in pixels. */
-  readonly imageSize: readonly [number, number];
-  readonly figures: Figures;
+  readonly imageSize: Size;
+  readonly evidence: EvidenceRecord;
   /** Values that the weights allow for figures that may be set, the usual ones first; any may be typed where there are none. */
   readonly choices?: Readonly<Record<string, readonly ConfigValue[]>>;
   /** Other published models with the same names and shapes. */
@@ -47,11 +53,11 @@ export interface Recognised {
   /** Default pixel preprocessing of this kind of weights, a name of the preprocessing table: `half`, `imagenet`, `clip` … */
   readonly pixels: string;
   /** Steps by which the image's sides may grow, in pixels: the patch, or patch × window; 0 where they may not. */
-  readonly sizeStep: readonly [number, number];
+  readonly sizeStep: Size;
 }
 
 /** Everything a family may look at. `tensors` has canonical (timm) names; `assume` is what the user typed in. */
-export interface Evidences {
+export interface Found {
   readonly tensors: ReadonlyMap<string, Translated>;
   readonly dialect: Dialect;
   /** What stands in front of the network's names in the file, `visual.trunk.`; empty where nothing does. */
@@ -59,11 +65,11 @@ export interface Evidences {
   readonly checkpoint: Checkpoint;
   readonly assume: Readonly<Record<string, ConfigValue>>;
   /** Image size the user asked for. */
-  readonly imageSize?: readonly [number, number];
+  readonly imageSize?: Size;
 }
 
 /** One family of architectures; one file. */
-export interface Family {
+export interface Family<C = unknown, M = unknown> {
   /** Its name, which no other has: `vit`, `resnet`. */
   readonly name: string;
   /** The wider group that it is told by, `cnn` for convolutional networks; its own name without it. */
@@ -76,20 +82,25 @@ export interface Family {
   readonly idle?: RegExp;
   /** Keys that `assume` may set. */
   readonly assumable: readonly string[];
-  /** "Not mine" is undefined; a figure that cannot be is an error naming the tensor. */
-  recognise(evidences: Evidences): Recognised | undefined;
-  /** Writes the graph. Every parameter it reads counts as used; the rest is listed as unused. */
-  build(builder: GraphBuilder, recognised: Recognised, options: BuildOptions): void;
+  /** "Not mine" is undefined; a hyper-parameter that cannot be is an error naming the tensor. */
+  recognise(found: Found): Recognised<C> | undefined;
+  /**
+   * Writes stem and stages, and hands their maps to a head. Every parameter that it or the head reads counts as used; the rest is listed as
+   * unused.
+   */
+  build(builder: GraphBuilder, config: C, options: BuildOptions): M;
+  /** Writes what the model itself answers with: pooling, classifier, and the graph's outputs. */
+  head?(builder: GraphBuilder, maps: M, config: C): void;
 }
 
 export interface BuildOptions {
-  readonly imageSize: readonly [number, number];
+  readonly imageSize: Size;
   readonly batch: number;
 }
 
 /** The result of recognition, whichever family it is, or none. */
 export type Recognition =
-  | (Recognised & {
+  | (Recognised<unknown> & {
       /** The family's row: `vit`, `cnn`. */
       readonly family: string;
       /** The family's own name, by which it is found: `resnet`. */

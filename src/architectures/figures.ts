@@ -1,24 +1,46 @@
-import type { ConfigValue, Evidence, Evidences, Figures } from './family';
+import type { ConfigValue, Evidence, Found, EvidenceRecord } from './family';
 
-/** A figure that the weights themselves decide. */
-export function stored(value: ConfigValue, source: string): Evidence {
-  return { value, source, assumed: false };
+/** Evidence of a word is that of any word, unless the type is named: `stored<Kind>('never', …)`. */
+interface Witness<Rest extends readonly unknown[]> {
+  (value: string, ...rest: Rest): Evidence<string>;
+  (value: number, ...rest: Rest): Evidence<number>;
+  (value: boolean, ...rest: Rest): Evidence<boolean>;
+  <T extends ConfigValue>(value: T, ...rest: Rest): Evidence<T>;
 }
 
-/** A figure that nothing decides: shown with a warning, and the user may change it. */
-export function assumed(value: ConfigValue, why: string): Evidence {
-  return { value, source: `assumed: ${why}`, assumed: true };
-}
+/** A hyper-parameter that the weights themselves decide. */
+export const stored: Witness<[source: string]> = <T extends ConfigValue>(
+  value: T,
+  source: string,
+): Evidence<T> => ({ value, source, assumed: false });
 
-/** What the user typed in; undefined where he said nothing. */
-export function given({ assume }: Evidences, key: string): Evidence | undefined {
+/** A hyper-parameter that nothing decides: shown with a warning, and the user may change it. */
+export const assumed: Witness<[why: string]> = <T extends ConfigValue>(
+  value: T,
+  why: string,
+): Evidence<T> => ({ value, source: `assumed: ${why}`, assumed: true });
+
+/** What the user typed in; undefined if nothing. */
+export function given({ assume }: Found, key: string): Evidence | undefined {
   const value = assume[key];
   return value === undefined ? undefined : { value, source: 'given by the user', assumed: false };
 }
 
 /** The first evidence there is. The order is the caller's: user, config, published table, assumption. */
-export function firstOf(otherwise: Evidence, ...evidences: readonly (Evidence | undefined)[]): Evidence {
-  return [...evidences, otherwise].find((evidence) => evidence !== undefined)!;
+export function firstOf<T extends ConfigValue>(
+  otherwise: Evidence<T>,
+  ...evidences: readonly (Evidence<T> | undefined)[]
+): Evidence<T> {
+  return evidences.find((evidence) => evidence !== undefined) ?? otherwise;
+}
+
+/** What code reads of a record of evidence: the values alone, under the same keys. */
+export type ConfigOf<S> = { readonly [K in keyof S]: S[K] extends Evidence<infer T> ? T : never };
+
+/** The typed config that a record of evidence settles. */
+export function configOf<S extends EvidenceRecord>(settled: S): ConfigOf<S> {
+  const values = Object.entries(settled).map(([key, { value }]) => [key, value]);
+  return Object.fromEntries(values) as ConfigOf<S>;
 }
 
 /** Numbers of heads that divide the width, `count` of them around the given one, in order. */
@@ -32,14 +54,14 @@ export function headsNear(dim: number, heads: number, count = 7): readonly numbe
 }
 
 /** A figure as a number. Throws where it is missing or no number: the family forgot it, or the user typed a word. */
-export function numberOf(figures: Figures, key: string): number {
+export function numberOf(figures: EvidenceRecord, key: string): number {
   const value = figures[key]?.value;
   if (typeof value === 'number' && Number.isFinite(value)) return value;
   throw new Error(`${key}: ${JSON.stringify(value)} found, a number needed`);
 }
 
 /** A figure as a pair `[vertical, horizontal]`; a single number stands for both. */
-export function pairOf(figures: Figures, key: string): readonly [number, number] {
+export function pairOf(figures: EvidenceRecord, key: string): readonly [number, number] {
   const value = figures[key]?.value;
   if (typeof value === 'number') return [value, value];
   if (Array.isArray(value) && value.length === 2) return [Number(value[0]), Number(value[1])];
@@ -51,14 +73,14 @@ export const sideOrPair = ([height, width]: readonly [number, number]): ConfigVa
   height === width ? height : [height, width];
 
 /** A figure as one number per stage. */
-export function numbersOf(figures: Figures, key: string): readonly number[] {
+export function numbersOf(figures: EvidenceRecord, key: string): readonly number[] {
   const numbers = [figures[key]?.value ?? []].flat().map(Number);
   if (numbers.length > 0 && numbers.every(Number.isFinite)) return numbers;
   throw new Error(`${key}: ${JSON.stringify(figures[key]?.value)} found, a number per stage needed`);
 }
 
 /** A figure as a word. */
-export function wordOf(figures: Figures, key: string): string {
+export function wordOf(figures: EvidenceRecord, key: string): string {
   const value = figures[key]?.value;
   if (typeof value === 'string') return value;
   throw new Error(`${key}: ${JSON.stringify(value)} found, a word needed`);

@@ -1,5 +1,5 @@
 import { configuredArchitecture, configuredModelType } from './config';
-import type { Evidences } from './family';
+import type { Found } from './family';
 import type { Measures } from './groups/measure';
 import type { Published } from './published/published';
 import type { Sizes } from './sizes';
@@ -25,7 +25,7 @@ const architectures: readonly (readonly [name: RegExp, label: string])[] = [
 ];
 
 interface Marks {
-  readonly evidences: Evidences;
+  readonly evidences: Found;
   readonly measures: Measures;
 }
 
@@ -45,7 +45,7 @@ const structures: readonly (readonly [label: string, holds: (marks: Marks) => bo
 ];
 
 /** The label of a plain transformer: as its config says, else as its parts tell, else `vit`. */
-export function labelOf(evidences: Evidences, measures: Measures): string {
+export function labelOf(evidences: Found, measures: Measures): string {
   const marks = { evidences, measures };
   const architecture = configuredArchitecture(evidences.checkpoint) ?? '';
   const named = architectures.find(([name]) => name.test(architecture))?.[1];

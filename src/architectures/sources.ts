@@ -1,28 +1,29 @@
+import type { Size } from '../domain/size';
 import { activations } from './blocks/layers';
 import { configuredArchitecture, configuredImageSize, configuredValue } from './config';
-import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from './family';
-import { assumed, given, stored } from './figures';
+import type { ConfigValue, Evidence, Found, EvidenceRecord, Recognised } from './family';
+import { assumed, firstOf, given, stored } from './figures';
 import { publishedHeaders, type PublishedHeader } from './published/headers';
 
 /** Where a family's figures come from beside names and shapes. */
 export interface Sources {
-  readonly evidences: Evidences;
+  readonly found: Found;
   /** Published models with the same names and shapes; the one that config.json names alone, where it is among them. */
   readonly published: readonly PublishedHeader[];
 }
 
-export function sourcesOf(evidences: Evidences): Sources {
+export function sourcesOf(evidences: Found): Sources {
   const { checkpoint } = evidences;
   const published = publishedAs(evidences);
   const architecture = configuredArchitecture(checkpoint);
   const named = published.filter(({ models }) =>
     models.some((model) => model.split('.')[0] === architecture),
   );
-  return { evidences, published: named.length > 0 ? named : published };
+  return { found: evidences, published: named.length > 0 ? named : published };
 }
 
 /** Published models with the file's names and shapes, or with those of the network alone that lies in it behind a prefix. */
-function publishedAs({ checkpoint, prefix }: Evidences): readonly PublishedHeader[] {
+function publishedAs({ checkpoint, prefix }: Found): readonly PublishedHeader[] {
   const { tensors } = checkpoint.selected;
   const whole = publishedHeaders(tensors);
   if (whole.length > 0 || prefix === '') return whole;
@@ -31,41 +32,48 @@ function publishedAs({ checkpoint, prefix }: Evidences): readonly PublishedHeade
 }
 
 /** Names of the published models and of the architecture in config.json: what tables by name look at. */
-export function namesOf({ evidences, published }: Sources): readonly string[] {
+export function namesOf({ found: evidences, published }: Sources): readonly string[] {
   const architecture = configuredArchitecture(evidences.checkpoint);
   return architecture === undefined ? published.flatMap(({ models }) => models) : [architecture];
 }
 
-/** A figure that names and shapes do not tell, and how it may be found. */
-export interface Question {
+/** A hyper-parameter that names and shapes do not tell, and how it may be found. */
+export interface Question<T extends ConfigValue> {
   /** Keys of config.json, the first that is there. */
   readonly config?: readonly string[];
   /** What a published model says. */
-  readonly published?: (model: PublishedHeader) => ConfigValue | undefined;
+  readonly published?: (model: PublishedHeader) => T | undefined;
   /** What models of a published name have, by timm's entry functions; the first row that fits the name. */
-  readonly named?: readonly (readonly [name: RegExp, value: ConfigValue])[];
+  readonly named?: readonly (readonly [name: RegExp, value: NoInfer<T>])[];
   /** What stands where nobody says: an assumption, or a default that the library fixes. */
-  readonly otherwise: Evidence;
+  readonly otherwise: Evidence<T>;
+  /** Whether a value as the user or a config writes it is one that the family can compute with; any is without it. */
   readonly is?: (value: ConfigValue) => boolean;
   /** `a number that divides the width 192`, for the message where the user's value is not one. */
   readonly needed?: string;
 }
 
 /**
- * A figure by the first of: the user, config.json, published models of the same names and shapes where they agree, `otherwise`.
+ * A hyper-parameter by the first of: the user, config.json, published models of the same names and shapes where they agree, `otherwise`.
  * Throws where the user's value cannot be; a config's that cannot be is passed over.
  */
-export function decide(sources: Sources, key: string, question: Question): Evidence {
+export function decide<T extends ConfigValue>(
+  sources: Sources,
+  key: string,
+  question: Question<T>,
+): Evidence<T> {
   const { config = [], named = [], otherwise, is = () => true, needed = 'another value' } = question;
-  const user = given(sources.evidences, key);
-  if (user && !is(user.value)) throw new Error(`${key}: ${String(user.value)} found; ${needed} is needed`);
-  const configured = configuredValue(sources.evidences.checkpoint, config);
-  return (
-    user ??
-    (configured && is(configured.value) ? configured : undefined) ??
-    agreed(sources.published, question.published) ??
-    byName(namesOf(sources), named) ??
-    otherwise
+  const fits = (evidence: Evidence | undefined): evidence is Evidence<T> =>
+    evidence !== undefined && is(evidence.value);
+  const user = given(sources.found, key);
+  if (user && !fits(user)) throw new Error(`${key}: ${String(user.value)} found; ${needed} is needed`);
+  const configured = configuredValue(sources.found.checkpoint, config);
+  return firstOf(
+    otherwise,
+    user,
+    fits(configured) ? configured : undefined,
+    agreed(sources.published, question.published),
+    byName(namesOf(sources), named),
   );
 }
 
@@ -73,22 +81,38 @@ export function decide(sources: Sources, key: string, question: Question): Evide
 const asPublished = (names: readonly string[]): string =>
   `as published: ${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`;
 
-function agreed(models: readonly PublishedHeader[], fact: Question['published']): Evidence | undefined {
+function agreed<T extends ConfigValue>(
+  models: readonly PublishedHeader[],
+  fact: Question<T>['published'],
+): Evidence<T> | undefined {
   const values = models.map((model) => fact?.(model));
-  const [value] = values;
-  const same = value !== undefined && values.every((each) => JSON.stringify(each) === JSON.stringify(value));
-  return same ? stored(value, asPublished(models.flatMap((model) => model.models))) : undefined;
+  return onOne(values, () => models.flatMap((model) => model.models));
 }
 
-function byName(names: readonly string[], rows: NonNullable<Question['named']>): Evidence | undefined {
+function byName<T extends ConfigValue>(
+  names: readonly string[],
+  rows: readonly (readonly [name: RegExp, value: T])[],
+): Evidence<T> | undefined {
   const values = names.map((name) => rows.find(([pattern]) => pattern.test(name))?.[1]);
+  return onOne(values, () => names);
+}
+
+/** The value that all have, where there is one. */
+function onOne<T extends ConfigValue>(
+  values: readonly (T | undefined)[],
+  models: () => readonly string[],
+): Evidence<T> | undefined {
   const [value] = values;
   const same = value !== undefined && values.every((each) => JSON.stringify(each) === JSON.stringify(value));
-  return same ? stored(value, asPublished(names)) : undefined;
+  return same ? { value, source: asPublished(models()), assumed: false } : undefined;
 }
 
 /** The activation as config.json or a published name says, where it is one that is known; else `otherwise`. */
-export function activationOf(sources: Sources, otherwise: Evidence, named: Question['named'] = []): Evidence {
+export function activationOf(
+  sources: Sources,
+  otherwise: Evidence<string>,
+  named: Question<string>['named'] = [],
+): Evidence<string> {
   return decide(sources, 'activation', {
     config: ['hidden_act', 'act_layer'],
     named,
@@ -139,8 +163,8 @@ export function nearestDivisor(width: number, wanted: number): number {
 export function imageSizeOf(
   sources: Sources,
   usual: readonly [number, number] | Evidence = [224, 224],
-): { readonly imageSize: readonly [number, number]; readonly figure: Evidence } {
-  const { evidences, published } = sources;
+): { readonly imageSize: Size; readonly figure: Evidence } {
+  const { found: evidences, published } = sources;
   const config = configuredImageSize(evidences.checkpoint);
   const figure =
     (evidences.imageSize && stored(evidences.imageSize, 'given by the user')) ??
@@ -154,11 +178,11 @@ export function imageSizeOf(
 /** Image sizes that are known of the published models, and whose they are. */
 export const publishedSizes = ({
   published,
-}: Sources): readonly { readonly size: readonly [number, number]; readonly model: string }[] =>
+}: Sources): readonly { readonly size: Size; readonly model: string }[] =>
   published.flatMap(({ imageSize, models }) => (imageSize ? [{ size: imageSize, model: models[0]! }] : []));
 
 /** Refuses every image size but the one that the weights are made for, for models whose positions cannot be resampled. */
-export function requireOwnSize(size: readonly [number, number], own: readonly [number, number]): void {
+export function requireOwnSize(size: Size, own: readonly [number, number]): void {
   if (size[0] === own[0] && size[1] === own[1]) return;
   throw new Error(
     `image size ${size.join(' × ')} found; the positions stored in the weights are those of ${own.join(' × ')} pixels, the only size that this model takes.`,
@@ -173,18 +197,17 @@ export function onlySizeOf(
   sources: Sources,
   own: readonly [number, number],
   table: string,
-  fits: (size: readonly [number, number]) => boolean = (size) =>
-    size.every((side, axis) => side === own[axis]),
+  fits: (size: Size) => boolean = (size) => size.every((side, axis) => side === own[axis]),
 ): ReturnType<typeof imageSizeOf> {
   const inTable = stored(own, `${table}: its positions cannot be resampled`);
   const told = imageSizeOf(sources, inTable);
   if (fits(told.imageSize)) return told;
-  if (sources.evidences.imageSize) requireOwnSize(told.imageSize, own);
+  if (sources.found.imageSize) requireOwnSize(told.imageSize, own);
   return { imageSize: own, figure: inTable };
 }
 
 /** Refuses image sizes whose sides are no multiples of `step`, and names the nearest that are. */
-export function requireMultiple(size: readonly [number, number], step: readonly [number, number]): void {
+export function requireMultiple(size: Size, step: Size): void {
   if (size.every((side, axis) => side % step[axis]! === 0)) return;
   const nearest = size.map((side, axis) => Math.max(1, Math.round(side / step[axis]!)) * step[axis]!);
   throw new Error(
@@ -196,9 +219,9 @@ export function requireMultiple(size: readonly [number, number], step: readonly 
 interface Described {
   readonly label: string;
   readonly title: string;
-  readonly figures: Figures;
-  readonly imageSize: readonly [number, number];
-  readonly sizeStep: readonly [number, number];
+  readonly evidence: EvidenceRecord;
+  readonly imageSize: Size;
+  readonly sizeStep: Size;
   /** Pixels where no published model says. */
   readonly pixels: string;
   readonly choices?: Recognised['choices'];
@@ -209,7 +232,7 @@ interface Described {
 export function recognisedFrom({ published }: Sources, described: Described): Recognised {
   const named = new Set(published.map((model) => model.pixels));
   const [only] = named;
-  const classes = described.figures['classes']?.value;
+  const classes = described.evidence['classes']?.value;
   return {
     warnings: [],
     ...described,
@@ -220,7 +243,7 @@ export function recognisedFrom({ published }: Sources, described: Described): Re
 }
 
 /** Number of modules in the list `path.0`, `path.1` … */
-export function countOf(tensors: Evidences['tensors'], path: string): number {
+export function countOf(tensors: Found['tensors'], path: string): number {
   const starts = `${path}.`;
   const indices = [...tensors.keys()]
     .filter((name) => name.startsWith(starts))
@@ -229,11 +252,11 @@ export function countOf(tensors: Evidences['tensors'], path: string): number {
 }
 
 /** Blocks of each stage, where the stages in the list `at` hold a list `blocks`. */
-export const stageDepths = (tensors: Evidences['tensors'], at = 'stages'): readonly number[] =>
+export const stageDepths = (tensors: Found['tensors'], at = 'stages'): readonly number[] =>
   Array.from({ length: countOf(tensors, at) }, (_, stage) => countOf(tensors, `${at}.${stage}.blocks`));
 
 /** Outputs of the classifier as a figure: 0 where none is stored. */
-export function classesOf(tensors: Evidences['tensors'], head: string): Evidence {
+export function classesOf(tensors: Found['tensors'], head: string): Evidence {
   const classes = tensors.get(`${head}.weight`)?.shape[0] ?? 0;
   return stored(classes, classes > 0 ? `${head}.weight` : 'no classifier in the file');
 }

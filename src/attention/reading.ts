@@ -1,7 +1,8 @@
+import type { Grid } from '../domain/size';
 import type { Query } from '../protocol/image';
 import { isChannelMatrix, tokenCount, type Probe } from '../domain/probes';
 import { weightedRows } from './heads';
-import { pictureGrid, queryWeights, type Grid } from './tokenLayout';
+import { pictureGrid, queryWeights } from './tokenLayout';
 import { stitch, windowMaps, windowPlaces, windowWeights } from './windows';
 
 /** Weights that lie on the picture: `[rows, columns]`, row-major. */

@@ -1,7 +1,7 @@
+import type { Grid } from '../domain/size';
 import type { Query } from '../protocol/image';
 import { tokenCount, type Probe, type TokenLayout } from '../domain/probes';
 
-export type Grid = readonly [rows: number, columns: number];
 export interface Cell {
   readonly row: number;
   readonly column: number;

@@ -1,6 +1,7 @@
+import type { Grid } from '../domain/size';
 import type { Query } from '../protocol/image';
 import { bothSides, originOf, type Probe, type TokenLayout, type WindowLayout } from '../domain/probes';
-import { pictureGrid, sameCell, tokenIndex, type Grid } from './tokenLayout';
+import { pictureGrid, sameCell, tokenIndex } from './tokenLayout';
 
 /** Where the tokens of a windowed map's queries or keys lie. */
 export interface WindowSide {

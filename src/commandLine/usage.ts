@@ -1,3 +1,4 @@
+import type { Size } from '../domain/size';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import type { ConfigValue } from '../architectures/family';
 import { parseFigure } from '../architectures/figureText';
@@ -18,7 +19,7 @@ export interface Options {
   readonly json: boolean;
   readonly assume: Readonly<Record<string, ConfigValue>>;
   readonly stateDict?: string;
-  readonly imageSize?: readonly [number, number];
+  readonly imageSize?: Size;
   readonly provider: string;
   readonly asStored: boolean;
   readonly batch: number;

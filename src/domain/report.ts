@@ -1,3 +1,4 @@
+import type { Size } from './size';
 /** Multiply-accumulates by kind, exact integers. conv + linear + attention = counted MACs; FLOPs are twice that. */
 export interface Macs {
   readonly conv: number;
@@ -118,7 +119,7 @@ export interface WhatIf {
 
 /** Everything the complexity report shows for one image size. */
 export interface ComplexityReport {
-  readonly imageSize: readonly [number, number];
+  readonly imageSize: Size;
   readonly batch: number;
   readonly params: number;
   readonly buffers: number;
@@ -148,7 +149,7 @@ export interface ComplexityReport {
 
 /** One image size of the scaling curve. */
 export interface ScalingPoint {
-  readonly imageSize: readonly [number, number];
+  readonly imageSize: Size;
   readonly tokens: number;
   readonly macs: Macs;
   readonly activationBytes: number;
@@ -161,6 +162,6 @@ export interface Scaling {
   /** First point at which attention exceeds linear + conv; absent where it never does. */
   readonly crossing?: ScalingPoint;
   /** Native size of the checkpoint. */
-  readonly native: readonly [number, number];
-  readonly step: readonly [number, number];
+  readonly native: Size;
+  readonly step: Size;
 }

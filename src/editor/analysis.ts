@@ -1,3 +1,4 @@
+import type { Size } from '../domain/size';
 import type { Model } from '../models/model';
 import { inspectorModel } from '../analysis/inspection';
 import { reportOf, reportSubject } from '../analysis/report';
@@ -19,7 +20,7 @@ import type { Assumptions } from './documents/memory';
 /** The inspector's view; `blocked` says why this window may not run models, empty where it may. */
 export function inspect(model: Model, assumptions: Assumptions, blocked: string): InspectorModel {
   const { recognition, checkpoint } = model;
-  const classes = recognition.family === null ? 0 : Number(recognition.figures['classes']?.value ?? 0);
+  const classes = recognition.family === null ? 0 : Number(recognition.evidence['classes']?.value ?? 0);
   const missing = missingRuntime();
   const view = inspectorModel(model, {
     set: new Set(Object.keys(assumptions)),
@@ -30,11 +31,7 @@ export function inspect(model: Model, assumptions: Assumptions, blocked: string)
 }
 
 /** The complexity report at an image size (the model's own for null) and batch. */
-export function report(
-  model: Model,
-  imageSize: readonly [number, number] | null,
-  batch: number,
-): ComplexityReport {
+export function report(model: Model, imageSize: Size | null, batch: number): ComplexityReport {
   return reportOf(model, { imageSize: imageSize ?? undefined, batch });
 }
 
@@ -50,7 +47,7 @@ export function scale(model: Model): Scaling {
 export function reportFile(
   model: Model,
   format: ReportFormat,
-  imageSize: readonly [number, number] | null,
+  imageSize: Size | null,
   batch: number,
 ): { readonly name: string; readonly content: string } {
   const { path } = model.checkpoint;

@@ -10,6 +10,7 @@ import {
   type Initializer,
   type ModuleNote,
   type Node,
+  type OutputMeaning,
   type ValueInfo,
 } from './graph';
 import { inferOutputs } from './operators';
@@ -109,8 +110,8 @@ export class GraphBuilder {
     return value;
   }
 
-  output(name: string, value: ValueInfo): void {
-    this.outputs.push({ name, value: value.name });
+  output(name: string, value: ValueInfo, means: OutputMeaning): void {
+    this.outputs.push({ name, value: value.name, means });
   }
 
   /** Whether the checkpoint holds the parameter. */

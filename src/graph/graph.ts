@@ -58,10 +58,15 @@ export interface ModuleNote {
   readonly formula?: string;
 }
 
+/** What a result is: scores of classes, a pooled vector, a sequence or map before pooling, and what tasks draw. */
+export type OutputMeaning =
+  'logits' | 'features' | 'tokens' | 'maps' | 'boxes' | 'masks' | 'depth' | 'pixels' | 'state' | 'attention';
+
 /** A named result: `logits`, `features`, `tokens` … */
 export interface GraphOutput {
   readonly name: string;
   readonly value: string;
+  readonly means: OutputMeaning;
 }
 
 /**

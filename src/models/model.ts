@@ -1,3 +1,4 @@
+import type { Size } from '../domain/size';
 import { openFile } from '../checkpoint/byteSource';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import { readOnnxModel } from '../checkpoint/formats/onnx';
@@ -16,7 +17,7 @@ export interface ModelOptions {
   /** Figures the weights do not tell, as the user typed them in. */
   readonly assume?: Readonly<Record<string, ConfigValue>>;
   readonly stateDict?: string;
-  readonly imageSize?: readonly [number, number];
+  readonly imageSize?: Size;
 }
 
 /** An opened and understood checkpoint: what views, reports and the inference process start from. */
@@ -27,12 +28,12 @@ export interface Model {
   /** Names of tensors that no operator reads. */
   readonly unused: readonly string[];
   /** Native image size, or the one asked for; undefined where no graph can be built. */
-  readonly imageSize?: readonly [number, number];
+  readonly imageSize?: Size;
   /**
    * The graph at an image size (the model's own by default) and batch (1 by default); the last few are kept.
    * Throws where the architecture is not known or cannot take the size.
    */
-  graph(size?: { readonly imageSize?: readonly [number, number]; readonly batch?: number }): Graph;
+  graph(size?: { readonly imageSize?: Size; readonly batch?: number }): Graph;
 }
 
 /** Opens a checkpoint file, index or folder and understands it. Throws `CheckpointError` where the file is refused. */
@@ -153,10 +154,7 @@ function refuse(checkpoint: Checkpoint, reason: string, cause?: unknown): never 
 /** Graphs of the last few sizes: a slider and a panel ask for the same ones again and again. */
 const remembered = 8;
 
-function rememberGraphs(
-  native: readonly [number, number],
-  build: (imageSize: readonly [number, number], batch: number) => Graph,
-): Model['graph'] {
+function rememberGraphs(native: Size, build: (imageSize: Size, batch: number) => Graph): Model['graph'] {
   const graphs = new Map<string, Graph>();
   return ({ imageSize = native, batch = 1 } = {}) => {
     const key = `${imageSize.join('x')} ${batch}`;

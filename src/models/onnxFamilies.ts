@@ -3,7 +3,7 @@ import { elementCount } from '../checkpoint/tensors';
 import { patchStride } from '../graph/find/attentionPattern';
 import type { Graph, Node } from '../graph/graph';
 import { tokenCount, type Probe } from '../domain/probes';
-import type { Evidence, Figures, Recognised, Task } from '../architectures/family';
+import type { Evidence, EvidenceRecord, Recognised, Task } from '../architectures/family';
 import { numbersOf, sideOrPair } from '../architectures/figures';
 import { pvtSizes, pyramidSizes } from '../architectures/groups/pyramids';
 import { swinSizes } from '../architectures/groups/shiftedWindows';
@@ -146,7 +146,7 @@ export function describeOnnx(graph: Graph, fixedSize: boolean): OnnxDescription 
 const stated = (value: Evidence['value'], source: string): Evidence => ({ value, source, assumed: false });
 
 /** `ViT-B/16`, `Swin-T`: without windows and tokens, which a checkpoint's name may have. */
-function titleOf({ name, sizes }: Structure, figures: Figures): string {
+function titleOf({ name, sizes }: Structure, figures: EvidenceRecord): string {
   const [depths, dims] = [numbersOf(figures, 'depth'), numbersOf(figures, 'dim')];
   const patch = numbersOf(figures, 'patch').join('×');
   return sizes ? sizeTitle(name, sizes, depths, dims) : vitSize(depths[0]!, dims[0]!, patch);
@@ -162,7 +162,7 @@ function recognised(parts: Parts, structure: Structure, fixedSize: boolean): Rec
   const { classes, task } = headOf(graph);
   const plain = structure.family === 'vit';
   const step = plain ? [rows, columns] : stride([height, width], probes);
-  const figures: Figures = {
+  const figures: EvidenceRecord = {
     dim: stated(dim, `${embedding.name}: output channels`),
     ...(plain ? plainFigures(probes) : stagedFigures(graph)),
     patch: stated(sideOrPair([rows, columns]), `${embedding.name}: kernel`),
@@ -174,7 +174,7 @@ function recognised(parts: Parts, structure: Structure, fixedSize: boolean): Rec
     title: titleOf(structure, figures),
     task,
     imageSize: [height, width],
-    figures,
+    evidence: figures,
     candidates: [],
     warnings: [],
     pixels: plain ? 'half' : 'imagenet',
@@ -193,7 +193,7 @@ const integersOf = (node: Node, name: string): readonly number[] => {
   return attribute?.type === 'ints' ? attribute.value : [];
 };
 
-function plainFigures(probes: readonly Probe[]): Figures {
+function plainFigures(probes: readonly Probe[]): EvidenceRecord {
   const [probe] = probes as [Probe];
   return {
     depth: stated(probes.length, `${probes.length} softmaxes between two products`),
@@ -206,7 +206,7 @@ function plainFigures(probes: readonly Probe[]): Figures {
 }
 
 /** Stages are layers on one map, one after another. */
-function stagedFigures(graph: Graph): Figures {
+function stagedFigures(graph: Graph): EvidenceRecord {
   const stages = graph.probes.reduce<Probe[][]>((found, probe) => {
     const last = found.at(-1);
     if (last && mapOf(last[0]!) === mapOf(probe)) last.push(probe);

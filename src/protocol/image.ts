@@ -1,3 +1,4 @@
+import type { Size } from '../domain/size';
 import type { Probe } from '../domain/probes';
 
 /** One class of the answer. */
@@ -25,11 +26,11 @@ export interface PreprocessingLine {
 
 /** Sizes of a model's input, `[height, width]` in pixels. */
 export interface InputSize {
-  readonly current: readonly [number, number];
+  readonly current: Size;
   /** What the checkpoint was made for: the default. */
-  readonly native: readonly [number, number];
+  readonly native: Size;
   /** Steps by which the sides may grow; 0 where no other size fits. */
-  readonly step: readonly [number, number];
+  readonly step: Size;
 }
 
 /** Pixels for a canvas: 8-bit RGB, row-major. */
@@ -121,7 +122,7 @@ export interface RunOptions {
   readonly asStored?: boolean;
   /** Preprocessing figures set by the user, by `PreprocessingLine.key`. */
   readonly preprocessing?: Readonly<Record<string, string>>;
-  readonly imageSize?: readonly [number, number];
+  readonly imageSize?: Size;
   /** `auto`, `cpu`, `webgpu` … */
   readonly provider?: string;
 }

@@ -1,3 +1,4 @@
+import type { Size } from '../domain/size';
 import type { ComplexityReport, ModuleRow, Scaling, Station, TensorRow } from '../domain/report';
 
 /** A figure of the header or of the evidence list. */
@@ -49,7 +50,7 @@ export interface InspectorModel {
   readonly modules: readonly ModuleRow[];
   readonly tensors: readonly TensorRow[];
   readonly stations: readonly Station[];
-  readonly imageSize: readonly [number, number] | null;
+  readonly imageSize: Size | null;
   /** The model has a head with classes or features and can be run on pictures. */
   readonly runnable: boolean;
   /** Why it cannot be run here (restricted workspace, no native runtime, unknown architecture); empty where it can. */
@@ -86,7 +87,7 @@ export interface InspectorApi {
   /** Gives up what is being read; the call that waits for it fails with the kind `cancelled`. */
   cancel(): Promise<void>;
   tensorValues(tensor: string, first: number, count: number): Promise<TensorValues>;
-  complexity(imageSize: readonly [number, number] | null, batch: number): Promise<ComplexityReport>;
+  complexity(imageSize: Size | null, batch: number): Promise<ComplexityReport>;
   scaling(): Promise<Scaling>;
   /** `classify`, `complexity`, `exportOnnx`, `showLog`, `manageTrust`, `revealFile`: what the page's buttons do. */
   perform(action: InspectorAction): Promise<void>;
@@ -94,11 +95,7 @@ export interface InspectorApi {
   /** Offers a save dialog; resolves to whether a file was written. */
   save(suggestedName: string, content: string): Promise<boolean>;
   /** The complexity report as a file: format as the command line writes it. */
-  exportReport(
-    format: 'markdown' | 'csv' | 'json',
-    imageSize: readonly [number, number] | null,
-    batch: number,
-  ): Promise<boolean>;
+  exportReport(format: 'markdown' | 'csv' | 'json', imageSize: Size | null, batch: number): Promise<boolean>;
 }
 
 export type InspectorAction =

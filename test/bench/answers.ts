@@ -74,7 +74,7 @@ async function compare(peer: Peer, line: Line, folder: string): Promise<Compared
   const difference = 1e6 * (await differenceOf(model, folder));
   const found = { model: asked.model, difference };
   if (difference <= target) return found;
-  const assumed = Object.entries(model.recognition.figures).filter(([, figure]) => figure.assumed);
+  const assumed = Object.entries(model.recognition.evidence).filter(([, figure]) => figure.assumed);
   if (assumed.length > 0) return { ...found, excuse: `assumed ${assumed.map(([key]) => key).join(', ')}` };
   const own = (await peer.ask(JSON.stringify({ ...asked, exact: true }))) as { difference: number };
   const shaky = own.difference * 1e6 > target / 2;

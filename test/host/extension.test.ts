@@ -136,7 +136,7 @@ describe('the extension', () => {
     try {
       const own = await document.model();
       const headsOf = (model: typeof own): unknown =>
-        model.recognition.family === null ? undefined : model.recognition.figures['heads']?.value;
+        model.recognition.family === null ? undefined : model.recognition.evidence['heads']?.value;
       const before = headsOf(own);
       assert.equal(typeof before, 'number');
       assert.equal(headsOf(await document.assume('heads', '1')), 1);

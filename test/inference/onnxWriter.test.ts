@@ -50,8 +50,8 @@ function buildSmall(dtype: 'F32' | 'F16' = 'F32'): Graph {
       probe: { layer: 'attn', kind: 'self', queries: layout, keys: layout },
     }),
   );
-  b.output('logits', b.linear(x, 'proj'));
-  b.output('mixed', b.reshape(mixed, [tokens, width]));
+  b.output('logits', b.linear(x, 'proj'), 'logits');
+  b.output('mixed', b.reshape(mixed, [tokens, width]), 'tokens');
   return b.build();
 }
 
@@ -187,7 +187,7 @@ describe('writeOnnx', () => {
     const gelu = b.add('Gelu', [b.add('Mul', [picture, half])], { approximate: text('tanh') });
     const turned = b.add('Transpose', [b.add('Sub', [gelu, list])], { perm: ints([1, 0]) });
     const leaky = b.add('LeakyRelu', [turned], { alpha: float(0.25) });
-    b.output('y', b.add('Softmax', [leaky], { axis: int(-2) }));
+    b.output('y', b.add('Softmax', [leaky], { axis: int(-2) }), 'tokens');
     const session = await load(b.build(), { locate: inline(floatBytes) });
     const curve = (v: number): number =>
       (v / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3)));

@@ -24,7 +24,7 @@ async function resample({ name, native, grid }: ResamplingCase): Promise<readonl
   const b = new GraphBuilder('resampling', { find: () => undefined });
   const zero = b.input('zero', [1]);
   const stored = b.constant('table', 'F32', [1, rows, 2], table);
-  b.output('placed', b.add('Add', [resampled(b, stored, native, grid, name), zero]));
+  b.output('placed', b.add('Add', [resampled(b, stored, native, grid, name), zero]), 'tokens');
   const bytes = writeOnnx(b.build(), {
     locate: ({ name: missing }) => assert.fail(`${missing} is no parameter`),
   });

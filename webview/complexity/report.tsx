@@ -1,3 +1,4 @@
+import type { Size } from '../../src/domain/size';
 import type { VNode } from 'preact';
 import { useEffect, useMemo } from 'preact/hooks';
 import type { InspectorApi, InspectorModel } from '../../src/protocol/inspector';
@@ -110,7 +111,7 @@ export function Complexity({ host, model }: ComplexityProps): VNode {
   );
 }
 
-const sizeKey = (size: readonly [number, number] | null): string => (size ? sizeText(size) : '');
+const sizeKey = (size: Size | null): string => (size ? sizeText(size) : '');
 
 interface TotalsProps {
   readonly report: ComplexityReport;
@@ -180,8 +181,8 @@ function Totals({ report, convention }: TotalsProps): VNode {
 
 interface SizeControlProps {
   readonly scaling: Scaling;
-  readonly size: readonly [number, number];
-  readonly onSize: (size: readonly [number, number] | null) => void;
+  readonly size: Size;
+  readonly onSize: (size: Size | null) => void;
 }
 
 /** The slider moves over the sizes that the family takes; its figures come with the scaling curve, so they follow at once. */
@@ -215,7 +216,7 @@ function SizeControl({ scaling, size, onSize }: SizeControlProps): VNode {
 }
 
 /** Index of the point whose area is nearest on a log scale. */
-export function nearestPoint(points: readonly ScalingPoint[], size: readonly [number, number]): number {
+export function nearestPoint(points: readonly ScalingPoint[], size: Size): number {
   const distance = ({ imageSize }: ScalingPoint): number =>
     Math.abs(Math.log((imageSize[0] * imageSize[1]) / (size[0] * size[1])));
   return points.reduce(
@@ -226,7 +227,7 @@ export function nearestPoint(points: readonly ScalingPoint[], size: readonly [nu
 
 interface ExportProps {
   readonly host: ComplexityHost;
-  readonly size: readonly [number, number] | null;
+  readonly size: Size | null;
   readonly batch: number;
 }
 

@@ -1,3 +1,4 @@
+import type { Size } from '../../src/domain/size';
 import type { HeadChoice } from '../../src/attention/heads';
 import { attentionDistance, headEntropies } from '../../src/attention/summary';
 import { queryGrid } from '../../src/attention/reading';
@@ -22,7 +23,7 @@ export function headSummaries(
   answer: AttentionRows,
   probes: readonly Probe[],
   layer: number,
-  inputSize: readonly [number, number],
+  inputSize: Size,
 ): readonly HeadSummary[] {
   const [probe, rows] = [probes[layer], answer.rows[layer]];
   // The weights of a gate and of an activation map are no shares of a whole.
@@ -47,7 +48,7 @@ function distanceOf(
   probes: readonly Probe[],
   layer: number,
   head: number,
-  inputSize: readonly [number, number],
+  inputSize: Size,
 ): number | undefined {
   const probe = probes[layer] as Probe;
   const [grid, query] = [queryGrid(probe), validQuery(probe, answer.query)];

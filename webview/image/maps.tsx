@@ -1,9 +1,10 @@
+import type { Grid } from '../../src/domain/size';
 import type { VNode } from 'preact';
 import { layerText } from '../../src/attention/naming';
 import { noMapText, type KeyMap } from '../../src/attention/reading';
 import type { AttentionRows, ClassifiedView } from '../../src/protocol/image';
 import { formatFigure, formatPercent } from '../../src/domain/units';
-import type { Cell, Grid } from '../../src/attention/tokenLayout';
+import type { Cell } from '../../src/attention/tokenLayout';
 import type { Answer } from '../kit/hooks';
 import { Banner, Skeleton } from '../kit/status';
 import { Button } from '../kit/toolkit';

@@ -1,7 +1,8 @@
+import type { Grid } from '../../src/domain/size';
 import type { VNode } from 'preact';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { queryGrid, type KeyMap } from '../../src/attention/reading';
-import type { Cell, Grid } from '../../src/attention/tokenLayout';
+import type { Cell } from '../../src/attention/tokenLayout';
 import type { ClassifiedView, Query } from '../../src/protocol/image';
 import type { Probe } from '../../src/domain/probes';
 import { bitmapOf, drawMarks, drawPicture, heatBitmap, prepare, unseenBitmap } from '../marks/heatmap';

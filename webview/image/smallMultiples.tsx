@@ -1,9 +1,10 @@
+import type { Grid, Size } from '../../src/domain/size';
 import type { VNode } from 'preact';
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { ColourMap } from '../../src/attention/colourMaps';
 import type { HeadChoice } from '../../src/attention/heads';
 import { tileOf, type KeyMap } from '../../src/attention/reading';
-import { sameCell, type Cell, type Grid } from '../../src/attention/tokenLayout';
+import { sameCell, type Cell } from '../../src/attention/tokenLayout';
 import type { AttentionRows } from '../../src/protocol/image';
 import type { Probe } from '../../src/domain/probes';
 import { heatBitmap, prepare } from '../marks/heatmap';
@@ -21,7 +22,7 @@ export interface SmallMultiplesProps {
   readonly method: Method;
   readonly colourMap: ColourMap;
   /** Of the model's input, in pixels. */
-  readonly inputSize: readonly [number, number];
+  readonly inputSize: Size;
   readonly layer: number;
   readonly head: HeadChoice;
   /** Patch to light up in every tile, and the grid it counts on. */

@@ -1,3 +1,4 @@
+import type { Size } from '../../src/domain/size';
 import * as Plot from '@observablehq/plot';
 import type { ScalingPoint } from '../../src/domain/report';
 import { formatBytes, formatCount } from '../../src/domain/units';
@@ -91,7 +92,7 @@ export const sizeText = ([height, width]: readonly [number, number]): string => 
 export interface ScalingMarks {
   /** Index of the point shown in the report. */
   readonly now: number;
-  readonly native: readonly [number, number];
+  readonly native: Size;
   readonly crossing?: ScalingPoint;
 }
 

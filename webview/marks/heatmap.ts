@@ -1,6 +1,7 @@
+import type { Grid } from '../../src/domain/size';
 import { colourAt, paint, type ColourMap } from '../../src/attention/colourMaps';
 import type { Pixels } from '../../src/protocol/image';
-import type { Cell, Grid } from '../../src/attention/tokenLayout';
+import type { Cell } from '../../src/attention/tokenLayout';
 import { cellRectangle, type Overlay, type Rectangle } from './overlay';
 
 export interface Colouring {

@@ -1,4 +1,5 @@
-import type { Cell, Grid } from '../../src/attention/tokenLayout';
+import type { Grid } from '../../src/domain/size';
+import type { Cell } from '../../src/attention/tokenLayout';
 
 /** Geometry of a picture with a map over the part that the model saw. Rectangles of the drawing are in CSS pixels. */
 

@@ -1,11 +1,12 @@
+import type { Grid, Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
-import { sequence, type Grid } from '../blocks/maps';
+import { sequence } from '../blocks/maps';
 import { tableBias, type TableOptions } from '../blocks/relativePosition';
 import { patchesOnly } from '../blocks/specialTokens';
 import { configuredImageSize, configuredModelType } from '../config';
-import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, Evidence, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, given, numberOf, pairOf, sideOrPair, stored, wordOf } from '../figures';
 import { preNormBlock } from '../groups/evaBlocks';
 import { measure, type Measures } from '../groups/measure';
@@ -30,13 +31,17 @@ function gridsOf(tableRows: number): readonly Grid[] {
 }
 
 /** Sides of an image in patches. */
-const inPatches = (size: readonly [number, number], { patch }: Measures): Grid => [
+const inPatches = (size: Size, { patch }: Measures): Grid => [
   Math.floor(size[0] / patch[0]),
   Math.floor(size[1] / patch[1]),
 ];
 
 /** The grid that the table was made for: what the user or the config says where it fits, else a square, else the wanted image's. */
-function nativeGrid({ evidences }: Sources, measures: Measures, tableRows: number): Evidence | undefined {
+function nativeGrid(
+  { found: evidences }: Sources,
+  measures: Measures,
+  tableRows: number,
+): Evidence | undefined {
   const grids = gridsOf(tableRows);
   const fitting = (grid: unknown): Grid | undefined => grids.find((each) => String(each) === String(grid));
   const told = given(evidences, 'grid');
@@ -56,13 +61,13 @@ function nativeGrid({ evidences }: Sources, measures: Measures, tableRows: numbe
 }
 
 function sizeOf(
-  { evidences }: Sources,
+  { found: evidences }: Sources,
   { patch }: Measures,
   grid: Evidence,
-): { readonly imageSize: readonly [number, number]; readonly figure: Evidence } {
+): { readonly imageSize: Size; readonly figure: Evidence } {
   const config = configuredImageSize(evidences.checkpoint);
   const [rows, columns] = grid.value as Grid;
-  const native: readonly [number, number] = [rows * patch[0], columns * patch[1]];
+  const native: Size = [rows * patch[0], columns * patch[1]];
   const figure =
     (evidences.imageSize && stored(evidences.imageSize, 'given by the user')) ??
     (config && stored(config.size, config.source)) ??
@@ -70,7 +75,7 @@ function sizeOf(
   return { imageSize: figure.value as readonly [number, number], figure };
 }
 
-function labelOf({ checkpoint }: Evidences, names: readonly string[]): string {
+function labelOf({ checkpoint }: Found, names: readonly string[]): string {
   const data2vec =
     configuredModelType(checkpoint) === 'data2vec-vision' ||
     names.some((name) => name.includes('data2vec')) ||
@@ -92,7 +97,7 @@ function poolOf(sources: Sources, normed: boolean): Evidence {
 }
 
 /** The table has a column for each head. Throws where the user says another number. */
-function headsOf({ evidences }: Sources, columns: number): Evidence {
+function headsOf({ found: evidences }: Sources, columns: number): Evidence {
   const told = given(evidences, 'heads');
   if (told && Number(told.value) !== columns)
     throw new Error(
@@ -101,10 +106,9 @@ function headsOf({ evidences }: Sources, columns: number): Evidence {
   return stored(columns, 'relative_position_bias_table has a column for each');
 }
 
-function figuresOf(sources: Sources, measures: Measures, grid: Evidence, heads: number): Figures {
-  const { dialect, tensors } = sources.evidences;
-  const layout =
-    measures.positions > 0 ? positionLayout({ evidences: sources.evidences, measures }) : undefined;
+function figuresOf(sources: Sources, measures: Measures, grid: Evidence, heads: number): EvidenceRecord {
+  const { dialect, tensors } = sources.found;
+  const layout = measures.positions > 0 ? positionLayout({ evidences: sources.found, measures }) : undefined;
   const shared = tensors.has(sharedTable);
   return {
     dim: stored(measures.dim, 'patch_embed.proj.weight'),
@@ -139,7 +143,7 @@ function figuresOf(sources: Sources, measures: Measures, grid: Evidence, heads: 
   };
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const measures = measure(tensors);
   const table = tensors.get(sharedTable)?.shape ?? tensors.get(`blocks.0.${ownTable}`)?.shape;
@@ -152,7 +156,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label,
     title: titleOf(label, measures),
-    figures: { ...figuresOf(sources, measures, grid, table.at(-1)!), image_size: figure },
+    evidence: { ...figuresOf(sources, measures, grid, table.at(-1)!), image_size: figure },
     imageSize,
     sizeStep: measures.patch,
     pixels: label === 'beit' ? 'half' : 'imagenet',
@@ -161,7 +165,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
 }
 
 /** Blocks with the bias of relative positions: the shared one, each block's own, or their sum (Bao et al. 2022, §2.2). */
-function encode(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): Tokens {
+function encode(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): Tokens {
   const settings = {
     heads: numberOf(figures, 'heads'),
     eps: numberOf(figures, 'eps'),
@@ -197,13 +201,13 @@ function build(b: GraphBuilder, recognised: Recognised, options: BuildOptions): 
   const tokens = encode(b, recognised, options);
   if (b.has('lm_head.weight')) {
     const patches = patchesOnly(b, tokens);
-    b.output('token_logits', sequence(b, withValue(patches, b.linear(patches.value, 'lm_head'))));
+    b.output('token_logits', sequence(b, withValue(patches, b.linear(patches.value, 'lm_head'))), 'tokens');
   }
-  plainAnswer(b, tokens, recognised.figures);
+  plainAnswer(b, tokens, recognised.evidence);
 }
 
 /** BEiT (Bao et al. 2022), BEiT v2 (Peng et al. 2022) and Data2Vec-vision (Baevski et al. 2022): attention biased by relative positions, class token included. */
-export const beit: Family = {
+export const beit: Family<Recognised, void> = {
   name: 'beit',
   title: 'BEiT',
   names: beitNames,

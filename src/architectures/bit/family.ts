@@ -1,9 +1,10 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { batchNorm, convolution, groupNorm, maxPool, type ConvolutionOptions } from '../blocks/convolution';
 import { activate, residual } from '../blocks/layers';
-import { answer, meanOfMap } from '../blocks/maps';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import { meanOfMap } from '../blocks/maps';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
 import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 import { bitNames } from './names';
@@ -13,8 +14,8 @@ const standardise = 1e-8;
 const eps = 1e-5;
 
 /** How convolutions pad, and what the first pooling pads its map with; transformers says so in config.json. */
-function paddingFigures(sources: Sources, grouped: boolean): Figures {
-  const { name, title } = sources.evidences.dialect;
+function paddingFigures(sources: Sources, grouped: boolean): EvidenceRecord {
+  const { name, title } = sources.found.dialect;
   const usual = stored(name === 'transformers' ? 'same' : 'symmetric', `default of ${title}`);
   const padding = decide(sources, 'padding', {
     config: ['global_padding'],
@@ -29,7 +30,7 @@ function paddingFigures(sources: Sources, grouped: boolean): Figures {
   };
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const stages = Array.from({ length: countOf(tensors, 'stages') }, (_, index) => `stages.${index}`);
   const shape = (name: string): readonly number[] => tensors.get(name)?.shape ?? [];
@@ -48,7 +49,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     imageSize,
     sizeStep: [32, 32],
     pixels: grouped ? 'half' : 'imagenet',
-    figures: {
+    evidence: {
       depth: stored(depths, 'stages.*.blocks'),
       dim: stored(dims, 'stages.*.blocks.0.conv3.weight'),
       image_size: figure,
@@ -61,7 +62,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
 }
 
 /** Convolution and norm as the figures say. */
-function layersOf(figures: Figures) {
+function layersOf(figures: EvidenceRecord) {
   const grouped = wordOf(figures, 'norm') === 'group';
   const groups = numberOf(figures, 'groups');
   const common: ConvolutionOptions = {
@@ -104,7 +105,7 @@ function block(b: GraphBuilder, x: ValueInfo, { convolve, normalise }: Layers, s
   return residual(b, convolve(b, normalise(b, mixed, 'norm3'), 'conv3'), shortcut);
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const layers = layersOf(figures);
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
   const stem = layers.convolve(b, pixels, 'stem.conv', 2);
@@ -121,14 +122,14 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
   const pooled = meanOfMap(b, map);
   if (b.has('head.fc.weight') && b.shapeOf('head.fc.weight').length === 4) {
     const logits = convolution(b, b.reshape(pooled, [...pooled.shape, 1, 1]), 'head.fc');
-    b.output('logits', b.reshape(logits, [batch, logits.shape[1]!]));
-    b.output('features', pooled);
-    b.output('tokens', map);
+    b.output('logits', b.reshape(logits, [batch, logits.shape[1]!]), 'logits');
+    b.output('features', pooled, 'features');
+    b.output('tokens', map, 'tokens');
   } else answer(b, pooled, map, 'head.fc');
 }
 
 /** ResNet V2 (He et al. 2016b) and Big Transfer (Kolesnikov et al. 2020), which standardises kernels and normalises groups. */
-export const bit: Family = {
+export const bit: Family<Recognised, void> = {
   name: 'bit',
   row: 'cnn',
   title: 'Pre-activation residual network',

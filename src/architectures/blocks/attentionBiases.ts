@@ -1,8 +1,9 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import type { Probe } from '../../domain/probes';
 import { type Tokens } from './layers';
-import { gridOfLayout, type Grid } from './maps';
+import { gridOfLayout } from './maps';
 import { mergeHeads, splitHeads } from './transformer';
 
 /** |query − key| along one side, `[queries, keys]`, for every `stride`-th position as query. */

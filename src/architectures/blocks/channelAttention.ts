@@ -1,8 +1,9 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, ints, type ValueInfo } from '../../graph/graph';
 import { convNorm, convolution, gateChannels, globalMean, squeezeExcite } from './convolution';
 import { activate, residual } from './layers';
-import { gridOf, gridTokens, mapNorm, mapToTokens, tokensToMap, type Grid } from './maps';
+import { gridOf, gridTokens, mapNorm, mapToTokens, tokensToMap } from './maps';
 import { mergeHeads, splitHeads } from './transformer';
 
 /** PyTorch's default, which the norms inside these modules have. */

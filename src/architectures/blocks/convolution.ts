@@ -1,3 +1,4 @@
+import type { Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { float, int, ints, type Attribute, type ValueInfo } from '../../graph/graph';
 import { bothSides, type Sides } from '../../domain/probes';
@@ -17,7 +18,7 @@ interface Window {
  * It depends on the map's size, so that strided convolutions pad otherwise on odd and even maps.
  */
 function samePadding(
-  size: readonly [number, number],
+  size: Size,
   { kernel, stride, dilation = [1, 1] }: Window,
 ): readonly [number, number, number, number] {
   const total = size.map((side, axis) => {

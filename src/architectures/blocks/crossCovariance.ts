@@ -1,9 +1,10 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from './convolution';
 import { unitVectors } from './cosine';
 import { residual, type Tokens } from './layers';
-import { gridOf, type Grid } from './maps';
+import { gridOf } from './maps';
 import { queryKeyValue } from './transformer';
 
 /**

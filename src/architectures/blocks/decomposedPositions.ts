@@ -1,7 +1,8 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { norm, residual, withValue, type Tokens } from './layers';
-import { gridOfLayout, resizedMap, type Grid } from './maps';
+import { gridOfLayout, resizedMap } from './maps';
 import { mergeHeads, mlp, queryKeyValue, selfProbe, splitHeads } from './transformer';
 import { windowPartition, windowProbe, windowReverse, windowsOf, type Windows } from './windows';
 

@@ -1,7 +1,8 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { Probe } from '../../domain/probes';
 import type { Tokens } from './layers';
-import { gridTokens, type Grid } from './maps';
+import { gridTokens } from './maps';
 import { rearranged, windowProbe, windowsOf } from './windows';
 
 /** A grid of `size` tokens spread evenly over the map: as many windows as there are places between two of its tokens. */

@@ -1,11 +1,8 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { float, int, text, type ValueInfo } from '../../graph/graph';
 import { bothSides, type Sides, type TokenLayout } from '../../domain/probes';
-import { batchNorm } from './convolution';
 import { maybeNorm, type Tokens } from './layers';
-
-/** Rows and columns of a map or of windows. */
-export type Grid = readonly [rows: number, columns: number];
 
 /** Rows and columns of a map `[batch, channels, rows, columns]`. */
 export const gridOf = (map: ValueInfo): Grid => [map.shape[2]!, map.shape[3]!];
@@ -95,38 +92,6 @@ export function mapNorm(b: GraphBuilder, map: ValueInfo, name: string, epsilon: 
 export function layerNormOfMap(b: GraphBuilder, map: ValueInfo, name: string, epsilon: number): ValueInfo {
   const last = b.transpose(map, [0, 2, 3, 1]);
   return b.transpose(b.layerNorm(last, name, epsilon), [0, 3, 1, 2]);
-}
-
-/**
- * Ends a model that pools: `logits` where the classifier `head` is stored, the pooled vector as `features`, the last sequence or map as `tokens`
- * (made by the caller before the answer: the last operator is what a model hands on).
- */
-export function answer(b: GraphBuilder, features: ValueInfo, tokens: ValueInfo, head = 'head'): void {
-  if (b.has(`${head}.weight`)) b.output('logits', b.linear(features, head));
-  b.output('features', features);
-  b.output('tokens', tokens);
-}
-
-/** What a classifier says of `[batch, dim]`: a linear layer, or LeViT's `linear` behind a batch norm `bn`; undefined where none is stored. */
-function classified(b: GraphBuilder, features: ValueInfo, head: string, eps: number): ValueInfo | undefined {
-  if (b.has(`${head}.linear.weight`))
-    return b.scope(head, () => b.linear(batchNorm(b, features, 'bn', eps), 'linear'));
-  return b.has(`${head}.weight`) ? b.linear(features, head) : undefined;
-}
-
-/**
- * Ends a model that pools and may be distilled: `logits` are the mean of what the heads `head` and `head_dist` say (Touvron et al. 2021, DeiT §4),
- * or the one head's; `eps` is that of their batch norms.
- */
-export function distilledAnswer(b: GraphBuilder, features: ValueInfo, tokens: ValueInfo, eps: number): void {
-  const [logits, distilled] = ['head', 'head_dist'].map((head) => classified(b, features, head, eps));
-  if (logits && distilled) {
-    b.output('logits', b.add('Mul', [b.add('Add', [logits, distilled]), b.scalar(0.5)]));
-    b.output('cls_logits', logits);
-    b.output('distillation_logits', distilled);
-  } else if (logits) b.output('logits', logits);
-  b.output('features', features);
-  b.output('tokens', tokens);
 }
 
 /** LayerScale (Touvron et al. 2021, CaiT §2.1) over the channels of a map: a factor each where `<name>.gamma` is stored, else x. */

@@ -1,8 +1,9 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { averagePool } from './convolution';
 import { withValue, type Tokens } from './layers';
-import { gridOfLayout, gridTokens, mapToTokens, tokensToMap, type Grid } from './maps';
+import { gridOfLayout, gridTokens, mapToTokens, tokensToMap } from './maps';
 import { rearranged } from './windows';
 
 /** VOLO's neighbourhoods: 3 × 3 positions around every second row and column. */

@@ -1,7 +1,8 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import type { Tokens } from './layers';
-import { gridOf, gridTokens, type Grid } from './maps';
+import { gridOf, gridTokens } from './maps';
 
 /**
  * A map `[batch, channels, rows, columns]` as the interleaved maps of its patches' positions, `[batch, channels, patch², rows/patch · columns/patch]`

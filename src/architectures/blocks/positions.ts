@@ -1,3 +1,4 @@
+import type { Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { float, int, ints, text, type Attribute, type ValueInfo } from '../../graph/graph';
 
@@ -45,7 +46,7 @@ export function isResampling(name: string): name is ResamplingName {
 export function resampled(
   b: GraphBuilder,
   table: ValueInfo,
-  native: readonly [number, number],
+  native: Size,
   grid: readonly [number, number],
   name: ResamplingName,
 ): ValueInfo {
@@ -60,7 +61,7 @@ export function resampled(
 function resizeInputs(
   b: GraphBuilder,
   map: ValueInfo,
-  native: readonly [number, number],
+  native: Size,
   grid: readonly [number, number],
   { offset }: Resampling,
 ): readonly (ValueInfo | undefined)[] {

@@ -1,7 +1,8 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { activate } from './layers';
-import { resizedMap, type Grid } from './maps';
+import { resizedMap } from './maps';
 
 /** Rows of a table of relative positions: one for each distance of two tokens of the window. */
 export const distances = (window: Grid): number => (2 * window[0] - 1) * (2 * window[1] - 1);

@@ -1,7 +1,7 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import type { TokenLayout } from '../../domain/probes';
-import type { Grid } from './maps';
 
 /** Which channels of a head turn together: neighbours (x₀x₁, x₂x₃ …), or each with the one half a head further. */
 const pairings = {

@@ -1,9 +1,10 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { bothSides, originOf, type Probe, type Sides, type WindowLayout } from '../../domain/probes';
 import { cosineScale, unitVectors } from './cosine';
 import { withValue, type Tokens } from './layers';
-import { gridOfLayout, gridTokens, sequence, type Grid } from './maps';
+import { gridOfLayout, gridTokens, sequence } from './maps';
 import { mergeHeads, queryKeyValue, splitHeads } from './transformer';
 
 /** Where the windows of one attention lie on its map. */

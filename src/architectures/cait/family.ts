@@ -1,12 +1,13 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { classAttention } from '../blocks/classAttention';
 import { layerScale, norm, residual, withValue, type Tokens } from '../blocks/layers';
-import { answer, sequence } from '../blocks/maps';
+import { sequence } from '../blocks/maps';
 import { learnedToken, pooledTokens, withClassToken } from '../blocks/specialTokens';
 import { talkingHeadsAttention } from '../blocks/talkingHeads';
 import { mlp } from '../blocks/transformer';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numberOf, sideOrPair, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf } from '../groups/isotropicFigures';
 import { embedPatches, positionsOf } from '../groups/positionTable';
@@ -28,7 +29,7 @@ const sizes = {
   '48 768': 'M48',
 };
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const found = isotropicFigures(sources);
@@ -36,7 +37,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const [, channels, height, width] = tensors.get('patch_embed.proj.weight')?.shape ?? [];
   const positions = positionsOf(sources, [height ?? 1, width ?? 1]);
   if (!found || !heads || !width || !positions) return undefined;
-  const figures: Figures = {
+  const figures: EvidenceRecord = {
     ...found,
     class_depth: stored(countOf(tensors, 'blocks_token_only'), 'blocks_token_only'),
     heads: stored(heads, 'blocks.0.attn.proj_l.weight'),
@@ -48,7 +49,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'cait',
     title: sizeTitle('CaiT', sizes, [numberOf(found, 'depth')], [numberOf(found, 'dim')]),
-    figures,
+    evidence: figures,
     imageSize: positions.imageSize,
     sizeStep: [height!, width],
     pixels: 'imagenet',
@@ -85,7 +86,7 @@ function classBlock(b: GraphBuilder, token: ValueInfo, patches: Tokens, settings
 }
 
 /** Blocks of patches alone, then blocks in which the class token alone changes. */
-function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
   const settings: BlockSettings = {
     heads: numberOf(figures, 'heads'),
     eps: numberOf(figures, 'eps'),
@@ -108,7 +109,7 @@ function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions):
 }
 
 /** CaiT (Touvron et al. 2021, "Going deeper with Image Transformers"): talking heads, LayerScale, and a class token that comes late. */
-export const cait: Family = {
+export const cait: Family<Recognised, void> = {
   name: 'cait',
   title: 'CaiT',
   names: caitNames,

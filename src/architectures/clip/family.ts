@@ -2,13 +2,13 @@ import type { GraphBuilder } from '../../graph/builder';
 import { maybeNorm } from '../blocks/layers';
 import { sequence } from '../blocks/maps';
 import { tokenAt } from '../blocks/specialTokens';
-import type { BuildOptions, Evidences, Family, Recognised } from '../family';
+import type { BuildOptions, Family, Found, Recognised } from '../family';
 import { numberOf } from '../figures';
 import { asImageTower, buildPlain, encode, plainAssumable } from '../groups/plain';
 import { clipNames } from './names';
 
 /** Label of a dual encoder: whose text tower is BERT's is none of OpenAI's. */
-function labelOf({ tensors }: Evidences): string {
+function labelOf({ tensors }: Found): string {
   return tensors.has('text.text_model.embeddings.word_embeddings.weight') ? 'dual-encoder' : 'clip';
 }
 
@@ -18,15 +18,15 @@ function labelOf({ tensors }: Evidences): string {
  */
 function buildTower(b: GraphBuilder, recognised: Recognised, options: BuildOptions): void {
   const tokens = encode(b, recognised, options);
-  const features = maybeNorm(b, tokenAt(b, tokens, 0), 'norm', numberOf(recognised.figures, 'eps'));
+  const features = maybeNorm(b, tokenAt(b, tokens, 0), 'norm', numberOf(recognised.evidence, 'eps'));
   if (b.has('projection.weight') && !b.has('logit_scale'))
-    b.output('image_embeds', b.linear(features, 'projection'));
-  b.output('features', features);
-  b.output('tokens', sequence(b, tokens));
+    b.output('image_embeds', b.linear(features, 'projection'), 'features');
+  b.output('features', features, 'features');
+  b.output('tokens', sequence(b, tokens), 'tokens');
 }
 
 /** CLIP (Radford et al. 2021): the image tower of a dual encoder. Over a timm trunk, the tower is timm's with its head as the projection. */
-export const clip: Family = {
+export const clip: Family<Recognised, void> = {
   name: 'clip',
   title: 'CLIP',
   names: clipNames,

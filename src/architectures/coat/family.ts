@@ -1,20 +1,14 @@
+import { answer } from '../heads/classifier';
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, ints, type ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
 import { norm, residual, withValue, type Tokens } from '../blocks/layers';
-import {
-  answer,
-  gridOfLayout,
-  mapToTokens,
-  resizedMap,
-  sequence,
-  tokensToMap,
-  type Grid,
-} from '../blocks/maps';
+import { gridOfLayout, mapToTokens, resizedMap, sequence, tokensToMap } from '../blocks/maps';
 import { stagePatches } from '../blocks/reducedAttention';
 import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from '../blocks/specialTokens';
 import { mergeHeads, mlp, splitHeads } from '../blocks/transformer';
-import type { BuildOptions, Evidence, Evidences, Family, Recognised } from '../family';
+import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
@@ -47,7 +41,7 @@ const sizes: Readonly<Record<'CoaT' | 'CoaT-Lite', Sizes>> = {
 const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
 
 /** Channels and kernels of the convolutions among which the heads of the first scale are shared out. */
-function windowsOf(tensors: Evidences['tensors']): readonly (readonly [channels: number, kernel: number])[] {
+function windowsOf(tensors: Found['tensors']): readonly (readonly [channels: number, kernel: number])[] {
   return Array.from({ length: countOf(tensors, 'crpe1.conv_list') }, (_, index) => {
     const [channels, , kernel] = tensors.get(`crpe1.conv_list.${index}.weight`)?.shape ?? [];
     return [channels ?? 0, kernel ?? 0];
@@ -56,7 +50,7 @@ function windowsOf(tensors: Evidences['tensors']): readonly (readonly [channels:
 
 /** Heads of every block: whole ones belong to each window, so that the windows' channels bound their number from above. */
 function headsOf(sources: Sources, dims: readonly number[]): Evidence {
-  const common = windowsOf(sources.evidences.tensors).reduce((all, [channels]) => divisor(all, channels), 0);
+  const common = windowsOf(sources.found.tensors).reduce((all, [channels]) => divisor(all, channels), 0);
   const most = common > 0 ? dims[0]! / common : 1;
   return decide(sources, 'heads', {
     config: ['num_heads'],
@@ -67,7 +61,7 @@ function headsOf(sources: Sources, dims: readonly number[]): Evidence {
   });
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const side = (name: string, axis: number): number => tensors.get(name)?.shape[axis] ?? 0;
@@ -82,7 +76,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'coat',
     title: sizeTitle(kind, sizes[kind], depths, dims),
-    figures: {
+    evidence: {
       depth: stored(depths, 'serial_blocks1 … serial_blocks4'),
       parallel_depth: stored(parallel, parallel > 0 ? `parallel_blocks.${parallel - 1}` : 'none in the file'),
       dim: stored(dims, 'patch_embed1.proj.weight'),
@@ -290,7 +284,11 @@ function aggregate(b: GraphBuilder, vectors: readonly ValueInfo[]): ValueInfo {
 }
 
 /** Serial blocks, then parallel ones where they are stored; class tokens of the last scale, or of the last three together, are classified. */
-function build(b: GraphBuilder, { figures, sizeStep }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(
+  b: GraphBuilder,
+  { evidence: figures, sizeStep }: Recognised,
+  { imageSize, batch }: BuildOptions,
+): void {
   const settings: Settings = {
     heads: numberOf(figures, 'heads'),
     eps: numberOf(figures, 'eps'),
@@ -313,7 +311,7 @@ function build(b: GraphBuilder, { figures, sizeStep }: Recognised, { imageSize, 
 }
 
 /** CoaT (Xu et al. 2021, "Co-Scale Conv-Attentional Image Transformers"): factorised attention, positions from convolutions, scales that exchange. */
-export const coat: Family = {
+export const coat: Family<Recognised, void> = {
   name: 'coat',
   title: 'CoaT',
   names: coatNames,

@@ -1,10 +1,12 @@
+import { answer } from '../heads/classifier';
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { norm, residual, withValue, type Tokens } from '../blocks/layers';
-import { answer, gridOfLayout, sequence, type Grid } from '../blocks/maps';
+import { gridOfLayout, sequence } from '../blocks/maps';
 import { learnedToken, pooledTokens, withClassToken } from '../blocks/specialTokens';
 import { mergeHeads, mlp, selfAttention, selfProbe, splitHeads } from '../blocks/transformer';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numberOf, sideOrPair, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf } from '../groups/isotropicFigures';
 import { embedPatches, positionsOf } from '../groups/positionTable';
@@ -15,10 +17,10 @@ import { convitNames } from './names';
 /** Sizes of d'Ascoli et al. 2021 (ConViT, table 1). */
 const sizes = { '12 192': 'Ti', '12 432': 'S', '12 768': 'B' };
 
-const isGated = (tensors: Evidences['tensors'], index: number): boolean =>
+const isGated = (tensors: Found['tensors'], index: number): boolean =>
   tensors.has(`blocks.${index}.attn.gating_param`);
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const found = isotropicFigures(sources);
@@ -28,7 +30,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   if (!found || !heads || !width || !positions) return undefined;
   let local = 0;
   while (isGated(tensors, local)) local++;
-  const figures: Figures = {
+  const figures: EvidenceRecord = {
     ...found,
     local_depth: stored(local, `blocks.${local - 1}.attn.gating_param is the last`),
     heads: stored(heads, 'blocks.0.attn.gating_param'),
@@ -40,7 +42,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'convit',
     title: sizeTitle('ConViT', sizes, [numberOf(found, 'depth')], [numberOf(found, 'dim')]),
-    figures,
+    evidence: figures,
     imageSize: positions.imageSize,
     sizeStep: [height!, width],
     pixels: 'imagenet',
@@ -121,7 +123,7 @@ function block(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): Tokens
 }
 
 /** Gated blocks of patches, then plain ones, which the class token joins. */
-function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
   const settings: BlockSettings = {
     heads: numberOf(figures, 'heads'),
     eps: numberOf(figures, 'eps'),
@@ -139,7 +141,7 @@ function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions):
 }
 
 /** ConViT (d'Ascoli et al. 2021, "Improving Vision Transformers with Soft Convolutional Inductive Biases"). */
-export const convit: Family = {
+export const convit: Family<Recognised, void> = {
   name: 'convit',
   title: 'ConViT',
   names: convitNames,

@@ -1,9 +1,10 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
 import { activate, maybeNorm, norm, residual, withValue } from '../blocks/layers';
-import { answer, mapNorm, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import { mapNorm, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
@@ -38,8 +39,8 @@ const sizes: Sizes = {
 const otherNorm = /zepto_rms/;
 
 /** Epsilon of all norms, and of the last one, which transformers sets apart. */
-function epsilons(sources: Sources, width: number): Figures {
-  const { name, title, eps: usual } = sources.evidences.dialect;
+function epsilons(sources: Sources, width: number): EvidenceRecord {
+  const { name, title, eps: usual } = sources.found.dialect;
   const blocks = decide(sources, 'eps', {
     config: ['norm_eps'],
     named: [[/xxlarge/, 1e-5]],
@@ -55,7 +56,7 @@ function epsilons(sources: Sources, width: number): Figures {
   return { eps: blocks, head_eps: last };
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const stages = Array.from({ length: countOf(tensors, 'stages') }, (_, index) => `stages.${index}`);
@@ -67,7 +68,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     return undefined;
   const second = tensors.has('stages.0.blocks.0.mlp.grn.weight');
   const { imageSize, figure } = imageSizeOf(sources);
-  const figures: Figures = {
+  const figures: EvidenceRecord = {
     depth: stored(depths, 'stages.*.blocks'),
     dim: stored(dims, 'stages.*.blocks.0.conv_dw.weight'),
     kernel: stored(
@@ -88,7 +89,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     imageSize,
     sizeStep: [32, 32],
     pixels: 'imagenet',
-    figures,
+    evidence: figures,
   });
 }
 
@@ -185,7 +186,7 @@ function stage(b: GraphBuilder, map: ValueInfo, depth: number, settings: Setting
   );
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const settings = { eps: numberOf(figures, 'eps'), activation: wordOf(figures, 'activation') };
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
   const last = numbersOf(figures, 'depth').reduce(
@@ -201,7 +202,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** ConvNeXt (Liu et al. 2022) and ConvNeXt V2 (Woo et al. 2023). */
-export const convnext: Family = {
+export const convnext: Family<Recognised, void> = {
   name: 'convnext',
   row: 'cnn',
   title: 'ConvNeXt',

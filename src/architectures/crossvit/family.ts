@@ -1,11 +1,20 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { classAttention } from '../blocks/classAttention';
 import { convolution } from '../blocks/convolution';
 import { activate, norm, residual, withValue, type Tokens } from '../blocks/layers';
-import { mapToTokens, resizedMap, sequence, type Grid } from '../blocks/maps';
+import { mapToTokens, resizedMap, sequence } from '../blocks/maps';
 import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from '../blocks/specialTokens';
-import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Figures, Recognised } from '../family';
+import type {
+  BuildOptions,
+  ConfigValue,
+  Evidence,
+  EvidenceRecord,
+  Family,
+  Found,
+  Recognised,
+} from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import { preNormBlock } from '../groups/plainBlocks';
 import { tableOf } from '../groups/positionTable';
@@ -55,7 +64,7 @@ const sizes: Sizes = {
 };
 
 /** Side of a branch's patches. */
-function patchOf(tensors: Evidences['tensors'], branch: Branch): number {
+function patchOf(tensors: Found['tensors'], branch: Branch): number {
   const kernel = tensors.get(`patch_embed.${branch}.proj.weight`)?.shape[2];
   return kernel ?? convolvedPatches[branch];
 }
@@ -86,7 +95,7 @@ function headsOf(sources: Sources, dims: readonly number[]): Evidence {
   return { ...evidence, value: new Set(heads).size === 1 ? heads[0]! : heads };
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const patches = branches.map((branch) => patchOf(tensors, branch));
@@ -107,7 +116,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'crossvit',
     title: `CrossViT${size ? `-${size}` : ` with ${depth} × (${depths.join(' + ')}) blocks`}${dagger ? '†' : ''}`,
-    figures: {
+    evidence: {
       depth: stored(depth, `blocks.${depth - 1}`),
       branch_depth: stored(depths, 'blocks.0.blocks'),
       dim: stored(dims, 'pos_embed_0'),
@@ -154,7 +163,7 @@ function cut(b: GraphBuilder, map: ValueInfo, patch: number): ValueInfo {
 }
 
 /** The branch's tokens of a picture, which is shrunk bicubically to the size of the branch. */
-function embed(b: GraphBuilder, pixels: ValueInfo, figures: Figures, branch: Branch): Tokens {
+function embed(b: GraphBuilder, pixels: ValueInfo, figures: EvidenceRecord, branch: Branch): Tokens {
   const patch = numbersOf(figures, 'patch')[branch]!;
   const [rows, columns] = numbersOf(figures, branch === 0 ? 'grid' : 'second_grid') as readonly [
     number,
@@ -231,7 +240,7 @@ function multiScaleBlock(b: GraphBuilder, inputs: readonly Tokens[], settings: S
 }
 
 /** Two branches of multi-scale blocks; the mean of what both class tokens say is the answer. */
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   const heads = numbersOf(figures, 'heads');
   const settings: Settings = {
@@ -249,15 +258,15 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
   const pooled = last.map((tokens) => pooledTokens(b, tokens, wordOf(figures, 'pool')));
   if (b.has('head.0.weight')) {
     const [first, second] = pooled.map((features, branch) => b.linear(features, `head.${branch}`));
-    b.output('logits', b.add('Mul', [b.add('Add', [first, second]), b.scalar(0.5)]));
+    b.output('logits', b.add('Mul', [b.add('Add', [first, second]), b.scalar(0.5)]), 'logits');
   }
-  b.output('features', b.concat(pooled, 1));
-  b.output('tokens', sequences[0]!);
-  b.output('tokens_1', sequences[1]!);
+  b.output('features', b.concat(pooled, 1), 'features');
+  b.output('tokens', sequences[0]!, 'tokens');
+  b.output('tokens_1', sequences[1]!, 'tokens');
 }
 
 /** CrossViT (Chen et al. 2021): small and large patches in two branches, whose class tokens visit each other. */
-export const crossvit: Family = {
+export const crossvit: Family<Recognised, void> = {
   name: 'crossvit',
   title: 'CrossViT',
   names: crossvitNames,

@@ -1,11 +1,20 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { batchNorm, convolution } from '../blocks/convolution';
 import { maybeNorm, norm, residual, withValue, type Tokens } from '../blocks/layers';
-import { answer, mapToTokens, meanOfTokens, tokensToMap } from '../blocks/maps';
+import { mapToTokens, meanOfTokens, tokensToMap } from '../blocks/maps';
 import { learnedToken, patchesOnly, tokenAt, withClassToken } from '../blocks/specialTokens';
 import { mergeHeads, mlp, splitHeads } from '../blocks/transformer';
-import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Figures, Recognised } from '../family';
+import type {
+  BuildOptions,
+  ConfigValue,
+  Evidence,
+  EvidenceRecord,
+  Family,
+  Found,
+  Recognised,
+} from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle } from '../sizes';
 import {
@@ -55,7 +64,7 @@ function geometry(sources: Sources, key: Geometry, kernels: readonly number[]): 
   return { ...evidence, value: each(evidence.value) };
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors, dialect } = evidences;
   const sources = sourcesOf(evidences);
   const stages = countOf(tensors, 'stages');
@@ -73,7 +82,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'cvt',
     title: sizeTitle('CvT', { '1,2,10 64': '13', '1,4,16 64': '21', '2,2,20 192': 'W24' }, depths, dims),
-    figures: {
+    evidence: {
       depth: stored(depths, `${last}.blocks`),
       dim: stored(dims, 'stages.0.patch_embed.proj.weight'),
       heads: headsOf(sources, dims, { config: ['num_heads'], perHead: 64 }),
@@ -165,7 +174,7 @@ function block(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): Tokens
   return withValue(tokens, residual(b, x, fed));
 }
 
-function settingsOf(figures: Figures, stage: number): BlockSettings {
+function settingsOf(figures: EvidenceRecord, stage: number): BlockSettings {
   return {
     heads: numbersOf(figures, 'heads')[stage]!,
     qStride: numbersOf(figures, 'query_stride')[stage]!,
@@ -176,7 +185,7 @@ function settingsOf(figures: Figures, stage: number): BlockSettings {
 }
 
 /** A stage (Wu et al. 2021, §3.1): convolutional token embedding, a class token where one is stored, blocks. */
-function stageTokens(b: GraphBuilder, map: ValueInfo, figures: Figures, stage: number): Tokens {
+function stageTokens(b: GraphBuilder, map: ValueInfo, figures: EvidenceRecord, stage: number): Tokens {
   const settings = settingsOf(figures, stage);
   const patches = b.scope(
     'patch_embed',
@@ -197,7 +206,7 @@ function stageTokens(b: GraphBuilder, map: ValueInfo, figures: Figures, stage: n
 }
 
 /** Stages over a shrinking map; the class token of the last, or the mean of its tokens, is classified. */
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   let map = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   let tokens: Tokens | undefined;
   for (const stage of numbersOf(figures, 'depth').keys()) {
@@ -215,7 +224,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** CvT (Wu et al. 2021, "Introducing Convolutions to Vision Transformers"): convolutions embed tokens and project queries, keys and values. */
-export const cvt: Family = {
+export const cvt: Family<Recognised, void> = {
   name: 'cvt',
   title: 'Convolutional vision Transformer',
   names: cvtNames,

@@ -1,11 +1,12 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
 import { maybeNorm, norm, residual, withValue, type Tokens } from '../blocks/layers';
-import { answer, mapNorm, mapToTokens, meanOfMap, paddedToMultiple, tokensToMap } from '../blocks/maps';
+import { mapNorm, mapToTokens, meanOfMap, paddedToMultiple, tokensToMap } from '../blocks/maps';
 import { mergeHeads, mlp, queryKeyValue, splitHeads } from '../blocks/transformer';
 import { windowAttention, windowsOf } from '../blocks/windows';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
 import { activationOf, epsOf, wordFigure } from '../groups/isotropicFigures';
 import { sizeTitle, type Sizes } from '../sizes';
@@ -39,12 +40,16 @@ const pairs = [
 
 const blocksOf = (stage: number): string => `stages.${stage}.blocks`;
 
-function pairOfNames({ tensors }: Evidences): (typeof pairs)[number] | undefined {
+function pairOfNames({ tensors }: Found): (typeof pairs)[number] | undefined {
   return pairs.find(([first]) => tensors.has(`${blocksOf(0)}.0.${first}.attn.qkv.weight`));
 }
 
 /** Published heads are listed block by block; here one number stands for a stage. */
-function headsByStage(sources: Sources, depths: readonly number[], dims: readonly number[]): Figures[string] {
+function headsByStage(
+  sources: Sources,
+  depths: readonly number[],
+  dims: readonly number[],
+): EvidenceRecord[string] {
   const firsts = depths.map((_, stage) => depths.slice(0, stage).reduce((sum, depth) => sum + depth, 0));
   const published = sources.published.map((model) => ({
     ...model,
@@ -54,7 +59,7 @@ function headsByStage(sources: Sources, depths: readonly number[], dims: readonl
 }
 
 /** What differs between the paper's models and Florence-2's image tower, which the names of the blocks tell apart. */
-function variant(sources: Sources, florence: boolean): Figures {
+function variant(sources: Sources, florence: boolean): EvidenceRecord {
   const like = florence ? 'as in Florence-2, whose block names these are' : 'as in the paper';
   return {
     window: decide(sources, 'window', {
@@ -75,7 +80,7 @@ function variant(sources: Sources, florence: boolean): Figures {
   };
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const names = pairOfNames(evidences);
@@ -90,7 +95,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const dims = stages.map((block) => side(`${block}.attn.qkv.weight`, 1));
   if ([...dims, ...depths].includes(0)) return undefined;
   const { imageSize, figure } = imageSizeOf(sources);
-  const figures: Figures = {
+  const figures: EvidenceRecord = {
     patch: stored(4, 'stride of the stem'),
     channels: stored(channels, 'stem.conv.weight'),
     dim: stored(dims, `${stages[0]}.attn.qkv.weight`),
@@ -105,7 +110,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'davit',
     title: sizeTitle('DaViT', sizes, depths, dims),
-    figures,
+    evidence: figures,
     imageSize,
     sizeStep: [4, 4],
     pixels: 'imagenet',
@@ -192,7 +197,7 @@ function dualBlocks(b: GraphBuilder, map: ValueInfo, depth: number, settings: Se
   return inner;
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   const eps = numberOf(figures, 'eps');
   let map = b.scope(
@@ -216,7 +221,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** Dual Attention Vision Transformer (Ding et al. 2022), also as Florence-2's image tower (Xiao et al. 2023). */
-export const davit: Family = {
+export const davit: Family<Recognised, void> = {
   name: 'davit',
   title: 'Dual Attention Vision Transformer',
   names: davitNames,

@@ -1,9 +1,10 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { averagePool, batchNorm, convNorm, convolution, maxPool } from '../blocks/convolution';
 import { activate } from '../blocks/layers';
-import { answer, meanOfMap } from '../blocks/maps';
-import type { BuildOptions, Evidences, Family, Recognised } from '../family';
+import { meanOfMap } from '../blocks/maps';
+import type { BuildOptions, Family, Found, Recognised } from '../family';
 import { numberOf, numbersOf, stored } from '../figures';
 import { classesOf, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 import { densenetNames } from './names';
@@ -11,7 +12,7 @@ import { densenetNames } from './names';
 const layerOf = (block: number, layer: number): string => `features.denseblock${block}.denselayer${layer}`;
 
 /** Layers of every block; both are counted from 1. */
-function depthsOf(tensors: Evidences['tensors']): readonly number[] {
+function depthsOf(tensors: Found['tensors']): readonly number[] {
   const depths: number[] = [];
   const has = (block: number, layer: number): boolean => tensors.has(`${layerOf(block, layer)}.conv1.weight`);
   for (let block = 1; has(block, 1); block++) {
@@ -22,7 +23,7 @@ function depthsOf(tensors: Evidences['tensors']): readonly number[] {
   return depths;
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const depths = depthsOf(tensors);
   const growth = tensors.get(`${layerOf(1, 1)}.conv2.weight`)?.shape[0];
@@ -37,7 +38,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     imageSize,
     sizeStep: [32, 32],
     pixels: 'imagenet',
-    figures: {
+    evidence: {
       depth: stored(depths, 'features.denseblock*.denselayer*'),
       growth: stored(growth, `${layerOf(1, 1)}.conv2.weight`),
       image_size: figure,
@@ -66,7 +67,7 @@ function stem(b: GraphBuilder, pixels: ValueInfo, eps: number): ValueInfo {
   return maxPool(b, map, { kernel: 3, stride: 2, padding: 1 });
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const eps = numberOf(figures, 'eps');
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
   const note = { title: 'Dense layer', formula: '[x, conv(relu(norm(conv(relu(norm(x))))))]' };
@@ -90,7 +91,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** DenseNet-BC (Huang et al. 2017): every layer sees all maps before it. */
-export const densenet: Family = {
+export const densenet: Family<Recognised, void> = {
   name: 'densenet',
   row: 'cnn',
   title: 'Densely connected network',

@@ -1,11 +1,12 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
 import { crossCovarianceAttention, withFourierPositions } from '../blocks/crossCovariance';
 import { layerScale, maybeNorm, residual, withValue } from '../blocks/layers';
-import { answer, mapNorm, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
+import { mapNorm, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
 import { mlp } from '../blocks/transformer';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
 import { activationOf, classesOf, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../sources';
@@ -26,7 +27,7 @@ const sizes: Sizes = {
   '3,3,9,3 80': 'B',
 };
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const depth = stageDepths(tensors);
@@ -43,7 +44,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     imageSize,
     sizeStep: [lastStride, lastStride],
     pixels: 'imagenet',
-    figures: {
+    evidence: {
       depth: stored(depth, 'stages.*.blocks'),
       dim: stored(dims, 'stages.*.blocks.0.mlp.fc2.weight'),
       heads: stored(heads, 'stages.*.blocks.*.xca.temperature'),
@@ -103,7 +104,7 @@ function attentionBlock(b: GraphBuilder, map: ValueInfo, activation: string): Va
 }
 
 /** One stage: a strided convolution before it, or in its first block, then the blocks by what they hold. */
-function stage(b: GraphBuilder, map: ValueInfo, index: number, figures: Figures): ValueInfo {
+function stage(b: GraphBuilder, map: ValueInfo, index: number, figures: EvidenceRecord): ValueInfo {
   const activation = wordOf(figures, 'activation');
   const before = b.has('downsample.1.weight');
   let features = before
@@ -124,7 +125,7 @@ function stage(b: GraphBuilder, map: ValueInfo, index: number, figures: Figures)
   return features;
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
   const embedded = b.scope(
     'stem',
@@ -149,7 +150,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** EdgeNeXt (Maaz et al. 2022): ConvNeXt blocks, and attention between channels in the last block of a stage. */
-export const edgeNext: Family = {
+export const edgeNext: Family<Recognised, void> = {
   name: 'edgenext',
   title: 'EdgeNeXt',
   names: edgeNextNames,

@@ -1,9 +1,10 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convNormModule, convolution, type ConvolutionOptions } from '../blocks/convolution';
 import { activate, maybeNorm, residual } from '../blocks/layers';
-import { answer, gridOf, meanOfMap } from '../blocks/maps';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import { gridOf, meanOfMap } from '../blocks/maps';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
@@ -17,7 +18,7 @@ import {
 } from '../sources';
 import { efficientVitMitNames } from './names';
 
-type Tensors = Evidences['tensors'];
+type Tensors = Found['tensors'];
 
 /** Pixels per position of the last map: the stem and each of the four stages halve. */
 const lastStride = 32;
@@ -58,7 +59,7 @@ function attentionOf(
   });
 }
 
-function recognise(evidences: Evidences): Recognised {
+function recognise(evidences: Found): Recognised {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const depth = stageDepths(tensors);
@@ -75,7 +76,7 @@ function recognise(evidences: Evidences): Recognised {
     imageSize,
     sizeStep: [lastStride, lastStride],
     pixels: 'imagenet',
-    figures: {
+    evidence: {
       depth: stored(depth, 'stages.*.blocks'),
       dim: stored(dims, 'stages.*.blocks.0.main.point_conv'),
       heads: stored(
@@ -242,12 +243,12 @@ function pooled(b: GraphBuilder, map: ValueInfo, { activation, eps }: Settings):
   return activate(b, maybeNorm(b, b.linear(mean, 'classifier.0'), 'classifier.1', eps), activation);
 }
 
-const settingsOf = (figures: Figures): Settings => ({
+const settingsOf = (figures: EvidenceRecord): Settings => ({
   activation: wordOf(figures, 'activation'),
   eps: numberOf(figures, 'eps'),
 });
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const settings = settingsOf(figures);
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
   const first = b.scope('stem', () => stem(b, pixels, numberOf(figures, 'stem_depth'), settings), {
@@ -266,7 +267,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** EfficientViT of MIT (Cai et al. 2023): convolutions, then linear attention at several scales. */
-export const efficientVitMit: Family = {
+export const efficientVitMit: Family<Recognised, void> = {
   name: 'efficientvit_mit',
   title: 'EfficientViT (MIT)',
   names: efficientVitMitNames,

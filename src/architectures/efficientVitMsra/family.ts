@@ -1,11 +1,12 @@
+import { distilledAnswer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { offsetBiases } from '../blocks/attentionBiases';
 import { convNormModule, squeezeGate, type ConvolutionOptions } from '../blocks/convolution';
 import { residual } from '../blocks/layers';
-import { distilledAnswer, gridOf, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
+import { gridOf, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
 import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
-import type { BuildOptions, Evidences, Family, Recognised } from '../family';
+import type { BuildOptions, Family, Found, Recognised } from '../family';
 import { numbersOf, stored } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../sources';
@@ -30,7 +31,7 @@ const sizes: Sizes = {
   '1,3,4 192,288': 'M5',
 };
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const shape = (name: string): readonly number[] => tensors.get(name)?.shape ?? [];
@@ -47,7 +48,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     imageSize,
     sizeStep: [lastStride, lastStride],
     pixels: 'imagenet',
-    figures: {
+    evidence: {
       depth: stored(depth, 'stages.*.blocks'),
       dim: stored(dims, 'stages.*.blocks.0.mixer.m.attn.proj.1'),
       heads: stored(
@@ -199,7 +200,7 @@ function stage(b: GraphBuilder, map: ValueInfo, depth: number, window: number): 
   return features;
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
   const convolutions = [1, 2, 3, 4] as const;
   const embedded = b.scope(
@@ -220,7 +221,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** EfficientViT of Microsoft Research (Liu et al. 2023): one attention between feed-forward networks, whose heads see different channels. */
-export const efficientVitMsra: Family = {
+export const efficientVitMsra: Family<Recognised, void> = {
   name: 'efficientvit_msra',
   title: 'EfficientViT (Microsoft)',
   names: efficientVitMsraNames,

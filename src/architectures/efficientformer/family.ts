@@ -1,3 +1,5 @@
+import { distilledAnswer } from '../heads/classifier';
+import type { Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { biasedAttention, biasedFormula } from '../blocks/attentionBiases';
@@ -11,24 +13,16 @@ import {
 } from '../blocks/convolution';
 import { layerScale, maybeNorm, residual, withValue, type Tokens } from '../blocks/layers';
 import { mapAttention } from '../blocks/mapAttention';
-import {
-  distilledAnswer,
-  layerScaleOfMap,
-  mapToTokens,
-  meanOfMap,
-  meanOfTokens,
-  sequence,
-  tokensToMap,
-} from '../blocks/maps';
+import { layerScaleOfMap, mapToTokens, meanOfMap, meanOfTokens, sequence, tokensToMap } from '../blocks/maps';
 import { mlp, selfProbe } from '../blocks/transformer';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
 import { learnedImageSize, mapOf, requireResolution, resolutionOf } from '../groups/learnedMaps';
 import { sizeTitle, type Sizes } from '../sizes';
 import { activationOf, classesOf, countOf, decide, recognisedFrom, sourcesOf } from '../sources';
 import { efficientFormerNames } from './names';
 
-type Tensors = Evidences['tensors'];
+type Tensors = Found['tensors'];
 
 /** PyTorch's default of batch norms and layer norms. */
 const eps = 1e-5;
@@ -50,7 +44,7 @@ function blocksOf(tensors: Tensors, stage: number): readonly number[] {
   return all.filter((index) => names.some((name) => name.startsWith(`${path}.${index}.`)));
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const stages = Array.from({ length: countOf(tensors, 'stages') }, (_, index) => index);
@@ -77,7 +71,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     imageSize,
     sizeStep: [lastStride, lastStride],
     pixels: 'imagenet',
-    figures: {
+    evidence: {
       depth: stored(depths, 'stages.*.blocks'),
       dim: stored(dims, `stages.*.blocks.0.${fc}`),
       heads: stored(
@@ -125,7 +119,7 @@ function tokenAttention(b: GraphBuilder, tokens: Tokens, layer: string): ValueIn
 }
 
 /** A transformer block of the first version. */
-function tokenBlock(b: GraphBuilder, map: ValueInfo, figures: Figures): ValueInfo {
+function tokenBlock(b: GraphBuilder, map: ValueInfo, figures: EvidenceRecord): ValueInfo {
   const tokens = mapToTokens(b, map);
   const normed = withValue(tokens, maybeNorm(b, tokens.value, 'norm1', eps));
   const attended = tokenAttention(b, normed, b.scopePath);
@@ -144,7 +138,7 @@ function pooling(b: GraphBuilder, map: ValueInfo, kernel: number): ValueInfo {
 }
 
 /** Talking-heads attention of a block: on every second row and column where the map is large. */
-function talkingAttention(b: GraphBuilder, map: ValueInfo, figures: Figures): ValueInfo {
+function talkingAttention(b: GraphBuilder, map: ValueInfo, figures: EvidenceRecord): ValueInfo {
   const layer = b.scopePath;
   return b.scope(
     'token_mixer',
@@ -163,7 +157,7 @@ function talkingAttention(b: GraphBuilder, map: ValueInfo, figures: Figures): Va
 }
 
 /** Attention whose queries are every second row and column, beside a strided convolution (Li et al. 2023, §3.3). */
-function downsample(b: GraphBuilder, map: ValueInfo, figures: Figures): ValueInfo {
+function downsample(b: GraphBuilder, map: ValueInfo, figures: EvidenceRecord): ValueInfo {
   const convolved = unit(b, map, 'conv', { stride: 2 });
   if (!b.has('attn.attention_biases')) return convolved;
   const layer = b.scopePath;
@@ -199,14 +193,14 @@ function convolutionalMlp(b: GraphBuilder, map: ValueInfo, activation: string): 
 }
 
 /** Mixing of a block's positions: attention, pooling in the first version, nothing in the second where convolutions of its MLP mix. */
-function mixedMap(b: GraphBuilder, map: ValueInfo, figures: Figures): ValueInfo {
+function mixedMap(b: GraphBuilder, map: ValueInfo, figures: EvidenceRecord): ValueInfo {
   const attends = b.has('token_mixer.q.conv.weight');
   if (!attends && figures['pool_size'] === undefined) return map;
   const mixed = attends ? talkingAttention(b, map, figures) : pooling(b, map, numberOf(figures, 'pool_size'));
   return residual(b, map, layerScaleOfMap(b, mixed, 'ls1'));
 }
 
-function block(b: GraphBuilder, map: ValueInfo, figures: Figures): ValueInfo {
+function block(b: GraphBuilder, map: ValueInfo, figures: EvidenceRecord): ValueInfo {
   if (b.has('token_mixer.qkv.weight')) return tokenBlock(b, map, figures);
   const mixed = mixedMap(b, map, figures);
   const fed = convolutionalMlp(b, mixed, wordOf(figures, 'activation'));
@@ -214,7 +208,7 @@ function block(b: GraphBuilder, map: ValueInfo, figures: Figures): ValueInfo {
 }
 
 /** The downsampling before a stage and its blocks. */
-function stage(b: GraphBuilder, map: ValueInfo, depth: number, figures: Figures): ValueInfo {
+function stage(b: GraphBuilder, map: ValueInfo, depth: number, figures: EvidenceRecord): ValueInfo {
   const downsampled = ['downsample.conv.weight', 'downsample.conv.conv.weight'].some((name) => b.has(name));
   let features = downsampled
     ? b.scope('downsample', () => downsample(b, map, figures), { title: 'Downsampling' })
@@ -231,7 +225,7 @@ function stage(b: GraphBuilder, map: ValueInfo, depth: number, figures: Figures)
 }
 
 /** Refuses sizes whose maps are not those of the biases; a map that is halved for attention must be twice as large as after it. */
-function requireSize(b: GraphBuilder, figures: Figures, imageSize: readonly [number, number]): void {
+function requireSize(b: GraphBuilder, figures: EvidenceRecord, imageSize: Size): void {
   const [rows, columns] = pairOf(figures, 'resolution');
   requireResolution(mapOf(imageSize, lastStride), [rows, columns], imageSize, lastStride);
   if (b.has('stem.conv1.conv.weight'))
@@ -251,7 +245,7 @@ function answer(b: GraphBuilder, map: ValueInfo): void {
   distilledAnswer(b, meanOfTokens(b, last), all, eps);
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   requireSize(b, figures, imageSize);
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
   const options = { stride: 2, activation: wordOf(figures, 'stem_activation') };
@@ -266,7 +260,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** EfficientFormer (Li et al. 2022) and EfficientFormerV2 (Li et al. 2023): pooling or convolutions on large maps, attention on small ones. */
-export const efficientFormer: Family = {
+export const efficientFormer: Family<Recognised, void> = {
   name: 'efficientformer',
   title: 'EfficientFormer',
   names: efficientFormerNames,

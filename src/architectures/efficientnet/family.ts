@@ -1,17 +1,18 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convNorm, convolution, globalMean, squeezeExcite, type Padding } from '../blocks/convolution';
 import { activate, residual } from '../blocks/layers';
-import { answer, meanOfMap } from '../blocks/maps';
+import { meanOfMap } from '../blocks/maps';
 import { configuredValue } from '../config';
-import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, Evidence, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import { type Layout, layouts } from './layouts';
 import { sizeTitle } from '../sizes';
 import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 import { efficientnetNames } from './names';
 
-type Tensors = Evidences['tensors'];
+type Tensors = Found['tensors'];
 
 /** EfficientNets by the blocks of their stages and the last width (Tan & Le 2019): side of their pictures, blocks whose map is odd there. */
 const sizes: readonly (readonly [blocks: string, name: string, side: number, odd: readonly number[]])[] = [
@@ -82,7 +83,7 @@ function titleOf(
 const paddings = ['symmetric', 'same', 'fixed'] as const;
 
 function paddingOf(sources: Sources, label: string): Evidence {
-  const { checkpoint, dialect } = sources.evidences;
+  const { checkpoint, dialect } = sources.found;
   const ported = dialect.name === 'transformers';
   const tensorflow = configuredValue(checkpoint, ['tf_padding']);
   const usual = {
@@ -103,7 +104,7 @@ function paddingOf(sources: Sources, label: string): Evidence {
 }
 
 function epsilonOf(sources: Sources): Evidence {
-  const { name, title } = sources.evidences.dialect;
+  const { name, title } = sources.found.dialect;
   return decide(sources, 'eps', {
     config: ['batch_norm_eps', 'layer_norm_eps'],
     named: [[/^tf_/, 1e-3]],
@@ -116,7 +117,7 @@ function epsilonOf(sources: Sources): Evidence {
 const isOwn = ({ label }: Layout, tensors: Tensors): boolean =>
   label === 'mobilenet_v3' && tensors.has('conv_head.weight') && !tensors.has('conv_head.bias');
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const stages = stagesOf(tensors);
@@ -137,7 +138,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     imageSize,
     sizeStep: [32, 32],
     pixels: 'imagenet',
-    figures: {
+    evidence: {
       depth: stored(depths, 'blocks'),
       dim: stored(widths, 'blocks'),
       kernel: stored(kernels, 'first block of every stage'),
@@ -280,7 +281,7 @@ function head(
   return [map, b.reshape(wide, [wide.shape[0]!, wide.shape[1]!])];
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const strides = numbersOf(figures, 'strides');
   const flat = !b.has('blocks.1.0.bn1.weight');
   const unitOf = unitsOf(figures);
@@ -298,7 +299,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** Settings by stage and number of the block. */
-function unitsOf(figures: Figures): (stage: number, block: number) => Unit {
+function unitsOf(figures: EvidenceRecord): (stage: number, block: number) => Unit {
   const activations = [figures['activation']!.value].flat().map(String);
   const odd = [figures['depthwise_padding']!.value].flat();
   return (stage, number) => ({
@@ -314,7 +315,7 @@ function unitsOf(figures: Figures): (stage: number, block: number) => Unit {
 }
 
 /** Networks of inverted residuals: EfficientNet (Tan & Le 2019; V2: 2021), MobileNet V2 (Sandler et al. 2018) and V3 (Howard et al. 2019). */
-export const efficientnet: Family = {
+export const efficientnet: Family<Recognised, void> = {
   name: 'efficientnet',
   row: 'cnn',
   title: 'Inverted residual network',

@@ -1,6 +1,6 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
-import type { Grid } from '../blocks/maps';
 import {
   axialRotation,
   mixedRotation,
@@ -8,7 +8,7 @@ import {
   type Pairing,
   type Rotation,
 } from '../blocks/rotary';
-import type { BuildOptions, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, EvidenceRecord, Family, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, wordOf } from '../figures';
 import { blocks, notes } from '../groups/evaBlocks';
 import { recogniseEva } from './figures';
@@ -16,7 +16,7 @@ import { plainAnswer } from '../groups/plainAnswer';
 import { embed } from '../groups/plainEmbedding';
 import { evaNames } from './names';
 
-function coordinatesOf(figures: Figures): Coordinates & { readonly pairing: Pairing } {
+function coordinatesOf(figures: EvidenceRecord): Coordinates & { readonly pairing: Pairing } {
   return {
     kind: wordOf(figures, 'rope') === 'centred' ? 'centred' : 'index',
     indexing: wordOf(figures, 'rope_indexing') as Coordinates['indexing'],
@@ -30,7 +30,7 @@ function coordinatesOf(figures: Figures): Coordinates & { readonly pairing: Pair
 function rotationsOf(
   b: GraphBuilder,
   { layout }: Tokens,
-  figures: Figures,
+  figures: EvidenceRecord,
   heads: number,
 ): (block: number) => Rotation | undefined {
   const kind = wordOf(figures, 'rope');
@@ -48,7 +48,7 @@ function rotationsOf(
   return () => rotation;
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
   const [heads, poolHeads] = numbersOf(figures, 'heads');
   const settings = {
     heads: heads!,
@@ -80,7 +80,7 @@ function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions):
  * What timm's eva.py builds: EVA (Fang et al. 2022), EVA-02 (2023) and transformers with rotary positions: DINOv3 (Siméoni et al. 2025),
  * Perception Encoder (Bolya et al. 2025), RoPE-ViT (Heo et al. 2024) and others. No weight but learned frequencies tells the rotation.
  */
-export const eva: Family = {
+export const eva: Family<Recognised, void> = {
   name: 'eva',
   title: 'EVA and rotary transformers',
   names: evaNames,

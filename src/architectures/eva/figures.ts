@@ -1,5 +1,5 @@
 import { configuredArchitecture } from '../config';
-import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from '../family';
+import type { ConfigValue, Evidence, Found, EvidenceRecord, Recognised } from '../family';
 import { assumed, headsNear, numbersOf, sideOrPair, stored } from '../figures';
 import { titleOf } from '../names';
 import {
@@ -18,9 +18,9 @@ import { measure, type Measures } from '../groups/measure';
 import { positionedSize, positionLayout, unseen } from '../groups/plainFigures';
 import type { TableLayout } from '../groups/tableLayout';
 
-interface Found {
+interface Opened {
   readonly sources: Sources;
-  readonly tensors: Evidences['tensors'];
+  readonly tensors: Found['tensors'];
   readonly measures: Measures;
   readonly kind: EvaKind;
   readonly layout: TableLayout | undefined;
@@ -37,7 +37,7 @@ const oneOf = (...words: readonly string[]) => ({
   choices: words,
 });
 
-interface Figure extends Pick<Question, 'config' | 'is' | 'needed'> {
+interface Figure extends Pick<Question<ConfigValue>, 'config' | 'is' | 'needed'> {
   readonly choices?: readonly ConfigValue[];
 }
 
@@ -69,7 +69,7 @@ const facts = {
 } as const satisfies Readonly<Record<string, Figure>>;
 
 /** A fact that no weight tells: sure where config.json or a published name does. */
-function fact({ sources, kind }: Found, key: keyof typeof facts, value: ConfigValue): Evidence {
+function fact({ sources, kind }: Opened, key: keyof typeof facts, value: ConfigValue): Evidence {
   return decide(sources, key, {
     ...facts[key],
     named: [[kind.published, value]],
@@ -78,13 +78,13 @@ function fact({ sources, kind }: Found, key: keyof typeof facts, value: ConfigVa
 }
 
 /** How queries and keys are turned. */
-function rotationFigures(found: Found): Figures {
+function rotationFigures(found: Opened): EvidenceRecord {
   const { kind, layout, sources } = found;
   const rope = kind.rope === 'mixed' ? stored('mixed', 'rope.freqs') : fact(found, 'rope', kind.rope);
   if (rope.value === 'none') return { rope };
   const named = kind.referenceGrids?.find(([name]) => namesOf(sources).some((each) => name.test(each)));
   const usual = kind.rope_ref_grid === 'table' ? layout?.grid.value : kind.rope_ref_grid;
-  const reference = sources.evidences.assume['rope_ref_grid'] ?? named?.[1] ?? usual;
+  const reference = sources.found.assume['rope_ref_grid'] ?? named?.[1] ?? usual;
   return {
     rope,
     rope_temperature: fact(found, 'rope_temperature', kind.rope_temperature ?? 10000),
@@ -96,7 +96,7 @@ function rotationFigures(found: Found): Figures {
 }
 
 /** Heads that shapes tell: a norm of queries per head, or learned frequencies for each. */
-function storedHeads({ tensors }: Found, width: number): Evidence | undefined {
+function storedHeads({ tensors }: Opened, width: number): Evidence | undefined {
   const perHead = tensors.get('blocks.0.attn.q_norm.weight')?.shape[0];
   const learned = tensors.get('rope.freqs')?.shape[2];
   if (learned !== undefined) return stored(learned, 'rope.freqs: learned frequencies of every head');
@@ -107,7 +107,7 @@ function storedHeads({ tensors }: Found, width: number): Evidence | undefined {
 const usualHeads = (width: number): number => nearestDivisor(width % 4 === 0 ? width / 4 : width, width / 64);
 
 /** Heads of the blocks, and of the pooling by attention where there is one. */
-function headFigures(found: Found): Figures {
+function headFigures(found: Opened): EvidenceRecord {
   const { sources, tensors, measures } = found;
   const width =
     tensors.get('blocks.0.attn.q_proj.weight')?.shape[0] ??
@@ -134,22 +134,21 @@ function headFigures(found: Found): Figures {
 }
 
 /** Ways to pool whose parts are stored. */
-function poolsOf({ tensors, measures }: Found): readonly string[] {
+function poolsOf({ tensors, measures }: Opened): readonly string[] {
   if (tensors.has('attn_pool.latent')) return ['map'];
   return [...(measures.classToken ? ['token'] : []), 'avg', 'avgmax', 'max'];
 }
 
-function poolOf(found: Found): Evidence {
+function poolOf(found: Opened): Evidence {
   const { sources, tensors, measures, kind } = found;
   const told =
     (tensors.has('attn_pool.latent') && stored('map', 'attn_pool.latent')) ||
     (tensors.has('fc_norm.weight') && stored('avg', 'fc_norm: the last norm comes after the mean')) ||
     (!measures.classToken && stored('avg', 'no class token')) ||
-    (sources.evidences.dialect.name === 'transformers' &&
-      stored('token', 'as Hugging Face transformers does'));
+    (sources.found.dialect.name === 'transformers' && stored('token', 'as Hugging Face transformers does'));
   // LingBot-Vision has the names and shapes of DINOv3 with biases and pools otherwise: a published header is that of both.
   const twins = kind.label === 'dinov3' && tensors.has('blocks.0.attn.q_bias');
-  const named = configuredArchitecture(sources.evidences.checkpoint) !== undefined || !twins;
+  const named = configuredArchitecture(sources.found.checkpoint) !== undefined || !twins;
   return decide(sources, 'pool', {
     config: ['global_pool'],
     ...oneOf(...poolsOf(found)),
@@ -165,7 +164,7 @@ function poolOf(found: Found): Evidence {
 }
 
 /** Activation of the MLP: SiLU gates every SwiGLU. */
-function activationOf({ sources, tensors, measures }: Found): Evidence {
+function activationOf({ sources, tensors, measures }: Opened): Evidence {
   const gate = tensors.has('blocks.0.mlp.fc1_g.weight') ? 'fc1_g' : 'fc1';
   const gated = gate === 'fc1_g' || tensors.get('blocks.0.mlp.fc1.weight')?.shape[0] === 2 * measures.mlp;
   return decide(sources, 'activation', {
@@ -178,7 +177,7 @@ function activationOf({ sources, tensors, measures }: Found): Evidence {
 }
 
 /** Norms come first, but for one published model with the names of others. */
-function orderOf(found: Found): Evidence {
+function orderOf(found: Opened): Evidence {
   if (found.kind.label !== 'eva') return stored('pre', `as published models with these parts have it`);
   return decide(found.sources, 'norm_order', {
     ...facts.norm_order,
@@ -190,9 +189,9 @@ function orderOf(found: Found): Evidence {
   });
 }
 
-function partFigures(found: Found): Figures {
+function partFigures(found: Opened): EvidenceRecord {
   const { tensors, measures, layout, sources } = found;
-  const { dialect } = sources.evidences;
+  const { dialect } = sources.found;
   return {
     dim: stored(measures.dim, 'patch_embed.proj.weight'),
     depth: stored(measures.depth, 'blocks'),
@@ -210,7 +209,7 @@ function partFigures(found: Found): Figures {
 }
 
 /** Everything that names and shapes, config and published models say of a file of timm's eva.py; undefined where a part is missing. */
-export function recogniseEva(evidences: Evidences): Recognised | undefined {
+export function recogniseEva(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const measures = measure(tensors);
   const kind = measures && evaKindOf(tensors, measures);
@@ -220,7 +219,7 @@ export function recogniseEva(evidences: Evidences): Recognised | undefined {
   const found = { sources, tensors, measures, kind, layout };
   const { imageSize, figure } = sizeOf(found);
   const heads = headFigures(found);
-  const figures: Figures = {
+  const figures: EvidenceRecord = {
     ...partFigures(found),
     ...heads,
     image_size: figure,
@@ -234,7 +233,7 @@ export function recogniseEva(evidences: Evidences): Recognised | undefined {
   const recognised = recognisedFrom(sources, {
     label: found.kind.label,
     title: titleOf(found.kind.label, measures),
-    figures,
+    evidence: figures,
     imageSize,
     sizeStep: measures.patch,
     pixels: found.kind.pixels,
@@ -244,13 +243,13 @@ export function recogniseEva(evidences: Evidences): Recognised | undefined {
   return evidences.dialect.dualEncoder ? { ...recognised, task: 'features' } : recognised;
 }
 
-function sizeOf({ sources, measures, layout }: Found): ReturnType<typeof imageSizeOf> {
+function sizeOf({ sources, measures, layout }: Opened): ReturnType<typeof imageSizeOf> {
   if (!layout) return imageSizeOf(sources);
-  const { size, source } = positionedSize({ evidences: sources.evidences, measures }, layout);
+  const { size, source } = positionedSize({ evidences: sources.found, measures }, layout);
   return { imageSize: size, figure: { value: size, source, assumed: layout.grid.assumed } };
 }
 
-function choicesOf(found: Found, figures: Figures): NonNullable<Recognised['choices']> {
+function choicesOf(found: Opened, figures: EvidenceRecord): NonNullable<Recognised['choices']> {
   const [heads] = numbersOf(figures, 'heads');
   const few = Object.entries<Figure>(facts).flatMap(([key, { choices }]) =>
     choices && key in figures ? [[key, choices] as const] : [],

@@ -1,4 +1,4 @@
-import type { Evidences } from '../family';
+import type { Found } from '../family';
 import { isPerceptionEncoder, type Measures } from '../groups/measure';
 
 /** What the entry functions of one kind of model set and no weight tells. */
@@ -24,10 +24,10 @@ export interface EvaKind extends Facts {
   readonly referenceGrids?: readonly (readonly [name: RegExp, grid: readonly [number, number]])[];
   /** Names of its published models. */
   readonly published: RegExp;
-  readonly holds: (parameters: Evidences['tensors'], measures: Measures) => boolean;
+  readonly holds: (parameters: Found['tensors'], measures: Measures) => boolean;
 }
 
-const hasGate = (parameters: Evidences['tensors'], { mlp }: Measures): boolean =>
+const hasGate = (parameters: Found['tensors'], { mlp }: Measures): boolean =>
   parameters.has('blocks.0.mlp.fc1_g.weight') ||
   parameters.get('blocks.0.mlp.fc1.weight')?.shape[0] === 2 * mlp;
 
@@ -130,7 +130,7 @@ const kinds: readonly EvaKind[] = [
 const marks = ['gamma_1', 'attn.q_bias', 'attn.q_proj.weight'];
 
 /** The kind of model that these parts make; undefined where no block of eva.py has them. */
-export function evaKindOf(parameters: Evidences['tensors'], measures: Measures): EvaKind | undefined {
+export function evaKindOf(parameters: Found['tensors'], measures: Measures): EvaKind | undefined {
   const marked = marks.some((mark) => parameters.has(`blocks.0.${mark}`));
   return marked || isPerceptionEncoder(parameters)
     ? kinds.find(({ holds }) => holds(parameters, measures))

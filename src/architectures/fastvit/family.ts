@@ -1,10 +1,11 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { batchNorm, convNormModule, convolution, squeezeGate } from '../blocks/convolution';
 import { activate, residual, withValue } from '../blocks/layers';
-import { answer, layerNormOfMap, layerScaleOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
+import { layerNormOfMap, layerScaleOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
 import { selfAttention } from '../blocks/transformer';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
@@ -19,7 +20,7 @@ import {
 } from '../sources';
 import { fastVitNames } from './names';
 
-type Tensors = Evidences['tensors'];
+type Tensors = Found['tensors'];
 
 /** Epsilon of all norms: PyTorch's default, which timm gives the norms over channels, too. */
 const eps = 1e-5;
@@ -67,7 +68,7 @@ function downsampleActivation(sources: Sources) {
   });
 }
 
-function recognise(evidences: Evidences): Recognised {
+function recognise(evidences: Found): Recognised {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const dims = dimsOf(tensors);
@@ -86,7 +87,7 @@ function recognise(evidences: Evidences): Recognised {
     imageSize,
     sizeStep: [stride, stride],
     pixels: 'imagenet',
-    figures: {
+    evidence: {
       depth: stored(depth, 'stages.*.blocks'),
       dim: stored(widths, 'stages.*.blocks.0.mlp.fc2.weight'),
       ...(attentive.length > 0 && {
@@ -158,7 +159,7 @@ function largeKernel(b: GraphBuilder, map: ValueInfo): ValueInfo {
 }
 
 /** The downsampling before a stage. */
-function downsample(b: GraphBuilder, map: ValueInfo, figures: Figures): ValueInfo {
+function downsample(b: GraphBuilder, map: ValueInfo, figures: EvidenceRecord): ValueInfo {
   const activation = wordOf(figures, 'activation');
   return b.scope(
     'downsample',
@@ -220,7 +221,13 @@ function block(b: GraphBuilder, map: ValueInfo, heads: number, activation: strin
   return residual(b, mixed, layerScaleOfMap(b, fed, heads > 0 ? 'layer_scale_2' : 'layer_scale'));
 }
 
-function stage(b: GraphBuilder, map: ValueInfo, depth: number, heads: number, figures: Figures): ValueInfo {
+function stage(
+  b: GraphBuilder,
+  map: ValueInfo,
+  depth: number,
+  heads: number,
+  figures: EvidenceRecord,
+): ValueInfo {
   const activation = wordOf(figures, 'activation');
   const smaller =
     b.has('downsample.proj.1.conv_kxk.0.conv.weight') || b.has('downsample.proj.1.reparam_conv.weight');
@@ -234,7 +241,7 @@ function stage(b: GraphBuilder, map: ValueInfo, depth: number, heads: number, fi
   return features;
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const activation = wordOf(figures, 'activation');
   let map = b.input('pixel_values', [batch, 3, ...imageSize]);
   [2, 2, 1].forEach((stride, index) => {
@@ -250,7 +257,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** FastViT (Vasu et al. 2023) and the image encoders of MobileCLIP: convolutions that fold into one another, attention in the last stages. */
-export const fastVit: Family = {
+export const fastVit: Family<Recognised, void> = {
   name: 'fastvit',
   title: 'FastViT',
   names: fastVitNames,

@@ -1,18 +1,11 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
 import { activate, residual } from '../blocks/layers';
-import {
-  answer,
-  layerNormOfMap,
-  mapNorm,
-  mapToTokens,
-  meanOfMap,
-  paddedToMultiple,
-  sequence,
-} from '../blocks/maps';
+import { layerNormOfMap, mapNorm, mapToTokens, meanOfMap, paddedToMultiple, sequence } from '../blocks/maps';
 import { mapMlp, pointwise } from '../blocks/pointwise';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
@@ -33,8 +26,8 @@ const fields = (levels: number, width: number): string =>
   (width < 192 ? { 2: 'SRF', 3: 'LRF' }[levels] : undefined) ?? `FL${levels}`;
 
 /** Whether norms follow the branches: timm names them so, transformers' config says it. */
-function normOrder(sources: Sources): Figures {
-  const { tensors, dialect } = sources.evidences;
+function normOrder(sources: Sources): EvidenceRecord {
+  const { tensors, dialect } = sources.found;
   const scaled = tensors.has('layers.0.blocks.0.ls1.gamma');
   const post = tensors.has('layers.0.blocks.0.norm1_post.weight');
   const timm = dialect.name === 'timm';
@@ -51,7 +44,7 @@ function normOrder(sources: Sources): Figures {
   };
 }
 
-function recogniseFocalnet(evidences: Evidences): Recognised | undefined {
+function recogniseFocalnet(evidences: Found): Recognised | undefined {
   const { tensors, dialect } = evidences;
   const sources = sourcesOf(evidences);
   const stem = tensors.get('stem.proj.weight')?.shape;
@@ -72,7 +65,7 @@ function recogniseFocalnet(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'focalnet',
     title: `${sizeTitle('FocalNet', sizes, depth, dim)} (${fields(levels[0]!, dim[0]!)})`,
-    figures: {
+    evidence: {
       depth: stored(depth, `${first} … of ${stages} stages`),
       dim: stored(dim, `${first}.modulation.h.weight of each stage`),
       patch: stored(4, 'stem.proj.weight'),
@@ -105,7 +98,7 @@ function downsample(
   map: ValueInfo,
   name: string,
   stride: number,
-  figures: Figures,
+  figures: EvidenceRecord,
 ): ValueInfo {
   return b.scope(
     name,
@@ -123,7 +116,7 @@ function downsample(
  * Focal modulation (Yang et al. 2022, §3.2): contexts of growing depth-wise convolutions and of the whole map, gated per position and summed,
  * modulate the query: x = W · (q ⊙ h(Σ gₗ ⊙ ctxₗ)).
  */
-function focalModulation(b: GraphBuilder, map: ValueInfo, figures: Figures): ValueInfo {
+function focalModulation(b: GraphBuilder, map: ValueInfo, figures: EvidenceRecord): ValueInfo {
   return b.scope(
     'modulation',
     () => {
@@ -160,7 +153,7 @@ const scaleOfMap = (b: GraphBuilder, map: ValueInfo, name: string): ValueInfo =>
   b.has(`${name}.gamma`) ? b.add('Mul', [map, b.parameter(`${name}.gamma`, [1, map.shape[1]!, 1, 1])]) : map;
 
 /** x + ls1(modulation), then x + ls2(mlp), with the norm before or after each branch. */
-function block(b: GraphBuilder, map: ValueInfo, figures: Figures): ValueInfo {
+function block(b: GraphBuilder, map: ValueInfo, figures: EvidenceRecord): ValueInfo {
   const eps = numberOf(figures, 'eps');
   const post = figures['post_norm']?.value === true;
   const branch = (x: ValueInfo, index: 1 | 2, apply: (x: ValueInfo) => ValueInfo): ValueInfo => {
@@ -173,7 +166,7 @@ function block(b: GraphBuilder, map: ValueInfo, figures: Figures): ValueInfo {
   return branch(mixed, 2, (x) => mapMlp(b, x, 'mlp', wordOf(figures, 'activation')));
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
   let map = downsample(b, pixels, 'stem', 4, figures);
   for (const [stage, depth] of numbersOf(figures, 'depth').entries())
@@ -193,7 +186,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** FocalNet (Yang et al. 2022, "Focal Modulation Networks"): a hierarchy without attention. */
-export const focalnet: Family = {
+export const focalnet: Family<Recognised, void> = {
   name: 'focalnet',
   title: 'FocalNet',
   names: focalnetNames,

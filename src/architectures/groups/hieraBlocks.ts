@@ -1,9 +1,11 @@
+import { answer } from '../heads/classifier';
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import type { Probe } from '../../domain/probes';
 import { averagePool, convolution, maxPool } from '../blocks/convolution';
 import { layerScale, maybeNorm, norm, residual, withValue, type Tokens } from '../blocks/layers';
-import { answer, gridOfLayout, mapToTokens, meanOfTokens, tokensToMap, type Grid } from '../blocks/maps';
+import { gridOfLayout, mapToTokens, meanOfTokens, tokensToMap } from '../blocks/maps';
 import { resampled, type ResamplingName } from '../blocks/positions';
 import { mergeHeads, mlp, queryKeyValue, splitHeads } from '../blocks/transformer';
 import {
@@ -14,7 +16,7 @@ import {
   windowsOf,
   type Windows,
 } from '../blocks/windows';
-import type { BuildOptions, Figures } from '../family';
+import type { BuildOptions, EvidenceRecord } from '../family';
 import { numberOf, numbersOf, wordOf } from '../figures';
 
 /** Factor by which the first block of a stage pools queries and shortcut. */
@@ -42,7 +44,11 @@ function hieraBlocks(b: GraphBuilder, depths: readonly number[]): readonly Hiera
 }
 
 /** Overlapping patches `[batch · count, dim]` of the pixels. */
-export function hieraPatches(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
+export function hieraPatches(
+  b: GraphBuilder,
+  figures: EvidenceRecord,
+  { imageSize, batch }: BuildOptions,
+): Tokens {
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   const strides = numbersOf(figures, 'patch_stride');
   const map = b.scope(
@@ -162,7 +168,7 @@ function hieraBlock(b: GraphBuilder, tokens: Tokens, settings: HieraSettings): T
 export function hieraEncoder(
   b: GraphBuilder,
   tokens: Tokens,
-  figures: Figures,
+  figures: EvidenceRecord,
   windowsFor: (block: HieraBlock, index: number, map: Grid) => Windows | undefined,
 ): Tokens {
   const heads = numbersOf(figures, 'heads');

@@ -1,4 +1,5 @@
-import type { Evidence, Evidences, Figures } from '../family';
+import type { Size } from '../../domain/size';
+import type { Evidence, Found, EvidenceRecord } from '../family';
 import { assumed, numbersOf, stored } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, decide, nearestDivisor, type Sources } from '../sources';
@@ -15,7 +16,7 @@ const sizes: Sizes = {
 };
 
 /** `Hiera-B+` */
-export function hieraTitle(name: string, figures: Figures): string {
+export function hieraTitle(name: string, figures: EvidenceRecord): string {
   return sizeTitle(name, sizes, numbersOf(figures, 'depth'), numbersOf(figures, 'dim'));
 }
 
@@ -23,7 +24,7 @@ export function hieraTitle(name: string, figures: Figures): string {
 export const hieraAssumable = ['heads', 'activation', 'eps', 'patch_stride'] as const;
 
 /** Paths of the blocks by stage: `blocks.4`, or `stages.2.blocks.1` where they are counted in each stage. A block that widens begins a stage. */
-function stagesOf(tensors: Evidences['tensors']): readonly (readonly string[])[] {
+function stagesOf(tensors: Found['tensors']): readonly (readonly string[])[] {
   const paths = [...tensors.keys()]
     .flatMap((name) => /^((?:stages\.\d+\.)?blocks\.\d+)\.attn\.qkv\.weight$/.exec(name)?.[1] ?? [])
     .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
@@ -49,7 +50,7 @@ function headsOf(sources: Sources, dims: readonly number[]): Evidence {
     const heads = perStage(value);
     return isHeads(heads) && heads.every((each, stage) => dims[stage]! % each === 0);
   };
-  const evidence = decide(sources, 'heads', {
+  const evidence = decide<number | readonly number[]>(sources, 'heads', {
     config: ['num_heads'],
     published: ({ heads }) => (heads && fits(heads) ? perStage(heads) : undefined),
     named: [
@@ -65,8 +66,8 @@ function headsOf(sources: Sources, dims: readonly number[]): Evidence {
 }
 
 /** Figures of both Hieras; undefined where a part is missing. */
-export function hieraFigures(sources: Sources): Figures | undefined {
-  const { tensors } = sources.evidences;
+export function hieraFigures(sources: Sources): EvidenceRecord | undefined {
+  const { tensors } = sources.found;
   const stages = stagesOf(tensors);
   const [first] = stages[0]!;
   const [dim, channels, kernel] = tensors.get('patch_embed.proj.weight')?.shape ?? [];
@@ -96,11 +97,7 @@ export function hieraFigures(sources: Sources): Figures | undefined {
 }
 
 /** Refuses image sizes that units of `step` pixels do not cover, naming the nearest that they do. */
-export function requireUnits(
-  size: readonly [number, number],
-  step: readonly [number, number],
-  unit: string,
-): void {
+export function requireUnits(size: Size, step: Size, unit: string): void {
   if (size.every((side, axis) => side % step[axis]! === 0)) return;
   const nearest = size.map((side, axis) => Math.max(1, Math.round(side / step[axis]!)) * step[axis]!);
   throw new Error(

@@ -1,5 +1,5 @@
 import { activations } from '../blocks/layers';
-import type { ConfigValue, Evidence, Figures } from '../family';
+import type { ConfigValue, Evidence, EvidenceRecord } from '../family';
 import { stored } from '../figures';
 import { classesOf, countOf, decide, type Sources } from '../sources';
 
@@ -21,15 +21,15 @@ export function activationOf(sources: Sources, usual = 'gelu'): Evidence {
   return wordFigure(sources, 'activation', {
     config: ['hidden_act', 'act_layer'],
     words: Object.keys(activations),
-    otherwise: stored(usual, `default of ${sources.evidences.dialect.title}`),
+    otherwise: stored(usual, `default of ${sources.found.dialect.title}`),
   });
 }
 
 /** Epsilon of the norms, by default the library's. */
-export function epsOf(sources: Sources, usual = sources.evidences.dialect.eps): Evidence {
+export function epsOf(sources: Sources, usual = sources.found.dialect.eps): Evidence {
   return decide(sources, 'eps', {
     config: ['layer_norm_eps', 'norm_eps'],
-    otherwise: stored(usual, `default of ${sources.evidences.dialect.title}`),
+    otherwise: stored(usual, `default of ${sources.found.dialect.title}`),
     is: (value) => typeof value === 'number' && value > 0,
     needed: 'a number above 0',
   });
@@ -45,8 +45,8 @@ export function poolOf(sources: Sources, words: readonly string[], source: strin
 }
 
 /** Figures of a model whose blocks `blocks.0` … are all `dim` wide; undefined where one of its parts is missing. */
-export function isotropicFigures(sources: Sources, head = 'head'): Figures | undefined {
-  const { tensors } = sources.evidences;
+export function isotropicFigures(sources: Sources, head = 'head'): EvidenceRecord | undefined {
+  const { tensors } = sources.found;
   const depth = countOf(tensors, 'blocks');
   const dim = tensors.get('blocks.0.norm1.weight')?.shape[0];
   const hidden = tensors.get('blocks.0.mlp.fc1.weight')?.shape[0];

@@ -1,6 +1,6 @@
-import type { Grid } from '../blocks/maps';
+import type { Grid, Size } from '../../domain/size';
 import { configuredImageSize } from '../config';
-import type { Evidence, Evidences } from '../family';
+import type { Evidence, Found } from '../family';
 import { assumed, given, stored } from '../figures';
 import { imageSizeOf, publishedSizes, type Sources } from '../sources';
 
@@ -11,7 +11,7 @@ export const mapOf = ([height, width]: readonly [number, number], stride: number
 ];
 
 /** The user's `resolution`. Throws where it has not `count` positions. */
-function givenResolution(evidences: Evidences, count: number): Evidence | undefined {
+function givenResolution(evidences: Found, count: number): Evidence | undefined {
   const user = given(evidences, 'resolution');
   if (!user) return undefined;
   const sides = [user.value].flat().map(Number);
@@ -26,7 +26,7 @@ function givenResolution(evidences: Evidences, count: number): Evidence | undefi
  * that config.json, published models or the user give where they agree with it, else a square. `stride` is the map's.
  */
 export function resolutionOf(sources: Sources, count: number, stride: number): Evidence {
-  const { evidences } = sources;
+  const { found: evidences } = sources;
   const user = givenResolution(evidences, count);
   if (user) return user;
   const config = configuredImageSize(evidences.checkpoint);
@@ -56,13 +56,13 @@ export function learnedImageSize(
   sources: Sources,
   resolution: Evidence,
   stride: number,
-): { readonly imageSize: readonly [number, number]; readonly figure: Evidence } {
+): { readonly imageSize: Size; readonly figure: Evidence } {
   const [rows, columns] = resolution.value as readonly [number, number];
   const own = [rows * stride, columns * stride] as const;
   const found = imageSizeOf(sources, own);
   const map = mapOf(found.imageSize, stride);
   const fits = map[0] === rows && map[1] === columns;
-  if (sources.evidences.imageSize || (fits && !found.figure.assumed)) return found;
+  if (sources.found.imageSize || (fits && !found.figure.assumed)) return found;
   const source = `${rows} × ${columns} positions of ${stride} pixels`;
   return { imageSize: own, figure: resolution.assumed ? assumed(own, source) : stored(own, source) };
 }
@@ -74,7 +74,7 @@ export function learnedImageSize(
 export function requireResolution(
   found: Grid,
   [rows, columns]: Grid,
-  imageSize: readonly [number, number],
+  imageSize: Size,
   stride: number,
   what = 'the attention biases were',
 ): void {

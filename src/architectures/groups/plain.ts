@@ -1,7 +1,7 @@
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
 import { timmNames } from '../libraries/timm';
-import type { BuildOptions, Evidences, Figures, Recognised } from '../family';
+import type { BuildOptions, Found, EvidenceRecord, Recognised } from '../family';
 import { numberOf, wordOf } from '../figures';
 import { labelOf, originOf, pixelsOf, titleOf } from '../names';
 import { isPerceptionEncoder, measure } from './measure';
@@ -16,7 +16,7 @@ const alsoRead = /^blocks\.\d+\.attn\.[qkv]_proj\.(?:weight|bias)$/;
 const network = /^(?:blocks|patch_embed|attn_pool)\./;
 
 /** Whether every parameter of the network is one that a plain transformer reads, and every block as wide as the first. */
-function isPlain({ tensors }: Evidences): boolean {
+function isPlain({ tensors }: Found): boolean {
   const read = [...tensors.keys()].every(
     (name) => !network.test(name) || alsoRead.test(name) || timmNames.some(([from]) => from.test(name)),
   );
@@ -31,7 +31,7 @@ function isPlain({ tensors }: Evidences): boolean {
 }
 
 /** What every plain transformer has in common, whichever library named it; undefined where a part of one is missing. */
-export function recognisePlain(evidences: Evidences): Recognised | undefined {
+export function recognisePlain(evidences: Found): Recognised | undefined {
   const plain = isPlain(evidences) ? plainFigures(evidences) : undefined;
   if (!plain) return undefined;
   const { measures, figures, choices, imageSize, warnings, published } = plain;
@@ -42,7 +42,7 @@ export function recognisePlain(evidences: Evidences): Recognised | undefined {
     title: titleOf(origin, measures),
     task: measures.classes > 0 ? 'classify' : 'features',
     imageSize,
-    figures,
+    evidence: figures,
     choices,
     candidates: [...new Set(published.flatMap((model) => model.models))],
     warnings,
@@ -52,12 +52,12 @@ export function recognisePlain(evidences: Evidences): Recognised | undefined {
 }
 
 /** The token sequence before the last norm. */
-export function encode(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): Tokens {
+export function encode(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): Tokens {
   return throughBlocks(b, embed(b, figures, options), figures);
 }
 
 /** The tokens behind all blocks. */
-export function throughBlocks(b: GraphBuilder, embedded: Tokens, figures: Figures): Tokens {
+export function throughBlocks(b: GraphBuilder, embedded: Tokens, figures: EvidenceRecord): Tokens {
   const kinds = wordOf(figures, 'norm_order') === 'post' ? [postNorm, ...blockKinds] : blockKinds;
   const block = kinds.find(({ has }) => b.has(`blocks.0.${has}`));
   if (!block) throw new ParameterError('blocks.0', 'no kind of block that a plain transformer has');
@@ -77,7 +77,7 @@ export function throughBlocks(b: GraphBuilder, embedded: Tokens, figures: Figure
 
 /** The whole transformer with its last norm over all tokens. */
 export function buildPlain(b: GraphBuilder, recognised: Recognised, options: BuildOptions): void {
-  const { figures } = recognised;
+  const { evidence: figures } = recognised;
   const last = encode(b, recognised, options);
   const tokens = withValue(last, maybeNorm(b, last.value, 'norm', numberOf(figures, 'eps')));
   const twoTokens = b.has('dist_token') && (b.has('head_dist.weight') || !b.has('head.weight'));
@@ -97,7 +97,7 @@ export const plainAssumable = [
 ] as const;
 
 /** Relabels a plain transformer as the image tower of a dual encoder. */
-export function asImageTower(evidences: Evidences, label: string, pixels: string): Recognised | undefined {
+export function asImageTower(evidences: Found, label: string, pixels: string): Recognised | undefined {
   const tower = recognisePlain(evidences);
   const measures = measure(evidences.tensors);
   return (

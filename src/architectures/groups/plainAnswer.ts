@@ -4,7 +4,7 @@ import { maybeNorm, type Tokens } from '../blocks/layers';
 import { sequence } from '../blocks/maps';
 import { patchesOnly, tokenAt } from '../blocks/specialTokens';
 import { attentionPool } from '../blocks/transformer';
-import type { Figures } from '../family';
+import type { EvidenceRecord } from '../family';
 import { numberOf, wordOf } from '../figures';
 
 function reduce(b: GraphBuilder, tokens: Tokens, op: 'ReduceMean' | 'ReduceMax'): ValueInfo {
@@ -25,7 +25,7 @@ const pools: Readonly<Record<string, (b: GraphBuilder, tokens: Tokens, all: Toke
 };
 
 /** The pooled vector before `fc_norm`. */
-function pool(b: GraphBuilder, tokens: Tokens, figures: Figures): ValueInfo {
+function pool(b: GraphBuilder, tokens: Tokens, figures: EvidenceRecord): ValueInfo {
   const kind = wordOf(figures, 'pool');
   const pooled = figures['pool_prefix']?.value === true ? tokens : patchesOnly(b, tokens);
   if (kind === 'map')
@@ -47,25 +47,25 @@ export function distilled(b: GraphBuilder, tokens: Tokens): void {
   const all = sequence(b, tokens);
   const [cls, dist] = [tokenAt(b, tokens, 0), tokenAt(b, tokens, 1)];
   if (!b.has('head_dist.weight')) {
-    b.output('features', mean(cls, dist));
-    b.output('tokens', all);
+    b.output('features', mean(cls, dist), 'features');
+    b.output('tokens', all, 'tokens');
     return;
   }
   const [left, right] = [b.linear(cls, 'head'), b.linear(dist, 'head_dist')];
-  b.output('logits', mean(left, right));
-  b.output('cls_logits', left);
-  b.output('distillation_logits', right);
-  b.output('tokens', all);
+  b.output('logits', mean(left, right), 'logits');
+  b.output('cls_logits', left, 'logits');
+  b.output('distillation_logits', right, 'logits');
+  b.output('tokens', all, 'tokens');
 }
 
 /** Pooling, the layers that follow it, and the classifier where there is one; beside its logits, what it was given. */
-export function plainAnswer(b: GraphBuilder, tokens: Tokens, figures: Figures): void {
+export function plainAnswer(b: GraphBuilder, tokens: Tokens, figures: EvidenceRecord): void {
   const all = sequence(b, tokens);
   const normed = maybeNorm(b, pool(b, tokens, figures), 'fc_norm', numberOf(figures, 'eps'));
   const features = b.has('pre_logits.weight') ? b.add('Tanh', [b.linear(normed, 'pre_logits')]) : normed;
   const classifies = b.has('head.weight');
-  if (classifies) b.output('logits', b.linear(features, 'head'));
+  if (classifies) b.output('logits', b.linear(features, 'head'), 'logits');
   const pooled = !classifies && b.has('pooler.weight');
-  b.output('features', pooled ? b.add('Tanh', [b.linear(features, 'pooler')]) : features);
-  b.output('tokens', all);
+  b.output('features', pooled ? b.add('Tanh', [b.linear(features, 'pooler')]) : features, 'features');
+  b.output('tokens', all, 'tokens');
 }

@@ -4,7 +4,7 @@ import { tokenCount } from '../../domain/probes';
 import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
 import { isResampling, resampled } from '../blocks/positions';
 import { patchEmbedding } from '../blocks/transformer';
-import type { BuildOptions, Figures } from '../family';
+import type { BuildOptions, EvidenceRecord } from '../family';
 import { numberOf, pairOf, wordOf } from '../figures';
 
 /** Names of the tokens before the patches, in order. */
@@ -39,7 +39,7 @@ function placedPatches(
   b: GraphBuilder,
   patches: ValueInfo,
   grid: readonly [number, number],
-  figures: Figures,
+  figures: EvidenceRecord,
 ): ValueInfo {
   if (!b.has('pos_embed')) return patches;
   const slots = numberOf(figures, 'position_slots');
@@ -54,7 +54,7 @@ function placedPatches(
  * Pixels `[batch, channels, height, width]` to the token sequence (Dosovitskiy et al. 2021, eq. 1), registers after the class token
  * (Darcet et al. 2023); without a position table nothing is added.
  */
-export function embed(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
+export function embed(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }: BuildOptions): Tokens {
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   const eps = numberOf(figures, 'eps');
   const cut = b.scope(
@@ -87,7 +87,7 @@ export function behindSpecials(
 export function placedTokens(
   b: GraphBuilder,
   { patches, grid }: ReturnType<typeof patchEmbedding>,
-  figures: Figures,
+  figures: EvidenceRecord,
   batch: number,
 ): Tokens {
   const placed = placedPatches(b, patches, grid, figures);

@@ -1,6 +1,7 @@
+import type { Size } from '../../domain/size';
 import { activations } from '../blocks/layers';
 import { configured, configuredArchitecture, configuredImageSize } from '../config';
-import type { ConfigValue, Evidence, Evidences, Figures, Recognised } from '../family';
+import type { ConfigValue, Evidence, Found, EvidenceRecord, Recognised } from '../family';
 import { assumed, firstOf, given, headsNear, sideOrPair, stored } from '../figures';
 import {
   agreed,
@@ -16,16 +17,16 @@ import { tableLayout, type TableLayout, type TableMeasures } from './tableLayout
 /** Everything that can be said of a plain transformer, and by what. */
 interface PlainFigures {
   readonly measures: Measures;
-  readonly figures: Figures;
+  readonly figures: EvidenceRecord;
   readonly choices: NonNullable<Recognised['choices']>;
-  readonly imageSize: readonly [number, number];
+  readonly imageSize: Size;
   readonly warnings: readonly string[];
   /** Published models with these names and shapes. */
   readonly published: readonly Published[];
 }
 
 interface Sources {
-  readonly evidences: Evidences;
+  readonly evidences: Found;
   readonly measures: Measures;
   readonly published: readonly Published[];
 }
@@ -189,7 +190,7 @@ const isPair = (value: ConfigValue | undefined): value is readonly [number, numb
 
 /** What tells of a position table's layout and of the image that fills it; `patch`: pixels per position. */
 interface Placed {
-  readonly evidences: Evidences;
+  readonly evidences: Found;
   readonly measures: TableMeasures & Pick<Measures, 'patch'>;
 }
 
@@ -197,7 +198,7 @@ interface Placed {
 export function positionLayout({ evidences, measures }: Placed): TableLayout | undefined {
   const grid = given(evidences, 'grid');
   const config = configuredImageSize(evidences.checkpoint);
-  const inPatches = (size: readonly [number, number]): readonly [number, number] => [
+  const inPatches = (size: Size): readonly [number, number] => [
     Math.floor(size[0] / measures.patch[0]),
     Math.floor(size[1] / measures.patch[1]),
   ];
@@ -222,7 +223,7 @@ export function positionLayout({ evidences, measures }: Placed): TableLayout | u
 export function positionedSize(
   { evidences, measures }: Placed,
   { grid }: TableLayout,
-): { readonly size: readonly [number, number]; readonly source: string } {
+): { readonly size: Size; readonly source: string } {
   if (evidences.imageSize) return { size: evidences.imageSize, source: 'given by the user' };
   const config = configuredImageSize(evidences.checkpoint);
   if (config) return config;
@@ -267,7 +268,7 @@ export function unseen({
   evidences: { imageSize },
   measures: { patch },
 }: {
-  readonly evidences: Evidences;
+  readonly evidences: Found;
   readonly measures: Pick<Measures, 'patch'>;
 }): readonly string[] {
   const left = imageSize?.map((side, axis) => side % patch[axis]!) ?? [];
@@ -294,7 +295,7 @@ function headSource({ evidences: { tensors }, measures }: Sources): string {
 }
 
 /** Figures of a plain transformer; undefined where one of its parts is missing. */
-export function plainFigures(evidences: Evidences): PlainFigures | undefined {
+export function plainFigures(evidences: Found): PlainFigures | undefined {
   const measures = measure(evidences.tensors);
   if (!measures || measures.depth === 0) return undefined;
   const { dialect } = evidences;
@@ -304,7 +305,7 @@ export function plainFigures(evidences: Evidences): PlainFigures | undefined {
   if (!layout) return undefined;
   const { size, source } = positionedSize(sources, layout);
   const last = measures.depth - 1;
-  const figures: Figures = {
+  const figures: EvidenceRecord = {
     dim: stored(measures.dim, 'patch_embed.proj.weight'),
     depth: stored(measures.depth, last === 0 ? 'blocks.0' : `blocks.0 … blocks.${last}`),
     heads: headsOf(sources),

@@ -1,11 +1,12 @@
+import type { Grid, Size } from '../../domain/size';
 import { elementCount } from '../../checkpoint/tensors';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { withValue, type Tokens } from '../blocks/layers';
-import { gridOfLayout, mapToTokens, type Grid } from '../blocks/maps';
+import { gridOfLayout, mapToTokens } from '../blocks/maps';
 import { isResampling, resampled, type ResamplingName } from '../blocks/positions';
 import { configuredImageSize } from '../config';
-import type { BuildOptions, Figures } from '../family';
+import type { BuildOptions, EvidenceRecord } from '../family';
 import { assumed, given, numberOf, pairOf, stored, wordOf } from '../figures';
 import { imageSizeOf, publishedSizes, type Sources } from '../sources';
 import { tableLayout, type TableLayout } from './tableLayout';
@@ -15,14 +16,14 @@ export const timmResampling: ResamplingName = 'bicubic, antialias';
 
 /** What a learned table of absolute positions tells of a model. */
 export interface PositionTable {
-  readonly imageSize: readonly [number, number];
+  readonly imageSize: Size;
   /** `image_size`, and of the table `grid` (rows and columns it was made for) and `resampling`. */
-  readonly figures: Figures;
+  readonly figures: EvidenceRecord;
   readonly warnings: readonly string[];
 }
 
 /** The figure `grid` that the user typed in. Throws where it does not hold as many positions as the table. */
-function givenGrid({ evidences }: Sources, name: string, positions: number): Grid | undefined {
+function givenGrid({ found: evidences }: Sources, name: string, positions: number): Grid | undefined {
   const evidence = given(evidences, 'grid');
   if (!evidence) return undefined;
   const [rows, columns] = pairOf({ grid: evidence }, 'grid');
@@ -35,13 +36,8 @@ function givenGrid({ evidences }: Sources, name: string, positions: number): Gri
  * config.json, a published model or the user decides where it fits, else the square. `step`: pixels per position. Undefined where there is
  * no table.
  */
-export function tableOf(
-  sources: Sources,
-  name: string,
-  step: readonly [number, number],
-  special = 0,
-): TableLayout | undefined {
-  const { evidences } = sources;
+export function tableOf(sources: Sources, name: string, step: Size, special = 0): TableLayout | undefined {
+  const { found: evidences } = sources;
   const table = evidences.tensors.get(name);
   if (!table) return undefined;
   const positions = table.shape.at(-2)! - special;
@@ -65,7 +61,7 @@ export function tableOf(
 }
 
 /** Image size and figures of a model with the table `pos_embed` of patches; without anybody's word the image is as large as the table. */
-export function positionsOf(sources: Sources, step: readonly [number, number]): PositionTable | undefined {
+export function positionsOf(sources: Sources, step: Size): PositionTable | undefined {
   const layout = tableOf(sources, 'pos_embed', step);
   if (!layout) return undefined;
   const [rows, columns] = layout.grid.value as Grid;
@@ -91,7 +87,7 @@ export function positionsOf(sources: Sources, step: readonly [number, number]): 
  * Patches plus their rows of the table `pos_embed`, the last ones where there are rows of special tokens before them; resampled where the
  * picture has another grid than the table was made for.
  */
-export function placed(b: GraphBuilder, patches: Tokens, figures: Figures): ValueInfo {
+export function placed(b: GraphBuilder, patches: Tokens, figures: EvidenceRecord): ValueInfo {
   const { batch, count, layout } = patches;
   const dim = patches.value.shape[1]!;
   const name = wordOf(figures, 'resampling');
@@ -107,7 +103,11 @@ export function placed(b: GraphBuilder, patches: Tokens, figures: Figures): Valu
 }
 
 /** Patches of the pixels side by side (Dosovitskiy et al. 2021, eq. 1) plus the table `pos_embed`, where there is one. */
-export function embedPatches(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
+export function embedPatches(
+  b: GraphBuilder,
+  figures: EvidenceRecord,
+  { imageSize, batch }: BuildOptions,
+): Tokens {
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   const stride = pairOf(figures, 'patch');
   const map = b.scope('patch_embed', () => b.conv2d(pixels, 'proj', { stride }), {

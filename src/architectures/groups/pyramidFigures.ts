@@ -1,4 +1,4 @@
-import type { ConfigValue, Evidence, Figures } from '../family';
+import type { ConfigValue, Evidence, EvidenceRecord } from '../family';
 import { stored } from '../figures';
 import { activationOf, classesOf, countOf, decide, headsOf, type Sources } from '../sources';
 
@@ -15,8 +15,8 @@ export interface PyramidDefaults {
 const isPositive = (value: ConfigValue): boolean => typeof value === 'number' && value > 0;
 
 /** Epsilons of the norms as the library sets them. */
-function epsilons(sources: Sources, { eps, configuredEps }: PyramidDefaults): Figures {
-  const { name, title } = sources.evidences.dialect;
+function epsilons(sources: Sources, { eps, configuredEps }: PyramidDefaults): EvidenceRecord {
+  const { name, title } = sources.found.dialect;
   const [blocks, sampling] = eps[name]!;
   const config = configuredEps ? ['layer_norm_eps'] : [];
   const figure = (key: string, value: number): Evidence =>
@@ -37,8 +37,8 @@ export function pyramidFigures(
   sources: Sources,
   blocksOf: (stage: number) => string,
   defaults: PyramidDefaults,
-): Figures | undefined {
-  const { tensors } = sources.evidences;
+): EvidenceRecord | undefined {
+  const { tensors } = sources.found;
   const paths = stagePaths(sources, blocksOf);
   const side = (name: string, axis: number): number => tensors.get(name)?.shape[axis] ?? 0;
   const [first] = paths;
@@ -54,13 +54,13 @@ export function pyramidFigures(
       perHead: defaults.perHead ?? dims[0]!,
     }),
     mlp_ratio: stored(ratios, `${first}.0.mlp.fc1.weight`),
-    activation: activationOf(sources, stored('gelu', `default of ${sources.evidences.dialect.title}`)),
+    activation: activationOf(sources, stored('gelu', `default of ${sources.found.dialect.title}`)),
     ...epsilons(sources, defaults),
     classes: classesOf(tensors, 'head'),
   };
 }
 
-function stagePaths({ evidences: { tensors } }: Sources, blocksOf: (stage: number) => string): string[] {
+function stagePaths({ found: { tensors } }: Sources, blocksOf: (stage: number) => string): string[] {
   const paths: string[] = [];
   while (countOf(tensors, blocksOf(paths.length)) > 0) paths.push(blocksOf(paths.length));
   return paths;
@@ -68,7 +68,7 @@ function stagePaths({ evidences: { tensors } }: Sources, blocksOf: (stage: numbe
 
 /** Factors by which the keys of each stage are reduced, by the kernels of its convolution `sr`; a kernel of 1 is a pool to 7 × 7. */
 export function reductionOf(
-  { evidences: { tensors } }: Sources,
+  { found: { tensors } }: Sources,
   blocksOf: (stage: number) => string,
   stages: number,
   block = 0,

@@ -1,8 +1,9 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import { norm, withValue } from '../blocks/layers';
-import { answer, meanOfMap, tokensToMap } from '../blocks/maps';
+import { meanOfMap, tokensToMap } from '../blocks/maps';
 import { reducedBlocks, type ReducedFigures, stagePatches } from '../blocks/reducedAttention';
-import type { BuildOptions, Evidences, Figures, Recognised } from '../family';
+import type { BuildOptions, Found, EvidenceRecord, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
@@ -15,7 +16,7 @@ export const blocksOf = (stage: number): string => `stages.${stage}.blocks`;
 export const patchesOf = (stage: number): string =>
   stage === 0 ? 'patch_embed' : `stages.${stage}.downsample`;
 /** Sides of the kernels with which the stages cut patches. */
-export const kernelsOf = (tensors: Evidences['tensors'], stages: number): readonly number[] =>
+export const kernelsOf = (tensors: Found['tensors'], stages: number): readonly number[] =>
   Array.from({ length: stages }, (_, stage) => tensors.get(`${patchesOf(stage)}.proj.weight`)?.shape[2] ?? 1);
 /** Figures that the user may set. */
 export const pyramidAssumable = ['heads', 'activation', 'eps', 'sampling_eps'] as const;
@@ -39,7 +40,7 @@ export const pyramidSizes: Sizes = {
 };
 
 /** Figures of all blocks of a stage. */
-export function stageFigures(figures: Figures, stage: number): ReducedFigures {
+export function stageFigures(figures: EvidenceRecord, stage: number): ReducedFigures {
   return {
     heads: numbersOf(figures, 'heads')[stage]!,
     activation: wordOf(figures, 'activation'),
@@ -58,7 +59,7 @@ interface PyramidVariant {
 
 /** A pyramid of overlapping patches whose stages end in a norm; undefined where it is another network. */
 export function recognisePyramid(
-  evidences: Evidences,
+  evidences: Found,
   { label, title, sizes, defaults }: PyramidVariant,
 ): Recognised | undefined {
   const sources = sourcesOf(evidences);
@@ -78,7 +79,7 @@ export function recognisePyramid(
   return recognisedFrom(sources, {
     label,
     title: sizeTitle(title, sizes, depths, numbersOf(found, 'dim')) + linear,
-    figures: {
+    evidence: {
       ...found,
       patch: stored(kernels, 'patch_embed.proj.weight'),
       reduction,
@@ -95,7 +96,7 @@ export function recognisePyramid(
 /** Stages of overlapping patches, blocks and a norm; the pooled last map is classified. */
 export function buildPyramid(
   b: GraphBuilder,
-  { figures }: Recognised,
+  { evidence: figures }: Recognised,
   { imageSize, batch }: BuildOptions,
 ): void {
   let map = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);

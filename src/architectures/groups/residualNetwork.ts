@@ -3,7 +3,7 @@ import type { ValueInfo } from '../../graph/graph';
 import { channelAttention } from '../blocks/channelAttention';
 import { averagePool, convNorm, maxPool } from '../blocks/convolution';
 import { activate, residual } from '../blocks/layers';
-import type { Figures } from '../family';
+import type { EvidenceRecord } from '../family';
 import { numberOf, numbersOf, wordOf } from '../figures';
 
 interface Unit {
@@ -49,13 +49,16 @@ function block(b: GraphBuilder, x: ValueInfo, unit: Unit, strides: readonly numb
 }
 
 /** Strides of a block's convolutions: `stride` in the first of a basic block, in the 3 × 3 one of a bottleneck (or in the one before). */
-function stridesOf({ block: kind, downsample_in_bottleneck: early }: Figures, stride: number): number[] {
+function stridesOf(
+  { block: kind, downsample_in_bottleneck: early }: EvidenceRecord,
+  stride: number,
+): number[] {
   if (kind!.value === 'basic') return [stride, 1];
   return early!.value === true ? [stride, 1, 1] : [1, stride, 1];
 }
 
 /** The last map: 1/32 of the picture's size after four stages. */
-export function encodeResnet(b: GraphBuilder, figures: Figures, pixels: ValueInfo): ValueInfo {
+export function encodeResnet(b: GraphBuilder, figures: EvidenceRecord, pixels: ValueInfo): ValueInfo {
   const unit = { eps: numberOf(figures, 'eps'), activation: wordOf(figures, 'activation') };
   const early = figures['downsample_in_first_stage']!.value === true;
   const note = {

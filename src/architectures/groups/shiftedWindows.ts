@@ -1,19 +1,19 @@
+import { answer } from '../heads/classifier';
+import type { Grid } from '../../domain/size';
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import { int, text, type ValueInfo } from '../../graph/graph';
 import { maybeNorm, norm, withValue, type Tokens } from '../blocks/layers';
 import {
-  answer,
   gridOfLayout,
   gridSequence,
   gridTokens,
   mapToTokens,
   meanOfTokens,
   paddedToMultiple,
-  type Grid,
 } from '../blocks/maps';
 import { distances } from '../blocks/relativePosition';
 import { rearranged, windowsOf, type Windows } from '../blocks/windows';
-import type { BuildOptions, ConfigValue, Evidence, Evidences, Figures, Recognised } from '../family';
+import type { BuildOptions, ConfigValue, Evidence, Found, EvidenceRecord, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, sideOrPair, stored, wordOf } from '../figures';
 import { sizeOf, sizeTitle, type Sizes } from '../sizes';
 import { classesOf, countOf, imageSizeOf, recognisedFrom, type Sources } from '../sources';
@@ -45,7 +45,7 @@ const paddingFits: readonly string[] = ['smaller side', 'rows'] satisfies readon
 export type WindowFit = keyof typeof fits;
 
 /** How the library that named the weights fits windows to small maps, by its dialect; as timm does where nothing is said. */
-export function windowFit({ dialect }: Evidences, byDialect: Readonly<Record<string, WindowFit>>): Evidence {
+export function windowFit({ dialect }: Found, byDialect: Readonly<Record<string, WindowFit>>): Evidence {
   return stored(byDialect[dialect.name] ?? 'each side', `as ${dialect.title} does`);
 }
 
@@ -61,13 +61,13 @@ function squareWindows(map: Grid, side: number, [window]: Grid): Windows {
 }
 
 /** Windows of a block on a map; every second block shifts them. */
-function fittedWindows(figures: Figures, window: Grid, map: Grid, shifted: boolean): Windows {
+function fittedWindows(figures: EvidenceRecord, window: Grid, map: Grid, shifted: boolean): Windows {
   const windows = fits[wordOf(figures, 'window_fit') as WindowFit](map, window);
   return shifted ? windows : { ...windows, shift: [0, 0] };
 }
 
 /** Window of a stage where it is not clipped: the figure is one number or `[rows, columns]` for all stages, or a number for each. */
-export function windowOf(figures: Figures, stage: number): Grid {
+export function windowOf(figures: EvidenceRecord, stage: number): Grid {
   const sides = numbersOf(figures, 'window');
   if (sides.length === 1) return [sides[0]!, sides[0]!];
   return sides.length === 2 ? [sides[0]!, sides[1]!] : [sides[stage]!, sides[stage]!];
@@ -108,8 +108,8 @@ interface StageNames {
 }
 
 /** Figures that all models with shifted windows have, but for the window; undefined where a stage has none of the names. */
-export function shiftedFigures(sources: Sources, { stages, heads }: StageNames): Figures | undefined {
-  const { tensors } = sources.evidences;
+export function shiftedFigures(sources: Sources, { stages, heads }: StageNames): EvidenceRecord | undefined {
+  const { tensors } = sources.found;
   const blocks = Array.from({ length: countOf(tensors, stages) }, (_, stage) => `${stages}.${stage}.blocks`);
   const side = (name: string, axis: number): number => tensors.get(name)?.shape[axis] ?? 0;
   const patch = tensors.get('patch_embed.proj.weight')?.shape;
@@ -165,7 +165,7 @@ const searched: Sizes = {
 };
 
 /** `Swin-T, window 7`, `Swin-S3-T`; a window that nobody tells is not part of the name. */
-function titleOf(name: string, figures: Figures): string {
+function titleOf(name: string, figures: EvidenceRecord): string {
   const [depths, dims] = [numbersOf(figures, 'depth'), numbersOf(figures, 'dim')];
   const { value, assumed } = figures['window'] ?? { value: [], assumed: true };
   const windows = [value].flat();
@@ -178,14 +178,14 @@ function titleOf(name: string, figures: Figures): string {
 /** A recognition of a model with shifted windows. Pictures may have any size that holds a patch: maps are padded to whole windows. */
 export function recognisedShifted(
   sources: Sources,
-  figures: Figures,
+  figures: EvidenceRecord,
   { label, name, usual, windows: choices }: ShiftedModel,
 ): Recognised {
   const { imageSize, figure } = imageSizeOf(sources, usual);
   return recognisedFrom(sources, {
     label,
     title: titleOf(name, figures),
-    figures: { ...figures, image_size: figure },
+    evidence: { ...figures, image_size: figure },
     imageSize,
     sizeStep: pairOf(figures, 'patch'),
     choices: { window: choices },
@@ -240,7 +240,7 @@ function patchMerging(b: GraphBuilder, tokens: Tokens, name: string, eps: number
 }
 
 /** Patches of the pixels as tokens of a map, with the norm that follows. */
-function embedded(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
+function embedded(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }: BuildOptions): Tokens {
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   const patch = pairOf(figures, 'patch');
   return b.scope(
@@ -268,7 +268,7 @@ interface ShiftedStages {
 /** Pixels through all stages: patch merging first, where the stage has one, then blocks of which every second shifts its windows. */
 export function shiftedStages(
   b: GraphBuilder,
-  { figures }: Recognised,
+  { evidence: figures }: Recognised,
   options: BuildOptions,
   { stages, block, window = (stage) => windowOf(figures, stage) }: ShiftedStages,
 ): Tokens {
@@ -300,7 +300,7 @@ const noteOf = ({ size, shift }: Windows): { readonly title: string } => ({
 /** The normed map, its mean and the classifier; where a decoder of masked pixels is stored (Xie et al. 2022, SimMIM), its picture as well. */
 export function shiftedAnswer(b: GraphBuilder, tokens: Tokens): void {
   const all = gridSequence(b, tokens);
-  if (b.has('decoder.0.weight')) b.output('reconstruction', reconstruction(b, all));
+  if (b.has('decoder.0.weight')) b.output('reconstruction', reconstruction(b, all), 'pixels');
   answer(b, meanOfTokens(b, tokens), all, 'head.fc');
 }
 

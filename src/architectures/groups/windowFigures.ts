@@ -1,5 +1,5 @@
 import type { DecomposedSettings } from '../blocks/decomposedPositions';
-import type { ConfigValue, Evidence, Figures } from '../family';
+import type { ConfigValue, Evidence, EvidenceRecord } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import { countOf, decide, type Sources } from '../sources';
 
@@ -12,7 +12,7 @@ interface WindowQuestion {
 }
 
 /** Sides of the windows or maps that the tables `rel_pos_h` `[2 · side − 1, d]` of all blocks are made for. */
-export function tableSides({ evidences: { tensors } }: Sources): readonly number[] {
+export function tableSides({ found: { tensors } }: Sources): readonly number[] {
   return Array.from(
     { length: countOf(tensors, 'blocks') },
     (_, index) => ((tensors.get(`blocks.${index}.attn.rel_pos_h`)?.shape[0] ?? 1) + 1) / 2,
@@ -23,7 +23,7 @@ export function tableSides({ evidences: { tensors } }: Sources): readonly number
 export const noLayer = 'none';
 
 /** Layers without windows by the figure `global_layers`. */
-export const globalLayers = (figures: Figures): ReadonlySet<number> =>
+export const globalLayers = (figures: EvidenceRecord): ReadonlySet<number> =>
   new Set(figures['global_layers']?.value === noLayer ? [] : numbersOf(figures, 'global_layers'));
 
 /** Whether a value of `global_layers` names layers of a model of so many, or none. */
@@ -37,7 +37,7 @@ export const areLayers =
  * Window and layers without windows (`global_layers`) of a model whose tables are as long as the window or as the whole map. Where all have the
  * length of the map, windows make no difference on it: the names of published models or the config tell, else no layer has windows.
  */
-export function windowFigures(sources: Sources, { side, named = [] }: WindowQuestion): Figures {
+export function windowFigures(sources: Sources, { side, named = [] }: WindowQuestion): EvidenceRecord {
   const sides = tableSides(sources);
   const kinds = [...new Set(sides)];
   const whole = side === undefined || (kinds.length > 1 && !kinds.includes(side)) ? Math.max(...sides) : side;
@@ -71,7 +71,7 @@ function unevenLayers(
   depth: number,
   named: NonNullable<WindowQuestion['named']>,
 ): Evidence {
-  return decide(sources, 'global_layers', {
+  return decide<string | readonly number[]>(sources, 'global_layers', {
     config: ['global_attn_indexes'],
     named,
     otherwise: assumed(
@@ -84,7 +84,7 @@ function unevenLayers(
 }
 
 /** Settings of every block by the figures. */
-export function windowedSettings(figures: Figures): readonly DecomposedSettings[] {
+export function windowedSettings(figures: EvidenceRecord): readonly DecomposedSettings[] {
   const whole = globalLayers(figures);
   return Array.from({ length: numberOf(figures, 'depth') }, (_, index) => ({
     heads: numberOf(figures, 'heads'),

@@ -1,9 +1,10 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { gridOfLayout, sequence, type Grid } from '../blocks/maps';
+import { gridOfLayout, sequence } from '../blocks/maps';
 import { isResampling, resampled } from '../blocks/positions';
 import { windowsOf, type Windows } from '../blocks/windows';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
 import {
   hieraEncoder,
@@ -20,8 +21,8 @@ import { decide, imageSizeOf, nearestDivisor, recognisedFrom, sourcesOf, type So
 import { hieraNames } from './names';
 
 /** Side of a mask unit on the first map, and how many stages attend within the units. */
-function unitFigures(sources: Sources): Figures {
-  const table = sources.evidences.tensors.get('pos_embed_win')?.shape[2];
+function unitFigures(sources: Sources): EvidenceRecord {
+  const table = sources.found.tensors.get('pos_embed_win')?.shape[2];
   const unit = table === undefined ? stored(8, 'as every published Hiera') : stored(table, 'pos_embed_win');
   const isCount = (value: unknown): boolean => Number.isInteger([value].flat()[0]);
   return {
@@ -40,13 +41,13 @@ function unitFigures(sources: Sources): Figures {
 }
 
 /** Pixels of a mask unit, `[height, width]`. */
-function unitStep(figures: Figures): Grid {
+function unitStep(figures: EvidenceRecord): Grid {
   const [strides, units] = [numbersOf(figures, 'patch_stride'), numbersOf(figures, 'mask_unit')];
   return [strides[0]! * units[0]!, strides.at(-1)! * units.at(-1)!];
 }
 
 /** Rows and columns of the position table where nothing tells them: whole mask units, as near to a square as they make. */
-function unitGrid(layout: TableLayout, figures: Figures): TableLayout {
+function unitGrid(layout: TableLayout, figures: EvidenceRecord): TableLayout {
   if (!layout.grid.assumed) return layout;
   const [rows, columns] = layout.grid.value as Grid;
   const [unit] = numbersOf(figures, 'mask_unit');
@@ -63,7 +64,7 @@ function unitGrid(layout: TableLayout, figures: Figures): TableLayout {
   };
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors, dialect } = evidences;
   const sources = sourcesOf(evidences);
   const own = hieraFigures(sources);
@@ -77,7 +78,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const grid = layout?.grid ?? stored(table.slice(2), 'pos_embed');
   const [rows, columns] = grid.value as Grid;
   const { imageSize, figure } = imageSizeOf(sources, layout && [rows * step[0], columns * step[1]]);
-  const figures: Figures = {
+  const figures: EvidenceRecord = {
     ...found,
     grid,
     resampling: stored(dialect.resampling[0], `as ${dialect.title} does`),
@@ -86,7 +87,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'hiera',
     title: hieraTitle('Hiera', figures),
-    figures,
+    evidence: figures,
     imageSize,
     sizeStep: unitStep(figures),
     pixels: 'imagenet',
@@ -95,7 +96,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
 }
 
 /** Positions of the patches: one table resized to the grid, or a small one with that of a mask unit on top. */
-function positions(b: GraphBuilder, figures: Figures, grid: Grid): ValueInfo {
+function positions(b: GraphBuilder, figures: EvidenceRecord, grid: Grid): ValueInfo {
   const name = wordOf(figures, 'resampling');
   if (!isResampling(name)) throw new Error(`resampling: ${name} is not known`);
   return b.has('pos_embed_win')
@@ -104,7 +105,7 @@ function positions(b: GraphBuilder, figures: Figures, grid: Grid): ValueInfo {
 }
 
 /** Blocks attend within mask units, whatever those are pooled to; a stage's first one as the stage before it. */
-function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
   const step = unitStep(figures);
   requireUnits(options.imageSize, step, 'mask units');
   const units: Grid = [options.imageSize[0] / step[0], options.imageSize[1] / step[1]];
@@ -118,7 +119,7 @@ function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions):
 }
 
 /** Hiera (Ryali et al. 2023, "Hiera: A Hierarchical Vision Transformer without the Bells-and-Whistles"). */
-export const hiera: Family = {
+export const hiera: Family<Recognised, void> = {
   name: 'hiera',
   title: 'Hiera',
   names: hieraNames,

@@ -1,7 +1,8 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
-import { gridOfLayout, gridSequence, type Grid } from '../blocks/maps';
+import { gridOfLayout, gridSequence } from '../blocks/maps';
 import { windowsOf, type Windows } from '../blocks/windows';
-import type { BuildOptions, ConfigValue, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, ConfigValue, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored } from '../figures';
 import {
   hieraEncoder,
@@ -38,9 +39,9 @@ const layouts: Readonly<Record<string, readonly [windows: readonly number[], who
 
 const areNumbers = (value: ConfigValue): boolean => [value].flat().every((each) => Number.isInteger(each));
 
-function windowFigures(sources: Sources, depths: readonly number[]): Figures {
+function windowFigures(sources: Sources, depths: readonly number[]): EvidenceRecord {
   const [windows, whole] = layouts[depths.join()] ?? [];
-  const first = sources.evidences.tensors.get('pos_embed_window')!.shape[2]!;
+  const first = sources.found.tensors.get('pos_embed_window')!.shape[2]!;
   const source = 'as SAM 2 of these depths';
   return {
     window: decide(sources, 'window', {
@@ -55,7 +56,7 @@ function windowFigures(sources: Sources, depths: readonly number[]): Figures {
       is: (value) => areNumbers(value) && [value].flat().length === depths.length,
       needed: `${depths.length} whole numbers`,
     }),
-    global_layers: decide(sources, 'global_layers', {
+    global_layers: decide<string | readonly number[]>(sources, 'global_layers', {
       config: ['global_att_blocks'],
       otherwise: whole ? stored(whole, source) : assumed(noLayer, 'not stored in the weights'),
       is: areLayers(depths.reduce((sum, depth) => sum + depth, 0)),
@@ -65,18 +66,18 @@ function windowFigures(sources: Sources, depths: readonly number[]): Figures {
 }
 
 /** Pixels that the sides of a picture are multiples of: one window of the first stage. */
-function windowStep(figures: Figures): Grid {
+function windowStep(figures: EvidenceRecord): Grid {
   const [strides, windows] = [numbersOf(figures, 'patch_stride'), numbersOf(figures, 'window')];
   return [strides[0]! * windows[0]!, strides.at(-1)! * windows[0]!];
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const sources = sourcesOf(evidences);
   const found = hieraFigures(sources);
   const window = evidences.tensors.get('pos_embed_window')?.shape;
   if (!found || window?.length !== 4) return undefined;
   const { imageSize, figure } = imageSizeOf(sources, [1024, 1024]);
-  const figures: Figures = {
+  const figures: EvidenceRecord = {
     ...found,
     ...windowFigures(sources, numbersOf(found, 'depth')),
     resampling: stored('bicubic', 'as timm and SAM 2 do'),
@@ -85,7 +86,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'hieradet_sam2',
     title: hieraTitle('SAM 2 Hiera', figures),
-    figures,
+    evidence: figures,
     imageSize,
     sizeStep: windowStep(figures),
     pixels: 'imagenet',
@@ -93,7 +94,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
 }
 
 /** Blocks attend within windows of their stage, the first of a stage in those of the stage before it; some see the whole map. */
-function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
   requireUnits(options.imageSize, windowStep(figures), 'windows');
   const windows = numbersOf(figures, 'window');
   const whole = globalLayers(figures);
@@ -106,7 +107,7 @@ function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions):
 }
 
 /** The image encoder of SAM 2 (Ravi et al. 2024): Hiera with windows instead of mask units, for pictures of any size. */
-export const hieradet: Family = {
+export const hieradet: Family<Recognised, void> = {
   name: 'hieradet',
   row: 'hiera',
   title: 'SAM 2 Hiera',

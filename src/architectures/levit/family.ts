@@ -1,10 +1,10 @@
+import { distilledAnswer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { biasedAttention, biasedFormula, offsetBiases } from '../blocks/attentionBiases';
 import { batchNorm, convNorm, convolution, linearNorm } from '../blocks/convolution';
 import { activate, residual, withValue, type Tokens } from '../blocks/layers';
 import {
-  distilledAnswer,
   gridOf,
   gridOfLayout,
   gridSequence,
@@ -15,14 +15,14 @@ import {
   tokensToMap,
 } from '../blocks/maps';
 import { mergeHeads, selfProbe, splitHeads } from '../blocks/transformer';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, numbersOf, pairOf, stored, wordOf } from '../figures';
 import { learnedImageSize, mapOf, requireResolution, resolutionOf } from '../groups/learnedMaps';
 import { sizeTitle, type Sizes } from '../sizes';
 import { activationOf, classesOf, countOf, recognisedFrom, sourcesOf } from '../sources';
 import { levitNames } from './names';
 
-type Tensors = Evidences['tensors'];
+type Tensors = Found['tensors'];
 
 /** Batch norms have PyTorch's default everywhere. */
 const eps = 1e-5;
@@ -78,7 +78,7 @@ function measureStage(tensors: Tensors, stage: string) {
   };
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const paths = Array.from({ length: countOf(tensors, 'stages') }, (_, index) => `stages.${index}`);
@@ -108,7 +108,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     imageSize,
     sizeStep: [stride, stride],
     pixels: 'imagenet',
-    figures: {
+    evidence: {
       depth: each('depth', 'stages.*.blocks'),
       dim: each('dim', 'stages.*.blocks.0.attn.proj.ln.linear.weight'),
       heads: each('heads', 'stages.*.blocks.0.attn.attention_biases'),
@@ -244,7 +244,7 @@ function attentionDownsampling(b: GraphBuilder, tokens: Tokens, activation: stri
 }
 
 /** The downsampling before a stage and the MLP that follows it. */
-function downsample(b: GraphBuilder, tokens: Tokens, stage: number, figures: Figures): Tokens {
+function downsample(b: GraphBuilder, tokens: Tokens, stage: number, figures: EvidenceRecord): Tokens {
   const activation = wordOf(figures, 'activation');
   const smaller = b.scope(
     `stages.${stage}.downsample.attn_downsample`,
@@ -267,7 +267,7 @@ function block(b: GraphBuilder, tokens: Tokens, activation: string): Tokens {
   return mlp(b, withValue(tokens, mixed), 'mlp', activation);
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const activation = wordOf(figures, 'activation');
   const map = stem(b, b.input('pixel_values', [batch, 3, ...imageSize]), activation);
   const [stride] = pairOf(figures, 'patch');
@@ -287,7 +287,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** LeViT (Graham et al. 2021): a convolutional stem, then attention with biases per offset on maps that shrink by attention. */
-export const levit: Family = {
+export const levit: Family<Recognised, void> = {
   name: 'levit',
   title: 'LeViT',
   names: levitNames,

@@ -1,3 +1,4 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import {
@@ -10,7 +11,7 @@ import {
 } from '../blocks/convolution';
 import { gridPartition, gridProbe, gridReverse } from '../blocks/gridWindows';
 import { activate, layerScale, residual, withValue, type Tokens } from '../blocks/layers';
-import { gridOf, mapNorm, mapToTokens, tokensToMap, type Grid } from '../blocks/maps';
+import { gridOf, mapNorm, mapToTokens, tokensToMap } from '../blocks/maps';
 import { mapMlp } from '../blocks/pointwise';
 import {
   continuousTable,

@@ -1,9 +1,11 @@
+import { answer } from '../heads/classifier';
+import type { Grid } from '../../domain/size';
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
 import { activate, maybeNorm } from '../blocks/layers';
-import { answer, meanOfMap, type Grid } from '../blocks/maps';
-import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
+import { meanOfMap } from '../blocks/maps';
+import type { BuildOptions, Evidence, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
 import { maxVitBlocks, normOfMap, type MaxVitSettings } from './blocks';
 import { flavourFigures, maxVitAssumable, trainedSize } from './figures';
@@ -11,7 +13,7 @@ import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, decide, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../sources';
 import { maxVitNames } from './names';
 
-type Tensors = Evidences['tensors'];
+type Tensors = Found['tensors'];
 
 const divided = ([rows, columns]: Grid, by: number): Grid => [
   Math.floor(rows / by),
@@ -28,11 +30,11 @@ function requireSides(imageSize: Grid, step: number): void {
 }
 
 /** Tokens of a window: as many as the picture has partitions, so that they grow with it, or always the same. */
-function windowAt(figures: Figures, size: Grid): Grid {
+function windowAt(figures: EvidenceRecord, size: Grid): Grid {
   return figures['window'] ? pairOf(figures, 'window') : divided(size, numberOf(figures, 'partition_ratio'));
 }
 
-function settingsOf(figures: Figures, imageSize: Grid): MaxVitSettings {
+function settingsOf(figures: EvidenceRecord, imageSize: Grid): MaxVitSettings {
   const word = (key: string): never => wordOf(figures, key) as never;
   return {
     convolution: {
@@ -83,7 +85,11 @@ function block(
   return b.scope(path, () => kind.build(b, x, settings, { stride, nativeMap }), { title: kind.title });
 }
 
-function build(b: GraphBuilder, { figures, sizeStep }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(
+  b: GraphBuilder,
+  { evidence: figures, sizeStep }: Recognised,
+  { imageSize, batch }: BuildOptions,
+): void {
   requireSides(imageSize, sizeStep[0]);
   const settings = settingsOf(figures, imageSize);
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
@@ -167,14 +173,14 @@ function widthOf(tensors: Tensors, stage: number): number {
 }
 
 /** Window that torchvision fixes for all image sizes; timm's grows with the picture by this ratio. */
-function partitionFigures(evidences: Evidences, ratio: Evidence): Figures {
+function partitionFigures(evidences: Found, ratio: Evidence): EvidenceRecord {
   if (evidences.dialect.name !== 'torchvision') return { partition_ratio: ratio };
   const name = 'stages.0.blocks.0.attn_grid.attn.rel_pos.relative_position_bias_table';
   const side = (Math.sqrt(evidences.tensors.get(name)?.shape[0] ?? 169) + 1) / 2;
   return { window: stored([side, side], name) };
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors, dialect } = evidences;
   const channels = tensors.get('stem.conv1.weight')?.shape[1];
   const depths = stageDepths(tensors);
@@ -201,7 +207,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: variant.toLowerCase(),
     title: sizeTitle(variant, sizes[variant]!, depths, dims),
-    figures: {
+    evidence: {
       depth: stored(depths, 'stages.*.blocks'),
       dim: stored(dims, 'stages.*.blocks.0'),
       block: stored(kinds, 'stages.*.blocks'),
@@ -223,7 +229,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
 }
 
 /** MaxViT (Tu et al. 2022), CoAtNet (Dai et al. 2021) and timm's mixes of their blocks with each other and with ConvNeXt's. */
-export const maxVit: Family = {
+export const maxVit: Family<Recognised, void> = {
   name: 'maxvit',
   title: 'MaxViT and CoAtNet',
   names: maxVitNames,

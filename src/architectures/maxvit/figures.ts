@@ -1,12 +1,12 @@
+import type { Grid } from '../../domain/size';
 import { activations } from '../blocks/layers';
-import type { Grid } from '../blocks/maps';
 import { configuredImageSize } from '../config';
-import type { ConfigValue, Evidence, Evidences, Figures } from '../family';
+import type { ConfigValue, Evidence, Found, EvidenceRecord } from '../family';
 import { assumed, stored } from '../figures';
 import { decide, imageSizeOf, publishedSizes, type Sources } from '../sources';
 import { pools } from './blocks';
 
-type Tensors = Evidences['tensors'];
+type Tensors = Found['tensors'];
 
 /** What a line of models sets that weights do not hold. */
 interface Flavour {
@@ -60,7 +60,7 @@ const flavours = {
 type FlavourName = keyof typeof flavours;
 
 /** The line a model belongs to, and the parameter that tells it. */
-function flavourOf({ tensors, dialect }: Evidences): readonly [FlavourName, source: string] {
+function flavourOf({ tensors, dialect }: Found): readonly [FlavourName, source: string] {
   if (dialect.name === 'torchvision') return ['torchvision', 'torchvision names of the tensors'];
   const found = (pattern: RegExp): string | undefined =>
     [...tensors.keys()].find((name) => pattern.test(name));
@@ -123,8 +123,8 @@ export const maxVitAssumable = [
 ];
 
 /** What weights do not tell of the blocks: the flavour's settings, and what differs within timm's CoAtNets. */
-export function flavourFigures(sources: Sources): Figures {
-  const [name, source] = flavourOf(sources.evidences);
+export function flavourFigures(sources: Sources): EvidenceRecord {
+  const [name, source] = flavourOf(sources.found);
   const own = flavours[name];
   const keys = Object.keys(questions) as (keyof Flavour)[];
   const settled = keys.map((key): readonly [string, Evidence] => [
@@ -198,7 +198,7 @@ interface Trained {
  * them, else the square that does; what is told elsewhere where positions are computed. Throws where a table fits none of these.
  */
 export function trainedSize(sources: Sources, ratio: number): Trained {
-  const { evidences } = sources;
+  const { found: evidences } = sources;
   const [table] = tablesOf(evidences.tensors, ratio);
   if (!table) return { figure: toldSize(sources), byTable: false };
   const config = configuredImageSize(evidences.checkpoint);
@@ -214,6 +214,6 @@ export function trainedSize(sources: Sources, ratio: number): Trained {
 
 /** What config.json or the published models say before what the user wants now, which is no size that the weights were trained at. */
 function toldSize(sources: Sources): Evidence {
-  const { figure } = imageSizeOf({ ...sources, evidences: { ...sources.evidences, imageSize: undefined } });
+  const { figure } = imageSizeOf({ ...sources, found: { ...sources.found, imageSize: undefined } });
   return figure.assumed ? imageSizeOf(sources).figure : figure;
 }

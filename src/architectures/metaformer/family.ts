@@ -1,20 +1,21 @@
+import { answer } from '../heads/classifier';
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { averagePool, convolution, groupNorm } from '../blocks/convolution';
 import { activate, activations, maybeNorm, residual, starRelu } from '../blocks/layers';
-import {
-  answer,
-  gridOf,
-  gridTokens,
-  layerNormOfMap,
-  mapToTokens,
-  meanOfMap,
-  tokensToMap,
-  type Grid,
-} from '../blocks/maps';
+import { gridOf, gridTokens, layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
 import { pointwise } from '../blocks/pointwise';
 import { selfAttention } from '../blocks/transformer';
-import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Figures, Recognised } from '../family';
+import type {
+  BuildOptions,
+  ConfigValue,
+  Evidence,
+  EvidenceRecord,
+  Family,
+  Found,
+  Recognised,
+} from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import {
   classesOf,
@@ -28,7 +29,7 @@ import {
 } from '../sources';
 import { metaformerNames } from './names';
 
-type Tensors = Evidences['tensors'];
+type Tensors = Found['tensors'];
 
 /** What a stage's blocks need to know beside their parameters. */
 interface Stage {
@@ -149,7 +150,7 @@ function embedding(
   b: GraphBuilder,
   map: ValueInfo,
   name: string,
-  figures: Figures,
+  figures: EvidenceRecord,
   stage: number,
 ): ValueInfo {
   const stride = numbersOf(figures, 'strides')[stage]!;
@@ -167,7 +168,7 @@ function embedding(
 }
 
 /** The last map `[batch, dim, rows, columns]`. */
-function encode(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): ValueInfo {
+function encode(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }: BuildOptions): ValueInfo {
   const heads = figures['heads'] ? [...numbersOf(figures, 'heads')] : [];
   const names = [figures['token_mixer']!.value].flat() as readonly MixerName[];
   const depths = numbersOf(figures, 'depth');
@@ -198,7 +199,7 @@ function encode(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOp
 const headEps = 1e-6;
 
 /** Pooling, then the classifier: a linear layer, or two with a squared ReLU and a norm between them (ConvFormer, CAFormer). */
-function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
   const map = encode(b, figures, options);
   // transformers and the original repository normalise the map, timm what is left of it after pooling.
   const last = b.has('norm.weight') ? mixers.pooling.norm(b, map, 'norm', numberOf(figures, 'eps')) : map;
@@ -208,9 +209,9 @@ function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions):
     const positive = b.add('Relu', [b.linear(features, 'fc1')]);
     return b.linear(b.layerNorm(b.add('Mul', [positive, positive]), 'norm', headEps), 'fc2');
   });
-  b.output('logits', logits);
-  b.output('features', features);
-  b.output('tokens', map);
+  b.output('logits', logits, 'logits');
+  b.output('features', features, 'features');
+  b.output('tokens', map, 'tokens');
 }
 
 /** Letters of the published sizes by the width of the first stage. */
@@ -228,8 +229,8 @@ function variantOf(tensors: Tensors, names: readonly MixerName[]): string {
 const isWindow = (value: ConfigValue): boolean => typeof value === 'number' && value % 2 === 1;
 
 /** What weights do not tell of the blocks. */
-function settings(sources: Sources, names: readonly MixerName[]): Figures {
-  const { tensors, dialect } = sources.evidences;
+function settings(sources: Sources, names: readonly MixerName[]): EvidenceRecord {
+  const { tensors, dialect } = sources.found;
   const byLibrary = (value: ConfigValue): Evidence =>
     dialect.name === 'transformers'
       ? assumed(value, 'as the published models have it')
@@ -266,14 +267,14 @@ function settings(sources: Sources, names: readonly MixerName[]): Figures {
 }
 
 /** The stages' token mixers. IdentityFormer, of the same repository, has the parameters of a PoolFormerV2. */
-function mixersFigure({ dialect }: Evidences, names: readonly MixerName[]): Evidence {
+function mixersFigure({ dialect }: Found, names: readonly MixerName[]): Evidence {
   const told = dialect.name !== 'metaformer' || !names.includes('pooling');
   return told
     ? stored(names, 'stages.*.blocks.0.token_mixer')
     : assumed(names, 'pooling has no parameters, nor has the IdentityFormer, which mixes nothing');
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const count = countOf(tensors, 'stages');
   const names = Array.from({ length: count }, (_, stage) => mixerOf(tensors, stage));
@@ -290,7 +291,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: variant.toLowerCase(),
     title: `${variant}-${sizes[dims[0]!] ?? dims[0]}${total(depths)}`,
-    figures: {
+    evidence: {
       depth: stored(depths, 'stages.*.blocks'),
       dim: stored(dims, 'stages.*.blocks.0.norm1.weight'),
       token_mixer: mixersFigure(evidences, names),
@@ -307,7 +308,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
 }
 
 /** MetaFormer (Yu et al. 2022, 2023): transformers whose token mixer is pooling (PoolFormer), a convolution (ConvFormer) or in the last stages attention (CAFormer). */
-export const metaformer: Family = {
+export const metaformer: Family<Recognised, void> = {
   name: 'metaformer',
   title: 'MetaFormer',
   names: metaformerNames,

@@ -1,9 +1,10 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import type { Probe } from '../../domain/probes';
 import { convNorm, convolution, groupNorm } from '../blocks/convolution';
 import { residual, withValue, type Tokens } from '../blocks/layers';
-import { gridOf, resizedMap, type Grid } from '../blocks/maps';
+import { gridOf, resizedMap } from '../blocks/maps';
 import { mapOfPhases, mapOfPhaseTokens, phasesOfMap, phaseTokens } from '../blocks/phases';
 import { mapMlp } from '../blocks/pointwise';
 import { mlp, selfAttention } from '../blocks/transformer';

@@ -1,8 +1,18 @@
+import { answer } from '../heads/classifier';
+import type { Size } from '../../domain/size';
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { activations } from '../blocks/layers';
-import { answer, meanOfMap } from '../blocks/maps';
-import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Figures, Recognised } from '../family';
+import { meanOfMap } from '../blocks/maps';
+import type {
+  BuildOptions,
+  ConfigValue,
+  Evidence,
+  EvidenceRecord,
+  Family,
+  Found,
+  Recognised,
+} from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import { libraries, mobileVitBlocks, stepsOf, unit, type Library, type MobileVitSettings } from './blocks';
 import { sizeTitle } from '../sizes';
@@ -10,7 +20,7 @@ import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, typ
 import { mobileVitNames } from './names';
 
 /** Sizes at which the last map holds less than one patch, where it is cropped to whole ones. */
-function requirePatches(figures: Figures, { odd }: Library, imageSize: readonly [number, number]): void {
+function requirePatches(figures: EvidenceRecord, { odd }: Library, imageSize: Size): void {
   const least = numberOf(figures, 'output_stride') * numberOf(figures, 'patch');
   if (odd === 'resized' || figures['heads'] || imageSize.every((side) => side > least / 2)) return;
   const nearest = imageSize.map((side) => Math.max(side, least));
@@ -22,7 +32,7 @@ function requirePatches(figures: Figures, { odd }: Library, imageSize: readonly 
 /** The last map `[batch, channels, rows, columns]` before the last convolution. */
 function encode(
   b: GraphBuilder,
-  figures: Figures,
+  figures: EvidenceRecord,
   pixels: ValueInfo,
   settings: Omit<MobileVitSettings, 'heads'>,
 ): ValueInfo {
@@ -42,7 +52,7 @@ function encode(
   return map;
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const library = libraries[wordOf(figures, 'library')]!;
   requirePatches(figures, library, imageSize);
   const activation = wordOf(figures, 'activation');
@@ -80,7 +90,7 @@ function headsFigure(sources: Sources, dims: readonly number[]): Evidence {
     const heads = [value].flat().map(Number);
     return heads.length === 1 ? dims.map(() => heads[0]!) : heads;
   };
-  const evidence = decide(sources, 'heads', {
+  const evidence = decide<number | readonly number[]>(sources, 'heads', {
     config: ['num_attention_heads'],
     published: ({ heads }) => heads,
     otherwise: assumed(4, 'as all published models have; not stored in the weights'),
@@ -96,8 +106,8 @@ const isWhole = (value: ConfigValue): boolean =>
   typeof value === 'number' && Number.isInteger(value) && value > 0;
 
 /** What weights do not tell. */
-function settingsOf(sources: Sources): Figures {
-  const { dialect, tensors } = sources.evidences;
+function settingsOf(sources: Sources): EvidenceRecord {
+  const { dialect, tensors } = sources.found;
   const segments = [...tensors.keys()].some((name) => name.startsWith('beside.segmentation_head.'));
   const published = sources.published.length > 0 ? stored(2, 'as published') : undefined;
   return {
@@ -130,14 +140,14 @@ function settingsOf(sources: Sources): Figures {
 }
 
 /** The authors' models, and transformers' after them, were trained on pictures whose channels OpenCV had read; timm has turned its first kernels. */
-function channelWarnings({ dialect, checkpoint }: Evidences): readonly string[] {
+function channelWarnings({ dialect, checkpoint }: Found): readonly string[] {
   if (dialect.name === 'timm' || checkpoint.sidecars.preprocessor) return [];
   return [
     'The published models were trained on channels in the order blue, green, red. A preprocessor_config.json beside the weights with "do_flip_channel_order": true gives them so.',
   ];
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const counts = Array.from({ length: countOf(tensors, 'stages') }, (_, stage) =>
     countOf(tensors, `stages.${stage}`),
@@ -156,7 +166,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: separable ? 'mobilevitv2' : 'mobilevit',
     title: titleOf(separable, depths, dims),
-    figures: {
+    evidence: {
       blocks: stored(counts, 'stages.*'),
       dim: stored(dims, `${first}.conv_1x1.weight`),
       depth: stored(depths, `${first}.transformer.*`),
@@ -174,7 +184,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
 }
 
 /** MobileViT (Mehta & Rastegari 2022) and MobileViTv2: convolutions, and transformers over interleaved sequences of a map's pixels. */
-export const mobileVit: Family = {
+export const mobileVit: Family<Recognised, void> = {
   name: 'mobilevit',
   title: 'MobileViT',
   names: mobileVitNames,

@@ -1,12 +1,14 @@
+import { answer } from '../heads/classifier';
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution, maxPool } from '../blocks/convolution';
 import { decomposedPositions } from '../blocks/decomposedPositions';
 import { norm, residual, withValue, type Tokens } from '../blocks/layers';
-import { answer, gridOf, mapToTokens, sequence, tokensToMap, type Grid } from '../blocks/maps';
+import { gridOf, mapToTokens, sequence, tokensToMap } from '../blocks/maps';
 import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from '../blocks/specialTokens';
 import { mergeHeads, mlp } from '../blocks/transformer';
-import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, Evidence, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import { activationOf, epsOf, poolOf } from '../groups/isotropicFigures';
 import { sizeTitle, type Sizes } from '../sizes';
@@ -29,7 +31,7 @@ const sizes: Sizes = {
  * Sides of the queries' maps by stage: the tables of relative places are made for the longer of queries and keys, which in a stage's last
  * block are the queries.
  */
-function sidesOf(tensors: Evidences['tensors'], depths: readonly number[]): readonly number[] {
+function sidesOf(tensors: Found['tensors'], depths: readonly number[]): readonly number[] {
   const table = (stage: number, depth: number): string =>
     `stages.${stage}.blocks.${depth - 1}.attn.rel_pos_h`;
   return depths.map((depth, stage) => ((tensors.get(table(stage, depth))?.shape[0] ?? 1) + 1) / 2);
@@ -51,7 +53,7 @@ function keyStrides(sources: Sources, queryStrides: readonly number[]): Evidence
 
 /** Heads of every stage: the tables of relative places are one head wide. */
 function storedHeads(sources: Sources, stages: number): readonly number[] {
-  const { tensors } = sources.evidences;
+  const { tensors } = sources.found;
   const width = (stage: number, name: string, axis: number): number =>
     tensors.get(`stages.${stage}.blocks.0.attn.${name}`)?.shape[axis] ?? NaN;
   return Array.from(
@@ -60,7 +62,7 @@ function storedHeads(sources: Sources, stages: number): readonly number[] {
   );
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const stages = countOf(tensors, 'stages');
@@ -73,7 +75,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const queryStrides = sides.map((side, stage) => Math.max(1, Math.round((sides[stage - 1] ?? side) / side)));
   const step = patchStride * queryStrides.reduce((product, stride) => product * stride, 1);
   const { imageSize, figure } = imageSizeOf(sources, [sides[0]! * patchStride, sides[0]! * patchStride]);
-  const figures: Figures = {
+  const figures: EvidenceRecord = {
     depth: stored(depths, `stages.0 … stages.${stages - 1}`),
     dim: stored(dims, 'stages.*.blocks.0.attn.proj.weight'),
     heads: decide(sources, 'heads', {
@@ -97,7 +99,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'mvitv2',
     title: sizeTitle('MViTv2', sizes, depths, dims),
-    figures,
+    evidence: figures,
     imageSize,
     sizeStep: [step, step],
     pixels: 'imagenet',
@@ -221,7 +223,7 @@ function block(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): Tokens
 }
 
 /** Overlapping patches, with a class token where there is one. */
-function embed(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
+function embed(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }: BuildOptions): Tokens {
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   const stride = numberOf(figures, 'patch_stride');
   const map = b.scope('patch_embed', () => convolution(b, pixels, 'proj', { stride }), {
@@ -232,7 +234,7 @@ function embed(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOpt
 }
 
 /** Stages whose first block pools the queries. */
-function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
   const [heads, queryStrides, keyStrides] = ['heads', 'query_stride', 'kv_stride'].map((key) =>
     numbersOf(figures, key),
   );
@@ -258,7 +260,7 @@ function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions):
 }
 
 /** MViTv2 (Li et al. 2022, "Improved Multiscale Vision Transformers for Classification and Detection"). */
-export const mvitv2: Family = {
+export const mvitv2: Family<Recognised, void> = {
   name: 'mvitv2',
   title: 'Multiscale Vision Transformer v2',
   names: mvitv2Names,

@@ -1,10 +1,10 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
-import type { Grid } from '../blocks/maps';
 import { isResampling, resampled, resamplingNames, type ResamplingName } from '../blocks/positions';
 import { patchEmbedding } from '../blocks/transformer';
-import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, Evidence, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, headsNear, numberOf, pairOf, stored, wordOf } from '../figures';
 import { activationOf, isotropicFigures, poolOf } from '../groups/isotropicFigures';
 import { throughBlocks } from '../groups/plain';
@@ -15,7 +15,7 @@ import { vitSize } from '../names';
 import { decide, headsOf, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 import { naflexvitNames } from './names';
 
-type Tensors = Evidences['tensors'];
+type Tensors = Found['tensors'];
 
 /** C-RADIO's encoders have a class token, registers and no norm behind the blocks. */
 const isRadio = (tensors: Tensors): boolean =>
@@ -37,8 +37,8 @@ const preserving: readonly (readonly [name: RegExp, keeps: boolean])[] = [
 const untold = 'not stored in the weights';
 
 /** How the table of positions becomes one for another grid. */
-function positionFigures(sources: Sources): Figures {
-  const { tensors } = sources.evidences;
+function positionFigures(sources: Sources): EvidenceRecord {
+  const { tensors } = sources.found;
   const shape = tensors.get('embeds.pos_embed')?.shape;
   const [rows, columns] = shape
     ? [shape[1]!, shape[2]!]
@@ -78,7 +78,7 @@ function poolsOf(tensors: Tensors): readonly [string, ...string[]] {
     : ['avg', 'max'];
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const parts = isotropicFigures(sources);
@@ -93,7 +93,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'naflexvit',
     title: `NaFlex${vitSize(numberOf(parts, 'depth'), dim, side)}`,
-    figures: {
+    evidence: {
       ...parts,
       activation: activationOf(sources, siglip ? 'gelu_tanh' : 'gelu'),
       heads,
@@ -116,7 +116,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
 }
 
 /** Positions `[1, rows · columns, dim]` of a grid, resampled to it, or to the square around it, of which the grid is the upper left. */
-function positions(b: GraphBuilder, grid: Grid, figures: Figures): ValueInfo {
+function positions(b: GraphBuilder, grid: Grid, figures: EvidenceRecord): ValueInfo {
   const native = pairOf(figures, 'grid');
   const way = wordOf(figures, 'resampling') as ResamplingName;
   const longest = Math.max(...grid);
@@ -142,7 +142,7 @@ function positions(b: GraphBuilder, grid: Grid, figures: Figures): ValueInfo {
 }
 
 /** Pixels to tokens: flattened patches, positions for any grid, special tokens without positions. */
-function embed(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
+function embed(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }: BuildOptions): Tokens {
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
   const eps = numberOf(figures, 'eps');
   const tokens = b.scope(
@@ -157,13 +157,13 @@ function embed(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOpt
   return withValue(tokens, maybeNorm(b, tokens.value, 'norm_pre', eps));
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
   const last = throughBlocks(b, embed(b, figures, options), figures);
   plainAnswer(b, withValue(last, maybeNorm(b, last.value, 'norm', numberOf(figures, 'eps'))), figures);
 }
 
 /** NaFlexViT (timm, after NaViT, Dehghani et al. 2023, and FlexiViT, Beyer et al. 2023): any grid of patches, resampled positions; SigLIP 2 NaFlex, C-RADIO. */
-export const naflexvit: Family = {
+export const naflexvit: Family<Recognised, void> = {
   name: 'naflexvit',
   title: 'NaFlexViT',
   names: naflexvitNames,

@@ -1,11 +1,12 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution, maxPool } from '../blocks/convolution';
 import { norm, residual, withValue, type Tokens } from '../blocks/layers';
-import { answer, gridOf, mapNorm, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
+import { gridOf, mapNorm, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
 import { mlp, queryKeyValue, splitHeads } from '../blocks/transformer';
 import { windowPartition, windowProbe, windowReverse, windowsOf, type Windows } from '../blocks/windows';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, countOf, decide, headsOf, recognisedFrom, sourcesOf } from '../sources';
@@ -14,7 +15,7 @@ import { nestNames } from './names';
 /** Sizes of Zhang et al. 2022 (NesT, table A1). */
 const sizes: Sizes = { '2,2,8 96': 'T', '2,2,20 96': 'S', '2,2,20 128': 'B' };
 
-function recogniseNest(evidences: Evidences): Recognised | undefined {
+function recogniseNest(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const levels = countOf(tensors, 'levels');
@@ -33,7 +34,7 @@ function recogniseNest(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'nest',
     title: sizeTitle('NesT', sizes, depth, dim),
-    figures: {
+    evidence: {
       depth: stored(depth, `levels.0.transformer_encoder … of ${levels} levels`),
       dim: stored(dim, 'levels.0.pos_embed …'),
       heads: headsOf(sources, dim, { config: [], perHead: 32 }),
@@ -88,7 +89,7 @@ function layer(b: GraphBuilder, tokens: Tokens, windows: Windows, heads: number,
 }
 
 /** Block aggregation (Zhang et al. 2022, §3.2): convolution, norm and max pooling over the whole map let neighbouring blocks talk. */
-function aggregate(b: GraphBuilder, map: ValueInfo, figures: Figures): ValueInfo {
+function aggregate(b: GraphBuilder, map: ValueInfo, figures: EvidenceRecord): ValueInfo {
   const padding = wordOf(figures, 'padding') === 'same' ? 'same' : 1;
   return b.scope(
     'pool',
@@ -101,7 +102,7 @@ function aggregate(b: GraphBuilder, map: ValueInfo, figures: Figures): ValueInfo
 }
 
 /** One level: transformer layers inside blocks of the map, each with positions of its own. */
-function buildLevel(b: GraphBuilder, input: ValueInfo, level: number, figures: Figures): ValueInfo {
+function buildLevel(b: GraphBuilder, input: ValueInfo, level: number, figures: EvidenceRecord): ValueInfo {
   const map = level === 0 ? input : aggregate(b, input, figures);
   const windows = windowsOf(gridOf(map), numberOf(figures, 'window'));
   let tokens = windowPartition(b, mapToTokens(b, map), windows);
@@ -121,7 +122,7 @@ function buildLevel(b: GraphBuilder, input: ValueInfo, level: number, figures: F
   return tokensToMap(b, windowReverse(b, tokens, windows));
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const pixels = b.input('pixel_values', [batch, b.shapeOf('patch_embed.proj.weight')[1]!, ...imageSize]);
   let map = b.scope('patch_embed', () => b.conv2d(pixels, 'proj', { stride: numberOf(figures, 'patch') }), {
     title: 'Patch embedding',
@@ -137,7 +138,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** Nested Transformer (Zhang et al. 2022, "Nested Hierarchical Transformer"): attention inside blocks that merge from level to level. */
-export const nest: Family = {
+export const nest: Family<Recognised, void> = {
   name: 'nest',
   title: 'NesT',
   names: nestNames,

@@ -1,12 +1,13 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { bothSides } from '../../domain/probes';
 import { convolution } from '../blocks/convolution';
 import { norm, withValue, type Tokens } from '../blocks/layers';
-import { answer, mapToTokens, sequence, tokensToMap } from '../blocks/maps';
+import { mapToTokens, sequence, tokensToMap } from '../blocks/maps';
 import { patchesOnly, specialsOnly, tokenAt, withSpecialTokens } from '../blocks/specialTokens';
 import { configuredImageSize } from '../config';
-import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Recognised } from '../family';
+import type { BuildOptions, ConfigValue, Evidence, Family, Found, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, sideOrPair, stored, wordOf } from '../figures';
 import { distilled } from '../groups/plainAnswer';
 import { preNormBlock } from '../groups/plainBlocks';
@@ -34,7 +35,7 @@ const places = (side: number, kernel: number, stride: number): number =>
 
 /** Pixels between patches, which overlap by half in all published models; the position table and an image size together tell others. */
 function strideOf(sources: Sources, patch: Pair, grid: Pair): Evidence {
-  const { checkpoint, imageSize } = sources.evidences;
+  const { checkpoint, imageSize } = sources.found;
   const half = patch[0] >> 1;
   const size = imageSize ?? configuredImageSize(checkpoint)?.size;
   const fits = (stride: number): boolean =>
@@ -52,7 +53,7 @@ function strideOf(sources: Sources, patch: Pair, grid: Pair): Evidence {
   });
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const kernel = tensors.get('patch_embed.conv.weight')?.shape;
@@ -76,7 +77,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'pit',
     title: `${sizeTitle('PiT', sizes, depths, dims)}${distilled ? ' distilled' : ''}`,
-    figures: {
+    evidence: {
       depth: stored(depths, `${paths.at(-1)!}.${depths.at(-1)! - 1}`),
       dim: stored(dims, 'transformers.0.blocks.0.norm1.weight'),
       heads: headsOf(sources, dims, { config: ['heads'], perHead: 32 }),
@@ -110,7 +111,11 @@ interface Features {
 }
 
 /** Patches plus their position table, which is a map of the same size. */
-function embed(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): Features {
+function embed(
+  b: GraphBuilder,
+  { evidence: figures }: Recognised,
+  { imageSize, batch }: BuildOptions,
+): Features {
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   const patches = b.scope(
     'patch_embed',
@@ -160,7 +165,7 @@ function stage(b: GraphBuilder, features: Features, { depth, ...settings }: Stag
 
 /** Stages over a shrinking map; the special tokens alone are classified, each by its own head. */
 function build(b: GraphBuilder, recognised: Recognised, options: BuildOptions): void {
-  const { figures } = recognised;
+  const { evidence: figures } = recognised;
   const [heads, eps] = [numbersOf(figures, 'heads'), numberOf(figures, 'eps')];
   let features = embed(b, recognised, options);
   for (const [index, depth] of numbersOf(figures, 'depth').entries()) {
@@ -178,7 +183,7 @@ function build(b: GraphBuilder, recognised: Recognised, options: BuildOptions): 
 }
 
 /** Pooling-based Vision Transformer (Heo et al. 2021): stages over a map that convolutions shrink, special tokens beside it. */
-export const pit: Family = {
+export const pit: Family<Recognised, void> = {
   name: 'pit',
   title: 'Pooling-based Vision Transformer',
   names: pitNames,

@@ -1,3 +1,4 @@
+import type { Size } from '../../domain/size';
 import { createHash } from 'node:crypto';
 import type { Tensor } from '../../checkpoint/tensors';
 import { isBuffer } from '../buffers';
@@ -9,7 +10,7 @@ export interface PublishedHeader {
   /** Heads of each group of attention blocks, in order; undefined where there is none. */
   readonly heads: readonly number[] | undefined;
   /** undefined where weights of the same names and shapes are published with several sizes. */
-  readonly imageSize: readonly [number, number] | undefined;
+  readonly imageSize: Size | undefined;
   /** Name of its pixels' normalisation in the preprocessing table; undefined where the library does not say. */
   readonly pixels: string | undefined;
 }

@@ -1,9 +1,10 @@
+import type { Size } from '../../domain/size';
 /** Written by makeHeaders.ts: [key of names and shapes, heads by stage, image size, pixels, models]. */
 // prettier-ignore
 export const rows: readonly (readonly [
   key: string,
   heads: readonly number[] | null,
-  imageSize: readonly [number, number] | null,
+  imageSize: Size | null,
   pixels: string | null,
   models: readonly string[],
 ])[] = [

@@ -1,4 +1,5 @@
 /** Header-only descriptions of published models, for the scripts that write the tables. */
+import type { Size } from '../../domain/size';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
@@ -7,7 +8,7 @@ import { dtypes, type DType, type Tensor } from '../../checkpoint/tensors';
 export interface Line {
   readonly id: string;
   readonly family: string;
-  readonly image_size: readonly [number, number];
+  readonly image_size: Size;
   readonly reconstructed?: boolean;
   readonly config: Readonly<Record<string, unknown>>;
   readonly config_json?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;

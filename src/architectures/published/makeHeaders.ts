@@ -50,7 +50,7 @@ console.log(`/** Written by makeHeaders.ts: [key of names and shapes, heads by s
 export const rows: readonly (readonly [
   key: string,
   heads: readonly number[] | null,
-  imageSize: readonly [number, number] | null,
+  imageSize: Size | null,
   pixels: string | null,
   models: readonly string[],
 ])[] = [`);

@@ -1,11 +1,13 @@
+import { answer } from '../heads/classifier';
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { norm, withValue, type Tokens } from '../blocks/layers';
-import { answer, gridOfLayout, sequence, tokensToMap, type Grid } from '../blocks/maps';
+import { gridOfLayout, sequence, tokensToMap } from '../blocks/maps';
 import { resampled } from '../blocks/positions';
 import { reducedBlocks, stagePatches } from '../blocks/reducedAttention';
 import { learnedToken, tokenAt, withClassToken } from '../blocks/specialTokens';
-import type { BuildOptions, Evidences, Family, Recognised } from '../family';
+import type { BuildOptions, Family, Found, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, stored } from '../figures';
 import { tableOf } from '../groups/positionTable';
 import { leastSide, pyramidFigures, reductionOf, type PyramidDefaults } from '../groups/pyramidFigures';
@@ -19,7 +21,7 @@ const defaults: PyramidDefaults = {
   configuredEps: true,
 };
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const sources = sourcesOf(evidences);
   const found = pyramidFigures(sources, blocksOf, defaults);
   const patch = evidences.tensors.get('patch_embed.proj.weight')?.shape;
@@ -35,7 +37,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'pvt',
     title: sizeTitle('PVT', pvtSizes, numbersOf(found, 'depth'), numbersOf(found, 'dim')),
-    figures: {
+    evidence: {
       ...found,
       patch: stored(strides, 'patch_embed.proj.weight'),
       reduction,
@@ -69,7 +71,7 @@ function placed(b: GraphBuilder, patches: Tokens, native: Grid): Tokens {
 }
 
 /** Stages of patches, a position table and blocks; the class token of the last stage is classified. */
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   const strides = numbersOf(figures, 'patch');
   let native: Grid = pairOf(figures, 'grid');
@@ -90,7 +92,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** Pyramid Vision Transformer (Wang et al. 2021): patches side by side, a position table per stage, reduced keys. */
-export const pvt: Family = {
+export const pvt: Family<Recognised, void> = {
   name: 'pvt',
   title: 'Pyramid Vision Transformer',
   names: pvtNames,

@@ -1,9 +1,9 @@
-import type { Family } from '../family';
+import type { Family, Recognised } from '../family';
 import { buildPyramid, pyramidAssumable, pyramidSizes, recognisePyramid } from '../groups/pyramids';
 import { pvtV2Names } from './names';
 
 /** Pyramid Vision Transformer v2 (Wang et al. 2022): overlapping patches, convolutional feed-forward layers, reduced or pooled keys. */
-export const pvtV2: Family = {
+export const pvtV2: Family<Recognised, void> = {
   name: 'pvt_v2',
   title: 'Pyramid Vision Transformer v2',
   names: pvtV2Names,

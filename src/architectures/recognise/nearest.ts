@@ -1,6 +1,6 @@
 import type { Tensor } from '../../checkpoint/tensors';
 import { dialectsFor } from './dialects';
-import { FileNames, lackingMarks, type Dialect, type Translation } from '../dialect';
+import { FileNames, lackingSignature, type Dialect, type Translation } from '../dialect';
 import { timm } from '../libraries/timm';
 
 /** The family whose tensor names a file comes nearest to, and what it lacks for it. */
@@ -28,7 +28,7 @@ function plainNearest(tensors: readonly Tensor[], translation: Translation | und
 }
 
 const homeless = (translation: Translation | undefined): readonly string[] =>
-  (translation?.strangers ?? []).slice(0, listed).map((name) => `no place for ${name}`);
+  (translation?.unexpected ?? []).slice(0, listed).map((name) => `no place for ${name}`);
 
 /** How many of a dialect's marks the names have. */
 interface Compared {
@@ -38,7 +38,7 @@ interface Compared {
 }
 
 function compare(dialect: Dialect, file: FileNames): Compared {
-  const lacking = [...lackingMarks(dialect, file)];
+  const lacking = [...lackingSignature(dialect, file)];
   return { dialect, share: 1 - lacking.length / dialect.signature.length, lacking };
 }
 

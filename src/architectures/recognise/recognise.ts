@@ -1,3 +1,4 @@
+import type { Size } from '../../domain/size';
 import type { Checkpoint } from '../../checkpoint/checkpoint';
 import { elementCount, type Tensor } from '../../checkpoint/tensors';
 import { GraphBuilder, ParameterError } from '../../graph/builder';
@@ -26,7 +27,7 @@ export interface RecogniseOptions {
   /** Figures the weights do not tell, as the user typed them in. */
   readonly assume?: Readonly<Record<string, ConfigValue>>;
   /** `[height, width]` the user asked for. */
-  readonly imageSize?: readonly [number, number];
+  readonly imageSize?: Size;
 }
 
 /** A family's name for people: `Vision Transformer`. */
@@ -38,7 +39,7 @@ export type Known = Extract<Recognition, { family: string }>;
 
 function strangeNames(translation: Translation | undefined): string {
   if (!translation) return 'no known architecture has these tensor names';
-  const [stranger] = translation.strangers;
+  const [stranger] = translation.unexpected;
   const { title } = translation.dialect;
   return stranger === undefined
     ? `${title} names, in a combination that no known architecture has`
@@ -84,7 +85,7 @@ export function recognise(checkpoint: Checkpoint, options: RecogniseOptions = {}
   const found = translations(checkpoint.selected.tensors);
   let near: Unknown | undefined;
   let refusal: Unknown | undefined;
-  for (const translation of found.filter(({ strangers }) => strangers.length === 0))
+  for (const translation of found.filter(({ unexpected: strangers }) => strangers.length === 0))
     for (const family of familiesOf(translation))
       try {
         const recognition = recogniseAs(family, translation, checkpoint, options);
@@ -135,7 +136,7 @@ function recogniseAs(
 }
 
 /** A model of which only the image backbone is known: it runs, what lies beside it counts. */
-const asBackbone = (recognised: Recognised, model: string): Recognised => ({
+const asBackbone = (recognised: Recognised<unknown>, model: string): Recognised<unknown> => ({
   ...recognised,
   task: 'features',
   title: `${recognised.title}, image backbone of ${model}`,
@@ -188,7 +189,7 @@ function requireAssumable(family: Family, assume: Readonly<Record<string, Config
 
 interface GraphOptions {
   /** `[height, width]` in pixels; the recognition's own by default. */
-  readonly imageSize?: readonly [number, number];
+  readonly imageSize?: Size;
   readonly batch?: number;
 }
 
@@ -222,7 +223,9 @@ export function buildGraph(
 function writeGraph(recognition: Known, translation: Translation, options: BuildOptions): BuiltGraph {
   const family = familyNamed(recognition.architecture);
   const builder = new GraphBuilder(recognition.title, translation.source);
-  family.build(builder, recognition, options);
+  const config = recognition.config ?? recognition;
+  const maps = family.build(builder, config, options);
+  family.head?.(builder, maps, config);
   const graph = builder.build();
   const used = new Set<string>();
   for (const { data } of graph.initializers.values()) if (data.kind === 'parameter') used.add(data.tensor);
@@ -230,7 +233,7 @@ function writeGraph(recognition: Known, translation: Translation, options: Build
 }
 
 /** Refuses sizes that hold not one patch, and names the nearest ones that divide evenly; a step of 0 allows the model's own size alone. */
-function requireSize({ sizeStep, imageSize }: Known, size: readonly [number, number]): void {
+function requireSize({ sizeStep, imageSize }: Known, size: Size): void {
   if (sizeStep.includes(0)) return requireOwnSize(size, imageSize);
   const fits = size.every((side, axis) => Number.isInteger(side) && side >= sizeStep[axis]!);
   if (fits) return;

@@ -1,9 +1,10 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convNorm, squeezeExcite } from '../blocks/convolution';
 import { activate, residual } from '../blocks/layers';
-import { answer, meanOfMap } from '../blocks/maps';
-import type { BuildOptions, Evidences, Family, Recognised } from '../family';
+import { meanOfMap } from '../blocks/maps';
+import type { BuildOptions, Family, Found, Recognised } from '../family';
 import { numberOf, numbersOf, stored } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, countOf, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
@@ -43,7 +44,7 @@ const sizes: Sizes = {
   '2,7,17,1 746': '256GF',
 };
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const stages = Array.from({ length: stageCount }, (_, index) => `stages.${index + 1}`);
   // torchvision counts the blocks of a stage from 0, timm from 1.
@@ -63,7 +64,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     imageSize,
     sizeStep: [32, 32],
     pixels: 'imagenet',
-    figures: {
+    evidence: {
       depth: stored(depths, 'stages.1 … stages.4'),
       dim: stored(dims, 'stages.*.conv3.conv.weight'),
       group_width: stored(shape('stages.1', 'conv2.conv')[1]!, 'stages.1.conv2.conv.weight'),
@@ -86,7 +87,7 @@ function block(b: GraphBuilder, x: ValueInfo, stride: number): ValueInfo {
   return activate(b, residual(b, shortcut, branch), activation);
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
   const first = numberOf(figures, 'first_block');
   const note = { title: 'RegNet block', formula: 'relu(x + convolutions(x))' };
@@ -103,7 +104,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** RegNetX and RegNetY (Radosavovic et al. 2020). */
-export const regnet: Family = {
+export const regnet: Family<Recognised, void> = {
   name: 'regnet',
   row: 'cnn',
   title: 'RegNet',

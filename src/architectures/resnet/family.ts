@@ -1,8 +1,9 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import { channelAttentions, type ChannelAttention } from '../blocks/channelAttention';
-import { answer, meanOfMap } from '../blocks/maps';
+import { meanOfMap } from '../blocks/maps';
 import { configuredArchitecture } from '../config';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, stored } from '../figures';
 import { encodeResnet } from '../groups/residualNetwork';
 import {
@@ -17,7 +18,7 @@ import {
 } from '../sources';
 import { resnetNames } from './names';
 
-type Tensors = Evidences['tensors'];
+type Tensors = Found['tensors'];
 
 /** Variants that blur where they stride, with the names and shapes of those that do not: the weights alone never tell. */
 const antialiased = /^(?:se|eca)?resne[xt]t?(?:aa|blur)/;
@@ -89,7 +90,7 @@ const labels: Readonly<Record<ChannelAttention['name'], string>> = {
 };
 
 /** Where the map is halved: not stored, but every library has the same defaults. */
-function strideFigures(sources: Sources): Figures {
+function strideFigures(sources: Sources): EvidenceRecord {
   const usual = stored(false, 'as published after 2016: in the 3 × 3 convolution, from the second stage on');
   const isFlag = (value: unknown): boolean => typeof value === 'boolean';
   const flag = (key: string) =>
@@ -101,7 +102,7 @@ function strideFigures(sources: Sources): Figures {
 }
 
 /** timm alone has variants that blur: without a name nothing tells them apart. */
-function blurFigure({ dialect, checkpoint }: Evidences): Figures {
+function blurFigure({ dialect, checkpoint }: Found): EvidenceRecord {
   if (dialect.name !== 'timm') return {};
   const named = configuredArchitecture(checkpoint) !== undefined;
   return {
@@ -111,7 +112,7 @@ function blurFigure({ dialect, checkpoint }: Evidences): Figures {
   };
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const measures = measureStages(tensors);
@@ -125,7 +126,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     imageSize,
     sizeStep: [2 ** (depths.length + 1), 2 ** (depths.length + 1)],
     pixels: 'imagenet',
-    figures: {
+    evidence: {
       depth: stored(depths, `layer1.* … layer${depths.length}.*`),
       dim: stored(
         dims,
@@ -148,12 +149,12 @@ function recognise(evidences: Evidences): Recognised | undefined {
 
 function build(b: GraphBuilder, recognised: Recognised, { imageSize, batch }: BuildOptions): void {
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
-  const map = encodeResnet(b, recognised.figures, pixels);
+  const map = encodeResnet(b, recognised.evidence, pixels);
   answer(b, meanOfMap(b, map), map, 'fc');
 }
 
 /** ResNets (He et al. 2016) with everything that timm's resnet.py tells by names and shapes: ResNeXt, wide, deep stems, attention modules. */
-export const resnet: Family = {
+export const resnet: Family<Recognised, void> = {
   name: 'resnet',
   row: 'cnn',
   title: 'Residual network',

@@ -1,9 +1,10 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
 import { decomposedBlock } from '../blocks/decomposedPositions';
-import { answer, layerNormOfMap, meanOfMap, tokensToMap } from '../blocks/maps';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import { layerNormOfMap, meanOfMap, tokensToMap } from '../blocks/maps';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numberOf, sideOrPair, stored } from '../figures';
 import { isotropicAssumable, isotropicFigures } from '../groups/isotropicFigures';
 import { embedPatches, timmResampling } from '../groups/positionTable';
@@ -15,7 +16,7 @@ import { samNames } from './names';
 /** Epsilon of the norms of the neck, whatever the blocks' is. */
 const neckEps = 1e-6;
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const found = isotropicFigures(sources, 'head.fc');
@@ -25,7 +26,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const [, rows, columns] = tensors.get('pos_embed')?.shape ?? [];
   const table = rows && columns ? ([rows, columns] as const) : undefined;
   const { imageSize, figure } = imageSizeOf(sources, table && [table[0] * height, table[1] * width]);
-  const figures: Figures = {
+  const figures: EvidenceRecord = {
     ...found,
     heads: stored(dim / each, `blocks.0.attn.rel_pos_h is ${each} wide, one head`),
     ...windowFigures(sources, {
@@ -44,7 +45,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'sam',
     title: `SAM image encoder ${vitSize(numberOf(found, 'depth'), dim, height)}`,
-    figures,
+    evidence: figures,
     imageSize,
     sizeStep: [height, width],
     pixels: 'imagenet',
@@ -65,7 +66,7 @@ function neck(b: GraphBuilder, map: ValueInfo): ValueInfo {
 }
 
 /** Blocks on one map at the patches' resolution, a neck, and for a classifier the mean. */
-function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
   let tokens = embedPatches(b, figures, options);
   for (const [index, settings] of windowedSettings(figures).entries())
     tokens = b.scope(`blocks.${index}`, () => decomposedBlock(b, tokens, settings), {
@@ -76,7 +77,7 @@ function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions):
 }
 
 /** Image encoder of Segment Anything (Kirillov et al. 2023): windows and a few layers without, decomposed relative positions. */
-export const sam: Family = {
+export const sam: Family<Recognised, void> = {
   name: 'sam',
   title: 'Segment Anything image encoder',
   names: samNames,

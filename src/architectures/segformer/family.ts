@@ -1,4 +1,4 @@
-import type { Evidences, Family, Recognised } from '../family';
+import type { Family, Found, Recognised } from '../family';
 import { buildPyramid, pyramidAssumable, pyramidSizes, recognisePyramid } from '../groups/pyramids';
 import { countOf } from '../sources';
 import { segformerNames } from './names';
@@ -7,7 +7,7 @@ import { segformerNames } from './names';
  * Whether weights with the authors' names, which PVT v2 has as well, are a Mix Transformer: a segmentation head lies beside it, or the first
  * feed-forward layer is four times as wide as the tokens and not eight. PVT v2-B5 alone has both in common with MiT-B5.
  */
-function isMix(tensors: Evidences['tensors']): boolean {
+function isMix(tensors: Found['tensors']): boolean {
   const wide = tensors.get('stages.0.blocks.0.mlp.fc1.weight')?.shape;
   const beside = [...tensors.keys()].some((name) => name.startsWith('beside.'));
   return (
@@ -15,7 +15,7 @@ function isMix(tensors: Evidences['tensors']): boolean {
   );
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   if (evidences.dialect.name === 'segformer' && !isMix(evidences.tensors)) return undefined;
   return recognisePyramid(evidences, {
     label: 'segformer',
@@ -30,7 +30,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
  * SegFormer (Xie et al. 2021): the Mix Transformer, a pyramid with the blocks of PVT v2, as classifier or as the encoder of a segmentation
  * model, whose all-MLP head lies beside it.
  */
-export const segformer: Family = {
+export const segformer: Family<Recognised, void> = {
   name: 'segformer',
   title: 'SegFormer',
   names: segformerNames,

@@ -1,8 +1,8 @@
-import type { Family } from '../family';
+import type { Family, Recognised } from '../family';
 import { asImageTower, buildPlain, plainAssumable } from '../groups/plain';
 
 /** SigLIP (Zhai et al. 2023) and SigLIP 2: an image tower without class token, pooled by attention. */
-export const siglip: Family = {
+export const siglip: Family<Recognised, void> = {
   name: 'siglip',
   title: 'SigLIP',
   names: [],

@@ -1,10 +1,10 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { norm, residual, withValue, type Tokens } from '../blocks/layers';
-import type { Grid } from '../blocks/maps';
 import { tableBias } from '../blocks/relativePosition';
 import { mlp } from '../blocks/transformer';
 import { windowAttention } from '../blocks/windows';
-import type { ConfigValue, Evidence, Family, Figures } from '../family';
+import type { ConfigValue, Evidence, EvidenceRecord, Family, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, pairOf, stored } from '../figures';
 import {
   isWindow,
@@ -67,7 +67,7 @@ function windowEvidence(sources: Sources, rows: readonly number[]): Evidence {
 }
 
 /** The image size whose last map is one window, as all published models were trained. */
-function usualSize(figures: Figures): Evidence {
+function usualSize(figures: EvidenceRecord): Evidence {
   const last = numbersOf(figures, 'depth').length - 1;
   const [patch, window] = [pairOf(figures, 'patch'), windowOf(figures, last)];
   const side = (axis: 0 | 1): number => patch[axis] * 2 ** last * window[axis];
@@ -98,7 +98,7 @@ function block(b: GraphBuilder, tokens: Tokens, place: ShiftedPlace, window: Gri
 }
 
 /** Swin Transformer (Liu et al. 2021), also as found by search (Chen et al. 2021, S3) and trained on masked pixels (Xie et al. 2022, SimMIM). */
-export const swin: Family = {
+export const swin: Family<Recognised, void> = {
   name: 'swin',
   title: 'Swin Transformer',
   names: swinNames,
@@ -115,7 +115,7 @@ export const swin: Family = {
       (_, stage) => evidences.tensors.get(`layers.${stage}.blocks.0.attn.${table}`)!.shape[0]!,
     );
     const window = windowEvidence(sources, rows);
-    const all: Figures = { ...figures, window, window_fit: windowFit(evidences, fitOf) };
+    const all: EvidenceRecord = { ...figures, window, window_fit: windowFit(evidences, fitOf) };
     return recognisedShifted(sources, all, {
       label: 'swin',
       name: 'Swin',
@@ -124,7 +124,7 @@ export const swin: Family = {
     });
   },
   build(b, recognised, options) {
-    const { figures } = recognised;
+    const { evidence: figures } = recognised;
     const tokens = shiftedStages(b, recognised, options, {
       stages: 'layers',
       block: (_, inner, place) => block(b, inner, place, windowOf(figures, place.stage)),

@@ -1,7 +1,7 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { norm, withValue } from '../blocks/layers';
-import type { Grid } from '../blocks/maps';
 import {
   boundedBias,
   continuousTable,
@@ -10,7 +10,7 @@ import {
   logCoordinates,
 } from '../blocks/relativePosition';
 import { configuredArchitecture } from '../config';
-import type { ConfigValue, Evidence, Evidences, Family, Figures } from '../family';
+import type { ConfigValue, Evidence, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored } from '../figures';
 import { postNormBlock } from '../groups/cosineWindows';
 import {
@@ -40,7 +40,7 @@ const named: readonly (readonly [name: RegExp, window: number, trained: readonly
 ];
 
 /** The window whose coordinates the file keeps as a buffer. */
-function storedWindow({ tensors }: Evidences): Evidence | undefined {
+function storedWindow({ tensors }: Found): Evidence | undefined {
   const name = `layers.0.blocks.0.attn.${coordinates}`;
   const shape = tensors.get(name)?.shape;
   if (shape?.length !== 4) return undefined;
@@ -65,8 +65,8 @@ function likelyWindow(sources: Sources): Evidence {
 const rowsOf = (index: 1 | 2): readonly (readonly [RegExp, ConfigValue])[] =>
   named.map((row) => [row[0], row[index]]);
 
-function windowFigures(sources: Sources, stages: number): Figures {
-  const { evidences } = sources;
+function windowFigures(sources: Sources, stages: number): EvidenceRecord {
+  const { found: evidences } = sources;
   const told = storedWindow(evidences);
   // A name in config.json is one model's; names found by shapes are all that have them, whatever their window.
   const byName = configuredArchitecture(evidences.checkpoint) !== undefined;
@@ -79,7 +79,7 @@ function windowFigures(sources: Sources, stages: number): Figures {
       is: (value) => isWindow(value, stages),
       needed: 'a number, rows and columns, or a number for each stage',
     }),
-    pretrained_window: decide(sources, 'pretrained_window', {
+    pretrained_window: decide<ConfigValue>(sources, 'pretrained_window', {
       config: ['pretrained_window_sizes'],
       named: byName ? rowsOf(2) : [],
       otherwise: told
@@ -112,7 +112,7 @@ function positionBias(b: GraphBuilder, window: Grid, trained: number): ValueInfo
 }
 
 /** Swin Transformer V2 (Liu et al. 2022). */
-export const swinv2: Family = {
+export const swinv2: Family<Recognised, void> = {
   name: 'swinv2',
   title: 'Swin Transformer V2',
   names: swinv2Names,
@@ -125,7 +125,7 @@ export const swinv2: Family = {
       heads: (path) => ({ name: `${path}.attn.logit_scale`, axis: 0 }),
     });
     if (!figures) return undefined;
-    const all: Figures = {
+    const all: EvidenceRecord = {
       ...figures,
       ...windowFigures(sources, numbersOf(figures, 'depth').length),
       window_fit: windowFit(evidences, fitOf),
@@ -134,7 +134,7 @@ export const swinv2: Family = {
     return recognisedShifted(sources, all, { label: 'swinv2', name: 'Swin V2', usual: [256, 256], windows });
   },
   build(b, recognised, options) {
-    const { figures } = recognised;
+    const { evidence: figures } = recognised;
     const trained = numbersOf(figures, 'pretrained_window');
     const tokens = shiftedStages(b, recognised, options, {
       stages: 'layers',

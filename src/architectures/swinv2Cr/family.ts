@@ -1,9 +1,9 @@
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { maybeNorm, withValue } from '../blocks/layers';
-import type { Grid } from '../blocks/maps';
 import { continuousTable, logarithm } from '../blocks/relativePosition';
-import type { Evidence, Family, Figures } from '../family';
+import type { Evidence, EvidenceRecord, Family, Recognised } from '../family';
 import { numberOf, numbersOf, stored } from '../figures';
 import { postNormBlock } from '../groups/cosineWindows';
 import {
@@ -45,7 +45,7 @@ const positive = (value: unknown): boolean =>
   typeof value === 'number' && Number.isInteger(value) && value > 0;
 
 /** Swin Transformer V2 as Christoph Reich wrote it for timm before the authors' code came out: windows are a part of the picture. */
-export const swinv2Cr: Family = {
+export const swinv2Cr: Family<Recognised, void> = {
   name: 'swinv2_cr',
   title: 'Swin Transformer V2 (Christoph Reich)',
   names: swinv2CrNames,
@@ -65,7 +65,7 @@ export const swinv2Cr: Family = {
       is: (value) => isWindow(value, stages),
       needed: 'a number, rows and columns, or a number for each stage',
     });
-    const all: Figures = {
+    const all: EvidenceRecord = {
       ...figures,
       ...(window !== none && { window }),
       window_ratio: decide(sources, 'window_ratio', {
@@ -84,7 +84,7 @@ export const swinv2Cr: Family = {
     });
   },
   build(b, recognised, options) {
-    const { figures } = recognised;
+    const { evidence: figures } = recognised;
     const ratio = numberOf(figures, 'window_ratio');
     const part = (patches: Grid): Grid => [
       Math.max(1, Math.floor(patches[0] / ratio)),

@@ -1,11 +1,12 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { biasedAttention, biasedFormula } from '../blocks/attentionBiases';
 import { convNormModule, type ConvolutionOptions } from '../blocks/convolution';
 import { activate, maybeNorm, residual, withValue, type Tokens } from '../blocks/layers';
-import { answer, gridOfLayout, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
+import { gridOfLayout, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
 import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numbersOf, stored, wordOf } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
 import { activationOf, classesOf, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../sources';
@@ -20,7 +21,7 @@ const strideBefore = (stage: number): number => 4 * 2 ** stage;
 /** Sizes of Wu et al. 2022 (TinyViT, §3.3), by millions of parameters. */
 const sizes: Sizes = { '2,2,6,2 64,128,160': '5M', '2,2,6,2 64,128,256': '11M', '2,2,6,2 96': '21M' };
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const depth = stageDepths(tensors);
@@ -45,7 +46,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     imageSize,
     sizeStep: [step, step],
     pixels: 'imagenet',
-    figures: {
+    evidence: {
       depth: stored(depth, 'stages.*.blocks'),
       dim: stored(dims, 'stages.*.blocks.0'),
       heads: stored(
@@ -121,7 +122,7 @@ function attentionBlock(b: GraphBuilder, map: ValueInfo, window: number, activat
 }
 
 /** One stage: the merging before it, then its blocks, by whether they have attention. */
-function stage(b: GraphBuilder, map: ValueInfo, index: number, figures: Figures): ValueInfo {
+function stage(b: GraphBuilder, map: ValueInfo, index: number, figures: EvidenceRecord): ValueInfo {
   const activation = wordOf(figures, 'activation');
   let features = b.has('downsample.conv1.conv.weight')
     ? b.scope('downsample', () => bottleneck(b, map, activation, 2), { title: 'Patch merging' })
@@ -139,7 +140,7 @@ function stage(b: GraphBuilder, map: ValueInfo, index: number, figures: Figures)
   return features;
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
   const activation = wordOf(figures, 'activation');
   const embedded = b.scope(
@@ -155,7 +156,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** TinyViT (Wu et al. 2022): inverted bottlenecks, then window attention without shifts, with biases per offset. */
-export const tinyVit: Family = {
+export const tinyVit: Family<Recognised, void> = {
   name: 'tiny_vit',
   title: 'TinyViT',
   names: tinyVitNames,

@@ -1,13 +1,15 @@
+import { answer } from '../heads/classifier';
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import type { Probe } from '../../domain/probes';
 import { norm, residual, withValue, type Tokens } from '../blocks/layers';
-import { answer, gridTokens, meanOfTokens, sequence, type Grid } from '../blocks/maps';
+import { gridTokens, meanOfTokens, sequence } from '../blocks/maps';
 import { resampled } from '../blocks/positions';
 import { learnedToken, patchesOnly, tokenAt, withClassToken } from '../blocks/specialTokens';
 import { mergeHeads, mlp, splitHeads } from '../blocks/transformer';
 import { windowLayout, windowsOf } from '../blocks/windows';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
 import { tableOf, timmResampling } from '../groups/positionTable';
 import { sizeTitle } from '../sizes';
@@ -26,7 +28,7 @@ import { tntNames } from './names';
 const whole = 'whole picture';
 
 /** Inner and outer heads must divide their widths. */
-function headsFigure(evidences: Evidences, widths: readonly [number, number]): Figures['heads'] {
+function headsFigure(evidences: Found, widths: readonly [number, number]): EvidenceRecord['heads'] {
   return decide(sourcesOf(evidences), 'heads', {
     published: ({ heads }) => heads,
     otherwise: assumed(
@@ -41,7 +43,7 @@ function headsFigure(evidences: Evidences, widths: readonly [number, number]): F
   });
 }
 
-function recogniseTnt(evidences: Evidences): Recognised | undefined {
+function recogniseTnt(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const [, inner, pixels] = tensors.get('pixel_pos')?.shape ?? [];
@@ -62,7 +64,7 @@ function recogniseTnt(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'tnt',
     title: sizeTitle('TNT', { '12 192': 'Ti', '12 384': 'S', '12 640': 'B' }, [depth], [dim]),
-    figures: {
+    evidence: {
       depth: stored(depth, 'blocks.0 …'),
       dim: stored(dim, 'patch_pos'),
       inner_dim: stored(inner, 'pixel_pos'),
@@ -105,7 +107,7 @@ function cut(b: GraphBuilder, map: ValueInfo, side: number): ValueInfo {
  * The inner sequences: `side` × `side` pixel embeddings of every patch, each patch a batch of its own. Patches are cut before the convolution,
  * so that none sees its neighbours; in timm's older models, whose blocks lack `norm2_proj`, after it.
  */
-function embedPixels(b: GraphBuilder, pixels: ValueInfo, figures: Figures): Tokens {
+function embedPixels(b: GraphBuilder, pixels: ValueInfo, figures: EvidenceRecord): Tokens {
   const [, inner, side] = b.shapeOf('pixel_pos') as readonly [number, number, number];
   const stride = numberOf(figures, 'stride');
   const convolve = (x: ValueInfo): ValueInfo => b.conv2d(x, 'proj', { stride, padding: 3 });
@@ -150,7 +152,7 @@ function attention(
 function project(
   b: GraphBuilder,
   { value, batch, count }: Tokens,
-  figures: Figures,
+  figures: EvidenceRecord,
   older: boolean,
 ): ValueInfo {
   const eps = numberOf(figures, 'eps');
@@ -182,7 +184,7 @@ function transform(
 function block(
   b: GraphBuilder,
   [inner, outer]: readonly [Tokens, Tokens],
-  figures: Figures,
+  figures: EvidenceRecord,
 ): readonly [Tokens, Tokens] {
   const eps = numberOf(figures, 'eps');
   const [innerHeads, outerHeads] = numbersOf(figures, 'heads');
@@ -200,7 +202,13 @@ function block(
 }
 
 /** The class token and the patches, made of their pixel embeddings, with their rows of `patch_pos`. */
-function embedPatches(b: GraphBuilder, inner: Tokens, figures: Figures, grid: Grid, batch: number): Tokens {
+function embedPatches(
+  b: GraphBuilder,
+  inner: Tokens,
+  figures: EvidenceRecord,
+  grid: Grid,
+  batch: number,
+): Tokens {
   const patches = gridTokens(project(b, inner, figures, false), batch, grid);
   const tokens = withClassToken(b, learnedToken(b, 'cls_token', batch), patches);
   const table = b.parameter('patch_pos');
@@ -210,7 +218,7 @@ function embedPatches(b: GraphBuilder, inner: Tokens, figures: Figures, grid: Gr
   return withValue(tokens, b.reshape(placed, tokens.value.shape));
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   const patch = numberOf(figures, 'patch');
   const grid = [Math.floor(imageSize[0] / patch), Math.floor(imageSize[1] / patch)] as const;
@@ -228,7 +236,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** Transformer in Transformer (Han et al. 2021): an inner transformer among the pixels of each patch, an outer one among the patches. */
-export const tnt: Family = {
+export const tnt: Family<Recognised, void> = {
   name: 'tnt',
   title: 'Transformer in Transformer',
   names: tntNames,

@@ -1,12 +1,13 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
 import { norm, withValue, type Tokens } from '../blocks/layers';
-import { answer, gridOfLayout, mapToTokens, meanOfTokens, sequence, tokensToMap } from '../blocks/maps';
+import { gridOfLayout, mapToTokens, meanOfTokens, sequence, tokensToMap } from '../blocks/maps';
 import { reducedBlock, stagePatches, type ReducedFigures } from '../blocks/reducedAttention';
 import { mergeHeads, queryKeyValue, splitHeads } from '../blocks/transformer';
 import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
-import type { BuildOptions, ConfigValue, Evidence, Evidences, Family, Recognised } from '../family';
+import type { BuildOptions, ConfigValue, Evidence, Family, Found, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored } from '../figures';
 import { leastSide, pyramidFigures, reductionOf } from '../groups/pyramidFigures';
 import { pyramidAssumable, stageFigures } from '../groups/pyramids';
@@ -39,7 +40,7 @@ function windowOf(sources: Sources, stages: number): Evidence {
   return { ...evidence, value: each(evidence.value) };
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const windowed = tensors.has('blocks.0.0.attn.qkv.weight');
@@ -63,7 +64,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'twins',
     title: sizeTitle(`Twins-${kind}`, sizes[kind], depths, numbersOf(found, 'dim')),
-    figures: {
+    evidence: {
       ...found,
       patch: stored(strides, 'patch_embeds.0.proj.weight'),
       ...(windowed && { window: windowOf(sources, stages) }),
@@ -129,7 +130,7 @@ function stageBlocks(
 }
 
 /** Stages of patches and blocks, a position generator behind the first block of each; the mean of the last tokens is classified. */
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   let map = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   let tokens: Tokens | undefined;
   const windows = figures['window'] ? numbersOf(figures, 'window') : [];
@@ -148,7 +149,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** Twins (Chu et al. 2021): reduced keys in every block (PCPVT), or in turn with windows (SVT), and places told by convolutions. */
-export const twins: Family = {
+export const twins: Family<Recognised, void> = {
   name: 'twins',
   title: 'Twins',
   names: twinsNames,

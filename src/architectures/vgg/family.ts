@@ -1,9 +1,10 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { adaptiveAveragePool, convNorm, convolution, maxPool } from '../blocks/convolution';
 import { activate } from '../blocks/layers';
-import { answer, gridOf, meanOfMap } from '../blocks/maps';
-import type { BuildOptions, Evidences, Family, Recognised } from '../family';
+import { gridOf, meanOfMap } from '../blocks/maps';
+import type { BuildOptions, Family, Found, Recognised } from '../family';
 import { numberOf, numbersOf, stored } from '../figures';
 import { classesOf, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 import { vggNames } from './names';
@@ -12,13 +13,13 @@ import { vggNames } from './names';
 const leastSide = 7;
 
 /** Where the convolutions stand in the list `features`. */
-const convolutionsOf = (tensors: Evidences['tensors']): readonly number[] =>
+const convolutionsOf = (tensors: Found['tensors']): readonly number[] =>
   [...tensors]
     .filter(([name, { shape }]) => /^features\.\d+\.weight$/.test(name) && shape.length === 4)
     .map(([name]) => Number.parseInt(name.slice('features.'.length), 10))
     .sort((a, b) => a - b);
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const places = convolutionsOf(tensors);
   if (places[0] !== 0 || !tensors.has('pre_logits.fc1.weight')) return undefined;
@@ -33,7 +34,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
     imageSize,
     sizeStep: [32, 32],
     pixels: 'imagenet',
-    figures: {
+    evidence: {
       depth: stored(places.length, 'features.*.weight'),
       convolutions: stored(
         places,
@@ -54,7 +55,7 @@ const shapesOf = (kernel: number) =>
     : { pool: { kernel: 2 }, first: {} };
 
 /** Convolutions with ReLU; a maximum of every window where the list has room for one, and at the end. */
-function features(b: GraphBuilder, { figures }: Recognised, pixels: ValueInfo): ValueInfo {
+function features(b: GraphBuilder, { evidence: figures }: Recognised, pixels: ValueInfo): ValueInfo {
   const places = numbersOf(figures, 'convolutions');
   const { pool, first } = shapesOf(numberOf(figures, 'kernel'));
   const eps = numberOf(figures, 'eps');
@@ -91,7 +92,7 @@ function build(b: GraphBuilder, recognised: Recognised, { imageSize, batch }: Bu
 }
 
 /** VGG (Simonyan & Zisserman 2015) and AlexNet (Krizhevsky 2014): convolutions and maxima in one list, then a classifier of three layers. */
-export const vgg: Family = {
+export const vgg: Family<Recognised, void> = {
   name: 'vgg',
   row: 'cnn',
   title: 'Plain convolutional network',

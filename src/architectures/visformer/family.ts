@@ -1,10 +1,12 @@
+import { answer } from '../heads/classifier';
+import type { Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { batchNorm, convNorm, convolution } from '../blocks/convolution';
 import { activate, residual, withValue } from '../blocks/layers';
-import { answer, gridOf, layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
+import { gridOf, layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
 import { mergeHeads, selfProbe, splitHeads } from '../blocks/transformer';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import { learnedImageSize, requireResolution } from '../groups/learnedMaps';
 import { sizeTitle } from '../sizes';
@@ -21,7 +23,7 @@ import {
 } from '../sources';
 import { visformerNames } from './names';
 
-type Tensors = Evidences['tensors'];
+type Tensors = Found['tensors'];
 
 /** PyTorch's default of batch norms, and timm's of norms over channels. */
 const [batchEps, layerEps] = [1e-5, 1e-6];
@@ -43,7 +45,7 @@ const attentive = (tensors: Tensors): readonly number[] =>
 
 /** The same number of heads in every stage with attention: it divides the widths of the queries of all. */
 function headsOf(sources: Sources) {
-  const { tensors } = sources.evidences;
+  const { tensors } = sources.found;
   const widths = attentive(tensors).map(
     (stage) => tensors.get(`stage${stage}.0.attn.qkv.weight`)!.shape[0]! / 3,
   );
@@ -57,7 +59,7 @@ function headsOf(sources: Sources) {
   });
 }
 
-function recognise(evidences: Evidences): Recognised {
+function recognise(evidences: Found): Recognised {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const dims = stages.map((stage) => tensors.get(`stage${stage}.0.norm2.weight`)?.shape[0] ?? 0);
@@ -75,7 +77,7 @@ function recognise(evidences: Evidences): Recognised {
     imageSize,
     sizeStep: [patch, patch],
     pixels: 'imagenet',
-    figures: {
+    evidence: {
       depth: stored(depths, 'stage1 … stage3'),
       dim: stored(dims, 'stage*.0.norm2'),
       ...(attentive(tensors).length > 0 && { heads: headsOf(sources) }),
@@ -122,7 +124,7 @@ function spatialMlp(b: GraphBuilder, map: ValueInfo, activation: string): ValueI
   );
 }
 
-function block(b: GraphBuilder, map: ValueInfo, figures: Figures): ValueInfo {
+function block(b: GraphBuilder, map: ValueInfo, figures: EvidenceRecord): ValueInfo {
   const layer = b.scopePath;
   const mixed = b.has('attn.qkv.weight')
     ? residual(b, map, attention(b, normed(b, map, 'norm1'), layer, numberOf(figures, 'heads')))
@@ -131,12 +133,7 @@ function block(b: GraphBuilder, map: ValueInfo, figures: Figures): ValueInfo {
 }
 
 /** The patch embedding before a stage and its position embeddings, which are not resampled: their map is the only one that fits. */
-function embed(
-  b: GraphBuilder,
-  map: ValueInfo,
-  stage: number,
-  imageSize: readonly [number, number],
-): ValueInfo {
+function embed(b: GraphBuilder, map: ValueInfo, stage: number, imageSize: Size): ValueInfo {
   const path = `patch_embed${stage}`;
   if (!b.has(`${path}.proj.weight`)) return map;
   const patches = b.scope(
@@ -155,7 +152,7 @@ function embed(
   return b.add('Add', [patches, b.parameter(table)]);
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
   const options = { stride: 2, eps: batchEps, activation: 'relu' } as const;
   let map = b.has('stem.0.weight') ? convNorm(b, pixels, 'stem.0', 'stem.1', options) : pixels;
@@ -170,7 +167,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** Visformer (Chen et al. 2021): convolutions in the first stage, self-attention over whole maps in the others. */
-export const visformer: Family = {
+export const visformer: Family<Recognised, void> = {
   name: 'visformer',
   title: 'Visformer',
   names: visformerNames,

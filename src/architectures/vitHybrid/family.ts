@@ -4,7 +4,7 @@ import { convNorm, convolution, groupNorm, maxPool } from '../blocks/convolution
 import { activate, maybeNorm, residual, withValue } from '../blocks/layers';
 import { gridOf, mapToTokens, sequence } from '../blocks/maps';
 import { patchEmbedding } from '../blocks/transformer';
-import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, Evidence, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numberOf, pairOf, stored } from '../figures';
 import { isotropicFigures, poolOf } from '../groups/isotropicFigures';
 import { throughBlocks } from '../groups/plain';
@@ -16,7 +16,7 @@ import { vitSize } from '../names';
 import { countOf, headsOf, recognisedFrom, sourcesOf, stageDepths, type Sources } from '../sources';
 import { vitHybridNames } from './names';
 
-type Tensors = Evidences['tensors'];
+type Tensors = Found['tensors'];
 
 /** A convolutional network in front of the transformer: chosen where the parameter `has` is stored. */
 interface Backbone {
@@ -85,7 +85,7 @@ const networkName = (depths: readonly number[]): string =>
   networks[depths.join(',')] ?? `R(${depths.join(',')})`;
 
 /** Figures under which timm builds the residual networks of its own hybrids. */
-const resnetFigures = (depths: readonly number[]): Figures => ({
+const resnetFigures = (depths: readonly number[]): EvidenceRecord => ({
   depth: stored(depths, 'patch_embed.backbone.layer*'),
   block: stored('bottleneck', 'patch_embed.backbone.layer1.0.conv3'),
   activation: stored('relu', 'as published'),
@@ -138,13 +138,13 @@ const backboneOf = (has: (name: string) => boolean): Backbone | undefined =>
 
 /** Heads as a kernel of queries in Flax tells them, else as nobody but a config or a published model does. */
 function headFigure(sources: Sources, dim: number): Evidence {
-  const { dialect, tensors } = sources.evidences;
+  const { dialect, tensors } = sources.found;
   const told = dialect.heads?.(tensors);
   if (told !== undefined) return stored(told, 'blocks.0: query kernel [dim, heads, d]');
   return headsOf(sources, [dim], { config: ['num_heads', 'num_attention_heads'], perHead: 64 });
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors, dialect } = evidences;
   const sources = sourcesOf(evidences);
   const backbone = backboneOf((name) => tensors.has(name));
@@ -170,7 +170,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'vit-hybrid',
     title: backbone.name(depths) + vitSize(numberOf(parts, 'depth'), dim, named),
-    figures: {
+    evidence: {
       ...parts,
       backbone: stored(backbone.title, `${path}.${backbone.has}`),
       ...(depths.length > 0 && { convolutional_depth: stored(depths, path) }),
@@ -190,7 +190,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   });
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
   const backbone = backboneOf((name) => b.has(name))!;
   const depths = [figures['convolutional_depth']?.value ?? []].flat().map(Number);
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
@@ -208,7 +208,7 @@ function build(b: GraphBuilder, { figures }: Recognised, { imageSize, batch }: B
 }
 
 /** Hybrids (Dosovitskiy et al. 2021, §3.1): the transformer reads the map of a convolutional network instead of pixels. */
-export const vitHybrid: Family = {
+export const vitHybrid: Family<Recognised, void> = {
   name: 'vit-hybrid',
   title: 'Hybrid Vision Transformer',
   names: vitHybridNames,

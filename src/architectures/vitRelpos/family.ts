@@ -1,7 +1,9 @@
+import { answer } from '../heads/classifier';
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { layerScale, maybeNorm, norm, residual, withValue, type Tokens } from '../blocks/layers';
-import { answer, gridOfLayout, sequence, type Grid } from '../blocks/maps';
+import { gridOfLayout, sequence } from '../blocks/maps';
 import {
   boundedBias,
   continuousTable,
@@ -11,7 +13,7 @@ import {
 } from '../blocks/relativePosition';
 import { learnedToken, pooledTokens, withClassToken } from '../blocks/specialTokens';
 import { mlp, selfAttention } from '../blocks/transformer';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, numberOf, sideOrPair, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf, wordFigure } from '../groups/isotropicFigures';
 import { embedPatches } from '../groups/positionTable';
@@ -25,7 +27,7 @@ const places = ['blocks.0.attn.rel_pos', 'shared_rel_pos'] as const;
 const table = 'relative_position_bias_table';
 
 /** What has one number per head: the second layer of the network, or the table's columns. */
-function headsOf({ tensors }: Evidences): Figures {
+function headsOf({ tensors }: Found): EvidenceRecord {
   const counts = places.flatMap((place) => [
     [`${place}.mlp.fc2.weight`, tensors.get(`${place}.mlp.fc2.weight`)?.shape[0]] as const,
     [`${place}.${table}`, tensors.get(`${place}.${table}`)?.shape[1]] as const,
@@ -35,8 +37,8 @@ function headsOf({ tensors }: Evidences): Figures {
 }
 
 /** Where the norms stand and how the tokens become one vector. */
-function order(sources: Sources): Figures {
-  const { tensors } = sources.evidences;
+function order(sources: Sources): EvidenceRecord {
+  const { tensors } = sources.found;
   const scaled = tensors.has('blocks.0.ls1.gamma');
   const averaged = !tensors.has('cls_token') || tensors.has('fc_norm.weight');
   return {
@@ -55,14 +57,14 @@ function order(sources: Sources): Figures {
   };
 }
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const sources = sourcesOf(evidences);
   const found = isotropicFigures(sources);
   const heads = headsOf(evidences);
   const [, channels, height, width] = evidences.tensors.get('patch_embed.proj.weight')?.shape ?? [];
   if (!found || !heads['heads'] || !width) return undefined;
   const { imageSize, figure } = imageSizeOf(sources);
-  const figures: Figures = {
+  const figures: EvidenceRecord = {
     ...found,
     ...heads,
     ...order(sources),
@@ -73,7 +75,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'vit-relpos',
     title: `${vitSize(numberOf(found, 'depth'), numberOf(found, 'dim'), height!)}, relative positions`,
-    figures,
+    evidence: figures,
     imageSize,
     sizeStep: [height!, width],
     pixels: 'half',
@@ -139,7 +141,7 @@ function sharedBias(b: GraphBuilder, write: (scope: string) => ValueInfo): Value
   return b.has(`${scope}.mlp.fc1.weight`) || b.has(`${scope}.${table}`) ? write(scope) : undefined;
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
   const patches = embedPatches(b, figures, options);
   const classToken = b.has('cls_token');
   const eps = numberOf(figures, 'eps');
@@ -163,7 +165,7 @@ function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions):
 }
 
 /** Vision Transformers with relative positions instead of a position table (Wightman, timm, after Swin and Swin v2). */
-export const vitRelpos: Family = {
+export const vitRelpos: Family<Recognised, void> = {
   name: 'vit-relpos',
   title: 'Vision Transformer with relative positions',
   names: vitRelposNames,

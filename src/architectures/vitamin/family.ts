@@ -1,10 +1,11 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { averagePool, convolution } from '../blocks/convolution';
 import { activate, maybeNorm, norm, residual, withValue, type Tokens } from '../blocks/layers';
-import { answer, mapNorm, mapToTokens, meanOfTokens, sequence } from '../blocks/maps';
+import { mapNorm, mapToTokens, meanOfTokens, sequence } from '../blocks/maps';
 import { selfAttention } from '../blocks/transformer';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
 import { activationOf, epsOf } from '../groups/isotropicFigures';
 import { placed, positionsOf, type PositionTable } from '../groups/positionTable';
@@ -34,7 +35,7 @@ function withoutTable(sources: Sources): PositionTable {
   return { imageSize, figures: { image_size: figure }, warnings: [] };
 }
 
-function recogniseVitamin(evidences: Evidences): Recognised | undefined {
+function recogniseVitamin(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const dim = tensors.get('blocks.0.norm1.weight')?.shape[0];
@@ -45,7 +46,7 @@ function recogniseVitamin(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'vitamin',
     title: sizeTitle('ViTamin', sizes, [depth], [dim]),
-    figures: {
+    evidence: {
       depth: stored(depth, 'blocks.0 …'),
       convolutional_depth: stored(
         stages.map((stage) => countOf(tensors, `${stem}.stages.${stage}`)),
@@ -69,7 +70,12 @@ function recogniseVitamin(evidences: Evidences): Recognised | undefined {
 }
 
 /** Inverted bottleneck behind a norm over channels (Sandler et al. 2018; Chen et al. 2024, §3.4), the first of a stage at half the size. */
-function convolutionalBlock(b: GraphBuilder, map: ValueInfo, stride: number, figures: Figures): ValueInfo {
+function convolutionalBlock(
+  b: GraphBuilder,
+  map: ValueInfo,
+  stride: number,
+  figures: EvidenceRecord,
+): ValueInfo {
   const activation = wordOf(figures, 'activation');
   const normed = mapNorm(b, map, 'pre_norm', numberOf(figures, 'eps'));
   const wide = activate(b, convolution(b, normed, 'conv1_1x1'), activation);
@@ -85,7 +91,7 @@ function shortcut(b: GraphBuilder, map: ValueInfo, stride: number): ValueInfo {
 }
 
 /** Pixels to the map of the first convolutions, `[batch, channels, rows, columns]`. */
-function buildStem(b: GraphBuilder, pixels: ValueInfo, figures: Figures): ValueInfo {
+function buildStem(b: GraphBuilder, pixels: ValueInfo, figures: EvidenceRecord): ValueInfo {
   return b.scope('stem', () => {
     const first = mapNorm(
       b,
@@ -98,7 +104,7 @@ function buildStem(b: GraphBuilder, pixels: ValueInfo, figures: Figures): ValueI
 }
 
 /** The convolutional stages and the patches that the transformer sees. */
-function embed(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
+function embed(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }: BuildOptions): Tokens {
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   const map = b.scope(
     stem,
@@ -124,7 +130,7 @@ function embed(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOpt
 }
 
 /** GEGLU (Shazeer 2020) with a norm of its own: w₂(act(w₀x) ⊙ w₁x). */
-function gatedMlp(b: GraphBuilder, x: ValueInfo, figures: Figures): ValueInfo {
+function gatedMlp(b: GraphBuilder, x: ValueInfo, figures: EvidenceRecord): ValueInfo {
   return b.scope(
     'mlp',
     () => {
@@ -137,14 +143,14 @@ function gatedMlp(b: GraphBuilder, x: ValueInfo, figures: Figures): ValueInfo {
 }
 
 /** x + attn(norm1(x)), then x + mlp(norm2(x)). */
-function block(b: GraphBuilder, tokens: Tokens, figures: Figures): Tokens {
+function block(b: GraphBuilder, tokens: Tokens, figures: EvidenceRecord): Tokens {
   const settings = { heads: numberOf(figures, 'heads'), eps: numberOf(figures, 'eps') };
   const normed = withValue(tokens, norm(b, tokens.value, 'norm1', settings.eps));
   const x = residual(b, tokens.value, selfAttention(b, normed, 'attn', b.scopePath, settings));
   return withValue(tokens, residual(b, x, gatedMlp(b, norm(b, x, 'norm2', settings.eps), figures)));
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
   let tokens = embed(b, figures, options);
   for (let index = 0; index < numberOf(figures, 'depth'); index++)
     tokens = b.scope(`blocks.${index}`, () => block(b, tokens, figures), { title: 'Transformer block' });
@@ -155,7 +161,7 @@ function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions):
 }
 
 /** ViTamin (Chen et al. 2024): two stages of inverted bottlenecks, then a transformer with gated MLPs. */
-export const vitamin: Family = {
+export const vitamin: Family<Recognised, void> = {
   name: 'vitamin',
   title: 'ViTamin',
   names: vitaminNames,

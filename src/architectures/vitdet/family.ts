@@ -1,10 +1,11 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
 import { decomposedBlock } from '../blocks/decomposedPositions';
 import { activate, residual, type Tokens } from '../blocks/layers';
-import { answer, layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import { layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numberOf, sideOrPair, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures } from '../groups/isotropicFigures';
 import { embedPatches, tableOf } from '../groups/positionTable';
@@ -16,7 +17,7 @@ import { vitdetNames } from './names';
 /** Epsilon of the residual blocks' norms, whatever the layers' is. */
 const residualEps = 1e-6;
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors, dialect } = evidences;
   const sources = sourcesOf(evidences);
   const found = isotropicFigures(sources);
@@ -27,7 +28,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   const { imageSize, figure } = imageSizeOf(sources, [side * height, side * width]);
   // The table is made for another size, that of pretraining, and has a row for a class token that no longer is.
   const table = tableOf(sources, 'pos_embed', [height, width], 1);
-  const figures: Figures = {
+  const figures: EvidenceRecord = {
     ...found,
     heads: stored(dim / each, `blocks.0.attn.rel_pos_h is ${each} wide, one head`),
     ...windowFigures(sources, {}),
@@ -42,7 +43,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'vitdet',
     title: `ViTDet ${vitSize(numberOf(found, 'depth'), dim, height)}`,
-    figures,
+    evidence: figures,
     imageSize,
     sizeStep: [height, width],
     pixels: 'imagenet',
@@ -66,7 +67,7 @@ function residualBlock(b: GraphBuilder, tokens: Tokens, activation: string): Tok
 }
 
 /** Blocks on one map; some end in convolutions. */
-function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
   let tokens = embedPatches(b, figures, options);
   for (const [index, settings] of windowedSettings(figures).entries())
     tokens = b.scope(
@@ -82,7 +83,7 @@ function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions):
 }
 
 /** ViTDet (Li et al. 2022, "Exploring Plain Vision Transformer Backbones for Object Detection"). */
-export const vitdet: Family = {
+export const vitdet: Family<Recognised, void> = {
   name: 'vitdet',
   title: 'ViTDet',
   names: vitdetNames,

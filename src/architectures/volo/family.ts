@@ -1,14 +1,16 @@
+import { answer } from '../heads/classifier';
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { classAttention } from '../blocks/classAttention';
 import { convNorm } from '../blocks/convolution';
 import { norm, residual, withValue, type Tokens } from '../blocks/layers';
-import { answer, gridOfLayout, mapToTokens, sequence, tokensToMap, type Grid } from '../blocks/maps';
+import { gridOfLayout, mapToTokens, sequence, tokensToMap } from '../blocks/maps';
 import { outlookAttention } from '../blocks/outlookAttention';
 import { resampled } from '../blocks/positions';
 import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from '../blocks/specialTokens';
 import { mlp, selfAttention } from '../blocks/transformer';
-import type { BuildOptions, Evidence, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, Evidence, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
 import { activationOf, epsOf, isotropicAssumable, poolOf } from '../groups/isotropicFigures';
 import { timmResampling } from '../groups/positionTable';
@@ -37,14 +39,14 @@ const sizes: Sizes = {
 const stemStride = 2;
 
 /** Indices of `network` that hold blocks; the others downsample. */
-function stagesOf(tensors: Evidences['tensors']): readonly number[] {
+function stagesOf(tensors: Found['tensors']): readonly number[] {
   const all = Array.from({ length: countOf(tensors, 'network') }, (_, index) => index);
   return all.filter((index) => tensors.has(`network.${index}.0.norm1.weight`));
 }
 
 /** Heads of the stages and of the class attention: outlook attention tells its own, nine times nine weights for each. */
 function headsFigure(sources: Sources, stages: readonly number[], dims: readonly number[]): Evidence {
-  const { tensors } = sources.evidences;
+  const { tensors } = sources.found;
   const all = [...dims, ...(tensors.has('cls_token') ? [dims.at(-1)!] : [])];
   const evidence = headsOf(sources, all, { config: [], perHead: 32 });
   const outlook = stages.map((stage) => tensors.get(`network.${stage}.0.attn.attn.weight`)?.shape[0]);
@@ -54,7 +56,7 @@ function headsFigure(sources: Sources, stages: readonly number[], dims: readonly
   return { ...evidence, value };
 }
 
-function recogniseVolo(evidences: Evidences): Recognised | undefined {
+function recogniseVolo(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const stages = stagesOf(tensors);
@@ -70,7 +72,7 @@ function recogniseVolo(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'volo',
     title: sizeTitle('VOLO', sizes, depth, dims),
-    figures: {
+    evidence: {
       depth: stored(depth, stages.map((stage) => `network.${stage}`).join(', ')),
       class_depth: stored(countOf(tensors, 'post_network'), 'post_network'),
       dim: stored(dims, 'norm1.weight of each stage'),
@@ -101,7 +103,7 @@ interface BlockSettings {
 }
 
 /** Three convolutions and patches of their map (Yuan et al. 2021, §3.3): `[batch · count, dim]`. */
-function embed(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
+function embed(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }: BuildOptions): Tokens {
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   return b.scope(
     'patch_embed',
@@ -143,7 +145,7 @@ function classBlock(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): T
 }
 
 /** The tokens with their rows of the table, which stands behind the first downsampling. */
-function placed(b: GraphBuilder, tokens: Tokens, figures: Figures): Tokens {
+function placed(b: GraphBuilder, tokens: Tokens, figures: EvidenceRecord): Tokens {
   const [rows, columns] = numbersOf(figures, 'grid') as unknown as Grid;
   const dim = tokens.value.shape[1]!;
   const table = b.parameter('pos_embed', [1, rows * columns, dim]);
@@ -152,7 +154,7 @@ function placed(b: GraphBuilder, tokens: Tokens, figures: Figures): Tokens {
 }
 
 /** The stages of `network`, with downsampling between some of them. */
-function buildNetwork(b: GraphBuilder, embedded: Tokens, figures: Figures): Tokens {
+function buildNetwork(b: GraphBuilder, embedded: Tokens, figures: EvidenceRecord): Tokens {
   const common = { eps: numberOf(figures, 'eps'), activation: wordOf(figures, 'activation') };
   const heads = numbersOf(figures, 'heads');
   let tokens = embedded;
@@ -185,12 +187,12 @@ function classify(b: GraphBuilder, tokens: Tokens, features: ValueInfo): void {
   const most = b.add('ReduceMax', [apart, b.indices([1])], { keepdims: int(0) });
   const half = b.add('Mul', [most, b.scalar(0.5)]);
   const last = sequence(b, tokens);
-  b.output('logits', b.add('Add', [b.linear(features, 'head'), half]));
-  b.output('features', features);
-  b.output('tokens', last);
+  b.output('logits', b.add('Add', [b.linear(features, 'head'), half]), 'logits');
+  b.output('features', features, 'features');
+  b.output('tokens', last, 'tokens');
 }
 
-function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
   let tokens = buildNetwork(b, embed(b, figures, options), figures);
   const eps = numberOf(figures, 'eps');
   const settings = {
@@ -210,7 +212,7 @@ function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions):
 }
 
 /** VOLO (Yuan et al. 2021, "Vision Outlooker"): outlook attention on fine maps, self-attention on coarse ones, class attention at the end. */
-export const volo: Family = {
+export const volo: Family<Recognised, void> = {
   name: 'volo',
   title: 'VOLO',
   names: voloNames,

@@ -1,13 +1,14 @@
+import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { classAttention } from '../blocks/classAttention';
 import { batchNorm, convNorm, convolution } from '../blocks/convolution';
 import { crossCovarianceAttention, withFourierPositions } from '../blocks/crossCovariance';
 import { activate, layerScale, norm, residual, withValue, type Tokens } from '../blocks/layers';
-import { answer, mapToTokens, sequence, tokensToMap } from '../blocks/maps';
+import { mapToTokens, sequence, tokensToMap } from '../blocks/maps';
 import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from '../blocks/specialTokens';
 import { mlp } from '../blocks/transformer';
-import type { BuildOptions, Evidences, Family, Figures, Recognised } from '../family';
+import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, numberOf, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf } from '../groups/isotropicFigures';
 import { sizeTitle } from '../sizes';
@@ -32,7 +33,7 @@ const sizes = {
 const stemPaths = (count: number): readonly string[] =>
   Array.from({ length: count }, (_, index) => `proj.${2 * index}`);
 
-function recognise(evidences: Evidences): Recognised | undefined {
+function recognise(evidences: Found): Recognised | undefined {
   const { tensors } = evidences;
   const sources = sourcesOf(evidences);
   const found = isotropicFigures(sources);
@@ -42,7 +43,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   if (!found || !heads || !channels) return undefined;
   const { imageSize, figure } = imageSizeOf(sources);
   const patch = 2 ** convolutions;
-  const figures: Figures = {
+  const figures: EvidenceRecord = {
     ...found,
     class_depth: stored(countOf(tensors, 'cls_attn_blocks'), 'cls_attn_blocks'),
     heads: stored(heads, 'blocks.0.attn.temperature'),
@@ -65,7 +66,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'xcit',
     title: `${size}/${patch}`,
-    figures,
+    evidence: figures,
     choices: { tokens_norm: [true, false] },
     imageSize,
     sizeStep: [patch, patch],
@@ -74,7 +75,7 @@ function recognise(evidences: Evidences): Recognised | undefined {
 }
 
 /** Convolutional patches plus a projection of Fourier positions. */
-function embed(b: GraphBuilder, figures: Figures, { imageSize, batch }: BuildOptions): Tokens {
+function embed(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }: BuildOptions): Tokens {
   const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
   const activation = wordOf(figures, 'activation');
   const paths = stemPaths(Math.log2(numberOf(figures, 'patch')));
@@ -140,7 +141,7 @@ function classBlock(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): T
 }
 
 /** Blocks of channel attention, then blocks in which the class token asks. */
-function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions): void {
+function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
   const settings: BlockSettings = {
     heads: numberOf(figures, 'heads'),
     eps: numberOf(figures, 'eps'),
@@ -163,7 +164,7 @@ function build(b: GraphBuilder, { figures }: Recognised, options: BuildOptions):
 }
 
 /** XCiT (El-Nouby et al. 2021, "XCiT: Cross-Covariance Image Transformers"). */
-export const xcit: Family = {
+export const xcit: Family<Recognised, void> = {
   name: 'xcit',
   title: 'Cross-Covariance Image Transformer',
   names: xcitNames,

@@ -16,13 +16,16 @@ export type Located = { readonly dtype?: DType } & (
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
 );
 
+/** A value that leaves the graph, and the name it gets. */
+type NamedValue = Pick<GraphOutput, 'name' | 'value'>;
+
 export interface WriteOptions {
   /** Names of the graph's outputs that are wanted; all where absent. */
   readonly outputs?: readonly string[];
   /** Probes (their indices) that become outputs named `attention.0`, `attention.1` …; none where absent. */
   readonly probes?: readonly number[];
   /** Further values as outputs. */
-  readonly taps?: readonly GraphOutput[];
+  readonly taps?: readonly NamedValue[];
   /** Asked once for every parameter that is needed. Constants are written inline. */
   readonly locate: (initializer: Initializer) => Located;
 }
@@ -87,7 +90,7 @@ function planModel(graph: Graph, options: WriteOptions): Plan {
   };
 }
 
-function wantedOutputs(graph: Graph, options: WriteOptions): readonly GraphOutput[] {
+function wantedOutputs(graph: Graph, options: WriteOptions): readonly NamedValue[] {
   const named = options.outputs?.map((name) => {
     const output = graph.outputs.find((candidate) => candidate.name === name);
     const known = graph.outputs.map((candidate) => candidate.name).join(', ');
@@ -136,7 +139,7 @@ function withoutCasts(
 function outputNames(
   graph: Graph,
   nodes: readonly Node[],
-  outputs: readonly GraphOutput[],
+  outputs: readonly NamedValue[],
 ): { names: ReadonlyMap<string, string>; copies: readonly Node[] } {
   const made = new Set(nodes.flatMap((node) => node.outputs));
   const names = new Map<string, string>();

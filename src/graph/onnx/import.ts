@@ -1,3 +1,4 @@
+import type { Size } from '../../domain/size';
 import { dtypes, elementCount, type DType, type Tensor } from '../../checkpoint/tensors';
 import type {
   OnnxAttribute,
@@ -14,6 +15,7 @@ import {
   type ConstantTensor,
   type Graph,
   type GraphOutput,
+  type OutputMeaning,
   type Initializer,
   type Node,
   type ValueInfo,
@@ -97,7 +99,7 @@ const branchesOf = (node: OnnxNode): readonly OnnxGraph[] =>
   );
 
 export interface ImportOptions {
-  readonly imageSize: readonly [number, number];
+  readonly imageSize: Size;
   readonly batch: number;
 }
 
@@ -112,6 +114,13 @@ export function importOnnx(
   options: ImportOptions,
 ): Graph {
   return new Importer(model, constants).run(options);
+}
+
+/** What an output is, by the names of its exporter where they tell, else by its axes. */
+function meaningOf(name: string, shape: readonly number[]): OutputMeaning {
+  if (name === 'logits' || name === 'features' || name === 'tokens') return name;
+  if (shape.length === 3) return 'tokens';
+  return shape.length === 2 ? 'features' : 'maps';
 }
 
 /** Published names of outputs and ours; a single matrix `[batch, n]` of another name is taken for logits. */
@@ -255,7 +264,7 @@ class Importer implements Emitter {
     const matrices = this.model.graph.outputs.filter(({ name }) => this.values.get(name)?.shape.length === 2);
     const single = matrices.length === 1 && this.model.graph.outputs.length === 1;
     const name = outputNames[output.name] ?? (single && info.shape.length === 2 ? 'logits' : output.name);
-    return { name, value: this.asFloat(output.name) };
+    return { name, value: this.asFloat(output.name), means: meaningOf(name, info.shape) };
   }
 
   /** A float32 form of a value, for whoever looks at it. */

@@ -101,7 +101,7 @@ function rowTap(graph: Graph, { probe, index, mean }: Tap): Addition {
   };
   return {
     query,
-    outputs: [rows, ...(mean ? [means] : [])].map(({ name }) => ({ name, value: name })),
+    outputs: [rows, ...(mean ? [means] : [])].map(({ name }) => ({ name, value: name, means: 'attention' })),
     nodes: [rowNode, ...(mean ? [meanNode] : [])],
     initializers: mean ? [axes] : [],
     values: [query, rows, ...(mean ? [means, axes] : [])],

@@ -157,8 +157,8 @@ describe('kinds of products', () => {
   it('a converted, transposed or sliced parameter is still one', () => {
     const graph = build((b) => {
       const x = b.input('x', [4, 8]);
-      b.output('half', b.add('MatMul', [x, b.parameter('jax')]));
-      b.output('slice', b.add('MatMul', [x, b.slice(b.parameter('w'), 1, 0, 2)]));
+      b.output('half', b.add('MatMul', [x, b.parameter('jax')]), 'tokens');
+      b.output('slice', b.add('MatMul', [x, b.slice(b.parameter('w'), 1, 0, 2)]), 'tokens');
     }, 'F16');
     assert.deepEqual(countMacs(graph), { conv: 0, linear: 4 * 8 * 8 + 4 * 8 * 2, attention: 0 });
   });
@@ -167,8 +167,8 @@ describe('kinds of products', () => {
     const graph = build((b) => {
       const x = b.input('x', [4, 8]);
       const gathered = b.add('Gather', [b.parameter('table'), b.indices([3, 1])], { axis: int(1) });
-      b.output('gathered', b.add('MatMul', [x, gathered]));
-      b.output('computed', b.add('MatMul', [x, b.add('Mul', [b.parameter('w'), b.scalar(2)])]));
+      b.output('gathered', b.add('MatMul', [x, gathered]), 'tokens');
+      b.output('computed', b.add('MatMul', [x, b.add('Mul', [b.parameter('w'), b.scalar(2)])]), 'tokens');
     });
     assert.deepEqual(countMacs(graph), { conv: 0, linear: 0, attention: 4 * 8 * 2 + 4 * 8 * 8 });
   });
@@ -176,7 +176,11 @@ describe('kinds of products', () => {
   it('a bias among the inputs makes no linear layer', () => {
     const graph = build((b) => {
       const x = b.input('x', [4, 8]);
-      b.output('y', b.add('Gemm', [x, x, b.slice(b.parameter('bias'), 0, 0, 1)], { transA: int(1) }));
+      b.output(
+        'y',
+        b.add('Gemm', [x, x, b.slice(b.parameter('bias'), 0, 0, 1)], { transA: int(1) }),
+        'tokens',
+      );
     });
     assert.deepEqual(countMacs(graph), { conv: 0, linear: 0, attention: 8 * 8 * 4 });
   });
@@ -185,7 +189,7 @@ describe('kinds of products', () => {
     const graph = build((b) => {
       const x = b.input('x', [4, 8]);
       b.linear(x, 'unused', { bias: false });
-      b.output('y', b.add('Relu', [x]));
+      b.output('y', b.add('Relu', [x]), 'tokens');
     });
     assert.deepEqual(countMacs(graph), { conv: 0, linear: 0, attention: 0 });
   });
@@ -204,7 +208,7 @@ describe('activation memory', () => {
     const view = b.reshape(a, [100]); //       the same 100
     const wide = b.concat([view, view], 0); // 300: a and wide
     const c = b.add('Neg', [wide]); //         500: a, wide and c (a is read below)
-    b.output('y', b.concat([c, view], 0)); //  600: a, c and y
+    b.output('y', b.concat([c, view], 0), 'tokens'); //  600: a, c and y
     const graph = b.build();
     assert.deepEqual(peakMemory(graph), { bytes: 4 * (100 + 200 + 300), at: '/Concat_1' });
     const bytes = workOf(graph).map((work) => work.bytes / 4);
@@ -311,7 +315,7 @@ describe('module tree', () => {
     const b = new GraphBuilder('stacked', source);
     let x = b.input('x', [4, 8]);
     for (const name of ['layers.0', 'layers.1', 'layers.1', 'embed', 'head']) x = b.linear(x, name);
-    b.output('y', x);
+    b.output('y', x, 'tokens');
     const own = [tensor('stack', [3, 8, 8]), tensor('tied', [8, 8])];
     const tree = moduleTree(b.build(), own, allParameters(own));
     const params = Object.fromEntries(everyModule(tree).map(({ path, params: count }) => [path, count]));
@@ -383,7 +387,11 @@ describe('drawing of the whole', () => {
     stage(0, 2);
     x = b.conv2d(x, 'down', { stride: 2 });
     stage(1, 3);
-    b.output('logits', b.linear(b.add('ReduceMean', [x, b.indices([2, 3])], { keepdims: int(0) }), 'head'));
+    b.output(
+      'logits',
+      b.linear(b.add('ReduceMean', [x, b.indices([2, 3])], { keepdims: int(0) }), 'head'),
+      'logits',
+    );
     assert.deepEqual(
       stations(b.build()).map(
         ({ kind, detail, count = 1 }) => `${kind}: ${detail}${count > 1 ? ` ×${count}` : ''}`,

@@ -48,7 +48,7 @@ describe('figures that may be set', () => {
         const set = await openModel('media/sample/vitrine-sample', {
           assume: { [key]: parseFigure(choice) },
         });
-        assert.equal(String(set.recognition.family && set.recognition.figures[key]?.value), choice, key);
+        assert.equal(String(set.recognition.family && set.recognition.evidence[key]?.value), choice, key);
       }
   });
 });

@@ -47,7 +47,7 @@ describe('encoders that cut their maps into units or windows', () => {
     const heads = async (given: number): Promise<unknown> =>
       (await open('hiera-timm-safetensors', { assume: { heads: given } })).recognition;
     const recognition = (await heads(2)) as Known;
-    assert.deepEqual(recognition.figures['heads']?.value, [2, 4, 8, 16]);
+    assert.deepEqual(recognition.evidence['heads']?.value, [2, 4, 8, 16]);
     await assert.rejects(heads(4), /heads: 4 found.*divides the width 6/);
   });
 
@@ -56,11 +56,11 @@ describe('encoders that cut their maps into units or windows', () => {
     assert(recognition.family !== null);
     assert.deepEqual(recognition.imageSize, [96, 32]);
     assert.match(recognition.warnings.join(), /holds 3 mask units.*24 × 8 positions were taken/);
-    assert.equal(recognition.figures['grid']?.assumed, true);
+    assert.equal(recognition.evidence['grid']?.assumed, true);
   });
 
   it('knows which layers of SAM see the whole map where tables differ, and by name where they do not', () => {
-    const layers = (id: string): unknown => known(id).figures['global_layers']?.value;
+    const layers = (id: string): unknown => known(id).evidence['global_layers']?.value;
     assert.deepEqual(layers('original/sam/sam_vit_h'), [7, 15, 23, 31]);
     assert.deepEqual(layers('timm/samvit_base_patch16_224'), [2, 5, 8, 11]);
   });
@@ -73,7 +73,7 @@ describe('encoders that cut their maps into units or windows', () => {
     const checkpoint = checkpointOf({ ...line, tensors });
     const recognition = recognise(checkpoint);
     assert(recognition.family === 'sam');
-    assert.equal(recognition.figures['global_layers']?.value, 'none');
+    assert.equal(recognition.evidence['global_layers']?.value, 'none');
     const kinds = buildGraph(checkpoint, recognition).graph.probes.map(({ kind }) => kind);
     assert.deepEqual([...new Set(kinds)], ['window']);
     assert.throws(

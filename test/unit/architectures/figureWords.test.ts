@@ -11,7 +11,7 @@ function onePerFamily() {
   for (const line of readLines(ownFolder)) {
     const recognition = recognise(checkpointOf(line), { imageSize: line.image_size });
     if (recognition.family === null || found.has(recognition.architecture)) continue;
-    const figures = Object.entries(recognition.figures).map(([key, { value }]) => [key, value] as const);
+    const figures = Object.entries(recognition.evidence).map(([key, { value }]) => [key, value] as const);
     found.set(recognition.architecture, Object.fromEntries(figures));
   }
   return found;

@@ -43,7 +43,7 @@ describe('families whose weights were learned for one map', () => {
     const resolution = (await open(id)).recognition;
     assert(resolution.family !== null);
     assert.deepEqual(
-      [resolution.figures['resolution']?.value, resolution.figures['resolution']?.assumed],
+      [resolution.evidence['resolution']?.value, resolution.evidence['resolution']?.assumed],
       [[2, 3], true],
     );
     const turned = await open(id, { assume: { resolution: [3, 2] } });
@@ -58,7 +58,7 @@ describe('families whose weights were learned for one map', () => {
       const recognition = recognise(checkpointOf(line, beside));
       assert(recognition.family !== null);
       assert.deepEqual(recognition.imageSize, [384, 384]);
-      assert.equal(recognition.figures['image_size']?.assumed, false);
+      assert.equal(recognition.evidence['image_size']?.assumed, false);
     }
   });
 });

@@ -78,13 +78,13 @@ describe('MaxViT and CoAtNet', () => {
 
   it('takes the sides of a window that is no square from the image size, and asks for it where nobody says', () => {
     const line = withWindows(lineOf('timm/maxvit_nano_rw_256'), 2, 3);
-    assert.deepEqual(known(line, undefined, [64, 96]).figures['trained_size']?.value, [64, 96]);
+    assert.deepEqual(known(line, undefined, [64, 96]).evidence['trained_size']?.value, [64, 96]);
     assert.throws(() => recognise(checkpointOf(line)), /fits no square picture; state the image size/);
   });
 
   it('knows by the published name what weights do not hold, and assumes it of others', () => {
     const stride = (line: Line) => {
-      const { value, assumed } = known(line).figures['stride_mode']!;
+      const { value, assumed } = known(line).evidence['stride_mode']!;
       return [value, assumed];
     };
     assert.deepEqual(stride(lineOf('timm/coatnet_nano_rw_224')), ['pooling', false]);
@@ -107,7 +107,7 @@ describe('MobileViT', () => {
       const { linear, attention } = countMacs(buildGraph(checkpoint, recognition).graph);
       assert.deepEqual({ linear, attention }, { linear: line.macs.linear, attention: line.macs.attention });
       assert.equal(countParameters(checkpoint, recognition).params, line.params);
-      assert.equal(recognition.figures['output_stride']?.assumed, config === undefined);
+      assert.equal(recognition.evidence['output_stride']?.assumed, config === undefined);
     }
   });
 

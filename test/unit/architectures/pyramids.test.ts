@@ -37,7 +37,7 @@ describe('models whose positions belong to one image size', () => {
 
     it(`${id} believes its table, not a config.json of another size`, () => {
       const stale = { pretrained_cfg: { input_size: [3, ...other] } };
-      const { imageSize, figures } = known(checkpointOf(line, stale));
+      const { imageSize, evidence: figures } = known(checkpointOf(line, stale));
       assert.deepEqual([imageSize.join(' × '), figures['image_size']?.assumed], [own, false]);
     });
   }

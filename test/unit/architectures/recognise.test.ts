@@ -78,10 +78,10 @@ function known(checkpoint: Checkpoint, options: Parameters<typeof recognise>[1] 
 describe('recognition', () => {
   it('asks for heads in the order user, config, published table, 64 per head', () => {
     const config = { num_attention_heads: 8 };
-    const user = known(checkpointOf(vitB, config), { assume: { heads: 6 } }).figures['heads']!;
-    const written = known(checkpointOf(vitB, config)).figures['heads']!;
-    const published = known(checkpointOf(vitB)).figures['heads']!;
-    const usual = known(checkpointOf(plain({ dim: 320 }))).figures['heads']!;
+    const user = known(checkpointOf(vitB, config), { assume: { heads: 6 } }).evidence['heads']!;
+    const written = known(checkpointOf(vitB, config)).evidence['heads']!;
+    const published = known(checkpointOf(vitB)).evidence['heads']!;
+    const usual = known(checkpointOf(plain({ dim: 320 }))).evidence['heads']!;
     assert.deepEqual([user.value, written.value, published.value, usual.value], [6, 8, 12, 5]);
     assert.deepEqual(
       [user, written, published, usual].map((heads) => heads.assumed),
@@ -120,7 +120,7 @@ describe('recognition', () => {
     ];
     for (const [key, value, allowed] of wrong)
       assert.throws(() => recognise(checkpointOf(plain()), { assume: { [key]: value } }), allowed);
-    const { figures, warnings } = known(
+    const { evidence: figures, warnings } = known(
       checkpointOf(plain(), { hidden_act: 'gleu', layer_norm_eps: '1e-6' }),
     );
     assert.deepEqual([figures['activation']!.value, figures['eps']!.value], ['gelu', 1e-6]);
@@ -131,7 +131,7 @@ describe('recognition', () => {
     const bare = checkpointOf(plain({ positions: 25 }));
     const vision_cfg = { width: 96, head_width: 24, image_size: [64, 96] };
     const beside = (model_cfg: object): Checkpoint => ({ ...bare, sidecars: { openClip: { model_cfg } } });
-    const { figures } = known(beside({ vision_cfg, quick_gelu: true }));
+    const { evidence: figures } = known(beside({ vision_cfg, quick_gelu: true }));
     assert.deepEqual(
       ['heads', 'activation', 'grid'].map((key) => figures[key]!.value),
       [4, 'quick_gelu', [4, 6]],
@@ -139,7 +139,7 @@ describe('recognition', () => {
     assert.match(figures['heads']!.source, /open_clip_config\.json: model_cfg\.vision_cfg\.width/);
     // A tower by timm has timm's own defaults: only the size is said.
     const trunk = known(beside({ vision_cfg: { ...vision_cfg, timm_model_name: 'vit_tiny_patch16_224' } }));
-    assert.deepEqual([trunk.figures['heads']!.assumed, trunk.imageSize], [true, [64, 96]]);
+    assert.deepEqual([trunk.evidence['heads']!.assumed, trunk.imageSize], [true, [64, 96]]);
   });
 
   it('says which pixels no patch reaches', () => {
@@ -158,18 +158,18 @@ describe('recognition', () => {
   it('takes the square grid, else lists those that fit and warns, unless the image size decides', () => {
     const square = known(checkpointOf(plain({ positions: 26 })));
     assert.deepEqual(
-      [square.figures['grid']!.value, square.imageSize, square.warnings],
+      [square.evidence['grid']!.value, square.imageSize, square.warnings],
       [[5, 5], [80, 80], []],
     );
     const oblong = checkpointOf(plain({ positions: 25 }));
     assert.deepEqual(known(oblong, { assume: { grid: [4, 6] } }).imageSize, [64, 96]);
-    assert.deepEqual(known(oblong, { imageSize: [96, 64] }).figures['grid']!.value, [6, 4]);
+    assert.deepEqual(known(oblong, { imageSize: [96, 64] }).evidence['grid']!.value, [6, 4]);
     assert.throws(
       () => recognise(oblong, { assume: { grid: [5, 6] } }),
       /grid: 5,6 found; pos_embed holds 25 rows/,
     );
     const open = known(checkpointOf(plain({ positions: 25 - 3 })));
-    assert.equal(open.figures['grid']!.assumed, true);
+    assert.equal(open.evidence['grid']!.assumed, true);
     assert.match(open.warnings.join(), /1 × 21, 3 × 7, 7 × 3, 21 × 1/);
   });
 
@@ -197,7 +197,7 @@ describe('recognition', () => {
 
   it('takes heads from shapes where a norm or a kernel is as wide as a head', () => {
     const normed = { ...plain(), 'blocks.0.attn.q_norm.weight': [24], 'blocks.0.attn.k_norm.weight': [24] };
-    const heads = known(checkpointOf(normed)).figures['heads']!;
+    const heads = known(checkpointOf(normed)).evidence['heads']!;
     assert.deepEqual([heads.value, heads.assumed], [4, false]);
   });
 });

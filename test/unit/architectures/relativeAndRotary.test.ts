@@ -16,10 +16,10 @@ function open(id: string, said: Said = {}): Promise<Model> {
   return openModel(checkpointPath(golden), said);
 }
 
-async function figuresOf(id: string, said?: Said): Promise<Known['figures']> {
+async function figuresOf(id: string, said?: Said): Promise<Known['evidence']> {
   const { recognition } = await open(id, said);
   assert(recognition.family !== null);
-  return recognition.figures;
+  return recognition.evidence;
 }
 
 describe('rotary positions', () => {

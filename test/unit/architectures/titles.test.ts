@@ -170,7 +170,7 @@ describe('names of models', () => {
     const recognition = recognise(checkpointOf(lite), {});
     assert(recognition.family !== null);
     assert.equal(recognition.title, 'EfficientNet-Lite0');
-    assert.equal(recognition.figures['activation']!.value, 'relu6');
+    assert.equal(recognition.evidence['activation']!.value, 'relu6');
   });
 
   it('calls no plain transformer by the letter of its width alone', () => {

@@ -44,7 +44,7 @@ describe('.onnx files as graphs', () => {
       assert.equal(elements, expected.params);
       const description = describeOnnx(graph, true);
       assert.ok('recognised' in description, JSON.stringify(description));
-      const { label, figures } = description.recognised;
+      const { label, evidence: figures } = description.recognised;
       assert.equal(label, expected.family);
       for (const key of ['depth', 'dim', 'heads', 'patch', 'classes'])
         assert.deepEqual(figures[key]?.value, expected.config[key], key);

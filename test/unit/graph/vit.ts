@@ -104,6 +104,6 @@ export function buildVit(sizes: VitSizes, batch = 1, source = sourceOf(vitParame
   const first = b.add('Gather', [normal, b.constant('/first', 'I64', [], BigInt64Array.of(0n))], {
     axis: int(1),
   });
-  b.output('logits', b.linear(first, 'head'));
+  b.output('logits', b.linear(first, 'head'), 'logits');
   return b.build();
 }

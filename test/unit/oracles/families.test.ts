@@ -35,7 +35,7 @@ function problems(line: Line, config?: Line['config_json']): readonly string[] {
   if (recognition.family === null) return [`${line.id}: ${recognition.reason}`];
   const { params, buffers } = countParameters(checkpoint, recognition);
   const { conv, linear, attention } = countMacs(buildGraph(checkpoint, recognition).graph);
-  const heads = recognition.figures['heads'];
+  const heads = recognition.evidence['heads'];
   const expectedHeads = headsOf(line);
   const sureHeads = heads && !heads.assumed && expectedHeads ? [heads.value].flat() : undefined;
   const found = { row: recognition.family, params, buffers, conv, linear, attention };
@@ -68,7 +68,7 @@ function publishedSize({ id, image_size, config_json }: Line): string | undefine
 function misstatedSize(line: Line): readonly string[] {
   const expected = publishedSize(line);
   const recognition = recognise(checkpointOf(line));
-  const size = recognition.family === null ? undefined : recognition.figures['image_size'];
+  const size = recognition.family === null ? undefined : recognition.evidence['image_size'];
   if (!expected || !size || size.assumed) return [];
   const found = [size.value].flat().join('×');
   return found === expected ? [] : [`${line.id}: ${found} ${size.source}, ${expected} expected`];

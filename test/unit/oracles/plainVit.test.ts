@@ -75,7 +75,7 @@ function compare(line: Line, config?: Readonly<Record<string, unknown>>): void {
   const { params, buffers } = countParameters(checkpoint, recognition);
   const { conv, linear, attention } = countMacs(buildGraph(checkpoint, recognition).graph);
   const vision = (line.config['vision_config'] as Line['config'] | undefined) ?? line.config;
-  const heads = recognition.figures['heads']!;
+  const heads = recognition.evidence['heads']!;
   const [expectedHeads] = [vision['heads']].flat();
   assert.deepEqual(
     {
@@ -83,8 +83,8 @@ function compare(line: Line, config?: Readonly<Record<string, unknown>>): void {
       params,
       buffers,
       macs: { conv, linear, attention },
-      depth: recognition.figures['depth']!.value,
-      dim: recognition.figures['dim']!.value,
+      depth: recognition.evidence['depth']!.value,
+      dim: recognition.evidence['dim']!.value,
       heads: heads.assumed ? expectedHeads : heads.value,
     },
     {
@@ -113,7 +113,9 @@ describe('published models by their headers: plain Vision Transformers, CLIP and
 
   if (lines.length > 0)
     it('decides the heads of every model that a config or the published table knows', () => {
-      const assumed = lines.filter((line) => recogniseLine(line, line.config_json).figures['heads']!.assumed);
+      const assumed = lines.filter(
+        (line) => recogniseLine(line, line.config_json).evidence['heads']!.assumed,
+      );
       assert.deepEqual(
         assumed.map(({ id }) => id),
         [],

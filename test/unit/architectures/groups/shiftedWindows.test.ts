@@ -25,7 +25,7 @@ const unpublished = (line: Line): Line => ({
 
 function figure({ recognition }: Model, key: string): Evidence {
   assert(recognition.family !== null, 'a family');
-  return recognition.figures[key] ?? assert.fail(`no figure ${key}`);
+  return recognition.evidence[key] ?? assert.fail(`no figure ${key}`);
 }
 
 /** Sizes and shifts of all windows, in order. */

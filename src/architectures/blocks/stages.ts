@@ -1,0 +1,50 @@
+import type { Grid, Size } from '../../domain/size';
+import type { ValueInfo } from '../../graph/graph';
+import type { Tokens } from './layers';
+import { gridOf } from './maps';
+
+/** What one stage of a backbone hands on; a dense head (a pyramid, a decoder) reads it. */
+export interface Stage {
+  /** A map `[batch, width, rows, columns]`, or tokens `[batch · count, width]` with the layout that says where they lie. */
+  readonly value: ValueInfo | Tokens;
+  readonly width: number;
+  /** Rows and columns of the map. */
+  readonly grid: Grid;
+  /** Pixels of the image per row and column. */
+  readonly stride: Size;
+}
+
+/** What a backbone hands to a head. */
+export interface Maps {
+  /** From the finest to the coarsest; of a network that keeps one grid, one for each block. */
+  readonly stages: readonly Stage[];
+}
+
+/** The same, where the head reads the last tokens, after their norm. */
+export interface TokenMaps extends Maps {
+  readonly tokens: Tokens;
+}
+
+/** The same, where the head reads the last map, `[batch, width, rows, columns]`. */
+export interface ImageMaps extends Maps {
+  readonly map: ValueInfo;
+}
+
+const strideOf = (imageSize: Size, [rows, columns]: Grid): Size => [
+  imageSize[0] / rows,
+  imageSize[1] / columns,
+];
+
+/** A stage whose result is a map `[batch, width, rows, columns]`. */
+export function mapStage(map: ValueInfo, imageSize: Size): Stage {
+  const grid = gridOf(map);
+  return { value: map, width: map.shape[1]!, grid, stride: strideOf(imageSize, grid) };
+}
+
+/** A stage whose result is tokens of a grid, special tokens before them or none. */
+export function tokenStage(tokens: Tokens, imageSize: Size): Stage {
+  const { grid } = tokens.layout;
+  if (grid?.length !== 2) throw new Error('tokens of a stage lie on a grid of rows and columns');
+  const sides: Grid = [grid[0]!, grid[1]!];
+  return { value: tokens, width: tokens.value.shape[1]!, grid: sides, stride: strideOf(imageSize, sides) };
+}

@@ -1,0 +1,5 @@
+/** Sides of an image or a patch in pixels. */
+export type Size = readonly [height: number, width: number];
+
+/** Rows and columns of a map of tokens, of windows, or of parts of either. */
+export type Grid = readonly [rows: number, columns: number];
