@@ -25,6 +25,8 @@ export interface Dialect {
   readonly prefix?: RegExp;
   /** The dialect is spoken where each of these finds a name (after the prefix). */
   readonly signature: readonly RegExp[];
+  /** Not spoken where one of these finds a name: a narrower family has it, too. */
+  readonly absent?: readonly RegExp[];
   readonly renames: readonly Rename[];
   /**
    * Names of the network itself (after the prefix): one of these that no row knows means a network of another kind. Without it every tensor
@@ -185,7 +187,9 @@ export function translate(
   names = new FileNames(tensors.map(({ name }) => name)),
 ): Translation | undefined {
   if (!lackingSignature(dialect, names).next().done) return undefined;
-  const { prefix } = names.behind(dialect.prefix);
+  const own = names.behind(dialect.prefix);
+  if (dialect.absent?.some((mark) => finds(mark, own))) return undefined;
+  const { prefix } = own;
   const parameters = new Map<string, Translated>();
   const strangers: string[] = [];
   const copies = new Map<string, string>();

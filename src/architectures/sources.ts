@@ -1,3 +1,4 @@
+import { ParameterError } from '../graph/builder';
 import type { Size } from '../domain/size';
 import { activations } from './blocks/layers';
 import { configuredArchitecture, configuredImageSize, configuredValue } from './config';
@@ -216,10 +217,11 @@ export function requireMultiple(size: Size, step: Size): void {
 }
 
 /** What a family says of itself beside its figures. */
-interface Described {
+interface Described<C> {
   readonly label: string;
   readonly title: string;
   readonly evidence: EvidenceRecord;
+  readonly config?: C;
   readonly imageSize: Size;
   readonly sizeStep: Size;
   /** Pixels where no published model says. */
@@ -229,7 +231,7 @@ interface Described {
 }
 
 /** A recognition with everything that follows from the sources: candidates, pixels, and the task by the number of classes. */
-export function recognisedFrom({ published }: Sources, described: Described): Recognised {
+export function recognisedFrom<C = never>({ published }: Sources, described: Described<C>): Recognised<C> {
   const named = new Set(published.map((model) => model.pixels));
   const [only] = named;
   const classes = described.evidence['classes']?.value;
@@ -240,6 +242,20 @@ export function recognisedFrom({ published }: Sources, described: Described): Re
     candidates: [...new Set(published.flatMap(({ models }) => models))],
     pixels: named.size === 1 && only !== undefined ? only : described.pixels,
   };
+}
+
+/** Shape of a parameter. Throws `ParameterError` where the file has none of this name. */
+export function shapeOf(tensors: Found['tensors'], name: string): readonly number[] {
+  const found = tensors.get(name);
+  if (!found) throw new ParameterError(name, 'not in the checkpoint');
+  return found.shape;
+}
+
+/** Side of a parameter along an axis; -1 is the last. Throws `ParameterError` where there is none. */
+export function sideOf(tensors: Found['tensors'], name: string, axis: number): number {
+  const side = shapeOf(tensors, name).at(axis);
+  if (side === undefined) throw new ParameterError(name, `no axis ${axis}`);
+  return side;
 }
 
 /** Number of modules in the list `path.0`, `path.1` … */

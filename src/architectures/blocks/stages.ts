@@ -1,5 +1,6 @@
 import type { Grid, Size } from '../../domain/size';
-import type { ValueInfo } from '../../graph/graph';
+import type { GraphBuilder } from '../../graph/builder';
+import type { ModuleNote, ValueInfo } from '../../graph/graph';
 import type { Tokens } from './layers';
 import { gridOf } from './maps';
 
@@ -48,3 +49,44 @@ export function tokenStage(tokens: Tokens, imageSize: Size): Stage {
   const sides: Grid = [grid[0]!, grid[1]!];
   return { value: tokens, width: tokens.value.shape[1]!, grid: sides, stride: strideOf(imageSize, sides) };
 }
+
+/** Where a block stands: the stage, and its index in it. */
+export interface Place {
+  readonly stage: number;
+  readonly index: number;
+}
+
+/** The blocks of a network by stages, each written inside the scope of its module path. */
+export interface StageLoop<T> {
+  /** Blocks of every stage. */
+  readonly depths: readonly number[];
+  /** Module path of a block. */
+  readonly path: (place: Place) => string;
+  readonly block: (x: T, place: Place) => T;
+  readonly note?: ModuleNote;
+  /** What stands before the first block of a stage: a downsampling. */
+  readonly enter?: (x: T, stage: number) => T;
+  /** What stands after its last block: a norm. */
+  readonly leave?: (x: T, stage: number) => T;
+}
+
+/** Writes the blocks of all stages, and hands back what each stage ends with, the first stage's first. */
+export function stages<T>(
+  b: GraphBuilder,
+  first: T,
+  { depths, path, block, note, enter = same, leave = same }: StageLoop<T>,
+): readonly T[] {
+  const ends: T[] = [];
+  for (const [stage, depth] of depths.entries()) {
+    let x = enter(ends.at(-1) ?? first, stage);
+    for (let index = 0; index < depth; index++) {
+      const before = x;
+      const place = { stage, index };
+      x = b.scope(path(place), () => block(before, place), note);
+    }
+    ends.push(leave(x, stage));
+  }
+  return ends;
+}
+
+const same = <T>(x: T): T => x;

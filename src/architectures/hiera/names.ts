@@ -40,5 +40,7 @@ const transformers: Dialect = {
 /** Hiera, the encoder of its masked autoencoder among them. */
 export const hieraNames: readonly Dialect[] = [
   transformers,
-  timmNames('hiera', [/^pos_embed$/, /^blocks\.0\.attn\.qkv\.weight$/, /^head\.norm\.weight$/]),
+  timmNames('hiera', [/^pos_embed$/, /^blocks\.0\.attn\.qkv\.weight$/, /^head\.norm\.weight$/], {
+    absent: [/^pos_embed_window$/],
+  }),
 ];

@@ -97,7 +97,7 @@ export function recognise(checkpoint: Checkpoint, options: RecogniseOptions = {}
       }
   // A file that comes near to one family may speak the names of another, too, whose figures it cannot have.
   if (near || !refusal) return near ?? unknown(checkpoint, found[0]);
-  if (!(refusal.cause instanceof TypeError)) throw refusal.cause;
+  if (!(refusal.cause instanceof TypeError || refusal.cause instanceof ParameterError)) throw refusal.cause;
   return refusal;
 }
 

@@ -1,11 +1,13 @@
 import { answer } from '../heads/classifier';
+import { last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convNorm, squeezeExcite } from '../blocks/convolution';
 import { activate, residual } from '../blocks/layers';
 import { meanOfMap } from '../blocks/maps';
 import type { BuildOptions, Family, Found, Recognised } from '../family';
-import { numberOf, numbersOf, stored } from '../figures';
+import { stored } from '../figures';
+import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, countOf, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 import { regnetNames } from './names';
@@ -44,19 +46,24 @@ const sizes: Sizes = {
   '2,7,17,1 746': '256GF',
 };
 
-function recognise(evidences: Found): Recognised | undefined {
-  const { tensors } = evidences;
+interface RegNetConfig {
+  readonly depth: readonly number[];
+  /** Number of a stage's first block: torchvision counts from 0, timm from 1. */
+  readonly firstBlock: number;
+}
+
+function recognise(found: Found): Recognised<RegNetConfig> | undefined {
+  const { tensors } = found;
   const stages = Array.from({ length: stageCount }, (_, index) => `stages.${index + 1}`);
-  // torchvision counts the blocks of a stage from 0, timm from 1.
-  const first = tensors.has('stages.1.0.conv1.conv.weight') ? 0 : 1;
-  const depths = stages.map((stage) => countOf(tensors, stage) - first);
+  const firstBlock = tensors.has('stages.1.0.conv1.conv.weight') ? 0 : 1;
+  const depths = stages.map((stage) => countOf(tensors, stage) - firstBlock);
   const shape = (stage: string, name: string): readonly number[] =>
-    tensors.get(`${stage}.${first}.${name}.weight`)?.shape ?? [];
+    tensors.get(`${stage}.${firstBlock}.${name}.weight`)?.shape ?? [];
   const dims = stages.map((stage) => shape(stage, 'conv3.conv')[0] ?? 0);
   // Without a projection the block is RegNetZ's, which computes otherwise under the same names.
   if (dims.includes(0) || shape('stages.1', 'downsample.conv').length === 0) return undefined;
   const gated = shape('stages.1', 'se.fc1').length > 0;
-  const sources = sourcesOf(evidences);
+  const sources = sourcesOf(found);
   const { imageSize, figure } = imageSizeOf(sources);
   return recognisedFrom(sources, {
     label: 'regnet',
@@ -64,11 +71,11 @@ function recognise(evidences: Found): Recognised | undefined {
     imageSize,
     sizeStep: [32, 32],
     pixels: 'imagenet',
+    config: { depth: depths, firstBlock },
     evidence: {
       depth: stored(depths, 'stages.1 … stages.4'),
       dim: stored(dims, 'stages.*.conv3.conv.weight'),
       group_width: stored(shape('stages.1', 'conv2.conv')[1]!, 'stages.1.conv2.conv.weight'),
-      first_block: stored(first, `stages.1.${first}`),
       image_size: figure,
       classes: classesOf(tensors, 'head.fc'),
     },
@@ -87,24 +94,25 @@ function block(b: GraphBuilder, x: ValueInfo, stride: number): ValueInfo {
   return activate(b, residual(b, shortcut, branch), activation);
 }
 
-function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+/** A network of blocks by stages (Radosavovic et al. 2020, §3). */
+function build(
+  b: GraphBuilder,
+  { depth, firstBlock }: RegNetConfig,
+  { imageSize, batch }: BuildOptions,
+): ImageMaps {
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
-  const first = numberOf(figures, 'first_block');
-  const note = { title: 'RegNet block', formula: 'relu(x + convolutions(x))' };
-  const map = numbersOf(figures, 'depth').reduce(
-    (x, depth, stage) =>
-      Array.from({ length: depth }, (_, index) => index).reduce(
-        (y, index) =>
-          b.scope(`stages.${stage + 1}.${first + index}`, () => block(b, y, index === 0 ? 2 : 1), note),
-        x,
-      ),
-    convNorm(b, pixels, 'stem.conv', 'stem.bn', { eps, activation, stride: 2 }),
-  );
-  answer(b, meanOfMap(b, map), map, 'head.fc');
+  const stem = convNorm(b, pixels, 'stem.conv', 'stem.bn', { eps, activation, stride: 2 });
+  const maps = stages(b, stem, {
+    depths: depth,
+    path: ({ stage, index }) => `stages.${stage + 1}.${firstBlock + index}`,
+    block: (x, { index }) => block(b, x, index === 0 ? 2 : 1),
+    note: { title: 'RegNet block', formula: 'relu(x + convolutions(x))' },
+  });
+  return { stages: maps.map((map) => mapStage(map, imageSize)), map: last(maps) };
 }
 
 /** RegNetX and RegNetY (Radosavovic et al. 2020). */
-export const regnet: Family<Recognised, void> = {
+export const regnet: Family<RegNetConfig, ImageMaps> = {
   name: 'regnet',
   row: 'cnn',
   title: 'RegNet',
@@ -112,4 +120,5 @@ export const regnet: Family<Recognised, void> = {
   assumable: [],
   recognise,
   build,
+  head: (b, { map }) => answer(b, meanOfMap(b, map), map, 'head.fc'),
 };
