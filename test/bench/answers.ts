@@ -7,7 +7,7 @@ import { openCheckpoint } from '../../src/checkpoint/open';
 import { readTensor, toFloat32 } from '../../src/checkpoint/values';
 import type { TensorData } from '../../src/inference/remoteApi';
 import { LoadedModel } from '../../src/inference/loadedModel';
-import { ownFolder, readLines, rowOf, type Line } from '../unit/oracles/lines';
+import { ownFolder, readLines, rowOf, type Line } from '../oracles/lines';
 import { findTimmOutputs } from './findPeers';
 import { inFolder } from './folders';
 import { Peer } from './processes';

@@ -5,7 +5,7 @@ import { families } from '../../src/architectures/registry';
 import type { Family } from '../../src/architectures/family';
 import { elementCount } from '../../src/checkpoint/tensors';
 import { writeSparse } from '../inference/support';
-import { checkpointOf, ownFolder, readLines, rowOf, type Line } from '../unit/oracles/lines';
+import { checkpointOf, ownFolder, readLines, rowOf, type Line } from '../oracles/lines';
 import { findTimm } from './findPeers';
 import { inFolder } from './folders';
 import { ownProgram, runProgram } from './processes';

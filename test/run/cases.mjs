@@ -15,8 +15,8 @@ const outdir = 'dist/test-cases';
 await build({
   entryPoints: [
     'test/unit/architectures/cases.test.ts',
-    'test/unit/oracles/plainVit.test.ts',
-    'test/unit/oracles/families.test.ts',
+    'test/oracles/plainVit.test.ts',
+    'test/oracles/families.test.ts',
     'test/inference/cases.test.ts',
     'test/support/runMocha.ts',
   ],

@@ -7,7 +7,7 @@ import {
   recognise,
   type Known,
 } from '../../../src/architectures/recognise/recognise';
-import { checkpointOf, linesFolder, readLines, type Line } from '../oracles/lines';
+import { checkpointOf, linesFolder, readLines, type Line } from '../../oracles/lines';
 import { checkpointPath, readCases } from '../../support/cases';
 
 const open = (id: string, options: ModelOptions = {}): Promise<Model> => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { recognise } from '../../../src/architectures/recognise/recognise';
-import { checkpointOf, ownFolder, readLines } from '../oracles/lines';
+import { checkpointOf, ownFolder, readLines } from '../../oracles/lines';
 
 /** Stages that the figure leaves out: the convolutional first one has no MLP. */
 const fewer: Readonly<Record<string, readonly string[]>> = { mlp_ratio: ['tiny_vit'] };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { openModel, type ModelOptions } from '../../../src/models/model';
 import { recognise } from '../../../src/architectures/recognise/recognise';
-import { checkpointOf, linesFolder, readLines } from '../oracles/lines';
+import { checkpointOf, linesFolder, readLines } from '../../oracles/lines';
 import { checkpointPath, readCases } from '../../support/cases';
 
 const open = (id: string, options: ModelOptions = {}) => {

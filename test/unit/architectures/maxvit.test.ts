@@ -10,7 +10,7 @@ import {
 } from '../../../src/architectures/recognise/recognise';
 import { windowPlaces } from '../../../src/attention/windows';
 import { checkpointPath, readCases } from '../../support/cases';
-import { checkpointOf, linesFolder, readLines, type Line } from '../oracles/lines';
+import { checkpointOf, linesFolder, readLines, type Line } from '../../oracles/lines';
 
 const lineOf = (id: string): Line =>
   readLines(linesFolder).find((line) => line.id === id) ?? assert.fail(`no line ${id}`);

@@ -9,7 +9,7 @@ import {
   type RecogniseOptions,
 } from '../../../src/architectures/recognise/recognise';
 import type { Checkpoint } from '../../../src/checkpoint/checkpoint';
-import { checkpointOf, linesFolder, readLines, type Line } from '../oracles/lines';
+import { checkpointOf, linesFolder, readLines, type Line } from '../../oracles/lines';
 import { checkpointPath, readCases } from '../../support/cases';
 
 const lineOf = (id: string): Line =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { recognise } from '../../../src/architectures/recognise/recognise';
 import { sizeOf, sizeTitle } from '../../../src/architectures/sizes';
-import { checkpointOf, ownFolder, readLines, type Line } from '../oracles/lines';
+import { checkpointOf, ownFolder, readLines, type Line } from '../../oracles/lines';
 
 /** What the papers call published models, and timm its own. */
 const titles = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { countParameters, recognise } from '../../../src/architectures/recognise/recognise';
-import { checkpointOf, ownFolder, readLines, rowOf, type Line } from '../oracles/lines';
+import { checkpointOf, ownFolder, readLines, rowOf, type Line } from '../../oracles/lines';
 
 /** Models of timm that open_clip has as image towers, and others that people build. */
 const models = [

@@ -5,7 +5,7 @@ import { openModel, understand, type Model, type ModelOptions } from '../../../.
 import type { Evidence } from '../../../../src/architectures/family';
 import { windowPlaces } from '../../../../src/attention/windows';
 import { checkpointPath, readCases } from '../../../support/cases';
-import { checkpointOf, linesFolder, readLines, type Line } from '../../oracles/lines';
+import { checkpointOf, linesFolder, readLines, type Line } from '../../../oracles/lines';
 
 const open = (id: string, options: ModelOptions = {}): Promise<Model> => {
   const golden = readCases().find((each) => each.id === id) ?? assert.fail(`no case ${id}`);

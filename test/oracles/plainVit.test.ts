@@ -1,14 +1,8 @@
 import assert from 'node:assert/strict';
-import { countMacs } from '../../../src/analysis/complexity';
-import type { Recognition } from '../../../src/architectures/family';
-import {
-  buildGraph,
-  countParameters,
-  recognise,
-  type Known,
-} from '../../../src/architectures/recognise/recognise';
-import { elementCount } from '../../../src/checkpoint/tensors';
-import { checkpointOf, linesFolder, ownFolder, readLines, rowOf, type Line, type Macs } from './lines';
+import type { Known } from '../../src/architectures/recognise/recognise';
+import { elementCount } from '../../src/checkpoint/tensors';
+import type { Macs } from '../../src/domain/report';
+import { linesFolder, ownFolder, readLines, rowOf, understand, type Line } from './lines';
 
 /** Rows of families.json that are expected to be recognised. */
 const rows = ['vit', 'clip', 'siglip'];
@@ -62,18 +56,16 @@ function expectedMacs(line: Line): Macs {
   return line.task === 'zero-shot' ? imageMacs(line) : line.macs;
 }
 
-function recogniseLine(line: Line, config?: Readonly<Record<string, unknown>>): Known {
-  const recognition: Recognition = recognise(checkpointOf(line, config), { imageSize: line.image_size });
+function recogniseLine(line: Line, config?: Line['config_json']): Known {
+  const { recognition } = understand(line, config);
   assert(recognition.family !== null, `${line.id}: ${'reason' in recognition ? recognition.reason : ''}`);
   return recognition;
 }
 
 /** Everything a line and what is read from its header must agree on. */
-function compare(line: Line, config?: Readonly<Record<string, unknown>>): void {
-  const checkpoint = checkpointOf(line, config);
+function compare(line: Line, config?: Line['config_json']): void {
   const recognition = recogniseLine(line, config);
-  const { params, buffers } = countParameters(checkpoint, recognition);
-  const { conv, linear, attention } = countMacs(buildGraph(checkpoint, recognition).graph);
+  const { params, buffers, macs } = understand(line, config);
   const vision = (line.config['vision_config'] as Line['config'] | undefined) ?? line.config;
   const heads = recognition.evidence['heads']!;
   const [expectedHeads] = [vision['heads']].flat();
@@ -82,7 +74,7 @@ function compare(line: Line, config?: Readonly<Record<string, unknown>>): void {
       row: recognition.family,
       params,
       buffers,
-      macs: { conv, linear, attention },
+      macs,
       depth: recognition.evidence['depth']!.value,
       dim: recognition.evidence['dim']!.value,
       heads: heads.assumed ? expectedHeads : heads.value,
@@ -127,8 +119,7 @@ describe('published models by their headers: plain Vision Transformers, CLIP and
   ))
     it(`${id} counts its backbone: ${reason}`, () => {
       const line = byId.get(id)!;
-      const checkpoint = checkpointOf(line);
-      const { params } = countParameters(checkpoint, recogniseLine(line));
+      const { params } = understand(line);
       const head = line.tensors
         .filter(([name]) => name.startsWith('teacher.head.'))
         .reduce((total, [, , shape]) => total + elementCount(shape), 0);

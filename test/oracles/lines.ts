@@ -1,16 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import type { Checkpoint } from '../../../src/checkpoint/checkpoint';
-import { dtypes, type DType, type Tensor } from '../../../src/checkpoint/tensors';
-import { unwrapNames } from '../../../src/checkpoint/unwrap';
-
-/** Multiply-accumulates by kind. */
-export interface Macs {
-  readonly conv: number;
-  readonly linear: number;
-  readonly attention: number;
-}
+import { countMacs } from '../../src/analysis/complexity';
+import type { Macs } from '../../src/domain/report';
+import type { Size } from '../../src/domain/size';
+import type { Recognition } from '../../src/architectures/family';
+import { buildGraph, countParameters, recognise } from '../../src/architectures/recognise/recognise';
+import type { Checkpoint } from '../../src/checkpoint/checkpoint';
+import { dtypes, type DType, type Tensor } from '../../src/checkpoint/tensors';
+import { unwrapNames } from '../../src/checkpoint/unwrap';
 
 /** One model without weights: its header, its configuration and what the reference implementation counts. */
 export interface Line {
@@ -89,4 +87,51 @@ export function checkpointOf(line: Line, config?: Readonly<Record<string, unknow
     siblings: [],
     size: 0,
   };
+}
+
+/** What recognition makes of a line, without the graph: a thousand of them would not fit into memory. */
+export interface Understood {
+  readonly recognition: Recognition;
+  readonly params: number;
+  readonly buffers: number;
+  readonly macs: Macs;
+  /** Names of the graph's outputs; empty where there is no graph. */
+  readonly outputs: readonly string[];
+}
+
+const understood = new Map<string, Understood>();
+
+function remembered(key: string, make: () => Understood): Understood {
+  const known = understood.get(key) ?? make();
+  understood.set(key, known);
+  return known;
+}
+
+/** What names and shapes alone tell, at the image size that they tell. */
+export const understandAsFound = (line: Line): Understood =>
+  remembered(`${line.id} as found`, () => summarise(checkpointOf(line)));
+
+/**
+ * What is read from a line's header at the line's own image size, with `config` beside it if it is given. The passes over a line share a
+ * recognition: the one that names and shapes tell serves at its own size, too.
+ */
+export function understand(line: Line, config?: Line['config_json']): Understood {
+  return remembered(`${line.id} ${config ? 'config' : 'bare'}`, () => {
+    const found = config ? undefined : understandAsFound(line);
+    if (found?.recognition.family && isSame(found.recognition.imageSize, line.image_size)) return found;
+    return summarise(checkpointOf(line, config), line.image_size);
+  });
+}
+
+const isSame = (left: Size, right: Size): boolean => left[0] === right[0] && left[1] === right[1];
+
+function summarise(checkpoint: Checkpoint, imageSize?: Size): Understood {
+  const recognition = recognise(checkpoint, { imageSize });
+  const { params, buffers } = countParameters(checkpoint, recognition);
+  if (recognition.family === null)
+    return { recognition, params, buffers, macs: { conv: 0, linear: 0, attention: 0 }, outputs: [] };
+  const { graph } = buildGraph(checkpoint, recognition);
+  const { conv, linear, attention } = countMacs(graph);
+  const outputs = graph.outputs.map(({ name }) => name);
+  return { recognition, params, buffers, macs: { conv, linear, attention }, outputs };
 }

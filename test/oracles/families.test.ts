@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
-import { countMacs } from '../../../src/analysis/complexity';
-import type { Family } from '../../../src/architectures/family';
-import { families } from '../../../src/architectures/registry';
-import { buildGraph, countParameters, recognise } from '../../../src/architectures/recognise/recognise';
+import { families } from '../../src/architectures/registry';
 import { exceptions, undecidable } from './exceptions';
-import { checkpointOf, linesFolder, readLines, rowOf, type Line } from './lines';
+import { linesFolder, readLines, rowOf, understand, understandAsFound, type Line } from './lines';
 
 /** Rows with a test of their own, which knows more of them. */
 const elsewhere = ['vit', 'clip', 'siglip'];
-const rows = [...new Set((families as readonly Family[]).map(({ name, row = name }) => row))].filter(
+const rows = [...new Set(families.map(({ name, row = name }) => row))].filter(
   (row) => !elsewhere.includes(row),
 );
 const own = readLines(linesFolder).filter(
@@ -30,15 +27,12 @@ function headsOf({ config }: Line): readonly number[] | undefined {
 
 /** Everything that a line and what is read from its header disagree on; empty where all is right. */
 function problems(line: Line, config?: Line['config_json']): readonly string[] {
-  const checkpoint = checkpointOf(line, config);
-  const recognition = recognise(checkpoint, { imageSize: line.image_size });
+  const { recognition, params, buffers, macs } = understand(line, config);
   if (recognition.family === null) return [`${line.id}: ${recognition.reason}`];
-  const { params, buffers } = countParameters(checkpoint, recognition);
-  const { conv, linear, attention } = countMacs(buildGraph(checkpoint, recognition).graph);
   const heads = recognition.evidence['heads'];
   const expectedHeads = headsOf(line);
   const sureHeads = heads && !heads.assumed && expectedHeads ? [heads.value].flat() : undefined;
-  const found = { row: recognition.family, params, buffers, conv, linear, attention };
+  const found = { row: recognition.family, params, buffers, ...macs };
   const expected = { row: rowOf(line.family), params: line.params, buffers: line.buffers, ...line.macs };
   const differences = Object.entries(expected)
     .filter(([key, value]) => found[key as keyof typeof found] !== value)
@@ -67,7 +61,7 @@ function publishedSize({ id, image_size, config_json }: Line): string | undefine
 /** An image size that is stated of bare names and shapes, not assumed, though the model is published with another. */
 function misstatedSize(line: Line): readonly string[] {
   const expected = publishedSize(line);
-  const recognition = recognise(checkpointOf(line));
+  const { recognition } = understandAsFound(line);
   const size = recognition.family === null ? undefined : recognition.evidence['image_size'];
   if (!expected || !size || size.assumed) return [];
   const found = [size.value].flat().join('×');

@@ -1,20 +1,16 @@
 import assert from 'node:assert/strict';
-import { countMacs } from '../../../src/analysis/complexity';
-import { buildGraph, countParameters, recognise } from '../../../src/architectures/recognise/recognise';
-import { checkpointOf, linesFolder, readLines } from './lines';
+import { recognise } from '../../src/architectures/recognise/recognise';
+import { checkpointOf, linesFolder, readLines, understand } from './lines';
 
 describe('segmentation models with SegFormer as their encoder', () => {
   for (const line of readLines(linesFolder).filter(
     ({ family, task }) => family === 'segformer' && task === 'segment',
   ))
     it(`${line.id}: the head counts beside the encoder, which has all the attention`, () => {
-      const checkpoint = checkpointOf(line, line.config_json);
-      const recognition = recognise(checkpoint, { imageSize: line.image_size });
+      const { recognition, params, buffers, macs } = understand(line, line.config_json);
       assert(recognition.family !== null);
-      const { params, buffers } = countParameters(checkpoint, recognition);
-      const { attention } = countMacs(buildGraph(checkpoint, recognition).graph);
       assert.deepEqual(
-        { family: recognition.family, task: recognition.task, params, buffers, attention },
+        { family: recognition.family, task: recognition.task, params, buffers, attention: macs.attention },
         {
           family: 'segformer',
           task: 'features',

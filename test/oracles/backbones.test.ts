@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { buildGraph, countParameters, recognise } from '../../../src/architectures/recognise/recognise';
-import { checkpointOf, linesFolder, readLines, rowOf, type Line } from './lines';
+import { countParameters, recognise } from '../../src/architectures/recognise/recognise';
+import { checkpointOf, linesFolder, readLines, rowOf, understand, type Line } from './lines';
 
 /** Rows whose models hold an image backbone beside a decoder, a detector's head or a language model. */
 const rows = ['detr', 'yolos', 'owlvit', 'segmentation', 'depth', 'caption', 'vqa'];
@@ -21,16 +21,10 @@ const lines = all.filter(
 );
 
 function found(line: Line): object {
-  const checkpoint = checkpointOf(line);
-  const recognition = recognise(checkpoint, { imageSize: line.image_size });
+  const { recognition, params, buffers, outputs } = understand(line);
   if (recognition.family === null) return { reason: recognition.reason };
   assert.match(recognition.title, /, image backbone of /);
-  const { params, buffers } = countParameters(checkpoint, recognition);
-  const { graph } = buildGraph(checkpoint, recognition);
-  assert(
-    graph.outputs.some(({ name }) => name === 'tokens'),
-    `${line.id}: no map or sequence comes out`,
-  );
+  assert(outputs.includes('tokens'), `${line.id}: no map or sequence comes out`);
   return { row: recognition.family, params, buffers };
 }
 
