@@ -59,7 +59,7 @@ const page = {
   jsxImportSource: 'preact',
 };
 
-const testFolders = ['unit', 'oracles', 'inference', 'host', 'browser', 'bench', 'support'].map(
+const testFolders = ['unit', 'oracles', 'inference', 'host', 'browser', 'bench', 'mutate', 'support'].map(
   (name) => `test/${name}`,
 );
 const present = (files) => files.filter((file) => existsSync(file));
