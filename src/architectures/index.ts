@@ -35,6 +35,7 @@ export { resnet } from './resnet/family';
 export { sam } from './sam/family';
 export { segformer } from './segformer/family';
 export { siglip } from './siglip/family';
+export { starnet } from './starnet/family';
 export { swin } from './swin/family';
 export { swinv2 } from './swinv2/family';
 export { swinv2Cr } from './swinv2Cr/family';
