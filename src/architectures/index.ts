@@ -18,6 +18,7 @@ export { efficientnet } from './efficientnet/family';
 export { eva } from './eva/family';
 export { fastVit } from './fastvit/family';
 export { focalnet } from './focalnet/family';
+export { gcvit } from './gcvit/family';
 export { hiera } from './hiera/family';
 export { hieradet } from './hieradet/family';
 export { levit } from './levit/family';
