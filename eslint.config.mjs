@@ -17,12 +17,13 @@ const native = ['vscode', 'onnxruntime-node', 'sharp'];
  */
 const steps = [
   { rooms: ['domain'], foreign: native },
-  { rooms: ['protocol', 'checkpoint'], foreign: native },
+  { rooms: ['checkpoint'], foreign: native },
   { rooms: ['graph'], foreign: native },
   { rooms: ['preprocessing', 'labels'], foreign: native },
   { rooms: ['architectures'], foreign: native },
   { rooms: ['models'], foreign: native },
   { rooms: ['tasks'], foreign: native },
+  { rooms: ['protocol'], foreign: native },
   { rooms: ['analysis', 'attention'], foreign: native },
   { rooms: ['inference'], foreign: ['vscode'] },
   { rooms: ['useCases'], foreign: native },

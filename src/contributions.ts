@@ -1,6 +1,6 @@
+import type { Guess } from './tasks/answer';
 import type { Uri } from 'vscode';
 import { COLOUR_MAPS, type ColourMap } from './attention/colourMaps';
-import type { Guess } from './protocol/image';
 
 // The names that package.json and the code share, with their types. A unit test holds the two against each other.
 

@@ -15,17 +15,8 @@ export interface Evidence<T extends ConfigValue = ConfigValue> {
   readonly assumed: boolean;
 }
 
-export type Task =
-  | 'classify'
-  | 'features'
-  | 'detect'
-  | 'segment'
-  | 'caption'
-  | 'zero-shot'
-  | 'video'
-  | 'vqa'
-  | 'depth'
-  | 'translate';
+/** What a checkpoint is for, by its head. */
+export type TaskName = 'classify' | 'features';
 
 /** Figures with their evidence, keyed by the field's words: depth, dim, heads, patch, classes, window … */
 export type EvidenceRecord = Readonly<Record<string, Evidence>>;
@@ -41,7 +32,7 @@ export interface Recognised<C = never> {
   readonly label: string;
   /** What people call it: `ViT-B/16`, `DeiT-S/16 distilled`. */
   readonly title: string;
-  readonly task: Task;
+  readonly task: TaskName;
   /** `[height, width]` in pixels. */
   readonly imageSize: Size;
   readonly evidence: EvidenceRecord;

@@ -1,5 +1,5 @@
+import type { Query } from '../domain/query';
 import type { Grid } from '../domain/size';
-import type { Query } from '../protocol/image';
 import { isChannelMatrix, tokenCount, type Probe } from '../domain/probes';
 import { weightedRows } from './heads';
 import { pictureGrid, queryWeights } from './tokenLayout';

@@ -1,5 +1,5 @@
+import type { Query } from '../domain/query';
 import type { Grid } from '../domain/size';
-import type { Query } from '../protocol/image';
 import { tokenCount, type Probe, type TokenLayout } from '../domain/probes';
 
 export interface Cell {

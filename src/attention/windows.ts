@@ -1,5 +1,5 @@
+import type { Query } from '../domain/query';
 import type { Grid } from '../domain/size';
-import type { Query } from '../protocol/image';
 import { bothSides, originOf, type Probe, type TokenLayout, type WindowLayout } from '../domain/probes';
 import { pictureGrid, sameCell, tokenIndex } from './tokenLayout';
 

@@ -1,9 +1,10 @@
+import type { Run } from '../tasks/run';
+import type { AttentionRows } from '../domain/query';
 import sharp from 'sharp';
 import { paint } from '../attention/colourMaps';
 import { reduceHeads, type HeadChoice } from '../attention/heads';
 import { splitKeys, tileOf, type PictureMap } from '../attention/reading';
 import { type Probe, chainLength } from '../domain/probes';
-import type { AttentionRows, ClassifiedView } from '../protocol/image';
 import { UsageError } from './usage';
 
 export interface DrawOptions {
@@ -28,11 +29,7 @@ const opacity = { map: 0.65, outside: 0.5 } as const;
 const small = { patch: 6, gap: 4 } as const;
 
 /** Draws one map over the picture, or all of a layer or head as a grid of small maps on one scale, as a PNG file. */
-export async function drawAttention(
-  view: ClassifiedView,
-  answer: AttentionRows,
-  options: DrawOptions,
-): Promise<Drawn> {
+export async function drawAttention(view: Run, answer: AttentionRows, options: DrawOptions): Promise<Drawn> {
   const layers = chooseLayers(view.probes, options);
   const found = layers.map((layer) => mapsOf(view.probes[layer]!, answer, layer, options));
   const maps = found.filter((heads) => heads.length > 0);
@@ -112,29 +109,29 @@ function nothingToDraw(probes: readonly Probe[], layers: readonly number[], { he
 }
 
 async function drawOver(
-  { picture, size, region }: ClassifiedView,
+  { seen: { pixels, size, region } }: Run,
   map: PictureMap,
   [low, high]: readonly [number, number],
   out: string,
 ): Promise<void> {
-  const scale = picture.width / size[0];
+  const scale = pixels.width / size[0];
   const colour = paint(map.values, low, high, colours);
-  const rgb = Buffer.from(picture.rgb);
-  for (let y = 0, at = 0; y < picture.height; y++)
-    for (let x = 0; x < picture.width; x++, at += 3) {
+  const rgb = Buffer.from(pixels.rgb);
+  for (let y = 0, at = 0; y < pixels.height; y++)
+    for (let x = 0; x < pixels.width; x++, at += 3) {
       const column = Math.floor((((x + 0.5) / scale - region.x) / region.width) * map.columns);
       const row = Math.floor((((y + 0.5) / scale - region.y) / region.height) * map.rows);
       const inside = row >= 0 && row < map.rows && column >= 0 && column < map.columns;
       const cell = row * map.columns + column;
       // What lies outside of the query's window was no more seen than what lies outside of the crop.
-      const seen = inside && !Number.isNaN(map.values[cell]);
-      const share = seen ? opacity.map : opacity.outside;
+      const isSeen = inside && !Number.isNaN(map.values[cell]);
+      const share = isSeen ? opacity.map : opacity.outside;
       for (let channel = 0; channel < 3; channel++) {
-        const over = seen ? colour[4 * cell + channel]! : 0;
+        const over = isSeen ? colour[4 * cell + channel]! : 0;
         rgb[at + channel] = Math.round(rgb[at + channel]! * (1 - share) + over * share);
       }
     }
-  await sharp(rgb, { raw: { width: picture.width, height: picture.height, channels: 3 } })
+  await sharp(rgb, { raw: { width: pixels.width, height: pixels.height, channels: 3 } })
     .png()
     .toFile(out);
 }

@@ -1,10 +1,13 @@
+import type { Answer } from '../tasks/answer';
+import { answerJson } from '../tasks/tasks';
+import type { Run } from '../tasks/run';
+import type { Query } from '../domain/query';
 import { hasQuery, noMapText, queryGrid } from '../attention/reading';
 import type { ClassifyRequest } from '../inference/service';
-import type { ClassifiedView, Query } from '../protocol/image';
 import type { Probe } from '../domain/probes';
 import { formatMilliseconds, formatPercent } from '../domain/units';
 import { requireOutput } from './output';
-import type { Answer, Session } from './session';
+import type { Outcome, Session } from './session';
 import { UsageError } from './usage';
 
 /** `vitrine classify` */
@@ -13,17 +16,17 @@ export async function classify(
   [checkpoint = '', ...images]: readonly string[],
 ): Promise<void> {
   const { top } = session.options;
-  const answer = async (image: string): Promise<Answer> => {
+  const answer = async (image: string): Promise<Outcome> => {
     const view = await run(session, checkpoint, image, { topK: top, displaySide: 0 });
-    const facts = { path: checkpoint, image, provider: view.provider, ...preprocessingJson(view) };
-    const guesses = view.top.map(({ index, label, score }) => ({ index, label, probability: score }));
+    const facts = { path: checkpoint, image, provider: view.provider.used, ...preprocessingJson(view) };
     const json = {
       ...facts,
-      top: guesses,
-      labels: view.labelSource,
-      orientation: view.orientation,
-      score: view.scoreKind,
-      milliseconds: view.milliseconds,
+      // Whatever the task, labels stand before the orientation, as they always did.
+      top: undefined,
+      labels: undefined,
+      orientation: view.seen.orientation,
+      ...answerJson(view.answer),
+      milliseconds: view.times,
       warnings: view.warnings,
     };
     return { json, text: classifyText(image, view) };
@@ -36,35 +39,41 @@ async function run(
   checkpoint: string,
   image: string,
   request: Pick<ClassifyRequest, 'attention' | 'topK' | 'displaySide'>,
-): Promise<ClassifiedView> {
+): Promise<Run> {
   const { assume, stateDict, imageSize, provider, asStored } = session.options;
   const inference = await session.runner();
   const options = { imageSize, provider, asStored };
   return inference.classify({ checkpoint, model: { assume, stateDict }, image, options, ...request });
 }
 
-const preprocessingJson = ({ preprocessing }: ClassifiedView): object => ({
+const preprocessingJson = ({ preprocessing }: Run): object => ({
   preprocessing: Object.fromEntries(
     preprocessing.map(({ key, text, source }) => [key, { value: text, source }]),
   ),
 });
 
-function classifyText(image: string, view: ClassifiedView): string {
-  const { milliseconds, provider, scoreKind } = view;
-  const time = formatMilliseconds(milliseconds.decode + milliseconds.preprocess + milliseconds.run);
-  const score = (value: number): string => (scoreKind === 'value' ? String(value) : formatPercent(value));
-  const rows = view.top.map(({ label, score: value }) => `  ${score(value).padStart(8)}  ${label}`);
+function classifyText(image: string, view: Run): string {
+  const { times, provider } = view;
+  const time = formatMilliseconds(times.decode + times.preprocess + times.run);
   return [
-    `${image}: ${view.modelTitle}, ${provider}, ${time} (loading ${formatMilliseconds(milliseconds.load)})`,
-    ...(rows.length > 0 ? rows : ['  no classifier: features only']),
+    `${image}: ${view.modelTitle}, ${provider.used}, ${time} (loading ${formatMilliseconds(times.load)})`,
+    ...answerLines(view.answer).map((line) => `  ${line}`),
     ...assumptions(view).map((line) => `  ${line}`),
     ...view.warnings.map((warning) => `  warning: ${warning}`),
     '',
   ].join('\n');
 }
 
+function answerLines(answer: Answer): readonly string[] {
+  if (answer.kind === 'features') return ['no classifier: features only'];
+  const score = (value: number): string =>
+    answer.scoreKind === 'value' ? String(value) : formatPercent(value);
+  return answer.top.map(({ label, score: value }) => `${score(value).padStart(8)}  ${label}`);
+}
+
 /** What the answer rests on and no file says: names, preprocessing; and a picture that was turned. */
-function assumptions({ labelSource, preprocessing, orientation }: ClassifiedView): readonly string[] {
+function assumptions({ answer, preprocessing, seen: { orientation } }: Run): readonly string[] {
+  const labelSource = answer.kind === 'classes' ? answer.labelSource : '';
   const assumed = preprocessing.filter((line) => line.assumed);
   const sources = new Set(assumed.map(({ source }) => source));
   return [
@@ -86,7 +95,7 @@ export async function attention(
   [checkpoint = '', image = '']: readonly string[],
 ): Promise<void> {
   const { layer, head, method, out } = session.options;
-  const answer = async (): Promise<Answer> => {
+  const answer = async (): Promise<Outcome> => {
     await requireOutput(out, [checkpoint, image]);
     const view = await run(session, checkpoint, image, { attention: true });
     if (view.probes.length === 0) throw new Error(noMapText);

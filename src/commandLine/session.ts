@@ -5,8 +5,8 @@ import type { RemoteFailure } from '../protocol/channel';
 import type { Inference } from '../inference/service';
 import { oneLine, UsageError, type Options } from './usage';
 
-/** What one path or picture came to: the JSON object, and the text for people. */
-export interface Answer {
+/** What one path or image came to: the JSON object, and the text for people. */
+export interface Outcome {
   readonly json: Readonly<Record<string, unknown>>;
   readonly text: string;
 }
@@ -48,7 +48,7 @@ export class Session {
    */
   async each(
     paths: readonly string[],
-    answer: (path: string) => Promise<Answer>,
+    answer: (path: string) => Promise<Outcome>,
     facts: (path: string) => object = (path) => ({ path }),
   ): Promise<void> {
     for (const path of paths)
@@ -93,7 +93,7 @@ export class Session {
     await this.inference?.dispose();
   }
 
-  private print({ json, text }: Answer): void {
+  private print({ json, text }: Outcome): void {
     this.progress('');
     this.output.write(this.options.json ? `${JSON.stringify(json)}\n` : text);
   }

@@ -4,7 +4,7 @@ import { CheckpointError } from '../checkpoint/errors';
 import { writeSafetensors, type NamedTensor } from '../checkpoint/formats/safetensorsWriter';
 import type { TensorData } from '../inference/remoteApi';
 import { requireOutput } from './output';
-import type { Answer, Session } from './session';
+import type { Outcome, Session } from './session';
 
 /** `vitrine run`: for checking against reference implementations. */
 export async function run(session: Session, [checkpoint = '']: readonly string[]): Promise<void> {
@@ -62,7 +62,7 @@ export async function preprocess(
   [source = '', image = '']: readonly string[],
 ): Promise<void> {
   const { assume, stateDict, imageSize, asStored, out } = session.options;
-  const answer = async (): Promise<Answer> => {
+  const answer = async (): Promise<Outcome> => {
     await requireOutput(out, [source, image]);
     if (source.endsWith('.json') && !source.endsWith('.index.json'))
       return write(source, out, { pixel_values: await preprocessByConfig(source, image, session) });
@@ -128,7 +128,7 @@ async function write(
   path: string,
   out: string,
   outputs: Readonly<Record<string, TensorData>>,
-): Promise<Answer> {
+): Promise<Outcome> {
   const named = Object.entries(outputs).map(([name, { dtype, shape, data }]): NamedTensor => ({
     name,
     dtype,

@@ -1,8 +1,8 @@
+import type { ProviderView } from '../tasks/run';
 import { basename } from 'node:path';
 import { commands, Uri, window, workspace, type Disposable } from 'vscode';
 import type { Classified, CommandId, Commands } from '../contributions';
 import { viewTypes } from '../contributions';
-import type { ProviderView } from '../protocol/image';
 import { report, requireTrust } from './dialogue/notices';
 import { checkpointLabel } from './documents/checkpointEntries';
 import type { Focus } from './panels/imagePanel';

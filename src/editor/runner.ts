@@ -1,13 +1,8 @@
+import type { ProviderView, Run, RunOptions } from '../tasks/run';
+import type { Pixels } from '../domain/pixels';
+import type { AttentionRows, Query } from '../domain/query';
 import { EventEmitter, Uri, type Disposable, type Memento } from 'vscode';
 import type { Model } from '../models/model';
-import type {
-  AttentionRows,
-  ClassifiedView,
-  Pixels,
-  ProviderView,
-  Query,
-  RunOptions,
-} from '../protocol/image';
 import type { ProviderCheck } from '../inference/remoteApi';
 import type { ClassifyRequest, Inference, ModelChoice } from '../inference/service';
 import type { Log } from './log';
@@ -50,12 +45,12 @@ export class Runner implements Disposable {
   ) {}
 
   /** Classifies a picture and keeps its attention maps for `attention`. */
-  classify(request: RunnerRequest): Promise<ClassifiedView> {
+  classify(request: RunnerRequest): Promise<Run> {
     return this.run(request, { attention: true, topK: readSetting('vitrine.topK') });
   }
 
   /** Classifies one of many pictures: no attention maps, no picture to draw, and at least the second guess. */
-  classifyForTable(request: RunnerRequest): Promise<ClassifiedView> {
+  classifyForTable(request: RunnerRequest): Promise<Run> {
     return this.run(request, { displaySide: 0, topK: Math.max(2, readSetting('vitrine.topK')) });
   }
 
@@ -79,7 +74,7 @@ export class Runner implements Disposable {
   private async run(
     request: RunnerRequest,
     wanted: Pick<ClassifyRequest, 'attention' | 'topK' | 'displaySide'>,
-  ): Promise<ClassifiedView> {
+  ): Promise<Run> {
     const { image, options, signal, report } = request;
     const inference = await this.inference();
     const listening = this.progress.event(report);
@@ -89,7 +84,8 @@ export class Runner implements Disposable {
       const choice = this.choiceOf(request);
       const asked = { ...choice, image, options: chosen, ...wanted, signal };
       const view = await inference.classify(asked);
-      return { ...view, picture: plain(view.picture), seen: plain(view.seen) };
+      const { seen } = view;
+      return { ...view, seen: { ...seen, pixels: plain(seen.pixels), seen: plain(seen.seen) } };
     } finally {
       listening.dispose();
     }

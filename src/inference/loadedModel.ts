@@ -1,6 +1,5 @@
 import type { Tensor as OrtTensor } from 'onnxruntime-node';
 import { elementCount } from '../checkpoint/tensors';
-import type { GraphOutput } from '../graph/graph';
 import { tokenCount } from '../domain/probes';
 import type { Loaded, ModelRequest, TensorData } from './remoteApi';
 import { providerTitle } from './providers';
@@ -13,14 +12,6 @@ import { placeWeights, requireUnchanged, type Placement } from './weights';
 const quiet = 250;
 /** Runs after which it is built at once: a batch leaves no quiet moment. */
 const patience = 3;
-
-/** Name of the output that holds a model's answer. */
-export function answerOutput(outputs: readonly GraphOutput[]): string {
-  const named = (name: string): GraphOutput | undefined => outputs.find((output) => output.name === name);
-  const output = named('logits') ?? named('features') ?? outputs[0];
-  if (!output) throw new Error('the graph has no output');
-  return output.name;
-}
 
 /** A session and what stands behind its outputs. */
 interface Ready {
@@ -63,11 +54,6 @@ export class LoadedModel {
 
   get facts(): Pick<Loaded, 'materialisedBytes'> {
     return { materialisedBytes: this.placement.materialisedBytes };
-  }
-
-  /** The output that answers, in the order logits, features, the first. */
-  get answer(): string {
-    return answerOutput(this.request.graph.outputs);
   }
 
   /** Makes the session that a run will need. */

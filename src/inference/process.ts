@@ -6,19 +6,22 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { byteLength } from '../checkpoint/tensors';
+import { at } from '../domain/lists';
+import type { ModelInput } from '../preprocessing/pipeline';
 import { createChannel, type Packet } from '../protocol/channel';
 import {
   inferenceVersion,
   type InferenceApi,
   type InferenceEvents,
   type ModelRequest,
-  type PictureRequest,
+  type ImageRequest,
   type ProviderCheck,
   type RuntimeFacts,
   type TensorData,
 } from './remoteApi';
+import type { OutputValues, Step } from '../tasks/task';
 import { LoadedModel } from './loadedModel';
-import { displayPicture, preparePicture, thumbnail } from './pictures';
+import { displayImage, prepareImage, thumbnail } from './images';
 import { compareAnswers, softwareAdapter } from './providers';
 import { Runs } from './runs';
 import { missingRuntime, processReport, runtimeFailure, type Runtime } from './runtime';
@@ -81,20 +84,32 @@ function collectGarbage(): void {
   (runInNewContext('gc') as () => void)();
 }
 
-/** The picture as the model's image input. Throws where the model takes no picture. */
-function imageInput(
+/** Returns what a step's inputs get of an image. Throws if the model takes another shape. */
+function feed(
   loaded: LoadedModel,
-  data: Float32Array,
-  shape: readonly number[],
-): Record<string, TensorData> {
-  const [input, ...others] = loaded.request.graph.inputs;
-  if (!input || others.length > 0)
-    throw new Error(`the model has ${others.length + 1} inputs; a picture can be given to models with one`);
-  if (input.shape.join() !== shape.join())
-    throw new Error(
-      `the picture becomes [${shape.join(', ')}], and the model takes ${input.name} [${input.shape.join(', ')}]; choose another image size or preprocessing`,
-    );
-  return { [input.name]: { dtype: 'F32', shape, data } };
+  { inputs }: Step,
+  { pixelValues, shape }: ModelInput,
+): Readonly<Record<string, TensorData>> {
+  for (const { name, shape: own } of loaded.request.graph.inputs)
+    if (name in inputs && own.join() !== shape.join())
+      throw new Error(
+        `the picture becomes [${shape.join(', ')}], and the model takes ${name} [${own.join(', ')}]; choose another image size or preprocessing`,
+      );
+  const image: TensorData = { dtype: 'F32', shape, data: pixelValues };
+  return Object.fromEntries(Object.keys(inputs).map((name) => [name, image]));
+}
+
+/** Returns the wanted outputs of a run with what they stand for. */
+function outputsOf(
+  { request }: LoadedModel,
+  names: readonly string[],
+  values: readonly Float32Array[],
+): readonly OutputValues[] {
+  return names.map((name, index) => {
+    const output = request.graph.outputs.find((each) => each.name === name);
+    if (!output) throw new Error(`the graph has no output ${name}`);
+    return { name, means: output.means, values: at(values, index) };
+  });
 }
 
 async function timed<T>(task: () => Promise<T>): Promise<readonly [result: T, milliseconds: number]> {
@@ -105,23 +120,28 @@ async function timed<T>(task: () => Promise<T>): Promise<readonly [result: T, mi
 
 async function check(
   key: string,
-  picture: PictureRequest,
+  image: ImageRequest,
+  step: Step,
   provider: string,
   repeat: boolean,
 ): Promise<ProviderCheck> {
   const loaded = model(key);
-  const { input } = await preparePicture(picture);
-  const inputs = imageInput(loaded, input.pixelValues, input.shape);
+  const { input } = await prepareImage(image);
+  const inputs = feed(loaded, step, input);
   const answer = async (name: string) => {
-    const { values, attention } = await runs.run(loaded, name, inputs, true);
-    return { output: loaded.answer, values, attention };
+    const session = { provider: name, attention: true };
+    const { values, attention } = await runs.run(loaded, session, inputs, step.outputs);
+    return { outputs: outputsOf(loaded, step.outputs, values), attention };
   };
   const median = async (name: string): Promise<number> => {
     const times: number[] = [];
     for (let run = 0; run < 3; run++) {
-      times.push((await timed(() => loaded.run(name, true, inputs, [loaded.answer])))[1]);
+      times.push((await timed(() => loaded.run(name, true, inputs, step.outputs)))[1]);
     }
-    return times.sort((a, b) => a - b)[1]!;
+    return at(
+      times.sort((a, b) => a - b),
+      1,
+    );
   };
   const unknown = { provider, agrees: false, software: '', cpuMilliseconds: 0, providerMilliseconds: 0 };
   const cpu = await answer('cpu');
@@ -169,28 +189,29 @@ const api: InferenceApi = {
     return { ...loaded.facts, milliseconds: known ? 0 : performance.now() - started };
   },
   release,
-  async runPicture(key, picture, { provider, attention }) {
+  async runImage(key, image, { provider, attention, step }) {
     const loaded = model(key);
-    const { input, view } = await preparePicture(picture);
-    const inputs = imageInput(loaded, input.pixelValues, input.shape);
+    const { input, view } = await prepareImage(image);
+    const inputs = feed(loaded, step, input);
+    const session = { provider, attention };
     const [, prepared] = await timed(() => loaded.prepare(provider, attention));
-    const [answer, run] = await timed(() => runs.run(loaded, provider, inputs, attention));
+    const [answer, run] = await timed(() => runs.run(loaded, session, inputs, step.outputs));
     return {
       ...view,
-      milliseconds: { ...view.milliseconds, run, load: prepared },
+      times: { ...view.times, run, load: prepared },
       run: answer.run,
-      output: { name: loaded.answer, values: answer.values },
+      outputs: outputsOf(loaded, step.outputs, answer.values),
     };
   },
   runTensors: (key, inputs, provider) => model(key).runAll(provider, inputs),
   attention: (run, query) => runs.attention(run, query),
   check,
-  async preprocess(picture) {
-    const { input, view } = await preparePicture(picture);
+  async preprocess(image) {
+    const { input, view } = await prepareImage(image);
     return { ...view, pixelValues: { dtype: 'F32', shape: input.shape, data: input.pixelValues } };
   },
   thumbnail,
-  picture: displayPicture,
+  image: displayImage,
   memory: () => process.memoryUsage.rss(),
 };
 

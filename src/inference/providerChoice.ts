@@ -1,5 +1,5 @@
 import type { Graph } from '../graph/graph';
-import type { Hello, ModelRequest, PictureRequest, ProviderCheck } from './remoteApi';
+import type { Hello, ModelRequest, ProviderCheck, StepRequest } from './remoteApi';
 import { CancelledError, type InferenceClient, type Log } from './client';
 import {
   candidates,
@@ -90,19 +90,15 @@ export class ProviderChoice {
   }
 
   /** Sets every unchecked provider beside the CPU. Two askers of the same model share one check. */
-  async check(
-    model: ModelRequest,
-    picture: PictureRequest,
-    hello: Hello,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const running = this.running.get(model.key);
+  async check(request: StepRequest, hello: Hello, signal: AbortSignal | undefined): Promise<void> {
+    const { key } = request.model;
+    const running = this.running.get(key);
     if (running) return running;
     const check = this.turn
-      .then(() => this.checkAll(model, picture, hello, signal))
-      .finally(() => this.running.delete(model.key));
+      .then(() => this.checkAll(request, hello, signal))
+      .finally(() => this.running.delete(key));
     this.turn = check.catch(() => undefined);
-    this.running.set(model.key, check);
+    this.running.set(key, check);
     return check;
   }
 
@@ -110,19 +106,15 @@ export class ProviderChoice {
     await this.checker?.dispose();
   }
 
-  private async checkAll(
-    model: ModelRequest,
-    picture: PictureRequest,
-    hello: Hello,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
+  private async checkAll(request: StepRequest, hello: Hello, signal: AbortSignal | undefined): Promise<void> {
     const client = (this.checker ??= this.createClient());
+    const { graph } = request.model;
     try {
-      const checks = this.checks(model.graph, hello);
+      const checks = this.checks(graph, hello);
       for (const { name } of candidates().filter((candidate) => !isSettled(checks.get(candidate.name)))) {
-        const verdict = await this.checkOne(client, model, picture, name, signal);
+        const verdict = await this.checkOne(client, request, name, signal);
         this.log.info(`${providerTitle(name)}: ${explain(verdict)}`);
-        await this.store.set(this.key(model.graph, hello, name), verdict);
+        await this.store.set(this.key(graph, hello, name), verdict);
       }
     } finally {
       await client.stop();
@@ -131,15 +123,14 @@ export class ProviderChoice {
 
   private async checkOne(
     client: InferenceClient,
-    model: ModelRequest,
-    picture: PictureRequest,
+    { model, image, step }: StepRequest,
     provider: string,
     signal: AbortSignal | undefined,
   ): Promise<ProviderCheck> {
     try {
       return await client.request(async (remote) => {
         await remote.load(model, { provider: 'cpu', attention: true });
-        return remote.check(model.key, picture, provider, true);
+        return remote.check(model.key, image, step, provider, true);
       }, signal);
     } catch (error) {
       if (error instanceof CancelledError || (error as Error).name === 'CheckpointChangedError') throw error;

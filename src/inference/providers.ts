@@ -1,7 +1,9 @@
+import type { ProviderView } from '../tasks/run';
 import { createHash } from 'node:crypto';
 import { cpus, hostname } from 'node:os';
 import { perGraph } from '../graph/perGraph';
-import type { ProviderView } from '../protocol/image';
+import { at } from '../domain/lists';
+import type { OutputValues } from '../tasks/task';
 import type { ProviderCheck } from './remoteApi';
 import { probabilities, topK } from '../labels/labels';
 
@@ -80,35 +82,52 @@ export const graphIdentity = perGraph((graph) => {
 /** Probabilities and attention weights of two providers may differ by this much. */
 const tolerance = 1e-3;
 
-/** Outputs of one run, as far as agreement looks at them. */
-export interface Answer {
-  /** Name of the output: `logits` are compared as probabilities, anything else relative to its largest value. */
-  readonly output: string;
-  readonly values: Float32Array;
+/** What agreement looks at of one run. */
+export interface Compared {
+  /** Logits are compared as probabilities, anything else relative to its largest value. */
+  readonly outputs: readonly OutputValues[];
   readonly attention: readonly Float32Array[];
 }
 
-/** Sets a provider's answer beside the CPU's: same first class or a near tie, probabilities and attention within 1e-3. */
-export function compareAnswers(cpu: Answer, other: Answer): Pick<ProviderCheck, 'agrees' | 'reason'> {
-  const classifies = cpu.output === 'logits' && cpu.values.length > 1;
-  const scores = classifies ? softmax : relative;
-  const [expected, found] = [scores(cpu.values, cpu.values), scores(other.values, cpu.values)];
-  const output = largestDifference(expected, found);
+/**
+ * Sets a provider's answer beside the CPU's: same first class or a near tie, probabilities and
+ * attention within 1e-3.
+ */
+export function compareAnswers(cpu: Compared, other: Compared): Pick<ProviderCheck, 'agrees' | 'reason'> {
+  const outputs = cpu.outputs.map((output, index) => compareOutput(output, other.outputs[index]?.values));
   const attention = cpu.attention.reduce(
     (largest, map, index) =>
       Math.max(largest, largestDifference(map, other.attention[index] ?? new Float32Array())),
     0,
   );
-  // A NaN difference fails both comparisons; it must not pass for agreement.
-  if (!(output <= tolerance))
-    return { agrees: false, reason: `differs from the CPU: ${cpu.output} by ${digits(output)}` };
-  if (!(attention <= tolerance))
-    return { agrees: false, reason: `differs from the CPU: attention by ${digits(attention)}` };
-  if (classifies && !sameFirst(expected, found))
-    return { agrees: false, reason: 'differs from the CPU: another first class' };
+  // A NaN difference fails every comparison; it must not pass for agreement.
+  const apart = outputs.find(({ difference }) => !(difference <= tolerance));
+  const differs = (what: string) => ({ agrees: false, reason: `differs from the CPU: ${what}` });
+  if (apart) return differs(`${apart.name} by ${digits(apart.difference)}`);
+  if (!(attention <= tolerance)) return differs(`attention by ${digits(attention)}`);
+  if (outputs.some(({ sameFirst }) => !sameFirst)) return differs('another first class');
+  const largest = Math.max(attention, ...outputs.map(({ difference }) => difference));
+  return { agrees: true, reason: `agrees with the CPU: largest difference ${digits(largest)}` };
+}
+
+interface OutputDifference {
+  readonly name: string;
+  readonly difference: number;
+  readonly sameFirst: boolean;
+}
+
+function compareOutput(
+  { name, means, values }: OutputValues,
+  other: Float32Array = new Float32Array(),
+): OutputDifference {
+  const classifies = means === 'logits' && values.length > 1;
+  const scores = classifies ? softmax : relative;
+  const [expected, found] = [scores(values, values), scores(other, values)];
+  const difference = largestDifference(expected, found);
   return {
-    agrees: true,
-    reason: `agrees with the CPU: largest difference ${digits(Math.max(output, attention))}`,
+    name,
+    difference,
+    sameFirst: !classifies || !(difference <= tolerance) || isSameFirst(expected, found),
   };
 }
 
@@ -136,9 +155,9 @@ function largestDifference(a: Values, b: Values): number {
 }
 
 /** The first class of one is the first of the other, or within the tolerance of it. */
-function sameFirst(expected: Values, found: Values): boolean {
-  const first = (values: Values): number => topK(values, 1, 'none')[0]!.index;
-  return Math.abs(expected[first(expected)]! - expected[first(found)]!) <= tolerance;
+function isSameFirst(expected: Values, found: Values): boolean {
+  const first = (values: Values): number => topK(values, 1, 'none')[0]?.index ?? 0;
+  return Math.abs(at(expected, first(expected)) - at(expected, first(found))) <= tolerance;
 }
 
 /** Whether `auto` may take a provider: a real device that agrees and is faster. */

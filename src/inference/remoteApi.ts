@@ -1,8 +1,11 @@
+import type { RunTimes, SeenImage } from '../tasks/run';
+import type { OutputValues, Step } from '../tasks/task';
+import type { Pixels } from '../domain/pixels';
+import type { AttentionRows, Query } from '../domain/query';
 import type { DType, Tensor } from '../checkpoint/tensors';
 import type { Graph } from '../graph/graph';
 import type { FileState } from '../models/files';
 import type { Preprocessing } from '../preprocessing/pipeline';
-import type { AttentionRows, ClassifiedView, Pixels, Query } from '../protocol/image';
 
 /** Version of this interface. A child of another version (the extension was updated under a running window) is refused. */
 export const inferenceVersion = 1;
@@ -52,37 +55,47 @@ export interface TensorData {
   readonly data: TensorElements;
 }
 
-/** A picture and what is to be done to it before the model sees it. */
-export interface PictureRequest {
+/** An image and what is to be done to it before the model sees it. */
+export interface ImageRequest {
   readonly path: string;
   /** Leave the EXIF orientation unapplied, as timm's and torchvision's loaders do. */
   readonly asStored: boolean;
   readonly preprocessing: Preprocessing;
-  /** Longest side of the decoded picture that comes back for display; 0 sends none. */
+  /** Longest side of the decoded image that comes back for display; 0 sends none. */
   readonly displaySide: number;
 }
 
-/** How one model is to be run. */
-export interface RunRequest {
+/** How a model's session is to be made. */
+export interface SessionRequest {
   readonly provider: string;
   /** Keep the attention maps, so that `attention` can be asked for. */
   readonly attention: boolean;
 }
 
-/** Parts of a classified picture that only the process that decoded it can know. */
-export interface PictureView extends Pick<
-  ClassifiedView,
-  'picture' | 'size' | 'seen' | 'region' | 'orientation' | 'milliseconds'
-> {
+/** How one model is to be run: a step of a task's program, on a session. */
+export interface RunRequest extends SessionRequest {
+  readonly step: Step;
+}
+
+/** A step on an image with the model that runs it: what the inference process is asked for. */
+export interface StepRequest {
+  readonly model: ModelRequest;
+  readonly image: ImageRequest;
+  readonly step: Step;
+}
+
+/** What only the process that decoded an image can know of it. */
+export interface ImageView {
+  readonly seen: SeenImage;
+  readonly times: RunTimes;
   readonly warnings: readonly string[];
 }
 
-/** A model's answer on a picture. */
-export interface PictureRun extends PictureView {
-  /** Names the run whose attention maps are kept; 0 where none were asked for. */
+/** The outputs of a step on an image. */
+export interface ImageRun extends ImageView {
+  /** Names the run whose attention maps are kept; 0 if none were asked for. */
   readonly run: number;
-  /** Values of the graph's first output that is called `logits`, else `features`: row-major `[1, …]`. */
-  readonly output: { readonly name: string; readonly values: Float32Array };
+  readonly outputs: readonly OutputValues[];
 }
 
 /** What loading a model cost. */
@@ -92,7 +105,7 @@ export interface Loaded {
   readonly milliseconds: number;
 }
 
-/** One provider set beside the CPU on the same picture. */
+/** One provider set beside the CPU on the same image. */
 export interface ProviderCheck {
   readonly provider: string;
   readonly agrees: boolean;
@@ -108,13 +121,13 @@ export interface ProviderCheck {
 /** What may be asked of the inference process. One request runs at a time; the native calls block the process. */
 export interface InferenceApi {
   hello(): Promise<Hello>;
-  /** Loads the image decoder, which the first picture would otherwise wait for. */
+  /** Loads the image decoder, which the first image would otherwise wait for. */
   warmUp(): Promise<void>;
   /** Puts a model's weights in place and makes the session that the run will need. A model already loaded answers at once. */
-  load(model: ModelRequest, run: RunRequest): Promise<Loaded>;
+  load(model: ModelRequest, session: SessionRequest): Promise<Loaded>;
   /** Lets a model's sessions go, and the temporary file with them. */
   release(key: string): Promise<void>;
-  runPicture(key: string, picture: PictureRequest, run: RunRequest): Promise<PictureRun>;
+  runImage(key: string, image: ImageRequest, run: RunRequest): Promise<ImageRun>;
   /** Runs on given tensors; answers every output by name, and every attention map as `attention.N` in execution order. */
   runTensors(
     key: string,
@@ -123,14 +136,20 @@ export interface InferenceApi {
   ): Promise<Readonly<Record<string, TensorData>>>;
   /** Rows of one query of a kept run. */
   attention(run: number, query: Query): Promise<AttentionRows>;
-  /** Runs a picture on the CPU and on a provider; with `timed`, three times more each. */
-  check(key: string, picture: PictureRequest, provider: string, timed: boolean): Promise<ProviderCheck>;
-  /** What the model would see of a picture, without a model. */
-  preprocess(picture: PictureRequest): Promise<PictureView & { readonly pixelValues: TensorData }>;
-  /** A small picture as a data URL. */
+  /** Runs a step on the CPU and on a provider; with `timed`, three times more each. */
+  check(
+    key: string,
+    image: ImageRequest,
+    step: Step,
+    provider: string,
+    timed: boolean,
+  ): Promise<ProviderCheck>;
+  /** What the model would see of an image, without a model. */
+  preprocess(image: ImageRequest): Promise<ImageView & { readonly pixelValues: TensorData }>;
+  /** A small image as a data URL. */
   thumbnail(path: string, side: number): Promise<string>;
-  /** The decoded picture, reduced to at most `side` pixels. */
-  picture(path: string, asStored: boolean, side: number): Promise<Pixels>;
+  /** The decoded image, reduced to at most `side` pixels. */
+  image(path: string, asStored: boolean, side: number): Promise<Pixels>;
   /** Resident bytes of the process. */
   memory(): number;
 }

@@ -1,3 +1,4 @@
+import type { AttentionRows, Query } from '../domain/query';
 import { chainLength } from '../domain/probes';
 import { CheckpointChangedError } from './weights';
 import type { LoadedModel } from './loadedModel';
@@ -7,8 +8,7 @@ import { meanOverHeads } from '../attention/heads';
 import { placeRows, readingWeights, readMap } from '../attention/reading';
 import { rolloutRows } from '../attention/rollout';
 import { defaultQuery, queryWeights } from '../attention/tokenLayout';
-import type { AttentionRows, Query } from '../protocol/image';
-import type { TensorData } from './remoteApi';
+import type { SessionRequest, TensorData } from './remoteApi';
 
 /** Runs whose maps are kept: one per open panel, and a few more. */
 const keptRuns = 8;
@@ -37,7 +37,8 @@ interface KeptRun {
 /** What one run answered. */
 export interface Answered {
   readonly run: number;
-  readonly values: Float32Array;
+  /** Values of the wanted outputs, in their order. */
+  readonly values: readonly Float32Array[];
   readonly attention: readonly Float32Array[];
 }
 
@@ -46,19 +47,19 @@ export class Runs {
   private readonly kept: KeptRun[] = [];
   private next = 1;
 
-  /** Runs a model, keeping the attention maps where they are wanted. */
+  /** Runs a model for the named outputs, keeping the attention maps if they are wanted. */
   async run(
     model: LoadedModel,
-    provider: string,
+    { provider, attention }: SessionRequest,
     inputs: Readonly<Record<string, TensorData>>,
-    attention: boolean,
+    answers: readonly string[],
   ): Promise<Answered> {
     const wanted = attention && model.taps.length > 0;
     const query = defaultQuery(model.request.graph.probes);
     const names = wanted ? model.taps.flatMap(outputsOf) : [];
     const feeds = wanted ? { ...inputs, ...queryInputs(model, query) } : inputs;
-    const outputs = await model.run(provider, wanted, feeds, [model.answer, ...names]);
-    const values = floats(model.answer, outputs[model.answer]);
+    const outputs = await model.run(provider, wanted, feeds, [...answers, ...names]);
+    const values = answers.map((name) => floats(name, outputs[name]));
     if (!wanted) return { run: 0, values, attention: [] };
     const get = (name: string): Float32Array | undefined =>
       outputs[name] === undefined ? undefined : floats(name, outputs[name]);

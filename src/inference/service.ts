@@ -1,32 +1,27 @@
+import type { InputSize, ProviderView, Run, RunOptions } from '../tasks/run';
+import type { Pixels } from '../domain/pixels';
+import type { AttentionRows, Query } from '../domain/query';
 import { modelRequest } from './modelRequest';
 import type { Model, ModelOptions } from '../models/model';
-import type { Checkpoint } from '../checkpoint/checkpoint';
-import type {
-  AttentionRows,
-  ClassifiedView,
-  InputSize,
-  Pixels,
-  ProviderView,
-  Query,
-  RunOptions,
-} from '../protocol/image';
 import type {
   Hello,
   ModelRequest,
-  PictureRequest,
-  PictureRun,
-  PictureView,
-  RunRequest,
+  ImageRequest,
+  ImageRun,
+  ImageView,
+  SessionRequest,
+  StepRequest,
   TensorData,
 } from './remoteApi';
 import { withClassActivation } from '../graph/rewrite/classActivation';
 import { CancelledError, InferenceClient, type Log, type RemoteInference } from './client';
-import { resolveLabels, topK, type Activation } from '../labels/labels';
 import { requireMemory, type Limits } from './memory';
 import { OpenedModels, type OpenedModel } from '../models/openedModels';
 import type { Preprocessing } from '../preprocessing/pipeline';
 import { resolvePreprocessing } from '../preprocessing/resolve';
 import { describePreprocessing, parseOverrides } from '../preprocessing/lines';
+import type { Task } from '../tasks/task';
+import { taskOf } from '../tasks/tasks';
 import { ProviderChoice, type Choice } from './providerChoice';
 import { providerTitle, requireProvider, viewProviders, type VerdictStore } from './providers';
 import { missingRuntime } from './runtime';
@@ -62,7 +57,7 @@ export interface ClassifyRequest extends ModelChoice {
   readonly topK?: number;
   /** Keep attention maps, so that `attention` can be asked for this run. */
   readonly attention?: boolean;
-  /** Longest side of `ClassifiedView.picture`; 1024 by default, 0 for none. */
+  /** Longest side of `SeenImage.pixels`; 1024 by default, 0 for none. */
   readonly displaySide?: number;
   readonly signal?: AbortSignal;
 }
@@ -75,21 +70,21 @@ export interface TensorsRequest extends ModelChoice {
 
 /** What the extension host and the command line ask of inference. Every call ends: an answer, an error, or `cancelled`. */
 export interface Inference {
-  /** Classifies a picture (or computes its features), from path to labels. */
-  classify(request: ClassifyRequest): Promise<ClassifiedView>;
+  /** Asks a model what its task is about an image, from path to answer. */
+  classify(request: ClassifyRequest): Promise<Run>;
   /** Attention of one query over all layers and heads of an earlier run. */
   attention(run: number, query: Query, signal?: AbortSignal): Promise<AttentionRows>;
   /** Every output, and every attention map as `attention.N`, for given inputs. The image size is that of the input. */
   runTensors(request: TensorsRequest): Promise<Readonly<Record<string, TensorData>>>;
-  /** What a model would see of a picture. */
+  /** What a model would see of an image. */
   preprocess(
     request: Omit<ClassifyRequest, 'attention' | 'topK'>,
-  ): Promise<PictureView & { readonly pixelValues: TensorData; readonly preprocessing: Preprocessing }>;
+  ): Promise<ImageView & { readonly pixelValues: TensorData; readonly preprocessing: Preprocessing }>;
   /** Sets every provider beside the CPU again, whatever is remembered. */
   checkProviders(request: ClassifyRequest): Promise<readonly ProviderView[]>;
-  /** A small picture as a data URL. */
+  /** A small image as a data URL. */
   thumbnail(path: string, side: number): Promise<string>;
-  picture(path: string, asStored: boolean, side: number): Promise<Pixels>;
+  image(path: string, asStored: boolean, side: number): Promise<Pixels>;
   /** Why models cannot be run on this machine; empty where they can. */
   readonly problem: string;
   /** Ends everything that runs or waits with `cancelled`, and the inference process with it. */
@@ -121,11 +116,10 @@ interface RememberedRun {
 }
 
 /** A request with everything resolved that needs no inference process. */
-interface PreparedRun {
+interface PreparedRun extends StepRequest {
   readonly opened: OpenedModel;
   readonly inputSize: InputSize;
-  readonly model: ModelRequest;
-  readonly picture: PictureRequest;
+  readonly task: Task;
 }
 
 class InferenceService implements Inference {
@@ -152,7 +146,7 @@ class InferenceService implements Inference {
     );
   }
 
-  async classify(request: ClassifyRequest): Promise<ClassifiedView> {
+  async classify(request: ClassifyRequest): Promise<Run> {
     this.requireRuntime();
     const { options = {}, attention = false } = request;
     const signal = this.signal(request.signal);
@@ -177,7 +171,7 @@ class InferenceService implements Inference {
       try {
         return { ...(await remote.attention(known.child, query)), run };
       } catch (error) {
-        // Pushed out by newer runs, or its model was let go: the picture is run once more.
+        // Pushed out by newer runs, or its model was let go: the image is run once more.
         if ((error as Error).name !== 'RunGoneError') throw error;
         await this.repeat(remote, known);
         return { ...(await remote.attention(known.child, query)), run };
@@ -216,9 +210,9 @@ class InferenceService implements Inference {
 
   async preprocess(request: Omit<ClassifyRequest, 'attention' | 'topK'>) {
     const signal = this.signal(request.signal);
-    const { picture } = await this.prepare(request);
-    const view = await this.ask(signal, (remote) => remote.preprocess(picture));
-    return { ...view, preprocessing: picture.preprocessing };
+    const { image } = await this.imageRequest(request);
+    const view = await this.ask(signal, (remote) => remote.preprocess(image));
+    return { ...view, preprocessing: image.preprocessing };
   }
 
   async checkProviders(request: ClassifyRequest): Promise<readonly ProviderView[]> {
@@ -234,8 +228,8 @@ class InferenceService implements Inference {
     return this.ask(this.signal(), (remote) => remote.thumbnail(path, side));
   }
 
-  picture(path: string, asStored: boolean, side: number): Promise<Pixels> {
-    return this.ask(this.signal(), (remote) => remote.picture(path, asStored, side));
+  image(path: string, asStored: boolean, side: number): Promise<Pixels> {
+    return this.ask(this.signal(), (remote) => remote.image(path, asStored, side));
   }
 
   cancel(): void {
@@ -277,28 +271,34 @@ class InferenceService implements Inference {
   }
 
   private async prepare(request: ClassifyRequest): Promise<PreparedRun> {
+    const { opened, native, graph, image } = await this.imageRequest(request);
+    const task = taskOf(opened.model);
+    const [step] = task.program(opened.model, {}).steps;
+    if (!step) throw new Error(`${opened.path}: nothing to run`);
+    const tapped = withClassActivation(graph);
+    const model = modelRequest(opened, tapped, { threads: this.limits.threads, attentionBytes });
+    return { opened, inputSize: inputSizeOf(opened.model, native.model), task, model, image, step };
+  }
+
+  /** Opens the model of a request; throws if it has no graph. */
+  private async imageRequest(request: Omit<ClassifyRequest, 'attention' | 'topK'>) {
     const { options = {} } = request;
     const opened = await this.models.open(request.checkpoint, { ...request.model, ...sizeOf(options) });
     const native = options.imageSize
       ? await this.models.open(request.checkpoint, { ...request.model })
       : opened;
-    const graph = withClassActivation(opened.model.graph());
-    const model = modelRequest(opened, graph, { threads: this.limits.threads, attentionBytes });
-    return {
-      opened,
-      inputSize: inputSizeOf(opened.model, native.model),
-      model,
-      picture: {
-        path: request.image,
-        asStored: options.asStored ?? false,
-        preprocessing: preprocessingOf(opened, options),
-        displaySide: request.displaySide ?? displaySide,
-      },
+    const graph = opened.model.graph();
+    const image: ImageRequest = {
+      path: request.image,
+      asStored: options.asStored ?? false,
+      preprocessing: preprocessingOf(opened, options),
+      displaySide: request.displaySide ?? displaySide,
     };
+    return { opened, native, graph, image };
   }
 
   /** Loads a model unless it is loaded, after letting go of the ones used longest ago. */
-  private async load(remote: RemoteInference, model: ModelRequest, run: RunRequest): Promise<void> {
+  private async load(remote: RemoteInference, model: ModelRequest, session: SessionRequest): Promise<void> {
     const { generation } = this.client;
     const known = this.loaded.generation === generation ? this.loaded.keys : [];
     const others = known.filter((key) => key !== model.key);
@@ -310,20 +310,22 @@ class InferenceService implements Inference {
     const dropped = keep === 0 ? others : others.slice(0, -keep);
     for (const key of dropped) await remote.release(key);
     requireMemory(model.graph, this.limits.memoryBytes);
-    await remote.load(model, run);
+    await remote.load(model, session);
     this.loaded = { generation, keys: [...others.filter((key) => !dropped.includes(key)), model.key] };
   }
 
   private async chooseProvider(
     remote: RemoteInference,
     hello: Hello,
-    { model, picture }: PreparedRun,
+    { model, image, step }: PreparedRun,
     wanted: string,
   ): Promise<Choice> {
     if (wanted === 'auto') return this.choice.automatic(model.graph, hello);
     requireProvider(wanted);
     await this.load(remote, model, { provider: 'cpu', attention: true });
-    return this.choice.chosen(model, hello, wanted, () => remote.check(model.key, picture, wanted, false));
+    return this.choice.chosen(model, hello, wanted, () =>
+      remote.check(model.key, image, step, wanted, false),
+    );
   }
 
   /** Runs on the chosen provider; where `auto` took a GPU that fails, the CPU answers and the failure is remembered. */
@@ -332,19 +334,16 @@ class InferenceService implements Inference {
     prepared: PreparedRun,
     choice: Choice,
     attention: boolean,
-  ): Promise<{ answer: PictureRun; choice: Choice }> {
-    const { model, picture } = prepared;
-    const run = { provider: choice.provider, attention };
+  ): Promise<{ answer: ImageRun; choice: Choice }> {
+    const { model, image, step } = prepared;
+    const run = { provider: choice.provider, attention, step };
     const started = performance.now();
     try {
       await this.load(remote, model, run);
       const load = performance.now() - started;
-      const answer = await remote.runPicture(model.key, picture, run);
-      const { milliseconds } = answer;
-      return {
-        answer: { ...answer, milliseconds: { ...milliseconds, load: milliseconds.load + load } },
-        choice,
-      };
+      const answer = await remote.runImage(model.key, image, run);
+      const { times } = answer;
+      return { answer: { ...answer, times: { ...times, load: times.load + load } }, choice };
     } catch (error) {
       const { name, message } = error as Error;
       if (!choice.automatic || choice.provider === 'cpu') throw error;
@@ -364,10 +363,10 @@ class InferenceService implements Inference {
   }
 
   private async repeat(remote: RemoteInference, known: RememberedRun): Promise<void> {
-    const { model, picture } = known.prepared;
-    const request = { provider: known.provider, attention: true };
+    const { model, image, step } = known.prepared;
+    const request = { provider: known.provider, attention: true, step };
     await this.load(remote, model, request);
-    const { run } = await remote.runPicture(model.key, { ...picture, displaySide: 0 }, request);
+    const { run } = await remote.runImage(model.key, { ...image, displaySide: 0 }, request);
     known.child = run;
     known.generation = this.client.generation;
   }
@@ -384,37 +383,35 @@ class InferenceService implements Inference {
   }
 
   private async checkNow(
-    { model, picture }: PreparedRun,
+    prepared: PreparedRun,
     hello: Hello,
     signal: AbortSignal | undefined,
   ): Promise<readonly ProviderView[]> {
-    await this.choice.check(model, picture, hello, signal);
-    const { provider, checks } = this.choice.automatic(model.graph, hello);
+    await this.choice.check(prepared, hello, signal);
+    const { provider, checks } = this.choice.automatic(prepared.model.graph, hello);
     return viewProviders(provider, checks);
   }
 
   private view(
     request: ClassifyRequest,
-    { opened, inputSize, model, picture }: PreparedRun,
-    answer: PictureRun,
+    { opened, inputSize, task, model, image }: PreparedRun,
+    { run, seen, outputs, times, warnings }: ImageRun,
     { provider, checks, warning }: Choice,
-  ): ClassifiedView {
-    const { output, ...seen } = answer;
-    const { model: understood } = opened;
-    const { recognition } = understood;
-    const title = recognition.family === null ? understood.checkpoint.format : recognition.title;
+  ): Run {
+    const { checkpoint, recognition } = opened.model;
+    const context = { config: checkpoint.sidecars.config, topK: request.topK ?? 5 };
     return {
-      ...seen,
+      run,
       checkpoint: opened.path,
-      modelTitle: title,
-      image: request.image,
-      ...guesses(understood.checkpoint, output, request.topK ?? 5),
-      preprocessing: describePreprocessing(picture.preprocessing, answer.size),
-      inputSize,
-      provider,
-      providers: viewProviders(provider, checks),
+      modelTitle: recognition.family === null ? checkpoint.format : recognition.title,
+      seen,
+      answer: task.read(outputs, seen, context),
       probes: model.graph.probes,
-      warnings: [...answer.warnings, ...(warning ? [warning] : [])],
+      provider: { used: provider, all: viewProviders(provider, checks) },
+      times,
+      preprocessing: describePreprocessing(image.preprocessing, seen.size),
+      inputSize,
+      warnings: [...warnings, ...(warning ? [warning] : [])],
     };
   }
 }
@@ -443,27 +440,4 @@ function preprocessingOf({ model }: OpenedModel, options: RunOptions): Preproces
     imageSize,
     overrides: parseOverrides(options.preprocessing),
   });
-}
-
-const scoreKinds: Readonly<Record<Activation, ClassifiedView['scoreKind']>> = {
-  softmax: 'softmax',
-  sigmoid: 'sigmoid',
-  none: 'value',
-};
-
-/** The best classes with their names; none for a model without a head. */
-function guesses(
-  checkpoint: Checkpoint,
-  output: PictureRun['output'],
-  count: number,
-): Pick<ClassifiedView, 'top' | 'classes' | 'scoreKind' | 'labelSource'> {
-  if (output.name !== 'logits') return { top: [], classes: 0, scoreKind: 'none', labelSource: '' };
-  const classes = output.values.length;
-  const labels = resolveLabels({ config: checkpoint.sidecars.config, classes });
-  const top = topK(output.values, count, labels.activation).map(({ index, probability }) => ({
-    index,
-    label: labels.names[index]!,
-    score: probability,
-  }));
-  return { top, classes, scoreKind: scoreKinds[labels.activation], labelSource: labels.source };
 }

@@ -20,6 +20,12 @@ export interface ModelOptions {
   readonly imageSize?: Size;
 }
 
+/** What a graph is built for; the model's own image size and a batch of 1 by default. */
+export interface GraphSize {
+  readonly imageSize?: Size;
+  readonly batch?: number;
+}
+
 /** An opened and understood checkpoint: what views, reports and the inference process start from. */
 export interface Model {
   readonly checkpoint: Checkpoint;
@@ -33,7 +39,7 @@ export interface Model {
    * The graph at an image size (the model's own by default) and batch (1 by default); the last few are kept.
    * Throws where the architecture is not known or cannot take the size.
    */
-  graph(size?: { readonly imageSize?: Size; readonly batch?: number }): Graph;
+  graph(size?: GraphSize): Graph;
 }
 
 /** Opens a checkpoint file, index or folder and understands it. Throws `CheckpointError` where the file is refused. */

@@ -3,7 +3,7 @@ import { elementCount } from '../checkpoint/tensors';
 import { patchStride } from '../graph/find/attentionPattern';
 import type { Graph, Node } from '../graph/graph';
 import { tokenCount, type Probe } from '../domain/probes';
-import type { Evidence, EvidenceRecord, Recognised, Task } from '../architectures/family';
+import type { Evidence, EvidenceRecord, Recognised, TaskName } from '../architectures/family';
 import { numbersOf, sideOrPair } from '../architectures/figures';
 import { pvtSizes, pyramidSizes } from '../architectures/groups/pyramids';
 import { swinSizes } from '../architectures/groups/shiftedWindows';
@@ -249,8 +249,8 @@ function widthOf(graph: Graph, { value, heads }: Probe): number {
 const gridOf = ({ queries, window }: Probe): readonly number[] => window?.map ?? queries.grid ?? [];
 const mapOf = (probe: Probe): string => gridOf(probe).join(' × ');
 
-function headOf(graph: Graph): { classes: number; task: Task } {
-  const logits = graph.outputs.find(({ name }) => name === 'logits');
+function headOf(graph: Graph): { classes: number; task: TaskName } {
+  const logits = graph.outputs.find(({ means }) => means === 'logits');
   const classes = logits ? graph.values.get(logits.value)!.shape.at(-1)! : 0;
   return { classes, task: logits ? 'classify' : 'features' };
 }

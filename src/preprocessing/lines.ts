@@ -1,4 +1,4 @@
-import type { PreprocessingLine } from '../protocol/image';
+import type { PreprocessingLine } from './line';
 import { normalisations } from './normalisations';
 import { describeStep, type Figure, type Preprocessing, type Step, type Triple } from './pipeline';
 import { defaults, type DefaultsName, type Overrides } from './resolve';

@@ -1,4 +1,4 @@
-import type { Guess } from './image';
+import type { Guess } from '../tasks/answer';
 
 /** One picture of a batch: its answer or why there is none. */
 export interface BatchRow {

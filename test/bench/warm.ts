@@ -1,3 +1,4 @@
+import { guessesOf } from '../../src/tasks/answer';
 import type { ClassifyRequest, Inference } from '../../src/inference/service';
 import type { NotFound, OtherWay } from './findPeers';
 import { startInference } from './inference';
@@ -34,8 +35,8 @@ class Warm {
   /** Classifies once; milliseconds that the runtime took. */
   async run(): Promise<number> {
     const started = performance.now();
-    const { milliseconds } = await this.inference.classify(this.request);
-    const { run, decode, preprocess, load } = milliseconds;
+    const { times } = await this.inference.classify(this.request);
+    const { run, decode, preprocess, load } = times;
     const messages = performance.now() - started - run - decode - preprocess - load;
     this.parts.push({ run, decode, preprocess, messages });
     return run;
@@ -118,9 +119,9 @@ export async function measureWarmPeer(
   // Labels alone, as the other gives them: no picture to draw.
   const request = { checkpoint: weights, image: picture, options: { provider: 'cpu' }, displaySide: 0 };
   try {
-    const { top } = await inference.classify(request);
+    const { answer } = await inference.classify(request);
     const same = agreement(
-      top.map(({ index }) => index),
+      guessesOf(answer).map(({ index }) => index),
       (peer.first as { top: readonly number[] }).top,
     );
     const warm = new Warm(inference, request);

@@ -1,3 +1,4 @@
+import type { AttentionRows, Query } from '../../src/domain/query';
 import { fileStates } from '../../src/models/files';
 import { modelRequest } from '../../src/inference/modelRequest';
 import assert from 'node:assert/strict';
@@ -9,11 +10,10 @@ import { InferenceClient } from '../../src/inference/client';
 import { LoadedModel } from '../../src/inference/loadedModel';
 import { OpenedModels } from '../../src/models/openedModels';
 import { resolvePreprocessing } from '../../src/preprocessing/resolve';
-import type { AttentionRows, Query } from '../../src/protocol/image';
 import { Runs } from '../../src/inference/runs';
 import { checkpointPath, readCases } from '../support/cases';
 import { seeded } from '../support/random';
-import { processPath, sampleModel, samplePicture, silent } from './support';
+import { processPath, sampleModel, samplePicture, silent, stepOf } from './support';
 
 /** Long sequences: maps that would not fit are answered by rows computed in the graph. Both ways must say the same. */
 describe('attention of maps that are not kept whole', () => {
@@ -36,10 +36,10 @@ describe('attention of maps that are not kept whole', () => {
       dialect: recognition.dialect,
     });
     const picture = { path: samplePicture, asStored: false, preprocessing, displaySide: 0 };
-    const settings = { provider: 'cpu', attention: true };
+    const settings = { provider: 'cpu', attention: true, step: stepOf(opened.model) };
     return client.request(async (remote) => {
       await remote.load(model, settings);
-      const { run } = await remote.runPicture(model.key, picture, settings);
+      const { run } = await remote.runImage(model.key, picture, settings);
       const answers: AttentionRows[] = [];
       for (const query of queries) answers.push(await remote.attention(run, query));
       return answers;
@@ -106,7 +106,12 @@ describe('attention that is not from all tokens to all tokens', () => {
         const loaded = await LoadedModel.load(runtime, request, () => undefined);
         try {
           const runs = new Runs();
-          const { run } = await runs.run(loaded, 'cpu', { [name]: { dtype: 'F32', shape, data } }, true);
+          const { run } = await runs.run(
+            loaded,
+            { provider: 'cpu', attention: true },
+            { [name]: { dtype: 'F32', shape, data } },
+            stepOf(model).outputs,
+          );
           const answers: AttentionRows[] = [];
           for (const query of queries) answers.push(await runs.attention(run, query));
           return answers;

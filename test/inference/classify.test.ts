@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Inference } from '../../src/inference/service';
-import { sampleModel, samplePicture, testInference } from './support';
+import { classesOf, firstOf, sampleModel, samplePicture, testInference } from './support';
 
 type TopFive = readonly (readonly [label: string, probability: number])[];
 interface Expected {
@@ -41,9 +41,9 @@ describe('classifying the sample pictures', () => {
   for (const { image, top5, as_stored: asStored } of expected('expected.json').images) {
     it(`${image}: ${top5[0]![0]}`, async () => {
       const view = await inference.classify({ checkpoint: sampleModel, image: picture(image) });
-      assertTop(view.top, top5);
-      assert.equal(view.provider, 'cpu');
-      assert.equal(view.classes, 29);
+      assertTop(classesOf(view).top, top5);
+      assert.equal(view.provider.used, 'cpu');
+      assert.equal(classesOf(view).classes, 29);
     });
     if (asStored)
       it(`${image} as stored: ${asStored[0]![0]}`, async () => {
@@ -52,8 +52,8 @@ describe('classifying the sample pictures', () => {
           image: picture(image),
           options: { asStored: true },
         });
-        assertTop(view.top, asStored);
-        assert.equal(view.orientation.applied, false);
+        assertTop(classesOf(view).top, asStored);
+        assert.equal(view.seen.orientation.applied, false);
       });
   }
 
@@ -63,19 +63,19 @@ describe('classifying the sample pictures', () => {
         checkpoint: 'media/sample/vitrine-sample-64',
         image: picture(image),
       });
-      assertTop(view.top, top5);
+      assertTop(classesOf(view).top, top5);
     }
   });
 
   it('shows what the model saw, where it lies on the picture, and how it was prepared', async () => {
     const view = await inference.classify({ checkpoint: sampleModel, image: samplePicture, displaySide: 64 });
-    assert.deepEqual(view.size, [640, 480]);
-    assert.deepEqual([view.picture.width, view.picture.height], [64, 48]);
-    assert.deepEqual([view.seen.width, view.seen.height], [128, 128]);
-    assert.equal(view.seen.rgb.length, 128 * 128 * 3);
+    assert.deepEqual(view.seen.size, [640, 480]);
+    assert.deepEqual([view.seen.pixels.width, view.seen.pixels.height], [64, 48]);
+    assert.deepEqual([view.seen.seen.width, view.seen.seen.height], [128, 128]);
+    assert.equal(view.seen.seen.rgb.length, 128 * 128 * 3);
     // 640 × 480 → 170 × 128, centre 128: 21 of 170 columns are cut off on either side.
     assert.deepEqual(
-      Object.values(view.region).map(Math.round),
+      Object.values(view.seen.region).map(Math.round),
       [(21 * 640) / 170, 0, (128 * 640) / 170, 480].map(Math.round),
     );
     const filter = view.preprocessing.find(({ key }) => key === 'filter');
@@ -87,7 +87,7 @@ describe('classifying the sample pictures', () => {
     const request = { checkpoint: sampleModel, image: samplePicture };
     const plain = await inference.classify(request);
     const set = await inference.classify({ ...request, options: { preprocessing: { mean: 'imagenet' } } });
-    assert.notEqual(set.top[0]!.score, plain.top[0]!.score);
+    assert.notEqual(firstOf(set).score, firstOf(plain).score);
     assert.equal(set.preprocessing.find(({ key }) => key === 'mean')?.source, 'chosen by you');
   });
 
@@ -102,9 +102,9 @@ describe('classifying the sample pictures', () => {
   it('runs at another image size, with more tokens', async () => {
     const request = { checkpoint: sampleModel, image: samplePicture, attention: true };
     const view = await inference.classify({ ...request, options: { imageSize: [192, 192] } });
-    assert.equal(view.seen.width, 192);
+    assert.equal(view.seen.seen.width, 192);
     assert.deepEqual(view.probes[0]!.queries.grid, [24, 24]);
-    assert.equal(view.top[0]!.label, 'cat');
+    assert.equal(firstOf(view).label, 'cat');
     assert.deepEqual(view.inputSize.native, [128, 128]);
     assert.deepEqual(view.inputSize.step, [8, 8]);
   });

@@ -23,10 +23,13 @@ import { OpenedModels } from '../../src/models/openedModels';
 import { resolvePreprocessing } from '../../src/preprocessing/resolve';
 import { defaultLimits } from '../../src/inference/memory';
 import {
+  classesOf,
+  firstOf,
   processPath,
   sampleModel,
   samplePicture,
   silent,
+  stepOf,
   temporaryFolder,
   testInference,
   writeSparseVit,
@@ -123,7 +126,7 @@ describe('the inference process', () => {
     abort.abort();
     await assert.rejects(run, { name: 'cancelled' });
     assert(performance.now() - started < 500, 'cancelling took half a second');
-    assert.equal((await inference.classify(sample)).top[0]!.label, 'cat');
+    assert.equal(firstOf(await inference.classify(sample)).label, 'cat');
     assert.equal(processIds.length, 2);
   });
 
@@ -133,7 +136,7 @@ describe('the inference process', () => {
     const second = inference.classify({ ...sample, signal: abort.signal });
     abort.abort();
     await assert.rejects(second, { name: 'cancelled' });
-    assert.equal((await first).top[0]!.label, 'cat');
+    assert.equal(firstOf(await first).label, 'cat');
     assert.equal(processIds.length, 1);
   });
 
@@ -142,7 +145,7 @@ describe('the inference process', () => {
     await delay(50);
     inference.cancel();
     for (const run of runs) await assert.rejects(run, { name: 'cancelled' });
-    assert.equal((await inference.classify(sample)).top[0]!.label, 'cat');
+    assert.equal(firstOf(await inference.classify(sample)).label, 'cat');
   });
 
   for (const [signal, message] of [
@@ -154,7 +157,7 @@ describe('the inference process', () => {
       const { run } = await startSlowRun();
       process.kill(processIds[0]!, signal);
       await assert.rejects(run, message);
-      assert.equal((await inference.classify(sample)).top[0]!.label, 'cat');
+      assert.equal(firstOf(await inference.classify(sample)).label, 'cat');
       assert.equal(processIds.length, 2);
     });
   }
@@ -169,7 +172,7 @@ describe('the inference process', () => {
     await assert.rejects(run, /model\.safetensors|cut off or overwritten/);
     await assert.rejects(inference.classify(request), { name: 'CheckpointError' });
     writeSparseVit(path, slow);
-    assert.equal((await inference.classify(request)).classes, slow.classes);
+    assert.equal(classesOf(await inference.classify(request)).classes, slow.classes);
   });
 
   it('reads a checkpoint again that was overwritten between two requests', async () => {
@@ -184,7 +187,7 @@ describe('the inference process', () => {
     bytes.fill(0, bytes.length - 4 * 1000);
     writeFileSync(weights, bytes);
     const after = await inference.classify(request);
-    assert.notEqual(after.top[0]!.score, before.top[0]!.score);
+    assert.notEqual(firstOf(after).score, firstOf(before).score);
   });
 
   it('leaves nothing behind when its parent disappears', async () => {
@@ -250,9 +253,9 @@ describe('the inference process', () => {
       imageSize: [slow.image, slow.image],
     });
     const picture = { path: samplePicture, asStored: false, preprocessing, displaySide: 0 };
-    const settings = { provider: 'cpu', attention: false };
+    const settings = { provider: 'cpu', attention: false, step: stepOf(opened.model) };
     const resident = () => client.request((remote) => remote.memory());
-    const run = () => client.request((remote) => remote.runPicture(model.key, picture, settings));
+    const run = () => client.request((remote) => remote.runImage(model.key, picture, settings));
     // The image decoder stays; it is no part of the model.
     await client.request((remote) => remote.preprocess(picture));
     const idle = await resident();

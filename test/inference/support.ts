@@ -13,6 +13,12 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { dtypes, elementCount, type DType } from '../../src/checkpoint/tensors';
+import { at } from '../../src/domain/lists';
+import type { Model } from '../../src/models/model';
+import type { Classes, Guess } from '../../src/tasks/answer';
+import type { Run } from '../../src/tasks/run';
+import type { Step } from '../../src/tasks/task';
+import { taskOf } from '../../src/tasks/tasks';
 import type { Log } from '../../src/inference/client';
 import { defaultLimits, type Limits } from '../../src/inference/memory';
 import { createMemoryStore } from '../../src/inference/providers';
@@ -39,6 +45,18 @@ export function testInference(
     limits: () => ({ ...defaultLimits(), ...options.limits }),
   });
 }
+
+/** The answer of a run, which must be classes. */
+export function classesOf({ answer }: Run): Classes {
+  assert(answer.kind === 'classes', `classes expected, ${answer.kind} answered`);
+  return answer;
+}
+
+/** The likeliest class of a run. */
+export const firstOf = (run: Run): Guess => at(classesOf(run).top, 0);
+
+/** What a task runs of an opened model. */
+export const stepOf = (model: Model): Step => at(taskOf(model).program(model, {}).steps, 0);
 
 /** A folder that is removed after the running suite. */
 export function temporaryFolder(): string {

@@ -1,10 +1,10 @@
+import type { ProviderView } from '../../src/tasks/run';
 import assert from 'node:assert/strict';
 import { softwareVulkan } from '../run/vulkan.mjs';
 import { createMemoryStore } from '../../src/inference/providers';
 import type { Inference } from '../../src/inference/service';
-import type { ProviderView } from '../../src/protocol/image';
 import { skip } from '../support/skip';
-import { sampleModel, samplePicture, testInference } from './support';
+import { classesOf, firstOf, sampleModel, samplePicture, testInference } from './support';
 
 const request = { checkpoint: sampleModel, image: samplePicture, attention: true };
 const named = (views: readonly ProviderView[], name: string): ProviderView =>
@@ -31,11 +31,11 @@ describe('WebGPU on software Vulkan', () => {
       await inference.classify({ ...request, options: { provider: 'webgpu' } }),
       await inference.classify({ ...request, options: { provider: 'cpu' } }),
     ];
-    assert.equal(gpu.provider, 'webgpu');
+    assert.equal(gpu.provider.used, 'webgpu');
     assert.deepEqual(gpu.warnings, []);
-    for (const [index, { score }] of cpu.top.entries())
-      assert(Math.abs(gpu.top[index]!.score - score) < 1e-3);
-    assert.match(named(gpu.providers, 'webgpu').reason, /agrees with the CPU/);
+    for (const [index, { score }] of classesOf(cpu).top.entries())
+      assert(Math.abs(classesOf(gpu).top[index]!.score - score) < 1e-3);
+    assert.match(named(gpu.provider.all, 'webgpu').reason, /agrees with the CPU/);
     const query = { kind: 'special', name: 'cls' } as const;
     const [{ rows: found }, { rows: expected }] = [
       await inference.attention(gpu.run, query),
@@ -54,15 +54,15 @@ describe('WebGPU on software Vulkan', () => {
     const reported = new Promise<readonly ProviderView[]>((resolve) => (report = resolve));
     const inference = create({ store: shared, background: true, onProviders: (_, views) => report(views) });
     const first = await inference.classify(request);
-    assert.equal(first.provider, 'cpu');
-    assert.equal(named(first.providers, 'webgpu').state, 'unchecked');
+    assert.equal(first.provider.used, 'cpu');
+    assert.equal(named(first.provider.all, 'webgpu').state, 'unchecked');
     const views = await reported;
     assert.match(named(views, 'webgpu').reason, /software adapter \(SwiftShader\), never chosen by itself/);
     assert.equal(named(views, 'cuda').state, 'missing');
     // Remembered: another service over the same store knows it without checking.
     const second = await create({ store: shared }).classify(request);
-    assert.equal(second.provider, 'cpu');
-    assert.match(named(second.providers, 'webgpu').reason, /SwiftShader/);
+    assert.equal(second.provider.used, 'cpu');
+    assert.match(named(second.provider.all, 'webgpu').reason, /SwiftShader/);
   });
 
   it('is taken by auto where the verdict says that it is better, and left again when it fails', async () => {
@@ -86,9 +86,9 @@ describe('WebGPU on software Vulkan', () => {
     assert.equal((await create({ store: lying }).classify(request)).provider, 'webgpu');
     const without = { VK_ICD_FILENAMES: '/nonexistent.json', LD_LIBRARY_PATH: '' };
     const view = await create({ store: lying, environment: without }).classify(request);
-    assert.equal(view.provider, 'cpu');
-    assert.equal(view.top[0]!.label, 'cat');
-    assert.equal(named(view.providers, 'webgpu').state, 'missing');
+    assert.equal(view.provider.used, 'cpu');
+    assert.equal(firstOf(view).label, 'cat');
+    assert.equal(named(view.provider.all, 'webgpu').state, 'missing');
   });
 
   it('ends in an error with a next step where the user chose it and there is no adapter', async () => {

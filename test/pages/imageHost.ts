@@ -1,12 +1,7 @@
-import type {
-  AttentionRows,
-  ClassifiedView,
-  ImagePanelApi,
-  ImagePanelEvents,
-  Pixels,
-  Query,
-  RunOptions,
-} from '../../src/protocol/image';
+import type { Region, Run, RunOptions } from '../../src/tasks/run';
+import type { Pixels } from '../../src/domain/pixels';
+import type { AttentionRows, Query } from '../../src/domain/query';
+import type { ImagePanelApi, ImagePanelEvents } from '../../src/protocol/image';
 import { tokenCount, type Probe } from '../../src/domain/probes';
 import { seeded } from '../support/random';
 import recorded from '../fixtures/pages/cat-on-grass.json';
@@ -38,7 +33,7 @@ const probes: readonly Probe[] = Array.from({ length: figures.depth }, (_, index
 
 /** A small network of another kind as it answered: its part of the view, and the rows of two queries. */
 interface Recorded {
-  readonly view: Pick<ClassifiedView, 'probes' | 'inputSize' | 'region' | 'top'>;
+  readonly view: Pick<Run, 'probes' | 'inputSize' | 'answer'> & { readonly region: Region };
   readonly mean: readonly (readonly (number | null)[])[];
   readonly patch: readonly (readonly (number | null)[])[];
 }
@@ -120,7 +115,7 @@ const labels: readonly (readonly [label: string, score: number])[] = [
   ['turtle', 0.0009],
 ];
 
-const regions: Readonly<Record<string, ClassifiedView['region']>> = {
+const regions: Readonly<Record<string, Region>> = {
   sample: recorded.region,
   padded: { x: 0, y: -80, width: 640, height: 640 },
   wide: { x: 0, y: 133, width: 640, height: 213 },
@@ -128,20 +123,31 @@ const regions: Readonly<Record<string, ClassifiedView['region']>> = {
 
 const native: readonly [number, number] = figures.image;
 
-const viewOf = (pixels: Pixels, { asStored = false, imageSize = native }: RunOptions): ClassifiedView => ({
+/** What the recorded network answered instead; its region is a part of what was seen. */
+const { region: _, ...fromRecord } = network?.view ?? { region: undefined };
+
+const viewOf = (pixels: Pixels, { asStored = false, imageSize = native }: RunOptions): Run => ({
   run: 1,
   checkpoint: CHECKPOINT,
   modelTitle: 'vitrine-sample',
-  image: IMAGE,
-  picture: pixels,
-  size: [pixels.width, pixels.height],
-  seen: pixels,
-  region: regions[shownCase] ?? { x: 80, y: 0, width: 480, height: 480 },
-  orientation: { exif: shownCase === 'turned' ? 6 : 1, applied: !asStored },
-  top: shownCase === 'features' ? [] : labels.map(([label, score], index) => ({ index, label, score })),
-  classes: shownCase === 'features' ? 0 : 29,
-  scoreKind: shownCase === 'features' ? 'none' : 'softmax',
-  labelSource: 'config.json: label_names',
+  seen: {
+    image: IMAGE,
+    pixels,
+    size: [pixels.width, pixels.height],
+    seen: pixels,
+    region: network?.view.region ?? regions[shownCase] ?? { x: 80, y: 0, width: 480, height: 480 },
+    orientation: { exif: shownCase === 'turned' ? 6 : 1, applied: !asStored },
+  },
+  answer:
+    shownCase === 'features'
+      ? { kind: 'features' }
+      : {
+          kind: 'classes',
+          top: labels.map(([label, score], index) => ({ index, label, score })),
+          classes: 29,
+          scoreKind: 'softmax',
+          labelSource: 'config.json: label_names',
+        },
   preprocessing: [
     {
       key: 'resize',
@@ -185,24 +191,26 @@ const viewOf = (pixels: Pixels, { asStored = false, imageSize = native }: RunOpt
     },
   ],
   inputSize: { current: imageSize, native, step: [figures.patch, figures.patch] },
-  provider: 'cpu',
-  providers: [
-    { name: 'cpu', title: 'CPU', state: 'used', reason: '' },
-    { name: 'webgpu', title: 'WebGPU', state: 'refused', reason: 'agrees, but 3.1× slower than the CPU' },
-    {
-      name: 'cuda',
-      title: 'CUDA',
-      state: 'missing',
-      reason: 'libonnxruntime_providers_cuda.so is not there',
-    },
-  ],
-  milliseconds: { decode: 6.1, preprocess: 2.4, run: 14.2, load: 85 },
+  provider: {
+    used: 'cpu',
+    all: [
+      { name: 'cpu', title: 'CPU', state: 'used', reason: '' },
+      { name: 'webgpu', title: 'WebGPU', state: 'refused', reason: 'agrees, but 3.1× slower than the CPU' },
+      {
+        name: 'cuda',
+        title: 'CUDA',
+        state: 'missing',
+        reason: 'libonnxruntime_providers_cuda.so is not there',
+      },
+    ],
+  },
+  times: { decode: 6.1, preprocess: 2.4, run: 14.2, load: 85 },
   probes: shownCase === 'silent' ? [] : probes,
   warnings: [],
-  ...network?.view,
+  ...fromRecord,
 });
 
-const cases: Readonly<Record<string, () => Promise<ClassifiedView>>> = {
+const cases: Readonly<Record<string, () => Promise<Run>>> = {
   loading: never,
   cancelled: () => Promise.reject(failure('cancelled', 'cancelled')),
   untrusted: () =>

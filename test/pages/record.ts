@@ -2,6 +2,7 @@
 // of windows, gates, channels) from the golden cases.
 //   node esbuild.mjs && npx esbuild test/pages/record.ts --bundle --platform=node --packages=external --outfile=dist/record.js
 //   node dist/record.js
+import type { Query } from '../../src/domain/query';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { inspectorModel } from '../../src/analysis/inspection';
 import { reportOf } from '../../src/analysis/report';
@@ -10,7 +11,6 @@ import { openModel, type Model } from '../../src/models/model';
 import { defaultLimits } from '../../src/inference/memory';
 import { createMemoryStore } from '../../src/inference/providers';
 import { createInference, type Inference } from '../../src/inference/service';
-import type { Query } from '../../src/protocol/image';
 import { checkpointPath, readCases } from '../support/cases';
 
 const picture = 'media/sample/images/cat-on-grass.jpg';
@@ -29,7 +29,10 @@ const short = (rows: readonly Float32Array[]): (number | null)[][] =>
 
 async function recordSample(inference: Inference): Promise<unknown> {
   const request = { checkpoint: 'media/sample/vitrine-sample', image: picture, attention: true };
-  const { run, region } = await inference.classify({ ...request, options: { provider: 'cpu' } });
+  const {
+    run,
+    seen: { region },
+  } = await inference.classify({ ...request, options: { provider: 'cpu' } });
   const { rows, rollout } = await inference.attention(run, { kind: 'special', name: 'cls' });
   return { region, rows: short(rows), rollout: short(rollout) };
 }
@@ -39,11 +42,10 @@ async function recordCase(inference: Inference, id: string): Promise<object> {
   const { checkpoint, imageSize, assume } = caseOf(id);
   const request = { checkpoint, model: { assume }, image: picture, attention: true };
   const view = await inference.classify({ ...request, options: { provider: 'cpu', imageSize } });
-  const { run, modelTitle, region, top, classes, scoreKind, labelSource, preprocessing, inputSize, probes } =
-    view;
+  const { run, modelTitle, seen, answer, preprocessing, inputSize, probes } = view;
   const ask = async (query: Query): Promise<unknown> => short((await inference.attention(run, query)).rows);
   return {
-    view: { modelTitle, region, top, classes, scoreKind, labelSource, preprocessing, inputSize, probes },
+    view: { modelTitle, region: seen.region, answer, preprocessing, inputSize, probes },
     mean: await ask({ kind: 'mean' }),
     patch: await ask({ kind: 'patch', row: 5, column: 5, grid: [12, 12] }),
   };

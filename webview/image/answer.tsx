@@ -1,6 +1,8 @@
+import type { PreprocessingLine } from '../../src/preprocessing/line';
+import type { Classes, Guess } from '../../src/tasks/answer';
+import type { Run, RunOptions } from '../../src/tasks/run';
 import type { VNode } from 'preact';
 import { useSaved } from '../host';
-import type { ClassifiedView, Guess, PreprocessingLine, RunOptions } from '../../src/protocol/image';
 import { formatFigure, formatMilliseconds, formatPercent, parseSize } from '../../src/domain/units';
 import { AssumedMark } from '../kit/assumed';
 import { Popover } from '../kit/popover';
@@ -10,7 +12,7 @@ import { Button, Icon } from '../kit/toolkit';
 import { sizeChoices, sizeError, sizeText } from './imageSize';
 
 export interface AnswerProps {
-  readonly view: ClassifiedView;
+  readonly view: Run;
   readonly topK: number;
   readonly options: RunOptions;
   readonly onRun: (options: RunOptions) => void;
@@ -19,8 +21,8 @@ export interface AnswerProps {
 /** What the model says, and what it was given to say it of. */
 export const Answer = ({ view, topK, options, onRun }: AnswerProps): VNode => (
   <section class="answer" aria-label="Answer">
-    {view.top.length > 0 ? (
-      <Guesses view={view} guesses={view.top.slice(0, topK)} />
+    {view.answer.kind === 'classes' ? (
+      <Guesses answer={view.answer} guesses={view.answer.top.slice(0, topK)} />
     ) : (
       <Banner icon="info">
         This checkpoint has no classifier: it gives features, no labels. Its attention can be seen.
@@ -37,8 +39,8 @@ export const Answer = ({ view, topK, options, onRun }: AnswerProps): VNode => (
   </section>
 );
 
-function Guesses({ view, guesses }: { view: ClassifiedView; guesses: readonly Guess[] }): VNode {
-  const isValue = view.scoreKind === 'value';
+function Guesses({ answer, guesses }: { answer: Classes; guesses: readonly Guess[] }): VNode {
+  const isValue = answer.scoreKind === 'value';
   const largest = Math.max(...guesses.map((guess) => Math.abs(guess.score)), Number.MIN_VALUE);
   const text = (score: number): string => (isValue ? formatFigure(score, 4) : formatPercent(score));
   return (
@@ -61,8 +63,8 @@ function Guesses({ view, guesses }: { view: ClassifiedView; guesses: readonly Gu
         ))}
       </ol>
       <p class="quiet">
-        {view.scoreKind === 'sigmoid' && <>Each class by itself (sigmoid). </>}
-        {view.classes} classes, labels: {view.labelSource}
+        {answer.scoreKind === 'sigmoid' && <>Each class by itself (sigmoid). </>}
+        {answer.classes} classes, labels: {answer.labelSource}
       </p>
     </div>
   );
@@ -72,7 +74,7 @@ type RunProps = Pick<AnswerProps, 'view' | 'options' | 'onRun'>;
 
 /** A turned picture is a common reason for a wrong answer: said, and turned over in one click. */
 function Orientation({ view, options, onRun }: RunProps): VNode | null {
-  const { exif, applied } = view.orientation;
+  const { exif, applied } = view.seen.orientation;
   if (exif === 1 || exif === 0) return null;
   return (
     <Banner
@@ -127,8 +129,8 @@ function Seen({ view, options, onRun }: RunProps): VNode {
             </tbody>
           </table>
           <p class="quiet">
-            decoded in {formatMilliseconds(view.milliseconds.decode)}, prepared in{' '}
-            {formatMilliseconds(view.milliseconds.preprocess)}
+            decoded in {formatMilliseconds(view.times.decode)}, prepared in{' '}
+            {formatMilliseconds(view.times.preprocess)}
           </p>
           {Object.keys(changes).length > 0 && (
             <Button onClick={() => onRun({ ...options, preprocessing: {} })}>Reset All</Button>

@@ -1,7 +1,8 @@
+import type { Guess } from '../../src/tasks/answer';
+import type { Query } from '../../src/domain/query';
 import type { VNode } from 'preact';
 import { COLOUR_MAPS, type ColourMap } from '../../src/attention/colourMaps';
 import type { HeadChoice } from '../../src/attention/heads';
-import type { Guess, Query } from '../../src/protocol/image';
 import type { Probe } from '../../src/domain/probes';
 import { Checkbox, Dropdown, IconButton, Slider } from '../kit/toolkit';
 import { queryGrid } from '../../src/attention/reading';

@@ -1,9 +1,9 @@
+import type { AttentionRows } from '../../src/domain/query';
 import type { Size } from '../../src/domain/size';
 import type { HeadChoice } from '../../src/attention/heads';
 import { attentionDistance, headEntropies } from '../../src/attention/summary';
 import { queryGrid } from '../../src/attention/reading';
 import { windowPlaces } from '../../src/attention/windows';
-import type { AttentionRows } from '../../src/protocol/image';
 import { type Probe, isChannelMatrix } from '../../src/domain/probes';
 import { formatFigure } from '../../src/domain/units';
 import { isAsked, layerMap, validQuery } from './keyMap';

@@ -1,4 +1,4 @@
-import type { InputSize } from '../../src/protocol/image';
+import type { InputSize } from '../../src/tasks/run';
 import { parseSize } from '../../src/domain/units';
 
 type Size = readonly [height: number, width: number];

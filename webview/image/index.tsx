@@ -1,13 +1,9 @@
+import { guessesOf } from '../../src/tasks/answer';
+import type { ProviderView, Run, RunOptions } from '../../src/tasks/run';
+import type { AttentionRows } from '../../src/domain/query';
 import { render, type VNode } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type {
-  AttentionRows,
-  ClassifiedView,
-  ImagePanelApi,
-  ImagePanelEvents,
-  ProviderView,
-  RunOptions,
-} from '../../src/protocol/image';
+import type { ImagePanelApi, ImagePanelEvents } from '../../src/protocol/image';
 import { formatPercent } from '../../src/domain/units';
 import { connect, kindOf, messageOf, useSaved } from '../host';
 import type { Cell } from '../../src/attention/tokenLayout';
@@ -43,7 +39,7 @@ const host = connect<ImagePanelApi>({
 type Opened = Awaited<ReturnType<ImagePanelApi['open']>>;
 
 interface RunState {
-  readonly view?: ClassifiedView;
+  readonly view?: Run;
   /** What the answer that is shown was asked with. */
   readonly asked?: RunOptions;
   readonly running: boolean;
@@ -70,7 +66,7 @@ function ImagePanel(): VNode {
       (view) => {
         if (mine !== newest.current) return;
         setState({ view, asked: next, running: false, progress: '' });
-        setProviders(view.providers);
+        setProviders(view.provider.all);
         announce(spoken(view));
       },
       (error: unknown) => {
@@ -144,10 +140,10 @@ function ImagePanel(): VNode {
 }
 
 /** What a screen reader says once the answer is there. */
-function spoken({ top, scoreKind }: ClassifiedView): string {
-  const [first] = top;
-  if (!first) return 'Features are ready; the model has no labels.';
-  return scoreKind === 'value'
+function spoken({ answer }: Run): string {
+  const [first] = guessesOf(answer);
+  if (answer.kind !== 'classes' || !first) return 'Features are ready; the model has no labels.';
+  return answer.scoreKind === 'value'
     ? `${first.label}: ${first.score}`
     : `${first.label}, ${formatPercent(first.score)}`;
 }
@@ -225,7 +221,7 @@ function Head({ opened, state, providers, options, onRun }: HeadProps): VNode | 
 const NO_RANGE: Range = { low: 0, high: 0, largest: 0 };
 
 interface ResultProps {
-  readonly view: ClassifiedView;
+  readonly view: Run;
   readonly opened: Opened;
   /** What was asked for since the page was opened. */
   readonly half: Half | undefined;
@@ -275,7 +271,7 @@ function Result({ view, opened, half, options, onRun }: ResultProps): VNode {
     const query = movedQuery(probe, chosen.query, key);
     return query && { query };
   };
-  const attentionFirst = view.top.length === 0 || (half ?? opened.focus) === 'attention';
+  const attentionFirst = view.answer.kind === 'features' || (half ?? opened.focus) === 'attention';
   const name = `${baseName(opened.image).replace(/\.[^.]+$/, '')}-attention`;
   const answerPart = <Answer key="answer" view={view} topK={opened.topK} options={options} onRun={onRun} />;
   return (
@@ -290,7 +286,7 @@ function Result({ view, opened, half, options, onRun }: ResultProps): VNode {
         onHover={setHovered}
         onQuery={(query) => change({ query })}
         onKey={onKey}
-        label={`${baseName(view.image)}, attention of ${queryName(chosen.query, view.top)}, ${describe(view, chosen)}. Arrow keys move the query, brackets change the layer, h the head.`}
+        label={`${baseName(view.seen.image)}, attention of ${queryName(chosen.query, guessesOf(view.answer))}, ${describe(view, chosen)}. Arrow keys move the query, brackets change the layer, h the head.`}
       />
       {!attentionFirst && answerPart}
       <Maps

@@ -1,7 +1,8 @@
+import type { Guess } from '../../src/tasks/answer';
+import type { AttentionRows, Query } from '../../src/domain/query';
 import { reduceHeads, type HeadChoice } from '../../src/attention/heads';
 import { hasQuery, queryGrid, splitKeys, type KeyMap } from '../../src/attention/reading';
 import { orMean, sameCell } from '../../src/attention/tokenLayout';
-import type { AttentionRows, Guess, Query } from '../../src/protocol/image';
 import { type Probe, isChannelMatrix, isGate, tokenCount } from '../../src/domain/probes';
 
 export type Method = 'attention' | 'rollout';

@@ -1,8 +1,10 @@
+import { guessesOf } from '../../src/tasks/answer';
+import type { Run } from '../../src/tasks/run';
+import type { AttentionRows } from '../../src/domain/query';
 import type { Grid } from '../../src/domain/size';
 import type { VNode } from 'preact';
 import { layerText } from '../../src/attention/naming';
 import { noMapText, type KeyMap } from '../../src/attention/reading';
-import type { AttentionRows, ClassifiedView } from '../../src/protocol/image';
 import { formatFigure, formatPercent } from '../../src/domain/units';
 import type { Cell } from '../../src/attention/tokenLayout';
 import type { Answer } from '../kit/hooks';
@@ -18,7 +20,7 @@ import type { Chosen, Settings } from './settings';
 import { SmallMultiples } from './smallMultiples';
 
 export interface MapsProps {
-  readonly view: ClassifiedView;
+  readonly view: Run;
   readonly answer: Answer<AttentionRows>;
   readonly chosen: Chosen;
   readonly map: KeyMap | undefined;
@@ -59,7 +61,7 @@ export function Maps({
       <Controls
         probes={probes}
         chosen={chosen}
-        guesses={view.top}
+        guesses={guessesOf(view.answer)}
         canRollOut={canRollOut}
         onChange={onChange}
       />
@@ -131,7 +133,7 @@ const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${tex
 
 interface HeadLineProps {
   readonly rows: AttentionRows;
-  readonly view: ClassifiedView;
+  readonly view: Run;
   readonly chosen: Chosen;
 }
 
@@ -146,7 +148,7 @@ function HeadLine({ rows, view, chosen }: HeadLineProps): VNode | null {
   return (
     <p class="quiet" title={title}>
       Layer {chosen.layer + 1}, {text}
-      {probe && isAsked(probe) && `, of the query “${queryName(chosen.query, view.top)}”`}
+      {probe && isAsked(probe) && `, of the query “${queryName(chosen.query, guessesOf(view.answer))}”`}
     </p>
   );
 }

@@ -1,9 +1,10 @@
+import type { Run } from '../../src/tasks/run';
+import type { Query } from '../../src/domain/query';
 import type { Grid } from '../../src/domain/size';
 import type { VNode } from 'preact';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { queryGrid, type KeyMap } from '../../src/attention/reading';
 import type { Cell } from '../../src/attention/tokenLayout';
-import type { ClassifiedView, Query } from '../../src/protocol/image';
 import type { Probe } from '../../src/domain/probes';
 import { bitmapOf, drawMarks, drawPicture, heatBitmap, prepare, unseenBitmap } from '../marks/heatmap';
 import { cellAt, overlayOf } from '../marks/overlay';
@@ -12,7 +13,7 @@ import type { Range } from './scale';
 import type { Chosen } from './settings';
 
 export interface PictureProps {
-  readonly view: ClassifiedView;
+  readonly view: Run;
   readonly probe: Probe | undefined;
   readonly map: KeyMap | undefined;
   readonly range: Range;
@@ -35,10 +36,10 @@ export function Picture(props: PictureProps): VNode {
   const marks = useRef<HTMLCanvasElement>(null);
   const width = useWidth(place);
   const overlay = useMemo(
-    () => overlayOf(view.size, view.region, Math.max(1, width), HIGHEST),
+    () => overlayOf(view.seen.size, view.seen.region, Math.max(1, width), HIGHEST),
     [view, width],
   );
-  const picture = useMemo(() => bitmapOf(view.picture), [view.picture]);
+  const picture = useMemo(() => bitmapOf(view.seen.pixels), [view.seen.pixels]);
   const keyGrid: Grid | undefined = map?.picture && [map.picture.rows, map.picture.columns];
   const heat = useMemo(
     () =>

@@ -1,11 +1,11 @@
+import type { ProviderView, Run } from '../../src/tasks/run';
 import type { VNode } from 'preact';
-import type { ClassifiedView, ProviderView } from '../../src/protocol/image';
 import { formatMilliseconds } from '../../src/domain/units';
 import { Popover } from '../kit/popover';
 import { Button, Icon } from '../kit/toolkit';
 
 export interface ProvidersProps {
-  readonly view: ClassifiedView;
+  readonly view: Run;
   readonly providers: readonly ProviderView[];
   /** What was asked for: `auto` or a provider's name. */
   readonly asked: string;
@@ -23,8 +23,8 @@ const ICONS: Readonly<Record<ProviderView['state'], string>> = {
 
 /** `CPU · 14 ms ▾`: where the model ran, and why not elsewhere. */
 export function Providers({ view, providers, asked, onChoose, onCheck }: ProvidersProps): VNode {
-  const used = providers.find(({ name }) => name === view.provider)?.title ?? view.provider;
-  const { run, load } = view.milliseconds;
+  const used = providers.find(({ name }) => name === view.provider.used)?.title ?? view.provider.used;
+  const { run, load } = view.times;
   return (
     <Popover
       label="Execution providers"

@@ -1,5 +1,6 @@
+import { guessesOf } from '../../src/tasks/answer';
+import type { Run } from '../../src/tasks/run';
 import type { KeyMap } from '../../src/attention/reading';
-import type { ClassifiedView } from '../../src/protocol/image';
 import { formatFigure } from '../../src/domain/units';
 import { bitmapOf, drawMarks, drawPicture, drawScale, heatBitmap, unseenBitmap } from '../marks/heatmap';
 import { overlayOf } from '../marks/overlay';
@@ -12,11 +13,11 @@ const CAPTION = 48;
 const WIDTH = 960;
 
 /** `Layer 6 of 6, mean of heads, class token, scale 0 … 0.041 shared by all layers and heads`. */
-export function describe(view: ClassifiedView, chosen: Chosen): string {
+export function describe(view: Run, chosen: Chosen): string {
   const probe = view.probes[chosen.layer];
   const head = typeof chosen.head === 'number' ? `head ${chosen.head + 1}` : `${chosen.head} of heads`;
   const what = chosen.method === 'rollout' ? 'rollout' : probe?.heads === 1 ? probe.layer : head;
-  const query = probe && !isAsked(probe) ? '' : `, query: ${queryName(chosen.query, view.top)}`;
+  const query = probe && !isAsked(probe) ? '' : `, query: ${queryName(chosen.query, guessesOf(view.answer))}`;
   return `layer ${chosen.layer + 1} of ${view.probes.length}, ${what}${query}`;
 }
 
@@ -24,8 +25,8 @@ export function describe(view: ClassifiedView, chosen: Chosen): string {
  * The picture with its map, scale and caption as a PNG data URL, at a size that does not depend on the panel's. A map without a place on
  * the picture stands alone.
  */
-export function pictureFile(view: ClassifiedView, map: KeyMap, range: Range, chosen: Chosen): string {
-  const overlay = overlayOf(view.size, view.region, WIDTH, 2 * WIDTH);
+export function pictureFile(view: Run, map: KeyMap, range: Range, chosen: Chosen): string {
+  const overlay = overlayOf(view.seen.size, view.seen.region, WIDTH, 2 * WIDTH);
   const height = map.matrix ? Math.max(24, (WIDTH * map.matrix.rows) / map.matrix.columns) : overlay.height;
   const canvas = document.createElement('canvas');
   canvas.width = map.matrix ? WIDTH : Math.round(overlay.width);
@@ -49,19 +50,19 @@ export function pictureFile(view: ClassifiedView, map: KeyMap, range: Range, cho
 
 function drawOverPicture(
   context: CanvasRenderingContext2D,
-  view: ClassifiedView,
+  view: Run,
   map: KeyMap,
   range: Range,
   chosen: Chosen,
 ): void {
-  const overlay = overlayOf(view.size, view.region, WIDTH, 2 * WIDTH);
+  const overlay = overlayOf(view.seen.size, view.seen.region, WIDTH, 2 * WIDTH);
   const grid = map.picture && ([map.picture.rows, map.picture.columns] as const);
   const heat =
     map.picture &&
     grid &&
     heatBitmap(map.picture.values, grid, { ...range, map: chosen.colourMap, fade: chosen.fade });
   drawPicture(context, overlay, {
-    picture: bitmapOf(view.picture),
+    picture: bitmapOf(view.seen.pixels),
     heat,
     unseen: map.picture && grid && unseenBitmap(map.picture.values, grid),
     opacity: chosen.opacity,
@@ -80,7 +81,7 @@ function drawOverPicture(
 
 function drawCaption(
   context: CanvasRenderingContext2D,
-  view: ClassifiedView,
+  view: Run,
   range: Range,
   chosen: Chosen,
   { width, height }: HTMLCanvasElement,
@@ -105,8 +106,8 @@ function drawCaption(
 }
 
 /** The weights as tab-separated text with a head that says what they are: special tokens first, then the grid's rows. */
-export function numbersText(view: ClassifiedView, map: KeyMap, chosen: Chosen): string {
-  const lines = [`# ${view.image}`, `# ${view.modelTitle}, ${describe(view, chosen)}`];
+export function numbersText(view: Run, map: KeyMap, chosen: Chosen): string {
+  const lines = [`# ${view.seen.image}`, `# ${view.modelTitle}, ${describe(view, chosen)}`];
   for (const { name, value } of map.special) lines.push(`${name}\t${value}`);
   const weights = map.picture ?? map.matrix;
   if (weights) {

@@ -1,5 +1,5 @@
+import type { AttentionRows } from '../../src/domain/query';
 import type { KeyMap } from '../../src/attention/reading';
-import type { AttentionRows } from '../../src/protocol/image';
 import type { Probe } from '../../src/domain/probes';
 import { formatFigure } from '../../src/domain/units';
 import { layerMap, type Method } from './keyMap';

@@ -1,6 +1,6 @@
+import type { Query } from '../../src/domain/query';
 import { colourMapNamed, type ColourMap } from '../../src/attention/colourMaps';
 import type { HeadChoice } from '../../src/attention/heads';
-import type { Query } from '../../src/protocol/image';
 import type { Probe } from '../../src/domain/probes';
 import { askedQuery, validQuery, type Method } from './keyMap';
 import type { ScaleKind } from './scale';

@@ -1,3 +1,4 @@
+import type { AttentionRows } from '../../src/domain/query';
 import type { Grid, Size } from '../../src/domain/size';
 import type { VNode } from 'preact';
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
@@ -5,7 +6,6 @@ import type { ColourMap } from '../../src/attention/colourMaps';
 import type { HeadChoice } from '../../src/attention/heads';
 import { tileOf, type KeyMap } from '../../src/attention/reading';
 import { sameCell, type Cell } from '../../src/attention/tokenLayout';
-import type { AttentionRows } from '../../src/protocol/image';
 import type { Probe } from '../../src/domain/probes';
 import { heatBitmap, prepare } from '../marks/heatmap';
 import { layoutTiles, tileAt, tileBox, type Rectangle, type TileLayout } from '../marks/overlay';

@@ -1,6 +1,6 @@
+import type { Pixels } from '../../src/domain/pixels';
 import type { Grid } from '../../src/domain/size';
 import { colourAt, paint, type ColourMap } from '../../src/attention/colourMaps';
-import type { Pixels } from '../../src/protocol/image';
 import type { Cell } from '../../src/attention/tokenLayout';
 import { cellRectangle, type Overlay, type Rectangle } from './overlay';
 

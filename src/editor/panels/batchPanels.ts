@@ -1,3 +1,4 @@
+import { guessesOf } from '../../tasks/answer';
 import { randomUUID } from 'node:crypto';
 import { Uri, window, workspace, type Disposable, type WebviewPanel } from 'vscode';
 import { viewTypes, type Classified } from '../../contributions';
@@ -91,8 +92,9 @@ export class BatchPanels implements Disposable {
           const model = await document.model();
           const report = (): void => undefined;
           const request = { checkpoint, model, image, options: {}, signal, report };
-          const { top, provider, providers } = await runner.classifyForTable(request);
-          return { top, provider: providers.find(({ state }) => state === 'used')?.title ?? provider };
+          const { answer, provider } = await runner.classifyForTable(request);
+          const used = provider.all.find(({ state }) => state === 'used');
+          return { top: guessesOf(answer), provider: used?.title ?? provider.used };
         } finally {
           dispose();
         }

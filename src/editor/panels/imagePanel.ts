@@ -1,13 +1,9 @@
+import { guessesOf } from '../../tasks/answer';
+import type { ProviderView, Run, RunOptions } from '../../tasks/run';
 import { basename } from 'node:path';
 import type { Event, WebviewPanel } from 'vscode';
 import type { Classified } from '../../contributions';
-import type {
-  ClassifiedView,
-  ImagePanelApi,
-  ImagePanelEvents,
-  ProviderView,
-  RunOptions,
-} from '../../protocol/image';
+import type { ImagePanelApi, ImagePanelEvents } from '../../protocol/image';
 import type { CheckpointDocument } from '../documents/checkpointDocument';
 import { checkpointLabel } from '../documents/checkpointEntries';
 import { serve, type Connection } from '../pages/connection';
@@ -27,7 +23,7 @@ export type Focus = 'labels' | 'attention';
 /** A run whose answer stands, and what it was asked with. */
 interface Answer {
   readonly asked: string;
-  readonly view: ClassifiedView;
+  readonly view: Run;
 }
 
 /** One picture and one checkpoint, in one panel: what the model answers and where it looked. */
@@ -152,7 +148,7 @@ export class ImagePanel {
   }
 
   /** A hidden page is thrown away and asks the same again when it is shown: then the answer that stands is given. */
-  private async run(options: RunOptions): Promise<ClassifiedView> {
+  private async run(options: RunOptions): Promise<Run> {
     const asked = JSON.stringify(options);
     if (this.answer?.asked === asked) return this.answer.view;
     this.running?.abort();
@@ -171,7 +167,7 @@ export class ImagePanel {
     }
   }
 
-  private async classify(options: RunOptions, signal: AbortSignal): Promise<ClassifiedView> {
+  private async classify(options: RunOptions, signal: AbortSignal): Promise<Run> {
     requireTrust();
     return this.services.runner.classify(await this.request(options, signal));
   }
@@ -201,9 +197,9 @@ export class ImagePanel {
   }
 }
 
-const summaryOf = ({ image, checkpoint, provider, top }: ClassifiedView): Classified => ({
-  image,
+const summaryOf = ({ seen, checkpoint, provider, answer }: Run): Classified => ({
+  image: seen.image,
   checkpoint,
-  provider,
-  top,
+  provider: provider.used,
+  top: guessesOf(answer),
 });

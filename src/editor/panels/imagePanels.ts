@@ -1,6 +1,6 @@
+import type { ProviderView } from '../../tasks/run';
 import { window, workspace, type Disposable, type WebviewPanel } from 'vscode';
 import { viewTypes, type Classified } from '../../contributions';
-import type { ProviderView } from '../../protocol/image';
 import { Disposables } from '../disposables';
 import { UserError } from '../dialogue/errors';
 import { ImagePanel, type Focus } from './imagePanel';

@@ -51,7 +51,7 @@ function pools({ op }: Node, map: ValueInfo | undefined, pooled: ValueInfo | und
 function linearHead(graph: Graph): LinearHead | undefined {
   const nodes = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
   const info = (name: string | undefined): ValueInfo | undefined => graph.values.get(name ?? '');
-  const logits = info(graph.outputs.find(({ name }) => name === 'logits')?.value);
+  const logits = info(graph.outputs.find(({ means }) => means === 'logits')?.value);
   const head = logits && makerOf(nodes, logits.name);
   const weight = info(head?.inputs[1]);
   if (!logits || logits.shape.length !== 2 || !head || !weight || !['Gemm', 'Conv'].includes(head.op))

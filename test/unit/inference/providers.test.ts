@@ -9,15 +9,18 @@ import {
   softwareAdapter,
   verdictKey,
   viewProviders,
-  type Answer,
+  type Compared,
 } from '../../../src/inference/providers';
 import { missingRuntime } from '../../../src/inference/runtime';
 import type { ProviderCheck } from '../../../src/inference/remoteApi';
 import type { Graph } from '../../../src/graph/graph';
 
-const answer = (values: readonly number[], attention: readonly number[] = []): Answer => ({
-  output: 'logits',
-  values: Float32Array.from(values),
+const answer = (
+  values: readonly number[],
+  attention: readonly number[] = [],
+  means: 'logits' | 'features' = 'logits',
+): Compared => ({
+  outputs: [{ name: means, means, values: Float32Array.from(values) }],
   attention: [Float32Array.from(attention)],
 });
 
@@ -50,7 +53,7 @@ describe('agreement of a provider with the CPU', () => {
   });
 
   it('compares features relative to their largest value', () => {
-    const features = (values: readonly number[]): Answer => ({ ...answer(values), output: 'features' });
+    const features = (values: readonly number[]): Compared => answer(values, [], 'features');
     assert.equal(compareAnswers(features([100, 1]), features([100.05, 1])).agrees, true);
     assert.equal(compareAnswers(features([1, 0.5]), features([1.05, 0.5])).agrees, false);
   });

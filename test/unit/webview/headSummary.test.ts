@@ -1,5 +1,5 @@
+import type { AttentionRows } from '../../../src/domain/query';
 import assert from 'node:assert/strict';
-import type { AttentionRows } from '../../../src/protocol/image';
 import type { Probe } from '../../../src/domain/probes';
 import { headSummaries, summaryText } from '../../../webview/image/headSummary';
 

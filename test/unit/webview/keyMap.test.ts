@@ -1,7 +1,7 @@
+import type { AttentionRows, Query } from '../../../src/domain/query';
 import assert from 'node:assert/strict';
 import { readingWeights } from '../../../src/attention/reading';
 import { defaultQuery } from '../../../src/attention/tokenLayout';
-import type { AttentionRows, Query } from '../../../src/protocol/image';
 import type { Probe } from '../../../src/domain/probes';
 import {
   askedQuery,

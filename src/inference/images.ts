@@ -1,37 +1,44 @@
-import type { Pixels } from '../protocol/image';
-import type { PictureRequest, PictureView } from './remoteApi';
+import type { Pixels } from '../domain/pixels';
+import type { Region } from '../tasks/run';
+import type { ImageRequest, ImageView } from './remoteApi';
 import { decodePicture } from './decode';
 import { apply, type ModelInput } from '../preprocessing/pipeline';
 import { resize, type Picture } from '../preprocessing/resize';
 
-/** A decoded picture, what the model sees of it, and the times both took. */
+/** A decoded image, what the model sees of it, and the times both took. */
 export interface Prepared {
   readonly input: ModelInput;
   /** All of the view but the run's own times. */
-  readonly view: PictureView;
+  readonly view: ImageView;
 }
 
-/** Decodes and preprocesses a picture. Throws `PictureError` and `PreprocessingError`. */
-export async function preparePicture(request: PictureRequest): Promise<Prepared> {
+/** Decodes and preprocesses an image. Throws `PictureError` and `PreprocessingError`. */
+export async function prepareImage(request: ImageRequest): Promise<Prepared> {
   const started = performance.now();
   const decoded = await decodePicture(request.path, { asStored: request.asStored });
   const decodedAt = performance.now();
   const input = apply(request.preprocessing, decoded);
   const preprocess = performance.now() - decodedAt;
-  const view: PictureView = {
-    picture: reduced(decoded, request.displaySide),
-    size: [decoded.width, decoded.height],
-    seen: pixels(input.seen),
-    region: whole(input),
-    orientation: { exif: decoded.orientation, applied: decoded.applied },
-    milliseconds: { decode: decodedAt - started, preprocess, run: 0, load: 0 },
+  const view: ImageView = {
+    seen: {
+      image: request.path,
+      pixels: reduced(decoded, request.displaySide),
+      size: [decoded.width, decoded.height],
+      seen: pixels(input.seen),
+      region: whole(input),
+      orientation: { exif: decoded.orientation, applied: decoded.applied },
+    },
+    times: { decode: decodedAt - started, preprocess, run: 0, load: 0 },
     warnings: [...decoded.notes, ...request.preprocessing.warnings],
   };
   return { input, view };
 }
 
-/** The rectangle that the whole input covers, padding included: `region` alone is the part of it that lies on the picture. */
-function whole({ region, padding, seen }: ModelInput): PictureView['region'] {
+/**
+ * Returns the rectangle that the whole input covers, padding included: the input's `region` alone
+ * is the part of it that lies on the image.
+ */
+function whole({ region, padding, seen }: ModelInput): Region {
   const scaleX = region.width / (seen.width - padding.left - padding.right);
   const scaleY = region.height / (seen.height - padding.top - padding.bottom);
   return {
@@ -44,26 +51,25 @@ function whole({ region, padding, seen }: ModelInput): PictureView['region'] {
 
 const pixels = ({ width, height, rgb }: Picture): Pixels => ({ width, height, rgb });
 
-/** The picture with its longer side at most `side`; empty for 0. */
+/** Returns the image with its longer side at most `side`; empty for 0. */
 function reduced(picture: Picture, side: number): Pixels {
   if (side === 0) return { width: 0, height: 0, rgb: new Uint8Array() };
   const factor = side / Math.max(picture.width, picture.height);
   if (factor >= 1) return pixels(picture);
-  const [width, height] = [picture.width, picture.height].map((size) =>
-    Math.max(1, Math.round(size * factor)),
-  );
-  return pixels(resize(picture, { width: width!, height: height! }, 'bilinear'));
+  const scaled = (length: number): number => Math.max(1, Math.round(length * factor));
+  const size = { width: scaled(picture.width), height: scaled(picture.height) };
+  return pixels(resize(picture, size, 'bilinear'));
 }
 
-/** A picture as decoded, with its longer side at most `side`. */
-export async function displayPicture(path: string, asStored: boolean, side: number): Promise<Pixels> {
+/** Returns an image as decoded, with its longer side at most `side`. */
+export async function displayImage(path: string, asStored: boolean, side: number): Promise<Pixels> {
   return reduced(await decodePicture(path, { asStored }), side);
 }
 
 /** A small JPEG as a data URL. */
 export async function thumbnail(path: string, side: number): Promise<string> {
   const { default: sharp } = await import('sharp');
-  const { width, height, rgb } = await displayPicture(path, false, side);
+  const { width, height, rgb } = await displayImage(path, false, side);
   const jpeg = await sharp(rgb, { raw: { width, height, channels: 3 } })
     .jpeg({ quality: 80 })
     .toBuffer();

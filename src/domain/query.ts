@@ -1,0 +1,33 @@
+/**
+ * Names the token that asks: a special token (`others` is what layers without it answer; nothing if
+ * it is absent), a patch, or the mean over all patches. `grid` is what a patch's row and column
+ * count on: a layer with another grid is asked for the patch at the same place of the image.
+ * Without it they count on each layer's own.
+ */
+export type Query =
+  | { readonly kind: 'special'; readonly name: string; readonly others?: 'mean' }
+  | {
+      readonly kind: 'patch';
+      readonly row: number;
+      readonly column: number;
+      readonly grid?: readonly [rows: number, columns: number];
+    }
+  | { readonly kind: 'mean' };
+
+/** Attention of one query over all layers and heads. */
+export interface AttentionRows {
+  readonly run: number;
+  readonly query: Query;
+  /**
+   * Per probe: `rows[probe]` is `[heads, keys]`, row-major; keys in the order of the probe's key
+   * layout. Empty if the probe has no such query; one with a single query answers any. Windows come
+   * stitched: the keys are those of the whole map, NaN outside of the query's window. Channels
+   * attend to channels whatever is asked: `[heads, channels, channels]`.
+   */
+  readonly rows: readonly Float32Array[];
+  /**
+   * Per probe: attention rollout of this query up to that layer `[keys]`; empty if layers do not
+   * chain.
+   */
+  readonly rollout: readonly Float32Array[];
+}

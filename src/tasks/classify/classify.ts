@@ -1,0 +1,39 @@
+import { resolveLabels, topK, type Activation } from '../../labels/labels';
+import type { Model } from '../../models/model';
+import type { Classes } from '../answer';
+import { imageStep, outputOf, type Task } from '../task';
+
+const scoreKinds: Readonly<Record<Activation, Classes['scoreKind']>> = {
+  softmax: 'softmax',
+  sigmoid: 'sigmoid',
+  none: 'value',
+};
+
+/** Names the classes of an image: the output that means logits, with the labels of the checkpoint. */
+export const classify: Task<Classes> = {
+  serves(model: Model) {
+    if (model.recognition.family === null) return model.recognition.reason;
+    return outputOf(model.graph().outputs, 'logits') ? undefined : 'it has no classifier: features only';
+  },
+  program(model, size) {
+    const graph = model.graph(size);
+    const logits = outputOf(graph.outputs, 'logits');
+    if (!logits) throw new Error('the graph has no logits');
+    return { steps: [imageStep(graph, logits)] };
+  },
+  read(outputs, _seen, { config, topK: count }) {
+    const values = outputOf(outputs, 'logits')?.values ?? new Float32Array();
+    const { names, activation, source } = resolveLabels({ config, classes: values.length });
+    const top = topK(values, count, activation).map(({ index, probability }) => ({
+      index,
+      label: names[index] ?? `class ${index}`,
+      score: probability,
+    }));
+    const scoreKind = scoreKinds[activation];
+    return { kind: 'classes', top, classes: values.length, scoreKind, labelSource: source };
+  },
+  json({ top, labelSource, scoreKind }) {
+    const guesses = top.map(({ index, label, score }) => ({ index, label, probability: score }));
+    return { top: guesses, labels: labelSource, score: scoreKind };
+  },
+};

@@ -1,0 +1,88 @@
+import type { PreprocessingLine } from '../preprocessing/line';
+import type { Pixels } from '../domain/pixels';
+import type { Probe } from '../domain/probes';
+import type { Size } from '../domain/size';
+import type { Answer } from './answer';
+
+/** Sizes of a model's input, `[height, width]` in pixels. */
+export interface InputSize {
+  readonly current: Size;
+  /** What the checkpoint was made for: the default. */
+  readonly native: Size;
+  /** Steps by which the sides may grow; 0 if no other size fits. */
+  readonly step: Size;
+}
+
+/** Where an execution provider stands. */
+export interface ProviderView {
+  readonly name: string;
+  readonly title: string;
+  readonly state: 'used' | 'available' | 'refused' | 'unchecked' | 'missing';
+  /** Why it is or is not used: error text, `agrees, but 3.1× slower than the CPU`. */
+  readonly reason: string;
+}
+
+/** Where a model ran, and how the machine's other providers stand. */
+export interface ProviderFacts {
+  /** Name of the provider that answered: `cpu`. */
+  readonly used: string;
+  readonly all: readonly ProviderView[];
+}
+
+/** A rectangle of the decoded image, in its full-size pixels. */
+export interface Region {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** An image as it was decoded, and what the model saw of it. */
+export interface SeenImage {
+  /** Path of the file. */
+  readonly image: string;
+  /** As decoded (orientation applied unless as stored), reduced for display if it is large. */
+  readonly pixels: Pixels;
+  /** Full size of the decoded image. */
+  readonly size: readonly [width: number, height: number];
+  /** What the model saw, before normalisation. */
+  readonly seen: Pixels;
+  /** What the input covers; reaches outside of the image if padding was added. */
+  readonly region: Region;
+  readonly orientation: { readonly exif: number; readonly applied: boolean };
+}
+
+/** Milliseconds that the steps of a run took. */
+export interface RunTimes {
+  readonly decode: number;
+  readonly preprocess: number;
+  readonly run: number;
+  readonly load: number;
+}
+
+/** One run of a model on an image, whatever its task. */
+export interface Run<A extends Answer = Answer> {
+  /** Identifies the run whose attention maps are kept; 0 if none were asked for. */
+  readonly run: number;
+  readonly checkpoint: string;
+  readonly modelTitle: string;
+  readonly seen: SeenImage;
+  readonly answer: A;
+  readonly probes: readonly Probe[];
+  readonly provider: ProviderFacts;
+  readonly times: RunTimes;
+  readonly preprocessing: readonly PreprocessingLine[];
+  readonly inputSize: InputSize;
+  readonly warnings: readonly string[];
+}
+
+/** What may be changed from one run to the next. */
+export interface RunOptions {
+  /** Leave the EXIF orientation unapplied. */
+  readonly asStored?: boolean;
+  /** Preprocessing set by the user, by `PreprocessingLine.key`. */
+  readonly preprocessing?: Readonly<Record<string, string>>;
+  readonly imageSize?: Size;
+  /** `auto`, `cpu`, `webgpu` … */
+  readonly provider?: string;
+}
