@@ -5,11 +5,11 @@ import type { ValueInfo } from '../../graph/graph';
 import { convNorm, squeezeExcite } from '../blocks/convolution';
 import { activate, residual } from '../blocks/layers';
 import { meanOfMap } from '../blocks/maps';
-import type { BuildOptions, Family, Found, Recognised } from '../family';
+import type { BuildOptions, Family, Found } from '../family';
 import { stored } from '../figures';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
-import { sizeTitle, type Sizes } from '../sizes';
-import { classesOf, countOf, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
+import type { Sizes } from '../sizes';
 import { regnetNames } from './names';
 
 const eps = 1e-5;
@@ -46,41 +46,33 @@ const sizes: Sizes = {
   '2,7,17,1 746': '256GF',
 };
 
-interface RegNetConfig {
-  readonly depth: readonly number[];
-  /** Number of a stage's first block: torchvision counts from 0, timm from 1. */
-  readonly firstBlock: number;
-}
+/** The parameter that every block ends with. */
+const width = 'conv3.conv.weight';
 
-function recognise(found: Found): Recognised<RegNetConfig> | undefined {
-  const { tensors } = found;
-  const stages = Array.from({ length: stageCount }, (_, index) => `stages.${index + 1}`);
-  const firstBlock = tensors.has('stages.1.0.conv1.conv.weight') ? 0 : 1;
-  const depths = stages.map((stage) => countOf(tensors, stage) - firstBlock);
-  const shape = (stage: string, name: string): readonly number[] =>
-    tensors.get(`${stage}.${firstBlock}.${name}.weight`)?.shape ?? [];
-  const dims = stages.map((stage) => shape(stage, 'conv3.conv')[0] ?? 0);
+function recognise(found: Found) {
+  const stages = measureStages(found, 'stages.*.*', width);
+  if (stages?.depths.length !== stageCount) return undefined;
+  const [projection] = stages.each('downsample.conv.weight', 0).value;
+  const [gate] = stages.each('se.fc1.weight', 0).value;
+  const [groupWidth = 0] = stages.each('conv2.conv.weight', 1).value;
   // Without a projection the block is RegNetZ's, which computes otherwise under the same names.
-  if (dims.includes(0) || shape('stages.1', 'downsample.conv').length === 0) return undefined;
-  const gated = shape('stages.1', 'se.fc1').length > 0;
-  const sources = sourcesOf(found);
-  const { imageSize, figure } = imageSizeOf(sources);
-  return recognisedFrom(sources, {
+  if (projection === 0) return undefined;
+  return stagedConfig(stages, {
     label: 'regnet',
-    title: sizeTitle(`RegNet${gated ? 'Y' : 'X'}`, sizes, depths, dims),
-    imageSize,
-    sizeStep: [32, 32],
-    pixels: 'imagenet',
-    config: { depth: depths, firstBlock },
-    evidence: {
-      depth: stored(depths, 'stages.1 … stages.4'),
-      dim: stored(dims, 'stages.*.conv3.conv.weight'),
-      group_width: stored(shape('stages.1', 'conv2.conv')[1]!, 'stages.1.conv2.conv.weight'),
-      image_size: figure,
-      classes: classesOf(tensors, 'head.fc'),
+    title: [`RegNet${gate === 0 ? 'X' : 'Y'}`, sizes],
+    head: 'head.fc',
+    stride: 32,
+    shapes: {
+      depth: stored(stages.depths, 'stages.1 … stages.4'),
+      dim: stored(stages.dims, `stages.*.${width}`),
+      group_width: stored(groupWidth, 'stages.1.conv2.conv.weight'),
     },
+    // torchvision counts a stage's blocks from 0, timm from 1.
+    plumbing: { firstBlock: found.tensors.has(`stages.1.0.${width}`) ? 0 : 1 },
   });
 }
+
+type RegNetConfig = SettledBy<typeof recognise>;
 
 /** Bottleneck without a bottleneck: 1 × 1, 3 × 3 in groups, 1 × 1 of one width, and channels weighed after the second (RegNetY). */
 function block(b: GraphBuilder, x: ValueInfo, stride: number): ValueInfo {

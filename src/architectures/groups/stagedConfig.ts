@@ -1,0 +1,119 @@
+import { sizeTitle, type Sizes } from '../sizes';
+import { classesOf, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
+import type { Evidence, EvidenceRecord, Found, Recognised } from '../family';
+import { configOf, stored, type ConfigOf } from '../figures';
+
+type PerStage = Evidence<readonly number[]>;
+
+/** The stages of a network, as names and shapes show them. */
+export interface MeasuredStages {
+  readonly sources: Sources;
+  readonly depths: readonly number[];
+  readonly dims: readonly number[];
+  /** Evidence of both, under the pattern that the family counts by. */
+  readonly counted: { readonly depth: PerStage; readonly dim: PerStage };
+  /** A side of a parameter in the first block of every stage; 0 if that block has none. */
+  readonly each: (name: string, axis: number) => PerStage;
+}
+
+const escaped = (text: string): string => text.replaceAll('.', '\\.');
+
+/** Numbers that stand for the star behind `start` in the names, in order: `stages.` gives 0, 1 … */
+function numbersAfter(tensors: Found['tensors'], start: string): readonly number[] {
+  const pattern = new RegExp(`^${escaped(start)}(\\d+)\\.`);
+  const found = new Set<number>();
+  for (const name of tensors.keys()) {
+    const number = pattern.exec(name)?.[1];
+    if (number !== undefined) found.add(Number(number));
+  }
+  return [...found].sort((a, b) => a - b);
+}
+
+/**
+ * Counts stages and blocks by the path of a block, `stages.*.blocks.*` or `layer*.*`: the stars stand
+ * for the numbers of stage and block, from 0 or 1. A stage begins with the first block that has the
+ * parameter `width`, which has as many rows as the stage has channels; what comes before it in the
+ * list is no block. Undefined if a stage has no such block.
+ */
+export function measureStages(found: Found, block: string, width: string): MeasuredStages | undefined {
+  const { tensors } = found;
+  const [start = '', middle = ''] = block.split('*');
+  const stages = numbersAfter(tensors, start).map((stage) => {
+    const list = `${start}${stage}${middle}`;
+    const blocks = numbersAfter(tensors, list);
+    const first = blocks.find((index) => tensors.has(`${list}${index}.${width}`)) ?? Infinity;
+    return { list, first, depth: Math.max(...blocks) - first + 1 };
+  });
+  const each: MeasuredStages['each'] = (name, axis) =>
+    stored(
+      stages.map(({ list, first }) => tensors.get(`${list}${first}.${name}`)?.shape[axis] ?? 0),
+      `${block.slice(0, -1)}${stages[0]?.first}.${name}`,
+    );
+  const dim = each(width, 0);
+  if (dim.value.length === 0 || dim.value.includes(0)) return undefined;
+  const depth = stored(
+    stages.map(({ depth }) => depth),
+    block.slice(0, block.lastIndexOf('.')),
+  );
+  const sources = sourcesOf(found);
+  return { sources, depths: depth.value, dims: dim.value, counted: { depth, dim }, each };
+}
+
+type Nothing = Readonly<Record<never, never>>;
+
+/** What a staged family says of itself beside its counted stages. */
+interface StagedFamily<S extends EvidenceRecord, T extends EvidenceRecord, P extends object> {
+  readonly label: string;
+  /** The whole title, or the family's name and its published sizes. */
+  readonly title: string | readonly [family: string, sizes: Sizes];
+  /** Path of the classifier. */
+  readonly head: string;
+  /** Pixels per row and column of the last map: steps by which the image may grow. */
+  readonly stride: number;
+  /** Evidence that follows depth and width; a key that is derived otherwise is the family's own here. */
+  readonly shapes?: S;
+  /** Evidence that follows image size and classes: what names and shapes do not decide. */
+  readonly settings?: T;
+  /** What `build` reads and nobody is shown. */
+  readonly plumbing?: P;
+  /** Image size, if it is not the usual 224 × 224 that somebody may say otherwise. */
+  readonly image?: ReturnType<typeof imageSizeOf>;
+  /** Pixels if no published model says: `imagenet` without it. */
+  readonly pixels?: string;
+  readonly warnings?: readonly string[];
+}
+
+/** Config of a staged network: what its evidence settles, and its plumbing. */
+type StagedConfig<S, T, P> = ConfigOf<MeasuredStages['counted'] & S & T> & P;
+
+/** The config that a family's `recognise` settles: `type Config = SettledBy<typeof recognise>`. */
+export type SettledBy<R extends (found: Found) => Recognised<unknown> | undefined> =
+  ReturnType<R> extends Recognised<infer C> | undefined ? C : never;
+
+/**
+ * Ends the recognition of a staged network: depth, width, image size, classes, title, config and what
+ * published models say follow from the counted stages; the family adds its own evidence.
+ */
+export function stagedConfig<
+  S extends EvidenceRecord = Nothing,
+  T extends EvidenceRecord = Nothing,
+  P extends object = Nothing,
+>(stages: MeasuredStages, family: StagedFamily<S, T, P>): Recognised<StagedConfig<S, T, P>> {
+  const { sources, depths, dims, counted } = stages;
+  const { label, title, head, stride, shapes, settings, plumbing, pixels = 'imagenet', warnings } = family;
+  const { imageSize, figure } = family.image ?? imageSizeOf(sources);
+  const derived = { image_size: figure, classes: classesOf(sources.found.tensors, head) };
+  const own = { ...shapes, ...settings };
+  const settled = { ...counted, ...own };
+  return recognisedFrom(sources, {
+    label,
+    title: typeof title === 'string' ? title : sizeTitle(...title, depths, dims),
+    imageSize,
+    sizeStep: [stride, stride],
+    pixels,
+    // Where a key stands is decided by who names it first, what it says by who names it last.
+    evidence: { ...counted, ...shapes, ...derived, ...own },
+    config: { ...configOf(settled), ...plumbing } as StagedConfig<S, T, P>,
+    warnings: warnings ?? [],
+  });
+}
