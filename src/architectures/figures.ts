@@ -1,3 +1,4 @@
+import type { Sides } from '../domain/probes';
 import type { ConfigValue, Evidence, Found, EvidenceRecord } from './family';
 
 /** Evidence of a word is that of any word, unless the type is named: `stored<Kind>('never', …)`. */
@@ -69,7 +70,7 @@ export function pairOf(figures: EvidenceRecord, key: string): readonly [number, 
 }
 
 /** Sides `[height, width]` as people write them: one number for a square. */
-export const sideOrPair = ([height, width]: readonly [number, number]): ConfigValue =>
+export const sideOrPair = ([height, width]: readonly [number, number]): Sides =>
   height === width ? height : [height, width];
 
 /** A figure as one number per stage. */
@@ -78,6 +79,9 @@ export function numbersOf(figures: EvidenceRecord, key: string): readonly number
   if (numbers.length > 0 && numbers.every(Number.isFinite)) return numbers;
   throw new Error(`${key}: ${JSON.stringify(figures[key]?.value)} found, a number per stage needed`);
 }
+
+/** The numbers of a value, one or a list. */
+export const numbersIn = (value: ConfigValue): readonly number[] => [value].flat().map(Number);
 
 /** A figure as a word. */
 export function wordOf(figures: EvidenceRecord, key: string): string {

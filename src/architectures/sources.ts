@@ -132,7 +132,11 @@ interface HeadsQuestion {
 }
 
 /** Heads of every stage with attention, whose `widths` they must divide; one number stands for all stages. Of a single stage the value is a number. */
-export function headsOf(sources: Sources, widths: readonly number[], question: HeadsQuestion): Evidence {
+export function headsOf(
+  sources: Sources,
+  widths: readonly number[],
+  question: HeadsQuestion,
+): Evidence<number | readonly number[]> {
   const each = (value: ConfigValue): readonly number[] => {
     const heads = [value].flat().map(Number);
     return heads.length === 1 ? widths.map(() => heads[0]!) : heads;
@@ -272,7 +276,7 @@ export const stageDepths = (tensors: Found['tensors'], at = 'stages'): readonly 
   Array.from({ length: countOf(tensors, at) }, (_, stage) => countOf(tensors, `${at}.${stage}.blocks`));
 
 /** Outputs of the classifier as a figure: 0 where none is stored. */
-export function classesOf(tensors: Found['tensors'], head: string): Evidence {
+export function classesOf(tensors: Found['tensors'], head: string): Evidence<number> {
   const classes = tensors.get(`${head}.weight`)?.shape[0] ?? 0;
   return stored(classes, classes > 0 ? `${head}.weight` : 'no classifier in the file');
 }

@@ -1,3 +1,4 @@
+import { at } from '../../domain/lists';
 import type { Grid, Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ModuleNote, ValueInfo } from '../../graph/graph';
@@ -63,7 +64,10 @@ export interface StageLoop<T> {
   /** Module path of a block. */
   readonly path: (place: Place) => string;
   readonly block: (x: T, place: Place) => T;
-  readonly note?: ModuleNote;
+  /** What a block is called; by its place and what it reads, if blocks differ. */
+  readonly note?: ModuleNote | ((place: Place, x: T) => ModuleNote);
+  /** Module of a whole stage, inside of which `path` is written; without it a stage has none. */
+  readonly module?: (stage: number) => { readonly path: string; readonly note: ModuleNote };
   /** What stands before the first block of a stage: a downsampling. */
   readonly enter?: (x: T, stage: number) => T;
   /** What stands after its last block: a norm. */
@@ -74,17 +78,20 @@ export interface StageLoop<T> {
 export function stages<T>(
   b: GraphBuilder,
   first: T,
-  { depths, path, block, note, enter = same, leave = same }: StageLoop<T>,
+  { depths, path, block, note, module, enter = same, leave = same }: StageLoop<T>,
 ): readonly T[] {
   const ends: T[] = [];
-  for (const [stage, depth] of depths.entries()) {
-    let x = enter(ends.at(-1) ?? first, stage);
-    for (let index = 0; index < depth; index++) {
-      const before = x;
-      const place = { stage, index };
-      x = b.scope(path(place), () => block(before, place), note);
-    }
-    ends.push(leave(x, stage));
+  const one = (before: T, place: Place): T =>
+    b.scope(path(place), () => block(before, place), typeof note === 'function' ? note(place, before) : note);
+  const write = (before: T, stage: number): T => {
+    let x = enter(before, stage);
+    for (let index = 0; index < at(depths, stage); index++) x = one(x, { stage, index });
+    return leave(x, stage);
+  };
+  for (const stage of depths.keys()) {
+    const before = ends.at(-1) ?? first;
+    const whole = module?.(stage);
+    ends.push(whole ? b.scope(whole.path, () => write(before, stage), whole.note) : write(before, stage));
   }
   return ends;
 }
