@@ -1,22 +1,16 @@
+import { at, last } from '../../domain/lists';
 import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
 import { activate, maybeNorm, norm, residual, withValue } from '../blocks/layers';
 import { mapNorm, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
-import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
-import { numberOf, numbersOf, stored, wordOf } from '../figures';
-import { sizeTitle, type Sizes } from '../sizes';
-import {
-  classesOf,
-  countOf,
-  decide,
-  imageSizeOf,
-  namesOf,
-  recognisedFrom,
-  sourcesOf,
-  type Sources,
-} from '../sources';
+import { mapStage, stages, type ImageMaps } from '../blocks/stages';
+import type { BuildOptions, Family, Found } from '../family';
+import { stored } from '../figures';
+import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
+import type { Sizes } from '../sizes';
+import { decide, namesOf, sideOf, type Sources } from '../sources';
 import { convnextNames } from './names';
 
 /** Sizes of Liu et al. 2022 and Woo et al. 2023, and timm's own small ones. */
@@ -39,78 +33,62 @@ const sizes: Sizes = {
 const otherNorm = /zepto_rms/;
 
 /** Epsilon of all norms, and of the last one, which transformers sets apart. */
-function epsilons(sources: Sources, width: number): EvidenceRecord {
+function epsilons(sources: Sources, [width]: readonly number[]) {
   const { name, title, eps: usual } = sources.found.dialect;
-  const blocks = decide(sources, 'eps', {
+  const eps = decide(sources, 'eps', {
     config: ['norm_eps'],
     named: [[/xxlarge/, 1e-5]],
-    otherwise: stored(
-      width === 384 ? 1e-5 : 1e-6,
-      width === 384 ? 'as published: XXL' : `default of ${title}`,
-    ),
+    otherwise: width === 384 ? stored(1e-5, 'as published: XXL') : stored(1e-6, `default of ${title}`),
   });
-  const last = decide(sources, 'head_eps', {
+  const ofHead = decide(sources, 'head_eps', {
     config: ['layer_norm_eps'],
-    otherwise: name === 'transformers' ? stored(usual, `default of ${title}`) : blocks,
+    otherwise: name === 'transformers' ? stored(usual, `default of ${title}`) : eps,
   });
-  return { eps: blocks, head_eps: last };
+  return { eps, head_eps: ofHead };
 }
 
-function recognise(evidences: Found): Recognised | undefined {
-  const { tensors } = evidences;
-  const sources = sourcesOf(evidences);
-  const stages = Array.from({ length: countOf(tensors, 'stages') }, (_, index) => `stages.${index}`);
-  const depths = stages.map((stage) => countOf(tensors, `${stage}.blocks`));
-  const dims = stages.map((stage) => tensors.get(`${stage}.blocks.0.conv_dw.weight`)?.shape[0] ?? 0);
+function recognise(found: Found) {
+  const { tensors } = found;
+  const stages = measureStages(found, 'stages.*.blocks.*', 'conv_dw.weight');
   // Norms without a bias are of another kind, which neither names nor shapes tell.
-  const otherwise = !tensors.has('stages.0.blocks.0.norm.bias');
-  if (dims.includes(0) || otherwise || namesOf(sources).some((name) => otherNorm.test(name)))
-    return undefined;
+  if (!stages || !tensors.has('stages.0.blocks.0.norm.bias')) return undefined;
+  const { sources, dims } = stages;
+  if (namesOf(sources).some((name) => otherNorm.test(name))) return undefined;
   const second = tensors.has('stages.0.blocks.0.mlp.grn.weight');
-  const { imageSize, figure } = imageSizeOf(sources);
-  const figures: EvidenceRecord = {
-    depth: stored(depths, 'stages.*.blocks'),
-    dim: stored(dims, 'stages.*.blocks.0.conv_dw.weight'),
-    kernel: stored(
-      tensors.get('stages.0.blocks.0.conv_dw.weight')!.shape[2]!,
-      'stages.0.blocks.0.conv_dw.weight',
-    ),
-    image_size: figure,
-    classes: classesOf(tensors, 'head.fc'),
-    activation: decide(sources, 'activation', {
-      config: ['hidden_act', 'act_layer'],
-      otherwise: stored('gelu', 'as published'),
-    }),
-    ...epsilons(sources, dims[0]!),
-  };
-  return recognisedFrom(sources, {
+  const kernel = 'stages.0.blocks.0.conv_dw.weight';
+  return stagedConfig(stages, {
     label: second ? 'convnextv2' : 'convnext',
-    title: sizeTitle(second ? 'ConvNeXt V2' : 'ConvNeXt', sizes, depths, dims),
-    imageSize,
-    sizeStep: [32, 32],
-    pixels: 'imagenet',
-    evidence: figures,
+    title: [second ? 'ConvNeXt V2' : 'ConvNeXt', sizes],
+    head: 'head.fc',
+    stride: 32,
+    shapes: { kernel: stored(sideOf(tensors, kernel, 2), kernel) },
+    settings: {
+      activation: decide(sources, 'activation', {
+        config: ['hidden_act', 'act_layer'],
+        otherwise: stored('gelu', 'as published'),
+      }),
+      ...epsilons(sources, dims),
+    },
   });
 }
 
-interface Settings {
-  readonly eps: number;
-  readonly activation: string;
-}
+type ConvNextConfig = SettledBy<typeof recognise>;
+
+type Settings = Pick<ConvNextConfig, 'eps' | 'activation'>;
 
 /** Patches of 4 × 4 pixels, or two overlapping 3 × 3 convolutions with stride 2; the norm comes last. */
 function stem(b: GraphBuilder, pixels: ValueInfo, { eps, activation }: Settings): ValueInfo {
   return b.scope(
     'stem',
     () => {
-      const kernel = b.shapeOf('0.weight')[2]!;
+      const kernel = at(b.shapeOf('0.weight'), 2);
       if (b.shapeOf('1.weight').length === 1 && !b.has('2.weight'))
         return mapNorm(b, convolution(b, pixels, '0', { stride: kernel, padding: 0 }), '1', eps);
       const acts = !b.has('1.weight');
-      const [second, last] = acts ? ['2', '3'] : ['1', '2'];
+      const [second, ending] = acts ? (['2', '3'] as const) : (['1', '2'] as const);
       const half = convolution(b, pixels, '0', { stride: 2 });
-      const map = convolution(b, acts ? activate(b, half, activation) : half, second!, { stride: 2 });
-      return mapNorm(b, map, last!, eps);
+      const map = convolution(b, acts ? activate(b, half, activation) : half, second, { stride: 2 });
+      return mapNorm(b, map, ending, eps);
     },
     { title: 'Patch embedding' },
   );
@@ -124,7 +102,7 @@ interface Layout {
 
 /** Global response norm (Woo et al. 2023, §3.2): units that are strong over all positions, beside the others, are made stronger. */
 function globalResponseNorm(b: GraphBuilder, x: ValueInfo, { positions, units }: Layout): ValueInfo {
-  const width = x.shape[units]!;
+  const width = at(x.shape, units);
   const shape = x.shape.slice(1).map((_, axis) => (axis + 1 === units ? width : 1));
   const strength = b.add('ReduceL2', [x, b.indices(positions)], { keepdims: int(1) });
   const mean = b.add('ReduceMean', [strength, b.indices([units])], { keepdims: int(1) });
@@ -153,7 +131,7 @@ function tokenBranch(b: GraphBuilder, map: ValueInfo, { eps, activation }: Setti
   const mixed = b.scope('mlp', () => {
     const hidden = activate(b, b.linear(normed, 'fc1'), activation);
     if (!b.has('grn.weight')) return b.linear(hidden, 'fc2');
-    const units = hidden.shape[1]!;
+    const units = at(hidden.shape, 1);
     const apart = b.reshape(hidden, [batch, count, units]);
     const responded = maybeResponseNorm(b, apart, { positions: [1], units: 2 });
     return b.linear(b.reshape(responded, [batch * count, units]), 'fc2');
@@ -163,7 +141,7 @@ function tokenBranch(b: GraphBuilder, map: ValueInfo, { eps, activation }: Setti
 
 /** x + γ · MLP(norm(depthwise(x))) */
 function block(b: GraphBuilder, map: ValueInfo, settings: Settings): ValueInfo {
-  const width = map.shape[1]!;
+  const width = at(map.shape, 1);
   const mixed = convolution(b, map, 'conv_dw');
   const linear = b.shapeOf('mlp.fc1.weight').length === 2;
   const branch = (linear ? tokenBranch : mapBranch)(b, mixed, settings);
@@ -173,28 +151,30 @@ function block(b: GraphBuilder, map: ValueInfo, settings: Settings): ValueInfo {
 
 const blockNote = { title: 'ConvNeXt block', formula: 'x + γ · MLP(norm(depthwise(x)))' };
 
-function stage(b: GraphBuilder, map: ValueInfo, depth: number, settings: Settings): ValueInfo {
-  const downsampled = b.has('downsample.1.weight')
-    ? b.scope('downsample', () => {
-        const stride = b.shapeOf('1.weight')[2]!;
-        return convolution(b, mapNorm(b, map, '0', settings.eps), '1', { stride, padding: 0 });
-      })
-    : map;
-  return Array.from({ length: depth }, (_, index) => index).reduce(
-    (x, index) => b.scope(`blocks.${index}`, () => block(b, x, settings), blockNote),
-    downsampled,
-  );
+/** A norm and a strided convolution, where one is stored: the first stage has none. */
+function downsampled(b: GraphBuilder, map: ValueInfo, eps: number): ValueInfo {
+  if (!b.has('downsample.1.weight')) return map;
+  return b.scope('downsample', () => {
+    const stride = at(b.shapeOf('1.weight'), 2);
+    return convolution(b, mapNorm(b, map, '0', eps), '1', { stride, padding: 0 });
+  });
 }
 
-function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
-  const settings = { eps: numberOf(figures, 'eps'), activation: wordOf(figures, 'activation') };
+function build(b: GraphBuilder, config: ConvNextConfig, { imageSize, batch }: BuildOptions): ImageMaps {
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
-  const last = numbersOf(figures, 'depth').reduce(
-    (map, depth, index) => b.scope(`stages.${index}`, () => stage(b, map, depth, settings)),
-    stem(b, pixels, settings),
-  );
-  const map = mapNorm(b, last, 'norm_pre', settings.eps);
-  const pooled = maybeNorm(b, meanOfMap(b, map), 'head.norm', numberOf(figures, 'head_eps'));
+  const maps = stages(b, stem(b, pixels, config), {
+    depths: config.depth,
+    path: ({ stage, index }) => `stages.${stage}.blocks.${index}`,
+    enter: (map, stage) => b.scope(`stages.${stage}`, () => downsampled(b, map, config.eps)),
+    block: (map) => block(b, map, config),
+    note: blockNote,
+  });
+  const map = mapNorm(b, last(maps), 'norm_pre', config.eps);
+  return { stages: maps.map((each) => mapStage(each, imageSize)), map };
+}
+
+function head(b: GraphBuilder, { map }: ImageMaps, { head_eps: eps }: ConvNextConfig): void {
+  const pooled = maybeNorm(b, meanOfMap(b, map), 'head.norm', eps);
   const features = b.has('head.pre_logits.fc.weight')
     ? activate(b, b.linear(pooled, 'head.pre_logits.fc'), 'gelu')
     : pooled;
@@ -202,7 +182,7 @@ function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, 
 }
 
 /** ConvNeXt (Liu et al. 2022) and ConvNeXt V2 (Woo et al. 2023). */
-export const convnext: Family<Recognised, void> = {
+export const convnext: Family<ConvNextConfig, ImageMaps> = {
   name: 'convnext',
   row: 'cnn',
   title: 'ConvNeXt',
@@ -210,4 +190,5 @@ export const convnext: Family<Recognised, void> = {
   assumable: ['activation', 'eps', 'head_eps'],
   recognise,
   build,
+  head,
 };

@@ -1,3 +1,4 @@
+import { at, last } from '../../domain/lists';
 import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
@@ -5,10 +6,12 @@ import { convolution } from '../blocks/convolution';
 import { activate, residual } from '../blocks/layers';
 import { layerNormOfMap, mapNorm, mapToTokens, meanOfMap, paddedToMultiple, sequence } from '../blocks/maps';
 import { mapMlp, pointwise } from '../blocks/pointwise';
-import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
-import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
+import { mapStage, stages, type ImageMaps } from '../blocks/stages';
+import type { BuildOptions, Family, Found } from '../family';
+import { assumed, stored } from '../figures';
+import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import { sizeTitle, type Sizes } from '../sizes';
-import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
+import { classesOf, countOf, decide, type Sources } from '../sources';
 import { focalnetNames } from './names';
 
 /** Sizes of Yang et al. 2022 (FocalNet, table 2). */
@@ -26,15 +29,15 @@ const fields = (levels: number, width: number): string =>
   (width < 192 ? { 2: 'SRF', 3: 'LRF' }[levels] : undefined) ?? `FL${levels}`;
 
 /** Whether norms follow the branches: timm names them so, transformers' config says it. */
-function normOrder(sources: Sources): EvidenceRecord {
+function normOrder(sources: Sources) {
   const { tensors, dialect } = sources.found;
   const scaled = tensors.has('layers.0.blocks.0.ls1.gamma');
   const post = tensors.has('layers.0.blocks.0.norm1_post.weight');
-  const timm = dialect.name === 'timm';
   const source = `layers.0.blocks.0.norm1${post ? '_post' : ''}.weight`;
-  const otherwise = timm
-    ? stored(post, source)
-    : assumed(scaled, 'as in the published models, where LayerScale comes with norms after the branches');
+  const otherwise =
+    dialect.name === 'timm'
+      ? stored(post, source)
+      : assumed(scaled, 'as in the published models, where LayerScale comes with norms after the branches');
   return {
     post_norm: decide(sources, 'post_norm', { config: ['use_post_layernorm'], otherwise }),
     normalize_modulator: decide(sources, 'normalize_modulator', {
@@ -44,34 +47,31 @@ function normOrder(sources: Sources): EvidenceRecord {
   };
 }
 
-function recogniseFocalnet(evidences: Found): Recognised | undefined {
-  const { tensors, dialect } = evidences;
-  const sources = sourcesOf(evidences);
-  const stem = tensors.get('stem.proj.weight')?.shape;
-  if (stem?.length !== 4) return undefined;
-  const stages = countOf(tensors, 'layers');
-  const depth = Array.from({ length: stages }, (_, stage) => countOf(tensors, `layers.${stage}.blocks`));
-  const dim = depth.map(
-    (_, stage) => tensors.get(`layers.${stage}.blocks.0.modulation.h.weight`)?.shape[0] ?? 0,
-  );
-  const levels = depth.map((_, stage) =>
+function recognise(found: Found) {
+  const { tensors, dialect } = found;
+  const stages = measureStages(found, 'layers.*.blocks.*', 'modulation.h.weight');
+  if (tensors.get('stem.proj.weight')?.shape.length !== 4 || !stages) return undefined;
+  const { sources, depths, dims, each } = stages;
+  const levels = depths.map((_, stage) =>
     countOf(tensors, `layers.${stage}.blocks.0.modulation.focal_layers`),
   );
-  const windows = depth.map(
-    (_, stage) => tensors.get(`layers.${stage}.blocks.0.modulation.focal_layers.0.0.weight`)?.shape[2] ?? 0,
-  );
-  const { imageSize, figure } = imageSizeOf(sources);
   const first = 'layers.0.blocks.0';
-  return recognisedFrom(sources, {
+  const timm = dialect.name === 'timm';
+  return stagedConfig(stages, {
     label: 'focalnet',
-    title: `${sizeTitle('FocalNet', sizes, depth, dim)} (${fields(levels[0]!, dim[0]!)})`,
-    evidence: {
-      depth: stored(depth, `${first} … of ${stages} stages`),
-      dim: stored(dim, `${first}.modulation.h.weight of each stage`),
+    title: `${sizeTitle('FocalNet', sizes, depths, dims)} (${fields(at(levels, 0), at(dims, 0))})`,
+    head: 'head.fc',
+    stride: 32,
+    shapes: {
+      depth: stored(depths, `${first} … of ${depths.length} stages`),
+      dim: stored(dims, `${first}.modulation.h.weight of each stage`),
       patch: stored(4, 'stem.proj.weight'),
       token_mixer: stored('focal modulation', `${first}.modulation; there is no attention`),
       focal_levels: stored(levels, `${first}.modulation.focal_layers of each stage`),
-      focal_windows: stored(windows, `${first}.modulation.focal_layers.0.0.weight of each stage`),
+      focal_windows: stored(
+        each('modulation.focal_layers.0.0.weight', 2).value,
+        `${first}.modulation.focal_layers.0.0.weight of each stage`,
+      ),
       ...normOrder(sources),
       activation: decide(sources, 'activation', {
         config: ['hidden_act'],
@@ -79,119 +79,131 @@ function recogniseFocalnet(evidences: Found): Recognised | undefined {
       }),
       eps: decide(sources, 'eps', {
         config: ['layer_norm_eps'],
-        otherwise: stored(dialect.name === 'timm' ? 1e-5 : dialect.eps, `as ${dialect.title} has it`),
+        otherwise: stored(timm ? 1e-5 : dialect.eps, `as ${dialect.title} has it`),
       }),
-      border: stored(dialect.name === 'timm' ? 'cut' : 'padded', `as ${dialect.title} takes odd maps`),
+      border: stored<'cut' | 'padded'>(timm ? 'cut' : 'padded', `as ${dialect.title} takes odd maps`),
       pool: stored('avg', 'the mean over the last map'),
       classes: classesOf(tensors, 'head.fc'),
-      image_size: figure,
     },
-    imageSize,
-    sizeStep: [32, 32],
-    pixels: 'imagenet',
   });
 }
 
-/** A strided convolution and a norm: kernel and stride alike, or overlapping (7 and 3 wide). transformers pads maps that the stride does not divide. */
+type FocalNetConfig = SettledBy<typeof recognise>;
+
+/**
+ * A strided convolution and a norm: kernel and stride alike, or overlapping (7 and 3 wide).
+ * transformers pads maps that the stride does not divide.
+ */
 function downsample(
   b: GraphBuilder,
   map: ValueInfo,
   name: string,
   stride: number,
-  figures: EvidenceRecord,
+  { border, eps }: FocalNetConfig,
 ): ValueInfo {
   return b.scope(
     name,
     () => {
       const overlap = b.shapeOf('proj.weight')[2] !== stride;
-      const padded = wordOf(figures, 'border') === 'padded' ? paddedToMultiple(b, map, stride) : map;
+      const padded = border === 'padded' ? paddedToMultiple(b, map, stride) : map;
       const padding = overlap ? (stride === 4 ? 2 : 1) : 0;
-      return mapNorm(b, b.conv2d(padded, 'proj', { stride, padding }), 'norm', numberOf(figures, 'eps'));
+      return mapNorm(b, b.conv2d(padded, 'proj', { stride, padding }), 'norm', eps);
     },
     { title: 'Downsampling', formula: `LN(conv, stride ${stride})` },
   );
 }
 
 /**
- * Focal modulation (Yang et al. 2022, §3.2): contexts of growing depth-wise convolutions and of the whole map, gated per position and summed,
- * modulate the query: x = W · (q ⊙ h(Σ gₗ ⊙ ctxₗ)).
+ * Sum of contexts, each seen through the gate `[batch, 1, rows, columns]` of its level: depth-wise
+ * convolutions one behind another, and at last the mean of the whole map.
  */
-function focalModulation(b: GraphBuilder, map: ValueInfo, figures: EvidenceRecord): ValueInfo {
+function gatedContexts(b: GraphBuilder, map: ValueInfo, gates: readonly ValueInfo[]): ValueInfo {
+  const levels = gates.length - 1;
+  let context = map;
+  let sum: ValueInfo | undefined;
+  for (const [level, gate] of gates.entries()) {
+    context =
+      level < levels
+        ? convolution(b, context, `focal_layers.${level}.0`)
+        : b.add('GlobalAveragePool', [context]);
+    context = activate(b, context, 'gelu');
+    const gated = b.add('Mul', [context, gate]);
+    sum = sum ? b.add('Add', [sum, gated]) : gated;
+  }
+  return sum ?? map;
+}
+
+/**
+ * Focal modulation (Yang et al. 2022, §3.2) of a map `[batch, channels, rows, columns]`: contexts of
+ * growing depth-wise convolutions and of the whole map, gated per position and summed, modulate the
+ * query: x = W · (q ⊙ h(Σ gₗ ⊙ ctxₗ)).
+ */
+function focalModulation(b: GraphBuilder, map: ValueInfo, config: FocalNetConfig): ValueInfo {
   return b.scope(
     'modulation',
     () => {
-      const width = map.shape[1]!;
+      const width = at(map.shape, 1);
       const projected = pointwise(b, map, 'f');
-      const levels = projected.shape[1]! - 2 * width - 1;
-      const [query, first, ...gates] = b.split(
-        projected,
-        [width, width, ...Array<number>(levels + 1).fill(1)],
-        1,
-      );
-      let context = first!;
-      let sum: ValueInfo | undefined;
-      const add = (part: ValueInfo, level: number): void => {
-        const gated = b.add('Mul', [part, gates[level]!]);
-        sum = sum ? b.add('Add', [sum, gated]) : gated;
-      };
-      for (let level = 0; level < levels; level++) {
-        context = activate(b, convolution(b, context, `focal_layers.${level}.0`), 'gelu');
-        add(context, level);
-      }
-      add(activate(b, b.add('GlobalAveragePool', [context]), 'gelu'), levels);
-      const whole =
-        figures['normalize_modulator']?.value === true ? b.add('Div', [sum!, b.scalar(levels + 1)]) : sum!;
-      const modulated = b.add('Mul', [query!, pointwise(b, whole, 'h')]);
-      return pointwise(b, mapNorm(b, modulated, 'norm', numberOf(figures, 'eps')), 'proj');
+      const levels = at(projected.shape, 1) - 2 * width - 1;
+      const parts = b.split(projected, [width, width, ...Array<number>(levels + 1).fill(1)], 1);
+      const [query, first] = [at(parts, 0), at(parts, 1)];
+      const sum = gatedContexts(b, first, parts.slice(2));
+      const whole = config.normalize_modulator ? b.add('Div', [sum, b.scalar(levels + 1)]) : sum;
+      const modulated = b.add('Mul', [query, pointwise(b, whole, 'h')]);
+      return pointwise(b, mapNorm(b, modulated, 'norm', config.eps), 'proj');
     },
     { title: 'Focal modulation (no attention)', formula: 'W · (q ⊙ h(Σ gₗ ⊙ ctxₗ))' },
   );
 }
 
-/** A factor per channel of a map where `<name>.gamma` is stored. */
+/** A factor per channel of a map if `<name>.gamma` is stored. */
 const scaleOfMap = (b: GraphBuilder, map: ValueInfo, name: string): ValueInfo =>
-  b.has(`${name}.gamma`) ? b.add('Mul', [map, b.parameter(`${name}.gamma`, [1, map.shape[1]!, 1, 1])]) : map;
+  b.has(`${name}.gamma`)
+    ? b.add('Mul', [map, b.parameter(`${name}.gamma`, [1, at(map.shape, 1), 1, 1])])
+    : map;
 
 /** x + ls1(modulation), then x + ls2(mlp), with the norm before or after each branch. */
-function block(b: GraphBuilder, map: ValueInfo, figures: EvidenceRecord): ValueInfo {
-  const eps = numberOf(figures, 'eps');
-  const post = figures['post_norm']?.value === true;
+function block(b: GraphBuilder, map: ValueInfo, config: FocalNetConfig): ValueInfo {
+  const { eps, post_norm: post } = config;
   const branch = (x: ValueInfo, index: 1 | 2, apply: (x: ValueInfo) => ValueInfo): ValueInfo => {
     const name = b.has(`norm${index}_post.weight`) ? `norm${index}_post` : `norm${index}`;
     const normed = (y: ValueInfo): ValueInfo => layerNormOfMap(b, y, name, eps);
     const result = post ? normed(apply(x)) : apply(normed(x));
     return residual(b, x, scaleOfMap(b, result, `ls${index}`));
   };
-  const mixed = branch(map, 1, (x) => focalModulation(b, x, figures));
-  return branch(mixed, 2, (x) => mapMlp(b, x, 'mlp', wordOf(figures, 'activation')));
+  const mixed = branch(map, 1, (x) => focalModulation(b, x, config));
+  return branch(mixed, 2, (x) => mapMlp(b, x, 'mlp', config.activation));
 }
 
-function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+function build(b: GraphBuilder, config: FocalNetConfig, { imageSize, batch }: BuildOptions): ImageMaps {
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
-  let map = downsample(b, pixels, 'stem', 4, figures);
-  for (const [stage, depth] of numbersOf(figures, 'depth').entries())
-    map = b.scope(
-      `layers.${stage}`,
-      () => {
-        let x = stage === 0 ? map : downsample(b, map, 'downsample', 2, figures);
-        for (let index = 0; index < depth; index++)
-          x = b.scope(`blocks.${index}`, () => block(b, x, figures), { title: 'FocalNet block' });
-        return x;
-      },
-      { title: `Stage ${stage + 1}` },
-    );
-  const last = mapNorm(b, map, 'norm', numberOf(figures, 'eps'));
-  const tokens = wordOf(figures, 'border') === 'padded' ? sequence(b, mapToTokens(b, last)) : last;
-  answer(b, meanOfMap(b, last), tokens, 'head.fc');
+  const maps = stages(b, downsample(b, pixels, 'stem', 4, config), {
+    depths: config.depth,
+    module: (stage) => ({ path: `layers.${stage}`, note: { title: `Stage ${stage + 1}` } }),
+    path: ({ index }) => `blocks.${index}`,
+    enter: (map, stage) => (stage === 0 ? map : downsample(b, map, 'downsample', 2, config)),
+    block: (map) => block(b, map, config),
+    note: { title: 'FocalNet block' },
+  });
+  return {
+    stages: maps.map((map) => mapStage(map, imageSize)),
+    map: mapNorm(b, last(maps), 'norm', config.eps),
+  };
+}
+
+function head(b: GraphBuilder, { map }: ImageMaps, { border }: FocalNetConfig): void {
+  const tokens = border === 'padded' ? sequence(b, mapToTokens(b, map)) : map;
+  answer(b, meanOfMap(b, map), tokens, 'head.fc');
 }
 
 /** FocalNet (Yang et al. 2022, "Focal Modulation Networks"): a hierarchy without attention. */
-export const focalnet: Family<Recognised, void> = {
+export const focalnet: Family<FocalNetConfig, ImageMaps> = {
   name: 'focalnet',
   title: 'FocalNet',
   names: focalnetNames,
   idle: /^mask_token$/,
   assumable: ['post_norm', 'normalize_modulator', 'activation', 'eps'],
-  recognise: recogniseFocalnet,
+  recognise,
   build,
+  head,
 };
