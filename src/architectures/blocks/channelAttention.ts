@@ -1,3 +1,4 @@
+import { at } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, ints, type ValueInfo } from '../../graph/graph';
@@ -18,7 +19,7 @@ const channelMlp = (b: GraphBuilder, x: ValueInfo): ValueInfo =>
 /** Multiplies a map by a gate per position `[batch, 1, rows, columns]`, shown as spatial attention. */
 function gatePositions(b: GraphBuilder, map: ValueInfo, gate: ValueInfo): ValueInfo {
   const grid = gridOf(map);
-  const row = b.reshape(gate, [map.shape[0]!, 1, 1, grid[0] * grid[1]]);
+  const row = b.reshape(gate, [at(map.shape, 0), 1, 1, grid[0] * grid[1]]);
   b.probe(row, {
     layer: b.scopePath,
     kind: 'spatial',
@@ -28,7 +29,10 @@ function gatePositions(b: GraphBuilder, map: ValueInfo, gate: ValueInfo): ValueI
   return b.add('Mul', [map, b.reshape(row, gate.shape)]);
 }
 
-/** Convolutional block attention (Woo et al. 2018): a gate per channel of means and maxima, then one per position of the same over channels. */
+/**
+ * Convolutional block attention (Woo et al. 2018): a gate per channel of means and maxima, then one
+ * per position of the same over channels.
+ */
 function cbam(b: GraphBuilder, map: ValueInfo): ValueInfo {
   const gated = b.scope(
     'channel',
@@ -54,15 +58,18 @@ function cbam(b: GraphBuilder, map: ValueInfo): ValueInfo {
 function efficient(b: GraphBuilder, map: ValueInfo): ValueInfo {
   const [batch, channels] = map.shape as readonly [number, number];
   const weight = b.parameter('conv.weight');
-  const reach = (weight.shape[2]! - 1) / 2;
+  const reach = (at(weight.shape, 2) - 1) / 2;
   const means = b.reshape(globalMean(b, map), [batch, 1, channels]);
   const mixed = b.add('Conv', [means, weight], { pads: ints([reach, reach]) }, { name: 'conv' });
   return gateChannels(b, map, sigmoid(b, mixed), b.scopePath);
 }
 
-/** Where the context module looks: softmax over the positions of one score each, `[batch, 1, 1, positions]`. */
+/**
+ * Where the context module looks: softmax over the positions of one score each,
+ * `[batch, 1, 1, positions]`.
+ */
 function contextMap(b: GraphBuilder, map: ValueInfo, [rows, columns]: Grid): ValueInfo {
-  const scores = b.reshape(convolution(b, map, 'conv_attn'), [map.shape[0]!, 1, 1, rows * columns]);
+  const scores = b.reshape(convolution(b, map, 'conv_attn'), [at(map.shape, 0), 1, 1, rows * columns]);
   const looks = b.add('Softmax', [scores], { axis: int(-1) });
   b.probe(looks, {
     layer: b.scopePath,
@@ -73,7 +80,10 @@ function contextMap(b: GraphBuilder, map: ValueInfo, [rows, columns]: Grid): Val
   return looks;
 }
 
-/** Global context (Cao et al. 2019): channels are weighed by a gate made of what one attention over all positions pools. */
+/**
+ * Global context (Cao et al. 2019): channels are weighed by a gate made of what one attention over all
+ * positions pools.
+ */
 function globalContext(b: GraphBuilder, map: ValueInfo): ValueInfo {
   const [batch, channels, rows, columns] = map.shape as readonly [number, number, number, number];
   const values = b.reshape(b.transpose(map, [0, 2, 3, 1]), [batch, 1, rows * columns, channels]);
@@ -85,7 +95,10 @@ function globalContext(b: GraphBuilder, map: ValueInfo): ValueInfo {
   });
 }
 
-/** Non-local block (Wang et al. 2018, eq. 6): self-attention over all positions with its own projections t, p, g, z; x + norm(z(…)). */
+/**
+ * Non-local block (Wang et al. 2018, eq. 6): self-attention over all positions with its own
+ * projections t, p, g, z; x + norm(z(…)).
+ */
 function nonLocal(b: GraphBuilder, map: ValueInfo): ValueInfo {
   const [batch, channels] = map.shape as readonly [number, number];
   const grid = gridOf(map);
@@ -107,7 +120,7 @@ type Write = (b: GraphBuilder, map: ValueInfo) => ValueInfo;
 export interface ChannelAttention {
   readonly has: string;
   /** What models with it are called by: `SE-ResNet-50`. */
-  readonly name: string;
+  readonly name: 'SE' | 'CBAM' | 'ECA' | 'GC' | 'NL';
   readonly build: (b: GraphBuilder, map: ValueInfo, name: string) => ValueInfo;
 }
 
@@ -146,7 +159,7 @@ export const channelAttentions: readonly ChannelAttention[] = [
   },
 ];
 
-/** The attention module stored under `name`, applied to a map; the map itself where there is none. */
+/** The attention module stored under `name`, applied to a map; the map itself if there is none. */
 export function channelAttention(b: GraphBuilder, map: ValueInfo, name: string): ValueInfo {
   const kind = channelAttentions.find(({ has }) => b.has(`${name}.${has}`));
   return kind ? kind.build(b, map, name) : map;

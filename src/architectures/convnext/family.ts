@@ -9,6 +9,7 @@ import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, Family, Found } from '../family';
 import { stored } from '../figures';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
+import { positive } from '../groups/valueKinds';
 import type { Sizes } from '../sizes';
 import { decide, namesOf, sideOf, type Sources } from '../sources';
 import { convnextNames } from './names';
@@ -36,11 +37,13 @@ const otherNorm = /zepto_rms/;
 function epsilons(sources: Sources, [width]: readonly number[]) {
   const { name, title, eps: usual } = sources.found.dialect;
   const eps = decide(sources, 'eps', {
+    ...positive,
     config: ['norm_eps'],
     named: [[/xxlarge/, 1e-5]],
     otherwise: width === 384 ? stored(1e-5, 'as published: XXL') : stored(1e-6, `default of ${title}`),
   });
   const ofHead = decide(sources, 'head_eps', {
+    ...positive,
     config: ['layer_norm_eps'],
     otherwise: name === 'transformers' ? stored(usual, `default of ${title}`) : eps,
   });

@@ -10,6 +10,7 @@ import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, Family, Found } from '../family';
 import { assumed, stored } from '../figures';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
+import { flag, positive } from '../groups/valueKinds';
 import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, countOf, decide, type Sources } from '../sources';
 import { focalnetNames } from './names';
@@ -39,8 +40,9 @@ function normOrder(sources: Sources) {
       ? stored(post, source)
       : assumed(scaled, 'as in the published models, where LayerScale comes with norms after the branches');
   return {
-    post_norm: decide(sources, 'post_norm', { config: ['use_post_layernorm'], otherwise }),
+    post_norm: decide(sources, 'post_norm', { ...flag, config: ['use_post_layernorm'], otherwise }),
     normalize_modulator: decide(sources, 'normalize_modulator', {
+      ...flag,
       config: ['normalize_modulator'],
       otherwise: stored(false, 'as in every published FocalNet'),
     }),
@@ -78,6 +80,7 @@ function recognise(found: Found) {
         otherwise: stored('gelu', 'as in every published FocalNet'),
       }),
       eps: decide(sources, 'eps', {
+        ...positive,
         config: ['layer_norm_eps'],
         otherwise: stored(timm ? 1e-5 : dialect.eps, `as ${dialect.title} has it`),
       }),

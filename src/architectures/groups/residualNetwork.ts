@@ -3,15 +3,29 @@ import type { ValueInfo } from '../../graph/graph';
 import { channelAttention } from '../blocks/channelAttention';
 import { averagePool, convNorm, maxPool } from '../blocks/convolution';
 import { activate, residual } from '../blocks/layers';
-import type { EvidenceRecord } from '../family';
-import { numberOf, numbersOf, wordOf } from '../figures';
+import { stages } from '../blocks/stages';
 
+/** A convolution, its batch norm with this epsilon, and its activation. */
 interface Unit {
   readonly eps: number;
   readonly activation: string;
 }
 
-/** One 7 × 7 convolution, or three of 3 × 3 (He et al. 2019, ResNet-C), then a maximum or a convolution (ResNet-RS): a quarter of the size. */
+/** What a residual network is written by. */
+export interface ResidualConfig extends Unit {
+  readonly depth: readonly number[];
+  /** Two convolutions of 3 × 3, or three of 1 × 1, 3 × 3 and 1 × 1. */
+  readonly block: 'basic' | 'bottleneck';
+  /** The stride stands in a bottleneck's first convolution (He et al. 2016), not in its second. */
+  readonly downsample_in_bottleneck: boolean;
+  /** The first stage halves its map, too. */
+  readonly downsample_in_first_stage: boolean;
+}
+
+/**
+ * One 7 × 7 convolution, or three of 3 × 3 (He et al. 2019, ResNet-C), then a maximum or a convolution
+ * (ResNet-RS): a quarter of the size.
+ */
 function stem(b: GraphBuilder, pixels: ValueInfo, unit: Unit): ValueInfo {
   const deep = [
     ['conv1.0', 'conv1.1', 2],
@@ -28,7 +42,10 @@ function stem(b: GraphBuilder, pixels: ValueInfo, unit: Unit): ValueInfo {
     : maxPool(b, map, { kernel: 3, stride: 2, padding: 1 });
 }
 
-/** The input in the shape of the block's output: itself, or projected; ResNet-D takes means before a projection without stride. */
+/**
+ * The input in the shape of the block's output: itself, or projected; ResNet-D takes means before a
+ * projection without stride.
+ */
 function shortcut(b: GraphBuilder, x: ValueInfo, stride: number, eps: number): ValueInfo {
   if (b.has('downsample.0.weight')) return convNorm(b, x, 'downsample.0', 'downsample.1', { eps, stride });
   if (!b.has('downsample.1.weight')) return x;
@@ -36,7 +53,7 @@ function shortcut(b: GraphBuilder, x: ValueInfo, stride: number, eps: number): V
   return convNorm(b, mean, 'downsample.1', 'downsample.2', { eps });
 }
 
-/** Residual block (He et al. 2016): two 3 × 3 convolutions, or 1 × 1, 3 × 3, 1 × 1 with the stride at index `strided`. */
+/** Residual block (He et al. 2016): a convolution for each of the strides. */
 function block(b: GraphBuilder, x: ValueInfo, unit: Unit, strides: readonly number[]): ValueInfo {
   const branch = strides.reduce((map, stride, index) => {
     const activation = index < strides.length - 1 ? unit.activation : undefined;
@@ -48,32 +65,30 @@ function block(b: GraphBuilder, x: ValueInfo, unit: Unit, strides: readonly numb
   return activate(b, residual(b, attended, shortcut(b, x, stride, unit.eps)), unit.activation);
 }
 
-/** Strides of a block's convolutions: `stride` in the first of a basic block, in the 3 × 3 one of a bottleneck (or in the one before). */
-function stridesOf(
-  { block: kind, downsample_in_bottleneck: early }: EvidenceRecord,
-  stride: number,
-): number[] {
-  if (kind!.value === 'basic') return [stride, 1];
-  return early!.value === true ? [stride, 1, 1] : [1, stride, 1];
+/**
+ * Strides of a block's convolutions: `stride` in the first of a basic block, in the 3 × 3 one of a
+ * bottleneck or in the one before.
+ */
+function stridesOf(config: ResidualConfig, stride: number): readonly number[] {
+  if (config.block === 'basic') return [stride, 1];
+  return config.downsample_in_bottleneck ? [stride, 1, 1] : [1, stride, 1];
 }
 
-/** The last map: 1/32 of the picture's size after four stages. */
-export function encodeResnet(b: GraphBuilder, figures: EvidenceRecord, pixels: ValueInfo): ValueInfo {
-  const unit = { eps: numberOf(figures, 'eps'), activation: wordOf(figures, 'activation') };
-  const early = figures['downsample_in_first_stage']!.value === true;
-  const note = {
-    title: `Residual block, ${wordOf(figures, 'block')}`,
-    formula: `${unit.activation}(x + convolutions(x))`,
-  };
-  return numbersOf(figures, 'depth').reduce(
-    (map, depth, stage) =>
-      b.scope(`layer${stage + 1}`, () => {
-        const first = stage > 0 || early ? 2 : 1;
-        return Array.from({ length: depth }, (_, index) => index).reduce((x, index) => {
-          const strides = stridesOf(figures, index === 0 ? first : 1);
-          return b.scope(`${index}`, () => block(b, x, unit, strides), note);
-        }, map);
-      }),
-    stem(b, pixels, unit),
-  );
+/** The map of every stage; after four stages the last is 1/32 of the image's size. */
+export function encodeResnet(
+  b: GraphBuilder,
+  config: ResidualConfig,
+  pixels: ValueInfo,
+): readonly ValueInfo[] {
+  const { eps, activation } = config;
+  const early = config.downsample_in_first_stage;
+  return stages(b, stem(b, pixels, { eps, activation }), {
+    depths: config.depth,
+    path: ({ stage, index }) => `layer${stage + 1}.${index}`,
+    block: (x, { stage, index }) => {
+      const halves = index === 0 && (stage > 0 || early);
+      return block(b, x, { eps, activation }, stridesOf(config, halves ? 2 : 1));
+    },
+    note: { title: `Residual block, ${config.block}`, formula: `${activation}(x + convolutions(x))` },
+  });
 }

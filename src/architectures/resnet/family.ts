@@ -1,50 +1,32 @@
+import { at, last, sum } from '../../domain/lists';
 import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import { channelAttentions, type ChannelAttention } from '../blocks/channelAttention';
 import { meanOfMap } from '../blocks/maps';
 import { configuredArchitecture } from '../config';
-import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
+import { mapStage, type ImageMaps } from '../blocks/stages';
+import type { BuildOptions, Evidence, Family, Found } from '../family';
 import { assumed, stored } from '../figures';
 import { encodeResnet } from '../groups/residualNetwork';
-import {
-  classesOf,
-  countOf,
-  decide,
-  imageSizeOf,
-  namesOf,
-  recognisedFrom,
-  sourcesOf,
-  type Sources,
-} from '../sources';
+import { measureStages, stagedConfig, type MeasuredStages, type SettledBy } from '../groups/stagedConfig';
+import { flag } from '../groups/valueKinds';
+import { decide, namesOf, type Sources } from '../sources';
 import { resnetNames } from './names';
-
-type Tensors = Found['tensors'];
 
 /** Variants that blur where they stride, with the names and shapes of those that do not: the weights alone never tell. */
 const antialiased = /^(?:se|eca)?resne[xt]t?(?:aa|blur)/;
 
-/** Blocks by the number of their convolutions. */
-const blockWords: Readonly<Record<number, string>> = { 2: 'basic', 3: 'bottleneck' };
-
-/** `layer1`, `layer2` …: three for pictures of 32 × 32 and where a backbone is cut, else four. */
-function stagesOf(tensors: Tensors): readonly string[] {
-  const stages: string[] = [];
-  while (countOf(tensors, `layer${stages.length + 1}`) > 0) stages.push(`layer${stages.length + 1}`);
-  return stages;
-}
-
-/** What the first block of every stage stores. */
-function measureStages(tensors: Tensors) {
-  const width = (name: string, axis: number): number => tensors.get(`${name}.weight`)?.shape[axis] ?? 0;
-  const convolutions = tensors.has('layer1.0.conv3.weight') ? 3 : 2;
-  const stages = stagesOf(tensors);
+/** What the first block of the first stage, the stem and the first shortcut store. */
+function measureBlocks({ tensors }: Found, { depths, dims, each }: MeasuredStages) {
+  const [inner = 0] = each('conv2.weight', 0).value;
+  const [perGroup = 0] = each('conv2.weight', 1).value;
   return {
-    convolutions,
-    depths: stages.map((stage) => countOf(tensors, stage)),
-    dims: stages.map((stage) => width(`${stage}.0.conv${convolutions}`, 0)),
-    /** Channels of the 3 × 3 convolution, and of one of its groups. */
-    inner: width('layer1.0.conv2', 0),
-    perGroup: width('layer1.0.conv2', 1),
+    depths,
+    /** Channels of a block, and of its 3 × 3 convolution and one of that one's groups. */
+    width: at(dims, 0),
+    inner,
+    perGroup,
+    bottleneck: tensors.has('layer1.0.conv3.weight'),
     attention: channelAttentions.find(({ has }) => tensors.has(`layer1.0.se.${has}`)),
     /** Channels behind the first of three convolutions in the stem; undefined where it has one. */
     stem: tensors.get('conv1.0.weight')?.shape[0],
@@ -52,9 +34,12 @@ function measureStages(tensors: Tensors) {
   };
 }
 
-type Measures = ReturnType<typeof measureStages>;
+type Measures = ReturnType<typeof measureBlocks>;
 
-/** Letters of stems of three convolutions by the width of the first, and where maps are averaged before a shortcut (He et al. 2019; T is timm's). */
+/**
+ * Letters of stems of three convolutions by the width of the first, and if maps are averaged before a
+ * shortcut (He et al. 2019; T is timm's).
+ */
 const stems: Readonly<Record<string, string>> = {
   '32': '-C',
   '64': '-S',
@@ -64,10 +49,10 @@ const stems: Readonly<Record<string, string>> = {
 
 /** `SE-ResNeXt-50 32×4d`, `Wide ResNet-50-2`, `ResNet-50-D`: names by what differs from He et al. 2016. */
 function titleOf(measures: Measures): string {
-  const { depths, convolutions, inner, perGroup, attention, stem, averageDown, dims } = measures;
-  const layers = 2 + convolutions * depths.reduce((sum, depth) => sum + depth, 0);
+  const { depths, bottleneck, width, inner, perGroup, attention, stem, averageDown } = measures;
+  const layers = 2 + (bottleneck ? 3 : 2) * sum(depths);
   const groups = inner / perGroup;
-  const wide = convolutions === 3 && groups === 1 ? (4 * inner) / dims[0]! : 1;
+  const wide = bottleneck && groups === 1 ? (4 * inner) / width : 1;
   const words = [
     wide > 1 ? 'Wide ' : '',
     attention ? `${attention.name}-` : '',
@@ -90,19 +75,18 @@ const labels: Readonly<Record<ChannelAttention['name'], string>> = {
 };
 
 /** Where the map is halved: not stored, but every library has the same defaults. */
-function strideFigures(sources: Sources): EvidenceRecord {
+function strideSettings(sources: Sources) {
   const usual = stored(false, 'as published after 2016: in the 3 × 3 convolution, from the second stage on');
-  const isFlag = (value: unknown): boolean => typeof value === 'boolean';
-  const flag = (key: string) =>
-    decide(sources, key, { config: [key], otherwise: usual, is: isFlag, needed: 'true or false' });
+  const setting = (key: string): Evidence<boolean> =>
+    decide(sources, key, { ...flag, config: [key], otherwise: usual });
   return {
-    downsample_in_bottleneck: flag('downsample_in_bottleneck'),
-    downsample_in_first_stage: flag('downsample_in_first_stage'),
+    downsample_in_bottleneck: setting('downsample_in_bottleneck'),
+    downsample_in_first_stage: setting('downsample_in_first_stage'),
   };
 }
 
 /** timm alone has variants that blur: without a name nothing tells them apart. */
-function blurFigure({ dialect, checkpoint }: Found): EvidenceRecord {
+function blurSetting({ dialect, checkpoint }: Found): { readonly anti_aliasing?: Evidence<string> } {
   if (dialect.name !== 'timm') return {};
   const named = configuredArchitecture(checkpoint) !== undefined;
   return {
@@ -112,49 +96,53 @@ function blurFigure({ dialect, checkpoint }: Found): EvidenceRecord {
   };
 }
 
-function recognise(evidences: Found): Recognised | undefined {
-  const { tensors } = evidences;
-  const sources = sourcesOf(evidences);
-  const measures = measureStages(tensors);
-  const { depths, dims, inner, perGroup, convolutions, attention } = measures;
-  if (depths.length === 0 || dims.includes(0) || perGroup === 0) return undefined;
-  if (namesOf(sources).some((name) => antialiased.test(name))) return undefined;
-  const { imageSize, figure } = imageSizeOf(sources);
-  return recognisedFrom(sources, {
-    label: attention ? labels[attention.name]! : inner > perGroup ? 'resnext' : 'resnet',
+/** The convolution that ends a block. */
+const endOf = ({ tensors }: Found): string => (tensors.has('layer1.0.conv3.weight') ? 'conv3' : 'conv2');
+
+function recognise(found: Found) {
+  const end = endOf(found);
+  const stages = measureStages(found, 'layer*.*', `${end}.weight`);
+  if (!stages) return undefined;
+  const { sources, depths } = stages;
+  const measures = measureBlocks(found, stages);
+  const { inner, perGroup, attention, bottleneck } = measures;
+  if (perGroup === 0 || namesOf(sources).some((name) => antialiased.test(name))) return undefined;
+  const count = depths.length;
+  return stagedConfig(stages, {
+    label: attention ? labels[attention.name] : inner > perGroup ? 'resnext' : 'resnet',
     title: titleOf(measures),
-    imageSize,
-    sizeStep: [2 ** (depths.length + 1), 2 ** (depths.length + 1)],
-    pixels: 'imagenet',
-    evidence: {
-      depth: stored(depths, `layer1.* … layer${depths.length}.*`),
-      dim: stored(
-        dims,
-        `layer1.0.conv${convolutions}.weight … layer${dims.length}.0.conv${convolutions}.weight`,
-      ),
-      block: stored(blockWords[convolutions]!, `layer1.0.conv${convolutions}.weight`),
+    head: 'fc',
+    stride: 2 ** (count + 1),
+    shapes: {
+      depth: stored(depths, `layer1.* … layer${count}.*`),
+      dim: stored(stages.dims, `layer1.0.${end}.weight … layer${count}.0.${end}.weight`),
+      block: stored<'basic' | 'bottleneck'>(bottleneck ? 'bottleneck' : 'basic', `layer1.0.${end}.weight`),
       groups: stored(inner / perGroup, 'layer1.0.conv2.weight'),
-      image_size: figure,
-      classes: classesOf(tensors, 'fc'),
+    },
+    settings: {
       activation: decide(sources, 'activation', {
         config: ['hidden_act', 'act_layer'],
         otherwise: stored('relu', 'as published'),
       }),
       eps: stored(1e-5, 'default of PyTorch’s batch norms'),
-      ...strideFigures(sources),
-      ...blurFigure(evidences),
+      ...strideSettings(sources),
+      ...blurSetting(found),
     },
   });
 }
 
-function build(b: GraphBuilder, recognised: Recognised, { imageSize, batch }: BuildOptions): void {
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
-  const map = encodeResnet(b, recognised.evidence, pixels);
-  answer(b, meanOfMap(b, map), map, 'fc');
+type ResNetConfig = SettledBy<typeof recognise>;
+
+function build(b: GraphBuilder, config: ResNetConfig, { imageSize, batch }: BuildOptions): ImageMaps {
+  const maps = encodeResnet(b, config, b.input('pixel_values', [batch, 3, ...imageSize]));
+  return { stages: maps.map((map) => mapStage(map, imageSize)), map: last(maps) };
 }
 
-/** ResNets (He et al. 2016) with everything that timm's resnet.py tells by names and shapes: ResNeXt, wide, deep stems, attention modules. */
-export const resnet: Family<Recognised, void> = {
+/**
+ * ResNets (He et al. 2016) with everything that timm's resnet.py tells by names and shapes: ResNeXt,
+ * wide, deep stems, attention modules.
+ */
+export const resnet: Family<ResNetConfig, ImageMaps> = {
   name: 'resnet',
   row: 'cnn',
   title: 'Residual network',
@@ -162,4 +150,5 @@ export const resnet: Family<Recognised, void> = {
   assumable: ['activation', 'downsample_in_bottleneck', 'downsample_in_first_stage'],
   recognise,
   build,
+  head: (b, { map }) => answer(b, meanOfMap(b, map), map, 'fc'),
 };

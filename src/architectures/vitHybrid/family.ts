@@ -1,17 +1,18 @@
+import { last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convNorm, convolution, groupNorm, maxPool } from '../blocks/convolution';
 import { activate, maybeNorm, residual, withValue } from '../blocks/layers';
 import { gridOf, mapToTokens, sequence } from '../blocks/maps';
 import { patchEmbedding } from '../blocks/transformer';
-import type { BuildOptions, Evidence, EvidenceRecord, Family, Found, Recognised } from '../family';
+import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
 import { numberOf, pairOf, stored } from '../figures';
 import { isotropicFigures, poolOf } from '../groups/isotropicFigures';
 import { throughBlocks } from '../groups/plain';
 import { plainAnswer } from '../groups/plainAnswer';
 import { placedTokens } from '../groups/plainEmbedding';
 import { positionedSize, positionLayout, unseen } from '../groups/plainFigures';
-import { encodeResnet } from '../groups/residualNetwork';
+import { encodeResnet, type ResidualConfig } from '../groups/residualNetwork';
 import { vitSize } from '../names';
 import { countOf, headsOf, recognisedFrom, sourcesOf, stageDepths, type Sources } from '../sources';
 import { vitHybridNames } from './names';
@@ -84,14 +85,14 @@ const networks: Readonly<Record<string, string>> = {
 const networkName = (depths: readonly number[]): string =>
   networks[depths.join(',')] ?? `R(${depths.join(',')})`;
 
-/** Figures under which timm builds the residual networks of its own hybrids. */
-const resnetFigures = (depths: readonly number[]): EvidenceRecord => ({
-  depth: stored(depths, 'patch_embed.backbone.layer*'),
-  block: stored('bottleneck', 'patch_embed.backbone.layer1.0.conv3'),
-  activation: stored('relu', 'as published'),
-  eps: stored(1e-5, 'default of PyTorch’s batch norms'),
-  downsample_in_bottleneck: stored(false, 'as published'),
-  downsample_in_first_stage: stored(false, 'as published'),
+/** How timm builds the residual networks of its own hybrids. */
+const resnetConfig = (depth: readonly number[]): ResidualConfig => ({
+  depth,
+  block: 'bottleneck',
+  activation: 'relu',
+  eps: 1e-5,
+  downsample_in_bottleneck: false,
+  downsample_in_first_stage: false,
 });
 
 /** Convolutions without overlap (MobileCLIP; Vasu et al. 2024): the last one makes the tokens. */
@@ -113,7 +114,7 @@ const backbones: readonly Backbone[] = [
     depths: (tensors) =>
       [1, 2, 3, 4].map((layer) => countOf(tensors, `${path}.layer${layer}`)).filter((depth) => depth > 0),
     stride: pyramidStride,
-    build: (b, pixels, depths) => encodeResnet(b, resnetFigures(depths), pixels),
+    build: (b, pixels, depths) => last(encodeResnet(b, resnetConfig(depths), pixels)),
   },
   {
     has: '0.conv.weight',
