@@ -1,12 +1,15 @@
+import { at } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { adaptiveAveragePool } from './adaptivePool';
 import { convolution } from './convolution';
 import { activate, norm, residual, withValue, type Tokens } from './layers';
 import { gridOf, gridTokens, mapToTokens, tokensToMap } from './maps';
+import { eachBlock } from './stages';
 import { mergeHeads, mlp, splitHeads } from './transformer';
 
-export interface ReducedFigures {
+/** How a block with spatial-reduction attention computes. */
+export interface ReducedSettings {
   readonly heads: number;
   readonly activation: string;
   /** Of the block's own norms. */
@@ -15,16 +18,19 @@ export interface ReducedFigures {
   readonly samplingEps: number;
 }
 
-/** Side of the map to which linear spatial-reduction attention pools its keys (Wang et al. 2022, PVT v2, linear SRA). */
+/**
+ * Side of the map to which linear spatial-reduction attention pools its keys (Wang et al. 2022, PVT v2,
+ * linear SRA).
+ */
 const pooledSide = 7;
 
 /** The tokens that keys and values are made of, and the factor by which their grid is smaller. */
 function reduced(
   b: GraphBuilder,
   tokens: Tokens,
-  { samplingEps }: ReducedFigures,
+  { samplingEps }: ReducedSettings,
 ): { readonly tokens: Tokens; readonly reduction: number } {
-  const [, , kernel] = b.shapeOf('sr.weight') as readonly [number, number, number];
+  const kernel = at(b.shapeOf('sr.weight'), 2);
   const map = tokensToMap(b, tokens);
   const pooled = kernel === 1;
   const small = pooled
@@ -40,26 +46,27 @@ function reduced(
 
 function keysAndValues(b: GraphBuilder, x: ValueInfo): readonly [ValueInfo, ValueInfo] {
   if (!b.has('kv.weight')) return [b.linear(x, 'k_proj'), b.linear(x, 'v_proj')];
-  const [key, value] = b.split(b.linear(x, 'kv'), 2, 1);
-  return [key!, value!];
+  const parts = b.split(b.linear(x, 'kv'), 2, 1);
+  return [at(parts, 0), at(parts, 1)];
 }
 
 /**
- * Spatial-reduction attention (Wang et al. 2021, PVT, §3.3) over `[batch · count, dim]`: keys and values come of a map that a strided
- * convolution `sr` has made smaller, or, where `sr` is 1 × 1, one that is pooled to 7 × 7 (PVT v2, linear SRA). Plain attention without `sr`.
+ * Spatial-reduction attention (Wang et al. 2021, PVT, §3.3) over `[batch · count, dim]`: keys and values
+ * come of a map that a strided convolution `sr` has made smaller, or, if `sr` is 1 × 1, one that is
+ * pooled to 7 × 7 (PVT v2, linear SRA). Plain attention without `sr`.
  */
 function reducedAttention(
   b: GraphBuilder,
   tokens: Tokens,
   name: string,
   layer: string,
-  figures: ReducedFigures,
+  settings: ReducedSettings,
 ): ValueInfo {
-  const { heads } = figures;
+  const { heads } = settings;
   return b.scope(
     name,
     () => {
-      const less = b.has('sr.weight') ? reduced(b, tokens, figures) : undefined;
+      const less = b.has('sr.weight') ? reduced(b, tokens, settings) : undefined;
       const keys = less?.tokens ?? tokens;
       const [key, value] = keysAndValues(b, keys.value);
       const split = (x: ValueInfo): ValueInfo => splitHeads(b, x, tokens.batch, heads);
@@ -79,8 +86,9 @@ function reducedAttention(
 }
 
 /**
- * Feed-forward layer with a 3 × 3 depthwise convolution between its linear layers (Wang et al. 2022, PVT v2; SegFormer's Mix-FFN,
- * Xie et al. 2021, §3.1), which takes the place of position tables. `rectified`: a ReLU before the convolution, in models that pool their keys.
+ * Feed-forward layer with a 3 × 3 depthwise convolution between its linear layers (Wang et al. 2022,
+ * PVT v2; SegFormer's Mix-FFN, Xie et al. 2021, §3.1), which takes the place of position tables.
+ * `rectified`: a ReLU before the convolution, in models that pool their keys.
  */
 function convolutionalMlp(
   b: GraphBuilder,
@@ -101,21 +109,24 @@ function convolutionalMlp(
 }
 
 /** Attention of a block over its normed tokens, by the module `attn`: `[batch · count, dim]`. */
-type Attend = (b: GraphBuilder, tokens: Tokens, figures: ReducedFigures) => ValueInfo;
+type Attend = (b: GraphBuilder, tokens: Tokens, settings: ReducedSettings) => ValueInfo;
 
-const attendReduced: Attend = (b, tokens, figures) =>
-  reducedAttention(b, tokens, 'attn', b.scopePath, figures);
+const attendReduced: Attend = (b, tokens, settings) =>
+  reducedAttention(b, tokens, 'attn', b.scopePath, settings);
 
-/** One block of a pyramid in the current scope: x + attention(norm(x)), then x + MLP(norm(x)), with a depthwise convolution where one is stored. */
+/**
+ * One block of a pyramid in the current scope: x + attention(norm(x)), then x + MLP(norm(x)), with a
+ * depthwise convolution if one is stored.
+ */
 export function reducedBlock(
   b: GraphBuilder,
   tokens: Tokens,
-  figures: ReducedFigures,
+  settings: ReducedSettings,
   attend: Attend = attendReduced,
 ): Tokens {
-  const { activation, eps } = figures;
+  const { activation, eps } = settings;
   const normed = withValue(tokens, norm(b, tokens.value, 'norm1', eps));
-  const mixed = withValue(tokens, residual(b, tokens.value, attend(b, normed, figures)));
+  const mixed = withValue(tokens, residual(b, tokens.value, attend(b, normed, settings)));
   const rows = withValue(mixed, norm(b, mixed.value, 'norm2', eps));
   const rectified = b.has('attn.sr.weight') && b.shapeOf('attn.sr.weight')[2] === 1;
   const branch = b.has('mlp.dwconv.weight')
@@ -124,22 +135,23 @@ export function reducedBlock(
   return withValue(mixed, residual(b, mixed.value, branch));
 }
 
-/** Blocks `blocks.0` … of a stage, one after another. */
-export function reducedBlocks(
+/** Blocks `blocks.0` … of a stage, one after another; what each ends with. */
+export const reducedBlocks = (
   b: GraphBuilder,
   tokens: Tokens,
   depth: number,
-  figures: ReducedFigures,
-): Tokens {
-  let out = tokens;
-  for (let block = 0; block < depth; block++)
-    out = b.scope(`blocks.${block}`, () => reducedBlock(b, out, figures), { title: 'Block' });
-  return out;
-}
+  settings: ReducedSettings,
+): readonly Tokens[] =>
+  eachBlock(b, tokens, {
+    depth,
+    block: (before) => reducedBlock(b, before, settings),
+    note: { title: 'Block' },
+  });
 
 /**
- * Patches of a map `[batch, channels, rows, columns]` and their norm as tokens. Overlapping patches have a kernel of 2S − 1 for the stride S
- * and zeros around the map (Wang et al. 2022, PVT v2); others lie side by side.
+ * Patches of a map `[batch, channels, rows, columns]` and their norm as tokens. Overlapping patches have
+ * a kernel of 2S − 1 for the stride S and zeros around the map (Wang et al. 2022, PVT v2); others lie
+ * side by side.
  */
 export function stagePatches(
   b: GraphBuilder,
@@ -150,7 +162,7 @@ export function stagePatches(
   return b.scope(
     name,
     () => {
-      const kernel = b.shapeOf('proj.weight')[2]!;
+      const kernel = at(b.shapeOf('proj.weight'), 2);
       const patches = overlap
         ? convolution(b, map, 'proj', { stride: (kernel + 1) >> 1 })
         : convolution(b, map, 'proj', { stride: kernel, padding: 0 });

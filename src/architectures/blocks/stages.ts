@@ -51,6 +51,13 @@ export function tokenStage(tokens: Tokens, imageSize: Size): Stage {
   return { value: tokens, width: tokens.value.shape[1]!, grid: sides, stride: strideOf(imageSize, sides) };
 }
 
+/** Takes a value through `count` stages, and hands back what each ends with, the first stage's first. */
+export function throughStages<T>(first: T, count: number, write: (x: T, stage: number) => T): readonly T[] {
+  const ends: T[] = [];
+  for (let stage = 0; stage < count; stage++) ends.push(write(ends.at(-1) ?? first, stage));
+  return ends;
+}
+
 /** Where a block stands: the stage, and its index in it. */
 export interface Place {
   readonly stage: number;
@@ -68,6 +75,8 @@ export interface StageLoop<T> {
   readonly note?: ModuleNote | ((place: Place, x: T) => ModuleNote);
   /** Module of a whole stage, inside of which `path` is written; without it a stage has none. */
   readonly module?: (stage: number) => { readonly path: string; readonly note: ModuleNote };
+  /** What stands behind a block, outside of its module. */
+  readonly behind?: (x: T, place: Place) => T;
   /** What stands before the first block of a stage: a downsampling. */
   readonly enter?: (x: T, stage: number) => T;
   /** What stands after its last block: a norm. */
@@ -78,22 +87,43 @@ export interface StageLoop<T> {
 export function stages<T>(
   b: GraphBuilder,
   first: T,
-  { depths, path, block, note, module, enter = same, leave = same }: StageLoop<T>,
+  { depths, path, block, note, module, behind = same, enter = same, leave = same }: StageLoop<T>,
 ): readonly T[] {
-  const ends: T[] = [];
   const one = (before: T, place: Place): T =>
     b.scope(path(place), () => block(before, place), typeof note === 'function' ? note(place, before) : note);
   const write = (before: T, stage: number): T => {
     let x = enter(before, stage);
-    for (let index = 0; index < at(depths, stage); index++) x = one(x, { stage, index });
+    for (let index = 0; index < at(depths, stage); index++)
+      x = behind(one(x, { stage, index }), { stage, index });
     return leave(x, stage);
   };
-  for (const stage of depths.keys()) {
-    const before = ends.at(-1) ?? first;
+  return throughStages(first, depths.length, (before, stage) => {
     const whole = module?.(stage);
-    ends.push(whole ? b.scope(whole.path, () => write(before, stage), whole.note) : write(before, stage));
-  }
-  return ends;
+    return whole ? b.scope(whole.path, () => write(before, stage), whole.note) : write(before, stage);
+  });
 }
 
 const same = <T>(x: T): T => x;
+
+/** The blocks of a network that keeps one grid. */
+export interface BlockLoop<T> {
+  readonly depth: number;
+  readonly block: (x: T, index: number) => T;
+  readonly note: ModuleNote;
+  /** What stands before a block, outside of its scope. */
+  readonly enter?: (x: T, index: number) => T;
+}
+
+/** Writes the blocks `blocks.0` …, and hands back what each ends with: every block is a stage of its own. */
+export function eachBlock<T>(
+  b: GraphBuilder,
+  first: T,
+  { depth, block, ...rest }: BlockLoop<T>,
+): readonly T[] {
+  return stages(b, first, {
+    ...rest,
+    depths: Array<number>(depth).fill(1),
+    path: ({ stage }) => `blocks.${stage}`,
+    block: (x, { stage }) => block(x, stage),
+  });
+}

@@ -1,24 +1,33 @@
-import { answer } from '../heads/classifier';
+import { at, last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import { norm, withValue } from '../blocks/layers';
 import { meanOfMap, tokensToMap } from '../blocks/maps';
-import { reducedBlocks, type ReducedFigures, stagePatches } from '../blocks/reducedAttention';
-import type { BuildOptions, Found, EvidenceRecord, Recognised } from '../family';
-import { numberOf, numbersOf, stored, wordOf } from '../figures';
+import { reducedBlocks, stagePatches } from '../blocks/reducedAttention';
+import { mapStage, throughStages, type ImageMaps } from '../blocks/stages';
+import type { BuildOptions, Found, Recognised } from '../family';
+import { stored } from '../figures';
+import { answer } from '../heads/classifier';
 import { sizeTitle, type Sizes } from '../sizes';
-import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
-import { leastSide, type PyramidDefaults, pyramidFigures, reductionOf } from './pyramidFigures';
+import {
+  leastSide,
+  patchesAt,
+  pyramidShapes,
+  reductionOf,
+  stageSettings,
+  type PyramidConfig,
+  type PyramidDefaults,
+} from './pyramidConfig';
+import { measureStages, stagedConfig } from './stagedConfig';
 
-/** Path of a stage's list of blocks. */
+/** Pattern of the path of a block, and the path of a stage's list of blocks. */
+export const blockPath = 'stages.*.blocks.*';
 export const blocksOf = (stage: number): string => `stages.${stage}.blocks`;
 
 /** Path of a stage's patch embedding: the first stands before the stages. */
 export const patchesOf = (stage: number): string =>
   stage === 0 ? 'patch_embed' : `stages.${stage}.downsample`;
-/** Sides of the kernels with which the stages cut patches. */
-export const kernelsOf = (tensors: Found['tensors'], stages: number): readonly number[] =>
-  Array.from({ length: stages }, (_, stage) => tensors.get(`${patchesOf(stage)}.proj.weight`)?.shape[2] ?? 1);
-/** Figures that the user may set. */
+
+/** Hyper-parameters that the user may set. */
 export const pyramidAssumable = ['heads', 'activation', 'eps', 'sampling_eps'] as const;
 
 /** Sizes of Wang et al. 2021 (PVT, table 1). */
@@ -39,16 +48,6 @@ export const pyramidSizes: Sizes = {
   '3,6,40,3 64': 'B5',
 };
 
-/** Figures of all blocks of a stage. */
-export function stageFigures(figures: EvidenceRecord, stage: number): ReducedFigures {
-  return {
-    heads: numbersOf(figures, 'heads')[stage]!,
-    activation: wordOf(figures, 'activation'),
-    eps: numberOf(figures, 'eps'),
-    samplingEps: numberOf(figures, 'sampling_eps'),
-  };
-}
-
 /** What tells two families with the same blocks apart. */
 interface PyramidVariant {
   readonly label: string;
@@ -57,60 +56,54 @@ interface PyramidVariant {
   readonly defaults: PyramidDefaults;
 }
 
-/** A pyramid of overlapping patches whose stages end in a norm; undefined where it is another network. */
+/** A pyramid of overlapping patches whose stages end in a norm; undefined if it is another network. */
 export function recognisePyramid(
-  evidences: Found,
+  found: Found,
   { label, title, sizes, defaults }: PyramidVariant,
-): Recognised | undefined {
-  const sources = sourcesOf(evidences);
-  const found = pyramidFigures(sources, blocksOf, defaults);
-  const patch = evidences.tensors.get('patch_embed.proj.weight')?.shape;
-  if (!found || patch?.length !== 4) return undefined;
-  const depths = numbersOf(found, 'depth');
-  const stages = depths.length;
-  const reduction = reductionOf(sources, blocksOf, stages);
+): Recognised<PyramidConfig> | undefined {
+  const measured = measureStages(found, blockPath, 'norm1.weight');
+  const patches = measured && patchesAt(found.tensors, patchesOf, measured.depths.length);
+  if (!patches) return undefined;
+  const { sources, depths } = measured;
+  const reduction = reductionOf(sources, blocksOf, depths.length);
   const linear = typeof reduction.value === 'string' ? '-Li' : '';
-  const kernels = kernelsOf(evidences.tensors, stages);
-  const least = leastSide(
-    kernels.map((kernel) => (kernel + 1) >> 1),
-    reduction,
-  );
-  const { imageSize, figure } = imageSizeOf(sources);
-  return recognisedFrom(sources, {
+  const strides = patches.kernels.map((kernel) => (kernel + 1) >> 1);
+  return stagedConfig(measured, {
     label,
-    title: sizeTitle(title, sizes, depths, numbersOf(found, 'dim')) + linear,
-    evidence: {
-      ...found,
-      patch: stored(kernels, 'patch_embed.proj.weight'),
+    title: sizeTitle(title, sizes, depths, measured.dims) + linear,
+    head: 'head',
+    stride: leastSide(strides, reduction),
+    shapes: {
+      ...pyramidShapes(measured, blocksOf, defaults),
+      patch: stored(patches.kernels, 'patch_embed.proj.weight'),
       reduction,
       pool: stored('avg', 'the mean over the last map'),
-      channels: stored(patch[1]!, 'patch_embed.proj.weight'),
-      image_size: figure,
+      channels: stored(patches.channels, 'patch_embed.proj.weight'),
     },
-    imageSize,
-    sizeStep: [least, least],
-    pixels: 'imagenet',
   });
 }
 
-/** Stages of overlapping patches, blocks and a norm; the pooled last map is classified. */
+/** Writes inside of the module of a stage. */
+export const inStage = <T>(b: GraphBuilder, stage: number, write: () => T): T =>
+  b.scope(`stages.${stage}`, write, { title: `Stage ${stage + 1}` });
+
+/** Stages of overlapping patches, blocks and a norm. */
 export function buildPyramid(
   b: GraphBuilder,
-  { evidence: figures }: Recognised,
+  config: PyramidConfig,
   { imageSize, batch }: BuildOptions,
-): void {
-  let map = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
-  for (const [stage, depth] of numbersOf(figures, 'depth').entries()) {
-    const settings = stageFigures(figures, stage);
+): ImageMaps {
+  const pixels = b.input('pixel_values', [batch, config.channels, ...imageSize]);
+  const maps = throughStages(pixels, config.depth.length, (map, stage) => {
+    const settings = stageSettings(config, stage);
     const patches = stagePatches(b, map, patchesOf(stage), { overlap: true, eps: settings.samplingEps });
-    map = b.scope(
-      `stages.${stage}`,
-      () => {
-        const tokens = reducedBlocks(b, patches, depth, settings);
-        return tokensToMap(b, withValue(tokens, norm(b, tokens.value, 'norm', settings.eps)));
-      },
-      { title: `Stage ${stage + 1}` },
-    );
-  }
-  answer(b, meanOfMap(b, map), map);
+    return inStage(b, stage, () => {
+      const tokens = last(reducedBlocks(b, patches, at(config.depth, stage), settings));
+      return tokensToMap(b, withValue(tokens, norm(b, tokens.value, 'norm', settings.eps)));
+    });
+  });
+  return { stages: maps.map((map) => mapStage(map, imageSize)), map: last(maps) };
 }
+
+/** Classifies the pooled last map. */
+export const pyramidHead = (b: GraphBuilder, { map }: ImageMaps): void => answer(b, meanOfMap(b, map), map);

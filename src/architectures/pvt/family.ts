@@ -1,4 +1,4 @@
-import { answer } from '../heads/classifier';
+import { at, last } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
@@ -7,55 +7,58 @@ import { gridOfLayout, sequence, tokensToMap } from '../blocks/maps';
 import { resampled } from '../blocks/positions';
 import { reducedBlocks, stagePatches } from '../blocks/reducedAttention';
 import { learnedToken, tokenAt, withClassToken } from '../blocks/specialTokens';
-import type { BuildOptions, Family, Found, Recognised } from '../family';
-import { numberOf, numbersOf, pairOf, stored } from '../figures';
+import { throughStages, tokenStage, type TokenMaps } from '../blocks/stages';
+import type { BuildOptions, Family, Found } from '../family';
+import { numbersIn, stored } from '../figures';
+import {
+  leastSide,
+  patchesAt,
+  pyramidShapes,
+  reductionOf,
+  stageSettings,
+  type PyramidDefaults,
+} from '../groups/pyramidConfig';
+import { blockPath, blocksOf, inStage, patchesOf, pvtSizes, pyramidAssumable } from '../groups/pyramids';
 import { tableOf } from '../groups/positionTable';
-import { leastSide, pyramidFigures, reductionOf, type PyramidDefaults } from '../groups/pyramidFigures';
-import { blocksOf, kernelsOf, patchesOf, pvtSizes, pyramidAssumable, stageFigures } from '../groups/pyramids';
-import { sizeTitle } from '../sizes';
-import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
+import { answer } from '../heads/classifier';
+import { imageSizeOf } from '../sources';
 import { pvtNames } from './names';
 
-const defaults: PyramidDefaults = {
-  eps: { pvt: [1e-6, 1e-5], transformers: [1e-6, 1e-6] },
-  configuredEps: true,
-};
+const defaults: PyramidDefaults = { eps: { transformers: [1e-6, 1e-6] }, configuredEps: true };
 
-function recognise(evidences: Found): Recognised | undefined {
-  const sources = sourcesOf(evidences);
-  const found = pyramidFigures(sources, blocksOf, defaults);
-  const patch = evidences.tensors.get('patch_embed.proj.weight')?.shape;
-  const layout =
-    patch?.length === 4 ? tableOf(sources, 'stages.0.pos_embed', [patch[2]!, patch[3]!]) : undefined;
-  if (!found || !patch || !layout) return undefined;
-  const stages = numbersOf(found, 'depth').length;
-  const strides = kernelsOf(evidences.tensors, stages);
-  const reduction = reductionOf(sources, blocksOf, stages);
-  const least = leastSide(strides, reduction);
-  const [rows, columns] = layout.grid.value as readonly [number, number];
-  const { imageSize, figure } = imageSizeOf(sources, [rows * patch[2]!, columns * patch[3]!]);
-  return recognisedFrom(sources, {
+function recognise(found: Found) {
+  const measured = measureStages(found, blockPath, 'norm1.weight');
+  const patches = measured && patchesAt(found.tensors, patchesOf, measured.depths.length);
+  const layout = patches && tableOf(measured.sources, 'stages.0.pos_embed', patches.first);
+  if (!layout) return undefined;
+  const { sources, depths } = measured;
+  const { kernels, first, channels } = patches;
+  const [rows = 0, columns = 0] = numbersIn(layout.grid.value);
+  const reduction = reductionOf(sources, blocksOf, depths.length);
+  return stagedConfig(measured, {
     label: 'pvt',
-    title: sizeTitle('PVT', pvtSizes, numbersOf(found, 'depth'), numbersOf(found, 'dim')),
-    evidence: {
-      ...found,
-      patch: stored(strides, 'patch_embed.proj.weight'),
+    title: ['PVT', pvtSizes],
+    head: 'head',
+    stride: leastSide(kernels, reduction),
+    image: imageSizeOf(sources, [rows * first[0], columns * first[1]]),
+    shapes: {
+      ...pyramidShapes(measured, blocksOf, defaults),
+      patch: stored(kernels, 'patch_embed.proj.weight'),
       reduction,
-      grid: layout.grid,
+      grid: { ...layout.grid, value: [rows, columns] as const },
       pool: stored('token', 'cls_token'),
-      channels: stored(patch[1]!, 'patch_embed.proj.weight'),
-      image_size: figure,
+      channels: stored(channels, 'patch_embed.proj.weight'),
     },
-    imageSize,
-    sizeStep: [least, least],
-    pixels: 'imagenet',
     warnings: layout.warnings,
   });
 }
 
+type PvtConfig = SettledBy<typeof recognise>;
+
 /**
- * Adds the stage's position table, resampled bilinearly to the grid of the patches as the authors do. Where a class token joins, in the last
- * stage, the table's first row is its own.
+ * Adds the stage's position table, resampled bilinearly to the grid of the patches as the authors do. If
+ * a class token joins, in the last stage, the table's first row is its own.
  */
 function placed(b: GraphBuilder, patches: Tokens, native: Grid): Tokens {
   const joins = b.has('cls_token');
@@ -64,39 +67,58 @@ function placed(b: GraphBuilder, patches: Tokens, native: Grid): Tokens {
   const resized = (rows: ValueInfo): ValueInfo =>
     resampled(b, rows, native, gridOfLayout(patches.layout), 'bilinear');
   const positions = joins
-    ? b.concat([b.slice(table, 1, 0, 1), resized(b.slice(table, 1, 1, table.shape[1]!))], 1)
+    ? b.concat([b.slice(table, 1, 0, 1), resized(b.slice(table, 1, 1, at(table.shape, 1)))], 1)
     : resized(table);
   const sum = b.add('Add', [sequence(b, tokens), positions]);
   return withValue(tokens, b.reshape(sum, tokens.value.shape));
 }
 
-/** Stages of patches, a position table and blocks; the class token of the last stage is classified. */
-function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
-  const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
-  const strides = numbersOf(figures, 'patch');
-  let native: Grid = pairOf(figures, 'grid');
-  let tokens: Tokens | undefined;
-  for (const [stage, depth] of numbersOf(figures, 'depth').entries()) {
-    const settings = stageFigures(figures, stage);
-    if (stage > 0)
-      native = [Math.floor(native[0] / strides[stage]!), Math.floor(native[1] / strides[stage]!)];
-    const map = tokens ? tokensToMap(b, tokens) : pixels;
-    const patches = stagePatches(b, map, patchesOf(stage), { overlap: false, eps: settings.samplingEps });
-    tokens = b.scope(`stages.${stage}`, () => reducedBlocks(b, placed(b, patches, native), depth, settings), {
-      title: `Stage ${stage + 1}`,
-    });
+/** Grids of the stages' position tables: each as much smaller as the stage's patches are large. */
+function gridsOf({ grid, patch }: PvtConfig): readonly Grid[] {
+  const grids: Grid[] = [grid];
+  for (const stride of patch.slice(1)) {
+    const [rows, columns] = last(grids);
+    grids.push([Math.floor(rows / stride), Math.floor(columns / stride)]);
   }
-  const last = withValue(tokens!, norm(b, tokens!.value, 'norm', numberOf(figures, 'eps')));
-  const all = sequence(b, last);
-  answer(b, tokenAt(b, last, 0), all);
+  return grids;
 }
 
-/** Pyramid Vision Transformer (Wang et al. 2021): patches side by side, a position table per stage, reduced keys. */
-export const pvt: Family<Recognised, void> = {
+/** Stages of patches, a position table and blocks. */
+function build(b: GraphBuilder, config: PvtConfig, { imageSize, batch }: BuildOptions): TokenMaps {
+  const pixels = b.input('pixel_values', [batch, config.channels, ...imageSize]);
+  const cut = { overlap: false, eps: config.sampling_eps };
+  const grids = gridsOf(config);
+  const first = stagePatches(b, pixels, patchesOf(0), cut);
+  const ends = throughStages(first, config.depth.length, (before, stage) => {
+    const patches = stage === 0 ? before : stagePatches(b, tokensToMap(b, before), patchesOf(stage), cut);
+    return inStage(b, stage, () => {
+      const tokens = placed(b, patches, at(grids, stage));
+      return last(reducedBlocks(b, tokens, at(config.depth, stage), stageSettings(config, stage)));
+    });
+  });
+  const final = last(ends);
+  return {
+    stages: ends.map((tokens) => tokenStage(tokens, imageSize)),
+    tokens: withValue(final, norm(b, final.value, 'norm', config.eps)),
+  };
+}
+
+/** Classifies the class token, which joined in the last stage. */
+function head(b: GraphBuilder, { tokens }: TokenMaps): void {
+  const all = sequence(b, tokens);
+  answer(b, tokenAt(b, tokens, 0), all);
+}
+
+/**
+ * Pyramid Vision Transformer (Wang et al. 2021): patches side by side, a position table per stage,
+ * reduced keys.
+ */
+export const pvt: Family<PvtConfig, TokenMaps> = {
   name: 'pvt',
   title: 'Pyramid Vision Transformer',
   names: pvtNames,
   assumable: [...pyramidAssumable, 'grid'],
   recognise,
   build,
+  head,
 };
