@@ -1,3 +1,4 @@
+import { at, last, product } from '../../domain/lists';
 import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
@@ -5,30 +6,18 @@ import { batchNorm, convolution } from '../blocks/convolution';
 import { maybeNorm, norm, residual, withValue, type Tokens } from '../blocks/layers';
 import { mapToTokens, meanOfTokens, tokensToMap } from '../blocks/maps';
 import { learnedToken, patchesOnly, tokenAt, withClassToken } from '../blocks/specialTokens';
+import { eachBlock, mapStage, throughStages, type Maps } from '../blocks/stages';
 import { mergeHeads, mlp, splitHeads } from '../blocks/transformer';
-import type {
-  BuildOptions,
-  ConfigValue,
-  Evidence,
-  EvidenceRecord,
-  Family,
-  Found,
-  Recognised,
-} from '../family';
-import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
-import { sizeTitle } from '../sizes';
-import {
-  activationOf,
-  classesOf,
-  countOf,
-  decide,
-  headsOf,
-  imageSizeOf,
-  recognisedFrom,
-  sourcesOf,
-  type Sources,
-} from '../sources';
+import type { BuildOptions, Evidence, Family, Found } from '../family';
+import { assumed, numbersIn, stored } from '../figures';
+import { decidePerStage } from '../groups/perStage';
+import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
+import type { Sizes } from '../sizes';
+import { activationOf, classesOf, headsOf, type Sources } from '../sources';
 import { cvtNames } from './names';
+
+/** Sizes of Wu et al. 2021 (CvT, table 2). */
+const sizes: Sizes = { '1,2,10 64': '13', '1,4,16 64': '21', '2,2,20 192': 'W24' };
 
 /** Strides and paddings of the convolutions, which no weight tells: those of all published models. */
 const usual = {
@@ -40,54 +29,44 @@ const usual = {
 
 type Geometry = keyof typeof usual;
 
-/** Activations as the libraries set them: the authors' quick GELU became the exact one in transformers. */
-const libraryActivation: Readonly<Record<string, string>> = { cvt: 'quick_gelu', transformers: 'gelu' };
-
-/** One of the figures that weights do not tell, per stage; one number stands for all. */
-function geometry(sources: Sources, key: Geometry, kernels: readonly number[]): Evidence {
+/** A hyper-parameter that weights do not tell, per stage. */
+function geometry(sources: Sources, key: Geometry, kernels: readonly number[]): Evidence<readonly number[]> {
   const { config, of } = usual[key];
-  const each = (value: ConfigValue): readonly number[] => {
-    const numbers = [value].flat().map(Number);
-    return numbers.length === 1 ? kernels.map(() => numbers[0]!) : numbers;
-  };
   const least = key === 'patch_padding' ? 0 : 1;
   const published = kernels.map(of);
-  const evidence = decide(sources, key, {
+  return decidePerStage(sources, key, kernels.length, {
     config: [config],
     published: () => published,
     otherwise: assumed(published, 'as in all published models; not stored in the weights'),
-    is: (value) =>
-      each(value).length === kernels.length &&
-      each(value).every((number) => Number.isInteger(number) && number >= least),
-    needed: `one whole number from ${least}, or ${kernels.length} of them`,
+    is: (number) => Number.isInteger(number) && number >= least,
+    needed: `whole number from ${least}`,
   });
-  return { ...evidence, value: each(evidence.value) };
 }
 
-function recognise(evidences: Found): Recognised | undefined {
-  const { tensors, dialect } = evidences;
-  const sources = sourcesOf(evidences);
-  const stages = countOf(tensors, 'stages');
-  const kernel = tensors.get('stages.0.patch_embed.proj.weight')?.shape;
-  if (stages === 0 || kernel?.length !== 4) return undefined;
-  const each = (name: string, axis: number): readonly number[] =>
-    Array.from({ length: stages }, (_, stage) => tensors.get(`stages.${stage}.${name}`)?.shape[axis] ?? 0);
-  const dims = each('patch_embed.proj.weight', 0);
-  const kernels = each('patch_embed.proj.weight', 2);
-  const last = `stages.${stages - 1}`;
-  const depths = Array.from({ length: stages }, (_, stage) => countOf(tensors, `stages.${stage}.blocks`));
+function recognise(found: Found) {
+  const { tensors, dialect } = found;
+  const measured = measureStages(found, 'stages.*.blocks.*', 'norm1.weight');
+  const [, channels, ...kernel] = tensors.get('stages.0.patch_embed.proj.weight')?.shape ?? [];
+  if (!measured || channels === undefined || kernel.length !== 2) return undefined;
+  const { sources, depths, dims, each } = measured;
+  const kernels = depths.map(
+    (_, stage) => tensors.get(`stages.${stage}.patch_embed.proj.weight`)?.shape[2] ?? 0,
+  );
+  const ending = `stages.${depths.length - 1}`;
   const strides = geometry(sources, 'patch_stride', kernels);
-  const step = [strides.value].flat().reduce<number>((product, stride) => product * Number(stride), 1);
-  const { imageSize, figure } = imageSizeOf(sources);
-  return recognisedFrom(sources, {
+  const heads = headsOf(sources, dims, { config: ['num_heads'], perHead: 64 });
+  const hidden = each('mlp.fc1.weight', 0).value;
+  return stagedConfig(measured, {
     label: 'cvt',
-    title: sizeTitle('CvT', { '1,2,10 64': '13', '1,4,16 64': '21', '2,2,20 192': 'W24' }, depths, dims),
-    evidence: {
-      depth: stored(depths, `${last}.blocks`),
+    title: ['CvT', sizes],
+    head: 'head',
+    stride: product(strides.value),
+    shapes: {
+      depth: stored(depths, `${ending}.blocks`),
       dim: stored(dims, 'stages.0.patch_embed.proj.weight'),
-      heads: headsOf(sources, dims, { config: ['num_heads'], perHead: 64 }),
+      heads: { ...heads, value: numbersIn(heads.value) },
       mlp_ratio: stored(
-        each('blocks.0.mlp.fc1.weight', 0).map((width, stage) => width / dims[stage]!),
+        dims.map((dim, stage) => at(hidden, stage) / dim),
         'stages.0.blocks.0.mlp.fc1.weight',
       ),
       patch: stored(kernels, 'stages.0.patch_embed.proj.weight'),
@@ -95,23 +74,22 @@ function recognise(evidences: Found): Recognised | undefined {
       patch_padding: geometry(sources, 'patch_padding', kernels),
       query_stride: geometry(sources, 'query_stride', kernels),
       kv_stride: geometry(sources, 'kv_stride', kernels),
+      // The authors' quick GELU became the exact one in transformers.
       activation: activationOf(
         sources,
-        stored(libraryActivation[dialect.name]!, `fixed by ${dialect.title}`),
+        stored(dialect.name === 'cvt' ? 'quick_gelu' : 'gelu', `fixed by ${dialect.title}`),
       ),
       eps: stored(1e-5, `fixed by ${dialect.title}`),
-      pool: tensors.has(`${last}.cls_token`)
-        ? stored('token', `${last}.cls_token`)
-        : stored('avg', 'no class token in the file'),
-      channels: stored(kernel[1]!, 'stages.0.patch_embed.proj.weight'),
+      pool: tensors.has(`${ending}.cls_token`)
+        ? stored<'token' | 'avg'>('token', `${ending}.cls_token`)
+        : stored<'token' | 'avg'>('avg', 'no class token in the file'),
+      channels: stored(channels, 'stages.0.patch_embed.proj.weight'),
       classes: classesOf(tensors, 'head'),
-      image_size: figure,
     },
-    imageSize,
-    sizeStep: [step, step],
-    pixels: 'imagenet',
   });
 }
+
+type CvtConfig = SettledBy<typeof recognise>;
 
 interface BlockSettings {
   readonly heads: number;
@@ -121,7 +99,10 @@ interface BlockSettings {
   readonly eps: number;
 }
 
-/** Convolutional projection (Wu et al. 2021, §3.2): a depthwise convolution and batch norm over the map, a linear layer per token; the class token skips the convolution. */
+/**
+ * Convolutional projection (Wu et al. 2021, §3.2): a depthwise convolution and batch norm over the map,
+ * a linear layer per token; the class token skips the convolution.
+ */
 function projection(
   b: GraphBuilder,
   tokens: Tokens,
@@ -138,7 +119,10 @@ function projection(
   return withValue(all, b.linear(all.value, `proj_${part}`));
 }
 
-/** Attention whose queries, keys and values are convolutional projections; the scores are scaled by the whole width, not a head's. */
+/**
+ * Attention whose queries, keys and values are convolutional projections; the scores are scaled by the
+ * whole width, not a head's.
+ */
 function attention(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): ValueInfo {
   const { heads, qStride, kvStride, eps } = settings;
   const layer = b.scopePath;
@@ -151,7 +135,7 @@ function attention(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): Va
       const split = ({ value: x, batch }: Tokens): ValueInfo => splitHeads(b, x, batch, heads);
       const less = key.count < query.count;
       const mixed = b.attention(split(query), split(key), split(value), {
-        scale: 1 / Math.sqrt(tokens.value.shape[1]!),
+        scale: 1 / Math.sqrt(at(tokens.value.shape, 1)),
         probe: {
           layer,
           kind: less ? 'reduced' : 'self',
@@ -174,61 +158,82 @@ function block(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): Tokens
   return withValue(tokens, residual(b, x, fed));
 }
 
-function settingsOf(figures: EvidenceRecord, stage: number): BlockSettings {
-  return {
-    heads: numbersOf(figures, 'heads')[stage]!,
-    qStride: numbersOf(figures, 'query_stride')[stage]!,
-    kvStride: numbersOf(figures, 'kv_stride')[stage]!,
-    activation: wordOf(figures, 'activation'),
-    eps: numberOf(figures, 'eps'),
-  };
-}
+const settingsOf = (config: CvtConfig, stage: number): BlockSettings => ({
+  heads: at(config.heads, stage),
+  qStride: at(config.query_stride, stage),
+  kvStride: at(config.kv_stride, stage),
+  activation: config.activation,
+  eps: config.eps,
+});
 
-/** A stage (Wu et al. 2021, §3.1): convolutional token embedding, a class token where one is stored, blocks. */
-function stageTokens(b: GraphBuilder, map: ValueInfo, figures: EvidenceRecord, stage: number): Tokens {
-  const settings = settingsOf(figures, stage);
+/** Convolutional token embedding, and a class token if one is stored. */
+function embedding(b: GraphBuilder, map: ValueInfo, config: CvtConfig, stage: number): Tokens {
   const patches = b.scope(
     'patch_embed',
     () => {
-      const stride = numbersOf(figures, 'patch_stride')[stage]!;
-      const padding = numbersOf(figures, 'patch_padding')[stage]!;
+      const stride = at(config.patch_stride, stage);
+      const padding = at(config.patch_padding, stage);
       const cut = mapToTokens(b, convolution(b, map, 'proj', { stride, padding }));
-      return withValue(cut, norm(b, cut.value, 'norm', settings.eps));
+      return withValue(cut, norm(b, cut.value, 'norm', config.eps));
     },
     { title: 'Convolutional token embedding' },
   );
-  let tokens = b.has('cls_token')
+  return b.has('cls_token')
     ? withClassToken(b, learnedToken(b, 'cls_token', patches.batch), patches)
     : patches;
-  for (let index = 0; index < numbersOf(figures, 'depth')[stage]!; index++)
-    tokens = b.scope(`blocks.${index}`, () => block(b, tokens, settings), { title: 'Block' });
-  return tokens;
 }
 
-/** Stages over a shrinking map; the class token of the last, or the mean of its tokens, is classified. */
-function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
-  let map = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
-  let tokens: Tokens | undefined;
-  for (const stage of numbersOf(figures, 'depth').keys()) {
-    tokens = b.scope(`stages.${stage}`, () => stageTokens(b, map, figures, stage), {
-      title: `Stage ${stage + 1}`,
+/** What a stage ends with: its tokens, without a norm, and the map of their patches. */
+interface StageEnd {
+  readonly tokens: Tokens;
+  readonly map: ValueInfo;
+}
+
+interface CvtMaps extends Maps, StageEnd {}
+
+/** Stages over a shrinking map (Wu et al. 2021, §3.1), each of an embedding and blocks. */
+function build(b: GraphBuilder, config: CvtConfig, { imageSize, batch }: BuildOptions): CvtMaps {
+  const pixels = b.input('pixel_values', [batch, config.channels, ...imageSize]);
+  const write = (map: ValueInfo, stage: number): Tokens => {
+    const settings = settingsOf(config, stage);
+    const blocks = eachBlock(b, embedding(b, map, config, stage), {
+      depth: at(config.depth, stage),
+      block: (tokens) => block(b, tokens, settings),
+      note: { title: 'Block' },
     });
-    map = tokensToMap(b, patchesOnly(b, tokens));
-  }
-  const eps = numberOf(figures, 'eps');
+    return last(blocks);
+  };
+  const ends = throughStages<Pick<StageEnd, 'map'>, StageEnd>(
+    { map: pixels },
+    config.depth.length,
+    ({ map }, stage) => {
+      const note = { title: `Stage ${stage + 1}` };
+      const tokens = b.scope(`stages.${stage}`, () => write(map, stage), note);
+      return { tokens, map: tokensToMap(b, patchesOnly(b, tokens)) };
+    },
+  );
+  return { stages: ends.map(({ map }) => mapStage(map, imageSize)), ...last(ends) };
+}
+
+/** Classifies the class token of the last stage, or the mean of its tokens. */
+function head(b: GraphBuilder, { tokens, map }: CvtMaps, { pool, eps }: CvtConfig): void {
   const features =
-    wordOf(figures, 'pool') === 'token'
-      ? maybeNorm(b, tokenAt(b, tokens!, 0), 'norm', eps)
-      : meanOfTokens(b, withValue(tokens!, maybeNorm(b, tokens!.value, 'norm', eps)));
+    pool === 'token'
+      ? maybeNorm(b, tokenAt(b, tokens, 0), 'norm', eps)
+      : meanOfTokens(b, withValue(tokens, maybeNorm(b, tokens.value, 'norm', eps)));
   answer(b, features, map);
 }
 
-/** CvT (Wu et al. 2021, "Introducing Convolutions to Vision Transformers"): convolutions embed tokens and project queries, keys and values. */
-export const cvt: Family<Recognised, void> = {
+/**
+ * CvT (Wu et al. 2021, "Introducing Convolutions to Vision Transformers"): convolutions embed tokens and
+ * project queries, keys and values.
+ */
+export const cvt: Family<CvtConfig, CvtMaps> = {
   name: 'cvt',
   title: 'Convolutional vision Transformer',
   names: cvtNames,
   assumable: ['heads', 'activation', ...(Object.keys(usual) as Geometry[])],
   recognise,
   build,
+  head,
 };

@@ -1,3 +1,4 @@
+import { at, last, sum } from '../../domain/lists';
 import { answer } from '../heads/classifier';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
@@ -6,27 +7,13 @@ import { averagePool, convolution, groupNorm } from '../blocks/convolution';
 import { activate, activations, maybeNorm, residual, starRelu } from '../blocks/layers';
 import { gridOf, gridTokens, layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
 import { pointwise } from '../blocks/pointwise';
+import { eachBlock, mapStage, throughStages, type ImageMaps } from '../blocks/stages';
 import { selfAttention } from '../blocks/transformer';
-import type {
-  BuildOptions,
-  ConfigValue,
-  Evidence,
-  EvidenceRecord,
-  Family,
-  Found,
-  Recognised,
-} from '../family';
-import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
-import {
-  classesOf,
-  countOf,
-  decide,
-  headsOf,
-  imageSizeOf,
-  recognisedFrom,
-  sourcesOf,
-  type Sources,
-} from '../sources';
+import type { BuildOptions, ConfigValue, Evidence, Family, Found } from '../family';
+import { assumed, numbersIn, stored } from '../figures';
+import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
+import { positive } from '../groups/valueKinds';
+import { classesOf, decide, headsOf, type Sources } from '../sources';
 import { metaformerNames } from './names';
 
 type Tensors = Found['tensors'];
@@ -43,12 +30,12 @@ interface Stage {
 }
 
 /**
- * How the tokens of a block exchange what they hold (Yu et al. 2022, MetaFormer). Features are a map `[batch, dim, rows, columns]`, or
- * rows `[batch · rows · columns, dim]` where `asRows` is set.
+ * How the tokens of a block exchange what they hold (Yu et al. 2022, MetaFormer). Features are a map
+ * `[batch, dim, rows, columns]`, or rows `[batch · rows · columns, dim]` if `asRows` is set.
  */
 interface TokenMixer {
-  /** Whether a block with this parameter is one. */
-  readonly mark: RegExp;
+  /** A block with this parameter has it. */
+  readonly signature: RegExp;
   readonly asRows: boolean;
   readonly title: string;
   readonly formula: string;
@@ -60,11 +47,11 @@ interface TokenMixer {
 const act = (b: GraphBuilder, x: ValueInfo, name: string, activation: string): ValueInfo =>
   b.has(`${name}.scale`) ? starRelu(b, x, name) : activate(b, x, activation);
 
-/** Token mixers by the word that the figure `token_mixer` has for them; the first whose mark a block has. */
+/** Token mixers by the words of `token_mixer`; the first whose signature a block has. */
 const mixers = {
   /** CAFormer (Yu et al. 2023, §2.3). */
   attention: {
-    mark: /^token_mixer\.qkv\./,
+    signature: /^token_mixer\.qkv\./,
     asRows: true,
     title: 'Self-attention block',
     formula: 'x + softmax(QKᵀ/√d)·V',
@@ -74,7 +61,7 @@ const mixers = {
   },
   /** ConvFormer (Yu et al. 2023, §2.3): the inverted separable convolution of Sandler et al. 2018. */
   convolution: {
-    mark: /^token_mixer\.pwconv1\./,
+    signature: /^token_mixer\.pwconv1\./,
     asRows: false,
     title: 'Separable convolution block',
     formula: 'x + W₂ · depthwise(act(W₁ · x))',
@@ -85,9 +72,12 @@ const mixers = {
         return pointwise(b, convolution(b, wide, 'dwconv'), 'pwconv2');
       }),
   },
-  /** PoolFormer (Yu et al. 2022, §3.2): the mean of the neighbours less the token itself, which the residual connection adds. */
+  /**
+   * PoolFormer (Yu et al. 2022, §3.2): the mean of the neighbours less the token itself, which the
+   * residual connection adds.
+   */
   pooling: {
-    mark: /^norm1\./,
+    signature: /^norm1\./,
     asRows: false,
     title: 'Pooling block',
     formula: 'x + mean(neighbours) − x',
@@ -106,15 +96,17 @@ function mixerOf(tensors: Tensors, stage: number): MixerName | undefined {
   const block = `stages.${stage}.blocks.0.`;
   const own = [...tensors.keys()].filter((name) => name.startsWith(block));
   return (Object.keys(mixers) as MixerName[]).find((name) =>
-    own.some((each) => mixers[name].mark.test(each.slice(block.length))),
+    own.some((each) => mixers[name].signature.test(each.slice(block.length))),
   );
 }
 
-/** x · scale per channel where one is stored (LayerScale, or the scale of a residual connection), else x. */
+/**
+ * x · scale per channel if one is stored (LayerScale, or the scale of a residual connection), else x.
+ */
 function scaled(b: GraphBuilder, x: ValueInfo, name: string): ValueInfo {
   if (!b.has(`${name}.scale`)) return x;
   const isMap = x.shape.length === 4;
-  return b.add('Mul', [x, b.parameter(`${name}.scale`, [x.shape[1]!, ...(isMap ? [1, 1] : [])])]);
+  return b.add('Mul', [x, b.parameter(`${name}.scale`, [at(x.shape, 1), ...(isMap ? [1, 1] : [])])]);
 }
 
 /** A layer for every position alone: of rows, or of a map as its weights are stored. */
@@ -138,86 +130,25 @@ function block(b: GraphBuilder, x: ValueInfo, mixer: TokenMixer, stage: Stage): 
   return residual(b, scaled(b, first, 'res_scale2'), scaled(b, wide, 'layer_scale2'));
 }
 
-function stageOf(b: GraphBuilder, map: ValueInfo, depth: number, mixer: TokenMixer, stage: Stage): ValueInfo {
-  let x = mixer.asRows ? mapToTokens(b, map).value : map;
-  for (let index = 0; index < depth; index++)
-    x = b.scope(`blocks.${index}`, () => block(b, x, mixer, stage), mixer);
-  return mixer.asRows ? tokensToMap(b, gridTokens(x, stage.batch, stage.grid)) : x;
-}
-
-/** A strided convolution with a norm behind it (stem) or before it (downsampling), where one is stored. */
-function embedding(
+/** The blocks of a stage over a map. */
+function stageBlocks(
   b: GraphBuilder,
   map: ValueInfo,
-  name: string,
-  figures: EvidenceRecord,
-  stage: number,
+  depth: number,
+  mixer: TokenMixer,
+  stage: Stage,
 ): ValueInfo {
-  const stride = numbersOf(figures, 'strides')[stage]!;
-  const padding = numbersOf(figures, 'padding')[stage]!;
-  const eps = numberOf(figures, 'eps');
-  const norm = (x: ValueInfo): ValueInfo => (b.has('norm.weight') ? layerNormOfMap(b, x, 'norm', eps) : x);
-  return b.scope(
-    name,
-    () =>
-      stage === 0
-        ? norm(convolution(b, map, 'conv', { stride, padding }))
-        : convolution(b, norm(map), 'conv', { stride, padding }),
-    { title: stage === 0 ? 'Stem' : 'Downsampling' },
-  );
-}
-
-/** The last map `[batch, dim, rows, columns]`. */
-function encode(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }: BuildOptions): ValueInfo {
-  const heads = figures['heads'] ? [...numbersOf(figures, 'heads')] : [];
-  const names = [figures['token_mixer']!.value].flat() as readonly MixerName[];
-  const depths = numbersOf(figures, 'depth');
-  const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
-  let map = embedding(b, pixels, 'stem', figures, 0);
-  for (const [index, name] of names.entries())
-    map = b.scope(
-      `stages.${index}`,
-      () => {
-        const narrow = b.has('downsample.conv.weight')
-          ? embedding(b, map, 'downsample', figures, index)
-          : map;
-        return stageOf(b, narrow, depths[index]!, mixers[name], {
-          batch,
-          grid: gridOf(narrow),
-          heads: name === 'attention' ? heads.shift()! : 0,
-          eps: numberOf(figures, 'eps'),
-          activation: wordOf(figures, 'activation'),
-          poolSize: numberOf(figures, 'pool_size'),
-        });
-      },
-      { title: `Stage ${index + 1}` },
-    );
-  return map;
-}
-
-/** Epsilon of the norms that timm's heads have, whatever the blocks' is. */
-const headEps = 1e-6;
-
-/** Pooling, then the classifier: a linear layer, or two with a squared ReLU and a norm between them (ConvFormer, CAFormer). */
-function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
-  const map = encode(b, figures, options);
-  // transformers and the original repository normalise the map, timm what is left of it after pooling.
-  const last = b.has('norm.weight') ? mixers.pooling.norm(b, map, 'norm', numberOf(figures, 'eps')) : map;
-  const features = maybeNorm(b, meanOfMap(b, last), 'head.norm', headEps);
-  if (!b.has('head.fc.fc1.weight')) return answer(b, features, map, 'head.fc');
-  const logits = b.scope('head.fc', () => {
-    const positive = b.add('Relu', [b.linear(features, 'fc1')]);
-    return b.linear(b.layerNorm(b.add('Mul', [positive, positive]), 'norm', headEps), 'fc2');
+  const blocks = eachBlock(b, mixer.asRows ? mapToTokens(b, map).value : map, {
+    depth,
+    block: (x) => block(b, x, mixer, stage),
+    note: mixer,
   });
-  b.output('logits', logits, 'logits');
-  b.output('features', features, 'features');
-  b.output('tokens', map, 'tokens');
+  const x = last(blocks);
+  return mixer.asRows ? tokensToMap(b, gridTokens(x, stage.batch, stage.grid)) : x;
 }
 
 /** Letters of the published sizes by the width of the first stage. */
 const sizes: Readonly<Record<number, string>> = { 64: 'S', 96: 'M', 128: 'B' };
-
-const total = (numbers: readonly number[]): number => numbers.reduce((sum, each) => sum + each, 0);
 
 /** Names of the variants by their token mixers and activation. */
 function variantOf(tensors: Tensors, names: readonly MixerName[]): string {
@@ -229,16 +160,16 @@ function variantOf(tensors: Tensors, names: readonly MixerName[]): string {
 const isWindow = (value: ConfigValue): boolean => typeof value === 'number' && value % 2 === 1;
 
 /** What weights do not tell of the blocks. */
-function settings(sources: Sources, names: readonly MixerName[]): EvidenceRecord {
+function settings(sources: Sources, names: readonly MixerName[]) {
   const { tensors, dialect } = sources.found;
-  const byLibrary = (value: ConfigValue): Evidence =>
+  const byLibrary = <T extends ConfigValue>(value: T): Evidence<T> =>
     dialect.name === 'transformers'
-      ? assumed(value, 'as the published models have it')
-      : stored(value, `fixed by ${dialect.title}`);
-  const perStage = (key: string, first: number, rest: number): Evidence =>
+      ? assumed<T>(value, 'as the published models have it')
+      : stored<T>(value, `fixed by ${dialect.title}`);
+  const perStage = (key: string, first: number, rest: number): Evidence<readonly number[]> =>
     decide(sources, key, {
       config: [key],
-      otherwise: byLibrary(names.map((_, stage) => (stage === 0 ? first : rest))),
+      otherwise: byLibrary<readonly number[]>(names.map((_, stage) => (stage === 0 ? first : rest))),
       is: (value) => Array.isArray(value) && value.length === names.length,
       needed: `${names.length} numbers, one for each stage,`,
     });
@@ -250,16 +181,16 @@ function settings(sources: Sources, names: readonly MixerName[]): EvidenceRecord
       ? stored('star_relu', 'stages.0.blocks.0.mlp.act.scale')
       : decide(sources, 'activation', {
           config: ['hidden_act'],
-          otherwise: byLibrary('gelu'),
+          otherwise: byLibrary<string>('gelu'),
           is: (value) => Object.hasOwn(activations, String(value)),
           needed: `one of ${Object.keys(activations).join(', ')}`,
         }),
-    eps: decide(sources, 'eps', { otherwise: stored(eps, `default of ${dialect.title}`) }),
+    eps: decide(sources, 'eps', { ...positive, otherwise: stored(eps, `default of ${dialect.title}`) }),
     strides: perStage('strides', 4, 2),
     padding: perStage('padding', 2, 1),
     pool_size: decide(sources, 'pool_size', {
       config: ['pool_size'],
-      otherwise: byLibrary(3),
+      otherwise: byLibrary<number>(3),
       is: isWindow,
       needed: 'an odd number',
     }),
@@ -267,52 +198,112 @@ function settings(sources: Sources, names: readonly MixerName[]): EvidenceRecord
 }
 
 /** The stages' token mixers. IdentityFormer, of the same repository, has the parameters of a PoolFormerV2. */
-function mixersFigure({ dialect }: Found, names: readonly MixerName[]): Evidence {
+function mixersEvidence({ dialect }: Found, names: readonly MixerName[]): Evidence<readonly MixerName[]> {
   const told = dialect.name !== 'metaformer' || !names.includes('pooling');
   return told
     ? stored(names, 'stages.*.blocks.0.token_mixer')
     : assumed(names, 'pooling has no parameters, nor has the IdentityFormer, which mixes nothing');
 }
 
-function recognise(evidences: Found): Recognised | undefined {
-  const { tensors } = evidences;
-  const count = countOf(tensors, 'stages');
-  const names = Array.from({ length: count }, (_, stage) => mixerOf(tensors, stage));
+function recognise(found: Found) {
+  const { tensors } = found;
+  const measured = measureStages(found, 'stages.*.blocks.*', 'norm1.weight');
   const channels = tensors.get('stem.conv.weight')?.shape[1];
-  if (channels === undefined || !names.every((name) => name !== undefined)) return undefined;
-  const sources = sourcesOf(evidences);
-  const width = (stage: number): number =>
-    tensors.get(`stages.${stage}.blocks.0.norm1.weight`)?.shape[0] ?? 0;
-  const depths = names.map((_, stage) => countOf(tensors, `stages.${stage}.blocks`));
-  const dims = names.map((_, stage) => width(stage));
+  const names = measured?.depths.map((_, stage) => mixerOf(tensors, stage)) ?? [];
+  if (!measured || channels === undefined || !names.every((name) => name !== undefined)) return undefined;
+  const { sources, depths, dims } = measured;
   const variant = variantOf(tensors, names);
-  const { imageSize, figure } = imageSizeOf(sources);
   const attends = dims.filter((_, stage) => names[stage] === 'attention');
-  return recognisedFrom(sources, {
+  const heads = attends.length > 0 && headsOf(sources, attends, { config: [], perHead: 32 });
+  const each = heads ? [...numbersIn(heads.value)] : [];
+  const width = at(dims, 0);
+  return stagedConfig(measured, {
     label: variant.toLowerCase(),
-    title: `${variant}-${sizes[dims[0]!] ?? dims[0]}${total(depths)}`,
-    evidence: {
-      depth: stored(depths, 'stages.*.blocks'),
-      dim: stored(dims, 'stages.*.blocks.0.norm1.weight'),
-      token_mixer: mixersFigure(evidences, names),
-      ...(attends.length > 0 && { heads: headsOf(sources, attends, { config: [], perHead: 32 }) }),
+    title: `${variant}-${sizes[width] ?? width}${sum(depths)}`,
+    head: 'head.fc',
+    stride: 32,
+    shapes: {
+      token_mixer: mixersEvidence(found, names),
+      ...(heads && { heads }),
       ...settings(sources, names),
       channels: stored(channels, 'stem.conv.weight'),
       classes: classesOf(tensors, tensors.has('head.fc.fc2.weight') ? 'head.fc.fc2' : 'head.fc'),
-      image_size: figure,
     },
-    imageSize,
-    sizeStep: [32, 32],
-    pixels: 'imagenet',
+    // Heads of every stage; 0 without attention.
+    plumbing: { stageHeads: names.map((name) => (name === 'attention' ? (each.shift() ?? 0) : 0)) },
   });
 }
 
-/** MetaFormer (Yu et al. 2022, 2023): transformers whose token mixer is pooling (PoolFormer), a convolution (ConvFormer) or in the last stages attention (CAFormer). */
-export const metaformer: Family<Recognised, void> = {
+type MetaFormerConfig = SettledBy<typeof recognise>;
+
+/** A strided convolution with a norm behind it (stem) or before it (downsampling), if one is stored. */
+function embedding(
+  b: GraphBuilder,
+  map: ValueInfo,
+  name: string,
+  { strides, padding: paddings, eps }: MetaFormerConfig,
+  stage: number,
+): ValueInfo {
+  const [stride, padding] = [at(strides, stage), at(paddings, stage)];
+  const norm = (x: ValueInfo): ValueInfo => (b.has('norm.weight') ? layerNormOfMap(b, x, 'norm', eps) : x);
+  return b.scope(
+    name,
+    () =>
+      stage === 0
+        ? norm(convolution(b, map, 'conv', { stride, padding }))
+        : convolution(b, norm(map), 'conv', { stride, padding }),
+    { title: stage === 0 ? 'Stem' : 'Downsampling' },
+  );
+}
+
+/** A stem, and stages of one token mixer each. */
+function build(b: GraphBuilder, config: MetaFormerConfig, { imageSize, batch }: BuildOptions): ImageMaps {
+  const { eps, activation, pool_size: poolSize } = config;
+  const pixels = b.input('pixel_values', [batch, config.channels, ...imageSize]);
+  const write = (map: ValueInfo, stage: number): ValueInfo => {
+    const narrow = b.has('downsample.conv.weight') ? embedding(b, map, 'downsample', config, stage) : map;
+    const mixer = mixers[at(config.token_mixer, stage)];
+    const settings = { batch, grid: gridOf(narrow), heads: at(config.stageHeads, stage), eps, activation };
+    return stageBlocks(b, narrow, at(config.depth, stage), mixer, { ...settings, poolSize });
+  };
+  const stem = embedding(b, pixels, 'stem', config, 0);
+  const maps = throughStages(stem, config.depth.length, (map, stage) =>
+    b.scope(`stages.${stage}`, () => write(map, stage), { title: `Stage ${stage + 1}` }),
+  );
+  return { stages: maps.map((map) => mapStage(map, imageSize)), map: last(maps) };
+}
+
+/** Epsilon of the norms that timm's heads have, whatever the blocks' is. */
+const headEps = 1e-6;
+
+/**
+ * Pooling, then the classifier: a linear layer, or two with a squared ReLU and a norm between them
+ * (ConvFormer, CAFormer).
+ */
+function head(b: GraphBuilder, { map }: ImageMaps, { eps }: MetaFormerConfig): void {
+  // transformers and the original repository normalise the map, timm what is left of it after pooling.
+  const normed = b.has('norm.weight') ? mixers.pooling.norm(b, map, 'norm', eps) : map;
+  const features = maybeNorm(b, meanOfMap(b, normed), 'head.norm', headEps);
+  if (!b.has('head.fc.fc1.weight')) return answer(b, features, map, 'head.fc');
+  const logits = b.scope('head.fc', () => {
+    const positives = b.add('Relu', [b.linear(features, 'fc1')]);
+    return b.linear(b.layerNorm(b.add('Mul', [positives, positives]), 'norm', headEps), 'fc2');
+  });
+  b.output('logits', logits, 'logits');
+  b.output('features', features, 'features');
+  b.output('tokens', map, 'tokens');
+}
+
+/**
+ * MetaFormer (Yu et al. 2022, 2023): transformers whose token mixer is pooling (PoolFormer), a
+ * convolution (ConvFormer) or in the last stages attention (CAFormer).
+ */
+export const metaformer: Family<MetaFormerConfig, ImageMaps> = {
   name: 'metaformer',
   title: 'MetaFormer',
   names: metaformerNames,
   assumable: ['heads', 'activation', 'eps', 'strides', 'padding', 'pool_size'],
   recognise,
   build,
+  head,
 };
