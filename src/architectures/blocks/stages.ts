@@ -52,8 +52,12 @@ export function tokenStage(tokens: Tokens, imageSize: Size): Stage {
 }
 
 /** Takes a value through `count` stages, and hands back what each ends with, the first stage's first. */
-export function throughStages<T>(first: T, count: number, write: (x: T, stage: number) => T): readonly T[] {
-  const ends: T[] = [];
+export function throughStages<T, End extends T = T>(
+  first: T,
+  count: number,
+  write: (x: T, stage: number) => End,
+): readonly End[] {
+  const ends: End[] = [];
   for (let stage = 0; stage < count; stage++) ends.push(write(ends.at(-1) ?? first, stage));
   return ends;
 }
