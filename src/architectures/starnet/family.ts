@@ -1,15 +1,15 @@
-import { last } from '../../domain/lists';
+import { at, last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { batchNorm, convNorm, convolution } from '../blocks/convolution';
 import { activate, residual } from '../blocks/layers';
 import { meanOfMap } from '../blocks/maps';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
-import type { BuildOptions, Family, Found, Recognised } from '../family';
-import { configOf, stored } from '../figures';
+import type { BuildOptions, Family, Found } from '../family';
+import { stored } from '../figures';
+import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import { answer } from '../heads/classifier';
-import { sizeTitle, type Sizes } from '../sizes';
-import { classesOf, countOf, imageSizeOf, recognisedFrom, sideOf, sourcesOf } from '../sources';
+import type { Sizes } from '../sizes';
 import { starnetNames } from './names';
 
 const eps = 1e-5;
@@ -26,39 +26,21 @@ const sizes: Sizes = {
   '1,2,4,2 24': 'S150',
 };
 
-interface StarNetConfig {
-  readonly depth: readonly number[];
-}
-
-function recognise(found: Found): Recognised<StarNetConfig> | undefined {
-  const { tensors } = found;
-  const paths = Array.from({ length: countOf(tensors, 'stages') }, (_, stage) => `stages.${stage}`);
-  // The first module of a stage is its downsampling.
-  const depths = paths.map((path) => countOf(tensors, path) - 1);
-  const dims = paths.map((path) => sideOf(tensors, `${path}.0.conv.weight`, 0));
-  const hidden = paths.map((path) => sideOf(tensors, `${path}.1.f1.conv.weight`, 0));
-  const sources = sourcesOf(found);
-  const { imageSize, figure } = imageSizeOf(sources);
-  const settled = {
-    depth: stored(depths, `stages.0 … ${last(paths)}`),
-    dim: stored(dims, 'stages.*.0.conv.weight'),
-    mlp_ratio: stored(
-      hidden.map((side, stage) => side / (dims[stage] ?? side)),
-      'stages.*.1.f1.conv.weight',
-    ),
-    image_size: figure,
-    classes: classesOf(tensors, 'head'),
-  };
-  return recognisedFrom(sources, {
+function recognise(found: Found) {
+  const measured = measureStages(found, 'stages.*.*', 'dwconv.conv.weight');
+  if (!measured) return undefined;
+  const hidden = measured.each('f1.conv.weight', 0);
+  const ratios = hidden.value.map((side, stage) => side / at(measured.dims, stage));
+  return stagedConfig(measured, {
     label: 'starnet',
-    title: sizeTitle('StarNet', sizes, depths, dims),
-    imageSize,
-    sizeStep: [32, 32],
-    pixels: 'imagenet',
-    evidence: settled,
-    config: configOf(settled),
+    title: ['StarNet', sizes],
+    head: 'head',
+    stride: 32,
+    shapes: { mlp_ratio: stored(ratios, hidden.source) },
   });
 }
+
+type StarNetConfig = SettledBy<typeof recognise>;
 
 /** Two branches multiplied element by element between depthwise convolutions (Ma et al. 2024, §3.4, figure 3). */
 function block(b: GraphBuilder, x: ValueInfo): ValueInfo {
