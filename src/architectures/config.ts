@@ -4,7 +4,7 @@ import type { ConfigValue, Evidence } from './family';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Figures under the names that libraries give them in config.json. */
+/** Hyper-parameters under the names that libraries give them in config.json. */
 const keys = {
   heads: ['num_attention_heads', 'num_heads'],
   activation: ['hidden_act', 'act_layer', 'hidden_activation'],
@@ -12,6 +12,9 @@ const keys = {
   pool: ['global_pool'],
   image: ['img_size', 'image_size', 'input_size'],
 } as const satisfies Record<string, readonly string[]>;
+
+/** A hyper-parameter that goes by several keys in config.json. */
+export type ConfigName = keyof typeof keys;
 
 /** Objects of config.json that describe the image model, the most specific first. */
 const sections = ['vision_config', 'model_args', '', 'pretrained_cfg'];
@@ -32,7 +35,7 @@ function isConfigValue(value: unknown): value is ConfigValue {
 
 /** What open_clip_config.json says of its own image tower (open_clip's CLIPVisionCfg and its defaults); nothing but the size of one by timm. */
 const openClipFigures: Partial<
-  Record<keyof typeof keys, (vision: Json, model: Json) => readonly [key: string, value: unknown]>
+  Record<ConfigName, (vision: Json, model: Json) => readonly [key: string, value: unknown]>
 > = {
   heads: ({ width, head_width: each = 64 }) => [
     'vision_cfg.width / head_width',
@@ -42,7 +45,7 @@ const openClipFigures: Partial<
   image: ({ image_size: size }) => ['vision_cfg.image_size', size],
 };
 
-function fromOpenClip(checkpoint: Checkpoint, figure: keyof typeof keys): Evidence | undefined {
+function fromOpenClip(checkpoint: Checkpoint, figure: ConfigName): Evidence | undefined {
   const model = section(checkpoint.sidecars.openClip ?? {}, 'model_cfg');
   const vision = model && section(model, 'vision_cfg');
   if (!vision || ('timm_model_name' in vision && figure !== 'image')) return undefined;
@@ -51,13 +54,18 @@ function fromOpenClip(checkpoint: Checkpoint, figure: keyof typeof keys): Eviden
   return { value, source: `open_clip_config.json: model_cfg.${key}`, assumed: false };
 }
 
-/** A figure as config.json or open_clip_config.json beside the weights gives it. */
-export function configured(checkpoint: Checkpoint, figure: keyof typeof keys): Evidence | undefined {
-  return configuredValue(checkpoint, keys[figure]) ?? fromOpenClip(checkpoint, figure);
+/** A hyper-parameter as config.json or open_clip_config.json beside the weights gives it; by keys, config.json alone. */
+export function configured(
+  checkpoint: Checkpoint,
+  wanted: ConfigName | readonly string[],
+): Evidence | undefined {
+  return typeof wanted === 'string'
+    ? (configuredValue(checkpoint, keys[wanted]) ?? fromOpenClip(checkpoint, wanted))
+    : configuredValue(checkpoint, wanted);
 }
 
 /** The first of these keys that config.json has, in the section that is most specific to the image model. */
-export function configuredValue(checkpoint: Checkpoint, wanted: readonly string[]): Evidence | undefined {
+function configuredValue(checkpoint: Checkpoint, wanted: readonly string[]): Evidence | undefined {
   const config = checkpoint.sidecars.config ?? {};
   for (const name of sections)
     for (const key of wanted) {

@@ -44,16 +44,6 @@ export function configOf<S extends EvidenceRecord>(settled: S): ConfigOf<S> {
   return Object.fromEntries(values) as ConfigOf<S>;
 }
 
-/** Numbers of heads that divide the width, `count` of them around the given one, in order. */
-export function headsNear(dim: number, heads: number, count = 7): readonly number[] {
-  const divisors = Array.from({ length: dim }, (_, index) => index + 1).filter((each) => dim % each === 0);
-  const far = (each: number): number => Math.abs(Math.log(each / heads));
-  return divisors
-    .sort((a, b) => far(a) - far(b))
-    .slice(0, count)
-    .sort((a, b) => a - b);
-}
-
 /** A figure as a number. Throws where it is missing or no number: the family forgot it, or the user typed a word. */
 export function numberOf(figures: EvidenceRecord, key: string): number {
   const value = figures[key]?.value;

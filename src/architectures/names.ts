@@ -1,7 +1,6 @@
 import { configuredArchitecture, configuredModelType } from './config';
 import type { Found } from './family';
 import type { Measures } from './groups/measure';
-import type { Published } from './published/published';
 import type { Sizes } from './sizes';
 
 /** Labels by Hugging Face's model_type. */
@@ -24,37 +23,41 @@ const architectures: readonly (readonly [name: RegExp, label: string])[] = [
   [/_dinov2/, 'dinov2'],
 ];
 
-interface Marks {
-  readonly evidences: Found;
+/** What tells of the parts of a plain transformer. */
+interface Parts {
+  readonly found: Found;
   readonly measures: Measures;
 }
 
-const hasTrait = ({ measures }: Marks, trait: string): boolean => measures.traits.split(' ').includes(trait);
-const isDinov2 = (marks: Marks): boolean =>
-  marks.evidences.tensors.has('mask_token') && hasTrait(marks, 'ls') && marks.measures.classToken;
+const hasTrait = ({ measures }: Parts, trait: string): boolean => measures.traits.split(' ').includes(trait);
+const isDinov2 = (parts: Parts): boolean =>
+  parts.found.tensors.has('mask_token') && hasTrait(parts, 'ls') && parts.measures.classToken;
 
-/** What names and shapes say where no config does; the first that holds. */
-const structures: readonly (readonly [label: string, holds: (marks: Marks) => boolean])[] = [
+/** What names and shapes say if no config does; the first that holds. */
+const structures: readonly (readonly [label: string, holds: (parts: Parts) => boolean])[] = [
   ['deit-distilled', ({ measures }) => measures.distillationToken],
-  ['dinov2-registers', (marks) => isDinov2(marks) && marks.measures.registers > 0],
+  ['dinov2-registers', (parts) => isDinov2(parts) && parts.measures.registers > 0],
   ['dinov2', isDinov2],
-  ['mae', ({ evidences }) => [...evidences.tensors.keys()].some((name) => name.startsWith('decoder.'))],
-  ['vit-parallel', (marks) => hasTrait(marks, 'parallel')],
+  ['mae', ({ found }) => [...found.tensors.keys()].some((name) => name.startsWith('decoder.'))],
+  ['vit-parallel', (parts) => hasTrait(parts, 'parallel')],
   ['vit-registers', ({ measures }) => measures.registers > 0],
-  ['vit-qknorm', (marks) => hasTrait(marks, 'qk_norm')],
+  ['vit-qknorm', (parts) => hasTrait(parts, 'qk_norm')],
 ];
 
 /** The label of a plain transformer: as its config says, else as its parts tell, else `vit`. */
-export function labelOf(evidences: Found, measures: Measures): string {
-  const marks = { evidences, measures };
-  const architecture = configuredArchitecture(evidences.checkpoint) ?? '';
+export function labelOf(found: Found, measures: Measures): string {
+  const parts = { found, measures };
+  const architecture = configuredArchitecture(found.checkpoint) ?? '';
   const named = architectures.find(([name]) => name.test(architecture))?.[1];
-  const typed = modelTypes[configuredModelType(evidences.checkpoint) ?? ''];
+  const typed = modelTypes[configuredModelType(found.checkpoint) ?? ''];
   if (measures.distillationToken) return 'deit-distilled';
-  return named ?? typed ?? structures.find(([, holds]) => holds(marks))?.[0] ?? 'vit';
+  return named ?? typed ?? structures.find(([, holds]) => holds(parts))?.[0] ?? 'vit';
 }
 
-/** Sizes by depth and width (Zhai et al. 2022, table 2, Oquab et al. 2023 and timm); where the parts of the blocks count, they follow. */
+/**
+ * Sizes by depth and width (Zhai et al. 2022, table 2, Oquab et al. 2023 and timm); where the parts
+ * of the blocks count, they follow.
+ */
 const sizes: Sizes = {
   '12 192': 'Ti',
   '14 256 diff': 'DWee',
@@ -93,13 +96,16 @@ const ownSizes: Readonly<Record<string, Sizes>> = {
   sapiens2: { '12 768': '0.1B', '24 1024': '0.4B', '32 1280': '0.8B', '40 1536': '1B', '56 2432': '5B' },
 };
 
-/** Parts of the blocks by which sizes of one depth and width are told apart. */
-const parts: ReadonlySet<string> = new Set(['gate', 'parallel', 'diff']);
+/** Traits of the blocks by which sizes of one depth and width are told apart. */
+const blockTraits: ReadonlySet<string> = new Set(['gate', 'parallel', 'diff']);
 
-/** `ViT-B/16`; a depth and width that nobody published by the width alone, `ViT-256/16`. `patch` is its side in pixels. */
+/**
+ * `ViT-B/16`; a depth and width that nobody published by the width alone, `ViT-256/16`. `patch` is
+ * its side in pixels.
+ */
 export function vitSize(depth: number, dim: number, patch: number | string, traits = '', label = ''): string {
   const layout = `${depth} ${dim}`;
-  const marked = [layout, ...traits.split(' ').filter((mark) => parts.has(mark))].join(' ');
+  const marked = [layout, ...traits.split(' ').filter((trait) => blockTraits.has(trait))].join(' ');
   const tables = [ownSizes[label] ?? {}, sizes];
   const size = [marked, layout].flatMap((key) => tables.flatMap((table) => table[key] ?? []))[0];
   return `ViT-${size ?? dim}/${patch}`;
@@ -144,7 +150,10 @@ export function titleOf(label: string, { depth, dim, patch, traits }: Measures):
   return titles[label]?.(size) ?? size;
 }
 
-/** Preprocessing that a kind of weights was trained with, where neither config nor a published model says. */
+/**
+ * Preprocessing that a kind of weights was trained with, if neither config nor a published model
+ * says.
+ */
 const pixels: Readonly<Record<string, string>> = {
   vit: 'half',
   flexivit: 'half',
@@ -158,19 +167,18 @@ const pixels: Readonly<Record<string, string>> = {
   'dual-encoder': 'clip',
 };
 
-/** What a plain transformer in timm's names once was, where only its parts say so: the image tower of CLIP or of SigLIP, AIMv2, BEiT-3. */
+/**
+ * What a plain transformer in timm's names once was, if only its parts say so: the image tower of
+ * CLIP or of SigLIP, AIMv2, BEiT-3.
+ */
 export function originOf(label: string, { traits, classToken, registers }: Measures): string {
-  const marks = traits.split(' ');
+  const parts = traits.split(' ');
   if (label !== 'vit') return label;
-  if (marks.includes('gate') && !classToken && !marks.includes('qkv_bias')) return 'aimv2';
-  if (marks.includes('scale_norm')) return 'beit3';
-  if (marks.includes('pre') && !marks.includes('parallel')) return 'clip';
-  return marks.includes('map') && !classToken && registers === 0 ? 'siglip' : label;
+  if (parts.includes('gate') && !classToken && !parts.includes('qkv_bias')) return 'aimv2';
+  if (parts.includes('scale_norm')) return 'beit3';
+  if (parts.includes('pre') && !parts.includes('parallel')) return 'clip';
+  return parts.includes('map') && !classToken && registers === 0 ? 'siglip' : label;
 }
 
-/** Name of the default preprocessing: the published models' own where they agree, else the label's. */
-export function pixelsOf(label: string, published: readonly Published[]): string {
-  const named = new Set(published.map((model) => model.pixels));
-  const [only] = named;
-  return named.size === 1 && only !== undefined ? only : (pixels[label] ?? 'imagenet');
-}
+/** Name of the preprocessing that a label stands for. */
+export const pixelsOf = (label: string): string => pixels[label] ?? 'imagenet';

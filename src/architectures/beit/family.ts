@@ -1,78 +1,80 @@
 import type { Grid, Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
+import { withValue, type Tokens } from '../blocks/layers';
 import { sequence } from '../blocks/maps';
+import type { ResamplingName } from '../blocks/positions';
 import { tableBias, type TableOptions } from '../blocks/relativePosition';
 import { patchesOnly } from '../blocks/specialTokens';
+import { eachBlock, type TokenMaps } from '../blocks/stages';
 import { configuredImageSize, configuredModelType } from '../config';
-import type { BuildOptions, Evidence, EvidenceRecord, Family, Found, Recognised } from '../family';
-import { assumed, given, numberOf, pairOf, sideOrPair, stored, wordOf } from '../figures';
+import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
+import { assumed, configOf, given, sideOrPair, stored, type ConfigOf } from '../figures';
 import { preNormBlock } from '../groups/evaBlocks';
 import { measure, type Measures } from '../groups/measure';
-import { plainAnswer } from '../groups/plainAnswer';
+import { inPatches, positionLayout, unseen } from '../groups/patchGrid';
+import { normedMaps } from '../groups/plain';
 import { embed } from '../groups/plainEmbedding';
-import { positionLayout, unseen } from '../groups/plainFigures';
+import { gridsOf } from '../groups/tableLayout';
+import { tokensAnswer } from '../heads/tokens';
 import { titleOf } from '../names';
-import { classesOf, decide, namesOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
+import {
+  classesOf,
+  decide,
+  namesOf,
+  recognisedFrom,
+  sourcesOf,
+  type SettledSize,
+  type Sources,
+} from '../sources';
 import { beitNames } from './names';
 
 /** Tables of relative positions: one for all blocks, one for each, or both. */
 const sharedTable = 'rel_pos_bias.relative_position_bias_table';
 const ownTable = 'attn.relative_position_bias_table';
 
-/** Grids whose distances, and three rows for the class token, fill a table. */
-function gridsOf(tableRows: number): readonly Grid[] {
-  const count = tableRows - 3;
-  const sides = Array.from({ length: Math.max(count, 0) }, (_, index) => index + 1);
-  return sides
-    .filter((side) => count % side === 0 && side % 2 === 1 && (count / side) % 2 === 1)
-    .map((side) => [(side + 1) / 2, (count / side + 1) / 2]);
-}
+/** Rows of a table for the class token, behind those of the distances. */
+const classRows = 3;
 
-/** Sides of an image in patches. */
-const inPatches = (size: Size, { patch }: Measures): Grid => [
-  Math.floor(size[0] / patch[0]),
-  Math.floor(size[1] / patch[1]),
-];
+/** Grids whose distances fill a table. */
+const gridsIn = (tableRows: number): readonly Grid[] =>
+  gridsOf(tableRows - classRows)
+    .filter(([rows, columns]) => rows % 2 === 1 && columns % 2 === 1)
+    .map(([rows, columns]) => [(rows + 1) / 2, (columns + 1) / 2]);
 
-/** The grid that the table was made for: what the user or the config says where it fits, else a square, else the wanted image's. */
-function nativeGrid(
-  { found: evidences }: Sources,
-  measures: Measures,
-  tableRows: number,
-): Evidence | undefined {
-  const grids = gridsOf(tableRows);
+/**
+ * The grid that the table was made for: what the user or the config says if it fits, else a square,
+ * else the wanted image's, else the nearest to a square. Throws if the user's does not fit.
+ */
+function nativeGrid({ found }: Sources, { patch }: Measures, tableRows: number): Evidence<Grid> | undefined {
+  const grids = gridsIn(tableRows);
   const fitting = (grid: unknown): Grid | undefined => grids.find((each) => String(each) === String(grid));
-  const told = given(evidences, 'grid');
+  const fittingSize = (size: Size | undefined): Grid | undefined => size && fitting(inPatches(size, patch));
+  const told = given(found, 'grid');
   const all = grids.map((grid) => grid.join(' × ')).join(', ');
   if (told) {
-    if (fitting(told.value)) return told;
+    const grid = fitting(told.value);
+    if (grid) return { ...told, value: grid };
     throw new Error(`grid: ${String(told.value)} found; relative_position_bias_table fits ${all}`);
   }
-  const config = configuredImageSize(evidences.checkpoint);
   const sure =
-    fitting(config && inPatches(config.size, measures)) ??
+    fittingSize(configuredImageSize(found.checkpoint)?.size) ??
     grids.find(([rows, columns]) => rows === columns) ??
-    fitting(evidences.imageSize && inPatches(evidences.imageSize, measures));
+    fittingSize(found.imageSize);
   if (sure) return stored(sure, `relative_position_bias_table holds ${tableRows} rows`);
   const nearest = grids.find(([rows, columns]) => rows >= columns);
   return nearest && assumed(nearest, `the grid nearest to a square of those that fit (${all})`);
 }
 
-function sizeOf(
-  { found: evidences }: Sources,
-  { patch }: Measures,
-  grid: Evidence,
-): { readonly imageSize: Size; readonly figure: Evidence } {
-  const config = configuredImageSize(evidences.checkpoint);
-  const [rows, columns] = grid.value as Grid;
+function sizeOf({ found }: Sources, { patch }: Measures, grid: Evidence<Grid>): SettledSize {
+  const config = configuredImageSize(found.checkpoint);
+  const [rows, columns] = grid.value;
   const native: Size = [rows * patch[0], columns * patch[1]];
   const figure =
-    (evidences.imageSize && stored(evidences.imageSize, 'given by the user')) ??
+    (found.imageSize && stored(found.imageSize, 'given by the user')) ??
     (config && stored(config.size, config.source)) ??
     (grid.assumed ? assumed(native, 'the assumed grid') : stored(native, 'the table of relative positions'));
-  return { imageSize: figure.value as readonly [number, number], figure };
+  return { imageSize: figure.value, figure };
 }
 
 function labelOf({ checkpoint }: Found, names: readonly string[]): string {
@@ -84,21 +86,26 @@ function labelOf({ checkpoint }: Found, names: readonly string[]): string {
   return names.length > 0 && names.every((name) => name.startsWith('beitv2')) ? 'beitv2' : 'beit';
 }
 
-/** The vector of a picture: the normed mean of the patches where that norm is stored, else the class token. */
-function poolOf(sources: Sources, normed: boolean): Evidence {
-  return decide(sources, 'pool', {
+type Pool = 'avg' | 'token';
+
+/**
+ * The vector of an image: the normed mean of the patches if that norm is stored, else the class
+ * token.
+ */
+function poolOf(sources: Sources, normed: boolean): Evidence<Pool> {
+  return decide<Pool>(sources, 'pool', {
     config: ['global_pool'],
     otherwise: normed
-      ? stored('avg', 'fc_norm: the last norm comes after the mean')
-      : stored('token', 'cls_token'),
+      ? stored<Pool>('avg', 'fc_norm: the last norm comes after the mean')
+      : stored<Pool>('token', 'cls_token'),
     is: (value) => value === 'avg' || value === 'token',
     needed: 'avg or token',
   });
 }
 
-/** The table has a column for each head. Throws where the user says another number. */
-function headsOf({ found: evidences }: Sources, columns: number): Evidence {
-  const told = given(evidences, 'heads');
+/** The table has a column for each head. Throws if the user says another number. */
+function headsOf({ found }: Sources, columns: number): Evidence<number> {
+  const told = given(found, 'heads');
   if (told && Number(told.value) !== columns)
     throw new Error(
       `heads: ${String(told.value)} found; relative_position_bias_table has ${columns} columns`,
@@ -106,9 +113,23 @@ function headsOf({ found: evidences }: Sources, columns: number): Evidence {
   return stored(columns, 'relative_position_bias_table has a column for each');
 }
 
-function figuresOf(sources: Sources, measures: Measures, grid: Evidence, heads: number): EvidenceRecord {
-  const { dialect, tensors } = sources.found;
-  const layout = measures.positions > 0 ? positionLayout({ evidences: sources.found, measures }) : undefined;
+/** How the library makes a table for another grid. */
+const tableResampling = ({ name, title }: Found['dialect']): Evidence<'bilinear' | 'geometric'> => ({
+  value: name === 'transformers' ? 'bilinear' : 'geometric',
+  source: `as ${title} does`,
+  assumed: false,
+});
+
+/** The hyper-parameters, in the order in which people see them. */
+function evidenceOf(
+  sources: Sources,
+  measures: Measures,
+  grid: Evidence<Grid>,
+  { heads, size }: { readonly heads: number; readonly size: Evidence<Size> },
+) {
+  const { found } = sources;
+  const { dialect, tensors } = found;
+  const layout = measures.positions > 0 ? positionLayout({ found, measures }) : undefined;
   const shared = tensors.has(sharedTable);
   return {
     dim: stored(measures.dim, 'patch_embed.proj.weight'),
@@ -135,79 +156,75 @@ function figuresOf(sources: Sources, measures: Measures, grid: Evidence, heads: 
       otherwise: stored('gelu', `as ${dialect.title} builds BEiT`),
     }),
     pool: poolOf(sources, tensors.has('fc_norm.weight')),
-    resampling: stored(dialect.resampling[0], `as ${dialect.title} does`),
-    table_resampling: stored(
-      dialect.name === 'transformers' ? 'bilinear' : 'geometric',
-      `as ${dialect.title} does`,
-    ),
+    resampling: stored<ResamplingName>(dialect.resampling[0], `as ${dialect.title} does`),
+    table_resampling: tableResampling(dialect),
+    image_size: size,
   };
 }
 
-function recognise(evidences: Found): Recognised | undefined {
-  const { tensors } = evidences;
+type BeitConfig = Omit<ConfigOf<ReturnType<typeof evidenceOf>>, 'patch'> & { readonly patch: Size };
+
+function recognise(found: Found): Recognised<BeitConfig> | undefined {
+  const { tensors } = found;
   const measures = measure(tensors);
-  const table = tensors.get(sharedTable)?.shape ?? tensors.get(`blocks.0.${ownTable}`)?.shape;
-  if (!measures || !table) return undefined;
-  const sources = sourcesOf(evidences);
-  const grid = nativeGrid(sources, measures, table[0]!);
+  const [rows, heads] = tensors.get(sharedTable)?.shape ?? tensors.get(`blocks.0.${ownTable}`)?.shape ?? [];
+  if (!measures || rows === undefined || heads === undefined) return undefined;
+  const sources = sourcesOf(found);
+  const grid = nativeGrid(sources, measures, rows);
   if (!grid) return undefined;
-  const { imageSize, figure } = sizeOf(sources, measures, grid);
-  const label = labelOf(evidences, namesOf(sources));
+  const { imageSize, figure: size } = sizeOf(sources, measures, grid);
+  const label = labelOf(found, namesOf(sources));
+  const settled = evidenceOf(sources, measures, grid, { heads, size });
   return recognisedFrom(sources, {
     label,
     title: titleOf(label, measures),
-    evidence: { ...figuresOf(sources, measures, grid, table.at(-1)!), image_size: figure },
+    config: { ...configOf(settled), patch: measures.patch },
+    evidence: settled,
     imageSize,
     sizeStep: measures.patch,
     pixels: label === 'beit' ? 'half' : 'imagenet',
-    warnings: unseen({ evidences, measures }),
+    warnings: unseen(found, measures.patch),
   });
 }
 
-/** Blocks with the bias of relative positions: the shared one, each block's own, or their sum (Bao et al. 2022, §2.2). */
-function encode(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): Tokens {
-  const settings = {
-    heads: numberOf(figures, 'heads'),
-    eps: numberOf(figures, 'eps'),
-    activation: wordOf(figures, 'activation'),
-  };
-  let tokens = embed(b, figures, options);
-  const grid = tokens.layout.grid as Grid;
-  const table: TableOptions = {
-    native: pairOf(figures, 'grid'),
-    classToken: true,
-    resizing: wordOf(figures, 'table_resampling') as NonNullable<TableOptions['resizing']>,
-  };
+/**
+ * Writes blocks with the bias of relative positions: the shared one, each block's own, or their sum
+ * (Bao et al. 2022, §2.2).
+ */
+function build(b: GraphBuilder, config: BeitConfig, options: BuildOptions): TokenMaps {
+  const { heads, eps, activation, depth } = config;
+  const embedded = embed(b, config, options);
+  const grid = inPatches(options.imageSize, config.patch);
+  const table: TableOptions = { native: config.grid, classToken: true, resizing: config.table_resampling };
   const biasOf = (name: string): ValueInfo | undefined =>
     b.has(name) ? tableBias(b, name, grid, table) : undefined;
   const shared = biasOf(sharedTable);
-  for (let index = 0; index < numberOf(figures, 'depth'); index++) {
-    const from = tokens;
-    const value = b.scope(
-      `blocks.${index}`,
-      () => {
-        const own = biasOf(ownTable);
-        const bias = own && shared ? b.add('Add', [own, shared]) : (own ?? shared);
-        return preNormBlock(b, from, { ...settings, ...(bias && { bias }) });
-      },
-      { title: 'Transformer block', formula: 'x + γ · f(norm(x))' },
-    );
-    tokens = withValue(tokens, value);
-  }
-  return withValue(tokens, maybeNorm(b, tokens.value, 'norm', settings.eps));
+  const block = (tokens: Tokens): Tokens => {
+    const own = biasOf(ownTable);
+    const bias = own && shared ? b.add('Add', [own, shared]) : (own ?? shared);
+    return withValue(tokens, preNormBlock(b, tokens, { heads, eps, activation, ...(bias && { bias }) }));
+  };
+  const note = { title: 'Transformer block', formula: 'x + γ · f(norm(x))' };
+  return normedMaps(b, eachBlock(b, embedded, { depth, block, note }), eps, options);
 }
 
-function build(b: GraphBuilder, recognised: Recognised, options: BuildOptions): void {
-  const tokens = encode(b, recognised, options);
+/**
+ * Ends with a classifier, and with `token_logits` of the patches if the head of the training is
+ * stored.
+ */
+function head(b: GraphBuilder, maps: TokenMaps, config: BeitConfig): void {
   if (b.has('lm_head.weight')) {
-    const patches = patchesOnly(b, tokens);
+    const patches = patchesOnly(b, maps.tokens);
     b.output('token_logits', sequence(b, withValue(patches, b.linear(patches.value, 'lm_head'))), 'tokens');
   }
-  plainAnswer(b, tokens, recognised.evidence);
+  tokensAnswer(b, maps, config);
 }
 
-/** BEiT (Bao et al. 2022), BEiT v2 (Peng et al. 2022) and Data2Vec-vision (Baevski et al. 2022): attention biased by relative positions, class token included. */
-export const beit: Family<Recognised, void> = {
+/**
+ * BEiT (Bao et al. 2022), BEiT v2 (Peng et al. 2022) and Data2Vec-vision (Baevski et al. 2022):
+ * attention biased by relative positions, class token included.
+ */
+export const beit: Family<BeitConfig, TokenMaps> = {
   name: 'beit',
   title: 'BEiT',
   names: beitNames,
@@ -215,4 +232,5 @@ export const beit: Family<Recognised, void> = {
   assumable: ['heads', 'pool', 'eps', 'activation', 'grid'],
   recognise,
   build,
+  head,
 };

@@ -1,9 +1,13 @@
+import { at, last } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import type { TokenLayout } from '../../domain/probes';
 
-/** Which channels of a head turn together: neighbours (x₀x₁, x₂x₃ …), or each with the one half a head further. */
+/**
+ * Which channels of a head turn together: neighbours (x₀x₁, x₂x₃ …), or each with the one half a
+ * head further.
+ */
 const pairings = {
   interleaved: { shape: (pairs: number, members: number) => [pairs, members], axis: -1 },
   half: { shape: (pairs: number, members: number) => [members, pairs], axis: -2 },
@@ -11,7 +15,10 @@ const pairings = {
 
 export type Pairing = keyof typeof pairings;
 
-/** Sine and cosine of the angle by which every pair of channels of every token turns: `[…, tokens, pairs]` with an axis of one for the pair. */
+/**
+ * Sine and cosine of the angle by which every pair of channels of every token turns: `[…, tokens,
+ * pairs]` with an axis of one for the pair.
+ */
 export interface Rotation {
   readonly sin: ValueInfo;
   readonly cos: ValueInfo;
@@ -26,7 +33,10 @@ export interface Coordinates {
   readonly indexing: 'ij' | 'xy';
   /** Added to row and column. */
   readonly offset: number;
-  /** Grid onto which rows and columns are rescaled: the one of the pretraining (Fang et al. 2023, EVA-02). */
+  /**
+   * Grid onto which rows and columns are rescaled: the one of the pretraining (Fang et al. 2023,
+   * EVA-02).
+   */
   readonly reference?: Grid;
 }
 
@@ -62,9 +72,10 @@ function anglesOf(places: readonly (readonly [number, number])[], bands: readonl
 }
 
 /**
- * Axial rotation (Heo et al. 2024, "Rotary Position Embedding for Vision Transformer", §3.2): the first coordinate turns the first half of a head's
- * pairs by angles coordinate · temperature^(-4k/width), the second the others; centred coordinates count in full turns.
- * Throws where a head's width is no multiple of 4.
+ * Axial rotation (Heo et al. 2024, "Rotary Position Embedding for Vision Transformer", §3.2): the
+ * first coordinate turns the first half of a head's pairs by angles coordinate ·
+ * temperature^(-4k/width), the second the others; centred coordinates count in full turns. Throws
+ * if a head's width is no multiple of 4.
  */
 export function axialRotation(
   b: GraphBuilder,
@@ -88,8 +99,8 @@ export function axialRotation(
 }
 
 /**
- * Rotation with learned frequencies (Heo et al. 2024, §3.3, RoPE-Mixed): angle = f₁ · first coordinate + f₂ · second, every head its own.
- * `frequencies` is `[2, heads, pairs]`.
+ * Rotation with learned frequencies (Heo et al. 2024, §3.3, RoPE-Mixed): angle = f₁ · first
+ * coordinate + f₂ · second, every head its own. `frequencies` is `[2, heads, pairs]`.
  */
 export function mixedRotation(
   b: GraphBuilder,
@@ -99,28 +110,32 @@ export function mixedRotation(
 ): Rotation {
   const places = placesOf(layout, options);
   const [, heads, pairs] = frequencies.shape as readonly [number, number, number];
-  const [first, second] = b.split(frequencies, 2, 0).map((part, axis) => {
+  const parts = b.split(frequencies, 2, 0).map((part, axis) => {
     const along = b.constant(
       '/rotation/places',
       'F32',
       [places.length, 1],
-      Float32Array.from(places, (place) => place[axis]!),
+      Float32Array.from(places, (place) => at(place, axis)),
     );
     return b.add('Mul', [b.reshape(part, [heads, 1, pairs]), along]);
   });
-  const sum = b.add('Add', [first!, second!]);
+  const sum = b.add('Add', parts);
   const angles = b.reshape(sum, [heads, places.length, ...pairings[options.pairing].shape(pairs, 1)]);
   return { sin: b.add('Sin', [angles]), cos: b.add('Cos', [angles]), pairing: options.pairing };
 }
 
-/** Queries or keys `[batch, heads, tokens, width]` with every pair (x, y) turned to (x·cos − y·sin, x·sin + y·cos) (Su et al. 2021, RoFormer, eq. 13). */
+/**
+ * Queries or keys `[batch, heads, tokens, width]` with every pair (x, y) turned to (x·cos − y·sin,
+ * x·sin + y·cos) (Su et al. 2021, RoFormer, eq. 13).
+ */
 export function rotate(b: GraphBuilder, values: ValueInfo, { sin, cos, pairing }: Rotation): ValueInfo {
   const { shape, axis } = pairings[pairing];
-  const pairs = b.reshape(values, [...values.shape.slice(0, -1), ...shape(values.shape.at(-1)! / 2, 2)]);
-  const [x, y] = b.split(pairs, 2, pairs.shape.length + axis);
+  const pairs = b.reshape(values, [...values.shape.slice(0, -1), ...shape(last(values.shape) / 2, 2)]);
+  const parts = b.split(pairs, 2, pairs.shape.length + axis);
+  const [x, y] = [at(parts, 0), at(parts, 1)];
   const times = (value: ValueInfo, factor: ValueInfo): ValueInfo => b.add('Mul', [value, factor]);
   const turned = b.concat(
-    [b.add('Sub', [times(x!, cos), times(y!, sin)]), b.add('Add', [times(x!, sin), times(y!, cos)])],
+    [b.add('Sub', [times(x, cos), times(y, sin)]), b.add('Add', [times(x, sin), times(y, cos)])],
     axis,
   );
   return b.reshape(turned, values.shape);

@@ -4,7 +4,7 @@ import type { ValueInfo } from '../../graph/graph';
 import { convNorm, convolution, globalMean, squeezeExcite, type Padding } from '../blocks/convolution';
 import { activate, residual } from '../blocks/layers';
 import { meanOfMap } from '../blocks/maps';
-import { configuredValue } from '../config';
+import { configured } from '../config';
 import type { BuildOptions, Evidence, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
 import { type Layout, layouts } from './layouts';
@@ -85,7 +85,7 @@ const paddings = ['symmetric', 'same', 'fixed'] as const;
 function paddingOf(sources: Sources, label: string): Evidence {
   const { checkpoint, dialect } = sources.found;
   const ported = dialect.name === 'transformers';
-  const tensorflow = configuredValue(checkpoint, ['tf_padding']);
+  const tensorflow = configured(checkpoint, ['tf_padding']);
   const usual = {
     efficientnet: ported ? stored('fixed', `default of ${dialect.title}`) : undefined,
     mobilenet_v2:

@@ -1,86 +1,69 @@
-import type { Grid } from '../../domain/size';
+import { at } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
-import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
-import {
-  axialRotation,
-  mixedRotation,
-  type Coordinates,
-  type Pairing,
-  type Rotation,
-} from '../blocks/rotary';
-import type { BuildOptions, EvidenceRecord, Family, Recognised } from '../family';
-import { numberOf, numbersOf, pairOf, wordOf } from '../figures';
+import { withValue, type Tokens } from '../blocks/layers';
+import { axialRotation, mixedRotation, type Rotation } from '../blocks/rotary';
+import { eachBlock, type TokenMaps } from '../blocks/stages';
+import type { BuildOptions, Family } from '../family';
 import { blocks, notes } from '../groups/evaBlocks';
-import { recogniseEva } from './figures';
-import { plainAnswer } from '../groups/plainAnswer';
+import { normedMaps } from '../groups/plain';
 import { embed } from '../groups/plainEmbedding';
+import { tokensAnswer } from '../heads/tokens';
+import { recogniseEva, type EvaConfig } from './hyperparameters';
 import { evaNames } from './names';
 
-function coordinatesOf(figures: EvidenceRecord): Coordinates & { readonly pairing: Pairing } {
-  return {
-    kind: wordOf(figures, 'rope') === 'centred' ? 'centred' : 'index',
-    indexing: wordOf(figures, 'rope_indexing') as Coordinates['indexing'],
-    offset: numberOf(figures, 'rope_offset'),
-    pairing: wordOf(figures, 'rope_pairing') as Pairing,
-    ...(figures['rope_ref_grid'] && { reference: pairOf(figures, 'rope_ref_grid') as Grid }),
-  };
-}
-
-/** How the blocks' queries and keys are turned, block by block; undefined where they are not. */
+/** How the blocks' queries and keys are turned, block by block; undefined if they are not. */
 function rotationsOf(
   b: GraphBuilder,
   { layout }: Tokens,
-  figures: EvidenceRecord,
-  heads: number,
+  { rotation: turning, heads, head_dim: width }: EvaConfig,
 ): (block: number) => Rotation | undefined {
-  const kind = wordOf(figures, 'rope');
-  if (kind === 'none') return () => undefined;
-  const coordinates = coordinatesOf(figures);
-  if (kind === 'mixed') {
-    const [, depth, , pairs] = b.shapeOf('rope.freqs') as readonly [number, number, number, number];
+  if (turning.rope === 'none') return () => undefined;
+  if (turning.rope === 'mixed') {
+    const [, depth = 0, , pairs = 0] = b.shapeOf('rope.freqs');
     const frequencies = b.split(b.parameter('rope.freqs', [2, depth, heads, pairs]), depth, 1);
-    return (block) =>
-      mixedRotation(b, layout, b.reshape(frequencies[block]!, [2, heads, pairs]), coordinates);
+    return (block) => mixedRotation(b, layout, b.reshape(at(frequencies, block), [2, heads, pairs]), turning);
   }
-  const width = numberOf(figures, 'head_dim');
-  const temperature = numberOf(figures, 'rope_temperature');
-  const rotation = axialRotation(b, layout, width, { ...coordinates, temperature });
+  const rotation = axialRotation(b, layout, width, turning);
   return () => rotation;
 }
 
-function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
-  const [heads, poolHeads] = numbersOf(figures, 'heads');
-  const settings = {
-    heads: heads!,
-    eps: numberOf(figures, 'eps'),
-    activation: wordOf(figures, 'activation'),
-  };
-  const order = wordOf(figures, 'norm_order') as keyof typeof blocks;
-  let tokens = embed(b, figures, options);
-  const rotationOf = rotationsOf(b, tokens, figures, heads!);
-  for (let index = 0; index < numberOf(figures, 'depth'); index++) {
-    const from = tokens;
-    const rotation = rotationOf(index);
-    const value = b.scope(
-      `blocks.${index}`,
-      () => blocks[order](b, from, { ...settings, ...(rotation && { rotation }) }),
-      notes[order],
-    );
-    tokens = withValue(tokens, value);
-  }
-  const last = withValue(tokens, maybeNorm(b, tokens.value, 'norm', settings.eps));
-  plainAnswer(b, last, {
-    ...figures,
-    heads: { ...figures['heads']!, value: poolHeads ?? heads! },
-    activation: { ...figures['activation']!, value: 'gelu' },
-  });
+/** Tokens, and how the next block turns them. */
+interface Turned {
+  readonly tokens: Tokens;
+  readonly rotation: Rotation | undefined;
 }
 
+function build(b: GraphBuilder, config: EvaConfig, options: BuildOptions): TokenMaps {
+  const { heads, eps, activation, depth, norm_order: order } = config;
+  const embedded = embed(b, config, options);
+  const rotationOf = rotationsOf(b, embedded, config);
+  const ends = eachBlock<Turned>(
+    b,
+    { tokens: embedded, rotation: undefined },
+    {
+      depth,
+      enter: ({ tokens }, index) => ({ tokens, rotation: rotationOf(index) }),
+      block: ({ tokens, rotation }) => {
+        const facts = { heads, eps, activation, ...(rotation && { rotation }) };
+        return { tokens: withValue(tokens, blocks[order](b, tokens, facts)), rotation };
+      },
+      note: notes[order],
+    },
+  );
+  const turned = ends.map(({ tokens }) => tokens);
+  return normedMaps(b, turned, eps, options);
+}
+
+/** Ends as a plain transformer does; attention pooling has heads and an activation of its own. */
+const head = (b: GraphBuilder, maps: TokenMaps, config: EvaConfig): void =>
+  tokensAnswer(b, maps, { ...config, heads: config.poolHeads, activation: 'gelu' });
+
 /**
- * What timm's eva.py builds: EVA (Fang et al. 2022), EVA-02 (2023) and transformers with rotary positions: DINOv3 (Siméoni et al. 2025),
- * Perception Encoder (Bolya et al. 2025), RoPE-ViT (Heo et al. 2024) and others. No weight but learned frequencies tells the rotation.
+ * What timm's eva.py builds: EVA (Fang et al. 2022), EVA-02 (2023) and transformers with rotary
+ * positions: DINOv3 (Siméoni et al. 2025), Perception Encoder (Bolya et al. 2025), RoPE-ViT (Heo et
+ * al. 2024) and others. No weight but learned frequencies tells the rotation.
  */
-export const eva: Family<Recognised, void> = {
+export const eva: Family<EvaConfig, TokenMaps> = {
   name: 'eva',
   title: 'EVA and rotary transformers',
   names: evaNames,
@@ -101,4 +84,5 @@ export const eva: Family<Recognised, void> = {
   ],
   recognise: recogniseEva,
   build,
+  head,
 };

@@ -1,18 +1,26 @@
+import type { Grid } from '../../domain/size';
 import type { Found } from '../family';
 import { isPerceptionEncoder, type Measures } from '../groups/measure';
 
+/**
+ * Rotary positions: none, by row and column, by patch centres in [-1, 1], or by learned
+ * frequencies.
+ */
+export type Rope = 'none' | 'axial' | 'centred' | 'mixed';
+
 /** What the entry functions of one kind of model set and no weight tells. */
 interface Facts {
-  /** Kind of rotary positions: none, by row and column, by patch centres in [-1, 1], or by learned frequencies. */
-  readonly rope: 'none' | 'axial' | 'centred' | 'mixed';
+  readonly rope: Rope;
   readonly rope_temperature?: number;
   readonly rope_indexing?: 'ij' | 'xy';
   readonly rope_offset?: number;
   readonly rope_pairing?: 'interleaved' | 'half';
   /** Grid to which positions are rescaled; `table`: that of the position table. */
-  readonly rope_ref_grid?: readonly [number, number] | 'table';
+  readonly rope_ref_grid?: Grid | 'table';
   readonly eps: number;
-  /** How tokens are pooled where neither a norm of the pooled vector nor a missing class token tells. */
+  /**
+   * How tokens are pooled if neither a norm of the pooled vector nor a missing class token tells.
+   */
   readonly pool: 'token' | 'avg';
 }
 
@@ -20,8 +28,8 @@ interface Facts {
 export interface EvaKind extends Facts {
   readonly label: string;
   readonly pixels: string;
-  /** Reference grids by the names of models, where they differ and may not be the position table's. */
-  readonly referenceGrids?: readonly (readonly [name: RegExp, grid: readonly [number, number]])[];
+  /** Reference grids by the names of models, if they differ and may not be the position table's. */
+  readonly referenceGrids?: readonly (readonly [name: RegExp, grid: Grid])[];
   /** Names of its published models. */
   readonly published: RegExp;
   readonly holds: (parameters: Found['tensors'], measures: Measures) => boolean;
@@ -126,13 +134,16 @@ const kinds: readonly EvaKind[] = [
   },
 ];
 
-/** What only blocks of eva.py have: BEiT's name for LayerScale, biases of queries and values apart, three projections. */
-const marks = ['gamma_1', 'attn.q_bias', 'attn.q_proj.weight'];
+/**
+ * What only blocks of eva.py have: BEiT's name for LayerScale, biases of queries and values apart,
+ * three projections.
+ */
+const ownParameters = ['gamma_1', 'attn.q_bias', 'attn.q_proj.weight'];
 
 /** The kind of model that these parts make; undefined where no block of eva.py has them. */
 export function evaKindOf(parameters: Found['tensors'], measures: Measures): EvaKind | undefined {
-  const marked = marks.some((mark) => parameters.has(`blocks.0.${mark}`));
-  return marked || isPerceptionEncoder(parameters)
+  const own = ownParameters.some((name) => parameters.has(`blocks.0.${name}`));
+  return own || isPerceptionEncoder(parameters)
     ? kinds.find(({ holds }) => holds(parameters, measures))
     : undefined;
 }

@@ -1,15 +1,24 @@
 import { openAiText, openClipTrunk } from '../libraries/clip';
 import { asNamed, asTokens, rows, timmNames, transposed, type Dialect, type Rename } from '../dialect';
 
-/** What no plain transformer of timm has: its LayerScale under BEiT's name, biases of queries and values apart, or three projections. */
+/**
+ * What no plain transformer of timm has: its LayerScale under BEiT's name, biases of queries and
+ * values apart, or three projections.
+ */
 const marks = /^blocks\.0\.(?:gamma_1|attn\.(?:q_bias|q_proj\.weight))$/;
 
-/** Angles that older versions and the original repositories keep as buffers; they follow from the size. */
+/**
+ * Angles that older versions and the original repositories keep as buffers; they follow from the
+ * size.
+ */
 const angles = /(?:^|\.)rope(?:_embed)?\.(?:freqs_(?:cos|sin)|periods|bands|pos_embed)$|\.bias_mask$/;
 
 const timmEva: Dialect = timmNames('eva', [/^patch_embed\.proj\.weight$/, marks], { buffers: angles });
 
-/** Without LayerScale, Perception Encoders have the names of any plain transformer with a norm in front. */
+/**
+ * Without LayerScale, Perception Encoders have the names of any plain transformer with a norm in
+ * front.
+ */
 const timmPerceptionEncoder: Dialect = timmNames('eva', [/^norm_pre\.weight$/, /^blocks\.0\.attn\.qkv\./]);
 
 function inLayer(from: string, to: string): Rename {
@@ -53,7 +62,10 @@ const transformersDinov3Gated: Dialect = {
   ],
 };
 
-/** facebookresearch/dinov3. Its bias of the keys is masked, so the third of queries and that of values are what there is of it. */
+/**
+ * facebookresearch/dinov3. Its bias of the keys is masked, so the third of queries and that of
+ * values are what there is of it.
+ */
 const dinov3: Dialect = timmNames('eva', [/^storage_tokens$/, /^blocks\.0\.ls1\.gamma$/], {
   name: 'dinov3',
   title: 'DINOv3 (facebookresearch)',
@@ -114,7 +126,10 @@ const baaivision: Dialect = timmNames(
   },
 );
 
-/** facebookresearch/perception_models: CLIP's names; the language and spatial models lack the text tower and `visual.`. */
+/**
+ * facebookresearch/perception_models: CLIP's names; the language and spatial models lack the text
+ * tower and `visual.`.
+ */
 function perceptionEncoder(root: string, text: readonly Rename[]): Dialect {
   const at = (from: string, to: string, layout?: Rename[2]): Rename => [
     new RegExp(`^${root}${from}$`),

@@ -1,8 +1,9 @@
+import { nearestDivisor } from '../divisors';
 import type { Size } from '../../domain/size';
 import type { Evidence, Found, EvidenceRecord } from '../family';
 import { assumed, numbersOf, stored } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
-import { classesOf, decide, nearestDivisor, type Sources } from '../sources';
+import { classesOf, decide, type Sources } from '../sources';
 import { activationOf, epsOf } from './isotropicFigures';
 
 /** Sizes of Ryali et al. 2023 (Hiera, table 2). */

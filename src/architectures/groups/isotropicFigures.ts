@@ -1,5 +1,5 @@
 import { activations } from '../blocks/layers';
-import type { ConfigValue, Evidence, EvidenceRecord } from '../family';
+import type { ConfigValue, Evidence } from '../family';
 import { stored } from '../figures';
 import { classesOf, countOf, decide, type Sources } from '../sources';
 
@@ -7,17 +7,17 @@ import { classesOf, countOf, decide, type Sources } from '../sources';
 export const isotropicAssumable = ['activation', 'eps', 'pool'] as const;
 
 /** A choice of words. */
-export function wordFigure(
+export function wordFigure<W extends string>(
   sources: Sources,
   key: string,
-  { config, words, otherwise }: { config: readonly string[]; words: readonly string[]; otherwise: Evidence },
-): Evidence {
-  const is = (value: ConfigValue): boolean => words.includes(String(value));
+  { config, words, otherwise }: { config: readonly string[]; words: readonly W[]; otherwise: Evidence<W> },
+): Evidence<W> {
+  const is = (value: ConfigValue): boolean => words.some((word) => word === String(value));
   return decide(sources, key, { config, otherwise, is, needed: `one of ${words.join(', ')}` });
 }
 
 /** The activation, by default what the library builds. */
-export function activationOf(sources: Sources, usual = 'gelu'): Evidence {
+export function activationOf(sources: Sources, usual = 'gelu'): Evidence<string> {
   return wordFigure(sources, 'activation', {
     config: ['hidden_act', 'act_layer'],
     words: Object.keys(activations),
@@ -26,7 +26,7 @@ export function activationOf(sources: Sources, usual = 'gelu'): Evidence {
 }
 
 /** Epsilon of the norms, by default the library's. */
-export function epsOf(sources: Sources, usual = sources.found.dialect.eps): Evidence {
+export function epsOf(sources: Sources, usual = sources.found.dialect.eps): Evidence<number> {
   return decide(sources, 'eps', {
     config: ['layer_norm_eps', 'norm_eps'],
     otherwise: stored(usual, `default of ${sources.found.dialect.title}`),
@@ -36,16 +36,27 @@ export function epsOf(sources: Sources, usual = sources.found.dialect.eps): Evid
 }
 
 /** How the tokens become one vector; `words` are the ways that the weights allow, the usual one first. */
-export function poolOf(sources: Sources, words: readonly string[], source: string): Evidence {
+export function poolOf<W extends string>(
+  sources: Sources,
+  words: readonly [W, ...W[]],
+  source: string,
+): Evidence<W> {
   return wordFigure(sources, 'pool', {
     config: ['global_pool'],
     words,
-    otherwise: stored(words[0]!, source),
+    otherwise: stored<W>(words[0], source),
   });
 }
 
+/** Hyper-parameters of a model whose blocks are all as wide as the first. */
+export type IsotropicEvidence = Readonly<
+  Record<'dim' | 'depth' | 'mlp_ratio' | 'eps' | 'classes', Evidence<number>> & {
+    activation: Evidence<string>;
+  }
+>;
+
 /** Figures of a model whose blocks `blocks.0` … are all `dim` wide; undefined where one of its parts is missing. */
-export function isotropicFigures(sources: Sources, head = 'head'): EvidenceRecord | undefined {
+export function isotropicFigures(sources: Sources, head = 'head'): IsotropicEvidence | undefined {
   const { tensors } = sources.found;
   const depth = countOf(tensors, 'blocks');
   const dim = tensors.get('blocks.0.norm1.weight')?.shape[0];

@@ -1,3 +1,5 @@
+import { at } from '../../domain/lists';
+import type { Size } from '../../domain/size';
 import type { Translated } from '../dialect';
 
 /** What names and shapes of a plain transformer tell without doubt. */
@@ -6,8 +8,7 @@ export interface Measures {
   readonly depth: number;
   /** Hidden width of the MLP; with a gate, of one of its halves. */
   readonly mlp: number;
-  /** `[height, width]` of a patch in pixels. */
-  readonly patch: readonly [number, number];
+  readonly patch: Size;
   readonly channels: number;
   /** Rows of the position table; 0 where there is none. */
   readonly positions: number;
@@ -17,13 +18,13 @@ export interface Measures {
   readonly registers: number;
   /** Outputs of the classifier; 0 where there is none. */
   readonly classes: number;
-  /** Marks of the variant, part of the published table's key: `cls pre ls`. */
+  /** Names of the variant's parts, part of the published table's key: `cls pre ls`. */
   readonly traits: string;
 }
 
 type Parameters = ReadonlyMap<string, Pick<Translated, 'shape'>>;
 
-const marks: readonly (readonly [mark: string, names: readonly string[]])[] = [
+const traits: readonly (readonly [trait: string, names: readonly string[]])[] = [
   ['cls', ['cls_token']],
   ['dist', ['dist_token']],
   ['reg', ['reg_token']],
@@ -45,7 +46,10 @@ function width(parameters: Parameters, name: string, axis: 0 | 1): number | unde
   return parameters.get(name)?.shape[axis];
 }
 
-/** Hidden width of the MLP in whichever kind of block this is; `dim` is taken off a fused output projection. */
+/**
+ * Hidden width of the MLP in whichever kind of block this is; `dim` is taken off a fused output
+ * projection.
+ */
 function mlpWidth(parameters: Parameters, dim: number): number | undefined {
   const fused = width(parameters, 'blocks.0.out_proj.weight', 1);
   return (
@@ -56,9 +60,12 @@ function mlpWidth(parameters: Parameters, dim: number): number | undefined {
   );
 }
 
-/** Side lengths of a patch: the kernel of a convolution, or a square that a linear embedding's input width allows (three channels). */
-function patchOf(shape: readonly number[]): readonly [number, number] | undefined {
-  if (shape.length === 4) return [shape[2]!, shape[3]!];
+/**
+ * Side lengths of a patch: the kernel of a convolution, or a square that a linear embedding's input
+ * width allows (three channels).
+ */
+function patchOf(shape: readonly number[]): Size | undefined {
+  if (shape.length === 4) return [at(shape, 2), at(shape, 3)];
   const side = Math.sqrt((shape[1] ?? 0) / 3);
   return shape.length === 2 && Number.isInteger(side) ? [side, side] : undefined;
 }
@@ -76,15 +83,15 @@ export function measure(parameters: Parameters): Measures | undefined {
     depth: depthOf(parameters),
     mlp,
     patch,
-    channels: embedding.length === 4 ? embedding[1]! : 3,
+    channels: embedding.length === 4 ? at(embedding, 1) : 3,
     positions: parameters.get('pos_embed')?.shape.at(-2) ?? 0,
     classToken: parameters.has('cls_token'),
     distillationToken: parameters.has('dist_token'),
     registers: parameters.get('reg_token')?.shape.at(-2) ?? 0,
     classes: head?.shape[0] ?? 0,
-    traits: marks
+    traits: traits
       .filter(([, names]) => names.some((name) => parameters.has(name)))
-      .map(([mark]) => mark)
+      .map(([trait]) => trait)
       .join(' '),
   };
 }
@@ -100,8 +107,8 @@ export function publishedKey({ dim, depth, mlp, patch }: Measures): string {
 }
 
 /**
- * Whether these are the weights of a Perception Encoder (Bolya et al. 2025): it rotates queries and keys, which no weight tells; only its ends
- * differ from those of CLIP's image tower.
+ * Whether these are the weights of a Perception Encoder (Bolya et al. 2025): it rotates queries and
+ * keys, which no weight tells; only its ends differ from those of CLIP's image tower.
  */
 export function isPerceptionEncoder(parameters: Parameters): boolean {
   const normed = parameters.has('norm.weight') || parameters.has('fc_norm.weight');

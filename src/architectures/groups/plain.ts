@@ -1,21 +1,25 @@
+import { last } from '../../domain/lists';
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
+import { eachBlock, tokenStage, type TokenMaps } from '../blocks/stages';
+import type { BuildOptions, Found, Recognised } from '../family';
 import { timmNames } from '../libraries/timm';
-import type { BuildOptions, Found, EvidenceRecord, Recognised } from '../family';
-import { numberOf, wordOf } from '../figures';
 import { labelOf, originOf, pixelsOf, titleOf } from '../names';
+import { recognisedFrom } from '../sources';
 import { isPerceptionEncoder, measure } from './measure';
-import { distilled, plainAnswer } from './plainAnswer';
-import { blockKinds, postNorm } from './plainBlocks';
+import { blockKinds, postNorm, type BlockFacts } from './plainBlocks';
+import { settlePlain, type PlainConfig } from './plainConfig';
 import { embed } from './plainEmbedding';
-import { plainFigures } from './plainFigures';
 
 /** Canonical names that a plain transformer reads beside timm's own. */
 const alsoRead = /^blocks\.\d+\.attn\.[qkv]_proj\.(?:weight|bias)$/;
 
 const network = /^(?:blocks|patch_embed|attn_pool)\./;
 
-/** Whether every parameter of the network is one that a plain transformer reads, and every block as wide as the first. */
+/**
+ * Whether a plain transformer reads every parameter of the network, and every block is as wide as
+ * the first.
+ */
 function isPlain({ tensors }: Found): boolean {
   const read = [...tensors.keys()].every(
     (name) => !network.test(name) || alsoRead.test(name) || timmNames.some(([from]) => from.test(name)),
@@ -30,62 +34,81 @@ function isPlain({ tensors }: Found): boolean {
   );
 }
 
-/** What every plain transformer has in common, whichever library named it; undefined where a part of one is missing. */
-export function recognisePlain(evidences: Found): Recognised | undefined {
-  const plain = isPlain(evidences) ? plainFigures(evidences) : undefined;
+/**
+ * What every plain transformer has in common, whichever library named it; undefined if a part of
+ * one is missing.
+ */
+export function recognisePlain(found: Found): Recognised<PlainConfig> | undefined {
+  const plain = isPlain(found) ? settlePlain(found) : undefined;
   if (!plain) return undefined;
-  const { measures, figures, choices, imageSize, warnings, published } = plain;
-  const label = labelOf(evidences, measures);
+  const { measures, sources, ...settled } = plain;
+  const label = labelOf(found, measures);
   const origin = originOf(label, measures);
-  return {
+  return recognisedFrom(sources, {
+    ...settled,
     label,
     title: titleOf(origin, measures),
-    task: measures.classes > 0 ? 'classify' : 'features',
-    imageSize,
-    evidence: figures,
-    choices,
-    candidates: [...new Set(published.flatMap((model) => model.models))],
-    warnings,
-    pixels: pixelsOf(origin, published),
+    pixels: pixelsOf(origin),
     sizeStep: measures.patch,
+  });
+}
+
+/** What the blocks of a plain transformer are built by. */
+export interface BlocksConfig extends BlockFacts {
+  readonly depth: number;
+  readonly norm_order: 'pre' | 'post';
+}
+
+/**
+ * Writes the blocks and hands back the tokens behind each, the first block's first. Throws
+ * `ParameterError` if block 0 is of no known kind.
+ */
+export function throughBlocks(
+  b: GraphBuilder,
+  embedded: Tokens,
+  { depth, norm_order: order, ...facts }: BlocksConfig,
+): readonly Tokens[] {
+  const kinds = order === 'post' ? [postNorm, ...blockKinds] : blockKinds;
+  const kind = kinds.find(({ has }) => b.has(`blocks.0.${has}`));
+  if (!kind) throw new ParameterError('blocks.0', 'no kind of block that a plain transformer has');
+  return eachBlock(b, embedded, {
+    depth,
+    block: (tokens, index) => withValue(tokens, kind.build(b, tokens, { ...facts, index })),
+    note: kind.note,
+  });
+}
+
+/**
+ * Maps of a transformer that keeps one grid, a stage for each block, and its last tokens behind the
+ * norm `norm`.
+ */
+export function normedMaps(
+  b: GraphBuilder,
+  blocks: readonly Tokens[],
+  eps: number,
+  { imageSize }: BuildOptions,
+): TokenMaps {
+  const tokens = last(blocks);
+  return {
+    stages: blocks.map((each) => tokenStage(each, imageSize)),
+    tokens: withValue(tokens, maybeNorm(b, tokens.value, 'norm', eps)),
   };
 }
 
-/** The token sequence before the last norm. */
-export function encode(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): Tokens {
-  return throughBlocks(b, embed(b, figures, options), figures);
+/** Writes the transformer up to its last block, without the last norm. */
+export function encode(b: GraphBuilder, config: PlainConfig, options: BuildOptions): readonly Tokens[] {
+  return throughBlocks(b, embed(b, config, options), config);
 }
 
-/** The tokens behind all blocks. */
-export function throughBlocks(b: GraphBuilder, embedded: Tokens, figures: EvidenceRecord): Tokens {
-  const kinds = wordOf(figures, 'norm_order') === 'post' ? [postNorm, ...blockKinds] : blockKinds;
-  const block = kinds.find(({ has }) => b.has(`blocks.0.${has}`));
-  if (!block) throw new ParameterError('blocks.0', 'no kind of block that a plain transformer has');
-  const settings = {
-    heads: numberOf(figures, 'heads'),
-    eps: numberOf(figures, 'eps'),
-    activation: wordOf(figures, 'activation'),
-  };
-  let tokens = embedded;
-  for (let index = 0; index < numberOf(figures, 'depth'); index++) {
-    const from = tokens;
-    const value = b.scope(`blocks.${index}`, () => block.build(b, from, { ...settings, index }), block.note);
-    tokens = withValue(tokens, value);
-  }
-  return tokens;
+/**
+ * Writes the whole transformer with its last norm over all tokens (Dosovitskiy et al. 2021, eq.
+ * 1–4).
+ */
+export function buildPlain(b: GraphBuilder, config: PlainConfig, options: BuildOptions): TokenMaps {
+  return normedMaps(b, encode(b, config, options), config.eps, options);
 }
 
-/** The whole transformer with its last norm over all tokens. */
-export function buildPlain(b: GraphBuilder, recognised: Recognised, options: BuildOptions): void {
-  const { evidence: figures } = recognised;
-  const last = encode(b, recognised, options);
-  const tokens = withValue(last, maybeNorm(b, last.value, 'norm', numberOf(figures, 'eps')));
-  const twoTokens = b.has('dist_token') && (b.has('head_dist.weight') || !b.has('head.weight'));
-  if (twoTokens && wordOf(figures, 'pool') === 'token') distilled(b, tokens);
-  else plainAnswer(b, tokens, figures);
-}
-
-/** Figures of a plain transformer that the user may set. */
+/** Hyper-parameters of a plain transformer that the user may set. */
 export const plainAssumable = [
   'heads',
   'activation',
@@ -97,9 +120,13 @@ export const plainAssumable = [
 ] as const;
 
 /** Relabels a plain transformer as the image tower of a dual encoder. */
-export function asImageTower(evidences: Found, label: string, pixels: string): Recognised | undefined {
-  const tower = recognisePlain(evidences);
-  const measures = measure(evidences.tensors);
+export function asImageTower(
+  found: Found,
+  label: string,
+  pixels: string,
+): Recognised<PlainConfig> | undefined {
+  const tower = recognisePlain(found);
+  const measures = measure(found.tensors);
   return (
     tower &&
     measures && {

@@ -1,3 +1,4 @@
+import { at } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ModuleNote, ValueInfo } from '../../graph/graph';
 import { activate, layerScale, maybeNorm, norm, residual, withValue, type Tokens } from '../blocks/layers';
@@ -11,16 +12,22 @@ import {
   splitHeads,
 } from '../blocks/transformer';
 
-/** What a block needs to know beside its parameters. */
-interface BlockSettings {
+/** What all blocks of a network are built by beside their parameters. */
+export interface BlockFacts {
   readonly heads: number;
   readonly eps: number;
   readonly activation: string;
+}
+
+interface BlockSettings extends BlockFacts {
   /** Place of the block in the network, from 0. */
   readonly index: number;
 }
 
-/** A kind of transformer block: chosen where block 0 holds the parameter `has`. Builds inside the block's scope. */
+/**
+ * A kind of transformer block: chosen if block 0 holds the parameter `has`. Builds inside the
+ * block's scope.
+ */
 interface BlockKind {
   readonly has: string;
   readonly note: ModuleNote;
@@ -35,7 +42,7 @@ export function preNormBlock(b: GraphBuilder, tokens: Tokens, settings: BlockSet
   return residual(b, x, layerScale(b, fed, 'ls2'));
 }
 
-/** The block's attention: differential where its weights say so. */
+/** The block's attention: differential if its weights say so. */
 function attend(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): ValueInfo {
   const layer = b.scopePath;
   if (!b.has('attn.sub_norm.weight')) return selfAttention(b, tokens, 'attn', layer, settings);
@@ -76,7 +83,10 @@ function parallelBranches(
   return sum;
 }
 
-/** Several attentions side by side, then several MLPs (Touvron et al. 2022, "Three things everyone should know about Vision Transformers"). */
+/**
+ * Several attentions side by side, then several MLPs (Touvron et al. 2022, "Three things everyone
+ * should know about Vision Transformers").
+ */
 function parallelThingsBlock(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): ValueInfo {
   const x = parallelBranches(b, tokens.value, 'attns', settings.eps, (normed) =>
     selfAttention(b, withValue(tokens, normed), 'attn', b.scopePath, settings),
@@ -90,20 +100,26 @@ function fusedProjection(
   tokens: Tokens,
   { eps, activation }: BlockSettings,
 ): { readonly units: ValueInfo; readonly operands: readonly [ValueInfo, ValueInfo, ValueInfo] } {
-  const dim = tokens.value.shape[1]!;
   const all = b.linear(norm(b, tokens.value, 'in_norm', eps), 'in_proj');
-  const [raw, q, k, v] = b.split(all, [all.shape[1]! - 3 * dim, dim, dim, dim], 1);
-  const biased = b.has('mlp_bias') ? b.add('Add', [raw!, b.parameter('mlp_bias')]) : raw!;
-  return { units: activate(b, biased, activation), operands: [q!, k!, v!] };
+  const [dim, wide] = [at(tokens.value.shape, 1), at(all.shape, 1)];
+  const parts = b.split(all, [wide - 3 * dim, dim, dim, dim], 1);
+  const raw = at(parts, 0);
+  const biased = b.has('mlp_bias') ? b.add('Add', [raw, b.parameter('mlp_bias')]) : raw;
+  return { units: activate(b, biased, activation), operands: [at(parts, 1), at(parts, 2), at(parts, 3)] };
 }
 
-/** Attention and MLP side by side with one projection in (Dehghani et al. 2023, "Scaling Vision Transformers to 22 Billion Parameters"). */
+/**
+ * Attention and MLP side by side with one projection in (Dehghani et al. 2023, "Scaling Vision
+ * Transformers to 22 Billion Parameters").
+ */
 function parallelScalingBlock(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): ValueInfo {
   const { units, operands } = fusedProjection(b, tokens, settings);
-  const [q, k, v] = operands.map((x) => splitHeads(b, x, tokens.batch, settings.heads));
+  const [query, key, value] = operands;
+  const split = (x: ValueInfo): ValueInfo => splitHeads(b, x, tokens.batch, settings.heads);
+  const [q, k, v] = [split(query), split(key), split(value)];
   const mixed = mergeHeads(
     b,
-    b.attention(maybeNorm(b, q!, 'q_norm', settings.eps), maybeNorm(b, k!, 'k_norm', settings.eps), v!, {
+    b.attention(maybeNorm(b, q, 'q_norm', settings.eps), maybeNorm(b, k, 'k_norm', settings.eps), v, {
       probe: selfProbe(tokens, b.scopePath),
     }),
   );
@@ -124,7 +140,10 @@ function projectOut(b: GraphBuilder, mixed: ValueInfo, units: ValueInfo): ValueI
     : b.add('Add', [b.linear(mixed, 'attn_out_proj'), b.linear(units, 'mlp_out_proj')]);
 }
 
-/** Kinds of blocks that a plain transformer may have; a post-norm block has the names of a pre-norm one and is told apart by the figure `norm_order`. */
+/**
+ * Kinds of blocks that a plain transformer may have; a post-norm block has the names of a pre-norm
+ * one and is told apart by the hyper-parameter `norm_order`.
+ */
 export const blockKinds: readonly BlockKind[] = [
   { has: 'attns.0.norm.weight', note: { title: 'Parallel block' }, build: parallelThingsBlock },
   {

@@ -1,3 +1,6 @@
+import { at } from '../../domain/lists';
+import type { Grid } from '../../domain/size';
+import { divisorsOf } from '../divisors';
 import type { Evidence } from '../family';
 import { assumed, stored } from '../figures';
 import type { Measures } from './measure';
@@ -5,39 +8,43 @@ import type { Measures } from './measure';
 /** How the position table lies over the tokens. */
 export interface TableLayout {
   /** Leading rows of the table that belong to special tokens. */
-  readonly slots: Evidence;
+  readonly slots: Evidence<number>;
   /** `[rows, columns]` of the patches the table was made for. */
-  readonly grid: Evidence;
+  readonly grid: Evidence<Grid>;
   readonly warnings: readonly string[];
 }
 
-/** What of a model says how its position table may be laid out. */
+/** What tells how a position table may be laid out. */
 export type TableMeasures = Pick<Measures, 'positions' | 'classToken' | 'distillationToken' | 'registers'>;
 
-/** Numbers of leading rows that a table may spend on special tokens: on all of them, on those before the registers, on none. */
+/**
+ * Numbers of leading rows that a table may spend on special tokens: on all of them, on those before
+ * the registers, on none.
+ */
 function slotChoices({ classToken, distillationToken, registers }: TableMeasures): readonly number[] {
   const named = Number(classToken) + Number(distillationToken);
   return [...new Set([named + registers, named, 0])];
 }
 
-function rectangles(count: number): readonly (readonly [number, number])[] {
-  const rows = Array.from({ length: count }, (_, index) => index + 1).filter((side) => count % side === 0);
-  return rows.map((side) => [side, count / side] as const);
-}
+/** Grids of so many positions, the flattest first. */
+export const gridsOf = (count: number): readonly Grid[] =>
+  divisorsOf(Math.max(count, 0)).map((rows) => [rows, count / rows]);
 
 /**
- * Which rows of the table are special tokens' and which grid the others are. `known` are grids that the user's or the config's image size
- * makes; one that fits decides, else the square grid, else the grid nearest to a square with a warning that lists the others.
+ * Tells which rows of the table are special tokens' and which grid the others are. `known` are
+ * grids that the user's or the config's image size makes; one that fits decides, else the square
+ * grid, else the grid nearest to a square with a warning that lists the others. Undefined if no row
+ * is left.
  */
 export function tableLayout(
   measures: TableMeasures,
-  known: readonly { readonly grid: readonly [number, number]; readonly source: string }[],
+  known: readonly { readonly grid: Grid; readonly source: string }[],
 ): TableLayout | undefined {
   const choices = slotChoices(measures);
   const fit = known
     .flatMap((size) => choices.map((slots) => ({ ...size, slots })))
     .find(({ grid, slots }) => measures.positions === grid[0] * grid[1] + slots);
-  const told = (slots: number): Evidence =>
+  const told = (slots: number): Evidence<number> =>
     stored(slots, `pos_embed holds ${measures.positions} rows, ${slots} of them for special tokens`);
   if (fit)
     return { slots: told(fit.slots), grid: stored(fit.grid, `pos_embed and ${fit.source}`), warnings: [] };
@@ -50,15 +57,15 @@ export function tableLayout(
       warnings: [],
     };
   }
-  return oblong(measures, choices[0]!, told);
+  return oblong(measures, at(choices, 0), told);
 }
 
 function oblong(
   measures: TableMeasures,
   slots: number,
-  told: (slots: number) => Evidence,
+  told: (slots: number) => Evidence<number>,
 ): TableLayout | undefined {
-  const grids = rectangles(measures.positions - slots);
+  const grids = gridsOf(measures.positions - slots);
   const nearest = grids.find(([rows, columns]) => rows >= columns);
   if (!nearest) return undefined;
   const others = grids.map((grid) => grid.join(' × ')).join(', ');

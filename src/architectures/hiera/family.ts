@@ -1,3 +1,4 @@
+import { nearestDivisor } from '../divisors';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
@@ -17,7 +18,7 @@ import {
 import { hieraAssumable, hieraFigures, hieraTitle, requireUnits } from '../groups/hieraFigures';
 import { tableOf } from '../groups/positionTable';
 import { type TableLayout } from '../groups/tableLayout';
-import { decide, imageSizeOf, nearestDivisor, recognisedFrom, sourcesOf, type Sources } from '../sources';
+import { decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 import { hieraNames } from './names';
 
 /** Side of a mask unit on the first map, and how many stages attend within the units. */

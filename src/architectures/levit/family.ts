@@ -125,7 +125,7 @@ function recognise(evidences: Found): Recognised | undefined {
         evidences.dialect.name === 'timm'
           ? assumed('hard_swish', 'as published; not stored in the weights')
           : stored('hard_swish', `fixed in ${evidences.dialect.title}`),
-        namedActivations,
+        { named: namedActivations },
       ),
     },
   });

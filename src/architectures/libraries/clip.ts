@@ -6,13 +6,19 @@ function inBlock(from: string, to: string): Rename {
   return [new RegExp(`^encoder\\.layers\\.(\\d+)\\.${from}\\.(weight|bias)$`), `blocks.$1.${to}.$2`];
 }
 
-/** The text tower and what binds the two: they count as parameters, the image tower does not read them. */
+/**
+ * The text tower and what binds the two: they count as parameters, the image tower does not read
+ * them.
+ */
 const text: readonly Rename[] = [
   [/^(text(?:_model)?\..+|text_projection(?:\.weight)?)$/, 'text.$1'],
   [/^(logit_scale|logit_bias)$/, '$1'],
 ];
 
-/** Hugging Face transformers: CLIP, SigLIP, SigLIP 2 and VisionTextDualEncoder, whole or the image tower alone. */
+/**
+ * Hugging Face transformers: CLIP, SigLIP, SigLIP 2 and VisionTextDualEncoder, whole or the image
+ * tower alone.
+ */
 export const transformersClip: Dialect = {
   name: 'transformers',
   title: 'Hugging Face transformers',
@@ -93,7 +99,10 @@ export const openAiClip: Dialect = {
   modules: [[/^blocks\.(\d+)$/, 'visual.transformer.resblocks.$1']],
 };
 
-/** open_clip over a timm model: `visual.trunk.*` has timm's names, `visual.head.proj` maps to the joint space. */
+/**
+ * open_clip over a timm model: `visual.trunk.*` has timm's names, `visual.head.proj` maps to the
+ * joint space.
+ */
 export const openClipTrunk: Dialect = {
   name: 'open_clip',
   title: 'open_clip over timm',

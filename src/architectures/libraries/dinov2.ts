@@ -1,7 +1,10 @@
 import type { Dialect } from '../dialect';
 import { timmNames, timmTerritory } from './timm';
 
-/** facebookresearch/dinov2: blocks in chunks (`blocks.<chunk>.<index over the whole network>`), w12 / w3, registers with another name. */
+/**
+ * facebookresearch/dinov2: blocks in chunks (`blocks.<chunk>.<index over the whole network>`), w12
+ * / w3, registers with another name.
+ */
 export const dinov2: Dialect = {
   name: 'dinov2',
   title: 'DINOv2 repository',

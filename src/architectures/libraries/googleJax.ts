@@ -5,7 +5,10 @@ import { transposed, whole, type Dialect, type Layout, type Rename } from '../di
 /** Flax keeps convolutions as `[height, width, in, out]`. */
 export const convolution: Layout = (tensor) => [{ ...whole(tensor), permutation: [3, 2, 0, 1] }];
 
-/** A dense kernel whose leading `inputs` axes are its input: `[dim, heads, d]` has one, `[heads, d, dim]` two. */
+/**
+ * A dense kernel whose leading `inputs` axes are its input: `[dim, heads, d]` has one, `[heads, d,
+ * dim]` two.
+ */
 function dense(inputs: number): (tensor: Tensor, shape: readonly number[]) => Omit<ParameterView, 'first'> {
   return (tensor, shape) => ({
     ...whole(tensor, [elementCount(shape.slice(0, inputs)), elementCount(shape.slice(inputs))]),
@@ -16,7 +19,10 @@ function dense(inputs: number): (tensor: Tensor, shape: readonly number[]) => Om
 const vector = (tensor: Tensor, shape: readonly number[]): Omit<ParameterView, 'first'> =>
   whole(tensor, [elementCount(shape)]);
 
-/** Rows of one parameter of a block: blocks apart (vision_transformer), or stacked along the first axis (big_vision with scan). */
+/**
+ * Rows of one parameter of a block: blocks apart (vision_transformer), or stacked along the first
+ * axis (big_vision with scan).
+ */
 function inBlock(
   from: string,
   to: string,

@@ -9,7 +9,10 @@ const block = [
 
 const leaf = '(?:\\.(?:weight|bias|gamma))?';
 
-/** Canonical names are timm's: these rows say which names belong to the model, everything else beside them does not. */
+/**
+ * Canonical names are timm's: these rows say which names belong to the model, everything else
+ * beside them does not.
+ */
 export const timmNames: readonly Rename[] = [
   [/^(cls_token|dist_token|reg_token|pos_embed|mask_token)$/, '$1'],
   [/^((?:patch_embed\.(?:proj|norm)|norm_pre|norm|fc_norm|head|head_dist)\.(?:weight|bias))$/, '$1'],
@@ -19,12 +22,15 @@ export const timmNames: readonly Rename[] = [
 ];
 
 /**
- * Where timm keeps the network, and what encoders of language models put behind theirs: they rotate queries and keys, which no other of
- * their names tells from a plain transformer.
+ * Where timm keeps the network, and what encoders of language models put behind theirs: they rotate
+ * queries and keys, which no other of their names tells from a plain transformer.
  */
 export const timmTerritory = /^(?:blocks|patch_embed|attn_pool|merger|aligner)\./;
 
-/** rwightman/pytorch-image-models; also the original repositories of DeiT and DINO, whose names are the same. */
+/**
+ * rwightman/pytorch-image-models; also the original repositories of DeiT and DINO, whose names are
+ * the same.
+ */
 export const timm: Dialect = {
   name: 'timm',
   title: 'timm',

@@ -2,7 +2,10 @@ import type { Dialect, Rename } from '../dialect';
 
 const block = '(?:encoder\\.)?layers?\\.(\\d+)\\.';
 
-/** A row for a module inside a block; `from` may be several alternatives (version 4 writes the first, 5 holds the second in memory). */
+/**
+ * A row for a module inside a block; `from` may be several alternatives (version 4 writes the
+ * first, 5 holds the second in memory).
+ */
 function inBlock(from: string, to: string): Rename {
   return [new RegExp(`^${block}(?:${from})\\.(weight|bias)$`), `blocks.$1.${to}.$2`];
 }
@@ -42,7 +45,9 @@ export const transformers: Dialect = {
   firstRegister: 1,
 };
 
-/** The same models under the names that transformers 5 holds in memory: `layers.0.attention.q_proj`. */
+/**
+ * The same models under the names that transformers 5 holds in memory: `layers.0.attention.q_proj`.
+ */
 export const transformers5: Dialect = {
   ...transformers,
   name: 'transformers-5',

@@ -1,18 +1,30 @@
-import type { Grid } from '../../domain/size';
+import { at } from '../../domain/lists';
+import type { Grid, Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
 import { isResampling, resampled, resamplingNames, type ResamplingName } from '../blocks/positions';
+import type { TokenMaps } from '../blocks/stages';
 import { patchEmbedding } from '../blocks/transformer';
-import type { BuildOptions, Evidence, EvidenceRecord, Family, Found, Recognised } from '../family';
-import { assumed, headsNear, numberOf, pairOf, stored, wordOf } from '../figures';
-import { activationOf, isotropicFigures, poolOf } from '../groups/isotropicFigures';
-import { throughBlocks } from '../groups/plain';
-import { plainAnswer } from '../groups/plainAnswer';
+import { headsNear } from '../divisors';
+import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
+import { assumed, configOf, stored, type ConfigOf } from '../figures';
+import { isotropicFigures, poolOf, type IsotropicEvidence } from '../groups/isotropicFigures';
+import { unseen } from '../groups/patchGrid';
+import { normedMaps, throughBlocks } from '../groups/plain';
 import { behindSpecials } from '../groups/plainEmbedding';
-import { unseen } from '../groups/plainFigures';
+import { tokensAnswer, type Pool } from '../heads/tokens';
 import { vitSize } from '../names';
-import { decide, headsOf, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
+import {
+  activationOf,
+  decide,
+  headsOf,
+  headsOfEach,
+  imageSizeOf,
+  recognisedFrom,
+  sourcesOf,
+  type Sources,
+} from '../sources';
 import { naflexvitNames } from './names';
 
 type Tensors = Found['tensors'];
@@ -21,7 +33,10 @@ type Tensors = Found['tensors'];
 const isRadio = (tensors: Tensors): boolean =>
   tensors.has('embeds.cls_token') && !tensors.has('norm.weight') && !tensors.has('fc_norm.weight');
 
-/** What timm's entry functions set and no weight tells (timm 1.0.31, models/naflexvit.py); the first row that fits the name. */
+/**
+ * What timm's entry functions set and no weight tells (timm 1.0.31, models/naflexvit.py); the first
+ * row that fits the name.
+ */
 const resamplings: readonly (readonly [name: RegExp, way: ResamplingName])[] = [
   [/_siglip/, 'bilinear, antialias'],
   [/_(?:base|huge)_.*radio_v3/, 'bilinear, corners aligned'],
@@ -36,120 +51,146 @@ const preserving: readonly (readonly [name: RegExp, keeps: boolean])[] = [
 
 const untold = 'not stored in the weights';
 
+/** Rows and columns of the table of positions, or of the two tables of rows and of columns. */
+function gridOf(tensors: Tensors): Evidence<Grid> {
+  const side = (name: string, axis: number): number => tensors.get(`embeds.${name}`)?.shape[axis] ?? 0;
+  return tensors.has('embeds.pos_embed')
+    ? stored([side('pos_embed', 1), side('pos_embed', 2)], 'embeds.pos_embed')
+    : stored([side('pos_embed_y', 1), side('pos_embed_x', 1)], 'embeds.pos_embed_y and _x');
+}
+
 /** How the table of positions becomes one for another grid. */
-function positionFigures(sources: Sources): EvidenceRecord {
+function positionsOf(sources: Sources) {
   const { tensors } = sources.found;
-  const shape = tensors.get('embeds.pos_embed')?.shape;
-  const [rows, columns] = shape
-    ? [shape[1]!, shape[2]!]
-    : [tensors.get('embeds.pos_embed_y')?.shape[1] ?? 0, tensors.get('embeds.pos_embed_x')?.shape[1] ?? 0];
+  const square = tensors.has('embeds.pos_embed');
   const radio = isRadio(tensors);
   return {
-    grid: stored([rows, columns], shape ? 'embeds.pos_embed' : 'embeds.pos_embed_y and _x'),
-    resampling: shape
-      ? decide(sources, 'resampling', {
+    grid: gridOf(tensors),
+    resampling: square
+      ? decide<ResamplingName>(sources, 'resampling', {
           named: resamplings,
-          otherwise: assumed(radio ? 'bilinear' : 'bicubic, antialias', untold),
+          otherwise: assumed<ResamplingName>(radio ? 'bilinear' : 'bicubic, antialias', untold),
           is: (value) => isResampling(String(value)),
           needed: `one of ${resamplingNames.join('; ')}`,
         })
-      : stored('bilinear', 'tables of rows and columns are resampled linearly'),
+      : stored<ResamplingName>('bilinear', 'tables of rows and columns are resampled linearly'),
     keep_aspect_ratio: decide(sources, 'keep_aspect_ratio', {
       config: ['pos_embed_ar_preserving'],
       named: preserving,
-      otherwise: assumed(radio || !shape, untold),
+      otherwise: assumed(radio || !square, untold),
       is: (value) => typeof value === 'boolean',
       needed: 'true or false',
     }),
   };
 }
 
-/** Heads of the blocks; pooling by attention has as many, which published models state once more. */
-function headFigure(sources: Sources, dim: number, pooled: boolean): Evidence {
+/**
+ * Heads of the blocks; pooling by attention has as many, which published models state once more.
+ */
+function headFigure(sources: Sources, dim: number, pooled: boolean): Evidence<number> {
   const heads = headsOf(sources, pooled ? [dim, dim] : [dim], { config: ['num_heads'], perHead: 64 });
-  return { ...heads, value: [heads.value].flat()[0]! };
+  return { ...heads, value: at(headsOfEach(heads.value, 1), 0) };
 }
 
 /** Ways to pool whose parts are stored, the usual one first. */
-function poolsOf(tensors: Tensors): readonly [string, ...string[]] {
+function poolsOf(tensors: Tensors): readonly [Pool, ...Pool[]] {
   if (tensors.has('attn_pool.latent')) return ['map'];
   return tensors.has('embeds.cls_token') && !tensors.has('fc_norm.weight')
     ? ['token', 'avg']
     : ['avg', 'max'];
 }
 
-function recognise(evidences: Found): Recognised | undefined {
-  const { tensors } = evidences;
-  const sources = sourcesOf(evidences);
-  const parts = isotropicFigures(sources);
-  const projection = tensors.get('embeds.proj.weight')?.shape ?? [];
-  const side = projection.length === 4 ? projection[2]! : Math.sqrt((projection[1] ?? 0) / 3);
-  if (!parts || !Number.isInteger(side)) return undefined;
+/** The hyper-parameters, in the order in which people see them. */
+function evidenceOf(sources: Sources, parts: IsotropicEvidence, side: number, imageSize: Evidence<Size>) {
+  const { tensors } = sources.found;
   const pools = poolsOf(tensors);
-  const dim = numberOf(parts, 'dim');
+  const mapped = pools[0] === 'map';
+  const usual = mapped && !tensors.has('embeds.reg_token') ? 'gelu_tanh' : 'gelu';
+  return {
+    ...parts,
+    activation: activationOf(sources, stored(usual, `default of ${sources.found.dialect.title}`)),
+    heads: headFigure(sources, parts.dim.value, mapped),
+    patch: stored(side, 'embeds.proj.weight'),
+    image_size: imageSize,
+    ...positionsOf(sources),
+    norm_order: stored<'pre'>('pre', 'as timm builds NaFlexViT'),
+    pool: poolOf(sources, pools, mapped ? 'attn_pool.latent' : 'the norms and tokens that are stored'),
+  };
+}
+
+type NaflexConfig = ConfigOf<ReturnType<typeof evidenceOf>>;
+
+/**
+ * Side of the patches: of a kernel, or of a linear layer over flattened pixels of three channels.
+ */
+function patchSide(tensors: Tensors): number {
+  const [, width = 0, side, ...rest] = tensors.get('embeds.proj.weight')?.shape ?? [];
+  return rest.length === 1 && side !== undefined ? side : Math.sqrt(width / 3);
+}
+
+function recognise(found: Found): Recognised<NaflexConfig> | undefined {
+  const { tensors } = found;
+  const sources = sourcesOf(found);
+  const parts = isotropicFigures(sources);
+  const side = patchSide(tensors);
+  if (!parts || !Number.isInteger(side)) return undefined;
   const { imageSize, figure } = imageSizeOf(sources, [384, 384]);
-  const siglip = pools[0] === 'map' && !tensors.has('embeds.reg_token');
-  const heads = headFigure(sources, dim, pools[0] === 'map');
+  const settled = evidenceOf(sources, parts, side, figure);
+  const config = configOf(settled);
   return recognisedFrom(sources, {
     label: 'naflexvit',
-    title: `NaFlex${vitSize(numberOf(parts, 'depth'), dim, side)}`,
-    evidence: {
-      ...parts,
-      activation: activationOf(sources, siglip ? 'gelu_tanh' : 'gelu'),
-      heads,
-      patch: stored(side, 'embeds.proj.weight'),
-      image_size: figure,
-      ...positionFigures(sources),
-      norm_order: stored('pre', 'as timm builds NaFlexViT'),
-      pool: poolOf(
-        sources,
-        pools,
-        pools[0] === 'map' ? 'attn_pool.latent' : 'the norms and tokens that are stored',
-      ),
-    },
+    title: `NaFlex${vitSize(config.depth, config.dim, side)}`,
+    config,
+    evidence: settled,
     imageSize,
     sizeStep: [side, side],
     pixels: isRadio(tensors) ? 'clip' : 'half',
-    choices: { heads: headsNear(dim, Number(heads.value)), resampling: resamplingNames },
-    warnings: unseen({ evidences, measures: { patch: [side, side] } }),
+    choices: { heads: headsNear(config.dim, config.heads), resampling: resamplingNames },
+    warnings: unseen(found, [side, side]),
   });
 }
 
-/** Positions `[1, rows · columns, dim]` of a grid, resampled to it, or to the square around it, of which the grid is the upper left. */
-function positions(b: GraphBuilder, grid: Grid, figures: EvidenceRecord): ValueInfo {
-  const native = pairOf(figures, 'grid');
-  const way = wordOf(figures, 'resampling') as ResamplingName;
+/**
+ * Positions `[1, rows · columns, dim]` of a grid, resampled to it, or to the square around it, of
+ * which the grid is the upper left.
+ */
+function positions(
+  b: GraphBuilder,
+  grid: Grid,
+  { grid: native, resampling, keep_aspect_ratio: keeps }: NaflexConfig,
+): ValueInfo {
   const longest = Math.max(...grid);
-  const target: Grid = figures['keep_aspect_ratio']!.value === true ? [longest, longest] : grid;
-  const dim = b.shapeOf('proj.weight')[0]!;
+  const target: Grid = keeps ? [longest, longest] : grid;
+  const dim = at(b.shapeOf('proj.weight'), 0);
+  const cut = (x: ValueInfo, axis: number, from: number, to: number): ValueInfo =>
+    from === to ? x : b.slice(x, axis, 0, to);
   if (!b.has('pos_embed')) {
-    const along = (name: string, axis: 0 | 1): ValueInfo => {
-      const table = resampled(b, b.parameter(name), [native[axis], 1], [target[axis], 1], way);
-      return target[axis] === grid[axis] ? table : b.slice(table, 1, 0, grid[axis]);
-    };
-    const rows = b.reshape(along('pos_embed_y', 0), [1, grid[0], 1, dim]);
-    const columns = b.reshape(along('pos_embed_x', 1), [1, 1, grid[1], dim]);
+    const along = (name: string, from: number, to: number, asked: number): ValueInfo =>
+      cut(resampled(b, b.parameter(name), [from, 1], [to, 1], resampling), 1, to, asked);
+    const down = along('pos_embed_y', native[0], target[0], grid[0]);
+    const rows = b.reshape(down, [1, grid[0], 1, dim]);
+    const right = along('pos_embed_x', native[1], target[1], grid[1]);
+    const columns = b.reshape(right, [1, 1, grid[1], dim]);
     return b.reshape(b.add('Add', [rows, columns]), [1, grid[0] * grid[1], dim]);
   }
   const table = b.parameter('pos_embed', [1, native[0] * native[1], dim]);
   if (native[0] === grid[0] && native[1] === grid[1]) return table;
-  const square = b.reshape(resampled(b, table, native, target, way), [1, ...target, dim]);
-  const cut = [0, 1].reduce(
-    (map, axis) => (target[axis] === grid[axis] ? map : b.slice(map, axis + 1, 0, grid[axis]!)),
-    square,
-  );
-  return b.reshape(cut, [1, grid[0] * grid[1], dim]);
+  const square = b.reshape(resampled(b, table, native, target, resampling), [1, ...target, dim]);
+  const upper = cut(square, 1, target[0], grid[0]);
+  return b.reshape(cut(upper, 2, target[1], grid[1]), [1, grid[0] * grid[1], dim]);
 }
 
-/** Pixels to tokens: flattened patches, positions for any grid, special tokens without positions. */
-function embed(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }: BuildOptions): Tokens {
+/**
+ * Pixels to tokens: flattened patches, positions for any grid, special tokens without positions.
+ */
+function embed(b: GraphBuilder, config: NaflexConfig, { imageSize, batch }: BuildOptions): Tokens {
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
-  const eps = numberOf(figures, 'eps');
+  const { patch, eps } = config;
   const tokens = b.scope(
     'embeds',
     () => {
-      const { patches, grid } = patchEmbedding(b, pixels, pairOf(figures, 'patch'));
-      const placed = b.add('Add', [maybeNorm(b, patches, 'norm', eps), positions(b, grid, figures)]);
+      const { patches, grid } = patchEmbedding(b, pixels, [patch, patch]);
+      const placed = b.add('Add', [maybeNorm(b, patches, 'norm', eps), positions(b, grid, config)]);
       return behindSpecials(b, { patches: placed, grid }, 0, batch);
     },
     { title: 'Patches, positions and special tokens' },
@@ -157,17 +198,20 @@ function embed(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }: B
   return withValue(tokens, maybeNorm(b, tokens.value, 'norm_pre', eps));
 }
 
-function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
-  const last = throughBlocks(b, embed(b, figures, options), figures);
-  plainAnswer(b, withValue(last, maybeNorm(b, last.value, 'norm', numberOf(figures, 'eps'))), figures);
+function build(b: GraphBuilder, config: NaflexConfig, options: BuildOptions): TokenMaps {
+  return normedMaps(b, throughBlocks(b, embed(b, config, options), config), config.eps, options);
 }
 
-/** NaFlexViT (timm, after NaViT, Dehghani et al. 2023, and FlexiViT, Beyer et al. 2023): any grid of patches, resampled positions; SigLIP 2 NaFlex, C-RADIO. */
-export const naflexvit: Family<Recognised, void> = {
+/**
+ * NaFlexViT (timm, after NaViT, Dehghani et al. 2023, and FlexiViT, Beyer et al. 2023): any grid of
+ * patches, resampled positions; SigLIP 2 NaFlex, C-RADIO.
+ */
+export const naflexvit: Family<NaflexConfig, TokenMaps> = {
   name: 'naflexvit',
   title: 'NaFlexViT',
   names: naflexvitNames,
   assumable: ['heads', 'activation', 'eps', 'pool', 'resampling', 'keep_aspect_ratio'],
   recognise,
   build,
+  head: tokensAnswer,
 };

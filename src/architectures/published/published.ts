@@ -1,4 +1,4 @@
-import type { ConfigValue, Evidence } from '../family';
+import type { ConfigValue } from '../family';
 import { publishedKey, type Measures } from '../groups/measure';
 import { rows } from './table';
 
@@ -72,17 +72,4 @@ export function publishedNamed(architecture: string): Published | undefined {
   const bare = (model: string): string => model.split('.')[0]!;
   const row = rows.find((candidate) => candidate[7].some((model) => bare(model) === architecture));
   return row && { models: row[7], heads: row[3] };
-}
-
-/** A figure on which all of these published models agree; undefined where they differ or none says. */
-export function agreed(
-  models: readonly Published[],
-  fact: (model: Published) => ConfigValue | undefined,
-): Evidence | undefined {
-  const values = new Set(models.map(fact));
-  const [value] = values;
-  if (values.size !== 1 || value === undefined) return undefined;
-  const names = models.flatMap((model) => model.models);
-  const more = names.length > 3 ? ` and ${names.length - 3} more` : '';
-  return { value, source: `as published: ${names.slice(0, 3).join(', ')}${more}`, assumed: false };
 }

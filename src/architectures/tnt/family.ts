@@ -1,3 +1,4 @@
+import { nearestDivisor } from '../divisors';
 import { answer } from '../heads/classifier';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
@@ -13,15 +14,7 @@ import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '..
 import { assumed, numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
 import { tableOf, timmResampling } from '../groups/positionTable';
 import { sizeTitle } from '../sizes';
-import {
-  classesOf,
-  countOf,
-  decide,
-  imageSizeOf,
-  nearestDivisor,
-  recognisedFrom,
-  sourcesOf,
-} from '../sources';
+import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 import { tntNames } from './names';
 
 /** Where timm's older models cut their patches: from the map that the convolution made of the whole picture. */

@@ -1,3 +1,4 @@
+import { nearestDivisor } from '../divisors';
 import { answer } from '../heads/classifier';
 import type { Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
@@ -16,7 +17,6 @@ import {
   countOf,
   decide,
   imageSizeOf,
-  nearestDivisor,
   recognisedFrom,
   sourcesOf,
   type Sources,

@@ -1,25 +1,37 @@
-import { last } from '../../domain/lists';
+import { at, last } from '../../domain/lists';
+import type { Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convNorm, convolution, groupNorm, maxPool } from '../blocks/convolution';
-import { activate, maybeNorm, residual, withValue } from '../blocks/layers';
+import { activate, residual } from '../blocks/layers';
 import { gridOf, mapToTokens, sequence } from '../blocks/maps';
+import type { ResamplingName } from '../blocks/positions';
+import { stages, type TokenMaps } from '../blocks/stages';
 import { patchEmbedding } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { numberOf, pairOf, stored } from '../figures';
-import { isotropicFigures, poolOf } from '../groups/isotropicFigures';
-import { throughBlocks } from '../groups/plain';
-import { plainAnswer } from '../groups/plainAnswer';
+import { configOf, stored, type ConfigOf } from '../figures';
+import { isotropicFigures, poolOf, type IsotropicEvidence } from '../groups/isotropicFigures';
+import { positionedSize, positionLayout, unseen } from '../groups/patchGrid';
+import { normedMaps, throughBlocks } from '../groups/plain';
 import { placedTokens } from '../groups/plainEmbedding';
-import { positionedSize, positionLayout, unseen } from '../groups/plainFigures';
 import { encodeResnet, type ResidualConfig } from '../groups/residualNetwork';
+import type { TableLayout } from '../groups/tableLayout';
+import { tokensAnswer, type Pool } from '../heads/tokens';
 import { vitSize } from '../names';
-import { countOf, headsOf, recognisedFrom, sourcesOf, stageDepths, type Sources } from '../sources';
+import {
+  countOf,
+  headsOf,
+  headsOfEach,
+  recognisedFrom,
+  sourcesOf,
+  stageDepths,
+  type Sources,
+} from '../sources';
 import { vitHybridNames } from './names';
 
 type Tensors = Found['tensors'];
 
-/** A convolutional network in front of the transformer: chosen where the parameter `has` is stored. */
+/** A convolutional network in front of the transformer: chosen if the parameter `has` is stored. */
 interface Backbone {
   readonly has: string;
   readonly title: string;
@@ -36,7 +48,10 @@ interface Backbone {
 /** A quarter in the stem, half in every stage but the first. */
 const pyramidStride = (depths: readonly number[]): number => 4 * 2 ** Math.max(0, depths.length - 1);
 
-/** Epsilon of the kernels' standardisation and of the norms of groups in Big Transfer (Kolesnikov et al. 2020). */
+/**
+ * Epsilon of the kernels' standardisation and of the norms of groups in Big Transfer (Kolesnikov et
+ * al. 2020).
+ */
 const standard = { standardise: 1e-8, padding: 'same' } as const;
 const grouped = { groups: 32, eps: 1e-5 };
 
@@ -56,22 +71,27 @@ function unit(b: GraphBuilder, x: ValueInfo, stride: number): ValueInfo {
   return relu(b, residual(b, convGroup(b, mixed, 'conv3', 'norm3'), shortcut));
 }
 
-/** The residual network of Big Transfer with norms behind the convolutions; the stem alone where there are no stages. */
+/**
+ * The residual network of Big Transfer with norms behind the convolutions; the stem alone if there
+ * are no stages.
+ */
 function bigTransfer(b: GraphBuilder, pixels: ValueInfo, depths: readonly number[]): ValueInfo {
-  const at = b.has('stem.conv.weight') ? 'stem.' : '';
-  const stem = relu(b, convGroup(b, pixels, `${at}conv`, `${at}norm`, 2));
-  const note = { title: 'Residual unit', formula: 'relu(x + convolutions(x))' };
-  return depths.reduce(
-    (map, depth, stage) =>
-      Array.from({ length: depth }, (_, index) => index).reduce((x, index) => {
-        const stride = stage > 0 && index === 0 ? 2 : 1;
-        return b.scope(`stages.${stage}.blocks.${index}`, () => unit(b, x, stride), note);
-      }, map),
-    maxPool(b, stem, { kernel: 3, stride: 2, padding: 'same' }),
-  );
+  const place = b.has('stem.conv.weight') ? 'stem.' : '';
+  const stem = relu(b, convGroup(b, pixels, `${place}conv`, `${place}norm`, 2));
+  const pooled = maxPool(b, stem, { kernel: 3, stride: 2, padding: 'same' });
+  const maps = stages(b, pooled, {
+    depths,
+    path: ({ stage, index }) => `stages.${stage}.blocks.${index}`,
+    block: (x, { stage, index }) => unit(b, x, stage > 0 && index === 0 ? 2 : 1),
+    note: { title: 'Residual unit', formula: 'relu(x + convolutions(x))' },
+  });
+  return maps.at(-1) ?? pooled;
 }
 
-/** Residual networks by the units of their stages, also without the last one: as published, a third stage may hold the units of two. */
+/**
+ * Residual networks by the units of their stages, also without the last one: as published, a third
+ * stage may hold the units of two.
+ */
 const networks: Readonly<Record<string, string>> = {
   '': 'R',
   '2,2,2': 'R26',
@@ -81,7 +101,7 @@ const networks: Readonly<Record<string, string>> = {
   '3,4,6,3': 'R50',
 };
 
-/** `R50`; `R(2,3,4)` where nobody published such a network. */
+/** `R50`; `R(2,3,4)` if nobody published such a network. */
 const networkName = (depths: readonly number[]): string =>
   networks[depths.join(',')] ?? `R(${depths.join(',')})`;
 
@@ -98,7 +118,7 @@ const resnetConfig = (depth: readonly number[]): ResidualConfig => ({
 /** Convolutions without overlap (MobileCLIP; Vasu et al. 2024): the last one makes the tokens. */
 function convolutionalStem(b: GraphBuilder, pixels: ValueInfo, depths: readonly number[]): ValueInfo {
   return depths.reduce((map, _, index) => {
-    const stride = b.shapeOf(`${index}.conv.weight`)[2]!;
+    const stride = at(b.shapeOf(`${index}.conv.weight`), 2);
     const activation = index < depths.length - 1 ? 'gelu' : undefined;
     return convNorm(b, map, `${index}.conv`, `${index}.bn`, { activation, eps: 1e-5, stride, padding: 0 });
   }, pixels);
@@ -134,21 +154,66 @@ const backbones: readonly Backbone[] = [
   })),
 ];
 
-const backboneOf = (has: (name: string) => boolean): Backbone | undefined =>
-  backbones.find((backbone) => has(`${path}.${backbone.has}`));
-
-/** Heads as a kernel of queries in Flax tells them, else as nobody but a config or a published model does. */
-function headFigure(sources: Sources, dim: number): Evidence {
+/** Heads as a kernel of queries in Flax tells them, else as a config or a published model does. */
+function headFigure(sources: Sources, dim: number): Evidence<number> {
   const { dialect, tensors } = sources.found;
   const told = dialect.heads?.(tensors);
   if (told !== undefined) return stored(told, 'blocks.0: query kernel [dim, heads, d]');
-  return headsOf(sources, [dim], { config: ['num_heads', 'num_attention_heads'], perHead: 64 });
+  const heads = headsOf(sources, [dim], { config: ['num_heads', 'num_attention_heads'], perHead: 64 });
+  return { ...heads, value: at(headsOfEach(heads.value, 1), 0) };
 }
 
-function recognise(evidences: Found): Recognised | undefined {
-  const { tensors, dialect } = evidences;
-  const sources = sourcesOf(evidences);
-  const backbone = backboneOf((name) => tensors.has(name));
+/** What is read off names and shapes. */
+interface Shapes {
+  readonly parts: IsotropicEvidence;
+  readonly backbone: Backbone;
+  /** Units of every stage of the backbone. */
+  readonly depths: readonly number[];
+  /** Side of the patches in positions of the backbone's map. */
+  readonly patch: number;
+  readonly layout: TableLayout;
+}
+
+/** The hyper-parameters, in the order in which people see them. */
+function evidenceOf(
+  sources: Sources,
+  { parts, backbone, depths, patch, layout }: Shapes,
+  imageSize: Evidence<Size>,
+) {
+  const { tensors, dialect } = sources.found;
+  const pools: readonly [Pool, ...Pool[]] = tensors.has('fc_norm.weight') ? ['avg'] : ['token', 'avg'];
+  return {
+    ...parts,
+    backbone: stored(backbone.title, `${path}.${backbone.has}`),
+    ...(depths.length > 0 && { convolutional_depth: stored(depths, path) }),
+    patch: stored(patch, 'patch_embed.proj.weight'),
+    heads: headFigure(sources, parts.dim.value),
+    image_size: imageSize,
+    grid: layout.grid,
+    position_slots: layout.slots,
+    resampling: stored<ResamplingName>(dialect.resampling[0], `as ${dialect.title} does`),
+    norm_order: stored<'pre'>('pre', 'as every hybrid has it'),
+    pool: poolOf(sources, pools, pools[0] === 'avg' ? 'fc_norm' : 'cls_token'),
+  };
+}
+
+/**
+ * What a hybrid is built by: the hyper-parameters, and the network in front with the units of its
+ * stages.
+ */
+type HybridConfig = Omit<
+  ConfigOf<ReturnType<typeof evidenceOf>>,
+  'backbone' | 'convolutional_depth' | 'patch'
+> & {
+  readonly backbone: Backbone;
+  readonly depths: readonly number[];
+  readonly patch: number;
+};
+
+function recognise(found: Found): Recognised<HybridConfig> | undefined {
+  const { tensors } = found;
+  const sources = sourcesOf(found);
+  const backbone = backbones.find(({ has }) => tensors.has(`${path}.${has}`));
   const parts = isotropicFigures(sources);
   if (!backbone || !parts) return undefined;
   const depths = backbone.depths(tensors, path);
@@ -161,59 +226,57 @@ function recognise(evidences: Found): Recognised | undefined {
     registers: 0,
     patch: [step, step],
   } as const;
-  const layout = positionLayout({ evidences, measures });
+  const layout = positionLayout({ found, measures });
   if (!layout) return undefined;
-  const { size, source } = positionedSize({ evidences, measures }, layout);
-  const dim = numberOf(parts, 'dim');
-  // Steiner et al. 2021 call the one without stages R+Ti/16: the pooling behind its convolution is not counted.
+  const { size, source } = positionedSize({ found, measures }, layout);
+  const shapes = { parts, backbone, depths, patch, layout };
+  const settled = evidenceOf(sources, shapes, { value: size, source, assumed: layout.grid.assumed });
+  const { depth, dim } = parts;
+  // Steiner et al. 2021 call the one without stages R+Ti/16: the pooling behind its convolution is
+  // not counted.
   const named = depths.length > 0 ? step : step / 2;
-  const pools = tensors.has('fc_norm.weight') ? ['avg'] : ['token', 'avg'];
   return recognisedFrom(sources, {
     label: 'vit-hybrid',
-    title: backbone.name(depths) + vitSize(numberOf(parts, 'depth'), dim, named),
-    evidence: {
-      ...parts,
-      backbone: stored(backbone.title, `${path}.${backbone.has}`),
-      ...(depths.length > 0 && { convolutional_depth: stored(depths, path) }),
-      patch: stored(patch, 'patch_embed.proj.weight'),
-      heads: headFigure(sources, dim),
-      image_size: { value: size, source, assumed: layout.grid.assumed },
-      grid: layout.grid,
-      position_slots: layout.slots,
-      resampling: stored(dialect.resampling[0], `as ${dialect.title} does`),
-      norm_order: stored('pre', 'as every hybrid has it'),
-      pool: poolOf(sources, pools, pools[0] === 'avg' ? 'fc_norm' : 'cls_token'),
-    },
+    title: backbone.name(depths) + vitSize(depth.value, dim.value, named),
+    config: { ...configOf(settled), backbone, depths, patch },
+    evidence: settled,
     imageSize: size,
     sizeStep: [step, step],
     pixels: backbone.title === 'BiT ResNet' ? 'half' : 'imagenet',
-    warnings: [...layout.warnings, ...unseen({ evidences, measures })],
+    warnings: [...layout.warnings, ...unseen(found, measures.patch)],
   });
 }
 
-function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
-  const backbone = backboneOf((name) => b.has(name))!;
-  const depths = [figures['convolutional_depth']?.value ?? []].flat().map(Number);
+/**
+ * Writes the convolutional network, whose map is cut into patches or read position by position, and
+ * the transformer over it.
+ */
+function build(b: GraphBuilder, config: HybridConfig, options: BuildOptions): TokenMaps {
+  const { backbone, depths, patch, eps } = config;
+  const { imageSize, batch } = options;
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
   const map = b.scope(path, () => backbone.build(b, pixels, depths), { title: backbone.title });
   const cut = b.scope(
     'patch_embed',
     () =>
       b.has('proj.weight')
-        ? patchEmbedding(b, map, pairOf(figures, 'patch'))
+        ? patchEmbedding(b, map, [patch, patch])
         : { patches: sequence(b, mapToTokens(b, map)), grid: gridOf(map) },
     { title: 'Patch embedding' },
   );
-  const last = throughBlocks(b, placedTokens(b, cut, figures, batch), figures);
-  plainAnswer(b, withValue(last, maybeNorm(b, last.value, 'norm', numberOf(figures, 'eps'))), figures);
+  return normedMaps(b, throughBlocks(b, placedTokens(b, cut, config, batch), config), eps, options);
 }
 
-/** Hybrids (Dosovitskiy et al. 2021, §3.1): the transformer reads the map of a convolutional network instead of pixels. */
-export const vitHybrid: Family<Recognised, void> = {
+/**
+ * Hybrids (Dosovitskiy et al. 2021, §3.1): the transformer reads the map of a convolutional network
+ * instead of pixels.
+ */
+export const vitHybrid: Family<HybridConfig, TokenMaps> = {
   name: 'vit-hybrid',
   title: 'Hybrid Vision Transformer',
   names: vitHybridNames,
   assumable: ['heads', 'grid', 'pool', 'activation', 'eps'],
   recognise,
   build,
+  head: tokensAnswer,
 };

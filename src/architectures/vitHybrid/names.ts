@@ -23,7 +23,9 @@ const stem: readonly Rename[] = [
   [/^block(\d+)\/unit(\d+)\/gn_(proj)\/(scale|bias)$/, inUnit(() => 'downsample.norm'), channels],
 ];
 
-/** Google's hybrids: a residual network in front of the plain transformer of the same repository. */
+/**
+ * Google's hybrids: a residual network in front of the plain transformer of the same repository.
+ */
 const googleHybrid: Dialect = {
   ...googleJax,
   families: ['vit-hybrid'],

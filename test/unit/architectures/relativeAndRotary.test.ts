@@ -30,9 +30,8 @@ describe('rotary positions', () => {
   });
 
   it('are assumed, and shown so, where no published model has these names and shapes', async () => {
-    const { heads, rope, rope_indexing, rope_offset, rope_ref_grid } = await figuresOf('pe-original-pth');
-    for (const figure of [heads, rope, rope_indexing, rope_offset, rope_ref_grid])
-      assert.equal(figure?.assumed, true);
+    const { heads, rope, rope_indexing, rope_offset } = await figuresOf('pe-original-pth');
+    for (const figure of [heads, rope, rope_indexing, rope_offset]) assert.equal(figure?.assumed, true);
     assert.deepEqual([rope?.value, rope_indexing?.value, rope_offset?.value], ['axial', 'xy', 1]);
   });
 

@@ -1,0 +1,18 @@
+/** Divisors of a whole number above 0, in order. */
+export const divisorsOf = (total: number): readonly number[] =>
+  Array.from({ length: total }, (_, index) => index + 1).filter((each) => total % each === 0);
+
+/** The divisor of `width` nearest to `wanted`, the smaller of two that are as near. */
+export function nearestDivisor(width: number, wanted: number): number {
+  const far = (each: number): number => Math.abs(each - wanted);
+  return divisorsOf(width).reduce((best, each) => (far(each) < far(best) ? each : best));
+}
+
+/** Numbers of heads that divide the width, `count` of them around the given one, in order. */
+export function headsNear(dim: number, heads: number, count = 7): readonly number[] {
+  const far = (each: number): number => Math.abs(Math.log(each / heads));
+  return [...divisorsOf(dim)]
+    .sort((a, b) => far(a) - far(b))
+    .slice(0, count)
+    .sort((a, b) => a - b);
+}
