@@ -1,3 +1,4 @@
+import { last } from '../domain/lists';
 import type { Size } from '../domain/size';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import type { ConfigValue, Evidence } from './family';
@@ -33,8 +34,11 @@ function isConfigValue(value: unknown): value is ConfigValue {
   );
 }
 
-/** What open_clip_config.json says of its own image tower (open_clip's CLIPVisionCfg and its defaults); nothing but the size of one by timm. */
-const openClipFigures: Partial<
+/**
+ * Hyper-parameters of an image tower in open_clip_config.json (open_clip's CLIPVisionCfg and its
+ * defaults); of a tower by timm nothing but the size.
+ */
+const openClipKeys: Partial<
   Record<ConfigName, (vision: Json, model: Json) => readonly [key: string, value: unknown]>
 > = {
   heads: ({ width, head_width: each = 64 }) => [
@@ -49,12 +53,15 @@ function fromOpenClip(checkpoint: Checkpoint, figure: ConfigName): Evidence | un
   const model = section(checkpoint.sidecars.openClip ?? {}, 'model_cfg');
   const vision = model && section(model, 'vision_cfg');
   if (!vision || ('timm_model_name' in vision && figure !== 'image')) return undefined;
-  const [key, value] = openClipFigures[figure]?.(vision, model) ?? [];
+  const [key, value] = openClipKeys[figure]?.(vision, model) ?? [];
   if (!isConfigValue(value) || Number.isNaN(value)) return undefined;
   return { value, source: `open_clip_config.json: model_cfg.${key}`, assumed: false };
 }
 
-/** A hyper-parameter as config.json or open_clip_config.json beside the weights gives it; by keys, config.json alone. */
+/**
+ * A hyper-parameter as config.json or open_clip_config.json beside the weights gives it; by keys,
+ * config.json alone.
+ */
 export function configured(
   checkpoint: Checkpoint,
   wanted: ConfigName | readonly string[],
@@ -64,7 +71,10 @@ export function configured(
     : configuredValue(checkpoint, wanted);
 }
 
-/** The first of these keys that config.json has, in the section that is most specific to the image model. */
+/**
+ * The first of these keys that config.json has, in the section that is most specific to the image
+ * model.
+ */
 function configuredValue(checkpoint: Checkpoint, wanted: readonly string[]): Evidence | undefined {
   const config = checkpoint.sidecars.config ?? {};
   for (const name of sections)
@@ -88,14 +98,16 @@ export function configuredModelType(checkpoint: Checkpoint): string | undefined 
   return typeof value === 'string' ? value : undefined;
 }
 
-/** Image size of config.json, `[height, width]`. timm writes `[channels, height, width]` or one number. */
+/**
+ * Image size of config.json, `[height, width]`. timm writes `[channels, height, width]` or one
+ * number.
+ */
 export function configuredImageSize(
   checkpoint: Checkpoint,
 ): { readonly size: Size; readonly source: string } | undefined {
   const evidence = configured(checkpoint, 'image');
   if (!evidence) return undefined;
   const sides = [evidence.value].flat().map(Number);
-  const size =
-    sides.length === 1 ? ([sides[0]!, sides[0]!] as const) : ([sides.at(-2)!, sides.at(-1)!] as const);
-  return { size, source: evidence.source };
+  const width = last(sides);
+  return { size: [sides.at(-2) ?? width, width], source: evidence.source };
 }

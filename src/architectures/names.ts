@@ -23,7 +23,7 @@ const architectures: readonly (readonly [name: RegExp, label: string])[] = [
   [/_dinov2/, 'dinov2'],
 ];
 
-/** What tells of the parts of a plain transformer. */
+/** What shows the parts of a plain transformer. */
 interface Parts {
   readonly found: Found;
   readonly measures: Measures;
@@ -33,7 +33,7 @@ const hasTrait = ({ measures }: Parts, trait: string): boolean => measures.trait
 const isDinov2 = (parts: Parts): boolean =>
   parts.found.tensors.has('mask_token') && hasTrait(parts, 'ls') && parts.measures.classToken;
 
-/** What names and shapes say if no config does; the first that holds. */
+/** Labels by names and shapes, for want of a config; the first that holds. */
 const structures: readonly (readonly [label: string, holds: (parts: Parts) => boolean])[] = [
   ['deit-distilled', ({ measures }) => measures.distillationToken],
   ['dinov2-registers', (parts) => isDinov2(parts) && parts.measures.registers > 0],
@@ -44,7 +44,7 @@ const structures: readonly (readonly [label: string, holds: (parts: Parts) => bo
   ['vit-qknorm', (parts) => hasTrait(parts, 'qk_norm')],
 ];
 
-/** The label of a plain transformer: as its config says, else as its parts tell, else `vit`. */
+/** The label of a plain transformer: by its config, else by its parts, else `vit`. */
 export function labelOf(found: Found, measures: Measures): string {
   const parts = { found, measures };
   const architecture = configuredArchitecture(found.checkpoint) ?? '';
@@ -55,7 +55,7 @@ export function labelOf(found: Found, measures: Measures): string {
 }
 
 /**
- * Sizes by depth and width (Zhai et al. 2022, table 2, Oquab et al. 2023 and timm); where the parts
+ * Sizes by depth and width (Zhai et al. 2022, table 2, Oquab et al. 2023 and timm); if the parts
  * of the blocks count, they follow.
  */
 const sizes: Sizes = {
@@ -91,7 +91,7 @@ const ownSizes: Readonly<Record<string, Sizes>> = {
   'dual-encoder': { '48 1664': 'bigG' },
   dinov3: { '12 384 gate': 'S+', '32 1280 gate': 'H+', '40 4096': '7B' },
   eva: { '64 1792': '02-CLIP-E' },
-  // Those of 23 and 47 blocks end where language models read them.
+  // Those of 23 and 47 blocks end at the block that language models read.
   'perception-encoder': { '23 1024': 'L', '47 1536': 'G', '50 1536': 'G' },
   sapiens2: { '12 768': '0.1B', '24 1024': '0.4B', '32 1280': '0.8B', '40 1536': '1B', '56 2432': '5B' },
 };
@@ -151,8 +151,8 @@ export function titleOf(label: string, { depth, dim, patch, traits }: Measures):
 }
 
 /**
- * Preprocessing that a kind of weights was trained with, if neither config nor a published model
- * says.
+ * Preprocessing that a kind of weights was trained with, if config and published models leave it
+ * open.
  */
 const pixels: Readonly<Record<string, string>> = {
   vit: 'half',
@@ -168,7 +168,7 @@ const pixels: Readonly<Record<string, string>> = {
 };
 
 /**
- * What a plain transformer in timm's names once was, if only its parts say so: the image tower of
+ * What a plain transformer in timm's names once was, if only its parts show it: the image tower of
  * CLIP or of SigLIP, AIMv2, BEiT-3.
  */
 export function originOf(label: string, { traits, classToken, registers }: Measures): string {

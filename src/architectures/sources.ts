@@ -11,7 +11,7 @@ import { publishedHeaders, type PublishedHeader } from './published/headers';
 /** What is known of a published model, whichever table it stands in. */
 interface PublishedModel {
   readonly models: readonly string[];
-  /** Name of its preprocessing; undefined if the library does not say. */
+  /** Name of its preprocessing; undefined if it is unknown. */
   readonly pixels?: string | undefined;
 }
 
@@ -56,23 +56,23 @@ export function namesOf({ found, published }: Sources<PublishedModel>): readonly
   return architecture === undefined ? published.flatMap(({ models }) => models) : [architecture];
 }
 
-/** A hyper-parameter that names and shapes do not tell, and how it may be found. */
+/** A hyper-parameter that names and shapes leave open, and how it may be found. */
 export interface Question<T extends ConfigValue, P extends PublishedModel = PublishedHeader> {
   /**
-   * Keys of config.json, the first that is there; or a name under which config.ts knows all
+   * Keys of config.json, the first that is there; or a name under which config.ts lists all
    * libraries' keys.
    */
   readonly config?: readonly string[] | ConfigName;
   /** What the architecture that config.json names implies. */
   readonly implied?: (architecture: string) => T | undefined;
-  /** What a published model says. */
+  /** What a published model has. */
   readonly published?: (model: P) => T | undefined;
   /**
    * What models of a published name have, by timm's entry functions; the first row that fits the
    * name.
    */
   readonly named?: readonly (readonly [name: RegExp, value: NoInfer<T>])[];
-  /** What stands if nobody says: an assumption, or a default that the library fixes. */
+  /** What stands if nothing decides: an assumption, or a default that the library fixes. */
   readonly otherwise: Evidence<T>;
   /**
    * Whether a value as the user or a config writes it is one that the family can compute with; any
@@ -161,7 +161,7 @@ export const knownActivation = {
 } as const;
 
 /**
- * The activation of the MLPs: as config.json or what `more` asks says, if it is one that is known;
+ * The activation of the MLPs: by config.json or by `more`, if it is one that is known;
  * else `otherwise`, by default the library's GELU.
  */
 export function activationOf<P extends PublishedModel = PublishedHeader>(
@@ -181,7 +181,7 @@ export function activationOf<P extends PublishedModel = PublishedHeader>(
 interface HeadsQuestion {
   /** Keys of config.json; one number or one per stage. */
   readonly config: readonly string[];
-  /** Channels per head if nobody says; the nearest number that divides each width is taken. */
+  /** Channels per head if nothing decides; the nearest number that divides each width is taken. */
   readonly perHead: number;
 }
 
@@ -229,8 +229,8 @@ export interface SettledSize {
 }
 
 /**
- * Image size as the user, config.json or the published models say, else the usual one or what the
- * weights tell.
+ * Image size by the user, config.json or the published models, else the usual one or the one that
+ * the weights show.
  */
 export function imageSizeOf(
   { found, published }: Sources,
@@ -265,8 +265,8 @@ export function requireOwnSize(size: Size, own: Size): void {
 }
 
 /**
- * Image size of a model whose positions, in the tensor `table`, cannot be resampled: what somebody
- * says if it `fits` the table, else `own`, whatever config.json says. Throws if the user asks for
+ * Image size of a model whose positions, in the tensor `table`, cannot be resampled: the one that
+ * somebody asks for or states if it `fits` the table, else `own`. Throws if the user asks for
  * one that does not fit.
  */
 export function onlySizeOf(
@@ -292,7 +292,7 @@ export function requireMultiple(size: Size, step: Size): void {
   );
 }
 
-/** What a family says of itself beside what its sources do. */
+/** What a family adds to its sources. */
 interface Described<C> {
   readonly label: string;
   readonly title: string;
@@ -300,7 +300,7 @@ interface Described<C> {
   readonly config?: C;
   readonly imageSize: Size;
   readonly sizeStep: Size;
-  /** Preprocessing if no published model says. */
+  /** Preprocessing if the published models leave it open. */
   readonly pixels: string;
   readonly choices?: Recognised['choices'];
   readonly warnings?: readonly string[];

@@ -43,7 +43,7 @@ const gridsIn = (tableRows: number): readonly Grid[] =>
     .map(([rows, columns]) => [(rows + 1) / 2, (columns + 1) / 2]);
 
 /**
- * The grid that the table was made for: what the user or the config says if it fits, else a square,
+ * The grid that the table was made for: the user's or the config's if it fits, else a square,
  * else the wanted image's, else the nearest to a square. Throws if the user's does not fit.
  */
 function nativeGrid({ found }: Sources, { patch }: Measures, tableRows: number): Evidence<Grid> | undefined {
@@ -103,7 +103,7 @@ function poolOf(sources: Sources, normed: boolean): Evidence<Pool> {
   });
 }
 
-/** The table has a column for each head. Throws if the user says another number. */
+/** The table has a column for each head. Throws if the user's number is another. */
 function headsOf({ found }: Sources, columns: number): Evidence<number> {
   const told = given(found, 'heads');
   if (told && Number(told.value) !== columns)

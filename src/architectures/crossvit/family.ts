@@ -299,7 +299,7 @@ function build(b: GraphBuilder, config: CrossConfig, { imageSize, batch }: Build
   return { stages: ends.map((tokens) => tokenStage(tokens, imageSize)), branches: both(normed) };
 }
 
-/** Ends with the mean of what the heads of both class tokens say. */
+/** Ends with the mean of the logits of both class tokens. */
 function head(b: GraphBuilder, { branches }: CrossMaps, { pool }: CrossConfig): void {
   const sequences = both((branch) => sequence(b, branches[branch]));
   const pooled = both((branch) => pooledTokens(b, branches[branch], pool));

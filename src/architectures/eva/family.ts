@@ -61,7 +61,7 @@ const head = (b: GraphBuilder, maps: TokenMaps, config: EvaConfig): void =>
 /**
  * What timm's eva.py builds: EVA (Fang et al. 2022), EVA-02 (2023) and transformers with rotary
  * positions: DINOv3 (Siméoni et al. 2025), Perception Encoder (Bolya et al. 2025), RoPE-ViT (Heo et
- * al. 2024) and others. No weight but learned frequencies tells the rotation.
+ * al. 2024) and others. No weight but learned frequencies shows the rotation.
  */
 export const eva: Family<EvaConfig, TokenMaps> = {
   name: 'eva',

@@ -5,7 +5,7 @@ import type { Coordinates, Pairing } from '../blocks/rotary';
 import { configuredArchitecture } from '../config';
 import { headsNear, nearestDivisor } from '../divisors';
 import type { ConfigValue, Evidence, Found, Recognised } from '../family';
-import { assumed, configOf, sideOrPair, stored, type ConfigOf } from '../figures';
+import { assumed, configOf, sideOrPair, stored } from '../figures';
 import { measure, type Measures } from '../groups/measure';
 import { positionedSize, positionLayout, unseen } from '../groups/patchGrid';
 import { poolsOver } from '../groups/plainConfig';
@@ -18,7 +18,6 @@ import {
   imageSizeOf,
   namesOf,
   recognisedFrom,
-  sideOf,
   sourcesOf,
   type Question,
   type SettledSize,
@@ -38,7 +37,10 @@ const isPositive = (value: ConfigValue): value is number => typeof value === 'nu
 const isGrid = (value: ConfigValue): boolean =>
   isPositive(value) || (Array.isArray(value) && value.length === 2 && value.every(isPositive));
 
-/** What a hyper-parameter may be, where a config gives it, and the values that models have. */
+/**
+ * What a hyper-parameter may be, under which keys a config gives it, and the values that models
+ * have.
+ */
 interface Fact<T extends ConfigValue> extends Pick<Question<T>, 'config' | 'is' | 'needed'> {
   readonly choices?: readonly T[];
 }
@@ -99,7 +101,7 @@ const offered: Readonly<Record<string, Fact<ConfigValue>['choices']>> = {
   eps: eps.choices,
 };
 
-/** A hyper-parameter that no weight tells: sure if config.json or a published name does. */
+/** A hyper-parameter that no weight holds: sure if config.json or a published name does. */
 function factOf<T extends ConfigValue>(
   { sources, kind }: Opened,
   key: string,
@@ -164,7 +166,7 @@ function rotationOf(opened: Opened) {
   return { evidence, config };
 }
 
-/** Heads that shapes tell: a norm of queries per head, or learned frequencies for each. */
+/** Heads by shapes: a norm of queries per head, or learned frequencies for each. */
 function storedHeads({ tensors }: Opened, width: number): Evidence<number> | undefined {
   const perHead = tensors.get('blocks.0.attn.q_norm.weight')?.shape[0];
   const learned = tensors.get('rope.freqs')?.shape[2];
@@ -217,7 +219,7 @@ function headsOf(opened: Opened) {
 const poolsOf = ({ tensors, measures }: Opened): readonly Pool[] =>
   tensors.has('attn_pool.latent') ? ['map'] : poolsOver(measures);
 
-/** How the tokens become one vector, as the parts of the head tell; undefined if they do not. */
+/** How the tokens become one vector, by the parts of the head; undefined if they leave it open. */
 function storedPool({ tensors, measures, sources }: Opened): Evidence<Pool> | undefined {
   if (tensors.has('attn_pool.latent')) return stored<Pool>('map', 'attn_pool.latent');
   if (tensors.has('fc_norm.weight'))
@@ -335,7 +337,7 @@ function settle(opened: Opened, imageSize: Evidence<Size>) {
 export type EvaConfig = ReturnType<typeof settle>['config'];
 
 /**
- * Settles everything that names and shapes, config and published models say of a file of timm's
+ * Settles what names and shapes, config and published models determine of a file of timm's
  * eva.py; undefined if a part is missing.
  */
 export function recogniseEva(found: Found): Recognised<EvaConfig> | undefined {

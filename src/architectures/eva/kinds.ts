@@ -8,7 +8,7 @@ import { isPerceptionEncoder, type Measures } from '../groups/measure';
  */
 export type Rope = 'none' | 'axial' | 'centred' | 'mixed';
 
-/** What the entry functions of one kind of model set and no weight tells. */
+/** What the entry functions of one kind of model set and no weight determines. */
 interface Facts {
   readonly rope: Rope;
   readonly rope_temperature?: number;
@@ -19,7 +19,8 @@ interface Facts {
   readonly rope_ref_grid?: Grid | 'table';
   readonly eps: number;
   /**
-   * How tokens are pooled if neither a norm of the pooled vector nor a missing class token tells.
+   * How tokens are pooled if neither a norm of the pooled vector nor a missing class token
+   * determines it.
    */
   readonly pool: 'token' | 'avg';
 }
@@ -140,7 +141,7 @@ const kinds: readonly EvaKind[] = [
  */
 const ownParameters = ['gamma_1', 'attn.q_bias', 'attn.q_proj.weight'];
 
-/** The kind of model that these parts make; undefined where no block of eva.py has them. */
+/** The kind of model that these parts make; undefined if no block of eva.py has them. */
 export function evaKindOf(parameters: Found['tensors'], measures: Measures): EvaKind | undefined {
   const own = ownParameters.some((name) => parameters.has(`blocks.0.${name}`));
   return own || isPerceptionEncoder(parameters)

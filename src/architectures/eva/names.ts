@@ -5,7 +5,7 @@ import { asNamed, asTokens, rows, timmNames, transposed, type Dialect, type Rena
  * What no plain transformer of timm has: its LayerScale under BEiT's name, biases of queries and
  * values apart, or three projections.
  */
-const marks = /^blocks\.0\.(?:gamma_1|attn\.(?:q_bias|q_proj\.weight))$/;
+const ownParameters = /^blocks\.0\.(?:gamma_1|attn\.(?:q_bias|q_proj\.weight))$/;
 
 /**
  * Angles that older versions and the original repositories keep as buffers; they follow from the
@@ -13,7 +13,9 @@ const marks = /^blocks\.0\.(?:gamma_1|attn\.(?:q_bias|q_proj\.weight))$/;
  */
 const angles = /(?:^|\.)rope(?:_embed)?\.(?:freqs_(?:cos|sin)|periods|bands|pos_embed)$|\.bias_mask$/;
 
-const timmEva: Dialect = timmNames('eva', [/^patch_embed\.proj\.weight$/, marks], { buffers: angles });
+const timmEva: Dialect = timmNames('eva', [/^patch_embed\.proj\.weight$/, ownParameters], {
+  buffers: angles,
+});
 
 /**
  * Without LayerScale, Perception Encoders have the names of any plain transformer with a norm in
@@ -94,7 +96,7 @@ const openClipEva: Dialect = {
   families: ['eva'],
   territory: undefined,
   buffers: angles,
-  signature: [marks, /^logit_scale$/],
+  signature: [ownParameters, /^logit_scale$/],
   renames: [asNamed, ...openClipTrunk.renames],
 };
 

@@ -1,10 +1,11 @@
-import { activations } from '../blocks/layers';
 import type { ConfigValue, Evidence } from '../family';
 import { stored } from '../figures';
-import { classesOf, countOf, decide, type Sources } from '../sources';
+import { activationOf, classesOf, countOf, decide, type Sources } from '../sources';
 
 /** Figures of an isotropic model (all blocks as wide as the first) that the user may set. */
 export const isotropicAssumable = ['activation', 'eps', 'pool'] as const;
+
+export { activationOf };
 
 /** A choice of words. */
 export function wordFigure<W extends string>(
@@ -14,15 +15,6 @@ export function wordFigure<W extends string>(
 ): Evidence<W> {
   const is = (value: ConfigValue): boolean => words.some((word) => word === String(value));
   return decide(sources, key, { config, otherwise, is, needed: `one of ${words.join(', ')}` });
-}
-
-/** The activation, by default what the library builds. */
-export function activationOf(sources: Sources, usual = 'gelu'): Evidence<string> {
-  return wordFigure(sources, 'activation', {
-    config: ['hidden_act', 'act_layer'],
-    words: Object.keys(activations),
-    otherwise: stored(usual, `default of ${sources.found.dialect.title}`),
-  });
 }
 
 /** Epsilon of the norms, by default the library's. */

@@ -2,7 +2,7 @@ import { at } from '../../domain/lists';
 import type { Size } from '../../domain/size';
 import type { Translated } from '../dialect';
 
-/** What names and shapes of a plain transformer tell without doubt. */
+/** What names and shapes of a plain transformer show without doubt. */
 export interface Measures {
   readonly dim: number;
   readonly depth: number;
@@ -10,13 +10,13 @@ export interface Measures {
   readonly mlp: number;
   readonly patch: Size;
   readonly channels: number;
-  /** Rows of the position table; 0 where there is none. */
+  /** Rows of the position table; 0 if there is none. */
   readonly positions: number;
   /** Tokens before the patches, in order. */
   readonly classToken: boolean;
   readonly distillationToken: boolean;
   readonly registers: number;
-  /** Outputs of the classifier; 0 where there is none. */
+  /** Outputs of the classifier; 0 if there is none. */
   readonly classes: number;
   /** Names of the variant's parts, part of the published table's key: `cls pre ls`. */
   readonly traits: string;
@@ -41,7 +41,7 @@ const traits: readonly (readonly [trait: string, names: readonly string[]])[] = 
   ['scale_norm', ['blocks.0.attn.norm.weight']],
 ];
 
-/** Width of a linear layer's input or output; undefined where the parameter is not there. */
+/** Width of a linear layer's input or output; undefined if the parameter is not there. */
 function width(parameters: Parameters, name: string, axis: 0 | 1): number | undefined {
   return parameters.get(name)?.shape[axis];
 }
@@ -70,7 +70,7 @@ function patchOf(shape: readonly number[]): Size | undefined {
   return shape.length === 2 && Number.isInteger(side) ? [side, side] : undefined;
 }
 
-/** Measures a plain transformer; undefined where a patch embedding or blocks are missing. */
+/** Measures a plain transformer; undefined if a patch embedding or blocks are missing. */
 export function measure(parameters: Parameters): Measures | undefined {
   const embedding = parameters.get('patch_embed.proj.weight')?.shape;
   const patch = embedding && patchOf(embedding);
@@ -108,7 +108,7 @@ export function publishedKey({ dim, depth, mlp, patch }: Measures): string {
 
 /**
  * Whether these are the weights of a Perception Encoder (Bolya et al. 2025): it rotates queries and
- * keys, which no weight tells; only its ends differ from those of CLIP's image tower.
+ * keys, which no weight shows; only its ends differ from those of CLIP's image tower.
  */
 export function isPerceptionEncoder(parameters: Parameters): boolean {
   const normed = parameters.has('norm.weight') || parameters.has('fc_norm.weight');

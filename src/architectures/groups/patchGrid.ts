@@ -1,11 +1,11 @@
 import type { Grid, Size } from '../../domain/size';
 import { configuredImageSize } from '../config';
-import type { ConfigValue, Evidence, Found } from '../family';
+import type { ConfigValue, Found } from '../family';
 import { given } from '../figures';
 import type { Measures } from './measure';
 import { tableLayout, type TableLayout, type TableMeasures } from './tableLayout';
 
-/** What tells of a position table's layout and of the image that fills it. */
+/** What determines a position table's layout and the image that fills it. */
 interface Placed {
   readonly found: Found;
   /** `patch`: pixels per position. */
@@ -48,7 +48,7 @@ export function positionLayout({ found, measures }: Placed): TableLayout | undef
   return layout;
 }
 
-/** Image size as the user, the config or the position table says. */
+/** Image size by the user, the config or the position table. */
 export function positionedSize(
   { found, measures }: Placed,
   { grid }: TableLayout,

@@ -42,7 +42,7 @@ export function preNormBlock(b: GraphBuilder, tokens: Tokens, settings: BlockSet
   return residual(b, x, layerScale(b, fed, 'ls2'));
 }
 
-/** The block's attention: differential if its weights say so. */
+/** The block's attention: differential if it has the norm of one. */
 function attend(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): ValueInfo {
   const layer = b.scopePath;
   if (!b.has('attn.sub_norm.weight')) return selfAttention(b, tokens, 'attn', layer, settings);

@@ -17,13 +17,13 @@ import { measure, type Measures } from './measure';
 import { positionedSize, positionLayout, unseen } from './patchGrid';
 import type { TableLayout } from './tableLayout';
 
-/** A plain transformer as its names and shapes show it, and who else may tell of it. */
+/** A plain transformer as its names and shapes show it, and what else may be known of it. */
 interface Opened {
   readonly sources: Sources<Published>;
   readonly measures: Measures;
 }
 
-/** Heads that shapes tell: a norm or a kernel per head. */
+/** Heads by shapes: a norm or a kernel per head. */
 function storedHeads({ sources: { found }, measures }: Opened): Evidence<number> | undefined {
   const { tensors, dialect } = found;
   const perHead = ['attn.q_norm', 'q_norm', 'attn.sub_norm', 'sub_norm']
@@ -46,8 +46,8 @@ const dividesWidth = ({ dim }: Measures, heads: ConfigValue): boolean =>
   typeof heads === 'number' && heads > 0 && dim % heads === 0;
 
 /**
- * Heads of the blocks: 64 channels each, as Vaswani et al. 2017 and ViT have it, if nobody says.
- * Throws if the user's number cannot be, whatever shapes tell.
+ * Heads of the blocks: 64 channels each, as in Vaswani et al. 2017 and ViT, if nothing decides.
+ * Throws if the user's number cannot be, whatever shapes determine.
  */
 function headsOf(opened: Opened): Evidence<number> {
   const { sources, measures } = opened;
@@ -75,7 +75,6 @@ interface Fact<T extends ConfigValue> {
 const activation: Fact<string> = {
   ...knownActivation,
   config: 'activation',
-  is: (value): value is string => typeof value === 'string' && knownActivation.is(value),
   // The others are further names of these.
   usual: ['gelu', 'gelu_tanh', 'quick_gelu', 'silu', 'relu'],
 };
@@ -101,26 +100,26 @@ const normOrder: Fact<'pre' | 'post'> = {
 
 const facts = { activation, eps, pool_prefix: poolPrefix, norm_order: normOrder } as const;
 
-/** A hyper-parameter that no weight holds, and that timm's names imply. */
+/** A hyper-parameter that no weight holds, by a name of timm's or a published model. */
+function published<T extends ConfigValue>(key: TimmFact, is: (value: ConfigValue) => value is T) {
+  const known = (value: ConfigValue | undefined): T | undefined =>
+    value !== undefined && is(value) ? value : undefined;
+  return {
+    implied: (architecture: string) => known(timmFact(architecture, key)),
+    published: (model: Published) => known(model[key]),
+  };
+}
+
 function fact<T extends ConfigValue>(
   sources: Sources<Published>,
   key: TimmFact,
   { config, is, needed }: Fact<T>,
   otherwise: Evidence<T>,
 ): Evidence<T> {
-  const known = (value: ConfigValue | undefined): T | undefined =>
-    value !== undefined && is(value) ? value : undefined;
-  return decide(sources, key, {
-    config: config ?? [],
-    implied: (architecture) => known(timmFact(architecture, key)),
-    published: (model) => known(model[key]),
-    otherwise,
-    is,
-    needed,
-  });
+  return decide(sources, key, { config: config ?? [], ...published(key, is), otherwise, is, needed });
 }
 
-/** How the tokens become one vector, as the parts of the head tell. */
+/** How the tokens become one vector, by the parts of the head. */
 function storedPool({ sources: { found }, measures }: Opened): Evidence<Pool> {
   const { tensors } = found;
   const head = tensors.get('head.weight')?.shape[1];
@@ -172,7 +171,7 @@ function usualOrder({ sources: { found }, measures }: Opened): Evidence<'pre' | 
     : stored<'pre' | 'post'>('pre', `norm1 and norm2, as ${dialect.title} builds blocks of these parts`);
 }
 
-/** What config.json says and these weights or this program cannot follow. */
+/** Warnings of what stands in config.json and these weights or this program cannot follow. */
 function passedOver({ sources: { found }, measures }: Opened): readonly string[] {
   const { checkpoint } = found;
   const unknown = [activation, eps].flatMap(({ config, is, needed }) => {
@@ -189,7 +188,7 @@ function passedOver({ sources: { found }, measures }: Opened): readonly string[]
   return [...unknown, `${heads.source} is ${String(heads.value)}, which ${why}`];
 }
 
-/** Values offered for what may be set; heads that shapes tell leave no choice. */
+/** Values offered for what may be set; heads by shapes leave no choice. */
 function choicesOf(opened: Opened, heads: number): NonNullable<Recognised['choices']> {
   const usual = Object.entries(facts).map(([key, { usual }]) => [key, usual] as const);
   return {
@@ -225,7 +224,10 @@ function evidenceOf(opened: Opened, layout: TableLayout, imageSize: Evidence<Siz
     position_slots: layout.slots,
     registers: stored(registers, registers > 0 ? 'reg_token' : 'no register tokens'),
     classes: stored(measures.classes, headSource(opened)),
-    activation: fact(sources, 'activation', activation, assumed('gelu', 'not stored in the weights')),
+    activation: activationOf(sources, assumed('gelu', 'not stored in the weights'), {
+      config: 'activation',
+      ...published('activation', activation.is),
+    }),
     eps: fact(sources, 'eps', eps, assumed(dialect.eps, `default of ${dialect.title}`)),
     pool: poolOf(opened),
     pool_prefix: fact(

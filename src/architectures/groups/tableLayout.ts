@@ -14,7 +14,7 @@ export interface TableLayout {
   readonly warnings: readonly string[];
 }
 
-/** What tells how a position table may be laid out. */
+/** What determines how a position table may be laid out. */
 export type TableMeasures = Pick<Measures, 'positions' | 'classToken' | 'distillationToken' | 'registers'>;
 
 /**
@@ -31,7 +31,7 @@ export const gridsOf = (count: number): readonly Grid[] =>
   divisorsOf(Math.max(count, 0)).map((rows) => [rows, count / rows]);
 
 /**
- * Tells which rows of the table are special tokens' and which grid the others are. `known` are
+ * Finds which rows of the table are special tokens' and which grid the others are. `known` are
  * grids that the user's or the config's image size makes; one that fits decides, else the square
  * grid, else the grid nearest to a square with a warning that lists the others. Undefined if no row
  * is left.

@@ -50,7 +50,7 @@ function pool(b: GraphBuilder, tokens: Tokens, config: TokenHeadConfig): ValueIn
 
 /**
  * Ends a distilled transformer (Touvron et al. 2021, DeiT §4), whose tokens begin with `cls` and
- * `dist`: `logits` are the mean of what both heads say; without heads `features` are the mean of
+ * `dist`: `logits` are the mean of both heads'; without heads `features` are the mean of
  * both tokens.
  */
 export function distilledTokens(b: GraphBuilder, tokens: Tokens): void {

@@ -29,8 +29,8 @@ function inBlock(
   view: (tensor: Tensor, shape: readonly number[]) => Omit<ParameterView, 'first'>,
 ): readonly Rename[] {
   const stacked: Layout = (tensor) => {
-    const shape = tensor.shape.slice(1);
-    return Array.from({ length: tensor.shape[0]! }, (_, index) => ({
+    const [length = 0, ...shape] = tensor.shape;
+    return Array.from({ length }, (_, index) => ({
       ...view(tensor, shape),
       first: index * elementCount(shape),
     }));

@@ -10,7 +10,7 @@ const block = [
 const leaf = '(?:\\.(?:weight|bias|gamma))?';
 
 /**
- * Canonical names are timm's: these rows say which names belong to the model, everything else
+ * Canonical names are timm's: these rows list which names belong to the model, everything else
  * beside them does not.
  */
 export const timmNames: readonly Rename[] = [
@@ -22,8 +22,8 @@ export const timmNames: readonly Rename[] = [
 ];
 
 /**
- * Where timm keeps the network, and what encoders of language models put behind theirs: they rotate
- * queries and keys, which no other of their names tells from a plain transformer.
+ * Modules of timm's network, and those that encoders of language models put behind theirs: they
+ * rotate queries and keys, and no other of their names differs from a plain transformer's.
  */
 export const timmTerritory = /^(?:blocks|patch_embed|attn_pool|merger|aligner)\./;
 

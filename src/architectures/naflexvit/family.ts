@@ -34,7 +34,7 @@ const isRadio = (tensors: Tensors): boolean =>
   tensors.has('embeds.cls_token') && !tensors.has('norm.weight') && !tensors.has('fc_norm.weight');
 
 /**
- * What timm's entry functions set and no weight tells (timm 1.0.31, models/naflexvit.py); the first
+ * What timm's entry functions set and no weight determines (timm 1.0.31, models/naflexvit.py); the first
  * row that fits the name.
  */
 const resamplings: readonly (readonly [name: RegExp, way: ResamplingName])[] = [
@@ -87,7 +87,7 @@ function positionsOf(sources: Sources) {
 /**
  * Heads of the blocks; pooling by attention has as many, which published models state once more.
  */
-function headFigure(sources: Sources, dim: number, pooled: boolean): Evidence<number> {
+function headsOfBlocks(sources: Sources, dim: number, pooled: boolean): Evidence<number> {
   const heads = headsOf(sources, pooled ? [dim, dim] : [dim], { config: ['num_heads'], perHead: 64 });
   return { ...heads, value: at(headsOfEach(heads.value, 1), 0) };
 }
@@ -109,7 +109,7 @@ function evidenceOf(sources: Sources, parts: IsotropicEvidence, side: number, im
   return {
     ...parts,
     activation: activationOf(sources, stored(usual, `default of ${sources.found.dialect.title}`)),
-    heads: headFigure(sources, parts.dim.value, mapped),
+    heads: headsOfBlocks(sources, parts.dim.value, mapped),
     patch: stored(side, 'embeds.proj.weight'),
     image_size: imageSize,
     ...positionsOf(sources),

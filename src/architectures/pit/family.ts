@@ -42,7 +42,7 @@ const fills = ([height, width]: Size, patch: Size, stride: number, [rows, column
 
 /**
  * Pixels between patches, which overlap by half in all published models; the position table and an
- * image size together tell others.
+ * image size together determine others.
  */
 function strideOf(sources: Sources, patch: Size, grid: Grid): Evidence<number> {
   const { found } = sources;

@@ -35,7 +35,7 @@ type Tensors = Found['tensors'];
 interface Backbone {
   readonly has: string;
   readonly title: string;
-  /** What the name of a hybrid says of it, before that of its transformer. */
+  /** Its part of a hybrid's name, before that of the transformer. */
   readonly name: (depths: readonly number[]) => string;
   /** Units of every stage. */
   readonly depths: (tensors: Tensors, path: string) => readonly number[];
@@ -154,8 +154,8 @@ const backbones: readonly Backbone[] = [
   })),
 ];
 
-/** Heads as a kernel of queries in Flax tells them, else as a config or a published model does. */
-function headFigure(sources: Sources, dim: number): Evidence<number> {
+/** Heads by a kernel of queries in Flax, else by a config or a published model. */
+function headsOfBlocks(sources: Sources, dim: number): Evidence<number> {
   const { dialect, tensors } = sources.found;
   const told = dialect.heads?.(tensors);
   if (told !== undefined) return stored(told, 'blocks.0: query kernel [dim, heads, d]');
@@ -187,7 +187,7 @@ function evidenceOf(
     backbone: stored(backbone.title, `${path}.${backbone.has}`),
     ...(depths.length > 0 && { convolutional_depth: stored(depths, path) }),
     patch: stored(patch, 'patch_embed.proj.weight'),
-    heads: headFigure(sources, parts.dim.value),
+    heads: headsOfBlocks(sources, parts.dim.value),
     image_size: imageSize,
     grid: layout.grid,
     position_slots: layout.slots,

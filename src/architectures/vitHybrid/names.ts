@@ -10,8 +10,8 @@ const parts: Readonly<Record<string, string>> = { scale: 'weight', bias: 'bias' 
 /** A module of a residual unit; Google counts blocks and units from 1. */
 const inUnit =
   (module: (index: string) => string): Renamed =>
-  (_, block, unit, index, part = '') =>
-    `patch_embed.backbone.stages.${Number(block) - 1}.blocks.${Number(unit) - 1}.${module(index!)}.${parts[part] ?? 'weight'}`;
+  (_, block, unit, index = '', part = '') =>
+    `patch_embed.backbone.stages.${Number(block) - 1}.blocks.${Number(unit) - 1}.${module(index)}.${parts[part] ?? 'weight'}`;
 
 const stem: readonly Rename[] = [
   [/^conv_root\/kernel$/, 'patch_embed.backbone.stem.conv.weight', convolution],
@@ -23,9 +23,7 @@ const stem: readonly Rename[] = [
   [/^block(\d+)\/unit(\d+)\/gn_(proj)\/(scale|bias)$/, inUnit(() => 'downsample.norm'), channels],
 ];
 
-/**
- * Google's hybrids: a residual network in front of the plain transformer of the same repository.
- */
+/** Google's hybrids: a residual network in front of the repository's plain transformer. */
 const googleHybrid: Dialect = {
   ...googleJax,
   families: ['vit-hybrid'],
