@@ -36,7 +36,9 @@ export function firstOf<T extends ConfigValue>(
 }
 
 /** What code reads of a record of evidence: the values alone, under the same keys. */
-export type ConfigOf<S> = { readonly [K in keyof S]: NonNullable<S[K]> extends Evidence<infer T> ? T : never };
+export type ConfigOf<S> = {
+  readonly [K in keyof S]: NonNullable<S[K]> extends Evidence<infer T> ? T : never;
+};
 
 /** The typed config that a record of evidence settles. */
 export function configOf<S extends EvidenceRecord>(settled: S): ConfigOf<S> {

@@ -142,7 +142,7 @@ interface ShiftedModel {
   readonly label: string;
   readonly name: string;
   /** Image size where nobody says one. */
-  readonly usual: Grid | Evidence;
+  readonly usual: Grid | Evidence<Grid>;
   /** Windows that the weights allow, the usual ones first. */
   readonly windows: readonly ConfigValue[];
 }

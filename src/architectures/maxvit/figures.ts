@@ -1,4 +1,4 @@
-import type { Grid } from '../../domain/size';
+import type { Grid, Size } from '../../domain/size';
 import { activations } from '../blocks/layers';
 import { configuredImageSize } from '../config';
 import type { ConfigValue, Evidence, Found, EvidenceRecord } from '../family';
@@ -188,7 +188,7 @@ function sizeOf({ shape, reduction }: Table): Grid | undefined {
 
 /** Where the image size that a model was made for comes from. */
 interface Trained {
-  readonly figure: Evidence;
+  readonly figure: Evidence<Size>;
   /** Its tables of relative positions tell it: whatever else says so, they fit no other. */
   readonly byTable: boolean;
 }
@@ -213,7 +213,7 @@ export function trainedSize(sources: Sources, ratio: number): Trained {
 }
 
 /** What config.json or the published models say before what the user wants now, which is no size that the weights were trained at. */
-function toldSize(sources: Sources): Evidence {
+function toldSize(sources: Sources): Evidence<Size> {
   const { figure } = imageSizeOf({ ...sources, found: { ...sources.found, imageSize: undefined } });
   return figure.assumed ? imageSizeOf(sources).figure : figure;
 }

@@ -67,7 +67,7 @@ function windowEvidence(sources: Sources, rows: readonly number[]): Evidence {
 }
 
 /** The image size whose last map is one window, as all published models were trained. */
-function usualSize(figures: EvidenceRecord): Evidence {
+function usualSize(figures: EvidenceRecord): Evidence<Grid> {
   const last = numbersOf(figures, 'depth').length - 1;
   const [patch, window] = [pairOf(figures, 'patch'), windowOf(figures, last)];
   const side = (axis: 0 | 1): number => patch[axis] * 2 ** last * window[axis];
