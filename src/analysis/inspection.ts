@@ -234,7 +234,6 @@ const labels: Readonly<Record<string, string>> = {
   rope_indexing: 'Rotary order of axes',
   rope_offset: 'Rotary offset',
   rope_pairing: 'Rotary pairs',
-  rope_ref_grid: 'Rotary reference grid',
 };
 
 interface FigureOptions {
