@@ -29,8 +29,9 @@ export type ProbeKind =
 export type Sides = number | readonly [rows: number, columns: number];
 
 /**
- * Which tokens of a map attend to one another, where not all do: windows in row-major order of the (shifted) map; a grid spread over it
- * (`dilated`); interleaved pixels (`phases`, or `stride`); mask units (`units`, how many of them down and across).
+ * Which tokens of a map attend to one another, if not all do: windows in row-major order of the (shifted)
+ * map; a grid spread over it (`dilated`); interleaved pixels (`phases`, or `stride`); mask units (`units`,
+ * how many of them down and across).
  */
 export interface WindowLayout {
   readonly size?: Sides;
@@ -38,6 +39,8 @@ export interface WindowLayout {
   /** Map before and after zero padding at the bottom and right; without it the grids of queries and keys are the whole map. */
   readonly map?: readonly [number, number];
   readonly padded?: readonly [number, number];
+  /** Rows and columns of windows that cover the padded map. */
+  readonly windows?: readonly [number, number];
   /** Whether the zeros are rolled with the map, or lie behind the rolled map. Only where that makes a difference. */
   readonly rolls?: 'map' | 'padded';
   /** Tokens of a window lie as far apart as there are windows (MaxViT's grid attention). */
@@ -45,7 +48,6 @@ export interface WindowLayout {
   readonly phases?: readonly [number, number];
   readonly stride?: number;
   readonly units?: readonly [number, number];
-  readonly [detail: string]: unknown;
 }
 
 /**

@@ -1,7 +1,8 @@
-import { answer } from '../heads/classifier';
-import type { Grid } from '../../domain/size';
+import { at, last } from '../../domain/lists';
+import { bothSides, type Sides } from '../../domain/probes';
+import type { Grid, Size } from '../../domain/size';
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
-import { int, text, type ValueInfo } from '../../graph/graph';
+import type { ModuleNote } from '../../graph/graph';
 import { maybeNorm, norm, withValue, type Tokens } from '../blocks/layers';
 import {
   gridOfLayout,
@@ -12,17 +13,21 @@ import {
   paddedToMultiple,
 } from '../blocks/maps';
 import { distances } from '../blocks/relativePosition';
+import { stages, tokenStage, type Place, type TokenMaps } from '../blocks/stages';
 import { rearranged, windowsOf, type Windows } from '../blocks/windows';
-import type { BuildOptions, ConfigValue, Evidence, Found, EvidenceRecord, Recognised } from '../family';
-import { numberOf, numbersOf, pairOf, sideOrPair, stored, wordOf } from '../figures';
+import type { BuildOptions, ConfigValue, Evidence, Found, Recognised } from '../family';
+import { configOf, numbersIn, sideOrPair, stored } from '../figures';
+import { answer } from '../heads/classifier';
+import { reconstruct } from '../heads/reconstruction';
 import { sizeOf, sizeTitle, type Sizes } from '../sizes';
-import { classesOf, countOf, imageSizeOf, recognisedFrom, type Sources } from '../sources';
+import { classesOf, imageSizeOf, recognisedFrom, stageDepths, type Sources } from '../sources';
 import { activationOf, epsOf } from './isotropicFigures';
 
 /**
- * How libraries fit a window to a map that it covers. timm: each side of the window is at most the map's, which is not shifted along a side
- * that one window covers. transformers: a square at most as large as the smaller side (Swin) or as the rows (Swin v2), and no shift at all where it
- * covers that side. torchvision: always the whole window, with zeros around a smaller map.
+ * How libraries fit a window to a map that it covers. timm: each side of the window is at most the map's,
+ * which is not shifted along a side that one window covers. transformers: a square at most as large as the
+ * smaller side (Swin) or as the rows (Swin v2), and no shift at all if it covers that side. torchvision:
+ * always the whole window, with zeros around a smaller map.
  */
 const fits = {
   'each side': (map, window) => {
@@ -38,16 +43,17 @@ const fits = {
   },
 } as const satisfies Record<string, (map: Grid, window: Grid) => Windows>;
 
-/** transformers pads pictures to whole patches; the others leave out what is behind the last. */
-const paddingFits: readonly string[] = ['smaller side', 'rows'] satisfies readonly (keyof typeof fits)[];
-
-/** How a window is fitted to a smaller map: the value of the figure `window_fit`. */
+/** How a window is fitted to a smaller map. */
 export type WindowFit = keyof typeof fits;
 
-/** How the library that named the weights fits windows to small maps, by its dialect; as timm does where nothing is said. */
-export function windowFit({ dialect }: Found, byDialect: Readonly<Record<string, WindowFit>>): Evidence {
-  return stored(byDialect[dialect.name] ?? 'each side', `as ${dialect.title} does`);
-}
+/** transformers pads images to whole patches; the others leave out what is behind the last. */
+const paddingFits: ReadonlySet<WindowFit> = new Set<WindowFit>(['smaller side', 'rows']);
+
+/** How the library that named the weights fits windows to small maps, by its dialect; else as timm does. */
+export const windowFitOf = (
+  { dialect }: Found,
+  byDialect: Readonly<Partial<Record<string, WindowFit>>>,
+): WindowFit => byDialect[dialect.name] ?? 'each side';
 
 /** Half of the window, none along a side that one window covers. */
 function shiftAlong(map: Grid, window: Grid): Grid {
@@ -60,29 +66,30 @@ function squareWindows(map: Grid, side: number, [window]: Grid): Windows {
   return windowsOf(map, size, { shift: side <= window ? 0 : Math.floor(window / 2), rolls: 'padded' });
 }
 
-/** Windows of a block on a map; every second block shifts them. */
-function fittedWindows(figures: EvidenceRecord, window: Grid, map: Grid, shifted: boolean): Windows {
-  const windows = fits[wordOf(figures, 'window_fit') as WindowFit](map, window);
-  return shifted ? windows : { ...windows, shift: [0, 0] };
+/** A window as people write it: one number or `[rows, columns]` for all stages, or a number for each. */
+export type WindowValue = number | readonly number[];
+
+/** Windows of the stages, if they are not clipped. */
+export function windowsByStage(value: ConfigValue, stageCount: number): readonly Grid[] {
+  const sides = numbersIn(value);
+  const [rows = 0, columns = rows] = sides;
+  return Array.from({ length: stageCount }, (_, stage) => {
+    if (sides.length <= 2) return [rows, columns] as const;
+    const side = at(sides, stage);
+    return [side, side] as const;
+  });
 }
 
-/** Window of a stage where it is not clipped: the figure is one number or `[rows, columns]` for all stages, or a number for each. */
-export function windowOf(figures: EvidenceRecord, stage: number): Grid {
-  const sides = numbersOf(figures, 'window');
-  if (sides.length === 1) return [sides[0]!, sides[0]!];
-  return sides.length === 2 ? [sides[0]!, sides[1]!] : [sides[stage]!, sides[stage]!];
+/** Whether a value of `window` can be meant for so many stages. */
+export function isWindow(value: ConfigValue, stageCount: number): boolean {
+  const sides = numbersIn(value);
+  const isCount = [1, 2, stageCount].includes(sides.length);
+  return isCount && sides.every((side) => Number.isInteger(side) && side > 0);
 }
 
-/** Whether a value of the figure `window` can be meant for so many stages. */
-export function isWindow(value: ConfigValue, stages: number): boolean {
-  const sides = [value].flat().map(Number);
-  return [1, 2, stages].includes(sides.length) && sides.every((side) => Number.isInteger(side) && side > 0);
-}
-
-/** Windows of the stages as a value of the figure: one number where they are the same. */
-export function windowFigure(sides: readonly number[]): ConfigValue {
-  return new Set(sides).size === 1 ? sides[0]! : sides;
-}
+/** Windows of the stages as a value of `window`: one number if they are the same. */
+export const windowValue = (sides: readonly number[]): WindowValue =>
+  new Set(sides).size === 1 ? at(sides, 0) : sides;
 
 /** Windows with as many distances as a table has rows, the squarest first. */
 export function windowsOfTable(rows: number): readonly Grid[] {
@@ -93,7 +100,10 @@ export function windowsOfTable(rows: number): readonly Grid[] {
     .sort((a, b) => Math.abs(a[0] - a[1]) - Math.abs(b[0] - b[1]));
 }
 
-/** The window that a table of so many rows was made for: one of those expected here, else the squarest. Throws where there is none. */
+/**
+ * The window that a table of so many rows was made for: one of those expected here, else the squarest.
+ * Throws if there is none.
+ */
 export function windowOfTable(name: string, rows: number, expected: readonly Grid[]): Grid {
   const found = expected.find((window) => distances(window) === rows) ?? windowsOfTable(rows)[0];
   if (found) return found;
@@ -107,45 +117,68 @@ interface StageNames {
   readonly heads: (block: string) => { readonly name: string; readonly axis: number };
 }
 
-/** Figures that all models with shifted windows have, but for the window; undefined where a stage has none of the names. */
-export function shiftedFigures(sources: Sources, { stages, heads }: StageNames): EvidenceRecord | undefined {
+/** Hyper-parameters that all models with shifted windows have, but for the window. */
+type ShiftedEvidence = Readonly<
+  Record<'channels' | 'eps' | 'classes', Evidence<number>> &
+    Record<'dim' | 'depth' | 'heads' | 'mlp_ratio', Evidence<readonly number[]>> & {
+      patch: Evidence<Sides>;
+      activation: Evidence<string>;
+    }
+>;
+
+/** Reads the hyper-parameters but for the window; undefined if a stage has none of the names. */
+export function shiftedEvidence(
+  sources: Sources,
+  { stages: list, heads }: StageNames,
+): ShiftedEvidence | undefined {
   const { tensors } = sources.found;
-  const blocks = Array.from({ length: countOf(tensors, stages) }, (_, stage) => `${stages}.${stage}.blocks`);
-  const side = (name: string, axis: number): number => tensors.get(name)?.shape[axis] ?? 0;
+  const depth = stageDepths(tensors, list);
+  const [first, ...others] = depth.map((_, stage) => `${list}.${stage}.blocks`);
   const patch = tensors.get('patch_embed.proj.weight')?.shape;
-  const dims = blocks.map((path) => side(`${path}.0.mlp.fc1.weight`, 1));
-  const ofHeads = blocks.map((path) => heads(`${path}.0`));
-  const counts = ofHeads.map(({ name, axis }) => side(name, axis));
-  if (patch?.length !== 4 || blocks.length === 0 || [...dims, ...counts].includes(0)) return undefined;
-  const ratios = blocks.map((path, stage) => side(`${path}.0.mlp.fc1.weight`, 0) / dims[stage]!);
+  if (patch?.length !== 4 || first === undefined) return undefined;
+  const blocks = [first, ...others];
+  const side = (name: string, axis: number): number => tensors.get(name)?.shape[axis] ?? 0;
+  const hidden = blocks.map((path) => side(`${path}.0.mlp.fc1.weight`, 0));
+  const dim = blocks.map((path) => side(`${path}.0.mlp.fc1.weight`, 1));
+  const counts = blocks.map((path) => heads(`${path}.0`)).map(({ name, axis }) => side(name, axis));
+  if ([...dim, ...counts].includes(0)) return undefined;
+  const [, channels = 0, height = 0, width = 0] = patch;
   return {
-    patch: stored(sideOrPair([patch[2]!, patch[3]!]), 'patch_embed.proj.weight'),
-    channels: stored(patch[1]!, 'patch_embed.proj.weight'),
-    dim: stored(dims, `${blocks[0]}.0.mlp.fc1.weight`),
-    depth: stored(
-      blocks.map((path) => countOf(tensors, path)),
-      `${blocks.at(-1)}.${countOf(tensors, blocks.at(-1)!) - 1}`,
+    patch: stored(sideOrPair([height, width]), 'patch_embed.proj.weight'),
+    channels: stored(channels, 'patch_embed.proj.weight'),
+    dim: stored(dim, `${first}.0.mlp.fc1.weight`),
+    depth: stored(depth, `${last(blocks)}.${last(depth) - 1}`),
+    heads: stored(counts, heads(`${first}.0`).name),
+    mlp_ratio: stored(
+      hidden.map((units, stage) => units / at(dim, stage)),
+      `${first}.0.mlp.fc1.weight`,
     ),
-    heads: stored(counts, ofHeads[0]!.name),
-    mlp_ratio: stored(ratios, `${blocks[0]}.0.mlp.fc1.weight`),
     activation: activationOf(sources),
     eps: epsOf(sources, 1e-5),
     classes: classesOf(tensors, 'head.fc'),
   };
 }
 
-/** Figures of every model with shifted windows that the user may set. */
+/** Hyper-parameters of every model with shifted windows that the user may set. */
 export const shiftedAssumable = ['window', 'activation', 'eps'] as const;
 
-/** What a family says of itself beside its figures. */
-interface ShiftedModel {
-  readonly label: string;
-  readonly name: string;
-  /** Image size where nobody says one. */
-  readonly usual: Grid | Evidence<Grid>;
-  /** Windows that the weights allow, the usual ones first. */
-  readonly windows: readonly ConfigValue[];
+/** What every model with shifted windows is built by, but for the window. */
+export interface ShiftedConfig {
+  readonly patch: Size;
+  readonly channels: number;
+  readonly depth: readonly number[];
+  readonly heads: readonly number[];
+  readonly activation: string;
+  readonly eps: number;
+  readonly windowFit: WindowFit;
 }
+
+/** The config that the hyper-parameters settle. */
+export const shiftedConfig = (settled: ShiftedEvidence, windowFit: WindowFit): ShiftedConfig => ({
+  ...configOf(settled),
+  patch: bothSides(settled.patch.value),
+  windowFit,
+});
 
 /** Sizes of Liu et al. 2021 and 2022 (Swin, Swin V2). */
 export const swinSizes: Sizes = {
@@ -157,37 +190,56 @@ export const swinSizes: Sizes = {
   '2,2,42,2 512': 'G',
 };
 
-/** Sizes that a search found (Chen et al. 2021, S3), by blocks, first width and the windows of the stages. */
+/**
+ * Sizes that a search found (Chen et al. 2021, S3), by blocks, first width and the windows of the stages.
+ */
 const searched: Sizes = {
   '2,2,6,2 96,7,7,14,7': 'S3-T',
   '2,2,18,2 96,14,14,14,7': 'S3-S',
   '2,2,30,2 96,7,7,14,7': 'S3-B',
 };
 
+/** The same with the window, if it is a hyper-parameter of its own. */
+type WindowedEvidence = ShiftedEvidence & { readonly window?: Evidence<WindowValue> };
+
 /** `Swin-T, window 7`, `Swin-S3-T`; a window that nobody tells is not part of the name. */
-function titleOf(name: string, figures: EvidenceRecord): string {
-  const [depths, dims] = [numbersOf(figures, 'depth'), numbersOf(figures, 'dim')];
-  const { value, assumed } = figures['window'] ?? { value: [], assumed: true };
-  const windows = [value].flat();
-  const found = sizeOf(searched, depths, [dims[0]!, ...windows.map(Number)]);
+function titleOf(name: string, { depth, dim, window }: WindowedEvidence): string {
+  const windows = window ? numbersIn(window.value) : [];
+  const found = sizeOf(searched, depth.value, [at(dim.value, 0), ...windows]);
   if (found) return `${name}-${found}`;
-  const of = assumed ? '' : `, window ${windows.join(windows.length === 2 ? ' × ' : ', ')}`;
-  return sizeTitle(name, swinSizes, depths, dims) + of;
+  const told = window?.assumed === false;
+  const of = told ? `, window ${windows.join(windows.length === 2 ? ' × ' : ', ')}` : '';
+  return sizeTitle(name, swinSizes, depth.value, dim.value) + of;
 }
 
-/** A recognition of a model with shifted windows. Pictures may have any size that holds a patch: maps are padded to whole windows. */
-export function recognisedShifted(
+/** What a family says of itself beside its hyper-parameters. */
+interface ShiftedModel<C> {
+  readonly label: string;
+  readonly name: string;
+  readonly config: C;
+  /** Image size if nobody says one. */
+  readonly usual: Grid | Evidence;
+  /** Windows that the weights allow, the usual ones first. */
+  readonly windows: readonly ConfigValue[];
+}
+
+/**
+ * A recognition of a model with shifted windows. Images may have any size that holds a patch: maps are
+ * padded to whole windows.
+ */
+export function recognisedShifted<C extends ShiftedConfig>(
   sources: Sources,
-  figures: EvidenceRecord,
-  { label, name, usual, windows: choices }: ShiftedModel,
-): Recognised {
+  settled: WindowedEvidence,
+  { label, name, config, usual, windows: choices }: ShiftedModel<C>,
+): Recognised<C> {
   const { imageSize, figure } = imageSizeOf(sources, usual);
   return recognisedFrom(sources, {
     label,
-    title: titleOf(name, figures),
-    evidence: { ...figures, image_size: figure },
+    title: titleOf(name, settled),
+    evidence: { ...settled, image_size: figure },
+    config,
     imageSize,
-    sizeStep: pairOf(figures, 'patch'),
+    sizeStep: config.patch,
     choices: { window: choices },
     pixels: 'imagenet',
   });
@@ -204,10 +256,10 @@ export interface ShiftedPlace {
   readonly activation: string;
 }
 
-/** Writes one block in its own scope. */
-type ShiftedBlock = (b: GraphBuilder, tokens: Tokens, place: ShiftedPlace) => Tokens;
-
-/** For each token of the next stage the four it is made of, column by column; as many as the map has tokens stands for a zero. */
+/**
+ * For each token of the next stage the four it is made of, column by column; as many as the map has tokens
+ * stands for a zero.
+ */
 function mergingOrder([rows, columns]: Grid): Int32Array {
   const order: number[] = [];
   for (let row = 0; row < rows; row += 2)
@@ -219,18 +271,18 @@ function mergingOrder([rows, columns]: Grid): Int32Array {
 }
 
 /**
- * Patch merging (Liu et al. 2021, §3.1): 2 × 2 neighbours side by side, zeros at odd edges, and a linear layer. Its norm stands before the
- * layer (Swin) or after it (Swin v2), as its width tells.
+ * Patch merging (Liu et al. 2021, §3.1): 2 × 2 neighbours side by side, zeros at odd edges, and a linear
+ * layer. Its norm stands before the layer (Swin) or after it (Swin v2), as its width tells.
  */
 function patchMerging(b: GraphBuilder, tokens: Tokens, name: string, eps: number): Tokens {
   return b.scope(
     name,
     () => {
       const map = gridOfLayout(tokens.layout);
-      const width = 4 * tokens.value.shape[1]!;
       const moved = rearranged(b, tokens, `merging ${map.join('x')}`, () => mergingOrder(map));
-      const merged = b.reshape(moved, [moved.shape[0]! / 4, width]);
-      const before = b.shapeOf('norm.weight')[0] === width;
+      const [rows = 0, dim = 0] = moved.shape;
+      const merged = b.reshape(moved, [rows / 4, 4 * dim]);
+      const before = b.shapeOf('norm.weight')[0] === 4 * dim;
       const reduced = b.linear(before ? norm(b, merged, 'norm', eps) : merged, 'reduction');
       const value = before ? reduced : norm(b, reduced, 'norm', eps);
       return gridTokens(value, tokens.batch, [Math.ceil(map[0] / 2), Math.ceil(map[1] / 2)]);
@@ -240,17 +292,18 @@ function patchMerging(b: GraphBuilder, tokens: Tokens, name: string, eps: number
 }
 
 /** Patches of the pixels as tokens of a map, with the norm that follows. */
-function embedded(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }: BuildOptions): Tokens {
-  const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
-  const patch = pairOf(figures, 'patch');
+function embedded(
+  b: GraphBuilder,
+  { channels, patch, windowFit, eps }: ShiftedConfig,
+  { imageSize, batch }: BuildOptions,
+): Tokens {
+  const pixels = b.input('pixel_values', [batch, channels, ...imageSize]);
   return b.scope(
     'patch_embed',
     () => {
-      const whole = paddingFits.includes(wordOf(figures, 'window_fit'))
-        ? paddedToMultiple(b, pixels, patch)
-        : pixels;
+      const whole = paddingFits.has(windowFit) ? paddedToMultiple(b, pixels, patch) : pixels;
       const tokens = mapToTokens(b, b.conv2d(whole, 'proj', { stride: patch }));
-      return withValue(tokens, maybeNorm(b, tokens.value, 'norm', numberOf(figures, 'eps')));
+      return withValue(tokens, maybeNorm(b, tokens.value, 'norm', eps));
     },
     { title: 'Patch embedding' },
   );
@@ -259,54 +312,58 @@ function embedded(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }
 /** What the stages of a family differ in. */
 interface ShiftedStages {
   /** Path of the list of stages. */
-  readonly stages: string;
-  readonly block: ShiftedBlock;
-  /** Window of a stage where it is not clipped, by the patches of the whole picture; the figure `window` where nothing else is said. */
-  readonly window?: (stage: number, patches: Grid) => Grid;
+  readonly list: string;
+  /** Writes one block in its own scope. */
+  readonly block: (tokens: Tokens, place: ShiftedPlace) => Tokens;
+  /** Window of a stage if it is not clipped, by the patches of the whole image. */
+  readonly window: (stage: number, patches: Grid) => Grid;
 }
 
-/** Pixels through all stages: patch merging first, where the stage has one, then blocks of which every second shifts its windows. */
+/**
+ * Writes pixels through all stages: patch merging first, if the stage has one, then blocks of which every
+ * second shifts its windows. Returns what each stage ends with.
+ */
 export function shiftedStages(
   b: GraphBuilder,
-  { evidence: figures }: Recognised,
+  config: ShiftedConfig,
   options: BuildOptions,
-  { stages, block, window = (stage) => windowOf(figures, stage) }: ShiftedStages,
-): Tokens {
-  const eps = numberOf(figures, 'eps');
-  const activation = wordOf(figures, 'activation');
-  const heads = numbersOf(figures, 'heads');
-  let tokens = embedded(b, figures, options);
-  const patches = gridOfLayout(tokens.layout);
-  for (const [stage, depth] of numbersOf(figures, 'depth').entries()) {
-    const write = (): void => {
-      if (stage > 0) tokens = patchMerging(b, tokens, 'downsample', eps);
-      const map = gridOfLayout(tokens.layout);
-      for (let index = 0; index < depth; index++) {
-        const windows = fittedWindows(figures, window(stage, patches), map, index % 2 === 1);
-        const layer = `${stages}.${stage}.blocks.${index}`;
-        const place = { windows, stage, layer, heads: heads[stage]!, eps, activation };
-        tokens = b.scope(`blocks.${index}`, () => block(b, tokens, place), noteOf(windows));
-      }
-    };
-    b.scope(`${stages}.${stage}`, write, { title: `Stage ${stage + 1}` });
-  }
-  return tokens;
+  { list, block, window }: ShiftedStages,
+): readonly Tokens[] {
+  const { depth, heads, eps, activation, windowFit } = config;
+  const first = embedded(b, config, options);
+  const patches = gridOfLayout(first.layout);
+  const windowsAt = ({ stage, index }: Place, { layout }: Tokens): Windows => {
+    const windows = fits[windowFit](gridOfLayout(layout), window(stage, patches));
+    return index % 2 === 1 ? windows : { ...windows, shift: [0, 0] };
+  };
+  return stages(b, first, {
+    depths: depth,
+    module: (stage) => ({ path: `${list}.${stage}`, note: { title: `Stage ${stage + 1}` } }),
+    enter: (tokens, stage) => (stage > 0 ? patchMerging(b, tokens, 'downsample', eps) : tokens),
+    path: ({ index }) => `blocks.${index}`,
+    note: (place, tokens) => noteOf(windowsAt(place, tokens)),
+    block: (tokens, place) => {
+      const { stage, index } = place;
+      const layer = `${list}.${stage}.blocks.${index}`;
+      const windows = windowsAt(place, tokens);
+      return block(tokens, { windows, stage, layer, heads: at(heads, stage), eps, activation });
+    },
+  });
 }
 
-const noteOf = ({ size, shift }: Windows): { readonly title: string } => ({
+const noteOf = ({ size, shift }: Windows): ModuleNote => ({
   title: `Transformer block, windows of ${size.join(' × ')}${shift.some((by) => by > 0) ? `, shifted by ${shift.join(' × ')}` : ''}`,
 });
 
-/** The normed map, its mean and the classifier; where a decoder of masked pixels is stored (Xie et al. 2022, SimMIM), its picture as well. */
-export function shiftedAnswer(b: GraphBuilder, tokens: Tokens): void {
-  const all = gridSequence(b, tokens);
-  if (b.has('decoder.0.weight')) b.output('reconstruction', reconstruction(b, all), 'pixels');
-  answer(b, meanOfTokens(b, tokens), all, 'head.fc');
-}
+/** What stages hand to a head; `tokens` are the last ones after their norm, if they have one. */
+export const shiftedMaps = (ends: readonly Tokens[], tokens: Tokens, imageSize: Size): TokenMaps => ({
+  stages: ends.map((end) => tokenStage(end, imageSize)),
+  tokens,
+});
 
-/** One linear layer from each token of `[batch, rows, columns, dim]` to the pixels of its part of the picture, channels first. */
-function reconstruction(b: GraphBuilder, all: ValueInfo): ValueInfo {
-  const picture = b.conv2d(b.transpose(all, [0, 3, 1, 2]), 'decoder.0');
-  const side = Math.sqrt(picture.shape[1]! / b.shapeOf('patch_embed.proj.weight')[1]!);
-  return b.add('DepthToSpace', [picture], { blocksize: int(side), mode: text('CRD') });
+/** The normed map, its mean and the classifier; the pixels as well, if a decoder of masked ones is stored. */
+export function shiftedHead(b: GraphBuilder, { tokens }: TokenMaps): void {
+  const all = gridSequence(b, tokens);
+  reconstruct(b, all);
+  answer(b, meanOfTokens(b, tokens), all, 'head.fc');
 }

@@ -1,3 +1,4 @@
+import { at, last } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
@@ -9,26 +10,32 @@ import {
   gatheredBias,
   logCoordinates,
 } from '../blocks/relativePosition';
+import type { TokenMaps } from '../blocks/stages';
 import { configuredArchitecture } from '../config';
-import type { ConfigValue, Evidence, EvidenceRecord, Family, Found, Recognised } from '../family';
-import { assumed, numberOf, numbersOf, stored } from '../figures';
+import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
+import { assumed, numbersIn, sideOrPair, stored } from '../figures';
 import { postNormBlock } from '../groups/cosineWindows';
 import {
   isWindow,
   recognisedShifted,
-  shiftedAnswer,
   shiftedAssumable,
-  shiftedFigures,
+  shiftedConfig,
+  shiftedEvidence,
+  shiftedHead,
+  shiftedMaps,
   shiftedStages,
-  windowFit,
+  windowFitOf,
+  windowsByStage,
+  type ShiftedConfig,
   type WindowFit,
+  type WindowValue,
 } from '../groups/shiftedWindows';
 import { decide, imageSizeOf, namesOf, sourcesOf, type Sources } from '../sources';
 import { swinv2Names } from './names';
 
 const coordinates = 'relative_coords_table';
 
-const fitOf: Readonly<Record<string, WindowFit>> = { transformers: 'rows', torchvision: 'never' };
+const fitOf: Readonly<Partial<Record<string, WindowFit>>> = { transformers: 'rows', torchvision: 'never' };
 
 /** What published names tell: `swinv2_base_window12to16_192to256`, `swinv2-tiny-patch4-window8-256`. */
 const named: readonly (readonly [name: RegExp, window: number, trained: readonly number[]])[] = [
@@ -39,20 +46,28 @@ const named: readonly (readonly [name: RegExp, window: number, trained: readonly
   [/window8/, 8, [0, 0, 0, 0]],
 ];
 
+interface Swinv2Config extends ShiftedConfig {
+  /** Window of each stage, if it is not clipped to a small map. */
+  readonly window: readonly Grid[];
+  /** Side of each stage's window in the training; 0 if it is the window itself. */
+  readonly pretrainedWindow: readonly number[];
+}
+
 /** The window whose coordinates the file keeps as a buffer. */
-function storedWindow({ tensors }: Found): Evidence | undefined {
+function storedWindow({ tensors }: Found): Evidence<WindowValue> | undefined {
   const name = `layers.0.blocks.0.attn.${coordinates}`;
   const shape = tensors.get(name)?.shape;
   if (shape?.length !== 4) return undefined;
-  const [rows, columns] = [(shape[1]! + 1) / 2, (shape[2]! + 1) / 2];
-  return stored(rows === columns ? rows : [rows, columns], name);
+  const [, down = 1, right = 1] = shape;
+  return stored<WindowValue>(sideOrPair([(down + 1) / 2, (right + 1) / 2]), name);
 }
 
 /**
- * Windows of bare weights: nothing in them tells the window, so that models of one size with different windows have the same header. The
- * published models take a window of a sixteenth of the picture's side, or of half of that.
+ * Windows of bare weights: nothing in them tells the window, so that models of one size with different
+ * windows have the same header. The published models take a window of a sixteenth of the image's side, or
+ * of half of that.
  */
-function likelyWindow(sources: Sources): Evidence {
+function likelyWindow(sources: Sources): Evidence<number> {
   const windows = namesOf(sources).map((name) => named.find(([pattern]) => pattern.test(name))?.[1]);
   const [first] = windows;
   const [height] = imageSizeOf(sources, [256, 256]).imageSize;
@@ -62,39 +77,38 @@ function likelyWindow(sources: Sources): Evidence {
     : assumed(Math.max(1, Math.floor(height / 16)), `a sixteenth of the image's height; ${why}`);
 }
 
-const rowsOf = (index: 1 | 2): readonly (readonly [RegExp, ConfigValue])[] =>
-  named.map((row) => [row[0], row[index]]);
+type WindowEvidence = Readonly<Record<'window' | 'pretrained_window', Evidence<WindowValue>>>;
 
-function windowFigures(sources: Sources, stages: number): EvidenceRecord {
-  const { found: evidences } = sources;
-  const told = storedWindow(evidences);
+function windowEvidence(sources: Sources, stages: number): WindowEvidence {
+  const { found } = sources;
+  const told = storedWindow(found);
   // A name in config.json is one model's; names found by shapes are all that have them, whatever their window.
-  const byName = configuredArchitecture(evidences.checkpoint) !== undefined;
-  const each = (value: ConfigValue): boolean => [value].flat().length === stages;
+  const byName = configuredArchitecture(found.checkpoint) === undefined ? [] : named;
+  const untrained = new Array<number>(stages).fill(0);
   return {
-    window: decide(sources, 'window', {
+    window: decide<WindowValue>(sources, 'window', {
       config: ['window_size'],
-      named: byName ? rowsOf(1) : [],
+      named: byName.map(([name, window]) => [name, window]),
       otherwise: told ?? likelyWindow(sources),
       is: (value) => isWindow(value, stages),
       needed: 'a number, rows and columns, or a number for each stage',
     }),
-    pretrained_window: decide<ConfigValue>(sources, 'pretrained_window', {
+    pretrained_window: decide<WindowValue>(sources, 'pretrained_window', {
       config: ['pretrained_window_sizes'],
-      named: byName ? rowsOf(2) : [],
+      named: byName.map(([name, , trained]) => [name, trained]),
       otherwise: told
-        ? stored(new Array<number>(stages).fill(0), `coordinates are stored: ${told.source}`)
-        : assumed(
-            new Array<number>(stages).fill(0),
-            'trained with the same windows; not stored in the weights',
-          ),
-      is: each,
+        ? stored(untrained, `coordinates are stored: ${told.source}`)
+        : assumed(untrained, 'trained with the same windows; not stored in the weights'),
+      is: (value) => numbersIn(value).length === stages,
       needed: `a number for each of ${stages} stages, 0 where it is the window itself`,
     }),
   };
 }
 
-/** Continuous position bias `[heads, n, n]` (Liu et al. 2022, §3.3): of the coordinates in the file, or made anew for another window. */
+/**
+ * Continuous position bias `[heads, n, n]` (Liu et al. 2022, §3.3): of the coordinates in the file, or made
+ * anew for another window.
+ */
 function positionBias(b: GraphBuilder, window: Grid, trained: number): ValueInfo {
   const rows = distances(window);
   const kept = b.has(coordinates) && b.shapeOf(coordinates)[1] === 2 * window[0] - 1;
@@ -111,36 +125,50 @@ function positionBias(b: GraphBuilder, window: Grid, trained: number): ValueInfo
   return boundedBias(b, gatheredBias(b, table, window));
 }
 
+function recognise(found: Found): Recognised<Swinv2Config> | undefined {
+  const sources = sourcesOf(found);
+  const shifted = shiftedEvidence(sources, {
+    stages: 'layers',
+    heads: (path) => ({ name: `${path}.attn.logit_scale`, axis: 0 }),
+  });
+  if (!shifted) return undefined;
+  const stages = shifted.depth.value.length;
+  const settled = { ...shifted, ...windowEvidence(sources, stages) };
+  return recognisedShifted(sources, settled, {
+    label: 'swinv2',
+    name: 'Swin V2',
+    config: {
+      ...shiftedConfig(shifted, windowFitOf(found, fitOf)),
+      window: windowsByStage(settled.window.value, stages),
+      pretrainedWindow: numbersIn(settled.pretrained_window.value),
+    },
+    usual: [256, 256],
+    windows: [...new Set(named.map(([, window]) => window))],
+  });
+}
+
+function build(b: GraphBuilder, config: Swinv2Config, options: BuildOptions): TokenMaps {
+  const { window, pretrainedWindow, eps } = config;
+  const ends = shiftedStages(b, config, options, {
+    list: 'layers',
+    window: (stage) => at(window, stage),
+    block: (tokens, place) =>
+      postNormBlock(b, tokens, place, () =>
+        positionBias(b, place.windows.size, at(pretrainedWindow, place.stage)),
+      ),
+  });
+  const end = last(ends);
+  return shiftedMaps(ends, withValue(end, norm(b, end.value, 'norm', eps)), options.imageSize);
+}
+
 /** Swin Transformer V2 (Liu et al. 2022). */
-export const swinv2: Family<Recognised, void> = {
+export const swinv2: Family<Swinv2Config, TokenMaps> = {
   name: 'swinv2',
   title: 'Swin Transformer V2',
   names: swinv2Names,
   idle: /^mask_token$/,
   assumable: [...shiftedAssumable, 'pretrained_window'],
-  recognise(evidences) {
-    const sources = sourcesOf(evidences);
-    const figures = shiftedFigures(sources, {
-      stages: 'layers',
-      heads: (path) => ({ name: `${path}.attn.logit_scale`, axis: 0 }),
-    });
-    if (!figures) return undefined;
-    const all: EvidenceRecord = {
-      ...figures,
-      ...windowFigures(sources, numbersOf(figures, 'depth').length),
-      window_fit: windowFit(evidences, fitOf),
-    };
-    const windows = [...new Set(named.map(([, window]) => window))];
-    return recognisedShifted(sources, all, { label: 'swinv2', name: 'Swin V2', usual: [256, 256], windows });
-  },
-  build(b, recognised, options) {
-    const { evidence: figures } = recognised;
-    const trained = numbersOf(figures, 'pretrained_window');
-    const tokens = shiftedStages(b, recognised, options, {
-      stages: 'layers',
-      block: (_, inner, place) =>
-        postNormBlock(b, inner, place, () => positionBias(b, place.windows.size, trained[place.stage]!)),
-    });
-    shiftedAnswer(b, withValue(tokens, norm(b, tokens.value, 'norm', numberOf(figures, 'eps'))));
-  },
+  recognise,
+  build,
+  head: shiftedHead,
 };

@@ -1,24 +1,34 @@
+import { at, last } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { maybeNorm, withValue } from '../blocks/layers';
+import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
 import { continuousTable, logarithm } from '../blocks/relativePosition';
-import type { Evidence, EvidenceRecord, Family, Recognised } from '../family';
-import { numberOf, numbersOf, stored } from '../figures';
+import type { TokenMaps } from '../blocks/stages';
+import type { BuildOptions, ConfigValue, Evidence, Family, Found, Recognised } from '../family';
+import { stored } from '../figures';
 import { postNormBlock } from '../groups/cosineWindows';
 import {
   isWindow,
   recognisedShifted,
-  shiftedAnswer,
   shiftedAssumable,
-  shiftedFigures,
+  shiftedConfig,
+  shiftedEvidence,
+  shiftedHead,
+  shiftedMaps,
   shiftedStages,
-  windowOf,
+  windowsByStage,
+  type ShiftedConfig,
+  type ShiftedPlace,
+  type WindowValue,
 } from '../groups/shiftedWindows';
 import { decide, sourcesOf } from '../sources';
 import { swinv2CrNames } from './names';
 
-/** Log-spaced coordinates of every pair of tokens, `[n · n, 2]`: this model's network reads each pair, not each distance once. */
+/**
+ * Log-spaced coordinates of every pair of tokens, `[n · n, 2]`: this model's network reads each pair, not
+ * each distance once.
+ */
 function pairCoordinates([rows, columns]: Grid): Float32Array {
   const count = rows * columns;
   const pairs = new Float32Array(2 * count * count);
@@ -38,67 +48,86 @@ function positionBias(b: GraphBuilder, window: Grid): ValueInfo {
     b.constant('/coordinates', 'F32', [count * count, 2], pairCoordinates(window)),
   );
   const table = continuousTable(b, ['meta_mlp.fc1', 'meta_mlp.fc2'], coordinates);
-  return b.reshape(b.transpose(table, [1, 0]), [table.shape[1]!, count, count]);
+  const [, heads = 0] = table.shape;
+  return b.reshape(b.transpose(table, [1, 0]), [heads, count, count]);
 }
 
-const positive = (value: unknown): boolean =>
+interface Swinv2CrConfig extends ShiftedConfig {
+  /** Window of each stage, if somebody says it; else it is a part of the patches, by `windowRatio`. */
+  readonly window: readonly Grid[] | undefined;
+  /** Windows along a side of the first map. */
+  readonly windowRatio: number;
+}
+
+const isCount = (value: ConfigValue): boolean =>
   typeof value === 'number' && Number.isInteger(value) && value > 0;
 
-/** Swin Transformer V2 as Christoph Reich wrote it for timm before the authors' code came out: windows are a part of the picture. */
-export const swinv2Cr: Family<Recognised, void> = {
+function recognise(found: Found): Recognised<Swinv2CrConfig> | undefined {
+  const sources = sourcesOf(found);
+  const shifted = shiftedEvidence(sources, {
+    stages: 'stages',
+    heads: (path) => ({ name: `${path}.attn.logit_scale`, axis: 0 }),
+  });
+  if (!shifted) return undefined;
+  const stages = shifted.depth.value.length;
+  const byRatio: Evidence<WindowValue> = stored(0, 'the window follows from window_ratio');
+  const window = decide(sources, 'window', {
+    config: ['window_size'],
+    otherwise: byRatio,
+    is: (value) => isWindow(value, stages),
+    needed: 'a number, rows and columns, or a number for each stage',
+  });
+  const told = window === byRatio ? undefined : window;
+  const ratio = decide(sources, 'window_ratio', {
+    config: ['window_ratio'],
+    otherwise: stored(8, 'default of timm'),
+    is: isCount,
+    needed: 'a whole number of windows along a side of the patches',
+  });
+  const settled = { ...shifted, ...(told && { window: told }), window_ratio: ratio };
+  return recognisedShifted(sources, settled, {
+    label: 'swinv2_cr',
+    name: 'Swin V2 CR',
+    config: {
+      ...shiftedConfig(shifted, 'each side'),
+      window: told && windowsByStage(told.value, stages),
+      windowRatio: ratio.value,
+    },
+    usual: [224, 224],
+    windows: [],
+  });
+}
+
+/**
+ * One block with a third norm over its sum: the last of all, in huge models every sixth, in others (`ns`)
+ * the last of each stage.
+ */
+function block(b: GraphBuilder, tokens: Tokens, place: ShiftedPlace): Tokens {
+  const mixed = postNormBlock(b, tokens, place, () => positionBias(b, place.windows.size));
+  return withValue(mixed, maybeNorm(b, mixed.value, 'norm3', place.eps));
+}
+
+function build(b: GraphBuilder, config: Swinv2CrConfig, options: BuildOptions): TokenMaps {
+  const part = (side: number): number => Math.max(1, Math.floor(side / config.windowRatio));
+  const ends = shiftedStages(b, config, options, {
+    list: 'stages',
+    window: (stage, [rows, columns]) =>
+      config.window ? at(config.window, stage) : [part(rows), part(columns)],
+    block: (tokens, place) => block(b, tokens, place),
+  });
+  return shiftedMaps(ends, last(ends), options.imageSize);
+}
+
+/**
+ * Swin Transformer V2 as Christoph Reich wrote it for timm before the authors' code came out: windows are a
+ * part of the image.
+ */
+export const swinv2Cr: Family<Swinv2CrConfig, TokenMaps> = {
   name: 'swinv2_cr',
   title: 'Swin Transformer V2 (Christoph Reich)',
   names: swinv2CrNames,
   assumable: [...shiftedAssumable, 'window_ratio'],
-  recognise(evidences) {
-    const sources = sourcesOf(evidences);
-    const figures = shiftedFigures(sources, {
-      stages: 'stages',
-      heads: (path) => ({ name: `${path}.attn.logit_scale`, axis: 0 }),
-    });
-    if (!figures) return undefined;
-    const stages = numbersOf(figures, 'depth').length;
-    const none: Evidence = stored('', 'the window follows from window_ratio');
-    const window = decide(sources, 'window', {
-      config: ['window_size'],
-      otherwise: none,
-      is: (value) => isWindow(value, stages),
-      needed: 'a number, rows and columns, or a number for each stage',
-    });
-    const all: EvidenceRecord = {
-      ...figures,
-      ...(window !== none && { window }),
-      window_ratio: decide(sources, 'window_ratio', {
-        config: ['window_ratio'],
-        otherwise: stored(8, 'default of timm'),
-        is: positive,
-        needed: 'a whole number of windows along a side of the patches',
-      }),
-      window_fit: stored('each side', 'as timm does'),
-    };
-    return recognisedShifted(sources, all, {
-      label: 'swinv2_cr',
-      name: 'Swin V2 CR',
-      usual: [224, 224],
-      windows: [],
-    });
-  },
-  build(b, recognised, options) {
-    const { evidence: figures } = recognised;
-    const ratio = numberOf(figures, 'window_ratio');
-    const part = (patches: Grid): Grid => [
-      Math.max(1, Math.floor(patches[0] / ratio)),
-      Math.max(1, Math.floor(patches[1] / ratio)),
-    ];
-    const tokens = shiftedStages(b, recognised, options, {
-      stages: 'stages',
-      window: (stage, patches) => (figures['window'] ? windowOf(figures, stage) : part(patches)),
-      block: (_, inner, place) => {
-        const mixed = postNormBlock(b, inner, place, () => positionBias(b, place.windows.size));
-        // A third norm over the sum: at the end of the last stage, in huge models after every sixth block, in others (`ns`) after each stage.
-        return withValue(mixed, maybeNorm(b, mixed.value, 'norm3', place.eps));
-      },
-    });
-    shiftedAnswer(b, tokens);
-  },
+  recognise,
+  build,
+  head: shiftedHead,
 };

@@ -238,7 +238,7 @@ describe('attention in windows', () => {
   });
 
   it('has no answer for windows that are no part of a picture, and no rollout through any', () => {
-    const probe = probeOf({ queries: [2, 2], keys: [2, 2], window: { per: 'frame' } });
+    const probe = probeOf({ queries: [2, 2], keys: [2, 2], window: {} });
     assert.equal(windowPlaces(probe), undefined);
     assert.equal(readingWeights(probe, { kind: 'mean' }), undefined);
     assert.equal(chainLength([{ ...probeOf(forms[6]!), kind: 'self' }]), 0);
