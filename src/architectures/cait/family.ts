@@ -10,7 +10,7 @@ import { mlp } from '../blocks/transformer';
 import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numberOf, sideOrPair, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf } from '../groups/isotropicFigures';
-import { embedPatches, positionsOf } from '../groups/positionTable';
+import { embedPatches, patchConfigOf, positionsOf } from '../groups/positionTable';
 import { sizeTitle } from '../sizes';
 import { countOf, recognisedFrom, sourcesOf } from '../sources';
 import { caitNames } from './names';
@@ -92,7 +92,7 @@ function build(b: GraphBuilder, { evidence: figures }: Recognised, options: Buil
     eps: numberOf(figures, 'eps'),
     activation: wordOf(figures, 'activation'),
   };
-  let patches = embedPatches(b, figures, options);
+  let patches = embedPatches(b, patchConfigOf(figures), options);
   for (let index = 0; index < numberOf(figures, 'depth'); index++)
     patches = b.scope(`blocks.${index}`, () => patchBlock(b, patches, settings), {
       title: 'Talking-heads block',

@@ -9,7 +9,7 @@ import { mergeHeads, mlp, selfAttention, selfProbe, splitHeads } from '../blocks
 import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numberOf, sideOrPair, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf } from '../groups/isotropicFigures';
-import { embedPatches, positionsOf } from '../groups/positionTable';
+import { embedPatches, patchConfigOf, positionsOf } from '../groups/positionTable';
 import { sizeTitle } from '../sizes';
 import { recognisedFrom, sourcesOf } from '../sources';
 import { convitNames } from './names';
@@ -129,7 +129,7 @@ function build(b: GraphBuilder, { evidence: figures }: Recognised, options: Buil
     eps: numberOf(figures, 'eps'),
     activation: wordOf(figures, 'activation'),
   };
-  let tokens = embedPatches(b, figures, options);
+  let tokens = embedPatches(b, patchConfigOf(figures), options);
   for (let index = 0; index < numberOf(figures, 'depth'); index++) {
     if (index === numberOf(figures, 'local_depth'))
       tokens = withClassToken(b, learnedToken(b, 'cls_token', options.batch), tokens);

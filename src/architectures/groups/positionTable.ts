@@ -1,4 +1,6 @@
 import type { Grid, Size } from '../../domain/size';
+import { at } from '../../domain/lists';
+import { bothSides } from '../../domain/probes';
 import { elementCount } from '../../checkpoint/tensors';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
@@ -6,9 +8,9 @@ import { withValue, type Tokens } from '../blocks/layers';
 import { gridOfLayout, mapToTokens } from '../blocks/maps';
 import { isResampling, resampled, type ResamplingName } from '../blocks/positions';
 import { configuredImageSize } from '../config';
-import type { BuildOptions, EvidenceRecord } from '../family';
+import type { BuildOptions, Evidence, EvidenceRecord } from '../family';
 import { assumed, given, numberOf, pairOf, stored, wordOf } from '../figures';
-import { imageSizeOf, publishedSizes, type Sources } from '../sources';
+import { imageSizeOf, publishedSizes, sideOf, type Sources } from '../sources';
 import { tableLayout, type TableLayout } from './tableLayout';
 
 /** How timm resamples position tables (layers/pos_embed.py, resample_abs_pos_embed). */
@@ -18,13 +20,17 @@ export const timmResampling: ResamplingName = 'bicubic, antialias';
 export interface PositionTable {
   readonly imageSize: Size;
   /** `image_size`, and of the table `grid` (rows and columns it was made for) and `resampling`. */
-  readonly figures: EvidenceRecord;
+  readonly figures: {
+    readonly image_size: Evidence;
+    readonly grid?: Evidence<Grid>;
+    readonly resampling?: Evidence<ResamplingName>;
+  };
   readonly warnings: readonly string[];
 }
 
-/** The figure `grid` that the user typed in. Throws where it does not hold as many positions as the table. */
-function givenGrid({ found: evidences }: Sources, name: string, positions: number): Grid | undefined {
-  const evidence = given(evidences, 'grid');
+/** The grid that the user typed in. Throws if it does not hold as many positions as the table. */
+function givenGrid({ found }: Sources, name: string, positions: number): Grid | undefined {
+  const evidence = given(found, 'grid');
   if (!evidence) return undefined;
   const [rows, columns] = pairOf({ grid: evidence }, 'grid');
   if (rows * columns === positions) return [rows, columns];
@@ -32,23 +38,20 @@ function givenGrid({ found: evidences }: Sources, name: string, positions: numbe
 }
 
 /**
- * How the table `name` `[1, positions, dim]` lies over the grid after its first `special` rows: the user's grid or the image size of
- * config.json, a published model or the user decides where it fits, else the square. `step`: pixels per position. Undefined where there is
- * no table.
+ * How the table `name` `[1, positions, dim]` lies over the grid after its first `special` rows: the
+ * user's grid or the image size of config.json, a published model or the user decides if it fits, else
+ * the square. `step`: pixels per position. Undefined if there is no table.
  */
 export function tableOf(sources: Sources, name: string, step: Size, special = 0): TableLayout | undefined {
-  const { found: evidences } = sources;
-  const table = evidences.tensors.get(name);
-  if (!table) return undefined;
-  const positions = table.shape.at(-2)! - special;
+  const { tensors, checkpoint, imageSize } = sources.found;
+  if (!tensors.has(name)) return undefined;
+  const positions = sideOf(tensors, name, -2) - special;
   const grid = givenGrid(sources, name, positions);
-  const config = configuredImageSize(evidences.checkpoint);
+  const config = configuredImageSize(checkpoint);
   const sizes = [
     ...(config ? [config] : []),
     ...publishedSizes(sources).map(({ size, model }) => ({ size, source: `the image size of ${model}` })),
-    ...(evidences.imageSize
-      ? [{ size: evidences.imageSize, source: 'the image size given by the user' }]
-      : []),
+    ...(imageSize ? [{ size: imageSize, source: 'the image size given by the user' }] : []),
   ];
   const known = sizes.map(({ size, source }) => ({
     grid: [Math.floor(size[0] / step[0]), Math.floor(size[1] / step[1])] as const,
@@ -60,11 +63,14 @@ export function tableOf(sources: Sources, name: string, step: Size, special = 0)
   );
 }
 
-/** Image size and figures of a model with the table `pos_embed` of patches; without anybody's word the image is as large as the table. */
+/**
+ * Image size and hyper-parameters of a model with the table `pos_embed` of patches; if nobody states
+ * another, the image is as large as the table.
+ */
 export function positionsOf(sources: Sources, step: Size): PositionTable | undefined {
   const layout = tableOf(sources, 'pos_embed', step);
   if (!layout) return undefined;
-  const [rows, columns] = layout.grid.value as Grid;
+  const [rows, columns] = layout.grid.value;
   const { imageSize, figure } = imageSizeOf(sources, [rows * step[0], columns * step[1]]);
   const told = layout.grid.assumed
     ? assumed(figure.value, 'the position table')
@@ -74,7 +80,7 @@ export function positionsOf(sources: Sources, step: Size): PositionTable | undef
     figures: {
       image_size: figure.assumed ? told : figure,
       grid: layout.grid,
-      resampling: stored(
+      resampling: stored<ResamplingName>(
         timmResampling,
         'as timm does to plain transformers; it builds this one for one size',
       ),
@@ -83,36 +89,55 @@ export function positionsOf(sources: Sources, step: Size): PositionTable | undef
   };
 }
 
+/** What the table `pos_embed` is read by. Both are there if the table is. */
+interface PlacedBy {
+  /** Rows and columns that it was made for. */
+  readonly grid?: Grid | undefined;
+  readonly resampling?: ResamplingName | undefined;
+}
+
 /**
- * Patches plus their rows of the table `pos_embed`, the last ones where there are rows of special tokens before them; resampled where the
- * picture has another grid than the table was made for.
+ * Patches plus their rows of the table `pos_embed`, the last ones if there are rows of special tokens
+ * before them; resampled if the image has another grid than the table was made for.
  */
-export function placed(b: GraphBuilder, patches: Tokens, figures: EvidenceRecord): ValueInfo {
+export function placed(b: GraphBuilder, patches: Tokens, { grid, resampling }: PlacedBy): ValueInfo {
+  if (!grid || !resampling) throw new Error('pos_embed: the grid that it was made for is needed');
   const { batch, count, layout } = patches;
-  const dim = patches.value.shape[1]!;
-  const name = wordOf(figures, 'resampling');
-  if (!isResampling(name)) throw new Error(`resampling: ${name} is not known`);
-  const native = pairOf(figures, 'grid');
+  const dim = at(patches.value.shape, 1);
   const positions = elementCount(b.shapeOf('pos_embed')) / dim;
   const table = b.parameter('pos_embed', [1, positions, dim]);
-  const special = positions - native[0] * native[1];
+  const special = positions - grid[0] * grid[1];
   const own = special === 0 ? table : b.slice(table, 1, special, positions);
-  const rows = resampled(b, own, native, gridOfLayout(layout), name);
+  const rows = resampled(b, own, grid, gridOfLayout(layout), resampling);
   const sum = b.add('Add', [b.reshape(patches.value, [batch, count, dim]), rows]);
   return b.reshape(sum, [batch * count, dim]);
 }
 
-/** Patches of the pixels side by side (Dosovitskiy et al. 2021, eq. 1) plus the table `pos_embed`, where there is one. */
-export function embedPatches(
-  b: GraphBuilder,
-  figures: EvidenceRecord,
-  { imageSize, batch }: BuildOptions,
-): Tokens {
-  const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
-  const stride = pairOf(figures, 'patch');
+/** What a patch embedding reads beside its parameters. */
+export interface PatchConfig extends PlacedBy {
+  readonly channels: number;
+  /** Pixels of a patch. */
+  readonly patch: number | Size;
+}
+
+/** The same out of a record of evidence, for families that have no typed config yet. */
+export function patchConfigOf(evidence: EvidenceRecord): PatchConfig {
+  const own = { channels: numberOf(evidence, 'channels'), patch: pairOf(evidence, 'patch') };
+  if (!evidence['grid']) return own;
+  const resampling = wordOf(evidence, 'resampling');
+  return { ...own, grid: pairOf(evidence, 'grid'), ...(isResampling(resampling) && { resampling }) };
+}
+
+/**
+ * Patches of the pixels side by side (Dosovitskiy et al. 2021, eq. 1) plus the table `pos_embed`, if
+ * there is one: `[batch · count, dim]`.
+ */
+export function embedPatches(b: GraphBuilder, config: PatchConfig, { imageSize, batch }: BuildOptions): Tokens {
+  const pixels = b.input('pixel_values', [batch, config.channels, ...imageSize]);
+  const stride = bothSides(config.patch);
   const map = b.scope('patch_embed', () => b.conv2d(pixels, 'proj', { stride }), {
     title: 'Patch embedding',
   });
   const patches = mapToTokens(b, map);
-  return b.has('pos_embed') ? withValue(patches, placed(b, patches, figures)) : patches;
+  return b.has('pos_embed') ? withValue(patches, placed(b, patches, config)) : patches;
 }

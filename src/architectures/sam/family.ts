@@ -7,7 +7,7 @@ import { layerNormOfMap, meanOfMap, tokensToMap } from '../blocks/maps';
 import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numberOf, sideOrPair, stored } from '../figures';
 import { isotropicAssumable, isotropicFigures } from '../groups/isotropicFigures';
-import { embedPatches, timmResampling } from '../groups/positionTable';
+import { patchConfigOf, embedPatches, timmResampling } from '../groups/positionTable';
 import { windowedSettings, windowFigures } from '../groups/windowFigures';
 import { vitSize } from '../names';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
@@ -67,7 +67,7 @@ function neck(b: GraphBuilder, map: ValueInfo): ValueInfo {
 
 /** Blocks on one map at the patches' resolution, a neck, and for a classifier the mean. */
 function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
-  let tokens = embedPatches(b, figures, options);
+  let tokens = embedPatches(b, patchConfigOf(figures), options);
   for (const [index, settings] of windowedSettings(figures).entries())
     tokens = b.scope(`blocks.${index}`, () => decomposedBlock(b, tokens, settings), {
       title: 'Transformer block',

@@ -16,7 +16,7 @@ import { mlp, selfAttention } from '../blocks/transformer';
 import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { assumed, numberOf, sideOrPair, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures, poolOf, wordFigure } from '../groups/isotropicFigures';
-import { embedPatches } from '../groups/positionTable';
+import { patchConfigOf, embedPatches } from '../groups/positionTable';
 import { windowOfTable } from '../groups/shiftedWindows';
 import { vitSize } from '../names';
 import { imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
@@ -142,7 +142,7 @@ function sharedBias(b: GraphBuilder, write: (scope: string) => ValueInfo): Value
 }
 
 function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
-  const patches = embedPatches(b, figures, options);
+  const patches = embedPatches(b, patchConfigOf(figures), options);
   const classToken = b.has('cls_token');
   const eps = numberOf(figures, 'eps');
   const settings = { eps, heads: numberOf(figures, 'heads'), activation: wordOf(figures, 'activation') };

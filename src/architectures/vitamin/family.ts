@@ -8,7 +8,7 @@ import { selfAttention } from '../blocks/transformer';
 import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numberOf, numbersOf, stored, wordOf } from '../figures';
 import { activationOf, epsOf } from '../groups/isotropicFigures';
-import { placed, positionsOf, type PositionTable } from '../groups/positionTable';
+import { patchConfigOf, placed, positionsOf, type PositionTable } from '../groups/positionTable';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
   classesOf,
@@ -126,7 +126,7 @@ function embed(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }: B
     { title: 'Convolutional stages' },
   );
   const patches = mapToTokens(b, map);
-  return b.has('pos_embed') ? withValue(patches, placed(b, patches, figures)) : patches;
+  return b.has('pos_embed') ? withValue(patches, placed(b, patches, patchConfigOf(figures))) : patches;
 }
 
 /** GEGLU (Shazeer 2020) with a norm of its own: w₂(act(w₀x) ⊙ w₁x). */

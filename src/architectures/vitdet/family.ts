@@ -8,7 +8,7 @@ import { layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/m
 import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numberOf, sideOrPair, stored, wordOf } from '../figures';
 import { isotropicAssumable, isotropicFigures } from '../groups/isotropicFigures';
-import { embedPatches, tableOf } from '../groups/positionTable';
+import { patchConfigOf, embedPatches, tableOf } from '../groups/positionTable';
 import { tableSides, windowedSettings, windowFigures } from '../groups/windowFigures';
 import { vitSize } from '../names';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
@@ -68,7 +68,7 @@ function residualBlock(b: GraphBuilder, tokens: Tokens, activation: string): Tok
 
 /** Blocks on one map; some end in convolutions. */
 function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
-  let tokens = embedPatches(b, figures, options);
+  let tokens = embedPatches(b, patchConfigOf(figures), options);
   for (const [index, settings] of windowedSettings(figures).entries())
     tokens = b.scope(
       `blocks.${index}`,
