@@ -1,5 +1,5 @@
-import { answer } from '../heads/classifier';
-import type { Grid } from '../../domain/size';
+import { at, last, sum } from '../../domain/lists';
+import type { Grid, Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import type { Probe } from '../../domain/probes';
@@ -7,6 +7,7 @@ import { averagePool, convolution, maxPool } from '../blocks/convolution';
 import { layerScale, maybeNorm, norm, residual, withValue, type Tokens } from '../blocks/layers';
 import { gridOfLayout, mapToTokens, meanOfTokens, tokensToMap } from '../blocks/maps';
 import { resampled, type ResamplingName } from '../blocks/positions';
+import { stages, tokenStage, type Place, type TokenMaps } from '../blocks/stages';
 import { mergeHeads, mlp, queryKeyValue, splitHeads } from '../blocks/transformer';
 import {
   windowGrid,
@@ -16,46 +17,31 @@ import {
   windowsOf,
   type Windows,
 } from '../blocks/windows';
-import type { BuildOptions, EvidenceRecord } from '../family';
-import { numberOf, numbersOf, wordOf } from '../figures';
+import type { BuildOptions } from '../family';
+import { answer } from '../heads/classifier';
+import type { HieraConfig } from './hieraConfig';
 
 /** Factor by which the first block of a stage pools queries and shortcut. */
 const queryPool = 2;
 
 /** One block and its place. */
-export interface HieraBlock {
-  readonly path: string;
-  readonly stage: number;
+export interface HieraBlock extends Place {
+  /** Its number among the blocks of all stages. */
+  readonly block: number;
   /** The first of a stage but the first pools, and widens. */
   readonly pools: boolean;
-}
-
-/** All blocks in order, under the names that the file has: `blocks.4`, or `stages.2.blocks.1` where they are counted in each stage. */
-function hieraBlocks(b: GraphBuilder, depths: readonly number[]): readonly HieraBlock[] {
-  const counted = b.has('stages.0.blocks.0.attn.qkv.weight');
-  const places = depths.flatMap((depth, stage) =>
-    Array.from({ length: depth }, (_, place) => ({ stage, place })),
-  );
-  return places.map(({ stage, place }, index) => ({
-    path: counted ? `stages.${stage}.blocks.${place}` : `blocks.${index}`,
-    stage,
-    pools: stage > 0 && place === 0,
-  }));
 }
 
 /** Overlapping patches `[batch · count, dim]` of the pixels. */
 export function hieraPatches(
   b: GraphBuilder,
-  figures: EvidenceRecord,
+  { channels, patchStride }: HieraConfig,
   { imageSize, batch }: BuildOptions,
 ): Tokens {
-  const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
-  const strides = numbersOf(figures, 'patch_stride');
-  const map = b.scope(
-    'patch_embed',
-    () => convolution(b, pixels, 'proj', { stride: [strides[0]!, strides.at(-1)!] }),
-    { title: 'Overlapping patch embedding' },
-  );
+  const pixels = b.input('pixel_values', [batch, channels, ...imageSize]);
+  const map = b.scope('patch_embed', () => convolution(b, pixels, 'proj', { stride: patchStride }), {
+    title: 'Overlapping patch embedding',
+  });
   return mapToTokens(b, map);
 }
 
@@ -66,8 +52,8 @@ function rowsOfMap(b: GraphBuilder, map: ValueInfo): ValueInfo {
 }
 
 /**
- * Absolute window positions (Bolya et al. 2023, "Window Attention is Bugged", §3): a small map resized to the grid, plus a window's table
- * repeated over it. `[1, rows · columns, dim]`
+ * Absolute window positions (Bolya et al. 2023, "Window Attention is Bugged", §3): a small map resized to
+ * the grid, plus a window's table repeated over it. `[1, rows · columns, dim]`
  */
 export function windowedPositions(
   b: GraphBuilder,
@@ -78,15 +64,16 @@ export function windowedPositions(
   const [, , rows, columns] = b.shapeOf('pos_embed') as readonly [number, number, number, number];
   const whole = resampled(b, rowsOfMap(b, b.parameter('pos_embed')), [rows, columns], grid, name);
   const tile = b.parameter(window);
-  const repeats = [1, 1, grid[0] / tile.shape[2]!, grid[1] / tile.shape[3]!];
+  const [, , down = 1, right = 1] = tile.shape;
+  const repeats = [1, 1, grid[0] / down, grid[1] / right];
   return b.add('Add', [whole, rowsOfMap(b, b.add('Tile', [tile, b.indices(repeats)]))]);
 }
 
 /** Tokens plus a table `[1, count, dim]`. */
 export function withPositions(b: GraphBuilder, tokens: Tokens, table: ValueInfo): Tokens {
   const { batch, count, value } = tokens;
-  const sum = b.add('Add', [b.reshape(value, [batch, count, value.shape[1]!]), table]);
-  return withValue(tokens, b.reshape(sum, [value.shape[0]!, value.shape[1]!]));
+  const added = b.add('Add', [b.reshape(value, [batch, count, at(value.shape, 1)]), table]);
+  return withValue(tokens, b.reshape(added, value.shape));
 }
 
 /** The greatest, or the mean, of each 2 × 2 tokens. */
@@ -99,7 +86,7 @@ interface HieraSettings {
   readonly eps: number;
   readonly activation: string;
   readonly pools: boolean;
-  /** Windows of the map before it is pooled; undefined where the whole map is seen. */
+  /** Windows of the map before it is pooled; undefined if the whole map is seen. */
   readonly windows: Windows | undefined;
 }
 
@@ -108,7 +95,10 @@ const smaller = ([rows, columns]: Grid): Grid => [
   Math.floor(columns / queryPool),
 ];
 
-/** Where queries, perhaps pooled, and keys lie. Windows without padding are units of both maps, whatever those are pooled to. */
+/**
+ * Where queries, perhaps pooled, and keys lie. Windows without padding are units of both maps, whatever
+ * those are pooled to.
+ */
 function probeOf(
   map: Grid,
   { windows, pools }: HieraSettings,
@@ -147,7 +137,10 @@ function hieraAttention(b: GraphBuilder, tokens: Tokens, layer: string, settings
   return windowReverse(b, mixed, pools ? windowsOf(smaller(map), smaller(windows.size)) : windows);
 }
 
-/** What a block that widens adds its attention to: a projection of the normalised tokens, pooled, or, where there is none, maxima beside means. */
+/**
+ * What a block that widens adds its attention to: a projection of the normalised tokens, pooled, or, if
+ * there is none, maxima beside means.
+ */
 function shortcut(b: GraphBuilder, tokens: Tokens, normed: Tokens, pools: boolean): ValueInfo {
   if (!pools) return tokens.value;
   if (b.has('proj.weight')) return pooledTokens(b, withValue(normed, b.linear(normed.value, 'proj'))).value;
@@ -164,29 +157,47 @@ function hieraBlock(b: GraphBuilder, tokens: Tokens, settings: HieraSettings): T
   return withValue(attended, residual(b, x, layerScale(b, fed, 'ls2')));
 }
 
-/** All blocks; `windowsFor` gives a block's windows by the map that it is given. */
+/**
+ * Writes all blocks, under the names that the file has: `blocks.4`, or `stages.2.blocks.1` if they are
+ * counted in each stage. `windowsFor` gives a block's windows by the map that it reads. Returns what each
+ * stage ends with.
+ */
 export function hieraEncoder(
   b: GraphBuilder,
   tokens: Tokens,
-  figures: EvidenceRecord,
-  windowsFor: (block: HieraBlock, index: number, map: Grid) => Windows | undefined,
-): Tokens {
-  const heads = numbersOf(figures, 'heads');
-  let x = tokens;
-  for (const [index, block] of hieraBlocks(b, numbersOf(figures, 'depth')).entries()) {
-    const settings = {
-      heads: heads[block.stage]!,
-      eps: numberOf(figures, 'eps'),
-      activation: wordOf(figures, 'activation'),
-      pools: block.pools,
-      windows: windowsFor(block, index, gridOfLayout(x.layout)),
-    };
-    x = b.scope(block.path, () => hieraBlock(b, x, settings), { title: 'Hiera block' });
-  }
-  return x;
+  { depth, heads, eps, activation }: HieraConfig,
+  windowsFor: (block: HieraBlock, map: Grid) => Windows | undefined,
+): readonly Tokens[] {
+  const counted = b.has('stages.0.blocks.0.attn.qkv.weight');
+  const numberOf = ({ stage, index }: Place): number => sum(depth.slice(0, stage)) + index;
+  return stages(b, tokens, {
+    depths: depth,
+    path: (place) => (counted ? `stages.${place.stage}.blocks.${place.index}` : `blocks.${numberOf(place)}`),
+    note: { title: 'Hiera block' },
+    block: (x, place) => {
+      const pools = place.stage > 0 && place.index === 0;
+      const windows = windowsFor({ ...place, block: numberOf(place), pools }, gridOfLayout(x.layout));
+      return hieraBlock(b, x, { heads: at(heads, place.stage), eps, activation, pools, windows });
+    },
+  });
 }
 
-/** The mean of the last map, its norm and the classifier. */
-export function hieraHead(b: GraphBuilder, tokens: Tokens, last: ValueInfo, eps: number): void {
-  answer(b, maybeNorm(b, meanOfTokens(b, tokens), 'head.norm', eps), last, 'head.fc');
+/** What the stages hand to a head. */
+export const hieraMaps = (ends: readonly Tokens[], imageSize: Size): TokenMaps => ({
+  stages: ends.map((end) => tokenStage(end, imageSize)),
+  tokens: last(ends),
+});
+
+/**
+ * Answers with the mean of the last map, its norm and the classifier; `all` writes how the model hands on
+ * its tokens.
+ */
+export function hieraAnswer(
+  b: GraphBuilder,
+  tokens: Tokens,
+  all: (b: GraphBuilder, tokens: Tokens) => ValueInfo,
+  eps: number,
+): void {
+  const sequence = all(b, tokens);
+  answer(b, maybeNorm(b, meanOfTokens(b, tokens), 'head.norm', eps), sequence, 'head.fc');
 }

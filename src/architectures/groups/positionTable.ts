@@ -132,7 +132,11 @@ export function patchConfigOf(evidence: EvidenceRecord): PatchConfig {
  * Patches of the pixels side by side (Dosovitskiy et al. 2021, eq. 1) plus the table `pos_embed`, if
  * there is one: `[batch · count, dim]`.
  */
-export function embedPatches(b: GraphBuilder, config: PatchConfig, { imageSize, batch }: BuildOptions): Tokens {
+export function embedPatches(
+  b: GraphBuilder,
+  config: PatchConfig,
+  { imageSize, batch }: BuildOptions,
+): Tokens {
   const pixels = b.input('pixel_values', [batch, config.channels, ...imageSize]);
   const stride = bothSides(config.patch);
   const map = b.scope('patch_embed', () => b.conv2d(pixels, 'proj', { stride }), {

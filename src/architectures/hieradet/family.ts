@@ -1,23 +1,43 @@
-import type { Grid } from '../../domain/size';
+import { at, sum } from '../../domain/lists';
+import type { Grid, Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { gridOfLayout, gridSequence } from '../blocks/maps';
+import type { TokenMaps } from '../blocks/stages';
 import { windowsOf, type Windows } from '../blocks/windows';
-import type { BuildOptions, ConfigValue, EvidenceRecord, Family, Found, Recognised } from '../family';
-import { assumed, numberOf, numbersOf, stored } from '../figures';
+import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
+import { assumed, numbersIn, stored } from '../figures';
 import {
+  hieraAnswer,
   hieraEncoder,
-  hieraHead,
+  hieraMaps,
   hieraPatches,
   windowedPositions,
   withPositions,
   type HieraBlock,
 } from '../groups/hieraBlocks';
-import { hieraAssumable, hieraFigures, hieraTitle, requireUnits } from '../groups/hieraFigures';
-import { areLayers, globalLayers, noLayer } from '../groups/windowFigures';
+import {
+  hieraAssumable,
+  hieraConfig,
+  hieraEvidence,
+  hieraTitle,
+  requireUnits,
+  type HieraConfig,
+} from '../groups/hieraConfig';
+import { areLayers, layersIn, noLayer, type LayersValue } from '../groups/windowedLayers';
 import { decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 import { hieradetNames } from './names';
 
-/** Windows of each stage and blocks without windows by the blocks of the stages (Ravi et al. 2024, SAM 2, and timm's entry functions). */
+interface HieradetConfig extends HieraConfig {
+  /** Side of each stage's windows. */
+  readonly window: readonly number[];
+  /** Blocks that see the whole map, counted over all stages. */
+  readonly globalLayers: ReadonlySet<number>;
+}
+
+/**
+ * Windows of each stage and blocks without windows, by the blocks of the stages (Ravi et al. 2024, SAM 2,
+ * and timm's entry functions).
+ */
 const layouts: Readonly<Record<string, readonly [windows: readonly number[], whole: readonly number[]]>> = {
   '1,2,7,2': [
     [8, 4, 14, 7],
@@ -37,14 +57,17 @@ const layouts: Readonly<Record<string, readonly [windows: readonly number[], who
   ],
 };
 
-const areNumbers = (value: ConfigValue): boolean => [value].flat().every((each) => Number.isInteger(each));
+type WindowEvidence = {
+  readonly window: Evidence<readonly number[]>;
+  readonly global_layers: Evidence<LayersValue>;
+};
 
-function windowFigures(sources: Sources, depths: readonly number[]): EvidenceRecord {
+/** Windows of the stages, the first of which is `first` by the table of its positions, and blocks without. */
+function windowEvidence(sources: Sources, depths: readonly number[], first: number): WindowEvidence {
   const [windows, whole] = layouts[depths.join()] ?? [];
-  const first = sources.found.tensors.get('pos_embed_window')!.shape[2]!;
   const source = 'as SAM 2 of these depths';
   return {
-    window: decide(sources, 'window', {
+    window: decide<readonly number[]>(sources, 'window', {
       config: ['window_spec'],
       named: [[/^hieradet_/, [8, 4, 16, 8]]],
       otherwise: windows
@@ -53,61 +76,72 @@ function windowFigures(sources: Sources, depths: readonly number[]): EvidenceRec
             depths.map((_, stage) => Math.max(1, first >> stage)),
             'halved by every stage; only the first is stored, in pos_embed_window',
           ),
-      is: (value) => areNumbers(value) && [value].flat().length === depths.length,
+      is: (value) => [value].flat().length === depths.length && [value].flat().every(Number.isInteger),
       needed: `${depths.length} whole numbers`,
     }),
-    global_layers: decide<string | readonly number[]>(sources, 'global_layers', {
+    global_layers: decide<LayersValue>(sources, 'global_layers', {
       config: ['global_att_blocks'],
       otherwise: whole ? stored(whole, source) : assumed(noLayer, 'not stored in the weights'),
-      is: areLayers(depths.reduce((sum, depth) => sum + depth, 0)),
+      is: areLayers(sum(depths)),
       needed: `numbers of blocks, or ${noLayer},`,
     }),
   };
 }
 
-/** Pixels that the sides of a picture are multiples of: one window of the first stage. */
-function windowStep(figures: EvidenceRecord): Grid {
-  const [strides, windows] = [numbersOf(figures, 'patch_stride'), numbersOf(figures, 'window')];
-  return [strides[0]! * windows[0]!, strides.at(-1)! * windows[0]!];
+/** Pixels that the sides of an image are multiples of: one window of the first stage. */
+function windowStep({ patchStride, window }: HieradetConfig): Size {
+  const side = at(window, 0);
+  return [patchStride[0] * side, patchStride[1] * side];
 }
 
-function recognise(evidences: Found): Recognised | undefined {
-  const sources = sourcesOf(evidences);
-  const found = hieraFigures(sources);
-  const window = evidences.tensors.get('pos_embed_window')?.shape;
-  if (!found || window?.length !== 4) return undefined;
+function recognise(found: Found): Recognised<HieradetConfig> | undefined {
+  const sources = sourcesOf(found);
+  const own = hieraEvidence(sources);
+  const table = found.tensors.get('pos_embed_window')?.shape;
+  if (!own || table?.length !== 4) return undefined;
   const { imageSize, figure } = imageSizeOf(sources, [1024, 1024]);
-  const figures: EvidenceRecord = {
-    ...found,
-    ...windowFigures(sources, numbersOf(found, 'depth')),
-    resampling: stored('bicubic', 'as timm and SAM 2 do'),
-    image_size: figure,
+  const windows = windowEvidence(sources, own.depth.value, at(table, 2));
+  const config: HieradetConfig = {
+    ...hieraConfig(own),
+    window: numbersIn(windows.window.value),
+    globalLayers: layersIn(windows.global_layers.value),
   };
   return recognisedFrom(sources, {
     label: 'hieradet_sam2',
-    title: hieraTitle('SAM 2 Hiera', figures),
-    evidence: figures,
+    title: hieraTitle('SAM 2 Hiera', own),
+    evidence: {
+      ...own,
+      ...windows,
+      resampling: stored('bicubic', 'as timm and SAM 2 do'),
+      image_size: figure,
+    },
+    config,
     imageSize,
-    sizeStep: windowStep(figures),
+    sizeStep: windowStep(config),
     pixels: 'imagenet',
   });
 }
 
-/** Blocks attend within windows of their stage, the first of a stage in those of the stage before it; some see the whole map. */
-function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
-  requireUnits(options.imageSize, windowStep(figures), 'windows');
-  const windows = numbersOf(figures, 'window');
-  const whole = globalLayers(figures);
-  const patches = hieraPatches(b, figures, options);
+/**
+ * Writes blocks that attend within windows of their stage, the first of a stage in those of the stage
+ * before it; some see the whole map.
+ */
+function build(b: GraphBuilder, config: HieradetConfig, options: BuildOptions): TokenMaps {
+  const { window, globalLayers } = config;
+  requireUnits(options.imageSize, windowStep(config), 'windows');
+  const patches = hieraPatches(b, config, options);
   const table = windowedPositions(b, 'pos_embed_window', gridOfLayout(patches.layout), 'bicubic');
-  const windowsFor = ({ stage, pools }: HieraBlock, index: number, map: Grid): Windows | undefined =>
-    whole.has(index) ? undefined : windowsOf(map, windows[stage - Number(pools)]!);
-  const tokens = hieraEncoder(b, withPositions(b, patches, table), figures, windowsFor);
-  hieraHead(b, tokens, gridSequence(b, tokens), numberOf(figures, 'eps'));
+  const windowsFor = ({ block, stage, pools }: HieraBlock, map: Grid): Windows | undefined =>
+    globalLayers.has(block) ? undefined : windowsOf(map, at(window, stage - Number(pools)));
+  const ends = hieraEncoder(b, withPositions(b, patches, table), config, windowsFor);
+  return hieraMaps(ends, options.imageSize);
 }
 
-/** The image encoder of SAM 2 (Ravi et al. 2024): Hiera with windows instead of mask units, for pictures of any size. */
-export const hieradet: Family<Recognised, void> = {
+/**
+ * The image encoder of SAM 2 (Ravi et al. 2024): Hiera with windows instead of mask units, for images of
+ * any size.
+ */
+export const hieradet: Family<HieradetConfig, TokenMaps> = {
   name: 'hieradet',
   row: 'hiera',
   title: 'SAM 2 Hiera',
@@ -115,4 +149,5 @@ export const hieradet: Family<Recognised, void> = {
   assumable: [...hieraAssumable, 'window', 'global_layers'],
   recognise,
   build,
+  head: (b, { tokens }, { eps }) => hieraAnswer(b, tokens, gridSequence, eps),
 };

@@ -8,7 +8,7 @@ import { meanOfMap } from '../blocks/maps';
 import type { BuildOptions, Evidence, EvidenceRecord, Family, Found, Recognised } from '../family';
 import { numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
 import { maxVitBlocks, normOfMap, type MaxVitSettings } from './blocks';
-import { flavourFigures, maxVitAssumable, trainedSize } from './figures';
+import { flavourFigures, maxVitAssumable, trainedSize } from './hyperparameters';
 import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, decide, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../sources';
 import { maxVitNames } from './names';

@@ -1,35 +1,39 @@
-import { answer } from '../heads/classifier';
+import { last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
 import { decomposedBlock } from '../blocks/decomposedPositions';
 import { layerNormOfMap, meanOfMap, tokensToMap } from '../blocks/maps';
-import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
-import { numberOf, sideOrPair, stored } from '../figures';
+import { eachBlock, tokenStage, type ImageMaps } from '../blocks/stages';
+import type { BuildOptions, Family, Found, Recognised } from '../family';
+import { configOf, sideOrPair, stored } from '../figures';
 import { isotropicAssumable, isotropicFigures } from '../groups/isotropicFigures';
-import { patchConfigOf, embedPatches, timmResampling } from '../groups/positionTable';
-import { windowedSettings, windowFigures } from '../groups/windowFigures';
+import { embedPatches, timmResampling, type PatchConfig } from '../groups/positionTable';
+import { layersIn, windowedBlock, windowEvidence, type WindowedConfig } from '../groups/windowedLayers';
+import { answer } from '../heads/classifier';
 import { vitSize } from '../names';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 import { samNames } from './names';
 
+type SamConfig = WindowedConfig & PatchConfig;
+
 /** Epsilon of the norms of the neck, whatever the blocks' is. */
 const neckEps = 1e-6;
 
-function recognise(evidences: Found): Recognised | undefined {
-  const { tensors } = evidences;
-  const sources = sourcesOf(evidences);
-  const found = isotropicFigures(sources, 'head.fc');
+function recognise(found: Found): Recognised<SamConfig> | undefined {
+  const { tensors } = found;
+  const sources = sourcesOf(found);
+  const own = isotropicFigures(sources, 'head.fc');
   const [dim, channels, height, width] = tensors.get('patch_embed.proj.weight')?.shape ?? [];
   const each = tensors.get('blocks.0.attn.rel_pos_h')?.shape[1];
-  if (!found || !dim || !channels || !height || !width || !each) return undefined;
+  if (!own || !dim || !channels || !height || !width || !each) return undefined;
   const [, rows, columns] = tensors.get('pos_embed')?.shape ?? [];
   const table = rows && columns ? ([rows, columns] as const) : undefined;
   const { imageSize, figure } = imageSizeOf(sources, table && [table[0] * height, table[1] * width]);
-  const figures: EvidenceRecord = {
-    ...found,
+  const settled = {
+    ...own,
     heads: stored(dim / each, `blocks.0.attn.rel_pos_h is ${each} wide, one head`),
-    ...windowFigures(sources, {
+    ...windowEvidence(sources, {
       side: table?.[0] ?? (figure.assumed ? undefined : Math.floor(imageSize[0] / height)),
       named: [[/^samvit_base_patch16/, [2, 5, 8, 11]]],
     }),
@@ -44,8 +48,9 @@ function recognise(evidences: Found): Recognised | undefined {
   };
   return recognisedFrom(sources, {
     label: 'sam',
-    title: `SAM image encoder ${vitSize(numberOf(found, 'depth'), dim, height)}`,
-    evidence: figures,
+    title: `SAM image encoder ${vitSize(own.depth.value, dim, height)}`,
+    evidence: settled,
+    config: { ...configOf(settled), globalLayers: layersIn(settled.global_layers.value) },
     imageSize,
     sizeStep: [height, width],
     pixels: 'imagenet',
@@ -65,23 +70,29 @@ function neck(b: GraphBuilder, map: ValueInfo): ValueInfo {
   );
 }
 
-/** Blocks on one map at the patches' resolution, a neck, and for a classifier the mean. */
-function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
-  let tokens = embedPatches(b, patchConfigOf(figures), options);
-  for (const [index, settings] of windowedSettings(figures).entries())
-    tokens = b.scope(`blocks.${index}`, () => decomposedBlock(b, tokens, settings), {
-      title: 'Transformer block',
-    });
-  const map = neck(b, tokensToMap(b, tokens));
-  answer(b, meanOfMap(b, map), map, 'head.fc');
+/** Writes blocks on one map at the patches' resolution, and a neck. */
+function build(b: GraphBuilder, config: SamConfig, options: BuildOptions): ImageMaps {
+  const ends = eachBlock(b, embedPatches(b, config, options), {
+    depth: config.depth,
+    block: (tokens, index) => decomposedBlock(b, tokens, windowedBlock(config, index)),
+    note: { title: 'Transformer block' },
+  });
+  return {
+    stages: ends.map((tokens) => tokenStage(tokens, options.imageSize)),
+    map: neck(b, tokensToMap(b, last(ends))),
+  };
 }
 
-/** Image encoder of Segment Anything (Kirillov et al. 2023): windows and a few layers without, decomposed relative positions. */
-export const sam: Family<Recognised, void> = {
+/**
+ * Image encoder of Segment Anything (Kirillov et al. 2023): windows and a few layers without, decomposed
+ * relative positions. A classifier reads the mean of the map.
+ */
+export const sam: Family<SamConfig, ImageMaps> = {
   name: 'sam',
   title: 'Segment Anything image encoder',
   names: samNames,
   assumable: [...isotropicAssumable.filter((key) => key !== 'pool'), 'global_layers'],
   recognise,
   build,
+  head: (b, { map }) => answer(b, meanOfMap(b, map), map, 'head.fc'),
 };

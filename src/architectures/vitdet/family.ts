@@ -1,37 +1,47 @@
-import { answer } from '../heads/classifier';
+import { last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
 import { decomposedBlock } from '../blocks/decomposedPositions';
 import { activate, residual, type Tokens } from '../blocks/layers';
 import { layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
-import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
-import { numberOf, sideOrPair, stored, wordOf } from '../figures';
+import { eachBlock, tokenStage, type ImageMaps } from '../blocks/stages';
+import type { BuildOptions, Family, Found, Recognised } from '../family';
+import { configOf, sideOrPair, stored } from '../figures';
 import { isotropicAssumable, isotropicFigures } from '../groups/isotropicFigures';
-import { patchConfigOf, embedPatches, tableOf } from '../groups/positionTable';
-import { tableSides, windowedSettings, windowFigures } from '../groups/windowFigures';
+import { embedPatches, tableOf, type PatchConfig } from '../groups/positionTable';
+import {
+  layersIn,
+  tableSides,
+  windowedBlock,
+  windowEvidence,
+  type WindowedConfig,
+} from '../groups/windowedLayers';
+import { answer } from '../heads/classifier';
 import { vitSize } from '../names';
 import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 import { vitdetNames } from './names';
 
+type VitDetConfig = WindowedConfig & PatchConfig;
+
 /** Epsilon of the residual blocks' norms, whatever the layers' is. */
 const residualEps = 1e-6;
 
-function recognise(evidences: Found): Recognised | undefined {
-  const { tensors, dialect } = evidences;
-  const sources = sourcesOf(evidences);
-  const found = isotropicFigures(sources);
+function recognise(found: Found): Recognised<VitDetConfig> | undefined {
+  const { tensors, dialect } = found;
+  const sources = sourcesOf(found);
+  const own = isotropicFigures(sources);
   const [dim, channels, height, width] = tensors.get('patch_embed.proj.weight')?.shape ?? [];
   const each = tensors.get('blocks.0.attn.rel_pos_h')?.shape[1];
-  if (!found || !dim || !channels || !height || !width || !each) return undefined;
+  if (!own || !dim || !channels || !height || !width || !each) return undefined;
   const side = Math.max(...tableSides(sources));
   const { imageSize, figure } = imageSizeOf(sources, [side * height, side * width]);
   // The table is made for another size, that of pretraining, and has a row for a class token that no longer is.
   const table = tableOf(sources, 'pos_embed', [height, width], 1);
-  const figures: EvidenceRecord = {
-    ...found,
+  const settled = {
+    ...own,
     heads: stored(dim / each, `blocks.0.attn.rel_pos_h is ${each} wide, one head`),
-    ...windowFigures(sources, {}),
+    ...windowEvidence(sources, {}),
     patch: stored(sideOrPair([height, width]), 'patch_embed.proj.weight'),
     channels: stored(channels, 'patch_embed.proj.weight'),
     image_size: figure.assumed ? stored(figure.value, 'rel_pos_h of layers without windows') : figure,
@@ -42,8 +52,9 @@ function recognise(evidences: Found): Recognised | undefined {
   };
   return recognisedFrom(sources, {
     label: 'vitdet',
-    title: `ViTDet ${vitSize(numberOf(found, 'depth'), dim, height)}`,
-    evidence: figures,
+    title: `ViTDet ${vitSize(own.depth.value, dim, height)}`,
+    evidence: settled,
+    config: { ...configOf(settled), globalLayers: layersIn(settled.global_layers.value) },
     imageSize,
     sizeStep: [height, width],
     pixels: 'imagenet',
@@ -66,28 +77,29 @@ function residualBlock(b: GraphBuilder, tokens: Tokens, activation: string): Tok
   );
 }
 
-/** Blocks on one map; some end in convolutions. */
-function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
-  let tokens = embedPatches(b, patchConfigOf(figures), options);
-  for (const [index, settings] of windowedSettings(figures).entries())
-    tokens = b.scope(
-      `blocks.${index}`,
-      () => {
-        const next = decomposedBlock(b, tokens, settings);
-        return b.has('residual.conv1.weight') ? residualBlock(b, next, wordOf(figures, 'activation')) : next;
-      },
-      { title: 'Transformer block' },
-    );
-  const map = tokensToMap(b, tokens);
-  answer(b, meanOfMap(b, map), map);
+/** Writes blocks on one map; some end in convolutions. */
+function build(b: GraphBuilder, config: VitDetConfig, options: BuildOptions): ImageMaps {
+  const ends = eachBlock(b, embedPatches(b, config, options), {
+    depth: config.depth,
+    block: (tokens, index) => {
+      const next = decomposedBlock(b, tokens, windowedBlock(config, index));
+      return b.has('residual.conv1.weight') ? residualBlock(b, next, config.activation) : next;
+    },
+    note: { title: 'Transformer block' },
+  });
+  return {
+    stages: ends.map((tokens) => tokenStage(tokens, options.imageSize)),
+    map: tokensToMap(b, last(ends)),
+  };
 }
 
 /** ViTDet (Li et al. 2022, "Exploring Plain Vision Transformer Backbones for Object Detection"). */
-export const vitdet: Family<Recognised, void> = {
+export const vitdet: Family<VitDetConfig, ImageMaps> = {
   name: 'vitdet',
   title: 'ViTDet',
   names: vitdetNames,
   assumable: [...isotropicAssumable.filter((key) => key !== 'pool'), 'global_layers', 'grid'],
   recognise,
   build,
+  head: (b, { map }) => answer(b, meanOfMap(b, map), map),
 };

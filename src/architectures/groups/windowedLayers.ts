@@ -1,11 +1,11 @@
 import type { DecomposedSettings } from '../blocks/decomposedPositions';
-import type { ConfigValue, Evidence, EvidenceRecord } from '../family';
-import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
+import type { ConfigValue, Evidence } from '../family';
+import { assumed, numbersIn, stored } from '../figures';
 import { countOf, decide, type Sources } from '../sources';
 
 /** What is known of the layers with and without windows beside their tables. */
 interface WindowQuestion {
-  /** Rows of the map that layers without windows see, where something tells it. */
+  /** Rows of the map that layers without windows see, if something tells it. */
   readonly side?: number | undefined;
   /** Layers without windows, by the published models' names. */
   readonly named?: readonly (readonly [name: RegExp, layers: readonly number[]])[];
@@ -19,12 +19,15 @@ export function tableSides({ found: { tensors } }: Sources): readonly number[] {
   );
 }
 
-/** The figure for no layer without windows. */
+/** How no layer without windows is written. */
 export const noLayer = 'none';
 
-/** Layers without windows by the figure `global_layers`. */
-export const globalLayers = (figures: EvidenceRecord): ReadonlySet<number> =>
-  new Set(figures['global_layers']?.value === noLayer ? [] : numbersOf(figures, 'global_layers'));
+/** Layers as people write them: their numbers, or `none`. */
+export type LayersValue = string | number | readonly number[];
+
+/** The layers that such a value names. */
+export const layersIn = (value: LayersValue): ReadonlySet<number> =>
+  new Set(value === noLayer ? [] : numbersIn(value));
 
 /** Whether a value of `global_layers` names layers of a model of so many, or none. */
 export const areLayers =
@@ -33,11 +36,18 @@ export const areLayers =
     value === noLayer ||
     [value].flat().every((index) => Number.isInteger(index) && Number(index) >= 0 && Number(index) < depth);
 
+/** Window, and the layers that see the whole map. */
+export type WindowEvidence = {
+  readonly window: Evidence<number>;
+  readonly global_layers: Evidence<LayersValue>;
+};
+
 /**
- * Window and layers without windows (`global_layers`) of a model whose tables are as long as the window or as the whole map. Where all have the
- * length of the map, windows make no difference on it: the names of published models or the config tell, else no layer has windows.
+ * Window and layers without windows (`global_layers`) of a model whose tables are as long as the window or
+ * as the whole map. If all have the length of the map, windows make no difference on it: the names of
+ * published models or the config tell, else no layer has windows.
  */
-export function windowFigures(sources: Sources, { side, named = [] }: WindowQuestion): EvidenceRecord {
+export function windowEvidence(sources: Sources, { side, named = [] }: WindowQuestion): WindowEvidence {
   const sides = tableSides(sources);
   const kinds = [...new Set(sides)];
   const whole = side === undefined || (kinds.length > 1 && !kinds.includes(side)) ? Math.max(...sides) : side;
@@ -51,27 +61,27 @@ export function windowFigures(sources: Sources, { side, named = [] }: WindowQues
 }
 
 /** Layers whose tables are as long as the map; the user may say no others. */
-function toldLayers(sources: Sources, layers: readonly number[], side: number): Evidence {
-  const value = layers.length === 0 ? noLayer : layers;
-  return decide(sources, 'global_layers', {
-    otherwise: stored(
-      value,
-      layers.length === 0
-        ? `no table is made for ${side} rows, as the map has`
-        : `blocks.${layers[0]}.attn.rel_pos_h has ${2 * side - 1} rows`,
-    ),
+function toldLayers(sources: Sources, layers: readonly number[], side: number): Evidence<LayersValue> {
+  const [first] = layers;
+  const none = first === undefined;
+  const value = none ? noLayer : layers;
+  const source = none
+    ? `no table is made for ${side} rows, as the map has`
+    : `blocks.${first}.attn.rel_pos_h has ${2 * side - 1} rows`;
+  return decide<LayersValue>(sources, 'global_layers', {
+    otherwise: stored(value, source),
     is: (given) => String(given) === String(value),
     needed: String(value),
   });
 }
 
-/** Layers without windows where no table tells. */
+/** Layers without windows if no table tells. */
 function unevenLayers(
   sources: Sources,
   depth: number,
   named: NonNullable<WindowQuestion['named']>,
-): Evidence {
-  return decide<string | readonly number[]>(sources, 'global_layers', {
+): Evidence<LayersValue> {
+  return decide<LayersValue>(sources, 'global_layers', {
     config: ['global_attn_indexes'],
     named,
     otherwise: assumed(
@@ -83,13 +93,19 @@ function unevenLayers(
   });
 }
 
-/** Settings of every block by the figures. */
-export function windowedSettings(figures: EvidenceRecord): readonly DecomposedSettings[] {
-  const whole = globalLayers(figures);
-  return Array.from({ length: numberOf(figures, 'depth') }, (_, index) => ({
-    heads: numberOf(figures, 'heads'),
-    eps: numberOf(figures, 'eps'),
-    activation: wordOf(figures, 'activation'),
-    window: whole.has(index) ? undefined : numberOf(figures, 'window'),
-  }));
+/** What blocks with windows and without are built by. */
+export interface WindowedConfig extends Omit<DecomposedSettings, 'window'> {
+  readonly depth: number;
+  /** Side of the windows. */
+  readonly window: number;
+  /** Layers without windows. */
+  readonly globalLayers: ReadonlySet<number>;
 }
+
+/** Settings of the block at an index. */
+export const windowedBlock = (config: WindowedConfig, index: number): DecomposedSettings => ({
+  heads: config.heads,
+  eps: config.eps,
+  activation: config.activation,
+  window: config.globalLayers.has(index) ? undefined : config.window,
+});
