@@ -1,18 +1,29 @@
-import { answer } from '../heads/classifier';
+import { at, last, product } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution, maxPool } from '../blocks/convolution';
 import { decomposedPositions } from '../blocks/decomposedPositions';
 import { norm, residual, withValue, type Tokens } from '../blocks/layers';
-import { gridOf, mapToTokens, sequence, tokensToMap } from '../blocks/maps';
+import { gridOf, gridOfLayout, mapToTokens, sequence, tokensToMap } from '../blocks/maps';
 import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from '../blocks/specialTokens';
+import { stages, tokenStage, type TokenMaps } from '../blocks/stages';
 import { mergeHeads, mlp } from '../blocks/transformer';
-import type { BuildOptions, Evidence, EvidenceRecord, Family, Found, Recognised } from '../family';
-import { assumed, numberOf, numbersOf, stored, wordOf } from '../figures';
+import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
+import { assumed, configOf, stored } from '../figures';
 import { activationOf, epsOf, poolOf } from '../groups/isotropicFigures';
+import { answer } from '../heads/classifier';
 import { sizeTitle, type Sizes } from '../sizes';
-import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
+import {
+  classesOf,
+  decide,
+  imageSizeOf,
+  recognisedFrom,
+  sideOf,
+  sourcesOf,
+  stageDepths,
+  type Sources,
+} from '../sources';
 import { mvitv2Names } from './names';
 
 /** timm's MViTv2 cuts patches with this stride, whatever the kernel. */
@@ -27,9 +38,24 @@ const sizes: Sizes = {
   '4,8,60,8 192': 'H',
 };
 
+interface Mvitv2Config {
+  readonly depth: readonly number[];
+  readonly heads: readonly number[];
+  readonly eps: number;
+  readonly activation: string;
+  /** How the tokens become one vector: `token`, `avg`. */
+  readonly pool: string;
+  readonly channels: number;
+  readonly patchStride: number;
+  /** Strides with which the first block of each stage pools the queries. */
+  readonly queryStride: readonly number[];
+  /** Strides with which all blocks of a stage pool keys and values. */
+  readonly keyStride: readonly number[];
+}
+
 /**
- * Sides of the queries' maps by stage: the tables of relative places are made for the longer of queries and keys, which in a stage's last
- * block are the queries.
+ * Sides of the queries' maps by stage: the tables of relative places are made for the longer of queries and
+ * keys, which in a stage's last block are the queries.
  */
 function sidesOf(tensors: Found['tensors'], depths: readonly number[]): readonly number[] {
   const table = (stage: number, depth: number): string =>
@@ -37,8 +63,11 @@ function sidesOf(tensors: Found['tensors'], depths: readonly number[]): readonly
   return depths.map((depth, stage) => ((tensors.get(table(stage, depth))?.shape[0] ?? 1) + 1) / 2);
 }
 
-/** Strides with which keys and values are pooled: no weight tells them; timm has 4 for the first stage's map and halves it with the queries. */
-function keyStrides(sources: Sources, queryStrides: readonly number[]): Evidence {
+/**
+ * Strides with which keys and values are pooled: no weight tells them; timm has 4 for the first stage's map
+ * and halves it with the queries.
+ */
+function keyStrides(sources: Sources, queryStrides: readonly number[]): Evidence<readonly number[]> {
   let stride = 4;
   const usual = queryStrides.map((queries) => (stride = Math.max(1, Math.floor(stride / queries))));
   return decide(sources, 'kv_stride', {
@@ -62,21 +91,21 @@ function storedHeads(sources: Sources, stages: number): readonly number[] {
   );
 }
 
-function recognise(evidences: Found): Recognised | undefined {
-  const { tensors } = evidences;
-  const sources = sourcesOf(evidences);
-  const stages = countOf(tensors, 'stages');
+function recognise(found: Found): Recognised<Mvitv2Config> | undefined {
+  const { tensors } = found;
+  const sources = sourcesOf(found);
+  const depths = stageDepths(tensors);
   const [dim, channels, kernel] = tensors.get('patch_embed.proj.weight')?.shape ?? [];
-  const heads = storedHeads(sources, stages);
-  if (!dim || !channels || !kernel || !heads.every(Number.isInteger)) return undefined;
-  const depths = heads.map((_, stage) => countOf(tensors, `stages.${stage}.blocks`));
-  const dims = depths.map((_, stage) => tensors.get(`stages.${stage}.blocks.0.attn.proj.weight`)!.shape[0]!);
+  const heads = storedHeads(sources, depths.length);
+  if (!dim || !channels || !kernel || heads.length === 0 || !heads.every(Number.isInteger)) return undefined;
+  const dims = depths.map((_, stage) => sideOf(tensors, `stages.${stage}.blocks.0.attn.proj.weight`, 0));
   const sides = sidesOf(tensors, depths);
   const queryStrides = sides.map((side, stage) => Math.max(1, Math.round((sides[stage - 1] ?? side) / side)));
-  const step = patchStride * queryStrides.reduce((product, stride) => product * stride, 1);
-  const { imageSize, figure } = imageSizeOf(sources, [sides[0]! * patchStride, sides[0]! * patchStride]);
-  const figures: EvidenceRecord = {
-    depth: stored(depths, `stages.0 … stages.${stages - 1}`),
+  const step = patchStride * product(queryStrides);
+  const side = at(sides, 0) * patchStride;
+  const { imageSize, figure } = imageSizeOf(sources, [side, side]);
+  const settled = {
+    depth: stored(depths, `stages.0 … stages.${depths.length - 1}`),
     dim: stored(dims, 'stages.*.blocks.0.attn.proj.weight'),
     heads: decide(sources, 'heads', {
       otherwise: stored(heads, 'rel_pos_h of each stage is one head wide'),
@@ -99,14 +128,23 @@ function recognise(evidences: Found): Recognised | undefined {
   return recognisedFrom(sources, {
     label: 'mvitv2',
     title: sizeTitle('MViTv2', sizes, depths, dims),
-    evidence: figures,
+    evidence: settled,
+    config: {
+      ...configOf(settled),
+      // The only ones that the tables fit, whatever the user wrote.
+      heads,
+      patchStride,
+      queryStride: queryStrides,
+      keyStride: settled.kv_stride.value,
+    },
     imageSize,
     sizeStep: [step, step],
     pixels: 'imagenet',
   });
 }
 
-interface BlockSettings {
+/** What a block reads beside its parameters. */
+interface BlockConfig {
   readonly heads: number;
   readonly eps: number;
   readonly activation: string;
@@ -121,7 +159,10 @@ interface PooledHeads {
   readonly grid: Grid;
 }
 
-/** Queries, keys and values by head: of the patches `[batch, heads, d, patches]`, and of the class token `[batch, heads, 1, d]` where there is one. */
+/**
+ * Queries, keys and values by head: of the patches `[batch, heads, d, patches]`, and of the class token
+ * `[batch, heads, 1, d]`, if there is one.
+ */
 interface Parts {
   readonly patches: readonly ValueInfo[];
   readonly first: readonly ValueInfo[];
@@ -130,7 +171,7 @@ interface Parts {
 /** Parts of the fused rows `[batch · count, 3 · heads · d]`: cut and turned once for all three. */
 function partsOf(b: GraphBuilder, fused: Tokens, heads: number): Parts {
   const { batch, count, value } = fused;
-  const width = value.shape[1]! / (3 * heads);
+  const width = at(value.shape, 1) / (3 * heads);
   const special = fused.layout.special?.length ?? 0;
   const all = sequence(b, fused);
   const rows = special === 0 ? all : b.slice(all, 1, special, count);
@@ -149,7 +190,7 @@ function poolHeads(
   [rows, columns]: Grid,
   { part, stride, eps }: { readonly part: 'q' | 'k' | 'v'; readonly stride: number; readonly eps: number },
 ): PooledHeads {
-  const [batch, heads, width] = patches.shape as readonly [number, number, number];
+  const [batch = 0, heads = 0, width = 0] = patches.shape;
   const maps = b.reshape(patches, [batch * heads, width, rows, columns]);
   const small = convolution(b, maps, `pool_${part}`, { stride });
   const grid = gridOf(small);
@@ -163,23 +204,24 @@ function withoutClassToken(b: GraphBuilder, bias: ValueInfo, special: number): V
   return special === 0 ? bias : b.add('Pad', [bias, b.indices([0, 0, special, special, 0, 0, 0, 0])]);
 }
 
-/** Pooling attention (Li et al. 2022, MViTv2, §4.1): the result is `[batch · queries, dim]`, the pooled queries are added to it. */
-function poolingAttention(b: GraphBuilder, tokens: Tokens, layer: string, settings: BlockSettings): Tokens {
-  const { heads, eps, queryStride, keyStride } = settings;
-  const special = tokens.layout.special ?? [];
+/**
+ * Pooling attention (Li et al. 2022, MViTv2, §4.1): the result is `[batch · queries, dim]`, the pooled
+ * queries are added to it.
+ */
+function poolingAttention(b: GraphBuilder, tokens: Tokens, layer: string, config: BlockConfig): Tokens {
+  const { heads, eps, queryStride, keyStride } = config;
+  const { special = [] } = tokens.layout;
   return b.scope(
     'attn',
     () => {
       const { patches, first } = partsOf(b, withValue(tokens, b.linear(tokens.value, 'qkv')), heads);
-      const map = tokens.layout.grid as Grid;
-      const [q, k, v] = (['q', 'k', 'v'] as const).map((part, index) =>
-        poolHeads(b, patches[index]!, first[index], map, {
-          part,
-          stride: part === 'q' ? queryStride : keyStride,
-          eps,
-        }),
-      ) as [PooledHeads, PooledHeads, PooledHeads];
-      const count = q.value.shape[2]!;
+      const map = gridOfLayout({ grid: tokens.layout.grid });
+      const pooled = (part: 'q' | 'k' | 'v', index: number, stride: number): PooledHeads =>
+        poolHeads(b, at(patches, index), first[index], map, { part, stride, eps });
+      const q = pooled('q', 0, queryStride);
+      const k = pooled('k', 1, keyStride);
+      const v = pooled('v', 2, keyStride);
+      const count = at(q.value.shape, 2);
       const asked = special.length === 0 ? q.value : b.slice(q.value, 2, special.length, count);
       const bias = withoutClassToken(b, decomposedPositions(b, asked, q.grid, k.grid), special.length);
       const same = q.grid.join() === k.grid.join();
@@ -200,7 +242,7 @@ function poolingAttention(b: GraphBuilder, tokens: Tokens, layer: string, settin
   );
 }
 
-/** Patches pooled by the greatest where queries are pooled, the class token beside them. */
+/** Patches pooled by the greatest if queries are pooled, the class token beside them. */
 function pooledShortcut(b: GraphBuilder, tokens: Tokens, stride: number): ValueInfo {
   if (stride === 1) return tokens.value;
   const map = tokensToMap(b, patchesOnly(b, tokens));
@@ -209,23 +251,29 @@ function pooledShortcut(b: GraphBuilder, tokens: Tokens, stride: number): ValueI
   return tokens.layout.special?.length ? withClassToken(b, tokenAt(b, tokens, 0), small).value : small.value;
 }
 
-/** Attention and MLP; where the width grows, in one of them, its shortcut is projected from the normalised tokens. */
-function block(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): Tokens {
+/**
+ * Attention and MLP; if the width grows, in one of them, its shortcut is projected from the normalised
+ * tokens.
+ */
+function block(b: GraphBuilder, tokens: Tokens, config: BlockConfig): Tokens {
   const shortcut = (x: ValueInfo, normed: ValueInfo, name: string): ValueInfo =>
     b.has(`${name}.weight`) ? b.linear(normed, name) : x;
-  const normed = withValue(tokens, norm(b, tokens.value, 'norm1', settings.eps));
+  const normed = withValue(tokens, norm(b, tokens.value, 'norm1', config.eps));
   const wide = withValue(tokens, shortcut(tokens.value, normed.value, 'shortcut_proj_attn'));
-  const attended = poolingAttention(b, normed, b.scopePath, settings);
-  const x = residual(b, pooledShortcut(b, wide, settings.queryStride), attended.value);
-  const again = norm(b, x, 'norm2', settings.eps);
-  const fed = mlp(b, again, 'mlp', settings);
+  const attended = poolingAttention(b, normed, b.scopePath, config);
+  const x = residual(b, pooledShortcut(b, wide, config.queryStride), attended.value);
+  const again = norm(b, x, 'norm2', config.eps);
+  const fed = mlp(b, again, 'mlp', config);
   return withValue(attended, residual(b, shortcut(x, again, 'shortcut_proj_mlp'), fed));
 }
 
-/** Overlapping patches, with a class token where there is one. */
-function embed(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }: BuildOptions): Tokens {
-  const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
-  const stride = numberOf(figures, 'patch_stride');
+/** Overlapping patches, with a class token if there is one. */
+function embed(
+  b: GraphBuilder,
+  { channels, patchStride: stride }: Mvitv2Config,
+  { imageSize, batch }: BuildOptions,
+): Tokens {
+  const pixels = b.input('pixel_values', [batch, channels, ...imageSize]);
   const map = b.scope('patch_embed', () => convolution(b, pixels, 'proj', { stride }), {
     title: 'Overlapping patch embedding',
   });
@@ -233,38 +281,42 @@ function embed(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }: B
   return b.has('cls_token') ? withClassToken(b, learnedToken(b, 'cls_token', batch), patches) : patches;
 }
 
-/** Stages whose first block pools the queries. */
-function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
-  const [heads, queryStrides, keyStrides] = ['heads', 'query_stride', 'kv_stride'].map((key) =>
-    numbersOf(figures, key),
-  );
-  const eps = numberOf(figures, 'eps');
-  let tokens = embed(b, figures, options);
-  for (const [stage, depth] of numbersOf(figures, 'depth').entries())
-    for (let index = 0; index < depth; index++)
-      tokens = b.scope(
-        `stages.${stage}.blocks.${index}`,
-        () =>
-          block(b, tokens, {
-            heads: heads![stage]!,
-            eps,
-            activation: wordOf(figures, 'activation'),
-            queryStride: index === 0 ? queryStrides![stage]! : 1,
-            keyStride: keyStrides![stage]!,
-          }),
-        { title: 'Multiscale block' },
-      );
-  const last = withValue(tokens, norm(b, tokens.value, 'norm', eps));
-  const all = sequence(b, last);
-  answer(b, pooledTokens(b, last, wordOf(figures, 'pool')), all, 'head.fc');
+/** Writes stages whose first block pools the queries. */
+function build(b: GraphBuilder, config: Mvitv2Config, options: BuildOptions): TokenMaps {
+  const { depth, heads, queryStride, keyStride, eps, activation } = config;
+  const ends = stages(b, embed(b, config, options), {
+    depths: depth,
+    path: ({ stage, index }) => `stages.${stage}.blocks.${index}`,
+    block: (tokens, { stage, index }) =>
+      block(b, tokens, {
+        heads: at(heads, stage),
+        eps,
+        activation,
+        queryStride: index === 0 ? at(queryStride, stage) : 1,
+        keyStride: at(keyStride, stage),
+      }),
+    note: { title: 'Multiscale block' },
+  });
+  const end = last(ends);
+  return {
+    stages: ends.map((tokens) => tokenStage(tokens, options.imageSize)),
+    tokens: withValue(end, norm(b, end.value, 'norm', eps)),
+  };
+}
+
+/** Pools the tokens and classifies the result. */
+function head(b: GraphBuilder, { tokens }: TokenMaps, { pool }: Mvitv2Config): void {
+  const all = sequence(b, tokens);
+  answer(b, pooledTokens(b, tokens, pool), all, 'head.fc');
 }
 
 /** MViTv2 (Li et al. 2022, "Improved Multiscale Vision Transformers for Classification and Detection"). */
-export const mvitv2: Family<Recognised, void> = {
+export const mvitv2: Family<Mvitv2Config, TokenMaps> = {
   name: 'mvitv2',
   title: 'Multiscale Vision Transformer v2',
   names: mvitv2Names,
   assumable: ['heads', 'kv_stride', 'activation', 'eps', 'pool'],
   recognise,
   build,
+  head,
 };

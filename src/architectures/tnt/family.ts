@@ -1,44 +1,80 @@
-import { nearestDivisor } from '../divisors';
-import { answer } from '../heads/classifier';
+import { at, last } from '../../domain/lists';
+import type { Probe } from '../../domain/probes';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import type { Probe } from '../../domain/probes';
 import { norm, residual, withValue, type Tokens } from '../blocks/layers';
-import { gridTokens, meanOfTokens, sequence } from '../blocks/maps';
+import { gridOfLayout, gridTokens, sequence } from '../blocks/maps';
+import { splitInTwo } from '../blocks/parts';
 import { resampled } from '../blocks/positions';
-import { learnedToken, patchesOnly, tokenAt, withClassToken } from '../blocks/specialTokens';
+import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from '../blocks/specialTokens';
+import { eachBlock, tokenStage, type TokenMaps } from '../blocks/stages';
 import { mergeHeads, mlp, splitHeads } from '../blocks/transformer';
 import { windowLayout, windowsOf } from '../blocks/windows';
-import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
-import { assumed, numberOf, numbersOf, pairOf, stored, wordOf } from '../figures';
+import type { BuildOptions, ConfigValue, Evidence, Family, Found, Recognised } from '../family';
+import { assumed, configOf, numbersIn, stored } from '../figures';
 import { tableOf, timmResampling } from '../groups/positionTable';
+import { answer } from '../heads/classifier';
 import { sizeTitle } from '../sizes';
-import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+import {
+  classesOf,
+  countOf,
+  decide,
+  imageSizeOf,
+  nearestDivisor,
+  recognisedFrom,
+  sourcesOf,
+  type Sources,
+} from '../sources';
 import { tntNames } from './names';
 
-/** Where timm's older models cut their patches: from the map that the convolution made of the whole picture. */
-const whole = 'whole picture';
+/**
+ * Where patches are cut: before the convolution, so that none sees its neighbours, or, in timm's older
+ * models, whose blocks lack `norm2_proj`, from the map that it made of the whole image.
+ */
+type PixelEmbedding = 'patch by patch' | 'whole picture';
 
-/** Inner and outer heads must divide their widths. */
-function headsFigure(evidences: Found, widths: readonly [number, number]): EvidenceRecord['heads'] {
-  return decide(sourcesOf(evidences), 'heads', {
-    published: ({ heads }) => heads,
-    otherwise: assumed(
-      [nearestDivisor(widths[0], 4), nearestDivisor(widths[1], widths[1] / 64)],
-      '4 inner heads, outer ones of 64 channels; not stored in the weights',
-    ),
-    is: (value) =>
-      Array.isArray(value) &&
-      value.length === 2 &&
-      widths.every((width, index) => width % Number(value[index]) === 0),
-    needed: `two numbers, of inner heads that divide ${widths[0]} and of outer ones that divide ${widths[1]},`,
-  });
+interface TntConfig {
+  readonly depth: number;
+  readonly eps: number;
+  readonly channels: number;
+  /** Heads among the pixels of a patch, and among the patches. */
+  readonly innerHeads: number;
+  readonly outerHeads: number;
+  /** Pixels of a patch. */
+  readonly patch: number;
+  /** Pixels from one pixel embedding to the next. */
+  readonly stride: number;
+  /** Rows and columns of the position table. */
+  readonly grid: Grid;
+  readonly embedding: PixelEmbedding;
+  /** How the tokens become one vector: `token`, `avg`. */
+  readonly pool: string;
 }
 
-function recogniseTnt(evidences: Found): Recognised | undefined {
-  const { tensors } = evidences;
-  const sources = sourcesOf(evidences);
+/** Inner and outer heads must divide their widths. */
+const headsEvidence = (
+  sources: Sources,
+  [inner, outer]: readonly [number, number],
+): Evidence<readonly number[]> =>
+  decide<readonly number[]>(sources, 'heads', {
+    published: ({ heads }) => heads,
+    otherwise: assumed(
+      [nearestDivisor(inner, 4), nearestDivisor(outer, outer / 64)],
+      '4 inner heads, outer ones of 64 channels; not stored in the weights',
+    ),
+    is: (value) => areHeads(value, [inner, outer]),
+    needed: `two numbers, of inner heads that divide ${inner} and of outer ones that divide ${outer},`,
+  });
+
+const areHeads = (value: ConfigValue, widths: readonly number[]): boolean =>
+  Array.isArray(value) &&
+  value.length === widths.length &&
+  widths.every((width, index) => width % Number(value[index]) === 0);
+
+function recognise(found: Found): Recognised<TntConfig> | undefined {
+  const { tensors } = found;
+  const sources = sourcesOf(found);
   const [, inner, pixels] = tensors.get('pixel_pos')?.shape ?? [];
   const dim = tensors.get('patch_pos')?.shape.at(-1);
   if (!inner || !pixels || !dim) return undefined;
@@ -48,36 +84,45 @@ function recogniseTnt(evidences: Found): Recognised | undefined {
     is: (value) => typeof value === 'number' && Number.isInteger(value) && value > 0,
     needed: 'a number of pixels',
   });
-  const patch = pixels * Number(stride.value);
+  const patch = pixels * stride.value;
   const depth = countOf(tensors, 'blocks');
   const table = tableOf(sources, 'patch_pos', [patch, patch], 1);
   if (!table) return undefined;
-  const [rows, columns] = table.grid.value as Grid;
+  const [rows, columns] = table.grid.value;
   const { imageSize, figure } = imageSizeOf(sources, [rows * patch, columns * patch]);
+  const apart = tensors.has('blocks.0.norm2_proj.weight');
+  const settled = {
+    depth: stored(depth, 'blocks.0 …'),
+    dim: stored(dim, 'patch_pos'),
+    inner_dim: stored(inner, 'pixel_pos'),
+    heads: headsEvidence(sources, [inner, dim]),
+    patch: { ...stride, value: patch },
+    stride,
+    grid: table.grid,
+    resampling: stored(timmResampling, 'as timm does'),
+    pool: decide(sources, 'pool', {
+      config: ['global_pool'],
+      otherwise: stored('token', 'as timm has it'),
+    }),
+    pixel_embedding: stored<PixelEmbedding>(
+      apart ? 'patch by patch' : 'whole picture',
+      `${apart ? '' : 'no '}blocks.0.norm2_proj.weight`,
+    ),
+    eps: stored(1e-5, 'as timm has it'),
+    channels: stored(tensors.get('pixel_embed.proj.weight')?.shape[1] ?? 3, 'pixel_embed.proj.weight'),
+    classes: classesOf(tensors, 'head'),
+    image_size: figure,
+  };
+  const heads = numbersIn(settled.heads.value);
   return recognisedFrom(sources, {
     label: 'tnt',
     title: sizeTitle('TNT', { '12 192': 'Ti', '12 384': 'S', '12 640': 'B' }, [depth], [dim]),
-    evidence: {
-      depth: stored(depth, 'blocks.0 …'),
-      dim: stored(dim, 'patch_pos'),
-      inner_dim: stored(inner, 'pixel_pos'),
-      heads: headsFigure(evidences, [inner, dim])!,
-      patch: { ...stride, value: patch },
-      stride,
-      grid: table.grid,
-      resampling: stored(timmResampling, 'as timm does'),
-      pool: decide(sources, 'pool', {
-        config: ['global_pool'],
-        otherwise: stored('token', 'as timm has it'),
-      }),
-      pixel_embedding: stored(
-        tensors.has('blocks.0.norm2_proj.weight') ? 'patch by patch' : whole,
-        `${tensors.has('blocks.0.norm2_proj.weight') ? '' : 'no '}blocks.0.norm2_proj.weight`,
-      ),
-      eps: stored(1e-5, 'as timm has it'),
-      channels: stored(tensors.get('pixel_embed.proj.weight')?.shape[1] ?? 3, 'pixel_embed.proj.weight'),
-      classes: classesOf(tensors, 'head'),
-      image_size: figure,
+    evidence: settled,
+    config: {
+      ...configOf(settled),
+      innerHeads: at(heads, 0),
+      outerHeads: at(heads, 1),
+      embedding: settled.pixel_embedding.value,
     },
     warnings: table.warnings,
     imageSize,
@@ -86,7 +131,10 @@ function recogniseTnt(evidences: Found): Recognised | undefined {
   });
 }
 
-/** The patches of a map `[batch, channels, rows, columns]` as maps of their own, `[batch · patches, channels, side, side]`. */
+/**
+ * The patches of a map `[batch, channels, rows, columns]` as maps of their own,
+ * `[batch · patches, channels, side, side]`.
+ */
 function cut(b: GraphBuilder, map: ValueInfo, side: number): ValueInfo {
   const [batch, channels, height, width] = map.shape as readonly [number, number, number, number];
   const grid = [Math.floor(height / side), Math.floor(width / side)] as const;
@@ -96,24 +144,17 @@ function cut(b: GraphBuilder, map: ValueInfo, side: number): ValueInfo {
   return b.reshape(b.transpose(apart, [0, 2, 4, 1, 3, 5]), [batch * grid[0] * grid[1], channels, side, side]);
 }
 
-/**
- * The inner sequences: `side` × `side` pixel embeddings of every patch, each patch a batch of its own. Patches are cut before the convolution,
- * so that none sees its neighbours; in timm's older models, whose blocks lack `norm2_proj`, after it.
- */
-function embedPixels(b: GraphBuilder, pixels: ValueInfo, figures: EvidenceRecord): Tokens {
-  const [, inner, side] = b.shapeOf('pixel_pos') as readonly [number, number, number];
-  const stride = numberOf(figures, 'stride');
+/** The inner sequences: `side` × `side` pixel embeddings of every patch, each patch a batch of its own. */
+function embedPixels(b: GraphBuilder, pixels: ValueInfo, { stride, patch, embedding }: TntConfig): Tokens {
+  const [, inner = 0, side = 0] = b.shapeOf('pixel_pos');
   const convolve = (x: ValueInfo): ValueInfo => b.conv2d(x, 'proj', { stride, padding: 3 });
   const map = b.scope(
     'pixel_embed',
-    () =>
-      wordOf(figures, 'pixel_embedding') === whole
-        ? cut(b, convolve(pixels), side)
-        : convolve(cut(b, pixels, numberOf(figures, 'patch'))),
+    () => (embedding === 'whole picture' ? cut(b, convolve(pixels), side) : convolve(cut(b, pixels, patch))),
     { title: 'Pixel embedding' },
   );
   const placed = b.add('Add', [map, b.parameter('pixel_pos')]);
-  const batch = placed.shape[0]!;
+  const batch = at(placed.shape, 0);
   const value = b.reshape(b.transpose(placed, [0, 2, 3, 1]), [batch * side * side, inner]);
   return gridTokens(value, batch, [side, side]);
 }
@@ -130,26 +171,20 @@ function attention(
   return b.scope(
     name,
     () => {
-      const [q, k] = b.split(b.linear(tokens.value, 'qk'), 2, 1);
-      const [query, key, value] = [q!, k!, b.linear(tokens.value, 'v')].map((x) =>
-        splitHeads(b, x, tokens.batch, heads),
-      );
+      const split = (x: ValueInfo): ValueInfo => splitHeads(b, x, tokens.batch, heads);
+      const [query, key] = splitInTwo(b, b.linear(tokens.value, 'qk'), 1);
+      const value = b.linear(tokens.value, 'v');
       const probe = { layer, kind: 'self', queries: tokens.layout, keys: tokens.layout, ...record } as const;
-      return b.linear(mergeHeads(b, b.attention(query!, key!, value!, { probe })), 'proj');
+      const mixed = b.attention(split(query), split(key), split(value), { probe });
+      return b.linear(mergeHeads(b, mixed), 'proj');
     },
     { title: `Multi-head self-attention, ${heads} heads`, formula: 'softmax(QKᵀ/√d)·V' },
   );
 }
 
 /** Every patch's pixel embeddings in one row, projected to the width of the patches: `[batch · patches, dim]`. */
-function project(
-  b: GraphBuilder,
-  { value, batch, count }: Tokens,
-  figures: EvidenceRecord,
-  older: boolean,
-): ValueInfo {
-  const eps = numberOf(figures, 'eps');
-  const flat = (x: ValueInfo): ValueInfo => b.reshape(x, [batch, count * value.shape[1]!]);
+function project(b: GraphBuilder, { value, batch, count }: Tokens, eps: number, older: boolean): ValueInfo {
+  const flat = (x: ValueInfo): ValueInfo => b.reshape(x, [batch, count * at(value.shape, 1)]);
   // The older blocks norm every pixel embedding, the others all of a patch at once.
   const normed = older ? flat(norm(b, value, 'norm1_proj', eps)) : norm(b, flat(value), 'norm1_proj', eps);
   const projected = b.linear(normed, 'proj');
@@ -173,67 +208,82 @@ function transform(
   );
 }
 
-/** Inner attention among the pixels of a patch, whose result joins the patch's token, then outer attention among the patches (Han et al. 2021, §2.2). */
-function block(
-  b: GraphBuilder,
-  [inner, outer]: readonly [Tokens, Tokens],
-  figures: EvidenceRecord,
-): readonly [Tokens, Tokens] {
-  const eps = numberOf(figures, 'eps');
-  const [innerHeads, outerHeads] = numbersOf(figures, 'heads');
-  const [rows, columns] = outer.layout.grid as Grid;
-  const [side] = inner.layout.grid as Grid;
+/** The pixel embeddings of all patches, and the class token and patches. */
+interface Streams {
+  readonly inner: Tokens;
+  readonly outer: Tokens;
+}
+
+/**
+ * Inner attention among the pixels of a patch, whose result joins the patch's token, then outer attention
+ * among the patches (Han et al. 2021, §2.2).
+ */
+function block(b: GraphBuilder, { inner, outer }: Streams, config: TntConfig): Streams {
+  const { eps, innerHeads, outerHeads } = config;
+  const [rows, columns] = gridOfLayout({ grid: outer.layout.grid });
+  const [side] = gridOfLayout(inner.layout);
   const windows = windowsOf([rows * side, columns * side], side);
-  const pixels = transform(b, inner, ['attn_in', 'norm_in', 'mlp_in', 'norm_mlp_in'], innerHeads!, eps, {
+  const pixels = transform(b, inner, ['attn_in', 'norm_in', 'mlp_in', 'norm_mlp_in'], innerHeads, eps, {
     kind: 'window',
     window: windowLayout(windows),
   });
   const patches = patchesOnly(b, outer);
-  const joined = residual(b, patches.value, project(b, pixels, figures, !b.has('norm2_proj.weight')));
+  const joined = residual(b, patches.value, project(b, pixels, eps, !b.has('norm2_proj.weight')));
   const all = withClassToken(b, tokenAt(b, outer, 0), withValue(patches, joined));
-  return [pixels, transform(b, all, ['attn_out', 'norm_out', 'mlp', 'norm_mlp'], outerHeads!, eps)];
+  const names = ['attn_out', 'norm_out', 'mlp', 'norm_mlp'] as const;
+  return { inner: pixels, outer: transform(b, all, names, outerHeads, eps) };
 }
 
 /** The class token and the patches, made of their pixel embeddings, with their rows of `patch_pos`. */
 function embedPatches(
   b: GraphBuilder,
   inner: Tokens,
-  figures: EvidenceRecord,
-  grid: Grid,
-  batch: number,
+  { eps, patch, grid: native }: TntConfig,
+  { imageSize, batch }: BuildOptions,
 ): Tokens {
-  const patches = gridTokens(project(b, inner, figures, false), batch, grid);
+  const grid = [Math.floor(imageSize[0] / patch), Math.floor(imageSize[1] / patch)] as const;
+  const patches = gridTokens(project(b, inner, eps, false), batch, grid);
   const tokens = withClassToken(b, learnedToken(b, 'cls_token', batch), patches);
   const table = b.parameter('patch_pos');
-  const own = b.slice(table, 1, 1, table.shape[1]!);
-  const rows = [b.slice(table, 1, 0, 1), resampled(b, own, pairOf(figures, 'grid'), grid, timmResampling)];
+  const own = b.slice(table, 1, 1, at(table.shape, 1));
+  const rows = [b.slice(table, 1, 0, 1), resampled(b, own, native, grid, timmResampling)];
   const placed = b.add('Add', [sequence(b, tokens), b.concat(rows, 1)]);
   return withValue(tokens, b.reshape(placed, tokens.value.shape));
 }
 
-function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
-  const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
-  const patch = numberOf(figures, 'patch');
-  const grid = [Math.floor(imageSize[0] / patch), Math.floor(imageSize[1] / patch)] as const;
-  const inner = embedPixels(b, pixels, figures);
-  let streams: readonly [Tokens, Tokens] = [inner, embedPatches(b, inner, figures, grid, batch)];
-  for (let index = 0; index < numberOf(figures, 'depth'); index++) {
-    const from = streams;
-    streams = b.scope(`blocks.${index}`, () => block(b, from, figures), { title: 'TNT block' });
-  }
-  const last = withValue(streams[1], norm(b, streams[1].value, 'norm', numberOf(figures, 'eps')));
-  const tokens = sequence(b, last);
-  const pooled =
-    wordOf(figures, 'pool') === 'avg' ? meanOfTokens(b, patchesOnly(b, last)) : tokenAt(b, last, 0);
-  answer(b, pooled, tokens);
+function build(b: GraphBuilder, config: TntConfig, options: BuildOptions): TokenMaps {
+  const { imageSize, batch } = options;
+  const pixels = b.input('pixel_values', [batch, config.channels, ...imageSize]);
+  const inner = embedPixels(b, pixels, config);
+  const first: Streams = { inner, outer: embedPatches(b, inner, config, options) };
+  const ends = eachBlock(b, first, {
+    depth: config.depth,
+    block: (streams) => block(b, streams, config),
+    note: { title: 'TNT block' },
+  });
+  const { outer } = last(ends);
+  return {
+    stages: ends.map((end) => tokenStage(end.outer, imageSize)),
+    tokens: withValue(outer, norm(b, outer.value, 'norm', config.eps)),
+  };
 }
 
-/** Transformer in Transformer (Han et al. 2021): an inner transformer among the pixels of each patch, an outer one among the patches. */
-export const tnt: Family<Recognised, void> = {
+/** Pools the tokens and classifies the result. */
+function head(b: GraphBuilder, { tokens }: TokenMaps, { pool }: TntConfig): void {
+  const all = sequence(b, tokens);
+  answer(b, pooledTokens(b, tokens, pool), all);
+}
+
+/**
+ * Transformer in Transformer (Han et al. 2021): an inner transformer among the pixels of each patch, an outer
+ * one among the patches.
+ */
+export const tnt: Family<TntConfig, TokenMaps> = {
   name: 'tnt',
   title: 'Transformer in Transformer',
   names: tntNames,
   assumable: ['heads', 'stride', 'pool', 'grid'],
-  recognise: recogniseTnt,
+  recognise,
   build,
+  head,
 };
