@@ -1,6 +1,8 @@
+import { at } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
+import { byHead, type ByHead } from '../blocks/byHead';
 import {
   averagePool,
   batchNorm,
@@ -11,7 +13,8 @@ import {
 } from '../blocks/convolution';
 import { gridPartition, gridProbe, gridReverse } from '../blocks/gridWindows';
 import { activate, layerScale, residual, withValue, type Tokens } from '../blocks/layers';
-import { gridOf, mapNorm, mapToTokens, tokensToMap } from '../blocks/maps';
+import { gridOf, gridOfLayout, layerScaleOfMap, mapNorm, mapToTokens, tokensToMap } from '../blocks/maps';
+import { parameterSide, splitInThree } from '../blocks/parts';
 import { mapMlp } from '../blocks/pointwise';
 import {
   continuousTable,
@@ -21,8 +24,11 @@ import {
   logCoordinates,
   tableBias,
 } from '../blocks/relativePosition';
-import { mergeHeads, mlp, queryKeyValue, splitHeads } from '../blocks/transformer';
+import { mergeHeads, mlp, splitHeads } from '../blocks/transformer';
 import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
+
+/** What halves a map: the depthwise convolution, or a pooling before the first one. */
+export type StrideMode = 'depthwise' | 'pooling';
 
 /** What the blocks of a model have in common and its weights do not tell. */
 export interface MaxVitSettings {
@@ -35,8 +41,7 @@ export interface MaxVitSettings {
     readonly preActivation: boolean;
     /** Activation inside squeeze and excitation. */
     readonly gateActivation: string;
-    /** What halves the map: the depthwise convolution, or a pooling before the first one. */
-    readonly stride: 'depthwise' | 'pooling';
+    readonly stride: StrideMode;
   };
   readonly transformer: {
     readonly eps: number;
@@ -69,7 +74,7 @@ export const pools = {
   max: (b, map) => maxPool(b, map, { kernel: 3, stride: 2, padding: 1 }),
 } as const satisfies Readonly<Record<string, PoolMaker>>;
 
-/** `expand` where the number of channels changes, after halving the map. */
+/** `expand` if the number of channels changes, after halving the map. */
 function shortcut(
   b: GraphBuilder,
   x: ValueInfo,
@@ -82,15 +87,14 @@ function shortcut(
   return b.has('shortcut.expand.weight') ? convolution(b, small, 'shortcut.expand') : small;
 }
 
-/** Batch norm where running statistics are stored, else LayerNorm over the channels. */
+/** Batch norm if running statistics are stored, else LayerNorm over the channels. */
 export const normOfMap = (b: GraphBuilder, x: ValueInfo, name: string, eps: number): ValueInfo =>
   b.has(`${name}.running_mean`) ? batchNorm(b, x, name, eps) : mapNorm(b, x, name, eps);
 
-/** LayerScale over the channels of a map where one is stored. */
-const scaledMap = (b: GraphBuilder, x: ValueInfo, name: string): ValueInfo =>
-  b.has(`${name}.gamma`) ? b.add('Mul', [x, b.parameter(`${name}.gamma`, [x.shape[1]!, 1, 1])]) : x;
-
-/** Squeeze and excitation where it is stored. A gate per channel inside of a block: the family's maps are those of its attention. */
+/**
+ * Squeeze and excitation if it is stored. A gate per channel inside of a block: the family's maps are those
+ * of its attention.
+ */
 function excited(b: GraphBuilder, x: ValueInfo, name: string, activation: string): ValueInfo {
   if (!b.has(`${name}.fc1.weight`)) return x;
   const options = { reduce: 'fc1', expand: 'fc2', activation, gate: 'sigmoid' };
@@ -100,7 +104,10 @@ function excited(b: GraphBuilder, x: ValueInfo, name: string, activation: string
   });
 }
 
-/** Inverted bottleneck with squeeze and excitation (Sandler et al. 2018; Tan & Le 2019), norms first as CoAtNet has it (Dai et al. 2021, §2.1). */
+/**
+ * Inverted bottleneck with squeeze and excitation (Sandler et al. 2018; Tan & Le 2019), norms first as
+ * CoAtNet has it (Dai et al. 2021, §2.1).
+ */
 function mbConv(
   b: GraphBuilder,
   x: ValueInfo,
@@ -134,7 +141,7 @@ function convNext(
   place: Place,
 ): ValueInfo {
   const local = normOfMap(b, convolution(b, x, 'conv_dw', { stride: place.stride }), 'norm', own.eps);
-  const mixed = scaledMap(b, mapMlp(b, local, 'mlp', own.activation), 'ls');
+  const mixed = layerScaleOfMap(b, mapMlp(b, local, 'mlp', own.activation), 'ls');
   return residual(b, shortcut(b, x, place, 'avg2'), mixed);
 }
 
@@ -151,11 +158,12 @@ function oneHot(b: GraphBuilder, length: number): ValueInfo {
 }
 
 /**
- * Bias `[heads, n, n]` as TensorFlow's MaxViT reads it off a table `[heads, rows, columns]` of distances: by products with one-hot tables,
- * which count as work of the attention (timm, layers/pos_embed_rel.py reindex_2d_einsum_lookup).
+ * Bias `[heads, n, n]` as TensorFlow's MaxViT reads it off a table `[heads, rows, columns]` of distances: by
+ * products with one-hot tables, which count as work of the attention (timm, layers/pos_embed_rel.py
+ * reindex_2d_einsum_lookup).
  */
 function productBias(b: GraphBuilder, name: string, window: Grid, native: Grid): ValueInfo {
-  const heads = b.shapeOf(name)[0]!;
+  const heads = parameterSide(b, name, 0);
   const rows = b.transpose(b.parameter(name, [heads, distances(native)]), [1, 0]);
   const isNative = window.every((side, axis) => side === native[axis]);
   // einsum makes a copy of the table: what is multiplied is no parameter any more. A Gather of all rows says the same here.
@@ -186,20 +194,11 @@ function relativeBias(b: GraphBuilder, window: Grid, native: Grid): ValueInfo {
   });
 }
 
-type Triple = readonly [q: ValueInfo, k: ValueInfo, v: ValueInfo];
-
-/** Queries, keys and values `[batch, heads, n, d]` of a fused layer's outputs `[batch, heads, n, 3 · d]`. */
-function byHead(b: GraphBuilder, fused: ValueInfo): Triple {
-  const [q, k, v] = b.split(fused, 3, 3);
-  return [q!, k!, v!];
-}
-
 /** Queries, keys and values `[batch, heads, n, d]` of rows. */
-function rowHeads(b: GraphBuilder, tokens: Tokens, heads: number, order: 'by head' | 'apart'): Triple {
-  if (order === 'by head')
-    return byHead(b, splitHeads(b, b.linear(tokens.value, 'qkv'), tokens.batch, heads));
-  const [q, k, v] = queryKeyValue(b, tokens.value).map((x) => splitHeads(b, x, tokens.batch, heads));
-  return [q!, k!, v!];
+function rowHeads(b: GraphBuilder, tokens: Tokens, heads: number, order: 'by head' | 'apart'): ByHead {
+  if (order === 'apart') return byHead(b, tokens, heads);
+  // A fused layer's outputs: `[batch, heads, n, 3 · d]`.
+  return splitInThree(b, splitHeads(b, b.linear(tokens.value, 'qkv'), tokens.batch, heads), 3);
 }
 
 /** Attention within windows, or within grids spread over the map (Tu et al. 2022, §3.2). */
@@ -210,14 +209,13 @@ function partitionAttention(
   layer: string,
   { transformer, window, nativeWindow }: MaxVitSettings,
 ): ValueInfo {
-  const map = tokens.layout.grid as unknown as Grid;
-  const windows = windowsOf(map, window);
+  const windows = windowsOf(gridOfLayout(tokens.layout), window);
   const parts = kind === 'window' ? windowPartition(b, tokens, windows) : gridPartition(b, tokens, windows);
   const bias = relativeBias(b, window, nativeWindow);
-  const [q, k, v] = rowHeads(b, parts, bias.shape[0]!, transformer.qkv);
+  const [q, k, v] = rowHeads(b, parts, at(bias.shape, 0), transformer.qkv);
   const mixed = b.attention(q, k, v, {
     bias,
-    ...(transformer.scale === 'width' && { scale: 1 / Math.sqrt(tokens.value.shape[1]!) }),
+    ...(transformer.scale === 'width' && { scale: 1 / Math.sqrt(at(tokens.value.shape, 1)) }),
     probe: kind === 'window' ? windowProbe(windows, layer) : gridProbe(windows, layer),
   });
   const out = withValue(parts, b.linear(mergeHeads(b, mixed), 'proj'));
@@ -242,7 +240,10 @@ const partitionNotes = {
   grid: { title: 'Grid attention', formula: 'softmax(QKᵀ/√d + B)·V within grids spread over the map' },
 } as const;
 
-/** MaxViT block (Tu et al. 2022, §3.3): convolution, attention within windows, attention within spread grids; MaxxViT-V2 leaves the windows out. */
+/**
+ * MaxViT block (Tu et al. 2022, §3.3): convolution, attention within windows, attention within spread grids;
+ * MaxxViT-V2 leaves the windows out.
+ */
 function maxVitBlock(b: GraphBuilder, x: ValueInfo, settings: MaxVitSettings, place: Place): ValueInfo {
   const map = b.scope('conv', () => convolutionBlock(b, x, settings, place));
   const attended = (tokens: Tokens, name: string, kind: 'window' | 'grid'): Tokens =>
@@ -261,7 +262,10 @@ function maxVitBlock(b: GraphBuilder, x: ValueInfo, settings: MaxVitSettings, pl
   return tokensToMap(b, attended(attended(mapToTokens(b, map), 'attn_block', 'window'), 'attn_grid', 'grid'));
 }
 
-/** timm's parallel MaxViT block: convolutions one after the other, then windows and grids side by side, each for half of the channels. */
+/**
+ * timm's parallel MaxViT block: convolutions one after the other, then windows and grids side by side, each
+ * for half of the channels.
+ */
 function parallelBlock(b: GraphBuilder, x: ValueInfo, settings: MaxVitSettings, place: Place): ValueInfo {
   let map = x;
   for (let index = 0; b.has(`conv.${index}.norm1.weight`) || b.has(`conv.${index}.norm.weight`); index++)
@@ -278,25 +282,32 @@ function parallelBlock(b: GraphBuilder, x: ValueInfo, settings: MaxVitSettings, 
   return tokensToMap(b, tokens);
 }
 
-/** Self-attention over all positions of a map, with a relative position bias and 1 × 1 convolutions (Dai et al. 2021, CoAtNet §2.2). */
+/**
+ * Self-attention over all positions of a map, with a relative position bias and 1 × 1 convolutions (Dai et
+ * al. 2021, CoAtNet §2.2).
+ */
 function mapAttention(b: GraphBuilder, map: ValueInfo, layer: string, native: Grid): ValueInfo {
   const [batch, , rows, columns] = map.shape as readonly [number, number, number, number];
   const grid = gridOf(map);
   const bias = relativeBias(b, grid, native);
   const fused = convolution(b, map, 'qkv');
-  const heads = bias.shape[0]!;
-  const apart = b.reshape(fused, [batch, heads, fused.shape[1]! / heads, rows * columns]);
-  const [q, k, v] = byHead(b, b.transpose(apart, [0, 1, 3, 2]));
+  const heads = at(bias.shape, 0);
+  const width = at(fused.shape, 1);
+  const apart = b.reshape(fused, [batch, heads, width / heads, rows * columns]);
+  const [q, k, v] = splitInThree(b, b.transpose(apart, [0, 1, 3, 2]), 3);
   const layout = { special: [], grid };
   const mixed = b.attention(q, k, v, {
     bias,
     probe: { layer, kind: 'self', queries: layout, keys: layout },
   });
-  const merged = b.reshape(b.transpose(mixed, [0, 1, 3, 2]), [batch, fused.shape[1]! / 3, rows, columns]);
+  const merged = b.reshape(b.transpose(mixed, [0, 1, 3, 2]), [batch, width / 3, rows, columns]);
   return convolution(b, merged, 'proj');
 }
 
-/** CoAtNet's transformer block (Dai et al. 2021, §2.2), which may halve the map: pool(x) + attention(pool(norm(x))), then the MLP. */
+/**
+ * CoAtNet's transformer block (Dai et al. 2021, §2.2), which may halve the map: pool(x) +
+ * attention(pool(norm(x))), then the MLP.
+ */
 function coAtBlock(b: GraphBuilder, x: ValueInfo, settings: MaxVitSettings, place: Place): ValueInfo {
   const { pool, transformer } = settings;
   const halves = place.stride === 2;
@@ -307,9 +318,9 @@ function coAtBlock(b: GraphBuilder, x: ValueInfo, settings: MaxVitSettings, plac
     title: 'Relative self-attention',
     formula: 'softmax(QKᵀ/√d + B)·V',
   });
-  const first = residual(b, shortcut(b, x, place, pool), scaledMap(b, mixed, 'ls1'));
+  const first = residual(b, shortcut(b, x, place, pool), layerScaleOfMap(b, mixed, 'ls1'));
   const hidden = mapMlp(b, normOfMap(b, first, 'norm2', transformer.eps), 'mlp', transformer.activation);
-  return residual(b, first, scaledMap(b, hidden, 'ls2'));
+  return residual(b, first, layerScaleOfMap(b, hidden, 'ls2'));
 }
 
 type BlockBuilder = (b: GraphBuilder, x: ValueInfo, settings: MaxVitSettings, place: Place) => ValueInfo;

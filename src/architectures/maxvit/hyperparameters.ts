@@ -1,10 +1,10 @@
-import type { Grid, Size } from '../../domain/size';
+import type { Size } from '../../domain/size';
 import { activations } from '../blocks/layers';
 import { configuredImageSize } from '../config';
-import type { ConfigValue, Evidence, Found, EvidenceRecord } from '../family';
+import type { ConfigValue, Evidence, Found } from '../family';
 import { assumed, stored } from '../figures';
-import { decide, imageSizeOf, publishedSizes, type Sources } from '../sources';
-import { pools } from './blocks';
+import { decide, imageSizeOf, publishedSizes, shapeOf, type Sources } from '../sources';
+import { pools, type MaxVitSettings, type StrideMode } from './blocks';
 
 type Tensors = Found['tensors'];
 
@@ -34,7 +34,7 @@ const paper: Flavour = {
   pool_type: 'avg2',
 };
 
-/** Lines of models by the word that the figure `flavour` has for them. */
+/** Lines of models by the word that `flavour` has for them. */
 const flavours = {
   paper,
   /** Weights of the authors' TensorFlow models (_tf_cfg). */
@@ -68,8 +68,9 @@ function flavourOf({ tensors, dialect }: Found): readonly [FlavourName, source: 
   if (convNext !== undefined) return ['convnext', convNext];
   if (tensors.has('stem.conv1.bias')) return ['tf', 'stem.conv1.bias'];
   // The first convolution of a stage widens its output (papers) or its input (timm's own) by four.
-  const first = found(/^stages\.1\.blocks\.0\.(?:.+\.)?conv1_1x1\.weight$/)!;
-  const [wide, width] = tensors.get(first)!.shape as readonly [number, number];
+  const first =
+    found(/^stages\.1\.blocks\.0\.(?:.+\.)?conv1_1x1\.weight$/) ?? 'stages.1.blocks.0.conv1_1x1.weight';
+  const [wide, width = 0] = shapeOf(tensors, first);
   if (wide !== 4 * width) return ['paper', first];
   const attends = found(/\.attn_grid\./);
   const biased = found(/\.conv3_1x1\.bias$/);
@@ -79,7 +80,7 @@ function flavourOf({ tensors, dialect }: Found): readonly [FlavourName, source: 
 }
 
 /** Models whose map is halved by pooling. */
-const strides: readonly (readonly [RegExp, string])[] = [
+const strides: readonly (readonly [RegExp, StrideMode])[] = [
   [/^(?:coatnet_0_rw_|coatnet_nano_|coatnet_rmlp_1_rw_|test_coatnet)/, 'pooling'],
   [/./, 'depthwise'],
 ];
@@ -91,18 +92,24 @@ const gates: readonly (readonly [RegExp, string])[] = [
   [/./, 'silu'],
 ];
 
-const oneOf = (words: readonly string[]) => ({
-  is: (value: ConfigValue): boolean => words.includes(String(value)),
+/** How a hyper-parameter may be set. */
+interface Setting {
+  readonly is: (value: ConfigValue) => boolean;
+  readonly needed: string;
+}
+
+const oneOf = (words: readonly string[]): Setting => ({
+  is: (value) => words.includes(String(value)),
   needed: `one of ${words.join(', ')}`,
 });
 
-const positive = {
-  is: (value: ConfigValue): boolean => typeof value === 'number' && value > 0,
+const positive: Setting = {
+  is: (value) => typeof value === 'number' && value > 0,
   needed: 'a number above 0',
 };
 
-/** How each figure of a flavour may be set. */
-const questions: Readonly<Record<keyof Flavour, { is: (value: ConfigValue) => boolean; needed: string }>> = {
+/** How each hyper-parameter of a flavour may be set. */
+const settings: Readonly<Record<keyof Flavour, Setting>> = {
   eps: positive,
   conv_eps: positive,
   activation: oneOf(Object.keys(activations)),
@@ -114,54 +121,94 @@ const questions: Readonly<Record<keyof Flavour, { is: (value: ConfigValue) => bo
   pool_type: oneOf(Object.keys(pools)),
 };
 
-/** Keys of the figures that the user may set. */
+/** Hyper-parameters that the user may set. */
 export const maxVitAssumable = [
-  ...Object.keys(questions),
+  ...Object.keys(settings),
   'stride_mode',
   'gate_activation',
   'partition_ratio',
 ];
 
 /** What weights do not tell of the blocks: the flavour's settings, and what differs within timm's CoAtNets. */
-export function flavourFigures(sources: Sources): EvidenceRecord {
+type FlavourEvidence = { readonly flavour: Evidence<FlavourName> } & {
+  readonly [K in keyof Flavour]: Evidence<Flavour[K]>;
+} & {
+  readonly stride_mode: Evidence<StrideMode>;
+  readonly gate_activation: Evidence<string>;
+};
+
+export function flavourEvidence(sources: Sources): FlavourEvidence {
   const [name, source] = flavourOf(sources.found);
-  const own = flavours[name];
-  const keys = Object.keys(questions) as (keyof Flavour)[];
-  const settled = keys.map((key): readonly [string, Evidence] => [
-    key,
-    decide(sources, key, {
-      named: key === 'pool_type' ? [[/^coatnet_rmlp_1_rw_/, 'max']] : [],
-      otherwise: stored(own[key], `flavour ${name}`),
-      ...questions[key],
-    }),
-  ]);
+  const own: Flavour = flavours[name];
+  const as = <K extends keyof Flavour>(
+    key: K,
+    named: readonly (readonly [RegExp, Flavour[K]])[] = [],
+  ): Evidence<Flavour[K]> =>
+    decide<Flavour[K]>(sources, key, {
+      named,
+      otherwise: stored<Flavour[K]>(own[key], `flavour ${name}`),
+      ...settings[key],
+    });
   const free = name === 'rw-coatnet' || (name === 'rw' && !source.includes('.attn_grid.'));
-  const undecided = (value: string): Evidence =>
-    free ? assumed(value, 'not stored in the weights') : stored(value, `flavour ${name}`);
+  const undecided = <W extends string>(value: W): Evidence<W> =>
+    free ? assumed<W>(value, 'not stored in the weights') : stored<W>(value, `flavour ${name}`);
   return {
-    flavour: stored(name, source),
-    ...Object.fromEntries(settled),
-    stride_mode: decide(sources, 'stride_mode', {
+    flavour: stored<FlavourName>(name, source),
+    eps: as('eps'),
+    conv_eps: as('conv_eps'),
+    activation: as('activation'),
+    mlp_activation: as('mlp_activation'),
+    padding: as('padding'),
+    pre_activation: as('pre_activation'),
+    qkv: as('qkv'),
+    scale: as('scale'),
+    pool_type: as('pool_type', [[/^coatnet_rmlp_1_rw_/, 'max']]),
+    stride_mode: decide<StrideMode>(sources, 'stride_mode', {
       named: strides,
-      otherwise: undecided('depthwise'),
+      otherwise: undecided<StrideMode>('depthwise'),
       ...oneOf(['depthwise', 'pooling']),
     }),
     gate_activation: decide(sources, 'gate_activation', {
       named: gates,
-      otherwise: undecided(name === 'rw-coatnet' ? 'relu' : 'silu'),
+      otherwise: undecided<string>(name === 'rw-coatnet' ? 'relu' : 'silu'),
       ...oneOf(Object.keys(activations)),
     }),
   };
 }
 
-/** A table of relative positions and by how much the picture is reduced where its window lies. */
+/** The settings of the blocks that the flavour settles. */
+export const flavourSettings = (
+  settled: FlavourEvidence,
+): Omit<MaxVitSettings, 'window' | 'nativeWindow'> => ({
+  convolution: {
+    eps: settled.conv_eps.value,
+    activation: settled.activation.value,
+    padding: settled.padding.value,
+    // The user may have written the word.
+    preActivation: String(settled.pre_activation.value) === 'true',
+    gateActivation: settled.gate_activation.value,
+    stride: settled.stride_mode.value,
+  },
+  transformer: {
+    eps: settled.eps.value,
+    activation: settled.mlp_activation.value,
+    qkv: settled.qkv.value,
+    scale: settled.scale.value,
+  },
+  pool: settled.pool_type.value,
+});
+
+/** A table of relative positions and by how much the image is reduced on the map of its window. */
 interface Table {
   readonly name: string;
   readonly shape: readonly number[];
   readonly reduction: number;
 }
 
-/** Tables of relative positions: of windows and grids, which are as many tokens as the picture has partitions, or of a stage's whole map. */
+/**
+ * Tables of relative positions: of windows and grids, which are as many tokens as the image has partitions,
+ * or of a stage's whole map.
+ */
 function tablesOf(tensors: Tensors, ratio: number): readonly Table[] {
   return [...tensors].flatMap(([name, { shape }]) => {
     const match = /^stages\.(\d+)\..*\.relative_position_bias_table$/.exec(name);
@@ -171,49 +218,56 @@ function tablesOf(tensors: Tensors, ratio: number): readonly Table[] {
   });
 }
 
-/** Whether the table has a row for each distance of the tokens that a picture of this size has. */
-function fits({ shape, reduction }: Table, size: Grid): boolean {
-  const sides = size.map((side) => 2 * Math.floor(side / reduction) - 1);
+/** Whether the table has a row for each distance of the tokens that an image of this size has. */
+function fits({ shape, reduction }: Table, [height, width]: Size): boolean {
+  const distances = (side: number): number => 2 * Math.floor(side / reduction) - 1;
   return shape.length === 3
-    ? shape[1] === sides[0] && shape[2] === sides[1]
-    : shape[0] === sides[0]! * sides[1]!;
+    ? shape[1] === distances(height) && shape[2] === distances(width)
+    : shape[0] === distances(height) * distances(width);
 }
 
-/** The picture that a table was made for, if a square one where it does not tell the sides. */
-function sizeOf({ shape, reduction }: Table): Grid | undefined {
-  const sides = shape.length === 3 ? shape.slice(1) : [Math.sqrt(shape[0]!), Math.sqrt(shape[0]!)];
-  const [rows, columns] = sides.map((side) => ((side + 1) / 2) * reduction);
-  return Number.isInteger(rows) && Number.isInteger(columns) ? [rows!, columns!] : undefined;
+/** The size of the image that a table was made for; a square, if it does not tell the sides. */
+function sizeOf({ shape, reduction }: Table): Size | undefined {
+  const [first = 0, down = 0, across = 0] = shape;
+  const pixels = (side: number): number => ((side + 1) / 2) * reduction;
+  const size: Size =
+    shape.length === 3
+      ? [pixels(down), pixels(across)]
+      : [pixels(Math.sqrt(first)), pixels(Math.sqrt(first))];
+  return size.every(Number.isInteger) ? size : undefined;
 }
 
 /** Where the image size that a model was made for comes from. */
 interface Trained {
-  readonly figure: Evidence<Size>;
+  readonly size: Size;
+  readonly evidence: Evidence;
   /** Its tables of relative positions tell it: whatever else says so, they fit no other. */
   readonly byTable: boolean;
 }
 
 /**
- * Image size that the tables of relative positions were made for: the one of config.json, of the published models or of the user that fits
- * them, else the square that does; what is told elsewhere where positions are computed. Throws where a table fits none of these.
+ * Image size that the tables of relative positions were made for: the one of config.json, of the published
+ * models or of the user that fits them, else the square that does; what is told elsewhere if positions are
+ * computed. Throws if a table fits none of these.
  */
 export function trainedSize(sources: Sources, ratio: number): Trained {
-  const { found: evidences } = sources;
-  const [table] = tablesOf(evidences.tensors, ratio);
-  if (!table) return { figure: toldSize(sources), byTable: false };
-  const config = configuredImageSize(evidences.checkpoint);
+  const { tensors, checkpoint, imageSize } = sources.found;
+  const [table] = tablesOf(tensors, ratio);
+  if (!table) return { ...toldSize(sources), byTable: false };
+  const config = configuredImageSize(checkpoint);
   const published = publishedSizes(sources).map(({ size }) => size);
-  const told = [config?.size, ...published, evidences.imageSize].filter((size) => size !== undefined);
+  const told = [config?.size, ...published, imageSize].filter((size) => size !== undefined);
   const size = told.find((each) => fits(table, each)) ?? sizeOf(table);
   if (!size)
     throw new Error(
       `${table.name}: a table of [${table.shape.join(', ')}] fits no square picture; state the image size that it was made for`,
     );
-  return { figure: stored(size, table.name), byTable: true };
+  return { size, evidence: stored(size, table.name), byTable: true };
 }
 
 /** What config.json or the published models say before what the user wants now, which is no size that the weights were trained at. */
-function toldSize(sources: Sources): Evidence<Size> {
-  const { figure } = imageSizeOf({ ...sources, found: { ...sources.found, imageSize: undefined } });
-  return figure.assumed ? imageSizeOf(sources).figure : figure;
+function toldSize(sources: Sources): Pick<Trained, 'size' | 'evidence'> {
+  const unasked = imageSizeOf({ ...sources, found: { ...sources.found, imageSize: undefined } });
+  const { imageSize: size, figure: evidence } = unasked.figure.assumed ? imageSizeOf(sources) : unasked;
+  return { size, evidence };
 }
