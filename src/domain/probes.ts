@@ -29,9 +29,9 @@ export type ProbeKind =
 export type Sides = number | readonly [rows: number, columns: number];
 
 /**
- * Which tokens of a map attend to one another, if not all do: windows in row-major order of the (shifted)
- * map; a grid spread over it (`dilated`); interleaved pixels (`phases`, or `stride`); mask units (`units`,
- * how many of them down and across).
+ * Which tokens of a map attend to one another, if not all do: windows in row-major order of the
+ * (shifted) map; a grid spread over it (`dilated`); interleaved pixels (`phases`, or `stride`); mask
+ * units (`units`, how many of them down and across).
  */
 export interface WindowLayout {
   readonly size?: Sides;

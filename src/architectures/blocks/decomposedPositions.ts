@@ -1,12 +1,16 @@
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
+import { byHead } from './byHead';
 import { norm, residual, withValue, type Tokens } from './layers';
 import { gridOfLayout, resizedMap } from './maps';
-import { mergeHeads, mlp, queryKeyValue, selfProbe, splitHeads } from './transformer';
+import { mergeHeads, mlp, selfProbe } from './transformer';
 import { windowPartition, windowProbe, windowReverse, windowsOf, type Windows } from './windows';
 
-/** Row of a table of relative positions for each query and key of one axis: `queries · keys` indices. */
+/**
+ * Row of a table of relative positions for each query and key of one axis: `queries · keys`
+ * indices.
+ */
 function relativeIndex(queries: number, keys: number): Int32Array {
   const [queryStep, keyStep] = [Math.max(keys / queries, 1), Math.max(queries / keys, 1)];
   return Int32Array.from({ length: queries * keys }, (_, index) => {
@@ -33,9 +37,11 @@ function placesOf(b: GraphBuilder, name: string, queries: number, keys: number):
 }
 
 /**
- * Decomposed relative positions (Li et al. 2022, MViTv2, §4.1, eq. 4): what queries `[batch, heads, n, d]` on the grid `queries` (not yet scaled)
- * say to the row and to the column distance of every key on the grid `keys`, by the tables `rel_pos_h` and `rel_pos_w` `[2 · side − 1, d]`, which
- * are resized where the grids are others than the stored ones. A bias of the scores, `[batch, heads, n, keys]`.
+ * Decomposed relative positions (Li et al. 2022, MViTv2, §4.1, eq. 4): what queries
+ * `[batch, heads, n, d]` on the grid `queries` (not yet scaled) say to the row and to the column
+ * distance of every key on the grid `keys`, by the tables `rel_pos_h` and `rel_pos_w`
+ * `[2 · side − 1, d]`, which are resized if the grids are others than the stored ones. A bias of
+ * the scores, `[batch, heads, n, keys]`.
  */
 export function decomposedPositions(b: GraphBuilder, q: ValueInfo, queries: Grid, keys: Grid): ValueInfo {
   const [batch, heads, count, width] = q.shape as readonly [number, number, number, number];
@@ -57,8 +63,9 @@ export function decomposedPositions(b: GraphBuilder, q: ValueInfo, queries: Grid
 }
 
 /**
- * Self-attention with decomposed relative positions (Li et al. 2022, ViTDet; Kirillov et al. 2023, SAM) among the tokens of a map, or inside its
- * windows, where zeros of the padding take part. Linear layers `qkv` and `proj` and the tables are those of module `name`.
+ * Self-attention with decomposed relative positions (Li et al. 2022, ViTDet; Kirillov et al. 2023,
+ * SAM) among the tokens of a map, or inside its windows, in which zeros of the padding take part.
+ * Linear layers `qkv` and `proj` and the tables are those of module `name`.
  */
 function decomposedAttention(
   b: GraphBuilder,
@@ -71,10 +78,10 @@ function decomposedAttention(
   const out = b.scope(
     name,
     () => {
-      const [q, k, v] = queryKeyValue(b, inside.value).map((x) => splitHeads(b, x, inside.batch, heads));
+      const [q, k, v] = byHead(b, inside, heads);
       const grid = gridOfLayout(inside.layout);
-      const mixed = b.attention(q!, k!, v!, {
-        bias: decomposedPositions(b, q!, grid, grid),
+      const mixed = b.attention(q, k, v, {
+        bias: decomposedPositions(b, q, grid, grid),
         probe: windows ? windowProbe(windows, layer) : selfProbe(tokens, layer),
       });
       return b.linear(mergeHeads(b, mixed), 'proj');
@@ -91,7 +98,7 @@ export interface DecomposedSettings {
   readonly heads: number;
   readonly eps: number;
   readonly activation: string;
-  /** Side of the windows; undefined where the whole map is seen. */
+  /** Side of the windows; undefined if the whole map is seen. */
   readonly window: number | undefined;
 }
 

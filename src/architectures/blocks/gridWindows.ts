@@ -5,7 +5,10 @@ import type { Tokens } from './layers';
 import { gridTokens } from './maps';
 import { rearranged, windowProbe, windowsOf } from './windows';
 
-/** A grid of `size` tokens spread evenly over the map: as many windows as there are places between two of its tokens. */
+/**
+ * A grid of `size` tokens spread evenly over the map: as many windows as there are places between
+ * two of its tokens.
+ */
 interface GridWindows {
   readonly map: Grid;
   readonly size: Grid;
@@ -14,7 +17,10 @@ interface GridWindows {
 /** Distance of two neighbours of a grid on the map. */
 const strideOf = ({ map, size }: GridWindows): Grid => [map[0] / size[0], map[1] / size[1]];
 
-/** For every token of every window, row by row, the index on the map it comes from (Tu et al. 2022, MaxViT §3.2, grid attention). */
+/**
+ * For every token of every window, row by row, the index on the map it comes from (Tu et al. 2022,
+ * MaxViT §3.2, grid attention).
+ */
 export function gridIndex(windows: GridWindows): Int32Array {
   const { map, size } = windows;
   const [down, right] = strideOf(windows);
@@ -30,7 +36,10 @@ export function gridIndex(windows: GridWindows): Int32Array {
 
 const isWhole = ({ map, size }: GridWindows): boolean => map[0] === size[0] && map[1] === size[1];
 
-/** Tokens of a map as windows of a spread grid, each a batch of its own: `[batch · windows · n, dim]`. */
+/**
+ * Tokens of a map as windows of a spread grid, each a batch of its own:
+ * `[batch · windows · n, dim]`.
+ */
 export function gridPartition(b: GraphBuilder, tokens: Tokens, windows: GridWindows): Tokens {
   if (isWhole(windows)) return tokens;
   const [down, right] = strideOf(windows);
@@ -63,5 +72,5 @@ function inverse(permutation: Int32Array): Int32Array {
 /** What a map of such tokens onto themselves is. */
 export function gridProbe({ map, size }: GridWindows, layer: string): Omit<Probe, 'value' | 'heads'> {
   const probe = windowProbe(windowsOf(map, size), layer);
-  return { ...probe, window: { ...probe.window!, dilated: true } };
+  return { ...probe, window: { ...probe.window, dilated: true } };
 }

@@ -3,6 +3,7 @@ import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import type { TokenLayout } from '../../domain/probes';
+import { splitInTwo } from './parts';
 
 /**
  * Which channels of a head turn together: neighbours (x₀x₁, x₂x₃ …), or each with the one half a
@@ -16,8 +17,8 @@ const pairings = {
 export type Pairing = keyof typeof pairings;
 
 /**
- * Sine and cosine of the angle by which every pair of channels of every token turns: `[…, tokens,
- * pairs]` with an axis of one for the pair.
+ * Sine and cosine of the angle by which every pair of channels of every token turns:
+ * `[…, tokens, pairs]` with an axis of one for the pair.
  */
 export interface Rotation {
   readonly sin: ValueInfo;
@@ -50,13 +51,14 @@ const place: Readonly<
 
 /** Both coordinates of every token, special tokens at 0: nothing turns there. */
 function placesOf(
-  { special = [], grid }: TokenLayout,
-  { kind, indexing, offset, reference = grid as Grid }: Coordinates,
+  { special = [], grid = [] }: TokenLayout,
+  { kind, indexing, offset, reference }: Coordinates,
 ): readonly (readonly [number, number])[] {
-  const [rows, columns] = grid as Grid;
+  const [rows, columns] = [at(grid, 0), at(grid, 1)];
+  const [rowReference, columnReference] = reference ?? [rows, columns];
   const patches = Array.from({ length: rows * columns }, (_, patch) => {
-    const row = place[kind](Math.floor(patch / columns) + offset, rows, reference[0]);
-    const column = place[kind]((patch % columns) + offset, columns, reference[1]);
+    const row = place[kind](Math.floor(patch / columns) + offset, rows, rowReference);
+    const column = place[kind]((patch % columns) + offset, columns, columnReference);
     return indexing === 'ij' ? ([row, column] as const) : ([column, row] as const);
   });
   return [...special.map(() => [0, 0] as const), ...patches];
@@ -110,29 +112,25 @@ export function mixedRotation(
 ): Rotation {
   const places = placesOf(layout, options);
   const [, heads, pairs] = frequencies.shape as readonly [number, number, number];
-  const parts = b.split(frequencies, 2, 0).map((part, axis) => {
-    const along = b.constant(
-      '/rotation/places',
-      'F32',
-      [places.length, 1],
-      Float32Array.from(places, (place) => at(place, axis)),
-    );
-    return b.add('Mul', [b.reshape(part, [heads, 1, pairs]), along]);
-  });
-  const sum = b.add('Add', parts);
+  const turned = (part: ValueInfo, axis: 0 | 1): ValueInfo => {
+    const along = Float32Array.from(places, (place) => place[axis]);
+    const coordinates = b.constant('/rotation/places', 'F32', [places.length, 1], along);
+    return b.add('Mul', [b.reshape(part, [heads, 1, pairs]), coordinates]);
+  };
+  const [first, second] = splitInTwo(b, frequencies, 0);
+  const sum = b.add('Add', [turned(first, 0), turned(second, 1)]);
   const angles = b.reshape(sum, [heads, places.length, ...pairings[options.pairing].shape(pairs, 1)]);
   return { sin: b.add('Sin', [angles]), cos: b.add('Cos', [angles]), pairing: options.pairing };
 }
 
 /**
- * Queries or keys `[batch, heads, tokens, width]` with every pair (x, y) turned to (x·cos − y·sin,
- * x·sin + y·cos) (Su et al. 2021, RoFormer, eq. 13).
+ * Queries or keys `[batch, heads, tokens, width]` with every pair (x, y) turned to
+ * (x·cos − y·sin, x·sin + y·cos) (Su et al. 2021, RoFormer, eq. 13).
  */
 export function rotate(b: GraphBuilder, values: ValueInfo, { sin, cos, pairing }: Rotation): ValueInfo {
   const { shape, axis } = pairings[pairing];
   const pairs = b.reshape(values, [...values.shape.slice(0, -1), ...shape(last(values.shape) / 2, 2)]);
-  const parts = b.split(pairs, 2, pairs.shape.length + axis);
-  const [x, y] = [at(parts, 0), at(parts, 1)];
+  const [x, y] = splitInTwo(b, pairs, pairs.shape.length + axis);
   const times = (value: ValueInfo, factor: ValueInfo): ValueInfo => b.add('Mul', [value, factor]);
   const turned = b.concat(
     [b.add('Sub', [times(x, cos), times(y, sin)]), b.add('Add', [times(x, sin), times(y, cos)])],

@@ -1,11 +1,13 @@
+import { at } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { bothSides, originOf, type Probe, type Sides, type WindowLayout } from '../../domain/probes';
+import { byHead } from './byHead';
 import { cosineScale, unitVectors } from './cosine';
 import { withValue, type Tokens } from './layers';
 import { gridOfLayout, gridTokens, sequence } from './maps';
-import { mergeHeads, queryKeyValue, splitHeads } from './transformer';
+import { mergeHeads } from './transformer';
 
 /** Where the windows of one attention lie on its map. */
 export interface Windows {
@@ -15,7 +17,10 @@ export interface Windows {
   readonly shift: Grid;
   /** The map with zeros at the bottom and right, so that windows cover it. */
   readonly padded: Grid;
-  /** Whether the zeros are rolled with the map (transformers, torchvision) or lie behind the rolled map (timm). */
+  /**
+   * Whether the zeros are rolled with the map (transformers, torchvision) or lie behind the rolled
+   * map (timm).
+   */
   readonly rolls: 'map' | 'padded';
   /** Added to the scores of tokens that the shift brought into one window. */
   readonly mask: number;
@@ -27,15 +32,15 @@ interface WindowOptions {
   readonly mask?: number;
 }
 
-/** Windows of `size` over the whole map, padded where they do not fit. */
+/** Windows of `size` over the whole map, padded if they do not fit. */
 export function windowsOf(
   map: Grid,
   size: Sides,
   { shift = 0, rolls = 'map', mask = -100 }: WindowOptions = {},
 ): Windows {
   const sides = bothSides(size);
-  const padded = map.map((side, axis) => Math.ceil(side / sides[axis]!) * sides[axis]!);
-  return { map, size: sides, shift: bothSides(shift), padded: [padded[0]!, padded[1]!], rolls, mask };
+  const padded = (axis: 0 | 1): number => Math.ceil(map[axis] / sides[axis]) * sides[axis];
+  return { map, size: sides, shift: bothSides(shift), padded: [padded(0), padded(1)], rolls, mask };
 }
 
 /** Rows and columns of windows. */
@@ -43,10 +48,13 @@ export const windowGrid = ({ padded, size }: Windows): Grid => [padded[0] / size
 
 const area = (grid: Grid): number => grid[0] * grid[1];
 
-/** One number where both are equal, as a probe's record writes a window. */
+/** One number if both are equal, as a probe's record writes a window. */
 const sidesOf = (grid: Grid): Sides => (grid[0] === grid[1] ? grid[0] : grid);
 
-/** The record that tells where the windows of a map `[batch · windows, heads, n, n]` lie, for whoever puts them back on the picture. */
+/**
+ * Where the windows of a map `[batch · windows, heads, n, n]` lie, for whoever puts them back on
+ * the image.
+ */
 export function windowLayout(windows: Windows): WindowLayout {
   const { map, size, shift, padded, rolls } = windows;
   const moved = area(padded) > area(map) && shift.some((by) => by > 0);
@@ -62,16 +70,24 @@ export function windowLayout(windows: Windows): WindowLayout {
 }
 
 /** What a map of windowed tokens onto themselves is. */
-export function windowProbe(windows: Windows, layer: string): Omit<Probe, 'value' | 'heads'> {
+export function windowProbe(
+  windows: Windows,
+  layer: string,
+): Omit<Probe, 'value' | 'heads'> & { readonly window: WindowLayout } {
   const layout = { special: [], grid: windows.size };
   return { layer, kind: 'window', queries: layout, keys: layout, window: windowLayout(windows) };
 }
 
-/** Where the token at a place of the rolled and padded map comes from, by one axis; -1 for a zero. */
+/**
+ * Where the token at a place of the rolled and padded map comes from, by one axis; -1 for a zero.
+ */
 const origin = (place: number, axis: 0 | 1, { map, padded, shift, rolls }: Windows): number =>
   originOf(place, { map: map[axis], padded: padded[axis], shift: shift[axis], rolls });
 
-/** For every token of every window, row by row, the index on the map it comes from; as many as the map has tokens stands for a zero. */
+/**
+ * For every token of every window, row by row, the index on the map it comes from; as many as the
+ * map has tokens stands for a zero.
+ */
 export function windowIndex(windows: Windows): Int32Array {
   const { map, size, padded } = windows;
   const [gridRows, gridColumns] = windowGrid(windows);
@@ -84,15 +100,17 @@ export function windowIndex(windows: Windows): Int32Array {
     for (let windowColumn = 0; windowColumn < gridColumns; windowColumn++)
       for (let row = 0; row < size[0]; row++)
         for (let column = 0; column < size[1]; column++) {
-          const [from, at] = [rows[windowRow * size[0] + row]!, columns[windowColumn * size[1] + column]!];
-          index[next++] = from < 0 || at < 0 ? area(map) : from * map[1] + at;
+          const down = rows[windowRow * size[0] + row] ?? -1;
+          const across = columns[windowColumn * size[1] + column] ?? -1;
+          index[next++] = down < 0 || across < 0 ? area(map) : down * map[1] + across;
         }
   return index;
 }
 
 /**
- * Tokens `[batch · count, dim]` in the order of `index`: `[batch · index.length, dim]`, where the index `count` is a zero token.
- * One Gather, whatever shift, padding and cut stand behind it. Orders of one `key` are written once.
+ * Tokens `[batch · count, dim]` in the order of `index`: `[batch · index.length, dim]`, in which
+ * the index `count` is a zero token. One Gather, whatever shift, padding and cut stand behind it.
+ * Orders of one `key` are written once.
  */
 export function rearranged(
   b: GraphBuilder,
@@ -108,7 +126,7 @@ export function rearranged(
   const rows = sequence(b, tokens);
   const source = padded ? b.add('Pad', [rows, b.indices([0, 0, 0, 0, 1, 0])]) : rows;
   const moved = b.add('Gather', [source, order], { axis: int(1) });
-  return b.reshape(moved, [tokens.batch * count, tokens.value.shape[1]!]);
+  return b.reshape(moved, [tokens.batch * count, at(tokens.value.shape, 1)]);
 }
 
 const keyOf = (windows: Windows): string => JSON.stringify(windows);
@@ -117,7 +135,10 @@ const keyOf = (windows: Windows): string => JSON.stringify(windows);
 const isWhole = ({ map, size, shift }: Windows): boolean =>
   size.every((side, axis) => side === map[axis]) && shift.every((by) => by === 0);
 
-/** Tokens of a map cut into windows: each is a batch of its own, `[batch · windows · n, dim]`, windows in row-major order of the rolled map. */
+/**
+ * Tokens of a map cut into windows: each is a batch of its own, `[batch · windows · n, dim]`,
+ * windows in row-major order of the rolled map.
+ */
 export function windowPartition(b: GraphBuilder, tokens: Tokens, windows: Windows): Tokens {
   const { map, padded, size } = windows;
   if (tokens.count !== area(map) || gridOfLayout(tokens.layout).some((side, axis) => side !== map[axis]))
@@ -127,7 +148,10 @@ export function windowPartition(b: GraphBuilder, tokens: Tokens, windows: Window
   return gridTokens(value, (tokens.batch * area(padded)) / area(size), size);
 }
 
-/** Windows `[batch · windows · n, dim]` put back: the tokens of the map, rolled back and without the zeros. */
+/**
+ * Windows `[batch · windows · n, dim]` put back: the tokens of the map, rolled back and without the
+ * zeros.
+ */
 export function windowReverse(b: GraphBuilder, windowed: Tokens, windows: Windows): Tokens {
   const { map, padded } = windows;
   if (isWhole(windows)) return windowed;
@@ -149,15 +173,19 @@ function mapIndex(windows: Windows): Int32Array {
   return places;
 }
 
-/** Part of the map a place belongs to, by one axis: before the last window, in it, and what was rolled in from the other end. */
+/**
+ * Part of the map a place belongs to, by one axis: before the last window, in it, and what was
+ * rolled in from the other end.
+ */
 function regionOf(place: number, axis: 0 | 1, { padded, size, shift }: Windows): number {
   if (shift[axis] === 0) return 0;
   return Number(place >= padded[axis] - size[axis]) + Number(place >= padded[axis] - shift[axis]);
 }
 
 /**
- * Mask of shifted windows (Liu et al. 2021, §3.2): −100 between tokens of a window that are not neighbours on the map, else 0;
- * `[batch · windows, 1, n, n]`. Zeros of the padding are not masked. Undefined where no window is shifted.
+ * Mask of shifted windows (Liu et al. 2021, §3.2): −100 between tokens of a window that are not
+ * neighbours on the map, else 0; `[batch · windows, 1, n, n]`. Zeros of the padding are not masked.
+ * Undefined if no window is shifted.
  */
 function shiftMask(b: GraphBuilder, windows: Windows, batch: number): ValueInfo | undefined {
   const { size, shift } = windows;
@@ -168,10 +196,7 @@ function shiftMask(b: GraphBuilder, windows: Windows, batch: number): ValueInfo 
       const [row, column] = [Math.floor(place / windows.padded[1]), place % windows.padded[1]];
       return 3 * regionOf(row, 0, windows) + regionOf(column, 1, windows);
     });
-    const all = Int32Array.from(
-      { length: batch * regions.length },
-      (_, index) => regions[index % regions.length]!,
-    );
+    const all = Int32Array.from(new Array<typeof regions>(batch).fill(regions).flat());
     const count = all.length / area(size);
     const region = (...shape: number[]): ValueInfo => b.constant('/regions', 'I32', shape, all);
     const same = b.add('Equal', [region(count, 1, area(size), 1), region(count, 1, 1, area(size))]);
@@ -188,8 +213,9 @@ interface WindowAttentionOptions {
 }
 
 /**
- * Self-attention inside the windows of a map (Liu et al. 2021, §3.2), with linear layers `qkv` and `proj` of the current scope: scaled
- * products, or cosines where a temperature `logit_scale` is stored (Liu et al. 2022, §3.2). Padding takes part as zero tokens.
+ * Self-attention inside the windows of a map (Liu et al. 2021, §3.2), with linear layers `qkv` and
+ * `proj` of the current scope: scaled products, or cosines if a temperature `logit_scale` is stored
+ * (Liu et al. 2022, §3.2). Padding takes part as zero tokens.
  */
 export function windowAttention(
   b: GraphBuilder,
@@ -198,14 +224,14 @@ export function windowAttention(
   { heads, layer, bias }: WindowAttentionOptions,
 ): Tokens {
   const windowed = windowPartition(b, tokens, windows);
-  const [q, k, v] = queryKeyValue(b, windowed.value).map((x) => splitHeads(b, x, windowed.batch, heads));
+  const [q, k, v] = byHead(b, windowed, heads);
   const added = [bias, shiftMask(b, windows, tokens.batch)].filter((each) => each !== undefined);
   const options = { bias: added, probe: windowProbe(windows, layer) };
   const mixed = b.has('logit_scale')
-    ? b.attention(unitVectors(b, q!), unitVectors(b, k!), v!, {
+    ? b.attention(unitVectors(b, q), unitVectors(b, k), v, {
         scale: cosineScale(b, 'logit_scale'),
         ...options,
       })
-    : b.attention(q!, k!, v!, options);
+    : b.attention(q, k, v, options);
   return windowReverse(b, withValue(windowed, b.linear(mergeHeads(b, mixed), 'proj')), windows);
 }

@@ -35,10 +35,15 @@ const sizes: Sizes = {
   '1,1,12,3 384': 'G',
 };
 
-/** By what scores of channels are divided: the root of a group's channels, or of the number of tokens. */
+/**
+ * By what scores of channels are divided: the root of a group's channels, or of the number of
+ * tokens.
+ */
 type ChannelScale = 'channels' | 'tokens';
 
-/** What the two blocks of a pair are called: the first attends in windows, the second over channels. */
+/**
+ * What the two blocks of a pair are called: the first attends in windows, the second over channels.
+ */
 type PairNames = readonly [spatial: string, channel: string];
 
 /** Florence-2 names the blocks of a pair, others number them. */
@@ -145,8 +150,8 @@ function recognise(found: Found): Recognised<DaVitConfig> | undefined {
 }
 
 /**
- * A smaller map at the start of a stage: a norm and a strided convolution, which pads around itself if its
- * kernel is odd.
+ * A smaller map at the start of a stage: a norm and a strided convolution, which pads around itself
+ * if its kernel is odd.
  */
 function downsampled(b: GraphBuilder, map: ValueInfo, eps: number): ValueInfo {
   const write = (): ValueInfo => {
@@ -175,9 +180,9 @@ const spatialAttention: Attend = (b, tokens, layer, { heads, window }) => {
 };
 
 /**
- * Attention of channels within groups (Ding et al. 2022, §3.3): the map is `[batch, groups, d, d]`. The
- * paper's models score keys against values and mix the queries, Florence-2 does as attention usually does,
- * and divides by the root of the number of tokens.
+ * Attention of channels within groups (Ding et al. 2022, §3.3): the map is `[batch, groups, d, d]`.
+ * The paper's models score keys against values and mix the queries, Florence-2 does as attention
+ * usually does, and divides by the root of the number of tokens.
  */
 const channelAttention: Attend = (b, tokens, layer, { heads, channelScale }) => {
   const [query, key, value] = queryKeyValue(b, tokens.value);
@@ -198,8 +203,8 @@ const positioned = (b: GraphBuilder, map: ValueInfo, name: string): ValueInfo =>
   residual(b, map, convolution(b, map, `${name}.proj`));
 
 /**
- * One block over a map: attention and, if it is stored, an MLP, each behind a convolution for positions and
- * a norm.
+ * One block over a map: attention and, if it is stored, an MLP, each behind a convolution for
+ * positions and a norm.
  */
 function block(b: GraphBuilder, map: ValueInfo, attend: Attend, config: BlockConfig): ValueInfo {
   const layer = b.scopePath;
@@ -257,7 +262,10 @@ function head(b: GraphBuilder, { map }: ImageMaps, { eps }: DaVitConfig): void {
   answer(b, maybeNorm(b, meanOfMap(b, map), 'head.norm', eps), map, 'head.fc');
 }
 
-/** Dual Attention Vision Transformer (Ding et al. 2022), also as Florence-2's image tower (Xiao et al. 2023). */
+/**
+ * Dual Attention Vision Transformer (Ding et al. 2022), also as Florence-2's image tower (Xiao et
+ * al. 2023).
+ */
 export const davit: Family<DaVitConfig, ImageMaps> = {
   name: 'davit',
   title: 'Dual Attention Vision Transformer',

@@ -5,7 +5,10 @@ import { mlp } from '../blocks/transformer';
 import { windowAttention } from '../blocks/windows';
 import type { ShiftedPlace } from './shiftedWindows';
 
-/** The norms of Swin v2 stand behind attention and MLP (Liu et al. 2022, §3.2); a third one over the sum is timm's (`swinv2_cr`). */
+/**
+ * The norms of Swin v2 stand behind attention and MLP (Liu et al. 2022, §3.2); a third one over the
+ * sum is timm's (`swinv2_cr`).
+ */
 export function postNormBlock(
   b: GraphBuilder,
   tokens: Tokens,

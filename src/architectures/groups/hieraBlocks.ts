@@ -52,8 +52,8 @@ function rowsOfMap(b: GraphBuilder, map: ValueInfo): ValueInfo {
 }
 
 /**
- * Absolute window positions (Bolya et al. 2023, "Window Attention is Bugged", §3): a small map resized to
- * the grid, plus a window's table repeated over it. `[1, rows · columns, dim]`
+ * Absolute window positions (Bolya et al. 2023, "Window Attention is Bugged", §3): a small map
+ * resized to the grid, plus a window's table repeated over it. `[1, rows · columns, dim]`
  */
 export function windowedPositions(
   b: GraphBuilder,
@@ -96,8 +96,8 @@ const smaller = ([rows, columns]: Grid): Grid => [
 ];
 
 /**
- * Where queries, perhaps pooled, and keys lie. Windows without padding are units of both maps, whatever
- * those are pooled to.
+ * Where queries, perhaps pooled, and keys lie. Windows without padding are units of both maps,
+ * whatever those are pooled to.
  */
 function probeOf(
   map: Grid,
@@ -112,7 +112,10 @@ function probeOf(
   return { layer, kind: 'window', queries: queries(map), keys: { special: [], grid: map }, window };
 }
 
-/** Attention in windows or over the map (Ryali et al. 2023, Hiera, §3), by queries that the first block of a stage pools. */
+/**
+ * Attention in windows or over the map (Ryali et al. 2023, Hiera, §3), by queries that the first
+ * block of a stage pools.
+ */
 function hieraAttention(b: GraphBuilder, tokens: Tokens, layer: string, settings: HieraSettings): Tokens {
   const { heads, windows, pools } = settings;
   const map = gridOfLayout(tokens.layout);
@@ -138,8 +141,8 @@ function hieraAttention(b: GraphBuilder, tokens: Tokens, layer: string, settings
 }
 
 /**
- * What a block that widens adds its attention to: a projection of the normalised tokens, pooled, or, if
- * there is none, maxima beside means.
+ * What a block that widens adds its attention to: a projection of the normalised tokens, pooled,
+ * or, if there is none, maxima beside means.
  */
 function shortcut(b: GraphBuilder, tokens: Tokens, normed: Tokens, pools: boolean): ValueInfo {
   if (!pools) return tokens.value;
@@ -158,9 +161,9 @@ function hieraBlock(b: GraphBuilder, tokens: Tokens, settings: HieraSettings): T
 }
 
 /**
- * Writes all blocks, under the names that the file has: `blocks.4`, or `stages.2.blocks.1` if they are
- * counted in each stage. `windowsFor` gives a block's windows by the map that it reads. Returns what each
- * stage ends with.
+ * Writes all blocks, under the names that the file has: `blocks.4`, or `stages.2.blocks.1` if they
+ * are counted in each stage. `windowsFor` gives a block's windows by the map that it reads. Returns
+ * what each stage ends with.
  */
 export function hieraEncoder(
   b: GraphBuilder,
@@ -189,8 +192,8 @@ export const hieraMaps = (ends: readonly Tokens[], imageSize: Size): TokenMaps =
 });
 
 /**
- * Answers with the mean of the last map, its norm and the classifier; `all` writes how the model hands on
- * its tokens.
+ * Answers with the mean of the last map, its norm and the classifier; `all` writes how the model
+ * hands on its tokens.
  */
 export function hieraAnswer(
   b: GraphBuilder,

@@ -65,8 +65,8 @@ interface StoredStage {
 }
 
 /**
- * The stages of the blocks `blocks.4`, or `stages.2.blocks.1` if they are counted in each stage. A block
- * that widens begins a stage; none if the very first one does.
+ * The stages of the blocks `blocks.4`, or `stages.2.blocks.1` if they are counted in each stage. A
+ * block that widens begins a stage; none if the very first one does.
  */
 function stagesOf(tensors: Found['tensors']): readonly StoredStage[] {
   const paths = [...tensors.keys()]
@@ -87,7 +87,10 @@ function stagesOf(tensors: Found['tensors']): readonly StoredStage[] {
 const areHeads = (value: readonly number[]): boolean =>
   value.every((each) => Number.isInteger(each) && each > 0);
 
-/** Heads of every stage: one number is the first stage's, the others have twice as many as the one before. */
+/**
+ * Heads of every stage: one number is the first stage's, the others have twice as many as the one
+ * before.
+ */
 function headsOf(sources: Sources, dims: readonly number[]): Evidence<readonly number[]> {
   const first = at(dims, 0);
   const perStage = (value: ConfigValue): readonly number[] => {
@@ -149,7 +152,9 @@ export function hieraEvidence(sources: Sources): HieraEvidence | undefined {
   };
 }
 
-/** Refuses image sizes that units of `step` pixels do not cover, naming the nearest that they do. */
+/**
+ * Refuses image sizes that units of `step` pixels do not cover, naming the nearest that they do.
+ */
 export function requireUnits(size: Size, step: Size, unit: string): void {
   if (size.every((side, axis) => side % at(step, axis) === 0)) return;
   const nearest = size.map((side, axis) => Math.max(1, Math.round(side / at(step, axis))) * at(step, axis));

@@ -24,10 +24,10 @@ import { classesOf, imageSizeOf, recognisedFrom, stageDepths, type Sources } fro
 import { activationOf, epsOf } from './isotropicFigures';
 
 /**
- * How libraries fit a window to a map that it covers. timm: each side of the window is at most the map's,
- * which is not shifted along a side that one window covers. transformers: a square at most as large as the
- * smaller side (Swin) or as the rows (Swin v2), and no shift at all if it covers that side. torchvision:
- * always the whole window, with zeros around a smaller map.
+ * How libraries fit a window to a map that it covers. timm: each side of the window is at most the
+ * map's, which is not shifted along a side that one window covers. transformers: a square at most
+ * as large as the smaller side (Swin) or as the rows (Swin v2), and no shift at all if it covers
+ * that side. torchvision: always the whole window, with zeros around a smaller map.
  */
 const fits = {
   'each side': (map, window) => {
@@ -49,7 +49,10 @@ export type WindowFit = keyof typeof fits;
 /** transformers pads images to whole patches; the others leave out what is behind the last. */
 const paddingFits: ReadonlySet<WindowFit> = new Set<WindowFit>(['smaller side', 'rows']);
 
-/** How the library that named the weights fits windows to small maps, by its dialect; else as timm does. */
+/**
+ * How the library that named the weights fits windows to small maps, by its dialect; else as timm
+ * does.
+ */
 export const windowFitOf = (
   { dialect }: Found,
   byDialect: Readonly<Partial<Record<string, WindowFit>>>,
@@ -66,7 +69,10 @@ function squareWindows(map: Grid, side: number, [window]: Grid): Windows {
   return windowsOf(map, size, { shift: side <= window ? 0 : Math.floor(window / 2), rolls: 'padded' });
 }
 
-/** A window as people write it: one number or `[rows, columns]` for all stages, or a number for each. */
+/**
+ * A window as people write it: one number or `[rows, columns]` for all stages, or a number for
+ * each.
+ */
 export type WindowValue = number | readonly number[];
 
 /** Windows of the stages, if they are not clipped. */
@@ -101,8 +107,8 @@ export function windowsOfTable(rows: number): readonly Grid[] {
 }
 
 /**
- * The window that a table of so many rows was made for: one of those expected here, else the squarest.
- * Throws if there is none.
+ * The window that a table of so many rows was made for: one of those expected here, else the
+ * squarest. Throws if there is none.
  */
 export function windowOfTable(name: string, rows: number, expected: readonly Grid[]): Grid {
   const found = expected.find((window) => distances(window) === rows) ?? windowsOfTable(rows)[0];
@@ -191,7 +197,8 @@ export const swinSizes: Sizes = {
 };
 
 /**
- * Sizes that a search found (Chen et al. 2021, S3), by blocks, first width and the windows of the stages.
+ * Sizes that a search found (Chen et al. 2021, S3), by blocks, first width and the windows of the
+ * stages.
  */
 const searched: Sizes = {
   '2,2,6,2 96,7,7,14,7': 'S3-T',
@@ -224,8 +231,8 @@ interface ShiftedModel<C> {
 }
 
 /**
- * A recognition of a model with shifted windows. Images may have any size that holds a patch: maps are
- * padded to whole windows.
+ * A recognition of a model with shifted windows. Images may have any size that holds a patch: maps
+ * are padded to whole windows.
  */
 export function recognisedShifted<C extends ShiftedConfig>(
   sources: Sources,
@@ -257,8 +264,8 @@ export interface ShiftedPlace {
 }
 
 /**
- * For each token of the next stage the four it is made of, column by column; as many as the map has tokens
- * stands for a zero.
+ * For each token of the next stage the four it is made of, column by column; as many as the map has
+ * tokens stands for a zero.
  */
 function mergingOrder([rows, columns]: Grid): Int32Array {
   const order: number[] = [];
@@ -271,8 +278,8 @@ function mergingOrder([rows, columns]: Grid): Int32Array {
 }
 
 /**
- * Patch merging (Liu et al. 2021, §3.1): 2 × 2 neighbours side by side, zeros at odd edges, and a linear
- * layer. Its norm stands before the layer (Swin) or after it (Swin v2), as its width tells.
+ * Patch merging (Liu et al. 2021, §3.1): 2 × 2 neighbours side by side, zeros at odd edges, and a
+ * linear layer. Its norm stands before the layer (Swin) or after it (Swin v2), as its width tells.
  */
 function patchMerging(b: GraphBuilder, tokens: Tokens, name: string, eps: number): Tokens {
   return b.scope(
@@ -320,8 +327,8 @@ interface ShiftedStages {
 }
 
 /**
- * Writes pixels through all stages: patch merging first, if the stage has one, then blocks of which every
- * second shifts its windows. Returns what each stage ends with.
+ * Writes pixels through all stages: patch merging first, if the stage has one, then blocks of which
+ * every second shifts its windows. Returns what each stage ends with.
  */
 export function shiftedStages(
   b: GraphBuilder,
@@ -361,7 +368,10 @@ export const shiftedMaps = (ends: readonly Tokens[], tokens: Tokens, imageSize: 
   tokens,
 });
 
-/** The normed map, its mean and the classifier; the pixels as well, if a decoder of masked ones is stored. */
+/**
+ * The normed map, its mean and the classifier; the pixels as well, if a decoder of masked ones is
+ * stored.
+ */
 export function shiftedHead(b: GraphBuilder, { tokens }: TokenMaps): void {
   const all = gridSequence(b, tokens);
   reconstruct(b, all);

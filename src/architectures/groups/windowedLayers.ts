@@ -11,7 +11,10 @@ interface WindowQuestion {
   readonly named?: readonly (readonly [name: RegExp, layers: readonly number[]])[];
 }
 
-/** Sides of the windows or maps that the tables `rel_pos_h` `[2 · side − 1, d]` of all blocks are made for. */
+/**
+ * Sides of the windows or maps that the tables `rel_pos_h` `[2 · side − 1, d]` of all blocks are
+ * made for.
+ */
 export function tableSides({ found: { tensors } }: Sources): readonly number[] {
   return Array.from(
     { length: countOf(tensors, 'blocks') },
@@ -43,9 +46,9 @@ export type WindowEvidence = {
 };
 
 /**
- * Window and layers without windows (`global_layers`) of a model whose tables are as long as the window or
- * as the whole map. If all have the length of the map, windows make no difference on it: the names of
- * published models or the config tell, else no layer has windows.
+ * Window and layers without windows (`global_layers`) of a model whose tables are as long as the
+ * window or as the whole map. If all have the length of the map, windows make no difference on it:
+ * the names of published models or the config tell, else no layer has windows.
  */
 export function windowEvidence(sources: Sources, { side, named = [] }: WindowQuestion): WindowEvidence {
   const sides = tableSides(sources);

@@ -2,9 +2,10 @@ import type { GraphBuilder } from '../../graph/builder';
 import { int, text, type ValueInfo } from '../../graph/graph';
 
 /**
- * Answers with the pixels that a model of masked images rebuilds, `[batch, channels, height, width]`, if
- * its decoder is stored: one linear layer from each token of `[batch, rows, columns, dim]` to the pixels of
- * its part of the image, channels first (Xie et al. 2022, SimMIM, §3.3).
+ * Answers with the pixels that a model of masked images rebuilds,
+ * `[batch, channels, height, width]`, if its decoder is stored: one linear layer from each token of
+ * `[batch, rows, columns, dim]` to the pixels of its part of the image, channels first (Xie et al.
+ * 2022, SimMIM, §3.3).
  */
 export function reconstruct(b: GraphBuilder, tokens: ValueInfo): void {
   if (!b.has('decoder.0.weight')) return;

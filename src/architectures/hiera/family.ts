@@ -73,8 +73,8 @@ const unitStep = ({ patchStride, maskUnit }: Pick<UnitConfig, 'patchStride' | 'm
 ];
 
 /**
- * Rows and columns of the position table if nothing tells them: whole mask units of `unit` × `unit`, as
- * near to a square as they make.
+ * Rows and columns of the position table if nothing tells them: whole mask units of `unit` ×
+ * `unit`, as near to a square as they make.
  */
 function unitGrid(layout: TableLayout, unit: number): TableLayout {
   if (!layout.grid.assumed) return layout;
@@ -133,15 +133,18 @@ function recognise(found: Found): Recognised<UnitConfig> | undefined {
   });
 }
 
-/** Positions of the patches: one table resized to the grid, or a small one with that of a mask unit on top. */
+/**
+ * Positions of the patches: one table resized to the grid, or a small one with that of a mask unit
+ * on top.
+ */
 const positions = (b: GraphBuilder, { grid: native, resampling }: UnitConfig, grid: Grid): ValueInfo =>
   b.has('pos_embed_win')
     ? windowedPositions(b, 'pos_embed_win', grid, resampling)
     : resampled(b, b.parameter('pos_embed'), native, grid, resampling);
 
 /**
- * Writes blocks that attend within mask units, whatever those are pooled to; a stage's first one as the
- * stage before it.
+ * Writes blocks that attend within mask units, whatever those are pooled to; a stage's first one as
+ * the stage before it.
  */
 function build(b: GraphBuilder, config: UnitConfig, options: BuildOptions): TokenMaps {
   const { imageSize } = options;
@@ -157,7 +160,10 @@ function build(b: GraphBuilder, config: UnitConfig, options: BuildOptions): Toke
   return hieraMaps(hieraEncoder(b, placed, config, windowsFor), imageSize);
 }
 
-/** Hiera (Ryali et al. 2023, "Hiera: A Hierarchical Vision Transformer without the Bells-and-Whistles"). */
+/**
+ * Hiera (Ryali et al. 2023, "Hiera: A Hierarchical Vision Transformer without the
+ * Bells-and-Whistles").
+ */
 export const hiera: Family<UnitConfig, TokenMaps> = {
   name: 'hiera',
   title: 'Hiera',

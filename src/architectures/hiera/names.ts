@@ -1,6 +1,9 @@
 import { timmNames, type Dialect, type Rename } from '../dialect';
 
-/** A module of a layer in transformers and its canonical name: blocks are counted in each stage there. */
+/**
+ * A module of a layer in transformers and its canonical name: blocks are counted in each stage
+ * there.
+ */
 const inLayer = (from: string, to: string): Rename => [
   new RegExp(`^encoder\\.stages\\.(\\d+)\\.layers\\.(\\d+)\\.${from}\\.(weight|bias)$`),
   `stages.$1.blocks.$2.${to}.$3`,

@@ -35,8 +35,8 @@ interface HieradetConfig extends HieraConfig {
 }
 
 /**
- * Windows of each stage and blocks without windows, by the blocks of the stages (Ravi et al. 2024, SAM 2,
- * and timm's entry functions).
+ * Windows of each stage and blocks without windows, by the blocks of the stages (Ravi et al. 2024,
+ * SAM 2, and timm's entry functions).
  */
 const layouts: Readonly<Record<string, readonly [windows: readonly number[], whole: readonly number[]]>> = {
   '1,2,7,2': [
@@ -62,7 +62,10 @@ type WindowEvidence = {
   readonly global_layers: Evidence<LayersValue>;
 };
 
-/** Windows of the stages, the first of which is `first` by the table of its positions, and blocks without. */
+/**
+ * Windows of the stages, the first of which is `first` by the table of its positions, and blocks
+ * without.
+ */
 function windowEvidence(sources: Sources, depths: readonly number[], first: number): WindowEvidence {
   const [windows, whole] = layouts[depths.join()] ?? [];
   const source = 'as SAM 2 of these depths';
@@ -123,8 +126,8 @@ function recognise(found: Found): Recognised<HieradetConfig> | undefined {
 }
 
 /**
- * Writes blocks that attend within windows of their stage, the first of a stage in those of the stage
- * before it; some see the whole map.
+ * Writes blocks that attend within windows of their stage, the first of a stage in those of the
+ * stage before it; some see the whole map.
  */
 function build(b: GraphBuilder, config: HieradetConfig, options: BuildOptions): TokenMaps {
   const { window, globalLayers } = config;
@@ -138,8 +141,8 @@ function build(b: GraphBuilder, config: HieradetConfig, options: BuildOptions): 
 }
 
 /**
- * The image encoder of SAM 2 (Ravi et al. 2024): Hiera with windows instead of mask units, for images of
- * any size.
+ * The image encoder of SAM 2 (Ravi et al. 2024): Hiera with windows instead of mask units, for
+ * images of any size.
  */
 export const hieradet: Family<HieradetConfig, TokenMaps> = {
   name: 'hieradet',

@@ -1,6 +1,9 @@
 import { asNamed, timmNames, type Dialect } from '../dialect';
 
-/** facebookresearch/sam2: the image encoder's trunk; neck, memory, prompts and masks are other parts of the model. */
+/**
+ * facebookresearch/sam2: the image encoder's trunk; neck, memory, prompts and masks are other parts
+ * of the model.
+ */
 const sam2: Dialect = timmNames(
   'hieradet',
   [/^image_encoder\.trunk\.pos_embed_window$/, /^image_encoder\.trunk\.blocks\.0\.attn\.qkv\.weight$/],

@@ -46,7 +46,10 @@ export interface MaxVitSettings {
   readonly transformer: {
     readonly eps: number;
     readonly activation: string;
-    /** Order of the fused layer's outputs: queries, keys and values of each head, or all queries, then all keys, all values. */
+    /**
+     * Order of the fused layer's outputs: queries, keys and values of each head, or all queries,
+     * then all keys, all values.
+     */
     readonly qkv: 'by head' | 'apart';
     /** Scores are divided by the root of a head's width, or of the whole. */
     readonly scale: 'head' | 'width';
@@ -92,8 +95,8 @@ export const normOfMap = (b: GraphBuilder, x: ValueInfo, name: string, eps: numb
   b.has(`${name}.running_mean`) ? batchNorm(b, x, name, eps) : mapNorm(b, x, name, eps);
 
 /**
- * Squeeze and excitation if it is stored. A gate per channel inside of a block: the family's maps are those
- * of its attention.
+ * Squeeze and excitation if it is stored. A gate per channel inside of a block: the family's maps
+ * are those of its attention.
  */
 function excited(b: GraphBuilder, x: ValueInfo, name: string, activation: string): ValueInfo {
   if (!b.has(`${name}.fc1.weight`)) return x;
@@ -105,8 +108,8 @@ function excited(b: GraphBuilder, x: ValueInfo, name: string, activation: string
 }
 
 /**
- * Inverted bottleneck with squeeze and excitation (Sandler et al. 2018; Tan & Le 2019), norms first as
- * CoAtNet has it (Dai et al. 2021, §2.1).
+ * Inverted bottleneck with squeeze and excitation (Sandler et al. 2018; Tan & Le 2019), norms first
+ * as CoAtNet has it (Dai et al. 2021, §2.1).
  */
 function mbConv(
   b: GraphBuilder,
@@ -145,7 +148,10 @@ function convNext(
   return residual(b, shortcut(b, x, place, 'avg2'), mixed);
 }
 
-/** Whether a token lies `distance` further than another: `[length · length, distances]`, keys after queries. */
+/**
+ * Whether a token lies `distance` further than another: `[length · length, distances]`, keys after
+ * queries.
+ */
 function oneHot(b: GraphBuilder, length: number): ValueInfo {
   return b.shared(`one-hot distances ${length}`, () => {
     const count = 2 * length - 1;
@@ -158,15 +164,16 @@ function oneHot(b: GraphBuilder, length: number): ValueInfo {
 }
 
 /**
- * Bias `[heads, n, n]` as TensorFlow's MaxViT reads it off a table `[heads, rows, columns]` of distances: by
- * products with one-hot tables, which count as work of the attention (timm, layers/pos_embed_rel.py
- * reindex_2d_einsum_lookup).
+ * Bias `[heads, n, n]` as TensorFlow's MaxViT reads it off a table `[heads, rows, columns]` of
+ * distances: by products with one-hot tables, which count as work of the attention (timm,
+ * layers/pos_embed_rel.py reindex_2d_einsum_lookup).
  */
 function productBias(b: GraphBuilder, name: string, window: Grid, native: Grid): ValueInfo {
   const heads = parameterSide(b, name, 0);
   const rows = b.transpose(b.parameter(name, [heads, distances(native)]), [1, 0]);
   const isNative = window.every((side, axis) => side === native[axis]);
-  // einsum makes a copy of the table: what is multiplied is no parameter any more. A Gather of all rows says the same here.
+  // einsum makes a copy of the table: what is multiplied is no parameter any more. A Gather of all
+  // rows says the same here.
   const all = b.indices(Array.from({ length: distances(native) }, (_, index) => index));
   const table = isNative ? b.add('Gather', [rows, all]) : geometricTable(b, rows, native, window);
   const sides = [2 * window[0] - 1, 2 * window[1] - 1] as const;
@@ -178,7 +185,10 @@ function productBias(b: GraphBuilder, name: string, window: Grid, native: Grid):
   return b.reshape(apart, [heads, height * width, height * width]);
 }
 
-/** Relative position bias `[heads, n, n]` of the current scope, in the way its parameters are stored. */
+/**
+ * Relative position bias `[heads, n, n]` of the current scope, in the way its parameters are
+ * stored.
+ */
 function relativeBias(b: GraphBuilder, window: Grid, native: Grid): ValueInfo {
   return b.scope('rel_pos', () => {
     if (b.has('mlp.fc1.weight')) {
@@ -241,8 +251,8 @@ const partitionNotes = {
 } as const;
 
 /**
- * MaxViT block (Tu et al. 2022, §3.3): convolution, attention within windows, attention within spread grids;
- * MaxxViT-V2 leaves the windows out.
+ * MaxViT block (Tu et al. 2022, §3.3): convolution, attention within windows, attention within
+ * spread grids; MaxxViT-V2 leaves the windows out.
  */
 function maxVitBlock(b: GraphBuilder, x: ValueInfo, settings: MaxVitSettings, place: Place): ValueInfo {
   const map = b.scope('conv', () => convolutionBlock(b, x, settings, place));
@@ -263,8 +273,8 @@ function maxVitBlock(b: GraphBuilder, x: ValueInfo, settings: MaxVitSettings, pl
 }
 
 /**
- * timm's parallel MaxViT block: convolutions one after the other, then windows and grids side by side, each
- * for half of the channels.
+ * timm's parallel MaxViT block: convolutions one after the other, then windows and grids side by
+ * side, each for half of the channels.
  */
 function parallelBlock(b: GraphBuilder, x: ValueInfo, settings: MaxVitSettings, place: Place): ValueInfo {
   let map = x;
@@ -283,8 +293,8 @@ function parallelBlock(b: GraphBuilder, x: ValueInfo, settings: MaxVitSettings, 
 }
 
 /**
- * Self-attention over all positions of a map, with a relative position bias and 1 × 1 convolutions (Dai et
- * al. 2021, CoAtNet §2.2).
+ * Self-attention over all positions of a map, with a relative position bias and 1 × 1 convolutions
+ * (Dai et al. 2021, CoAtNet §2.2).
  */
 function mapAttention(b: GraphBuilder, map: ValueInfo, layer: string, native: Grid): ValueInfo {
   const [batch, , rows, columns] = map.shape as readonly [number, number, number, number];
@@ -325,7 +335,10 @@ function coAtBlock(b: GraphBuilder, x: ValueInfo, settings: MaxVitSettings, plac
 
 type BlockBuilder = (b: GraphBuilder, x: ValueInfo, settings: MaxVitSettings, place: Place) => ValueInfo;
 
-/** Kinds of blocks by a parameter that only they have; `letter` is timm's, and the papers', for the kind. */
+/**
+ * Kinds of blocks by a parameter that only they have; `letter` is timm's, and the papers', for the
+ * kind.
+ */
 export const maxVitBlocks = [
   { has: 'attn_grid.norm1.weight', letter: 'M', title: 'MaxViT block', build: maxVitBlock },
   { has: 'attn.attn_grid.qkv.weight', letter: 'PM', title: 'Parallel MaxViT block', build: parallelBlock },

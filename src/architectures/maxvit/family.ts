@@ -17,7 +17,10 @@ import { maxVitNames } from './names';
 
 type Tensors = Found['tensors'];
 
-/** Tokens of a window or grid: as many as the image has parts, so that they grow with it, or always the same. */
+/**
+ * Tokens of a window or grid: as many as the image has parts, so that they grow with it, or always
+ * the same.
+ */
 type Partition = { readonly ratio: number } | { readonly window: Grid };
 
 interface MaxVitConfig {
@@ -64,7 +67,9 @@ function stem(b: GraphBuilder, pixels: ValueInfo, { convolution: own }: MaxVitSe
   );
 }
 
-/** The kind of block whose parameters begin so, `stages.0.blocks.1.`; in its own scope with nothing. */
+/**
+ * The kind of block whose parameters begin so, `stages.0.blocks.1.`; in its own scope with nothing.
+ */
 function kindOf(b: GraphBuilder, start: string): (typeof maxVitBlocks)[number] {
   const kind = maxVitBlocks.find(({ has }) => b.has(`${start}${has}`));
   if (kind) return kind;
@@ -73,7 +78,9 @@ function kindOf(b: GraphBuilder, start: string): (typeof maxVitBlocks)[number] {
 
 const pathOf = ({ stage, index }: Place): string => `stages.${stage}.blocks.${index}`;
 
-/** Writes stages of blocks, the first of each of which halves the map, and a norm, if one is stored. */
+/**
+ * Writes stages of blocks, the first of each of which halves the map, and a norm, if one is stored.
+ */
 function build(b: GraphBuilder, config: MaxVitConfig, { imageSize, batch }: BuildOptions): ImageMaps {
   const { partition, trainedSize: trained } = config;
   requireSides(imageSize, config.step);
@@ -154,8 +161,8 @@ function kindsOf(tensors: Tensors, stage: number, depth: number): string {
 }
 
 /**
- * Heads of a stage's first block with attention: as many as its relative positions have; undefined if the
- * stage has none.
+ * Heads of a stage's first block with attention: as many as its relative positions have; undefined
+ * if the stage has none.
  */
 function headsOf(tensors: Tensors, stage: number): number | undefined {
   for (const [name, { shape }] of tensors) {
@@ -246,7 +253,10 @@ function recognise(found: Found): Recognised<MaxVitConfig> | undefined {
   });
 }
 
-/** MaxViT (Tu et al. 2022), CoAtNet (Dai et al. 2021) and timm's mixes of their blocks with each other and with ConvNeXt's. */
+/**
+ * MaxViT (Tu et al. 2022), CoAtNet (Dai et al. 2021) and timm's mixes of their blocks with each
+ * other and with ConvNeXt's.
+ */
 export const maxVit: Family<MaxVitConfig, ImageMaps> = {
   name: 'maxvit',
   title: 'MaxViT and CoAtNet',

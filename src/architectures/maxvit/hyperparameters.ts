@@ -21,7 +21,10 @@ interface Flavour {
   readonly pool_type: keyof typeof pools;
 }
 
-/** CoAtNet and MaxViT as timm took them from the papers (timm, models/maxxvit.py: MaxxVitConvCfg, MaxxVitTransformerCfg). */
+/**
+ * CoAtNet and MaxViT as timm took them from the papers (timm, models/maxxvit.py: MaxxVitConvCfg,
+ * MaxxVitTransformerCfg).
+ */
 const paper: Flavour = {
   eps: 1e-6,
   conv_eps: 1e-5,
@@ -85,7 +88,10 @@ const strides: readonly (readonly [RegExp, StrideMode])[] = [
   [/./, 'depthwise'],
 ];
 
-/** Activations inside squeeze and excitation: timm's first CoAtNets have ReLU, the large ones of them not. */
+/**
+ * Activations inside squeeze and excitation: timm's first CoAtNets have ReLU, the large ones of
+ * them not.
+ */
 const gates: readonly (readonly [RegExp, string])[] = [
   [/^coatnet_(?:rmlp_)?[23]_rw_/, 'silu'],
   [/^coatnet_(?:(?:bn_|rmlp_)?[01]_rw2?_|nano_cc_)/, 'relu'],
@@ -129,7 +135,10 @@ export const maxVitAssumable = [
   'partition_ratio',
 ];
 
-/** What weights do not tell of the blocks: the flavour's settings, and what differs within timm's CoAtNets. */
+/**
+ * What weights do not tell of the blocks: the flavour's settings, and what differs within timm's
+ * CoAtNets.
+ */
 type FlavourEvidence = { readonly flavour: Evidence<FlavourName> } & {
   readonly [K in keyof Flavour]: Evidence<Flavour[K]>;
 } & {
@@ -206,8 +215,8 @@ interface Table {
 }
 
 /**
- * Tables of relative positions: of windows and grids, which are as many tokens as the image has partitions,
- * or of a stage's whole map.
+ * Tables of relative positions: of windows and grids, which are as many tokens as the image has
+ * partitions, or of a stage's whole map.
  */
 function tablesOf(tensors: Tensors, ratio: number): readonly Table[] {
   return [...tensors].flatMap(([name, { shape }]) => {
@@ -246,9 +255,9 @@ interface Trained {
 }
 
 /**
- * Image size that the tables of relative positions were made for: the one of config.json, of the published
- * models or of the user that fits them, else the square that does; what is told elsewhere if positions are
- * computed. Throws if a table fits none of these.
+ * Image size that the tables of relative positions were made for: the one of config.json, of the
+ * published models or of the user that fits them, else the square that does; what is told elsewhere
+ * if positions are computed. Throws if a table fits none of these.
  */
 export function trainedSize(sources: Sources, ratio: number): Trained {
   const { tensors, checkpoint, imageSize } = sources.found;
@@ -265,7 +274,10 @@ export function trainedSize(sources: Sources, ratio: number): Trained {
   return { size, evidence: stored(size, table.name), byTable: true };
 }
 
-/** What config.json or the published models say before what the user wants now, which is no size that the weights were trained at. */
+/**
+ * What config.json or the published models say before what the user wants now, which is no size
+ * that the weights were trained at.
+ */
 function toldSize(sources: Sources): Pick<Trained, 'size' | 'evidence'> {
   const unasked = imageSizeOf({ ...sources, found: { ...sources.found, imageSize: undefined } });
   const { imageSize: size, figure: evidence } = unasked.figure.assumed ? imageSizeOf(sources) : unasked;

@@ -54,8 +54,8 @@ interface Mvitv2Config {
 }
 
 /**
- * Sides of the queries' maps by stage: the tables of relative places are made for the longer of queries and
- * keys, which in a stage's last block are the queries.
+ * Sides of the queries' maps by stage: the tables of relative places are made for the longer of
+ * queries and keys, which in a stage's last block are the queries.
  */
 function sidesOf(tensors: Found['tensors'], depths: readonly number[]): readonly number[] {
   const table = (stage: number, depth: number): string =>
@@ -64,8 +64,8 @@ function sidesOf(tensors: Found['tensors'], depths: readonly number[]): readonly
 }
 
 /**
- * Strides with which keys and values are pooled: no weight tells them; timm has 4 for the first stage's map
- * and halves it with the queries.
+ * Strides with which keys and values are pooled: no weight tells them; timm has 4 for the first
+ * stage's map and halves it with the queries.
  */
 function keyStrides(sources: Sources, queryStrides: readonly number[]): Evidence<readonly number[]> {
   let stride = 4;
@@ -160,8 +160,8 @@ interface PooledHeads {
 }
 
 /**
- * Queries, keys and values by head: of the patches `[batch, heads, d, patches]`, and of the class token
- * `[batch, heads, 1, d]`, if there is one.
+ * Queries, keys and values by head: of the patches `[batch, heads, d, patches]`, and of the class
+ * token `[batch, heads, 1, d]`, if there is one.
  */
 interface Parts {
   readonly patches: readonly ValueInfo[];
@@ -182,7 +182,10 @@ function partsOf(b: GraphBuilder, fused: Tokens, heads: number): Parts {
   return { patches, first: b.split(token, 3, 1) };
 }
 
-/** One part pooled by a depthwise convolution over each head's map; a class token stays, the norm is common (MViTv2, §4.1). */
+/**
+ * One part pooled by a depthwise convolution over each head's map; a class token stays, the norm is
+ * common (MViTv2, §4.1).
+ */
 function poolHeads(
   b: GraphBuilder,
   patches: ValueInfo,
@@ -205,8 +208,8 @@ function withoutClassToken(b: GraphBuilder, bias: ValueInfo, special: number): V
 }
 
 /**
- * Pooling attention (Li et al. 2022, MViTv2, §4.1): the result is `[batch · queries, dim]`, the pooled
- * queries are added to it.
+ * Pooling attention (Li et al. 2022, MViTv2, §4.1): the result is `[batch · queries, dim]`, the
+ * pooled queries are added to it.
  */
 function poolingAttention(b: GraphBuilder, tokens: Tokens, layer: string, config: BlockConfig): Tokens {
   const { heads, eps, queryStride, keyStride } = config;
@@ -252,8 +255,8 @@ function pooledShortcut(b: GraphBuilder, tokens: Tokens, stride: number): ValueI
 }
 
 /**
- * Attention and MLP; if the width grows, in one of them, its shortcut is projected from the normalised
- * tokens.
+ * Attention and MLP; if the width grows, in one of them, its shortcut is projected from the
+ * normalised tokens.
  */
 function block(b: GraphBuilder, tokens: Tokens, config: BlockConfig): Tokens {
   const shortcut = (x: ValueInfo, normed: ValueInfo, name: string): ValueInfo =>
@@ -310,7 +313,10 @@ function head(b: GraphBuilder, { tokens }: TokenMaps, { pool }: Mvitv2Config): v
   answer(b, pooledTokens(b, tokens, pool), all, 'head.fc');
 }
 
-/** MViTv2 (Li et al. 2022, "Improved Multiscale Vision Transformers for Classification and Detection"). */
+/**
+ * MViTv2 (Li et al. 2022, "Improved Multiscale Vision Transformers for Classification and
+ * Detection").
+ */
 export const mvitv2: Family<Mvitv2Config, TokenMaps> = {
   name: 'mvitv2',
   title: 'Multiscale Vision Transformer v2',

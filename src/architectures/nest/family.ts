@@ -86,8 +86,8 @@ function recognise(found: Found): Recognised<NestConfig> | undefined {
 }
 
 /**
- * Self-attention inside the blocks. The heads of a channel lie side by side when they are merged, not the
- * channels of a head as elsewhere.
+ * Self-attention inside the blocks. The heads of a channel lie side by side when they are merged,
+ * not the channels of a head as elsewhere.
  */
 function blockAttention(b: GraphBuilder, tokens: Tokens, windows: Windows, heads: number): ValueInfo {
   const layer = b.scopePath;
@@ -110,8 +110,8 @@ function layer(b: GraphBuilder, tokens: Tokens, windows: Windows, heads: number,
 }
 
 /**
- * Block aggregation (Zhang et al. 2022, §3.2): convolution, norm and max pooling over the whole map let
- * neighbouring blocks talk.
+ * Block aggregation (Zhang et al. 2022, §3.2): convolution, norm and max pooling over the whole map
+ * let neighbouring blocks talk.
  */
 function aggregate(b: GraphBuilder, map: ValueInfo, config: NestConfig): ValueInfo {
   const padding = config.padding === 'same' ? 'same' : 1;
@@ -166,8 +166,8 @@ function build(b: GraphBuilder, config: NestConfig, { imageSize, batch }: BuildO
 }
 
 /**
- * Nested Transformer (Zhang et al. 2022, "Nested Hierarchical Transformer"): attention inside blocks that
- * merge from level to level.
+ * Nested Transformer (Zhang et al. 2022, "Nested Hierarchical Transformer"): attention inside
+ * blocks that merge from level to level.
  */
 export const nest: Family<NestConfig, ImageMaps> = {
   name: 'nest',

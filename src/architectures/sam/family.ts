@@ -57,7 +57,9 @@ function recognise(found: Found): Recognised<SamConfig> | undefined {
   });
 }
 
-/** A norm alone, or convolution and norm twice, which give the width that the mask decoder reads. */
+/**
+ * A norm alone, or convolution and norm twice, which give the width that the mask decoder reads.
+ */
 function neck(b: GraphBuilder, map: ValueInfo): ValueInfo {
   if (b.has('neck.weight')) return layerNormOfMap(b, map, 'neck', neckEps);
   return b.scope(
@@ -84,8 +86,8 @@ function build(b: GraphBuilder, config: SamConfig, options: BuildOptions): Image
 }
 
 /**
- * Image encoder of Segment Anything (Kirillov et al. 2023): windows and a few layers without, decomposed
- * relative positions. A classifier reads the mean of the map.
+ * Image encoder of Segment Anything (Kirillov et al. 2023): windows and a few layers without,
+ * decomposed relative positions. A classifier reads the mean of the map.
  */
 export const sam: Family<SamConfig, ImageMaps> = {
   name: 'sam',

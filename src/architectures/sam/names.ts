@@ -5,7 +5,10 @@ const positions = /^blocks\.0\.attn\.rel_pos_h$/;
 /** Prompts and masks are other parts of the model. */
 const beside: Rename = [/^((?:prompt_encoder|mask_decoder|shared_image_embedding)\..+)$/, 'beside.$1'];
 
-/** facebookresearch/segment-anything: timm's names but for the MLP's, beside a prompt encoder and a mask decoder. */
+/**
+ * facebookresearch/segment-anything: timm's names but for the MLP's, beside a prompt encoder and a
+ * mask decoder.
+ */
 const original: Dialect = timmNames(
   'sam',
   [/^image_encoder\.blocks\.0\.attn\.rel_pos_h$/, /^image_encoder\.neck\.0\.weight$/],

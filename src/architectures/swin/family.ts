@@ -38,7 +38,10 @@ const fitOf: Readonly<Partial<Record<string, WindowFit>>> = {
   torchvision: 'never',
 };
 
-/** Windows by name if their tables leave open which of them was clipped to a small map (Chen et al. 2021, S3). */
+/**
+ * Windows by name if their tables leave open which of them was clipped to a small map (Chen et al.
+ * 2021, S3).
+ */
 const searched: readonly (readonly [name: RegExp, window: WindowValue])[] = [
   [/^swin_s3_small/, [14, 14, 14, 7]],
   [/^swin_s3_/, [7, 7, 14, 7]],
@@ -49,7 +52,9 @@ interface SwinConfig extends ShiftedConfig {
   readonly window: readonly Grid[];
 }
 
-/** Windows by the tables of the stages. A table smaller than the first was clipped to a small map. */
+/**
+ * Windows by the tables of the stages. A table smaller than the first was clipped to a small map.
+ */
 function windowByTables(rows: readonly number[]): Evidence<WindowValue> {
   const found = rows.map((count): Grid => windowsOfTable(count)[0] ?? [0, 0]);
   const [first, firstRows] = [at(found, 0), at(rows, 0)];
@@ -62,8 +67,8 @@ function windowByTables(rows: readonly number[]): Evidence<WindowValue> {
 }
 
 /**
- * The window of every stage: given, configured, or by the tables, each of which must have been made for it
- * or for a smaller one.
+ * The window of every stage: given, configured, or by the tables, each of which must have been made
+ * for it or for a smaller one.
  */
 function windowEvidence(sources: Sources, rows: readonly number[]): Evidence<WindowValue> {
   const holds = (value: ConfigValue): boolean =>
@@ -146,8 +151,8 @@ function build(b: GraphBuilder, config: SwinConfig, options: BuildOptions): Toke
 }
 
 /**
- * Swin Transformer (Liu et al. 2021), also as found by search (Chen et al. 2021, S3) and trained on masked
- * pixels (Xie et al. 2022, SimMIM).
+ * Swin Transformer (Liu et al. 2021), also as found by search (Chen et al. 2021, S3) and trained on
+ * masked pixels (Xie et al. 2022, SimMIM).
  */
 export const swin: Family<SwinConfig, TokenMaps> = {
   name: 'swin',

@@ -37,7 +37,9 @@ const coordinates = 'relative_coords_table';
 
 const fitOf: Readonly<Partial<Record<string, WindowFit>>> = { transformers: 'rows', torchvision: 'never' };
 
-/** What published names tell: `swinv2_base_window12to16_192to256`, `swinv2-tiny-patch4-window8-256`. */
+/**
+ * What published names tell: `swinv2_base_window12to16_192to256`, `swinv2-tiny-patch4-window8-256`.
+ */
 const named: readonly (readonly [name: RegExp, window: number, trained: readonly number[]])[] = [
   [/window12to16/, 16, [12, 12, 12, 6]],
   [/window12to24/, 24, [12, 12, 12, 6]],
@@ -63,9 +65,9 @@ function storedWindow({ tensors }: Found): Evidence<WindowValue> | undefined {
 }
 
 /**
- * Windows of bare weights: nothing in them tells the window, so that models of one size with different
- * windows have the same header. The published models take a window of a sixteenth of the image's side, or
- * of half of that.
+ * Windows of bare weights: nothing in them tells the window, so that models of one size with
+ * different windows have the same header. The published models take a window of a sixteenth of the
+ * image's side, or of half of that.
  */
 function likelyWindow(sources: Sources): Evidence<number> {
   const windows = namesOf(sources).map((name) => named.find(([pattern]) => pattern.test(name))?.[1]);
@@ -82,7 +84,8 @@ type WindowEvidence = Readonly<Record<'window' | 'pretrained_window', Evidence<W
 function windowEvidence(sources: Sources, stages: number): WindowEvidence {
   const { found } = sources;
   const told = storedWindow(found);
-  // A name in config.json is one model's; names found by shapes are all that have them, whatever their window.
+  // A name in config.json is one model's; names found by shapes are all that have them, whatever
+  // their window.
   const byName = configuredArchitecture(found.checkpoint) === undefined ? [] : named;
   const untrained = new Array<number>(stages).fill(0);
   return {
@@ -106,8 +109,8 @@ function windowEvidence(sources: Sources, stages: number): WindowEvidence {
 }
 
 /**
- * Continuous position bias `[heads, n, n]` (Liu et al. 2022, §3.3): of the coordinates in the file, or made
- * anew for another window.
+ * Continuous position bias `[heads, n, n]` (Liu et al. 2022, §3.3): of the coordinates in the file,
+ * or made anew for another window.
  */
 function positionBias(b: GraphBuilder, window: Grid, trained: number): ValueInfo {
   const rows = distances(window);

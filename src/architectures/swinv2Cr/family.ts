@@ -26,8 +26,8 @@ import { decide, sourcesOf } from '../sources';
 import { swinv2CrNames } from './names';
 
 /**
- * Log-spaced coordinates of every pair of tokens, `[n · n, 2]`: this model's network reads each pair, not
- * each distance once.
+ * Log-spaced coordinates of every pair of tokens, `[n · n, 2]`: this model's network reads each
+ * pair, not each distance once.
  */
 function pairCoordinates([rows, columns]: Grid): Float32Array {
   const count = rows * columns;
@@ -53,7 +53,9 @@ function positionBias(b: GraphBuilder, window: Grid): ValueInfo {
 }
 
 interface Swinv2CrConfig extends ShiftedConfig {
-  /** Window of each stage, if somebody says it; else it is a part of the patches, by `windowRatio`. */
+  /**
+   * Window of each stage, if somebody says it; else it is a part of the patches, by `windowRatio`.
+   */
   readonly window: readonly Grid[] | undefined;
   /** Windows along a side of the first map. */
   readonly windowRatio: number;
@@ -99,8 +101,8 @@ function recognise(found: Found): Recognised<Swinv2CrConfig> | undefined {
 }
 
 /**
- * One block with a third norm over its sum: the last of all, in huge models every sixth, in others (`ns`)
- * the last of each stage.
+ * One block with a third norm over its sum: the last of all, in huge models every sixth, in others
+ * (`ns`) the last of each stage.
  */
 function block(b: GraphBuilder, tokens: Tokens, place: ShiftedPlace): Tokens {
   const mixed = postNormBlock(b, tokens, place, () => positionBias(b, place.windows.size));
@@ -119,8 +121,8 @@ function build(b: GraphBuilder, config: Swinv2CrConfig, options: BuildOptions): 
 }
 
 /**
- * Swin Transformer V2 as Christoph Reich wrote it for timm before the authors' code came out: windows are a
- * part of the image.
+ * Swin Transformer V2 as Christoph Reich wrote it for timm before the authors' code came out:
+ * windows are a part of the image.
  */
 export const swinv2Cr: Family<Swinv2CrConfig, TokenMaps> = {
   name: 'swinv2_cr',

@@ -29,8 +29,8 @@ import {
 import { tntNames } from './names';
 
 /**
- * Where patches are cut: before the convolution, so that none sees its neighbours, or, in timm's older
- * models, whose blocks lack `norm2_proj`, from the map that it made of the whole image.
+ * Where patches are cut: before the convolution, so that none sees its neighbours, or, in timm's
+ * older models, whose blocks lack `norm2_proj`, from the map that it made of the whole image.
  */
 type PixelEmbedding = 'patch by patch' | 'whole picture';
 
@@ -144,7 +144,10 @@ function cut(b: GraphBuilder, map: ValueInfo, side: number): ValueInfo {
   return b.reshape(b.transpose(apart, [0, 2, 4, 1, 3, 5]), [batch * grid[0] * grid[1], channels, side, side]);
 }
 
-/** The inner sequences: `side` × `side` pixel embeddings of every patch, each patch a batch of its own. */
+/**
+ * The inner sequences: `side` × `side` pixel embeddings of every patch, each patch a batch of its
+ * own.
+ */
 function embedPixels(b: GraphBuilder, pixels: ValueInfo, { stride, patch, embedding }: TntConfig): Tokens {
   const [, inner = 0, side = 0] = b.shapeOf('pixel_pos');
   const convolve = (x: ValueInfo): ValueInfo => b.conv2d(x, 'proj', { stride, padding: 3 });
@@ -159,7 +162,10 @@ function embedPixels(b: GraphBuilder, pixels: ValueInfo, { stride, patch, embedd
   return gridTokens(value, batch, [side, side]);
 }
 
-/** Self-attention with queries and keys of one projection and values of another, both without bias (Han et al. 2021, eq. 3). */
+/**
+ * Self-attention with queries and keys of one projection and values of another, both without bias
+ * (Han et al. 2021, eq. 3).
+ */
 function attention(
   b: GraphBuilder,
   tokens: Tokens,
@@ -182,7 +188,10 @@ function attention(
   );
 }
 
-/** Every patch's pixel embeddings in one row, projected to the width of the patches: `[batch · patches, dim]`. */
+/**
+ * Every patch's pixel embeddings in one row, projected to the width of the patches:
+ * `[batch · patches, dim]`.
+ */
 function project(b: GraphBuilder, { value, batch, count }: Tokens, eps: number, older: boolean): ValueInfo {
   const flat = (x: ValueInfo): ValueInfo => b.reshape(x, [batch, count * at(value.shape, 1)]);
   // The older blocks norm every pixel embedding, the others all of a patch at once.
@@ -215,8 +224,8 @@ interface Streams {
 }
 
 /**
- * Inner attention among the pixels of a patch, whose result joins the patch's token, then outer attention
- * among the patches (Han et al. 2021, §2.2).
+ * Inner attention among the pixels of a patch, whose result joins the patch's token, then outer
+ * attention among the patches (Han et al. 2021, §2.2).
  */
 function block(b: GraphBuilder, { inner, outer }: Streams, config: TntConfig): Streams {
   const { eps, innerHeads, outerHeads } = config;
@@ -234,7 +243,9 @@ function block(b: GraphBuilder, { inner, outer }: Streams, config: TntConfig): S
   return { inner: pixels, outer: transform(b, all, names, outerHeads, eps) };
 }
 
-/** The class token and the patches, made of their pixel embeddings, with their rows of `patch_pos`. */
+/**
+ * The class token and the patches, made of their pixel embeddings, with their rows of `patch_pos`.
+ */
 function embedPatches(
   b: GraphBuilder,
   inner: Tokens,
@@ -275,8 +286,8 @@ function head(b: GraphBuilder, { tokens }: TokenMaps, { pool }: TntConfig): void
 }
 
 /**
- * Transformer in Transformer (Han et al. 2021): an inner transformer among the pixels of each patch, an outer
- * one among the patches.
+ * Transformer in Transformer (Han et al. 2021): an inner transformer among the pixels of each
+ * patch, an outer one among the patches.
  */
 export const tnt: Family<TntConfig, TokenMaps> = {
   name: 'tnt',

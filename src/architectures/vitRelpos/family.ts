@@ -68,8 +68,8 @@ const normOrder = (sources: Sources): Evidence<NormOrder> =>
   });
 
 /**
- * How the tokens become one vector: by the class token if there is one, unless a norm of their mean is
- * stored.
+ * How the tokens become one vector: by the class token if there is one, unless a norm of their mean
+ * is stored.
  */
 function pool(sources: Sources): Evidence<string> {
   const { tensors } = sources.found;
@@ -108,17 +108,17 @@ function recognise(found: Found): Recognised<VitRelposConfig> | undefined {
 }
 
 /**
- * Zeros for what the class token attends to and what attends to it: the network knows distances of patches
- * alone.
+ * Zeros for what the class token attends to and what attends to it: the network knows distances of
+ * patches alone.
  */
 function withoutClass(b: GraphBuilder, bias: ValueInfo, classToken: boolean): ValueInfo {
   return classToken ? b.add('Pad', [bias, b.indices([0, 1, 1, 0, 0, 0])]) : bias;
 }
 
 /**
- * Relative position bias `[heads, tokens, tokens]` under the current scope: of a stored table, or of a small
- * network that reads distances. A network whose second layer has no bias is Swin v2's, with scaled
- * distances and a bound; any other is timm's own.
+ * Relative position bias `[heads, tokens, tokens]` under the current scope: of a stored table, or
+ * of a small network that reads distances. A network whose second layer has no bias is Swin v2's,
+ * with scaled distances and a bound; any other is timm's own.
  */
 function relativeBias(b: GraphBuilder, grid: Grid, classToken: boolean): ValueInfo {
   if (b.has(table)) {
@@ -203,8 +203,8 @@ function head(b: GraphBuilder, { tokens }: TokenMaps, config: VitRelposConfig): 
 }
 
 /**
- * Vision Transformers with relative positions instead of a position table (Wightman, timm, after Swin and
- * Swin v2).
+ * Vision Transformers with relative positions instead of a position table (Wightman, timm, after
+ * Swin and Swin v2).
  */
 export const vitRelpos: Family<VitRelposConfig, TokenMaps> = {
   name: 'vit-relpos',

@@ -36,7 +36,8 @@ function recognise(found: Found): Recognised<VitDetConfig> | undefined {
   if (!own || !dim || !channels || !height || !width || !each) return undefined;
   const side = Math.max(...tableSides(sources));
   const { imageSize, figure } = imageSizeOf(sources, [side * height, side * width]);
-  // The table is made for another size, that of pretraining, and has a row for a class token that no longer is.
+  // The table is made for another size, that of pretraining, and has a row for a class token that
+  // no longer is.
   const table = tableOf(sources, 'pos_embed', [height, width], 1);
   const settled = {
     ...own,
@@ -61,7 +62,10 @@ function recognise(found: Found): Recognised<VitDetConfig> | undefined {
   });
 }
 
-/** x + three convolutions with norms, which carry what windows have seen to their neighbours (Li et al. 2022, ViTDet, §3). */
+/**
+ * x + three convolutions with norms, which carry what windows have seen to their neighbours (Li et
+ * al. 2022, ViTDet, §3).
+ */
 function residualBlock(b: GraphBuilder, tokens: Tokens, activation: string): Tokens {
   return b.scope(
     'residual',
