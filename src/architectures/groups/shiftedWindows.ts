@@ -119,7 +119,7 @@ export function windowOfTable(name: string, rows: number, expected: readonly Gri
 /** Where the stages of a model with shifted windows lie: `layers` or `stages`. */
 interface StageNames {
   readonly stages: string;
-  /** What tells the heads of a block. */
+  /** What shows the heads of a block. */
   readonly heads: (block: string) => { readonly name: string; readonly axis: number };
 }
 
@@ -209,7 +209,7 @@ const searched: Sizes = {
 /** The same with the window, if it is a hyper-parameter of its own. */
 type WindowedEvidence = ShiftedEvidence & { readonly window?: Evidence<WindowValue> };
 
-/** `Swin-T, window 7`, `Swin-S3-T`; a window that nobody tells is not part of the name. */
+/** `Swin-T, window 7`, `Swin-S3-T`; a window that is assumed is not part of the name. */
 function titleOf(name: string, { depth, dim, window }: WindowedEvidence): string {
   const windows = window ? numbersIn(window.value) : [];
   const found = sizeOf(searched, depth.value, [at(dim.value, 0), ...windows]);
@@ -219,12 +219,12 @@ function titleOf(name: string, { depth, dim, window }: WindowedEvidence): string
   return sizeTitle(name, swinSizes, depth.value, dim.value) + of;
 }
 
-/** What a family says of itself beside its hyper-parameters. */
+/** What a family adds to its hyper-parameters. */
 interface ShiftedModel<C> {
   readonly label: string;
   readonly name: string;
   readonly config: C;
-  /** Image size if nobody says one. */
+  /** Image size if none is stated. */
   readonly usual: Grid | Evidence;
   /** Windows that the weights allow, the usual ones first. */
   readonly windows: readonly ConfigValue[];
@@ -279,7 +279,7 @@ function mergingOrder([rows, columns]: Grid): Int32Array {
 
 /**
  * Patch merging (Liu et al. 2021, §3.1): 2 × 2 neighbours side by side, zeros at odd edges, and a
- * linear layer. Its norm stands before the layer (Swin) or after it (Swin v2), as its width tells.
+ * linear layer. Its norm stands before the layer (Swin) or after it (Swin v2), as its width shows.
  */
 function patchMerging(b: GraphBuilder, tokens: Tokens, name: string, eps: number): Tokens {
   return b.scope(

@@ -5,7 +5,7 @@ import { countOf, decide, type Sources } from '../sources';
 
 /** What is known of the layers with and without windows beside their tables. */
 interface WindowQuestion {
-  /** Rows of the map that layers without windows see, if something tells it. */
+  /** Rows of the map that layers without windows see, if something gives it. */
   readonly side?: number | undefined;
   /** Layers without windows, by the published models' names. */
   readonly named?: readonly (readonly [name: RegExp, layers: readonly number[]])[];
@@ -48,7 +48,7 @@ export type WindowEvidence = {
 /**
  * Window and layers without windows (`global_layers`) of a model whose tables are as long as the
  * window or as the whole map. If all have the length of the map, windows make no difference on it:
- * the names of published models or the config tell, else no layer has windows.
+ * the names of published models or the config decide, else no layer has windows.
  */
 export function windowEvidence(sources: Sources, { side, named = [] }: WindowQuestion): WindowEvidence {
   const sides = tableSides(sources);
@@ -78,7 +78,7 @@ function toldLayers(sources: Sources, layers: readonly number[], side: number): 
   });
 }
 
-/** Layers without windows if no table tells. */
+/** Layers without windows if no table shows them. */
 function unevenLayers(
   sources: Sources,
   depth: number,

@@ -73,7 +73,7 @@ const unitStep = ({ patchStride, maskUnit }: Pick<UnitConfig, 'patchStride' | 'm
 ];
 
 /**
- * Rows and columns of the position table if nothing tells them: whole mask units of `unit` ×
+ * Rows and columns of the position table if nothing gives them: whole mask units of `unit` ×
  * `unit`, as near to a square as they make.
  */
 function unitGrid(layout: TableLayout, unit: number): TableLayout {

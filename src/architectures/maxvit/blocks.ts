@@ -30,7 +30,7 @@ import { windowPartition, windowProbe, windowReverse, windowsOf } from '../block
 /** What halves a map: the depthwise convolution, or a pooling before the first one. */
 export type StrideMode = 'depthwise' | 'pooling';
 
-/** What the blocks of a model have in common and its weights do not tell. */
+/** What the blocks of a model have in common and its weights do not hold. */
 export interface MaxVitSettings {
   readonly convolution: {
     readonly eps: number;
@@ -173,7 +173,7 @@ function productBias(b: GraphBuilder, name: string, window: Grid, native: Grid):
   const rows = b.transpose(b.parameter(name, [heads, distances(native)]), [1, 0]);
   const isNative = window.every((side, axis) => side === native[axis]);
   // einsum makes a copy of the table: what is multiplied is no parameter any more. A Gather of all
-  // rows says the same here.
+  // rows does the same here.
   const all = b.indices(Array.from({ length: distances(native) }, (_, index) => index));
   const table = isNative ? b.add('Gather', [rows, all]) : geometricTable(b, rows, native, window);
   const sides = [2 * window[0] - 1, 2 * window[1] - 1] as const;

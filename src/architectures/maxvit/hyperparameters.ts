@@ -62,7 +62,7 @@ const flavours = {
 
 type FlavourName = keyof typeof flavours;
 
-/** The line a model belongs to, and the parameter that tells it. */
+/** The line a model belongs to, and the parameter that shows it. */
 function flavourOf({ tensors, dialect }: Found): readonly [FlavourName, source: string] {
   if (dialect.name === 'torchvision') return ['torchvision', 'torchvision names of the tensors'];
   const found = (pattern: RegExp): string | undefined =>
@@ -136,7 +136,7 @@ export const maxVitAssumable = [
 ];
 
 /**
- * What weights do not tell of the blocks: the flavour's settings, and what differs within timm's
+ * What weights do not hold of the blocks: the flavour's settings, and what differs within timm's
  * CoAtNets.
  */
 type FlavourEvidence = { readonly flavour: Evidence<FlavourName> } & {
@@ -235,7 +235,7 @@ function fits({ shape, reduction }: Table, [height, width]: Size): boolean {
     : shape[0] === distances(height) * distances(width);
 }
 
-/** The size of the image that a table was made for; a square, if it does not tell the sides. */
+/** The size of the image that a table was made for; a square, if it does not show the sides. */
 function sizeOf({ shape, reduction }: Table): Size | undefined {
   const [first = 0, down = 0, across = 0] = shape;
   const pixels = (side: number): number => ((side + 1) / 2) * reduction;
@@ -250,7 +250,7 @@ function sizeOf({ shape, reduction }: Table): Size | undefined {
 interface Trained {
   readonly size: Size;
   readonly evidence: Evidence;
-  /** Its tables of relative positions tell it: whatever else says so, they fit no other. */
+  /** Its tables of relative positions decide it: they fit no other, whatever else is stated. */
   readonly byTable: boolean;
 }
 

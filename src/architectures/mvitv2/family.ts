@@ -64,7 +64,7 @@ function sidesOf(tensors: Found['tensors'], depths: readonly number[]): readonly
 }
 
 /**
- * Strides with which keys and values are pooled: no weight tells them; timm has 4 for the first
+ * Strides with which keys and values are pooled: no weight holds them; timm has 4 for the first
  * stage's map and halves it with the queries.
  */
 function keyStrides(sources: Sources, queryStrides: readonly number[]): Evidence<readonly number[]> {

@@ -38,7 +38,7 @@ const coordinates = 'relative_coords_table';
 const fitOf: Readonly<Partial<Record<string, WindowFit>>> = { transformers: 'rows', torchvision: 'never' };
 
 /**
- * What published names tell: `swinv2_base_window12to16_192to256`, `swinv2-tiny-patch4-window8-256`.
+ * What published names hold: `swinv2_base_window12to16_192to256`, `swinv2-tiny-patch4-window8-256`.
  */
 const named: readonly (readonly [name: RegExp, window: number, trained: readonly number[]])[] = [
   [/window12to16/, 16, [12, 12, 12, 6]],
@@ -65,7 +65,7 @@ function storedWindow({ tensors }: Found): Evidence<WindowValue> | undefined {
 }
 
 /**
- * Windows of bare weights: nothing in them tells the window, so that models of one size with
+ * Windows of bare weights: nothing in them shows the window, so that models of one size with
  * different windows have the same header. The published models take a window of a sixteenth of the
  * image's side, or of half of that.
  */

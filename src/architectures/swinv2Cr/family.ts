@@ -54,7 +54,7 @@ function positionBias(b: GraphBuilder, window: Grid): ValueInfo {
 
 interface Swinv2CrConfig extends ShiftedConfig {
   /**
-   * Window of each stage, if somebody says it; else it is a part of the patches, by `windowRatio`.
+   * Window of each stage, if it is stated; else it is a part of the patches, by `windowRatio`.
    */
   readonly window: readonly Grid[] | undefined;
   /** Windows along a side of the first map. */

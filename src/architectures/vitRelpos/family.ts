@@ -108,7 +108,7 @@ function recognise(found: Found): Recognised<VitRelposConfig> | undefined {
 }
 
 /**
- * Zeros for what the class token attends to and what attends to it: the network knows distances of
+ * Zeros for what the class token attends to and what attends to it: the network reads distances of
  * patches alone.
  */
 function withoutClass(b: GraphBuilder, bias: ValueInfo, classToken: boolean): ValueInfo {
