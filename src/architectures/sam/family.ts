@@ -4,6 +4,7 @@ import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
 import { decomposedBlock } from '../blocks/decomposedPositions';
 import { layerNormOfMap, meanOfMap, tokensToMap } from '../blocks/maps';
+import type { ResamplingName } from '../blocks/positions';
 import { eachBlock, tokenStage, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, Family, Found, Recognised } from '../family';
 import { configOf, sideOrPair, stored } from '../figures';
@@ -43,7 +44,7 @@ function recognise(found: Found): Recognised<SamConfig> | undefined {
     image_size: figure.assumed && table ? stored(figure.value, 'pos_embed') : figure,
     ...(table && {
       grid: stored(table, 'pos_embed'),
-      resampling: stored(timmResampling, 'as timm does; the others take one size alone'),
+      resampling: stored<ResamplingName>(timmResampling, 'as timm does; the others take one size alone'),
     }),
   };
   return recognisedFrom(sources, {

@@ -5,6 +5,7 @@ import { convolution } from '../blocks/convolution';
 import { decomposedBlock } from '../blocks/decomposedPositions';
 import { activate, residual, type Tokens } from '../blocks/layers';
 import { layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
+import type { ResamplingName } from '../blocks/positions';
 import { eachBlock, tokenStage, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, Family, Found, Recognised } from '../family';
 import { configOf, sideOrPair, stored } from '../figures';
@@ -48,7 +49,7 @@ function recognise(found: Found): Recognised<VitDetConfig> | undefined {
     image_size: figure.assumed ? stored(figure.value, 'rel_pos_h of layers without windows') : figure,
     ...(table && {
       grid: table.grid,
-      resampling: stored(dialect.resampling[0], `as ${dialect.title} does`),
+      resampling: stored<ResamplingName>(dialect.resampling[0], `as ${dialect.title} does`),
     }),
   };
   return recognisedFrom(sources, {
