@@ -54,6 +54,6 @@ const transformers: Dialect = {
 export const samNames: readonly Dialect[] = [
   original,
   transformers,
-  // nn.LayerNorm's own epsilon, where the authors set one.
+  // nn.LayerNorm's own epsilon, if the authors set one.
   timmNames('sam', [positions, /^neck\.(?:0\.)?weight$/], { renames: [asNamed], eps: 1e-5 }),
 ];
