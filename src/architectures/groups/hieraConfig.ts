@@ -1,9 +1,10 @@
 import { at, last } from '../../domain/lists';
 import type { Size } from '../../domain/size';
+import { nearestDivisor } from '../divisors';
 import type { ConfigValue, Evidence, Found } from '../family';
 import { assumed, configOf, numbersIn, stored } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
-import { classesOf, decide, nearestDivisor, shapeOf, type Sources } from '../sources';
+import { classesOf, decide, shapeOf, type Sources } from '../sources';
 import { activationOf, epsOf } from './isotropicFigures';
 
 /** Sizes of Ryali et al. 2023 (Hiera, table 2). */

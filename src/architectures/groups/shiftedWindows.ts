@@ -225,7 +225,7 @@ interface ShiftedModel<C> {
   readonly name: string;
   readonly config: C;
   /** Image size if none is stated. */
-  readonly usual: Grid | Evidence;
+  readonly usual: Grid | Evidence<Grid>;
   /** Windows that the weights allow, the usual ones first. */
   readonly windows: readonly ConfigValue[];
 }

@@ -6,6 +6,7 @@ import { gridOfLayout, sequence } from '../blocks/maps';
 import { resampled, type ResamplingName } from '../blocks/positions';
 import type { TokenMaps } from '../blocks/stages';
 import { windowsOf, type Windows } from '../blocks/windows';
+import { nearestDivisor } from '../divisors';
 import type { BuildOptions, ConfigValue, Evidence, Family, Found, Recognised } from '../family';
 import { assumed, numbersIn, stored } from '../figures';
 import {
@@ -28,7 +29,7 @@ import {
 } from '../groups/hieraConfig';
 import { tableOf } from '../groups/positionTable';
 import { type TableLayout } from '../groups/tableLayout';
-import { decide, imageSizeOf, nearestDivisor, recognisedFrom, sourcesOf, type Sources } from '../sources';
+import { decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 import { hieraNames } from './names';
 
 interface UnitConfig extends HieraConfig {

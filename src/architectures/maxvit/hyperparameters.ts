@@ -249,7 +249,7 @@ function sizeOf({ shape, reduction }: Table): Size | undefined {
 /** Where the image size that a model was made for comes from. */
 interface Trained {
   readonly size: Size;
-  readonly evidence: Evidence;
+  readonly evidence: Evidence<Size>;
   /** Its tables of relative positions decide it: they fit no other, whatever else is stated. */
   readonly byTable: boolean;
 }
@@ -271,7 +271,7 @@ export function trainedSize(sources: Sources, ratio: number): Trained {
     throw new Error(
       `${table.name}: a table of [${table.shape.join(', ')}] fits no square picture; state the image size that it was made for`,
     );
-  return { size, evidence: stored(size, table.name), byTable: true };
+  return { size, evidence: stored<Size>(size, table.name), byTable: true };
 }
 
 /**

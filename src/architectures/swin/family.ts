@@ -85,9 +85,12 @@ function windowEvidence(sources: Sources, rows: readonly number[]): Evidence<Win
 }
 
 /** The image size whose last map is one window, as all published models were trained. */
-function usualSize({ patch, window }: SwinConfig): Evidence {
+function usualSize({ patch, window }: SwinConfig): Evidence<Grid> {
   const side = (axis: 0 | 1): number => patch[axis] * 2 ** (window.length - 1) * last(window)[axis];
-  return assumed([side(0), side(1)], 'one window covers the last map; the weights take other sizes as well');
+  return assumed<Grid>(
+    [side(0), side(1)],
+    'one window covers the last map; the weights take other sizes as well',
+  );
 }
 
 function recognise(found: Found): Recognised<SwinConfig> | undefined {

@@ -11,21 +11,13 @@ import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from
 import { eachBlock, tokenStage, type TokenMaps } from '../blocks/stages';
 import { mergeHeads, mlp, splitHeads } from '../blocks/transformer';
 import { windowLayout, windowsOf } from '../blocks/windows';
+import { nearestDivisor } from '../divisors';
 import type { BuildOptions, ConfigValue, Evidence, Family, Found, Recognised } from '../family';
 import { assumed, configOf, numbersIn, stored } from '../figures';
 import { tableOf, timmResampling } from '../groups/positionTable';
 import { answer } from '../heads/classifier';
 import { sizeTitle } from '../sizes';
-import {
-  classesOf,
-  countOf,
-  decide,
-  imageSizeOf,
-  nearestDivisor,
-  recognisedFrom,
-  sourcesOf,
-  type Sources,
-} from '../sources';
+import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 import { tntNames } from './names';
 
 /**

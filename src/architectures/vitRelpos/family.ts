@@ -16,13 +16,7 @@ import { eachBlock, tokenStage, type TokenMaps } from '../blocks/stages';
 import { mlp, selfAttention } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
 import { assumed, configOf, sideOrPair, stored } from '../figures';
-import {
-  isotropicAssumable,
-  isotropicFigures,
-  poolOf,
-  wordFigure,
-  type BlockConfig,
-} from '../groups/isotropicFigures';
+import { isotropicAssumable, isotropicFigures, poolOf, wordFigure } from '../groups/isotropicFigures';
 import { embedPatches, type PatchConfig } from '../groups/positionTable';
 import { windowOfTable } from '../groups/shiftedWindows';
 import { answer } from '../heads/classifier';
@@ -32,6 +26,13 @@ import { vitRelposNames } from './names';
 
 /** Whether norms stand before attention and MLP, or after them. */
 type NormOrder = 'pre' | 'post';
+
+/** What a block reads beside its parameters. */
+interface BlockConfig {
+  readonly heads: number;
+  readonly eps: number;
+  readonly activation: string;
+}
 
 interface VitRelposConfig extends BlockConfig, PatchConfig {
   readonly depth: number;
