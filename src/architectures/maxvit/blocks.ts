@@ -174,8 +174,8 @@ function productBias(b: GraphBuilder, name: string, window: Grid, native: Grid):
   const isNative = window.every((side, axis) => side === native[axis]);
   // einsum makes a copy of the table: what is multiplied is no parameter any more. A Gather of all
   // rows does the same here.
-  const all = b.indices(Array.from({ length: distances(native) }, (_, index) => index));
-  const table = isNative ? b.add('Gather', [rows, all]) : geometricTable(b, rows, native, window);
+  const all = Array.from({ length: distances(native) }, (_, index) => index);
+  const table = isNative ? b.add('Gather', [rows, b.indices(all)]) : geometricTable(b, rows, native, window);
   const sides = [2 * window[0] - 1, 2 * window[1] - 1] as const;
   const plane = b.reshape(b.transpose(table, [1, 0]), [heads, ...sides]);
   const down = b.add('MatMul', [oneHot(b, window[0]), plane], {}, { name: '/rows' });
