@@ -38,6 +38,29 @@ export async function openFile(path: string): Promise<ByteSource> {
   }
 }
 
+/** Opens a file for a reader: `openFile`, or one that several readers share. */
+export type Opener = (path: string) => Promise<ByteSource>;
+
+/** Files that several readers share: each is opened once, and stays open until `close`. */
+export class SharedFiles {
+  private readonly sources = new Map<string, Promise<ByteSource>>();
+
+  /** Opens a file like `openFile`, or hands out the one that is open; closing it leaves it open. */
+  readonly open: Opener = async (path) => {
+    const real = await attempt(path, () => realpath(resolve(path)));
+    const source = this.sources.get(real) ?? openFile(path);
+    this.sources.set(real, source);
+    const { file, size } = await source;
+    const read = async (offset: number, length: number) => (await source).read(offset, length);
+    return { path, file, size, read, close: async () => undefined };
+  };
+
+  async close(): Promise<void> {
+    const sources = await Promise.allSettled(this.sources.values());
+    for (const source of sources) if (source.status === 'fulfilled') await source.value.close();
+  }
+}
+
 /** The same over bytes in memory, for tests and for files inside files. */
 export function fromBytes(path: string, bytes: Uint8Array): ByteSource {
   return {

@@ -1,3 +1,5 @@
+import type { Opener } from './byteSource';
+import type { OnnxModel } from './formats/onnxModel';
 import type { Extra, StateDict, Tensor } from './tensors';
 
 /** JSON files that lie beside the weights, parsed; absent where there is none or it is not JSON (a warning then says so). */
@@ -25,15 +27,21 @@ export interface Checkpoint {
   readonly metadata: Readonly<Record<string, string>>;
   readonly warnings: readonly string[];
   readonly sidecars: Sidecars;
+  /** Paths at which sidecars are looked for, whether they are there or not: what to watch. */
+  readonly beside: readonly string[];
   /** Other weight files of the folder that were not chosen. */
   readonly siblings: readonly string[];
   /** Size in bytes of all files. */
   readonly size: number;
+  /** The graph of an .onnx file. */
+  readonly onnx?: OnnxModel;
 }
 
 export interface OpenOptions {
   /** Name of the state dict to select; an unknown name is an error that lists the known ones. */
   readonly stateDict?: string;
+  /** Opens the files; `openFile` by default. */
+  readonly open?: Opener;
 }
 
 export type { StateDict, Tensor };

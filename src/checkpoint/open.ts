@@ -1,6 +1,6 @@
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { attempt, openFile } from './byteSource';
+import { attempt, openFile, type Opener } from './byteSource';
 import type { Checkpoint, OpenOptions, Sidecars } from './checkpoint';
 import { CheckpointError } from './errors';
 import { chooseInFolder, withoutShards } from './formats/folder';
@@ -17,26 +17,29 @@ import type { StateDict, TensorTable } from './tensors';
 export async function openCheckpoint(path: string, options: OpenOptions = {}): Promise<Checkpoint> {
   const isFolder = (await attempt(path, () => stat(path))).isDirectory();
   const { chosen: file, siblings } = isFolder ? await chooseInFolder(path) : { chosen: path, siblings: [] };
-  const table = await readFile(file);
-  const { sidecars, warnings } = await readSidecars(file);
+  const open = options.open ?? openFile;
+  const table = await readFile(file, open);
+  const { sidecars, beside, warnings } = await readSidecars(file, open);
   return {
     path,
     file,
     format: table.format,
     files: table.files,
     stateDicts: table.stateDicts,
-    selected: select(file, table.stateDicts, options.stateDict),
+    selected: selected(file, table.stateDicts, options.stateDict),
     extras: table.extras,
     metadata: table.metadata,
     warnings: [...table.warnings, ...warnings],
     sidecars,
+    beside,
     siblings: withoutShards(siblings, file, await namesOf(siblings, table.files)),
     size: await totalSize(table),
+    ...(table.onnx && { onnx: table.onnx }),
   };
 }
 
-async function readFile(file: string): Promise<TensorTable> {
-  const source = await openFile(file);
+async function readFile(file: string, open: Opener): Promise<TensorTable> {
+  const source = await open(file);
   try {
     if (isShardIndex(file)) return await readShards(source, readTable);
     if (/\.json$/i.test(file))
@@ -51,7 +54,16 @@ async function readFile(file: string): Promise<TensorTable> {
   }
 }
 
-function select(file: string, stateDicts: readonly StateDict[], name: string | undefined): StateDict {
+/**
+ * Returns the checkpoint with another of its state dicts chosen; the first one by default. Throws
+ * `CheckpointError` if there is none of that name.
+ */
+export const selectStateDict = (checkpoint: Checkpoint, name?: string): Checkpoint => ({
+  ...checkpoint,
+  selected: selected(checkpoint.file, checkpoint.stateDicts, name),
+});
+
+function selected(file: string, stateDicts: readonly StateDict[], name: string | undefined): StateDict {
   const found = name === undefined ? stateDicts[0] : stateDicts.find((stateDict) => stateDict.name === name);
   if (found) return found;
   const known = stateDicts.map((stateDict) => stateDict.name || '(the file itself)').join(', ');
@@ -70,14 +82,18 @@ export const sidecarNames = {
 } as const satisfies Record<keyof Sidecars, string>;
 
 /** JSON beside the named path; where that is a link to weights elsewhere and nothing lies beside it, beside the weights. */
-async function readSidecars(file: string): Promise<{ sidecars: Sidecars; warnings: string[] }> {
-  const folders = [dirname(resolve(file)), dirname(await attempt(file, () => realpath(file)))];
+async function readSidecars(
+  file: string,
+  open: Opener,
+): Promise<{ sidecars: Sidecars; beside: readonly string[]; warnings: string[] }> {
+  const real = await attempt(file, () => realpath(file));
+  const folders = [...new Set([dirname(resolve(file)), dirname(real)])];
   const sidecars: { -readonly [Key in keyof Sidecars]: Sidecars[Key] } = {};
   const warnings: string[] = [];
   for (const key of Object.keys(sidecarNames) as (keyof Sidecars)[]) {
-    for (const folder of new Set(folders)) {
+    for (const folder of folders) {
       try {
-        const found = await readSidecar(join(folder, sidecarNames[key]));
+        const found = await readSidecar(join(folder, sidecarNames[key]), open);
         if (found) sidecars[key] ??= found;
       } catch (error) {
         if (!(error instanceof CheckpointError)) throw error;
@@ -85,13 +101,18 @@ async function readSidecars(file: string): Promise<{ sidecars: Sidecars; warning
       }
     }
   }
-  return { sidecars, warnings };
+  const names = Object.values(sidecarNames);
+  const beside = folders.flatMap((folder) => names.map((name) => join(folder, name)));
+  return { sidecars, beside, warnings };
 }
 
 /** A JSON object that lies beside weights; undefined where there is no such file. Throws `CheckpointError` where it holds anything else. */
-export async function readSidecar(path: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+export async function readSidecar(
+  path: string,
+  open: Opener = openFile,
+): Promise<Readonly<Record<string, unknown>> | undefined> {
   if (!(await exists(path))) return undefined;
-  const source = await openFile(path);
+  const source = await open(path);
   try {
     if (source.size > limits.sidecarBytes)
       throw new CheckpointError(

@@ -1,4 +1,5 @@
 import type { ByteSource } from './byteSource';
+import type { OnnxModel } from './formats/onnxModel';
 
 /**
  * Element types, named as safetensors names them. `onnx` is TensorProto.DataType; `bytes` per element (fractions for packed types);
@@ -108,6 +109,8 @@ export interface TensorTable {
   /** Text metadata of the file (`__metadata__`, ONNX metadata_props, producer …). */
   readonly metadata: Readonly<Record<string, string>>;
   readonly warnings: readonly string[];
+  /** The graph that an .onnx file holds beside its tensors. */
+  readonly onnx?: OnnxModel;
 }
 
 /** A reader of one file format. */

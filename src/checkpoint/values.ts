@@ -1,4 +1,4 @@
-import { openFile, type ByteSource } from './byteSource';
+import { openFile, type ByteSource, type Opener } from './byteSource';
 import { CheckpointError } from './errors';
 import { rowMajorStrides, shown, spannedBytes } from './shape';
 import { byteLength, dtypes, elementCount, type DType, type Tensor } from './tensors';
@@ -11,8 +11,8 @@ const slabBytes = 16 * 2 ** 20;
  * A tensor's values as contiguous row-major little-endian bytes, whatever its storage is: deflated, strided, big-endian. Memory: the result,
  * one slab of 16 MB, and for a deflated strided tensor the part of the storage that it spans. Throws `CheckpointError`.
  */
-export async function readTensor(tensor: Tensor): Promise<Uint8Array> {
-  return withStorage(tensor, async (storage) => {
+export async function readTensor(tensor: Tensor, open: Opener = openFile): Promise<Uint8Array> {
+  return withStorage(tensor, open, async (storage) => {
     const bytes = tensor.strides
       ? await readStrided(storage, tensor, tensor.strides)
       : await storage.read(tensor.start, byteLength(tensor));
@@ -27,7 +27,7 @@ export async function readTensor(tensor: Tensor): Promise<Uint8Array> {
 export async function readElements(tensor: Tensor, first: number, count: number): Promise<Uint8Array> {
   const end = Math.min(first + count, elementCount(tensor.shape));
   if (first >= end) return new Uint8Array();
-  return withStorage(tensor, async (storage) => {
+  return withStorage(tensor, openFile, async (storage) => {
     const bytes = tensor.strides
       ? await readIndices(storage, tensor, indicesOf(tensor.shape, tensor.strides, first, end))
       : await readRange(storage, tensor, first, end);
@@ -42,7 +42,11 @@ interface StorageReader {
   readonly seekable: boolean;
 }
 
-async function withStorage<T>(tensor: Tensor, use: (storage: StorageReader) => Promise<T>): Promise<T> {
+async function withStorage<T>(
+  tensor: Tensor,
+  open: Opener,
+  use: (storage: StorageReader) => Promise<T>,
+): Promise<T> {
   const { storage } = tensor;
   if (storage.kind === 'inline') {
     return use({
@@ -50,7 +54,7 @@ async function withStorage<T>(tensor: Tensor, use: (storage: StorageReader) => P
       read: async (start, length) => new Uint8Array(storage.bytes.subarray(start, start + length)),
     });
   }
-  const source = await openFile(storage.file);
+  const source = await open(storage.file);
   try {
     requireUnchanged(tensor, source, storage.offset + storage.length);
     const { offset, deflated } = storage;

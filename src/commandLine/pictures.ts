@@ -41,9 +41,9 @@ async function run(
   request: Pick<ClassifyRequest, 'attention' | 'topK' | 'displaySide'>,
 ): Promise<Run> {
   const { assume, stateDict, imageSize, provider, asStored } = session.options;
-  const inference = await session.runner();
+  const runner = await session.runner();
   const options = { imageSize, provider, asStored };
-  return inference.classify({ checkpoint, model: { assume, stateDict }, image, options, ...request });
+  return runner.classify({ checkpoint, model: { assume, stateDict }, image, options, ...request });
 }
 
 const preprocessingJson = ({ preprocessing }: Run): object => ({
@@ -102,8 +102,8 @@ export async function attention(
     const { drawAttention } = await import('./attentionPicture');
     const asks = drawnProbes(view.probes, layer);
     const query = session.options.query ? parseQuery(session.options.query, asks) : defaultQuery(asks);
-    const inference = await session.runner();
-    const rows = await inference.attention(view.run, query);
+    const runner = await session.runner();
+    const rows = await runner.attention(view.run, query);
     const {
       range,
       layer: drawn,

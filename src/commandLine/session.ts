@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Model } from '../models/model';
 import type { CheckpointErrorKind } from '../checkpoint/errors';
 import type { RemoteFailure } from '../protocol/channel';
-import type { Inference } from '../inference/service';
+import type { PathRunner } from '../useCases/run';
 import { oneLine, UsageError, type Options } from './usage';
 
 /** What one path or image came to: the JSON object, and the text for people. */
@@ -17,7 +17,7 @@ const interrupted = 130;
 /** Where answers and failures go; failures make the exit status 1. */
 export class Session {
   private failures = 0;
-  private inference: Inference | undefined;
+  private running: PathRunner | undefined;
   private readonly interruption = new AbortController();
 
   constructor(
@@ -39,7 +39,7 @@ export class Session {
   /** Ends what runs, and answers nothing more. */
   interrupt(): void {
     this.interruption.abort();
-    this.inference?.cancel();
+    this.running?.cancel();
   }
 
   /**
@@ -66,18 +66,19 @@ export class Session {
 
   /** Opens and understands a checkpoint as the options say. The readers load with the first one. */
   async open(path: string): Promise<Model> {
-    const { openModel } = await import('../models/model');
+    const { openModel } = await import('../models/openedModels');
     const { assume, stateDict, imageSize } = this.options;
-    return openModel(path, { assume, stateDict, imageSize });
+    return (await openModel(path, { assume, stateDict })).at(imageSize);
   }
 
   /** The inference process; it starts with the first request. */
-  async runner(): Promise<Inference> {
-    if (this.inference) return this.inference;
+  async runner(): Promise<PathRunner> {
+    if (this.running) return this.running;
     const { createInference } = await import('../inference/service');
     const { defaultLimits } = await import('../inference/memory');
     const { createMemoryStore } = await import('../inference/providers');
-    this.inference = createInference({
+    const { PathRunner } = await import('../useCases/run');
+    const inference = createInference({
       processPath: join(__dirname, 'process.js'),
       store: createMemoryStore(),
       log: { debug: silent, info: silent, warn: silent },
@@ -86,11 +87,12 @@ export class Session {
       // The answer is all that is wanted: no GPU is measured behind it.
       background: false,
     });
-    return this.inference;
+    this.running = new PathRunner(inference);
+    return this.running;
   }
 
   async dispose(): Promise<void> {
-    await this.inference?.dispose();
+    await this.running?.dispose();
   }
 
   private print({ json, text }: Outcome): void {

@@ -12,8 +12,8 @@ export async function run(session: Session, [checkpoint = '']: readonly string[]
   await session.each([checkpoint], async () => {
     await requireOutput(out, [checkpoint, file]);
     const inputs = await readInputs(file);
-    const inference = await session.runner();
-    const outputs = await inference.runTensors({
+    const runner = await session.runner();
+    const outputs = await runner.runTensors({
       checkpoint,
       model: { assume, stateDict },
       inputs,
@@ -66,14 +66,14 @@ export async function preprocess(
     await requireOutput(out, [source, image]);
     if (source.endsWith('.json') && !source.endsWith('.index.json'))
       return write(source, out, { pixel_values: await preprocessByConfig(source, image, session) });
-    const inference = await session.runner();
+    const runner = await session.runner();
     const request = {
       checkpoint: source,
       model: { assume, stateDict },
       image,
       options: { imageSize, asStored },
     };
-    const { pixelValues } = await inference.preprocess(request);
+    const { pixelValues } = await runner.preprocess(request);
     return write(source, out, { pixel_values: pixelValues });
   };
   await session.each([source], answer, (path) => ({ path, image }));

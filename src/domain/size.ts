@@ -3,3 +3,5 @@ export type Size = readonly [height: number, width: number];
 
 /** Rows and columns of a map of tokens, of windows, or of parts of either. */
 export type Grid = readonly [rows: number, columns: number];
+
+export const isSameSize = (one: Size, other: Size): boolean => one[0] === other[0] && one[1] === other[1];

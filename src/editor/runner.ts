@@ -2,17 +2,15 @@ import type { ProviderView, Run, RunOptions } from '../tasks/run';
 import type { Pixels } from '../domain/pixels';
 import type { AttentionRows, Query } from '../domain/query';
 import { EventEmitter, Uri, type Disposable, type Memento } from 'vscode';
-import type { Model } from '../models/model';
+import type { OpenedModel } from '../models/openedModels';
 import type { ProviderCheck } from '../inference/remoteApi';
-import type { ClassifyRequest, Inference, ModelChoice } from '../inference/service';
+import type { ClassifyRequest, Inference } from '../inference/service';
 import type { Log } from './log';
-import { headerKey, type WorkspaceMemory } from './documents/memory';
 import { readSetting } from './registration';
 
-/** A picture to classify with a checkpoint as its document understands it. */
+/** An image to classify with a checkpoint as its document opened it. */
 export interface RunnerRequest {
-  readonly checkpoint: string;
-  readonly model: Model;
+  readonly opened: OpenedModel;
   readonly image: string;
   readonly options: RunOptions;
   readonly signal: AbortSignal;
@@ -27,7 +25,7 @@ export interface ProvidersChecked {
 }
 
 /**
- * The editor's way to inference: settings, remembered assumptions and verdicts go in, answers come out. The service is loaded with
+ * The editor's way to inference: settings and verdicts go in, answers come out. The service is loaded with
  * the first request, and its process is forked then.
  */
 export class Runner implements Disposable {
@@ -40,7 +38,6 @@ export class Runner implements Disposable {
   constructor(
     private readonly extensionUri: Uri,
     private readonly verdicts: Memento,
-    private readonly memory: WorkspaceMemory,
     private readonly log: Log,
   ) {}
 
@@ -64,10 +61,10 @@ export class Runner implements Disposable {
 
   /** Sets every GPU provider beside the CPU again, whatever is remembered. */
   async checkProviders(request: RunnerRequest): Promise<readonly ProviderView[]> {
-    const { checkpoint, image, signal } = request;
+    const { opened, image, signal } = request;
     const inference = await this.inference();
-    const providers = await inference.checkProviders({ ...this.choiceOf(request), image, signal });
-    this.checked.fire({ checkpoint, providers });
+    const providers = await inference.checkProviders({ opened, image, signal });
+    this.checked.fire({ checkpoint: opened.path, providers });
     return providers;
   }
 
@@ -75,26 +72,19 @@ export class Runner implements Disposable {
     request: RunnerRequest,
     wanted: Pick<ClassifyRequest, 'attention' | 'topK' | 'displaySide'>,
   ): Promise<Run> {
-    const { image, options, signal, report } = request;
+    const { opened, image, options, signal, report } = request;
     const inference = await this.inference();
     const listening = this.progress.event(report);
     try {
       const provider = options.provider ?? readSetting('vitrine.provider');
       const chosen = { ...options, provider };
-      const choice = this.choiceOf(request);
-      const asked = { ...choice, image, options: chosen, ...wanted, signal };
+      const asked = { opened, image, options: chosen, ...wanted, signal };
       const view = await inference.classify(asked);
       const { seen } = view;
       return { ...view, seen: { ...seen, pixels: plain(seen.pixels), seen: plain(seen.seen) } };
     } finally {
       listening.dispose();
     }
-  }
-
-  private choiceOf({ checkpoint, model }: RunnerRequest): ModelChoice {
-    const { selected } = model.checkpoint;
-    const assume = this.memory.figures(headerKey(selected.tensors));
-    return { checkpoint, model: { assume, stateDict: this.memory.stateDict(checkpoint) } };
   }
 
   private inference(): Promise<Inference> {

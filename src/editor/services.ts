@@ -41,7 +41,7 @@ export function createServices(context: ExtensionContext, owned: Disposables): S
     memory,
     documents,
     checkpoints: owned.add(new Checkpoints(memory, log)),
-    runner: owned.add(new Runner(extensionUri, globalState, memory, log)),
+    runner: owned.add(new Runner(extensionUri, globalState, log)),
     inspect: (path: string) => inspect(path, documents),
   };
   // Panels open other panels (a row of a batch opens its picture), so they get the finished record.

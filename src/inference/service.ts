@@ -2,7 +2,8 @@ import type { InputSize, ProviderView, Run, RunOptions } from '../tasks/run';
 import type { Pixels } from '../domain/pixels';
 import type { AttentionRows, Query } from '../domain/query';
 import { modelRequest } from './modelRequest';
-import type { Model, ModelOptions } from '../models/model';
+import { Recent } from '../domain/recent';
+import type { Model } from '../models/model';
 import type {
   Hello,
   ModelRequest,
@@ -16,11 +17,11 @@ import type {
 import { withClassActivation } from '../graph/rewrite/classActivation';
 import { CancelledError, InferenceClient, type Log, type RemoteInference } from './client';
 import { requireMemory, type Limits } from './memory';
-import { OpenedModels, type OpenedModel } from '../models/openedModels';
+import type { OpenedModel } from '../models/openedModels';
 import type { Preprocessing } from '../preprocessing/pipeline';
 import { resolvePreprocessing } from '../preprocessing/resolve';
 import { describePreprocessing, parseOverrides } from '../preprocessing/lines';
-import type { Task } from '../tasks/task';
+import { graphOf, type Task } from '../tasks/task';
 import { taskOf } from '../tasks/tasks';
 import { ProviderChoice, type Choice } from './providerChoice';
 import { providerTitle, requireProvider, viewProviders, type VerdictStore } from './providers';
@@ -44,13 +45,12 @@ export interface InferenceOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
 
-/** A checkpoint and how to understand it. */
-export interface ModelChoice {
-  readonly checkpoint: string;
-  readonly model?: Omit<ModelOptions, 'imageSize'>;
-}
+// From a click to the child, a request is a ClassifyRequest (what is asked, of which opened model),
+// a StepRequest (model, image and step, resolved) and its ModelRequest and ImageRequest.
 
-export interface ClassifyRequest extends ModelChoice {
+/** An image, and the opened model that is asked about it. */
+export interface ClassifyRequest {
+  readonly opened: OpenedModel;
   readonly image: string;
   readonly options?: RunOptions;
   /** Number of guesses; 5 by default. */
@@ -62,7 +62,9 @@ export interface ClassifyRequest extends ModelChoice {
   readonly signal?: AbortSignal;
 }
 
-export interface TensorsRequest extends ModelChoice {
+/** Tensors for the inputs of an opened model. */
+export interface TensorsRequest {
+  readonly opened: OpenedModel;
   readonly inputs: Readonly<Record<string, TensorData>>;
   readonly provider?: string;
   readonly signal?: AbortSignal;
@@ -70,6 +72,8 @@ export interface TensorsRequest extends ModelChoice {
 
 /** What the extension host and the command line ask of inference. Every call ends: an answer, an error, or `cancelled`. */
 export interface Inference {
+  /** Starts the inference process, so that it is there when a checkpoint has been read. */
+  warmUp(): void;
   /** Asks a model what its task is about an image, from path to answer. */
   classify(request: ClassifyRequest): Promise<Run>;
   /** Attention of one query over all layers and heads of an earlier run. */
@@ -118,6 +122,8 @@ interface RememberedRun {
 /** A request with everything resolved that needs no inference process. */
 interface PreparedRun extends StepRequest {
   readonly opened: OpenedModel;
+  /** The opened model as understood for the image size that was asked for. */
+  readonly understood: Model;
   readonly inputSize: InputSize;
   readonly task: Task;
 }
@@ -125,9 +131,8 @@ interface PreparedRun extends StepRequest {
 class InferenceService implements Inference {
   readonly problem = missingRuntime();
   private readonly client: InferenceClient;
-  private readonly models = new OpenedModels();
   private readonly choice: ProviderChoice;
-  private readonly runs = new Map<number, RememberedRun>();
+  private readonly runs = new Recent<number, RememberedRun>(rememberedRuns);
   /** Keys of the models in the process, the one used last at the end. */
   private loaded: { generation: number; keys: readonly string[] } = { generation: 0, keys: [] };
   private nextRun = 1;
@@ -150,10 +155,8 @@ class InferenceService implements Inference {
     this.requireRuntime();
     const { options = {}, attention = false } = request;
     const signal = this.signal(request.signal);
-    // The process starts while the checkpoint's header is read here; a failure is met again below.
-    if (this.client.processId === undefined)
-      void this.ask(signal, async (remote) => remote.warmUp()).catch(() => undefined);
-    const prepared = await this.prepare(request);
+    this.warmUp(signal);
+    const prepared = this.prepare(request);
     return this.ask(signal, async (remote, hello) => {
       const choice = await this.chooseProvider(remote, hello, prepared, options.provider ?? 'auto');
       const { answer, choice: used } = await this.runOn(remote, prepared, choice, attention);
@@ -161,6 +164,12 @@ class InferenceService implements Inference {
       if (choice.automatic) this.checkLater(prepared, hello);
       return this.view(request, prepared, { ...answer, run }, used);
     });
+  }
+
+  warmUp(signal = this.signal()): void {
+    // A failure is met again by the request that it was for.
+    if (!this.problem && this.client.processId === undefined)
+      void this.ask(signal, async (remote) => remote.warmUp()).catch(() => undefined);
   }
 
   attention(run: number, query: Query, signal?: AbortSignal): Promise<AttentionRows> {
@@ -186,16 +195,15 @@ class InferenceService implements Inference {
     if (!name || !first)
       throw new Error('no input tensor was given; pixel_values [1, 3, height, width] is needed');
     const pixels = request.inputs['pixel_values'] ?? first;
-    const [batch, height, width] = [pixels.shape[0]!, pixels.shape.at(-2)!, pixels.shape.at(-1)!];
-    const opened = await this.models.open(request.checkpoint, {
-      ...request.model,
-      imageSize: [height, width],
-    });
-    const graph = opened.model.graph({ imageSize: [height, width], batch });
+    const [batch = 1] = pixels.shape;
+    const [width = 0, height = 0] = pixels.shape.toReversed();
+    const { opened } = request;
+    const graph = opened.model.at([height, width]).graph({ imageSize: [height, width], batch });
     const model = modelRequest(opened, graph, { threads: this.limits.threads, attentionBytes: tensorBytes });
     // An .onnx file names its input as it likes.
-    const only = graph.inputs.length === 1 ? graph.inputs[0]!.name : undefined;
-    const wanted = only === undefined ? request.inputs : { [only]: request.inputs[only] ?? pixels };
+    const [{ name: only } = { name: undefined }, ...more] = graph.inputs;
+    const wanted =
+      only === undefined || more.length > 0 ? request.inputs : { [only]: request.inputs[only] ?? pixels };
     const inputs = Object.fromEntries(
       Object.entries(wanted).filter(([key]) => graph.inputs.some((input) => input.name === key)),
     );
@@ -210,7 +218,7 @@ class InferenceService implements Inference {
 
   async preprocess(request: Omit<ClassifyRequest, 'attention' | 'topK'>) {
     const signal = this.signal(request.signal);
-    const { image } = await this.imageRequest(request);
+    const image = this.imageRequest(request);
     const view = await this.ask(signal, (remote) => remote.preprocess(image));
     return { ...view, preprocessing: image.preprocessing };
   }
@@ -218,7 +226,7 @@ class InferenceService implements Inference {
   async checkProviders(request: ClassifyRequest): Promise<readonly ProviderView[]> {
     this.requireRuntime();
     const signal = this.signal(request.signal);
-    const prepared = await this.prepare(request);
+    const prepared = this.prepare(request);
     const hello = await this.ask(signal, async (_, greeting) => greeting);
     await this.choice.forget(prepared.model.graph, hello);
     return this.checkNow(prepared, hello, signal);
@@ -270,31 +278,38 @@ class InferenceService implements Inference {
     });
   }
 
-  private async prepare(request: ClassifyRequest): Promise<PreparedRun> {
-    const { opened, native, graph, image } = await this.imageRequest(request);
-    const task = taskOf(opened.model);
-    const [step] = task.program(opened.model, {}).steps;
+  /** Resolves everything that needs no inference process. Throws if the model cannot be run. */
+  private prepare(request: ClassifyRequest): PreparedRun {
+    const { opened, options = {} } = request;
+    const understood = opened.model.at(options.imageSize);
+    const image = this.imageRequest(request);
+    const task = taskOf(understood);
+    const [step] = task.program(understood, {}).steps;
     if (!step) throw new Error(`${opened.path}: nothing to run`);
-    const tapped = withClassActivation(graph);
-    const model = modelRequest(opened, tapped, { threads: this.limits.threads, attentionBytes });
-    return { opened, inputSize: inputSizeOf(opened.model, native.model), task, model, image, step };
+    const graph = withClassActivation(graphOf(understood, step));
+    const settings = { threads: this.limits.threads, attentionBytes };
+    return {
+      opened,
+      understood,
+      inputSize: inputSizeOf(understood, opened.model),
+      task,
+      model: modelRequest(opened, graph, settings),
+      image,
+      step,
+    };
   }
 
-  /** Opens the model of a request; throws if it has no graph. */
-  private async imageRequest(request: Omit<ClassifyRequest, 'attention' | 'topK'>) {
-    const { options = {} } = request;
-    const opened = await this.models.open(request.checkpoint, { ...request.model, ...sizeOf(options) });
-    const native = options.imageSize
-      ? await this.models.open(request.checkpoint, { ...request.model })
-      : opened;
-    const graph = opened.model.graph();
-    const image: ImageRequest = {
-      path: request.image,
+  /** Says what is to be done to an image; throws if its model has no graph. */
+  private imageRequest(request: Omit<ClassifyRequest, 'attention' | 'topK'>): ImageRequest {
+    const { opened, image, options = {} } = request;
+    const model = opened.model.at(options.imageSize);
+    model.graph();
+    return {
+      path: image,
       asStored: options.asStored ?? false,
-      preprocessing: preprocessingOf(opened, options),
+      preprocessing: preprocessingOf(model, options),
       displaySide: request.displaySide ?? displaySide,
     };
-    return { opened, native, graph, image };
   }
 
   /** Loads a model unless it is loaded, after letting go of the ones used longest ago. */
@@ -358,7 +373,6 @@ class InferenceService implements Inference {
   private remember(prepared: PreparedRun, provider: string, child: number): number {
     const run = this.nextRun++;
     this.runs.set(run, { prepared, provider, child, generation: this.client.generation });
-    if (this.runs.size > rememberedRuns) this.runs.delete(this.runs.keys().next().value!);
     return run;
   }
 
@@ -394,11 +408,11 @@ class InferenceService implements Inference {
 
   private view(
     request: ClassifyRequest,
-    { opened, inputSize, task, model, image }: PreparedRun,
+    { opened, understood, inputSize, task, model, image }: PreparedRun,
     { run, seen, outputs, times, warnings }: ImageRun,
     { provider, checks, warning }: Choice,
   ): Run {
-    const { checkpoint, recognition } = opened.model;
+    const { checkpoint, recognition } = understood;
     const context = { config: checkpoint.sidecars.config, topK: request.topK ?? 5 };
     return {
       run,
@@ -416,19 +430,14 @@ class InferenceService implements Inference {
   }
 }
 
-const sizeOf = ({ imageSize }: RunOptions): ModelOptions => (imageSize ? { imageSize } : {});
-
 /** The sizes of a model that runs: its graph was built, so that it has one. */
-function inputSizeOf({ imageSize, recognition }: Model, native: Model): InputSize {
-  return {
-    current: imageSize!,
-    native: native.imageSize!,
-    step: recognition.family === null ? [0, 0] : recognition.sizeStep,
-  };
+function inputSizeOf({ imageSize, recognition }: Model, { imageSize: native }: Model): InputSize {
+  if (!imageSize || !native || recognition.family === null) throw new Error('the model has no image size');
+  return { current: imageSize, native, step: recognition.sizeStep };
 }
 
-/** The preprocessing of an opened model, following the size it is run at. */
-function preprocessingOf({ model }: OpenedModel, options: RunOptions): Preprocessing {
+/** The preprocessing of a model, following the size it is run at. */
+function preprocessingOf(model: Model, options: RunOptions): Preprocessing {
   const { checkpoint, recognition, imageSize } = model;
   const known = recognition.family === null ? undefined : recognition;
   return resolvePreprocessing({

@@ -1,6 +1,5 @@
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import { elementCount, type Tensor } from '../checkpoint/tensors';
-import { readTensor, toFloat32 } from '../checkpoint/values';
 import type { Graph } from '../graph/graph';
 import { producers } from '../graph/order';
 import type { Probe } from '../domain/probes';
@@ -9,23 +8,56 @@ import type { Probe } from '../domain/probes';
 const between = new Set(['Add', 'Reshape', 'Cast', 'Identity']);
 
 /**
- * Learnable parameters behind the arrays that an exporter computed from them and that are added to scores in windows, by tensor name: a
- * gathered relative position bias `[heads, n, n]` repeats a table of (2·rows − 1)·(2·columns − 1) distances (Liu et al. 2021, §3.2), the mask
- * of shifted windows holds none. Arrays that are neither are left out: they count as they are stored.
+ * Returns the stored arrays `[…, tokens, tokens]` that are added to scores in windows: what
+ * `foldedPositions` needs the values of.
  */
-export async function foldedPositions(
+export const positionTensors = (graph: Graph, checkpoint: Checkpoint): readonly Tensor[] => [
+  ...new Set(additions(graph, checkpoint).map(({ tensor }) => tensor)),
+];
+
+/**
+ * Counts the learnable parameters behind the arrays that an exporter computed from them and that are
+ * added to scores in windows, by tensor name: a gathered relative position bias `[heads, n, n]`
+ * repeats a table of (2·rows − 1)·(2·columns − 1) distances (Liu et al. 2021, §3.2), the mask of
+ * shifted windows holds none. Arrays that are neither are left out: they count as they are stored.
+ */
+export function foldedPositions(
   graph: Graph,
-  { selected }: Checkpoint,
-): Promise<ReadonlyMap<string, number>> {
-  const tensors = new Map(selected.tensors.map((tensor) => [tensor.name, tensor]));
+  checkpoint: Checkpoint,
+  values: ReadonlyMap<string, Float32Array>,
+): ReadonlyMap<string, number> {
   const found = new Map<string, number>();
-  for (const probe of graph.probes.filter(({ kind }) => kind === 'window'))
-    for (const name of addedToScores(graph, probe)) {
-      const tensor = tensors.get(name);
-      const count = tensor && (await parametersBehind(tensor, probe));
-      if (count !== undefined) found.set(name, count);
-    }
+  for (const { tensor, probe } of additions(graph, checkpoint)) {
+    const stored = values.get(tensor.name);
+    const count = stored && parametersBehind(tensor, stored, probe);
+    if (count !== undefined) found.set(tensor.name, count);
+  }
   return found;
+}
+
+interface Addition {
+  readonly tensor: Tensor;
+  readonly probe: Probe;
+}
+
+/** The arrays of windows that have a value for every pair of tokens. */
+function additions(graph: Graph, { selected }: Checkpoint): readonly Addition[] {
+  const tensors = new Map(selected.tensors.map((tensor) => [tensor.name, tensor]));
+  return graph.probes
+    .filter(({ kind }) => kind === 'window')
+    .flatMap((probe) =>
+      addedToScores(graph, probe).flatMap((name) => {
+        const tensor = tensors.get(name);
+        const [across, down] = tensor?.shape.toReversed() ?? [];
+        const tokens = tokensOf(probe);
+        return tensor && across === tokens && down === tokens ? [{ tensor, probe }] : [];
+      }),
+    );
+}
+
+function tokensOf({ keys }: Probe): number {
+  const [rows = 0, columns = 0] = keys.grid ?? [];
+  return rows * columns;
 }
 
 /** Stored arrays that are added to the scores of an attention. */
@@ -39,15 +71,14 @@ function addedToScores(graph: Graph, { value }: Probe): readonly string[] {
     return data?.kind === 'parameter' ? [data.tensor] : [];
   };
   const last = from.get(value);
-  return search(last?.op === 'Softmax' ? last.inputs[0]! : value);
+  return search(last?.op === 'Softmax' ? (last.inputs[0] ?? '') : value);
 }
 
-async function parametersBehind(tensor: Tensor, { heads, keys }: Probe): Promise<number | undefined> {
-  const [rows, columns] = keys.grid as readonly [number, number];
+function parametersBehind(tensor: Tensor, values: Float32Array, probe: Probe): number | undefined {
+  const { heads, keys } = probe;
+  const [rows = 0, columns = 0] = keys.grid ?? [];
   const tokens = rows * columns;
-  const [across, down, ofHeads = 1] = tensor.shape.toReversed();
-  if (across !== tokens || down !== tokens) return undefined;
-  const values = toFloat32(await readTensor(tensor), tensor.dtype);
+  const [, , ofHeads = 1] = tensor.shape.toReversed();
   if (ofHeads === 1 && isMask(values)) return 0;
   if (elementCount(tensor.shape) !== heads * tokens * tokens) return undefined;
   return isByDistance(values, rows, columns) ? heads * (2 * rows - 1) * (2 * columns - 1) : undefined;

@@ -1,68 +1,111 @@
 import { stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { openModel, type Model, type ModelOptions } from './model';
+import { SharedFiles } from '../checkpoint/byteSource';
+import type { Checkpoint } from '../checkpoint/checkpoint';
 import { CheckpointError } from '../checkpoint/errors';
-import { sidecarNames } from '../checkpoint/open';
+import { openCheckpoint } from '../checkpoint/open';
+import { Recent } from '../domain/recent';
 import { fileStates, type FileState } from './files';
 import { hash } from './identity';
+import { understand, type Model, type Settings } from './model';
+import { readOnnxParts, understandOnnx } from './onnxModel';
 
-/** An opened checkpoint together with the state of its files at that time. */
+/** A checkpoint as it was read and settled: what is opened once and handed to whoever asks. */
 export interface OpenedModel {
+  /** As the user opened it: a file, an index.json or a folder. */
   readonly path: string;
+  readonly settings: Settings;
   readonly model: Model;
+  /** Files that hold tensors, as they were when their headers were read. */
   readonly files: readonly FileState[];
-  /** Differs as soon as a file, an assumption or the state dict differs. */
+  /** Differs as soon as a file, what lies beside it, an assumption or the state dict differs. */
   readonly identity: string;
 }
 
-/** Models kept open: headers and graphs, no weights. */
-const keptModels = 4;
+/** A checkpoint as it was read, before anything is assumed of it. */
+export interface OpenedCheckpoint {
+  readonly path: string;
+  readonly checkpoint: Checkpoint;
+  /** Returns what it is under these settings, without reading. Throws if one cannot be. */
+  settle(settings?: Settings): OpenedModel;
+  /** Whether the files and what lies beside them are what they were. */
+  isCurrent(): Promise<boolean>;
+}
+
+/** Settled models kept of one checkpoint, and checkpoints kept open: headers and graphs, no weights. */
+const kept = 4;
 /** Times that a file is opened which is written at the same moment. */
 const openAttempts = 3;
 
-/** Opens checkpoints, and opens one again when it or what lies beside it has changed. */
-export class OpenedModels {
-  private readonly kept = new Map<string, { readonly opened: OpenedModel; readonly sidecars: string }>();
-
-  async open(path: string, options: ModelOptions): Promise<OpenedModel> {
-    const key = JSON.stringify([path, options]);
-    const known = this.kept.get(key);
-    this.kept.delete(key);
-    const current = known && (await isCurrent(known.opened.files)) ? known : undefined;
-    const sidecars = await sidecarState(known?.opened.model.checkpoint.file ?? path);
-    const entry = current?.sidecars === sidecars ? current : await this.read(path, options);
-    this.kept.set(key, entry);
-    if (this.kept.size > keptModels) this.kept.delete(this.kept.keys().next().value!);
-    return entry.opened;
+/**
+ * Opens a checkpoint file, index or folder: every file once, and of each its header. Throws
+ * `CheckpointError` if the file is refused or written at the same moment.
+ */
+export async function openOnce(path: string, attempts = openAttempts): Promise<OpenedCheckpoint> {
+  const started = Date.now();
+  const { checkpoint, understandAs } = await read(path);
+  const files = await fileStates(checkpoint.files);
+  if (isWrittenSince(files, started)) {
+    if (attempts > 1) return openOnce(path, attempts - 1);
+    throw new CheckpointError('unreadable', path, 'is being written; open it again when it is whole');
   }
+  const beside = await besideStates(checkpoint.beside);
+  const settled = new Recent<string, OpenedModel>(kept);
+  return {
+    path,
+    checkpoint,
+    settle: (settings = {}) =>
+      settled.ensure(JSON.stringify(settings), () => {
+        const identity = hash([path, settings, files, beside]);
+        return { path, settings, model: understandAs(settings), files, identity };
+      }),
+    isCurrent: async () => (await areCurrent(files)) && (await besideStates(checkpoint.beside)) === beside,
+  };
+}
 
-  private async read(
-    path: string,
-    options: ModelOptions,
-    attempts = openAttempts,
-  ): Promise<{ readonly opened: OpenedModel; readonly sidecars: string }> {
-    const started = Date.now();
-    const model = await openModel(path, options);
-    const files = await fileStates(model.checkpoint.files);
-    if (isWrittenSince(files, started)) {
-      if (attempts > 1) return this.read(path, options, attempts - 1);
-      throw new CheckpointError('unreadable', path, 'is being written; open it again when it is whole');
-    }
-    const identity = hash([path, options, files]);
-    return { opened: { path, model, files, identity }, sidecars: await sidecarState(model.checkpoint.file) };
+/** Opens a checkpoint and settles it. Throws `CheckpointError` if the file is refused. */
+export async function openModel(path: string, settings: Settings = {}): Promise<Model> {
+  return (await read(path)).understandAs(settings);
+}
+
+interface ReadCheckpoint {
+  readonly checkpoint: Checkpoint;
+  understandAs(settings: Settings): Model;
+}
+
+async function read(path: string): Promise<ReadCheckpoint> {
+  const files = new SharedFiles();
+  try {
+    const checkpoint = await openCheckpoint(path, { open: files.open });
+    if (!checkpoint.onnx) return { checkpoint, understandAs: (settings) => understand(checkpoint, settings) };
+    const parts = await readOnnxParts(checkpoint, checkpoint.onnx, files.open);
+    return { checkpoint, understandAs: (settings) => understandOnnx(checkpoint, parts, settings) };
+  } finally {
+    await files.close();
+  }
+}
+
+/** Opened checkpoints by path; one that has changed since is opened again. */
+export class OpenedModels {
+  private readonly opened = new Recent<string, OpenedCheckpoint>(kept);
+
+  async open(path: string, settings: Settings = {}): Promise<OpenedModel> {
+    const known = this.opened.get(path);
+    const current = known && (await known.isCurrent()) ? known : await openOnce(path);
+    this.opened.set(path, current);
+    return current.settle(settings);
   }
 }
 
 /**
- * Written while its header was read: what was read may be half of each. A time that is still to come says nothing: other machines'
- * clocks and archives set such.
+ * Whether a file was written while its header was read: what was read may be half of each. A time
+ * that is still to come says nothing: other machines' clocks and archives set such.
  */
 function isWrittenSince(files: readonly FileState[], started: number): boolean {
   const now = Date.now();
   return files.some(({ modified }) => modified > started && modified <= now);
 }
 
-async function isCurrent(files: readonly FileState[]): Promise<boolean> {
+async function areCurrent(files: readonly FileState[]): Promise<boolean> {
   try {
     const now = await fileStates(files.map(({ file }) => file));
     return JSON.stringify(now) === JSON.stringify(files);
@@ -71,9 +114,9 @@ async function isCurrent(files: readonly FileState[]): Promise<boolean> {
   }
 }
 
-async function sidecarState(file: string): Promise<string> {
-  const states = Object.values(sidecarNames).map(async (name) => {
-    const found = await stat(join(dirname(file), name)).catch(() => undefined);
+async function besideStates(paths: readonly string[]): Promise<string> {
+  const states = paths.map(async (path) => {
+    const found = await stat(path).catch(() => undefined);
     return found ? `${found.size} ${found.mtimeMs}` : '';
   });
   return (await Promise.all(states)).join();

@@ -1,15 +1,16 @@
 import type { Graph, GraphOutput, OutputMeaning } from '../graph/graph';
-import type { GraphSize, Model } from '../models/model';
+import type { GraphSize, Model, Part } from '../models/model';
 import type { Answer } from './answer';
 import type { SeenImage } from './run';
 
-/** What a task asks of a model: one run of its graph. */
+/** What a task asks of a model: runs of its parts, one after the other. */
 export interface Program {
   readonly steps: readonly Step[];
 }
 
-/** One run of a graph. */
+/** One run of a part. */
 export interface Step {
+  readonly part: Part['name'];
   /** Where each of its inputs comes from, by the input's name. */
   readonly inputs: Readonly<Record<string, 'image'>>;
   /** Names of the outputs that are read. */
@@ -43,12 +44,32 @@ export interface Task<A extends Answer = Answer> {
   json(answer: A): object;
 }
 
-/** Returns the only step of a program that feeds an image and reads one output. */
-export function imageStep({ inputs }: Graph, output: GraphOutput): Step {
-  const [input] = inputs;
-  if (!input || inputs.length > 1)
-    throw new Error(`the model has ${inputs.length} inputs; a picture can be given to models with one`);
-  return { inputs: { [input.name]: 'image' }, outputs: [output.name] };
+/**
+ * Returns the program that gives an image to the part that `choose` finds an output in, and reads
+ * that output. Throws if no part has one, or if it takes more than an image.
+ */
+export function imageProgram(
+  { parts }: Model,
+  size: GraphSize,
+  choose: (outputs: readonly GraphOutput[]) => GraphOutput | undefined,
+): Program {
+  for (const { name, graph } of parts) {
+    const { inputs, outputs } = graph(size);
+    const output = choose(outputs);
+    const [input] = inputs;
+    if (!output || !input) continue;
+    if (inputs.length > 1)
+      throw new Error(`the model has ${inputs.length} inputs; a picture can be given to models with one`);
+    return { steps: [{ part: name, inputs: { [input.name]: 'image' }, outputs: [output.name] }] };
+  }
+  throw new Error('no part of the model has such an output');
+}
+
+/** Returns the graph of a step's part. */
+export function graphOf({ parts }: Model, { part }: Step, size?: GraphSize): Graph {
+  const found = parts.find(({ name }) => name === part);
+  if (!found) throw new Error(`the model has no part ${part}`);
+  return found.graph(size);
 }
 
 /** Returns the first output of a meaning. */

@@ -1,8 +1,9 @@
 // Every published model of timm with random weights: how far our output is from timm's. Not a time, but only here is the peer at hand.
+import { openAt } from '../support/open';
 import { fileStates } from '../../src/models/files';
 import * as runtime from 'onnxruntime-node';
 import { join } from 'node:path';
-import { openModel, type Model } from '../../src/models/model';
+import type { Model } from '../../src/models/model';
 import { openCheckpoint } from '../../src/checkpoint/open';
 import { readTensor, toFloat32 } from '../../src/checkpoint/values';
 import type { TensorData } from '../../src/inference/remoteApi';
@@ -68,7 +69,7 @@ function wantedModels(): ReadonlyMap<string, readonly Line[]> {
 async function compare(peer: Peer, line: Line, folder: string): Promise<Compared> {
   const asked = { model: modelOf(line), size: line.image_size, folder };
   await peer.ask(JSON.stringify(asked));
-  const model = await openModel(join(folder, 'model.safetensors'), { imageSize: line.image_size });
+  const model = await openAt(join(folder, 'model.safetensors'), { imageSize: line.image_size });
   if (model.recognition.family === null)
     return { model: asked.model, difference: Infinity, excuse: undefined };
   const difference = 1e6 * (await differenceOf(model, folder));

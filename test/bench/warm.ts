@@ -1,5 +1,6 @@
+import type { ByPath, PathRunner } from '../../src/useCases/run';
 import { guessesOf } from '../../src/tasks/answer';
-import type { ClassifyRequest, Inference } from '../../src/inference/service';
+import type { ClassifyRequest } from '../../src/inference/service';
 import type { NotFound, OtherWay } from './findPeers';
 import { startInference } from './inference';
 import { ownProgram, Peer } from './processes';
@@ -28,8 +29,8 @@ class Warm {
   readonly parts: Parts[] = [];
 
   constructor(
-    private readonly inference: Inference,
-    private readonly request: ClassifyRequest,
+    private readonly inference: PathRunner,
+    private readonly request: ByPath<ClassifyRequest>,
   ) {}
 
   /** Classifies once; milliseconds that the runtime took. */

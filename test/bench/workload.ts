@@ -1,7 +1,8 @@
 // What is measured: a ViT-B/16 with random weights as timm's hub would hold it, and the same weights as the peers need them.
+import { openModel } from '../../src/models/openedModels';
 import { mkdirSync, openSync, closeSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { openModel, type Model } from '../../src/models/model';
+import { type Model } from '../../src/models/model';
 import { elementCount } from '../../src/checkpoint/tensors';
 import { writeOnnx } from '../../src/graph/onnx/export';
 import { exportOnnx } from '../../src/inference/export';

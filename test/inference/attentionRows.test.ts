@@ -1,14 +1,13 @@
+import { openAt } from '../support/open';
 import type { AttentionRows, Query } from '../../src/domain/query';
 import { fileStates } from '../../src/models/files';
 import { modelRequest } from '../../src/inference/modelRequest';
 import assert from 'node:assert/strict';
 import * as runtime from 'onnxruntime-node';
-import { openModel } from '../../src/models/model';
 import { keyGrid } from '../../src/attention/reading';
 import { elementCount } from '../../src/checkpoint/tensors';
 import { InferenceClient } from '../../src/inference/client';
 import { LoadedModel } from '../../src/inference/loadedModel';
-import { OpenedModels } from '../../src/models/openedModels';
 import { resolvePreprocessing } from '../../src/preprocessing/resolve';
 import { Runs } from '../../src/inference/runs';
 import { checkpointPath, readCases } from '../support/cases';
@@ -86,7 +85,7 @@ describe('attention that is not from all tokens to all tokens', () => {
 
   for (const golden of readCases().filter(({ id }) => kinds.includes(id)))
     it(`${golden.id}: rows computed in the graph equal those of whole maps`, async () => {
-      const model = await openModel(checkpointPath(golden), {
+      const model = await openAt(checkpointPath(golden), {
         assume: golden.assume,
         imageSize: golden.image_size,
       });

@@ -1,7 +1,7 @@
+import { openAt } from '../support/open';
 import { fileStates } from '../../src/models/files';
 import assert from 'node:assert/strict';
 import * as runtime from 'onnxruntime-node';
-import { openModel } from '../../src/models/model';
 import { openCheckpoint } from '../../src/checkpoint/open';
 import { elementCount } from '../../src/checkpoint/tensors';
 import { readTensor, toFloat32 } from '../../src/checkpoint/values';
@@ -28,7 +28,7 @@ async function run(
   input: TensorData,
   batch = 1,
 ): Promise<Readonly<Record<string, TensorData>>> {
-  const model = await openModel(checkpointPath(golden), {
+  const model = await openAt(checkpointPath(golden), {
     assume: golden.assume,
     imageSize: golden.image_size,
   });

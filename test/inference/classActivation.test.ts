@@ -1,7 +1,7 @@
+import { openAt } from '../support/open';
 import { fileStates } from '../../src/models/files';
 import assert from 'node:assert/strict';
 import * as runtime from 'onnxruntime-node';
-import { openModel } from '../../src/models/model';
 import { withClassActivation } from '../../src/graph/rewrite/classActivation';
 import { openCheckpoint } from '../../src/checkpoint/open';
 import { readTensor, toFloat32 } from '../../src/checkpoint/values';
@@ -34,7 +34,7 @@ describe('class activation maps', () => {
   for (const [id, [head, norm]] of Object.entries(heads))
     it(`${id}: the mean of a class's map and the classifier's bias make its logit`, async () => {
       const golden = readCases().find((each) => each.id === id) ?? assert.fail(id);
-      const model = await openModel(checkpointPath(golden), {
+      const model = await openAt(checkpointPath(golden), {
         assume: golden.assume,
         imageSize: golden.image_size,
       });

@@ -1,7 +1,7 @@
+import type { PathRunner } from '../../src/useCases/run';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Inference } from '../../src/inference/service';
 import { classesOf, firstOf, sampleModel, samplePicture, testInference } from './support';
 
 type TopFive = readonly (readonly [label: string, probability: number])[];
@@ -34,7 +34,7 @@ function assertTop(
 }
 
 describe('classifying the sample pictures', () => {
-  let inference: Inference;
+  let inference: PathRunner;
   before(() => (inference = testInference()));
   after(() => inference.dispose());
 
@@ -129,7 +129,7 @@ describe('classifying the sample pictures', () => {
 });
 
 describe('attention of a classified picture', () => {
-  let inference: Inference;
+  let inference: PathRunner;
   before(() => (inference = testInference()));
   after(() => inference.dispose());
 

@@ -1,8 +1,9 @@
+import { openModel } from '../../src/models/openedModels';
 import assert from 'node:assert/strict';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { openModel, type Model } from '../../src/models/model';
+import { type Model } from '../../src/models/model';
 import { exportOnnx } from '../../src/inference/export';
 import { temporaryFolder, testInference } from './support';
 

@@ -1,3 +1,4 @@
+import { PathRunner } from '../../src/useCases/run';
 import { modelRequest } from '../../src/inference/modelRequest';
 import assert from 'node:assert/strict';
 import {
@@ -17,7 +18,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InferenceClient } from '../../src/inference/client';
-import { createInference, type Inference } from '../../src/inference/service';
+import { createInference } from '../../src/inference/service';
 import { createMemoryStore } from '../../src/inference/providers';
 import { OpenedModels } from '../../src/models/openedModels';
 import { resolvePreprocessing } from '../../src/preprocessing/resolve';
@@ -63,7 +64,7 @@ describe('the inference process', () => {
   const folder = temporaryFolder();
   const slowModel = join(folder, 'vit_base_patch16_640.safetensors');
   let processIds: number[] = [];
-  let inference: Inference;
+  let inference: PathRunner;
 
   const log = { ...silent, debug: (text: string) => remember(text) };
   const remember = (text: string): void => {
@@ -227,12 +228,14 @@ describe('the inference process', () => {
       [other, /speaks version 0, this window version \d+; reload the window/],
       [broken, /ended because it exited with code 1.*/],
     ] as const) {
-      const service = createInference({
-        processPath: path,
-        store: createMemoryStore(),
-        log: silent,
-        limits: defaultLimits,
-      });
+      const service = new PathRunner(
+        createInference({
+          processPath: path,
+          store: createMemoryStore(),
+          log: silent,
+          limits: defaultLimits,
+        }),
+      );
       await assert.rejects(service.classify(sample), message);
       await service.dispose();
     }

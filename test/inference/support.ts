@@ -1,3 +1,4 @@
+import { PathRunner } from '../../src/useCases/run';
 import assert from 'node:assert/strict';
 import {
   existsSync,
@@ -22,7 +23,7 @@ import { taskOf } from '../../src/tasks/tasks';
 import type { Log } from '../../src/inference/client';
 import { defaultLimits, type Limits } from '../../src/inference/memory';
 import { createMemoryStore } from '../../src/inference/providers';
-import { createInference, type Inference, type InferenceOptions } from '../../src/inference/service';
+import { createInference, type InferenceOptions } from '../../src/inference/service';
 
 /** The bundled entry of the inference process, which `npm test` builds before these tests. */
 export function processPath(): string {
@@ -36,14 +37,16 @@ export const silent: Log = { debug() {}, info() {}, warn() {} };
 /** A service over the built process; tests change what they are about. */
 export function testInference(
   options: Partial<Omit<InferenceOptions, 'limits'>> & { readonly limits?: Partial<Limits> } = {},
-): Inference {
-  return createInference({
-    processPath: processPath(),
-    store: createMemoryStore(),
-    log: silent,
-    ...options,
-    limits: () => ({ ...defaultLimits(), ...options.limits }),
-  });
+): PathRunner {
+  return new PathRunner(
+    createInference({
+      processPath: processPath(),
+      store: createMemoryStore(),
+      log: silent,
+      ...options,
+      limits: () => ({ ...defaultLimits(), ...options.limits }),
+    }),
+  );
 }
 
 /** The answer of a run, which must be classes. */

@@ -1,8 +1,8 @@
+import type { PathRunner } from '../../src/useCases/run';
 import type { ProviderView } from '../../src/tasks/run';
 import assert from 'node:assert/strict';
 import { softwareVulkan } from '../run/vulkan.mjs';
 import { createMemoryStore } from '../../src/inference/providers';
-import type { Inference } from '../../src/inference/service';
 import { skip } from '../support/skip';
 import { classesOf, firstOf, sampleModel, samplePicture, testInference } from './support';
 
@@ -13,8 +13,8 @@ const named = (views: readonly ProviderView[], name: string): ProviderView =>
 describe('WebGPU on software Vulkan', () => {
   const environment = softwareVulkan();
   const store = createMemoryStore();
-  const inferences: Inference[] = [];
-  const create = (options: Parameters<typeof testInference>[0] = {}): Inference => {
+  const inferences: PathRunner[] = [];
+  const create = (options: Parameters<typeof testInference>[0] = {}): PathRunner => {
     const inference = testInference({ environment, store, ...options });
     inferences.push(inference);
     return inference;

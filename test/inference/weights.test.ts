@@ -1,10 +1,10 @@
+import type { PathRunner } from '../../src/useCases/run';
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { crc32, deflateRawSync } from 'node:zlib';
 import type { DType } from '../../src/checkpoint/tensors';
-import type { Inference } from '../../src/inference/service';
 import type { TensorData } from '../../src/inference/remoteApi';
 import {
   exactValues,
@@ -25,7 +25,7 @@ const pixels: TensorData = {
 describe('weights where they lie', () => {
   const folder = temporaryFolder();
   const tensors = smallVit(size);
-  let inference: Inference;
+  let inference: PathRunner;
   let expected: Float32Array;
 
   const logits = async (checkpoint: string): Promise<Float32Array> =>

@@ -85,6 +85,7 @@ export function checkpointOf(line: Line, config?: Readonly<Record<string, unknow
     warnings: [],
     sidecars: config ? { config } : {},
     siblings: [],
+    beside: [],
     size: 0,
   };
 }

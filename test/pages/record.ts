@@ -2,15 +2,17 @@
 // of windows, gates, channels) from the golden cases.
 //   node esbuild.mjs && npx esbuild test/pages/record.ts --bundle --platform=node --packages=external --outfile=dist/record.js
 //   node dist/record.js
+import { PathRunner } from '../../src/useCases/run';
+import { openAt } from '../support/open';
 import type { Query } from '../../src/domain/query';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { inspectorModel } from '../../src/analysis/inspection';
 import { reportOf } from '../../src/analysis/report';
 import { scaling } from '../../src/analysis/scaling';
-import { openModel, type Model } from '../../src/models/model';
+import type { Model } from '../../src/models/model';
 import { defaultLimits } from '../../src/inference/memory';
 import { createMemoryStore } from '../../src/inference/providers';
-import { createInference, type Inference } from '../../src/inference/service';
+import { createInference } from '../../src/inference/service';
 import { checkpointPath, readCases } from '../support/cases';
 
 const picture = 'media/sample/images/cat-on-grass.jpg';
@@ -27,7 +29,7 @@ const recordedCases = {
 const short = (rows: readonly Float32Array[]): (number | null)[][] =>
   rows.map((row) => [...row].map((value) => (Number.isNaN(value) ? null : Number(value.toPrecision(4)))));
 
-async function recordSample(inference: Inference): Promise<unknown> {
+async function recordSample(inference: PathRunner): Promise<unknown> {
   const request = { checkpoint: 'media/sample/vitrine-sample', image: picture, attention: true };
   const {
     run,
@@ -38,7 +40,7 @@ async function recordSample(inference: Inference): Promise<unknown> {
 }
 
 /** What the image panel gets of a case: once for the mean of all patches, once for one in the middle. */
-async function recordCase(inference: Inference, id: string): Promise<object> {
+async function recordCase(inference: PathRunner, id: string): Promise<object> {
   const { checkpoint, imageSize, assume } = caseOf(id);
   const request = { checkpoint, model: { assume }, image: picture, attention: true };
   const view = await inference.classify({ ...request, options: { provider: 'cpu', imageSize } });
@@ -54,7 +56,7 @@ async function recordCase(inference: Inference, id: string): Promise<object> {
 /** What the inspector and the complexity report get of a case. */
 async function recordInspection(id: string): Promise<object> {
   const { checkpoint, imageSize, assume } = caseOf(id);
-  const model: Model = await openModel(checkpoint, { assume, imageSize });
+  const model: Model = await openAt(checkpoint, { assume, imageSize });
   const { recognition } = model;
   const step = recognition.family === null ? ([0, 0] as const) : recognition.sizeStep;
   return {
@@ -71,12 +73,14 @@ function caseOf(id: string) {
 }
 
 async function record(): Promise<void> {
-  const inference = createInference({
-    processPath: 'dist/process.js',
-    store: createMemoryStore(),
-    log: { debug() {}, info() {}, warn() {} },
-    limits: defaultLimits,
-  });
+  const inference = new PathRunner(
+    createInference({
+      processPath: 'dist/process.js',
+      store: createMemoryStore(),
+      log: { debug() {}, info() {}, warn() {} },
+      limits: defaultLimits,
+    }),
+  );
   const write = (name: string, content: unknown): Promise<void> =>
     writeFile(`${folder}/${name}.json`, `${JSON.stringify(content)}\n`);
   await mkdir(folder, { recursive: true });

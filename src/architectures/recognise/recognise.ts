@@ -149,6 +149,9 @@ const asBackbone = (recognised: Recognised<unknown>, model: string): Recognised<
 /** Canonical names of other parts of the same model (a text tower, a decoder, a detector's head): they count, the graph does not read them. */
 const otherParts = /^(?:text|beside)\.|^logit_(?:scale|bias)$/;
 
+/** Whether a canonical name is of another part of the model than the graph. */
+export const isBeside = (name: string): boolean => otherParts.test(name);
+
 /** What keeps a file from being a model of the family: a parameter that lacks or has another shape, or the first few without a place. */
 function misfits(checkpoint: Checkpoint, recognition: Known, { idle }: Family): readonly string[] {
   try {

@@ -45,6 +45,7 @@ export const onnx: Format = {
         ...model.metadata,
       },
       warnings: model.warnings,
+      onnx: model,
     };
   },
 };

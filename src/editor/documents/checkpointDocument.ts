@@ -1,33 +1,37 @@
-import { dirname, join } from 'node:path';
 import { EventEmitter, type Disposable } from 'vscode';
 import type { Model } from '../../models/model';
+import type { OpenedCheckpoint, OpenedModel } from '../../models/openedModels';
 import { Disposables } from '../disposables';
 import { watchFiles } from './fileWatcher';
 import type { Log } from '../log';
 import { headerKey, type WorkspaceMemory } from './memory';
 import { unlessAborted } from '../dialogue/progress';
 
-/** Files beside the weights that say what the weights do not. */
-const sidecars = ['config.json', 'preprocessor_config.json'];
-
-/** Readers and families are loaded with the first checkpoint, so that activation stays short. */
+/** Loads readers and families with the first checkpoint, so that activation stays short. */
 const opening = () => import('./openRemembered');
 
+/** A file that was read, and what was made of it with what is assumed. */
+interface Loaded {
+  readonly file: OpenedCheckpoint;
+  readonly opened: OpenedModel;
+}
+
 /**
- * A checkpoint that views look at: its file, the model made of it, and whether the file has changed since. All views of one file
+ * A checkpoint that views look at: its file, the model made of it, and whether the file has changed
+ * since. The file is opened once; assumptions are settled on what was read. All views of one file
  * share one document, so that what is assumed in one shows in all.
  */
 export class CheckpointDocument implements Disposable {
   private readonly owned = new Disposables();
   private readonly changes = this.owned.add(new EventEmitter<Model>());
   private readonly staleness = this.owned.add(new EventEmitter<void>());
-  private loading: Promise<Model> | undefined;
+  private loading: Promise<Loaded> | undefined;
   private reading = new AbortController();
   private watching: Disposable | undefined;
 
   /** The model was read again: another state dict, another assumption, or a new file. */
   readonly onDidChange = this.changes.event;
-  /** The file changed on disk; `reload` reads it. */
+  /** The file, or what lies beside it, changed on disk; `reload` reads it. */
   readonly onDidGoStale = this.staleness.event;
 
   constructor(
@@ -37,16 +41,25 @@ export class CheckpointDocument implements Disposable {
     private readonly log: Log,
   ) {}
 
-  /** The model; headers are read on the first call, and again after a failure. */
-  model(): Promise<Model> {
-    this.loading ??= this.load(this.reading.signal).catch((error: unknown) => {
-      this.loading = undefined;
-      throw error;
-    });
-    return this.loading;
+  /** Returns the model; headers are read on the first call, and again after a failure. */
+  async model(): Promise<Model> {
+    return (await this.opened()).model;
   }
 
-  /** Gives up what is being read, on a disk that is too slow for the user; whoever waits for it gets `Cancelled`. */
+  /** Returns the model with the files it was read from: what inference and reports are handed. */
+  async opened(): Promise<OpenedModel> {
+    return (await this.loaded()).opened;
+  }
+
+  /** Returns what was opened, read again if a file has changed: what runs must not be stale. */
+  async current(): Promise<OpenedModel> {
+    const { file, opened } = await this.loaded();
+    if (await file.isCurrent()) return opened;
+    await this.reload();
+    return this.opened();
+  }
+
+  /** Gives up what is being read, on a disk that is too slow for the user; whoever waits gets `Cancelled`. */
   cancel(): void {
     this.reading.abort();
     this.reading = new AbortController();
@@ -55,50 +68,63 @@ export class CheckpointDocument implements Disposable {
   /** Reads the file again and tells every view. */
   async reload(): Promise<Model> {
     this.loading = undefined;
-    return this.replace(await this.model());
+    return this.replace(await this.loaded());
   }
 
-  /** Sets a figure that the weights do not tell, or with null forgets what was set. What does not fit the file is not kept. */
+  /**
+   * Sets a hyper-parameter that the weights do not tell, or with null forgets what was set. Throws if
+   * it does not fit the file, and keeps what was set before.
+   */
   async assume(key: string, value: string | null): Promise<Model> {
-    const header = headerKey((await this.model()).checkpoint.selected.tensors);
+    const { file, opened } = await this.loaded();
+    const header = headerKey(opened.model.checkpoint.selected.tensors);
     const { [key]: _, ...others } = this.memory.assumptions(header);
     const next = value === null ? others : { ...others, [key]: value };
-    const { openAssuming } = await opening();
-    const opened = openAssuming(this.path, this.memory.stateDict(this.path), next);
-    const model = await unlessAborted(opened, this.reading.signal);
+    const { settleAssuming } = await opening();
+    const settled = settleAssuming(file, this.memory.stateDict(this.path), next);
     await this.memory.setAssumptions(header, next);
-    return this.replace(model);
+    return this.replace({ file, opened: settled });
   }
 
   /** Shows another of the file's state dicts. */
   async chooseStateDict(name: string): Promise<Model> {
-    const { openAssuming } = await opening();
-    await unlessAborted(openAssuming(this.path, name, {}), this.reading.signal);
+    const { file } = await this.loaded();
+    const { settleAssuming, settleRemembered } = await opening();
+    settleAssuming(file, name, {});
     await this.memory.chooseStateDict(this.path, name);
-    return this.reload();
+    return this.replace({ file, opened: await settleRemembered(file, this.memory) });
   }
 
-  private replace(model: Model): Model {
-    this.loading = Promise.resolve(model);
+  private loaded(): Promise<Loaded> {
+    this.loading ??= this.load(this.reading.signal).catch((error: unknown) => {
+      this.loading = undefined;
+      throw error;
+    });
+    return this.loading;
+  }
+
+  private replace(loaded: Loaded): Model {
+    const { model } = loaded.opened;
+    this.loading = Promise.resolve(loaded);
     this.changes.fire(model);
     return model;
   }
 
-  private async load(signal: AbortSignal): Promise<Model> {
+  private async load(signal: AbortSignal): Promise<Loaded> {
     const started = performance.now();
-    const { openRemembered } = await opening();
-    const model = await unlessAborted(openRemembered(this.path, this.memory), signal);
-    if (this.owned.isDisposed) return model;
-    this.watch(model);
+    const { openOnce, settleRemembered } = await opening();
+    const file = await unlessAborted(openOnce(this.path), signal);
+    const opened = await settleRemembered(file, this.memory);
+    if (this.owned.isDisposed) return { file, opened };
+    this.watch(file);
     this.log.info(`${this.path}: read in ${(performance.now() - started).toFixed(0)} ms`);
-    return model;
+    return { file, opened };
   }
 
-  private watch({ checkpoint }: Model): void {
-    const folder = dirname(checkpoint.file);
-    const files = [checkpoint.file, ...checkpoint.files, ...sidecars.map((name) => join(folder, name))];
+  private watch({ checkpoint }: OpenedCheckpoint): void {
+    const { file, files, beside } = checkpoint;
     this.watching?.dispose();
-    this.watching = watchFiles([...new Set(files)], () => this.staleness.fire());
+    this.watching = watchFiles([...new Set([file, ...files, ...beside])], () => this.staleness.fire());
   }
 
   dispose(): void {

@@ -1,39 +1,48 @@
-import { openModel, type Model } from '../../models/model';
+import type { OpenedCheckpoint, OpenedModel } from '../../models/openedModels';
 import { figuresOf, headerKey, type Assumptions, type WorkspaceMemory } from './memory';
 
-/** Opens a checkpoint with figures as the user typed them. Throws where a figure or the state dict does not fit the file. */
-export async function openAssuming(
-  path: string,
+export { openOnce } from '../../models/openedModels';
+
+/**
+ * Settles a checkpoint with hyper-parameters as the user typed them, without reading it. Throws if
+ * one of them, or the state dict, does not fit the file.
+ */
+export function settleAssuming(
+  opened: OpenedCheckpoint,
   stateDict: string | undefined,
   assumptions: Assumptions,
-): Promise<Model> {
-  return openModel(path, { stateDict, assume: figuresOf(assumptions) });
+): OpenedModel {
+  return opened.settle({ stateDict, assume: figuresOf(assumptions) });
 }
 
 /**
- * Opens a checkpoint as the user left it: the state dict that was chosen, with the figures that were set for its header. What no
- * longer fits the file is forgotten, because a file that cannot be opened offers no place to take it back.
+ * Settles a checkpoint as the user left it: the state dict that was chosen, with what was set for its
+ * header. What no longer fits the file is forgotten, because a file that cannot be opened offers no
+ * place to take it back.
  */
-export async function openRemembered(path: string, memory: WorkspaceMemory): Promise<Model> {
-  const model = await openSelected(path, memory);
-  const header = headerKey(model.checkpoint.selected.tensors);
+export async function settleRemembered(
+  opened: OpenedCheckpoint,
+  memory: WorkspaceMemory,
+): Promise<OpenedModel> {
+  const chosen = await settleChosen(opened, memory);
+  const header = headerKey(chosen.model.checkpoint.selected.tensors);
   const assumptions = memory.assumptions(header);
-  if (Object.keys(assumptions).length === 0) return model;
+  if (Object.keys(assumptions).length === 0) return chosen;
   try {
-    return await openAssuming(path, memory.stateDict(path), assumptions);
+    return settleAssuming(opened, memory.stateDict(opened.path), assumptions);
   } catch {
     await memory.setAssumptions(header, {});
-    return model;
+    return chosen;
   }
 }
 
-async function openSelected(path: string, memory: WorkspaceMemory): Promise<Model> {
-  const stateDict = memory.stateDict(path);
-  if (stateDict === undefined) return openModel(path);
+async function settleChosen(opened: OpenedCheckpoint, memory: WorkspaceMemory): Promise<OpenedModel> {
+  const stateDict = memory.stateDict(opened.path);
+  if (stateDict === undefined) return opened.settle();
   try {
-    return await openModel(path, { stateDict });
+    return opened.settle({ stateDict });
   } catch {
-    await memory.chooseStateDict(path, undefined);
-    return openModel(path);
+    await memory.chooseStateDict(opened.path, undefined);
+    return opened.settle();
   }
 }

@@ -89,9 +89,9 @@ export class BatchPanels implements Disposable {
       classify: async (image, signal) => {
         const { document, dispose } = documents.acquire(checkpoint);
         try {
-          const model = await document.model();
+          const opened = await document.current();
           const report = (): void => undefined;
-          const request = { checkpoint, model, image, options: {}, signal, report };
+          const request = { opened, image, options: {}, signal, report };
           const { answer, provider } = await runner.classifyForTable(request);
           const used = provider.all.find(({ state }) => state === 'used');
           return { top: guessesOf(answer), provider: used?.title ?? provider.used };

@@ -173,10 +173,10 @@ export class ImagePanel {
   }
 
   private async request(options: RunOptions, signal: AbortSignal): Promise<RunnerRequest> {
-    const { path: checkpoint, image } = this;
+    const { image } = this;
     const report = (message: string): void => this.connection?.tell.progress(message);
-    const model = await unlessAborted(this.document.model(), signal);
-    return { checkpoint, model, image, options, signal, report };
+    const opened = await unlessAborted(this.document.current(), signal);
+    return { opened, image, options, signal, report };
   }
 
   /** The picture, the checkpoint or a setting is another one than before. */

@@ -1,7 +1,7 @@
 import { resolveLabels, topK, type Activation } from '../../labels/labels';
 import type { Model } from '../../models/model';
 import type { Classes } from '../answer';
-import { imageStep, outputOf, type Task } from '../task';
+import { imageProgram, outputOf, type Task } from '../task';
 
 const scoreKinds: Readonly<Record<Activation, Classes['scoreKind']>> = {
   softmax: 'softmax',
@@ -13,14 +13,10 @@ const scoreKinds: Readonly<Record<Activation, Classes['scoreKind']>> = {
 export const classify: Task<Classes> = {
   serves(model: Model) {
     if (model.recognition.family === null) return model.recognition.reason;
-    return outputOf(model.graph().outputs, 'logits') ? undefined : 'it has no classifier: features only';
+    const classifies = model.parts.some(({ graph }) => outputOf(graph().outputs, 'logits'));
+    return classifies ? undefined : 'it has no classifier: features only';
   },
-  program(model, size) {
-    const graph = model.graph(size);
-    const logits = outputOf(graph.outputs, 'logits');
-    if (!logits) throw new Error('the graph has no logits');
-    return { steps: [imageStep(graph, logits)] };
-  },
+  program: (model, size) => imageProgram(model, size, (outputs) => outputOf(outputs, 'logits')),
   read(outputs, _seen, { config, topK: count }) {
     const values = outputOf(outputs, 'logits')?.values ?? new Float32Array();
     const { names, activation, source } = resolveLabels({ config, classes: values.length });

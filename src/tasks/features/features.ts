@@ -1,17 +1,13 @@
 import type { Features } from '../answer';
-import { imageStep, outputOf, type Task } from '../task';
+import { imageProgram, outputOf, type Task } from '../task';
 
 /** Computes what a model without a head gives: its features, or else its first output. */
 export const features: Task<Features> = {
   serves({ recognition }) {
     return recognition.family === null ? recognition.reason : undefined;
   },
-  program(model, size) {
-    const graph = model.graph(size);
-    const output = outputOf(graph.outputs, 'features') ?? graph.outputs[0];
-    if (!output) throw new Error('the graph has no output');
-    return { steps: [imageStep(graph, output)] };
-  },
+  program: (model, size) =>
+    imageProgram(model, size, (outputs) => outputOf(outputs, 'features') ?? outputs[0]),
   read: () => ({ kind: 'features' }),
   json: () => ({ top: [], labels: '', score: 'none' }),
 };

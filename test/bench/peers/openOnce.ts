@@ -1,6 +1,6 @@
 // From a path to its tree, once, in a process that did nothing before: openOnce.js CHECKPOINT prints the milliseconds.
+import { openModel } from '../../../src/models/openedModels';
 import { inspectorModel } from '../../../src/analysis/inspection';
-import { openModel } from '../../../src/models/model';
 
 async function main(path: string): Promise<void> {
   const started = performance.now();

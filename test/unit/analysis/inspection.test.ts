@@ -1,7 +1,7 @@
+import { openModel } from '../../../src/models/openedModels';
 import assert from 'node:assert/strict';
 import { inspectionJson, inspectionText, inspectorModel, valueText } from '../../../src/analysis/inspection';
 import { parseFigure } from '../../../src/architectures/figureText';
-import { openModel } from '../../../src/models/model';
 
 describe('what inspection says of a training checkpoint', () => {
   const path = 'test/fixtures/cases/timm-training-checkpoint/model_best.pth.tar';

@@ -1,13 +1,13 @@
+import { openAt } from '../../support/open';
 import assert from 'node:assert/strict';
 import { stations } from '../../../src/analysis/stations';
-import { openModel } from '../../../src/models/model';
 import { checkpointPath, readCases } from '../../support/cases';
 
 /** The drawing of a golden case, from the picture on: `Blocks ×2 96 × 12 × 8, 2 heads (stages.0.blocks)`. */
 async function drawing(id: string): Promise<readonly string[]> {
   const golden = readCases().find((each) => each.id === id) ?? assert.fail(id);
   const { assume, image_size: imageSize } = golden;
-  const model = await openModel(checkpointPath(golden), { assume, imageSize });
+  const model = await openAt(checkpointPath(golden), { assume, imageSize });
   return stations(model.graph())
     .slice(1)
     .map(({ label, detail, path, count = 1 }) => {

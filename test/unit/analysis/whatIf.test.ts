@@ -1,13 +1,13 @@
+import { openAt } from '../../support/open';
 import assert from 'node:assert/strict';
 import { reportOf } from '../../../src/analysis/report';
-import { openModel } from '../../../src/models/model';
 import { checkpointPath, readCases } from '../../support/cases';
 
 describe('the layer that other forms are about', () => {
   const layerOf = async (id: string) => {
     const golden = readCases().find((each) => each.id === id) ?? assert.fail(id);
     const { assume, image_size: imageSize } = golden;
-    return reportOf(await openModel(checkpointPath(golden), { assume, imageSize }));
+    return reportOf(await openAt(checkpointPath(golden), { assume, imageSize }));
   };
 
   it('is the costliest one, and the forms begin with its own window', async () => {

@@ -1,6 +1,7 @@
+import { openAt } from '../../support/open';
 import assert from 'node:assert/strict';
 import { countMacs } from '../../../src/analysis/complexity';
-import { openModel, type Model } from '../../../src/models/model';
+import type { Model } from '../../../src/models/model';
 import { elementCount } from '../../../src/checkpoint/tensors';
 import { checkpointPath, readCases, type Case, type CaseAttention } from '../../support/cases';
 
@@ -46,7 +47,7 @@ function layoutOf({ window }: CaseAttention, layout: unknown): unknown {
 }
 
 const open = (golden: Case): Promise<Model> =>
-  openModel(checkpointPath(golden), { assume: golden.assume, imageSize: golden.image_size });
+  openAt(checkpointPath(golden), { assume: golden.assume, imageSize: golden.image_size });
 
 describe('golden cases: counts and attention records', () => {
   for (const golden of readCases()) {

@@ -1,7 +1,7 @@
+import { openModel } from '../../../src/models/openedModels';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { inspectionJson } from '../../../src/analysis/inspection';
-import { openModel } from '../../../src/models/model';
 
 const folder = 'test/fixtures/hostile';
 

@@ -1,6 +1,7 @@
+import { openAt, type SizedSettings } from '../../support/open';
 import assert from 'node:assert/strict';
 import { countMacs } from '../../../src/analysis/complexity';
-import { openModel, type Model, type ModelOptions } from '../../../src/models/model';
+import type { Model } from '../../../src/models/model';
 import {
   buildGraph,
   countParameters,
@@ -10,9 +11,9 @@ import {
 import { checkpointOf, linesFolder, readLines, type Line } from '../../oracles/lines';
 import { checkpointPath, readCases } from '../../support/cases';
 
-const open = (id: string, options: ModelOptions = {}): Promise<Model> => {
+const open = (id: string, options: SizedSettings = {}): Promise<Model> => {
   const golden = readCases().find((each) => each.id === id) ?? assert.fail(`no case ${id}`);
-  return openModel(checkpointPath(golden), options);
+  return openAt(checkpointPath(golden), options);
 };
 
 const lines = readLines(linesFolder);

@@ -1,12 +1,13 @@
+import { openAt, type SizedSettings } from '../../support/open';
 import assert from 'node:assert/strict';
-import { openModel, type ModelOptions } from '../../../src/models/model';
+import type {} from '../../../src/models/model';
 import { recognise } from '../../../src/architectures/recognise/recognise';
 import { checkpointOf, linesFolder, readLines } from '../../oracles/lines';
 import { checkpointPath, readCases } from '../../support/cases';
 
-const open = (id: string, options: ModelOptions = {}) => {
+const open = (id: string, options: SizedSettings = {}) => {
   const golden = readCases().find((each) => each.id === id) ?? assert.fail(`no case ${id}`);
-  return openModel(checkpointPath(golden), options);
+  return openAt(checkpointPath(golden), options);
 };
 
 describe('families whose weights were learned for one map', () => {

@@ -1,7 +1,7 @@
+import { openModel } from '../../../src/models/openedModels';
 import assert from 'node:assert/strict';
 import { countMacs } from '../../../src/analysis/complexity';
 import { gridIndex, gridProbe } from '../../../src/architectures/blocks/gridWindows';
-import { openModel } from '../../../src/models/model';
 import {
   buildGraph,
   countParameters,

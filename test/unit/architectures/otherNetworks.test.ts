@@ -1,6 +1,6 @@
+import { openModel } from '../../../src/models/openedModels';
 import assert from 'node:assert/strict';
 import { inspectorModel } from '../../../src/analysis/inspection';
-import { openModel } from '../../../src/models/model';
 import { exampleName } from '../../../src/architectures/recognise/nearest';
 import { recognise } from '../../../src/architectures/recognise/recognise';
 import { lostParameters } from '../../../src/architectures/recognise/siblings';

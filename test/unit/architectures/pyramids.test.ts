@@ -1,6 +1,6 @@
+import { openModel } from '../../../src/models/openedModels';
 import assert from 'node:assert/strict';
 import { countMacs } from '../../../src/analysis/complexity';
-import { openModel } from '../../../src/models/model';
 import {
   buildGraph,
   countParameters,

@@ -30,6 +30,7 @@ function checkpointOf(shapes: Shapes, config?: Readonly<Record<string, unknown>>
     extras: [],
     metadata: {},
     warnings: [],
+    beside: [],
     sidecars: config ? { config } : {},
     siblings: [],
     size: 0,

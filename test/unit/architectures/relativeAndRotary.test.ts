@@ -1,6 +1,7 @@
+import { openAt } from '../../support/open';
 import assert from 'node:assert/strict';
 import type { ConfigValue } from '../../../src/architectures/family';
-import { openModel, type Model } from '../../../src/models/model';
+import type { Model } from '../../../src/models/model';
 import type { Known } from '../../../src/architectures/recognise/recognise';
 import { checkpointPath, readCases } from '../../support/cases';
 
@@ -13,7 +14,7 @@ interface Said {
 function open(id: string, said: Said = {}): Promise<Model> {
   const golden = readCases().find((each) => each.id === id);
   assert(golden, id);
-  return openModel(checkpointPath(golden), said);
+  return openAt(checkpointPath(golden), said);
 }
 
 async function figuresOf(id: string, said?: Said): Promise<Known['evidence']> {

@@ -1,14 +1,14 @@
+import { openAt } from '../../support/open';
 import assert from 'node:assert/strict';
 import { layerText } from '../../../src/attention/naming';
 import { withClassActivation } from '../../../src/graph/rewrite/classActivation';
-import { openModel } from '../../../src/models/model';
 import { checkpointPath, readCases } from '../../support/cases';
 
 /** What is said of the layers of a golden case, each text once. */
 async function textsOf(id: string): Promise<readonly string[]> {
   const golden = readCases().find((each) => each.id === id) ?? assert.fail(id);
   const { assume, image_size: imageSize } = golden;
-  const model = await openModel(checkpointPath(golden), { assume, imageSize });
+  const model = await openAt(checkpointPath(golden), { assume, imageSize });
   return [...new Set(withClassActivation(model.graph()).probes.map(layerText))];
 }
 

@@ -1,12 +1,12 @@
+import { openAt } from '../../support/open';
 import assert from 'node:assert/strict';
-import { openModel } from '../../../src/models/model';
 import { withClassActivation } from '../../../src/graph/rewrite/classActivation';
 import type { Graph } from '../../../src/graph/graph';
 import { checkpointPath, readCases } from '../../support/cases';
 
 async function graphOf(id: string): Promise<Graph> {
   const golden = readCases().find((each) => each.id === id) ?? assert.fail(id);
-  const model = await openModel(checkpointPath(golden), {
+  const model = await openAt(checkpointPath(golden), {
     assume: golden.assume,
     imageSize: golden.image_size,
   });

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import type { Probe } from '../../../src/domain/probes';
-import { foldedPositions } from '../../../src/models/foldedPositions';
+import { foldedPositions, positionTensors } from '../../../src/models/foldedPositions';
 import { describeOnnx, onnxParameters } from '../../../src/models/onnxFamilies';
 import { openFile } from '../../../src/checkpoint/byteSource';
 import { readOnnxModel } from '../../../src/checkpoint/formats/onnx';
+import type { Checkpoint } from '../../../src/checkpoint/checkpoint';
 import { openCheckpoint } from '../../../src/checkpoint/open';
 import { elementCount } from '../../../src/checkpoint/tensors';
-import { readTensor } from '../../../src/checkpoint/values';
+import { readTensor, toFloat32 } from '../../../src/checkpoint/values';
+import type { Graph } from '../../../src/graph/graph';
 import { importOnnx, ImportError, readShapeConstants } from '../../../src/graph/onnx/import';
 import { moduleScopes } from '../../../src/graph/onnx/scopes';
 import { checkpointPath, readCases, type Case } from '../../support/cases';
@@ -28,6 +30,13 @@ const placesOf = (probe: object): object => {
   return { queries, keys, kind, window: layout, reduction };
 };
 
+async function positionsOf(graph: Graph, opened: Checkpoint): Promise<ReadonlyMap<string, Float32Array>> {
+  const values = positionTensors(graph, opened).map(
+    async (tensor) => [tensor.name, toFloat32(await readTensor(tensor), tensor.dtype)] as const,
+  );
+  return new Map(await Promise.all(values));
+}
+
 describe('.onnx files as graphs', () => {
   it('has cases', () => assert.ok(onnxCases.length >= 12));
 
@@ -36,7 +45,7 @@ describe('.onnx files as graphs', () => {
       const { opened, graph } = await open(expected);
       const names = onnxParameters(graph, opened);
       const parameters = opened.selected.tensors.filter(({ name }) => names.has(name));
-      const folded = await foldedPositions(graph, opened);
+      const folded = foldedPositions(graph, opened, await positionsOf(graph, opened));
       const elements = parameters.reduce(
         (sum, { name, shape }) => sum + (folded.get(name) ?? elementCount(shape)),
         0,

@@ -1,15 +1,16 @@
+import { openAt, type SizedSettings } from '../../../support/open';
 import assert from 'node:assert/strict';
 import { relativeIndex } from '../../../../src/architectures/blocks/relativePosition';
 import { windowIndex, windowLayout, windowsOf } from '../../../../src/architectures/blocks/windows';
-import { openModel, understand, type Model, type ModelOptions } from '../../../../src/models/model';
+import { understand, type Model } from '../../../../src/models/model';
 import type { Evidence } from '../../../../src/architectures/family';
 import { windowPlaces } from '../../../../src/attention/windows';
 import { checkpointPath, readCases } from '../../../support/cases';
 import { checkpointOf, linesFolder, readLines, type Line } from '../../../oracles/lines';
 
-const open = (id: string, options: ModelOptions = {}): Promise<Model> => {
+const open = (id: string, options: SizedSettings = {}): Promise<Model> => {
   const golden = readCases().find((each) => each.id === id) ?? assert.fail(`no case ${id}`);
-  return openModel(checkpointPath(golden), options);
+  return openAt(checkpointPath(golden), options);
 };
 
 const lines = readLines(linesFolder);
