@@ -8,9 +8,16 @@ export type ByPath<R extends { readonly opened: unknown }> = Omit<R, 'opened'> &
   readonly model?: Settings;
 };
 
+interface Named {
+  readonly checkpoint: string;
+  readonly model?: Settings;
+  readonly signal?: AbortSignal;
+}
+
 /** Inference on checkpoints that nobody else holds open: opens each once, and again if it changed. */
 export class PathRunner {
   private readonly models = new OpenedModels();
+  private cancelling = new AbortController();
 
   constructor(private readonly inference: Inference) {}
 
@@ -36,7 +43,10 @@ export class PathRunner {
     return this.inference.attention(...asked);
   }
 
+  /** Ends everything that runs, waits or is opened for a run with `cancelled`. */
   cancel(): void {
+    this.cancelling.abort();
+    this.cancelling = new AbortController();
     this.inference.cancel();
   }
 
@@ -44,7 +54,9 @@ export class PathRunner {
     return this.inference.dispose();
   }
 
-  private async opened<R extends { readonly checkpoint: string; readonly model?: Settings }>(request: R) {
-    return { ...request, opened: await this.models.open(request.checkpoint, request.model) };
+  private async opened<R extends Named>(request: R) {
+    const own = request.signal ? [request.signal] : [];
+    const signal = AbortSignal.any([this.cancelling.signal, ...own]);
+    return { ...request, signal, opened: await this.models.open(request.checkpoint, request.model) };
   }
 }

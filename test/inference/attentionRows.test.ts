@@ -8,6 +8,7 @@ import { keyGrid } from '../../src/attention/reading';
 import { elementCount } from '../../src/checkpoint/tensors';
 import { InferenceClient } from '../../src/inference/client';
 import { LoadedModel } from '../../src/inference/loadedModel';
+import { OpenedModels } from '../../src/models/openedModels';
 import { resolvePreprocessing } from '../../src/preprocessing/resolve';
 import { Runs } from '../../src/inference/runs';
 import { checkpointPath, readCases } from '../support/cases';

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, rmSync, utimesSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { OpenedModels } from '../../../src/models/openedModels';
+import { sidecarNames } from '../../../src/checkpoint/open';
+import { openOnce, OpenedModels } from '../../../src/models/openedModels';
 
 describe('opened models', () => {
   const folder = mkdtempSync(join(tmpdir(), 'vitrine-test-'));
@@ -27,4 +28,13 @@ describe('opened models', () => {
     assert.notEqual(again, first);
     assert.notEqual(again.identity, first.identity);
   });
+
+  for (const name of Object.values(sidecarNames))
+    it(`are no longer current when ${name} comes or changes`, async () => {
+      const opened = await openOnce(model);
+      assert.ok(opened.checkpoint.beside.includes(join(folder, name)), 'it is not watched');
+      assert.equal(await opened.isCurrent(), true);
+      writeFileSync(join(folder, name), '{"model_cfg": {}}');
+      assert.equal(await opened.isCurrent(), false);
+    });
 });
