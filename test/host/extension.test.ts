@@ -171,23 +171,25 @@ describe('the extension', () => {
     }
   });
 
-  it('tells that a file changed on disk', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'vitrine-stale-'));
-    const file = join(folder, 'model [1].safetensors');
-    await copyFile(sample('vitrine-sample', 'model.safetensors').fsPath, file);
-    const { document, dispose } = api.services.documents.acquire(file);
-    try {
-      await document.model();
-      let stale = 0;
-      document.onDidGoStale(() => stale++);
-      // The watcher starts in its own time: the file is written until it is heard.
-      const writing = setInterval(() => void appendFile(file, '\0'), 500);
-      await until('the document is stale', () => stale > 0).finally(() => clearInterval(writing));
-    } finally {
-      dispose();
-      await rm(folder, { recursive: true, force: true });
-    }
-  });
+  // What lies beside the weights is read with them: open_clip_config.json is no exception.
+  for (const changed of ['model [1].safetensors', 'open_clip_config.json'])
+    it(`tells that ${changed} changed on disk`, async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'vitrine-stale-'));
+      const file = join(folder, 'model [1].safetensors');
+      await copyFile(sample('vitrine-sample', 'model.safetensors').fsPath, file);
+      const { document, dispose } = api.services.documents.acquire(file);
+      try {
+        await document.model();
+        let stale = 0;
+        document.onDidGoStale(() => stale++);
+        // The watcher starts in its own time: the file is written until it is heard.
+        const writing = setInterval(() => void appendFile(join(folder, changed), '\0'), 500);
+        await until('the document is stale', () => stale > 0).finally(() => clearInterval(writing));
+      } finally {
+        dispose();
+        await rm(folder, { recursive: true, force: true });
+      }
+    });
 
   it('opens one report per checkpoint, and leaves nothing when it is closed', async () => {
     const uri = sample('vitrine-sample', 'model.safetensors');
