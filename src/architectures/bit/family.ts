@@ -20,7 +20,9 @@ const eps = 1e-5;
 /** What the first pooling pads its map with; zeros count, edges never are the greatest. */
 type PoolPadding = 'none' | 'zeros' | 'edges';
 
-/** How convolutions pad, and what the first pooling pads with; transformers says so in config.json. */
+/**
+ * How convolutions pad, and what the first pooling pads with; transformers says so in config.json.
+ */
 function paddings(sources: Sources, grouped: boolean) {
   const { name, title } = sources.found.dialect;
   const told = decide<ConfigValue>(sources, 'padding', {
@@ -87,8 +89,8 @@ function layersOf({ norm, groups, padding }: BitConfig) {
 type Layers = ReturnType<typeof layersOf>;
 
 /**
- * A zero around every channel. Concatenated: the runtime would draw a Pad into the pooling after it,
- * where padding never is the greatest.
+ * A zero around every channel. Concatenated: the runtime would draw a Pad into the pooling after
+ * it, where padding never is the greatest.
  */
 function framed(b: GraphBuilder, map: ValueInfo): ValueInfo {
   return [2, 3].reduce((inner, axis) => {
@@ -106,8 +108,8 @@ function pool(b: GraphBuilder, map: ValueInfo, padding: PoolPadding): ValueInfo 
 }
 
 /**
- * Residual block with norms before convolutions (He et al. 2016b): the projection reads the normalised
- * input.
+ * Residual block with norms before convolutions (He et al. 2016b): the projection reads the
+ * normalised input.
  */
 function block(b: GraphBuilder, x: ValueInfo, { convolve, normalise }: Layers, stride: number): ValueInfo {
   const before = normalise(b, x, 'norm1');
@@ -145,8 +147,8 @@ function head(b: GraphBuilder, { map }: ImageMaps): void {
 }
 
 /**
- * ResNet V2 (He et al. 2016b) and Big Transfer (Kolesnikov et al. 2020), which standardises kernels and
- * normalises groups.
+ * ResNet V2 (He et al. 2016b) and Big Transfer (Kolesnikov et al. 2020), which standardises kernels
+ * and normalises groups.
  */
 export const bit: Family<BitConfig, ImageMaps> = {
   name: 'bit',

@@ -1,16 +1,23 @@
+import { at } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 
-/** First and last + 1 position of each of `bins` parts of `size` positions, which overlap where they do not divide it. */
+/**
+ * First and last + 1 position of each of `bins` parts of `size` positions, which overlap if they
+ * do not divide it.
+ */
 const binsOf = (size: number, bins: number): readonly (readonly [number, number])[] =>
   Array.from({ length: bins }, (_, bin) => [
     Math.floor((bin * size) / bins),
     Math.ceil(((bin + 1) * size) / bins),
   ]);
 
-/** Means of `bins` parts along one axis: the positions of each part are gathered, a shorter one's last place weighs nothing. */
+/**
+ * Means of `bins` parts along one axis: the positions of each part are gathered, a shorter one's
+ * last place weighs nothing.
+ */
 function binMeans(b: GraphBuilder, x: ValueInfo, axis: number, bins: number): ValueInfo {
-  const size = x.shape[axis]!;
+  const size = at(x.shape, axis);
   if (size === bins) return x;
   const parts = binsOf(size, bins);
   const longest = Math.max(...parts.map(([first, end]) => end - first));
@@ -31,7 +38,10 @@ function binMeans(b: GraphBuilder, x: ValueInfo, axis: number, bins: number): Va
   return b.add('ReduceSum', [weighted, b.indices([axis + 1])], { keepdims: int(0) });
 }
 
-/** Mean of the parts of a map `[batch, channels, rows, columns]` that a grid of `side` × `side` cuts, as PyTorch's AdaptiveAvgPool2d. */
+/**
+ * Mean of the parts of a map `[batch, channels, rows, columns]` that a grid of `side` × `side`
+ * cuts, as PyTorch's AdaptiveAvgPool2d.
+ */
 export function adaptiveAveragePool(b: GraphBuilder, map: ValueInfo, side: number): ValueInfo {
   return binMeans(b, binMeans(b, map, 2, side), 3, side);
 }

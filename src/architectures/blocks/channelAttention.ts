@@ -16,7 +16,9 @@ const sigmoid = (b: GraphBuilder, x: ValueInfo): ValueInfo => b.add('Sigmoid', [
 const channelMlp = (b: GraphBuilder, x: ValueInfo): ValueInfo =>
   convolution(b, activate(b, convolution(b, x, 'fc1'), 'relu'), 'fc2');
 
-/** Multiplies a map by a gate per position `[batch, 1, rows, columns]`, shown as spatial attention. */
+/**
+ * Multiplies a map by a gate per position `[batch, 1, rows, columns]`, shown as spatial attention.
+ */
 function gatePositions(b: GraphBuilder, map: ValueInfo, gate: ValueInfo): ValueInfo {
   const grid = gridOf(map);
   const row = b.reshape(gate, [at(map.shape, 0), 1, 1, grid[0] * grid[1]]);
@@ -54,7 +56,10 @@ function cbam(b: GraphBuilder, map: ValueInfo): ValueInfo {
   );
 }
 
-/** Efficient channel attention (Wang et al. 2020): a convolution along the channel means makes the gate. */
+/**
+ * Efficient channel attention (Wang et al. 2020): a convolution along the channel means makes the
+ * gate.
+ */
 function efficient(b: GraphBuilder, map: ValueInfo): ValueInfo {
   const [batch, channels] = map.shape as readonly [number, number];
   const weight = b.parameter('conv.weight');
@@ -81,8 +86,8 @@ function contextMap(b: GraphBuilder, map: ValueInfo, [rows, columns]: Grid): Val
 }
 
 /**
- * Global context (Cao et al. 2019): channels are weighed by a gate made of what one attention over all
- * positions pools.
+ * Global context (Cao et al. 2019): channels are weighed by a gate made of what one attention over
+ * all positions pools.
  */
 function globalContext(b: GraphBuilder, map: ValueInfo): ValueInfo {
   const [batch, channels, rows, columns] = map.shape as readonly [number, number, number, number];

@@ -1,10 +1,14 @@
+import { at, product } from '../../domain/lists';
 import type { Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { float, int, ints, type Attribute, type ValueInfo } from '../../graph/graph';
 import { bothSides, type Sides } from '../../domain/probes';
 import { activate } from './layers';
 
-/** Zeros around a map: one number for all sides, one per axis, or `[top, left, bottom, right]`; `same` is TensorFlow's rule. */
+/**
+ * Zeros around a map: one number for all sides, one per axis, or `[top, left, bottom, right]`;
+ * `same` is TensorFlow's rule.
+ */
 export type Padding = Sides | readonly [top: number, left: number, bottom: number, right: number] | 'same';
 
 interface Window {
@@ -14,30 +18,35 @@ interface Window {
 }
 
 /**
- * TensorFlow's SAME padding, `[top, left, bottom, right]`: as many outputs as ⌈size / stride⌉, an odd zero goes behind.
- * It depends on the map's size, so that strided convolutions pad otherwise on odd and even maps.
+ * TensorFlow's SAME padding, `[top, left, bottom, right]`: as many outputs as ⌈size / stride⌉, an
+ * odd zero goes behind. It depends on the map's size, so that strided convolutions pad otherwise on
+ * odd and even maps.
  */
 function samePadding(
   size: Size,
   { kernel, stride, dilation = [1, 1] }: Window,
 ): readonly [number, number, number, number] {
-  const total = size.map((side, axis) => {
-    const reach = (kernel[axis]! - 1) * dilation[axis]! + 1;
-    return Math.max((Math.ceil(side / stride[axis]!) - 1) * stride[axis]! + reach - side, 0);
-  });
-  const [top, left] = total.map((zeros) => Math.floor(zeros / 2));
-  return [top!, left!, total[0]! - top!, total[1]! - left!];
+  const zeros = (axis: 0 | 1): number => {
+    const reach = (kernel[axis] - 1) * dilation[axis] + 1;
+    return Math.max((Math.ceil(size[axis] / stride[axis]) - 1) * stride[axis] + reach - size[axis], 0);
+  };
+  const [rows, columns] = [zeros(0), zeros(1)];
+  const [top, left] = [Math.floor(rows / 2), Math.floor(columns / 2)];
+  return [top, left, rows - top, columns - left];
 }
 
 /** ONNX `pads` of a window over the map `[batch, channels, rows, columns]`. */
 function padsOf(map: ValueInfo, padding: Padding, window: Window): readonly number[] {
-  if (padding === 'same') return samePadding([map.shape[2]!, map.shape[3]!], window);
+  if (padding === 'same') return samePadding([at(map.shape, 2), at(map.shape, 3)], window);
   if (typeof padding !== 'number' && padding.length === 4) return padding;
   const [rows, columns] = bothSides(padding);
   return [rows, columns, rows, columns];
 }
 
-/** Padding that keeps the size at stride 1, as PyTorch models give it: half of what an odd kernel reaches. */
+/**
+ * Padding that keeps the size at stride 1, as PyTorch models give it: half of what an odd kernel
+ * reaches.
+ */
 const halfPadding = (
   kernel: readonly [number, number],
   dilation: readonly [number, number],
@@ -45,7 +54,7 @@ const halfPadding = (
 
 export interface ConvolutionOptions {
   readonly stride?: Sides;
-  /** Half of the kernel's reach where nothing is given. */
+  /** Half of the kernel's reach if nothing is given. */
   readonly padding?: Padding;
   readonly dilation?: Sides;
   /** Standardise the kernel with this epsilon before use (Qiao et al. 2019). */
@@ -53,8 +62,9 @@ export interface ConvolutionOptions {
 }
 
 /**
- * Convolution of a map `[batch, channels, rows, columns]` with `<name>.weight` `[out, channels / groups, kernel, kernel]`, whose second
- * axis tells the groups. Written like the builder's `conv2d`, with the paddings and kernels of convolutional networks.
+ * Convolution of a map `[batch, channels, rows, columns]` with `<name>.weight`
+ * `[out, channels / groups, kernel, kernel]`, whose second axis tells the groups. Written like the
+ * builder's `conv2d`, with the paddings and kernels of convolutional networks.
  */
 export function convolution(
   b: GraphBuilder,
@@ -62,8 +72,8 @@ export function convolution(
   name: string,
   options: ConvolutionOptions = {},
 ): ValueInfo {
-  const [out, width, rows, columns] = b.shapeOf(`${name}.weight`);
-  const kernel = [rows!, columns!] as const;
+  const [out = 0, width = 0, rows = 0, columns = 0] = b.shapeOf(`${name}.weight`);
+  const kernel = [rows, columns] as const;
   const stride = bothSides(options.stride ?? 1);
   const dilation = bothSides(options.dilation ?? 1);
   const { padding = halfPadding(kernel, dilation), standardise } = options;
@@ -71,7 +81,7 @@ export function convolution(
     standardise === undefined
       ? b.parameter(`${name}.weight`)
       : standardised(b, `${name}.weight`, standardise);
-  const bias = b.has(`${name}.bias`) ? b.parameter(`${name}.bias`, [out!]) : undefined;
+  const bias = b.has(`${name}.bias`) ? b.parameter(`${name}.bias`, [out]) : undefined;
   return b.add(
     'Conv',
     [map, weight, bias],
@@ -80,7 +90,7 @@ export function convolution(
       strides: ints(stride),
       pads: ints(padsOf(map, padding, { kernel, stride, dilation })),
       dilations: ints(dilation),
-      group: int(Math.max(1, Math.floor(map.shape[1]! / width!))),
+      group: int(Math.max(1, Math.floor(at(map.shape, 1) / width))),
     },
     { name },
   );
@@ -90,23 +100,27 @@ export function convolution(
 const filled = (b: GraphBuilder, name: string, width: number, value: number): ValueInfo =>
   b.constant(name, 'F32', [width], new Float32Array(width).fill(value));
 
-/** Kernel `[out, in, k, k]` with mean 0 and variance 1 of every output's weights (Qiao et al. 2019, §3); the runtime folds it when it loads the graph. */
+/**
+ * Kernel `[out, in, k, k]` with mean 0 and variance 1 of every output's weights (Qiao et al. 2019,
+ * §3); the runtime folds it when it loads the graph.
+ */
 function standardised(b: GraphBuilder, name: string, epsilon: number): ValueInfo {
   const weight = b.parameter(name);
-  const [out, ...rest] = weight.shape;
-  const flat = b.reshape(weight, [1, out!, rest.reduce((product, side) => product * side, 1)]);
-  const scale = filled(b, `/${name}/ones`, out!, 1);
-  const shift = filled(b, `/${name}/zeros`, out!, 0);
+  const [out = 0, ...rest] = weight.shape;
+  const flat = b.reshape(weight, [1, out, product(rest)]);
+  const scale = filled(b, `/${name}/ones`, out, 1);
+  const shift = filled(b, `/${name}/zeros`, out, 0);
   const normal = b.add('InstanceNormalization', [flat, scale, shift], { epsilon: float(epsilon) });
   return b.reshape(normal, weight.shape);
 }
 
 /**
- * Batch normalisation with its running statistics (Ioffe & Szegedy 2015) of a map `[batch, channels, rows, columns]` or of rows `[n, channels]`;
- * ones and zeros stand for a scale and bias that are not stored.
+ * Batch normalisation with its running statistics (Ioffe & Szegedy 2015) of a map
+ * `[batch, channels, rows, columns]` or of rows `[n, channels]`; ones and zeros stand for a scale
+ * and bias that are not stored.
  */
 export function batchNorm(b: GraphBuilder, x: ValueInfo, name: string, epsilon: number): ValueInfo {
-  const width = x.shape[1]!;
+  const width = at(x.shape, 1);
   const learned = (part: string, otherwise: number): ValueInfo =>
     b.has(`${name}.${part}`)
       ? b.parameter(`${name}.${part}`, [width])
@@ -121,8 +135,9 @@ export function batchNorm(b: GraphBuilder, x: ValueInfo, name: string, epsilon: 
 }
 
 /**
- * A linear layer without a bias and the batch norm behind it, of rows `[n, in]`: `[n, out]`. Written as a product with the turned weights, into which
- * the runtime folds the norm when it loads; into a Gemm it does not.
+ * A linear layer without a bias and the batch norm behind it, of rows `[n, in]`: `[n, out]`.
+ * Written as a product with the turned weights, into which the runtime folds the norm when it
+ * loads; into a Gemm it does not.
  */
 export function linearNorm(
   b: GraphBuilder,
@@ -136,8 +151,9 @@ export function linearNorm(
 }
 
 /**
- * Group normalisation (Wu & He 2018) of a map `[batch, channels, rows, columns]`: over the channels of a group and all positions, then a
- * scale per channel, and a bias where it is stored. Plain operators: GroupNormalization of opset 18 takes one scale per group.
+ * Group normalisation (Wu & He 2018) of a map `[batch, channels, rows, columns]`: over the channels
+ * of a group and all positions, then a scale per channel, and a bias if it is stored. Plain
+ * operators: GroupNormalization of opset 18 takes one scale per group.
  */
 export function groupNorm(
   b: GraphBuilder,
@@ -162,7 +178,10 @@ interface ConvNormOptions extends ConvolutionOptions {
   readonly eps: number;
 }
 
-/** Convolution, batch norm where one is stored under that name, activation: the unit that convolutional networks are made of. */
+/**
+ * Convolution, batch norm if one is stored under that name, activation: the unit that
+ * convolutional networks are made of.
+ */
 export function convNorm(
   b: GraphBuilder,
   map: ValueInfo,
@@ -175,7 +194,10 @@ export function convNorm(
   return activation === undefined ? normed : activate(b, normed, activation);
 }
 
-/** `convNorm` of a module that calls its parts `conv` and `bn` or `norm`, as timm's ConvNorm and ConvNormAct do. */
+/**
+ * `convNorm` of a module that calls its parts `conv` and `bn` or `norm`, as timm's ConvNorm and
+ * ConvNormAct do.
+ */
 export function convNormModule(
   b: GraphBuilder,
   map: ValueInfo,
@@ -188,7 +210,7 @@ export function convNormModule(
 
 interface PoolOptions {
   readonly kernel: Sides;
-  /** The kernel where nothing is given. */
+  /** The kernel if nothing is given. */
   readonly stride?: Sides;
   readonly padding?: Padding;
   /** Let a last window reach over the edge. */
@@ -217,16 +239,21 @@ function pooling(
 export const maxPool = (b: GraphBuilder, map: ValueInfo, options: PoolOptions): ValueInfo =>
   pooling(b, 'MaxPool', map, options);
 
-/** The mean of each window, zeros of the padding among it where `countPadding` (PyTorch's default). */
+/**
+ * The mean of each window, zeros of the padding among it if `countPadding` (PyTorch's default).
+ */
 export const averagePool = (
   b: GraphBuilder,
   map: ValueInfo,
   { countPadding = true, ...options }: PoolOptions & { readonly countPadding?: boolean },
 ): ValueInfo => pooling(b, 'AveragePool', map, options, { count_include_pad: int(countPadding ? 1 : 0) });
 
-/** Means of `count` windows along one axis that cover it evenly, as PyTorch's adaptive pooling cuts them: they overlap where it does not divide. */
+/**
+ * Means of `count` windows along one axis that cover it evenly, as PyTorch's adaptive pooling cuts
+ * them: they overlap if it does not divide.
+ */
 function adaptiveMeans(b: GraphBuilder, map: ValueInfo, axis: number, count: number): ValueInfo {
-  const size = map.shape[axis]!;
+  const size = at(map.shape, axis);
   if (size === count) return map;
   const windows = Array.from({ length: count }, (_, index) => {
     const [start, end] = [Math.floor((index * size) / count), Math.ceil(((index + 1) * size) / count)];
@@ -235,7 +262,10 @@ function adaptiveMeans(b: GraphBuilder, map: ValueInfo, axis: number, count: num
   return b.concat(windows, axis);
 }
 
-/** A map of the given rows and columns, each the mean of its part of the map `[batch, channels, rows, columns]`. */
+/**
+ * A map of the given rows and columns, each the mean of its part of the map
+ * `[batch, channels, rows, columns]`.
+ */
 export const adaptiveAveragePool = (
   b: GraphBuilder,
   map: ValueInfo,
@@ -246,8 +276,8 @@ export const adaptiveAveragePool = (
 export const globalMean = (b: GraphBuilder, map: ValueInfo): ValueInfo => b.add('GlobalAveragePool', [map]);
 
 /**
- * Multiplies a map `[batch, channels, rows, columns]` by a gate per channel (as many elements in any shape), which is shown as channel
- * attention: its map is `[batch, 1, 1, channels]`.
+ * Multiplies a map `[batch, channels, rows, columns]` by a gate per channel (as many elements in
+ * any shape), which is shown as channel attention: its map is `[batch, 1, 1, channels]`.
  */
 export function gateChannels(b: GraphBuilder, map: ValueInfo, gate: ValueInfo, layer: string): ValueInfo {
   const [batch, channels] = map.shape as readonly [number, number];
@@ -270,7 +300,9 @@ interface SqueezeExciteOptions {
   readonly gate: string;
 }
 
-/** The gate `[batch, channels, 1, 1]` of squeeze and excitation, made of the means of the channels. */
+/**
+ * The gate `[batch, channels, 1, 1]` of squeeze and excitation, made of the means of the channels.
+ */
 export function squeezeGate(
   b: GraphBuilder,
   map: ValueInfo,
@@ -280,7 +312,10 @@ export function squeezeGate(
   return activate(b, convolution(b, hidden, expand), gate);
 }
 
-/** Squeeze and excitation (Hu et al. 2018, §3): channels of the map `[batch, channels, rows, columns]` are weighed by a gate made of their means. */
+/**
+ * Squeeze and excitation (Hu et al. 2018, §3): channels of the map
+ * `[batch, channels, rows, columns]` are weighed by a gate made of their means.
+ */
 export function squeezeExcite(
   b: GraphBuilder,
   map: ValueInfo,

@@ -1,3 +1,4 @@
+import { at } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
@@ -8,8 +9,9 @@ import { gridOf } from './maps';
 import { queryKeyValue } from './transformer';
 
 /**
- * Sines and cosines of the places of a grid `[1, 2 · width, rows, columns]`, rows first (Vaswani et al. 2017, §3.5, over both axes): places are
- * scaled to 0 … 2π, frequencies fall to 1/10000, sines and cosines take turns.
+ * Sines and cosines of the places of a grid `[1, 2 · width, rows, columns]`, rows first (Vaswani et
+ * al. 2017, §3.5, over both axes): places are scaled to 0 … 2π, frequencies fall to 1/10000, sines
+ * and cosines take turns.
  */
 function fourierPositions(width: number, [rows, columns]: Grid): Float32Array {
   const wave = (place: number, size: number, index: number): number => {
@@ -27,13 +29,13 @@ function fourierPositions(width: number, [rows, columns]: Grid): Float32Array {
   return table;
 }
 
-/** A map and the projection of its Fourier positions, where one is stored under `name`. */
+/** A map and the projection of its Fourier positions, if one is stored under `name`. */
 export function withFourierPositions(b: GraphBuilder, map: ValueInfo, name: string): ValueInfo {
   if (!b.has(`${name}.token_projection.weight`)) return map;
   const positions = b.scope(
     name,
     () => {
-      const width = b.shapeOf('token_projection.weight')[1]! / 2;
+      const width = at(b.shapeOf('token_projection.weight'), 1) / 2;
       const grid = gridOf(map);
       const waves = b.constant('/waves', 'F32', [1, 2 * width, ...grid], fourierPositions(width, grid));
       return convolution(b, waves, 'token_projection');
@@ -44,8 +46,9 @@ export function withFourierPositions(b: GraphBuilder, map: ValueInfo, name: stri
 }
 
 /**
- * Cross-covariance attention (El-Nouby et al. 2021, XCiT, eq. 3) over `[batch · count, dim]`: channels of a head attend to each other, by the
- * cosine of their rows over all tokens, times a temperature per head. The map is `[batch, heads, d, d]`.
+ * Cross-covariance attention (El-Nouby et al. 2021, XCiT, eq. 3) over `[batch · count, dim]`:
+ * channels of a head attend to each other, by the cosine of their rows over all tokens, times a
+ * temperature per head. The map is `[batch, heads, d, d]`.
  */
 export function crossCovarianceAttention(
   b: GraphBuilder,
@@ -57,14 +60,15 @@ export function crossCovarianceAttention(
     name,
     () => {
       const { batch, count, value } = tokens;
-      const dim = value.shape[1]!;
+      const dim = at(value.shape, 1);
       const temperature = b.parameter('temperature');
-      const heads = temperature.shape[0]!;
+      const heads = at(temperature.shape, 0);
       const channels = { special: [], channels: dim / heads };
-      const [q, k, v] = queryKeyValue(b, value).map((x) =>
+      const parts = queryKeyValue(b, value).map((x) =>
         b.transpose(b.reshape(x, [batch, count, heads, dim / heads]), [0, 2, 3, 1]),
       );
-      const mixed = b.attention(b.add('Mul', [unitVectors(b, q!), temperature]), unitVectors(b, k!), v!, {
+      const [q, k, v] = [at(parts, 0), at(parts, 1), at(parts, 2)];
+      const mixed = b.attention(b.add('Mul', [unitVectors(b, q), temperature]), unitVectors(b, k), v, {
         scale: 1,
         probe: { layer, kind: 'channel', queries: channels, keys: channels },
       });

@@ -4,8 +4,9 @@ import { activate, withValue } from './layers';
 import { mapToTokens, tokensToMap } from './maps';
 
 /**
- * A linear layer at every position of a map `[batch, channels, rows, columns]`, as the file keeps it: a 1 × 1 convolution `[out, in, 1, 1]`
- * or a linear layer `[out, in]`. Both compute the same; libraries count them as different kinds of work.
+ * A linear layer at every position of a map `[batch, channels, rows, columns]`, as the file keeps
+ * it: a 1 × 1 convolution `[out, in, 1, 1]` or a linear layer `[out, in]`. Both compute the same;
+ * libraries count them as different kinds of work.
  */
 export function pointwise(b: GraphBuilder, map: ValueInfo, name: string): ValueInfo {
   if (b.shapeOf(`${name}.weight`).length === 4) return b.conv2d(map, name);

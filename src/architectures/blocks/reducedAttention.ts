@@ -19,8 +19,8 @@ export interface ReducedSettings {
 }
 
 /**
- * Side of the map to which linear spatial-reduction attention pools its keys (Wang et al. 2022, PVT v2,
- * linear SRA).
+ * Side of the map to which linear spatial-reduction attention pools its keys (Wang et al. 2022, PVT
+ * v2, linear SRA).
  */
 const pooledSide = 7;
 
@@ -51,9 +51,9 @@ function keysAndValues(b: GraphBuilder, x: ValueInfo): readonly [ValueInfo, Valu
 }
 
 /**
- * Spatial-reduction attention (Wang et al. 2021, PVT, §3.3) over `[batch · count, dim]`: keys and values
- * come of a map that a strided convolution `sr` has made smaller, or, if `sr` is 1 × 1, one that is
- * pooled to 7 × 7 (PVT v2, linear SRA). Plain attention without `sr`.
+ * Spatial-reduction attention (Wang et al. 2021, PVT, §3.3) over `[batch · count, dim]`: keys and
+ * values come of a map that a strided convolution `sr` has made smaller, or, if `sr` is 1 × 1, one
+ * that is pooled to 7 × 7 (PVT v2, linear SRA). Plain attention without `sr`.
  */
 function reducedAttention(
   b: GraphBuilder,
@@ -86,9 +86,9 @@ function reducedAttention(
 }
 
 /**
- * Feed-forward layer with a 3 × 3 depthwise convolution between its linear layers (Wang et al. 2022,
- * PVT v2; SegFormer's Mix-FFN, Xie et al. 2021, §3.1), which takes the place of position tables.
- * `rectified`: a ReLU before the convolution, in models that pool their keys.
+ * Feed-forward layer with a 3 × 3 depthwise convolution between its linear layers (Wang et al.
+ * 2022, PVT v2; SegFormer's Mix-FFN, Xie et al. 2021, §3.1), which takes the place of position
+ * tables. `rectified`: a ReLU before the convolution, in models that pool their keys.
  */
 function convolutionalMlp(
   b: GraphBuilder,
@@ -115,8 +115,8 @@ const attendReduced: Attend = (b, tokens, settings) =>
   reducedAttention(b, tokens, 'attn', b.scopePath, settings);
 
 /**
- * One block of a pyramid in the current scope: x + attention(norm(x)), then x + MLP(norm(x)), with a
- * depthwise convolution if one is stored.
+ * One block of a pyramid in the current scope: x + attention(norm(x)), then x + MLP(norm(x)), with
+ * a depthwise convolution if one is stored.
  */
 export function reducedBlock(
   b: GraphBuilder,
@@ -149,9 +149,9 @@ export const reducedBlocks = (
   });
 
 /**
- * Patches of a map `[batch, channels, rows, columns]` and their norm as tokens. Overlapping patches have
- * a kernel of 2S − 1 for the stride S and zeros around the map (Wang et al. 2022, PVT v2); others lie
- * side by side.
+ * Patches of a map `[batch, channels, rows, columns]` and their norm as tokens. Overlapping patches
+ * have a kernel of 2S − 1 for the stride S and zeros around the map (Wang et al. 2022, PVT v2);
+ * others lie side by side.
  */
 export function stagePatches(
   b: GraphBuilder,

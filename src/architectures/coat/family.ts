@@ -42,7 +42,9 @@ const sizes: Readonly<Record<'CoaT' | 'CoaT-Lite', Sizes>> = {
 
 const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
 
-/** Channels and kernels of the convolutions among which the heads of the first scale are shared out. */
+/**
+ * Channels and kernels of the convolutions among which the heads of the first scale are shared out.
+ */
 function windowsOf(tensors: Found['tensors']): readonly (readonly [channels: number, kernel: number])[] {
   return Array.from({ length: countOf(tensors, 'crpe1.conv_list') }, (_, index) => {
     const [channels, , kernel] = tensors.get(`crpe1.conv_list.${index}.weight`)?.shape ?? [];
@@ -143,8 +145,8 @@ const withPatches = (b: GraphBuilder, tokens: Tokens, map: ValueInfo): Tokens =>
 const mapOfPatches = (b: GraphBuilder, tokens: Tokens): ValueInfo => tokensToMap(b, patchesOnly(b, tokens));
 
 /**
- * Convolutional position encoding (Xu et al. 2021, CoaT): patches plus a depthwise convolution of them,
- * shared by a scale's blocks.
+ * Convolutional position encoding (Xu et al. 2021, CoaT): patches plus a depthwise convolution of
+ * them, shared by a scale's blocks.
  */
 function positionEncoding(b: GraphBuilder, tokens: Tokens, scale: number): Tokens {
   const map = mapOfPatches(b, tokens);
@@ -156,9 +158,9 @@ function positionEncoding(b: GraphBuilder, tokens: Tokens, scale: number): Token
 }
 
 /**
- * Convolutional relative position encoding (Xu et al. 2021, CoaT): queries times a depthwise convolution
- * of the values, whose heads have windows of different sizes; nothing for the class token.
- * `[batch, count, dim]`
+ * Convolutional relative position encoding (Xu et al. 2021, CoaT): queries times a depthwise
+ * convolution of the values, whose heads have windows of different sizes; nothing for the class
+ * token. `[batch, count, dim]`
  */
 function relativeEncoding(b: GraphBuilder, query: Tokens, value: Tokens, scale: number): ValueInfo {
   const map = mapOfPatches(b, value);
@@ -182,9 +184,9 @@ function relativeEncoding(b: GraphBuilder, query: Tokens, value: Tokens, scale: 
 }
 
 /**
- * Factorised attention (Xu et al. 2021, CoaT): queries times softmax(K)ᵀV, the softmax over the tokens.
- * Its products are channels by channels: there is no map over keys to look at. `path` is the module's,
- * from the root; its position encoding is the scale's.
+ * Factorised attention (Xu et al. 2021, CoaT): queries times softmax(K)ᵀV, the softmax over the
+ * tokens. Its products are channels by channels: there is no map over keys to look at. `path` is
+ * the module's, from the root; its position encoding is the scale's.
  */
 function factorisedAttention(
   b: GraphBuilder,
@@ -238,7 +240,9 @@ function serialBlock(
   });
 }
 
-/** What a scale sends to another: patches resized bilinearly to its grid, the class token as it is. */
+/**
+ * What a scale sends to another: patches resized bilinearly to its grid, the class token as it is.
+ */
 function resized(b: GraphBuilder, tokens: Tokens, grid: Grid): ValueInfo {
   return withPatches(b, tokens, resizedMap(b, mapOfPatches(b, tokens), grid)).value;
 }
@@ -246,8 +250,8 @@ function resized(b: GraphBuilder, tokens: Tokens, grid: Grid): ValueInfo {
 const gridOfPatches = ({ layout }: Tokens): Grid => gridOfLayout({ grid: layout.grid });
 
 /**
- * A parallel block (Xu et al. 2021, CoaT): each scale attends by itself, then adds what the others send;
- * one MLP serves all.
+ * A parallel block (Xu et al. 2021, CoaT): each scale attends by itself, then adds what the others
+ * send; one MLP serves all.
  */
 function parallelBlock(
   b: GraphBuilder,
@@ -275,7 +279,10 @@ function parallelBlock(
   );
 }
 
-/** The serial blocks of all scales, each over the patches of the one before with its own class token. */
+/**
+ * The serial blocks of all scales, each over the patches of the one before with its own class
+ * token.
+ */
 function serialScales(b: GraphBuilder, pixels: ValueInfo, config: CoatConfig): readonly Tokens[] {
   const cut = { overlap: false, eps: config.sampling_eps };
   const patchesOf = (map: ValueInfo, scale: number): Tokens =>
@@ -338,8 +345,8 @@ function head(b: GraphBuilder, { scales: ends }: CoatMaps, { pool }: CoatConfig)
 }
 
 /**
- * CoaT (Xu et al. 2021, "Co-Scale Conv-Attentional Image Transformers"): factorised attention, positions
- * from convolutions, scales that exchange.
+ * CoaT (Xu et al. 2021, "Co-Scale Conv-Attentional Image Transformers"): factorised attention,
+ * positions from convolutions, scales that exchange.
  */
 export const coat: Family<CoatConfig, CoatMaps> = {
   name: 'coat',

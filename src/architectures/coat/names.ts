@@ -1,6 +1,9 @@
 import { timmNames, type Dialect, type Rename } from '../dialect';
 
-/** Names under which a module that several blocks share is saved again with each of them, and the one it is read by. */
+/**
+ * Names under which a module that several blocks share is saved again with each of them, and the
+ * one it is read by.
+ */
 const shared: readonly Rename[] = [
   [/^serial_blocks(\d)\.\d+\.cpe\.(.+)$/, 'cpe$1.$2'],
   [/^serial_blocks(\d)\.\d+\.factoratt_crpe\.crpe\.(.+)$/, 'crpe$1.$2'],

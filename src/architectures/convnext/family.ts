@@ -30,7 +30,10 @@ const sizes: Sizes = {
   '3,4,30,3 384': 'XXL',
 };
 
-/** timm's smallest variant scales by the deviation where others of the same names scale by the root mean square. */
+/**
+ * timm's smallest variant scales by the deviation where others of the same names scale by the root
+ * mean square.
+ */
 const otherNorm = /zepto_rms/;
 
 /** Epsilon of all norms, and of the last one, which transformers sets apart. */
@@ -79,7 +82,10 @@ type ConvNextConfig = SettledBy<typeof recognise>;
 
 type Settings = Pick<ConvNextConfig, 'eps' | 'activation'>;
 
-/** Patches of 4 × 4 pixels, or two overlapping 3 × 3 convolutions with stride 2; the norm comes last. */
+/**
+ * Patches of 4 × 4 pixels, or two overlapping 3 × 3 convolutions with stride 2; the norm comes
+ * last.
+ */
 function stem(b: GraphBuilder, pixels: ValueInfo, { eps, activation }: Settings): ValueInfo {
   return b.scope(
     'stem',
@@ -103,7 +109,10 @@ interface Layout {
   readonly units: number;
 }
 
-/** Global response norm (Woo et al. 2023, §3.2): units that are strong over all positions, beside the others, are made stronger. */
+/**
+ * Global response norm (Woo et al. 2023, §3.2): units that are strong over all positions, beside
+ * the others, are made stronger.
+ */
 function globalResponseNorm(b: GraphBuilder, x: ValueInfo, { positions, units }: Layout): ValueInfo {
   const width = at(x.shape, units);
   const shape = x.shape.slice(1).map((_, axis) => (axis + 1 === units ? width : 1));

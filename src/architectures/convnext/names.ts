@@ -6,7 +6,10 @@ const inBlock = (from: string, to: string): Rename => [
   `stages.$1.blocks.$2.${to}`,
 ];
 
-/** torchvision keeps stem, stages and what lies between them in one list: stage 1 is its second, the downsampling before it the third entry. */
+/**
+ * torchvision keeps stem, stages and what lies between them in one list: stage 1 is its second, the
+ * downsampling before it the third entry.
+ */
 const torchvisionStage = (stage: number): readonly Rename[] => {
   const blocks = `^features\\.${2 * stage + 1}\\.(\\d+)\\.`;
   const to = `stages.${stage}.blocks.$1.`;

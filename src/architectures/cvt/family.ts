@@ -19,7 +19,9 @@ import { cvtNames } from './names';
 /** Sizes of Wu et al. 2021 (CvT, table 2). */
 const sizes: Sizes = { '1,2,10 64': '13', '1,4,16 64': '21', '2,2,20 192': 'W24' };
 
-/** Strides and paddings of the convolutions, which no weight tells: those of all published models. */
+/**
+ * Strides and paddings of the convolutions, which no weight tells: those of all published models.
+ */
 const usual = {
   patch_stride: { config: 'patch_stride', of: (kernel: number) => (kernel + 1) >> 1 },
   patch_padding: { config: 'patch_padding', of: (kernel: number) => (kernel === 7 ? 2 : kernel >> 1) },
@@ -100,8 +102,8 @@ interface BlockSettings {
 }
 
 /**
- * Convolutional projection (Wu et al. 2021, §3.2): a depthwise convolution and batch norm over the map,
- * a linear layer per token; the class token skips the convolution.
+ * Convolutional projection (Wu et al. 2021, §3.2): a depthwise convolution and batch norm over the
+ * map, a linear layer per token; the class token skips the convolution.
  */
 function projection(
   b: GraphBuilder,
@@ -120,8 +122,8 @@ function projection(
 }
 
 /**
- * Attention whose queries, keys and values are convolutional projections; the scores are scaled by the
- * whole width, not a head's.
+ * Attention whose queries, keys and values are convolutional projections; the scores are scaled by
+ * the whole width, not a head's.
  */
 function attention(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): ValueInfo {
   const { heads, qStride, kvStride, eps } = settings;
@@ -225,8 +227,8 @@ function head(b: GraphBuilder, { tokens, map }: CvtMaps, { pool, eps }: CvtConfi
 }
 
 /**
- * CvT (Wu et al. 2021, "Introducing Convolutions to Vision Transformers"): convolutions embed tokens and
- * project queries, keys and values.
+ * CvT (Wu et al. 2021, "Introducing Convolutions to Vision Transformers"): convolutions embed
+ * tokens and project queries, keys and values.
  */
 export const cvt: Family<CvtConfig, CvtMaps> = {
   name: 'cvt',

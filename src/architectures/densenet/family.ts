@@ -18,7 +18,9 @@ interface DenseNetConfig {
   readonly eps: number;
 }
 
-/** The convolution whose rows are the channels that a layer adds; a block has no width of its own. */
+/**
+ * The convolution whose rows are the channels that a layer adds; a block has no width of its own.
+ */
 const growing = 'conv2.weight';
 
 function recognise(found: Found): Recognised<DenseNetConfig> | undefined {

@@ -88,8 +88,8 @@ function stagesOf(tensors: Tensors): Stages {
 }
 
 /**
- * The layout that the kernels allow. Two pairs share them: of one, one begins with convolutions that are
- * not depthwise; of the other, one weighs no channels.
+ * The layout that the kernels allow. Two pairs share them: of one, one begins with convolutions
+ * that are not depthwise; of the other, one weighs no channels.
  */
 function layoutOf(tensors: Tensors, kernels: readonly number[]): Layout | undefined {
   const fused = tensors.has('blocks.1.0.conv_exp.weight');
@@ -112,8 +112,8 @@ function titleOf(
 }
 
 /**
- * Half of the kernel on both sides; TensorFlow's rule; or what Keras' port to transformers fixed of it
- * for one size.
+ * Half of the kernel on both sides; TensorFlow's rule; or what Keras' port to transformers fixed of
+ * it for one size.
  */
 const paddings = ['symmetric', 'same', 'fixed'] as const;
 
@@ -164,8 +164,8 @@ function oddBlocks(sources: Sources, size: PublishedSize | undefined): Evidence<
 }
 
 /**
- * Whether it is timm's own MobileNet V3 (`mobilenetv3_rw`), which computes otherwise: the only one whose
- * last convolution has no bias.
+ * Whether it is timm's own MobileNet V3 (`mobilenetv3_rw`), which computes otherwise: the only one
+ * whose last convolution has no bias.
  */
 const isOwn = ({ label }: Layout, tensors: Tensors): boolean =>
   label === 'mobilenet_v3' && tensors.has('conv_head.weight') && !tensors.has('conv_head.bias');
@@ -246,8 +246,8 @@ function excite(b: GraphBuilder, map: ValueInfo, { gate, gateActivation }: Unit)
 }
 
 /**
- * A block's units in order: name and norm of each convolution, whether it strides, whether an activation
- * follows, whether it is gated then.
+ * A block's units in order: name and norm of each convolution, whether it strides, whether an
+ * activation follows, whether it is gated then.
  */
 interface BlockKind {
   readonly has: readonly string[];
@@ -305,8 +305,8 @@ const kindAt = (b: GraphBuilder, start: string): BlockKind =>
   blockKinds.find(({ has }) => has.every((name) => b.has(`${start}${name}.weight`))) ?? plain;
 
 /**
- * Expansion, depthwise convolution, squeeze and excitation, projection (Sandler et al. 2018; Howard et
- * al. 2019), and the input if shapes allow.
+ * Expansion, depthwise convolution, squeeze and excitation, projection (Sandler et al. 2018; Howard
+ * et al. 2019), and the input if shapes allow.
  */
 function block(b: GraphBuilder, x: ValueInfo, stride: number, unit: Unit): ValueInfo {
   const kind = kindAt(b, '');
@@ -396,8 +396,8 @@ function head(b: GraphBuilder, { map }: ImageMaps, config: EfficientNetConfig): 
 }
 
 /**
- * Networks of inverted residuals: EfficientNet (Tan & Le 2019; V2: 2021), MobileNet V2 (Sandler et al.
- * 2018) and V3 (Howard et al. 2019).
+ * Networks of inverted residuals: EfficientNet (Tan & Le 2019; V2: 2021), MobileNet V2 (Sandler et
+ * al. 2018) and V3 (Howard et al. 2019).
  */
 export const efficientnet: Family<EfficientNetConfig, ImageMaps> = {
   name: 'efficientnet',

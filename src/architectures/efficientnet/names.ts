@@ -1,3 +1,4 @@
+import { at } from '../../domain/lists';
 import { timmNames, type Dialect, type Rename } from '../dialect';
 
 const shared = { families: ['efficientnet'], resampling: ['bicubic', 'bicubic'] as const, eps: 1e-3 };
@@ -60,7 +61,10 @@ const torchvision: Dialect = {
   ]),
 };
 
-/** transformers keeps one list of blocks; one without expansion begins with its depthwise convolution. */
+/**
+ * transformers keeps one list of blocks; one without expansion begins with its depthwise
+ * convolution.
+ */
 const transformersBlock = 'encoder\\.blocks\\.(\\d+)\\.';
 const efficientnet: Dialect = {
   ...shared,
@@ -107,11 +111,11 @@ const mobilenetV2: Dialect = {
     ...mobileUnits
       .slice(1)
       .flatMap((name, index) =>
-        unit(`conv_stem\\.${name}\\.`, 'convolution', 'normalization', 'blocks.0.0.', plain[index]!),
+        unit(`conv_stem\\.${name}\\.`, 'convolution', 'normalization', 'blocks.0.0.', at(plain, index)),
       ),
     ...mobileBlocks.flatMap((to, layer) =>
       mobileUnits.flatMap((name, index) =>
-        unit(`layer\\.${layer}\\.${name}\\.`, 'convolution', 'normalization', to, expanded[index]!),
+        unit(`layer\\.${layer}\\.${name}\\.`, 'convolution', 'normalization', to, at(expanded, index)),
       ),
     ),
     ...unit('conv_1x1\\.', 'convolution', 'normalization', '', ['conv_head', 'bn2']),

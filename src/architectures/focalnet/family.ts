@@ -25,7 +25,10 @@ const sizes: Sizes = {
   '2,2,18,2 352': 'H',
 };
 
-/** Names of the receptive fields by focal levels: small and large up to the width of B, the number of levels above. */
+/**
+ * Names of the receptive fields by focal levels: small and large up to the width of B, the number
+ * of levels above.
+ */
 const fields = (levels: number, width: number): string =>
   (width < 192 ? { 2: 'SRF', 3: 'LRF' }[levels] : undefined) ?? `FL${levels}`;
 
@@ -137,9 +140,9 @@ function gatedContexts(b: GraphBuilder, map: ValueInfo, gates: readonly ValueInf
 }
 
 /**
- * Focal modulation (Yang et al. 2022, §3.2) of a map `[batch, channels, rows, columns]`: contexts of
- * growing depth-wise convolutions and of the whole map, gated per position and summed, modulate the
- * query: x = W · (q ⊙ h(Σ gₗ ⊙ ctxₗ)).
+ * Focal modulation (Yang et al. 2022, §3.2) of a map `[batch, channels, rows, columns]`: contexts
+ * of growing depth-wise convolutions and of the whole map, gated per position and summed, modulate
+ * the query: x = W · (q ⊙ h(Σ gₗ ⊙ ctxₗ)).
  */
 function focalModulation(b: GraphBuilder, map: ValueInfo, config: FocalNetConfig): ValueInfo {
   return b.scope(

@@ -10,7 +10,9 @@ interface PerStageQuestion extends Omit<Question<number | readonly number[]>, 'i
   readonly needed: string;
 }
 
-/** A hyper-parameter that has a number for each of `count` stages; a single number stands for all. */
+/**
+ * A hyper-parameter that has a number for each of `count` stages; a single number stands for all.
+ */
 export function decidePerStage(
   sources: Sources,
   key: string,

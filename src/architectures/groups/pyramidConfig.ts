@@ -8,7 +8,10 @@ import type { MeasuredStages } from './stagedConfig';
 
 /** How the libraries of a family set what its weights do not tell. */
 export interface PyramidDefaults {
-  /** Epsilon of the blocks' norms and of those after a patch embedding or a reduction, if dialects differ. */
+  /**
+   * Epsilon of the blocks' norms and of those after a patch embedding or a reduction, if dialects
+   * differ.
+   */
   readonly eps?: Readonly<Record<string, readonly [blocks: number, sampling: number]>>;
   /** Whether the library reads `layer_norm_eps` of config.json. */
   readonly configuredEps: boolean;
@@ -33,8 +36,8 @@ function epsilons(sources: Sources, { eps = {}, configuredEps }: PyramidDefaults
 }
 
 /**
- * What stages of blocks that are named as in timm's PVT v2 settle; `blocksOf` is the path of a stage's
- * list of blocks.
+ * What stages of blocks that are named as in timm's PVT v2 settle; `blocksOf` is the path of a
+ * stage's list of blocks.
  */
 export function pyramidShapes(
   { sources, depths, dims, each }: MeasuredStages,
@@ -80,7 +83,10 @@ export const stageSettings = (config: PyramidConfig, stage: number): ReducedSett
   samplingEps: config.sampling_eps,
 });
 
-/** Patches of the image: the shape of the first embedding, and sides of the kernels with which stages cut. */
+/**
+ * Patches of the image: the shape of the first embedding, and sides of the kernels with which
+ * stages cut.
+ */
 export function patchesAt(tensors: Found['tensors'], patchesOf: (stage: number) => string, stages: number) {
   const [, channels, ...kernel] = tensors.get(`${patchesOf(0)}.proj.weight`)?.shape ?? [];
   const [rows, columns] = kernel;
@@ -96,8 +102,8 @@ export function patchesAt(tensors: Found['tensors'], patchesOf: (stage: number) 
 type Reduction = Evidence<string | readonly number[]>;
 
 /**
- * Factors by which the keys of each stage are reduced, by the kernels of its convolution `sr`; a kernel
- * of 1 is a pool to 7 × 7. `block` is the first that has one.
+ * Factors by which the keys of each stage are reduced, by the kernels of its convolution `sr`; a
+ * kernel of 1 is a pool to 7 × 7. `block` is the first that has one.
  */
 export function reductionOf(
   { found: { tensors } }: Sources,

@@ -56,7 +56,9 @@ interface PyramidVariant {
   readonly defaults: PyramidDefaults;
 }
 
-/** A pyramid of overlapping patches whose stages end in a norm; undefined if it is another network. */
+/**
+ * A pyramid of overlapping patches whose stages end in a norm; undefined if it is another network.
+ */
 export function recognisePyramid(
   found: Found,
   { label, title, sizes, defaults }: PyramidVariant,

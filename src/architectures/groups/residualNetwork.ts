@@ -23,8 +23,8 @@ export interface ResidualConfig extends Unit {
 }
 
 /**
- * One 7 × 7 convolution, or three of 3 × 3 (He et al. 2019, ResNet-C), then a maximum or a convolution
- * (ResNet-RS): a quarter of the size.
+ * One 7 × 7 convolution, or three of 3 × 3 (He et al. 2019, ResNet-C), then a maximum or a
+ * convolution (ResNet-RS): a quarter of the size.
  */
 function stem(b: GraphBuilder, pixels: ValueInfo, unit: Unit): ValueInfo {
   const deep = [

@@ -30,10 +30,10 @@ function numbersAfter(tensors: Found['tensors'], start: string): readonly number
 }
 
 /**
- * Counts stages and blocks by the path of a block, `stages.*.blocks.*` or `layer*.*`: the stars stand
- * for the numbers of stage and block, from 0 or 1. A stage begins with the first block that has the
- * parameter `width`, which has as many rows as the stage has channels; what comes before it in the
- * list is no block. Undefined if a stage has no such block.
+ * Counts stages and blocks by the path of a block, `stages.*.blocks.*` or `layer*.*`: the stars
+ * stand for the numbers of stage and block, from 0 or 1. A stage begins with the first block that
+ * has the parameter `width`, which has as many rows as the stage has channels; what comes before it
+ * in the list is no block. Undefined if a stage has no such block.
  */
 export function measureStages(found: Found, block: string, width: string): MeasuredStages | undefined {
   const { tensors } = found;
@@ -70,7 +70,10 @@ interface StagedFamily<S extends EvidenceRecord, T extends EvidenceRecord, P ext
   readonly head: string;
   /** Pixels per row and column of the last map: steps by which the image may grow. */
   readonly stride: number;
-  /** Evidence that follows depth and width; a key that is derived otherwise is the family's own here. */
+  /**
+   * Evidence that follows depth and width; a key that is derived otherwise is the family's own
+   * here.
+   */
   readonly shapes?: S;
   /** Evidence that follows image size and classes: what names and shapes do not decide. */
   readonly settings?: T;
@@ -91,8 +94,8 @@ export type SettledBy<R extends (found: Found) => Recognised<unknown> | undefine
   ReturnType<R> extends Recognised<infer C> | undefined ? C : never;
 
 /**
- * Ends the recognition of a staged network: depth, width, image size, classes, title, config and what
- * published models say follow from the counted stages; the family adds its own evidence.
+ * Ends the recognition of a staged network: depth, width, image size, classes, title, config and
+ * what published models say follow from the counted stages; the family adds its own evidence.
  */
 export function stagedConfig<
   S extends EvidenceRecord = Nothing,

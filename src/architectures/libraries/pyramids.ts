@@ -36,7 +36,10 @@ export const original: Dialect = {
   ),
 };
 
-/** Modules of a block that transformers names alike in PVT, PVT v2 and SegFormer; `block` captures stage and index. */
+/**
+ * Modules of a block that transformers names alike in PVT, PVT v2 and SegFormer; `block` captures
+ * stage and index.
+ */
 export function transformersBlock(block: string): readonly Rename[] {
   const row = (from: string, to: string): Rename => [
     new RegExp(`^${block}\\.${from}\\.(weight|bias)$`),

@@ -30,8 +30,8 @@ interface Stage {
 }
 
 /**
- * How the tokens of a block exchange what they hold (Yu et al. 2022, MetaFormer). Features are a map
- * `[batch, dim, rows, columns]`, or rows `[batch · rows · columns, dim]` if `asRows` is set.
+ * How the tokens of a block exchange what they hold (Yu et al. 2022, MetaFormer). Features are a
+ * map `[batch, dim, rows, columns]`, or rows `[batch · rows · columns, dim]` if `asRows` is set.
  */
 interface TokenMixer {
   /** A block with this parameter has it. */
@@ -59,7 +59,9 @@ const mixers = {
     mix: (b, rows, { batch, grid, heads, eps }, layer) =>
       selfAttention(b, gridTokens(rows, batch, grid), 'token_mixer', layer, { heads, eps }),
   },
-  /** ConvFormer (Yu et al. 2023, §2.3): the inverted separable convolution of Sandler et al. 2018. */
+  /**
+   * ConvFormer (Yu et al. 2023, §2.3): the inverted separable convolution of Sandler et al. 2018.
+   */
   convolution: {
     signature: /^token_mixer\.pwconv1\./,
     asRows: false,
@@ -101,7 +103,8 @@ function mixerOf(tensors: Tensors, stage: number): MixerName | undefined {
 }
 
 /**
- * x · scale per channel if one is stored (LayerScale, or the scale of a residual connection), else x.
+ * x · scale per channel if one is stored (LayerScale, or the scale of a residual connection), else
+ * x.
  */
 function scaled(b: GraphBuilder, x: ValueInfo, name: string): ValueInfo {
   if (!b.has(`${name}.scale`)) return x;
@@ -197,7 +200,10 @@ function settings(sources: Sources, names: readonly MixerName[]) {
   };
 }
 
-/** The stages' token mixers. IdentityFormer, of the same repository, has the parameters of a PoolFormerV2. */
+/**
+ * The stages' token mixers. IdentityFormer, of the same repository, has the parameters of a
+ * PoolFormerV2.
+ */
 function mixersEvidence({ dialect }: Found, names: readonly MixerName[]): Evidence<readonly MixerName[]> {
   const told = dialect.name !== 'metaformer' || !names.includes('pooling');
   return told
@@ -236,7 +242,9 @@ function recognise(found: Found) {
 
 type MetaFormerConfig = SettledBy<typeof recognise>;
 
-/** A strided convolution with a norm behind it (stem) or before it (downsampling), if one is stored. */
+/**
+ * A strided convolution with a norm behind it (stem) or before it (downsampling), if one is stored.
+ */
 function embedding(
   b: GraphBuilder,
   map: ValueInfo,
@@ -281,7 +289,8 @@ const headEps = 1e-6;
  * (ConvFormer, CAFormer).
  */
 function head(b: GraphBuilder, { map }: ImageMaps, { eps }: MetaFormerConfig): void {
-  // transformers and the original repository normalise the map, timm what is left of it after pooling.
+  // transformers and the original repository normalise the map, timm what is left of it after
+  // pooling.
   const normed = b.has('norm.weight') ? mixers.pooling.norm(b, map, 'norm', eps) : map;
   const features = maybeNorm(b, meanOfMap(b, normed), 'head.norm', headEps);
   if (!b.has('head.fc.fc1.weight')) return answer(b, features, map, 'head.fc');

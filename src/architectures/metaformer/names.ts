@@ -5,7 +5,10 @@ function inBlock(from: string, to: string): Rename {
   return [new RegExp(`^encoder\\.block\\.(\\d+)\\.(\\d+)\\.${from}$`), `stages.$1.blocks.$2.${to}`];
 }
 
-/** Hugging Face transformers: PoolFormer, which normalises the last map where timm normalises the pooled vector. */
+/**
+ * Hugging Face transformers: PoolFormer, which normalises the last map where timm normalises the
+ * pooled vector.
+ */
 const transformersPoolFormer: Dialect = {
   name: 'transformers',
   title: 'Hugging Face transformers',
@@ -30,7 +33,10 @@ const transformersPoolFormer: Dialect = {
   modules: [[/^stages\.(\d+)\.blocks\.(\d+)/, 'encoder.block.$1.$2']],
 };
 
-/** sail-sg/poolformer: stages and the downsamplings between them take turns in one list, and the last map is normalised. */
+/**
+ * sail-sg/poolformer: stages and the downsamplings between them take turns in one list, and the
+ * last map is normalised.
+ */
 const originalPoolFormer: Dialect = {
   name: 'poolformer',
   title: 'PoolFormer repository',
@@ -59,7 +65,10 @@ const originalPoolFormer: Dialect = {
   ],
 };
 
-/** sail-sg/metaformer: PoolFormerV2, ConvFormer and CAFormer, with linear layers at every position of a map instead of 1 × 1 convolutions. */
+/**
+ * sail-sg/metaformer: PoolFormerV2, ConvFormer and CAFormer, with linear layers at every position
+ * of a map instead of 1 × 1 convolutions.
+ */
 const originalMetaFormer: Dialect = {
   name: 'metaformer',
   title: 'MetaFormer repository',
@@ -79,7 +88,10 @@ const originalMetaFormer: Dialect = {
   modules: [[/^stages\.(\d+)\.blocks\.(\d+)$/, 'stages.$1.$2']],
 };
 
-/** PoolFormer, ConvFormer and CAFormer as timm, transformers and the original repositories name them. */
+/**
+ * PoolFormer, ConvFormer and CAFormer as timm, transformers and the original repositories name
+ * them.
+ */
 export const metaformerNames: readonly Dialect[] = [
   timmNames('metaformer', [
     /^stem\.conv\.weight$/,

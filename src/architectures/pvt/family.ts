@@ -57,8 +57,8 @@ function recognise(found: Found) {
 type PvtConfig = SettledBy<typeof recognise>;
 
 /**
- * Adds the stage's position table, resampled bilinearly to the grid of the patches as the authors do. If
- * a class token joins, in the last stage, the table's first row is its own.
+ * Adds the stage's position table, resampled bilinearly to the grid of the patches as the authors
+ * do. If a class token joins, in the last stage, the table's first row is its own.
  */
 function placed(b: GraphBuilder, patches: Tokens, native: Grid): Tokens {
   const joins = b.has('cls_token');

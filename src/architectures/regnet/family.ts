@@ -16,7 +16,10 @@ const eps = 1e-5;
 const activation = 'relu';
 const stageCount = 4;
 
-/** Sizes of RegNetX and RegNetY, by their multiply-accumulates (Radosavovic et al. 2020, tables 7 and 8; the largest are SEER's). */
+/**
+ * Sizes of RegNetX and RegNetY, by their multiply-accumulates (Radosavovic et al. 2020, tables 7
+ * and 8; the largest are SEER's).
+ */
 const sizes: Sizes = {
   '1,1,4,7 24': '200MF',
   '1,2,7,12 32': '400MF',
@@ -74,7 +77,10 @@ function recognise(found: Found) {
 
 type RegNetConfig = SettledBy<typeof recognise>;
 
-/** Bottleneck without a bottleneck: 1 × 1, 3 × 3 in groups, 1 × 1 of one width, and channels weighed after the second (RegNetY). */
+/**
+ * Bottleneck without a bottleneck: 1 × 1, 3 × 3 in groups, 1 × 1 of one width, and channels weighed
+ * after the second (RegNetY).
+ */
 function block(b: GraphBuilder, x: ValueInfo, stride: number): ValueInfo {
   const wide = convNorm(b, x, 'conv1.conv', 'conv1.bn', { eps, activation });
   const mixed = convNorm(b, wide, 'conv2.conv', 'conv2.bn', { eps, activation, stride });

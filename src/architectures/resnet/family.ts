@@ -13,7 +13,10 @@ import { flag } from '../groups/valueKinds';
 import { decide, namesOf, type Sources } from '../sources';
 import { resnetNames } from './names';
 
-/** Variants that blur where they stride, with the names and shapes of those that do not: the weights alone never tell. */
+/**
+ * Variants that blur where they stride, with the names and shapes of those that do not: the weights
+ * alone never tell.
+ */
 const antialiased = /^(?:se|eca)?resne[xt]t?(?:aa|blur)/;
 
 /** What the first block of the first stage, the stem and the first shortcut store. */
@@ -37,8 +40,8 @@ function measureBlocks({ tensors }: Found, { depths, dims, each }: MeasuredStage
 type Measures = ReturnType<typeof measureBlocks>;
 
 /**
- * Letters of stems of three convolutions by the width of the first, and if maps are averaged before a
- * shortcut (He et al. 2019; T is timm's).
+ * Letters of stems of three convolutions by the width of the first, and if maps are averaged before
+ * a shortcut (He et al. 2019; T is timm's).
  */
 const stems: Readonly<Record<string, string>> = {
   '32': '-C',
@@ -47,7 +50,10 @@ const stems: Readonly<Record<string, string>> = {
   '24 averaged': '-T',
 };
 
-/** `SE-ResNeXt-50 32×4d`, `Wide ResNet-50-2`, `ResNet-50-D`: names by what differs from He et al. 2016. */
+/**
+ * `SE-ResNeXt-50 32×4d`, `Wide ResNet-50-2`, `ResNet-50-D`: names by what differs from He et al.
+ * 2016.
+ */
 function titleOf(measures: Measures): string {
   const { depths, bottleneck, width, inner, perGroup, attention, stem, averageDown } = measures;
   const layers = 2 + (bottleneck ? 3 : 2) * sum(depths);
@@ -139,8 +145,8 @@ function build(b: GraphBuilder, config: ResNetConfig, { imageSize, batch }: Buil
 }
 
 /**
- * ResNets (He et al. 2016) with everything that timm's resnet.py tells by names and shapes: ResNeXt,
- * wide, deep stems, attention modules.
+ * ResNets (He et al. 2016) with everything that timm's resnet.py tells by names and shapes:
+ * ResNeXt, wide, deep stems, attention modules.
  */
 export const resnet: Family<ResNetConfig, ImageMaps> = {
   name: 'resnet',

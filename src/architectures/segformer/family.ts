@@ -13,8 +13,8 @@ import { segformerNames } from './names';
 
 /**
  * Whether weights with the authors' names, which PVT v2 has as well, are a Mix Transformer: a
- * segmentation head lies beside it, or the first feed-forward layer is four times as wide as the tokens
- * and not eight. PVT v2-B5 alone has both in common with MiT-B5.
+ * segmentation head lies beside it, or the first feed-forward layer is four times as wide as the
+ * tokens and not eight. PVT v2-B5 alone has both in common with MiT-B5.
  */
 function isMix(tensors: Found['tensors']): boolean {
   const [hidden, width = 0] = tensors.get('stages.0.blocks.0.mlp.fc1.weight')?.shape ?? [];
@@ -34,8 +34,8 @@ function recognise(found: Found): Recognised<PyramidConfig> | undefined {
 }
 
 /**
- * SegFormer (Xie et al. 2021): the Mix Transformer, a pyramid with the blocks of PVT v2, as classifier
- * or as the encoder of a segmentation model, whose all-MLP head lies beside it.
+ * SegFormer (Xie et al. 2021): the Mix Transformer, a pyramid with the blocks of PVT v2, as
+ * classifier or as the encoder of a segmentation model, whose all-MLP head lies beside it.
  */
 export const segformer: Family<PyramidConfig, ImageMaps> = {
   name: 'segformer',

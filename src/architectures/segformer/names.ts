@@ -60,7 +60,9 @@ const ported5: Dialect = {
   modules: [[/^stages\.(\d+)\.blocks\.(\d+)$/, 'stages.$1.blocks.$2.attention']],
 };
 
-/** SegFormer as transformers names it, and its authors (NVlabs), whose names are those of PVT v2. */
+/**
+ * SegFormer as transformers names it, and its authors (NVlabs), whose names are those of PVT v2.
+ */
 export const segformerNames: readonly Dialect[] = [
   ported,
   ported5,

@@ -68,8 +68,8 @@ function recognise(found: Found) {
 type TwinsConfig = SettledBy<typeof recognise>;
 
 /**
- * Locally-grouped self-attention (Chu et al. 2021, Twins-SVT): inside windows, whose padding takes part
- * as zero tokens. The projection comes after the windows are put back, without the padding.
+ * Locally-grouped self-attention (Chu et al. 2021, Twins-SVT): inside windows, whose padding takes
+ * part as zero tokens. The projection comes after the windows are put back, without the padding.
  */
 function localAttention(b: GraphBuilder, tokens: Tokens, heads: number, side: number): ValueInfo {
   const layer = b.scopePath;
@@ -89,8 +89,8 @@ function localAttention(b: GraphBuilder, tokens: Tokens, heads: number, side: nu
 }
 
 /**
- * Positional encoding generator (Chu et al. 2023, CPVT): x + depthwise 3 × 3 convolution, which tells
- * places by the zeros around the map.
+ * Positional encoding generator (Chu et al. 2023, CPVT): x + depthwise 3 × 3 convolution, which
+ * tells places by the zeros around the map.
  */
 function positionGenerator(b: GraphBuilder, tokens: Tokens, name: string): Tokens {
   const map = tokensToMap(b, tokens);

@@ -69,8 +69,8 @@ const shapesOf = (kernel: number) =>
     : { pool: { kernel: 2 }, first: {} };
 
 /**
- * Convolutions with ReLU; a maximum of every window if the list has room for one, and at the end. Every
- * maximum ends a stage.
+ * Convolutions with ReLU; a maximum of every window if the list has room for one, and at the end.
+ * Every maximum ends a stage.
  */
 function features(b: GraphBuilder, config: VggConfig, pixels: ValueInfo): readonly ValueInfo[] {
   const { convolutions: places, kernel, eps } = config;
@@ -90,8 +90,8 @@ function features(b: GraphBuilder, config: VggConfig, pixels: ValueInfo): readon
 }
 
 /**
- * Two hidden layers: linear ones over a map of a fixed size, or convolutions (timm), whose positions
- * are averaged after them.
+ * Two hidden layers: linear ones over a map of a fixed size, or convolutions (timm), whose
+ * positions are averaged after them.
  */
 function hidden(b: GraphBuilder, map: ValueInfo): ValueInfo {
   const [, width = 0, ...kernel] = b.shapeOf('fc1.weight');
@@ -118,8 +118,8 @@ function head(b: GraphBuilder, { map }: ImageMaps): void {
 }
 
 /**
- * VGG (Simonyan & Zisserman 2015) and AlexNet (Krizhevsky 2014): convolutions and maxima in one list,
- * then a classifier of three layers.
+ * VGG (Simonyan & Zisserman 2015) and AlexNet (Krizhevsky 2014): convolutions and maxima in one
+ * list, then a classifier of three layers.
  */
 export const vgg: Family<VggConfig, ImageMaps> = {
   name: 'vgg',

@@ -1,6 +1,8 @@
 import { asNamed, timmNames, type Dialect } from '../dialect';
 
-/** VGG and AlexNet; dropout stands first in AlexNet's classifier, so that its layers come one later. */
+/**
+ * VGG and AlexNet; dropout stands first in AlexNet's classifier, so that its layers come one later.
+ */
 export const vggNames: readonly Dialect[] = [
   timmNames('vgg', [/^features\.0\.weight$/, /^pre_logits\.fc1\.weight$/]),
   {
