@@ -21,7 +21,7 @@ const eps = 1e-5;
 type PoolPadding = 'none' | 'zeros' | 'edges';
 
 /**
- * How convolutions pad, and what the first pooling pads with; transformers says so in config.json.
+ * How convolutions pad, and what the first pooling pads with; config.json of transformers has it.
  */
 function paddings(sources: Sources, grouped: boolean) {
   const { name, title } = sources.found.dialect;

@@ -121,7 +121,7 @@ function nonLocal(b: GraphBuilder, map: ValueInfo): ValueInfo {
 
 type Write = (b: GraphBuilder, map: ValueInfo) => ValueInfo;
 
-/** An attention module of convolutional networks, told by a parameter that only it has. */
+/** An attention module of convolutional networks, recognised by a parameter that only it has. */
 export interface ChannelAttention {
   readonly has: string;
   /** What models with it are called by: `SE-ResNet-50`. */

@@ -63,8 +63,8 @@ export interface ConvolutionOptions {
 
 /**
  * Convolution of a map `[batch, channels, rows, columns]` with `<name>.weight`
- * `[out, channels / groups, kernel, kernel]`, whose second axis tells the groups. Written like the
- * builder's `conv2d`, with the paddings and kernels of convolutional networks.
+ * `[out, channels / groups, kernel, kernel]`, whose second axis decides the groups. Written like
+ * the builder's `conv2d`, with the paddings and kernels of convolutional networks.
  */
 export function convolution(
   b: GraphBuilder,

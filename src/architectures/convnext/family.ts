@@ -31,7 +31,7 @@ const sizes: Sizes = {
 };
 
 /**
- * timm's smallest variant scales by the deviation where others of the same names scale by the root
+ * timm's smallest variant scales by the deviation, others of the same names scale by the root
  * mean square.
  */
 const otherNorm = /zepto_rms/;
@@ -56,7 +56,7 @@ function epsilons(sources: Sources, [width]: readonly number[]) {
 function recognise(found: Found) {
   const { tensors } = found;
   const stages = measureStages(found, 'stages.*.blocks.*', 'conv_dw.weight');
-  // Norms without a bias are of another kind, which neither names nor shapes tell.
+  // Norms without a bias are of another kind, which neither names nor shapes show.
   if (!stages || !tensors.has('stages.0.blocks.0.norm.bias')) return undefined;
   const { sources, dims } = stages;
   if (namesOf(sources).some((name) => otherNorm.test(name))) return undefined;
@@ -163,7 +163,7 @@ function block(b: GraphBuilder, map: ValueInfo, settings: Settings): ValueInfo {
 
 const blockNote = { title: 'ConvNeXt block', formula: 'x + γ · MLP(norm(depthwise(x)))' };
 
-/** A norm and a strided convolution, where one is stored: the first stage has none. */
+/** A norm and a strided convolution, if one is stored: the first stage has none. */
 function downsampled(b: GraphBuilder, map: ValueInfo, eps: number): ValueInfo {
   if (!b.has('downsample.1.weight')) return map;
   return b.scope('downsample', () => {

@@ -20,7 +20,7 @@ import { cvtNames } from './names';
 const sizes: Sizes = { '1,2,10 64': '13', '1,4,16 64': '21', '2,2,20 192': 'W24' };
 
 /**
- * Strides and paddings of the convolutions, which no weight tells: those of all published models.
+ * Strides and paddings of the convolutions, which no weight stores: those of all published models.
  */
 const usual = {
   patch_stride: { config: 'patch_stride', of: (kernel: number) => (kernel + 1) >> 1 },
@@ -31,7 +31,7 @@ const usual = {
 
 type Geometry = keyof typeof usual;
 
-/** A hyper-parameter that weights do not tell, per stage. */
+/** A hyper-parameter of every stage that is not stored in the weights. */
 function geometry(sources: Sources, key: Geometry, kernels: readonly number[]): Evidence<readonly number[]> {
   const { config, of } = usual[key];
   const least = key === 'patch_padding' ? 0 : 1;

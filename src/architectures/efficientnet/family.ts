@@ -326,7 +326,7 @@ function block(b: GraphBuilder, x: ValueInfo, stride: number, unit: Unit): Value
   return skips ? residual(b, x, branch) : branch;
 }
 
-/** Zeros before and behind: those of TensorFlow's rule for an even map where it is fixed. */
+/** Zeros before and behind: those of TensorFlow's rule for an even map if it is fixed. */
 function paddingRule(word: PaddingRule, odd: boolean): Unit['padding'] {
   return (side, stride) => {
     const half = side >> 1;

@@ -6,7 +6,7 @@ const mobileExcite = ['relu', 'hard_sigmoid'] as const;
 
 const efficientExcite = ['silu', 'sigmoid'] as const;
 
-/** What the kernels of the stages tell of a network, and what goes with it as published. */
+/** The network that the kernels of the stages belong to, and what goes with it as published. */
 export interface Layout {
   readonly name: string;
   readonly label: string;
@@ -17,7 +17,7 @@ export interface Layout {
   readonly activations: readonly string[];
   /** Activation inside squeeze and excitation, and its gate. */
   readonly excite: readonly [activation: string, gate: string];
-  /** Whether its blocks weigh their channels, where another layout with these kernels does not. */
+  /** Whether its blocks weigh their channels, if another layout with these kernels does not. */
   readonly gated?: boolean;
   /** Published sizes beside those of EfficientNet B0 to B7. */
   readonly sizes?: Sizes;

@@ -32,7 +32,7 @@ const sizes: Sizes = {
 const fields = (levels: number, width: number): string =>
   (width < 192 ? { 2: 'SRF', 3: 'LRF' }[levels] : undefined) ?? `FL${levels}`;
 
-/** Whether norms follow the branches: timm names them so, transformers' config says it. */
+/** Whether norms follow the branches: by their names in timm, by config.json in transformers. */
 function normOrder(sources: Sources) {
   const { tensors, dialect } = sources.found;
   const scaled = tensors.has('layers.0.blocks.0.ls1.gamma');

@@ -6,7 +6,7 @@ import { activationOf, classesOf, decide, headsOf, type Sources } from '../sourc
 import { positive } from './valueKinds';
 import type { MeasuredStages } from './stagedConfig';
 
-/** How the libraries of a family set what its weights do not tell. */
+/** How the libraries of a family set what its weights do not store. */
 export interface PyramidDefaults {
   /**
    * Epsilon of the blocks' norms and of those after a patch embedding or a reduction, if dialects
@@ -15,7 +15,7 @@ export interface PyramidDefaults {
   readonly eps?: Readonly<Record<string, readonly [blocks: number, sampling: number]>>;
   /** Whether the library reads `layer_norm_eps` of config.json. */
   readonly configuredEps: boolean;
-  /** Channels per head if nobody says; the first stage's width without it. */
+  /** Channels per head if no config or published model does; the first stage's width without it. */
   readonly perHead?: number;
 }
 

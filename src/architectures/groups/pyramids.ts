@@ -48,7 +48,7 @@ export const pyramidSizes: Sizes = {
   '3,6,40,3 64': 'B5',
 };
 
-/** What tells two families with the same blocks apart. */
+/** What sets two families with the same blocks apart. */
 interface PyramidVariant {
   readonly label: string;
   readonly title: string;

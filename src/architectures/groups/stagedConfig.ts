@@ -61,7 +61,7 @@ export function measureStages(found: Found, block: string, width: string): Measu
 
 type Nothing = Readonly<Record<never, never>>;
 
-/** What a staged family says of itself beside its counted stages. */
+/** What a staged family adds to its counted stages. */
 interface StagedFamily<S extends EvidenceRecord, T extends EvidenceRecord, P extends object> {
   readonly label: string;
   /** The whole title, or the family's name and its published sizes. */
@@ -79,9 +79,9 @@ interface StagedFamily<S extends EvidenceRecord, T extends EvidenceRecord, P ext
   readonly settings?: T;
   /** What `build` reads and nobody is shown. */
   readonly plumbing?: P;
-  /** Image size, if it is not the usual 224 × 224 that somebody may say otherwise. */
+  /** Image size, if it is not 224 × 224 by default. */
   readonly image?: ReturnType<typeof imageSizeOf>;
-  /** Pixels if no published model says: `imagenet` without it. */
+  /** Pixels if no published model has others: `imagenet` without it. */
   readonly pixels?: string;
   readonly warnings?: readonly string[];
 }
@@ -114,7 +114,7 @@ export function stagedConfig<
     imageSize,
     sizeStep: [stride, stride],
     pixels,
-    // Where a key stands is decided by who names it first, what it says by who names it last.
+    // The first record with a key decides its place, the last one its value.
     evidence: { ...counted, ...shapes, ...derived, ...own },
     config: { ...configOf(settled), ...plumbing } as StagedConfig<S, T, P>,
     warnings: warnings ?? [],

@@ -18,7 +18,7 @@ import { metaformerNames } from './names';
 
 type Tensors = Found['tensors'];
 
-/** What a stage's blocks need to know beside their parameters. */
+/** What a stage's blocks are computed with beside their parameters. */
 interface Stage {
   readonly batch: number;
   readonly grid: Grid;
@@ -162,7 +162,7 @@ function variantOf(tensors: Tensors, names: readonly MixerName[]): string {
 
 const isWindow = (value: ConfigValue): boolean => typeof value === 'number' && value % 2 === 1;
 
-/** What weights do not tell of the blocks. */
+/** How the blocks compute, which is not stored in the weights. */
 function settings(sources: Sources, names: readonly MixerName[]) {
   const { tensors, dialect } = sources.found;
   const byLibrary = <T extends ConfigValue>(value: T): Evidence<T> =>

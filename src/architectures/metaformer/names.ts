@@ -6,7 +6,7 @@ function inBlock(from: string, to: string): Rename {
 }
 
 /**
- * Hugging Face transformers: PoolFormer, which normalises the last map where timm normalises the
+ * Hugging Face transformers: PoolFormer, which normalises the last map; timm normalises the
  * pooled vector.
  */
 const transformersPoolFormer: Dialect = {

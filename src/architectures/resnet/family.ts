@@ -15,7 +15,7 @@ import { resnetNames } from './names';
 
 /**
  * Variants that blur where they stride, with the names and shapes of those that do not: the weights
- * alone never tell.
+ * alone never decide.
  */
 const antialiased = /^(?:se|eca)?resne[xt]t?(?:aa|blur)/;
 
@@ -31,7 +31,7 @@ function measureBlocks({ tensors }: Found, { depths, dims, each }: MeasuredStage
     perGroup,
     bottleneck: tensors.has('layer1.0.conv3.weight'),
     attention: channelAttentions.find(({ has }) => tensors.has(`layer1.0.se.${has}`)),
-    /** Channels behind the first of three convolutions in the stem; undefined where it has one. */
+    /** Channels behind the first of three convolutions in the stem; undefined if it has one. */
     stem: tensors.get('conv1.0.weight')?.shape[0],
     averageDown: tensors.has('layer2.0.downsample.2.weight'),
   };
@@ -91,7 +91,7 @@ function strideSettings(sources: Sources) {
   };
 }
 
-/** timm alone has variants that blur: without a name nothing tells them apart. */
+/** timm alone has variants that blur: only a name sets them apart. */
 function blurSetting({ dialect, checkpoint }: Found): { readonly anti_aliasing?: Evidence<string> } {
   if (dialect.name !== 'timm') return {};
   const named = configuredArchitecture(checkpoint) !== undefined;
@@ -145,7 +145,7 @@ function build(b: GraphBuilder, config: ResNetConfig, { imageSize, batch }: Buil
 }
 
 /**
- * ResNets (He et al. 2016) with everything that timm's resnet.py tells by names and shapes:
+ * ResNets (He et al. 2016) with everything that names and shapes of timm's resnet.py show:
  * ResNeXt, wide, deep stems, attention modules.
  */
 export const resnet: Family<ResNetConfig, ImageMaps> = {

@@ -30,7 +30,7 @@ const sizes: Readonly<Record<'PCPVT' | 'SVT', Sizes>> = {
 /** Path of a stage's patch embedding. */
 const patchesOf = (stage: number): string => `patch_embeds.${stage}`;
 
-/** Sides of the windows per stage, which no weight tells. */
+/** Sides of the windows per stage, which no weight stores. */
 const windowOf = (sources: Sources, count: number): Evidence<readonly number[]> =>
   decidePerStage(sources, 'window', count, {
     config: ['wss'],
@@ -90,7 +90,7 @@ function localAttention(b: GraphBuilder, tokens: Tokens, heads: number, side: nu
 
 /**
  * Positional encoding generator (Chu et al. 2023, CPVT): x + depthwise 3 × 3 convolution, which
- * tells places by the zeros around the map.
+ * marks places by the zeros around the map.
  */
 function positionGenerator(b: GraphBuilder, tokens: Tokens, name: string): Tokens {
   const map = tokensToMap(b, tokens);
@@ -136,7 +136,7 @@ function head(b: GraphBuilder, { tokens }: TokenMaps): void {
 
 /**
  * Twins (Chu et al. 2021): reduced keys in every block (PCPVT), or in turn with windows (SVT), and
- * places told by convolutions.
+ * places marked by convolutions.
  */
 export const twins: Family<TwinsConfig, TokenMaps> = {
   name: 'twins',
