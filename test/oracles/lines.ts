@@ -71,7 +71,10 @@ function tensorOf([name, dtype, shape]: Line['tensors'][number], index: number):
 }
 
 /** The line as a checkpoint: header only, with its config.json beside it where `config` is given. */
-export function checkpointOf(line: Line, config?: Readonly<Record<string, unknown>>): Checkpoint {
+export function checkpointOf(
+  line: Pick<Line, 'id' | 'tensors'>,
+  config?: Readonly<Record<string, unknown>>,
+): Checkpoint {
   const stateDicts = unwrapNames(line.tensors.map(tensorOf));
   return {
     path: line.id,

@@ -50,14 +50,13 @@ function recognise(found: Found) {
   const measured = measureStages(found, 'stages.*.blocks.*', 'norm1.weight');
   const [, channels, ...kernel] = tensors.get('stages.0.patch_embed.proj.weight')?.shape ?? [];
   if (!measured || channels === undefined || kernel.length !== 2) return undefined;
-  const { sources, depths, dims, each } = measured;
+  const { sources, depths, dims, ratio } = measured;
   const kernels = depths.map(
     (_, stage) => tensors.get(`stages.${stage}.patch_embed.proj.weight`)?.shape[2] ?? 0,
   );
   const ending = `stages.${depths.length - 1}`;
   const strides = geometry(sources, 'patch_stride', kernels);
   const heads = headsOf(sources, dims, { config: ['num_heads'], perHead: 64 });
-  const hidden = each('mlp.fc1.weight', 0).value;
   return stagedConfig(measured, {
     label: 'cvt',
     title: ['CvT', sizes],
@@ -67,10 +66,7 @@ function recognise(found: Found) {
       depth: stored(depths, `${ending}.blocks`),
       dim: stored(dims, 'stages.0.patch_embed.proj.weight'),
       heads: { ...heads, value: numbersIn(heads.value) },
-      mlp_ratio: stored(
-        dims.map((dim, stage) => at(hidden, stage) / dim),
-        'stages.0.blocks.0.mlp.fc1.weight',
-      ),
+      mlp_ratio: stored(ratio('mlp.fc1.weight').value, 'stages.0.blocks.0.mlp.fc1.weight'),
       patch: stored(kernels, 'stages.0.patch_embed.proj.weight'),
       patch_stride: strides,
       patch_padding: geometry(sources, 'patch_padding', kernels),

@@ -40,7 +40,7 @@ function epsilons(sources: Sources, { eps = {}, configuredEps }: PyramidDefaults
  * stage's list of blocks.
  */
 export function pyramidShapes(
-  { sources, depths, dims, each }: MeasuredStages,
+  { sources, depths, dims, ratio }: MeasuredStages,
   blocksOf: (stage: number) => string,
   defaults: PyramidDefaults,
 ) {
@@ -48,16 +48,12 @@ export function pyramidShapes(
     config: ['num_heads', 'num_attention_heads'],
     perHead: defaults.perHead ?? at(dims, 0),
   });
-  const hidden = each('mlp.fc1.weight', 0).value;
   const { title } = sources.found.dialect;
   return {
     depth: stored(depths, `${blocksOf(depths.length - 1)}.${last(depths) - 1}`),
     dim: stored(dims, `${blocksOf(0)}.0.norm1.weight`),
     heads: { ...heads, value: numbersIn(heads.value) },
-    mlp_ratio: stored(
-      dims.map((dim, stage) => at(hidden, stage) / dim),
-      `${blocksOf(0)}.0.mlp.fc1.weight`,
-    ),
+    mlp_ratio: stored(ratio('mlp.fc1.weight').value, `${blocksOf(0)}.0.mlp.fc1.weight`),
     activation: activationOf(sources, stored('gelu', `default of ${title}`)),
     ...epsilons(sources, defaults),
     classes: classesOf(sources.found.tensors, 'head'),

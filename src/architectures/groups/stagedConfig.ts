@@ -1,3 +1,4 @@
+import { at } from '../../domain/lists';
 import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 import type { Evidence, EvidenceRecord, Found, Recognised } from '../family';
@@ -14,6 +15,8 @@ export interface MeasuredStages {
   readonly counted: { readonly depth: PerStage; readonly dim: PerStage };
   /** A side of a parameter in the first block of every stage; 0 if that block has none. */
   readonly each: (name: string, axis: number) => PerStage;
+  /** Rows of such a parameter per channel of the stage: of the first layer of an MLP, its ratio. */
+  readonly ratio: (name: string) => PerStage;
 }
 
 const escaped = (text: string): string => text.replaceAll('.', '\\.');
@@ -55,8 +58,15 @@ export function measureStages(found: Found, block: string, width: string): Measu
     stages.map(({ depth }) => depth),
     block.slice(0, block.lastIndexOf('.')),
   );
+  const ratio: MeasuredStages['ratio'] = (name) => {
+    const { value: rows, source } = each(name, 0);
+    return stored(
+      dim.value.map((width, stage) => at(rows, stage) / width),
+      source,
+    );
+  };
   const sources = sourcesOf(found);
-  return { sources, depths: depth.value, dims: dim.value, counted: { depth, dim }, each };
+  return { sources, depths: depth.value, dims: dim.value, counted: { depth, dim }, each, ratio };
 }
 
 type Nothing = Readonly<Record<never, never>>;

@@ -1,4 +1,4 @@
-import { at, last } from '../../domain/lists';
+import { last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { batchNorm, convNorm, convolution } from '../blocks/convolution';
@@ -6,7 +6,6 @@ import { activate, residual } from '../blocks/layers';
 import { meanOfMap } from '../blocks/maps';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, Family, Found } from '../family';
-import { stored } from '../figures';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import { answer } from '../heads/classifier';
 import type { Sizes } from '../sizes';
@@ -29,14 +28,12 @@ const sizes: Sizes = {
 function recognise(found: Found) {
   const measured = measureStages(found, 'stages.*.*', 'dwconv.conv.weight');
   if (!measured) return undefined;
-  const hidden = measured.each('f1.conv.weight', 0);
-  const ratios = hidden.value.map((side, stage) => side / at(measured.dims, stage));
   return stagedConfig(measured, {
     label: 'starnet',
     title: ['StarNet', sizes],
     head: 'head',
     stride: 32,
-    shapes: { mlp_ratio: stored(ratios, hidden.source) },
+    shapes: { mlp_ratio: measured.ratio('f1.conv.weight') },
   });
 }
 
