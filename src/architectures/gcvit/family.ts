@@ -15,12 +15,13 @@ import {
   windowsOf,
   type Windows,
 } from '../blocks/windows';
-import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { configOf, stored } from '../figures';
+import type { BuildOptions, Evidence, Family, Found } from '../family';
+import { stored } from '../figures';
 import { windowsOfTable } from '../groups/shiftedWindows';
 import { answer } from '../heads/classifier';
-import { sizeTitle, type Sizes } from '../sizes';
-import { classesOf, countOf, onlySizeOf, recognisedFrom, sideOf, sourcesOf } from '../sources';
+import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
+import type { Sizes } from '../sizes';
+import { onlySizeOf } from '../sources';
 import { gcvitNames } from './names';
 import { possibleSizes, windowsAt, type StageWindow } from './size';
 
@@ -37,12 +38,6 @@ const sizes: Sizes = {
   '3,4,19,5 128': 'Base',
 };
 
-interface GcVitConfig {
-  readonly depth: readonly number[];
-  readonly heads: readonly number[];
-  readonly windows: readonly StageWindow[];
-}
-
 /** Windows as people see them: a number for each stage, or rows × columns. */
 function windowEvidence(windows: readonly StageWindow[]): Evidence {
   const source = `stages.*.blocks.0.${table}`;
@@ -57,49 +52,40 @@ function windowEvidence(windows: readonly StageWindow[]): Evidence {
       );
 }
 
-function recognise(found: Found): Recognised<GcVitConfig> | undefined {
+function recognise(found: Found) {
   const { tensors } = found;
-  const paths = Array.from({ length: countOf(tensors, 'stages') }, (_, stage) => `stages.${stage}`);
-  const traces = paths.map((path) => ({
-    windows: windowsOfTable(sideOf(tensors, `${path}.blocks.0.${table}`, 0)),
-    queryBlocks: queryBlocks((name) => tensors.has(name), `${path}.global_block`),
+  const measured = measureStages(found, 'stages.*.blocks.*', 'attn.proj.weight');
+  if (!measured) return undefined;
+  const { sources, each, ratio } = measured;
+  const traces = each(table, 0).value.map((rows, stage) => ({
+    windows: windowsOfTable(rows),
+    queryBlocks: queryBlocks((name) => tensors.has(name), `stages.${stage}.global_block`),
   }));
   const possible = possibleSizes(traces);
   const [own] = possible;
   if (!own) return undefined;
-  const depths = paths.map((path) => countOf(tensors, `${path}.blocks`));
-  const dims = paths.map((path) => sideOf(tensors, `${path}.blocks.0.attn.proj.weight`, 0));
-  const sources = sourcesOf(found);
-  const { imageSize, figure } = onlySizeOf(sources, own, `stages.0.blocks.0.${table}`, (size) =>
-    possible.some((each) => each.join() === size.join()),
+  const image = onlySizeOf(sources, own, `stages.0.blocks.0.${table}`, (size) =>
+    possible.some((other) => other.join() === size.join()),
   );
-  const windows = windowsAt(imageSize, traces);
+  const windows = windowsAt(image.imageSize, traces);
   if (!windows) return undefined;
-  const settled = {
-    depth: stored(depths, 'stages.*.blocks'),
-    dim: stored(dims, 'stages.*.blocks.0.attn.proj.weight'),
-    heads: stored(
-      paths.map((path) => sideOf(tensors, `${path}.blocks.0.${table}`, 1)),
-      `stages.*.blocks.0.${table}`,
-    ),
-    mlp_ratio: stored(
-      paths.map((path, stage) => sideOf(tensors, `${path}.blocks.0.mlp.fc1.weight`, 0) / at(dims, stage)),
-      'stages.*.blocks.0.mlp.fc1.weight',
-    ),
-    window: windowEvidence(windows),
-    image_size: figure,
-    classes: classesOf(tensors, 'head.fc'),
-  };
-  return recognisedFrom(sources, {
+  return stagedConfig(measured, {
     label: 'gcvit',
-    title: sizeTitle('GCViT', sizes, depths, dims),
-    imageSize,
-    sizeStep: [0, 0],
-    pixels: 'imagenet',
-    evidence: settled,
-    config: { ...configOf({ depth: settled.depth, heads: settled.heads }), windows },
+    title: ['GCViT', sizes],
+    head: 'head.fc',
+    // No other size fits the windows.
+    stride: 0,
+    image,
+    shapes: {
+      heads: each(table, 1),
+      mlp_ratio: ratio('mlp.fc1.weight'),
+      window: windowEvidence(windows),
+    },
+    plumbing: { windows },
   });
 }
+
+type GcVitConfig = SettledBy<typeof recognise>;
 
 /** Number of blocks that make the pooled queries of a stage. */
 function queryBlocks(has: (name: string) => boolean, path: string): number {
