@@ -7,7 +7,10 @@ import { gridOf } from './maps';
 
 /** What one stage of a backbone hands on; a dense head (a pyramid, a decoder) reads it. */
 export interface Stage {
-  /** A map `[batch, width, rows, columns]`, or tokens `[batch · count, width]` with the layout that says where they lie. */
+  /**
+   * A map `[batch, width, rows, columns]`, or tokens `[batch · count, width]` with the layout that
+   * says where they lie.
+   */
   readonly value: ValueInfo | Tokens;
   readonly width: number;
   /** Rows and columns of the map. */
@@ -40,18 +43,22 @@ const strideOf = (imageSize: Size, [rows, columns]: Grid): Size => [
 /** A stage whose result is a map `[batch, width, rows, columns]`. */
 export function mapStage(map: ValueInfo, imageSize: Size): Stage {
   const grid = gridOf(map);
-  return { value: map, width: map.shape[1]!, grid, stride: strideOf(imageSize, grid) };
+  return { value: map, width: at(map.shape, 1), grid, stride: strideOf(imageSize, grid) };
 }
 
 /** A stage whose result is tokens of a grid, special tokens before them or none. */
 export function tokenStage(tokens: Tokens, imageSize: Size): Stage {
-  const { grid } = tokens.layout;
-  if (grid?.length !== 2) throw new Error('tokens of a stage lie on a grid of rows and columns');
-  const sides: Grid = [grid[0]!, grid[1]!];
-  return { value: tokens, width: tokens.value.shape[1]!, grid: sides, stride: strideOf(imageSize, sides) };
+  const [rows, columns, ...more] = tokens.layout.grid ?? [];
+  if (rows === undefined || columns === undefined || more.length > 0)
+    throw new Error('tokens of a stage lie on a grid of rows and columns');
+  const grid: Grid = [rows, columns];
+  return { value: tokens, width: at(tokens.value.shape, 1), grid, stride: strideOf(imageSize, grid) };
 }
 
-/** Takes a value through `count` stages, and hands back what each ends with, the first stage's first. */
+/**
+ * Takes a value through `count` stages, and hands back what each ends with, the first stage's
+ * first.
+ */
 export function throughStages<T, End extends T = T>(
   first: T,
   count: number,
@@ -87,7 +94,10 @@ export interface StageLoop<T> {
   readonly leave?: (x: T, stage: number) => T;
 }
 
-/** Writes the blocks of all stages, and hands back what each stage ends with, the first stage's first. */
+/**
+ * Writes the blocks of all stages, and hands back what each stage ends with, the first stage's
+ * first.
+ */
 export function stages<T>(
   b: GraphBuilder,
   first: T,
@@ -118,7 +128,10 @@ export interface BlockLoop<T> {
   readonly enter?: (x: T, index: number) => T;
 }
 
-/** Writes the blocks `blocks.0` …, and hands back what each ends with: every block is a stage of its own. */
+/**
+ * Writes the blocks `blocks.0` …, and hands back what each ends with: every block is a stage of its
+ * own.
+ */
 export function eachBlock<T>(
   b: GraphBuilder,
   first: T,

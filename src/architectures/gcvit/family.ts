@@ -94,7 +94,10 @@ function queryBlocks(has: (name: string) => boolean, path: string): number {
   return count;
 }
 
-/** Depthwise convolution, squeeze and excitation, and a pointwise one, without norms (Hatamizadeh et al. 2023, eq. 2). */
+/**
+ * Depthwise convolution, squeeze and excitation, and a pointwise one, without norms (Hatamizadeh et
+ * al. 2023, eq. 2).
+ */
 function mbConv(b: GraphBuilder, x: ValueInfo, name: string): ValueInfo {
   return b.scope(
     name,
@@ -120,7 +123,10 @@ function downsample(b: GraphBuilder, x: ValueInfo, name: string): ValueInfo {
   );
 }
 
-/** The map pooled to one window: what every window of a block with global queries asks with (Hatamizadeh et al. 2023, §3.2). */
+/**
+ * The map pooled to one window: what every window of a block with global queries asks with
+ * (Hatamizadeh et al. 2023, §3.2).
+ */
 function globalQueries(b: GraphBuilder, map: ValueInfo, { halvings }: StageWindow): Tokens {
   const count = queryBlocks((name) => b.has(name), 'global_block');
   const pooled = b.scope(
@@ -135,7 +141,10 @@ function globalQueries(b: GraphBuilder, map: ValueInfo, { halvings }: StageWindo
   return mapToTokens(b, pooled);
 }
 
-/** Attention inside of windows whose queries are the pooled map's, the same for all of an image (Hatamizadeh et al. 2023, eq. 4). */
+/**
+ * Attention inside of windows whose queries are the pooled map's, the same for all of an image
+ * (Hatamizadeh et al. 2023, eq. 4).
+ */
 function globalWindowAttention(
   b: GraphBuilder,
   tokens: Tokens,
@@ -158,7 +167,10 @@ function globalWindowAttention(
   return windowReverse(b, withValue(windowed, b.linear(mergeHeads(b, mixed), 'proj')), windows);
 }
 
-/** Window attention, its own queries or the pooled ones, and an MLP, each behind its norm (Hatamizadeh et al. 2023, fig. 2). */
+/**
+ * Window attention, its own queries or the pooled ones, and an MLP, each behind its norm
+ * (Hatamizadeh et al. 2023, fig. 2).
+ */
 function block(
   b: GraphBuilder,
   tokens: Tokens,
@@ -185,7 +197,9 @@ function block(
   return withValue(tokens, residual(b, mixed, layerScale(b, hidden, 'ls2')));
 }
 
-/** Blocks of a stage: the first asks with its own queries, the next with the pooled ones, and so on. */
+/**
+ * Blocks of a stage: the first asks with its own queries, the next with the pooled ones, and so on.
+ */
 function stageOf(b: GraphBuilder, before: ValueInfo, stage: number, config: GcVitConfig): ValueInfo {
   return b.scope(`stages.${stage}`, () => {
     const map = stage === 0 ? before : downsample(b, before, 'downsample');
@@ -213,7 +227,10 @@ function build(b: GraphBuilder, config: GcVitConfig, { imageSize, batch }: Build
   return { stages: maps.map((map) => mapStage(map, imageSize)), map: last(maps) };
 }
 
-/** Global Context Vision Transformer (Hatamizadeh et al. 2023): windows that ask for themselves, and windows asked with queries of the whole image. */
+/**
+ * Global Context Vision Transformer (Hatamizadeh et al. 2023): windows that ask for themselves, and
+ * windows asked with queries of the whole image.
+ */
 export const gcvit: Family<GcVitConfig, ImageMaps> = {
   name: 'gcvit',
   title: 'GCViT',

@@ -1,6 +1,8 @@
 import { timmNames, type Dialect } from '../dialect';
 
-/** GCViT as timm names it; its authors' names differ in every part, and timm ported their weights. */
+/**
+ * GCViT as timm names it; its authors' names differ in every part, and timm ported their weights.
+ */
 export const gcvitNames: readonly Dialect[] = [
   timmNames('gcvit', [
     /^stem\.conv1\.weight$/,

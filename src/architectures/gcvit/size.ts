@@ -1,13 +1,21 @@
 import type { Grid, Size } from '../../domain/size';
 
-/** What the weights of one stage tell of its window: the windows that its table of positions fits, and the blocks that make its queries. */
+/**
+ * What the weights of one stage tell of its window: the windows that its table of positions fits,
+ * and the blocks that make its queries.
+ */
 export interface StageTrace {
   readonly windows: readonly Grid[];
-  /** Blocks before the pooled queries: one for each halving, and one where the map is not halved. */
+  /**
+   * Blocks before the pooled queries: one for each halving, and one where the map is not halved.
+   */
   readonly queryBlocks: number;
 }
 
-/** A stage at an image size: its window, and how often the map is halved until it is as large as the window. */
+/**
+ * A stage at an image size: its window, and how often the map is halved until it is as large as the
+ * window.
+ */
 export interface StageWindow {
   readonly window: Grid;
   readonly halvings: number;
@@ -21,7 +29,10 @@ const mapOf = (imageSize: Size, stage: number): Grid => [
   Math.floor(imageSize[1] / stemStride / 2 ** stage),
 ];
 
-/** Whether windows cover the map, and the map becomes one window when it is halved as often as there are blocks. */
+/**
+ * Whether windows cover the map, and the map becomes one window when it is halved as often as there
+ * are blocks.
+ */
 function fits([rows, columns]: Grid, [down, across]: Grid, queryBlocks: number): number | undefined {
   const halvings = Math.floor(Math.log2(Math.min(rows, columns) / Math.min(down, across)));
   const covered = rows % down === 0 && columns % across === 0;
@@ -46,7 +57,10 @@ export function windowsAt(
   return known.length === traces.length ? known : undefined;
 }
 
-/** Image sizes that the weights can have been made for, the squarest first: queries must have the size of the windows (§3.2 of the paper). */
+/**
+ * Image sizes that the weights can have been made for, the squarest first: queries must have the
+ * size of the windows (§3.2 of the paper).
+ */
 export function possibleSizes(traces: readonly StageTrace[]): readonly Size[] {
   const [first] = traces;
   if (!first) return [];

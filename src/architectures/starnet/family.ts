@@ -39,7 +39,10 @@ function recognise(found: Found) {
 
 type StarNetConfig = SettledBy<typeof recognise>;
 
-/** Two branches multiplied element by element between depthwise convolutions (Ma et al. 2024, §3.4, figure 3). */
+/**
+ * Two branches multiplied element by element between depthwise convolutions (Ma et al. 2024, §3.4,
+ * figure 3).
+ */
 function block(b: GraphBuilder, x: ValueInfo): ValueInfo {
   const mixed = convNorm(b, x, 'dwconv.conv', 'dwconv.bn', { eps });
   const gate = activate(b, convolution(b, mixed, 'f1.conv'), activation);
