@@ -1,9 +1,15 @@
+import { ParameterError } from '../graph/builder';
+
 /** Divisors of a whole number above 0, in order. */
 export const divisorsOf = (total: number): readonly number[] =>
   Array.from({ length: total }, (_, index) => index + 1).filter((each) => total % each === 0);
 
-/** The divisor of `width` nearest to `wanted`, the smaller of two that are as near. */
+/**
+ * The divisor of `width` nearest to `wanted`, the smaller of two that are as near. Throws
+ * `ParameterError` if the width is none: the layer that shows it is missing.
+ */
 export function nearestDivisor(width: number, wanted: number): number {
+  if (!(width >= 1)) throw new ParameterError('width', `${width} found, a number above 0 needed`);
   const far = (each: number): number => Math.abs(each - wanted);
   return divisorsOf(width).reduce((best, each) => (far(each) < far(best) ? each : best));
 }

@@ -1,5 +1,4 @@
-import { at } from '../../domain/lists';
-import type { GraphBuilder } from '../../graph/builder';
+import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import { withValue, type Tokens } from '../blocks/layers';
 import { axialRotation, mixedRotation, type Rotation } from '../blocks/rotary';
 import { eachBlock, type TokenMaps } from '../blocks/stages';
@@ -21,7 +20,11 @@ function rotationsOf(
   if (turning.rope === 'mixed') {
     const [, depth = 0, , pairs = 0] = b.shapeOf('rope.freqs');
     const frequencies = b.split(b.parameter('rope.freqs', [2, depth, heads, pairs]), depth, 1);
-    return (block) => mixedRotation(b, layout, b.reshape(at(frequencies, block), [2, heads, pairs]), turning);
+    return (block) => {
+      const own = frequencies[block];
+      if (!own) throw new ParameterError('rope.freqs', `no frequencies of block ${block}`);
+      return mixedRotation(b, layout, b.reshape(own, [2, heads, pairs]), turning);
+    };
   }
   const rotation = axialRotation(b, layout, width, turning);
   return () => rotation;

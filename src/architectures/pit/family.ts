@@ -209,8 +209,8 @@ interface StageSettings {
  */
 function stage(b: GraphBuilder, features: Features, { depth, ...settings }: StageSettings): Features {
   const pooled = b.has('pool.conv.weight') ? pool(b, features) : features;
-  const names = specialNames(at(pooled.special.shape, 1));
-  const tokens = withSpecialTokens(b, pooled.special, names, mapToTokens(b, pooled.map));
+  const [, count = 0] = pooled.special.shape;
+  const tokens = withSpecialTokens(b, pooled.special, specialNames(count), mapToTokens(b, pooled.map));
   const ends = eachBlock(b, tokens, {
     depth,
     block: (x, index) => withValue(x, preNormBlock(b, x, { ...settings, index })),

@@ -118,7 +118,7 @@ const resnetConfig = (depth: readonly number[]): ResidualConfig => ({
 /** Convolutions without overlap (MobileCLIP; Vasu et al. 2024): the last one makes the tokens. */
 function convolutionalStem(b: GraphBuilder, pixels: ValueInfo, depths: readonly number[]): ValueInfo {
   return depths.reduce((map, _, index) => {
-    const stride = at(b.shapeOf(`${index}.conv.weight`), 2);
+    const [, , stride = 1] = b.shapeOf(`${index}.conv.weight`);
     const activation = index < depths.length - 1 ? 'gelu' : undefined;
     return convNorm(b, map, `${index}.conv`, `${index}.bn`, { activation, eps: 1e-5, stride, padding: 0 });
   }, pixels);
