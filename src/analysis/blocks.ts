@@ -1,7 +1,8 @@
+import { at } from '../domain/lists';
 import type { Graph } from '../graph/graph';
 import { readBy } from '../graph/order';
 import { perGraph } from '../graph/perGraph';
-import { mixingScope, workOf, type Work } from './work';
+import { mixingScope, outputOf, workOf, type Work } from './work';
 
 /** A repeated module of a network: a block of a transformer or of a stage. */
 export interface Block {
@@ -62,7 +63,7 @@ const isNetwork = ({ products }: Candidate): boolean => products > 1;
 function areBlocks(members: readonly Candidate[], nested: readonly (readonly Candidate[])[]): boolean {
   if (nested.length === 0) return members.some(isNetwork);
   const [only] = nested;
-  const isStage = members.length === 1 && nested.length === 1 && !haveOneShape(only!);
+  const isStage = members.length === 1 && nested.length === 1 && only !== undefined && !haveOneShape(only);
   return members.every(isNetwork) && areAlike(members) && !isStage;
 }
 
@@ -75,7 +76,7 @@ const isInside = (list: string, other: string): boolean =>
   list.startsWith(other) && /^\d+\./.test(list.slice(other.length));
 
 const sameAsBefore = (members: readonly Candidate[]): readonly Candidate[] =>
-  members.slice(1).filter(({ output }, index) => output.join() === members[index]!.output.join());
+  members.slice(1).filter(({ output }, index) => output.join() === at(members, index).output.join());
 
 const haveOneShape = (members: readonly Candidate[]): boolean =>
   sameAsBefore(members).length === members.length - 1;
@@ -127,7 +128,7 @@ const usesOf = perGraph((graph): Uses => {
 function modulesOf(graph: Graph, modulesAround: (work: Work) => readonly string[]): readonly Candidate[] {
   const found = new Map<string, Candidate>();
   const counted = new Set<string>();
-  workOf(graph).forEach((each, at) => {
+  workOf(graph).forEach((each, place) => {
     const { scope } = each.node;
     const isNew = each.macs > 0 && !counted.has(scope);
     if (isNew) counted.add(scope);
@@ -135,15 +136,15 @@ function modulesOf(graph: Graph, modulesAround: (work: Work) => readonly string[
       const known = found.get(path) ?? {
         path,
         list: listOf(path),
-        first: at,
-        last: at,
+        first: place,
+        last: place,
         output: [],
         products: 0,
       };
       const isIn = (reader: Work): boolean => around(reader.node.scope).includes(path);
-      const output = leaves(graph, each, isIn) ? each.outputs[0]!.shape : known.output;
+      const output = leaves(graph, each, isIn) ? outputOf(each).shape : known.output;
       const products = known.products + (isNew ? 1 : 0);
-      found.set(path, { ...known, last: at, output, products });
+      found.set(path, { ...known, last: place, output, products });
     }
   });
   return [...found.values()];

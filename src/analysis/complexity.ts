@@ -1,7 +1,7 @@
 import type { Size } from '../domain/size';
 import type { ParameterCounts } from '../architectures/family';
 import { byteLength, elementCount, type Tensor } from '../checkpoint/tensors';
-import type { Graph } from '../graph/graph';
+import { valueOf, type Graph } from '../graph/graph';
 import type { Probe } from '../domain/probes';
 import type { ComplexityReport, Macs, ModuleRow, OperatorRow } from '../domain/report';
 import { formatBytes, formatExact } from '../domain/units';
@@ -48,7 +48,7 @@ export function complexity(graph: Graph, facts: ComplexityFacts): ComplexityRepo
     tokens: longestSequence(graph)?.tokens ?? 0,
     modules,
     operators: operatorRows(work),
-    conventions: { fvcore: fvcoreCount(graph, work), activations: productActivations(work) },
+    conventions: { fvcore: fvcoreCount(work), activations: productActivations(work) },
     formulas: formulas(graph, facts, peak, modules),
     whatIf: layer ? whatIfRows(layer, layer.own) : [],
     ...(layer && { layer }),
@@ -56,7 +56,7 @@ export function complexity(graph: Graph, facts: ComplexityFacts): ComplexityRepo
 }
 
 const attentionBytes = (graph: Graph): number =>
-  4 * exactSum(graph.probes.map(({ value }) => elementCount(graph.values.get(value)!.shape)));
+  4 * exactSum(graph.probes.map(({ value }) => elementCount(valueOf(graph, value).shape)));
 
 interface Sequence {
   readonly probe: Probe;
@@ -123,7 +123,7 @@ function formulas(
   const macs = sumMacs(work);
   const counted = formatExact(countedMacs(macs));
   const kinds = [macs.conv, macs.linear, macs.attention].map(formatExact);
-  const extras = fvcoreCount(graph, work) - countedMacs(macs);
+  const extras = fvcoreCount(work) - countedMacs(macs);
   const longest = longestSequence(graph);
   const outputs = work.filter(({ bytes }) => bytes > 0).length;
   return {

@@ -1,9 +1,11 @@
 import { elementCount } from '../checkpoint/tensors';
 import type { Graph } from '../graph/graph';
+import { operatorOf } from '../graph/operators';
 import { tokenCount, type Probe, type TokenLayout } from '../domain/probes';
 import { formatExact } from '../domain/units';
 import { exactSum } from './exact';
-import type { Work } from './work';
+import { weightShape } from './moduleNotes';
+import { outputOf, type Work } from './work';
 import { tokensOf } from './whatIf';
 
 /** A term of a sum and how often it occurs. */
@@ -45,43 +47,40 @@ const dot = (factors: readonly (number | string)[]): string =>
     .join(' · ') || '1';
 
 /** Positions × (channels per group · kernel) × filters. */
-function convTerm({ inputs, outputs, macs, node }: Work): Term {
-  const weight = inputs.find(
-    (input, index) => index > 0 && input!.shape.length === outputs[0]!.shape.length,
-  )!.shape;
-  const [batch, filters, ...positions] = outputs[0]!.shape;
-  const [, channels, ...kernel] = weight;
-  const square = kernel.length === 2 && kernel[0] === kernel[1];
-  const area = square ? (kernel[0] === 1 ? 1 : squared(kernel[0]!)) : dot(kernel);
-  const text = dot([batch!, elementCount(positions), `(${dot([channels!, area])})`, filters!]);
-  return { text: node.op === 'Conv' ? text : formatExact(macs), value: macs };
+function convTerm(work: Work): Term {
+  const { macs, node } = work;
+  if (node.op !== 'Conv') return { text: formatExact(macs), value: macs };
+  const [batch = 1, filters = 1, ...positions] = outputOf(work).shape;
+  const [, channels, ...kernel] = weightShape(work);
+  const [height = 1, width] = kernel;
+  const isSquare = kernel.length === 2 && height === width;
+  const area = isSquare ? (height === 1 ? 1 : squared(height)) : dot(kernel);
+  const text = dot([batch, elementCount(positions), `(${dot([channels, area])})`, filters]);
+  return { text, value: macs };
 }
 
 /** Rows × width × outputs, the smaller of the last two first, so that a layer and its way back look alike. */
-function linearTerm({ inputs, outputs, macs, node }: Work): Term {
-  const outer = outputs[0]!.shape;
+function linearTerm(work: Work): Term {
+  const { macs, node } = work;
+  const outer = outputOf(work).shape;
   const columns = outer.at(-1) ?? 1;
   const rows = elementCount(outer.slice(0, -1));
   const depth = macs / rows / columns;
-  const plain = node.op !== 'Einsum' && inputs.length > 1;
   const text = dot([rows, Math.min(depth, columns), Math.max(depth, columns)]);
-  return { text: plain ? text : formatExact(macs), value: macs };
+  const isPlain = operatorOf(node)?.factors !== undefined;
+  return { text: isPlain ? text : formatExact(macs), value: macs };
 }
 
-/** Windows · queries · keys · width, where scores and mix of one attention look alike: `197² · 768`. */
-function attentionTerm({ outputs, macs }: Work): Term {
-  const shape = outputs[0]!.shape;
+/** Windows · queries · keys · width, so that scores and mix of one attention look alike: `197² · 768`. */
+function attentionTerm(work: Work): Term {
+  const { macs } = work;
+  const { shape } = outputOf(work);
+  const [lead = 1, heads = 1, rows = 1, columns = 1] = shape;
   if (shape.length !== 4) return { text: formatExact(macs), value: macs };
-  const [lead, heads, rows, columns] = shape as [number, number, number, number];
   const depth = macs / elementCount(shape);
   const [keys, each] = columns === rows ? [columns, depth] : [depth, columns];
-  const square = keys === rows;
-  const text = dot([
-    lead,
-    ...(square ? [squared(rows)] : [rows, keys].toSorted((a, b) => a - b)),
-    heads * each,
-  ]);
-  return { text, value: macs };
+  const area = keys === rows ? [squared(rows)] : [rows, keys].toSorted((a, b) => a - b);
+  return { text: dot([lead, ...area, heads * each]), value: macs };
 }
 
 /** Scores and mix of a layer cost the same: `12 × 2 · 197² · 768`. */

@@ -135,7 +135,7 @@ function headline(model: Model, graph: Graph | undefined, context: InspectionCon
       found('tensors', 'Tensors', formatExact(count), formatExact(count), 'entries of the file'),
     ];
   const macs = countedMacs(countMacs(graph));
-  const size = model.imageSize!.join('×');
+  const size = (model.imageSize ?? []).join('×');
   const rows = [
     params,
     found(
@@ -347,7 +347,7 @@ export function inspectionText(model: Model): string {
   const elements = model.checkpoint.selected.tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const head = view.known
     ? `${view.familyTitle} · ${view.title}`
-    : `${view.familyTitle}: ${view.unknown!.reason}`;
+    : `${view.familyTitle}: ${view.unknown?.reason ?? ''}`;
   const nearest = view.unknown?.nearest
     ? [`nearest: ${view.unknown.nearest}; missing: ${view.unknown.missing.join('; ')}`]
     : [];

@@ -1,6 +1,8 @@
+import { at } from '../domain/lists';
 import type { Graph } from '../graph/graph';
+import { isView } from '../graph/operators';
 import { readBy } from '../graph/order';
-import { isView, workOf, type Work } from './work';
+import { workOf, type Work } from './work';
 
 /** The moment at which most operator outputs are alive. */
 export interface Peak {
@@ -14,7 +16,7 @@ function owners(work: readonly Work[]): ReadonlyMap<string, string> {
   const owner = new Map<string, string>();
   for (const { node } of work)
     if (isView(node)) {
-      const source = node.inputs[0]!;
+      const [source = ''] = node.inputs;
       for (const output of node.outputs) owner.set(output, owner.get(source) ?? source);
     }
   return owner;
@@ -22,7 +24,7 @@ function owners(work: readonly Work[]): ReadonlyMap<string, string> {
 
 /**
  * Largest sum of float32 bytes of operator outputs that are alive at once, running one operator after the other: an output
- * lives from its operator to its last reader, the model's outputs to the end. Weights and the picture are not counted.
+ * lives from its operator to its last reader, the model's outputs to the end. Weights and the image are not counted.
  */
 export function peakMemory(graph: Graph): Peak {
   const work = workOf(graph);
@@ -39,9 +41,9 @@ export function peakMemory(graph: Graph): Peak {
     if (live > peak.bytes) peak = { bytes: live, at: node.name };
     if (bytes > 0) {
       const end = Math.max(...node.outputs.map((output) => last.get(output) ?? index));
-      if (end < work.length) freed[end]! += bytes;
+      if (end < work.length) freed[end] = at(freed, end) + bytes;
     }
-    live -= freed[index]!;
+    live -= at(freed, index);
   });
   return peak;
 }

@@ -1,10 +1,11 @@
 import { attentionTitles } from '../attention/naming';
 import { elementCount } from '../checkpoint/tensors';
-import type { Graph, Node } from '../graph/graph';
+import { intOf, intsOf, type Graph, type Node } from '../graph/graph';
+import { operatorOf } from '../graph/operators';
 import { type Probe, isGate } from '../domain/probes';
 import type { ModuleRow } from '../domain/report';
-import { formatExact, formatShape } from '../domain/units';
-import type { Work } from './work';
+import { formatExact, formatShape, quantity } from '../domain/units';
+import { outputOf, type Work } from './work';
 
 /** What is said about a module besides its figures. */
 export type Note = Pick<ModuleRow, 'title' | 'formula' | 'details'>;
@@ -22,34 +23,6 @@ export interface Described {
 interface Description extends Note {
   readonly role: ModuleRole;
 }
-
-/** Operators that give the one-operator module they stand in its name. */
-const titles: Readonly<Record<string, string>> = {
-  LayerNormalization: 'Layer normalisation',
-  RMSNormalization: 'RMS normalisation',
-  BatchNormalization: 'Batch normalisation',
-  InstanceNormalization: 'Instance normalisation',
-  GroupNormalization: 'Group normalisation',
-  Gelu: 'GELU',
-  Relu: 'ReLU',
-  Sigmoid: 'Sigmoid',
-  Tanh: 'Tanh',
-  HardSwish: 'Hard swish',
-  Softmax: 'Softmax',
-  MaxPool: 'Max pooling',
-  AveragePool: 'Average pooling',
-  GlobalAveragePool: 'Global average pooling',
-  Resize: 'Resizing',
-};
-
-const formulas: Readonly<Record<string, string>> = {
-  LayerNormalization: '(x − mean) / √(variance + ε) · γ + β',
-  RMSNormalization: 'x / √(mean(x²) + ε) · γ',
-  BatchNormalization: '(x − running mean) / √(running variance + ε) · γ + β',
-  Gelu: 'x · Φ(x)',
-  Relu: 'max(0, x)',
-  HardSwish: 'x · min(max(x + 3, 0), 6) / 6',
-};
 
 const noDetails: Note['details'] = [];
 
@@ -72,7 +45,7 @@ export function describeModule(graph: Graph, module: Described, probe: Probe | u
 function describeAttention(graph: Graph, { own }: Described, probe: Probe): Description | undefined {
   const map = graph.values.get(probe.value)?.shape;
   if (map?.length !== 4) return undefined;
-  const [lead, heads, queries, keys] = map as [number, number, number, number];
+  const [lead = 1, heads = 1, queries = 1, keys = 1] = map;
   const mix = own.find(({ node, kind }) => kind === 'attention' && node.inputs[0] === probe.value);
   const depth = mix?.outputs[0]?.shape.at(-1);
   const scores = `${formatShape([heads, queries, keys])} = ${formatExact(heads * queries * keys)}`;
@@ -87,7 +60,7 @@ function describeAttention(graph: Graph, { own }: Described, probe: Probe): Desc
     ...(lead > 1 ? [{ label: probe.kind === 'window' ? 'Windows' : 'Batch', value: formatExact(lead) }] : []),
     ...(probe.reduction ? [{ label: 'Keys reduced by', value: formatExact(probe.reduction) }] : []),
   ];
-  const heading = `${heads} ${heads === 1 ? 'head' : 'heads'}`;
+  const heading = quantity(heads, 'head');
   const formula = depth === undefined ? heading : `softmax(QKᵀ/√${depth})·V, ${heading}`;
   return { title: attentionTitles[probe.kind], formula, details, role: 'attention' };
 }
@@ -99,17 +72,22 @@ function describeOperator(own: readonly Work[]): Description | undefined {
     products.length > 0 ? products : own.filter(({ kind }) => kind !== 'layout' && kind !== 'other');
   const [main] = busy;
   // Exporters of older operator sets write GELU as x · (1 + erf(x / √2)) / 2.
-  if (products.length === 0 && busy.some(({ node }) => node.op === 'Erf')) return simple('Gelu', noDetails);
+  if (products.length === 0 && busy.some(({ node }) => node.op === 'Erf'))
+    return simple({ op: 'Gelu', domain: '' }, noDetails);
   if (!main || busy.length > 1) return undefined;
   if (main.kind === 'conv') return describeConv(main);
   if (main.kind === 'linear') return describeLinear(main, own);
   const details = [{ label: 'Elements touched', value: formatExact(main.elements) }, ...epsilon(main.node)];
-  return simple(main.node.op, details);
+  return simple(main.node, details);
 }
 
-function simple(op: string, details: Note['details']): Description | undefined {
-  const title = titles[op];
-  return title === undefined ? undefined : { title, formula: formulas[op] ?? '', details, role: 'other' };
+/** A module that is one operator alone, by its row. */
+function simple(
+  operator: Pick<Node, 'op' | 'domain'>,
+  details: Note['details'],
+): Description | undefined {
+  const { title, formula = '' } = operatorOf(operator) ?? {};
+  return title === undefined ? undefined : { title, formula, details, role: 'other' };
 }
 
 const epsilon = ({ attributes }: Node): Note['details'] =>
@@ -117,12 +95,15 @@ const epsilon = ({ attributes }: Node): Note['details'] =>
     ? [{ label: 'ε', value: String(Number(attributes['epsilon'].value.toPrecision(6))) }]
     : noDetails;
 
-function describeLinear({ node, inputs, outputs, macs }: Work, own: readonly Work[]): Description {
-  const out = outputs[0]!.shape.at(-1) ?? 1;
-  const rows = elementCount(outputs[0]!.shape) / out;
+function describeLinear(work: Work, own: readonly Work[]): Description {
+  const { node, macs } = work;
+  const { shape } = outputOf(work);
+  const out = shape.at(-1) ?? 1;
+  const rows = elementCount(shape) / out;
   const width = macs / rows / out;
-  const added = own.some((work) => work.node.op === 'Add');
-  const bias = (node.op === 'Gemm' && inputs[2]) || added ? ' + b' : '';
+  const biasAt = operatorOf(node)?.bias;
+  const biased = biasAt !== undefined && Boolean(node.inputs[biasAt]);
+  const bias = biased || own.some((each) => each.node.op === 'Add') ? ' + b' : '';
   return {
     role: 'linear',
     title: 'Linear layer',
@@ -133,16 +114,22 @@ function describeLinear({ node, inputs, outputs, macs }: Work, own: readonly Wor
   };
 }
 
-const ints = (node: Node, name: string): readonly number[] => {
-  const attribute = node.attributes[name];
-  return attribute?.type === 'ints' ? attribute.value : [];
-};
+/** `[filters, channels, …kernel]` of a convolution. */
+export function weightShape({ node, inputs }: Work): readonly [number, number, ...number[]] {
+  const [, at = 1] = operatorOf(node)?.factors ?? [];
+  const [filters = 1, channels = 1, ...kernel] = inputs[at]?.shape ?? [];
+  return [filters, channels, ...kernel];
+}
 
-function describeConv({ node, inputs, outputs, macs }: Work): Description {
-  const [filters = 1, channels = 1, ...kernel] = inputs[1]!.shape;
-  const group = node.attributes['group']?.type === 'int' ? node.attributes['group'].value : 1;
-  const positions = elementCount(outputs[0]!.shape.slice(2)) * outputs[0]!.shape[0]!;
-  const stride = ints(node, 'strides');
+/** Rows and columns that a convolution sees at once. */
+export const kernelOf = (work: Work): readonly number[] => weightShape(work).slice(2);
+
+function describeConv(work: Work): Description {
+  const { node, macs } = work;
+  const [filters, channels, ...kernel] = weightShape(work);
+  const group = intOf(node, 'group', 1);
+  const [batch = 1, , ...sides] = outputOf(work).shape;
+  const stride = intsOf(node, 'strides');
   const title = group > 1 && channels === 1 ? 'Depthwise convolution' : 'Convolution';
   const parts = [
     formatShape(kernel),
@@ -150,6 +137,7 @@ function describeConv({ node, inputs, outputs, macs }: Work): Description {
     group > 1 ? `${formatExact(group)} groups` : '',
     `${formatExact(channels * group)} → ${formatExact(filters)}`,
   ];
+  const positions = elementCount(sides) * batch;
   const factors = [positions, channels, ...kernel, filters].map(formatExact).join(' × ');
   return {
     role: 'other',
@@ -160,10 +148,10 @@ function describeConv({ node, inputs, outputs, macs }: Work): Description {
 }
 
 /** A convolution whose windows lie side by side. */
-export const cutsPatches = ({ node, kind, inputs }: Work): boolean =>
-  kind === 'conv' && inputs[1]!.shape.slice(2).join() === ints(node, 'strides').join();
+export const cutsPatches = (work: Work): boolean =>
+  work.kind === 'conv' && kernelOf(work).join() === intsOf(work.node, 'strides').join();
 
-/** One whose windows lie side by side on the picture. */
+/** One whose windows lie side by side on the image. */
 const embedsPatches = (work: Work, graph: Graph): boolean =>
   cutsPatches(work) && graph.inputs.some(({ name }) => name === work.node.inputs[0]);
 

@@ -2,6 +2,7 @@ import { isBuffer } from '../architectures/buffers';
 import type { TensorRole } from '../architectures/family';
 import { limits } from '../checkpoint/limits';
 import { dtypes, elementCount, type DType, type Tensor } from '../checkpoint/tensors';
+import { at, last } from '../domain/lists';
 import type { Graph, Initializer } from '../graph/graph';
 import type { Probe } from '../domain/probes';
 import type { ModuleRow } from '../domain/report';
@@ -54,7 +55,7 @@ export function moduleTree(graph: Graph, tensors: readonly Tensor[], roles: Role
     const owner = ensure(root, ownerPath(initializer, scope));
     readers.set(index, [...known, { ...range, owner }]);
   }
-  readers.forEach((own, index) => shareOut(index, elementCount(tensors[index]!.shape), own));
+  readers.forEach((own, index) => shareOut(index, elementCount(at(tensors, index).shape), own));
   placeUnread(root, tensors, readers);
   return rowsOf(root, { graph, tensors, roles });
 }
@@ -99,8 +100,8 @@ const createModule = (path: string, name: string): Module => ({
 /** Names of the modules on a path. What lies deeper than any network stays one name: rows are made by recursion. */
 function levelsOf(path: string): readonly string[] {
   const names = path.split('.');
-  const last = limits.moduleDepth - 1;
-  return names.length > limits.moduleDepth ? [...names.slice(0, last), names.slice(last).join('.')] : names;
+  const kept = limits.moduleDepth - 1;
+  return names.length > limits.moduleDepth ? [...names.slice(0, kept), names.slice(kept).join('.')] : names;
 }
 
 /** The module of a dotted path, made where it is not yet there. */
@@ -140,11 +141,11 @@ interface Reader extends Range {
 function shareOut(index: number, total: number, readers: readonly Reader[]): void {
   const give = (owner: Module, count: number): unknown =>
     owner.elements.set(index, (owner.elements.get(index) ?? 0) + count);
-  const [{ owner: first }] = readers as [Reader];
+  const first = at(readers, 0).owner;
   if (readers.every(({ owner }) => owner === first)) return void give(first, total);
   let rest = total;
-  readers.forEach((reader, at) => {
-    const count = uncovered(reader, readers.slice(0, at));
+  readers.forEach((reader, earlier) => {
+    const count = uncovered(reader, readers.slice(0, earlier));
     rest -= count;
     give(reader.owner, count);
   });
@@ -153,12 +154,12 @@ function shareOut(index: number, total: number, readers: readonly Reader[]): voi
 
 /** Elements of a range that none of the earlier ranges covers. */
 function uncovered({ first, end }: Range, taken: readonly Range[]): number {
-  let [at, count] = [first, 0];
+  let [next, count] = [first, 0];
   for (const other of taken.toSorted((a, b) => a.first - b.first)) {
-    count += Math.max(0, Math.min(end, other.first) - at);
-    at = Math.max(at, other.end);
+    count += Math.max(0, Math.min(end, other.first) - next);
+    next = Math.max(next, other.end);
   }
-  return count + Math.max(0, end - at);
+  return count + Math.max(0, end - next);
 }
 
 function placeUnread(root: Module, tensors: readonly Tensor[], readers: ReadonlyMap<number, unknown>): void {
@@ -240,7 +241,7 @@ function sumStored(
   { tensors, roles }: Context,
 ): readonly Stored[] {
   const own = elements.map(([index, count]): Stored => {
-    const tensor = tensors[index]!;
+    const tensor = at(tensors, index);
     const role = roles.get(tensor.name);
     const buffer = role === 'buffer' || (role !== 'parameter' && isBuffer(tensor));
     const counted = role === 'copy' ? 0 : count;
@@ -279,12 +280,13 @@ function tensorTitle({ elements }: Module, { tensors, roles }: Context): string 
   return tensorTitles[roles.get(tensors[index]?.name ?? '') ?? 'parameter'];
 }
 
-/** Shape of what a module hands on, for one picture. */
+/** Shape of what a module hands on, for one image. */
 function outputShape(work: readonly Work[], { graph, order }: Context): readonly number[] {
   const [first] = work;
   if (!graph || !first) return [];
-  const last = work.reduce((latest, row) => (order.get(row)! > order.get(latest)! ? row : latest), first);
-  return withoutBatch(graph, last.outputs[0]?.shape ?? []);
+  const place = (row: Work): number => order.get(row) ?? -1;
+  const latest = work.reduce((found, row) => (place(row) > place(found) ? row : found), first);
+  return withoutBatch(graph, latest.outputs[0]?.shape ?? []);
 }
 
 function signatureOf(
@@ -293,7 +295,10 @@ function signatureOf(
   { tensors, signatures }: Context,
 ): number {
   const { title, formula, params, buffers, macs, output, dtype } = row;
-  const own = row.tensors.map((index) => `${tensors[index]!.dtype}[${tensors[index]!.shape.join()}]`);
+  const own = row.tensors.map((index) => {
+    const { dtype: stored, shape } = at(tensors, index);
+    return `${stored}[${shape.join()}]`;
+  });
   const inner = children.map((child) => [child.row.name, child.signature]);
   const text = JSON.stringify([title, formula, params, buffers, macs, output, dtype, own, inner]);
   const known = signatures.get(text) ?? signatures.size;
@@ -317,33 +322,37 @@ function emit(summary: Summary, place: Place, rows: ModuleRow[]): number {
 
 function emitChildren(children: readonly Summary[], place: Place, rows: ModuleRow[]): void {
   for (const run of runs(children)) {
-    if (run.length === 1) emit(run[0]!, place, rows);
+    const [first, ...others] = run;
+    if (others.length === 0) emit(first, place, rows);
     else emitGroup(run, place, rows);
   }
 }
 
+/** Siblings that stand for each other. Never empty. */
+type Members = readonly [first: Summary, ...others: Summary[]];
+
 /** Consecutive siblings that are numbered and alike. */
-function runs(children: readonly Summary[]): readonly (readonly Summary[])[] {
-  const result: Summary[][] = [];
+function runs(children: readonly Summary[]): readonly Members[] {
+  const result: [Summary, ...Summary[]][] = [];
   for (const child of children) {
     const run = result.at(-1);
-    const numbered = /^\d+$/.test(child.row.name) && /^\d+$/.test(run?.[0]?.row.name ?? '');
-    if (run && numbered && run[0]!.signature === child.signature) run.push(child);
+    const numbered = /^\d+$/.test(child.row.name) && /^\d+$/.test(run?.[0].row.name ?? '');
+    if (run && numbered && run[0].signature === child.signature) run.push(child);
     else result.push([child]);
   }
   return result;
 }
 
 /** A group: figures of all members, the structure of one below it, then the members themselves, folded away. */
-function emitGroup(members: readonly Summary[], place: Place, rows: ModuleRow[]): void {
-  const [first] = members as [Summary];
+function emitGroup(members: Members, place: Place, rows: ModuleRow[]): void {
+  const [first] = members;
   const index = rows.length;
   const count = members.length;
   const { conv, linear, attention } = first.row.macs;
   const row: ModuleRow = {
     ...first.row,
     ...place,
-    name: `${first.row.name} … ${members.at(-1)!.row.name}`,
+    name: `${first.row.name} … ${last(members).row.name}`,
     kind: 'group',
     count,
     members: [],
@@ -365,9 +374,9 @@ export function everyModule(rows: readonly ModuleRow[]): readonly ModuleRow[] {
   const children = rows.map((): number[] => []);
   rows.forEach(({ parent }, index) => children[parent]?.push(index));
   const visit = (index: number, depth: number): readonly ModuleRow[] => {
-    const row = rows[index]!;
+    const row = at(rows, index);
     if (row.kind === 'group') return row.members.flatMap((member) => visit(member, depth));
-    return [{ ...row, depth }, ...children[index]!.flatMap((child) => visit(child, depth + 1))];
+    return [{ ...row, depth }, ...at(children, index).flatMap((child) => visit(child, depth + 1))];
   };
   return rows.flatMap((row, index) => (row.parent < 0 ? visit(index, 0) : []));
 }

@@ -1,4 +1,5 @@
-import type { Graph, Node } from '../graph/graph';
+import type { Graph } from '../graph/graph';
+import { carriedInputs } from '../graph/operators';
 
 /** Where values come from. */
 export interface Provenance {
@@ -8,25 +9,6 @@ export interface Provenance {
   readonly isStatic: (value: string) => boolean;
 }
 
-/** Operators behind which a parameter is still that parameter. A Gather chooses by position, arithmetic makes a new quantity. */
-const carriers: ReadonlySet<string> = new Set([
-  'Cast',
-  'Identity',
-  'Transpose',
-  'Reshape',
-  'Flatten',
-  'Squeeze',
-  'Unsqueeze',
-  'Slice',
-  'Split',
-  'Concat',
-  'DequantizeLinear',
-]);
-
-/** Operators whose further inputs only say how the first is moved. */
-const dataInputs = (node: Node): readonly string[] =>
-  node.op === 'Concat' ? node.inputs : node.inputs.slice(0, 1);
-
 /** Follows parameters and constants through the graph, in execution order. */
 export function traceProvenance(graph: Graph): Provenance {
   const fixed = new Set(graph.initializers.keys());
@@ -35,7 +17,8 @@ export function traceProvenance(graph: Graph): Provenance {
   );
   for (const node of graph.nodes) {
     if (!node.inputs.every((input) => input === '' || fixed.has(input))) continue;
-    const carried = carriers.has(node.op) && dataInputs(node).some((input) => parameters.has(input));
+    // A Gather chooses by position, and arithmetic makes a new quantity: neither carries a parameter.
+    const carried = carriedInputs(node).some((input) => parameters.has(input));
     for (const output of node.outputs) {
       fixed.add(output);
       if (carried) parameters.add(output);

@@ -11,14 +11,15 @@ export interface ReportSize {
   readonly batch?: number;
 }
 
-/** The complexity report of a model, at its own image size and one picture unless told otherwise. */
+/** The complexity report of a model, at its own image size and one image unless told otherwise. */
 export function reportOf(
   model: Model,
   { imageSize = model.imageSize, batch = 1 }: ReportSize = {},
 ): ComplexityReport {
   const { checkpoint, counts } = model;
   const graph = model.graph({ imageSize, batch });
-  return complexity(graph, { imageSize: imageSize!, tensors: checkpoint.selected.tensors, counts });
+  if (!imageSize) throw new Error(`${checkpoint.path}: no image size of the model is known`);
+  return complexity(graph, { imageSize, tensors: checkpoint.selected.tensors, counts });
 }
 
 /** What a written report names: file, size, tensors, model and this program's version. */

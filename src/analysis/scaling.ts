@@ -1,3 +1,5 @@
+import { at } from '../domain/lists';
+import type { Size } from '../domain/size';
 import type { Graph } from '../graph/graph';
 import type { Scaling, ScalingPoint } from '../domain/report';
 import { exactSum } from './exact';
@@ -5,11 +7,9 @@ import { longestSequence } from './complexity';
 import { peakMemory } from './memory';
 import { sumMacs, workOf } from './work';
 
-type Size = readonly [number, number];
-
 /** Most points of a curve besides the crossing itself: each is a graph of its own. */
 const maximalPoints = 23;
-/** The slider never asks for pictures of longer sides. */
+/** The slider never asks for images of longer sides. */
 const largestSide = 4096;
 /** Points after the first at which attention costs more than all else, so that the curve shows it overtaking. */
 const pointsPastCrossing = 2;
@@ -37,9 +37,9 @@ function locateCrossing(
   points: readonly ScalingPoint[],
   step: Size,
 ): ScalingPoint | undefined {
-  const at = points.findIndex(hasCrossed);
-  if (at < 1) return undefined;
-  const [before, after] = [points[at - 1]!.imageSize, points[at]!.imageSize];
+  const crossed = points.findIndex(hasCrossed);
+  if (crossed < 1) return undefined;
+  const [before, after] = [at(points, crossed - 1).imageSize, at(points, crossed).imageSize];
   const steps = Math.max((after[0] - before[0]) / step[0], (after[1] - before[1]) / step[1]);
   const sizeOf = (index: number): Size => {
     const side = (axis: 0 | 1): number =>

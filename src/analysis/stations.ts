@@ -1,26 +1,30 @@
 import type { Grid } from '../domain/size';
 import { queryGrid } from '../attention/reading';
 import { elementCount } from '../checkpoint/tensors';
+import { at, last } from '../domain/lists';
 import type { Graph } from '../graph/graph';
+import { operatorOf } from '../graph/operators';
 import { type Probe, isGate, tokenCount } from '../domain/probes';
 import type { Station } from '../domain/report';
-import { formatExact } from '../domain/units';
+import { formatExact, quantity } from '../domain/units';
 import { ancestors, blocksOf, leaves, type Block } from './blocks';
-import { cutsPatches } from './moduleNotes';
+import { cutsPatches, kernelOf, weightShape } from './moduleNotes';
 import { withoutBatch } from './shapes';
-import { mixingScope, workOf, type Work } from './work';
+import { mixingScope, outputOf, workOf, type Work } from './work';
 
 /** `14 × 14 × 768` */
 const sizes = (shape: readonly number[]): string => shape.map(formatExact).join(' × ');
 
-/** Blocks of one list that follow each other and keep the resolution: a stage. */
+/** Blocks of one list that follow each other and keep the resolution: a stage. Never empty. */
+type Blocks = readonly [first: Block, ...others: Block[]];
+
 interface Run {
-  readonly blocks: readonly Block[];
+  readonly blocks: Blocks;
   readonly station: Station;
 }
 
 /**
- * The drawing of the whole, from picture to head, read off the graph: what stands before the first block embeds, numbered modules are
+ * The drawing of the whole, from image to head, read off the graph: what stands before the first block embeds, numbered modules are
  * blocks, what shrinks the map between them downsamples, and norm, pooling and head follow the last. A network without blocks is drawn
  * by its convolutions.
  */
@@ -31,34 +35,35 @@ export function stations(graph: Graph): readonly Station[] {
     blocks: members,
     station: blockStation(graph, members, blocks),
   }));
-  const first = runs[0]?.blocks[0]?.first ?? 0;
-  const last = runs.at(-1)?.blocks.at(-1)?.last ?? -1;
-  const embedded = embedding(graph, work.slice(0, first));
+  const [firstRun] = runs;
+  const embedded = embedding(graph, work.slice(0, firstRun?.blocks[0].first ?? 0));
+  const lastBlock = runs.at(-1)?.blocks.at(-1);
   return [
     ...picture(graph),
     ...embedded,
-    ...tokens(graph, runs[0], embedded),
+    ...tokens(graph, firstRun, embedded),
     ...runs.flatMap((run, index) => [...between(graph, runs[index - 1], run), run.station]),
-    ...tail(graph, work.slice(last + 1)),
+    ...tail(graph, work.slice((lastBlock?.last ?? -1) + 1)),
   ];
 }
 
 /** The convolutions of a plain chain, each a block of its own. */
 const convolutions = (work: readonly Work[]): readonly Block[] =>
-  work.flatMap((each, at) => {
+  work.flatMap((each, place) => {
     const { scope } = each.node;
     if (!isConvolution(each)) return [];
     return [
-      { path: scope, list: ancestors(scope)[0] ?? '', first: at, last: at, output: each.outputs[0]!.shape },
+      { path: scope, list: ancestors(scope)[0] ?? '', first: place, last: place, output: outputOf(each).shape },
     ];
   });
 
-function runsOf(blocks: readonly Block[]): readonly (readonly Block[])[] {
-  const runs: Block[][] = [];
+function runsOf(blocks: readonly Block[]): readonly Blocks[] {
+  const runs: [Block, ...Block[]][] = [];
   for (const block of blocks) {
-    const before = runs.at(-1)?.at(-1);
+    const run = runs.at(-1);
+    const before = run?.at(-1);
     const goesOn = before?.list === block.list && positions(before) === positions(block);
-    if (goesOn) runs.at(-1)!.push(block);
+    if (run && goesOn) run.push(block);
     else runs.push([block]);
   }
   return runs;
@@ -69,9 +74,9 @@ const positions = ({ output }: Block): string =>
   (output.length === 4 ? output.slice(2) : output.slice(0, -1)).join();
 
 /** `all` are the blocks of the whole network. */
-function blockStation(graph: Graph, blocks: readonly Block[], all: readonly Block[]): Station {
-  const [{ path, list }] = blocks as readonly [Block];
-  const { output } = blocks.at(-1)!;
+function blockStation(graph: Graph, blocks: Blocks, all: readonly Block[]): Station {
+  const [{ path, list }] = blocks;
+  const { output } = last(blocks);
   const probes = probesIn(graph, blocks);
   const isWhole = all.filter((block) => block.list === list).length === blocks.length;
   return {
@@ -98,8 +103,8 @@ function probesIn(
   const work = workOf(graph);
   const isIn = (probe: Probe): boolean => {
     const scope = mixingScope(graph, probe);
-    const at = work.findIndex(({ node }) => node.scope === scope);
-    return parts.some(({ first, last }) => first <= at && at <= last);
+    const place = work.findIndex(({ node }) => node.scope === scope);
+    return parts.some((part) => part.first <= place && place <= part.last);
   };
   return graph.probes.filter(isIn);
 }
@@ -110,34 +115,41 @@ function mixing(probes: readonly Probe[]): readonly string[] {
   const counts = [...new Set(probes.filter((probe) => !isGate(probe)).map(({ heads }) => heads))];
   const kinds = [...new Set(gates.map(({ kind }) => kind))];
   return [
-    ...(counts.length > 0 ? [counts.join() === '1' ? '1 head' : `${counts.join('/')} heads`] : []),
+    ...(counts.length > 0 ? [quantity(counts, 'head')] : []),
     ...(kinds.length > 0 ? [`${kinds.join(' and ')} gates`] : []),
   ];
 }
 
 function picture(graph: Graph): readonly Station[] {
-  const input = pictureOf(graph);
+  const input = imageShape(graph);
   if (!input) return [];
   const [, channels, height, width] = input;
   const detail = `${sizes([height, width])}, ${channels} channels`;
   return [{ kind: 'image', label: 'Picture', detail, path: '', grid: [height, width] }];
 }
 
-/** Shape of the picture that goes in; undefined where the graph takes none. */
-const pictureOf = (graph: Graph): readonly [number, number, number, number] | undefined =>
-  graph.inputs.find(({ shape }) => shape.length === 4)?.shape as [number, number, number, number] | undefined;
+/** Shape of the image that goes in; undefined if the graph takes none. */
+function imageShape(graph: Graph): readonly [number, number, number, number] | undefined {
+  const [batch, channels, height, width] = graph.inputs.find(({ shape }) => shape.length === 4)?.shape ?? [];
+  if (batch === undefined || channels === undefined || height === undefined || width === undefined)
+    return undefined;
+  return [batch, channels, height, width];
+}
 
-const pools: ReadonlySet<string> = new Set(['MaxPool', 'AveragePool']);
+/** Operators after which a map of another size begins. */
+const makesMap = ({ kind, node }: Work): boolean =>
+  kind === 'conv' || operatorOf(node)?.pools === 'windows';
 
 /** The patch embeddings, or the convolutions that stand in their place. */
 function embedding(graph: Graph, before: readonly Work[]): readonly Station[] {
   const products = before.filter(({ macs, bytes }) => macs > 0 && bytes > 0);
-  const input = pictureOf(graph);
-  if (products.length === 0 || !input) return [];
-  const cutsPicture = (work: Work): boolean => cutsPatches(work) && work.inputs[1]!.shape[1] === input[1];
-  if (products.every(cutsPicture)) return products.map((work) => patches(work, products.length));
-  const map = before.findLast(({ kind, node }) => kind === 'conv' || pools.has(node.op));
-  const grid = products.at(-1)!.kind === 'linear' ? firstGrid(graph) : map?.outputs[0]!.shape.slice(2);
+  const input = imageShape(graph);
+  const lastProduct = products.at(-1);
+  if (!lastProduct || !input) return [];
+  const cutsImage = (work: Work): boolean => cutsPatches(work) && weightShape(work)[1] === input[1];
+  if (products.every(cutsImage)) return products.map((work) => patches(work, products.length));
+  const map = before.findLast(makesMap);
+  const grid = lastProduct.kind === 'linear' ? firstGrid(graph) : map && outputOf(map).shape.slice(2);
   const [rows, columns] = grid ?? firstGrid(graph) ?? [];
   if (!rows || !columns) return [];
   const steps = [input[2] / rows, input[3] / columns];
@@ -152,12 +164,13 @@ const firstGrid = ({ probes: [probe] }: Graph): Grid | undefined => probe && que
 const side = ([height = 1, width = 1]: readonly number[]): string =>
   height === width ? formatExact(height) : sizes([height, width]);
 
-function patches({ node: { scope }, inputs, outputs }: Work, count: number): Station {
-  const [rows, columns] = outputs[0]!.shape.slice(2) as [number, number];
+function patches(work: Work, count: number): Station {
+  const { scope } = work.node;
+  const [, , rows = 1, columns = 1] = outputOf(work).shape;
   return {
     kind: 'patches',
     label: 'Patches',
-    detail: `${sizes([rows, columns])} patches of ${side(inputs[1]!.shape.slice(2))}`,
+    detail: `${sizes([rows, columns])} patches of ${side(kernelOf(work))}`,
     path: (count === 1 ? ancestors(scope)[0] : undefined) ?? scope,
     grid: [rows, columns],
   };
@@ -171,12 +184,13 @@ function commonPath(work: readonly Work[]): string {
   return [first, ...ancestors(first)].find(holds) ?? first;
 }
 
-/** The token sequence, where special tokens or the whole picture attend to each other from the first block on. */
+/** The token sequence, where special tokens or the whole image attend to each other from the first block on. */
 function tokens(graph: Graph, run: Run | undefined, embedded: readonly Station[]): readonly Station[] {
   const [probe] = run ? probesIn(graph, run.blocks) : [];
-  const grid = probe?.queries.grid?.slice(-2);
-  if (probe?.kind !== 'self' || probe.window || !grid || run?.blocks[0]?.output.length === 4) return [];
-  if (!embedded.some((station) => station.grid?.join() === grid.join())) return [];
+  const [rows, columns] = probe?.queries.grid?.slice(-2) ?? [];
+  if (probe?.kind !== 'self' || probe.window || run?.blocks[0].output.length === 4) return [];
+  if (rows === undefined || columns === undefined) return [];
+  if (!embedded.some(({ grid }) => grid?.join() === [rows, columns].join())) return [];
   const mix = workOf(graph).find(({ kind, node }) => kind === 'attention' && node.inputs[0] === probe.value);
   const width = probe.heads * (mix?.outputs[0]?.shape.at(-1) ?? 0);
   const count = formatExact(tokenCount(probe.queries));
@@ -186,7 +200,7 @@ function tokens(graph: Graph, run: Run | undefined, embedded: readonly Station[]
       label: 'Tokens',
       detail: width > 0 ? `${count} × ${formatExact(width)}` : count,
       path: '',
-      grid: grid as [number, number],
+      grid: [rows, columns],
       special: probe.queries.special ?? [],
     },
   ];
@@ -195,18 +209,19 @@ function tokens(graph: Graph, run: Run | undefined, embedded: readonly Station[]
 /** What makes the map smaller between two stages. */
 function between(graph: Graph, before: Run | undefined, after: Run): readonly Station[] {
   if (!before) return [];
-  const [first, last] = [before.blocks.at(-1)!.last + 1, after.blocks[0]!.first - 1];
-  const gap = workOf(graph).slice(first, last + 1);
+  const [left, entered] = [last(before.blocks), after.blocks[0]];
+  const part = { first: left.last + 1, last: entered.first - 1 };
+  const gap = workOf(graph).slice(part.first, part.last + 1);
   const products = gap.filter(({ macs, bytes }) => macs > 0 && bytes > 0);
-  const [handed, taken] = [before.blocks.at(-1)!.output, after.blocks[0]!.output];
-  if (products.length === 0 || handed.join() === taken.join()) return [];
+  if (products.length === 0 || left.output.join() === entered.output.join()) return [];
   const inGap = new Set(gap);
-  const shape = gap.findLast((work) => leaves(graph, work, (reader) => inGap.has(reader)))!.outputs[0]!.shape;
+  const made = gap.findLast((work) => leaves(graph, work, (reader) => inGap.has(reader)));
+  const { shape } = outputOf(made ?? last(gap));
   return [
     {
       kind: 'downsample',
       label: 'Downsampling',
-      detail: [sizes(withoutBatch(graph, shape)), ...mixing(probesIn(graph, [{ first, last }]))].join(', '),
+      detail: [sizes(withoutBatch(graph, shape)), ...mixing(probesIn(graph, [part]))].join(', '),
       path: wholePath(commonPath(products), gap, graph),
       grid: gridOf(graph, shape),
     },
@@ -221,10 +236,11 @@ function wholePath(path: string, work: readonly Work[], graph: Graph): string {
   return ancestors(path).findLast(isWhole) ?? path;
 }
 
-/** Rows and columns of a map `[batch, channels, rows, columns]`, or of as many tokens in the picture's proportions. */
+/** Rows and columns of a map `[batch, channels, rows, columns]`, or of as many tokens in the image's proportions. */
 function gridOf(graph: Graph, shape: readonly number[]): Grid | undefined {
-  if (shape.length === 4) return [shape[2]!, shape[3]!];
-  const input = pictureOf(graph);
+  const [, , height = 1, width = 1] = shape;
+  if (shape.length === 4) return [height, width];
+  const input = imageShape(graph);
   const [count = 0] = withoutBatch(graph, shape);
   if (!input) return undefined;
   const rows = Math.round(Math.sqrt((count * input[2]) / input[3]));
@@ -262,25 +278,25 @@ const partOf = (pooling: Work | undefined, { node: { scope } }: Work): boolean =
   pooling?.kind === 'attention' && `${scope}.`.startsWith(`${pooling.node.scope}.`);
 
 /** A convolution over a map; on a single position it is a linear layer. */
-const isConvolution = ({ kind, outputs }: Work): boolean =>
-  kind === 'conv' && outputs[0]!.shape.length === 4 && elementCount(outputs[0]!.shape.slice(2)) > 1;
+function isConvolution(work: Work): boolean {
+  const { shape } = outputOf(work);
+  return work.kind === 'conv' && shape.length === 4 && elementCount(shape.slice(2)) > 1;
+}
 
 function tailStation(graph: Graph, work: Work, after: readonly Work[]): readonly Station[] {
   const path = work.node.scope;
-  const shape = withoutBatch(graph, work.outputs[0]!.shape);
+  const shape = withoutBatch(graph, outputOf(work).shape);
   const detail = sizes(shape);
   if (work.kind === 'normalisation') {
     // A group norm reshapes before and after it.
-    const last = after.findLast(({ node }) => node.scope === path)!;
-    return [
-      { kind: 'norm', label: 'Norm', detail: sizes(withoutBatch(graph, last.outputs[0]!.shape)), path },
-    ];
+    const end = after.findLast(({ node }) => node.scope === path) ?? work;
+    return [{ kind: 'norm', label: 'Norm', detail: sizes(withoutBatch(graph, outputOf(end).shape)), path }];
   }
   if (isConvolution(work)) return [{ kind: 'blocks', label: 'Convolution', detail, path }];
   const [probe] = graph.probes.filter(({ value }) => work.node.inputs.includes(value));
   if (probe) return [{ kind: 'pool', label: 'Attention pooling', detail: mixing([probe]).join(), path }];
   if (!isPooling(work)) return [];
-  const label = averages.has(work.node.op) ? 'Mean' : 'Token';
+  const label = operatorOf(work.node)?.pools === 'mean' ? 'Mean' : 'Token';
   return [{ kind: 'pool', label, detail: sizes(shape.filter((size) => size !== 1)), path }];
 }
 
@@ -289,26 +305,27 @@ const attends = (graph: Graph, { node, kind }: Work): boolean =>
 
 /** The classifiers: a distilled model has two of the same width; of several layers in a row the last one counts. */
 function heads(products: readonly Work[]): Station {
-  const outputsOf = ({ outputs: [output], kind }: Work): number =>
-    (kind === 'conv' ? output!.shape[1] : output!.shape.at(-1)) ?? 1;
-  const classes = outputsOf(products.at(-1)!);
-  const last = products.filter((work) => outputsOf(work) === classes);
+  const outputsOf = (work: Work): number => {
+    const { shape } = outputOf(work);
+    return (work.kind === 'conv' ? shape[1] : shape.at(-1)) ?? 1;
+  };
+  const classes = outputsOf(last(products));
+  const classifiers = products.filter((work) => outputsOf(work) === classes);
   return {
     kind: 'head',
-    label: last.length > 1 ? 'Heads' : 'Head',
+    label: classifiers.length > 1 ? 'Heads' : 'Head',
     detail: `${formatExact(classes)} outputs`,
-    path: last[0]!.node.scope,
-    count: last.length,
+    path: at(classifiers, 0).node.scope,
+    count: classifiers.length,
   };
 }
 
-const averages: ReadonlySet<string> = new Set(['ReduceMean', 'GlobalAveragePool']);
-const choosers: ReadonlySet<string> = new Set(['Gather', 'Slice']);
-
 /** Whether a token sequence or map becomes one vector: the width stays, the rest goes. */
-function isPooling({ node, inputs, outputs }: Work): boolean {
-  const [input, output] = [inputs[0]?.shape ?? [], outputs[0]!.shape];
-  if (!averages.has(node.op) && !choosers.has(node.op)) return false;
-  const width = input.length === 4 ? input[1] : input.at(-1);
-  return elementCount(output) === input[0]! * width! && elementCount(output) < elementCount(input);
+function isPooling(work: Work): boolean {
+  const row = operatorOf(work.node);
+  if (row?.pools !== 'mean' && !row?.chooses) return false;
+  const [input, output] = [work.inputs[0]?.shape ?? [], outputOf(work).shape];
+  const [batch = 1] = input;
+  const width = (input.length === 4 ? input[1] : input.at(-1)) ?? 1;
+  return elementCount(output) === batch * width && elementCount(output) < elementCount(input);
 }

@@ -39,7 +39,7 @@ function countBins(values: Float32Array, min: number, max: number, bins: number)
     if (!Number.isFinite(value)) continue;
     // The maximum belongs to the last bin, which is closed on both sides.
     const bin = Math.min(histogram.length - 1, Math.floor((value - min) * scale));
-    histogram[bin] = histogram[bin]! + 1;
+    histogram[bin] = (histogram[bin] ?? 0) + 1;
   }
   return histogram;
 }

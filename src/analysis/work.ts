@@ -1,10 +1,11 @@
 import { elementCount } from '../checkpoint/tensors';
-import type { Graph, Node, ValueInfo } from '../graph/graph';
-import { costOf } from '../graph/operators';
+import { constantIn, type Graph, type Node, type ValueInfo } from '../graph/graph';
+import { costOf, factorsOf, isView, type ConstantOf } from '../graph/operators';
 import { neededNodes, readBy } from '../graph/order';
 import { perGraph } from '../graph/perGraph';
 import type { Probe } from '../domain/probes';
 import type { Macs, OperatorRow } from '../domain/report';
+import { at } from '../domain/lists';
 import { exact, exactSum } from './exact';
 import { traceProvenance, type Provenance } from './provenance';
 
@@ -15,56 +16,46 @@ export interface Work {
   readonly macs: number;
   /** Elements that element-wise work touches. */
   readonly elements: number;
+  /** What fvcore charges besides products. */
+  readonly charge: number;
   /** float32 bytes of its outputs; 0 where they are a view of its input or are computed when the graph is loaded. */
   readonly bytes: number;
   readonly inputs: readonly (ValueInfo | undefined)[];
   readonly outputs: readonly ValueInfo[];
 }
 
-/** Outputs of these are their input under another shape: no memory of their own. */
-const views: ReadonlySet<string> = new Set([
-  'Reshape',
-  'Flatten',
-  'Squeeze',
-  'Unsqueeze',
-  'Identity',
-  'Dropout',
-]);
-
-/** Whether the operator's output shares its input's memory. */
-export const isView = (node: Node): boolean => views.has(node.op);
-
-/** The two factors of a matrix product: a bias or a scale among the inputs makes no linear layer. */
-const operands = ({ op, inputs }: Node): readonly string[] =>
-  op === 'QLinearMatMul' ? [inputs[0]!, inputs[3]!] : inputs.slice(0, 2);
-
 /** The work of every operator that the graph's outputs need, in execution order. */
 export const workOf = perGraph((graph): readonly Work[] => {
   const provenance = traceProvenance(graph);
+  const constantOf: ConstantOf = ({ name }) => constantIn(graph.initializers, name);
   const needed = neededNodes(
     graph,
     graph.outputs.map(({ value }) => value),
   );
-  return needed.map((node) => nodeWork(graph, node, provenance));
+  return needed.map((node) => nodeWork(graph, node, provenance, constantOf));
 });
 
-function nodeWork(graph: Graph, node: Node, provenance: Provenance): Work {
+function nodeWork(graph: Graph, node: Node, provenance: Provenance, constantOf: ConstantOf): Work {
   const inputs = node.inputs.map((name) => graph.values.get(name));
   const outputs = node.outputs.flatMap((name) => graph.values.get(name) ?? []);
-  const cost = costOf(node, inputs, outputs);
+  const cost = costOf(node, inputs, outputs, constantOf);
   const isStatic = readBy(node).every(provenance.isStatic);
-  const [left = '', right = ''] = operands(node);
-  const linear = provenance.isParameter(left) || provenance.isParameter(right);
+  // A bias or a scale among the inputs makes no linear layer.
+  const linear = factorsOf(node).some(provenance.isParameter);
   return {
     node,
     kind: cost.kind !== 'product' ? cost.kind : linear ? 'linear' : 'attention',
     macs: exact(cost.macs),
     elements: isStatic ? 0 : cost.elements,
+    charge: cost.charge,
     bytes: isStatic || isView(node) ? 0 : 4 * exactSum(outputs.map(({ shape }) => elementCount(shape))),
     inputs,
     outputs,
   };
 }
+
+/** What an operator hands on: its first output. */
+export const outputOf = ({ outputs }: Work): ValueInfo => at(outputs, 0);
 
 /** Multiply-accumulates by kind. */
 export function sumMacs(work: readonly Work[]): Macs {

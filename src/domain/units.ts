@@ -16,6 +16,12 @@ export function formatExact(value: number): string {
   return fraction === undefined ? grouped : `${grouped}.${fraction}`;
 }
 
+/** A number of things: `1 head`, `12 heads`; several numbers are alternatives, `2/4 heads`. */
+export function quantity(count: number | readonly number[], thing: string): string {
+  const counts = typeof count === 'number' ? [count] : count;
+  return `${counts.map(formatExact).join('/')} ${thing}${counts.join() === '1' ? '' : 's'}`;
+}
+
 /** A count with `digits` significant digits and a decimal prefix: `86.6 M`, `17.6 G`, `960`. */
 export function formatCount(value: number, digits = 3): string {
   const [text, suffix] = scaled(value, digits);

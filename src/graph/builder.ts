@@ -1,5 +1,6 @@
 import { dtypes, elementCount, type DType } from '../checkpoint/tensors';
 import {
+  constantIn,
   float,
   int,
   ints,
@@ -388,11 +389,8 @@ export class GraphBuilder {
     return value;
   }
 
-  private readonly constantOf = ({ name }: ValueInfo): ConstantTensor | undefined => {
-    const initializer = this.initializers.get(name);
-    if (initializer?.data.kind !== 'constant') return undefined;
-    return { dtype: initializer.dtype, shape: initializer.shape, bytes: initializer.data.bytes };
-  };
+  private readonly constantOf = ({ name }: ValueInfo): ConstantTensor | undefined =>
+    constantIn(this.initializers, name);
 
   private declare(value: ValueInfo): ValueInfo {
     this.values.set(value.name, value);

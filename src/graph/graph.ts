@@ -1,4 +1,5 @@
 import type { DType } from '../checkpoint/tensors';
+import { at } from '../domain/lists';
 import type { Probe } from '../domain/probes';
 
 /** A value that flows along the graph's edges. Shapes are concrete: another image size is another graph. */
@@ -88,6 +89,43 @@ export interface Graph {
   /** Notes by module path. */
   readonly modules: ReadonlyMap<string, ModuleNote>;
 }
+
+/** A graph is not what it must be; names the node or the value that it is about. */
+export class GraphError extends Error {
+  override readonly name = 'GraphError';
+}
+
+/** Type and shape of a value. Throws `GraphError` if the graph has none of that name. */
+export function valueOf(graph: Pick<Graph, 'values'>, name: string): ValueInfo {
+  const value = graph.values.get(name);
+  if (!value) throw new GraphError(`the graph has no value ${name}`);
+  return value;
+}
+
+/** A constant of the graph; undefined for parameters and what operators make. */
+export function constantIn(
+  initializers: Graph['initializers'],
+  name: string,
+): ConstantTensor | undefined {
+  const initializer = initializers.get(name);
+  if (initializer?.data.kind !== 'constant') return undefined;
+  return { dtype: initializer.dtype, shape: initializer.shape, bytes: initializer.data.bytes };
+}
+
+/** An attribute's integer, or another number if it is not there. */
+export function intOf(node: Pick<Node, 'attributes'>, name: string, otherwise: number): number {
+  const attribute = node.attributes[name];
+  return attribute?.type === 'int' ? attribute.value : otherwise;
+}
+
+/** An attribute's list of integers; empty if it is not there. */
+export function intsOf(node: Pick<Node, 'attributes'>, name: string): readonly number[] {
+  const attribute = node.attributes[name];
+  return attribute?.type === 'ints' ? attribute.value : [];
+}
+
+/** Name of a node's output. Throws `RangeError` if it has fewer. */
+export const outputName = (node: Node, index = 0): string => at(node.outputs, index);
 
 export const int = (value: number): Attribute => ({ type: 'int', value });
 export const float = (value: number): Attribute => ({ type: 'float', value });

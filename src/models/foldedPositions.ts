@@ -1,11 +1,9 @@
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import { elementCount, type Tensor } from '../checkpoint/tensors';
 import type { Graph } from '../graph/graph';
+import { keepsElements } from '../graph/operators';
 import { producers } from '../graph/order';
 import type { Probe } from '../domain/probes';
-
-/** What may stand between a stored bias and the softmax of the scores it is added to. */
-const between = new Set(['Add', 'Reshape', 'Cast', 'Identity']);
 
 /**
  * Returns the stored arrays `[…, tokens, tokens]` that are added to scores in windows: what
@@ -60,13 +58,13 @@ function tokensOf({ keys }: Probe): number {
   return rows * columns;
 }
 
-/** Stored arrays that are added to the scores of an attention. */
+/** Stored arrays that are added to the scores of an attention, reshaped or converted on their way. */
 function addedToScores(graph: Graph, { value }: Probe): readonly string[] {
   const from = producers(graph);
   const search = (name: string): readonly string[] => {
     const node = from.get(name);
-    if (node)
-      return between.has(node.op) ? node.inputs.slice(0, node.op === 'Add' ? 2 : 1).flatMap(search) : [];
+    if (node?.op === 'Add') return node.inputs.flatMap(search);
+    if (node) return keepsElements(node) ? node.inputs.slice(0, 1).flatMap(search) : [];
     const data = graph.initializers.get(name)?.data;
     return data?.kind === 'parameter' ? [data.tensor] : [];
   };

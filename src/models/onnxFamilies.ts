@@ -1,7 +1,18 @@
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import { elementCount } from '../checkpoint/tensors';
 import { patchStride } from '../graph/find/attentionPattern';
-import type { Graph, Node } from '../graph/graph';
+import { at, last } from '../domain/lists';
+import type { Size } from '../domain/size';
+import {
+  GraphError,
+  intOf,
+  intsOf,
+  outputName,
+  valueOf,
+  type Graph,
+  type Node,
+} from '../graph/graph';
+import { factorsOf, operatorOf } from '../graph/operators';
 import { tokenCount, type Probe } from '../domain/probes';
 import type { Evidence, EvidenceRecord, Recognised, TaskName } from '../architectures/family';
 import { numbersOf, sideOrPair } from '../architectures/figures';
@@ -37,11 +48,11 @@ interface Structure {
 
 const lacking = (there: boolean, what: string): readonly string[] => (there ? [] : [what]);
 
-const isDepthwise = (graph: Graph, node: Node): boolean => {
-  const group = node.attributes['group'];
-  const weight = graph.values.get(node.inputs[1] ?? '')?.shape;
-  return group?.type === 'int' && group.value > 1 && group.value === weight?.[0];
-};
+function isDepthwise(graph: Graph, node: Node): boolean {
+  const group = intOf(node, 'group', 1);
+  const [, weight] = factorsOf(node);
+  return group > 1 && group === graph.values.get(weight)?.shape[0];
+}
 const isOverlapping = (node: Node | undefined): boolean =>
   node !== undefined && patchStride(node) === undefined;
 const hasKind = ({ probes }: Parts, kind: Probe['kind']): boolean =>
@@ -110,7 +121,10 @@ const structures: readonly Structure[] = [
         `nothing but attention and MLPs: ${convolutions.length - 1} further convolutions found`,
       ),
       ...lacking(!first || first.queries.grid !== undefined, 'one token per patch in the attention'),
-      ...lacking(!others.some((probe) => !isAlike(probe, first!)), 'attention of one shape in every layer'),
+      ...lacking(
+        first === undefined || others.every((probe) => isAlike(probe, first)),
+        'attention of one shape in every layer',
+      ),
       ...lacking(first?.window === undefined, 'attention to all tokens'),
     ],
   },
@@ -126,7 +140,7 @@ function plainLabel(special: readonly string[]): string {
  * keys. Nothing is assumed: the graph states all of it. A graph of none of these structures is measured by the one of which it lacks least.
  */
 export function describeOnnx(graph: Graph, fixedSize: boolean): OnnxDescription {
-  const convolutions = graph.nodes.filter(({ op }) => op.includes('Conv'));
+  const convolutions = graph.nodes.filter((node) => operatorOf(node)?.kind === 'conv');
   const parts: Parts = {
     graph,
     probes: graph.probes,
@@ -149,19 +163,19 @@ const stated = (value: Evidence['value'], source: string): Evidence => ({ value,
 function titleOf({ name, sizes }: Structure, figures: EvidenceRecord): string {
   const [depths, dims] = [numbersOf(figures, 'depth'), numbersOf(figures, 'dim')];
   const patch = numbersOf(figures, 'patch').join('×');
-  return sizes ? sizeTitle(name, sizes, depths, dims) : vitSize(depths[0]!, dims[0]!, patch);
+  return sizes ? sizeTitle(name, sizes, depths, dims) : vitSize(at(depths, 0), at(dims, 0), patch);
 }
 
 function recognised(parts: Parts, structure: Structure, fixedSize: boolean): Recognised {
   const { graph, probes } = parts;
-  const { shape } = graph.inputs.find(({ name }) => name === 'pixel_values')!;
-  const [height, width] = shape.slice(2) as [number, number];
-  const embedding = structure.family === 'vit' ? parts.patches! : parts.embedding!;
-  const dim = graph.values.get(embedding.outputs[0]!)!.shape[1]!;
-  const [rows = 0, columns = 0] = integersOf(embedding, 'kernel_shape');
-  const { classes, task } = headOf(graph);
+  const [, , height = 0, width = 0] = valueOf(graph, 'pixel_values').shape;
   const plain = structure.family === 'vit';
-  const step = plain ? [rows, columns] : stride([height, width], probes);
+  const embedding = plain ? parts.patches : parts.embedding;
+  if (!embedding) throw new GraphError(`${graph.name}: no convolution makes patches`);
+  const [, dim = 0] = valueOf(graph, outputName(embedding)).shape;
+  const [rows = 0, columns = 0] = intsOf(embedding, 'kernel_shape');
+  const { classes, task } = headOf(graph);
+  const step: Size = plain ? [rows, columns] : stride([height, width], probes);
   const figures: EvidenceRecord = {
     dim: stated(dim, `${embedding.name}: output channels`),
     ...(plain ? plainFigures(probes) : stagedFigures(graph)),
@@ -178,42 +192,38 @@ function recognised(parts: Parts, structure: Structure, fixedSize: boolean): Rec
     candidates: [],
     warnings: [],
     pixels: plain ? 'half' : 'imagenet',
-    sizeStep: fixedSize ? [0, 0] : [step[0]!, step[1]!],
+    sizeStep: fixedSize ? [0, 0] : step,
   };
 }
 
-/** Pixels of the picture that become one patch of the last map. */
-function stride([height, width]: readonly [number, number], probes: readonly Probe[]): readonly number[] {
-  const [rows, columns] = gridOf(probes.at(-1)!);
-  return [Math.round(height / rows!), Math.round(width / columns!)];
+/** Pixels of the image that become one patch of the last map. */
+function stride([height, width]: Size, probes: readonly Probe[]): Size {
+  const [rows = 1, columns = 1] = gridOf(last(probes));
+  return [Math.round(height / rows), Math.round(width / columns)];
 }
 
-const integersOf = (node: Node, name: string): readonly number[] => {
-  const attribute = node.attributes[name];
-  return attribute?.type === 'ints' ? attribute.value : [];
-};
-
 function plainFigures(probes: readonly Probe[]): EvidenceRecord {
-  const [probe] = probes as [Probe];
+  const probe = at(probes, 0);
   return {
     depth: stated(probes.length, `${probes.length} softmaxes between two products`),
     heads: stated(probe.heads, `${probe.value}: first axis after the batch`),
     special_tokens: stated(
       probe.queries.special ?? [],
-      `${tokenCount(probe.queries)} tokens, ${probe.queries.grid!.join(' × ')} patches`,
+      `${tokenCount(probe.queries)} tokens, ${(probe.queries.grid ?? []).join(' × ')} patches`,
     ),
   };
 }
 
 /** Stages are layers on one map, one after another. */
 function stagedFigures(graph: Graph): EvidenceRecord {
-  const stages = graph.probes.reduce<Probe[][]>((found, probe) => {
-    const last = found.at(-1);
-    if (last && mapOf(last[0]!) === mapOf(probe)) last.push(probe);
+  const stages = graph.probes.reduce<[Probe, ...Probe[]][]>((found, probe) => {
+    const stage = found.at(-1);
+    if (stage && mapOf(stage[0]) === mapOf(probe)) stage.push(probe);
     else found.push([probe]);
     return found;
   }, []);
-  const first = stages.map(([probe]) => probe!);
+  const first = stages.map(([probe]) => probe);
+  const window = first[0]?.window;
   const maps = first.map(mapOf).join(', ');
   return {
     depth: stated(
@@ -224,9 +234,7 @@ function stagedFigures(graph: Graph): EvidenceRecord {
       first.map(({ heads }) => heads),
       'first axis of the attention after batch and windows',
     ),
-    ...(first[0]!.window && {
-      window: stated(first[0]!.window.size ?? 0, 'sides of what attends to itself'),
-    }),
+    ...(window && { window: stated(window.size ?? 0, 'sides of what attends to itself') }),
     ...(first.some(({ reduction }) => reduction) && {
       dim: stated(
         first.map((probe) => widthOf(graph, probe)),
@@ -242,8 +250,8 @@ function stagedFigures(graph: Graph): EvidenceRecord {
 
 /** Width of an attention: heads times the width of the values that it mixes. */
 function widthOf(graph: Graph, { value, heads }: Probe): number {
-  const mix = graph.nodes.find(({ op, inputs }) => op === 'MatMul' && inputs[0] === value);
-  return heads * (mix ? graph.values.get(mix.outputs[0]!)!.shape.at(-1)! : 0);
+  const mix = graph.nodes.find((node) => operatorOf(node)?.kind === 'product' && node.inputs[0] === value);
+  return heads * (mix ? last(valueOf(graph, outputName(mix)).shape) : 0);
 }
 
 const gridOf = ({ queries, window }: Probe): readonly number[] => window?.map ?? queries.grid ?? [];
@@ -251,7 +259,7 @@ const mapOf = (probe: Probe): string => gridOf(probe).join(' × ');
 
 function headOf(graph: Graph): { classes: number; task: TaskName } {
   const logits = graph.outputs.find(({ means }) => means === 'logits');
-  const classes = logits ? graph.values.get(logits.value)!.shape.at(-1)! : 0;
+  const classes = logits ? last(valueOf(graph, logits.value).shape) : 0;
   return { classes, task: logits ? 'classify' : 'features' };
 }
 
@@ -259,18 +267,6 @@ const isAlike = (probe: Probe, first: Probe): boolean =>
   probe.heads === first.heads &&
   tokenCount(probe.queries) === tokenCount(first.queries) &&
   probe.kind === first.kind;
-
-/** Inputs by operator that hold scales and zero points: constants of the quantisation, not parameters. */
-const quantisationInputs: Readonly<Record<string, readonly number[]>> = {
-  QuantizeLinear: [1, 2],
-  DequantizeLinear: [1, 2],
-  MatMulInteger: [2, 3],
-  ConvInteger: [2, 3],
-  QLinearMatMul: [1, 2, 4, 5, 6, 7],
-  QLinearConv: [1, 2, 4, 5, 6, 7],
-  DynamicQuantizeMatMul: [2, 3],
-  MatMulIntegerToFloat: [2, 3, 4, 5],
-};
 
 /**
  * Initializers that are parameters: stored arrays of numbers that operators work on. Shapes, indices and single constants that the
@@ -280,8 +276,8 @@ export function onnxParameters(graph: Graph, checkpoint: Checkpoint): ReadonlySe
   const scales = new Set<string>();
   const dequantised = new Set<string>();
   for (const node of graph.nodes) {
-    for (const index of quantisationInputs[node.op] ?? []) scales.add(node.inputs[index] ?? '');
-    if (node.op === 'DequantizeLinear') dequantised.add(node.inputs[0]!);
+    for (const index of operatorOf(node)?.scales ?? []) scales.add(node.inputs[index] ?? '');
+    if (node.op === 'DequantizeLinear') dequantised.add(node.inputs[0] ?? '');
   }
   const isWeight = (dtype: string, name: string): boolean =>
     /^(F|BF|I8|U8|I4|U4)/.test(dtype) || (dtype === 'I32' && dequantised.has(name));

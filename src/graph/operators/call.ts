@@ -1,4 +1,5 @@
 import { dtypes, type DType } from '../../checkpoint/tensors';
+import { at } from '../../domain/lists';
 import type { Attribute, ConstantTensor, Node, ValueInfo } from '../graph';
 import { decode } from './constants';
 
@@ -51,6 +52,27 @@ export class Call {
     return this.input(index).shape;
   }
 
+  /** Size of an input along an axis, which counts from the end where it is negative. */
+  size(index: number, axis: number): number {
+    const { length } = this.shape(index);
+    return at(this.shape(index), this.axis(axis, length));
+  }
+
+  /** `[batch, channels, …sides]` of a map, or `[filters, channels, …kernel]` of a convolution's weight. */
+  map(index: number): readonly [lead: number, channels: number, ...sides: number[]] {
+    const [lead, channels, ...sides] = this.shape(index);
+    if (lead === undefined || channels === undefined) this.fail(`input ${index} is no map of channels`);
+    return [lead, channels, ...sides];
+  }
+
+  /** Rows and columns of a matrix, in the other order where the attribute says so. */
+  matrix(index: number, transposed: string): readonly [rows: number, columns: number] {
+    const [rows, columns, ...rest] = this.shape(index);
+    if (rows === undefined || columns === undefined || rest.length > 0)
+      this.fail(`${this.node.op} needs matrices`);
+    return this.int(transposed, 0) ? [columns, rows] : [rows, columns];
+  }
+
   rank(index: number): number {
     return this.shape(index).length;
   }
@@ -95,6 +117,17 @@ export class Call {
     return constant && decode(constant);
   }
 
+  /** Whether an input is a constant of the graph, not a parameter and not computed. */
+  isConstant(index: number): boolean {
+    const input = this.inputs[index];
+    return input !== undefined && this.constantOf(input) !== undefined;
+  }
+
+  /** Values of an input that is folded, row-major. */
+  constant(index: number): ArrayLike<number> {
+    return this.known(index) ?? this.fail(`the values of input ${index} are not known`);
+  }
+
   /** Values of an input that the output's shape depends on. */
   values(index: number): readonly number[] {
     const values = this.known(index);
@@ -129,24 +162,57 @@ export class Call {
 }
 
 /**
- * What an operator's cost counts as. `product` is a matrix product: linear where an operand is a parameter, attention otherwise,
- * which only the graph around it tells.
+ * What an operator's cost counts as. `product` is a matrix product: linear if an operand is a
+ * parameter, attention otherwise, which only the graph around it tells.
  */
 export type OperatorKind =
   'conv' | 'product' | 'normalisation' | 'softmax' | 'activation' | 'elementwise' | 'layout' | 'other';
 
-/** One row of the operator table. */
+/**
+ * What an output holds of an input:
+ * - `view`: all elements in their order, under another shape; no memory of its own.
+ * - `moves`: elements in another order, or a part of them.
+ * - `converts`: all elements in their order, in another type.
+ */
+export type Carries = 'view' | 'moves' | 'converts';
+
+/** One row of the operator table: all that is known of an operator wherever it stands. */
 export interface Operator {
   readonly kind: OperatorKind;
   readonly infer: (call: Call) => readonly OutputInfo[];
-  /** Values of every output, row-major, where all inputs are known (or, with `foldsShape`, only their shapes). */
-  readonly fold?: (call: Call, outputs: readonly OutputInfo[]) => readonly ArrayLike<number>[];
+  /**
+   * Values of every output, row-major, if all inputs are known (or, with `foldsShape`, only their
+   * shapes). `output` is the first one.
+   */
+  readonly fold?: (
+    call: Call,
+    output: OutputInfo,
+    outputs: readonly OutputInfo[],
+  ) => readonly ArrayLike<number>[];
   /** `fold` looks at shapes alone. */
   readonly foldsShape?: true;
-  /** Multiply-accumulates. */
-  readonly macs?: (call: Call, outputs: readonly OutputInfo[]) => number;
-  /** Elements that element-wise work touches; those of the outputs where absent. */
-  readonly elements?: (call: Call, outputs: readonly OutputInfo[]) => number;
+  /** Multiply-accumulates that make the first output. */
+  readonly macs?: (call: Call, output: OutputInfo) => number;
+  /** Elements that element-wise work touches; those of the outputs if absent. */
+  readonly elements?: (call: Call) => number;
+  /** What fvcore charges for the first output besides products (nn/flop_count.py, jit_handles.py). */
+  readonly charge?: (call: Call, output: OutputInfo) => number;
+  /** What the outputs hold of the first input, or of all of them if it `joins` them. */
+  readonly carries?: Carries;
+  readonly joins?: true;
+  /** Takes elements by their place. */
+  readonly chooses?: true;
+  /** Summarises a map in windows that slide over it, or takes the mean over whole axes. */
+  readonly pools?: 'windows' | 'mean';
+  /** Inputs that a product or a convolution multiplies: of a convolution the map and its weight. */
+  readonly factors?: readonly [left: number, right: number];
+  /** Input that is added to a product or convolution. */
+  readonly bias?: number;
+  /** Inputs that hold scales and zero points of a quantisation: no parameters. */
+  readonly scales?: readonly number[];
+  /** The field's name of a module that is this operator alone, and its formula. */
+  readonly title?: string;
+  readonly formula?: string;
 }
 
 export type OperatorTable = Readonly<Record<string, Operator>>;

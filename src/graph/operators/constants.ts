@@ -1,4 +1,5 @@
 import { elementCount, type DType } from '../../checkpoint/tensors';
+import { at } from '../../domain/lists';
 import type { ConstantTensor } from '../graph';
 
 type NumericArray =
@@ -62,7 +63,7 @@ export function encode(dtype: DType, shape: readonly number[], values: ArrayLike
   const data = new array(values.length);
   if (data instanceof BigInt64Array || data instanceof BigUint64Array)
     for (let index = 0; index < values.length; index++)
-      data[index] = clampTo64(values[index]!, data instanceof BigInt64Array ? 'I64' : 'U64');
+      data[index] = clampTo64(at(values, index), data instanceof BigInt64Array ? 'I64' : 'U64');
   else data.set(values);
   return { dtype, shape, bytes: new Uint8Array(data.buffer) };
 }

@@ -1,4 +1,5 @@
 import { dtypes } from '../../checkpoint/tensors';
+import { at, sum } from '../../domain/lists';
 import type { Call, Operator, OperatorTable, OutputInfo } from './call';
 import { isInteger } from './constants';
 import { broadcast, broadcastStrides, collect, flatIndex } from './shapes';
@@ -6,21 +7,16 @@ import { broadcast, broadcastStrides, collect, flatIndex } from './shapes';
 /** Values of an elementwise function over broadcast inputs. */
 function foldBroadcast(
   call: Call,
-  [output]: readonly OutputInfo[],
-  compute: (values: readonly number[], dtype: string) => number,
+  { shape }: OutputInfo,
+  compute: (values: readonly number[]) => number,
 ): readonly ArrayLike<number>[] {
-  const { shape } = output!;
-  const operands = call.inputs.map((input, index) => ({
-    values: call.known(index)!,
-    steps: broadcastStrides(input!.shape, shape.length),
+  const operands = call.inputs.map((_, index) => ({
+    values: call.constant(index),
+    steps: broadcastStrides(call.shape(index), shape.length),
   }));
-  const dtype = call.dtype(0);
   return [
     collect(shape, (index) =>
-      compute(
-        operands.map(({ values, steps }) => values[flatIndex(index, steps)]!),
-        dtype,
-      ),
+      compute(operands.map(({ values, steps }) => at(values, flatIndex(index, steps)))),
     ),
   ];
 }
@@ -33,27 +29,36 @@ const allShapes = (call: Call): readonly number[] =>
   );
 
 /** y = f(x), same type and shape. */
-export const unary = (kind: Operator['kind'], compute?: (value: number, call: Call) => number): Operator => ({
+export const unary = (
+  kind: Operator['kind'],
+  compute?: (value: number, call: Call) => number,
+): Operator => ({
   kind,
   infer: inferUnary,
-  fold: compute && ((call) => [Float64Array.from(call.known(0)!, (value) => compute(value, call))]),
+  fold: compute && ((call) => [Float64Array.from(call.constant(0), (value) => compute(value, call))]),
 });
 
-/** Function of broadcast operands with the type of the first. */
-const arithmetic = (
-  compute: (values: readonly number[], integer: boolean, call: Call) => number,
-): Operator => ({
+/** Function of any number of broadcast operands with the type of the first. */
+const arithmetic = (compute: (values: readonly number[]) => number): Operator => ({
   kind: 'elementwise',
   infer: (call) => [call.output(allShapes(call))],
-  fold: (call, outputs) =>
-    foldBroadcast(call, outputs, (values) => compute(values, isInteger(call.dtype(0)), call)),
+  fold: (call, output) => foldBroadcast(call, output, compute),
 });
 
-/** Predicate of broadcast operands. */
+/** Function of two broadcast operands with the type of the first. */
+const binary = (compute: (a: number, b: number, call: Call) => number): Operator => ({
+  kind: 'elementwise',
+  infer: (call) => [call.output(allShapes(call))],
+  fold: (call, output) =>
+    foldBroadcast(call, output, (values) => compute(at(values, 0), at(values, 1), call)),
+});
+
+/** Predicate of one or two broadcast operands. */
 const comparison = (compute: (a: number, b: number) => boolean): Operator => ({
   kind: 'elementwise',
   infer: (call) => [{ dtype: 'BOOL', shape: allShapes(call) }],
-  fold: (call, outputs) => foldBroadcast(call, outputs, ([a, b]) => Number(compute(a!, b ?? 0))),
+  fold: (call, output) =>
+    foldBroadcast(call, output, (values) => Number(compute(at(values, 0), values[1] ?? 0))),
 });
 
 /** Python's remainder, with the divisor's sign; C's with `fmod`. */
@@ -69,25 +74,26 @@ function roundEven(value: number): number {
 
 const cast: Operator = {
   kind: 'elementwise',
+  carries: 'converts',
   infer: (call) => [{ dtype: call.dtypeAttribute('to', 'F32'), shape: call.shape(0) }],
-  fold: (call, [output]) => {
-    const toBool = dtypes[output!.dtype].onnx === dtypes.BOOL.onnx;
-    return [Float64Array.from(call.known(0)!, (value) => (toBool ? Number(value !== 0) : value))];
+  fold: (call, output) => {
+    const toBool = dtypes[output.dtype].onnx === dtypes.BOOL.onnx;
+    return [Float64Array.from(call.constant(0), (value) => (toBool ? Number(value !== 0) : value))];
   },
 };
 
 /** Element-wise operators: each output element depends on the elements at its place. */
 export const elementwise = {
-  Add: arithmetic(([a, b]) => a! + b!),
-  Sub: arithmetic(([a, b]) => a! - b!),
-  Mul: arithmetic(([a, b]) => a! * b!),
-  Div: arithmetic(([a, b], integer) => (integer ? Math.trunc(a! / b!) : a! / b!)),
-  Pow: arithmetic(([a, b]) => a! ** b!),
-  Mod: arithmetic(([a, b], _, call) => remainder(a!, b!, call.int('fmod', 0) !== 0)),
+  Add: binary((a, b) => a + b),
+  Sub: binary((a, b) => a - b),
+  Mul: binary((a, b) => a * b),
+  Div: binary((a, b, call) => (isInteger(call.dtype(0)) ? Math.trunc(a / b) : a / b)),
+  Pow: binary((a, b) => a ** b),
+  Mod: binary((a, b, call) => remainder(a, b, call.int('fmod', 0) !== 0)),
   Min: arithmetic((values) => Math.min(...values)),
   Max: arithmetic((values) => Math.max(...values)),
-  Sum: arithmetic((values) => values.reduce((sum, value) => sum + value, 0)),
-  Mean: arithmetic((values) => values.reduce((sum, value) => sum + value, 0) / values.length),
+  Sum: arithmetic(sum),
+  Mean: arithmetic((values) => sum(values) / values.length),
   Equal: comparison((a, b) => a === b),
   Less: comparison((a, b) => a < b),
   LessOrEqual: comparison((a, b) => a <= b),
@@ -102,7 +108,8 @@ export const elementwise = {
   Where: {
     kind: 'elementwise',
     infer: (call) => [call.output(allShapes(call), 1)],
-    fold: (call, outputs) => foldBroadcast(call, outputs, ([condition, a, b]) => (condition ? a! : b!)),
+    fold: (call, output) =>
+      foldBroadcast(call, output, (values) => at(values, at(values, 0) ? 1 : 2)),
   },
   Clip: {
     kind: 'elementwise',
@@ -110,12 +117,13 @@ export const elementwise = {
     fold: (call) => {
       const low = call.known(1)?.[0] ?? call.float('min', -Infinity);
       const high = call.known(2)?.[0] ?? call.float('max', Infinity);
-      return [Float64Array.from(call.known(0)!, (value) => Math.min(high, Math.max(low, value)))];
+      return [Float64Array.from(call.constant(0), (value) => Math.min(high, Math.max(low, value)))];
     },
   },
   Cast: cast,
   CastLike: {
     kind: 'elementwise',
+    carries: 'converts',
     infer: (call) => [call.output(call.shape(0), 1)],
     fold: cast.fold,
   },

@@ -1,4 +1,5 @@
 import { elementCount } from '../../checkpoint/tensors';
+import { at } from '../../domain/lists';
 import type { Call, Operator, OperatorTable, OutputInfo } from './call';
 import { decode } from './constants';
 import { collect } from './shapes';
@@ -47,32 +48,32 @@ const size: Operator = {
 const constantOfShape: Operator = {
   kind: 'layout',
   infer: (call) => [{ dtype: call.tensor('value')?.dtype ?? 'F32', shape: call.values(0) }],
-  fold: (call, [output]) => {
+  fold: (call, output) => {
     const value = call.tensor('value');
-    const fill = value ? (decode(value) ?? call.fail('its type is not computed with'))[0]! : 0;
-    return [new Float64Array(elementCount(output!.shape)).fill(fill)];
+    const fill = value ? at(decode(value) ?? call.fail('its type is not computed with'), 0) : 0;
+    return [new Float64Array(elementCount(output.shape)).fill(fill)];
   },
 };
 
-const rangeLength = (call: Call): number => {
-  const [start, limit, step] = [0, 1, 2].map((index) => call.values(index)[0]!);
-  return Math.max(0, Math.ceil((limit! - start!) / step!));
+const rangeOf = (call: Call): { readonly start: number; readonly step: number; readonly length: number } => {
+  const [start, limit, step] = [at(call.values(0), 0), at(call.values(1), 0), at(call.values(2), 0)];
+  return { start, step, length: Math.max(0, Math.ceil((limit - start) / step)) };
 };
 
 const range: Operator = {
   kind: 'other',
-  infer: (call) => [call.output([rangeLength(call)])],
-  fold: (call, [output]) => {
-    const [start, , step] = [0, 1, 2].map((index) => call.values(index)[0]!);
-    return [Float64Array.from({ length: output!.shape[0]! }, (_, at) => start! + at * step!)];
+  infer: (call) => [call.output([rangeOf(call).length])],
+  fold: (call) => {
+    const { start, step, length } = rangeOf(call);
+    return [Float64Array.from({ length }, (_, index) => start + index * step)];
   },
 };
 
 const eyeLike: Operator = {
   kind: 'layout',
   infer: (call) => [{ dtype: call.dtypeAttribute('dtype', call.dtype(0)), shape: call.shape(0) }],
-  fold: (call, [output]) => [
-    collect(output!.shape, ([row, column]) => Number(column! - row! === call.int('k', 0))),
+  fold: (call, output) => [
+    collect(output.shape, ([row = 0, column = 0]) => Number(column - row === call.int('k', 0))),
   ],
   foldsShape: true,
 };

@@ -1,4 +1,5 @@
 import { elementCount } from '../../checkpoint/tensors';
+import { at } from '../../domain/lists';
 import type { ConstantTensor, Node, ValueInfo } from '../graph';
 import { activation } from './activation';
 import {
@@ -21,7 +22,14 @@ import { pooling } from './pooling';
 import { quantisation } from './quantisation';
 import { reduction } from './reduction';
 
-export { OperatorError, type ConstantOf, type Operator, type OperatorKind, type OutputInfo } from './call';
+export {
+  Call,
+  OperatorError,
+  type ConstantOf,
+  type Operator,
+  type OperatorKind,
+  type OutputInfo,
+} from './call';
 
 /** Larger constants are left to the runtime: shape arithmetic never comes near. */
 const foldLimit = 1 << 20;
@@ -61,11 +69,22 @@ export function inferOutputs(
   inputs: readonly (ValueInfo | undefined)[],
   constantOf: ConstantOf,
 ): readonly OutputInfo[] {
-  return rowOf(node, inputs).infer(new Call(node, inputs, constantOf));
+  const row = rowOf(node, inputs);
+  return ruled(node, inputs, () => row.infer(new Call(node, inputs, constantOf)));
+}
+
+/** What an operator's rule finds; a list that is too short for the axes it is about is the node's fault. */
+function ruled<T>(node: Node, inputs: readonly (ValueInfo | undefined)[], rule: () => T): T {
+  try {
+    return rule();
+  } catch (error) {
+    if (error instanceof RangeError) throw new OperatorError(node, inputs, error.message);
+    throw error;
+  }
 }
 
 /**
- * A node's outputs where they do not depend on the picture: all inputs are known, or only their shapes matter.
+ * A node's outputs where they do not depend on the image: all inputs are known, or only their shapes matter.
  * Undefined where they do depend, where the operator has no rule, or where the result is too large to be shape arithmetic.
  */
 export function foldNode(
@@ -73,17 +92,19 @@ export function foldNode(
   inputs: readonly (ValueInfo | undefined)[],
   constantOf: ConstantOf,
 ): readonly ConstantTensor[] | undefined {
-  const row = rowOf(node, inputs);
+  const { infer, fold, foldsShape } = rowOf(node, inputs);
   const call = new Call(node, inputs, constantOf);
   const given = inputs.every((input, index) => !input || call.known(index) !== undefined);
-  if (!row.fold || !(given || row.foldsShape)) return undefined;
-  const outputs = row.infer(call);
-  const fits = ({ dtype, shape }: OutputInfo): boolean =>
-    isFoldable(dtype) && elementCount(shape) <= foldLimit;
-  if (!outputs.every(fits)) return undefined;
-  return row.fold(call, outputs).map((values, index) => {
-    const { dtype, shape } = outputs[index]!;
-    return encode(dtype, shape, values);
+  if (!fold || !(given || foldsShape)) return undefined;
+  return ruled(node, inputs, () => {
+    const outputs = infer(call);
+    const fits = ({ dtype, shape }: OutputInfo): boolean =>
+      isFoldable(dtype) && elementCount(shape) <= foldLimit;
+    if (!outputs.every(fits)) return undefined;
+    return fold(call, at(outputs, 0), outputs).map((values, index) => {
+      const { dtype, shape } = at(outputs, index);
+      return encode(dtype, shape, values);
+    });
   });
 }
 
@@ -93,9 +114,11 @@ export interface Cost {
   readonly macs: number;
   /** Elements that element-wise work touches; 0 for products, convolutions and layout. */
   readonly elements: number;
+  /** What fvcore charges besides products. */
+  readonly charge: number;
 }
 
-/** Multiply-accumulates and elements touched of one node. */
+/** Multiply-accumulates and elements touched of one node. `constantOf` tells constants apart from parameters. */
 export function costOf(
   node: Node,
   inputs: readonly (ValueInfo | undefined)[],
@@ -104,8 +127,41 @@ export function costOf(
 ): Cost {
   const row = rowOf(node, inputs);
   const call = new Call(node, inputs, constantOf);
+  const output = at(outputs, 0);
   const counted = row.macs !== undefined || row.kind === 'layout';
-  const touched =
-    row.elements?.(call, outputs) ?? outputs.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  return { kind: row.kind, macs: row.macs?.(call, outputs) ?? 0, elements: counted ? 0 : touched };
+  const touched = row.elements?.(call) ?? outputs.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  return {
+    kind: row.kind,
+    macs: row.macs?.(call, output) ?? 0,
+    elements: counted ? 0 : touched,
+    charge: row.charge?.(call, output) ?? 0,
+  };
 }
+
+/** Names of a node's inputs whose elements its outputs hold, moved or converted at most. */
+export function carriedInputs(node: Node): readonly string[] {
+  const row = operatorOf(node);
+  if (!row?.carries) return [];
+  return row.joins ? node.inputs : node.inputs.slice(0, 1);
+}
+
+/** Whether the operator's output shares its input's memory. */
+export const isView = (node: Node): boolean => operatorOf(node)?.carries === 'view';
+
+/** Whether the output holds the input's elements in their order, in another shape or type at most. */
+export function keepsElements(node: Node): boolean {
+  const carries = operatorOf(node)?.carries;
+  return carries === 'view' || carries === 'converts';
+}
+
+/** Names of the two inputs that a product or convolution multiplies; the first two of any other operator. */
+export function factorsOf(node: Node): readonly [left: string, right: string] {
+  const [left, right] = operatorOf(node)?.factors ?? [0, 1];
+  return [node.inputs[left] ?? '', node.inputs[right] ?? ''];
+}
+
+/** Every row of the table with its domain and name. */
+export const operatorRows: readonly { readonly domain: string; readonly op: string; readonly row: Operator }[] =
+  Object.entries(domains).flatMap(([domain, table]) =>
+    Object.entries(table).map(([op, row]) => ({ domain, op, row })),
+  );

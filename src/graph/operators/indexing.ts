@@ -1,4 +1,5 @@
 import { elementCount } from '../../checkpoint/tensors';
+import { at } from '../../domain/lists';
 import type { Call, Operator, OperatorTable } from './call';
 import { collect, flatIndex, strides } from './shapes';
 
@@ -7,26 +8,24 @@ const fromFront = (position: number, size: number): number => (position < 0 ? po
 
 const gather: Operator = {
   kind: 'layout',
+  chooses: true,
   infer: (call) => {
     const axis = gatherAxis(call);
     const shape = call.shape(0);
     return [call.output([...shape.slice(0, axis), ...call.shape(1), ...shape.slice(axis + 1)])];
   },
-  fold: (call, [output]) => {
+  fold: (call, output) => {
     const axis = gatherAxis(call);
+    const size = call.size(0, axis);
     const steps = strides(call.shape(0));
     const indexSteps = strides(call.shape(1));
     const rank = call.rank(1);
-    const [values, indices] = [call.known(0)!, call.known(1)!];
+    const [values, indices] = [call.constant(0), call.constant(1)];
     return [
-      collect(output!.shape, (index) => {
-        const at = indices[flatIndex(index.slice(axis, axis + rank), indexSteps)]!;
-        const source = [
-          ...index.slice(0, axis),
-          fromFront(at, call.shape(0)[axis]!),
-          ...index.slice(axis + rank),
-        ];
-        return values[flatIndex(source, steps)]!;
+      collect(output.shape, (index) => {
+        const position = at(indices, flatIndex(index.slice(axis, axis + rank), indexSteps));
+        const source = [...index.slice(0, axis), fromFront(position, size), ...index.slice(axis + rank)];
+        return at(values, flatIndex(source, steps));
       }),
     ];
   },
@@ -34,16 +33,18 @@ const gather: Operator = {
 
 const gatherElements: Operator = {
   kind: 'layout',
+  chooses: true,
   infer: (call) => [call.output(call.shape(1))],
-  fold: (call, [output]) => {
+  fold: (call, output) => {
     const axis = gatherAxis(call);
+    const size = call.size(0, axis);
     const steps = strides(call.shape(0));
-    const [values, indices] = [call.known(0)!, call.known(1)!];
+    const [values, indices] = [call.constant(0), call.constant(1)];
     let flat = 0;
     return [
-      collect(output!.shape, (index) => {
-        const at = fromFront(indices[flat++]!, call.shape(0)[axis]!);
-        return values[flatIndex(index, steps) + (at - index[axis]!) * steps[axis]!]!;
+      collect(output.shape, (index) => {
+        const moved = fromFront(at(indices, flat++), size) - at(index, axis);
+        return at(values, flatIndex(index, steps) + moved * at(steps, axis));
       }),
     ];
   },
@@ -51,9 +52,10 @@ const gatherElements: Operator = {
 
 const gatherND: Operator = {
   kind: 'layout',
+  chooses: true,
   infer: (call) => {
     const batch = call.int('batch_dims', 0);
-    const depth = call.shape(1).at(-1)!;
+    const depth = call.size(1, -1);
     const rest = call.shape(0).slice(batch + depth);
     if (batch + depth > call.rank(0)) call.fail(`indices of ${depth} axes exceed the rank`);
     return [call.output([...call.shape(1).slice(0, -1), ...rest])];
@@ -63,10 +65,10 @@ const gatherND: Operator = {
 const oneHot: Operator = {
   kind: 'layout',
   infer: (call) => {
-    const [depth] = call.values(1);
+    const depth = at(call.values(1), 0);
     const rank = call.rank(0);
     const axis = call.axis(call.int('axis', -1), rank + 1);
-    return [call.output([...call.shape(0).slice(0, axis), depth!, ...call.shape(0).slice(axis)], 2)];
+    return [call.output([...call.shape(0).slice(0, axis), depth, ...call.shape(0).slice(axis)], 2)];
   },
 };
 
@@ -77,7 +79,7 @@ function nonZeroCoordinates(call: Call): readonly number[][] {
   const result = call.shape(0).map((): number[] => []);
   let flat = 0;
   collect(call.shape(0), (index) => {
-    if (values[flat++] !== 0) index.forEach((at, axis) => result[axis]!.push(at));
+    if (values[flat++] !== 0) index.forEach((place, axis) => at(result, axis).push(place));
     return 0;
   });
   return result;
@@ -98,16 +100,17 @@ const scatterND: Operator = {
   fold: (call) => {
     if (call.text('reduction', 'none') !== 'none') call.fail('only replacing scatters are folded');
     const shape = call.shape(0);
-    const depth = call.shape(1).at(-1)!;
+    const depth = call.size(1, -1);
     const steps = strides(shape);
     const length = elementCount(shape.slice(depth));
-    const [indices, updates] = [call.known(1)!, call.known(2)!];
-    const result = Float64Array.from(call.known(0)!);
+    const [indices, updates] = [call.constant(1), call.constant(2)];
+    const result = Float64Array.from(call.constant(0));
     for (let row = 0; row * depth < indices.length; row++) {
       let first = 0;
       for (let axis = 0; axis < depth; axis++)
-        first += fromFront(indices[row * depth + axis]!, shape[axis]!) * steps[axis]!;
-      for (let at = 0; at < length; at++) result[first + at] = updates[row * length + at]!;
+        first += fromFront(at(indices, row * depth + axis), at(shape, axis)) * at(steps, axis);
+      for (let place = 0; place < length; place++)
+        result[first + place] = at(updates, row * length + place);
     }
     return [result];
   },

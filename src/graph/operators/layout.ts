@@ -1,26 +1,30 @@
 import { elementCount } from '../../checkpoint/tensors';
+import { at, last, sum } from '../../domain/lists';
 import type { Call, Operator, OperatorTable, OutputInfo } from './call';
 import { broadcast, broadcastStrides, collect, flatIndex, strides, withAxis } from './shapes';
 
 /** Same elements in the same order under another shape. */
 const reinterpret = (shapeOf: (call: Call) => readonly number[]): Operator => ({
   kind: 'layout',
+  carries: 'view',
   infer: (call) => [call.output(shapeOf(call))],
-  fold: (call) => [call.known(0)!],
+  fold: (call) => [call.constant(0)],
 });
 
 /** Elements chosen by place: `pick` turns an output index into an index of the input. */
 const pick = (
   shapeOf: (call: Call) => readonly number[],
   sourceOf: (call: Call, shape: readonly number[]) => (index: readonly number[]) => number,
+  rest: Partial<Operator> = {},
 ): Operator => ({
   kind: 'layout',
   infer: (call) => [call.output(shapeOf(call))],
-  fold: (call, [output]) => {
-    const values = call.known(0)!;
-    const source = sourceOf(call, output!.shape);
-    return [collect(output!.shape, (index) => values[source(index)] ?? 0)];
+  fold: (call, output) => {
+    const values = call.constant(0);
+    const source = sourceOf(call, output.shape);
+    return [collect(output.shape, (index) => values[source(index)] ?? 0)];
   },
+  ...rest,
 });
 
 function reshaped(call: Call): readonly number[] {
@@ -47,20 +51,20 @@ function unsqueezed(call: Call): readonly number[] {
   const axes = call.list('axes', 1) ?? call.fail('no axes');
   const rank = call.rank(0) + axes.length;
   const added = new Set(axes.map((axis) => call.axis(axis, rank)));
-  const rest = call.shape(0)[Symbol.iterator]();
-  return Array.from({ length: rank }, (_, axis) => (added.has(axis) ? 1 : (rest.next().value as number)));
+  let next = 0;
+  return Array.from({ length: rank }, (_, axis) => (added.has(axis) ? 1 : call.size(0, next++)));
 }
 
 function flattened(call: Call): readonly number[] {
   const axis = call.int('axis', 1);
-  const at = axis < 0 ? axis + call.rank(0) : axis;
-  return [elementCount(call.shape(0).slice(0, at)), elementCount(call.shape(0).slice(at))];
+  const first = axis < 0 ? axis + call.rank(0) : axis;
+  return [elementCount(call.shape(0).slice(0, first)), elementCount(call.shape(0).slice(first))];
 }
 
 const permutation = (call: Call): readonly number[] => {
   const rank = call.rank(0);
   const perm = call.ints('perm') ?? Array.from({ length: rank }, (_, axis) => rank - 1 - axis);
-  const complete = perm.length === rank && new Set(perm).size === rank && perm.every((at) => at < rank);
+  const complete = perm.length === rank && new Set(perm).size === rank && perm.every((axis) => axis < rank);
   return complete ? perm : call.fail(`perm [${perm.join(', ')}] does not order ${rank} axes`);
 };
 
@@ -78,14 +82,14 @@ function cuts(call: Call): readonly Cut[] {
   const axes = call.list('axes', 3) ?? starts.map((_, axis) => axis);
   const steps = call.has(4) ? call.values(4) : starts.map(() => 1);
   const result: Cut[] = shape.map((size) => ({ start: 0, step: 1, size }));
-  axes.forEach((named, at) => {
+  axes.forEach((named, place) => {
     const axis = call.axis(named, shape.length);
-    const size = shape[axis]!;
-    const step = steps[at]!;
-    const clamp = (value: number, low: number, high: number): number =>
-      Math.min(high, Math.max(low, value < 0 ? value + size : value));
-    const start = step > 0 ? clamp(starts[at]!, 0, size) : clamp(starts[at]!, 0, size - 1);
-    const end = step > 0 ? clamp(ends[at]!, 0, size) : clamp(ends[at]!, -1, size - 1);
+    const size = at(shape, axis);
+    const step = at(steps, place);
+    const clamp = (value: number, low: number): number =>
+      Math.min(step > 0 ? size : size - 1, Math.max(low, value < 0 ? value + size : value));
+    const start = clamp(at(starts, place), 0);
+    const end = clamp(at(ends, place), step > 0 ? 0 : -1);
     result[axis] = { start, step, size: Math.max(0, Math.ceil((end - start) / step)) };
   });
   return result;
@@ -97,118 +101,127 @@ const slice = pick(
     const steps = strides(call.shape(0));
     const own = cuts(call);
     return (index) =>
-      index.reduce((sum, at, axis) => sum + (own[axis]!.start + at * own[axis]!.step) * steps[axis]!, 0);
+      own.reduce((place, { start, step }, axis) => place + (start + at(index, axis) * step) * at(steps, axis), 0);
   },
+  { carries: 'moves', chooses: true },
 );
 
 const concatAxis = (call: Call): number => call.axis(call.int('axis', 1), call.rank(0));
 
 const concat: Operator = {
   kind: 'layout',
+  carries: 'moves',
+  joins: true,
   infer: (call) => {
     const axis = concatAxis(call);
+    const first = call.shape(0);
     const shapes = call.inputs.map((_, index) => call.shape(index));
-    const [first] = shapes;
     const fits = shapes.every(
       (shape) =>
-        shape.length === first!.length && shape.every((size, at) => at === axis || size === first![at]),
+        shape.length === first.length && shape.every((size, place) => place === axis || size === first[place]),
     );
     if (!fits) call.fail(`shapes differ outside axis ${axis}`);
-    const size = shapes.reduce((sum, shape) => sum + shape[axis]!, 0);
-    return [call.output(withAxis(first!, axis, size))];
+    const size = shapes.reduce((sum, shape) => sum + at(shape, axis), 0);
+    return [call.output(withAxis(first, axis, size))];
   },
-  fold: (call, [output]) => {
+  fold: (call, output) => {
     const axis = concatAxis(call);
-    const parts = call.inputs.flatMap((input, part) =>
-      Array.from({ length: input!.shape[axis]! }, (_, at) => ({ part, at, steps: strides(input!.shape) })),
-    );
-    const values = call.inputs.map((_, index) => call.known(index)!);
+    // What each place along the axis reads: a part, and its distance from that place in there.
+    const places = call.inputs.flatMap((_, part) => {
+      const [values, steps] = [call.constant(part), strides(call.shape(part))];
+      return Array.from({ length: call.size(part, axis) }, (_, inner) => ({ values, steps, inner }));
+    });
     return [
-      collect(output!.shape, (index) => {
-        const { part, at, steps } = parts[index[axis]!]!;
-        return values[part]![flatIndex(index, steps) + (at - index[axis]!) * steps[axis]!]!;
+      collect(output.shape, (index) => {
+        const place = at(index, axis);
+        const { values, steps, inner } = at(places, place);
+        return at(values, flatIndex(index, steps) + (inner - place) * at(steps, axis));
       }),
     ];
   },
 };
 
-/** Sizes of Split's parts: given, or as equal as the count of outputs allows. */
-function parts(call: Call): readonly number[] {
+/** Sizes of Split's parts along its axis: given, or as equal as the count of outputs allows. */
+function parts(call: Call): { readonly axis: number; readonly sizes: readonly number[] } {
   const axis = call.axis(call.int('axis', 0), call.rank(0));
-  const size = call.shape(0)[axis]!;
-  const given = call.list('split', 1);
+  const size = call.size(0, axis);
   const count = call.node.outputs.length;
   const part = Math.ceil(size / count);
-  const sizes =
-    given ?? Array.from({ length: count }, (_, at) => Math.max(0, Math.min(part, size - at * part)));
-  const total = sizes.reduce((sum, value) => sum + value, 0);
-  if (sizes.length !== count || total !== size)
+  const equal = Array.from({ length: count }, (_, place) =>
+    Math.max(0, Math.min(part, size - place * part)),
+  );
+  const sizes = call.list('split', 1) ?? equal;
+  if (sizes.length !== count || sum(sizes) !== size)
     call.fail(`parts [${sizes.join(', ')}] do not make up ${size} in ${count} outputs`);
-  return sizes;
+  return { axis, sizes };
 }
 
 const split: Operator = {
   kind: 'layout',
+  carries: 'moves',
   infer: (call) => {
-    const axis = call.axis(call.int('axis', 0), call.rank(0));
-    return parts(call).map((size) => call.output(withAxis(call.shape(0), axis, size)));
+    const { axis, sizes } = parts(call);
+    return sizes.map((size) => call.output(withAxis(call.shape(0), axis, size)));
   },
-  fold: (call, outputs) => {
-    const axis = call.axis(call.int('axis', 0), call.rank(0));
+  fold: (call, _, outputs) => {
+    const { axis } = parts(call);
     const steps = strides(call.shape(0));
-    const values = call.known(0)!;
+    const values = call.constant(0);
     let start = 0;
     return outputs.map(({ shape }) => {
-      const first = start * steps[axis]!;
-      start += shape[axis]!;
-      return collect(shape, (index) => values[first + flatIndex(index, steps)]!);
+      const first = start * at(steps, axis);
+      start += at(shape, axis);
+      return collect(shape, (index) => at(values, first + flatIndex(index, steps)));
     });
   },
 };
 
-/** Begin and end padding per axis; `pads` may name axes. */
-function padding(call: Call): readonly (readonly [number, number])[] {
+/** Each axis with its padding in front and behind; `pads` may name axes. */
+function padding(call: Call): readonly {
+  readonly size: number;
+  readonly before: number;
+  readonly after: number;
+}[] {
   const rank = call.rank(0);
   const pads = call.list('pads', 1) ?? call.ints('paddings') ?? call.fail('no pads');
   const axes = call.has(3) ? call.values(3).map((axis) => call.axis(axis, rank)) : [...call.shape(0).keys()];
-  return call.shape(0).map((_, axis) => {
-    const at = axes.indexOf(axis);
-    return at < 0 ? [0, 0] : [pads[at]!, pads[at + axes.length]!];
+  return call.shape(0).map((size, axis) => {
+    const place = axes.indexOf(axis);
+    return place < 0
+      ? { size, before: 0, after: 0 }
+      : { size, before: at(pads, place), after: at(pads, place + axes.length) };
   });
 }
 
 const pad: Operator = {
   kind: 'layout',
-  infer: (call) => {
-    const sides = padding(call);
-    return [call.output(call.shape(0).map((size, axis) => size + sides[axis]![0] + sides[axis]![1]))];
-  },
-  fold: (call, [output]) => {
+  infer: (call) => [call.output(padding(call).map(({ size, before, after }) => before + size + after))],
+  fold: (call, output) => {
     if (call.text('mode', 'constant') !== 'constant') call.fail('only constant padding is folded');
     const sides = padding(call);
     const steps = strides(call.shape(0));
     const fill = call.known(2)?.[0] ?? call.float('value', 0);
-    const values = call.known(0)!;
+    const values = call.constant(0);
     return [
-      collect(output!.shape, (index) => {
-        const inner = index.map((at, axis) => at - sides[axis]![0]);
-        const inside = inner.every((at, axis) => at >= 0 && at < call.shape(0)[axis]!);
-        return inside ? values[flatIndex(inner, steps)]! : fill;
+      collect(output.shape, (index) => {
+        const inner = sides.map(({ before }, axis) => at(index, axis) - before);
+        const inside = sides.every(({ size }, axis) => at(inner, axis) >= 0 && at(inner, axis) < size);
+        return inside ? at(values, flatIndex(inner, steps)) : fill;
       }),
     ];
   },
 };
 
-/** Moves blocks between channels and picture: `factor` picture pixels per side and channel block. */
+/** Moves blocks between channels and map: `blocksize` pixels a side and block of channels. */
 const blocks = (toSpace: boolean): Operator => ({
   kind: 'layout',
   infer: (call) => {
-    const [batch, channels, height, width] = call.shape(0);
+    const [batch, channels, ...sides] = call.map(0);
     const side = call.int('blocksize', 1);
-    const shape = toSpace
-      ? [batch!, channels! / side ** 2, height! * side, width! * side]
-      : [batch!, channels! * side ** 2, height! / side, width! / side];
-    return [call.output(shape.every(Number.isInteger) ? shape : call.fail(`blocks of ${side} do not fit`))];
+    const [wider, smaller] = toSpace ? [side, side ** 2] : [1 / side, 1 / side ** 2];
+    const shape = [batch, channels / smaller, ...sides.map((size) => size * wider)];
+    const fits = sides.length === 2 && shape.every(Number.isInteger);
+    return [call.output(fits ? shape : call.fail(`blocks of ${side} do not fit`))];
   },
 });
 
@@ -221,8 +234,8 @@ const dropout: Operator = {
     const rows: readonly OutputInfo[] = [call.output(call.shape(0)), { dtype: 'BOOL', shape: call.shape(0) }];
     return rows.slice(0, call.node.outputs.length);
   },
-  fold: (call, outputs) =>
-    outputs.map((_, index) => (index === 0 ? call.known(0)! : Array.from(call.known(0)!, () => 1))),
+  fold: (call, _, outputs) =>
+    outputs.map((_, index) => (index === 0 ? call.constant(0) : Array.from(call.constant(0), () => 1))),
 };
 
 const expand = pick(
@@ -236,21 +249,24 @@ const expand = pick(
 const tile = pick(
   (call) => {
     const repeats = call.values(1);
-    return call.shape(0).map((size, axis) => size * repeats[axis]!);
+    return call.shape(0).map((size, axis) => size * at(repeats, axis));
   },
   (call) => {
-    const steps = strides(call.shape(0));
-    return (index) => index.reduce((sum, at, axis) => sum + (at % call.shape(0)[axis]!) * steps[axis]!, 0);
+    const shape = call.shape(0);
+    const steps = strides(shape);
+    return (index) =>
+      index.reduce((sum, place, axis) => sum + (place % at(shape, axis)) * at(steps, axis), 0);
   },
 );
 
 const transpose = pick(
-  (call) => permutation(call).map((axis) => call.shape(0)[axis]!),
+  (call) => permutation(call).map((axis) => call.size(0, axis)),
   (call) => {
     const steps = strides(call.shape(0));
-    const own = permutation(call).map((axis) => steps[axis]!);
+    const own = permutation(call).map((axis) => at(steps, axis));
     return (index) => flatIndex(index, own);
   },
+  { carries: 'moves' },
 );
 
 const trilu = pick(
@@ -260,7 +276,7 @@ const trilu = pick(
     const upper = call.int('upper', 1) !== 0;
     const diagonal = call.known(1)?.[0] ?? 0;
     return (index) => {
-      const offset = index.at(-1)! - index.at(-2)! - diagonal;
+      const offset = last(index) - at(index, index.length - 2) - diagonal;
       return (upper ? offset >= 0 : offset <= 0) ? flatIndex(index, steps) : -1;
     };
   },

@@ -1,4 +1,5 @@
-import { elementCount } from '../../checkpoint/tensors';
+import { elementCount, type DType } from '../../checkpoint/tensors';
+import { at, last } from '../../domain/lists';
 import type { Call, Operator, OperatorTable, OutputInfo } from './call';
 import { broadcast } from './shapes';
 
@@ -13,36 +14,38 @@ export function productShape(
   const b = right.length === 1 ? [...right, 1] : right;
   if (a.at(-1) !== b.at(-2)) call.fail('inner sizes differ');
   const batch = broadcast(call, [a.slice(0, -2), b.slice(0, -2)]);
-  const rows = left.length === 1 ? [] : [a.at(-2)!];
-  const columns = right.length === 1 ? [] : [b.at(-1)!];
+  const rows = left.length === 1 ? [] : a.slice(-2, -1);
+  const columns = right.length === 1 ? [] : b.slice(-1);
   return [...batch, ...rows, ...columns];
 }
 
-const productMacs = (inner: number, outputs: readonly OutputInfo[]): number =>
-  elementCount(outputs[0]!.shape) * inner;
+const productMacs = (inner: number, output: OutputInfo): number => elementCount(output.shape) * inner;
 
 /** MatMul of inputs `left` and `right`, whose quantised forms put scales between them. */
-const matMul = (left: number, right: number, dtype?: OutputInfo['dtype']): Operator => ({
+const matMul = (left: number, right: number, rest: Partial<Operator> = {}, dtype?: DType): Operator => ({
   kind: 'product',
+  factors: [left, right],
   infer: (call) => [
     { dtype: dtype ?? call.dtype(left), shape: productShape(call, call.shape(left), call.shape(right)) },
   ],
-  macs: (call, outputs) => productMacs(call.shape(left).at(-1)!, outputs),
+  macs: (call, output) => productMacs(last(call.shape(left)), output),
+  ...rest,
 });
 
 const gemm: Operator = {
   kind: 'product',
+  factors: [0, 1],
+  bias: 2,
   infer: (call) => {
-    if (call.rank(0) !== 2 || call.rank(1) !== 2) call.fail('Gemm needs matrices');
-    const [rows, inner] = call.int('transA', 0) ? call.shape(0).toReversed() : call.shape(0);
-    const [depth, columns] = call.int('transB', 0) ? call.shape(1).toReversed() : call.shape(1);
+    const [rows, inner] = call.matrix(0, 'transA');
+    const [depth, columns] = call.matrix(1, 'transB');
     if (inner !== depth) call.fail('inner sizes differ');
-    const shape = [rows!, columns!];
+    const shape = [rows, columns];
     if (call.has(2) && broadcast(call, [shape, call.shape(2)]).join() !== shape.join())
       call.fail('C does not broadcast to the product');
     return [call.output(shape)];
   },
-  macs: (call, outputs) => productMacs(call.shape(0)[call.int('transA', 0) ? 0 : 1]!, outputs),
+  macs: (call, output) => productMacs(call.matrix(0, 'transA')[1], output),
 };
 
 interface EinsumTerms {
@@ -64,7 +67,7 @@ function einsumTerms(call: Call): EinsumTerms {
   terms.forEach((term, index) => {
     if (term.length !== call.rank(index)) call.fail(`${equation} does not fit the ranks`);
     term.forEach((letter, axis) => {
-      const size = call.shape(index)[axis]!;
+      const size = call.size(index, axis);
       const known = sizes.get(letter) ?? 1;
       if (known !== size && known !== 1 && size !== 1) call.fail(`${equation}: ${letter} has two sizes`);
       sizes.set(letter, Math.max(known, size));
@@ -93,66 +96,92 @@ const einsum: Operator = {
   macs: (call) => elementCount([...einsumTerms(call).sizes.values()]) * (call.inputs.length - 1),
 };
 
-/** Sizes of a window sliding over the spatial axes: `floor` or `ceil` of (padded − window) / stride, plus one. */
+/** A window along one spatial axis. */
+interface Sliding {
+  readonly size: number;
+  readonly stride: number;
+  /** Pixels that the kernel covers with its gaps. */
+  readonly reach: number;
+  /** Padding in front and behind. */
+  readonly pads: readonly [before: number, after: number];
+  /** Rows or columns that a transposed convolution adds at the end. */
+  readonly extra: number;
+}
+
+/** The windows of a convolution or pooling along each spatial axis. */
+function slidings(call: Call, spatial: readonly number[], kernel: readonly number[]): readonly Sliding[] {
+  const count = spatial.length;
+  const list = (name: string, otherwise: number): readonly number[] =>
+    call.ints(name) ?? Array<number>(count).fill(otherwise);
+  const [strides, dilations, extras] = [list('strides', 1), list('dilations', 1), list('output_padding', 0)];
+  const pads = call.ints('pads') ?? Array<number>(2 * count).fill(0);
+  return spatial.map((size, axis) => ({
+    size,
+    stride: at(strides, axis),
+    reach: (at(kernel, axis) - 1) * at(dilations, axis) + 1,
+    pads: [at(pads, axis), at(pads, axis + count)],
+    extra: at(extras, axis),
+  }));
+}
+
+/**
+ * Sizes of a window sliding over the spatial axes: `floor` or `ceil` of
+ * (padded − window) / stride, plus one (ONNX Operators.md, MaxPool).
+ */
 export function windowedShape(
   call: Call,
   spatial: readonly number[],
   kernel: readonly number[],
 ): readonly number[] {
-  const count = spatial.length;
-  const stride = call.ints('strides') ?? Array<number>(count).fill(1);
-  const dilation = call.ints('dilations') ?? Array<number>(count).fill(1);
-  const pads = call.ints('pads') ?? Array<number>(2 * count).fill(0);
   const same = call.text('auto_pad', 'NOTSET').startsWith('SAME');
   const valid = call.text('auto_pad', 'NOTSET') === 'VALID';
-  return spatial.map((size, axis) => {
-    if (same) return Math.ceil(size / stride[axis]!);
-    const padding = valid ? 0 : pads[axis]! + pads[axis + count]!;
-    const room = size + padding - ((kernel[axis]! - 1) * dilation[axis]! + 1);
+  return slidings(call, spatial, kernel).map(({ size, stride, reach, pads }) => {
+    if (same) return Math.ceil(size / stride);
+    const [before, after] = valid ? [0, 0] : pads;
+    const room = size + before + after - reach;
     if (room < 0) call.fail(`a window of ${kernel.join(' × ')} does not fit into ${spatial.join(' × ')}`);
-    const steps = room / stride[axis]!;
-    if (!call.int('ceil_mode', 0)) return Math.floor(steps) + 1;
-    // A last window that would begin in the padding behind the picture is left out, as in PyTorch and ORT.
-    const windows = Math.ceil(steps) + 1;
-    return (windows - 1) * stride[axis]! >= size + (valid ? 0 : pads[axis]!) ? windows - 1 : windows;
+    if (!call.int('ceil_mode', 0)) return Math.floor(room / stride) + 1;
+    // A last window that would begin in the padding behind the image is left out, as in PyTorch and ORT.
+    const windows = Math.ceil(room / stride) + 1;
+    return (windows - 1) * stride >= size + before ? windows - 1 : windows;
   });
 }
 
 /** Conv of inputs `x` and `w`. */
-const conv = (x: number, w: number, dtype?: (call: Call) => OutputInfo['dtype']): Operator => ({
+const conv = (
+  x: number,
+  w: number,
+  rest: Partial<Operator> = {},
+  dtype?: (call: Call) => DType,
+): Operator => ({
   kind: 'conv',
+  factors: [x, w],
   infer: (call) => {
-    const [batch, channels, ...spatial] = call.shape(x);
-    const [out, width, ...kernel] = call.shape(w);
-    if (kernel.length !== spatial.length) call.fail('kernel and picture have different ranks');
-    if (channels !== width! * call.int('group', 1)) call.fail(`${channels} channels do not fit the kernel`);
-    const shape = [batch!, out!, ...windowedShape(call, spatial, kernel)];
+    const [batch, channels, ...spatial] = call.map(x);
+    const [out, width, ...kernel] = call.map(w);
+    if (kernel.length !== spatial.length) call.fail('kernel and image have different ranks');
+    if (channels !== width * call.int('group', 1)) call.fail(`${channels} channels do not fit the kernel`);
+    const shape = [batch, out, ...windowedShape(call, spatial, kernel)];
     return [{ dtype: dtype?.(call) ?? call.dtype(x), shape }];
   },
-  macs: (call, outputs) => productMacs(elementCount(call.shape(w).slice(1)), outputs),
+  macs: (call, output) => productMacs(elementCount(call.shape(w).slice(1)), output),
+  ...rest,
 });
 
 const convTranspose: Operator = {
   kind: 'conv',
+  factors: [0, 1],
+  bias: 2,
   infer: (call) => {
-    const [batch, channels, ...spatial] = call.shape(0);
-    const [width, out, ...kernel] = call.shape(1);
+    const [batch, channels, ...spatial] = call.map(0);
+    const [width, out, ...kernel] = call.map(1);
     if (channels !== width) call.fail(`${channels} channels do not fit the kernel`);
-    const count = spatial.length;
-    const list = (name: string, value: number): readonly number[] =>
-      call.ints(name) ?? Array<number>(count).fill(value);
-    const [stride, dilation, extra] = [list('strides', 1), list('dilations', 1), list('output_padding', 0)];
-    const pads = call.ints('pads') ?? Array<number>(2 * count).fill(0);
-    const sizes = spatial.map(
-      (size, axis) =>
-        stride[axis]! * (size - 1) +
-        extra[axis]! +
-        ((kernel[axis]! - 1) * dilation[axis]! + 1) -
-        pads[axis]! -
-        pads[axis + count]!,
+    const sizes = slidings(call, spatial, kernel).map(
+      ({ size, stride, reach, pads: [before, after], extra }) =>
+        stride * (size - 1) + extra + reach - before - after,
     );
     const shape = call.ints('output_shape') ?? sizes;
-    return [call.output([batch!, out! * call.int('group', 1), ...shape])];
+    return [call.output([batch, out * call.int('group', 1), ...shape])];
   },
   macs: (call) => elementCount(call.shape(0)) * elementCount(call.shape(1).slice(1)),
 };
@@ -160,12 +189,12 @@ const convTranspose: Operator = {
 /** Matrix products and convolutions: all that the counted MACs consist of. */
 export const matrix = {
   MatMul: matMul(0, 1),
-  MatMulInteger: matMul(0, 1, 'I32'),
-  QLinearMatMul: matMul(0, 3),
+  MatMulInteger: matMul(0, 1, { scales: [2, 3] }, 'I32'),
+  QLinearMatMul: matMul(0, 3, { scales: [1, 2, 4, 5, 6, 7] }),
   Gemm: gemm,
   Einsum: einsum,
-  Conv: conv(0, 1),
-  ConvInteger: conv(0, 1, () => 'I32'),
-  QLinearConv: conv(0, 3, (call) => call.dtype(7)),
+  Conv: conv(0, 1, { bias: 2 }),
+  ConvInteger: conv(0, 1, { scales: [2, 3] }, () => 'I32'),
+  QLinearConv: conv(0, 3, { bias: 8, scales: [1, 2, 4, 5, 6, 7] }, (call) => call.dtype(7)),
   ConvTranspose: convTranspose,
 } as const satisfies OperatorTable;

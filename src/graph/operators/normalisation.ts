@@ -1,3 +1,4 @@
+import { elementCount } from '../../checkpoint/tensors';
 import type { Call, Operator, OperatorTable, OutputInfo } from './call';
 
 /** Normalises in place of its input; `mean` and `inverse deviation` outputs only exist in training. */
@@ -28,7 +29,10 @@ const checkChannels =
       if (!allowed(call).includes(call.shape(index)[0] ?? 1))
         call.fail(`input ${index} does not hold one number per channel`);
   };
-const channels = (call: Call): readonly number[] => [call.shape(0)[1]!];
+const channels = (call: Call): readonly number[] => [call.size(0, 1)];
+
+/** fvcore charges five operations an element, or four without a learned scale, which the graph writes as a constant. */
+const charge = (call: Call): number => (call.isConstant(1) ? 4 : 5) * elementCount(call.shape(0));
 
 const layerNormalization: Operator = {
   kind: 'normalisation',
@@ -47,15 +51,35 @@ const layerNormalization: Operator = {
 
 /** Normalisations. */
 export const normalisation = {
-  LayerNormalization: layerNormalization,
-  RMSNormalization: normalise(checkTrailing),
+  LayerNormalization: {
+    ...layerNormalization,
+    charge,
+    title: 'Layer normalisation',
+    formula: '(x − mean) / √(variance + ε) · γ + β',
+  },
+  RMSNormalization: {
+    ...normalise(checkTrailing),
+    title: 'RMS normalisation',
+    formula: 'x / √(mean(x²) + ε) · γ',
+  },
   SimplifiedLayerNormalization: layerNormalization,
-  BatchNormalization: normalise(checkChannels([1, 2, 3, 4], channels)),
-  InstanceNormalization: normalise(checkChannels([1, 2], channels)),
+  BatchNormalization: {
+    ...normalise(checkChannels([1, 2, 3, 4], channels)),
+    charge: (call) => 2 * elementCount(call.shape(0)),
+    title: 'Batch normalisation',
+    formula: '(x − running mean) / √(running variance + ε) · γ + β',
+  },
+  InstanceNormalization: {
+    ...normalise(checkChannels([1, 2], channels)),
+    charge,
+    title: 'Instance normalisation',
+  },
   // Opset 18 took one number per group, opset 21 takes one per channel.
-  GroupNormalization: normalise(
-    checkChannels([1, 2], (call) => [...channels(call), call.int('num_groups', 1)]),
-  ),
+  GroupNormalization: {
+    ...normalise(checkChannels([1, 2], (call) => [...channels(call), call.int('num_groups', 1)])),
+    charge,
+    title: 'Group normalisation',
+  },
   LpNormalization: normalise(),
   MeanVarianceNormalization: normalise(),
   LRN: normalise(),

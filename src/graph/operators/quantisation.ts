@@ -2,11 +2,15 @@ import type { Operator, OperatorTable } from './call';
 
 const quantize: Operator = {
   kind: 'elementwise',
+  carries: 'converts',
+  scales: [1, 2],
   infer: (call) => [{ dtype: call.has(2) ? call.dtype(2) : 'U8', shape: call.shape(0) }],
 };
 
 const dequantize: Operator = {
   kind: 'elementwise',
+  carries: 'converts',
+  scales: [1, 2],
   infer: (call) => [{ dtype: call.dtype(1), shape: call.shape(0) }],
 };
 

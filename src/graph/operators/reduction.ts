@@ -1,4 +1,5 @@
 import { elementCount, type DType } from '../../checkpoint/tensors';
+import { at, product, sum } from '../../domain/lists';
 import type { Call, Operator, OperatorTable, OutputInfo } from './call';
 import { collect, flatIndex, strides, withAxis } from './shapes';
 
@@ -17,13 +18,13 @@ function groups(call: Call, axes: ReadonlySet<number>): readonly number[][] {
   const shape = call.shape(0);
   const kept = strides(shape.map((size, axis) => (axes.has(axis) ? 1 : size)));
   const steps = kept.map((step, axis) => (axes.has(axis) ? 0 : step));
-  const values = call.known(0)!;
+  const values = call.constant(0);
   const result = Array.from(
     { length: elementCount(shape.filter((_, axis) => !axes.has(axis))) },
     (): number[] => [],
   );
   let flat = 0;
-  collect(shape, (index) => result[flatIndex(index, steps)]!.push(values[flat++]!));
+  collect(shape, (index) => at(result, flatIndex(index, steps)).push(at(values, flat++)));
   return result;
 }
 
@@ -39,14 +40,12 @@ const reduce = (compute?: (values: readonly number[]) => number): Operator => ({
   elements: inputElements,
 });
 
-const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-
 const argument: Operator = {
   kind: 'elementwise',
   infer: (call) => {
     const axis = call.axis(call.int('axis', 0), call.rank(0));
     const keep = call.int('keepdims', 1) !== 0;
-    const shape = call.shape(0).flatMap((size, at) => (at !== axis ? [size] : keep ? [1] : []));
+    const shape = call.shape(0).flatMap((size, place) => (place !== axis ? [size] : keep ? [1] : []));
     return [{ dtype: 'I64', shape }];
   },
   elements: inputElements,
@@ -56,8 +55,8 @@ const topK: Operator = {
   kind: 'other',
   infer: (call): readonly OutputInfo[] => {
     const axis = call.axis(call.int('axis', -1), call.rank(0));
-    const [count] = call.has(1) ? call.values(1) : [call.int('k', 1)];
-    const shape = withAxis(call.shape(0), axis, count!);
+    const count = call.has(1) ? at(call.values(1), 0) : call.int('k', 1);
+    const shape = withAxis(call.shape(0), axis, count);
     return [call.output(shape), { dtype: 'I64' satisfies DType, shape }];
   },
   elements: inputElements,
@@ -69,22 +68,22 @@ const cumSum: Operator = {
   fold: (call) => {
     if (call.int('exclusive', 0) || call.int('reverse', 0)) call.fail('only plain running sums are folded');
     const shape = call.shape(0);
-    const axis = call.axis(call.values(1)[0]!, shape.length);
-    const step = strides(shape)[axis]!;
-    const result = Float64Array.from(call.known(0)!);
+    const axis = call.axis(at(call.values(1), 0), shape.length);
+    const [size, step] = [at(shape, axis), at(strides(shape), axis)];
+    const result = Float64Array.from(call.constant(0));
     for (let flat = 0; flat < result.length; flat++)
-      if (Math.floor(flat / step) % shape[axis]! > 0) result[flat] = result[flat]! + result[flat - step]!;
+      if (Math.floor(flat / step) % size > 0) result[flat] = at(result, flat) + at(result, flat - step);
     return [result];
   },
 };
 
 /** Reductions and what else looks along an axis. */
 export const reduction = {
-  ReduceMean: reduce((values) => sum(values) / values.length),
+  ReduceMean: { ...reduce((values) => sum(values) / values.length), pools: 'mean' },
   ReduceSum: reduce(sum),
   ReduceMax: reduce((values) => Math.max(...values)),
   ReduceMin: reduce((values) => Math.min(...values)),
-  ReduceProd: reduce((values) => values.reduce((product, value) => product * value, 1)),
+  ReduceProd: reduce(product),
   ReduceL1: reduce((values) => sum(values.map(Math.abs))),
   ReduceL2: reduce((values) => Math.hypot(...values)),
   ReduceSumSquare: reduce((values) => sum(values.map((value) => value * value))),

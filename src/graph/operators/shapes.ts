@@ -1,4 +1,5 @@
 import { elementCount } from '../../checkpoint/tensors';
+import { at } from '../../domain/lists';
 import type { Call } from './call';
 
 /** NumPy's broadcasting of several shapes, which ONNX shares. */
@@ -14,7 +15,11 @@ export function broadcast(call: Call, shapes: readonly (readonly number[])[]): r
 /** Row-major strides in elements. */
 export function strides(shape: readonly number[]): readonly number[] {
   const result = new Array<number>(shape.length).fill(1);
-  for (let axis = shape.length - 2; axis >= 0; axis--) result[axis] = result[axis + 1]! * shape[axis + 1]!;
+  let step = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    result[axis] = step;
+    step *= at(shape, axis);
+  }
   return result;
 }
 
@@ -22,8 +27,8 @@ export function strides(shape: readonly number[]): readonly number[] {
 export function broadcastStrides(shape: readonly number[], rank: number): readonly number[] {
   const own = strides(shape);
   return Array.from({ length: rank }, (_, axis) => {
-    const at = axis - rank + shape.length;
-    return at < 0 || shape[at] === 1 ? 0 : own[at]!;
+    const place = axis - rank + shape.length;
+    return place < 0 || shape[place] === 1 ? 0 : at(own, place);
   });
 }
 
@@ -33,17 +38,18 @@ export function collect(shape: readonly number[], read: (index: readonly number[
   const index = new Array<number>(shape.length).fill(0);
   for (let flat = 0; flat < result.length; flat++) {
     result[flat] = read(index);
-    for (let axis = shape.length - 1; axis >= 0 && ++index[axis]! === shape[axis]; axis--) index[axis] = 0;
+    for (let axis = shape.length - 1; axis >= 0 && ++index[axis]! === shape[axis]; axis--)
+      index[axis] = 0;
   }
   return result;
 }
 
 /** Place of an index in a tensor of the given strides. */
 export function flatIndex(index: readonly number[], steps: readonly number[]): number {
-  return index.reduce((sum, position, axis) => sum + position * steps[axis]!, 0);
+  return index.reduce((sum, position, axis) => sum + position * at(steps, axis), 0);
 }
 
 /** The shape with `axis` set to `size`. */
 export function withAxis(shape: readonly number[], axis: number, size: number): readonly number[] {
-  return shape.map((old, at) => (at === axis ? size : old));
+  return shape.map((old, place) => (place === axis ? size : old));
 }
