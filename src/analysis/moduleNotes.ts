@@ -82,10 +82,7 @@ function describeOperator(own: readonly Work[]): Description | undefined {
 }
 
 /** A module that is one operator alone, by its row. */
-function simple(
-  operator: Pick<Node, 'op' | 'domain'>,
-  details: Note['details'],
-): Description | undefined {
+function simple(operator: Pick<Node, 'op' | 'domain'>, details: Note['details']): Description | undefined {
   const { title, formula = '' } = operatorOf(operator) ?? {};
   return title === undefined ? undefined : { title, formula, details, role: 'other' };
 }

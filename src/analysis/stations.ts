@@ -53,7 +53,13 @@ const convolutions = (work: readonly Work[]): readonly Block[] =>
     const { scope } = each.node;
     if (!isConvolution(each)) return [];
     return [
-      { path: scope, list: ancestors(scope)[0] ?? '', first: place, last: place, output: outputOf(each).shape },
+      {
+        path: scope,
+        list: ancestors(scope)[0] ?? '',
+        first: place,
+        last: place,
+        output: outputOf(each).shape,
+      },
     ];
   });
 
@@ -137,8 +143,7 @@ function imageShape(graph: Graph): readonly [number, number, number, number] | u
 }
 
 /** Operators after which a map of another size begins. */
-const makesMap = ({ kind, node }: Work): boolean =>
-  kind === 'conv' || operatorOf(node)?.pools === 'windows';
+const makesMap = ({ kind, node }: Work): boolean => kind === 'conv' || operatorOf(node)?.pools === 'windows';
 
 /** The patch embeddings, or the convolutions that stand in their place. */
 function embedding(graph: Graph, before: readonly Work[]): readonly Station[] {

@@ -11,9 +11,11 @@ import {
   type Initializer,
   type ModuleNote,
   type Node,
+  outputName,
   type OutputMeaning,
   type ValueInfo,
 } from './graph';
+import { at, last } from '../domain/lists';
 import { inferOutputs } from './operators';
 import type { Probe } from '../domain/probes';
 
@@ -48,7 +50,7 @@ export class ParameterError extends Error {
 
 /** Canonical shape of a view: the stored one with its axes permuted. */
 export function viewShape(view: ParameterView): readonly number[] {
-  return view.permutation ? view.permutation.map((axis) => view.stored[axis]!) : view.stored;
+  return view.permutation ? view.permutation.map((axis) => at(view.stored, axis)) : view.stored;
 }
 
 export interface AttentionOptions {
@@ -59,6 +61,11 @@ export interface AttentionOptions {
   /** What the map is, for whoever draws it. */
   readonly probe: Omit<Probe, 'value' | 'heads'>;
 }
+
+/** Operator set of ai.onnx that new graphs are written in. */
+const operatorSet = 20;
+/** Since this one reductions take their axes as an input (ONNX Changelog.md, ReduceMean-18). */
+const axesAsInput = 18;
 
 /**
  * Writes a `Graph` operator by operator. Names are relative to the current scope, as in the checkpoint:
@@ -73,18 +80,40 @@ export class GraphBuilder {
   private readonly values = new Map<string, ValueInfo>();
   private readonly probes: Probe[] = [];
   private readonly modules = new Map<string, ModuleNote>();
+  /** Names in use, and how many things asked for each. */
   private readonly names = new Map<string, number>();
   private readonly parameters = new Map<string, ValueInfo>();
   private readonly common = new Map<string, unknown>();
-  private path: string;
+  private path = '';
+  /** Where what modules share is written. */
+  private root = '';
+  private opsets: Graph['opsets'] = { '': operatorSet };
 
-  /** `root` stands in front of all names: a graph that is to be joined with another needs names of its own. */
   constructor(
     private readonly name: string,
     private readonly source: ParameterSource,
-    private readonly root = '',
-  ) {
-    this.path = root;
+  ) {}
+
+  /** Goes on with a copy of a finished graph. All new names begin with `scope`. */
+  static continuing(graph: Graph, scope: string): GraphBuilder {
+    const b = new GraphBuilder(graph.name, { find: () => undefined });
+    b.opsets = graph.opsets;
+    b.inputs.push(...graph.inputs);
+    b.outputs.push(...graph.outputs);
+    b.probes.push(...graph.probes);
+    for (const node of graph.nodes) {
+      b.nodes.push(node);
+      b.names.set(node.name, 1);
+    }
+    for (const [name, value] of graph.values) {
+      b.values.set(name, value);
+      b.names.set(name, 1);
+    }
+    for (const [name, initializer] of graph.initializers) b.initializers.set(name, initializer);
+    for (const [path, note] of graph.modules) b.modules.set(path, note);
+    b.root = scope;
+    b.path = scope;
+    return b;
   }
 
   /** Runs `write` with `name` appended to the module path. */
@@ -131,10 +160,10 @@ export class GraphBuilder {
    */
   parameter(name: string, shape?: readonly number[]): ValueInfo {
     const view = this.view(name);
-    const plain = view.permutation === undefined;
-    const stored = this.stored(name, view, plain && shape ? shape : view.stored);
-    const canonical = plain ? stored : this.add('Transpose', [stored], { perm: ints(view.permutation!) });
-    return plain || !shape ? canonical : this.reshape(canonical, shape);
+    const { permutation, stored } = view;
+    if (!permutation) return this.stored(name, view, shape ?? stored);
+    const canonical = this.transpose(this.stored(name, view, stored), permutation);
+    return shape ? this.reshape(canonical, shape) : canonical;
   }
 
   /** One operator with one output. Its name is the current scope's plus the operator, or `options.name` relative to the scope:
@@ -146,7 +175,7 @@ export class GraphBuilder {
     attributes: Readonly<Record<string, Attribute>> = {},
     options: { name?: string; domain?: string } = {},
   ): ValueInfo {
-    return this.addMany(op, inputs, 1, attributes, options)[0]!;
+    return at(this.addMany(op, inputs, 1, attributes, options), 0);
   }
 
   /** One operator with `count` outputs (Split). */
@@ -173,7 +202,7 @@ export class GraphBuilder {
     const inferred = inferOutputs(node, inputs, this.constantOf);
     this.nodes.push(node);
     return inferred.map(({ dtype, shape }, index) =>
-      this.declare({ name: node.outputs[index]!, dtype, shape }),
+      this.declare({ name: outputName(node, index), dtype, shape }),
     );
   }
 
@@ -223,13 +252,21 @@ export class GraphBuilder {
     return this.add('Transpose', [x], { perm: ints(perm) });
   }
 
+  /** Mean over one axis, which stays with size 1 or goes. */
+  mean(x: ValueInfo, axis: number, keep = true): ValueInfo {
+    const keepdims = int(keep ? 1 : 0);
+    return (this.opsets[''] ?? operatorSet) < axesAsInput
+      ? this.add('ReduceMean', [x], { axes: ints([axis]), keepdims })
+      : this.add('ReduceMean', [x, this.indices([axis])], { keepdims });
+  }
+
   concat(values: readonly ValueInfo[], axis: number): ValueInfo {
-    return values.length === 1 ? values[0]! : this.add('Concat', values, { axis: int(axis) });
+    return values.length === 1 ? at(values, 0) : this.add('Concat', values, { axis: int(axis) });
   }
 
   /** `count` equal parts along `axis`, or parts of the given sizes. */
   split(x: ValueInfo, parts: number | readonly number[], axis: number): readonly ValueInfo[] {
-    const sizes = typeof parts === 'number' ? Array<number>(parts).fill(x.shape[axis]! / parts) : parts;
+    const sizes = typeof parts === 'number' ? Array<number>(parts).fill(at(x.shape, axis) / parts) : parts;
     return this.addMany('Split', [x, this.indices(sizes)], sizes.length, { axis: int(axis) });
   }
 
@@ -244,22 +281,22 @@ export class GraphBuilder {
    */
   linear(x: ValueInfo, name: string, options: { bias?: boolean } = {}): ValueInfo {
     const view = this.view(`${name}.weight`);
-    const [out, width] = viewShape(view);
-    if (viewShape(view).length !== 2 || width !== x.shape.at(-1))
+    const [out, width, ...rest] = viewShape(view);
+    if (out === undefined || width === undefined || rest.length > 0 || width !== x.shape.at(-1))
       throw new ParameterError(
         this.resolve(`${name}.weight`),
         `shape [${viewShape(view).join(', ')}] found, [*, ${x.shape.at(-1)}] needed`,
       );
     const transposed = view.permutation?.length === 2;
-    const weight = this.stored(`${name}.weight`, view, transposed ? [width!, out!] : [out!, width!]);
+    const weight = this.stored(`${name}.weight`, view, transposed ? [width, out] : [out, width]);
     const bias =
-      options.bias !== false && this.has(`${name}.bias`) ? this.parameter(`${name}.bias`, [out!]) : undefined;
+      options.bias !== false && this.has(`${name}.bias`) ? this.parameter(`${name}.bias`, [out]) : undefined;
     return this.add('Gemm', [x, weight, bias], { transB: int(transposed ? 0 : 1) }, { name });
   }
 
   /** LayerNorm over the last axis (Ba et al. 2016); scale and bias from `<name>.weight` / `.bias`, ones and zeros where not stored. */
   layerNorm(x: ValueInfo, name: string, epsilon: number): ValueInfo {
-    const width = x.shape.at(-1)!;
+    const width = last(x.shape);
     const [biased, scaled] = [this.has(`${name}.bias`), this.has(`${name}.weight`)];
     // No library stores a bias without a scale: there the scale has got lost, and the error names it.
     const scale =
@@ -281,10 +318,9 @@ export class GraphBuilder {
   /** RMSNorm over the last axis (Zhang & Sennrich 2019): x / √(mean(x²) + ε) · weight. Written in plain operators, which every provider has. */
   rmsNorm(x: ValueInfo, name: string, epsilon: number): ValueInfo {
     return this.scope(name, () => {
-      const axis = this.indices([-1]);
-      const mean = this.add('ReduceMean', [this.add('Mul', [x, x]), axis], { keepdims: int(1) });
+      const mean = this.mean(this.add('Mul', [x, x]), -1);
       const norm = this.add('Div', [x, this.add('Sqrt', [this.add('Add', [mean, this.scalar(epsilon)])])]);
-      return this.has('weight') ? this.add('Mul', [norm, this.parameter('weight', [x.shape.at(-1)!])]) : norm;
+      return this.has('weight') ? this.add('Mul', [norm, this.parameter('weight', [last(x.shape)])]) : norm;
     });
   }
 
@@ -300,17 +336,17 @@ export class GraphBuilder {
     } = {},
   ): ValueInfo {
     const weight = this.parameter(`${name}.weight`);
-    const bias = this.has(`${name}.bias`) ? this.parameter(`${name}.bias`, [weight.shape[0]!]) : undefined;
+    const bias = this.has(`${name}.bias`) ? this.parameter(`${name}.bias`, [at(weight.shape, 0)]) : undefined;
     const pair = (value: number | readonly number[] | undefined, otherwise: number): readonly number[] =>
       typeof value === 'object' ? value : [value ?? otherwise, value ?? otherwise];
-    const [top, left] = pair(options.padding, 0);
+    const padding = pair(options.padding, 0);
     return this.add(
       'Conv',
       [x, weight, bias],
       {
         kernel_shape: ints(weight.shape.slice(2)),
         strides: ints(pair(options.stride, 1)),
-        pads: ints([top!, left!, top!, left!]),
+        pads: ints([...padding, ...padding]),
         dilations: ints(pair(options.dilation, 1)),
         group: int(options.groups ?? 1),
       },
@@ -323,7 +359,7 @@ export class GraphBuilder {
    * Plain operators, not a fused one: every provider has them, and the map can be looked at.
    */
   attention(q: ValueInfo, k: ValueInfo, v: ValueInfo, options: AttentionOptions): ValueInfo {
-    const { scale = 1 / Math.sqrt(q.shape.at(-1)!), bias = [] } = options;
+    const { scale = 1 / Math.sqrt(last(q.shape)), bias = [] } = options;
     const factor = typeof scale === 'number' ? this.scalar(scale) : scale;
     const keys = this.transpose(k, [0, 1, 3, 2]);
     const products = this.add('MatMul', [q, keys], {}, { name: '/scores' });
@@ -337,13 +373,13 @@ export class GraphBuilder {
 
   /** Declares that `map` `[batch, heads, queries, keys]` is an attention map. */
   probe(map: ValueInfo, probe: Omit<Probe, 'value' | 'heads'>): void {
-    this.probes.push({ ...probe, value: map.name, heads: map.shape[1]! });
+    this.probes.push({ ...probe, value: map.name, heads: at(map.shape, 1) });
   }
 
   build(): Graph {
     return {
       name: this.name,
-      opsets: { '': 20 },
+      opsets: this.opsets,
       inputs: this.inputs,
       outputs: this.outputs,
       nodes: this.nodes,
@@ -359,9 +395,12 @@ export class GraphBuilder {
   }
 
   private unique(name: string): string {
-    const count = this.names.get(name) ?? 0;
-    this.names.set(name, count + 1);
-    return count === 0 ? name : `${name}_${count}`;
+    let count = this.names.get(name) ?? 0;
+    let unique = name;
+    while (this.names.has(unique)) unique = `${name}_${count++}`;
+    this.names.set(unique, 1);
+    this.names.set(name, Math.max(1, count));
+    return unique;
   }
 
   private view(name: string): ParameterView {

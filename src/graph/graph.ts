@@ -103,10 +103,7 @@ export function valueOf(graph: Pick<Graph, 'values'>, name: string): ValueInfo {
 }
 
 /** A constant of the graph; undefined for parameters and what operators make. */
-export function constantIn(
-  initializers: Graph['initializers'],
-  name: string,
-): ConstantTensor | undefined {
+export function constantIn(initializers: Graph['initializers'], name: string): ConstantTensor | undefined {
   const initializer = initializers.get(name);
   if (initializer?.data.kind !== 'constant') return undefined;
   return { dtype: initializer.dtype, shape: initializer.shape, bytes: initializer.data.bytes };

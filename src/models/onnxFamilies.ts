@@ -3,15 +3,7 @@ import { elementCount } from '../checkpoint/tensors';
 import { patchStride } from '../graph/find/attentionPattern';
 import { at, last } from '../domain/lists';
 import type { Size } from '../domain/size';
-import {
-  GraphError,
-  intOf,
-  intsOf,
-  outputName,
-  valueOf,
-  type Graph,
-  type Node,
-} from '../graph/graph';
+import { GraphError, intOf, intsOf, outputName, valueOf, type Graph, type Node } from '../graph/graph';
 import { factorsOf, operatorOf } from '../graph/operators';
 import { tokenCount, type Probe } from '../domain/probes';
 import type { Evidence, EvidenceRecord, Recognised, TaskName } from '../architectures/family';

@@ -6,7 +6,7 @@ import { selectStateDict } from '../checkpoint/open';
 import { elementCount } from '../checkpoint/tensors';
 import { readTensor, toFloat32 } from '../checkpoint/values';
 import type { ConstantTensor, Graph } from '../graph/graph';
-import { importOnnx, ImportError, pictureInput, readShapeConstants } from '../graph/onnx/import';
+import { importOnnx, ImportError, imageInput, readShapeConstants } from '../graph/onnx/import';
 import { OperatorError } from '../graph/operators';
 import type { ParameterCounts, Recognition, TensorRole } from '../architectures/family';
 import { titleOfFamily } from '../architectures/recognise/recognise';
@@ -55,7 +55,7 @@ const isRefusal = (error: unknown): error is Error =>
   error instanceof ImportError || error instanceof OperatorError;
 
 function ownSize(file: OnnxModel): Size | undefined {
-  const image = pictureInput(file);
+  const image = imageInput(file);
   return image && [image.height ?? openSize, image.width ?? openSize];
 }
 
@@ -81,7 +81,7 @@ function understoodAt(
     counts: countOnnx(checkpoint),
     unused: [],
   });
-  const image = pictureInput(file);
+  const image = imageInput(file);
   const imageSize = asked ?? ownSize(file);
   if (!image || !imageSize) return unknown('no input takes pictures [batch, 3, height, width]');
   try {

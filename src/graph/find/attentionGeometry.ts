@@ -1,5 +1,7 @@
 import type { ProbeKind, TokenLayout, WindowLayout } from '../../domain/probes';
-import type { Attribute, Graph, Node } from '../graph';
+import { at } from '../../domain/lists';
+import { intsOf, outputName, valueOf, type Graph, type Node } from '../graph';
+import { operatorOf } from '../operators';
 import { readBy } from '../order';
 
 type Parts = Pick<Graph, 'nodes' | 'values' | 'initializers'>;
@@ -21,7 +23,7 @@ export interface Scores {
   readonly operands: readonly [queries: string, keys: string];
   readonly queries: number;
   readonly keys: number;
-  /** Product of the axes before heads: pictures, or pictures times windows. */
+  /** Product of the axes before heads: images, or images times windows. */
   readonly batch: number;
 }
 
@@ -53,8 +55,11 @@ function* ancestors(value: string, producers: Producers): Generator<Node> {
 
 const shapeOf = (graph: Parts, value: string): readonly number[] => graph.values.get(value)?.shape ?? [];
 
-/** Operators after which a map of another size begins. */
-const mapMakers = new Set(['Conv', 'MaxPool', 'AveragePool', 'QLinearConv', 'ConvInteger']);
+/** Whether a map of another size begins with what the operator makes. */
+function makesMap(node: Node): boolean {
+  const row = operatorOf(node);
+  return row?.kind === 'conv' || row?.pools === 'windows';
+}
 
 function gridGeometry(
   { operands, queries, keys }: Scores,
@@ -76,8 +81,8 @@ function gridGeometry(
 /** Rows and columns of the nearest map of so many tokens that a value comes from. */
 function gridOf(value: string, tokens: number, graph: Parts, producers: Producers): Pair | undefined {
   for (const node of ancestors(value, producers)) {
-    if (!mapMakers.has(node.op)) continue;
-    const [, , rows, columns] = shapeOf(graph, node.outputs[0]!);
+    if (!makesMap(node)) continue;
+    const [, , rows, columns] = shapeOf(graph, outputName(node));
     if (rows !== undefined && columns !== undefined && rows * columns === tokens) return [rows, columns];
   }
   return undefined;
@@ -98,19 +103,15 @@ function windowGeometry(
 ): Geometry | undefined {
   if (queries !== keys) return undefined;
   for (const node of ancestors(operands[0], producers)) {
-    const split = node.op === 'Transpose' ? producers.get(node.inputs[0]!) : undefined;
-    const partition = partitions[integers(node.attributes['perm']).join()];
-    if (!partition || split?.op !== 'Reshape') continue;
-    const parts = shapeOf(graph, split.outputs[0]!);
-    const [size, windows] = [pick(parts, partition.inside), pick(parts, partition.windows)];
-    const whole = shapeOf(graph, split.inputs[0]!);
+    const partition = partitionOf(node, graph, producers);
+    if (!partition) continue;
+    const { size, windows, dilated, before } = partition;
     // The way back from windows to a map looks alike, but does not begin with a map.
-    const isMap =
-      whole.length === 4 && whole[1] === size[0] * windows[0] && whole[2] === size[1] * windows[1];
+    const padded = mapSides(graph, before);
+    const isMap = padded?.[0] === size[0] * windows[0] && padded[1] === size[1] * windows[1];
     if (!isMap || area(size) !== queries || batch % area(windows) !== 0) continue;
     const layout = { special: [], grid: size };
-    const padded = [whole[1]!, whole[2]!] as const;
-    const { map, shift, rolls } = beforePartition(split.inputs[0]!, padded, graph, producers);
+    const { map, shift, rolls } = beforePartition(before, padded, graph, producers);
     const moved = area(padded) > area(map) && area(shift) > 0;
     const window = {
       size: single(size),
@@ -119,11 +120,38 @@ function windowGeometry(
       padded,
       windows,
       ...(moved && { rolls }),
-      ...(partition.dilated && { dilated: true }),
+      ...(dilated && { dilated }),
     };
     return { kind: 'window', queries: layout, keys: layout, window };
   }
   return undefined;
+}
+
+/** A map cut into windows. */
+interface Partition {
+  readonly size: Pair;
+  readonly windows: Pair;
+  readonly dilated: boolean;
+  /** Value of the map. */
+  readonly before: string;
+}
+
+/** What a Transpose behind a Reshape cuts a map into; undefined for any other node. */
+function partitionOf(node: Node, graph: Parts, producers: Producers): Partition | undefined {
+  const [source = ''] = node.inputs;
+  const split = node.op === 'Transpose' ? producers.get(source) : undefined;
+  const axes = partitions[intsOf(node, 'perm').join()];
+  if (!axes || split?.op !== 'Reshape') return undefined;
+  const { shape } = valueOf(graph, outputName(split));
+  const [size, windows] = [pick(shape, axes.inside), pick(shape, axes.windows)];
+  return { size, windows, dilated: axes.dilated, before: at(split.inputs, 0) };
+}
+
+/** Rows and columns of a map `[batch, rows, columns, channels]`; undefined for any other value. */
+function mapSides(graph: Parts, value: string): Pair | undefined {
+  const [, rows, columns, channels, ...rest] = shapeOf(graph, value);
+  const isMap = rows !== undefined && columns !== undefined && channels !== undefined && rest.length === 0;
+  return isMap ? [rows, columns] : undefined;
 }
 
 interface Unrolled {
@@ -132,41 +160,48 @@ interface Unrolled {
   readonly rolls: 'map' | 'padded';
 }
 
-/** What was done to a map `[batch, rows, columns, channels]` before windows were cut: zeros at its end, and a cyclic shift by each axis. */
+/**
+ * What was done to a map `[batch, rows, columns, channels]` before windows were cut: zeros at its
+ * end, and a cyclic shift by each axis.
+ */
 function beforePartition(value: string, padded: Pair, graph: Parts, producers: Producers): Unrolled {
-  let [map, at] = [padded, value];
+  let [map, from] = [padded, value];
   const shift: [number, number] = [0, 0];
   let rolls: Unrolled['rolls'] = 'padded';
   for (;;) {
-    const node = producers.get(at);
-    const axis = node?.attributes['axis'];
+    const node = producers.get(from);
+    const [source = ''] = node?.inputs ?? [];
+    const rolled = node && rollOf(node, graph, producers);
     if (node?.op === 'Pad') {
-      const shape = shapeOf(graph, node.inputs[0]!);
-      map = [shape[1]!, shape[2]!];
+      map = pick(shapeOf(graph, source), [1, 2]);
       if (area(shift) === 0) rolls = 'map';
-      at = node.inputs[0]!;
-    } else if (
-      node?.op === 'Concat' &&
-      node.inputs.length === 2 &&
-      axis?.type === 'int' &&
-      isRoll(node, producers)
-    ) {
-      // torch.roll(x, −s) is x[s:] before x[:s].
-      const along = axis.value < 0 ? axis.value + 4 : axis.value;
-      if (along === 1 || along === 2) shift[along - 1] = shapeOf(graph, node.inputs[1]!)[along]!;
-      at = producers.get(node.inputs[0]!)!.inputs[0]!;
+      from = source;
+    } else if (rolled) {
+      if (rolled.axis === 1 || rolled.axis === 2) shift[rolled.axis - 1] = rolled.by;
+      from = rolled.source;
     } else return { map, shift, rolls };
   }
 }
 
-/** Both parts are slices of one value. */
-function isRoll(node: Node, producers: Producers): boolean {
-  const parts = node.inputs.map((input) => producers.get(input));
-  return parts.every((part) => part?.op === 'Slice' && part.inputs[0] === parts[0]!.inputs[0]);
+/** torch.roll(x, −s) is x[s:] before x[:s]: two slices of one value. Undefined for any other node. */
+function rollOf(
+  node: Node,
+  graph: Parts,
+  producers: Producers,
+): { readonly axis: number; readonly by: number; readonly source: string } | undefined {
+  const axis = node.attributes['axis'];
+  const [head = '', tail = '', ...more] = node.inputs;
+  if (node.op !== 'Concat' || axis?.type !== 'int' || tail === '' || more.length > 0) return undefined;
+  const [first, second] = [producers.get(head), producers.get(tail)];
+  const [source = ''] = first?.inputs ?? [];
+  if (first?.op !== 'Slice' || second?.op !== 'Slice' || second.inputs[0] !== source) return undefined;
+  const along = axis.value < 0 ? axis.value + 4 : axis.value;
+  return { axis: along, by: at(shapeOf(graph, tail), along), source };
 }
 
-const pick = (values: readonly number[], [first, second]: Pair): Pair => [values[first]!, values[second]!];
+const pick = (values: readonly number[], [first, second]: Pair): Pair => [
+  at(values, first),
+  at(values, second),
+];
 const area = ([rows, columns]: Pair): number => rows * columns;
 const single = (sides: Pair): number | Pair => (sides[0] === sides[1] ? sides[0] : sides);
-const integers = (attribute: Attribute | undefined): readonly number[] =>
-  attribute?.type === 'ints' ? attribute.value : [];

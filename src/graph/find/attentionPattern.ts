@@ -1,7 +1,9 @@
 import type { Probe, TokenLayout } from '../../domain/probes';
 import { geometryOf } from './attentionGeometry';
-import type { Graph, Node, ValueInfo } from '../graph';
+import { product } from '../../domain/lists';
+import { intOf, intsOf, outputName, valueOf, type Graph, type Node, type ValueInfo } from '../graph';
 import { blockOf } from '../onnx/scopes';
+import { factorsOf, keepsElements, operatorOf } from '../operators';
 import { producers, readBy } from '../order';
 
 type Parts = Pick<Graph, 'nodes' | 'values' | 'initializers'>;
@@ -9,22 +11,16 @@ type Parts = Pick<Graph, 'nodes' | 'values' | 'initializers'>;
 /** An attention map found in a graph that does not declare any. */
 export type FoundAttention = Probe;
 
-/** What may stand between the scores' product and the softmax: scaling, biases, masks, casts. */
-const beforeSoftmax = new Set([
-  ...['Mul', 'Div', 'Add', 'Sub', 'Where', 'Cast', 'Identity', 'Reshape', 'Clip', 'Tanh', 'Max', 'Min'],
-  ...['QuantizeLinear', 'DequantizeLinear'],
+/** What scales scores, caps them and adds biases and masks, between their product and the softmax. */
+const onScores: ReadonlySet<string> = new Set([
+  ...['Mul', 'Div', 'Add', 'Sub', 'Where', 'Clip', 'Tanh', 'Max', 'Min'],
 ]);
-/** What may stand between the softmax and the product with the values. */
-const afterSoftmax = new Set([
-  'Cast',
-  'Identity',
-  'Dropout',
-  'Where',
-  'Reshape',
-  'QuantizeLinear',
-  'DequantizeLinear',
-]);
-const products = new Set(['MatMul', 'MatMulInteger', 'QLinearMatMul', 'Einsum']);
+
+const mayPrecedeSoftmax = (node: Node): boolean => onScores.has(node.op) || keepsElements(node);
+const mayFollowSoftmax = (node: Node): boolean => node.op === 'Where' || keepsElements(node);
+
+/** A product over batch and heads. Gemm multiplies matrices alone. */
+const isProduct = (node: Node): boolean => operatorOf(node)?.kind === 'product' && !node.op.endsWith('Gemm');
 
 /**
  * Attention by its pattern: a softmax over the last axis between two matrix products of activations (Vaswani et al. 2017, §3.2.1),
@@ -37,7 +33,7 @@ export function findAttention(graph: Parts): readonly FoundAttention[] {
     .filter((node) => node.op === 'Softmax' && isOverLastAxis(node, graph.values))
     .flatMap((node) => {
       const scores = scoresOf(node, graph, links);
-      return scores && goesIntoProduct(node.outputs[0]!, links)
+      return scores && goesIntoProduct(outputName(node), links)
         ? [describe(node, scores, graph, links, tokens)]
         : [];
     });
@@ -60,21 +56,20 @@ function linkNodes(graph: Parts): Links {
 }
 
 function isOverLastAxis(node: Node, values: ReadonlyMap<string, ValueInfo>): boolean {
-  const rank = values.get(node.outputs[0]!)!.shape.length;
-  const axis = node.attributes['axis'];
-  const at = axis?.type === 'int' ? axis.value : -1;
-  return rank >= 3 && (at === -1 || at === rank - 1);
+  const rank = valueOf({ values }, outputName(node)).shape.length;
+  const axis = intOf(node, 'axis', -1);
+  return rank >= 3 && (axis === -1 || axis === rank - 1);
 }
 
 /** The product of two computed operands to which some path of scaling and biases leads back. */
 function scoresOf(node: Node, graph: Parts, { producers }: Links): Node | undefined {
   const seen = new Set<Node>();
-  const search = (at: Node | undefined): Node | undefined => {
-    if (!at || seen.has(at)) return undefined;
-    seen.add(at);
-    if (products.has(at.op))
-      return at.inputs.slice(0, 2).some((input) => graph.initializers.has(input)) ? undefined : at;
-    return beforeSoftmax.has(at.op) ? searchAll(at.inputs) : undefined;
+  const search = (maker: Node | undefined): Node | undefined => {
+    if (!maker || seen.has(maker)) return undefined;
+    seen.add(maker);
+    if (isProduct(maker))
+      return factorsOf(maker).some((input) => graph.initializers.has(input)) ? undefined : maker;
+    return mayPrecedeSoftmax(maker) ? searchAll(maker.inputs) : undefined;
   };
   const searchAll = (inputs: readonly string[]): Node | undefined => {
     for (const input of inputs) {
@@ -89,13 +84,13 @@ function scoresOf(node: Node, graph: Parts, { producers }: Links): Node | undefi
 function goesIntoProduct(value: string, links: Links): boolean {
   return (links.consumers.get(value) ?? []).some(
     (node) =>
-      (products.has(node.op) && node.inputs[0] === value) ||
-      (afterSoftmax.has(node.op) && goesIntoProduct(node.outputs[0]!, links)),
+      (isProduct(node) && node.inputs[0] === value) ||
+      (mayFollowSoftmax(node) && goesIntoProduct(outputName(node), links)),
   );
 }
 
-/** The tokens of the picture: patches of the patch embedding, and the special tokens put before them. */
-interface PictureTokens {
+/** The tokens of the image: patches of the patch embedding, and the special tokens put before them. */
+interface ImageTokens {
   readonly grid: readonly [number, number];
   readonly special: readonly string[];
 }
@@ -105,13 +100,13 @@ function describe(
   scores: Node,
   graph: Parts,
   { producers }: Links,
-  tokens: PictureTokens | undefined,
+  tokens: ImageTokens | undefined,
 ): FoundAttention {
-  const { shape } = graph.values.get(node.outputs[0]!)!;
-  const [heads, queries, keys] = shape.slice(-3) as [number, number, number];
-  const found = { value: node.outputs[0]!, layer: blockOf(node.scope), heads };
-  const batch = shape.slice(0, -3).reduce((product, size) => product * size, 1);
-  const operands = [scores.inputs[0]!, scores.inputs[1]!] as const;
+  const { name: value, shape } = valueOf(graph, outputName(node));
+  const [heads = 1, queries = 1, keys = 1] = shape.slice(-3);
+  const found = { value, layer: blockOf(node.scope), heads };
+  const batch = product(shape.slice(0, -3));
+  const operands = factorsOf(scores);
   const geometry = isSpecial(queries, tokens)
     ? undefined
     : geometryOf({ operands, queries, keys, batch }, graph, producers);
@@ -125,12 +120,12 @@ function describe(
 }
 
 /** As many tokens as all patches and the special tokens put before them. */
-const isSpecial = (count: number, tokens: PictureTokens | undefined): boolean =>
+const isSpecial = (count: number, tokens: ImageTokens | undefined): boolean =>
   tokens !== undefined &&
   tokens.special.length > 0 &&
   layoutOf(count, tokens).special?.length === tokens.special.length;
 
-function layoutOf(count: number, tokens: PictureTokens | undefined): TokenLayout {
+function layoutOf(count: number, tokens: ImageTokens | undefined): TokenLayout {
   if (!tokens) return { sequence: count };
   const patches = tokens.grid[0] * tokens.grid[1];
   if (count === patches) return { special: [], grid: tokens.grid };
@@ -143,21 +138,19 @@ function layoutOf(count: number, tokens: PictureTokens | undefined): TokenLayout
  * The patch embedding is the first convolution whose stride is its kernel; special tokens are what a later Concat puts before its
  * patches, named after the parameters they come from.
  */
-function tokenLayoutOf(graph: Parts, links: Links): PictureTokens | undefined {
+function tokenLayoutOf(graph: Parts, links: Links): ImageTokens | undefined {
   const patches = graph.nodes.find((node) => patchStride(node) !== undefined);
-  const shape = patches && graph.values.get(patches.outputs[0]!)!.shape;
-  if (!shape || shape.length !== 4) return undefined;
-  const grid = [shape[2]!, shape[3]!] as const;
-  const count = grid[0] * grid[1];
+  const shape = patches ? valueOf(graph, outputName(patches)).shape : [];
+  const [, width = 0, rows = 0, columns = 0] = shape;
+  if (shape.length !== 4) return undefined;
+  const count = rows * columns;
   const concat = graph.nodes.find(
     (node) =>
-      node.op === 'Concat' &&
-      node.inputs.some((input) => isSequence(graph.values.get(input), count, shape[1]!)),
+      node.op === 'Concat' && node.inputs.some((input) => isSequence(graph.values.get(input), count, width)),
   );
-  const before =
-    concat?.inputs.filter((input) => !isSequence(graph.values.get(input), count, shape[1]!)) ?? [];
+  const before = concat?.inputs.filter((input) => !isSequence(graph.values.get(input), count, width)) ?? [];
   const tokens = before.flatMap((input) => tokensOf(input, graph, links));
-  return { grid, special: nameTokens(tokens, [...graph.initializers.keys()]) };
+  return { grid: [rows, columns], special: nameTokens(tokens, [...graph.initializers.keys()]) };
 }
 
 const isSequence = (value: ValueInfo | undefined, tokens: number, width: number): boolean =>
@@ -165,10 +158,9 @@ const isSequence = (value: ValueInfo | undefined, tokens: number, width: number)
 
 /** Stride of a patch embedding: a convolution whose stride is its kernel, larger than one pixel. Undefined for any other node. */
 export function patchStride(node: Node): readonly number[] | undefined {
-  const [kernel, stride] = [node.attributes['kernel_shape'], node.attributes['strides']];
-  if (node.op !== 'Conv' || kernel?.type !== 'ints' || stride?.type !== 'ints') return undefined;
-  const alike = kernel.value.join() === stride.value.join() && kernel.value.every((size) => size > 1);
-  return alike ? stride.value : undefined;
+  const [kernel, stride] = [intsOf(node, 'kernel_shape'), intsOf(node, 'strides')];
+  if (node.op !== 'Conv' || kernel.length === 0 || stride.length === 0) return undefined;
+  return kernel.join() === stride.join() && kernel.every((size) => size > 1) ? stride : undefined;
 }
 
 /** One entry per token of a value that is put before the patches: the parameter it comes from. */

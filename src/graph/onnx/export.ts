@@ -1,6 +1,17 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { dtypes, elementCount, type DType } from '../../checkpoint/tensors';
-import type { Attribute, ConstantTensor, Graph, GraphOutput, Initializer, Node, ValueInfo } from '../graph';
+import {
+  intOf,
+  outputName,
+  valueOf,
+  type Attribute,
+  type ConstantTensor,
+  type Graph,
+  type GraphOutput,
+  type Initializer,
+  type Node,
+  type ValueInfo,
+} from '../graph';
 import { clampTo64 } from '../operators/constants';
 import { neededNodes, readBy } from '../order';
 
@@ -82,7 +93,7 @@ function planModel(graph: Graph, options: WriteOptions): Plan {
   return {
     nodes: [...nodes.map((node) => renamed(node, rename)), ...copies],
     inputs: graph.inputs.filter(({ name }) => read.has(name)),
-    outputs: wanted.map(({ name, value }) => ({ ...graph.values.get(value)!, name })),
+    outputs: wanted.map(({ name, value }) => ({ ...valueOf(graph, value), name })),
     initializers: initializers.map(({ value, data }) => ({
       value: { ...value, name: rename(value.name) },
       data,
@@ -124,9 +135,10 @@ function withoutCasts(
 ): { nodes: readonly Node[]; aliases: ReadonlyMap<string, string> } {
   const aliases = new Map<string, string>();
   const rest = nodes.filter((node) => {
-    const dtype = node.op === 'Cast' ? converted.get(node.inputs[0]!) : undefined;
-    const superfluous = dtype !== undefined && node.attributes['to']?.value === dtypes[dtype].onnx;
-    if (superfluous) aliases.set(node.outputs[0]!, node.inputs[0]!);
+    const [source = ''] = node.inputs;
+    const dtype = node.op === 'Cast' ? converted.get(source) : undefined;
+    const superfluous = dtype !== undefined && intOf(node, 'to', -1) === dtypes[dtype].onnx;
+    if (superfluous) aliases.set(outputName(node), source);
     return !superfluous;
   });
   return { nodes: rest.map((node) => renamed(node, (name) => aliases.get(name) ?? name)), aliases };

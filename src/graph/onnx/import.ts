@@ -1,3 +1,4 @@
+import { at } from '../../domain/lists';
 import type { Size } from '../../domain/size';
 import { dtypes, elementCount, type DType, type Tensor } from '../../checkpoint/tensors';
 import type {
@@ -18,25 +19,24 @@ import {
   type OutputMeaning,
   type Initializer,
   type Node,
+  valueOf,
   type ValueInfo,
 } from '../graph';
-import { lowerings, type Emitter } from './lowering';
+import { ImportError, lowerings, type Emitter } from './lowering';
+import { readBy } from '../order';
 import { moduleScopes } from './scopes';
 import { foldNode, inferOutputs, OperatorError } from '../operators';
 import { encode, isInteger } from '../operators/constants';
+
+export { ImportError } from './lowering';
 
 /** Integer initializers up to this many elements may decide shapes; floats (Resize scales, exponents) are a handful. */
 const knownLimits = { integer: 4096, float: 16 } as const;
 /** Nested functions and branches: real files stay below ten; more is a cycle. */
 const nestingLimit = 32;
 
-/** The model asks for something that cannot be opened as a graph. */
-export class ImportError extends Error {
-  override readonly name = 'ImportError';
-}
-
-/** The picture input of an .onnx file: `[batch, 3, height, width]`, sizes as far as the file fixes them. */
-export interface PictureInput {
+/** The image input of an .onnx file: `[batch, 3, height, width]`, sizes as far as the file fixes them. */
+export interface ImageInput {
   readonly name: string;
   readonly dtype: DType;
   /** Undefined where the file leaves the size open. */
@@ -44,17 +44,16 @@ export interface PictureInput {
   readonly width?: number;
 }
 
-/** The input that takes pictures: rank 4, floating point, three channels in front. */
-export function pictureInput(model: OnnxModel): PictureInput | undefined {
-  const input = model.graph.inputs.find(
-    ({ dtype, shape }) =>
-      (dtype === 'F32' || dtype === 'F16') &&
-      shape?.length === 4 &&
-      (shape[1] === 3 || typeof shape[1] === 'string'),
-  );
-  if (!input) return undefined;
-  const [height, width] = input.shape!.slice(2).map((size) => (typeof size === 'number' ? size : undefined));
-  return { name: input.name, dtype: input.dtype!, height, width };
+/** The input that takes images: rank 4, floating point, three channels in front. */
+export function imageInput(model: OnnxModel): ImageInput | undefined {
+  for (const { name, dtype, shape } of model.graph.inputs) {
+    const [, channels] = shape ?? [];
+    const takesImages = shape?.length === 4 && (channels === 3 || typeof channels === 'string');
+    if (!takesImages || (dtype !== 'F32' && dtype !== 'F16')) continue;
+    const [height, width] = shape.slice(2).map((size) => (typeof size === 'number' ? size : undefined));
+    return { name, dtype, height, width };
+  }
+  return undefined;
 }
 
 /**
@@ -85,7 +84,7 @@ function mayDecideShape({ dtype, shape }: Tensor): boolean {
 function* constantNodes(nodes: readonly OnnxNode[]): Iterable<readonly [string, Tensor]> {
   for (const node of nodes) {
     const value = node.attributes['value'];
-    if (value?.type === 'tensor') yield [node.outputs[0]!, value.value];
+    if (value?.type === 'tensor') yield [node.outputs[0] ?? '', value.value];
     for (const graph of branchesOf(node)) {
       for (const tensor of graph.initializers) yield [tensor.name, tensor];
       yield* constantNodes(graph.nodes);
@@ -152,14 +151,16 @@ class Importer implements Emitter {
   run(options: ImportOptions): Graph {
     const { graph } = this.model;
     for (const tensor of graph.initializers) this.addParameter(tensor);
-    const picture = pictureInput(this.model);
-    const inputs = graph.inputs.map((input) => this.addInput(input, picture, options));
+    const image = imageInput(this.model);
+    const inputs = graph.inputs.map((input) => this.addInput(input, image, options));
     const parameters = new Set(graph.initializers.map(({ name }) => name));
     const scopes = moduleScopes(graph.nodes, (name) => parameters.has(name));
-    graph.nodes.forEach((node, index) => this.write(node, scopes[index]!, 0));
+    graph.nodes.forEach((node, index) => this.write(node, at(scopes, index), 0));
     const outputs = graph.outputs.map((output) => this.addOutput(output));
     const { nodes, values, initializers } = this;
     const found = findAttention({ nodes, values, initializers });
+    const probes = found.map((probe) => ({ ...probe, value: this.asFloat(probe.value) }));
+    this.dropUnused(inputs, outputs);
     return {
       name: graph.name,
       opsets: this.model.opsets,
@@ -168,9 +169,18 @@ class Importer implements Emitter {
       nodes,
       initializers,
       values,
-      probes: found.map((probe) => ({ ...probe, value: this.asFloat(probe.value) })),
+      probes,
       modules: new Map(),
     };
+  }
+
+  /** Takes out what folding left over: initializers that no node reads, and values that no node makes. */
+  private dropUnused(inputs: readonly ValueInfo[], outputs: readonly GraphOutput[]): void {
+    const read = new Set([...this.nodes.flatMap(readBy), ...outputs.map(({ value }) => value)]);
+    for (const name of this.initializers.keys()) if (!read.has(name)) this.initializers.delete(name);
+    const made = new Set([...inputs.map(({ name }) => name), ...this.nodes.flatMap((node) => node.outputs)]);
+    for (const name of this.values.keys())
+      if (!made.has(name) && !this.initializers.has(name)) this.values.delete(name);
   }
 
   info(name: string): ValueInfo | undefined {
@@ -188,8 +198,8 @@ class Importer implements Emitter {
   }
 
   split(input: string, parts: number, axis: number): readonly string[] {
-    const shape = this.info(input)!.shape;
-    const size = shape.at(axis)! / parts;
+    const { shape } = this.info(input) ?? fail(`${input} of a Split is made by no node`);
+    const size = (shape.at(axis) ?? 1) / parts;
     const outputs = Array.from({ length: parts }, () => this.fresh('Split'));
     const sizes = Array<number>(parts).fill(size);
     // Operator sets before 13 take the sizes as an attribute.
@@ -234,20 +244,20 @@ class Importer implements Emitter {
     return name;
   }
 
-  private addInput(input: OnnxValue, picture: PictureInput | undefined, options: ImportOptions): ValueInfo {
+  private addInput(input: OnnxValue, image: ImageInput | undefined, options: ImportOptions): ValueInfo {
     if (!input.dtype || !input.shape)
       throw new ImportError(`input ${input.name}: no tensor of a stated shape`);
-    const isPicture = input.name === picture?.name;
-    const defaults = isPicture ? [options.batch, 3, ...options.imageSize] : [options.batch];
+    const isImage = input.name === image?.name;
+    const defaults = isImage ? [options.batch, 3, ...options.imageSize] : [options.batch];
     const shape = input.shape.map((size, axis) => (typeof size === 'number' ? size : (defaults[axis] ?? 1)));
-    if (isPicture && (shape[2] !== options.imageSize[0] || shape[3] !== options.imageSize[1]))
+    if (isImage && (shape[2] !== options.imageSize[0] || shape[3] !== options.imageSize[1]))
       throw new ImportError(
         `input ${input.name}: ${options.imageSize.join('×')} pixels asked for, the file fixes ${shape[2]}×${shape[3]}`,
       );
     const info: ValueInfo = { name: input.name, dtype: input.dtype, shape };
     this.values.set(input.name, info);
-    if (!isPicture) return info;
-    // Pictures come as float32 under one name, whatever the exporter called and typed them.
+    if (!isImage) return info;
+    // Images come as float32 under one name, whatever the exporter called and typed them.
     const pixels: ValueInfo = { name: 'pixel_values', dtype: 'F32', shape };
     this.values.set(pixels.name, pixels);
     this.label = pixels.name;
@@ -269,7 +279,7 @@ class Importer implements Emitter {
 
   /** A float32 form of a value, for whoever looks at it. */
   private asFloat(name: string): string {
-    const { dtype } = this.values.get(name)!;
+    const { dtype } = valueOf({ values: this.values }, name);
     if (!['F16', 'BF16', 'F64'].includes(dtype)) return name;
     this.label = name;
     return this.add('Cast', [name], { to: int(dtypes.F32.onnx) });
@@ -283,9 +293,9 @@ class Importer implements Emitter {
     const own = this.functions.get(`${node.domain}:${node.opType}`);
     if (own) return this.callFunction(node, own, scope, nesting);
     if (node.opType === 'If') return this.writeBranch(node, scope, nesting);
-    const constant = node.opType === 'Constant' ? this.constants.get(node.outputs[0]!) : undefined;
-    if (constant) return void this.addConstant(node.outputs[0]!, constant);
+    const constant = node.opType === 'Constant' ? this.constants.get(node.outputs[0] ?? '') : undefined;
     const { opType: op, domain, inputs, outputs } = node;
+    if (constant) return void this.addConstant(outputs[0] ?? '', constant);
     const fused = { op, domain, inputs, outputs, attributes: this.attributesOf(node) };
     const reason = lowerings[`${domain}:${op}`]?.(fused, this);
     if (reason !== undefined)
@@ -303,7 +313,7 @@ class Importer implements Emitter {
       const constant = this.constants.get(inner.outputs[0] ?? '');
       const outputs = inner.outputs.map(rename);
       if (inner.opType === 'Constant' && constant) {
-        this.addConstant(outputs[0]!, constant);
+        this.addConstant(outputs[0] ?? '', constant);
         continue;
       }
       const attributes = resolveReferences(inner.attributes, node.attributes);
@@ -315,15 +325,17 @@ class Importer implements Emitter {
     }
   }
 
-  /** A branch that is decided by shapes is written out; one that depends on the picture is not known. */
+  /** A branch that is decided by shapes is written out; one that depends on the image is not known. */
   private writeBranch(node: OnnxNode, scope: string, nesting: number): void {
-    const condition = this.known.get(node.inputs[0]!);
+    const condition = this.known.get(node.inputs[0] ?? '');
     if (!condition)
       throw new ImportError(`${this.label} (If): the condition is only known when the model runs`);
     const branch = node.attributes[condition.bytes[0] ? 'then_branch' : 'else_branch'];
     if (branch?.type !== 'graph') throw new ImportError(`${this.label} (If): a branch is missing`);
-    for (const tensor of branch.value.initializers)
-      this.addConstant(tensor.name, this.constants.get(tensor.name)!);
+    for (const { name } of branch.value.initializers) {
+      const value = this.constants.get(name);
+      if (value) this.addConstant(name, value);
+    }
     for (const inner of branch.value.nodes) this.write(inner, scope, nesting + 1);
     this.scope = scope;
     branch.value.outputs.forEach(({ name }, index) => this.add('Identity', [name], {}, node.outputs[index]));
@@ -332,7 +344,7 @@ class Importer implements Emitter {
   /** Attributes as the graph holds them; kinds a tensor operator never has (graphs, sequences) are left out. */
   private attributesOf(node: OnnxNode): Readonly<Record<string, Attribute>> {
     const entries = Object.entries(node.attributes).flatMap(([name, attribute]) => {
-      const tensor = name === 'value' ? this.constants.get(node.outputs[0]!) : undefined;
+      const tensor = name === 'value' ? this.constants.get(node.outputs[0] ?? '') : undefined;
       const plain = tensor ? ({ type: 'tensor', value: tensor } as const) : plainAttribute(attribute);
       return plain ? [[name, plain] as const] : [];
     });
@@ -345,7 +357,8 @@ class Importer implements Emitter {
     const inputs = sources.map((name) => (name === '' ? undefined : this.resolve(name, named)));
     const constantOf = (value: ValueInfo): ConstantTensor | undefined => this.known.get(value.name);
     const folded = this.mayFold(sources) ? foldNode(named, inputs, constantOf) : undefined;
-    if (folded) return node.outputs.forEach((name, index) => name && this.addConstant(name, folded[index]!));
+    if (folded)
+      return node.outputs.forEach((name, index) => name && this.addConstant(name, at(folded, index)));
     inferOutputs(named, inputs, constantOf).forEach((info, index) => {
       const name = node.outputs[index];
       if (name) this.values.set(name, { ...info, name });
@@ -355,7 +368,9 @@ class Importer implements Emitter {
   }
 
   private resolve(name: string, node: Node): ValueInfo {
-    return this.values.get(name) ?? fail(node, `input ${name} is made by no node`);
+    const value = this.values.get(name);
+    if (!value) throw new OperatorError(node, [], `input ${name} is made by no node`);
+    return value;
   }
 
   /** Weights stay parameters: only shape arithmetic and scalars are computed here. */
@@ -386,8 +401,8 @@ class Importer implements Emitter {
   }
 }
 
-function fail(node: Node, detail: string): never {
-  throw new OperatorError(node, [], detail);
+function fail(detail: string): never {
+  throw new ImportError(detail);
 }
 
 function plainAttribute(attribute: OnnxAttribute): Attribute | undefined {

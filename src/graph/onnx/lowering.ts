@@ -1,5 +1,11 @@
 import type { DType } from '../../checkpoint/tensors';
+import { at, last } from '../../domain/lists';
 import { float, int, ints, type Attribute, type ValueInfo } from '../graph';
+
+/** The model asks for something that cannot be opened as a graph. */
+export class ImportError extends Error {
+  override readonly name = 'ImportError';
+}
 
 /** What a lowering may do: look at values and write plain operators in place of the fused one. */
 export interface Emitter {
@@ -35,6 +41,8 @@ const number = (node: FusedNode, name: string, otherwise: number): number => {
   return attribute?.type === 'int' || attribute?.type === 'float' ? attribute.value : otherwise;
 };
 const given = (node: FusedNode, index: number): string => node.inputs[index] ?? '';
+/** Name of what the fused operator makes. */
+const made = (node: FusedNode): string => at(node.outputs, 0);
 
 /** `[batch, tokens, heads · d]` as `[batch, heads, tokens, d]`. */
 function splitHeads(emit: Emitter, value: string, heads: number): string {
@@ -47,25 +55,47 @@ function mergeHeads(emit: Emitter, value: string, output: string): void {
   emit.add('Reshape', [rows, emit.indices([0, 0, -1])], {}, output);
 }
 
-interface Operands {
-  readonly q: string;
-  readonly k: string;
-  readonly v: string;
-  /** Added to the scaled scores. */
+/** Type and shape of a value that a fused operator reads. Throws `ImportError` if no node makes it. */
+function infoOf(emit: Emitter, name: string): ValueInfo {
+  const info = emit.info(name);
+  if (!info) throw new ImportError(`${name || 'an input that is left out'} is read and made by no node`);
+  return info;
+}
+
+/** Queries, keys and values, by value names. */
+type Triple = readonly [q: string, k: string, v: string];
+
+/** The same for each of queries, keys and values, one after the other. */
+const triple = (of: (index: number) => string): Triple => [of(0), of(1), of(2)];
+
+interface Scores {
+  /** Added to the scaled scores; empty for nothing. */
   readonly bias: string;
   /** 0 stands for 1/√d. */
   readonly scale: number;
 }
 
-/** softmax(q·kᵀ·scale + bias)·v over `[batch, heads, tokens, d]`. */
-function plainAttention(emit: Emitter, { q, k, v, bias, scale }: Operands): (output?: string) => string {
-  const info = emit.info(q)!;
-  const factor = scale === 0 ? 1 / Math.sqrt(info.shape.at(-1)!) : scale;
+/** softmax(q·kᵀ·scale + bias)·v over `[batch, heads, tokens, d]`; the last product is written when it is asked for. */
+function plainAttention(
+  emit: Emitter,
+  [q, k, v]: Triple,
+  { bias, scale }: Scores,
+): (output?: string) => string {
+  const { shape, dtype } = infoOf(emit, q);
+  const factor = scale === 0 ? 1 / Math.sqrt(last(shape)) : scale;
   const keys = emit.add('Transpose', [k], { perm: ints([0, 1, 3, 2]) });
-  const scores = emit.add('Mul', [emit.add('MatMul', [q, keys]), emit.scalar(factor, info.dtype)]);
+  const scores = emit.add('Mul', [emit.add('MatMul', [q, keys]), emit.scalar(factor, dtype)]);
   const biased = bias === '' ? scores : emit.add('Add', [scores, bias]);
   const map = emit.add('Softmax', [biased], { axis: int(-1) });
   return (output) => emit.add('MatMul', [map, v], {}, output);
+}
+
+/** Attention over projected queries, keys and values `[batch, tokens, heads · d]`, as com.microsoft's operators have it. */
+function overHeads(node: FusedNode, emit: Emitter, projected: (index: number) => string): void {
+  const heads = number(node, 'num_heads', 0);
+  const parts = triple((index) => splitHeads(emit, projected(index), heads));
+  const mix = plainAttention(emit, parts, { bias: given(node, 5), scale: number(node, 'scale', 0) });
+  mergeHeads(emit, mix(), made(node));
 }
 
 /** com.microsoft.Attention: x·W + b makes [q | k | v], then attention. */
@@ -73,14 +103,11 @@ const fusedProjection: Lowering = (node, emit) => {
   if ([3, 4].some((index) => given(node, index) !== '')) return 'a mask or cached keys';
   if (number(node, 'unidirectional', 0) !== 0) return 'unidirectional = 1';
   if (node.attributes['qkv_hidden_sizes']) return 'qkv_hidden_sizes';
-  const heads = number(node, 'num_heads', 0);
   const [x = '', weight = '', offset = ''] = node.inputs;
   const product = emit.add('MatMul', [x, weight]);
   const projected = offset === '' ? product : emit.add('Add', [product, offset]);
-  const [q, k, v] = emit.split(projected, 3, -1).map((part) => splitHeads(emit, part, heads));
-  const scale = number(node, 'scale', 0);
-  const mix = plainAttention(emit, { q: q!, k: k!, v: v!, bias: given(node, 5), scale });
-  mergeHeads(emit, mix(), node.outputs[0]!);
+  const parts = emit.split(projected, 3, -1);
+  overHeads(node, emit, (index) => at(parts, index));
 };
 
 /** com.microsoft.MultiHeadAttention: projected q, k, v with a common bias. */
@@ -88,17 +115,12 @@ const multiHead: Lowering = (node, emit) => {
   if ([4, 6, 7].some((index) => given(node, index) !== '')) return 'a mask or cached keys';
   if (number(node, 'unidirectional', 0) !== 0) return 'unidirectional = 1';
   if ([0, 1, 2].some((index) => emit.info(given(node, index))?.shape.length !== 3)) return 'packed q, k, v';
-  const heads = number(node, 'num_heads', 0);
   const offset = given(node, 3);
   const offsets = offset === '' ? [] : emit.split(offset, 3, 0);
-  const [q, k, v] = [0, 1, 2].map((index) => {
+  overHeads(node, emit, (index) => {
     const own = given(node, index);
-    const projected = offsets.length > 0 ? emit.add('Add', [own, offsets[index]!]) : own;
-    return splitHeads(emit, projected, heads);
+    return offsets.length > 0 ? emit.add('Add', [own, at(offsets, index)]) : own;
   });
-  const scale = number(node, 'scale', 0);
-  const mix = plainAttention(emit, { q: q!, k: k!, v: v!, bias: given(node, 5), scale });
-  mergeHeads(emit, mix(), node.outputs[0]!);
 };
 
 /** Attention of ai.onnx 23: q, k, v as `[batch, heads, tokens, d]` or `[batch, tokens, heads · d]`, an additive or boolean mask. */
@@ -109,14 +131,15 @@ const attention23: Lowering = (node, emit) => {
   const [queryHeads, keyHeads] = [number(node, 'q_num_heads', 0), number(node, 'kv_num_heads', 0)];
   const flat = emit.info(given(node, 0))?.shape.length === 3;
   if (flat && queryHeads !== keyHeads) return 'grouped queries';
-  const [q, k, v] = [0, 1, 2].map((index) =>
+  const parts = triple((index) =>
     flat ? splitHeads(emit, given(node, index), queryHeads) : given(node, index),
   );
-  if (emit.info(q!)?.shape[1] !== emit.info(k!)?.shape[1]) return 'grouped queries';
-  const bias = additiveMask(emit, given(node, 3), emit.info(q!)!.dtype);
-  const mix = plainAttention(emit, { q: q!, k: k!, v: v!, bias, scale: number(node, 'scale', 0) });
-  if (flat) mergeHeads(emit, mix(), node.outputs[0]!);
-  else mix(node.outputs[0]!);
+  const { shape, dtype } = infoOf(emit, parts[0]);
+  if (shape[1] !== infoOf(emit, parts[1]).shape[1]) return 'grouped queries';
+  const bias = additiveMask(emit, given(node, 3), dtype);
+  const mix = plainAttention(emit, parts, { bias, scale: number(node, 'scale', 0) });
+  if (flat) mergeHeads(emit, mix(), made(node));
+  else mix(made(node));
 };
 
 /** A boolean mask (true = may attend) as 0 and −∞. */
@@ -141,22 +164,25 @@ const fusedMatMul: Lowering = (node, emit) => {
   const operand = (index: number, flag: string): string => {
     const name = given(node, index);
     if (number(node, flag, 0) === 0) return name;
-    const axes = emit.info(name)!.shape.map((_, axis) => axis);
-    return emit.add('Transpose', [name], { perm: ints([...axes.slice(0, -2), axes.at(-1)!, axes.at(-2)!]) });
+    const axes = infoOf(emit, name).shape.map((_, axis) => axis);
+    return emit.add('Transpose', [name], {
+      perm: ints([...axes.slice(0, -2), ...axes.slice(-2).toReversed()]),
+    });
   };
   const inputs = [operand(0, 'transA'), operand(1, 'transB')];
   const alpha = number(node, 'alpha', 1);
   if (alpha === 1) return void emit.add('MatMul', inputs, {}, node.outputs[0]);
   const product = emit.add('MatMul', inputs);
-  emit.add('Mul', [product, emit.scalar(alpha, emit.info(product)!.dtype)], {}, node.outputs[0]);
+  emit.add('Mul', [product, emit.scalar(alpha, infoOf(emit, product).dtype)], {}, node.outputs[0]);
 };
 
 /** GELU(x + bias). */
 const biasGelu: Lowering = (node, emit) => {
   const x = emit.add('Add', node.inputs.slice(0, 2));
-  const half = emit.scalar(0.5, emit.info(x)!.dtype);
-  const one = emit.scalar(1, emit.info(x)!.dtype);
-  const erf = emit.add('Erf', [emit.add('Mul', [x, emit.scalar(Math.SQRT1_2, emit.info(x)!.dtype)])]);
+  const { dtype } = infoOf(emit, x);
+  const half = emit.scalar(0.5, dtype);
+  const one = emit.scalar(1, dtype);
+  const erf = emit.add('Erf', [emit.add('Mul', [x, emit.scalar(Math.SQRT1_2, dtype)])]);
   emit.add('Mul', [emit.add('Mul', [x, half]), emit.add('Add', [erf, one])], {}, node.outputs[0]);
 };
 

@@ -38,7 +38,7 @@ export function blockOf(scope: string): string {
 function scopeFromMetadata(node: OnnxNode): string | undefined {
   const scopes = node.metadata['pkg.torch.onnx.name_scopes'];
   if (scopes === undefined) return undefined;
-  const parts = [...scopes.matchAll(/'([^']*)'/g)].map((match) => match[1]!);
+  const parts = [...scopes.matchAll(/'([^']*)'/g)].map(([, part = '']) => part);
   return parts.at(-2);
 }
 
@@ -59,9 +59,9 @@ function scopeOfBias(
   index: number,
   scopes: readonly (string | undefined)[],
 ): string | undefined {
-  const [node, next] = [nodes[index]!, nodes[index + 1]];
+  const [node, next] = [nodes[index], nodes[index + 1]];
   const biased =
-    node.opType === 'MatMul' && next?.opType === 'Add' && next.inputs.includes(node.outputs[0] ?? '');
+    node?.opType === 'MatMul' && next?.opType === 'Add' && next.inputs.includes(node.outputs[0] ?? '');
   return biased ? scopes[index + 1] : undefined;
 }
 

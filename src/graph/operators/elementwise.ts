@@ -29,10 +29,7 @@ const allShapes = (call: Call): readonly number[] =>
   );
 
 /** y = f(x), same type and shape. */
-export const unary = (
-  kind: Operator['kind'],
-  compute?: (value: number, call: Call) => number,
-): Operator => ({
+export const unary = (kind: Operator['kind'], compute?: (value: number, call: Call) => number): Operator => ({
   kind,
   infer: inferUnary,
   fold: compute && ((call) => [Float64Array.from(call.constant(0), (value) => compute(value, call))]),
@@ -108,8 +105,7 @@ export const elementwise = {
   Where: {
     kind: 'elementwise',
     infer: (call) => [call.output(allShapes(call), 1)],
-    fold: (call, output) =>
-      foldBroadcast(call, output, (values) => at(values, at(values, 0) ? 1 : 2)),
+    fold: (call, output) => foldBroadcast(call, output, (values) => at(values, at(values, 0) ? 1 : 2)),
   },
   Clip: {
     kind: 'elementwise',

@@ -161,7 +161,10 @@ export function factorsOf(node: Node): readonly [left: string, right: string] {
 }
 
 /** Every row of the table with its domain and name. */
-export const operatorRows: readonly { readonly domain: string; readonly op: string; readonly row: Operator }[] =
-  Object.entries(domains).flatMap(([domain, table]) =>
-    Object.entries(table).map(([op, row]) => ({ domain, op, row })),
-  );
+export const operatorRows: readonly {
+  readonly domain: string;
+  readonly op: string;
+  readonly row: Operator;
+}[] = Object.entries(domains).flatMap(([domain, table]) =>
+  Object.entries(table).map(([op, row]) => ({ domain, op, row })),
+);

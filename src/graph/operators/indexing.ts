@@ -109,8 +109,7 @@ const scatterND: Operator = {
       let first = 0;
       for (let axis = 0; axis < depth; axis++)
         first += fromFront(at(indices, row * depth + axis), at(shape, axis)) * at(steps, axis);
-      for (let place = 0; place < length; place++)
-        result[first + place] = at(updates, row * length + place);
+      for (let place = 0; place < length; place++) result[first + place] = at(updates, row * length + place);
     }
     return [result];
   },

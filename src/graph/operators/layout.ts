@@ -101,7 +101,10 @@ const slice = pick(
     const steps = strides(call.shape(0));
     const own = cuts(call);
     return (index) =>
-      own.reduce((place, { start, step }, axis) => place + (start + at(index, axis) * step) * at(steps, axis), 0);
+      own.reduce(
+        (place, { start, step }, axis) => place + (start + at(index, axis) * step) * at(steps, axis),
+        0,
+      );
   },
   { carries: 'moves', chooses: true },
 );
@@ -118,7 +121,8 @@ const concat: Operator = {
     const shapes = call.inputs.map((_, index) => call.shape(index));
     const fits = shapes.every(
       (shape) =>
-        shape.length === first.length && shape.every((size, place) => place === axis || size === first[place]),
+        shape.length === first.length &&
+        shape.every((size, place) => place === axis || size === first[place]),
     );
     if (!fits) call.fail(`shapes differ outside axis ${axis}`);
     const size = shapes.reduce((sum, shape) => sum + at(shape, axis), 0);
@@ -147,9 +151,7 @@ function parts(call: Call): { readonly axis: number; readonly sizes: readonly nu
   const size = call.size(0, axis);
   const count = call.node.outputs.length;
   const part = Math.ceil(size / count);
-  const equal = Array.from({ length: count }, (_, place) =>
-    Math.max(0, Math.min(part, size - place * part)),
-  );
+  const equal = Array.from({ length: count }, (_, place) => Math.max(0, Math.min(part, size - place * part)));
   const sizes = call.list('split', 1) ?? equal;
   if (sizes.length !== count || sum(sizes) !== size)
     call.fail(`parts [${sizes.join(', ')}] do not make up ${size} in ${count} outputs`);

@@ -38,8 +38,7 @@ export function collect(shape: readonly number[], read: (index: readonly number[
   const index = new Array<number>(shape.length).fill(0);
   for (let flat = 0; flat < result.length; flat++) {
     result[flat] = read(index);
-    for (let axis = shape.length - 1; axis >= 0 && ++index[axis]! === shape[axis]; axis--)
-      index[axis] = 0;
+    for (let axis = shape.length - 1; axis >= 0 && ++index[axis]! === shape[axis]; axis--) index[axis] = 0;
   }
   return result;
 }

@@ -1,7 +1,11 @@
-import { GraphBuilder } from '../builder';
-import { int, type Attribute, type Graph, type Node, type ValueInfo } from '../graph';
+import type { GraphBuilder } from '../builder';
+import { int, intOf, type Graph, type Node, type ValueInfo } from '../graph';
+import { isView, operatorOf } from '../operators';
+import { producers } from '../order';
 import { perGraph } from '../perGraph';
+import { at } from '../../domain/lists';
 import type { Probe } from '../../domain/probes';
+import { extend } from './extend';
 
 /** Likeliest classes that have a map. */
 const mapCount = 5;
@@ -23,20 +27,15 @@ interface LinearHead {
   readonly layer: string;
 }
 
-/** Operators that hand on their first input in another shape. */
-const shapeOnly: ReadonlySet<string> = new Set(['Reshape', 'Flatten', 'Identity', 'Squeeze']);
-
-const intOf = (attribute: Attribute | undefined): number => (attribute?.type === 'int' ? attribute.value : 0);
-
 /** The operator that makes a value, past those that only reshape it. */
 function makerOf(nodes: ReadonlyMap<string, Node>, value: string): Node | undefined {
   const node = nodes.get(value);
-  return node && shapeOnly.has(node.op) ? makerOf(nodes, node.inputs[0]!) : node;
+  return node && isView(node) ? makerOf(nodes, at(node.inputs, 0)) : node;
 }
 
 /** Whether the node is the mean over rows and columns of a map: by its shapes, whatever names its axes. */
-function pools({ op }: Node, map: ValueInfo | undefined, pooled: ValueInfo | undefined): boolean {
-  if (op !== 'GlobalAveragePool' && op !== 'ReduceMean') return false;
+function pools(node: Node, map: ValueInfo | undefined, pooled: ValueInfo | undefined): boolean {
+  if (operatorOf(node)?.pools !== 'mean') return false;
   const [batch, channels, ...rest] = pooled?.shape ?? [];
   const [ownBatch, ownChannels] = map?.shape ?? [];
   return (
@@ -49,16 +48,16 @@ function pools({ op }: Node, map: ValueInfo | undefined, pooled: ValueInfo | und
 
 /** The linear head over the mean of the last map; undefined where the graph ends otherwise. */
 function linearHead(graph: Graph): LinearHead | undefined {
-  const nodes = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+  const nodes = producers(graph);
   const info = (name: string | undefined): ValueInfo | undefined => graph.values.get(name ?? '');
   const logits = info(graph.outputs.find(({ means }) => means === 'logits')?.value);
   const head = logits && makerOf(nodes, logits.name);
   const weight = info(head?.inputs[1]);
   if (!logits || logits.shape.length !== 2 || !head || !weight || !['Gemm', 'Conv'].includes(head.op))
     return undefined;
-  const before = makerOf(nodes, head.inputs[0]!);
+  const before = makerOf(nodes, at(head.inputs, 0));
   const normed = before?.op === 'LayerNormalization' ? before : undefined;
-  const pool = normed ? makerOf(nodes, normed.inputs[0]!) : before;
+  const pool = normed ? makerOf(nodes, at(normed.inputs, 0)) : before;
   const [map, pooled] = [info(pool?.inputs[0]), info(pool?.outputs[0])];
   if (!pool || !map || !pooled || !pools(pool, map, pooled)) return undefined;
   const epsilon = normed?.attributes['epsilon'];
@@ -66,7 +65,7 @@ function linearHead(graph: Graph): LinearHead | undefined {
   return {
     logits,
     weight,
-    transposed: head.op === 'Gemm' && intOf(head.attributes['transB']) === 0,
+    transposed: head.op === 'Gemm' && intOf(head, 'transB', 0) === 0,
     norm: scale && epsilon?.type === 'float' ? { scale, epsilon: epsilon.value } : undefined,
     pooled,
     map,
@@ -80,8 +79,8 @@ function linearHead(graph: Graph): LinearHead | undefined {
  */
 function throughNorm(b: GraphBuilder, { map, pooled, norm }: LinearHead): ValueInfo {
   if (!norm) return map;
-  const [batch, channels] = map.shape as readonly [number, number];
-  const mean = (x: ValueInfo): ValueInfo => b.add('ReduceMean', [x, b.indices([1])], { keepdims: int(1) });
+  const [batch = 1, channels = 1] = map.shape;
+  const mean = (x: ValueInfo): ValueInfo => b.mean(x, 1);
   const centred = (x: ValueInfo): ValueInfo => b.add('Sub', [x, mean(x)]);
   const off = centred(b.reshape(pooled, [batch, channels, 1, 1]));
   const variance = b.add('Add', [mean(b.add('Mul', [off, off])), b.scalar(norm.epsilon)]);
@@ -89,45 +88,31 @@ function throughNorm(b: GraphBuilder, { map, pooled, norm }: LinearHead): ValueI
   return b.add('Div', [scaled, b.add('Sqrt', [variance])]);
 }
 
-/** Maps `[batch, 1, classes, positions]` of the likeliest classes: the rows of the classifier times the map at each position. */
-function activations(b: GraphBuilder, head: LinearHead): Omit<Probe, 'value' | 'heads'> & { map: ValueInfo } {
+/** Adds maps `[batch, 1, classes, positions]` of the likeliest classes: the rows of the classifier times the map at each position. */
+function addActivations(b: GraphBuilder, head: LinearHead): void {
   const { logits, weight, transposed, map, layer } = head;
-  const [batch, channels, rows, columns] = map.shape as readonly [number, number, number, number];
-  const classes = logits.shape[1]!;
+  const [batch = 1, channels = 1, rows = 1, columns = 1] = map.shape;
+  const classes = at(logits.shape, 1);
   const count = Math.min(mapCount, classes);
   const table = transposed ? b.transpose(weight, [1, 0]) : b.reshape(weight, [classes, channels]);
-  const [, likeliest] = b.addMany('TopK', [logits, b.indices([count])], 2, { axis: int(1) });
-  const weights = b.add('Gather', [table, likeliest!], { axis: int(0) });
+  const likeliest = at(b.addMany('TopK', [logits, b.indices([count])], 2, { axis: int(1) }), 1);
+  const weights = b.add('Gather', [table, likeliest], { axis: int(0) });
   const positions = b.reshape(throughNorm(b, head), [batch, channels, rows * columns]);
   const maps = b.add('MatMul', [weights, positions]);
-  return {
-    map: b.reshape(maps, [batch, 1, count, rows * columns]),
+  b.probe(b.reshape(maps, [batch, 1, count, rows * columns]), {
     layer,
     kind: 'activation',
     queries: { special: Array.from({ length: count }, (_, rank) => `top${rank + 1}`) },
     keys: { special: [], grid: [rows, columns] },
-  };
+  });
 }
 
 /**
- * The graph with class activation maps (Zhou et al. 2016) of the likeliest classes as a last probe, where it has no attention over
+ * The graph with class activation maps (Zhou et al. 2016) of the likeliest classes as a last probe, if it has no attention over
  * positions and a linear head over the mean of its last map; else the graph itself. The mean of a class's map is its logit less its bias.
  */
 export const withClassActivation = perGraph((graph): Graph => {
   const gatesOnly = graph.probes.every(({ kind }) => kind === 'channel' || kind === 'spatial');
   const head = gatesOnly ? linearHead(graph) : undefined;
-  if (!head) return graph;
-  const b = new GraphBuilder(scope, { find: () => undefined }, scope);
-  for (const value of new Set([head.logits, head.weight, head.pooled, head.map, head.norm?.scale]))
-    if (value) b.input(value.name, value.shape, value.dtype);
-  const { map, ...probe } = activations(b, head);
-  b.probe(map, probe);
-  const added = b.build();
-  return {
-    ...graph,
-    nodes: [...graph.nodes, ...added.nodes],
-    initializers: new Map([...graph.initializers, ...added.initializers]),
-    values: new Map([...graph.values, ...added.values]),
-    probes: [...graph.probes, ...added.probes],
-  };
+  return head ? extend(graph, scope, (b) => addActivations(b, head)) : graph;
 });

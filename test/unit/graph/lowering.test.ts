@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { OnnxModel, OnnxNode, OnnxValue } from '../../../src/checkpoint/formats/onnxModel';
 import type { Tensor } from '../../../src/checkpoint/tensors';
+import { check } from '../../../src/graph/check';
 import { importOnnx, ImportError, readShapeConstants } from '../../../src/graph/onnx/import';
 
 const weight = (name: string, shape: readonly number[]): Tensor => ({
@@ -48,7 +49,12 @@ function model(
 const sequence: readonly OnnxValue[] = [{ name: 'x', dtype: 'F32', shape: [1, 5, 8] }];
 const plain = { imageSize: [8, 8], batch: 1 } as const;
 const read = async (): Promise<Uint8Array> => new Uint8Array();
-const importIt = async (file: OnnxModel) => importOnnx(file, await readShapeConstants(file, read), plain);
+async function importIt(file: OnnxModel) {
+  const constants = await readShapeConstants(file, read);
+  const graph = importOnnx(file, constants, plain);
+  check(graph, { constants });
+  return graph;
+}
 
 describe('fused operators of .onnx files', () => {
   it('lowers com.microsoft.Attention to two products around a softmax, seen as attention of its heads', async () => {

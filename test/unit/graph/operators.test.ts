@@ -8,7 +8,17 @@ import {
   type Node,
   type ValueInfo,
 } from '../../../src/graph/graph';
-import { costOf, foldNode, inferOutputs, OperatorError, operatorOf } from '../../../src/graph/operators';
+import {
+  Call,
+  costOf,
+  foldNode,
+  inferOutputs,
+  OperatorError,
+  operatorOf,
+  operatorRows,
+  type Operator,
+  type OperatorKind,
+} from '../../../src/graph/operators';
 import { decode, encode } from '../../../src/graph/operators/constants';
 
 type Attributes = Readonly<Record<string, Attribute>>;
@@ -445,5 +455,63 @@ describe('constant folding', () => {
     assert.deepEqual(folded('Mul', [f32([0.1]), f32([0.2])]), [
       Math.fround(Math.fround(0.1) * Math.fround(0.2)),
     ]);
+  });
+});
+
+describe('rows of the operator table', () => {
+  /** What a row of each kind must have; anything it lacks, in words. */
+  const lacks: { readonly [K in OperatorKind]: (row: Operator, op: string) => string | false } = {
+    conv: ({ macs, factors }) => !(macs && factors) && 'MACs and the inputs it multiplies',
+    product: ({ macs, factors }, op) => !(macs && (factors || op === 'Einsum')) && 'MACs and factors',
+    normalisation: ({ macs, carries }) => Boolean(macs ?? carries) && 'nothing that is counted or carried',
+    softmax: ({ macs, carries }) => Boolean(macs ?? carries) && 'nothing that is counted or carried',
+    activation: ({ macs, carries }) => Boolean(macs ?? carries) && 'nothing that is counted or carried',
+    elementwise: ({ macs, carries }) =>
+      Boolean(macs) && carries !== 'view' && 'no MACs and memory of its own',
+    layout: ({ macs, elements, charge }) => Boolean(macs ?? elements ?? charge) && 'no work',
+    other: ({ macs, carries }) => Boolean(macs ?? carries) && 'nothing that is counted or carried',
+  };
+
+  it('has one for every operator of the field, ours and onnxruntime’s', () =>
+    assert.ok(operatorRows.length > 130, String(operatorRows.length)));
+
+  for (const { domain, op, row } of operatorRows)
+    it(`${domain ? `${domain}.` : ''}${op} has what its kind needs`, () => {
+      assert.equal(lacks[row.kind](row, op), false);
+      assert.equal(operatorOf({ op, domain }), row);
+      // What is a view or only moved can be computed beforehand, which shape arithmetic relies on.
+      if (row.carries === 'view' || row.carries === 'moves') assert.ok(row.fold, 'fold');
+      if (row.foldsShape) assert.ok(row.fold, 'fold');
+      if (row.joins) assert.ok(row.carries, 'carries');
+      if (row.formula) assert.ok(row.title, 'title');
+      const factors = row.factors ?? [];
+      const given = [...factors, ...(row.bias === undefined ? [] : [row.bias])];
+      assert.ok(!row.scales?.some((input) => given.includes(input)), 'scales are no factors');
+    });
+
+  it('a view keeps its input’s elements in number and order', () => {
+    const views = operatorRows.filter(({ row }) => row.carries === 'view');
+    assert.deepEqual(views.map(({ op }) => op).sort(), [
+      'Dropout',
+      'Flatten',
+      'Identity',
+      'Reshape',
+      'Squeeze',
+      'Unsqueeze',
+    ]);
+    const second: Readonly<Record<string, readonly number[]>> = {
+      Reshape: [3, 2],
+      Squeeze: [0],
+      Unsqueeze: [0],
+    };
+    for (const { op, row } of views) {
+      const axes = second[op];
+      const { node, inputs, constantOf } = call(op, [f32([1, 2, 3, 4, 5, 6], [1, 2, 3]), axes && i64(axes)]);
+      const rule = new Call(node, inputs, constantOf);
+      const outputs = row.infer(rule);
+      const [output] = outputs;
+      assert.ok(output && row.fold, op);
+      assert.deepEqual(Array.from(row.fold(rule, output, outputs)[0] ?? []), [1, 2, 3, 4, 5, 6], op);
+    }
   });
 });
