@@ -25,10 +25,16 @@ export function ancestors(path: string): readonly string[] {
 /** The module itself and all around it, but for the root. */
 const around = (scope: string): readonly string[] => (scope === '' ? [] : [scope, ...ancestors(scope)]);
 
-/** Modules that libraries number: `blocks.0`, `layer1`, `denseblock2`, RegNet's `s1.b1`; not `conv1` or `fc2`. */
+/**
+ * Modules that libraries number: `blocks.0`, `layer1`, `denseblock2`, RegNet's `s1.b1`; not `conv1`
+ * or `fc2`.
+ */
 const numbered = /(?:^|\.)(?:(?:[a-z_]*(?:block|layer|stage)s?_?|b|s)?\d+)$/;
 const listOf = (path: string): string => path.replace(/\d+$/, '');
-/** What stands before the first block and between stages is no block, though some libraries number its convolutions. */
+/**
+ * What stands before the first block and between stages is no block, though some libraries number
+ * its convolutions.
+ */
 const betweenStages = /(?:^|\.)(?:stem|downsample|patch_embeds?\.\d+)(?:\.|$)/;
 
 /** A numbered module while its level is looked for. */
@@ -37,7 +43,9 @@ interface Candidate extends Block {
   readonly products: number;
 }
 
-/** The blocks of a network in execution order; where nothing is numbered, the modules that attend. */
+/**
+ * The blocks of a network in execution order; where nothing is numbered, the modules that attend.
+ */
 export function blocksOf(graph: Graph): readonly Block[] {
   const candidates = candidatesOf(graph);
   const lists = [...new Set(candidates.map(({ list }) => list))];
@@ -57,8 +65,9 @@ export function blocksOf(graph: Graph): readonly Block[] {
 const isNetwork = ({ products }: Candidate): boolean => products > 1;
 
 /**
- * Whether the members of a list are blocks, not stages or parts of blocks: stages are numbered too, but hand on other shapes each, and
- * the only stage of a network holds a list whose members do. Of nested lists whose members are alike the outer one counts.
+ * Whether the members of a list are blocks, not stages or parts of blocks: stages are numbered too,
+ * but hand on other shapes each, and the only stage of a network holds a list whose members do. Of
+ * nested lists whose members are alike the outer one counts.
  */
 function areBlocks(members: readonly Candidate[], nested: readonly (readonly Candidate[])[]): boolean {
   if (nested.length === 0) return members.some(isNetwork);

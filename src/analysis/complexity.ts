@@ -27,7 +27,10 @@ export function countMacs(graph: Graph): Macs {
   return sumMacs(workOf(graph));
 }
 
-/** Everything the complexity report shows for the graph's image size and batch. All counts are exact; a count beyond 2^53 is an error. */
+/**
+ * Everything the complexity report shows for the graph's image size and batch. All counts are
+ * exact; a count beyond 2^53 is an error.
+ */
 export function complexity(graph: Graph, facts: ComplexityFacts): ComplexityReport {
   const work = workOf(graph);
   const macs = sumMacs(work);

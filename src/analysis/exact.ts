@@ -1,5 +1,6 @@
 /**
- * Sum of counts. Throws where it is no longer exact: beyond 2^53 a double skips integers, and a count that is almost right is wrong.
+ * Sum of counts. Throws where it is no longer exact: beyond 2^53 a double skips integers, and a
+ * count that is almost right is wrong.
  */
 export function exactSum(counts: Iterable<number>): number {
   let sum = 0;

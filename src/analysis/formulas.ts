@@ -17,7 +17,10 @@ interface Term {
 /** More terms than these are summed up: a tooltip is no table. */
 const shownTerms = 8;
 
-/** `12 × 2 · 197² · 768 + 768 · 1,000 = 716,095,488`: equal terms taken together, in order of appearance. */
+/**
+ * `12 × 2 · 197² · 768 + 768 · 1,000 = 716,095,488`: equal terms taken together, in order of
+ * appearance.
+ */
 export function sumFormula(
   terms: readonly Term[],
   unit = '',
@@ -59,7 +62,10 @@ function convTerm(work: Work): Term {
   return { text, value: macs };
 }
 
-/** Rows × width × outputs, the smaller of the last two first, so that a layer and its way back look alike. */
+/**
+ * Rows × width × outputs, the smaller of the last two first, so that a layer and its way back look
+ * alike.
+ */
 function linearTerm(work: Work): Term {
   const { macs, node } = work;
   const outer = outputOf(work).shape;
@@ -71,7 +77,10 @@ function linearTerm(work: Work): Term {
   return { text: isPlain ? text : formatExact(macs), value: macs };
 }
 
-/** Windows · queries · keys · width, so that scores and mix of one attention look alike: `197² · 768`. */
+/**
+ * Windows · queries · keys · width, so that scores and mix of one attention look alike: `197² ·
+ * 768`.
+ */
 function attentionTerm(work: Work): Term {
   const { macs } = work;
   const { shape } = outputOf(work);

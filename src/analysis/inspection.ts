@@ -35,7 +35,9 @@ const dtypeWords: Partial<Record<DType, string>> = {
   F8_E5M2: 'float8 (e5m2)',
 };
 
-/** Stored types of the tensors, the one with the most bytes first: `float32`, `bfloat16 + float32`. */
+/**
+ * Stored types of the tensors, the one with the most bytes first: `float32`, `bfloat16 + float32`.
+ */
 export function precision(tensors: readonly Tensor[]): string {
   const bytes = new Map<DType, number>();
   for (const tensor of tensors) bytes.set(tensor.dtype, (bytes.get(tensor.dtype) ?? 0) + byteLength(tensor));
@@ -182,7 +184,10 @@ const withLabels = (row: FigureView, { labels }: InspectionContext): FigureView 
     ? { ...row, source: `${row.source}; names: ${labels.source}`, assumed: row.assumed || labels.assumed }
     : row;
 
-/** The most tokens of a layer that have places on the picture; attention between channels has none, nor has a gate. */
+/**
+ * The most tokens of a layer that have places on the picture; attention between channels has none,
+ * nor has a gate.
+ */
 function longestSequence(probes: readonly Probe[]): TokenLayout | undefined {
   return probes
     .filter((probe) => !isGate(probe))
@@ -340,7 +345,10 @@ function alsoThere({ stateDicts, stateDict, extras, siblings }: InspectorModel):
   ];
 }
 
-/** What `vitrine inspect` prints for people: header, evidence, what is assumed and what is left over. */
+/**
+ * What `vitrine inspect` prints for people: header, evidence, what is assumed and what is left
+ * over.
+ */
 export function inspectionText(model: Model): string {
   const view = inspectorModel(model, { set: new Set() });
   const width = Math.max(0, ...view.evidence.map(({ key }) => key.length));

@@ -23,8 +23,9 @@ function owners(work: readonly Work[]): ReadonlyMap<string, string> {
 }
 
 /**
- * Largest sum of float32 bytes of operator outputs that are alive at once, running one operator after the other: an output
- * lives from its operator to its last reader, the model's outputs to the end. Weights and the image are not counted.
+ * Largest sum of float32 bytes of operator outputs that are alive at once, running one operator
+ * after the other: an output lives from its operator to its last reader, the model's outputs to the
+ * end. Weights and the image are not counted.
  */
 export function peakMemory(graph: Graph): Peak {
   const work = workOf(graph);

@@ -26,7 +26,10 @@ interface Description extends Note {
 
 const noDetails: Note['details'] = [];
 
-/** Title, formula and further lines of a module: the graph's own note where the family wrote one, else read off its operators. */
+/**
+ * Title, formula and further lines of a module: the graph's own note where the family wrote one,
+ * else read off its operators.
+ */
 export function describeModule(graph: Graph, module: Described, probe: Probe | undefined): Description {
   const written = graph.modules.get(module.path);
   const derived =
@@ -65,7 +68,10 @@ function describeAttention(graph: Graph, { own }: Described, probe: Probe): Desc
   return { title: attentionTitles[probe.kind], formula, details, role: 'attention' };
 }
 
-/** Layers and convolutions, and modules of one other operator; further operators around it only move elements. */
+/**
+ * Layers and convolutions, and modules of one other operator; further operators around it only move
+ * elements.
+ */
 function describeOperator(own: readonly Work[]): Description | undefined {
   const products = own.filter(({ macs }) => macs > 0);
   const busy =

@@ -19,7 +19,10 @@ interface Module {
   readonly name: string;
   readonly children: Map<string, Module>;
   readonly own: Work[];
-  /** Elements of each of its own tensors (by index), which may be a part of a tensor that several modules share. */
+  /**
+   * Elements of each of its own tensors (by index), which may be a part of a tensor that several
+   * modules share.
+   */
   readonly elements: Map<number, number>;
 }
 
@@ -37,8 +40,9 @@ interface Summary {
 }
 
 /**
- * The model as a tree of modules in execution order: the graph's operators by scope, with the tensors they read. A parameter that several
- * modules read counts where it is read first; tensors that no operator reads stand where their names put them.
+ * The model as a tree of modules in execution order: the graph's operators by scope, with the
+ * tensors they read. A parameter that several modules read counts where it is read first; tensors
+ * that no operator reads stand where their names put them.
  */
 export function moduleTree(graph: Graph, tensors: readonly Tensor[], roles: Roles): readonly ModuleRow[] {
   const root = createModule('', '');
@@ -66,8 +70,8 @@ const isParameter = (initializer: Initializer | undefined): initializer is Param
   initializer?.data.kind === 'parameter';
 
 /**
- * Hangs every operator into its module and yields each parameter when it is read first, with the reader's scope: modules and
- * parameters come in execution order.
+ * Hangs every operator into its module and yields each parameter when it is read first, with the
+ * reader's scope: modules and parameters come in execution order.
  */
 function* firstReads(graph: Graph, root: Module): Generator<readonly [Parameter, scope: string]> {
   const seen = new Set<string>();
@@ -97,7 +101,10 @@ const createModule = (path: string, name: string): Module => ({
   elements: new Map(),
 });
 
-/** Names of the modules on a path. What lies deeper than any network stays one name: rows are made by recursion. */
+/**
+ * Names of the modules on a path. What lies deeper than any network stays one name: rows are made
+ * by recursion.
+ */
 function levelsOf(path: string): readonly string[] {
   const names = path.split('.');
   const kept = limits.moduleDepth - 1;
@@ -118,8 +125,9 @@ function ensure(root: Module, path: string): Module {
 }
 
 /**
- * The module that a parameter belongs to: a row of its own name, inside its module's. Exporters give folded weights and shape constants
- * names that say nothing (`onnx::MatMul_123`, `val_17`); those belong to the operator that reads them.
+ * The module that a parameter belongs to: a row of its own name, inside its module's. Exporters
+ * give folded weights and shape constants names that say nothing (`onnx::MatMul_123`, `val_17`);
+ * those belong to the operator that reads them.
  */
 function ownerPath(initializer: Initializer, scope: string): string {
   const plain = initializer.name.replaceAll('/', '.');
@@ -137,7 +145,10 @@ interface Reader extends Range {
   readonly owner: Module;
 }
 
-/** Gives each element of a tensor to the first module that reads it, and what nobody reads to the first reader. */
+/**
+ * Gives each element of a tensor to the first module that reads it, and what nobody reads to the
+ * first reader.
+ */
 function shareOut(index: number, total: number, readers: readonly Reader[]): void {
   const give = (owner: Module, count: number): unknown =>
     owner.elements.set(index, (owner.elements.get(index) ?? 0) + count);
@@ -343,7 +354,10 @@ function runs(children: readonly Summary[]): readonly Members[] {
   return result;
 }
 
-/** A group: figures of all members, the structure of one below it, then the members themselves, folded away. */
+/**
+ * A group: figures of all members, the structure of one below it, then the members themselves,
+ * folded away.
+ */
 function emitGroup(members: Members, place: Place, rows: ModuleRow[]): void {
   const [first] = members;
   const index = rows.length;

@@ -5,7 +5,10 @@ import { formatBytes, formatExact, formatPercent, formatShape } from '../domain/
 import { everyModule } from './moduleTree';
 import { countedMacs } from './work';
 
-/** What a report is about. A checkpoint is named by its size and tensors: hashing gigabytes would take longer than counting. */
+/**
+ * What a report is about. A checkpoint is named by its size and tensors: hashing gigabytes would
+ * take longer than counting.
+ */
 export interface ReportSubject {
   readonly fileName: string;
   /** Bytes of all its files. */
@@ -147,7 +150,10 @@ function table(
   return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-/** One line per single module, groups unfolded; the columns that say what was counted repeat, so that tables can be put together. */
+/**
+ * One line per single module, groups unfolded; the columns that say what was counted repeat, so
+ * that tables can be put together.
+ */
 function csvReport(report: ComplexityReport, subject: ReportSubject): string {
   const [height, width] = report.imageSize;
   const about = {

@@ -11,15 +11,19 @@ import { sumMacs, workOf } from './work';
 const maximalPoints = 23;
 /** The slider never asks for images of longer sides. */
 const largestSide = 4096;
-/** Points after the first at which attention costs more than all else, so that the curve shows it overtaking. */
+/**
+ * Points after the first at which attention costs more than all else, so that the curve shows it
+ * overtaking.
+ */
 const pointsPastCrossing = 2;
 /** Ratio of areas of one point to the next that the curve aims at. */
 const spacing = Math.SQRT2;
 
 /**
- * MACs and memory against image size: the native size, smaller ones down to one step, and larger ones until attention has overtaken
- * linear layers and convolutions, spaced geometrically in area, both sides growing together by the family's steps.
- * A size that the family cannot build is left out below the native one and ends the curve above it.
+ * MACs and memory against image size: the native size, smaller ones down to one step, and larger
+ * ones until attention has overtaken linear layers and convolutions, spaced geometrically in area,
+ * both sides growing together by the family's steps. A size that the family cannot build is left
+ * out below the native one and ends the curve above it.
  */
 export function scaling(build: (imageSize: Size) => Graph, native: Size, step: Size): Scaling {
   const measured = measure(build(native), native);
@@ -31,7 +35,10 @@ export function scaling(build: (imageSize: Size) => Graph, native: Size, step: S
   return { points, crossing: points.find(hasCrossed), native, step };
 }
 
-/** The smallest size between the last point before the crossing and the first after it that has crossed; undefined where that is a point already. */
+/**
+ * The smallest size between the last point before the crossing and the first after it that has
+ * crossed; undefined where that is a point already.
+ */
 function locateCrossing(
   build: (imageSize: Size) => Graph,
   points: readonly ScalingPoint[],
@@ -73,14 +80,18 @@ function attempt(build: (imageSize: Size) => Graph, size: Size): ScalingPoint | 
   try {
     return measure(build(size), size);
   } catch {
-    // Sizes between the family's own may not fit its windows or tables: the curve goes without them.
+    // Sizes between the family's own may not fit its windows or tables: the curve goes without
+    // them.
     return undefined;
   }
 }
 
 const hasCrossed = ({ macs }: ScalingPoint): boolean => macs.attention > macs.conv + macs.linear;
 
-/** The size whose area is about `ratio` times the native one: a whole number of steps off the native size on both sides. */
+/**
+ * The size whose area is about `ratio` times the native one: a whole number of steps off the native
+ * size on both sides.
+ */
 function sizeAt(native: Size, step: Size, ratio: number): Size {
   const side = (axis: 0 | 1): number => {
     const steps = Math.round((native[axis] * (Math.sqrt(ratio) - 1)) / step[axis]);

@@ -3,7 +3,10 @@ import type { Graph } from '../graph/graph';
 /** Pictures that the graph takes at once. */
 export const batchOf = (graph: Graph): number => graph.inputs[0]?.shape[0] ?? 1;
 
-/** A value's shape for one picture. Linear layers work on the rows of all pictures at once, so the first axis may be a multiple of the batch. */
+/**
+ * A value's shape for one picture. Linear layers work on the rows of all pictures at once, so the
+ * first axis may be a multiple of the batch.
+ */
 export function withoutBatch(graph: Graph, shape: readonly number[]): readonly number[] {
   const [lead = 1, ...rest] = shape;
   const batch = batchOf(graph);

@@ -24,9 +24,9 @@ interface Run {
 }
 
 /**
- * The drawing of the whole, from image to head, read off the graph: what stands before the first block embeds, numbered modules are
- * blocks, what shrinks the map between them downsamples, and norm, pooling and head follow the last. A network without blocks is drawn
- * by its convolutions.
+ * The drawing of the whole, from image to head, read off the graph: what stands before the first
+ * block embeds, numbered modules are blocks, what shrinks the map between them downsamples, and
+ * norm, pooling and head follow the last. A network without blocks is drawn by its convolutions.
  */
 export function stations(graph: Graph): readonly Station[] {
   const work = workOf(graph);
@@ -101,7 +101,10 @@ function nameOf(blocks: readonly Block[], all: readonly Block[], probes: readonl
   return blocks.length === 1 ? name : `${name}s`;
 }
 
-/** The probes whose attention is applied between the first and the last operator of each of these parts. */
+/**
+ * The probes whose attention is applied between the first and the last operator of each of these
+ * parts.
+ */
 function probesIn(
   graph: Graph,
   parts: readonly { readonly first: number; readonly last: number }[],
@@ -189,7 +192,10 @@ function commonPath(work: readonly Work[]): string {
   return [first, ...ancestors(first)].find(holds) ?? first;
 }
 
-/** The token sequence, where special tokens or the whole image attend to each other from the first block on. */
+/**
+ * The token sequence, where special tokens or the whole image attend to each other from the first
+ * block on.
+ */
 function tokens(graph: Graph, run: Run | undefined, embedded: readonly Station[]): readonly Station[] {
   const [probe] = run ? probesIn(graph, run.blocks) : [];
   const [rows, columns] = probe?.queries.grid?.slice(-2) ?? [];
@@ -241,7 +247,10 @@ function wholePath(path: string, work: readonly Work[], graph: Graph): string {
   return ancestors(path).findLast(isWhole) ?? path;
 }
 
-/** Rows and columns of a map `[batch, channels, rows, columns]`, or of as many tokens in the image's proportions. */
+/**
+ * Rows and columns of a map `[batch, channels, rows, columns]`, or of as many tokens in the image's
+ * proportions.
+ */
 function gridOf(graph: Graph, shape: readonly number[]): Grid | undefined {
   const [, , height = 1, width = 1] = shape;
   if (shape.length === 4) return [height, width];
@@ -308,7 +317,10 @@ function tailStation(graph: Graph, work: Work, after: readonly Work[]): readonly
 const attends = (graph: Graph, { node, kind }: Work): boolean =>
   kind === 'attention' && graph.probes.some(({ value }) => node.inputs.includes(value));
 
-/** The classifiers: a distilled model has two of the same width; of several layers in a row the last one counts. */
+/**
+ * The classifiers: a distilled model has two of the same width; of several layers in a row the last
+ * one counts.
+ */
 function heads(products: readonly Work[]): Station {
   const outputsOf = (work: Work): number => {
     const { shape } = outputOf(work);

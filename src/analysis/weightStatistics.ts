@@ -1,13 +1,16 @@
 import type { TensorValues } from '../protocol/inspector';
 
-/** Statistics of a tensor's values; those that are not finite are counted and left out of all else. */
+/**
+ * Statistics of a tensor's values; those that are not finite are counted and left out of all else.
+ */
 export type WeightStatistics = NonNullable<TensorValues['statistics']>;
 
 const defaultBins = 64;
 
 /**
- * Range, mean, standard deviation (of the population, in two passes for accuracy) and a histogram of equal bins between minimum and
- * maximum. A tensor of one value has one bin that is full; one without finite values has neither range nor bins.
+ * Range, mean, standard deviation (of the population, in two passes for accuracy) and a histogram
+ * of equal bins between minimum and maximum. A tensor of one value has one bin that is full; one
+ * without finite values has neither range nor bins.
  */
 export function weightStatistics(values: Float32Array, bins = defaultBins): WeightStatistics {
   let [count, zeros, sum, min, max] = [0, 0, 0, Infinity, -Infinity];

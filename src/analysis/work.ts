@@ -18,7 +18,10 @@ export interface Work {
   readonly elements: number;
   /** What fvcore charges besides products. */
   readonly charge: number;
-  /** float32 bytes of its outputs; 0 where they are a view of its input or are computed when the graph is loaded. */
+  /**
+   * float32 bytes of its outputs; 0 where they are a view of its input or are computed when the
+   * graph is loaded.
+   */
   readonly bytes: number;
   readonly inputs: readonly (ValueInfo | undefined)[];
   readonly outputs: readonly ValueInfo[];
@@ -67,7 +70,10 @@ export function sumMacs(work: readonly Work[]): Macs {
 /** conv + linear + attention: the counted MACs. */
 export const countedMacs = ({ conv, linear, attention }: Macs): number => exactSum([conv, linear, attention]);
 
-/** The module that applies an attention map to the values: exporters put the softmax into a module of its own. */
+/**
+ * The module that applies an attention map to the values: exporters put the softmax into a module
+ * of its own.
+ */
 export function mixingScope(graph: Graph, { value }: Probe): string {
   const work = workOf(graph);
   const mix = work.find(({ kind, node }) => kind === 'attention' && node.inputs.includes(value));

@@ -24,15 +24,24 @@ export interface ParameterView {
   /** Name in the checkpoint. */
   readonly tensor: string;
   readonly dtype: DType;
-  /** Shape of the range as it lies in the file (a reshape costs nothing: the runtime only sees bytes). */
+  /**
+   * Shape of the range as it lies in the file (a reshape costs nothing: the runtime only sees
+   * bytes).
+   */
   readonly stored: readonly number[];
   /** First element of the range inside the tensor: stacked blocks, fused q/k/v. */
   readonly first: number;
-  /** Axes of the stored range in canonical order, where the file keeps another one (JAX `[in, out]`, HWIO). */
+  /**
+   * Axes of the stored range in canonical order, where the file keeps another one (JAX `[in, out]`,
+   * HWIO).
+   */
   readonly permutation?: readonly number[];
 }
 
-/** Canonical parameter names (timm's, `blocks.0.attn.qkv.weight`) looked up in a checkpoint of any dialect. */
+/**
+ * Canonical parameter names (timm's, `blocks.0.attn.qkv.weight`) looked up in a checkpoint of any
+ * dialect.
+ */
 export interface ParameterSource {
   find(name: string): ParameterView | undefined;
 }
@@ -56,7 +65,10 @@ export function viewShape(view: ParameterView): readonly number[] {
 export interface AttentionOptions {
   /** Factor of the scores, or one per head `[heads, 1, 1]`; 1/√d unless a family says otherwise. */
   readonly scale?: number | ValueInfo;
-  /** Added to the scaled scores before the softmax, one after the other (relative position bias, mask). */
+  /**
+   * Added to the scaled scores before the softmax, one after the other (relative position bias,
+   * mask).
+   */
   readonly bias?: ValueInfo | readonly ValueInfo[];
   /** What the map is, for whoever draws it. */
   readonly probe: Omit<Probe, 'value' | 'heads'>;
@@ -68,9 +80,10 @@ const operatorSet = 20;
 const axesAsInput = 18;
 
 /**
- * Writes a `Graph` operator by operator. Names are relative to the current scope, as in the checkpoint:
- * inside `scope('blocks.0', …)`, `linear(x, 'mlp.fc1')` reads `blocks.0.mlp.fc1.weight` and makes a node of that name.
- * Every mistake fails at once with the parameter or operator it is about.
+ * Writes a `Graph` operator by operator. Names are relative to the current scope, as in the
+ * checkpoint: inside `scope('blocks.0', …)`, `linear(x, 'mlp.fc1')` reads `blocks.0.mlp.fc1.weight`
+ * and makes a node of that name. Every mistake fails at once with the parameter or operator it is
+ * about.
  */
 export class GraphBuilder {
   private readonly nodes: Node[] = [];
@@ -156,7 +169,8 @@ export class GraphBuilder {
 
   /**
    * A parameter as a float32 value of its canonical shape, or of `shape` (same number of elements).
-   * Other stored types pass through a Cast, other axis orders through a Transpose; the runtime folds both when it loads the graph.
+   * Other stored types pass through a Cast, other axis orders through a Transpose; the runtime
+   * folds both when it loads the graph.
    */
   parameter(name: string, shape?: readonly number[]): ValueInfo {
     const view = this.view(name);
@@ -166,8 +180,9 @@ export class GraphBuilder {
     return shape ? this.reshape(canonical, shape) : canonical;
   }
 
-  /** One operator with one output. Its name is the current scope's plus the operator, or `options.name` relative to the scope:
-   * a module of its own, unless it begins with a slash.
+  /**
+   * One operator with one output. Its name is the current scope's plus the operator, or
+   * `options.name` relative to the scope: a module of its own, unless it begins with a slash.
    */
   add(
     op: string,
@@ -218,7 +233,10 @@ export class GraphBuilder {
     return this.declare({ name: unique, dtype, shape });
   }
 
-  /** What modules of one kind have in common (the mask of a stage's windows): made once, outside of any module. */
+  /**
+   * What modules of one kind have in common (the mask of a stage's windows): made once, outside of
+   * any module.
+   */
   shared<T = ValueInfo>(key: string, make: () => T): T {
     if (this.common.has(key)) return this.common.get(key) as T;
     const outer = this.path;
@@ -232,7 +250,10 @@ export class GraphBuilder {
     }
   }
 
-  /** int64 vector, for shapes, axes and indices; written once, as hundreds of operators have the same ones. */
+  /**
+   * int64 vector, for shapes, axes and indices; written once, as hundreds of operators have the
+   * same ones.
+   */
   indices(values: readonly number[]): ValueInfo {
     return this.shared(`indices ${values.join(' ')}`, () =>
       this.constant('/indices', 'I64', [values.length], BigInt64Array.from(values.map(BigInt))),
@@ -276,8 +297,9 @@ export class GraphBuilder {
   }
 
   /**
-   * y = x·Wᵀ + b over the last axis of a 2-D `x` `[rows, in]`, W = `<name>.weight` `[out, in]`, b = `<name>.bias` where it is stored.
-   * Gemm with transB reads the weights as PyTorch stores them: nothing is transposed or copied when the graph is loaded.
+   * y = x·Wᵀ + b over the last axis of a 2-D `x` `[rows, in]`, W = `<name>.weight` `[out, in]`, b =
+   * `<name>.bias` where it is stored. Gemm with transB reads the weights as PyTorch stores them:
+   * nothing is transposed or copied when the graph is loaded.
    */
   linear(x: ValueInfo, name: string, options: { bias?: boolean } = {}): ValueInfo {
     const view = this.view(`${name}.weight`);
@@ -294,11 +316,15 @@ export class GraphBuilder {
     return this.add('Gemm', [x, weight, bias], { transB: int(transposed ? 0 : 1) }, { name });
   }
 
-  /** LayerNorm over the last axis (Ba et al. 2016); scale and bias from `<name>.weight` / `.bias`, ones and zeros where not stored. */
+  /**
+   * LayerNorm over the last axis (Ba et al. 2016); scale and bias from `<name>.weight` / `.bias`,
+   * ones and zeros where not stored.
+   */
   layerNorm(x: ValueInfo, name: string, epsilon: number): ValueInfo {
     const width = last(x.shape);
     const [biased, scaled] = [this.has(`${name}.bias`), this.has(`${name}.weight`)];
-    // No library stores a bias without a scale: there the scale has got lost, and the error names it.
+    // No library stores a bias without a scale: there the scale has got lost, and the error names
+    // it.
     const scale =
       scaled || biased
         ? this.parameter(`${name}.weight`, [width])
@@ -315,7 +341,10 @@ export class GraphBuilder {
     );
   }
 
-  /** RMSNorm over the last axis (Zhang & Sennrich 2019): x / √(mean(x²) + ε) · weight. Written in plain operators, which every provider has. */
+  /**
+   * RMSNorm over the last axis (Zhang & Sennrich 2019): x / √(mean(x²) + ε) · weight. Written in
+   * plain operators, which every provider has.
+   */
   rmsNorm(x: ValueInfo, name: string, epsilon: number): ValueInfo {
     return this.scope(name, () => {
       const mean = this.mean(this.add('Mul', [x, x]), -1);
@@ -324,7 +353,10 @@ export class GraphBuilder {
     });
   }
 
-  /** Convolution of `[batch, channels, height, width]` with `<name>.weight` `[out, in / groups, kernel, kernel]`. */
+  /**
+   * Convolution of `[batch, channels, height, width]` with `<name>.weight` `[out, in / groups,
+   * kernel, kernel]`.
+   */
   conv2d(
     x: ValueInfo,
     name: string,
@@ -355,8 +387,9 @@ export class GraphBuilder {
   }
 
   /**
-   * softmax(q·kᵀ·scale + bias)·v (Vaswani et al. 2017, §3.2.1) for `[batch, heads, tokens, d]` operands, and its map as a probe.
-   * Plain operators, not a fused one: every provider has them, and the map can be looked at.
+   * softmax(q·kᵀ·scale + bias)·v (Vaswani et al. 2017, §3.2.1) for `[batch, heads, tokens, d]`
+   * operands, and its map as a probe. Plain operators, not a fused one: every provider has them,
+   * and the map can be looked at.
    */
   attention(q: ValueInfo, k: ValueInfo, v: ValueInfo, options: AttentionOptions): ValueInfo {
     const { scale = 1 / Math.sqrt(last(q.shape)), bias = [] } = options;
@@ -409,7 +442,10 @@ export class GraphBuilder {
     return view;
   }
 
-  /** The stored range as a float32 value; one initializer per (parameter, shape), however often it is read. */
+  /**
+   * The stored range as a float32 value; one initializer per (parameter, shape), however often it
+   * is read.
+   */
   private stored(name: string, view: ParameterView, shape: readonly number[]): ValueInfo {
     if (elementCount(shape) !== elementCount(view.stored))
       throw new ParameterError(

@@ -7,17 +7,19 @@ import { readBy } from './order';
 
 /** What a graph is checked against besides itself. */
 export interface Sources {
-  /** Tensors of the checkpoint, of which parameters are ranges. Ranges are not checked without it. */
+  /**
+   * Tensors of the checkpoint, of which parameters are ranges. Ranges are not checked without it.
+   */
   readonly tensors?: readonly Tensor[];
   /** Values of stored tensors that decide shapes (of an .onnx file). */
   readonly constants?: ReadonlyMap<string, ConstantTensor>;
 }
 
 /**
- * Whether a graph is legal: operators known and in execution order, every value made once and before
- * it is read, types and shapes those that the operators make, stored bytes and ranges of the right
- * size, nothing stored that is not read and nothing named that is not there. Throws `GraphError` naming the
- * node or value that breaks a rule.
+ * Whether a graph is legal: operators known and in execution order, every value made once and
+ * before it is read, types and shapes those that the operators make, stored bytes and ranges of the
+ * right size, nothing stored that is not read and nothing named that is not there. Throws
+ * `GraphError` naming the node or value that breaks a rule.
  *
  * Runs in tests after every build and rewrite, not in the product: it costs as much as the build.
  */
@@ -122,8 +124,8 @@ function checkUses({ nodes, initializers, outputs }: Graph): void {
 }
 
 /**
- * A map `[batch · windows, heads, queries, keys]` has the heads and tokens that its probe says: those
- * of a window, or those of all windows. Foreign graphs may leave out the batch.
+ * A map `[batch · windows, heads, queries, keys]` has the heads and tokens that its probe says:
+ * those of a window, or those of all windows. Foreign graphs may leave out the batch.
  */
 function checkProbes({ probes, values, inputs }: Graph): void {
   const batch = inputs[0]?.shape[0] ?? 1;
@@ -138,7 +140,9 @@ function checkProbes({ probes, values, inputs }: Graph): void {
   }
 }
 
-/** Notes name modules in which nodes stand. Layers of probes bear the file's names, not the graph's. */
+/**
+ * Notes name modules in which nodes stand. Layers of probes bear the file's names, not the graph's.
+ */
 function checkModules({ nodes, modules }: Graph): void {
   const paths = new Set(['']);
   for (const { scope } of nodes) {

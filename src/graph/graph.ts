@@ -2,7 +2,10 @@ import type { DType } from '../checkpoint/tensors';
 import { at } from '../domain/lists';
 import type { Probe } from '../domain/probes';
 
-/** A value that flows along the graph's edges. Shapes are concrete: another image size is another graph. */
+/**
+ * A value that flows along the graph's edges. Shapes are concrete: another image size is another
+ * graph.
+ */
 export interface ValueInfo {
   readonly name: string;
   readonly dtype: DType;
@@ -28,9 +31,15 @@ export interface ConstantTensor {
 
 /** One ONNX operator. */
 export interface Node {
-  /** Unique; begins with the scope: `blocks.3.attn.qkv`, `blocks.3.attn/Softmax`. Joins tree, profile and complexity. */
+  /**
+   * Unique; begins with the scope: `blocks.3.attn.qkv`, `blocks.3.attn/Softmax`. Joins tree,
+   * profile and complexity.
+   */
   readonly name: string;
-  /** Module path, empty at the root: in canonical (timm's) names for a recognised checkpoint, an .onnx file's own. `blocks.3.attn` */
+  /**
+   * Module path, empty at the root: in canonical (timm's) names for a recognised checkpoint, an
+   * .onnx file's own. `blocks.3.attn`
+   */
   readonly scope: string;
   readonly op: string;
   /** Operator domain; empty is ai.onnx. */
@@ -41,25 +50,37 @@ export interface Node {
   readonly attributes: Readonly<Record<string, Attribute>>;
 }
 
-/** A stored tensor of the graph: a range of a checkpoint's tensor, or a constant the family computed. */
+/**
+ * A stored tensor of the graph: a range of a checkpoint's tensor, or a constant the family
+ * computed.
+ */
 export interface Initializer extends ValueInfo {
   readonly data:
     | {
         readonly kind: 'parameter';
-        /** Name in the checkpoint. The bytes are elements `first … first + elementCount(shape)` of it, in its own dtype. */
+        /**
+         * Name in the checkpoint. The bytes are elements `first … first + elementCount(shape)` of
+         * it, in its own dtype.
+         */
         readonly tensor: string;
         readonly first: number;
       }
     | { readonly kind: 'constant'; readonly bytes: Uint8Array };
 }
 
-/** What a module is, for the tree's detail pane: `Multi-head self-attention`, `softmax(QKᵀ/√64)·V, 12 heads`. */
+/**
+ * What a module is, for the tree's detail pane: `Multi-head self-attention`, `softmax(QKᵀ/√64)·V,
+ * 12 heads`.
+ */
 export interface ModuleNote {
   readonly title: string;
   readonly formula?: string;
 }
 
-/** What a result is: scores of classes, a pooled vector, a sequence or map before pooling, and what tasks draw. */
+/**
+ * What a result is: scores of classes, a pooled vector, a sequence or map before pooling, and what
+ * tasks draw.
+ */
 export type OutputMeaning =
   'logits' | 'features' | 'tokens' | 'maps' | 'boxes' | 'masks' | 'depth' | 'pixels' | 'state' | 'attention';
 
@@ -71,8 +92,8 @@ export interface GraphOutput {
 }
 
 /**
- * A model as a graph of ONNX operators: the one description from which module tree, complexity, probes and ONNX bytes are derived.
- * Nodes stand in execution order.
+ * A model as a graph of ONNX operators: the one description from which module tree, complexity,
+ * probes and ONNX bytes are derived. Nodes stand in execution order.
  */
 export interface Graph {
   readonly name: string;

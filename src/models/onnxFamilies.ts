@@ -13,7 +13,10 @@ import { swinSizes } from '../architectures/groups/shiftedWindows';
 import { vitSize } from '../architectures/names';
 import { sizeTitle, type Sizes } from '../architectures/sizes';
 
-/** What an imported graph shows of itself, or the family it comes nearest to and what it lacks for it. */
+/**
+ * What an imported graph shows of itself, or the family it comes nearest to and what it lacks for
+ * it.
+ */
 type OnnxDescription =
   | { readonly family: string; readonly recognised: Recognised }
   | { readonly family: string; readonly missing: readonly string[] };
@@ -69,7 +72,10 @@ const reducedKeys = (parts: Parts): readonly string[] => [
   ),
 ];
 
-/** The structures that a graph is compared with, the more particular ones first; the last is the one that others are measured by. */
+/**
+ * The structures that a graph is compared with, the more particular ones first; the last is the one
+ * that others are measured by.
+ */
 const structures: readonly Structure[] = [
   {
     family: 'swinv2',
@@ -128,8 +134,9 @@ function plainLabel(special: readonly string[]): string {
 }
 
 /**
- * Reads a family off an imported graph: plain Vision Transformers by one token layout in every layer, Swin by its windows, PVT by its reduced
- * keys. Nothing is assumed: the graph states all of it. A graph of none of these structures is measured by the one of which it lacks least.
+ * Reads a family off an imported graph: plain Vision Transformers by one token layout in every
+ * layer, Swin by its windows, PVT by its reduced keys. Nothing is assumed: the graph states all of
+ * it. A graph of none of these structures is measured by the one of which it lacks least.
  */
 export function describeOnnx(graph: Graph, fixedSize: boolean): OnnxDescription {
   const convolutions = graph.nodes.filter((node) => operatorOf(node)?.kind === 'conv');
@@ -261,8 +268,9 @@ const isAlike = (probe: Probe, first: Probe): boolean =>
   probe.kind === first.kind;
 
 /**
- * Initializers that are parameters: stored arrays of numbers that operators work on. Shapes, indices and single constants that the
- * exporter wrote down are not, nor are scales and zero points of a quantised file.
+ * Initializers that are parameters: stored arrays of numbers that operators work on. Shapes,
+ * indices and single constants that the exporter wrote down are not, nor are scales and zero points
+ * of a quantised file.
  */
 export function onnxParameters(graph: Graph, checkpoint: Checkpoint): ReadonlySet<string> {
   const scales = new Set<string>();

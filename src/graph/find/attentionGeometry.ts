@@ -28,9 +28,10 @@ export interface Scores {
 }
 
 /**
- * Geometry of an attention over a map without special tokens: in windows (a map reshaped to rows and columns of windows before the
- * queries' product: Liu et al. 2021), or with the grids of the convolutions or poolings that queries and keys come of (Wang et al. 2021).
- * Undefined where neither is found: special tokens, sequences.
+ * Geometry of an attention over a map without special tokens: in windows (a map reshaped to rows
+ * and columns of windows before the queries' product: Liu et al. 2021), or with the grids of the
+ * convolutions or poolings that queries and keys come of (Wang et al. 2021). Undefined where
+ * neither is found: special tokens, sequences.
  */
 export function geometryOf(scores: Scores, graph: Parts, producers: Producers): Geometry | undefined {
   return windowGeometry(scores, graph, producers) ?? gridGeometry(scores, graph, producers);
@@ -88,7 +89,10 @@ function gridOf(value: string, tokens: number, graph: Parts, producers: Producer
   return undefined;
 }
 
-/** Orders of the axes of `[batch, ·, ·, ·, ·, channels]` that bring those of the windows before those inside of them. */
+/**
+ * Orders of the axes of `[batch, ·, ·, ·, ·, channels]` that bring those of the windows before
+ * those inside of them.
+ */
 const partitions: Readonly<
   Record<string, { readonly windows: Pair; readonly inside: Pair; readonly dilated: boolean }>
 > = {
@@ -183,7 +187,9 @@ function beforePartition(value: string, padded: Pair, graph: Parts, producers: P
   }
 }
 
-/** torch.roll(x, −s) is x[s:] before x[:s]: two slices of one value. Undefined for any other node. */
+/**
+ * torch.roll(x, −s) is x[s:] before x[:s]: two slices of one value. Undefined for any other node.
+ */
 function rollOf(
   node: Node,
   graph: Parts,

@@ -11,7 +11,9 @@ type Parts = Pick<Graph, 'nodes' | 'values' | 'initializers'>;
 /** An attention map found in a graph that does not declare any. */
 export type FoundAttention = Probe;
 
-/** What scales scores, caps them and adds biases and masks, between their product and the softmax. */
+/**
+ * What scales scores, caps them and adds biases and masks, between their product and the softmax.
+ */
 const onScores: ReadonlySet<string> = new Set([
   ...['Mul', 'Div', 'Add', 'Sub', 'Where', 'Clip', 'Tanh', 'Max', 'Min'],
 ]);
@@ -23,8 +25,8 @@ const mayFollowSoftmax = (node: Node): boolean => node.op === 'Where' || keepsEl
 const isProduct = (node: Node): boolean => operatorOf(node)?.kind === 'product' && !node.op.endsWith('Gemm');
 
 /**
- * Attention by its pattern: a softmax over the last axis between two matrix products of activations (Vaswani et al. 2017, §3.2.1),
- * whichever exporter wrote it. In execution order.
+ * Attention by its pattern: a softmax over the last axis between two matrix products of activations
+ * (Vaswani et al. 2017, §3.2.1), whichever exporter wrote it. In execution order.
  */
 export function findAttention(graph: Parts): readonly FoundAttention[] {
   const links = linkNodes(graph);
@@ -89,7 +91,9 @@ function goesIntoProduct(value: string, links: Links): boolean {
   );
 }
 
-/** The tokens of the image: patches of the patch embedding, and the special tokens put before them. */
+/**
+ * The tokens of the image: patches of the patch embedding, and the special tokens put before them.
+ */
 interface ImageTokens {
   readonly grid: readonly [number, number];
   readonly special: readonly string[];
@@ -135,8 +139,8 @@ function layoutOf(count: number, tokens: ImageTokens | undefined): TokenLayout {
 }
 
 /**
- * The patch embedding is the first convolution whose stride is its kernel; special tokens are what a later Concat puts before its
- * patches, named after the parameters they come from.
+ * The patch embedding is the first convolution whose stride is its kernel; special tokens are what
+ * a later Concat puts before its patches, named after the parameters they come from.
  */
 function tokenLayoutOf(graph: Parts, links: Links): ImageTokens | undefined {
   const patches = graph.nodes.find((node) => patchStride(node) !== undefined);
@@ -156,7 +160,10 @@ function tokenLayoutOf(graph: Parts, links: Links): ImageTokens | undefined {
 const isSequence = (value: ValueInfo | undefined, tokens: number, width: number): boolean =>
   value?.shape.at(-2) === tokens && value.shape.at(-1) === width;
 
-/** Stride of a patch embedding: a convolution whose stride is its kernel, larger than one pixel. Undefined for any other node. */
+/**
+ * Stride of a patch embedding: a convolution whose stride is its kernel, larger than one pixel.
+ * Undefined for any other node.
+ */
 export function patchStride(node: Node): readonly number[] | undefined {
   const [kernel, stride] = [intsOf(node, 'kernel_shape'), intsOf(node, 'strides')];
   if (node.op !== 'Conv' || kernel.length === 0 || stride.length === 0) return undefined;
@@ -179,7 +186,10 @@ function tokensOf(value: string, graph: Parts, { producers }: Links): readonly s
   return Array<string>(count).fill(parameter(value, 6) ?? '');
 }
 
-/** The field's names by what the parameter is called; the first token without a telling name is the class token. */
+/**
+ * The field's names by what the parameter is called; the first token without a telling name is the
+ * class token.
+ */
 const tokenNames: readonly (readonly [RegExp, string])[] = [
   [/dist/i, 'dist'],
   [/reg/i, 'reg'],
@@ -187,7 +197,8 @@ const tokenNames: readonly (readonly [RegExp, string])[] = [
 ];
 
 function nameTokens(parameters: readonly string[], stored: readonly string[]): readonly string[] {
-  // An exporter that folded class and distillation token into one constant leaves only the second head's name.
+  // An exporter that folded class and distillation token into one constant leaves only the second
+  // head's name.
   const distilled = parameters.length === 2 && stored.some((name) => /dist/i.test(name));
   let registers = 0;
   return parameters.map((parameter, index) => {

@@ -15,7 +15,10 @@ import {
 import { clampTo64 } from '../operators/constants';
 import { neededNodes, readBy } from '../order';
 
-/** Where a parameter's bytes are. `dtype` differs from the checkpoint's where the bytes were converted; casts to it are left out then. */
+/**
+ * Where a parameter's bytes are. `dtype` differs from the checkpoint's where the bytes were
+ * converted; casts to it are left out then.
+ */
 export type Located = { readonly dtype?: DType } & (
   | {
       readonly kind: 'external';
@@ -33,7 +36,10 @@ type NamedValue = Pick<GraphOutput, 'name' | 'value'>;
 export interface WriteOptions {
   /** Names of the graph's outputs that are wanted; all where absent. */
   readonly outputs?: readonly string[];
-  /** Probes (their indices) that become outputs named `attention.0`, `attention.1` …; none where absent. */
+  /**
+   * Probes (their indices) that become outputs named `attention.0`, `attention.1` …; none where
+   * absent.
+   */
   readonly probes?: readonly number[];
   /** Further values as outputs. */
   readonly taps?: readonly NamedValue[];
@@ -45,8 +51,9 @@ export interface WriteOptions {
 const irVersion = 9;
 
 /**
- * Serialised ModelProto of what the wanted outputs need: other nodes, initializers and inputs are left out, because the runtime
- * computes all that a graph contains. Throws for an output that the graph does not have.
+ * Serialised ModelProto of what the wanted outputs need: other nodes, initializers and inputs are
+ * left out, because the runtime computes all that a graph contains. Throws for an output that the
+ * graph does not have.
  */
 export function writeOnnx(graph: Graph, options: WriteOptions): Uint8Array {
   return concatenate(onnxParts(graph, options));
@@ -72,7 +79,9 @@ interface Plan {
   readonly initializers: readonly { readonly value: ValueInfo; readonly data: Located }[];
 }
 
-/** Resolves outputs, drops what they do not need, and gives every value the name it has in the file. */
+/**
+ * Resolves outputs, drops what they do not need, and gives every value the name it has in the file.
+ */
 function planModel(graph: Graph, options: WriteOptions): Plan {
   const wanted = wantedOutputs(graph, options);
   const needed = neededNodes(
@@ -128,7 +137,10 @@ const locateWith =
     return { value: { name, dtype: located.dtype ?? dtype, shape }, data: located };
   };
 
-/** Takes out the casts whose input already has the type they make; what they made becomes another name of their input. */
+/**
+ * Takes out the casts whose input already has the type they make; what they made becomes another
+ * name of their input.
+ */
 function withoutCasts(
   nodes: readonly Node[],
   converted: ReadonlyMap<string, DType>,
@@ -145,8 +157,8 @@ function withoutCasts(
 }
 
 /**
- * New names of values so that outputs have theirs. A value that no node makes, or that is two outputs, is copied by an Identity;
- * a value that happens to bear an output's name steps aside.
+ * New names of values so that outputs have theirs. A value that no node makes, or that is two
+ * outputs, is copied by an Identity; a value that happens to bear an output's name steps aside.
  */
 function outputNames(
   graph: Graph,
@@ -202,7 +214,8 @@ function graphParts(name: string, plan: Plan): readonly Uint8Array[] {
 }
 
 function writeNode(w: BinaryWriter, node: Node): void {
-  // The runtime fuses a convolution with the norm behind it only where a bias that is not there is not named either.
+  // The runtime fuses a convolution with the norm behind it only where a bias that is not there is
+  // not named either.
   const given = node.inputs.findLastIndex((input) => input !== '') + 1;
   for (const input of node.inputs.slice(0, given)) string(w, 1, input);
   for (const output of node.outputs) string(w, 2, output);
@@ -301,7 +314,10 @@ const message = (write: (w: BinaryWriter) => void): Uint8Array => {
   return w.finish();
 };
 
-/** A length-delimited field made of pieces, which stay uncopied (weights of an export are most of the file). */
+/**
+ * A length-delimited field made of pieces, which stay uncopied (weights of an export are most of
+ * the file).
+ */
 const field = (number: number, parts: readonly Uint8Array[]): readonly Uint8Array[] => {
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   return [message((w) => w.tag(number, WireType.LengthDelimited).uint32(length)), ...parts];

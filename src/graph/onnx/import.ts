@@ -30,12 +30,18 @@ import { encode, isInteger } from '../operators/constants';
 
 export { ImportError } from './lowering';
 
-/** Integer initializers up to this many elements may decide shapes; floats (Resize scales, exponents) are a handful. */
+/**
+ * Integer initializers up to this many elements may decide shapes; floats (Resize scales,
+ * exponents) are a handful.
+ */
 const knownLimits = { integer: 4096, float: 16 } as const;
 /** Nested functions and branches: real files stay below ten; more is a cycle. */
 const nestingLimit = 32;
 
-/** The image input of an .onnx file: `[batch, 3, height, width]`, sizes as far as the file fixes them. */
+/**
+ * The image input of an .onnx file: `[batch, 3, height, width]`, sizes as far as the file fixes
+ * them.
+ */
 export interface ImageInput {
   readonly name: string;
   readonly dtype: DType;
@@ -57,8 +63,8 @@ export function imageInput(model: OnnxModel): ImageInput | undefined {
 }
 
 /**
- * Values of the small stored tensors on which shapes may depend, by value name. The only data that is read to understand a model.
- * `read` gives a tensor's row-major little-endian bytes.
+ * Values of the small stored tensors on which shapes may depend, by value name. The only data that
+ * is read to understand a model. `read` gives a tensor's row-major little-endian bytes.
  */
 export async function readShapeConstants(
   model: OnnxModel,
@@ -80,7 +86,10 @@ function mayDecideShape({ dtype, shape }: Tensor): boolean {
   return elementCount(shape) <= limit;
 }
 
-/** Tensors written into nodes (Constant, ConstantOfShape), by the name of the node's output; initializers of branches. */
+/**
+ * Tensors written into nodes (Constant, ConstantOfShape), by the name of the node's output;
+ * initializers of branches.
+ */
 function* constantNodes(nodes: readonly OnnxNode[]): Iterable<readonly [string, Tensor]> {
   for (const node of nodes) {
     const value = node.attributes['value'];
@@ -103,9 +112,10 @@ export interface ImportOptions {
 }
 
 /**
- * An .onnx file as a `Graph` of concrete shapes: shape arithmetic is computed, functions and decided branches are written out,
- * fused attention is lowered to plain operators, and attention is found by its pattern.
- * Throws `ImportError` or `OperatorError` naming the node where the file holds something that is not known.
+ * An .onnx file as a `Graph` of concrete shapes: shape arithmetic is computed, functions and
+ * decided branches are written out, fused attention is lowered to plain operators, and attention is
+ * found by its pattern. Throws `ImportError` or `OperatorError` naming the node where the file
+ * holds something that is not known.
  */
 export function importOnnx(
   model: OnnxModel,
@@ -122,7 +132,10 @@ function meaningOf(name: string, shape: readonly number[]): OutputMeaning {
   return shape.length === 2 ? 'features' : 'maps';
 }
 
-/** Published names of outputs and ours; a single matrix `[batch, n]` of another name is taken for logits. */
+/**
+ * Published names of outputs and ours; a single matrix `[batch, n]` of another name is taken for
+ * logits.
+ */
 const outputNames: Readonly<Record<string, string>> = {
   last_hidden_state: 'tokens',
   pooler_output: 'features',
@@ -174,7 +187,10 @@ class Importer implements Emitter {
     };
   }
 
-  /** Takes out what folding left over: initializers that no node reads, and values that no node makes. */
+  /**
+   * Takes out what folding left over: initializers that no node reads, and values that no node
+   * makes.
+   */
   private dropUnused(inputs: readonly ValueInfo[], outputs: readonly GraphOutput[]): void {
     const read = new Set([...this.nodes.flatMap(readBy), ...outputs.map(({ value }) => value)]);
     for (const name of this.initializers.keys()) if (!read.has(name)) this.initializers.delete(name);
@@ -325,7 +341,9 @@ class Importer implements Emitter {
     }
   }
 
-  /** A branch that is decided by shapes is written out; one that depends on the image is not known. */
+  /**
+   * A branch that is decided by shapes is written out; one that depends on the image is not known.
+   */
   private writeBranch(node: OnnxNode, scope: string, nesting: number): void {
     const condition = this.known.get(node.inputs[0] ?? '');
     if (!condition)
@@ -341,7 +359,10 @@ class Importer implements Emitter {
     branch.value.outputs.forEach(({ name }, index) => this.add('Identity', [name], {}, node.outputs[index]));
   }
 
-  /** Attributes as the graph holds them; kinds a tensor operator never has (graphs, sequences) are left out. */
+  /**
+   * Attributes as the graph holds them; kinds a tensor operator never has (graphs, sequences) are
+   * left out.
+   */
   private attributesOf(node: OnnxNode): Readonly<Record<string, Attribute>> {
     const entries = Object.entries(node.attributes).flatMap(([name, attribute]) => {
       const tensor = name === 'value' ? this.constants.get(node.outputs[0] ?? '') : undefined;

@@ -11,7 +11,10 @@ export class ImportError extends Error {
 export interface Emitter {
   /** Type and shape of a value; an empty name is an input left out. */
   info(name: string): ValueInfo | undefined;
-  /** Writes one operator and returns its output's name: `output` where the fused operator's own result is made. */
+  /**
+   * Writes one operator and returns its output's name: `output` where the fused operator's own
+   * result is made.
+   */
   add(
     op: string,
     inputs: readonly string[],
@@ -55,7 +58,9 @@ function mergeHeads(emit: Emitter, value: string, output: string): void {
   emit.add('Reshape', [rows, emit.indices([0, 0, -1])], {}, output);
 }
 
-/** Type and shape of a value that a fused operator reads. Throws `ImportError` if no node makes it. */
+/**
+ * Type and shape of a value that a fused operator reads. Throws `ImportError` if no node makes it.
+ */
 function infoOf(emit: Emitter, name: string): ValueInfo {
   const info = emit.info(name);
   if (!info) throw new ImportError(`${name || 'an input that is left out'} is read and made by no node`);
@@ -75,7 +80,10 @@ interface Scores {
   readonly scale: number;
 }
 
-/** softmax(q·kᵀ·scale + bias)·v over `[batch, heads, tokens, d]`; the last product is written when it is asked for. */
+/**
+ * softmax(q·kᵀ·scale + bias)·v over `[batch, heads, tokens, d]`; the last product is written when
+ * it is asked for.
+ */
 function plainAttention(
   emit: Emitter,
   [q, k, v]: Triple,
@@ -90,7 +98,10 @@ function plainAttention(
   return (output) => emit.add('MatMul', [map, v], {}, output);
 }
 
-/** Attention over projected queries, keys and values `[batch, tokens, heads · d]`, as com.microsoft's operators have it. */
+/**
+ * Attention over projected queries, keys and values `[batch, tokens, heads · d]`, as
+ * com.microsoft's operators have it.
+ */
 function overHeads(node: FusedNode, emit: Emitter, projected: (index: number) => string): void {
   const heads = number(node, 'num_heads', 0);
   const parts = triple((index) => splitHeads(emit, projected(index), heads));
@@ -123,7 +134,10 @@ const multiHead: Lowering = (node, emit) => {
   });
 };
 
-/** Attention of ai.onnx 23: q, k, v as `[batch, heads, tokens, d]` or `[batch, tokens, heads · d]`, an additive or boolean mask. */
+/**
+ * Attention of ai.onnx 23: q, k, v as `[batch, heads, tokens, d]` or `[batch, tokens, heads · d]`,
+ * an additive or boolean mask.
+ */
 const attention23: Lowering = (node, emit) => {
   if ([4, 5].some((index) => given(node, index) !== '')) return 'cached keys';
   if (number(node, 'is_causal', 0) !== 0) return 'is_causal = 1';
@@ -187,8 +201,9 @@ const biasGelu: Lowering = (node, emit) => {
 };
 
 /**
- * Fused operators by `domain:operator` and the plain ones they stand for (onnxruntime docs/ContribOperators.md; ONNX Operators.md, Attention-23).
- * Plain ones run on every provider, and the map between the two products can be looked at.
+ * Fused operators by `domain:operator` and the plain ones they stand for (onnxruntime
+ * docs/ContribOperators.md; ONNX Operators.md, Attention-23). Plain ones run on every provider, and
+ * the map between the two products can be looked at.
  */
 export const lowerings: Readonly<Record<string, Lowering>> = {
   'com.microsoft:Attention': fusedProjection,

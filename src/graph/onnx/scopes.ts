@@ -3,7 +3,8 @@ import type { OnnxNode } from '../../checkpoint/formats/onnxModel';
 /**
  * Module path of each node, in the words of the model that was exported.
  *
- * - PyTorch's newer exporter writes it into the node's metadata: `['', 'blocks.0', 'blocks.0.attn', 'linear']`.
+ * - PyTorch's newer exporter writes it into the node's metadata: `['', 'blocks.0', 'blocks.0.attn',
+ *   'linear']`.
  * - Its older one names nodes after it: `/blocks/blocks.0/attn/qkv/MatMul` is `blocks.0.attn.qkv`.
  * - Otherwise the parameters a node reads tell: `blocks.0.attn.qkv.weight`.
  *
@@ -30,7 +31,10 @@ export function moduleScopes(
   });
 }
 
-/** Path up to and with its last numbered part, the block: `blocks.3.attn` → `blocks.3`. Without a number the path itself. */
+/**
+ * Path up to and with its last numbered part, the block: `blocks.3.attn` → `blocks.3`. Without a
+ * number the path itself.
+ */
 export function blockOf(scope: string): string {
   return /^(?:.*\.)?[^.]*\d+(?=\.|$)/.exec(scope)?.[0] ?? scope;
 }

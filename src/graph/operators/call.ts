@@ -28,7 +28,10 @@ export class OperatorError extends Error {
   }
 }
 
-/** One node with its inputs: what an operator's rule reads. Every accessor fails with the node's name and the shapes found. */
+/**
+ * One node with its inputs: what an operator's rule reads. Every accessor fails with the node's
+ * name and the shapes found.
+ */
 export class Call {
   constructor(
     readonly node: Node,
@@ -58,7 +61,10 @@ export class Call {
     return at(this.shape(index), this.axis(axis, length));
   }
 
-  /** `[batch, channels, …sides]` of a map, or `[filters, channels, …kernel]` of a convolution's weight. */
+  /**
+   * `[batch, channels, …sides]` of a map, or `[filters, channels, …kernel]` of a convolution's
+   * weight.
+   */
   map(index: number): readonly [lead: number, channels: number, ...sides: number[]] {
     const [lead, channels, ...sides] = this.shape(index);
     if (lead === undefined || channels === undefined) this.fail(`input ${index} is no map of channels`);
@@ -110,7 +116,10 @@ export class Call {
     return this.attribute(name, 'tensor');
   }
 
-  /** Values of an input known beforehand, row-major; undefined where the input is absent or only known when the model runs. */
+  /**
+   * Values of an input known beforehand, row-major; undefined where the input is absent or only
+   * known when the model runs.
+   */
   known(index: number): ArrayLike<number> | undefined {
     const input = this.inputs[index];
     const constant = input && this.constantOf(input);
@@ -195,7 +204,9 @@ export interface Operator {
   readonly macs?: (call: Call, output: OutputInfo) => number;
   /** Elements that element-wise work touches; those of the outputs if absent. */
   readonly elements?: (call: Call) => number;
-  /** What fvcore charges for the first output besides products (nn/flop_count.py, jit_handles.py). */
+  /**
+   * What fvcore charges for the first output besides products (nn/flop_count.py, jit_handles.py).
+   */
   readonly charge?: (call: Call, output: OutputInfo) => number;
   /** What the outputs hold of the first input, or of all of them if it `joins` them. */
   readonly carries?: Carries;

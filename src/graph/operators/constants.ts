@@ -36,8 +36,9 @@ export const isInteger = (dtype: DType): boolean => integers.has(dtype);
 export const isFoldable = (dtype: DType): boolean => arrays[dtype] !== undefined;
 
 /**
- * A constant's elements as numbers, row-major; undefined for types that are not computed with (half precision, packed).
- * 64-bit integers beyond 2^53 lose their last digits: they occur as "to the end" sentinels only, where clamping makes them equal.
+ * A constant's elements as numbers, row-major; undefined for types that are not computed with (half
+ * precision, packed). 64-bit integers beyond 2^53 lose their last digits: they occur as "to the
+ * end" sentinels only, where clamping makes them equal.
  */
 export function decode(constant: ConstantTensor): ArrayLike<number> | undefined {
   const array = arrays[constant.dtype];
@@ -49,7 +50,10 @@ export function decode(constant: ConstantTensor): ArrayLike<number> | undefined 
     : values;
 }
 
-/** A number as a 64-bit integer; values beyond its range, "to the end" sentinels rounded up, become its limits. */
+/**
+ * A number as a 64-bit integer; values beyond its range, "to the end" sentinels rounded up, become
+ * its limits.
+ */
 export const clampTo64 = (value: number, dtype: 'I64' | 'U64'): bigint => {
   const [low, high] = dtype === 'I64' ? [-(2n ** 63n), 2n ** 63n - 1n] : [0n, 2n ** 64n - 1n];
   const whole = Number.isFinite(value) ? BigInt(Math.trunc(value)) : value > 0 ? high : low;

@@ -63,7 +63,10 @@ function rowOf(node: Node, inputs: readonly (ValueInfo | undefined)[]): Operator
   throw new OperatorError(node, inputs, `operator ${name} is not known`);
 }
 
-/** Types and shapes of a node's outputs. Throws with the node's name, its operator and the shapes found where they do not fit. */
+/**
+ * Types and shapes of a node's outputs. Throws with the node's name, its operator and the shapes
+ * found where they do not fit.
+ */
 export function inferOutputs(
   node: Node,
   inputs: readonly (ValueInfo | undefined)[],
@@ -73,7 +76,10 @@ export function inferOutputs(
   return ruled(node, inputs, () => row.infer(new Call(node, inputs, constantOf)));
 }
 
-/** What an operator's rule finds; a list that is too short for the axes it is about is the node's fault. */
+/**
+ * What an operator's rule finds; a list that is too short for the axes it is about is the node's
+ * fault.
+ */
 function ruled<T>(node: Node, inputs: readonly (ValueInfo | undefined)[], rule: () => T): T {
   try {
     return rule();
@@ -84,8 +90,9 @@ function ruled<T>(node: Node, inputs: readonly (ValueInfo | undefined)[], rule: 
 }
 
 /**
- * A node's outputs where they do not depend on the image: all inputs are known, or only their shapes matter.
- * Undefined where they do depend, where the operator has no rule, or where the result is too large to be shape arithmetic.
+ * A node's outputs where they do not depend on the image: all inputs are known, or only their
+ * shapes matter. Undefined where they do depend, where the operator has no rule, or where the
+ * result is too large to be shape arithmetic.
  */
 export function foldNode(
   node: Node,
@@ -118,7 +125,10 @@ export interface Cost {
   readonly charge: number;
 }
 
-/** Multiply-accumulates and elements touched of one node. `constantOf` tells constants apart from parameters. */
+/**
+ * Multiply-accumulates and elements touched of one node. `constantOf` tells constants apart from
+ * parameters.
+ */
 export function costOf(
   node: Node,
   inputs: readonly (ValueInfo | undefined)[],
@@ -148,13 +158,18 @@ export function carriedInputs(node: Node): readonly string[] {
 /** Whether the operator's output shares its input's memory. */
 export const isView = (node: Node): boolean => operatorOf(node)?.carries === 'view';
 
-/** Whether the output holds the input's elements in their order, in another shape or type at most. */
+/**
+ * Whether the output holds the input's elements in their order, in another shape or type at most.
+ */
 export function keepsElements(node: Node): boolean {
   const carries = operatorOf(node)?.carries;
   return carries === 'view' || carries === 'converts';
 }
 
-/** Names of the two inputs that a product or convolution multiplies; the first two of any other operator. */
+/**
+ * Names of the two inputs that a product or convolution multiplies; the first two of any other
+ * operator.
+ */
 export function factorsOf(node: Node): readonly [left: string, right: string] {
   const [left, right] = operatorOf(node)?.factors ?? [0, 1];
   return [node.inputs[left] ?? '', node.inputs[right] ?? ''];

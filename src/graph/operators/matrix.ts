@@ -3,7 +3,9 @@ import { at, last } from '../../domain/lists';
 import type { Call, Operator, OperatorTable, OutputInfo } from './call';
 import { broadcast } from './shapes';
 
-/** Shape of NumPy's matmul: vectors get an axis that is taken away again, leading axes broadcast. */
+/**
+ * Shape of NumPy's matmul: vectors get an axis that is taken away again, leading axes broadcast.
+ */
 export function productShape(
   call: Call,
   left: readonly number[],
@@ -53,7 +55,10 @@ interface EinsumTerms {
   readonly output: readonly string[];
 }
 
-/** Letters of an einsum equation with their sizes; `...` becomes the letters `0`, `1` … counted from the back. */
+/**
+ * Letters of an einsum equation with their sizes; `...` becomes the letters `0`, `1` … counted from
+ * the back.
+ */
 function einsumTerms(call: Call): EinsumTerms {
   const equation = call.text('equation', '').replaceAll(' ', '');
   const [left = '', right] = equation.split('->');
@@ -92,7 +97,8 @@ const einsum: Operator = {
     const shape = output.map((letter) => sizes.get(letter) ?? call.fail(`${letter} is in no operand`));
     return [call.output(shape)];
   },
-  // One pass over all indices multiplies once per further operand; a single operand is a sum or a transposition.
+  // One pass over all indices multiplies once per further operand; a single operand is a sum or a
+  // transposition.
   macs: (call) => elementCount([...einsumTerms(call).sizes.values()]) * (call.inputs.length - 1),
 };
 
@@ -141,7 +147,8 @@ export function windowedShape(
     const room = size + before + after - reach;
     if (room < 0) call.fail(`a window of ${kernel.join(' × ')} does not fit into ${spatial.join(' × ')}`);
     if (!call.int('ceil_mode', 0)) return Math.floor(room / stride) + 1;
-    // A last window that would begin in the padding behind the image is left out, as in PyTorch and ORT.
+    // A last window that would begin in the padding behind the image is left out, as in PyTorch and
+    // ORT.
     const windows = Math.ceil(room / stride) + 1;
     return (windows - 1) * stride >= size + before ? windows - 1 : windows;
   });

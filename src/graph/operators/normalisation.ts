@@ -1,7 +1,9 @@
 import { elementCount } from '../../checkpoint/tensors';
 import type { Call, Operator, OperatorTable, OutputInfo } from './call';
 
-/** Normalises in place of its input; `mean` and `inverse deviation` outputs only exist in training. */
+/**
+ * Normalises in place of its input; `mean` and `inverse deviation` outputs only exist in training.
+ */
 const normalise = (check?: (call: Call) => void): Operator => ({
   kind: 'normalisation',
   infer: (call) => {
@@ -31,7 +33,10 @@ const checkChannels =
   };
 const channels = (call: Call): readonly number[] => [call.size(0, 1)];
 
-/** fvcore charges five operations an element, or four without a learned scale, which the graph writes as a constant. */
+/**
+ * fvcore charges five operations an element, or four without a learned scale, which the graph
+ * writes as a constant.
+ */
 const charge = (call: Call): number => (call.isConstant(1) ? 4 : 5) * elementCount(call.shape(0));
 
 const layerNormalization: Operator = {

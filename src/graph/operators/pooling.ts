@@ -24,7 +24,10 @@ const globalPool: Operator = {
   elements: inputElements,
 };
 
-/** Output sizes of Resize: `sizes` or `scales`, which `axes` may restrict; also the two-input form of opset 10. */
+/**
+ * Output sizes of Resize: `sizes` or `scales`, which `axes` may restrict; also the two-input form
+ * of opset 10.
+ */
 function resized(call: Call): readonly number[] {
   const shape = call.shape(0);
   const legacy = call.inputs.length === 2;

@@ -5,7 +5,10 @@ import { collect, flatIndex, strides, withAxis } from './shapes';
 
 const inputElements = (call: Call): number => elementCount(call.shape(0));
 
-/** Axes that are reduced: attribute or input; all where none are given, unless `noop_with_empty_axes`. */
+/**
+ * Axes that are reduced: attribute or input; all where none are given, unless
+ * `noop_with_empty_axes`.
+ */
 function reducedAxes(call: Call): ReadonlySet<number> {
   const rank = call.rank(0);
   const axes = call.list('axes', 1);

@@ -4,7 +4,6 @@ import { isView, operatorOf } from '../operators';
 import { producers } from '../order';
 import { perGraph } from '../perGraph';
 import { at } from '../../domain/lists';
-import type { Probe } from '../../domain/probes';
 import { extend } from './extend';
 
 /** Likeliest classes that have a map. */
@@ -14,7 +13,10 @@ const scope = 'class_activation';
 /** A linear classifier of what is pooled from the last map, by the values of the graph. */
 interface LinearHead {
   readonly logits: ValueInfo;
-  /** `[classes, channels]`, or with the transpose or trailing ones that `transposed` and its rank tell. */
+  /**
+   * `[classes, channels]`, or with the transpose or trailing ones that `transposed` and its rank
+   * tell.
+   */
   readonly weight: ValueInfo;
   readonly transposed: boolean;
   /** Layer norm between pooling and classifier. */
@@ -33,7 +35,10 @@ function makerOf(nodes: ReadonlyMap<string, Node>, value: string): Node | undefi
   return node && isView(node) ? makerOf(nodes, at(node.inputs, 0)) : node;
 }
 
-/** Whether the node is the mean over rows and columns of a map: by its shapes, whatever names its axes. */
+/**
+ * Whether the node is the mean over rows and columns of a map: by its shapes, whatever names its
+ * axes.
+ */
 function pools(node: Node, map: ValueInfo | undefined, pooled: ValueInfo | undefined): boolean {
   if (operatorOf(node)?.pools !== 'mean') return false;
   const [batch, channels, ...rest] = pooled?.shape ?? [];
@@ -74,8 +79,9 @@ function linearHead(graph: Graph): LinearHead | undefined {
 }
 
 /**
- * The map as the classifier sees it through a layer norm of its mean: given the mean's own deviation, the norm is linear, so that what
- * each position adds is its difference from the mean of its channels, divided by that deviation and scaled.
+ * The map as the classifier sees it through a layer norm of its mean: given the mean's own
+ * deviation, the norm is linear, so that what each position adds is its difference from the mean of
+ * its channels, divided by that deviation and scaled.
  */
 function throughNorm(b: GraphBuilder, { map, pooled, norm }: LinearHead): ValueInfo {
   if (!norm) return map;
@@ -88,7 +94,10 @@ function throughNorm(b: GraphBuilder, { map, pooled, norm }: LinearHead): ValueI
   return b.add('Div', [scaled, b.add('Sqrt', [variance])]);
 }
 
-/** Adds maps `[batch, 1, classes, positions]` of the likeliest classes: the rows of the classifier times the map at each position. */
+/**
+ * Adds maps `[batch, 1, classes, positions]` of the likeliest classes: the rows of the classifier
+ * times the map at each position.
+ */
 function addActivations(b: GraphBuilder, head: LinearHead): void {
   const { logits, weight, transposed, map, layer } = head;
   const [batch = 1, channels = 1, rows = 1, columns = 1] = map.shape;
@@ -108,8 +117,9 @@ function addActivations(b: GraphBuilder, head: LinearHead): void {
 }
 
 /**
- * The graph with class activation maps (Zhou et al. 2016) of the likeliest classes as a last probe, if it has no attention over
- * positions and a linear head over the mean of its last map; else the graph itself. The mean of a class's map is its logit less its bias.
+ * The graph with class activation maps (Zhou et al. 2016) of the likeliest classes as a last probe,
+ * if it has no attention over positions and a linear head over the mean of its last map; else the
+ * graph itself. The mean of a class's map is its logit less its bias.
  */
 export const withClassActivation = perGraph((graph): Graph => {
   const gatesOnly = graph.probes.every(({ kind }) => kind === 'channel' || kind === 'spatial');

@@ -2,8 +2,8 @@ import { GraphBuilder } from '../builder';
 import { valueOf, type Graph, type ValueInfo } from '../graph';
 
 /**
- * The one way to grow a finished graph: `write` adds operators, inputs, outputs and probes to a copy
- * of it, with names that begin with `scope`. `value` looks up what the graph already makes and
+ * The one way to grow a finished graph: `write` adds operators, inputs, outputs and probes to a
+ * copy of it, with names that begin with `scope`. `value` looks up what the graph already makes and
  * throws `GraphError` for what it does not.
  */
 export function extend(

@@ -8,9 +8,11 @@ const scope = 'taps';
 
 /**
  * How a probe's map leaves the graph.
- * - `full`: the map itself, `[batch, heads, queries, keys]`, of windows `[batch · windows, heads, n, n]`.
- * - `rows`: only rows weighted by a graph input `[1, 1, 1, queries]` (of windows `[windows, 1, 1, n]`), and (`mean`, where layers chain) the
- *   mean over heads `[batch, queries, keys]`, because the whole would not fit: 1370 tokens, 12 layers and 12 heads are 1.08 GB.
+ * - `full`: the map itself, `[batch, heads, queries, keys]`, of windows `[batch · windows, heads,
+ *   n, n]`.
+ * - `rows`: only rows weighted by a graph input `[1, 1, 1, queries]` (of windows `[windows, 1, 1,
+ *   n]`), and (`mean`, where layers chain) the mean over heads `[batch, queries, keys]`, because
+ *   the whole would not fit: 1370 tokens, 12 layers and 12 heads are 1.08 GB.
  */
 export interface Tap {
   readonly probe: Probe;
@@ -20,7 +22,10 @@ export interface Tap {
   readonly mean: boolean;
 }
 
-/** Names of a tap's outputs and of its query input. `attention.N` is the name that golden cases give the map. */
+/**
+ * Names of a tap's outputs and of its query input. `attention.N` is the name that golden cases give
+ * the map.
+ */
 export const tapNames = {
   map: (index: number): string => `attention.${index}`,
   rows: (index: number): string => `attention.${index}.rows`,
@@ -57,7 +62,10 @@ export function queryShape(graph: Graph, probe: Probe): readonly number[] {
   return [probe.window ? windows : 1, 1, 1, queries];
 }
 
-/** The graph with rows (and means) of the row taps as outputs, each with its query as an input. Full maps the ONNX writer puts out itself. */
+/**
+ * The graph with rows (and means) of the row taps as outputs, each with its query as an input. Full
+ * maps the ONNX writer puts out itself.
+ */
 export function withRowTaps(graph: Graph, taps: readonly Tap[]): Graph {
   const rows = taps.filter(({ kind }) => kind === 'rows');
   if (rows.length === 0) return graph;

@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { stations } from '../../../src/analysis/stations';
 import { checkpointPath, readCases } from '../../support/cases';
 
-/** The drawing of a golden case, from the picture on: `Blocks ×2 96 × 12 × 8, 2 heads (stages.0.blocks)`. */
+/**
+ * The drawing of a golden case, from the picture on: `Blocks ×2 96 × 12 × 8, 2 heads
+ * (stages.0.blocks)`.
+ */
 async function drawing(id: string): Promise<readonly string[]> {
   const golden = readCases().find((each) => each.id === id) ?? assert.fail(id);
   const { assume, image_size: imageSize } = golden;
@@ -16,7 +19,9 @@ async function drawing(id: string): Promise<readonly string[]> {
     });
 }
 
-/** What is drawn of networks whose stages, blocks and parts of blocks are numbered in other ways. */
+/**
+ * What is drawn of networks whose stages, blocks and parts of blocks are numbered in other ways.
+ */
 const expected: Readonly<Record<string, readonly string[]>> = {
   'swin-timm-safetensors': [
     'Patches 12 × 20 patches of 4 (patch_embed)',

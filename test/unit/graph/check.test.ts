@@ -62,7 +62,10 @@ describe('legal graphs', () => {
   });
 });
 
-/** The smallest graph with all that rules are about: an image, a weight, a constant, attention and a note. */
+/**
+ * The smallest graph with all that rules are about: an image, a weight, a constant, attention and a
+ * note.
+ */
 function small(): Graph {
   const b = new GraphBuilder('small', {
     find: (name) => (name === 'w' ? { tensor: 'w', dtype: 'F32', stored: [4, 3], first: 0 } : undefined),

@@ -23,7 +23,9 @@ async function open(golden: Case, imageSize = golden.image_size) {
   return { opened, file, graph: importOnnx(file, constants, { imageSize, batch: 1 }) };
 }
 
-/** Order of roll and padding, which records leave out, where it makes no difference to their sizes. */
+/**
+ * Order of roll and padding, which records leave out, where it makes no difference to their sizes.
+ */
 const placesOf = (probe: object): object => {
   const { queries, keys, kind, window, reduction } = probe as Probe;
   const { rolls: _order, ...layout } = window ?? {};

@@ -64,7 +64,10 @@ export function sourceOf(parameters: ReadonlyMap<string, readonly number[]>): Pa
   };
 }
 
-/** A plain pre-norm ViT (Dosovitskiy et al. 2021) at the size of `image`, which must be that of the position embedding. */
+/**
+ * A plain pre-norm ViT (Dosovitskiy et al. 2021) at the size of `image`, which must be that of the
+ * position embedding.
+ */
 export function buildVit(sizes: VitSizes, batch = 1, source = sourceOf(vitParameters(sizes))): Graph {
   const { dim, heads } = sizes;
   const side = sizes.image / sizes.patch;
