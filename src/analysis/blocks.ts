@@ -44,7 +44,7 @@ interface Candidate extends Block {
 }
 
 /**
- * The blocks of a network in execution order; where nothing is numbered, the modules that attend.
+ * The blocks of a network in execution order; if nothing is numbered, the modules that attend.
  */
 export function blocksOf(graph: Graph): readonly Block[] {
   const candidates = candidatesOf(graph);
@@ -100,7 +100,7 @@ function candidatesOf(graph: Graph): readonly Candidate[] {
   ).filter(({ products }) => products > 0);
 }
 
-/** Where nothing is numbered: the modules that attend. */
+/** If nothing is numbered: the modules that attend. */
 function attentionModules(graph: Graph): readonly Block[] {
   const scopes = new Set(
     graph.probes.filter(({ kind }) => kind !== 'pool').map((probe) => mixingScope(graph, probe)),

@@ -15,7 +15,7 @@ import { whatIfRows } from '../attention/tokenMixers';
 import { costliestLayer, tokensOf } from './whatIf';
 import { countedMacs, sumMacs, workOf, type Work } from './work';
 
-/** What the report states besides what the graph tells. */
+/** What the report states besides what is read off the graph. */
 export interface ComplexityFacts {
   readonly imageSize: Size;
   readonly tensors: readonly Tensor[];

@@ -1,5 +1,5 @@
 /**
- * Sum of counts. Throws where it is no longer exact: beyond 2^53 a double skips integers, and a
+ * Sum of counts. Throws if it is no longer exact: beyond 2^53 a double skips integers, and a
  * count that is almost right is wrong.
  */
 export function exactSum(counts: Iterable<number>): number {
@@ -8,7 +8,7 @@ export function exactSum(counts: Iterable<number>): number {
   return sum;
 }
 
-/** A count as it is, where it is exact. */
+/** A count as it is, if it is exact. */
 export function exact(count: number): number {
   if (!Number.isSafeInteger(count))
     throw new RangeError(`${count} cannot be counted exactly; choose a smaller image size or batch`);

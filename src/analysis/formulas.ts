@@ -78,8 +78,8 @@ function linearTerm(work: Work): Term {
 }
 
 /**
- * Windows · queries · keys · width, so that scores and mix of one attention look alike: `197² ·
- * 768`.
+ * Windows · queries · keys · width, so that scores and mix of one attention look alike:
+ * `197² · 768`.
  */
 function attentionTerm(work: Work): Term {
   const { macs } = work;

@@ -15,13 +15,13 @@ import { moduleTree, moduleTreeByName } from './moduleTree';
 import { stations } from './stations';
 import { countedMacs } from './work';
 
-/** What the inspector needs to know besides the model. */
+/** What the inspector shows besides the model. */
 export interface InspectionContext {
-  /** Keys of figures the user set. */
+  /** Keys of hyper-parameters the user set. */
   readonly set: ReadonlySet<string>;
   /** Names of the classes: how many and where they come from. */
   readonly labels?: { readonly source: string; readonly assumed: boolean };
-  /** Why the model cannot be run here; empty where it can. */
+  /** Why the model cannot be run here; empty if it can. */
   readonly notRunnable?: string;
 }
 
@@ -145,7 +145,7 @@ function headline(model: Model, graph: Graph | undefined, context: InspectionCon
       `MACs (${size})`,
       formatCount(macs, 4),
       formatExact(macs),
-      'conv + linear + attention, one picture',
+      'conv + linear + attention, one image',
     ),
   ];
   const longest = longestSequence(graph.probes);
@@ -185,7 +185,7 @@ const withLabels = (row: FigureView, { labels }: InspectionContext): FigureView 
     : row;
 
 /**
- * The most tokens of a layer that have places on the picture; attention between channels has none,
+ * The most tokens of a layer that have places on the image; attention between channels has none,
  * nor has a gate.
  */
 function longestSequence(probes: readonly Probe[]): TokenLayout | undefined {
@@ -268,7 +268,7 @@ function figureView(key: string, { value, source, assumed }: Evidence, options: 
 /** Of ratios that are no decimal fraction, as an MLP's of 8 / 3. */
 const significantDigits = 6;
 
-/** A figure's value as the user would type it. */
+/** A hyper-parameter's value as the user would type it. */
 export function valueText(value: ConfigValue): string {
   if (typeof value === 'object') return value.length > 0 ? value.map(valueText).join(', ') : 'none';
   return String(typeof value === 'number' ? Number(value.toPrecision(significantDigits)) : value);

@@ -7,7 +7,7 @@ import type { ModuleRow } from '../domain/report';
 import { formatExact, formatShape, quantity } from '../domain/units';
 import { outputOf, type Work } from './work';
 
-/** What is said about a module besides its figures. */
+/** What is said about a module besides its counts. */
 export type Note = Pick<ModuleRow, 'title' | 'formula' | 'details'>;
 
 /** What a module is to the one around it, whatever it is called. */
@@ -27,7 +27,7 @@ interface Description extends Note {
 const noDetails: Note['details'] = [];
 
 /**
- * Title, formula and further lines of a module: the graph's own note where the family wrote one,
+ * Title, formula and further lines of a module: the graph's own note if the family wrote one,
  * else read off its operators.
  */
 export function describeModule(graph: Graph, module: Described, probe: Probe | undefined): Description {
@@ -158,7 +158,7 @@ export const cutsPatches = (work: Work): boolean =>
 const embedsPatches = (work: Work, graph: Graph): boolean =>
   cutsPatches(work) && graph.inputs.some(({ name }) => name === work.node.inputs[0]);
 
-/** What a module is made of tells what it is. */
+/** Names a module by what it is made of. */
 function describeContainer({ path, children, own }: Described, graph: Graph): Description | undefined {
   const embedding = children.flatMap((child) => child.own).find((work) => embedsPatches(work, graph));
   if (embedding && path !== '')

@@ -86,7 +86,7 @@ function* firstReads(graph: Graph, root: Module): Generator<readonly [Parameter,
   }
 }
 
-/** The tree that the names alone make, where no graph is known: parameters and bytes, no MACs. */
+/** The tree that the names alone make, if no graph is known: parameters and bytes, no MACs. */
 export function moduleTreeByName(tensors: readonly Tensor[], roles: Roles): readonly ModuleRow[] {
   const root = createModule('', '');
   placeUnread(root, tensors, new Map());
@@ -111,7 +111,7 @@ function levelsOf(path: string): readonly string[] {
   return names.length > limits.moduleDepth ? [...names.slice(0, kept), names.slice(kept).join('.')] : names;
 }
 
-/** The module of a dotted path, made where it is not yet there. */
+/** The module of a dotted path, made if it is not yet there. */
 function ensure(root: Module, path: string): Module {
   if (path === '') return root;
   let module = root;

@@ -37,7 +37,7 @@ export function scaling(build: (imageSize: Size) => Graph, native: Size, step: S
 
 /**
  * The smallest size between the last point before the crossing and the first after it that has
- * crossed; undefined where that is a point already.
+ * crossed; undefined if that is a point already.
  */
 function locateCrossing(
   build: (imageSize: Size) => Graph,

@@ -1,10 +1,10 @@
 import type { Graph } from '../graph/graph';
 
-/** Pictures that the graph takes at once. */
+/** Images that the graph takes at once. */
 export const batchOf = (graph: Graph): number => graph.inputs[0]?.shape[0] ?? 1;
 
 /**
- * A value's shape for one picture. Linear layers work on the rows of all pictures at once, so the
+ * A value's shape for one image. Linear layers work on the rows of all images at once, so the
  * first axis may be a multiple of the batch.
  */
 export function withoutBatch(graph: Graph, shape: readonly number[]): readonly number[] {

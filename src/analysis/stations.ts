@@ -39,7 +39,7 @@ export function stations(graph: Graph): readonly Station[] {
   const embedded = embedding(graph, work.slice(0, firstRun?.blocks[0].first ?? 0));
   const lastBlock = runs.at(-1)?.blocks.at(-1);
   return [
-    ...picture(graph),
+    ...image(graph),
     ...embedded,
     ...tokens(graph, firstRun, embedded),
     ...runs.flatMap((run, index) => [...between(graph, runs[index - 1], run), run.station]),
@@ -129,12 +129,12 @@ function mixing(probes: readonly Probe[]): readonly string[] {
   ];
 }
 
-function picture(graph: Graph): readonly Station[] {
+function image(graph: Graph): readonly Station[] {
   const input = imageShape(graph);
   if (!input) return [];
   const [, channels, height, width] = input;
   const detail = `${sizes([height, width])}, ${channels} channels`;
-  return [{ kind: 'image', label: 'Picture', detail, path: '', grid: [height, width] }];
+  return [{ kind: 'image', label: 'Image', detail, path: '', grid: [height, width] }];
 }
 
 /** Shape of the image that goes in; undefined if the graph takes none. */
@@ -168,7 +168,7 @@ function embedding(graph: Graph, before: readonly Work[]): readonly Station[] {
 
 const firstGrid = ({ probes: [probe] }: Graph): Grid | undefined => probe && queryGrid(probe);
 
-/** `4`, or `4 × 8` where the sides differ. */
+/** `4`, or `4 × 8` if the sides differ. */
 const side = ([height = 1, width = 1]: readonly number[]): string =>
   height === width ? formatExact(height) : sizes([height, width]);
 
@@ -184,7 +184,7 @@ function patches(work: Work, count: number): Station {
   };
 }
 
-/** The module that holds them all; their own where they are alone. */
+/** The module that holds them all; their own if they are alone. */
 function commonPath(work: readonly Work[]): string {
   const [first = '', ...others] = work.map(({ node: { scope } }) => scope);
   const holds = (path: string): boolean =>
@@ -193,7 +193,7 @@ function commonPath(work: readonly Work[]): string {
 }
 
 /**
- * The token sequence, where special tokens or the whole image attend to each other from the first
+ * The token sequence, if special tokens or the whole image attend to each other from the first
  * block on.
  */
 function tokens(graph: Graph, run: Run | undefined, embedded: readonly Station[]): readonly Station[] {

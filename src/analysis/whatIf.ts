@@ -6,7 +6,7 @@ import type { Graph } from '../graph/graph';
 import { batchOf } from './shapes';
 import type { Work } from './work';
 
-/** Tokens of a probe's queries over all windows of one picture. */
+/** Tokens of a probe's queries over all windows of one image. */
 export function tokensOf(graph: Graph, probe: Probe, side: 'queries' | 'keys' = 'queries'): number {
   const [rows = 1] = graph.values.get(probe.value)?.shape ?? [];
   const windows = probe.window ? rows / batchOf(graph) : 1;
@@ -15,7 +15,7 @@ export function tokensOf(graph: Graph, probe: Probe, side: 'queries' | 'keys' = 
 
 const mixers: ReadonlySet<Probe['kind']> = new Set(['self', 'window', 'reduced', 'causal']);
 
-/** The attention layer that costs most; undefined where no layer attends among tokens. */
+/** The attention layer that costs most; undefined if no layer attends among tokens. */
 export function costliestLayer(graph: Graph, work: readonly Work[]): NamedLayer | undefined {
   const layers = graph.probes
     .filter(({ kind }) => mixers.has(kind))
@@ -39,7 +39,7 @@ export function costliestLayer(graph: Graph, work: readonly Work[]): NamedLayer 
   };
 }
 
-/** Window and reduction of a layer, where one number tells them. */
+/** Window and reduction of a layer, if it is one number. */
 function ownSizes(probe: Probe): NamedLayer['own'] {
   const [window, other] = bothSides(probe.window?.size ?? 0);
   const [from, to] = [queryGrid(probe), keyGrid(probe)];

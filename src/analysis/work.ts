@@ -19,7 +19,7 @@ export interface Work {
   /** What fvcore charges besides products. */
   readonly charge: number;
   /**
-   * float32 bytes of its outputs; 0 where they are a view of its input or are computed when the
+   * float32 bytes of its outputs; 0 if they are a view of its input or are computed when the
    * graph is loaded.
    */
   readonly bytes: number;

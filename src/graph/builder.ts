@@ -32,7 +32,7 @@ export interface ParameterView {
   /** First element of the range inside the tensor: stacked blocks, fused q/k/v. */
   readonly first: number;
   /**
-   * Axes of the stored range in canonical order, where the file keeps another one (JAX `[in, out]`,
+   * Axes of the stored range in canonical order, if the file keeps another one (JAX `[in, out]`,
    * HWIO).
    */
   readonly permutation?: readonly number[];
@@ -162,7 +162,7 @@ export class GraphBuilder {
     return this.source.find(this.resolve(name)) !== undefined;
   }
 
-  /** Canonical shape of a parameter. Throws `ParameterError` where there is none. */
+  /** Canonical shape of a parameter. Throws `ParameterError` if there is none. */
   shapeOf(name: string): readonly number[] {
     return viewShape(this.view(name));
   }
@@ -298,7 +298,7 @@ export class GraphBuilder {
 
   /**
    * y = x·Wᵀ + b over the last axis of a 2-D `x` `[rows, in]`, W = `<name>.weight` `[out, in]`, b =
-   * `<name>.bias` where it is stored. Gemm with transB reads the weights as PyTorch stores them:
+   * `<name>.bias` if it is stored. Gemm with transB reads the weights as PyTorch stores them:
    * nothing is transposed or copied when the graph is loaded.
    */
   linear(x: ValueInfo, name: string, options: { bias?: boolean } = {}): ValueInfo {
@@ -318,7 +318,7 @@ export class GraphBuilder {
 
   /**
    * LayerNorm over the last axis (Ba et al. 2016); scale and bias from `<name>.weight` / `.bias`,
-   * ones and zeros where not stored.
+   * ones and zeros if not stored.
    */
   layerNorm(x: ValueInfo, name: string, epsilon: number): ValueInfo {
     const width = last(x.shape);

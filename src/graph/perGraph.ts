@@ -2,7 +2,7 @@ import type { Graph } from './graph';
 
 /**
  * The same function, asked once per graph: what is read off a graph costs milliseconds, and each
- * picture asks again.
+ * image asks again.
  */
 export function perGraph<T>(read: (graph: Graph) => T): (graph: Graph) => T {
   const known = new WeakMap<Graph, { readonly value: T }>();

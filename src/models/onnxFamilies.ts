@@ -31,7 +31,7 @@ interface Parts {
   readonly convolutions: readonly Node[];
 }
 
-/** A family as its graph tells it apart; `missing` names what a graph lacks for it. */
+/** A family by the structure of its graph; `missing` names what a graph lacks for it. */
 interface Structure {
   readonly family: string;
   readonly label: (parts: Parts) => string;

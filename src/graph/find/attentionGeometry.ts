@@ -30,7 +30,7 @@ export interface Scores {
 /**
  * Geometry of an attention over a map without special tokens: in windows (a map reshaped to rows
  * and columns of windows before the queries' product: Liu et al. 2021), or with the grids of the
- * convolutions or poolings that queries and keys come of (Wang et al. 2021). Undefined where
+ * convolutions or poolings that queries and keys come of (Wang et al. 2021). Undefined if
  * neither is found: special tokens, sequences.
  */
 export function geometryOf(scores: Scores, graph: Parts, producers: Producers): Geometry | undefined {

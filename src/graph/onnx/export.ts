@@ -16,7 +16,7 @@ import { clampTo64 } from '../operators/constants';
 import { neededNodes, readBy } from '../order';
 
 /**
- * Where a parameter's bytes are. `dtype` differs from the checkpoint's where the bytes were
+ * Where a parameter's bytes are. `dtype` differs from the checkpoint's if the bytes were
  * converted; casts to it are left out then.
  */
 export type Located = { readonly dtype?: DType } & (
@@ -34,10 +34,10 @@ export type Located = { readonly dtype?: DType } & (
 type NamedValue = Pick<GraphOutput, 'name' | 'value'>;
 
 export interface WriteOptions {
-  /** Names of the graph's outputs that are wanted; all where absent. */
+  /** Names of the graph's outputs that are wanted; all if absent. */
   readonly outputs?: readonly string[];
   /**
-   * Probes (their indices) that become outputs named `attention.0`, `attention.1` …; none where
+   * Probes (their indices) that become outputs named `attention.0`, `attention.1` …; none if
    * absent.
    */
   readonly probes?: readonly number[];
@@ -214,7 +214,7 @@ function graphParts(name: string, plan: Plan): readonly Uint8Array[] {
 }
 
 function writeNode(w: BinaryWriter, node: Node): void {
-  // The runtime fuses a convolution with the norm behind it only where a bias that is not there is
+  // The runtime fuses a convolution with the norm behind it only if a bias that is not there is
   // not named either.
   const given = node.inputs.findLastIndex((input) => input !== '') + 1;
   for (const input of node.inputs.slice(0, given)) string(w, 1, input);

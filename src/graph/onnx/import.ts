@@ -45,7 +45,7 @@ const nestingLimit = 32;
 export interface ImageInput {
   readonly name: string;
   readonly dtype: DType;
-  /** Undefined where the file leaves the size open. */
+  /** Undefined if the file leaves the size open. */
   readonly height?: number;
   readonly width?: number;
 }
@@ -125,7 +125,7 @@ export function importOnnx(
   return new Importer(model, constants).run(options);
 }
 
-/** What an output is, by the names of its exporter where they tell, else by its axes. */
+/** What an output is, by the names of its exporter if they are known ones, else by its axes. */
 function meaningOf(name: string, shape: readonly number[]): OutputMeaning {
   if (name === 'logits' || name === 'features' || name === 'tokens') return name;
   if (shape.length === 3) return 'tokens';

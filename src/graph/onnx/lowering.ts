@@ -12,7 +12,7 @@ export interface Emitter {
   /** Type and shape of a value; an empty name is an input left out. */
   info(name: string): ValueInfo | undefined;
   /**
-   * Writes one operator and returns its output's name: `output` where the fused operator's own
+   * Writes one operator and returns its output's name: `output` if the fused operator's own
    * result is made.
    */
   add(
@@ -29,14 +29,14 @@ export interface Emitter {
   scalar(value: number, dtype: DType): string;
 }
 
-/** A fused operator with its inputs by position (empty where left out) and its attributes. */
+/** A fused operator with its inputs by position (empty if left out) and its attributes. */
 export interface FusedNode {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Readonly<Record<string, Attribute>>;
 }
 
-/** Writes plain operators for a fused one; a reason where this use of it has no plain form. */
+/** Writes plain operators for a fused one; a reason if this use of it has no plain form. */
 export type Lowering = (node: FusedNode, emit: Emitter) => string | void;
 
 const number = (node: FusedNode, name: string, otherwise: number): number => {

@@ -6,7 +6,7 @@ import type { OnnxNode } from '../../checkpoint/formats/onnxModel';
  * - PyTorch's newer exporter writes it into the node's metadata: `['', 'blocks.0', 'blocks.0.attn',
  *   'linear']`.
  * - Its older one names nodes after it: `/blocks/blocks.0/attn/qkv/MatMul` is `blocks.0.attn.qkv`.
- * - Otherwise the parameters a node reads tell: `blocks.0.attn.qkv.weight`.
+ * - Otherwise by the parameters a node reads: `blocks.0.attn.qkv.weight`.
  *
  * A node about which nothing is said lies in what its neighbours have in common.
  */

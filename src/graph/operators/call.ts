@@ -9,7 +9,7 @@ export interface OutputInfo {
   readonly shape: readonly number[];
 }
 
-/** Value of a tensor where it is known without running the model. */
+/** Value of a tensor if it is known without running the model. */
 export type ConstantOf = (value: ValueInfo) => ConstantTensor | undefined;
 
 /** Value of each type of attribute. */
@@ -55,7 +55,7 @@ export class Call {
     return this.input(index).shape;
   }
 
-  /** Size of an input along an axis, which counts from the end where it is negative. */
+  /** Size of an input along an axis, which counts from the end if it is negative. */
   size(index: number, axis: number): number {
     const { length } = this.shape(index);
     return at(this.shape(index), this.axis(axis, length));
@@ -71,7 +71,7 @@ export class Call {
     return [lead, channels, ...sides];
   }
 
-  /** Rows and columns of a matrix, in the other order where the attribute says so. */
+  /** Rows and columns of a matrix, in the other order if the attribute is set. */
   matrix(index: number, transposed: string): readonly [rows: number, columns: number] {
     const [rows, columns, ...rest] = this.shape(index);
     if (rows === undefined || columns === undefined || rest.length > 0)
@@ -117,7 +117,7 @@ export class Call {
   }
 
   /**
-   * Values of an input known beforehand, row-major; undefined where the input is absent or only
+   * Values of an input known beforehand, row-major; undefined if the input is absent or only
    * known when the model runs.
    */
   known(index: number): ArrayLike<number> | undefined {
@@ -172,7 +172,7 @@ export class Call {
 
 /**
  * What an operator's cost counts as. `product` is a matrix product: linear if an operand is a
- * parameter, attention otherwise, which only the graph around it tells.
+ * parameter, attention otherwise, which only the graph around it decides.
  */
 export type OperatorKind =
   'conv' | 'product' | 'normalisation' | 'softmax' | 'activation' | 'elementwise' | 'layout' | 'other';

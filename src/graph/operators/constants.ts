@@ -38,7 +38,7 @@ export const isFoldable = (dtype: DType): boolean => arrays[dtype] !== undefined
 /**
  * A constant's elements as numbers, row-major; undefined for types that are not computed with (half
  * precision, packed). 64-bit integers beyond 2^53 lose their last digits: they occur as "to the
- * end" sentinels only, where clamping makes them equal.
+ * end" sentinels only, which clamping makes them equal.
  */
 export function decode(constant: ConstantTensor): ArrayLike<number> | undefined {
   const array = arrays[constant.dtype];

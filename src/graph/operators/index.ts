@@ -50,7 +50,7 @@ const domains: Readonly<Record<string, OperatorTable>> = {
   'com.microsoft': contrib,
 };
 
-/** The operator's row; undefined where it is not known. */
+/** The operator's row; undefined if it is not known. */
 export function operatorOf(node: Pick<Node, 'op' | 'domain'>): Operator | undefined {
   const table = domains[node.domain === 'ai.onnx' ? '' : node.domain];
   return table && Object.hasOwn(table, node.op) ? table[node.op] : undefined;
@@ -65,7 +65,7 @@ function rowOf(node: Node, inputs: readonly (ValueInfo | undefined)[]): Operator
 
 /**
  * Types and shapes of a node's outputs. Throws with the node's name, its operator and the shapes
- * found where they do not fit.
+ * found if they do not fit.
  */
 export function inferOutputs(
   node: Node,
@@ -90,8 +90,8 @@ function ruled<T>(node: Node, inputs: readonly (ValueInfo | undefined)[], rule: 
 }
 
 /**
- * A node's outputs where they do not depend on the image: all inputs are known, or only their
- * shapes matter. Undefined where they do depend, where the operator has no rule, or where the
+ * A node's outputs if they do not depend on the image: all inputs are known, or only their
+ * shapes matter. Undefined if they do depend, if the operator has no rule, or if the
  * result is too large to be shape arithmetic.
  */
 export function foldNode(

@@ -229,7 +229,7 @@ const blocks = (toSpace: boolean): Operator => ({
 
 const identity = reinterpret((call) => call.shape(0));
 
-/** Dropout outside training passes its input on; the mask, where asked for, is all true. */
+/** Dropout outside training passes its input on; the mask, if asked for, is all true. */
 const dropout: Operator = {
   ...identity,
   infer: (call): readonly OutputInfo[] => {

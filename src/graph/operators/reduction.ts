@@ -6,7 +6,7 @@ import { collect, flatIndex, strides, withAxis } from './shapes';
 const inputElements = (call: Call): number => elementCount(call.shape(0));
 
 /**
- * Axes that are reduced: attribute or input; all where none are given, unless
+ * Axes that are reduced: attribute or input; all if none are given, unless
  * `noop_with_empty_axes`.
  */
 function reducedAxes(call: Call): ReadonlySet<number> {

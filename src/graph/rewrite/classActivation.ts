@@ -51,7 +51,7 @@ function pools(node: Node, map: ValueInfo | undefined, pooled: ValueInfo | undef
   );
 }
 
-/** The linear head over the mean of the last map; undefined where the graph ends otherwise. */
+/** The linear head over the mean of the last map; undefined if the graph ends otherwise. */
 function linearHead(graph: Graph): LinearHead | undefined {
   const nodes = producers(graph);
   const info = (name: string | undefined): ValueInfo | undefined => graph.values.get(name ?? '');

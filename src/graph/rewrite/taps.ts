@@ -11,7 +11,7 @@ const scope = 'taps';
  * - `full`: the map itself, `[batch, heads, queries, keys]`, of windows `[batch · windows, heads,
  *   n, n]`.
  * - `rows`: only rows weighted by a graph input `[1, 1, 1, queries]` (of windows `[windows, 1, 1,
- *   n]`), and (`mean`, where layers chain) the mean over heads `[batch, queries, keys]`, because
+ *   n]`), and (`mean`, if layers chain) the mean over heads `[batch, queries, keys]`, because
  *   the whole would not fit: 1370 tokens, 12 layers and 12 heads are 1.08 GB.
  */
 export interface Tap {

@@ -346,7 +346,7 @@ describe('module tree', () => {
 });
 
 describe('drawing of the whole', () => {
-  it('leads from the picture to the head', () => {
+  it('leads from the image to the head', () => {
     const drawn = stations(buildVit(vitB16));
     assert.deepEqual(
       drawn.map(({ kind, detail }) => `${kind}: ${detail}`),

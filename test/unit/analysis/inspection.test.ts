@@ -80,7 +80,7 @@ describe('what inspection says of an image tower', () => {
 });
 
 describe('what inspection says of gates', () => {
-  it('counts no tokens where no token asks, though gates have places on the picture', async () => {
+  it('counts no tokens where no token asks, though gates have places on the image', async () => {
     const model = await openModel('test/fixtures/cases/cbam-resnet-timm-safetensors/model.safetensors');
     const { headline } = inspectorModel(model, { set: new Set() });
     assert.deepEqual(

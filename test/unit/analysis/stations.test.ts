@@ -4,7 +4,7 @@ import { stations } from '../../../src/analysis/stations';
 import { checkpointPath, readCases } from '../../support/cases';
 
 /**
- * The drawing of a golden case, from the picture on: `Blocks ×2 96 × 12 × 8, 2 heads
+ * The drawing of a golden case, from the image on: `Blocks ×2 96 × 12 × 8, 2 heads
  * (stages.0.blocks)`.
  */
 async function drawing(id: string): Promise<readonly string[]> {

@@ -440,7 +440,7 @@ describe('constant folding', () => {
   for (const [op, given, attributes, expected] of cases)
     it(`${op} → ${expected.join(', ')}`, () => assert.deepEqual(folded(op, given, attributes), expected));
 
-  it('leaves alone what depends on the picture', () => {
+  it('leaves alone what depends on the image', () => {
     assert.equal(folded('Add', [[3], i64([1])]), undefined);
     assert.equal(folded('LayerNormalization', [f32([1, 2]), f32([1, 1])]), undefined);
   });
