@@ -37,8 +37,7 @@ export function describeModule(graph: Graph, module: Described, probe: Probe | u
     (module.children.some(({ own }) => own.length > 0) ? undefined : describeOperator(module.own)) ??
     describeContainer(module, graph);
   return {
-    // The graph's notes write the number before the word.
-    title: (written?.title ?? derived?.title ?? '').replace(/ 1 heads$/, ' 1 head'),
+    title: written?.title ?? derived?.title ?? '',
     formula: written?.formula ?? derived?.formula ?? '',
     details: derived?.details ?? noDetails,
     role: derived?.role ?? 'other',

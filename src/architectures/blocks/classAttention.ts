@@ -3,6 +3,7 @@ import type { ValueInfo } from '../../graph/graph';
 import { type Tokens } from './layers';
 import { tokenAt } from './specialTokens';
 import { mergeHeads, splitHeads } from './transformer';
+import { quantity } from '../../domain/units';
 
 /** Keys and values of one fused linear layer or of two. */
 function keyValue(b: GraphBuilder, x: ValueInfo): readonly [key: ValueInfo, value: ValueInfo] {
@@ -36,7 +37,7 @@ export function classAttention(
       return b.linear(mergeHeads(b, mixed), 'proj');
     },
     {
-      title: `${kind === 'class' ? 'Class' : 'Cross'} attention, ${heads} heads`,
+      title: `${kind === 'class' ? 'Class' : 'Cross'} attention, ${quantity(heads, 'head')}`,
       formula: 'softmax(q_cls·Kᵀ/√d)·V',
     },
   );

@@ -6,6 +6,7 @@ import { norm, residual, withValue, type Tokens } from './layers';
 import { gridOfLayout, resizedMap } from './maps';
 import { mergeHeads, mlp, selfProbe } from './transformer';
 import { windowPartition, windowProbe, windowReverse, windowsOf, type Windows } from './windows';
+import { quantity } from '../../domain/units';
 
 /**
  * Row of a table of relative positions for each query and key of one axis: `queries · keys`
@@ -87,7 +88,7 @@ function decomposedAttention(
       return b.linear(mergeHeads(b, mixed), 'proj');
     },
     {
-      title: `${windows ? 'Window' : 'Self'}-attention, ${heads} heads`,
+      title: `${windows ? 'Window' : 'Self'}-attention, ${quantity(heads, 'head')}`,
       formula: 'softmax(QKᵀ/√d + Q·R_h + Q·R_w)·V',
     },
   );

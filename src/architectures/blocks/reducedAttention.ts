@@ -7,6 +7,7 @@ import { activate, norm, residual, withValue, type Tokens } from './layers';
 import { gridOf, gridTokens, mapToTokens, tokensToMap } from './maps';
 import { eachBlock } from './stages';
 import { mergeHeads, mlp, splitHeads } from './transformer';
+import { quantity } from '../../domain/units';
 
 /** How a block with spatial-reduction attention computes. */
 export interface ReducedSettings {
@@ -81,7 +82,10 @@ function reducedAttention(
       });
       return b.linear(mergeHeads(b, mixed), 'proj');
     },
-    { title: `Spatial-reduction attention, ${heads} heads`, formula: 'softmax(Q·reduce(K)ᵀ/√d)·reduce(V)' },
+    {
+      title: `Spatial-reduction attention, ${quantity(heads, 'head')}`,
+      formula: 'softmax(Q·reduce(K)ᵀ/√d)·reduce(V)',
+    },
   );
 }
 

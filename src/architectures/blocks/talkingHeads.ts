@@ -2,6 +2,7 @@ import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { type Tokens } from './layers';
 import { mergeHeads, queryKeyValue, selfProbe, splitHeads } from './transformer';
+import { quantity } from '../../domain/units';
 
 /** A linear layer over the heads of a map `[batch, heads, queries, keys]`: its matrix stands on the left, so that no map is transposed. */
 function mixHeads(b: GraphBuilder, map: ValueInfo, name: string): ValueInfo {
@@ -33,6 +34,6 @@ export function talkingHeadsAttention(
       b.probe(map, selfProbe(tokens, layer));
       return b.linear(mergeHeads(b, b.add('MatMul', [map, v!], {}, { name: '/mix' })), 'proj');
     },
-    { title: `Talking-heads attention, ${heads} heads`, formula: 'W_w·softmax(W_l·QKᵀ/√d)·V' },
+    { title: `Talking-heads attention, ${quantity(heads, 'head')}`, formula: 'W_w·softmax(W_l·QKᵀ/√d)·V' },
   );
 }

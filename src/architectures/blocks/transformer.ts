@@ -3,6 +3,7 @@ import { int, type ValueInfo } from '../../graph/graph';
 import type { Probe } from '../../domain/probes';
 import { activate, maybeNorm, residual, silu, type Tokens } from './layers';
 import { rotate, type Rotation } from './rotary';
+import { quantity } from '../../domain/units';
 
 /** Hidden units of an MLP: activation(fc1), or SwiGLU (Shazeer 2020) with the gate apart (`fc1_g`, `fc1_x`) or in the first half of fc1. */
 function hidden(b: GraphBuilder, x: ValueInfo, activation: string): ValueInfo {
@@ -116,7 +117,7 @@ export function selfAttention(
       return b.linear(maybeNorm(b, mergeHeads(b, mixed), 'norm', eps), 'proj');
     },
     {
-      title: `Multi-head self-attention, ${heads} heads`,
+      title: `Multi-head self-attention, ${quantity(heads, 'head')}`,
       formula: `softmax(QKᵀ/√${tokens.value.shape[1]! / heads}${bias ? ' + B' : ''})·V`,
     },
   );
@@ -216,6 +217,6 @@ export function attentionPool(
       const pooled = b.linear(mergeHeads(b, mixed), 'proj');
       return residual(b, pooled, mlp(b, maybeNorm(b, pooled, 'norm', eps), 'mlp', { activation, eps }));
     },
-    { title: `Attention pooling, ${heads} heads`, formula: 'softmax(qKᵀ/√d)·V for a learned q' },
+    { title: `Attention pooling, ${quantity(heads, 'head')}`, formula: 'softmax(qKᵀ/√d)·V for a learned q' },
   );
 }

@@ -15,6 +15,7 @@ import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedCon
 import type { Sizes } from '../sizes';
 import { activationOf, classesOf, headsOf, type Sources } from '../sources';
 import { cvtNames } from './names';
+import { quantity } from '../../domain/units';
 
 /** Sizes of Wu et al. 2021 (CvT, table 2). */
 const sizes: Sizes = { '1,2,10 64': '13', '1,4,16 64': '21', '2,2,20 192': 'W24' };
@@ -144,7 +145,10 @@ function attention(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): Va
       });
       return b.linear(mergeHeads(b, mixed), 'proj');
     },
-    { title: `Convolutional attention, ${heads} heads`, formula: 'softmax(conv(x)·conv(x)ᵀ/√D)·conv(x)' },
+    {
+      title: `Convolutional attention, ${quantity(heads, 'head')}`,
+      formula: 'softmax(conv(x)·conv(x)ᵀ/√D)·conv(x)',
+    },
   );
 }
 

@@ -20,6 +20,7 @@ import {
 import type { BuildOptions } from '../family';
 import { answer } from '../heads/classifier';
 import type { HieraConfig } from './hieraConfig';
+import { quantity } from '../../domain/units';
 
 /** Factor by which the first block of a stage pools queries and shortcut. */
 const queryPool = 2;
@@ -132,7 +133,7 @@ function hieraAttention(b: GraphBuilder, tokens: Tokens, layer: string, settings
       return withValue(asked, b.linear(mergeHeads(b, out), 'proj'));
     },
     {
-      title: `${windows ? 'Window' : 'Self'}-attention, ${heads} heads`,
+      title: `${windows ? 'Window' : 'Self'}-attention, ${quantity(heads, 'head')}`,
       formula: 'softmax(pool(Q)·Kᵀ/√d)·V',
     },
   );

@@ -11,6 +11,7 @@ import {
   selfProbe,
   splitHeads,
 } from '../blocks/transformer';
+import { quantity } from '../../domain/units';
 
 /** What all blocks of a network are built by beside their parameters. */
 export interface BlockFacts {
@@ -54,7 +55,7 @@ function attend(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): Value
       return b.linear(maybeNorm(b, mixed, 'norm', settings.eps), 'proj');
     },
     {
-      title: `Differential attention, ${settings.heads} heads`,
+      title: `Differential attention, ${quantity(settings.heads, 'head')}`,
       formula: 'softmax(Q₁K₁ᵀ) − λ·softmax(Q₂K₂ᵀ)',
     },
   );

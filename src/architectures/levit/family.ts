@@ -21,6 +21,7 @@ import { learnedImageSize, mapOf, requireResolution, resolutionOf } from '../gro
 import { sizeTitle, type Sizes } from '../sizes';
 import { activationOf, classesOf, countOf, recognisedFrom, sourcesOf } from '../sources';
 import { levitNames } from './names';
+import { quantity } from '../../domain/units';
 
 type Tensors = Found['tensors'];
 
@@ -198,7 +199,7 @@ function attention(b: GraphBuilder, tokens: Tokens, activation: string): Tokens 
       });
       return project(b, mixed, tokens, activation);
     },
-    { title: `Multi-head self-attention, ${heads} heads`, formula: biasedFormula },
+    { title: `Multi-head self-attention, ${quantity(heads, 'head')}`, formula: biasedFormula },
   );
 }
 

@@ -25,6 +25,7 @@ import {
   type Sources,
 } from '../sources';
 import { mvitv2Names } from './names';
+import { quantity } from '../../domain/units';
 
 /** timm's MViTv2 cuts patches with this stride, whatever the kernel. */
 const patchStride = 4;
@@ -241,7 +242,10 @@ function poolingAttention(b: GraphBuilder, tokens: Tokens, layer: string, config
       const value = b.linear(mergeHeads(b, residual(b, mixed, q.value)), 'proj');
       return { value, batch: tokens.batch, count, layout: { special, grid: q.grid } };
     },
-    { title: `Pooling attention, ${heads} heads`, formula: 'softmax(QKᵀ/√d + Q·R_h + Q·R_w)·V + Q' },
+    {
+      title: `Pooling attention, ${quantity(heads, 'head')}`,
+      formula: 'softmax(QKᵀ/√d + Q·R_h + Q·R_w)·V + Q',
+    },
   );
 }
 

@@ -14,6 +14,7 @@ import { answer } from '../heads/classifier';
 import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, countOf, decide, headsOf, recognisedFrom, sourcesOf } from '../sources';
 import { nestNames } from './names';
+import { quantity } from '../../domain/units';
 
 /** Sizes of Zhang et al. 2022 (NesT, table A1). */
 const sizes: Sizes = { '2,2,8 96': 'T', '2,2,20 96': 'S', '2,2,20 128': 'B' };
@@ -97,7 +98,7 @@ function blockAttention(b: GraphBuilder, tokens: Tokens, windows: Windows, heads
       const mixed = b.attention(...byHead(b, tokens, heads), { probe: windowProbe(windows, layer) });
       return b.linear(b.reshape(b.transpose(mixed, [0, 2, 3, 1]), tokens.value.shape), 'proj');
     },
-    { title: `Attention inside blocks, ${heads} heads`, formula: 'softmax(QKᵀ/√d)·V' },
+    { title: `Attention inside blocks, ${quantity(heads, 'head')}`, formula: 'softmax(QKᵀ/√d)·V' },
   );
 }
 

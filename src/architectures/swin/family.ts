@@ -29,6 +29,7 @@ import {
 } from '../groups/shiftedWindows';
 import { decide, sideOf, sourcesOf, type Sources } from '../sources';
 import { swinNames } from './names';
+import { quantity } from '../../domain/units';
 
 const table = 'relative_position_bias_table';
 
@@ -132,7 +133,7 @@ function block(b: GraphBuilder, tokens: Tokens, place: ShiftedPlace, window: Gri
         layer,
         bias: tableBias(b, table, windows.size, { native }),
       }),
-    { title: `Window attention, ${heads} heads`, formula: 'softmax(QKᵀ/√d + B)·V' },
+    { title: `Window attention, ${quantity(heads, 'head')}`, formula: 'softmax(QKᵀ/√d + B)·V' },
   );
   const mixed = residual(b, tokens.value, attended.value);
   return withValue(

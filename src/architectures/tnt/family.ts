@@ -19,6 +19,7 @@ import { answer } from '../heads/classifier';
 import { sizeTitle } from '../sizes';
 import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 import { tntNames } from './names';
+import { quantity } from '../../domain/units';
 
 /**
  * Where patches are cut: before the convolution, so that none sees its neighbours, or, in timm's
@@ -176,7 +177,7 @@ function attention(
       const mixed = b.attention(split(query), split(key), split(value), { probe });
       return b.linear(mergeHeads(b, mixed), 'proj');
     },
-    { title: `Multi-head self-attention, ${heads} heads`, formula: 'softmax(QKᵀ/√d)·V' },
+    { title: `Multi-head self-attention, ${quantity(heads, 'head')}`, formula: 'softmax(QKᵀ/√d)·V' },
   );
 }
 

@@ -18,6 +18,7 @@ import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedCon
 import type { Sizes } from '../sizes';
 import type { Sources } from '../sources';
 import { twinsNames } from './names';
+import { quantity } from '../../domain/units';
 
 const blocksOf = (stage: number): string => `blocks.${stage}`;
 
@@ -84,7 +85,10 @@ function localAttention(b: GraphBuilder, tokens: Tokens, heads: number, side: nu
       });
       return b.linear(windowReverse(b, withValue(windowed, mergeHeads(b, mixed)), windows).value, 'proj');
     },
-    { title: `Locally-grouped self-attention, ${heads} heads`, formula: 'softmax(QKᵀ/√d)·V inside windows' },
+    {
+      title: `Locally-grouped self-attention, ${quantity(heads, 'head')}`,
+      formula: 'softmax(QKᵀ/√d)·V inside windows',
+    },
   );
 }
 

@@ -22,6 +22,7 @@ import {
   type Sources,
 } from '../sources';
 import { visformerNames } from './names';
+import { quantity } from '../../domain/units';
 
 type Tensors = Found['tensors'];
 
@@ -105,7 +106,7 @@ function attention(b: GraphBuilder, map: ValueInfo, layer: string, heads: number
       const mixed = b.attention(query!, key!, value!, { probe: selfProbe(fused, layer) });
       return convolution(b, tokensToMap(b, withValue(fused, mergeHeads(b, mixed))), 'proj');
     },
-    { title: `Multi-head self-attention, ${heads} heads`, formula: 'softmax(QKᵀ/√d)·V' },
+    { title: `Multi-head self-attention, ${quantity(heads, 'head')}`, formula: 'softmax(QKᵀ/√d)·V' },
   );
 }
 

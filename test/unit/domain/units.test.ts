@@ -7,6 +7,7 @@ import {
   formatMilliseconds,
   formatPercent,
   formatShape,
+  quantity,
 } from '../../../src/domain/units';
 
 describe('units', () => {
@@ -20,6 +21,9 @@ describe('units', () => {
     [formatCount(0), '0'],
     [formatBytes(346270624), '346 MB'],
     [formatBytes(12), '12 B'],
+    [quantity(1, 'head'), '1 head'],
+    [quantity(12, 'head'), '12 heads'],
+    [quantity([2, 4], 'head'), '2/4 heads'],
     [formatShape([197, 768]), '197×768'],
     [formatShape([]), 'scalar'],
     [formatPercent(0.9731), '97.3 %'],
