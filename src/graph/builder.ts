@@ -428,11 +428,15 @@ export class GraphBuilder {
   }
 
   private unique(name: string): string {
-    let count = this.names.get(name) ?? 0;
-    let unique = name;
+    let count = this.names.get(name);
+    if (count === undefined) {
+      this.names.set(name, 1);
+      return name;
+    }
+    let unique = `${name}_${count++}`;
     while (this.names.has(unique)) unique = `${name}_${count++}`;
     this.names.set(unique, 1);
-    this.names.set(name, Math.max(1, count));
+    this.names.set(name, count);
     return unique;
   }
 

@@ -73,7 +73,11 @@ export function inferOutputs(
   constantOf: ConstantOf,
 ): readonly OutputInfo[] {
   const row = rowOf(node, inputs);
-  return ruled(node, inputs, () => row.infer(new Call(node, inputs, constantOf)));
+  try {
+    return row.infer(new Call(node, inputs, constantOf));
+  } catch (error) {
+    throw ofNode(error, node, inputs);
+  }
 }
 
 /**
