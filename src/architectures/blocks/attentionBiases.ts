@@ -1,9 +1,11 @@
+import { at } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import type { Probe } from '../../domain/probes';
 import { type Tokens } from './layers';
 import { gridOfLayout } from './maps';
+import { parameterSide, splitInThree } from './parts';
 import { mergeHeads, splitHeads } from './transformer';
 
 /** |query − key| along one side, `[queries, keys]`, for every `stride`-th position as query. */
@@ -18,12 +20,14 @@ function distances(b: GraphBuilder, side: number, stride: number): ValueInfo {
 }
 
 /**
- * Attention biases (Graham et al. 2021, LeViT §4.2): one number per head and offset |Δrow|, |Δcolumn| of query and key, row-major over the
- * offsets. The table `name` is `[heads, rows · columns]`, the result `[heads, queries, keys]`. Queries are every `stride`-th row and column.
- * Rows and columns are looked up one after the other: a table of all pairs would be far larger than the model.
+ * Attention biases (Graham et al. 2021, LeViT §4.2): one number per head and offset |Δrow|,
+ * |Δcolumn| of query and key, row-major over the offsets. The table `name` is
+ * `[heads, rows · columns]`, the result `[heads, queries, keys]`. Queries are every `stride`-th row
+ * and column. Rows and columns are looked up one after the other: a table of all pairs would be far
+ * larger than the model.
  */
 export function offsetBiases(b: GraphBuilder, name: string, [rows, columns]: Grid, stride = 1): ValueInfo {
-  const heads = b.shapeOf(name)[0]!;
+  const heads = parameterSide(b, name, 0);
   const table = b.parameter(name, [heads, rows, columns]);
   const byRow = b.add('Gather', [table, distances(b, rows, stride)], { axis: int(1) });
   const byColumn = b.add('Gather', [byRow, distances(b, columns, stride)], { axis: int(3) });
@@ -39,8 +43,10 @@ interface BiasedAttention {
 }
 
 /**
- * Multi-head self-attention with biases per offset (Graham et al. 2021, LeViT §4.2) of tokens on a grid. `fused` `[batch · count, heads · d]` holds
- * query, key and value of each head side by side; their biases are `attention_biases` of the scope. The result is `[batch · count, heads · values]`.
+ * Multi-head self-attention with biases per offset (Graham et al. 2021, LeViT §4.2) of tokens on a
+ * grid. `fused` `[batch · count, heads · d]` holds query, key and value of each head side by side;
+ * their biases are `attention_biases` of the scope. The result is
+ * `[batch · count, heads · values]`.
  */
 export function biasedAttention(
   b: GraphBuilder,
@@ -48,12 +54,12 @@ export function biasedAttention(
   { batch, layout }: Tokens,
   { values, probe }: BiasedAttention,
 ): ValueInfo {
-  const heads = b.shapeOf('attention_biases')[0]!;
+  const heads = parameterSide(b, 'attention_biases', 0);
   const split = splitHeads(b, fused, batch, heads);
-  const keys = (split.shape[3]! - values) / 2;
-  const [query, key, value] = b.split(split, [keys, keys, values], 3);
+  const keys = (at(split.shape, 3) - values) / 2;
+  const [query, key, value] = splitInThree(b, split, 3, [keys, keys, values]);
   const bias = offsetBiases(b, 'attention_biases', gridOfLayout(layout));
-  return mergeHeads(b, b.attention(query!, key!, value!, { bias, probe }));
+  return mergeHeads(b, b.attention(query, key, value, { bias, probe }));
 }
 
 /** What the module of such an attention computes. */

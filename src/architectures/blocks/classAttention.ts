@@ -1,21 +1,21 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { type Tokens } from './layers';
+import { splitInTwo } from './parts';
 import { tokenAt } from './specialTokens';
 import { mergeHeads, splitHeads } from './transformer';
 import { quantity } from '../../domain/units';
 
 /** Keys and values of one fused linear layer or of two. */
 function keyValue(b: GraphBuilder, x: ValueInfo): readonly [key: ValueInfo, value: ValueInfo] {
-  if (!b.has('kv.weight')) return [b.linear(x, 'k'), b.linear(x, 'v')];
-  const [key, value] = b.split(b.linear(x, 'kv'), 2, 1);
-  return [key!, value!];
+  return b.has('kv.weight') ? splitInTwo(b, b.linear(x, 'kv'), 1) : [b.linear(x, 'k'), b.linear(x, 'v')];
 }
 
 /**
- * Class attention (Touvron et al. 2021, CaiT §3.2, eq. 5–7): the class token, first of the normalised `tokens` `[batch · count, dim]`, asks all of
- * them, itself among them. Returns what it is told, `[batch, dim]`; what becomes of it and of the patches each family says for itself.
- * `cross`: the token comes from elsewhere than the patches.
+ * Class attention (Touvron et al. 2021, CaiT §3.2, eq. 5–7): the class token, first of the
+ * normalised `tokens` `[batch · count, dim]`, attends to all of them, itself among them. Returns
+ * the mixed values `[batch, dim]`; how they join the tokens each family decides. `cross`: the token
+ * comes from elsewhere than the patches.
  */
 export function classAttention(
   b: GraphBuilder,

@@ -15,13 +15,19 @@ const geluTanh = (b: GraphBuilder, x: ValueInfo): ValueInfo =>
 
 export const silu = (b: GraphBuilder, x: ValueInfo): ValueInfo => sigmoidGate(b, x, 1);
 
-/** min(max(x/6 + 1/2, 0), 1) (Howard et al. 2019, §5.2). HardSwish is written with it: fewer providers have an operator of that name. */
+/**
+ * min(max(x/6 + 1/2, 0), 1) (Howard et al. 2019, §5.2). HardSwish is written with it: fewer
+ * providers have an operator of that name.
+ */
 const hardSigmoid = (b: GraphBuilder, x: ValueInfo): ValueInfo =>
   b.add('HardSigmoid', [x], { alpha: float(1 / 6), beta: float(0.5) });
 
 const hardSwish = (b: GraphBuilder, x: ValueInfo): ValueInfo => b.add('Mul', [x, hardSigmoid(b, x)]);
 
-/** Activations by the names that timm and transformers give them (GELU: Hendrycks & Gimpel 2016; Mish: Misra 2020). */
+/**
+ * Activations by the names that timm and transformers give them (GELU: Hendrycks & Gimpel 2016;
+ * Mish: Misra 2020).
+ */
 export const activations: Readonly<Record<string, (b: GraphBuilder, x: ValueInfo) => ValueInfo>> = {
   gelu,
   gelu_tanh: geluTanh,
@@ -45,7 +51,10 @@ export const activations: Readonly<Record<string, (b: GraphBuilder, x: ValueInfo
   identity: (_, x) => x,
 };
 
-/** s · relu(x)² + b with a learned s and b under `name` (Yu et al. 2022, MetaFormer Baselines, StarReLU). */
+/**
+ * s · relu(x)² + b with a learned s and b under `name` (Yu et al. 2022, MetaFormer Baselines,
+ * StarReLU).
+ */
 export function starRelu(b: GraphBuilder, x: ValueInfo, name: string): ValueInfo {
   const positive = b.add('Relu', [x]);
   const scaled = b.add('Mul', [b.add('Mul', [positive, positive]), b.parameter(`${name}.scale`)]);
@@ -60,19 +69,25 @@ export function activate(b: GraphBuilder, x: ValueInfo, name: string): ValueInfo
   return apply(b, x);
 }
 
-/** LayerNorm, or RMSNorm where only a scale is stored. */
+/** LayerNorm, or RMSNorm if only a scale is stored. */
 export function norm(b: GraphBuilder, x: ValueInfo, name: string, epsilon: number): ValueInfo {
   return b.has(`${name}.weight`) && !b.has(`${name}.bias`)
     ? b.rmsNorm(x, name, epsilon)
     : b.layerNorm(x, name, epsilon);
 }
 
-/** `norm` where it is stored, else x; one of which only the bias is left is an error that names the missing scale. */
+/**
+ * `norm` if it is stored, else x; one of which only the bias is left is an error that names the
+ * missing scale.
+ */
 export function maybeNorm(b: GraphBuilder, x: ValueInfo, name: string, epsilon: number): ValueInfo {
   return b.has(`${name}.weight`) || b.has(`${name}.bias`) ? norm(b, x, name, epsilon) : x;
 }
 
-/** LayerScale (Touvron et al. 2021, CaiT §2.1): a factor per channel where `<name>.gamma` or `<name>` itself is stored, else x. */
+/**
+ * LayerScale (Touvron et al. 2021, CaiT §2.1): a factor per channel if `<name>.gamma` or `<name>`
+ * itself is stored, else x.
+ */
 export function layerScale(b: GraphBuilder, x: ValueInfo, name: string): ValueInfo {
   const gamma = [`${name}.gamma`, name].find((each) => b.has(each));
   return gamma === undefined ? x : b.add('Mul', [x, b.parameter(gamma)]);
@@ -83,7 +98,10 @@ export function residual(b: GraphBuilder, x: ValueInfo, branch: ValueInfo): Valu
   return b.add('Add', [x, branch]);
 }
 
-/** A sequence of tokens as it runs through the blocks: `value` is `[batch · count, dim]`, the shape that Gemm takes. */
+/**
+ * A sequence of tokens as it runs through the blocks: `value` is `[batch · count, dim]`, the shape
+ * that Gemm takes.
+ */
 export interface Tokens {
   readonly value: ValueInfo;
   readonly batch: number;

@@ -1,3 +1,4 @@
+import { at } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { float, int, text, type ValueInfo } from '../../graph/graph';
@@ -5,9 +6,12 @@ import { bothSides, type Sides, type TokenLayout } from '../../domain/probes';
 import { maybeNorm, type Tokens } from './layers';
 
 /** Rows and columns of a map `[batch, channels, rows, columns]`. */
-export const gridOf = (map: ValueInfo): Grid => [map.shape[2]!, map.shape[3]!];
+export const gridOf = (map: ValueInfo): Grid => [at(map.shape, 2), at(map.shape, 3)];
 
-/** `[batch, channels, rows, columns]` as tokens in row-major order: the value is `[batch · rows · columns, channels]`. */
+/**
+ * `[batch, channels, rows, columns]` as tokens in row-major order: the value is
+ * `[batch · rows · columns, channels]`.
+ */
 export function mapToTokens(b: GraphBuilder, map: ValueInfo): Tokens {
   const [batch, channels, rows, columns] = map.shape as readonly [number, number, number, number];
   const value = b.reshape(b.transpose(map, [0, 2, 3, 1]), [batch * rows * columns, channels]);
@@ -22,27 +26,33 @@ export function gridTokens(value: ValueInfo, batch: number, grid: Grid): Tokens 
 /** The grid of tokens without special ones as a map `[batch, channels, rows, columns]`. */
 export function tokensToMap(b: GraphBuilder, { value, batch, layout }: Tokens): ValueInfo {
   const [rows, columns] = gridOfLayout(layout);
-  return b.transpose(b.reshape(value, [batch, rows, columns, value.shape[1]!]), [0, 3, 1, 2]);
+  return b.transpose(b.reshape(value, [batch, rows, columns, at(value.shape, 1)]), [0, 3, 1, 2]);
 }
 
-/** Rows and columns of tokens that lie on a grid. Throws for others: a family mixed up its tokens. */
+/**
+ * Rows and columns of tokens that lie on a grid. Throws for others: a family mixed up its tokens.
+ */
 export function gridOfLayout({ grid, special = [] }: TokenLayout): Grid {
-  if (grid?.length !== 2 || special.length > 0)
+  const [rows, columns, ...more] = grid ?? [];
+  if (rows === undefined || columns === undefined || more.length > 0 || special.length > 0)
     throw new Error(`tokens of a grid alone are needed, ${JSON.stringify({ special, grid })} found`);
-  return [grid[0]!, grid[1]!];
+  return [rows, columns];
 }
 
 /** `[batch · count, dim]` as `[batch, count, dim]` */
 export function sequence(b: GraphBuilder, { value, batch, count }: Tokens): ValueInfo {
-  return b.reshape(value, [batch, count, value.shape[1]!]);
+  return b.reshape(value, [batch, count, at(value.shape, 1)]);
 }
 
 /** Tokens of a grid as timm keeps them between stages: `[batch, rows, columns, dim]`. */
 export function gridSequence(b: GraphBuilder, { value, batch, layout }: Tokens): ValueInfo {
-  return b.reshape(value, [batch, ...gridOfLayout(layout), value.shape[1]!]);
+  return b.reshape(value, [batch, ...gridOfLayout(layout), at(value.shape, 1)]);
 }
 
-/** The map resized bilinearly, or bicubically, as torch's `interpolate` does without antialias; itself where it has that size. */
+/**
+ * The map resized bilinearly, or bicubically, as torch's `interpolate` does without antialias;
+ * itself if it has that size.
+ */
 export function resizedMap(
   b: GraphBuilder,
   map: ValueInfo,
@@ -62,13 +72,16 @@ export function resizedMap(
   });
 }
 
-/** A map or pixels `[batch, channels, rows, columns]` with zeros at the bottom and right up to a multiple of `step`. */
+/**
+ * A map or pixels `[batch, channels, rows, columns]` with zeros at the bottom and right up to a
+ * multiple of `step`.
+ */
 export function paddedToMultiple(b: GraphBuilder, map: ValueInfo, step: Sides): ValueInfo {
-  const steps = bothSides(step);
-  const [down, right] = gridOf(map).map(
-    (side, axis) => (steps[axis]! - (side % steps[axis]!)) % steps[axis]!,
-  );
-  return down === 0 && right === 0 ? map : b.add('Pad', [map, b.indices([0, 0, 0, 0, 0, 0, down!, right!])]);
+  const missing = (side: number, each: number): number => (each - (side % each)) % each;
+  const [rows, columns] = gridOf(map);
+  const [vertical, horizontal] = bothSides(step);
+  const [down, right] = [missing(rows, vertical), missing(columns, horizontal)];
+  return down === 0 && right === 0 ? map : b.add('Pad', [map, b.indices([0, 0, 0, 0, 0, 0, down, right])]);
 }
 
 /** Mean over all tokens, `[batch, dim]`. */
@@ -81,22 +94,31 @@ export function meanOfMap(b: GraphBuilder, map: ValueInfo): ValueInfo {
   return b.add('ReduceMean', [map, b.indices([2, 3])], { keepdims: int(0) });
 }
 
-/** LayerNorm over the channels of a map (ConvNeXt's LayerNorm2d; Liu et al. 2022), x itself where none is stored. */
+/**
+ * LayerNorm over the channels of a map (ConvNeXt's LayerNorm2d; Liu et al. 2022), x itself if none
+ * is stored.
+ */
 export function mapNorm(b: GraphBuilder, map: ValueInfo, name: string, epsilon: number): ValueInfo {
   const last = b.transpose(map, [0, 2, 3, 1]);
   const normed = maybeNorm(b, last, name, epsilon);
   return normed === last ? map : b.transpose(normed, [0, 3, 1, 2]);
 }
 
-/** LayerNorm over the channels of a map, also where it has a scale alone (timm's LayerNorm2dNoBias), which `mapNorm` takes for an RMSNorm. */
+/**
+ * LayerNorm over the channels of a map, also if it has a scale alone (timm's LayerNorm2dNoBias),
+ * which `mapNorm` takes for an RMSNorm.
+ */
 export function layerNormOfMap(b: GraphBuilder, map: ValueInfo, name: string, epsilon: number): ValueInfo {
   const last = b.transpose(map, [0, 2, 3, 1]);
   return b.transpose(b.layerNorm(last, name, epsilon), [0, 3, 1, 2]);
 }
 
-/** LayerScale (Touvron et al. 2021, CaiT §2.1) over the channels of a map: a factor each where `<name>.gamma` is stored, else x. */
+/**
+ * LayerScale (Touvron et al. 2021, CaiT §2.1) over the channels of a map: a factor each if
+ * `<name>.gamma` is stored, else x.
+ */
 export function layerScaleOfMap(b: GraphBuilder, map: ValueInfo, name: string): ValueInfo {
   return b.has(`${name}.gamma`)
-    ? b.add('Mul', [map, b.parameter(`${name}.gamma`, [map.shape[1]!, 1, 1])])
+    ? b.add('Mul', [map, b.parameter(`${name}.gamma`, [at(map.shape, 1), 1, 1])])
     : map;
 }

@@ -1,3 +1,4 @@
+import { at } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
@@ -14,7 +15,10 @@ const area = side * side;
 /** Rows and columns of neighbourhoods. */
 const centresOf = ([rows, columns]: Grid): Grid => [Math.ceil(rows / stride), Math.ceil(columns / stride)];
 
-/** For every place of every neighbourhood the position of the map it lies on; as many as the map has positions beyond its edge. */
+/**
+ * For every place of every neighbourhood the position of the map it lies on; beyond the map's edge
+ * the number of its positions, the index of a zero.
+ */
 function neighbourhoods(map: Grid): Int32Array {
   const [rows, columns] = centresOf(map);
   const index = new Int32Array(rows * columns * area);
@@ -29,7 +33,10 @@ function neighbourhoods(map: Grid): Int32Array {
   return index;
 }
 
-/** For every position of the map the places of neighbourhoods that lie on it, four at most; a zero's where there are fewer. */
+/**
+ * For every position of the map the places of neighbourhoods that lie on it, four at most; the
+ * index of a zero fills up if there are fewer.
+ */
 function overlaps(map: Grid): Int32Array {
   const places: number[][] = Array.from({ length: map[0] * map[1] }, () => []);
   neighbourhoods(map).forEach((position, place) => places[position]?.push(place));
@@ -40,7 +47,10 @@ function overlaps(map: Grid): Int32Array {
   return Int32Array.from(padded);
 }
 
-/** The neighbourhoods' values added up where they overlap (Yuan et al. 2021, eq. 5): `[batch · neighbourhoods · 9, dim]` to `[batch · positions, dim]`. */
+/**
+ * Adds up the neighbourhoods' values where they overlap (Yuan et al. 2021, eq. 5):
+ * `[batch · neighbourhoods · 9, dim]` to `[batch · positions, dim]`.
+ */
 function fold(b: GraphBuilder, folded: Tokens, map: Grid): ValueInfo {
   const parts = rearranged(b, folded, `outlook fold ${map.join('x')}`, () => overlaps(map));
   const [count, dim] = parts.shape as readonly [number, number];
@@ -50,14 +60,16 @@ function fold(b: GraphBuilder, folded: Tokens, map: Grid): ValueInfo {
 }
 
 /**
- * Outlook attention (Yuan et al. 2021, §3.1): every second position says by one linear layer how the 3 × 3 positions around it mix, without
- * comparing queries to keys; what neighbourhoods say of the same position is added up. Tokens of a grid `[batch · count, dim]`.
+ * Outlook attention (Yuan et al. 2021, §3.1) of tokens on a grid `[batch · count, dim]`: one linear
+ * layer at every second position makes the weights by which the 3 × 3 positions around it mix,
+ * without comparing queries to keys; the results of all neighbourhoods that cover a position are
+ * added up.
  */
 export function outlookAttention(b: GraphBuilder, tokens: Tokens, heads: number): ValueInfo {
   const map = gridOfLayout(tokens.layout);
   const centres = centresOf(map);
   const count = centres[0] * centres[1];
-  const dim = tokens.value.shape[1]!;
+  const dim = at(tokens.value.shape, 1);
   const width = dim / heads;
   return b.scope(
     'attn',

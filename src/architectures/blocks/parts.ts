@@ -2,10 +2,14 @@ import { at } from '../../domain/lists';
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 
-/** Side of a stored parameter along an axis. Throws `ParameterError` if it is not stored or has no such axis. */
+/**
+ * Side of a stored parameter along an axis. Throws `ParameterError` if it is not stored or has no
+ * such axis.
+ */
 export function parameterSide(b: GraphBuilder, name: string, axis: number): number {
   const side = b.shapeOf(name).at(axis);
-  if (side === undefined) throw new ParameterError(name, `no axis ${axis}`);
+  if (side === undefined)
+    throw new ParameterError([b.scopePath, name].filter(Boolean).join('.'), `no axis ${axis}`);
   return side;
 }
 

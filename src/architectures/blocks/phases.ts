@@ -1,3 +1,4 @@
+import { at } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
@@ -5,8 +6,9 @@ import type { Tokens } from './layers';
 import { gridOf, gridTokens } from './maps';
 
 /**
- * A map `[batch, channels, rows, columns]` as the interleaved maps of its patches' positions, `[batch, channels, patch², rows/patch · columns/patch]`
- * (Mehta & Rastegari 2022, MobileViT §3.1): position (i, j) of every patch is a sequence of its own.
+ * A map `[batch, channels, rows, columns]` as the interleaved maps of its patches' positions,
+ * `[batch, channels, patch², rows/patch · columns/patch]` (Mehta & Rastegari 2022, MobileViT §3.1):
+ * position (i, j) of every patch is a sequence of its own.
  */
 export function phasesOfMap(b: GraphBuilder, map: ValueInfo, patch: number): ValueInfo {
   const [batch, channels, rows, columns] = map.shape as readonly [number, number, number, number];
@@ -22,7 +24,10 @@ export function mapOfPhases(b: GraphBuilder, phases: ValueInfo, patch: number, g
   return b.reshape(b.transpose(apart, [0, 1, 4, 2, 5, 3]), [batch, channels, ...grid]);
 }
 
-/** The same sequences as tokens of their own, one batch after the other: `[batch · patch² · n, channels]`. */
+/**
+ * The same sequences as tokens of their own, one batch after the other:
+ * `[batch · patch² · n, channels]`.
+ */
 export function phaseTokens(b: GraphBuilder, map: ValueInfo, patch: number): Tokens {
   const [rows, columns] = gridOf(map);
   const phases = phasesOfMap(b, map, patch);
@@ -34,7 +39,7 @@ export function phaseTokens(b: GraphBuilder, map: ValueInfo, patch: number): Tok
 /** The map that `phaseTokens` took apart. */
 export function mapOfPhaseTokens(b: GraphBuilder, tokens: Tokens, patch: number, grid: Grid): ValueInfo {
   const count = patch * patch;
-  const channels = tokens.value.shape[1]!;
+  const channels = at(tokens.value.shape, 1);
   const rows = b.reshape(tokens.value, [tokens.batch / count, count, tokens.count, channels]);
   return mapOfPhases(b, b.transpose(rows, [0, 3, 1, 2]), patch, grid);
 }

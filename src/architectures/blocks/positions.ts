@@ -1,3 +1,4 @@
+import { at } from '../../domain/lists';
 import type { Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { float, int, ints, text, type Attribute, type ValueInfo } from '../../graph/graph';
@@ -7,16 +8,20 @@ interface Resampling {
   readonly mode: 'cubic' | 'linear';
   readonly antialias: boolean;
   readonly alignCorners: boolean;
-  /** Added to the new side before the scale is taken: DINO's guard against rounding, which shifts every sample a little. */
+  /**
+   * Added to the new side before the scale is taken: DINO's guard against rounding, which shifts
+   * every sample a little.
+   */
   readonly offset: number;
 }
 
 const bicubic: Resampling = { mode: 'cubic', antialias: false, alignCorners: false, offset: 0 };
 
 /**
- * Sources: timm layers/pos_embed.py resample_abs_pos_embed; transformers interpolate_pos_encoding of each model (registers: with antialias;
- * SigLIP 2: bilinear with antialias); torchvision interpolate_embeddings; big_vision resample_posemb (scipy zoom of order 1);
- * dinov2 vision_transformer.py interpolate_pos_encoding; open_clip resize_pos_embed.
+ * Sources: timm layers/pos_embed.py resample_abs_pos_embed; transformers interpolate_pos_encoding
+ * of each model (registers: with antialias; SigLIP 2: bilinear with antialias); torchvision
+ * interpolate_embeddings; big_vision resample_posemb (scipy zoom of order 1); dinov2
+ * vision_transformer.py interpolate_pos_encoding; open_clip resize_pos_embed.
  */
 const resamplings = {
   'bicubic, antialias': { ...bicubic, antialias: true },
@@ -28,7 +33,7 @@ const resamplings = {
   'bicubic, offset 0.1': { ...bicubic, offset: 0.1 },
 } as const satisfies Record<string, Resampling>;
 
-/** Name of a way of resampling: the value of the figure `resampling`. */
+/** Name of a way of resampling: the value of the hyper-parameter `resampling`. */
 export type ResamplingName = keyof typeof resamplings;
 
 /** Every way of resampling. */
@@ -40,8 +45,9 @@ export function isResampling(name: string): name is ResamplingName {
 }
 
 /**
- * `[1, rows · columns, dim]` patch rows of a position table for `grid`, resampled from the grid the table was made for as the
- * checkpoint's library does. Interpolation with antialias has a = -0.5 (as Pillow), without a = -0.75: torch's constants.
+ * `[1, rows · columns, dim]` patch rows of a position table for `grid`, resampled from the grid the
+ * table was made for as the checkpoint's library does. Interpolation with antialias has a = -0.5
+ * (as Pillow), without a = -0.75: torch's constants.
  */
 export function resampled(
   b: GraphBuilder,
@@ -52,7 +58,7 @@ export function resampled(
 ): ValueInfo {
   if (native[0] === grid[0] && native[1] === grid[1]) return table;
   const way: Resampling = resamplings[name];
-  const dim = table.shape[2]!;
+  const dim = at(table.shape, 2);
   const map = b.transpose(b.reshape(table, [1, ...native, dim]), [0, 3, 1, 2]);
   const resized = b.add('Resize', resizeInputs(b, map, native, grid, way), resizeAttributes(way));
   return b.reshape(b.transpose(resized, [0, 2, 3, 1]), [1, grid[0] * grid[1], dim]);
@@ -65,7 +71,7 @@ function resizeInputs(
   grid: readonly [number, number],
   { offset }: Resampling,
 ): readonly (ValueInfo | undefined)[] {
-  if (offset === 0) return [map, undefined, undefined, b.indices([1, map.shape[1]!, ...grid])];
+  if (offset === 0) return [map, undefined, undefined, b.indices([1, at(map.shape, 1), ...grid])];
   const scales = [1, 1, (grid[0] + offset) / native[0], (grid[1] + offset) / native[1]];
   return [map, undefined, b.constant('/scales', 'F32', [4], Float32Array.from(scales))];
 }

@@ -1,12 +1,14 @@
+import { at } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import type { Tokens } from './layers';
 import { meanOfTokens, sequence } from './maps';
+import { parameterSide } from './parts';
 
 /** The token at `index` of every image, `[batch, dim]`. */
 export function tokenAt(b: GraphBuilder, tokens: Tokens, index: number): ValueInfo {
   const { batch, value } = tokens;
-  return b.reshape(b.slice(sequence(b, tokens), 1, index, index + 1), [batch, value.shape[1]!]);
+  return b.reshape(b.slice(sequence(b, tokens), 1, index, index + 1), [batch, at(value.shape, 1)]);
 }
 
 /** The patches alone: `[batch · patches, dim]` and their layout. */
@@ -15,13 +17,13 @@ export function patchesOnly(b: GraphBuilder, tokens: Tokens): Tokens {
   if (first === 0) return tokens;
   const rest = b.slice(sequence(b, tokens), 1, first, tokens.count);
   const count = tokens.count - first;
-  const value = b.reshape(rest, [tokens.batch * count, tokens.value.shape[1]!]);
+  const value = b.reshape(rest, [tokens.batch * count, at(tokens.value.shape, 1)]);
   return { value, batch: tokens.batch, count, layout: { special: [], grid: tokens.layout.grid } };
 }
 
-/** A learned token `[1, 1, dim]`, one for every picture: `[batch, dim]`. */
+/** A learned token `[1, 1, dim]`, one for every image: `[batch, dim]`. */
 export function learnedToken(b: GraphBuilder, name: string, batch: number): ValueInfo {
-  const dim = b.shapeOf(name).at(-1)!;
+  const dim = parameterSide(b, name, -1);
   const token = b.parameter(name, [1, dim]);
   return batch === 1 ? token : b.add('Expand', [token, b.indices([batch, dim])]);
 }
@@ -37,7 +39,7 @@ export function withSpecialTokens(
   const count = tokens.count + names.length;
   const rows = b.concat([special, sequence(b, tokens)], 1);
   return {
-    value: b.reshape(rows, [batch * count, special.shape[2]!]),
+    value: b.reshape(rows, [batch * count, at(special.shape, 2)]),
     batch,
     count,
     layout: { ...layout, special: [...names, ...(layout.special ?? [])] },
@@ -46,7 +48,7 @@ export function withSpecialTokens(
 
 /** The tokens with the class token `[batch, dim]` in front of them. */
 export function withClassToken(b: GraphBuilder, token: ValueInfo, tokens: Tokens): Tokens {
-  return withSpecialTokens(b, b.reshape(token, [tokens.batch, 1, token.shape[1]!]), ['cls'], tokens);
+  return withSpecialTokens(b, b.reshape(token, [tokens.batch, 1, at(token.shape, 1)]), ['cls'], tokens);
 }
 
 /** The special tokens alone, `[batch, n, dim]`. */
@@ -54,7 +56,10 @@ export function specialsOnly(b: GraphBuilder, tokens: Tokens): ValueInfo {
   return b.slice(sequence(b, tokens), 1, 0, tokens.layout.special?.length ?? 0);
 }
 
-/** One vector of all tokens, `[batch, dim]`: the first of them, or for `avg` the mean of the patches. */
+/**
+ * One vector of all tokens, `[batch, dim]`: the first of them, or for `avg` the mean of the
+ * patches.
+ */
 export function pooledTokens(b: GraphBuilder, tokens: Tokens, pool: string): ValueInfo {
   return pool === 'avg' ? meanOfTokens(b, patchesOnly(b, tokens)) : tokenAt(b, tokens, 0);
 }

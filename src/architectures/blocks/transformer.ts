@@ -1,18 +1,23 @@
+import { at } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import type { Probe } from '../../domain/probes';
 import { activate, maybeNorm, residual, silu, type Tokens } from './layers';
+import { parameterSide, splitInThree, splitInTwo } from './parts';
 import { rotate, type Rotation } from './rotary';
 import { quantity } from '../../domain/units';
 
-/** Hidden units of an MLP: activation(fc1), or SwiGLU (Shazeer 2020) with the gate apart (`fc1_g`, `fc1_x`) or in the first half of fc1. */
+/**
+ * Hidden units of an MLP: activation(fc1), or SwiGLU (Shazeer 2020) with the gate apart (`fc1_g`,
+ * `fc1_x`) or in the first half of fc1.
+ */
 function hidden(b: GraphBuilder, x: ValueInfo, activation: string): ValueInfo {
   if (b.has('fc1_g.weight'))
     return b.add('Mul', [activate(b, b.linear(x, 'fc1_g'), activation), b.linear(x, 'fc1_x')]);
   const wide = b.linear(x, 'fc1');
-  if (wide.shape[1] !== 2 * b.shapeOf('fc2.weight')[1]!) return activate(b, wide, activation);
-  const [gate, value] = b.split(wide, 2, 1);
-  return b.add('Mul', [silu(b, gate!), value!]);
+  if (wide.shape[1] !== 2 * parameterSide(b, 'fc2.weight', 1)) return activate(b, wide, activation);
+  const [gate, value] = splitInTwo(b, wide, 1);
+  return b.add('Mul', [silu(b, gate), value]);
 }
 
 /** Two linear layers per token: fc2(norm(hidden(x))). A packed gate is always SiLU's. */
@@ -29,6 +34,9 @@ export function mlp(
   );
 }
 
+/** Width of rows `[n, width]`. */
+const widthOf = (rows: ValueInfo): number => at(rows.shape, 1);
+
 /** `[batch · count, heads · d]` -> `[batch, heads, count, d]` */
 export function splitHeads(b: GraphBuilder, x: ValueInfo, batch: number, heads: number): ValueInfo {
   const [rows, width] = x.shape as readonly [number, number];
@@ -41,20 +49,23 @@ export function mergeHeads(b: GraphBuilder, x: ValueInfo): ValueInfo {
   return b.reshape(b.transpose(x, [0, 2, 1, 3]), [batch * count, heads * width]);
 }
 
-/** x + `name` where it is stored. */
+/** x + `name` if it is stored. */
 function biased(b: GraphBuilder, x: ValueInfo, name: string): ValueInfo {
   return b.has(name) ? b.add('Add', [x, b.parameter(name)]) : x;
 }
 
-/** Queries, keys and values `[batch · count, dim]` of one fused linear layer or of three; BEiT and EVA keep biases apart from it. */
+/**
+ * Queries, keys and values `[batch · count, dim]` of one fused linear layer or of three; BEiT and
+ * EVA keep biases apart from it.
+ */
 export function queryKeyValue(
   b: GraphBuilder,
   x: ValueInfo,
 ): readonly [q: ValueInfo, k: ValueInfo, v: ValueInfo] {
   const [q, k, v] = b.has('qkv.weight')
-    ? b.split(b.linear(x, 'qkv'), 3, 1)
-    : ['q_proj', 'k_proj', 'v_proj'].map((name) => b.linear(x, name));
-  return [biased(b, q!, 'q_bias'), biased(b, k!, 'k_bias'), biased(b, v!, 'v_bias')];
+    ? splitInThree(b, b.linear(x, 'qkv'), 1)
+    : [b.linear(x, 'q_proj'), b.linear(x, 'k_proj'), b.linear(x, 'v_proj')];
+  return [biased(b, q, 'q_bias'), biased(b, k, 'k_bias'), biased(b, v, 'v_bias')];
 }
 
 interface AttentionFigures {
@@ -67,17 +78,20 @@ export function selfProbe(tokens: Tokens, layer: string): Omit<Probe, 'value' | 
   return { layer, kind: 'self', queries: tokens.layout, keys: tokens.layout };
 }
 
-/** What self-attention may know beside its parameters. */
+/** What self-attention may read beside its parameters. */
 export interface SelfAttentionFigures extends AttentionFigures {
   /** Added to the scores: a relative position bias `[heads, tokens, tokens]`. */
   readonly bias?: ValueInfo;
   /** Turns queries and keys by their tokens' places. */
   readonly rotation?: Rotation;
-  /** What the record of the map says beside or instead of what `selfProbe` does. */
+  /** Fields of the map's record beside, or instead of, those of `selfProbe`. */
   readonly record?: Partial<Omit<Probe, 'value' | 'heads'>>;
 }
 
-/** `[batch, heads, count, d]` with every head repeated for the queries that share it (Ainslie et al. 2023, grouped-query attention). */
+/**
+ * `[batch, heads, count, d]` with every head repeated for the queries that share it (Ainslie et al.
+ * 2023, grouped-query attention).
+ */
 function sharedHeads(b: GraphBuilder, x: ValueInfo, heads: number): ValueInfo {
   const [batch, stored, count, width] = x.shape as readonly [number, number, number, number];
   if (stored === heads) return x;
@@ -87,8 +101,9 @@ function sharedHeads(b: GraphBuilder, x: ValueInfo, heads: number): ValueInfo {
 }
 
 /**
- * Multi-head self-attention (Vaswani et al. 2017, §3.2.2) over `[batch · count, dim]`, with norms of queries and keys (Dehghani et al. 2023)
- * and of the mixed values (`norm`) where they are stored, and fewer heads of keys and values where their layers are narrower.
+ * Multi-head self-attention (Vaswani et al. 2017, §3.2.2) over `[batch · count, dim]`, with norms
+ * of queries and keys (Dehghani et al. 2023) and of the mixed values (`norm`) if they are stored,
+ * and fewer heads of keys and values if their layers are narrower.
  */
 export function selfAttention(
   b: GraphBuilder,
@@ -102,8 +117,8 @@ export function selfAttention(
     name,
     () => {
       const [query, key, value] = queryKeyValue(b, tokens.value);
-      const width = query.shape[1]! / heads;
-      const split = (x: ValueInfo): ValueInfo => splitHeads(b, x, tokens.batch, x.shape[1]! / width);
+      const width = widthOf(query) / heads;
+      const split = (x: ValueInfo): ValueInfo => splitHeads(b, x, tokens.batch, widthOf(x) / width);
       const placed = (x: ValueInfo, norm: string): ValueInfo => {
         const normed = maybeNorm(b, split(x), norm, eps);
         return rotation ? rotate(b, normed, rotation) : normed;
@@ -117,13 +132,21 @@ export function selfAttention(
       return b.linear(maybeNorm(b, mergeHeads(b, mixed), 'norm', eps), 'proj');
     },
     {
+<<<<<<< HEAD
       title: `Multi-head self-attention, ${quantity(heads, 'head')}`,
       formula: `softmax(QKᵀ/√${tokens.value.shape[1]! / heads}${bias ? ' + B' : ''})·V`,
+=======
+      title: `Multi-head self-attention, ${heads} heads`,
+      formula: `softmax(QKᵀ/√${widthOf(tokens.value) / heads}${bias ? ' + B' : ''})·V`,
+>>>>>>> 76a4915 (Name sides and parts of tensors, and let lists of blocks have a path)
     },
   );
 }
 
-/** Weight of the second map of differential attention: exp(λq₁·λk₁) − exp(λq₂·λk₂) + λ₀, or of two scalars. */
+/**
+ * Weight of the second map of differential attention: exp(λq₁·λk₁) − exp(λq₂·λk₂) + λ₀, or of two
+ * scalars.
+ */
 function differentialWeight(b: GraphBuilder, initial: number): ValueInfo {
   const dot = (index: 1 | 2): ValueInfo =>
     b.add('ReduceSum', [b.add('Mul', [b.parameter(`lambda_q${index}`), b.parameter(`lambda_k${index}`)])], {
@@ -137,9 +160,9 @@ function differentialWeight(b: GraphBuilder, initial: number): ValueInfo {
 }
 
 /**
- * Differential attention (Ye et al. 2024): the map is softmax(Q₁K₁ᵀ) − λ · softmax(Q₂K₂ᵀ), rows need not sum to 1.
- * Queries, keys and values are `[batch · count, dim]`; so is the result, its heads normalised and scaled by 1 − λ₀.
- * λ₀ = 0.8 − 0.6·exp(−0.3·index) of the block.
+ * Differential attention (Ye et al. 2024): the map is softmax(Q₁K₁ᵀ) − λ · softmax(Q₂K₂ᵀ), rows
+ * need not sum to 1. Queries, keys and values are `[batch · count, dim]`; so is the result, its
+ * heads normalised and scaled by 1 − λ₀. λ₀ = 0.8 − 0.6·exp(−0.3·index) of the block.
  */
 export function differentialAttention(
   b: GraphBuilder,
@@ -153,11 +176,11 @@ export function differentialAttention(
   const q = maybeNorm(b, splitHeads(b, query, batch, 2 * heads), 'q_norm', eps);
   const k = maybeNorm(b, splitHeads(b, key, batch, 2 * heads), 'k_norm', eps);
   const products = b.add('MatMul', [q, b.transpose(k, [0, 1, 3, 2])], {}, { name: '/scores' });
-  const scores = b.add('Mul', [products, b.scalar(1 / Math.sqrt(q.shape[3]!))]);
+  const scores = b.add('Mul', [products, b.scalar(1 / Math.sqrt(at(q.shape, 3)))]);
   const maps = b.reshape(b.add('Softmax', [scores], { axis: int(-1) }), [batch * heads, 2, count, count]);
-  const [first, second] = b.split(maps, 2, 1);
-  const weighted = b.add('Mul', [second!, differentialWeight(b, initial)]);
-  const map = b.reshape(b.add('Sub', [first!, weighted]), [batch, heads, count, count]);
+  const [first, second] = splitInTwo(b, maps, 1);
+  const weighted = b.add('Mul', [second, differentialWeight(b, initial)]);
+  const map = b.reshape(b.add('Sub', [first, weighted]), [batch, heads, count, count]);
   b.probe(map, probe);
   const mixed = b.add('MatMul', [map, splitHeads(b, value, batch, heads)], {}, { name: '/mix' });
   const scaled = b.add('Mul', [b.rmsNorm(mixed, 'sub_norm', 1e-5), b.scalar(1 - initial)]);
@@ -165,8 +188,9 @@ export function differentialAttention(
 }
 
 /**
- * Patches of `[batch, channels, height, width]` pixels as `[batch, rows · columns, dim]` (Dosovitskiy et al. 2021, eq. 1): a strided
- * convolution, or a linear layer over flattened patches `[height, width, channels]` (NaFlex).
+ * Patches of `[batch, channels, height, width]` pixels as `[batch, rows · columns, dim]`
+ * (Dosovitskiy et al. 2021, eq. 1): a strided convolution, or a linear layer over flattened patches
+ * `[height, width, channels]` (NaFlex).
  */
 export function patchEmbedding(
   b: GraphBuilder,
@@ -177,7 +201,7 @@ export function patchEmbedding(
   const grid = [Math.floor(height / patch[0]), Math.floor(width / patch[1])] as const;
   if (b.shapeOf('proj.weight').length === 4) {
     const map = b.conv2d(pixels, 'proj', { stride: patch });
-    const dim = map.shape[1]!;
+    const dim = widthOf(map);
     return { patches: b.transpose(b.reshape(map, [batch, dim, grid[0] * grid[1]]), [0, 2, 1]), grid };
   }
   const cut = b.reshape(pixels, [batch, channels, grid[0], patch[0], grid[1], patch[1]]);
@@ -186,12 +210,12 @@ export function patchEmbedding(
     patch[0] * patch[1] * channels,
   ]);
   const rows = b.linear(flat, 'proj');
-  return { patches: b.reshape(rows, [batch, grid[0] * grid[1], rows.shape[1]!]), grid };
+  return { patches: b.reshape(rows, [batch, grid[0] * grid[1], widthOf(rows)]), grid };
 }
 
 /**
- * Attention pooling (Lee et al. 2019, PMA; Zhai et al. 2022, §2.3): a learned probe attends to the tokens `[batch · count, dim]`,
- * then x + MLP(norm(x)). Returns `[batch, dim]`.
+ * Attention pooling (Lee et al. 2019, PMA; Zhai et al. 2022, §2.3): a learned probe attends to the
+ * tokens `[batch · count, dim]`, then x + MLP(norm(x)). Returns `[batch, dim]`.
  */
 export function attentionPool(
   b: GraphBuilder,
@@ -203,15 +227,15 @@ export function attentionPool(
   return b.scope(
     name,
     () => {
-      const dim = tokens.value.shape[1]!;
+      const dim = widthOf(tokens.value);
       const probe = b.parameter('latent', [1, dim]);
       const probes = tokens.batch === 1 ? probe : b.add('Expand', [probe, b.indices([tokens.batch, dim])]);
-      const [keys, values] = b.split(b.linear(tokens.value, 'kv'), 2, 1);
+      const [keys, values] = splitInTwo(b, b.linear(tokens.value, 'kv'), 1);
       const split = (x: ValueInfo): ValueInfo => splitHeads(b, x, tokens.batch, heads);
       const mixed = b.attention(
         maybeNorm(b, split(b.linear(probes, 'q')), 'q_norm', eps),
-        maybeNorm(b, split(keys!), 'k_norm', eps),
-        split(values!),
+        maybeNorm(b, split(keys), 'k_norm', eps),
+        split(values),
         { probe: { layer, kind: 'pool', queries: { special: ['probe'] }, keys: tokens.layout } },
       );
       const pooled = b.linear(mergeHeads(b, mixed), 'proj');
