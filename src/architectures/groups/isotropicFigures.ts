@@ -2,7 +2,9 @@ import type { ConfigValue, Evidence } from '../family';
 import { stored } from '../figures';
 import { activationOf, classesOf, countOf, decide, type Sources } from '../sources';
 
-/** Figures of an isotropic model (all blocks as wide as the first) that the user may set. */
+/**
+ * Hyper-parameters of an isotropic model (all blocks as wide as the first) that the user may set.
+ */
 export const isotropicAssumable = ['activation', 'eps', 'pool'] as const;
 
 export { activationOf };
@@ -11,7 +13,15 @@ export { activationOf };
 export function wordFigure<W extends string>(
   sources: Sources,
   key: string,
-  { config, words, otherwise }: { config: readonly string[]; words: readonly W[]; otherwise: Evidence<W> },
+  {
+    config,
+    words,
+    otherwise,
+  }: {
+    readonly config: readonly string[];
+    readonly words: readonly W[];
+    readonly otherwise: Evidence<W>;
+  },
 ): Evidence<W> {
   const is = (value: ConfigValue): boolean => words.some((word) => word === String(value));
   return decide(sources, key, { config, otherwise, is, needed: `one of ${words.join(', ')}` });
@@ -27,7 +37,10 @@ export function epsOf(sources: Sources, usual = sources.found.dialect.eps): Evid
   });
 }
 
-/** How the tokens become one vector; `words` are the ways that the weights allow, the usual one first. */
+/**
+ * How the tokens become one vector; `words` are the ways that the weights allow, the usual one
+ * first.
+ */
 export function poolOf<W extends string>(
   sources: Sources,
   words: readonly [W, ...W[]],
@@ -40,14 +53,22 @@ export function poolOf<W extends string>(
   });
 }
 
-/** Hyper-parameters of a model whose blocks are all as wide as the first. */
-export type IsotropicEvidence = Readonly<
-  Record<'dim' | 'depth' | 'mlp_ratio' | 'eps' | 'classes', Evidence<number>> & {
-    activation: Evidence<string>;
-  }
->;
+/**
+ * Hyper-parameters that names and shapes of an isotropic model show, and those its library sets.
+ */
+export type IsotropicEvidence = {
+  readonly dim: Evidence<number>;
+  readonly depth: Evidence<number>;
+  readonly mlp_ratio: Evidence<number>;
+  readonly activation: Evidence<string>;
+  readonly eps: Evidence<number>;
+  readonly classes: Evidence<number>;
+};
 
-/** Figures of a model whose blocks `blocks.0` … are all `dim` wide; undefined where one of its parts is missing. */
+/**
+ * Hyper-parameters of a model whose blocks `blocks.0` … are all `dim` wide; undefined if one of its
+ * parts is missing.
+ */
 export function isotropicFigures(sources: Sources, head = 'head'): IsotropicEvidence | undefined {
   const { tensors } = sources.found;
   const depth = countOf(tensors, 'blocks');
@@ -62,4 +83,11 @@ export function isotropicFigures(sources: Sources, head = 'head'): IsotropicEvid
     eps: epsOf(sources),
     classes: classesOf(tensors, head),
   };
+}
+
+/** What the blocks of an isotropic model read beside their parameters. */
+export interface BlockConfig {
+  readonly heads: number;
+  readonly eps: number;
+  readonly activation: string;
 }

@@ -6,21 +6,21 @@ import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { withValue, type Tokens } from '../blocks/layers';
 import { gridOfLayout, mapToTokens } from '../blocks/maps';
-import { isResampling, resampled, type ResamplingName } from '../blocks/positions';
+import { resampled, type ResamplingName } from '../blocks/positions';
 import { configuredImageSize } from '../config';
-import type { BuildOptions, Evidence, EvidenceRecord } from '../family';
-import { assumed, given, numberOf, pairOf, stored, wordOf } from '../figures';
+import type { BuildOptions, Evidence } from '../family';
+import { assumed, given, pairOf, stored } from '../figures';
 import { imageSizeOf, publishedSizes, sideOf, type Sources } from '../sources';
 import { tableLayout, type TableLayout } from './tableLayout';
 
 /** How timm resamples position tables (layers/pos_embed.py, resample_abs_pos_embed). */
 export const timmResampling: ResamplingName = 'bicubic, antialias';
 
-/** What a learned table of absolute positions tells of a model. */
+/** What follows from a learned table of absolute positions. */
 export interface PositionTable {
   readonly imageSize: Size;
   /** `image_size`, and of the table `grid` (rows and columns it was made for) and `resampling`. */
-  readonly figures: {
+  readonly evidence: {
     readonly image_size: Evidence;
     readonly grid?: Evidence<Grid>;
     readonly resampling?: Evidence<ResamplingName>;
@@ -39,8 +39,8 @@ function givenGrid({ found }: Sources, name: string, positions: number): Grid | 
 
 /**
  * How the table `name` `[1, positions, dim]` lies over the grid after its first `special` rows: the
- * user's grid or the image size of config.json, a published model or the user decides if it fits, else
- * the square. `step`: pixels per position. Undefined if there is no table.
+ * user's grid or the image size of config.json, a published model or the user decides if it fits,
+ * else the square. `step`: pixels per position. Undefined if there is no table.
  */
 export function tableOf(sources: Sources, name: string, step: Size, special = 0): TableLayout | undefined {
   const { tensors, checkpoint, imageSize } = sources.found;
@@ -64,8 +64,8 @@ export function tableOf(sources: Sources, name: string, step: Size, special = 0)
 }
 
 /**
- * Image size and hyper-parameters of a model with the table `pos_embed` of patches; if nobody states
- * another, the image is as large as the table.
+ * Image size and hyper-parameters of a model with the table `pos_embed` of patches; if nobody
+ * states another, the image is as large as the table.
  */
 export function positionsOf(sources: Sources, step: Size): PositionTable | undefined {
   const layout = tableOf(sources, 'pos_embed', step);
@@ -77,7 +77,7 @@ export function positionsOf(sources: Sources, step: Size): PositionTable | undef
     : stored(figure.value, 'the position table');
   return {
     imageSize,
-    figures: {
+    evidence: {
       image_size: figure.assumed ? told : figure,
       grid: layout.grid,
       resampling: stored<ResamplingName>(
@@ -90,15 +90,15 @@ export function positionsOf(sources: Sources, step: Size): PositionTable | undef
 }
 
 /** What the table `pos_embed` is read by. Both are there if the table is. */
-interface PlacedBy {
+export interface PlacedBy {
   /** Rows and columns that it was made for. */
   readonly grid?: Grid | undefined;
   readonly resampling?: ResamplingName | undefined;
 }
 
 /**
- * Patches plus their rows of the table `pos_embed`, the last ones if there are rows of special tokens
- * before them; resampled if the image has another grid than the table was made for.
+ * Patches plus their rows of the table `pos_embed`, the last ones if there are rows of special
+ * tokens before them; resampled if the image has another grid than the table was made for.
  */
 export function placed(b: GraphBuilder, patches: Tokens, { grid, resampling }: PlacedBy): ValueInfo {
   if (!grid || !resampling) throw new Error('pos_embed: the grid that it was made for is needed');
@@ -120,17 +120,9 @@ export interface PatchConfig extends PlacedBy {
   readonly patch: number | Size;
 }
 
-/** The same out of a record of evidence, for families that have no typed config yet. */
-export function patchConfigOf(evidence: EvidenceRecord): PatchConfig {
-  const own = { channels: numberOf(evidence, 'channels'), patch: pairOf(evidence, 'patch') };
-  if (!evidence['grid']) return own;
-  const resampling = wordOf(evidence, 'resampling');
-  return { ...own, grid: pairOf(evidence, 'grid'), ...(isResampling(resampling) && { resampling }) };
-}
-
 /**
- * Patches of the pixels side by side (Dosovitskiy et al. 2021, eq. 1) plus the table `pos_embed`, if
- * there is one: `[batch · count, dim]`.
+ * Patches of the pixels side by side (Dosovitskiy et al. 2021, eq. 1) plus the table `pos_embed`,
+ * if there is one: `[batch · count, dim]`.
  */
 export function embedPatches(
   b: GraphBuilder,

@@ -1,4 +1,5 @@
 import { answer } from '../heads/classifier';
+import { at, last } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
@@ -8,11 +9,19 @@ import { norm, residual, withValue, type Tokens } from '../blocks/layers';
 import { gridOfLayout, mapToTokens, sequence, tokensToMap } from '../blocks/maps';
 import { outlookAttention } from '../blocks/outlookAttention';
 import { resampled } from '../blocks/positions';
+import { parameterSide } from '../blocks/parts';
 import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from '../blocks/specialTokens';
+import { eachBlock, tokenStage, type TokenMaps } from '../blocks/stages';
 import { mlp, selfAttention } from '../blocks/transformer';
-import type { BuildOptions, Evidence, EvidenceRecord, Family, Found, Recognised } from '../family';
-import { numberOf, numbersOf, stored, wordOf } from '../figures';
-import { activationOf, epsOf, isotropicAssumable, poolOf } from '../groups/isotropicFigures';
+import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
+import { configOf, stored } from '../figures';
+import {
+  activationOf,
+  epsOf,
+  isotropicAssumable,
+  poolOf,
+  type BlockConfig,
+} from '../groups/isotropicFigures';
 import { timmResampling } from '../groups/positionTable';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
@@ -21,6 +30,7 @@ import {
   headsOf,
   imageSizeOf,
   recognisedFrom,
+  sideOf,
   sourcesOf,
   type Sources,
 } from '../sources';
@@ -35,7 +45,7 @@ const sizes: Sizes = {
   '12,12,20,4 384': 'D5',
 };
 
-/** Stride of the first convolution, which no weight tells: the same in every VOLO. */
+/** Stride of the first convolution, which no weight shows: the same in every VOLO. */
 const stemStride = 2;
 
 /** Indices of `network` that hold blocks; the others downsample. */
@@ -44,67 +54,78 @@ function stagesOf(tensors: Found['tensors']): readonly number[] {
   return all.filter((index) => tensors.has(`network.${index}.0.norm1.weight`));
 }
 
-/** Heads of the stages and of the class attention: outlook attention tells its own, nine times nine weights for each. */
-function headsFigure(sources: Sources, stages: readonly number[], dims: readonly number[]): Evidence {
+/**
+ * Heads of the stages and of the class attention: outlook attention stores its own, nine times nine
+ * weights for each.
+ */
+function headsFigure(
+  sources: Sources,
+  stages: readonly number[],
+  dims: readonly number[],
+): Evidence<readonly number[]> {
   const { tensors } = sources.found;
-  const all = [...dims, ...(tensors.has('cls_token') ? [dims.at(-1)!] : [])];
+  const all = [...dims, ...(tensors.has('cls_token') ? [last(dims)] : [])];
   const evidence = headsOf(sources, all, { config: [], perHead: 32 });
   const outlook = stages.map((stage) => tensors.get(`network.${stage}.0.attn.attn.weight`)?.shape[0]);
-  const value = numbersOf({ heads: evidence }, 'heads').map(
-    (heads, index) => (outlook[index] ?? 81 * heads) / 81,
-  );
+  const value = [evidence.value].flat().map((heads, index) => (outlook[index] ?? 81 * heads) / 81);
   return { ...evidence, value };
 }
 
-function recogniseVolo(evidences: Found): Recognised | undefined {
-  const { tensors } = evidences;
-  const sources = sourcesOf(evidences);
+interface VoloConfig {
+  readonly channels: number;
+  readonly depth: readonly number[];
+  /** Of every stage, and of the class attention if there is one. */
+  readonly heads: readonly number[];
+  readonly activation: string;
+  readonly eps: number;
+  /** Rows and columns that the position table was made for. */
+  readonly grid: Grid;
+  /** Blocks in which the class token alone changes. */
+  readonly class_depth: number;
+  readonly pool: string;
+}
+
+function recognise(found: Found): Recognised<VoloConfig> | undefined {
+  const { tensors } = found;
+  const sources = sourcesOf(found);
   const stages = stagesOf(tensors);
   const kernel = tensors.get('patch_embed.proj.weight')?.shape[2];
-  const table = tensors.get('pos_embed')?.shape;
-  if (!kernel || table?.length !== 4 || stages.length === 0) return undefined;
-  const dims = stages.map((stage) => tensors.get(`network.${stage}.0.norm1.weight`)!.shape[0]!);
+  const [, rows, columns, width] = tensors.get('pos_embed')?.shape ?? [];
+  if (!kernel || !rows || !columns || !width || stages.length === 0) return undefined;
+  const dims = stages.map((stage) => sideOf(tensors, `network.${stage}.0.norm1.weight`, 0));
   const depth = stages.map((stage) => countOf(tensors, `network.${stage}`));
   const patch = kernel * stemStride;
-  const [, rows, columns] = table as readonly [number, number, number, number];
   const { imageSize, figure } = imageSizeOf(sources, [rows * 2 * patch, columns * 2 * patch]);
   const own = `pos_embed [${rows}, ${columns}] for maps of half as many rows and columns as patches`;
+  const settled = {
+    depth: stored(depth, stages.map((stage) => `network.${stage}`).join(', ')),
+    class_depth: stored(countOf(tensors, 'post_network'), 'post_network'),
+    dim: stored(dims, 'norm1.weight of each stage'),
+    heads: headsFigure(sources, stages, dims),
+    patch: stored(patch, `patch_embed.proj.weight, after a convolution of stride ${stemStride}`),
+    grid: stored<Grid>([rows, columns], own),
+    resampling: stored(timmResampling, 'as timm does to plain transformers; it builds this one for one size'),
+    activation: activationOf(sources),
+    eps: epsOf(sources),
+    pool: poolOf(sources, tensors.has('cls_token') ? ['token', 'avg'] : ['avg'], 'as timm has it'),
+    channels: stored(tensors.get('patch_embed.conv.0.weight')?.shape[1] ?? 3, 'patch_embed.conv.0.weight'),
+    classes: classesOf(tensors, 'head'),
+    image_size: figure.assumed ? stored(figure.value, own) : figure,
+  };
   return recognisedFrom(sources, {
     label: 'volo',
     title: sizeTitle('VOLO', sizes, depth, dims),
-    evidence: {
-      depth: stored(depth, stages.map((stage) => `network.${stage}`).join(', ')),
-      class_depth: stored(countOf(tensors, 'post_network'), 'post_network'),
-      dim: stored(dims, 'norm1.weight of each stage'),
-      heads: headsFigure(sources, stages, dims),
-      patch: stored(patch, `patch_embed.proj.weight, after a convolution of stride ${stemStride}`),
-      grid: stored([rows, columns], own),
-      resampling: stored(
-        timmResampling,
-        'as timm does to plain transformers; it builds this one for one size',
-      ),
-      activation: activationOf(sources),
-      eps: epsOf(sources),
-      pool: poolOf(sources, tensors.has('cls_token') ? ['token', 'avg'] : ['avg'], 'as timm has it'),
-      channels: stored(tensors.get('patch_embed.conv.0.weight')?.shape[1] ?? 3, 'patch_embed.conv.0.weight'),
-      classes: classesOf(tensors, 'head'),
-      image_size: figure.assumed ? stored(figure.value, own) : figure,
-    },
+    evidence: settled,
+    config: configOf(settled),
     imageSize,
     sizeStep: [2 * patch, 2 * patch],
     pixels: 'imagenet-1.0',
   });
 }
 
-interface BlockSettings {
-  readonly heads: number;
-  readonly eps: number;
-  readonly activation: string;
-}
-
 /** Three convolutions and patches of their map (Yuan et al. 2021, §3.3): `[batch · count, dim]`. */
-function embed(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }: BuildOptions): Tokens {
-  const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
+function embed(b: GraphBuilder, channels: number, { imageSize, batch }: BuildOptions): Tokens {
+  const pixels = b.input('pixel_values', [batch, channels, ...imageSize]);
   return b.scope(
     'patch_embed',
     () => {
@@ -117,14 +138,17 @@ function embed(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }: B
           }),
         pixels,
       );
-      return mapToTokens(b, b.conv2d(stem, 'proj', { stride: b.shapeOf('proj.weight')[2]! }));
+      return mapToTokens(b, b.conv2d(stem, 'proj', { stride: parameterSide(b, 'proj.weight', 2) }));
     },
     { title: 'Patch embedding' },
   );
 }
 
-/** x + attn(norm1(x)), then x + mlp(norm2(x)). Outlookers are those that hold the layer which says how to mix. */
-function block(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): Tokens {
+/**
+ * x + attn(norm1(x)), then x + mlp(norm2(x)), with outlook attention if the layer that makes its
+ * weights is stored.
+ */
+function block(b: GraphBuilder, tokens: Tokens, settings: BlockConfig): Tokens {
   const { heads, eps } = settings;
   const normed = withValue(tokens, norm(b, tokens.value, 'norm1', eps));
   const attended = b.has('attn.attn.weight')
@@ -135,7 +159,7 @@ function block(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): Tokens
 }
 
 /** The class token after it has asked all tokens; the patches stay as they are. */
-function classBlock(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): Tokens {
+function classBlock(b: GraphBuilder, tokens: Tokens, settings: BlockConfig): Tokens {
   const { heads, eps } = settings;
   const normed = withValue(tokens, norm(b, tokens.value, 'norm1', eps));
   const told = classAttention(b, normed, 'attn', b.scopePath, heads);
@@ -145,78 +169,91 @@ function classBlock(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): T
 }
 
 /** The tokens with their rows of the table, which stands behind the first downsampling. */
-function placed(b: GraphBuilder, tokens: Tokens, figures: EvidenceRecord): Tokens {
-  const [rows, columns] = numbersOf(figures, 'grid') as unknown as Grid;
-  const dim = tokens.value.shape[1]!;
-  const table = b.parameter('pos_embed', [1, rows * columns, dim]);
+function placed(b: GraphBuilder, tokens: Tokens, [rows, columns]: Grid): Tokens {
+  const table = b.parameter('pos_embed', [1, rows * columns, at(tokens.value.shape, 1)]);
   const own = resampled(b, table, [rows, columns], gridOfLayout(tokens.layout), timmResampling);
   return withValue(tokens, b.reshape(b.add('Add', [sequence(b, tokens), own]), tokens.value.shape));
 }
 
-/** The stages of `network`, with downsampling between some of them. */
-function buildNetwork(b: GraphBuilder, embedded: Tokens, figures: EvidenceRecord): Tokens {
-  const common = { eps: numberOf(figures, 'eps'), activation: wordOf(figures, 'activation') };
-  const heads = numbersOf(figures, 'heads');
+/**
+ * What the stages of `network` end with: modules of blocks, and some of downsampling between them.
+ */
+function network(b: GraphBuilder, embedded: Tokens, config: VoloConfig): readonly Tokens[] {
+  const ends: Tokens[] = [];
   let tokens = embedded;
-  let stage = 0;
-  for (let index = 0; stage < numbersOf(figures, 'depth').length; index++) {
-    const from = index === 2 ? placed(b, tokens, figures) : tokens;
-    tokens = b.scope(
-      `network.${index}`,
-      () => {
-        if (b.has('proj.weight'))
-          return mapToTokens(b, b.conv2d(tokensToMap(b, from), 'proj', { stride: 2 }));
-        const settings = { ...common, heads: heads[stage]! };
-        const blocks = Array.from({ length: numbersOf(figures, 'depth')[stage++]! }, (_, at) => at);
-        return blocks.reduce(
-          (x, at) => b.scope(`${at}`, () => block(b, x, settings), { title: 'VOLO block' }),
-          from,
-        );
-      },
-      { title: 'Stage' },
-    );
+  for (let index = 0; ends.length < config.depth.length; index++) {
+    const from = index === 2 ? placed(b, tokens, config.grid) : tokens;
+    const downsamples = b.has(`network.${index}.proj.weight`);
+    const write = (): Tokens =>
+      downsamples
+        ? mapToTokens(b, b.conv2d(tokensToMap(b, from), 'proj', { stride: 2 }))
+        : stage(b, from, ends.length, config);
+    tokens = b.scope(`network.${index}`, write, { title: 'Stage' });
+    if (!downsamples) ends.push(tokens);
   }
-  return tokens;
+  return ends;
 }
 
-/** The classifier's answer, and half of what the auxiliary one finds most likely anywhere among the patches (Jiang et al. 2021, token labeling). */
-function classify(b: GraphBuilder, tokens: Tokens, features: ValueInfo): void {
+/** The blocks of a stage, `0`, `1` … of its scope. */
+function stage(b: GraphBuilder, from: Tokens, index: number, config: VoloConfig): Tokens {
+  const settings = { ...config, heads: at(config.heads, index) };
+  const places = Array.from({ length: at(config.depth, index) }, (_, place) => `${place}`);
+  return places.reduce(
+    (x, place) => b.scope(place, () => block(b, x, settings), { title: 'VOLO block' }),
+    from,
+  );
+}
+
+/**
+ * The classifier's logits plus half of the greatest that the auxiliary one gives anywhere among the
+ * patches (Jiang et al. 2021, token labeling).
+ */
+function labelledAnswer(b: GraphBuilder, tokens: Tokens, features: ValueInfo): void {
   const patches = patchesOnly(b, tokens);
   const everywhere = b.linear(patches.value, 'aux_head');
-  const apart = b.reshape(everywhere, [patches.batch, patches.count, everywhere.shape[1]!]);
+  const apart = b.reshape(everywhere, [patches.batch, patches.count, at(everywhere.shape, 1)]);
   const most = b.add('ReduceMax', [apart, b.indices([1])], { keepdims: int(0) });
   const half = b.add('Mul', [most, b.scalar(0.5)]);
-  const last = sequence(b, tokens);
+  const all = sequence(b, tokens);
   b.output('logits', b.add('Add', [b.linear(features, 'head'), half]), 'logits');
   b.output('features', features, 'features');
-  b.output('tokens', last, 'tokens');
+  b.output('tokens', all, 'tokens');
 }
 
-function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
-  let tokens = buildNetwork(b, embed(b, figures, options), figures);
-  const eps = numberOf(figures, 'eps');
-  const settings = {
-    heads: numbersOf(figures, 'heads').at(-1)!,
-    eps,
-    activation: wordOf(figures, 'activation'),
-  };
-  if (b.has('cls_token')) tokens = withClassToken(b, learnedToken(b, 'cls_token', options.batch), tokens);
-  for (let index = 0; index < numberOf(figures, 'class_depth'); index++)
-    tokens = b.scope(`post_network.${index}`, () => classBlock(b, tokens, settings), {
-      title: 'Class-attention block',
-    });
-  const last = withValue(tokens, norm(b, tokens.value, 'norm', eps));
-  const pooled = pooledTokens(b, last, wordOf(figures, 'pool'));
-  if (b.has('aux_head.weight') && b.has('head.weight')) classify(b, last, pooled);
-  else answer(b, pooled, sequence(b, last));
+/** The stages, then blocks in which the class token attends (Yuan et al. 2021, §3.3). */
+function build(b: GraphBuilder, config: VoloConfig, options: BuildOptions): TokenMaps {
+  const ends = network(b, embed(b, config.channels, options), config);
+  const patches = last(ends);
+  const token = b.has('cls_token') ? learnedToken(b, 'cls_token', options.batch) : undefined;
+  const first = token ? withClassToken(b, token, patches) : patches;
+  const settings = { ...config, heads: last(config.heads) };
+  const asked = eachBlock(b, first, {
+    depth: config.class_depth,
+    path: 'post_network',
+    block: (tokens) => classBlock(b, tokens, settings),
+    note: { title: 'Class-attention block' },
+  });
+  const end = asked.at(-1) ?? first;
+  const tokens = withValue(end, norm(b, end.value, 'norm', config.eps));
+  return { stages: ends.map((each) => tokenStage(each, options.imageSize)), tokens };
 }
 
-/** VOLO (Yuan et al. 2021, "Vision Outlooker"): outlook attention on fine maps, self-attention on coarse ones, class attention at the end. */
-export const volo: Family<Recognised, void> = {
+function head(b: GraphBuilder, { tokens }: TokenMaps, { pool }: VoloConfig): void {
+  const pooled = pooledTokens(b, tokens, pool);
+  if (b.has('aux_head.weight') && b.has('head.weight')) labelledAnswer(b, tokens, pooled);
+  else answer(b, pooled, sequence(b, tokens));
+}
+
+/**
+ * VOLO (Yuan et al. 2021, "Vision Outlooker"): outlook attention on fine maps, self-attention on
+ * coarse ones, class attention at the end.
+ */
+export const volo: Family<VoloConfig, TokenMaps> = {
   name: 'volo',
   title: 'VOLO',
   names: voloNames,
   assumable: [...isotropicAssumable, 'heads'],
-  recognise: recogniseVolo,
+  recognise,
   build,
+  head,
 };

@@ -1,16 +1,18 @@
-import { answer } from '../heads/classifier';
+import { tokensAnswer, type Pool } from '../heads/tokens';
+import { last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { classAttention } from '../blocks/classAttention';
 import { batchNorm, convNorm, convolution } from '../blocks/convolution';
 import { crossCovarianceAttention, withFourierPositions } from '../blocks/crossCovariance';
 import { activate, layerScale, norm, residual, withValue, type Tokens } from '../blocks/layers';
-import { mapToTokens, sequence, tokensToMap } from '../blocks/maps';
-import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from '../blocks/specialTokens';
+import { mapToTokens, tokensToMap } from '../blocks/maps';
+import { learnedToken, patchesOnly, tokenAt, withClassToken } from '../blocks/specialTokens';
+import { eachBlock, tokenStage, type TokenMaps } from '../blocks/stages';
 import { mlp } from '../blocks/transformer';
-import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
-import { assumed, numberOf, stored, wordOf } from '../figures';
-import { isotropicAssumable, isotropicFigures, poolOf } from '../groups/isotropicFigures';
+import type { BuildOptions, Family, Found, Recognised } from '../family';
+import { assumed, configOf, stored } from '../figures';
+import { isotropicAssumable, isotropicFigures, poolOf, type BlockConfig } from '../groups/isotropicFigures';
 import { sizeTitle } from '../sizes';
 import { countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
 import { xcitNames } from './names';
@@ -29,22 +31,33 @@ const sizes = {
   '24 768': 'L24',
 };
 
-/** Paths of the convolutions of the stem, each half as large as the one before: activations stand between them. */
-const stemPaths = (count: number): readonly string[] =>
-  Array.from({ length: count }, (_, index) => `proj.${2 * index}`);
+interface XCiTBlockConfig extends BlockConfig {
+  /** Whether class attention normalises the patches, too. */
+  readonly tokens_norm: boolean;
+}
 
-function recognise(evidences: Found): Recognised | undefined {
-  const { tensors } = evidences;
-  const sources = sourcesOf(evidences);
-  const found = isotropicFigures(sources);
+interface XCiTConfig extends XCiTBlockConfig {
+  readonly channels: number;
+  readonly depth: number;
+  /** Blocks in which the class token attends. */
+  readonly class_depth: number;
+  readonly pool: Pool;
+  /** Convolutions of the stem, each of which halves the map. */
+  readonly stem_depth: number;
+}
+
+function recognise(found: Found): Recognised<XCiTConfig> | undefined {
+  const { tensors } = found;
+  const sources = sourcesOf(found);
+  const isotropic = isotropicFigures(sources);
   const convolutions = (countOf(tensors, 'patch_embed.proj') + 1) >> 1;
   const [heads] = tensors.get('blocks.0.attn.temperature')?.shape ?? [];
   const channels = tensors.get('patch_embed.proj.0.0.weight')?.shape[1];
-  if (!found || !heads || !channels) return undefined;
+  if (!isotropic || !heads || !channels) return undefined;
   const { imageSize, figure } = imageSizeOf(sources);
   const patch = 2 ** convolutions;
-  const figures: EvidenceRecord = {
-    ...found,
+  const settled = {
+    ...isotropic,
     class_depth: stored(countOf(tensors, 'cls_attn_blocks'), 'cls_attn_blocks'),
     heads: stored(heads, 'blocks.0.attn.temperature'),
     patch: stored(patch, `${convolutions} convolutions of stride 2 in patch_embed.proj`),
@@ -62,11 +75,12 @@ function recognise(evidences: Found): Recognised | undefined {
     }),
     image_size: figure,
   };
-  const size = sizeTitle('XCiT', sizes, [numberOf(found, 'depth')], [numberOf(found, 'dim')]);
+  const size = sizeTitle('XCiT', sizes, [isotropic.depth.value], [isotropic.dim.value]);
   return recognisedFrom(sources, {
     label: 'xcit',
     title: `${size}/${patch}`,
-    evidence: figures,
+    evidence: settled,
+    config: { ...configOf(settled), stem_depth: convolutions },
     choices: { tokens_norm: [true, false] },
     imageSize,
     sizeStep: [patch, patch],
@@ -75,10 +89,14 @@ function recognise(evidences: Found): Recognised | undefined {
 }
 
 /** Convolutional patches plus a projection of Fourier positions. */
-function embed(b: GraphBuilder, figures: EvidenceRecord, { imageSize, batch }: BuildOptions): Tokens {
-  const pixels = b.input('pixel_values', [batch, numberOf(figures, 'channels'), ...imageSize]);
-  const activation = wordOf(figures, 'activation');
-  const paths = stemPaths(Math.log2(numberOf(figures, 'patch')));
+function embed(
+  b: GraphBuilder,
+  { channels, activation, stem_depth: depth }: XCiTConfig,
+  { imageSize, batch }: BuildOptions,
+): Tokens {
+  const pixels = b.input('pixel_values', [batch, channels, ...imageSize]);
+  // Activations stand between the convolutions.
+  const paths = Array.from({ length: depth }, (_, index) => `proj.${2 * index}`);
   const map = b.scope(
     'patch_embed',
     () =>
@@ -103,31 +121,24 @@ function localInteraction(b: GraphBuilder, tokens: Tokens, activation: string): 
   );
 }
 
-interface BlockSettings {
-  readonly heads: number;
-  readonly eps: number;
-  readonly activation: string;
-  readonly tokensNorm: boolean;
-}
-
 /** Channels, neighbours, MLP: the third branch comes second, as the authors' weights have it. */
-function channelBlock(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): Tokens {
+function channelBlock(b: GraphBuilder, tokens: Tokens, config: BlockConfig): Tokens {
   const layer = b.scopePath;
   const branch = (x: Tokens, index: 1 | 2 | 3, write: (normed: Tokens) => ValueInfo): Tokens => {
-    const normed = withValue(x, norm(b, x.value, `norm${index}`, settings.eps));
+    const normed = withValue(x, norm(b, x.value, `norm${index}`, config.eps));
     return withValue(x, residual(b, x.value, layerScale(b, write(normed), `ls${index}`)));
   };
   const attended = branch(tokens, 1, (normed) => crossCovarianceAttention(b, normed, 'attn', layer));
-  const local = branch(attended, 3, (normed) => localInteraction(b, normed, settings.activation));
-  return branch(local, 2, (normed) => mlp(b, normed.value, 'mlp', settings));
+  const local = branch(attended, 3, (normed) => localInteraction(b, normed, config.activation));
+  return branch(local, 2, (normed) => mlp(b, normed.value, 'mlp', config));
 }
 
 /**
- * Class attention as XCiT's authors wrote it: to the patches their own norm is added, and in the second half they are added to themselves,
- * the class token's MLP to the class token.
+ * Class attention as XCiT's authors wrote it: to the patches their own norm is added, and in the
+ * second half they are added to themselves, the class token's MLP to the class token.
  */
-function classBlock(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): Tokens {
-  const { heads, eps, tokensNorm } = settings;
+function classBlock(b: GraphBuilder, tokens: Tokens, config: XCiTBlockConfig): Tokens {
+  const { heads, eps, tokens_norm: tokensNorm } = config;
   const normed = withValue(tokens, norm(b, tokens.value, 'norm1', eps));
   const told = classAttention(b, normed, 'attn', b.scopePath, heads);
   const update = withClassToken(b, told, patchesOnly(b, normed)).value;
@@ -136,39 +147,36 @@ function classBlock(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): T
   const first = tokensNorm ? tokenAt(b, all, 0) : norm(b, tokenAt(b, x, 0), 'norm2', eps);
   const patches = patchesOnly(b, all);
   const doubled = withValue(patches, residual(b, patches.value, patches.value));
-  const fed = residual(b, first, layerScale(b, mlp(b, first, 'mlp', settings), 'ls2'));
+  const fed = residual(b, first, layerScale(b, mlp(b, first, 'mlp', config), 'ls2'));
   return withClassToken(b, fed, doubled);
 }
 
-/** Blocks of channel attention, then blocks in which the class token asks. */
-function build(b: GraphBuilder, { evidence: figures }: Recognised, options: BuildOptions): void {
-  const settings: BlockSettings = {
-    heads: numberOf(figures, 'heads'),
-    eps: numberOf(figures, 'eps'),
-    activation: wordOf(figures, 'activation'),
-    tokensNorm: figures['tokens_norm']?.value === true,
-  };
-  let tokens = embed(b, figures, options);
-  for (let index = 0; index < numberOf(figures, 'depth'); index++)
-    tokens = b.scope(`blocks.${index}`, () => channelBlock(b, tokens, settings), {
-      title: 'Cross-covariance block',
-    });
-  tokens = withClassToken(b, learnedToken(b, 'cls_token', options.batch), tokens);
-  for (let index = 0; index < numberOf(figures, 'class_depth'); index++)
-    tokens = b.scope(`cls_attn_blocks.${index}`, () => classBlock(b, tokens, settings), {
-      title: 'Class-attention block',
-    });
-  const last = withValue(tokens, norm(b, tokens.value, 'norm', settings.eps));
-  const all = sequence(b, last);
-  answer(b, pooledTokens(b, last, wordOf(figures, 'pool')), all);
+/** Blocks of channel attention, then blocks in which the class token attends. */
+function build(b: GraphBuilder, config: XCiTConfig, options: BuildOptions): TokenMaps {
+  const maps = eachBlock(b, embed(b, config, options), {
+    depth: config.depth,
+    block: (tokens) => channelBlock(b, tokens, config),
+    note: { title: 'Cross-covariance block' },
+  });
+  const first = withClassToken(b, learnedToken(b, 'cls_token', options.batch), last(maps));
+  const asked = eachBlock(b, first, {
+    depth: config.class_depth,
+    path: 'cls_attn_blocks',
+    block: (tokens) => classBlock(b, tokens, config),
+    note: { title: 'Class-attention block' },
+  });
+  const end = asked.at(-1) ?? first;
+  const tokens = withValue(end, norm(b, end.value, 'norm', config.eps));
+  return { stages: maps.map((map) => tokenStage(map, options.imageSize)), tokens };
 }
 
 /** XCiT (El-Nouby et al. 2021, "XCiT: Cross-Covariance Image Transformers"). */
-export const xcit: Family<Recognised, void> = {
+export const xcit: Family<XCiTConfig, TokenMaps> = {
   name: 'xcit',
   title: 'Cross-Covariance Image Transformer',
   names: xcitNames,
   assumable: [...isotropicAssumable, 'tokens_norm'],
   recognise,
   build,
+  head: tokensAnswer,
 };
