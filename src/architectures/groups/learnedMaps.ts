@@ -1,64 +1,80 @@
+import { last } from '../../domain/lists';
 import type { Grid, Size } from '../../domain/size';
 import { configuredImageSize } from '../config';
-import type { Evidence, Found } from '../family';
+import type { Evidence } from '../family';
 import { assumed, given, stored } from '../figures';
 import { imageSizeOf, publishedSizes, type Sources } from '../sources';
 
-/** Rows and columns of a map by image size, for a network that shrinks it by strided convolutions with half padding. */
+/**
+ * Rows and columns of a map by image size, for a network that shrinks it by strided convolutions
+ * with half padding.
+ */
 export const mapOf = ([height, width]: readonly [number, number], stride: number): Grid => [
   Math.ceil(height / stride),
   Math.ceil(width / stride),
 ];
 
-/** The user's `resolution`. Throws where it has not `count` positions. */
-function givenResolution(evidences: Found, count: number): Evidence | undefined {
-  const user = given(evidences, 'resolution');
+/** The user's `resolution`. Throws if it has not `count` positions. */
+function givenResolution({ found }: Sources, count: number): Evidence<Grid> | undefined {
+  const user = given(found, 'resolution');
   if (!user) return undefined;
   const sides = [user.value].flat().map(Number);
-  const [rows, columns] = [sides[0]!, sides.at(-1)!];
+  const [rows = 0] = sides;
+  const columns = last(sides);
   if (rows * columns !== count)
     throw new Error(`resolution: ${sides.join(' × ')} found; rows × columns that make ${count} are needed`);
   return { ...user, value: [rows, columns] };
 }
 
-/**
- * Rows and columns of the map that a table of `count` biases was made for, the figure `resolution`: as the user says, else those of the image size
- * that config.json, published models or the user give where they agree with it, else a square. `stride` is the map's.
- */
-export function resolutionOf(sources: Sources, count: number, stride: number): Evidence {
-  const { found: evidences } = sources;
-  const user = givenResolution(evidences, count);
-  if (user) return user;
-  const config = configuredImageSize(evidences.checkpoint);
-  const sizes = [
+/** Image sizes that somebody states, with their source: config.json, published models, the user. */
+function statedSizes(sources: Sources): readonly (readonly [size: Size, source: string])[] {
+  const { checkpoint, imageSize } = sources.found;
+  const config = configuredImageSize(checkpoint);
+  return [
     ...(config ? [[config.size, config.source] as const] : []),
     ...publishedSizes(sources).map(({ size, model }) => [size, `as published: ${model}`] as const),
-    ...(evidences.imageSize ? [[evidences.imageSize, 'given by the user'] as const] : []),
+    ...(imageSize ? [[imageSize, 'given by the user'] as const] : []),
   ];
-  const found = sizes
-    .map(([size, source]) => [mapOf(size, stride), source] as const)
-    .find(([[rows, columns]]) => rows * columns === count);
-  if (found) return stored(found[0], found[1]);
-  const rows = Array.from({ length: Math.floor(Math.sqrt(count)) }, (_, index) => index + 1)
-    .filter((each) => count % each === 0)
-    .at(-1)!;
-  const square = rows * rows === count;
-  return square
-    ? stored([rows, rows], `${count} attention biases per head, a square map`)
-    : assumed([rows, count / rows], `${count} attention biases per head; the weights do not tell the sides`);
+}
+
+/** The greatest divisor of `count` that is not above its square root. */
+function nearestToSquare(count: number): number {
+  let rows = Math.max(1, Math.floor(Math.sqrt(count)));
+  while (count % rows !== 0) rows--;
+  return rows;
 }
 
 /**
- * Image size of a family whose weights were learned for a map of `resolution` positions, `stride` pixels wide each, and the figure that shows it:
- * the user's, else one that config.json or published models give where it makes that map, else the map's own.
+ * Rows and columns of the map that a table of `count` biases was made for, the hyper-parameter
+ * `resolution`: the user's, else those of the image size that config.json, published models
+ * or the user give if they agree with it, else a square. `stride` is the map's, in pixels.
+ */
+export function resolutionOf(sources: Sources, count: number, stride: number): Evidence<Grid> {
+  const user = givenResolution(sources, count);
+  if (user) return user;
+  const found = statedSizes(sources)
+    .map(([size, source]) => [mapOf(size, stride), source] as const)
+    .find(([[rows, columns]]) => rows * columns === count);
+  if (found) return stored(...found);
+  const rows = nearestToSquare(count);
+  const biases = `${count} attention biases per head`;
+  return rows * rows === count
+    ? stored<Grid>([rows, rows], `${biases}, a square map`)
+    : assumed<Grid>([rows, count / rows], `${biases}; the weights do not tell the sides`);
+}
+
+/**
+ * Image size of a family whose weights were learned for a map of `resolution` positions, `stride`
+ * pixels wide each, and the evidence `image_size`: the user's, else one that config.json or
+ * published models give if it makes that map, else the map's own.
  */
 export function learnedImageSize(
   sources: Sources,
-  resolution: Evidence,
+  resolution: Evidence<Grid>,
   stride: number,
-): { readonly imageSize: Size; readonly figure: Evidence } {
-  const [rows, columns] = resolution.value as readonly [number, number];
-  const own = [rows * stride, columns * stride] as const;
+): ReturnType<typeof imageSizeOf> {
+  const [rows, columns] = resolution.value;
+  const own: Size = [rows * stride, columns * stride];
   const found = imageSizeOf(sources, own);
   const map = mapOf(found.imageSize, stride);
   const fits = map[0] === rows && map[1] === columns;
@@ -68,8 +84,8 @@ export function learnedImageSize(
 }
 
 /**
- * Refuses an image size whose map is not the one that `what` was learned for, and names the nearest that is.
- * `stride` is the map's.
+ * Refuses an image size whose map is not the one that `what` was learned for, and names the nearest
+ * that is. `stride` is the map's.
  */
 export function requireResolution(
   found: Grid,

@@ -1,4 +1,6 @@
 import { distilledAnswer } from '../heads/classifier';
+import { at, last } from '../../domain/lists';
+import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { biasedAttention, biasedFormula, offsetBiases } from '../blocks/attentionBiases';
@@ -14,12 +16,14 @@ import {
   sequence,
   tokensToMap,
 } from '../blocks/maps';
+import { parameterSide, splitInTwo } from '../blocks/parts';
+import { stages, tokenStage, type TokenMaps } from '../blocks/stages';
 import { mergeHeads, selfProbe, splitHeads } from '../blocks/transformer';
-import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
-import { assumed, numbersOf, pairOf, stored, wordOf } from '../figures';
+import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
+import { assumed, configOf, stored } from '../figures';
 import { learnedImageSize, mapOf, requireResolution, resolutionOf } from '../groups/learnedMaps';
 import { sizeTitle, type Sizes } from '../sizes';
-import { activationOf, classesOf, countOf, recognisedFrom, sourcesOf } from '../sources';
+import { activationOf, classesOf, countOf, recognisedFrom, sideOf, sourcesOf } from '../sources';
 import { levitNames } from './names';
 import { quantity } from '../../domain/units';
 
@@ -52,13 +56,16 @@ const sizes: Sizes = {
   '4,8,6 512': '512D',
 };
 
-/** Blocks with attention of a stage: transformers' names count the MLP after a downsampling as one more. */
+/**
+ * Blocks with attention of a stage: transformers' names count the MLP after a downsampling as one
+ * more.
+ */
 function depthOf(tensors: Tensors, stage: string): number {
   const all = countOf(tensors, `${stage}.blocks`);
   return tensors.has(`${stage}.blocks.${all - 1}.attn.attention_biases`) ? all : all - 1;
 }
 
-/** Figures of one stage, as its first block stores them. */
+/** Hyper-parameters of one stage, as the shapes of its first block show them. */
 function measureStage(tensors: Tensors, stage: string) {
   const shape = (name: string): readonly number[] => tensors.get(`${stage}.${name}`)?.shape ?? [];
   const [heads = 0, positions = 0] = shape('blocks.0.attn.attention_biases');
@@ -79,56 +86,62 @@ function measureStage(tensors: Tensors, stage: string) {
   };
 }
 
-function recognise(evidences: Found): Recognised | undefined {
-  const { tensors } = evidences;
-  const sources = sourcesOf(evidences);
+interface LeViTConfig {
+  readonly depth: readonly number[];
+  readonly activation: string;
+  /** Pixels per position behind the stem. */
+  readonly patch: number;
+  /** Rows and columns of the map behind the stem that the attention biases were learned for. */
+  readonly resolution: Grid;
+}
+
+function recognise(found: Found): Recognised<LeViTConfig> | undefined {
+  const { tensors, dialect } = found;
+  const sources = sourcesOf(found);
   const paths = Array.from({ length: countOf(tensors, 'stages') }, (_, index) => `stages.${index}`);
-  const stages = paths.map((path) => measureStage(tensors, path));
-  if (stages.some(({ heads, dim }) => heads === 0 || dim === 0)) return undefined;
-  const each = (key: keyof (typeof stages)[number], source: string) =>
+  const measured = paths.map((path) => measureStage(tensors, path));
+  if (measured.some(({ heads, dim }) => heads === 0 || dim === 0)) return undefined;
+  const each = (key: keyof (typeof measured)[number], source: string): Evidence<readonly number[]> =>
     stored(
-      stages.flatMap((stage) => stage[key] ?? []),
+      measured.flatMap((stage) => stage[key] ?? []),
       source,
     );
+  const biases = 'stages.0.blocks.0.attn.attention_biases';
   const stride = 2 ** stemDepth((name) => tensors.has(name));
-  const resolution = resolutionOf(sources, stages[0]!.positions, stride);
+  const resolution = resolutionOf(sources, sideOf(tensors, biases, 1), stride);
   const { imageSize, figure } = learnedImageSize(sources, resolution, stride);
-  const distilled = tensors.has('head_dist.linear.weight');
+  const settled = {
+    depth: each('depth', 'stages.*.blocks'),
+    dim: each('dim', 'stages.*.blocks.0.attn.proj.ln.linear.weight'),
+    heads: each('heads', 'stages.*.blocks.0.attn.attention_biases'),
+    downsample_heads: each('downsampleHeads', 'stages.*.downsample.attn_downsample.attention_biases'),
+    key_dim: each('keyDim', 'stages.*.blocks.0.attn.qkv.linear.weight'),
+    value_ratio: each('valueRatio', 'stages.*.blocks.0.attn.proj.ln.linear.weight'),
+    mlp_ratio: each('mlpRatio', 'stages.*.blocks.0.mlp.ln1.linear.weight'),
+    patch: stored(stride, 'stem.conv1 …'),
+    resolution,
+    image_size: figure,
+    classes: classesOf(tensors, 'head.linear'),
+    activation: activationOf(
+      sources,
+      dialect.name === 'timm'
+        ? assumed('hard_swish', 'as published; not stored in the weights')
+        : stored('hard_swish', `fixed in ${dialect.title}`),
+      { named: namedActivations },
+    ),
+  };
   return recognisedFrom(sources, {
     label: 'levit',
     title: [
-      sizeTitle(
-        'LeViT',
-        sizes,
-        stages.map(({ depth }) => depth),
-        stages.map(({ dim }) => dim),
-      ),
-      ...(distilled ? [' distilled'] : []),
+      sizeTitle('LeViT', sizes, settled.depth.value, settled.dim.value),
+      ...(tensors.has('head_dist.linear.weight') ? [' distilled'] : []),
       ...(stride === usualStride ? [] : [`, stem of stride ${stride}`]),
     ].join(''),
     imageSize,
     sizeStep: [stride, stride],
     pixels: 'imagenet',
-    evidence: {
-      depth: each('depth', 'stages.*.blocks'),
-      dim: each('dim', 'stages.*.blocks.0.attn.proj.ln.linear.weight'),
-      heads: each('heads', 'stages.*.blocks.0.attn.attention_biases'),
-      downsample_heads: each('downsampleHeads', 'stages.*.downsample.attn_downsample.attention_biases'),
-      key_dim: each('keyDim', 'stages.*.blocks.0.attn.qkv.linear.weight'),
-      value_ratio: each('valueRatio', 'stages.*.blocks.0.attn.proj.ln.linear.weight'),
-      mlp_ratio: each('mlpRatio', 'stages.*.blocks.0.mlp.ln1.linear.weight'),
-      patch: stored(stride, 'stem.conv1 …'),
-      resolution,
-      image_size: figure,
-      classes: classesOf(tensors, 'head.linear'),
-      activation: activationOf(
-        sources,
-        evidences.dialect.name === 'timm'
-          ? assumed('hard_swish', 'as published; not stored in the weights')
-          : stored('hard_swish', `fixed in ${evidences.dialect.title}`),
-        { named: namedActivations },
-      ),
-    },
+    evidence: settled,
+    config: configOf(settled),
   });
 }
 
@@ -158,7 +171,10 @@ function stem(b: GraphBuilder, pixels: ValueInfo, activation: string): ValueInfo
   );
 }
 
-/** A layer without bias and its batch norm: linear, or a 1 × 1 convolution in the variants of timm that keep maps. */
+/**
+ * A layer without bias and its batch norm: linear, or a 1 × 1 convolution in the variants of timm
+ * that keep maps.
+ */
 function layerNormed(b: GraphBuilder, tokens: Tokens, name: string): Tokens {
   return b.scope(name, () => {
     if (b.shapeOf('linear.weight').length === 2)
@@ -185,16 +201,19 @@ function project(b: GraphBuilder, mixed: ValueInfo, queries: Tokens, activation:
   return layerNormed(b, withValue(queries, activate(b, mixed, activation)), 'proj.ln');
 }
 
-/** Self-attention whose values may be wider than its keys, with biases per offset (Graham et al. 2021, §4.2). */
+/**
+ * Self-attention whose values may be wider than its keys, with biases per offset (Graham et al.
+ * 2021, §4.2).
+ */
 function attention(b: GraphBuilder, tokens: Tokens, activation: string): Tokens {
   const layer = b.scopePath;
-  const heads = b.shapeOf('attn.attention_biases')[0]!;
+  const heads = parameterSide(b, 'attn.attention_biases', 0);
   return b.scope(
     'attn',
     () => {
       const fused = layerNormed(b, tokens, 'qkv').value;
       const mixed = biasedAttention(b, fused, tokens, {
-        values: b.shapeOf('proj.ln.linear.weight')[1]! / heads,
+        values: parameterSide(b, 'proj.ln.linear.weight', 1) / heads,
         probe: selfProbe(tokens, layer),
       });
       return project(b, mixed, tokens, activation);
@@ -210,28 +229,31 @@ function subsampled(b: GraphBuilder, tokens: Tokens): Tokens {
     b.add('Slice', [
       x,
       b.indices([0]),
-      b.indices([x.shape[axis]!]),
+      b.indices([at(x.shape, axis)]),
       b.indices([axis]),
       b.indices([queryStride]),
     ]);
   const value = every(every(gridSequence(b, tokens), 1), 2);
   const grid = mapOf([rows, columns], queryStride);
   return gridTokens(
-    b.reshape(value, [tokens.batch * grid[0] * grid[1], tokens.value.shape[1]!]),
+    b.reshape(value, [tokens.batch * grid[0] * grid[1], at(tokens.value.shape, 1)]),
     tokens.batch,
     grid,
   );
 }
 
-/** Attention of every second row and column to all positions, which makes the next stage's smaller map (Graham et al. 2021, §4.3). */
+/**
+ * Attention of every second row and column to all positions, which makes the next stage's smaller
+ * map (Graham et al. 2021, §4.3).
+ */
 function attentionDownsampling(b: GraphBuilder, tokens: Tokens, activation: string): Tokens {
-  const heads = b.shapeOf('attention_biases')[0]!;
+  const heads = parameterSide(b, 'attention_biases', 0);
   const queries = subsampled(b, tokens);
   const query = splitHeads(b, layerNormed(b, queries, 'q.ln').value, tokens.batch, heads);
   const fused = splitHeads(b, layerNormed(b, tokens, 'kv').value, tokens.batch, heads);
-  const width = query.shape[3]!;
-  const [key, value] = b.split(fused, [width, fused.shape[3]! - width], 3);
-  const mixed = b.attention(query, key!, value!, {
+  const width = at(query.shape, 3);
+  const [key, value] = splitInTwo(b, fused, 3, [width, at(fused.shape, 3) - width]);
+  const mixed = b.attention(query, key, value, {
     bias: offsetBiases(b, 'attention_biases', gridOfLayout(tokens.layout), queryStride),
     probe: {
       layer: b.scopePath,
@@ -245,19 +267,22 @@ function attentionDownsampling(b: GraphBuilder, tokens: Tokens, activation: stri
 }
 
 /** The downsampling before a stage and the MLP that follows it. */
-function downsample(b: GraphBuilder, tokens: Tokens, stage: number, figures: EvidenceRecord): Tokens {
-  const activation = wordOf(figures, 'activation');
+function downsample(
+  b: GraphBuilder,
+  tokens: Tokens,
+  stage: number,
+  { depth, activation }: LeViTConfig,
+): Tokens {
   const smaller = b.scope(
     `stages.${stage}.downsample.attn_downsample`,
     () => attentionDownsampling(b, tokens, activation),
     { title: 'Downsampling attention', formula: biasedFormula },
   );
   const own = `stages.${stage}.downsample.mlp`;
-  const last = numbersOf(figures, 'depth')[stage - 1]!;
   return mlp(
     b,
     smaller,
-    b.has(`${own}.ln1.linear.weight`) ? own : `stages.${stage - 1}.blocks.${last}.mlp`,
+    b.has(`${own}.ln1.linear.weight`) ? own : `stages.${stage - 1}.blocks.${at(depth, stage - 1)}.mlp`,
     activation,
   );
 }
@@ -268,31 +293,38 @@ function block(b: GraphBuilder, tokens: Tokens, activation: string): Tokens {
   return mlp(b, withValue(tokens, mixed), 'mlp', activation);
 }
 
-function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
-  const activation = wordOf(figures, 'activation');
+/** The stem and the stages, the smaller maps made by attention (Graham et al. 2021, §4). */
+function build(b: GraphBuilder, config: LeViTConfig, { imageSize, batch }: BuildOptions): TokenMaps {
+  const { activation, patch, resolution } = config;
   const map = stem(b, b.input('pixel_values', [batch, 3, ...imageSize]), activation);
-  const [stride] = pairOf(figures, 'patch');
-  requireResolution(gridOf(map), pairOf(figures, 'resolution'), imageSize, stride);
-  let tokens = mapToTokens(b, map);
-  numbersOf(figures, 'depth').forEach((depth, stage) => {
-    if (stage > 0) tokens = downsample(b, tokens, stage, figures);
-    for (let index = 0; index < depth; index++)
-      tokens = b.scope(`stages.${stage}.blocks.${index}`, () => block(b, tokens, activation), {
-        title: 'LeViT block',
-      });
+  requireResolution(gridOf(map), resolution, imageSize, patch);
+  const ends = stages(b, mapToTokens(b, map), {
+    depths: config.depth,
+    enter: (tokens, stage) => (stage > 0 ? downsample(b, tokens, stage, config) : tokens),
+    path: ({ stage, index }) => `stages.${stage}.blocks.${index}`,
+    block: (tokens) => block(b, tokens, activation),
+    note: { title: 'LeViT block' },
   });
-  const keepsMaps = b.shapeOf('stages.0.blocks.0.attn.qkv.linear.weight').length === 4;
-  const last = keepsMaps ? tokensToMap(b, tokens) : sequence(b, tokens);
-  const features = meanOfTokens(b, tokens);
-  distilledAnswer(b, features, last, eps);
+  return { stages: ends.map((tokens) => tokenStage(tokens, imageSize)), tokens: last(ends) };
 }
 
-/** LeViT (Graham et al. 2021): a convolutional stem, then attention with biases per offset on maps that shrink by attention. */
-export const levit: Family<Recognised, void> = {
+/** The mean of all tokens, and the heads; variants of timm keep maps. */
+function head(b: GraphBuilder, { tokens }: TokenMaps): void {
+  const keepsMaps = b.shapeOf('stages.0.blocks.0.attn.qkv.linear.weight').length === 4;
+  const all = keepsMaps ? tokensToMap(b, tokens) : sequence(b, tokens);
+  distilledAnswer(b, meanOfTokens(b, tokens), all, eps);
+}
+
+/**
+ * LeViT (Graham et al. 2021): a convolutional stem, then attention with biases per offset on maps
+ * that shrink by attention.
+ */
+export const levit: Family<LeViTConfig, TokenMaps> = {
   name: 'levit',
   title: 'LeViT',
   names: levitNames,
   assumable: ['activation', 'resolution'],
   recognise,
   build,
+  head,
 };

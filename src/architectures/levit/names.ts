@@ -11,13 +11,16 @@ const parts: readonly (readonly [from: string, to: string])[] = [
 function module(from: string, to: Renamed): readonly Rename[] {
   return parts.map(([own, canonical]): Rename => [
     new RegExp(`^${from}\\.${own}\\.(.+)$`),
-    (match, ...groups) => `${to(match, ...groups)}.${canonical}.${groups.at(-3)!}`,
+    (match, ...groups) => `${to(match, ...groups)}.${canonical}.${groups.at(-3) ?? ''}`,
   ]);
 }
 
 const layer = 'encoder\\.stages\\.(\\d+)\\.layers\\.(\\d+)';
 
-/** Attention and MLP alternate: two layers are a block. The MLP after a downsampling is counted as one more block of its stage. */
+/**
+ * Attention and MLP alternate: two layers are a block. The MLP after a downsampling is counted as
+ * one more block of its stage.
+ */
 const inBlock =
   (to: string): Renamed =>
   (_, stage, index) =>
