@@ -1,11 +1,14 @@
 import { answer } from '../heads/classifier';
+import { at, last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convNormModule, convolution, type ConvolutionOptions } from '../blocks/convolution';
 import { activate, maybeNorm, residual } from '../blocks/layers';
 import { gridOf, meanOfMap } from '../blocks/maps';
-import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
-import { numberOf, numbersOf, stored, wordOf } from '../figures';
+import { parameterSide, splitInThree, splitInTwo } from '../blocks/parts';
+import { mapStage, stages, type ImageMaps } from '../blocks/stages';
+import type { BuildOptions, Family, Found, Recognised } from '../family';
+import { configOf, stored } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
   activationOf,
@@ -26,7 +29,9 @@ const lastStride = 32;
 /** Added to the divisor of linear attention, whatever the norms have. */
 const attentionEps = 1e-5;
 
-/** What timm's constructors set: the large models (L) differ from the others (B) by more than sizes. */
+/**
+ * What timm's constructors set: the large models (L) differ from the others (B) by more than sizes.
+ */
 const variants = {
   B: { activation: 'hard_swish', eps: 1e-5 },
   L: { activation: 'gelu_tanh', eps: 1e-7 },
@@ -59,9 +64,17 @@ function attentionOf(
   });
 }
 
-function recognise(evidences: Found): Recognised {
-  const { tensors } = evidences;
-  const sources = sourcesOf(evidences);
+interface EfficientVitConfig {
+  readonly depth: readonly number[];
+  /** Blocks of the stem. */
+  readonly stem_depth: number;
+  readonly activation: string;
+  readonly eps: number;
+}
+
+function recognise(found: Found): Recognised<EfficientVitConfig> {
+  const { tensors } = found;
+  const sources = sourcesOf(found);
   const depth = stageDepths(tensors);
   const dims = depth.map(
     (_, stage) => tensors.get(`stages.${stage}.blocks.0.main.point_conv.conv.weight`)?.shape[0] ?? 0,
@@ -70,40 +83,44 @@ function recognise(evidences: Found): Recognised {
   const variant = variantOf(tensors);
   const aggregations = 'stages.*.blocks.*.context_module.main.aggreg.0.1.weight';
   const { imageSize, figure } = imageSizeOf(sources);
+  const settled = {
+    depth: stored(depth, 'stages.*.blocks'),
+    dim: stored(dims, 'stages.*.blocks.0.main.point_conv'),
+    heads: stored(
+      attention.map(([, heads]) => heads),
+      aggregations,
+    ),
+    head_dim: stored(
+      attention.map(([dim]) => dim),
+      aggregations,
+    ),
+    stem_depth: stored(
+      [...tensors.keys()].filter((name) =>
+        /^stem\.res\d+\.main\.(?:conv1|depth_conv)\.conv\.weight$/.test(name),
+      ).length,
+      'stem.res0 …',
+    ),
+    image_size: figure,
+    classes: classesOf(tensors, 'head.classifier.4'),
+    activation: activationOf(
+      sources,
+      stored(variants[variant].activation, `EfficientViT-${variant}'s in timm`),
+    ),
+    eps: decide<number>(sources, 'eps', {
+      config: ['norm_eps'],
+      otherwise: stored(variants[variant].eps, `EfficientViT-${variant}'s in timm`),
+      is: (value) => typeof value === 'number' && value > 0,
+      needed: 'a number above 0',
+    }),
+  };
   return recognisedFrom(sources, {
     label: 'efficientvit_mit',
     title: sizeTitle('EfficientViT', sizes, depth, dims),
     imageSize,
     sizeStep: [lastStride, lastStride],
     pixels: 'imagenet',
-    evidence: {
-      depth: stored(depth, 'stages.*.blocks'),
-      dim: stored(dims, 'stages.*.blocks.0.main.point_conv'),
-      heads: stored(
-        attention.map(([, heads]) => heads),
-        aggregations,
-      ),
-      head_dim: stored(
-        attention.map(([dim]) => dim),
-        aggregations,
-      ),
-      stem_depth: stored(
-        [...tensors.keys()].filter((name) =>
-          /^stem\.res\d+\.main\.(?:conv1|depth_conv)\.conv\.weight$/.test(name),
-        ).length,
-        'stem.res0 …',
-      ),
-      image_size: figure,
-      classes: classesOf(tensors, 'head.classifier.4'),
-      activation: activationOf(
-        sources,
-        stored(variants[variant].activation, `EfficientViT-${variant}'s in timm`),
-      ),
-      eps: decide(sources, 'eps', {
-        config: ['norm_eps'],
-        otherwise: stored(variants[variant].eps, `EfficientViT-${variant}'s in timm`),
-      }),
-    },
+    evidence: settled,
+    config: configOf(settled),
   });
 }
 
@@ -114,7 +131,7 @@ interface Settings {
 
 type UnitOptions = ConvolutionOptions & { readonly activation?: string };
 
-/** Convolution, batch norm where it is stored, activation. */
+/** Convolution, batch norm if it is stored, activation. */
 function unit(
   b: GraphBuilder,
   map: ValueInfo,
@@ -125,7 +142,10 @@ function unit(
   return convNormModule(b, map, name, { ...options, eps });
 }
 
-/** Units of a local block in order: a plain, a depthwise separable, a fused or an inverted bottleneck has two or three of them. */
+/**
+ * Units of a local block in order: a plain, a depthwise separable, a fused or an inverted
+ * bottleneck has two or three of them.
+ */
 const units = ['inverted_conv', 'spatial_conv', 'conv1', 'depth_conv', 'conv2', 'point_conv'] as const;
 
 /** The unit of each kind of block that mixes neighbours first takes the stride. */
@@ -155,7 +175,10 @@ function localBlock(
   );
 }
 
-/** Queries, keys and values of every head side by side, and the same of their neighbourhoods (Cai et al. 2023, EfficientViT §3.1.2). */
+/**
+ * Queries, keys and values of every head side by side, and the same of their neighbourhoods (Cai et
+ * al. 2023, EfficientViT §3.1.2).
+ */
 function multiScale(b: GraphBuilder, map: ValueInfo): ValueInfo {
   const fused = convolution(b, map, 'qkv.conv');
   const scales: ValueInfo[] = [fused];
@@ -167,25 +190,27 @@ function multiScale(b: GraphBuilder, map: ValueInfo): ValueInfo {
 }
 
 /**
- * ReLU linear attention (Cai et al. 2023, §3.1.1; Katharopoulos et al. 2020) of `[batch, channels, rows, columns]`: keys meet the values before the
- * queries, so that there is no map of queries over keys. A row of ones among the values sums the keys for the divisor.
+ * ReLU linear attention (Cai et al. 2023, §3.1.1; Katharopoulos et al. 2020) of
+ * `[batch, channels, rows, columns]`: keys meet the values before the queries, so that there is no
+ * map of queries over keys. A row of ones among the values sums the keys for the divisor.
  */
 function linearAttention(b: GraphBuilder, map: ValueInfo, eps: number): ValueInfo {
   return b.scope(
     'main',
     () => {
-      const dim = b.shapeOf('aggreg.0.1.weight')[1]!;
+      const dim = parameterSide(b, 'aggreg.0.1.weight', 1);
       const fused = multiScale(b, map);
       const [rows, columns] = gridOf(map);
-      const heads = fused.shape[1]! / (3 * dim);
-      const split = b.reshape(fused, [map.shape[0]!, heads, 3 * dim, rows * columns]);
-      const [query, key, value] = b.split(split, 3, 2) as readonly [ValueInfo, ValueInfo, ValueInfo];
+      const batch = at(map.shape, 0);
+      const heads = at(fused.shape, 1) / (3 * dim);
+      const split = b.reshape(fused, [batch, heads, 3 * dim, rows * columns]);
+      const [query, key, value] = splitInThree(b, split, 2);
       const [q, k] = [b.add('Relu', [query]), b.add('Relu', [key])];
       const ones = b.add('Pad', [value, b.indices([0, 0, 0, 0, 0, 0, 1, 0]), b.scalar(1)]);
       const summary = b.add('MatMul', [ones, b.transpose(k, [0, 1, 3, 2])], {}, { name: '/summary' });
-      const [sum, divisor] = b.split(b.add('MatMul', [summary, q], {}, { name: '/mix' }), [dim, 1], 2);
-      const mixed = b.add('Div', [sum!, b.add('Add', [divisor!, b.scalar(attentionEps)])]);
-      return unit(b, b.reshape(mixed, [map.shape[0]!, heads * dim, rows, columns]), 'proj', eps);
+      const [sum, divisor] = splitInTwo(b, b.add('MatMul', [summary, q], {}, { name: '/mix' }), 2, [dim, 1]);
+      const mixed = b.add('Div', [sum, b.add('Add', [divisor, b.scalar(attentionEps)])]);
+      return unit(b, b.reshape(mixed, [batch, heads * dim, rows, columns]), 'proj', eps);
     },
     {
       title: 'Multi-scale linear attention: products, but no map over keys',
@@ -208,23 +233,14 @@ function attentionBlock(b: GraphBuilder, map: ValueInfo, settings: Settings): Va
   );
 }
 
-/** One stage: a strided block without residual connection, then the others by what they hold. */
-function stage(b: GraphBuilder, map: ValueInfo, depth: number, settings: Settings): ValueInfo {
-  let features = map;
-  for (let index = 0; index < depth; index++) {
-    const from = features;
-    const attends = b.has(`blocks.${index}.context_module.main.qkv.conv.weight`);
-    features = b.scope(
-      `blocks.${index}`,
-      () => {
-        if (attends) return attentionBlock(b, from, settings);
-        const local = localBlock(b, from, index === 0 ? 2 : 1, settings);
-        return index === 0 ? local : residual(b, from, local);
-      },
-      { title: attends ? 'EfficientViT block' : 'Convolutional block' },
-    );
-  }
-  return features;
+/**
+ * The first block of a stage is strided and has no residual connection; the others by what they
+ * hold.
+ */
+function block(b: GraphBuilder, map: ValueInfo, index: number, settings: Settings): ValueInfo {
+  if (b.has('context_module.main.qkv.conv.weight')) return attentionBlock(b, map, settings);
+  const local = localBlock(b, map, index === 0 ? 2 : 1, settings);
+  return index === 0 ? local : residual(b, map, local);
 }
 
 function stem(b: GraphBuilder, pixels: ValueInfo, depth: number, settings: Settings): ValueInfo {
@@ -243,35 +259,42 @@ function pooled(b: GraphBuilder, map: ValueInfo, { activation, eps }: Settings):
   return activate(b, maybeNorm(b, b.linear(mean, 'classifier.0'), 'classifier.1', eps), activation);
 }
 
-const settingsOf = (figures: EvidenceRecord): Settings => ({
-  activation: wordOf(figures, 'activation'),
-  eps: numberOf(figures, 'eps'),
-});
-
-function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
-  const settings = settingsOf(figures);
+/** The stem and the stages (Cai et al. 2023, §3.2). */
+function build(
+  b: GraphBuilder,
+  { depth, stem_depth: stemDepth, ...settings }: EfficientVitConfig,
+  { imageSize, batch }: BuildOptions,
+): ImageMaps {
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
-  const first = b.scope('stem', () => stem(b, pixels, numberOf(figures, 'stem_depth'), settings), {
+  const first = b.scope('stem', () => stem(b, pixels, stemDepth, settings), {
     title: 'Convolutional stem',
   });
-  const last = numbersOf(figures, 'depth').reduce(
-    (map, depth, index) => b.scope(`stages.${index}`, () => stage(b, map, depth, settings)),
-    first,
-  );
-  answer(
-    b,
-    b.scope('head', () => pooled(b, last, settings), { title: 'Head' }),
-    last,
-    'head.classifier.4',
-  );
+  const maps = stages(b, first, {
+    depths: depth,
+    module: (stage) => ({ path: `stages.${stage}` }),
+    path: ({ index }) => `blocks.${index}`,
+    block: (map, { index }) => block(b, map, index, settings),
+    note: ({ index }) => ({
+      title: b.has(`blocks.${index}.context_module.main.qkv.conv.weight`)
+        ? 'EfficientViT block'
+        : 'Convolutional block',
+    }),
+  });
+  return { stages: maps.map((map) => mapStage(map, imageSize)), map: last(maps) };
+}
+
+function head(b: GraphBuilder, { map }: ImageMaps, config: EfficientVitConfig): void {
+  const features = b.scope('head', () => pooled(b, map, config), { title: 'Head' });
+  answer(b, features, map, 'head.classifier.4');
 }
 
 /** EfficientViT of MIT (Cai et al. 2023): convolutions, then linear attention at several scales. */
-export const efficientVitMit: Family<Recognised, void> = {
+export const efficientVitMit: Family<EfficientVitConfig, ImageMaps> = {
   name: 'efficientvit_mit',
   title: 'EfficientViT (MIT)',
   names: efficientVitMitNames,
   assumable: ['activation', 'eps'],
   recognise,
   build,
+  head,
 };

@@ -1,4 +1,5 @@
 import { distilledAnswer } from '../heads/classifier';
+import { at, last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { offsetBiases } from '../blocks/attentionBiases';
@@ -6,8 +7,10 @@ import { convNormModule, squeezeGate, type ConvolutionOptions } from '../blocks/
 import { residual } from '../blocks/layers';
 import { gridOf, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
 import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
+import { parameterSide, splitInThree } from '../blocks/parts';
+import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, Family, Found, Recognised } from '../family';
-import { numbersOf, stored } from '../figures';
+import { configOf, stored } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../sources';
 import { efficientVitMsraNames } from './names';
@@ -15,7 +18,10 @@ import { efficientVitMsraNames } from './names';
 /** PyTorch's default, which all batch norms keep. */
 const eps = 1e-5;
 
-/** Pixels per position of the first and the last map: four convolutions of the patch embedding halve, then two stages. */
+/**
+ * Pixels per position of the first and the last map: four convolutions of the patch embedding
+ * halve, then two stages.
+ */
 const [firstStride, lastStride] = [16, 64];
 
 /** The only activation. */
@@ -31,9 +37,15 @@ const sizes: Sizes = {
   '1,3,4 192,288': 'M5',
 };
 
-function recognise(evidences: Found): Recognised | undefined {
-  const { tensors } = evidences;
-  const sources = sourcesOf(evidences);
+interface EfficientVitConfig {
+  readonly depth: readonly number[];
+  /** Rows and columns of a window, in every stage. */
+  readonly window: readonly number[];
+}
+
+function recognise(found: Found): Recognised<EfficientVitConfig> | undefined {
+  const { tensors } = found;
+  const sources = sourcesOf(found);
   const shape = (name: string): readonly number[] => tensors.get(name)?.shape ?? [];
   const depth = stageDepths(tensors);
   const attention = depth.map((_, stage) => `stages.${stage}.blocks.0.mixer.m.attn`);
@@ -42,28 +54,30 @@ function recognise(evidences: Found): Recognised | undefined {
   if (!window.every((side) => Number.isInteger(side) && side > 0)) return undefined;
   const dims = attention.map((path) => shape(`${path}.proj.1.conv.weight`)[0] ?? 0);
   const { imageSize, figure } = imageSizeOf(sources);
+  const settled = {
+    depth: stored(depth, 'stages.*.blocks'),
+    dim: stored(dims, 'stages.*.blocks.0.mixer.m.attn.proj.1'),
+    heads: stored(
+      tables.map(([heads = 0]) => heads),
+      'stages.*.blocks.0.mixer.m.attn.attention_biases',
+    ),
+    window: stored(window, 'stages.*.blocks.0.mixer.m.attn.attention_biases'),
+    key_dim: stored(
+      attention.map((path) => shape(`${path}.dws.0.conv.weight`)[0] ?? 0),
+      'stages.*.blocks.0.mixer.m.attn.dws.0',
+    ),
+    patch: stored(firstStride, 'patch_embed.conv1 … conv4'),
+    image_size: figure,
+    classes: classesOf(tensors, 'head.linear'),
+  };
   return recognisedFrom(sources, {
     label: 'efficientvit_msra',
     title: sizeTitle('EfficientViT', sizes, depth, dims),
     imageSize,
     sizeStep: [lastStride, lastStride],
     pixels: 'imagenet',
-    evidence: {
-      depth: stored(depth, 'stages.*.blocks'),
-      dim: stored(dims, 'stages.*.blocks.0.mixer.m.attn.proj.1'),
-      heads: stored(
-        tables.map(([heads = 0]) => heads),
-        'stages.*.blocks.0.mixer.m.attn.attention_biases',
-      ),
-      window: stored(window, 'stages.*.blocks.0.mixer.m.attn.attention_biases'),
-      key_dim: stored(
-        attention.map((path) => shape(`${path}.dws.0.conv.weight`)[0] ?? 0),
-        'stages.*.blocks.0.mixer.m.attn.dws.0',
-      ),
-      patch: stored(firstStride, 'patch_embed.conv1 … conv4'),
-      image_size: figure,
-      classes: classesOf(tensors, 'head.linear'),
-    },
+    evidence: settled,
+    config: configOf(settled),
   });
 }
 
@@ -100,36 +114,42 @@ interface Head {
   readonly map: ValueInfo;
 }
 
-/** One head: its queries see their neighbourhood by a depthwise convolution before they ask. */
+/**
+ * One head: its queries see their neighbourhood by a depthwise convolution first (Liu et al. 2023,
+ * §3.2).
+ */
 function attentionHead(b: GraphBuilder, features: ValueInfo, index: number, bias: ValueInfo): Head {
   const fused = unit(b, features, `qkvs.${index}`);
-  const width = b.shapeOf(`dws.${index}.conv.weight`)[0]!;
-  const [asked, key, value] = b.split(fused, [width, width, fused.shape[1]! - 2 * width], 1);
-  const query = b.transpose(asMatrix(b, unit(b, asked!, `dws.${index}`)), [0, 1, 3, 2]);
-  const products = b.add('MatMul', [query, asMatrix(b, key!)], {}, { name: '/scores' });
+  const width = parameterSide(b, `dws.${index}.conv.weight`, 0);
+  const sides = [width, width, at(fused.shape, 1) - 2 * width] as const;
+  const [asked, key, value] = splitInThree(b, fused, 1, sides);
+  const query = b.transpose(asMatrix(b, unit(b, asked, `dws.${index}`)), [0, 1, 3, 2]);
+  const products = b.add('MatMul', [query, asMatrix(b, key)], {}, { name: '/scores' });
   const scores = b.add('Add', [b.add('Mul', [products, b.scalar(1 / Math.sqrt(width))]), bias]);
   const map = b.add('Softmax', [scores], { axis: int(-1) });
-  const values = b.transpose(asMatrix(b, value!), [0, 1, 3, 2]);
+  const values = b.transpose(asMatrix(b, value), [0, 1, 3, 2]);
   const mixed = b.transpose(b.add('MatMul', [map, values], {}, { name: '/mix' }), [0, 1, 3, 2]);
-  return { map, mixed: b.reshape(mixed, value!.shape) };
+  return { map, mixed: b.reshape(mixed, value.shape) };
 }
 
 /**
- * Cascaded group attention (Liu et al. 2023, EfficientViT §3.2) of a map `[batch, channels, rows, columns]`: each head sees its share of the channels plus
- * what the head before it made. Returns the mixed map and the maps of all heads, which are put together only to be looked at.
+ * Cascaded group attention (Liu et al. 2023, EfficientViT §3.2) of a map
+ * `[batch, channels, rows, columns]`: each head sees its share of the channels plus what the head
+ * before it made. Returns the mixed map and the maps of all heads, which are put together only to
+ * be looked at.
  */
 function cascadedAttention(
   b: GraphBuilder,
   map: ValueInfo,
 ): { readonly mixed: ValueInfo; readonly maps: ValueInfo } {
-  const heads = b.shapeOf('attention_biases')[0]!;
+  const heads = parameterSide(b, 'attention_biases', 0);
   const shares = b.split(map, heads, 1);
   const biases = b.split(offsetBiases(b, 'attention_biases', gridOf(map)), heads, 0);
   const made: Head[] = [];
   shares.forEach((share, index) => {
     const before = made.at(-1);
     const features = before ? b.add('Add', [before.mixed, share]) : share;
-    made.push(attentionHead(b, features, index, biases[index]!));
+    made.push(attentionHead(b, features, index, at(biases, index)));
   });
   const all = b.concat(
     made.map(({ mixed }) => mixed),
@@ -144,7 +164,10 @@ function cascadedAttention(
   };
 }
 
-/** Attention within windows in a residual connection; a map that they do not divide is padded with zeros, which take part. */
+/**
+ * Attention within windows in a residual connection; a map that they do not divide is padded with
+ * zeros, which take part.
+ */
 function mixer(b: GraphBuilder, map: ValueInfo, window: number, layer: string): ValueInfo {
   return b.scope(
     'mixer.m.attn',
@@ -169,7 +192,10 @@ function block(b: GraphBuilder, map: ValueInfo, window: number): ValueInfo {
   return localMixing(b, mixed, 'dw1.m', 'ffn1.m');
 }
 
-/** An inverted bottleneck with squeeze and excitation halves the map, local mixings before and after it. */
+/**
+ * An inverted bottleneck with squeeze and excitation halves the map, local mixings before and after
+ * it.
+ */
 function downsample(b: GraphBuilder, map: ValueInfo): ValueInfo {
   const before = localMixing(b, map, 'res1.0.m', 'res1.1.m');
   const merged = b.scope(
@@ -189,18 +215,18 @@ function downsample(b: GraphBuilder, map: ValueInfo): ValueInfo {
   return localMixing(b, merged, 'res2.0.m', 'res2.1.m');
 }
 
-function stage(b: GraphBuilder, map: ValueInfo, depth: number, window: number): ValueInfo {
-  let features = b.has('downsample.patchmerge.conv1.conv.weight')
+/** The map before the blocks of a stage: downsampled, if the stage has parameters for that. */
+const entered = (b: GraphBuilder, map: ValueInfo): ValueInfo =>
+  b.has('downsample.patchmerge.conv1.conv.weight')
     ? b.scope('downsample', () => downsample(b, map), { title: 'Downsampling' })
     : map;
-  for (let index = 0; index < depth; index++) {
-    const from = features;
-    features = b.scope(`blocks.${index}`, () => block(b, from, window), { title: 'EfficientViT block' });
-  }
-  return features;
-}
 
-function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+/** Four strided convolutions and the stages (Liu et al. 2023, §3.3). */
+function build(
+  b: GraphBuilder,
+  { depth, window }: EfficientVitConfig,
+  { imageSize, batch }: BuildOptions,
+): ImageMaps {
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
   const convolutions = [1, 2, 3, 4] as const;
   const embedded = b.scope(
@@ -212,20 +238,27 @@ function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, 
       ),
     { title: 'Convolutional patch embedding' },
   );
-  const window = numbersOf(figures, 'window');
-  const last = numbersOf(figures, 'depth').reduce(
-    (map, depth, index) => b.scope(`stages.${index}`, () => stage(b, map, depth, window[index]!)),
-    embedded,
-  );
-  distilledAnswer(b, meanOfMap(b, last), last, eps);
+  const maps = stages(b, embedded, {
+    depths: depth,
+    module: (stage) => ({ path: `stages.${stage}` }),
+    enter: (map) => entered(b, map),
+    path: ({ index }) => `blocks.${index}`,
+    block: (map, { stage }) => block(b, map, at(window, stage)),
+    note: { title: 'EfficientViT block' },
+  });
+  return { stages: maps.map((map) => mapStage(map, imageSize)), map: last(maps) };
 }
 
-/** EfficientViT of Microsoft Research (Liu et al. 2023): one attention between feed-forward networks, whose heads see different channels. */
-export const efficientVitMsra: Family<Recognised, void> = {
+/**
+ * EfficientViT of Microsoft Research (Liu et al. 2023): one attention between feed-forward
+ * networks, whose heads see different channels.
+ */
+export const efficientVitMsra: Family<EfficientVitConfig, ImageMaps> = {
   name: 'efficientvit_msra',
   title: 'EfficientViT (Microsoft)',
   names: efficientVitMsraNames,
   assumable: [],
   recognise,
   build,
+  head: (b, { map }) => distilledAnswer(b, meanOfMap(b, map), map, eps),
 };

@@ -1,12 +1,14 @@
 import { answer } from '../heads/classifier';
+import { at, last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { batchNorm, convNormModule, convolution, squeezeGate } from '../blocks/convolution';
 import { activate, residual, withValue } from '../blocks/layers';
 import { layerNormOfMap, layerScaleOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
+import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import { selfAttention } from '../blocks/transformer';
-import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
-import { assumed, numbersOf, stored, wordOf } from '../figures';
+import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
+import { assumed, configOf, stored } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
   activationOf,
@@ -28,7 +30,10 @@ const eps = 1e-5;
 /** Channels per head, which FastViT fixes. */
 const headWidth = 32;
 
-/** Sizes of Vasu et al. 2023 (FastViT) and 2024 (the encoders of MobileCLIP) with attention, and without by the MLPs' ratio. */
+/**
+ * Sizes of Vasu et al. 2023 (FastViT) and 2024 (the encoders of MobileCLIP) with attention, and
+ * without by the MLPs' ratio.
+ */
 const sizes: Readonly<Record<string, Sizes>> = {
   attention: {
     '2,2,6,2 64': 'SA12',
@@ -45,7 +50,7 @@ const sizes: Readonly<Record<string, Sizes>> = {
   4: { '2,2,6,2 64': 'S12' },
 };
 
-/** Dimension of every stage, and of those with attention; 0 where a stage has none. */
+/** Dimension of every stage, and of those with attention; 0 if a stage has none. */
 function dimsOf(tensors: Tensors): readonly (readonly [dim: number, attention: number])[] {
   return Array.from({ length: countOf(tensors, 'stages') }, (_, stage) => {
     const block = `stages.${stage}.blocks.0`;
@@ -54,8 +59,11 @@ function dimsOf(tensors: Tensors): readonly (readonly [dim: number, attention: n
   });
 }
 
-/** Whether the large convolution of a downsampling has an activation: the encoders of MobileCLIP do, FastViT by its authors' mistake has not. */
-function downsampleActivation(sources: Sources) {
+/**
+ * Whether the large convolution of a downsampling has an activation: the encoders of MobileCLIP do,
+ * FastViT by its authors' mistake has not.
+ */
+function downsampleActivation(sources: Sources): Evidence<boolean> {
   return decide(sources, 'downsample_activation', {
     config: ['lkc_use_act'],
     named: [
@@ -68,48 +76,76 @@ function downsampleActivation(sources: Sources) {
   });
 }
 
-function recognise(evidences: Found): Recognised {
-  const { tensors } = evidences;
-  const sources = sourcesOf(evidences);
+/** Heads of the stages with attention, of these widths; one number stands for all of them. */
+const headsFigure = (sources: Sources, widths: readonly number[]): Evidence<number | readonly number[]> =>
+  decide<number | readonly number[]>(sources, 'heads', {
+    otherwise: stored(
+      widths.map((dim) => dim / headWidth),
+      `${headWidth} channels per head, which FastViT fixes`,
+    ),
+    is: (value) => {
+      const heads = [value].flat().map(Number);
+      const fits = (width: number, each: number | undefined): boolean =>
+        each !== undefined && width % each === 0;
+      return heads.length === 1
+        ? widths.every((width) => fits(width, heads[0]))
+        : heads.length === widths.length && widths.every((width, index) => fits(width, heads[index]));
+    },
+    needed: `numbers that divide the widths ${widths.join(', ')}`,
+  });
+
+/** Heads of every stage, 0 without attention. */
+function headsByStage(attention: readonly number[], heads: readonly number[]): readonly number[] {
+  let next = 0;
+  return attention.map((dim) => (dim === 0 ? 0 : at(heads, heads.length === 1 ? 0 : next++)));
+}
+
+interface FastViTConfig {
+  readonly depth: readonly number[];
+  /** Of every stage, 0 without attention. */
+  readonly heads: readonly number[];
+  readonly activation: string;
+  /** Whether the large convolution of a downsampling has an activation. */
+  readonly downsample_activation: boolean;
+}
+
+function recognise(found: Found): Recognised<FastViTConfig> {
+  const { tensors } = found;
+  const sources = sourcesOf(found);
   const dims = dimsOf(tensors);
-  const attentive = dims.map(([, attention]) => attention).filter((dim) => dim > 0);
+  const attention = dims.map(([, dim]) => dim);
+  const attentive = attention.filter((dim) => dim > 0);
   const widths = dims.map(([dim]) => dim);
   const depth = dims.map((_, stage) => countOf(tensors, `stages.${stage}.blocks`));
   const hidden = tensors.get('stages.0.blocks.0.mlp.fc1.weight')?.shape[0] ?? 0;
-  const mixing = attentive.length > 0 ? 'attention' : String(hidden / widths[0]!);
+  const mixing = attentive.length > 0 ? 'attention' : String(hidden / (widths[0] ?? 0));
   const { imageSize, figure } = imageSizeOf(sources, [256, 256]);
   const fused = tensors.has('stem.0.reparam_conv.weight');
   // The stem takes 4 × 4 pixels, every stage but the first halves.
   const stride = 4 * 2 ** (dims.length - 1);
+  const heads = attentive.length > 0 ? headsFigure(sources, attentive) : undefined;
+  const settled = {
+    depth: stored(depth, 'stages.*.blocks'),
+    dim: stored(widths, 'stages.*.blocks.0.mlp.fc2.weight'),
+    ...(heads && { heads }),
+    patch: stored(4, 'stem.0, stem.1'),
+    image_size: figure,
+    classes: classesOf(tensors, 'head.fc'),
+    downsample_activation: downsampleActivation(sources),
+    activation: activationOf(sources, stored('gelu', "FastViT's in timm")),
+  };
   return recognisedFrom(sources, {
     label: 'fastvit',
     title: `${sizeTitle('FastViT', sizes[mixing] ?? {}, depth, widths)}${fused ? ', re-parameterised' : ''}`,
     imageSize,
     sizeStep: [stride, stride],
     pixels: 'imagenet',
-    evidence: {
-      depth: stored(depth, 'stages.*.blocks'),
-      dim: stored(widths, 'stages.*.blocks.0.mlp.fc2.weight'),
-      ...(attentive.length > 0 && {
-        heads: decide(sources, 'heads', {
-          otherwise: stored(
-            attentive.map((dim) => dim / headWidth),
-            `${headWidth} channels per head, which FastViT fixes`,
-          ),
-          is: (value) => [value].flat().every((heads, index) => attentive[index]! % Number(heads) === 0),
-          needed: `numbers that divide the widths ${attentive.join(', ')}`,
-        }),
-      }),
-      patch: stored(4, 'stem.0, stem.1'),
-      image_size: figure,
-      classes: classesOf(tensors, 'head.fc'),
-      downsample_activation: downsampleActivation(sources),
-      activation: activationOf(sources, stored('gelu', "FastViT's in timm")),
-    },
+    evidence: settled,
+    config: { ...configOf(settled), heads: headsByStage(attention, [heads?.value ?? []].flat()) },
   });
 }
 
-/** Squeeze and excitation where it is stored. */
+/** Squeeze and excitation if it is stored. */
 function excited(b: GraphBuilder, map: ValueInfo): ValueInfo {
   if (!b.has('se.fc1.weight')) return map;
   const names = { reduce: 'fc1', expand: 'fc2', activation: 'relu', gate: 'sigmoid' };
@@ -121,13 +157,16 @@ function excited(b: GraphBuilder, map: ValueInfo): ValueInfo {
 const branch = (b: GraphBuilder, map: ValueInfo, name: string, stride: number): ValueInfo =>
   convNormModule(b, map, name, { stride, eps });
 
-/** Sum of the branches that are stored, in order; the map itself where none is. */
+/** Sum of the branches that are stored, in order; the map itself if none is. */
 function sumOf(b: GraphBuilder, map: ValueInfo, branches: readonly (ValueInfo | undefined)[]): ValueInfo {
   const own = branches.filter((each) => each !== undefined);
   return own.length === 0 ? map : own.reduce((sum, each) => b.add('Add', [sum, each]));
 }
 
-/** A block of MobileOne (Vasu et al. 2023): norm, 1 × 1 and larger convolutions side by side, or the one convolution they were folded into. */
+/**
+ * A block of MobileOne (Vasu et al. 2023): norm, 1 × 1 and larger convolutions side by side, or the
+ * one convolution they were folded into.
+ */
 function mobileOne(b: GraphBuilder, map: ValueInfo, stride = 1): ValueInfo {
   if (b.has('reparam_conv.weight')) return convolution(b, map, 'reparam_conv', { stride });
   const scale = b.has('conv_scale.conv.weight') ? branch(b, map, 'conv_scale', stride) : undefined;
@@ -138,7 +177,10 @@ function mobileOne(b: GraphBuilder, map: ValueInfo, stride = 1): ValueInfo {
   return sumOf(b, map, [scale, identity, ...kernels]);
 }
 
-/** MobileOne's block as a module of its own, with squeeze and excitation and an activation behind it. */
+/**
+ * MobileOne's block as a module of its own, with squeeze and excitation and an activation behind
+ * it.
+ */
 function mobileOneUnit(
   b: GraphBuilder,
   map: ValueInfo,
@@ -151,7 +193,10 @@ function mobileOneUnit(
   });
 }
 
-/** A large and a small convolution side by side (Ding et al. 2022, RepLKNet), or the one they were folded into. */
+/**
+ * A large and a small convolution side by side (Ding et al. 2022, RepLKNet), or the one they were
+ * folded into.
+ */
 function largeKernel(b: GraphBuilder, map: ValueInfo): ValueInfo {
   if (b.has('reparam_conv.weight')) return convolution(b, map, 'reparam_conv', { stride: 2 });
   const small = b.has('small_conv.conv.weight') ? branch(b, map, 'small_conv', 2) : undefined;
@@ -159,27 +204,32 @@ function largeKernel(b: GraphBuilder, map: ValueInfo): ValueInfo {
 }
 
 /** The downsampling before a stage. */
-function downsample(b: GraphBuilder, map: ValueInfo, figures: EvidenceRecord): ValueInfo {
-  const activation = wordOf(figures, 'activation');
+function downsample(b: GraphBuilder, map: ValueInfo, config: FastViTConfig): ValueInfo {
+  const { activation, downsample_activation: activates } = config;
   return b.scope(
     'downsample',
     () => {
       const large = b.scope('proj.0', () => excited(b, largeKernel(b, map)), { title: 'Large convolution' });
-      const active =
-        figures['downsample_activation']?.value === true ? activate(b, large, activation) : large;
+      const active = activates ? activate(b, large, activation) : large;
       return mobileOneUnit(b, active, 'proj.1', activation);
     },
     { title: 'Downsampling' },
   );
 }
 
-/** Conditional positions (Chu et al. 2023): the map plus a depthwise convolution of it, where one is stored. */
+/**
+ * Conditional positions (Chu et al. 2023): the map plus a depthwise convolution of it, if one is
+ * stored.
+ */
 function withPositions(b: GraphBuilder, map: ValueInfo): ValueInfo {
   if (b.has('pos_emb.reparam_conv.weight')) return convolution(b, map, 'pos_emb.reparam_conv');
   return b.has('pos_emb.pos_enc.weight') ? residual(b, convolution(b, map, 'pos_emb.pos_enc'), map) : map;
 }
 
-/** RepMixer (Vasu et al. 2023, FastViT §3.2): x + s · (mixer(x) − norm(x)), or the one convolution that was folded from it. */
+/**
+ * RepMixer (Vasu et al. 2023, FastViT §3.2): x + s · (mixer(x) − norm(x)), or the one convolution
+ * that was folded from it.
+ */
 function repMixer(b: GraphBuilder, map: ValueInfo): ValueInfo {
   return b.scope(
     'token_mixer',
@@ -214,54 +264,55 @@ function attended(b: GraphBuilder, map: ValueInfo, heads: number): ValueInfo {
   return residual(b, map, layerScaleOfMap(b, tokensToMap(b, withValue(tokens, mixed)), 'layer_scale_1'));
 }
 
-/** A block with `heads` of attention, or with RepMixer where there are none. */
+/** A block with `heads` of attention, or with RepMixer if there are none. */
 function block(b: GraphBuilder, map: ValueInfo, heads: number, activation: string): ValueInfo {
   const mixed = heads > 0 ? attended(b, map, heads) : repMixer(b, map);
   const fed = convolutionalMlp(b, mixed, activation);
   return residual(b, mixed, layerScaleOfMap(b, fed, heads > 0 ? 'layer_scale_2' : 'layer_scale'));
 }
 
-function stage(
-  b: GraphBuilder,
-  map: ValueInfo,
-  depth: number,
-  heads: number,
-  figures: EvidenceRecord,
-): ValueInfo {
-  const activation = wordOf(figures, 'activation');
-  const smaller =
-    b.has('downsample.proj.1.conv_kxk.0.conv.weight') || b.has('downsample.proj.1.reparam_conv.weight');
-  let features = withPositions(b, smaller ? downsample(b, map, figures) : map);
-  for (let index = 0; index < depth; index++) {
-    const from = features;
-    features = b.scope(`blocks.${index}`, () => block(b, from, heads, activation), {
-      title: heads > 0 ? 'Attention block' : 'RepMixer block',
-    });
-  }
-  return features;
+/**
+ * The map before the blocks of a stage: downsampled and with positions, if their parameters are
+ * stored.
+ */
+function entered(b: GraphBuilder, map: ValueInfo, config: FastViTConfig): ValueInfo {
+  const kernels = ['conv_kxk.0.conv', 'reparam_conv'];
+  const smaller = kernels.some((name) => b.has(`downsample.proj.1.${name}.weight`));
+  return withPositions(b, smaller ? downsample(b, map, config) : map);
 }
 
-function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
-  const activation = wordOf(figures, 'activation');
-  let map = b.input('pixel_values', [batch, 3, ...imageSize]);
-  [2, 2, 1].forEach((stride, index) => {
-    map = mobileOneUnit(b, map, `stem.${index}`, activation, stride);
+/** The stem, the stages and a last convolution (Vasu et al. 2023, FastViT §3). */
+function build(b: GraphBuilder, config: FastViTConfig, { imageSize, batch }: BuildOptions): ImageMaps {
+  const { depth, heads, activation } = config;
+  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const stem = [2, 2, 1].reduce(
+    (map, stride, index) => mobileOneUnit(b, map, `stem.${index}`, activation, stride),
+    pixels,
+  );
+  const maps = stages(b, stem, {
+    depths: depth,
+    module: (stage) => ({ path: `stages.${stage}` }),
+    enter: (map) => entered(b, map, config),
+    path: ({ index }) => `blocks.${index}`,
+    block: (map, { stage }) => block(b, map, at(heads, stage), activation),
+    note: ({ stage }) => ({ title: at(heads, stage) > 0 ? 'Attention block' : 'RepMixer block' }),
   });
-  const heads = figures['heads'] ? [...numbersOf(figures, 'heads')] : [];
-  numbersOf(figures, 'depth').forEach((depth, index) => {
-    const own = b.has(`stages.${index}.blocks.0.token_mixer.qkv.weight`) ? heads.shift()! : 0;
-    map = b.scope(`stages.${index}`, () => stage(b, map, depth, own, figures));
-  });
-  const last = mobileOneUnit(b, map, 'final_conv', activation);
-  answer(b, meanOfMap(b, last), last, 'head.fc');
+  return {
+    stages: maps.map((map) => mapStage(map, imageSize)),
+    map: mobileOneUnit(b, last(maps), 'final_conv', activation),
+  };
 }
 
-/** FastViT (Vasu et al. 2023) and the image encoders of MobileCLIP: convolutions that fold into one another, attention in the last stages. */
-export const fastVit: Family<Recognised, void> = {
+/**
+ * FastViT (Vasu et al. 2023) and the image encoders of MobileCLIP: convolutions that fold into one
+ * another, attention in the last stages.
+ */
+export const fastVit: Family<FastViTConfig, ImageMaps> = {
   name: 'fastvit',
   title: 'FastViT',
   names: fastVitNames,
   assumable: ['heads', 'activation', 'downsample_activation'],
   recognise,
   build,
+  head: (b, { map }) => answer(b, meanOfMap(b, map), map, 'head.fc'),
 };

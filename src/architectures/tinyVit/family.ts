@@ -1,13 +1,16 @@
 import { answer } from '../heads/classifier';
+import { at, last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { biasedAttention, biasedFormula } from '../blocks/attentionBiases';
 import { convNormModule, type ConvolutionOptions } from '../blocks/convolution';
 import { activate, maybeNorm, residual, withValue, type Tokens } from '../blocks/layers';
 import { gridOfLayout, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
+import { parameterSide } from '../blocks/parts';
+import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
-import type { BuildOptions, EvidenceRecord, Family, Found, Recognised } from '../family';
-import { numbersOf, stored, wordOf } from '../figures';
+import type { BuildOptions, Family, Found, Recognised } from '../family';
+import { configOf, stored } from '../figures';
 import { sizeTitle, type Sizes } from '../sizes';
 import { activationOf, classesOf, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../sources';
 import { tinyVitNames } from './names';
@@ -15,54 +18,65 @@ import { tinyVitNames } from './names';
 /** PyTorch's default of batch norms and layer norms. */
 const eps = 1e-5;
 
-/** Pixels per position before the last stage: the patch embedding takes 4 × 4 of them, every stage but the first halves. */
+/**
+ * Pixels per position before the last stage: the patch embedding takes 4 × 4 of them, every stage
+ * but the first halves.
+ */
 const strideBefore = (stage: number): number => 4 * 2 ** stage;
 
 /** Sizes of Wu et al. 2022 (TinyViT, §3.3), by millions of parameters. */
 const sizes: Sizes = { '2,2,6,2 64,128,160': '5M', '2,2,6,2 64,128,256': '11M', '2,2,6,2 96': '21M' };
 
-function recognise(evidences: Found): Recognised | undefined {
-  const { tensors } = evidences;
-  const sources = sourcesOf(evidences);
+interface TinyViTConfig {
+  readonly depth: readonly number[];
+  /** Rows and columns of a window in every stage but the first, which has no attention. */
+  readonly window: readonly number[];
+  readonly activation: string;
+}
+
+function recognise(found: Found): Recognised<TinyViTConfig> | undefined {
+  const { tensors } = found;
+  const sources = sourcesOf(found);
   const depth = stageDepths(tensors);
   const shape = (name: string): readonly number[] => tensors.get(name)?.shape ?? [];
-  const tables = depth
-    .slice(1)
-    .map((_, index) => shape(`stages.${index + 1}.blocks.0.attn.attention_biases`));
+  const attentive = depth.slice(1).map((_, index) => `stages.${index + 1}.blocks.0`);
+  const tables = attentive.map((path) => shape(`${path}.attn.attention_biases`));
   const window = tables.map(([, offsets = 0]) => Math.sqrt(offsets));
   if (window.length === 0 || !window.every((side) => Number.isInteger(side) && side > 0)) return undefined;
-  const dims = depth.map((_, stage) =>
-    stage === 0
-      ? shape('stages.0.blocks.0.conv3.conv.weight')[0]!
-      : shape(`stages.${stage}.blocks.0.attn.proj.weight`)[0]!,
-  );
-  // Published models have windows that divide the maps of their own size: 7 at 224, 12 at 384, 16 at 512.
-  const usual = window.at(-1)! * strideBefore(window.length);
-  const { imageSize, figure } = imageSizeOf(sources, [usual, usual]);
+  const dims = [
+    shape('stages.0.blocks.0.conv3.conv.weight')[0] ?? 0,
+    ...attentive.map((path) => shape(`${path}.attn.proj.weight`)[0] ?? 0),
+  ];
+  // Published models have windows that divide the maps of their own size: 7 at 224, 12 at 384, 16
+  // at 512.
   const step = strideBefore(window.length);
+  const usual = last(window) * step;
+  const { imageSize, figure } = imageSizeOf(sources, [usual, usual]);
+  const settled = {
+    depth: stored(depth, 'stages.*.blocks'),
+    dim: stored(dims, 'stages.*.blocks.0'),
+    heads: stored(
+      tables.map(([heads = 0]) => heads),
+      'stages.*.blocks.0.attn.attention_biases',
+    ),
+    window: stored(window, 'stages.*.blocks.0.attn.attention_biases'),
+    mlp_ratio: stored(
+      attentive.map((path, index) => (shape(`${path}.mlp.fc1.weight`)[0] ?? 0) / at(dims, index + 1)),
+      'stages.*.blocks.0.mlp.fc1.weight; the first stage has none',
+    ),
+    patch: stored(4, 'patch_embed.conv1, patch_embed.conv2'),
+    image_size: figure,
+    classes: classesOf(tensors, 'head.fc'),
+    activation: activationOf(sources, stored('gelu', "TinyViT's in timm")),
+  };
   return recognisedFrom(sources, {
     label: 'tiny_vit',
     title: sizeTitle('TinyViT', sizes, depth, dims),
     imageSize,
     sizeStep: [step, step],
     pixels: 'imagenet',
-    evidence: {
-      depth: stored(depth, 'stages.*.blocks'),
-      dim: stored(dims, 'stages.*.blocks.0'),
-      heads: stored(
-        tables.map(([heads]) => heads!),
-        'stages.*.blocks.0.attn.attention_biases',
-      ),
-      window: stored(window, 'stages.*.blocks.0.attn.attention_biases'),
-      mlp_ratio: stored(
-        dims.slice(1).map((dim, index) => shape(`stages.${index + 1}.blocks.0.mlp.fc1.weight`)[0]! / dim),
-        'stages.*.blocks.0.mlp.fc1.weight; the first stage has none',
-      ),
-      patch: stored(4, 'patch_embed.conv1, patch_embed.conv2'),
-      image_size: figure,
-      classes: classesOf(tensors, 'head.fc'),
-      activation: activationOf(sources, stored('gelu', "TinyViT's in timm")),
-    },
+    evidence: settled,
+    config: configOf(settled),
   });
 }
 
@@ -76,7 +90,10 @@ function unit(
   return convNormModule(b, map, name, { ...options, eps });
 }
 
-/** Three convolutions, the middle one depthwise (Sandler et al. 2018): a block of the first stage, or the merging before another. */
+/**
+ * Three convolutions, the middle one depthwise (Sandler et al. 2018): a block of the first stage,
+ * or the merging before another.
+ */
 function bottleneck(b: GraphBuilder, map: ValueInfo, activation: string, stride = 1): ValueInfo {
   const wide = unit(b, map, 'conv1', { activation });
   return unit(b, unit(b, wide, 'conv2', { stride, activation }), 'conv3');
@@ -85,13 +102,16 @@ function bottleneck(b: GraphBuilder, map: ValueInfo, activation: string, stride 
 const convolutionBlock = (b: GraphBuilder, map: ValueInfo, activation: string): ValueInfo =>
   activate(b, residual(b, bottleneck(b, map, activation), map), activation);
 
-/** Attention within windows (Wu et al. 2022, TinyViT §3.2): a map that they do not divide is padded with zeros, which take part. */
+/**
+ * Attention within windows (Wu et al. 2022, TinyViT §3.2): a map that they do not divide is padded
+ * with zeros, which take part.
+ */
 function windowAttention(b: GraphBuilder, tokens: Tokens, window: number, layer: string): ValueInfo {
   return b.scope(
     'attn',
     () => {
-      const heads = b.shapeOf('attention_biases')[0]!;
-      const values = b.shapeOf('proj.weight')[1]! / heads;
+      const heads = parameterSide(b, 'attention_biases', 0);
+      const values = parameterSide(b, 'proj.weight', 1) / heads;
       const windows = windowsOf(gridOfLayout(tokens.layout), window);
       const windowed = windowPartition(b, tokens, windows);
       const normed = maybeNorm(b, windowed.value, 'norm', eps);
@@ -121,46 +141,56 @@ function attentionBlock(b: GraphBuilder, map: ValueInfo, window: number, activat
   return tokensToMap(b, withValue(local, residual(b, local.value, mlp(b, local.value, activation))));
 }
 
-/** One stage: the merging before it, then its blocks, by whether they have attention. */
-function stage(b: GraphBuilder, map: ValueInfo, index: number, figures: EvidenceRecord): ValueInfo {
-  const activation = wordOf(figures, 'activation');
-  let features = b.has('downsample.conv1.conv.weight')
+/** The map before the blocks of a stage: merged, if the stage has parameters for that. */
+const entered = (b: GraphBuilder, map: ValueInfo, activation: string): ValueInfo =>
+  b.has('downsample.conv1.conv.weight')
     ? b.scope('downsample', () => bottleneck(b, map, activation, 2), { title: 'Patch merging' })
     : map;
-  const window = numbersOf(figures, 'window')[index - 1]!;
-  for (let at = 0; at < numbersOf(figures, 'depth')[index]!; at++) {
-    const from = features;
-    const attends = b.has(`blocks.${at}.attn.attention_biases`);
-    features = b.scope(
-      `blocks.${at}`,
-      () => (attends ? attentionBlock(b, from, window, activation) : convolutionBlock(b, from, activation)),
-      { title: attends ? 'TinyViT block' : 'Inverted bottleneck' },
-    );
-  }
-  return features;
-}
 
-function build(b: GraphBuilder, { evidence: figures }: Recognised, { imageSize, batch }: BuildOptions): void {
+/**
+ * The patch embedding and the stages, with attention in all but the first (Wu et al. 2022, §3.3).
+ */
+function build(
+  b: GraphBuilder,
+  { depth, window, activation }: TinyViTConfig,
+  { imageSize, batch }: BuildOptions,
+): ImageMaps {
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
-  const activation = wordOf(figures, 'activation');
   const embedded = b.scope(
     'patch_embed',
     () => unit(b, unit(b, pixels, 'conv1', { stride: 2, activation }), 'conv2', { stride: 2 }),
     { title: 'Patch embedding' },
   );
-  const last = numbersOf(figures, 'depth').reduce(
-    (map, _, index) => b.scope(`stages.${index}`, () => stage(b, map, index, figures)),
-    embedded,
-  );
-  answer(b, maybeNorm(b, meanOfMap(b, last), 'head.norm', eps), last, 'head.fc');
+  const maps = stages(b, embedded, {
+    depths: depth,
+    module: (stage) => ({ path: `stages.${stage}` }),
+    enter: (map) => entered(b, map, activation),
+    path: ({ index }) => `blocks.${index}`,
+    block: (map, { stage }) =>
+      b.has('attn.attention_biases')
+        ? attentionBlock(b, map, at(window, stage - 1), activation)
+        : convolutionBlock(b, map, activation),
+    note: ({ index }) => ({
+      title: b.has(`blocks.${index}.attn.attention_biases`) ? 'TinyViT block' : 'Inverted bottleneck',
+    }),
+  });
+  return { stages: maps.map((map) => mapStage(map, imageSize)), map: last(maps) };
 }
 
-/** TinyViT (Wu et al. 2022): inverted bottlenecks, then window attention without shifts, with biases per offset. */
-export const tinyVit: Family<Recognised, void> = {
+function head(b: GraphBuilder, { map }: ImageMaps): void {
+  answer(b, maybeNorm(b, meanOfMap(b, map), 'head.norm', eps), map, 'head.fc');
+}
+
+/**
+ * TinyViT (Wu et al. 2022): inverted bottlenecks, then window attention without shifts, with biases
+ * per offset.
+ */
+export const tinyVit: Family<TinyViTConfig, ImageMaps> = {
   name: 'tiny_vit',
   title: 'TinyViT',
   names: tinyVitNames,
   assumable: ['activation'],
   recognise,
   build,
+  head,
 };
