@@ -5,6 +5,7 @@ import type { Probe } from '../../domain/probes';
 import { convNorm, convolution, groupNorm } from '../blocks/convolution';
 import { residual, withValue, type Tokens } from '../blocks/layers';
 import { gridOf, resizedMap } from '../blocks/maps';
+import { splitInThree } from '../blocks/parts';
 import { mapOfPhases, mapOfPhaseTokens, phasesOfMap, phaseTokens } from '../blocks/phases';
 import { mapMlp } from '../blocks/pointwise';
 import { mlp, selfAttention } from '../blocks/transformer';
@@ -18,9 +19,14 @@ const batchEps = 1e-5;
 export interface Library {
   /** What a map of one of the interleaved sequences onto itself is. */
   readonly record: (patch: number) => MapRecord;
-  /** Whether each of the interleaved sequences has a record of its own for its context scores, or they are rows of one. */
+  /**
+   * Whether each of the interleaved sequences has a record of its own for its context scores, or
+   * they are rows of one.
+   */
   readonly contexts: 'apart' | 'together';
-  /** What becomes of the last row and column of an odd map before MobileViTv2 cuts it into patches. */
+  /**
+   * What becomes of the last row and column of an odd map before MobileViTv2 cuts it into patches.
+   */
   readonly odd: 'resized' | 'cropped';
 }
 
@@ -31,19 +37,17 @@ const cvnets: Library = {
   odd: 'resized',
 };
 
-/** Libraries by the name of their dialect. */
-export const libraries: Readonly<Record<string, Library>> = {
-  timm: cvnets,
-  cvnets,
-  transformers: {
-    record: (patch) => ({ kind: 'window', window: { stride: patch } }),
-    contexts: 'together',
-    odd: 'cropped',
-  },
+const transformers: Library = {
+  record: (patch) => ({ kind: 'window', window: { stride: patch } }),
+  contexts: 'together',
+  odd: 'cropped',
 };
 
-/** What all blocks need to know beside their parameters. */
-export interface MobileVitSettings {
+/** The library by the name of its dialect. */
+export const libraryOf = (dialect: string): Library => (dialect === 'transformers' ? transformers : cvnets);
+
+/** What all blocks read beside their parameters. */
+export interface BlockConfig {
   readonly library: Library;
   readonly patch: number;
   readonly eps: number;
@@ -51,7 +55,7 @@ export interface MobileVitSettings {
   readonly heads: number;
 }
 
-/** Convolution, batch norm and an activation where one is named, under timm's names. */
+/** Convolution, batch norm and an activation if one is named, under timm's names. */
 export const unit = (
   b: GraphBuilder,
   x: ValueInfo,
@@ -65,7 +69,10 @@ interface Step {
   readonly dilation: number;
 }
 
-/** Steps of the stages: once the map is as small as the output stride says, kernels widen instead (Chen et al. 2017, DeepLab v3 §3.1). */
+/**
+ * Steps of the stages: once the map is as small as the output stride allows, kernels widen instead
+ * (Chen et al. 2017, DeepLab v3 §3.1).
+ */
 export function stepsOf(stages: number, outputStride: number): readonly Step[] {
   let reached = 2;
   let dilation = 1;
@@ -80,13 +87,11 @@ export function stepsOf(stages: number, outputStride: number): readonly Step[] {
   });
 }
 
-/** Inverted residual (Sandler et al. 2018, §3.3): expand, depthwise convolution, reduce; with a shortcut where nothing changes its shape. */
-function invertedResidual(
-  b: GraphBuilder,
-  x: ValueInfo,
-  { activation }: MobileVitSettings,
-  step: Step,
-): ValueInfo {
+/**
+ * Inverted residual (Sandler et al. 2018, §3.3): expand, depthwise convolution, reduce; with a
+ * shortcut if nothing changes its shape.
+ */
+function invertedResidual(b: GraphBuilder, x: ValueInfo, { activation }: BlockConfig, step: Step): ValueInfo {
   const wide = unit(b, unit(b, x, 'conv1_1x1', { activation }), 'conv2_kxk', { activation, ...step });
   const narrow = unit(b, wide, 'conv3_1x1');
   return step.stride === 1 && narrow.shape[1] === x.shape[1] ? residual(b, x, narrow) : narrow;
@@ -107,7 +112,7 @@ function transformer<T>(b: GraphBuilder, x: T, block: (x: T, layer: string) => T
 }
 
 /** Pre-norm transformer block over the tokens of every sequence (Vaswani et al. 2017). */
-function selfBlock(b: GraphBuilder, tokens: Tokens, layer: string, settings: MobileVitSettings): Tokens {
+function selfBlock(b: GraphBuilder, tokens: Tokens, layer: string, settings: BlockConfig): Tokens {
   const { eps, heads, activation, library, patch } = settings;
   const normed = withValue(tokens, b.layerNorm(tokens.value, 'norm1', eps));
   const record = library.record(patch);
@@ -117,10 +122,11 @@ function selfBlock(b: GraphBuilder, tokens: Tokens, layer: string, settings: Mob
 }
 
 /**
- * MobileViT block (Mehta & Rastegari 2022, §3.1): local convolutions, a transformer over each of the interleaved sequences of pixels, and a
- * convolution that fuses both with the input. A map with an odd side is resized for the transformer and back.
+ * MobileViT block (Mehta & Rastegari 2022, §3.1): local convolutions, a transformer over each of
+ * the interleaved sequences of pixels, and a convolution that fuses both with the input. A map with
+ * an odd side is resized for the transformer and back.
  */
-function mobileBlock(b: GraphBuilder, x: ValueInfo, settings: MobileVitSettings): ValueInfo {
+function mobileBlock(b: GraphBuilder, x: ValueInfo, settings: BlockConfig): ValueInfo {
   const { patch, activation, eps } = settings;
   const local = convolution(b, unit(b, x, 'conv_kxk', { activation }), 'conv_1x1');
   const whole = wholePatches(gridOf(local), patch);
@@ -135,21 +141,21 @@ function mobileBlock(b: GraphBuilder, x: ValueInfo, settings: MobileVitSettings)
 }
 
 /**
- * Separable attention (Mehta & Rastegari 2022, MobileViTv2 §3.1) over `[batch, dim, sequences, n]`: one score per token says how much of its
- * key goes into the context, which every value is multiplied by.
+ * Separable attention (Mehta & Rastegari 2022, MobileViTv2 §3.1) over `[batch, dim, sequences, n]`:
+ * one score per token weighs its key in the context, which every value is multiplied by.
  */
 function separableAttention(
   b: GraphBuilder,
   x: ValueInfo,
   grid: Grid,
   layer: string,
-  { library, patch }: MobileVitSettings,
+  { library, patch }: BlockConfig,
 ): ValueInfo {
   const [batch, dim, sequences, length] = x.shape as readonly [number, number, number, number];
-  const [query, key, value] = b.split(convolution(b, x, 'qkv_proj'), [1, dim, dim], 1);
+  const [query, key, value] = splitInThree(b, convolution(b, x, 'qkv_proj'), 1, [1, dim, dim]);
   const together = library.contexts === 'together';
   const shape = together ? [batch, 1, sequences, length] : [batch * sequences, 1, 1, length];
-  const scores = b.reshape(b.add('Softmax', [query!], { axis: int(-1) }), shape);
+  const scores = b.reshape(b.add('Softmax', [query], { axis: int(-1) }), shape);
   const keys = { special: [], grid };
   b.probe(
     scores,
@@ -157,9 +163,9 @@ function separableAttention(
       ? { layer, kind: 'pool', queries: { special: [], queries: sequences }, keys }
       : { ...library.record(patch), layer, kind: 'pool', queries: { special: ['context'] }, keys },
   );
-  const weighted = b.add('Mul', [key!, b.reshape(scores, [batch, 1, sequences, length])]);
+  const weighted = b.add('Mul', [key, b.reshape(scores, [batch, 1, sequences, length])]);
   const context = b.add('ReduceSum', [weighted, b.indices([3])], { keepdims: int(1) });
-  return convolution(b, b.add('Mul', [b.add('Relu', [value!]), context]), 'out_proj');
+  return convolution(b, b.add('Mul', [b.add('Relu', [value]), context]), 'out_proj');
 }
 
 function separableBlock(
@@ -167,7 +173,7 @@ function separableBlock(
   x: ValueInfo,
   grid: Grid,
   layer: string,
-  settings: MobileVitSettings,
+  settings: BlockConfig,
 ): ValueInfo {
   const norm = (value: ValueInfo, name: string): ValueInfo =>
     groupNorm(b, value, name, { groups: 1, eps: settings.eps });
@@ -194,8 +200,11 @@ function padded(b: GraphBuilder, map: ValueInfo, grid: Grid): ValueInfo {
   return b.add('Pad', [map, b.indices([0, 0, 0, 0, 0, 0, grid[0] - rows, grid[1] - columns])]);
 }
 
-/** MobileViTv2 block (Mehta & Rastegari 2022, MobileViTv2 §3): as MobileViT's, with separable attention and without fusion. */
-function separableMobileBlock(b: GraphBuilder, x: ValueInfo, settings: MobileVitSettings): ValueInfo {
+/**
+ * MobileViTv2 block (Mehta & Rastegari 2022, MobileViTv2 §3): as MobileViT's, with separable
+ * attention and without fusion.
+ */
+function separableMobileBlock(b: GraphBuilder, x: ValueInfo, settings: BlockConfig): ValueInfo {
   const { patch, activation, eps, library } = settings;
   const whole = wholePatches(gridOf(x), patch);
   const even = library.odd === 'resized' ? resizedMap(b, x, whole, { alignCorners: true }) : x;

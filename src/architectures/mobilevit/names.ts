@@ -2,7 +2,10 @@ import { timmNames, type Dialect, type Rename } from '../dialect';
 
 const leaf = '(weight|bias|running_mean|running_var|num_batches_tracked)';
 
-/** A convolution and its batch norm: `from` and `to` are the module's paths, which may hold `$1` …; `groups` are those of `from`. */
+/**
+ * A convolution and its batch norm: `from` and `to` are the module's paths, which may hold `$1` …;
+ * `groups` are those of `from`.
+ */
 function unit(from: string, to: string, groups: number): readonly Rename[] {
   return [
     [new RegExp(`^${from}\\.convolution\\.${leaf}$`), `${to}.conv.$${groups + 1}`],
@@ -94,7 +97,10 @@ const cvnetsUnit = (from: string, to: string): readonly Rename[] => [
   [new RegExp(`^${from}\\.block\\.norm\\.${leaf}$`), `${to}.bn.$1`],
 ];
 
-/** Blocks of the stage that cvnets counts from 1; names of both versions, which differ inside of the transformer. */
+/**
+ * Blocks of the stage that cvnets counts from 1; names of both versions, which differ inside of the
+ * transformer.
+ */
 function cvnetsStage(stage: number): readonly Rename[] {
   const own = `layer_${stage + 1}`;
   const block = `^${own}\\.1\\.global_rep\\.(\\d+)`;
@@ -130,7 +136,9 @@ function cvnetsStage(stage: number): readonly Rename[] {
 
 const stages = [0, 1, 2, 3, 4] as const;
 
-/** apple/ml-cvnets, the repository of the authors: both versions, also below a segmentation head. */
+/**
+ * apple/ml-cvnets, the repository of the authors: both versions, also below a segmentation head.
+ */
 const cvnets: Dialect = {
   name: 'cvnets',
   title: 'CVNets',
