@@ -6,6 +6,7 @@ import { averagePool } from './convolution';
 import { withValue, type Tokens } from './layers';
 import { gridOfLayout, gridTokens, mapToTokens, tokensToMap } from './maps';
 import { rearranged } from './windows';
+import { quantity } from '../../domain/units';
 
 /** VOLO's neighbourhoods: 3 × 3 positions around every second row and column. */
 const side = 3;
@@ -99,7 +100,7 @@ export function outlookAttention(b: GraphBuilder, tokens: Tokens, heads: number)
       return b.linear(fold(b, gridTokens(flat, tokens.batch, [count, area]), map), 'proj');
     },
     {
-      title: `Outlook attention, ${heads} heads: 3 × 3 positions mix in overlapping neighbourhoods, there is no map over the picture`,
+      title: `Outlook attention, ${quantity(heads, 'head')}: 3 × 3 positions mix in overlapping neighbourhoods, there is no map over the picture`,
       formula: 'fold(softmax(Wₐx/√d)·unfold(Wᵥx))',
     },
   );

@@ -8,8 +8,7 @@ import { gridOf } from './maps';
 /** What one stage of a backbone hands on; a dense head (a pyramid, a decoder) reads it. */
 export interface Stage {
   /**
-   * A map `[batch, width, rows, columns]`, or tokens `[batch · count, width]` with the layout that
-   * says where they lie.
+   * A map `[batch, width, rows, columns]`, or tokens `[batch · count, width]` with their layout.
    */
   readonly value: ValueInfo | Tokens;
   readonly width: number;
@@ -55,10 +54,7 @@ export function tokenStage(tokens: Tokens, imageSize: Size): Stage {
   return { value: tokens, width: at(tokens.value.shape, 1), grid, stride: strideOf(imageSize, grid) };
 }
 
-/**
- * Takes a value through `count` stages, and hands back what each ends with, the first stage's
- * first.
- */
+/** Takes a value through `count` stages, and hands back what each ends with, the first stage's first. */
 export function throughStages<T, End extends T = T>(
   first: T,
   count: number,
@@ -85,7 +81,7 @@ export interface StageLoop<T> {
   /** What a block is called; by its place and what it reads, if blocks differ. */
   readonly note?: ModuleNote | ((place: Place, x: T) => ModuleNote);
   /** Module of a whole stage, inside of which `path` is written; without it a stage has none. */
-  readonly module?: (stage: number) => { readonly path: string; readonly note: ModuleNote };
+  readonly module?: (stage: number) => { readonly path: string; readonly note?: ModuleNote };
   /** What stands behind a block, outside of its module. */
   readonly behind?: (x: T, place: Place) => T;
   /** What stands before the first block of a stage: a downsampling. */
@@ -124,6 +120,8 @@ export interface BlockLoop<T> {
   readonly depth: number;
   readonly block: (x: T, index: number) => T;
   readonly note: ModuleNote;
+  /** Module path of the list: `blocks` if nothing is given. */
+  readonly path?: string;
   /** What stands before a block, outside of its scope. */
   readonly enter?: (x: T, index: number) => T;
 }
@@ -135,12 +133,12 @@ export interface BlockLoop<T> {
 export function eachBlock<T>(
   b: GraphBuilder,
   first: T,
-  { depth, block, ...rest }: BlockLoop<T>,
+  { depth, block, path = 'blocks', ...rest }: BlockLoop<T>,
 ): readonly T[] {
   return stages(b, first, {
     ...rest,
     depths: Array<number>(depth).fill(1),
-    path: ({ stage }) => `blocks.${stage}`,
+    path: ({ stage }) => `${path}.${stage}`,
     block: (x, { stage }) => block(x, stage),
   });
 }

@@ -132,13 +132,8 @@ export function selfAttention(
       return b.linear(maybeNorm(b, mergeHeads(b, mixed), 'norm', eps), 'proj');
     },
     {
-<<<<<<< HEAD
       title: `Multi-head self-attention, ${quantity(heads, 'head')}`,
-      formula: `softmax(QKᵀ/√${tokens.value.shape[1]! / heads}${bias ? ' + B' : ''})·V`,
-=======
-      title: `Multi-head self-attention, ${heads} heads`,
       formula: `softmax(QKᵀ/√${widthOf(tokens.value) / heads}${bias ? ' + B' : ''})·V`,
->>>>>>> 76a4915 (Name sides and parts of tensors, and let lists of blocks have a path)
     },
   );
 }

@@ -24,6 +24,7 @@ import {
   type Sources,
 } from '../sources';
 import { coatNames } from './names';
+import { quantity } from '../../domain/units';
 
 /** The scales, numbered in names; parallel blocks work on all but the first. */
 const scales = [1, 2, 3, 4] as const;
@@ -197,7 +198,7 @@ function factorisedAttention(
 ): ValueInfo {
   const dim = at(tokens.value.shape, 1);
   const note = {
-    title: `Factorised attention, ${heads} heads: no map over keys`,
+    title: `Factorised attention, ${quantity(heads, 'head')}: no map over keys`,
     formula: 'Q·(softmax(K)ᵀV)/√d + Q ∘ depthwise(V)',
   };
   const split = (x: ValueInfo): ValueInfo => splitHeads(b, x, tokens.batch, heads);

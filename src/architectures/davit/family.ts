@@ -24,6 +24,7 @@ import {
   type Sources,
 } from '../sources';
 import { davitNames } from './names';
+import { quantity } from '../../domain/units';
 
 /** Sizes of Ding et al. 2022 (DaViT, table 1). */
 const sizes: Sizes = {
@@ -211,7 +212,7 @@ function block(b: GraphBuilder, map: ValueInfo, attend: Attend, config: BlockCon
   const tokens = mapToTokens(b, positioned(b, map, 'cpe1'));
   const normed = withValue(tokens, norm(b, tokens.value, 'norm1', config.eps));
   const attended = b.scope('attn', () => attend(b, normed, layer, config), {
-    title: `Attention, ${config.heads} heads`,
+    title: `Attention, ${quantity(config.heads, 'head')}`,
   });
   const mixed = tokensToMap(b, withValue(tokens, residual(b, tokens.value, attended)));
   const placed = mapToTokens(b, positioned(b, mixed, 'cpe2'));

@@ -24,6 +24,7 @@ import type { Sizes } from '../sizes';
 import { onlySizeOf } from '../sources';
 import { gcvitNames } from './names';
 import { possibleSizes, windowsAt, type StageWindow } from './size';
+import { quantity } from '../../domain/units';
 
 const eps = 1e-5;
 const activation = 'gelu';
@@ -188,7 +189,7 @@ function block(
         : windowAttention(b, normed, windows, { heads, layer, bias });
     },
     {
-      title: `Window attention, ${heads} heads${queries ? ', global queries' : ''}`,
+      title: `Window attention, ${quantity(heads, 'head')}${queries ? ', global queries' : ''}`,
       formula: 'softmax(QKᵀ/√d + B)·V',
     },
   );

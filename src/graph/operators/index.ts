@@ -80,17 +80,9 @@ export function inferOutputs(
   }
 }
 
-/**
- * What an operator's rule finds; a list that is too short for the axes it is about is the node's
- * fault.
- */
-function ruled<T>(node: Node, inputs: readonly (ValueInfo | undefined)[], rule: () => T): T {
-  try {
-    return rule();
-  } catch (error) {
-    if (error instanceof RangeError) throw new OperatorError(node, inputs, error.message);
-    throw error;
-  }
+/** A list that is too short for the axes it is about is the node's fault. */
+function ofNode(error: unknown, node: Node, inputs: readonly (ValueInfo | undefined)[]): unknown {
+  return error instanceof RangeError ? new OperatorError(node, inputs, error.message) : error;
 }
 
 /**
@@ -107,7 +99,7 @@ export function foldNode(
   const call = new Call(node, inputs, constantOf);
   const given = inputs.every((input, index) => !input || call.known(index) !== undefined);
   if (!fold || !(given || foldsShape)) return undefined;
-  return ruled(node, inputs, () => {
+  try {
     const outputs = infer(call);
     const fits = ({ dtype, shape }: OutputInfo): boolean =>
       isFoldable(dtype) && elementCount(shape) <= foldLimit;
@@ -116,7 +108,9 @@ export function foldNode(
       const { dtype, shape } = at(outputs, index);
       return encode(dtype, shape, values);
     });
-  });
+  } catch (error) {
+    throw ofNode(error, node, inputs);
+  }
 }
 
 /** Work of one node, exact. Values are those of the graph it stands in. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Maps } from '../../../src/architectures/blocks/stages';
 import { familyNamed } from '../../../src/architectures/registry';
 import { GraphBuilder } from '../../../src/graph/builder';
-import { openModel } from '../../../src/models/model';
+import { openModel } from '../../../src/models/openedModels';
 import { checkpointPath, readCases } from '../../support/cases';
 
 const haveStages = (maps: unknown): maps is Maps =>

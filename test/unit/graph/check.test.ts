@@ -18,13 +18,13 @@ import { OperatorError } from '../../../src/graph/operators';
 import { readShapeConstants } from '../../../src/graph/onnx/import';
 import { withClassActivation } from '../../../src/graph/rewrite/classActivation';
 import { planTaps, withRowTaps } from '../../../src/graph/rewrite/taps';
-import { openModel } from '../../../src/models/model';
+import { openAt } from '../../support/open';
 import { checkpointPath, readCases, type Case } from '../../support/cases';
 
 const cases = readCases('test/fixtures/cases');
 
 async function open(golden: Case): Promise<{ graph: Graph; sources: Sources }> {
-  const model = await openModel(checkpointPath(golden), {
+  const model = await openAt(checkpointPath(golden), {
     assume: golden.assume,
     imageSize: golden.image_size,
   });
