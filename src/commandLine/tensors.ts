@@ -104,21 +104,12 @@ async function readSidecars(config: string): Promise<Sidecars> {
 
 /** `vitrine export` */
 export async function exportModel(session: Session, [checkpoint = '']: readonly string[]): Promise<void> {
-  const { exportOnnx } = await import('../inference/export');
+  const useCase = await import('../useCases/export');
   const { out } = session.options;
   await session.each([checkpoint], async () => {
     await requireOutput(out, [checkpoint]);
     const model = await session.open(checkpoint);
-    const graph = model.graph();
-    const { files, bytes } = await exportOnnx(graph, model.checkpoint.selected.tensors, out, {
-      signal: session.signal,
-    });
-    const tensors = Object.fromEntries(
-      [
-        ...graph.inputs,
-        ...graph.outputs.map(({ name, value }) => ({ ...graph.values.get(value)!, name })),
-      ].map(({ name, shape }) => [name, shape]),
-    );
+    const { files, bytes, tensors } = await useCase.exportModel(model, out, { signal: session.signal });
     const json = { path: checkpoint, out, files, bytes, tensors };
     return { json, text: `${files.join(' and ')}: ${bytes} bytes\n` };
   });

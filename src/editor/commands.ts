@@ -121,14 +121,15 @@ async function exportOnnx({ documents, log }: Services, path: string): Promise<v
   const { document, dispose } = documents.acquire(path);
   try {
     const model = await withProgress(`Reading ${path}`, () => document.model());
-    const graph = model.graph();
+    // What cannot be exported says so before a name is asked for.
+    model.graph();
     const name = checkpointLabel(path)
       .replace(/\.[^.]+$/, '')
       .replaceAll('/', '-');
     const target = await askWhereToSave(model.checkpoint.file, `${name}.onnx`);
     if (!target) return;
     const { files } = await withProgress(`Exporting ${basename(target.fsPath)}`, async (signal, tell) => {
-      const core = await import('../inference/export');
+      const useCase = await import('../useCases/export');
       let told = 0;
       const progress = (share: number): void => {
         const increment = Math.floor(100 * share) - told;
@@ -136,7 +137,7 @@ async function exportOnnx({ documents, log }: Services, path: string): Promise<v
         told += increment;
         tell(`${told} %`, increment);
       };
-      return core.exportOnnx(graph, model.checkpoint.selected.tensors, pathOf(target), { signal, progress });
+      return useCase.exportModel(model, pathOf(target), { signal, progress });
     });
     log.info(`exported ${files.join(' and ')}`);
     void offerToOpen(files);

@@ -6,6 +6,7 @@ import type {
   InspectorEvents,
   InspectorModel,
 } from '../../protocol/inspector';
+import { checkpointLabel } from '../documents/checkpointEntries';
 import type { CheckpointDocument } from '../documents/checkpointDocument';
 import { serve } from '../pages/connection';
 import { Disposables } from '../disposables';
@@ -64,13 +65,10 @@ function createApi(document: CheckpointDocument, services: Services): InspectorA
     copy: copyText,
     save: (suggestedName, content) => saveAndOpen(path, suggestedName, content),
     exportReport: async (format, imageSize, batch) => {
-      const { name, content } = (await analysis()).reportFile(
-        await document.model(),
-        format,
-        imageSize,
-        batch,
-      );
-      return saveAndOpen(path, name, content);
+      const { report, reportFile } = await analysis();
+      const model = await document.model();
+      const { extension, content } = reportFile(model, format, report(model, imageSize, batch));
+      return saveAndOpen(path, `${checkpointLabel(path)}-complexity.${extension}`, content);
     },
   };
 }
