@@ -1,7 +1,8 @@
+import { headerKey } from '../../src/checkpoint/header';
 import assert from 'node:assert/strict';
 import fileSystem from 'node:fs/promises';
 import { realpathSync } from 'node:fs';
-import { WorkspaceMemory, headerKey } from '../../src/editor/documents/memory';
+import { WorkspaceMemory } from '../../src/editor/documents/memory';
 import { openOnce, settleRemembered } from '../../src/editor/documents/openRemembered';
 import { createMemoryStore } from '../../src/inference/providers';
 import { defaultLimits } from '../../src/inference/memory';

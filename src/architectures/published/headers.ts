@@ -1,5 +1,5 @@
 import type { Size } from '../../domain/size';
-import { createHash } from 'node:crypto';
+import { headerDigest } from '../../checkpoint/header';
 import type { Tensor } from '../../checkpoint/tensors';
 import { isBuffer } from '../buffers';
 import { rows } from './headersTable';
@@ -19,16 +19,16 @@ export interface PublishedHeader {
 const classifier = /(?:^|\.)(?:head|heads|head_dist|fc|classifier|cls_classifier|distillation_classifier)\./;
 
 /** Twelve hexadecimal digits of the names and shapes of all parameters but the classifier's, in any order. */
-export function headerKey(tensors: readonly Pick<Tensor, 'name' | 'shape' | 'dtype' | 'buffer'>[]): string {
-  const lines = tensors
-    .filter((tensor) => !isBuffer(tensor) && !classifier.test(tensor.name))
-    .map(({ name, shape }) => `${name} ${shape.join('x')}`);
-  return createHash('sha1').update(lines.sort().join('\n')).digest('hex').slice(0, 12);
+export function publishedKey(
+  tensors: readonly Pick<Tensor, 'name' | 'shape' | 'dtype' | 'buffer'>[],
+): string {
+  const counted = tensors.filter((tensor) => !isBuffer(tensor) && !classifier.test(tensor.name));
+  return headerDigest(counted, 'sha1', 'x').slice(0, 12);
 }
 
 /** Published models with these names and shapes. */
 export function publishedHeaders(tensors: readonly Tensor[]): readonly PublishedHeader[] {
-  const key = headerKey(tensors);
+  const key = publishedKey(tensors);
   return rows
     .filter((row) => row[0] === key)
     .map(([, heads, imageSize, pixels, models]) => ({

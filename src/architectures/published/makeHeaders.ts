@@ -5,7 +5,7 @@
  *   npx esbuild src/architectures/published/makeHeaders.ts --bundle --platform=node --outfile=/tmp/make.cjs
  *   node /tmp/make.cjs FOLDER > src/architectures/published/headersTable.ts
  */
-import { headerKey } from './headers';
+import { publishedKey } from './headers';
 import { linesOf, modelOf, pixelsOf, tensorsOf, type Line } from './lines';
 
 /** Families whose figures the table of plain transformers gives. */
@@ -33,7 +33,7 @@ function imageSizeOf(line: Line): readonly [number, number] | null {
 
 const lines = linesOf(process.argv[2]!, ({ family }) => !plain.test(family)).map((line) => ({
   line,
-  key: headerKey(tensorsOf(line)),
+  key: publishedKey(tensorsOf(line)),
 }));
 const published = new Set(lines.filter(({ line }) => !isResized(line)).map(({ key }) => key));
 

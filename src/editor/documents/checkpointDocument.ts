@@ -1,10 +1,11 @@
+import { headerKey } from '../../checkpoint/header';
 import { EventEmitter, type Disposable } from 'vscode';
 import type { Model } from '../../models/model';
 import type { OpenedCheckpoint, OpenedModel } from '../../models/openedModels';
 import { Disposables } from '../disposables';
 import { watchFiles } from './fileWatcher';
 import type { Log } from '../log';
-import { headerKey, type WorkspaceMemory } from './memory';
+import { type WorkspaceMemory } from './memory';
 import { unlessAborted } from '../dialogue/progress';
 
 /** Loads readers and families with the first checkpoint, so that activation stays short. */

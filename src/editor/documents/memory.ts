@@ -1,19 +1,11 @@
-import { createHash } from 'node:crypto';
 import type { Memento } from 'vscode';
 import type { ConfigValue } from '../../architectures/family';
 import { parseFigure } from '../../architectures/figureText';
-import type { Tensor } from '../../checkpoint/tensors';
 
-/** Assumed figures by key, as the user typed them: `heads` `6`. */
+/** Assumed hyper-parameters by key, as the user typed them: `heads` `6`. */
 export type Assumptions = Readonly<Record<string, string>>;
 
-/** Identifies a header: SHA-256 over the names and shapes of its tensors, whatever their order, place and values. */
-export function headerKey(tensors: readonly Pick<Tensor, 'name' | 'shape'>[]): string {
-  const lines = tensors.map(({ name, shape }) => `${name} ${shape.join(',')}`).sort();
-  return createHash('sha256').update(lines.join('\n')).digest('hex');
-}
-
-/** Typed figures as values. Throws where one cannot be read. */
+/** Returns what was typed as values. Throws if one cannot be read. */
 export const figuresOf = (assumptions: Assumptions): Readonly<Record<string, ConfigValue>> =>
   Object.fromEntries(Object.entries(assumptions).map(([key, text]) => [key, parseFigure(text)]));
 
@@ -45,7 +37,7 @@ export class WorkspaceMemory {
     await this.state.update(`stateDict.${path}`, name);
   }
 
-  /** The checkpoint that pictures are classified with. */
+  /** The checkpoint that images are classified with. */
   get checkpoint(): string | undefined {
     return this.state.get<string>('checkpoint');
   }

@@ -1,5 +1,6 @@
+import { headerKey } from '../../checkpoint/header';
 import type { OpenedCheckpoint, OpenedModel } from '../../models/openedModels';
-import { figuresOf, headerKey, type Assumptions, type WorkspaceMemory } from './memory';
+import { figuresOf, type Assumptions, type WorkspaceMemory } from './memory';
 
 export { openOnce } from '../../models/openedModels';
 

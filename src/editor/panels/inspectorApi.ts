@@ -1,3 +1,4 @@
+import { headerKey } from '../../checkpoint/header';
 import { commands, Uri, workspace, type Disposable, type Webview } from 'vscode';
 import type { Model } from '../../models/model';
 import type {
@@ -10,7 +11,6 @@ import { checkpointLabel } from '../documents/checkpointEntries';
 import type { CheckpointDocument } from '../documents/checkpointDocument';
 import { serve } from '../pages/connection';
 import { Disposables } from '../disposables';
-import { headerKey } from '../documents/memory';
 import { perform, restricted } from '../dialogue/notices';
 import { copyText, saveAndOpen } from '../dialogue/saving';
 import type { Services } from '../services';

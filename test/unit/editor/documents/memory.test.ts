@@ -1,5 +1,6 @@
+import { headerKey } from '../../../../src/checkpoint/header';
 import assert from 'node:assert/strict';
-import { headerKey, WorkspaceMemory } from '../../../../src/editor/documents/memory';
+import { WorkspaceMemory } from '../../../../src/editor/documents/memory';
 
 const tensors = [
   { name: 'cls_token', shape: [1, 1, 192] },
