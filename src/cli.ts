@@ -8,8 +8,8 @@ type Command = (session: Session, paths: readonly string[]) => Promise<void>;
 const commands: Readonly<Record<CommandName, () => Promise<Command>>> = {
   inspect: async () => (await import('./commandLine/reports')).inspect,
   complexity: async () => (await import('./commandLine/reports')).complexity,
-  classify: async () => (await import('./commandLine/pictures')).classify,
-  attention: async () => (await import('./commandLine/pictures')).attention,
+  classify: async () => (await import('./commandLine/images')).classify,
+  attention: async () => (await import('./commandLine/images')).attention,
   preprocess: async () => (await import('./commandLine/tensors')).preprocess,
   run: async () => (await import('./commandLine/tensors')).run,
   export: async () => (await import('./commandLine/tensors')).exportModel,

@@ -4,6 +4,7 @@ import sharp from 'sharp';
 import { paint } from '../attention/colourMaps';
 import { reduceHeads, type HeadChoice } from '../attention/heads';
 import { splitKeys, tileOf, type PictureMap } from '../attention/reading';
+import { at } from '../domain/lists';
 import { type Probe, chainLength } from '../domain/probes';
 import { UsageError } from './usage';
 
@@ -31,7 +32,7 @@ const small = { patch: 6, gap: 4 } as const;
 /** Draws one map over the picture, or all of a layer or head as a grid of small maps on one scale, as a PNG file. */
 export async function drawAttention(view: Run, answer: AttentionRows, options: DrawOptions): Promise<Drawn> {
   const layers = chooseLayers(view.probes, options);
-  const found = layers.map((layer) => mapsOf(view.probes[layer]!, answer, layer, options));
+  const found = layers.map((layer) => mapsOf(at(view.probes, layer), answer, layer, options));
   const maps = found.filter((heads) => heads.length > 0);
   if (maps.length === 0) throw nothingToDraw(view.probes, layers, options);
   const finite = maps.flat().flatMap(({ values }) => [...values].filter(Number.isFinite));
@@ -40,9 +41,10 @@ export async function drawAttention(view: Run, answer: AttentionRows, options: D
     ([low, high], value) => [Math.min(low, value), Math.max(high, value)],
     [Infinity, -Infinity],
   );
-  const [first] = maps[0]!;
-  const single = maps.flat().length === 1 && first!.onPicture;
-  await (single ? drawOver(view, first!, range, options.out) : drawGrid(maps, range, options.out));
+  const [first, ...others] = maps.flat();
+  await (first?.onPicture && others.length === 0
+    ? drawOver(view, first, range, options.out)
+    : drawGrid(maps, range, options.out));
   return {
     range,
     layer: options.layer === 'all' ? 'all' : String(layers[0]),
@@ -79,7 +81,7 @@ function mapsOf(
   layer: number,
   { head, method }: DrawOptions,
 ): readonly Drawing[] {
-  const rows = (method === 'rollout' ? answer.rollout : answer.rows)[layer]!;
+  const rows = at(method === 'rollout' ? answer.rollout : answer.rows, layer);
   if (rows.length === 0) return [];
   const choices = method === 'rollout' ? [undefined] : headsOf(probe, head);
   return choices.map((choice) =>
@@ -101,11 +103,11 @@ function drawingOf(probe: Probe, keys: Float32Array): Drawing {
 
 /** Why none of the chosen layers has a map. */
 function nothingToDraw(probes: readonly Probe[], layers: readonly number[], { head }: DrawOptions): Error {
-  const chosen = layers.map((layer) => probes[layer]!);
+  const chosen = layers.map((layer) => at(probes, layer));
   const most = Math.max(...chosen.map(({ heads }) => heads));
   if (chosen.every((probe) => headsOf(probe, head).length === 0))
     return new UsageError(`--head ${head}: mean, max, all or 0 … ${most - 1} needed`);
-  return new Error(`${chosen[0]!.layer}: no attention from this query; choose another --query or --layer`);
+  return new Error(`${at(chosen, 0).layer}: no attention from this query; choose another --query or --layer`);
 }
 
 async function drawOver(
@@ -117,8 +119,8 @@ async function drawOver(
   const scale = pixels.width / size[0];
   const colour = paint(map.values, low, high, colours);
   const rgb = Buffer.from(pixels.rgb);
-  for (let y = 0, at = 0; y < pixels.height; y++)
-    for (let x = 0; x < pixels.width; x++, at += 3) {
+  for (let y = 0, to = 0; y < pixels.height; y++)
+    for (let x = 0; x < pixels.width; x++, to += 3) {
       const column = Math.floor((((x + 0.5) / scale - region.x) / region.width) * map.columns);
       const row = Math.floor((((y + 0.5) / scale - region.y) / region.height) * map.rows);
       const inside = row >= 0 && row < map.rows && column >= 0 && column < map.columns;
@@ -128,7 +130,7 @@ async function drawOver(
       const share = isSeen ? opacity.map : opacity.outside;
       for (let channel = 0; channel < 3; channel++) {
         const over = isSeen ? colour[4 * cell + channel]! : 0;
-        rgb[at + channel] = Math.round(rgb[at + channel]! * (1 - share) + over * share);
+        rgb[to + channel] = Math.round(rgb[to + channel]! * (1 - share) + over * share);
       }
     }
   await sharp(rgb, { raw: { width: pixels.width, height: pixels.height, channels: 3 } })

@@ -85,7 +85,8 @@ export class LoadedModel {
     return this.exclusive(async () => {
       await this.ensure(provider, attention);
       if (provider === 'cpu' && ++this.runs >= patience) await this.pack();
-      const { session } = this.sessions.get(provider)!;
+      const session = this.sessions.get(provider)?.session;
+      if (!session) throw new Error(`no session runs on ${providerTitle(provider)}`);
       const fed = Object.entries({ ...inputs, ...unaskedQueries(session, inputs, this.request) });
       const feeds = fed.map(([name, tensor]) => [name, toRuntime(this.runtime, name, tensor)] as const);
       const fetched = await session.run(Object.fromEntries(feeds), outputs);
@@ -169,7 +170,7 @@ export class LoadedModel {
   }
 }
 
-/** Row taps need their query even where nobody asks for rows: zeros then. */
+/** Returns the queries of row taps that nobody asks: a session needs them, as zeros. */
 function unaskedQueries(
   session: Session,
   inputs: Readonly<Record<string, TensorData>>,
@@ -179,13 +180,14 @@ function unaskedQueries(
   const missing = session.inputNames.filter((name) => !own.has(name) && !(name in inputs));
   return Object.fromEntries(
     missing.map((name) => {
-      const probe = graph.probes.find((_, index) => tapNames.query(index) === name)!;
+      const probe = graph.probes.find((_, index) => tapNames.query(index) === name);
+      if (!probe) throw new Error(`the graph takes ${name}, which was not given`);
       const shape = queryShape(graph, probe);
       return [name, { dtype: 'F32', shape, data: new Float32Array(elementCount(shape)) }];
     }),
   );
 }
 
-/** A map of one picture as `[heads, queries, keys]`. */
+/** A map of one image as `[heads, queries, keys]`. */
 const withoutBatch = (map: TensorData): TensorData =>
   map.shape.length === 4 && map.shape[0] === 1 ? { ...map, shape: map.shape.slice(1) } : map;

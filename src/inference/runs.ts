@@ -1,4 +1,5 @@
 import type { AttentionRows, Query } from '../domain/query';
+import { at } from '../domain/lists';
 import { chainLength } from '../domain/probes';
 import { CheckpointChangedError } from './weights';
 import type { LoadedModel } from './loadedModel';
@@ -69,7 +70,7 @@ export class Runs {
     const fetched = [...maps, ...rows, ...means].filter((map) => map !== undefined);
     const bytes = fetched.reduce((sum, map) => sum + map.byteLength, 0);
     const run = this.keep({ model, provider, inputs, maps, means, asked: { query, rows }, bytes });
-    return { run, values, attention: model.taps.map((_, index) => maps[index] ?? rows[index]!) };
+    return { run, values, attention: model.taps.map((_, index) => maps[index] ?? at(rows, index)) };
   }
 
   /** Rows of one query over all layers and heads. A query that the kept maps cannot answer runs the model again. */
@@ -103,7 +104,7 @@ export class Runs {
       const weights = readingWeights(probe, query);
       if (!weights) return new Float32Array();
       const map = maps[index];
-      return map ? readMap(map, probe, weights) : placeRows(computed[index]!, probe, weights);
+      return map ? readMap(map, probe, weights) : placeRows(at(computed, index), probe, weights);
     });
   }
 }

@@ -64,7 +64,7 @@ function sessionOptions(placement: Placement, settings: SessionSettings): Infere
 
 /** The runtime's messages name its source files and functions first; the reason comes last. */
 function firstSentence(error: unknown): string {
-  const text = (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
+  const [text = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
   return text
     .replace(/^.*\/onnxruntime_src\/\S+ .*?(?:was false\.|Status::Success\b)\s*/, '')
     .replace(/^Non-zero status code returned while /, '');

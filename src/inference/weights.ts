@@ -160,9 +160,10 @@ function placement(
     locate(initializer) {
       if (initializer.data.kind === 'constant') return { kind: 'inline', bytes: initializer.data.bytes };
       const { tensor, first } = initializer.data;
-      const size = dtypes[tensors.get(tensor)!.dtype].bytes;
+      const [stored, place] = [tensors.get(tensor), places.get(tensor)];
+      if (!stored || !place) throw new WeightsError(`${tensor}: the graph reads it, and it lies nowhere`);
+      const size = dtypes[stored.dtype].bytes;
       const length = elementCount(initializer.shape) * size;
-      const place = places.get(tensor)!;
       if (!isPlace(place))
         return { kind: 'inline', bytes: place.subarray(first * size, first * size + length) };
       const offset = place.offset + first * size;
@@ -202,9 +203,10 @@ function sharedAncestor(a: string, b: string): string {
   const { root } = parse(a);
   if (parse(b).root.toLowerCase() !== root.toLowerCase())
     throw new WeightsError(`the weights lie on two drives, ${root} and ${parse(b).root}; copy them to one`);
-  const [left, right] = [a, b].map((path) => path.slice(root.length).split(sep));
-  const differs = left!.findIndex((part, index) => part !== right![index]);
-  return join(root, ...(differs < 0 ? left! : left!.slice(0, differs)));
+  const partsOf = (path: string): readonly string[] => path.slice(root.length).split(sep);
+  const [left, right] = [partsOf(a), partsOf(b)];
+  const differs = left.findIndex((part, index) => part !== right[index]);
+  return join(root, ...(differs < 0 ? left : left.slice(0, differs)));
 }
 
 /** Throws where a file is not what it was when its header was read: its offsets would lead anywhere. */
