@@ -15,7 +15,10 @@ const commands: Readonly<Record<CommandName, () => Promise<Command>>> = {
   export: async () => (await import('./commandLine/tensors')).exportModel,
 };
 
-/** Runs one command; resolves to the exit status: 0 fine, 1 something was refused or failed, 2 wrong usage. */
+/**
+ * Runs one command; resolves to the exit status: 0 fine, 1 something was refused or failed, 2 wrong
+ * usage.
+ */
 async function main(argv: readonly string[]): Promise<number> {
   const invocation = parseInvocation(argv);
   if (!invocation) {
@@ -23,7 +26,8 @@ async function main(argv: readonly string[]): Promise<number> {
     return argv.length === 0 ? 2 : 0;
   }
   const session = new Session(invocation.options, process.stdout, process.stderr);
-  // A half-written file is removed by whoever writes it, so the command is waited for; a second signal ends at once.
+  // A half-written file is removed by whoever writes it, so the command is waited for; a second
+  // signal ends at once.
   const stop = (): void => session.interrupt();
   process.once('SIGINT', stop).once('SIGTERM', stop);
   // `| head` has read enough: that ends the command, and is no failure of it.

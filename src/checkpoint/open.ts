@@ -11,8 +11,9 @@ import { isShardIndex, readShards } from './formats/shards';
 import type { StateDict, TensorTable } from './tensors';
 
 /**
- * Opens a checkpoint: a file of any format, the index of a sharded one, or a folder with one. Only headers are read. Throws
- * `CheckpointError` with the file, the item in it, what was found and what is allowed.
+ * Opens a checkpoint: a file of any format, the index of a sharded one, or a folder with one. Only
+ * headers are read. Throws `CheckpointError` with the file, the item in it, what was found and what
+ * is allowed.
  */
 export async function openCheckpoint(path: string, options: OpenOptions = {}): Promise<Checkpoint> {
   const isFolder = (await attempt(path, () => stat(path))).isDirectory();
@@ -81,7 +82,10 @@ export const sidecarNames = {
   openClip: 'open_clip_config.json',
 } as const satisfies Record<keyof Sidecars, string>;
 
-/** JSON beside the named path; where that is a link to weights elsewhere and nothing lies beside it, beside the weights. */
+/**
+ * JSON beside the named path; where that is a link to weights elsewhere and nothing lies beside it,
+ * beside the weights.
+ */
 async function readSidecars(
   file: string,
   open: Opener,
@@ -106,7 +110,10 @@ async function readSidecars(
   return { sidecars, beside, warnings };
 }
 
-/** A JSON object that lies beside weights; undefined where there is no such file. Throws `CheckpointError` where it holds anything else. */
+/**
+ * A JSON object that lies beside weights; undefined where there is no such file. Throws
+ * `CheckpointError` where it holds anything else.
+ */
 export async function readSidecar(
   path: string,
   open: Opener = openFile,

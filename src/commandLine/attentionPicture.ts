@@ -29,7 +29,10 @@ const opacity = { map: 0.65, outside: 0.5 } as const;
 /** Pixels of a patch and of the gap between the small maps when all are drawn. */
 const small = { patch: 6, gap: 4 } as const;
 
-/** Draws one map over the picture, or all of a layer or head as a grid of small maps on one scale, as a PNG file. */
+/**
+ * Draws one map over the picture, or all of a layer or head as a grid of small maps on one scale,
+ * as a PNG file.
+ */
 export async function drawAttention(view: Run, answer: AttentionRows, options: DrawOptions): Promise<Drawn> {
   const layers = chooseLayers(view.probes, options);
   const found = layers.map((layer) => mapsOf(at(view.probes, layer), answer, layer, options));
@@ -52,7 +55,10 @@ export async function drawAttention(view: Run, answer: AttentionRows, options: D
   };
 }
 
-/** The layers to draw, from 0. A rollout has only the first ones: those whose tokens attend to the same tokens. */
+/**
+ * The layers to draw, from 0. A rollout has only the first ones: those whose tokens attend to the
+ * same tokens.
+ */
 function chooseLayers(
   probes: readonly Probe[],
   { layer, method }: Pick<DrawOptions, 'layer' | 'method'>,
@@ -74,7 +80,10 @@ interface Drawing extends PictureMap {
   readonly onPicture: boolean;
 }
 
-/** The maps of one layer: each head, their mean or maximum, or the rollout up to it; none where it has no such query or head. */
+/**
+ * The maps of one layer: each head, their mean or maximum, or the rollout up to it; none if it
+ * has no such query or head.
+ */
 function mapsOf(
   probe: Probe,
   answer: AttentionRows,
@@ -125,7 +134,8 @@ async function drawOver(
       const row = Math.floor((((y + 0.5) / scale - region.y) / region.height) * map.rows);
       const inside = row >= 0 && row < map.rows && column >= 0 && column < map.columns;
       const cell = row * map.columns + column;
-      // What lies outside of the query's window was no more seen than what lies outside of the crop.
+      // What lies outside of the query's window was no more seen than what lies outside of the
+      // crop.
       const isSeen = inside && !Number.isNaN(map.values[cell]);
       const share = isSeen ? opacity.map : opacity.outside;
       for (let channel = 0; channel < 3; channel++) {
@@ -138,7 +148,10 @@ async function drawOver(
     .toFile(out);
 }
 
-/** Layers as rows, heads as columns, each map as large as the largest, which has `small.patch` pixels a patch. */
+/**
+ * Layers as rows, heads as columns, each map as large as the largest, which has `small.patch`
+ * pixels a patch.
+ */
 async function drawGrid(
   maps: readonly (readonly PictureMap[])[],
   [low, high]: readonly [number, number],

@@ -71,7 +71,9 @@ function answerLines(answer: Answer): readonly string[] {
   return answer.top.map(({ label, score: value }) => `${score(value).padStart(8)}  ${label}`);
 }
 
-/** What the answer rests on and no file says: names, preprocessing; and a picture that was turned. */
+/**
+ * What the answer rests on and no file says: names, preprocessing; and an image that was turned.
+ */
 function assumptions({ answer, preprocessing, seen: { orientation } }: Run): readonly string[] {
   const labelSource = answer.kind === 'classes' ? answer.labelSource : '';
   const assumed = preprocessing.filter((line) => line.assumed);
@@ -128,22 +130,28 @@ export async function attention(
   await session.each([checkpoint], answer, (path) => ({ path, image }));
 }
 
-/** The layers that are drawn: all, or one (a number that no layer has is refused where it is drawn). */
+/**
+ * The layers that are drawn: all, or one (a number that no layer has is refused where it is drawn).
+ */
 function drawnProbes(probes: readonly Probe[], layer: string): readonly Probe[] {
   if (layer === 'all') return probes;
   const chosen = layer === 'last' ? probes.at(-1) : probes[Number(layer)];
   return chosen ? [chosen] : probes;
 }
 
-/** The class token, or the likeliest class of activation maps, where all layers that are drawn have one; else the mean over patches. */
+/**
+ * The class token, or the likeliest class of activation maps, where all layers that are drawn have
+ * one; else the mean over patches.
+ */
 function defaultQuery(probes: readonly Probe[]): Query {
   const name = ['cls', 'top1'].find((first) => probes.every(({ queries }) => queries.special?.[0] === first));
   return name === undefined ? { kind: 'mean' } : { kind: 'special', name };
 }
 
 /**
- * `cls`, `dist`, `reg1`, `ROW,COL` or `mean`; one that no layer that is drawn has is wrong usage. Rows and columns count on the last
- * layer's grid that has them: layers with another grid are asked at the same place of the picture.
+ * `cls`, `dist`, `reg1`, `ROW,COL` or `mean`; one that no layer that is drawn has is wrong usage.
+ * Rows and columns count on the last layer's grid that has them: layers with another grid are asked
+ * at the same place of the image.
  */
 function parseQuery(text: string, probes: readonly Probe[]): Query {
   const [, row, column] = /^(\d+),(\d+)$/.exec(text) ?? [];

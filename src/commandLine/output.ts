@@ -3,8 +3,9 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { isShardIndex } from '../checkpoint/formats/shards';
 
 /**
- * Refuses an output before anything long is done for it: its folder must be there, and it must be none of the files that are read.
- * A folder or an index among `inputs` stands for every file beside it.
+ * Refuses an output before anything long is done for it: its folder must be there, and it must be
+ * none of the files that are read. A folder or an index among `inputs` stands for every file beside
+ * it.
  */
 export async function requireOutput(out: string, inputs: readonly string[]): Promise<void> {
   const folder = await existing(dirname(resolve(out)));

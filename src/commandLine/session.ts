@@ -43,8 +43,8 @@ export class Session {
   }
 
   /**
-   * Answers each path by itself: one that fails does not keep the others from their answer. `facts` are what a failure's JSON says beside
-   * the error.
+   * Answers each path by itself: one that fails does not keep the others from their answer. `facts`
+   * are what a failure's JSON says beside the error.
    */
   async each(
     paths: readonly string[],
@@ -124,7 +124,10 @@ const kinds: readonly string[] = [
   'unsafe',
 ] satisfies readonly CheckpointErrorKind[];
 
-/** The error's own kind, also of one that came from the inference process; what fails without one cannot be done with this file. */
+/**
+ * The error's own kind, also of one that came from the inference process; what fails without one
+ * cannot be done with this file.
+ */
 function kindOf(error: unknown): string {
   const { kind, failure } = error as { kind?: unknown; failure?: RemoteFailure };
   const own = kind ?? failure?.data['kind'];

@@ -42,12 +42,15 @@ async function readInputs(file: string): Promise<Readonly<Record<string, TensorD
 /** Types of a golden case's inputs: pixels and ids. */
 const inputTypes: ReadonlySet<string> = new Set(['F64', 'F32', 'F16', 'BF16', 'I64']);
 
-/** What a model may be fed of a file: everything where `pixel_values` is named, else the only pictures in it. */
+/**
+ * What a model may be fed of a file: everything where `pixel_values` is named, else the only
+ * pictures in it.
+ */
 function picked(file: string, tensors: readonly Tensor[]): readonly Tensor[] {
   const fitting = tensors.filter(({ dtype }) => inputTypes.has(dtype));
   if (fitting.some(({ name }) => name === 'pixel_values')) return fitting;
-  const pictures = fitting.filter(({ shape }) => shape.length === 4);
-  if (pictures.length === 1) return pictures;
+  const images = fitting.filter(({ shape }) => shape.length === 4);
+  if (images.length === 1) return images;
   const found = tensors.slice(0, 8).map(({ name, shape }) => `${name} [${shape.join(', ')}]`);
   throw new CheckpointError(
     'unsupported',
@@ -80,13 +83,13 @@ export async function preprocess(
 }
 
 async function preprocessByConfig(config: string, image: string, session: Session): Promise<TensorData> {
-  const { decodePicture } = await import('../inference/decode');
+  const { decodeImage } = await import('../inference/decode');
   const { apply } = await import('../preprocessing/pipeline');
   const { resolvePreprocessing } = await import('../preprocessing/resolve');
   const { asStored, imageSize } = session.options;
   const sidecars = await readSidecars(config);
   const preprocessing = resolvePreprocessing({ sidecars, fileName: config, dialect: '', imageSize });
-  const { pixelValues, shape } = apply(preprocessing, await decodePicture(image, { asStored }));
+  const { pixelValues, shape } = apply(preprocessing, await decodeImage(image, { asStored }));
   return { dtype: 'F32', shape, data: pixelValues };
 }
 

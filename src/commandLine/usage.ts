@@ -141,7 +141,10 @@ export function helpText(): string {
   return ['Usage:', ...rows, '', 'Options:', ...commonHelp.map((line) => `  ${line}`), ''].join('\n');
 }
 
-/** Understands the arguments after the program's name; undefined where help was asked for. Throws `UsageError`. */
+/**
+ * Understands the arguments after the program's name; undefined if help was asked for. Throws
+ * `UsageError`.
+ */
 export function parseInvocation(argv: readonly string[]): Invocation | undefined {
   const [name, ...rest] = argv;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') return undefined;

@@ -25,8 +25,8 @@ export interface ProvidersChecked {
 }
 
 /**
- * The editor's way to inference: settings and verdicts go in, answers come out. The service is loaded with
- * the first request, and its process is forked then.
+ * The editor's way to inference: settings and verdicts go in, answers come out. The service is
+ * loaded with the first request, and its process is forked then.
  */
 export class Runner implements Disposable {
   private readonly checked = new EventEmitter<ProvidersChecked>();
@@ -46,7 +46,10 @@ export class Runner implements Disposable {
     return this.run(request, { attention: true, topK: readSetting('vitrine.topK') });
   }
 
-  /** Classifies one of many pictures: no attention maps, no picture to draw, and at least the second guess. */
+  /**
+   * Classifies one of many images: no attention maps, no image to draw, and at least the second
+   * guess.
+   */
   classifyForTable(request: RunnerRequest): Promise<Run> {
     return this.run(request, { displaySide: 0, topK: Math.max(2, readSetting('vitrine.topK')) });
   }
@@ -123,5 +126,8 @@ export class Runner implements Disposable {
   }
 }
 
-/** Between processes the bytes travel as a `Buffer`, which a message to a page would spell out as a list of numbers. */
+/**
+ * Between processes the bytes travel as a `Buffer`, which a message to a page would spell out as a
+ * list of numbers.
+ */
 const plain = ({ width, height, rgb }: Pixels): Pixels => ({ width, height, rgb: new Uint8Array(rgb) });

@@ -30,12 +30,16 @@ export class CancelledError extends Error {
   }
 }
 
-/** The process went away under a request, which may be repeated: the next one starts a new process. */
+/**
+ * The process went away under a request, which may be repeated: the next one starts a new process.
+ */
 export class ProcessEndedError extends Error {
   override readonly name = 'ProcessEndedError';
 }
 
-/** Milliseconds for the first word of a new process; starting takes half a second on a slow machine. */
+/**
+ * Milliseconds for the first word of a new process; starting takes half a second on a slow machine.
+ */
 const helloTimeout = 30_000;
 /** Milliseconds to end by itself before it is killed. */
 const farewellTimeout = 2000;
@@ -52,9 +56,10 @@ interface Connection {
 }
 
 /**
- * The inference process as seen from outside: forked at the first request, greeted with a version, started again after it ended.
- * Requests run one at a time, because the runtime blocks its process; cancelling the one that runs kills the process, which is the only
- * way to stop the runtime. Every request ends in a reply, an error, or the reason why the process ended.
+ * The inference process as seen from outside: forked at the first request, greeted with a version,
+ * started again after it ended. Requests run one at a time, because the runtime blocks its process;
+ * cancelling the one that runs kills the process, which is the only way to stop the runtime. Every
+ * request ends in a reply, an error, or the reason why the process ended.
  */
 export class InferenceClient {
   private connection: Connection | undefined;
@@ -65,7 +70,10 @@ export class InferenceClient {
 
   constructor(private readonly options: ClientOptions) {}
 
-  /** Runs `task` when all earlier ones have ended. Aborting `signal` ends it with a `CancelledError`. */
+  /**
+   * Runs `task` when all earlier ones have ended. Aborting `signal` ends it with a
+   * `CancelledError`.
+   */
   request<T>(task: (remote: RemoteInference, hello: Hello) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const turn = this.queue.then(() => this.perform(task, signal));
     this.queue = turn.catch(() => undefined);
@@ -119,7 +127,8 @@ export class InferenceClient {
       throw error;
     } finally {
       signal?.removeEventListener('abort', cancel);
-      // The killed process must be gone before the next request may start another: two would need twice the memory.
+      // The killed process must be gone before the next request may start another: two would need
+      // twice the memory.
       if (signal?.aborted) await connection.ended;
     }
   }
@@ -129,7 +138,8 @@ export class InferenceClient {
     const child = fork(processPath, [], {
       serialization: 'advanced',
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      // Without this the child would inherit --inspect-brk from a debugged extension host, and wait.
+      // Without this the child would inherit --inspect-brk from a debugged extension host, and
+      // wait.
       execArgv: [],
       env: { ...process.env, ...environment, ...childEnvironment },
     });
@@ -160,10 +170,12 @@ export class InferenceClient {
 }
 
 /**
- * - Telemetry: official builds of ONNX Runtime upload usage data unless told not to before the first session.
- * - glibc raises its mmap threshold as blocks are freed, and would keep a released model's memory; a fixed one gives it back. It lies above
- *   an attention map of ViT-B (1.9 MB), and freed memory is not trimmed at once: maps in pages that are new in every run cost 20 % of it.
- *   A heap for each thread that decodes would keep 13 MB more.
+ * - Telemetry: official builds of ONNX Runtime upload usage data unless told not to before the
+ *   first session.
+ * - glibc raises its mmap threshold as blocks are freed, and would keep a released model's memory;
+ *   a fixed one gives it back. It lies above an attention map of ViT-B (1.9 MB), and freed memory
+ *   is not trimmed at once: maps in pages that are new in every run cost 20 % of it. A heap for
+ *   each thread that decodes would keep 13 MB more.
  * - Inside VS Code the executable is Electron, which acts as Node only when told so.
  */
 const childEnvironment = {

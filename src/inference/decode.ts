@@ -8,16 +8,16 @@ import type { Picture } from '../preprocessing/resize';
 export { imageExtensions } from './imageFormats';
 
 /** Pillow refuses from here on (DecompressionBombError): 537 MB as RGB. */
-export const maxPicturePixels = 178_956_970;
+export const maxImagePixels = 178_956_970;
 
 /** BMP files are read whole; 32 bits for each of the pixels allowed, and a palette. */
-const maxBmpBytes = maxPicturePixels * 4 + 4096;
+const maxBmpBytes = maxImagePixels * 4 + 4096;
 
 const headBytes = 4096;
 
-/** A picture that cannot be read; the message names the file, what was found and what is allowed. */
-export class PictureError extends Error {
-  override readonly name = 'PictureError';
+/** An image that cannot be read; the message names the file, what was found and what is allowed. */
+export class ImageError extends Error {
+  override readonly name = 'ImageError';
   constructor(
     readonly kind: 'malformed' | 'unsupported' | 'unreadable',
     readonly path: string,
@@ -33,7 +33,7 @@ export interface DecodeOptions {
   readonly asStored?: boolean;
 }
 
-export interface DecodedPicture extends Picture {
+export interface DecodedImage extends Picture {
   /** EXIF orientation, 1 … 8; 1 where there is none. */
   readonly orientation: number;
   /** The orientation was applied. */
@@ -49,15 +49,15 @@ async function peek(path: string): Promise<{ head: Buffer; size: number }> {
     const file = await open(path);
     try {
       const status = await file.stat();
-      if (!status.isFile()) throw new PictureError('unsupported', path, 'this is not a regular file');
+      if (!status.isFile()) throw new ImageError('unsupported', path, 'this is not a regular file');
       const { buffer, bytesRead } = await file.read(Buffer.alloc(headBytes), 0, headBytes, 0);
       return { head: buffer.subarray(0, bytesRead), size: status.size };
     } finally {
       await file.close();
     }
   } catch (error) {
-    if (error instanceof PictureError) throw error;
-    throw new PictureError('unreadable', path, `cannot be read: ${messageOf(error)}`, { cause: error });
+    if (error instanceof ImageError) throw error;
+    throw new ImageError('unreadable', path, `cannot be read: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -65,9 +65,9 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function pixelLimit(path: string, found: string): PictureError {
-  const allowed = `at most ${maxPicturePixels.toLocaleString('en')} pixels are allowed`;
-  return new PictureError(
+function pixelLimit(path: string, found: string): ImageError {
+  const allowed = `at most ${maxImagePixels.toLocaleString('en')} pixels are allowed`;
+  return new ImageError(
     'unsupported',
     path,
     `the picture is too large: ${found}; ${allowed}. Scale it down first.`,
@@ -78,10 +78,10 @@ function pixelLimit(path: string, found: string): PictureError {
 function checkDeclared(path: string, format: ImageFormat, head: Buffer): void {
   if (!format.declared || head.length < 26) return;
   const [width, height] = format.declared(new DataView(head.buffer, head.byteOffset, head.length));
-  if (width * height > maxPicturePixels) throw pixelLimit(path, `${width} × ${height}`);
+  if (width * height > maxImagePixels) throw pixelLimit(path, `${width} × ${height}`);
   if (width === 0 || height === 0) {
     const detail = `its header gives a size of ${width} × ${height} pixels; both must be at least 1`;
-    throw new PictureError('malformed', path, detail);
+    throw new ImageError('malformed', path, detail);
   }
 }
 
@@ -93,16 +93,19 @@ function decoderWords(error: unknown): string {
   return [...new Set(lines.filter((line) => line && line !== 'Unknown error'))].slice(0, 2).join(', ');
 }
 
-function decodingFailed(path: string, format: ImageFormat, error: unknown): PictureError {
+function decodingFailed(path: string, format: ImageFormat, error: unknown): ImageError {
   if (/pixel limit/.test(messageOf(error))) return pixelLimit(path, 'its header says so');
   const words = decoderWords(error);
   const detail = `the ${format.name} is corrupt or cut off (truncated)${words ? `: ${words}` : ''}. Save it again from its source.`;
-  return new PictureError('malformed', path, detail, { cause: error });
+  return new ImageError('malformed', path, detail, { cause: error });
 }
 
 type SharpModule = (path: string, options: SharpOptions) => Sharp;
 
-/** sharp is native code: loaded with the first picture, and told to keep none, as files change on disk. */
+/**
+ * sharp is native code: loaded with the first image, and told to keep none, as files change on
+ * disk.
+ */
 async function loadSharp(path: string): Promise<SharpModule> {
   try {
     const { default: sharp } = await import('sharp');
@@ -110,7 +113,7 @@ async function loadSharp(path: string): Promise<SharpModule> {
     return sharp;
   } catch (error) {
     const detail = `the image decoder (sharp) has no build for this platform: ${messageOf(error).split('\n')[0]}`;
-    throw new PictureError('unreadable', path, detail, { cause: error });
+    throw new ImageError('unreadable', path, detail, { cause: error });
   }
 }
 
@@ -151,14 +154,15 @@ async function decodeWithSharp(
   path: string,
   format: ImageFormat,
   options: DecodeOptions,
-): Promise<DecodedPicture> {
+): Promise<DecodedImage> {
   const sharp = await loadSharp(path);
-  // `error` keeps pictures that decoders merely warn about (odd profiles, stray bytes), which Pillow opens as well.
-  const settings: SharpOptions = { ignoreIcc: true, failOn: 'error', limitInputPixels: maxPicturePixels };
+  // `error` keeps pictures that decoders merely warn about (odd profiles, stray bytes), which
+  // Pillow opens as well.
+  const settings: SharpOptions = { ignoreIcc: true, failOn: 'error', limitInputPixels: maxImagePixels };
   try {
     const facts = await sharp(path, settings).metadata();
     const orientation = facts.orientation ?? 1;
-    // Pillow turns TIFF pictures itself while it loads them.
+    // Pillow turns TIFF images itself while it loads them.
     const applied = orientation !== 1 && (!options.asStored || format.name === 'TIFF');
     const cmyk = facts.space === 'cmyk';
     const source = sharp(path, settings);
@@ -176,12 +180,15 @@ async function decodeWithSharp(
       notes: notesOf(facts, format.name),
     };
   } catch (error) {
-    if (error instanceof PictureError) throw error;
+    if (error instanceof ImageError) throw error;
     throw decodingFailed(path, format, error);
   }
 }
 
-/** Uncompressed rows are padded to four bytes; a shorter file is cut off (the library would read zeros). */
+/**
+ * Uncompressed rows are padded to four bytes; a shorter file is cut off (the library would read
+ * zeros).
+ */
 function checkBmpRows(bytes: Buffer): void {
   const [width, height] = [bytes.readUInt32LE(18), Math.abs(bytes.readInt32LE(22))];
   const [bits, compression] = [bytes.readUInt16LE(28), bytes.readUInt32LE(30)];
@@ -202,7 +209,10 @@ async function readWhole(path: string, size: number): Promise<Buffer> {
   }
 }
 
-/** The library takes the pixels to follow the palette at once; the header may say that they lie further on. */
+/**
+ * The library takes the pixels to follow the palette at once; the header may say that they lie
+ * further on.
+ */
 function withoutGap(bytes: Buffer): Buffer {
   const [headerSize, bits, compression] = [
     bytes.readUInt32LE(14),
@@ -216,7 +226,10 @@ function withoutGap(bytes: Buffer): Buffer {
   return offset > start ? Buffer.concat([bytes.subarray(0, start), bytes.subarray(offset)]) : bytes;
 }
 
-/** With 4 bits the library stops at the end of the first row of an odd width; rows have room for one pixel more. */
+/**
+ * With 4 bits the library stops at the end of the first row of an odd width; rows have room for one
+ * pixel more.
+ */
 function withEvenWidth(bytes: Buffer): Buffer {
   const width = bytes.readUInt32LE(18);
   if (bytes.readUInt16LE(28) !== 4 || width % 2 === 0) return bytes;
@@ -225,7 +238,10 @@ function withEvenWidth(bytes: Buffer): Buffer {
   return copy;
 }
 
-/** Alpha, blue, green, red (the only order that the library keeps for palettes too) to RGB, without columns too many. */
+/**
+ * Alpha, blue, green, red (the only order that the library keeps for palettes too) to RGB, without
+ * columns too many.
+ */
 function rgbOfAbgr(data: Uint8Array, stored: number, width: number, height: number): Uint8Array {
   const rgb = new Uint8Array(width * height * 3);
   let to = 0;
@@ -240,7 +256,7 @@ function rgbOfAbgr(data: Uint8Array, stored: number, width: number, height: numb
 }
 
 /** sharp's prebuilt libvips has no BMP. */
-async function decodeBmp(path: string, format: ImageFormat, size: number): Promise<DecodedPicture> {
+async function decodeBmp(path: string, format: ImageFormat, size: number): Promise<DecodedImage> {
   const bytes = await readWhole(path, size);
   try {
     checkBmpRows(bytes);
@@ -255,15 +271,15 @@ async function decodeBmp(path: string, format: ImageFormat, size: number): Promi
 }
 
 /**
- * Decodes a picture file to 8-bit RGB: first frame, no colour profile applied, transparency dropped, EXIF orientation
- * applied unless `asStored`. The format is told by the file's bytes, not its name. Throws `PictureError`.
+ * Decodes an image file to 8-bit RGB: first frame, no colour profile applied, transparency dropped,
+ * EXIF orientation applied unless `asStored`. The format is told by the file's bytes, not its name.
+ * Throws `ImageError`.
  */
-export async function decodePicture(path: string, options: DecodeOptions = {}): Promise<DecodedPicture> {
+export async function decodeImage(path: string, options: DecodeOptions = {}): Promise<DecodedImage> {
   const { head, size } = await peek(path);
-  if (size === 0)
-    throw new PictureError('malformed', path, 'the file is empty (0 bytes); a picture is needed');
+  if (size === 0) throw new ImageError('malformed', path, 'the file is empty (0 bytes); a picture is needed');
   const format = imageFormats.find(({ matches }) => matches(head));
-  if (!format) throw new PictureError('unsupported', path, describeUnsupported(head));
+  if (!format) throw new ImageError('unsupported', path, describeUnsupported(head));
   checkDeclared(path, format, head);
   return format.name === 'BMP' ? decodeBmp(path, format, size) : decodeWithSharp(path, format, options);
 }

@@ -15,7 +15,9 @@ export interface ExportOptions {
   readonly signal?: AbortSignal;
   /** Share of the weights written, 0 … 1. */
   readonly progress?: (share: number) => void;
-  /** Bytes of weights from which on they go into a file of their own; 2 GB, where protobuf stops. */
+  /**
+   * Bytes of weights from which on they go into a file of their own; 2 GB, where protobuf stops.
+   */
   readonly singleFileBytes?: number;
 }
 
@@ -25,12 +27,15 @@ export interface Exported {
   readonly bytes: number;
 }
 
-/** A run of bytes of the output: written as it is, or read from the checkpoint when its turn comes. */
+/**
+ * A run of bytes of the output: written as it is, or read from the checkpoint when its turn comes.
+ */
 type Piece = Uint8Array | Initializer;
 
 /**
- * Writes a graph with its weights as an ONNX file that depends on no other; above 2 GB `TARGET` and `TARGET.data`. One tensor is in
- * memory at a time. What stood at the target stays until the new file is whole, so that a checkpoint may even be exported onto itself.
+ * Writes a graph with its weights as an ONNX file that depends on no other; above 2 GB `TARGET` and
+ * `TARGET.data`. One tensor is in memory at a time. What stood at the target stays until the new
+ * file is whole, so that a checkpoint may even be exported onto itself.
  */
 export async function exportOnnx(
   graph: Graph,
@@ -66,7 +71,10 @@ interface Output {
   readonly pieces: Iterable<Piece>;
 }
 
-/** Where parameters lie in the checkpoint; the tensor read last is kept, because fused projections read one several times. */
+/**
+ * Where parameters lie in the checkpoint; the tensor read last is kept, because fused projections
+ * read one several times.
+ */
 class Weights {
   private readonly byName: ReadonlyMap<string, Tensor>;
   private latest: { readonly tensor: Tensor; readonly bytes: Uint8Array } | undefined;
@@ -96,8 +104,8 @@ class Weights {
 }
 
 /**
- * The writer lays out the file around views of one stretch of zeros, as long as the largest parameter; each view stands for the
- * parameter that is read in its place.
+ * The writer lays out the file around views of one stretch of zeros, as long as the largest
+ * parameter; each view stands for the parameter that is read in its place.
  */
 function inOneFile(graph: Graph, weights: Weights): readonly Output[] {
   const initializers = [...graph.initializers.values()];

@@ -1,4 +1,7 @@
-/** The picture formats that decode, told by their first bytes; no native code, so that menus and tests can read it. */
+/**
+ * The image formats that decode, told by their first bytes; no native code, so that menus and tests
+ * can read it.
+ */
 
 export interface ImageFormat {
   readonly name: string;
@@ -54,7 +57,7 @@ export const imageFormats: readonly ImageFormat[] = [
 /** Extensions of the files that decode, lower case with the dot: what menus offer. */
 export const imageExtensions: readonly string[] = imageFormats.flatMap(({ extensions }) => extensions);
 
-/** Formats that are pictures to a person, and why they are none here. */
+/** Formats that are images to a person, and why they are none here. */
 const refused: readonly { readonly matches: RegExp; readonly text: string }[] = [
   {
     matches: /^\s*(<\?xml[^>]*>\s*)?(<!--[\s\S]*?-->\s*)*<(!DOCTYPE\s+svg|svg)\b/i,

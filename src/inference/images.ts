@@ -1,7 +1,7 @@
 import type { Pixels } from '../domain/pixels';
 import type { Region } from '../tasks/run';
 import type { ImageRequest, ImageView } from './remoteApi';
-import { decodePicture } from './decode';
+import { decodeImage } from './decode';
 import { apply, type ModelInput } from '../preprocessing/pipeline';
 import { resize, type Picture } from '../preprocessing/resize';
 
@@ -12,10 +12,10 @@ export interface Prepared {
   readonly view: ImageView;
 }
 
-/** Decodes and preprocesses an image. Throws `PictureError` and `PreprocessingError`. */
+/** Decodes and preprocesses an image. Throws `ImageError` and `PreprocessingError`. */
 export async function prepareImage(request: ImageRequest): Promise<Prepared> {
   const started = performance.now();
-  const decoded = await decodePicture(request.path, { asStored: request.asStored });
+  const decoded = await decodeImage(request.path, { asStored: request.asStored });
   const decodedAt = performance.now();
   const input = apply(request.preprocessing, decoded);
   const preprocess = performance.now() - decodedAt;
@@ -63,7 +63,7 @@ function reduced(picture: Picture, side: number): Pixels {
 
 /** Returns an image as decoded, with its longer side at most `side`. */
 export async function displayImage(path: string, asStored: boolean, side: number): Promise<Pixels> {
-  return reduced(await decodePicture(path, { asStored }), side);
+  return reduced(await decodeImage(path, { asStored }), side);
 }
 
 /** A small JPEG as a data URL. */

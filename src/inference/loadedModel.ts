@@ -23,8 +23,9 @@ interface Ready {
 /**
  * A model in the inference process: its weights in place, and one session per provider.
  *
- * Where the weights are float32 in the user's own file, the first CPU session does no prepacking: it is there in a fifth of the time, and the
- * weights stay shared pages of the file. The packed one, which runs faster, is built in the first quiet moment and takes over.
+ * Where the weights are float32 in the user's own file, the first CPU session does no prepacking:
+ * it is there in a fifth of the time, and the weights stay shared pages of the file. The packed
+ * one, which runs faster, is built in the first quiet moment and takes over.
  */
 export class LoadedModel {
   readonly taps: readonly Tap[];
@@ -64,7 +65,8 @@ export class LoadedModel {
   private async ensure(provider: string, attention: boolean): Promise<void> {
     await requireUnchanged(this.request.files);
     const ready = this.sessions.get(provider);
-    // A session with attention outputs serves runs without them too, at 1 %; one without is replaced.
+    // A session with attention outputs serves runs without them too, at 1 %; one without is
+    // replaced.
     if (ready && (ready.attention || !attention)) return;
     const packed = provider !== 'cpu' || !this.placement.shared || ready?.packed === true;
     if (provider !== 'cpu')
@@ -141,13 +143,17 @@ export class LoadedModel {
     const peek = this.sessions.get('cpu');
     if (!peek || peek.packed) return;
     await requireUnchanged(this.request.files);
-    // First the one, then the other: together they would hold the weights twice. Should packing fail, the next run makes a session again.
+    // First the one, then the other: together they would hold the weights twice. Should packing
+    // fail, the next run makes a session again.
     this.sessions.delete('cpu');
     await peek.session.release();
     this.sessions.set('cpu', await this.create('cpu', peek.attention, true));
   }
 
-  /** One at a time: the runtime's calls only look asynchronous, and a session must not be released under a run. */
+  /**
+   * One at a time: the runtime's calls only look asynchronous, and a session must not be released
+   * under a run.
+   */
   private exclusive<T>(task: () => Promise<T>): Promise<T> {
     const result = this.turn.then(task);
     this.turn = result.catch(() => undefined);

@@ -14,7 +14,10 @@ export interface Limits {
   readonly threads: number;
 }
 
-/** Defaults: three quarters of what this process may use (a container's limit counts), two models, five minutes. */
+/**
+ * Defaults: three quarters of what this process may use (a container's limit counts), two models,
+ * five minutes.
+ */
 export function defaultLimits(): Limits {
   const constrained = process.constrainedMemory();
   // 0 or a number beyond any machine means that nothing constrains it.
@@ -23,8 +26,9 @@ export function defaultLimits(): Limits {
 }
 
 /**
- * Bytes that running a graph needs: its parameters as float32 (other types are widened when the graph is loaded) and, as a bound for values that
- * live at the same time, twice its largest operator with inputs and outputs.
+ * Bytes that running a graph needs: its parameters as float32 (other types are widened when the
+ * graph is loaded) and, as a bound for values that live at the same time, twice its largest
+ * operator with inputs and outputs.
  */
 export function neededBytes(graph: Graph): number {
   const bytes = (name: string): number => 4 * elementCount(graph.values.get(name)?.shape ?? [0]);
@@ -40,7 +44,7 @@ export function neededBytes(graph: Graph): number {
   return parameters + 2 * largest;
 }
 
-/** Throws where a graph needs more than the limit, before anything is loaded. */
+/** Throws if a graph needs more than the limit, before anything is loaded. */
 export function requireMemory(graph: Graph, limit: number): void {
   const needed = neededBytes(graph);
   if (needed <= limit) return;

@@ -1,6 +1,7 @@
 /**
- * Entry of the inference process: a forked child, because the runtime blocks its event loop, a crash must not take the extension host along,
- * and killing it is the only way to cancel a run and the only sure way to get the memory back. The only file that loads onnxruntime-node.
+ * Entry of the inference process: a forked child, because the runtime blocks its event loop, a
+ * crash must not take the extension host along, and killing it is the only way to cancel a run and
+ * the only sure way to get the memory back. The only file that loads onnxruntime-node.
  */
 import { readdirSync, readlinkSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
@@ -78,7 +79,10 @@ async function release(key: string): Promise<void> {
   collectGarbage();
 }
 
-/** Attention maps lie outside of V8's heap, which therefore sees no reason to hurry; a released model's memory should be given back now. */
+/**
+ * Attention maps lie outside of V8's heap, which therefore sees no reason to hurry; a released
+ * model's memory should be given back now.
+ */
 function collectGarbage(): void {
   setFlagsFromString('--expose-gc');
   (runInNewContext('gc') as () => void)();
@@ -145,7 +149,8 @@ async function check(
   };
   const unknown = { provider, agrees: false, software: '', cpuMilliseconds: 0, providerMilliseconds: 0 };
   const cpu = await answer('cpu');
-  // Both sessions at their best: the packed one on the CPU, compiled shaders on a GPU (the first answer is the warm-up).
+  // Both sessions at their best: the packed one on the CPU, compiled shaders on a GPU (the first
+  // answer is the warm-up).
   const cpuMilliseconds = repeat ? await median('cpu') : 0;
   try {
     const [other, first] = await timed(() => answer(provider));
@@ -177,7 +182,7 @@ function openFiles(): readonly string[] {
 const api: InferenceApi = {
   hello: async () => ({ version: inferenceVersion, runtime: await runtimeFacts() }),
   async warmUp() {
-    // Where it is missing, the first picture says so.
+    // Where it is missing, the first image says so.
     await import('sharp').catch(() => undefined);
   },
   async load(request, { provider, attention }) {

@@ -23,10 +23,16 @@ export interface Choice {
   readonly warning?: string;
 }
 
-/** Remembers how providers did beside the CPU, and checks them in a process of their own, so that a driver's crash costs nobody anything. */
+/**
+ * Remembers how providers did beside the CPU, and checks them in a process of their own, so that a
+ * driver's crash costs nobody anything.
+ */
 export class ProviderChoice {
   private readonly running = new Map<string, Promise<void>>();
-  /** One model at a time: the checker's process is let go after each, and two would compete for the cores they are timed on. */
+  /**
+   * One model at a time: the checker's process is let go after each, and two would compete for the
+   * cores they are timed on.
+   */
   private turn: Promise<unknown> = Promise.resolve();
   private checker: InferenceClient | undefined;
 
@@ -43,7 +49,10 @@ export class ProviderChoice {
     return { provider, automatic: true, checks, key: this.key(graph, hello, provider) };
   }
 
-  /** The provider that the user chose: checked against the CPU once, and used, with a warning where it disagrees. */
+  /**
+   * The provider that the user chose: checked against the CPU once, and used, with a warning where
+   * it disagrees.
+   */
   async chosen(
     { graph }: ModelRequest,
     hello: Hello,

@@ -35,14 +35,17 @@ export function candidates(platform: string = process.platform): readonly Provid
   return providers.filter(({ name, platforms }) => name !== 'cpu' && platforms.includes(platform));
 }
 
-/** Throws where a provider does not exist, or not on this platform. */
+/** Throws if a provider does not exist, or not on this platform. */
 export function requireProvider(name: string, platform: string = process.platform): void {
   const known = providers.filter(({ platforms }) => platforms.includes(platform)).map((each) => each.name);
   if (known.includes(name)) return;
   throw new Error(`provider ${name} is not available on ${platform}; use auto or one of ${known.join(', ')}`);
 }
 
-/** Where verdicts are remembered; the extension keeps them in its global state, the command line in a file. */
+/**
+ * Where verdicts are remembered; the extension keeps them in its global state, the command line in
+ * a file.
+ */
 export interface VerdictStore {
   get(key: string): ProviderCheck | undefined;
   set(key: string, verdict: ProviderCheck | undefined): void | Promise<void>;
@@ -71,7 +74,10 @@ export function verdictKey(provider: string, runtimeVersion: string, model: stri
   return `provider ${provider} ${runtimeVersion} ${machineIdentity()} ${model}`;
 }
 
-/** Identity of a model for verdicts: its operators and shapes, whatever the file is called and wherever it lies. */
+/**
+ * Identity of a model for verdicts: its operators and shapes, whatever the file is called and
+ * wherever it lies.
+ */
 export const graphIdentity = perGraph((graph) => {
   const hash = createHash('sha256');
   for (const node of graph.nodes) hash.update(`${node.op} ${node.outputs.join()}\n`);
@@ -165,12 +171,18 @@ export function isBetter(check: ProviderCheck): boolean {
   return check.agrees && check.software === '' && check.providerMilliseconds < check.cpuMilliseconds;
 }
 
-/** Whether `auto` knows enough of a provider: it was timed beside the CPU, or is out of the question. */
+/**
+ * Whether `auto` knows enough of a provider: it was timed beside the CPU, or is out of the
+ * question.
+ */
 export function isSettled(check: ProviderCheck | undefined): boolean {
   return check !== undefined && (check.cpuMilliseconds > 0 || !check.agrees || check.software !== '');
 }
 
-/** The provider that `auto` uses, given the verdicts so far: the fastest that is better than the CPU. */
+/**
+ * The provider that `auto` uses, given the verdicts so far: the fastest that is better than the
+ * CPU.
+ */
 export function chooseProvider(checks: readonly (ProviderCheck | undefined)[]): string {
   const better = checks.filter((check) => check !== undefined).filter(isBetter);
   const fastest = better.reduce<ProviderCheck | undefined>(
@@ -214,20 +226,27 @@ export function explain(check: ProviderCheck): string {
   return `${reason}; ${speed} than the CPU`;
 }
 
-/** Libraries that compute on the CPU what a graphics driver should compute on a GPU, with the names people know. */
+/**
+ * Libraries that compute on the CPU what a graphics driver should compute on a GPU, with the names
+ * people know.
+ */
 const softwareLibraries: readonly (readonly [pattern: RegExp, name: string])[] = [
   [/libvk_swiftshader|vk_swiftshader\.dll/i, 'SwiftShader'],
   [/libvulkan_lvp/i, 'llvmpipe'],
   [/d3d10warp\.dll/i, 'WARP'],
 ];
 
-/** What only a real device leaves behind: an open device file on Linux, the vendor's own driver library on Windows. */
+/**
+ * What only a real device leaves behind: an open device file on Linux, the vendor's own driver
+ * library on Windows.
+ */
 const hardwareTraces = /^\/dev\/(?:dri\/|nvidia|dxg|kgsl|mali)|nvwgf2um|amdxc|igd12um|qcdx/i;
 
 /**
- * The software adapter behind a GPU provider, from the libraries and files that a process has open once a session runs on it; empty for a
- * real device. The runtime does not say which adapter it took. Libraries alone would not tell on Linux, where the Vulkan loader opens every
- * installed driver; but a real device cannot be used without opening its file.
+ * The software adapter behind a GPU provider, from the libraries and files that a process has open
+ * once a session runs on it; empty for a real device. The runtime does not say which adapter it
+ * took. Libraries alone would not tell on Linux, where the Vulkan loader opens every installed
+ * driver; but a real device cannot be used without opening its file.
  */
 export function softwareAdapter(libraries: readonly string[], openFiles: readonly string[]): string {
   if ([...libraries, ...openFiles].some((path) => hardwareTraces.test(path))) return '';

@@ -7,7 +7,10 @@ import type { Graph } from '../graph/graph';
 import type { FileState } from '../models/files';
 import type { Preprocessing } from '../preprocessing/pipeline';
 
-/** Version of this interface. A child of another version (the extension was updated under a running window) is refused. */
+/**
+ * Version of this interface. A child of another version (the extension was updated under a running
+ * window) is refused.
+ */
 export const inferenceVersion = 1;
 
 /** What the inference process says first. */
@@ -31,7 +34,10 @@ export interface ModelRequest {
   readonly files: readonly FileState[];
   /** Threads inside an operator; 0 leaves it to the runtime (one per core). */
   readonly threads: number;
-  /** Bytes that a run may keep of its attention maps; above it rows are computed when they are asked for. */
+  /**
+   * Bytes that a run may keep of its attention maps; above it rows are computed when they are asked
+   * for.
+   */
   readonly attentionBytes: number;
 }
 
@@ -100,7 +106,10 @@ export interface ImageRun extends ImageView {
 
 /** What loading a model cost. */
 export interface Loaded {
-  /** Bytes written to a temporary file, because the checkpoint does not hold them as the runtime reads them. */
+  /**
+   * Bytes written to a temporary file, because the checkpoint does not hold them as the runtime
+   * reads them.
+   */
   readonly materialisedBytes: number;
   readonly milliseconds: number;
 }
@@ -111,24 +120,36 @@ export interface ProviderCheck {
   readonly agrees: boolean;
   /** `agrees: largest difference 2e-6`, or what differs, or the provider's own error. */
   readonly reason: string;
-  /** A software implementation (SwiftShader, llvmpipe, WARP) by its library's name; empty for a real device. */
+  /**
+   * A software implementation (SwiftShader, llvmpipe, WARP) by its library's name; empty for a real
+   * device.
+   */
   readonly software: string;
   /** Median of three runs after a warm-up; 0 where it did not run. */
   readonly cpuMilliseconds: number;
   readonly providerMilliseconds: number;
 }
 
-/** What may be asked of the inference process. One request runs at a time; the native calls block the process. */
+/**
+ * What may be asked of the inference process. One request runs at a time; the native calls block
+ * the process.
+ */
 export interface InferenceApi {
   hello(): Promise<Hello>;
   /** Loads the image decoder, which the first image would otherwise wait for. */
   warmUp(): Promise<void>;
-  /** Puts a model's weights in place and makes the session that the run will need. A model already loaded answers at once. */
+  /**
+   * Puts a model's weights in place and makes the session that the run will need. A model already
+   * loaded answers at once.
+   */
   load(model: ModelRequest, session: SessionRequest): Promise<Loaded>;
   /** Lets a model's sessions go, and the temporary file with them. */
   release(key: string): Promise<void>;
   runImage(key: string, image: ImageRequest, run: RunRequest): Promise<ImageRun>;
-  /** Runs on given tensors; answers every output by name, and every attention map as `attention.N` in execution order. */
+  /**
+   * Runs on given tensors; answers every output by name, and every attention map as `attention.N`
+   * in execution order.
+   */
   runTensors(
     key: string,
     inputs: Readonly<Record<string, TensorData>>,

@@ -1,5 +1,4 @@
 import type { AttentionRows, Query } from '../domain/query';
-import { at } from '../domain/lists';
 import { chainLength } from '../domain/probes';
 import { CheckpointChangedError } from './weights';
 import type { LoadedModel } from './loadedModel';
@@ -13,7 +12,10 @@ import type { SessionRequest, TensorData } from './remoteApi';
 
 /** Runs whose maps are kept: one per open panel, and a few more. */
 const keptRuns = 8;
-/** Bytes of all kept maps, two runs of a ViT-B; the oldest go first, the newest stays whatever it has. A run that went is repeated on demand. */
+/**
+ * Bytes of all kept maps, two runs of a ViT-B; the oldest go first, the newest stays whatever it
+ * has. A run that went is repeated on demand.
+ */
 const keptBytes = 48e6;
 
 /** A question about a run that is no longer kept. */
@@ -30,7 +32,10 @@ interface KeptRun {
   readonly maps: readonly (Float32Array | undefined)[];
   /** Per probe: mean over heads `[queries, keys]`; computed when it is first needed. */
   readonly means: (Float32Array | undefined)[];
-  /** Rows `[windows, heads, keys]` of the query that the run itself carried, where maps were not fetched whole. */
+  /**
+   * Rows `[windows, heads, keys]` of the query that the run itself carried, where maps were not
+   * fetched whole.
+   */
   readonly asked: { readonly query: Query; readonly rows: readonly (Float32Array | undefined)[] };
   readonly bytes: number;
 }
@@ -43,7 +48,10 @@ export interface Answered {
   readonly attention: readonly Float32Array[];
 }
 
-/** The latest runs with their attention maps, so that any query can be asked later without running again. */
+/**
+ * The latest runs with their attention maps, so that any query can be asked later without running
+ * again.
+ */
 export class Runs {
   private readonly kept: KeptRun[] = [];
   private next = 1;
@@ -70,10 +78,17 @@ export class Runs {
     const fetched = [...maps, ...rows, ...means].filter((map) => map !== undefined);
     const bytes = fetched.reduce((sum, map) => sum + map.byteLength, 0);
     const run = this.keep({ model, provider, inputs, maps, means, asked: { query, rows }, bytes });
-    return { run, values, attention: model.taps.map((_, index) => maps[index] ?? at(rows, index)) };
+    return {
+      run,
+      values,
+      attention: model.taps.map((_, index) => maps[index] ?? rows[index] ?? unfetched(index)),
+    };
   }
 
-  /** Rows of one query over all layers and heads. A query that the kept maps cannot answer runs the model again. */
+  /**
+   * Rows of one query over all layers and heads. A query that the kept maps cannot answer runs the
+   * model again.
+   */
   async attention(run: number, query: Query): Promise<AttentionRows> {
     const kept = this.kept.find(({ id }) => id === run);
     if (!kept) throw new RunGoneError('the attention maps of this picture are no longer kept; run it again');
@@ -104,9 +119,15 @@ export class Runs {
       const weights = readingWeights(probe, query);
       if (!weights) return new Float32Array();
       const map = maps[index];
-      return map ? readMap(map, probe, weights) : placeRows(at(computed, index), probe, weights);
+      return map
+        ? readMap(map, probe, weights)
+        : placeRows(computed[index] ?? unfetched(index), probe, weights);
     });
   }
+}
+
+function unfetched(layer: number): never {
+  throw new RangeError(`the attention of layer ${layer} was not fetched`);
 }
 
 const outputsOf = ({ index, kind, mean }: Tap): readonly string[] =>
@@ -138,7 +159,10 @@ async function rerun(kept: KeptRun, query: Query): Promise<readonly (Float32Arra
   }
 }
 
-/** Rollout of the query up to every layer; empty where layers do not chain or their means were too large to keep. */
+/**
+ * Rollout of the query up to every layer; empty if layers do not chain or their means were too
+ * large to keep.
+ */
 function rolloutOf(kept: KeptRun, query: Query): readonly Float32Array[] {
   const probes = kept.model.taps.map(({ probe }) => probe);
   const chained = kept.model.taps.slice(0, chainLength(probes));

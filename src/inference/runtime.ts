@@ -3,7 +3,10 @@ import type * as Ort from 'onnxruntime-node';
 /** onnxruntime-node's module; handed in by the process entry, the only file that loads it. */
 export type Runtime = typeof Ort;
 
-/** Platforms that onnxruntime-node 1.30 ships a native library for. Intel Macs were dropped after 1.23. */
+/**
+ * Platforms that onnxruntime-node 1.30 ships a native library for. Intel Macs were dropped after
+ * 1.23.
+ */
 const supported: readonly string[] = ['darwin-arm64', 'linux-arm64', 'linux-x64', 'win32-arm64', 'win32-x64'];
 
 /** The facts of a machine that decide whether the runtime can work; tests hand in others. */
@@ -20,7 +23,10 @@ export function currentMachine(): Machine {
   return { platform, arch, glibc: processReport().header.glibcVersionRuntime ?? '' };
 }
 
-/** What Node reports of this process: the only place that names its C library and the shared libraries it has loaded. */
+/**
+ * What Node reports of this process: the only place that names its C library and the shared
+ * libraries it has loaded.
+ */
 export function processReport(): {
   readonly header: { readonly glibcVersionRuntime?: string };
   readonly sharedObjects: readonly string[];
@@ -30,7 +36,7 @@ export function processReport(): {
   return process.report.getReport() as unknown as ReturnType<typeof processReport>;
 }
 
-/** Why models cannot be run on a machine, found before anything is loaded; empty where they can. */
+/** Why models cannot be run on a machine, found before anything is loaded; empty if they can. */
 export function missingRuntime(machine: Machine = currentMachine()): string {
   const { platform, arch, glibc } = machine;
   const rest =

@@ -39,7 +39,10 @@ export interface InferenceOptions {
   readonly onProgress?: (message: string) => void;
   /** A background check of the providers ended for this checkpoint. */
   readonly onProviders?: (checkpoint: string, providers: readonly ProviderView[]) => void;
-  /** Check GPUs in the background after an answer of `auto`; a command that ends after its answer does not. */
+  /**
+   * Check GPUs in the background after an answer of `auto`; a command that ends after its answer
+   * does not.
+   */
   readonly background?: boolean;
   /** Added to the environment of the inference process. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
@@ -70,7 +73,10 @@ export interface TensorsRequest {
   readonly signal?: AbortSignal;
 }
 
-/** What the extension host and the command line ask of inference. Every call ends: an answer, an error, or `cancelled`. */
+/**
+ * What the extension host and the command line ask of inference. Every call ends: an answer, an
+ * error, or `cancelled`.
+ */
 export interface Inference {
   /** Starts the inference process, so that it is there when a checkpoint has been read. */
   warmUp(): void;
@@ -78,7 +84,10 @@ export interface Inference {
   classify(request: ClassifyRequest): Promise<Run>;
   /** Attention of one query over all layers and heads of an earlier run. */
   attention(run: number, query: Query, signal?: AbortSignal): Promise<AttentionRows>;
-  /** Every output, and every attention map as `attention.N`, for given inputs. The image size is that of the input. */
+  /**
+   * Every output, and every attention map as `attention.N`, for given inputs. The image size is
+   * that of the input.
+   */
   runTensors(request: TensorsRequest): Promise<Readonly<Record<string, TensorData>>>;
   /** What a model would see of an image. */
   preprocess(
@@ -89,7 +98,7 @@ export interface Inference {
   /** A small image as a data URL. */
   thumbnail(path: string, side: number): Promise<string>;
   image(path: string, asStored: boolean, side: number): Promise<Pixels>;
-  /** Why models cannot be run on this machine; empty where they can. */
+  /** Why models cannot be run on this machine; empty if they can. */
   readonly problem: string;
   /** Ends everything that runs or waits with `cancelled`, and the inference process with it. */
   cancel(): void;
@@ -99,11 +108,19 @@ export interface Inference {
 
 /** A panel is seldom wider, and 1024² pixels are 3 MB. */
 const displaySide = 1024;
-/** Attention maps of one run that are kept whole; above it rows are computed when they are asked for. 197 tokens need 22 MB, 577 need 190. */
+/**
+ * Attention maps of one run that are kept whole; above it rows are computed when they are asked
+ * for. 197 tokens need 22 MB, 577 need 190.
+ */
 const attentionBytes = 64e6;
-/** The same where maps are asked for as tensors: what one message between processes carries well. */
+/**
+ * The same where maps are asked for as tensors: what one message between processes carries well.
+ */
 const tensorBytes = 1e9;
-/** Runs whose request is remembered, so that their attention can be asked for after the process was let go. */
+/**
+ * Runs whose request is remembered, so that their attention can be asked for after the process was
+ * let go.
+ */
 const rememberedRuns = 64;
 
 /** Starts nothing: the inference process is forked at the first request. */
@@ -343,7 +360,10 @@ class InferenceService implements Inference {
     );
   }
 
-  /** Runs on the chosen provider; where `auto` took a GPU that fails, the CPU answers and the failure is remembered. */
+  /**
+   * Runs on the chosen provider; where `auto` took a GPU that fails, the CPU answers and the
+   * failure is remembered.
+   */
   private async runOn(
     remote: RemoteInference,
     prepared: PreparedRun,
@@ -364,7 +384,8 @@ class InferenceService implements Inference {
       if (!choice.automatic || choice.provider === 'cpu') throw error;
       this.options.log.warn(`${providerTitle(choice.provider)} failed: ${message}`);
       const refused = await this.choice.refuse(choice, message);
-      // The process itself is gone: this request ends with the reason, the next one runs on the CPU.
+      // The process itself is gone: this request ends with the reason, the next one runs on the
+      // CPU.
       if (name === 'ChannelClosed') throw error;
       return this.runOn(remote, prepared, refused, attention);
     }

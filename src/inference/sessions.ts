@@ -14,17 +14,23 @@ export interface SessionSettings {
   /** Threads inside an operator; 0 leaves it to the runtime. */
   readonly threads: number;
   /**
-   * Repack the weights for the processor's matrix kernels: 7 to 30 % faster runs, for a private copy of them and four times the loading time.
+   * Repack the weights for the processor's matrix kernels: 7 to 30 % faster runs, for a private
+   * copy of them and four times the loading time.
    */
   readonly prepack: boolean;
   /** Attention maps that become outputs `attention.N`. */
   readonly probes: readonly number[];
 }
 
-/** Only errors: the runtime's warnings are about its own choices, and end up in the log otherwise. */
+/**
+ * Only errors: the runtime's warnings are about its own choices, and end up in the log otherwise.
+ */
 const logSeverityLevel = 3;
 
-/** Makes a session of a graph whose weights stay where `placement` says. Throws an error that names the provider. */
+/**
+ * Makes a session of a graph whose weights stay where `placement` says. Throws an error that names
+ * the provider.
+ */
 export async function createSession(
   runtime: Runtime,
   graph: Graph,
@@ -45,16 +51,19 @@ function sessionOptions(placement: Placement, settings: SessionSettings): Infere
     // One provider, never a list: a list fails as a whole when the first provider cannot be loaded.
     executionProviders: [provider],
     logSeverityLevel,
-    // The arena keeps the run's memory between runs, which saves 3400 page faults (7 %) each at ViT-B. But it doubles its blocks, and
-    // Electron's allocator on macOS kills the process at 1 GiB.
+    // The arena keeps the run's memory between runs, which saves 3400 page faults (7 %) each at
+    // ViT-B. But it doubles its blocks, and Electron's allocator on macOS kills the process at 1
+    // GiB.
     enableCpuMemArena: process.platform !== 'darwin',
-    // One block planned for the whole run is larger than what the arena hands out piece by piece: 14 MB at ViT-B.
+    // One block planned for the whole run is larger than what the arena hands out piece by piece:
+    // 14 MB at ViT-B.
     enableMemPattern: false,
     ...(threads > 0 && { intraOpNumThreads: threads }),
     extra: {
       session: {
         model_external_initializers_file_folder_path: placement.folder,
-        // Threads of an idle session would otherwise go on spinning and take cores from the next one.
+        // Threads of an idle session would otherwise go on spinning and take cores from the next
+        // one.
         force_spinning_stop: '1',
         ...(!prepack && { disable_prepacking: '1' }),
       },
@@ -86,7 +95,7 @@ const elementTypes: Partial<Record<DType, OrtTensor.Type>> = {
   BOOL: 'bool',
 };
 
-/** A tensor for the runtime. Throws where it has no such element type. */
+/** A tensor for the runtime. Throws if it has no such element type. */
 export function toRuntime(runtime: Runtime, name: string, tensor: TensorData): OrtTensor {
   const type = elementTypes[tensor.dtype];
   if (!type)

@@ -2,7 +2,10 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Temporary folders carry the id of the process that needs them, so that another one can tell which are left over. */
+/**
+ * Temporary folders carry the id of the process that needs them, so that another one can tell which
+ * are left over.
+ */
 const pattern = /^vitrine-(\d+)-/;
 
 /** A new folder that only this user can read. */

@@ -15,7 +15,9 @@ export interface Placement {
   locate(initializer: Initializer): Located;
   /** Bytes written to a temporary file. */
   readonly materialisedBytes: number;
-  /** Every weight is float32 in place, so that a session without prepacking shares the page cache. */
+  /**
+   * Every weight is float32 in place, so that a session without prepacking shares the page cache.
+   */
   readonly shared: boolean;
   /** Removes the temporary file. Sessions made from it must be gone. */
   close(): void;
@@ -42,8 +44,9 @@ interface Place {
 }
 
 /**
- * Finds a place for every parameter that the graph reads. What the checkpoint holds as contiguous little-endian bytes, in whatever dtype,
- * is read where it lies; compressed, strided and byte-swapped tensors are written to a temporary file in their own dtype.
+ * Finds a place for every parameter that the graph reads. What the checkpoint holds as contiguous
+ * little-endian bytes, in whatever dtype, is read where it lies; compressed, strided and
+ * byte-swapped tensors are written to a temporary file in their own dtype.
  */
 export async function placeWeights(graph: Graph, tensors: readonly Tensor[]): Promise<Placement> {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
@@ -74,7 +77,10 @@ const parameters = (graph: Graph): readonly ParameterInitializer[] =>
     (initializer): initializer is ParameterInitializer => initializer.data.kind === 'parameter',
   );
 
-/** The tensor, where a runtime can read its dtype, itself or after a conversion. Throws `WeightsError` with the dtypes it can. */
+/**
+ * The tensor, where a runtime can read its dtype, itself or after a conversion. Throws
+ * `WeightsError` with the dtypes it can.
+ */
 export function requireRunnable(tensor: Tensor): Tensor {
   if (dtypes[tensor.dtype].runnable) return tensor;
   const known = Object.entries(dtypes).flatMap(([name, { runnable }]) => (runnable ? [name] : []));
@@ -83,7 +89,10 @@ export function requireRunnable(tensor: Tensor): Tensor {
   );
 }
 
-/** Shapes, axes and indices: the runtime reads them while it infers shapes, and then only from the graph's own bytes. */
+/**
+ * Shapes, axes and indices: the runtime reads them while it infers shapes, and then only from the
+ * graph's own bytes.
+ */
 function isIndex({ dtype, shape }: Tensor): boolean {
   return (dtype === 'I64' || dtype === 'I32') && elementCount(shape) * dtypes[dtype].bytes <= inlineBytes;
 }
@@ -180,15 +189,19 @@ function placement(
   };
 }
 
-/** The temporary file may lie on another Windows drive than the checkpoint; then no folder holds both, and the graph carries its bytes. */
+/**
+ * The temporary file may lie on another Windows drive than the checkpoint; then no folder holds
+ * both, and the graph carries its bytes.
+ */
 const sharesRoot = (file: string, files: readonly string[]): boolean =>
   files.every((other) => parse(other).root.toLowerCase() === parse(file).root.toLowerCase());
 
 const isPlace = (place: Place | Uint8Array): place is Place => !(place instanceof Uint8Array);
 
 /**
- * The deepest folder that holds all files: external data may lie anywhere below the folder that the runtime is given, `/` included, but no
- * link may lead out of it. Files on several Windows drives have none.
+ * The deepest folder that holds all files: external data may lie anywhere below the folder that the
+ * runtime is given, `/` included, but no link may lead out of it. Files on several Windows drives
+ * have none.
  */
 export function commonFolder(files: readonly string[]): string {
   const folders = files.map((file) => dirname(file));
@@ -209,7 +222,9 @@ function sharedAncestor(a: string, b: string): string {
   return join(root, ...(differs < 0 ? left : left.slice(0, differs)));
 }
 
-/** Throws where a file is not what it was when its header was read: its offsets would lead anywhere. */
+/**
+ * Throws if a file is not what it was when its header was read: its offsets would lead anywhere.
+ */
 export async function requireUnchanged(files: readonly FileState[]): Promise<void> {
   for (const { file, size, modified } of files) {
     const now = await stat(file).catch((error: NodeJS.ErrnoException) => {

@@ -14,8 +14,8 @@ export const positionTensors = (graph: Graph, checkpoint: Checkpoint): readonly 
 ];
 
 /**
- * Counts the learnable parameters behind the arrays that an exporter computed from them and that are
- * added to scores in windows, by tensor name: a gathered relative position bias `[heads, n, n]`
+ * Counts the learnable parameters behind the arrays that an exporter computed from them and that
+ * are added to scores in windows, by tensor name: a gathered relative position bias `[heads, n, n]`
  * repeats a table of (2·rows − 1)·(2·columns − 1) distances (Liu et al. 2021, §3.2), the mask of
  * shifted windows holds none. Arrays that are neither are left out: they count as they are stored.
  */

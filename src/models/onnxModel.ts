@@ -17,7 +17,9 @@ import { describeOnnx, onnxParameters } from './onnxFamilies';
 /** Assumed if an .onnx file leaves the size of its images open. */
 const openSize = 224;
 
-/** What of an .onnx file decides what it is: its graph, and the few values that shapes depend on. */
+/**
+ * What of an .onnx file decides what it is: its graph, and the few values that shapes depend on.
+ */
 export interface OnnxParts {
   readonly file: OnnxModel;
   readonly constants: ReadonlyMap<string, ConstantTensor>;
@@ -40,7 +42,9 @@ export async function readOnnxParts(
   return { file, constants, positions: new Map(await Promise.all(positions)) };
 }
 
-/** Returns the graph at the file's own size; nothing if it cannot be imported, which is said later. */
+/**
+ * Returns the graph at the file's own size; nothing if it cannot be imported, which is said later.
+ */
 function tryImport(file: OnnxModel, constants: OnnxParts['constants']): Graph | undefined {
   const imageSize = ownSize(file);
   try {
@@ -60,8 +64,8 @@ function ownSize(file: OnnxModel): Size | undefined {
 }
 
 /**
- * Understands an .onnx file, without reading it: the graph is the file's own, the family is read off
- * it. It states all there is, so that nothing can be assumed.
+ * Understands an .onnx file, without reading it: the graph is the file's own, the family is read
+ * off it. It states all there is, so that nothing can be assumed.
  */
 export function understandOnnx(checkpoint: Checkpoint, parts: OnnxParts, settings: Settings = {}): Model {
   const { stateDict } = settings;
@@ -119,7 +123,9 @@ function recognitionOf(graph: Graph, fixedSize: boolean): Recognition {
   return { ...description.recognised, family, architecture: family, familyTitle, dialect, assumable: [] };
 }
 
-/** `folded` holds how many parameters stand behind tensors that an exporter computed from others. */
+/**
+ * `folded` holds how many parameters stand behind tensors that an exporter computed from others.
+ */
 function countOnnx(
   checkpoint: Checkpoint,
   graph?: Graph,

@@ -31,7 +31,9 @@ export interface OpenedCheckpoint {
   isCurrent(): Promise<boolean>;
 }
 
-/** Settled models kept of one checkpoint, and checkpoints kept open: headers and graphs, no weights. */
+/**
+ * Settled models kept of one checkpoint, and checkpoints kept open: headers and graphs, no weights.
+ */
 const kept = 4;
 /** Times that a file is opened which is written at the same moment. */
 const openAttempts = 3;

@@ -6,7 +6,10 @@ import type { ProviderView, Run, RunOptions } from '../tasks/run';
  * is no error, `untrusted` gets [Manage Trust], everything else [Try Again] and [Show Log].
  */
 export interface ImagePanelApi {
-  /** Static facts for the first paint, before anything ran. `focus` says which half the user asked for. */
+  /**
+   * Static facts for the first paint, before anything ran. `focus` says which half the user asked
+   * for.
+   */
   open(): Promise<{
     readonly image: string;
     readonly checkpoint: string;

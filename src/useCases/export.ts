@@ -17,7 +17,10 @@ export async function exportModel(
 ): Promise<ExportedModel> {
   const graph = model.graph();
   const exported = await exportOnnx(graph, model.checkpoint.selected.tensors, target, options);
-  const outputs = graph.outputs.map(({ name, value }) => ({ name, shape: graph.values.get(value)?.shape ?? [] }));
+  const outputs = graph.outputs.map(({ name, value }) => ({
+    name,
+    shape: graph.values.get(value)?.shape ?? [],
+  }));
   const tensors = [...graph.inputs, ...outputs].map(({ name, shape }) => [name, shape] as const);
   return { ...exported, tensors: Object.fromEntries(tensors) };
 }

@@ -14,7 +14,9 @@ interface Named {
   readonly signal?: AbortSignal;
 }
 
-/** Inference on checkpoints that nobody else holds open: opens each once, and again if it changed. */
+/**
+ * Inference on checkpoints that nobody else holds open: opens each once, and again if it changed.
+ */
 export class PathRunner {
   private readonly models = new OpenedModels();
   private cancelling = new AbortController();

@@ -1,7 +1,10 @@
-// What VS Code loads as its test runner: the same suite in the server's extension host and in a desktop VS Code.
+// What VS Code loads as its test runner: the same suite in the server's extension host and in a
+// desktop VS Code.
 import { runSuite } from '../support/runMocha';
 
-/** Tells the suite's lines from what VS Code itself writes to the console; inServer.ts looks for it. */
+/**
+ * Tells the suite's lines from what VS Code itself writes to the console; inServer.ts looks for it.
+ */
 const mark = 'suite| ';
 
 /** Called by VS Code inside the extension host; a rejection is a failed run. */

@@ -15,7 +15,10 @@ import { checkpointPath, readCases } from '../support/cases';
 import { seeded } from '../support/random';
 import { processPath, sampleModel, samplePicture, silent, stepOf } from './support';
 
-/** Long sequences: maps that would not fit are answered by rows computed in the graph. Both ways must say the same. */
+/**
+ * Long sequences: maps that would not fit are answered by rows computed in the graph. Both ways
+ * must say the same.
+ */
 describe('attention of maps that are not kept whole', () => {
   const client = new InferenceClient({ processPath: processPath(), log: silent });
   after(() => client.dispose());

@@ -11,7 +11,10 @@ import { checkpointPath, readCases } from '../support/cases';
 
 type Vectors = (name: string) => Promise<Float32Array>;
 
-/** What the classifier adds to the mean of every class's map: its bias, and what the bias of a norm before it comes to. */
+/**
+ * What the classifier adds to the mean of every class's map: its bias, and what the bias of a norm
+ * before it comes to.
+ */
 async function offsets(read: Vectors, head: string, norm?: string): Promise<Float32Array> {
   const bias = await read(`${head}.bias`);
   if (norm === undefined) return bias;
@@ -21,7 +24,10 @@ async function offsets(read: Vectors, head: string, norm?: string): Promise<Floa
   );
 }
 
-/** Cases by the names of their classifier and the norm before it: linear layer, norm between, a 1 × 1 convolution, gates below. */
+/**
+ * Cases by the names of their classifier and the norm before it: linear layer, norm between, a 1 ×
+ * 1 convolution, gates below.
+ */
 const heads: Readonly<Record<string, readonly [head: string, norm?: string]>> = {
   'resnet-bottleneck-timm-pth': ['fc'],
   'convnext-timm-hub-safetensors': ['head.fc', 'head.norm'],

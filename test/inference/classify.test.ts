@@ -18,7 +18,10 @@ const expected = (name: string): Expected =>
 const picture = (name: string): string => join('media/sample/images', name);
 const sum = (values: Float32Array): number => values.reduce((a, b) => a + b, 0);
 
-/** Probabilities of the reference are rounded to five digits; a decoder's rounding of chroma may add to it. */
+/**
+ * Probabilities of the reference are rounded to five digits; a decoder's rounding of chroma may add
+ * to it.
+ */
 const tolerance = 1e-3;
 
 function assertTop(

@@ -186,7 +186,8 @@ describe('the command line', function () {
     const { status, errors } = await vitrine('run', model!, '--inputs', input!, '--out', there!);
     assert.equal(status, 0, errors);
     const [own, exported] = await Promise.all([values(here!, 'logits'), values(there!, 'logits')]);
-    // Both run the same operators on the same weights in float32; only the order of additions may differ.
+    // Both run the same operators on the same weights in float32; only the order of additions may
+    // differ.
     own.forEach((value, index) => assert.ok(Math.abs(value - exported[index]!) < 1e-4));
   });
 

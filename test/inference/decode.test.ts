@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, truncate, writeFile, copyFile } from 'n
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { decodePicture, imageExtensions, maxPicturePixels, PictureError } from '../../src/inference/decode';
+import { decodeImage, imageExtensions, maxImagePixels, ImageError } from '../../src/inference/decode';
 import { folder, readLines, readTensors } from '../unit/preprocessing/goldens';
 
 interface Line {
@@ -66,8 +66,8 @@ describe('decoding equals Pillow', () => {
 
   for (const line of lines) {
     it(`${line.file}, as stored and turned`, async () => {
-      const stored = await decodePicture(pathOf(line.file), { asStored: true });
-      const turned = await decodePicture(pathOf(line.file));
+      const stored = await decodeImage(pathOf(line.file), { asStored: true });
+      const turned = await decodeImage(pathOf(line.file));
       const storedName = line.rgb_high_byte ?? line.rgb;
       // Pillow turns TIFF files while loading, so the tensor as stored is turned already.
       const turnedName = line.file.endsWith('.tif') ? line.rgb : (line.rgb_exif ?? storedName);
@@ -87,7 +87,7 @@ describe('decoding equals Pillow', () => {
   }
 
   it('says what it did to a picture that is not plain RGB', async () => {
-    const notes = async (file: string) => (await decodePicture(pathOf(file))).notes.join('; ');
+    const notes = async (file: string) => (await decodeImage(pathOf(file))).notes.join('; ');
     assert.match(await notes('gif-animated.gif'), /first of 3 frames/);
     assert.match(await notes('png-gray16.png'), /high byte/);
     assert.match(await notes('png-rgba.png'), /transparency dropped/);
@@ -131,11 +131,11 @@ describe('broken and hostile pictures', () => {
     for (const { id, file, expect, also_accept, must_mention } of cases) {
       const path = join(hostile, 'files', file);
       const started = performance.now();
-      const outcome = await decodePicture(path).catch((error: unknown) => error);
+      const outcome = await decodeImage(path).catch((error: unknown) => error);
       assert.ok(performance.now() - started < 1000, `${id}: took too long`);
       const refused = outcome instanceof Error;
       if (refused) {
-        assert.ok(outcome instanceof PictureError, `${id}: ${outcome.stack}`);
+        assert.ok(outcome instanceof ImageError, `${id}: ${outcome.stack}`);
         assert.ok(outcome.message.startsWith(path), id);
         for (const words of must_mention) assert.match(outcome.message, new RegExp(words, 'i'), id);
       }
@@ -150,9 +150,9 @@ describe('pictures that cannot be read', () => {
   before(async () => (temporary = await mkdtemp(join(tmpdir(), 'vitrine-decode-'))));
   after(() => rm(temporary, { recursive: true, force: true }));
 
-  const refusal = (path: string, kind: PictureError['kind'], words: RegExp) =>
-    assert.rejects(decodePicture(path), (error: unknown) => {
-      assert.ok(error instanceof PictureError, String(error));
+  const refusal = (path: string, kind: ImageError['kind'], words: RegExp) =>
+    assert.rejects(decodeImage(path), (error: unknown) => {
+      assert.ok(error instanceof ImageError, String(error));
       assert.equal(error.kind, kind);
       assert.match(error.message, words);
       return true;
@@ -184,7 +184,7 @@ describe('pictures that cannot be read', () => {
 
   it('include a BMP that claims more pixels than the limit', async () => {
     const bytes = await readFile(pathOf('bmp-24.bmp'));
-    bytes.writeUInt32LE(maxPicturePixels, 18);
+    bytes.writeUInt32LE(maxImagePixels, 18);
     const path = join(temporary, 'bomb.bmp');
     await writeFile(path, bytes);
     await refusal(path, 'unsupported', /too large/);
@@ -193,9 +193,9 @@ describe('pictures that cannot be read', () => {
   it('are read again after the file was overwritten', async () => {
     const path = join(temporary, 'changing.png');
     await copyFile(pathOf('png-rgb.png'), path);
-    const first = await decodePicture(path);
+    const first = await decodeImage(path);
     await copyFile(pathOf('png-display-p3.png'), path);
-    const second = await decodePicture(path);
+    const second = await decodeImage(path);
     assert.notEqual(crc32(first.rgb), crc32(second.rgb));
   });
 });
@@ -210,7 +210,9 @@ describe('BMP of every kind', () => {
     [200, 100, 50],
   ];
 
-  /** A 3 × 2 picture of two colours; `rows` are the stored ones, bottom first, padded to four bytes. */
+  /**
+   * A 3 × 2 picture of two colours; `rows` are the stored ones, bottom first, padded to four bytes.
+   */
   function bmp(bits: number, rows: readonly number[][], { gap = 0, topDown = false } = {}): Buffer {
     const colours = bits <= 8 ? palette.flatMap(([r, g, b]) => [b!, g!, r!, 0]) : [];
     const pixels = rows.flatMap((row) => [...row, ...Array<number>((4 - (row.length % 4)) % 4).fill(0)]);
@@ -265,7 +267,7 @@ describe('BMP of every kind', () => {
     it(kind, async () => {
       const path = join(temporary, 'kind.bmp');
       await writeFile(path, bytes);
-      const { width, height, rgb } = await decodePicture(path);
+      const { width, height, rgb } = await decodeImage(path);
       assert.deepEqual({ width, height, rgb: [...rgb] }, { width: 3, height: 2, rgb: picture });
     });
   }

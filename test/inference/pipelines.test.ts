@@ -1,9 +1,12 @@
 import { join } from 'node:path';
-import { decodePicture } from '../../src/inference/decode';
+import { decodeImage } from '../../src/inference/decode';
 import { folder } from '../unit/preprocessing/goldens';
 import { backendOf, check, filesOf, pipelineLines, run } from '../unit/preprocessing/pipelineLines';
 
-/** A picture object with transparency is put over white by transformers alone; from a file nobody does. */
+/**
+ * A picture object with transparency is put over white by transformers alone; from a file nobody
+ * does.
+ */
 const lines = pipelineLines.filter((line) => line.given !== 'as opened' && backendOf(line));
 
 describe("from the picture's file to the model's input, as in Python", () => {
@@ -11,7 +14,7 @@ describe("from the picture's file to the model's input, as in Python", () => {
     it(line.id, async () => {
       const asStored = line.given === 'rgb';
       const paths = filesOf(line).map((file) => join(folder, 'images', file));
-      const pictures = await Promise.all(paths.map((path) => decodePicture(path, { asStored })));
+      const pictures = await Promise.all(paths.map((path) => decodeImage(path, { asStored })));
       check(line, run(line, pictures));
     });
   }

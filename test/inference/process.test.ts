@@ -45,7 +45,10 @@ const isRunning = (processId: number): boolean => {
   }
 };
 
-/** Writes small values over all but the first and last megabyte of a sparse file, others in every megabyte: the runtime shares equal weights. */
+/**
+ * Writes small values over all but the first and last megabyte of a sparse file, others in every
+ * megabyte: the runtime shares equal weights.
+ */
 function fillValues(path: string): void {
   const block = new Float32Array(2 ** 18);
   const end = statSync(path).size - block.byteLength;

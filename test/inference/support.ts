@@ -117,7 +117,8 @@ const encoders: Partial<Record<DType, (values: readonly number[]) => Uint8Array>
   F64: (values) => new Uint8Array(Float64Array.from(values).buffer),
   F32: (values) => new Uint8Array(Float32Array.from(values).buffer),
   BF16: (values) => halves(values, (bits) => bits >>> 16),
-  // Sign, exponent rebiased from 127 to 15, upper ten bits of the fraction; zero stays zero. Enough for the values used here.
+  // Sign, exponent rebiased from 127 to 15, upper ten bits of the fraction; zero stays zero. Enough
+  // for the values used here.
   F16: (values) => halves(values, (bits) => minifloat(bits, 5, 10)),
   F8_E4M3: (values) => Uint8Array.from(values, (value) => minifloat(bitsOf(value), 4, 3)),
   F8_E5M2: (values) => Uint8Array.from(values, (value) => minifloat(bitsOf(value), 5, 2)),
@@ -187,7 +188,10 @@ export function writeSafetensors(
   writeFileSync(path, Buffer.concat([head, ...parts]));
 }
 
-/** Writes a checkpoint whose values are all zero as a sparse file: hundreds of megabytes that cost no disk. */
+/**
+ * Writes a checkpoint whose values are all zero as a sparse file: hundreds of megabytes that cost
+ * no disk.
+ */
 export function writeSparseVit(path: string, size: VitSize): void {
   const tensors = vitTensors(size).map(([name, shape]) => ({ name, dtype: 'F32', shape }) as const);
   writeSparse(path, tensors);

@@ -167,7 +167,9 @@ function npy({ shape, values }: WrittenTensor, { bigEndian, fortran }: NpzOption
   return Buffer.concat([Buffer.from('\x93NUMPY\x01\x00', 'latin1'), length, Buffer.from(header), data]);
 }
 
-/** Row-major index of every element in the order in which Fortran stores them: first axis fastest. */
+/**
+ * Row-major index of every element in the order in which Fortran stores them: first axis fastest.
+ */
 function fortranOrder(shape: readonly number[]): readonly number[] {
   const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1));
   const count = shape.reduce((a, b) => a * b, 1);

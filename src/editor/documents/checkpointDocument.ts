@@ -60,7 +60,10 @@ export class CheckpointDocument implements Disposable {
     return this.opened();
   }
 
-  /** Gives up what is being read, on a disk that is too slow for the user; whoever waits gets `Cancelled`. */
+  /**
+   * Gives up what is being read, on a disk that is too slow for the user; whoever waits gets
+   * `Cancelled`.
+   */
   cancel(): void {
     this.reading.abort();
     this.reading = new AbortController();
@@ -73,8 +76,8 @@ export class CheckpointDocument implements Disposable {
   }
 
   /**
-   * Sets a hyper-parameter that the weights do not tell, or with null forgets what was set. Throws if
-   * it does not fit the file, and keeps what was set before.
+   * Sets a hyper-parameter that the weights do not tell, or with null forgets what was set. Throws
+   * if it does not fit the file, and keeps what was set before.
    */
   async assume(key: string, value: string | null): Promise<Model> {
     const { file, opened } = await this.loaded();

@@ -16,7 +16,10 @@ import { serveInspector } from '../panels/inspectorApi';
 import { showPage } from '../pages/page';
 import type { Services } from '../services';
 
-/** What VS Code keeps for an open file. A file that lies on no disk has no document; its page says why. */
+/**
+ * What VS Code keeps for an open file. A file that lies on no disk has no document; its page says
+ * why.
+ */
 class OpenFile implements CustomDocument {
   constructor(
     readonly uri: Uri,
@@ -61,7 +64,10 @@ function refuse(uri: Uri): never {
   throw new Error(`${uri.toString()}: cannot be opened`);
 }
 
-/** Registers the inspector for the names that open in it by default and for those that only offer it. */
+/**
+ * Registers the inspector for the names that open in it by default and for those that only offer
+ * it.
+ */
 export function registerCheckpointEditor(services: Services): readonly Disposable[] {
   const editor = new CheckpointEditor(services);
   const options = { supportsMultipleEditorsPerDocument: true };

@@ -20,8 +20,9 @@ const plainFile = new RegExp(`\\.(${checkpointExtensions.join('|')}|index\\.json
 const cacheFolder = /models--([^/]+?)--([^/]+)\/snapshots\/[^/]+$/;
 
 /**
- * Sorts files into checkpoints: a folder in hub layout is one entry under its own name, shards stand behind their index, and
- * `.bin` files count only where their name says that they hold a model.
+ * Sorts files into checkpoints: a folder in hub layout is one entry under its own name, shards
+ * stand behind their index, and `.bin` files count only where their name says that they hold a
+ * model.
  */
 export function checkpointEntries(files: readonly string[]): readonly CheckpointEntry[] {
   const folders = new Map<string, string[]>();

@@ -18,7 +18,9 @@ import type { WorkspaceMemory } from './memory';
 import { withProgress } from '../dialogue/progress';
 import { readSetting, setContext } from '../registration';
 
-/** Files looked at per search; a workspace with more is searched by naming folders in the settings. */
+/**
+ * Files looked at per search; a workspace with more is searched by naming folders in the settings.
+ */
 const maximum = 2000;
 const excluded = '**/{node_modules,.git}/**';
 
@@ -27,7 +29,7 @@ interface Choice extends QuickPickItem {
   readonly browse?: true;
 }
 
-/** The checkpoints of the workspace and which of them pictures are classified with. */
+/** The checkpoints of the workspace and which of them images are classified with. */
 export class Checkpoints implements Disposable {
   private readonly emitter = new EventEmitter<string | undefined>();
   readonly onDidChoose = this.emitter.event;
@@ -56,7 +58,9 @@ export class Checkpoints implements Disposable {
     return entries;
   }
 
-  /** The chosen checkpoint if it still exists, else the only one there is, else what the user picks. */
+  /**
+   * The chosen checkpoint if it still exists, else the only one there is, else what the user picks.
+   */
   async require(): Promise<string> {
     const { chosen } = this;
     if (chosen !== undefined && (await exists(chosen))) return chosen;

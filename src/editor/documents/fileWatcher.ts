@@ -6,8 +6,9 @@ import { Disposables } from '../disposables';
 const rest = 300;
 
 /**
- * Calls back when one of the files changes, comes or goes, wherever it lies. Whole folders are watched and names compared here,
- * because a file's name may hold characters that a glob takes for its own.
+ * Calls back when one of the files changes, comes or goes, wherever it lies. Whole folders are
+ * watched and names compared here, because a file's name may hold characters that a glob takes for
+ * its own.
  */
 export function watchFiles(paths: readonly string[], changed: () => void): Disposable {
   const owned = new Disposables();

@@ -6,22 +6,22 @@ import { Cancelled, UserError } from '../dialogue/errors';
 
 const known: ReadonlySet<string> = new Set(imageExtensions);
 
-/** Whether the name of a file says that it is a picture that can be decoded. */
+/** Whether the name of a file says that it is an image that can be decoded. */
 export const isImage = (path: string): boolean => known.has(extname(path).toLowerCase());
 
-/** Folders that hold no pictures of the user. */
+/** Folders that hold no images of the user. */
 const skipped = (name: string): boolean => name.startsWith('.') || name === 'node_modules';
 
-/** What a command was called on: pictures, or whole folders of them. */
+/** What a command was called on: images, or whole folders of them. */
 export interface Selection {
   readonly images: readonly string[];
-  /** Folders stood in the selection: their pictures are many even where there is one. */
+  /** Folders stood in the selection: their images are many even where there is one. */
   readonly fromFolder: boolean;
 }
 
 /**
- * The pictures among files, and those in folders. Throws `Cancelled`, or a `UserError` where there is no picture or they lie
- * outside the file system.
+ * The pictures among files, and those in folders. Throws `Cancelled`, or a `UserError` where there
+ * is no picture or they lie outside the file system.
  */
 export async function selectImages(uris: readonly Uri[], signal: AbortSignal): Promise<Selection> {
   const paths = uris.map(pathOf);
@@ -40,7 +40,10 @@ export async function selectImages(uris: readonly Uri[], signal: AbortSignal): P
 
 const allowed = `these can be decoded: ${imageExtensions.join(', ')}`;
 
-/** The path of a resource on disk; what lies elsewhere (git:, a virtual workspace) cannot be read by the runtime. */
+/**
+ * The path of a resource on disk; what lies elsewhere (git:, a virtual workspace) cannot be read by
+ * the runtime.
+ */
 export function pathOf(uri: Uri): string {
   if (uri.scheme === 'file') return uri.fsPath;
   throw new UserError(

@@ -17,9 +17,9 @@ export function settleAssuming(
 }
 
 /**
- * Settles a checkpoint as the user left it: the state dict that was chosen, with what was set for its
- * header. What no longer fits the file is forgotten, because a file that cannot be opened offers no
- * place to take it back.
+ * Settles a checkpoint as the user left it: the state dict that was chosen, with what was set for
+ * its header. What no longer fits the file is forgotten, because a file that cannot be opened
+ * offers no place to take it back.
  */
 export async function settleRemembered(
   opened: OpenedCheckpoint,

@@ -9,7 +9,9 @@ const scoreKinds: Readonly<Record<Activation, Classes['scoreKind']>> = {
   none: 'value',
 };
 
-/** Names the classes of an image: the output that means logits, with the labels of the checkpoint. */
+/**
+ * Names the classes of an image: the output that means logits, with the labels of the checkpoint.
+ */
 export const classify: Task<Classes> = {
   serves(model: Model) {
     if (model.recognition.family === null) return model.recognition.reason;
