@@ -1,5 +1,5 @@
 import { ExtensionMode, type ExtensionContext } from 'vscode';
-import { registerCheckpointEditor } from './editor/documents/checkpointEditor';
+import { registerCheckpointEditor } from './editor/panels/inspectorPanels';
 import { registerCommands } from './editor/commands';
 import { Disposables } from './editor/disposables';
 import { readSetting } from './editor/registration';

@@ -14,11 +14,26 @@ const api = acquireVsCodeApi();
 let saved = readState();
 api.setState(saved);
 
-/** Calls of the extension host; `events` hears what the host tells this page. */
-export function connect<Remote>(events: object): Channel<Remote, object>['remote'] {
-  const channel = createChannel<Remote>((packet) => api.postMessage(packet), {}, events);
+/** The extension host as a page sees it: methods, and `call` for those that are cancelled or report. */
+export type Host<Remote> = Pick<Channel<Remote, object>, 'remote' | 'call'>;
+
+/**
+ * Connects the page; what the host tells it by itself reaches `hear`. A page is drawn after it is connected, so that it sets what
+ * it hears with `listen` while it is mounted.
+ */
+export function connect<Remote, Events extends object>(
+  names: readonly (keyof Events & string)[],
+): Host<Remote> & { readonly listen: (events: Events) => void } {
+  let heard: Partial<Events> = {};
+  const hear = Object.fromEntries(
+    names.map((name) => [
+      name,
+      (...values: unknown[]) => (heard[name] as ((...values: unknown[]) => void) | undefined)?.(...values),
+    ]),
+  );
+  const channel = createChannel<Remote>((packet) => api.postMessage(packet), {}, hear);
   window.addEventListener('message', (event: MessageEvent<Packet>) => channel.receive(event.data));
-  return channel.remote;
+  return { remote: channel.remote, call: channel.call, listen: (events) => void (heard = events) };
 }
 
 /** State that survives a reload of the window and a hidden tab: as `useState`, under a name of its page. */
@@ -41,6 +56,14 @@ export const messageOf = (error: unknown): string => (error instanceof Error ? e
 /** The `kind` field that the host put on an error: `cancelled`, `untrusted` … */
 export const kindOf = (error: unknown): string =>
   error instanceof RemoteError ? String(error.failure.data['kind'] ?? '') : '';
+
+/** An error as a page shows it. */
+export interface Failed {
+  readonly message: string;
+  readonly kind: string;
+}
+
+export const failedWith = (error: unknown): Failed => ({ message: messageOf(error), kind: kindOf(error) });
 
 /** State about another subject is none: a panel that turns to another checkpoint begins anew. */
 function readState(): SavedState {

@@ -1,4 +1,5 @@
 import type { Guess } from '../tasks/answer';
+import type { CallContext } from './channel';
 
 /** One picture of a batch: its answer or why there is none. */
 export interface BatchRow {
@@ -25,17 +26,15 @@ export interface BatchState {
 }
 
 export interface BatchApi {
+  /** Everything so far; of a batch that was just cancelled as soon as it has ended. */
   open(): Promise<BatchState>;
-  cancel(): Promise<void>;
-  /** Goes on with the pictures that a cancelled batch left out. */
-  resume(): Promise<void>;
+  /**
+   * Goes on with the images that are left, or joins the run that is going on. Reports the counters and the rows from the `known`
+   * first ones on; cancelling it ends the batch, which can go on later.
+   */
+  run(known: number, call: CallContext<BatchState>): Promise<void>;
   /** Opens the image panel of a row. */
   openRow(index: number): Promise<void>;
   export(format: 'csv' | 'json'): Promise<boolean>;
   perform(action: 'showLog' | 'manageTrust'): Promise<void>;
-}
-
-export interface BatchEvents {
-  /** Rows that are new, and the counters (without rows already sent). */
-  progress(state: BatchState): void;
 }

@@ -1,4 +1,5 @@
 import type { Size } from '../domain/size';
+import type { CallContext } from './channel';
 import type { ComplexityReport, ModuleRow, Scaling, Station, TensorRow } from '../domain/report';
 
 /** A figure of the header or of the evidence list. */
@@ -79,13 +80,12 @@ export interface TensorValues {
 
 /** What the inspector and complexity pages may ask of the extension host. */
 export interface InspectorApi {
-  open(): Promise<InspectorModel>;
+  /** Cancelling gives up what is being read. */
+  open(call: CallContext): Promise<InspectorModel>;
   /** Sets (or with null resets) what the weights do not tell; remembered for files of the same header. */
   assume(key: string, value: string | null): Promise<InspectorModel>;
   chooseStateDict(name: string): Promise<InspectorModel>;
-  reload(): Promise<InspectorModel>;
-  /** Gives up what is being read; the call that waits for it fails with the kind `cancelled`. */
-  cancel(): Promise<void>;
+  reload(call: CallContext): Promise<InspectorModel>;
   tensorValues(tensor: string, first: number, count: number): Promise<TensorValues>;
   complexity(imageSize: Size | null, batch: number): Promise<ComplexityReport>;
   scaling(): Promise<Scaling>;
@@ -107,6 +107,4 @@ export interface InspectorEvents {
   stale(): void;
   /** The model was read again or an assumption changed elsewhere. */
   changed(model: InspectorModel): void;
-  /** Show a tab: `architecture`, `tensors`, `complexity`, `metadata`. */
-  show(tab: string): void;
 }

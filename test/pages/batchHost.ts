@@ -1,4 +1,4 @@
-import type { BatchApi, BatchEvents, BatchRow, BatchState } from '../../src/protocol/batch';
+import type { BatchApi, BatchRow, BatchState } from '../../src/protocol/batch';
 import { seeded } from '../support/random';
 import { failure, never, serveDemo, shownCase } from './host';
 
@@ -41,7 +41,7 @@ function rowOf(index: number): BatchRow {
 const rows = Array.from({ length: running || cancelled ? Math.floor(count / 2) : count }, (_, index) =>
   rowOf(index),
 );
-const state: BatchState = {
+let state: BatchState = {
   checkpoint: '/home/you/models/vitrine-sample/model.safetensors',
   modelTitle: 'vitrine-sample',
   total: count,
@@ -61,10 +61,16 @@ const cases: Readonly<Record<string, () => Promise<BatchState>>> = {
 
 const api: BatchApi = {
   open: cases[shownCase] ?? (async () => state),
-  cancel: async () => undefined,
-  resume: async () => {
-    const rest = Array.from({ length: count - rows.length }, (_, index) => rowOf(rows.length + index));
-    tell.progress({ ...state, done: count, resumable: false, rows: rest });
+  run: async (known, { signal, progress }) => {
+    if (running)
+      return new Promise((_, reject) =>
+        signal.addEventListener('abort', () => {
+          state = { ...state, running: false, resumable: true };
+          reject(failure('cancelled', 'cancelled'));
+        }),
+      );
+    const rest = Array.from({ length: count - known }, (_, index) => rowOf(known + index));
+    progress({ ...state, done: count, resumable: false, rows: rest });
   },
   openRow: async () => undefined,
   export: async () => {
@@ -75,4 +81,4 @@ const api: BatchApi = {
   perform: async () => undefined,
 };
 
-const tell = serveDemo<BatchEvents>(api);
+serveDemo<object>(api);

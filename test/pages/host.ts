@@ -30,7 +30,8 @@ export function serveDemo<Events>(api: object): Events {
     Object.entries(api).map(([method, answer]: [string, (...values: unknown[]) => unknown]) => [
       method,
       (...values: unknown[]) => {
-        window.demo.calls.push({ method, values });
+        // The last one is about the call itself.
+        window.demo.calls.push({ method, values: values.slice(0, -1) });
         return answer(...values);
       },
     ]),

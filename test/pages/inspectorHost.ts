@@ -2,7 +2,7 @@ import type { InspectorApi, InspectorEvents, InspectorModel } from '../../src/pr
 import type { ComplexityReport, Scaling } from '../../src/domain/report';
 import { seeded } from '../support/random';
 import staged from '../fixtures/pages/staged.json';
-import { failure, serveDemo, shownCase } from './host';
+import { failure, never, serveDemo, shownCase } from './host';
 import { complexityReport, inspectorModel, scalingOf, vitB16, vitrineSample, type VitFigures } from './vit';
 
 const figures: VitFigures = shownCase === 'sample' ? vitrineSample : vitB16;
@@ -51,12 +51,9 @@ function unknownModel(): InspectorModel {
   };
 }
 
-/** Ends the reading that never ends. */
-let giveUp = (): void => undefined;
-
 const cases: Readonly<Record<string, () => Promise<InspectorModel>>> = {
   unknown: async () => unknownModel(),
-  loading: () => new Promise((_, reject) => (giveUp = () => reject(failure('cancelled', 'cancelled')))),
+  loading: never,
   error: async () => {
     throw failure(
       'vit_base.safetensors: the header says 93,112 bytes, the file has 40,960: it was cut off. Download it again.',
@@ -120,7 +117,6 @@ const api: InspectorApi = {
   }),
   chooseStateDict: async (stateDict) => ({ ...(await open()), stateDict }),
   reload: async () => base,
-  cancel: async () => giveUp(),
   tensorValues: values,
   complexity: async (size, batch) =>
     (recorded?.report as unknown as ComplexityReport | undefined) ??

@@ -1,24 +1,24 @@
-import { render, type VNode } from 'preact';
+import type { VNode } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type { BatchApi, BatchEvents, BatchRow, BatchState } from '../../src/protocol/batch';
+import type { BatchApi, BatchRow, BatchState } from '../../src/protocol/batch';
 import { formatExact, formatMilliseconds, formatPercent } from '../../src/domain/units';
-import { connect, kindOf, messageOf, useSaved } from '../host';
-import { nextOrder, type SortOrder } from '../marks/sorting';
-import { announce, Banner, Failure, Failures, Guard, LiveRegion, Skeleton } from '../kit/status';
-import { SortHead } from '../kit/sortHead';
-import { useRowWindow } from '../kit/virtualRows';
+import { connect, useSaved } from '../host';
+import { useQuestion } from '../kit/hooks';
+import { mount, Page } from '../kit/page';
+import type { SortOrder } from '../kit/sorting';
+import { announce, Banner, Guard, Skeleton } from '../kit/status';
+import { DataGrid, type Columns } from '../kit/table';
 import { Button, TextField } from '../kit/toolkit';
 import '../theme.css';
 import './batch.css';
 import {
   arrangeRows,
-  COLUMN_NAMES,
-  COLUMNS,
   countLabels,
   fileOf,
   marginOf,
   mergeRows,
   secondsLeft,
+  VALUES,
   type Column,
   type RowFilter,
 } from './table';
@@ -26,48 +26,51 @@ import {
 const ROW_HEIGHT = 48;
 const EVERYTHING: RowFilter = { label: null, failuresOnly: false, text: '' };
 
-const listeners: { current: BatchEvents } = { current: { progress: () => undefined } };
-const host = connect<BatchApi>({ progress: (state: BatchState) => listeners.current.progress(state) });
-
-interface PageState {
-  readonly batch?: BatchState;
-  readonly error?: { readonly message: string; readonly kind: string };
-}
+const host = connect<BatchApi, object>([]);
+const { remote } = host;
 
 function Batch(): VNode {
-  const [{ batch, error }, setState] = useState<PageState>({});
-  const load = (): void => {
-    setState({});
-    host.open().then(
-      (opened) => setState((before) => ({ batch: joined(before.batch, opened) })),
-      (failure: unknown) => setState({ error: { message: messageOf(failure), kind: kindOf(failure) } }),
-    );
+  const question = useQuestion<BatchState>();
+  const running = useRef<AbortController | null>(null);
+  const batch = question.value;
+  const follow = (known: number): void => {
+    const abort = new AbortController();
+    running.current = abort;
+    void host.call('run', [known], {
+      signal: abort.signal,
+      onProgress: (next) => question.take((before) => joined(before, next)),
+    });
   };
-  useEffect(() => {
-    listeners.current = {
-      progress: (next) => setState((before) => ({ batch: joined(before.batch, next) })),
-    };
+  const load = (): void =>
+    question.ask(
+      () => remote.open(),
+      (opened) => {
+        if (opened.running) follow(opened.rows.length);
+      },
+    );
+  const cancel = (): void => {
+    running.current?.abort();
     load();
-  }, []);
+  };
+  useEffect(load, []);
   useEffect(() => {
     if (batch && !batch.running) announce(`${batch.done} of ${batch.total} pictures are done`);
   }, [batch?.running]);
-  if (error)
-    return (
-      <Failure
-        title="The pictures could not be classified"
-        {...error}
-        onRetry={load}
-        onShowLog={() => void host.perform('showLog')}
-        onManageTrust={() => void host.perform('manageTrust')}
-      />
-    );
-  if (!batch) return <Skeleton label="Starting" rows={8} />;
   return (
-    <>
-      <Head batch={batch} />
-      <Results batch={batch} />
-    </>
+    <Page
+      question={question}
+      waiting={{ label: 'Starting', rows: 8 }}
+      failure="The pictures could not be classified"
+      onRetry={load}
+      perform={remote.perform}
+    >
+      {(state) => (
+        <>
+          <Head batch={state} onCancel={cancel} onContinue={() => follow(state.rows.length)} />
+          <Results batch={state} />
+        </>
+      )}
+    </Page>
   );
 }
 
@@ -76,7 +79,13 @@ const joined = (known: BatchState | undefined, next: BatchState): BatchState => 
   rows: mergeRows(known?.rows ?? [], next.rows),
 });
 
-function Head({ batch }: { batch: BatchState }): VNode {
+interface HeadProps {
+  readonly batch: BatchState;
+  readonly onCancel: () => void;
+  readonly onContinue: () => void;
+}
+
+function Head({ batch, onCancel, onContinue }: HeadProps): VNode {
   const { total, done, running, rate } = batch;
   const left = secondsLeft(total, done, rate);
   return (
@@ -87,12 +96,12 @@ function Head({ batch }: { batch: BatchState }): VNode {
         </h1>
         <div class="buttons">
           {running && (
-            <Button icon="debug-stop" onClick={() => void host.cancel()}>
+            <Button icon="debug-stop" onClick={onCancel}>
               Cancel
             </Button>
           )}
           {batch.resumable && (
-            <Button primary icon="debug-continue" onClick={() => void host.resume()}>
+            <Button primary icon="debug-continue" onClick={onContinue}>
               Continue
             </Button>
           )}
@@ -117,12 +126,13 @@ function Head({ batch }: { batch: BatchState }): VNode {
 }
 
 async function save(format: 'csv' | 'json'): Promise<void> {
-  if (await host.export(format)) announce('Saved');
+  if (await remote.export(format)) announce('Saved');
 }
 
 function Results({ batch }: { batch: BatchState }): VNode {
   const [filter, setFilter] = useSaved<RowFilter>('filter', EVERYTHING);
   const [order, setOrder] = useSaved<SortOrder<Column> | undefined>('order', undefined);
+  const [chosen, setChosen] = useState<string>();
   const counts = useMemo(() => countLabels(batch.rows), [batch.rows]);
   const failures = batch.rows.filter((row) => row.error !== undefined).length;
   const rows = useMemo(() => arrangeRows(batch.rows, filter, order), [batch.rows, filter, order]);
@@ -171,10 +181,23 @@ function Results({ batch }: { batch: BatchState }): VNode {
         </div>
       </div>
       <Guard what="The table">
-        <Table
+        <DataGrid
+          label="Results"
+          class="batch-grid"
+          rowClass="batch-columns"
+          columns={COLUMNS}
           rows={rows}
+          keyOf={(row) => String(row.index)}
+          rowHeight={ROW_HEIGHT}
           order={order}
-          onOrder={(column) => setOrder(nextOrder(order, column, COLUMNS[column].numeric))}
+          onOrder={setOrder}
+          chosen={chosen}
+          onChoose={setChosen}
+          onOpen={(row) => void remote.openRow(row.index)}
+          rowTip={(row) => (row.error === undefined ? `${row.image}\nClick to open` : row.image)}
+          instead={(row) =>
+            row.error === undefined ? undefined : { after: 2, cell: <Reason text={row.error} /> }
+          }
         />
       </Guard>
       {rows.length === 0 && (
@@ -199,138 +222,71 @@ const LabelButton = ({ title, count, pressed, onClick }: LabelButtonProps): VNod
   </button>
 );
 
-interface TableProps {
-  readonly rows: readonly BatchRow[];
-  readonly order: SortOrder<Column> | undefined;
-  readonly onOrder: (column: Column) => void;
-}
-
-function Table({ rows, order, onOrder }: TableProps): VNode {
-  const body = useRef<HTMLDivElement>(null);
-  const [active, setActive] = useState<number>();
-  const view = useRowWindow(body, rows.length, ROW_HEIGHT);
-  const at = Math.max(
-    0,
-    rows.findIndex((row) => row.index === active),
-  );
-  useEffect(() => {
-    if (active !== undefined)
-      body.current?.querySelector<HTMLElement>('[tabindex="0"]')?.focus({ preventScroll: true });
-  }, [active]);
-  const onKeyDown = (event: KeyboardEvent): void => {
-    const row = rows[at];
-    if (event.target instanceof HTMLElement && event.target.closest('.grid-head')) return;
-    if (event.key === 'Enter' && row) return void host.openRow(row.index);
-    const targets: Readonly<Record<string, number>> = {
-      ArrowDown: at + 1,
-      ArrowUp: at - 1,
-      PageDown: at + 8,
-      PageUp: at - 8,
-      Home: 0,
-      End: rows.length - 1,
-    };
-    const target = targets[event.key];
-    if (target === undefined) return;
-    event.preventDefault();
-    const next = Math.min(rows.length - 1, Math.max(0, target));
-    view.scrollTo(next);
-    setActive(rows[next]?.index);
-  };
-  return (
-    <div
-      class="batch-grid"
-      role="grid"
-      aria-label="Results"
-      aria-rowcount={rows.length + 1}
-      onKeyDown={onKeyDown}
-    >
-      <div class="grid-row grid-head batch-columns" role="row" aria-rowindex={1}>
-        <span role="columnheader" aria-label="Picture" />
-        {COLUMN_NAMES.map((column) => (
-          <SortHead
-            key={column}
-            title={COLUMNS[column].title}
-            style={COLUMNS[column].style}
-            state={order?.column === column ? (order.descending ? 'descending' : 'ascending') : 'none'}
-            onClick={() => onOrder(column)}
-          />
-        ))}
-      </div>
-      <div ref={body} class="virtual" role="rowgroup" style={{ height: `${rows.length * ROW_HEIGHT}px` }}>
-        {rows.slice(view.first, view.end).map((row, index) => (
-          <div
-            key={row.index}
-            role="row"
-            class="grid-row batch-columns"
-            aria-rowindex={view.first + index + 2}
-            aria-selected={row.index === active}
-            tabIndex={view.first + index === at ? 0 : -1}
-            title={row.error === undefined ? `${row.image}\nClick to open` : row.image}
-            style={{ transform: `translateY(${(view.first + index) * ROW_HEIGHT}px)` }}
-            onClick={() => {
-              setActive(row.index);
-              void host.openRow(row.index);
-            }}
-          >
-            <Cells row={row} />
-          </div>
-        ))}
-      </div>
-    </div>
-  );
-}
-
-function Cells({ row }: { row: BatchRow }): VNode {
-  const [first, second] = row.top;
-  const margin = marginOf(row);
-  return (
-    <>
-      <span role="gridcell" class="thumbnail">
-        {row.thumbnail ? (
-          <img src={row.thumbnail} alt="" />
-        ) : (
-          <span class="codicon codicon-file-media quiet" aria-hidden="true" />
-        )}
-      </span>
-      <span role="gridcell" class="file" title={row.image}>
-        {fileOf(row.image)}
-      </span>
-      {row.error === undefined ? (
-        <>
-          <span role="gridcell" class="batch-label">
-            {first?.label ?? 'features only'}
-          </span>
-          <span role="gridcell" class="probability col-probability">
-            {first && (
-              <>
-                <span class="share">
-                  <span style={{ width: `${100 * Math.min(1, Math.max(0, first.score))}%` }} />
-                </span>
-                <span class="number">{formatPercent(first.score)}</span>
-              </>
-            )}
-          </span>
-          <span role="gridcell" class="quiet col-second">
-            {second && `${second.label} ${formatPercent(second.score)}`}
-          </span>
-          <span role="gridcell" class="number col-margin">
-            {margin === undefined ? '' : formatPercent(margin)}
-          </span>
-        </>
+const COLUMNS: Columns<BatchRow, Column> = {
+  thumbnail: {
+    title: 'Picture',
+    titleHidden: true,
+    styleOf: () => 'thumbnail',
+    cell: ({ thumbnail }) =>
+      thumbnail ? (
+        <img src={thumbnail} alt="" />
       ) : (
-        <span role="gridcell" class="row-error" title={row.error}>
-          <span class="codicon codicon-error" aria-hidden="true" /> {row.error}
-        </span>
-      )}
-    </>
-  );
-}
+        <span class="codicon codicon-file-media quiet" aria-hidden="true" />
+      ),
+  },
+  file: {
+    title: 'File',
+    styleOf: () => 'file',
+    value: VALUES.file,
+    tip: ({ image }) => image,
+    cell: ({ image }) => fileOf(image),
+  },
+  label: {
+    title: 'Label',
+    styleOf: () => 'batch-label',
+    value: VALUES.label,
+    cell: ({ top: [first] }) => first?.label ?? 'features only',
+  },
+  probability: {
+    title: 'Probability',
+    numeric: true,
+    style: 'col-probability',
+    styleOf: () => 'probability',
+    value: VALUES.probability,
+    cell: ({ top: [first] }) =>
+      first && (
+        <>
+          <span class="share">
+            <span style={{ width: `${100 * Math.min(1, Math.max(0, first.score))}%` }} />
+          </span>
+          <span class="number">{formatPercent(first.score)}</span>
+        </>
+      ),
+  },
+  second: {
+    title: 'Second guess',
+    style: 'col-second',
+    styleOf: () => 'quiet',
+    value: VALUES.second,
+    cell: ({ top: [, second] }) => second && `${second.label} ${formatPercent(second.score)}`,
+  },
+  margin: {
+    title: 'Margin',
+    numeric: true,
+    style: 'number col-margin',
+    value: VALUES.margin,
+    cell: (row) => {
+      const margin = marginOf(row);
+      return margin === undefined ? '' : formatPercent(margin);
+    },
+  },
+};
 
-render(
-  <main>
-    <Batch />
-    <LiveRegion />
-    <Failures />
-  </main>,
-  document.getElementById('root') as HTMLElement,
+/** Why a picture has no answer, in place of one. */
+const Reason = ({ text }: { text: string }): VNode => (
+  <span role="gridcell" class="row-error" title={text}>
+    <span class="codicon codicon-error" aria-hidden="true" /> {text}
+  </span>
 );
+
+mount(<Batch />);

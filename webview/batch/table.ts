@@ -1,7 +1,7 @@
 import type { BatchRow } from '../../src/protocol/batch';
-import { sortedIndices, type SortOrder } from '../marks/sorting';
+import { matchingRows, sortedRows, type SortOrder } from '../kit/sorting';
 
-export type Column = 'file' | 'label' | 'probability' | 'second' | 'margin';
+export type Column = 'thumbnail' | 'file' | 'label' | 'probability' | 'second' | 'margin';
 
 /** Difference of the two best scores: how sure the answer is; undefined with fewer than two guesses. */
 export function marginOf({ top }: BatchRow): number | undefined {
@@ -11,27 +11,15 @@ export function marginOf({ top }: BatchRow): number | undefined {
 
 export const fileOf = (image: string): string => image.split(/[\\/]/).at(-1) ?? image;
 
-export interface ColumnFacts {
-  readonly title: string;
-  readonly numeric: boolean;
-  readonly style: string;
-  readonly value: (row: BatchRow) => number | string | undefined;
-}
-
-export const COLUMNS: Readonly<Record<Column, ColumnFacts>> = {
-  file: { title: 'File', numeric: false, style: '', value: (row) => fileOf(row.image) },
-  label: { title: 'Label', numeric: false, style: '', value: (row) => row.top[0]?.label },
-  probability: {
-    title: 'Probability',
-    numeric: true,
-    style: 'col-probability',
-    value: (row) => row.top[0]?.score,
-  },
-  second: { title: 'Second guess', numeric: false, style: 'col-second', value: (row) => row.top[1]?.label },
-  margin: { title: 'Margin', numeric: true, style: 'number col-margin', value: marginOf },
+/** What each column is sorted by. */
+export const VALUES: Readonly<Record<Column, (row: BatchRow) => number | string | undefined>> = {
+  thumbnail: () => undefined,
+  file: (row) => fileOf(row.image),
+  label: (row) => row.top[0]?.label,
+  probability: (row) => row.top[0]?.score,
+  second: (row) => row.top[1]?.label,
+  margin: marginOf,
 };
-
-export const COLUMN_NAMES = Object.keys(COLUMNS) as readonly Column[];
 
 export interface LabelCount {
   readonly label: string;
@@ -63,16 +51,11 @@ export function arrangeRows(
   { label, failuresOnly, text }: RowFilter,
   order: SortOrder<Column> | undefined,
 ): readonly BatchRow[] {
-  const wanted = text.toLowerCase();
-  const found = rows
+  const found = matchingRows(rows, text, (row) => `${row.image} ${row.top[0]?.label ?? ''}`)
     .filter((row) => (failuresOnly ? row.error !== undefined : true))
     .filter((row) => label === null || row.top[0]?.label === label)
-    .filter((row) => `${row.image} ${row.top[0]?.label ?? ''}`.toLowerCase().includes(wanted))
     .sort((left, right) => left.index - right.index);
-  if (!order) return found;
-  return sortedIndices(found.map(COLUMNS[order.column].value), order.descending).map(
-    (at) => found[at] as BatchRow,
-  );
+  return sortedRows(found, order, (row, column) => VALUES[column](row));
 }
 
 /** Rows of a newer state over those known: each picture once, by its index. */

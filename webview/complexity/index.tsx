@@ -1,54 +1,58 @@
-import { render, type VNode } from 'preact';
+import type { VNode } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import type { InspectorApi, InspectorModel } from '../../src/protocol/inspector';
+import type { InspectorApi, InspectorEvents, InspectorModel } from '../../src/protocol/inspector';
 import { connect } from '../host';
-import { useAnswer } from '../kit/hooks';
-import { Banner, Failure, Failures, GivenUp, Guard, LiveRegion, Reading } from '../kit/status';
-import { Button } from '../kit/toolkit';
+import { useQuestion } from '../kit/hooks';
+import { mount, Page, Stale, Warnings } from '../kit/page';
+import { Guard } from '../kit/status';
 import '../theme.css';
 import { Complexity } from './report';
 
-const listeners = {
-  stale: (): void => undefined,
-  changed: (_: InspectorModel): void => undefined,
-};
-const host = connect<InspectorApi>({
-  stale: () => listeners.stale(),
-  changed: (model: InspectorModel) => listeners.changed(model),
-  show: () => undefined,
-});
+const host = connect<InspectorApi, InspectorEvents>(['stale', 'changed']);
 
 /** The complexity report as a page of its own. */
 function Report(): VNode {
-  const [asked, setAsked] = useState(0);
+  const question = useQuestion<InspectorModel>();
   const [stale, setStale] = useState(false);
-  const [changed, setChanged] = useState<InspectorModel>();
-  const opened = useAnswer(() => (asked === 0 ? host.open() : host.reload()), [asked]);
-  const model = changed ?? opened.value;
-  useEffect(() => {
-    listeners.stale = () => setStale(true);
-    listeners.changed = (next) => {
-      setChanged(next);
-      setStale(false);
-    };
-  }, []);
   const reload = (): void => {
-    setChanged(undefined);
     setStale(false);
-    setAsked(asked + 1);
+    question.ask((call) => host.call('reload', [], call));
   };
-  if (opened.error?.kind === 'cancelled') return <GivenUp onRetry={reload} />;
-  if (opened.error)
-    return (
-      <Failure
-        title="This file could not be opened"
-        {...opened.error}
-        onRetry={reload}
-        onShowLog={() => void host.perform('showLog')}
-        onManageTrust={() => void host.perform('manageTrust')}
-      />
-    );
-  if (!model) return <Reading rows={10} onCancel={() => void host.cancel()} />;
+  useEffect(() => {
+    host.listen({
+      stale: () => setStale(true),
+      changed: (next) => {
+        question.take(() => next);
+        setStale(false);
+      },
+    });
+    question.ask((call) => host.call('open', [], call));
+  }, []);
+  return (
+    <Page
+      question={question}
+      waiting={{
+        label: 'Reading the checkpoint',
+        rows: 10,
+        late: 'Reading the checkpoint’s header …',
+        givenUp: { text: 'Cancelled: the file was not read.', again: 'Read Again' },
+      }}
+      failure="This file could not be opened"
+      onRetry={reload}
+      perform={host.remote.perform}
+    >
+      {(model) => <Content model={model} stale={stale} onReload={reload} />}
+    </Page>
+  );
+}
+
+interface ContentProps {
+  readonly model: InspectorModel;
+  readonly stale: boolean;
+  readonly onReload: () => void;
+}
+
+function Content({ model, stale, onReload }: ContentProps): VNode {
   return (
     <>
       <header class="page-title">
@@ -56,16 +60,8 @@ function Report(): VNode {
         <p class="quiet" title={model.path}>
           {[model.fileName, ...model.facts].join(' · ')}
         </p>
-        {stale && (
-          <Banner icon="refresh" kind="warning" actions={<Button onClick={reload}>Reload</Button>}>
-            The file changed on disk. What is shown is from before.
-          </Banner>
-        )}
-        {model.warnings.map((warning) => (
-          <Banner key={warning} icon="warning" kind="warning">
-            {warning}
-          </Banner>
-        ))}
+        {stale && <Stale onReload={onReload} />}
+        <Warnings texts={model.warnings} />
       </header>
       {model.known ? (
         <Guard what="The report">
@@ -81,11 +77,4 @@ function Report(): VNode {
   );
 }
 
-render(
-  <main>
-    <Report />
-    <LiveRegion />
-    <Failures />
-  </main>,
-  document.getElementById('root') as HTMLElement,
-);
+mount(<Report />);

@@ -4,7 +4,7 @@ import { useEffect, useMemo } from 'preact/hooks';
 import type { InspectorApi, InspectorModel } from '../../src/protocol/inspector';
 import type { ComplexityReport, Scaling, ScalingPoint } from '../../src/domain/report';
 import { formatBytes, formatCount, formatExact, formatPercent } from '../../src/domain/units';
-import { useSaved } from '../host';
+import { useSaved, type Host } from '../host';
 import { useAnswer, useSettled } from '../kit/hooks';
 import { announce, Banner, Failure, Skeleton } from '../kit/status';
 import { Button, Dropdown, Slider } from '../kit/toolkit';
@@ -16,10 +16,7 @@ import { moduleBars, totalMacs } from './moduleBars';
 import { ModuleTable, OperatorTable } from './tables';
 import { WhatIfTable } from './whatIf';
 
-export type ComplexityHost = Pick<
-  InspectorApi,
-  'complexity' | 'scaling' | 'exportReport' | 'save' | 'copy' | 'perform'
->;
+export type ComplexityHost = Host<InspectorApi>;
 
 export interface ComplexityProps {
   readonly host: ComplexityHost;
@@ -34,8 +31,11 @@ export function Complexity({ host, model }: ComplexityProps): VNode {
   const [batch, setBatch] = useSaved('batch', 1);
   const [convention, setConvention] = useSaved<Convention>('convention', 'macs');
   const wanted = useSettled(size, 60);
-  const scaling = useAnswer(() => host.scaling(), [model]);
-  const report = useAnswer(() => host.complexity(wanted, batch), [model, sizeKey(wanted), batch]);
+  const scaling = useAnswer((call) => host.call('scaling', [], call), [model]);
+  const report = useAnswer(
+    (call) => host.call('complexity', [wanted, batch], call),
+    [model, sizeKey(wanted), batch],
+  );
 
   useEffect(() => {
     if (report.value && size)
@@ -51,8 +51,8 @@ export function Complexity({ host, model }: ComplexityProps): VNode {
           setSize(null);
           setBatch(1);
         }}
-        onShowLog={() => void host.perform('showLog')}
-        onManageTrust={() => void host.perform('manageTrust')}
+        onShowLog={() => void host.remote.perform('showLog')}
+        onManageTrust={() => void host.remote.perform('manageTrust')}
       />
     );
   if (!report.value) return <Skeleton label="Counting" rows={8} />;
@@ -244,7 +244,9 @@ const ExportButtons = ({ host, size, batch }: ExportProps): VNode => (
       <Button
         key={format}
         label={`Export the report as ${title}`}
-        onClick={() => void host.exportReport(format, size, batch).then((done) => done && announce('Saved'))}
+        onClick={() =>
+          void host.remote.exportReport(format, size, batch).then((done) => done && announce('Saved'))
+        }
       >
         {title}
       </Button>
@@ -265,7 +267,7 @@ function Charts({ host, report, scaling, convention, name }: ChartsProps): VNode
   const unit = named === 'fvcore' ? 'MACs' : named;
   const bars = useMemo(() => moduleBars(report.modules), [report.modules]);
   const onSave = (suffix: string) => (svg: string) =>
-    void host.save(`${stemOf(name)}-${suffix}.svg`, svg).then((done) => done && announce('Saved'));
+    void host.remote.save(`${stemOf(name)}-${suffix}.svg`, svg).then((done) => done && announce('Saved'));
   return (
     <div class="charts">
       {bars.length > 0 && (

@@ -1,8 +1,9 @@
 import type { VNode } from 'preact';
 import { useMemo } from 'preact/hooks';
-import type { ComplexityReport, OperatorRow } from '../../src/domain/report';
+import type { ComplexityReport, ModuleRow, OperatorRow } from '../../src/domain/report';
 import { formatBytes, formatCount, formatExact, formatPercent } from '../../src/domain/units';
 import { useSaved } from '../host';
+import { PlainTable, type Columns } from '../kit/table';
 import { ShareBar } from '../marks/shareBar';
 import { deriveTree, visibleLines } from '../marks/treeState';
 import { totalMacs } from './moduleBars';
@@ -29,6 +30,10 @@ export function ModuleTable({ report, factor, unit }: ModuleTableProps): VNode {
     return deep ? all : upTo(few ?? 1);
   }, [tree, deep]);
   const total = totalMacs(report.macs);
+  const rows = lines.flatMap(({ index, level, key }) => {
+    const module = tree.rows[index];
+    return module ? [{ key, level, module }] : [];
+  });
   return (
     <section>
       <div class="chart-head">
@@ -37,115 +42,112 @@ export function ModuleTable({ report, factor, unit }: ModuleTableProps): VNode {
           {deep ? 'Show the first levels' : 'Show all levels'}
         </button>
       </div>
-      <table class="plain figures-table">
-        <thead>
-          <tr>
-            <th scope="col">Module</th>
-            <th scope="col" class="number">
-              Parameters
-            </th>
-            <th scope="col" class="number">
-              {unit === 'fvcore' ? 'MACs' : unit}
-            </th>
-            <th scope="col" class="number">
-              Share
-            </th>
-            <th scope="col" class="bar-column">
-              <span class="visually-hidden">Share as a bar</span>
-            </th>
-            <th scope="col" class="number wide-only">
-              Activations
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {lines.map(({ index, level, key }) => {
-            const row = tree.rows[index];
-            if (!row) return null;
-            const macs = totalMacs(row.macs);
-            return (
-              <tr key={key}>
-                <th scope="row" title={row.path} style={{ paddingLeft: `${(level - 1) * 12}px` }}>
-                  {row.name || '(model)'}
-                  {row.count > 1 && <span class="quiet"> ×{row.count}</span>}
-                </th>
-                <td class="number" title={formatExact(row.params)}>
-                  {row.params > 0 ? formatCount(row.params) : '–'}
-                </td>
-                <td class="number" title={formatExact(factor * macs)}>
-                  {macs > 0 ? formatCount(factor * macs) : '–'}
-                </td>
-                <td class="number">{macs > 0 ? formatPercent(macs / total) : ''}</td>
-                <td class="bar-column">{macs > 0 && <ShareBar share={macs / total} of="all MACs" />}</td>
-                <td class="number wide-only">
-                  {row.activationBytes > 0 ? formatBytes(row.activationBytes) : '–'}
-                </td>
-              </tr>
-            );
-          })}
-        </tbody>
-      </table>
+      <PlainTable
+        class="figures-table"
+        columns={moduleColumns(factor, unit, total)}
+        rows={rows}
+        keyOf={({ key }) => key}
+        indentOf={({ level }) => 12 * (level - 1)}
+      />
       <p class="quiet">Inside a group (×N) the figures are those of one member.</p>
     </section>
   );
 }
 
+interface ModuleLine {
+  readonly key: string;
+  readonly level: number;
+  readonly module: ModuleRow;
+}
+
+const moduleColumns = (factor: number, unit: string, total: number): Columns<ModuleLine> => ({
+  module: {
+    title: 'Module',
+    tip: ({ module }) => module.path,
+    cell: ({ module }) => (
+      <>
+        {module.name || '(model)'}
+        {module.count > 1 && <span class="quiet"> ×{module.count}</span>}
+      </>
+    ),
+  },
+  parameters: {
+    title: 'Parameters',
+    style: 'number',
+    tip: ({ module }) => formatExact(module.params),
+    cell: ({ module }) => (module.params > 0 ? formatCount(module.params) : '–'),
+  },
+  macs: {
+    title: unit === 'fvcore' ? 'MACs' : unit,
+    style: 'number',
+    tip: ({ module }) => formatExact(factor * totalMacs(module.macs)),
+    cell: ({ module }) => (totalMacs(module.macs) > 0 ? formatCount(factor * totalMacs(module.macs)) : '–'),
+  },
+  share: {
+    title: 'Share',
+    style: 'number',
+    cell: ({ module }) => (totalMacs(module.macs) > 0 ? formatPercent(totalMacs(module.macs) / total) : ''),
+  },
+  bar: {
+    title: 'Share as a bar',
+    titleHidden: true,
+    style: 'bar-column',
+    cell: ({ module }) =>
+      totalMacs(module.macs) > 0 && <ShareBar share={totalMacs(module.macs) / total} of="all MACs" />,
+  },
+  activations: {
+    title: 'Activations',
+    style: 'number wide-only',
+    cell: ({ module }) => (module.activationBytes > 0 ? formatBytes(module.activationBytes) : '–'),
+  },
+});
+
 /** What each operator type contributes: MACs where it has any, else the elements it touches. */
 export function OperatorTable({ report }: { report: ComplexityReport }): VNode {
   const rows = [...report.operators].sort(byWork);
-  const bytes = Math.max(1, ...rows.map((row) => row.bytes));
+  const largest = Math.max(1, ...rows.map((row) => row.bytes));
   return (
     <section>
       <h2>Operators</h2>
-      <table class="plain figures-table">
-        <thead>
-          <tr>
-            <th scope="col">Operator</th>
-            <th scope="col" class="wide-only">
-              Kind
-            </th>
-            <th scope="col" class="number roomy-only">
-              Count
-            </th>
-            <th scope="col" class="number">
-              MACs
-            </th>
-            <th scope="col" class="number">
-              Elements
-            </th>
-            <th scope="col" class="number">
-              Output
-            </th>
-            <th scope="col" class="bar-column">
-              <span class="visually-hidden">Output as a bar</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row) => (
-            <tr key={`${row.op} ${row.kind}`}>
-              <th scope="row">{row.op}</th>
-              <td class="quiet wide-only">{row.kind}</td>
-              <td class="number roomy-only">{formatExact(row.count)}</td>
-              <td class="number" title={formatExact(row.macs)}>
-                {row.macs > 0 ? formatCount(row.macs) : '–'}
-              </td>
-              <td class="number" title={formatExact(row.elements)}>
-                {row.elements > 0 ? formatCount(row.elements) : '–'}
-              </td>
-              <td class="number" title={`${formatExact(row.bytes)} bytes`}>
-                {formatBytes(row.bytes)}
-              </td>
-              <td class="bar-column">
-                <ShareBar share={row.bytes / bytes} of="the largest output" />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <PlainTable
+        class="figures-table"
+        columns={operatorColumns(largest)}
+        rows={rows}
+        keyOf={({ op, kind }) => `${op} ${kind}`}
+      />
     </section>
   );
 }
+
+const operatorColumns = (largest: number): Columns<OperatorRow> => ({
+  op: { title: 'Operator', cell: ({ op }) => op },
+  kind: { title: 'Kind', style: 'wide-only', styleOf: () => 'quiet', cell: ({ kind }) => kind },
+  count: { title: 'Count', style: 'number roomy-only', cell: ({ count }) => formatExact(count) },
+  macs: {
+    title: 'MACs',
+    style: 'number',
+    tip: ({ macs }) => formatExact(macs),
+    cell: ({ macs }) => (macs > 0 ? formatCount(macs) : '–'),
+  },
+  elements: {
+    title: 'Elements',
+    style: 'number',
+    tip: ({ elements }) => formatExact(elements),
+    cell: ({ elements }) => (elements > 0 ? formatCount(elements) : '–'),
+  },
+  output: {
+    title: 'Output',
+    style: 'number',
+    tip: ({ bytes }) => `${formatExact(bytes)} bytes`,
+    cell: ({ bytes }) => formatBytes(bytes),
+  },
+  bar: {
+    title: 'Output as a bar',
+    titleHidden: true,
+    style: 'bar-column',
+    cell: ({ bytes }) => <ShareBar share={bytes / largest} of="the largest output" />,
+  },
+});
 
 const byWork = (left: OperatorRow, right: OperatorRow): number =>
   right.macs - left.macs || right.elements - left.elements;

@@ -10,6 +10,7 @@ import {
 } from '../../src/attention/tokenMixers';
 import type { ComplexityReport, WhatIf } from '../../src/domain/report';
 import { formatCount, formatExact } from '../../src/domain/units';
+import { PlainTable, type Columns } from '../kit/table';
 import { TextField } from '../kit/toolkit';
 import { ShareBar } from '../marks/shareBar';
 
@@ -27,43 +28,39 @@ export function WhatIfTable({ report }: { report: ComplexityReport }): VNode {
       {report.layer && (
         <Parameters changed={parameters} onChange={(change) => setChanged({ ...changed, ...change })} />
       )}
-      <table class="plain figures-table">
-        <thead>
-          <tr>
-            <th scope="col">Form</th>
-            <th scope="col" class="wide-only">
-              Formula
-            </th>
-            <th scope="col" class="number">
-              MACs
-            </th>
-            <th scope="col" class="number">
-              Against full
-            </th>
-            <th scope="col" class="bar-column">
-              <span class="visually-hidden">MACs as a bar</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row) => (
-            <tr key={row.name} title={row.formula}>
-              <th scope="row">{row.name}</th>
-              <td class="quiet wide-only">{row.formula}</td>
-              <td class="number" title={formatExact(row.macs)}>
-                {formatCount(row.macs)}
-              </td>
-              <td class="number">{against(row, full)}</td>
-              <td class="bar-column">
-                <ShareBar share={row.macs / largest} of="the costliest form" />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <PlainTable
+        class="figures-table"
+        columns={columnsAgainst(full, largest)}
+        rows={rows}
+        keyOf={({ name }) => name}
+        rowTip={({ formula }) => formula}
+      />
     </section>
   );
 }
+
+const columnsAgainst = (full: WhatIf | undefined, largest: number): Columns<WhatIf> => ({
+  form: { title: 'Form', cell: ({ name }) => name },
+  formula: {
+    title: 'Formula',
+    style: 'wide-only',
+    styleOf: () => 'quiet',
+    cell: ({ formula }) => formula,
+  },
+  macs: {
+    title: 'MACs',
+    style: 'number',
+    tip: ({ macs }) => formatExact(macs),
+    cell: ({ macs }) => formatCount(macs),
+  },
+  against: { title: 'Against full', style: 'number', cell: (row) => against(row, full) },
+  bar: {
+    title: 'MACs as a bar',
+    titleHidden: true,
+    style: 'bar-column',
+    cell: ({ macs }) => <ShareBar share={macs / largest} of="the costliest form" />,
+  },
+});
 
 interface ParametersProps {
   readonly changed: Partial<MixerParameters>;

@@ -1,6 +1,7 @@
 import type { VNode } from 'preact';
 import type { InspectorAction, InspectorModel } from '../../src/protocol/inspector';
 import { useSaved } from '../host';
+import { Restricted, Stale, Warnings } from '../kit/page';
 import { Banner } from '../kit/status';
 import { Button, Dropdown, Icon, IconButton } from '../kit/toolkit';
 import { Evidence, Headline, type Assume } from './figures';
@@ -22,11 +23,7 @@ export function Header(props: HeaderProps): VNode {
     <header class="header" aria-busy={props.busy}>
       <TitleLine {...props} />
       <Facts model={model} />
-      {props.stale && (
-        <Banner icon="refresh" kind="warning" actions={<Button onClick={props.onReload}>Reload</Button>}>
-          The file changed on disk. What is shown is from before.
-        </Banner>
-      )}
+      {props.stale && <Stale onReload={props.onReload} />}
       <Notices {...props} />
       {model.unknown && <Unknown unknown={model.unknown} />}
       <Headline figures={model.headline} assume={assume} />
@@ -100,18 +97,13 @@ function Notices({ model, perform }: HeaderProps): VNode {
   return (
     <>
       {model.notRunnable && (
-        <Banner
-          icon={model.trustNeeded ? 'workspace-untrusted' : 'info'}
-          actions={model.trustNeeded && <Button onClick={() => perform('manageTrust')}>Manage Trust</Button>}
-        >
-          {model.notRunnable}
-        </Banner>
+        <Restricted
+          reason={model.notRunnable}
+          trustNeeded={model.trustNeeded ?? false}
+          onManageTrust={() => perform('manageTrust')}
+        />
       )}
-      {model.warnings.map((warning) => (
-        <Banner key={warning} icon="warning" kind="warning">
-          {warning}
-        </Banner>
-      ))}
+      <Warnings texts={model.warnings} />
       {model.candidates.length > 1 && (
         <Banner icon="question">Names and shapes fit several models: {model.candidates.join(', ')}.</Banner>
       )}

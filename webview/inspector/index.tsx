@@ -1,11 +1,14 @@
-import { render, type VNode } from 'preact';
+import type { VNode } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { InspectorApi, InspectorEvents, InspectorModel } from '../../src/protocol/inspector';
 import { Complexity } from '../complexity/report';
-import { connect, kindOf, messageOf, useSaved } from '../host';
-import { announce, Banner, Failure, Failures, GivenUp, Guard, LiveRegion, Reading } from '../kit/status';
+import type { CallOptions } from '../../src/protocol/channel';
+import { connect, useSaved } from '../host';
+import { useQuestion } from '../kit/hooks';
+import { mount, Page } from '../kit/page';
+import { announce, Guard } from '../kit/status';
 import { Tabs } from '../kit/tabs';
-import { IconButton, TextField } from '../kit/toolkit';
+import { TextField } from '../kit/toolkit';
 import '../theme.css';
 import { Architecture } from './architecture';
 import { Header } from './header';
@@ -22,89 +25,59 @@ const TITLES: Readonly<Record<Tab, string>> = {
   metadata: 'Metadata',
 };
 
-/** What the host tells this page, as the page that is mounted hears it. */
-const listeners: { current: InspectorEvents } = {
-  current: { stale: () => undefined, changed: () => undefined, show: () => undefined },
-};
-const host = connect<InspectorApi>({
-  stale: () => listeners.current.stale(),
-  changed: (model: InspectorModel) => listeners.current.changed(model),
-  show: (tab: string) => listeners.current.show(tab),
-});
-
-interface PageState {
-  readonly model?: InspectorModel | undefined;
-  /** Beside a model: what was asked of it could not be done, and it is shown as it was. */
-  readonly error?: { readonly message: string; readonly kind: string };
-  readonly busy: boolean;
-}
+const host = connect<InspectorApi, InspectorEvents>(['stale', 'changed']);
+const { remote } = host;
 
 function Inspector(): VNode {
-  const [state, setState] = useState<PageState>({ busy: true });
+  const question = useQuestion<InspectorModel>();
   const [stale, setStale] = useState(false);
   const [tab, setTab] = useSaved<Tab>('tab', 'architecture');
 
-  const load = (ask: () => Promise<InspectorModel>, done?: string): void => {
-    setState((before) => ({ ...before, busy: true }));
-    ask().then(
-      (model) => {
-        setState({ model, busy: false });
-        setStale(false);
-        if (done) announce(done);
-      },
-      (error: unknown) =>
-        setState(({ model }) => ({
-          model,
-          error: { message: messageOf(error), kind: kindOf(error) },
-          busy: false,
-        })),
-    );
-  };
+  const load: Load = (ask, done) =>
+    question.ask(ask, () => {
+      setStale(false);
+      if (done) announce(done);
+    });
+  const reload = (done?: string): void => load((call) => host.call('reload', [], call), done);
   useEffect(() => {
-    listeners.current = {
+    host.listen({
       stale: () => setStale(true),
       changed: (model) => {
-        setState({ model, busy: false });
+        question.take(() => model);
         setStale(false);
       },
-      show: (name) => {
-        if (name in TITLES) setTab(name as Tab);
-      },
-    };
-    load(() => host.open());
+    });
+    load((call) => host.call('open', [], call));
   }, []);
-
-  const { model, error } = state;
-  const retry = (): void => load(() => host.reload());
-  if (!model && error?.kind === 'cancelled' && !state.busy) return <GivenUp onRetry={retry} />;
-  if (!model && error && !state.busy)
-    return (
-      <Failure
-        title="This file could not be opened"
-        {...error}
-        onRetry={retry}
-        onShowLog={() => void host.perform('showLog')}
-        onManageTrust={() => void host.perform('manageTrust')}
-      />
-    );
-  if (!model) return <Reading rows={12} onCancel={() => void host.cancel()} />;
   return (
-    <>
-      {error && error.kind !== 'cancelled' && (
-        <Banner
-          icon="error"
-          kind="error"
-          actions={
-            <IconButton icon="close" label="Dismiss" onClick={() => setState({ model, busy: state.busy })} />
-          }
-        >
-          {error.message}
-        </Banner>
+    <Page
+      question={question}
+      waiting={{
+        label: 'Reading the checkpoint',
+        rows: 12,
+        late: 'Reading the checkpoint’s header …',
+        givenUp: { text: 'Cancelled: the file was not read.', again: 'Read Again' },
+      }}
+      failure="This file could not be opened"
+      onRetry={() => reload()}
+      perform={remote.perform}
+    >
+      {(model) => (
+        <Loaded
+          model={model}
+          busy={question.busy}
+          stale={stale}
+          tab={tab}
+          onTab={setTab}
+          load={load}
+          onReload={() => reload('Read again')}
+        />
       )}
-      <Loaded model={model} busy={state.busy} stale={stale} tab={tab} onTab={setTab} load={load} />
-    </>
+    </Page>
   );
 }
+
+type Load = (ask: (call: CallOptions) => Promise<InspectorModel>, done?: string) => void;
 
 interface LoadedProps {
   readonly model: InspectorModel;
@@ -112,16 +85,17 @@ interface LoadedProps {
   readonly stale: boolean;
   readonly tab: Tab;
   readonly onTab: (tab: Tab) => void;
-  readonly load: (ask: () => Promise<InspectorModel>, done?: string) => void;
+  readonly load: Load;
+  readonly onReload: () => void;
 }
 
-function Loaded({ model, busy, stale, tab, onTab, load }: LoadedProps): VNode {
+function Loaded({ model, busy, stale, tab, onTab, load, onReload }: LoadedProps): VNode {
   const [query, setQuery] = useSaved('query', '');
   const [tensor, setTensor] = useSaved<string | undefined>('tensor', undefined);
   const tabs = useMemo(() => tabsOf(model), [model]);
   const chosen = tabs.some(({ name }) => name === tab) ? tab : 'architecture';
   const copy = (text: string): void => {
-    void host.copy(text).then(() => announce('Copied'));
+    void remote.copy(text).then(() => announce('Copied'));
   };
   const reveal = (name: string): void => {
     setQuery('');
@@ -134,10 +108,10 @@ function Loaded({ model, busy, stale, tab, onTab, load }: LoadedProps): VNode {
         model={model}
         busy={busy}
         stale={stale}
-        assume={(key, value) => load(() => host.assume(key, value), 'Counted anew')}
-        onStateDict={(name) => load(() => host.chooseStateDict(name), `${name} is shown`)}
-        onReload={() => load(() => host.reload(), 'Read again')}
-        perform={(action) => void host.perform(action)}
+        assume={(key, value) => load((call) => host.call('assume', [key, value], call), 'Counted anew')}
+        onStateDict={(name) => load((call) => host.call('chooseStateDict', [name], call), `${name} is shown`)}
+        onReload={onReload}
+        perform={(action) => void remote.perform(action)}
       />
       <div class="tab-bar">
         <Tabs label="Views of the checkpoint" tabs={tabs} chosen={chosen} onChoose={onTab} />
@@ -156,7 +130,7 @@ function Loaded({ model, busy, stale, tab, onTab, load }: LoadedProps): VNode {
               query={query}
               chosen={tensor}
               onChoose={setTensor}
-              read={(name, first, count) => host.tensorValues(name, first, count)}
+              read={(name, first, count, call) => host.call('tensorValues', [name, first, count], call)}
               onCopy={copy}
             />
           )}
@@ -180,11 +154,4 @@ const tabsOf = (
       ...(name === 'tensors' ? { count: String(model.tensors.length) } : {}),
     }));
 
-render(
-  <main>
-    <Inspector />
-    <LiveRegion />
-    <Failures />
-  </main>,
-  document.getElementById('root') as HTMLElement,
-);
+mount(<Inspector />);

@@ -1,5 +1,6 @@
 import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
+import type { CallOptions } from '../../src/protocol/channel';
 import type { TensorValues } from '../../src/protocol/inspector';
 import type { TensorRow } from '../../src/domain/report';
 import { formatBytes, formatExact, formatFigure, formatPercent, formatShape } from '../../src/domain/units';
@@ -8,7 +9,12 @@ import { useAnswer } from '../kit/hooks';
 import { Banner, Skeleton } from '../kit/status';
 import { Button, IconButton } from '../kit/toolkit';
 
-export type ReadValues = (tensor: string, first: number, count: number) => Promise<TensorValues>;
+export type ReadValues = (
+  tensor: string,
+  first: number,
+  count: number,
+  call: CallOptions,
+) => Promise<TensorValues>;
 
 const PAGE = 96;
 
@@ -21,7 +27,7 @@ export interface ValuesProps {
 /** A page of a tensor's numbers, with statistics over the whole where the host could read it. */
 export function Values({ tensor, read, onCopy }: ValuesProps): VNode {
   const [first, setFirst] = useState(0);
-  const { value, error } = useAnswer(() => read(tensor.name, first, PAGE), [tensor.name, first]);
+  const { value, error } = useAnswer((call) => read(tensor.name, first, PAGE, call), [tensor.name, first]);
   return (
     <>
       <div>

@@ -1,6 +1,7 @@
 import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { kindOf, messageOf } from '../host';
+import type { CallOptions } from '../../src/protocol/channel';
+import { failedWith, type Failed } from '../host';
 
 /** Width of an element in pixels, followed as it changes; 0 until it is in the document. */
 export function useWidth(element: RefObject<HTMLElement | null>): number {
@@ -19,35 +20,104 @@ export function useWidth(element: RefObject<HTMLElement | null>): number {
 export interface Answer<T> {
   readonly value: T | undefined;
   readonly waiting: boolean;
-  readonly error?: { readonly message: string; readonly kind: string };
+  readonly error?: Failed;
 }
 
 /**
- * Asks again whenever `keys` change; only the newest question's answer counts. The last value stays while a new one is on its
- * way, so that nothing jumps.
+ * Asks again whenever `keys` change; only the newest question's answer counts, and those before it are cancelled. The last value
+ * stays while a new one is on its way, so that nothing jumps.
  */
-export function useAnswer<T>(ask: () => Promise<T> | undefined, keys: readonly unknown[]): Answer<T> {
+export function useAnswer<T>(
+  ask: (call: CallOptions) => Promise<T> | undefined,
+  keys: readonly unknown[],
+): Answer<T> {
   const [answer, setAnswer] = useState<Answer<T>>({ value: undefined, waiting: true });
   useEffect(() => {
-    let current = true;
-    const question = ask();
+    const abort = new AbortController();
+    const { signal } = abort;
+    const question = ask({ signal });
     if (!question) return undefined;
     setAnswer((before) => ({ value: before.value, waiting: true }));
     question.then(
-      (value) => current && setAnswer({ value, waiting: false }),
-      (error: unknown) =>
-        current &&
-        setAnswer({
-          value: undefined,
-          waiting: false,
-          error: { message: messageOf(error), kind: kindOf(error) },
-        }),
+      (value) => {
+        if (!signal.aborted) setAnswer({ value, waiting: false });
+      },
+      (error: unknown) => {
+        if (!signal.aborted) setAnswer({ value: undefined, waiting: false, error: failedWith(error) });
+      },
     );
-    return () => {
-      current = false;
-    };
+    return () => abort.abort();
   }, keys);
   return answer;
+}
+
+/** What a page asked its host for, as it stands. */
+export interface Question<T> {
+  /** The newest answer; it stays while another is on its way and if that fails. */
+  readonly value: T | undefined;
+  readonly busy: boolean;
+  /** What is going on: `loading 346 MB`. */
+  readonly progress: string;
+  readonly error?: Failed | undefined;
+}
+
+/** A question and what can be done about it. */
+export interface Asking<T> extends Question<T> {
+  /** Asks; an earlier question that still waits is cancelled and counts no more. */
+  ask(ask: (call: CallOptions) => Promise<T>, onAnswer?: (value: T) => void): void;
+  /** Ends the question that waits, with the error kind `cancelled`. */
+  cancel(): void;
+  /** Takes what the host told by itself; a change of what stands, or something new. */
+  take(change: (value: T | undefined) => T | undefined): void;
+  /** Forgets an error that was read. */
+  dismiss(): void;
+}
+
+/** The one thing that a page is about: asked by events, where `useAnswer` asks by what it depends on. */
+export function useQuestion<T>(): Asking<T> {
+  const [question, setQuestion] = useState<Question<T>>({ value: undefined, busy: true, progress: '' });
+  const running = useRef<AbortController | null>(null);
+  return {
+    ...question,
+    ask(ask, onAnswer) {
+      running.current?.abort();
+      const abort = new AbortController();
+      running.current = abort;
+      const isNewest = (): boolean => running.current === abort;
+      const onProgress = (progress: string): void => {
+        if (isNewest()) setQuestion((before) => ({ ...before, progress }));
+      };
+      setQuestion(({ value }) => ({ value, busy: true, progress: '' }));
+      ask({ signal: abort.signal, onProgress }).then(
+        (value) => {
+          if (!isNewest()) return;
+          setQuestion({ value, busy: false, progress: '' });
+          onAnswer?.(value);
+        },
+        (error: unknown) => {
+          if (!isNewest()) return;
+          const failed = failedWith(error);
+          setQuestion(({ value }) => ({ value, busy: false, progress: '', error: failed }));
+        },
+      );
+    },
+    cancel: () => running.current?.abort(),
+    take: (change) =>
+      setQuestion(({ value, ...before }) => ({ ...before, value: change(value), error: undefined })),
+    dismiss: () => setQuestion((before) => ({ ...before, error: undefined })),
+  };
+}
+
+/** Whether something has lasted for `delay` milliseconds: what is shorter than that would only flicker. */
+export function useLate(lasts: boolean, delay: number): boolean {
+  const [late, setLate] = useState(false);
+  useEffect(() => {
+    setLate(false);
+    if (!lasts) return undefined;
+    const timer = setTimeout(() => setLate(true), delay);
+    return () => clearTimeout(timer);
+  }, [lasts, delay]);
+  return lasts && late;
 }
 
 /** A value that follows `value` once it has stood still for `delay` milliseconds. */

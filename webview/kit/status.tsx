@@ -62,32 +62,6 @@ export const Skeleton = ({ label, rows }: { label: string; rows: number }): VNod
   </div>
 );
 
-/** Reading a file: most are read before anybody could read this; a slow disk is named, and can be given up. */
-export function Reading({ rows, onCancel }: { rows: number; onCancel: () => void }): VNode {
-  const [late, setLate] = useState(false);
-  useEffect(() => {
-    const timer = setTimeout(() => setLate(true), 400);
-    return () => clearTimeout(timer);
-  }, []);
-  return (
-    <>
-      {late && (
-        <Banner icon="watch" actions={<Button onClick={onCancel}>Cancel</Button>}>
-          Reading the checkpoint’s header …
-        </Banner>
-      )}
-      <Skeleton label="Reading the checkpoint" rows={rows} />
-    </>
-  );
-}
-
-/** In place of what the user gave up. */
-export const GivenUp = ({ onRetry }: { onRetry: () => void }): VNode => (
-  <Banner icon="circle-slash" actions={<Button onClick={onRetry}>Read Again</Button>}>
-    Cancelled: the file was not read.
-  </Banner>
-);
-
 export interface BannerProps {
   readonly icon: string;
   readonly kind?: 'info' | 'warning' | 'error';

@@ -31,6 +31,10 @@ export function serve<Api extends object, Events extends object>(
   };
 }
 
+/** The user's own: by the editor, or by the inference process. */
+const isCancelled = (error: unknown): boolean =>
+  error instanceof Cancelled || (error instanceof Error && error.name === 'cancelled');
+
 function logFailures(api: object, log: Log): object {
   const logged = Object.entries(api).map(([name, method]: [string, (...values: unknown[]) => unknown]) => [
     name,
@@ -38,7 +42,7 @@ function logFailures(api: object, log: Log): object {
       try {
         return await method(...values);
       } catch (error) {
-        if (!(error instanceof Cancelled)) log.error(`${name}: ${messageOf(error)}`);
+        if (!isCancelled(error)) log.error(`${name}: ${messageOf(error)}`);
         throw error;
       }
     },

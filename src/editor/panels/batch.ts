@@ -18,7 +18,7 @@ export class Batch {
   private readonly rows: BatchRow[] = [];
   private abort = new AbortController();
   private provider = '';
-  private running = false;
+  private running: Promise<void> | undefined;
   private started = 0;
   private elapsed = 0;
   private told = 0;
@@ -41,21 +41,38 @@ export class Batch {
     this.abort.abort();
   }
 
-  /** Goes on after the last row there is. Resolves when every picture has a row or the batch was cancelled. */
+  /** Everything so far; if it was cancelled, as soon as it has ended. */
+  async settled(): Promise<BatchState> {
+    if (this.abort.signal.aborted) await this.running;
+    return this.state;
+  }
+
+  /**
+   * Goes on after the last row there is, or joins the run that is going on. Resolves when every image has a row or the batch was
+   * cancelled.
+   */
   async run(): Promise<void> {
-    if (this.running) return;
+    if (this.abort.signal.aborted) await this.running;
+    if (!this.running) {
+      this.running = this.work().finally(() => {
+        this.running = undefined;
+        this.tell();
+      });
+      this.tell();
+    }
+    await this.running;
+  }
+
+  private async work(): Promise<void> {
     this.abort = new AbortController();
-    this.running = true;
+    const { signal } = this.abort;
     this.started = performance.now() - this.elapsed;
-    this.tell();
     for (const [index, image] of this.images.entries()) {
       if (index < this.rows.length) continue;
-      if (this.abort.signal.aborted) break;
+      if (signal.aborted) break;
       const row = await this.rowOf(index, image);
-      if (!this.abort.signal.aborted) this.add(row);
+      if (!signal.aborted) this.add(row);
     }
-    this.running = false;
-    this.tell();
   }
 
   private async rowOf(index: number, image: string): Promise<BatchRow> {
@@ -87,7 +104,7 @@ export class Batch {
       ...this.facts,
       total: this.images.length,
       done,
-      running: this.running,
+      running: this.running !== undefined,
       rate: this.elapsed > 0 ? (1000 * done) / this.elapsed : 0,
       provider: this.provider,
       resumable: !this.running && done < this.images.length,

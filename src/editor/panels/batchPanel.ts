@@ -1,20 +1,55 @@
 import { dirname } from 'node:path';
-import type { WebviewPanel } from 'vscode';
 import type { Classified } from '../../contributions';
-import type { BatchApi, BatchEvents, BatchState } from '../../protocol/batch';
+import type { CallContext } from '../../protocol/channel';
+import type { BatchApi, BatchState } from '../../protocol/batch';
 import type { Batch } from './batch';
 import { serve } from '../pages/connection';
-import { Disposables } from '../disposables';
 import { perform } from '../dialogue/notices';
-import { showIcon, showPage } from '../pages/page';
+import type { Panel, PanelServices } from './panels';
 import { saveAndOpen } from '../dialogue/saving';
-import type { Services } from '../services';
 
 /** Where the rows of a table come from: a batch that runs, or what one left before the window was reloaded. */
 export interface BatchSource {
   readonly state: BatchState;
-  cancel(): void;
-  resume(): void;
+  /** The state; of a batch that was just cancelled as soon as it has ended. */
+  settled(): Promise<BatchState>;
+  /** As `BatchApi.run`. */
+  run(known: number, call: CallContext<BatchState>): Promise<void>;
+}
+
+/** Opens the panel of an image and does not wait for its answer, which belongs to that panel. */
+export type OpenImage = (image: string, checkpoint: string) => void;
+
+/** A batch as pages follow it, each from the rows on that it knows; `tell` is called when there are more. */
+export function followed(batch: Batch) {
+  const followers = new Set<() => void>();
+  return {
+    tell: (): void => followers.forEach((hear) => hear()),
+    source: (run: () => Promise<void>): BatchSource => ({
+      get state() {
+        return batch.state;
+      },
+      settled: () => batch.settled(),
+      async run(known, { signal, progress }) {
+        let told = known;
+        const hear = (): void => {
+          const { state } = batch;
+          progress({ ...state, rows: state.rows.slice(told) });
+          told = state.rows.length;
+        };
+        const cancel = (): void => batch.cancel();
+        followers.add(hear);
+        signal.addEventListener('abort', cancel, { once: true });
+        try {
+          await run();
+        } finally {
+          followers.delete(hear);
+          signal.removeEventListener('abort', cancel);
+        }
+        hear();
+      },
+    }),
+  };
 }
 
 const writers = {
@@ -22,35 +57,28 @@ const writers = {
   json: async (state: BatchState) => (await import('./batchExport')).batchJson(state),
 } as const;
 
-/** Shows a table of results. Answers a function that hands the page new rows. */
-export function showBatch(
-  panel: WebviewPanel,
-  id: string,
-  source: () => BatchSource,
-  services: Services,
-): (state: BatchState) => void {
-  const owned = new Disposables();
-  panel.onDidDispose(() => owned.dispose());
+/** Fills a panel with a table of results. */
+export function fillBatch(
+  panel: Panel<{ readonly batch: string }>,
+  source: BatchSource,
+  services: PanelServices & { readonly openImage: OpenImage },
+  title?: string,
+): void {
   const api: BatchApi = {
-    open: async () => source().state,
-    cancel: async () => source().cancel(),
-    resume: async () => source().resume(),
+    open: () => source.settled(),
+    run: (known, call) => source.run(known, call),
     openRow: async (index) => {
-      const { checkpoint, rows } = source().state;
+      const { checkpoint, rows } = source.state;
       const row = rows.find((candidate) => candidate.index === index);
-      // Not awaited: the answer belongs to the picture's own panel.
-      if (row) void services.images.show(row.image, checkpoint, 'labels');
+      if (row) services.openImage(row.image, checkpoint);
     },
     export: async (format) => {
-      const { state } = source();
+      const { state } = source;
       return saveAndOpen(folderOf(state), `results.${format}`, await writers[format](state));
     },
     perform,
   };
-  const { tell } = owned.add(serve<BatchApi, BatchEvents>(panel.webview, api, services.log));
-  showIcon(panel, services.extensionUri);
-  showPage(panel.webview, services.extensionUri, 'batch', panel.title, { batch: id });
-  return (state) => tell.progress(state);
+  panel.load(panel.subject, title).add(serve<BatchApi, object>(panel.webview, api, services.log));
 }
 
 const folderOf = ({ rows, checkpoint }: BatchState): string => rows[0]?.image ?? dirname(checkpoint);

@@ -1,29 +1,46 @@
 import { guessesOf } from '../../tasks/answer';
 import { randomUUID } from 'node:crypto';
-import { Uri, window, workspace, type Disposable, type WebviewPanel } from 'vscode';
+import { Uri, workspace, type Disposable } from 'vscode';
 import { viewTypes, type Classified } from '../../contributions';
 import type { BatchState } from '../../protocol/batch';
 import { Batch, type BatchSteps } from './batch';
-import { answersOf, showBatch } from './batchPanel';
+import { answersOf, fillBatch, followed, type BatchSource, type OpenImage } from './batchPanel';
 import { checkpointLabel } from '../documents/checkpointEntries';
-import { Disposables } from '../disposables';
+import type { Documents } from '../documents/documents';
 import { messageOf } from '../dialogue/errors';
 import { columnForAnswers } from './columns';
+import { Panels, type Panel, type PanelServices } from './panels';
 import { withProgress } from '../dialogue/progress';
-import { registerSerializer } from './serializer';
-import type { Services } from '../services';
+import type { Runner } from '../runner';
 
 const thumbnailSide = 64;
 const batchId = /^[0-9a-f-]{36}$/;
 
+export interface BatchServices extends PanelServices {
+  /** Where results of batches are kept for a reload. */
+  readonly storageUri: Uri;
+  readonly documents: Pick<Documents, 'acquire'>;
+  readonly runner: Pick<Runner, 'thumbnail' | 'classifyForTable'>;
+  /** Opens the panel of one image of a batch. */
+  readonly openImage: OpenImage;
+}
+
+type BatchPanel = Panel<{ readonly batch: string }>;
+
 /** Tables of results. Their rows are kept in a file, so that a reload of the window shows them without running again. */
 export class BatchPanels implements Disposable {
-  private readonly owned = new Disposables();
-  private readonly panels = new Set<WebviewPanel>();
+  private readonly panels: Panels<{ readonly batch: string }>;
 
-  constructor(private readonly services: Services) {
-    this.owned.add(
-      registerSerializer(viewTypes.batch, ['batch'], ({ batch }, panel) => void this.restore(batch, panel)),
+  constructor(private readonly services: BatchServices) {
+    this.panels = new Panels(
+      {
+        viewType: viewTypes.batch,
+        page: 'batch',
+        restoredBy: ['batch'],
+        fill: (panel) => void this.restore(panel),
+      },
+      services,
+      columnForAnswers,
     );
   }
 
@@ -31,7 +48,7 @@ export class BatchPanels implements Disposable {
     return this.panels.size;
   }
 
-  /** Classifies pictures in a new table; resolves when it is done. */
+  /** Classifies images in a new table; resolves when it is done. */
   async show(images: readonly string[], checkpoint: string): Promise<readonly Classified[]> {
     const { document, dispose } = this.services.documents.acquire(checkpoint);
     try {
@@ -39,30 +56,18 @@ export class BatchPanels implements Disposable {
         document.model(),
       );
       const modelTitle = recognition.family === null ? checkpointLabel(checkpoint) : recognition.title;
-      const id = randomUUID();
-      const panel = this.track(
-        id,
-        window.createWebviewPanel(
-          viewTypes.batch,
-          `${images.length} pictures × ${checkpointLabel(checkpoint)}`,
-          columnForAnswers(),
-        ),
-      );
-      let tell: (state: BatchState) => void = () => undefined;
-      const batch = new Batch(images, { checkpoint, modelTitle }, this.steps(checkpoint), (state) =>
-        tell(state),
-      );
-      const run = (): Promise<void> => this.run(batch, checkpoint, id, panel);
-      const source = {
-        get state() {
-          return batch.state;
-        },
-        cancel: () => batch.cancel(),
-        resume: () => void run(),
-      };
-      tell = showBatch(panel, id, () => source, this.services);
-      panel.onDidDispose(() => batch.cancel());
-      await run();
+      const title = `${images.length} pictures × ${checkpointLabel(checkpoint)}`;
+      const facts = { checkpoint, modelTitle };
+      const batch = new Batch(images, facts, this.steps(checkpoint), () => follow.tell());
+      const follow = followed(batch);
+      let done = Promise.resolve();
+      this.panels.create({ batch: randomUUID() }, (panel) => {
+        const run = (): Promise<void> => this.run(batch, checkpoint, panel);
+        this.fill(panel, follow.source(run), title);
+        panel.own({ dispose: () => batch.cancel() });
+        done = run();
+      });
+      await done;
       return answersOf(batch);
     } finally {
       dispose();
@@ -70,12 +75,12 @@ export class BatchPanels implements Disposable {
   }
 
   /** The checkpoint stays open as long as the batch runs; its rows are kept for a reload of the window. */
-  private async run(batch: Batch, checkpoint: string, id: string, panel: WebviewPanel): Promise<void> {
+  private async run(batch: Batch, checkpoint: string, panel: BatchPanel): Promise<void> {
     const { documents, log } = this.services;
     const { dispose } = documents.acquire(checkpoint);
     try {
       await batch.run();
-      if (this.panels.has(panel)) await this.keep(id, batch.state);
+      if (!panel.isClosed) await this.keep(panel.subject.batch, batch.state);
       log.info(`${batch.state.done} of ${batch.images.length} pictures classified with ${checkpoint}`);
     } finally {
       dispose();
@@ -102,29 +107,25 @@ export class BatchPanels implements Disposable {
     };
   }
 
-  private async restore(id: string, panel: WebviewPanel): Promise<void> {
-    if (!batchId.test(id)) return panel.dispose();
+  private async restore(panel: BatchPanel): Promise<void> {
+    const { batch } = panel.subject;
+    if (!batchId.test(batch)) return panel.close();
     try {
-      const bytes = await workspace.fs.readFile(this.fileOf(id));
+      const bytes = await workspace.fs.readFile(this.fileOf(batch));
       const kept = JSON.parse(Buffer.from(bytes).toString('utf8')) as BatchState;
-      // Which pictures a cancelled batch left out went with the window.
+      // Which images a cancelled batch left out went with the window.
       const state = { ...kept, resumable: false };
-      const source = { state, cancel: () => undefined, resume: () => undefined };
-      showBatch(this.track(id, panel), id, () => source, this.services);
+      this.fill(panel, { state, settled: async () => state, run: async () => undefined });
     } catch (error) {
       // The window was closed while the batch ran: there is nothing to show.
       this.services.log.info(`a table of results is not restored: ${messageOf(error)}`);
-      panel.dispose();
+      panel.close();
     }
   }
 
-  private track(id: string, panel: WebviewPanel): WebviewPanel {
-    this.panels.add(panel);
-    panel.onDidDispose(() => {
-      this.panels.delete(panel);
-      void this.forget(id);
-    });
-    return panel;
+  private fill(panel: BatchPanel, source: BatchSource, title?: string): void {
+    panel.own({ dispose: () => void this.forget(panel.subject.batch) });
+    fillBatch(panel, source, this.services, title);
   }
 
   private async keep(id: string, state: BatchState): Promise<void> {
@@ -144,6 +145,6 @@ export class BatchPanels implements Disposable {
   }
 
   dispose(): void {
-    this.owned.dispose();
+    this.panels.dispose();
   }
 }

@@ -11,12 +11,24 @@ import { checkpointLabel } from '../documents/checkpointEntries';
 import type { CheckpointDocument } from '../documents/checkpointDocument';
 import { serve } from '../pages/connection';
 import { Disposables } from '../disposables';
+import type { Documents } from '../documents/documents';
+import type { WorkspaceMemory } from '../documents/memory';
 import { perform, restricted } from '../dialogue/notices';
 import { copyText, saveAndOpen } from '../dialogue/saving';
-import type { Services } from '../services';
+import { unlessAborted } from '../dialogue/progress';
+import type { PanelServices } from './panels';
+
+/** What a page about a checkpoint needs of the extension. */
+export interface InspectorServices extends PanelServices {
+  readonly documents: Pick<Documents, 'acquire'>;
+  readonly memory: Pick<WorkspaceMemory, 'assumptions'>;
+  readonly checkpoints: { choose(path: string): Promise<string> };
+}
+
+type Action = (path: string, services: InspectorServices) => Promise<unknown>;
 
 /** What the page's buttons do; the commands say themselves what went wrong. */
-const actions: Readonly<Record<InspectorAction, (path: string, services: Services) => Promise<unknown>>> = {
+const actions: Readonly<Record<InspectorAction, Action>> = {
   classify: async (path, { checkpoints }) => {
     await checkpoints.choose(path);
     await commands.executeCommand('vitrine.classifyImage');
@@ -35,7 +47,7 @@ const actions: Readonly<Record<InspectorAction, (path: string, services: Service
 export function serveInspector(
   webview: Webview,
   document: CheckpointDocument,
-  services: Services,
+  services: InspectorServices,
 ): Disposable {
   const owned = new Disposables();
   const { tell } = owned.add(
@@ -48,14 +60,13 @@ export function serveInspector(
   return owned;
 }
 
-function createApi(document: CheckpointDocument, services: Services): InspectorApi {
+function createApi(document: CheckpointDocument, services: InspectorServices): InspectorApi {
   const { path } = document;
   return {
-    open: async () => viewOf(await document.model(), services),
+    open: async ({ signal }) => viewOf(await unlessAborted(document.model(), signal), services),
     assume: async (key, value) => viewOf(await document.assume(key, value), services),
     chooseStateDict: async (name) => viewOf(await document.chooseStateDict(name), services),
-    reload: async () => viewOf(await document.reload(), services),
-    cancel: async () => document.cancel(),
+    reload: async ({ signal }) => viewOf(await unlessAborted(document.reload(), signal), services),
     tensorValues: async (tensor, first, count) =>
       (await analysis()).tensorValues(await document.model(), tensor, first, count),
     complexity: async (imageSize, batch) =>
@@ -75,7 +86,7 @@ function createApi(document: CheckpointDocument, services: Services): InspectorA
 
 const analysis = () => import('../analysis');
 
-async function viewOf(model: Model, { memory }: Services): Promise<InspectorModel> {
+async function viewOf(model: Model, { memory }: InspectorServices): Promise<InspectorModel> {
   const { inspect } = await analysis();
   const assumptions = memory.assumptions(headerKey(model.checkpoint.selected.tensors));
   return inspect(model, assumptions, workspace.isTrusted ? '' : restricted);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { nextOrder, sortedIndices } from '../../../webview/marks/sorting';
+import { nextOrder, sortedIndices } from '../../../webview/kit/sorting';
 
 describe('sorting', () => {
   it('orders names by their numbers', () => {
