@@ -21,7 +21,8 @@ function createCommands(services: Services): Commands {
     'vitrine.showAttention': (clicked, selected) => classify(services, 'attention', clicked, selected),
     'vitrine.inspectCheckpoint': async (clicked) =>
       services.inspect(clicked ? pathOf(clicked) : await checkpoints.ask('Choose a checkpoint to inspect')),
-    'vitrine.complexityReport': async (clicked) => reports.show(await checkpointOf(services, clicked)),
+    'vitrine.complexityReport': async (clicked) =>
+      reports.show({ checkpoint: await checkpointOf(services, clicked) }),
     'vitrine.exportOnnx': async (clicked) => exportOnnx(services, await checkpointOf(services, clicked)),
     'vitrine.chooseCheckpoint': async () => {
       const path = await checkpoints.pick();

@@ -3,6 +3,7 @@ import type { Pixels } from '../domain/pixels';
 import type { AttentionRows, Query } from '../domain/query';
 import { EventEmitter, Uri, type Disposable, type Memento } from 'vscode';
 import type { OpenedModel } from '../models/openedModels';
+import type { CallOptions } from '../protocol/channel';
 import type { ProviderCheck } from '../inference/remoteApi';
 import type { ClassifyRequest, Inference } from '../inference/service';
 import type { Log } from './log';
@@ -30,7 +31,6 @@ export interface ProvidersChecked {
  */
 export class Runner implements Disposable {
   private readonly checked = new EventEmitter<ProvidersChecked>();
-  private readonly progress = new EventEmitter<string>();
   private service: Promise<Inference> | undefined;
   /** A background check of the GPUs ended. */
   readonly onDidCheckProviders = this.checked.event;
@@ -54,8 +54,8 @@ export class Runner implements Disposable {
     return this.run(request, { displaySide: 0, topK: Math.max(2, readSetting('vitrine.topK')) });
   }
 
-  async attention(run: number, query: Query): Promise<AttentionRows> {
-    return (await this.inference()).attention(run, query);
+  async attention(run: number, query: Query, call: CallOptions): Promise<AttentionRows> {
+    return (await this.inference()).attention(run, query, call);
   }
 
   async thumbnail(path: string, side: number): Promise<string> {
@@ -75,19 +75,13 @@ export class Runner implements Disposable {
     request: RunnerRequest,
     wanted: Pick<ClassifyRequest, 'attention' | 'topK' | 'displaySide'>,
   ): Promise<Run> {
-    const { opened, image, options, signal, report } = request;
+    const { opened, image, options, signal, report: onProgress } = request;
     const inference = await this.inference();
-    const listening = this.progress.event(report);
-    try {
-      const provider = options.provider ?? readSetting('vitrine.provider');
-      const chosen = { ...options, provider };
-      const asked = { opened, image, options: chosen, ...wanted, signal };
-      const view = await inference.classify(asked);
-      const { seen } = view;
-      return { ...view, seen: { ...seen, pixels: plain(seen.pixels), seen: plain(seen.seen) } };
-    } finally {
-      listening.dispose();
-    }
+    const provider = options.provider ?? readSetting('vitrine.provider');
+    const chosen = { ...options, provider };
+    const view = await inference.classify({ opened, image, options: chosen, ...wanted, signal, onProgress });
+    const { seen } = view;
+    return { ...view, seen: { ...seen, pixels: plain(seen.pixels), seen: plain(seen.seen) } };
   }
 
   private inference(): Promise<Inference> {
@@ -113,7 +107,6 @@ export class Runner implements Disposable {
         const memoryBytes = gigabytes > 0 ? gigabytes * 1e9 : limits.memoryBytes;
         return { ...limits, memoryBytes, threads: readSetting('vitrine.threads') };
       },
-      onProgress: (message) => this.progress.fire(message),
       onProviders: (checkpoint, providers) => this.checked.fire({ checkpoint, providers }),
       background: true,
     });
@@ -121,7 +114,6 @@ export class Runner implements Disposable {
 
   dispose(): void {
     this.checked.dispose();
-    this.progress.dispose();
     void this.service?.then((service) => service.dispose());
   }
 }

@@ -1,7 +1,7 @@
 import { commands, Uri, type ExtensionContext } from 'vscode';
 import { BatchPanels } from './panels/batchPanels';
 import { Checkpoints } from './documents/checkpoints';
-import { ComplexityPanels } from './panels/complexityPanel';
+import { createComplexityPanels, type ComplexityPanels } from './panels/complexityPanels';
 import type { Disposables } from './disposables';
 import { Documents } from './documents/documents';
 import { viewTypes } from '../contributions';
@@ -11,7 +11,10 @@ import { WorkspaceMemory } from './documents/memory';
 import { withProgress } from './dialogue/progress';
 import { Runner } from './runner';
 
-/** What views and commands share. Everything heavy behind it is loaded when it is first asked for. */
+/**
+ * What views and commands share, put together in this one place: panels state what they need of it, and know nothing of each
+ * other. Everything heavy behind it is loaded when it is first asked for.
+ */
 export interface Services {
   readonly extensionUri: Uri;
   /** Where results of batches are kept for a reload. */
@@ -34,23 +37,27 @@ export function createServices(context: ExtensionContext, owned: Disposables): S
   const log = owned.add(createLog());
   const memory = new WorkspaceMemory(workspaceState);
   const documents = owned.add(new Documents(memory, log));
+  const checkpoints = owned.add(new Checkpoints(memory, log));
+  const runner = owned.add(new Runner(extensionUri, globalState, log));
   const base = {
     extensionUri,
     storageUri: context.storageUri ?? context.globalStorageUri,
     log,
     memory,
     documents,
-    checkpoints: owned.add(new Checkpoints(memory, log)),
-    runner: owned.add(new Runner(extensionUri, globalState, log)),
+    checkpoints,
+    runner,
     inspect: (path: string) => inspect(path, documents),
   };
-  // Panels open other panels (a row of a batch opens its picture), so they get the finished record.
-  const services = base as Services;
-  return Object.assign(services, {
-    images: owned.add(new ImagePanels(services)),
-    batches: owned.add(new BatchPanels(services)),
-    reports: owned.add(new ComplexityPanels(services)),
-  });
+  const images = owned.add(new ImagePanels(base));
+  const openImage = (image: string, checkpoint: string): void =>
+    void images.show(image, checkpoint, 'labels');
+  return {
+    ...base,
+    images,
+    batches: owned.add(new BatchPanels({ ...base, openImage })),
+    reports: owned.add(createComplexityPanels(base)),
+  };
 }
 
 /** A folder opens as the file that was chosen in it. */

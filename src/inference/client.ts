@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { createChannel, RemoteError, type Channel, type Packet } from '../protocol/channel';
-import { inferenceVersion, type Hello, type InferenceApi, type InferenceEvents } from './remoteApi';
+import { inferenceVersion, type Hello, type InferenceApi } from './remoteApi';
 import { removeTemporaryFolders } from './temporary';
 
 /** Where diagnostics go: VS Code's output channel, or nowhere. */
@@ -14,7 +14,8 @@ export interface ClientOptions {
   /** The bundled process entry, `dist/process.js`. */
   readonly processPath: string;
   readonly log: Log;
-  readonly events?: Partial<InferenceEvents>;
+  /** Told what is going on: `loading 346 MB`; a request may have a listener of its own. */
+  readonly onProgress?: ((message: string) => void) | undefined;
   /** Added to the child's environment; tests point it at a software Vulkan driver. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
@@ -71,11 +72,15 @@ export class InferenceClient {
   constructor(private readonly options: ClientOptions) {}
 
   /**
-   * Runs `task` when all earlier ones have ended. Aborting `signal` ends it with a
-   * `CancelledError`.
+   * Runs `task` when all earlier ones have ended. Aborting the signal ends it with a
+   * `CancelledError`; one that waits is never started.
    */
-  request<T>(task: (remote: RemoteInference, hello: Hello) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const turn = this.queue.then(() => this.perform(task, signal));
+  request<T>(
+    task: (remote: RemoteInference, hello: Hello) => Promise<T>,
+    signal?: AbortSignal,
+    onProgress = this.options.onProgress,
+  ): Promise<T> {
+    const turn = this.queue.then(() => this.perform(task, signal, onProgress));
     this.queue = turn.catch(() => undefined);
     return signal ? Promise.race([turn, aborted(signal)]) : turn;
   }
@@ -106,6 +111,7 @@ export class InferenceClient {
   private async perform<T>(
     task: (remote: RemoteInference, hello: Hello) => Promise<T>,
     signal: AbortSignal | undefined,
+    onProgress: ((message: string) => void) | undefined,
   ): Promise<T> {
     if (signal?.aborted) throw new CancelledError();
     if (this.disposed) throw new ProcessEndedError('the inference process was stopped');
@@ -117,7 +123,7 @@ export class InferenceClient {
     signal?.addEventListener('abort', cancel, { once: true });
     try {
       const hello = await connection.hello;
-      return await task(connection.channel.remote, hello);
+      return await task(connection.channel.remoteWith({ onProgress }), hello);
     } catch (error) {
       // A process that is ending takes its request along; the reason is known when it is gone.
       if (error instanceof RemoteError && error.name === 'ChannelClosed') {
@@ -134,7 +140,7 @@ export class InferenceClient {
   }
 
   private connect(): Connection {
-    const { processPath, log, events = {}, environment } = this.options;
+    const { processPath, log, environment } = this.options;
     const child = fork(processPath, [], {
       serialization: 'advanced',
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -145,7 +151,7 @@ export class InferenceClient {
     });
     this.generation++;
     log.debug(`inference process ${child.pid} started`);
-    const channel = createChannel<InferenceApi>((packet) => void child.send(packet), {}, events);
+    const channel = createChannel<InferenceApi>((packet) => void child.send(packet));
     child.on('message', (packet: Packet) => channel.receive(packet));
     const stderr = collect(child, log);
     const connection: Connection = {

@@ -9,11 +9,10 @@ import { runInNewContext } from 'node:vm';
 import { byteLength } from '../checkpoint/tensors';
 import { at } from '../domain/lists';
 import type { ModelInput } from '../preprocessing/pipeline';
-import { createChannel, type Packet } from '../protocol/channel';
+import { createChannel, type CallContext, type Packet } from '../protocol/channel';
 import {
   inferenceVersion,
   type InferenceApi,
-  type InferenceEvents,
   type ModelRequest,
   type ImageRequest,
   type ProviderCheck,
@@ -59,8 +58,11 @@ function model(key: string): LoadedModel {
   return found;
 }
 
-async function load(request: ModelRequest, progress: (message: string) => void): Promise<LoadedModel> {
-  const loaded = await LoadedModel.load(await runtime(), request, progress);
+/** Reports to the caller of the call that is answered: requests run one at a time. */
+let report: CallContext['progress'] = () => undefined;
+
+async function load(request: ModelRequest): Promise<LoadedModel> {
+  const loaded = await LoadedModel.load(await runtime(), request, (message) => report(message));
   models.set(request.key, loaded);
   return loaded;
 }
@@ -128,7 +130,9 @@ async function check(
   step: Step,
   provider: string,
   repeat: boolean,
+  { progress }: CallContext,
 ): Promise<ProviderCheck> {
+  report = progress;
   const loaded = model(key);
   const { input } = await prepareImage(image);
   const inputs = feed(loaded, step, input);
@@ -185,16 +189,18 @@ const api: InferenceApi = {
     // Where it is missing, the first image says so.
     await import('sharp').catch(() => undefined);
   },
-  async load(request, { provider, attention }) {
+  async load(request, { provider, attention }, { progress }) {
+    report = progress;
     const known = models.get(request.key);
     const started = performance.now();
-    if (!known) tell.progress(`loading ${megabytes(request)}`);
-    const loaded = known ?? (await load(request, (message) => tell.progress(message)));
+    if (!known) progress(`loading ${megabytes(request)}`);
+    const loaded = known ?? (await load(request));
     await loaded.prepare(provider, attention);
     return { ...loaded.facts, milliseconds: known ? 0 : performance.now() - started };
   },
   release,
-  async runImage(key, image, { provider, attention, step }) {
+  async runImage(key, image, { provider, attention, step }, { progress }) {
+    report = progress;
     const loaded = model(key);
     const { input, view } = await prepareImage(image);
     const inputs = feed(loaded, step, input);
@@ -208,7 +214,10 @@ const api: InferenceApi = {
       outputs: outputsOf(loaded, step.outputs, answer.values),
     };
   },
-  runTensors: (key, inputs, provider) => model(key).runAll(provider, inputs),
+  async runTensors(key, inputs, provider, { progress }) {
+    report = progress;
+    return model(key).runAll(provider, inputs);
+  },
   attention: (run, query) => runs.attention(run, query),
   check,
   async preprocess(image) {
@@ -220,8 +229,7 @@ const api: InferenceApi = {
   memory: () => process.memoryUsage.rss(),
 };
 
-const channel = createChannel<object, InferenceEvents>((packet) => void process.send?.(packet), api);
-const { tell } = channel;
+const channel = createChannel<object>((packet) => void process.send?.(packet), api);
 process.on('message', (packet: Packet) => channel.receive(packet));
 // The extension host is gone: nobody will ask again, and nothing may be left behind.
 process.on('disconnect', () => {

@@ -1,3 +1,4 @@
+import type { CallContext } from '../protocol/channel';
 import type { RunTimes, SeenImage } from '../tasks/run';
 import type { OutputValues, Step } from '../tasks/task';
 import type { Pixels } from '../domain/pixels';
@@ -138,22 +139,17 @@ export interface InferenceApi {
   hello(): Promise<Hello>;
   /** Loads the image decoder, which the first image would otherwise wait for. */
   warmUp(): Promise<void>;
-  /**
-   * Puts a model's weights in place and makes the session that the run will need. A model already
-   * loaded answers at once.
-   */
-  load(model: ModelRequest, session: SessionRequest): Promise<Loaded>;
+  /** Puts a model's weights in place and makes the session that the run will need. A model already loaded answers at once. */
+  load(model: ModelRequest, session: SessionRequest, call: CallContext): Promise<Loaded>;
   /** Lets a model's sessions go, and the temporary file with them. */
   release(key: string): Promise<void>;
-  runImage(key: string, image: ImageRequest, run: RunRequest): Promise<ImageRun>;
-  /**
-   * Runs on given tensors; answers every output by name, and every attention map as `attention.N`
-   * in execution order.
-   */
+  runImage(key: string, image: ImageRequest, run: RunRequest, call: CallContext): Promise<ImageRun>;
+  /** Runs on given tensors; answers every output by name, and every attention map as `attention.N` in execution order. */
   runTensors(
     key: string,
     inputs: Readonly<Record<string, TensorData>>,
     provider: string,
+    call: CallContext,
   ): Promise<Readonly<Record<string, TensorData>>>;
   /** Rows of one query of a kept run. */
   attention(run: number, query: Query): Promise<AttentionRows>;
@@ -164,6 +160,7 @@ export interface InferenceApi {
     step: Step,
     provider: string,
     timed: boolean,
+    call: CallContext,
   ): Promise<ProviderCheck>;
   /** What the model would see of an image, without a model. */
   preprocess(image: ImageRequest): Promise<ImageView & { readonly pixelValues: TensorData }>;
@@ -173,10 +170,4 @@ export interface InferenceApi {
   image(path: string, asStored: boolean, side: number): Promise<Pixels>;
   /** Resident bytes of the process. */
   memory(): number;
-}
-
-/** What the inference process tells without being asked. */
-export interface InferenceEvents {
-  /** What is going on: `loading 346 MB`, `compiling shaders for WebGPU`. */
-  progress(message: string): void;
 }

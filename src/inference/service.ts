@@ -1,6 +1,7 @@
 import type { InputSize, ProviderView, Run, RunOptions } from '../tasks/run';
 import type { Pixels } from '../domain/pixels';
 import type { AttentionRows, Query } from '../domain/query';
+import type { CallOptions } from '../protocol/channel';
 import { modelRequest } from './modelRequest';
 import { Recent } from '../domain/recent';
 import type { Model } from '../models/model';
@@ -63,6 +64,8 @@ export interface ClassifyRequest {
   /** Longest side of `SeenImage.pixels`; 1024 by default, 0 for none. */
   readonly displaySide?: number;
   readonly signal?: AbortSignal;
+  /** What is going on with this request; `InferenceOptions.onProgress` if it is not given. */
+  readonly onProgress?: ((message: string) => void) | undefined;
 }
 
 /** Tensors for the inputs of an opened model. */
@@ -83,11 +86,8 @@ export interface Inference {
   /** Asks a model what its task is about an image, from path to answer. */
   classify(request: ClassifyRequest): Promise<Run>;
   /** Attention of one query over all layers and heads of an earlier run. */
-  attention(run: number, query: Query, signal?: AbortSignal): Promise<AttentionRows>;
-  /**
-   * Every output, and every attention map as `attention.N`, for given inputs. The image size is
-   * that of the input.
-   */
+  attention(run: number, query: Query, call?: CallOptions): Promise<AttentionRows>;
+  /** Every output, and every attention map as `attention.N`, for given inputs. The image size is that of the input. */
   runTensors(request: TensorsRequest): Promise<Readonly<Record<string, TensorData>>>;
   /** What a model would see of an image. */
   preprocess(
@@ -158,13 +158,13 @@ class InferenceService implements Inference {
   private cancelling = new AbortController();
 
   constructor(private readonly options: InferenceOptions) {
-    const { processPath, log, environment, onProgress = () => undefined } = options;
-    const settings = { processPath, log, environment, events: { progress: onProgress } };
+    const { processPath, log, environment, onProgress } = options;
+    const settings = { processPath, log, environment, onProgress };
     this.client = new InferenceClient(settings);
     this.choice = new ProviderChoice(
       options.store,
       log,
-      () => new InferenceClient({ ...settings, events: {} }),
+      () => new InferenceClient({ ...settings, onProgress: undefined }),
     );
   }
 
@@ -174,13 +174,14 @@ class InferenceService implements Inference {
     const signal = this.signal(request.signal);
     this.warmUp(signal);
     const prepared = this.prepare(request);
-    return this.ask(signal, async (remote, hello) => {
+    const answer = async (remote: RemoteInference, hello: Hello): Promise<Run> => {
       const choice = await this.chooseProvider(remote, hello, prepared, options.provider ?? 'auto');
-      const { answer, choice: used } = await this.runOn(remote, prepared, choice, attention);
-      const run = attention && answer.run ? this.remember(prepared, used.provider, answer.run) : 0;
+      const { answer: ran, choice: used } = await this.runOn(remote, prepared, choice, attention);
+      const run = attention && ran.run ? this.remember(prepared, used.provider, ran.run) : 0;
       if (choice.automatic) this.checkLater(prepared, hello);
-      return this.view(request, prepared, { ...answer, run }, used);
-    });
+      return this.view(request, prepared, { ...ran, run }, used);
+    };
+    return this.ask(signal, answer, request.onProgress);
   }
 
   warmUp(signal = this.signal()): void {
@@ -189,8 +190,8 @@ class InferenceService implements Inference {
       void this.ask(signal, async (remote) => remote.warmUp()).catch(() => undefined);
   }
 
-  attention(run: number, query: Query, signal?: AbortSignal): Promise<AttentionRows> {
-    return this.ask(this.signal(signal), async (remote) => {
+  attention(run: number, query: Query, { signal, onProgress }: CallOptions = {}): Promise<AttentionRows> {
+    const answer = async (remote: RemoteInference): Promise<AttentionRows> => {
       const known = this.runs.get(run);
       if (!known) throw new Error('the attention maps of this picture are no longer known; run it again');
       if (known.generation !== this.client.generation) await this.repeat(remote, known);
@@ -202,7 +203,8 @@ class InferenceService implements Inference {
         await this.repeat(remote, known);
         return { ...(await remote.attention(known.child, query)), run };
       }
-    });
+    };
+    return this.ask(this.signal(signal), answer, onProgress);
   }
 
   async runTensors(request: TensorsRequest): Promise<Readonly<Record<string, TensorData>>> {
@@ -284,10 +286,11 @@ class InferenceService implements Inference {
   private ask<T>(
     signal: AbortSignal,
     task: (remote: RemoteInference, hello: Hello) => Promise<T>,
+    onProgress?: (message: string) => void,
   ): Promise<T> {
     clearTimeout(this.idle);
     this.pending++;
-    return this.client.request(task, signal).finally(() => {
+    return this.client.request(task, signal, onProgress).finally(() => {
       if (--this.pending > 0) return;
       this.idle = setTimeout(() => void this.client.stop(), this.limits.idleMilliseconds);
       // A waiting command line may end although the process could still be kept.

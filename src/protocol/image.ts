@@ -1,5 +1,6 @@
 import type { AttentionRows, Query } from '../domain/query';
 import type { ProviderView, Run, RunOptions } from '../tasks/run';
+import type { CallContext } from './channel';
 
 /**
  * What the image panel may ask. A failure's `data.kind` decides what the page offers: `cancelled`
@@ -18,11 +19,14 @@ export interface ImagePanelApi {
     readonly colourMap: string;
     readonly topK: number;
   }>;
-  /** Runs the model; a newer call replaces an older one, which then fails with `cancelled`. */
-  run(options: RunOptions): Promise<Run>;
-  attention(run: number, query: Query): Promise<AttentionRows>;
+  /**
+   * Runs the model and reports what is going on: `loading 346 MB`. A newer call replaces an older
+   * one, which then fails with `cancelled`.
+   */
+  run(options: RunOptions, call: CallContext): Promise<Run>;
+  /** Attention of one query of a run; one that the kept maps cannot answer runs the model again. */
+  attention(run: number, query: Query, call: CallContext): Promise<AttentionRows>;
   chooseCheckpoint(path: string | null): Promise<void>;
-  cancel(): Promise<void>;
   perform(action: 'inspect' | 'showLog' | 'manageTrust' | 'openSettings' | 'checkProviders'): Promise<void>;
   copy(text: string): Promise<void>;
   /** Saves a PNG (data URL) or text. */
@@ -30,8 +34,6 @@ export interface ImagePanelApi {
 }
 
 export interface ImagePanelEvents {
-  /** What is going on: `reading 346 MB`, `compiling shaders`. */
-  progress(message: string): void;
   /** The background check of a GPU ended. */
   providers(providers: readonly ProviderView[]): void;
   /** The panel was asked for again with another focus. */

@@ -1,24 +1,35 @@
+import { basename } from 'node:path';
+import type { Classified } from '../../contributions';
+import type { CallContext } from '../../protocol/channel';
+import type { ImagePanelApi, ImagePanelEvents } from '../../protocol/image';
 import { guessesOf } from '../../tasks/answer';
 import type { ProviderView, Run, RunOptions } from '../../tasks/run';
-import { basename } from 'node:path';
-import type { Event, WebviewPanel } from 'vscode';
-import type { Classified } from '../../contributions';
-import type { ImagePanelApi, ImagePanelEvents } from '../../protocol/image';
-import type { CheckpointDocument } from '../documents/checkpointDocument';
-import { checkpointLabel } from '../documents/checkpointEntries';
-import { serve, type Connection } from '../pages/connection';
-import { Disposables } from '../disposables';
 import { Cancelled } from '../dialogue/errors';
 import { perform, requireTrust } from '../dialogue/notices';
-import { watchFiles } from '../documents/fileWatcher';
-import { showIcon, showPage } from '../pages/page';
 import { unlessAborted } from '../dialogue/progress';
-import { readSetting } from '../registration';
-import type { RunnerRequest } from '../runner';
 import { copyText, saveAndOpen } from '../dialogue/saving';
-import type { Services } from '../services';
+import type { CheckpointDocument } from '../documents/checkpointDocument';
+import { checkpointLabel } from '../documents/checkpointEntries';
+import type { Checkpoints } from '../documents/checkpoints';
+import type { Documents } from '../documents/documents';
+import { watchFiles } from '../documents/fileWatcher';
+import { serve, type Connection } from '../pages/connection';
+import { readSetting } from '../registration';
+import type { Runner, RunnerRequest } from '../runner';
+import type { Panel, PanelServices } from './panels';
 
 export type Focus = 'labels' | 'attention';
+
+/** One image and one checkpoint. */
+export type ImageSubject = { readonly image: string; readonly checkpoint: string };
+
+export interface ImageServices extends PanelServices {
+  readonly documents: Pick<Documents, 'acquire'>;
+  readonly checkpoints: Pick<Checkpoints, 'list' | 'pick' | 'choose'>;
+  readonly runner: Pick<Runner, 'classify' | 'attention' | 'checkProviders' | 'onDidCheckProviders'>;
+  /** Opens a checkpoint in the inspector. */
+  inspect(path: string): Promise<void>;
+}
 
 /** A run whose answer stands, and what it was asked with. */
 interface Answer {
@@ -26,64 +37,62 @@ interface Answer {
   readonly view: Run;
 }
 
-/** One picture and one checkpoint, in one panel: what the model answers and where it looked. */
+/** What stands while the panel looks with one checkpoint. */
+interface Looking {
+  readonly document: CheckpointDocument;
+  readonly connection: Connection<ImagePanelEvents>;
+}
+
+type Report = (message: string) => void;
+
+/** One image and one checkpoint, in one panel: what the model answers and where it looked. */
 export class ImagePanel {
-  private readonly owned = new Disposables();
   private readonly waiting: ((answer: Classified | undefined) => void)[] = [];
-  private subject = new Disposables();
-  private connection: Connection<ImagePanelEvents> | undefined;
-  private document!: CheckpointDocument;
+  private looking: Looking;
   private running: AbortController | undefined;
   private answer: Answer | undefined;
-  readonly onDidDispose: Event<void>;
+  private focus: Focus = 'labels';
 
   constructor(
-    readonly image: string,
-    private path: string,
-    private focus: Focus,
-    private readonly panel: WebviewPanel,
-    private readonly services: Services,
+    private readonly panel: Panel<ImageSubject>,
+    private readonly services: ImageServices,
   ) {
-    this.onDidDispose = panel.onDidDispose;
-    panel.onDidDispose(() => this.end());
-    showIcon(panel, services.extensionUri);
-    this.owned.add(watchFiles([image], () => this.runAgain()));
-    this.owned.add(
+    panel.own(watchFiles([this.image], () => this.runAgain()));
+    panel.own(
       services.runner.onDidCheckProviders(({ checkpoint, providers }) => {
-        if (checkpoint === this.path) this.connection?.tell.providers(providers);
+        if (checkpoint === this.checkpoint) this.looking.connection.tell.providers(providers);
       }),
     );
-    this.show(path);
+    panel.own({ dispose: () => this.end() });
+    this.looking = this.lookWith(this.checkpoint);
+  }
+
+  get image(): string {
+    return this.panel.subject.image;
   }
 
   get checkpoint(): string {
-    return this.path;
+    return this.panel.subject.checkpoint;
   }
 
-  /** The panel that the user works in. */
-  get isActive(): boolean {
-    return this.panel.active;
-  }
-
-  /** Looks at the picture with another checkpoint. */
+  /** Looks at the image with another checkpoint. */
   use(checkpoint: string): void {
-    if (checkpoint !== this.path) this.show(checkpoint);
+    if (checkpoint !== this.checkpoint) this.looking = this.lookWith(checkpoint);
   }
 
-  /** Brings the panel to the front and shows one half of it. */
-  reveal(focus: Focus): void {
+  /** Shows one half of the panel. */
+  show(focus: Focus): void {
     this.focus = focus;
-    this.panel.reveal(undefined, false);
-    this.connection?.tell.focus(focus);
+    this.looking.connection.tell.focus(focus);
   }
 
-  /** The answer of the run that stands or comes next; undefined where it fails or the panel is closed before. */
+  /** The answer of the run that stands or comes next; undefined if it fails or the panel is closed before. */
   nextAnswer(): Promise<Classified | undefined> {
     if (this.answer) return Promise.resolve(summaryOf(this.answer.view));
     return new Promise((resolve) => this.waiting.push(resolve));
   }
 
-  /** The picture can be run: what a GPU is checked on. */
+  /** The image can be run: what a GPU is checked on. */
   get isAnswered(): boolean {
     return this.answer !== undefined;
   }
@@ -91,26 +100,32 @@ export class ImagePanel {
   /** Checks the GPU once more, and runs again so that its verdict counts. */
   async checkProviders(signal = new AbortController().signal): Promise<readonly ProviderView[]> {
     requireTrust();
-    const providers = await this.services.runner.checkProviders(await this.request({}, signal));
+    const request = await this.request({}, signal, () => undefined);
+    const providers = await this.services.runner.checkProviders(request);
     this.runAgain();
     return providers;
   }
 
+  /** The image, the checkpoint or a setting is another one than before. */
+  runAgain(): void {
+    this.answer = undefined;
+    this.looking.connection.tell.changed();
+  }
+
   /** The page is loaded anew for another checkpoint: its state is about the old one. */
-  private show(checkpoint: string): void {
-    this.path = checkpoint;
+  private lookWith(checkpoint: string): Looking {
+    const { panel, services, image } = this;
     this.running?.abort();
     this.answer = undefined;
-    this.subject.dispose();
-    this.subject = new Disposables();
-    const { document } = this.subject.add(this.services.documents.acquire(checkpoint));
-    this.document = document;
-    this.subject.add(document.onDidChange(() => this.runAgain()));
-    this.subject.add(document.onDidGoStale(() => void document.reload().catch(() => this.runAgain())));
-    this.connection = this.subject.add(serve(this.panel.webview, this.api(), this.services.log));
-    this.panel.title = `${basename(this.image)} × ${checkpointLabel(checkpoint)}`;
-    const subject = { image: this.image, checkpoint };
-    showPage(this.panel.webview, this.services.extensionUri, 'image', this.panel.title, subject);
+    const title = `${basename(image)} × ${checkpointLabel(checkpoint)}`;
+    const page = panel.load({ image, checkpoint }, title);
+    const { document } = page.add(services.documents.acquire(checkpoint));
+    page.add(document.onDidChange(() => this.runAgain()));
+    page.add(document.onDidGoStale(() => void document.reload().catch(() => this.runAgain())));
+    const connection = page.add(
+      serve<ImagePanelApi, ImagePanelEvents>(panel.webview, this.api(), services.log),
+    );
+    return { document, connection };
   }
 
   private api(): ImagePanelApi {
@@ -118,20 +133,20 @@ export class ImagePanel {
     return {
       open: async () => ({
         image,
-        checkpoint: this.path,
+        checkpoint: this.checkpoint,
         checkpoints: await this.choices(),
         focus: this.focus,
         colourMap: readSetting('vitrine.colourMap'),
         topK: readSetting('vitrine.topK'),
       }),
-      run: (options) => this.run(options),
-      attention: async (run, query) => services.runner.attention(run, query),
+      run: (options, call) => this.run(options, call),
+      attention: (run, query, { signal, progress }) =>
+        services.runner.attention(run, query, { signal, onProgress: progress }),
       chooseCheckpoint: async (path) => {
         this.use(path === null ? await services.checkpoints.pick() : await services.checkpoints.choose(path));
       },
-      cancel: async () => this.running?.abort(),
       perform: async (action) => {
-        if (action === 'inspect') await services.inspect(this.path);
+        if (action === 'inspect') await services.inspect(this.checkpoint);
         else if (action === 'checkProviders') await this.checkProviders();
         else await perform(action);
       },
@@ -143,46 +158,40 @@ export class ImagePanel {
   /** The workspace's checkpoints, and the one in use wherever it lies. */
   private async choices(): Promise<{ path: string; label: string }[]> {
     const found = await this.services.checkpoints.list();
-    const own = { path: this.path, label: checkpointLabel(this.path) };
-    return found.some(({ path }) => path === this.path) ? [...found] : [own, ...found];
+    const own = { path: this.checkpoint, label: checkpointLabel(this.checkpoint) };
+    return found.some(({ path }) => path === own.path) ? [...found] : [own, ...found];
   }
 
   /** A hidden page is thrown away and asks the same again when it is shown: then the answer that stands is given. */
-  private async run(options: RunOptions): Promise<Run> {
+  private async run(options: RunOptions, { signal, progress }: CallContext): Promise<Run> {
     const asked = JSON.stringify(options);
     if (this.answer?.asked === asked) return this.answer.view;
     this.running?.abort();
     const running = new AbortController();
     this.running = running;
+    const ends = AbortSignal.any([signal, running.signal]);
     try {
-      const view = await this.classify(options, running.signal);
+      const view = await this.classify(options, ends, progress);
       this.answer = { asked, view };
       this.settle(summaryOf(view));
       return view;
     } catch (error) {
       if (this.running === running) this.settle(undefined);
-      throw running.signal.aborted ? new Cancelled() : error;
+      throw ends.aborted ? new Cancelled() : error;
     } finally {
       if (this.running === running) this.running = undefined;
     }
   }
 
-  private async classify(options: RunOptions, signal: AbortSignal): Promise<Run> {
+  private async classify(options: RunOptions, signal: AbortSignal, report: Report): Promise<Run> {
     requireTrust();
-    return this.services.runner.classify(await this.request(options, signal));
+    return this.services.runner.classify(await this.request(options, signal, report));
   }
 
-  private async request(options: RunOptions, signal: AbortSignal): Promise<RunnerRequest> {
+  private async request(options: RunOptions, signal: AbortSignal, report: Report): Promise<RunnerRequest> {
     const { image } = this;
-    const report = (message: string): void => this.connection?.tell.progress(message);
-    const opened = await unlessAborted(this.document.current(), signal);
+    const opened = await unlessAborted(this.looking.document.current(), signal);
     return { opened, image, options, signal, report };
-  }
-
-  /** The picture, the checkpoint or a setting is another one than before. */
-  runAgain(): void {
-    this.answer = undefined;
-    this.connection?.tell.changed();
   }
 
   private settle(answer: Classified | undefined): void {
@@ -192,8 +201,6 @@ export class ImagePanel {
   private end(): void {
     this.running?.abort();
     this.settle(undefined);
-    this.subject.dispose();
-    this.owned.dispose();
   }
 }
 

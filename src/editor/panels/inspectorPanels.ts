@@ -41,7 +41,7 @@ class CheckpointEditor implements CustomReadonlyEditorProvider<OpenFile> {
       restoredBy: [],
       fill: () => undefined,
     } as const;
-    this.panels = new Panels(kind, services, () => ViewColumn.Active);
+    this.panels = new Panels<{ readonly uri: string }>(kind, services, () => ViewColumn.Active);
   }
 
   openCustomDocument(uri: Uri): OpenFile {
