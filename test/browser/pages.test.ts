@@ -176,6 +176,70 @@ describe('pages', function () {
       ]);
     }));
 
+  it('while a map is computed, the one that is drawn keeps its own name everywhere, and the newest query wins', () =>
+    opened({ name: 'image', shownCase: 'slow' }, async (page) => {
+      const picture = page.locator('.picture-stack');
+      const label = async (pattern: RegExp): Promise<void> =>
+        holds(async () => assert.match((await picture.getAttribute('aria-label')) ?? '', pattern));
+      const saved = async (at: number, name: string, query: RegExp): Promise<void> => {
+        await page.getByText('Save Picture').click();
+        await page.getByText('Copy Numbers').click();
+        await holds(async () => {
+          assert.equal((await callsOf(page, 'save'))[at]?.[0], name);
+          assert.match(String((await callsOf(page, 'copy'))[at]?.[0]), query);
+        });
+      };
+      const patch = (row: number, column: number): object => ({ kind: 'patch', row, column, grid: [16, 16] });
+      await label(/attention of class token/);
+      await picture.focus();
+      // Each key waits for the page to take the one before, as a person's fingers do.
+      for (const column of [8, 9, 10, 11, 12, 13]) {
+        await page.keyboard.press('ArrowRight');
+        await page
+          .getByRole('combobox', { name: 'Query' })
+          .getByText(`patch 8, ${column}`)
+          .first()
+          .waitFor({ state: 'attached' });
+      }
+      await page.getByText('running the model again: patch 8, 13. Shown: class token.').waitFor();
+      await page.locator('.result.pending').waitFor();
+      await label(/attention of class token/);
+      await page.screenshot({ path: `${OUTPUT}/image-slow-pending.png` });
+      await page.locator('.readout').getByText('class token:', { exact: false }).first().waitFor();
+      await page.locator('.multiples[aria-label*="query: class token"]').waitFor();
+      await saved(0, 'cat-on-grass-attention.png', /query: class token/);
+
+      // The first was running and is drawn by its own name; what came between is never asked.
+      await label(/attention of patch 8, 8/);
+      await saved(1, 'cat-on-grass-attention-patch-8-8.png', /query: patch 8, 8/);
+      await label(/attention of patch 8, 13/);
+      await page.locator('.result.pending').waitFor({ state: 'detached' });
+      await saved(2, 'cat-on-grass-attention-patch-8-13.png', /query: patch 8, 13/);
+      await called(page, 'attention', [
+        [1, { kind: 'special', name: 'cls' }],
+        [1, patch(8, 8)],
+        [1, patch(8, 13)],
+      ]);
+    }));
+
+  it('a map that takes long is cancelled on the other side, and the one that is drawn stays', () =>
+    opened({ name: 'image', shownCase: 'slow' }, async (page) => {
+      const picture = page.locator('.picture-stack');
+      const query = page.getByRole('combobox', { name: 'Query' });
+      await query.getByText('class token').first().waitFor({ state: 'attached' });
+      await picture.focus();
+      await page.keyboard.press('ArrowRight');
+      await page.locator('.working-over').getByText('Cancel', { exact: true }).click();
+      await firstCall(page, 'attention cancelled');
+      await page.locator('.result.pending').waitFor({ state: 'detached' });
+      await holds(async () =>
+        assert.match((await picture.getAttribute('aria-label')) ?? '', /attention of class token/),
+      );
+      await holds(async () => assert.equal(await query.getByText('patch 8, 8').count(), 0));
+      await page.keyboard.press('ArrowRight');
+      await holds(async () => assert.equal((await callsOf(page, 'attention')).length, 3));
+    }));
+
   it('each layer says what it is, and windows are asked for a patch of the whole map', () =>
     opened({ name: 'image', shownCase: 'staged' }, async (page) => {
       const layer = page.locator('.layer-line');

@@ -1,6 +1,7 @@
 import type { Region, Run, RunOptions } from '../../src/tasks/run';
 import type { Pixels } from '../../src/domain/pixels';
 import type { AttentionRows, Query } from '../../src/domain/query';
+import type { CallContext } from '../../src/protocol/channel';
 import type { ImagePanelApi, ImagePanelEvents } from '../../src/protocol/image';
 import { tokenCount, type Probe } from '../../src/domain/probes';
 import { seeded } from '../support/random';
@@ -210,8 +211,11 @@ const viewOf = (pixels: Pixels, { asStored = false, imageSize = native }: RunOpt
   ...fromRecord,
 });
 
-const cases: Readonly<Record<string, () => Promise<Run>>> = {
-  loading: never,
+const cases: Readonly<Record<string, (call: CallContext) => Promise<Run>>> = {
+  loading: (call) => {
+    call.progress('reading 346 MB');
+    return never();
+  },
   cancelled: () => Promise.reject(failure('cancelled', 'cancelled')),
   untrusted: () =>
     Promise.reject(failure('This workspace is restricted: running a model needs your trust.', 'untrusted')),
@@ -220,6 +224,19 @@ const cases: Readonly<Record<string, () => Promise<Run>>> = {
       failure('cat-on-grass.jpg: the JPEG ends after 20,480 of 61,233 bytes. Save it again.', 'malformed'),
     ),
 };
+
+/** A query that the kept maps cannot answer, on a model that takes its time. */
+async function slowly({ signal, progress }: CallContext): Promise<void> {
+  progress('running the model again');
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(resolve, 1500);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      window.demo.calls.push({ method: 'attention cancelled', values: [] });
+      reject(failure('cancelled', 'cancelled'));
+    });
+  });
+}
 
 const api: ImagePanelApi = {
   open: async () => ({
@@ -233,7 +250,7 @@ const api: ImagePanelApi = {
     colourMap: 'viridis',
     topK: 5,
   }),
-  run: async (options) => {
+  run: async (options, call) => {
     const [height, width] = options.imageSize ?? native;
     if (network) return viewOf(await picture, {});
     if (height % figures.patch !== 0 || width % figures.patch !== 0)
@@ -241,15 +258,16 @@ const api: ImagePanelApi = {
         `image size ${height}×${width}: multiples of the patch ${figures.patch}×${figures.patch} are needed.`,
         'refused',
       );
-    return cases[shownCase]?.() ?? viewOf(await picture, options);
+    return cases[shownCase]?.(call) ?? viewOf(await picture, options);
   },
-  attention: async (run, query) => rowsOf(run, query),
+  attention: async (run, query, call) => {
+    if (shownCase === 'slow' && query.kind === 'patch') await slowly(call);
+    return rowsOf(run, query);
+  },
   chooseCheckpoint: async () => undefined,
-  cancel: async () => undefined,
   perform: async () => undefined,
   copy: async () => undefined,
   save: async () => true,
 };
 
-const tell = serveDemo<ImagePanelEvents>(api);
-if (shownCase === 'loading') setTimeout(() => tell.progress('reading 346 MB'), 50);
+serveDemo<ImagePanelEvents>(api);

@@ -1,11 +1,12 @@
 import type { PreprocessingLine } from '../../src/preprocessing/line';
-import type { Classes, Guess } from '../../src/tasks/answer';
 import type { Run, RunOptions } from '../../src/tasks/run';
 import type { VNode } from 'preact';
+import { viewOf } from '../answers/answers';
 import { useSaved } from '../host';
-import { formatFigure, formatMilliseconds, formatPercent, parseSize } from '../../src/domain/units';
+import { formatMilliseconds, parseSize } from '../../src/domain/units';
 import { AssumedMark } from '../kit/assumed';
 import { Popover } from '../kit/popover';
+import { Warnings } from '../kit/page';
 import { Banner } from '../kit/status';
 import { ValueEditor } from '../kit/valueEditor';
 import { Button, Icon } from '../kit/toolkit';
@@ -19,54 +20,16 @@ export interface AnswerProps {
 }
 
 /** What the model says, and what it was given to say it of. */
-export const Answer = ({ view, topK, options, onRun }: AnswerProps): VNode => (
-  <section class="answer" aria-label="Answer">
-    {view.answer.kind === 'classes' ? (
-      <Guesses answer={view.answer} guesses={view.answer.top.slice(0, topK)} />
-    ) : (
-      <Banner icon="info">
-        This checkpoint has no classifier: it gives features, no labels. Its attention can be seen.
-      </Banner>
-    )}
-    {view.warnings.map((warning) => (
-      <Banner key={warning} icon="warning" kind="warning">
-        {warning}
-      </Banner>
-    ))}
-    <Orientation view={view} options={options} onRun={onRun} />
-    <Seen view={view} options={options} onRun={onRun} />
-    <ImageSize view={view} options={options} onRun={onRun} />
-  </section>
-);
-
-function Guesses({ answer, guesses }: { answer: Classes; guesses: readonly Guess[] }): VNode {
-  const isValue = answer.scoreKind === 'value';
-  const largest = Math.max(...guesses.map((guess) => Math.abs(guess.score)), Number.MIN_VALUE);
-  const text = (score: number): string => (isValue ? formatFigure(score, 4) : formatPercent(score));
+export function Answer({ view, topK, options, onRun }: AnswerProps): VNode {
+  const { View } = viewOf(view.answer);
   return (
-    <div>
-      <ol class="guesses">
-        {guesses.map((guess, rank) => (
-          <li
-            key={guess.index}
-            class={rank === 0 ? 'first' : ''}
-            title={`${guess.label}\nclass ${guess.index}: ${guess.score}`}
-          >
-            <span class="guess-label">{guess.label}</span>
-            <span class="share">
-              <span
-                style={{ width: `${100 * (isValue ? Math.abs(guess.score) / largest : guess.score)}%` }}
-              />
-            </span>
-            <span class="number">{text(guess.score)}</span>
-          </li>
-        ))}
-      </ol>
-      <p class="quiet">
-        {answer.scoreKind === 'sigmoid' && <>Each class by itself (sigmoid). </>}
-        {answer.classes} classes, labels: {answer.labelSource}
-      </p>
-    </div>
+    <section class="answer" aria-label="Answer">
+      <View answer={view.answer} topK={topK} />
+      <Warnings texts={view.warnings} />
+      <Orientation view={view} options={options} onRun={onRun} />
+      <Seen view={view} options={options} onRun={onRun} />
+      <ImageSize view={view} options={options} onRun={onRun} />
+    </section>
   );
 }
 

@@ -7,12 +7,12 @@ import { layerText } from '../../src/attention/naming';
 import { noMapText, type KeyMap } from '../../src/attention/reading';
 import { formatFigure, formatPercent } from '../../src/domain/units';
 import type { Cell } from '../../src/attention/tokenLayout';
-import type { Answer } from '../kit/hooks';
+import type { Failed } from '../host';
 import { Banner, Skeleton } from '../kit/status';
 import { Button } from '../kit/toolkit';
 import { Appearance, Controls } from './controls';
 import { headSummaries, summaryText } from './headSummary';
-import { isAsked, queryName, tokenName } from './keyMap';
+import { isAsked, queryName, sameQuery, tokenName } from './keyMap';
 import { Matrix } from './matrix';
 import { headMaps, type Range } from './scale';
 import { ScaleBar } from './scaleBar';
@@ -21,8 +21,14 @@ import { SmallMultiples } from './smallMultiples';
 
 export interface MapsProps {
   readonly view: Run;
-  readonly answer: Answer<AttentionRows>;
+  /** Rows of the query that is drawn. */
+  readonly rows: AttentionRows | undefined;
+  readonly error: Failed | undefined;
+  readonly onRetry: () => void;
+  /** What the controls say: the newest query. */
   readonly chosen: Chosen;
+  /** The same of what is drawn, whose query may be an older one. */
+  readonly drawn: Chosen;
   readonly map: KeyMap | undefined;
   readonly shared: readonly Range[] | undefined;
   readonly range: Range;
@@ -35,8 +41,11 @@ export interface MapsProps {
 /** The half of the panel about attention: what is chosen, the large map's numbers, all heads at a glance. */
 export function Maps({
   view,
-  answer,
+  rows,
+  error,
+  onRetry,
   chosen,
+  drawn,
   map,
   shared,
   range,
@@ -47,7 +56,8 @@ export function Maps({
 }: MapsProps): VNode {
   const { probes } = view;
   const probe = probes[chosen.layer];
-  const rows = answer.value;
+  const drawnQuery = queryName(drawn.query, guessesOf(view.answer));
+  const isBehind = !sameQuery(drawn.query, chosen.query);
   const canRollOut = rows?.rollout.some((row) => row.length > 0) ?? false;
   const grid: Grid | undefined = map?.picture && [map.picture.rows, map.picture.columns];
   if (probes.length === 0)
@@ -71,12 +81,17 @@ export function Maps({
         </p>
       )}
       <Appearance chosen={chosen} onChange={onChange} />
-      {answer.error && (
-        <Banner icon="error" kind="error">
-          The attention could not be read: {answer.error.message}
+      {error && (
+        <Banner
+          icon={error.kind === 'cancelled' ? 'circle-slash' : 'error'}
+          kind={error.kind === 'cancelled' ? 'info' : 'error'}
+          actions={<Button onClick={onRetry}>Try Again</Button>}
+        >
+          {error.kind === 'cancelled' ? 'Cancelled.' : `The attention could not be read: ${error.message}`}
+          {rows && ` What is shown is of the query “${drawnQuery}”.`}
         </Banner>
       )}
-      {!rows && !answer.error && <Skeleton label="Reading attention" rows={4} />}
+      {!rows && !error && <Skeleton label="Reading attention" rows={4} />}
       {rows && (
         <>
           <div class="controls scale-line">
@@ -87,7 +102,7 @@ export function Maps({
               heads={probe?.heads ?? 1}
               colourMap={chosen.colourMap}
             />
-            <Readout map={map} grid={grid} hovered={hovered} />
+            <Readout map={map} grid={grid} hovered={hovered} of={isBehind ? drawnQuery : undefined} />
             <div class="buttons">
               <Button disabled={!map} onClick={onSave}>
                 Save Picture
@@ -97,7 +112,7 @@ export function Maps({
               </Button>
             </div>
           </div>
-          <HeadLine rows={rows} view={view} chosen={chosen} />
+          <HeadLine rows={rows} view={view} chosen={drawn} />
           {!map && <p class="quiet">This layer has no such query. Choose another layer or query.</p>}
           {map?.matrix && probe && (
             <Matrix
@@ -118,6 +133,7 @@ export function Maps({
               colourMap={chosen.colourMap}
               layer={chosen.layer}
               head={chosen.head}
+              query={drawnQuery}
               hovered={hovered}
               hoveredGrid={grid}
               onChoose={(layer, head) => onChange(chosen.method === 'rollout' ? { layer } : { layer, head })}
@@ -157,15 +173,17 @@ interface ReadoutProps {
   readonly map: KeyMap | undefined;
   readonly grid: Grid | undefined;
   readonly hovered: Cell | undefined;
+  /** The query that it is of, if the controls name another. */
+  readonly of: string | undefined;
 }
 
 /** The weight under the pointer, else what goes to special tokens, which have no place on the picture. */
-function Readout({ map, grid, hovered }: ReadoutProps): VNode {
+function Readout({ map, grid, hovered, of }: ReadoutProps): VNode {
   const value = hovered && grid && map?.picture?.values[hovered.row * grid[1] + hovered.column];
   if (hovered && value !== undefined)
     return (
       <span class="readout">
-        row {hovered.row}, column {hovered.column}:{' '}
+        {of && `${of}: `}row {hovered.row}, column {hovered.column}:{' '}
         <strong>{Number.isNaN(value) ? 'outside of the query’s window' : formatFigure(value)}</strong>
       </span>
     );
@@ -174,6 +192,7 @@ function Readout({ map, grid, hovered }: ReadoutProps): VNode {
     return <span class="readout quiet">Point at the picture to read weights.</span>;
   return (
     <span class="readout quiet">
+      {of && `${of}: `}
       {map.special.map(({ name, value: weight }) => `${tokenName(name)} ${formatPercent(weight)}`).join(', ')}
       ; the rest on the picture
     </span>

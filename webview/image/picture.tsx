@@ -1,12 +1,20 @@
 import type { Run } from '../../src/tasks/run';
 import type { Query } from '../../src/domain/query';
 import type { Grid } from '../../src/domain/size';
-import type { VNode } from 'preact';
+import type { ComponentChildren, VNode } from 'preact';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { queryGrid, type KeyMap } from '../../src/attention/reading';
 import type { Cell } from '../../src/attention/tokenLayout';
 import type { Probe } from '../../src/domain/probes';
-import { bitmapOf, drawMarks, drawPicture, heatBitmap, prepare, unseenBitmap } from '../marks/heatmap';
+import {
+  bitmapOf,
+  drawMarks,
+  drawPicture,
+  drawWanted,
+  heatBitmap,
+  prepare,
+  unseenBitmap,
+} from '../marks/heatmap';
 import { cellAt, overlayOf } from '../marks/overlay';
 import { useWidth } from '../kit/hooks';
 import type { Range } from './scale';
@@ -17,7 +25,12 @@ export interface PictureProps {
   readonly probe: Probe | undefined;
   readonly map: KeyMap | undefined;
   readonly range: Range;
+  /** Of what is drawn. */
   readonly chosen: Chosen;
+  /** The query whose map is on its way. */
+  readonly wanted: Query | undefined;
+  /** Says so over the picture. */
+  readonly children?: ComponentChildren;
   readonly hovered: Cell | undefined;
   readonly onHover: (cell: Cell | undefined) => void;
   readonly onQuery: (query: Query) => void;
@@ -80,7 +93,9 @@ export function Picture(props: PictureProps): VNode {
       keyGrid,
       hovered,
     );
-  }, [overlay, chosen.query, hovered, probe, map, width]);
+    const grid = queryGridOf(probe);
+    if (props.wanted?.kind === 'patch' && grid) drawWanted(context, overlay, grid, props.wanted);
+  }, [overlay, chosen.query, props.wanted, hovered, probe, map, width]);
 
   const cellUnder = (event: MouseEvent, grid: Grid | undefined): Cell | undefined => {
     const box = (marks.current as HTMLCanvasElement).getBoundingClientRect();
@@ -107,6 +122,7 @@ export function Picture(props: PictureProps): VNode {
         <canvas ref={canvas} />
         <canvas ref={marks} class="marks" />
       </div>
+      {props.children}
     </div>
   );
 }

@@ -1,4 +1,5 @@
 import { guessesOf } from '../../src/tasks/answer';
+import type { Query } from '../../src/domain/query';
 import type { Run } from '../../src/tasks/run';
 import type { KeyMap } from '../../src/attention/reading';
 import { formatFigure } from '../../src/domain/units';
@@ -19,6 +20,13 @@ export function describe(view: Run, chosen: Chosen): string {
   const what = chosen.method === 'rollout' ? 'rollout' : probe?.heads === 1 ? probe.layer : head;
   const query = probe && !isAsked(probe) ? '' : `, query: ${queryName(chosen.query, guessesOf(view.answer))}`;
   return `layer ${chosen.layer + 1} of ${view.probes.length}, ${what}${query}`;
+}
+
+/** `cat-attention.png`, `cat-attention-patch-3-7.png`: maps of several patches lie side by side in a folder. */
+export function fileName(image: string, query: Query): string {
+  const stem = (image.split(/[\\/]/).at(-1) ?? image).replace(/\.[^.]+$/, '');
+  const patch = query.kind === 'patch' ? `-patch-${query.row}-${query.column}` : '';
+  return `${stem}-attention${patch}.png`;
 }
 
 /**

@@ -25,6 +25,8 @@ export interface SmallMultiplesProps {
   readonly inputSize: Size;
   readonly layer: number;
   readonly head: HeadChoice;
+  /** Name of the query that the maps are of. */
+  readonly query: string;
   /** Patch to light up in every tile, and the grid it counts on. */
   readonly hovered: Cell | undefined;
   readonly hoveredGrid: Grid | undefined;
@@ -102,7 +104,7 @@ export function SmallMultiples(props: SmallMultiplesProps): VNode {
       class="multiples"
       role="group"
       tabIndex={0}
-      aria-label={`Attention of ${probes.length} layers and ${heads} heads; arrow keys choose one. Layer ${layer + 1}, head ${typeof head === 'number' ? head + 1 : head} is shown.`}
+      aria-label={`Attention of ${probes.length} layers and ${heads} heads, query: ${props.query}; arrow keys choose one. Layer ${layer + 1}, head ${typeof head === 'number' ? head + 1 : head} is shown.`}
       title={tip || undefined}
       onKeyDown={onKeyDown}
       onPointerMove={describeTile}

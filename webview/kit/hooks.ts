@@ -2,6 +2,7 @@ import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { CallOptions } from '../../src/protocol/channel';
 import { failedWith, type Failed } from '../host';
+import { answered, asked, failedWithError, givenUp, nothingAsked, type Asked, type Newest } from './newest';
 
 /** Width of an element in pixels, followed as it changes; 0 until it is in the document. */
 export function useWidth(element: RefObject<HTMLElement | null>): number {
@@ -105,6 +106,48 @@ export function useQuestion<T>(): Asking<T> {
     take: (change) =>
       setQuestion(({ value, ...before }) => ({ ...before, value: change(value), error: undefined })),
     dismiss: () => setQuestion((before) => ({ ...before, error: undefined })),
+  };
+}
+
+export interface NewestAnswer<Q, A> extends Newest<Q, A> {
+  /** What is going on with the one that runs. */
+  readonly progress: string;
+  cancel(): void;
+  /** Asks once more for what is wanted and failed. */
+  retry(): void;
+}
+
+/** Asks for the newest question alone; what runs is ended by `cancel`, by another scope and with the page. */
+export function useNewestAnswer<Q extends Asked, A>(
+  question: Q | undefined,
+  ask: (question: Q, call: CallOptions) => Promise<A>,
+): NewestAnswer<Q, A> {
+  const [state, setState] = useState<Newest<Q, A>>(nothingAsked);
+  const [progress, setProgress] = useState('');
+  useEffect(() => {
+    if (question) setState((before) => asked(before, question));
+  }, [JSON.stringify(question)]);
+  const { running } = state;
+  useEffect(() => {
+    if (!running) return undefined;
+    const abort = new AbortController();
+    setProgress('');
+    ask(running, { signal: abort.signal, onProgress: setProgress }).then(
+      (answer) => setState((before) => answered(before, running, answer)),
+      (error: unknown) => setState((before) => failedWithError(before, running, failedWith(error))),
+    );
+    return () => abort.abort();
+  }, [running]);
+  const isCurrent = ({ question: { scope } }: { question: Q }): boolean => scope === question?.scope;
+  const { drawn, failed } = state;
+  return {
+    ...state,
+    // Until the effect runs, what is there may be about the thing before.
+    drawn: drawn && isCurrent(drawn) ? drawn : undefined,
+    failed: failed && isCurrent(failed) ? failed : undefined,
+    progress,
+    cancel: () => setState(givenUp),
+    retry: () => setState((before) => (before.wanted ? asked(before, before.wanted) : before)),
   };
 }
 

@@ -157,6 +157,19 @@ export function frame(
   context.strokeRect(x, y, width, height);
 }
 
+/** A query that is on its way, dashed: its map is not the one that is drawn. */
+export function drawWanted(
+  context: CanvasRenderingContext2D,
+  overlay: Overlay,
+  queryGrid: Grid,
+  query: Cell,
+): void {
+  context.save();
+  context.setLineDash([4, 4]);
+  frame(context, cellRectangle(overlay, queryGrid, query), 2);
+  context.restore();
+}
+
 /** The query's patch with a thick frame, the one under the pointer with a thin one. */
 export function drawMarks(
   context: CanvasRenderingContext2D,

@@ -144,7 +144,7 @@ export class Panels<S extends Subject, View = void> implements Disposable {
   }
 
   /** Opens a panel, filled in the usual way or by `fill`. */
-  create(subject: S, fill = this.kind.fill): View {
+  create(subject: S, fill: (panel: Panel<S>) => View = this.kind.fill): View {
     const { viewType } = this.kind;
     const panel = this.adopt(window.createWebviewPanel(viewType, '', this.column()), subject, fill);
     panel.showIcon();
@@ -152,7 +152,7 @@ export class Panels<S extends Subject, View = void> implements Disposable {
   }
 
   /** Fills a panel that VS Code made: an editor, or one of before a reload. */
-  adopt(webviewPanel: WebviewPanel, subject: S, fill = this.kind.fill): Panel<S> {
+  adopt(webviewPanel: WebviewPanel, subject: S, fill: (panel: Panel<S>) => View = this.kind.fill): Panel<S> {
     const panel = new Panel(webviewPanel, subject, this.kind.page, this.services.extensionUri);
     const view = fill(panel);
     // One that cannot be filled closes at once.

@@ -1,0 +1,13 @@
+import type { Answer } from '../../src/tasks/answer';
+import type { AnswerView } from './answerView';
+import { classes } from './classes';
+import { features } from './features';
+
+/** One view per kind of answer. */
+const views: { readonly [Kind in Answer['kind']]: AnswerView<Extract<Answer, { kind: Kind }>> } = {
+  classes,
+  features,
+};
+
+/** The view of an answer. The table pairs each kind with its own type, which a look-up by a union cannot express. */
+export const viewOf = ({ kind }: Answer): AnswerView<Answer> => views[kind] as AnswerView<Answer>;

@@ -1,0 +1,47 @@
+import type { VNode } from 'preact';
+import { formatFigure, formatPercent } from '../../src/domain/units';
+import type { Classes } from '../../src/tasks/answer';
+import type { AnswerView } from './answerView';
+
+/** The likeliest classes, each with its share as a bar; values of a regression head as they are. */
+export const classes: AnswerView<Classes> = {
+  spoken: ({ top: [first], scoreKind }) => {
+    if (!first) return 'The model has no classes.';
+    const { label, score } = first;
+    return scoreKind === 'value' ? `${label}: ${score}` : `${label}, ${formatPercent(score)}`;
+  },
+  leads: true,
+  View: Guesses,
+};
+
+function Guesses({ answer, topK }: { answer: Classes; topK: number }): VNode {
+  const guesses = answer.top.slice(0, topK);
+  const isValue = answer.scoreKind === 'value';
+  const largest = Math.max(...guesses.map((guess) => Math.abs(guess.score)), Number.MIN_VALUE);
+  const text = (score: number): string => (isValue ? formatFigure(score, 4) : formatPercent(score));
+  return (
+    <div>
+      <ol class="guesses">
+        {guesses.map((guess, rank) => (
+          <li
+            key={guess.index}
+            class={rank === 0 ? 'first' : ''}
+            title={`${guess.label}\nclass ${guess.index}: ${guess.score}`}
+          >
+            <span class="guess-label">{guess.label}</span>
+            <span class="share">
+              <span
+                style={{ width: `${100 * (isValue ? Math.abs(guess.score) / largest : guess.score)}%` }}
+              />
+            </span>
+            <span class="number">{text(guess.score)}</span>
+          </li>
+        ))}
+      </ol>
+      <p class="quiet">
+        {answer.scoreKind === 'sigmoid' && <>Each class by itself (sigmoid). </>}
+        {answer.classes} classes, labels: {answer.labelSource}
+      </p>
+    </div>
+  );
+}
