@@ -1,6 +1,6 @@
 import type { Guess } from './tasks/answer';
 import type { Uri } from 'vscode';
-import { COLOUR_MAPS, type ColourMap } from './attention/colourMaps';
+import type { ColourMap } from './attention/colourMaps';
 
 // The names that package.json and the code share, with their types. A unit test holds the two against each other.
 
@@ -48,8 +48,6 @@ export const commandIds = Object.keys(listedCommands) as readonly CommandId[];
 
 /** Values of `vitrine.provider`: execution providers as the runtime names them. */
 export const providerChoices = ['auto', 'cpu', 'webgpu', 'cuda', 'dml', 'coreml'] as const;
-/** Values of `vitrine.colourMap`. */
-export const colourMaps = COLOUR_MAPS;
 
 /** Settings by id, with the types of their values. */
 export interface Settings {

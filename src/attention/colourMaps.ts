@@ -19,11 +19,11 @@ const STOPS = {
 
 export type ColourMap = keyof typeof STOPS;
 
-export const COLOUR_MAPS = Object.keys(STOPS) as readonly ColourMap[];
+export const colourMaps = Object.keys(STOPS) as readonly ColourMap[];
 
 /** The map of that name, or the first one: a setting may hold anything. */
 export const colourMapNamed = (name: string): ColourMap =>
-  COLOUR_MAPS.find((known) => known === name) ?? 'viridis';
+  colourMaps.find((known) => known === name) ?? 'viridis';
 
 const tables = new Map<ColourMap, Uint8Array>();
 

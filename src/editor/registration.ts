@@ -1,6 +1,6 @@
 import { commands, workspace, type Disposable } from 'vscode';
+import { colourMaps } from '../attention/colourMaps';
 import {
-  colourMaps,
   defaultSettings,
   providerChoices,
   type CommandId,

@@ -1,7 +1,7 @@
 import type { Guess } from '../../src/tasks/answer';
 import type { Query } from '../../src/domain/query';
 import type { VNode } from 'preact';
-import { COLOUR_MAPS, type ColourMap } from '../../src/attention/colourMaps';
+import { colourMaps, type ColourMap } from '../../src/attention/colourMaps';
 import type { HeadChoice } from '../../src/attention/heads';
 import type { Probe } from '../../src/domain/probes';
 import { Checkbox, Dropdown, IconButton, Slider } from '../kit/toolkit';
@@ -126,7 +126,7 @@ export const Appearance = ({ chosen, onChange }: Pick<ControlsProps, 'chosen' | 
       <Dropdown
         label="Colour map"
         value={chosen.colourMap}
-        choices={COLOUR_MAPS.map((map) => ({ value: map, label: map }))}
+        choices={colourMaps.map((map) => ({ value: map, label: map }))}
         onChange={(map) => onChange({ colourMap: map as ColourMap })}
       />
     </label>

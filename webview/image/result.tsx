@@ -83,6 +83,8 @@ export function Result({ host, view, opened, half, options, onRun }: ResultProps
   const cancel = (): void => {
     newest.cancel();
     change({ query: drawnQuery });
+    // The button goes; what was used before it has the keys again.
+    document.querySelector<HTMLElement>('.picture-stack')?.focus({ preventScroll: true });
   };
   const onKey = (key: string): boolean => {
     const changes = changeOfKey(key, view, chosen);

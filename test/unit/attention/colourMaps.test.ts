@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { COLOUR_MAPS, colourAt, colourMapNamed, colourTable, paint } from '../../../src/attention/colourMaps';
+import { colourMaps, colourAt, colourMapNamed, colourTable, paint } from '../../../src/attention/colourMaps';
 
 /** Relative luminance of sRGB, ITU-R BT.709 weights, linearised. */
 function luminance([red, green, blue]: readonly [number, number, number]): number {
@@ -15,10 +15,10 @@ describe('colour maps', () => {
   });
 
   it('hold 256 colours each', () => {
-    for (const map of COLOUR_MAPS) assert.equal(colourTable(map).length, 3 * 256, map);
+    for (const map of colourMaps) assert.equal(colourTable(map).length, 3 * 256, map);
   });
 
-  for (const map of COLOUR_MAPS.filter((name) => name !== 'turbo')) {
+  for (const map of colourMaps.filter((name) => name !== 'turbo')) {
     it(`${map} gets brighter from low to high`, () => {
       for (let step = 1; step <= 32; step++)
         assert.ok(

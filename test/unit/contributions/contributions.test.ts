@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
+import { colourMaps } from '../../../src/attention/colourMaps';
 import * as contributions from '../../../src/contributions';
 import { imageExtensions } from '../../../src/inference/imageFormats';
 import { providers } from '../../../src/inference/providers';
@@ -78,7 +79,7 @@ describe('package.json and contributions.ts', () => {
   it('offer the same values', () => {
     const choices = Object.fromEntries(properties.map(([id, property]) => [id, property.enum]));
     assert.deepEqual(choices['vitrine.provider'], contributions.providerChoices);
-    assert.deepEqual(choices['vitrine.colourMap'], contributions.colourMaps);
+    assert.deepEqual(choices['vitrine.colourMap'], colourMaps);
   });
 
   it('offer every provider there is', () => {
