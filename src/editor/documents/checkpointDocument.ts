@@ -5,8 +5,7 @@ import type { OpenedCheckpoint, OpenedModel } from '../../models/openedModels';
 import { Disposables } from '../disposables';
 import { watchFiles } from './fileWatcher';
 import type { Log } from '../log';
-import { type WorkspaceMemory } from './memory';
-import { unlessAborted } from '../dialogue/progress';
+import type { WorkspaceMemory } from './memory';
 
 /** Loads readers and families with the first checkpoint, so that activation stays short. */
 const opening = () => import('./openRemembered');
@@ -27,7 +26,6 @@ export class CheckpointDocument implements Disposable {
   private readonly changes = this.owned.add(new EventEmitter<Model>());
   private readonly staleness = this.owned.add(new EventEmitter<void>());
   private loading: Promise<Loaded> | undefined;
-  private reading = new AbortController();
   private watching: Disposable | undefined;
 
   /** The model was read again: another state dict, another assumption, or a new file. */
@@ -58,15 +56,6 @@ export class CheckpointDocument implements Disposable {
     if (await file.isCurrent()) return opened;
     await this.reload();
     return this.opened();
-  }
-
-  /**
-   * Gives up what is being read, on a disk that is too slow for the user; whoever waits gets
-   * `Cancelled`.
-   */
-  cancel(): void {
-    this.reading.abort();
-    this.reading = new AbortController();
   }
 
   /** Reads the file again and tells every view. */
@@ -100,7 +89,7 @@ export class CheckpointDocument implements Disposable {
   }
 
   private loaded(): Promise<Loaded> {
-    this.loading ??= this.load(this.reading.signal).catch((error: unknown) => {
+    this.loading ??= this.load().catch((error: unknown) => {
       this.loading = undefined;
       throw error;
     });
@@ -114,10 +103,10 @@ export class CheckpointDocument implements Disposable {
     return model;
   }
 
-  private async load(signal: AbortSignal): Promise<Loaded> {
+  private async load(): Promise<Loaded> {
     const started = performance.now();
     const { openOnce, settleRemembered } = await opening();
-    const file = await unlessAborted(openOnce(this.path), signal);
+    const file = await openOnce(this.path);
     const opened = await settleRemembered(file, this.memory);
     if (this.owned.isDisposed) return { file, opened };
     this.watch(file);
