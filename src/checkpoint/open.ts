@@ -1,3 +1,4 @@
+import type { TensorTable } from './format';
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { attempt, openFile, type Opener } from './byteSource';
@@ -8,7 +9,7 @@ import { readTable } from './formats';
 import { JsonError, parseJsonObject } from './containers/json';
 import { limits } from './limits';
 import { isShardIndex, readShards } from './formats/shards';
-import type { StateDict, TensorTable } from './tensors';
+import type { StateDict } from './tensors';
 
 /**
  * Opens a checkpoint: a file of any format, the index of a sharded one, or a folder with one. Only

@@ -159,9 +159,10 @@ describe('the extension', () => {
       return new Promise((resolve) => setTimeout(resolve, 2000)).then(() => open(...values));
     };
     try {
-      const reading = document.model();
+      const abort = new AbortController();
+      const reading = document.model(abort.signal);
       await until('the file is being opened', () => asked > 0);
-      document.cancel();
+      abort.abort();
       await assert.rejects(reading, { name: 'Cancelled' });
       fileSystem.open = open;
       assert.equal((await document.model()).checkpoint.file, file);

@@ -1,5 +1,5 @@
+import type { Format } from '../format';
 import { CheckpointError } from '../errors';
-import type { Format } from '../tensors';
 
 interface ForeignFile {
   readonly magic: RegExp;

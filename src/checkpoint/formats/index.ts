@@ -1,3 +1,4 @@
+import type { Format, TensorTable } from '../format';
 import { extname } from 'node:path';
 import type { ByteSource } from '../byteSource';
 import { CheckpointError } from '../errors';
@@ -6,7 +7,6 @@ import { limits } from '../limits';
 import { npy, npz } from './npz';
 import { onnx } from './onnx';
 import { safetensors } from './safetensors';
-import type { Format, TensorTable } from '../tensors';
 import { torchLegacy } from './torchLegacy';
 import { torchZip } from './torchZip';
 

@@ -1,10 +1,11 @@
+import type { Format } from '../format';
 import { basename, extname } from 'node:path';
 import type { ByteSource } from '../byteSource';
 import { CheckpointError } from '../errors';
 import { limits } from '../limits';
 import { numpyDtype } from '../pickle/tensors';
 import { isRowMajor, rowMajorStrides, shapeProblem, shown } from '../shape';
-import { byteLength, dtypes, type DType, type Format, type Storage, type Tensor } from '../tensors';
+import { byteLength, dtypes, type DType, type Storage, type Tensor } from '../tensors';
 import { unwrapNames } from '../unwrap';
 import { inflatePrefix, isDeflated, readZip, type ZipArchive, type ZipEntry } from '../containers/zip';
 import { entryStorage } from '../containers/zipStorage';

@@ -1,3 +1,4 @@
+import type { Format } from '../format';
 import type { ByteSource } from '../byteSource';
 import { CheckpointError } from '../errors';
 import { limits } from '../limits';
@@ -13,7 +14,7 @@ import type {
 } from './onnxModel';
 import { onnxDtype, readPair, repeatedVarints, TensorReader } from './onnxTensors';
 import { ProtoMessage, signed, type ProtoField } from '../containers/protobuf';
-import type { Format, Tensor } from '../tensors';
+import type { Tensor } from '../tensors';
 import { unwrapNames } from '../unwrap';
 
 /** Open Neural Network Exchange: a protobuf of graph and weights (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). */

@@ -1,9 +1,10 @@
+import type { Format } from '../format';
 import type { ByteSource } from '../byteSource';
 import { CheckpointError } from '../errors';
 import { JsonError, JsonScanner } from '../containers/json';
 import { limits } from '../limits';
 import { shapeProblem, shown } from '../shape';
-import { byteLength, dtypes, type DType, type Format, type Tensor } from '../tensors';
+import { byteLength, dtypes, type DType, type Tensor } from '../tensors';
 import { unwrapNames } from '../unwrap';
 
 /** https://github.com/huggingface/safetensors#format: u64 header length, JSON header, then the tensors without gaps. */

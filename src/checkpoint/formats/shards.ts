@@ -1,3 +1,4 @@
+import type { TensorTable } from '../format';
 import { basename } from 'node:path';
 import { openFile, type ByteSource } from '../byteSource';
 import { confinedPath } from '../confine';
@@ -5,7 +6,7 @@ import { CheckpointError } from '../errors';
 import { JsonError, parseJsonObject } from '../containers/json';
 import { limits } from '../limits';
 import { shown } from '../shape';
-import type { Tensor, TensorTable } from '../tensors';
+import type { Tensor } from '../tensors';
 import { unwrapNames } from '../unwrap';
 
 /** `model.safetensors.index.json`, `pytorch_model.bin.index.json`, `diffusion_pytorch_model.safetensors.index.fp16.json`. */

@@ -1,10 +1,11 @@
+import type { Format, TensorTable } from '../format';
 import type { ByteSource } from '../byteSource';
 import { CheckpointError } from '../errors';
 import { limits } from '../limits';
 import { isKind, PickleEnd, PickleError, unpickle, type PickleValue, type Unpickled } from '../pickle/pickle';
 import { PickledTensorError, parseStorage, type PickledStorage } from '../pickle/tensors';
 import { shown } from '../shape';
-import type { Format, Storage, TensorTable } from '../tensors';
+import type { Storage } from '../tensors';
 import { buildTorchTable, describePickle, requireSafe, type TorchContainer } from './torchTable';
 
 /** `torch.serialization.MAGIC_NUMBER`. */

@@ -1,3 +1,4 @@
+import type { TensorTable } from '../format';
 import type { ByteSource } from '../byteSource';
 import { CheckpointError } from '../errors';
 import { PickleError, unpickle, type Unpickled } from '../pickle/pickle';
@@ -9,7 +10,7 @@ import {
   type PickledTensor,
 } from '../pickle/tensors';
 import { shown } from '../shape';
-import type { Storage, Tensor, TensorTable } from '../tensors';
+import type { Storage, Tensor } from '../tensors';
 import { orderStateDicts, type TensorGroup } from '../unwrap';
 
 /** What both PyTorch containers, zip and legacy, share: from the description in a pickle to the table of tensors. */

@@ -1,8 +1,9 @@
+import type { Format } from '../format';
 import { CheckpointError } from '../errors';
 import { limits } from '../limits';
 import { PickledTensorError, type PickledStorage } from '../pickle/tensors';
 import { shown } from '../shape';
-import type { Format, Storage } from '../tensors';
+import type { Storage } from '../tensors';
 import { buildTorchTable, describePickle } from './torchTable';
 import { readEntry, readZip, type ZipArchive } from '../containers/zip';
 import { entryStorage } from '../containers/zipStorage';

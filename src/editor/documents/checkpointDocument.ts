@@ -6,6 +6,7 @@ import { Disposables } from '../disposables';
 import { watchFiles } from './fileWatcher';
 import type { Log } from '../log';
 import type { WorkspaceMemory } from './memory';
+import { unlessAborted } from '../dialogue/progress';
 
 /** Loads readers and families with the first checkpoint, so that activation stays short. */
 const opening = () => import('./openRemembered');
@@ -40,9 +41,12 @@ export class CheckpointDocument implements Disposable {
     private readonly log: Log,
   ) {}
 
-  /** Returns the model; headers are read on the first call, and again after a failure. */
-  async model(): Promise<Model> {
-    return (await this.opened()).model;
+  /**
+   * Returns the model; headers are read on the first call, and again after a failure. Who gives up on
+   * a disk that is too slow gets `Cancelled`; who asks next has the file read anew.
+   */
+  async model(signal?: AbortSignal): Promise<Model> {
+    return (await this.loaded(signal)).opened.model;
   }
 
   /** Returns the model with the files it was read from: what inference and reports are handed. */
@@ -59,9 +63,9 @@ export class CheckpointDocument implements Disposable {
   }
 
   /** Reads the file again and tells every view. */
-  async reload(): Promise<Model> {
+  async reload(signal?: AbortSignal): Promise<Model> {
     this.loading = undefined;
-    return this.replace(await this.loaded());
+    return this.replace(await this.loaded(signal));
   }
 
   /**
@@ -88,12 +92,13 @@ export class CheckpointDocument implements Disposable {
     return this.replace({ file, opened: await settleRemembered(file, this.memory) });
   }
 
-  private loaded(): Promise<Loaded> {
-    this.loading ??= this.load().catch((error: unknown) => {
-      this.loading = undefined;
+  private loaded(signal?: AbortSignal): Promise<Loaded> {
+    const loading = (this.loading ??= this.load());
+    const forget = (error: unknown): never => {
+      if (this.loading === loading) this.loading = undefined;
       throw error;
-    });
-    return this.loading;
+    };
+    return (signal ? unlessAborted(loading, signal) : loading).catch(forget);
   }
 
   private replace(loaded: Loaded): Model {

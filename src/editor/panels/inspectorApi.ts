@@ -15,7 +15,6 @@ import type { Documents } from '../documents/documents';
 import type { WorkspaceMemory } from '../documents/memory';
 import { perform, restricted } from '../dialogue/notices';
 import { copyText, saveAndOpen } from '../dialogue/saving';
-import { unlessAborted } from '../dialogue/progress';
 import type { PanelServices } from './panels';
 
 /** What a page about a checkpoint needs of the extension. */
@@ -63,10 +62,10 @@ export function serveInspector(
 function createApi(document: CheckpointDocument, services: InspectorServices): InspectorApi {
   const { path } = document;
   return {
-    open: async ({ signal }) => viewOf(await unlessAborted(document.model(), signal), services),
+    open: async ({ signal }) => viewOf(await document.model(signal), services),
     assume: async (key, value) => viewOf(await document.assume(key, value), services),
     chooseStateDict: async (name) => viewOf(await document.chooseStateDict(name), services),
-    reload: async ({ signal }) => viewOf(await unlessAborted(document.reload(), signal), services),
+    reload: async ({ signal }) => viewOf(await document.reload(signal), services),
     tensorValues: async (tensor, first, count) =>
       (await analysis()).tensorValues(await document.model(), tensor, first, count),
     complexity: async (imageSize, batch) =>
