@@ -18,7 +18,7 @@ export interface PanelServices {
 export interface PanelKind<S extends Subject, View> {
   readonly viewType: string;
   readonly page: PageName;
-  /** Keys of the subject. VS Code restores an editor of files by itself: there are none to look for. */
+  /** Keys of the subject. VS Code restores an editor of files by itself, with the file's own icon: it has none. */
   readonly restoredBy: readonly (keyof S & string)[];
   readonly fill: (panel: Panel<S>) => View;
 }
@@ -109,7 +109,7 @@ export class Panels<S extends Subject, View = void> implements Disposable {
           deserializeWebviewPanel: async (panel, state: Partial<SavedState> | undefined) => {
             const { subject } = state ?? {};
             // A subject of another version closes the panel: an empty one would only be in the way.
-            if (hasText<S>(subject, restoredBy)) this.adopt(panel, subject).showIcon();
+            if (hasText<S>(subject, restoredBy)) this.adopt(panel, subject);
             else panel.dispose();
           },
         }),
@@ -129,48 +129,41 @@ export class Panels<S extends Subject, View = void> implements Disposable {
     return [...this.open].find(([panel]) => panel.isActive)?.[1];
   }
 
-  /** What fills the open panel of a subject. */
-  find(subject: S): View | undefined {
-    const found = this.panelOf(subject);
-    return found && this.open.get(found);
-  }
-
   /** Brings the panel of a subject to the front, or opens one. */
   show(subject: S): View {
-    const open = this.panelOf(subject);
-    const view = open && this.open.get(open);
-    open?.reveal();
-    return view ?? this.create(subject);
+    const open = [...this.open].find(([panel]) => isAbout(panel, subject));
+    if (!open) return this.create(subject);
+    const [panel, view] = open;
+    panel.reveal();
+    return view;
   }
 
   /** Opens a panel, filled in the usual way or by `fill`. */
   create(subject: S, fill: (panel: Panel<S>) => View = this.kind.fill): View {
     const { viewType } = this.kind;
-    const panel = this.adopt(window.createWebviewPanel(viewType, '', this.column()), subject, fill);
-    panel.showIcon();
-    return this.open.get(panel) as View;
+    return this.adopt(window.createWebviewPanel(viewType, '', this.column()), subject, fill);
   }
 
   /** Fills a panel that VS Code made: an editor, or one of before a reload. */
-  adopt(webviewPanel: WebviewPanel, subject: S, fill: (panel: Panel<S>) => View = this.kind.fill): Panel<S> {
-    const panel = new Panel(webviewPanel, subject, this.kind.page, this.services.extensionUri);
+  adopt(webviewPanel: WebviewPanel, subject: S, fill: (panel: Panel<S>) => View = this.kind.fill): View {
+    const { page, restoredBy } = this.kind;
+    const panel = new Panel(webviewPanel, subject, page, this.services.extensionUri);
+    if (restoredBy.length > 0) panel.showIcon();
     const view = fill(panel);
     // One that cannot be filled closes at once.
-    if (panel.isClosed) return panel;
+    if (panel.isClosed) return view;
     this.open.set(panel, view);
     panel.own({ dispose: () => this.open.delete(panel) });
-    return panel;
-  }
-
-  private panelOf(subject: S): Panel<S> | undefined {
-    const keys = Object.keys(subject);
-    return [...this.open.keys()].find((panel) => keys.every((key) => panel.subject[key] === subject[key]));
+    return view;
   }
 
   dispose(): void {
     this.owned.dispose();
   }
 }
+
+const isAbout = <S extends Subject>(panel: Panel<S>, subject: S): boolean =>
+  Object.keys(subject).every((key) => panel.subject[key] === subject[key]);
 
 function hasText<S extends Subject>(subject: unknown, keys: readonly (keyof S & string)[]): subject is S {
   const found = (subject ?? {}) as Readonly<Record<string, unknown>>;
