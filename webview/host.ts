@@ -14,12 +14,14 @@ const api = acquireVsCodeApi();
 let saved = readState();
 api.setState(saved);
 
-/** The extension host as a page sees it: methods, and `call` for those that are cancelled or report. */
+/**
+ * The extension host as a page sees it: methods, and `call` for those that are cancelled or report.
+ */
 export type Host<Remote> = Pick<Channel<Remote, object>, 'remote' | 'call'>;
 
 /**
- * Connects the page; what the host tells it by itself reaches `hear`. A page is drawn after it is connected, so that it sets what
- * it hears with `listen` while it is mounted.
+ * Connects the page; what the host tells it by itself reaches `hear`. A page is drawn after it is
+ * connected, so that it sets what it hears with `listen` while it is mounted.
  */
 export function connect<Remote, Events extends object>(
   names: readonly (keyof Events & string)[],
@@ -36,7 +38,10 @@ export function connect<Remote, Events extends object>(
   return { remote: channel.remote, call: channel.call, listen: (events) => void (heard = events) };
 }
 
-/** State that survives a reload of the window and a hidden tab: as `useState`, under a name of its page. */
+/**
+ * State that survives a reload of the window and a hidden tab: as `useState`, under a name of its
+ * page.
+ */
 export function useSaved<T>(name: string, initial: T): [T, (value: T) => void] {
   const [value, setValue] = useState<T>(() => (name in saved.view ? (saved.view[name] as T) : initial));
   const set = useCallback(

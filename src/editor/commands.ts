@@ -43,7 +43,10 @@ function createCommands(services: Services): Commands {
 
 const extensionId = 'vitrine.vitrine';
 
-/** Registers every command. A failure is told where it happens and becomes no second message of VS Code's own. */
+/**
+ * Registers every command. A failure is told where it happens and becomes no second message of VS
+ * Code's own.
+ */
 export function registerCommands(services: Services): readonly Disposable[] {
   const table = createCommands(services);
   const guarded = <Id extends CommandId>(id: Id): Disposable => {
@@ -62,7 +65,10 @@ export function registerCommands(services: Services): readonly Disposable[] {
   return (Object.keys(table) as CommandId[]).map(guarded);
 }
 
-/** One picture opens its panel, several and folders become a table. Answers what the panels answered. */
+/**
+ * One picture opens its panel, several and folders become a table. Answers what the panels
+ * answered.
+ */
 async function classify(
   services: Services,
   focus: Focus,
@@ -87,7 +93,10 @@ async function pictureOf(clicked: Uri | undefined): Promise<readonly Uri[]> {
   return uri ? [uri] : pickImages();
 }
 
-/** The checkpoint that a command is about: what was clicked, the one in front, else what the user picks. */
+/**
+ * The checkpoint that a command is about: what was clicked, the one in front, else what the user
+ * picks.
+ */
 async function checkpointOf({ checkpoints }: Services, clicked: Uri | undefined): Promise<string> {
   const uri = clicked ?? activeUri(isInspector);
   return uri ? pathOf(uri) : checkpoints.ask('Choose a checkpoint');

@@ -1,6 +1,9 @@
 import type { Disposable } from 'vscode';
 
-/** Collects what an object owns, on the line where it is created; what is added after the end is disposed at once. */
+/**
+ * Collects what an object owns, on the line where it is created; what is added after the end is
+ * disposed at once.
+ */
 export class Disposables implements Disposable {
   private readonly owned: Disposable[] = [];
   private ended = false;

@@ -1,6 +1,9 @@
 import { window, type LogOutputChannel } from 'vscode';
 
-/** The output channel `Vitrine`; its level is chosen in the Output view or by `Developer: Set Log Level`. */
+/**
+ * The output channel `Vitrine`; its level is chosen in the Output view or by
+ * `Developer: Set Log Level`.
+ */
 export type Log = LogOutputChannel;
 
 export function createLog(): Log {

@@ -12,8 +12,8 @@ import { withProgress } from './dialogue/progress';
 import { Runner } from './runner';
 
 /**
- * What views and commands share, put together in this one place: panels state what they need of it, and know nothing of each
- * other. Everything heavy behind it is loaded when it is first asked for.
+ * What views and commands share, put together in this one place: panels state what they need of it,
+ * and know nothing of each other. Everything heavy behind it is loaded when it is first asked for.
  */
 export interface Services {
   readonly extensionUri: Uri;

@@ -29,8 +29,9 @@ export interface BatchApi {
   /** Everything so far; of a batch that was just cancelled as soon as it has ended. */
   open(): Promise<BatchState>;
   /**
-   * Goes on with the images that are left, or joins the run that is going on. Reports the counters and the rows from the `known`
-   * first ones on; cancelling it ends the batch, which can go on later.
+   * Goes on with the images that are left, or joins the run that is going on. Reports the counters
+   * and the rows from the `known` first ones on; cancelling it ends the batch, which can go on
+   * later.
    */
   run(known: number, call: CallContext<BatchState>): Promise<void>;
   /** Opens the image panel of a row. */

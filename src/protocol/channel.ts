@@ -1,4 +1,6 @@
-/** One packet between two processes: a call, what belongs to it, or an event that wants no answer. */
+/**
+ * One packet between two processes: a call, what belongs to it, or an event that wants no answer.
+ */
 export type Packet =
   | {
       readonly kind: 'call';
@@ -33,8 +35,9 @@ export class RemoteError extends Error {
 }
 
 /**
- * What a method gets behind its values. An API names it in the signatures of those methods that listen to it or report; the
- * caller does not pass it. Values in front of it are never optional, or it would stand in the wrong place.
+ * What a method gets behind its values. An API names it in the signatures of those methods that
+ * listen to it or report; the caller does not pass it. Values in front of it are never optional, or
+ * it would stand in the wrong place.
  */
 export interface CallContext<Progress = string> {
   /** Aborted when the caller cancels the call or goes away. */
@@ -45,7 +48,10 @@ export interface CallContext<Progress = string> {
 
 /** What a caller may say about a call. */
 export interface CallOptions<Progress = string> {
-  /** Ends the call at once with the kind `cancelled`, and its method on the other side by the method's own signal. */
+  /**
+   * Ends the call at once with the kind `cancelled`, and its method on the other side by the
+   * method's own signal.
+   */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((value: Progress) => void) | undefined;
 }
@@ -79,19 +85,28 @@ type Events<Api> = {
 export interface Channel<Remote, RemoteEvents> {
   /** Methods of the other side; calling one sends a packet and waits for its reply. */
   readonly remote: Calls<Remote>;
-  /** Calls a method of the other side, with a signal that cancels the call and a listener for its progress. */
+  /**
+   * Calls a method of the other side, with a signal that cancels the call and a listener for its
+   * progress.
+   */
   call<K extends keyof Remote & string>(
     method: K,
     values: ValuesOf<Remote[K]>,
     options?: CallOptions<ProgressOf<Remote[K]>>,
   ): Promise<ResultOf<Remote[K]>>;
-  /** The remote methods, each call with these options: for a row of calls that belong to one request. */
+  /**
+   * The remote methods, each call with these options: for a row of calls that belong to one
+   * request.
+   */
   remoteWith(options: CallOptions<ProgressOf<Remote[keyof Remote]>>): Calls<Remote>;
   /** Tells the other side something; nothing comes back. */
   readonly tell: Events<RemoteEvents>;
   /** Hands a received packet in. */
   receive(packet: Packet): void;
-  /** Fails every call that still waits, aborts those that are answered here; later calls fail at once. */
+  /**
+   * Fails every call that still waits, aborts those that are answered here; later calls fail at
+   * once.
+   */
   close(reason: string): void;
 }
 
@@ -102,8 +117,8 @@ interface Waiter {
 }
 
 /**
- * Connects two processes by a `post` function. `local` answers the other side's calls, `events` hears what it tells.
- * Every call ends: reply, error, `cancelled`, or the reason given to `close`.
+ * Connects two processes by a `post` function. `local` answers the other side's calls, `events`
+ * hears what it tells. Every call ends: reply, error, `cancelled`, or the reason given to `close`.
  */
 export function createChannel<Remote, RemoteEvents = object>(
   post: (packet: Packet) => void,
@@ -112,7 +127,8 @@ export function createChannel<Remote, RemoteEvents = object>(
 ): Channel<Remote, RemoteEvents> {
   const waiting = new Map<number, Waiter>();
   const answering = new Map<number, AbortController>();
-  // A page that is loaded anew must not take the answers to the calls of the page before for its own.
+  // A page that is loaded anew must not take the answers to the calls of the page before for its
+  // own.
   let next = 1 + Math.floor(2 ** 40 * Math.random());
   let closed: string | undefined;
 

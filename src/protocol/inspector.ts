@@ -54,13 +54,19 @@ export interface InspectorModel {
   readonly imageSize: Size | null;
   /** The model has a head with classes or features and can be run on pictures. */
   readonly runnable: boolean;
-  /** Why it cannot be run here (restricted workspace, no native runtime, unknown architecture); empty where it can. */
+  /**
+   * Why it cannot be run here (restricted workspace, no native runtime, unknown architecture);
+   * empty where it can.
+   */
   readonly notRunnable: string;
   /** It would run once the workspace is trusted: the page offers [Manage Trust]. */
   readonly trustNeeded?: boolean;
 }
 
-/** A page of a tensor's values, and statistics over the page's tensor where it was small enough to read whole. */
+/**
+ * A page of a tensor's values, and statistics over the page's tensor where it was small enough to
+ * read whole.
+ */
 export interface TensorValues {
   readonly tensor: string;
   readonly first: number;
@@ -82,14 +88,20 @@ export interface TensorValues {
 export interface InspectorApi {
   /** Cancelling gives up what is being read. */
   open(call: CallContext): Promise<InspectorModel>;
-  /** Sets (or with null resets) what the weights do not tell; remembered for files of the same header. */
+  /**
+   * Sets (or with null resets) what the weights do not tell; remembered for files of the same
+   * header.
+   */
   assume(key: string, value: string | null): Promise<InspectorModel>;
   chooseStateDict(name: string): Promise<InspectorModel>;
   reload(call: CallContext): Promise<InspectorModel>;
   tensorValues(tensor: string, first: number, count: number): Promise<TensorValues>;
   complexity(imageSize: Size | null, batch: number): Promise<ComplexityReport>;
   scaling(): Promise<Scaling>;
-  /** `classify`, `complexity`, `exportOnnx`, `showLog`, `manageTrust`, `revealFile`: what the page's buttons do. */
+  /**
+   * `classify`, `complexity`, `exportOnnx`, `showLog`, `manageTrust`, `revealFile`: what the page's
+   * buttons do.
+   */
   perform(action: InspectorAction): Promise<void>;
   copy(text: string): Promise<void>;
   /** Offers a save dialog; resolves to whether a file was written. */

@@ -146,7 +146,10 @@ async function setOpacity(frame: Frame, value: 0 | 100): Promise<void> {
   await frame.page().waitForTimeout(200); // the next frame draws it
 }
 
-/** In the page: how far the drawn picture is from the browser's own decoding, and from that turned by half a circle. */
+/**
+ * In the page: how far the drawn picture is from the browser's own decoding, and from that turned
+ * by half a circle.
+ */
 async function compareWithBrowser(source: string): Promise<{
   drawn: { width: number; height: number };
   own: { difference: number; turned: number };
@@ -181,8 +184,9 @@ async function compareWithBrowser(source: string): Promise<{
 }
 
 /**
- * In the page: where the drawing is brightest, as fractions of its width and height; colour maps run from dark to bright. The
- * outline of what the model saw, the middle square, is brighter still and left out.
+ * In the page: where the drawing is brightest, as fractions of its width and height; colour maps
+ * run from dark to bright. The outline of what the model saw, the middle square, is brighter still
+ * and left out.
  */
 function findBrightest(): [number, number] {
   const canvas = document.querySelector<HTMLCanvasElement>('.picture-stack canvas');

@@ -1,4 +1,5 @@
-// The pages by themselves, with a host inside the page: drawn in every state, used by keyboard and pointer.
+// The pages by themselves, with a host inside the page: drawn in every state, used by keyboard and
+// pointer.
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import type { Locator, Page } from 'playwright-core';
@@ -147,7 +148,8 @@ describe('pages', function () {
       // The crop's middle is the picture's: row and column 8 of 16.
       const classToken = { kind: 'special', name: 'cls' };
       const patch = (row: number, column: number): object => ({ kind: 'patch', row, column, grid: [16, 16] });
-      // Questions follow the drawing: each is waited for, as two in one frame would be asked as one.
+      // Questions follow the drawing: each is waited for, as two in one frame would be asked as
+      // one.
       await called(page, 'attention', [[1, classToken]]);
       await picture.click({ position: { x: canvas.width / 2 + 2, y: canvas.height / 2 + 2 } });
       await called(page, 'attention', [
@@ -437,7 +439,10 @@ interface Box {
   readonly bottom: number;
 }
 
-/** Shares of the pixels in and around a box of the crop that have a strong colour: the picture under a map has little. */
+/**
+ * Shares of the pixels in and around a box of the crop that have a strong colour: the picture under
+ * a map has little.
+ */
 const colouredShares = (page: Page, box: Box): Promise<{ inside: number; outside: number }> =>
   page.evaluate(({ left, right, top, bottom }) => {
     const canvas = document.querySelector('.picture-stack canvas') as HTMLCanvasElement;
@@ -464,7 +469,10 @@ const colouredShares = (page: Page, box: Box): Promise<{ inside: number; outside
     return { inside: share('inside'), outside: share('outside') };
   }, box);
 
-/** Controls that a screen reader could not name, or could name only as the component kit does: "Text field". */
+/**
+ * Controls that a screen reader could not name, or could name only as the component kit does: "Text
+ * field".
+ */
 const namelessControls = (page: Page): Promise<readonly string[]> =>
   page.evaluate(() =>
     [

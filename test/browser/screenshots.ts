@@ -1,4 +1,5 @@
-// npm run screenshots [-- VIEW...]: pictures of every view in every theme, wide and narrow, for a person to look at.
+// npm run screenshots [-- VIEW...]: pictures of every view in every theme, wide and narrow, for a
+// person to look at.
 import { mkdir, rm } from 'node:fs/promises';
 import { openWorkbench, themes, type Theme, type Workbench } from './workbench';
 

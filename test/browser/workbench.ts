@@ -1,4 +1,5 @@
-// A real VS Code workbench in a real browser, driven as a person would: pictures are right-clicked, commands are typed.
+// A real VS Code workbench in a real browser, driven as a person would: pictures are right-clicked,
+// commands are typed.
 import { rmSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -18,7 +19,10 @@ export const themes = {
 export type Theme = keyof typeof themes;
 
 export interface WorkbenchOptions {
-  /** Folder to open; the workbench gets a copy that a test may write into. The bundled sample where it is not given. */
+  /**
+   * Folder to open; the workbench gets a copy that a test may write into. The bundled sample where
+   * it is not given.
+   */
   readonly workspace?: string;
   /** A packaged extension to install; without it the built repository is taken as it is. */
   readonly vsix?: string;
@@ -57,8 +61,8 @@ const quiet = {
 };
 
 /**
- * Starts a server with data of its own, opens a copy of the workspace in a headless browser and waits for the explorer.
- * `close` ends the browser and the server and removes what they wrote.
+ * Starts a server with data of its own, opens a copy of the workspace in a headless browser and
+ * waits for the explorer. `close` ends the browser and the server and removes what they wrote.
  */
 export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Workbench> {
   endOnSignals();
@@ -142,8 +146,8 @@ export class Workbench {
   ) {}
 
   /**
-   * Waits until the explorer lists the workspace and the extension's contributions are known: a file that is opened before
-   * goes to the text editor, and stays there.
+   * Waits until the explorer lists the workspace and the extension's contributions are known: a
+   * file that is opened before goes to the text editor, and stays there.
    */
   async ready(): Promise<void> {
     await this.listed();
@@ -180,7 +184,9 @@ export class Workbench {
     });
   }
 
-  /** Opens a file by a double click in the explorer; again, where the tree moved under the pointer. */
+  /**
+   * Opens a file by a double click in the explorer; again, where the tree moved under the pointer.
+   */
   async openFile(path: string): Promise<void> {
     const tab = this.page.locator('.tabs-container .tab', {
       has: this.page.getByText(basename(path), { exact: true }),
@@ -215,8 +221,8 @@ export class Workbench {
   }
 
   /**
-   * Right-clicks a file in the explorer and picks an item of its menu. A menu does not change while it is open, so one
-   * that was opened before the extension's items were known is opened again.
+   * Right-clicks a file in the explorer and picks an item of its menu. A menu does not change while
+   * it is open, so one that was opened before the extension's items were known is opened again.
    */
   async pickFromContextMenu(path: string, title: string): Promise<void> {
     await this.untilListed(() => this.openContextMenu(path), title, `the menu of ${path}`);
@@ -225,7 +231,10 @@ export class Workbench {
     await item.click();
   }
 
-  /** Types a command's title into the command palette and runs it; the palette is reopened like the menu above. */
+  /**
+   * Types a command's title into the command palette and runs it; the palette is reopened like the
+   * menu above.
+   */
   async runCommand(title: string): Promise<void> {
     await this.untilListed(() => this.listCommands(title), title, 'the command palette');
     await this.quickPickRow(title).click();
@@ -283,8 +292,8 @@ export class Workbench {
   }
 
   /**
-   * The inner frame of the visible webview that shows what a selector names.
-   * Webviews are frames in frames (`fake.html` holds the extension's own page), and hidden ones stay in the page.
+   * The inner frame of the visible webview that shows what a selector names. Webviews are frames in
+   * frames (`fake.html` holds the extension's own page), and hidden ones stay in the page.
    */
   async webview(selector: string, timeout = patience): Promise<Frame> {
     const deadline = Date.now() + timeout;
@@ -307,7 +316,8 @@ export class Workbench {
   }
 
   /**
-   * The messages of all notifications. The pop-ups go after some seconds; then they are read in the notification centre.
+   * The messages of all notifications. The pop-ups go after some seconds; then they are read in the
+   * notification centre.
    */
   async notifications(): Promise<string[]> {
     const messages = this.page.locator('.notification-list-item-message');
@@ -380,7 +390,10 @@ export class Workbench {
     return path;
   }
 
-  /** Reloads the window by VS Code's own command, which saves what is open; a reload by the browser does not wait for that. */
+  /**
+   * Reloads the window by VS Code's own command, which saves what is open; a reload by the browser
+   * does not wait for that.
+   */
   async reload(): Promise<void> {
     const loaded = this.page.waitForEvent('load', { timeout: patience });
     await this.runCommand('Developer: Reload Window');

@@ -1,4 +1,5 @@
-// Opens a page in a headless browser with a host of its own inside it, under the strict policy of the extension.
+// Opens a page in a headless browser with a host of its own inside it, under the strict policy of
+// the extension.
 import { readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { build } from 'esbuild';
@@ -10,7 +11,10 @@ export type PageName = 'inspector' | 'complexity' | 'image' | 'batch';
 const pageNames: readonly PageName[] = ['inspector', 'complexity', 'image', 'batch'];
 
 const ORIGIN = 'http://pages.test';
-/** As strict as the extension's own; the component kit writes its design tokens into a style element. */
+/**
+ * As strict as the extension's own; the component kit writes its design tokens into a style
+ * element.
+ */
 const POLICY = `default-src 'none'; script-src 'nonce-page'; style-src 'self' 'unsafe-inline'; font-src 'self'; img-src 'self' data: blob:; connect-src 'self'`;
 const TYPES: Readonly<Record<string, string>> = {
   '.js': 'text/javascript',

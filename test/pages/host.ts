@@ -1,4 +1,5 @@
-// The extension host's end of the channel, inside the page: what `acquireVsCodeApi` returns answers by itself.
+// The extension host's end of the channel, inside the page: what `acquireVsCodeApi` returns answers
+// by itself.
 import { createChannel, type Packet } from '../../src/protocol/channel';
 import { applyTheme, themes, type ThemeName } from './themes';
 

@@ -32,7 +32,10 @@ const probes: readonly Probe[] = Array.from({ length: figures.depth }, (_, index
   keys: layout,
 }));
 
-/** A small network of another kind as it answered: its part of the view, and the rows of two queries. */
+/**
+ * A small network of another kind as it answered: its part of the view, and the rows of two
+ * queries.
+ */
 interface Recorded {
   readonly view: Pick<Run, 'probes' | 'inputSize' | 'answer'> & { readonly region: Region };
   readonly mean: readonly (readonly (number | null)[])[];
@@ -45,7 +48,10 @@ const networks: Readonly<Record<string, unknown>> = {
 };
 const network = networks[shownCase] as Recorded | undefined;
 
-/** Not awaited here: the component kit takes its theme at the page's load event, which waits for no module that does. */
+/**
+ * Not awaited here: the component kit takes its theme at the page's load event, which waits for no
+ * module that does.
+ */
 const picture = pixelsOf('cat-on-grass.jpg');
 
 async function pixelsOf(name: string): Promise<Pixels> {

@@ -1,5 +1,5 @@
-// Records what the pages are looked at with: what the sample model attends to on a picture, and three small networks of other kinds (stages
-// of windows, gates, channels) from the golden cases.
+// Records what the pages are looked at with: what the sample model attends to on a picture, and
+// three small networks of other kinds (stages of windows, gates, channels) from the golden cases.
 //   node esbuild.mjs && npx esbuild test/pages/record.ts --bundle --platform=node --packages=external --outfile=dist/record.js
 //   node dist/record.js
 import { PathRunner } from '../../src/useCases/run';
@@ -39,7 +39,10 @@ async function recordSample(inference: PathRunner): Promise<unknown> {
   return { region, rows: short(rows), rollout: short(rollout) };
 }
 
-/** What the image panel gets of a case: once for the mean of all patches, once for one in the middle. */
+/**
+ * What the image panel gets of a case: once for the mean of all patches, once for one in the
+ * middle.
+ */
 async function recordCase(inference: PathRunner, id: string): Promise<object> {
   const { checkpoint, imageSize, assume } = caseOf(id);
   const request = { checkpoint, model: { assume }, image: picture, attention: true };

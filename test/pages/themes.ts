@@ -1,4 +1,7 @@
-/** The variables that VS Code sets in a webview, as far as the pages read them, for four of its own themes. */
+/**
+ * The variables that VS Code sets in a webview, as far as the pages read them, for four of its own
+ * themes.
+ */
 export const themes = {
   dark: {
     kind: 'vscode-dark',

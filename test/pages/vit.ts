@@ -1,4 +1,5 @@
-// A plain Vision Transformer as the core would describe it, from its figures alone: the pages are looked at without any file.
+// A plain Vision Transformer as the core would describe it, from its figures alone: the pages are
+// looked at without any file.
 import type { InspectorModel } from '../../src/protocol/inspector';
 import type {
   ComplexityReport,
@@ -541,7 +542,10 @@ function whatIfOf(n: number, d: number, ratio: number): ComplexityReport['whatIf
   ];
 }
 
-/** Image sizes in steps of the patch, far enough to pass the point where attention overtakes the rest. */
+/**
+ * Image sizes in steps of the patch, far enough to pass the point where attention overtakes the
+ * rest.
+ */
 export function scalingOf(figures: VitFigures): Scaling {
   const points: ScalingPoint[] = [];
   for (let grid = 4; grid <= 160; grid += grid < 16 ? 2 : grid < 48 ? 4 : 16) {

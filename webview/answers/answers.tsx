@@ -9,5 +9,8 @@ const views: { readonly [Kind in Answer['kind']]: AnswerView<Extract<Answer, { k
   features,
 };
 
-/** The view of an answer. The table pairs each kind with its own type, which a look-up by a union cannot express. */
+/**
+ * The view of an answer. The table pairs each kind with its own type, which a look-up by a union
+ * cannot express.
+ */
 export const viewOf = ({ kind }: Answer): AnswerView<Answer> => views[kind] as AnswerView<Answer>;

@@ -3,7 +3,9 @@ import { matchingRows, sortedRows, type SortOrder } from '../kit/sorting';
 
 export type Column = 'thumbnail' | 'file' | 'label' | 'probability' | 'second' | 'margin';
 
-/** Difference of the two best scores: how sure the answer is; undefined with fewer than two guesses. */
+/**
+ * Difference of the two best scores: how sure the answer is; undefined with fewer than two guesses.
+ */
 export function marginOf({ top }: BatchRow): number | undefined {
   const [first, second] = top;
   return first && second ? first.score - second.score : undefined;

@@ -26,8 +26,9 @@ interface Part extends ModuleBar {
 }
 
 /**
- * Parts of a model that are worth a bar each: from the roots on, the costliest part gives way to its children until there are
- * about `wanted`, so that a plain ViT shows its attention and MLP, and a hierarchical one its stages. Parts without MACs are left out.
+ * Parts of a model that are worth a bar each: from the roots on, the costliest part gives way to
+ * its children until there are about `wanted`, so that a plain ViT shows its attention and MLP, and
+ * a hierarchical one its stages. Parts without MACs are left out.
  */
 export function moduleBars(modules: readonly ModuleRow[], wanted = 8): readonly ModuleBar[] {
   const tree = deriveTree(modules);
@@ -46,7 +47,8 @@ export function moduleBars(modules: readonly ModuleRow[], wanted = 8): readonly 
   };
   const childrenOf = (part: Part): readonly Part[] => {
     const module = modules[part.row] as ModuleRow;
-    // A group's name is a range of indices; its parts are better known by what they are than by which.
+    // A group's name is a range of indices; its parts are better known by what they are than by
+    // which.
     const prefix =
       module.kind === 'group' ? trimmed(part.label, module) : module.path === '' ? '' : part.label;
     return (tree.children[part.row] ?? []).map((child) => partOf(child, part.inside, prefix));
@@ -65,7 +67,10 @@ export function moduleBars(modules: readonly ModuleRow[], wanted = 8): readonly 
   return parts.filter((part) => totalMacs(part.macs) > 0);
 }
 
-/** A part is only replaced where its children account for all of it: operators of its own would be lost. */
+/**
+ * A part is only replaced where its children account for all of it: operators of its own would be
+ * lost.
+ */
 const covers = (part: Part, children: readonly Part[]): boolean =>
   children.reduce((sum, child) => sum + totalMacs(child.macs), 0) === totalMacs(part.macs);
 

@@ -118,7 +118,10 @@ interface TotalsProps {
   readonly convention: Convention;
 }
 
-/** The totals, each with its formula as the tooltip. MACs and FLOPs stand side by side, so that nobody mixes them up. */
+/**
+ * The totals, each with its formula as the tooltip. MACs and FLOPs stand side by side, so that
+ * nobody mixes them up.
+ */
 function Totals({ report, convention }: TotalsProps): VNode {
   const macs = totalMacs(report.macs);
   const size = sizeText(report.imageSize);
@@ -185,7 +188,10 @@ interface SizeControlProps {
   readonly onSize: (size: Size | null) => void;
 }
 
-/** The slider moves over the sizes that the family takes; its figures come with the scaling curve, so they follow at once. */
+/**
+ * The slider moves over the sizes that the family takes; its figures come with the scaling curve,
+ * so they follow at once.
+ */
 function SizeControl({ scaling, size, onSize }: SizeControlProps): VNode {
   const at = nearestPoint(scaling.points, size);
   const point = scaling.points[at] as ScalingPoint;

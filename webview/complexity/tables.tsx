@@ -14,10 +14,15 @@ interface ModuleTableProps {
   readonly unit: string;
 }
 
-/** Levels of the tree, below the model itself, and rows that the table shows at most unless more is asked for. */
+/**
+ * Levels of the tree, below the model itself, and rows that the table shows at most unless more is
+ * asked for.
+ */
 const SHALLOW = { levels: 3, rows: 48 } as const;
 
-/** The module tree as a table for reading and copying: groups folded, members left to the inspector. */
+/**
+ * The module tree as a table for reading and copying: groups folded, members left to the inspector.
+ */
 export function ModuleTable({ report, factor, unit }: ModuleTableProps): VNode {
   const [deep, setDeep] = useSaved('allModules', false);
   const tree = useMemo(() => deriveTree(report.modules), [report.modules]);

@@ -14,7 +14,10 @@ import { PlainTable, type Columns } from '../kit/table';
 import { TextField } from '../kit/toolkit';
 import { ShareBar } from '../marks/shareBar';
 
-/** What one attention layer of this model would cost in other forms, whose window, length, features and kernel can be changed. */
+/**
+ * What one attention layer of this model would cost in other forms, whose window, length, features
+ * and kernel can be changed.
+ */
 export function WhatIfTable({ report }: { report: ComplexityReport }): VNode {
   const [changed, setChanged] = useState<Partial<MixerParameters>>({});
   const parameters = { ...report.layer?.own, ...changed };
@@ -67,7 +70,9 @@ interface ParametersProps {
   readonly onChange: (change: Partial<MixerParameters>) => void;
 }
 
-/** A field for each figure that the forms leave open; what is no whole number leaves the one before. */
+/**
+ * A field for each figure that the forms leave open; what is no whole number leaves the one before.
+ */
 const Parameters = ({ changed, onChange }: ParametersProps): VNode => (
   <div class="controls parameters" role="group" aria-label="Figures of the other forms">
     {Object.entries(MIXER_PARAMETERS).map(([name, { label, usual }]) => (

@@ -156,7 +156,10 @@ const headChoices = (heads: number): readonly { value: string; label: string }[]
 
 const headOf = (value: string): HeadChoice => (value === 'mean' || value === 'max' ? value : Number(value));
 
-/** Special tokens and the mean where there are patches; a clicked patch is listed while it is the query. */
+/**
+ * Special tokens and the mean where there are patches; a clicked patch is listed while it is the
+ * query.
+ */
 function queryChoices(
   probe: Probe,
   query: Query,

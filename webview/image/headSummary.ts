@@ -14,7 +14,10 @@ export interface HeadSummary {
   readonly entropy: number;
   /** Entropy where all keys were looked at alike: log₂ of their number. */
   readonly most: number;
-  /** Mean distance to the keys on the picture, weighted by attention, in pixels of the model's input; only a patch has one. */
+  /**
+   * Mean distance to the keys on the picture, weighted by attention, in pixels of the model's
+   * input; only a patch has one.
+   */
   readonly distance: number | undefined;
 }
 
@@ -39,7 +42,10 @@ export function headSummaries(
   }));
 }
 
-/** How many rows that sum to 1 lie side by side: a row of each channel, one of the pooling query of each window. */
+/**
+ * How many rows that sum to 1 lie side by side: a row of each channel, one of the pooling query of
+ * each window.
+ */
 const distributions = (probe: Probe): number =>
   probe.queries.channels ?? (queryGrid(probe) ? 1 : (windowPlaces(probe)?.windows ?? 1));
 
@@ -58,7 +64,10 @@ function distanceOf(
     : undefined;
 }
 
-/** `head 3: entropy 4.21 of 8.01 bits, mean distance 31.2 px`; of several heads from the least to the most. */
+/**
+ * `head 3: entropy 4.21 of 8.01 bits, mean distance 31.2 px`; of several heads from the least to
+ * the most.
+ */
 export function summaryText(summaries: readonly HeadSummary[], head: HeadChoice): string {
   const one = typeof head === 'number' ? summaries[head] : undefined;
   const shown = one ? [one] : summaries;

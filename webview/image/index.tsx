@@ -64,7 +64,8 @@ function ImagePanel(): VNode {
     const isFirst = ran === undefined && !opened.error && error?.kind !== 'cancelled';
     run(isFirst ? {} : options);
   };
-  // An option that cannot be is refused beside the answer that stands; anything else leaves no answer to show.
+  // An option that cannot be is refused beside the answer that stands; anything else leaves no
+  // answer to show.
   const isRefused = (asked: RunOptions): boolean =>
     question.error !== undefined && question.error.kind !== 'cancelled' && !sameOptions(asked, options);
   const beside = ({ message, kind }: Failed): VNode | undefined => {

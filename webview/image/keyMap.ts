@@ -7,7 +7,10 @@ import { type Probe, isChannelMatrix, isGate, tokenCount } from '../../src/domai
 
 export type Method = 'attention' | 'rollout';
 
-/** What is to be drawn of a layer; undefined where the layer has no such query or the method does not reach it. */
+/**
+ * What is to be drawn of a layer; undefined where the layer has no such query or the method does
+ * not reach it.
+ */
 export function layerMap(
   answer: AttentionRows,
   probes: readonly Probe[],
@@ -22,8 +25,8 @@ export function layerMap(
 }
 
 /**
- * The query that stands nearest to the wanted one among those a probe has. A patch keeps its place on the picture, whatever grid it was
- * chosen on.
+ * The query that stands nearest to the wanted one among those a probe has. A patch keeps its place
+ * on the picture, whatever grid it was chosen on.
  */
 export function validQuery(probe: Probe, wanted: Query): Query {
   const [special] = probe.queries.special ?? [];
@@ -37,9 +40,10 @@ export function validQuery(probe: Probe, wanted: Query): Query {
 }
 
 /**
- * What the host is asked so that a layer shows its query: the wanted one where the layer has that kind, so that other layers answer it on
- * their own grids. Layers without the token that others have, and those beside one with a single query, which shows that whatever is asked,
- * answer the mean of their patches.
+ * What the host is asked so that a layer shows its query: the wanted one where the layer has that
+ * kind, so that other layers answer it on their own grids. Layers without the token that others
+ * have, and those beside one with a single query, which shows that whatever is asked, answer the
+ * mean of their patches.
  */
 export function askedQuery(probes: readonly Probe[], layer: number, wanted: Query): Query {
   const probe = probes[layer];
@@ -91,7 +95,10 @@ const ARROWS: Readonly<Record<string, readonly [rows: number, columns: number]>>
   ArrowRight: [0, 1],
 };
 
-/** What an arrow key or Esc makes of the query; undefined for other keys and probes without a grid of queries. */
+/**
+ * What an arrow key or Esc makes of the query; undefined for other keys and probes without a grid
+ * of queries.
+ */
 export function movedQuery(probe: Probe, query: Query, key: string): Query | undefined {
   const grid = queryGrid(probe);
   if (key === 'Escape') return validQuery(probe, { kind: 'special', name: probe.queries.special?.[0] ?? '' });

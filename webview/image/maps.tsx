@@ -38,7 +38,10 @@ export interface MapsProps {
   readonly onCopy: () => void;
 }
 
-/** The half of the panel about attention: what is chosen, the large map's numbers, all heads at a glance. */
+/**
+ * The half of the panel about attention: what is chosen, the large map's numbers, all heads at a
+ * glance.
+ */
 export function Maps({
   view,
   rows,
@@ -153,7 +156,10 @@ interface HeadLineProps {
   readonly chosen: Chosen;
 }
 
-/** How wide the chosen head, or all of the layer, looks: of the query that is shown alone, not of all. */
+/**
+ * How wide the chosen head, or all of the layer, looks: of the query that is shown alone, not of
+ * all.
+ */
 function HeadLine({ rows, view, chosen }: HeadLineProps): VNode | null {
   if (chosen.method === 'rollout') return null;
   const { current } = view.inputSize;
@@ -177,7 +183,10 @@ interface ReadoutProps {
   readonly of: string | undefined;
 }
 
-/** The weight under the pointer, else what goes to special tokens, which have no place on the picture. */
+/**
+ * The weight under the pointer, else what goes to special tokens, which have no place on the
+ * picture.
+ */
 function Readout({ map, grid, hovered, of }: ReadoutProps): VNode {
   const value = hovered && grid && map?.picture?.values[hovered.row * grid[1] + hovered.column];
   if (hovered && value !== undefined)

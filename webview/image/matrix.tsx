@@ -20,10 +20,16 @@ export interface MatrixProps {
 }
 
 const ROW_HEIGHT = 18;
-/** Sides of a square matrix and of a weight in CSS pixels: no larger than it takes to see each weight. */
+/**
+ * Sides of a square matrix and of a weight in CSS pixels: no larger than it takes to see each
+ * weight.
+ */
 const SQUARE = { cell: 12, most: 420, least: 6 } as const;
 
-/** Attention over channels or a sequence as a matrix: smearing it over the picture would mean nothing. */
+/**
+ * Attention over channels or a sequence as a matrix: smearing it over the picture would mean
+ * nothing.
+ */
 export function Matrix({ probe, map, heads, range, colourMap }: MatrixProps): VNode {
   const place = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -59,7 +65,10 @@ export function Matrix({ probe, map, heads, range, colourMap }: MatrixProps): VN
   );
 }
 
-/** A row for each head; a single row with less than `SQUARE.least` pixels for a weight goes on in further rows. */
+/**
+ * A row for each head; a single row with less than `SQUARE.least` pixels for a weight goes on in
+ * further rows.
+ */
 function drawnMaps(
   map: PictureMap,
   heads: readonly (KeyMap | undefined)[],

@@ -41,7 +41,10 @@ export interface PictureProps {
 
 const HIGHEST = 520;
 
-/** The picture as decoded with the chosen map over what the model saw. A click makes a patch the query. */
+/**
+ * The picture as decoded with the chosen map over what the model saw. A click makes a patch the
+ * query.
+ */
 export function Picture(props: PictureProps): VNode {
   const { view, probe, map, range, chosen, hovered } = props;
   const place = useRef<HTMLDivElement>(null);

@@ -47,7 +47,10 @@ interface AskedQuery {
   readonly asked: Query;
 }
 
-/** Image, answer and maps. What is drawn is of `drawn`, under its own name, while a newer query is on its way. */
+/**
+ * Image, answer and maps. What is drawn is of `drawn`, under its own name, while a newer query is
+ * on its way.
+ */
 export function Result({ host, view, opened, half, options, onRun }: ResultProps): VNode {
   const [settings, setSettings] = useSaved<Settings>('attention', INITIAL);
   const [hovered, setHovered] = useState<Cell>();

@@ -22,7 +22,10 @@ export function describe(view: Run, chosen: Chosen): string {
   return `layer ${chosen.layer + 1} of ${view.probes.length}, ${what}${query}`;
 }
 
-/** `cat-attention.png`, `cat-attention-patch-3-7.png`: maps of several patches lie side by side in a folder. */
+/**
+ * `cat-attention.png`, `cat-attention-patch-3-7.png`: maps of several patches lie side by side in a
+ * folder.
+ */
 export function fileName(image: string, query: Query): string {
   const stem = (image.split(/[\\/]/).at(-1) ?? image).replace(/\.[^.]+$/, '');
   const patch = query.kind === 'patch' ? `-patch-${query.row}-${query.column}` : '';
@@ -30,8 +33,8 @@ export function fileName(image: string, query: Query): string {
 }
 
 /**
- * The picture with its map, scale and caption as a PNG data URL, at a size that does not depend on the panel's. A map without a place on
- * the picture stands alone.
+ * The picture with its map, scale and caption as a PNG data URL, at a size that does not depend on
+ * the panel's. A map without a place on the picture stands alone.
  */
 export function pictureFile(view: Run, map: KeyMap, range: Range, chosen: Chosen): string {
   const overlay = overlayOf(view.seen.size, view.seen.region, WIDTH, 2 * WIDTH);
@@ -113,7 +116,10 @@ function drawCaption(
   );
 }
 
-/** The weights as tab-separated text with a head that says what they are: special tokens first, then the grid's rows. */
+/**
+ * The weights as tab-separated text with a head that says what they are: special tokens first, then
+ * the grid's rows.
+ */
 export function numbersText(view: Run, map: KeyMap, chosen: Chosen): string {
   const lines = [`# ${view.seen.image}`, `# ${view.modelTitle}, ${describe(view, chosen)}`];
   for (const { name, value } of map.special) lines.push(`${name}\t${value}`);

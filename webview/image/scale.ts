@@ -4,7 +4,10 @@ import type { Probe } from '../../src/domain/probes';
 import { formatFigure } from '../../src/domain/units';
 import { layerMap, type Method } from './keyMap';
 
-/** Over what the colours are spread: a layer's heads, all heads, all heads without clipping, or each map by itself. */
+/**
+ * Over what the colours are spread: a layer's heads, all heads, all heads without clipping, or each
+ * map by itself.
+ */
 export type ScaleKind = 'layer' | 'all' | 'full' | 'own';
 
 interface ScaleWords {
@@ -60,17 +63,23 @@ export function rangeOf(values: ArrayLike<number>): Range {
   return low <= high ? { low, high, largest: high } : { low: 0, high: 0, largest: 0 };
 }
 
-/** What of a map is coloured: special tokens are not, as their weight would hide everything on the picture. */
+/**
+ * What of a map is coloured: special tokens are not, as their weight would hide everything on the
+ * picture.
+ */
 export const colouredValues = (map: KeyMap): Float32Array =>
   (map.picture ?? map.matrix)?.values ?? new Float32Array(0);
 
 /**
- * Share of the weights that a shared scale spreads its colours over. A softmax piles most of its weight on few keys: up to the
- * largest one, a mean over heads would be the first colour all over.
+ * Share of the weights that a shared scale spreads its colours over. A softmax piles most of its
+ * weight on few keys: up to the largest one, a mean over heads would be the first colour all over.
  */
 const SPREAD = 0.99;
 
-/** The colour scale of every layer by a shared kind; it begins at 0, so that colours of different maps compare. */
+/**
+ * The colour scale of every layer by a shared kind; it begins at 0, so that colours of different
+ * maps compare.
+ */
 export function sharedRanges(
   kind: Exclude<ScaleKind, 'own'>,
   answer: AttentionRows,
@@ -83,14 +92,20 @@ export function sharedRanges(
   return layers.map(() => range);
 }
 
-/** `0 … quantile` of ascending values; to the largest where nearly all are 0. Activation maps may be negative all over. */
+/**
+ * `0 … quantile` of ascending values; to the largest where nearly all are 0. Activation maps may be
+ * negative all over.
+ */
 function upTo(ascending: Float32Array, share: number): Range {
   const largest = Math.max(0, ascending.at(-1) ?? 0);
   const quantile = ascending[Math.floor(share * (ascending.length - 1))] ?? 0;
   return { low: 0, high: quantile > 0 ? quantile : largest, largest };
 }
 
-/** Coloured weights of every single head of a layer, ascending; keys outside of a window are left out. */
+/**
+ * Coloured weights of every single head of a layer, ascending; keys outside of a window are left
+ * out.
+ */
 function sortedWeights(
   answer: AttentionRows,
   probes: readonly Probe[],
@@ -115,7 +130,10 @@ function sortedJoin(parts: readonly Float32Array[]): Float32Array {
   return whole.sort();
 }
 
-/** Ends of the colour scale of a map: the shared one of its layer, or its own where `shared` is undefined. */
+/**
+ * Ends of the colour scale of a map: the shared one of its layer, or its own where `shared` is
+ * undefined.
+ */
 export const scaleRange = (shared: readonly Range[] | undefined, layer: number, map: KeyMap): Range =>
   shared?.[layer] ?? rangeOf(colouredValues(map));
 

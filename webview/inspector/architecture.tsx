@@ -96,7 +96,10 @@ export function Architecture({ model, query, onCopy, onReveal }: ArchitecturePro
   );
 }
 
-/** A single root, a list of stages or folded blocks would hide everything: the way down to the first groups begins open, and so do they. */
+/**
+ * A single root, a list of stages or folded blocks would hide everything: the way down to the first
+ * groups begins open, and so do they.
+ */
 function initiallyOpen(tree: Tree): readonly string[] {
   const roots = tree.roots.length === 1 ? tree.roots : [];
   const top = roots.length === 1 ? (tree.children[roots[0] as number] ?? []) : tree.roots;

@@ -76,7 +76,10 @@ export interface TensorsProps {
   readonly onCopy: (text: string) => void;
 }
 
-/** Every tensor of the file; thousands of rows, of which only those on the screen are in the document. */
+/**
+ * Every tensor of the file; thousands of rows, of which only those on the screen are in the
+ * document.
+ */
 export function Tensors({ model, query, chosen, onChoose, read, onCopy }: TensorsProps): VNode {
   const [order, setOrder] = useSaved<SortOrder<Name> | undefined>('tensorOrder', undefined);
   const rows = useMemo(() => {

@@ -25,8 +25,8 @@ export interface Answer<T> {
 }
 
 /**
- * Asks again whenever `keys` change; only the newest question's answer counts, and those before it are cancelled. The last value
- * stays while a new one is on its way, so that nothing jumps.
+ * Asks again whenever `keys` change; only the newest question's answer counts, and those before it
+ * are cancelled. The last value stays while a new one is on its way, so that nothing jumps.
  */
 export function useAnswer<T>(
   ask: (call: CallOptions) => Promise<T> | undefined,
@@ -74,7 +74,10 @@ export interface Asking<T> extends Question<T> {
   dismiss(): void;
 }
 
-/** The one thing that a page is about: asked by events, where `useAnswer` asks by what it depends on. */
+/**
+ * The one thing that a page is about: asked by events, where `useAnswer` asks by what it depends
+ * on.
+ */
 export function useQuestion<T>(): Asking<T> {
   const [question, setQuestion] = useState<Question<T>>({ value: undefined, busy: true, progress: '' });
   const running = useRef<AbortController | null>(null);
@@ -117,7 +120,10 @@ export interface NewestAnswer<Q, A> extends Newest<Q, A> {
   retry(): void;
 }
 
-/** Asks for the newest question alone; what runs is ended by `cancel`, by another scope and with the page. */
+/**
+ * Asks for the newest question alone; what runs is ended by `cancel`, by another scope and with the
+ * page.
+ */
 export function useNewestAnswer<Q extends Asked, A>(
   question: Q | undefined,
   ask: (question: Q, call: CallOptions) => Promise<A>,
@@ -151,7 +157,10 @@ export function useNewestAnswer<Q extends Asked, A>(
   };
 }
 
-/** Whether something has lasted for `delay` milliseconds: what is shorter than that would only flicker. */
+/**
+ * Whether something has lasted for `delay` milliseconds: what is shorter than that would only
+ * flicker.
+ */
 export function useLate(lasts: boolean, delay: number): boolean {
   const [late, setLate] = useState(false);
   useEffect(() => {

@@ -1,6 +1,9 @@
 import type { Failed } from '../host';
 
-/** What is asked: questions of one key have one answer; those of another scope are about another thing. */
+/**
+ * What is asked: questions of one key have one answer; those of another scope are about another
+ * thing.
+ */
 export interface Asked {
   readonly scope: number;
   readonly key: string;
@@ -13,9 +16,10 @@ export interface Drawn<Q, A> {
 }
 
 /**
- * What of many quick questions is drawn, answered and wanted. One runs at a time and the newest alone waits for it: what came between
- * is never asked. One that runs is left to end, though it is superseded: ending it would cost the process that answers, and with it more
- * time than the rest of its work.
+ * What of many quick questions is drawn, answered and wanted. One runs at a time and the newest
+ * alone waits for it: what came between is never asked. One that runs is left to end, though it is
+ * superseded: ending it would cost the process that answers, and with it more time than the rest of
+ * its work.
  */
 export interface Newest<Q, A> {
   readonly wanted: Q | undefined;

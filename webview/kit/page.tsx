@@ -24,7 +24,9 @@ export interface WaitingWords {
   readonly label: string;
   /** How many bars there are. */
   readonly rows: number;
-  /** A slow answer is named by this line and can be given up; without it only the bars are shown. */
+  /**
+   * A slow answer is named by this line and can be given up; without it only the bars are shown.
+   */
   readonly late?: string;
   /** In place of what was given up, and the button that asks again. */
   readonly givenUp?: { readonly text: string; readonly again: string };
@@ -40,12 +42,17 @@ export interface PageProps<T> {
   readonly perform: (action: 'showLog' | 'manageTrust') => unknown;
   /** If a setting may be what is in the way: the provider, the memory limit. */
   readonly onSettings?: () => void;
-  /** Says an error beside the value that stands; undefined if the value must not be shown beside it. */
+  /**
+   * Says an error beside the value that stands; undefined if the value must not be shown beside it.
+   */
   readonly beside?: (error: Failed) => VNode | undefined;
   readonly children: (value: T) => ComponentChildren;
 }
 
-/** The states that every page has: bars while it waits, given up, an error with what to try, or its content. */
+/**
+ * The states that every page has: bars while it waits, given up, an error with what to try, or its
+ * content.
+ */
 export function Page<T>(props: PageProps<T>): VNode {
   const { question, waiting, failure, onRetry, perform, onSettings, children } = props;
   const { value, error, busy } = question;
@@ -73,7 +80,10 @@ export function Page<T>(props: PageProps<T>): VNode {
   );
 }
 
-/** What was asked could not be done, and the page is as it was; a person's own cancelling is no failure. */
+/**
+ * What was asked could not be done, and the page is as it was; a person's own cancelling is no
+ * failure.
+ */
 const Refused = ({ error, onDismiss }: { error: Failed | undefined; onDismiss: () => void }): VNode =>
   error && error.kind !== 'cancelled' ? (
     <Banner
@@ -87,7 +97,9 @@ const Refused = ({ error, onDismiss }: { error: Failed | undefined; onDismiss: (
     <></>
   );
 
-/** Bars in place of the page; what takes long, such as a slow disk, is named, and can be given up. */
+/**
+ * Bars in place of the page; what takes long, such as a slow disk, is named, and can be given up.
+ */
 function Waiting({ words, onCancel }: { words: WaitingWords; onCancel: () => void }): VNode {
   const late = useLate(words.late !== undefined, PATIENCE);
   return (

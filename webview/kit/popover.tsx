@@ -9,7 +9,10 @@ export interface PopoverProps {
   readonly children: (close: () => void) => ComponentChildren;
 }
 
-/** A small non-modal dialog under its anchor. Esc and a click elsewhere close it; focus goes in and comes back. */
+/**
+ * A small non-modal dialog under its anchor. Esc and a click elsewhere close it; focus goes in and
+ * comes back.
+ */
 export function Popover({ label, anchor, children }: PopoverProps): VNode {
   const [open, setOpen] = useState(false);
   const frame = useRef<HTMLSpanElement>(null);

@@ -3,7 +3,10 @@ export interface SortOrder<Column extends string> {
   readonly descending: boolean;
 }
 
-/** The order after a click on a column's head: the same column turns round, another begins with its natural direction. */
+/**
+ * The order after a click on a column's head: the same column turns round, another begins with its
+ * natural direction.
+ */
 export function nextOrder<Column extends string>(
   order: SortOrder<Column> | undefined,
   column: Column,
@@ -16,7 +19,10 @@ export function nextOrder<Column extends string>(
 
 const byName = new Intl.Collator('en', { numeric: true });
 
-/** Indices of `values` in order. Stable; `blocks.2` stands before `blocks.10`; what has no value stands last either way. */
+/**
+ * Indices of `values` in order. Stable; `blocks.2` stands before `blocks.10`; what has no value
+ * stands last either way.
+ */
 export function sortedIndices(
   values: readonly (number | string | undefined)[],
   descending: boolean,
@@ -62,7 +68,10 @@ export function matchingRows<Row>(
   });
 }
 
-/** Where a key leads in a list; undefined for keys that do not move. `page` is how many rows a page has. */
+/**
+ * Where a key leads in a list; undefined for keys that do not move. `page` is how many rows a page
+ * has.
+ */
 export function movedRow(key: string, at: number, count: number, page: number): number | undefined {
   const targets: Readonly<Record<string, number>> = {
     ArrowDown: at + 1,

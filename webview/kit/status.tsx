@@ -25,8 +25,8 @@ export function LiveRegion(): VNode {
 }
 
 /**
- * What a button asked of the host and what failed there, such as writing a file: every such call ends here that nobody else answers
- * for. A person's own cancelling is no failure.
+ * What a button asked of the host and what failed there, such as writing a file: every such call
+ * ends here that nobody else answers for. A person's own cancelling is no failure.
  */
 export function Failures(): VNode | null {
   const [message, setMessage] = useState('');

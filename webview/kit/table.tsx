@@ -42,7 +42,10 @@ export interface PlainTableProps<Row> {
   readonly indentOf?: (row: Row) => number;
 }
 
-/** A short table for reading and copying: all rows, as wide as they need; the first column names the row. */
+/**
+ * A short table for reading and copying: all rows, as wide as they need; the first column names the
+ * row.
+ */
 export const PlainTable = <Row,>(props: PlainTableProps<Row>): VNode => {
   const { columns, rows, keyOf, rowTip, indentOf } = props;
   const names = namesOf(columns);
@@ -107,7 +110,10 @@ export interface DataGridProps<Row, Name extends string> {
   readonly instead?: (row: Row) => { readonly after: number; readonly cell: VNode } | undefined;
 }
 
-/** A long table after ARIA's grid pattern: sorted by its heads, moved in by keys, drawn as far as it is seen. */
+/**
+ * A long table after ARIA's grid pattern: sorted by its heads, moved in by keys, drawn as far as it
+ * is seen.
+ */
 export function DataGrid<Row, Name extends string>(props: DataGridProps<Row, Name>): VNode {
   const { label, columns, rows, keyOf, rowHeight, chosen, onChoose, onOpen, onCopy } = props;
   const body = useRef<HTMLDivElement>(null);
@@ -146,7 +152,8 @@ export function DataGrid<Row, Name extends string>(props: DataGridProps<Row, Nam
     go(target);
   };
   const seen = rows.slice(view.first, view.end).map((row, index) => [row, view.first + index] as const);
-  // The row with the focus stays in the document when it is scrolled away, or the page would lose its focus.
+  // The row with the focus stays in the document when it is scrolled away, or the page would lose
+  // its focus.
   const away = at < view.first || at >= view.end ? rows[at] : undefined;
   const drawn = away === undefined ? seen : [...seen, [away, at] as const];
   return (

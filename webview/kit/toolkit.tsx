@@ -1,5 +1,6 @@
 /**
- * The one module that knows `@vscode/webview-ui-toolkit`. The toolkit is archived upstream: to replace it, replace this file.
+ * The one module that knows `@vscode/webview-ui-toolkit`. The toolkit is archived upstream: to
+ * replace it, replace this file.
  */
 import {
   provideVSCodeDesignSystem,
@@ -30,7 +31,10 @@ interface ValueElement extends HTMLElement {
   value: string;
 }
 
-/** Names an element after it has entered the document, where the toolkit gives some a name of its own ("Text field"). */
+/**
+ * Names an element after it has entered the document, where the toolkit gives some a name of its
+ * own ("Text field").
+ */
 function useName(label: string): RefObject<HTMLElement | null> {
   const named = useRef<HTMLElement>(null);
   useLayoutEffect(() => named.current?.setAttribute('aria-label', label), [label]);

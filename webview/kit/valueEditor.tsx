@@ -16,7 +16,9 @@ export interface ValueEditorProps {
   readonly onDone: (value: string | null) => void;
 }
 
-/** The inside of a popover that changes one figure: values that fit, a field for any other, reset. */
+/**
+ * The inside of a popover that changes one figure: values that fit, a field for any other, reset.
+ */
 export function ValueEditor(props: ValueEditorProps): VNode {
   const { title, source, choices, value, set, note, check, onDone } = props;
   const [text, setText] = useState(set ? value : '');

@@ -9,7 +9,8 @@ export interface RowWindow {
 
 /**
  * Rows of a list that are to be in the document: those on the screen and `spare` on either side.
- * `top` is the list's top edge relative to the viewport's (negative once scrolled past), all lengths in pixels.
+ * `top` is the list's top edge relative to the viewport's (negative once scrolled past), all
+ * lengths in pixels.
  */
 export function rowWindow(
   count: number,
@@ -24,7 +25,10 @@ export function rowWindow(
   return { first: clamp(first), end: clamp(end) };
 }
 
-/** The window of a list that scrolls with the page; `body` is the element whose height is `count` rows. */
+/**
+ * The window of a list that scrolls with the page; `body` is the element whose height is `count`
+ * rows.
+ */
 export function useRowWindow(
   body: RefObject<HTMLElement | null>,
   count: number,
@@ -52,7 +56,10 @@ export function useRowWindow(
   };
 }
 
-/** Brings a row into view, clear of the heads that stick to the top and the pane that may stick to the bottom. */
+/**
+ * Brings a row into view, clear of the heads that stick to the top and the pane that may stick to
+ * the bottom.
+ */
 function scrollTo(body: RefObject<HTMLElement | null>, row: number, rowHeight: number): void {
   const list = body.current?.getBoundingClientRect();
   if (!list) return;
@@ -64,7 +71,10 @@ function scrollTo(body: RefObject<HTMLElement | null>, row: number, rowHeight: n
     window.scrollBy(0, y + rowHeight - window.innerHeight + foot);
 }
 
-/** Top edge of the details where they lie over the list (a narrow page), else the bottom of the window. */
+/**
+ * Top edge of the details where they lie over the list (a narrow page), else the bottom of the
+ * window.
+ */
 function coveredFrom(left: number): number {
   const pane = document.querySelector('.detail')?.getBoundingClientRect();
   if (!pane || pane.left > left) return window.innerHeight;

@@ -16,7 +16,10 @@ export type Chart = SVGSVGElement;
 
 const COLOUR = { domain: KINDS.map(({ kind }) => kind), range: KINDS.map(({ colour }) => colour) };
 
-/** What Plot writes into a style element of its own; theme.css has the same, so that a strict policy has nothing to block. */
+/**
+ * What Plot writes into a style element of its own; theme.css has the same, so that a strict policy
+ * has nothing to block.
+ */
 const CLASS = 'plot';
 
 function finished(chart: SVGElement | HTMLElement, label: string): Chart {
@@ -27,7 +30,10 @@ function finished(chart: SVGElement | HTMLElement, label: string): Chart {
   return svg;
 }
 
-/** Horizontal bars, one per part of the model, split into convolution, linear and attention. `factor` turns MACs into FLOPs. */
+/**
+ * Horizontal bars, one per part of the model, split into convolution, linear and attention.
+ * `factor` turns MACs into FLOPs.
+ */
 export function moduleChart(bars: readonly ModuleBar[], factor: number, unit: string, width: number): Chart {
   const labels = bars.map(labelOf);
   const pieces = bars.flatMap((bar, index) =>
@@ -96,7 +102,10 @@ export interface ScalingMarks {
   readonly crossing?: ScalingPoint;
 }
 
-/** MACs against image size, both axes logarithmic: everything, what is linear in tokens, and attention, which is quadratic. */
+/**
+ * MACs against image size, both axes logarithmic: everything, what is linear in tokens, and
+ * attention, which is quadratic.
+ */
 export function scalingChart(
   points: readonly ScalingPoint[],
   { now, native, crossing }: ScalingMarks,
@@ -217,7 +226,10 @@ interface Label {
   readonly text: string;
 }
 
-/** Labels of positive values on a log axis of `decade` pixels a decade, moved down so far that none covers another. */
+/**
+ * Labels of positive values on a log axis of `decade` pixels a decade, moved down so far that none
+ * covers another.
+ */
 export function spreadLabels(
   labels: readonly Label[],
   decade: number,
@@ -275,7 +287,10 @@ function powersOfTen(values: readonly number[]): number[] {
   return Array.from({ length: Math.max(0, high - low + 1) }, (_, step) => 10 ** (low + step));
 }
 
-/** The chart as a file of its own: the theme's colours written out, as the variables are unknown outside of VS Code. */
+/**
+ * The chart as a file of its own: the theme's colours written out, as the variables are unknown
+ * outside of VS Code.
+ */
 export function standaloneSvg(chart: Chart): string {
   const copy = chart.cloneNode(true) as Chart;
   const originals = [chart, ...chart.querySelectorAll<SVGElement>('*')];

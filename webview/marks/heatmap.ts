@@ -12,7 +12,9 @@ export interface Colouring {
   readonly fade?: boolean;
 }
 
-/** Opacity of the black over what was not seen: outside of the crop, outside of the query's window. */
+/**
+ * Opacity of the black over what was not seen: outside of the crop, outside of the query's window.
+ */
 const DIMMED = 0.55;
 
 /** RGB pixels as a bitmap that a canvas can scale. */
@@ -34,7 +36,10 @@ export const heatBitmap = (
   { low, high, map, fade }: Colouring,
 ): HTMLCanvasElement => canvasOf(paint(values, low, high, map, fade), columns, rows);
 
-/** Black over the keys outside of the query's window (NaN), nothing over the others; undefined where all were seen. */
+/**
+ * Black over the keys outside of the query's window (NaN), nothing over the others; undefined where
+ * all were seen.
+ */
 export function unseenBitmap(values: Float32Array, [rows, columns]: Grid): HTMLCanvasElement | undefined {
   if (!values.some(Number.isNaN)) return undefined;
   const rgba = new Uint8ClampedArray(4 * values.length);
@@ -50,7 +55,9 @@ function canvasOf(rgba: Uint8ClampedArray<ArrayBuffer>, width: number, height: n
   return canvas;
 }
 
-/** Gives a canvas its size in CSS pixels at the screen's resolution; drawing is then in CSS pixels. */
+/**
+ * Gives a canvas its size in CSS pixels at the screen's resolution; drawing is then in CSS pixels.
+ */
 export function prepare(
   canvas: HTMLCanvasElement,
   width: number,
@@ -118,8 +125,9 @@ function quieten(
 }
 
 /**
- * Smoothing blends with what is beside the bitmap, which is nothing: the outer half of the border patches would fade. Clipping
- * keeps the map on its region; browsers repeat the border's colour outward.
+ * Smoothing blends with what is beside the bitmap, which is nothing: the outer half of the border
+ * patches would fade. Clipping keeps the map on its region; browsers repeat the border's colour
+ * outward.
  */
 function drawHeat(
   context: CanvasRenderingContext2D,

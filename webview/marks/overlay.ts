@@ -1,7 +1,10 @@
 import type { Grid } from '../../src/domain/size';
 import type { Cell } from '../../src/attention/tokenLayout';
 
-/** Geometry of a picture with a map over the part that the model saw. Rectangles of the drawing are in CSS pixels. */
+/**
+ * Geometry of a picture with a map over the part that the model saw. Rectangles of the drawing are
+ * in CSS pixels.
+ */
 
 export interface Rectangle {
   readonly x: number;
@@ -20,7 +23,8 @@ export interface Overlay {
 }
 
 /**
- * Fits the picture, and what of the region reaches outside of it where padding was added, into a box.
+ * Fits the picture, and what of the region reaches outside of it where padding was added, into a
+ * box.
  *
  * @param size width and height of the decoded picture
  * @param region what the model saw, in the picture's pixels
@@ -85,8 +89,9 @@ export interface TileLayout {
 const BAND = { gap: 20, height: 560 } as const;
 
 /**
- * Small multiples: layers as rows, heads as columns, as wide as there is room for between 12 and 72 pixels. Many layers of few heads go on
- * in further columns beside the first, as far as there is room.
+ * Small multiples: layers as rows, heads as columns, as wide as there is room for between 12 and 72
+ * pixels. Many layers of few heads go on in further columns beside the first, as far as there is
+ * room.
  *
  * @param aspect height of the maps over their width
  */

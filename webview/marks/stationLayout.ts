@@ -11,7 +11,9 @@ export interface StationBox {
 
 export interface StationLayout {
   readonly boxes: readonly StationBox[];
-  /** Arrows between boxes of the same line: from the right edge of one to the left edge of the next. */
+  /**
+   * Arrows between boxes of the same line: from the right edge of one to the left edge of the next.
+   */
   readonly arrows: readonly { readonly x1: number; readonly x2: number; readonly y: number }[];
   /** Where the chain goes on in the next line. */
   readonly turns: readonly {

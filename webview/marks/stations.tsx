@@ -11,7 +11,9 @@ export interface StationsProps {
   readonly onChoose: (path: string) => void;
 }
 
-/** The drawing of the whole: picture → patches → tokens → blocks → norm → head, each part a button. */
+/**
+ * The drawing of the whole: picture → patches → tokens → blocks → norm → head, each part a button.
+ */
 export function Stations({ stations, chosen, onChoose }: StationsProps): VNode {
   const frame = useRef<HTMLDivElement>(null);
   const width = useWidth(frame);

@@ -26,7 +26,10 @@ export interface TreeGridProps {
 
 const macsOf = (row: ModuleRow): number => row.macs.conv + row.macs.linear + row.macs.attention;
 
-/** The module tree after ARIA's tree-grid pattern: rows are what takes focus, one of them is in the tab order. */
+/**
+ * The module tree after ARIA's tree-grid pattern: rows are what takes focus, one of them is in the
+ * tab order.
+ */
 export function TreeGrid(props: TreeGridProps): VNode {
   const { tree, lines, active, onMove, onOpen, onCopy } = props;
   const body = useRef<HTMLDivElement>(null);
@@ -74,7 +77,8 @@ export function TreeGrid(props: TreeGridProps): VNode {
     return typeAhead(lines, active, typed.current.text);
   };
 
-  // The focused row stays in the document even when it is scrolled away, or the page would lose its focus.
+  // The focused row stays in the document even when it is scrolled away, or the page would lose its
+  // focus.
   const drawn = lines.slice(view.first, view.end);
   const kept = at >= 0 && (at < view.first || at >= view.end) ? lines[at] : undefined;
   return (

@@ -1,6 +1,9 @@
 import type { ModuleRow } from '../../src/domain/report';
 
-/** A line of the tree as it is drawn: a module, a group of identical ones, or the line that unfolds a group's members. */
+/**
+ * A line of the tree as it is drawn: a module, a group of identical ones, or the line that unfolds
+ * a group's members.
+ */
 export interface TreeLine {
   /** Stays the same while other lines open and close. */
   readonly key: string;
@@ -22,7 +25,9 @@ export interface TreeLine {
 export interface Tree {
   readonly rows: readonly ModuleRow[];
   readonly roots: readonly number[];
-  /** Per row: what it shows when expanded (a group: the structure that its members have in common). */
+  /**
+   * Per row: what it shows when expanded (a group: the structure that its members have in common).
+   */
   readonly children: readonly (readonly number[])[];
 }
 
@@ -46,7 +51,10 @@ export function deriveTree(rows: readonly ModuleRow[]): Tree {
 export const keyOf = (index: number): string => String(index);
 export const membersKeyOf = (index: number): string => `${index}:members`;
 
-/** The lines to draw, in order. `shown`, where given, is the result of a search: only those rows, all of them open. */
+/**
+ * The lines to draw, in order. `shown`, where given, is the result of a search: only those rows,
+ * all of them open.
+ */
 export function visibleLines(
   tree: Tree,
   expanded: ReadonlySet<string>,
@@ -115,8 +123,9 @@ const hasShownChild = (tree: Tree, index: number, shown: ReadonlySet<number>): b
   [...(tree.children[index] ?? []), ...(tree.rows[index]?.members ?? [])].some((child) => shown.has(child));
 
 /**
- * Rows that a search leaves: those that match, what is inside them, and what they are inside of. Members of a group are searched
- * only where their common structure does not match, else every hit would come thirteen times.
+ * Rows that a search leaves: those that match, what is inside them, and what they are inside of.
+ * Members of a group are searched only where their common structure does not match, else every hit
+ * would come thirteen times.
  */
 export function searchRows(tree: Tree, query: string, text: (row: ModuleRow) => string): ReadonlySet<number> {
   const wanted = query.toLowerCase().split(/\s+/).filter(Boolean);
@@ -145,7 +154,10 @@ export interface TreeMove {
   readonly toggle?: { readonly keys: readonly string[]; readonly open: boolean };
 }
 
-/** What a key does in ARIA's tree-grid pattern with rows as the only focusable part; undefined where it does nothing. */
+/**
+ * What a key does in ARIA's tree-grid pattern with rows as the only focusable part; undefined where
+ * it does nothing.
+ */
 export function moveInTree(
   lines: readonly TreeLine[],
   activeKey: string | undefined,

@@ -50,7 +50,10 @@ function nextSteps(error: unknown): readonly NextStep[] {
   return error instanceof CheckpointError ? ['chooseCheckpoint', 'showLog'] : ['showLog'];
 }
 
-/** Running needs trust: a checkpoint's graph is executed by native code that a restricted workspace must not start. */
+/**
+ * Running needs trust: a checkpoint's graph is executed by native code that a restricted workspace
+ * must not start.
+ */
 export const restricted =
   'This workspace is restricted. Inspecting checkpoints works; running a model on pictures needs trust.';
 

@@ -7,8 +7,9 @@ const patience = 500;
 export type Report = (message: string, increment?: number) => void;
 
 /**
- * Runs a task; if it takes longer than half a second, a notification with Cancel tells what is going on. Cancelling aborts the
- * signal, and the returned promise fails with `Cancelled` even where the task does not listen.
+ * Runs a task; if it takes longer than half a second, a notification with Cancel tells what is
+ * going on. Cancelling aborts the signal, and the returned promise fails with `Cancelled` even
+ * where the task does not listen.
  */
 export async function withProgress<T>(
   title: string,
@@ -30,7 +31,10 @@ export async function withProgress<T>(
   );
 }
 
-/** The work, or `Cancelled` as soon as the signal is aborted, even where the work does not listen to it. */
+/**
+ * The work, or `Cancelled` as soon as the signal is aborted, even where the work does not listen to
+ * it.
+ */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = (): void => reject(new Cancelled());

@@ -9,7 +9,10 @@ function bytesOf(content: string): Uint8Array {
   return head ? Buffer.from(content.slice(head.length), 'base64') : Buffer.from(content, 'utf8');
 }
 
-/** Asks where to write a file; proposes the folder of `near`. Undefined when the user closes the dialog. */
+/**
+ * Asks where to write a file; proposes the folder of `near`. Undefined when the user closes the
+ * dialog.
+ */
 export async function askWhereToSave(near: string, suggestedName: string): Promise<Uri | undefined> {
   const extension = suggestedName.split('.').at(-1) ?? '*';
   return window.showSaveDialog({
@@ -28,7 +31,9 @@ export async function saveAndOpen(near: string, suggestedName: string, content: 
   return true;
 }
 
-/** Puts text on the clipboard of the user's own machine, which may be another one than the host's. */
+/**
+ * Puts text on the clipboard of the user's own machine, which may be another one than the host's.
+ */
 export async function copyText(text: string): Promise<void> {
   await env.clipboard.writeText(text);
 }

@@ -5,7 +5,10 @@ import { isAnswer } from '../panels/columns';
 import { Disposables } from '../disposables';
 import { isImage } from '../documents/images';
 
-/** Shows which checkpoint pictures are classified with, while a picture or its answer is looked at; a click changes it. */
+/**
+ * Shows which checkpoint pictures are classified with, while a picture or its answer is looked at;
+ * a click changes it.
+ */
 export function createStatusBar(checkpoints: Checkpoints): Disposable {
   const owned = new Disposables();
   const item = owned.add(window.createStatusBarItem('vitrine.checkpoint', StatusBarAlignment.Right, 100));

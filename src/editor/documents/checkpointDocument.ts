@@ -42,8 +42,8 @@ export class CheckpointDocument implements Disposable {
   ) {}
 
   /**
-   * Returns the model; headers are read on the first call, and again after a failure. Who gives up on
-   * a disk that is too slow gets `Cancelled`; who asks next has the file read anew.
+   * Returns the model; headers are read on the first call, and again after a failure. Who gives up
+   * on a disk that is too slow gets `Cancelled`; who asks next has the file read anew.
    */
   async model(signal?: AbortSignal): Promise<Model> {
     return (await this.loaded(signal)).opened.model;

@@ -9,8 +9,8 @@ export interface Connection<Events> extends Disposable {
 }
 
 /**
- * Serves `api` to the page of a webview. A call that fails is logged here once and shown by the page, which has the place to
- * say what to do about it.
+ * Serves `api` to the page of a webview. A call that fails is logged here once and shown by the
+ * page, which has the place to say what to do about it.
  */
 export function serve<Api extends object, Events extends object>(
   webview: Webview,

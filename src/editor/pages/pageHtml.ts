@@ -11,7 +11,8 @@ const escapes: Readonly<Record<string, string>> = {
   '"': '&quot;',
   "'": '&#39;',
 };
-const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (character) => escapes[character]!);
+const escapeHtml = (text: string): string =>
+  text.replaceAll(/[&<>"']/g, (character) => escapes[character] ?? '');
 
 export interface PageParts {
   readonly nonce: string;
@@ -23,8 +24,8 @@ export interface PageParts {
 }
 
 /**
- * The shell of a page. Nothing is loaded but the page's own script, style sheet and the icon font; inline styles are allowed because the
- * component kit and the charts set them.
+ * The shell of a page. Nothing is loaded but the page's own script, style sheet and the icon font;
+ * inline styles are allowed because the component kit and the charts set them.
  */
 export function pageHtml({ nonce, source, address, name, title, subject }: PageParts): string {
   const policy = [

@@ -48,8 +48,8 @@ export class Batch {
   }
 
   /**
-   * Goes on after the last row there is, or joins the run that is going on. Resolves when every image has a row or the batch was
-   * cancelled.
+   * Goes on after the last row there is, or joins the run that is going on. Resolves when every
+   * image has a row or the batch was cancelled.
    */
   async run(): Promise<void> {
     if (this.abort.signal.aborted) await this.running;

@@ -8,7 +8,10 @@ import { perform } from '../dialogue/notices';
 import type { Panel, PanelServices } from './panels';
 import { saveAndOpen } from '../dialogue/saving';
 
-/** Where the rows of a table come from: a batch that runs, or what one left before the window was reloaded. */
+/**
+ * Where the rows of a table come from: a batch that runs, or what one left before the window was
+ * reloaded.
+ */
 export interface BatchSource {
   readonly state: BatchState;
   /** The state; of a batch that was just cancelled as soon as it has ended. */
@@ -20,7 +23,10 @@ export interface BatchSource {
 /** Opens the panel of an image and does not wait for its answer, which belongs to that panel. */
 export type OpenImage = (image: string, checkpoint: string) => void;
 
-/** A batch as pages follow it, each from the rows on that it knows; `tell` is called when there are more. */
+/**
+ * A batch as pages follow it, each from the rows on that it knows; `tell` is called when there are
+ * more.
+ */
 export function followed(batch: Batch) {
   const followers = new Set<() => void>();
   return {

@@ -27,7 +27,10 @@ export interface BatchServices extends PanelServices {
 
 type BatchPanel = Panel<{ readonly batch: string }>;
 
-/** Tables of results. Their rows are kept in a file, so that a reload of the window shows them without running again. */
+/**
+ * Tables of results. Their rows are kept in a file, so that a reload of the window shows them
+ * without running again.
+ */
 export class BatchPanels implements Disposable {
   private readonly panels: Panels<{ readonly batch: string }>;
 
@@ -74,7 +77,10 @@ export class BatchPanels implements Disposable {
     }
   }
 
-  /** The checkpoint stays open as long as the batch runs; its rows are kept for a reload of the window. */
+  /**
+   * The checkpoint stays open as long as the batch runs; its rows are kept for a reload of the
+   * window.
+   */
   private async run(batch: Batch, checkpoint: string, panel: BatchPanel): Promise<void> {
     const { documents, log } = this.services;
     const { dispose } = documents.acquire(checkpoint);

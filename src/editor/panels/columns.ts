@@ -8,7 +8,10 @@ export function isAnswer(input: unknown): boolean {
   return [viewTypes.image, viewTypes.batch].some((own) => input.viewType.endsWith(own));
 }
 
-/** Answers gather in one column beside what they are about, so that a second picture does not split the window again. */
+/**
+ * Answers gather in one column beside what they are about, so that a second picture does not split
+ * the window again.
+ */
 export function columnForAnswers(): ViewColumn {
   const group = window.tabGroups.all.find(({ tabs }) => tabs.some(({ input }) => isAnswer(input)));
   return group?.viewColumn ?? ViewColumn.Beside;

@@ -86,7 +86,10 @@ export class ImagePanel {
     this.looking.connection.tell.focus(focus);
   }
 
-  /** The answer of the run that stands or comes next; undefined if it fails or the panel is closed before. */
+  /**
+   * The answer of the run that stands or comes next; undefined if it fails or the panel is closed
+   * before.
+   */
   nextAnswer(): Promise<Classified | undefined> {
     if (this.answer) return Promise.resolve(summaryOf(this.answer.view));
     return new Promise((resolve) => this.waiting.push(resolve));
@@ -162,7 +165,10 @@ export class ImagePanel {
     return found.some(({ path }) => path === own.path) ? [...found] : [own, ...found];
   }
 
-  /** A hidden page is thrown away and asks the same again when it is shown: then the answer that stands is given. */
+  /**
+   * A hidden page is thrown away and asks the same again when it is shown: then the answer that
+   * stands is given.
+   */
   private async run(options: RunOptions, { signal, progress }: CallContext): Promise<Run> {
     const asked = JSON.stringify(options);
     if (this.answer?.asked === asked) return this.answer.view;

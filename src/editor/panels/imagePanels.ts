@@ -37,7 +37,10 @@ export class ImagePanels implements Disposable {
     return this.panels.size;
   }
 
-  /** Shows an image's panel beside the editor, in front if it is open, and answers what the model said. */
+  /**
+   * Shows an image's panel beside the editor, in front if it is open, and answers what the model
+   * said.
+   */
   show(image: string, checkpoint: string, focus: Focus): Promise<Classified | undefined> {
     const panel = this.panels.show({ image, checkpoint });
     panel.show(focus);
@@ -50,8 +53,8 @@ export class ImagePanels implements Disposable {
   }
 
   /**
-   * Checks the GPU once more on the image in front, or on another that is open. Throws a `UserError` if no image has been classified
-   * yet.
+   * Checks the GPU once more on the image in front, or on another that is open. Throws a
+   * `UserError` if no image has been classified yet.
    */
   async checkProviders(signal: AbortSignal): Promise<readonly ProviderView[]> {
     const answered = this.panels.views.filter((panel) => panel.isAnswered);

@@ -40,8 +40,8 @@ const actions: Readonly<Record<InspectorAction, Action>> = {
 };
 
 /**
- * Answers a page that shows a checkpoint, the inspector or the complexity report, and tells it when the file or the assumptions
- * change. The analysis is loaded with the first question.
+ * Answers a page that shows a checkpoint, the inspector or the complexity report, and tells it when
+ * the file or the assumptions change. The analysis is loaded with the first question.
  */
 export function serveInspector(
   webview: Webview,

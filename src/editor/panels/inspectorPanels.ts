@@ -30,7 +30,9 @@ class OpenFile implements CustomDocument {
   }
 }
 
-/** The checkpoint inspector, a read-only custom editor: VS Code makes its panels and restores them. */
+/**
+ * The checkpoint inspector, a read-only custom editor: VS Code makes its panels and restores them.
+ */
 class CheckpointEditor implements CustomReadonlyEditorProvider<OpenFile> {
   private readonly panels: Panels<{ readonly uri: string }>;
 
@@ -67,7 +69,10 @@ function refuse(uri: Uri): never {
   throw new Error(`${uri.toString()}: cannot be opened`);
 }
 
-/** Registers the inspector for the names that open in it by default and for those that only offer it. */
+/**
+ * Registers the inspector for the names that open in it by default and for those that only offer
+ * it.
+ */
 export function registerCheckpointEditor(services: InspectorServices): readonly Disposable[] {
   const editor = new CheckpointEditor(services);
   const options = { supportsMultipleEditorsPerDocument: true };

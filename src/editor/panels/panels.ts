@@ -5,7 +5,10 @@ import type { Log } from '../log';
 import { showIcon, showPage } from '../pages/page';
 import type { PageName } from '../pages/pageHtml';
 
-/** What a panel is about, as plain text: its page keeps it, so that a reload of the window finds it again. */
+/**
+ * What a panel is about, as plain text: its page keeps it, so that a reload of the window finds it
+ * again.
+ */
 export type Subject = Readonly<Record<string, string>>;
 
 /** What panels of every kind need of the extension. */
@@ -18,7 +21,10 @@ export interface PanelServices {
 export interface PanelKind<S extends Subject, View> {
   readonly viewType: string;
   readonly page: PageName;
-  /** Keys of the subject. VS Code restores an editor of files by itself, with the file's own icon: it has none. */
+  /**
+   * Keys of the subject. VS Code restores an editor of files by itself, with the file's own icon:
+   * it has none.
+   */
   readonly restoredBy: readonly (keyof S & string)[];
   readonly fill: (panel: Panel<S>) => View;
 }
@@ -63,8 +69,9 @@ export class Panel<S extends Subject> {
   }
 
   /**
-   * Loads the page from the beginning, as its state is about one subject. What the page before owned ends; what is added to the
-   * answer ends with this one. Without a title the tab keeps its own.
+   * Loads the page from the beginning, as its state is about one subject. What the page before
+   * owned ends; what is added to the answer ends with this one. Without a title the tab keeps its
+   * own.
    */
   load(subject: S, title = this.panel.title): Disposables {
     this.current = subject;
@@ -90,8 +97,8 @@ export class Panel<S extends Subject> {
 }
 
 /**
- * The open panels of one kind, one per subject; a reload of the window restores them, so that the end of the extension host must not
- * close them.
+ * The open panels of one kind, one per subject; a reload of the window restores them, so that the
+ * end of the extension host must not close them.
  */
 export class Panels<S extends Subject, View = void> implements Disposable {
   private readonly owned = new Disposables();

@@ -8,7 +8,10 @@ type Imports = ReadonlyMap<string, readonly string[]>;
 const pattern = /\b(?:from|import)\s*\(?\s*'(\.[^']+)'/g;
 const endings = ['.ts', '.tsx', '/index.ts', '/index.tsx', ''];
 
-/** The files that a text imports, by the paths of the repository; style sheets and data have no imports of their own. */
+/**
+ * The files that a text imports, by the paths of the repository; style sheets and data have no
+ * imports of their own.
+ */
 function importsOf(file: string, text: string, exists: (path: string) => boolean): readonly string[] {
   const names = [...text.matchAll(pattern)].flatMap(([, name]) => name ?? []);
   return names.flatMap((name) => {
@@ -27,7 +30,10 @@ function readImports(folders: readonly string[]): Imports {
   return new Map(files.map((file) => [file, importsOf(file, readFileSync(file, 'utf8'), existsSync)]));
 }
 
-/** The first circle that a walk along the imports meets, from a file back to itself; undefined if there is none. */
+/**
+ * The first circle that a walk along the imports meets, from a file back to itself; undefined if
+ * there is none.
+ */
 function findCircle(imports: Imports): readonly string[] | undefined {
   const done = new Set<string>();
   const path: string[] = [];
