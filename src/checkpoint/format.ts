@@ -8,7 +8,10 @@ export interface TensorTable {
   readonly format: string;
   /** Every file that holds tensors, links resolved. */
   readonly files: readonly string[];
-  /** In order of preference: EMA, teacher's backbone, state_dict / model, … Never empty; the first is shown unless the user chose another. */
+  /**
+   * In order of preference: EMA, teacher's backbone, state_dict / model, … Never empty; the first
+   * is shown unless the user chose another.
+   */
   readonly stateDicts: readonly StateDict[];
   readonly extras: readonly Extra[];
   /** Text metadata of the file (`__metadata__`, ONNX metadata_props, producer …). */
@@ -21,7 +24,10 @@ export interface TensorTable {
 /** A reader of one file format. */
 export interface Format {
   readonly name: string;
-  /** Peeks at the first bytes (at most 4096, the whole of a shorter file); "not mine" is `false`, never an exception. */
+  /**
+   * Peeks at the first bytes (at most 4096, the whole of a shorter file); "not mine" is `false`,
+   * never an exception.
+   */
   matches(head: Uint8Array, path: string): boolean;
   /** Reads headers only. Throws `CheckpointError`. */
   read(source: ByteSource): Promise<TensorTable>;

@@ -139,12 +139,18 @@ export interface InferenceApi {
   hello(): Promise<Hello>;
   /** Loads the image decoder, which the first image would otherwise wait for. */
   warmUp(): Promise<void>;
-  /** Puts a model's weights in place and makes the session that the run will need. A model already loaded answers at once. */
+  /**
+   * Puts a model's weights in place and makes the session that the run will need. A model already
+   * loaded answers at once.
+   */
   load(model: ModelRequest, session: SessionRequest, call: CallContext): Promise<Loaded>;
   /** Lets a model's sessions go, and the temporary file with them. */
   release(key: string): Promise<void>;
   runImage(key: string, image: ImageRequest, run: RunRequest, call: CallContext): Promise<ImageRun>;
-  /** Runs on given tensors; answers every output by name, and every attention map as `attention.N` in execution order. */
+  /**
+   * Runs on given tensors; answers every output by name, and every attention map as `attention.N`
+   * in execution order.
+   */
   runTensors(
     key: string,
     inputs: Readonly<Record<string, TensorData>>,

@@ -87,7 +87,10 @@ export interface Inference {
   classify(request: ClassifyRequest): Promise<Run>;
   /** Attention of one query over all layers and heads of an earlier run. */
   attention(run: number, query: Query, call?: CallOptions): Promise<AttentionRows>;
-  /** Every output, and every attention map as `attention.N`, for given inputs. The image size is that of the input. */
+  /**
+   * Every output, and every attention map as `attention.N`, for given inputs. The image size is
+   * that of the input.
+   */
   runTensors(request: TensorsRequest): Promise<Readonly<Record<string, TensorData>>>;
   /** What a model would see of an image. */
   preprocess(
