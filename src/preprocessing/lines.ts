@@ -1,7 +1,8 @@
 import type { PreprocessingLine } from './line';
 import { normalisations } from './normalisations';
 import { describeStep, type Figure, type Preprocessing, type Step, type Triple } from './pipeline';
-import { defaults, type DefaultsName, type Overrides } from './resolve';
+import { defaults, type DefaultsName } from './defaults';
+import type { Overrides } from './resolve';
 import { filters } from './resize';
 import { cropModes } from './libraries/timm';
 

@@ -1,10 +1,9 @@
 /** Finds out which preprocessing a checkpoint wants, and from what. */
 import type { Sidecars } from '../checkpoint/checkpoint';
+import { defaults, type Defaults, type DefaultsName } from './defaults';
 import { normalisations } from './normalisations';
-import type { NormalisationName } from './normalisations';
 import type { Evidence, Figure, ImageSize, Preprocessing, Step, Triple } from './steps';
-import { findPublished } from './published';
-import type { Published } from './published';
+import { findPublished, type Published } from './published/published';
 import type { Filter } from './resize';
 import { isObject } from './settings';
 import type { Json, Setting } from './settings';
@@ -13,35 +12,6 @@ import type { CropMode } from './libraries/timm';
 import { defaultPreset, torchvisionPreprocessing } from './libraries/torchvision';
 import { usualConfig } from './processors';
 import { readTransformers } from './libraries/transformers';
-
-/** What models of one origin were evaluated with; the image size is the model's own. */
-interface Defaults {
-  readonly normalisation: NormalisationName;
-  readonly cropPct: number;
-  readonly cropMode: CropMode;
-  readonly filter: Filter;
-}
-
-/** Named, so that a family states which it takes by a word. */
-export const defaults = {
-  /** timm's ViT and Google's: −1 … 1, the centre 90 %. */
-  half: { normalisation: 'half', cropPct: 0.9, cropMode: 'center', filter: 'bicubic' },
-  /** 256 to 224, as DeiT, DINO, MAE, PVT evaluate. */
-  imagenet: { normalisation: 'imagenet', cropPct: 0.875, cropMode: 'center', filter: 'bicubic' },
-  /** 248 to 224, as timm's Swin, Twins, PiT … */
-  'imagenet-0.9': { normalisation: 'imagenet', cropPct: 0.9, cropMode: 'center', filter: 'bicubic' },
-  /** The whole shorter side: XCiT, CaiT, DeiT III at 384. */
-  'imagenet-1.0': { normalisation: 'imagenet', cropPct: 1, cropMode: 'center', filter: 'bicubic' },
-  clip: { normalisation: 'clip', cropPct: 1, cropMode: 'center', filter: 'bicubic' },
-  /** The whole picture, its aspect given up. */
-  siglip: { normalisation: 'half', cropPct: 1, cropMode: 'squash', filter: 'bicubic' },
-  /** 0 … 1: MobileViT. */
-  unit: { normalisation: 'unit', cropPct: 0.9, cropMode: 'center', filter: 'bicubic' },
-  /** torchvision's ImageClassification preset. */
-  torchvision: { normalisation: 'imagenet', cropPct: 0.875, cropMode: 'center', filter: 'bilinear' },
-} as const satisfies Record<string, Defaults>;
-
-export type DefaultsName = keyof typeof defaults;
 
 /** What the original repositories trained with, where their checkpoints are told by their tensor names. */
 const dialectDefaults: Readonly<Record<string, DefaultsName>> = {

@@ -1,8 +1,9 @@
 import type { Size } from '../../domain/size';
 import { headerDigest } from '../../checkpoint/header';
 import type { Tensor } from '../../checkpoint/tensors';
+import type { DefaultsName } from '../../preprocessing/defaults';
+import { headersOf } from '../../preprocessing/published/models';
 import { isBuffer } from '../buffers';
-import { rows } from './headersTable';
 
 /** What a published model's weights do not hold, found by their names and shapes. */
 export interface PublishedHeader {
@@ -12,7 +13,7 @@ export interface PublishedHeader {
   /** undefined where weights of the same names and shapes are published with several sizes. */
   readonly imageSize: Size | undefined;
   /** Name of its pixels' normalisation in the preprocessing table; undefined where the library does not say. */
-  readonly pixels: string | undefined;
+  readonly pixels: DefaultsName | undefined;
 }
 
 /** Classifiers: fine-tuned models have others. */
@@ -28,13 +29,10 @@ export function publishedKey(
 
 /** Published models with these names and shapes. */
 export function publishedHeaders(tensors: readonly Tensor[]): readonly PublishedHeader[] {
-  const key = publishedKey(tensors);
-  return rows
-    .filter((row) => row[0] === key)
-    .map(([, heads, imageSize, pixels, models]) => ({
-      models,
-      heads: heads ?? undefined,
-      imageSize: imageSize ?? undefined,
-      pixels: pixels ?? undefined,
-    }));
+  return headersOf(publishedKey(tensors)).map(({ row: [, heads, imageSize, pixels], models }) => ({
+    models,
+    heads: heads ?? undefined,
+    imageSize: imageSize ?? undefined,
+    pixels: pixels ?? undefined,
+  }));
 }

@@ -1,6 +1,7 @@
+import type { DefaultsName } from '../../preprocessing/defaults';
+import { plainRows } from '../../preprocessing/published/models';
 import type { ConfigValue } from '../family';
 import { publishedKey, type Measures } from '../groups/measure';
-import { rows } from './table';
 
 /** Facts of a published model that its weights do not hold. */
 export interface Published {
@@ -10,7 +11,7 @@ export interface Published {
   readonly eps?: ConfigValue;
   readonly pool_prefix?: ConfigValue;
   readonly norm_order?: ConfigValue;
-  readonly pixels?: string;
+  readonly pixels?: DefaultsName;
 }
 
 /**
@@ -50,14 +51,14 @@ function timmFacts(models: readonly string[]): Partial<Record<TimmFact, ConfigVa
   );
 }
 
-/** Published models with these names and shapes; where no dialect writes just these, those of the same sizes. */
+/** Published models with these names and shapes; those of the same sizes if no dialect writes just these. */
 export function publishedModels(measures: Measures, dialect: string): readonly Published[] {
   const key = publishedKey(measures);
-  const sized = rows.filter((row) => row[1] === key);
-  const alike = sized.filter((row) => row[2] === measures.traits);
-  const same = alike.filter((row) => row[0] === dialect);
+  const sized = plainRows().filter(({ row: [, sizes] }) => sizes === key);
+  const alike = sized.filter(({ row: [, , traits] }) => traits === measures.traits);
+  const same = alike.filter(({ row: [naming] }) => naming === dialect);
   const chosen = [same, alike, sized].find((some) => some.length > 0) ?? [];
-  return chosen.map(([naming, , , heads, activation, eps, pixels, models]) => ({
+  return chosen.map(({ row: [naming, , , heads, activation, eps, pixels], models }) => ({
     models,
     heads,
     ...(naming === 'timm' && timmFacts(models)),
@@ -69,7 +70,7 @@ export function publishedModels(measures: Measures, dialect: string): readonly P
 
 /** The published model that config.json names. */
 export function publishedNamed(architecture: string): Published | undefined {
-  const bare = (model: string): string => model.split('.')[0]!;
-  const row = rows.find((candidate) => candidate[7].some((model) => bare(model) === architecture));
-  return row && { models: row[7], heads: row[3] };
+  const isNamed = (model: string): boolean => model.replace(/\..*$/, '') === architecture;
+  const found = plainRows().find(({ models }) => models.some(isNamed));
+  return found && { models: found.models, heads: found.row[3] };
 }

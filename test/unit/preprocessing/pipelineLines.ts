@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { applyBatch } from '../../../src/preprocessing/pipeline';
 import type { BatchInput, Preprocessing } from '../../../src/preprocessing/pipeline';
-import { presetOfWeights } from '../../../src/preprocessing/published';
+import { presetOfWeights } from '../../../src/preprocessing/published/published';
 import type { Picture } from '../../../src/preprocessing/resize';
 import type { Json } from '../../../src/preprocessing/settings';
 import { readTimm } from '../../../src/preprocessing/libraries/timm';
