@@ -1,5 +1,6 @@
 import type { Size } from '../domain/size';
 import type { Checkpoint } from '../checkpoint/checkpoint';
+import type { DefaultsName } from '../preprocessing/defaults';
 import type { GraphBuilder } from '../graph/builder';
 import type { Dialect, Translated, Translation } from './dialect';
 
@@ -42,7 +43,7 @@ export interface Recognised<C = never> {
   readonly candidates: readonly string[];
   readonly warnings: readonly string[];
   /** Default pixel preprocessing of this kind of weights, a name of the preprocessing table: `half`, `imagenet`, `clip` … */
-  readonly pixels: string;
+  readonly pixels: DefaultsName;
   /** Steps by which the image's sides may grow, in pixels: the patch, or patch × window; 0 where they may not. */
   readonly sizeStep: Size;
 }

@@ -1,3 +1,4 @@
+import type { DefaultsName } from '../preprocessing/defaults';
 import { configuredArchitecture, configuredModelType } from './config';
 import type { Found } from './family';
 import type { Measures } from './groups/measure';
@@ -154,7 +155,7 @@ export function titleOf(label: string, { depth, dim, patch, traits }: Measures):
  * Preprocessing that a kind of weights was trained with, if config and published models leave it
  * open.
  */
-const pixels: Readonly<Record<string, string>> = {
+const pixels: Readonly<Record<string, DefaultsName>> = {
   vit: 'half',
   flexivit: 'half',
   'vit-parallel': 'half',
@@ -181,4 +182,4 @@ export function originOf(label: string, { traits, classToken, registers }: Measu
 }
 
 /** Name of the preprocessing that a label stands for. */
-export const pixelsOf = (label: string): string => pixels[label] ?? 'imagenet';
+export const pixelsOf = (label: string): DefaultsName => pixels[label] ?? 'imagenet';

@@ -1,3 +1,4 @@
+import type { DefaultsName } from '../preprocessing/defaults';
 import { ParameterError } from '../graph/builder';
 import { at } from '../domain/lists';
 import type { Size } from '../domain/size';
@@ -12,7 +13,7 @@ import { publishedHeaders, type PublishedHeader } from './published/headers';
 interface PublishedModel {
   readonly models: readonly string[];
   /** Name of its preprocessing; undefined if it is unknown. */
-  readonly pixels?: string | undefined;
+  readonly pixels?: DefaultsName | undefined;
 }
 
 /** What decides a family's hyper-parameters beside names and shapes. */
@@ -301,7 +302,7 @@ interface Described<C> {
   readonly imageSize: Size;
   readonly sizeStep: Size;
   /** Preprocessing if the published models leave it open. */
-  readonly pixels: string;
+  readonly pixels: DefaultsName;
   readonly choices?: Recognised['choices'];
   readonly warnings?: readonly string[];
 }

@@ -13,22 +13,18 @@ import { defaultPreset, torchvisionPreprocessing } from './libraries/torchvision
 import { usualConfig } from './processors';
 import { readTransformers } from './libraries/transformers';
 
-/** What the original repositories trained with, where their checkpoints are told by their tensor names. */
-const dialectDefaults: Readonly<Record<string, DefaultsName>> = {
+/** What the original repositories trained with, by the dialect that tells their checkpoints. */
+export const dialectDefaults: Readonly<Record<string, DefaultsName>> = {
   'google-jax': 'half',
   beit: 'half',
   clip: 'clip',
   open_clip: 'clip',
   torchvision: 'torchvision',
-  deit: 'imagenet',
-  dino: 'imagenet',
   dinov2: 'imagenet',
   mae: 'imagenet',
   swin: 'imagenet-0.9',
   pvt: 'imagenet',
-  convit: 'imagenet',
   cvt: 'imagenet',
-  detr: 'imagenet',
   sam: 'imagenet',
 };
 
@@ -50,8 +46,8 @@ export interface ResolveInput {
   readonly dialect: string;
   /** Label of the family, for messages. */
   readonly family?: string | undefined;
-  /** The family's own default: a name of `defaults`; another word is taken as none. */
-  readonly defaults?: string | undefined;
+  /** The family's own default. */
+  readonly defaults?: DefaultsName | undefined;
   /** The size the model is run at; the pipeline follows it. Without it the configured size is taken. */
   readonly imageSize?: ImageSize | undefined;
   readonly overrides?: Overrides | undefined;
@@ -157,12 +153,7 @@ function fromDefaults(
   });
 }
 
-function isDefaultsName(name: string | undefined): name is DefaultsName {
-  return name !== undefined && Object.hasOwn(defaults, name);
-}
-
-const fromFamily: Finder = ({ dialect, family, defaults: named }, size) => {
-  const own = isDefaultsName(named) ? named : undefined;
+const fromFamily: Finder = ({ dialect, family, defaults: own }, size) => {
   const repository = Object.hasOwn(dialectDefaults, dialect) ? dialectDefaults[dialect] : undefined;
   // `half` is what a plain ViT says of itself under any names; the repositories know better what they trained.
   const useOwn = own !== undefined && (own !== 'half' || repository === undefined);

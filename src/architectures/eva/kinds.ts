@@ -1,3 +1,4 @@
+import type { DefaultsName } from '../../preprocessing/defaults';
 import type { Grid } from '../../domain/size';
 import type { Found } from '../family';
 import { isPerceptionEncoder, type Measures } from '../groups/measure';
@@ -28,7 +29,7 @@ interface Facts {
 /** One kind of model that timm's eva.py builds, with the parts it is known by. */
 export interface EvaKind extends Facts {
   readonly label: string;
-  readonly pixels: string;
+  readonly pixels: DefaultsName;
   /** Reference grids by the names of models, if they differ and may not be the position table's. */
   readonly referenceGrids?: readonly (readonly [name: RegExp, grid: Grid])[];
   /** Names of its published models. */

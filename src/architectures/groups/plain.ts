@@ -1,3 +1,4 @@
+import type { DefaultsName } from '../../preprocessing/defaults';
 import { last } from '../../domain/lists';
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
@@ -123,7 +124,7 @@ export const plainAssumable = [
 export function asImageTower(
   found: Found,
   label: string,
-  pixels: string,
+  pixels: DefaultsName,
 ): Recognised<PlainConfig> | undefined {
   const tower = recognisePlain(found);
   const measures = measure(found.tensors);

@@ -1,4 +1,5 @@
 import { at } from '../../domain/lists';
+import type { DefaultsName } from '../../preprocessing/defaults';
 import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
 import type { Evidence, EvidenceRecord, Found, Recognised } from '../family';

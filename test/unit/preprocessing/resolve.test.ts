@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { normalisations } from '../../../src/preprocessing/normalisations';
 import { describeStep } from '../../../src/preprocessing/steps';
 import type { Preprocessing } from '../../../src/preprocessing/steps';
-import { resolvePreprocessing } from '../../../src/preprocessing/resolve';
+import { dialectDefaults, resolvePreprocessing } from '../../../src/preprocessing/resolve';
+import { families } from '../../../src/architectures/registry';
 import type { ResolveInput } from '../../../src/preprocessing/resolve';
 import { pipelineLines } from './pipelineLines';
 
@@ -121,9 +122,8 @@ describe('which preprocessing a checkpoint wants', () => {
       [{ dialect: 'timm' }, half],
       [{ dialect: 'timm', defaults: 'imagenet' }, imagenet],
       [{ dialect: 'timm', defaults: 'siglip' }, half],
-      [{ dialect: 'timm', defaults: 'no such word' }, half],
       [{ dialect: 'google-jax' }, half],
-      [{ dialect: 'dino', defaults: 'half' }, imagenet],
+      [{ dialect: 'mae', defaults: 'half' }, imagenet],
       [{ dialect: 'dinov2' }, imagenet],
       [{ dialect: 'clip' }, clip],
       [{ dialect: 'toString' }, half],
@@ -139,6 +139,14 @@ describe('which preprocessing a checkpoint wants', () => {
       '÷ 255',
       'mean 0.5, std 0.5',
     ]);
+  });
+});
+
+describe('the defaults of dialects', () => {
+  it('are of dialects that a family has', () => {
+    const dialects = new Set(families.flatMap(({ names }) => names.map(({ name }) => name)));
+    const unknown = Object.keys(dialectDefaults).filter((dialect) => !dialects.has(dialect));
+    assert.deepEqual(unknown, []);
   });
 });
 
