@@ -1,20 +1,11 @@
+import type { ConfigValue, Evidence } from '../domain/evidence';
 import type { Size } from '../domain/size';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import type { DefaultsName } from '../preprocessing/defaults';
 import type { GraphBuilder } from '../graph/builder';
 import type { Dialect, Translated, Translation } from './dialect';
 
-/** A hyper-parameter's value: one number or word, or a list per stage. */
-export type ConfigValue = number | string | boolean | readonly number[] | readonly string[];
-
-/** A hyper-parameter's value and how it was found. */
-export interface Evidence<T extends ConfigValue = ConfigValue> {
-  readonly value: T;
-  /** `blocks.0 … blocks.11`, `config.json: num_heads`, `assumed: 64 per head; not stored in the weights`. */
-  readonly source: string;
-  /** Neither the weights, a config nor the user decided it: shown with a warning and can be changed in place. */
-  readonly assumed: boolean;
-}
+export type { ConfigValue, Evidence };
 
 /** What a checkpoint is for, by its head. */
 export type TaskName = 'classify' | 'features';

@@ -1,6 +1,6 @@
 import type { PreprocessingLine } from './line';
 import { normalisations } from './normalisations';
-import { describeStep, type Figure, type Preprocessing, type Step, type Triple } from './pipeline';
+import { describeStep, type SettingName, type Preprocessing, type Step, type Triple } from './pipeline';
 import { defaults, type DefaultsName } from './defaults';
 import type { Overrides } from './resolve';
 import { filters } from './resize';
@@ -12,7 +12,7 @@ type LineKey = keyof Overrides;
 interface LineKind {
   readonly key: LineKey;
   readonly label: string;
-  readonly figure: Figure;
+  readonly setting: SettingName;
   /** The step that the line describes. */
   readonly step: Step['kind'];
   /** The line's text among all others. */
@@ -25,12 +25,12 @@ const alone = (text: string): string => text;
 const saidByFit = (): string => '';
 
 const lineKinds: readonly LineKind[] = [
-  { key: 'cropMode', label: 'Fit', figure: 'resize', step: 'resize', summary: alone, choices: cropModes },
-  { key: 'filter', label: 'Filter', figure: 'filter', step: 'resize', summary: saidByFit, choices: filters },
+  { key: 'cropMode', label: 'Fit', setting: 'resize', step: 'resize', summary: alone, choices: cropModes },
+  { key: 'filter', label: 'Filter', setting: 'filter', step: 'resize', summary: saidByFit, choices: filters },
   {
     key: 'cropPct',
     label: 'Crop',
-    figure: 'crop',
+    setting: 'crop',
     step: 'crop',
     summary: alone,
     choices: ['0.875', '0.9', '0.95', '1'],
@@ -38,7 +38,7 @@ const lineKinds: readonly LineKind[] = [
   {
     key: 'mean',
     label: 'Mean',
-    figure: 'mean',
+    setting: 'mean',
     step: 'normalize',
     summary: (text) => `mean ${text}`,
     choices: Object.keys(normalisations),
@@ -46,14 +46,14 @@ const lineKinds: readonly LineKind[] = [
   {
     key: 'std',
     label: 'Deviation',
-    figure: 'std',
+    setting: 'std',
     step: 'normalize',
     summary: (text) => `deviation ${text}`,
     choices: Object.keys(normalisations),
   },
 ];
 
-/** What is done to a picture, one line per figure that can be changed. `size` is the decoded picture's. */
+/** What is done to a picture, one line per setting that can be changed. `size` is the decoded picture's. */
 export function describePreprocessing(
   preprocessing: Preprocessing,
   size: readonly [width: number, height: number],
@@ -94,9 +94,9 @@ const line = (
 
 function lineOf(kind: LineKind, { steps, evidence }: Preprocessing): readonly PreprocessingLine[] {
   const step = steps.find((each) => each.kind === kind.step);
-  const found = evidence[kind.figure];
+  const found = evidence[kind.setting];
   const { key, label, choices } = kind;
-  // A crop that follows from how the picture is resized has no figure of its own.
+  // A crop that follows from how the picture is resized has no setting of its own.
   if (step?.kind === 'crop' && !found)
     return [line(key, label, { text: describeStep(step), source: evidence.resize?.source ?? '', value: '' })];
   if (!step || !found) return [];

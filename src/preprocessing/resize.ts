@@ -19,7 +19,8 @@ export interface FloatPicture {
   readonly rgb: Float32Array;
 }
 
-export interface Size {
+/** Sides in whole samples, as pictures have them. */
+export interface Sides {
   readonly height: number;
   readonly width: number;
 }
@@ -66,7 +67,7 @@ export type Filter = 'nearest' | keyof typeof kernels;
 export const filters: readonly Filter[] = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'];
 
 /** A part of the resized picture, in its pixels. */
-export interface Window extends Size {
+export interface Window extends Sides {
   readonly left: number;
   readonly top: number;
 }
@@ -221,7 +222,7 @@ function nearest(source: Picture, vertical: Axis, horizontal: Axis): Picture {
 }
 
 /** Since Pillow 13 the vertical pass goes first where it takes away more than the horizontal one would. */
-function verticalFirst(source: Size, size: Size): boolean {
+function verticalFirst(source: Sides, size: Sides): boolean {
   const fewerRows = source.height - size.height;
   return fewerRows > 0 && fewerRows > 2 * (source.width - size.width);
 }
@@ -246,7 +247,7 @@ export function cut<Any extends Picture | FloatPicture>(source: Any, window: Win
  */
 export function resize(
   source: Picture,
-  size: Size,
+  size: Sides,
   filter: Filter,
   window: Window = { left: 0, top: 0, ...size },
 ): Picture {
@@ -335,7 +336,7 @@ export type FloatFilter = Extract<Filter, 'bilinear' | 'bicubic'>;
  */
 export function resizeFloat(
   source: Picture,
-  size: Size,
+  size: Sides,
   filter: FloatFilter,
   window: Window = { left: 0, top: 0, ...size },
 ): FloatPicture {

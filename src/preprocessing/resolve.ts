@@ -1,12 +1,14 @@
 /** Finds out which preprocessing a checkpoint wants, and from what. */
+import type { Sourced } from '../domain/evidence';
+import type { Size } from '../domain/size';
 import type { Sidecars } from '../checkpoint/checkpoint';
 import { defaults, type Defaults, type DefaultsName } from './defaults';
 import { normalisations } from './normalisations';
-import type { Evidence, Figure, ImageSize, Preprocessing, Step, Triple } from './steps';
+import type { SettingName, SettingRecord, Preprocessing, Step, Triple } from './steps';
 import { findPublished, type Published } from './published/published';
 import type { Filter } from './resize';
 import { isObject } from './settings';
-import type { Json, Setting } from './settings';
+import type { Json } from './settings';
 import { readTimm, timmPreprocessing } from './libraries/timm';
 import type { CropMode } from './libraries/timm';
 import { defaultPreset, torchvisionPreprocessing } from './libraries/torchvision';
@@ -49,7 +51,7 @@ export interface ResolveInput {
   /** The family's own default. */
   readonly defaults?: DefaultsName | undefined;
   /** The size the model is run at; the pipeline follows it. Without it the configured size is taken. */
-  readonly imageSize?: ImageSize | undefined;
+  readonly imageSize?: Size | undefined;
   readonly overrides?: Overrides | undefined;
 }
 
@@ -60,7 +62,7 @@ function timmConfig(config: Json | undefined): Json | undefined {
 }
 
 type Found = Preprocessing | undefined;
-type Finder = (input: ResolveInput, size: Setting<ImageSize> | undefined) => Found;
+type Finder = (input: ResolveInput, size: Sourced<Size> | undefined) => Found;
 
 const fromPreprocessor: Finder = ({ sidecars: { preprocessor, config } }, size) => {
   if (!preprocessor) return undefined;
@@ -100,14 +102,10 @@ const fromOpenClip: Finder = ({ sidecars: { openClip } }, size) => {
   return readTimm(said, 'open_clip_config.json: preprocess_cfg', size);
 };
 
-function fromPublished(
-  found: Published,
-  source: string,
-  size: Setting<ImageSize> | undefined,
-): Preprocessing {
+function fromPublished(found: Published, source: string, size: Sourced<Size> | undefined): Preprocessing {
   if (found.kind === 'torchvision') return torchvisionPreprocessing(found.preset, source, size);
   const { imageSize, filter, cropPct, cropMode, mean, std } = found.profile;
-  const say = <Value>(value: Value): Setting<Value> => ({ value, source });
+  const say = <Value>(value: Value): Sourced<Value> => ({ value, source });
   return timmPreprocessing({
     imageSize: size ?? say(imageSize),
     filter: say(filter),
@@ -132,16 +130,12 @@ const fromModelType: Finder = ({ sidecars: { config } }, size) => {
   return preprocessor && readTransformers({ preprocessor, config, source }, size);
 };
 
-const fallbackSize: Setting<ImageSize> = { value: [224, 224], source: 'assumed: nothing says another size' };
+const fallbackSize: Sourced<Size> = { value: [224, 224], source: 'assumed: nothing says another size' };
 
-function fromDefaults(
-  name: DefaultsName,
-  source: string,
-  size: Setting<ImageSize> = fallbackSize,
-): Preprocessing {
+function fromDefaults(name: DefaultsName, source: string, size: Sourced<Size> = fallbackSize): Preprocessing {
   if (name === 'torchvision') return torchvisionPreprocessing(defaultPreset, source, size);
   const { normalisation, cropPct, cropMode, filter }: Defaults = defaults[name];
-  const say = <Value>(value: Value): Setting<Value> => ({ value, source });
+  const say = <Value>(value: Value): Sourced<Value> => ({ value, source });
   const { mean, std } = normalisations[normalisation];
   return timmPreprocessing({
     imageSize: size,
@@ -189,7 +183,7 @@ function withValues(found: Preprocessing, overrides: Overrides): Preprocessing {
     const { unit } = normalisations;
     steps.push({ kind: 'normalize', mean: mean ?? unit.mean, std: std ?? unit.std });
   }
-  const evidence: Partial<Record<Figure, Evidence>> = {
+  const evidence: SettingRecord = {
     ...found.evidence,
     ...(mean && { mean: { value: mean, source: chosen } }),
     ...(std && { std: { value: std, source: chosen } }),
@@ -208,12 +202,12 @@ function withCrop(found: Preprocessing, { cropPct, cropMode }: Overrides): Prepr
     evidence.resize?.value === 'squash' || evidence.resize?.value === 'border'
       ? evidence.resize.value
       : 'center';
-  const keep = <Value>(value: Value, figure: Figure): Setting<Value> => ({
+  const keep = <Value>(value: Value, setting: SettingName): Sourced<Value> => ({
     value,
-    source: evidence[figure]?.source ?? 'assumed',
+    source: evidence[setting]?.source ?? 'assumed',
   });
-  const choose = <Value>(given: Value | undefined, value: Value, figure: Figure): Setting<Value> =>
-    given === undefined ? keep(value, figure) : { value: given, source: chosen };
+  const choose = <Value>(given: Value | undefined, value: Value, setting: SettingName): Sourced<Value> =>
+    given === undefined ? keep(value, setting) : { value: given, source: chosen };
   return timmPreprocessing(
     {
       imageSize: inputSize ? keep(inputSize, 'image_size') : fallbackSize,
@@ -232,7 +226,7 @@ function overridden(found: Preprocessing, overrides: Overrides): Preprocessing {
   return withValues(cropped ? withCrop(found, overrides) : found, overrides);
 }
 
-function find(input: ResolveInput, size: Setting<ImageSize> | undefined): Preprocessing {
+function find(input: ResolveInput, size: Sourced<Size> | undefined): Preprocessing {
   for (const finder of finders) {
     const found = finder(input, size);
     if (found) return found;
@@ -241,13 +235,13 @@ function find(input: ResolveInput, size: Setting<ImageSize> | undefined): Prepro
 }
 
 /**
- * The preprocessing of a checkpoint, with the source of every figure. In order: the user's overrides; the preprocessor_config
+ * The preprocessing of a checkpoint, with the source of every setting. In order: the user's overrides; the preprocessor_config
  * or timm's pretrained_cfg beside the weights; the file's name where it is a published one; what the model type, the family
  * or the dialect usually takes. Never throws: what a configuration says wrongly becomes a warning and a default.
  */
 export function resolvePreprocessing(input: ResolveInput): Preprocessing {
   const { imageSize, overrides = {} } = input;
-  const describe = (size?: Setting<ImageSize>) =>
+  const describe = (size?: Sourced<Size>) =>
     overrides.defaults ? fromDefaults(overrides.defaults, chosen, size) : find(input, size);
   const configured = describe();
   const [height, width] = configured.inputSize ?? [];

@@ -1,15 +1,11 @@
 /** Reads settings out of JSON that nobody has checked: what is missing takes a default, what is wrong takes it with a warning. */
+import type { Sourced } from '../domain/evidence';
+import type { Size } from '../domain/size';
 import { filters } from './resize';
 import type { Filter } from './resize';
-import type { Evidence, ImageSize, Triple } from './steps';
+import type { Triple } from './steps';
 
 export type Json = Readonly<Record<string, unknown>>;
-
-/** A setting's value and where it was found. */
-export interface Setting<Value> {
-  readonly value: Value;
-  readonly source: string;
-}
 
 /** Larger sides are a broken configuration, not a model: 16384 is beyond any published input by a factor of 10. */
 export const maxSide = 16384;
@@ -76,7 +72,7 @@ export const filterKind: Kind<Filter> = {
 };
 
 /** timm's [channels, height, width]. */
-export const inputSize: Kind<ImageSize> = {
+export const inputSize: Kind<Size> = {
   parse: (value) =>
     Array.isArray(value) && value.length === 3 && value[0] === 3 && isSide(value[1]) && isSide(value[2])
       ? [value[1], value[2]]
@@ -108,7 +104,7 @@ export class SettingsReader {
     return this.json[key] !== undefined && this.json[key] !== null;
   }
 
-  read<Value>(key: string, kind: Kind<Value>, fallback: Value): Setting<Value> {
+  read<Value>(key: string, kind: Kind<Value>, fallback: Value): Sourced<Value> {
     if (!this.has(key)) return { value: fallback, source: this.defaultSource };
     const value = kind.parse(this.json[key]);
     if (value !== undefined) return { value, source: this.source ?? `${this.file}: ${key}` };
@@ -122,8 +118,4 @@ export class SettingsReader {
     );
     return `${this.defaultSource}, because ${key} in ${this.file} is not usable`;
   }
-}
-
-export function evidence({ value, source }: Setting<Evidence['value']>): Evidence {
-  return { value, source };
 }

@@ -1,11 +1,10 @@
 /** What happens to a picture before a model sees it, as a flat list of steps with their evidence. */
-import type { Filter, Size } from './resize';
+import type { Sourced } from '../domain/evidence';
+import type { Size } from '../domain/size';
+import type { Filter, Sides } from './resize';
 
 /** Red, green, blue. */
 export type Triple = readonly [number, number, number];
-
-/** Rows, columns. */
-export type ImageSize = readonly [height: number, width: number];
 
 /**
  * How the size after a resize follows from the picture's:
@@ -69,14 +68,15 @@ export interface PadStep {
 
 export type Step = ResizeStep | CropStep | RescaleStep | NormalizeStep | FlipStep | PadStep;
 
-/** The figures that a person may want to check. */
-export type Figure = 'image_size' | 'resize' | 'crop' | 'filter' | 'rescale' | 'mean' | 'std' | 'channels';
+/** The settings that a person may want to check. */
+export type SettingName =
+  'image_size' | 'resize' | 'crop' | 'filter' | 'rescale' | 'mean' | 'std' | 'channels';
 
-/** A figure and where it comes from. */
-export interface Evidence {
-  readonly value: string | number | readonly number[];
-  readonly source: string;
-}
+/** A setting's value as it is shown. */
+export type SettingValue = string | number | readonly number[];
+
+/** What is known of each setting, and from where. */
+export type SettingRecord = Readonly<Partial<Record<SettingName, Sourced<SettingValue>>>>;
 
 /** Everything that is done to a picture, in order. Plain data: it crosses process borders and is shown as it is. */
 export interface Preprocessing {
@@ -84,10 +84,10 @@ export interface Preprocessing {
   readonly library: 'timm' | 'torchvision' | 'transformers';
   readonly steps: readonly Step[];
   /** What comes out; absent where it follows from the picture's aspect. */
-  readonly inputSize?: ImageSize;
+  readonly inputSize?: Size;
   /** Pictures are the frames of one video: [1, frames, 3, H, W]. */
   readonly video?: true;
-  readonly evidence: Readonly<Partial<Record<Figure, Evidence>>>;
+  readonly evidence: SettingRecord;
   readonly warnings: readonly string[];
 }
 
@@ -104,7 +104,7 @@ export function roundHalfEven(value: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-const rules: Record<ResizeRule, (step: ResizeStep, picture: Size) => Size> = {
+const rules: Record<ResizeRule, (step: ResizeStep, picture: Sides) => Sides> = {
   exact: ({ height, width }) => ({ height, width }),
   shorter: ({ height: edge }, { height, width }) =>
     width <= height
@@ -121,12 +121,12 @@ const rules: Record<ResizeRule, (step: ResizeStep, picture: Size) => Size> = {
   bounded: (step, picture) => floored(bounded(step, picture), step.multiple ?? 1),
 };
 
-function byRatio({ height, width }: Size, ratio: number): Size {
+function byRatio({ height, width }: Sides, ratio: number): Sides {
   return { height: roundHalfEven(height / ratio), width: roundHalfEven(width / ratio) };
 }
 
 /** The DETR family's get_size_with_aspect_ratio; `raw` keeps the fraction that the rounded shorter side loses. */
-function bounded({ height: shortest, width: longest }: ResizeStep, { height, width }: Size): Size {
+function bounded({ height: shortest, width: longest }: ResizeStep, { height, width }: Sides): Sides {
   const [low, high] = [Math.min(height, width), Math.max(height, width)];
   const binds = (high / low) * shortest > longest;
   const raw = binds ? (longest * low) / high : shortest;
@@ -137,12 +137,12 @@ function bounded({ height: shortest, width: longest }: ResizeStep, { height, wid
     : { height: edge, width: Math.trunc((raw * width) / height) };
 }
 
-function floored({ height, width }: Size, multiple: number): Size {
+function floored({ height, width }: Sides, multiple: number): Sides {
   return { height: height - (height % multiple), width: width - (width % multiple) };
 }
 
 /** The size that a picture is resized to. Throws `PreprocessingError` where a side would vanish. */
-export function resizedSize(step: ResizeStep, picture: Size): Size {
+export function resizedSize(step: ResizeStep, picture: Sides): Sides {
   const size = rules[step.rule](step, picture);
   if (size.height < 1 || size.width < 1) {
     throw new PreprocessingError(

@@ -1,7 +1,6 @@
 import type { InputSize } from '../../src/tasks/run';
+import type { Size } from '../../src/domain/size';
 import { parseSize } from '../../src/domain/units';
-
-type Size = readonly [height: number, width: number];
 
 /** `224×224`, height first as everywhere. */
 export const sizeText = ([height, width]: Size): string => `${height}×${width}`;

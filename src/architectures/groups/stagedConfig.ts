@@ -93,7 +93,7 @@ interface StagedFamily<S extends EvidenceRecord, T extends EvidenceRecord, P ext
   /** Image size, if it is not 224 × 224 by default. */
   readonly image?: ReturnType<typeof imageSizeOf>;
   /** Pixels if no published model has others: `imagenet` without it. */
-  readonly pixels?: string;
+  readonly pixels?: DefaultsName;
   readonly warnings?: readonly string[];
 }
 

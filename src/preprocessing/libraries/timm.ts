@@ -1,9 +1,11 @@
 /** timm's evaluation transform: `create_transform(**resolve_data_config(...), is_training=False)`. */
+import type { Sourced } from '../../domain/evidence';
+import type { Size } from '../../domain/size';
 import { normalisations } from '../normalisations';
-import type { ImageSize, Preprocessing, Step, Triple } from '../steps';
+import type { Preprocessing, Step, Triple } from '../steps';
 import type { Filter } from '../resize';
-import { evidence, filterKind, fraction, inputSize, mean, SettingsReader, std } from '../settings';
-import type { Json, Kind, Setting } from '../settings';
+import { filterKind, fraction, inputSize, mean, SettingsReader, std } from '../settings';
+import type { Json, Kind } from '../settings';
 
 /**
  * `center` keeps the aspect and loses the margins, `squash` gives the aspect up, `border` keeps the whole picture and pads.
@@ -18,24 +20,18 @@ const cropMode: Kind<CropMode> = {
 
 /** What timm's pretrained_cfg says about pictures. */
 export interface TimmSettings {
-  readonly imageSize: Setting<ImageSize>;
-  readonly filter: Setting<Filter>;
+  readonly imageSize: Sourced<Size>;
+  readonly filter: Sourced<Filter>;
   /** The crop's share of the resized picture. */
-  readonly cropPct: Setting<number>;
-  readonly cropMode: Setting<CropMode>;
-  readonly mean: Setting<Triple>;
-  readonly std: Setting<Triple>;
+  readonly cropPct: Sourced<number>;
+  readonly cropMode: Sourced<CropMode>;
+  readonly mean: Sourced<Triple>;
+  readonly std: Sourced<Triple>;
 }
 
 const black: Triple = [0, 0, 0];
 
-function geometry(
-  [height, width]: ImageSize,
-  pct: number,
-  mode: CropMode,
-  filter: Filter,
-  mean: Triple,
-): Step[] {
+function geometry([height, width]: Size, pct: number, mode: CropMode, filter: Filter, mean: Triple): Step[] {
   const scaled = { height: Math.floor(height / pct), width: Math.floor(width / pct) };
   const crop = { kind: 'crop', height, width, rounding: 'torchvision', fill: black } as const;
   if (mode === 'squash') return [{ kind: 'resize', rule: 'exact', ...scaled, filter }, crop];
@@ -63,12 +59,12 @@ export function timmPreprocessing(settings: TimmSettings, warnings: readonly str
     ],
     inputSize: imageSize.value,
     evidence: {
-      image_size: evidence(imageSize),
-      resize: evidence(mode),
-      crop: evidence(cropPct),
-      filter: evidence(filter),
-      mean: evidence(mean),
-      std: evidence(std),
+      image_size: imageSize,
+      resize: mode,
+      crop: cropPct,
+      filter: filter,
+      mean: mean,
+      std: std,
     },
     warnings,
   };
@@ -78,7 +74,7 @@ export function timmPreprocessing(settings: TimmSettings, warnings: readonly str
  * Reads timm's `pretrained_cfg` as `resolve_data_config` does; missing keys take timm's defaults. With `imageSize` the model
  * runs at another size than the configured one, and the resize keeps its proportion to the crop.
  */
-export function readTimm(pretrainedCfg: Json, file: string, imageSize?: Setting<ImageSize>): Preprocessing {
+export function readTimm(pretrainedCfg: Json, file: string, imageSize?: Sourced<Size>): Preprocessing {
   const reader = new SettingsReader(pretrainedCfg, file, "timm's default");
   const { imagenet } = normalisations;
   const settings = {

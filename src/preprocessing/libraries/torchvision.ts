@@ -1,10 +1,10 @@
 /** torchvision's evaluation preset `ImageClassification`: resize the shorter side, crop the centre, normalise. */
+import type { Sourced } from '../../domain/evidence';
+import type { Size } from '../../domain/size';
 import { normalisations } from '../normalisations';
 import { roundHalfEven } from '../steps';
-import type { ImageSize, Preprocessing, Step } from '../steps';
+import type { Preprocessing, Step } from '../steps';
 import type { Filter } from '../resize';
-import { evidence } from '../settings';
-import type { Setting } from '../settings';
 
 /** The arguments of `Weights.transforms()`. */
 export interface TorchvisionPreset {
@@ -16,7 +16,7 @@ export interface TorchvisionPreset {
 /** torchvision's own defaults, and what most of its weights use. */
 export const defaultPreset: TorchvisionPreset = { resizeSize: 256, cropSize: 224, filter: 'bilinear' };
 
-function resizeStep({ resizeSize, cropSize, filter }: TorchvisionPreset, [height, width]: ImageSize): Step {
+function resizeStep({ resizeSize, cropSize, filter }: TorchvisionPreset, [height, width]: Size): Step {
   const scaled = (side: number) => roundHalfEven((resizeSize * side) / cropSize);
   const rule = height === width ? 'shorter' : 'cover';
   return { kind: 'resize', rule, height: scaled(height), width: scaled(width), filter };
@@ -26,7 +26,7 @@ function resizeStep({ resizeSize, cropSize, filter }: TorchvisionPreset, [height
 export function torchvisionPreprocessing(
   preset: TorchvisionPreset,
   source: string,
-  imageSize: Setting<ImageSize> = { value: [preset.cropSize, preset.cropSize], source },
+  imageSize: Sourced<Size> = { value: [preset.cropSize, preset.cropSize], source },
 ): Preprocessing {
   const [height, width] = imageSize.value;
   const { mean, std } = normalisations.imagenet;
@@ -40,7 +40,7 @@ export function torchvisionPreprocessing(
     ],
     inputSize: imageSize.value,
     evidence: {
-      image_size: evidence(imageSize),
+      image_size: imageSize,
       resize: { value: preset.resizeSize, source },
       crop: { value: preset.cropSize / preset.resizeSize, source },
       filter: { value: preset.filter, source },

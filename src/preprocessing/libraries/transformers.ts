@@ -1,23 +1,14 @@
 /** transformers' image processors as their `pil` backend computes them (DINOv3: `torchvision`, the only one it has). */
+import type { Sourced } from '../../domain/evidence';
+import type { Size } from '../../domain/size';
 import { normalisations } from '../normalisations';
 import { roundHalfEven } from '../steps';
-import type { Evidence, Figure, ImageSize, Preprocessing, ResizeStep, Step } from '../steps';
+import type { SettingRecord, SettingValue, Preprocessing, ResizeStep, Step } from '../steps';
 import { chooseProcessor, shorter, square } from '../processors';
 import type { Processor, Resizing, SizeSetting } from '../processors';
 import type { Filter } from '../resize';
-import {
-  evidence,
-  factor,
-  filterKind,
-  flag,
-  fraction,
-  isObject,
-  isSide,
-  mean,
-  SettingsReader,
-  std,
-} from '../settings';
-import type { Json, Kind, Setting } from '../settings';
+import { factor, filterKind, flag, fraction, isObject, isSide, mean, SettingsReader, std } from '../settings';
+import type { Json, Kind } from '../settings';
 
 const sideKeys = ['height', 'width', 'shortest_edge', 'longest_edge'] as const;
 
@@ -55,15 +46,15 @@ function sizeDictionary(value: Json): SizeSetting | undefined {
 /** All settings of a processor, checked. */
 interface Settings {
   readonly doResize: boolean;
-  readonly size: Setting<SizeSetting>;
-  readonly filter: Setting<Filter>;
-  readonly cropPct: Setting<number>;
-  readonly crop: Setting<SizeSetting> | undefined;
-  readonly rescale: Setting<number> | undefined;
+  readonly size: Sourced<SizeSetting>;
+  readonly filter: Sourced<Filter>;
+  readonly cropPct: Sourced<number>;
+  readonly crop: Sourced<SizeSetting> | undefined;
+  readonly rescale: Sourced<number> | undefined;
   readonly offset: boolean;
-  readonly mean: Setting<Evidence['value']>;
+  readonly mean: Sourced<SettingValue>;
   readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[] } | undefined;
-  readonly std: Setting<Evidence['value']>;
+  readonly std: Sourced<SettingValue>;
   readonly flips: boolean;
   readonly pad: SizeSetting | true | undefined;
 }
@@ -103,7 +94,7 @@ function readSettings(reader: SettingsReader, json: Json, processor: Processor):
 }
 
 /** The same settings for a model that runs at another size: the resize keeps its proportion to the crop. */
-function atImageSize(settings: Settings, processor: Processor, size: Setting<ImageSize>): Settings {
+function atImageSize(settings: Settings, processor: Processor, size: Sourced<Size>): Settings {
   const [height, width] = size.value;
   const target = { value: { height, width }, source: size.source };
   const { crop, size: from } = settings;
@@ -200,7 +191,7 @@ function triple(values: readonly number[]): readonly [number, number, number] {
 }
 
 /** What comes out of the steps, where it does not depend on the picture. */
-function outputSize(steps: readonly Step[]): ImageSize | undefined {
+function outputSize(steps: readonly Step[]): Size | undefined {
   const padding = steps.find((step) => step.kind === 'pad');
   if (padding) return padding.height && padding.width ? [padding.height, padding.width] : undefined;
   const last = steps.findLast((step) => step.kind === 'crop' || step.kind === 'resize');
@@ -214,17 +205,17 @@ function sizeText({ height, width, shortest_edge: edge, longest_edge: longest }:
   return `shorter side ${edge}${longest === undefined ? '' : `, longer at most ${longest}`}`;
 }
 
-function evidenceOf(settings: Settings, imageSize: Evidence | undefined): Partial<Record<Figure, Evidence>> {
+function evidenceOf(settings: Settings, imageSize: Sourced<Size> | undefined): SettingRecord {
   const { doResize, size, filter, crop, rescale, normalize, mean, std, flips } = settings;
   return {
     ...(imageSize && { image_size: imageSize }),
     ...(doResize && {
       resize: { value: sizeText(size.value), source: size.source },
-      filter: evidence(filter),
+      filter: filter,
     }),
     ...(crop && { crop: { value: sizeText(crop.value), source: crop.source } }),
-    ...(rescale && { rescale: evidence(rescale) }),
-    ...(normalize && { mean: evidence(mean), std: evidence(std) }),
+    ...(rescale && { rescale: rescale }),
+    ...(normalize && { mean: mean, std: std }),
     ...(flips && { channels: { value: 'BGR', source: size.source } }),
   };
 }
@@ -235,7 +226,7 @@ export interface TransformersFiles {
   readonly preprocessor: Json;
   /** config.json, for `model_type` where the preprocessor does not name its class. */
   readonly config?: Json | undefined;
-  /** Says for all figures where they come from, where `preprocessor` is no file. */
+  /** Says for all settings where they come from, where `preprocessor` is no file. */
   readonly source?: string;
 }
 
@@ -244,7 +235,7 @@ export interface TransformersFiles {
  * does. Missing keys take the class's defaults; unusable values take them with a warning. With `imageSize` the input comes
  * out at that size.
  */
-export function readTransformers(files: TransformersFiles, imageSize?: Setting<ImageSize>): Preprocessing {
+export function readTransformers(files: TransformersFiles, imageSize?: Sourced<Size>): Preprocessing {
   const { preprocessor, config, source } = files;
   const file = 'preprocessor_config.json';
   const { name, processor, known } = chooseProcessor(preprocessor, config);
