@@ -1,3 +1,4 @@
+import type { Grid, Size } from '../domain/size';
 import { tokenCount, type Probe } from '../domain/probes';
 import type { PictureMap } from './reading';
 import { pictureGrid } from './tokenLayout';
@@ -19,7 +20,7 @@ export function headEntropies(map: Float32Array, heads: number, queries: number)
 type Point = readonly [y: number, x: number];
 
 /** Centres of a grid's patches on a picture of the given size. */
-function centres([rows, columns]: readonly [number, number], [height, width]: Point): readonly Point[] {
+function centres([rows, columns]: Grid, [height, width]: Point): readonly Point[] {
   return Array.from({ length: rows * columns }, (_, at) => [
     ((Math.floor(at / columns) + 0.5) * height) / rows,
     (((at % columns) + 0.5) * width) / columns,
@@ -34,7 +35,7 @@ function centres([rows, columns]: readonly [number, number], [height, width]: Po
 export function meanAttentionDistances(
   map: Float32Array,
   probe: Pick<Probe, 'heads' | 'queries' | 'keys'>,
-  picture: readonly [height: number, width: number],
+  picture: Size,
 ): Float64Array | undefined {
   const [from, to] = [pictureGrid(probe.queries), pictureGrid(probe.keys)];
   if (!from || !to) return undefined;
@@ -57,9 +58,9 @@ export function meanAttentionDistances(
  */
 export function attentionDistance(
   query: { readonly row: number; readonly column: number },
-  queryGrid: readonly [rows: number, columns: number],
+  queryGrid: Grid,
   { rows, columns, values }: PictureMap,
-  picture: readonly [height: number, width: number],
+  picture: Size,
 ): number {
   const from: Point = [
     ((query.row + 0.5) * picture[0]) / queryGrid[0],

@@ -1,3 +1,5 @@
+import type { Grid } from './size';
+
 /** Order of the tokens along one side of an attention map: special tokens first, then the grid in row-major order. */
 export interface TokenLayout {
   /** `cls`, `dist`, `reg0` … or `probe` for a pooling query; empty or absent where there is none. */
@@ -26,7 +28,7 @@ export type ProbeKind =
   | 'activation';
 
 /** Rows and columns, or one number for both. */
-export type Sides = number | readonly [rows: number, columns: number];
+export type Sides = number | Grid;
 
 /**
  * Which tokens of a map attend to one another, if not all do: windows in row-major order of the
@@ -37,17 +39,17 @@ export interface WindowLayout {
   readonly size?: Sides;
   readonly shift?: Sides;
   /** Map before and after zero padding at the bottom and right; without it the grids of queries and keys are the whole map. */
-  readonly map?: readonly [number, number];
-  readonly padded?: readonly [number, number];
+  readonly map?: Grid;
+  readonly padded?: Grid;
   /** Rows and columns of windows that cover the padded map. */
-  readonly windows?: readonly [number, number];
+  readonly windows?: Grid;
   /** Whether the zeros are rolled with the map, or lie behind the rolled map. Only where that makes a difference. */
   readonly rolls?: 'map' | 'padded';
   /** Tokens of a window lie as far apart as there are windows (MaxViT's grid attention). */
   readonly dilated?: boolean;
-  readonly phases?: readonly [number, number];
+  readonly phases?: Grid;
   readonly stride?: number;
-  readonly units?: readonly [number, number];
+  readonly units?: Grid;
 }
 
 /**
@@ -71,8 +73,7 @@ export interface Probe {
 }
 
 /** Rows and columns of one number for both, or of two. */
-export const bothSides = (sides: Sides): readonly [rows: number, columns: number] =>
-  typeof sides === 'number' ? [sides, sides] : sides;
+export const bothSides = (sides: Sides): Grid => (typeof sides === 'number' ? [sides, sides] : sides);
 
 /** Sides of a map by one axis, before and after padding, and how it is rolled before windows are cut. */
 export interface RolledAxis {

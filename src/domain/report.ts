@@ -1,4 +1,5 @@
-import type { Size } from './size';
+import type { Grid, Size } from './size';
+
 /** Multiply-accumulates by kind, exact integers. conv + linear + attention = counted MACs; FLOPs are twice that. */
 export interface Macs {
   readonly conv: number;
@@ -70,7 +71,7 @@ export interface Station {
   readonly detail: string;
   /** Module to select on click. */
   readonly path: string;
-  readonly grid?: readonly [number, number];
+  readonly grid?: Grid;
   readonly special?: readonly string[];
   readonly count?: number;
 }

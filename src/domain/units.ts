@@ -1,5 +1,7 @@
 /** How numbers are written for people, the same in every view, report and line of the terminal. */
 
+import type { Size } from './size';
+
 const DECIMAL: readonly (readonly [factor: number, suffix: string])[] = [
   [1e15, 'P'],
   [1e12, 'T'],
@@ -75,7 +77,7 @@ function scaled(value: number, digits: number): readonly [text: string, suffix: 
 }
 
 /** A size in pixels as people type it, `224` or `HEIGHTxWIDTH`, as `[height, width]`; undefined where it is none. */
-export function parseSize(text: string): readonly [number, number] | undefined {
+export function parseSize(text: string): Size | undefined {
   const match = /^(\d+)(?:\s*[x×]\s*(\d+))?$/.exec(text.trim());
   const [height, width] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
   return height >= 1 && width >= 1 ? [height, width] : undefined;

@@ -1,6 +1,6 @@
 /** Carries out the steps of a preprocessing on pictures. */
 import { cut, resize, resizeFloat } from './resize';
-import type { FloatPicture, Picture, Sides, Window } from './resize';
+import type { FloatPicture, Picture, RasterSize, Window } from './resize';
 import { PreprocessingError, resizedSize, roundHalfEven } from './steps';
 import type {
   CropRounding,
@@ -67,7 +67,7 @@ const cropStart: Record<CropRounding, (difference: number) => number> = {
   transformers: (difference) => Math.floor(difference / 2),
 };
 
-function cropWindow(step: CropStep, picture: Sides): Window {
+function cropWindow(step: CropStep, picture: RasterSize): Window {
   const start = cropStart[step.rounding];
   return {
     left: start(picture.width - step.width),
@@ -78,7 +78,7 @@ function cropWindow(step: CropStep, picture: Sides): Window {
 }
 
 /** The window's part that lies inside the picture. */
-function inside({ left, top, height, width }: Window, picture: Sides): Window {
+function inside({ left, top, height, width }: Window, picture: RasterSize): Window {
   const [x, y] = [Math.max(left, 0), Math.max(top, 0)];
   return {
     left: x,
@@ -94,7 +94,7 @@ interface Placed {
   readonly extent: Rectangle;
 }
 
-function checkPixels({ height, width }: Sides): void {
+function checkPixels({ height, width }: RasterSize): void {
   if (height * width <= maxInputPixels) return;
   throw new PreprocessingError(
     `the input would have ${width} × ${height} pixels; at most ${maxInputPixels} are allowed. Choose a smaller image size.`,
@@ -104,7 +104,7 @@ function checkPixels({ height, width }: Sides): void {
 /** Carries out a resize and the crop after it as one: what the crop would throw away is never computed. */
 function place(placed: Placed, resizing: ResizeStep | undefined, crop: CropStep | undefined): Placed {
   const { picture, extent } = placed;
-  const size: Sides = resizing ? resizedSize(resizing, picture) : picture;
+  const size: RasterSize = resizing ? resizedSize(resizing, picture) : picture;
   const window = crop ? cropWindow(crop, size) : { left: 0, top: 0, height: size.height, width: size.width };
   checkPixels(window);
   const visible = inside(window, size);
@@ -121,7 +121,7 @@ function place(placed: Placed, resizing: ResizeStep | undefined, crop: CropStep 
   };
 }
 
-function resized(picture: Picture | FloatPicture, size: Sides, step: ResizeStep, window: Window) {
+function resized(picture: Picture | FloatPicture, size: RasterSize, step: ResizeStep, window: Window) {
   if (!(picture.rgb instanceof Uint8Array))
     throw new PreprocessingError('a picture is resized as floats only once');
   const { filter, floats } = step;
@@ -139,7 +139,7 @@ function surround(picture: Picture | FloatPicture, window: Window, visible: Wind
 /** Puts the picture on a canvas of one colour. */
 function onto<Any extends Picture | FloatPicture>(
   picture: Any,
-  { height, width }: Sides,
+  { height, width }: RasterSize,
   left: number,
   top: number,
   fill: Triple,
@@ -232,7 +232,7 @@ function prepare(picture: Picture, steps: readonly Step[]): Prepared {
   return { ...placed, planes: planesOf(placed.picture, steps.filter(isValueStep)) };
 }
 
-function paddedSize(step: PadStep, prepared: readonly Prepared[]): Sides {
+function paddedSize(step: PadStep, prepared: readonly Prepared[]): RasterSize {
   const height = Math.max(...prepared.map(({ picture }) => picture.height));
   const width = Math.max(...prepared.map(({ picture }) => picture.width));
   if (step.height === undefined || step.width === undefined) return { height, width };
@@ -248,7 +248,7 @@ function meanColour(steps: readonly Step[]): Triple {
   return step ? (step.mean.map((v) => Math.round(v * 255)) as unknown as Triple) : [0, 0, 0];
 }
 
-function pad(prepared: Prepared, size: Sides, colour: Triple): Prepared {
+function pad(prepared: Prepared, size: RasterSize, colour: Triple): Prepared {
   const { picture, extent, planes } = prepared;
   if (picture.height === size.height && picture.width === size.width) return prepared;
   const out = new Float32Array(size.height * size.width * 3);
@@ -268,7 +268,7 @@ function pad(prepared: Prepared, size: Sides, colour: Triple): Prepared {
   };
 }
 
-function maskOf(prepared: readonly Prepared[], { height, width }: Sides): Uint8Array {
+function maskOf(prepared: readonly Prepared[], { height, width }: RasterSize): Uint8Array {
   const mask = new Uint8Array(prepared.length * height * width);
   prepared.forEach(({ picture }, n) => {
     for (let y = 0; y < picture.height; y++) {
@@ -288,7 +288,7 @@ function split(start: number, length: number, pixels: number, end: number) {
   return { before, after, from, length: to - from };
 }
 
-function viewOf({ picture, extent }: Placed, original: Sides): View {
+function viewOf({ picture, extent }: Placed, original: RasterSize): View {
   const x = split(extent.x, extent.width, picture.width, original.width);
   const y = split(extent.y, extent.height, picture.height, original.height);
   return {

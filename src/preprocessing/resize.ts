@@ -19,8 +19,8 @@ export interface FloatPicture {
   readonly rgb: Float32Array;
 }
 
-/** Sides in whole samples, as pictures have them. */
-export interface Sides {
+/** RasterSize in whole samples, as pictures have them. */
+export interface RasterSize {
   readonly height: number;
   readonly width: number;
 }
@@ -67,7 +67,7 @@ export type Filter = 'nearest' | keyof typeof kernels;
 export const filters: readonly Filter[] = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'];
 
 /** A part of the resized picture, in its pixels. */
-export interface Window extends Sides {
+export interface Window extends RasterSize {
   readonly left: number;
   readonly top: number;
 }
@@ -222,7 +222,7 @@ function nearest(source: Picture, vertical: Axis, horizontal: Axis): Picture {
 }
 
 /** Since Pillow 13 the vertical pass goes first where it takes away more than the horizontal one would. */
-function verticalFirst(source: Sides, size: Sides): boolean {
+function verticalFirst(source: RasterSize, size: RasterSize): boolean {
   const fewerRows = source.height - size.height;
   return fewerRows > 0 && fewerRows > 2 * (source.width - size.width);
 }
@@ -247,7 +247,7 @@ export function cut<Any extends Picture | FloatPicture>(source: Any, window: Win
  */
 export function resize(
   source: Picture,
-  size: Sides,
+  size: RasterSize,
   filter: Filter,
   window: Window = { left: 0, top: 0, ...size },
 ): Picture {
@@ -336,7 +336,7 @@ export type FloatFilter = Extract<Filter, 'bilinear' | 'bicubic'>;
  */
 export function resizeFloat(
   source: Picture,
-  size: Sides,
+  size: RasterSize,
   filter: FloatFilter,
   window: Window = { left: 0, top: 0, ...size },
 ): FloatPicture {

@@ -1,7 +1,7 @@
 /** What happens to a picture before a model sees it, as a flat list of steps with their evidence. */
 import type { Sourced } from '../domain/evidence';
 import type { Size } from '../domain/size';
-import type { Filter, Sides } from './resize';
+import type { Filter, RasterSize } from './resize';
 
 /** Red, green, blue. */
 export type Triple = readonly [number, number, number];
@@ -104,7 +104,7 @@ export function roundHalfEven(value: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-const rules: Record<ResizeRule, (step: ResizeStep, picture: Sides) => Sides> = {
+const rules: Record<ResizeRule, (step: ResizeStep, picture: RasterSize) => RasterSize> = {
   exact: ({ height, width }) => ({ height, width }),
   shorter: ({ height: edge }, { height, width }) =>
     width <= height
@@ -121,12 +121,15 @@ const rules: Record<ResizeRule, (step: ResizeStep, picture: Sides) => Sides> = {
   bounded: (step, picture) => floored(bounded(step, picture), step.multiple ?? 1),
 };
 
-function byRatio({ height, width }: Sides, ratio: number): Sides {
+function byRatio({ height, width }: RasterSize, ratio: number): RasterSize {
   return { height: roundHalfEven(height / ratio), width: roundHalfEven(width / ratio) };
 }
 
 /** The DETR family's get_size_with_aspect_ratio; `raw` keeps the fraction that the rounded shorter side loses. */
-function bounded({ height: shortest, width: longest }: ResizeStep, { height, width }: Sides): Sides {
+function bounded(
+  { height: shortest, width: longest }: ResizeStep,
+  { height, width }: RasterSize,
+): RasterSize {
   const [low, high] = [Math.min(height, width), Math.max(height, width)];
   const binds = (high / low) * shortest > longest;
   const raw = binds ? (longest * low) / high : shortest;
@@ -137,12 +140,12 @@ function bounded({ height: shortest, width: longest }: ResizeStep, { height, wid
     : { height: edge, width: Math.trunc((raw * width) / height) };
 }
 
-function floored({ height, width }: Sides, multiple: number): Sides {
+function floored({ height, width }: RasterSize, multiple: number): RasterSize {
   return { height: height - (height % multiple), width: width - (width % multiple) };
 }
 
 /** The size that a picture is resized to. Throws `PreprocessingError` where a side would vanish. */
-export function resizedSize(step: ResizeStep, picture: Sides): Sides {
+export function resizedSize(step: ResizeStep, picture: RasterSize): RasterSize {
   const size = rules[step.rule](step, picture);
   if (size.height < 1 || size.width < 1) {
     throw new PreprocessingError(
