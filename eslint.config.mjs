@@ -110,6 +110,35 @@ const directions = [
   ),
 ];
 
+/** Columns that a comment may take: a page of documentation is read at this width. */
+const commentColumns = 100;
+
+/** Directories whose comments are wrapped; in the end all. */
+const wrapped = [];
+
+/** Reports lines that begin with a comment and are too long. A link that would not fit may stand alone. */
+const commentWidth = {
+  meta: {
+    type: 'layout',
+    schema: [],
+    messages: { long: 'A comment of {{ found }} columns; {{ most }} fit.' },
+  },
+  create: (context) => ({
+    Program() {
+      for (const { loc } of context.sourceCode.getAllComments()) {
+        for (let line = loc.start.line; line <= loc.end.line; line++) {
+          const text = context.sourceCode.lines[line - 1];
+          const found = [...text].length;
+          const isOwnLine = line > loc.start.line || text.slice(0, loc.start.column).trim() === '';
+          if (found <= commentColumns || !isOwnLine || /^[\s*/]*\S*:\/\/\S+$/.test(text)) continue;
+          const place = { start: { line, column: commentColumns }, end: { line, column: text.length } };
+          context.report({ loc: place, messageId: 'long', data: { found, most: commentColumns } });
+        }
+      }
+    },
+  }),
+};
+
 export default tseslint.config(
   { ignores: ['dist/', 'node_modules/', 'test/fixtures/', 'test/output/', 'media/'] },
   ...tseslint.configs.recommended,
@@ -123,6 +152,21 @@ export default tseslint.config(
       'prefer-const': 'error',
       'no-duplicate-imports': ['error', { allowSeparateTypeImports: true }],
     },
+  },
+  {
+    // What only types tell: each of the three projects is checked by its own tsconfig.json.
+    files: ['src/**/*.ts', 'webview/**/*.{ts,tsx}', 'test/**/*.{ts,tsx}'],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+    },
+  },
+  {
+    files: wrapped.map((directory) => `${directory}/**/*.{ts,tsx,mjs}`),
+    plugins: { house: { rules: { 'comment-width': commentWidth } } },
+    rules: { 'house/comment-width': 'error' },
   },
   ...directions,
 );

@@ -437,7 +437,12 @@ function plainAttribute(attribute: OnnxAttribute): Attribute | undefined {
     case 'string':
     case 'strings':
       return attribute;
-    default:
+    case 'tensor':
+    case 'tensors':
+    case 'graph':
+    case 'graphs':
+    case 'reference':
+    case 'other':
       return undefined;
   }
 }

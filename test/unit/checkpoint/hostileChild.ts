@@ -33,7 +33,9 @@ export interface HostileReply {
 const opened: string[] = [];
 recordOpens();
 const idleBytes = process.memoryUsage.rss();
-process.on('message', async (request: HostileRequest) => process.send!(await answer(request)));
+process.on('message', (request: HostileRequest) => {
+  void answer(request).then((reply) => process.send!(reply));
+});
 process.send!('ready');
 
 async function answer(request: HostileRequest): Promise<HostileReply> {
