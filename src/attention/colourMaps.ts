@@ -1,7 +1,8 @@
 /**
- * Colour maps for attention weights: seventeen stops each, joined by straight lines in sRGB (off by at most 7 of 255, turbo 14).
- * Sources: viridis, magma, inferno by Stéfan van der Walt and Nathaniel Smith (CC0); cividis by Nuñez, Anderton and Renslow
- * (PLOS ONE 13(7), 2018); turbo by Anton Mikhailov (Google, 2019), in its polynomial form; grey is the plain ramp.
+ * Colour maps for attention weights: seventeen stops each, joined by straight lines in sRGB (off by
+ * at most 7 of 255, turbo 14). Sources: viridis, magma, inferno by Stéfan van der Walt and
+ * Nathaniel Smith (CC0); cividis by Nuñez, Anderton and Renslow (PLOS ONE 13(7), 2018); turbo by
+ * Anton Mikhailov (Google, 2019), in its polynomial form; grey is the plain ramp.
  */
 const STOPS = {
   viridis:
@@ -46,7 +47,8 @@ export function colourAt(map: ColourMap, share: number): readonly [number, numbe
 /**
  * Values as RGBA pixels on the scale `low … high`; NaN stays transparent. Output `[values, 4]`.
  *
- * @param fade makes low values see-through, by the square root of their share of the scale: half of the scale still covers 71 %
+ * @param fade makes low values see-through, by the square root of their share of the scale: half of
+ * the scale still covers 71 %
  */
 export function paint(
   values: ArrayLike<number>,

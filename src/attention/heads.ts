@@ -28,7 +28,10 @@ export function maxOverHeads(maps: Float32Array, heads: number): Float32Array {
   return most;
 }
 
-/** `weights · map` per head: `[heads, queries, keys]` to `[heads, keys]`. Rows of weight 0 cost nothing. */
+/**
+ * `weights · map` per head: `[heads, queries, keys]` to `[heads, keys]`. Rows of weight 0 cost
+ * nothing.
+ */
 export function weightedRows(map: Float32Array, heads: number, weights: Float32Array): Float32Array {
   const queries = weights.length;
   const keys = map.length / heads / queries;

@@ -39,7 +39,10 @@ function windowText({ size, shift, dilated, phases, stride, units }: WindowLayou
   return `windows of ${area(size)}${isMoved(shift) ? ` shifted by ${area(shift)}` : ''}`;
 }
 
-/** What a layer does and among what: `Window attention, windows of 7 × 7, on 56 × 56`, `Channel gate, 2,048 channels`. */
+/**
+ * What a layer does and among what: `Window attention, windows of 7 × 7, on 56 × 56`,
+ * `Channel gate, 2,048 channels`.
+ */
 export function layerText(probe: Probe): string {
   const { kind, keys, window } = probe;
   const [from, to] = [queryGrid(probe), keyGrid(probe)];

@@ -16,7 +16,10 @@ export interface PictureMap {
 export interface KeyMap {
   readonly special: readonly { readonly name: string; readonly value: number }[];
   readonly picture?: PictureMap;
-  /** Keys without a place on the picture: channels (for each channel, or as a gate), a sequence, object queries. */
+  /**
+   * Keys without a place on the picture: channels (for each channel, or as a gate), a sequence,
+   * object queries.
+   */
   readonly matrix?: PictureMap;
 }
 
@@ -26,7 +29,10 @@ export const noMapText =
 
 type Side = Pick<Probe, 'keys' | 'queries' | 'window'>;
 
-/** Rows and columns of the patches that can ask: of the whole map, for windows; undefined where none lie on the picture. */
+/**
+ * Rows and columns of the patches that can ask: of the whole map, for windows; undefined if none
+ * lie on the picture.
+ */
 export const queryGrid = (probe: Side): Grid | undefined =>
   pictureGrid(probe.queries) && (windowMaps(probe)?.queries ?? pictureGrid(probe.queries));
 
@@ -42,8 +48,9 @@ export function hasQuery(probe: Probe, query: Query): boolean {
 }
 
 /**
- * A query as weights of the map's rows, `[windows, queries]` (one window where there are none). A probe with one query alone, such as a
- * gate or a pooling query, answers any. Undefined where the probe has no such query.
+ * A query as weights of the map's rows, `[windows, queries]` (one window where there are none). A
+ * probe with one query alone, such as a gate or a pooling query, answers any. Undefined if the
+ * probe has no such query.
  */
 export function readingWeights(probe: Probe, query: Query): Float32Array | undefined {
   const lacks = query.kind === 'special' && query.others === 'mean' && !hasQuery(probe, query);
@@ -54,7 +61,8 @@ export function readingWeights(probe: Probe, query: Query): Float32Array | undef
 }
 
 /**
- * Reads weighted rows out of a whole map `[windows, heads, queries, keys]`: `[heads, keys]`, windows stitched; of channels the whole map.
+ * Reads weighted rows out of a whole map `[windows, heads, queries, keys]`: `[heads, keys]`,
+ * windows stitched; of channels the whole map.
  *
  * @throws where the map is not of the size that the probe's record says
  */
@@ -95,7 +103,10 @@ function joined(parts: readonly Float32Array[]): Float32Array {
   return whole;
 }
 
-/** Takes one row of weights (of channels: the matrix) apart by the probe's layout of keys. Keys of windows come stitched to the whole map. */
+/**
+ * Takes one row of weights (of channels: the matrix) apart by the probe's layout of keys. Keys of
+ * windows come stitched to the whole map.
+ */
 export function splitKeys(probe: Side, weights: Float32Array): KeyMap {
   const names = probe.keys.special ?? [];
   const special = names.map((name, index) => ({ name, value: weights[index] ?? 0 }));
@@ -109,7 +120,10 @@ export function splitKeys(probe: Side, weights: Float32Array): KeyMap {
   return { special, matrix: { rows, columns: values.length / rows, values } };
 }
 
-/** What a small drawing shows of a map: on the picture, or a matrix, whose single row fills a square as well as it can. */
+/**
+ * What a small drawing shows of a map: on the picture, or a matrix, whose single row fills a square
+ * as well as it can.
+ */
 export function tileOf({ picture, matrix }: KeyMap): PictureMap {
   const map = picture ?? matrix ?? { rows: 1, columns: 0, values: new Float32Array(0) };
   if (picture || map.rows > 1) return map;

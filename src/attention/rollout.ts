@@ -1,9 +1,10 @@
 import { chainLength, type Probe } from '../domain/probes';
 
 /**
- * Attention rollout (Abnar & Zuidema 2020) of one query up to every layer: w · Âₗ · Âₗ₋₁ ⋯ Â₀, where Â = (mean over heads + identity) / 2 with
- * rows scaled to sum 1. `means[layer]` is `[tokens, tokens]`, `weights` the query `[tokens]`.
- * A vector through a chain of matrices costs T² per layer, where the product of the whole would cost T³. Empty for layers that do not chain.
+ * Attention rollout (Abnar & Zuidema 2020) of one query up to every layer: w · Âₗ · Âₗ₋₁ ⋯ Â₀,
+ * where Â = (mean over heads + identity) / 2 with rows scaled to sum 1. `means[layer]` is
+ * `[tokens, tokens]`, `weights` the query `[tokens]`. A vector through a chain of matrices costs T²
+ * per layer, where the product of the whole would cost T³. Empty for layers that do not chain.
  */
 export function rolloutRows(
   probes: readonly Probe[],
@@ -19,7 +20,10 @@ export function rolloutRows(
   });
 }
 
-/** The whole rollout matrix `[tokens, tokens]` of all given layers: row q says where query q looks in the picture. */
+/**
+ * The whole rollout matrix `[tokens, tokens]` of all given layers: row q says where query q looks
+ * in the picture.
+ */
 export function rollout(means: readonly Float32Array[], tokens: number): Float32Array {
   const result = new Float32Array(tokens * tokens);
   for (let query = 0; query < tokens; query++) {
@@ -31,7 +35,10 @@ export function rollout(means: readonly Float32Array[], tokens: number): Float32
   return result;
 }
 
-/** w · Â of one layer. Maps whose rows do not sum to 1 (talking heads, gating) are brought to it, so that the result stays a share. */
+/**
+ * w · Â of one layer. Maps whose rows do not sum to 1 (talking heads, gating) are brought to it, so
+ * that the result stays a share.
+ */
 function step(weights: Float32Array, mean: Float32Array): Float32Array {
   const tokens = weights.length;
   const result = new Float64Array(tokens);

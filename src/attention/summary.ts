@@ -4,8 +4,8 @@ import type { PictureMap } from './reading';
 import { pictureGrid } from './tokenLayout';
 
 /**
- * Entropy in bits of each head's rows, mean over queries: 0 where each looks at one key, log₂(keys) where at all alike.
- * `map` is `[heads, queries, keys]`.
+ * Entropy in bits of each head's rows, mean over queries: 0 if each looks at one key, log₂(keys)
+ * where at all alike. `map` is `[heads, queries, keys]`.
  */
 export function headEntropies(map: Float32Array, heads: number, queries: number): Float64Array {
   const size = map.length / heads;
@@ -28,9 +28,11 @@ function centres([rows, columns]: Grid, [height, width]: Point): readonly Point[
 }
 
 /**
- * Mean attention distance of each head in pixels (Dosovitskiy et al. 2021, figure 7; Raghu et al. 2021): the distance between the centres of
- * query and key patch, weighted by attention, mean over query patches. Special tokens have no place: their rows are left out, and the weights
- * of the patches are scaled to sum 1. Undefined where queries or keys do not lie on the picture. `map` is `[heads, queries, keys]`.
+ * Mean attention distance of each head in pixels (Dosovitskiy et al. 2021, figure 7; Raghu et al.
+ * 2021): the distance between the centres of query and key patch, weighted by attention, mean over
+ * query patches. Special tokens have no place: their rows are left out, and the weights of the
+ * patches are scaled to sum 1. Undefined if queries or keys do not lie on the picture. `map` is
+ * `[heads, queries, keys]`.
  */
 export function meanAttentionDistances(
   map: Float32Array,
@@ -53,8 +55,9 @@ export function meanAttentionDistances(
 }
 
 /**
- * Attention distance of one query patch of one head in pixels: the distance between its centre and the keys' on the picture, weighted by
- * attention. Keys outside of the query's window (NaN) do not count. 0 where no weight lies on the picture.
+ * Attention distance of one query patch of one head in pixels: the distance between its centre and
+ * the keys' on the picture, weighted by attention. Keys outside of the query's window (NaN) do not
+ * count. 0 if no weight lies on the picture.
  */
 export function attentionDistance(
   query: { readonly row: number; readonly column: number },

@@ -15,13 +15,19 @@ export function sameCell({ row, column }: Cell, [rows, columns]: Grid, [toRows, 
   };
 }
 
-/** Rows and columns of a layout's patches (of one frame of a video); undefined where none lie on the picture. */
+/**
+ * Rows and columns of a layout's patches (of one frame of a video); undefined if none lie on the
+ * picture.
+ */
 export function pictureGrid({ grid }: TokenLayout): Grid | undefined {
   const [rows, columns] = (grid ?? []).slice(-2);
   return rows === undefined || columns === undefined ? undefined : [rows, columns];
 }
 
-/** Place of a token in its sequence; undefined where the layout has no such token, or for the mean, which is many. */
+/**
+ * Place of a token in its sequence; undefined if the layout has no such token, or for the mean,
+ * which is many.
+ */
 export function tokenIndex(layout: TokenLayout, query: Query): number | undefined {
   const special = layout.special ?? [];
   if (query.kind === 'mean') return undefined;
@@ -36,8 +42,9 @@ export function tokenIndex(layout: TokenLayout, query: Query): number | undefine
 }
 
 /**
- * A query as weights of the map's rows (they sum to 1), so that one product answers any of them: one row, or equal parts of all
- * patches (of all tokens, where none lie on the picture). Undefined where the layout has no such token.
+ * A query as weights of the map's rows (they sum to 1), so that one product answers any of them:
+ * one row, or equal parts of all patches (of all tokens, where none lie on the picture). Undefined
+ * where the layout has no such token.
  */
 export function queryWeights(layout: TokenLayout, query: Query): Float32Array | undefined {
   const weights = new Float32Array(tokenCount(layout));
@@ -52,8 +59,9 @@ export function queryWeights(layout: TokenLayout, query: Query): Float32Array | 
 }
 
 /**
- * The query that a model is first asked: its class token (or first special token), without one the mean over patches. A last layer with one
- * query alone (class attention, a pooling head) answers whatever is asked, so that the layers below, which lack that query, answer too.
+ * The query that a model is first asked: its class token (or first special token), without one the
+ * mean over patches. A last layer with one query alone (class attention, a pooling head) answers
+ * whatever is asked, so that the layers below, which lack that query, answer too.
  */
 export function defaultQuery(probes: readonly Probe[]): Query {
   const last = probes.at(-1);
@@ -62,7 +70,10 @@ export function defaultQuery(probes: readonly Probe[]): Query {
   return name === undefined || alone ? { kind: 'mean' } : orMean(probes, { kind: 'special', name });
 }
 
-/** A special token that some layers lack asks them for the mean of their patches; one query alone answers anyway. */
+/**
+ * A special token that some layers lack asks them for the mean of their patches; one query alone
+ * answers anyway.
+ */
 export function orMean(probes: readonly Probe[], query: Query): Query {
   if (query.kind !== 'special') return query;
   const lacks = (probe: Probe): boolean => tokenCount(probe.queries) !== 1 && !hasSpecial(probe, query.name);

@@ -9,7 +9,10 @@ interface ParameterWords {
   readonly usual: number;
 }
 
-/** Usual values: Swin-T's window, PVT v2's third stage, Linformer's and Performer's smallest, a 3 × 3 convolution. */
+/**
+ * Usual values: Swin-T's window, PVT v2's third stage, Linformer's and Performer's smallest, a 3 ×
+ * 3 convolution.
+ */
 export const MIXER_PARAMETERS: Readonly<Record<MixerParameter, ParameterWords>> = {
   window: { label: 'Window side M', usual: 7 },
   reduction: { label: 'Reduction R', usual: 2 },
@@ -43,10 +46,14 @@ const reducedKeys = (n: number, reduction: number): number => Math.ceil(n / redu
 /**
  * One layer with its query, key, value and output projections (4ND²), per token mixer.
  * - full: Vaswani et al. 2017, §3.2; windows of M²: Liu et al. 2021, eq. 2
- * - reduced: Wang et al. 2021 (PVT), §3.3: keys and values of a map that a convolution of kernel = stride = R makes, N·D²
- * - Linformer: Wang et al. 2020, §4: keys and values are projected from N to k positions, then k take the place of N
- * - Performer: Choromanski et al. 2021, §2.2: m random features of queries and keys, then linear attention over them, with its normaliser N·m·h
- * - linear: Katharopoulos et al. 2020, §3.2: φ(Q)(φ(K)ᵀV) over the D/h features of each head, with its normaliser N·D
+ * - reduced: Wang et al. 2021 (PVT), §3.3: keys and values of a map that a convolution of kernel =
+ *   stride = R makes, N·D²
+ * - Linformer: Wang et al. 2020, §4: keys and values are projected from N to k positions, then k
+ *   take the place of N
+ * - Performer: Choromanski et al. 2021, §2.2: m random features of queries and keys, then linear
+ *   attention over them, with its normaliser N·m·h
+ * - linear: Katharopoulos et al. 2020, §3.2: φ(Q)(φ(K)ᵀV) over the D/h features of each head, with
+ *   its normaliser N·D
  * - convolution: k²·D² per token, no projections
  */
 const forms: readonly Form[] = [
@@ -91,7 +98,10 @@ const forms: readonly Form[] = [
   },
 ];
 
-/** Costs of the forms for one attention layer of N tokens, width D and h heads at batch 1. A count beyond 2⁵³ is rounded. */
+/**
+ * Costs of the forms for one attention layer of N tokens, width D and h heads at batch 1. A count
+ * beyond 2⁵³ is rounded.
+ */
 export function whatIfRows(layer: LayerSizes, changed: Partial<MixerParameters> = {}): readonly WhatIf[] {
   const parameters = { ...usualParameters, ...changed };
   const { tokens, width, heads } = layer;

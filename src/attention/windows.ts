@@ -11,7 +11,10 @@ export interface WindowSide {
   readonly special: number;
   /** Tokens of one window, special ones included. */
   readonly tokens: number;
-  /** `[windows, tokens − special]`: the cell of the whole map, row-major; -1 for a zero of the padding. */
+  /**
+   * `[windows, tokens − special]`: the cell of the whole map, row-major; -1 for a zero of the
+   * padding.
+   */
   readonly cells: Int32Array;
 }
 
@@ -22,7 +25,10 @@ export interface WindowPlaces {
   readonly keys: WindowSide;
 }
 
-/** The places of one axis: `at(window, inside)` is a row (or column) of the whole map, -1 for padding. */
+/**
+ * The places of one axis: `at(window, inside)` is a row (or column) of the whole map, -1 for
+ * padding.
+ */
 interface Axis {
   readonly windows: number;
   readonly side: number;
@@ -39,7 +45,8 @@ interface Form {
 /** The forms of windows, the telling key of the record first. */
 const forms: readonly Form[] = [
   {
-    // MobileViT (Mehta & Rastegari 2022, §3.1): position (i, j) of every patch attends to position (i, j) of the others.
+    // MobileViT (Mehta & Rastegari 2022, §3.1): position (i, j) of every patch attends to position
+    // (i, j) of the others.
     matches: ({ phases, stride }) => (phases ?? stride) !== undefined,
     axis: ({ phases, stride }, grid, axis) => {
       const windows = bothSides(phases ?? stride ?? 1)[axis];
@@ -52,7 +59,8 @@ const forms: readonly Form[] = [
     },
   },
   {
-    // Hiera (Ryali et al. 2023): each mask unit attends within itself, whatever queries and keys are pooled to.
+    // Hiera (Ryali et al. 2023): each mask unit attends within itself, whatever queries and keys
+    // are pooled to.
     matches: ({ units }) => units !== undefined,
     axis: ({ units }, grid, axis) => {
       const windows = units![axis];
@@ -61,7 +69,8 @@ const forms: readonly Form[] = [
     },
   },
   {
-    // MaxViT (Tu et al. 2022, §3.3): grid attention, a window's tokens lie as far apart as there are windows.
+    // MaxViT (Tu et al. 2022, §3.3): grid attention, a window's tokens lie as far apart as there
+    // are windows.
     matches: ({ dilated, size }) => dilated === true && size !== undefined,
     axis: ({ size, map }, grid, axis) => {
       const side = bothSides(size!)[axis];
@@ -71,8 +80,9 @@ const forms: readonly Form[] = [
     },
   },
   {
-    // Swin (Liu et al. 2021, §3.2): the map is rolled towards its first token, then cut. Queries pooled inside their windows (SAM 2's Hiera)
-    // have a smaller grid than the window, and a map as much smaller.
+    // Swin (Liu et al. 2021, §3.2): the map is rolled towards its first token, then cut. Queries
+    // pooled inside their windows (SAM 2's Hiera) have a smaller grid than the window, and a map as
+    // much smaller.
     matches: ({ size }) => size !== undefined,
     axis: (window, grid, axis) => {
       const size = bothSides(window.size!)[axis];
@@ -118,7 +128,10 @@ export function windowMaps(probe: Windowed): { readonly queries: Grid; readonly 
   return axes && { queries: mapOf(axes.queries), keys: mapOf(axes.keys) };
 }
 
-/** Where the windows of a probe lie; undefined for a probe without windows, or with windows that are no part of a picture. */
+/**
+ * Where the windows of a probe lie; undefined for a probe without windows, or with windows that are
+ * no part of a picture.
+ */
 export function windowPlaces(probe: Windowed): WindowPlaces | undefined {
   const axes = windowAxes(probe);
   if (!axes) return undefined;
@@ -157,8 +170,9 @@ function sideOf(axes: Axes, { special = [] }: TokenLayout): WindowSide {
 }
 
 /**
- * A query as weights of the rows of all windows, `[windows, queries]`: a patch is one row of the window it lies in, the mean equal parts of
- * every patch of the map; a special token is asked in each window, as each has its own. Undefined where there is no such token.
+ * A query as weights of the rows of all windows, `[windows, queries]`: a patch is one row of the
+ * window it lies in, the mean equal parts of every patch of the map; a special token is asked in
+ * each window, as each has its own. Undefined if there is no such token.
  */
 export function windowWeights(
   { windows, queries: { map, special, tokens, cells } }: WindowPlaces,
@@ -188,8 +202,9 @@ export function windowWeights(
 }
 
 /**
- * Rows of all windows, `[windows, heads, keys]`, put where they lie: `[heads, special tokens + cells of the whole map]`, NaN in windows in
- * which nobody asked. Zeros of the padding are left out; special tokens of several windows are added up.
+ * Rows of all windows, `[windows, heads, keys]`, put where they lie:
+ * `[heads, special tokens + cells of the whole map]`, NaN in windows in which nobody asked. Zeros
+ * of the padding are left out; special tokens of several windows are added up.
  *
  * @param weights what the rows were weighted by, `[windows, queries]`
  */

@@ -12,21 +12,23 @@ export interface ByteSource {
   /** Size in bytes. */
   readonly size: number;
   /**
-   * Reads exactly `length` bytes at `offset`.
-   * Throws a `CheckpointError` of kind `malformed` when the range lies outside the file, `unreadable` when the file system fails.
+   * Reads exactly `length` bytes at `offset`. Throws a `CheckpointError` of kind `malformed` when
+   * the range lies outside the file, `unreadable` when the file system fails.
    */
   read(offset: number, length: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
 /**
- * Opens a regular file for reading. Directories, FIFOs, sockets and devices are refused without being opened, because opening a FIFO
- * blocks until somebody writes and reading /dev/zero never ends. Throws `CheckpointError` of kind `unreadable`.
+ * Opens a regular file for reading. Directories, FIFOs, sockets and devices are refused without
+ * being opened, because opening a FIFO blocks until somebody writes and reading /dev/zero never
+ * ends. Throws `CheckpointError` of kind `unreadable`.
  */
 export async function openFile(path: string): Promise<ByteSource> {
   const file = await attempt(path, () => realpath(resolve(path)));
   requireRegularFile(path, await attempt(path, () => stat(file)));
-  // O_NONBLOCK (absent on Windows): should a FIFO take the file's place between the two calls, opening it still returns.
+  // O_NONBLOCK (absent on Windows): should a FIFO take the file's place between the two calls,
+  // opening it still returns.
   const handle = await attempt(path, () => open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)));
   try {
     const stats = await attempt(path, () => handle.stat());

@@ -2,7 +2,10 @@ import type { Opener } from './byteSource';
 import type { OnnxModel } from './formats/onnxModel';
 import type { Extra, StateDict, Tensor } from './tensors';
 
-/** JSON files that lie beside the weights, parsed; absent where there is none or it is not JSON (a warning then says so). */
+/**
+ * JSON files that lie beside the weights, parsed; absent if there is none or it is not JSON (a
+ * warning then says so).
+ */
 export interface Sidecars {
   /** config.json of Hugging Face or of timm's hub layout (`architecture`, `pretrained_cfg`). */
   readonly config?: Readonly<Record<string, unknown>>;
@@ -12,7 +15,10 @@ export interface Sidecars {
   readonly openClip?: Readonly<Record<string, unknown>>;
 }
 
-/** An opened checkpoint: what the file (or folder) holds, which of its state dicts is chosen, and what lies beside it. */
+/**
+ * An opened checkpoint: what the file (or folder) holds, which of its state dicts is chosen, and
+ * what lies beside it.
+ */
 export interface Checkpoint {
   /** The path the user opened (a file, an index.json, or a folder). */
   readonly path: string;

@@ -2,8 +2,9 @@ import { dirname, isAbsolute, join, normalize, sep } from 'node:path';
 import { CheckpointError } from './errors';
 
 /**
- * The path of a file that a name *inside* another file points to: it must lie in that file's folder. Names are checked as text; links of
- * the file system are the user's own and are followed (Hugging Face caches are made of them). Throws `CheckpointError` of kind `unsafe`.
+ * The path of a file that a name *inside* another file points to: it must lie in that file's
+ * folder. Names are checked as text; links of the file system are the user's own and are followed
+ * (Hugging Face caches are made of them). Throws `CheckpointError` of kind `unsafe`.
  */
 export function confinedPath(path: string, item: string, location: string): string {
   const problem = locationProblem(location);

@@ -2,8 +2,9 @@ import { byteLength, dtypes, elementCount, type DType } from './tensors';
 import { limits } from './limits';
 
 /**
- * Says what is wrong with a shape that a file states, or nothing. The product is compared as a double: it may be inexact above 2^53 but
- * never wraps around, so sizes whose product is small modulo 2^64 do not pass.
+ * Says what is wrong with a shape that a file states, or nothing. The product is compared as a
+ * double: it may be inexact above 2^53 but never wraps around, so sizes whose product is small
+ * modulo 2^64 do not pass.
  */
 export function shapeProblem(shape: unknown, dtype: DType): string | undefined {
   if (!Array.isArray(shape)) return `shape ${shown(shape)} is no list of sizes`;
@@ -18,7 +19,9 @@ export function shapeProblem(shape: unknown, dtype: DType): string | undefined {
   return undefined;
 }
 
-/** Bytes that a tensor touches in its storage, counted from its first element: row-major or strided. */
+/**
+ * Bytes that a tensor touches in its storage, counted from its first element: row-major or strided.
+ */
 export function spannedBytes(dtype: DType, shape: readonly number[], strides?: readonly number[]): number {
   if (elementCount(shape) === 0) return 0;
   if (!strides) return byteLength({ dtype, shape });

@@ -1,6 +1,7 @@
 /**
- * Element types, named as safetensors names them. `onnx` is TensorProto.DataType; `bytes` per element (fractions for packed types);
- * `runnable`: a graph may read it (through a Cast to float32); the others are listed only.
+ * Element types, named as safetensors names them. `onnx` is TensorProto.DataType; `bytes` per
+ * element (fractions for packed types); `runnable`: a graph may read it (through a Cast to
+ * float32); the others are listed only.
  */
 export const dtypes = {
   BOOL: { bytes: 1, onnx: 9, runnable: true },
@@ -37,7 +38,9 @@ export type DType = keyof typeof dtypes;
 export type Storage =
   | {
       readonly kind: 'file';
-      /** Absolute path with symbolic links resolved (Hugging Face caches are links into `blobs/`). */
+      /**
+       * Absolute path with symbolic links resolved (Hugging Face caches are links into `blobs/`).
+       */
       readonly file: string;
       /** First byte of the storage (or of its compressed stream) in the file. */
       readonly offset: number;
@@ -56,11 +59,16 @@ export interface Tensor {
   readonly storage: Storage;
   /** Byte offset of the first element inside the (inflated) storage. */
   readonly start: number;
-  /** Strides in elements, only where the tensor is not contiguous in row-major order (PyTorch views, Fortran order). */
+  /**
+   * Strides in elements, only where the tensor is not contiguous in row-major order (PyTorch views,
+   * Fortran order).
+   */
   readonly strides?: readonly number[];
   /** The storage is big-endian (NumPy `>f4`, old PyTorch files). */
   readonly bigEndian?: true;
-  /** The model registers it as a buffer, where the file itself says so (TorchScript, whole modules). */
+  /**
+   * The model registers it as a buffer, where the file itself says so (TorchScript, whole modules).
+   */
   readonly buffer?: true;
 }
 
@@ -74,21 +82,30 @@ export function byteLength(tensor: Pick<Tensor, 'dtype' | 'shape'>): number {
   return Math.ceil(elementCount(tensor.shape) * dtypes[tensor.dtype].bytes);
 }
 
-/** The file's bytes can be handed to the runtime as they lie: one contiguous little-endian range of a file. */
+/**
+ * The file's bytes can be handed to the runtime as they lie: one contiguous little-endian range of
+ * a file.
+ */
 export function isPlain(tensor: Tensor): tensor is Tensor & { storage: Extract<Storage, { kind: 'file' }> } {
   return tensor.storage.kind === 'file' && !tensor.storage.deflated && !tensor.strides && !tensor.bigEndian;
 }
 
 /** One of the state dicts that a training checkpoint holds. */
 export interface StateDict {
-  /** Path inside the file: `model_ema`, `teacher.backbone`, empty where the file itself is the state dict. */
+  /**
+   * Path inside the file: `model_ema`, `teacher.backbone`, empty if the file itself is the state
+   * dict.
+   */
   readonly name: string;
   readonly tensors: readonly Tensor[];
-  /** Prefix taken off every name: `module.`, `_orig_mod.`, `model.`; empty where nothing was. */
+  /** Prefix taken off every name: `module.`, `_orig_mod.`, `model.`; empty if nothing was. */
   readonly stripped: string;
 }
 
-/** Anything that lies in the file besides the tensors shown: `epoch: 37`, `optimizer: 412 tensors`, `args: argparse.Namespace`. */
+/**
+ * Anything that lies in the file besides the tensors shown: `epoch: 37`, `optimizer: 412 tensors`,
+ * `args: argparse.Namespace`.
+ */
 export interface Extra {
   readonly name: string;
   readonly summary: string;

@@ -6,7 +6,10 @@ export interface TensorGroup {
   readonly tensors: readonly Tensor[];
 }
 
-/** Which of a training checkpoint's state dicts is the model that people want to see: the smaller, the earlier. */
+/**
+ * Which of a training checkpoint's state dicts is the model that people want to see: the smaller,
+ * the earlier.
+ */
 const preferences: readonly [path: RegExp, rank: number][] = [
   [/(^|[._])(optim\w*|scheduler|lr_schedulers?|loss\w*|criterion|discriminator|queue)([._]|$)/i, 6],
   [/(^|[._])(student|online|momentum_teacher_head|predictor)([._]|$)/i, 5],
@@ -21,21 +24,31 @@ const preferences: readonly [path: RegExp, rank: number][] = [
 ];
 const otherRank = 4;
 
-/** What DistributedDataParallel, torch.compile and transformers' wrapper around timm put before every name. */
+/**
+ * What DistributedDataParallel, torch.compile and transformers' wrapper around timm put before
+ * every name.
+ */
 const wrappers = ['module.', '_orig_mod.', 'timm_model.'];
 
-/** Networks that self-distillation keeps under names of one state dict: `teacher.backbone.cls_token`. */
+/**
+ * Networks that self-distillation keeps under names of one state dict:
+ * `teacher.backbone.cls_token`.
+ */
 const roles = /^(?:module\.|_orig_mod\.)*(student|teacher|model_ema|ema|ema_model|target_encoder)\./;
 
-/** State dicts of a file that is one flat table of names (safetensors, .npz): split by role, prefixes stripped, the best first. */
+/**
+ * State dicts of a file that is one flat table of names (safetensors, .npz): split by role,
+ * prefixes stripped, the best first.
+ */
 export function unwrapNames(tensors: readonly Tensor[]): StateDict[] {
   if (tensors.length === 0) return [{ name: '', tensors, stripped: '' }];
   return orderStateDicts([{ path: '', tensors }]);
 }
 
 /**
- * Turns the groups of a file into its state dicts, in order of preference: EMA, the teacher's backbone, state_dict / model, the file's own
- * top level, the rest (student, heads, losses). `lightning`: PyTorch Lightning wrote it, and the network is the attribute `model` of its module.
+ * Turns the groups of a file into its state dicts, in order of preference: EMA, the teacher's
+ * backbone, state_dict / model, the file's own top level, the rest (student, heads, losses).
+ * `lightning`: PyTorch Lightning wrote it, and the network is the attribute `model` of its module.
  */
 export function orderStateDicts(groups: readonly TensorGroup[], lightning = false): StateDict[] {
   const stateDicts = groups
@@ -73,7 +86,10 @@ function stripWrappers(stateDict: StateDict): StateDict {
   return wrapper && stateDict.tensors.length > 0 ? stripWrappers(strip(stateDict, wrapper)) : stateDict;
 }
 
-/** Parts the tensors under `prefix` from the others (heads, losses), which become state dicts by their first name. */
+/**
+ * Parts the tensors under `prefix` from the others (heads, losses), which become state dicts by
+ * their first name.
+ */
 function splitPrefix(stateDict: StateDict, prefix: string, named: boolean): StateDict[] {
   const inside = stateDict.tensors.filter((tensor) => tensor.name.startsWith(prefix));
   if (inside.length === 0) return [stateDict];

@@ -8,8 +8,9 @@ import { inflateRange } from './containers/zip';
 const slabBytes = 16 * 2 ** 20;
 
 /**
- * A tensor's values as contiguous row-major little-endian bytes, whatever its storage is: deflated, strided, big-endian. Memory: the result,
- * one slab of 16 MB, and for a deflated strided tensor the part of the storage that it spans. Throws `CheckpointError`.
+ * A tensor's values as contiguous row-major little-endian bytes, whatever its storage is: deflated,
+ * strided, big-endian. Memory: the result, one slab of 16 MB, and for a deflated strided tensor the
+ * part of the storage that it spans. Throws `CheckpointError`.
  */
 export async function readTensor(tensor: Tensor, open: Opener = openFile): Promise<Uint8Array> {
   return withStorage(tensor, open, async (storage) => {
@@ -21,8 +22,8 @@ export async function readTensor(tensor: Tensor, open: Opener = openFile): Promi
 }
 
 /**
- * Elements `first` to `first + count` in row-major order, as `readTensor` would give them; for showing a page of a large tensor. A range
- * beyond the last element is cut.
+ * Elements `first` to `first + count` in row-major order, as `readTensor` would give them; for
+ * showing a page of a large tensor. A range beyond the last element is cut.
  */
 export async function readElements(tensor: Tensor, first: number, count: number): Promise<Uint8Array> {
   const end = Math.min(first + count, elementCount(tensor.shape));
@@ -129,7 +130,10 @@ async function readStrided(
   return out;
 }
 
-/** Cuts along the axis with the largest stride until every block spans at most `limit` elements of the storage. */
+/**
+ * Cuts along the axis with the largest stride until every block spans at most `limit` elements of
+ * the storage.
+ */
 function* blocks(
   block: Block,
   strides: readonly number[],
@@ -229,7 +233,10 @@ function swapped(bytes: Uint8Array, dtype: DType): Uint8Array {
 
 type Numbers = Readonly<Partial<Record<DType, (bytes: Uint8Array) => ArrayLike<number | bigint>>>>;
 
-/** Typed arrays need aligned buffers; bytes out of a file may begin anywhere. A copy: `slice` of a Buffer is none. */
+/**
+ * Typed arrays need aligned buffers; bytes out of a file may begin anywhere. A copy: `slice` of a
+ * Buffer is none.
+ */
 function aligned<T>(make: (buffer: ArrayBuffer) => T): (bytes: Uint8Array) => T {
   return (bytes) => make(new Uint8Array(bytes).buffer);
 }
@@ -267,8 +274,9 @@ const smallFloats: Readonly<Partial<Record<DType, SmallFloat>>> = {
 const decodedTables = new Map<DType, Float32Array>();
 
 /**
- * Converts contiguous little-endian bytes to float32. F64 and integers are rounded to the nearest; the others are exact. Throws `RangeError`
- * for types that are no plain numbers (complex, packed 4 and 6 bit, text).
+ * Converts contiguous little-endian bytes to float32. F64 and integers are rounded to the nearest;
+ * the others are exact. Throws `RangeError` for types that are no plain numbers (complex, packed 4
+ * and 6 bit, text).
  */
 export function toFloat32(bytes: Uint8Array, dtype: DType): Float32Array {
   const small = smallFloats[dtype];

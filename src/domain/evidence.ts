@@ -1,7 +1,10 @@
 /** A value and where it was found. */
 export interface Sourced<T> {
   readonly value: T;
-  /** `blocks.0 … blocks.11`, `config.json: num_heads`, `assumed: 64 per head; not stored in the weights`. */
+  /**
+   * `blocks.0 … blocks.11`, `config.json: num_heads`,
+   * `assumed: 64 per head; not stored in the weights`.
+   */
   readonly source: string;
 }
 

@@ -1,8 +1,13 @@
 import type { Grid } from './size';
 
-/** Order of the tokens along one side of an attention map: special tokens first, then the grid in row-major order. */
+/**
+ * Order of the tokens along one side of an attention map: special tokens first, then the grid in
+ * row-major order.
+ */
 export interface TokenLayout {
-  /** `cls`, `dist`, `reg0` … or `probe` for a pooling query; empty or absent where there is none. */
+  /**
+   * `cls`, `dist`, `reg0` … or `probe` for a pooling query; empty or absent if there is none.
+   */
   readonly special?: readonly string[];
   /** `[rows, columns]` of patches; `[frames, rows, columns]` for video. */
   readonly grid?: readonly number[];
@@ -14,7 +19,10 @@ export interface TokenLayout {
   readonly queries?: number;
 }
 
-/** `activation` is no attention: what each position adds to the likeliest classes (queries `top1`, `top2` …), which may be negative. */
+/**
+ * `activation` is no attention: what each position adds to the likeliest classes (queries `top1`,
+ * `top2` …), which may be negative.
+ */
 export type ProbeKind =
   | 'self'
   | 'causal'
@@ -32,18 +40,24 @@ export type Sides = number | Grid;
 
 /**
  * Which tokens of a map attend to one another, if not all do: windows in row-major order of the
- * (shifted) map; a grid spread over it (`dilated`); interleaved pixels (`phases`, or `stride`); mask
- * units (`units`, how many of them down and across).
+ * (shifted) map; a grid spread over it (`dilated`); interleaved pixels (`phases`, or `stride`);
+ * mask units (`units`, how many of them down and across).
  */
 export interface WindowLayout {
   readonly size?: Sides;
   readonly shift?: Sides;
-  /** Map before and after zero padding at the bottom and right; without it the grids of queries and keys are the whole map. */
+  /**
+   * Map before and after zero padding at the bottom and right; without it the grids of queries and
+   * keys are the whole map.
+   */
   readonly map?: Grid;
   readonly padded?: Grid;
   /** Rows and columns of windows that cover the padded map. */
   readonly windows?: Grid;
-  /** Whether the zeros are rolled with the map, or lie behind the rolled map. Only where that makes a difference. */
+  /**
+   * Whether the zeros are rolled with the map, or lie behind the rolled map. Only where that makes
+   * a difference.
+   */
   readonly rolls?: 'map' | 'padded';
   /** Tokens of a window lie as far apart as there are windows (MaxViT's grid attention). */
   readonly dilated?: boolean;
@@ -53,8 +67,9 @@ export interface WindowLayout {
 }
 
 /**
- * One attention map of the graph: the matrix that multiplies the values, after softmax and whatever follows it.
- * Its value has shape `[batch, heads, queries, keys]`, or `[batch · windows, heads, n, n]` for windows.
+ * One attention map of the graph: the matrix that multiplies the values, after softmax and whatever
+ * follows it. Its value has shape `[batch, heads, queries, keys]`, or
+ * `[batch · windows, heads, n, n]` for windows.
  */
 export interface Probe {
   /** Name of the graph value that holds the map. */
@@ -75,7 +90,10 @@ export interface Probe {
 /** Rows and columns of one number for both, or of two. */
 export const bothSides = (sides: Sides): Grid => (typeof sides === 'number' ? [sides, sides] : sides);
 
-/** Sides of a map by one axis, before and after padding, and how it is rolled before windows are cut. */
+/**
+ * Sides of a map by one axis, before and after padding, and how it is rolled before windows are
+ * cut.
+ */
 export interface RolledAxis {
   readonly map: number;
   readonly padded: number;
@@ -111,7 +129,10 @@ const sameLayout = (left: TokenLayout, right: TokenLayout): boolean =>
   (left.special ?? []).join() === (right.special ?? []).join() &&
   (left.grid ?? []).join() === (right.grid ?? []).join();
 
-/** Number of layers from the first on in which all tokens attend to the same tokens: only these multiply to a rollout. */
+/**
+ * Number of layers from the first on in which all tokens attend to the same tokens: only these
+ * multiply to a rollout.
+ */
 export function chainLength(probes: readonly Probe[]): number {
   const [first] = probes;
   const broken = probes.findIndex(

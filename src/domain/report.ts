@@ -1,6 +1,9 @@
 import type { Grid, Size } from './size';
 
-/** Multiply-accumulates by kind, exact integers. conv + linear + attention = counted MACs; FLOPs are twice that. */
+/**
+ * Multiply-accumulates by kind, exact integers. conv + linear + attention = counted MACs; FLOPs are
+ * twice that.
+ */
 export interface Macs {
   readonly conv: number;
   /** Matrix products of which one operand is a parameter. */
@@ -9,7 +12,10 @@ export interface Macs {
   readonly attention: number;
 }
 
-/** One row of the module tree. Rows stand in tree order (a parent before its children) and are linked by index. */
+/**
+ * One row of the module tree. Rows stand in tree order (a parent before its children) and are
+ * linked by index.
+ */
 export interface ModuleRow {
   /** Module path, `blocks.3.attn`; for a group of repeated blocks that of its first member. */
   readonly path: string;
@@ -20,8 +26,9 @@ export interface ModuleRow {
   /** Depth in the tree, 0 at the root. */
   readonly depth: number;
   /**
-   * `module`: one module. `group`: consecutive siblings of identical structure, folded; its first child rows are the common
-   * structure (figures of one member), its `members` the rows of the single modules.
+   * `module`: one module. `group`: consecutive siblings of identical structure, folded; its first
+   * child rows are the common structure (numbers of one member), its `members` the rows of the
+   * single modules.
    */
   readonly kind: 'module' | 'group';
   /** Number of identical siblings; 1 for a plain module. */
@@ -38,7 +45,10 @@ export interface ModuleRow {
   readonly macs: Macs;
   /** float32 bytes of the outputs of the subtree's operators. */
   readonly activationBytes: number;
-  /** Shape of the module's last output without the batch axis; empty where it has none (a parameter). */
+  /**
+   * Shape of the module's last output without the batch axis; empty if it has none (a
+   * parameter).
+   */
   readonly output: readonly number[];
   /** Stored types, most frequent first: `F32`, `F16 + F32`. */
   readonly dtype: string;
@@ -56,7 +66,7 @@ export interface TensorRow {
   readonly dtype: string;
   readonly shape: readonly number[];
   readonly bytes: number;
-  /** Place in the file; absent where the value lies compressed or inside the header. */
+  /** Place in the file; absent if the value lies compressed or inside the header. */
   readonly offset?: number;
   /** Base name of the file (shards). */
   readonly file: string;
@@ -103,11 +113,17 @@ export interface LayerSizes {
   readonly heads: number;
 }
 
-/** A layer of the model with its module path, and what it does as it is: `Window attention, windows of 7 × 7, on 56 × 56`. */
+/**
+ * A layer of the model with its module path, and what it does as it is:
+ * `Window attention, windows of 7 × 7, on 56 × 56`.
+ */
 export interface NamedLayer extends LayerSizes {
   readonly path: string;
   readonly form: string;
-  /** The side of its windows or by how much its keys are reduced, where it has them: what the other forms begin with. */
+  /**
+   * The side of its windows or by how much its keys are reduced, where it has them: what the other
+   * forms begin with.
+   */
   readonly own: { readonly window?: number; readonly reduction?: number };
 }
 
@@ -129,22 +145,34 @@ export interface ComplexityReport {
   readonly flops: number;
   /** Bytes of the weights as stored. */
   readonly weightBytes: number;
-  /** float32 bytes of all operator outputs; a view (reshape) is no memory of its own, and what is computed from weights alone is none. */
+  /**
+   * float32 bytes of all operator outputs; a view (reshape) is no memory of its own, and what is
+   * computed from weights alone is none.
+   */
   readonly activationBytes: number;
   /** Largest sum of live operator outputs in execution order. */
   readonly peakActivationBytes: number;
   /** float32 bytes of all attention maps. */
   readonly attentionBytes: number;
-  /** Length of the longest token sequence; 0 where there is none. */
+  /** Length of the longest token sequence; 0 if there is none. */
   readonly tokens: number;
   readonly modules: readonly ModuleRow[];
   readonly operators: readonly OperatorRow[];
-  /** fvcore's count (timm's `gmacs` tables) and output elements of conv, linear and products (`macts`). */
+  /**
+   * fvcore's count (timm's `gmacs` tables) and output elements of conv, linear and products
+   * (`macts`).
+   */
   readonly conventions: { readonly fvcore: number; readonly activations: number };
-  /** Each headline figure's formula with this checkpoint's numbers: `12 × 2 · 197² · 768 = 715,327,488`. */
+  /**
+   * Each headline figure's formula with this checkpoint's numbers:
+   * `12 × 2 · 197² · 768 = 715,327,488`.
+   */
   readonly formulas: Readonly<Record<string, string>>;
   readonly whatIf: readonly WhatIf[];
-  /** The costliest attention layer, which the what-if rows are about; absent where no layer attends among tokens. */
+  /**
+   * The costliest attention layer, which the what-if rows are about; absent if no layer attends
+   * among tokens.
+   */
   readonly layer?: NamedLayer;
 }
 
@@ -157,10 +185,13 @@ export interface ScalingPoint {
   readonly peakActivationBytes: number;
 }
 
-/** MACs against image size, by the family's own steps and past the point where attention overtakes the rest. */
+/**
+ * MACs against image size, by the family's own steps and past the point where attention overtakes
+ * the rest.
+ */
 export interface Scaling {
   readonly points: readonly ScalingPoint[];
-  /** First point at which attention exceeds linear + conv; absent where it never does. */
+  /** First point at which attention exceeds linear + conv; absent if it never does. */
   readonly crossing?: ScalingPoint;
   /** Native size of the checkpoint. */
   readonly native: Size;

@@ -56,7 +56,10 @@ export function formatMilliseconds(milliseconds: number): string {
   return `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
-/** A weight or statistic with `digits` significant digits, without exponents where they are not needed. */
+/**
+ * A weight or statistic with `digits` significant digits, without exponents where they are not
+ * needed.
+ */
 export function formatFigure(value: number, digits = 3): string {
   if (!Number.isFinite(value)) return String(value);
   if (value === 0) return '0';
@@ -76,7 +79,10 @@ function scaled(value: number, digits: number): readonly [text: string, suffix: 
   return [quotient.toFixed(decimals), row[1]];
 }
 
-/** A size in pixels as people type it, `224` or `HEIGHTxWIDTH`, as `[height, width]`; undefined where it is none. */
+/**
+ * A size in pixels as people type it, `224` or `HEIGHTxWIDTH`, as `[height, width]`; undefined
+ * where it is none.
+ */
 export function parseSize(text: string): Size | undefined {
   const match = /^(\d+)(?:\s*[x×]\s*(\d+))?$/.exec(text.trim());
   const [height, width] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];

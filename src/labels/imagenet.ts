@@ -3,7 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 
-/** A published class list: what it is called, and which bit marks its members in imagenet.txt.gz. */
+/**
+ * A published class list: what it is called, and which bit marks its members in imagenet.txt.gz.
+ */
 interface Subset {
   readonly title: string;
   readonly bits: number;
@@ -14,7 +16,9 @@ interface Subset {
 const thousand = 1;
 const fall11 = 4;
 
-/** Each published size belongs to one list and order; timm tells them by the size alone as well. */
+/**
+ * Each published size belongs to one list and order; timm, too, has nothing but the size to go by.
+ */
 const subsets: Readonly<Record<number, Subset>> = {
   1000: { title: 'ImageNet-1k', bits: thousand },
   10450: { title: 'ImageNet-21k as processed by MIIL, winter 2021', bits: 32 },
@@ -47,7 +51,7 @@ function findFile(): string | undefined {
 
 let read: readonly string[] | undefined;
 
-/** `<flags><name>` lines in the order of WordNet's ids; empty where the file was not shipped. */
+/** `<flags><name>` lines in the order of WordNet's ids; empty if the file was not shipped. */
 function lines(): readonly string[] {
   if (!read) {
     const path = findFile();

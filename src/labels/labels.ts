@@ -136,9 +136,9 @@ function activationFor({ config = {}, classes }: LabelsInput): Pick<Labels, Deci
 }
 
 /**
- * The labels of a head, with their source. In order: timm's label_descriptions or label_names, Hugging Face's id2label; the
- * names of ImageNet-1k or a published ImageNet-21k list where the head has exactly its size (said to be assumed); else
- * `class 17`.
+ * The labels of a head, with their source. In order: timm's label_descriptions or label_names,
+ * Hugging Face's id2label; the names of ImageNet-1k or a published ImageNet-21k list where the head
+ * has exactly its size (said to be assumed); else `class 17`.
  */
 export function resolveLabels(input: LabelsInput): Labels {
   return { ...namesFor(input), ...activationFor(input) };
@@ -179,8 +179,8 @@ export interface Ranked {
 }
 
 /**
- * The k classes with the largest logits, largest first; equal ones by index. A class whose value is no number is no answer and left out;
- * throws where no class has one.
+ * The k classes with the largest logits, largest first; equal ones by index. A class whose value is
+ * no number is no answer and left out; throws where no class has one.
  */
 export function topK(logits: ArrayLike<number>, k: number, activation: Activation): Ranked[] {
   const values = probabilities(logits, activation);

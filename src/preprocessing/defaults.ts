@@ -1,4 +1,7 @@
-/** Named preprocessing that models of one origin share, for families that say by a word which is theirs. */
+/**
+ * Named preprocessing that models of one origin share, for families that say by a word which is
+ * theirs.
+ */
 import type { CropMode } from './libraries/timm';
 import type { NormalisationName } from './normalisations';
 import type { Filter } from './resize';

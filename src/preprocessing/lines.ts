@@ -53,7 +53,10 @@ const lineKinds: readonly LineKind[] = [
   },
 ];
 
-/** What is done to a picture, one line per setting that can be changed. `size` is the decoded picture's. */
+/**
+ * What is done to a picture, one line per setting that can be changed. `size` is the decoded
+ * picture's.
+ */
 export function describePreprocessing(
   preprocessing: Preprocessing,
   size: readonly [width: number, height: number],

@@ -35,10 +35,16 @@ export interface Padding {
 
 /** What the model sees of one picture. */
 export interface View {
-  /** The part of the original picture that the input shows, in its pixels; the input less its padding lies exactly on it. */
+  /**
+   * The part of the original picture that the input shows, in its pixels; the input less its
+   * padding lies exactly on it.
+   */
   readonly region: Rectangle;
   readonly padding: Padding;
-  /** The input before normalisation, padding included; red, green, blue whatever order the model takes. */
+  /**
+   * The input before normalisation, padding included; red, green, blue whatever order the model
+   * takes.
+   */
   readonly seen: Picture;
 }
 
@@ -53,7 +59,9 @@ export interface BatchInput {
   readonly pixelValues: Float32Array;
   /** [pictures, 3, H, W]; [1, frames, 3, H, W] for a video model. */
   readonly shape: readonly number[];
-  /** 1 where there is picture, 0 in padding: [pictures, H, W]; only where a pad step asks for it. */
+  /**
+   * 1 where there is picture, 0 in padding: [pictures, H, W]; only where a pad step asks for it.
+   */
   readonly pixelMask?: Uint8Array;
   readonly views: readonly View[];
 }
@@ -61,7 +69,10 @@ export interface BatchInput {
 /** 8192 × 8192: 0.8 GB of float32 input, far beyond what attention can be computed for. */
 export const maxInputPixels = 2 ** 26;
 
-/** Offset of the output's first row in the picture; negative where the picture is smaller and gets padded. */
+/**
+ * Offset of the output's first row in the picture; negative where the picture is smaller and gets
+ * padded.
+ */
 const cropStart: Record<CropRounding, (difference: number) => number> = {
   torchvision: (difference) => (difference < 0 ? Math.ceil(difference / 2) : roundHalfEven(difference / 2)),
   transformers: (difference) => Math.floor(difference / 2),
@@ -101,7 +112,10 @@ function checkPixels({ height, width }: RasterSize): void {
   );
 }
 
-/** Carries out a resize and the crop after it as one: what the crop would throw away is never computed. */
+/**
+ * Carries out a resize and the crop after it as one: what the crop would throw away is never
+ * computed.
+ */
 function place(placed: Placed, resizing: ResizeStep | undefined, crop: CropStep | undefined): Placed {
   const { picture, extent } = placed;
   const size: RasterSize = resizing ? resizedSize(resizing, picture) : picture;
@@ -207,7 +221,9 @@ function planeOf(plane: number, steps: readonly ValueStep[]): Plane {
   return { channel: source, value: (sample) => stages.reduce((v, stage) => stage(v), sample) };
 }
 
-/** Interleaved samples to planes. A byte has 256 values, so its arithmetic is done once per value. */
+/**
+ * Interleaved samples to planes. A byte has 256 values, so its arithmetic is done once per value.
+ */
 function planesOf({ rgb }: Picture | FloatPicture, steps: readonly ValueStep[]): Float32Array {
   const pixels = rgb.length / 3;
   const out = new Float32Array(rgb.length);
@@ -279,7 +295,10 @@ function maskOf(prepared: readonly Prepared[], { height, width }: RasterSize): U
   return mask;
 }
 
-/** One axis of the extent, split into the part on the picture and the padding before and after, in input pixels. */
+/**
+ * One axis of the extent, split into the part on the picture and the padding before and after, in
+ * input pixels.
+ */
 function split(start: number, length: number, pixels: number, end: number) {
   const perPixel = length / pixels;
   const before = Math.max(0, Math.round(-start / perPixel));
@@ -336,7 +355,10 @@ export function applyBatch(preprocessing: Preprocessing, pictures: readonly Pict
   };
 }
 
-/** Prepares one picture. Throws `PreprocessingError` where the picture's size does not fit the steps. */
+/**
+ * Prepares one picture. Throws `PreprocessingError` if the picture's size does not fit the
+ * steps.
+ */
 export function apply(preprocessing: Preprocessing, picture: Picture): ModelInput {
   const { pixelValues, shape, views } = applyBatch(preprocessing, [picture]);
   return { pixelValues, shape, ...views[0]! };

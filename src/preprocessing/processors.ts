@@ -113,7 +113,10 @@ const processors: Readonly<Record<string, Processor>> = {
 
 interface Model {
   readonly processor: string;
-  /** Keys of preprocessor_config.json in which its checkpoints usually depart from the class's defaults. */
+  /**
+   * Keys of preprocessor_config.json in which its checkpoints usually depart from the class's
+   * defaults.
+   */
   readonly usual?: Json;
 }
 
@@ -184,7 +187,10 @@ function modelOf(type: unknown): Model | undefined {
   return typeof type === 'string' && Object.hasOwn(models, type) ? models[type] : undefined;
 }
 
-/** The preprocessor_config.json that checkpoints of this model_type usually have; `undefined` for an unknown one. */
+/**
+ * The preprocessor_config.json that checkpoints of this model_type usually have; `undefined` for an
+ * unknown one.
+ */
 export function usualConfig(modelType: unknown): Json | undefined {
   const model = modelOf(modelType);
   return model && { image_processor_type: `${model.processor}ImageProcessor`, ...model.usual };
@@ -198,7 +204,10 @@ export interface Chosen {
 
 const suffix = /(ImageProcessor(Fast|Pil)?|FeatureExtractor)$/;
 
-/** The class that AutoImageProcessor takes: the one named (in any age's spelling), else the model type's. */
+/**
+ * The class that AutoImageProcessor takes: the one named (in any age's spelling), else the model
+ * type's.
+ */
 export function chooseProcessor(preprocessor: Json, config: Json | undefined): Chosen {
   const stated = preprocessor['image_processor_type'] ?? preprocessor['feature_extractor_type'];
   const model = modelOf(config?.['model_type']);

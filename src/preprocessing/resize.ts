@@ -1,8 +1,9 @@
 /**
  * Pillow's `Image.resize` on 8-bit RGB, bit for bit, and torch's antialiased one on floats.
  *
- * Both are separable convolutions with a filter that widens when the picture shrinks. Pillow rounds after each of the two
- * passes and computes in fixed point, so the order of the passes and the order of additions in the coefficients matter.
+ * Both are separable convolutions with a filter that widens when the picture shrinks. Pillow rounds
+ * after each of the two passes and computes in fixed point, so the order of the passes and the
+ * order of additions in the coefficients matter.
  */
 
 /** A picture: `height * width * 3` bytes, row by row, red green blue. */
@@ -72,7 +73,10 @@ export interface Window extends RasterSize {
   readonly top: number;
 }
 
-/** One axis of a resize: `from` source samples become `to`, of which `start … start + length` are wanted. */
+/**
+ * One axis of a resize: `from` source samples become `to`, of which `start … start + length` are
+ * wanted.
+ */
 interface Axis {
   readonly from: number;
   readonly to: number;
@@ -80,7 +84,10 @@ interface Axis {
   readonly length: number;
 }
 
-/** For every wanted output position: the first source position, how many follow, and their weights, `stride` apart. */
+/**
+ * For every wanted output position: the first source position, how many follow, and their weights,
+ * `stride` apart.
+ */
 interface Taps<Weights> {
   readonly first: Int32Array;
   readonly count: Int32Array;
@@ -89,8 +96,8 @@ interface Taps<Weights> {
 }
 
 /**
- * Normalised weights of one pass. The operation order is Pillow's (`precompute_coeffs`): changing it changes last bits,
- * and with them rounded pixels.
+ * Normalised weights of one pass. The operation order is Pillow's (`precompute_coeffs`): changing
+ * it changes last bits, and with them rounded pixels.
  */
 function taps({ from, to, start, length }: Axis, kernel: Kernel): Taps<Float64Array> {
   const scale = from / to;
@@ -136,7 +143,9 @@ function reachOf({ first, count }: Taps<unknown>): readonly [number, number] {
   return [first[0]!, first[last]! + count[last]!];
 }
 
-/** Resizes the rows `[low, high)` of the source, the only ones that a following vertical pass reads. */
+/**
+ * Resizes the rows `[low, high)` of the source, the only ones that a following vertical pass reads.
+ */
 function horizontalPass(
   source: Picture,
   taps: Taps<Int32Array>,
@@ -194,7 +203,10 @@ function verticalPass(
   return { width: high - low, height, rgb: new Uint8Array(rgb.buffer) };
 }
 
-/** Source positions of nearest: accumulated, not multiplied, as Pillow does; the last bits of the sum decide ties. */
+/**
+ * Source positions of nearest: accumulated, not multiplied, as Pillow does; the last bits of the
+ * sum decide ties.
+ */
 function nearestPositions({ from, to, start, length }: Axis): Int32Array {
   const step = from / to;
   const positions = new Int32Array(length);
@@ -221,7 +233,10 @@ function nearest(source: Picture, vertical: Axis, horizontal: Axis): Picture {
   return { width: columns.length, height: rows.length, rgb };
 }
 
-/** Since Pillow 13 the vertical pass goes first where it takes away more than the horizontal one would. */
+/**
+ * Since Pillow 13 the vertical pass goes first where it takes away more than the horizontal one
+ * would.
+ */
 function verticalFirst(source: RasterSize, size: RasterSize): boolean {
   const fewerRows = source.height - size.height;
   return fewerRows > 0 && fewerRows > 2 * (source.width - size.width);
@@ -241,9 +256,10 @@ export function cut<Any extends Picture | FloatPicture>(source: Any, window: Win
 }
 
 /**
- * Resizes as Pillow 13 does (`Image.resize(size, resample)` of an RGB image, `reducing_gap` and `box` at their defaults).
- * The size is in pixels, at least 1 × 1. With a window, only that part of the resized picture is computed: the same bytes,
- * without the cost of what a crop throws away. Returns the source itself where nothing changes.
+ * Resizes as Pillow 13 does (`Image.resize(size, resample)` of an RGB image, `reducing_gap` and
+ * `box` at their defaults). The size is in pixels, at least 1 × 1. With a window, only that part of
+ * the resized picture is computed: the same bytes, without the cost of what a crop throws away.
+ * Returns the source itself where nothing changes.
  */
 export function resize(
   source: Picture,
@@ -331,8 +347,9 @@ function verticalFloats(
 export type FloatFilter = Extract<Filter, 'bilinear' | 'bicubic'>;
 
 /**
- * Resizes without rounding to bytes, as torch's `interpolate(antialias=True)` does: the same filters, horizontal pass first,
- * nothing rounded or clipped between the passes. Values may leave 0 … 255 where the filter overshoots.
+ * Resizes without rounding to bytes, as torch's `interpolate(antialias=True)` does: the same
+ * filters, horizontal pass first, nothing rounded or clipped between the passes. Values may leave 0
+ * … 255 where the filter overshoots.
  */
 export function resizeFloat(
   source: Picture,

@@ -15,7 +15,7 @@ import { defaultPreset, torchvisionPreprocessing } from './libraries/torchvision
 import { usualConfig } from './processors';
 import { readTransformers } from './libraries/transformers';
 
-/** What the original repositories trained with, by the dialect that tells their checkpoints. */
+/** What the original repositories trained with, by the dialect of their tensor names. */
 export const dialectDefaults: Readonly<Record<string, DefaultsName>> = {
   'google-jax': 'half',
   beit: 'half',
@@ -50,12 +50,17 @@ export interface ResolveInput {
   readonly family?: string | undefined;
   /** The family's own default. */
   readonly defaults?: DefaultsName | undefined;
-  /** The size the model is run at; the pipeline follows it. Without it the configured size is taken. */
+  /**
+   * The size the model is run at; the pipeline follows it. Without it the configured size is taken.
+   */
   readonly imageSize?: Size | undefined;
   readonly overrides?: Overrides | undefined;
 }
 
-/** A pretrained_cfg at config.json's own level (timm's hub layout), or nested in a transformers wrapper. */
+/**
+ * A pretrained_cfg at config.json's own level (timm's hub layout), or nested in a transformers
+ * wrapper.
+ */
 function timmConfig(config: Json | undefined): Json | undefined {
   const cfg = config?.['pretrained_cfg'];
   return isObject(cfg) ? cfg : undefined;
@@ -85,7 +90,10 @@ const openClipModes: Readonly<Record<string, CropMode>> = {
   squash: 'squash',
 };
 
-/** open_clip's evaluation transform resizes to the whole picture that it crops: `image_transform(..., is_train=False)`. */
+/**
+ * open_clip's evaluation transform resizes to the whole picture that it crops:
+ * `image_transform(..., is_train=False)`.
+ */
 const fromOpenClip: Finder = ({ sidecars: { openClip } }, size) => {
   const cfg = openClip?.['preprocess_cfg'];
   if (!isObject(cfg)) return undefined;
@@ -149,14 +157,15 @@ function fromDefaults(name: DefaultsName, source: string, size: Sourced<Size> = 
 
 const fromFamily: Finder = ({ dialect, family, defaults: own }, size) => {
   const repository = Object.hasOwn(dialectDefaults, dialect) ? dialectDefaults[dialect] : undefined;
-  // `half` is what a plain ViT says of itself under any names; the repositories know better what they trained.
+  // `half` is what a plain ViT says of itself under any names; the repositories know better what
+  // they trained.
   const useOwn = own !== undefined && (own !== 'half' || repository === undefined);
   const name = useOwn ? own : (repository ?? 'half');
   const whose = useOwn || !repository ? `${family ?? 'such'} models` : `checkpoints with ${dialect} names`;
   return fromDefaults(name, `assumed: what ${whose} usually take; not stored in the file`, size);
 };
 
-/** In order of trust; the first that knows anything decides. */
+/** In order of trust; the first that finds anything decides. */
 const finders: readonly Finder[] = [
   fromPreprocessor,
   fromConfig,
@@ -235,9 +244,10 @@ function find(input: ResolveInput, size: Sourced<Size> | undefined): Preprocessi
 }
 
 /**
- * The preprocessing of a checkpoint, with the source of every setting. In order: the user's overrides; the preprocessor_config
- * or timm's pretrained_cfg beside the weights; the file's name where it is a published one; what the model type, the family
- * or the dialect usually takes. Never throws: what a configuration says wrongly becomes a warning and a default.
+ * The preprocessing of a checkpoint, with the source of every setting. In order: the user's
+ * overrides; the preprocessor_config or timm's pretrained_cfg beside the weights; the file's name
+ * where it is a published one; what the model type, the family or the dialect usually takes. Never
+ * throws: what a configuration says wrongly becomes a warning and a default.
  */
 export function resolvePreprocessing(input: ResolveInput): Preprocessing {
   const { imageSize, overrides = {} } = input;
@@ -245,7 +255,8 @@ export function resolvePreprocessing(input: ResolveInput): Preprocessing {
     overrides.defaults ? fromDefaults(overrides.defaults, chosen, size) : find(input, size);
   const configured = describe();
   const [height, width] = configured.inputSize ?? [];
-  // Where the model runs at the configured size, the configuration is taken to the letter; one that was only assumed configures nothing.
+  // Where the model runs at the configured size, the configuration is taken to the letter; one that
+  // was only assumed configures nothing.
   const unsaid = configured.evidence.image_size?.source === fallbackSize.source;
   if (!imageSize || (height === imageSize[0] && width === imageSize[1] && !unsaid))
     return overridden(configured, overrides);

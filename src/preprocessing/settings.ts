@@ -1,4 +1,7 @@
-/** Reads settings out of JSON that nobody has checked: what is missing takes a default, what is wrong takes it with a warning. */
+/**
+ * Reads settings out of JSON that nobody has checked: what is missing takes a default, what is
+ * wrong takes it with a warning.
+ */
 import type { Sourced } from '../domain/evidence';
 import type { Size } from '../domain/size';
 import { filters } from './resize';
@@ -7,7 +10,10 @@ import type { Triple } from './steps';
 
 export type Json = Readonly<Record<string, unknown>>;
 
-/** Larger sides are a broken configuration, not a model: 16384 is beyond any published input by a factor of 10. */
+/**
+ * Larger sides are a broken configuration, not a model: 16384 is beyond any published input by a
+ * factor of 10.
+ */
 export const maxSide = 16384;
 
 export function isObject(value: unknown): value is Json {
@@ -90,8 +96,8 @@ export class SettingsReader {
   readonly warnings: string[] = [];
 
   /**
-   * `file` as the user sees it: `preprocessor_config.json`, `config.json: pretrained_cfg`; `source` stands for it in the
-   * evidence where the JSON was never a file.
+   * `file` as the user sees it: `preprocessor_config.json`, `config.json: pretrained_cfg`; `source`
+   * stands for it in the evidence where the JSON was never a file.
    */
   constructor(
     private readonly json: Json,

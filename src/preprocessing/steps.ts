@@ -1,4 +1,6 @@
-/** What happens to a picture before a model sees it, as a flat list of steps with their evidence. */
+/**
+ * What happens to a picture before a model sees it, as a flat list of steps with their evidence.
+ */
 import type { Sourced } from '../domain/evidence';
 import type { Size } from '../domain/size';
 import type { Filter, RasterSize } from './resize';
@@ -10,9 +12,11 @@ export type Triple = readonly [number, number, number];
  * How the size after a resize follows from the picture's:
  * - `exact`: `height` × `width`, whatever the aspect;
  * - `shorter`: the shorter side becomes `height`, the longer keeps the aspect, rounded down;
- * - `cover`, `contain`: the smallest size of the picture's aspect that covers `height` × `width`, or the largest inside it;
+ * - `cover`, `contain`: the smallest size of the picture's aspect that covers `height` × `width`,
+ *   or the largest inside it;
  * - `longest`: the longer side becomes `height`, both rounded half up (SAM);
- * - `bounded`: like `shorter`, shrunk until the longer side is at most `width` (DETR), floored to multiples of `multiple`.
+ * - `bounded`: like `shorter`, shrunk until the longer side is at most `width` (DETR), floored to
+ *   multiples of `multiple`.
  */
 export type ResizeRule = 'exact' | 'shorter' | 'cover' | 'contain' | 'longest' | 'bounded';
 
@@ -78,12 +82,15 @@ export type SettingValue = string | number | readonly number[];
 /** What is known of each setting, and from where. */
 export type SettingRecord = Readonly<Partial<Record<SettingName, Sourced<SettingValue>>>>;
 
-/** Everything that is done to a picture, in order. Plain data: it crosses process borders and is shown as it is. */
+/**
+ * Everything that is done to a picture, in order. Plain data: it crosses process borders and is
+ * shown as it is.
+ */
 export interface Preprocessing {
   /** Whose arithmetic and conventions the steps follow. */
   readonly library: 'timm' | 'torchvision' | 'transformers';
   readonly steps: readonly Step[];
-  /** What comes out; absent where it follows from the picture's aspect. */
+  /** What comes out; absent if it follows from the picture's aspect. */
   readonly inputSize?: Size;
   /** Pictures are the frames of one video: [1, frames, 3, H, W]. */
   readonly video?: true;
@@ -91,7 +98,9 @@ export interface Preprocessing {
   readonly warnings: readonly string[];
 }
 
-/** A picture that this preprocessing cannot be applied to, or a configuration that describes none. */
+/**
+ * A picture that this preprocessing cannot be applied to, or a configuration that describes none.
+ */
 export class PreprocessingError extends Error {
   override readonly name = 'PreprocessingError';
 }
@@ -125,7 +134,10 @@ function byRatio({ height, width }: RasterSize, ratio: number): RasterSize {
   return { height: roundHalfEven(height / ratio), width: roundHalfEven(width / ratio) };
 }
 
-/** The DETR family's get_size_with_aspect_ratio; `raw` keeps the fraction that the rounded shorter side loses. */
+/**
+ * The DETR family's get_size_with_aspect_ratio; `raw` keeps the fraction that the rounded shorter
+ * side loses.
+ */
 function bounded(
   { height: shortest, width: longest }: ResizeStep,
   { height, width }: RasterSize,
@@ -144,7 +156,7 @@ function floored({ height, width }: RasterSize, multiple: number): RasterSize {
   return { height: height - (height % multiple), width: width - (width % multiple) };
 }
 
-/** The size that a picture is resized to. Throws `PreprocessingError` where a side would vanish. */
+/** The size that a picture is resized to. Throws `PreprocessingError` if a side would vanish. */
 export function resizedSize(step: ResizeStep, picture: RasterSize): RasterSize {
   const size = rules[step.rule](step, picture);
   if (size.height < 1 || size.width < 1) {

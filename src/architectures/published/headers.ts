@@ -8,11 +8,14 @@ import { isBuffer } from '../buffers';
 /** What a published model's weights do not hold, found by their names and shapes. */
 export interface PublishedHeader {
   readonly models: readonly string[];
-  /** Heads of each group of attention blocks, in order; undefined where there is none. */
+  /** Heads of each group of attention blocks, in order; undefined if there is none. */
   readonly heads: readonly number[] | undefined;
-  /** undefined where weights of the same names and shapes are published with several sizes. */
+  /** undefined if weights of the same names and shapes are published with several sizes. */
   readonly imageSize: Size | undefined;
-  /** Name of its pixels' normalisation in the preprocessing table; undefined where the library does not say. */
+  /**
+   * Name of its pixels' normalisation in the preprocessing table; undefined if the library does
+   * not say.
+   */
   readonly pixels: DefaultsName | undefined;
 }
 

@@ -61,7 +61,10 @@ export function tensorsOf(line: Line): readonly Tensor[] {
   });
 }
 
-/** The published name without library and variant: `timm/beit_base_patch16_224#features` is `beit_base_patch16_224`. */
+/**
+ * The published name without library and variant: `timm/beit_base_patch16_224#features` is
+ * `beit_base_patch16_224`.
+ */
 export const modelOf = ({ id }: Line): string =>
   id.replace(/^(?:timm|transformers|original\/[^/]+|torchvision)\//, '').replace(/[#@+].*$/, '');
 
@@ -87,7 +90,9 @@ const usual = {
   ...normalisations.imagenet,
 } as const;
 
-/** The evaluation that timm's configuration states; undefined if there is none or it takes no RGB. */
+/**
+ * The evaluation that timm's configuration states; undefined if there is none or it takes no RGB.
+ */
 export function profileOf({ config_json: json }: Line): Profile | undefined {
   const stated = Object.entries(json?.['pretrained_cfg'] ?? {}).filter(([, value]) => value !== null);
   const full = { ...usual, ...(Object.fromEntries(stated) as Partial<TimmConfig>) };

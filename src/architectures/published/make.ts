@@ -1,10 +1,11 @@
 /**
- * Writes src/preprocessing/published/table.ts: names, headers and preprocessing of published models,
- * which their weights do not hold, one model a row.
+ * Writes src/preprocessing/published/table.ts: names, headers and preprocessing of published
+ * models, which their weights do not hold, one model a row.
  *
  *   python3 src/architectures/published/libraries.py TIMM TORCHVISION \
  *     | gzip -9n > test/fixtures/published/libraries.jsonl.gz
- *   npx esbuild src/architectures/published/make.ts --bundle --platform=node --outfile=dist/make.cjs
+ *   npx esbuild src/architectures/published/make.ts --bundle --platform=node \
+ *     --outfile=dist/make.cjs
  *   node dist/make.cjs test/fixtures/oracles test/fixtures/published/libraries.jsonl.gz \
  *     > src/preprocessing/published/table.ts
  *

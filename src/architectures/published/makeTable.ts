@@ -1,4 +1,6 @@
-/** Composes the published table out of header-only model descriptions and what the libraries say. */
+/**
+ * Composes the published table out of header-only model descriptions and what the libraries say.
+ */
 import type { DefaultsName } from '../../preprocessing/defaults';
 import type { Header, Model, Plain, Preset, Profile } from '../../preprocessing/published/models';
 import { measure, publishedKey } from '../groups/measure';
@@ -101,7 +103,10 @@ function headsOf({ config }: Line): readonly number[] | null {
   return heads.length > 0 ? heads : null;
 }
 
-/** Described at another size than the published one, which is known unless names and shapes change with it. */
+/**
+ * Described at another size than the published one, which is known unless names and shapes change
+ * with it.
+ */
 const isResized = ({ id }: Line): boolean => id.includes('@');
 
 /**
@@ -141,7 +146,10 @@ const sharedBy = (entries: Entries, facts: (entry: Entry) => Iterable<string>): 
 
 const profileText = ({ profile }: Entry): string[] => (profile ? [JSON.stringify(profile)] : []);
 
-/** The text of table.ts. `folder` has the header-only descriptions, `libraries` is what libraries.py wrote. */
+/**
+ * The text of table.ts. `folder` has the header-only descriptions, `libraries` is what libraries.py
+ * wrote.
+ */
 export function publishedTableText(folder: string, libraries: string): string {
   const entries = new Entries();
   const lines = linesOf(folder);

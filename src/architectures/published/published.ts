@@ -15,8 +15,8 @@ export interface Published {
 }
 
 /**
- * What timm's entry functions set beside sizes, by the architecture's name.
- * Source: timm 1.0.31, models/vision_transformer.py (act_layer, norm_layer, pool_include_prefix of each entry function).
+ * What timm's entry functions set beside sizes, by the architecture's name. Source: timm 1.0.31,
+ * models/vision_transformer.py (act_layer, norm_layer, pool_include_prefix of each entry function).
  */
 const timmEntries: readonly (readonly [name: RegExp, facts: Readonly<Record<string, ConfigValue>>])[] = [
   [/quickgelu/, { activation: 'quick_gelu' }],
@@ -51,7 +51,10 @@ function timmFacts(models: readonly string[]): Partial<Record<TimmFact, ConfigVa
   );
 }
 
-/** Published models with these names and shapes; those of the same sizes if no dialect writes just these. */
+/**
+ * Published models with these names and shapes; those of the same sizes if no dialect writes just
+ * these.
+ */
 export function publishedModels(measures: Measures, dialect: string): readonly Published[] {
   const key = publishedKey(measures);
   const sized = plainRows().filter(({ row: [, sizes] }) => sizes === key);

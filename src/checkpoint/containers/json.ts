@@ -8,15 +8,19 @@ const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const words: Readonly<Record<string, unknown>> = { true: true, false: false, null: null };
 
 /**
- * A strict pull parser for headers that JSON.parse is too lenient for: it keeps the order and the repetition of keys, tells `96` from
- * `96.0`, and never builds the whole tree of a header with 200 000 entries.
+ * A strict pull parser for headers that JSON.parse is too lenient for: it keeps the order and the
+ * repetition of keys, tells `96` from `96.0`, and never builds the whole tree of a header with
+ * 200 000 entries.
  */
 export class JsonScanner {
   private at = 0;
 
   constructor(private readonly text: string) {}
 
-  /** Calls `entry` for every key of the object that comes next; `entry` must consume the key's value. */
+  /**
+   * Calls `entry` for every key of the object that comes next; `entry` must consume the key's
+   * value.
+   */
   object(entry: (key: string) => void): void {
     this.expect('{');
     if (this.maybe('}')) return;
@@ -28,7 +32,10 @@ export class JsonScanner {
     this.expect('}');
   }
 
-  /** The value that comes next. Numbers written with a fraction or an exponent become strings: no size or offset is written so. */
+  /**
+   * The value that comes next. Numbers written with a fraction or an exponent become strings: no
+   * size or offset is written so.
+   */
   value(depth = 0): unknown {
     if (depth > limits.jsonDepth) throw new JsonError(`is nested more than ${limits.jsonDepth} levels deep`);
     const next = this.peek();
@@ -84,7 +91,9 @@ export class JsonScanner {
     return this.escapedString(start);
   }
 
-  /** The slow way, for a string with escapes: finds its end and leaves the decoding to JSON.parse. */
+  /**
+   * The slow way, for a string with escapes: finds its end and leaves the decoding to JSON.parse.
+   */
   private escapedString(start: number): string {
     while (this.text[this.at] === '\\') {
       plainText.lastIndex = this.at + 2;
@@ -123,7 +132,10 @@ function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
 }
 
-/** Parses an object (index.json, config.json). Throws `JsonError` where the text is something else or nests too deeply. */
+/**
+ * Parses an object (index.json, config.json). Throws `JsonError` if the text is something else
+ * or nests too deeply.
+ */
 export function parseJsonObject(text: string): Readonly<Record<string, unknown>> {
   if (nestingOf(text) > limits.jsonDepth)
     throw new JsonError(`is nested more than ${limits.jsonDepth} levels deep`);
@@ -140,7 +152,10 @@ export function parseJsonObject(text: string): Readonly<Record<string, unknown>>
   return value as Record<string, unknown>;
 }
 
-/** Deepest level of brackets outside of strings; checked before parsing, because whoever walks or clones the result recurses. */
+/**
+ * Deepest level of brackets outside of strings; checked before parsing, because whoever walks or
+ * clones the result recurses.
+ */
 function nestingOf(text: string): number {
   let depth = 0;
   let deepest = 0;

@@ -26,9 +26,9 @@ interface Budget {
 const firstWindowBytes = 8192;
 
 /**
- * A length-delimited message that is read field by field. Small messages are read in one piece; a large one is walked through a window
- * that jumps over payloads larger than a block, so that weights (raw_data) are never read.
- * Wire format: https://protobuf.dev/programming-guides/encoding/
+ * A length-delimited message that is read field by field. Small messages are read in one piece; a
+ * large one is walked through a window that jumps over payloads larger than a block, so that
+ * weights (raw_data) are never read. Wire format: https://protobuf.dev/programming-guides/encoding/
  */
 export class ProtoMessage {
   private constructor(

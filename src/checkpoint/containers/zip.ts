@@ -31,8 +31,9 @@ const stored = 0;
 const deflate = 8;
 
 /**
- * Reads a zip's central directory (APPNOTE 6.3.10). Stricter than most: the end record must end the file and the directory must lie right
- * before it, no name may occur twice and no entry may reach into the next, so that no two programs can see different files.
+ * Reads a zip's central directory (APPNOTE 6.3.10). Stricter than most: the end record must end the
+ * file and the directory must lie right before it, no name may occur twice and no entry may reach
+ * into the next, so that no two programs can see different files.
  */
 export async function readZip(source: ByteSource): Promise<ZipArchive> {
   const directory = await findDirectory(source);
@@ -168,7 +169,10 @@ function parseEntry(
   return { entry, next };
 }
 
-/** Sizes and offset; a field of all ones stands in the zip64 extra field (id 1), in this order, only those that need it. */
+/**
+ * Sizes and offset; a field of all ones stands in the zip64 extra field (id 1), in this order, only
+ * those that need it.
+ */
 function parseSizes(source: ByteSource, name: string, view: DataView, at: number, extra: Uint8Array) {
   const plain = {
     size: view.getUint32(at + 24, true),
@@ -203,7 +207,10 @@ function zip64Field(extra: Uint8Array): DataView | undefined {
   return undefined;
 }
 
-/** Names are UTF-8 with flag bit 11, else whatever the writer's system had; PyTorch writes UTF-8 without the flag. */
+/**
+ * Names are UTF-8 with flag bit 11, else whatever the writer's system had; PyTorch writes UTF-8
+ * without the flag.
+ */
 function decodeName(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -225,7 +232,10 @@ function requireDisjoint(source: ByteSource, entries: ZipEntry[], directoryAt: n
   });
 }
 
-/** Where an entry's bytes begin. Checks that this entry can be read at all and that its local header agrees with the directory. */
+/**
+ * Where an entry's bytes begin. Checks that this entry can be read at all and that its local header
+ * agrees with the directory.
+ */
 export async function locate({ source }: ZipArchive, entry: ZipEntry): Promise<number> {
   if (entry.encrypted)
     throw unsupported(source, `${entry.name} is encrypted; unpack the archive with its password first`);
@@ -270,8 +280,9 @@ export function isDeflated(entry: ZipEntry): boolean {
 }
 
 /**
- * Finds out at the door whether a deflated entry can be what it says: a small stream is unpacked and must give exactly its size, of a
- * large one the beginning must be readable and the ratio possible. The bytes are thrown away.
+ * Finds out at the door whether a deflated entry can be what it says: a small stream is unpacked
+ * and must give exactly its size, of a large one the beginning must be readable and the ratio
+ * possible. The bytes are thrown away.
  */
 export async function probeDeflated(archive: ZipArchive, entry: ZipEntry, start: number): Promise<void> {
   const { source } = archive;
@@ -305,8 +316,9 @@ export async function inflatePrefix(
 }
 
 /**
- * Bytes `start` to `start + length` of a deflated stream that must unpack to at least that many; a range that ends at the stream's stated
- * end is checked to be its real end. Memory: the result and two chunks.
+ * Bytes `start` to `start + length` of a deflated stream that must unpack to at least that many; a
+ * range that ends at the stream's stated end is checked to be its real end. Memory: the result and
+ * two chunks.
  */
 export async function inflateRange(
   source: ByteSource,

@@ -1,7 +1,10 @@
 import type { Storage } from '../tensors';
 import { isDeflated, locate, probeDeflated, type ZipArchive, type ZipEntry } from './zip';
 
-/** An entry of a zip as the place of a storage; of a deflated one the stream is checked as far as that is cheap. */
+/**
+ * An entry of a zip as the place of a storage; of a deflated one the stream is checked as far as
+ * that is cheap.
+ */
 export async function entryStorage(
   archive: ZipArchive,
   entry: ZipEntry,

@@ -4,7 +4,10 @@ import { attempt } from '../byteSource';
 import { CheckpointError } from '../errors';
 import { isShardIndex } from './shards';
 
-/** Weight files by name, the preferred first: safetensors before .bin before the rest, an index before a single file. */
+/**
+ * Weight files by name, the preferred first: safetensors before .bin before the rest, an index
+ * before a single file.
+ */
 const preferences: readonly RegExp[] = [
   /\.safetensors\.index(\.[\w-]+)?\.json$/i,
   /^(model|open_clip_model|open_clip_pytorch_model|pytorch_model)\.safetensors$/i,
@@ -16,7 +19,10 @@ const preferences: readonly RegExp[] = [
   /\.onnx$/i,
 ];
 
-/** What training scripts leave beside the weights: state of the optimizer and of random generators, not models. */
+/**
+ * What training scripts leave beside the weights: state of the optimizer and of random generators,
+ * not models.
+ */
 const notWeights =
   /^(training_args|optimizer|scheduler|scaler|rng_state.*|random_states.*|adapter_.*)\.\w+$/i;
 
@@ -26,7 +32,7 @@ export interface FolderChoice {
   readonly siblings: readonly string[];
 }
 
-/** Chooses a folder's weight file by name. Throws `CheckpointError` where it has none. */
+/** Chooses a folder's weight file by name. Throws `CheckpointError` if it has none. */
 export async function chooseInFolder(folder: string): Promise<FolderChoice> {
   const names = await attempt(folder, () => readdir(folder));
   const ranked = names
@@ -59,7 +65,10 @@ function rankOf(name: string): number {
   return preferences.findIndex((pattern) => pattern.test(name));
 }
 
-/** A model's folder in the Hugging Face cache: `snapshots/<commit>`, where `refs/main` names the commit. */
+/**
+ * A model's folder in the Hugging Face cache: `snapshots/<commit>`, where `refs/main` names the
+ * commit.
+ */
 async function findSnapshot(folder: string, names: readonly string[]): Promise<string | undefined> {
   if (!names.includes('snapshots') || !names.includes('blobs')) return undefined;
   const snapshots = join(folder, 'snapshots');

@@ -7,7 +7,10 @@ interface ForeignFile {
   readonly what: string;
 }
 
-/** Files that are often found where a checkpoint is expected, by their first bytes (as latin-1 text). */
+/**
+ * Files that are often found where a checkpoint is expected, by their first bytes (as latin-1
+ * text).
+ */
 const foreignFiles: readonly ForeignFile[] = [
   {
     magic: /^version https:\/\/git-lfs\.github\.com\/spec/,
@@ -47,7 +50,10 @@ const foreignFiles: readonly ForeignFile[] = [
   },
 ];
 
-/** Not readers: each says what the file is. First in the list, because a wrong guess about them is worse than none. */
+/**
+ * Not readers: each says what the file is. First in the list, because a wrong guess about them is
+ * worse than none.
+ */
 export const foreignFormats: readonly Format[] = foreignFiles.map(({ magic, what }) => ({
   name: what.split(/[:;(]/)[0]!,
   matches: (head) => magic.test(Buffer.from(head.subarray(0, 512)).toString('latin1')),

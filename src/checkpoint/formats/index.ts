@@ -11,8 +11,9 @@ import { torchLegacy } from './torchLegacy';
 import { torchZip } from './torchZip';
 
 /**
- * Every format, in the order in which a file's first bytes are shown to them. Content decides, never the name: .npz before other zips,
- * and safetensors before pickle, because a header of 640 bytes begins like a pickle of protocol 2 (80 02).
+ * Every format, in the order in which a file's first bytes are shown to them. Content decides,
+ * never the name: .npz before other zips, and safetensors before pickle, because a header of 640
+ * bytes begins like a pickle of protocol 2 (80 02).
  */
 export const formats: readonly Format[] = [
   ...foreignFormats,

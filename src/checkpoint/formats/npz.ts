@@ -12,7 +12,10 @@ import { entryStorage } from '../containers/zipStorage';
 
 const magic = '\x93NUMPY';
 
-/** NumPy's archive of arrays: a zip of .npy files, stored or deflated (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html). */
+/**
+ * NumPy's archive of arrays: a zip of .npy files, stored or deflated
+ * (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html).
+ */
 export const npz: Format = {
   name: 'npz',
 
@@ -158,8 +161,9 @@ const values =
   /('[^'\\]*'|True|False|\((?:\s*\d+\s*,)*(?:\s*\d+\s*)?\)|\[(?:[^[\]()]|\([^()]*\))*\])\s*(,\s*)?/y;
 
 /**
- * NumPy writes the header as a Python dict of three literals. It is matched, never evaluated: a text, a boolean, a tuple of whole
- * numbers, or (for records) a list of tuples is all that may stand there.
+ * NumPy writes the header as a Python dict of three literals. It is matched, never evaluated: a
+ * text, a boolean, a tuple of whole numbers, or (for records) a list of tuples is all that may
+ * stand there.
  */
 function parseDict(text: string, refuse: (detail: string) => CheckpointError) {
   const found = new Map<string, string>();

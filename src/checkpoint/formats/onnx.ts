@@ -17,12 +17,16 @@ import { ProtoMessage, signed, type ProtoField } from '../containers/protobuf';
 import type { Tensor } from '../tensors';
 import { unwrapNames } from '../unwrap';
 
-/** Open Neural Network Exchange: a protobuf of graph and weights (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). */
+/**
+ * Open Neural Network Exchange: a protobuf of graph and weights
+ * (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
+ */
 export const onnx: Format = {
   name: 'onnx',
 
   matches(head) {
-    // ir_version as the first field, then producer, graph or opset_import: every exporter writes the fields in order.
+    // ir_version as the first field, then producer, graph or opset_import: every exporter writes
+    // the fields in order.
     return (
       head[0] === 0x08 &&
       head[1]! > 0 &&
@@ -52,8 +56,9 @@ export const onnx: Format = {
 };
 
 /**
- * Reads an .onnx file: everything but the weights' values. Throws `CheckpointError`: `malformed` where the protobuf or the graph's structure
- * is broken (cycles, names without a producer, wrong sizes), `unsafe` where external data points out of the folder.
+ * Reads an .onnx file: everything but the weights' values. Throws `CheckpointError`: `malformed`
+ * where the protobuf or the graph's structure is broken (cycles, names without a producer, wrong
+ * sizes), `unsafe` where external data points out of the folder.
  */
 export async function readOnnxModel(source: ByteSource): Promise<OnnxModel> {
   const reader = new ModelReader(source);
@@ -214,7 +219,9 @@ const attributeKinds = [
 
 type AttributeKind = NonNullable<(typeof attributeKinds)[number]>;
 
-/** Files before IR version 3 do not state the type: then the field that is filled tells. */
+/**
+ * Files before IR version 3 do not state the type: then it follows from the field that is filled.
+ */
 function kindByField(fields: Fields): AttributeKind | undefined {
   const kinds: Readonly<Record<number, AttributeKind>> = {
     2: 'float',

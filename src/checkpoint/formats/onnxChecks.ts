@@ -14,8 +14,8 @@ const knownDomains = /^$|^ai\.onnx\.|^com\.microsoft(\.|$)|^com\.ms\.internal/;
 const maxNamed = 8;
 
 /**
- * Checks a model's structure as onnx.checker does (SSA, topological order, no recursion) and gives warnings about what a runtime may not
- * know. Throws `CheckpointError` of kind `malformed`.
+ * Checks a model's structure as onnx.checker does (SSA, topological order, no recursion) and gives
+ * warnings about what a runtime may not know. Throws `CheckpointError` of kind `malformed`.
  */
 export async function checkOnnxModel(source: ByteSource, model: OnnxModel): Promise<string[]> {
   const refuse = (detail: string) => new CheckpointError('malformed', source.path, detail);
@@ -43,7 +43,7 @@ class Scope {
     return this.names.has(name) || (this.outer?.has(name) ?? false);
   }
 
-  /** False where this graph has the name already. */
+  /** False if this graph has the name already. */
   add(name: string): boolean {
     return this.names.size !== this.names.add(name).size;
   }
@@ -156,7 +156,9 @@ function* allNodes(graph: OnnxGraph): Generator<OnnxNode> {
   }
 }
 
-/** Elements that a node makes out of a few numbers; `undefined` where the file does not decide it. */
+/**
+ * Elements that a node makes out of a few numbers; `undefined` where the file does not decide it.
+ */
 type Made = (
   numbers: readonly (readonly number[] | undefined)[],
   elements: readonly (number | undefined)[],

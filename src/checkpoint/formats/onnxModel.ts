@@ -1,18 +1,24 @@
 import type { DType, Tensor } from '../tensors';
 
-/** A dimension as the file states it: a size, or the name of a symbolic one (`batch`; empty where the file gives neither). */
+/**
+ * A dimension as the file states it: a size, or the name of a symbolic one (`batch`; empty if
+ * the file gives neither).
+ */
 export type OnnxDimension = number | string;
 
 /** A graph input, output or value_info entry. */
 export interface OnnxValue {
   readonly name: string;
-  /** Absent where the value is no tensor (sequence, map, optional) or the file does not say. */
+  /** Absent if the value is no tensor (sequence, map, optional) or the file does not say. */
   readonly dtype?: DType;
-  /** Absent where the file gives no shape; empty for a scalar. */
+  /** Absent if the file gives no shape; empty for a scalar. */
   readonly shape?: readonly OnnxDimension[];
 }
 
-/** An attribute's value, tagged with AttributeProto's own type names. 64-bit integers are bigint only beyond 2^53. */
+/**
+ * An attribute's value, tagged with AttributeProto's own type names. 64-bit integers are bigint
+ * only beyond 2^53.
+ */
 export type OnnxAttribute =
   | { readonly type: 'float'; readonly value: number }
   | { readonly type: 'int'; readonly value: number | bigint }
@@ -39,7 +45,10 @@ export interface OnnxNode {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Readonly<Record<string, OnnxAttribute>>;
-  /** metadata_props of the node; PyTorch's exporter puts the module path there (`pkg.torch.onnx.name_scopes`). */
+  /**
+   * metadata_props of the node; PyTorch's exporter puts the module path there
+   * (`pkg.torch.onnx.name_scopes`).
+   */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
@@ -50,7 +59,10 @@ export interface OnnxGraph {
   readonly outputs: readonly OnnxValue[];
   readonly values: readonly OnnxValue[];
   readonly nodes: readonly OnnxNode[];
-  /** Data stays in the file (raw_data and external data by offset); only typed `*_data` fields are inline. */
+  /**
+   * Data stays in the file (raw_data and external data by offset); only typed `*_data` fields are
+   * inline.
+   */
   readonly initializers: readonly Tensor[];
 }
 

@@ -1,6 +1,8 @@
 /**
- * The operators of the ONNX standard (domain `ai.onnx`, all versions up to opset 24) by the least number of inputs they need, and the types
- * of their attributes. Source: onnx.defs.get_all_schemas_with_history() of onnx 1.19. Only for telling a broken file from an unknown operator.
+ * The operators of the ONNX standard (domain `ai.onnx`, all versions up to opset 24) by the least
+ * number of inputs they need, and the types of their attributes. Source:
+ * onnx.defs.get_all_schemas_with_history() of onnx 1.19. Only for telling a broken file from an
+ * unknown operator.
  */
 const byLeastInputs: Readonly<Record<number, string>> = {
   0: 'Constant Optional OptionalHasElement RandomNormal RandomUniform SequenceEmpty',

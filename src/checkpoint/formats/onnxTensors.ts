@@ -49,7 +49,10 @@ interface ExternalFile {
   readonly size: number;
 }
 
-/** Reads the TensorProtos of one model: places, not values. Each external file is opened once, to learn its size. */
+/**
+ * Reads the TensorProtos of one model: places, not values. Each external file is opened once, to
+ * learn its size.
+ */
 export class TensorReader {
   private readonly external = new Map<string, Promise<ExternalFile>>();
   private inlineBytes = 0;

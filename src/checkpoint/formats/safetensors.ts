@@ -7,7 +7,10 @@ import { shapeProblem, shown } from '../shape';
 import { byteLength, dtypes, type DType, type Tensor } from '../tensors';
 import { unwrapNames } from '../unwrap';
 
-/** https://github.com/huggingface/safetensors#format: u64 header length, JSON header, then the tensors without gaps. */
+/**
+ * https://github.com/huggingface/safetensors#format: u64 header length, JSON header, then the
+ * tensors without gaps.
+ */
 export const safetensors: Format = {
   name: 'safetensors',
 
@@ -164,7 +167,10 @@ function parseOffsets(source: ByteSource, item: string, offsets: unknown): [begi
   return [begin, end];
 }
 
-/** The format demands that the tensors cover the data exactly: that is what keeps a second file from hiding in the gaps. */
+/**
+ * The format demands that the tensors cover the data exactly: that is what keeps a second file from
+ * hiding in the gaps.
+ */
 function requireCovered(source: ByteSource, tensors: readonly Tensor[], start: number): void {
   const ranges = tensors.map((tensor) => ({
     name: tensor.name,

@@ -9,7 +9,10 @@ export interface NamedTensor {
   readonly bytes: Uint8Array;
 }
 
-/** Tensors as a safetensors file: 8 bytes of header length, the JSON header padded to 8 bytes with spaces, the data. */
+/**
+ * Tensors as a safetensors file: 8 bytes of header length, the JSON header padded to 8 bytes with
+ * spaces, the data.
+ */
 export function encodeSafetensors(tensors: readonly NamedTensor[]): readonly Uint8Array[] {
   let offset = 0;
   const entries = tensors.map(({ name, dtype, shape, bytes }) => {

@@ -9,14 +9,18 @@ import { shown } from '../shape';
 import type { Tensor } from '../tensors';
 import { unwrapNames } from '../unwrap';
 
-/** `model.safetensors.index.json`, `pytorch_model.bin.index.json`, `diffusion_pytorch_model.safetensors.index.fp16.json`. */
+/**
+ * `model.safetensors.index.json`, `pytorch_model.bin.index.json`,
+ * `diffusion_pytorch_model.safetensors.index.fp16.json`.
+ */
 export function isShardIndex(path: string): boolean {
   return /\.index(\.[\w-]+)?\.json$/i.test(path);
 }
 
 /**
- * Reads a sharded checkpoint through its index: `weight_map` sends each tensor to a file of the same folder. `readTable` reads one shard.
- * Throws `CheckpointError`; a name that points out of the folder is of kind `unsafe`, and nothing is opened for it.
+ * Reads a sharded checkpoint through its index: `weight_map` sends each tensor to a file of the
+ * same folder. `readTable` reads one shard. Throws `CheckpointError`; a name that points out of the
+ * folder is of kind `unsafe`, and nothing is opened for it.
  */
 export async function readShards(
   source: ByteSource,

@@ -13,16 +13,18 @@ const magicNumber = 0x1950a86a20f9469cfc6cn;
 const protocolVersion = 1001;
 
 /**
- * PyTorch's container before 1.6: five pickles (magic number, protocol version, system info, the object, the list of storage keys), then
- * for each key its number of elements and its bytes (torch/serialization.py, `_legacy_load`). A bare pickle is read too: of it only NumPy
- * arrays can be shown.
+ * PyTorch's container before 1.6: five pickles (magic number, protocol version, system info, the
+ * object, the list of storage keys), then for each key its number of elements and its bytes
+ * (torch/serialization.py, `_legacy_load`). A bare pickle is read too: of it only NumPy arrays can
+ * be shown.
  */
 export const torchLegacy: Format = {
   name: 'pytorch legacy',
 
   matches(head) {
     if (head[0] === 0x80) return head.length > 2 && head[1]! >= 2 && head[1]! <= 5;
-    // Protocol 0 and 1 have no magic: a dict or list at the start, or a global, which is two lines of text.
+    // Protocol 0 and 1 have no magic: a dict or list at the start, or a global, which is two lines
+    // of text.
     return /^(\(d|\(l|\}|\]q|\(dp0\n|c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n)/.test(
       Buffer.from(head.subarray(0, 200)).toString('latin1'),
     );
@@ -91,7 +93,10 @@ async function readBarePickle(
   return buildTorchTable(container);
 }
 
-/** `little_endian` in the system info says where the file was written; PyTorch writes storages little-endian everywhere. */
+/**
+ * `little_endian` in the system info says where the file was written; PyTorch writes storages
+ * little-endian everywhere.
+ */
 function endianWarnings(system: PickleValue): string[] {
   const little = isKind(system, 'dict') ? system.entries.get('little_endian') : undefined;
   return little === false
@@ -111,7 +116,10 @@ function storageKeys(source: ByteSource, keys: PickleValue): string[] {
   );
 }
 
-/** Storage key -> bytes per element: the file counts each storage in elements of the type that the pickle gives it. */
+/**
+ * Storage key -> bytes per element: the file counts each storage in elements of the type that the
+ * pickle gives it.
+ */
 function elementSizes(pickle: Unpickled): Map<string, number> {
   const sizes = new Map<string, number>();
   for (const { storage } of pickle.persistent.flatMap((value) => parseOrNothing(value)))
@@ -191,13 +199,19 @@ function locateStorage(
 
 const firstPieceBytes = 65_536;
 
-/** Reads pickles that follow each other at the beginning of a file whose rest may be gigabytes of weights. */
+/**
+ * Reads pickles that follow each other at the beginning of a file whose rest may be gigabytes of
+ * weights.
+ */
 class PickleReader {
   position = 0;
 
   constructor(private readonly source: ByteSource) {}
 
-  /** Unpickles at `position` out of a piece that grows until the pickle ends in it; nothing executes, so trying again is harmless. */
+  /**
+   * Unpickles at `position` out of a piece that grows until the pickle ends in it; nothing
+   * executes, so trying again is harmless.
+   */
   async next(item: string): Promise<Unpickled> {
     const available = Math.min(this.source.size - this.position, limits.pickleBytes);
     for (let length = Math.min(firstPieceBytes, available); ; length = Math.min(length * 4, available)) {

@@ -13,7 +13,10 @@ import { shown } from '../shape';
 import type { Storage, Tensor } from '../tensors';
 import { orderStateDicts, type TensorGroup } from '../unwrap';
 
-/** What both PyTorch containers, zip and legacy, share: from the description in a pickle to the table of tensors. */
+/**
+ * What both PyTorch containers, zip and legacy, share: from the description in a pickle to the
+ * table of tensors.
+ */
 export interface TorchContainer {
   readonly format: string;
   readonly source: ByteSource;
@@ -24,7 +27,10 @@ export interface TorchContainer {
   readonly bigEndian: boolean;
   readonly metadata: Readonly<Record<string, string>>;
   readonly warnings: readonly string[];
-  /** Where a storage lies; throws `CheckpointError` or a reason as `PickledTensorError`. Called once per key. */
+  /**
+   * Where a storage lies; throws `CheckpointError` or a reason as `PickledTensorError`. Called once
+   * per key.
+   */
   locate(storage: PickledStorage): Promise<Storage>;
   /** Which attributes of a TorchScript class are buffers. */
   buffersOf?(owner: string): Promise<ReadonlySet<string>>;
@@ -32,7 +38,10 @@ export interface TorchContainer {
 
 const maxNamed = 8;
 
-/** Unpickles; what would be executed is a refusal of kind `unsafe` whatever else is wrong with the file. */
+/**
+ * Unpickles; what would be executed is a refusal of kind `unsafe` whatever else is wrong with the
+ * file.
+ */
 export function describePickle(source: ByteSource, item: string, bytes: Uint8Array): Unpickled {
   try {
     const pickle = unpickle(bytes);
@@ -54,7 +63,10 @@ export function requireSafe(source: ByteSource, item: string, unsafe: readonly s
   );
 }
 
-/** Builds the table. Tensors of kinds that are not supported are left out with a warning; wrong ones refuse the file. */
+/**
+ * Builds the table. Tensors of kinds that are not supported are left out with a warning; wrong ones
+ * refuse the file.
+ */
 export async function buildTorchTable(container: TorchContainer): Promise<TensorTable> {
   const { source, pickle, item } = container;
   const contents = collectTensors(pickle.value);

@@ -9,8 +9,9 @@ import { readEntry, readZip, type ZipArchive } from '../containers/zip';
 import { entryStorage } from '../containers/zipStorage';
 
 /**
- * PyTorch's container since 1.6 and TorchScript's since 1.0: a zip with `<root>/data.pkl` and one stored entry `<root>/data/<key>` per
- * storage (torch/serialization.py; caffe2/serialize/inline_container.h).
+ * PyTorch's container since 1.6 and TorchScript's since 1.0: a zip with `<root>/data.pkl` and one
+ * stored entry `<root>/data/<key>` per storage (torch/serialization.py;
+ * caffe2/serialize/inline_container.h).
  */
 export const torchZip: Format = {
   name: 'pytorch zip',
@@ -93,7 +94,10 @@ async function readText(archive: ZipArchive, name: string): Promise<string | und
   );
 }
 
-/** PyTorch since 2.1 says the byte order in a file of its own; before that everything was little-endian. */
+/**
+ * PyTorch since 2.1 says the byte order in a file of its own; before that everything was
+ * little-endian.
+ */
 async function isBigEndian(archive: ZipArchive, root: string): Promise<boolean> {
   const order = (await readText(archive, `${root}byteorder`)) ?? 'little';
   if (order === 'little' || order === 'big') return order === 'big';
@@ -117,8 +121,9 @@ async function locateStorage(archive: ZipArchive, root: string, storage: Pickled
 }
 
 /**
- * TorchScript's pickle does not tell buffers from parameters, its code does: `__buffers__ = ["running_mean", ]` in the class. The code is
- * searched for that line, nothing else of it is read.
+ * TorchScript's pickle does not tell buffers from parameters, its code does:
+ * `__buffers__ = ["running_mean", ]` in the class. The code is searched for that line, nothing else
+ * of it is read.
  */
 function bufferLists(archive: ZipArchive, root: string): (owner: string) => Promise<ReadonlySet<string>> {
   const lists = new Map<string, Promise<ReadonlySet<string>>>();

@@ -1,11 +1,12 @@
 /**
- * What a pickle may name. Nothing it names is ever imported or called; the verdict only decides whether the file is shown, shown with a
- * warning, or refused, because Python would execute it.
+ * What a pickle may name. Nothing it names is ever imported or called; the verdict only decides
+ * whether the file is shown, shown with a warning, or refused, because Python would execute it.
  *
- * - `known`: types and rebuilding functions of published checkpoints; understood or safely ignored. `getattr` is among them (it pickles
- *   methods); a call of what it gives is not.
+ * - `known`: types and rebuilding functions of published checkpoints; understood or safely ignored.
+ *   `getattr` is among them (it pickles methods); a call of what it gives is not.
  * - `class`: some project's own class; becomes an inert placeholder and is listed to the user.
- * - `function`: some project's own function; inert while it is only mentioned, a reason to refuse the file once it is called.
+ * - `function`: some project's own function; inert while it is only mentioned, a reason to refuse
+ *   the file once it is called.
  * - `unsafe`: reaches into the system, or runs, loads or looks up code.
  */
 export type Verdict = 'known' | 'class' | 'function' | 'unsafe';
@@ -74,12 +75,16 @@ const known: Readonly<Record<string, readonly string[]>> = {
   'torch.nn.parameter': ['Parameter', 'Buffer', 'UninitializedParameter'],
 };
 
-/** Packages whose classes make up a whole pickled or scripted model: their tensors are read, the classes need no mention. */
+/**
+ * Packages whose classes make up a whole pickled or scripted model: their tensors are read, the
+ * classes need no mention.
+ */
 const modulePackages = /^(torch\.nn\.(modules|parallel)\.|torch\._dynamo\.eval_frame$|__torch__(\.|$))/;
 
 /**
- * Top-level modules of Python 2 and 3 itself. Whatever of them is not known above is unsafe: so many of them open files, start processes,
- * import or compile code (also through names nobody thinks of: timeit, cProfile, pydoc, bdb) that a list of the bad ones would have holes.
+ * Top-level modules of Python 2 and 3 itself. Whatever of them is not known above is unsafe: so
+ * many of them open files, start processes, import or compile code (also through names nobody
+ * thinks of: timeit, cProfile, pydoc, bdb) that a list of the bad ones would have holes.
  */
 const standardLibrary = new Set(
   split(
@@ -101,11 +106,17 @@ const standardLibrary = new Set(
   ),
 );
 
-/** Functions and packages outside of it that load or run code, whether the pickle calls them or only hands them on. */
+/**
+ * Functions and packages outside of it that load or run code, whether the pickle calls them or only
+ * hands them on.
+ */
 const loaders =
   /^(pip|setuptools|pkg_resources|numpy\.testing|numpy\.f2py|torch\.(hub|package|utils\.cpp_extension|multiprocessing|distributed\.(run|launch|rpc))|joblib|dill|cloudpickle|IPython)(\.|$)|^(torch(\.serialization|\.jit|\.storage)?|numpy|pandas)\.(load|_load_from_bytes|_legacy_load|_load|read_pickle|compile|fromfile|loadtxt|genfromtxt|memmap|save|savetxt)$/;
 
-/** The verdict over `module.name`; `name` may be dotted (protocol 4), and then it walks through attributes of the module. */
+/**
+ * The verdict over `module.name`; `name` may be dotted (protocol 4), and then it walks through
+ * attributes of the module.
+ */
 export function judgeGlobal(module: string, name: string): Verdict {
   const names = Object.hasOwn(known, module) ? known[module]! : [];
   if (names.includes(name) || names[0] === '*' || modulePackages.test(module)) return 'known';
@@ -116,12 +127,17 @@ export function judgeGlobal(module: string, name: string): Verdict {
   return /^_*[A-Z]/.test(name.split('.').at(-1)!) ? 'class' : 'function';
 }
 
-/** CPython's own C modules (`_posixsubprocess`, `_io`); `__main__` is the script that saved the file. */
+/**
+ * CPython's own C modules (`_posixsubprocess`, `_io`); `__main__` is the script that saved the
+ * file.
+ */
 function isInternal(top: string): boolean {
   return top.startsWith('_') && top !== '__main__' && top !== '__mp_main__';
 }
 
-/** `torch` + `_utils.os.system`: only nested classes (`Outer.Inner`) have dotted names of their own. */
+/**
+ * `torch` + `_utils.os.system`: only nested classes (`Outer.Inner`) have dotted names of their own.
+ */
 function walksIntoModules(name: string): boolean {
   return name
     .split('.')

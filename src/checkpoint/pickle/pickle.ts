@@ -1,7 +1,10 @@
 import { limits } from '../limits';
 import { judgeGlobal } from './globals';
 
-/** What a pickle describes, as plain data: names of types instead of types, descriptions of calls instead of their results. */
+/**
+ * What a pickle describes, as plain data: names of types instead of types, descriptions of calls
+ * instead of their results.
+ */
 export type PickleValue =
   | null
   | boolean
@@ -85,12 +88,15 @@ export class PickleError extends Error {
   }
 }
 
-/** The bytes end before STOP: an error for a whole file, a reason to read on for the beginning of one. */
+/**
+ * The bytes end before STOP: an error for a whole file, a reason to read on for the beginning of
+ * one.
+ */
 export class PickleEnd extends PickleError {}
 
 /**
- * Describes a pickle of protocol 0 to 5 without executing anything (the opcodes: CPython's pickletools.py). Throws `PickleError`.
- * `bytes` may be longer than the pickle.
+ * Describes a pickle of protocol 0 to 5 without executing anything (the opcodes: CPython's
+ * pickletools.py). Throws `PickleError`. `bytes` may be longer than the pickle.
  */
 export function unpickle(bytes: Uint8Array): Unpickled {
   const machine = new Machine(bytes);
@@ -411,7 +417,8 @@ class Machine {
 
   persistent(id: PickleValue): void {
     this.count();
-    // PyTorch before 1.6 stores a module's class as ('module', class, source file, source text); the source is not looked at.
+    // PyTorch before 1.6 stores a module's class as ('module', class, source file, source text);
+    // the source is not looked at.
     if (isKind(id, 'tuple') && id.items[0] === 'module' && isKind(id.items[1], 'global'))
       return this.push(id.items[1]);
     const reference: PicklePersistent = { kind: 'persistent', id };
@@ -578,7 +585,10 @@ function rawUnicodeEscape(text: string): string {
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** UTF-8 as Python writes it: with `surrogatepass`, so that a lone surrogate is three bytes. Nothing where it is not even that. */
+/**
+ * UTF-8 as Python writes it: with `surrogatepass`, so that a lone surrogate is three bytes. Nothing
+ * where it is not even that.
+ */
 function decodeText(bytes: Uint8Array): string | undefined {
   try {
     return strict.decode(bytes);

@@ -10,11 +10,14 @@ import { isRowMajor, rowMajorStrides, shapeProblem, shown, spannedBytes } from '
 import { limits } from '../limits';
 import { byteLength, dtypes, elementCount, type DType } from '../tensors';
 
-/** A tensor as a PyTorch pickle describes it: a view of a storage that lies somewhere else in the file. */
+/**
+ * A tensor as a PyTorch pickle describes it: a view of a storage that lies somewhere else in the
+ * file.
+ */
 export interface PickledTensor {
   readonly dtype: DType;
   readonly shape: readonly number[];
-  /** Absent where the tensor is contiguous in row-major order. */
+  /** Absent if the tensor is contiguous in row-major order. */
   readonly strides?: readonly number[];
   /** Byte offset of the first element in its storage. */
   readonly start: number;
@@ -47,7 +50,10 @@ export class PickledTensorError extends Error {
   }
 }
 
-/** PyTorch's storage classes, and the dtypes that `_rebuild_tensor_v3` names beside an UntypedStorage. */
+/**
+ * PyTorch's storage classes, and the dtypes that `_rebuild_tensor_v3` names beside an
+ * UntypedStorage.
+ */
 const storageTypes: Readonly<Record<string, DType>> = {
   FloatStorage: 'F32',
   DoubleStorage: 'F64',
@@ -119,7 +125,10 @@ const unsupported: Readonly<Record<string, string>> = {
 const rebuilding = /^torch\.(_utils|_tensor)\._rebuild/;
 const numpyArray = /^numpy\.(core|_core)\.(multiarray\._reconstruct|numeric\._frombuffer)$/;
 
-/** The value stands for a tensor (of whatever kind), judged by the function that would have rebuilt it. */
+/**
+ * The value stands for a tensor (of whatever kind), judged by the function that would have rebuilt
+ * it.
+ */
 export function isPickledTensor(value: PickleValue): boolean {
   return isKind(value, 'object') && rebuilding.test(nameOf(value.type));
 }
@@ -128,7 +137,10 @@ export function isPickledArray(value: PickleValue): boolean {
   return isKind(value, 'object') && numpyArray.test(nameOf(value.type));
 }
 
-/** Checks everything that a pickle says of a tensor except where its storage lies. Throws `PickledTensorError`. */
+/**
+ * Checks everything that a pickle says of a tensor except where its storage lies. Throws
+ * `PickledTensorError`.
+ */
 export function parsePickledTensor(value: PickleObject): PickledTensor {
   if (isPickledArray(value)) return numpy(value);
   const name = nameOf(value.type);
@@ -207,7 +219,10 @@ function view(
   return { dtype, shape, storage, start, ...(contiguous ? {} : { strides: strides as number[] }) };
 }
 
-/** `('storage', torch.FloatStorage, key, location, numel)`; the legacy format has a view (or None) as a sixth item. */
+/**
+ * `('storage', torch.FloatStorage, key, location, numel)`; the legacy format has a view (or None)
+ * as a sixth item.
+ */
 export function parseStorage({ id }: PicklePersistent): { storage: PickledStorage; dtype: DType } {
   if (!isKind(id, 'tuple') || id.items.length < 5 || id.items[0] !== 'storage')
     throw broken("its persistent id is no ('storage', type, key, location, numel)");
@@ -276,7 +291,10 @@ const numpyTypes: Readonly<Record<string, DType>> = {
   c16: 'C128',
 };
 
-/** NumPy's type code without its byte order (`f4`) as a dtype; nothing for text, objects and records. */
+/**
+ * NumPy's type code without its byte order (`f4`) as a dtype; nothing for text, objects and
+ * records.
+ */
 export function numpyDtype(code: string): DType | undefined {
   return Object.hasOwn(numpyTypes, code) ? numpyTypes[code] : undefined;
 }
@@ -326,7 +344,9 @@ function numpyElement(value: PickleValue | undefined): { dtype: DType; bigEndian
   return state[1] === '>' && dtypes[dtype].bytes > 1 ? { dtype, bigEndian: true } : { dtype };
 }
 
-/** Bytes, Python 2's str, or `_codecs.encode(text, 'latin1')`, which is how protocol 2 writes bytes. */
+/**
+ * Bytes, Python 2's str, or `_codecs.encode(text, 'latin1')`, which is how protocol 2 writes bytes.
+ */
 function asBytes(value: PickleValue | undefined): Uint8Array | undefined {
   if (value instanceof Uint8Array) return value;
   if (typeof value === 'string') return new Uint8Array(Buffer.from(value, 'latin1'));

@@ -9,7 +9,10 @@ export interface NamedPickle {
   readonly name: string;
   readonly value: PickleObject;
   readonly buffer?: true;
-  /** The class that holds it (`__torch__.….LayerNorm`); TorchScript's code says which of its tensors are buffers. */
+  /**
+   * The class that holds it (`__torch__.….LayerNorm`); TorchScript's code says which of its tensors
+   * are buffers.
+   */
   readonly owner?: string;
 }
 
@@ -39,7 +42,8 @@ export function collectTensors(root: PickleValue): PickleContents {
   let walk = new Walk(isPickledTensor);
   walk.visit(root, '', 0);
   if (walk.groups.length === 0) {
-    // NumPy arrays beside tensors are statistics; where there are no tensors they are the weights (Detectron2's .pkl).
+    // NumPy arrays beside tensors are statistics; where there are no tensors they are the weights
+    // (Detectron2's .pkl).
     walk = new Walk(isPickledArray);
     walk.visit(root, '', 0);
   }
@@ -61,7 +65,10 @@ class Walk {
   readonly warnings = new Set<string>();
   readonly modules = new Set<string>();
   readonly parts = new Set<string>();
-  /** Each container once: a list may contain itself, and 24 levels of ten references are 10^24 paths. */
+  /**
+   * Each container once: a list may contain itself, and 24 levels of ten references are 10^24
+   * paths.
+   */
   private readonly seen = new Set<PickleValue>();
 
   constructor(private readonly isWeight: (value: PickleValue) => boolean) {}
@@ -89,11 +96,15 @@ class Walk {
       if (!bookkeeping.test(key)) this.visit(value, join(path, key), depth + 1);
       if (this.groups.length === before) extras.push({ name: join(path, key), summary: this.summary(value) });
     }
-    // What lies beside tensors is told entry by entry; a dict without any is one entry of the dict that holds it.
+    // What lies beside tensors is told entry by entry; a dict without any is one entry of the dict
+    // that holds it.
     if (depth === 0 || this.groups.length > groups) this.extras.push(...extras);
   }
 
-  /** Every tensor at any depth under its dotted path: for files that are no state dict (an optimizer's state, a list of arrays). */
+  /**
+   * Every tensor at any depth under its dotted path: for files that are no state dict (an
+   * optimizer's state, a list of arrays).
+   */
   flatten(root: PickleValue): void {
     const tensors: NamedPickle[] = [];
     this.each(root, (value, path) => tensors.push({ name: path, value }));
@@ -115,7 +126,9 @@ class Walk {
     if (tensors.length > 0) this.groups.push({ path, tensors });
   }
 
-  /** Parameters first, then buffers that are saved, then submodules: the order of `state_dict()`. */
+  /**
+   * Parameters first, then buffers that are saved, then submodules: the order of `state_dict()`.
+   */
   private moduleTensors(module: PickleObject, prefix: string, depth: number, out: NamedPickle[]): void {
     if (depth > limits.moduleDepth)
       return void this.warnings.add(`modules nested more than ${limits.moduleDepth} deep were left out`);
@@ -176,7 +189,10 @@ class Walk {
   }
 }
 
-/** A dict, or an object that is filled like one (OrderedDict, defaultdict; Python 2 hands OrderedDict its pairs as an argument). */
+/**
+ * A dict, or an object that is filled like one (OrderedDict, defaultdict; Python 2 hands
+ * OrderedDict its pairs as an argument).
+ */
 function entriesOf(value: PickleRecord): ReadonlyMap<PickleValue, PickleValue> | undefined {
   if (isKind(value, 'dict')) return value.entries;
   if (!isKind(value, 'object')) return undefined;

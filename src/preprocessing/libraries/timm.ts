@@ -1,4 +1,6 @@
-/** timm's evaluation transform: `create_transform(**resolve_data_config(...), is_training=False)`. */
+/**
+ * timm's evaluation transform: `create_transform(**resolve_data_config(...), is_training=False)`.
+ */
 import type { Sourced } from '../../domain/evidence';
 import type { Size } from '../../domain/size';
 import { normalisations } from '../normalisations';
@@ -8,7 +10,8 @@ import { filterKind, fraction, inputSize, mean, SettingsReader, std } from '../s
 import type { Json, Kind } from '../settings';
 
 /**
- * `center` keeps the aspect and loses the margins, `squash` gives the aspect up, `border` keeps the whole picture and pads.
+ * `center` keeps the aspect and loses the margins, `squash` gives the aspect up, `border` keeps the
+ * whole picture and pads.
  */
 export const cropModes = ['center', 'squash', 'border'] as const;
 export type CropMode = (typeof cropModes)[number];
@@ -71,8 +74,9 @@ export function timmPreprocessing(settings: TimmSettings, warnings: readonly str
 }
 
 /**
- * Reads timm's `pretrained_cfg` as `resolve_data_config` does; missing keys take timm's defaults. With `imageSize` the model
- * runs at another size than the configured one, and the resize keeps its proportion to the crop.
+ * Reads timm's `pretrained_cfg` as `resolve_data_config` does; missing keys take timm's defaults.
+ * With `imageSize` the model runs at another size than the configured one, and the resize keeps its
+ * proportion to the crop.
  */
 export function readTimm(pretrainedCfg: Json, file: string, imageSize?: Sourced<Size>): Preprocessing {
   const reader = new SettingsReader(pretrainedCfg, file, "timm's default");

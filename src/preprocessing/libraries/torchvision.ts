@@ -1,4 +1,7 @@
-/** torchvision's evaluation preset `ImageClassification`: resize the shorter side, crop the centre, normalise. */
+/**
+ * torchvision's evaluation preset `ImageClassification`: resize the shorter side, crop the centre,
+ * normalise.
+ */
 import type { Sourced } from '../../domain/evidence';
 import type { Size } from '../../domain/size';
 import { normalisations } from '../normalisations';
@@ -22,7 +25,10 @@ function resizeStep({ resizeSize, cropSize, filter }: TorchvisionPreset, [height
   return { kind: 'resize', rule, height: scaled(height), width: scaled(width), filter };
 }
 
-/** The steps of a preset; `imageSize` runs the model at another size, the resize keeping its proportion to the crop. */
+/**
+ * The steps of a preset; `imageSize` runs the model at another size, the resize keeping its
+ * proportion to the crop.
+ */
 export function torchvisionPreprocessing(
   preset: TorchvisionPreset,
   source: string,

@@ -1,4 +1,7 @@
-/** transformers' image processors as their `pil` backend computes them (DINOv3: `torchvision`, the only one it has). */
+/**
+ * transformers' image processors as their `pil` backend computes them (DINOv3: `torchvision`, the
+ * only one it has).
+ */
 import type { Sourced } from '../../domain/evidence';
 import type { Size } from '../../domain/size';
 import { normalisations } from '../normalisations';
@@ -19,7 +22,10 @@ const longestKind: Kind<SizeSetting> = {
   needed: '{longest_edge} from 1 to 16384',
 };
 
-/** An int, a [height, width] list, or a dictionary, with the meaning of an int that the class gives it. */
+/**
+ * An int, a [height, width] list, or a dictionary, with the meaning of an int that the class gives
+ * it.
+ */
 function sizeKind(squareInt: boolean, longest: unknown): Kind<SizeSetting> {
   return {
     parse: (value) => {
@@ -93,7 +99,10 @@ function readSettings(reader: SettingsReader, json: Json, processor: Processor):
   };
 }
 
-/** The same settings for a model that runs at another size: the resize keeps its proportion to the crop. */
+/**
+ * The same settings for a model that runs at another size: the resize keeps its proportion to the
+ * crop.
+ */
 function atImageSize(settings: Settings, processor: Processor, size: Sourced<Size>): Settings {
   const [height, width] = size.value;
   const target = { value: { height, width }, source: size.source };
@@ -231,9 +240,9 @@ export interface TransformersFiles {
 }
 
 /**
- * Reads preprocessor_config.json of any age (`…FeatureExtractor` of 2021, `…ImageProcessor`, `…Fast`) as AutoImageProcessor
- * does. Missing keys take the class's defaults; unusable values take them with a warning. With `imageSize` the input comes
- * out at that size.
+ * Reads preprocessor_config.json of any age (`…FeatureExtractor` of 2021, `…ImageProcessor`,
+ * `…Fast`) as AutoImageProcessor does. Missing keys take the class's defaults; unusable values take
+ * them with a warning. With `imageSize` the input comes out at that size.
  */
 export function readTransformers(files: TransformersFiles, imageSize?: Sourced<Size>): Preprocessing {
   const { preprocessor, config, source } = files;

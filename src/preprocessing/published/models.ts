@@ -1,4 +1,7 @@
-/** Published models: one row each, of the names, the shapes and the preprocessing it is published with. */
+/**
+ * Published models: one row each, of the names, the shapes and the preprocessing it is published
+ * with.
+ */
 import { at } from '../../domain/lists';
 import type { Size } from '../../domain/size';
 import type { DefaultsName } from '../defaults';
@@ -51,7 +54,10 @@ export type Model = readonly [
   name: string,
   plain: readonly number[],
   headers: readonly number[],
-  /** An index into `profiles`, or torchvision's preset; null if it is that of the architecture, or not known. */
+  /**
+   * An index into `profiles`, or torchvision's preset; null if it is that of the architecture, or
+   * not known.
+   */
   pictures: number | Preset | null,
   /** Name of the file that it is downloaded as, without its extension. */
   file?: string,

@@ -24,7 +24,10 @@ export type Published =
 const extension = /\.(safetensors|pth|pt|bin|ckpt|npz|onnx|json|tar)$/i;
 /** Download sites add the first digits of a hash: deit_base_patch16_224-b5f2ef4d.pth */
 const hash = /-[0-9a-f]{8,}$/;
-/** Hugging Face's cache: models--timm--vit_base_patch16_224.augreg_in21k/snapshots/0a1b…/model.safetensors */
+/**
+ * Hugging Face's cache:
+ * models--timm--vit_base_patch16_224.augreg_in21k/snapshots/0a1b…/model.safetensors
+ */
 const cacheFolder = /^models--[^-]+(?:-[^-]+)*--/;
 
 /** Drops the tag of a timm name: `vit_base_patch16_224.dino` is a `vit_base_patch16_224`. */
@@ -35,7 +38,9 @@ interface Known {
   /** Indices of timm's profiles by the model's name and by its file's. */
   readonly names: ReadonlyMap<string, number>;
   readonly files: ReadonlyMap<string, number>;
-  /** torchvision's presets by the weights' full name, and by their file's, with and without hash. */
+  /**
+   * torchvision's presets by the weights' full name, and by their file's, with and without hash.
+   */
   readonly weights: ReadonlyMap<string, Preset>;
   readonly weightFiles: ReadonlyMap<string, Preset>;
 }
@@ -82,7 +87,10 @@ export function presetOfWeights(name: string): TorchvisionPreset | undefined {
   return preset && presetOf(preset);
 }
 
-/** The architecture of a name with a tag that is not in the table takes the architecture's first published tag. */
+/**
+ * The architecture of a name with a tag that is not in the table takes the architecture's first
+ * published tag.
+ */
 function byName(name: string): Published | undefined {
   const { names, files, weightFiles } = knownModels();
   const bare = name.replace(hash, '');

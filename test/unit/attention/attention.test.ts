@@ -160,7 +160,8 @@ describe('summaries of a map', () => {
   });
 
   it('distance is that of patch centres in pixels, special tokens left out', () => {
-    // Head 0 looks at itself; head 1 at the last patch (row 1, column 2) and as much at the class token.
+    // Head 0 looks at itself; head 1 at the last patch (row 1, column 2) and as much at the class
+    // token.
     const [height, width] = [32, 96];
     const map = new Float32Array(2 * tokens * tokens);
     for (let query = 0; query < tokens; query++) {

@@ -13,7 +13,9 @@ import { seeded } from '../../support/random';
 
 const random = seeded(5);
 
-/** A map of cells with their numbers, as torch would move them about; -1 is a zero of the padding. */
+/**
+ * A map of cells with their numbers, as torch would move them about; -1 is a zero of the padding.
+ */
 type Cells = readonly (readonly number[])[];
 
 const range = (count: number): readonly number[] => Array.from({ length: count }, (_, index) => index);
@@ -209,7 +211,8 @@ describe('attention in windows', () => {
       heads: 1,
       queries: { special: ['context'] },
     };
-    // Phases lie side by side: (0, 0) and (0, 1) alternate in the first row, (1, 0) and (1, 1) in the second.
+    // Phases lie side by side: (0, 0) and (0, 1) alternate in the first row, (1, 0) and (1, 1) in
+    // the second.
     const map = Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8);
     for (const query of [{ kind: 'special', name: 'context' }, { kind: 'mean' }] as const) {
       const weights = readingWeights(probe, query) ?? assert.fail();

@@ -1,4 +1,5 @@
-// Opening reads headers: of files of 10 GB (sparse ones, so that the disk need not have them) a few MB at most.
+// Opening reads headers: of files of 10 GB (sparse ones, so that the disk need not have them) a few
+// MB at most.
 import assert from 'node:assert/strict';
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -84,7 +85,10 @@ function safetensors(): Pieces {
 
 // -- PyTorch
 
-/** Protocol 2 of `{name: _rebuild_tensor_v2(storage, 0, (dim, dim), (dim, 1), False, OrderedDict())}`. */
+/**
+ * Protocol 2 of
+ * `{name: _rebuild_tensor_v2(storage, 0, (dim, dim), (dim, 1), False, OrderedDict())}`.
+ */
 function statePickle(legacy: boolean): Buffer {
   const text = (value: string) => Buffer.concat([Buffer.from('X'), u32(value.length), Buffer.from(value)]);
   const int = (value: number) => Buffer.concat([Buffer.from('J'), u32(value)]);

@@ -1,5 +1,5 @@
-// Every broken and hostile checkpoint of test/fixtures/hostile, opened in a child process that is measured and may be killed. The pictures
-// among the cases belong to the tests of the decoder.
+// Every broken and hostile checkpoint of test/fixtures/hostile, opened in a child process that is
+// measured and may be killed. The pictures among the cases belong to the tests of the decoder.
 import assert from 'node:assert/strict';
 import { fork, execFileSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -52,7 +52,10 @@ const cases = (JSON.parse(readFileSync(join(folder, 'cases.json'), 'utf8')) as H
   ({ format }) => format !== 'image',
 );
 
-/** Their table is sound; what is wrong with them is seen when the architecture is recognised, and is tested there. */
+/**
+ * Their table is sound; what is wrong with them is seen when the architecture is recognised, and is
+ * tested there.
+ */
 const soundTables = new Set(
   ['vit-without-patch-embed', 'vit-layer-missing', 'vit-shape-conflict', 'vit-pos-embed-not-square'].map(
     (name) => `general/${name}.safetensors`,
@@ -125,7 +128,10 @@ function verify(hostile: HostileCase, file: string, reply: HostileReply): void {
   );
 }
 
-/** The path to open: in the fixtures, or a copy of its folder in `room` where something must be done to it first. */
+/**
+ * The path to open: in the fixtures, or a copy of its folder in `room` where something must be done
+ * to it first.
+ */
 function prepare(room: string, hostile: HostileCase): string {
   if (!hostile.setup && !hostile.recipe && !hostile.made) return join(files, hostile.file);
   const place = join(room, hostile.id);
@@ -171,7 +177,10 @@ interface Child {
 
 const nobody = 65_534;
 
-/** Starts a process in an empty folder; as an unprivileged user where permissions matter. Nothing where that is not possible. */
+/**
+ * Starts a process in an empty folder; as an unprivileged user where permissions matter. Nothing
+ * where that is not possible.
+ */
 async function startChild(room: string, unprivileged = false): Promise<Child | undefined> {
   const cwd = mkdtempSync(join(room, 'cwd-'));
   chmodSync(cwd, 0o777);

@@ -1,4 +1,5 @@
-// Opens hostile files one after another, watched by hostile.test.ts from outside: it measures itself and may be killed at any time.
+// Opens hostile files one after another, watched by hostile.test.ts from outside: it measures
+// itself and may be killed at any time.
 import { appendFileSync, existsSync, readFileSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
@@ -6,7 +7,10 @@ import { setTimeout } from 'node:timers/promises';
 import { openCheckpoint } from '../../../src/checkpoint/open';
 import { readTensor } from '../../../src/checkpoint/values';
 
-/** What the parent asks for: a file to open, and what happens to it between opening it and reading a tensor. */
+/**
+ * What the parent asks for: a file to open, and what happens to it between opening it and reading a
+ * tensor.
+ */
 export interface HostileRequest {
   readonly file: string;
   readonly afterOpen?: {
@@ -91,7 +95,10 @@ function recordOpens(): void {
   }
 }
 
-/** Linux forgets the peak so far when asked; elsewhere the peak of the whole process is an upper bound. */
+/**
+ * Linux forgets the peak so far when asked; elsewhere the peak of the whole process is an upper
+ * bound.
+ */
 function resetPeak(): void {
   if (process.platform === 'linux') writeFileSync('/proc/self/clear_refs', '5');
 }

@@ -1,7 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { field, int } from '../../support/protobufWriter';
 
-/** Writers of the hostile files that are too large to keep, by the name of their case. They equal `make/hostile.py --large`. */
+/**
+ * Writers of the hostile files that are too large to keep, by the name of their case. They equal
+ * `make/hostile.py --large`.
+ */
 export const largeFiles: Readonly<Record<string, (path: string, healthy: (name: string) => Buffer) => void>> =
   {
     'zip/many-entries.pth': (path, healthy) =>

@@ -1,4 +1,5 @@
-// Whole models: which of their tensors are saved, and which are buffers. Pickles are written as text, as PyTorch writes them.
+// Whole models: which of their tensors are saved, and which are buffers. Pickles are written as
+// text, as PyTorch writes them.
 import assert from 'node:assert/strict';
 import { fromBytes } from '../../../src/checkpoint/byteSource';
 import { readTable } from '../../../src/checkpoint/formats';

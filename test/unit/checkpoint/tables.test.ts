@@ -1,4 +1,5 @@
-// Tables of real checkpoints in the formats and layouts that their ecosystems write: test/fixtures/cases.
+// Tables of real checkpoints in the formats and layouts that their ecosystems write:
+// test/fixtures/cases.
 import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

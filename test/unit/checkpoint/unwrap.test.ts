@@ -10,7 +10,10 @@ const tensor = (name: string): Tensor => ({
   storage: { kind: 'inline', bytes: new Uint8Array(4) },
 });
 
-/** Paths of groups with the names in them, and `name [stripped]: names` of what becomes of them, the best first. */
+/**
+ * Paths of groups with the names in them, and `name [stripped]: names` of what becomes of them, the
+ * best first.
+ */
 const cases: Readonly<
   Record<
     string,

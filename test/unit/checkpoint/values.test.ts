@@ -9,7 +9,10 @@ import { readElements, readTensor, toFloat32 } from '../../../src/checkpoint/val
 
 const fixtures = resolve('test/fixtures');
 
-/** Path -> tensor -> CRC-32 of its contiguous bytes, computed by test/fixtures/values/make.py with NumPy. */
+/**
+ * Path -> tensor -> CRC-32 of its contiguous bytes, computed by test/fixtures/values/make.py with
+ * NumPy.
+ */
 const expected = JSON.parse(readFileSync(join(fixtures, 'values/values.json'), 'utf8')) as Record<
   string,
   Record<string, number>

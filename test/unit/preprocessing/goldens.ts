@@ -1,4 +1,7 @@
-/** Reads the preprocessing goldens of test/fixtures/preprocessing (README.md there says what they are). */
+/**
+ * Reads the preprocessing goldens of test/fixtures/preprocessing (README.md there says what they
+ * are).
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Picture } from '../../../src/preprocessing/resize';

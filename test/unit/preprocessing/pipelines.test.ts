@@ -17,7 +17,10 @@ interface ImageLine {
 const images = new Map(readLines<ImageLine>('images.jsonl').map((line) => [line.file, line]));
 const decoded = readTensors('decoded.safetensors');
 
-/** transformers puts what it opened over white, and turns what it was given as a file; nobody else does either. */
+/**
+ * transformers puts what it opened over white, and turns what it was given as a file; nobody else
+ * does either.
+ */
 function tensorOf(file: string, given: Line['given']): string {
   const image = images.get(file)!;
   if (given === 'as opened') return image.rgb_over_white ?? image.rgb;
@@ -42,7 +45,10 @@ describe("pipelines equal Python's", () => {
   }
 });
 
-/** What transformers 5.23 makes of a picture with SAM's processor, 64 pixels wide: the sum, and every 997th value. */
+/**
+ * What transformers 5.23 makes of a picture with SAM's processor, 64 pixels wide: the sum, and
+ * every 997th value.
+ */
 const sam: Readonly<Record<string, readonly [sum: number, values: readonly number[]]>> = {
   'photo-wide.jpg': [
     1120.8214889,
