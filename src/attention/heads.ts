@@ -24,7 +24,8 @@ export function meanOverHeads(maps: Float32Array, heads: number): Float32Array {
 export function maxOverHeads(maps: Float32Array, heads: number): Float32Array {
   const size = maps.length / heads;
   const most = maps.slice(0, size);
-  for (let at = size; at < maps.length; at++) most[at % size] = Math.max(most[at % size]!, maps[at]!);
+  for (let at = size; at < maps.length; at++)
+    most[at % size] = Math.max(most[at % size] ?? NaN, maps[at] ?? NaN);
   return most;
 }
 

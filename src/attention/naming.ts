@@ -48,7 +48,7 @@ export function layerText(probe: Probe): string {
   const [from, to] = [queryGrid(probe), keyGrid(probe)];
   if (isGate(probe)) return `${kind === 'channel' ? 'Channel' : 'Spatial'} gate, ${gateText(probe)}`;
   if (kind === 'activation')
-    return `${attentionTitles.activation}: no attention, but what each of ${area(to!)} positions adds to a class`;
+    return `${attentionTitles.activation}: no attention, but what each of ${area(to ?? 0)} positions adds to a class`;
   const parts = [
     kind === 'self' && probe.heads === 1 ? 'Self-attention' : attentionTitles[kind],
     ...(window ? [windowText(window)] : []),

@@ -93,7 +93,8 @@ export function placeRows(rows: Float32Array, probe: Probe, weights: Float32Arra
 }
 
 function joined(parts: readonly Float32Array[]): Float32Array {
-  if (parts.length === 1) return parts[0]!;
+  const [first] = parts;
+  if (first && parts.length === 1) return first;
   const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {

@@ -1,3 +1,4 @@
+import { at } from '../domain/lists';
 import { chainLength, type Probe } from '../domain/probes';
 
 /**
@@ -15,7 +16,7 @@ export function rolloutRows(
   return probes.map((_, layer) => {
     if (layer >= chained) return new Float32Array();
     let row: Float32Array = weights;
-    for (let below = layer; below >= 0; below--) row = step(row, means[below]!);
+    for (let below = layer; below >= 0; below--) row = step(row, at(means, below));
     return row;
   });
 }
@@ -47,7 +48,7 @@ function step(weights: Float32Array, mean: Float32Array): Float32Array {
     const row = mean.subarray(query * tokens, (query + 1) * tokens);
     const share = weight / (1 + row.reduce((sum, value) => sum + value, 0));
     row.forEach((value, key) => (result[key]! += share * value));
-    result[query]! += share;
+    result[query] = (result[query] ?? 0) + share;
   });
   return Float32Array.from(result);
 }

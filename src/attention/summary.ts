@@ -1,3 +1,4 @@
+import { at } from '../domain/lists';
 import type { Grid, Size } from '../domain/size';
 import { tokenCount, type Probe } from '../domain/probes';
 import type { PictureMap } from './reading';
@@ -11,8 +12,8 @@ export function headEntropies(map: Float32Array, heads: number, queries: number)
   const size = map.length / heads;
   return Float64Array.from({ length: heads }, (_, head) => {
     let sum = 0;
-    for (let at = head * size; at < (head + 1) * size; at++)
-      sum -= map[at]! > 0 ? map[at]! * Math.log2(map[at]!) : 0;
+    for (const weight of map.subarray(head * size, (head + 1) * size))
+      if (weight > 0) sum -= weight * Math.log2(weight);
     return sum / queries;
   });
 }
@@ -76,7 +77,8 @@ function weightedDistance([y, x]: Point, keys: readonly Point[], weights: Float3
   let [sum, total] = [0, 0];
   weights.forEach((weight, key) => {
     if (!(weight > 0)) return;
-    sum += weight * Math.hypot(keys[key]![0] - y, keys[key]![1] - x);
+    const [row, column] = at(keys, key);
+    sum += weight * Math.hypot(row - y, column - x);
     total += weight;
   });
   return total > 0 ? sum / total : 0;

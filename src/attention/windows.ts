@@ -36,56 +36,56 @@ interface Axis {
   readonly at: (window: number, inside: number) => number;
 }
 
-interface Form {
-  readonly matches: (window: WindowLayout) => boolean;
-  /** `grid` is the side of the layout that the record names: of a window, or of the whole map. */
-  readonly axis: (window: WindowLayout, grid: number, axis: 0 | 1) => Axis;
-}
+/**
+ * How windows of one form are cut along an axis; undefined for a record of another form. `grid` is
+ * the side of the layout that the record names: of a window, or of the whole map.
+ */
+type Form = (window: WindowLayout) => ((grid: number, axis: 0 | 1) => Axis) | undefined;
 
 /** The forms of windows, the telling key of the record first. */
 const forms: readonly Form[] = [
-  {
-    // MobileViT (Mehta & Rastegari 2022, §3.1): position (i, j) of every patch attends to position
-    // (i, j) of the others.
-    matches: ({ phases, stride }) => (phases ?? stride) !== undefined,
-    axis: ({ phases, stride }, grid, axis) => {
-      const windows = bothSides(phases ?? stride ?? 1)[axis];
+  // MobileViT (Mehta & Rastegari 2022, §3.1): position (i, j) of every patch attends to position
+  // (i, j) of the others.
+  ({ phases, stride }) => {
+    const steps = phases ?? stride;
+    if (steps === undefined) return undefined;
+    return (grid, axis) => {
+      const windows = bothSides(steps)[axis];
       return {
         windows,
         side: grid,
         map: grid * windows,
         at: (window, inside) => inside * windows + window,
       };
-    },
+    };
   },
-  {
-    // Hiera (Ryali et al. 2023): each mask unit attends within itself, whatever queries and keys
-    // are pooled to.
-    matches: ({ units }) => units !== undefined,
-    axis: ({ units }, grid, axis) => {
-      const windows = units![axis];
+  // Hiera (Ryali et al. 2023): each mask unit attends within itself, whatever queries and keys are
+  // pooled to.
+  ({ units }) =>
+    units &&
+    ((grid, axis) => {
+      const windows = units[axis];
       const side = grid / windows;
       return { windows, side, map: grid, at: (window, inside) => window * side + inside };
-    },
-  },
-  {
-    // MaxViT (Tu et al. 2022, §3.3): grid attention, a window's tokens lie as far apart as there
-    // are windows.
-    matches: ({ dilated, size }) => dilated === true && size !== undefined,
-    axis: ({ size, map }, grid, axis) => {
-      const side = bothSides(size!)[axis];
+    }),
+  // MaxViT (Tu et al. 2022, §3.3): grid attention, a window's tokens lie as far apart as there are
+  // windows.
+  ({ dilated, size, map }) => {
+    if (dilated !== true || size === undefined) return undefined;
+    return (grid, axis) => {
+      const side = bothSides(size)[axis];
       const whole = map?.[axis] ?? grid;
       const windows = whole / side;
       return { windows, side, map: whole, at: (window, inside) => inside * windows + window };
-    },
+    };
   },
-  {
-    // Swin (Liu et al. 2021, §3.2): the map is rolled towards its first token, then cut. Queries
-    // pooled inside their windows (SAM 2's Hiera) have a smaller grid than the window, and a map as
-    // much smaller.
-    matches: ({ size }) => size !== undefined,
-    axis: (window, grid, axis) => {
-      const size = bothSides(window.size!)[axis];
+  // Swin (Liu et al. 2021, §3.2): the map is rolled towards its first token, then cut. Queries
+  // pooled inside their windows (SAM 2's Hiera) have a smaller grid than the window, and a map as
+  // much smaller.
+  ({ size: sides, ...window }) => {
+    if (sides === undefined) return undefined;
+    return (grid, axis) => {
+      const size = bothSides(sides)[axis];
       const side = window.map ? grid : size;
       const pooled = (length: number): number => Math.floor((length * side) / size);
       const whole = window.map?.[axis] ?? grid;
@@ -103,7 +103,7 @@ const forms: readonly Form[] = [
         map,
         at: (row, inside) => originOf(row * side + inside, rolled),
       };
-    },
+    };
   },
 ];
 
@@ -116,10 +116,10 @@ function windowAxes({
   queries,
   keys,
 }: Windowed): { readonly queries: Axes; readonly keys: Axes } | undefined {
-  const form = window && forms.find(({ matches }) => matches(window));
-  const keyAxes = form && axesOf(form, window, keys);
+  const cut = window && forms.map((form) => form(window)).find((found) => found !== undefined);
+  const keyAxes = cut && axesOf(cut, keys);
   // A pooling query has no grid of its own: there is one in each window of the keys.
-  return keyAxes && { queries: axesOf(form, window, queries) ?? keyAxes, keys: keyAxes };
+  return keyAxes && { queries: axesOf(cut, queries) ?? keyAxes, keys: keyAxes };
 }
 
 /** The whole maps of queries and keys that the windows cover; undefined as for the places. */
@@ -145,9 +145,9 @@ export function windowPlaces(probe: Windowed): WindowPlaces | undefined {
   };
 }
 
-function axesOf(form: Form, window: WindowLayout, layout: TokenLayout): Axes | undefined {
+function axesOf(cut: NonNullable<ReturnType<Form>>, layout: TokenLayout): Axes | undefined {
   const grid = pictureGrid(layout);
-  return grid && [form.axis(window, grid[0], 0), form.axis(window, grid[1], 1)];
+  return grid && [cut(grid[0], 0), cut(grid[1], 1)];
 }
 
 const mapOf = ([rows, columns]: Axes): Grid => [rows.map, columns.map];
@@ -227,10 +227,10 @@ export function stitch(
         (window * heads + head + 1) * keys.tokens,
       );
       const to = stitched.subarray(head * width, (head + 1) * width);
-      for (let key = 0; key < keys.special; key++) to[key]! += row[key]!;
+      for (let key = 0; key < keys.special; key++) to[key] = (to[key] ?? 0) + (row[key] ?? 0);
       for (let key = 0; key < area; key++) {
-        const cell = keys.cells[window * area + key]!;
-        if (cell >= 0) to[keys.special + cell] = row[keys.special + key]!;
+        const cell = keys.cells[window * area + key] ?? -1;
+        if (cell >= 0) to[keys.special + cell] = row[keys.special + key] ?? NaN;
       }
     }
   }

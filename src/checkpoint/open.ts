@@ -149,7 +149,7 @@ async function exists(path: string): Promise<boolean> {
 async function namesOf(siblings: readonly string[], files: readonly string[]): Promise<Set<string>> {
   const parts = new Set(files);
   const real = await Promise.all(siblings.map((sibling) => realpath(sibling).catch(() => sibling)));
-  return new Set(siblings.filter((_, index) => parts.has(real[index]!)));
+  return new Set(siblings.filter((_, index) => parts.has(real[index] ?? '')));
 }
 
 async function totalSize({ files }: TensorTable): Promise<number> {

@@ -1,3 +1,4 @@
+import { at } from '../domain/lists';
 import { byteLength, dtypes, elementCount, type DType } from './tensors';
 import { limits } from './limits';
 
@@ -25,7 +26,7 @@ export function shapeProblem(shape: unknown, dtype: DType): string | undefined {
 export function spannedBytes(dtype: DType, shape: readonly number[], strides?: readonly number[]): number {
   if (elementCount(shape) === 0) return 0;
   if (!strides) return byteLength({ dtype, shape });
-  const last = shape.reduce((at, size, axis) => at + (size - 1) * strides[axis]!, 0);
+  const last = shape.reduce((sum, size, axis) => sum + (size - 1) * at(strides, axis), 0);
   return (last + 1) * dtypes[dtype].bytes;
 }
 
@@ -34,7 +35,7 @@ export function rowMajorStrides(shape: readonly number[]): number[] {
   const strides = new Array<number>(shape.length);
   for (let axis = shape.length - 1, step = 1; axis >= 0; axis--) {
     strides[axis] = step;
-    step *= shape[axis]!;
+    step *= at(shape, axis);
   }
   return strides;
 }

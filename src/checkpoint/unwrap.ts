@@ -59,8 +59,10 @@ export function orderStateDicts(groups: readonly TensorGroup[], lightning = fals
     )
     .flatMap((stateDict) => (lightning ? splitPrefix(stateDict, 'model.', false) : [stateDict]))
     .map(stripWrappers);
-  const ranks = new Map(stateDicts.map((stateDict) => [stateDict, rankOf(stateDict.name)]));
-  return stateDicts.sort((a, b) => ranks.get(a)! - ranks.get(b)!);
+  return stateDicts
+    .map((stateDict) => ({ stateDict, rank: rankOf(stateDict.name) }))
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ stateDict }) => stateDict);
 }
 
 function rankOf(path: string): number {
@@ -74,7 +76,7 @@ function isSelfDistilled(path: string): boolean {
 function splitRoles({ path, tensors }: TensorGroup): StateDict[] {
   const groups = groupBy(tensors, (tensor) => roles.exec(tensor.name)?.[1] ?? '');
   return [...groups].map(([role, members]) => {
-    const prefix = role === '' ? '' : roles.exec(members[0]!.name)![0];
+    const prefix = role === '' ? '' : (roles.exec(members[0]?.name ?? '')?.[0] ?? '');
     return strip({ name: join(path, role), tensors: members, stripped: '' }, prefix);
   });
 }
@@ -95,7 +97,7 @@ function splitPrefix(stateDict: StateDict, prefix: string, named: boolean): Stat
   if (inside.length === 0) return [stateDict];
   const outside = groupBy(
     stateDict.tensors.filter((tensor) => !tensor.name.startsWith(prefix)),
-    (tensor) => tensor.name.split('.')[0]!,
+    (tensor) => tensor.name.replace(/\..*$/s, ''),
   );
   const name = named ? join(stateDict.name, prefix.slice(0, -1)) : stateDict.name;
   return [

@@ -1,3 +1,4 @@
+import { at } from '../domain/lists';
 import { openFile, type ByteSource, type Opener } from './byteSource';
 import { CheckpointError } from './errors';
 import { rowMajorStrides, shown, spannedBytes } from './shape';
@@ -143,17 +144,17 @@ function* blocks(
   const { shape, from, to } = block;
   const span = spannedBytes('U8', shape, strides);
   const axis = shape.reduce(
-    (best, size, at) => (size > 1 && (best < 0 || strides[at]! > strides[best]!) ? at : best),
+    (best, size, index) => (size > 1 && (best < 0 || at(strides, index) > at(strides, best)) ? index : best),
     -1,
   );
   if (span <= limit || axis < 0) return yield block;
   const rest = spannedBytes('U8', shape.with(axis, 1), strides);
-  const rows =
-    strides[axis] === 0 ? shape[axis]! : Math.max(1, Math.floor((limit - rest) / strides[axis]!) + 1);
-  for (let row = 0; row < shape[axis]!; row += rows) {
-    const part = shape.with(axis, Math.min(rows, shape[axis]! - row));
+  const [side, stride, outStride] = [at(shape, axis), at(strides, axis), at(outStrides, axis)];
+  const rows = stride === 0 ? side : Math.max(1, Math.floor((limit - rest) / stride) + 1);
+  for (let row = 0; row < side; row += rows) {
+    const part = shape.with(axis, Math.min(rows, side - row));
     yield* blocks(
-      { shape: part, from: from + row * strides[axis]!, to: to + row * outStrides[axis]! },
+      { shape: part, from: from + row * stride, to: to + row * outStride },
       strides,
       outStrides,
       limit,
@@ -172,11 +173,12 @@ function gather(
 ): void {
   const copy = (axis: number, source: number, target: number): void => {
     if (axis === shape.length) {
-      for (let byte = 0; byte < size; byte++) out[target * size + byte] = slab[source * size + byte]!;
+      for (let byte = 0; byte < size; byte++) out[target * size + byte] = slab[source * size + byte] ?? 0;
       return;
     }
-    for (let index = 0; index < shape[axis]!; index++)
-      copy(axis + 1, source + index * strides[axis]!, target + index * outStrides[axis]!);
+    const [side = 0, stride = 0, outStride = 0] = [shape[axis], strides[axis], outStrides[axis]];
+    for (let index = 0; index < side; index++)
+      copy(axis + 1, source + index * stride, target + index * outStride);
   };
   copy(0, 0, to);
 }
@@ -191,7 +193,8 @@ function indicesOf(
   const rowMajor = rowMajorStrides(shape);
   return Array.from({ length: end - first }, (_, index) =>
     shape.reduce(
-      (at, size, axis) => at + (Math.floor((first + index) / rowMajor[axis]!) % size) * strides[axis]!,
+      (sum, size, axis) =>
+        sum + (Math.floor((first + index) / at(rowMajor, axis)) % size) * at(strides, axis),
       0,
     ),
   );

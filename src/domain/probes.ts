@@ -140,7 +140,7 @@ export function chainLength(probes: readonly Probe[]): number {
       kind !== 'self' ||
       window !== undefined ||
       !sameLayout(queries, keys) ||
-      !sameLayout(queries, first!.queries),
+      (first !== undefined && !sameLayout(queries, first.queries)),
   );
   return broken < 0 ? probes.length : broken;
 }

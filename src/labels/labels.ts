@@ -1,4 +1,5 @@
 /** What the numbers of a head stand for. */
+import { at } from '../domain/lists';
 import { imagenetNames } from './imagenet';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -147,7 +148,7 @@ export function resolveLabels(input: LabelsInput): Labels {
 /** Numerically stable: the largest logit becomes exp(0). float64 inside. */
 function softmax(logits: ArrayLike<number>): Float64Array {
   let largest = -Infinity;
-  for (let i = 0; i < logits.length; i++) largest = Math.max(largest, logits[i]!);
+  for (const logit of Array.from(logits)) largest = Math.max(largest, logit);
   const out = Float64Array.from(logits, (logit) => Math.exp(logit - largest));
   const sum = out.reduce((total, value) => total + value, 0);
   return out.map((value) => value / sum);
@@ -186,13 +187,15 @@ export function topK(logits: ArrayLike<number>, k: number, activation: Activatio
   const values = probabilities(logits, activation);
   const order = Array.from(values, (_, i) => i)
     .filter((index) => !Number.isNaN(values[index]))
-    .sort((a, b) => rank(logits[b]!) - rank(logits[a]!) || a - b);
+    .sort((a, b) => rank(at(logits, b)) - rank(at(logits, a)) || a - b);
   if (order.length === 0 && logits.length > 0)
     throw new Error(
       `the model answers with no numbers (NaN or infinite values in ${logits.length} classes), so there is no label: its weights are damaged, ` +
         'or an assumed figure is wrong. Inspect the checkpoint and download or save it again.',
     );
-  return order.slice(0, k).map((index) => ({ index, probability: values[index]!, logit: logits[index]! }));
+  return order
+    .slice(0, k)
+    .map((index) => ({ index, probability: at(values, index), logit: at(logits, index) }));
 }
 
 /** Finite stand-ins, because the difference of two infinities orders nothing. */

@@ -155,10 +155,10 @@ function triple(key: 'mean' | 'std', value: string): Triple {
   const published = Object.entries(normalisations).find(([name]) => name === value);
   if (published) return published[1][key];
   const numbers = value.split(',').map(Number);
-  const [red, green = red, blue = green] = numbers;
+  const [red = NaN, green = red, blue = green] = numbers;
   const fits =
     numbers.length <= 3 && numbers.length !== 2 && value.trim() !== '' && numbers.every(Number.isFinite);
-  if (fits && (key === 'mean' || numbers.every((number) => number !== 0))) return [red!, green!, blue!];
+  if (fits && (key === 'mean' || numbers.every((number) => number !== 0))) return [red, green, blue];
   const names = Object.keys(normalisations).join(', ');
   throw new Error(
     `preprocessing ${key}: ${value} found; one number, three with commas, or ${names} are needed`,

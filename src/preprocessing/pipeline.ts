@@ -1,4 +1,5 @@
 /** Carries out the steps of a preprocessing on pictures. */
+import { at } from '../domain/lists';
 import { cut, resize, resizeFloat } from './resize';
 import type { FloatPicture, Picture, RasterSize, Window } from './resize';
 import { PreprocessingError, resizedSize, roundHalfEven } from './steps';
@@ -160,7 +161,7 @@ function onto<Any extends Picture | FloatPicture>(
 ): Any {
   const samples = height * width * 3;
   const rgb = picture.rgb instanceof Uint8Array ? new Uint8Array(samples) : new Float32Array(samples);
-  if (fill.some((value) => value !== 0)) for (let i = 0; i < samples; i++) rgb[i] = fill[i % 3]!;
+  if (fill.some((value) => value !== 0)) for (let i = 0; i < samples; i++) rgb[i] = fill[i % 3] ?? 0;
   for (let y = 0; y < picture.height; y++) {
     const row = picture.rgb.subarray(y * picture.width * 3, (y + 1) * picture.width * 3);
     rgb.set(row, ((top + y) * width + left) * 3);
@@ -176,14 +177,10 @@ function toBytes({ height, width, rgb }: Picture | FloatPicture): Picture {
 
 function placeAll(picture: Picture, steps: readonly Step[]): Placed {
   let placed: Placed = { picture, extent: { x: 0, y: 0, width: picture.width, height: picture.height } };
-  for (let i = 0; i < steps.length; i++) {
-    const step = steps[i]!;
-    const next = steps[i + 1];
-    if (step.kind === 'resize' && next?.kind === 'crop') {
-      placed = place(placed, step, next);
-      i++;
-    } else if (step.kind === 'resize') placed = place(placed, step, undefined);
-    else if (step.kind === 'crop') placed = place(placed, undefined, step);
+  for (const [i, step] of steps.entries()) {
+    const [before, after] = [steps[i - 1], steps[i + 1]];
+    if (step.kind === 'resize') placed = place(placed, step, after?.kind === 'crop' ? after : undefined);
+    else if (step.kind === 'crop' && before?.kind !== 'resize') placed = place(placed, undefined, step);
   }
   checkPixels(placed.picture);
   return placed;
@@ -214,7 +211,8 @@ function planeOf(plane: number, steps: readonly ValueStep[]): Plane {
       stages.push((v) => Math.fround(Math.fround(v * factor) + offset));
     }
     if (step.kind === 'normalize') {
-      const [mean, std] = [Math.fround(step.mean[current]!), Math.fround(step.std[current]!)];
+      const mean = Math.fround(at(step.mean, current));
+      const std = Math.fround(at(step.std, current));
       stages.push((v) => Math.fround(Math.fround(v - mean) / std));
     }
   }
@@ -232,7 +230,8 @@ function planesOf({ rgb }: Picture | FloatPicture, steps: readonly ValueStep[]):
     const table =
       rgb instanceof Uint8Array ? Float32Array.from({ length: 256 }, (_, v) => value(v)) : undefined;
     for (let i = 0, at = channel; i < pixels; i++, at += 3) {
-      out[c * pixels + i] = table ? table[rgb[at]!]! : value(rgb[at]!);
+      const sample = rgb[at] ?? 0;
+      out[c * pixels + i] = table ? (table[sample] ?? 0) : value(sample);
     }
   }
   return out;
@@ -318,7 +317,8 @@ function viewOf({ picture, extent }: Placed, original: RasterSize): View {
 }
 
 function concatenated(parts: readonly Float32Array[]): Float32Array {
-  if (parts.length === 1) return parts[0]!;
+  const [first] = parts;
+  if (first && parts.length === 1) return first;
   const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {
@@ -336,7 +336,7 @@ export function applyBatch(preprocessing: Preprocessing, pictures: readonly Pict
   const { steps, video } = preprocessing;
   const prepared = pictures.map((picture) => prepare(picture, steps));
   const padding = steps.find((step): step is PadStep => step.kind === 'pad');
-  const size = padding ? paddedSize(padding, prepared) : prepared[0]!.picture;
+  const size = padding ? paddedSize(padding, prepared) : at(prepared, 0).picture;
   const odd = prepared.find(({ picture }) => picture.height !== size.height || picture.width !== size.width);
   if (!padding && odd) {
     throw new PreprocessingError(
@@ -351,7 +351,7 @@ export function applyBatch(preprocessing: Preprocessing, pictures: readonly Pict
     pixelValues: concatenated(padded.map(({ planes }) => planes)),
     shape: [...lead, 3, size.height, size.width],
     ...(padding && { pixelMask: maskOf(prepared, size) }),
-    views: padded.map((each, i) => viewOf(each, pictures[i]!)),
+    views: padded.map((each, i) => viewOf(each, at(pictures, i))),
   };
 }
 
@@ -361,5 +361,5 @@ export function applyBatch(preprocessing: Preprocessing, pictures: readonly Pict
  */
 export function apply(preprocessing: Preprocessing, picture: Picture): ModelInput {
   const { pixelValues, shape, views } = applyBatch(preprocessing, [picture]);
-  return { pixelValues, shape, ...views[0]! };
+  return { pixelValues, shape, ...at(views, 0) };
 }

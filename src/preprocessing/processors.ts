@@ -41,6 +41,12 @@ export interface Processor {
 export const square = (side: number): SizeSetting => ({ height: side, width: side });
 export const shorter = (side: number): SizeSetting => ({ shortest_edge: side });
 
+const vit: Processor = {
+  size: square(224),
+  square: true,
+  filter: 'bilinear',
+  normalisation: 'half',
+};
 const clip: Processor = {
   size: shorter(224),
   crop: square(224),
@@ -59,7 +65,7 @@ const mobileNet: Processor = { ...clip, size: shorter(256), filter: 'bilinear', 
 
 /** Defaults of the classes, keyed by their name without `ImageProcessor…` or `FeatureExtractor`. */
 const processors: Readonly<Record<string, Processor>> = {
-  ViT: { size: square(224), square: true, filter: 'bilinear', normalisation: 'half' },
+  ViT: vit,
   DeiT: {
     size: square(256),
     square: true,
@@ -213,5 +219,5 @@ export function chooseProcessor(preprocessor: Json, config: Json | undefined): C
   const model = modelOf(config?.['model_type']);
   const name = typeof stated === 'string' ? stated.replace(suffix, '') : (model?.processor ?? '');
   const processor = Object.hasOwn(processors, name) ? processors[name] : undefined;
-  return { name, processor: processor ?? processors['ViT']!, known: processor !== undefined };
+  return { name, processor: processor ?? vit, known: processor !== undefined };
 }

@@ -6,6 +6,8 @@
  * order of additions in the coefficients matter.
  */
 
+import { at, last } from '../domain/lists';
+
 /** A picture: `height * width * 3` bytes, row by row, red green blue. */
 export interface Picture {
   readonly width: number;
@@ -117,7 +119,8 @@ function taps({ from, to, start, length }: Axis, kernel: Kernel): Taps<Float64Ar
       weights[i * stride + j] = weight;
       sum += weight;
     }
-    if (sum !== 0) for (let j = 0; j < high - low; j++) weights[i * stride + j]! /= sum;
+    const own = weights.subarray(i * stride, i * stride + high - low);
+    if (sum !== 0) own.forEach((weight, j) => (own[j] = weight / sum));
     first[i] = low;
     count[i] = high - low;
   }
@@ -139,8 +142,7 @@ function fixedTaps(axis: Axis, kernel: Kernel): Taps<Int32Array> {
 
 /** Source positions `[low, high)` that the taps read. */
 function reachOf({ first, count }: Taps<unknown>): readonly [number, number] {
-  const last = first.length - 1;
-  return [first[0]!, first[last]! + count[last]!];
+  return [at(first, 0), last(first) + last(count)];
 }
 
 /**
@@ -161,8 +163,8 @@ function horizontalPass(
       let red = half;
       let green = half;
       let blue = half;
-      let at = (y * source.width + first[x]!) * 3;
-      const end = x * stride + count[x]!;
+      let at = (y * source.width + (first[x] ?? 0)) * 3;
+      const end = x * stride + (count[x] ?? 0);
       for (let k = x * stride; k < end; k++) {
         const weight = weights[k]!;
         // Each product fits 32 bits, and so does the sum: |weights| sum to less than 2 in 22 bits.
@@ -192,9 +194,10 @@ function verticalPass(
   const sums = new Int32Array(length);
   for (let y = 0; y < height; y++) {
     sums.fill(half);
-    for (let k = 0; k < count[y]!; k++) {
-      const weight = weights[y * stride + k]!;
-      const start = ((first[y]! + k) * source.width + low) * 3;
+    const [from = 0, taken = 0] = [first[y], count[y]];
+    for (let k = 0; k < taken; k++) {
+      const weight = weights[y * stride + k] ?? 0;
+      const start = ((from + k) * source.width + low) * 3;
       const row = source.rgb.subarray(start, start + length);
       for (let i = 0; i < length; i++) sums[i]! += Math.imul(weight, row[i]!);
     }
@@ -225,9 +228,9 @@ function nearest(source: Picture, vertical: Axis, horizontal: Axis): Picture {
   for (const row of rows) {
     for (const column of columns) {
       const at = (row * source.width + column) * 3;
-      rgb[out++] = source.rgb[at]!;
-      rgb[out++] = source.rgb[at + 1]!;
-      rgb[out++] = source.rgb[at + 2]!;
+      rgb[out++] = source.rgb[at] ?? 0;
+      rgb[out++] = source.rgb[at + 1] ?? 0;
+      rgb[out++] = source.rgb[at + 2] ?? 0;
     }
   }
   return { width: columns.length, height: rows.length, rgb };
@@ -307,8 +310,8 @@ function horizontalFloats(
   for (let y = low; y < high; y++) {
     for (let x = 0; x < width; x++) {
       let [red, green, blue] = [0, 0, 0];
-      let at = (y * source.width + first[x]!) * 3;
-      const end = x * stride + count[x]!;
+      let at = (y * source.width + (first[x] ?? 0)) * 3;
+      const end = x * stride + (count[x] ?? 0);
       for (let k = x * stride; k < end; k++, at += 3) {
         const weight = weights[k]!;
         red += weight * input[at]!;
@@ -333,9 +336,10 @@ function verticalFloats(
   const sums = new Float64Array(length);
   for (let y = 0; y < height; y++) {
     sums.fill(0);
-    for (let k = 0; k < count[y]!; k++) {
-      const weight = weights[y * stride + k]!;
-      const row = source.rgb.subarray((first[y]! + k) * length, (first[y]! + k + 1) * length);
+    const [from = 0, taken = 0] = [first[y], count[y]];
+    for (let k = 0; k < taken; k++) {
+      const weight = weights[y * stride + k] ?? 0;
+      const row = source.rgb.subarray((from + k) * length, (from + k + 1) * length);
       for (let i = 0; i < length; i++) sums[i]! += weight * row[i]!;
     }
     rgb.set(sums, y * length);

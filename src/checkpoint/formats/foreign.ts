@@ -55,7 +55,7 @@ const foreignFiles: readonly ForeignFile[] = [
  * worse than none.
  */
 export const foreignFormats: readonly Format[] = foreignFiles.map(({ magic, what }) => ({
-  name: what.split(/[:;(]/)[0]!,
+  name: what.replace(/[:;(].*$/s, ''),
   matches: (head) => magic.test(Buffer.from(head.subarray(0, 512)).toString('latin1')),
   async read(source) {
     throw new CheckpointError('unsupported', source.path, `this is ${what}${await realSize(source)}`);

@@ -22,7 +22,7 @@ export const npz: Format = {
   matches(head, path) {
     if (head[0] !== 0x50 || head[1] !== 0x4b) return false;
     if (head[2] === 5) return extname(path).toLowerCase() === '.npz';
-    const nameLength = head[26]! | (head[27]! << 8);
+    const nameLength = (head[26] ?? 0) | ((head[27] ?? 0) << 8);
     return head[2] === 3 && latin1(head.subarray(30, 30 + nameLength)).endsWith('.npy');
   },
 
@@ -123,7 +123,7 @@ function parseHeader(source: ByteSource, item: string, head: Uint8Array, size: n
   const refuse = (detail: string) => new CheckpointError('malformed', source.path, `${item}: ${detail}`);
   if (latin1(head.subarray(0, 6)) !== magic)
     throw refuse('it does not start with the magic bytes of a .npy array');
-  const version = head[6]!;
+  const [version = 1] = head.subarray(6);
   if (version < 1 || version > 3) throw refuse(`.npy version ${version}, versions 1 to 3 are allowed`);
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
   const prefix = version === 1 ? 10 : 12;
@@ -174,12 +174,13 @@ function parseDict(text: string, refuse: (detail: string) => CheckpointError) {
     keys.lastIndex = at;
     const key = keys.exec(text);
     values.lastIndex = keys.lastIndex;
-    const value = key && values.exec(text);
-    if (!key || !value)
+    const [, name] = key ?? [];
+    const [, value] = (key && values.exec(text)) ?? [];
+    if (name === undefined || value === undefined)
       throw refuse(
         `its header has no plain value at character ${at} (descr, fortran_order and shape are allowed): ${shown(text.slice(at).trim())}`,
       );
-    found.set(key[1]!, value[1]!);
+    found.set(name, value);
     at = values.lastIndex;
   }
   if (text.slice(at + 1).trim() !== '') throw refuse('its header goes on after the dict');

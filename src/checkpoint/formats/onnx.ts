@@ -27,11 +27,12 @@ export const onnx: Format = {
   matches(head) {
     // ir_version as the first field, then producer, graph or opset_import: every exporter writes
     // the fields in order.
+    const [first, version = 0, second = 0] = head;
     return (
-      head[0] === 0x08 &&
-      head[1]! > 0 &&
-      head[1]! < 0x80 &&
-      [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42].includes(head[2]!)
+      first === 0x08 &&
+      version > 0 &&
+      version < 0x80 &&
+      [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42].includes(second)
     );
   },
 

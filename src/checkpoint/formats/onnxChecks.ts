@@ -169,8 +169,11 @@ const makers: Readonly<Record<string, Made>> = {
   Expand: ([, shape], [elements = 1]) => shape && Math.max(elements, elementCount(shape)),
   Tile: ([, repeats], [elements]) =>
     repeats && elements !== undefined ? elements * elementCount(repeats) : undefined,
-  Range: ([start, limit, delta]) =>
-    start && limit && delta && Math.max(0, Math.ceil((limit[0]! - start[0]!) / delta[0]!)),
+  Range: (numbers) => {
+    const [start, limit, delta] = numbers.map((given) => given?.[0]);
+    if (start === undefined || limit === undefined || delta === undefined) return undefined;
+    return Math.max(0, Math.ceil((limit - start) / delta));
+  },
 };
 
 /** Warns of values that would not fit into memory: a file of 200 bytes can ask for 16 EB. */

@@ -113,12 +113,12 @@ export class TensorReader {
   ): Promise<Storage> {
     const needed = byteLength({ dtype, shape });
     const [first] = typed;
-    if (typed.length === 1 && first!.wire === 2 && flatFields[first!.number]?.includes(dtype)) {
-      if (first!.payload.length !== needed)
+    if (first && typed.length === 1 && first.wire === 2 && flatFields[first.number]?.includes(dtype)) {
+      if (first.payload.length !== needed)
         throw this.refuse(
-          `${item}: shape ${shown(shape)} of ${dtype} needs ${needed} bytes, its data has ${first!.payload.length}`,
+          `${item}: shape ${shown(shape)} of ${dtype} needs ${needed} bytes, its data has ${first.payload.length}`,
         );
-      return { kind: 'file', file: this.source.file, offset: first!.payload.start, length: needed };
+      return { kind: 'file', file: this.source.file, offset: first.payload.start, length: needed };
     }
     this.inlineBytes += needed;
     if (this.inlineBytes > limits.onnxInlineBytes)

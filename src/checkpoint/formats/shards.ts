@@ -100,7 +100,7 @@ function merge(
       throw refuse(source, `weight_map sends ${name} to ${shard}, which has no such tensor`);
   const [first] = tables.values();
   return {
-    format: `${first!.format}, ${tables.size} shards`,
+    format: `${first?.format}, ${tables.size} shards`,
     files: [...tables.values()].flatMap((table) => table.files),
     stateDicts: unwrapNames(tensors),
     extras: [],

@@ -22,7 +22,8 @@ export const torchLegacy: Format = {
   name: 'pytorch legacy',
 
   matches(head) {
-    if (head[0] === 0x80) return head.length > 2 && head[1]! >= 2 && head[1]! <= 5;
+    const [first, protocol = 0] = head;
+    if (first === 0x80) return head.length > 2 && protocol >= 2 && protocol <= 5;
     // Protocol 0 and 1 have no magic: a dict or list at the start, or a global, which is two lines
     // of text.
     return /^(\(d|\(l|\}|\]q|\(dp0\n|c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n)/.test(

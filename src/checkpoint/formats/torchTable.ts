@@ -138,7 +138,7 @@ async function buildTensor(
       start: parsed.start,
       ...(parsed.strides ? { strides: parsed.strides } : {}),
       ...(bigEndian ? { bigEndian } : {}),
-      ...(buffer || buffers?.has(name.split('.').at(-1)!) ? { buffer: true } : {}),
+      ...(buffer || buffers?.has(last(name.split('.'))) ? { buffer: true } : {}),
     };
   } catch (error) {
     if (!(error instanceof PickledTensorError)) throw error;

@@ -5,7 +5,7 @@ import { PickledTensorError, type PickledStorage } from '../pickle/tensors';
 import { shown } from '../shape';
 import type { Storage } from '../tensors';
 import { buildTorchTable, describePickle } from './torchTable';
-import { readEntry, readZip, type ZipArchive } from '../containers/zip';
+import { readEntry, readZip, type ZipArchive, type ZipEntry } from '../containers/zip';
 import { entryStorage } from '../containers/zipStorage';
 
 /**
@@ -22,13 +22,9 @@ export const torchZip: Format = {
 
   async read(source) {
     const archive = await readZip(source);
-    const root = findRoot(archive);
+    const { root, entry } = findRoot(archive);
     const item = `${root}data.pkl`;
-    const pickle = describePickle(
-      source,
-      item,
-      await readEntry(archive, archive.entries.get(item)!, limits.pickleBytes),
-    );
+    const pickle = describePickle(source, item, await readEntry(archive, entry, limits.pickleBytes));
     const version = await readText(archive, `${root}version`);
     const script = isTorchScript(archive, root);
     return buildTorchTable({
@@ -57,9 +53,12 @@ function versionWarnings(version: string | undefined): string[] {
   ];
 }
 
-function findRoot({ source, entries }: ZipArchive): string {
+/** The pickle, and the folder in front of the names of all entries. */
+function findRoot({ source, entries }: ZipArchive): { readonly root: string; readonly entry: ZipEntry } {
   const roots = [...entries.keys()].filter((name) => /^([^/]+\/)?data\.pkl$/.test(name));
-  if (roots.length === 1) return roots[0]!.slice(0, -'data.pkl'.length);
+  const [name = ''] = roots;
+  const entry = entries.get(name);
+  if (roots.length === 1 && entry) return { root: name.slice(0, -'data.pkl'.length), entry };
   const found = roots.length === 0 ? sample([...entries.keys()]) : roots.join(', ');
   throw new CheckpointError(
     roots.length === 0 ? 'unsupported' : 'malformed',
@@ -143,5 +142,5 @@ async function readBuffers(archive: ZipArchive, root: string, owner: string): Pr
   const code = Buffer.from(await readEntry(archive, entry, codeBytes)).toString('utf8');
   const start = code.indexOf(`class ${parts.at(-1)}(`);
   const list = /^\s+__buffers__ = \[(.*)\]$/m.exec(code.slice(start, code.indexOf('\n  def ', start) >>> 0));
-  return new Set(list?.[1]!.match(/[^", ]+/g) ?? []);
+  return new Set(list?.[1]?.match(/[^", ]+/g) ?? []);
 }

@@ -1,3 +1,5 @@
+import { last } from '../../domain/lists';
+
 /**
  * What a pickle may name. Nothing it names is ever imported or called; the verdict only decides
  * whether the file is shown, shown with a warning, or refused, because Python would execute it.
@@ -118,13 +120,13 @@ const loaders =
  * attributes of the module.
  */
 export function judgeGlobal(module: string, name: string): Verdict {
-  const names = Object.hasOwn(known, module) ? known[module]! : [];
+  const names = (Object.hasOwn(known, module) ? known[module] : undefined) ?? [];
   if (names.includes(name) || names[0] === '*' || modulePackages.test(module)) return 'known';
   const full = `${module}.${name}`;
-  const top = module.split('.')[0]!;
+  const [top = ''] = module.split('.');
   if (standardLibrary.has(top) || isInternal(top)) return 'unsafe';
   if (loaders.test(full) || name.includes('__') || walksIntoModules(name)) return 'unsafe';
-  return /^_*[A-Z]/.test(name.split('.').at(-1)!) ? 'class' : 'function';
+  return /^_*[A-Z]/.test(last(name.split('.'))) ? 'class' : 'function';
 }
 
 /**

@@ -1,3 +1,4 @@
+import { at } from '../../domain/lists';
 import { limits } from '../limits';
 import { judgeGlobal } from './globals';
 
@@ -176,7 +177,7 @@ class Machine {
   // -- bytes
 
   u8(): number {
-    return this.bytes[this.take(1)]!;
+    return at(this.bytes, this.take(1));
   }
 
   /** Moves past `length` bytes and gives the position where they began. */
@@ -251,8 +252,9 @@ class Machine {
   }
 
   pop(): PickleValue {
-    if (this.stack.length <= (this.marks.at(-1) ?? 0)) throw this.malformed('the stack is empty');
-    return this.stack.pop()!;
+    const value = this.stack.length > (this.marks.at(-1) ?? 0) ? this.stack.pop() : undefined;
+    if (value === undefined) throw this.malformed('the stack is empty');
+    return value;
   }
 
   top(): PickleValue {
@@ -313,10 +315,10 @@ class Machine {
   fill(entries: Map<PickleValue, PickleValue>, pairs: PickleValue[]): void {
     if (pairs.length % 2 !== 0) throw this.malformed('SETITEMS with an odd number of values');
     for (let index = 0; index < pairs.length; index += 2) {
-      const key = pairs[index]!;
+      const [key, value] = [at(pairs, index), at(pairs, index + 1)];
       if (isKind(key, 'list') || isKind(key, 'dict') || isKind(key, 'set'))
         throw this.malformed(`a ${key.kind} as a key of a dict`);
-      entries.set(key, pairs[index + 1]!);
+      entries.set(key, value);
     }
   }
 
@@ -386,15 +388,18 @@ class Machine {
   }
 
   reduce(): void {
-    const [type, args] = this.popMany(2);
+    const args = this.pop();
+    const type = this.pop();
     if (!isKind(args, 'tuple')) throw this.malformed('a call whose arguments are no tuple');
-    this.call(type!, args.items);
+    this.call(type, args.items);
   }
 
   newObjectEx(): void {
-    const [type, args] = this.popMany(3);
+    this.pop();
+    const args = this.pop();
+    const type = this.pop();
     if (!isKind(args, 'tuple')) throw this.malformed('NEWOBJ_EX whose arguments are no tuple');
-    this.call(type!, args.items);
+    this.call(type, args.items);
   }
 
   object(): void {
@@ -573,8 +578,10 @@ const escapes: Readonly<Record<string, string>> = {
 function unquote(machine: Machine, text: string): string {
   const inner = /^'(.*)'$|^"(.*)"$/s.exec(text.trim());
   if (!inner) throw machine.malformed('a STRING without quotes');
-  return (inner[1] ?? inner[2]!).replace(/\\(x([0-9a-fA-F]{2})|.)/gs, (_all, sign: string, hex?: string) =>
-    hex ? String.fromCharCode(parseInt(hex, 16)) : (escapes[sign] ?? `\\${sign}`),
+  return (inner[1] ?? inner[2] ?? '').replace(
+    /\\(x([0-9a-fA-F]{2})|.)/gs,
+    (_all, sign: string, hex?: string) =>
+      hex ? String.fromCharCode(parseInt(hex, 16)) : (escapes[sign] ?? `\\${sign}`),
   );
 }
 
@@ -601,7 +608,7 @@ function decodeSurrogates(bytes: Uint8Array): string | undefined {
   let text = '';
   let done = 0;
   for (let at = 0; at + 2 < bytes.length; at++) {
-    const [first, second, third] = [bytes[at]!, bytes[at + 1]!, bytes[at + 2]!];
+    const [first, second = 0, third = 0] = bytes.subarray(at, at + 3);
     if (first !== 0xed || second < 0xa0 || second > 0xbf || (third & 0xc0) !== 0x80) continue;
     const before = decodeStrictly(bytes.subarray(done, at));
     if (before === undefined) return undefined;

@@ -132,7 +132,7 @@ class Walk {
   private moduleTensors(module: PickleObject, prefix: string, depth: number, out: NamedPickle[]): void {
     if (depth > limits.moduleDepth)
       return void this.warnings.add(`modules nested more than ${limits.moduleDepth} deep were left out`);
-    const state = moduleState(module)!;
+    const state = moduleState(module) ?? new Map<PickleValue, PickleValue>();
     const owner = nameOf(module.type);
     this.parts.add(owner);
     for (const part of moduleParts(state)) {

@@ -5,11 +5,11 @@
 import type { Sourced } from '../../domain/evidence';
 import type { Size } from '../../domain/size';
 import { normalisations } from '../normalisations';
-import { roundHalfEven } from '../steps';
-import type { SettingRecord, SettingValue, Preprocessing, ResizeStep, Step } from '../steps';
+import { PreprocessingError, roundHalfEven } from '../steps';
+import type { SettingRecord, Preprocessing, ResizeStep, Step, Triple } from '../steps';
 import { chooseProcessor, shorter, square } from '../processors';
 import type { Processor, Resizing, SizeSetting } from '../processors';
-import type { Filter } from '../resize';
+import type { Filter, RasterSize } from '../resize';
 import { factor, filterKind, flag, fraction, isObject, isSide, mean, SettingsReader, std } from '../settings';
 import type { Json, Kind } from '../settings';
 
@@ -58,9 +58,9 @@ interface Settings {
   readonly crop: Sourced<SizeSetting> | undefined;
   readonly rescale: Sourced<number> | undefined;
   readonly offset: boolean;
-  readonly mean: Sourced<SettingValue>;
-  readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[] } | undefined;
-  readonly std: Sourced<SettingValue>;
+  readonly mean: Sourced<Triple>;
+  readonly normalize: { readonly mean: Triple; readonly std: Triple } | undefined;
+  readonly std: Sourced<Triple>;
   readonly flips: boolean;
   readonly pad: SizeSetting | true | undefined;
 }
@@ -120,8 +120,8 @@ function atImageSize(settings: Settings, processor: Processor, size: Sourced<Siz
   const [cropHeight, cropWidth] = [crop.value.height ?? height, crop.value.width ?? width];
   const edge = from.value.shortest_edge;
   const exact = {
-    height: scale(edge ?? from.value.height!, height, cropHeight),
-    width: scale(edge ?? from.value.width!, width, cropWidth),
+    height: scale(edge ?? sidesOf(from.value).height, height, cropHeight),
+    width: scale(edge ?? sidesOf(from.value).width, width, cropWidth),
   };
   const keepsAspect = edge !== undefined && height === width;
   return {
@@ -134,16 +134,26 @@ function atImageSize(settings: Settings, processor: Processor, size: Sourced<Siz
   };
 }
 
-function resizeStep(size: SizeSetting, filter: Filter, rule: Partial<ResizeStep> = {}): ResizeStep {
-  const { height, width, shortest_edge: edge } = size;
-  if (edge !== undefined)
-    return { kind: 'resize', rule: 'shorter', height: edge, width: edge, filter, ...rule };
-  return { kind: 'resize', rule: 'exact', height: height!, width: width!, filter, ...rule };
+/**
+ * Both sides; of a size that gives the shorter side alone, a square's. Throws `PreprocessingError`
+ * if it gives neither, which no size does that was read or is a default.
+ */
+function sidesOf({ height, width, shortest_edge: edge }: SizeSetting): RasterSize {
+  const [rows, columns] = [height ?? edge, width ?? edge];
+  if (rows === undefined || columns === undefined)
+    throw new PreprocessingError('height and width, or the shorter side of a size are needed');
+  return { height: rows, width: columns };
 }
 
-function cropStep({ height, width, shortest_edge: edge }: SizeSetting): Step {
-  const [rows, columns] = [height ?? edge!, width ?? edge!];
-  return { kind: 'crop', height: rows, width: columns, rounding: 'transformers', fill: [0, 0, 0] };
+function resizeStep(size: SizeSetting, filter: Filter, rule: Partial<ResizeStep> = {}): ResizeStep {
+  const { shortest_edge: edge } = size;
+  if (edge !== undefined)
+    return { kind: 'resize', rule: 'shorter', height: edge, width: edge, filter, ...rule };
+  return { kind: 'resize', rule: 'exact', ...sidesOf(size), filter, ...rule };
+}
+
+function cropStep(size: SizeSetting): Step {
+  return { kind: 'crop', ...sidesOf(size), rounding: 'transformers', fill: [0, 0, 0] };
 }
 
 const resizings: Record<Resizing, (settings: Settings, processor: Processor) => Step[]> = {
@@ -161,14 +171,15 @@ const resizings: Record<Resizing, (settings: Settings, processor: Processor) => 
     return [resizeStep(edge ? shorter(Math.trunc((256 / 224) * edge)) : size.value, filter.value)];
   },
   cropPct: ({ size, filter, cropPct }) => {
-    const { height, width, shortest_edge: edge } = size.value;
+    const { shortest_edge: edge } = size.value;
+    const { height, width } = sidesOf(size.value);
     const scaled = (side: number) => Math.trunc(side / cropPct.value);
     if (edge !== undefined || height === width)
-      return [resizeStep(shorter(scaled(edge ?? height!)), filter.value)];
-    return [resizeStep({ height: scaled(height!), width: scaled(width!) }, filter.value)];
+      return [resizeStep(shorter(scaled(edge ?? height)), filter.value)];
+    return [resizeStep({ height: scaled(height), width: scaled(width) }, filter.value)];
   },
   longest: ({ size, filter, pad }) => {
-    const edge = size.value.longest_edge!;
+    const { longest_edge: edge = sidesOf(size.value).height } = size.value;
     const { height = edge, width = edge } = pad === true ? {} : (pad ?? {});
     // What is padded to no square must fit into it whichever side is the longer one.
     const box = height === width ? square(edge) : { height, width };
@@ -189,14 +200,10 @@ function stepsOf(settings: Settings, processor: Processor): Step[] {
     ? [{ kind: 'rescale', factor: rescale.value, offset: offset ? -1 : 0 }]
     : [];
   const steps = [...resizing, ...(crop ? [cropStep(crop.value)] : []), ...rescaling];
-  if (normalize) steps.push({ kind: 'normalize', mean: triple(normalize.mean), std: triple(normalize.std) });
+  if (normalize) steps.push({ kind: 'normalize', ...normalize });
   if (flips) steps.push({ kind: 'flip' });
-  if (pad) steps.push({ kind: 'pad', ...(pad !== true && { height: pad.height!, width: pad.width! }) });
+  if (pad) steps.push({ kind: 'pad', ...(pad !== true && { height: pad.height, width: pad.width }) });
   return steps;
-}
-
-function triple(values: readonly number[]): readonly [number, number, number] {
-  return [values[0]!, values[1]!, values[2]!];
 }
 
 /** What comes out of the steps, where it does not depend on the picture. */
