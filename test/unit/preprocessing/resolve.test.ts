@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { defaultPreset } from '../../../src/preprocessing/libraries/torchvision';
 import { normalisations } from '../../../src/preprocessing/normalisations';
 import { describeStep } from '../../../src/preprocessing/steps';
 import type { Preprocessing } from '../../../src/preprocessing/steps';
@@ -103,6 +104,7 @@ describe('which preprocessing a checkpoint wants', () => {
   it("is known for torchvision's weights by their file", () => {
     const found = resolve({ fileName: 'swin_t-704ceda3.pth', dialect: 'torchvision' });
     assert.deepEqual(texts(found).slice(0, 2), ['shorter side to 232, bicubic', 'centre 224 × 224']);
+    assert.equal(defaultPreset.filter, 'bilinear');
     const plain = resolve({ fileName: 'mine.pth', dialect: 'torchvision' });
     assert.deepEqual(texts(plain).slice(0, 2), ['shorter side to 256, bilinear', 'centre 224 × 224']);
   });
@@ -143,6 +145,39 @@ describe('which preprocessing a checkpoint wants', () => {
 });
 
 describe('the defaults of dialects', () => {
+  const expected: Readonly<Record<string, readonly [name: keyof typeof normalisations, scaled: string]>> = {
+    'google-jax': ['half', 'shorter side to 248, bicubic'],
+    beit: ['half', 'shorter side to 248, bicubic'],
+    clip: ['clip', 'shorter side to 224, bicubic'],
+    open_clip: ['clip', 'shorter side to 224, bicubic'],
+    torchvision: ['imagenet', 'shorter side to 256, bilinear'],
+    dinov2: ['imagenet', 'shorter side to 256, bicubic'],
+    mae: ['imagenet', 'shorter side to 256, bicubic'],
+    swin: ['imagenet', 'shorter side to 248, bicubic'],
+    pvt: ['imagenet', 'shorter side to 256, bicubic'],
+    cvt: ['imagenet', 'shorter side to 256, bicubic'],
+    sam: ['imagenet', 'shorter side to 256, bicubic'],
+  };
+
+  it('are what the original repositories evaluate with', () => {
+    assert.deepEqual(Object.keys(dialectDefaults), Object.keys(expected));
+    for (const [dialect, [name, scaled]] of Object.entries(expected)) {
+      const found = resolve({ dialect });
+      assert.deepEqual(normalize(found), normalisations[name], dialect);
+      assert.equal(texts(found)[0], scaled, dialect);
+    }
+  });
+
+  it('have the published means and standard deviations', () => {
+    assert.deepEqual(imagenet, { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] });
+    assert.deepEqual(half, { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] });
+    assert.deepEqual(clip, {
+      mean: [0.48145466, 0.4578275, 0.40821073],
+      std: [0.26862954, 0.26130258, 0.27577711],
+    });
+    assert.deepEqual(normalisations.unit, { mean: [0, 0, 0], std: [1, 1, 1] });
+  });
+
   it('are of dialects that a family has', () => {
     const dialects = new Set(families.flatMap(({ names }) => names.map(({ name }) => name)));
     const unknown = Object.keys(dialectDefaults).filter((dialect) => !dialects.has(dialect));
