@@ -3,16 +3,24 @@
  * read from limits.ts: a limit that is changed by mistake must fail.
  */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { fromBytes, type ByteSource } from '../../../src/checkpoint/byteSource';
 import { parseJsonObject } from '../../../src/checkpoint/containers/json';
 import { probeDeflated, readZip, type ZipEntry } from '../../../src/checkpoint/containers/zip';
+import { npy } from '../../../src/checkpoint/formats/npz';
+import { readShards } from '../../../src/checkpoint/formats/shards';
+import { torchZip } from '../../../src/checkpoint/formats/torchZip';
+import { readSidecar } from '../../../src/checkpoint/open';
+import { parsePickledTensor } from '../../../src/checkpoint/pickle/tensors';
 import { safetensors } from '../../../src/checkpoint/formats/safetensors';
 import { unpickle, type PickleObject, type PickleValue } from '../../../src/checkpoint/pickle/pickle';
 import { collectTensors } from '../../../src/checkpoint/pickle/tree';
 import { shapeProblem } from '../../../src/checkpoint/shape';
 import { seeded } from '../../support/random';
-import { u16, u32, u64 } from '../../support/zipWriter';
+import { u16, u32, u64, zipPieces } from '../../support/zipWriter';
 
 /** A deflated entry at the start of a file, which says that it unpacks to `size` bytes. */
 async function probe(stream: Uint8Array, size: number): Promise<void> {
@@ -149,6 +157,81 @@ describe('limits of a pickle', () => {
   it('read 6,000,000 opcodes', () => {
     pickle(`${'N0'.repeat(2_999_999)}N.`);
     assert.throws(() => pickle(`${'N0'.repeat(3_000_001)}N.`), /more than 6000000 opcodes/);
+  });
+});
+
+describe('limits of a pickled tensor', () => {
+  /** A view of one float32 element, its strides 0. */
+  const unfolded = (elements: number): unknown => {
+    const type = (module: string, name: string): PickleValue => ({ kind: 'global', module, name });
+    const tuple = (...items: PickleValue[]): PickleValue => ({ kind: 'tuple', items });
+    const id = tuple('storage', type('torch', 'FloatStorage'), '0', 'cpu', 1);
+    return parsePickledTensor({
+      kind: 'object',
+      type: { kind: 'global', module: 'torch._utils', name: '_rebuild_tensor_v2' },
+      args: [{ kind: 'persistent', id }, 0, tuple(elements), tuple(0), false, null],
+    });
+  };
+
+  it('unfold to 4 GiB', () => {
+    unfolded(2 ** 30);
+    assert.throws(() => unfolded(2 ** 30 + 1), /unfolds to 4294967300 bytes/);
+  });
+});
+
+describe('limits of files beside and around', () => {
+  const notTooLarge = (error: Error): boolean => !/at most/.test(error.message);
+
+  it('read a pickle of 24 MB', async () => {
+    const archive = (size: number): Promise<unknown> => {
+      const name = 'archive/data.pkl';
+      const pieces = zipPieces([{ name, content: Buffer.alloc(size) }]).map((piece) =>
+        typeof piece === 'number' ? Buffer.alloc(piece) : piece,
+      );
+      return torchZip.read(fromBytes('model.pth', Buffer.concat(pieces)));
+    };
+    await assert.rejects(archive(24_000_000), notTooLarge);
+    await assert.rejects(archive(24_000_001), /24000001 bytes, at most 24000000/);
+  });
+
+  it('read an index of 16 MB that names 10,000 shards', async () => {
+    const index = (text: string): Promise<unknown> =>
+      readShards(fromBytes('model.safetensors.index.json', Buffer.from(text)), (source) => {
+        throw new Error(source.path);
+      });
+    const shards = (count: number): string =>
+      JSON.stringify({
+        weight_map: Object.fromEntries(
+          Array.from({ length: count }, (_, i) => [`t${i}`, `${i}.safetensors`]),
+        ),
+      });
+    await assert.rejects(index(' '.repeat(16_000_000)), notTooLarge);
+    await assert.rejects(index(' '.repeat(16_000_001)), /at most 16000000/);
+    await assert.rejects(index(shards(10_000)), notTooLarge);
+    await assert.rejects(index(shards(10_001)), /10001 shards, at most 10000/);
+  });
+
+  it('read a config.json of 16 MB', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'vitrine-test-'));
+    const config = (size: number): Promise<unknown> => {
+      const path = join(folder, 'config.json');
+      writeFileSync(path, '');
+      truncateSync(path, size);
+      return readSidecar(path);
+    };
+    await assert.rejects(config(16_000_000), notTooLarge);
+    await assert.rejects(config(16_000_001), /16000001 bytes, at most 16000000/);
+    rmSync(folder, { recursive: true });
+  });
+
+  it('read a .npy header of 10,000 bytes', async () => {
+    const array = (length: number): Promise<unknown> => {
+      const dict = "{'descr': '|u1', 'fortran_order': False, 'shape': (1,), }".padEnd(length);
+      const start = Buffer.from('\x93NUMPY\x02\x00', 'latin1');
+      return npy.read(fromBytes('a.npy', Buffer.concat([start, u32(length), Buffer.from(dict), u16(0)])));
+    };
+    await array(10_000).catch((error: Error) => assert.ok(notTooLarge(error), error.message));
+    await assert.rejects(array(10_001), /a header of 10001 bytes, at most 10000/);
   });
 });
 
