@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Probe } from '../../../src/domain/probes';
-import type { AttentionRows } from '../../../src/protocol/image';
+import type { AttentionRows } from '../../../src/domain/query';
 import { scaleText, sharedRanges } from '../../../webview/image/scale';
 
 describe('a colour scale that heads share', () => {
