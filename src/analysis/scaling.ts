@@ -2,7 +2,6 @@ import { at } from '../domain/lists';
 import type { Size } from '../domain/size';
 import type { Graph } from '../graph/graph';
 import type { Scaling, ScalingPoint } from '../domain/report';
-import type { Size } from '../domain/size';
 import { exactSum } from './exact';
 import { longestSequence } from './complexity';
 import { peakMemory } from './memory';
