@@ -1,4 +1,5 @@
-// Bundles the extension, its child process, the command line, the webviews and the tests into dist/.
+// Bundles the extension, its child process, the command line, the webviews and the tests into
+// dist/.
 //   node esbuild.mjs [--watch] [--production] [--tests]
 import { build, context, transform } from 'esbuild';
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -22,8 +23,9 @@ const shared = {
 const host = { ...shared, platform: 'node', format: 'cjs', target: 'node20', external };
 
 /**
- * Splits a bundle for Node at its dynamic imports, so that activation parses only what it runs at once. esbuild splits ES
- * modules alone, and VS Code loads CommonJS: each chunk is turned into it on its way to the disk.
+ * Splits a bundle for Node at its dynamic imports, so that activation parses only what it runs at
+ * once. esbuild splits ES modules alone, and VS Code loads CommonJS: each chunk is turned into it
+ * on its way to the disk.
  */
 const split = {
   name: 'split',
@@ -74,7 +76,8 @@ function bundles() {
       plugins: [split],
     },
     {
-      // Whole files: what these two load is what they run, and one file loads faster than twenty, the more so without spaces.
+      // Whole files: what these two load is what they run, and one file loads faster than twenty,
+      // the more so without spaces.
       ...host,
       minifyWhitespace: true,
       minifySyntax: true,
@@ -109,13 +112,18 @@ function bundles() {
   return list.filter((options) => options.entryPoints.length > 0);
 }
 
-/** Tests that were deleted or renamed must not run on, and chunks of earlier builds must not be packaged. */
+/**
+ * Tests that were deleted or renamed must not run on, and chunks of earlier builds must not be
+ * packaged.
+ */
 if (flags.has('--tests')) await rm('dist/test', { recursive: true, force: true });
 await removeChunks('dist');
 await removeChunks('dist/webview');
 
 let building = 0;
-/** Brackets the builds with the two lines that the problem matcher in .vscode/tasks.json waits for. */
+/**
+ * Brackets the builds with the two lines that the problem matcher in .vscode/tasks.json waits for.
+ */
 const announce = {
   name: 'announce',
   setup({ onStart, onEnd }) {
@@ -145,7 +153,10 @@ if (flags.has('--watch')) {
 }
 await copyIcons();
 
-/** The licences of the packages whose code the bundles hold; the packages that are shipped whole bring their own. */
+/**
+ * The licences of the packages whose code the bundles hold; the packages that are shipped whole
+ * bring their own.
+ */
 async function writeNotices(inputs) {
   const bundled = inputs.flatMap((input) => input.match(/^node_modules\/(?:@[^/]+\/)?[^/]+/) ?? []);
   const folders = [

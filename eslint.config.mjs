@@ -11,9 +11,9 @@ const node = {
 const native = ['vscode', 'onnxruntime-node', 'sharp'];
 
 /**
- * Rooms in the order in which imports may point: each may import from those before it (and those of its own step).
- * The core runs in a plain Node script, so it knows neither VS Code nor native code; native code lives in the child process, so that
- * its crash cannot take the extension host along.
+ * Rooms in the order in which imports may point: each may import from those before it (and those of
+ * its own step). The core runs in a plain Node script, so it knows neither VS Code nor native code;
+ * native code lives in the child process, so that its crash cannot take the extension host along.
  */
 const steps = [
   { rooms: ['domain'], foreign: native },
@@ -45,9 +45,11 @@ const restrict = (files, foreign, rooms, more = []) => ({
 });
 
 /**
- * Inside of architectures: what holds for all comes first, then blocks and heads, which know graphs alone, groups, which several architectures
- * share, and libraries, the names that several share. No architecture knows another; the registry and recognition know them all. What comes
- * later in the configuration replaces what it says of the same file, so that the step's own restrictions are said again.
+ * Inside of architectures: what holds for all comes first, then blocks and heads, which know graphs
+ * alone, groups, which several architectures share, and libraries, the names that several share. No
+ * architecture knows another; the registry and recognition know them all. What comes later in the
+ * configuration replaces what it says of the same file, so that the step's own restrictions are
+ * said again.
  */
 const shared = ['blocks', 'heads', 'groups', 'libraries', 'published'];
 const upward = (...rooms) => rooms.map((room) => `^\\.\\./${room}(/|$)`);
@@ -113,15 +115,10 @@ const directions = [
 /** Columns that a comment may take: a page of documentation is read at this width. */
 const commentColumns = 100;
 
-/** Directories whose comments are wrapped; in the end all. */
-const wrapped = [
-  ...['architectures/published', 'attention', 'checkpoint', 'domain', 'labels', 'preprocessing'].map(
-    (room) => `src/${room}`,
-  ),
-  ...['attention', 'checkpoint', 'domain', 'labels', 'preprocessing'].map((room) => `test/unit/${room}`),
-];
-
-/** Reports lines that begin with a comment and are too long. A link that would not fit may stand alone. */
+/**
+ * Reports lines that begin with a comment and are too long. A link that would not fit may stand
+ * alone.
+ */
 const commentWidth = {
   meta: {
     type: 'layout',
@@ -169,7 +166,7 @@ export default tseslint.config(
     },
   },
   {
-    files: wrapped.map((directory) => `${directory}/**/*.{ts,tsx,mjs}`),
+    files: ['src/**/*.ts', 'webview/**/*.{ts,tsx}', 'test/**/*.{ts,tsx,mjs}', '*.mjs'],
     plugins: { house: { rules: { 'comment-width': commentWidth } } },
     rules: { 'house/comment-width': 'error' },
   },

@@ -2,9 +2,13 @@ import type { Guess } from './tasks/answer';
 import type { Uri } from 'vscode';
 import type { ColourMap } from './attention/colourMaps';
 
-// The names that package.json and the code share, with their types. A unit test holds the two against each other.
+// The names that package.json and the code share, with their types. A unit test holds the two
+// against each other.
 
-/** What classifying a picture came to, for whoever calls the command from another extension, a task or a test. */
+/**
+ * What classifying a picture came to, for whoever calls the command from another extension, a task
+ * or a test.
+ */
 export interface Classified {
   readonly image: string;
   readonly checkpoint: string;
@@ -12,7 +16,10 @@ export interface Classified {
   readonly top: readonly Guess[];
 }
 
-/** Explorer and editor menus hand over the resource that was clicked and everything that is selected. */
+/**
+ * Explorer and editor menus hand over the resource that was clicked and everything that is
+ * selected.
+ */
 type Resources = (clicked?: Uri, selected?: readonly Uri[]) => Promise<readonly Classified[]>;
 type Resource = (clicked?: Uri) => Promise<void>;
 
@@ -63,7 +70,10 @@ export interface Settings {
 }
 export type SettingId = keyof Settings;
 
-/** Their defaults, as package.json states them; also what an ill-typed value in settings.json falls back to. */
+/**
+ * Their defaults, as package.json states them; also what an ill-typed value in settings.json falls
+ * back to.
+ */
 export const defaultSettings: Settings = {
   'vitrine.provider': 'auto',
   'vitrine.threads': 0,
@@ -76,7 +86,10 @@ export const defaultSettings: Settings = {
 /** Custom editors and webview panels. */
 export const viewTypes = {
   checkpoint: 'vitrine.checkpoint',
-  /** The same editor for names that other kinds of files share (.bin, index.json): offered, never the default. */
+  /**
+   * The same editor for names that other kinds of files share (.bin, index.json): offered, never
+   * the default.
+   */
   checkpointOption: 'vitrine.checkpointOption',
   complexity: 'vitrine.complexity',
   image: 'vitrine.image',

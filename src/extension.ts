@@ -14,7 +14,10 @@ export interface TestApi {
   readonly activation: number;
 }
 
-/** Called on the first use of a command, editor or panel. Readers, families and the runtime are loaded when they are needed. */
+/**
+ * Called on the first use of a command, editor or panel. Readers, families and the runtime are
+ * loaded when they are needed.
+ */
 export function activate(context: ExtensionContext): TestApi | undefined {
   const started = performance.now();
   const owned = new Disposables();

@@ -6,7 +6,10 @@ const names =
 
 const integers: ReadonlySet<string> = new Set(['BOOL', 'U8', 'I8', 'I16', 'U16', 'I32', 'U32', 'I64', 'U64']);
 
-/** Whether the tensor is a buffer: the file says so, its name does, or it holds integers, which nothing learns. */
+/**
+ * Whether the tensor is a buffer: the file says so, its name does, or it holds integers, which
+ * nothing learns.
+ */
 export function isBuffer(tensor: Pick<Tensor, 'name' | 'dtype' | 'buffer'>): boolean {
   return tensor.buffer === true || names.test(tensor.name) || integers.has(tensor.dtype);
 }

@@ -5,15 +5,18 @@ import type { ResamplingName } from './blocks/positions';
 import { isBuffer } from './buffers';
 
 /**
- * How one tensor of the file becomes canonical parameters: one view for each index that `*` stands for in the canonical name,
- * a single one where the name has no `*`.
+ * How one tensor of the file becomes canonical parameters: one view for each index that `*` stands
+ * for in the canonical name, a single one where the name has no `*`.
  */
 export type Layout = (tensor: Tensor) => readonly ParameterView[];
 
 /** A name made of the groups of a match, where counting is needed: `layers.4` is `blocks.2`. */
 export type Renamed = (match: string, ...groups: string[]) => string;
 
-/** A rename: what the file calls it (after the dialect's prefix), timm's canonical name (`$1` … of the match), layout where it differs. */
+/**
+ * A rename: what the file calls it (after the dialect's prefix), timm's canonical name (`$1` … of
+ * the match), layout where it differs.
+ */
 export type Rename = readonly [from: RegExp, to: string | Renamed, layout?: Layout];
 
 /** One way in which a library or repository names the tensors of a model. */
@@ -21,7 +24,9 @@ export interface Dialect {
   readonly name: string;
   /** What the user is shown: `Hugging Face transformers`. */
   readonly title: string;
-  /** What may stand in front of the names: `vit.`, `backbone.`. The names of a head often lack it. */
+  /**
+   * What may stand in front of the names: `vit.`, `backbone.`. The names of a head often lack it.
+   */
   readonly prefix?: RegExp;
   /** The dialect is spoken where each of these finds a name (after the prefix). */
   readonly signature: readonly RegExp[];
@@ -29,29 +34,50 @@ export interface Dialect {
   readonly absent?: readonly RegExp[];
   readonly renames: readonly Rename[];
   /**
-   * Names of the network itself (after the prefix): one of these that no row knows means a network of another kind. Without it every tensor
-   * of the file must be read by the family's graph, be a buffer or idle.
+   * Names of the network itself (after the prefix): one of these that no row knows means a network
+   * of another kind. Without it every tensor of the file must be read by the family's graph, be a
+   * buffer or idle.
    */
   readonly territory?: RegExp;
   /** Families whose models the rows rename; the plain transformers without it. */
   readonly families?: readonly string[];
-  /** Names (after the prefix) that this library registers as buffers, beside those that all libraries do. */
+  /**
+   * Names (after the prefix) that this library registers as buffers, beside those that all
+   * libraries do.
+   */
   readonly buffers?: RegExp;
-  /** Canonical module path of an attention block -> the file's own, for whoever names a layer to the user. */
+  /**
+   * Canonical module path of an attention block -> the file's own, for whoever names a layer to the
+   * user.
+   */
   readonly modules?: readonly (readonly [canonical: RegExp, own: string])[];
   /** The same by a canonical parameter: the module is what the file calls the one that holds it. */
   readonly holders?: readonly (readonly [canonical: RegExp, parameter: string])[];
-  /** Kinds of maps by the canonical path of their module, where this library's models differ from timm's words. */
+  /**
+   * Kinds of maps by the canonical path of their module, where this library's models differ from
+   * timm's words.
+   */
   readonly kinds?: readonly (readonly [canonical: RegExp, kind: ProbeKind])[];
-  /** How the library resamples a position table for another image size: without and with register tokens. */
+  /**
+   * How the library resamples a position table for another image size: without and with register
+   * tokens.
+   */
   readonly resampling: readonly [plain: ResamplingName, withRegisters: ResamplingName];
   /** Epsilon of the norms where nothing says otherwise: the library's default. */
   readonly eps: number;
-  /** Its models are the image towers of dual encoders, with or without the text tower beside them. */
+  /**
+   * Its models are the image towers of dual encoders, with or without the text tower beside them.
+   */
   readonly dualEncoder?: true;
-  /** The kind of model around the network, of which the rows rename the image backbone alone: `DETR`. */
+  /**
+   * The kind of model around the network, of which the rows rename the image backbone alone:
+   * `DETR`.
+   */
   readonly backboneOf?: string;
-  /** The naming inside of this one, where a library has another's networks as parts: whose defaults hold for what weights do not tell. */
+  /**
+   * The naming inside of this one, where a library has another's networks as parts: whose defaults
+   * hold for what weights do not tell.
+   */
   readonly inner?: Dialect;
   /** Number of the first register token: timm counts from 0, transformers from 1. */
   readonly firstRegister?: number;
@@ -75,14 +101,20 @@ export interface Translation {
   readonly source: ParameterSource;
   /** Tensors of the network that no row knows. */
   readonly unexpected: readonly string[];
-  /** Tensors that are there once more for each module that shares the parameter, and the tensor that is read. */
+  /**
+   * Tensors that are there once more for each module that shares the parameter, and the tensor that
+   * is read.
+   */
   readonly copies: ReadonlyMap<string, string>;
 }
 
 /** Names that are canonical as they stand. */
 export const asNamed: Rename = [/^(.+)$/, '$1'];
 
-/** timm's own names of a family, which are the canonical ones; `signature` finds a name of each part that only this family has. */
+/**
+ * timm's own names of a family, which are the canonical ones; `signature` finds a name of each part
+ * that only this family has.
+ */
 export function timmNames(
   family: string,
   signature: readonly RegExp[],
@@ -113,7 +145,9 @@ export const asTokens: Layout = (tensor) => [
 /** A dense kernel `[in, out]`. */
 export const transposed: Layout = (tensor) => [{ ...whole(tensor), permutation: [1, 0] }];
 
-/** Part `index` of `count` equal parts along the first axis (fused q, k, v), `length` parts long. */
+/**
+ * Part `index` of `count` equal parts along the first axis (fused q, k, v), `length` parts long.
+ */
 export function rows(index: number, count: number, length = 1): Layout {
   return (tensor) => {
     const part = tensor.shape[0]! / count;
@@ -157,7 +191,10 @@ export class FileNames {
   }
 }
 
-/** The only name that a mark finds, where it is nothing but a name: those are looked up, not searched for. */
+/**
+ * The only name that a mark finds, where it is nothing but a name: those are looked up, not
+ * searched for.
+ */
 const onlyName = ({ source }: RegExp): string | undefined =>
   /^\^(?:\w|\\\.)+\$$/.test(source) ? source.slice(1, -1).replaceAll('\\.', '.') : undefined;
 
@@ -166,7 +203,10 @@ function finds(mark: RegExp, { names, known }: Bare): boolean {
   return name === undefined ? names.some((each) => mark.test(each)) : known.has(name);
 }
 
-/** The marks of a dialect's signature that find no name, one after the other: whoever asks whether there is one stops at it. */
+/**
+ * The marks of a dialect's signature that find no name, one after the other: whoever asks whether
+ * there is one stops at it.
+ */
 export function* lackingSignature({ prefix, signature }: Dialect, file: FileNames): Generator<RegExp> {
   const bare = file.behind(prefix);
   for (const mark of signature) if (!finds(mark, bare)) yield mark;
@@ -176,11 +216,17 @@ function withoutPrefix(name: string, prefix: string): string {
   return name.startsWith(prefix) ? name.slice(prefix.length) : name;
 }
 
-/** Another tensor with the name and shape of a parameter: one that modules share and that is saved with each. */
+/**
+ * Another tensor with the name and shape of a parameter: one that modules share and that is saved
+ * with each.
+ */
 const isCopy = (shape: readonly number[], known: Translated): boolean =>
   shape.length === known.shape.length && shape.every((side, axis) => side === known.shape[axis]);
 
-/** The tensors under canonical names; undefined where they do not speak the dialect. Names that no row knows are left out. */
+/**
+ * The tensors under canonical names; undefined where they do not speak the dialect. Names that no
+ * row knows are left out.
+ */
 export function translate(
   dialect: Dialect,
   tensors: readonly Tensor[],

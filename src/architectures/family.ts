@@ -10,14 +10,17 @@ export type { ConfigValue, Evidence };
 /** What a checkpoint is for, by its head. */
 export type TaskName = 'classify' | 'features';
 
-/** Figures with their evidence, keyed by the field's words: depth, dim, heads, patch, classes, window … */
+/**
+ * Figures with their evidence, keyed by the field's words: depth, dim, heads, patch, classes,
+ * window …
+ */
 export type EvidenceRecord = Readonly<Record<string, Evidence>>;
 
 /** What a family makes of a checkpoint's names and shapes. */
 export interface Recognised<C = never> {
   /**
-   * What `build` reads: hyper-parameters by the same keys as `evidence`, and what else follows from names and shapes, which is not shown.
-   * A family without it gets the whole recognition.
+   * What `build` reads: hyper-parameters by the same keys as `evidence`, and what else follows from
+   * names and shapes, which is not shown. A family without it gets the whole recognition.
    */
   readonly config?: C;
   /** A label of the family: `vit`, `deit-distilled`, `dinov2-registers`. */
@@ -28,22 +31,37 @@ export interface Recognised<C = never> {
   /** `[height, width]` in pixels. */
   readonly imageSize: Size;
   readonly evidence: EvidenceRecord;
-  /** Values that the weights allow for figures that may be set, the usual ones first; any may be typed where there are none. */
+  /**
+   * Values that the weights allow for figures that may be set, the usual ones first; any may be
+   * typed where there are none.
+   */
   readonly choices?: Readonly<Record<string, readonly ConfigValue[]>>;
   /** Other published models with the same names and shapes. */
   readonly candidates: readonly string[];
   readonly warnings: readonly string[];
-  /** Default pixel preprocessing of this kind of weights, a name of the preprocessing table: `half`, `imagenet`, `clip` … */
+  /**
+   * Default pixel preprocessing of this kind of weights, a name of the preprocessing table: `half`,
+   * `imagenet`, `clip` …
+   */
   readonly pixels: DefaultsName;
-  /** Steps by which the image's sides may grow, in pixels: the patch, or patch × window; 0 where they may not. */
+  /**
+   * Steps by which the image's sides may grow, in pixels: the patch, or patch × window; 0 where
+   * they may not.
+   */
   readonly sizeStep: Size;
 }
 
-/** Everything a family may look at. `tensors` has canonical (timm) names; `assume` is what the user typed in. */
+/**
+ * Everything a family may look at. `tensors` has canonical (timm) names; `assume` is what the user
+ * typed in.
+ */
 export interface Found {
   readonly tensors: ReadonlyMap<string, Translated>;
   readonly dialect: Dialect;
-  /** What stands in front of the network's names in the file, `visual.trunk.`; empty where nothing does. */
+  /**
+   * What stands in front of the network's names in the file, `visual.trunk.`; empty where nothing
+   * does.
+   */
   readonly prefix: string;
   readonly checkpoint: Checkpoint;
   readonly assume: Readonly<Record<string, ConfigValue>>;
@@ -55,21 +73,29 @@ export interface Found {
 export interface Family<C = unknown, M = unknown> {
   /** Its name, which no other has: `vit`, `resnet`. */
   readonly name: string;
-  /** The wider group that it is told by, `cnn` for convolutional networks; its own name without it. */
+  /**
+   * The wider group that it is told by, `cnn` for convolutional networks; its own name without it.
+   */
   readonly row?: string;
   /** `Vision Transformer` */
   readonly title: string;
-  /** How libraries and repositories name its tensors: rename rows to timm's names, which are the canonical ones. */
+  /**
+   * How libraries and repositories name its tensors: rename rows to timm's names, which are the
+   * canonical ones.
+   */
   readonly names: readonly Dialect[];
-  /** Canonical names of parameters that may take no part in the pass: a mask token, the head of another mode. */
+  /**
+   * Canonical names of parameters that may take no part in the pass: a mask token, the head of
+   * another mode.
+   */
   readonly idle?: RegExp;
   /** Keys that `assume` may set. */
   readonly assumable: readonly string[];
   /** "Not mine" is undefined; a hyper-parameter that cannot be is an error naming the tensor. */
   recognise(found: Found): Recognised<C> | undefined;
   /**
-   * Writes stem and stages, and hands their maps to a head. Every parameter that it or the head reads counts as used; the rest is listed as
-   * unused.
+   * Writes stem and stages, and hands their maps to a head. Every parameter that it or the head
+   * reads counts as used; the rest is listed as unused.
    */
   build(builder: GraphBuilder, config: C, options: BuildOptions): M;
   /** Writes what the model itself answers with: pooling, classifier, and the graph's outputs. */
@@ -97,7 +123,10 @@ export type Recognition =
   | {
       readonly family: null;
       readonly dialect: string;
-      /** Why it is not taken for a vision transformer, e.g. `looks like a language model: model.layers.0.self_attn.q_proj.weight`. */
+      /**
+       * Why it is not taken for a vision transformer, e.g.
+       * `looks like a language model: model.layers.0.self_attn.q_proj.weight`.
+       */
       readonly reason: string;
       /** Nearest family and what is missing for it. */
       readonly nearest?: { readonly family: string; readonly missing: readonly string[] };
@@ -105,7 +134,10 @@ export type Recognition =
       readonly cause?: unknown;
     };
 
-/** What part a tensor of the file has in the model; a copy is a second name of a parameter, which counts under the first. */
+/**
+ * What part a tensor of the file has in the model; a copy is a second name of a parameter, which
+ * counts under the first.
+ */
 export type TensorRole = 'parameter' | 'buffer' | 'unused' | 'copy';
 
 /** Elements of the file by role; every tensor counted once, however often it is read. */

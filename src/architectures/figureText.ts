@@ -1,8 +1,9 @@
 import type { ConfigValue } from './family';
 
 /**
- * Reads a figure as people type it: a number (`12`), a word (`gelu`), `true` or `false`, or a comma list (`2,4` for one figure per
- * stage, or rows and columns). Throws where nothing stands between commas.
+ * Reads a figure as people type it: a number (`12`), a word (`gelu`), `true` or `false`, or a comma
+ * list (`2,4` for one figure per stage, or rows and columns). Throws where nothing stands between
+ * commas.
  */
 export function parseFigure(text: string): ConfigValue {
   const parts = text.split(',').map((part) => part.trim());

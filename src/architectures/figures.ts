@@ -27,7 +27,10 @@ export function given({ assume }: Found, key: string): Evidence | undefined {
   return value === undefined ? undefined : { value, source: 'given by the user', assumed: false };
 }
 
-/** The first evidence there is. The order is the caller's: user, config, published table, assumption. */
+/**
+ * The first evidence there is. The order is the caller's: user, config, published table,
+ * assumption.
+ */
 export function firstOf<T extends ConfigValue>(
   otherwise: Evidence<T>,
   ...evidences: readonly (Evidence<T> | undefined)[]
@@ -46,7 +49,10 @@ export function configOf<S extends EvidenceRecord>(settled: S): ConfigOf<S> {
   return Object.fromEntries(values) as ConfigOf<S>;
 }
 
-/** A figure as a number. Throws where it is missing or no number: the family forgot it, or the user typed a word. */
+/**
+ * A figure as a number. Throws where it is missing or no number: the family forgot it, or the user
+ * typed a word.
+ */
 export function numberOf(figures: EvidenceRecord, key: string): number {
   const value = figures[key]?.value;
   if (typeof value === 'number' && Number.isFinite(value)) return value;

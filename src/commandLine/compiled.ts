@@ -28,8 +28,8 @@ function cacheFolder({ env, platform }: NodeJS.Process = process): string {
 const prefix = 'commands-';
 
 /**
- * Where the compiled code of a file is kept. V8 checks its own version and flags, and of the source the length alone: place, size and time of
- * the file are in the name.
+ * Where the compiled code of a file is kept. V8 checks its own version and flags, and of the source
+ * the length alone: place, size and time of the file are in the name.
  */
 function cachedAt(file: string, folder: string): string {
   const { size, mtimeMs } = statSync(file);
@@ -47,7 +47,10 @@ function readIfThere(path: string): Buffer | undefined {
   }
 }
 
-/** Keeps compiled code, and removes that of older builds. A folder that cannot be written costs the next start a few milliseconds. */
+/**
+ * Keeps compiled code, and removes that of older builds. A folder that cannot be written costs the
+ * next start a few milliseconds.
+ */
 function keep(path: string, code: Buffer): void {
   try {
     const folder = dirname(path);
@@ -63,8 +66,9 @@ function keep(path: string, code: Buffer): void {
 }
 
 /**
- * Runs a CommonJS file as `require` does, compiled as it was when it ran before: parsing a megabyte of source takes a fifth of the time that
- * `vitrine inspect` needs. Code that V8 does not take (another version, other flags, a damaged file) is compiled anew.
+ * Runs a CommonJS file as `require` does, compiled as it was when it ran before: parsing a megabyte
+ * of source takes a fifth of the time that `vitrine inspect` needs. Code that V8 does not take
+ * (another version, other flags, a damaged file) is compiled anew.
  */
 export function runCompiled(file: string, folder = cacheFolder()): void {
   const path = cachedAt(file, folder);

@@ -58,7 +58,9 @@ function tokensOf({ keys }: Probe): number {
   return rows * columns;
 }
 
-/** Stored arrays that are added to the scores of an attention, reshaped or converted on their way. */
+/**
+ * Stored arrays that are added to the scores of an attention, reshaped or converted on their way.
+ */
 function addedToScores(graph: Graph, { value }: Probe): readonly string[] {
   const from = producers(graph);
   const search = (name: string): readonly string[] => {

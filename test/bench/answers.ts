@@ -1,4 +1,5 @@
-// Every published model of timm with random weights: how far our output is from timm's. Not a time, but only here is the peer at hand.
+// Every published model of timm with random weights: how far our output is from timm's. Not a time,
+// but only here is the peer at hand.
 import { openAt } from '../support/open';
 import { fileStates } from '../../src/models/files';
 import * as runtime from 'onnxruntime-node';
@@ -18,18 +19,27 @@ import { missingRow, type Row } from './table';
 /** Largest model in parameters and MACs of one picture: what two cores answer within seconds. */
 const most = { params: 130e6, macs: 8e9 };
 
-/** Millionths of the output's spread: float32 gives up to fifty, an epsilon of another size some hundred, a wrong figure ten thousand. */
+/**
+ * Millionths of the output's spread: float32 gives up to fifty, an epsilon of another size some
+ * hundred, a wrong figure ten thousand.
+ */
 const target = 100;
 
 /** What came of one model. */
 interface Compared {
   readonly model: string;
   readonly difference: number;
-  /** Why a large difference is none of ours: figures that no weight tells, or the float32 of the model itself. */
+  /**
+   * Why a large difference is none of ours: figures that no weight tells, or the float32 of the
+   * model itself.
+   */
   readonly excuse?: string;
 }
 
-/** One row per family; VITRINE_FAMILIES names the families (separated by commas), VITRINE_PARAMETERS the largest model. */
+/**
+ * One row per family; VITRINE_FAMILIES names the families (separated by commas), VITRINE_PARAMETERS
+ * the largest model.
+ */
 export async function measureAnswers(): Promise<readonly Row[]> {
   const other = await findTimmOutputs();
   if ('notFound' in other) return [missingRow('outputs against timm', other.notFound)];
@@ -47,7 +57,10 @@ export async function measureAnswers(): Promise<readonly Row[]> {
 
 const modelOf = ({ id }: Line): string => id.replace(/^timm\//, '').split('#')[0]!;
 
-/** Lines of timm's models by family, one for each model; those that a name with a mark of ours builds are left out. */
+/**
+ * Lines of timm's models by family, one for each model; those that a name with a mark of ours
+ * builds are left out.
+ */
 function wantedModels(): ReadonlyMap<string, readonly Line[]> {
   const wanted = process.env.VITRINE_FAMILIES?.split(',');
   const params = Number(process.env.VITRINE_PARAMETERS ?? most.params);

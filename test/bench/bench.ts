@@ -1,4 +1,5 @@
-// npm run bench [-- SECTION …]: Vitrine beside its peers in one run, as ratios, because this machine's milliseconds mean little on another.
+// npm run bench [-- SECTION …]: Vitrine beside its peers in one run, as ratios, because this
+// machine's milliseconds mean little on another.
 import { cpus, loadavg, release } from 'node:os';
 import { measureCold } from './cold';
 import { findTimm, findTransformersJs } from './findPeers';

@@ -1,5 +1,5 @@
-// One row per family: from a file to its graph for the family's largest published model, and a picture to the five likeliest classes of a
-// small one against timm with the same random weights.
+// One row per family: from a file to its graph for the family's largest published model, and a
+// picture to the five likeliest classes of a small one against timm with the same random weights.
 import { join } from 'node:path';
 import { families } from '../../src/architectures/registry';
 import type { Family } from '../../src/architectures/family';
@@ -73,7 +73,10 @@ export async function measureFamilies(): Promise<readonly Row[]> {
   return rows;
 }
 
-/** The published model with the most tensors: what takes longest is one step per tensor and operator. */
+/**
+ * The published model with the most tensors: what takes longest is one step per tensor and
+ * operator.
+ */
 function largestOf(family: string, lines: readonly Line[]): Line | undefined {
   const own = lines.filter((line) => rowOf(line.family) === family);
   return own.reduce<Line | undefined>(

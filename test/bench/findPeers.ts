@@ -46,7 +46,10 @@ export const findTimm = (weights: string, architecture: string): Promise<OtherWa
 /** timm that makes models and what they give. */
 export const findTimmOutputs = (): Promise<OtherWay | NotFound> => findInPython('timmOutputs', []);
 
-/** A program of the bench in the Python that VITRINE_PYTHON names, else in the first on the path, where that has timm. */
+/**
+ * A program of the bench in the Python that VITRINE_PYTHON names, else in the first on the path,
+ * where that has timm.
+ */
 async function findInPython(name: string, args: readonly string[]): Promise<OtherWay | NotFound> {
   const python = process.env.VITRINE_PYTHON ?? 'python3';
   const facts = 'import torch, timm; print(f"timm {timm.__version__}, torch {torch.__version__}")';

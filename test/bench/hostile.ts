@@ -29,7 +29,10 @@ const repeats = 5;
 const folder = resolve('test/fixtures/hostile');
 const files = join(folder, 'files');
 
-/** How long the reader takes at most over a broken or hostile file. Those that a test has to prepare first are left to the tests. */
+/**
+ * How long the reader takes at most over a broken or hostile file. Those that a test has to prepare
+ * first are left to the tests.
+ */
 export async function measureHostile(): Promise<readonly Row[]> {
   const all = JSON.parse(readFileSync(join(folder, 'cases.json'), 'utf8')) as readonly HostileCase[];
   const cases = all.filter(({ format, setup, recipe }) => format !== 'image' && !setup && !recipe);

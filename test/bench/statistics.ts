@@ -1,6 +1,9 @@
 import { setTimeout } from 'node:timers/promises';
 
-/** Milliseconds before each measurement: a runtime's threads go on spinning after a run, and would take a core from the other side. */
+/**
+ * Milliseconds before each measurement: a runtime's threads go on spinning after a run, and would
+ * take a core from the other side.
+ */
 const rest = 100;
 
 /** The middle of repeated measurements, and how far they lie apart. */
@@ -26,8 +29,9 @@ export interface Paired {
 }
 
 /**
- * Measures two things in turns, `ours` first in one turn and `theirs` first in the next, so that whatever else the machine does meets
- * both alike. The first turn warms the file cache and is not counted.
+ * Measures two things in turns, `ours` first in one turn and `theirs` first in the next, so that
+ * whatever else the machine does meets both alike. The first turn warms the file cache and is not
+ * counted.
  */
 export async function measurePairs(
   turns: number,
@@ -49,7 +53,10 @@ export async function measurePairs(
   };
 }
 
-/** Both sides must have done the same work, or their times say nothing: whether they name the same classes. */
+/**
+ * Both sides must have done the same work, or their times say nothing: whether they name the same
+ * classes.
+ */
 export function agreement(mine: readonly number[], theirs: readonly number[]): string {
   if (mine.join() === theirs.join()) return 'same top-5';
   return mine[0] === theirs[0] ? 'same top-1' : `other top-1: ${mine[0]} and ${theirs[0]}`;

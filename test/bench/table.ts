@@ -3,7 +3,10 @@ import type { Paired, Spread } from './statistics';
 /** One line of the table. */
 export interface Row {
   readonly what: string;
-  /** What the target is about: a ratio to the peer, milliseconds, a difference. Absent where it could not be measured. */
+  /**
+   * What the target is about: a ratio to the peer, milliseconds, a difference. Absent where it
+   * could not be measured.
+   */
   readonly value?: Spread;
   readonly unit: '×' | 'ms' | 's' | 'ppm';
   /** The value must not be above it; a row without one informs. */

@@ -12,7 +12,10 @@ import { picture, type Workload } from './workload';
 const turns = 60;
 /** Turns against peers whose runs take longer; those of small models scatter. */
 const peerTurns = 15;
-/** Runs before measuring: by then the session with packed weights is in place, and peers have warmed up. */
+/**
+ * Runs before measuring: by then the session with packed weights is in place, and peers have warmed
+ * up.
+ */
 const warmUps = 4;
 
 /** Milliseconds of one request by its parts. */

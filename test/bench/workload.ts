@@ -1,4 +1,5 @@
-// What is measured: a ViT-B/16 with random weights as timm's hub would hold it, and the same weights as the peers need them.
+// What is measured: a ViT-B/16 with random weights as timm's hub would hold it, and the same
+// weights as the peers need them.
 import { openModel } from '../../src/models/openedModels';
 import { mkdirSync, openSync, closeSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -37,7 +38,10 @@ export interface Workload {
   readonly large: string;
 }
 
-/** Makes the weights once and keeps them in the cache; what depends on this project's code is written anew. */
+/**
+ * Makes the weights once and keeps them in the cache; what depends on this project's code is
+ * written anew.
+ */
 export async function makeWorkload(): Promise<Workload> {
   const folder = await provideFolder('bench-vit-base-1', async (place) => writeBase(place));
   const weights = join(folder, 'model.safetensors');
@@ -75,7 +79,10 @@ function writeBase(folder: string): void {
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config, undefined, 1));
 }
 
-/** Writes random values over the zeros of a file: uniform, with the deviation that ViTs are initialised with; norms scale by 1. */
+/**
+ * Writes random values over the zeros of a file: uniform, with the deviation that ViTs are
+ * initialised with; norms scale by 1.
+ */
 function fill(path: string): void {
   const file = openSync(path, 'r+');
   const random = seeded(16);
@@ -112,7 +119,10 @@ async function writeGraphs(model: Model, folder: string): Promise<readonly strin
   return files;
 }
 
-/** The layout that transformers.js reads; its preprocessing is what timm's config.json says, in the words of transformers. */
+/**
+ * The layout that transformers.js reads; its preprocessing is what timm's config.json says, in the
+ * words of transformers.
+ */
 async function writeHub(model: Model, folder: string): Promise<void> {
   mkdirSync(join(folder, 'onnx'), { recursive: true });
   const labels = Array.from({ length: base.classes }, (_, index) => [index, `class ${index}`]);

@@ -82,8 +82,9 @@ export function mutantsOf(file: string, text: string): readonly Mutant[] {
 }
 
 /**
- * The file with all of these mutants in it, each behind a question: `ask(id)` says which one is alive. Mutants that lie inside of another one
- * are left out of the outer one's changed text, so that exactly one change is alive at a time.
+ * The file with all of these mutants in it, each behind a question: `ask(id)` says which one is
+ * alive. Mutants that lie inside of another one are left out of the outer one's changed text, so
+ * that exactly one change is alive at a time.
  */
 export function withMutants(
   text: string,

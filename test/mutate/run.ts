@@ -1,7 +1,9 @@
-// npm run mutate [-- ROOM …] [--seed N] [--count N]: plants small changes one at a time and counts those that the unit stage notices.
+// npm run mutate [-- ROOM …] [--seed N] [--count N]: plants small changes one at a time and counts
+// those that the unit stage notices.
 //
-// All mutants of the sample are built into one set of test bundles, asleep; each run wakes one. A first run of every test file with none awake
-// tells which files reach which mutants: a mutant meets only those, the quickest first, and one that no test reaches has survived.
+// All mutants of the sample are built into one set of test bundles, asleep; each run wakes one. A
+// first run of every test file with none awake tells which files reach which mutants: a mutant
+// meets only those, the quickest first, and one that no test reaches has survived.
 import { execFile } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

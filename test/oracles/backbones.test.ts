@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { countParameters, recognise } from '../../src/architectures/recognise/recognise';
 import { checkpointOf, linesFolder, readLines, rowOf, understand, type Line } from './lines';
 
-/** Rows whose models hold an image backbone beside a decoder, a detector's head or a language model. */
+/**
+ * Rows whose models hold an image backbone beside a decoder, a detector's head or a language model.
+ */
 const rows = ['detr', 'yolos', 'owlvit', 'segmentation', 'depth', 'caption', 'vqa'];
 
 /** Row of the backbone by the published name; plain transformers where none fits. */

@@ -1,6 +1,6 @@
 /**
- * Lines whose header does not tell what they count, by id, with the reason: same header, different truth. Where a config.json beside them
- * tells it, they are held to it.
+ * Lines whose header does not tell what they count, by id, with the reason: same header, different
+ * truth. Where a config.json beside them tells it, they are held to it.
  */
 export const exceptions: Readonly<Record<string, string>> = {
   'transformers/microsoft/swinv2-base-patch4-window8-256':

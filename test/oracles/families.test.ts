@@ -25,7 +25,9 @@ function headsOf({ config }: Line): readonly number[] | undefined {
   return heads && heads.length > 0 ? heads : undefined;
 }
 
-/** Everything that a line and what is read from its header disagree on; empty where all is right. */
+/**
+ * Everything that a line and what is read from its header disagree on; empty where all is right.
+ */
 function problems(line: Line, config?: Line['config_json']): readonly string[] {
   const { recognition, params, buffers, macs } = understand(line, config);
   if (recognition.family === null) return [`${line.id}: ${recognition.reason}`];
@@ -45,12 +47,18 @@ function problems(line: Line, config?: Line['config_json']): readonly string[] {
 const withoutRepeats = (heads: readonly unknown[]): string =>
   heads.filter((each, group) => group === 0 || each !== heads[group - 1]).join(' ');
 
-/** One number stands for all groups, and one for the groups of a stage: DaViT's lines list each pair of blocks. */
+/**
+ * One number stands for all groups, and one for the groups of a stage: DaViT's lines list each pair
+ * of blocks.
+ */
 const sameHeads = (found: readonly unknown[], expected: readonly number[]): boolean =>
   expected.every((heads, group) => heads === found[found.length === 1 ? 0 : group]) ||
   withoutRepeats(found) === withoutRepeats(expected);
 
-/** The size that a line's model is published with; undefined where the line does not tell, as it was described at another. */
+/**
+ * The size that a line's model is published with; undefined where the line does not tell, as it was
+ * described at another.
+ */
 function publishedSize({ id, image_size, config_json }: Line): string | undefined {
   const described = config_json?.['pretrained_cfg'] as
     { readonly input_size?: readonly number[] } | undefined;
@@ -58,7 +66,10 @@ function publishedSize({ id, image_size, config_json }: Line): string | undefine
   return id.includes('@') && size === image_size.join('×') ? undefined : size;
 }
 
-/** An image size that is stated of bare names and shapes, not assumed, though the model is published with another. */
+/**
+ * An image size that is stated of bare names and shapes, not assumed, though the model is published
+ * with another.
+ */
 function misstatedSize(line: Line): readonly string[] {
   const expected = publishedSize(line);
   const { recognition } = understandAsFound(line);

@@ -10,7 +10,10 @@ import type { Checkpoint } from '../../src/checkpoint/checkpoint';
 import { dtypes, type DType, type Tensor } from '../../src/checkpoint/tensors';
 import { unwrapNames } from '../../src/checkpoint/unwrap';
 
-/** One model without weights: its header, its configuration and what the reference implementation counts. */
+/**
+ * One model without weights: its header, its configuration and what the reference implementation
+ * counts.
+ */
 export interface Line {
   readonly id: string;
   readonly dialect: string;
@@ -25,7 +28,10 @@ export interface Line {
   readonly tensors: readonly (readonly [name: string, dtype: string, shape: readonly number[]])[];
 }
 
-/** Header-only models (`*.jsonl.gz`) that come with the tests; VITRINE_CASES names another folder of them. */
+/**
+ * Header-only models (`*.jsonl.gz`) that come with the tests; VITRINE_CASES names another folder of
+ * them.
+ */
 export const ownFolder = 'test/fixtures/oracles';
 export const linesFolder = process.env.VITRINE_CASES ?? ownFolder;
 
@@ -39,7 +45,10 @@ export const familyRows = JSON.parse(readFileSync(join(ownFolder, 'families.json
 export const rowOf = (label: string): string | undefined =>
   Object.keys(familyRows).find((row) => familyRows[row]!.labels.includes(label));
 
-/** Lines of every `*.jsonl.gz` of a folder. torchvision keeps both versions of Swin in one module, which names the lines of both. */
+/**
+ * Lines of every `*.jsonl.gz` of a folder. torchvision keeps both versions of Swin in one module,
+ * which names the lines of both.
+ */
 export function readLines(folder: string): readonly Line[] {
   return readdirSync(folder)
     .filter((file) => file.endsWith('.jsonl.gz'))
@@ -70,7 +79,9 @@ function tensorOf([name, dtype, shape]: Line['tensors'][number], index: number):
   };
 }
 
-/** The line as a checkpoint: header only, with its config.json beside it where `config` is given. */
+/**
+ * The line as a checkpoint: header only, with its config.json beside it where `config` is given.
+ */
 export function checkpointOf(
   line: Pick<Line, 'id' | 'tensors'>,
   config?: Readonly<Record<string, unknown>>,
@@ -93,7 +104,10 @@ export function checkpointOf(
   };
 }
 
-/** What recognition makes of a line, without the graph: a thousand of them would not fit into memory. */
+/**
+ * What recognition makes of a line, without the graph: a thousand of them would not fit into
+ * memory.
+ */
 export interface Understood {
   readonly recognition: Recognition;
   readonly params: number;
@@ -116,8 +130,9 @@ export const understandAsFound = (line: Line): Understood =>
   remembered(`${line.id} as found`, () => summarise(checkpointOf(line)));
 
 /**
- * What is read from a line's header at the line's own image size, with `config` beside it if it is given. The passes over a line share a
- * recognition: the one that names and shapes tell serves at its own size, too.
+ * What is read from a line's header at the line's own image size, with `config` beside it if it is
+ * given. The passes over a line share a recognition: the one that names and shapes tell serves at
+ * its own size, too.
  */
 export function understand(line: Line, config?: Line['config_json']): Understood {
   return remembered(`${line.id} ${config ? 'config' : 'bare'}`, () => {

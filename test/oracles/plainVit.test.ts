@@ -14,7 +14,10 @@ const undecidable: Readonly<Record<string, string>> = Object.fromEntries(
   ]),
 );
 
-/** The image encoder of a masked autoencoder, all patches visible: the line that counts the same encoder alone. */
+/**
+ * The image encoder of a masked autoencoder, all patches visible: the line that counts the same
+ * encoder alone.
+ */
 const encoders: Readonly<Record<string, string>> = {
   'transformers/facebook/vit-mae-base': 'transformers/facebook/vit-mae-base#encoder',
   'transformers/facebook/vit-mae-large': 'transformers/facebook/vit-mae-large#encoder',
@@ -36,7 +39,10 @@ interface TextConfig {
 const onceRead =
   /^(?:text_projection(?:\.weight)?|visual_projection\.weight|visual\.proj|text_model\.head\.weight|text_model\.pooler\.dense\.weight|text\.text_projection\.weight)$/;
 
-/** MACs of a dual encoder's image tower: the whole less text tower, projections and the one logit (closed forms of a transformer of L tokens). */
+/**
+ * MACs of a dual encoder's image tower: the whole less text tower, projections and the one logit
+ * (closed forms of a transformer of L tokens).
+ */
 function imageMacs({ macs, config, tensors }: Line): Macs {
   const { dim, depth, intermediate_size: mlp } = config['text_config'] as TextConfig;
   const length = config['text_length'] as number;

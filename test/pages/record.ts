@@ -1,6 +1,8 @@
 // Records what the pages are looked at with: what the sample model attends to on a picture, and
 // three small networks of other kinds (stages of windows, gates, channels) from the golden cases.
-//   node esbuild.mjs && npx esbuild test/pages/record.ts --bundle --platform=node --packages=external --outfile=dist/record.js
+//   node esbuild.mjs
+//   npx esbuild test/pages/record.ts --bundle --platform=node --packages=external \
+//     --outfile=dist/record.js
 //   node dist/record.js
 import { PathRunner } from '../../src/useCases/run';
 import { openAt } from '../support/open';

@@ -11,8 +11,9 @@ export function cacheFolder() {
 }
 
 /**
- * Gives a folder of the cache, filling it first where it is missing. The folder appears under its name only when `fill`
- * has finished, so that an interrupted download is never taken for a whole one.
+ * Gives a folder of the cache, filling it first where it is missing. The folder appears under its
+ * name only when `fill` has finished, so that an interrupted download is never taken for a whole
+ * one.
  *
  * @param {string} name folder name, the version in it
  * @param {(folder: string) => Promise<void>} fill writes the content into an empty folder

@@ -1,5 +1,7 @@
-// npm run test:cases -- FOLDER: runs the tests of golden cases and of header-only models over any folder of them.
-//   FOLDER holds folders with case.json, a checkpoint and reference.safetensors, or files `*.jsonl.gz` with one model a line.
+// npm run test:cases -- FOLDER: runs the tests of golden cases and of header-only models over any
+// folder of them.
+//   FOLDER holds folders with case.json, a checkpoint and reference.safetensors, or files
+//   `*.jsonl.gz` with one model a line.
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { endOnSignals, run } from './processes.mjs';

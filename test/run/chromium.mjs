@@ -66,7 +66,10 @@ async function playwrightLocation() {
   return module.chromium.executablePath();
 }
 
-/** Before playwright's download, because Debian's package brings the libraries it needs and the other does not. */
+/**
+ * Before playwright's download, because Debian's package brings the libraries it needs and the
+ * other does not.
+ */
 async function installWithApt() {
   if (!existsSync('/etc/debian_version') || process.getuid?.() !== 0) return undefined;
   if (existsSync(await playwrightLocation())) return undefined;

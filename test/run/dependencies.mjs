@@ -7,7 +7,10 @@ import { run } from './processes.mjs';
 /** Holds the hash of the lock file that node_modules was installed from. */
 const stamp = 'node_modules/.vitrine-installed';
 
-/** The runtime's install script fetches CUDA libraries (250 MB) that nothing here needs, from a site that may be out of reach. */
+/**
+ * The runtime's install script fetches CUDA libraries (250 MB) that nothing here needs, from a site
+ * that may be out of reach.
+ */
 const environment = { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' };
 
 /** Installs the locked dependencies unless node_modules already holds them. */
@@ -19,7 +22,9 @@ export async function installDependencies() {
   await writeFile(stamp, wanted);
 }
 
-/** The platform belongs to it: a folder shared between two systems holds the native modules of one. */
+/**
+ * The platform belongs to it: a folder shared between two systems holds the native modules of one.
+ */
 async function lockFileHash() {
   const hash = createHash('sha256').update(await readFile('package-lock.json'));
   return hash.update(`${process.platform} ${process.arch}`).digest('hex');

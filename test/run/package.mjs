@@ -1,4 +1,5 @@
-// npm run package [-- --target linux-x64]: the extension with the native modules of one platform, as a .vsix file.
+// npm run package [-- --target linux-x64]: the extension with the native modules of one platform,
+// as a .vsix file.
 import { existsSync } from 'node:fs';
 import { appendFile, copyFile, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,8 +8,8 @@ import { parseArgs } from 'node:util';
 import { capture, run } from './processes.mjs';
 
 /**
- * The platforms of VS Code's marketplace: where their native modules lie, if there are any. Without the runtime the
- * extension still inspects, and says why it does not run.
+ * The platforms of VS Code's marketplace: where their native modules lie, if there are any. Without
+ * the runtime the extension still inspects, and says why it does not run.
  *
  * @type {Readonly<Record<string, {runtime?: string, decoder?: string}>>}
  */

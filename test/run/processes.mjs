@@ -10,8 +10,9 @@ const running = new Set();
 process.on('exit', () => running.forEach((child) => signalGroup(child, 'SIGTERM')));
 
 /**
- * Turns the signals that end a run into an exit, which takes the services down. Each process of the tests that starts
- * services of its own calls it, because a group that is signalled does not hold the groups below it.
+ * Turns the signals that end a run into an exit, which takes the services down. Each process of the
+ * tests that starts services of its own calls it, because a group that is signalled does not hold
+ * the groups below it.
  */
 export function endOnSignals() {
   for (const [signal, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 })) {
@@ -48,7 +49,8 @@ export async function run(command, args, options = {}) {
 }
 
 /**
- * Runs a command to its end and gives what it wrote; on failure the error holds the end of its output.
+ * Runs a command to its end and gives what it wrote; on failure the error holds the end of its
+ * output.
  *
  * @param {string} command
  * @param {readonly string[]} args
@@ -97,7 +99,8 @@ export function follow(command, args, onLine, options = {}) {
  * @param {readonly string[]} args
  * @param {RegExp} ready a line of its output
  * @param {import('node:child_process').SpawnOptions} [options]
- * @returns {Promise<{match: RegExpMatchArray, ended: Promise<number | string>, stop: () => Promise<void>}>}
+ * @returns {Promise<{match: RegExpMatchArray, ended: Promise<number | string>, stop: () =>
+ * Promise<void>}>}
  */
 export async function startService(command, args, ready, options = {}) {
   const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'], detached: !windows });

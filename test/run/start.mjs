@@ -1,4 +1,5 @@
-// npm start: installs, builds, classifies a sample picture, and opens VS Code on the sample workspace.
+// npm start: installs, builds, classifies a sample picture, and opens VS Code on the sample
+// workspace.
 import { existsSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -43,7 +44,10 @@ async function openSample() {
   }
 }
 
-/** The `code` command of a desktop VS Code. A machine without a screen has no use for it, and in a remote terminal it is another program. */
+/**
+ * The `code` command of a desktop VS Code. A machine without a screen has no use for it, and in a
+ * remote terminal it is another program.
+ */
 function findDesktop() {
   const { DISPLAY, WAYLAND_DISPLAY, VSCODE_IPC_HOOK_CLI, PATH = '' } = process.env;
   if (VSCODE_IPC_HOOK_CLI) return undefined;

@@ -17,7 +17,7 @@ import { softwareVulkan } from './vulkan.mjs';
  * @typedef {object} Stage
  * @property {string} name
  * @property {readonly (readonly string[])[]} commands arguments of node, one after another
- * @property {boolean} [counts] its last line holds the counts of its tests; other stages count as one
+ * @property {boolean} [counts] its last line holds its tests' counts; others count as one
  * @property {readonly string[]} [needs] stages that must have run before
  * @property {() => Readonly<Record<string, string>> | undefined} [environment]
  */
@@ -77,8 +77,8 @@ function select(names) {
 }
 
 /**
- * Chromium comes first, because the inference stage borrows its software Vulkan. Without one the stages that need it fail
- * with the same message, and the others run.
+ * Chromium comes first, because the inference stage borrows its software Vulkan. Without one the
+ * stages that need it fail with the same message, and the others run.
  *
  * @param {readonly Stage[]} selected
  */
@@ -114,7 +114,8 @@ async function runStage(stage) {
 /**
  * A stage that dies is a failure, even when all tests before its end had passed.
  *
- * @param {Stage} stage @param {Counts | undefined} counts @param {number} failures @returns {Counts}
+ * @param {Stage} stage @param {Counts | undefined} counts @param {number} failures
+ * @returns {Counts}
  */
 function countsOf(stage, counts, failures) {
   if (!stage.counts) return { passed: failures === 0 ? 1 : 0, failed: failures === 0 ? 0 : 1, skipped: [] };

@@ -1,5 +1,6 @@
-// VS Code's server with its web workbench: for `npm start` without a desktop VS Code, and for the tests.
-// It comes from npm (the package code-server carries it), so that a registry is the only site to reach.
+// VS Code's server with its web workbench: for `npm start` without a desktop VS Code, and for the
+// tests. It comes from npm (the package code-server carries it), so that a registry is the only
+// site to reach.
 import { randomBytes } from 'node:crypto';
 import { cp, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,18 +15,23 @@ const nodeMajor = 24;
 /**
  * @typedef {object} ServerOptions
  * @property {string} dataFolder settings, state and logs of this server
- * @property {string} [extensionsFolder] installed extensions; a folder inside dataFolder where it is not given
+ * @property {string} [extensionsFolder] installed extensions; a folder inside dataFolder where it
+ * is not given
  * @property {string} [token] what the address must carry; none for tests on the loopback interface
  * @property {number} [port] 0 takes a free one
- * @property {boolean} [driven] lets a test drive the workbench and load a test suite into the extension host
- * @property {boolean} [trusted] true: every workspace is trusted without asking (the default when driven)
- * @property {Record<string, string | undefined>} [environment] seen by the server and its extension hosts
+ * @property {boolean} [driven] lets a test drive the workbench and load a test suite into the
+ * extension host
+ * @property {boolean} [trusted] true: every workspace is trusted without asking (the default when
+ * driven)
+ * @property {Record<string, string | undefined>} [environment] seen by the server and its extension
+ * hosts
  */
 
 /**
  * @typedef {object} Server
  * @property {number} port
- * @property {(folder: string, payload?: readonly (readonly [string, string])[]) => string} address of a folder opened in the workbench
+ * @property {(folder: string, payload?: readonly (readonly [string, string])[]) => string} address
+ * of a folder opened in the workbench
  * @property {Promise<number | string>} ended
  * @property {() => Promise<void>} stop
  */
@@ -71,8 +77,9 @@ export async function installExtension(vsix, options) {
 }
 
 /**
- * Makes a server that has not run yet take a built folder for an installed extension. Unlike an extension under
- * development, it needs no test driver, which would keep notifications from popping up.
+ * Makes a server that has not run yet take a built folder for an installed extension. Unlike an
+ * extension under development, it needs no test driver, which would keep notifications from popping
+ * up.
  *
  * @param {string} folder holds package.json and dist
  * @param {ServerOptions} options
@@ -103,7 +110,8 @@ function serverArguments(options) {
 /**
  * @param {number} port
  * @param {string} folder absolute path
- * @param {readonly (readonly [string, string])[]} [payload] development and test paths are given as `[key, absolute path]`
+ * @param {readonly (readonly [string, string])[]} [payload] development and test paths are given as
+ * `[key, absolute path]`
  * @param {string} [token]
  */
 function workbenchAddress(port, folder, payload = [], token) {
@@ -182,7 +190,10 @@ async function unpackFromNpm(spec, folder) {
   await rm(archive);
 }
 
-/** npm lists an array up to version 11 and an object by package name after it. @param {string} listed */
+/**
+ * npm lists an array up to version 11 and an object by package name after it. @param {string}
+ * listed
+ */
 function packedName(listed) {
   const [packed] = Object.values(JSON.parse(listed));
   return packed.filename;

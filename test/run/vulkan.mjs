@@ -11,7 +11,8 @@ const drivers = [
 ];
 
 /**
- * The environment in which WebGPU runs on the CPU, or undefined where no software driver is installed.
+ * The environment in which WebGPU runs on the CPU, or undefined where no software driver is
+ * installed.
  *
  * @returns {Readonly<Record<string, string>> | undefined}
  */

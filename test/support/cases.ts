@@ -1,4 +1,5 @@
-// Golden cases: folders with `case.json`, a checkpoint and `reference.safetensors`, made by test/fixtures/cases/make.
+// Golden cases: folders with `case.json`, a checkpoint and `reference.safetensors`, made by
+// test/fixtures/cases/make.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ConfigValue } from '../../src/architectures/family';

@@ -1,7 +1,10 @@
 /**
- * Skips the running test (from a `before` hook: the whole suite) with the reason that the test run prints at its end.
+ * Skips the running test (from a `before` hook: the whole suite) with the reason that the test run
+ * prints at its end.
  *
- *     before(function () { if (!softwareVulkan()) skip(this, 'no software Vulkan driver is installed'); });
+ *     before(function () {
+ *       if (!softwareVulkan()) skip(this, 'no software Vulkan driver is installed');
+ *     });
  */
 export function skip(context: Mocha.Context, reason: string): never {
   const runnable = context.runnable() as Mocha.Hook | Mocha.Test;

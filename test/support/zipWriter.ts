@@ -6,7 +6,10 @@ export interface ZipPart {
   readonly content: Uint8Array | number;
 }
 
-/** Pieces of a zip of stored entries, every size and offset in zip64 fields; a number is a hole of so many zeros. */
+/**
+ * Pieces of a zip of stored entries, every size and offset in zip64 fields; a number is a hole of
+ * so many zeros.
+ */
 export function zipPieces(parts: readonly ZipPart[]): (Uint8Array | number)[] {
   const pieces: (Uint8Array | number)[] = [];
   const directory: Uint8Array[] = [];

@@ -54,7 +54,10 @@ export function tokenStage(tokens: Tokens, imageSize: Size): Stage {
   return { value: tokens, width: at(tokens.value.shape, 1), grid, stride: strideOf(imageSize, grid) };
 }
 
-/** Takes a value through `count` stages, and hands back what each ends with, the first stage's first. */
+/**
+ * Takes a value through `count` stages, and hands back what each ends with, the first stage's
+ * first.
+ */
 export function throughStages<T, End extends T = T>(
   first: T,
   count: number,

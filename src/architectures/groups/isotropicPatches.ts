@@ -22,8 +22,8 @@ interface IsotropicFamily<S> {
 }
 
 /**
- * Recognises an isotropic model whose patches have a table of positions, `pos_embed`, and whose class
- * token may be pooled; undefined if one of its parts is missing.
+ * Recognises an isotropic model whose patches have a table of positions, `pos_embed`, and whose
+ * class token may be pooled; undefined if one of its parts is missing.
  */
 export function recogniseIsotropic<S extends EvidenceRecord>(
   found: Found,

@@ -3,8 +3,9 @@ import type { ValueInfo } from '../../graph/graph';
 import { batchNorm } from '../blocks/convolution';
 
 /**
- * Ends a model that pools: `logits` where the classifier `head` is stored, the pooled vector as `features`, the last sequence or map as `tokens`
- * (made by the caller before the answer: the last operator is what a model hands on).
+ * Ends a model that pools: `logits` where the classifier `head` is stored, the pooled vector as
+ * `features`, the last sequence or map as `tokens` (made by the caller before the answer: the last
+ * operator is what a model hands on).
  */
 export function answer(b: GraphBuilder, features: ValueInfo, tokens: ValueInfo, head = 'head'): void {
   if (b.has(`${head}.weight`)) b.output('logits', b.linear(features, head), 'logits');
@@ -12,7 +13,10 @@ export function answer(b: GraphBuilder, features: ValueInfo, tokens: ValueInfo, 
   b.output('tokens', tokens, 'tokens');
 }
 
-/** What a classifier says of `[batch, dim]`: a linear layer, or LeViT's `linear` behind a batch norm `bn`; undefined where none is stored. */
+/**
+ * What a classifier says of `[batch, dim]`: a linear layer, or LeViT's `linear` behind a batch norm
+ * `bn`; undefined where none is stored.
+ */
 function classified(b: GraphBuilder, features: ValueInfo, head: string, eps: number): ValueInfo | undefined {
   if (b.has(`${head}.linear.weight`))
     return b.scope(head, () => b.linear(batchNorm(b, features, 'bn', eps), 'linear'));
@@ -20,8 +24,9 @@ function classified(b: GraphBuilder, features: ValueInfo, head: string, eps: num
 }
 
 /**
- * Ends a model that pools and may be distilled: `logits` are the mean of what the heads `head` and `head_dist` say (Touvron et al. 2021, DeiT §4),
- * or the one head's; `eps` is that of their batch norms.
+ * Ends a model that pools and may be distilled: `logits` are the mean of what the heads `head` and
+ * `head_dist` say (Touvron et al. 2021, DeiT §4), or the one head's; `eps` is that of their batch
+ * norms.
  */
 export function distilledAnswer(b: GraphBuilder, features: ValueInfo, tokens: ValueInfo, eps: number): void {
   const [logits, distilled] = ['head', 'head_dist'].map((head) => classified(b, features, head, eps));

@@ -13,7 +13,10 @@ const nextStage = (before: string): readonly Rename[] =>
 /** What the libraries of all versions have in common. */
 export const common = { resampling: ['bicubic', 'bicubic'], eps: 1e-5 } as const satisfies Partial<Dialect>;
 
-/** microsoft/Swin-Transformer, both versions. SimMIM's files hold the network as `encoder` and a decoder beside it. */
+/**
+ * microsoft/Swin-Transformer, both versions. SimMIM's files hold the network as `encoder` and a
+ * decoder beside it.
+ */
 export function original(family: string, table: string): Dialect {
   return {
     ...common,
@@ -39,7 +42,10 @@ const inBlock = (from: string, to: string): Rename => [
   `layers.$1.blocks.$2.${to}`,
 ];
 
-/** Hugging Face transformers; its fifth version holds Swin under other names in memory, which files may have as well. */
+/**
+ * Hugging Face transformers; its fifth version holds Swin under other names in memory, which files
+ * may have as well.
+ */
 export function transformers(family: string, table: string): Dialect {
   return {
     ...common,
@@ -79,7 +85,10 @@ export function transformers(family: string, table: string): Dialect {
 
 const asStored: Layout = (tensor) => [whole(tensor)];
 
-/** A row for a part of a block: what follows the block's path in torchvision, in timm, and the layout where it differs. */
+/**
+ * A row for a part of a block: what follows the block's path in torchvision, in timm, and the
+ * layout where it differs.
+ */
 type Part = readonly [from: string, to: string, layout?: Layout];
 
 const torchvisionParts: readonly Part[] = [

@@ -34,8 +34,8 @@ const isRadio = (tensors: Tensors): boolean =>
   tensors.has('embeds.cls_token') && !tensors.has('norm.weight') && !tensors.has('fc_norm.weight');
 
 /**
- * What timm's entry functions set and no weight determines (timm 1.0.31, models/naflexvit.py); the first
- * row that fits the name.
+ * What timm's entry functions set and no weight determines (timm 1.0.31, models/naflexvit.py); the
+ * first row that fits the name.
  */
 const resamplings: readonly (readonly [name: RegExp, way: ResamplingName])[] = [
   [/_siglip/, 'bilinear, antialias'],

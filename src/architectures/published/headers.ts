@@ -22,8 +22,11 @@ export interface PublishedHeader {
 /** Classifiers: fine-tuned models have others. */
 const classifier = /(?:^|\.)(?:head|heads|head_dist|fc|classifier|cls_classifier|distillation_classifier)\./;
 
-/** Twelve hexadecimal digits of the names and shapes of all parameters but the classifier's, in any order. */
-export function publishedKey(
+/**
+ * Twelve hexadecimal digits of the names and shapes of all parameters but the classifier's, in any
+ * order.
+ */
+export function publishedHeaderKey(
   tensors: readonly Pick<Tensor, 'name' | 'shape' | 'dtype' | 'buffer'>[],
 ): string {
   const counted = tensors.filter((tensor) => !isBuffer(tensor) && !classifier.test(tensor.name));
@@ -32,7 +35,7 @@ export function publishedKey(
 
 /** Published models with these names and shapes. */
 export function publishedHeaders(tensors: readonly Tensor[]): readonly PublishedHeader[] {
-  return headersOf(publishedKey(tensors)).map(({ row: [, heads, imageSize, pixels], models }) => ({
+  return headersOf(publishedHeaderKey(tensors)).map(({ row: [, heads, imageSize, pixels], models }) => ({
     models,
     heads: heads ?? undefined,
     imageSize: imageSize ?? undefined,

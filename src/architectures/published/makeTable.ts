@@ -5,7 +5,7 @@ import type { DefaultsName } from '../../preprocessing/defaults';
 import type { Header, Model, Plain, Preset, Profile } from '../../preprocessing/published/models';
 import { measure, publishedKey } from '../groups/measure';
 import { translations } from '../recognise/dialects';
-import { headerKey } from './headers';
+import { publishedHeaderKey } from './headers';
 import { jsonLines, linesOf, modelOf, pixelsOf, profileOf, tensorsOf, type Line } from './lines';
 
 /** Plain transformers and the image towers of dual encoders, told by their measures. */
@@ -129,7 +129,7 @@ function addPlain(entries: Entries, lines: readonly Line[]): void {
 }
 
 function addHeaders(entries: Entries, lines: readonly Line[]): void {
-  const keyed = lines.map((line) => ({ line, key: headerKey(tensorsOf(line)) }));
+  const keyed = lines.map((line) => ({ line, key: publishedHeaderKey(tensorsOf(line)) }));
   const published = new Set(keyed.filter(({ line }) => !isResized(line)).map(({ key }) => key));
   for (const { line, key } of keyed) {
     if (isResized(line) && published.has(key)) continue;

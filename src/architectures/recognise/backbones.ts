@@ -16,7 +16,9 @@ interface Holder {
   readonly at: string;
   /** Namings that the backbone may have. */
   readonly dialects: readonly Dialect[];
-  /** A name outside of the backbone that tells the model from a classifier over the same backbone. */
+  /**
+   * A name outside of the backbone that tells the model from a classifier over the same backbone.
+   */
   readonly mark?: RegExp;
   /** Names of the backbone, after `at`, that only the model around it reads. */
   readonly beside?: RegExp;
@@ -31,7 +33,10 @@ const literal = (text: string): string => text.replaceAll('.', '\\.');
 const behind = (at: string, { source }: RegExp): RegExp =>
   new RegExp(`^${literal(at)}${source.replace(/^\^/, '')}`);
 
-/** The naming of a backbone as it stands in a model: everything else in the file lies beside it and counts. */
+/**
+ * The naming of a backbone as it stands in a model: everything else in the file lies beside it and
+ * counts.
+ */
 function within({ model, at, mark, beside, buffers }: Holder, inner: Dialect): Dialect {
   const rows = inner.renames.map(([from, to, layout]): Rename => [behind(at, from), to, layout]);
   return {
@@ -56,7 +61,10 @@ const frozenIn = (at: string): RegExp =>
 
 const swins = ported([...swinNames, ...swinv2Names]);
 
-/** RT-DETR's residual networks: three convolutions as the stem, means before strided projections (ResNet-D). */
+/**
+ * RT-DETR's residual networks: three convolutions as the stem, means before strided projections
+ * (ResNet-D).
+ */
 const rtDetrStage = (stage: number): readonly Rename[] =>
   (['convolution', 'normalization'] as const).map((part, index) => [
     new RegExp(`^encoder\\.stages\\.${stage}\\.layers\\.(\\d+)\\.shortcut\\.1\\.${part}\\.`),
@@ -95,7 +103,9 @@ const pixelLevel = 'model.pixel_level_module.encoder.';
 /** Weights of the classes in the loss. */
 const lossWeights = /^criterion\.empty_weight$/;
 
-/** YOLOS' detection tokens come last in its table of positions; all published models have as many. */
+/**
+ * YOLOS' detection tokens come last in its table of positions; all published models have as many.
+ */
 const detectionTokens = 100;
 const withoutDetections: Layout = (tensor) => [
   whole(tensor, [1, tensor.shape[1]! - detectionTokens, tensor.shape[2]!]),
@@ -209,7 +219,10 @@ const holders: readonly Holder[] = [
   },
 ];
 
-/** Namings of the image backbones of larger models, of those models that keep it where some of these names begin. */
+/**
+ * Namings of the image backbones of larger models, of those models that keep it where some of these
+ * names begin.
+ */
 export const backbonesIn = (names: readonly string[]): readonly Dialect[] =>
   holders
     .filter(({ at }) => names.some((name) => name.startsWith(at)))

@@ -7,12 +7,16 @@ import { trunksIn } from './trunks';
 const all = families.flatMap(({ names }) => names);
 /** Names of families other than the plain transformers. */
 const familyDialects = all.filter((dialect) => dialect.families !== undefined);
-/** Names of plain transformers, the narrower before the wider: those of image towers before all others. */
+/**
+ * Names of plain transformers, the narrower before the wider: those of image towers before all
+ * others.
+ */
 const plainDialects = all.filter((dialect) => dialect.families === undefined);
 
 /**
- * Every naming that a file with these names may have. Those whose signature fits are tried in this order: the narrower before the wider.
- * Namings of larger models, of which there are hundreds, are left out where nothing lies in the place of their backbone.
+ * Every naming that a file with these names may have. Those whose signature fits are tried in this
+ * order: the narrower before the wider. Namings of larger models, of which there are hundreds, are
+ * left out where nothing lies in the place of their backbone.
  */
 export const dialectsFor = (names: readonly string[]): readonly Dialect[] => [
   ...backbonesIn(names),

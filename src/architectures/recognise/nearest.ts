@@ -42,7 +42,10 @@ function compare(dialect: Dialect, file: FileNames): Compared {
   return { dialect, share: 1 - lacking.length / dialect.signature.length, lacking };
 }
 
-/** Half of the telling names at least, and of a family that is no plain transformer not just one, which may be anyone's. */
+/**
+ * Half of the telling names at least, and of a family that is no plain transformer not just one,
+ * which may be anyone's.
+ */
 const isNear = ({ dialect, share, lacking }: Compared): boolean =>
   share >= 0.5 && (dialect.families === undefined || dialect.signature.length - lacking.length > 1);
 
@@ -62,8 +65,8 @@ export function exampleName({ source }: RegExp): string {
 }
 
 /**
- * The family that a file without one comes nearest to: the first whose names it speaks; else the one of whose telling names it lacks fewest,
- * but has enough; else the plain Vision Transformer.
+ * The family that a file without one comes nearest to: the first whose names it speaks; else the
+ * one of whose telling names it lacks fewest, but has enough; else the plain Vision Transformer.
  *
  * @param found the naming that fits, if one does
  */
@@ -85,7 +88,10 @@ export function nearestFamily(tensors: readonly Tensor[], found: Translation | u
   return { family: nearest, missing: best.lacking.map((mark) => `no tensor like ${exampleName(mark)}`) };
 }
 
-/** Why names that a family has are not enough: names without a place, or sizes that do not go together. */
+/**
+ * Why names that a family has are not enough: names without a place, or sizes that do not go
+ * together.
+ */
 function unfit(translation: Translation): readonly string[] {
   const strangers = homeless(translation);
   return strangers.length > 0 ? strangers : ['sizes and layers that go together'];

@@ -1,6 +1,8 @@
 import type { Tensor } from '../../checkpoint/tensors';
 
-/** Files that people open by mistake, by names that only they have; the first that some tensor has. */
+/**
+ * Files that people open by mistake, by names that only they have; the first that some tensor has.
+ */
 const kinds: readonly (readonly [kind: string, name: RegExp])[] = [
   ['adapter weights (LoRA)', /lora_(?:A|B|up|down|left|right)\b|\.lora\.|lora_unet_|lora_te\d?_/],
   ['optimizer state', /^(?:optimizer[._]|state\.\d+\.|exp_avg|.*\.(?:exp_avg|exp_avg_sq|momentum_buffer)$)/],
@@ -15,7 +17,10 @@ const kinds: readonly (readonly [kind: string, name: RegExp])[] = [
   ['a YOLO detector', /^(?:model\.)?(?:model\.)?\d+\.(?:cv\d|m\.\d+|conv|bn)\b/],
 ];
 
-/** Why the tensors are not taken for a vision transformer, where a name tells; undefined where none does. */
+/**
+ * Why the tensors are not taken for a vision transformer, where a name tells; undefined where none
+ * does.
+ */
 export function otherKind(tensors: readonly Tensor[]): string | undefined {
   for (const [kind, name] of kinds) {
     const mark = tensors.find((tensor) => name.test(tensor.name));

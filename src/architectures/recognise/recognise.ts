@@ -64,7 +64,10 @@ function nearly({ title, architecture, familyTitle, dialect }: Known, missing: r
   return { family: null, dialect, reason, nearest: { family: architecture, missing } };
 }
 
-/** A file with the names of a family in which its figures cannot be found: what they are read off is not there. */
+/**
+ * A file with the names of a family in which its figures cannot be found: what they are read off is
+ * not there.
+ */
 function refused({ name, title }: Family, { dialect }: Translation, cause: unknown): Unknown {
   const missing = ['sizes and layers that go together'];
   return {
@@ -77,9 +80,11 @@ function refused({ name, title }: Family, { dialect }: Translation, cause: unkno
 }
 
 /**
- * What a checkpoint is: dialect, family and figures with their evidence; `family: null` with the reason where it is none of the known ones.
- * A family is believed when its graph can be written and, but for dialects that know their territory, every parameter of the file has a
- * place in it. Throws where `assume` holds a key that the family does not know, or a value that cannot be. An .onnx file is understood elsewhere.
+ * What a checkpoint is: dialect, family and figures with their evidence; `family: null` with the
+ * reason where it is none of the known ones. A family is believed when its graph can be written
+ * and, but for dialects that know their territory, every parameter of the file has a place in it.
+ * Throws where `assume` holds a key that the family does not know, or a value that cannot be. An
+ * .onnx file is understood elsewhere.
  */
 export function recognise(checkpoint: Checkpoint, options: RecogniseOptions = {}): Recognition {
   const found = translations(checkpoint.selected.tensors);
@@ -95,7 +100,8 @@ export function recognise(checkpoint: Checkpoint, options: RecogniseOptions = {}
       } catch (error) {
         refusal ??= refused(family, translation, error);
       }
-  // A file that comes near to one family may speak the names of another, too, whose figures it cannot have.
+  // A file that comes near to one family may speak the names of another, too, whose figures it
+  // cannot have.
   if (near || !refusal) return near ?? unknown(checkpoint, found[0]);
   if (!(refusal.cause instanceof TypeError || refusal.cause instanceof ParameterError)) throw refusal.cause;
   return refusal;
@@ -146,13 +152,19 @@ const asBackbone = (recognised: Recognised<unknown>, model: string): Recognised<
   ],
 });
 
-/** Canonical names of other parts of the same model (a text tower, a decoder, a detector's head): they count, the graph does not read them. */
+/**
+ * Canonical names of other parts of the same model (a text tower, a decoder, a detector's head):
+ * they count, the graph does not read them.
+ */
 const otherParts = /^(?:text|beside)\.|^logit_(?:scale|bias)$/;
 
 /** Whether a canonical name is of another part of the model than the graph. */
 export const isBeside = (name: string): boolean => otherParts.test(name);
 
-/** What keeps a file from being a model of the family: a parameter that lacks or has another shape, or the first few without a place. */
+/**
+ * What keeps a file from being a model of the family: a parameter that lacks or has another shape,
+ * or the first few without a place.
+ */
 function misfits(checkpoint: Checkpoint, recognition: Known, { idle }: Family): readonly string[] {
   try {
     const { used } = buildGraph(checkpoint, recognition);
@@ -205,7 +217,10 @@ interface BuiltGraph {
 /** Graphs at the native size: counting and showing need the same one. */
 const native = new WeakMap<Recognition, BuiltGraph>();
 
-/** Writes the graph of a recognised checkpoint. Throws with the parameter or operator that does not fit, or with the sizes that do. */
+/**
+ * Writes the graph of a recognised checkpoint. Throws with the parameter or operator that does not
+ * fit, or with the sizes that do.
+ */
 export function buildGraph(
   checkpoint: Checkpoint,
   recognition: Recognition,
@@ -235,7 +250,10 @@ function writeGraph(recognition: Known, translation: Translation, options: Build
   return { graph: { ...graph, probes: graph.probes.map((probe) => inOwnWords(probe, translation)) }, used };
 }
 
-/** Refuses sizes that hold not one patch, and names the nearest ones that divide evenly; a step of 0 allows the model's own size alone. */
+/**
+ * Refuses sizes that hold not one patch, and names the nearest ones that divide evenly; a step of 0
+ * allows the model's own size alone.
+ */
 function requireSize({ sizeStep, imageSize }: Known, size: Size): void {
   if (sizeStep.includes(0)) return requireOwnSize(size, imageSize);
   const fits = size.every((side, axis) => Number.isInteger(side) && side >= sizeStep[axis]!);
@@ -278,8 +296,9 @@ function placeOf(tensor: Tensor): string | undefined {
 }
 
 /**
- * Counts the file's elements: learned parameters of the model once each, though some take no part in the pass (a mask token, a text tower);
- * buffers, and with them whatever else lies beside the model. Role `unused`: no operator of the graph reads the tensor.
+ * Counts the file's elements: learned parameters of the model once each, though some take no part
+ * in the pass (a mask token, a text tower); buffers, and with them whatever else lies beside the
+ * model. Role `unused`: no operator of the graph reads the tensor.
  */
 export function countParameters(checkpoint: Checkpoint, recognition: Recognition): ParameterCounts {
   const known = recognition.family === null ? undefined : recognition.translation;

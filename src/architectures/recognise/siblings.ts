@@ -1,10 +1,14 @@
-/** Parameters that each block of a list has, if any alike has: layer scales, and biases that stand beside a product. */
+/**
+ * Parameters that each block of a list has, if any alike has: layer scales, and biases that stand
+ * beside a product.
+ */
 const perBlock = /^(?:gamma|lambda|layer_scale|ls\d?\.|[qv]_bias|attn\.[qv]_bias)/;
 
 /**
- * Parameters that a file lacks by its own measure. A family takes a module without a stored bias or scale for one that has none, so that a lost
- * one would go unnoticed:
- * - a bias or layer scale that at least half of a list's members have: `blocks.3.norm1.bias` beside `blocks.0.norm1.bias`;
+ * Parameters that a file lacks by its own measure. A family takes a module without a stored bias or
+ * scale for one that has none, so that a lost one would go unnoticed:
+ * - a bias or layer scale that at least half of a list's members have: `blocks.3.norm1.bias` beside
+ *   `blocks.0.norm1.bias`;
  * - one of a batch normalisation's two parameters or statistics, where the other is stored.
  */
 export function lostParameters(names: Iterable<string>): readonly string[] {
@@ -14,10 +18,15 @@ export function lostParameters(names: Iterable<string>): readonly string[] {
     .concat(lostOfNorms(known));
 }
 
-/** What each member of a numbered list holds, by the list's path: `blocks.` -> 3 -> `norm1.bias`. */
+/**
+ * What each member of a numbered list holds, by the list's path: `blocks.` -> 3 -> `norm1.bias`.
+ */
 type Members = ReadonlyMap<string, ReadonlySet<string>>;
 
-/** The innermost numbered list of each name. Modules that are themselves numbered are left out: members of a sequence differ. */
+/**
+ * The innermost numbered list of each name. Modules that are themselves numbered are left out:
+ * members of a sequence differ.
+ */
 function listsOf(names: Iterable<string>): ReadonlyMap<string, Members> {
   const lists = new Map<string, Map<string, Set<string>>>();
   for (const name of names) {
@@ -38,7 +47,10 @@ function lostOfList(list: string, members: Members): readonly string[] {
   });
 }
 
-/** Members that should have a parameter where one has it: of a bias those with its weight, of a scale those with all else that its holders share. */
+/**
+ * Members that should have a parameter where one has it: of a bias those with its weight, of a
+ * scale those with all else that its holders share.
+ */
 function membersAlike(rest: string, members: Members): readonly (readonly [string, ReadonlySet<string>])[] {
   const all = [...members];
   if (rest.endsWith('.bias')) return all.filter(([, rests]) => rests.has(rest.replace(/bias$/, 'weight')));

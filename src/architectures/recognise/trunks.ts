@@ -5,8 +5,9 @@ import type { Dialect } from '../dialect';
 const trunk = 'visual.trunk.';
 
 /**
- * timm's models of these dialects as image towers of open_clip's dual encoders (MobileCLIP, ViTamin, CLIP over ConvNeXt …): their names behind `visual.trunk.`,
- * beside them a projection and the text tower.
+ * timm's models of these dialects as image towers of open_clip's dual encoders (MobileCLIP,
+ * ViTamin, CLIP over ConvNeXt …): their names behind `visual.trunk.`, beside them a projection and
+ * the text tower.
  */
 export function trunksIn(names: readonly string[], dialects: readonly Dialect[]): readonly Dialect[] {
   if (!names.some((name) => name.startsWith(trunk))) return [];

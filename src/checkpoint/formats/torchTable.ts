@@ -1,3 +1,4 @@
+import { last } from '../../domain/lists';
 import type { TensorTable } from '../format';
 import type { ByteSource } from '../byteSource';
 import { CheckpointError } from '../errors';

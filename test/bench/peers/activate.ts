@@ -1,5 +1,6 @@
-// Loads the built extension and activates it in plain Node, where everything of `vscode` is a stand-in that answers anything at once:
-// activate.js EXTENSION prints the milliseconds of our own code. What VS Code adds is seen by the tests in a real extension host.
+// Loads the built extension and activates it in plain Node, where everything of `vscode` is a
+// stand-in that answers anything at once: activate.js EXTENSION prints the milliseconds of our own
+// code. What VS Code adds is seen by the tests in a real extension host.
 import Module from 'node:module';
 import type { ExtensionContext } from 'vscode';
 

@@ -1,4 +1,5 @@
-// The runtime by itself: bareRuntime.js GRAPH runs it on the same random input as often as it is told to, and fetches every output.
+// The runtime by itself: bareRuntime.js GRAPH runs it on the same random input as often as it is
+// told to, and fetches every output.
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { elementCount } from '../../../src/checkpoint/tensors';
 import { seeded } from '../../support/random';

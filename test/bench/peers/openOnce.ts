@@ -1,4 +1,5 @@
-// From a path to its tree, once, in a process that did nothing before: openOnce.js CHECKPOINT prints the milliseconds.
+// From a path to its tree, once, in a process that did nothing before: openOnce.js CHECKPOINT
+// prints the milliseconds.
 import { openModel } from '../../../src/models/openedModels';
 import { inspectorModel } from '../../../src/analysis/inspection';
 

@@ -1,5 +1,5 @@
-// transformers.js as its users run it: node transformersJs.mjs PACKAGES HUB MODEL PICTURE. Prints the answer as a line of JSON,
-// and once more for every line of standard input.
+// transformers.js as its users run it: node transformersJs.mjs PACKAGES HUB MODEL PICTURE. Prints
+// the answer as a line of JSON, and once more for every line of standard input.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';

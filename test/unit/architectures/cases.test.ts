@@ -13,9 +13,10 @@ function readElements({ checkpoint, counts }: Model): number {
 }
 
 /**
- * Cases that count a twin of the model in timm, which leaves out what lies beside it in the file (a decoder, a text tower, a mask token).
- * The number: parameters of the twin that the file has not (a bias of zeros), less those only the file has (the class token's row of the
- * position table, which timm folds into the class token where there are registers).
+ * Cases that count a twin of the model in timm, which leaves out what lies beside it in the file (a
+ * decoder, a text tower, a mask token). The number: parameters of the twin that the file has not (a
+ * bias of zeros), less those only the file has (the class token's row of the position table, which
+ * timm folds into the class token where there are registers).
  */
 const twins: Readonly<Record<string, number>> = {
   'mae-original-pth': 0,
@@ -32,14 +33,20 @@ function params(golden: Case, model: Model): number {
   return more === undefined ? model.counts.params : readElements(model) + more;
 }
 
-/** These exports name the module they wrapped; the case names its layers as the twin in transformers does. */
+/**
+ * These exports name the module they wrapped; the case names its layers as the twin in transformers
+ * does.
+ */
 function layerOf(golden: Case, layer: string): string {
   return golden.id.startsWith('vit-transformers-onnx')
     ? layer.replace(/^vit\.layer\./, 'm.vit.layers.')
     : layer;
 }
 
-/** Tokens of one window: cases of transformers' Swin and ViTDet write no map in `window`, and the map in place of the window's own grid. */
+/**
+ * Tokens of one window: cases of transformers' Swin and ViTDet write no map in `window`, and the
+ * map in place of the window's own grid.
+ */
 function layoutOf({ window }: CaseAttention, layout: unknown): unknown {
   if (!window || !/^size,shift(?:,padded)?$/.test(Object.keys(window).join())) return layout;
   const { size } = window;

@@ -21,7 +21,10 @@ function known(line: Line, config?: Line['config_json'], imageSize?: readonly [n
   return recognition;
 }
 
-/** The line with its tables of relative positions made for windows of other sides, and under a name that nobody published. */
+/**
+ * The line with its tables of relative positions made for windows of other sides, and under a name
+ * that nobody published.
+ */
 function withWindows(line: Line, rows: number, columns: number): Line {
   const tensors = line.tensors
     .filter(([name]) => name !== 'head.fc.bias')

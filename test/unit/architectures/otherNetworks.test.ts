@@ -288,7 +288,8 @@ describe('files that nearly are of a family', () => {
     const lost = ['blocks.1.norm.bias', 'blocks.2.gamma_1'];
     assert.deepEqual(lostParameters(names.filter((name) => !lost.includes(name))), lost);
     assert.deepEqual(lostParameters(['bn.weight', 'bn.running_mean', 'bn.running_var']), ['bn.bias']);
-    // Convolutions without biases beside normalisations with them, and blocks of another kind, lack nothing.
+    // Convolutions without biases beside normalisations with them, and blocks of another kind, lack
+    // nothing.
     assert.deepEqual(lostParameters(['conv.0.weight', 'conv.1.weight', 'conv.1.bias']), []);
     assert.deepEqual(lostParameters([...names, 'blocks.3.norm.weight', 'blocks.3.norm.bias']), []);
   });

@@ -13,7 +13,9 @@ const models = [
   'pvt_v2_b2',
 ];
 
-/** Beside a tower: one scale, a projection of the tower and a text tower as open_clip names them. */
+/**
+ * Beside a tower: one scale, a projection of the tower and a text tower as open_clip names them.
+ */
 const text: Line['tensors'] = [
   ['logit_scale', 'F32', []],
   ['visual.head.proj.weight', 'F32', [512, 768]],

@@ -12,7 +12,10 @@ describe('a checkpoint that is written while it is opened', () => {
   afterEach(() => (Date.now = realNow));
   after(() => rmSync(folder, { recursive: true }));
 
-  /** Sets a clock that goes on by a minute at every look; the file is written between the first looks. */
+  /**
+   * Sets a clock that goes on by a minute at every look; the file is written between the first
+   * looks.
+   */
   function writtenAfter(looks: number): void {
     let [time, left] = [Date.UTC(2020, 0), looks];
     utimesSync(model, new Date(time), new Date(time));
