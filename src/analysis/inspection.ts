@@ -154,10 +154,10 @@ function headline(model: Model, graph: Graph | undefined, context: InspectionCon
       found('tokens', 'Tokens', tokenText(longest), tokenText(longest), 'tokens of the longest attention'),
     );
   if (recognition.family === null) return rows;
-  return [...rows, ...statedFigures(recognition, context)];
+  return [...rows, ...statedEvidence(recognition, context)];
 }
 
-function statedFigures(
+function statedEvidence(
   { evidence: figures, assumable, task, choices = {} }: Known,
   context: InspectionContext,
 ): readonly FigureView[] {
@@ -241,7 +241,7 @@ const labels: Readonly<Record<string, string>> = {
   rope_pairing: 'Rotary pairs',
 };
 
-interface FigureOptions {
+interface EvidenceOptions {
   readonly editable: boolean;
   readonly set: boolean;
   readonly choices: readonly ConfigValue[] | undefined;
@@ -249,7 +249,7 @@ interface FigureOptions {
   readonly text?: string;
 }
 
-function figureView(key: string, { value, source, assumed }: Evidence, options: FigureOptions): FigureView {
+function figureView(key: string, { value, source, assumed }: Evidence, options: EvidenceOptions): FigureView {
   const text = valueText(value);
   const words = key.replaceAll('_', ' ');
   return {

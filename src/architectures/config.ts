@@ -49,11 +49,11 @@ const openClipKeys: Partial<
   image: ({ image_size: size }) => ['vision_cfg.image_size', size],
 };
 
-function fromOpenClip(checkpoint: Checkpoint, figure: ConfigName): Evidence | undefined {
+function fromOpenClip(checkpoint: Checkpoint, wanted: ConfigName): Evidence | undefined {
   const model = section(checkpoint.sidecars.openClip ?? {}, 'model_cfg');
   const vision = model && section(model, 'vision_cfg');
-  if (!vision || ('timm_model_name' in vision && figure !== 'image')) return undefined;
-  const [key, value] = openClipKeys[figure]?.(vision, model) ?? [];
+  if (!vision || ('timm_model_name' in vision && wanted !== 'image')) return undefined;
+  const [key, value] = openClipKeys[wanted]?.(vision, model) ?? [];
   if (!isConfigValue(value) || Number.isNaN(value)) return undefined;
   return { value, source: `open_clip_config.json: model_cfg.${key}`, assumed: false };
 }

@@ -3,6 +3,7 @@ import type { Size } from '../domain/size';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import type { DefaultsName } from '../preprocessing/defaults';
 import type { GraphBuilder } from '../graph/builder';
+import type { Maps } from './blocks/stages';
 import type { Dialect, Translated, Translation } from './dialect';
 
 export type { ConfigValue, Evidence };
@@ -11,18 +12,13 @@ export type { ConfigValue, Evidence };
 export type TaskName = 'classify' | 'features';
 
 /**
- * Figures with their evidence, keyed by the field's words: depth, dim, heads, patch, classes,
- * window …
+ * Hyper-parameters with their evidence, keyed by the field's words: depth, dim, heads, patch,
+ * classes, window …
  */
 export type EvidenceRecord = Readonly<Record<string, Evidence>>;
 
-/** What a family makes of a checkpoint's names and shapes. */
-export interface Recognised<C = never> {
-  /**
-   * What `build` reads: hyper-parameters by the same keys as `evidence`, and what else follows from
-   * names and shapes, which is not shown. A family without it gets the whole recognition.
-   */
-  readonly config?: C;
+/** What people see of a recognised model. */
+export interface Described {
   /** A label of the family: `vit`, `deit-distilled`, `dinov2-registers`. */
   readonly label: string;
   /** What people call it: `ViT-B/16`, `DeiT-S/16 distilled`. */
@@ -32,8 +28,8 @@ export interface Recognised<C = never> {
   readonly imageSize: Size;
   readonly evidence: EvidenceRecord;
   /**
-   * Values that the weights allow for figures that may be set, the usual ones first; any may be
-   * typed where there are none.
+   * Values that the weights allow for hyper-parameters that may be set, the usual ones first; any
+   * may be typed if there are none.
    */
   readonly choices?: Readonly<Record<string, readonly ConfigValue[]>>;
   /** Other published models with the same names and shapes. */
@@ -49,6 +45,15 @@ export interface Recognised<C = never> {
    * they may not.
    */
   readonly sizeStep: Size;
+}
+
+/** What a family makes of a checkpoint's names and shapes. */
+export interface Recognised<C> extends Described {
+  /**
+   * What `build` reads: hyper-parameters by the same keys as `evidence`, from the same record, and
+   * what else follows from names and shapes, which is not shown.
+   */
+  readonly config: C;
 }
 
 /**
@@ -69,8 +74,11 @@ export interface Found {
   readonly imageSize?: Size;
 }
 
-/** One family of architectures; one file. */
-export interface Family<C = unknown, M = unknown> {
+/**
+ * One family of architectures: a folder. `C` is its config, `M` what its backbone hands to its
+ * head.
+ */
+export interface Family<C = unknown, M extends Maps = Maps> {
   /** Its name, which no other has: `vit`, `resnet`. */
   readonly name: string;
   /**
@@ -99,7 +107,7 @@ export interface Family<C = unknown, M = unknown> {
    */
   build(builder: GraphBuilder, config: C, options: BuildOptions): M;
   /** Writes what the model itself answers with: pooling, classifier, and the graph's outputs. */
-  head?(builder: GraphBuilder, maps: M, config: C): void;
+  head(builder: GraphBuilder, maps: M, config: C): void;
 }
 
 export interface BuildOptions {
@@ -109,7 +117,7 @@ export interface BuildOptions {
 
 /** The result of recognition, whichever family it is, or none. */
 export type Recognition =
-  | (Recognised<unknown> & {
+  | (Described & {
       /** The family's row: `vit`, `cnn`. */
       readonly family: string;
       /** The family's own name, by which it is found: `resnet`. */
@@ -119,6 +127,8 @@ export type Recognition =
       readonly assumable: readonly string[];
       /** The tensors under canonical names; absent where the graph is the file's own (.onnx). */
       readonly translation?: Translation;
+      /** What the family's `build` reads; absent with the translation. */
+      readonly config?: unknown;
     })
   | {
       readonly family: null;

@@ -1,7 +1,7 @@
 import type { Size } from '../domain/size';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import type { ConfigValue } from '../architectures/family';
-import { parseFigure } from '../architectures/figureText';
+import { parseValue } from '../architectures/valueText';
 import { parseSize } from '../domain/units';
 
 /** The command line was not understood; exit status 2. */
@@ -201,7 +201,7 @@ function parseAssumption(text: string): readonly [string, ConfigValue] {
   const at = text.indexOf('=');
   if (at < 1) throw new UsageError(`--assume ${text}: KEY=VALUE needed`);
   try {
-    return [text.slice(0, at), parseFigure(text.slice(at + 1))];
+    return [text.slice(0, at), parseValue(text.slice(at + 1))];
   } catch (error) {
     throw new UsageError(`--assume ${text}: ${error instanceof Error ? error.message : String(error)}`);
   }

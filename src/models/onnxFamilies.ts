@@ -6,8 +6,8 @@ import type { Size } from '../domain/size';
 import { GraphError, intOf, intsOf, outputName, valueOf, type Graph, type Node } from '../graph/graph';
 import { factorsOf, operatorOf } from '../graph/operators';
 import { tokenCount, type Probe } from '../domain/probes';
-import type { Evidence, EvidenceRecord, Recognised, TaskName } from '../architectures/family';
-import { numbersOf, sideOrPair } from '../architectures/figures';
+import type { Evidence, EvidenceRecord, Described, TaskName } from '../architectures/family';
+import { numbersIn, sideOrPair } from '../architectures/evidence';
 import { pvtSizes, pyramidSizes } from '../architectures/groups/pyramids';
 import { swinSizes } from '../architectures/groups/shiftedWindows';
 import { vitSize } from '../architectures/names';
@@ -18,7 +18,7 @@ import { sizeTitle, type Sizes } from '../architectures/sizes';
  * it.
  */
 type OnnxDescription =
-  | { readonly family: string; readonly recognised: Recognised }
+  | { readonly family: string; readonly recognised: Described }
   | { readonly family: string; readonly missing: readonly string[] };
 
 /** The convolutions of a graph by what they do. */
@@ -159,13 +159,13 @@ export function describeOnnx(graph: Graph, fixedSize: boolean): OnnxDescription 
 const stated = (value: Evidence['value'], source: string): Evidence => ({ value, source, assumed: false });
 
 /** `ViT-B/16`, `Swin-T`: without windows and tokens, which a checkpoint's name may have. */
-function titleOf({ name, sizes }: Structure, figures: EvidenceRecord): string {
-  const [depths, dims] = [numbersOf(figures, 'depth'), numbersOf(figures, 'dim')];
-  const patch = numbersOf(figures, 'patch').join('×');
+function titleOf({ name, sizes }: Structure, evidence: EvidenceRecord): string {
+  const numbers = (key: string): readonly number[] => numbersIn(evidence[key]?.value ?? []);
+  const [depths, dims, patch] = [numbers('depth'), numbers('dim'), numbers('patch').join('×')];
   return sizes ? sizeTitle(name, sizes, depths, dims) : vitSize(at(depths, 0), at(dims, 0), patch);
 }
 
-function recognised(parts: Parts, structure: Structure, fixedSize: boolean): Recognised {
+function recognised(parts: Parts, structure: Structure, fixedSize: boolean): Described {
   const { graph, probes } = parts;
   const [, , height = 0, width = 0] = valueOf(graph, 'pixel_values').shape;
   const plain = structure.family === 'vit';
@@ -175,19 +175,19 @@ function recognised(parts: Parts, structure: Structure, fixedSize: boolean): Rec
   const [rows = 0, columns = 0] = intsOf(embedding, 'kernel_shape');
   const { classes, task } = headOf(graph);
   const step: Size = plain ? [rows, columns] : stride([height, width], probes);
-  const figures: EvidenceRecord = {
+  const evidence: EvidenceRecord = {
     dim: stated(dim, `${embedding.name}: output channels`),
-    ...(plain ? plainFigures(probes) : stagedFigures(graph)),
+    ...(plain ? plainEvidence(probes) : stagedEvidence(graph)),
     patch: stated(sideOrPair([rows, columns]), `${embedding.name}: kernel`),
     image_size: stated([height, width], 'shape of pixel_values'),
     classes: stated(classes, classes > 0 ? 'last axis of logits' : 'no logits among the outputs'),
   };
   return {
     label: structure.label(parts),
-    title: titleOf(structure, figures),
+    title: titleOf(structure, evidence),
     task,
     imageSize: [height, width],
-    evidence: figures,
+    evidence,
     candidates: [],
     warnings: [],
     pixels: plain ? 'half' : 'imagenet',
@@ -201,7 +201,7 @@ function stride([height, width]: Size, probes: readonly Probe[]): Size {
   return [Math.round(height / rows), Math.round(width / columns)];
 }
 
-function plainFigures(probes: readonly Probe[]): EvidenceRecord {
+function plainEvidence(probes: readonly Probe[]): EvidenceRecord {
   const probe = at(probes, 0);
   return {
     depth: stated(probes.length, `${probes.length} softmaxes between two products`),
@@ -214,7 +214,7 @@ function plainFigures(probes: readonly Probe[]): EvidenceRecord {
 }
 
 /** Stages are layers on one map, one after another. */
-function stagedFigures(graph: Graph): EvidenceRecord {
+function stagedEvidence(graph: Graph): EvidenceRecord {
   const stages = graph.probes.reduce<[Probe, ...Probe[]][]>((found, probe) => {
     const stage = found.at(-1);
     if (stage && mapOf(stage[0]) === mapOf(probe)) stage.push(probe);

@@ -9,7 +9,7 @@ import { patchesOnly } from '../blocks/specialTokens';
 import { eachBlock, type TokenMaps } from '../blocks/stages';
 import { configuredImageSize, configuredModelType } from '../config';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, configOf, given, sideOrPair, stored, type ConfigOf } from '../figures';
+import { assumed, configOf, given, sideOrPair, stored, type ConfigOf } from '../evidence';
 import { preNormBlock } from '../groups/evaBlocks';
 import { measure, type Measures } from '../groups/measure';
 import { inPatches, positionLayout, unseen } from '../groups/patchGrid';
@@ -26,7 +26,7 @@ import {
   sourcesOf,
   type SettledSize,
   type Sources,
-} from '../sources';
+} from '../decide';
 import { beitNames } from './names';
 
 /** Tables of relative positions: one for all blocks, one for each, or both. */
@@ -70,11 +70,11 @@ function sizeOf({ found }: Sources, { patch }: Measures, grid: Evidence<Grid>): 
   const config = configuredImageSize(found.checkpoint);
   const [rows, columns] = grid.value;
   const native: Size = [rows * patch[0], columns * patch[1]];
-  const figure =
+  const sized =
     (found.imageSize && stored(found.imageSize, 'given by the user')) ??
     (config && stored(config.size, config.source)) ??
     (grid.assumed ? assumed(native, 'the assumed grid') : stored(native, 'the table of relative positions'));
-  return { imageSize: figure.value, figure };
+  return { imageSize: sized.value, evidence: sized };
 }
 
 function labelOf({ checkpoint }: Found, names: readonly string[]): string {
@@ -172,7 +172,7 @@ function recognise(found: Found): Recognised<BeitConfig> | undefined {
   const sources = sourcesOf(found);
   const grid = nativeGrid(sources, measures, rows);
   if (!grid) return undefined;
-  const { imageSize, figure: size } = sizeOf(sources, measures, grid);
+  const { imageSize, evidence: size } = sizeOf(sources, measures, grid);
   const label = labelOf(found, namesOf(sources));
   const settled = evidenceOf(sources, measures, grid, { heads, size });
   return recognisedFrom(sources, {

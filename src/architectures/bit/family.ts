@@ -7,10 +7,10 @@ import { activate, residual } from '../blocks/layers';
 import { meanOfMap } from '../blocks/maps';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, ConfigValue, Evidence, Family, Found } from '../family';
-import { stored } from '../figures';
+import { stored } from '../evidence';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import { positive } from '../groups/valueKinds';
-import { decide, type Sources } from '../sources';
+import { decide, type Sources } from '../decide';
 import { bitNames } from './names';
 
 /** Epsilon of the kernels' standardisation in Big Transfer, and of its norms. */

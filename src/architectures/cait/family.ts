@@ -9,11 +9,11 @@ import { talkingHeadsAttention } from '../blocks/talkingHeads';
 import { eachBlock, tokenStage, type TokenMaps } from '../blocks/stages';
 import { mlp } from '../blocks/transformer';
 import type { BuildOptions, Family, Found, Recognised } from '../family';
-import { stored } from '../figures';
-import { isotropicAssumable, type BlockConfig } from '../groups/isotropicFigures';
+import { stored } from '../evidence';
+import { isotropicAssumable, type BlockConfig } from '../groups/isotropicConfig';
 import { recogniseIsotropic } from '../groups/isotropicPatches';
 import { embedPatches, type PatchConfig } from '../groups/positionTable';
-import { countOf } from '../sources';
+import { countOf } from '../decide';
 import { caitNames } from './names';
 
 /** Sizes of Touvron et al. 2021 (CaiT, table 5). */

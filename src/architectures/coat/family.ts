@@ -11,7 +11,7 @@ import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from
 import { mergeHeads, mlp, splitHeads } from '../blocks/transformer';
 import { throughStages, tokenStage, type Maps } from '../blocks/stages';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, configOf, stored } from '../figures';
+import { assumed, configOf, stored } from '../evidence';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
   classesOf,
@@ -22,7 +22,7 @@ import {
   requireMultiple,
   sourcesOf,
   type Sources,
-} from '../sources';
+} from '../decide';
 import { coatNames } from './names';
 import { quantity } from '../../domain/units';
 
@@ -93,7 +93,7 @@ function recognise(found: Found): Recognised<CoatConfig> | undefined {
   const patches = scales.map((scale) => side(`patch_embed${scale}.proj.weight`, 2));
   const hidden = scales.map((scale) => side(`serial_blocks${scale}.0.mlp.fc1.weight`, 0));
   const step = product(patches);
-  const { imageSize, figure } = imageSizeOf(sources);
+  const { imageSize, evidence: sized } = imageSizeOf(sources);
   const settled = {
     depth: stored(depths, 'serial_blocks1 … serial_blocks4'),
     parallel_depth: stored(parallel, parallel > 0 ? `parallel_blocks.${parallel - 1}` : 'none in the file'),
@@ -119,7 +119,7 @@ function recognise(found: Found): Recognised<CoatConfig> | undefined {
     }),
     channels: stored(side('patch_embed1.proj.weight', 1), 'patch_embed1.proj.weight'),
     classes: classesOf(tensors, 'head'),
-    image_size: figure,
+    image_size: sized,
   };
   return recognisedFrom(sources, {
     label: 'coat',

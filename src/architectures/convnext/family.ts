@@ -7,11 +7,11 @@ import { activate, maybeNorm, norm, residual, withValue } from '../blocks/layers
 import { mapNorm, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, Family, Found } from '../family';
-import { stored } from '../figures';
+import { stored } from '../evidence';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import { positive } from '../groups/valueKinds';
 import type { Sizes } from '../sizes';
-import { decide, namesOf, sideOf, type Sources } from '../sources';
+import { decide, namesOf, sideOf, type Sources } from '../decide';
 import { convnextNames } from './names';
 
 /** Sizes of Liu et al. 2022 and Woo et al. 2023, and timm's own small ones. */

@@ -10,7 +10,7 @@ import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from
 import { eachBlock, tokenStage, type Maps } from '../blocks/stages';
 import { nearestDivisor } from '../divisors';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, configOf, stored, type ConfigOf } from '../figures';
+import { assumed, configOf, stored, type ConfigOf } from '../evidence';
 import { preNormBlock, type BlockFacts } from '../groups/plainBlocks';
 import { tableOf } from '../groups/positionTable';
 import type { TableLayout } from '../groups/tableLayout';
@@ -26,7 +26,7 @@ import {
   sideOf,
   sourcesOf,
   type Sources,
-} from '../sources';
+} from '../decide';
 import { crossvitNames } from './names';
 
 /** The branch of small patches and the branch of large ones. */
@@ -169,8 +169,8 @@ function recognise(found: Found): Recognised<CrossConfig> | undefined {
   const { depth, depths, dims, patches, layout, dagger } = shapes;
   const [rows, columns] = layout.grid.value;
   const own: Size = [rows * patches[0], columns * patches[0]];
-  const { imageSize, figure } = onlySizeOf(sources, own, 'pos_embed_0');
-  const settled = evidenceOf(sources, shapes, figure);
+  const { imageSize, evidence: sized } = onlySizeOf(sources, own, 'pos_embed_0');
+  const settled = evidenceOf(sources, shapes, sized);
   const heads = headsOfEach(settled.heads.value, dims.length);
   const size = sizeOf(sizes, [depth, ...depths], dims);
   const named = size ? `-${size}` : ` with ${depth} × (${depths.join(' + ')}) blocks`;

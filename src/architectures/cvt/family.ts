@@ -9,11 +9,11 @@ import { learnedToken, patchesOnly, tokenAt, withClassToken } from '../blocks/sp
 import { eachBlock, mapStage, throughStages, type Maps } from '../blocks/stages';
 import { mergeHeads, mlp, splitHeads } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Family, Found } from '../family';
-import { assumed, numbersIn, stored } from '../figures';
+import { assumed, numbersIn, stored } from '../evidence';
 import { decidePerStage } from '../groups/perStage';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import type { Sizes } from '../sizes';
-import { activationOf, classesOf, headsOf, type Sources } from '../sources';
+import { activationOf, classesOf, headsOf, type Sources } from '../decide';
 import { cvtNames } from './names';
 import { quantity } from '../../domain/units';
 

@@ -9,11 +9,13 @@ import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import { mergeHeads, mlp, queryKeyValue, splitHeads } from '../blocks/transformer';
 import { windowAttention, windowsOf } from '../blocks/windows';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, configOf, numbersIn, stored } from '../figures';
-import { activationOf, epsOf, wordFigure } from '../groups/isotropicFigures';
+import { assumed, configOf, numbersIn, stored } from '../evidence';
+import { epsOf, decideWord } from '../groups/isotropicConfig';
 import { answer } from '../heads/classifier';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
+  type Sources,
+  activationOf,
   classesOf,
   decide,
   headsOf,
@@ -21,8 +23,7 @@ import {
   recognisedFrom,
   sourcesOf,
   stageDepths,
-  type Sources,
-} from '../sources';
+} from '../decide';
 import { davitNames } from './names';
 import { quantity } from '../../domain/units';
 
@@ -101,7 +102,7 @@ function variant(sources: Sources, florence: boolean): VariantEvidence {
       is: (value) => numbersIn(value).every((side) => Number.isInteger(side) && side > 0),
       needed: 'a number, or rows and columns',
     }),
-    channel_scale: wordFigure<ChannelScale>(sources, 'channel_scale', {
+    channel_scale: decideWord<ChannelScale>(sources, 'channel_scale', {
       config: [],
       words: ['channels', 'tokens'],
       otherwise: stored<ChannelScale>(florence ? 'tokens' : 'channels', like),
@@ -119,7 +120,7 @@ function recognise(found: Found): Recognised<DaVitConfig> | undefined {
   const width = (stage: number): string => `${blocksOf(stage)}.0.${names[0]}.attn.qkv.weight`;
   const dims = depths.map((_, stage) => tensors.get(width(stage))?.shape[1] ?? 0);
   if ([...dims, ...depths].includes(0)) return undefined;
-  const { imageSize, figure } = imageSizeOf(sources);
+  const { imageSize, evidence: sized } = imageSizeOf(sources);
   const settled = {
     patch: stored(4, 'stride of the stem'),
     channels: stored(channels, 'stem.conv.weight'),
@@ -130,7 +131,7 @@ function recognise(found: Found): Recognised<DaVitConfig> | undefined {
     activation: activationOf(sources),
     eps: epsOf(sources),
     classes: classesOf(tensors, 'head.fc'),
-    image_size: figure,
+    image_size: sized,
   };
   const sides = numbersIn(settled.window.value);
   return recognisedFrom(sources, {

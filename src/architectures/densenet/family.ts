@@ -7,9 +7,9 @@ import { activate } from '../blocks/layers';
 import { meanOfMap } from '../blocks/maps';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, Family, Found, Recognised } from '../family';
-import { configOf, stored } from '../figures';
+import { configOf, stored } from '../evidence';
 import { measureStages } from '../groups/stagedConfig';
-import { classesOf, imageSizeOf, recognisedFrom } from '../sources';
+import { classesOf, imageSizeOf, recognisedFrom } from '../decide';
 import { densenetNames } from './names';
 
 interface DenseNetConfig {
@@ -28,13 +28,13 @@ function recognise(found: Found): Recognised<DenseNetConfig> | undefined {
   const blocks = measureStages(found, 'features.denseblock*.denselayer*', growing);
   if (!blocks || !tensors.has('features.norm5.weight')) return undefined;
   const { sources, depths, dims } = blocks;
-  const { imageSize, figure } = imageSizeOf(sources);
+  const { imageSize, evidence: sized } = imageSizeOf(sources);
   // Two convolutions a layer, one in each transition, the first one and the classifier.
   const layers = 2 * sum(depths) + depths.length - 1 + 2;
   const settled = {
     depth: stored(depths, 'features.denseblock*.denselayer*'),
     growth: stored(at(dims, 0), `features.denseblock1.denselayer1.${growing}`),
-    image_size: figure,
+    image_size: sized,
     classes: classesOf(tensors, 'classifier'),
     eps: stored(1e-5, 'default of PyTorch’s batch norms'),
   };

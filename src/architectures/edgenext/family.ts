@@ -10,9 +10,9 @@ import { parameterSide } from '../blocks/parts';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import { mlp } from '../blocks/transformer';
 import type { BuildOptions, Family, Found, Recognised } from '../family';
-import { configOf, stored } from '../figures';
+import { configOf, stored } from '../evidence';
 import { sizeTitle, type Sizes } from '../sizes';
-import { activationOf, classesOf, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../sources';
+import { activationOf, classesOf, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../decide';
 import { edgeNextNames } from './names';
 
 /** Epsilon of all norms, which timm's constructor fixes. */
@@ -49,7 +49,7 @@ function recognise(found: Found): Recognised<EdgeNeXtConfig> {
     return first === undefined ? [] : [first];
   });
   const dims = depth.map((_, stage) => shape(`stages.${stage}.blocks.0.mlp.fc2.weight`)[0] ?? 0);
-  const { imageSize, figure } = imageSizeOf(sources, [256, 256]);
+  const { imageSize, evidence: sized } = imageSizeOf(sources, [256, 256]);
   const settled = {
     depth: stored(depth, 'stages.*.blocks'),
     dim: stored(dims, 'stages.*.blocks.0.mlp.fc2.weight'),
@@ -63,7 +63,7 @@ function recognise(found: Found): Recognised<EdgeNeXtConfig> {
       'stages.*.blocks.0.mlp.fc1.weight',
     ),
     patch: stored(4, 'stem.0'),
-    image_size: figure,
+    image_size: sized,
     classes: classesOf(tensors, 'head.fc'),
     activation: activationOf(sources, stored('gelu', "EdgeNeXt's in timm")),
   };

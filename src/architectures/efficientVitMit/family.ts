@@ -8,7 +8,7 @@ import { gridOf, meanOfMap } from '../blocks/maps';
 import { parameterSide, splitInThree, splitInTwo } from '../blocks/parts';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, Family, Found, Recognised } from '../family';
-import { configOf, stored } from '../figures';
+import { configOf, stored } from '../evidence';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
   activationOf,
@@ -18,7 +18,7 @@ import {
   recognisedFrom,
   sourcesOf,
   stageDepths,
-} from '../sources';
+} from '../decide';
 import { efficientVitMitNames } from './names';
 
 type Tensors = Found['tensors'];
@@ -82,7 +82,7 @@ function recognise(found: Found): Recognised<EfficientVitConfig> {
   const attention = attentionOf(tensors, depth);
   const variant = variantOf(tensors);
   const aggregations = 'stages.*.blocks.*.context_module.main.aggreg.0.1.weight';
-  const { imageSize, figure } = imageSizeOf(sources);
+  const { imageSize, evidence: sized } = imageSizeOf(sources);
   const settled = {
     depth: stored(depth, 'stages.*.blocks'),
     dim: stored(dims, 'stages.*.blocks.0.main.point_conv'),
@@ -100,7 +100,7 @@ function recognise(found: Found): Recognised<EfficientVitConfig> {
       ).length,
       'stem.res0 …',
     ),
-    image_size: figure,
+    image_size: sized,
     classes: classesOf(tensors, 'head.classifier.4'),
     activation: activationOf(
       sources,

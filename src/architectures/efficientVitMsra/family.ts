@@ -10,9 +10,9 @@ import { windowPartition, windowProbe, windowReverse, windowsOf } from '../block
 import { parameterSide, splitInThree } from '../blocks/parts';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, Family, Found, Recognised } from '../family';
-import { configOf, stored } from '../figures';
+import { configOf, stored } from '../evidence';
 import { sizeTitle, type Sizes } from '../sizes';
-import { classesOf, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../sources';
+import { classesOf, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../decide';
 import { efficientVitMsraNames } from './names';
 
 /** PyTorch's default, which all batch norms keep. */
@@ -53,7 +53,7 @@ function recognise(found: Found): Recognised<EfficientVitConfig> | undefined {
   const window = tables.map(([, offsets = 0]) => Math.sqrt(offsets));
   if (!window.every((side) => Number.isInteger(side) && side > 0)) return undefined;
   const dims = attention.map((path) => shape(`${path}.proj.1.conv.weight`)[0] ?? 0);
-  const { imageSize, figure } = imageSizeOf(sources);
+  const { imageSize, evidence: sized } = imageSizeOf(sources);
   const settled = {
     depth: stored(depth, 'stages.*.blocks'),
     dim: stored(dims, 'stages.*.blocks.0.mixer.m.attn.proj.1'),
@@ -67,7 +67,7 @@ function recognise(found: Found): Recognised<EfficientVitConfig> | undefined {
       'stages.*.blocks.0.mixer.m.attn.dws.0',
     ),
     patch: stored(firstStride, 'patch_embed.conv1 … conv4'),
-    image_size: figure,
+    image_size: sized,
     classes: classesOf(tensors, 'head.linear'),
   };
   return recognisedFrom(sources, {

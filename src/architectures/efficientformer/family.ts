@@ -19,18 +19,10 @@ import { parameterSide } from '../blocks/parts';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import { mlp, selfProbe } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { configOf, stored } from '../figures';
+import { configOf, stored } from '../evidence';
 import { learnedImageSize, mapOf, requireResolution, resolutionOf } from '../groups/learnedMaps';
 import { sizeTitle, type Sizes } from '../sizes';
-import {
-  activationOf,
-  classesOf,
-  countOf,
-  decide,
-  recognisedFrom,
-  sourcesOf,
-  type Sources,
-} from '../sources';
+import { activationOf, classesOf, countOf, decide, recognisedFrom, sourcesOf, type Sources } from '../decide';
 import { efficientFormerNames } from './names';
 
 type Tensors = Found['tensors'];
@@ -90,7 +82,7 @@ function recognise(found: Found): Recognised<EfficientFormerConfig> | undefined 
   if (positions === undefined) return undefined;
   const second = tensors.has('stem.conv1.conv.weight');
   const resolution = resolutionOf(sources, positions, lastStride);
-  const { imageSize, figure } = learnedImageSize(sources, resolution, lastStride);
+  const { imageSize, evidence: sized } = learnedImageSize(sources, resolution, lastStride);
   const fc = second ? 'mlp.fc2.conv.weight' : 'mlp.fc2.weight';
   const depths = blocks.map(({ length }) => length);
   const [width = 0] = shape('norm.weight');
@@ -105,7 +97,7 @@ function recognise(found: Found): Recognised<EfficientFormerConfig> | undefined 
     ),
     patch: stored(4, 'stem.conv1, stem.conv2'),
     resolution,
-    image_size: figure,
+    image_size: sized,
     classes: classesOf(tensors, 'head'),
     activation: activationOf(sources, stored('gelu', "EfficientFormer's in timm")),
     ...(!second && { pool_size: poolSizeOf(sources) }),

@@ -8,7 +8,7 @@ import { meanOfMap } from '../blocks/maps';
 import { mapStage, stages, type ImageMaps, type Place } from '../blocks/stages';
 import { configured } from '../config';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, configOf, stored } from '../figures';
+import { assumed, configOf, stored } from '../evidence';
 import { positive } from '../groups/valueKinds';
 import { type Layout, layouts } from './layouts';
 import { sizeTitle } from '../sizes';
@@ -21,7 +21,7 @@ import {
   sideOf,
   sourcesOf,
   type Sources,
-} from '../sources';
+} from '../decide';
 import { efficientnetNames } from './names';
 
 type Tensors = Found['tensors'];
@@ -195,7 +195,7 @@ function recognise(found: Found): Recognised<EfficientNetConfig> | undefined {
   const sources = sourcesOf(found);
   const size = layout.gated ? sizes[`${depths.join(',')} ${widths.at(-1)}`] : undefined;
   const side = size?.side ?? 224;
-  const { imageSize, figure } = imageSizeOf(sources, [side, side]);
+  const { imageSize, evidence: sized } = imageSizeOf(sources, [side, side]);
   const { name, activations, excite } = layout;
   const published = `as published: ${name}`;
   const settled = {
@@ -203,7 +203,7 @@ function recognise(found: Found): Recognised<EfficientNetConfig> | undefined {
     dim: stored(widths, 'blocks'),
     kernel: stored(kernels, 'first block of every stage'),
     strides: stored(layout.strides.slice(0, depths.length), published),
-    image_size: figure,
+    image_size: sized,
     classes: classesOf(tensors, 'classifier'),
     activation: decide(sources, 'activation', {
       config: ['hidden_act', 'act_layer'],

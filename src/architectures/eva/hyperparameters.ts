@@ -4,8 +4,8 @@ import type { ResamplingName } from '../blocks/positions';
 import type { Coordinates, Pairing } from '../blocks/rotary';
 import { configuredArchitecture } from '../config';
 import { headsNear, nearestDivisor } from '../divisors';
-import type { ConfigValue, Evidence, Found, Recognised } from '../family';
-import { assumed, configOf, sideOrPair, stored } from '../figures';
+import type { ConfigValue, Evidence, Found, Described, Recognised } from '../family';
+import { assumed, configOf, sideOrPair, stored } from '../evidence';
 import { measure, type Measures } from '../groups/measure';
 import { positionedSize, positionLayout, unseen } from '../groups/patchGrid';
 import { poolsOver } from '../groups/plainConfig';
@@ -22,7 +22,7 @@ import {
   type Question,
   type SettledSize,
   type Sources,
-} from '../sources';
+} from '../decide';
 import { evaKindOf, type EvaKind, type Rope } from './kinds';
 
 interface Opened {
@@ -348,8 +348,8 @@ export function recogniseEva(found: Found): Recognised<EvaConfig> | undefined {
   const sources = sourcesOf(found);
   const layout = measures.positions > 0 ? positionLayout({ found, measures }) : undefined;
   const opened = { sources, tensors, measures, kind, layout };
-  const { imageSize, figure } = sizeOf(opened);
-  const { evidence, config } = settle(opened, figure);
+  const { imageSize, evidence: sized } = sizeOf(opened);
+  const { evidence, config } = settle(opened, sized);
   const recognised = recognisedFrom(sources, {
     label: kind.label,
     title: titleOf(kind.label, measures),
@@ -367,14 +367,14 @@ export function recogniseEva(found: Found): Recognised<EvaConfig> | undefined {
 function sizeOf({ sources, measures, layout }: Opened): SettledSize {
   if (!layout) return imageSizeOf(sources);
   const { size, source } = positionedSize({ found: sources.found, measures }, layout);
-  return { imageSize: size, figure: { value: size, source, assumed: layout.grid.assumed } };
+  return { imageSize: size, evidence: { value: size, source, assumed: layout.grid.assumed } };
 }
 
 function choicesOf(
   opened: Opened,
   keys: readonly string[],
   heads: number,
-): NonNullable<Recognised['choices']> {
+): NonNullable<Described['choices']> {
   const few = Object.entries(offered).flatMap(([key, choices]) =>
     choices && keys.includes(key) ? [[key, choices] as const] : [],
   );

@@ -8,7 +8,7 @@ import { layerNormOfMap, layerScaleOfMap, mapToTokens, meanOfMap, tokensToMap } 
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import { selfAttention } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, configOf, stored } from '../figures';
+import { assumed, configOf, stored } from '../evidence';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
   activationOf,
@@ -19,7 +19,7 @@ import {
   recognisedFrom,
   sourcesOf,
   type Sources,
-} from '../sources';
+} from '../decide';
 import { fastVitNames } from './names';
 
 type Tensors = Found['tensors'];
@@ -77,7 +77,7 @@ function downsampleActivation(sources: Sources): Evidence<boolean> {
 }
 
 /** Heads of the stages with attention, of these widths; one number stands for all of them. */
-const headsFigure = (sources: Sources, widths: readonly number[]): Evidence<number | readonly number[]> =>
+const headsEvidence = (sources: Sources, widths: readonly number[]): Evidence<number | readonly number[]> =>
   decide<number | readonly number[]>(sources, 'heads', {
     otherwise: stored(
       widths.map((dim) => dim / headWidth),
@@ -119,17 +119,17 @@ function recognise(found: Found): Recognised<FastViTConfig> {
   const depth = dims.map((_, stage) => countOf(tensors, `stages.${stage}.blocks`));
   const hidden = tensors.get('stages.0.blocks.0.mlp.fc1.weight')?.shape[0] ?? 0;
   const mixing = attentive.length > 0 ? 'attention' : String(hidden / (widths[0] ?? 0));
-  const { imageSize, figure } = imageSizeOf(sources, [256, 256]);
+  const { imageSize, evidence: sized } = imageSizeOf(sources, [256, 256]);
   const fused = tensors.has('stem.0.reparam_conv.weight');
   // The stem takes 4 × 4 pixels, every stage but the first halves.
   const stride = 4 * 2 ** (dims.length - 1);
-  const heads = attentive.length > 0 ? headsFigure(sources, attentive) : undefined;
+  const heads = attentive.length > 0 ? headsEvidence(sources, attentive) : undefined;
   const settled = {
     depth: stored(depth, 'stages.*.blocks'),
     dim: stored(widths, 'stages.*.blocks.0.mlp.fc2.weight'),
     ...(heads && { heads }),
     patch: stored(4, 'stem.0, stem.1'),
-    image_size: figure,
+    image_size: sized,
     classes: classesOf(tensors, 'head.fc'),
     downsample_activation: downsampleActivation(sources),
     activation: activationOf(sources, stored('gelu', "FastViT's in timm")),

@@ -8,11 +8,11 @@ import { layerNormOfMap, mapNorm, mapToTokens, meanOfMap, paddedToMultiple, sequ
 import { mapMlp, pointwise } from '../blocks/pointwise';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, Family, Found } from '../family';
-import { assumed, stored } from '../figures';
+import { assumed, stored } from '../evidence';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import { flag, positive } from '../groups/valueKinds';
 import { sizeTitle, type Sizes } from '../sizes';
-import { classesOf, countOf, decide, type Sources } from '../sources';
+import { classesOf, countOf, decide, type Sources } from '../decide';
 import { focalnetNames } from './names';
 
 /** Sizes of Yang et al. 2022 (FocalNet, table 2). */

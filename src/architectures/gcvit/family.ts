@@ -16,12 +16,12 @@ import {
   type Windows,
 } from '../blocks/windows';
 import type { BuildOptions, Evidence, Family, Found } from '../family';
-import { stored } from '../figures';
+import { stored } from '../evidence';
 import { windowsOfTable } from '../groups/shiftedWindows';
 import { answer } from '../heads/classifier';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import type { Sizes } from '../sizes';
-import { onlySizeOf } from '../sources';
+import { onlySizeOf } from '../decide';
 import { gcvitNames } from './names';
 import { possibleSizes, windowsAt, type StageWindow } from './size';
 import { quantity } from '../../domain/units';

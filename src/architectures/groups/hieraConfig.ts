@@ -2,10 +2,10 @@ import { at, last } from '../../domain/lists';
 import type { Size } from '../../domain/size';
 import { nearestDivisor } from '../divisors';
 import type { ConfigValue, Evidence, Found } from '../family';
-import { assumed, configOf, numbersIn, stored } from '../figures';
+import { assumed, configOf, numbersIn, stored } from '../evidence';
 import { sizeTitle, type Sizes } from '../sizes';
-import { classesOf, decide, shapeOf, type Sources } from '../sources';
-import { activationOf, epsOf } from './isotropicFigures';
+import { type Sources, activationOf, classesOf, decide, shapeOf } from '../decide';
+import { epsOf } from './isotropicConfig';
 
 /** Sizes of Ryali et al. 2023 (Hiera, table 2). */
 const sizes: Sizes = {

@@ -1,9 +1,9 @@
 import type { Sides } from '../../domain/probes';
 import type { Evidence, EvidenceRecord, Found, Recognised } from '../family';
-import { configOf, sideOrPair, stored, type ConfigOf } from '../figures';
+import { configOf, sideOrPair, stored, type ConfigOf } from '../evidence';
 import { sizeTitle, type Sizes } from '../sizes';
-import { recognisedFrom, sourcesOf } from '../sources';
-import { isotropicFigures, poolOf, type IsotropicEvidence } from './isotropicFigures';
+import { recognisedFrom, sourcesOf } from '../decide';
+import { isotropicEvidence, poolOf, type IsotropicEvidence } from './isotropicConfig';
 import { positionsOf, type PositionTable } from './positionTable';
 
 /** What every isotropic model with a table of patches and a class token shows. */
@@ -31,7 +31,7 @@ export function recogniseIsotropic<S extends EvidenceRecord>(
 ): Recognised<ConfigOf<PatchesEvidence & S>> | undefined {
   const { tensors } = found;
   const sources = sourcesOf(found);
-  const isotropic = isotropicFigures(sources);
+  const isotropic = isotropicEvidence(sources);
   const own = ownOf(tensors);
   const [, channels, height, width] = tensors.get('patch_embed.proj.weight')?.shape ?? [];
   if (!isotropic || !own || !channels || !height || !width) return undefined;

@@ -2,8 +2,8 @@ import { last } from '../../domain/lists';
 import type { Grid, Size } from '../../domain/size';
 import { configuredImageSize } from '../config';
 import type { Evidence } from '../family';
-import { assumed, given, stored } from '../figures';
-import { imageSizeOf, publishedSizes, type Sources } from '../sources';
+import { assumed, given, stored } from '../evidence';
+import { imageSizeOf, publishedSizes, type Sources } from '../decide';
 
 /**
  * Rows and columns of a map by image size, for a network that shrinks it by strided convolutions
@@ -78,9 +78,9 @@ export function learnedImageSize(
   const found = imageSizeOf(sources, own);
   const map = mapOf(found.imageSize, stride);
   const fits = map[0] === rows && map[1] === columns;
-  if (sources.found.imageSize || (fits && !found.figure.assumed)) return found;
+  if (sources.found.imageSize || (fits && !found.evidence.assumed)) return found;
   const source = `${rows} × ${columns} positions of ${stride} pixels`;
-  return { imageSize: own, figure: resolution.assumed ? assumed(own, source) : stored(own, source) };
+  return { imageSize: own, evidence: resolution.assumed ? assumed(own, source) : stored(own, source) };
 }
 
 /**

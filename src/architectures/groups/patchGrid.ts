@@ -1,7 +1,7 @@
 import type { Grid, Size } from '../../domain/size';
 import { configuredImageSize } from '../config';
 import type { ConfigValue, Found } from '../family';
-import { given } from '../figures';
+import { given } from '../evidence';
 import type { Measures } from './measure';
 import { tableLayout, type TableLayout, type TableMeasures } from './tableLayout';
 

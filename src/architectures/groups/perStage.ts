@@ -1,7 +1,7 @@
 import { at } from '../../domain/lists';
 import type { Evidence } from '../family';
-import { numbersIn } from '../figures';
-import { decide, type Question, type Sources } from '../sources';
+import { numbersIn } from '../evidence';
+import { decide, type Question, type Sources } from '../decide';
 
 interface PerStageQuestion extends Omit<Question<number | readonly number[]>, 'is' | 'needed'> {
   /** Whether the number of one stage is one that the family can compute with. */

@@ -6,7 +6,7 @@ import { eachBlock, tokenStage, type TokenMaps } from '../blocks/stages';
 import type { BuildOptions, Found, Recognised } from '../family';
 import { timmNames } from '../libraries/timm';
 import { labelOf, originOf, pixelsOf, titleOf } from '../names';
-import { recognisedFrom } from '../sources';
+import { recognisedFrom } from '../decide';
 import { isPerceptionEncoder, measure } from './measure';
 import { blockKinds, postNorm, type BlockFacts } from './plainBlocks';
 import { settlePlain, type PlainConfig } from './plainConfig';

@@ -2,8 +2,8 @@ import type { Size } from '../../domain/size';
 import type { ResamplingName } from '../blocks/positions';
 import { configured, type ConfigName } from '../config';
 import { headsNear, nearestDivisor } from '../divisors';
-import type { ConfigValue, Evidence, Found, Recognised } from '../family';
-import { assumed, configOf, sideOrPair, stored, type ConfigOf } from '../figures';
+import type { ConfigValue, Evidence, Found, Described, Recognised } from '../family';
+import { assumed, configOf, sideOrPair, stored, type ConfigOf } from '../evidence';
 import type { Pool } from '../heads/tokens';
 import {
   publishedModels,
@@ -12,7 +12,7 @@ import {
   type Published,
   type TimmFact,
 } from '../published/published';
-import { activationOf, decide, knownActivation, sideOf, type Sources } from '../sources';
+import { activationOf, decide, knownActivation, sideOf, type Sources } from '../decide';
 import { measure, type Measures } from './measure';
 import { positionedSize, positionLayout, unseen } from './patchGrid';
 import type { TableLayout } from './tableLayout';
@@ -189,7 +189,7 @@ function passedOver({ sources: { found }, measures }: Opened): readonly string[]
 }
 
 /** Values offered for what may be set; heads by shapes leave no choice. */
-function choicesOf(opened: Opened, heads: number): NonNullable<Recognised['choices']> {
+function choicesOf(opened: Opened, heads: number): NonNullable<Described['choices']> {
   const usual = Object.entries(facts).map(([key, { usual }]) => [key, usual] as const);
   return {
     ...Object.fromEntries(usual),

@@ -9,8 +9,8 @@ import { gridOfLayout, mapToTokens } from '../blocks/maps';
 import { resampled, type ResamplingName } from '../blocks/positions';
 import { configuredImageSize } from '../config';
 import type { BuildOptions, Evidence } from '../family';
-import { assumed, given, pairOf, stored } from '../figures';
-import { imageSizeOf, publishedSizes, sideOf, type Sources } from '../sources';
+import { assumed, given, pairIn, stored } from '../evidence';
+import { imageSizeOf, publishedSizes, sideOf, type Sources } from '../decide';
 import { tableLayout, type TableLayout } from './tableLayout';
 
 /** How timm resamples position tables (layers/pos_embed.py, resample_abs_pos_embed). */
@@ -32,7 +32,7 @@ export interface PositionTable {
 function givenGrid({ found }: Sources, name: string, positions: number): Grid | undefined {
   const evidence = given(found, 'grid');
   if (!evidence) return undefined;
-  const [rows, columns] = pairOf({ grid: evidence }, 'grid');
+  const [rows, columns] = pairIn(evidence.value, 'grid');
   if (rows * columns === positions) return [rows, columns];
   throw new Error(`grid: ${rows} × ${columns} found; ${name} holds ${positions} positions of patches`);
 }
@@ -71,14 +71,14 @@ export function positionsOf(sources: Sources, step: Size): PositionTable | undef
   const layout = tableOf(sources, 'pos_embed', step);
   if (!layout) return undefined;
   const [rows, columns] = layout.grid.value;
-  const { imageSize, figure } = imageSizeOf(sources, [rows * step[0], columns * step[1]]);
+  const { imageSize, evidence: sized } = imageSizeOf(sources, [rows * step[0], columns * step[1]]);
   const told = layout.grid.assumed
-    ? assumed(figure.value, 'the position table')
-    : stored(figure.value, 'the position table');
+    ? assumed(sized.value, 'the position table')
+    : stored(sized.value, 'the position table');
   return {
     imageSize,
     evidence: {
-      image_size: figure.assumed ? told : figure,
+      image_size: sized.assumed ? told : sized,
       grid: layout.grid,
       resampling: stored<ResamplingName>(
         timmResampling,

@@ -1,8 +1,8 @@
 import { at, last } from '../../domain/lists';
 import type { ReducedSettings } from '../blocks/reducedAttention';
 import type { Evidence, Found } from '../family';
-import { numbersIn, stored } from '../figures';
-import { activationOf, classesOf, decide, headsOf, type Sources } from '../sources';
+import { numbersIn, stored } from '../evidence';
+import { activationOf, classesOf, decide, headsOf, type Sources } from '../decide';
 import { positive } from './valueKinds';
 import type { MeasuredStages } from './stagedConfig';
 

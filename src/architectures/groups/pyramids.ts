@@ -5,7 +5,7 @@ import { meanOfMap, tokensToMap } from '../blocks/maps';
 import { reducedBlocks, stagePatches } from '../blocks/reducedAttention';
 import { mapStage, throughStages, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, Found, Recognised } from '../family';
-import { stored } from '../figures';
+import { stored } from '../evidence';
 import { answer } from '../heads/classifier';
 import { sizeTitle, type Sizes } from '../sizes';
 import {

@@ -16,12 +16,12 @@ import { distances } from '../blocks/relativePosition';
 import { stages, tokenStage, type Place, type TokenMaps } from '../blocks/stages';
 import { rearranged, windowsOf, type Windows } from '../blocks/windows';
 import type { BuildOptions, ConfigValue, Evidence, Found, Recognised } from '../family';
-import { configOf, numbersIn, sideOrPair, stored } from '../figures';
+import { configOf, numbersIn, sideOrPair, stored } from '../evidence';
 import { answer } from '../heads/classifier';
 import { reconstruct } from '../heads/reconstruction';
 import { sizeOf, sizeTitle, type Sizes } from '../sizes';
-import { classesOf, imageSizeOf, recognisedFrom, stageDepths, type Sources } from '../sources';
-import { activationOf, epsOf } from './isotropicFigures';
+import { type Sources, activationOf, classesOf, imageSizeOf, recognisedFrom, stageDepths } from '../decide';
+import { epsOf } from './isotropicConfig';
 
 /**
  * How libraries fit a window to a map that it covers. timm: each side of the window is at most the
@@ -239,11 +239,11 @@ export function recognisedShifted<C extends ShiftedConfig>(
   settled: WindowedEvidence,
   { label, name, config, usual, windows: choices }: ShiftedModel<C>,
 ): Recognised<C> {
-  const { imageSize, figure } = imageSizeOf(sources, usual);
+  const { imageSize, evidence: sized } = imageSizeOf(sources, usual);
   return recognisedFrom(sources, {
     label,
     title: titleOf(name, settled),
-    evidence: { ...settled, image_size: figure },
+    evidence: { ...settled, image_size: sized },
     config,
     imageSize,
     sizeStep: config.patch,

@@ -1,9 +1,9 @@
 import { at } from '../../domain/lists';
 import type { DefaultsName } from '../../preprocessing/defaults';
 import { sizeTitle, type Sizes } from '../sizes';
-import { classesOf, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
+import { classesOf, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../decide';
 import type { Evidence, EvidenceRecord, Found, Recognised } from '../family';
-import { configOf, stored, type ConfigOf } from '../figures';
+import { configOf, stored, type ConfigOf } from '../evidence';
 
 type PerStage = Evidence<readonly number[]>;
 
@@ -115,8 +115,8 @@ export function stagedConfig<
 >(stages: MeasuredStages, family: StagedFamily<S, T, P>): Recognised<StagedConfig<S, T, P>> {
   const { sources, depths, dims, counted } = stages;
   const { label, title, head, stride, shapes, settings, plumbing, pixels = 'imagenet', warnings } = family;
-  const { imageSize, figure } = family.image ?? imageSizeOf(sources);
-  const derived = { image_size: figure, classes: classesOf(sources.found.tensors, head) };
+  const { imageSize, evidence: sized } = family.image ?? imageSizeOf(sources);
+  const derived = { image_size: sized, classes: classesOf(sources.found.tensors, head) };
   const own = { ...shapes, ...settings };
   const settled = { ...counted, ...own };
   return recognisedFrom(sources, {

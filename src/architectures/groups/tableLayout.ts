@@ -2,7 +2,7 @@ import { at } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import { divisorsOf } from '../divisors';
 import type { Evidence } from '../family';
-import { assumed, stored } from '../figures';
+import { assumed, stored } from '../evidence';
 import type { Measures } from './measure';
 
 /** How the position table lies over the tokens. */

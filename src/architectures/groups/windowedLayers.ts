@@ -1,7 +1,7 @@
 import type { DecomposedSettings } from '../blocks/decomposedPositions';
 import type { ConfigValue, Evidence } from '../family';
-import { assumed, numbersIn, stored } from '../figures';
-import { countOf, decide, type Sources } from '../sources';
+import { assumed, numbersIn, stored } from '../evidence';
+import { countOf, decide, type Sources } from '../decide';
 
 /** What is known of the layers with and without windows beside their tables. */
 interface WindowQuestion {

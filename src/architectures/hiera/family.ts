@@ -8,7 +8,7 @@ import type { TokenMaps } from '../blocks/stages';
 import { windowsOf, type Windows } from '../blocks/windows';
 import { nearestDivisor } from '../divisors';
 import type { BuildOptions, ConfigValue, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, numbersIn, stored } from '../figures';
+import { assumed, numbersIn, stored } from '../evidence';
 import {
   hieraAnswer,
   hieraEncoder,
@@ -29,7 +29,7 @@ import {
 } from '../groups/hieraConfig';
 import { tableOf } from '../groups/positionTable';
 import { type TableLayout } from '../groups/tableLayout';
-import { decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
+import { decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../decide';
 import { hieraNames } from './names';
 
 interface UnitConfig extends HieraConfig {
@@ -107,7 +107,7 @@ function recognise(found: Found): Recognised<UnitConfig> | undefined {
   const [, , tableRows = 0, tableColumns = 0] = table;
   const grid = layout?.grid ?? stored<Grid>([tableRows, tableColumns], 'pos_embed');
   const [rows, columns] = grid.value;
-  const { imageSize, figure } = imageSizeOf(sources, layout && [rows * step[0], columns * step[1]]);
+  const { imageSize, evidence: sized } = imageSizeOf(sources, layout && [rows * step[0], columns * step[1]]);
   const [resampling] = dialect.resampling;
   const config: UnitConfig = {
     ...base,
@@ -124,7 +124,7 @@ function recognise(found: Found): Recognised<UnitConfig> | undefined {
       ...units,
       grid,
       resampling: stored(resampling, `as ${dialect.title} does`),
-      image_size: figure.assumed && layout ? { ...layout.grid, value: figure.value } : figure,
+      image_size: sized.assumed && layout ? { ...layout.grid, value: sized.value } : sized,
     },
     config,
     imageSize,

@@ -5,7 +5,7 @@ import { gridOfLayout, gridSequence } from '../blocks/maps';
 import type { TokenMaps } from '../blocks/stages';
 import { windowsOf, type Windows } from '../blocks/windows';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, numbersIn, stored } from '../figures';
+import { assumed, numbersIn, stored } from '../evidence';
 import {
   hieraAnswer,
   hieraEncoder,
@@ -24,7 +24,7 @@ import {
   type HieraConfig,
 } from '../groups/hieraConfig';
 import { areLayers, layersIn, noLayer, type LayersValue } from '../groups/windowedLayers';
-import { decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
+import { decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../decide';
 import { hieradetNames } from './names';
 
 interface HieradetConfig extends HieraConfig {
@@ -102,7 +102,7 @@ function recognise(found: Found): Recognised<HieradetConfig> | undefined {
   const own = hieraEvidence(sources);
   const table = found.tensors.get('pos_embed_window')?.shape;
   if (!own || table?.length !== 4) return undefined;
-  const { imageSize, figure } = imageSizeOf(sources, [1024, 1024]);
+  const { imageSize, evidence: sized } = imageSizeOf(sources, [1024, 1024]);
   const windows = windowEvidence(sources, own.depth.value, at(table, 2));
   const config: HieradetConfig = {
     ...hieraConfig(own),
@@ -116,7 +116,7 @@ function recognise(found: Found): Recognised<HieradetConfig> | undefined {
       ...own,
       ...windows,
       resampling: stored('bicubic', 'as timm and SAM 2 do'),
-      image_size: figure,
+      image_size: sized,
     },
     config,
     imageSize,

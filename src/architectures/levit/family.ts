@@ -20,10 +20,10 @@ import { parameterSide, splitInTwo } from '../blocks/parts';
 import { stages, tokenStage, type TokenMaps } from '../blocks/stages';
 import { mergeHeads, selfProbe, splitHeads } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, configOf, stored } from '../figures';
+import { assumed, configOf, stored } from '../evidence';
 import { learnedImageSize, mapOf, requireResolution, resolutionOf } from '../groups/learnedMaps';
 import { sizeTitle, type Sizes } from '../sizes';
-import { activationOf, classesOf, countOf, recognisedFrom, sideOf, sourcesOf } from '../sources';
+import { activationOf, classesOf, countOf, recognisedFrom, sideOf, sourcesOf } from '../decide';
 import { levitNames } from './names';
 import { quantity } from '../../domain/units';
 
@@ -109,7 +109,7 @@ function recognise(found: Found): Recognised<LeViTConfig> | undefined {
   const biases = 'stages.0.blocks.0.attn.attention_biases';
   const stride = 2 ** stemDepth((name) => tensors.has(name));
   const resolution = resolutionOf(sources, sideOf(tensors, biases, 1), stride);
-  const { imageSize, figure } = learnedImageSize(sources, resolution, stride);
+  const { imageSize, evidence: sized } = learnedImageSize(sources, resolution, stride);
   const settled = {
     depth: each('depth', 'stages.*.blocks'),
     dim: each('dim', 'stages.*.blocks.0.attn.proj.ln.linear.weight'),
@@ -120,7 +120,7 @@ function recognise(found: Found): Recognised<LeViTConfig> | undefined {
     mlp_ratio: each('mlpRatio', 'stages.*.blocks.0.mlp.ln1.linear.weight'),
     patch: stored(stride, 'stem.conv1 …'),
     resolution,
-    image_size: figure,
+    image_size: sized,
     classes: classesOf(tensors, 'head.linear'),
     activation: activationOf(
       sources,

@@ -7,10 +7,10 @@ import { activate, maybeNorm } from '../blocks/layers';
 import { meanOfMap } from '../blocks/maps';
 import { mapStage, stages, type ImageMaps, type Place } from '../blocks/stages';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { stored } from '../figures';
+import { stored } from '../evidence';
 import { answer } from '../heads/classifier';
 import { sizeTitle, type Sizes } from '../sizes';
-import { classesOf, decide, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../sources';
+import { classesOf, decide, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../decide';
 import { maxVitBlocks, normOfMap, type MaxVitSettings } from './blocks';
 import { flavourEvidence, flavourSettings, maxVitAssumable, trainedSize } from './hyperparameters';
 import { maxVitNames } from './names';
@@ -211,9 +211,9 @@ function recognise(found: Found): Recognised<MaxVitConfig> | undefined {
     otherwise: stored(32, 'default of timm'),
   });
   const trained = trainedSize(sources, Number(ratio.value));
-  const { imageSize, figure } =
+  const { imageSize, evidence: sized } =
     trained.byTable && !found.imageSize
-      ? { imageSize: trained.size, figure: trained.evidence }
+      ? { imageSize: trained.size, evidence: trained.evidence }
       : imageSizeOf(sources, trained.evidence);
   const variant = variantOf(tensors, kinds);
   const dims = depths.map((_, stage) => widthOf(tensors, stage));
@@ -237,7 +237,7 @@ function recognise(found: Found): Recognised<MaxVitConfig> | undefined {
       ...flavour,
       channels: stored(channels, 'stem.conv1.weight'),
       classes: classesOf(tensors, 'head.fc'),
-      image_size: figure,
+      image_size: sized,
     },
     config: {
       depth: depths,

@@ -2,8 +2,8 @@ import type { Size } from '../../domain/size';
 import { activations } from '../blocks/layers';
 import { configuredImageSize } from '../config';
 import type { ConfigValue, Evidence, Found } from '../family';
-import { assumed, stored } from '../figures';
-import { decide, imageSizeOf, publishedSizes, shapeOf, type Sources } from '../sources';
+import { assumed, stored } from '../evidence';
+import { decide, imageSizeOf, publishedSizes, shapeOf, type Sources } from '../decide';
 import { pools, type MaxVitSettings, type StrideMode } from './blocks';
 
 type Tensors = Found['tensors'];
@@ -280,6 +280,6 @@ export function trainedSize(sources: Sources, ratio: number): Trained {
  */
 function toldSize(sources: Sources): Pick<Trained, 'size' | 'evidence'> {
   const unasked = imageSizeOf({ ...sources, found: { ...sources.found, imageSize: undefined } });
-  const { imageSize: size, figure: evidence } = unasked.figure.assumed ? imageSizeOf(sources) : unasked;
+  const { imageSize: size, evidence: evidence } = unasked.evidence.assumed ? imageSizeOf(sources) : unasked;
   return { size, evidence };
 }

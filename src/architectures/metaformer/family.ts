@@ -10,10 +10,10 @@ import { pointwise } from '../blocks/pointwise';
 import { eachBlock, mapStage, throughStages, type ImageMaps } from '../blocks/stages';
 import { selfAttention } from '../blocks/transformer';
 import type { BuildOptions, ConfigValue, Evidence, Family, Found } from '../family';
-import { assumed, numbersIn, stored } from '../figures';
+import { assumed, numbersIn, stored } from '../evidence';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import { positive } from '../groups/valueKinds';
-import { classesOf, decide, headsOf, type Sources } from '../sources';
+import { classesOf, decide, headsOf, type Sources } from '../decide';
 import { metaformerNames } from './names';
 
 type Tensors = Found['tensors'];

@@ -6,7 +6,7 @@ import { activations } from '../blocks/layers';
 import { meanOfMap } from '../blocks/maps';
 import { mapStage, stages, type ImageMaps, type Place } from '../blocks/stages';
 import type { BuildOptions, ConfigValue, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, configOf, stored } from '../figures';
+import { assumed, configOf, stored } from '../evidence';
 import { libraryOf, mobileVitBlocks, stepsOf, unit } from './blocks';
 import { sizeTitle } from '../sizes';
 import {
@@ -18,7 +18,7 @@ import {
   sideOf,
   sourcesOf,
   type Sources,
-} from '../sources';
+} from '../decide';
 import { mobileVitNames } from './names';
 
 interface MobileVitConfig {
@@ -109,7 +109,7 @@ function titleOf(separable: boolean, depths: readonly number[], dims: readonly n
 }
 
 /** One number of heads for all stages, or one for each, which must divide the widths. */
-function headsFigure(sources: Sources, dims: readonly number[]): Evidence<readonly number[]> {
+function headsEvidence(sources: Sources, dims: readonly number[]): Evidence<readonly number[]> {
   const each = (value: ConfigValue): readonly number[] => {
     const [first = 0, ...more] = [value].flat().map(Number);
     return more.length === 0 ? dims.map(() => first) : [first, ...more];
@@ -189,8 +189,8 @@ function recognise(found: Found): Recognised<MobileVitConfig> | undefined {
   const dims = paths.map((path) => sideOf(tensors, `${path}.conv_1x1.weight`, 0));
   const depths = paths.map((path) => countOf(tensors, `${path}.transformer`));
   const separable = tensors.has(`${first}.transformer.0.attn.qkv_proj.weight`);
-  const heads = separable ? undefined : headsFigure(sources, dims);
-  const { imageSize, figure } = imageSizeOf(sources, [256, 256]);
+  const heads = separable ? undefined : headsEvidence(sources, dims);
+  const { imageSize, evidence: sized } = imageSizeOf(sources, [256, 256]);
   const settled = {
     blocks: stored(counts, 'stages.*'),
     dim: stored(dims, `${first}.conv_1x1.weight`),
@@ -199,7 +199,7 @@ function recognise(found: Found): Recognised<MobileVitConfig> | undefined {
     ...settingsOf(sources),
     channels: stored(channels, 'stem.conv.weight'),
     classes: classesOf(tensors, 'head.fc'),
-    image_size: figure,
+    image_size: sized,
   };
   return recognisedFrom(sources, {
     label: separable ? 'mobilevitv2' : 'mobilevit',

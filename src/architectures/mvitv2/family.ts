@@ -10,11 +10,13 @@ import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from
 import { stages, tokenStage, type TokenMaps } from '../blocks/stages';
 import { mergeHeads, mlp } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, configOf, stored } from '../figures';
-import { activationOf, epsOf, poolOf } from '../groups/isotropicFigures';
+import { assumed, configOf, stored } from '../evidence';
+import { epsOf, poolOf } from '../groups/isotropicConfig';
 import { answer } from '../heads/classifier';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
+  type Sources,
+  activationOf,
   classesOf,
   decide,
   imageSizeOf,
@@ -22,8 +24,7 @@ import {
   sideOf,
   sourcesOf,
   stageDepths,
-  type Sources,
-} from '../sources';
+} from '../decide';
 import { mvitv2Names } from './names';
 import { quantity } from '../../domain/units';
 
@@ -104,7 +105,7 @@ function recognise(found: Found): Recognised<Mvitv2Config> | undefined {
   const queryStrides = sides.map((side, stage) => Math.max(1, Math.round((sides[stage - 1] ?? side) / side)));
   const step = patchStride * product(queryStrides);
   const side = at(sides, 0) * patchStride;
-  const { imageSize, figure } = imageSizeOf(sources, [side, side]);
+  const { imageSize, evidence: sized } = imageSizeOf(sources, [side, side]);
   const settled = {
     depth: stored(depths, `stages.0 … stages.${depths.length - 1}`),
     dim: stored(dims, 'stages.*.blocks.0.attn.proj.weight'),
@@ -124,7 +125,7 @@ function recognise(found: Found): Recognised<Mvitv2Config> | undefined {
       ? poolOf(sources, ['token', 'avg'], 'cls_token')
       : stored('avg', 'no class token'),
     classes: classesOf(tensors, 'head.fc'),
-    image_size: figure.assumed ? stored(figure.value, 'stages.0.blocks.0.attn.rel_pos_h') : figure,
+    image_size: sized.assumed ? stored(sized.value, 'stages.0.blocks.0.attn.rel_pos_h') : sized,
   };
   return recognisedFrom(sources, {
     label: 'mvitv2',

@@ -8,8 +8,8 @@ import type { TokenMaps } from '../blocks/stages';
 import { patchEmbedding } from '../blocks/transformer';
 import { headsNear } from '../divisors';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, configOf, stored, type ConfigOf } from '../figures';
-import { isotropicFigures, poolOf, type IsotropicEvidence } from '../groups/isotropicFigures';
+import { assumed, configOf, stored, type ConfigOf } from '../evidence';
+import { isotropicEvidence, poolOf, type IsotropicEvidence } from '../groups/isotropicConfig';
 import { unseen } from '../groups/patchGrid';
 import { normedMaps, throughBlocks } from '../groups/plain';
 import { behindSpecials } from '../groups/plainEmbedding';
@@ -24,7 +24,7 @@ import {
   recognisedFrom,
   sourcesOf,
   type Sources,
-} from '../sources';
+} from '../decide';
 import { naflexvitNames } from './names';
 
 type Tensors = Found['tensors'];
@@ -131,11 +131,11 @@ function patchSide(tensors: Tensors): number {
 function recognise(found: Found): Recognised<NaflexConfig> | undefined {
   const { tensors } = found;
   const sources = sourcesOf(found);
-  const parts = isotropicFigures(sources);
+  const parts = isotropicEvidence(sources);
   const side = patchSide(tensors);
   if (!parts || !Number.isInteger(side)) return undefined;
-  const { imageSize, figure } = imageSizeOf(sources, [384, 384]);
-  const settled = evidenceOf(sources, parts, side, figure);
+  const { imageSize, evidence: sized } = imageSizeOf(sources, [384, 384]);
+  const settled = evidenceOf(sources, parts, side, sized);
   const config = configOf(settled);
   return recognisedFrom(sources, {
     label: 'naflexvit',

@@ -9,10 +9,10 @@ import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import { mlp } from '../blocks/transformer';
 import { windowPartition, windowProbe, windowReverse, windowsOf, type Windows } from '../blocks/windows';
 import type { BuildOptions, Family, Found, Recognised } from '../family';
-import { assumed, configOf, numbersIn, stored } from '../figures';
+import { assumed, configOf, numbersIn, stored } from '../evidence';
 import { answer } from '../heads/classifier';
 import { sizeTitle, type Sizes } from '../sizes';
-import { classesOf, countOf, decide, headsOf, recognisedFrom, sourcesOf } from '../sources';
+import { classesOf, countOf, decide, headsOf, recognisedFrom, sourcesOf } from '../decide';
 import { nestNames } from './names';
 import { quantity } from '../../domain/units';
 

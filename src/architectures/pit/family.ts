@@ -10,7 +10,7 @@ import { patchesOnly, specialsOnly, tokenAt, withSpecialTokens } from '../blocks
 import { eachBlock, mapStage, stages, type Maps } from '../blocks/stages';
 import { configuredImageSize } from '../config';
 import type { BuildOptions, ConfigValue, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, configOf, sideOrPair, stored, type ConfigOf } from '../figures';
+import { assumed, configOf, sideOrPair, stored, type ConfigOf } from '../evidence';
 import { preNormBlock } from '../groups/plainBlocks';
 import { answer } from '../heads/classifier';
 import { distilledTokens } from '../heads/tokens';
@@ -26,7 +26,7 @@ import {
   sideOf,
   sourcesOf,
   type Sources,
-} from '../sources';
+} from '../decide';
 import { pitNames } from './names';
 
 /** Sizes of Heo et al. 2021 (PiT, table 1). */
@@ -135,10 +135,10 @@ function recognise(found: Found): Recognised<PitConfig> | undefined {
   const stride = strideOf(sources, patch, grid);
   const step = stride.value;
   const own: Size = [(grid[0] - 1) * step + patch[0], (grid[1] - 1) * step + patch[1]];
-  const { imageSize, figure } = onlySizeOf(sources, own, 'pos_embed', (size) =>
+  const { imageSize, evidence: sized } = onlySizeOf(sources, own, 'pos_embed', (size) =>
     fills(size, patch, step, grid),
   );
-  const settled = evidenceOf(sources, shapes, stride, figure);
+  const settled = evidenceOf(sources, shapes, stride, sized);
   const distilled = found.tensors.get('cls_token')?.shape[1] === 2;
   return recognisedFrom(sources, {
     label: 'pit',

@@ -9,7 +9,7 @@ import { reducedBlocks, stagePatches } from '../blocks/reducedAttention';
 import { learnedToken, tokenAt, withClassToken } from '../blocks/specialTokens';
 import { throughStages, tokenStage, type TokenMaps } from '../blocks/stages';
 import type { BuildOptions, Family, Found } from '../family';
-import { numbersIn, stored } from '../figures';
+import { numbersIn, stored } from '../evidence';
 import {
   leastSide,
   patchesAt,
@@ -22,7 +22,7 @@ import { blockPath, blocksOf, inStage, patchesOf, pvtSizes, pyramidAssumable } f
 import { tableOf } from '../groups/positionTable';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import { answer } from '../heads/classifier';
-import { imageSizeOf } from '../sources';
+import { imageSizeOf } from '../decide';
 import { pvtNames } from './names';
 
 const defaults: PyramidDefaults = { eps: { transformers: [1e-6, 1e-6] }, configuredEps: true };

@@ -1,3 +1,4 @@
+import { MissingItemError } from '../../domain/lists';
 import type { Size } from '../../domain/size';
 import type { Checkpoint } from '../../checkpoint/checkpoint';
 import { elementCount, type Tensor } from '../../checkpoint/tensors';
@@ -21,7 +22,7 @@ import type {
 import { nearestFamily } from './nearest';
 import { otherKind } from './otherKinds';
 import { lostParameters } from './siblings';
-import { requireOwnSize } from '../sources';
+import { requireOwnSize } from '../decide';
 
 export interface RecogniseOptions {
   /** Figures the weights do not tell, as the user typed them in. */
@@ -103,7 +104,8 @@ export function recognise(checkpoint: Checkpoint, options: RecogniseOptions = {}
   // A file that comes near to one family may speak the names of another, too, whose figures it
   // cannot have.
   if (near || !refusal) return near ?? unknown(checkpoint, found[0]);
-  if (!(refusal.cause instanceof TypeError || refusal.cause instanceof ParameterError)) throw refusal.cause;
+  if (!(refusal.cause instanceof ParameterError || refusal.cause instanceof MissingItemError))
+    throw refusal.cause;
   return refusal;
 }
 
@@ -198,7 +200,7 @@ function requireAssumable(family: Family, assume: Readonly<Record<string, Config
   const strange = Object.keys(assume).find((key) => !family.assumable.includes(key));
   if (strange !== undefined)
     throw new Error(
-      `assume: ${strange} is not a figure of ${family.title}; known are ${family.assumable.join(', ')}`,
+      `assume: ${strange} is not a hyper-parameter of ${family.title}; known are ${family.assumable.join(', ')}`,
     );
 }
 
@@ -241,7 +243,7 @@ export function buildGraph(
 function writeGraph(recognition: Known, translation: Translation, options: BuildOptions): BuiltGraph {
   const family = familyNamed(recognition.architecture);
   const builder = new GraphBuilder(recognition.title, translation.source);
-  const config = recognition.config ?? recognition;
+  const { config } = recognition;
   const maps = family.build(builder, config, options);
   family.head?.(builder, maps, config);
   const graph = builder.build();

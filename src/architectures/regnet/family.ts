@@ -6,7 +6,7 @@ import { convNorm, squeezeExcite } from '../blocks/convolution';
 import { activate, residual } from '../blocks/layers';
 import { meanOfMap } from '../blocks/maps';
 import type { BuildOptions, Family, Found } from '../family';
-import { stored } from '../figures';
+import { stored } from '../evidence';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import type { Sizes } from '../sizes';

@@ -6,11 +6,11 @@ import { meanOfMap } from '../blocks/maps';
 import { configuredArchitecture } from '../config';
 import { mapStage, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, Evidence, Family, Found } from '../family';
-import { assumed, stored } from '../figures';
+import { assumed, stored } from '../evidence';
 import { encodeResnet } from '../groups/residualNetwork';
 import { measureStages, stagedConfig, type MeasuredStages, type SettledBy } from '../groups/stagedConfig';
 import { flag } from '../groups/valueKinds';
-import { decide, namesOf, type Sources } from '../sources';
+import { decide, namesOf, type Sources } from '../decide';
 import { resnetNames } from './names';
 
 /**

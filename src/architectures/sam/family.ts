@@ -7,13 +7,13 @@ import { layerNormOfMap, meanOfMap, tokensToMap } from '../blocks/maps';
 import type { ResamplingName } from '../blocks/positions';
 import { eachBlock, tokenStage, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, Family, Found, Recognised } from '../family';
-import { configOf, sideOrPair, stored } from '../figures';
-import { isotropicAssumable, isotropicFigures } from '../groups/isotropicFigures';
+import { configOf, sideOrPair, stored } from '../evidence';
+import { isotropicAssumable, isotropicEvidence } from '../groups/isotropicConfig';
 import { embedPatches, timmResampling, type PatchConfig } from '../groups/positionTable';
 import { layersIn, windowedBlock, windowEvidence, type WindowedConfig } from '../groups/windowedLayers';
 import { answer } from '../heads/classifier';
 import { vitSize } from '../names';
-import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+import { imageSizeOf, recognisedFrom, sourcesOf } from '../decide';
 import { samNames } from './names';
 
 type SamConfig = WindowedConfig & PatchConfig;
@@ -24,24 +24,24 @@ const neckEps = 1e-6;
 function recognise(found: Found): Recognised<SamConfig> | undefined {
   const { tensors } = found;
   const sources = sourcesOf(found);
-  const own = isotropicFigures(sources, 'head.fc');
+  const own = isotropicEvidence(sources, 'head.fc');
   const [dim, channels, height, width] = tensors.get('patch_embed.proj.weight')?.shape ?? [];
   const each = tensors.get('blocks.0.attn.rel_pos_h')?.shape[1];
   if (!own || !dim || !channels || !height || !width || !each) return undefined;
   const [, rows, columns] = tensors.get('pos_embed')?.shape ?? [];
   const table = rows && columns ? ([rows, columns] as const) : undefined;
-  const { imageSize, figure } = imageSizeOf(sources, table && [table[0] * height, table[1] * width]);
+  const { imageSize, evidence: sized } = imageSizeOf(sources, table && [table[0] * height, table[1] * width]);
   const settled = {
     ...own,
     heads: stored(dim / each, `blocks.0.attn.rel_pos_h is ${each} wide, one head`),
     ...windowEvidence(sources, {
-      side: table?.[0] ?? (figure.assumed ? undefined : Math.floor(imageSize[0] / height)),
+      side: table?.[0] ?? (sized.assumed ? undefined : Math.floor(imageSize[0] / height)),
       named: [[/^samvit_base_patch16/, [2, 5, 8, 11]]],
     }),
     patch: stored(sideOrPair([height, width]), 'patch_embed.proj.weight'),
     channels: stored(channels, 'patch_embed.proj.weight'),
     pool: stored('avg', 'the mean over the last map'),
-    image_size: figure.assumed && table ? stored(figure.value, 'pos_embed') : figure,
+    image_size: sized.assumed && table ? stored(sized.value, 'pos_embed') : sized,
     ...(table && {
       grid: stored(table, 'pos_embed'),
       resampling: stored<ResamplingName>(timmResampling, 'as timm does; the others take one size alone'),

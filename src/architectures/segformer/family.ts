@@ -8,7 +8,7 @@ import {
   pyramidSizes,
   recognisePyramid,
 } from '../groups/pyramids';
-import { countOf } from '../sources';
+import { countOf } from '../decide';
 import { segformerNames } from './names';
 
 /**

@@ -7,7 +7,7 @@ import type { TokenMaps } from '../blocks/stages';
 import { mlp } from '../blocks/transformer';
 import { windowAttention } from '../blocks/windows';
 import type { BuildOptions, ConfigValue, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, stored } from '../figures';
+import { assumed, stored } from '../evidence';
 import {
   isWindow,
   recognisedShifted,
@@ -27,7 +27,7 @@ import {
   type WindowFit,
   type WindowValue,
 } from '../groups/shiftedWindows';
-import { decide, sideOf, sourcesOf, type Sources } from '../sources';
+import { decide, sideOf, sourcesOf, type Sources } from '../decide';
 import { swinNames } from './names';
 import { quantity } from '../../domain/units';
 

@@ -13,7 +13,7 @@ import {
 import type { TokenMaps } from '../blocks/stages';
 import { configuredArchitecture } from '../config';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, numbersIn, sideOrPair, stored } from '../figures';
+import { assumed, numbersIn, sideOrPair, stored } from '../evidence';
 import { postNormBlock } from '../groups/cosineWindows';
 import {
   isWindow,
@@ -30,7 +30,7 @@ import {
   type WindowFit,
   type WindowValue,
 } from '../groups/shiftedWindows';
-import { decide, imageSizeOf, namesOf, sourcesOf, type Sources } from '../sources';
+import { decide, imageSizeOf, namesOf, sourcesOf, type Sources } from '../decide';
 import { swinv2Names } from './names';
 
 const coordinates = 'relative_coords_table';

@@ -6,7 +6,7 @@ import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
 import { continuousTable, logarithm } from '../blocks/relativePosition';
 import type { TokenMaps } from '../blocks/stages';
 import type { BuildOptions, ConfigValue, Evidence, Family, Found, Recognised } from '../family';
-import { stored } from '../figures';
+import { stored } from '../evidence';
 import { postNormBlock } from '../groups/cosineWindows';
 import {
   isWindow,
@@ -22,7 +22,7 @@ import {
   type ShiftedPlace,
   type WindowValue,
 } from '../groups/shiftedWindows';
-import { decide, sourcesOf } from '../sources';
+import { decide, sourcesOf } from '../decide';
 import { swinv2CrNames } from './names';
 
 /**

@@ -10,9 +10,9 @@ import { parameterSide } from '../blocks/parts';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
 import type { BuildOptions, Family, Found, Recognised } from '../family';
-import { configOf, stored } from '../figures';
+import { configOf, stored } from '../evidence';
 import { sizeTitle, type Sizes } from '../sizes';
-import { activationOf, classesOf, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../sources';
+import { activationOf, classesOf, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../decide';
 import { tinyVitNames } from './names';
 
 /** PyTorch's default of batch norms and layer norms. */
@@ -51,7 +51,7 @@ function recognise(found: Found): Recognised<TinyViTConfig> | undefined {
   // at 512.
   const step = strideBefore(window.length);
   const usual = last(window) * step;
-  const { imageSize, figure } = imageSizeOf(sources, [usual, usual]);
+  const { imageSize, evidence: sized } = imageSizeOf(sources, [usual, usual]);
   const settled = {
     depth: stored(depth, 'stages.*.blocks'),
     dim: stored(dims, 'stages.*.blocks.0'),
@@ -65,7 +65,7 @@ function recognise(found: Found): Recognised<TinyViTConfig> | undefined {
       'stages.*.blocks.0.mlp.fc1.weight; the first stage has none',
     ),
     patch: stored(4, 'patch_embed.conv1, patch_embed.conv2'),
-    image_size: figure,
+    image_size: sized,
     classes: classesOf(tensors, 'head.fc'),
     activation: activationOf(sources, stored('gelu', "TinyViT's in timm")),
   };

@@ -13,11 +13,11 @@ import { mergeHeads, mlp, splitHeads } from '../blocks/transformer';
 import { windowLayout, windowsOf } from '../blocks/windows';
 import { nearestDivisor } from '../divisors';
 import type { BuildOptions, ConfigValue, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, configOf, numbersIn, stored } from '../figures';
+import { assumed, configOf, numbersIn, stored } from '../evidence';
 import { tableOf, timmResampling } from '../groups/positionTable';
 import { answer } from '../heads/classifier';
 import { sizeTitle } from '../sizes';
-import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
+import { classesOf, countOf, decide, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../decide';
 import { tntNames } from './names';
 import { quantity } from '../../domain/units';
 
@@ -82,7 +82,7 @@ function recognise(found: Found): Recognised<TntConfig> | undefined {
   const table = tableOf(sources, 'patch_pos', [patch, patch], 1);
   if (!table) return undefined;
   const [rows, columns] = table.grid.value;
-  const { imageSize, figure } = imageSizeOf(sources, [rows * patch, columns * patch]);
+  const { imageSize, evidence: sized } = imageSizeOf(sources, [rows * patch, columns * patch]);
   const apart = tensors.has('blocks.0.norm2_proj.weight');
   const settled = {
     depth: stored(depth, 'blocks.0 …'),
@@ -104,7 +104,7 @@ function recognise(found: Found): Recognised<TntConfig> | undefined {
     eps: stored(1e-5, 'as timm has it'),
     channels: stored(tensors.get('pixel_embed.proj.weight')?.shape[1] ?? 3, 'pixel_embed.proj.weight'),
     classes: classesOf(tensors, 'head'),
-    image_size: figure,
+    image_size: sized,
   };
   const heads = numbersIn(settled.heads.value);
   return recognisedFrom(sources, {

@@ -10,13 +10,13 @@ import { stages, tokenStage, type TokenMaps } from '../blocks/stages';
 import { mergeHeads, queryKeyValue, splitHeads } from '../blocks/transformer';
 import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
 import type { BuildOptions, Evidence, Family, Found } from '../family';
-import { assumed, stored } from '../figures';
+import { assumed, stored } from '../evidence';
 import { decidePerStage } from '../groups/perStage';
 import { leastSide, patchesAt, pyramidShapes, reductionOf, stageSettings } from '../groups/pyramidConfig';
 import { pyramidAssumable } from '../groups/pyramids';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import type { Sizes } from '../sizes';
-import type { Sources } from '../sources';
+import type { Sources } from '../decide';
 import { twinsNames } from './names';
 import { quantity } from '../../domain/units';
 

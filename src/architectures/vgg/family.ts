@@ -7,8 +7,8 @@ import { activate } from '../blocks/layers';
 import { gridOf, meanOfMap } from '../blocks/maps';
 import { mapStage, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, Family, Found, Recognised } from '../family';
-import { configOf, stored } from '../figures';
-import { classesOf, imageSizeOf, recognisedFrom, sideOf, sourcesOf } from '../sources';
+import { configOf, stored } from '../evidence';
+import { classesOf, imageSizeOf, recognisedFrom, sideOf, sourcesOf } from '../decide';
 import { vggNames } from './names';
 
 /** Side of a map's part that the classifier's first layer looks at, if it is a convolution. */
@@ -36,7 +36,7 @@ function recognise(found: Found): Recognised<VggConfig> | undefined {
   const sources = sourcesOf(found);
   const normed = tensors.has('features.1.running_mean');
   const kernel = sideOf(tensors, 'features.0.weight', 2);
-  const { imageSize, figure } = imageSizeOf(sources);
+  const { imageSize, evidence: sized } = imageSizeOf(sources);
   const settled = {
     depth: stored(places.length, 'features.*.weight'),
     convolutions: stored(
@@ -44,7 +44,7 @@ function recognise(found: Found): Recognised<VggConfig> | undefined {
       'features.*.weight; where more than norm and activation lie between two, a maximum is taken',
     ),
     kernel: stored(kernel, 'features.0.weight'),
-    image_size: figure,
+    image_size: sized,
     classes: classesOf(tensors, 'head.fc'),
     eps: stored(1e-5, 'default of PyTorch’s batch norms'),
   };

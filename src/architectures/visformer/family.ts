@@ -11,7 +11,7 @@ import { parameterSide, splitInThree } from '../blocks/parts';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import { mergeHeads, selfProbe, splitHeads } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, configOf, stored } from '../figures';
+import { assumed, configOf, stored } from '../evidence';
 import { learnedImageSize, requireResolution } from '../groups/learnedMaps';
 import { sizeTitle } from '../sizes';
 import {
@@ -24,7 +24,7 @@ import {
   sideOf,
   sourcesOf,
   type Sources,
-} from '../sources';
+} from '../decide';
 import { visformerNames } from './names';
 import { quantity } from '../../domain/units';
 
@@ -83,7 +83,7 @@ function recognise(found: Found): Recognised<VisformerConfig> {
   const depths = numbers.map((stage) => countOf(tensors, `stage${stage}`));
   const [rows, columns] = tensors.get('pos_embed1')?.shape.slice(2) ?? [];
   const first = strideOf(tensors, 1);
-  const { imageSize, figure } =
+  const { imageSize, evidence: sized } =
     rows && columns
       ? learnedImageSize(sources, stored<Grid>([rows, columns], 'pos_embed1'), first)
       : imageSizeOf(sources);
@@ -94,7 +94,7 @@ function recognise(found: Found): Recognised<VisformerConfig> {
     dim: stored(dims, 'stage*.0.norm2'),
     ...(heads && { heads }),
     patch: stored(first, 'stem, patch_embed1.proj.weight'),
-    image_size: figure,
+    image_size: sized,
     classes: classesOf(tensors, 'head'),
     activation: activationOf(sources, stored('gelu', "Visformer's in timm")),
   };

@@ -9,8 +9,8 @@ import type { ResamplingName } from '../blocks/positions';
 import { stages, type TokenMaps } from '../blocks/stages';
 import { patchEmbedding } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { configOf, stored, type ConfigOf } from '../figures';
-import { isotropicFigures, poolOf, type IsotropicEvidence } from '../groups/isotropicFigures';
+import { configOf, stored, type ConfigOf } from '../evidence';
+import { isotropicEvidence, poolOf, type IsotropicEvidence } from '../groups/isotropicConfig';
 import { positionedSize, positionLayout, unseen } from '../groups/patchGrid';
 import { normedMaps, throughBlocks } from '../groups/plain';
 import { placedTokens } from '../groups/plainEmbedding';
@@ -26,7 +26,7 @@ import {
   sourcesOf,
   stageDepths,
   type Sources,
-} from '../sources';
+} from '../decide';
 import { vitHybridNames } from './names';
 
 type Tensors = Found['tensors'];
@@ -214,7 +214,7 @@ function recognise(found: Found): Recognised<HybridConfig> | undefined {
   const { tensors } = found;
   const sources = sourcesOf(found);
   const backbone = backbones.find(({ has }) => tensors.has(`${path}.${has}`));
-  const parts = isotropicFigures(sources);
+  const parts = isotropicEvidence(sources);
   if (!backbone || !parts) return undefined;
   const depths = backbone.depths(tensors, path);
   const patch = tensors.get('patch_embed.proj.weight')?.shape[2] ?? 1;

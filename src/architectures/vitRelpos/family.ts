@@ -15,13 +15,13 @@ import { learnedToken, pooledTokens, withClassToken } from '../blocks/specialTok
 import { eachBlock, tokenStage, type TokenMaps } from '../blocks/stages';
 import { mlp, selfAttention } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, configOf, sideOrPair, stored } from '../figures';
-import { isotropicAssumable, isotropicFigures, poolOf, wordFigure } from '../groups/isotropicFigures';
+import { assumed, configOf, sideOrPair, stored } from '../evidence';
+import { isotropicAssumable, isotropicEvidence, poolOf, decideWord } from '../groups/isotropicConfig';
 import { embedPatches, type PatchConfig } from '../groups/positionTable';
 import { windowOfTable } from '../groups/shiftedWindows';
 import { answer } from '../heads/classifier';
 import { vitSize } from '../names';
-import { imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../sources';
+import { imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../decide';
 import { vitRelposNames } from './names';
 
 /** Whether norms stand before attention and MLP, or after them. */
@@ -60,7 +60,7 @@ function headsOf({ tensors }: Found): Evidence<number> | undefined {
 
 /** Where the norms stand. */
 const normOrder = (sources: Sources): Evidence<NormOrder> =>
-  wordFigure<NormOrder>(sources, 'norm_order', {
+  decideWord<NormOrder>(sources, 'norm_order', {
     config: [],
     words: ['pre', 'post'],
     otherwise: sources.found.tensors.has('blocks.0.ls1.gamma')
@@ -83,11 +83,11 @@ function pool(sources: Sources): Evidence<string> {
 
 function recognise(found: Found): Recognised<VitRelposConfig> | undefined {
   const sources = sourcesOf(found);
-  const own = isotropicFigures(sources);
+  const own = isotropicEvidence(sources);
   const heads = headsOf(found);
   const [, channels = 0, height = 0, width] = found.tensors.get('patch_embed.proj.weight')?.shape ?? [];
   if (!own || !heads || !width) return undefined;
-  const { imageSize, figure } = imageSizeOf(sources);
+  const { imageSize, evidence: sized } = imageSizeOf(sources);
   const settled = {
     ...own,
     heads,
@@ -95,7 +95,7 @@ function recognise(found: Found): Recognised<VitRelposConfig> | undefined {
     pool: pool(sources),
     patch: stored(sideOrPair([height, width]), 'patch_embed.proj.weight'),
     channels: stored(channels, 'patch_embed.proj.weight'),
-    image_size: figure,
+    image_size: sized,
   };
   return recognisedFrom(sources, {
     label: 'vit-relpos',

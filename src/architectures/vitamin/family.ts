@@ -8,19 +8,20 @@ import { mapNorm, mapToTokens, meanOfTokens, sequence } from '../blocks/maps';
 import { eachBlock, mapStage, stages, tokenStage, type TokenMaps } from '../blocks/stages';
 import { selfAttention } from '../blocks/transformer';
 import type { BuildOptions, Family, Found, Recognised } from '../family';
-import { configOf, stored } from '../figures';
-import { activationOf, epsOf, type BlockConfig } from '../groups/isotropicFigures';
+import { configOf, stored } from '../evidence';
+import { epsOf, type BlockConfig } from '../groups/isotropicConfig';
 import { placed, positionsOf, type PlacedBy, type PositionTable } from '../groups/positionTable';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
+  type Sources,
+  activationOf,
   classesOf,
   countOf,
   headsOf,
   imageSizeOf,
   recognisedFrom,
   sourcesOf,
-  type Sources,
-} from '../sources';
+} from '../decide';
 import { vitaminNames } from './names';
 
 const stem = 'patch_embed.backbone';
@@ -36,8 +37,8 @@ const sizes: Sizes = { '14 384': 'S', '14 768': 'B', '31 1024': 'L', '32 1152': 
 
 /** The largest models have no positions but those that convolutions bring. */
 function withoutTable(sources: Sources): PositionTable {
-  const { imageSize, figure } = imageSizeOf(sources);
-  return { imageSize, evidence: { image_size: figure }, warnings: [] };
+  const { imageSize, evidence: sized } = imageSizeOf(sources);
+  return { imageSize, evidence: { image_size: sized }, warnings: [] };
 }
 
 interface VitaminConfig extends BlockConfig, PlacedBy {

@@ -8,8 +8,8 @@ import { layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/m
 import type { ResamplingName } from '../blocks/positions';
 import { eachBlock, tokenStage, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, Family, Found, Recognised } from '../family';
-import { configOf, sideOrPair, stored } from '../figures';
-import { isotropicAssumable, isotropicFigures } from '../groups/isotropicFigures';
+import { configOf, sideOrPair, stored } from '../evidence';
+import { isotropicAssumable, isotropicEvidence } from '../groups/isotropicConfig';
 import { embedPatches, tableOf, type PatchConfig } from '../groups/positionTable';
 import {
   layersIn,
@@ -20,7 +20,7 @@ import {
 } from '../groups/windowedLayers';
 import { answer } from '../heads/classifier';
 import { vitSize } from '../names';
-import { imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+import { imageSizeOf, recognisedFrom, sourcesOf } from '../decide';
 import { vitdetNames } from './names';
 
 type VitDetConfig = WindowedConfig & PatchConfig;
@@ -31,12 +31,12 @@ const residualEps = 1e-6;
 function recognise(found: Found): Recognised<VitDetConfig> | undefined {
   const { tensors, dialect } = found;
   const sources = sourcesOf(found);
-  const own = isotropicFigures(sources);
+  const own = isotropicEvidence(sources);
   const [dim, channels, height, width] = tensors.get('patch_embed.proj.weight')?.shape ?? [];
   const each = tensors.get('blocks.0.attn.rel_pos_h')?.shape[1];
   if (!own || !dim || !channels || !height || !width || !each) return undefined;
   const side = Math.max(...tableSides(sources));
-  const { imageSize, figure } = imageSizeOf(sources, [side * height, side * width]);
+  const { imageSize, evidence: sized } = imageSizeOf(sources, [side * height, side * width]);
   // The table is made for another size, that of pretraining, and has a row for a class token that
   // no longer is.
   const table = tableOf(sources, 'pos_embed', [height, width], 1);
@@ -46,7 +46,7 @@ function recognise(found: Found): Recognised<VitDetConfig> | undefined {
     ...windowEvidence(sources, {}),
     patch: stored(sideOrPair([height, width]), 'patch_embed.proj.weight'),
     channels: stored(channels, 'patch_embed.proj.weight'),
-    image_size: figure.assumed ? stored(figure.value, 'rel_pos_h of layers without windows') : figure,
+    image_size: sized.assumed ? stored(sized.value, 'rel_pos_h of layers without windows') : sized,
     ...(table && {
       grid: table.grid,
       resampling: stored<ResamplingName>(dialect.resampling[0], `as ${dialect.title} does`),

@@ -14,17 +14,13 @@ import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from
 import { eachBlock, tokenStage, type TokenMaps } from '../blocks/stages';
 import { mlp, selfAttention } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { configOf, stored } from '../figures';
-import {
-  activationOf,
-  epsOf,
-  isotropicAssumable,
-  poolOf,
-  type BlockConfig,
-} from '../groups/isotropicFigures';
+import { configOf, stored } from '../evidence';
+import { epsOf, isotropicAssumable, poolOf, type BlockConfig } from '../groups/isotropicConfig';
 import { timmResampling } from '../groups/positionTable';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
+  type Sources,
+  activationOf,
   classesOf,
   countOf,
   headsOf,
@@ -32,8 +28,7 @@ import {
   recognisedFrom,
   sideOf,
   sourcesOf,
-  type Sources,
-} from '../sources';
+} from '../decide';
 import { voloNames } from './names';
 
 /** Sizes of Yuan et al. 2022 (VOLO, table 2). */
@@ -58,7 +53,7 @@ function stagesOf(tensors: Found['tensors']): readonly number[] {
  * Heads of the stages and of the class attention: outlook attention stores its own, nine times nine
  * weights for each.
  */
-function headsFigure(
+function headsEvidence(
   sources: Sources,
   stages: readonly number[],
   dims: readonly number[],
@@ -95,13 +90,13 @@ function recognise(found: Found): Recognised<VoloConfig> | undefined {
   const dims = stages.map((stage) => sideOf(tensors, `network.${stage}.0.norm1.weight`, 0));
   const depth = stages.map((stage) => countOf(tensors, `network.${stage}`));
   const patch = kernel * stemStride;
-  const { imageSize, figure } = imageSizeOf(sources, [rows * 2 * patch, columns * 2 * patch]);
+  const { imageSize, evidence: sized } = imageSizeOf(sources, [rows * 2 * patch, columns * 2 * patch]);
   const own = `pos_embed [${rows}, ${columns}] for maps of half as many rows and columns as patches`;
   const settled = {
     depth: stored(depth, stages.map((stage) => `network.${stage}`).join(', ')),
     class_depth: stored(countOf(tensors, 'post_network'), 'post_network'),
     dim: stored(dims, 'norm1.weight of each stage'),
-    heads: headsFigure(sources, stages, dims),
+    heads: headsEvidence(sources, stages, dims),
     patch: stored(patch, `patch_embed.proj.weight, after a convolution of stride ${stemStride}`),
     grid: stored<Grid>([rows, columns], own),
     resampling: stored(timmResampling, 'as timm does to plain transformers; it builds this one for one size'),
@@ -110,7 +105,7 @@ function recognise(found: Found): Recognised<VoloConfig> | undefined {
     pool: poolOf(sources, tensors.has('cls_token') ? ['token', 'avg'] : ['avg'], 'as timm has it'),
     channels: stored(tensors.get('patch_embed.conv.0.weight')?.shape[1] ?? 3, 'patch_embed.conv.0.weight'),
     classes: classesOf(tensors, 'head'),
-    image_size: figure.assumed ? stored(figure.value, own) : figure,
+    image_size: sized.assumed ? stored(sized.value, own) : sized,
   };
   return recognisedFrom(sources, {
     label: 'volo',

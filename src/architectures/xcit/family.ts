@@ -11,10 +11,10 @@ import { learnedToken, patchesOnly, tokenAt, withClassToken } from '../blocks/sp
 import { eachBlock, tokenStage, type TokenMaps } from '../blocks/stages';
 import { mlp } from '../blocks/transformer';
 import type { BuildOptions, Family, Found, Recognised } from '../family';
-import { assumed, configOf, stored } from '../figures';
-import { isotropicAssumable, isotropicFigures, poolOf, type BlockConfig } from '../groups/isotropicFigures';
+import { assumed, configOf, stored } from '../evidence';
+import { isotropicAssumable, isotropicEvidence, poolOf, type BlockConfig } from '../groups/isotropicConfig';
 import { sizeTitle } from '../sizes';
-import { countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../sources';
+import { countOf, decide, imageSizeOf, recognisedFrom, sourcesOf } from '../decide';
 import { xcitNames } from './names';
 
 /** PyTorch's default, which timm's BatchNorm2d keep. */
@@ -49,12 +49,12 @@ interface XCiTConfig extends XCiTBlockConfig {
 function recognise(found: Found): Recognised<XCiTConfig> | undefined {
   const { tensors } = found;
   const sources = sourcesOf(found);
-  const isotropic = isotropicFigures(sources);
+  const isotropic = isotropicEvidence(sources);
   const convolutions = (countOf(tensors, 'patch_embed.proj') + 1) >> 1;
   const [heads] = tensors.get('blocks.0.attn.temperature')?.shape ?? [];
   const channels = tensors.get('patch_embed.proj.0.0.weight')?.shape[1];
   if (!isotropic || !heads || !channels) return undefined;
-  const { imageSize, figure } = imageSizeOf(sources);
+  const { imageSize, evidence: sized } = imageSizeOf(sources);
   const patch = 2 ** convolutions;
   const settled = {
     ...isotropic,
@@ -73,7 +73,7 @@ function recognise(found: Found): Recognised<XCiTConfig> | undefined {
       is: (value) => typeof value === 'boolean',
       needed: 'true or false',
     }),
-    image_size: figure,
+    image_size: sized,
   };
   const size = sizeTitle('XCiT', sizes, [isotropic.depth.value], [isotropic.dim.value]);
   return recognisedFrom(sources, {

@@ -1,13 +1,13 @@
 import type { Memento } from 'vscode';
 import type { ConfigValue } from '../../architectures/family';
-import { parseFigure } from '../../architectures/figureText';
+import { parseValue } from '../../architectures/valueText';
 
 /** Assumed hyper-parameters by key, as the user typed them: `heads` `6`. */
 export type Assumptions = Readonly<Record<string, string>>;
 
 /** Returns what was typed as values. Throws if one cannot be read. */
-export const figuresOf = (assumptions: Assumptions): Readonly<Record<string, ConfigValue>> =>
-  Object.fromEntries(Object.entries(assumptions).map(([key, text]) => [key, parseFigure(text)]));
+export const valuesOf = (assumptions: Assumptions): Readonly<Record<string, ConfigValue>> =>
+  Object.fromEntries(Object.entries(assumptions).map(([key, text]) => [key, parseValue(text)]));
 
 /** What is remembered for this workspace. */
 export class WorkspaceMemory {
@@ -19,8 +19,8 @@ export class WorkspaceMemory {
   }
 
   /** The same as values, as the readers take them. */
-  figures(header: string): Readonly<Record<string, ConfigValue>> {
-    return figuresOf(this.assumptions(header));
+  values(header: string): Readonly<Record<string, ConfigValue>> {
+    return valuesOf(this.assumptions(header));
   }
 
   async setAssumptions(header: string, assumptions: Assumptions): Promise<void> {

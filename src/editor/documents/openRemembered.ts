@@ -1,6 +1,6 @@
 import { headerKey } from '../../checkpoint/header';
 import type { OpenedCheckpoint, OpenedModel } from '../../models/openedModels';
-import { figuresOf, type Assumptions, type WorkspaceMemory } from './memory';
+import { valuesOf, type Assumptions, type WorkspaceMemory } from './memory';
 
 export { openOnce } from '../../models/openedModels';
 
@@ -13,7 +13,7 @@ export function settleAssuming(
   stateDict: string | undefined,
   assumptions: Assumptions,
 ): OpenedModel {
-  return opened.settle({ stateDict, assume: figuresOf(assumptions) });
+  return opened.settle({ stateDict, assume: valuesOf(assumptions) });
 }
 
 /**

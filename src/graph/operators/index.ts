@@ -1,5 +1,5 @@
 import { elementCount } from '../../checkpoint/tensors';
-import { at } from '../../domain/lists';
+import { at, MissingItemError } from '../../domain/lists';
 import type { ConstantTensor, Node, ValueInfo } from '../graph';
 import { activation } from './activation';
 import {
@@ -82,7 +82,7 @@ export function inferOutputs(
 
 /** A list that is too short for the axes it is about is the node's fault. */
 function ofNode(error: unknown, node: Node, inputs: readonly (ValueInfo | undefined)[]): unknown {
-  return error instanceof RangeError ? new OperatorError(node, inputs, error.message) : error;
+  return error instanceof MissingItemError ? new OperatorError(node, inputs, error.message) : error;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { openModel } from '../../../src/models/openedModels';
 import assert from 'node:assert/strict';
 import { inspectionJson, inspectionText, inspectorModel, valueText } from '../../../src/analysis/inspection';
-import { parseFigure } from '../../../src/architectures/figureText';
+import { parseValue } from '../../../src/architectures/valueText';
 
 describe('what inspection says of a training checkpoint', () => {
   const path = 'test/fixtures/cases/timm-training-checkpoint/model_best.pth.tar';
@@ -46,7 +46,7 @@ describe('figures that may be set', () => {
     for (const { key, choices = [] } of evidence)
       for (const choice of choices) {
         const set = await openModel('media/sample/vitrine-sample', {
-          assume: { [key]: parseFigure(choice) },
+          assume: { [key]: parseValue(choice) },
         });
         assert.equal(String(set.recognition.family && set.recognition.evidence[key]?.value), choice, key);
       }

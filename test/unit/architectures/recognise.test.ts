@@ -105,7 +105,7 @@ describe('recognition', () => {
     const checkpoint = checkpointOf(plain());
     assert.throws(
       () => recognise(checkpoint, { assume: { head: 3 } }),
-      /head is not a figure .*heads, activation/,
+      /head is not a hyper-parameter .*heads, activation/,
     );
     assert.throws(() => recognise(checkpoint, { assume: { heads: 5 } }), /heads: 5 .*width 96/);
     assert.throws(() => recognise(checkpoint, { assume: { pool: 'map' } }), /pool: map found; .* token, avg/);

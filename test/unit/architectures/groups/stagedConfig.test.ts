@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { asNamed, timmNames, translate } from '../../../../src/architectures/dialect';
 import type { Found } from '../../../../src/architectures/family';
-import { stored } from '../../../../src/architectures/figures';
+import { stored } from '../../../../src/architectures/evidence';
 import { measureStages, stagedConfig } from '../../../../src/architectures/groups/stagedConfig';
 import { checkpointOf } from '../../../oracles/lines';
 

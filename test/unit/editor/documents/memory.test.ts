@@ -38,8 +38,8 @@ describe('WorkspaceMemory', () => {
   it('keeps typed figures by header and gives them as values', async () => {
     const memory = new WorkspaceMemory(createStore());
     await memory.setAssumptions('a', { heads: '3', grid: '14,10', activation: 'gelu' });
-    assert.deepEqual(memory.figures('a'), { heads: 3, grid: [14, 10], activation: 'gelu' });
-    assert.deepEqual(memory.figures('b'), {});
+    assert.deepEqual(memory.values('a'), { heads: 3, grid: [14, 10], activation: 'gelu' });
+    assert.deepEqual(memory.values('b'), {});
   });
 
   it('leaves nothing behind when the last figure is reset', async () => {

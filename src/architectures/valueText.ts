@@ -5,7 +5,7 @@ import type { ConfigValue } from './family';
  * list (`2,4` for one figure per stage, or rows and columns). Throws where nothing stands between
  * commas.
  */
-export function parseFigure(text: string): ConfigValue {
+export function parseValue(text: string): ConfigValue {
   const parts = text.split(',').map((part) => part.trim());
   if (parts.includes(''))
     throw new Error(`${JSON.stringify(text)}: a number, a word or a comma list is needed`);

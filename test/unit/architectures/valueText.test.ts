@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { parseFigure } from '../../../src/architectures/figureText';
+import { parseValue } from '../../../src/architectures/valueText';
 
 describe('parseFigure', () => {
   const cases: readonly [text: string, value: unknown][] = [
@@ -12,11 +12,11 @@ describe('parseFigure', () => {
   ];
   for (const [text, value] of cases)
     it(`reads ${text}`, () => {
-      assert.deepEqual(parseFigure(text), value);
+      assert.deepEqual(parseValue(text), value);
     });
 
   for (const text of ['', '  ', '2,,4', ','])
     it(`refuses ${JSON.stringify(text)}`, () => {
-      assert.throws(() => parseFigure(text), /a number, a word or a comma list/);
+      assert.throws(() => parseValue(text), /a number, a word or a comma list/);
     });
 });

@@ -1,16 +1,14 @@
 import type { ConfigValue, Evidence } from '../family';
-import { stored } from '../figures';
-import { activationOf, classesOf, countOf, decide, type Sources } from '../sources';
+import { stored } from '../evidence';
+import { activationOf, classesOf, countOf, decide, type Sources } from '../decide';
 
 /**
  * Hyper-parameters of an isotropic model (all blocks as wide as the first) that the user may set.
  */
 export const isotropicAssumable = ['activation', 'eps', 'pool'] as const;
 
-export { activationOf };
-
 /** A choice of words. */
-export function wordFigure<W extends string>(
+export function decideWord<W extends string>(
   sources: Sources,
   key: string,
   {
@@ -46,7 +44,7 @@ export function poolOf<W extends string>(
   words: readonly [W, ...W[]],
   source: string,
 ): Evidence<W> {
-  return wordFigure(sources, 'pool', {
+  return decideWord(sources, 'pool', {
     config: ['global_pool'],
     words,
     otherwise: stored<W>(words[0], source),
@@ -69,7 +67,7 @@ export type IsotropicEvidence = {
  * Hyper-parameters of a model whose blocks `blocks.0` … are all `dim` wide; undefined if one of its
  * parts is missing.
  */
-export function isotropicFigures(sources: Sources, head = 'head'): IsotropicEvidence | undefined {
+export function isotropicEvidence(sources: Sources, head = 'head'): IsotropicEvidence | undefined {
   const { tensors } = sources.found;
   const depth = countOf(tensors, 'blocks');
   const dim = tensors.get('blocks.0.norm1.weight')?.shape[0];

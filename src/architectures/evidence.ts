@@ -49,41 +49,19 @@ export function configOf<S extends EvidenceRecord>(settled: S): ConfigOf<S> {
   return Object.fromEntries(values) as ConfigOf<S>;
 }
 
-/**
- * A figure as a number. Throws where it is missing or no number: the family forgot it, or the user
- * typed a word.
- */
-export function numberOf(figures: EvidenceRecord, key: string): number {
-  const value = figures[key]?.value;
-  if (typeof value === 'number' && Number.isFinite(value)) return value;
-  throw new Error(`${key}: ${JSON.stringify(value)} found, a number needed`);
-}
-
-/** A figure as a pair `[vertical, horizontal]`; a single number stands for both. */
-export function pairOf(figures: EvidenceRecord, key: string): readonly [number, number] {
-  const value = figures[key]?.value;
-  if (typeof value === 'number') return [value, value];
-  if (Array.isArray(value) && value.length === 2) return [Number(value[0]), Number(value[1])];
-  throw new Error(`${key}: ${JSON.stringify(value)} found, a number or two needed`);
-}
-
 /** Sides `[height, width]` as people write them: one number for a square. */
 export const sideOrPair = ([height, width]: readonly [number, number]): Sides =>
   height === width ? height : [height, width];
 
-/** A figure as one number per stage. */
-export function numbersOf(figures: EvidenceRecord, key: string): readonly number[] {
-  const numbers = [figures[key]?.value ?? []].flat().map(Number);
-  if (numbers.length > 0 && numbers.every(Number.isFinite)) return numbers;
-  throw new Error(`${key}: ${JSON.stringify(figures[key]?.value)} found, a number per stage needed`);
-}
-
 /** The numbers of a value, one or a list. */
 export const numbersIn = (value: ConfigValue): readonly number[] => [value].flat().map(Number);
 
-/** A figure as a word. */
-export function wordOf(figures: EvidenceRecord, key: string): string {
-  const value = figures[key]?.value;
-  if (typeof value === 'string') return value;
-  throw new Error(`${key}: ${JSON.stringify(value)} found, a word needed`);
+/**
+ * A value as a pair `[vertical, horizontal]`; one number stands for both. Throws for other values.
+ */
+export function pairIn(value: ConfigValue, key: string): readonly [number, number] {
+  const [first, second = first, ...more] = numbersIn(value);
+  if (first !== undefined && second !== undefined && more.length === 0 && typeof value !== 'string')
+    return [first, second];
+  throw new Error(`${key}: ${JSON.stringify(value)} found, a number or two needed`);
 }

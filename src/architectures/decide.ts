@@ -5,8 +5,8 @@ import type { Size } from '../domain/size';
 import { nearestDivisor } from './divisors';
 import { activations } from './blocks/layers';
 import { configured, configuredArchitecture, configuredImageSize, type ConfigName } from './config';
-import type { ConfigValue, Evidence, Found, EvidenceRecord, Recognised } from './family';
-import { assumed, firstOf, given, stored } from './figures';
+import type { ConfigValue, Evidence, Found, EvidenceRecord, Described, Recognised } from './family';
+import { assumed, firstOf, given, stored } from './evidence';
 import { publishedHeaders, type PublishedHeader } from './published/headers';
 
 /** What is known of a published model, whichever table it stands in. */
@@ -226,7 +226,7 @@ export function headsOf(
 /** An image size, and the evidence `image_size` that shows it. */
 export interface SettledSize {
   readonly imageSize: Size;
-  readonly figure: Evidence<Size>;
+  readonly evidence: Evidence<Size>;
 }
 
 /**
@@ -238,13 +238,13 @@ export function imageSizeOf(
   usual: Size | Evidence<Size> = [224, 224],
 ): SettledSize {
   const config = configuredImageSize(found.checkpoint);
-  const figure: Evidence<Size> =
+  const sized: Evidence<Size> =
     (found.imageSize && stored(found.imageSize, 'given by the user')) ??
     (config && stored(config.size, config.source)) ??
     agreed(published, ({ imageSize }) => imageSize) ??
     ('value' in usual ? usual : assumed(usual, 'the usual size; the weights take others as well'));
-  const [height, width] = figure.value;
-  return { imageSize: [height, width], figure };
+  const [height, width] = sized.value;
+  return { imageSize: [height, width], evidence: sized };
 }
 
 /** Image sizes that are known of the published models, and whose they are. */
@@ -280,7 +280,7 @@ export function onlySizeOf(
   const told = imageSizeOf(sources, inTable);
   if (fits(told.imageSize)) return told;
   if (sources.found.imageSize) requireOwnSize(told.imageSize, own);
-  return { imageSize: own, figure: inTable };
+  return { imageSize: own, evidence: inTable };
 }
 
 /** Refuses image sizes whose sides are no multiples of `step`, and names the nearest that are. */
@@ -294,16 +294,16 @@ export function requireMultiple(size: Size, step: Size): void {
 }
 
 /** What a family adds to its sources. */
-interface Described<C> {
+interface Settled<C> {
   readonly label: string;
   readonly title: string;
   readonly evidence: EvidenceRecord;
-  readonly config?: C;
+  readonly config: C;
   readonly imageSize: Size;
   readonly sizeStep: Size;
   /** Preprocessing if the published models leave it open. */
   readonly pixels: DefaultsName;
-  readonly choices?: Recognised['choices'];
+  readonly choices?: Described['choices'];
   readonly warnings?: readonly string[];
 }
 
@@ -311,9 +311,9 @@ interface Described<C> {
  * A recognition with everything that follows from the sources: candidates, preprocessing, and the
  * task by the number of classes.
  */
-export function recognisedFrom<C = never>(
+export function recognisedFrom<C>(
   { published }: Sources<PublishedModel>,
-  described: Described<C>,
+  described: Settled<C>,
 ): Recognised<C> {
   const named = new Set(published.map((model) => model.pixels));
   const [only] = named;
