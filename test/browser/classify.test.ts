@@ -48,7 +48,10 @@ describe('classifying pictures in the workbench', () => {
     const frame = await workbench.webview(`text=${names[0]}`);
     for (const name of names) {
       const row = frame.getByRole('row').filter({ hasText: name });
-      await row.getByText(percent(expectedOf(name).top5[0]?.[1] ?? 0)).waitFor();
+      const answer = row.getByText(percent(expectedOf(name).top5[0]?.[1] ?? 0));
+      await answer.waitFor().catch(async (error: Error) => {
+        throw new Error(`${error.message}\nthe page: ${await frame.locator('body').innerText()}`);
+      });
       assert.match(await row.innerText(), new RegExp(`\\b${expectedOf(name).top5[0]?.[0]}\\b`));
     }
   });
