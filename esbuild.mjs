@@ -22,6 +22,15 @@ const shared = {
 };
 const host = { ...shared, platform: 'node', format: 'cjs', target: 'node20', external };
 
+/** A bundle for Node in one file. */
+const wholeFile = {
+  ...host,
+  minifyWhitespace: true,
+  minifySyntax: true,
+  outdir: 'dist',
+  entryNames: '[name]',
+};
+
 /**
  * Splits a bundle for Node at its dynamic imports, so that activation parses only what it runs at
  * once. esbuild splits ES modules alone, and VS Code loads CommonJS: each chunk is turned into it
@@ -75,15 +84,14 @@ function bundles() {
       chunkNames: 'shared-[hash]',
       plugins: [split],
     },
+    // Whole files: what these load is what they run, and one file loads faster than twenty, the more
+    // so without spaces.
+    { ...wholeFile, entryPoints: present(['src/cli.ts', 'src/inference/process.ts']) },
+    // Code that is compiled once and kept has no loader for `import()`.
     {
-      // Whole files: what these two load is what they run, and one file loads faster than twenty,
-      // the more so without spaces.
-      ...host,
-      minifyWhitespace: true,
-      minifySyntax: true,
-      entryPoints: present(['src/cli.ts', 'src/inference/process.ts']),
-      outdir: 'dist',
-      entryNames: '[name]',
+      ...wholeFile,
+      entryPoints: present(['src/commands.ts']),
+      supported: { 'dynamic-import': false },
     },
     {
       ...page,

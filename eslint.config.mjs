@@ -92,7 +92,7 @@ const directions = [
       more,
     ),
   ),
-  restrict(['src/cli.ts'], ['vscode'], ['editor']),
+  restrict(['src/cli.ts', 'src/commands.ts'], ['vscode'], ['editor']),
   restrict(['src/extension.ts'], ['onnxruntime-node', 'sharp'], ['commandLine']),
   // Pages import what they share with the host, and pure functions over attention maps.
   restrict(

@@ -1,52 +1,7 @@
 #!/usr/bin/env node
-import { Session } from './commandLine/session';
-import { helpText, oneLine, parseInvocation, UsageError, type CommandName } from './commandLine/usage';
+import { join } from 'node:path';
+import { runCompiled } from './commandLine/compiled';
 
-type Command = (session: Session, paths: readonly string[]) => Promise<void>;
-
-/** Each command's code loads when it is called: `inspect` must not wait for the runtime's. */
-const commands: Readonly<Record<CommandName, () => Promise<Command>>> = {
-  inspect: async () => (await import('./commandLine/reports')).inspect,
-  complexity: async () => (await import('./commandLine/reports')).complexity,
-  classify: async () => (await import('./commandLine/images')).classify,
-  attention: async () => (await import('./commandLine/images')).attention,
-  preprocess: async () => (await import('./commandLine/tensors')).preprocess,
-  run: async () => (await import('./commandLine/tensors')).run,
-  export: async () => (await import('./commandLine/tensors')).exportModel,
-};
-
-/**
- * Runs one command; resolves to the exit status: 0 fine, 1 something was refused or failed, 2 wrong
- * usage.
- */
-async function main(argv: readonly string[]): Promise<number> {
-  const invocation = parseInvocation(argv);
-  if (!invocation) {
-    process.stdout.write(helpText());
-    return argv.length === 0 ? 2 : 0;
-  }
-  const session = new Session(invocation.options, process.stdout, process.stderr);
-  // A half-written file is removed by whoever writes it, so the command is waited for; a second
-  // signal ends at once.
-  const stop = (): void => session.interrupt();
-  process.once('SIGINT', stop).once('SIGTERM', stop);
-  // `| head` has read enough: that ends the command, and is no failure of it.
-  process.stdout.once('error', stop);
-  try {
-    const command = await commands[invocation.command]();
-    await command(session, invocation.paths);
-    return session.status;
-  } finally {
-    await session.dispose();
-  }
-}
-
-main(process.argv.slice(2)).then(
-  (status) => (process.exitCode = status),
-  (error: unknown) => {
-    const wrongUsage = error instanceof UsageError;
-    process.stderr.write(`error: ${oneLine(error instanceof Error ? error.message : String(error))}\n`);
-    if (wrongUsage) process.stderr.write('vitrine --help lists the commands\n');
-    process.exitCode = wrongUsage ? 2 : 1;
-  },
-);
+// What `vitrine` starts: the commands themselves are a bundle of their own, whose compiled code is
+// kept.
+runCompiled(join(__dirname, 'commands.js'));

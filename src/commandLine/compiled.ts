@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, wri
 import { createRequire, wrap } from 'node:module';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { constants, Script } from 'node:vm';
+import { Script } from 'node:vm';
 
 /** What a CommonJS file is called with. */
 type CommonJs = (
@@ -68,7 +68,8 @@ function keep(path: string, code: Buffer): void {
 /**
  * Runs a CommonJS file as `require` does, compiled as it was when it ran before: parsing a megabyte
  * of source takes a fifth of the time that `vitrine inspect` needs. Code that V8 does not take
- * (another version, other flags, a damaged file) is compiled anew.
+ * (another version, other flags, a damaged file) is compiled anew. The file must not `import()`:
+ * the bundler writes `require` for it.
  */
 export function runCompiled(file: string, folder = cacheFolder()): void {
   const path = cachedAt(file, folder);
@@ -76,7 +77,6 @@ export function runCompiled(file: string, folder = cacheFolder()): void {
   const script = new Script(wrap(readFileSync(file, 'utf8')), {
     filename: file,
     cachedData,
-    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
   const run = script.runInThisContext() as CommonJs;
   const module = { exports: {} };
