@@ -39,7 +39,7 @@ async function inspectRow(what: string, path: string): Promise<Row> {
     () => processTime(vitrine('inspect', path)),
     () => processTime(emptyNode),
   );
-  return ratioRow(what, 'node -e 0', paired, 2.5);
+  return ratioRow(what, 'node -e 0', paired, 2.2);
 }
 
 /** What VS Code waits for when the extension is first used. */
