@@ -21,6 +21,7 @@ export { focalnet } from './focalnet/family';
 export { gcvit } from './gcvit/family';
 export { hiera } from './hiera/family';
 export { hieradet } from './hieradet/family';
+export { inceptionNext } from './inceptionnext/family';
 export { levit } from './levit/family';
 export { maxVit } from './maxvit/family';
 export { metaformer } from './metaformer/family';
