@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { countMacs } from '../../../src/analysis/complexity';
 import type { Model } from '../../../src/models/model';
 import { elementCount } from '../../../src/checkpoint/tensors';
+import { rowOf } from '../../oracles/lines';
 import { checkpointPath, readCases, type Case, type CaseAttention } from '../../support/cases';
 
 /** Elements of the tensors that the graph reads. */
@@ -23,6 +24,23 @@ const twins: Readonly<Record<string, number>> = {
   'openclip-timm-trunk-safetensors': 12,
   'dinov2-original-pth': 0,
   'dinov2-reg4-original-pth': -24,
+};
+
+/**
+ * What a case says otherwise: timm's names of CLIP's and SigLIP's towers are those of any ViT,
+ * SegFormer's encoder has PVT v2's without its head, SimMIM's file has no classifier; channels of a
+ * bottleneck before they are widened; transformers' default for classes that its PVT does not have.
+ */
+const otherwise: Readonly<Record<string, readonly string[]>> = {
+  'clip-vit-timm-safetensors': ['family'],
+  'clip-vit-timm-hub-safetensors': ['family'],
+  'siglip-gap-timm-hub-safetensors': ['family'],
+  'siglip-timm-safetensors': ['family'],
+  'segformer-original-pth': ['family'],
+  'swin-simmim-transformers-safetensors': ['classes'],
+  'crossvit-timm-hub-safetensors': ['depth'],
+  'pvt-transformers-safetensors': ['classes'],
+  'resnet-bottleneck-timm-pth': ['dim'],
 };
 
 /** Other stored elements that a case does not count: the optimizer's step beside the weights. */
@@ -65,6 +83,25 @@ describe('golden cases: counts and attention records', () => {
       assert.deepEqual(counted, { params: golden.params, macs: golden.macs });
       if (!(golden.id in twins))
         assert.equal(model.counts.buffers, golden.buffers + (beside[golden.id] ?? 0));
+    });
+
+    it(`${golden.id}: what is shown of it`, async () => {
+      const { recognition } = await open(golden);
+      assert(recognition.family !== null);
+      const { evidence, family } = recognition;
+      const numbers = (value: unknown): readonly unknown[] => [value].flat();
+      // A case names one width or depth where its library does, and all of them elsewhere.
+      const keys = ['classes', 'dim', 'depth'].filter(
+        (key) =>
+          key in evidence &&
+          key in golden.config &&
+          !otherwise[golden.id]?.includes(key) &&
+          numbers(golden.config[key]).length === numbers(evidence[key]?.value).length,
+      );
+      const found = keys.map((key) => [key, numbers(evidence[key]?.value)]);
+      const expected = keys.map((key) => [key, numbers(golden.config[key])]);
+      const row = otherwise[golden.id]?.includes('family') ? family : rowOf(golden.family);
+      assert.deepEqual([family, ...found], [row, ...expected]);
     });
 
     it(`${golden.id}: a graph that another process can be sent`, async () => {
