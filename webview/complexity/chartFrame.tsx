@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { KINDS, standaloneSvg, type Chart } from '../marks/charts';
-import { useWidth } from '../kit/hooks';
+import { useWidth } from '../kit/elements';
 import { IconButton } from '../kit/toolkit';
 
 export interface ChartFrameProps {

@@ -9,7 +9,8 @@ import { Popover } from '../kit/popover';
 import { Warnings } from '../kit/page';
 import { Banner } from '../kit/status';
 import { ValueEditor } from '../kit/valueEditor';
-import { Button, Icon } from '../kit/toolkit';
+import { Icon } from '../kit/icon';
+import { Button } from '../kit/toolkit';
 import { sizeChoices, sizeError, sizeText } from './imageSize';
 
 export interface AnswerProps {

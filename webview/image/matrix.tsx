@@ -5,7 +5,7 @@ import type { KeyMap, PictureMap } from '../../src/attention/reading';
 import type { Probe } from '../../src/domain/probes';
 import { formatExact, formatFigure } from '../../src/domain/units';
 import { heatBitmap, prepare } from '../marks/heatmap';
-import { useWidth } from '../kit/hooks';
+import { useWidth } from '../kit/elements';
 import { isAsked } from './keyMap';
 import type { Range } from './scale';
 

@@ -16,7 +16,7 @@ import {
   unseenBitmap,
 } from '../marks/heatmap';
 import { cellAt, overlayOf } from '../marks/overlay';
-import { useWidth } from '../kit/hooks';
+import { useWidth } from '../kit/elements';
 import type { Range } from './scale';
 import type { Chosen } from './settings';
 

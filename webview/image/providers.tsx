@@ -2,7 +2,8 @@ import type { ProviderView, Run } from '../../src/tasks/run';
 import type { VNode } from 'preact';
 import { formatMilliseconds } from '../../src/domain/units';
 import { Popover } from '../kit/popover';
-import { Button, Icon } from '../kit/toolkit';
+import { Icon } from '../kit/icon';
+import { Button } from '../kit/toolkit';
 
 export interface ProvidersProps {
   readonly view: Run;

@@ -3,7 +3,8 @@ import type { InspectorAction, InspectorModel } from '../../src/protocol/inspect
 import { useSaved } from '../host';
 import { Restricted, Stale, Warnings } from '../kit/page';
 import { Banner } from '../kit/status';
-import { Button, Dropdown, Icon, IconButton } from '../kit/toolkit';
+import { Icon } from '../kit/icon';
+import { Button, Dropdown, IconButton } from '../kit/toolkit';
 import { Evidence, Headline, type Assume } from './figures';
 
 export interface HeaderProps {

@@ -1,22 +1,7 @@
-import type { RefObject } from 'preact';
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { CallOptions } from '../../src/protocol/channel';
 import { failedWith, type Failed } from '../host';
 import { answered, asked, failedWithError, givenUp, nothingAsked, type Asked, type Newest } from './newest';
-
-/** Width of an element in pixels, followed as it changes; 0 until it is in the document. */
-export function useWidth(element: RefObject<HTMLElement | null>): number {
-  const [width, setWidth] = useState(0);
-  useLayoutEffect(() => {
-    const target = element.current;
-    if (!target) return undefined;
-    setWidth(target.clientWidth);
-    const observer = new ResizeObserver(() => setWidth(target.clientWidth));
-    observer.observe(target);
-    return () => observer.disconnect();
-  }, []);
-  return width;
-}
 
 export interface Answer<T> {
   readonly value: T | undefined;
@@ -191,11 +176,4 @@ export function useTheme(): number {
     return () => observer.disconnect();
   }, []);
   return changes;
-}
-
-/** The newest value, for listeners that were registered once. */
-export function useNewest<T>(value: T): RefObject<T> {
-  const reference = useRef<T>(value);
-  reference.current = value;
-  return reference;
 }

@@ -1,7 +1,8 @@
 import { Component, type ComponentChildren, type VNode } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { kindOf, messageOf } from '../host';
-import { Button, Icon, IconButton } from './toolkit';
+import { Icon } from './icon';
+import { Button, IconButton } from './toolkit';
 
 let speak: (text: string) => void = () => undefined;
 

@@ -1,8 +1,8 @@
 import type { ComponentChildren, VNode } from 'preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { useNewest } from './hooks';
+import { useNewest } from './elements';
 import { movedRow, nextOrder, type SortOrder } from './sorting';
-import { Icon } from './toolkit';
+import { Icon } from './icon';
 import { useRowWindow } from './virtualRows';
 
 /** One column of a table, however it is drawn. */

@@ -13,6 +13,7 @@ import {
 } from '@vscode/webview-ui-toolkit';
 import { h, type ComponentChildren, type RefObject, type VNode } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
+import { Icon } from './icon';
 
 provideVSCodeDesignSystem().register(
   vsCodeButton(),
@@ -40,10 +41,6 @@ function useName(label: string): RefObject<HTMLElement | null> {
   useLayoutEffect(() => named.current?.setAttribute('aria-label', label), [label]);
   return named;
 }
-
-export const Icon = ({ name, slot }: { name: string; slot?: string }): VNode => (
-  <span class={`codicon codicon-${name}`} aria-hidden="true" {...(slot ? { slot } : {})} />
-);
 
 export interface ButtonProps {
   readonly onClick: () => void;

@@ -1,6 +1,7 @@
 import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
-import { Button, Icon, TextField } from './toolkit';
+import { Icon } from './icon';
+import { Button, TextField } from './toolkit';
 
 export interface ValueEditorProps {
   readonly title: string;

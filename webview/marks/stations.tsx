@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
 import { useMemo, useRef } from 'preact/hooks';
 import type { Station } from '../../src/domain/report';
-import { useWidth } from '../kit/hooks';
+import { useWidth } from '../kit/elements';
 import { fitGrid, layoutStations, titleOf, type StationBox } from './stationLayout';
 
 export interface StationsProps {

@@ -2,9 +2,9 @@ import type { VNode } from 'preact';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import type { ModuleRow } from '../../src/domain/report';
 import { formatCount, formatExact, formatShape } from '../../src/domain/units';
-import { useNewest } from '../kit/hooks';
+import { useNewest } from '../kit/elements';
 import { useRowWindow } from '../kit/virtualRows';
-import { Icon } from '../kit/toolkit';
+import { Icon } from '../kit/icon';
 import { ShareBar } from './shareBar';
 import { moveInTree, typeAhead, type Tree, type TreeLine, type TreeMove } from './treeState';
 
