@@ -1,7 +1,7 @@
-// npm run mutate [-- ROOM …] [--seed N] [--count N] [--all]: plants small changes one at a time and
-// counts those that the unit tests of the four rooms notice; with `--all`, those that any unit test does
-// (half an hour: each survivor meets every sweep over all architectures). The share without it is
-// a lower bound of that with it.
+// npm run mutate [-- ROOM …] [--seed N] [--count N] [--all]: plants small changes one at a time
+// and counts those that the unit tests of the rooms asked for notice; with `--all`, those that any
+// unit test does (half an hour: each survivor meets every sweep over all architectures). The share
+// without it is a lower bound of that with it.
 //
 // All mutants of the sample are built into one set of test bundles, asleep; each run wakes one. A
 // first run of every test file with none awake tells which files reach which mutants: a mutant
