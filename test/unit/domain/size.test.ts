@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { at, last, product, sum } from '../../../src/domain/lists';
+import { at, last, MissingItemError, product, sum } from '../../../src/domain/lists';
 import { isSameSize } from '../../../src/domain/size';
 
 describe('sizes', () => {
@@ -18,7 +18,7 @@ describe('lists', () => {
   });
 
   it('name the index and their length if they are shorter', () => {
-    assert.throws(() => at([4, 5], 2), new RangeError('index 2 asked of a list of 2'));
-    assert.throws(() => last([]), new RangeError('index -1 asked of a list of 0'));
+    assert.throws(() => at([4, 5], 2), new MissingItemError('index 2 asked of a list of 2'));
+    assert.throws(() => last([]), new MissingItemError('index -1 asked of a list of 0'));
   });
 });
