@@ -11,7 +11,7 @@ export interface TokenLayout {
   readonly special?: readonly string[];
   /** `[rows, columns]` of patches; `[frames, rows, columns]` for video. */
   readonly grid?: readonly number[];
-  /** Text tokens, or a sequence without a place on the picture. */
+  /** Text tokens, or a sequence without a place on the image. */
   readonly sequence?: number;
   /** Channel attention. */
   readonly channels?: number;

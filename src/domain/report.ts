@@ -73,7 +73,7 @@ export interface TensorRow {
   readonly role: 'parameter' | 'buffer' | 'unused' | 'copy';
 }
 
-/** One station of the drawing of the whole, from picture to head. */
+/** One station of the drawing of the whole, from image to head. */
 export interface Station {
   readonly kind: 'image' | 'patches' | 'tokens' | 'blocks' | 'downsample' | 'norm' | 'pool' | 'head';
   readonly label: string;

@@ -257,7 +257,7 @@ const codes: Readonly<Record<number, string>> = {
 /** Why a process ended, in a sentence for the user. */
 export function exitReason(code: number | null, signal: string | null, stderr: string): string {
   const heap = /heap out of memory/.test(stderr)
-    ? 'its JavaScript memory ran out. Use a smaller picture or image size'
+    ? 'its JavaScript memory ran out. Use a smaller image or image size'
     : undefined;
   const known = heap ?? (signal ? signals[signal] : codes[(code ?? 0) >>> 0]);
   const last = stderr.trim().split('\n').at(-1)?.slice(0, 300);

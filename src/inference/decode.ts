@@ -1,9 +1,9 @@
-/** Reads a picture file into RGB bytes, as Pillow's `Image.open(path).convert("RGB")` would. */
+/** Reads an image file into RGB bytes, as Pillow's `Image.open(path).convert("RGB")` would. */
 import { open } from 'node:fs/promises';
 import type { Sharp, SharpOptions } from 'sharp';
 import { describeUnsupported, imageFormats } from './imageFormats';
 import type { ImageFormat } from './imageFormats';
-import type { Picture } from '../preprocessing/resize';
+import type { RgbImage } from '../preprocessing/resize';
 
 export { imageExtensions } from './imageFormats';
 
@@ -33,7 +33,7 @@ export interface DecodeOptions {
   readonly asStored?: boolean;
 }
 
-export interface DecodedImage extends Picture {
+export interface DecodedImage extends RgbImage {
   /** EXIF orientation, 1 … 8; 1 where there is none. */
   readonly orientation: number;
   /** The orientation was applied. */
@@ -70,7 +70,7 @@ function pixelLimit(path: string, found: string): ImageError {
   return new ImageError(
     'unsupported',
     path,
-    `the picture is too large: ${found}; ${allowed}. Scale it down first.`,
+    `the image is too large: ${found}; ${allowed}. Scale it down first.`,
   );
 }
 
@@ -156,7 +156,7 @@ async function decodeWithSharp(
   options: DecodeOptions,
 ): Promise<DecodedImage> {
   const sharp = await loadSharp(path);
-  // `error` keeps pictures that decoders merely warn about (odd profiles, stray bytes), which
+  // `error` keeps images that decoders merely warn about (odd profiles, stray bytes), which
   // Pillow opens as well.
   const settings: SharpOptions = { ignoreIcc: true, failOn: 'error', limitInputPixels: maxImagePixels };
   try {
@@ -277,7 +277,7 @@ async function decodeBmp(path: string, format: ImageFormat, size: number): Promi
  */
 export async function decodeImage(path: string, options: DecodeOptions = {}): Promise<DecodedImage> {
   const { head, size } = await peek(path);
-  if (size === 0) throw new ImageError('malformed', path, 'the file is empty (0 bytes); a picture is needed');
+  if (size === 0) throw new ImageError('malformed', path, 'the file is empty (0 bytes); an image is needed');
   const format = imageFormats.find(({ matches }) => matches(head));
   if (!format) throw new ImageError('unsupported', path, describeUnsupported(head));
   checkDeclared(path, format, head);

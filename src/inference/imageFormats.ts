@@ -64,7 +64,7 @@ const refused: readonly { readonly matches: RegExp; readonly text: string }[] = 
     text: 'an SVG drawing, not pixels',
   },
   { matches: /^%PDF/, text: 'a PDF document' },
-  { matches: /^[\s\S]{4}ftyp(heic|heix|hevc|mif1|msf1)/, text: 'a HEIC picture, which is not decoded here' },
+  { matches: /^[\s\S]{4}ftyp(heic|heix|hevc|mif1|msf1)/, text: 'a HEIC image, which is not decoded here' },
   { matches: /^8BPS/, text: 'a Photoshop document' },
 ];
 
@@ -73,6 +73,6 @@ export function describeUnsupported(head: Uint8Array): string {
   const text = ascii(head, 0, head.length);
   const known = refused.find(({ matches }) => matches.test(text));
   const names = imageFormats.map(({ name }) => name).join(', ');
-  const what = known ? `this is ${known.text}` : 'its first bytes are of no picture format known here';
+  const what = known ? `this is ${known.text}` : 'its first bytes are of no image format known here';
   return `unsupported format: ${what}; supported are ${names}. Convert it to PNG or JPEG.`;
 }

@@ -3,7 +3,7 @@ import type { Region } from '../tasks/run';
 import type { ImageRequest, ImageView } from './remoteApi';
 import { decodeImage } from './decode';
 import { apply, type ModelInput } from '../preprocessing/pipeline';
-import { resize, type Picture } from '../preprocessing/resize';
+import { resize, type RgbImage } from '../preprocessing/resize';
 
 /** A decoded image, what the model sees of it, and the times both took. */
 export interface Prepared {
@@ -49,16 +49,16 @@ function whole({ region, padding, seen }: ModelInput): Region {
   };
 }
 
-const pixels = ({ width, height, rgb }: Picture): Pixels => ({ width, height, rgb });
+const pixels = ({ width, height, rgb }: RgbImage): Pixels => ({ width, height, rgb });
 
 /** Returns the image with its longer side at most `side`; empty for 0. */
-function reduced(picture: Picture, side: number): Pixels {
+function reduced(image: RgbImage, side: number): Pixels {
   if (side === 0) return { width: 0, height: 0, rgb: new Uint8Array() };
-  const factor = side / Math.max(picture.width, picture.height);
-  if (factor >= 1) return pixels(picture);
+  const factor = side / Math.max(image.width, image.height);
+  if (factor >= 1) return pixels(image);
   const scaled = (length: number): number => Math.max(1, Math.round(length * factor));
-  const size = { width: scaled(picture.width), height: scaled(picture.height) };
-  return pixels(resize(picture, size, 'bilinear'));
+  const size = { width: scaled(image.width), height: scaled(image.height) };
+  return pixels(resize(image, size, 'bilinear'));
 }
 
 /** Returns an image as decoded, with its longer side at most `side`. */

@@ -99,7 +99,7 @@ function feed(
   for (const { name, shape: own } of loaded.request.graph.inputs)
     if (name in inputs && own.join() !== shape.join())
       throw new Error(
-        `the picture becomes [${shape.join(', ')}], and the model takes ${name} [${own.join(', ')}]; choose another image size or preprocessing`,
+        `the image becomes [${shape.join(', ')}], and the model takes ${name} [${own.join(', ')}]; choose another image size or preprocessing`,
       );
   const image: TensorData = { dtype: 'F32', shape, data: pixelValues };
   return Object.fromEntries(Object.keys(inputs).map((name) => [name, image]));

@@ -91,7 +91,7 @@ export class Runs {
    */
   async attention(run: number, query: Query): Promise<AttentionRows> {
     const kept = this.kept.find(({ id }) => id === run);
-    if (!kept) throw new RunGoneError('the attention maps of this picture are no longer kept; run it again');
+    if (!kept) throw new RunGoneError('the attention maps of this image are no longer kept; run it again');
     const rows = await this.rows(kept, query);
     return { run, query, rows, rollout: rolloutOf(kept, query) };
   }
@@ -155,7 +155,7 @@ async function rerun(kept: KeptRun, query: Query): Promise<readonly (Float32Arra
     );
   } catch (error) {
     if (!(error instanceof CheckpointChangedError)) throw error;
-    throw new RunGoneError(`${error.message}, and run the picture again`, { cause: error });
+    throw new RunGoneError(`${error.message}, and run the image again`, { cause: error });
   }
 }
 

@@ -196,7 +196,7 @@ class InferenceService implements Inference {
   attention(run: number, query: Query, { signal, onProgress }: CallOptions = {}): Promise<AttentionRows> {
     const answer = async (remote: RemoteInference): Promise<AttentionRows> => {
       const known = this.runs.get(run);
-      if (!known) throw new Error('the attention maps of this picture are no longer known; run it again');
+      if (!known) throw new Error('the attention maps of this image are no longer known; run it again');
       if (known.generation !== this.client.generation) await this.repeat(remote, known);
       try {
         return { ...(await remote.attention(known.child, query)), run };

@@ -25,7 +25,7 @@ export const defaults = {
   /** The whole shorter side: XCiT, CaiT, DeiT III at 384. */
   'imagenet-1.0': { normalisation: 'imagenet', cropPct: 1, cropMode: 'center', filter: 'bicubic' },
   clip: { normalisation: 'clip', cropPct: 1, cropMode: 'center', filter: 'bicubic' },
-  /** The whole picture, its aspect given up. */
+  /** The whole image, its aspect given up. */
   siglip: { normalisation: 'half', cropPct: 1, cropMode: 'squash', filter: 'bicubic' },
   /** 0 … 1: MobileViT. */
   unit: { normalisation: 'unit', cropPct: 0.9, cropMode: 'center', filter: 'bicubic' },

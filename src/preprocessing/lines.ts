@@ -54,8 +54,8 @@ const lineKinds: readonly LineKind[] = [
 ];
 
 /**
- * What is done to a picture, one line per setting that can be changed. `size` is the decoded
- * picture's.
+ * What is done to an image, one line per setting that can be changed. `size` is the decoded
+ * image's.
  */
 export function describePreprocessing(
   preprocessing: Preprocessing,
@@ -66,7 +66,7 @@ export function describePreprocessing(
   const [height, width] = inputSize ?? [];
   const input = inputSize ? `${size[0]} × ${size[1]} → ${width} × ${height}` : `${size[0]} × ${size[1]}`;
   const as = `as ${library} does`;
-  const picture = line('image_size', 'Picture', { text: input, source, value: inputSize?.join('x') ?? '' });
+  const image = line('image_size', 'Image', { text: input, source, value: inputSize?.join('x') ?? '' });
   const lines = lineKinds.flatMap((kind) => lineOf(kind, preprocessing));
   const padding = steps
     .filter(({ kind }) => kind === 'pad')
@@ -74,7 +74,7 @@ export function describePreprocessing(
   // The crop or the padding, which come later, name the size that the model takes.
   const isNamed = padding.length > 0 || lines.some(({ key }) => key === 'cropPct');
   return [
-    isNamed ? { ...picture, summary: `${size[0]} × ${size[1]}` } : picture,
+    isNamed ? { ...image, summary: `${size[0]} × ${size[1]}` } : image,
     ...lines,
     ...padding,
     { ...line('defaults', 'Defaults', { text: as, source: '', value: '' }), choices: Object.keys(defaults) },
@@ -99,7 +99,7 @@ function lineOf(kind: LineKind, { steps, evidence }: Preprocessing): readonly Pr
   const step = steps.find((each) => each.kind === kind.step);
   const found = evidence[kind.setting];
   const { key, label, choices } = kind;
-  // A crop that follows from how the picture is resized has no setting of its own.
+  // A crop that follows from how the image is resized has no setting of its own.
   if (step?.kind === 'crop' && !found)
     return [line(key, label, { text: describeStep(step), source: evidence.resize?.source ?? '', value: '' })];
   if (!step || !found) return [];

@@ -1,7 +1,7 @@
-/** Carries out the steps of a preprocessing on pictures. */
+/** Carries out the steps of a preprocessing on images. */
 import { at } from '../domain/lists';
 import { cut, resize, resizeFloat } from './resize';
-import type { FloatPicture, Picture, RasterSize, Window } from './resize';
+import type { FloatImage, RgbImage, RasterSize, Window } from './resize';
 import { PreprocessingError, resizedSize, roundHalfEven } from './steps';
 import type {
   CropRounding,
@@ -26,7 +26,7 @@ export interface Rectangle {
   readonly height: number;
 }
 
-/** Pixels of the model's input that show nothing of the picture. */
+/** Pixels of the model's input that show nothing of the image. */
 export interface Padding {
   readonly left: number;
   readonly top: number;
@@ -34,10 +34,10 @@ export interface Padding {
   readonly bottom: number;
 }
 
-/** What the model sees of one picture. */
+/** What the model sees of one image. */
 export interface View {
   /**
-   * The part of the original picture that the input shows, in its pixels; the input less its
+   * The part of the original image that the input shows, in its pixels; the input less its
    * padding lies exactly on it.
    */
   readonly region: Rectangle;
@@ -46,7 +46,7 @@ export interface View {
    * The input before normalisation, padding included; red, green, blue whatever order the model
    * takes.
    */
-  readonly seen: Picture;
+  readonly seen: RgbImage;
 }
 
 export interface ModelInput extends View {
@@ -58,10 +58,10 @@ export interface ModelInput extends View {
 
 export interface BatchInput {
   readonly pixelValues: Float32Array;
-  /** [pictures, 3, H, W]; [1, frames, 3, H, W] for a video model. */
+  /** [images, 3, H, W]; [1, frames, 3, H, W] for a video model. */
   readonly shape: readonly number[];
   /**
-   * 1 where there is picture, 0 in padding: [pictures, H, W]; only where a pad step asks for it.
+   * 1 where there is image, 0 in padding: [images, H, W]; only where a pad step asks for it.
    */
   readonly pixelMask?: Uint8Array;
   readonly views: readonly View[];
@@ -71,7 +71,7 @@ export interface BatchInput {
 export const maxInputPixels = 2 ** 26;
 
 /**
- * Offset of the output's first row in the picture; negative where the picture is smaller and gets
+ * Offset of the output's first row in the image; negative where the image is smaller and gets
  * padded.
  */
 const cropStart: Record<CropRounding, (difference: number) => number> = {
@@ -79,30 +79,30 @@ const cropStart: Record<CropRounding, (difference: number) => number> = {
   transformers: (difference) => Math.floor(difference / 2),
 };
 
-function cropWindow(step: CropStep, picture: RasterSize): Window {
+function cropWindow(step: CropStep, image: RasterSize): Window {
   const start = cropStart[step.rounding];
   return {
-    left: start(picture.width - step.width),
-    top: start(picture.height - step.height),
+    left: start(image.width - step.width),
+    top: start(image.height - step.height),
     height: step.height,
     width: step.width,
   };
 }
 
-/** The window's part that lies inside the picture. */
-function inside({ left, top, height, width }: Window, picture: RasterSize): Window {
+/** The window's part that lies inside the image. */
+function inside({ left, top, height, width }: Window, image: RasterSize): Window {
   const [x, y] = [Math.max(left, 0), Math.max(top, 0)];
   return {
     left: x,
     top: y,
-    width: Math.min(left + width, picture.width) - x,
-    height: Math.min(top + height, picture.height) - y,
+    width: Math.min(left + width, image.width) - x,
+    height: Math.min(top + height, image.height) - y,
   };
 }
 
 interface Placed {
-  readonly picture: Picture | FloatPicture;
-  /** What the picture's extent is in the original picture's pixels; larger than it where padded. */
+  readonly image: RgbImage | FloatImage;
+  /** What the image's extent is in the original image's pixels; larger than it where padded. */
   readonly extent: Rectangle;
 }
 
@@ -118,15 +118,15 @@ function checkPixels({ height, width }: RasterSize): void {
  * computed.
  */
 function place(placed: Placed, resizing: ResizeStep | undefined, crop: CropStep | undefined): Placed {
-  const { picture, extent } = placed;
-  const size: RasterSize = resizing ? resizedSize(resizing, picture) : picture;
+  const { image, extent } = placed;
+  const size: RasterSize = resizing ? resizedSize(resizing, image) : image;
   const window = crop ? cropWindow(crop, size) : { left: 0, top: 0, height: size.height, width: size.width };
   checkPixels(window);
   const visible = inside(window, size);
-  const shown = resizing ? resized(picture, size, resizing, visible) : cut(picture, visible);
+  const shown = resizing ? resized(image, size, resizing, visible) : cut(image, visible);
   const [scaleX, scaleY] = [extent.width / size.width, extent.height / size.height];
   return {
-    picture: crop ? surround(shown, window, visible, crop.fill) : shown,
+    image: crop ? surround(shown, window, visible, crop.fill) : shown,
     extent: {
       x: extent.x + window.left * scaleX,
       y: extent.y + window.top * scaleY,
@@ -136,53 +136,53 @@ function place(placed: Placed, resizing: ResizeStep | undefined, crop: CropStep 
   };
 }
 
-function resized(picture: Picture | FloatPicture, size: RasterSize, step: ResizeStep, window: Window) {
-  if (!(picture.rgb instanceof Uint8Array))
-    throw new PreprocessingError('a picture is resized as floats only once');
+function resized(image: RgbImage | FloatImage, size: RasterSize, step: ResizeStep, window: Window) {
+  if (!(image.rgb instanceof Uint8Array))
+    throw new PreprocessingError('an image is resized as floats only once');
   const { filter, floats } = step;
-  const bytes = { ...picture, rgb: picture.rgb };
+  const bytes = { ...image, rgb: image.rgb };
   if (!floats) return resize(bytes, size, filter, window);
   if (filter === 'bilinear' || filter === 'bicubic') return resizeFloat(bytes, size, filter, window);
   throw new PreprocessingError(`the filter ${filter} is not defined on floats; bilinear and bicubic are`);
 }
 
-function surround(picture: Picture | FloatPicture, window: Window, visible: Window, fill: Triple) {
-  if (window.height === visible.height && window.width === visible.width) return picture;
-  return onto(picture, window, visible.left - window.left, visible.top - window.top, fill);
+function surround(image: RgbImage | FloatImage, window: Window, visible: Window, fill: Triple) {
+  if (window.height === visible.height && window.width === visible.width) return image;
+  return onto(image, window, visible.left - window.left, visible.top - window.top, fill);
 }
 
-/** Puts the picture on a canvas of one colour. */
-function onto<Any extends Picture | FloatPicture>(
-  picture: Any,
+/** Puts the image on a canvas of one colour. */
+function onto<Any extends RgbImage | FloatImage>(
+  image: Any,
   { height, width }: RasterSize,
   left: number,
   top: number,
   fill: Triple,
 ): Any {
   const samples = height * width * 3;
-  const rgb = picture.rgb instanceof Uint8Array ? new Uint8Array(samples) : new Float32Array(samples);
+  const rgb = image.rgb instanceof Uint8Array ? new Uint8Array(samples) : new Float32Array(samples);
   if (fill.some((value) => value !== 0)) for (let i = 0; i < samples; i++) rgb[i] = fill[i % 3] ?? 0;
-  for (let y = 0; y < picture.height; y++) {
-    const row = picture.rgb.subarray(y * picture.width * 3, (y + 1) * picture.width * 3);
+  for (let y = 0; y < image.height; y++) {
+    const row = image.rgb.subarray(y * image.width * 3, (y + 1) * image.width * 3);
     rgb.set(row, ((top + y) * width + left) * 3);
   }
-  return { ...picture, height, width, rgb };
+  return { ...image, height, width, rgb };
 }
 
 /** Bytes of float samples, for the eye. */
-function toBytes({ height, width, rgb }: Picture | FloatPicture): Picture {
+function toBytes({ height, width, rgb }: RgbImage | FloatImage): RgbImage {
   if (rgb instanceof Uint8Array) return { height, width, rgb };
   return { height, width, rgb: new Uint8Array(Uint8ClampedArray.from(rgb).buffer) };
 }
 
-function placeAll(picture: Picture, steps: readonly Step[]): Placed {
-  let placed: Placed = { picture, extent: { x: 0, y: 0, width: picture.width, height: picture.height } };
+function placeAll(image: RgbImage, steps: readonly Step[]): Placed {
+  let placed: Placed = { image, extent: { x: 0, y: 0, width: image.width, height: image.height } };
   for (const [i, step] of steps.entries()) {
     const [before, after] = [steps[i - 1], steps[i + 1]];
     if (step.kind === 'resize') placed = place(placed, step, after?.kind === 'crop' ? after : undefined);
     else if (step.kind === 'crop' && before?.kind !== 'resize') placed = place(placed, undefined, step);
   }
-  checkPixels(placed.picture);
+  checkPixels(placed.image);
   return placed;
 }
 
@@ -222,7 +222,7 @@ function planeOf(plane: number, steps: readonly ValueStep[]): Plane {
 /**
  * Interleaved samples to planes. A byte has 256 values, so its arithmetic is done once per value.
  */
-function planesOf({ rgb }: Picture | FloatPicture, steps: readonly ValueStep[]): Float32Array {
+function planesOf({ rgb }: RgbImage | FloatImage, steps: readonly ValueStep[]): Float32Array {
   const pixels = rgb.length / 3;
   const out = new Float32Array(rgb.length);
   for (let c = 0; c < 3; c++) {
@@ -237,23 +237,23 @@ function planesOf({ rgb }: Picture | FloatPicture, steps: readonly ValueStep[]):
   return out;
 }
 
-/** One picture's input before padding to a batch. */
+/** One image's input before padding to a batch. */
 interface Prepared extends Placed {
   readonly planes: Float32Array;
 }
 
-function prepare(picture: Picture, steps: readonly Step[]): Prepared {
-  const placed = placeAll(picture, steps);
-  return { ...placed, planes: planesOf(placed.picture, steps.filter(isValueStep)) };
+function prepare(image: RgbImage, steps: readonly Step[]): Prepared {
+  const placed = placeAll(image, steps);
+  return { ...placed, planes: planesOf(placed.image, steps.filter(isValueStep)) };
 }
 
 function paddedSize(step: PadStep, prepared: readonly Prepared[]): RasterSize {
-  const height = Math.max(...prepared.map(({ picture }) => picture.height));
-  const width = Math.max(...prepared.map(({ picture }) => picture.width));
+  const height = Math.max(...prepared.map(({ image }) => image.height));
+  const width = Math.max(...prepared.map(({ image }) => image.width));
   if (step.height === undefined || step.width === undefined) return { height, width };
   if (height <= step.height && width <= step.width) return { height: step.height, width: step.width };
   throw new PreprocessingError(
-    `a picture is ${width} × ${height} after resizing; the configured padding allows ${step.width} × ${step.height}`,
+    `an image is ${width} × ${height} after resizing; the configured padding allows ${step.width} × ${step.height}`,
   );
 }
 
@@ -264,38 +264,38 @@ function meanColour(steps: readonly Step[]): Triple {
 }
 
 function pad(prepared: Prepared, size: RasterSize, colour: Triple): Prepared {
-  const { picture, extent, planes } = prepared;
-  if (picture.height === size.height && picture.width === size.width) return prepared;
+  const { image, extent, planes } = prepared;
+  if (image.height === size.height && image.width === size.width) return prepared;
   const out = new Float32Array(size.height * size.width * 3);
-  for (let row = 0; row < 3 * picture.height; row++) {
-    const [plane, y] = [Math.floor(row / picture.height), row % picture.height];
-    const line = planes.subarray(row * picture.width, (row + 1) * picture.width);
+  for (let row = 0; row < 3 * image.height; row++) {
+    const [plane, y] = [Math.floor(row / image.height), row % image.height];
+    const line = planes.subarray(row * image.width, (row + 1) * image.width);
     out.set(line, (plane * size.height + y) * size.width);
   }
   return {
     planes: out,
-    picture: onto(picture, size, 0, 0, colour),
+    image: onto(image, size, 0, 0, colour),
     extent: {
       ...extent,
-      width: (extent.width * size.width) / picture.width,
-      height: (extent.height * size.height) / picture.height,
+      width: (extent.width * size.width) / image.width,
+      height: (extent.height * size.height) / image.height,
     },
   };
 }
 
 function maskOf(prepared: readonly Prepared[], { height, width }: RasterSize): Uint8Array {
   const mask = new Uint8Array(prepared.length * height * width);
-  prepared.forEach(({ picture }, n) => {
-    for (let y = 0; y < picture.height; y++) {
+  prepared.forEach(({ image }, n) => {
+    for (let y = 0; y < image.height; y++) {
       const start = (n * height + y) * width;
-      mask.fill(1, start, start + picture.width);
+      mask.fill(1, start, start + image.width);
     }
   });
   return mask;
 }
 
 /**
- * One axis of the extent, split into the part on the picture and the padding before and after, in
+ * One axis of the extent, split into the part on the image and the padding before and after, in
  * input pixels.
  */
 function split(start: number, length: number, pixels: number, end: number) {
@@ -306,13 +306,13 @@ function split(start: number, length: number, pixels: number, end: number) {
   return { before, after, from, length: to - from };
 }
 
-function viewOf({ picture, extent }: Placed, original: RasterSize): View {
-  const x = split(extent.x, extent.width, picture.width, original.width);
-  const y = split(extent.y, extent.height, picture.height, original.height);
+function viewOf({ image, extent }: Placed, original: RasterSize): View {
+  const x = split(extent.x, extent.width, image.width, original.width);
+  const y = split(extent.y, extent.height, image.height, original.height);
   return {
     region: { x: x.from, y: y.from, width: x.length, height: y.length },
     padding: { left: x.before, right: x.after, top: y.before, bottom: y.after },
-    seen: toBytes(picture),
+    seen: toBytes(image),
   };
 }
 
@@ -329,37 +329,37 @@ function concatenated(parts: readonly Float32Array[]): Float32Array {
 }
 
 /**
- * Prepares several pictures as one input. Without a pad step all must come out at the same size.
+ * Prepares several images as one input. Without a pad step all must come out at the same size.
  * Throws `PreprocessingError`.
  */
-export function applyBatch(preprocessing: Preprocessing, pictures: readonly Picture[]): BatchInput {
+export function applyBatch(preprocessing: Preprocessing, images: readonly RgbImage[]): BatchInput {
   const { steps, video } = preprocessing;
-  const prepared = pictures.map((picture) => prepare(picture, steps));
+  const prepared = images.map((image) => prepare(image, steps));
   const padding = steps.find((step): step is PadStep => step.kind === 'pad');
-  const size = padding ? paddedSize(padding, prepared) : at(prepared, 0).picture;
-  const odd = prepared.find(({ picture }) => picture.height !== size.height || picture.width !== size.width);
+  const size = padding ? paddedSize(padding, prepared) : at(prepared, 0).image;
+  const odd = prepared.find(({ image }) => image.height !== size.height || image.width !== size.width);
   if (!padding && odd) {
     throw new PreprocessingError(
-      `the pictures come out at different sizes (${size.width} × ${size.height}, ` +
-        `${odd.picture.width} × ${odd.picture.height}); run them one at a time`,
+      `the images come out at different sizes (${size.width} × ${size.height}, ` +
+        `${odd.image.width} × ${odd.image.height}); run them one at a time`,
     );
   }
   checkPixels(size);
   const padded = padding ? prepared.map((each) => pad(each, size, meanColour(steps))) : prepared;
-  const lead = video ? [1, pictures.length] : [pictures.length];
+  const lead = video ? [1, images.length] : [images.length];
   return {
     pixelValues: concatenated(padded.map(({ planes }) => planes)),
     shape: [...lead, 3, size.height, size.width],
     ...(padding && { pixelMask: maskOf(prepared, size) }),
-    views: padded.map((each, i) => viewOf(each, at(pictures, i))),
+    views: padded.map((each, i) => viewOf(each, at(images, i))),
   };
 }
 
 /**
- * Prepares one picture. Throws `PreprocessingError` if the picture's size does not fit the
+ * Prepares one image. Throws `PreprocessingError` if the image's size does not fit the
  * steps.
  */
-export function apply(preprocessing: Preprocessing, picture: Picture): ModelInput {
-  const { pixelValues, shape, views } = applyBatch(preprocessing, [picture]);
+export function apply(preprocessing: Preprocessing, image: RgbImage): ModelInput {
+  const { pixelValues, shape, views } = applyBatch(preprocessing, [image]);
   return { pixelValues, shape, ...at(views, 0) };
 }

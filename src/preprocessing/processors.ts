@@ -29,7 +29,7 @@ export interface Processor {
   readonly cropPct?: number;
   readonly multiple?: number;
   readonly pads?: true;
-  /** What pictures are padded to; the largest of the batch where it is absent. */
+  /** What images are padded to; the largest of the batch where it is absent. */
   readonly padSize?: SizeSetting;
   readonly flips?: true;
   readonly video?: true;

@@ -1,28 +1,28 @@
 /**
  * Pillow's `Image.resize` on 8-bit RGB, bit for bit, and torch's antialiased one on floats.
  *
- * Both are separable convolutions with a filter that widens when the picture shrinks. Pillow rounds
+ * Both are separable convolutions with a filter that widens when the image shrinks. Pillow rounds
  * after each of the two passes and computes in fixed point, so the order of the passes and the
  * order of additions in the coefficients matter.
  */
 
 import { at, last } from '../domain/lists';
 
-/** A picture: `height * width * 3` bytes, row by row, red green blue. */
-export interface Picture {
+/** An image: `height * width * 3` bytes, row by row, red green blue. */
+export interface RgbImage {
   readonly width: number;
   readonly height: number;
   readonly rgb: Uint8Array;
 }
 
-/** Like `Picture` with float samples. */
-export interface FloatPicture {
+/** Like `Image` with float samples. */
+export interface FloatImage {
   readonly width: number;
   readonly height: number;
   readonly rgb: Float32Array;
 }
 
-/** RasterSize in whole samples, as pictures have them. */
+/** RasterSize in whole samples, as images have them. */
 export interface RasterSize {
   readonly height: number;
   readonly width: number;
@@ -69,7 +69,7 @@ export type Filter = 'nearest' | keyof typeof kernels;
 /** Filters by Pillow's code (`resample` of preprocessor_config.json). */
 export const filters: readonly Filter[] = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'];
 
-/** A part of the resized picture, in its pixels. */
+/** A part of the resized image, in its pixels. */
 export interface Window extends RasterSize {
   readonly left: number;
   readonly top: number;
@@ -149,10 +149,10 @@ function reachOf({ first, count }: Taps<unknown>): readonly [number, number] {
  * Resizes the rows `[low, high)` of the source, the only ones that a following vertical pass reads.
  */
 function horizontalPass(
-  source: Picture,
+  source: RgbImage,
   taps: Taps<Int32Array>,
   [low, high]: readonly [number, number],
-): Picture {
+): RgbImage {
   const { first, count, weights, stride } = taps;
   const width = first.length;
   const rgb = new Uint8ClampedArray((high - low) * width * 3);
@@ -183,10 +183,10 @@ function horizontalPass(
 
 /** Resizes the columns `[low, high)`. Sums whole rows, so that memory is read in order. */
 function verticalPass(
-  source: Picture,
+  source: RgbImage,
   taps: Taps<Int32Array>,
   [low, high]: readonly [number, number],
-): Picture {
+): RgbImage {
   const { first, count, weights, stride } = taps;
   const height = first.length;
   const length = (high - low) * 3;
@@ -220,7 +220,7 @@ function nearestPositions({ from, to, start, length }: Axis): Int32Array {
   return positions;
 }
 
-function nearest(source: Picture, vertical: Axis, horizontal: Axis): Picture {
+function nearest(source: RgbImage, vertical: Axis, horizontal: Axis): RgbImage {
   const rows = nearestPositions(vertical);
   const columns = nearestPositions(horizontal);
   const rgb = new Uint8Array(rows.length * columns.length * 3);
@@ -245,8 +245,8 @@ function verticalFirst(source: RasterSize, size: RasterSize): boolean {
   return fewerRows > 0 && fewerRows > 2 * (source.width - size.width);
 }
 
-/** The rectangle of a picture, which lies wholly inside it. */
-export function cut<Any extends Picture | FloatPicture>(source: Any, window: Window): Any {
+/** The rectangle of an image, which lies wholly inside it. */
+export function cut<Any extends RgbImage | FloatImage>(source: Any, window: Window): Any {
   const { left, top, height, width } = window;
   if (height === source.height && width === source.width) return source;
   const samples = height * width * 3;
@@ -261,15 +261,15 @@ export function cut<Any extends Picture | FloatPicture>(source: Any, window: Win
 /**
  * Resizes as Pillow 13 does (`Image.resize(size, resample)` of an RGB image, `reducing_gap` and
  * `box` at their defaults). The size is in pixels, at least 1 × 1. With a window, only that part of
- * the resized picture is computed: the same bytes, without the cost of what a crop throws away.
+ * the resized image is computed: the same bytes, without the cost of what a crop throws away.
  * Returns the source itself where nothing changes.
  */
 export function resize(
-  source: Picture,
+  source: RgbImage,
   size: RasterSize,
   filter: Filter,
   window: Window = { left: 0, top: 0, ...size },
-): Picture {
+): RgbImage {
   const vertical = { from: source.height, to: size.height, start: window.top, length: window.height };
   const horizontal = { from: source.width, to: size.width, start: window.left, length: window.width };
   const [keepsHeight, keepsWidth] = [source.height === size.height, source.width === size.width];
@@ -299,10 +299,10 @@ function shifted<Weights>(taps: Taps<Weights>, by: number): Taps<Weights> {
 }
 
 function horizontalFloats(
-  source: Picture | FloatPicture,
+  source: RgbImage | FloatImage,
   { first, count, weights, stride }: Taps<Float64Array>,
   [low, high]: readonly [number, number],
-): FloatPicture {
+): FloatImage {
   const width = first.length;
   const rgb = new Float32Array((high - low) * width * 3);
   const input = source.rgb;
@@ -327,9 +327,9 @@ function horizontalFloats(
 }
 
 function verticalFloats(
-  source: FloatPicture,
+  source: FloatImage,
   { first, count, weights, stride }: Taps<Float64Array>,
-): FloatPicture {
+): FloatImage {
   const height = first.length;
   const length = source.width * 3;
   const rgb = new Float32Array(height * length);
@@ -356,11 +356,11 @@ export type FloatFilter = Extract<Filter, 'bilinear' | 'bicubic'>;
  * … 255 where the filter overshoots.
  */
 export function resizeFloat(
-  source: Picture,
+  source: RgbImage,
   size: RasterSize,
   filter: FloatFilter,
   window: Window = { left: 0, top: 0, ...size },
-): FloatPicture {
+): FloatImage {
   const axis = (from: number, to: number, start: number, length: number) =>
     taps({ from, to, start, length }, kernels[filter]);
   const rows = axis(source.height, size.height, window.top, window.height);

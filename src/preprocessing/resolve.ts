@@ -91,7 +91,7 @@ const openClipModes: Readonly<Record<string, CropMode>> = {
 };
 
 /**
- * open_clip's evaluation transform resizes to the whole picture that it crops:
+ * open_clip's evaluation transform resizes to the whole image that it crops:
  * `image_transform(..., is_train=False)`.
  */
 const fromOpenClip: Finder = ({ sidecars: { openClip } }, size) => {

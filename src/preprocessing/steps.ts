@@ -1,5 +1,5 @@
 /**
- * What happens to a picture before a model sees it, as a flat list of steps with their evidence.
+ * What happens to an image before a model sees it, as a flat list of steps with their evidence.
  */
 import type { Sourced } from '../domain/evidence';
 import type { Size } from '../domain/size';
@@ -9,10 +9,10 @@ import type { Filter, RasterSize } from './resize';
 export type Triple = readonly [number, number, number];
 
 /**
- * How the size after a resize follows from the picture's:
+ * How the size after a resize follows from the image's:
  * - `exact`: `height` × `width`, whatever the aspect;
  * - `shorter`: the shorter side becomes `height`, the longer keeps the aspect, rounded down;
- * - `cover`, `contain`: the smallest size of the picture's aspect that covers `height` × `width`,
+ * - `cover`, `contain`: the smallest size of the image's aspect that covers `height` × `width`,
  *   or the largest inside it;
  * - `longest`: the longer side becomes `height`, both rounded half up (SAM);
  * - `bounded`: like `shorter`, shrunk until the longer side is at most `width` (DETR), floored to
@@ -34,7 +34,7 @@ export interface ResizeStep {
 /** Where a centred crop starts when the difference is odd: the libraries disagree by one pixel. */
 export type CropRounding = 'torchvision' | 'transformers';
 
-/** Cuts the centre out; where the picture is smaller, surrounds it with `fill`. */
+/** Cuts the centre out; where the image is smaller, surrounds it with `fill`. */
 export interface CropStep {
   readonly kind: 'crop';
   readonly height: number;
@@ -83,23 +83,23 @@ export type SettingValue = string | number | readonly number[];
 export type SettingRecord = Readonly<Partial<Record<SettingName, Sourced<SettingValue>>>>;
 
 /**
- * Everything that is done to a picture, in order. Plain data: it crosses process borders and is
+ * Everything that is done to an image, in order. Plain data: it crosses process borders and is
  * shown as it is.
  */
 export interface Preprocessing {
   /** Whose arithmetic and conventions the steps follow. */
   readonly library: 'timm' | 'torchvision' | 'transformers';
   readonly steps: readonly Step[];
-  /** What comes out; absent if it follows from the picture's aspect. */
+  /** What comes out; absent if it follows from the image's aspect. */
   readonly inputSize?: Size;
-  /** Pictures are the frames of one video: [1, frames, 3, H, W]. */
+  /** Images are the frames of one video: [1, frames, 3, H, W]. */
   readonly video?: true;
   readonly evidence: SettingRecord;
   readonly warnings: readonly string[];
 }
 
 /**
- * A picture that this preprocessing cannot be applied to, or a configuration that describes none.
+ * An image that this preprocessing cannot be applied to, or a configuration that describes none.
  */
 export class PreprocessingError extends Error {
   override readonly name = 'PreprocessingError';
@@ -113,21 +113,19 @@ export function roundHalfEven(value: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-const rules: Record<ResizeRule, (step: ResizeStep, picture: RasterSize) => RasterSize> = {
+const rules: Record<ResizeRule, (step: ResizeStep, image: RasterSize) => RasterSize> = {
   exact: ({ height, width }) => ({ height, width }),
   shorter: ({ height: edge }, { height, width }) =>
     width <= height
       ? { height: Math.trunc((edge * height) / width), width: edge }
       : { height: edge, width: Math.trunc((edge * width) / height) },
-  cover: (step, picture) =>
-    byRatio(picture, Math.min(picture.height / step.height, picture.width / step.width)),
-  contain: (step, picture) =>
-    byRatio(picture, Math.max(picture.height / step.height, picture.width / step.width)),
+  cover: (step, image) => byRatio(image, Math.min(image.height / step.height, image.width / step.width)),
+  contain: (step, image) => byRatio(image, Math.max(image.height / step.height, image.width / step.width)),
   longest: ({ height: edge }, { height, width }) => {
     const scale = edge / Math.max(height, width);
     return { height: Math.floor(height * scale + 0.5), width: Math.floor(width * scale + 0.5) };
   },
-  bounded: (step, picture) => floored(bounded(step, picture), step.multiple ?? 1),
+  bounded: (step, image) => floored(bounded(step, image), step.multiple ?? 1),
 };
 
 function byRatio({ height, width }: RasterSize, ratio: number): RasterSize {
@@ -156,13 +154,13 @@ function floored({ height, width }: RasterSize, multiple: number): RasterSize {
   return { height: height - (height % multiple), width: width - (width % multiple) };
 }
 
-/** The size that a picture is resized to. Throws `PreprocessingError` if a side would vanish. */
-export function resizedSize(step: ResizeStep, picture: RasterSize): RasterSize {
-  const size = rules[step.rule](step, picture);
+/** The size that an image is resized to. Throws `PreprocessingError` if a side would vanish. */
+export function resizedSize(step: ResizeStep, image: RasterSize): RasterSize {
+  const size = rules[step.rule](step, image);
   if (size.height < 1 || size.width < 1) {
     throw new PreprocessingError(
-      `a picture of ${picture.width} × ${picture.height} pixels would be resized to ${size.width} × ${size.height} ` +
-        `(${describeStep(step)}); both sides must be at least 1. Choose another crop mode, or crop the picture first.`,
+      `an image of ${image.width} × ${image.height} pixels would be resized to ${size.width} × ${size.height} ` +
+        `(${describeStep(step)}); both sides must be at least 1. Choose another crop mode, or crop the image first.`,
     );
   }
   return size;

@@ -16,7 +16,7 @@ import { Peer } from './processes';
 import { spreadOf } from './statistics';
 import { missingRow, type Row } from './table';
 
-/** Largest model in parameters and MACs of one picture: what two cores answer within seconds. */
+/** Largest model in parameters and MACs of one image: what two cores answer within seconds. */
 const most = { params: 130e6, macs: 8e9 };
 
 /**
@@ -98,7 +98,7 @@ async function compare(peer: Peer, line: Line, folder: string): Promise<Compared
 /** Largest difference between our output and timm's, in parts of the spread of timm's. */
 async function differenceOf(model: Model, folder: string): Promise<number> {
   const { selected } = await openCheckpoint(join(folder, 'reference.safetensors'));
-  const [picture, expected] = await Promise.all(
+  const [image, expected] = await Promise.all(
     ['picture', 'output'].map(async (name) => {
       const tensor = selected.tensors.find((each) => each.name === name)!;
       return {
@@ -108,7 +108,7 @@ async function differenceOf(model: Model, folder: string): Promise<number> {
       } as const;
     }),
   );
-  const outputs = await run(model, picture!);
+  const outputs = await run(model, image!);
   const fits = outputs.filter(({ length }) => length === expected!.data.length);
   return Math.min(...fits.map((found) => relativeDifference(found, expected!.data)));
 }
@@ -119,7 +119,7 @@ function relativeDifference(found: Float32Array, expected: Float32Array): number
   return expected.reduce((most, value, at) => Math.max(most, Math.abs(value - found[at]!)), 0) / spread;
 }
 
-async function run(model: Model, picture: TensorData): Promise<readonly Float32Array[]> {
+async function run(model: Model, image: TensorData): Promise<readonly Float32Array[]> {
   const graph = model.graph();
   const loaded = await LoadedModel.load(
     runtime,
@@ -135,7 +135,7 @@ async function run(model: Model, picture: TensorData): Promise<readonly Float32A
   );
   try {
     const names = graph.outputs.map(({ name }) => name);
-    const outputs = await loaded.run('cpu', false, { [graph.inputs[0]!.name]: picture }, names);
+    const outputs = await loaded.run('cpu', false, { [graph.inputs[0]!.name]: image }, names);
     return names.map((name) => outputs[name]!.data as Float32Array);
   } finally {
     await loaded.release();

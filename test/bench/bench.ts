@@ -15,7 +15,7 @@ import { makeWorkload, type Workload } from './workload';
 
 type Section = (workload: Workload) => Promise<readonly Row[]>;
 
-const warmAgainst = (name: string): string => `warm, picture to top-5, against ${name}`;
+const warmAgainst = (name: string): string => `warm, image to top-5, against ${name}`;
 
 /** In the order of the table; memory before the peers, so that its processes are alone. */
 const sections: Readonly<Record<string, Section>> = {

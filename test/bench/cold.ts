@@ -2,7 +2,7 @@ import type { NotFound, OtherWay } from './findPeers';
 import { processTime, runProgram, vitrine } from './processes';
 import { agreement, measurePairs } from './statistics';
 import { missingRow, ratioRow, type Row } from './table';
-import { picture, type Workload } from './workload';
+import { image, type Workload } from './workload';
 
 const turns = 5;
 
@@ -15,7 +15,7 @@ export async function measureCold(
 ): Promise<readonly Row[]> {
   const what = `cold, checkpoint to top-5, against ${name}`;
   if ('notFound' in other) return [missingRow(what, other.notFound)];
-  const ours = vitrine('classify', weights, picture, '--provider', 'cpu', '--json');
+  const ours = vitrine('classify', weights, image, '--provider', 'cpu', '--json');
   const same = compareTop((await runProgram(ours)).output, (await runProgram(other.command)).output);
   const paired = await measurePairs(
     turns,

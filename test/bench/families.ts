@@ -1,5 +1,5 @@
 // One row per family: from a file to its graph for the family's largest published model, and a
-// picture to the five likeliest classes of a small one against timm with the same random weights.
+// image to the five likeliest classes of a small one against timm with the same random weights.
 import { join } from 'node:path';
 import { families } from '../../src/architectures/registry';
 import type { Family } from '../../src/architectures/family';
@@ -68,7 +68,7 @@ export async function measureFamilies(): Promise<readonly Row[]> {
   for (const family of names.filter((name) => wanted?.includes(name) ?? true)) {
     console.log(`  ${family} …`);
     rows.push(...(await measureGraph(family, largestOf(family, lines))));
-    rows.push(...(await measurePicture(family)));
+    rows.push(...(await measureImage(family)));
   }
   return rows;
 }
@@ -102,9 +102,9 @@ function measureGraph(family: string, line: Line | undefined): Promise<readonly 
   });
 }
 
-function measurePicture(family: string): Promise<readonly Row[]> {
+function measureImage(family: string): Promise<readonly Row[]> {
   const architecture = small[family];
-  const what = `${family}: picture to top-5`;
+  const what = `${family}: image to top-5`;
   if (architecture === undefined) return Promise.resolve([missingRow(what, 'timm does not have it')]);
   return inFolder(async (folder) => {
     const weights = join(folder, 'model.safetensors');

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { provideFolder } from '../run/cache.mjs';
 import { capture } from '../run/processes.mjs';
 import type { Command } from './processes';
-import { picture, type Workload } from './workload';
+import { image, type Workload } from './workload';
 
 /** A way to the same answer that is not ours. */
 export interface OtherWay {
@@ -32,16 +32,16 @@ export async function findTransformersJs({ hub, hubName }: Workload): Promise<Ot
     const program = resolve('test/bench/peers/transformersJs.mjs');
     return {
       title: `transformers.js ${version}`,
-      command: [process.execPath, program, packages, hub, hubName, picture],
+      command: [process.execPath, program, packages, hub, hubName, image],
     };
   } catch (error) {
     return { notFound: `${packageName} could not be installed: ${(error as Error).message.split('\n')[0]}` };
   }
 }
 
-/** timm that classifies the picture. Weights that are not there are made, at random. */
+/** timm that classifies the image. Weights that are not there are made, at random. */
 export const findTimm = (weights: string, architecture: string): Promise<OtherWay | NotFound> =>
-  findInPython('timmEager', [architecture, weights, picture]);
+  findInPython('timmEager', [architecture, weights, image]);
 
 /** timm that makes models and what they give. */
 export const findTimmOutputs = (): Promise<OtherWay | NotFound> => findInPython('timmOutputs', []);

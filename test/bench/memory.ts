@@ -2,7 +2,7 @@ import { startInference, withIdleProcess } from './inference';
 import { childProcesses, peakBytes } from './processes';
 import { spreadOf } from './statistics';
 import { missingRow, type Row } from './table';
-import { picture, type Workload } from './workload';
+import { image, type Workload } from './workload';
 
 /** After the third run the session with packed weights is in place. */
 const runs = 5;
@@ -36,8 +36,7 @@ async function peaksOf({ weights }: Workload): Promise<Peaks> {
   const inference = startInference();
   try {
     const others = childProcesses();
-    const classify = () =>
-      inference.classify({ checkpoint: weights, image: picture, options: { provider: 'cpu' } });
+    const classify = () => inference.classify({ checkpoint: weights, image, options: { provider: 'cpu' } });
     await classify();
     const own = childProcesses().find((id) => !others.includes(id))!;
     const first = peakBytes(own);

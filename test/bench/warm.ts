@@ -6,7 +6,7 @@ import { startInference } from './inference';
 import { ownProgram, Peer } from './processes';
 import { agreement, measurePairs, spreadOf, type Paired } from './statistics';
 import { formatTime, missingRow, ratioRow, type Row } from './table';
-import { picture, type Workload } from './workload';
+import { image, type Workload } from './workload';
 
 /** Many, because the target is nearer to 1 than two runs on a busy machine are to each other. */
 const turns = 60;
@@ -23,11 +23,11 @@ interface Parts {
   readonly run: number;
   readonly decode: number;
   readonly preprocess: number;
-  /** All that is left: both ends of the channel, the pictures that are sent back, the softmax. */
+  /** All that is left: both ends of the channel, the images that are sent back, the softmax. */
   readonly messages: number;
 }
 
-/** Classifies one picture again and again, and keeps what each request spent its time on. */
+/** Classifies one image again and again, and keeps what each request spent its time on. */
 class Warm {
   readonly parts: Parts[] = [];
 
@@ -58,13 +58,13 @@ class Warm {
   }
 }
 
-/** Further pictures on a loaded model, against the runtime alone on the same graph. */
+/** Further images on a loaded model, against the runtime alone on the same graph. */
 export async function measureWarm(workload: Workload): Promise<readonly Row[]> {
   const inference = startInference();
   const bare = await Peer.start(ownProgram('peers/bareRuntime', workload.graph));
   const lastLayer = await Peer.start(ownProgram('peers/bareRuntime', workload.graphWithLastLayer));
   const peer = 'bare onnxruntime-node on the same graph';
-  const request = { checkpoint: workload.weights, image: picture, options: { provider: 'cpu' } };
+  const request = { checkpoint: workload.weights, image, options: { provider: 'cpu' } };
   try {
     for (const each of [bare, lastLayer]) for (let run = 0; run < warmUps; run++) await each.run();
     const plain = await measureRequests(new Warm(inference, request), bare);
@@ -106,11 +106,11 @@ function apart(warm: Warm): readonly Row[] {
     what: `  apart: ${title}`,
     value: spreadOf(warm.parts.map((parts) => parts[part as keyof Parts])),
     unit: 'ms',
-    detail: `of ${formatTime(warm.median('whole'))} per picture`,
+    detail: `of ${formatTime(warm.median('whole'))} per image`,
   }));
 }
 
-/** Further pictures from file to answer, against another way. */
+/** Further images from file to answer, against another way. */
 export async function measureWarmPeer(
   weights: string,
   other: OtherWay | NotFound,
@@ -120,8 +120,8 @@ export async function measureWarmPeer(
   // First the other: it may make the weights.
   const peer = await Peer.start(other.command);
   const inference = startInference();
-  // Labels alone, as the other gives them: no picture to draw.
-  const request = { checkpoint: weights, image: picture, options: { provider: 'cpu' }, displaySide: 0 };
+  // Labels alone, as the other gives them: no image to draw.
+  const request = { checkpoint: weights, image, options: { provider: 'cpu' }, displaySide: 0 };
   try {
     const { answer } = await inference.classify(request);
     const same = agreement(

@@ -17,8 +17,8 @@ const base: VitSize = { dim: 768, depth: 12, patch: 16, image: 224, classes: 100
 const architecture = 'vit_base_patch16_224';
 const large: VitSize = { ...base, dim: 4224 };
 
-/** 640 × 480, as a camera's picture would be after a messenger had it. */
-export const picture = resolve('media/sample/images/cat-on-grass.jpg');
+/** 640 × 480, as a camera's image would be after a messenger had it. */
+export const image = resolve('media/sample/images/cat-on-grass.jpg');
 
 /** The files that are measured. */
 export interface Workload {

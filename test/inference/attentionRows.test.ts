@@ -13,7 +13,7 @@ import { resolvePreprocessing } from '../../src/preprocessing/resolve';
 import { Runs } from '../../src/inference/runs';
 import { checkpointPath, readCases } from '../support/cases';
 import { seeded } from '../support/random';
-import { processPath, sampleModel, samplePicture, silent, stepOf } from './support';
+import { processPath, sampleModel, sampleImage, silent, stepOf } from './support';
 
 /**
  * Long sequences: maps that would not fit are answered by rows computed in the graph. Both ways
@@ -38,11 +38,11 @@ describe('attention of maps that are not kept whole', () => {
       fileName: checkpoint.file,
       dialect: recognition.dialect,
     });
-    const picture = { path: samplePicture, asStored: false, preprocessing, displaySide: 0 };
+    const image = { path: sampleImage, asStored: false, preprocessing, displaySide: 0 };
     const settings = { provider: 'cpu', attention: true, step: stepOf(opened.model) };
     return client.request(async (remote) => {
       await remote.load(model, settings);
-      const { run } = await remote.runImage(model.key, picture, settings);
+      const { run } = await remote.runImage(model.key, image, settings);
       const answers: AttentionRows[] = [];
       for (const query of queries) answers.push(await remote.attention(run, query));
       return answers;

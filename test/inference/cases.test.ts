@@ -144,7 +144,7 @@ describe(`golden cases of ${casesFolder}`, () => {
     'vgg-torchvision-pth',
   ];
   for (const golden of readCases().filter(({ id }) => batched.includes(id)))
-    it(`${golden.id}: a batch of two gives each picture its own answer`, async () => {
+    it(`${golden.id}: a batch of two gives each image its own answer`, async () => {
       const reference = await readReference(golden);
       const { shape, data } = reference.get('pixel_values')!;
       const [name] = Object.keys(golden.outputs);

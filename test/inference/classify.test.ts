@@ -2,7 +2,7 @@ import type { PathRunner } from '../../src/useCases/run';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { classesOf, firstOf, sampleModel, samplePicture, testInference } from './support';
+import { classesOf, firstOf, sampleModel, sampleImage, testInference } from './support';
 
 type TopFive = readonly (readonly [label: string, probability: number])[];
 interface Expected {
@@ -15,7 +15,7 @@ interface Expected {
 
 const expected = (name: string): Expected =>
   JSON.parse(readFileSync(join('media/sample', name), 'utf8')) as Expected;
-const picture = (name: string): string => join('media/sample/images', name);
+const imageFile = (name: string): string => join('media/sample/images', name);
 const sum = (values: Float32Array): number => values.reduce((a, b) => a + b, 0);
 
 /**
@@ -36,14 +36,14 @@ function assertTop(
     );
 }
 
-describe('classifying the sample pictures', () => {
+describe('classifying the sample images', () => {
   let inference: PathRunner;
   before(() => (inference = testInference()));
   after(() => inference.dispose());
 
   for (const { image, top5, as_stored: asStored } of expected('expected.json').images) {
     it(`${image}: ${top5[0]![0]}`, async () => {
-      const view = await inference.classify({ checkpoint: sampleModel, image: picture(image) });
+      const view = await inference.classify({ checkpoint: sampleModel, image: imageFile(image) });
       assertTop(classesOf(view).top, top5);
       assert.equal(view.provider.used, 'cpu');
       assert.equal(classesOf(view).classes, 29);
@@ -52,7 +52,7 @@ describe('classifying the sample pictures', () => {
       it(`${image} as stored: ${asStored[0]![0]}`, async () => {
         const view = await inference.classify({
           checkpoint: sampleModel,
-          image: picture(image),
+          image: imageFile(image),
           options: { asStored: true },
         });
         assertTop(classesOf(view).top, asStored);
@@ -64,14 +64,14 @@ describe('classifying the sample pictures', () => {
     for (const { image, top5 } of expected('expected-64.json').images) {
       const view = await inference.classify({
         checkpoint: 'media/sample/vitrine-sample-64',
-        image: picture(image),
+        image: imageFile(image),
       });
       assertTop(classesOf(view).top, top5);
     }
   });
 
-  it('shows what the model saw, where it lies on the picture, and how it was prepared', async () => {
-    const view = await inference.classify({ checkpoint: sampleModel, image: samplePicture, displaySide: 64 });
+  it('shows what the model saw, where it lies on the image, and how it was prepared', async () => {
+    const view = await inference.classify({ checkpoint: sampleModel, image: sampleImage, displaySide: 64 });
     assert.deepEqual(view.seen.size, [640, 480]);
     assert.deepEqual([view.seen.pixels.width, view.seen.pixels.height], [64, 48]);
     assert.deepEqual([view.seen.seen.width, view.seen.seen.height], [128, 128]);
@@ -87,7 +87,7 @@ describe('classifying the sample pictures', () => {
   });
 
   it('runs again with a figure that the user set, and says that it was set', async () => {
-    const request = { checkpoint: sampleModel, image: samplePicture };
+    const request = { checkpoint: sampleModel, image: sampleImage };
     const plain = await inference.classify(request);
     const set = await inference.classify({ ...request, options: { preprocessing: { mean: 'imagenet' } } });
     assert.notEqual(firstOf(set).score, firstOf(plain).score);
@@ -95,7 +95,7 @@ describe('classifying the sample pictures', () => {
   });
 
   it('names the key, the value and what is allowed where a figure cannot be', async () => {
-    const request = { checkpoint: sampleModel, image: samplePicture };
+    const request = { checkpoint: sampleModel, image: sampleImage };
     await assert.rejects(
       inference.classify({ ...request, options: { preprocessing: { filter: 'cubic' } } }),
       /filter: cubic found; .*bicubic/,
@@ -103,7 +103,7 @@ describe('classifying the sample pictures', () => {
   });
 
   it('runs at another image size, with more tokens', async () => {
-    const request = { checkpoint: sampleModel, image: samplePicture, attention: true };
+    const request = { checkpoint: sampleModel, image: sampleImage, attention: true };
     const view = await inference.classify({ ...request, options: { imageSize: [192, 192] } });
     assert.equal(view.seen.seen.width, 192);
     assert.deepEqual(view.probes[0]!.queries.grid, [24, 24]);
@@ -112,11 +112,11 @@ describe('classifying the sample pictures', () => {
     assert.deepEqual(view.inputSize.step, [8, 8]);
   });
 
-  it('names a picture that is none, and a provider that is none', async () => {
+  it('names an image that is none, and a provider that is none', async () => {
     const request = { checkpoint: sampleModel, image: 'package.json' };
     await assert.rejects(inference.classify(request), /package\.json: unsupported format/);
     await assert.rejects(
-      inference.classify({ checkpoint: sampleModel, image: samplePicture, options: { provider: 'tpu' } }),
+      inference.classify({ checkpoint: sampleModel, image: sampleImage, options: { provider: 'tpu' } }),
       /provider tpu is not available.*cpu/,
     );
   });
@@ -124,19 +124,19 @@ describe('classifying the sample pictures', () => {
   it('refuses a model beyond the memory limit before it loads anything', async () => {
     const small = testInference({ limits: { memoryBytes: 1e6 } });
     await assert.rejects(
-      small.classify({ checkpoint: sampleModel, image: samplePicture }),
+      small.classify({ checkpoint: sampleModel, image: sampleImage }),
       /needs about \d+ MB of memory, and 1 MB are allowed/,
     );
     await small.dispose();
   });
 });
 
-describe('attention of a classified picture', () => {
+describe('attention of a classified image', () => {
   let inference: PathRunner;
   before(() => (inference = testInference()));
   after(() => inference.dispose());
 
-  const classify = (image = samplePicture) =>
+  const classify = (image = sampleImage) =>
     inference.classify({ checkpoint: sampleModel, image, attention: true });
 
   it('gives rows that sum to one for the class token, a patch and the mean', async () => {
@@ -163,11 +163,11 @@ describe('attention of a classified picture', () => {
     assert(rows.every(({ length }) => length === 0));
   });
 
-  it('runs a picture again whose maps newer runs have pushed out', async () => {
+  it('runs an image again whose maps newer runs have pushed out', async () => {
     const first = await classify();
     const query = { kind: 'patch', row: 8, column: 8 } as const;
     const before = await inference.attention(first.run, query);
-    for (let run = 0; run < 9; run++) await classify(picture('dog-on-a-path.jpg'));
+    for (let run = 0; run < 9; run++) await classify(imageFile('dog-on-a-path.jpg'));
     const after = await inference.attention(first.run, query);
     assert.equal(after.run, first.run);
     for (const [index, row] of before.rows.entries())

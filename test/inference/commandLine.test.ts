@@ -94,7 +94,7 @@ describe('the command line', function () {
     assert.match(errors, /haeds.*heads/);
   });
 
-  it('classifies the sample pictures as the reference does', async () => {
+  it('classifies the sample images as the reference does', async () => {
     const expected = JSON.parse(await readFile('media/sample/expected.json', 'utf8')) as Expected;
     const images = expected.images.map(({ image }) => `media/sample/images/${image}`);
     const { status, output } = await vitrine('classify', '--json', '--provider', 'cpu', sample, ...images);
@@ -114,7 +114,7 @@ describe('the command line', function () {
     });
   });
 
-  it('draws attention in the size of the picture', async () => {
+  it('draws attention in the size of the image', async () => {
     const out = join(folder, 'attention.png');
     const { status, output } = await vitrine(
       'attention',
@@ -191,7 +191,7 @@ describe('the command line', function () {
     own.forEach((value, index) => assert.ok(Math.abs(value - exported[index]!) < 1e-4));
   });
 
-  it('names the picture that failed, with its kind, and answers for the others', async () => {
+  it('names the image that failed, with its kind, and answers for the others', async () => {
     const { status, output } = await vitrine('classify', '--json', sample, join(folder, 'none.jpg'), cat);
     const [refused, fine] = lines(output);
     assert.equal(status, 1);
@@ -200,7 +200,7 @@ describe('the command line', function () {
     assert.equal(fine!['image'], cat);
   });
 
-  it('says what the answer rests on: a turned picture, and what no file tells', async () => {
+  it('says what the answer rests on: a turned image, and what no file tells', async () => {
     const frog = 'media/sample/images/frog-exif-rotated.jpg';
     const turned = await vitrine('classify', sample, frog);
     assert.match(turned.output, /EXIF orientation 6 applied; --as-stored leaves it/);

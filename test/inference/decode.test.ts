@@ -71,13 +71,13 @@ describe('decoding equals Pillow', () => {
       const storedName = line.rgb_high_byte ?? line.rgb;
       // Pillow turns TIFF files while loading, so the tensor as stored is turned already.
       const turnedName = line.file.endsWith('.tif') ? line.rgb : (line.rgb_exif ?? storedName);
-      for (const [picture, name] of [
+      for (const [image, name] of [
         [stored, storedName],
         [turned, turnedName],
       ] as const) {
         const { shape, bytes } = decoded.get(name)!;
-        assert.deepEqual([picture.height, picture.width, 3], shape);
-        const gap = difference(picture.rgb, bytes);
+        assert.deepEqual([image.height, image.width, 3], shape);
+        const gap = difference(image.rgb, bytes);
         const allowed = tolerated[line.file] ?? (({ largest }) => largest === 0);
         assert.ok(allowed(gap, line), `${name}: ${JSON.stringify(gap)}`);
       }
@@ -86,7 +86,7 @@ describe('decoding equals Pillow', () => {
     });
   }
 
-  it('says what it did to a picture that is not plain RGB', async () => {
+  it('says what it did to an image that is not plain RGB', async () => {
     const notes = async (file: string) => (await decodeImage(pathOf(file))).notes.join('; ');
     assert.match(await notes('gif-animated.gif'), /first of 3 frames/);
     assert.match(await notes('png-gray16.png'), /high byte/);
@@ -95,7 +95,7 @@ describe('decoding equals Pillow', () => {
     assert.equal(await notes('jpeg-420.jpg'), '');
   });
 
-  it('is exactly as good as the list of extensions: every one has a picture here that decodes', () => {
+  it('is exactly as good as the list of extensions: every one has an image here that decodes', () => {
     const aliases: Readonly<Record<string, string>> = {
       '.jpeg': '.jpg',
       '.jpe': '.jpg',
@@ -117,7 +117,7 @@ interface HostileCase {
   readonly must_mention: readonly string[];
 }
 
-describe('broken and hostile pictures', () => {
+describe('broken and hostile images', () => {
   const hostile = join('test', 'fixtures', 'hostile');
   let cases: HostileCase[] = [];
 
@@ -145,7 +145,7 @@ describe('broken and hostile pictures', () => {
   });
 });
 
-describe('pictures that cannot be read', () => {
+describe('images that cannot be read', () => {
   let temporary = '';
   before(async () => (temporary = await mkdtemp(join(tmpdir(), 'vitrine-decode-'))));
   after(() => rm(temporary, { recursive: true, force: true }));
@@ -158,7 +158,7 @@ describe('pictures that cannot be read', () => {
       return true;
     });
 
-  it('are told apart: missing, a folder, nothing in it, not a picture', async () => {
+  it('are told apart: missing, a folder, nothing in it, not an image', async () => {
     await refusal(join(temporary, 'missing.png'), 'unreadable', /cannot be read.*no such file/i);
     await refusal(temporary, 'unsupported', /not a regular file/);
     const empty = join(temporary, 'empty.bmp');
@@ -211,7 +211,7 @@ describe('BMP of every kind', () => {
   ];
 
   /**
-   * A 3 × 2 picture of two colours; `rows` are the stored ones, bottom first, padded to four bytes.
+   * A 3 × 2 image of two colours; `rows` are the stored ones, bottom first, padded to four bytes.
    */
   function bmp(bits: number, rows: readonly number[][], { gap = 0, topDown = false } = {}): Buffer {
     const colours = bits <= 8 ? palette.flatMap(([r, g, b]) => [b!, g!, r!, 0]) : [];
@@ -231,7 +231,7 @@ describe('BMP of every kind', () => {
   }
 
   const [a, b] = palette as [number[], number[]];
-  const picture = [...a, ...b, ...a, ...b, ...b, ...a];
+  const image = [...a, ...b, ...a, ...b, ...b, ...a];
   const bgr = (colour: number[]) => [colour[2]!, colour[1]!, colour[0]!];
   const kinds: Readonly<Record<string, Buffer>> = {
     '1 bit': bmp(1, [[0b11000000], [0b01000000]]),
@@ -268,7 +268,7 @@ describe('BMP of every kind', () => {
       const path = join(temporary, 'kind.bmp');
       await writeFile(path, bytes);
       const { width, height, rgb } = await decodeImage(path);
-      assert.deepEqual({ width, height, rgb: [...rgb] }, { width: 3, height: 2, rgb: picture });
+      assert.deepEqual({ width, height, rgb: [...rgb] }, { width: 3, height: 2, rgb: image });
     });
   }
 });

@@ -65,7 +65,7 @@ describe('exportOnnx', () => {
     );
   });
 
-  /** A picture of a ramp, in the model's shape. */
+  /** An image of a ramp, in the model's shape. */
   function ramp(): { name: string; shape: readonly number[]; data: Float32Array } {
     const { name, shape } = model.graph().inputs[0]!;
     const size = shape.reduce((product, side) => product * side, 1);

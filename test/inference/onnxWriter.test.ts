@@ -180,11 +180,11 @@ describe('writeOnnx', () => {
 
   it('writes every kind of attribute', async () => {
     const b = new GraphBuilder('attributes', { find: () => undefined });
-    const picture = b.input('x', [tokens, width]);
+    const image = b.input('x', [tokens, width]);
     const value = { dtype: 'F32', shape: [1], bytes: floatBytes(Float32Array.of(0.5)) } as const;
     const half = b.add('Constant', [], { value: { type: 'tensor', value } });
     const list = b.add('Constant', [], { value_floats: { type: 'floats', value: [1, 2, 3, 4] } });
-    const gelu = b.add('Gelu', [b.add('Mul', [picture, half])], { approximate: text('tanh') });
+    const gelu = b.add('Gelu', [b.add('Mul', [image, half])], { approximate: text('tanh') });
     const turned = b.add('Transpose', [b.add('Sub', [gelu, list])], { perm: ints([1, 0]) });
     const leaky = b.add('LeakyRelu', [turned], { alpha: float(0.25) });
     b.output('y', b.add('Softmax', [leaky], { axis: int(-2) }), 'tokens');

@@ -8,7 +8,7 @@ import { createMemoryStore } from '../../src/inference/providers';
 import { defaultLimits } from '../../src/inference/memory';
 import { createInference, type Inference } from '../../src/inference/service';
 import { checkpointPath, readCases } from '../support/cases';
-import { classesOf, processPath, sampleModel, samplePicture, silent } from './support';
+import { classesOf, processPath, sampleModel, sampleImage, silent } from './support';
 
 /** What VS Code keeps for a workspace, in memory. */
 function memento() {
@@ -54,13 +54,13 @@ describe('from the click on an image to its run', () => {
       const file = await openOnce(path);
       await memory.setAssumptions(headerKey(file.checkpoint.selected.tensors), assumed);
       const model = await settleRemembered(file, memory);
-      const run = await inference.classify({ opened: model, image: samplePicture, attention: true });
+      const run = await inference.classify({ opened: model, image: sampleImage, attention: true });
       assert.ok(classesOf(run).top.length > 0);
       await inference.attention(run.run, { kind: 'mean' });
       // Another size is settled on what was read.
       const step = run.inputSize.step[0] * 2;
       const imageSize = [run.inputSize.native[0] + step, run.inputSize.native[1] + step] as const;
-      await inference.classify({ opened: model, image: samplePicture, options: { imageSize } });
+      await inference.classify({ opened: model, image: sampleImage, options: { imageSize } });
       assert.ok(opened.length > 0, 'opening is not counted');
       assert.deepEqual(opened, [...new Set(opened)]);
     });

@@ -4,18 +4,18 @@ import { folder } from '../unit/preprocessing/goldens';
 import { backendOf, check, filesOf, pipelineLines, run } from '../unit/preprocessing/pipelineLines';
 
 /**
- * A picture object with transparency is put over white by transformers alone; from a file nobody
+ * An image object with transparency is put over white by transformers alone; from a file nobody
  * does.
  */
 const lines = pipelineLines.filter((line) => line.given !== 'as opened' && backendOf(line));
 
-describe("from the picture's file to the model's input, as in Python", () => {
+describe("from the image's file to the model's input, as in Python", () => {
   for (const line of lines) {
     it(line.id, async () => {
       const asStored = line.given === 'rgb';
       const paths = filesOf(line).map((file) => join(folder, 'images', file));
-      const pictures = await Promise.all(paths.map((path) => decodeImage(path, { asStored })));
-      check(line, run(line, pictures));
+      const images = await Promise.all(paths.map((path) => decodeImage(path, { asStored })));
+      check(line, run(line, images));
     });
   }
 });

@@ -28,7 +28,7 @@ import {
   firstOf,
   processPath,
   sampleModel,
-  samplePicture,
+  sampleImage,
   silent,
   stepOf,
   temporaryFolder,
@@ -74,8 +74,8 @@ describe('the inference process', () => {
     const started = /^inference process (\d+) started$/.exec(text);
     if (started) processIds.push(Number(started[1]));
   };
-  const sample = { checkpoint: sampleModel, image: samplePicture };
-  const slowRequest = { checkpoint: slowModel, image: samplePicture };
+  const sample = { checkpoint: sampleModel, image: sampleImage };
+  const slowRequest = { checkpoint: slowModel, image: sampleImage };
 
   /** Called when the process begins to load a model, which a run follows. */
   let onLoading = (): void => undefined;
@@ -170,7 +170,7 @@ describe('the inference process', () => {
     const path = join(folder, 'cut', 'model.safetensors');
     mkdirSync(join(folder, 'cut'));
     writeSparseVit(path, slow);
-    const request = { checkpoint: path, image: samplePicture };
+    const request = { checkpoint: path, image: sampleImage };
     const { run } = await startSlowRun(request);
     truncateSync(path, 1e6);
     await assert.rejects(run, /model\.safetensors|cut off or overwritten/);
@@ -184,7 +184,7 @@ describe('the inference process', () => {
     mkdirSync(copy);
     for (const name of ['config.json', 'model.safetensors'])
       copyFileSync(join(sampleModel, name), join(copy, name));
-    const request = { checkpoint: copy, image: samplePicture };
+    const request = { checkpoint: copy, image: sampleImage };
     const before = await inference.classify(request);
     const weights = join(copy, 'model.safetensors');
     const bytes = readFileSync(weights);
@@ -258,12 +258,12 @@ describe('the inference process', () => {
       dialect: recognition.dialect,
       imageSize: [slow.image, slow.image],
     });
-    const picture = { path: samplePicture, asStored: false, preprocessing, displaySide: 0 };
+    const image = { path: sampleImage, asStored: false, preprocessing, displaySide: 0 };
     const settings = { provider: 'cpu', attention: false, step: stepOf(opened.model) };
     const resident = () => client.request((remote) => remote.memory());
-    const run = () => client.request((remote) => remote.runImage(model.key, picture, settings));
+    const run = () => client.request((remote) => remote.runImage(model.key, image, settings));
     // The image decoder stays; it is no part of the model.
-    await client.request((remote) => remote.preprocess(picture));
+    await client.request((remote) => remote.preprocess(image));
     const idle = await resident();
     await client.request((remote) => remote.load(model, settings));
     // The third run is made by the packed session.

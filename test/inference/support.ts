@@ -68,7 +68,7 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-export const samplePicture = resolve('media/sample/images/cat-on-grass.jpg');
+export const sampleImage = resolve('media/sample/images/cat-on-grass.jpg');
 export const sampleModel = resolve('media/sample/vitrine-sample');
 
 /** Sizes of a plain ViT. */

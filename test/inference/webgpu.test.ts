@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { softwareVulkan } from '../run/vulkan.mjs';
 import { createMemoryStore } from '../../src/inference/providers';
 import { skip } from '../support/skip';
-import { classesOf, firstOf, sampleModel, samplePicture, testInference } from './support';
+import { classesOf, firstOf, sampleModel, sampleImage, testInference } from './support';
 
-const request = { checkpoint: sampleModel, image: samplePicture, attention: true };
+const request = { checkpoint: sampleModel, image: sampleImage, attention: true };
 const named = (views: readonly ProviderView[], name: string): ProviderView =>
   views.find((view) => view.name === name) ?? assert.fail(`no provider ${name}`);
 

@@ -11,7 +11,7 @@ import type { Json, Kind } from '../settings';
 
 /**
  * `center` keeps the aspect and loses the margins, `squash` gives the aspect up, `border` keeps the
- * whole picture and pads.
+ * whole image and pads.
  */
 export const cropModes = ['center', 'squash', 'border'] as const;
 export type CropMode = (typeof cropModes)[number];
@@ -21,11 +21,11 @@ const cropMode: Kind<CropMode> = {
   needed: cropModes.join(', '),
 };
 
-/** What timm's pretrained_cfg says about pictures. */
+/** What timm's pretrained_cfg says about images. */
 export interface TimmSettings {
   readonly imageSize: Sourced<Size>;
   readonly filter: Sourced<Filter>;
-  /** The crop's share of the resized picture. */
+  /** The crop's share of the resized image. */
   readonly cropPct: Sourced<number>;
   readonly cropMode: Sourced<CropMode>;
   readonly mean: Sourced<Triple>;

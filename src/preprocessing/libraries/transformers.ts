@@ -206,7 +206,7 @@ function stepsOf(settings: Settings, processor: Processor): Step[] {
   return steps;
 }
 
-/** What comes out of the steps, where it does not depend on the picture. */
+/** What comes out of the steps, where it does not depend on the image. */
 function outputSize(steps: readonly Step[]): Size | undefined {
   const padding = steps.find((step) => step.kind === 'pad');
   if (padding) return padding.height && padding.width ? [padding.height, padding.width] : undefined;

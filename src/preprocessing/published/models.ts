@@ -58,7 +58,7 @@ export type Model = readonly [
    * An index into `profiles`, or torchvision's preset; null if it is that of the architecture, or
    * not known.
    */
-  pictures: number | Preset | null,
+  images: number | Preset | null,
   /** Name of the file that it is downloaded as, without its extension. */
   file?: string,
 ];

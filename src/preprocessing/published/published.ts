@@ -52,16 +52,16 @@ function collect(models: readonly Model[]): Known {
   const files = new Map<string, number>();
   const weights = new Map<string, Preset>();
   const weightFiles = new Map<string, Preset>();
-  for (const [name, , , pictures] of models) if (typeof pictures === 'number') names.set(name, pictures);
-  for (const [name, , , pictures, file] of models) {
+  for (const [name, , , images] of models) if (typeof images === 'number') names.set(name, images);
+  for (const [name, , , images, file] of models) {
     if (file === undefined) continue;
-    if (typeof pictures === 'object' && pictures !== null) {
-      weights.set(name, pictures);
+    if (typeof images === 'object' && images !== null) {
+      weights.set(name, images);
       // Several weights have one bare name: the first, torchvision's V1, has it.
       for (const key of [file, file.replace(hash, '')])
-        if (!weightFiles.has(key)) weightFiles.set(key, pictures);
+        if (!weightFiles.has(key)) weightFiles.set(key, images);
     } else {
-      const profile = pictures ?? names.get(architectureOf(name));
+      const profile = images ?? names.get(architectureOf(name));
       if (profile !== undefined) files.set(file, profile);
     }
   }

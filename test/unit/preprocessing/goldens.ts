@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Picture } from '../../../src/preprocessing/resize';
+import type { RgbImage } from '../../../src/preprocessing/resize';
 
 export const folder = join('test', 'fixtures', 'preprocessing');
 
@@ -47,7 +47,7 @@ export function floats(tensor: StoredTensor): Float32Array {
   return new Float32Array(tensor.bytes.slice().buffer);
 }
 
-export function pictureOf(tensor: StoredTensor): Picture {
+export function imageOf(tensor: StoredTensor): RgbImage {
   const [height, width] = tensor.shape as [number, number, number];
   return { height, width, rgb: tensor.bytes };
 }

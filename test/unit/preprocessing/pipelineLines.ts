@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { applyBatch } from '../../../src/preprocessing/pipeline';
 import type { BatchInput, Preprocessing } from '../../../src/preprocessing/pipeline';
 import { presetOfWeights } from '../../../src/preprocessing/published/published';
-import type { Picture } from '../../../src/preprocessing/resize';
+import type { RgbImage } from '../../../src/preprocessing/resize';
 import type { Json } from '../../../src/preprocessing/settings';
 import { readTimm } from '../../../src/preprocessing/libraries/timm';
 import { torchvisionPreprocessing } from '../../../src/preprocessing/libraries/torchvision';
@@ -57,9 +57,9 @@ export function filesOf({ image }: Line): readonly string[] {
   return typeof image === 'string' ? [image] : image.filter((file) => file !== 'video');
 }
 
-export function run(line: Line, pictures: readonly Picture[]): Ran {
+export function run(line: Line, images: readonly RgbImage[]): Ran {
   const preprocessing = describers[line.source](line.config);
-  return { preprocessing, result: applyBatch(preprocessing, pictures) };
+  return { preprocessing, result: applyBatch(preprocessing, images) };
 }
 
 /** The stored part of an output: all of it, or every n-th row and column. */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { applyBatch, PreprocessingError } from '../../../src/preprocessing/pipeline';
-import type { Picture } from '../../../src/preprocessing/resize';
+import type { RgbImage } from '../../../src/preprocessing/resize';
 import { describeStep } from '../../../src/preprocessing/steps';
 import { readTransformers } from '../../../src/preprocessing/libraries/transformers';
-import { pictureOf, readLines, readTensors } from './goldens';
+import { imageOf, readLines, readTensors } from './goldens';
 import { backendOf, check, filesOf, pipelineLines, run } from './pipelineLines';
 import type { Line } from './pipelineLines';
 
@@ -27,26 +27,26 @@ function tensorOf(file: string, given: Line['given']): string {
   return given === 'as file' ? (image.rgb_exif ?? image.rgb) : image.rgb;
 }
 
-function picturesOf(line: Line): Picture[] {
-  return filesOf(line).map((file) => pictureOf(decoded.get(tensorOf(file, line.given))!));
+function imagesOf(line: Line): RgbImage[] {
+  return filesOf(line).map((file) => imageOf(decoded.get(tensorOf(file, line.given))!));
 }
 
 describe("pipelines equal Python's", () => {
   it('covers the whole gate', () => assert.equal(pipelineLines.length, 143));
 
   for (const line of pipelineLines) {
-    if (backendOf(line)) it(line.id, () => check(line, run(line, picturesOf(line))));
+    if (backendOf(line)) it(line.id, () => check(line, run(line, imagesOf(line))));
     else {
       it(`${line.id}: refused, as in Python`, () => {
         assert.ok(line.fails);
-        assert.throws(() => run(line, picturesOf(line)), PreprocessingError);
+        assert.throws(() => run(line, imagesOf(line)), PreprocessingError);
       });
     }
   }
 });
 
 /**
- * What transformers 5.23 makes of a picture with SAM's processor, 64 pixels wide: the sum, and
+ * What transformers 5.23 makes of an image with SAM's processor, 64 pixels wide: the sum, and
  * every 997th value.
  */
 const sam: Readonly<Record<string, readonly [sum: number, values: readonly number[]]>> = {
@@ -72,10 +72,10 @@ describe("SAM's longer side, padded to a square", () => {
 
   for (const [file, [sum, values]] of Object.entries(sam))
     it(file, () => {
-      const picture = pictureOf(decoded.get(tensorOf(file, 'rgb'))!);
+      const image = imageOf(decoded.get(tensorOf(file, 'rgb'))!);
       const preprocessing = readTransformers({ preprocessor });
       assert.deepEqual([preprocessing.inputSize, preprocessing.warnings], [[64, 64], []]);
-      const { pixelValues, shape } = applyBatch(preprocessing, [picture]);
+      const { pixelValues, shape } = applyBatch(preprocessing, [image]);
       assert.deepEqual(shape, [1, 3, 64, 64]);
       const total = pixelValues.reduce((whole, value) => whole + value, 0);
       assert.ok(Math.abs(total - sum) < 0.01, `${total}`);

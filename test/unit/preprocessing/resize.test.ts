@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
 import { cut, filters, resize, resizeFloat } from '../../../src/preprocessing/resize';
-import type { Filter, Picture } from '../../../src/preprocessing/resize';
+import type { Filter, RgbImage } from '../../../src/preprocessing/resize';
 import { readLines } from './goldens';
 
 interface Source {
@@ -41,7 +41,7 @@ function ramp([height, width]: [number, number], seed: number): Uint8Array {
 
 const generators = { noise, ramp };
 
-function draw({ kind, size, seed }: Source): Picture {
+function draw({ kind, size, seed }: Source): RgbImage {
   return { height: size[0], width: size[1], rgb: generators[kind](size, seed) };
 }
 
@@ -53,11 +53,11 @@ describe("resize equals Pillow's bit for bit", () => {
 
   for (const source of sources.values()) {
     it(`${source.kind} of ${source.size.join(' × ')} to every size, with every filter`, () => {
-      const picture = draw(source);
-      assert.equal(crc32(picture.rgb), source.crc32, 'the generator of the source picture');
+      const image = draw(source);
+      assert.equal(crc32(image.rgb), source.crc32, 'the generator of the source image');
       for (const line of lines.filter((other) => other.source.crc32 === source.crc32)) {
         const [height, width] = line.size;
-        const result = resize(picture, { height, width }, line.filter);
+        const result = resize(image, { height, width }, line.filter);
         assert.equal(result.rgb.length, height * width * 3, line.id);
         assert.equal(crc32(result.rgb), line.crc32, line.id);
         assert.equal(filters[line.code], line.filter);

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { apply, applyBatch, maxInputPixels } from '../../../src/preprocessing/pipeline';
 import { PreprocessingError } from '../../../src/preprocessing/steps';
 import type { Preprocessing, Step } from '../../../src/preprocessing/steps';
-import type { Picture } from '../../../src/preprocessing/resize';
+import type { RgbImage } from '../../../src/preprocessing/resize';
 
 /** Red tells the column, green the row. */
-function grid(width: number, height: number): Picture {
+function grid(width: number, height: number): RgbImage {
   const rgb = Uint8Array.from({ length: width * height * 3 }, (_, i) => {
     const [x, y] = [Math.floor(i / 3) % width, Math.floor(i / 3 / width)];
     return [x, y, 7][i % 3]!;
@@ -26,7 +26,7 @@ const crop = (height: number, width: number, fill: readonly [number, number, num
 });
 const rescale: Step = { kind: 'rescale', factor: 1 / 255, offset: 0 };
 
-describe('what the model saw of a picture', () => {
+describe('what the model saw of an image', () => {
   it('is the cut rectangle in the original pixels', () => {
     const { region, padding, seen } = apply(steps(crop(20, 30), rescale), grid(60, 40));
     assert.deepEqual(region, { x: 15, y: 10, width: 30, height: 20 });
@@ -72,7 +72,7 @@ describe('what the model saw of a picture', () => {
   });
 });
 
-describe('a picture that does not fit', () => {
+describe('an image that does not fit', () => {
   it('is refused where a side would vanish, with both sizes', () => {
     const resize: Step = { kind: 'resize', rule: 'contain', height: 8, width: 8, filter: 'bicubic' };
     assert.throws(() => apply(steps(resize), grid(90, 1)), /90 × 1 pixels would be resized to 8 × 0/);
