@@ -2,11 +2,11 @@ import type { Query } from '../domain/query';
 import type { Grid } from '../domain/size';
 import { isChannelMatrix, tokenCount, type Probe } from '../domain/probes';
 import { weightedRows } from './heads';
-import { pictureGrid, queryWeights } from './tokenLayout';
+import { imageGrid, queryWeights } from './tokenLayout';
 import { stitch, windowMaps, windowPlaces, windowWeights } from './windows';
 
-/** Weights that lie on the picture: `[rows, columns]`, row-major. */
-export interface PictureMap {
+/** Weights that lie on the image: `[rows, columns]`, row-major. */
+export interface ImageMap {
   readonly rows: number;
   readonly columns: number;
   readonly values: Float32Array;
@@ -15,12 +15,12 @@ export interface PictureMap {
 /** One query's weights over the keys, taken apart by what the keys are. */
 export interface KeyMap {
   readonly special: readonly { readonly name: string; readonly value: number }[];
-  readonly picture?: PictureMap;
+  readonly image?: ImageMap;
   /**
-   * Keys without a place on the picture: channels (for each channel, or as a gate), a sequence,
+   * Keys without a place on the image: channels (for each channel, or as a gate), a sequence,
    * object queries.
    */
-  readonly matrix?: PictureMap;
+  readonly matrix?: ImageMap;
 }
 
 /** Why a model has no layer whose map could be drawn. */
@@ -31,13 +31,13 @@ type Side = Pick<Probe, 'keys' | 'queries' | 'window'>;
 
 /**
  * Rows and columns of the patches that can ask: of the whole map, for windows; undefined if none
- * lie on the picture.
+ * lie on the image.
  */
 export const queryGrid = (probe: Side): Grid | undefined =>
-  pictureGrid(probe.queries) && (windowMaps(probe)?.queries ?? pictureGrid(probe.queries));
+  imageGrid(probe.queries) && (windowMaps(probe)?.queries ?? imageGrid(probe.queries));
 
-/** Rows and columns of the keys that lie on the picture: of the whole map, for windows. */
-export const keyGrid = (probe: Side): Grid | undefined => windowMaps(probe)?.keys ?? pictureGrid(probe.keys);
+/** Rows and columns of the keys that lie on the image: of the whole map, for windows. */
+export const keyGrid = (probe: Side): Grid | undefined => windowMaps(probe)?.keys ?? imageGrid(probe.keys);
 
 /** Whether the probe has the queries that are asked for; every probe has a mean of them. */
 export function hasQuery(probe: Probe, query: Query): boolean {
@@ -115,19 +115,19 @@ export function splitKeys(probe: Side, weights: Float32Array): KeyMap {
   const grid = keyGrid(probe);
   if (grid) {
     const [rows, columns] = grid;
-    return { special, picture: { rows, columns, values: values.subarray(0, rows * columns) } };
+    return { special, image: { rows, columns, values: values.subarray(0, rows * columns) } };
   }
   const rows = probe.queries.channels ?? 1;
   return { special, matrix: { rows, columns: values.length / rows, values } };
 }
 
 /**
- * What a small drawing shows of a map: on the picture, or a matrix, whose single row fills a square
+ * What a small drawing shows of a map: on the image, or a matrix, whose single row fills a square
  * as well as it can.
  */
-export function tileOf({ picture, matrix }: KeyMap): PictureMap {
-  const map = picture ?? matrix ?? { rows: 1, columns: 0, values: new Float32Array(0) };
-  if (picture || map.rows > 1) return map;
+export function tileOf({ image, matrix }: KeyMap): ImageMap {
+  const map = image ?? matrix ?? { rows: 1, columns: 0, values: new Float32Array(0) };
+  if (image || map.rows > 1) return map;
   for (let rows = Math.floor(Math.sqrt(map.columns)); rows > 1; rows--)
     if (map.columns % rows === 0) return { ...map, rows, columns: map.columns / rows };
   return map;

@@ -23,7 +23,7 @@ export function rolloutRows(
 
 /**
  * The whole rollout matrix `[tokens, tokens]` of all given layers: row q says where query q looks
- * in the picture.
+ * in the image.
  */
 export function rollout(means: readonly Float32Array[], tokens: number): Float32Array {
   const result = new Float32Array(tokens * tokens);

@@ -7,7 +7,7 @@ export interface Cell {
   readonly column: number;
 }
 
-/** The same place of the picture on another grid: the cell under the first one's centre. */
+/** The same place of the image on another grid: the cell under the first one's centre. */
 export function sameCell({ row, column }: Cell, [rows, columns]: Grid, [toRows, toColumns]: Grid): Cell {
   return {
     row: Math.min(toRows - 1, Math.floor(((row + 0.5) / rows) * toRows)),
@@ -17,9 +17,9 @@ export function sameCell({ row, column }: Cell, [rows, columns]: Grid, [toRows, 
 
 /**
  * Rows and columns of a layout's patches (of one frame of a video); undefined if none lie on the
- * picture.
+ * image.
  */
-export function pictureGrid({ grid }: TokenLayout): Grid | undefined {
+export function imageGrid({ grid }: TokenLayout): Grid | undefined {
   const [rows, columns] = (grid ?? []).slice(-2);
   return rows === undefined || columns === undefined ? undefined : [rows, columns];
 }
@@ -35,7 +35,7 @@ export function tokenIndex(layout: TokenLayout, query: Query): number | undefine
     const at = special.indexOf(query.name);
     return at < 0 ? undefined : at;
   }
-  const [rows, columns] = pictureGrid(layout) ?? [0, 0];
+  const [rows, columns] = imageGrid(layout) ?? [0, 0];
   const { row, column } = query.grid ? sameCell(query, query.grid, [rows, columns]) : query;
   const inside = row >= 0 && row < rows && column >= 0 && column < columns;
   return inside ? special.length + row * columns + column : undefined;
@@ -43,13 +43,13 @@ export function tokenIndex(layout: TokenLayout, query: Query): number | undefine
 
 /**
  * A query as weights of the map's rows (they sum to 1), so that one product answers any of them:
- * one row, or equal parts of all patches (of all tokens, where none lie on the picture). Undefined
+ * one row, or equal parts of all patches (of all tokens, where none lie on the image). Undefined
  * where the layout has no such token.
  */
 export function queryWeights(layout: TokenLayout, query: Query): Float32Array | undefined {
   const weights = new Float32Array(tokenCount(layout));
   if (query.kind === 'mean') {
-    const first = pictureGrid(layout) ? (layout.special?.length ?? 0) : 0;
+    const first = imageGrid(layout) ? (layout.special?.length ?? 0) : 0;
     return weights.length > first ? weights.fill(1 / (weights.length - first), first) : undefined;
   }
   const at = tokenIndex(layout, query);

@@ -116,5 +116,5 @@ export function whatIfRows(layer: LayerSizes, changed: Partial<MixerParameters> 
 /** Which layer the rows are about, and what it is now. */
 export function layerLine({ path, form, tokens, width, heads }: NamedLayer): string {
   const sizes = `N = ${formatExact(tokens)} tokens, width D = ${formatExact(width)}, h = ${heads}`;
-  return `The costliest one, ${path} (${form}), with its projections, for one picture: ${sizes} ${heads === 1 ? 'head' : 'heads'}.`;
+  return `The costliest one, ${path} (${form}), with its projections, for one image: ${sizes} ${heads === 1 ? 'head' : 'heads'}.`;
 }

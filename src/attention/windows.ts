@@ -1,7 +1,7 @@
 import type { Query } from '../domain/query';
 import type { Grid } from '../domain/size';
 import { bothSides, originOf, type Probe, type TokenLayout, type WindowLayout } from '../domain/probes';
-import { pictureGrid, sameCell, tokenIndex } from './tokenLayout';
+import { imageGrid, sameCell, tokenIndex } from './tokenLayout';
 
 /** Where the tokens of a windowed map's queries or keys lie. */
 export interface WindowSide {
@@ -18,7 +18,7 @@ export interface WindowSide {
   readonly cells: Int32Array;
 }
 
-/** How the windows of a map `[windows, heads, queries, keys]` lie on the picture. */
+/** How the windows of a map `[windows, heads, queries, keys]` lie on the image. */
 export interface WindowPlaces {
   readonly windows: number;
   readonly queries: WindowSide;
@@ -130,7 +130,7 @@ export function windowMaps(probe: Windowed): { readonly queries: Grid; readonly 
 
 /**
  * Where the windows of a probe lie; undefined for a probe without windows, or with windows that are
- * no part of a picture.
+ * no part of an image.
  */
 export function windowPlaces(probe: Windowed): WindowPlaces | undefined {
   const axes = windowAxes(probe);
@@ -138,7 +138,7 @@ export function windowPlaces(probe: Windowed): WindowPlaces | undefined {
   const [rows, columns] = axes.keys;
   return {
     windows: rows.windows * columns.windows,
-    queries: pictureGrid(probe.queries)
+    queries: imageGrid(probe.queries)
       ? sideOf(axes.queries, probe.queries)
       : specialSide(axes.queries, probe.queries),
     keys: sideOf(axes.keys, probe.keys),
@@ -146,7 +146,7 @@ export function windowPlaces(probe: Windowed): WindowPlaces | undefined {
 }
 
 function axesOf(cut: NonNullable<ReturnType<Form>>, layout: TokenLayout): Axes | undefined {
-  const grid = pictureGrid(layout);
+  const grid = imageGrid(layout);
   return grid && [cut(grid[0], 0), cut(grid[1], 1)];
 }
 

@@ -3,7 +3,7 @@ import type { AttentionRows } from '../domain/query';
 import sharp from 'sharp';
 import { paint } from '../attention/colourMaps';
 import { reduceHeads, type HeadChoice } from '../attention/heads';
-import { splitKeys, tileOf, type PictureMap } from '../attention/reading';
+import { splitKeys, tileOf, type ImageMap } from '../attention/reading';
 import { at } from '../domain/lists';
 import { type Probe, chainLength } from '../domain/probes';
 import { UsageError } from './usage';
@@ -24,13 +24,13 @@ export interface Drawn {
 }
 
 const colours = 'viridis';
-/** Opacity of the map over the picture, and of the black that dims what the model did not see. */
+/** Opacity of the map over the image, and of the black that dims what the model did not see. */
 const opacity = { map: 0.65, outside: 0.5 } as const;
 /** Pixels of a patch and of the gap between the small maps when all are drawn. */
 const small = { patch: 6, gap: 4 } as const;
 
 /**
- * Draws one map over the picture, or all of a layer or head as a grid of small maps on one scale,
+ * Draws one map over the image, or all of a layer or head as a grid of small maps on one scale,
  * as a PNG file.
  */
 export async function drawAttention(view: Run, answer: AttentionRows, options: DrawOptions): Promise<Drawn> {
@@ -45,7 +45,7 @@ export async function drawAttention(view: Run, answer: AttentionRows, options: D
     [Infinity, -Infinity],
   );
   const [first, ...others] = maps.flat();
-  await (first?.onPicture && others.length === 0
+  await (first?.onImage && others.length === 0
     ? drawOver(view, first, range, options.out)
     : drawGrid(maps, range, options.out));
   return {
@@ -75,9 +75,9 @@ function chooseLayers(
   return [index];
 }
 
-/** A map to draw, over the picture or, of channels and the like, by itself. */
-interface Drawing extends PictureMap {
-  readonly onPicture: boolean;
+/** A map to draw, over the image or, of channels and the like, by itself. */
+interface Drawing extends ImageMap {
+  readonly onImage: boolean;
 }
 
 /**
@@ -107,7 +107,7 @@ function headsOf({ heads }: Probe, head: string): readonly HeadChoice[] {
 
 function drawingOf(probe: Probe, keys: Float32Array): Drawing {
   const map = splitKeys(probe, keys);
-  return { ...tileOf(map), onPicture: map.picture !== undefined };
+  return { ...tileOf(map), onImage: map.image !== undefined };
 }
 
 /** Why none of the chosen layers has a map. */
@@ -121,7 +121,7 @@ function nothingToDraw(probes: readonly Probe[], layers: readonly number[], { he
 
 async function drawOver(
   { seen: { pixels, size, region } }: Run,
-  map: PictureMap,
+  map: ImageMap,
   [low, high]: readonly [number, number],
   out: string,
 ): Promise<void> {
@@ -153,11 +153,11 @@ async function drawOver(
  * pixels a patch.
  */
 async function drawGrid(
-  maps: readonly (readonly PictureMap[])[],
+  maps: readonly (readonly ImageMap[])[],
   [low, high]: readonly [number, number],
   out: string,
 ): Promise<void> {
-  const most = (side: (map: PictureMap) => number): number => Math.max(...maps.flat().map(side));
+  const most = (side: (map: ImageMap) => number): number => Math.max(...maps.flat().map(side));
   const box = { width: most(({ columns }) => columns), height: most(({ rows }) => rows) };
   const cell = { width: box.width * small.patch + small.gap, height: box.height * small.patch + small.gap };
   const tiles = maps.flatMap((heads, row) =>

@@ -44,7 +44,7 @@ const inputTypes: ReadonlySet<string> = new Set(['F64', 'F32', 'F16', 'BF16', 'I
 
 /**
  * What a model may be fed of a file: everything where `pixel_values` is named, else the only
- * pictures in it.
+ * images in it.
  */
 function picked(file: string, tensors: readonly Tensor[]): readonly Tensor[] {
   const fitting = tensors.filter(({ dtype }) => inputTypes.has(dtype));

@@ -87,7 +87,7 @@ export const commands = {
   },
   classify: {
     synopsis: '<checkpoint> <image>... [--top 5]',
-    purpose: 'labels of pictures',
+    purpose: 'labels of images',
     paths: [2],
     options: [...run, 'as-stored', 'top'],
   },

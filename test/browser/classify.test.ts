@@ -7,7 +7,7 @@ import { openWorkbench, type Workbench } from './workbench';
 
 const model = 'vitrine-sample';
 
-describe('classifying pictures in the workbench', () => {
+describe('classifying images in the workbench', () => {
   let workbench: Workbench;
   before(async () => {
     workbench = await openWorkbench();
@@ -41,7 +41,7 @@ describe('classifying pictures in the workbench', () => {
     );
   });
 
-  it('makes a table of several pictures, with what each is', async () => {
+  it('makes a table of several images, with what each is', async () => {
     const names = ['rocket-in-space.png', 'umbrella-in-the-rain.jpg', 'elephant-in-savanna.webp'];
     await workbench.selectFiles(names.map((name) => `images/${name}`));
     await workbench.pickFromContextMenu(`images/${names[2]}`, 'Classify Image');
@@ -56,7 +56,7 @@ describe('classifying pictures in the workbench', () => {
     }
   });
 
-  it('says why a file that is no picture cannot be classified', async () => {
+  it('says why a file that is no image cannot be classified', async () => {
     await workbench.runCommand('File: New Untitled Text File');
     const titles = await workbench.openContextMenu('README.md');
     await workbench.page.keyboard.press('Escape');
@@ -71,7 +71,7 @@ describe('a memory limit that is too low', () => {
   });
   after(() => workbench?.close());
 
-  it('is named beside the way to the settings, and the picture is answered when it is raised', async () => {
+  it('is named beside the way to the settings, and the image is answered when it is raised', async () => {
     await workbench.pickFromContextMenu('images/dog-on-a-path.jpg', 'Classify Image');
     await workbench.pick(model);
     const frame = await workbench.webview('.failure');
@@ -85,7 +85,7 @@ describe('a memory limit that is too low', () => {
   });
 });
 
-describe('the attention over a picture whose EXIF tag turns it', () => {
+describe('the attention over an image whose EXIF tag turns it', () => {
   const image = 'frog-exif-rotated.jpg';
   let workbench: Workbench;
   let frame: Frame;
@@ -93,19 +93,19 @@ describe('the attention over a picture whose EXIF tag turns it', () => {
     workbench = await openWorkbench({ size: { width: 1400, height: 900 } });
     await workbench.pickFromContextMenu(`images/${image}`, 'Show Attention');
     await workbench.pick(model);
-    frame = await workbench.webview('.picture-stack canvas');
+    frame = await workbench.webview('.image-stack canvas');
     await frame.locator('.guesses').waitFor();
   });
   after(() => workbench?.close());
 
-  it('shows the picture upright, as the browser itself turns it', async () => {
+  it('shows the image upright, as the browser itself turns it', async () => {
     await setOpacity(frame, 0);
     const source = readFileSync(join('media/sample/images', image)).toString('base64');
     const { drawn, own } = await frame.evaluate(compareWithBrowser, `data:image/jpeg;base64,${source}`);
     const [width, height] = expectedOf(image).size;
     assert.ok(Math.abs(drawn.width / drawn.height - width / height) < 0.01, JSON.stringify(drawn));
     assert.ok(own.difference < 8, `mean difference ${own.difference} of 255 levels`);
-    assert.ok(own.turned > 3 * own.difference, 'a picture turned by half a circle would be told apart');
+    assert.ok(own.turned > 3 * own.difference, 'an image turned by half a circle would be told apart');
   });
 
   it('is hottest on the frog', async () => {
@@ -119,7 +119,7 @@ describe('the attention over a picture whose EXIF tag turns it', () => {
     );
   });
 
-  it('gives the answer for the picture as stored in one click', async () => {
+  it('gives the answer for the image as stored in one click', async () => {
     await frame.getByRole('button', { name: 'Show as Stored' }).click();
     const [label = '', probability = 0] = expectedOf(image).as_stored?.[0] ?? [];
     const first = frame.locator('.guesses li').first();
@@ -150,14 +150,14 @@ async function setOpacity(frame: Frame, value: 0 | 100): Promise<void> {
 }
 
 /**
- * In the page: how far the drawn picture is from the browser's own decoding, and from that turned
+ * In the page: how far the drawn image is from the browser's own decoding, and from that turned
  * by half a circle.
  */
 async function compareWithBrowser(source: string): Promise<{
   drawn: { width: number; height: number };
   own: { difference: number; turned: number };
 }> {
-  const canvas = document.querySelector<HTMLCanvasElement>('.picture-stack canvas');
+  const canvas = document.querySelector<HTMLCanvasElement>('.image-stack canvas');
   const image = new Image();
   image.src = source;
   await image.decode();
@@ -168,7 +168,7 @@ async function compareWithBrowser(source: string): Promise<{
   context?.drawImage(image, 0, 0, width, height);
   const expected = context?.getImageData(0, 0, width, height).data ?? new Uint8ClampedArray();
   const drawn = canvas?.getContext('2d')?.getImageData(0, 0, width, height).data ?? new Uint8ClampedArray();
-  // Only what the model saw is drawn undimmed: the middle square of the picture.
+  // Only what the model saw is drawn undimmed: the middle square of the image.
   const [side, pixels] = [Math.min(width, height) - 8, width * height];
   const [left, top] = [Math.floor((width - side) / 2), Math.floor((height - side) / 2)];
   let [difference, turned] = [0, 0];
@@ -192,7 +192,7 @@ async function compareWithBrowser(source: string): Promise<{
  * and left out.
  */
 function findBrightest(): [number, number] {
-  const canvas = document.querySelector<HTMLCanvasElement>('.picture-stack canvas');
+  const canvas = document.querySelector<HTMLCanvasElement>('.image-stack canvas');
   const { width, height } = canvas ?? { width: 0, height: 0 };
   const data = canvas?.getContext('2d')?.getImageData(0, 0, width, height).data ?? new Uint8ClampedArray();
   const half = Math.min(width, height) / 2 - 4;

@@ -143,15 +143,15 @@ describe('pages', function () {
 
   it('a click asks for a patch, keys move it, change layer and head, and Esc goes back', () =>
     opened({ name: 'image' }, async (page) => {
-      const picture = page.locator('.picture-stack');
-      const canvas = (await picture.boundingBox()) as { width: number; height: number };
-      // The crop's middle is the picture's: row and column 8 of 16.
+      const image = page.locator('.image-stack');
+      const canvas = (await image.boundingBox()) as { width: number; height: number };
+      // The crop's middle is the image's: row and column 8 of 16.
       const classToken = { kind: 'special', name: 'cls' };
       const patch = (row: number, column: number): object => ({ kind: 'patch', row, column, grid: [16, 16] });
       // Questions follow the drawing: each is waited for, as two in one frame would be asked as
       // one.
       await called(page, 'attention', [[1, classToken]]);
-      await picture.click({ position: { x: canvas.width / 2 + 2, y: canvas.height / 2 + 2 } });
+      await image.click({ position: { x: canvas.width / 2 + 2, y: canvas.height / 2 + 2 } });
       await called(page, 'attention', [
         [1, classToken],
         [1, patch(8, 8)],
@@ -166,7 +166,7 @@ describe('pages', function () {
       await page.getByText('5 of 6', { exact: true }).waitFor();
       await page.keyboard.press('h');
       await holds(async () => {
-        const label = await picture.getAttribute('aria-label');
+        const label = await image.getAttribute('aria-label');
         assert.match(label ?? '', /patch 8, 7, layer 5 of 6, max of heads/);
       });
       await page.keyboard.press('Escape');
@@ -180,9 +180,9 @@ describe('pages', function () {
 
   it('while a map is computed, the one that is drawn keeps its own name everywhere, and the newest query wins', () =>
     opened({ name: 'image', shownCase: 'slow' }, async (page) => {
-      const picture = page.locator('.picture-stack');
+      const image = page.locator('.image-stack');
       const label = async (pattern: RegExp): Promise<void> =>
-        holds(async () => assert.match((await picture.getAttribute('aria-label')) ?? '', pattern));
+        holds(async () => assert.match((await image.getAttribute('aria-label')) ?? '', pattern));
       const saved = async (at: number, name: string, query: RegExp): Promise<void> => {
         await page.getByText('Save Picture').click();
         await page.getByText('Copy Numbers').click();
@@ -193,7 +193,7 @@ describe('pages', function () {
       };
       const patch = (row: number, column: number): object => ({ kind: 'patch', row, column, grid: [16, 16] });
       await label(/attention of class token/);
-      await picture.focus();
+      await image.focus();
       // Each key waits for the page to take the one before, as a person's fingers do.
       for (const column of [8, 9, 10, 11, 12, 13]) {
         await page.keyboard.press('ArrowRight');
@@ -226,16 +226,16 @@ describe('pages', function () {
 
   it('a map that takes long is cancelled on the other side, and the one that is drawn stays', () =>
     opened({ name: 'image', shownCase: 'slow' }, async (page) => {
-      const picture = page.locator('.picture-stack');
+      const image = page.locator('.image-stack');
       const query = page.getByRole('combobox', { name: 'Query' });
       await query.getByText('class token').first().waitFor({ state: 'attached' });
-      await picture.focus();
+      await image.focus();
       await page.keyboard.press('ArrowRight');
       await page.locator('.working-over').getByText('Cancel', { exact: true }).click();
       await firstCall(page, 'attention cancelled');
       await page.locator('.result.pending').waitFor({ state: 'detached' });
       await holds(async () =>
-        assert.match((await picture.getAttribute('aria-label')) ?? '', /attention of class token/),
+        assert.match((await image.getAttribute('aria-label')) ?? '', /attention of class token/),
       );
       await holds(async () => assert.equal(await query.getByText('patch 8, 8').count(), 0));
       await page.keyboard.press('ArrowRight');
@@ -246,13 +246,13 @@ describe('pages', function () {
     opened({ name: 'image', shownCase: 'staged' }, async (page) => {
       const layer = page.locator('.layer-line');
       await layer.getByText('Window attention, windows of 3 × 5 shifted by 1 × 2, on 6 × 10').waitFor();
-      const picture = page.locator('.picture-stack');
-      await picture.focus();
+      const image = page.locator('.image-stack');
+      await image.focus();
       for (let step = 0; step < 3; step++) await page.keyboard.press('[');
       await layer.getByText('on 12 × 20').waitFor();
       await page.keyboard.press('ArrowUp');
-      await page.getByText(/outside of the query’s window|Point at the picture/).waitFor();
-      await holds(async () => assert.match((await picture.getAttribute('aria-label')) ?? '', /patch 6, 10/));
+      await page.getByText(/outside of the query’s window|Point at the image/).waitFor();
+      await holds(async () => assert.match((await image.getAttribute('aria-label')) ?? '', /patch 6, 10/));
     }));
 
   it('gates are matrices without a query or heads to choose, and activation maps are chosen by class', () =>
@@ -260,7 +260,7 @@ describe('pages', function () {
       const chosen = (label: string): Locator => page.getByRole('combobox', { name: label, exact: true });
       await page.getByText('Class activation map: no attention').waitFor();
       await chosen('Class').getByText('1. class 5').first().waitFor({ state: 'attached' });
-      await page.locator('.picture-stack').focus();
+      await page.locator('.image-stack').focus();
       await page.keyboard.press('[');
       await page.getByText('Spatial gate, 2 × 2 positions').waitFor();
       await page.keyboard.press('[');
@@ -285,7 +285,7 @@ describe('pages', function () {
       opened({ name: 'image', shownCase: 'sample', theme }, async (page) => {
         await page.getByText('shared by the heads of this layer, to the 99th percentile').waitFor();
         await settled(page);
-        // The cat and what it stands on, in shares of the picture.
+        // The cat and what it stands on, in shares of the image.
         const { inside, outside } = await colouredShares(page, {
           left: 0.28,
           right: 0.7,
@@ -305,7 +305,7 @@ describe('pages', function () {
         const top = async (selector: string): Promise<number> =>
           (await page.locator(selector).boundingBox())?.y ?? NaN;
         assert.ok((await top('h1')) >= 0);
-        assert.ok((await top('.picture-stack')) < (await top('#attention')));
+        assert.ok((await top('.image-stack')) < (await top('#attention')));
         if (width < 600) assert.ok((await top('#attention')) < (await top('.answer')));
       }));
 
@@ -354,7 +354,7 @@ describe('pages', function () {
       await page.getByRole('alert').waitFor({ state: 'detached' });
     }));
 
-  it('a turned picture is shown as stored by one click', () =>
+  it('a turned image is shown as stored by one click', () =>
     opened({ name: 'image', shownCase: 'turned' }, async (page) => {
       await page.getByText('Show as Stored').click();
       await page.getByText('Apply Orientation').waitFor();
@@ -440,13 +440,13 @@ interface Box {
 }
 
 /**
- * Shares of the pixels in and around a box of the crop that have a strong colour: the picture under
+ * Shares of the pixels in and around a box of the crop that have a strong colour: the image under
  * a map has little.
  */
 const colouredShares = (page: Page, box: Box): Promise<{ inside: number; outside: number }> =>
   page.evaluate(({ left, right, top, bottom }) => {
-    const canvas = document.querySelector('.picture-stack canvas') as HTMLCanvasElement;
-    // The crop is the picture's middle square.
+    const canvas = document.querySelector('.image-stack canvas') as HTMLCanvasElement;
+    // The crop is the image's middle square.
     const side = canvas.height;
     const first = Math.round((canvas.width - side) / 2);
     const { data } = (canvas.getContext('2d') as CanvasRenderingContext2D).getImageData(first, 0, side, side);

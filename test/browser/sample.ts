@@ -12,7 +12,7 @@ const { images } = JSON.parse(readFileSync('media/sample/expected.json', 'utf8')
   readonly images: readonly ExpectedImage[];
 };
 
-/** The reference's answer of vitrine-sample for a picture of the sample. */
+/** The reference's answer of vitrine-sample for an image of the sample. */
 export function expectedOf(image: string): ExpectedImage {
   const found = images.find((entry) => entry.image === image);
   if (!found) throw new Error(`expected.json has no ${image}`);

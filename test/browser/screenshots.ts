@@ -11,7 +11,7 @@ interface View {
   readonly selector: string;
 }
 
-const picture = 'images/cat-on-grass.jpg';
+const image = 'images/cat-on-grass.jpg';
 const checkpoint = 'vitrine-sample/model.safetensors';
 
 const inspectorTab =
@@ -27,13 +27,13 @@ const views: readonly View[] = [
   { name: 'tensors', open: inspectorTab('Tensors'), selector: '[role=row]' },
   {
     name: 'image',
-    open: (workbench) => workbench.pickFromContextMenu(picture, 'Classify Image'),
+    open: (workbench) => workbench.pickFromContextMenu(image, 'Classify Image'),
     selector: '.guesses',
   },
   {
     name: 'attention',
     open: (workbench) => workbench.pickFromContextMenu('images/frog-exif-rotated.jpg', 'Show Attention'),
-    selector: '.picture-stack',
+    selector: '.image-stack',
   },
   {
     name: 'complexity',
@@ -69,9 +69,9 @@ async function main(chosen: readonly string[]): Promise<void> {
   }
 }
 
-/** The first picture asks for the checkpoint; after it the views open without a question. */
+/** The first image asks for the checkpoint; after it the views open without a question. */
 async function chooseModel(workbench: Workbench): Promise<void> {
-  await workbench.pickFromContextMenu(picture, 'Classify Image');
+  await workbench.pickFromContextMenu(image, 'Classify Image');
   await workbench.pick('vitrine-sample');
   await workbench.webview('.guesses');
 }

@@ -1,4 +1,4 @@
-// A real VS Code workbench in a real browser, driven as a person would: pictures are right-clicked,
+// A real VS Code workbench in a real browser, driven as a person would: images are right-clicked,
 // commands are typed.
 import { rmSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';

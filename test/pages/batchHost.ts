@@ -8,7 +8,7 @@ const running = shownCase === 'running';
 const cancelled = shownCase === 'cancelled';
 const random = seeded(7);
 
-/** A small flat picture; what it shows does not matter for the table. */
+/** A small flat image; what it shows does not matter for the table. */
 function thumbnail(hue: number): string {
   const canvas = document.createElement('canvas');
   [canvas.width, canvas.height] = [40, 30];

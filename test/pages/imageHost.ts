@@ -52,7 +52,7 @@ const network = networks[shownCase] as Recorded | undefined;
  * Not awaited here: the component kit takes its theme at the page's load event, which waits for no
  * module that does.
  */
-const picture = pixelsOf('cat-on-grass.jpg');
+const image = pixelsOf('cat-on-grass.jpg');
 
 async function pixelsOf(name: string): Promise<Pixels> {
   const bitmap = await createImageBitmap(await (await fetch(name)).blob());
@@ -258,13 +258,13 @@ const api: ImagePanelApi = {
   }),
   run: async (options, call) => {
     const [height, width] = options.imageSize ?? native;
-    if (network) return viewOf(await picture, {});
+    if (network) return viewOf(await image, {});
     if (height % figures.patch !== 0 || width % figures.patch !== 0)
       throw failure(
         `image size ${height}×${width}: multiples of the patch ${figures.patch}×${figures.patch} are needed.`,
         'refused',
       );
-    return cases[shownCase]?.(call) ?? viewOf(await picture, options);
+    return cases[shownCase]?.(call) ?? viewOf(await image, options);
   },
   attention: async (run, query, call) => {
     if (shownCase === 'slow' && query.kind === 'patch') await slowly(call);

@@ -36,7 +36,7 @@ function unknownModel(): InspectorModel {
     facts: ['safetensors', '4 shards', 'bfloat16', '168 GB'],
     known: false,
     unknown: {
-      reason: 'This is a language model: tokens are embedded from a vocabulary, not from a picture.',
+      reason: 'This is a language model: tokens are embedded from a vocabulary, not from an image.',
       nearest: 'Vision Transformer',
       missing: ['patch_embed.proj.weight', 'pos_embed', 'norm.weight', 'norm.bias'],
     },

@@ -1,4 +1,4 @@
-// Records what the pages are looked at with: what the sample model attends to on a picture, and
+// Records what the pages are looked at with: what the sample model attends to on an image, and
 // three small networks of other kinds (stages of windows, gates, channels) from the golden cases.
 //   node esbuild.mjs
 //   npx esbuild test/pages/record.ts --bundle --platform=node --packages=external \
@@ -17,7 +17,7 @@ import { createMemoryStore } from '../../src/inference/providers';
 import { createInference } from '../../src/inference/service';
 import { checkpointPath, readCases } from '../support/cases';
 
-const picture = 'media/sample/images/cat-on-grass.jpg';
+const image = 'media/sample/images/cat-on-grass.jpg';
 const folder = 'test/fixtures/pages';
 
 /** Golden case by the name that the pages show it under. */
@@ -32,7 +32,7 @@ const short = (rows: readonly Float32Array[]): (number | null)[][] =>
   rows.map((row) => [...row].map((value) => (Number.isNaN(value) ? null : Number(value.toPrecision(4)))));
 
 async function recordSample(inference: PathRunner): Promise<unknown> {
-  const request = { checkpoint: 'media/sample/vitrine-sample', image: picture, attention: true };
+  const request = { checkpoint: 'media/sample/vitrine-sample', image, attention: true };
   const {
     run,
     seen: { region },
@@ -47,7 +47,7 @@ async function recordSample(inference: PathRunner): Promise<unknown> {
  */
 async function recordCase(inference: PathRunner, id: string): Promise<object> {
   const { checkpoint, imageSize, assume } = caseOf(id);
-  const request = { checkpoint, model: { assume }, image: picture, attention: true };
+  const request = { checkpoint, model: { assume }, image, attention: true };
   const view = await inference.classify({ ...request, options: { provider: 'cpu', imageSize } });
   const { run, modelTitle, seen, answer, preprocessing, inputSize, probes } = view;
   const ask = async (query: Query): Promise<unknown> => short((await inference.attention(run, query)).rows);

@@ -303,7 +303,7 @@ function stationsOf(figures: VitFigures): readonly Station[] {
   const tokens = rows * columns + 1;
   const [height, width] = figures.image;
   return [
-    { kind: 'image', label: 'Picture', detail: `3 × ${height} × ${width}`, path: '', grid: [height, width] },
+    { kind: 'image', label: 'Image', detail: `3 × ${height} × ${width}`, path: '', grid: [height, width] },
     {
       kind: 'patches',
       label: 'Patches',

@@ -54,13 +54,13 @@ function Batch(): VNode {
   };
   useEffect(load, []);
   useEffect(() => {
-    if (batch && !batch.running) announce(`${batch.done} of ${batch.total} pictures are done`);
+    if (batch && !batch.running) announce(`${batch.done} of ${batch.total} images are done`);
   }, [batch?.running]);
   return (
     <Page
       question={question}
       waiting={{ label: 'Starting', rows: 8 }}
-      failure="The pictures could not be classified"
+      failure="The images could not be classified"
       onRetry={load}
       perform={remote.perform}
     >
@@ -92,7 +92,7 @@ function Head({ batch, onCancel, onContinue }: HeadProps): VNode {
     <header class="batch-head">
       <div class="title-line">
         <h1>
-          {formatExact(total)} {total === 1 ? 'picture' : 'pictures'} × {batch.modelTitle}
+          {formatExact(total)} {total === 1 ? 'image' : 'images'} × {batch.modelTitle}
         </h1>
         <div class="buttons">
           {running && (
@@ -113,10 +113,10 @@ function Head({ batch, onCancel, onContinue }: HeadProps): VNode {
           </Button>
         </div>
       </div>
-      <progress max={Math.max(1, total)} value={done} aria-label="Pictures done" />
+      <progress max={Math.max(1, total)} value={done} aria-label="Images done" />
       <p class="quiet">
         {formatExact(done)} of {formatExact(total)}
-        {rate > 0 && <> · {rate.toFixed(1)} pictures/s</>}
+        {rate > 0 && <> · {rate.toFixed(1)} images/s</>}
         {running && left !== undefined && <> · {formatMilliseconds(1000 * left)} left</>}
         {!running && done < total && <> · cancelled: {formatExact(total - done)} were left out</>}
         {batch.provider && <> · {batch.provider}</>}
@@ -140,7 +140,7 @@ function Results({ batch }: { batch: BatchState }): VNode {
     return batch.running ? (
       <Skeleton label="Waiting for the first answer" rows={6} />
     ) : (
-      <p class="empty">No picture was classified.</p>
+      <p class="empty">No image was classified.</p>
     );
   return (
     <>
@@ -202,7 +202,7 @@ function Results({ batch }: { batch: BatchState }): VNode {
       </Guard>
       {rows.length === 0 && (
         <Banner icon="filter" actions={<Button onClick={() => setFilter(EVERYTHING)}>Show All</Button>}>
-          No picture matches the filter.
+          No image matches the filter.
         </Banner>
       )}
     </>
@@ -224,7 +224,7 @@ const LabelButton = ({ title, count, pressed, onClick }: LabelButtonProps): VNod
 
 const COLUMNS: Columns<BatchRow, Column> = {
   thumbnail: {
-    title: 'Picture',
+    title: 'Image',
     titleHidden: true,
     styleOf: () => 'thumbnail',
     cell: ({ thumbnail }) =>
@@ -282,7 +282,7 @@ const COLUMNS: Columns<BatchRow, Column> = {
   },
 };
 
-/** Why a picture has no answer, in place of one. */
+/** Why an image has no answer, in place of one. */
 const Reason = ({ text }: { text: string }): VNode => (
   <span role="gridcell" class="row-error" title={text}>
     <span class="codicon codicon-error" aria-hidden="true" /> {text}

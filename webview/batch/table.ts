@@ -47,7 +47,7 @@ export interface RowFilter {
   readonly text: string;
 }
 
-/** Rows that a filter leaves, in the order asked for; in the order of the pictures without one. */
+/** Rows that a filter leaves, in the order asked for; in the order of the images without one. */
 export function arrangeRows(
   rows: readonly BatchRow[],
   { label, failuresOnly, text }: RowFilter,
@@ -60,7 +60,7 @@ export function arrangeRows(
   return sortedRows(found, order, (row, column) => VALUES[column](row));
 }
 
-/** Rows of a newer state over those known: each picture once, by its index. */
+/** Rows of a newer state over those known: each image once, by its index. */
 export function mergeRows(known: readonly BatchRow[], added: readonly BatchRow[]): readonly BatchRow[] {
   if (added.length === 0) return known;
   const byIndex = new Map([...known, ...added].map((row) => [row.index, row]));

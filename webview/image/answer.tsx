@@ -36,7 +36,7 @@ export function Answer({ view, topK, options, onRun }: AnswerProps): VNode {
 
 type RunProps = Pick<AnswerProps, 'view' | 'options' | 'onRun'>;
 
-/** A turned picture is a common reason for a wrong answer: said, and turned over in one click. */
+/** A turned image is a common reason for a wrong answer: said, and turned over in one click. */
 function Orientation({ view, options, onRun }: RunProps): VNode | null {
   const { exif, applied } = view.seen.orientation;
   if (exif === 1 || exif === 0) return null;
@@ -50,7 +50,7 @@ function Orientation({ view, options, onRun }: RunProps): VNode | null {
       }
     >
       {applied
-        ? `EXIF orientation ${exif} is applied, as VS Code and transformers do. timm and torchvision read the picture as stored.`
+        ? `EXIF orientation ${exif} is applied, as VS Code and transformers do. timm and torchvision read the image as stored.`
         : `EXIF orientation ${exif} is not applied: this is what timm’s and torchvision’s loaders see.`}
     </Banner>
   );
@@ -143,7 +143,7 @@ function ImageSize({ view, options, onRun }: RunProps): VNode {
             choices={sizeChoices(view.inputSize)}
             value={sizeText(current)}
             set={!isNative}
-            note="Height × width in pixels. The picture is classified again at once."
+            note="Height × width in pixels. The image is classified again at once."
             check={sizeError}
             onDone={(value) => {
               close();
@@ -200,7 +200,7 @@ function LineValue({ line, set, onSet }: LineValueProps): VNode {
           choices={line.choices}
           value={line.value}
           set={set}
-          note="The picture is classified again at once."
+          note="The image is classified again at once."
           onDone={(value) => {
             close();
             onSet(value);

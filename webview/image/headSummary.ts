@@ -15,7 +15,7 @@ export interface HeadSummary {
   /** Entropy where all keys were looked at alike: log₂ of their number. */
   readonly most: number;
   /**
-   * Mean distance to the keys on the picture, weighted by attention, in pixels of the model's
+   * Mean distance to the keys on the image, weighted by attention, in pixels of the model's
    * input; only a patch has one.
    */
   readonly distance: number | undefined;
@@ -59,8 +59,8 @@ function distanceOf(
   const probe = probes[layer] as Probe;
   const [grid, query] = [queryGrid(probe), validQuery(probe, answer.query)];
   const map = layerMap(answer, probes, layer, 'attention', head);
-  return query.kind === 'patch' && grid && map?.picture
-    ? attentionDistance(query, grid, map.picture, inputSize)
+  return query.kind === 'patch' && grid && map?.image
+    ? attentionDistance(query, grid, map.image, inputSize)
     : undefined;
 }
 

@@ -9,7 +9,7 @@ import type { Probe } from '../../src/domain/probes';
 import {
   bitmapOf,
   drawMarks,
-  drawPicture,
+  drawImageAndMap,
   drawWanted,
   heatBitmap,
   prepare,
@@ -20,7 +20,7 @@ import { useWidth } from '../kit/elements';
 import type { Range } from './scale';
 import type { Chosen } from './settings';
 
-export interface PictureProps {
+export interface ImageViewProps {
   readonly view: Run;
   readonly probe: Probe | undefined;
   readonly map: KeyMap | undefined;
@@ -29,23 +29,23 @@ export interface PictureProps {
   readonly chosen: Chosen;
   /** The query whose map is on its way. */
   readonly wanted: Query | undefined;
-  /** Says so over the picture. */
+  /** Says so over the image. */
   readonly children?: ComponentChildren;
   readonly hovered: Cell | undefined;
   readonly onHover: (cell: Cell | undefined) => void;
   readonly onQuery: (query: Query) => void;
   readonly onKey: (key: string) => boolean;
-  /** Says what the picture shows, for those who do not see it. */
+  /** Says what the image shows, for those who do not see it. */
   readonly label: string;
 }
 
 const HIGHEST = 520;
 
 /**
- * The picture as decoded with the chosen map over what the model saw. A click makes a patch the
+ * The image as decoded with the chosen map over what the model saw. A click makes a patch the
  * query.
  */
-export function Picture(props: PictureProps): VNode {
+export function ImageView(props: ImageViewProps): VNode {
   const { view, probe, map, range, chosen, hovered } = props;
   const place = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -55,12 +55,12 @@ export function Picture(props: PictureProps): VNode {
     () => overlayOf(view.seen.size, view.seen.region, Math.max(1, width), HIGHEST),
     [view, width],
   );
-  const picture = useMemo(() => bitmapOf(view.seen.pixels), [view.seen.pixels]);
-  const keyGrid: Grid | undefined = map?.picture && [map.picture.rows, map.picture.columns];
+  const image = useMemo(() => bitmapOf(view.seen.pixels), [view.seen.pixels]);
+  const keyGrid: Grid | undefined = map?.image && [map.image.rows, map.image.columns];
   const heat = useMemo(
     () =>
-      map?.picture &&
-      heatBitmap(map.picture.values, [map.picture.rows, map.picture.columns], {
+      map?.image &&
+      heatBitmap(map.image.values, [map.image.rows, map.image.columns], {
         ...range,
         map: chosen.colourMap,
         fade: chosen.fade,
@@ -69,21 +69,21 @@ export function Picture(props: PictureProps): VNode {
   );
 
   const unseen = useMemo(
-    () => map?.picture && unseenBitmap(map.picture.values, [map.picture.rows, map.picture.columns]),
+    () => map?.image && unseenBitmap(map.image.values, [map.image.rows, map.image.columns]),
     [map],
   );
 
   useLayoutEffect(() => {
     const context = width > 0 && canvas.current && prepare(canvas.current, overlay.width, overlay.height);
     if (context)
-      drawPicture(context, overlay, {
-        picture,
+      drawImageAndMap(context, overlay, {
+        image,
         heat,
         unseen,
         opacity: chosen.opacity,
         smooth: chosen.smooth,
       });
-  }, [overlay, picture, heat, unseen, chosen.opacity, chosen.smooth, width]);
+  }, [overlay, image, heat, unseen, chosen.opacity, chosen.smooth, width]);
   useLayoutEffect(() => {
     const context = width > 0 && marks.current && prepare(marks.current, overlay.width, overlay.height);
     if (!context) return;
@@ -105,9 +105,9 @@ export function Picture(props: PictureProps): VNode {
     return grid && cellAt(overlay, grid, event.clientX - box.left, event.clientY - box.top);
   };
   return (
-    <div ref={place} class="picture">
+    <div ref={place} class="image">
       <div
-        class="picture-stack"
+        class="image-stack"
         role="img"
         tabIndex={0}
         aria-label={props.label}

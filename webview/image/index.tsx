@@ -90,7 +90,7 @@ function ImagePanel(): VNode {
       <Page
         question={{ ...question, error }}
         waiting={{ label: 'Waiting for the model', rows: 8, givenUp: again }}
-        failure="The picture could not be classified"
+        failure="The image could not be classified"
         onRetry={retry}
         perform={host.remote.perform}
         onSettings={() => void host.remote.perform('openSettings')}

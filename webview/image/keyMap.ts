@@ -26,7 +26,7 @@ export function layerMap(
 
 /**
  * The query that stands nearest to the wanted one among those a probe has. A patch keeps its place
- * on the picture, whatever grid it was chosen on.
+ * on the image, whatever grid it was chosen on.
  */
 export function validQuery(probe: Probe, wanted: Query): Query {
   const [special] = probe.queries.special ?? [];
@@ -104,7 +104,7 @@ export function movedQuery(probe: Probe, query: Query, key: string): Query | und
   if (key === 'Escape') return validQuery(probe, { kind: 'special', name: probe.queries.special?.[0] ?? '' });
   const arrow = ARROWS[key];
   if (!arrow || !grid) return undefined;
-  // The first arrow key enters the picture in its middle.
+  // The first arrow key enters the image in its middle.
   if (query.kind !== 'patch') return { kind: 'patch', row: grid[0] >> 1, column: grid[1] >> 1, grid };
   const at = query.grid ? sameCell(query, query.grid, grid) : query;
   return validQuery(probe, { kind: 'patch', row: at.row + arrow[0], column: at.column + arrow[1] });

@@ -62,7 +62,7 @@ export function Maps({
   const drawnQuery = queryName(drawn.query, guessesOf(view.answer));
   const isBehind = !sameQuery(drawn.query, chosen.query);
   const canRollOut = rows?.rollout.some((row) => row.length > 0) ?? false;
-  const grid: Grid | undefined = map?.picture && [map.picture.rows, map.picture.columns];
+  const grid: Grid | undefined = map?.image && [map.image.rows, map.image.columns];
   if (probes.length === 0)
     return (
       <section class="maps" id="attention">
@@ -185,10 +185,10 @@ interface ReadoutProps {
 
 /**
  * The weight under the pointer, else what goes to special tokens, which have no place on the
- * picture.
+ * image.
  */
 function Readout({ map, grid, hovered, of }: ReadoutProps): VNode {
-  const value = hovered && grid && map?.picture?.values[hovered.row * grid[1] + hovered.column];
+  const value = hovered && grid && map?.image?.values[hovered.row * grid[1] + hovered.column];
   if (hovered && value !== undefined)
     return (
       <span class="readout">
@@ -198,12 +198,12 @@ function Readout({ map, grid, hovered, of }: ReadoutProps): VNode {
     );
   if (map?.matrix) return <span class="readout" />;
   if (!map || map.special.length === 0)
-    return <span class="readout quiet">Point at the picture to read weights.</span>;
+    return <span class="readout quiet">Point at the image to read weights.</span>;
   return (
     <span class="readout quiet">
       {of && `${of}: `}
       {map.special.map(({ name, value: weight }) => `${tokenName(name)} ${formatPercent(weight)}`).join(', ')}
-      ; the rest on the picture
+      ; the rest on the image
     </span>
   );
 }

@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { ColourMap } from '../../src/attention/colourMaps';
-import type { KeyMap, PictureMap } from '../../src/attention/reading';
+import type { KeyMap, ImageMap } from '../../src/attention/reading';
 import type { Probe } from '../../src/domain/probes';
 import { formatExact, formatFigure } from '../../src/domain/units';
 import { heatBitmap, prepare } from '../marks/heatmap';
@@ -12,7 +12,7 @@ import type { Range } from './scale';
 export interface MatrixProps {
   readonly probe: Probe;
   /** What is shown of the chosen head: a row of weights, or of channels one row each. */
-  readonly map: PictureMap;
+  readonly map: ImageMap;
   /** The same of each head by itself. */
   readonly heads: readonly (KeyMap | undefined)[];
   readonly range: Range;
@@ -27,7 +27,7 @@ const ROW_HEIGHT = 18;
 const SQUARE = { cell: 12, most: 420, least: 6 } as const;
 
 /**
- * Attention over channels or a sequence as a matrix: smearing it over the picture would mean
+ * Attention over channels or a sequence as a matrix: smearing it over the image would mean
  * nothing.
  */
 export function Matrix({ probe, map, heads, range, colourMap }: MatrixProps): VNode {
@@ -35,7 +35,7 @@ export function Matrix({ probe, map, heads, range, colourMap }: MatrixProps): VN
   const canvas = useRef<HTMLCanvasElement>(null);
   const width = useWidth(place);
   const maps = drawnMaps(map, heads, width);
-  const [{ rows, columns }] = maps as readonly [PictureMap];
+  const [{ rows, columns }] = maps as readonly [ImageMap];
   const square = rows > 1;
   const most = map.rows > 1 ? SQUARE.most : width;
   const side = Math.min(width, most, SQUARE.cell * columns);
@@ -70,10 +70,10 @@ export function Matrix({ probe, map, heads, range, colourMap }: MatrixProps): VN
  * further rows.
  */
 function drawnMaps(
-  map: PictureMap,
+  map: ImageMap,
   heads: readonly (KeyMap | undefined)[],
   width: number,
-): readonly PictureMap[] {
+): readonly ImageMap[] {
   if (map.rows > 1) return [map];
   if (heads.length > 1) return heads.flatMap((each) => (each?.matrix ? [each.matrix] : []));
   const columns = inARow(map.columns, Math.floor(width / SQUARE.least));
@@ -90,10 +90,10 @@ function inARow(count: number, most: number): number {
 }
 
 /** What rows and columns are; `inRow` of them stand side by side. */
-function words(probe: Probe, { rows, columns }: PictureMap, inRow: number): string {
+function words(probe: Probe, { rows, columns }: ImageMap, inRow: number): string {
   if (rows > 1) return `Attention between ${rows} channels of a head: rows attend, columns are attended to,`;
   if (isAsked(probe))
-    return `This attention is over ${formatExact(columns)} keys without a place on the picture: one row per head, one column each,`;
+    return `This attention is over ${formatExact(columns)} keys without a place on the image: one row per head, one column each,`;
   const lines = inRow < columns ? `, ${inRow} in a row` : '';
   return `A gate for each of ${formatExact(columns)} channels, by which its whole map is multiplied${lines}:`;
 }

@@ -14,7 +14,7 @@ import { announce } from '../kit/status';
 import { Answer } from './answer';
 import { layerMap, movedQuery, nextHead, queryName } from './keyMap';
 import { Maps } from './maps';
-import { Picture } from './picture';
+import { ImageView } from './imageView';
 import { describe, fileName, numbersText, pictureFile } from './saved';
 import { scaleRange, sharedRanges, type Range } from './scale';
 import { chosenSettings, INITIAL, type Chosen, type Settings } from './settings';
@@ -87,7 +87,7 @@ export function Result({ host, view, opened, half, options, onRun }: ResultProps
     newest.cancel();
     change({ query: drawnQuery });
     // The button goes; what was used before it has the keys again.
-    document.querySelector<HTMLElement>('.picture-stack')?.focus({ preventScroll: true });
+    document.querySelector<HTMLElement>('.image-stack')?.focus({ preventScroll: true });
   };
   const onKey = (key: string): boolean => {
     const changes = changeOfKey(key, view, chosen);
@@ -101,7 +101,7 @@ export function Result({ host, view, opened, half, options, onRun }: ResultProps
   const answerPart = <Answer key="answer" view={view} topK={opened.topK} options={options} onRun={onRun} />;
   return (
     <div class={`result${isDimmed ? ' pending' : ''}`} aria-busy={pending}>
-      <Picture
+      <ImageView
         view={view}
         probe={probe}
         map={map}
@@ -120,7 +120,7 @@ export function Result({ host, view, opened, half, options, onRun }: ResultProps
           text={`${newest.progress || 'Computing'}: ${name(query)}. Shown: ${name(drawn.query)}.`}
           onCancel={cancel}
         />
-      </Picture>
+      </ImageView>
       {!attentionFirst && answerPart}
       <Maps
         key="maps"

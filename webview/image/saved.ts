@@ -3,10 +3,10 @@ import type { Query } from '../../src/domain/query';
 import type { Run } from '../../src/tasks/run';
 import type { KeyMap } from '../../src/attention/reading';
 import { formatFigure } from '../../src/domain/units';
-import { bitmapOf, drawMarks, drawPicture, drawScale, heatBitmap, unseenBitmap } from '../marks/heatmap';
+import { bitmapOf, drawMarks, drawImageAndMap, drawScale, heatBitmap, unseenBitmap } from '../marks/heatmap';
 import { overlayOf } from '../marks/overlay';
 import { isAsked, queryName } from './keyMap';
-import { queryGridOf } from './picture';
+import { queryGridOf } from './imageView';
 import { scaleText, type Range } from './scale';
 import type { Chosen } from './settings';
 
@@ -33,8 +33,8 @@ export function fileName(image: string, query: Query): string {
 }
 
 /**
- * The picture with its map, scale and caption as a PNG data URL, at a size that does not depend on
- * the panel's. A map without a place on the picture stands alone.
+ * The image with its map, scale and caption as a PNG data URL, at a size that does not depend on
+ * the panel's. A map without a place on the image stands alone.
  */
 export function pictureFile(view: Run, map: KeyMap, range: Range, chosen: Chosen): string {
   const overlay = overlayOf(view.seen.size, view.seen.region, WIDTH, 2 * WIDTH);
@@ -54,12 +54,12 @@ export function pictureFile(view: Run, map: KeyMap, range: Range, chosen: Chosen
       WIDTH,
       height,
     );
-  } else drawOverPicture(context, view, map, range, chosen);
+  } else drawOverImage(context, view, map, range, chosen);
   drawCaption(context, view, range, chosen, canvas);
   return canvas.toDataURL('image/png');
 }
 
-function drawOverPicture(
+function drawOverImage(
   context: CanvasRenderingContext2D,
   view: Run,
   map: KeyMap,
@@ -67,15 +67,15 @@ function drawOverPicture(
   chosen: Chosen,
 ): void {
   const overlay = overlayOf(view.seen.size, view.seen.region, WIDTH, 2 * WIDTH);
-  const grid = map.picture && ([map.picture.rows, map.picture.columns] as const);
+  const grid = map.image && ([map.image.rows, map.image.columns] as const);
   const heat =
-    map.picture &&
+    map.image &&
     grid &&
-    heatBitmap(map.picture.values, grid, { ...range, map: chosen.colourMap, fade: chosen.fade });
-  drawPicture(context, overlay, {
-    picture: bitmapOf(view.seen.pixels),
+    heatBitmap(map.image.values, grid, { ...range, map: chosen.colourMap, fade: chosen.fade });
+  drawImageAndMap(context, overlay, {
+    image: bitmapOf(view.seen.pixels),
     heat,
-    unseen: map.picture && grid && unseenBitmap(map.picture.values, grid),
+    unseen: map.image && grid && unseenBitmap(map.image.values, grid),
     opacity: chosen.opacity,
     smooth: chosen.smooth,
   });
@@ -123,7 +123,7 @@ function drawCaption(
 export function numbersText(view: Run, map: KeyMap, chosen: Chosen): string {
   const lines = [`# ${view.seen.image}`, `# ${view.modelTitle}, ${describe(view, chosen)}`];
   for (const { name, value } of map.special) lines.push(`${name}\t${value}`);
-  const weights = map.picture ?? map.matrix;
+  const weights = map.image ?? map.matrix;
   if (weights) {
     const { rows, columns, values } = weights;
     for (let row = 0; row < rows; row++)

@@ -65,10 +65,10 @@ export function rangeOf(values: ArrayLike<number>): Range {
 
 /**
  * What of a map is coloured: special tokens are not, as their weight would hide everything on the
- * picture.
+ * image.
  */
 export const colouredValues = (map: KeyMap): Float32Array =>
-  (map.picture ?? map.matrix)?.values ?? new Float32Array(0);
+  (map.image ?? map.matrix)?.values ?? new Float32Array(0);
 
 /**
  * Share of the weights that a shared scale spreads its colours over. A softmax piles most of its

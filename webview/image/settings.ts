@@ -14,7 +14,7 @@ export interface Settings {
   readonly query: Query;
   readonly opacity: number;
   readonly smooth: boolean;
-  /** Low weights let the picture through. */
+  /** Low weights let the image through. */
   readonly fade: boolean;
   readonly scale: ScaleKind;
   /** The map of the user's settings where it is null. */

@@ -73,8 +73,8 @@ export function prepare(
   return context;
 }
 
-export interface PictureLayers {
-  readonly picture: HTMLCanvasElement;
+export interface ImageLayers {
+  readonly image: HTMLCanvasElement;
   readonly heat?: HTMLCanvasElement | undefined;
   /** Covers the keys that the query could not see. */
   readonly unseen?: HTMLCanvasElement | undefined;
@@ -82,17 +82,17 @@ export interface PictureLayers {
   readonly smooth: boolean;
 }
 
-/** The picture, dimmed outside of what the model saw, and the map exactly on that. */
-export function drawPicture(
+/** The image, dimmed outside of what the model saw, and the map exactly on that. */
+export function drawImageAndMap(
   context: CanvasRenderingContext2D,
   overlay: Overlay,
-  layers: PictureLayers,
+  layers: ImageLayers,
 ): void {
-  const { picture, region, width, height } = overlay;
+  const { image, region, width, height } = overlay;
   context.clearRect(0, 0, width, height);
   context.imageSmoothingEnabled = true;
   context.imageSmoothingQuality = 'high';
-  context.drawImage(layers.picture, picture.x, picture.y, picture.width, picture.height);
+  context.drawImage(layers.image, image.x, image.y, image.width, image.height);
   context.fillStyle = `rgba(0, 0, 0, ${DIMMED})`;
   context.fill(outside(overlay), 'evenodd');
   if (layers.heat) {
@@ -106,7 +106,7 @@ export function drawPicture(
   frame(context, region, 1);
 }
 
-/** Takes colour and some light out of the picture under a map: colours there are then the map's. */
+/** Takes colour and some light out of the image under a map: colours there are then the map's. */
 function quieten(
   context: CanvasRenderingContext2D,
   { x, y, width, height }: Rectangle,
@@ -151,7 +151,7 @@ function outside({ width, height, region }: Overlay): Path2D {
   return path;
 }
 
-/** A line that is seen on every picture: light inside dark. */
+/** A line that is seen on every image: light inside dark. */
 export function frame(
   context: CanvasRenderingContext2D,
   { x, y, width, height }: Rectangle,

@@ -2,7 +2,7 @@ import type { Grid } from '../../src/domain/size';
 import type { Cell } from '../../src/attention/tokenLayout';
 
 /**
- * Geometry of a picture with a map over the part that the model saw. Rectangles of the drawing are
+ * Geometry of an image with a map over the part that the model saw. Rectangles of the drawing are
  * in CSS pixels.
  */
 
@@ -16,29 +16,29 @@ export interface Rectangle {
 export interface Overlay {
   readonly width: number;
   readonly height: number;
-  /** CSS pixels per pixel of the full-size picture. */
+  /** CSS pixels per pixel of the full-size image. */
   readonly scale: number;
-  readonly picture: Rectangle;
+  readonly image: Rectangle;
   readonly region: Rectangle;
 }
 
 /**
- * Fits the picture, and what of the region reaches outside of it where padding was added, into a
+ * Fits the image, and what of the region reaches outside of it where padding was added, into a
  * box.
  *
- * @param size width and height of the decoded picture
- * @param region what the model saw, in the picture's pixels
+ * @param size width and height of the decoded image
+ * @param region what the model saw, in the image's pixels
  */
 export function overlayOf(
-  [pictureWidth, pictureHeight]: readonly [number, number],
+  [imageWidth, imageHeight]: readonly [number, number],
   region: Rectangle,
   maxWidth: number,
   maxHeight: number,
 ): Overlay {
   const left = Math.min(0, region.x);
   const top = Math.min(0, region.y);
-  const width = Math.max(pictureWidth, region.x + region.width) - left;
-  const height = Math.max(pictureHeight, region.y + region.height) - top;
+  const width = Math.max(imageWidth, region.x + region.width) - left;
+  const height = Math.max(imageHeight, region.y + region.height) - top;
   const scale = Math.min(maxWidth / width, maxHeight / height);
   const place = (rectangle: Rectangle): Rectangle => ({
     x: (rectangle.x - left) * scale,
@@ -50,7 +50,7 @@ export function overlayOf(
     width: width * scale,
     height: height * scale,
     scale,
-    picture: place({ x: 0, y: 0, width: pictureWidth, height: pictureHeight }),
+    image: place({ x: 0, y: 0, width: imageWidth, height: imageHeight }),
     region: place(region),
   };
 }

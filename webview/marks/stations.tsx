@@ -12,7 +12,7 @@ export interface StationsProps {
 }
 
 /**
- * The drawing of the whole: picture → patches → tokens → blocks → norm → head, each part a button.
+ * The drawing of the whole: image → patches → tokens → blocks → norm → head, each part a button.
  */
 export function Stations({ stations, chosen, onChoose }: StationsProps): VNode {
   const frame = useRef<HTMLDivElement>(null);
@@ -125,7 +125,7 @@ function Glyph({ station }: { station: Station }): VNode {
   }
 }
 
-/** An outline of the picture in its own proportions: a horizon and a sun. */
+/** An outline of the image in its own proportions: a horizon and a sun. */
 function ImageGlyph({ rows, columns }: { rows: number; columns: number }): VNode {
   const { x, y, cell } = fitGrid(rows, columns, SIDE, SIDE);
   const [width, height] = [cell * columns, cell * rows];

@@ -138,16 +138,16 @@ describe('token layouts', () => {
 
   it('take keys apart by what they are', () => {
     const keys = Float32Array.of(0.4, 1, 2, 3, 4, 5, 6);
-    const { special, picture } = splitKeys(probe(), keys);
+    const { special, image } = splitKeys(probe(), keys);
     assert.deepEqual(
       special.map(({ name }) => name),
       ['cls'],
     );
-    assert.deepEqual([picture!.rows, picture!.columns, ...picture!.values], [2, 3, 1, 2, 3, 4, 5, 6]);
+    assert.deepEqual([image!.rows, image!.columns, ...image!.values], [2, 3, 1, 2, 3, 4, 5, 6]);
     assert.deepEqual(splitKeys(probe({ keys: { channels: 7 } }), keys).matrix?.values, keys);
     const window = { size: 2, map: [1, 7] } as const;
     const stitched = splitKeys(probe({ keys: { grid: [2, 2] }, window }), keys);
-    assert.deepEqual([stitched.special.length, stitched.picture!.columns], [0, 7]);
+    assert.deepEqual([stitched.special.length, stitched.image!.columns], [0, 7]);
   });
 });
 

@@ -196,7 +196,7 @@ describe('attention in windows', () => {
     });
   }
 
-  it('asks a patch of another layer at its place on the picture', () => {
+  it('asks a patch of another layer at its place on the image', () => {
     const probe = probeOf(forms[1]!);
     const ask = (row: number, column: number, grid?: readonly [number, number]): Float32Array | undefined =>
       readingWeights(probe, { kind: 'patch', row, column, ...(grid && { grid }) });
@@ -221,7 +221,7 @@ describe('attention in windows', () => {
     assert.equal(queryGrid(probe), undefined);
   });
 
-  it('keeps special tokens of a window apart from the picture', () => {
+  it('keeps special tokens of a window apart from the image', () => {
     const probe: Probe = {
       ...probeOf({ queries: [1, 2], keys: [1, 2], window: { size: [1, 2], map: [1, 4] } }),
       heads: 1,
@@ -229,9 +229,9 @@ describe('attention in windows', () => {
     };
     const map = Float32Array.of(0.1, 1, 2, 0.2, 3, 4, 0.3, 5, 6, 0.4, 7, 8);
     const weights = readingWeights(probe, { kind: 'patch', row: 0, column: 3 }) ?? assert.fail();
-    const { special, picture } = splitKeys(probe, readMap(map, probe, weights));
+    const { special, image } = splitKeys(probe, readMap(map, probe, weights));
     assert.deepEqual(special, [{ name: 'cls', value: Math.fround(0.4) }]);
-    assert.deepEqual([...picture!.values], [NaN, NaN, 7, 8]);
+    assert.deepEqual([...image!.values], [NaN, NaN, 7, 8]);
   });
 
   it('refuses a map that its record does not describe', () => {
@@ -240,7 +240,7 @@ describe('attention in windows', () => {
     assert.throws(() => readMap(new Float32Array(heads * 6 * 6), probe, weights), /layers\.0\.blocks\.1.*72/);
   });
 
-  it('has no answer for windows that are no part of a picture, and no rollout through any', () => {
+  it('has no answer for windows that are no part of an image, and no rollout through any', () => {
     const probe = probeOf({ queries: [2, 2], keys: [2, 2], window: {} });
     assert.equal(windowPlaces(probe), undefined);
     assert.equal(readingWeights(probe, { kind: 'mean' }), undefined);
@@ -265,8 +265,8 @@ describe('attention without windows', () => {
       [16, 16],
       [1, 7],
     ]);
-    const picture = { rows: 2, columns: 3, values: new Float32Array(6) };
-    assert.equal(tileOf({ special: [], picture }), picture);
+    const image = { rows: 2, columns: 3, values: new Float32Array(6) };
+    assert.equal(tileOf({ special: [], image }), image);
   });
 
   it('of a gate or a single query answers whatever is asked', () => {

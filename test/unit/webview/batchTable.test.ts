@@ -22,8 +22,8 @@ const rows = [row(2, 'cat', 0.75), row(0, 'dog', 1), row(1, 'cat', 0.5), failed]
 const everything = { label: null, failuresOnly: false, text: '' };
 const order = (found: readonly BatchRow[]): readonly number[] => found.map(({ index }) => index);
 
-describe('table of many pictures', () => {
-  it('keeps the order of the pictures until a column is chosen', () => {
+describe('table of many images', () => {
+  it('keeps the order of the images until a column is chosen', () => {
     assert.deepEqual(order(arrangeRows(rows, everything, undefined)), [0, 1, 2, 3]);
   });
 
@@ -56,7 +56,7 @@ describe('table of many pictures', () => {
     assert.equal(marginOf(failed), undefined);
   });
 
-  it('holds each picture once as answers arrive', () => {
+  it('holds each image once as answers arrive', () => {
     const merged = mergeRows([row(0, 'cat', 0.5)], [row(0, 'dog', 0.6), row(1, 'cat', 0.5)]);
     assert.deepEqual(
       merged.map(({ top }) => top[0]?.label),

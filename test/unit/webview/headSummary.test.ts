@@ -14,7 +14,7 @@ const answer: AttentionRows = {
 };
 
 describe('summary of heads', () => {
-  it('is entropy over all keys, and the mean distance on the picture', () =>
+  it('is entropy over all keys, and the mean distance on the image', () =>
     // Patches of 10 pixels: the first head looks 0, 10 and 20 pixels far.
     assert.deepEqual(headSummaries(answer, [probe], 0, [10, 30]), [
       { entropy: 2, most: 2, distance: 10 },

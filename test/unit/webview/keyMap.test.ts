@@ -50,29 +50,29 @@ const answer: AttentionRows = {
 const probes = [self, channel];
 
 describe('attention of a layer', () => {
-  it('takes special tokens off the picture', () => {
+  it('takes special tokens off the image', () => {
     const map = layerMap(answer, probes, 0, 'attention', 1);
     assert.deepEqual(map?.special, [
       { name: 'cls', value: 0.25 },
       { name: 'reg0', value: 0.25 },
     ]);
-    assert.deepEqual([map?.picture?.rows, map?.picture?.columns], [2, 3]);
-    assert.deepEqual([...(map?.picture?.values ?? [])], Array(6).fill(0.25));
+    assert.deepEqual([map?.image?.rows, map?.image?.columns], [2, 3]);
+    assert.deepEqual([...(map?.image?.values ?? [])], Array(6).fill(0.25));
   });
 
   it('takes heads together', () => {
-    assert.equal(layerMap(answer, probes, 0, 'attention', 'mean')?.picture?.values[0], (0.125 + 0.25) / 2);
-    assert.equal(layerMap(answer, probes, 0, 'attention', 'max')?.picture?.values[0], 0.25);
+    assert.equal(layerMap(answer, probes, 0, 'attention', 'mean')?.image?.values[0], (0.125 + 0.25) / 2);
+    assert.equal(layerMap(answer, probes, 0, 'attention', 'max')?.image?.values[0], 0.25);
   });
 
-  it('puts channels nowhere on the picture', () => {
+  it('puts channels nowhere on the image', () => {
     const map = layerMap(answer, probes, 1, 'attention', 0);
-    assert.equal(map?.picture, undefined);
+    assert.equal(map?.image, undefined);
     assert.deepEqual(map?.matrix, { rows: 3, columns: 3, values: answer.rows[1] });
   });
 
   it('is undefined where rollout does not reach', () => {
-    assert.equal(layerMap(answer, probes, 0, 'rollout', 'mean')?.picture?.values[0], 0.5);
+    assert.equal(layerMap(answer, probes, 0, 'rollout', 'mean')?.image?.values[0], 0.5);
     assert.equal(layerMap(answer, probes, 1, 'rollout', 'mean'), undefined);
   });
 });
@@ -142,7 +142,7 @@ describe('queries', () => {
     });
   });
 
-  it('keep their place on the picture from layer to layer', () => {
+  it('keep their place on the image from layer to layer', () => {
     const grid = [4, 6] as const;
     const fine: Probe = { ...self, queries: { grid }, keys: { grid } };
     const wanted = { kind: 'patch', row: 3, column: 5, grid } as const;

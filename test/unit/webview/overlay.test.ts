@@ -10,19 +10,19 @@ import {
 } from '../../../webview/marks/overlay';
 
 describe('overlay', () => {
-  // 640 × 480, centre crop of 480: one CSS pixel for two of the picture.
+  // 640 × 480, centre crop of 480: one CSS pixel for two of the image.
   const crop = overlayOf([640, 480], { x: 80, y: 0, width: 480, height: 480 }, 320, 1000);
 
   it('lies exactly on the crop', () => {
     assert.equal(crop.scale, 0.5);
-    assert.deepEqual(crop.picture, { x: 0, y: 0, width: 320, height: 240 });
+    assert.deepEqual(crop.image, { x: 0, y: 0, width: 320, height: 240 });
     assert.deepEqual(crop.region, { x: 40, y: 0, width: 240, height: 240 });
   });
 
-  it('makes room for padding outside of the picture', () => {
+  it('makes room for padding outside of the image', () => {
     const padded = overlayOf([640, 480], { x: 0, y: -80, width: 640, height: 640 }, 320, 1000);
     assert.deepEqual([padded.width, padded.height], [320, 320]);
-    assert.deepEqual(padded.picture, { x: 0, y: 40, width: 320, height: 240 });
+    assert.deepEqual(padded.image, { x: 0, y: 40, width: 320, height: 240 });
     assert.deepEqual(padded.region, { x: 0, y: 0, width: 320, height: 320 });
   });
 
