@@ -6,7 +6,7 @@ import type { ColourMap } from './attention/colourMaps';
 // against each other.
 
 /**
- * What classifying a picture came to, for whoever calls the command from another extension, a task
+ * What classifying an image came to, for whoever calls the command from another extension, a task
  * or a test.
  */
 export interface Classified {

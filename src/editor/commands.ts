@@ -66,7 +66,7 @@ export function registerCommands(services: Services): readonly Disposable[] {
 }
 
 /**
- * One picture opens its panel, several and folders become a table. Answers what the panels
+ * One image opens its panel, several and folders become a table. Answers what the panels
  * answered.
  */
 async function classify(
@@ -76,8 +76,8 @@ async function classify(
   selected: readonly Uri[] | undefined,
 ): Promise<readonly Classified[]> {
   requireTrust();
-  const resources = selected?.length ? selected : await pictureOf(clicked);
-  const selection = await withProgress('Looking for pictures', (signal) => selectImages(resources, signal));
+  const resources = selected?.length ? selected : await imageOf(clicked);
+  const selection = await withProgress('Looking for images', (signal) => selectImages(resources, signal));
   const checkpoint = await services.checkpoints.require();
   const [first] = selection.images;
   if (first && selection.images.length === 1 && !selection.fromFolder) {
@@ -87,8 +87,8 @@ async function classify(
   return services.batches.show(selection.images, checkpoint);
 }
 
-/** What was clicked, the picture in front, else what the user picks. */
-async function pictureOf(clicked: Uri | undefined): Promise<readonly Uri[]> {
+/** What was clicked, the image in front, else what the user picks. */
+async function imageOf(clicked: Uri | undefined): Promise<readonly Uri[]> {
   const uri = clicked ?? activeUri((input) => isImage(input.uri.path));
   return uri ? [uri] : pickImages();
 }

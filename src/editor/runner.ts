@@ -41,7 +41,7 @@ export class Runner implements Disposable {
     private readonly log: Log,
   ) {}
 
-  /** Classifies a picture and keeps its attention maps for `attention`. */
+  /** Classifies an image and keeps its attention maps for `attention`. */
   classify(request: RunnerRequest): Promise<Run> {
     return this.run(request, { attention: true, topK: readSetting('vitrine.topK') });
   }

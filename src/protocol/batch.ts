@@ -1,7 +1,7 @@
 import type { Guess } from '../tasks/answer';
 import type { CallContext } from './channel';
 
-/** One picture of a batch: its answer or why there is none. */
+/** One image of a batch: its answer or why there is none. */
 export interface BatchRow {
   readonly index: number;
   readonly image: string;
@@ -17,7 +17,7 @@ export interface BatchState {
   readonly total: number;
   readonly done: number;
   readonly running: boolean;
-  /** Pictures per second since the start; 0 at first. */
+  /** Images per second since the start; 0 at first. */
   readonly rate: number;
   readonly provider: string;
   /** It was cancelled and can go on where it stopped. */

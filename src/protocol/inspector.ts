@@ -52,7 +52,7 @@ export interface InspectorModel {
   readonly tensors: readonly TensorRow[];
   readonly stations: readonly Station[];
   readonly imageSize: Size | null;
-  /** The model has a head with classes or features and can be run on pictures. */
+  /** The model has a head with classes or features and can be run on images. */
   readonly runnable: boolean;
   /**
    * Why it cannot be run here (restricted workspace, no native runtime, unknown architecture);

@@ -59,7 +59,7 @@ export function imageProgram(
     const [input] = inputs;
     if (!output || !input) continue;
     if (inputs.length > 1)
-      throw new Error(`the model has ${inputs.length} inputs; a picture can be given to models with one`);
+      throw new Error(`the model has ${inputs.length} inputs; an image can be given to models with one`);
     return { steps: [{ part: name, inputs: { [input.name]: 'image' }, outputs: [output.name] }] };
   }
   throw new Error('no part of the model has such an output');

@@ -202,33 +202,33 @@ describe('the extension', () => {
     await until('nothing is left', () => api.services.reports.size + api.services.documents.size === 0);
   });
 
-  it('classifies a picture and answers the label', async () => {
+  it('classifies an image and answers the label', async () => {
     await api.services.checkpoints.choose(sample('vitrine-sample').fsPath);
-    const picture = sample('images', 'cat-on-grass.jpg');
-    const [answer] = await classify(picture);
+    const image = sample('images', 'cat-on-grass.jpg');
+    const [answer] = await classify(image);
     assert.equal(answer?.top[0]?.label, 'cat');
     assert.ok((answer?.top[0]?.score ?? 0) > 0.5);
-    assert.equal(answer?.image, picture.fsPath);
-    await classify(picture);
+    assert.equal(answer?.image, image.fsPath);
+    await classify(image);
     assert.equal(api.services.images.size, 1);
     await closeAll();
     await until('nothing is left', () => api.services.images.size + api.services.documents.size === 0);
   });
 
-  it('classifies the picture in front when the command comes from the palette', async () => {
+  it('classifies the image in front when the command comes from the palette', async () => {
     await api.services.checkpoints.choose(sample('vitrine-sample').fsPath);
-    const picture = sample('images', 'dog-on-a-path.jpg');
-    await commands.executeCommand('vscode.open', picture);
-    await until('the picture is open', () => tabs().some(({ isActive }) => isActive));
+    const image = sample('images', 'dog-on-a-path.jpg');
+    await commands.executeCommand('vscode.open', image);
+    await until('the image is open', () => tabs().some(({ isActive }) => isActive));
     const [answer] = await classify();
-    assert.equal(answer?.image, picture.fsPath);
+    assert.equal(answer?.image, image.fsPath);
     assert.equal(answer?.top[0]?.label, 'dog');
   });
 
-  it('classifies several pictures into a table', async () => {
+  it('classifies several images into a table', async () => {
     await api.services.checkpoints.choose(sample('vitrine-sample').fsPath);
-    const pictures = ['cat-on-grass.jpg', 'dog-on-a-path.jpg'].map((name) => sample('images', name));
-    const answers = await classify(pictures[0], pictures);
+    const images = ['cat-on-grass.jpg', 'dog-on-a-path.jpg'].map((name) => sample('images', name));
+    const answers = await classify(images[0], images);
     assert.deepEqual(
       answers.map(({ top }) => top[0]?.label),
       ['cat', 'dog'],
@@ -275,7 +275,7 @@ describe('the extension', () => {
     }
   });
 
-  it('leaves out of a folder what is no picture', async () => {
+  it('leaves out of a folder what is no image', async () => {
     const images = sample('images');
     await api.services.checkpoints.choose(sample('vitrine-sample-64').fsPath);
     const answers = await commands.executeCommand<readonly Classified[]>('vitrine.classifyFolder', images);

@@ -1,4 +1,4 @@
-// npm start: installs, builds, classifies a sample picture, and opens VS Code on the sample
+// npm start: installs, builds, classifies a sample image, and opens VS Code on the sample
 // workspace.
 import { existsSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
@@ -10,23 +10,23 @@ import { createToken, linkExtension, startServer } from './vscodeServer.mjs';
 
 const sample = 'media/sample';
 const checkpoint = `${sample}/vitrine-sample`;
-const picture = `${sample}/images/cat-on-grass.jpg`;
+const image = `${sample}/images/cat-on-grass.jpg`;
 const windows = process.platform === 'win32';
 
 await installDependencies();
 console.log('Building …');
 await run(process.execPath, ['esbuild.mjs']);
-await classifyPicture();
+await classifyImage();
 await openSample();
 process.exit(0); // npm and code may hold handles that keep a finished run alive
 
-async function classifyPicture() {
-  const answer = await capture(process.execPath, ['dist/cli.js', 'classify', checkpoint, picture, '--json']);
+async function classifyImage() {
+  const answer = await capture(process.execPath, ['dist/cli.js', 'classify', checkpoint, image, '--json']);
   const { top, provider, milliseconds } = JSON.parse(answer);
   const [best] = top;
   const times = Object.entries(milliseconds).map(([step, value]) => `${step} ${Number(value).toFixed(0)} ms`);
   console.log(
-    `\n${picture}\n  is a ${best.label} (${(100 * best.probability).toFixed(1)} %), says ${checkpoint}`,
+    `\n${image}\n  is a ${best.label} (${(100 * best.probability).toFixed(1)} %), says ${checkpoint}`,
   );
   console.log(`  run by ${provider}: ${times.join(', ')}\n`);
 }
@@ -79,7 +79,7 @@ async function openServer(workspace, root) {
   await linkExtension(resolve('.'), options);
   const server = await startServer(options);
   console.log(`VS Code on the sample workspace, in a browser:\n\n  ${server.address(workspace)}\n`);
-  console.log('Right-click a picture under "images" and pick "Classify Image". Ctrl-C ends it.');
+  console.log('Right-click an image under "images" and pick "Classify Image". Ctrl-C ends it.');
   await Promise.race([interrupted(), server.ended]);
   await server.stop();
   console.log('\nStopped.');

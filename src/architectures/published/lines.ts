@@ -21,7 +21,7 @@ export interface Line {
   readonly tensors: readonly (readonly [string, string, readonly number[]])[];
 }
 
-/** What timm's `pretrained_cfg` says of pictures. */
+/** What timm's `pretrained_cfg` says of images. */
 interface TimmConfig {
   readonly input_size: readonly number[];
   readonly interpolation: Filter;

@@ -175,8 +175,8 @@ function written(entries: Entries): string {
     const [own] = places(profiles, profileText(entry));
     const usual = entries.get(architectureOf(name));
     const [inherited] = usual && usual !== entry ? places(profiles, profileText(usual)) : [];
-    const pictures = entry.preset ?? (own === inherited ? null : (own ?? null));
-    const row = [name, places(plain, entry.plain), places(headers, entry.headers), pictures] as const;
+    const images = entry.preset ?? (own === inherited ? null : (own ?? null));
+    const row = [name, places(plain, entry.plain), places(headers, entry.headers), images] as const;
     return entry.file === undefined ? row : [...row, entry.file];
   };
   const models = [...entries]

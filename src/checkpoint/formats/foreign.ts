@@ -46,7 +46,7 @@ const foreignFiles: readonly ForeignFile[] = [
   { magic: /^%PDF-/, what: 'a PDF document, not a checkpoint' },
   {
     magic: /^\x89PNG|^\xff\xd8\xff|^GIF8|^RIFF[^]{4}WEBP/,
-    what: 'a picture, not a checkpoint; classify it with a checkpoint instead',
+    what: 'an image, not a checkpoint; classify it with a checkpoint instead',
   },
 ];
 

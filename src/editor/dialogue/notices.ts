@@ -55,7 +55,7 @@ function nextSteps(error: unknown): readonly NextStep[] {
  * must not start.
  */
 export const restricted =
-  'This workspace is restricted. Inspecting checkpoints works; running a model on pictures needs trust.';
+  'This workspace is restricted. Inspecting checkpoints works; running a model on images needs trust.';
 
 /** Throws unless the workspace is trusted. */
 export function requireTrust(): void {

@@ -3,7 +3,7 @@ import { commands, env, Uri, window, workspace } from 'vscode';
 
 const dataUrl = /^data:[\w/+.-]+;base64,/;
 
-/** Pictures come from a page as data URLs, everything else as text. */
+/** Images come from a page as data URLs, everything else as text. */
 function bytesOf(content: string): Uint8Array {
   const head = dataUrl.exec(content)?.[0];
   return head ? Buffer.from(content.slice(head.length), 'base64') : Buffer.from(content, 'utf8');

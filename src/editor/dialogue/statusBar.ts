@@ -6,7 +6,7 @@ import { Disposables } from '../disposables';
 import { isImage } from '../documents/images';
 
 /**
- * Shows which checkpoint pictures are classified with, while a picture or its answer is looked at;
+ * Shows which checkpoint images are classified with, while an image or its answer is looked at;
  * a click changes it.
  */
 export function createStatusBar(checkpoints: Checkpoints): Disposable {
@@ -16,10 +16,10 @@ export function createStatusBar(checkpoints: Checkpoints): Disposable {
   item.command = 'vitrine.chooseCheckpoint';
   const update = (): void => {
     const { chosen } = checkpoints;
-    if (chosen === undefined || !concernsPictures()) return item.hide();
+    if (chosen === undefined || !concernsImages()) return item.hide();
     const label = checkpointLabel(chosen);
     item.text = `$(symbol-structure) ${label}`;
-    item.tooltip = `Pictures are classified with ${chosen}. Click to choose another checkpoint.`;
+    item.tooltip = `Images are classified with ${chosen}. Click to choose another checkpoint.`;
     item.accessibilityInformation = { label: `Checkpoint ${label}, choose another`, role: 'button' };
     item.show();
   };
@@ -30,7 +30,7 @@ export function createStatusBar(checkpoints: Checkpoints): Disposable {
   return owned;
 }
 
-function concernsPictures(): boolean {
+function concernsImages(): boolean {
   const input: unknown = window.tabGroups.activeTabGroup.activeTab?.input;
   return isAnswer(input) || (input instanceof TabInputCustom && isImage(input.uri.fsPath));
 }

@@ -70,7 +70,7 @@ export class Checkpoints implements Disposable {
   }
 
   /** Lets the user choose; the choice is remembered for the workspace. Throws `Cancelled`. */
-  async pick(placeHolder = 'Choose the checkpoint that pictures are classified with'): Promise<string> {
+  async pick(placeHolder = 'Choose the checkpoint that images are classified with'): Promise<string> {
     return this.choose(await this.ask(placeHolder));
   }
 

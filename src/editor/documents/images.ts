@@ -20,8 +20,8 @@ export interface Selection {
 }
 
 /**
- * The pictures among files, and those in folders. Throws `Cancelled`, or a `UserError` where there
- * is no picture or they lie outside the file system.
+ * The images among files, and those in folders. Throws `Cancelled`, or a `UserError` where there
+ * is no image or they lie outside the file system.
  */
 export async function selectImages(uris: readonly Uri[], signal: AbortSignal): Promise<Selection> {
   const paths = uris.map(pathOf);
@@ -34,7 +34,7 @@ export async function selectImages(uris: readonly Uri[], signal: AbortSignal): P
     else if (isImage(path)) found.push(path);
   }
   const images = [...new Set(found)];
-  if (images.length === 0) throw new UserError(`No picture in the selection; ${allowed}.`);
+  if (images.length === 0) throw new UserError(`No image in the selection; ${allowed}.`);
   return { images, fromFolder };
 }
 
@@ -63,13 +63,13 @@ async function collectImages(folder: string, found: string[], signal: AbortSigna
   }
 }
 
-/** Lets the user pick pictures in a dialog. Throws `Cancelled`. */
+/** Lets the user pick images in a dialog. Throws `Cancelled`. */
 export async function pickImages(): Promise<readonly Uri[]> {
   const picked = await window.showOpenDialog({
-    title: 'Choose Pictures',
+    title: 'Choose Images',
     openLabel: 'Classify',
     canSelectMany: true,
-    filters: { Pictures: imageExtensions.map((extension) => extension.slice(1)), 'All Files': ['*'] },
+    filters: { Images: imageExtensions.map((extension) => extension.slice(1)), 'All Files': ['*'] },
   });
   if (!picked?.length) throw new Cancelled();
   return picked;

@@ -1,7 +1,7 @@
 import type { BatchRow, BatchState } from '../../protocol/batch';
 import { messageOf } from '../dialogue/errors';
 
-/** What a batch does with one picture. */
+/** What a batch does with one image. */
 export interface BatchSteps {
   thumbnail(image: string): Promise<string>;
   classify(
@@ -10,10 +10,10 @@ export interface BatchSteps {
   ): Promise<{ readonly provider: string; readonly top: BatchRow['top'] }>;
 }
 
-/** At most so many events a second: a fast model on small pictures would flood the page. */
+/** At most so many events a second: a fast model on small images would flood the page. */
 const interval = 150;
 
-/** Classifies pictures one after the other; a picture that fails becomes a row with its reason. */
+/** Classifies images one after the other; an image that fails becomes a row with its reason. */
 export class Batch {
   private readonly rows: BatchRow[] = [];
   private abort = new AbortController();

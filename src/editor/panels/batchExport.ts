@@ -4,7 +4,7 @@ import type { BatchState } from '../../protocol/batch';
 /** A spreadsheet takes a cell that begins so for a formula; a file's name must not become one. */
 const inert = (text: string): string => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text);
 
-/** Results as a table: one line per picture, the first guesses side by side. */
+/** Results as a table: one line per image, the first guesses side by side. */
 export function batchCsv({ checkpoint, provider, rows }: BatchState): string {
   const guesses = rows.reduce((most, { top }) => Math.max(most, top.length), 0);
   const ranks = Array.from({ length: guesses }, (_, rank) => rank);

@@ -59,7 +59,7 @@ export class BatchPanels implements Disposable {
         document.model(),
       );
       const modelTitle = recognition.family === null ? checkpointLabel(checkpoint) : recognition.title;
-      const title = `${images.length} pictures × ${checkpointLabel(checkpoint)}`;
+      const title = `${images.length} images × ${checkpointLabel(checkpoint)}`;
       const facts = { checkpoint, modelTitle };
       const batch = new Batch(images, facts, this.steps(checkpoint), () => follow.tell());
       const follow = followed(batch);
@@ -87,7 +87,7 @@ export class BatchPanels implements Disposable {
     try {
       await batch.run();
       if (!panel.isClosed) await this.keep(panel.subject.batch, batch.state);
-      log.info(`${batch.state.done} of ${batch.images.length} pictures classified with ${checkpoint}`);
+      log.info(`${batch.state.done} of ${batch.images.length} images classified with ${checkpoint}`);
     } finally {
       dispose();
     }

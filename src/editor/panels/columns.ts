@@ -1,7 +1,7 @@
 import { TabInputWebview, ViewColumn, window } from 'vscode';
 import { viewTypes } from '../../contributions';
 
-/** Whether a tab is an answer about pictures: a panel of one, or a table of many. */
+/** Whether a tab is an answer about images: a panel of one, or a table of many. */
 export function isAnswer(input: unknown): boolean {
   if (!(input instanceof TabInputWebview)) return false;
   // VS Code puts a prefix before the view types of webview tabs.
@@ -9,7 +9,7 @@ export function isAnswer(input: unknown): boolean {
 }
 
 /**
- * Answers gather in one column beside what they are about, so that a second picture does not split
+ * Answers gather in one column beside what they are about, so that a second image does not split
  * the window again.
  */
 export function columnForAnswers(): ViewColumn {

@@ -59,7 +59,7 @@ export class ImagePanels implements Disposable {
   async checkProviders(signal: AbortSignal): Promise<readonly ProviderView[]> {
     const answered = this.panels.views.filter((panel) => panel.isAnswered);
     const panel = answered.find((one) => one === this.panels.active) ?? answered.at(-1);
-    if (!panel) throw new UserError('Classify a picture first: the GPU is checked on it.');
+    if (!panel) throw new UserError('Classify an image first: the GPU is checked on it.');
     return panel.checkProviders(signal);
   }
 

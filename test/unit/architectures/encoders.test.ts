@@ -108,7 +108,7 @@ describe('encoders that cut their maps into units or windows', () => {
 });
 
 describe('position tables of encoders with class attention', () => {
-  it('are resampled for another picture', async () => {
+  it('are resampled for another image', async () => {
     const model = await open('cait-timm-safetensors', { assume: { grid: [5, 7] } });
     const maps = model.graph({ imageSize: [64, 48] }).probes;
     assert.deepEqual(maps[0]?.keys, { special: [], grid: [8, 6] });
@@ -119,7 +119,7 @@ describe('position tables of encoders with class attention', () => {
     );
   });
 
-  it('tell apart oblong grids only with the size of the picture', async () => {
+  it('tell apart oblong grids only with the size of the image', async () => {
     const alone = await open('cait-timm-safetensors');
     assert.match(alone.recognition.family === null ? '' : alone.recognition.warnings.join(), /5 × 7, 7 × 5/);
   });

@@ -114,7 +114,7 @@ describe('MobileViT', () => {
     }
   });
 
-  it('refuses a picture whose last map holds no patch, where maps are cut to whole ones', async () => {
+  it('refuses an image whose last map holds no patch, where maps are cut to whole ones', async () => {
     const golden = readCases().find(({ id }) => id === 'mobilevitv2-transformers-safetensors')!;
     const model = await openModel(checkpointPath(golden));
     assert.throws(() => model.graph({ imageSize: [32, 96] }), /32 × 96 found.*The nearest size is 64 × 96/);

@@ -1,5 +1,5 @@
 // Every broken and hostile checkpoint of test/fixtures/hostile, opened in a child process that is
-// measured and may be killed. The pictures among the cases belong to the tests of the decoder.
+// measured and may be killed. The images among the cases belong to the tests of the decoder.
 import assert from 'node:assert/strict';
 import { fork, execFileSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';

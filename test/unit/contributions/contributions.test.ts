@@ -135,7 +135,7 @@ describe('package.json and contributions.ts', () => {
     for (const key of read) assert.ok(known.includes(key), key);
   });
 
-  it('offer to classify exactly the pictures that decode', () => {
+  it('offer to classify exactly the images that decode', () => {
     const items = menuItems.filter(({ when = '' }) => when.includes('resourceExtname'));
     assert.equal(items.length, 5);
     const others = ['.svg', '.heic', '.psd', '.pdf', '.jp', '.pngx', '.safetensors'];

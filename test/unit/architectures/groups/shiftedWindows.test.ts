@@ -64,7 +64,7 @@ describe('Swin', () => {
     );
   });
 
-  it('takes the picture that one window of the last map covers where nobody names a size', () => {
+  it('takes the image that one window of the last map covers where nobody names a size', () => {
     const model = understand(checkpointOf(unpublished(lineOf('timm/swin_base_patch4_window12_384'))));
     assert.deepEqual(model.imageSize, [384, 384]);
     assert(figure(model, 'image_size').assumed);
@@ -83,7 +83,7 @@ describe('Swin', () => {
     assert.deepEqual(windowsIn(model, [96, 448]).slice(-2), ['[7,0]', '[7,[0,3]]']);
   });
 
-  it('refuses a picture that holds no patch, with the nearest size', async () => {
+  it('refuses an image that holds no patch, with the nearest size', async () => {
     const model = await open('swin-timm-safetensors', { assume: { window: [3, 5] } });
     assert.throws(
       () => model.graph({ imageSize: [3, 80] }),
@@ -110,7 +110,7 @@ describe('Swin v2', () => {
     assert.equal(figure(model, 'window').value, 24);
   });
 
-  it('has windows that are a part of the picture where timm wrote it itself', () => {
+  it('has windows that are a part of the image where timm wrote it itself', () => {
     const model = understand(checkpointOf(lineOf('timm/swinv2_cr_tiny_ns_224')));
     assert.equal(windowsIn(model, [224, 224])[0], '[7,0]');
     assert.equal(windowsIn(model, [384, 256])[0], '[[12,8],0]');

@@ -6,7 +6,7 @@ import type { BatchState } from '../../../../src/protocol/batch';
 const facts = { checkpoint: '/m/vit', modelTitle: 'ViT-S/16' };
 const cat = { index: 3, label: 'cat', score: 0.75 };
 
-/** Pictures named `bad…` fail. */
+/** Images named `bad…` fail. */
 const steps: BatchSteps = {
   thumbnail: async (image) => `data:${image}`,
   classify: async (image) => {
@@ -22,7 +22,7 @@ async function finished(images: readonly string[], told: BatchState[] = []): Pro
 }
 
 describe('Batch', () => {
-  it('gives every picture a row, a failed one with its reason', async () => {
+  it('gives every image a row, a failed one with its reason', async () => {
     const { state } = await finished(['a.png', 'bad.png', 'c.png']);
     assert.equal(state.done, 3);
     assert.equal(state.running, false);
@@ -105,7 +105,7 @@ describe('Batch', () => {
     );
   });
 
-  it('goes on where only the small picture fails', async () => {
+  it('goes on where only the small image fails', async () => {
     const broken = { ...steps, thumbnail: async () => Promise.reject(new Error('no decoder')) };
     const batch = new Batch(['a.png'], facts, broken, () => undefined);
     await batch.run();
