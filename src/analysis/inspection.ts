@@ -7,7 +7,7 @@ import { byteLength, elementCount, isPlain, type DType, type Tensor } from '../c
 import { queryGrid } from '../attention/reading';
 import type { Graph } from '../graph/graph';
 import { type Probe, type TokenLayout, isGate, tokenCount } from '../domain/probes';
-import type { FigureView, InspectorModel } from '../protocol/inspector';
+import type { EvidenceView, InspectorModel } from '../protocol/inspector';
 import type { TensorRow } from '../domain/report';
 import { formatBytes, formatCount, formatExact } from '../domain/units';
 import { countMacs } from './complexity';
@@ -55,7 +55,7 @@ export function inspectorModel(model: Model, context: InspectionContext): Inspec
   const known = recognition.family !== null;
   const graph = model.imageSize ? model.graph() : undefined;
   const tensors = tensorRows(model);
-  const figures = known ? recognition.evidence : {};
+  const evidence = known ? recognition.evidence : {};
   const assumable = known ? recognition.assumable : [];
   const choices = (known ? recognition.choices : undefined) ?? {};
   const notRunnable = context.notRunnable ?? '';
@@ -79,8 +79,8 @@ export function inspectorModel(model: Model, context: InspectionContext): Inspec
           missing: recognition.nearest?.missing ?? [],
         },
     headline: headline(model, graph, context),
-    evidence: Object.entries(figures).map(([key, figure]) =>
-      figureView(key, figure, {
+    evidence: Object.entries(evidence).map(([key, found]) =>
+      evidenceView(key, found, {
         editable: assumable.includes(key),
         set: context.set.has(key),
         choices: choices[key],
@@ -118,9 +118,13 @@ export function tensorRows({ checkpoint, counts }: Model): readonly TensorRow[] 
   }));
 }
 
-function headline(model: Model, graph: Graph | undefined, context: InspectionContext): readonly FigureView[] {
+function headline(
+  model: Model,
+  graph: Graph | undefined,
+  context: InspectionContext,
+): readonly EvidenceView[] {
   const { counts, recognition, checkpoint } = model;
-  const found = (key: string, label: string, text: string, exact: string, source: string): FigureView => {
+  const found = (key: string, label: string, text: string, exact: string, source: string): EvidenceView => {
     return { key, label, text, exact, source, assumed: false, set: false, editable: false };
   };
   const params = found(
@@ -158,18 +162,18 @@ function headline(model: Model, graph: Graph | undefined, context: InspectionCon
 }
 
 function statedEvidence(
-  { evidence: figures, assumable, task, choices = {} }: Known,
+  { evidence, assumable, task, choices = {} }: Known,
   context: InspectionContext,
-): readonly FigureView[] {
-  const view = (key: string, label: string, text?: string): readonly FigureView[] => {
-    const figure = figures[key];
-    if (!figure) return [];
+): readonly EvidenceView[] {
+  const view = (key: string, label: string, text?: string): readonly EvidenceView[] => {
+    const found = evidence[key];
+    if (!found) return [];
     const [editable, set] = [assumable.includes(key), context.set.has(key)];
-    return [figureView(key, figure, { editable, set, choices: choices[key], label, text })];
+    return [evidenceView(key, found, { editable, set, choices: choices[key], label, text })];
   };
-  const [heads, dim] = [figures['heads']?.value, figures['dim']?.value];
+  const [heads, dim] = [evidence['heads']?.value, evidence['dim']?.value];
   const each = typeof heads === 'number' && typeof dim === 'number' ? `${heads} × ${dim / heads}` : undefined;
-  const classes = task === 'classify' ? Number(figures['classes']?.value ?? 0) : 0;
+  const classes = task === 'classify' ? Number(evidence['classes']?.value ?? 0) : 0;
   return [
     ...view('depth', 'Depth'),
     ...view('heads', 'Heads', each),
@@ -179,7 +183,7 @@ function statedEvidence(
   ];
 }
 
-const withLabels = (row: FigureView, { labels }: InspectionContext): FigureView =>
+const withLabels = (row: EvidenceView, { labels }: InspectionContext): EvidenceView =>
   labels
     ? { ...row, source: `${row.source}; names: ${labels.source}`, assumed: row.assumed || labels.assumed }
     : row;
@@ -249,7 +253,11 @@ interface EvidenceOptions {
   readonly text?: string;
 }
 
-function figureView(key: string, { value, source, assumed }: Evidence, options: EvidenceOptions): FigureView {
+function evidenceView(
+  key: string,
+  { value, source, assumed }: Evidence,
+  options: EvidenceOptions,
+): EvidenceView {
   const text = valueText(value);
   const words = key.replaceAll('_', ' ');
   return {
@@ -318,15 +326,15 @@ export function inspectionJson(model: Model): Readonly<Record<string, unknown>> 
       warnings: [...checkpoint.warnings, `the architecture is not known: ${reason}`],
     };
   }
-  const figures = Object.entries(recognition.evidence);
+  const evidence = Object.entries(recognition.evidence);
   return {
     ...common,
     family: recognition.label,
     title: recognition.title,
     task: recognition.task,
     ...counted,
-    config: Object.fromEntries(figures.map(([key, { value }]) => [key, value])),
-    evidence: Object.fromEntries(figures.map(([key, { value, source }]) => [key, { value, source }])),
+    config: Object.fromEntries(evidence.map(([key, { value }]) => [key, value])),
+    evidence: Object.fromEntries(evidence.map(([key, { value, source }]) => [key, { value, source }])),
     candidates: recognition.candidates,
     unused: model.unused,
     warnings: [...checkpoint.warnings, ...recognition.warnings],

@@ -355,7 +355,7 @@ function runs(children: readonly Summary[]): readonly Members[] {
 }
 
 /**
- * A group: figures of all members, the structure of one below it, then the members themselves,
+ * A group: numbers of all members, the structure of one below it, then the members themselves,
  * folded away.
  */
 function emitGroup(members: Members, place: Place, rows: ModuleRow[]): void {

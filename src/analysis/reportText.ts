@@ -23,7 +23,7 @@ export interface ReportSubject {
 
 export type ReportFormat = 'markdown' | 'csv' | 'json';
 
-/** How the figures were counted, said in every report. */
+/** How the numbers were counted, said in every report. */
 export const countingRules =
   'Counted MACs are multiply-accumulates of convolutions, linear layers (an operand is a parameter) and attention (every other ' +
   'matrix product). FLOPs = 2 × MACs. Norms, softmax and activations are not among them. The fvcore figure adds what fvcore charges for ' +
@@ -60,7 +60,7 @@ function markdownReport(report: ComplexityReport, subject: ReportSubject): strin
     '## Totals',
     table(['Figure', 'Value', 'Formula'], totals(report), [1]),
     '## Modules',
-    'Inside a group (×N) the figures are those of one member.',
+    'Inside a group (×N) the numbers are those of one member.',
     table(
       ['Module', '×', 'Parameters', 'MACs', 'Share', 'Activations', 'Output'],
       moduleLines(report),

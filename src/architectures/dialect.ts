@@ -6,16 +6,16 @@ import { isBuffer } from './buffers';
 
 /**
  * How one tensor of the file becomes canonical parameters: one view for each index that `*` stands
- * for in the canonical name, a single one where the name has no `*`.
+ * for in the canonical name, a single one if the name has no `*`.
  */
 export type Layout = (tensor: Tensor) => readonly ParameterView[];
 
-/** A name made of the groups of a match, where counting is needed: `layers.4` is `blocks.2`. */
+/** A name made of the groups of a match, if counting is needed: `layers.4` is `blocks.2`. */
 export type Renamed = (match: string, ...groups: string[]) => string;
 
 /**
  * A rename: what the file calls it (after the dialect's prefix), timm's canonical name (`$1` … of
- * the match), layout where it differs.
+ * the match), layout if it differs.
  */
 export type Rename = readonly [from: RegExp, to: string | Renamed, layout?: Layout];
 
@@ -28,9 +28,9 @@ export interface Dialect {
    * What may stand in front of the names: `vit.`, `backbone.`. The names of a head often lack it.
    */
   readonly prefix?: RegExp;
-  /** The dialect is spoken where each of these finds a name (after the prefix). */
+  /** The dialect is spoken if each of these finds a name (after the prefix). */
   readonly signature: readonly RegExp[];
-  /** Not spoken where one of these finds a name: a narrower family has it, too. */
+  /** Not spoken if one of these finds a name: a narrower family has it, too. */
   readonly absent?: readonly RegExp[];
   readonly renames: readonly Rename[];
   /**
@@ -63,7 +63,7 @@ export interface Dialect {
    * tokens.
    */
   readonly resampling: readonly [plain: ResamplingName, withRegisters: ResamplingName];
-  /** Epsilon of the norms where nothing says otherwise: the library's default. */
+  /** Epsilon of the norms if nothing says otherwise: the library's default. */
   readonly eps: number;
   /**
    * Its models are the image towers of dual encoders, with or without the text tower beside them.
@@ -75,13 +75,13 @@ export interface Dialect {
    */
   readonly backboneOf?: string;
   /**
-   * The naming inside of this one, where a library has another's networks as parts: whose defaults
+   * The naming inside of this one, if a library has another's networks as parts: whose defaults
    * hold for what weights do not tell.
    */
   readonly inner?: Dialect;
   /** Number of the first register token: timm counts from 0, transformers from 1. */
   readonly firstRegister?: number;
-  /** Heads, where the shapes tell them. */
+  /** Heads, if the shapes give them. */
   readonly heads?: (tensors: ReadonlyMap<string, Translated>) => number | undefined;
 }
 
@@ -95,7 +95,7 @@ export interface Translated {
 /** A checkpoint's tensors under canonical names. */
 export interface Translation {
   readonly dialect: Dialect;
-  /** The prefix that was found, `vit.`; empty where there is none. */
+  /** The prefix that was found, `vit.`; empty if there is none. */
   readonly prefix: string;
   readonly parameters: ReadonlyMap<string, Translated>;
   readonly source: ParameterSource;
@@ -132,7 +132,7 @@ export function timmNames(
   };
 }
 
-/** The whole tensor under another shape of as many elements; its own where none is given. */
+/** The whole tensor under another shape of as many elements; its own if none is given. */
 export function whole(tensor: Tensor, stored: readonly number[] = tensor.shape): ParameterView {
   return { tensor: tensor.name, dtype: tensor.dtype, stored, first: 0 };
 }
@@ -192,24 +192,24 @@ export class FileNames {
 }
 
 /**
- * The only name that a mark finds, where it is nothing but a name: those are looked up, not
+ * The only name that a signature name finds, if it is nothing but a name: those are looked up, not
  * searched for.
  */
 const onlyName = ({ source }: RegExp): string | undefined =>
   /^\^(?:\w|\\\.)+\$$/.test(source) ? source.slice(1, -1).replaceAll('\\.', '.') : undefined;
 
-function finds(mark: RegExp, { names, known }: Bare): boolean {
-  const name = onlyName(mark);
-  return name === undefined ? names.some((each) => mark.test(each)) : known.has(name);
+function finds(signatureName: RegExp, { names, known }: Bare): boolean {
+  const name = onlyName(signatureName);
+  return name === undefined ? names.some((each) => signatureName.test(each)) : known.has(name);
 }
 
 /**
- * The marks of a dialect's signature that find no name, one after the other: whoever asks whether
+ * The names of a dialect's signature that the file lacks, one after the other: whoever asks whether
  * there is one stops at it.
  */
 export function* lackingSignature({ prefix, signature }: Dialect, file: FileNames): Generator<RegExp> {
   const bare = file.behind(prefix);
-  for (const mark of signature) if (!finds(mark, bare)) yield mark;
+  for (const name of signature) if (!finds(name, bare)) yield name;
 }
 
 function withoutPrefix(name: string, prefix: string): string {
@@ -224,7 +224,7 @@ const isCopy = (shape: readonly number[], known: Translated): boolean =>
   shape.length === known.shape.length && shape.every((side, axis) => side === known.shape[axis]);
 
 /**
- * The tensors under canonical names; undefined where they do not speak the dialect. Names that no
+ * The tensors under canonical names; undefined if they do not speak the dialect. Names that no
  * row knows are left out.
  */
 export function translate(
@@ -234,15 +234,16 @@ export function translate(
 ): Translation | undefined {
   if (!lackingSignature(dialect, names).next().done) return undefined;
   const own = names.behind(dialect.prefix);
-  if (dialect.absent?.some((mark) => finds(mark, own))) return undefined;
+  if (dialect.absent?.some((name) => finds(name, own))) return undefined;
   const { prefix } = own;
   const parameters = new Map<string, Translated>();
-  const strangers: string[] = [];
+  const unexpected: string[] = [];
   const copies = new Map<string, string>();
   for (const tensor of tensors) {
     const bare = withoutPrefix(tensor.name, prefix);
     const views = canonical(dialect, tensor, bare);
-    if (views.length === 0 && dialect.territory?.test(bare) && !isBuffer(tensor)) strangers.push(tensor.name);
+    if (views.length === 0 && dialect.territory?.test(bare) && !isBuffer(tensor))
+      unexpected.push(tensor.name);
     for (const [name, view] of views) {
       const known = parameters.get(name);
       if (!known) parameters.set(name, { shape: viewShape(view), tensor, view });
@@ -250,7 +251,7 @@ export function translate(
     }
   }
   const source = { find: (name: string) => parameters.get(name)?.view };
-  return { dialect, prefix, parameters, unexpected: strangers, copies, source };
+  return { dialect, prefix, parameters, unexpected, copies, source };
 }
 
 function canonical(

@@ -41,7 +41,7 @@ export interface Described {
    */
   readonly pixels: DefaultsName;
   /**
-   * Steps by which the image's sides may grow, in pixels: the patch, or patch × window; 0 where
+   * Steps by which the image's sides may grow, in pixels: the patch, or patch × window; 0 if
    * they may not.
    */
   readonly sizeStep: Size;
@@ -64,7 +64,7 @@ export interface Found {
   readonly tensors: ReadonlyMap<string, Translated>;
   readonly dialect: Dialect;
   /**
-   * What stands in front of the network's names in the file, `visual.trunk.`; empty where nothing
+   * What stands in front of the network's names in the file, `visual.trunk.`; empty if nothing
    * does.
    */
   readonly prefix: string;
@@ -125,7 +125,7 @@ export type Recognition =
       readonly familyTitle: string;
       readonly dialect: string;
       readonly assumable: readonly string[];
-      /** The tensors under canonical names; absent where the graph is the file's own (.onnx). */
+      /** The tensors under canonical names; absent if the graph is the file's own (.onnx). */
       readonly translation?: Translation;
       /** What the family's `build` reads; absent with the translation. */
       readonly config?: unknown;

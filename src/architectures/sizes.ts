@@ -5,7 +5,7 @@
 export type Sizes = Readonly<Record<string, string>>;
 
 /**
- * Name of the published size with these blocks and widths, stage by stage; undefined where there is
+ * Name of the published size with these blocks and widths, stage by stage; undefined if there is
  * none.
  */
 export function sizeOf(sizes: Sizes, depths: readonly number[], dims: readonly number[]): string | undefined {
@@ -13,7 +13,7 @@ export function sizeOf(sizes: Sizes, depths: readonly number[], dims: readonly n
   return Object.entries(sizes).find(([start]) => layout.startsWith(`${start},`))?.[1];
 }
 
-/** `PVT v2-B2`; where nobody published the size `PVT v2 with 2 + 2 + 6 + 2 blocks, width 48`. */
+/** `PVT v2-B2`; if nobody published the size `PVT v2 with 2 + 2 + 6 + 2 blocks, width 48`. */
 export function sizeTitle(
   family: string,
   sizes: Sizes,

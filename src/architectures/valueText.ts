@@ -1,8 +1,8 @@
 import type { ConfigValue } from './family';
 
 /**
- * Reads a figure as people type it: a number (`12`), a word (`gelu`), `true` or `false`, or a comma
- * list (`2,4` for one figure per stage, or rows and columns). Throws where nothing stands between
+ * Reads a hyper-parameter as people type it: a number (`12`), a word (`gelu`), `true` or `false`, or a comma
+ * list (`2,4` for one value per stage, or rows and columns). Throws if nothing stands between
  * commas.
  */
 export function parseValue(text: string): ConfigValue {

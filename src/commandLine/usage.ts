@@ -126,7 +126,7 @@ export type CommandName = keyof typeof commands;
 
 const commonHelp = [
   '--json                 one JSON object per line, one line per path',
-  '--assume KEY=VALUE     a figure the weights do not tell, repeatable: heads=6, window=3,5',
+  '--assume KEY=VALUE     a hyper-parameter the weights lack, repeatable: heads=6, window=3,5',
   '--state-dict NAME      which of several in the file',
   '--image-size N|HxW     in pixels; the model’s own by default',
   '--provider NAME        auto (default), cpu, webgpu, cuda, dml, coreml',

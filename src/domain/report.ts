@@ -164,7 +164,7 @@ export interface ComplexityReport {
    */
   readonly conventions: { readonly fvcore: number; readonly activations: number };
   /**
-   * Each headline figure's formula with this checkpoint's numbers:
+   * The formula of each headline number with this checkpoint's numbers:
    * `12 × 2 · 197² · 768 = 715,327,488`.
    */
   readonly formulas: Readonly<Record<string, string>>;

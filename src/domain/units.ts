@@ -60,7 +60,7 @@ export function formatMilliseconds(milliseconds: number): string {
  * A weight or statistic with `digits` significant digits, without exponents where they are not
  * needed.
  */
-export function formatFigure(value: number, digits = 3): string {
+export function formatNumber(value: number, digits = 3): string {
   if (!Number.isFinite(value)) return String(value);
   if (value === 0) return '0';
   const magnitude = Math.abs(value);

@@ -191,7 +191,7 @@ export function topK(logits: ArrayLike<number>, k: number, activation: Activatio
   if (order.length === 0 && logits.length > 0)
     throw new Error(
       `the model answers with no numbers (NaN or infinite values in ${logits.length} classes), so there is no label: its weights are damaged, ` +
-        'or an assumed figure is wrong. Inspect the checkpoint and download or save it again.',
+        'or an assumed hyper-parameter is wrong. Inspect the checkpoint and download or save it again.',
     );
   return order
     .slice(0, k)

@@ -2,8 +2,8 @@ import type { Size } from '../domain/size';
 import type { CallContext } from './channel';
 import type { ComplexityReport, ModuleRow, Scaling, Station, TensorRow } from '../domain/report';
 
-/** A figure of the header or of the evidence list. */
-export interface FigureView {
+/** A number of the header, or a hyper-parameter with its evidence. */
+export interface EvidenceView {
   readonly key: string;
   readonly label: string;
   /** Short text: `86.6 M`, `12 × 64`. */
@@ -36,10 +36,10 @@ export interface InspectorModel {
     readonly nearest?: string;
     readonly missing: readonly string[];
   };
-  /** Header figures in order: parameters, MACs, tokens, depth, heads, labels … */
-  readonly headline: readonly FigureView[];
-  /** All figures with evidence. */
-  readonly evidence: readonly FigureView[];
+  /** Numbers of the header in order: parameters, MACs, tokens, depth, heads, labels … */
+  readonly headline: readonly EvidenceView[];
+  /** All hyper-parameters with their evidence. */
+  readonly evidence: readonly EvidenceView[];
   readonly candidates: readonly string[];
   readonly warnings: readonly string[];
   readonly stateDicts: readonly { readonly name: string; readonly tensors: number }[];

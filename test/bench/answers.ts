@@ -21,7 +21,7 @@ const most = { params: 130e6, macs: 8e9 };
 
 /**
  * Millionths of the output's spread: float32 gives up to fifty, an epsilon of another size some
- * hundred, a wrong figure ten thousand.
+ * hundred, a wrong hyper-parameter ten thousand.
  */
 const target = 100;
 
@@ -30,7 +30,7 @@ interface Compared {
   readonly model: string;
   readonly difference: number;
   /**
-   * Why a large difference is none of ours: figures that no weight tells, or the float32 of the
+   * Why a large difference is none of ours: hyper-parameters that no weight tells, or the float32 of the
    * model itself.
    */
   readonly excuse?: string;
@@ -88,7 +88,7 @@ async function compare(peer: Peer, line: Line, folder: string): Promise<Compared
   const difference = 1e6 * (await differenceOf(model, folder));
   const found = { model: asked.model, difference };
   if (difference <= target) return found;
-  const assumed = Object.entries(model.recognition.evidence).filter(([, figure]) => figure.assumed);
+  const assumed = Object.entries(model.recognition.evidence).filter(([, found]) => found.assumed);
   if (assumed.length > 0) return { ...found, excuse: `assumed ${assumed.map(([key]) => key).join(', ')}` };
   const own = (await peer.ask(JSON.stringify({ ...asked, exact: true }))) as { difference: number };
   const shaky = own.difference * 1e6 > target / 2;

@@ -137,10 +137,10 @@ async function readGuesses(workbench: Workbench): Promise<string[][]> {
   return rows.map(splitGuess);
 }
 
-/** `cat\n90.9 %`: label and figure. */
+/** `cat\n90.9 %`: label and share. */
 function splitGuess(text: string): string[] {
-  const [, label = '', figure = ''] = text.match(/^\s*(.*?)\s*([\d.]+ %)\s*$/s) ?? [];
-  return [label, figure];
+  const [, label = '', share = ''] = text.match(/^\s*(.*?)\s*([\d.]+ %)\s*$/s) ?? [];
+  return [label, share];
 }
 
 async function setOpacity(frame: Frame, value: 0 | 100): Promise<void> {

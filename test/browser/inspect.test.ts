@@ -38,7 +38,7 @@ describe('opening a checkpoint in the workbench', () => {
     );
   });
 
-  it('shows how each figure was found', async () => {
+  it('shows how each hyper-parameter was found', async () => {
     await workbench.openFile(checkpoint);
     const frame = await workbench.webview('[role=treegrid]');
     await frame.getByRole('button', { name: /how each was found/i }).click();
@@ -131,9 +131,9 @@ describe('the complexity report', () => {
     const frame = await workbench.webview('.complexity');
     const text = (await frame.locator('.complexity').innerText()).replaceAll(/\s+/g, ' ');
     assert.ok(text.includes(formatCount(sampleParameters())), text.slice(0, 400));
-    const figures = await frame.locator('.complexity').evaluate((element) => element.textContent ?? '');
-    assert.match(figures, /MACs/);
-    assert.match(figures, /FLOPs/);
+    const numbers = await frame.locator('.complexity').evaluate((element) => element.textContent ?? '');
+    assert.match(numbers, /MACs/);
+    assert.match(numbers, /FLOPs/);
   });
 
   it('recounts when the image size is moved', async () => {

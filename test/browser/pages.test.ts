@@ -110,7 +110,7 @@ describe('pages', function () {
       await called(page, 'tensorValues', [['patch_embed.proj.weight', 0, 96]]);
     }));
 
-  it('an assumed figure is changed in place', () =>
+  it('an assumed hyper-parameter is changed in place', () =>
     opened({ name: 'inspector' }, async (page) => {
       await page.getByRole('button', { name: /^Heads 12 × 64, assumed/ }).click();
       await page.getByRole('dialog').getByRole('button', { name: '16', exact: true }).click();

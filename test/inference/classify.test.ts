@@ -86,7 +86,7 @@ describe('classifying the sample images', () => {
     assert.match(filter.source, /config\.json/);
   });
 
-  it('runs again with a figure that the user set, and says that it was set', async () => {
+  it('runs again with a hyper-parameter that the user set, and says that it was set', async () => {
     const request = { checkpoint: sampleModel, image: sampleImage };
     const plain = await inference.classify(request);
     const set = await inference.classify({ ...request, options: { preprocessing: { mean: 'imagenet' } } });
@@ -94,7 +94,7 @@ describe('classifying the sample images', () => {
     assert.equal(set.preprocessing.find(({ key }) => key === 'mean')?.source, 'chosen by you');
   });
 
-  it('names the key, the value and what is allowed where a figure cannot be', async () => {
+  it('names the key, the value and what is allowed if a hyper-parameter cannot be', async () => {
     const request = { checkpoint: sampleModel, image: sampleImage };
     await assert.rejects(
       inference.classify({ ...request, options: { preprocessing: { filter: 'cubic' } } }),

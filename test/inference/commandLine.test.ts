@@ -48,7 +48,7 @@ describe('the command line', function () {
   before(async () => (folder = await mkdtemp(join(tmpdir(), 'vitrine-test-'))));
   after(() => rm(folder, { recursive: true }));
 
-  it('inspects: family, figures with evidence, exact counts', async () => {
+  it('inspects: family, hyper-parameters with evidence, exact counts', async () => {
     const { status, output } = await vitrine('inspect', '--json', sample);
     const [answer] = lines(output);
     assert.equal(status, 0);
@@ -105,7 +105,7 @@ describe('the command line', function () {
       const [label, probability] = expected.images[index]!.top5[0]!;
       const [top] = answer['top'] as readonly { label: string; probability: number }[];
       assert.equal(top!.label, label, images[index]);
-      // The expected figures are rounded to five digits; WebP and JPEG decode to the same bytes.
+      // The expected numbers are rounded to five digits; WebP and JPEG decode to the same bytes.
       assert.ok(
         Math.abs(top!.probability - probability) < 1e-3,
         `${images[index]}: ${top!.probability} for ${probability}`,

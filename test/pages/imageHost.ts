@@ -12,22 +12,22 @@ import staged from '../fixtures/pages/staged.json';
 import { failure, never, serveDemo, shownCase } from './host';
 import { vitB16, vitrineSample } from './vit';
 
-const figures = shownCase === 'large' ? { ...vitB16, depth: 32, heads: 16 } : vitrineSample;
+const config = shownCase === 'large' ? { ...vitB16, depth: 32, heads: 16 } : vitrineSample;
 const wide = shownCase === 'wide';
 const grid: readonly [number, number] = wide
   ? [8, 24]
-  : [figures.image[0] / figures.patch, figures.image[1] / figures.patch];
+  : [config.image[0] / config.patch, config.image[1] / config.patch];
 const channels = shownCase === 'channels';
 /** Everything as the sample model answers it. */
 const sample = shownCase === 'sample';
 
 const special = sample ? ['cls'] : ['cls', 'reg0', 'reg1'];
 const layout = channels ? { channels: 40 } : { special, grid };
-const probes: readonly Probe[] = Array.from({ length: figures.depth }, (_, index) => ({
+const probes: readonly Probe[] = Array.from({ length: config.depth }, (_, index) => ({
   value: `blocks.${index}.attn/Softmax`,
   layer: `blocks.${index}`,
   kind: channels ? 'channel' : 'self',
-  heads: figures.heads,
+  heads: config.heads,
   queries: layout,
   keys: layout,
 }));
@@ -75,7 +75,7 @@ function weights(layer: number, head: number, query: Query): Float32Array {
     query.kind === 'patch'
       ? [query.row, query.column]
       : [grid[0] * (0.3 + 0.4 * random()), grid[1] * (0.3 + 0.4 * random())];
-  const spread = grid[0] * (0.7 - (0.5 * layer) / figures.depth);
+  const spread = grid[0] * (0.7 - (0.5 * layer) / config.depth);
   const row = Float32Array.from({ length: keys }, (_, key) => {
     if (key < special) return 6 * random();
     const [dy, dx] = [Math.floor((key - special) / grid[1]) - y, ((key - special) % grid[1]) - x];
@@ -100,7 +100,7 @@ function rowsOf(run: number, query: Query): AttentionRows {
     return { run, query, rows: rows.map(floats), rollout: rollout.map(floats) };
   }
   const heads = (layer: number): Float32Array => {
-    const all = Array.from({ length: figures.heads }, (_, head) => weights(layer, head, query));
+    const all = Array.from({ length: config.heads }, (_, head) => weights(layer, head, query));
     return Float32Array.from(all.flatMap((row) => [...row]));
   };
   return {
@@ -128,7 +128,7 @@ const regions: Readonly<Record<string, Region>> = {
   wide: { x: 0, y: 133, width: 640, height: 213 },
 };
 
-const native: readonly [number, number] = figures.image;
+const native: readonly [number, number] = config.image;
 
 /** What the recorded network answered instead; its region is a part of what was seen. */
 const { region: _, ...fromRecord } = network?.view ?? { region: undefined };
@@ -197,7 +197,7 @@ const viewOf = (pixels: Pixels, { asStored = false, imageSize = native }: RunOpt
       value: '0.5',
     },
   ],
-  inputSize: { current: imageSize, native, step: [figures.patch, figures.patch] },
+  inputSize: { current: imageSize, native, step: [config.patch, config.patch] },
   provider: {
     used: 'cpu',
     all: [
@@ -259,9 +259,9 @@ const api: ImagePanelApi = {
   run: async (options, call) => {
     const [height, width] = options.imageSize ?? native;
     if (network) return viewOf(await image, {});
-    if (height % figures.patch !== 0 || width % figures.patch !== 0)
+    if (height % config.patch !== 0 || width % config.patch !== 0)
       throw failure(
-        `image size ${height}×${width}: multiples of the patch ${figures.patch}×${figures.patch} are needed.`,
+        `image size ${height}×${width}: multiples of the patch ${config.patch}×${config.patch} are needed.`,
         'refused',
       );
     return cases[shownCase]?.(call) ?? viewOf(await image, options);

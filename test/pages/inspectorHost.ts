@@ -3,12 +3,12 @@ import type { ComplexityReport, Scaling } from '../../src/domain/report';
 import { seeded } from '../support/random';
 import staged from '../fixtures/pages/staged.json';
 import { failure, never, serveDemo, shownCase } from './host';
-import { complexityReport, inspectorModel, scalingOf, vitB16, vitrineSample, type VitFigures } from './vit';
+import { complexityReport, inspectorModel, scalingOf, vitB16, vitrineSample, type VitConfig } from './vit';
 
-const figures: VitFigures = shownCase === 'sample' ? vitrineSample : vitB16;
+const config: VitConfig = shownCase === 'sample' ? vitrineSample : vitB16;
 /** A network of stages as the core describes it, recorded. */
 const recorded = shownCase === 'staged' ? staged : undefined;
-const base = (recorded?.model as unknown as InspectorModel | undefined) ?? inspectorModel(figures);
+const base = (recorded?.model as unknown as InspectorModel | undefined) ?? inspectorModel(config);
 
 /** A file of another kind, with enough tensors that only a virtual table can show them. */
 function unknownModel(): InspectorModel {
@@ -109,10 +109,10 @@ const api: InspectorApi = {
   open,
   assume: async (key, value) => ({
     ...base,
-    headline: base.headline.map((figure) =>
-      figure.key === key && value !== null
-        ? { ...figure, text: value, exact: value, assumed: false, set: true, source: 'set by you' }
-        : figure,
+    headline: base.headline.map((row) =>
+      row.key === key && value !== null
+        ? { ...row, text: value, exact: value, assumed: false, set: true, source: 'set by you' }
+        : row,
     ),
   }),
   chooseStateDict: async (stateDict) => ({ ...(await open()), stateDict }),
@@ -120,8 +120,8 @@ const api: InspectorApi = {
   tensorValues: values,
   complexity: async (size, batch) =>
     (recorded?.report as unknown as ComplexityReport | undefined) ??
-    complexityReport(figures, size ?? figures.image, batch),
-  scaling: async () => (recorded?.scaling as unknown as Scaling | undefined) ?? scalingOf(figures),
+    complexityReport(config, size ?? config.image, batch),
+  scaling: async () => (recorded?.scaling as unknown as Scaling | undefined) ?? scalingOf(config),
   perform: async () => undefined,
   copy: async () => undefined,
   save: async () => true,

@@ -1,4 +1,4 @@
-// A plain Vision Transformer as the core would describe it, from its figures alone: the pages are
+// A plain Vision Transformer as the core would describe it, from its config alone: the pages are
 // looked at without any file.
 import type { InspectorModel } from '../../src/protocol/inspector';
 import type {
@@ -13,7 +13,7 @@ import type {
 } from '../../src/domain/report';
 import { formatBytes, formatCount, formatExact } from '../../src/domain/units';
 
-export interface VitFigures {
+export interface VitConfig {
   readonly fileName: string;
   readonly title: string;
   readonly depth: number;
@@ -25,7 +25,7 @@ export interface VitFigures {
   readonly classes: number;
 }
 
-export const vitB16: VitFigures = {
+export const vitB16: VitConfig = {
   fileName: 'vit_base_patch16_224.safetensors',
   title: 'ViT-B/16',
   depth: 12,
@@ -37,7 +37,7 @@ export const vitB16: VitFigures = {
   classes: 1000,
 };
 
-export const vitrineSample: VitFigures = {
+export const vitrineSample: VitConfig = {
   fileName: 'model.safetensors',
   title: 'vitrine-sample',
   depth: 6,
@@ -98,8 +98,8 @@ const norm = (name: string, tokens: number, width: number): Module => ({
   outputs: tokens * width,
 });
 
-function block(figures: VitFigures, tokens: number): readonly Module[] {
-  const { width, heads, mlp } = figures;
+function block(config: VitConfig, tokens: number): readonly Module[] {
+  const { width, heads, mlp } = config;
   const scores = heads * tokens * tokens;
   return [
     norm('norm1', tokens, width),
@@ -128,14 +128,14 @@ function block(figures: VitFigures, tokens: number): readonly Module[] {
   ];
 }
 
-const gridOf = ({ image, patch }: VitFigures, size = image): readonly [number, number] => [
+const gridOf = ({ image, patch }: VitConfig, size = image): readonly [number, number] => [
   Math.floor(size[0] / patch),
   Math.floor(size[1] / patch),
 ];
 
-function modulesOf(figures: VitFigures, size = figures.image): readonly Module[] {
-  const { width, patch, depth, classes } = figures;
-  const [rows, columns] = gridOf(figures, size);
+function modulesOf(config: VitConfig, size = config.image): readonly Module[] {
+  const { width, patch, depth, classes } = config;
+  const [rows, columns] = gridOf(config, size);
   const patches = rows * columns;
   const tokens = patches + 1;
   return [
@@ -163,7 +163,7 @@ function modulesOf(figures: VitFigures, size = figures.image): readonly Module[]
           repeat: depth,
           title: 'Transformer block',
           output: [tokens, width],
-          children: block(figures, tokens),
+          children: block(config, tokens),
         },
       ],
     },
@@ -287,9 +287,9 @@ class Rows {
   }
 }
 
-function rowsOf(figures: VitFigures, size = figures.image): Rows {
-  const rows = new Rows(figures.fileName);
-  for (const module of modulesOf(figures, size)) rows.add(module, -1, 0, '');
+function rowsOf(config: VitConfig, size = config.image): Rows {
+  const rows = new Rows(config.fileName);
+  for (const module of modulesOf(config, size)) rows.add(module, -1, 0, '');
   return rows;
 }
 
@@ -298,80 +298,80 @@ const sumOf = (rows: Rows, key: 'params' | 'activationBytes'): number =>
   rootsOf(rows).reduce((sum, row) => sum + row[key], 0);
 const macsOf = (rows: Rows): Macs => rootsOf(rows).reduce((sum, row) => plus(sum, row.macs), NONE);
 
-function stationsOf(figures: VitFigures): readonly Station[] {
-  const [rows, columns] = gridOf(figures);
+function stationsOf(config: VitConfig): readonly Station[] {
+  const [rows, columns] = gridOf(config);
   const tokens = rows * columns + 1;
-  const [height, width] = figures.image;
+  const [height, width] = config.image;
   return [
     { kind: 'image', label: 'Image', detail: `3 × ${height} × ${width}`, path: '', grid: [height, width] },
     {
       kind: 'patches',
       label: 'Patches',
-      detail: `${rows} × ${columns} of ${figures.patch}`,
+      detail: `${rows} × ${columns} of ${config.patch}`,
       path: 'patch_embed',
       grid: [rows, columns],
     },
     {
       kind: 'tokens',
       label: 'Tokens',
-      detail: `${tokens} × ${figures.width}`,
+      detail: `${tokens} × ${config.width}`,
       path: 'pos_embed',
       special: ['cls'],
     },
     {
       kind: 'blocks',
       label: 'Block',
-      detail: `${figures.heads} heads, MLP ${figures.mlp}`,
+      detail: `${config.heads} heads, MLP ${config.mlp}`,
       path: 'blocks.0',
-      count: figures.depth,
+      count: config.depth,
     },
-    { kind: 'norm', label: 'Norm', detail: `${tokens} × ${figures.width}`, path: 'norm' },
-    { kind: 'head', label: 'Head', detail: `${formatExact(figures.classes)} classes`, path: 'head' },
+    { kind: 'norm', label: 'Norm', detail: `${tokens} × ${config.width}`, path: 'norm' },
+    { kind: 'head', label: 'Head', detail: `${formatExact(config.classes)} classes`, path: 'head' },
   ];
 }
 
 /** What the inspector shows of such a model, with the heads assumed as a bare file leaves them. */
-export function inspectorModel(figures: VitFigures): InspectorModel {
-  const rows = rowsOf(figures);
+export function inspectorModel(config: VitConfig): InspectorModel {
+  const rows = rowsOf(config);
   const params = sumOf(rows, 'params');
   const macs = total(macsOf(rows));
-  const [gridRows, gridColumns] = gridOf(figures);
+  const [gridRows, gridColumns] = gridOf(config);
   const patches = gridRows * gridColumns;
-  const figure = { assumed: false, set: false, editable: false } as const;
+  const stored = { assumed: false, set: false, editable: false } as const;
   const heads = {
-    ...figure,
+    ...stored,
     key: 'heads',
     label: 'Heads',
-    text: `${figures.heads} × ${figures.width / figures.heads}`,
-    exact: String(figures.heads),
+    text: `${config.heads} × ${config.width / config.heads}`,
+    exact: String(config.heads),
     source: 'assumed: 64 per head; not stored in the weights',
     assumed: true,
     editable: true,
     choices: [8, 12, 16, 24].map(String),
   };
   const labels = {
-    ...figure,
+    ...stored,
     key: 'labels',
     label: 'Labels',
-    text: figures.classes === 1000 ? '1,000 (ImageNet-1k)' : `${figures.classes} (config.json)`,
-    exact: String(figures.classes),
+    text: config.classes === 1000 ? '1,000 (ImageNet-1k)' : `${config.classes} (config.json)`,
+    exact: String(config.classes),
     source:
-      figures.classes === 1000
+      config.classes === 1000
         ? 'assumed: 1000 classes and no names beside the file'
         : 'config.json: label_names',
-    assumed: figures.classes === 1000,
+    assumed: config.classes === 1000,
     editable: true,
   };
   return {
-    fileName: figures.fileName,
-    path: `/home/you/models/${figures.fileName}`,
+    fileName: config.fileName,
+    path: `/home/you/models/${config.fileName}`,
     familyTitle: 'Vision Transformer',
-    title: figures.title,
+    title: config.title,
     facts: ['timm names', 'safetensors', 'float32', formatBytes(4 * params)],
     known: true,
     headline: [
       {
-        ...figure,
+        ...stored,
         key: 'params',
         label: 'Parameters',
         text: formatCount(params),
@@ -379,15 +379,15 @@ export function inspectorModel(figures: VitFigures): InspectorModel {
         source: 'sum over the tensors',
       },
       {
-        ...figure,
+        ...stored,
         key: 'macs',
-        label: `MACs (${figures.image.join('×')})`,
+        label: `MACs (${config.image.join('×')})`,
         text: formatCount(macs, 4),
         exact: formatExact(macs),
         source: 'counted on the graph',
       },
       {
-        ...figure,
+        ...stored,
         key: 'tokens',
         label: 'Tokens',
         text: `${patches + 1} = 1 + ${gridRows}×${gridColumns}`,
@@ -395,53 +395,53 @@ export function inspectorModel(figures: VitFigures): InspectorModel {
         source: 'pos_embed',
       },
       {
-        ...figure,
+        ...stored,
         key: 'depth',
         label: 'Depth',
-        text: String(figures.depth),
-        exact: String(figures.depth),
-        source: `blocks.0 … blocks.${figures.depth - 1}`,
+        text: String(config.depth),
+        exact: String(config.depth),
+        source: `blocks.0 … blocks.${config.depth - 1}`,
       },
       heads,
       labels,
     ],
     evidence: [
       {
-        ...figure,
+        ...stored,
         key: 'dim',
         label: 'Width',
-        text: String(figures.width),
-        exact: String(figures.width),
-        source: `cls_token [1, 1, ${figures.width}]`,
+        text: String(config.width),
+        exact: String(config.width),
+        source: `cls_token [1, 1, ${config.width}]`,
       },
       {
-        ...figure,
+        ...stored,
         key: 'depth',
         label: 'Depth',
-        text: String(figures.depth),
-        exact: String(figures.depth),
-        source: `blocks.0 … blocks.${figures.depth - 1}`,
+        text: String(config.depth),
+        exact: String(config.depth),
+        source: `blocks.0 … blocks.${config.depth - 1}`,
       },
       {
-        ...figure,
+        ...stored,
         key: 'patch',
         label: 'Patch',
-        text: String(figures.patch),
-        exact: String(figures.patch),
-        source: `patch_embed.proj.weight [${figures.width}, 3, ${figures.patch}, ${figures.patch}]`,
+        text: String(config.patch),
+        exact: String(config.patch),
+        source: `patch_embed.proj.weight [${config.width}, 3, ${config.patch}, ${config.patch}]`,
       },
       {
-        ...figure,
+        ...stored,
         key: 'grid',
         label: 'Grid',
         text: `${gridRows}×${gridColumns}`,
         exact: `${gridRows}×${gridColumns}`,
-        source: `pos_embed [1, ${patches + 1}, ${figures.width}]: the square one of those that fit`,
+        source: `pos_embed [1, ${patches + 1}, ${config.width}]: the square one of those that fit`,
       },
       heads,
       labels,
     ],
-    candidates: figures.classes === 1000 ? ['ViT-B/16', 'DeiT-B'] : [],
+    candidates: config.classes === 1000 ? ['ViT-B/16', 'DeiT-B'] : [],
     warnings: [],
     stateDicts: [{ name: '', tensors: rows.tensors.length }],
     stateDict: '',
@@ -451,21 +451,21 @@ export function inspectorModel(figures: VitFigures): InspectorModel {
     unused: [],
     modules: rows.modules,
     tensors: rows.tensors,
-    stations: stationsOf(figures),
-    imageSize: figures.image,
+    stations: stationsOf(config),
+    imageSize: config.image,
     runnable: true,
     notRunnable: '',
   };
 }
 
 /** The report at an image size. */
-export function complexityReport(figures: VitFigures, size = figures.image, batch = 1): ComplexityReport {
-  const rows = rowsOf(figures, size);
+export function complexityReport(config: VitConfig, size = config.image, batch = 1): ComplexityReport {
+  const rows = rowsOf(config, size);
   const macs = times(macsOf(rows), batch);
-  const params = sumOf(rowsOf(figures), 'params');
-  const [gridRows, gridColumns] = gridOf(figures, size);
+  const params = sumOf(rowsOf(config), 'params');
+  const [gridRows, gridColumns] = gridOf(config, size);
   const tokens = gridRows * gridColumns + 1;
-  const { depth, width, heads, mlp } = figures;
+  const { depth, width, heads, mlp } = config;
   const scores = heads * tokens * tokens;
   const activationBytes = batch * sumOf(rows, 'activationBytes');
   return {
@@ -481,7 +481,7 @@ export function complexityReport(figures: VitFigures, size = figures.image, batc
     attentionBytes: 4 * batch * depth * scores,
     tokens,
     modules: rows.modules,
-    operators: operatorsOf(figures, tokens, macs),
+    operators: operatorsOf(config, tokens, macs),
     conventions: {
       fvcore: total(macs) + batch * 5 * tokens * width * (2 * depth + 1),
       activations: activationBytes / 4,
@@ -499,7 +499,7 @@ export function complexityReport(figures: VitFigures, size = figures.image, batc
 }
 
 function operatorsOf(
-  { depth, width, heads, mlp }: VitFigures,
+  { depth, width, heads, mlp }: VitConfig,
   tokens: number,
   macs: Macs,
 ): readonly OperatorRow[] {
@@ -546,22 +546,22 @@ function whatIfOf(n: number, d: number, ratio: number): ComplexityReport['whatIf
  * Image sizes in steps of the patch, far enough to pass the point where attention overtakes the
  * rest.
  */
-export function scalingOf(figures: VitFigures): Scaling {
+export function scalingOf(config: VitConfig): Scaling {
   const points: ScalingPoint[] = [];
   for (let grid = 4; grid <= 160; grid += grid < 16 ? 2 : grid < 48 ? 4 : 16) {
-    const imageSize = [grid * figures.patch, grid * figures.patch] as const;
-    const { macs, tokens, activationBytes, peakActivationBytes } = complexityReport(figures, imageSize);
+    const imageSize = [grid * config.patch, grid * config.patch] as const;
+    const { macs, tokens, activationBytes, peakActivationBytes } = complexityReport(config, imageSize);
     points.push({ imageSize, tokens, macs, activationBytes, peakActivationBytes });
   }
-  const native = complexityReport(figures);
+  const native = complexityReport(config);
   const sides = points.map((point) => point.imageSize[0]);
-  if (!sides.includes(figures.image[0])) points.push({ ...native, imageSize: figures.image });
+  if (!sides.includes(config.image[0])) points.push({ ...native, imageSize: config.image });
   points.sort((a, b) => a.tokens - b.tokens);
   const crossing = points.find(({ macs }) => macs.attention > macs.conv + macs.linear);
   return {
     points,
-    native: figures.image,
-    step: [figures.patch, figures.patch],
+    native: config.image,
+    step: [config.patch, config.patch],
     ...(crossing ? { crossing } : {}),
   };
 }

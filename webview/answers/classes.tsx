@@ -1,5 +1,5 @@
 import type { VNode } from 'preact';
-import { formatFigure, formatPercent } from '../../src/domain/units';
+import { formatNumber, formatPercent } from '../../src/domain/units';
 import type { Classes } from '../../src/tasks/answer';
 import type { AnswerView } from './answerView';
 
@@ -18,7 +18,7 @@ function Guesses({ answer, topK }: { answer: Classes; topK: number }): VNode {
   const guesses = answer.top.slice(0, topK);
   const isValue = answer.scoreKind === 'value';
   const largest = Math.max(...guesses.map((guess) => Math.abs(guess.score)), Number.MIN_VALUE);
-  const text = (score: number): string => (isValue ? formatFigure(score, 4) : formatPercent(score));
+  const text = (score: number): string => (isValue ? formatNumber(score, 4) : formatPercent(score));
   return (
     <div>
       <ol class="guesses">

@@ -7,7 +7,7 @@ export type Convention = 'macs' | 'flops' | 'fvcore';
 export interface ConventionFacts {
   readonly title: string;
   readonly unit: string;
-  /** Factor on counted MACs, for figures of single modules. */
+  /** Factor on counted MACs, for numbers of single modules. */
   readonly factor: number;
   readonly note: string;
   readonly total: (report: ComplexityReport) => number;

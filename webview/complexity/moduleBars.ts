@@ -21,7 +21,7 @@ const scaled = (macs: Macs, times: number): Macs => ({
 
 interface Part extends ModuleBar {
   readonly row: number;
-  /** Factor for the figures of this row's children. */
+  /** Factor for the numbers of this row's children. */
   readonly inside: number;
 }
 

@@ -189,7 +189,7 @@ interface SizeControlProps {
 }
 
 /**
- * The slider moves over the sizes that the family takes; its figures come with the scaling curve,
+ * The slider moves over the sizes that the family takes; its numbers come with the scaling curve,
  * so they follow at once.
  */
 function SizeControl({ scaling, size, onSize }: SizeControlProps): VNode {

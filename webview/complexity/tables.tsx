@@ -54,7 +54,7 @@ export function ModuleTable({ report, factor, unit }: ModuleTableProps): VNode {
         keyOf={({ key }) => key}
         indentOf={({ level }) => 12 * (level - 1)}
       />
-      <p class="quiet">Inside a group (×N) the figures are those of one member.</p>
+      <p class="quiet">Inside a group (×N) the numbers are those of one member.</p>
     </section>
   );
 }

@@ -71,10 +71,10 @@ interface ParametersProps {
 }
 
 /**
- * A field for each figure that the forms leave open; what is no whole number leaves the one before.
+ * A field for each value that the forms leave open; what is no whole number leaves the one before.
  */
 const Parameters = ({ changed, onChange }: ParametersProps): VNode => (
-  <div class="controls parameters" role="group" aria-label="Figures of the other forms">
+  <div class="controls parameters" role="group" aria-label="Values of the other forms">
     {Object.entries(MIXER_PARAMETERS).map(([name, { label, usual }]) => (
       <label key={name} class="control">
         <span>{label}</span>

@@ -5,7 +5,7 @@ import { attentionDistance, headEntropies } from '../../src/attention/summary';
 import { queryGrid } from '../../src/attention/reading';
 import { windowPlaces } from '../../src/attention/windows';
 import { type Probe, isChannelMatrix } from '../../src/domain/probes';
-import { formatFigure } from '../../src/domain/units';
+import { formatNumber } from '../../src/domain/units';
 import { isAsked, layerMap, validQuery } from './keyMap';
 
 /** How one head spreads the weights of one query. */
@@ -76,12 +76,12 @@ export function summaryText(summaries: readonly HeadSummary[], head: HeadChoice)
   const distances = shown.flatMap(({ distance }) => (distance === undefined ? [] : [distance]));
   const name =
     typeof head === 'number' ? `head ${head + 1}` : shown.length === 1 ? '1 head' : `${shown.length} heads`;
-  const entropy = `entropy ${spanText(shown.map((each) => each.entropy))} of ${formatFigure(first.most)} bits`;
+  const entropy = `entropy ${spanText(shown.map((each) => each.entropy))} of ${formatNumber(first.most)} bits`;
   const distance = distances.length > 0 ? `, mean distance ${spanText(distances)} px` : '';
   return `${name}: ${entropy}${distance}`;
 }
 
 function spanText(values: readonly number[]): string {
-  const [least, most] = [formatFigure(Math.min(...values)), formatFigure(Math.max(...values))];
+  const [least, most] = [formatNumber(Math.min(...values)), formatNumber(Math.max(...values))];
   return least === most ? least : `${least} … ${most}`;
 }

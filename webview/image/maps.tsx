@@ -5,7 +5,7 @@ import type { Grid } from '../../src/domain/size';
 import type { VNode } from 'preact';
 import { layerText } from '../../src/attention/naming';
 import { noMapText, type KeyMap } from '../../src/attention/reading';
-import { formatFigure, formatPercent } from '../../src/domain/units';
+import { formatNumber, formatPercent } from '../../src/domain/units';
 import type { Cell } from '../../src/attention/tokenLayout';
 import type { Failed } from '../host';
 import { Banner, Skeleton } from '../kit/status';
@@ -193,7 +193,7 @@ function Readout({ map, grid, hovered, of }: ReadoutProps): VNode {
     return (
       <span class="readout">
         {of && `${of}: `}row {hovered.row}, column {hovered.column}:{' '}
-        <strong>{Number.isNaN(value) ? 'outside of the query’s window' : formatFigure(value)}</strong>
+        <strong>{Number.isNaN(value) ? 'outside of the query’s window' : formatNumber(value)}</strong>
       </span>
     );
   if (map?.matrix) return <span class="readout" />;

@@ -3,7 +3,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { ColourMap } from '../../src/attention/colourMaps';
 import type { KeyMap, ImageMap } from '../../src/attention/reading';
 import type { Probe } from '../../src/domain/probes';
-import { formatExact, formatFigure } from '../../src/domain/units';
+import { formatExact, formatNumber } from '../../src/domain/units';
 import { heatBitmap, prepare } from '../marks/heatmap';
 import { useWidth } from '../kit/elements';
 import { isAsked } from './keyMap';
@@ -52,7 +52,7 @@ export function Matrix({ probe, map, heads, range, colourMap }: MatrixProps): VN
   return (
     <div>
       <p class="quiet">
-        {words(probe, map, columns)} {formatFigure(range.low)} … {formatFigure(range.high)}.
+        {words(probe, map, columns)} {formatNumber(range.low)} … {formatNumber(range.high)}.
       </p>
       <div
         ref={place}

@@ -2,7 +2,7 @@ import { guessesOf } from '../../src/tasks/answer';
 import type { Query } from '../../src/domain/query';
 import type { Run } from '../../src/tasks/run';
 import type { KeyMap } from '../../src/attention/reading';
-import { formatFigure } from '../../src/domain/units';
+import { formatNumber } from '../../src/domain/units';
 import { bitmapOf, drawMarks, drawImageAndMap, drawScale, heatBitmap, unseenBitmap } from '../marks/heatmap';
 import { overlayOf } from '../marks/overlay';
 import { isAsked, queryName } from './keyMap';
@@ -104,12 +104,12 @@ function drawCaption(
   context.font = '13px sans-serif';
   context.textBaseline = 'middle';
   context.fillText(`${view.modelTitle}, ${describe(view, chosen)}`, 8, top + 14, width - 16);
-  const low = formatFigure(range.low);
+  const low = formatNumber(range.low);
   context.fillText(low, 8, top + 34);
   const left = 16 + context.measureText(low).width;
   drawScale(context, chosen.colourMap, { x: left, y: top + 28, width: 160, height: 12 });
   context.fillText(
-    `${formatFigure(range.high)}   ${scaleText(chosen.scale, chosen.method, range, view.probes[chosen.layer]?.heads)}`,
+    `${formatNumber(range.high)}   ${scaleText(chosen.scale, chosen.method, range, view.probes[chosen.layer]?.heads)}`,
     left + 168,
     top + 34,
     width - left - 176,

@@ -1,7 +1,7 @@
 import type { AttentionRows } from '../../src/domain/query';
 import type { KeyMap } from '../../src/attention/reading';
 import type { Probe } from '../../src/domain/probes';
-import { formatFigure } from '../../src/domain/units';
+import { formatNumber } from '../../src/domain/units';
 import { layerMap, type Method } from './keyMap';
 
 /**
@@ -45,7 +45,7 @@ export interface Range {
 
 /** `shared by the heads of this layer, to their 99th percentile (largest 0.437)`. */
 export function scaleText(kind: ScaleKind, method: Method, { high, largest }: Range, heads = 2): string {
-  const clipped = largest > high ? `, to the 99th percentile (largest ${formatFigure(largest)})` : '';
+  const clipped = largest > high ? `, to the 99th percentile (largest ${formatNumber(largest)})` : '';
   const alone = heads === 1 && kind === 'layer' && method === 'attention';
   return `${alone ? SCALES.own.shared.attention : SCALES[kind].shared[method]}${clipped}`;
 }

@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { ColourMap } from '../../src/attention/colourMaps';
-import { formatFigure } from '../../src/domain/units';
+import { formatNumber } from '../../src/domain/units';
 import { drawScale, prepare } from '../marks/heatmap';
 import type { Method } from './keyMap';
 import { scaleText, type Range, type ScaleKind } from './scale';
@@ -28,9 +28,9 @@ export function ScaleBar({ range, kind, method, heads, colourMap }: ScaleBarProp
   const text = scaleText(kind, method, range, heads);
   return (
     <span class="scale-bar" title={`${range.low} … ${range.high}, ${text}`}>
-      {formatFigure(range.low)}
+      {formatNumber(range.low)}
       <canvas ref={canvas} role="img" aria-label={`Colours from ${range.low} to ${range.high}, ${text}`} />
-      {formatFigure(range.high)}
+      {formatNumber(range.high)}
       {range.largest > range.high && '+'}
       <span class="quiet">{text}</span>
     </span>

@@ -5,7 +5,7 @@ import { Restricted, Stale, Warnings } from '../kit/page';
 import { Banner } from '../kit/status';
 import { Icon } from '../kit/icon';
 import { Button, Dropdown, IconButton } from '../kit/toolkit';
-import { Evidence, Headline, type Assume } from './figures';
+import { Evidence, Headline, type Assume } from './evidence';
 
 export interface HeaderProps {
   readonly model: InspectorModel;
@@ -27,13 +27,13 @@ export function Header(props: HeaderProps): VNode {
       {props.stale && <Stale onReload={props.onReload} />}
       <Notices {...props} />
       {model.unknown && <Unknown unknown={model.unknown} />}
-      <Headline figures={model.headline} assume={assume} />
+      <Headline rows={model.headline} assume={assume} />
       {model.evidence.length > 0 && (
         <div>
           <EvidenceSummary model={model} open={open} onToggle={() => setOpen(!open)} />
           {open && (
             <div id="evidence">
-              <Evidence figures={model.evidence} assume={assume} />
+              <Evidence rows={model.evidence} assume={assume} />
             </div>
           )}
         </div>
@@ -136,8 +136,8 @@ interface SummaryProps {
 }
 
 function EvidenceSummary({ model, open, onToggle }: SummaryProps): VNode {
-  const assumed = model.evidence.filter((figure) => figure.assumed).length;
-  const verb = assumed === 1 ? 'figure is' : 'figures are';
+  const assumed = model.evidence.filter((row) => row.assumed).length;
+  const verb = assumed === 1 ? 'hyper-parameter is' : 'hyper-parameters are';
   return (
     <p>
       {assumed > 0 && (

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import type { CallOptions } from '../../src/protocol/channel';
 import type { TensorValues } from '../../src/protocol/inspector';
 import type { TensorRow } from '../../src/domain/report';
-import { formatBytes, formatExact, formatFigure, formatPercent, formatShape } from '../../src/domain/units';
+import { formatBytes, formatExact, formatNumber, formatPercent, formatShape } from '../../src/domain/units';
 import { Histogram } from '../marks/histogram';
 import { useAnswer } from '../kit/hooks';
 import { Banner, Skeleton } from '../kit/status';
@@ -65,11 +65,11 @@ function Statistics({ statistics, total }: StatisticsProps): VNode {
       <dl class="pairs">
         <dt>Range</dt>
         <dd>
-          {formatFigure(min)} … {formatFigure(max)}
+          {formatNumber(min)} … {formatNumber(max)}
         </dd>
         <dt>Mean ± deviation</dt>
         <dd>
-          {formatFigure(mean)} ± {formatFigure(deviation)}
+          {formatNumber(mean)} ± {formatNumber(deviation)}
         </dd>
         {zeros > 0 && (
           <>
@@ -125,7 +125,7 @@ function Page({ values, last, onTurn }: PageProps): VNode {
       <div class="values mono" role="list" aria-label="Values">
         {[...values.values].map((value, at) => (
           <span key={at} role="listitem" class="number" title={`[${index(first + at)}] ${value}`}>
-            {formatFigure(value)}
+            {formatNumber(value)}
           </span>
         ))}
       </div>

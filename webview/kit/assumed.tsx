@@ -1,6 +1,6 @@
 import type { VNode } from 'preact';
 
-/** Marks a figure that nobody stored: it was taken from a table or a default. */
+/** Marks a value that nobody stored: it was taken from a table or a default. */
 export const AssumedMark = (): VNode => (
   <span
     class="assumed-mark codicon codicon-warning"

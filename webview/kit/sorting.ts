@@ -13,7 +13,7 @@ export function nextOrder<Column extends string>(
   numeric: boolean,
 ): SortOrder<Column> {
   if (order?.column === column) return { column, descending: !order.descending };
-  // Of figures people want the largest first, of names the first of the alphabet.
+  // Of numbers people want the largest first, of names the first of the alphabet.
   return { column, descending: numeric };
 }
 

@@ -15,11 +15,11 @@ export interface Column<Row> {
   /** Further class of one row's cell. */
   readonly styleOf?: (row: Row) => string;
   readonly cell: (row: Row) => ComponentChildren;
-  /** Tooltip of a cell: the exact figure. */
+  /** Tooltip of a cell: the exact number. */
   readonly tip?: (row: Row) => string | undefined;
   /** What it is sorted by; without it the column does not sort. */
   readonly value?: (row: Row) => number | string | undefined;
-  /** Of figures people want the largest first. */
+  /** Of numbers people want the largest first. */
   readonly numeric?: boolean;
 }
 

@@ -1,5 +1,5 @@
 import type { VNode } from 'preact';
-import { formatExact, formatFigure } from '../../src/domain/units';
+import { formatExact, formatNumber } from '../../src/domain/units';
 
 export interface HistogramProps {
   /** Counts in equal bins between `min` and `max`. */
@@ -20,7 +20,7 @@ export function Histogram({ counts, min, max }: HistogramProps): VNode {
     <svg
       class="histogram"
       role="img"
-      aria-label={`Histogram of values from ${formatFigure(min)} to ${formatFigure(max)}`}
+      aria-label={`Histogram of values from ${formatNumber(min)} to ${formatNumber(max)}`}
       viewBox={`0 0 ${WIDTH} ${HEIGHT + 16}`}
     >
       {counts.map((count, bin) => {
@@ -28,7 +28,7 @@ export function Histogram({ counts, min, max }: HistogramProps): VNode {
         const [from, to] = [min + bin * step, min + (bin + 1) * step];
         return (
           <g key={bin}>
-            <title>{`${formatFigure(from)} … ${formatFigure(to)}: ${formatExact(count)}`}</title>
+            <title>{`${formatNumber(from)} … ${formatNumber(to)}: ${formatExact(count)}`}</title>
             <rect class="histogram-back" x={bin * width} y={0} width={width} height={HEIGHT} />
             <rect
               class="histogram-bar"
@@ -42,10 +42,10 @@ export function Histogram({ counts, min, max }: HistogramProps): VNode {
       })}
       <path class="histogram-axis" d={`M0,${HEIGHT}H${WIDTH}`} />
       <text x={0} y={HEIGHT + 13}>
-        {formatFigure(min)}
+        {formatNumber(min)}
       </text>
       <text x={WIDTH} y={HEIGHT + 13} text-anchor="end">
-        {formatFigure(max)}
+        {formatNumber(max)}
       </text>
     </svg>
   );

@@ -2,7 +2,7 @@ import type { VNode } from 'preact';
 import { formatPercent } from '../../src/domain/units';
 
 /**
- * A share of a whole as a bar; its exact value is the tooltip, the figure itself stands beside it.
+ * A share of a whole as a bar; its exact value is the tooltip, the number itself stands beside it.
  */
 export const ShareBar = ({ share, of }: { share: number; of: string }): VNode => {
   const title = `${formatPercent(share)} of ${of}`;

@@ -181,7 +181,7 @@ function Line({
         />
         {line.kind === 'members' ? <span class="quiet">{line.name}</span> : <ModuleName row={module} />}
       </span>
-      {line.kind === 'module' && <Figures module={module} totalParams={totalParams} />}
+      {line.kind === 'module' && <Numbers module={module} totalParams={totalParams} />}
     </div>
   );
 }
@@ -201,7 +201,7 @@ const ModuleName = ({ row }: { row: ModuleRow }): VNode => (
   </>
 );
 
-function Figures({ module, totalParams }: { module: ModuleRow; totalParams: number }): VNode {
+function Numbers({ module, totalParams }: { module: ModuleRow; totalParams: number }): VNode {
   const macs = macsOf(module);
   return (
     <>

@@ -68,7 +68,7 @@ export function queryKeyValue(
   return [biased(b, q, 'q_bias'), biased(b, k, 'k_bias'), biased(b, v, 'v_bias')];
 }
 
-interface AttentionFigures {
+interface AttentionConfig {
   readonly heads: number;
   readonly eps: number;
 }
@@ -79,7 +79,7 @@ export function selfProbe(tokens: Tokens, layer: string): Omit<Probe, 'value' | 
 }
 
 /** What self-attention may read beside its parameters. */
-export interface SelfAttentionFigures extends AttentionFigures {
+export interface SelfAttentionConfig extends AttentionConfig {
   /** Added to the scores: a relative position bias `[heads, tokens, tokens]`. */
   readonly bias?: ValueInfo;
   /** Turns queries and keys by their tokens' places. */
@@ -110,7 +110,7 @@ export function selfAttention(
   tokens: Tokens,
   name: string,
   layer: string,
-  { heads, eps, bias, rotation, record }: SelfAttentionFigures,
+  { heads, eps, bias, rotation, record }: SelfAttentionConfig,
 ): ValueInfo {
   const probe = { ...selfProbe(tokens, layer), ...record };
   return b.scope(
@@ -164,7 +164,7 @@ export function differentialAttention(
   [query, key, value]: readonly [ValueInfo, ValueInfo, ValueInfo],
   tokens: Tokens,
   probe: Omit<Probe, 'value' | 'heads'>,
-  { heads, eps, index }: AttentionFigures & { readonly index: number },
+  { heads, eps, index }: AttentionConfig & { readonly index: number },
 ): ValueInfo {
   const { batch, count } = tokens;
   const initial = 0.8 - 0.6 * Math.exp(-0.3 * index);
@@ -217,7 +217,7 @@ export function attentionPool(
   tokens: Tokens,
   name: string,
   layer: string,
-  { heads, eps, activation }: AttentionFigures & { readonly activation: string },
+  { heads, eps, activation }: AttentionConfig & { readonly activation: string },
 ): ValueInfo {
   return b.scope(
     name,

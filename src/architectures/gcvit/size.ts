@@ -40,7 +40,7 @@ function fits([rows, columns]: Grid, [down, across]: Grid, queryBlocks: number):
   return covered && pooled && Math.max(1, halvings) === queryBlocks ? halvings : undefined;
 }
 
-/** The stages' windows at an image size; undefined where a stage has none that fits. */
+/** The stages' windows at an image size; undefined if a stage has none that fits. */
 export function windowsAt(
   imageSize: Size,
   traces: readonly StageTrace[],

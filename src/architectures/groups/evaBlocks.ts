@@ -1,10 +1,10 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ModuleNote, ValueInfo } from '../../graph/graph';
 import { layerScale, norm, residual, withValue, type Tokens } from '../blocks/layers';
-import { mlp, selfAttention, type SelfAttentionFigures } from '../blocks/transformer';
+import { mlp, selfAttention, type SelfAttentionConfig } from '../blocks/transformer';
 
 /** What a block is built by beside its parameters. */
-export type EvaBlockConfig = SelfAttentionFigures & { readonly activation: string };
+export type EvaBlockConfig = SelfAttentionConfig & { readonly activation: string };
 
 /** x + γ₁ · attn(norm1(x)), then x + γ₂ · mlp(norm2(x)) (Fang et al. 2023, EVA-02, §2). */
 export function preNormBlock(b: GraphBuilder, tokens: Tokens, config: EvaBlockConfig): ValueInfo {

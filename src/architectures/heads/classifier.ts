@@ -3,7 +3,7 @@ import type { ValueInfo } from '../../graph/graph';
 import { batchNorm } from '../blocks/convolution';
 
 /**
- * Ends a model that pools: `logits` where the classifier `head` is stored, the pooled vector as
+ * Ends a model that pools: `logits` if the classifier `head` is stored, the pooled vector as
  * `features`, the last sequence or map as `tokens` (made by the caller before the answer: the last
  * operator is what a model hands on).
  */
@@ -15,7 +15,7 @@ export function answer(b: GraphBuilder, features: ValueInfo, tokens: ValueInfo, 
 
 /**
  * What a classifier says of `[batch, dim]`: a linear layer, or LeViT's `linear` behind a batch norm
- * `bn`; undefined where none is stored.
+ * `bn`; undefined if none is stored.
  */
 function classified(b: GraphBuilder, features: ValueInfo, head: string, eps: number): ValueInfo | undefined {
   if (b.has(`${head}.linear.weight`))

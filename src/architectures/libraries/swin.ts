@@ -87,7 +87,7 @@ const asStored: Layout = (tensor) => [whole(tensor)];
 
 /**
  * A row for a part of a block: what follows the block's path in torchvision, in timm, and the
- * layout where it differs.
+ * layout if it differs.
  */
 type Part = readonly [from: string, to: string, layout?: Layout];
 

@@ -19,7 +19,7 @@ interface Holder {
   /**
    * A name outside of the backbone that tells the model from a classifier over the same backbone.
    */
-  readonly mark?: RegExp;
+  readonly signature?: RegExp;
   /** Names of the backbone, after `at`, that only the model around it reads. */
   readonly beside?: RegExp;
   /** Names of the file that are buffers here. */
@@ -37,14 +37,14 @@ const behind = (at: string, { source }: RegExp): RegExp =>
  * The naming of a backbone as it stands in a model: everything else in the file lies beside it and
  * counts.
  */
-function within({ model, at, mark, beside, buffers }: Holder, inner: Dialect): Dialect {
+function within({ model, at, signature, beside, buffers }: Holder, inner: Dialect): Dialect {
   const rows = inner.renames.map(([from, to, layout]): Rename => [behind(at, from), to, layout]);
   return {
     ...inner,
     backboneOf: model,
     prefix: undefined,
     territory: undefined,
-    signature: [...inner.signature.map((name) => behind(at, name)), ...(mark ? [mark] : [])],
+    signature: [...inner.signature.map((name) => behind(at, name)), ...(signature ? [signature] : [])],
     renames: [
       ...rows,
       ...(beside ? [[behind(at, beside), 'beside.$&'] as const] : []),
@@ -172,7 +172,7 @@ const holders: readonly Holder[] = [
   {
     model: 'UperNet',
     at: 'backbone.',
-    mark: /^decode_head\./,
+    signature: /^decode_head\./,
     dialects: [...swins, ...ported(convnextNames)],
     beside: normsOfMaps,
   },
@@ -199,11 +199,11 @@ const holders: readonly Holder[] = [
   { model: 'OWL-ViT', at: 'owlvit.vision_model.', dialects: [owlVit] },
   { model: 'OWLv2', at: 'owlv2.vision_model.', dialects: [owlVit] },
   { model: 'DPT', at: 'dpt.', dialects: [hybrid, ...vits], beside: unread },
-  { model: 'DPT or Depth Anything', at: 'backbone.', mark: /^neck\./, dialects: vits, beside: unread },
+  { model: 'DPT or Depth Anything', at: 'backbone.', signature: /^neck\./, dialects: vits, beside: unread },
   {
     model: 'BEiT with UperNet',
     at: 'beit.',
-    mark: /^decode_head\./,
+    signature: /^decode_head\./,
     dialects: ported(beitNames),
     beside: unread,
   },

@@ -16,7 +16,7 @@ const plainDialects = all.filter((dialect) => dialect.families === undefined);
 /**
  * Every naming that a file with these names may have. Those whose signature fits are tried in this
  * order: the narrower before the wider. Namings of larger models, of which there are hundreds, are
- * left out where nothing lies in the place of their backbone.
+ * left out if nothing lies in the place of their backbone.
  */
 export const dialectsFor = (names: readonly string[]): readonly Dialect[] => [
   ...backbonesIn(names),

@@ -23,14 +23,16 @@ function plainNearest(tensors: readonly Tensor[], translation: Translation | und
   const names = translation
     ? [...translation.parameters.keys()]
     : tensors.map((tensor) => tensor.name.replace(timm.prefix!, ''));
-  const missing = parts.filter(([, mark]) => !names.some((name) => mark.test(name))).map(([what]) => what);
-  return { family: 'vit', missing: [...missing, ...homeless(translation)] };
+  const missing = parts
+    .filter(([, signature]) => !names.some((name) => signature.test(name)))
+    .map(([what]) => what);
+  return { family: 'vit', missing: [...missing, ...unexpectedNames(translation)] };
 }
 
-const homeless = (translation: Translation | undefined): readonly string[] =>
+const unexpectedNames = (translation: Translation | undefined): readonly string[] =>
   (translation?.unexpected ?? []).slice(0, listed).map((name) => `no place for ${name}`);
 
-/** How many of a dialect's marks the names have. */
+/** How many of a dialect's signature names the file has. */
 interface Compared {
   readonly dialect: Dialect;
   readonly share: number;
@@ -85,7 +87,7 @@ export function nearestFamily(tensors: readonly Tensor[], found: Translation | u
     );
   const [nearest] = best?.dialect.families ?? [];
   if (!best || nearest === undefined) return plainNearest(tensors, undefined);
-  return { family: nearest, missing: best.lacking.map((mark) => `no tensor like ${exampleName(mark)}`) };
+  return { family: nearest, missing: best.lacking.map((name) => `no tensor like ${exampleName(name)}`) };
 }
 
 /**
@@ -93,6 +95,6 @@ export function nearestFamily(tensors: readonly Tensor[], found: Translation | u
  * together.
  */
 function unfit(translation: Translation): readonly string[] {
-  const strangers = homeless(translation);
-  return strangers.length > 0 ? strangers : ['sizes and layers that go together'];
+  const unexpected = unexpectedNames(translation);
+  return unexpected.length > 0 ? unexpected : ['sizes and layers that go together'];
 }

@@ -18,13 +18,13 @@ const kinds: readonly (readonly [kind: string, name: RegExp])[] = [
 ];
 
 /**
- * Why the tensors are not taken for a vision transformer, where a name tells; undefined where none
+ * Why the tensors are not taken for a vision transformer, if a name tells; undefined if none
  * does.
  */
 export function otherKind(tensors: readonly Tensor[]): string | undefined {
   for (const [kind, name] of kinds) {
-    const mark = tensors.find((tensor) => name.test(tensor.name));
-    if (mark) return `looks like ${kind}: ${mark.name}`;
+    const found = tensors.find((tensor) => name.test(tensor.name));
+    if (found) return `looks like ${kind}: ${found.name}`;
   }
   return tensors.some((tensor) => tensor.name.includes('.'))
     ? undefined

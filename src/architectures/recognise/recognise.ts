@@ -25,7 +25,7 @@ import { lostParameters } from './siblings';
 import { requireOwnSize } from '../decide';
 
 export interface RecogniseOptions {
-  /** Figures the weights do not tell, as the user typed them in. */
+  /** Hyper-parameters that the weights do not hold, as the user typed them in. */
   readonly assume?: Readonly<Record<string, ConfigValue>>;
   /** `[height, width]` the user asked for. */
   readonly imageSize?: Size;
@@ -40,11 +40,11 @@ export type Known = Extract<Recognition, { family: string }>;
 
 function strangeNames(translation: Translation | undefined): string {
   if (!translation) return 'no known architecture has these tensor names';
-  const [stranger] = translation.unexpected;
+  const [unexpected] = translation.unexpected;
   const { title } = translation.dialect;
-  return stranger === undefined
+  return unexpected === undefined
     ? `${title} names, in a combination that no known architecture has`
-    : `${title} names, but no known architecture has ${stranger}`;
+    : `${title} names, but no known architecture has ${unexpected}`;
 }
 
 type Unknown = Extract<Recognition, { family: null }>;
@@ -66,7 +66,7 @@ function nearly({ title, architecture, familyTitle, dialect }: Known, missing: r
 }
 
 /**
- * A file with the names of a family in which its figures cannot be found: what they are read off is
+ * A file with the names of a family whose hyper-parameters cannot be found: what they are read off is
  * not there.
  */
 function refused({ name, title }: Family, { dialect }: Translation, cause: unknown): Unknown {
@@ -81,17 +81,17 @@ function refused({ name, title }: Family, { dialect }: Translation, cause: unkno
 }
 
 /**
- * What a checkpoint is: dialect, family and figures with their evidence; `family: null` with the
- * reason where it is none of the known ones. A family is believed when its graph can be written
+ * What a checkpoint is: dialect, family and hyper-parameters with their evidence; `family: null` with the
+ * reason if it is none of the known ones. A family is believed when its graph can be written
  * and, but for dialects that know their territory, every parameter of the file has a place in it.
- * Throws where `assume` holds a key that the family does not know, or a value that cannot be. An
+ * Throws if `assume` holds a key that the family does not know, or a value that cannot be. An
  * .onnx file is understood elsewhere.
  */
 export function recognise(checkpoint: Checkpoint, options: RecogniseOptions = {}): Recognition {
   const found = translations(checkpoint.selected.tensors);
   let near: Unknown | undefined;
   let refusal: Unknown | undefined;
-  for (const translation of found.filter(({ unexpected: strangers }) => strangers.length === 0))
+  for (const translation of found.filter(({ unexpected }) => unexpected.length === 0))
     for (const family of familiesOf(translation))
       try {
         const recognition = recogniseAs(family, translation, checkpoint, options);
@@ -101,8 +101,8 @@ export function recognise(checkpoint: Checkpoint, options: RecogniseOptions = {}
       } catch (error) {
         refusal ??= refused(family, translation, error);
       }
-  // A file that comes near to one family may speak the names of another, too, whose figures it
-  // cannot have.
+  // A file that comes near to one family may speak the names of another, too, whose hyper-
+  // parameters it cannot have.
   if (near || !refusal) return near ?? unknown(checkpoint, found[0]);
   if (!(refusal.cause instanceof ParameterError || refusal.cause instanceof MissingItemError))
     throw refusal.cause;

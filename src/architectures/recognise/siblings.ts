@@ -9,7 +9,7 @@ const perBlock = /^(?:gamma|lambda|layer_scale|ls\d?\.|[qv]_bias|attn\.[qv]_bias
  * scale for one that has none, so that a lost one would go unnoticed:
  * - a bias or layer scale that at least half of a list's members have: `blocks.3.norm1.bias` beside
  *   `blocks.0.norm1.bias`;
- * - one of a batch normalisation's two parameters or statistics, where the other is stored.
+ * - one of a batch normalisation's two parameters or statistics, if the other is stored.
  */
 export function lostParameters(names: Iterable<string>): readonly string[] {
   const known = new Set(names);
@@ -48,7 +48,7 @@ function lostOfList(list: string, members: Members): readonly string[] {
 }
 
 /**
- * Members that should have a parameter where one has it: of a bias those with its weight, of a
+ * Members that should have a parameter if one has it: of a bias those with its weight, of a
  * scale those with all else that its holders share.
  */
 function membersAlike(rest: string, members: Members): readonly (readonly [string, ReadonlySet<string>])[] {

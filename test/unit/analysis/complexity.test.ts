@@ -75,7 +75,7 @@ describe('complexity of ViT-B/16', () => {
     assert.equal(report.modules[0]!.params, report.params);
   });
 
-  it('agrees with the figures that timm prints: 17.58 GMACs, 23.90 M activations', () => {
+  it('agrees with the numbers that timm prints: 17.58 GMACs, 23.90 M activations', () => {
     assert.equal(report.conventions.fvcore, countedMacs(report.macs) + 5 * N * D * (2 * L + 1));
     const products = patches * D + L * (N * 3 * D + h * N * N + N * D + N * D + N * r * D + N * D) + classes;
     assert.equal(report.conventions.activations, products);
@@ -93,7 +93,7 @@ describe('complexity of ViT-B/16', () => {
     assert.equal(touched('Gemm'), 0);
   });
 
-  it('spells every figure out', () => {
+  it('spells every number out', () => {
     assert.equal(report.formulas['attention'], '12 × 2 · 197² · 768 = 715,327,488');
     assert.equal(report.formulas['conv'], '196 · (3 · 16²) · 768 = 115,605,504');
     assert.match(

@@ -19,11 +19,11 @@ describe('what inspection says of a training checkpoint', () => {
   });
 });
 
-describe('figures that may be set', () => {
+describe('hyper-parameters that may be set', () => {
   const choicesOf = async (key: string): Promise<readonly string[] | undefined> => {
     const model = await openModel('media/sample/vitrine-sample');
     const { evidence } = inspectorModel(model, { set: new Set() });
-    return evidence.find((figure) => figure.key === key)?.choices;
+    return evidence.find((row) => row.key === key)?.choices;
   };
 
   it('offer numbers of heads that divide the width, around the one there is', async () => {
@@ -53,7 +53,7 @@ describe('figures that may be set', () => {
   });
 });
 
-describe('values of figures', () => {
+describe('values of hyper-parameters', () => {
   const texts = [
     [12, '12'],
     [21841, '21841'],

@@ -101,7 +101,7 @@ describe('recognition', () => {
       assert(candidates.includes(name), name);
   });
 
-  it('names the figures it knows when asked for another, and the width when heads do not divide it', () => {
+  it('names the hyper-parameters that there are when asked for another, and the width when heads do not divide it', () => {
     const checkpoint = checkpointOf(plain());
     assert.throws(
       () => recognise(checkpoint, { assume: { head: 3 } }),
@@ -121,10 +121,10 @@ describe('recognition', () => {
     ];
     for (const [key, value, allowed] of wrong)
       assert.throws(() => recognise(checkpointOf(plain()), { assume: { [key]: value } }), allowed);
-    const { evidence: figures, warnings } = known(
+    const { evidence, warnings } = known(
       checkpointOf(plain(), { hidden_act: 'gleu', layer_norm_eps: '1e-6' }),
     );
-    assert.deepEqual([figures['activation']!.value, figures['eps']!.value], ['gelu', 1e-6]);
+    assert.deepEqual([evidence['activation']!.value, evidence['eps']!.value], ['gelu', 1e-6]);
     assert.match(warnings.join(), /hidden_act is gleu.*layer_norm_eps is 1e-6/);
   });
 
@@ -132,12 +132,12 @@ describe('recognition', () => {
     const bare = checkpointOf(plain({ positions: 25 }));
     const vision_cfg = { width: 96, head_width: 24, image_size: [64, 96] };
     const beside = (model_cfg: object): Checkpoint => ({ ...bare, sidecars: { openClip: { model_cfg } } });
-    const { evidence: figures } = known(beside({ vision_cfg, quick_gelu: true }));
+    const { evidence } = known(beside({ vision_cfg, quick_gelu: true }));
     assert.deepEqual(
-      ['heads', 'activation', 'grid'].map((key) => figures[key]!.value),
+      ['heads', 'activation', 'grid'].map((key) => evidence[key]!.value),
       [4, 'quick_gelu', [4, 6]],
     );
-    assert.match(figures['heads']!.source, /open_clip_config\.json: model_cfg\.vision_cfg\.width/);
+    assert.match(evidence['heads']!.source, /open_clip_config\.json: model_cfg\.vision_cfg\.width/);
     // A tower by timm has timm's own defaults: only the size is said.
     const trunk = known(beside({ vision_cfg: { ...vision_cfg, timm_model_name: 'vit_tiny_patch16_224' } }));
     assert.deepEqual([trunk.evidence['heads']!.assumed, trunk.imageSize], [true, [64, 96]]);

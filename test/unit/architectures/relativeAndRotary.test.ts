@@ -17,7 +17,7 @@ function open(id: string, said: Said = {}): Promise<Model> {
   return openAt(checkpointPath(golden), said);
 }
 
-async function figuresOf(id: string, said?: Said): Promise<Known['evidence']> {
+async function evidenceOf(id: string, said?: Said): Promise<Known['evidence']> {
   const { recognition } = await open(id, said);
   assert(recognition.family !== null);
   return recognition.evidence;
@@ -31,8 +31,8 @@ describe('rotary positions', () => {
   });
 
   it('are assumed, and shown so, where no published model has these names and shapes', async () => {
-    const { heads, rope, rope_indexing, rope_offset } = await figuresOf('pe-original-pth');
-    for (const figure of [heads, rope, rope_indexing, rope_offset]) assert.equal(figure?.assumed, true);
+    const { heads, rope, rope_indexing, rope_offset } = await evidenceOf('pe-original-pth');
+    for (const each of [heads, rope, rope_indexing, rope_offset]) assert.equal(each?.assumed, true);
     assert.deepEqual([rope?.value, rope_indexing?.value, rope_offset?.value], ['axial', 'xy', 1]);
   });
 
@@ -51,16 +51,16 @@ describe('BEiT’s table of relative positions', () => {
   const id = 'beit-timm-safetensors';
 
   it('tells the heads, and contradicts who says others', async () => {
-    assert.deepEqual((await figuresOf(id))['heads']?.value, 3);
+    assert.deepEqual((await evidenceOf(id))['heads']?.value, 3);
     await assert.rejects(open(id, { assume: { heads: 5 } }), /5 found; relative_position_bias_table has 3/);
   });
 
   it('tells the grid where the image size or the user does, and assumes the nearest to a square elsewhere', async () => {
-    const nearest = (await figuresOf(id))['grid'];
+    const nearest = (await evidenceOf(id))['grid'];
     assert.deepEqual([nearest?.value, nearest?.assumed], [[6, 4], true]);
-    const sized = (await figuresOf(id, { imageSize: [32, 48] }))['grid'];
+    const sized = (await evidenceOf(id, { imageSize: [32, 48] }))['grid'];
     assert.deepEqual([sized?.value, sized?.assumed], [[4, 6], false]);
-    const told = (await figuresOf(id, { assume: { grid: [4, 6] } }))['image_size'];
+    const told = (await evidenceOf(id, { assume: { grid: [4, 6] } }))['image_size'];
     assert.deepEqual(told?.value, [32, 48]);
     await assert.rejects(open(id, { assume: { grid: [5, 5] } }), /5,5 found; .* fits 1 × 39, 4 × 6, 6 × 4/);
   });

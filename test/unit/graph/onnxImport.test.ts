@@ -55,10 +55,10 @@ describe('.onnx files as graphs', () => {
       assert.equal(elements, expected.params);
       const description = describeOnnx(graph, true);
       assert.ok('recognised' in description, JSON.stringify(description));
-      const { label, evidence: figures } = description.recognised;
+      const { label, evidence } = description.recognised;
       assert.equal(label, expected.family);
       for (const key of ['depth', 'dim', 'heads', 'patch', 'classes'])
-        assert.deepEqual(figures[key]?.value, expected.config[key], key);
+        assert.deepEqual(evidence[key]?.value, expected.config[key], key);
       assert.deepEqual(graph.probes.map(placesOf), expected.attention.map(placesOf));
     });
 

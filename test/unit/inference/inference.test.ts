@@ -68,7 +68,7 @@ describe('preprocessing as lines that can be changed', () => {
     imageSize: [224, 224],
   });
 
-  it('say the source of every figure, and which are assumed', () => {
+  it('say the source of every setting, and which are assumed', () => {
     const lines = describePreprocessing(preprocessing, [640, 480]);
     const byKey = new Map(lines.map((line) => [line.key, line]));
     assert.equal(byKey.get('image_size')?.text, '640 × 480 → 224 × 224');

@@ -256,7 +256,7 @@ describe('another image size', () => {
 });
 
 describe('what the user sets', () => {
-  it('wins over the files, figure by figure', () => {
+  it('wins over the files, setting by setting', () => {
     const preprocessor = { image_processor_type: 'ViTImageProcessor' };
     const found = resolve({
       sidecars: { preprocessor },

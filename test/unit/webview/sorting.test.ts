@@ -16,7 +16,7 @@ describe('sorting', () => {
     assert.deepEqual(sortedIndices([undefined, 3, 1], true), [1, 2, 0]);
   });
 
-  it('begins with the largest figure and the first name', () => {
+  it('begins with the largest number and the first name', () => {
     assert.deepEqual(nextOrder(undefined, 'bytes', true), { column: 'bytes', descending: true });
     assert.deepEqual(nextOrder(undefined, 'name', false), { column: 'name', descending: false });
     assert.deepEqual(nextOrder({ column: 'name', descending: false }, 'name', false), {

@@ -24,9 +24,9 @@ const unpublished = (line: Line): Line => ({
   ),
 });
 
-function figure({ recognition }: Model, key: string): Evidence {
+function evidenceOf({ recognition }: Model, key: string): Evidence {
   assert(recognition.family !== null, 'a family');
-  return recognition.evidence[key] ?? assert.fail(`no figure ${key}`);
+  return recognition.evidence[key] ?? assert.fail(`no hyper-parameter ${key}`);
 }
 
 /** Sizes and shifts of all windows, in order. */
@@ -52,7 +52,7 @@ describe('windows', () => {
 
 describe('Swin', () => {
   it('assumes sides of a table that is no square, and says which others it may have', async () => {
-    const window = figure(await open('swin-timm-safetensors', { imageSize: [48, 80] }), 'window');
+    const window = evidenceOf(await open('swin-timm-safetensors', { imageSize: [48, 80] }), 'window');
     assert(window.assumed);
     assert.match(window.source, /45 rows, which fit windows of .*3 × 5.*5 × 3/);
   });
@@ -67,7 +67,7 @@ describe('Swin', () => {
   it('takes the image that one window of the last map covers where nobody names a size', () => {
     const model = understand(checkpointOf(unpublished(lineOf('timm/swin_base_patch4_window12_384'))));
     assert.deepEqual(model.imageSize, [384, 384]);
-    assert(figure(model, 'image_size').assumed);
+    assert(evidenceOf(model, 'image_size').assumed);
   });
 
   it('clips windows and drops shifts side by side, as timm builds it for another size', () => {
@@ -95,10 +95,10 @@ describe('Swin', () => {
 describe('Swin v2', () => {
   it('assumes a window, which no weight tells, unless the coordinates are stored', async () => {
     const bare = await open('swinv2-timm-safetensors', { imageSize: [48, 64] });
-    assert(figure(bare, 'window').assumed);
+    assert(evidenceOf(bare, 'window').assumed);
     const original = await open('swinv2-original-pth');
     assert.deepEqual(
-      [figure(original, 'window').value, figure(original, 'window').source],
+      [evidenceOf(original, 'window').value, evidenceOf(original, 'window').source],
       [4, 'layers.0.blocks.0.attn.relative_coords_table'],
     );
   });
@@ -106,8 +106,8 @@ describe('Swin v2', () => {
   it('reads the window of the training off the name in config.json', () => {
     const line = lineOf('timm/swinv2_base_window12to24_192to384');
     const model = understand(checkpointOf(line, line.config_json));
-    assert.deepEqual(figure(model, 'pretrained_window').value, [12, 12, 12, 6]);
-    assert.equal(figure(model, 'window').value, 24);
+    assert.deepEqual(evidenceOf(model, 'pretrained_window').value, [12, 12, 12, 6]);
+    assert.equal(evidenceOf(model, 'window').value, 24);
   });
 
   it('has windows that are a part of the image where timm wrote it itself', () => {

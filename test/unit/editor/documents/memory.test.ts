@@ -35,14 +35,14 @@ describe('headerKey', () => {
 });
 
 describe('WorkspaceMemory', () => {
-  it('keeps typed figures by header and gives them as values', async () => {
+  it('keeps typed hyper-parameters by header and gives them as values', async () => {
     const memory = new WorkspaceMemory(createStore());
     await memory.setAssumptions('a', { heads: '3', grid: '14,10', activation: 'gelu' });
     assert.deepEqual(memory.values('a'), { heads: 3, grid: [14, 10], activation: 'gelu' });
     assert.deepEqual(memory.values('b'), {});
   });
 
-  it('leaves nothing behind when the last figure is reset', async () => {
+  it('leaves nothing behind when the last hyper-parameter is reset', async () => {
     const store = createStore();
     const memory = new WorkspaceMemory(store);
     await memory.setAssumptions('a', { heads: '3' });

@@ -2,28 +2,28 @@ import assert from 'node:assert/strict';
 import { recognise } from '../../../src/architectures/recognise/recognise';
 import { checkpointOf, ownFolder, readLines } from '../../oracles/lines';
 
-/** Stages that the figure leaves out: the convolutional first one has no MLP. */
+/** Stages that the hyper-parameter leaves out: the convolutional first one has no MLP. */
 const fewer: Readonly<Record<string, readonly string[]>> = { mlp_ratio: ['tiny_vit'] };
 
-/** One published model of every family, with its figures. */
+/** One published model of every family, with its hyper-parameters. */
 function onePerFamily() {
   const found = new Map<string, Readonly<Record<string, unknown>>>();
   for (const line of readLines(ownFolder)) {
     const recognition = recognise(checkpointOf(line), { imageSize: line.image_size });
     if (recognition.family === null || found.has(recognition.architecture)) continue;
-    const figures = Object.entries(recognition.evidence).map(([key, { value }]) => [key, value] as const);
-    found.set(recognition.architecture, Object.fromEntries(figures));
+    const evidence = Object.entries(recognition.evidence).map(([key, { value }]) => [key, value] as const);
+    found.set(recognition.architecture, Object.fromEntries(evidence));
   }
   return found;
 }
 
-describe('words of figures', () => {
+describe('words of hyper-parameters', () => {
   const families = [...onePerFamily()];
 
   it('name depth, classes and image size alike in every family', () => {
     assert.ok(families.length > 45, `${families.length} families`);
-    const without = families.flatMap(([name, figures]) => {
-      const missing = ['depth', 'classes', 'image_size'].filter((key) => !(key in figures));
+    const without = families.flatMap(([name, evidence]) => {
+      const missing = ['depth', 'classes', 'image_size'].filter((key) => !(key in evidence));
       return missing.length > 0 ? [`${name}: ${missing.join(', ')}`] : [];
     });
     assert.deepEqual(without, []);
@@ -33,13 +33,13 @@ describe('words of figures', () => {
     it(`give ${key} stage by stage where there are stages, and one number elsewhere`, () => {
       const length = (value: unknown): number => (Array.isArray(value) ? value.length : 0);
       const odd = families.filter(
-        ([name, figures]) =>
-          key in figures &&
-          Array.isArray(figures['depth']) &&
-          length(figures[key]) !== figures['depth'].length - (fewer[key]?.includes(name) ? 1 : 0),
+        ([name, evidence]) =>
+          key in evidence &&
+          Array.isArray(evidence['depth']) &&
+          length(evidence[key]) !== evidence['depth'].length - (fewer[key]?.includes(name) ? 1 : 0),
       );
       assert.deepEqual(
-        odd.map(([name, figures]) => [name, figures['depth'], figures[key]]),
+        odd.map(([name, evidence]) => [name, evidence['depth'], evidence[key]]),
         [],
       );
     });

@@ -1,0 +1,88 @@
+import type { VNode } from 'preact';
+import type { EvidenceView } from '../../src/protocol/inspector';
+import { AssumedMark } from '../kit/assumed';
+import { Popover } from '../kit/popover';
+import { ValueEditor } from '../kit/valueEditor';
+
+export type Assume = (key: string, value: string | null) => void;
+
+/** The headline: what people look for first, with a mark on what is not in the file. */
+export const Headline = ({ rows, assume }: { rows: readonly EvidenceView[]; assume: Assume }): VNode => (
+  <dl class="figures">
+    {rows.map((row) => (
+      <div key={row.key} class="figure">
+        <dt>{row.label}</dt>
+        <dd>
+          <EvidenceValue row={row} assume={assume} />
+        </dd>
+      </div>
+    ))}
+  </dl>
+);
+
+/** Every hyper-parameter with how it was found. */
+export const Evidence = ({ rows, assume }: { rows: readonly EvidenceView[]; assume: Assume }): VNode => (
+  <table class="plain evidence">
+    <thead>
+      <tr>
+        <th scope="col">Hyper-parameter</th>
+        <th scope="col">Value</th>
+        <th scope="col">How it was found</th>
+      </tr>
+    </thead>
+    <tbody>
+      {rows.map((row) => (
+        <tr key={row.key}>
+          <th scope="row">{row.label}</th>
+          <td>
+            <EvidenceValue row={row} assume={assume} />
+          </td>
+          <td class="quiet">{row.source}</td>
+        </tr>
+      ))}
+    </tbody>
+  </table>
+);
+
+function EvidenceValue({ row, assume }: { row: EvidenceView; assume: Assume }): VNode {
+  const title = row.exact === row.text ? row.source : `${row.exact} (${row.source})`;
+  const mark = row.assumed && <AssumedMark />;
+  if (!row.editable)
+    return (
+      <span title={title}>
+        {row.text} {mark}
+      </span>
+    );
+  return (
+    <Popover
+      label={`Change ${row.label}`}
+      anchor={(open, toggle) => (
+        <button
+          type="button"
+          class="editable"
+          title={`${title}\nClick to change`}
+          aria-expanded={open}
+          aria-label={`${row.label} ${row.text}${row.assumed ? ', assumed' : ''}. Change`}
+          onClick={toggle}
+        >
+          {row.text} {mark}
+        </button>
+      )}
+    >
+      {(close) => (
+        <ValueEditor
+          title={row.label}
+          source={row.source}
+          choices={row.choices}
+          value={row.exact}
+          set={row.set}
+          note="Everything is counted anew. Remembered for this file in this workspace."
+          onDone={(value) => {
+            close();
+            assume(row.key, value);
+          }}
+        />
+      )}
+    </Popover>
+  );
+}
