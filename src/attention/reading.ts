@@ -48,7 +48,7 @@ export function hasQuery(probe: Probe, query: Query): boolean {
 }
 
 /**
- * A query as weights of the map's rows, `[windows, queries]` (one window where there are none). A
+ * A query as weights of the map's rows, `[windows, queries]` (one window if there are none). A
  * probe with one query alone, such as a gate or a pooling query, answers any. Undefined if the
  * probe has no such query.
  */
@@ -64,7 +64,7 @@ export function readingWeights(probe: Probe, query: Query): Float32Array | undef
  * Reads weighted rows out of a whole map `[windows, heads, queries, keys]`: `[heads, keys]`,
  * windows stitched; of channels the whole map.
  *
- * @throws where the map is not of the size that the probe's record says
+ * @throws if the map is not of the size that the probe's record says
  */
 export function readMap(map: Float32Array, probe: Probe, weights: Float32Array): Float32Array {
   if (isChannelMatrix(probe)) return map;

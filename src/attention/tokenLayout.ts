@@ -43,7 +43,7 @@ export function tokenIndex(layout: TokenLayout, query: Query): number | undefine
 
 /**
  * A query as weights of the map's rows (they sum to 1), so that one product answers any of them:
- * one row, or equal parts of all patches (of all tokens, where none lie on the image). Undefined
+ * one row, or equal parts of all patches (of all tokens, if none lie on the image). Undefined
  * where the layout has no such token.
  */
 export function queryWeights(layout: TokenLayout, query: Query): Float32Array | undefined {

@@ -84,7 +84,7 @@ export const sidecarNames = {
 } as const satisfies Record<keyof Sidecars, string>;
 
 /**
- * JSON beside the named path; where that is a link to weights elsewhere and nothing lies beside it,
+ * JSON beside the named path; if that is a link to weights elsewhere and nothing lies beside it,
  * beside the weights.
  */
 async function readSidecars(
@@ -112,8 +112,8 @@ async function readSidecars(
 }
 
 /**
- * A JSON object that lies beside weights; undefined where there is no such file. Throws
- * `CheckpointError` where it holds anything else.
+ * A JSON object that lies beside weights; undefined if there is no such file. Throws
+ * `CheckpointError` if it holds anything else.
  */
 export async function readSidecar(
   path: string,

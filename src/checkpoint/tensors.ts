@@ -60,14 +60,14 @@ export interface Tensor {
   /** Byte offset of the first element inside the (inflated) storage. */
   readonly start: number;
   /**
-   * Strides in elements, only where the tensor is not contiguous in row-major order (PyTorch views,
+   * Strides in elements, only if the tensor is not contiguous in row-major order (PyTorch views,
    * Fortran order).
    */
   readonly strides?: readonly number[];
   /** The storage is big-endian (NumPy `>f4`, old PyTorch files). */
   readonly bigEndian?: true;
   /**
-   * The model registers it as a buffer, where the file itself says so (TorchScript, whole modules).
+   * The model registers it as a buffer, if the file itself says so (TorchScript, whole modules).
    */
   readonly buffer?: true;
 }

@@ -140,7 +140,7 @@ function drawnProbes(probes: readonly Probe[], layer: string): readonly Probe[] 
 }
 
 /**
- * The class token, or the likeliest class of activation maps, where all layers that are drawn have
+ * The class token, or the likeliest class of activation maps, if all layers that are drawn have
  * one; else the mean over patches.
  */
 function defaultQuery(probes: readonly Probe[]): Query {

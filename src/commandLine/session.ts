@@ -109,7 +109,7 @@ export class Session {
       this.output.write(`${JSON.stringify({ ...facts, error: { kind: kindOf(error), message } })}\n`);
   }
 
-  /** A line that is written over; only where a person looks at it. */
+  /** A line that is written over; only if a person looks at it. */
   private progress(message: string): void {
     if (this.errors.isTTY) this.errors.write(`\r\u001b[K${message}`);
   }

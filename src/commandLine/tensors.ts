@@ -23,7 +23,7 @@ export async function run(session: Session, [checkpoint = '']: readonly string[]
   });
 }
 
-/** The tensors of a safetensors file, as float32 where they are floating point. */
+/** The tensors of a safetensors file, as float32 if they are floating point. */
 async function readInputs(file: string): Promise<Readonly<Record<string, TensorData>>> {
   const { openCheckpoint } = await import('../checkpoint/open');
   const { readTensor, toFloat32 } = await import('../checkpoint/values');
@@ -43,7 +43,7 @@ async function readInputs(file: string): Promise<Readonly<Record<string, TensorD
 const inputTypes: ReadonlySet<string> = new Set(['F64', 'F32', 'F16', 'BF16', 'I64']);
 
 /**
- * What a model may be fed of a file: everything where `pixel_values` is named, else the only
+ * What a model may be fed of a file: everything if `pixel_values` is named, else the only
  * images in it.
  */
 function picked(file: string, tensors: readonly Tensor[]): readonly Tensor[] {
@@ -93,7 +93,7 @@ async function preprocessByConfig(config: string, image: string, session: Sessio
   return { dtype: 'F32', shape, data: pixelValues };
 }
 
-/** The named file, and the other one where both lie in a folder. */
+/** The named file, and the other one if both lie in a folder. */
 async function readSidecars(config: string): Promise<Sidecars> {
   const { readSidecar } = await import('../checkpoint/open');
   const named = await readSidecar(config);

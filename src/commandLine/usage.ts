@@ -42,7 +42,7 @@ export interface Invocation {
 interface CommandUsage {
   readonly synopsis: string;
   readonly purpose: string;
-  /** Number of paths: at least, and at most where there is a limit. */
+  /** Number of paths: at least, and at most if there is a limit. */
   readonly paths: readonly [number, number?];
   readonly options: readonly (keyof typeof optionTypes)[];
   readonly required?: readonly string[];

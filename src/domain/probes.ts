@@ -55,7 +55,7 @@ export interface WindowLayout {
   /** Rows and columns of windows that cover the padded map. */
   readonly windows?: Grid;
   /**
-   * Whether the zeros are rolled with the map, or lie behind the rolled map. Only where that makes
+   * Whether the zeros are rolled with the map, or lie behind the rolled map. Only if that makes
    * a difference.
    */
   readonly rolls?: 'map' | 'padded';

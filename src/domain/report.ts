@@ -121,7 +121,7 @@ export interface NamedLayer extends LayerSizes {
   readonly path: string;
   readonly form: string;
   /**
-   * The side of its windows or by how much its keys are reduced, where it has them: what the other
+   * The side of its windows or by how much its keys are reduced, if it has them: what the other
    * forms begin with.
    */
   readonly own: { readonly window?: number; readonly reduction?: number };

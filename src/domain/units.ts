@@ -57,7 +57,7 @@ export function formatMilliseconds(milliseconds: number): string {
 }
 
 /**
- * A weight or statistic with `digits` significant digits, without exponents where they are not
+ * A weight or statistic with `digits` significant digits, without exponents if they are not
  * needed.
  */
 export function formatNumber(value: number, digits = 3): string {
@@ -81,7 +81,7 @@ function scaled(value: number, digits: number): readonly [text: string, suffix: 
 
 /**
  * A size in pixels as people type it, `224` or `HEIGHTxWIDTH`, as `[height, width]`; undefined
- * where it is none.
+ * if it is none.
  */
 export function parseSize(text: string): Size | undefined {
   const match = /^(\d+)(?:\s*[x×]\s*(\d+))?$/.exec(text.trim());

@@ -32,7 +32,7 @@ const valid: { readonly [Id in SettingId]: (value: unknown) => boolean } = {
   'vitrine.memoryLimit': (value) => Number.isFinite(value) && Number(value) >= 0,
 };
 
-/** Value of a setting; its default where settings.json holds something of another type. */
+/** Value of a setting; its default if settings.json holds something of another type. */
 export function readSetting<Id extends SettingId>(id: Id): Settings[Id] {
   const value: unknown = workspace.getConfiguration().get(id);
   return valid[id](value) ? (value as Settings[Id]) : defaultSettings[id];

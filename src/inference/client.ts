@@ -246,7 +246,7 @@ const signals: Readonly<Record<string, string>> = {
   SIGTERM: 'something asked it to stop (SIGTERM). Try again',
 };
 
-/** Exit codes of Windows, where there are no signals. */
+/** Exit codes of Windows, which has no signals. */
 const codes: Readonly<Record<number, string>> = {
   0xc0000005: 'the native runtime crashed (access violation). Try again, or choose the CPU provider',
   0xc0000006:

@@ -34,7 +34,7 @@ export interface DecodeOptions {
 }
 
 export interface DecodedImage extends RgbImage {
-  /** EXIF orientation, 1 … 8; 1 where there is none. */
+  /** EXIF orientation, 1 … 8; 1 if there is none. */
   readonly orientation: number;
   /** The orientation was applied. */
   readonly applied: boolean;

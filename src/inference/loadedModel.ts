@@ -23,7 +23,7 @@ interface Ready {
 /**
  * A model in the inference process: its weights in place, and one session per provider.
  *
- * Where the weights are float32 in the user's own file, the first CPU session does no prepacking:
+ * If the weights are float32 in the user's own file, the first CPU session does no prepacking:
  * it is there in a fifth of the time, and the weights stay shared pages of the file. The packed
  * one, which runs faster, is built in the first quiet moment and takes over.
  */

@@ -31,7 +31,7 @@ const models = new Map<string, LoadedModel>();
 const runs = new Runs();
 let loadedRuntime: Runtime | undefined;
 
-/** Loads the native runtime once; throws what to tell the user where there is none. */
+/** Loads the native runtime once; throws what to tell the user if there is none. */
 async function runtime(): Promise<Runtime> {
   const missing = missingRuntime();
   if (missing) throw new Error(missing);
@@ -186,7 +186,7 @@ function openFiles(): readonly string[] {
 const api: InferenceApi = {
   hello: async () => ({ version: inferenceVersion, runtime: await runtimeFacts() }),
   async warmUp() {
-    // Where it is missing, the first image says so.
+    // If it is missing, the first image says so.
     await import('sharp').catch(() => undefined);
   },
   async load(request, { provider, attention }, { progress }) {

@@ -42,7 +42,7 @@ export class ProviderChoice {
     private readonly createClient: () => InferenceClient,
   ) {}
 
-  /** What `auto` takes by the verdicts remembered so far; the CPU where there are none. */
+  /** What `auto` takes by the verdicts remembered so far; the CPU if there are none. */
   automatic(graph: Graph, hello: Hello): Choice {
     const checks = this.checks(graph, hello);
     const provider = chooseProvider([...checks.values()]);
@@ -50,7 +50,7 @@ export class ProviderChoice {
   }
 
   /**
-   * The provider that the user chose: checked against the CPU once, and used, with a warning where
+   * The provider that the user chose: checked against the CPU once, and used, with a warning if
    * it disagrees.
    */
   async chosen(

@@ -148,7 +148,7 @@ function relative(values: Float32Array, reference: Float32Array): Float32Array {
 
 type Values = Float32Array | Float64Array;
 
-/** NaN where lengths differ or a value is not finite. */
+/** NaN if lengths differ or a value is not finite. */
 function largestDifference(a: Values, b: Values): number {
   if (a.length !== b.length) return NaN;
   let largest = 0;

@@ -126,7 +126,7 @@ export interface ProviderCheck {
    * device.
    */
   readonly software: string;
-  /** Median of three runs after a warm-up; 0 where it did not run. */
+  /** Median of three runs after a warm-up; 0 if it did not run. */
   readonly cpuMilliseconds: number;
   readonly providerMilliseconds: number;
 }

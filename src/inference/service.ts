@@ -367,7 +367,7 @@ class InferenceService implements Inference {
   }
 
   /**
-   * Runs on the chosen provider; where `auto` took a GPU that fails, the CPU answers and the
+   * Runs on the chosen provider; if `auto` took a GPU that fails, the CPU answers and the
    * failure is remembered.
    */
   private async runOn(

@@ -78,7 +78,7 @@ const parameters = (graph: Graph): readonly ParameterInitializer[] =>
   );
 
 /**
- * The tensor, where a runtime can read its dtype, itself or after a conversion. Throws
+ * The tensor, if a runtime can read its dtype, itself or after a conversion. Throws
  * `WeightsError` with the dtypes it can.
  */
 export function requireRunnable(tensor: Tensor): Tensor {

@@ -77,7 +77,7 @@ function restOf(bits: number): string[] {
 
 const known = new Map<number, NamedClasses>();
 
-/** The names of the subset that has this many classes; `undefined` where no published one has. */
+/** The names of the subset that has this many classes; `undefined` if no published one has. */
 export function imagenetNames(classes: number): NamedClasses | undefined {
   const subset = subsets[classes];
   if (!subset) return undefined;

@@ -8,7 +8,7 @@ type Json = Readonly<Record<string, unknown>>;
 export type Activation = 'softmax' | 'sigmoid' | 'none';
 
 export interface Labels {
-  /** One per class; `class 17` where nothing is known. */
+  /** One per class; `class 17` if nothing is known. */
   readonly names: readonly string[];
   /** Where the names come from. */
   readonly source: string;
@@ -31,11 +31,11 @@ function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** transformers fills in LABEL_7 where nobody gave a name. */
+/** transformers fills in LABEL_7 if nobody gave a name. */
 const placeholder = /^LABEL_\d+$/;
 
 interface Named {
-  /** A name per class index; holes where unknown. */
+  /** A name per class index; holes if unknown. */
   readonly names: readonly (string | undefined)[];
   readonly source: string;
 }
@@ -174,14 +174,14 @@ export function probabilities(logits: ArrayLike<number>, activation: Activation)
 
 export interface Ranked {
   readonly index: number;
-  /** A probability, or the head's value where there is no activation. */
+  /** A probability, or the head's value if there is no activation. */
   readonly probability: number;
   readonly logit: number;
 }
 
 /**
  * The k classes with the largest logits, largest first; equal ones by index. A class whose value is
- * no number is no answer and left out; throws where no class has one.
+ * no number is no answer and left out; throws if no class has one.
  */
 export function topK(logits: ArrayLike<number>, k: number, activation: Activation): Ranked[] {
   const values = probabilities(logits, activation);

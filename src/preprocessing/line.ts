@@ -4,7 +4,7 @@ export interface PreprocessingLine {
   /** What people call it: `Crop share`. */
   readonly label: string;
   readonly text: string;
-  /** The same among all lines in one sentence; empty where another line says it. */
+  /** The same among all lines in one sentence; empty if another line says it. */
   readonly summary: string;
   readonly source: string;
   readonly assumed: boolean;

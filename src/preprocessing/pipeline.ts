@@ -61,7 +61,7 @@ export interface BatchInput {
   /** [images, 3, H, W]; [1, frames, 3, H, W] for a video model. */
   readonly shape: readonly number[];
   /**
-   * 1 where there is image, 0 in padding: [images, H, W]; only where a pad step asks for it.
+   * 1 on the image, 0 in padding: [images, H, W]; only if a pad step asks for it.
    */
   readonly pixelMask?: Uint8Array;
   readonly views: readonly View[];
@@ -71,7 +71,7 @@ export interface BatchInput {
 export const maxInputPixels = 2 ** 26;
 
 /**
- * Offset of the output's first row in the image; negative where the image is smaller and gets
+ * Offset of the output's first row in the image; negative if the image is smaller and gets
  * padded.
  */
 const cropStart: Record<CropRounding, (difference: number) => number> = {
@@ -102,7 +102,7 @@ function inside({ left, top, height, width }: Window, image: RasterSize): Window
 
 interface Placed {
   readonly image: RgbImage | FloatImage;
-  /** What the image's extent is in the original image's pixels; larger than it where padded. */
+  /** What the image's extent is in the original image's pixels; larger than it if padded. */
   readonly extent: Rectangle;
 }
 

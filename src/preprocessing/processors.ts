@@ -12,7 +12,7 @@ export interface SizeSetting {
   readonly longest_edge?: number;
 }
 
-/** How a processor class resizes, where that is not plain `size`. */
+/** How a processor class resizes, if that is not plain `size`. */
 export type Resizing = 'plain' | 'convnext' | 'levit' | 'cropPct' | 'longest' | 'bounded';
 
 /** A processor class: its defaults, and where it departs from resize, crop, rescale, normalise. */
@@ -29,7 +29,7 @@ export interface Processor {
   readonly cropPct?: number;
   readonly multiple?: number;
   readonly pads?: true;
-  /** What images are padded to; the largest of the batch where it is absent. */
+  /** What images are padded to; the largest of the batch if it is absent. */
   readonly padSize?: SizeSetting;
   readonly flips?: true;
   readonly video?: true;

@@ -237,7 +237,7 @@ function nearest(source: RgbImage, vertical: Axis, horizontal: Axis): RgbImage {
 }
 
 /**
- * Since Pillow 13 the vertical pass goes first where it takes away more than the horizontal one
+ * Since Pillow 13 the vertical pass goes first if it takes away more than the horizontal one
  * would.
  */
 function verticalFirst(source: RasterSize, size: RasterSize): boolean {
@@ -262,7 +262,7 @@ export function cut<Any extends RgbImage | FloatImage>(source: Any, window: Wind
  * Resizes as Pillow 13 does (`Image.resize(size, resample)` of an RGB image, `reducing_gap` and
  * `box` at their defaults). The size is in pixels, at least 1 × 1. With a window, only that part of
  * the resized image is computed: the same bytes, without the cost of what a crop throws away.
- * Returns the source itself where nothing changes.
+ * Returns the source itself if nothing changes.
  */
 export function resize(
   source: RgbImage,
@@ -353,7 +353,7 @@ export type FloatFilter = Extract<Filter, 'bilinear' | 'bicubic'>;
 /**
  * Resizes without rounding to bytes, as torch's `interpolate(antialias=True)` does: the same
  * filters, horizontal pass first, nothing rounded or clipped between the passes. Values may leave 0
- * … 255 where the filter overshoots.
+ * … 255 if the filter overshoots.
  */
 export function resizeFloat(
   source: RgbImage,

@@ -246,7 +246,7 @@ function find(input: ResolveInput, size: Sourced<Size> | undefined): Preprocessi
 /**
  * The preprocessing of a checkpoint, with the source of every setting. In order: the user's
  * overrides; the preprocessor_config or timm's pretrained_cfg beside the weights; the file's name
- * where it is a published one; what the model type, the family or the dialect usually takes. Never
+ * if it is a published one; what the model type, the family or the dialect usually takes. Never
  * throws: what a configuration says wrongly becomes a warning and a default.
  */
 export function resolvePreprocessing(input: ResolveInput): Preprocessing {
@@ -255,7 +255,7 @@ export function resolvePreprocessing(input: ResolveInput): Preprocessing {
     overrides.defaults ? fromDefaults(overrides.defaults, chosen, size) : find(input, size);
   const configured = describe();
   const [height, width] = configured.inputSize ?? [];
-  // Where the model runs at the configured size, the configuration is taken to the letter; one that
+  // If the model runs at the configured size, the configuration is taken to the letter; one that
   // was only assumed configures nothing.
   const unsaid = configured.evidence.image_size?.source === fallbackSize.source;
   if (!imageSize || (height === imageSize[0] && width === imageSize[1] && !unsaid))

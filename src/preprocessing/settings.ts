@@ -97,7 +97,7 @@ export class SettingsReader {
 
   /**
    * `file` as the user sees it: `preprocessor_config.json`, `config.json: pretrained_cfg`; `source`
-   * stands for it in the evidence where the JSON was never a file.
+   * stands for it in the evidence if the JSON was never a file.
    */
   constructor(
     private readonly json: Json,

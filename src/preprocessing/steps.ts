@@ -34,7 +34,7 @@ export interface ResizeStep {
 /** Where a centred crop starts when the difference is odd: the libraries disagree by one pixel. */
 export type CropRounding = 'torchvision' | 'transformers';
 
-/** Cuts the centre out; where the image is smaller, surrounds it with `fill`. */
+/** Cuts the centre out; if the image is smaller, surrounds it with `fill`. */
 export interface CropStep {
   readonly kind: 'crop';
   readonly height: number;

@@ -5,7 +5,7 @@ import type { CallContext } from './channel';
 export interface BatchRow {
   readonly index: number;
   readonly image: string;
-  /** Small JPEG or PNG as a data URL; empty until decoded or where decoding failed. */
+  /** Small JPEG or PNG as a data URL; empty until decoded or if decoding failed. */
   readonly thumbnail: string;
   readonly top: readonly Guess[];
   readonly error?: string;

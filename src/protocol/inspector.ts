@@ -15,7 +15,7 @@ export interface EvidenceView {
   /** The user set it; can be reset. */
   readonly set: boolean;
   readonly editable: boolean;
-  /** Values offered when editing; free text where absent. */
+  /** Values offered when editing; free text if absent. */
   readonly choices?: readonly string[];
 }
 
@@ -25,12 +25,12 @@ export interface InspectorModel {
   readonly path: string;
   /** `Vision Transformer`, or `Architecture not known`. */
   readonly familyTitle: string;
-  /** `ViT-B/16`; empty where unknown. */
+  /** `ViT-B/16`; empty if unknown. */
   readonly title: string;
   /** `timm names`, `safetensors`, `float32`, `346 MB`. */
   readonly facts: readonly string[];
   readonly known: boolean;
-  /** Where unknown: what it is taken for instead, the nearest family and what is missing. */
+  /** If unknown: what it is taken for instead, the nearest family and what is missing. */
   readonly unknown?: {
     readonly reason: string;
     readonly nearest?: string;
@@ -56,7 +56,7 @@ export interface InspectorModel {
   readonly runnable: boolean;
   /**
    * Why it cannot be run here (restricted workspace, no native runtime, unknown architecture);
-   * empty where it can.
+   * empty if it can.
    */
   readonly notRunnable: string;
   /** It would run once the workspace is trusted: the page offers [Manage Trust]. */
@@ -64,7 +64,7 @@ export interface InspectorModel {
 }
 
 /**
- * A page of a tensor's values, and statistics over the page's tensor where it was small enough to
+ * A page of a tensor's values, and statistics over the page's tensor if it was small enough to
  * read whole.
  */
 export interface TensorValues {

@@ -41,7 +41,7 @@ export function countLabels(rows: readonly BatchRow[]): readonly LabelCount[] {
 }
 
 export interface RowFilter {
-  /** First guess must be this label; every label where it is null. */
+  /** First guess must be this label; every label if it is null. */
   readonly label: string | null;
   readonly failuresOnly: boolean;
   readonly text: string;

@@ -107,7 +107,7 @@ const moduleColumns = (factor: number, unit: string, total: number): Columns<Mod
   },
 });
 
-/** What each operator type contributes: MACs where it has any, else the elements it touches. */
+/** What each operator type contributes: MACs if it has any, else the elements it touches. */
 export function OperatorTable({ report }: { report: ComplexityReport }): VNode {
   const rows = [...report.operators].sort(byWork);
   const largest = Math.max(1, ...rows.map((row) => row.bytes));

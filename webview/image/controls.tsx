@@ -157,7 +157,7 @@ const headChoices = (heads: number): readonly { value: string; label: string }[]
 const headOf = (value: string): HeadChoice => (value === 'mean' || value === 'max' ? value : Number(value));
 
 /**
- * Special tokens and the mean where there are patches; a clicked patch is listed while it is the
+ * Special tokens and the mean if there are patches; a clicked patch is listed while it is the
  * query.
  */
 function queryChoices(

@@ -10,7 +10,7 @@ import { isAsked, layerMap, validQuery } from './keyMap';
 
 /** How one head spreads the weights of one query. */
 export interface HeadSummary {
-  /** Bits, over all keys, special tokens included: 0 where it looks at one key. */
+  /** Bits, over all keys, special tokens included: 0 if it looks at one key. */
   readonly entropy: number;
   /** Entropy where all keys were looked at alike: log₂ of their number. */
   readonly most: number;
@@ -21,7 +21,7 @@ export interface HeadSummary {
   readonly distance: number | undefined;
 }
 
-/** The heads of a layer for the query that was asked; empty where the layer has no such query. */
+/** The heads of a layer for the query that was asked; empty if the layer has no such query. */
 export function headSummaries(
   answer: AttentionRows,
   probes: readonly Probe[],

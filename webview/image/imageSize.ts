@@ -16,7 +16,7 @@ const PLACES: readonly ((native: number, step: number) => number)[] = [
   (native, step) => native + step * Math.round(native / step),
 ];
 
-/** Sizes that the model can take, in order; the native one alone where it takes no other. */
+/** Sizes that the model can take, in order; the native one alone if it takes no other. */
 export function sizeChoices({ native, step }: InputSize): readonly string[] {
   if (step[0] <= 0 || step[1] <= 0) return [sizeText(native)];
   const sizes = PLACES.map((place): Size => [place(native[0], step[0]), place(native[1], step[1])]);

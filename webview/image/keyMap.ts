@@ -8,7 +8,7 @@ import { type Probe, isChannelMatrix, isGate, tokenCount } from '../../src/domai
 export type Method = 'attention' | 'rollout';
 
 /**
- * What is to be drawn of a layer; undefined where the layer has no such query or the method does
+ * What is to be drawn of a layer; undefined if the layer has no such query or the method does
  * not reach it.
  */
 export function layerMap(
@@ -40,7 +40,7 @@ export function validQuery(probe: Probe, wanted: Query): Query {
 }
 
 /**
- * What the host is asked so that a layer shows its query: the wanted one where the layer has that
+ * What the host is asked so that a layer shows its query: the wanted one if the layer has that
  * kind, so that other layers answer it on their own grids. Layers without the token that others
  * have, and those beside one with a single query, which shows that whatever is asked, answer the
  * mean of their patches.

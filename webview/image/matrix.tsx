@@ -80,7 +80,7 @@ function drawnMaps(
   return [{ ...map, rows: map.columns / columns, columns }];
 }
 
-/** The largest divisor of `count` up to `most`; all in one row where that is a thin column. */
+/** The largest divisor of `count` up to `most`; all in one row if that is a thin column. */
 function inARow(count: number, most: number): number {
   const divisors = Array.from({ length: Math.max(0, most) }, (_, index) => index + 1).filter(
     (each) => count % each === 0,

@@ -131,7 +131,7 @@ function sortedJoin(parts: readonly Float32Array[]): Float32Array {
 }
 
 /**
- * Ends of the colour scale of a map: the shared one of its layer, or its own where `shared` is
+ * Ends of the colour scale of a map: the shared one of its layer, or its own if `shared` is
  * undefined.
  */
 export const scaleRange = (shared: readonly Range[] | undefined, layer: number, map: KeyMap): Range =>

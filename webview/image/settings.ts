@@ -8,7 +8,7 @@ import type { ScaleKind } from './scale';
 /** How attention is looked at; kept with the panel. */
 export interface Settings {
   readonly method: Method;
-  /** Index of the probe; the last one where it is null. */
+  /** Index of the probe; the last one if it is null. */
   readonly layer: number | null;
   readonly head: HeadChoice;
   readonly query: Query;
@@ -17,7 +17,7 @@ export interface Settings {
   /** Low weights let the image through. */
   readonly fade: boolean;
   readonly scale: ScaleKind;
-  /** The map of the user's settings where it is null. */
+  /** The map of the user's settings if it is null. */
   readonly colourMap: ColourMap | null;
 }
 

@@ -18,7 +18,7 @@ import { colouredValues, headMaps, scaleRange, type Range } from './scale';
 export interface SmallMultiplesProps {
   readonly answer: AttentionRows;
   readonly probes: readonly Probe[];
-  /** Colour scale of each layer; undefined where every map has its own. */
+  /** Colour scale of each layer; undefined if every map has its own. */
   readonly shared: readonly Range[] | undefined;
   readonly method: Method;
   readonly colourMap: ColourMap;

@@ -24,7 +24,7 @@ export interface ValuesProps {
   readonly onCopy: (text: string) => void;
 }
 
-/** A page of a tensor's numbers, with statistics over the whole where the host could read it. */
+/** A page of a tensor's numbers, with statistics over the whole if the host could read it. */
 export function Values({ tensor, read, onCopy }: ValuesProps): VNode {
   const [first, setFirst] = useState(0);
   const { value, error } = useAnswer((call) => read(tensor.name, first, PAGE, call), [tensor.name, first]);

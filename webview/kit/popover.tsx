@@ -54,7 +54,7 @@ export function Popover({ label, anchor, children }: PopoverProps): VNode {
   );
 }
 
-/** Moves the panel left where it would leave the window. */
+/** Moves the panel left if it would leave the window. */
 function keepInside(panel: HTMLElement): void {
   const { left, right } = panel.getBoundingClientRect();
   const margin = 8;

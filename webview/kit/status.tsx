@@ -87,7 +87,7 @@ export interface FailureProps {
   readonly onRetry: () => void;
   readonly onShowLog: () => void;
   readonly onManageTrust: () => void;
-  /** Where a setting may be what is in the way: the provider, the memory limit. */
+  /** If a setting may be what is in the way: the provider, the memory limit. */
   readonly onSettings?: () => void;
 }
 

@@ -47,7 +47,7 @@ export interface ButtonProps {
   readonly children?: ComponentChildren;
   readonly primary?: boolean;
   readonly icon?: string;
-  /** Accessible name where the text alone does not say it. */
+  /** Accessible name if the text alone does not say it. */
   readonly label?: string;
   readonly title?: string | undefined;
   readonly disabled?: boolean;

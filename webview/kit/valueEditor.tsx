@@ -11,7 +11,7 @@ export interface ValueEditorProps {
   /** The user set it before: it can be reset. */
   readonly set: boolean;
   readonly note: string;
-  /** What is wrong with a typed value; empty where nothing is. */
+  /** What is wrong with a typed value; empty if nothing is. */
   readonly check?: (text: string) => string;
   /** The new value, or null to take it back. */
   readonly onDone: (value: string | null) => void;

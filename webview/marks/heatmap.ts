@@ -37,7 +37,7 @@ export const heatBitmap = (
 ): HTMLCanvasElement => canvasOf(paint(values, low, high, map, fade), columns, rows);
 
 /**
- * Black over the keys outside of the query's window (NaN), nothing over the others; undefined where
+ * Black over the keys outside of the query's window (NaN), nothing over the others; undefined if
  * all were seen.
  */
 export function unseenBitmap(values: Float32Array, [rows, columns]: Grid): HTMLCanvasElement | undefined {

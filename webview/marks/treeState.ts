@@ -52,7 +52,7 @@ export const keyOf = (index: number): string => String(index);
 export const membersKeyOf = (index: number): string => `${index}:members`;
 
 /**
- * The lines to draw, in order. `shown`, where given, is the result of a search: only those rows,
+ * The lines to draw, in order. `shown`, if given, is the result of a search: only those rows,
  * all of them open.
  */
 export function visibleLines(
@@ -124,7 +124,7 @@ const hasShownChild = (tree: Tree, index: number, shown: ReadonlySet<number>): b
 
 /**
  * Rows that a search leaves: those that match, what is inside them, and what they are inside of.
- * Members of a group are searched only where their common structure does not match, else every hit
+ * Members of a group are searched only if their common structure does not match, else every hit
  * would come thirteen times.
  */
 export function searchRows(tree: Tree, query: string, text: (row: ModuleRow) => string): ReadonlySet<number> {
@@ -155,7 +155,7 @@ export interface TreeMove {
 }
 
 /**
- * What a key does in ARIA's tree-grid pattern with rows as the only focusable part; undefined where
+ * What a key does in ARIA's tree-grid pattern with rows as the only focusable part; undefined if
  * it does nothing.
  */
 export function moveInTree(

@@ -25,7 +25,7 @@ export const formats: readonly Format[] = [
   onnx,
 ];
 
-/** Where no first bytes match, the name tells which format's error message helps. */
+/** If no first bytes match, the name tells which format's error message helps. */
 const byExtension: Readonly<Record<string, Format>> = {
   '.safetensors': safetensors,
   '.onnx': onnx,

@@ -70,7 +70,7 @@ function table(source: ByteSource, format: string, tensors: readonly Tensor[], w
   };
 }
 
-/** One array of the archive; left out with a warning where it is text, objects or records. */
+/** One array of the archive; left out with a warning if it is text, objects or records. */
 async function readArray(
   archive: ZipArchive,
   entry: ZipEntry,

@@ -157,7 +157,7 @@ function* allNodes(graph: OnnxGraph): Generator<OnnxNode> {
 }
 
 /**
- * Elements that a node makes out of a few numbers; `undefined` where the file does not decide it.
+ * Elements that a node makes out of a few numbers; `undefined` if the file does not decide it.
  */
 type Made = (
   numbers: readonly (readonly number[] | undefined)[],

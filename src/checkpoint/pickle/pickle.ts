@@ -594,7 +594,7 @@ const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * UTF-8 as Python writes it: with `surrogatepass`, so that a lone surrogate is three bytes. Nothing
- * where it is not even that.
+ * if it is not even that.
  */
 function decodeText(bytes: Uint8Array): string | undefined {
   try {

@@ -42,7 +42,7 @@ export function collectTensors(root: PickleValue): PickleContents {
   let walk = new Walk(isPickledTensor);
   walk.visit(root, '', 0);
   if (walk.groups.length === 0) {
-    // NumPy arrays beside tensors are statistics; where there are no tensors they are the weights
+    // NumPy arrays beside tensors are statistics; if there are no tensors they are the weights
     // (Detectron2's .pkl).
     walk = new Walk(isPickledArray);
     walk.visit(root, '', 0);

@@ -9,7 +9,7 @@ export type Report = (message: string, increment?: number) => void;
 /**
  * Runs a task; if it takes longer than half a second, a notification with Cancel tells what is
  * going on. Cancelling aborts the signal, and the returned promise fails with `Cancelled` even
- * where the task does not listen.
+ * if the task does not listen.
  */
 export async function withProgress<T>(
   title: string,
@@ -32,7 +32,7 @@ export async function withProgress<T>(
 }
 
 /**
- * The work, or `Cancelled` as soon as the signal is aborted, even where the work does not listen to
+ * The work, or `Cancelled` as soon as the signal is aborted, even if the work does not listen to
  * it.
  */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

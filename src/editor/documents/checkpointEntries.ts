@@ -21,7 +21,7 @@ const cacheFolder = /models--([^/]+?)--([^/]+)\/snapshots\/[^/]+$/;
 
 /**
  * Sorts files into checkpoints: a folder in hub layout is one entry under its own name, shards
- * stand behind their index, and `.bin` files count only where their name says that they hold a
+ * stand behind their index, and `.bin` files count only if their name says that they hold a
  * model.
  */
 export function checkpointEntries(files: readonly string[]): readonly CheckpointEntry[] {

@@ -110,7 +110,7 @@ export class Checkpoints implements Disposable {
   }
 }
 
-/** The path as the explorer shows it, where that says more than the label. */
+/** The path as the explorer shows it, if that says more than the label. */
 function placeOf(path: string, label: string): string {
   const place = workspace.asRelativePath(path);
   return place === label ? '' : place;

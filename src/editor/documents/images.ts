@@ -15,12 +15,12 @@ const skipped = (name: string): boolean => name.startsWith('.') || name === 'nod
 /** What a command was called on: images, or whole folders of them. */
 export interface Selection {
   readonly images: readonly string[];
-  /** Folders stood in the selection: their images are many even where there is one. */
+  /** Folders stood in the selection: their images are many even if there is one. */
   readonly fromFolder: boolean;
 }
 
 /**
- * The images among files, and those in folders. Throws `Cancelled`, or a `UserError` where there
+ * The images among files, and those in folders. Throws `Cancelled`, or a `UserError` if there
  * is no image or they lie outside the file system.
  */
 export async function selectImages(uris: readonly Uri[], signal: AbortSignal): Promise<Selection> {

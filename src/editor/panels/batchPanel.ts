@@ -24,7 +24,7 @@ export interface BatchSource {
 export type OpenImage = (image: string, checkpoint: string) => void;
 
 /**
- * A batch as pages follow it, each from the rows on that it knows; `tell` is called when there are
+ * A batch as pages follow it, each from the rows on that it has; `tell` is called when there are
  * more.
  */
 export function followed(batch: Batch) {

@@ -67,7 +67,7 @@ interface Settings {
 
 function readSettings(reader: SettingsReader, json: Json, processor: Processor): Settings {
   const normalisation = normalisations[processor.normalisation];
-  // The classes of the DETR family take 1333 where an int size stands alone.
+  // The classes of the DETR family take 1333 if an int size stands alone.
   const longest = processor.resizing === 'bounded' ? (json['max_size'] ?? 1333) : undefined;
   const sizeOf =
     processor.resizing === 'longest' ? longestKind : sizeKind(processor.square === true, longest);
@@ -206,7 +206,7 @@ function stepsOf(settings: Settings, processor: Processor): Step[] {
   return steps;
 }
 
-/** What comes out of the steps, where it does not depend on the image. */
+/** What comes out of the steps, if it does not depend on the image. */
 function outputSize(steps: readonly Step[]): Size | undefined {
   const padding = steps.find((step) => step.kind === 'pad');
   if (padding) return padding.height && padding.width ? [padding.height, padding.width] : undefined;
@@ -240,9 +240,9 @@ function evidenceOf(settings: Settings, imageSize: Sourced<Size> | undefined): S
 export interface TransformersFiles {
   /** Content of preprocessor_config.json, or what stands in for it. */
   readonly preprocessor: Json;
-  /** config.json, for `model_type` where the preprocessor does not name its class. */
+  /** config.json, for `model_type` if the preprocessor does not name its class. */
   readonly config?: Json | undefined;
-  /** Says for all settings where they come from, where `preprocessor` is no file. */
+  /** Says for all settings where they come from, if `preprocessor` is no file. */
   readonly source?: string;
 }
 
