@@ -1,9 +1,9 @@
 import type { ConfigValue } from './family';
 
 /**
- * Reads a hyper-parameter as people type it: a number (`12`), a word (`gelu`), `true` or `false`, or a comma
- * list (`2,4` for one value per stage, or rows and columns). Throws if nothing stands between
- * commas.
+ * Reads a hyper-parameter as people type it: a number (`12`), a word (`gelu`), `true` or `false`,
+ * or a comma list (`2,4` for one value per stage, or rows and columns). Throws if nothing stands
+ * between commas.
  */
 export function parseValue(text: string): ConfigValue {
   const parts = text.split(',').map((part) => part.trim());

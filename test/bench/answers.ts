@@ -30,8 +30,8 @@ interface Compared {
   readonly model: string;
   readonly difference: number;
   /**
-   * Why a large difference is none of ours: hyper-parameters that no weight tells, or the float32 of the
-   * model itself.
+   * Why a large difference is none of ours: hyper-parameters that no weight tells, or the float32
+   * of the model itself.
    */
   readonly excuse?: string;
 }

@@ -18,7 +18,8 @@ export interface ValueEditorProps {
 }
 
 /**
- * The inside of a popover that changes one hyper-parameter: values that fit, a field for any other, reset.
+ * The inside of a popover that changes one hyper-parameter: values that fit, a field for any other,
+ * reset.
  */
 export function ValueEditor(props: ValueEditorProps): VNode {
   const { title, source, choices, value, set, note, check, onDone } = props;

@@ -66,8 +66,8 @@ function nearly({ title, architecture, familyTitle, dialect }: Known, missing: r
 }
 
 /**
- * A file with the names of a family whose hyper-parameters cannot be found: what they are read off is
- * not there.
+ * A file with the names of a family whose hyper-parameters cannot be found: what they are read off
+ * is not there.
  */
 function refused({ name, title }: Family, { dialect }: Translation, cause: unknown): Unknown {
   const missing = ['sizes and layers that go together'];
@@ -81,11 +81,11 @@ function refused({ name, title }: Family, { dialect }: Translation, cause: unkno
 }
 
 /**
- * What a checkpoint is: dialect, family and hyper-parameters with their evidence; `family: null` with the
- * reason if it is none of the known ones. A family is believed when its graph can be written
- * and, but for dialects that know their territory, every parameter of the file has a place in it.
- * Throws if `assume` holds a key that the family does not know, or a value that cannot be. An
- * .onnx file is understood elsewhere.
+ * What a checkpoint is: dialect, family and hyper-parameters with their evidence; `family: null`
+ * with the reason if it is none of the known ones. A family is believed when its graph can be
+ * written and, but for dialects that know their territory, every parameter of the file has a place
+ * in it. Throws if `assume` holds a key that the family does not know, or a value that cannot be.
+ * An .onnx file is understood elsewhere.
  */
 export function recognise(checkpoint: Checkpoint, options: RecogniseOptions = {}): Recognition {
   const found = translations(checkpoint.selected.tensors);
