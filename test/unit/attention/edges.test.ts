@@ -8,7 +8,7 @@ import { attentionDistance, headEntropies, meanAttentionDistances } from '../../
 import {
   defaultQuery,
   orMean,
-  pictureGrid,
+  imageGrid,
   queryWeights,
   sameCell,
   tokenIndex,
@@ -105,9 +105,9 @@ describe('cells', () => {
   });
 
   it('are of the last two axes of a grid', () => {
-    assert.deepEqual(pictureGrid({ grid: [8, 2, 3] }), [2, 3]);
-    assert.equal(pictureGrid({ grid: [3] }), undefined);
-    assert.equal(pictureGrid({ sequence: 6 }), undefined);
+    assert.deepEqual(imageGrid({ grid: [8, 2, 3] }), [2, 3]);
+    assert.equal(imageGrid({ grid: [3] }), undefined);
+    assert.equal(imageGrid({ sequence: 6 }), undefined);
   });
 
   it('have a place in the sequence if they lie on the grid', () => {
@@ -173,13 +173,13 @@ describe('maps that were read', () => {
     ));
 
   it('keep special keys apart', () => {
-    const { special, picture, matrix } = splitKeys(probe(), Float32Array.of(0.5, 0.25, 1, 2, 3, 4, 5, 6, 7));
+    const { special, image, matrix } = splitKeys(probe(), Float32Array.of(0.5, 0.25, 1, 2, 3, 4, 5, 6, 7));
     assert.deepEqual(special, [
       { name: 'cls', value: 0.5 },
       { name: 'dist', value: 0.25 },
     ]);
-    assert.deepEqual([picture?.rows, picture?.columns, matrix], [2, 3, undefined]);
-    assertClose(picture?.values ?? [], [1, 2, 3, 4, 5, 6]);
+    assert.deepEqual([image?.rows, image?.columns, matrix], [2, 3, undefined]);
+    assertClose(image?.values ?? [], [1, 2, 3, 4, 5, 6]);
   });
 
   it('of a single row fill a square as well as they can', () => {
@@ -201,8 +201,8 @@ describe('maps that were read', () => {
       ],
     );
     assert.deepEqual(tile(12, 2), [2, 12]);
-    const picture = { rows: 1, columns: 4, values: new Float32Array(4) };
-    assert.deepEqual(tileOf({ special: [], picture }), picture);
+    const image = { rows: 1, columns: 4, values: new Float32Array(4) };
+    assert.deepEqual(tileOf({ special: [], image }), image);
     assert.deepEqual(tileOf({ special: [] }), { rows: 1, columns: 0, values: new Float32Array(0) });
   });
 });
@@ -269,7 +269,7 @@ describe('what forms of attention cost', () => {
     const named = { ...layer, path: 'blocks.0.attn', form: 'Multi-head self-attention', own: {} };
     const line = (heads: number): string => layerLine({ ...named, tokens: 1000, heads });
     const start =
-      'The costliest one, blocks.0.attn (Multi-head self-attention), with its projections, for one picture: N = 1,000 tokens, width D = 384, h = ';
+      'The costliest one, blocks.0.attn (Multi-head self-attention), with its projections, for one image: N = 1,000 tokens, width D = 384, h = ';
     assert.equal(line(1), `${start}1 head.`);
     assert.equal(line(2), `${start}2 heads.`);
   });

@@ -129,8 +129,8 @@ describe('values of channels', () => {
   it('of a crop that is larger lie in its middle, by the scale of what was resized', () => {
     const resize: Step = { kind: 'resize', rule: 'exact', height: 4, width: 4, filter: 'nearest' };
     const crop: Step = { kind: 'crop', height: 8, width: 6, rounding: 'torchvision', fill: [0, 0, 0] };
-    const picture = { height: 8, width: 8, rgb: new Uint8Array(192).fill(7) };
-    const { padding, region } = apply(steps(resize, crop), picture);
+    const image = { height: 8, width: 8, rgb: new Uint8Array(192).fill(7) };
+    const { padding, region } = apply(steps(resize, crop), image);
     assert.deepEqual(padding, { left: 1, right: 1, top: 2, bottom: 2 });
     assert.deepEqual(region, { x: 0, y: 0, width: 8, height: 8 });
   });

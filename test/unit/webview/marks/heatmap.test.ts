@@ -1,7 +1,7 @@
 import {
   bitmapOf,
   drawMarks,
-  drawPicture,
+  drawImageAndMap,
   drawScale,
   drawWanted,
   heatBitmap,
@@ -47,7 +47,7 @@ describe('drawn heat maps', () => {
 
   it('the image with the map over what was seen', () => {
     const layers = {
-      picture: bitmapOf({ width: 1, height: 1, rgb: Uint8Array.of(9, 9, 9) }),
+      image: bitmapOf({ width: 1, height: 1, rgb: Uint8Array.of(9, 9, 9) }),
       heat: heatBitmap(weights, grid, { low: 0, high: 1, map: 'viridis' }),
       unseen: unseenBitmap(weights, grid),
       opacity: 0.6,
@@ -55,7 +55,7 @@ describe('drawn heat maps', () => {
     };
     assertSnapshot(
       'marks/overlaid.txt',
-      drawn((context) => drawPicture(context, overlay, layers)),
+      drawn((context) => drawImageAndMap(context, overlay, layers)),
     );
   });
 
