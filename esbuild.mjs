@@ -84,8 +84,8 @@ function bundles() {
       chunkNames: 'shared-[hash]',
       plugins: [split],
     },
-    // Whole files: what these load is what they run, and one file loads faster than twenty, the more
-    // so without spaces.
+    // Whole files: what these load is what they run, and one file loads faster than twenty, the
+    // more so without spaces.
     { ...wholeFile, entryPoints: present(['src/cli.ts', 'src/inference/process.ts']) },
     // Code that is compiled once and kept has no loader for `import()`.
     {
