@@ -94,4 +94,15 @@ describe('TorchScript archives', () => {
     assert.equal(format, 'torchscript');
     assert.deepEqual(names, ['norm.weight', 'norm.running_mean (buffer)']);
   });
+
+  it('tell buffers by code of 4 MB at most', async () => {
+    const names = async (size: number) => {
+      const code = 'class Net(Module):\n  __buffers__ = ["mean", ]\n  def forward(self):\n    pass\n';
+      const root = object('__torch__.net', 'Net', dict(['weight', tensor('0')], ['mean', tensor('1')]));
+      const content = Buffer.from(code.padEnd(size, '#'));
+      return (await table(root, { name: 'm/code/__torch__/net.py', content })).names;
+    };
+    assert.deepEqual(await names(4_000_000), ['weight', 'mean (buffer)']);
+    assert.deepEqual(await names(4_000_001), ['weight', 'mean']);
+  });
 });
