@@ -4,6 +4,7 @@ import type { ValueInfo } from '../../graph/graph';
 import { convolution, maxPool, squeezeGate } from '../blocks/convolution';
 import { activate, layerScale, norm, residual, withValue, type Tokens } from '../blocks/layers';
 import { gridOf, layerNormOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
+import { splitInTwo } from '../blocks/parts';
 import { tableBias } from '../blocks/relativePosition';
 import { mapStage, type ImageMaps } from '../blocks/stages';
 import { mergeHeads, mlp, splitHeads } from '../blocks/transformer';
@@ -154,8 +155,7 @@ function globalWindowAttention(
 ): Tokens {
   const windowed = windowPartition(b, tokens, windows);
   const width = tokens.value.shape[1] ?? 0;
-  const halves = b.split(b.linear(windowed.value, 'qkv'), 2, 1);
-  const [key, value] = [at(halves, 0), at(halves, 1)];
+  const [key, value] = splitInTwo(b, b.linear(windowed.value, 'qkv'), 1);
   const each = b.reshape(queries.value, [tokens.batch, 1, queries.count * width]);
   const repeats = windowed.batch / tokens.batch;
   const repeated = b.add('Expand', [each, b.indices([tokens.batch, repeats, queries.count * width])]);

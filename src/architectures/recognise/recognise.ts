@@ -95,9 +95,10 @@ export function recognise(checkpoint: Checkpoint, options: RecogniseOptions = {}
     for (const family of familiesOf(translation))
       try {
         const recognition = recogniseAs(family, translation, checkpoint, options);
-        const missing = recognition && misfits(checkpoint, recognition, family);
-        if (recognition && missing!.length === 0) return recognition;
-        if (recognition) near ??= nearly(recognition, missing!);
+        if (!recognition) continue;
+        const missing = misfits(checkpoint, recognition, family);
+        if (missing.length === 0) return recognition;
+        near ??= nearly(recognition, missing);
       } catch (error) {
         refusal ??= refused(family, translation, error);
       }

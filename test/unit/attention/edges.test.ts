@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { layout, probe } from '../../support/probes';
 import { colourAt, colourTable, paint } from '../../../src/attention/colourMaps';
 import { maxOverHeads, meanOverHeads, reduceHeads, weightedRows } from '../../../src/attention/heads';
 import { layerText } from '../../../src/attention/naming';
@@ -15,18 +16,8 @@ import {
 } from '../../../src/attention/tokenLayout';
 import { layerLine, whatIfRows } from '../../../src/attention/tokenMixers';
 import { stitch, windowMaps, windowPlaces, windowWeights } from '../../../src/attention/windows';
-import type { Probe, TokenLayout } from '../../../src/domain/probes';
+import type { TokenLayout } from '../../../src/domain/probes';
 
-const layout: TokenLayout = { special: ['cls', 'dist'], grid: [2, 3] };
-const probe = (changes: Partial<Probe> = {}): Probe => ({
-  value: 'map',
-  layer: 'blocks.0',
-  kind: 'self',
-  heads: 2,
-  queries: layout,
-  keys: layout,
-  ...changes,
-});
 const cls = { kind: 'special', name: 'cls' } as const;
 
 function assertClose(actual: ArrayLike<number>, expected: readonly number[], tolerance = 1e-6): void {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { layout, probe } from '../../support/probes';
 import {
   bothSides,
   chainLength,
@@ -9,17 +10,6 @@ import {
   type Probe,
   type TokenLayout,
 } from '../../../src/domain/probes';
-
-const layout: TokenLayout = { special: ['cls', 'dist'], grid: [2, 3] };
-const probe = (changes: Partial<Probe> = {}): Probe => ({
-  value: 'map',
-  layer: 'blocks.0',
-  kind: 'self',
-  heads: 2,
-  queries: layout,
-  keys: layout,
-  ...changes,
-});
 
 describe('token layouts', () => {
   it('count special tokens, the grid and what has no place on the image', () => {
