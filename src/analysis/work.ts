@@ -48,7 +48,7 @@ function nodeWork(graph: Graph, node: Node, provenance: Provenance, constantOf: 
   return {
     node,
     kind: cost.kind !== 'product' ? cost.kind : linear ? 'linear' : 'attention',
-    macs: exact(cost.macs),
+    macs: node.atLoad ? 0 : exact(cost.macs),
     elements: isStatic ? 0 : cost.elements,
     charge: cost.charge,
     bytes: isStatic || isView(node) ? 0 : 4 * exactSum(outputs.map(({ shape }) => elementCount(shape))),

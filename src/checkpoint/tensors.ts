@@ -51,6 +51,24 @@ export type Storage =
     }
   | { readonly kind: 'inline'; readonly bytes: Uint8Array };
 
+/**
+ * How a parameter is computed from tensors that the file holds in its place:
+ * - `masked`: original ⊙ mask (pruning)
+ * - `weight-norm`: magnitude · direction / ‖direction‖ over the axes along which the magnitude has
+ *   one element (Salimans & Kingma 2016, eq. 2)
+ * - `spectral-norm`: original / (leftᵀ · original · right) (Miyato et al. 2018, §2.1, with the
+ *   vectors as they were saved)
+ * - `low-rank`: base + scale · up · down (Hu et al. 2021, LoRA, §4.1)
+ * - `scaled-rows`: matrix · scales / 127, row by row (Dettmers et al. 2022, LLM.int8(), §2.1)
+ */
+export interface Derivation {
+  readonly kind: 'masked' | 'weight-norm' | 'spectral-norm' | 'low-rank' | 'scaled-rows';
+  /** In the order of the formula; the first is where the parameter lies. */
+  readonly parts: readonly Tensor[];
+  /** Factor of a low-rank product, α / r; undefined if nothing says it. */
+  readonly scale?: number;
+}
+
 /** One tensor of a checkpoint. No data is read until somebody asks for it. */
 export interface Tensor {
   readonly name: string;
@@ -70,6 +88,8 @@ export interface Tensor {
    * The model registers it as a buffer, if the file itself says so (TorchScript, whole modules).
    */
   readonly buffer?: true;
+  /** The parameter that it stands for is computed from it and others. */
+  readonly derived?: Derivation;
 }
 
 /** Number of elements of a shape; 1 for a scalar. */

@@ -1,4 +1,4 @@
-import { dtypes, elementCount, type DType } from '../checkpoint/tensors';
+import { dtypes, elementCount, type DType, type Derivation, type Tensor } from '../checkpoint/tensors';
 import {
   constantIn,
   float,
@@ -16,6 +16,7 @@ import {
   type ValueInfo,
 } from './graph';
 import { at, last } from '../domain/lists';
+import { derivedValue } from './derived';
 import { inferOutputs } from './operators';
 import type { Probe } from '../domain/probes';
 
@@ -36,6 +37,8 @@ export interface ParameterView {
    * HWIO).
    */
   readonly permutation?: readonly number[];
+  /** The range is one of a tensor that is computed from several. */
+  readonly derived?: Derivation;
 }
 
 /**
@@ -100,6 +103,8 @@ export class GraphBuilder {
   private path = '';
   /** Where what modules share is written. */
   private root = '';
+  /** What is written makes a parameter. */
+  private atLoad = false;
   private opsets: Graph['opsets'] = { '': operatorSet };
 
   constructor(
@@ -213,6 +218,7 @@ export class GraphBuilder {
       outputs:
         count === 1 ? [`${name}:out`] : Array.from({ length: count }, (_, index) => `${name}:out${index}`),
       attributes,
+      ...(this.atLoad && { atLoad: true as const }),
     };
     const inferred = inferOutputs(node, inputs, this.constantOf);
     this.nodes.push(node);
@@ -459,13 +465,55 @@ export class GraphBuilder {
     const key = `${this.resolve(name)} ${shape.join('x')}`;
     const known = this.parameters.get(key);
     if (known) return known;
-    const unique = this.unique(this.resolve(name));
-    const data = { kind: 'parameter', tensor: view.tensor, first: view.first } as const;
-    this.initializers.set(unique, { name: unique, dtype: view.dtype, shape, data });
-    const raw = this.declare({ name: unique, dtype: view.dtype, shape });
-    const value = view.dtype === 'F32' ? raw : this.add('Cast', [raw], { to: int(dtypes.F32.onnx) });
+    const value = view.derived
+      ? this.rangeOf(this.derivedFrom(view.derived), view, shape)
+      : this.read(name, view.tensor, view.first, view.dtype, shape);
     this.parameters.set(key, value);
     return value;
+  }
+
+  /** A range of a tensor of the file as float32. */
+  private read(
+    name: string,
+    tensor: string,
+    first: number,
+    dtype: DType,
+    shape: readonly number[],
+  ): ValueInfo {
+    const unique = this.unique(this.resolve(name));
+    this.initializers.set(unique, {
+      name: unique,
+      dtype,
+      shape,
+      data: { kind: 'parameter', tensor, first },
+    });
+    const raw = this.declare({ name: unique, dtype, shape });
+    return dtype === 'F32' ? raw : this.add('Cast', [raw], { to: int(dtypes.F32.onnx) });
+  }
+
+  /** A computed parameter, whole and in its own shape; written once, where it is first asked for. */
+  private derivedFrom(derived: Derivation): ValueInfo {
+    const key = `derived ${at(derived.parts, 0).name}`;
+    const known = this.common.get(key) as ValueInfo | undefined;
+    if (known) return known;
+    const parts = derived.parts.map(({ name, dtype, shape }) =>
+      this.read(`/${name.slice(name.lastIndexOf('.') + 1)}`, name, 0, dtype, shape),
+    );
+    this.atLoad = true;
+    const value = derivedValue(this, derived, parts);
+    this.atLoad = false;
+    this.common.set(key, value);
+    return value;
+  }
+
+  /** Elements `first …` of a value in another shape. */
+  private rangeOf(value: ValueInfo, { first, stored }: ParameterView, shape: readonly number[]): ValueInfo {
+    const count = elementCount(stored);
+    const isWhole = count === elementCount(value.shape);
+    if (isWhole && shape.join() === value.shape.join()) return value;
+    if (isWhole) return this.reshape(value, shape);
+    const flat = this.reshape(value, [elementCount(value.shape)]);
+    return this.reshape(this.slice(flat, 0, first, first + count), shape);
   }
 
   private readonly constantOf = ({ name }: ValueInfo): ConstantTensor | undefined =>

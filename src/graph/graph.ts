@@ -48,6 +48,8 @@ export interface Node {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Readonly<Record<string, Attribute>>;
+  /** Makes a parameter of several tensors, when the graph is loaded: no work of the model. */
+  readonly atLoad?: true;
 }
 
 /**

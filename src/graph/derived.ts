@@ -1,0 +1,68 @@
+import type { Derivation } from '../checkpoint/tensors';
+import { at } from '../domain/lists';
+import { int, type Attribute, type ValueInfo } from './graph';
+
+/** What writes operators: a graph's builder. */
+interface Writer {
+  add(
+    op: string,
+    inputs: readonly ValueInfo[],
+    attributes?: Readonly<Record<string, Attribute>>,
+  ): ValueInfo;
+  reshape(x: ValueInfo, shape: readonly number[]): ValueInfo;
+  indices(values: readonly number[]): ValueInfo;
+  scalar(value: number): ValueInfo;
+}
+
+/** Largest integer of the 8 bit that rows are scaled to. */
+const int8Most = 127;
+
+type Formula = (b: Writer, parts: readonly ValueInfo[], scale: number) => ValueInfo;
+
+const count = ({ shape }: ValueInfo): number => shape.reduce((product, side) => product * side, 1);
+
+/** Sum over all axes that `kept` does not name, which stay with size 1. */
+function sumOver(b: Writer, x: ValueInfo, axes: readonly number[]): ValueInfo {
+  return axes.length === 0 ? x : b.add('ReduceSum', [x, b.indices(axes)], { keepdims: int(1) });
+}
+
+/** The formulas of `Derivation`, one for each kind. */
+const formulas: Readonly<Record<Derivation['kind'], Formula>> = {
+  masked: (b, parts) => b.add('Mul', parts),
+  'weight-norm': (b, parts) => {
+    const [magnitude, direction] = [at(parts, 0), at(parts, 1)];
+    const axes = direction.shape.flatMap((_, axis) => ((magnitude.shape[axis] ?? 1) === 1 ? [axis] : []));
+    const norm = b.add('Sqrt', [sumOver(b, b.add('Mul', [direction, direction]), axes)]);
+    return b.add('Mul', [magnitude, b.add('Div', [direction, norm])]);
+  },
+  'spectral-norm': (b, parts) => {
+    const [original, left, right] = [at(parts, 0), at(parts, 1), at(parts, 2)];
+    const rows = at(left.shape, 0);
+    const matrix = b.reshape(original, [rows, count(original) / rows]);
+    const turned = b.add('MatMul', [matrix, b.reshape(right, [count(right), 1])]);
+    const sigma = b.add('MatMul', [b.reshape(left, [1, rows]), turned]);
+    return b.add('Div', [original, b.reshape(sigma, [1])]);
+  },
+  'low-rank': (b, parts, scale) => {
+    const [base, down, up] = [at(parts, 0), at(parts, 1), at(parts, 2)];
+    const product = b.add('Mul', [b.add('MatMul', [up, down]), b.scalar(scale)]);
+    return b.add('Add', [base, product]);
+  },
+  'scaled-rows': (b, parts) => {
+    const [matrix, scales] = [at(parts, 0), at(parts, 1)];
+    const factors = b.add('Mul', [scales, b.scalar(1 / int8Most)]);
+    return b.add('Mul', [matrix, b.reshape(factors, [count(scales), 1])]);
+  },
+};
+
+/**
+ * A parameter that is computed from several tensors, by operators that read nothing but weights: the
+ * runtime computes them once, when it loads the graph.
+ *
+ * @param parts float32 values of the derivation's parts
+ */
+export const derivedValue = (
+  b: Writer,
+  { kind, scale = 1 }: Derivation,
+  parts: readonly ValueInfo[],
+): ValueInfo => formulas[kind](b, parts, scale);
