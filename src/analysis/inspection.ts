@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import type { ConfigValue, Evidence } from '../architectures/family';
 import type { Model } from '../models/model';
 import { titleOfFamily } from '../architectures/recognise/recognise';
+import { percent } from '../architectures/recognise/settle';
 import type { Known } from '../architectures/recognise/recognise';
 import { byteLength, elementCount, isPlain, type DType, type Tensor } from '../checkpoint/tensors';
 import { queryGrid } from '../attention/reading';
@@ -141,16 +142,30 @@ function headline(
       found('tensors', 'Tensors', formatExact(count), formatExact(count), 'entries of the file'),
     ];
   const macs = countedMacs(countMacs(graph));
+  const share = recognition.family === null ? undefined : recognition.share;
   const size = (model.imageSize ?? []).join('×');
   const rows = [
     params,
     found(
       'macs',
-      `MACs (${size})`,
+      `MACs (${size}${share ? ', the part that runs' : ''})`,
       formatCount(macs, 4),
       formatExact(macs),
-      'conv + linear + attention, one image',
+      share
+        ? `conv + linear + attention of what runs, one image; of ${share.notRun.join(', ')} none are counted`
+        : 'conv + linear + attention, one image',
     ),
+    ...(share
+      ? [
+          found(
+            'share',
+            'Runs',
+            percent(share),
+            `${formatExact(share.run)} of ${formatExact(share.total)}`,
+            'parameters that the graph reads, of all of the file',
+          ),
+        ]
+      : []),
   ];
   const longest = longestSequence(graph.probes);
   if (longest)
@@ -336,6 +351,7 @@ export function inspectionJson(model: Model): Readonly<Record<string, unknown>> 
     config: Object.fromEntries(evidence.map(([key, { value }]) => [key, value])),
     evidence: Object.fromEntries(evidence.map(([key, { value, source }]) => [key, { value, source }])),
     candidates: recognition.candidates,
+    ...(recognition.share && { part: recognition.share }),
     unused: model.unused,
     warnings: [...checkpoint.warnings, ...recognition.warnings],
   };
@@ -352,6 +368,14 @@ function alsoThere({ stateDicts, stateDict, extras, siblings }: InspectorModel):
     ...siblings.map((path) => `in the folder: ${basename(path)}`),
   ];
 }
+
+/** Names that are printed of a list; JSON has them all. */
+const printedNames = 12;
+
+const shortList = (names: readonly string[]): string =>
+  names.length > printedNames
+    ? `${names.slice(0, printedNames).join(', ')} and ${names.length - printedNames} more`
+    : names.join(', ');
 
 /**
  * What `vitrine inspect` prints for people: header, evidence, what is assumed and what is left
@@ -381,7 +405,7 @@ export function inspectionText(model: Model): string {
     ),
     ...(view.candidates.length > 0 ? [`  Same names and shapes: ${view.candidates.join(', ')}`] : []),
     ...alsoThere(view).map((line) => `  also ${line}`),
-    ...(view.unused.length > 0 ? [`  unused: ${view.unused.join(', ')}`] : []),
+    ...(view.unused.length > 0 ? [`  unused: ${shortList(view.unused)}`] : []),
     ...view.warnings.map((line) => `  warning: ${line}`),
     '',
   ].join('\n');

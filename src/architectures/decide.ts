@@ -36,16 +36,10 @@ export function sourcesOf(found: Found): Sources {
   return { found, published: named.length > 0 ? named : published };
 }
 
-/**
- * Published models with the file's names and shapes, or with those of the network behind the prefix
- * alone.
- */
-function publishedAs({ checkpoint, prefix }: Found): readonly PublishedHeader[] {
-  const { tensors } = checkpoint.selected;
-  const whole = publishedHeaders(tensors);
-  if (whole.length > 0 || prefix === '') return whole;
-  const inside = tensors.filter(({ name }) => name.startsWith(prefix));
-  return publishedHeaders(inside.map((tensor) => ({ ...tensor, name: tensor.name.slice(prefix.length) })));
+/** Published models with the file's names and shapes, or with those of the network by itself. */
+function publishedAs({ checkpoint, ownTensors }: Found): readonly PublishedHeader[] {
+  const whole = publishedHeaders(checkpoint.selected.tensors);
+  return whole.length > 0 ? whole : publishedHeaders(ownTensors());
 }
 
 /**

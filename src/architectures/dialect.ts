@@ -3,6 +3,7 @@ import { viewShape, type ParameterSource, type ParameterView } from '../graph/bu
 import type { ProbeKind } from '../domain/probes';
 import type { ResamplingName } from './blocks/positions';
 import { isBuffer } from './buffers';
+import type { Member, Network } from './networks/networks';
 
 /**
  * How one tensor of the file becomes canonical parameters: one view for each index that `*` stands
@@ -95,7 +96,9 @@ export interface Translated {
 /** A checkpoint's tensors under canonical names. */
 export interface Translation {
   readonly dialect: Dialect;
-  /** The prefix that was found, `vit.`; empty if there is none. */
+  /** The subtree of the file that was read. */
+  readonly network: Network;
+  /** What stands before the network's names, by path and dialect: `net.vit.`; empty if nothing does. */
   readonly prefix: string;
   readonly parameters: ReadonlyMap<string, Translated>;
   readonly source: ParameterSource;
@@ -134,7 +137,8 @@ export function timmNames(
 
 /** The whole tensor under another shape of as many elements; its own if none is given. */
 export function whole(tensor: Tensor, stored: readonly number[] = tensor.shape): ParameterView {
-  return { tensor: tensor.name, dtype: tensor.dtype, stored, first: 0 };
+  const { name, dtype, derived } = tensor;
+  return { tensor: name, dtype, stored, first: 0, ...(derived && { derived }) };
 }
 
 /** A vector or table without the leading axes of one that timm stores: `[dim]` as `[1, 1, dim]`. */
@@ -224,25 +228,24 @@ const isCopy = (shape: readonly number[], known: Translated): boolean =>
   shape.length === known.shape.length && shape.every((side, axis) => side === known.shape[axis]);
 
 /**
- * The tensors under canonical names; undefined if they do not speak the dialect. Names that no
- * row knows are left out.
+ * A network's tensors under canonical names; undefined if they do not speak the dialect. Names that
+ * no row knows are left out.
  */
 export function translate(
   dialect: Dialect,
-  tensors: readonly Tensor[],
-  names = new FileNames(tensors.map(({ name }) => name)),
+  network: Network,
+  names = new FileNames(network.members.map(({ name }) => name)),
 ): Translation | undefined {
   if (!lackingSignature(dialect, names).next().done) return undefined;
   const own = names.behind(dialect.prefix);
   if (dialect.absent?.some((name) => finds(name, own))) return undefined;
-  const { prefix } = own;
   const parameters = new Map<string, Translated>();
   const unexpected: string[] = [];
   const copies = new Map<string, string>();
-  for (const tensor of tensors) {
-    const bare = withoutPrefix(tensor.name, prefix);
+  for (const { name: stands, tensor, inside } of network.members) {
+    const bare = withoutPrefix(stands, own.prefix);
     const views = canonical(dialect, tensor, bare);
-    if (views.length === 0 && dialect.territory?.test(bare) && !isBuffer(tensor))
+    if (views.length === 0 && inside && dialect.territory?.test(bare) && !isBuffer(tensor))
       unexpected.push(tensor.name);
     for (const [name, view] of views) {
       const known = parameters.get(name);
@@ -251,8 +254,13 @@ export function translate(
     }
   }
   const source = { find: (name: string) => parameters.get(name)?.view };
-  return { dialect, prefix, parameters, unexpected, copies, source };
+  const prefix = network.root + own.prefix;
+  return { dialect, network, prefix, parameters, unexpected, copies, source };
 }
+
+/** The name of a member as the dialect's rows see it. */
+export const bareName = ({ network, prefix }: Translation, { name }: Member): string =>
+  withoutPrefix(name, prefix.slice(network.root.length));
 
 function canonical(
   dialect: Dialect,

@@ -1,9 +1,10 @@
 import type { ConfigValue, Evidence } from '../domain/evidence';
 import type { Size } from '../domain/size';
-import type { Checkpoint } from '../checkpoint/checkpoint';
+import type { Checkpoint, Tensor } from '../checkpoint/checkpoint';
 import type { DefaultsName } from '../preprocessing/defaults';
 import type { GraphBuilder } from '../graph/builder';
 import type { Maps } from './blocks/stages';
+import type { OwnHead } from './heads/ownHead';
 import type { Dialect, Translated, Translation } from './dialect';
 
 export type { ConfigValue, Evidence };
@@ -63,11 +64,8 @@ export interface Recognised<C> extends Described {
 export interface Found {
   readonly tensors: ReadonlyMap<string, Translated>;
   readonly dialect: Dialect;
-  /**
-   * What stands in front of the network's names in the file, `visual.trunk.`; empty if nothing
-   * does.
-   */
-  readonly prefix: string;
+  /** The network's tensors under the names that it has by itself, without what lies beside it. */
+  ownTensors(): readonly Tensor[];
   readonly checkpoint: Checkpoint;
   readonly assume: Readonly<Record<string, ConfigValue>>;
   /** Image size the user asked for. */
@@ -115,6 +113,17 @@ export interface BuildOptions {
   readonly batch: number;
 }
 
+/** How much of a model runs, if it is more than the network that is known. */
+export interface Share {
+  /** Elements of the parameters that the graph reads, and of all. */
+  readonly run: number;
+  readonly total: number;
+  /** Modules that are counted and not run. */
+  readonly notRun: readonly string[];
+  /** How many of their modules attend from something else to the image. */
+  readonly crossAttention: number;
+}
+
 /** The result of recognition, whichever family it is, or none. */
 export type Recognition =
   | (Described & {
@@ -129,6 +138,14 @@ export type Recognition =
       readonly translation?: Translation;
       /** What the family's `build` reads; absent with the translation. */
       readonly config?: unknown;
+      /** A head of the user's own behind the network. */
+      readonly ownHead?: OwnHead;
+      /** The classifier is not run: what lies between it and the backbone is not known. */
+      readonly backboneOnly?: true;
+      /** Absent if all of it runs. */
+      readonly share?: Share;
+      /** Why it is counted and shown, but not run, and what to do. */
+      readonly notRun?: string;
     })
   | {
       readonly family: null;
@@ -143,6 +160,9 @@ export type Recognition =
       /** What the nearest family stumbled over, for whoever writes it. */
       readonly cause?: unknown;
     };
+
+/** A recognition that names a family. */
+export type Known = Extract<Recognition, { family: string }>;
 
 /**
  * What part a tensor of the file has in the model; a copy is a second name of a parameter, which

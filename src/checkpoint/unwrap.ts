@@ -1,3 +1,4 @@
+import { isNumber, modulesOf } from './moduleNames';
 import type { StateDict, Tensor } from './tensors';
 
 /** Tensors that lie together in a file, under `path`. */
@@ -53,6 +54,7 @@ export function unwrapNames(tensors: readonly Tensor[]): StateDict[] {
 export function orderStateDicts(groups: readonly TensorGroup[], lightning = false): StateDict[] {
   const stateDicts = groups
     .flatMap(splitRoles)
+    .flatMap(splitTwins)
     .map(stripWrappers)
     .flatMap((stateDict) =>
       isSelfDistilled(stateDict.name) ? splitPrefix(stateDict, 'backbone.', true) : [stateDict],
@@ -73,12 +75,87 @@ function isSelfDistilled(path: string): boolean {
   return /(^|\.)(student|teacher)$/.test(path);
 }
 
+/** Networks of one role alone are no choice: what is called `student` may be all there is. */
 function splitRoles({ path, tensors }: TensorGroup): StateDict[] {
   const groups = groupBy(tensors, (tensor) => roles.exec(tensor.name)?.[1] ?? '');
+  if (groups.size - Number(groups.has('')) < 2) return [{ name: path, tensors, stripped: '' }];
   return [...groups].map(([role, members]) => {
     const prefix = role === '' ? '' : (roles.exec(members[0]?.name ?? '')?.[0] ?? '');
     return strip({ name: join(path, role), tensors: members, stripped: '' }, prefix);
   });
+}
+
+/** Subtrees that are compared; a file has a few networks. */
+const comparedSubtrees = 24;
+
+/**
+ * Subtrees with the same names and shapes are networks and their copies (momentum encoders, online
+ * and target networks): each becomes a state dict, and what lies beside them another. They hold a
+ * convolution, which towers of text do not, and are no members of a list.
+ */
+function splitTwins(stateDict: StateDict): StateDict[] {
+  const twins = twinsIn(stateDict.tensors);
+  const [first] = twins;
+  if (first === undefined) return [stateDict];
+  const networks = twins.map((root) =>
+    strip(
+      {
+        ...stateDict,
+        name: join(stateDict.name, root.slice(0, -1)),
+        tensors: stateDict.tensors.filter(({ name }) => name.startsWith(root)),
+      },
+      root,
+    ),
+  );
+  const rest = stateDict.tensors.filter(({ name }) => !twins.some((root) => name.startsWith(root)));
+  return [...networks, ...byFirstName(stateDict, rest)];
+}
+
+/** Tensors that lie beside a network, as state dicts by their first name. */
+function byFirstName(stateDict: StateDict, tensors: readonly Tensor[]): StateDict[] {
+  return [...groupBy(tensors, ({ name }) => name.replace(/\..*$/s, ''))].map(([first, members]) => {
+    const whole = members.every(({ name }) => name.startsWith(`${first}.`));
+    const named = { ...stateDict, name: join(stateDict.name, first), tensors: members };
+    return strip(named, whole ? `${first}.` : '');
+  });
+}
+
+/** Paths of the largest subtrees that are alike; none if all differ. */
+function twinsIn(tensors: readonly Tensor[]): readonly string[] {
+  const { children, sizes, listed } = modulesOf(tensors.map(({ name }) => name));
+  const holdsNetwork = (path: string): boolean => {
+    const own = [...(children.get(path) ?? [])];
+    return own.length > 1 && !own.every(isNumber);
+  };
+  const roots = [...listed]
+    .filter((path) => path !== '' && !path.split('.').some(isNumber) && holdsNetwork(path))
+    .toSorted((left, right) => (sizes.get(right) ?? 0) - (sizes.get(left) ?? 0))
+    .slice(0, comparedSubtrees);
+  for (const [index, root] of roots.entries()) {
+    const alike = roots
+      .slice(index + 1)
+      .filter((other) => sizes.get(other) === sizes.get(root) && unnumbered(other) !== unnumbered(root));
+    if (alike.length === 0) continue;
+    const own = fingerprint(root, tensors);
+    const twins = alike.filter((other) => fingerprint(other, tensors) === own);
+    if (twins.length > 0 && own.includes(convolution)) return [root, ...twins];
+  }
+  return [];
+}
+
+/** Paths that differ in numbers alone are members of a list: `block3-1`, `block3-2`. */
+const unnumbered = (path: string): string => path.replace(/\d+/g, '');
+
+/** Ends the line of a tensor with four axes or more in a fingerprint. */
+const convolution = ' conv\n';
+
+/** Names and shapes below a path. */
+function fingerprint(root: string, tensors: readonly Tensor[]): string {
+  return tensors
+    .filter(({ name }) => name.startsWith(root))
+    .map(({ name, shape }) => `${name.slice(root.length)} ${shape.join('x')}${shape.length > 3 ? convolution : '\n'}`)
+    .toSorted()
+    .join('');
 }
 
 function stripWrappers(stateDict: StateDict): StateDict {
@@ -95,18 +172,9 @@ function stripWrappers(stateDict: StateDict): StateDict {
 function splitPrefix(stateDict: StateDict, prefix: string, named: boolean): StateDict[] {
   const inside = stateDict.tensors.filter((tensor) => tensor.name.startsWith(prefix));
   if (inside.length === 0) return [stateDict];
-  const outside = groupBy(
-    stateDict.tensors.filter((tensor) => !tensor.name.startsWith(prefix)),
-    (tensor) => tensor.name.replace(/\..*$/s, ''),
-  );
+  const outside = stateDict.tensors.filter((tensor) => !tensor.name.startsWith(prefix));
   const name = named ? join(stateDict.name, prefix.slice(0, -1)) : stateDict.name;
-  return [
-    strip({ ...stateDict, name, tensors: inside }, prefix),
-    ...[...outside].map(([first, tensors]) => {
-      const whole = tensors.every((tensor) => tensor.name.startsWith(`${first}.`));
-      return strip({ ...stateDict, name: join(stateDict.name, first), tensors }, whole ? `${first}.` : '');
-    }),
-  ];
+  return [strip({ ...stateDict, name, tensors: inside }, prefix), ...byFirstName(stateDict, outside)];
 }
 
 function strip({ name, tensors, stripped }: StateDict, prefix: string): StateDict {

@@ -19,7 +19,8 @@ export async function run(session: Session, [checkpoint = '']: readonly string[]
       inputs,
       provider,
     });
-    return write(checkpoint, out, outputs);
+    const warnings = await runner.warnings({ checkpoint, model: { assume, stateDict } });
+    return write(checkpoint, out, outputs, warnings);
   });
 }
 
@@ -122,6 +123,7 @@ async function write(
   path: string,
   out: string,
   outputs: Readonly<Record<string, TensorData>>,
+  warnings: readonly string[] = [],
 ): Promise<Outcome> {
   const named = Object.entries(outputs).map(([name, { dtype, shape, data }]): NamedTensor => ({
     name,
@@ -132,5 +134,6 @@ async function write(
   await writeSafetensors(out, named);
   const tensors = Object.fromEntries(named.map(({ name, shape }) => [name, shape]));
   const rows = named.map(({ name, dtype, shape }) => `  ${name} ${dtype} [${shape.join(', ')}]\n`);
-  return { json: { path, out, tensors }, text: `${out}:\n${rows.join('')}` };
+  const said = warnings.map((warning) => `  warning: ${warning}\n`);
+  return { json: { path, out, tensors, warnings }, text: `${out}:\n${rows.join('')}${said.join('')}` };
 }

@@ -3,12 +3,17 @@ import { hash } from '../models/identity';
 import type { OpenedModel } from '../models/openedModels';
 import type { ModelRequest } from './remoteApi';
 
-/** The request that puts a graph of an opened model to the inference process. */
+/**
+ * The request that puts a graph of an opened model to the inference process. Throws if the model is
+ * counted and shown, but must not be run as it is.
+ */
 export function modelRequest(
   opened: OpenedModel,
   graph: Graph,
   settings: Pick<ModelRequest, 'threads' | 'attentionBytes'>,
 ): ModelRequest {
+  const { recognition } = opened.model;
+  if (recognition.family !== null && recognition.notRun !== undefined) throw new Error(recognition.notRun);
   const read = new Set(
     [...graph.initializers.values()].flatMap(({ data }) => (data.kind === 'parameter' ? [data.tensor] : [])),
   );

@@ -452,7 +452,11 @@ class InferenceService implements Inference {
       times,
       preprocessing: describePreprocessing(image.preprocessing, seen.size),
       inputSize,
-      warnings: [...warnings, ...(warning ? [warning] : [])],
+      warnings: [
+        ...(recognition.family === null ? [] : recognition.warnings),
+        ...warnings,
+        ...(warning ? [warning] : []),
+      ],
     };
   }
 }

@@ -41,6 +41,13 @@ export class PathRunner {
     return this.inference.runTensors(await this.opened(request));
   }
 
+  /** What is said of a model as it is understood: assumptions, and what is not run. */
+  async warnings({ checkpoint, model }: Pick<Named, 'checkpoint' | 'model'>): Promise<readonly string[]> {
+    const opened = await this.models.open(checkpoint, model);
+    const { recognition } = opened.model;
+    return [...opened.model.checkpoint.warnings, ...(recognition.family === null ? [] : recognition.warnings)];
+  }
+
   attention(...asked: Parameters<Inference['attention']>): ReturnType<Inference['attention']> {
     return this.inference.attention(...asked);
   }

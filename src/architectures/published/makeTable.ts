@@ -6,6 +6,7 @@ import type { Header, Model, Plain, Preset, Profile } from '../../preprocessing/
 import { measure, publishedKey } from '../groups/measure';
 import { translations } from '../recognise/dialects';
 import { publishedHeaderKey } from './headers';
+import { wholeNetwork } from '../networks/networks';
 import { jsonLines, linesOf, modelOf, pixelsOf, profileOf, tensorsOf, type Line } from './lines';
 
 /** Plain transformers and the image towers of dual encoders, told by their measures. */
@@ -75,7 +76,7 @@ function visionOf(line: Line): Readonly<Record<string, unknown>> {
 
 /** Facts of a plain transformer; undefined if it cannot be measured or its heads are not said. */
 function plainFacts(line: Line): Plain | undefined {
-  const [translation] = translations(tensorsOf(line));
+  const [translation] = translations(wholeNetwork(tensorsOf(line)));
   const measures = translation && measure(translation.parameters);
   const heads = [visionOf(line)['heads']].flat()[0];
   if (!translation || !measures || typeof heads !== 'number') return undefined;

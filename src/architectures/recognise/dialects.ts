@@ -1,5 +1,5 @@
-import type { Tensor } from '../../checkpoint/tensors';
 import { FileNames, translate, type Dialect, type Translation } from '../dialect';
+import type { Network } from '../networks/networks';
 import { families } from '../registry';
 import { backbonesIn } from './backbones';
 import { trunksIn } from './trunks';
@@ -25,9 +25,9 @@ export const dialectsFor = (names: readonly string[]): readonly Dialect[] => [
   ...plainDialects,
 ];
 
-/** The tensors under canonical names, in every dialect whose signature fits. */
-export function translations(tensors: readonly Tensor[]): readonly Translation[] {
-  const names = tensors.map(({ name }) => name);
+/** A network's tensors under canonical names, in every dialect whose signature fits. */
+export function translations(network: Network): readonly Translation[] {
+  const names = network.members.map(({ name }) => name);
   const file = new FileNames(names);
-  return dialectsFor(names).flatMap((dialect) => translate(dialect, tensors, file) ?? []);
+  return dialectsFor(names).flatMap((dialect) => translate(dialect, network, file) ?? []);
 }

@@ -1,28 +1,16 @@
 import { MissingItemError } from '../../domain/lists';
 import type { Size } from '../../domain/size';
-import type { Checkpoint } from '../../checkpoint/checkpoint';
-import { elementCount, type Tensor } from '../../checkpoint/tensors';
-import { GraphBuilder, ParameterError } from '../../graph/builder';
-import type { Graph } from '../../graph/graph';
-import { OperatorError } from '../../graph/operators';
-import type { Probe, TokenLayout } from '../../domain/probes';
-import { isBuffer } from '../buffers';
-import { translations } from './dialects';
-import { ownModule, type Translation } from '../dialect';
+import type { Checkpoint, Tensor } from '../../checkpoint/checkpoint';
+import { ParameterError } from '../../graph/builder';
+import type { Translation } from '../dialect';
+import type { ConfigValue, Family, Known, Recognised, Recognition } from '../family';
+import { networksIn, type Network } from '../networks/networks';
 import { families, familyNamed } from '../registry';
-import type {
-  BuildOptions,
-  ConfigValue,
-  Family,
-  ParameterCounts,
-  Recognised,
-  Recognition,
-  TensorRole,
-} from '../family';
+import { translations } from './dialects';
+import { fitOf, type Fit } from './fit';
 import { nearestFamily } from './nearest';
 import { otherKind } from './otherKinds';
-import { lostParameters } from './siblings';
-import { requireOwnSize } from '../decide';
+import { headKeys, loraScaleIn, settled } from './settle';
 
 export interface RecogniseOptions {
   /** Hyper-parameters that the weights do not hold, as the user typed them in. */
@@ -34,9 +22,6 @@ export interface RecogniseOptions {
 /** A family's name for people: `Vision Transformer`. */
 export const titleOfFamily = (name: string): string =>
   families.find((family) => family.name === name)?.title ?? name;
-
-/** A recognition that names a family. */
-export type Known = Extract<Recognition, { family: string }>;
 
 function strangeNames(translation: Translation | undefined): string {
   if (!translation) return 'no known architecture has these tensor names';
@@ -70,11 +55,11 @@ function nearly({ title, architecture, familyTitle, dialect }: Known, missing: r
  * is not there.
  */
 function refused({ name, title }: Family, { dialect }: Translation, cause: unknown): Unknown {
-  const missing = ['sizes and layers that go together'];
+  const missing = [cause instanceof Error ? cause.message : 'sizes and layers that go together'];
   return {
     family: null,
     dialect: dialect.name,
-    reason: `like ${title}, but without ${missing[0]}`,
+    reason: `like ${title}, but ${missing[0]}`,
     nearest: { family: name, missing },
     cause,
   };
@@ -83,31 +68,75 @@ function refused({ name, title }: Family, { dialect }: Translation, cause: unkno
 /**
  * What a checkpoint is: dialect, family and hyper-parameters with their evidence; `family: null`
  * with the reason if it is none of the known ones. A family is believed when its graph can be
- * written and, but for dialects that know their territory, every parameter of the file has a place
- * in it. Throws if `assume` holds a key that the family does not know, or a value that cannot be.
- * An .onnx file is understood elsewhere.
+ * written and every parameter of the network has a place in it or lies beside it; of several
+ * readings the one that places most of the file. Throws if `assume` holds a key that the family
+ * does not know, or a value that cannot be. An .onnx file is understood elsewhere.
  */
 export function recognise(checkpoint: Checkpoint, options: RecogniseOptions = {}): Recognition {
-  const found = translations(checkpoint.selected.tensors);
-  let near: Unknown | undefined;
-  let refusal: Unknown | undefined;
-  for (const translation of found.filter(({ unexpected }) => unexpected.length === 0))
-    for (const family of familiesOf(translation))
-      try {
-        const recognition = recogniseAs(family, translation, checkpoint, options);
-        if (!recognition) continue;
-        const missing = misfits(checkpoint, recognition, family);
-        if (missing.length === 0) return recognition;
-        near ??= nearly(recognition, missing);
-      } catch (error) {
-        refusal ??= refused(family, translation, error);
-      }
-  // A file that comes near to one family may speak the names of another, too, whose hyper-
-  // parameters it cannot have.
-  if (near || !refusal) return near ?? unknown(checkpoint, found[0]);
-  if (!(refusal.cause instanceof ParameterError || refusal.cause instanceof MissingItemError))
-    throw refusal.cause;
-  return refusal;
+  const search = new Search(checkpoint, options);
+  for (const networks of networksIn(checkpoint.selected.tensors, loraScaleIn(options.assume))) {
+    for (const network of networks) {
+      const whole = search.read(network);
+      if (whole) return whole;
+    }
+    if (search.best) break;
+  }
+  return search.result();
+}
+
+/** What was found so far of the networks that a file may hold. */
+class Search {
+  best: Fit | undefined;
+  private near: Unknown | undefined;
+  private refusal: Unknown | undefined;
+  private first: readonly Translation[] | undefined;
+
+  constructor(
+    private readonly checkpoint: Checkpoint,
+    private readonly options: RecogniseOptions,
+  ) {}
+
+  /** Tries every family whose names a network has; returns the first that has a place for all. */
+  read(network: Network): Recognition | undefined {
+    const found = translations(network);
+    if (found.length > 0) this.first ??= found;
+    for (const translation of found.filter(({ unexpected }) => unexpected.length === 0))
+      for (const family of familiesOf(translation))
+        try {
+          const recognition = recogniseAs(family, translation, this.checkpoint, this.options);
+          if (!recognition) continue;
+          const fit = fitOf(this.checkpoint, recognition, family);
+          if ('missing' in fit) this.near ??= nearly(recognition, fit.missing);
+          else if (fit.beside.length === 0) return this.settled(fit);
+          else if (!this.best || fit.placed > this.best.placed) this.best = fit;
+        } catch (error) {
+          // What the user typed in is meant for the network that the file itself is.
+          if (network.root === '') this.refusal ??= refused(family, translation, error);
+        }
+    return undefined;
+  }
+
+  private settled(fit: Fit): Known {
+    const { assume } = this.options;
+    const { family, recognition } = fit;
+    return settled(this.checkpoint, fit, assume, (pool) =>
+      recogniseAs(family, recognition.translation!, this.checkpoint, {
+        ...this.options,
+        assume: { ...assume, pool },
+      }),
+    );
+  }
+
+  /** The best fit, or why there is none. Throws what the user has to mend. */
+  result(): Recognition {
+    if (this.best) return this.settled(this.best);
+    // A file that comes near to one family may speak the names of another, too, whose hyper-
+    // parameters it cannot have.
+    if (this.near || !this.refusal) return this.near ?? unknown(this.checkpoint, this.first?.[0]);
+    const { cause } = this.refusal;
+    if (!(cause instanceof ParameterError || cause instanceof MissingItemError)) throw cause;
+    return this.refusal;
+  }
 }
 
 const plain: readonly string[] = ['siglip', 'clip', 'vit'];
@@ -122,11 +151,11 @@ function recogniseAs(
   checkpoint: Checkpoint,
   { assume = {}, imageSize }: RecogniseOptions,
 ): Known | undefined {
-  const { dialect, prefix, parameters: tensors } = translation;
+  const { dialect, parameters: tensors } = translation;
   const recognised = family.recognise({
     tensors,
     dialect: dialect.inner ?? dialect,
-    prefix,
+    ownTensors: () => ownTensors(translation),
     checkpoint,
     assume,
     ...(imageSize && { imageSize }),
@@ -144,189 +173,32 @@ function recogniseAs(
   };
 }
 
+/** The tensors below the network's path and prefix, under the names that they have there. */
+function ownTensors({ network, prefix }: Translation): readonly Tensor[] {
+  const own = prefix.slice(network.root.length);
+  return network.members
+    .filter(({ inside, name }) => inside && name.startsWith(own))
+    .map(({ tensor, name }) => ({ ...tensor, name: name.slice(own.length) }));
+}
+
 /** A model of which only the image backbone is known: it runs, what lies beside it counts. */
 const asBackbone = (recognised: Recognised<unknown>, model: string): Recognised<unknown> => ({
   ...recognised,
   task: 'features',
   title: `${recognised.title}, image backbone of ${model}`,
-  warnings: [
-    ...recognised.warnings,
-    `Only the image backbone of ${model} is run; the parameters beside it are counted, their MACs are not.`,
-  ],
 });
 
-/**
- * Canonical names of other parts of the same model (a text tower, a decoder, a detector's head):
- * they count, the graph does not read them.
- */
-const otherParts = /^(?:text|beside)\.|^logit_(?:scale|bias)$/;
-
-/** Whether a canonical name is of another part of the model than the graph. */
-export const isBeside = (name: string): boolean => otherParts.test(name);
-
-/**
- * What keeps a file from being a model of the family: a parameter that lacks or has another shape,
- * or the first few without a place.
- */
-function misfits(checkpoint: Checkpoint, recognition: Known, { idle }: Family): readonly string[] {
-  try {
-    const { used } = buildGraph(checkpoint, recognition);
-    const { parameters, dialect, copies } = recognition.translation!;
-    const lost = lostParameters(checkpoint.selected.tensors.map(({ name }) => name));
-    if (lost.length > 0) return lost.slice(0, 3).map((name) => `no ${name}, which its siblings have`);
-    if (dialect.territory) return [];
-    const placed = new Set(
-      [...parameters]
-        .filter(([name, { tensor }]) => used.has(tensor.name) || otherParts.test(name) || idle?.test(name))
-        .map(([, { tensor }]) => tensor.name),
-    );
-    return checkpoint.selected.tensors
-      .filter(({ name }) => !placed.has(copies.get(name) ?? name))
-      .filter((tensor) => !isBufferOf(recognition.translation, tensor))
-      .slice(0, 3)
-      .map(({ name }) => `no place for ${name}`);
-  } catch (error) {
-    if (error instanceof ParameterError || error instanceof OperatorError) return [error.message];
-    throw error;
-  }
-}
-
-/** Whether the tensor is a buffer, for all libraries or for the one that wrote this file. */
-function isBufferOf(translation: Translation | undefined, tensor: Tensor): boolean {
-  const bare = translation ? tensor.name.replace(translation.prefix, '') : tensor.name;
-  return isBuffer(tensor) || (translation?.dialect.buffers?.test(bare) ?? false);
-}
-
 function requireAssumable(family: Family, assume: Readonly<Record<string, ConfigValue>>): void {
-  const strange = Object.keys(assume).find((key) => !family.assumable.includes(key));
+  const known = [...family.assumable, ...headKeys];
+  const strange = Object.keys(assume).find((key) => !known.includes(key));
   if (strange !== undefined)
     throw new Error(
       `assume: ${strange} is not a hyper-parameter of ${family.title}; known are ${family.assumable.join(', ')}`,
     );
 }
 
-interface GraphOptions {
-  /** `[height, width]` in pixels; the recognition's own by default. */
-  readonly imageSize?: Size;
-  readonly batch?: number;
-}
 
-/** A model's graph, and the names of the tensors that it reads. */
-interface BuiltGraph {
-  readonly graph: Graph;
-  readonly used: ReadonlySet<string>;
-}
-
-/** Graphs at the native size: counting and showing need the same one. */
-const native = new WeakMap<Recognition, BuiltGraph>();
-
-/**
- * Writes the graph of a recognised checkpoint. Throws with the parameter or operator that does not
- * fit, or with the sizes that do.
- */
-export function buildGraph(
-  checkpoint: Checkpoint,
-  recognition: Recognition,
-  { imageSize, batch = 1 }: GraphOptions = {},
-): BuiltGraph {
-  if (recognition.family === null || !recognition.translation)
-    throw new Error(`${checkpoint.path}: there is no graph to build for this file`);
-  const size = imageSize ?? recognition.imageSize;
-  const isNative = batch === 1 && size.every((side, axis) => side === recognition.imageSize[axis]);
-  const known = isNative ? native.get(recognition) : undefined;
-  if (known) return known;
-  requireSize(recognition, size);
-  const built = writeGraph(recognition, recognition.translation, { imageSize: size, batch });
-  if (isNative) native.set(recognition, built);
-  return built;
-}
-
-function writeGraph(recognition: Known, translation: Translation, options: BuildOptions): BuiltGraph {
-  const family = familyNamed(recognition.architecture);
-  const builder = new GraphBuilder(recognition.title, translation.source);
-  const { config } = recognition;
-  const maps = family.build(builder, config, options);
-  family.head?.(builder, maps, config);
-  const graph = builder.build();
-  const used = new Set<string>();
-  for (const { data } of graph.initializers.values()) if (data.kind === 'parameter') used.add(data.tensor);
-  return { graph: { ...graph, probes: graph.probes.map((probe) => inOwnWords(probe, translation)) }, used };
-}
-
-/**
- * Refuses sizes that hold not one patch, and names the nearest ones that divide evenly; a step of 0
- * allows the model's own size alone.
- */
-function requireSize({ sizeStep, imageSize }: Known, size: Size): void {
-  if (sizeStep.includes(0)) return requireOwnSize(size, imageSize);
-  const fits = size.every((side, axis) => Number.isInteger(side) && side >= sizeStep[axis]!);
-  if (fits) return;
-  const nearest = size.map((side, axis) => Math.max(1, Math.round(side / sizeStep[axis]!)) * sizeStep[axis]!);
-  throw new Error(
-    `image size ${size.join(' × ')} found; each side must hold a patch of ${sizeStep.join(' × ')} pixels. The nearest size is ${nearest.join(' × ')}.`,
-  );
-}
-
-/** A probe with the file's own names for its layer and tokens. */
-function inOwnWords(probe: Probe, translation: Translation): Probe {
-  const first = translation.dialect.firstRegister ?? 0;
-  const layout = (tokens: TokenLayout): TokenLayout =>
-    first === 0 || !tokens.special
-      ? tokens
-      : {
-          ...tokens,
-          special: tokens.special.map((name) =>
-            name.replace(/^reg(\d+)$/, (_, index: string) => `reg${Number(index) + first}`),
-          ),
-        };
-  return {
-    ...probe,
-    layer: ownModule(translation, probe.layer),
-    kind: translation.dialect.kinds?.find(([path]) => path.test(probe.layer))?.[1] ?? probe.kind,
-    queries: layout(probe.queries),
-    keys: layout(probe.keys),
-  };
-}
-
-/** Where a tensor's elements lie: two names for one range are one parameter (tied weights). */
-function placeOf(tensor: Tensor): string | undefined {
-  const { storage } = tensor;
-  return storage.kind === 'file' && elementCount(tensor.shape) > 0
-    ? [storage.file, storage.offset, tensor.start, tensor.shape.join('x'), tensor.strides?.join('x')].join(
-        ' ',
-      )
-    : undefined;
-}
-
-/**
- * Counts the file's elements: learned parameters of the model once each, though some take no part
- * in the pass (a mask token, a text tower); buffers, and with them whatever else lies beside the
- * model. Role `unused`: no operator of the graph reads the tensor.
- */
-export function countParameters(checkpoint: Checkpoint, recognition: Recognition): ParameterCounts {
-  const known = recognition.family === null ? undefined : recognition.translation;
-  const own = known && new Set([...known.parameters.values()].map(({ tensor }) => tensor.name));
-  const used = known ? buildGraph(checkpoint, recognition).used : undefined;
-  const places = new Set<string>();
-  const roles = new Map<string, TensorRole>();
-  let params = 0;
-  let buffers = 0;
-  for (const tensor of checkpoint.selected.tensors) {
-    const read = known?.copies.get(tensor.name) ?? tensor.name;
-    const learned = !isBufferOf(known, tensor) && (own?.has(read) ?? true);
-    const place = learned ? placeOf(tensor) : undefined;
-    const again = read !== tensor.name || (place !== undefined && places.has(place));
-    const elements = again ? 0 : elementCount(tensor.shape);
-    if (place !== undefined) places.add(place);
-    if (learned) params += elements;
-    else buffers += elements;
-    const role = isBufferOf(known, tensor) ? 'buffer' : roleOf(tensor, learned, used);
-    roles.set(tensor.name, again && role === 'unused' ? 'copy' : role);
-  }
-  return { params, buffers, roles };
-}
-
-function roleOf(tensor: Tensor, learned: boolean, used: ReadonlySet<string> | undefined): TensorRole {
-  if (used && !used.has(tensor.name)) return 'unused';
-  return learned ? 'parameter' : 'buffer';
-}
+export { buildGraph } from './graphs';
+export { countParameters } from './counts';
+export { isBeside } from './fit';
+export type { Known } from '../family';

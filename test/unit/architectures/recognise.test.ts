@@ -188,8 +188,9 @@ describe('recognition', () => {
     const checkpoint = checkpointOf({ ...plain(), mask_token: [1, 96], 'aux.weight': [2, 2] });
     const { params, buffers, roles } = countParameters(checkpoint, known(checkpoint));
     const alone = checkpointOf(plain());
-    assert.equal(params, countParameters(alone, known(alone)).params + 96);
-    assert.equal(buffers, 4);
+    assert.equal(params, countParameters(alone, known(alone)).params + 96 + 4);
+    assert.equal(buffers, 0);
+    assert.match(known(checkpoint).warnings.join(), /not run: aux/);
     assert.deepEqual(
       [roles.get('mask_token'), roles.get('aux.weight'), roles.get('cls_token')],
       ['unused', 'unused', 'parameter'],

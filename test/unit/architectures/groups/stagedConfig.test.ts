@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { wholeNetwork } from '../../../../src/architectures/networks/networks';
 import { asNamed, timmNames, translate } from '../../../../src/architectures/dialect';
 import type { Found } from '../../../../src/architectures/family';
 import { stored } from '../../../../src/architectures/evidence';
@@ -22,8 +23,8 @@ function foundOf(shapes: Shapes): Found {
   const tensors = Object.entries(shapes).map(([name, shape]) => [name, 'F32', shape] as const);
   const checkpoint = checkpointOf({ id: 'staged', tensors });
   const dialect = timmNames('staged', [], { renames: [asNamed] });
-  const translation = translate(dialect, checkpoint.selected.tensors) ?? assert.fail('no names');
-  return { tensors: translation.parameters, dialect, prefix: '', checkpoint, assume: {} };
+  const translation = translate(dialect, wholeNetwork(checkpoint.selected.tensors)) ?? assert.fail('no names');
+  return { tensors: translation.parameters, dialect, ownTensors: () => checkpoint.selected.tensors, checkpoint, assume: {} };
 }
 
 const measure = (shapes: Shapes, block = 'stages.*.blocks.*') =>

@@ -1,0 +1,72 @@
+import type { GraphBuilder, ParameterView } from '../../graph/builder';
+import { type ValueInfo } from '../../graph/graph';
+import { batchNorm } from '../blocks/convolution';
+import { activate } from '../blocks/layers';
+
+/** One layer of a head, by its names and shapes. */
+export interface HeadLayer {
+  /** `classifier.3`, as the file calls it; parameters are read by this name. */
+  readonly path: string;
+  readonly kind: 'linear' | 'layer norm' | 'batch norm';
+  readonly width: number;
+  /** Outputs of a linear layer; the width of a norm. */
+  readonly out: number;
+  readonly bias: boolean;
+}
+
+/** What is computed one after the other: a stored layer, or a function that no file tells. */
+export type HeadStep = HeadLayer | { readonly kind: 'activation' };
+
+/** A head from the pooled vector to one output. */
+export interface HeadChain {
+  /** Name of the output: `logits`, or the head's own if there are several. */
+  readonly name: string;
+  readonly steps: readonly HeadStep[];
+}
+
+/** Heads that follow from names and shapes, and the parameters that they read. */
+export interface OwnHead {
+  readonly chains: readonly HeadChain[];
+  readonly activation: string;
+  readonly cosine: boolean;
+  readonly parameters: ReadonlyMap<string, ParameterView>;
+}
+
+/** Default of torch.nn's LayerNorm and BatchNorm1d. */
+const torchEps = 1e-5;
+
+/** x / ‖x‖ over the last axis. */
+function normalised(b: GraphBuilder, x: ValueInfo): ValueInfo {
+  const squares = b.add('ReduceSum', [b.add('Mul', [x, x]), b.indices([1])]);
+  return b.add('Div', [x, b.add('Sqrt', [squares])]);
+}
+
+function step(b: GraphBuilder, x: ValueInfo, layer: HeadStep, head: OwnHead): ValueInfo {
+  switch (layer.kind) {
+    case 'activation':
+      return activate(b, x, head.activation);
+    case 'layer norm':
+      return b.layerNorm(x, layer.path, torchEps);
+    case 'batch norm':
+      return batchNorm(b, x, layer.path, torchEps);
+    case 'linear':
+      return b.linear(x, layer.path);
+  }
+}
+
+/** The cosine of the angle between the vector and each class's row, `[batch, classes]`. */
+function cosines(b: GraphBuilder, x: ValueInfo, { path }: HeadLayer): ValueInfo {
+  const rows = normalised(b, b.parameter(`${path}.weight`));
+  return b.add('MatMul', [normalised(b, x), b.transpose(rows, [1, 0])], {}, { name: path });
+}
+
+/** Writes heads behind a pooled vector `[batch, width]`, each an output of its name. */
+export function ownHeads(b: GraphBuilder, features: ValueInfo, head: OwnHead): void {
+  for (const { name, steps } of head.chains) {
+    const last = steps.at(-1);
+    const inner = head.cosine && last?.kind === 'linear' ? steps.slice(0, -1) : steps;
+    const vector = inner.reduce((x, layer) => step(b, x, layer, head), features);
+    const logits = inner === steps || last?.kind !== 'linear' ? vector : cosines(b, vector, last);
+    b.output(name, logits, 'logits');
+  }
+}

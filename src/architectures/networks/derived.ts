@@ -1,0 +1,234 @@
+import type { Derivation, Tensor } from '../../checkpoint/tensors';
+import { at } from '../../domain/lists';
+import { isNumber, modulesOf, parentOf } from '../../checkpoint/moduleNames';
+
+/** A tensor under a name that it may not have in the file. */
+export interface Named {
+  readonly name: string;
+  readonly tensor: Tensor;
+}
+
+type Shape = readonly number[];
+
+/** Which parts of a derivation are learned, in its order; the others are buffers. */
+const learnedParts: Readonly<Record<Derivation['kind'], readonly boolean[]>> = {
+  masked: [true, false],
+  'weight-norm': [true, true],
+  'spectral-norm': [true, false, false],
+  'low-rank': [true, true, true],
+  'scaled-rows': [true, false],
+};
+
+/** What each tensor of the file is that a parameter is computed from, by its name. */
+export function rolesOfParts(members: readonly Named[]): ReadonlyMap<string, 'parameter' | 'buffer'> {
+  const roles = new Map<string, 'parameter' | 'buffer'>();
+  for (const { tensor } of members) {
+    if (!tensor.derived) continue;
+      const learned = learnedParts[tensor.derived.kind];
+      tensor.derived.parts.forEach(({ name }, index) =>
+        roles.set(name, learned[index] ? 'parameter' : 'buffer'),
+      );
+    }
+  return roles;
+}
+
+/** How libraries store a parameter that is computed from several tensors. */
+interface Form {
+  readonly kind: Derivation['kind'];
+  /** Endings of the parts' names, in the order of the formula. */
+  readonly endings: readonly [string, ...string[]];
+  /** Ending of the parameter's own name in the place of theirs. */
+  readonly own: string;
+  /** Whether these can be the shapes of the parts. */
+  readonly fits: (shapes: readonly Shape[]) => boolean;
+  /** Shape of the parameter, that of the part at this index. */
+  readonly shapedAs: number;
+}
+
+const count = (shape: Shape): number => shape.reduce((product, side) => product * side, 1);
+const isSame = (left: Shape, right: Shape): boolean =>
+  left.length === right.length && left.every((side, axis) => side === right[axis]);
+
+/** One number, or one for each index of some axes: `[out, 1, 1, 1]` for `[out, in, 3, 3]`. */
+const isMagnitude = (magnitude: Shape, direction: Shape): boolean =>
+  magnitude.length === 0 ||
+  (magnitude.length === direction.length &&
+    magnitude.every((side, axis) => side === 1 || side === direction[axis]));
+
+/**
+ * pruning, spectral_norm and weight_norm of torch.nn.utils (whose parametrizations get the same
+ * names below), and the 8 bit of bitsandbytes.
+ */
+const forms: readonly Form[] = [
+  {
+    kind: 'masked',
+    endings: ['_orig', '_mask'],
+    own: '',
+    fits: ([original = [], mask = []]) => isSame(original, mask),
+    shapedAs: 0,
+  },
+  {
+    kind: 'spectral-norm',
+    endings: ['_orig', '_u', '_v'],
+    own: '',
+    fits: ([matrix = [], left = [], right = []]) =>
+      isSame(left, matrix.slice(0, 1)) && isSame(right, [count(matrix.slice(1))]),
+    shapedAs: 0,
+  },
+  {
+    kind: 'weight-norm',
+    endings: ['_g', '_v'],
+    own: '',
+    fits: ([magnitude = [], direction = []]) => isMagnitude(magnitude, direction),
+    shapedAs: 1,
+  },
+  {
+    kind: 'scaled-rows',
+    endings: ['weight', 'SCB'],
+    own: 'weight',
+    fits: ([matrix = [], scales = []]) => matrix.length === 2 && isSame(scales, matrix.slice(0, 1)),
+    shapedAs: 0,
+  },
+];
+
+/**
+ * torch.nn.utils.parametrize's names as those of the older hooks that compute the same, and PEFT's
+ * trained copies of whole modules as the modules.
+ */
+const respelled: readonly (readonly [RegExp, string])[] = [
+  [/(?<=^|\.)modules_to_save\.\w+\./, ''],
+  [/(?<=^|\.)parametrizations\.(\w+)\.original0$/, '$1_g'],
+  [/(?<=^|\.)parametrizations\.(\w+)\.original1$/, '$1_v'],
+  [/(?<=^|\.)parametrizations\.(\w+)\.original$/, '$1_orig'],
+  [/(?<=^|\.)parametrizations\.(\w+)\.0\._([uv])$/, '$1_$2'],
+];
+
+const plainName = (name: string): string => {
+  if (!/(?:parametrizations|modules_to_save)\./.test(name)) return name;
+  const row = respelled.find(([pattern]) => pattern.test(name));
+  return row ? name.replace(row[0], row[1]) : name;
+};
+
+/**
+ * The tensors of a file, with those that a parameter is computed from as that one parameter, in the
+ * place of its first part.
+ *
+ * @param loraScale factor of low-rank products, if somebody says it
+ */
+export function derivedMembers(tensors: readonly Tensor[], loraScale?: number): readonly Named[] {
+  const named = tensors.map((tensor): Named => ({ name: plainName(tensor.name), tensor }));
+  return withAdapters(withForms(named), loraScale);
+}
+
+const partEndings = /(?:_orig|_g|SCB)$/;
+
+function withForms(named: readonly Named[]): readonly Named[] {
+  if (!named.some(({ name }) => partEndings.test(name))) return named;
+  const byName = new Map(named.map((entry) => [entry.name, entry]));
+  const parts = new Set<Named>();
+  const made = new Map<Named, Named>();
+  for (const entry of named)
+    for (const form of forms) {
+      const found = composedBy(form, entry, byName);
+      if (!found) continue;
+      for (const part of found.parts) parts.add(part);
+      made.set(entry, found.parameter);
+      break;
+    }
+  return named.flatMap((entry) => made.get(entry) ?? (parts.has(entry) ? [] : [entry]));
+}
+
+function composedBy(
+  { kind, endings, own, fits, shapedAs }: Form,
+  { name }: Named,
+  byName: ReadonlyMap<string, Named>,
+): { readonly parts: readonly Named[]; readonly parameter: Named } | undefined {
+  const [first] = endings;
+  if (!name.endsWith(first)) return undefined;
+  const stem = name.slice(0, name.length - first.length);
+  const parts = endings.flatMap((ending) => byName.get(stem + ending) ?? []);
+  const tensors = parts.map(({ tensor }) => tensor);
+  if (parts.length < endings.length || !fits(tensors.map(({ shape }) => shape))) return undefined;
+  return { parts, parameter: parameterOf(stem + own, { kind, parts: tensors }, shapedAs) };
+}
+
+/** A parameter that is computed: read as float32, whatever its parts are. */
+function parameterOf(name: string, derived: Derivation, shapedAs = 0): Named {
+  const [{ name: held, storage, start }, shaped] = [at(derived.parts, 0), at(derived.parts, shapedAs)];
+  return { name, tensor: { name: held, dtype: 'F32', shape: shaped.shape, storage, start, derived } };
+}
+
+/** The largest rank of an adapter as a share of the matrix's smaller side. */
+const lowRank = 0.5;
+
+/** A matrix, and the product of two thin ones that is added to it. */
+interface Adapter {
+  readonly base: Named;
+  readonly down: Named;
+  readonly up: Named;
+}
+
+/**
+ * Low-rank products are found by their shapes, whatever they are called: a module that holds a matrix
+ * `[out, in]`, perhaps its bias, and two without, `[r, in]` and `[out, r]`. PEFT keeps the matrix in
+ * a module of its own, hand-made ones under any name.
+ */
+function withAdapters(named: readonly Named[], scale: number | undefined): readonly Named[] {
+  const { children } = modulesOf(named.map(({ name }) => name));
+  const holders = new Map<string, Named[]>();
+  const note = (path: string, entry: Named): void => {
+    const held = holders.get(path);
+    if (held) held.push(entry);
+    else holders.set(path, [entry]);
+  };
+  // The module itself, the one that holds it, and PEFT's two levels of name and adapter.
+  for (const entry of named) {
+    let path = parentOf(`${entry.name}.`);
+    for (let level = 0; level < 3 && path !== ''; level++, path = parentOf(path)) note(path, entry);
+  }
+  const renamed = new Map<Named, Named | undefined>();
+  for (const [path, held] of holders) {
+    const found = children.get(path)!.size > 1 ? adapterIn(path, held) : undefined;
+    if (!found || renamed.has(found.base)) continue;
+    const inner = found.base.name.slice(0, found.base.name.lastIndexOf('.') + 1);
+    const { base, down, up } = found;
+    const derived: Derivation = {
+      kind: 'low-rank',
+      parts: [base.tensor, down.tensor, up.tensor],
+      ...(scale !== undefined && { scale }),
+    };
+    for (const entry of held)
+      renamed.set(entry, { ...entry, name: path + entry.name.slice(inner.length) });
+    renamed.set(base, parameterOf(`${path}weight`, derived));
+    renamed.set(down, undefined);
+    renamed.set(up, undefined);
+  }
+  if (renamed.size === 0) return named;
+  return named.flatMap((entry) => (renamed.has(entry) ? (renamed.get(entry) ?? []) : [entry]));
+}
+
+function adapterIn(path: string, held: readonly Named[]): Adapter | undefined {
+  const matrices = held.filter(({ tensor }) => tensor.shape.length === 2);
+  if (matrices.length !== 3 || held.length > 4) return undefined;
+  const [base, ...thin] = matrices.toSorted((a, b) => count(b.tensor.shape) - count(a.tensor.shape));
+  if (!base || !/(?:^|\.)weight$/.test(base.name)) return undefined;
+  const [out = 0, width = 0] = base.tensor.shape;
+  const rest = held.filter((entry) => !matrices.includes(entry));
+  if (!rest.every(({ name, tensor }) => name.endsWith('bias') && isSame(tensor.shape, [out]))) return undefined;
+  if (base.name.slice(path.length).split('.').some(isNumber)) return undefined;
+  return thinPair(base, thin, out, width);
+}
+
+function thinPair(base: Named, thin: readonly Named[], out: number, width: number): Adapter | undefined {
+  const [first, second] = thin;
+  if (!first || !second) return undefined;
+  for (const [down, up] of [
+    [first, second],
+    [second, first],
+  ] as const) {
+    const [rank = 0] = down.tensor.shape;
+    const fits = isSame(down.tensor.shape, [rank, width]) && isSame(up.tensor.shape, [out, rank]);
+    if (fits && rank <= lowRank * Math.min(out, width)) return { base, down, up };
+  }
+  return undefined;
+}

@@ -1,0 +1,51 @@
+import type { Checkpoint } from '../../checkpoint/checkpoint';
+import { elementCount, type Tensor } from '../../checkpoint/tensors';
+import type { ParameterCounts, Recognition, TensorRole } from '../family';
+import { isBufferOf } from './fit';
+import { buildGraph } from './graphs';
+import { trainingStates } from './states';
+
+/** Where a tensor's elements lie: two names for one range are one parameter (tied weights). */
+function placeOf(tensor: Tensor): string | undefined {
+  const { storage } = tensor;
+  return storage.kind === 'file' && elementCount(tensor.shape) > 0
+    ? [storage.file, storage.offset, tensor.start, tensor.shape.join('x'), tensor.strides?.join('x')].join(
+        ' ',
+      )
+    : undefined;
+}
+
+/**
+ * Counts the file's elements: learned parameters of the model once each, though some take no part
+ * in the pass (a mask token, a text tower); buffers, and with them whatever else lies beside the
+ * model. Role `unused`: no operator of the graph reads the tensor.
+ */
+export function countParameters(checkpoint: Checkpoint, recognition: Recognition): ParameterCounts {
+  const known = recognition.family === null ? undefined : recognition.translation;
+  const used = known ? buildGraph(checkpoint, recognition).used : undefined;
+  const states = new Set(
+    [...trainingStates(known?.network.members ?? [])]
+      .map(({ tensor }) => tensor.name)
+      .filter((name) => !used?.has(name)),
+  );
+  const places = new Set<string>();
+  const roles = new Map<string, TensorRole>();
+  let params = 0;
+  let buffers = 0;
+  for (const tensor of checkpoint.selected.tensors) {
+    const read = known?.copies.get(tensor.name) ?? tensor.name;
+    const learned = !isBufferOf(known, tensor) && !states.has(tensor.name);
+    const place = learned ? placeOf(tensor) : undefined;
+    const again = read !== tensor.name || (place !== undefined && places.has(place));
+    const elements = again ? 0 : elementCount(tensor.shape);
+    if (place !== undefined) places.add(place);
+    if (learned) params += elements;
+    else buffers += elements;
+    const role = learned ? roleOf(tensor, used) : 'buffer';
+    roles.set(tensor.name, again && role === 'unused' ? 'copy' : role);
+  }
+  return { params, buffers, roles };
+}
+
+const roleOf = ({ name }: Tensor, used: ReadonlySet<string> | undefined): TensorRole =>
+  used && !used.has(name) ? 'unused' : 'parameter';

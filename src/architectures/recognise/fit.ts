@@ -1,0 +1,108 @@
+import type { Checkpoint } from '../../checkpoint/checkpoint';
+import { elementCount, type Tensor } from '../../checkpoint/tensors';
+import { ParameterError } from '../../graph/builder';
+import { OperatorError } from '../../graph/operators';
+import { isBuffer } from '../buffers';
+import type { Translation } from '../dialect';
+import type { Family, Known } from '../family';
+import { buildGraph } from './graphs';
+import type { Member } from '../networks/networks';
+import { leftoversOf, type Leftover } from './leftovers';
+import { lostParameters } from './siblings';
+import { trainingStates } from './states';
+
+/**
+ * Canonical names of other parts of the same model (a text tower, a decoder, a detector's head):
+ * they count, the graph does not read them.
+ */
+const otherParts = /^(?:text|beside)\.|^logit_(?:scale|bias)$/;
+
+/** Whether a canonical name is of another part of the model than the graph. */
+export const isBeside = (name: string): boolean => otherParts.test(name);
+
+/** A family whose graph can be written of a network, and what lies beside that network. */
+export interface Fit {
+  readonly recognition: Known;
+  readonly family: Family;
+  readonly beside: readonly Leftover[];
+  /** Elements of the parameters that have a place. */
+  readonly placed: number;
+}
+
+/**
+ * How a network is a model of the family, or what keeps it from being one: a parameter that it lacks
+ * or has in another shape, or the first few without a place.
+ */
+export function fitOf(
+  checkpoint: Checkpoint,
+  recognition: Known,
+  family: Family,
+): Fit | { readonly missing: readonly string[] } {
+  try {
+    const { used } = buildGraph(checkpoint, recognition);
+    const { network } = recognition.translation!;
+    const lost = lostParameters(network.members.filter(({ inside }) => inside).map(({ name }) => name));
+    if (lost.length > 0)
+      return { missing: lost.slice(0, listed).map((name) => `no ${name}, which its siblings have`) };
+    const placed = placedIn(recognition.translation!, used, family.idle);
+    const isView = viewsOf(network.members.filter(({ tensor }) => placed.has(tensor.name)));
+    const unread = network.members.filter(
+      ({ tensor }) => !placed.has(tensor.name) && elementCount(tensor.shape) > 0 && !isView(tensor),
+    );
+    const isBufferHere = (tensor: Tensor): boolean => isBufferOf(recognition.translation, tensor);
+    const leftovers = leftoversOf(recognition.translation!, used, unread, isBufferHere);
+    const { within } = leftovers;
+    const states = trainingStates(network.members);
+    const beside = leftovers.beside.filter(({ members }) => !members.every((member) => states.has(member)));
+    const weightless = beside.find(({ members }) => members.every(({ name }) => /(?:^|\.)bias$/.test(name)));
+    if (weightless) {
+      const [{ name: bias } = { name: '' }] = weightless.members;
+      return { missing: [`no ${bias.replace(/bias$/, 'weight')}, although ${bias} is there`] };
+    }
+    if (within.length > 0)
+      return { missing: within.slice(0, listed).map(({ name }) => `no place for ${name}`) };
+    const elements = network.members
+      .filter(({ tensor }) => placed.has(tensor.name))
+      .reduce((sum, { tensor }) => sum + elementCount(tensor.shape), 0);
+    return { recognition, family, beside, placed: elements };
+  } catch (error) {
+    if (error instanceof ParameterError || error instanceof OperatorError)
+      return { missing: [error.message] };
+    throw error;
+  }
+}
+
+/** Whether a tensor is a strided view of memory that one of these has: the same numbers once more. */
+function viewsOf(members: readonly Member[]): (tensor: Tensor) => boolean {
+  const place = ({ storage }: Tensor): string =>
+    storage.kind === 'file' ? `${storage.offset} ${storage.file}` : '';
+  const places = new Set(members.map(({ tensor }) => place(tensor)));
+  return (tensor) => tensor.strides !== undefined && places.has(place(tensor));
+}
+
+/** Names that are listed: a file of another kind has hundreds without a place. */
+const listed = 3;
+
+/** Tensors of the file that the graph reads, that copy them, or that it need not read. */
+function placedIn(
+  { dialect, parameters, copies, network }: Translation,
+  used: ReadonlySet<string>,
+  idle: RegExp | undefined,
+): ReadonlySet<string> {
+  const placed = new Set(used);
+  // A naming that knows its territory has rows for nothing else.
+  for (const [name, { tensor }] of parameters)
+    if (dialect.territory || otherParts.test(name) || idle?.test(name)) placed.add(tensor.name);
+  for (const [copy, read] of copies) if (placed.has(read)) placed.add(copy);
+  for (const { tensor } of network.members)
+    if (placed.has(tensor.name)) for (const { name } of tensor.derived?.parts ?? []) placed.add(name);
+  return placed;
+}
+
+/** Whether the tensor is a buffer, for all libraries or for the one that wrote this file. */
+export function isBufferOf(translation: Translation | undefined, tensor: Tensor): boolean {
+  const role = translation?.network.roles.get(tensor.name);
+  if (role) return role === 'buffer';
+  const bare = translation ? tensor.name.replace(translation.prefix, '') : tensor.name;
+  return isBuffer(tensor) || (translation?.dialect.buffers?.test(bare) ?? false);
+}

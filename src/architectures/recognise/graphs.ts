@@ -1,0 +1,120 @@
+import type { Size } from '../../domain/size';
+import type { Checkpoint } from '../../checkpoint/checkpoint';
+import { GraphBuilder, type ParameterView } from '../../graph/builder';
+import { valueOf, type Graph } from '../../graph/graph';
+import { neededNodes } from '../../graph/order';
+import type { Probe, TokenLayout } from '../../domain/probes';
+import { requireOwnSize } from '../decide';
+import { ownHeads, type OwnHead } from '../heads/ownHead';
+import { ownModule, type Translation } from '../dialect';
+import type { BuildOptions, Known, Recognition } from '../family';
+import { familyNamed } from '../registry';
+
+interface GraphOptions {
+  /** `[height, width]` in pixels; the recognition's own by default. */
+  readonly imageSize?: Size;
+  readonly batch?: number;
+}
+
+/** A model's graph, and the names of the tensors that it reads. */
+interface BuiltGraph {
+  readonly graph: Graph;
+  readonly used: ReadonlySet<string>;
+}
+
+/** Graphs at the native size: counting and showing need the same one. */
+const native = new WeakMap<Recognition, BuiltGraph>();
+
+/**
+ * Writes the graph of a recognised checkpoint. Throws with the parameter or operator that does not
+ * fit, or with the sizes that do.
+ */
+export function buildGraph(
+  checkpoint: Checkpoint,
+  recognition: Recognition,
+  { imageSize, batch = 1 }: GraphOptions = {},
+): BuiltGraph {
+  if (recognition.family === null || !recognition.translation)
+    throw new Error(`${checkpoint.path}: there is no graph to build for this file`);
+  const size = imageSize ?? recognition.imageSize;
+  const isNative = batch === 1 && size.every((side, axis) => side === recognition.imageSize[axis]);
+  const known = isNative ? native.get(recognition) : undefined;
+  if (known) return known;
+  requireSize(recognition, size);
+  const built = writeGraph(recognition, recognition.translation, { imageSize: size, batch });
+  if (isNative) native.set(recognition, built);
+  return built;
+}
+
+function writeGraph(recognition: Known, translation: Translation, options: BuildOptions): BuiltGraph {
+  const family = familyNamed(recognition.architecture);
+  const { config, ownHead, backboneOnly } = recognition;
+  const find = (name: string): ParameterView | undefined =>
+    translation.source.find(name) ?? ownHead?.parameters.get(name);
+  const builder = new GraphBuilder(recognition.title, { find });
+  const maps = family.build(builder, config, options);
+  family.head?.(builder, maps, config);
+  const written = ownHead ? withOwnHead(builder.build(), builder, ownHead) : builder.build();
+  const graph = backboneOnly ? withoutLogits(written) : written;
+  const used = new Set<string>();
+  for (const { data } of graph.initializers.values()) if (data.kind === 'parameter') used.add(data.tensor);
+  return { graph: { ...graph, probes: graph.probes.map((probe) => inOwnWords(probe, translation)) }, used };
+}
+
+/** The graph with the user's own head behind the pooled vector. */
+function withOwnHead(graph: Graph, b: GraphBuilder, head: OwnHead): Graph {
+  const features = graph.outputs.find(({ means }) => means === 'features');
+  if (!features) return graph;
+  ownHeads(b, valueOf(graph, features.value), head);
+  return b.build();
+}
+
+/** The graph without its scores of classes, and without the operators that only they need. */
+function withoutLogits(graph: Graph): Graph {
+  const outputs = graph.outputs.filter(({ means }) => means !== 'logits');
+  const probed = graph.probes.map(({ value }) => value);
+  const nodes = neededNodes(graph, [...outputs.map(({ value }) => value), ...probed]);
+  const read = new Set(nodes.flatMap(({ inputs }) => inputs));
+  const initializers = new Map([...graph.initializers].filter(([name]) => read.has(name)));
+  const made = new Set(nodes.flatMap((node) => node.outputs));
+  const isKept = (name: string): boolean =>
+    made.has(name) || initializers.has(name) || graph.inputs.some((input) => input.name === name);
+  const values = new Map([...graph.values].filter(([name]) => isKept(name)));
+  return { ...graph, outputs, nodes, initializers, values };
+}
+
+/**
+ * Refuses sizes that hold not one patch, and names the nearest ones that divide evenly; a step of 0
+ * allows the model's own size alone.
+ */
+function requireSize({ sizeStep, imageSize }: Known, size: Size): void {
+  if (sizeStep.includes(0)) return requireOwnSize(size, imageSize);
+  const fits = size.every((side, axis) => Number.isInteger(side) && side >= sizeStep[axis]!);
+  if (fits) return;
+  const nearest = size.map((side, axis) => Math.max(1, Math.round(side / sizeStep[axis]!)) * sizeStep[axis]!);
+  throw new Error(
+    `image size ${size.join(' × ')} found; each side must hold a patch of ${sizeStep.join(' × ')} pixels. The nearest size is ${nearest.join(' × ')}.`,
+  );
+}
+
+/** A probe with the file's own names for its layer and tokens. */
+function inOwnWords(probe: Probe, translation: Translation): Probe {
+  const first = translation.dialect.firstRegister ?? 0;
+  const layout = (tokens: TokenLayout): TokenLayout =>
+    first === 0 || !tokens.special
+      ? tokens
+      : {
+          ...tokens,
+          special: tokens.special.map((name) =>
+            name.replace(/^reg(\d+)$/, (_, index: string) => `reg${Number(index) + first}`),
+          ),
+        };
+  return {
+    ...probe,
+    layer: ownModule(translation, probe.layer),
+    kind: translation.dialect.kinds?.find(([path]) => path.test(probe.layer))?.[1] ?? probe.kind,
+    queries: layout(probe.queries),
+    keys: layout(probe.keys),
+  };
+}
+

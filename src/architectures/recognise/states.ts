@@ -1,0 +1,32 @@
+import type { Member } from '../networks/networks';
+
+/** Attributes that torchmetrics 1.8 and torch's averaged models add as states. */
+const stateNames =
+  /(?:^|\.)(?:tp|fp|tn|fn|confmat|preds|target|total|correct|value|mean_value|max_value|min_value|sum_value|update_count|n_averaged|num_updates|step|steps|epoch|center|centers?|queue|queue_ptr|measure_\w+|sum_\w+|num_(?:samples|examples|obs|observations|batches)\w*|(?:real|fake)_features\w*)$/;
+
+/** Modules that measure or weigh what a model says. */
+const measuringModules =
+  /(?:^|[._])(?:metrics?|acc(?:uracy)?|auroc|auc|f1|precision|recall|confmat|confusion\w*|iou|jaccard|criterion|loss(?:_fn|es)?|\w+_(?:loss|metrics?|acc|accuracy|auroc|f1))(?:[._]|$)/i;
+
+/**
+ * Tensors that are states of training or of a metric, which nothing learns, among the members of a
+ * network: by what they are called, in modules none of which has a layer's weight.
+ */
+export function trainingStates(members: readonly Member[]): ReadonlySet<Member> {
+  const layered = new Set(members.filter(isLayer).map(moduleAtTop));
+  return new Set(members.filter((member) => !layered.has(moduleAtTop(member)) && isState(member)));
+}
+
+const moduleAtTop = ({ name }: Member): string => name.replace(/\..*$/s, '');
+
+const isLayer = ({ name, tensor }: Member): boolean =>
+  /(?:^|\.)weight$/.test(name) && tensor.shape.length > 1;
+
+function isState({ name, tensor }: Member): boolean {
+  const holder = name.slice(0, name.lastIndexOf('.') + 1);
+  return stateNames.test(name) || measuringModules.test(holder) || isUnheldNumber(name, tensor.shape);
+}
+
+/** A single number of a module of its own, but for the scales that contrastive models learn. */
+const isUnheldNumber = (name: string, shape: readonly number[]): boolean =>
+  shape.length === 0 && !/(?:scale|bias|temperature|gamma|alpha|beta)$/.test(name);
