@@ -98,7 +98,9 @@ export interface Translation {
   readonly dialect: Dialect;
   /** The subtree of the file that was read. */
   readonly network: Network;
-  /** What stands before the network's names, by path and dialect: `net.vit.`; empty if nothing does. */
+  /**
+   * What stands before the network's names, by path and dialect: `net.vit.`; empty if nothing does.
+   */
   readonly prefix: string;
   readonly parameters: ReadonlyMap<string, Translated>;
   readonly source: ParameterSource;

@@ -1,6 +1,8 @@
 /** The modules of a file: what each path holds, by the names of its tensors. */
 export interface Modules {
-  /** Children of each module path (`blocks.`), tensors among them; the file itself is the path ''. */
+  /**
+   * Children of each module path (`blocks.`), tensors among them; the file itself is the path ''.
+   */
   readonly children: ReadonlyMap<string, ReadonlySet<string>>;
   /** Number of tensors below each path. */
   readonly sizes: ReadonlyMap<string, number>;

@@ -153,7 +153,10 @@ const convolution = ' conv\n';
 function fingerprint(root: string, tensors: readonly Tensor[]): string {
   return tensors
     .filter(({ name }) => name.startsWith(root))
-    .map(({ name, shape }) => `${name.slice(root.length)} ${shape.join('x')}${shape.length > 3 ? convolution : '\n'}`)
+    .map(
+      ({ name, shape }) =>
+        `${name.slice(root.length)} ${shape.join('x')}${shape.length > 3 ? convolution : '\n'}`,
+    )
     .toSorted()
     .join('');
 }

@@ -1,4 +1,4 @@
-import { dtypes, elementCount, type DType, type Derivation, type Tensor } from '../checkpoint/tensors';
+import { dtypes, elementCount, type DType, type Derivation } from '../checkpoint/tensors';
 import {
   constantIn,
   float,
@@ -491,7 +491,9 @@ export class GraphBuilder {
     return dtype === 'F32' ? raw : this.add('Cast', [raw], { to: int(dtypes.F32.onnx) });
   }
 
-  /** A computed parameter, whole and in its own shape; written once, where it is first asked for. */
+  /**
+   * A computed parameter, whole and in its own shape; written once, where it is first asked for.
+   */
   private derivedFrom(derived: Derivation): ValueInfo {
     const key = `derived ${at(derived.parts, 0).name}`;
     const known = this.common.get(key) as ValueInfo | undefined;

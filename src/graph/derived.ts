@@ -4,11 +4,7 @@ import { int, type Attribute, type ValueInfo } from './graph';
 
 /** What writes operators: a graph's builder. */
 interface Writer {
-  add(
-    op: string,
-    inputs: readonly ValueInfo[],
-    attributes?: Readonly<Record<string, Attribute>>,
-  ): ValueInfo;
+  add(op: string, inputs: readonly ValueInfo[], attributes?: Readonly<Record<string, Attribute>>): ValueInfo;
   reshape(x: ValueInfo, shape: readonly number[]): ValueInfo;
   indices(values: readonly number[]): ValueInfo;
   scalar(value: number): ValueInfo;
@@ -56,8 +52,8 @@ const formulas: Readonly<Record<Derivation['kind'], Formula>> = {
 };
 
 /**
- * A parameter that is computed from several tensors, by operators that read nothing but weights: the
- * runtime computes them once, when it loads the graph.
+ * A parameter that is computed from several tensors, by operators that read nothing but weights:
+ * the runtime computes them once, when it loads the graph.
  *
  * @param parts float32 values of the derivation's parts
  */

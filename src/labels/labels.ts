@@ -1,5 +1,6 @@
 /** What the numbers of a head stand for. */
 import { at } from '../domain/lists';
+import type { ClassNames } from '../checkpoint/classNames';
 import { imagenetNames } from './imagenet';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -23,6 +24,8 @@ export interface Labels {
 export interface LabelsInput {
   /** config.json of Hugging Face or of timm's hub layout. */
   readonly config?: Json | undefined;
+  /** Lists of names that lie beside the weights or in their file. */
+  readonly classNames?: readonly ClassNames[] | undefined;
   /** Number of outputs of the head. */
   readonly classes: number;
 }
@@ -108,17 +111,22 @@ function settle({ names, source }: Named, config: Json, classes: number): Omit<L
 
 type Decision = 'activation' | 'activationSource';
 
-function namesFor({ config = {}, classes }: LabelsInput): Omit<Labels, Decision> {
+function namesFor({ config = {}, classNames = [], classes }: LabelsInput): Omit<Labels, Decision> {
   const stored = fromTimm(config, classes) ?? fromHuggingFace(config, classes);
   if (stored?.names.some((name) => name !== undefined)) return settle(stored, config, classes);
+  const beside = classNames.find(({ names }) => names.length === classes);
+  if (beside) return settle({ ...beside, names: cleaned(beside.names) }, {}, classes);
+  const others = classNames.map(
+    ({ source, names }) => `${source} names ${names.length} classes, but the head has ${classes}`,
+  );
   const published = imagenetNames(classes);
   if (published) {
     const source = `assumed: ${published.title}, because the head has ${classes} classes; no names are stored`;
-    return { names: published.names, source, assumed: true, warnings: [] };
+    return { names: published.names, source, assumed: true, warnings: others };
   }
   const numbered = Array.from({ length: classes }, (_, i) => unnamed(i));
   const source = `no names are stored, and no published class list has ${classes} classes`;
-  return { names: numbered, source, assumed: false, warnings: [] };
+  return { names: numbered, source, assumed: false, warnings: others };
 }
 
 const problemTypes: Readonly<Record<string, Activation>> = {
@@ -138,8 +146,9 @@ function activationFor({ config = {}, classes }: LabelsInput): Pick<Labels, Deci
 
 /**
  * The labels of a head, with their source. In order: timm's label_descriptions or label_names,
- * Hugging Face's id2label; the names of ImageNet-1k or a published ImageNet-21k list where the head
- * has exactly its size (said to be assumed); else `class 17`.
+ * Hugging Face's id2label; a list of exactly as many names that lies beside or in the file; the
+ * names of ImageNet-1k or a published ImageNet-21k list where the head has exactly its size (said
+ * to be assumed); else `class 17`.
  */
 export function resolveLabels(input: LabelsInput): Labels {
   return { ...namesFor(input), ...activationFor(input) };

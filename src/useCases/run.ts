@@ -45,7 +45,10 @@ export class PathRunner {
   async warnings({ checkpoint, model }: Pick<Named, 'checkpoint' | 'model'>): Promise<readonly string[]> {
     const opened = await this.models.open(checkpoint, model);
     const { recognition } = opened.model;
-    return [...opened.model.checkpoint.warnings, ...(recognition.family === null ? [] : recognition.warnings)];
+    return [
+      ...opened.model.checkpoint.warnings,
+      ...(recognition.family === null ? [] : recognition.warnings),
+    ];
   }
 
   attention(...asked: Parameters<Inference['attention']>): ReturnType<Inference['attention']> {

@@ -24,11 +24,11 @@ export function rolesOfParts(members: readonly Named[]): ReadonlyMap<string, 'pa
   const roles = new Map<string, 'parameter' | 'buffer'>();
   for (const { tensor } of members) {
     if (!tensor.derived) continue;
-      const learned = learnedParts[tensor.derived.kind];
-      tensor.derived.parts.forEach(({ name }, index) =>
-        roles.set(name, learned[index] ? 'parameter' : 'buffer'),
-      );
-    }
+    const learned = learnedParts[tensor.derived.kind];
+    tensor.derived.parts.forEach(({ name }, index) =>
+      roles.set(name, learned[index] ? 'parameter' : 'buffer'),
+    );
+  }
   return roles;
 }
 
@@ -169,9 +169,9 @@ interface Adapter {
 }
 
 /**
- * Low-rank products are found by their shapes, whatever they are called: a module that holds a matrix
- * `[out, in]`, perhaps its bias, and two without, `[r, in]` and `[out, r]`. PEFT keeps the matrix in
- * a module of its own, hand-made ones under any name.
+ * Low-rank products are found by their shapes, whatever they are called: a module that holds a
+ * matrix `[out, in]`, perhaps its bias, and two without, `[r, in]` and `[out, r]`. PEFT keeps the
+ * matrix in a module of its own, hand-made ones under any name.
  */
 function withAdapters(named: readonly Named[], scale: number | undefined): readonly Named[] {
   const { children } = modulesOf(named.map(({ name }) => name));
@@ -197,8 +197,7 @@ function withAdapters(named: readonly Named[], scale: number | undefined): reado
       parts: [base.tensor, down.tensor, up.tensor],
       ...(scale !== undefined && { scale }),
     };
-    for (const entry of held)
-      renamed.set(entry, { ...entry, name: path + entry.name.slice(inner.length) });
+    for (const entry of held) renamed.set(entry, { ...entry, name: path + entry.name.slice(inner.length) });
     renamed.set(base, parameterOf(`${path}weight`, derived));
     renamed.set(down, undefined);
     renamed.set(up, undefined);
@@ -214,7 +213,8 @@ function adapterIn(path: string, held: readonly Named[]): Adapter | undefined {
   if (!base || !/(?:^|\.)weight$/.test(base.name)) return undefined;
   const [out = 0, width = 0] = base.tensor.shape;
   const rest = held.filter((entry) => !matrices.includes(entry));
-  if (!rest.every(({ name, tensor }) => name.endsWith('bias') && isSame(tensor.shape, [out]))) return undefined;
+  if (!rest.every(({ name, tensor }) => name.endsWith('bias') && isSame(tensor.shape, [out])))
+    return undefined;
   if (base.name.slice(path.length).split('.').some(isNumber)) return undefined;
   return thinPair(base, thin, out, width);
 }

@@ -30,16 +30,13 @@ const infixesTried = 4;
 const leastTensors = 4;
 
 /**
- * The networks that a file may hold, reading by reading: as it is, without what torch's wrappers put
- * in between, and then without a name that some other wrapper may have put there. Each reading is
- * the file itself and its subtrees from the largest on.
+ * The networks that a file may hold, reading by reading: as it is, without what torch's wrappers
+ * put in between, and then without a name that some other wrapper may have put there. Each reading
+ * is the file itself and its subtrees from the largest on.
  *
  * @param loraScale what low-rank adapters are weighted with, if somebody says it
  */
-export function* networksIn(
-  tensors: readonly Tensor[],
-  loraScale?: number,
-): Generator<Iterable<Network>> {
+export function* networksIn(tensors: readonly Tensor[], loraScale?: number): Generator<Iterable<Network>> {
   const own = derivedMembers(tensors, loraScale);
   const clean = withoutInfixes(own, privateInfixes(modulesOf(own.map(({ name }) => name))));
   yield networksOf(clean);
@@ -83,8 +80,8 @@ function rootsOf({ children, sizes, listed }: Modules): readonly string[] {
 }
 
 /**
- * Private attributes (`_orig_mod`, `_fsdp_wrapped_module`) that hold all of the module that they lie
- * in: no library's network has such, and torch's wrappers all do.
+ * Private attributes (`_orig_mod`, `_fsdp_wrapped_module`) that hold all of the module that they
+ * lie in: no library's network has such, and torch's wrappers all do.
  */
 function privateInfixes(modules: Modules): ReadonlySet<string> {
   return new Set(onlyChildren(modules).filter((name) => name.startsWith('_')));

@@ -30,8 +30,8 @@ export interface Fit {
 }
 
 /**
- * How a network is a model of the family, or what keeps it from being one: a parameter that it lacks
- * or has in another shape, or the first few without a place.
+ * How a network is a model of the family, or what keeps it from being one: a parameter that it
+ * lacks or has in another shape, or the first few without a place.
  */
 export function fitOf(
   checkpoint: Checkpoint,
@@ -72,7 +72,9 @@ export function fitOf(
   }
 }
 
-/** Whether a tensor is a strided view of memory that one of these has: the same numbers once more. */
+/**
+ * Whether a tensor is a strided view of memory that one of these has: the same numbers once more.
+ */
 function viewsOf(members: readonly Member[]): (tensor: Tensor) => boolean {
   const place = ({ storage }: Tensor): string =>
     storage.kind === 'file' ? `${storage.offset} ${storage.file}` : '';

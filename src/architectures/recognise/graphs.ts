@@ -46,6 +46,12 @@ export function buildGraph(
   return built;
 }
 
+/** Keeps the native graph of a recognition for another that says more of the same network. */
+export function keepGraph(of: Recognition, other: Recognition): void {
+  const known = native.get(of);
+  if (known) native.set(other, known);
+}
+
 function writeGraph(recognition: Known, translation: Translation, options: BuildOptions): BuiltGraph {
   const family = familyNamed(recognition.architecture);
   const { config, ownHead, backboneOnly } = recognition;
@@ -117,4 +123,3 @@ function inOwnWords(probe: Probe, translation: Translation): Probe {
     keys: layout(probe.keys),
   };
 }
-

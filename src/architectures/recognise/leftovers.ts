@@ -76,8 +76,8 @@ function readPaths(
 const headNames = /^(?:head|heads|fc|fc_norm|classifier|head_dist)\b/;
 
 /**
- * The outermost module around a name from which nothing is read, or the name itself; undefined if it
- * lies in a module that is no head and is read.
+ * The outermost module around a name from which nothing is read, or the name itself; undefined if
+ * it lies in a module that is no head and is read.
  */
 function outerUnread(
   name: string,

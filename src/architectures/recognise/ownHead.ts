@@ -22,9 +22,9 @@ export interface FoundHeads {
 const noHeads = /proj|predict|decod|mask|moment|teacher|queue|prototype|loss|criteri|contrast|rotat|jigsaw/i;
 
 /**
- * Heads behind a pooled vector of `width` that follow from names and shapes: linear layers and norms
- * whose widths join, one after the other in a module or from one module to the next, or each from
- * the vector. Undefined if there is none, or more than one way to join them.
+ * Heads behind a pooled vector of `width` that follow from names and shapes: linear layers and
+ * norms whose widths join, one after the other in a module or from one module to the next, or each
+ * from the vector. Undefined if there is none, or more than one way to join them.
  */
 export function headsFrom(beside: readonly Leftover[], width: number): FoundHeads | undefined {
   const groups = beside
@@ -37,7 +37,10 @@ export function headsFrom(beside: readonly Leftover[], width: number): FoundHead
   const rest = groups.filter((group) => !necks.includes(group));
   const neck = necks.flatMap(({ layers }) => layers);
   if (rest.length === 0 || neck.some((layer) => layer.width !== width) || neck.length > 1) return undefined;
-  const chains = chained(rest.map(({ layers }) => layers), width);
+  const chains = chained(
+    rest.map(({ layers }) => layers),
+    width,
+  );
   if (!chains) return undefined;
   const named = chains.map((layers): HeadChain => ({
     name: chains.length === 1 ? 'logits' : pathOf(layers),

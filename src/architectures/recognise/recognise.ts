@@ -197,7 +197,6 @@ function requireAssumable(family: Family, assume: Readonly<Record<string, Config
     );
 }
 
-
 export { buildGraph } from './graphs';
 export { countParameters } from './counts';
 export { isBeside } from './fit';

@@ -9,7 +9,7 @@ import { assumed, stored } from '../evidence';
 import type { ConfigValue, Evidence, Known, Share } from '../family';
 import type { OwnHead } from '../heads/ownHead';
 import { isBufferOf, isBeside, type Fit } from './fit';
-import { buildGraph } from './graphs';
+import { buildGraph, keepGraph } from './graphs';
 import { standsBetween, type Leftover } from './leftovers';
 import { headsFrom, type FoundHeads } from './ownHead';
 
@@ -38,7 +38,12 @@ export function settled(
 ): Known {
   const parts = [withHead, withBackboneOnly, withAdapters, withDerived, withShare];
   let known = fit.recognition;
-  for (const part of parts) known = part(known, { checkpoint, beside: fit.beside, assume, pooled });
+  for (const part of parts) {
+    const next = part(known, { checkpoint, beside: fit.beside, assume, pooled });
+    const isSame = next.config === known.config && next.ownHead === known.ownHead;
+    if (isSame && next.backboneOnly === known.backboneOnly) keepGraph(known, next);
+    known = next;
+  }
   return known;
 }
 
@@ -61,7 +66,8 @@ function withHead(known: Known, { checkpoint, beside, assume, pooled }: Context)
   const found = headsFrom(beside, width);
   if (found) return headed(known, found, assume);
   // A head of twice the width reads the class token and the mean of the patches (DINOv2, §7.1).
-  const wide = known.assumable.includes('pool') && !('pool' in assume) ? headsFrom(beside, 2 * width) : undefined;
+  const wide =
+    known.assumable.includes('pool') && !('pool' in assume) ? headsFrom(beside, 2 * width) : undefined;
   const both = wide && pooled(classAndMean);
   return wide && both ? headed(withPool(both, wide), wide, assume) : known;
 }
@@ -121,7 +127,11 @@ function headed(known: Known, found: FoundHeads, assume: Assume): Known {
       ownHead,
       task: 'classify',
       evidence,
-      assumable: [...known.assumable, ...(activation ? ['head_activation'] : []), ...(form ? ['head_form'] : [])],
+      assumable: [
+        ...known.assumable,
+        ...(activation ? ['head_activation'] : []),
+        ...(form ? ['head_form'] : []),
+      ],
       choices: {
         ...known.choices,
         ...(activation && { head_activation: ['relu', 'gelu', 'silu', 'tanh', 'leaky_relu', 'identity'] }),
@@ -150,13 +160,16 @@ function headEvidence({ translation }: Known, found: FoundHeads): Evidence<strin
 function speaksOfHead(translation: Known['translation'], path: string): boolean {
   const rows = translation?.dialect.renames ?? [];
   const name = `${path.replace(/(?:\.\d+)+$/, '')}.weight`;
-  return rows.some(([from, to]) => from.test(name) && /^(?:head|fc|classifier)\b/.test(name.replace(from, String(to))));
+  return rows.some(
+    ([from, to]) => from.test(name) && /^(?:head|fc|classifier)\b/.test(name.replace(from, String(to))),
+  );
 }
 
 function headActivation({ activations: places }: FoundHeads, assume: Assume): Evidence<string> | undefined {
   const { head_activation: user } = assume;
   if (places === 0) return undefined;
-  if (user === undefined) return assumed('relu', 'the function between the layers of the head is not in the file');
+  if (user === undefined)
+    return assumed('relu', 'the function between the layers of the head is not in the file');
   if (!Object.hasOwn(activations, String(user)))
     throw new Error(
       `head_activation: ${String(user)} found; one of ${Object.keys(activations).join(', ')} is needed`,
@@ -173,7 +186,9 @@ function headForm(found: FoundHeads, assume: Assume): Evidence<string> | undefin
   return assumed(isCosine ? 'cosine' : 'linear', 'a head without a bias may be either');
 }
 
-/** Leaves the classifier out if something that is not read may stand between it and the backbone. */
+/**
+ * Leaves the classifier out if something that is not read may stand between it and the backbone.
+ */
 function withBackboneOnly(known: Known, { beside }: Context): Known {
   const read = new Set(known.ownHead?.parameters.keys());
   const between = beside.filter(
@@ -197,10 +212,12 @@ function withAdapters(known: Known, { assume }: Context): Known {
   const scale = loraScaleIn(assume);
   const names = `low-rank adapters (LoRA) on ${adapters.length} matrices`;
   const evidence: Evidence =
-    scale === undefined
-      ? assumed(1, 'α / r is not in the file')
-      : stored(scale, 'given by the user');
-  const next = { ...known, evidence: { ...known.evidence, lora_scale: evidence }, assumable: [...known.assumable, 'lora_scale'] };
+    scale === undefined ? assumed(1, 'α / r is not in the file') : stored(scale, 'given by the user');
+  const next = {
+    ...known,
+    evidence: { ...known.evidence, lora_scale: evidence },
+    assumable: [...known.assumable, 'lora_scale'],
+  };
   if (scale !== undefined) return withWarnings(next, `${names} are applied with the factor ${scale}.`);
   const notRun = `${names} are in the file, and the factor α / r that they are applied with is not: set lora_scale (0 for the base alone), or merge them before saving (merge_and_unload)`;
   return withWarnings({ ...next, notRun }, `${notRun}.`);
@@ -211,7 +228,8 @@ const derivedWords: Readonly<Record<Derivation['kind'], string | undefined>> = {
   masked: 'pruned: each weight is multiplied with its mask',
   'weight-norm': 'weight-normalised',
   'spectral-norm': 'spectrally normalised, with the vectors as they were saved',
-  'scaled-rows': 'int8 of bitsandbytes: dequantised row by row; the library itself also rounds what flows through them to 8 bit',
+  'scaled-rows':
+    'int8 of bitsandbytes: dequantised row by row; the library itself also rounds what flows through them to 8 bit',
 };
 
 /** Says which parameters are computed from several tensors. */
@@ -269,7 +287,12 @@ function shareOf(known: Known, { checkpoint, beside }: Context): Share | undefin
 /** The outermost modules around these tensors from which nothing is read. */
 function unreadModules(names: readonly string[], used: ReadonlySet<string>): readonly string[] {
   const read = new Set([...used].flatMap(pathsOf));
-  const modules = names.map((name) => pathsOf(name).find((path) => !read.has(path))?.slice(0, -1) ?? name);
+  const modules = names.map(
+    (name) =>
+      pathsOf(name)
+        .find((path) => !read.has(path))
+        ?.slice(0, -1) ?? name,
+  );
   return [...new Set(modules)];
 }
 

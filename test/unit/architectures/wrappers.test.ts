@@ -74,7 +74,10 @@ describe('networks in wrappers', () => {
       const checkpoint = await openCheckpoint(checkpointPath(golden));
       const [model] = checkpoint.selected.tensors;
       const more = states.map(([name, shape]): Tensor => ({ ...model!, name, shape, dtype: 'F32' }));
-      const found = facts(wrapped(checkpoint, (name) => path + name, more), golden);
+      const found = facts(
+        wrapped(checkpoint, (name) => path + name, more),
+        golden,
+      );
       const plain = facts(checkpoint, golden);
       const buffers = 3 + 9 + 1 + 3 + (plain as { buffers: number }).buffers;
       assert.deepEqual(found, { ...plain, buffers });

@@ -23,8 +23,15 @@ function foundOf(shapes: Shapes): Found {
   const tensors = Object.entries(shapes).map(([name, shape]) => [name, 'F32', shape] as const);
   const checkpoint = checkpointOf({ id: 'staged', tensors });
   const dialect = timmNames('staged', [], { renames: [asNamed] });
-  const translation = translate(dialect, wholeNetwork(checkpoint.selected.tensors)) ?? assert.fail('no names');
-  return { tensors: translation.parameters, dialect, ownTensors: () => checkpoint.selected.tensors, checkpoint, assume: {} };
+  const translation =
+    translate(dialect, wholeNetwork(checkpoint.selected.tensors)) ?? assert.fail('no names');
+  return {
+    tensors: translation.parameters,
+    dialect,
+    ownTensors: () => checkpoint.selected.tensors,
+    checkpoint,
+    assume: {},
+  };
 }
 
 const measure = (shapes: Shapes, block = 'stages.*.blocks.*') =>
