@@ -20,6 +20,37 @@ export type Renamed = (match: string, ...groups: string[]) => string;
  */
 export type Rename = readonly [from: RegExp, to: string | Renamed, layout?: Layout];
 
+/** A fact that a code base fixes, or, if its users choose, the one that most of them do. */
+export type Habit<T> = readonly [value: T, why: string, assumed?: 'assumed'];
+
+/**
+ * What a code base's plain transformers do that neither names nor shapes tell. A habit outranks
+ * published models, which are of other code bases.
+ */
+export interface Habits {
+  readonly activation?: Habit<string>;
+  /** Norms before the branches, behind them inside the residual, or behind the sum. */
+  readonly norm_order?: (names: ReadonlySet<string>) => Habit<'pre' | 'post' | 'after'>;
+  /** Of those with a class token; where parts of the head decide, they do. */
+  readonly pool?: Habit<'token' | 'avg'>;
+  readonly pool_prefix?: Habit<boolean>;
+  /** Channels of a head by the width of the queries; 64 without it. */
+  readonly perHead?: (width: number) => number;
+  /**
+   * Whose positions are learned: the patches' alone, though a class token goes with them; or
+   * nobody's, and they are sines and cosines of the place.
+   */
+  readonly positions?: 'patches' | 'sincos';
+  /** Pixels around the image that the patch embedding sees as zeros. */
+  readonly padding?: Habit<number>;
+  /** What the classifier's outputs go through, by the name of its weight. */
+  readonly afterHead?: (head: string) => Habit<string> | undefined;
+  /** Heads of a file whose attention has no projection: vit-pytorch leaves it out for one head. */
+  readonly bareAttention?: true;
+  /** Other models of the same names and shapes, of which no file tells that it is none. */
+  readonly namesakes?: (names: ReadonlySet<string>) => string | undefined;
+}
+
 /** One way in which a library or repository names the tensors of a model. */
 export interface Dialect {
   readonly name: string;
@@ -82,6 +113,7 @@ export interface Dialect {
   readonly inner?: Dialect;
   /** Number of the first register token: timm counts from 0, transformers from 1. */
   readonly firstRegister?: number;
+  readonly habits?: Habits;
   /** Heads, if the shapes give them. */
   readonly heads?: (tensors: ReadonlyMap<string, Translated>) => number | undefined;
 }

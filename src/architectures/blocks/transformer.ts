@@ -84,6 +84,8 @@ export interface SelfAttentionConfig extends AttentionConfig {
   readonly bias?: ValueInfo;
   /** Turns queries and keys by their tokens' places. */
   readonly rotation?: Rotation;
+  /** Without the projection behind the heads. */
+  readonly bare?: boolean;
   /** Fields of the map's record beside, or instead of, those of `selfProbe`. */
   readonly record?: Partial<Omit<Probe, 'value' | 'heads'>>;
 }
@@ -101,39 +103,50 @@ function sharedHeads(b: GraphBuilder, x: ValueInfo, heads: number): ValueInfo {
 }
 
 /**
+ * Channels of all queries together: those of the tokens, but in vit-pytorch, which lets them
+ * differ.
+ */
+function queryWidth(b: GraphBuilder, name: string, tokens: Tokens): number {
+  if (b.has(`${name}.q_proj.weight`)) return parameterSide(b, `${name}.q_proj.weight`, 0);
+  return b.has(`${name}.qkv.weight`) ? parameterSide(b, `${name}.qkv.weight`, 0) / 3 : widthOf(tokens.value);
+}
+
+/**
  * Multi-head self-attention (Vaswani et al. 2017, §3.2.2) over `[batch · count, dim]`, with norms
- * of queries and keys (Dehghani et al. 2023) and of the mixed values (`norm`) if they are stored,
- * and fewer heads of keys and values if their layers are narrower.
+ * of queries and keys (Dehghani et al. 2023; `q_wide_norm` over all heads at once, InternViT) and
+ * of the mixed values (`norm`) if they are stored, and fewer heads of keys and values if their
+ * layers are narrower.
  */
 export function selfAttention(
   b: GraphBuilder,
   tokens: Tokens,
   name: string,
   layer: string,
-  { heads, eps, bias, rotation, record }: SelfAttentionConfig,
+  { heads, eps, bias, rotation, record, bare = false }: SelfAttentionConfig,
 ): ValueInfo {
   const probe = { ...selfProbe(tokens, layer), ...record };
+  const width = queryWidth(b, name, tokens) / heads;
   return b.scope(
     name,
     () => {
       const [query, key, value] = queryKeyValue(b, tokens.value);
-      const width = widthOf(query) / heads;
       const split = (x: ValueInfo): ValueInfo => splitHeads(b, x, tokens.batch, widthOf(x) / width);
       const placed = (x: ValueInfo, norm: string): ValueInfo => {
         const normed = maybeNorm(b, split(x), norm, eps);
         return rotation ? rotate(b, normed, rotation) : normed;
       };
       const mixed = b.attention(
-        placed(query, 'q_norm'),
-        sharedHeads(b, placed(key, 'k_norm'), heads),
+        placed(maybeNorm(b, query, 'q_wide_norm', eps), 'q_norm'),
+        sharedHeads(b, placed(maybeNorm(b, key, 'k_wide_norm', eps), 'k_norm'), heads),
         sharedHeads(b, split(value), heads),
         { probe, ...(bias && { bias }) },
       );
-      return b.linear(maybeNorm(b, mergeHeads(b, mixed), 'norm', eps), 'proj');
+      const merged = maybeNorm(b, mergeHeads(b, mixed), 'norm', eps);
+      return bare ? merged : b.linear(merged, 'proj');
     },
     {
       title: `Multi-head self-attention, ${quantity(heads, 'head')}`,
-      formula: `softmax(QKᵀ/√${widthOf(tokens.value) / heads}${bias ? ' + B' : ''})·V`,
+      formula: `softmax(QKᵀ/√${width}${bias ? ' + B' : ''})·V`,
     },
   );
 }
@@ -185,26 +198,30 @@ export function differentialAttention(
 /**
  * Patches of `[batch, channels, height, width]` pixels as `[batch, rows · columns, dim]`
  * (Dosovitskiy et al. 2021, eq. 1): a strided convolution, or a linear layer over flattened patches
- * `[height, width, channels]` (NaFlex).
+ * `[height, width, channels]` (NaFlex), which vit-pytorch normalises before (`norm_in`).
+ *
+ * `padding`: zeros on each side of the pixels that a convolution sees; `eps` of that norm.
  */
 export function patchEmbedding(
   b: GraphBuilder,
   pixels: ValueInfo,
   patch: readonly [number, number],
+  { padding = 0, eps = 1e-5 }: { readonly padding?: number; readonly eps?: number } = {},
 ): { readonly patches: ValueInfo; readonly grid: readonly [number, number] } {
   const [batch, channels, height, width] = pixels.shape as readonly [number, number, number, number];
-  const grid = [Math.floor(height / patch[0]), Math.floor(width / patch[1])] as const;
   if (b.shapeOf('proj.weight').length === 4) {
-    const map = b.conv2d(pixels, 'proj', { stride: patch });
-    const dim = widthOf(map);
+    const map = b.conv2d(pixels, 'proj', { stride: patch, padding });
+    const [, dim, ...sides] = map.shape as readonly [number, number, number, number];
+    const grid = [at(sides, 0), at(sides, 1)] as const;
     return { patches: b.transpose(b.reshape(map, [batch, dim, grid[0] * grid[1]]), [0, 2, 1]), grid };
   }
+  const grid = [Math.floor(height / patch[0]), Math.floor(width / patch[1])] as const;
   const cut = b.reshape(pixels, [batch, channels, grid[0], patch[0], grid[1], patch[1]]);
   const flat = b.reshape(b.transpose(cut, [0, 2, 4, 3, 5, 1]), [
     batch * grid[0] * grid[1],
     patch[0] * patch[1] * channels,
   ]);
-  const rows = b.linear(flat, 'proj');
+  const rows = b.linear(maybeNorm(b, flat, 'norm_in', eps), 'proj');
   return { patches: b.reshape(rows, [batch, grid[0] * grid[1], widthOf(rows)]), grid };
 }
 

@@ -10,6 +10,10 @@ export interface Measures {
   readonly mlp: number;
   readonly patch: Size;
   readonly channels: number;
+  /** Values of a patch, if it is flattened before a linear embedding. */
+  readonly flattened?: number;
+  /** Width of the queries: that of all heads together, which need not be the model's. */
+  readonly inner: number;
   /** Rows of the position table; 0 if there is none. */
   readonly positions: number;
   /** Tokens before the patches, in order. */
@@ -60,30 +64,56 @@ function mlpWidth(parameters: Parameters, dim: number): number | undefined {
   );
 }
 
+/** Channels that images of a flattened patch may have, the usual first. */
+const usualChannels = [3, 1, 4] as const;
+
+/** Sides and channels of a patch. */
+type Cut = Pick<Measures, 'patch' | 'channels' | 'flattened'>;
+
+/** What patches of `width` values may be: squares of as many channels as images have. */
+export const cutsOf = (width: number): readonly Cut[] =>
+  usualChannels.flatMap((channels) => {
+    const side = Math.sqrt(width / channels);
+    return Number.isInteger(side) ? [{ patch: [side, side] as Size, channels, flattened: width }] : [];
+  });
+
 /**
- * Side lengths of a patch: the kernel of a convolution, or a square that a linear embedding's input
- * width allows (three channels).
+ * A patch by the kernel of a convolution, or by the input width of a linear embedding: as the user
+ * says, else a square of three channels, or of one or four.
  */
-function patchOf(shape: readonly number[]): Size | undefined {
-  if (shape.length === 4) return [at(shape, 2), at(shape, 3)];
-  const side = Math.sqrt((shape[1] ?? 0) / 3);
-  return shape.length === 2 && Number.isInteger(side) ? [side, side] : undefined;
+function cutOf(shape: readonly number[], told: Size | undefined): Cut | undefined {
+  const [, width = 0, ...sides] = shape;
+  if (shape.length === 4) return { patch: [at(sides, 0), at(sides, 1)], channels: width };
+  if (shape.length !== 2) return undefined;
+  if (!told) return cutsOf(width)[0];
+  const channels = width / (told[0] * told[1]);
+  return Number.isInteger(channels) ? { patch: told, channels, flattened: width } : undefined;
 }
 
-/** Measures a plain transformer; undefined if a patch embedding or blocks are missing. */
-export function measure(parameters: Parameters): Measures | undefined {
+/** Width of the queries of block 0: a third of a fused product's outputs. */
+function innerWidth(parameters: Parameters, dim: number): number {
+  const fused = width(parameters, 'blocks.0.attn.qkv.weight', 0);
+  return width(parameters, 'blocks.0.attn.q_proj.weight', 0) ?? (fused === undefined ? dim : fused / 3);
+}
+
+/**
+ * Measures a plain transformer; undefined if a patch embedding or blocks are missing.
+ *
+ * @param told sides of a patch as the user says, which flattened patches do not show
+ */
+export function measure(parameters: Parameters, told?: Size): Measures | undefined {
   const embedding = parameters.get('patch_embed.proj.weight')?.shape;
-  const patch = embedding && patchOf(embedding);
+  const cut = embedding && cutOf(embedding, told);
   const dim = embedding?.[0];
   const mlp = dim && mlpWidth(parameters, dim);
-  if (!embedding || !patch || !dim || !mlp) return undefined;
+  if (!cut || !dim || !mlp) return undefined;
   const head = parameters.get('head.weight') ?? parameters.get('projection.weight');
   return {
     dim,
     depth: depthOf(parameters),
     mlp,
-    patch,
-    channels: embedding.length === 4 ? at(embedding, 1) : 3,
+    ...cut,
+    inner: innerWidth(parameters, dim),
     positions: parameters.get('pos_embed')?.shape.at(-2) ?? 0,
     classToken: parameters.has('cls_token'),
     distillationToken: parameters.has('dist_token'),
@@ -103,7 +133,8 @@ function depthOf(parameters: Parameters): number {
 
 /** Key of the published table. */
 export function publishedKey({ dim, depth, mlp, patch }: Measures): string {
-  return `${dim}/${depth}/${mlp}/${patch[0]}`;
+  const [height, width] = patch;
+  return `${dim}/${depth}/${mlp}/${height === width ? height : `${height}x${width}`}`;
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { DefaultsName } from '../../preprocessing/defaults';
+import type { Tensor } from '../../checkpoint/tensors';
 import { last } from '../../domain/lists';
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
@@ -8,12 +9,14 @@ import { timmNames } from '../libraries/timm';
 import { labelOf, originOf, pixelsOf, titleOf } from '../names';
 import { recognisedFrom } from '../decide';
 import { isPerceptionEncoder, measure } from './measure';
-import { blockKinds, postNorm, type BlockFacts } from './plainBlocks';
+import { blockKinds, otherOrders, type BlockFacts, type NormOrder } from './plainBlocks';
 import { settlePlain, type PlainConfig } from './plainConfig';
+import { strayTokens, withoutTokens } from './strayTokens';
 import { embed } from './plainEmbedding';
 
 /** Canonical names that a plain transformer reads beside timm's own. */
-const alsoRead = /^blocks\.\d+\.attn\.[qkv]_proj\.(?:weight|bias)$/;
+const alsoRead =
+  /^(?:blocks\.\d+\.attn\.(?:[qkv]_proj|[qk]_wide_norm)|patch_embed\.norm_in)\.(?:weight|bias)$/;
 
 const network = /^(?:blocks|patch_embed|attn_pool)\./;
 
@@ -45,19 +48,34 @@ export function recognisePlain(found: Found): Recognised<PlainConfig> | undefine
   const { measures, sources, ...settled } = plain;
   const label = labelOf(found, measures);
   const origin = originOf(label, measures);
-  return recognisedFrom(sources, {
+  const recognised = recognisedFrom(sources, {
     ...settled,
     label,
     title: titleOf(origin, measures),
     pixels: pixelsOf(origin),
     sizeStep: measures.patch,
   });
+  const stray = strayTokens(found, measures.dim);
+  return stray.length === 0 ? recognised : asBackboneWithout(stray, recognised);
+}
+
+/** The network without tokens or embeddings that nobody knows: its classifier is not believed. */
+function asBackboneWithout(
+  stray: readonly Tensor[],
+  recognised: Recognised<PlainConfig>,
+): Recognised<PlainConfig> {
+  return {
+    ...recognised,
+    task: 'features',
+    config: { ...recognised.config, headless: true },
+    warnings: [...recognised.warnings, ...withoutTokens(stray)],
+  };
 }
 
 /** What the blocks of a plain transformer are built by. */
 export interface BlocksConfig extends BlockFacts {
   readonly depth: number;
-  readonly norm_order: 'pre' | 'post';
+  readonly norm_order: NormOrder;
 }
 
 /**
@@ -69,8 +87,7 @@ export function throughBlocks(
   embedded: Tokens,
   { depth, norm_order: order, ...facts }: BlocksConfig,
 ): readonly Tokens[] {
-  const kinds = order === 'post' ? [postNorm, ...blockKinds] : blockKinds;
-  const kind = kinds.find(({ has }) => b.has(`blocks.0.${has}`));
+  const kind = [...otherOrders[order], ...blockKinds].find(({ has }) => b.has(`blocks.0.${has}`));
   if (!kind) throw new ParameterError('blocks.0', 'no kind of block that a plain transformer has');
   return eachBlock(b, embedded, {
     depth,
@@ -118,6 +135,8 @@ export const plainAssumable = [
   'pool_prefix',
   'norm_order',
   'grid',
+  'patch',
+  'padding',
 ] as const;
 
 /** Relabels a plain transformer as the image tower of a dual encoder. */

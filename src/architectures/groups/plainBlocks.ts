@@ -18,6 +18,8 @@ export interface BlockFacts {
   readonly heads: number;
   readonly eps: number;
   readonly activation: string;
+  /** Attention without a projection behind its heads. */
+  readonly bare_attention?: boolean;
 }
 
 interface BlockSettings extends BlockFacts {
@@ -46,7 +48,8 @@ export function preNormBlock(b: GraphBuilder, tokens: Tokens, settings: BlockSet
 /** The block's attention: differential if it has the norm of one. */
 function attend(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): ValueInfo {
   const layer = b.scopePath;
-  if (!b.has('attn.sub_norm.weight')) return selfAttention(b, tokens, 'attn', layer, settings);
+  const { bare_attention: bare = false } = settings;
+  if (!b.has('attn.sub_norm.weight')) return selfAttention(b, tokens, 'attn', layer, { ...settings, bare });
   return b.scope(
     'attn',
     () => {
@@ -66,6 +69,15 @@ function postNormBlock(b: GraphBuilder, tokens: Tokens, settings: BlockSettings)
   const attended = attend(b, tokens, settings);
   const x = residual(b, tokens.value, norm(b, attended, 'norm1', settings.eps));
   return residual(b, x, norm(b, mlp(b, x, 'mlp', settings), 'norm2', settings.eps));
+}
+
+/**
+ * norm1(x + attn(x)), then norm2(x + mlp(x)) (Vaswani et al. 2017, §3.1): PyTorch's
+ * TransformerEncoderLayer without `norm_first`.
+ */
+function normAfterBlock(b: GraphBuilder, tokens: Tokens, settings: BlockSettings): ValueInfo {
+  const x = norm(b, residual(b, tokens.value, attend(b, tokens, settings)), 'norm1', settings.eps);
+  return norm(b, residual(b, x, mlp(b, x, 'mlp', settings)), 'norm2', settings.eps);
 }
 
 /** Sum of the branches `<list>.0`, `<list>.1` … of the block on top of x. */
@@ -142,8 +154,8 @@ function projectOut(b: GraphBuilder, mixed: ValueInfo, units: ValueInfo): ValueI
 }
 
 /**
- * Kinds of blocks that a plain transformer may have; a post-norm block has the names of a pre-norm
- * one and is told apart by the hyper-parameter `norm_order`.
+ * Kinds of blocks that a plain transformer may have; blocks with their norms elsewhere have the
+ * names of a pre-norm one and are told apart by the hyper-parameter `norm_order`.
  */
 export const blockKinds: readonly BlockKind[] = [
   { has: 'attns.0.norm.weight', note: { title: 'Parallel block' }, build: parallelThingsBlock },
@@ -156,9 +168,18 @@ export const blockKinds: readonly BlockKind[] = [
   { has: 'norm1.weight', note: { title: 'Transformer block' }, build: preNormBlock },
 ];
 
-/** Norms after the branches instead of before them. */
-export const postNorm: BlockKind = {
-  has: 'norm1.weight',
-  note: { title: 'Transformer block, norms last' },
-  build: postNormBlock,
+/** Where the norms of a block are: before the branches, behind them, or behind the sum. */
+export type NormOrder = 'pre' | 'post' | 'after';
+
+/** Blocks whose norms are not before the branches. */
+export const otherOrders: Readonly<Record<NormOrder, readonly BlockKind[]>> = {
+  pre: [],
+  post: [{ has: 'norm1.weight', note: { title: 'Transformer block, norms last' }, build: postNormBlock }],
+  after: [
+    {
+      has: 'norm1.weight',
+      note: { title: 'Transformer block, norms behind the sums' },
+      build: normAfterBlock,
+    },
+  ],
 };

@@ -1,9 +1,10 @@
+import type { Sides } from '../../domain/probes';
 import type { Size } from '../../domain/size';
 import type { ResamplingName } from '../blocks/positions';
 import { configured, type ConfigName } from '../config';
 import { headsNear, nearestDivisor } from '../divisors';
 import type { ConfigValue, Evidence, Found, Described, Recognised } from '../family';
-import { assumed, configOf, sideOrPair, stored, type ConfigOf } from '../evidence';
+import { assumed, configOf, given, pairIn, sideOrPair, stored, type ConfigOf } from '../evidence';
 import type { Pool } from '../heads/tokens';
 import {
   publishedModels,
@@ -13,8 +14,10 @@ import {
   type TimmFact,
 } from '../published/published';
 import { activationOf, decide, knownActivation, sideOf, type Sources } from '../decide';
-import { measure, type Measures } from './measure';
-import { positionedSize, positionLayout, unseen } from './patchGrid';
+import type { Habit } from '../dialect';
+import { cutsOf, measure, type Measures } from './measure';
+import { inPatches, positionedSize, positionLayout, unseen } from './patchGrid';
+import type { NormOrder } from './plainBlocks';
 import type { TableLayout } from './tableLayout';
 
 /** A plain transformer as its names and shapes show it, and what else may be known of it. */
@@ -23,13 +26,31 @@ interface Opened {
   readonly measures: Measures;
 }
 
-/** Heads by shapes: a norm or a kernel per head. */
+/** What a code base does, as evidence; undefined if it leaves the fact to others. */
+const habitual = <T extends ConfigValue>(habit: Habit<T> | undefined): Evidence<T> | undefined =>
+  habit && (habit[2] ? assumed(habit[0], habit[1]) : stored(habit[0], habit[1]));
+
+/** Whether attention has no projection behind its heads, in a code base that leaves it out. */
+const isBare = ({ dialect, tensors }: Found): boolean =>
+  dialect.habits?.bareAttention === true && !tensors.has('blocks.0.attn.proj.weight');
+
+/** A warning of other models that names and shapes do not tell from this one. */
+function namesakes({ dialect, tensors }: Found): readonly string[] {
+  const others = dialect.habits?.namesakes?.(new Set(tensors.keys()));
+  return others === undefined
+    ? []
+    : [`Names and shapes are also those of ${others}, which ${dialect.title} computes otherwise: check.`];
+}
+
+/** Heads by shapes: a norm or a kernel per head, or attention that needs no projection. */
 function storedHeads({ sources: { found }, measures }: Opened): Evidence<number> | undefined {
   const { tensors, dialect } = found;
   const perHead = ['attn.q_norm', 'q_norm', 'attn.sub_norm', 'sub_norm']
     .map((name) => `blocks.0.${name}.weight`)
     .find((name) => tensors.has(name));
   if (perHead) return stored(measures.dim / sideOf(tensors, perHead, 0), `${perHead} is one head wide`);
+  if (isBare(found))
+    return stored(1, `no projection behind blocks.0.attn, which ${dialect.title} leaves out for one head`);
   const heads = dialect.heads?.(tensors);
   return heads === undefined ? undefined : stored(heads, 'blocks.0: query kernel [dim, heads, d]');
 }
@@ -42,8 +63,8 @@ function impliedHeads({ published }: Sources<Published>, architecture: string): 
   return model && published.some(({ models }) => models === model.models) ? model.heads : undefined;
 }
 
-const dividesWidth = ({ dim }: Measures, heads: ConfigValue): boolean =>
-  typeof heads === 'number' && heads > 0 && dim % heads === 0;
+const dividesWidth = ({ inner }: Measures, heads: ConfigValue): boolean =>
+  typeof heads === 'number' && heads > 0 && inner % heads === 0;
 
 /**
  * Heads of the blocks: 64 channels each, as in Vaswani et al. 2017 and ViT, if nothing decides.
@@ -51,14 +72,15 @@ const dividesWidth = ({ dim }: Measures, heads: ConfigValue): boolean =>
  */
 function headsOf(opened: Opened): Evidence<number> {
   const { sources, measures } = opened;
-  const { dim } = measures;
+  const { inner } = measures;
+  const each = sources.found.dialect.habits?.perHead?.(inner) ?? 64;
   const decided = decide(sources, 'heads', {
     config: 'heads',
     implied: (architecture) => impliedHeads(sources, architecture),
     published: ({ heads }) => heads,
-    otherwise: assumed(nearestDivisor(dim, dim / 64), '64 per head; not stored in the weights'),
+    otherwise: assumed(nearestDivisor(inner, inner / each), `${each} per head; not stored in the weights`),
     is: (value) => dividesWidth(measures, value),
-    needed: `a number that divides the width ${dim}`,
+    needed: `a number that divides the width ${inner}`,
   });
   return storedHeads(opened) ?? decided;
 }
@@ -92,16 +114,24 @@ const poolPrefix: Fact<boolean> = {
   usual: [false, true],
 };
 
-const normOrder: Fact<'pre' | 'post'> = {
-  is: (value): value is 'pre' | 'post' => value === 'pre' || value === 'post',
-  needed: 'pre or post',
-  usual: ['pre', 'post'],
+const normOrder: Fact<NormOrder> = {
+  is: (value): value is NormOrder => value === 'pre' || value === 'post' || value === 'after',
+  needed: 'pre, post or after',
+  usual: ['pre', 'post', 'after'],
 };
 
 const facts = { activation, eps, pool_prefix: poolPrefix, norm_order: normOrder } as const;
 
-/** A hyper-parameter that no weight holds, by a name of timm's or a published model. */
-function published<T extends ConfigValue>(key: TimmFact, is: (value: ConfigValue) => value is T) {
+/**
+ * A hyper-parameter that no weight holds, by a name of timm's or a published model; of neither if
+ * the code base has habits of its own.
+ */
+function published<T extends ConfigValue>(
+  { found }: Sources<Published>,
+  key: TimmFact,
+  is: (value: ConfigValue) => value is T,
+) {
+  if (found.dialect.habits) return {};
   const known = (value: ConfigValue | undefined): T | undefined =>
     value !== undefined && is(value) ? value : undefined;
   return {
@@ -116,16 +146,19 @@ function fact<T extends ConfigValue>(
   { config, is, needed }: Fact<T>,
   otherwise: Evidence<T>,
 ): Evidence<T> {
-  return decide(sources, key, { config: config ?? [], ...published(key, is), otherwise, is, needed });
+  const more = published(sources, key, is);
+  return decide(sources, key, { config: config ?? [], ...more, otherwise, is, needed });
 }
 
 /** How the tokens become one vector, by the parts of the head. */
 function storedPool({ sources: { found }, measures }: Opened): Evidence<Pool> {
-  const { tensors } = found;
+  const { tensors, dialect } = found;
   const head = tensors.get('head.weight')?.shape[1];
+  const habit = measures.classToken ? habitual<Pool>(dialect.habits?.pool) : undefined;
   if (tensors.has('attn_pool.latent')) return stored<Pool>('map', 'attn_pool.latent');
   if (head === 2 * measures.dim)
     return stored<Pool>('token+avg', `head.weight reads ${head} = 2 × ${measures.dim} features`);
+  if (habit) return habit;
   if (tensors.has('fc_norm.weight'))
     return stored<Pool>('avg', 'fc_norm: the last norm comes after the mean');
   return measures.classToken ? stored<Pool>('token', 'cls_token') : stored<Pool>('avg', 'no class token');
@@ -163,12 +196,14 @@ function poolOf(opened: Opened): Evidence<Pool> {
  * Norms come first; only timm also has blocks with norms last, whose names are the same: without
  * LayerScale and with `fc_norm`.
  */
-function usualOrder({ sources: { found }, measures }: Opened): Evidence<'pre' | 'post'> {
+function usualOrder({ sources: { found }, measures }: Opened): Evidence<NormOrder> {
   const { dialect, tensors } = found;
+  const habit = habitual(dialect.habits?.norm_order?.(new Set(tensors.keys())));
+  if (habit) return habit;
   const scaled = measures.traits.split(' ').includes('ls');
   return dialect.name === 'timm' && tensors.has('fc_norm.weight') && !scaled
-    ? assumed<'pre' | 'post'>('pre', 'norms come first in nearly every model')
-    : stored<'pre' | 'post'>('pre', `norm1 and norm2, as ${dialect.title} builds blocks of these parts`);
+    ? assumed<NormOrder>('pre', 'norms come first in nearly every model')
+    : stored<NormOrder>('pre', `norm1 and norm2, as ${dialect.title} builds blocks of these parts`);
 }
 
 /** Warnings of what stands in config.json and these weights or this program cannot follow. */
@@ -191,9 +226,11 @@ function passedOver({ sources: { found }, measures }: Opened): readonly string[]
 /** Values offered for what may be set; heads by shapes leave no choice. */
 function choicesOf(opened: Opened, heads: number): NonNullable<Described['choices']> {
   const usual = Object.entries(facts).map(([key, { usual }]) => [key, usual] as const);
+  const { inner, flattened } = opened.measures;
   return {
     ...Object.fromEntries(usual),
-    heads: storedHeads(opened) ? [heads] : headsNear(opened.measures.dim, heads),
+    ...(flattened !== undefined && { patch: cutsOf(flattened).map(({ patch }) => sideOrPair(patch)) }),
+    heads: storedHeads(opened) ? [heads] : headsNear(inner, heads),
     pool: possiblePools(opened, storedPool(opened).value),
   };
 }
@@ -207,67 +244,165 @@ function headSource({ sources: { found }, measures }: Opened): string {
   return found.tensors.has('head.weight') ? 'head.weight' : 'projection.weight: width of the joint space';
 }
 
+/** The patch as the user says, which a convolution's kernel must be; undefined if nobody does. */
+function toldPatch({ found }: { readonly found: Found }): Size | undefined {
+  const told = given(found, 'patch');
+  const [, width = 0, ...kernel] = found.tensors.get('patch_embed.proj.weight')?.shape ?? [];
+  if (!told) return undefined;
+  const [height, across] = pairIn(told.value, 'patch');
+  const fits =
+    kernel.length === 0 ? width % (height * across) === 0 : kernel[0] === height && kernel[1] === across;
+  if (fits) return [height, across];
+  const needed =
+    kernel.length === 0 ? `a patch holds ${width} values` : `the kernel is one of ${kernel.join(' × ')}`;
+  throw new Error(`patch: ${String(told.value)} found; patch_embed.proj.weight: ${needed}`);
+}
+
+/**
+ * Sides of a patch: a kernel's, or, of a code base that flattens whatever the user cuts, those that
+ * are usual.
+ */
+function patchOf({ sources: { found }, measures }: Opened): Evidence<Sides> {
+  const sides = sideOrPair(measures.patch);
+  const { flattened, channels } = measures;
+  if (flattened === undefined || !found.dialect.habits) return stored(sides, 'patch_embed.proj.weight');
+  const [height, width] = measures.patch;
+  const why = `${flattened} values per patch, as ${height} × ${width} pixels of ${channels} channels have; a model of signals or volumes may have as many`;
+  return toldPatch({ found }) ? stored(sides, 'given by the user') : assumed<Sides>(sides, why);
+}
+
+/** Zeros around the image, if the code base pads it or the user says so. */
+function paddingOf({ sources }: Opened): Evidence<number> | undefined {
+  const habit = habitual(sources.found.dialect.habits?.padding);
+  if (!habit && !given(sources.found, 'padding')) return undefined;
+  return decide(sources, 'padding', {
+    otherwise: habit ?? stored(0, 'not padded'),
+    is: (value) => typeof value === 'number' && Number.isInteger(value) && value >= 0,
+    needed: 'a number of pixels',
+  });
+}
+
+/** What the classifier's outputs go through, if the code base puts something behind it. */
+function afterHead({ found }: Sources<Published>): Evidence<string> | undefined {
+  const head = found.tensors.get('head.weight')?.tensor.name;
+  return head === undefined ? undefined : habitual(found.dialect.habits?.afterHead?.(head));
+}
+
 /** The hyper-parameters, in the order in which people see them. */
 function evidenceOf(opened: Opened, layout: TableLayout, imageSize: Evidence<Size>) {
   const { sources, measures } = opened;
   const { dialect } = sources.found;
   const { depth, registers } = measures;
+  const { habits } = dialect;
+  const prefix = measures.classToken ? habitual(habits?.pool_prefix) : undefined;
+  const [padding, after] = [paddingOf(opened), afterHead(sources)];
   return {
     dim: stored(measures.dim, 'patch_embed.proj.weight'),
     depth: stored(depth, depth === 1 ? 'blocks.0' : `blocks.0 … blocks.${depth - 1}`),
     heads: headsOf(opened),
     mlp_ratio: stored(measures.mlp / measures.dim, 'hidden width of blocks.0'),
-    patch: stored(sideOrPair(measures.patch), 'patch_embed.proj.weight'),
+    patch: patchOf(opened),
+    ...(padding && { padding }),
     channels: stored(measures.channels, 'patch_embed.proj.weight'),
     image_size: imageSize,
     grid: layout.grid,
     position_slots: layout.slots,
     registers: stored(registers, registers > 0 ? 'reg_token' : 'no register tokens'),
     classes: stored(measures.classes, headSource(opened)),
-    activation: activationOf(sources, assumed('gelu', 'not stored in the weights'), {
-      config: 'activation',
-      ...published('activation', activation.is),
-    }),
+    activation: activationOf(
+      sources,
+      habitual(habits?.activation) ?? assumed('gelu', 'not stored in the weights'),
+      { config: 'activation', ...published(sources, 'activation', activation.is) },
+    ),
     eps: fact(sources, 'eps', eps, assumed(dialect.eps, `default of ${dialect.title}`)),
     pool: poolOf(opened),
     pool_prefix: fact(
       sources,
       'pool_prefix',
       poolPrefix,
-      stored(false, 'special tokens are left out of the mean'),
+      prefix ?? stored(false, 'special tokens are left out of the mean'),
     ),
     norm_order: fact(sources, 'norm_order', normOrder, usualOrder(opened)),
+    ...(after && { after_head: after }),
     resampling: stored<ResamplingName>(dialect.resampling[registers > 0 ? 1 : 0], `as ${dialect.title} does`),
   };
 }
 
 /** What a plain transformer is built by. */
-export type PlainConfig = Omit<ConfigOf<ReturnType<typeof evidenceOf>>, 'patch'> & { readonly patch: Size };
+export type PlainConfig = Omit<ConfigOf<ReturnType<typeof evidenceOf>>, 'patch'> & {
+  readonly patch: Size;
+  readonly bare_attention: boolean;
+  /** Positions that no table holds. */
+  readonly sincos: boolean;
+  /** A classifier, if one is stored, is left out. */
+  readonly headless?: boolean;
+};
 
 /** What a plain transformer's names and shapes, config and published models settle. */
 type Plain = Opened &
   Pick<Recognised<PlainConfig>, 'config' | 'evidence' | 'choices' | 'imageSize' | 'warnings'>;
 
+/** Image size of a model that computes its positions, which take any. */
+const usualSize: Size = [224, 224];
+
+/** Whether the positions are computed: no table is stored, and the code base computes them. */
+const computesPositions = ({ dialect, tensors }: Found): boolean =>
+  dialect.habits?.positions === 'sincos' && !tensors.has('pos_embed');
+
+/** The positions' grid and the image that fills it; undefined if there are no positions. */
+function placesOf(
+  found: Found,
+  measures: Measures,
+): { readonly layout: TableLayout; readonly size: Size; readonly source: string } | undefined {
+  if (computesPositions(found)) {
+    const told = positionedSize(
+      { found, measures },
+      { slots: stored(0, ''), grid: stored(inPatches(usualSize, measures.patch), ''), warnings: [] },
+    );
+    const known = told.source !== 'the position table';
+    const grid = inPatches(told.size, measures.patch);
+    const slots = stored(0, 'positions are sines and cosines of the place, of patches alone');
+    const source = known ? told.source : 'the usual size; the positions are computed for any';
+    const layout = { slots, grid: known ? stored(grid, source) : assumed(grid, source), warnings: [] };
+    return { layout, size: told.size, source: known ? source : `assumed: ${source}` };
+  }
+  const patchesAlone = found.dialect.habits?.positions === 'patches';
+  const specials = patchesAlone && { classToken: false, distillationToken: false, registers: 0 };
+  const placed = { found, measures: { ...measures, ...specials } };
+  const layout = measures.positions > 0 ? positionLayout(placed) : undefined;
+  return layout && { layout, ...positionedSize(placed, layout) };
+}
+
 /**
  * Settles the hyper-parameters of a plain transformer; undefined if one of its parts is missing.
  */
 export function settlePlain(found: Found): Plain | undefined {
-  const measures = measure(found.tensors);
-  const layout = measures && measures.depth > 0 ? positionLayout({ found, measures }) : undefined;
-  if (!measures || !layout) return undefined;
+  const measures = measure(found.tensors, toldPatch({ found }));
+  const places = measures && measures.depth > 0 ? placesOf(found, measures) : undefined;
+  if (!measures || !places) return undefined;
   const opened = {
     sources: { found, published: publishedModels(measures, found.dialect.name) },
     measures,
   };
-  const { size, source } = positionedSize({ found, measures }, layout);
-  const byTable = source === 'the position table' && layout.grid.assumed;
-  const settled = evidenceOf(opened, layout, { value: size, source, assumed: byTable });
+  const { layout, size, source } = places;
+  const guessed = layout.grid.assumed && /^(?:assumed: |the position table)/.test(source);
+  const settled = evidenceOf(opened, layout, { value: size, source, assumed: guessed });
   return {
     ...opened,
-    config: { ...configOf(settled), patch: measures.patch },
+    config: {
+      ...configOf(settled),
+      patch: measures.patch,
+      bare_attention: isBare(found),
+      sincos: computesPositions(found),
+    },
     evidence: settled,
     choices: choicesOf(opened, settled.heads.value),
     imageSize: size,
-    warnings: [...layout.warnings, ...passedOver(opened), ...unseen(found, measures.patch)],
+    warnings: [
+      ...layout.warnings,
+      ...passedOver(opened),
+      ...unseen(found, measures.patch),
+      ...namesakes(found),
+    ],
   };
 }

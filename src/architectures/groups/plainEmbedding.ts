@@ -1,7 +1,7 @@
 import { at } from '../../domain/lists';
 import { tokenCount } from '../../domain/probes';
 import type { Grid, Size } from '../../domain/size';
-import type { GraphBuilder } from '../../graph/builder';
+import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
 import { resampled, type ResamplingName } from '../blocks/positions';
@@ -22,6 +22,10 @@ export interface PlacingConfig {
 export interface EmbeddingConfig extends PlacingConfig {
   readonly channels: number;
   readonly patch: Size;
+  /** Zeros on each side of the image. */
+  readonly padding?: number;
+  /** Positions are sines and cosines of the place, and no table is stored. */
+  readonly sincos?: boolean;
 }
 
 /** Patches `[batch, rows · columns, dim]` and the grid on which they lie. */
@@ -74,7 +78,31 @@ function placedPatches(
   if (!b.has('pos_embed') || !native || !resampling) return patches;
   const whole = b.parameter('pos_embed');
   const rows = slots === 0 ? whole : b.slice(whole, 1, slots, at(whole.shape, 1));
-  return b.add('Add', [patches, resampled(b, rows, native, grid, resampling)]);
+  const placed = b.add('Add', [patches, resampled(b, rows, native, grid, resampling)]);
+  return b.has('pos_shared') ? b.add('Add', [placed, b.parameter('pos_shared')]) : placed;
+}
+
+/**
+ * Sines and cosines of the columns, then of the rows, of a grid, `[1, rows · columns, dim]` (Beyer
+ * et al. 2022, "Better plain ViT baselines for ImageNet-1k"): a place times
+ * 10000^(-k / (dim/4 - 1)) for k from 0. Throws if the width has no quarters.
+ */
+function sineTable(b: GraphBuilder, [rows, columns]: Grid, dim: number): ValueInfo {
+  const quarter = dim / 4;
+  if (!Number.isInteger(quarter) || quarter < 2)
+    throw new ParameterError(
+      'patch_embed.proj.weight',
+      `${dim} wide; sines and cosines need a multiple of 4`,
+    );
+  const table = new Float32Array(rows * columns * dim);
+  for (let place = 0; place < rows * columns; place++)
+    for (let k = 0; k < quarter; k++) {
+      const slow = 10000 ** (k / (quarter - 1));
+      const [across, down] = [(place % columns) / slow, Math.floor(place / columns) / slow];
+      const values = [Math.sin(across), Math.cos(across), Math.sin(down), Math.cos(down)];
+      for (const [part, value] of values.entries()) table[place * dim + part * quarter + k] = value;
+    }
+  return b.constant('/positions', 'F32', [1, rows * columns, dim], table);
 }
 
 /**
@@ -86,8 +114,10 @@ export function embed(b: GraphBuilder, config: EmbeddingConfig, { imageSize, bat
   const cut = b.scope(
     'patch_embed',
     () => {
-      const { patches, grid } = patchEmbedding(b, pixels, config.patch);
-      return { patches: maybeNorm(b, patches, 'norm', config.eps), grid };
+      const { patches, grid } = patchEmbedding(b, pixels, config.patch, config);
+      const normed = maybeNorm(b, patches, 'norm', config.eps);
+      const dim = at(normed.shape, 2);
+      return { patches: config.sincos ? b.add('Add', [normed, sineTable(b, grid, dim)]) : normed, grid };
     },
     { title: 'Patch embedding' },
   );

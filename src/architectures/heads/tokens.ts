@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
-import { maybeNorm, type Tokens } from '../blocks/layers';
+import { activate, maybeNorm, type Tokens } from '../blocks/layers';
 import { meanOfTokens, sequence } from '../blocks/maps';
 import { patchesOnly, tokenAt } from '../blocks/specialTokens';
 import type { TokenMaps } from '../blocks/stages';
@@ -21,6 +21,10 @@ export interface TokenHeadConfig {
   /** Heads and activation of `map`, which pools by attention. */
   readonly heads: number;
   readonly activation: string;
+  /** A classifier, if one is stored, is left out. */
+  readonly headless?: boolean;
+  /** What the classifier's outputs go through. */
+  readonly after_head?: string;
 }
 
 /** Half the sum of two values of one shape. */
@@ -76,9 +80,11 @@ export function distilledTokens(b: GraphBuilder, tokens: Tokens): void {
 export function tokensAnswer(b: GraphBuilder, { tokens }: TokenMaps, config: TokenHeadConfig): void {
   const all = sequence(b, tokens);
   const normed = maybeNorm(b, pool(b, tokens, config), 'fc_norm', config.eps);
-  const features = b.has('pre_logits.weight') ? b.add('Tanh', [b.linear(normed, 'pre_logits')]) : normed;
-  const classifies = b.has('head.weight');
-  if (classifies) b.output('logits', b.linear(features, 'head'), 'logits');
+  const hidden = b.has('pre_logits.weight') ? b.add('Tanh', [b.linear(normed, 'pre_logits')]) : normed;
+  const features = maybeNorm(b, hidden, 'head_norm', config.eps);
+  const { after_head: after = 'identity', headless = false } = config;
+  const classifies = !headless && b.has('head.weight');
+  if (classifies) b.output('logits', activate(b, b.linear(features, 'head'), after), 'logits');
   const pooled = !classifies && b.has('pooler.weight');
   b.output('features', pooled ? b.add('Tanh', [b.linear(features, 'pooler')]) : features, 'features');
   b.output('tokens', all, 'tokens');

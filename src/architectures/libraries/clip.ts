@@ -1,4 +1,4 @@
-import { asTokens, rows, transposed, type Dialect, type Rename } from '../dialect';
+import { asTokens, rows, transposed, type Dialect, type Layout, type Rename } from '../dialect';
 import { timmNames, timmTerritory } from './timm';
 
 /** Rows for a block of Hugging Face's CLIP and SigLIP towers. */
@@ -57,47 +57,61 @@ export const transformersClip: Dialect = {
   ],
 };
 
-/** Rows for a block of OpenAI's residual attention transformer. */
-function inResblock(from: string, to: string): Rename {
-  return [
-    new RegExp(`^visual\\.transformer\\.resblocks\\.(\\d+)\\.${from}(weight|bias)$`),
-    `blocks.$1.${to}.$2`,
-  ];
-}
-
 /** The text tower of OpenAI's names, whose own lie at the root. */
 export const openAiText: readonly Rename[] = [
   ...text,
   [/^(positional_embedding|transformer\..+|token_embedding\.weight|ln_final\.(?:weight|bias))$/, 'text.$1'],
 ];
 
-/** openai/CLIP (TorchScript archives) and open_clip's own image tower: the names are the same. */
-export const openAiClip: Dialect = {
-  name: 'clip',
-  title: 'OpenAI CLIP / open_clip',
-  dualEncoder: true,
-  resampling: ['bicubic, antialias', 'bicubic, antialias'],
-  eps: 1e-5,
-  territory: /^visual\./,
-  signature: [/^visual\.conv1\.weight$/, /^visual\.transformer\.resblocks\.0\./],
-  renames: [
-    [/^visual\.class_embedding$/, 'cls_token', asTokens],
-    [/^visual\.conv1\.weight$/, 'patch_embed.proj.weight'],
-    [/^visual\.positional_embedding$/, 'pos_embed', asTokens],
-    [/^visual\.ln_pre\.(weight|bias)$/, 'norm_pre.$1'],
-    inResblock('attn\\.in_proj_', 'attn.qkv'),
-    inResblock('attn\\.out_proj\\.', 'attn.proj'),
-    inResblock('ln_1\\.', 'norm1'),
-    inResblock('ln_2\\.', 'norm2'),
-    inResblock('mlp\\.c_fc\\.', 'mlp.fc1'),
-    inResblock('mlp\\.c_proj\\.', 'mlp.fc2'),
-    [/^visual\.transformer\.resblocks\.(\d+)\.ls_([12])\.gamma$/, 'blocks.$1.ls$2.gamma'],
-    [/^visual\.ln_post\.(weight|bias)$/, 'norm.$1'],
-    [/^visual\.proj$/, 'projection.weight', transposed],
-    ...openAiText,
-  ],
-  modules: [[/^blocks\.(\d+)$/, 'visual.transformer.resblocks.$1']],
-};
+/** openai/CLIP's and open_clip's own image tower, whose names begin with `at`. */
+function openAiTower(at: string, text: readonly Rename[], more: Partial<Dialect>): Dialect {
+  const root = at.replaceAll('.', '\\.');
+  const row = (from: string, to: string, layout?: Layout): Rename => [
+    new RegExp(`^${root}${from}$`),
+    to,
+    ...(layout ? ([layout] as const) : ([] as const)),
+  ];
+  const inResblock = (from: string, to: string): Rename =>
+    row(`transformer\\.resblocks\\.(\\d+)\\.${from}(weight|bias)`, `blocks.$1.${to}.$2`);
+  return {
+    name: 'clip',
+    title: 'OpenAI CLIP / open_clip',
+    dualEncoder: true,
+    resampling: ['bicubic, antialias', 'bicubic, antialias'],
+    eps: 1e-5,
+    signature: [new RegExp(`^${root}conv1\\.weight$`), new RegExp(`^${root}transformer\\.resblocks\\.0\\.`)],
+    renames: [
+      row('class_embedding', 'cls_token', asTokens),
+      row('conv1\\.weight', 'patch_embed.proj.weight'),
+      row('positional_embedding', 'pos_embed', asTokens),
+      row('ln_pre\\.(weight|bias)', 'norm_pre.$1'),
+      inResblock('attn\\.in_proj_', 'attn.qkv'),
+      inResblock('attn\\.out_proj\\.', 'attn.proj'),
+      inResblock('ln_1\\.', 'norm1'),
+      inResblock('ln_2\\.', 'norm2'),
+      inResblock('mlp\\.c_fc\\.', 'mlp.fc1'),
+      inResblock('mlp\\.c_proj\\.', 'mlp.fc2'),
+      row('transformer\\.resblocks\\.(\\d+)\\.ls_([12])\\.gamma', 'blocks.$1.ls$2.gamma'),
+      row('ln_post\\.(weight|bias)', 'norm.$1'),
+      row('proj', 'projection.weight', transposed),
+      ...text,
+    ],
+    modules: [[/^blocks\.(\d+)$/, `${at}transformer.resblocks.$1`]],
+    ...more,
+  };
+}
+
+/** openai/CLIP (TorchScript archives) and open_clip: the tower beside the text's. */
+export const openAiClip: Dialect = openAiTower('visual.', openAiText, { territory: /^visual\./ });
+
+/**
+ * The tower saved alone, `model.visual.state_dict()`: its names are those of the text tower of a
+ * whole model, which has no convolution.
+ */
+export const openAiTowerAlone: Dialect = openAiTower('', [], {
+  territory: /^(?:transformer|attn_pool\w*|conv\d|bn\d|layer\d|attnpool|downsample|ln_\w+)\./,
+  absent: [/^token_embedding\.weight$/, /^attn_pool\./],
+});
 
 /**
  * open_clip over a timm model: `visual.trunk.*` has timm's names, `visual.head.proj` maps to the

@@ -6,7 +6,9 @@ import { resnetNames } from '../resnet/names';
 import { segformerNames } from '../segformer/names';
 import { swinNames } from '../swin/names';
 import { swinv2Names } from '../swinv2/names';
+import { dinov2 } from '../libraries/dinov2';
 import { transformers, transformers5 } from '../libraries/transformers';
+import { transformersVitPose } from '../libraries/vitPose';
 
 /** A kind of model of which an image backbone is a part. */
 interface Holder {
@@ -200,6 +202,15 @@ const holders: readonly Holder[] = [
   { model: 'OWLv2', at: 'owlv2.vision_model.', dialects: [owlVit] },
   { model: 'DPT', at: 'dpt.', dialects: [hybrid, ...vits], beside: unread },
   { model: 'DPT or Depth Anything', at: 'backbone.', signature: /^neck\./, dialects: vits, beside: unread },
+  {
+    model: 'Depth Anything',
+    at: 'pretrained.',
+    signature: /^depth_head\./,
+    // Files that others made of the model may lack the mask token.
+    dialects: [{ ...dinov2, signature: dinov2.signature.filter(({ source }) => !/mask/.test(source)) }],
+    beside: /^mask_token$/,
+  },
+  { model: 'ViTPose', at: 'backbone.', signature: /^head\.conv\.weight$/, dialects: [transformersVitPose] },
   {
     model: 'BEiT with UperNet',
     at: 'beit.',

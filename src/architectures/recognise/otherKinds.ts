@@ -1,4 +1,5 @@
 import type { Tensor } from '../../checkpoint/tensors';
+import { relativeOf } from './relatives';
 
 /**
  * Files that people open by mistake, by names that only they have; the first that some tensor has.
@@ -26,6 +27,8 @@ export function otherKind(tensors: readonly Tensor[]): string | undefined {
     const found = tensors.find((tensor) => name.test(tensor.name));
     if (found) return `looks like ${kind}: ${found.name}`;
   }
+  const relative = relativeOf(tensors);
+  if (relative !== undefined) return `looks like ${relative}`;
   return tensors.some((tensor) => tensor.name.includes('.'))
     ? undefined
     : 'plain arrays without module names';
