@@ -6,8 +6,31 @@ const inLayer = (from: string, to: string): Rename => [
   `blocks.$1.${to}.$2`,
 ];
 
+/** detectron2's ViT and mmdetection's project of it: timm's names, with relative positions. */
+const detectron2: Dialect = {
+  name: 'detectron2',
+  title: 'detectron2 / mmdetection',
+  families: ['vitdet'],
+  resampling: ['bicubic', 'bicubic'],
+  eps: 1e-6,
+  territory: /^(?:blocks|patch_embed|neck)\./,
+  signature: [
+    /^patch_embed\.proj\.weight$/,
+    /^blocks\.0\.attn\.rel_pos_h$/,
+    /^blocks\.0\.attn\.qkv\.weight$/,
+  ],
+  // SAM's encoder has a neck; MViT's tables lie in stages.
+  absent: [/^neck\./, /^cls_token$/],
+  renames: [
+    [/^pos_embed$/, 'pos_embed'],
+    [/^(patch_embed\.proj\.(?:weight|bias))$/, '$1'],
+    [/^(blocks\.\d+\.(?:norm[12]|attn|mlp|residual)\..+)$/, '$1'],
+  ],
+};
+
 /** Hugging Face transformers: VitDet. */
 export const vitdetNames: readonly Dialect[] = [
+  detectron2,
   {
     name: 'transformers',
     title: 'Hugging Face transformers',
