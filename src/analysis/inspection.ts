@@ -251,6 +251,7 @@ const labels: Readonly<Record<string, string>> = {
   reduction: 'Key reduction',
   position_slots: 'Special tokens in the position table',
   pool_prefix: 'Special tokens pooled',
+  after_head: 'Behind the classifier',
   pool_type: 'Downsampling by',
   qkv: 'Order of Q, K, V',
   rope: 'Rotary positions',

@@ -14,7 +14,7 @@ import {
   type TimmFact,
 } from '../published/published';
 import { activationOf, decide, knownActivation, sideOf, type Sources } from '../decide';
-import type { Habit } from '../dialect';
+import type { Dialect, Habit } from '../dialect';
 import { cutsOf, measure, type Measures } from './measure';
 import { inPatches, positionedSize, positionLayout, unseen } from './patchGrid';
 import type { NormOrder } from './plainBlocks';
@@ -114,13 +114,17 @@ const poolPrefix: Fact<boolean> = {
   usual: [false, true],
 };
 
-const normOrder: Fact<NormOrder> = {
-  is: (value): value is NormOrder => value === 'pre' || value === 'post' || value === 'after',
-  needed: 'pre, post or after',
-  usual: ['pre', 'post', 'after'],
-};
+/** Orders of norms: behind the sums only where a code base may have them there. */
+function normOrderIn({ habits }: Dialect): Fact<NormOrder> {
+  const usual: readonly NormOrder[] = habits?.norm_order ? ['pre', 'post', 'after'] : ['pre', 'post'];
+  return {
+    is: (value): value is NormOrder => usual.some((order) => order === value),
+    needed: usual.join(' or '),
+    usual,
+  };
+}
 
-const facts = { activation, eps, pool_prefix: poolPrefix, norm_order: normOrder } as const;
+const facts = { activation, eps, pool_prefix: poolPrefix } as const;
 
 /**
  * A hyper-parameter that no weight holds, by a name of timm's or a published model; of neither if
@@ -225,7 +229,10 @@ function passedOver({ sources: { found }, measures }: Opened): readonly string[]
 
 /** Values offered for what may be set; heads by shapes leave no choice. */
 function choicesOf(opened: Opened, heads: number): NonNullable<Described['choices']> {
-  const usual = Object.entries(facts).map(([key, { usual }]) => [key, usual] as const);
+  const normOrder = normOrderIn(opened.sources.found.dialect);
+  const usual = Object.entries({ ...facts, norm_order: normOrder }).map(
+    ([key, { usual }]) => [key, usual] as const,
+  );
   const { inner, flattened } = opened.measures;
   return {
     ...Object.fromEntries(usual),
@@ -322,7 +329,7 @@ function evidenceOf(opened: Opened, layout: TableLayout, imageSize: Evidence<Siz
       poolPrefix,
       prefix ?? stored(false, 'special tokens are left out of the mean'),
     ),
-    norm_order: fact(sources, 'norm_order', normOrder, usualOrder(opened)),
+    norm_order: fact(sources, 'norm_order', normOrderIn(dialect), usualOrder(opened)),
     ...(after && { after_head: after }),
     resampling: stored<ResamplingName>(dialect.resampling[registers > 0 ? 1 : 0], `as ${dialect.title} does`),
   };
