@@ -39,5 +39,7 @@ export const timm: Dialect = {
   eps: 1e-6,
   territory: timmTerritory,
   signature: [/^patch_embed\.proj\.weight$/, /^blocks\.0\./],
+  // ViTPose's: its positions are read otherwise.
+  absent: [/^last_norm\./],
   renames: timmNames,
 };

@@ -8,7 +8,9 @@ import { swinNames } from '../swin/names';
 import { swinv2Names } from '../swinv2/names';
 import { dinov2 } from '../libraries/dinov2';
 import { transformers, transformers5 } from '../libraries/transformers';
-import { transformersVitPose } from '../libraries/vitPose';
+import { mmpretrain, mmsegmentation } from '../libraries/openMmlab';
+import { transformersVitPose, vitPose } from '../libraries/vitPose';
+import { detectron2 } from '../vitdet/names';
 
 /** A kind of model of which an image backbone is a part. */
 interface Holder {
@@ -47,6 +49,7 @@ function within({ model, at, signature, beside, buffers }: Holder, inner: Dialec
     prefix: undefined,
     territory: undefined,
     signature: [...inner.signature.map((name) => behind(at, name)), ...(signature ? [signature] : [])],
+    ...(inner.absent && { absent: inner.absent.map((name) => behind(at, name)) }),
     renames: [
       ...rows,
       ...(beside ? [[behind(at, beside), 'beside.$&'] as const] : []),
@@ -211,6 +214,25 @@ const holders: readonly Holder[] = [
     beside: /^mask_token$/,
   },
   { model: 'ViTPose', at: 'backbone.', signature: /^head\.conv\.weight$/, dialects: [transformersVitPose] },
+  { model: 'ViTPose', at: 'backbone.', signature: /^keypoint_head\./, dialects: [vitPose] },
+  {
+    model: 'SETR, Segmenter or UperNet (mmsegmentation)',
+    at: 'backbone.',
+    signature: /^decode_head\./,
+    dialects: [mmsegmentation, mmpretrain],
+  },
+  {
+    model: 'ViTDet (detectron2)',
+    at: 'backbone.net.',
+    signature: /^(?:backbone\.simfp_\d|proposal_generator|roi_heads)\./,
+    dialects: [detectron2],
+  },
+  {
+    model: 'ViTDet (mmdetection)',
+    at: 'backbone.',
+    signature: /^(?:neck|rpn_head|roi_head|bbox_head)\./,
+    dialects: [detectron2],
+  },
   {
     model: 'BEiT with UperNet',
     at: 'beit.',

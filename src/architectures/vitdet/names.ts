@@ -7,7 +7,7 @@ const inLayer = (from: string, to: string): Rename => [
 ];
 
 /** detectron2's ViT and mmdetection's project of it: timm's names, with relative positions. */
-const detectron2: Dialect = {
+export const detectron2: Dialect = {
   name: 'detectron2',
   title: 'detectron2 / mmdetection',
   families: ['vitdet'],

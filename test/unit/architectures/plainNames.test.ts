@@ -229,16 +229,38 @@ describe('plain transformers under the names of other code bases', () => {
     });
   });
 
-  it('are known inside of models whose backbone they are', async () => {
-    const anything = await known(
-      'dinov2-reg4-original-pth',
-      { 'depth_head.projects.0.weight': [8, 24, 1, 1] },
-      { rename: (name) => (name.startsWith('depth_head') ? name : `pretrained.${name}`) },
-    );
-    assert.match(anything.recognition.title, /image backbone of Depth Anything/);
-    const { params } = countParameters(anything.checkpoint, anything.recognition);
-    const alone = await known('dinov2-reg4-original-pth');
-    assert.equal(params - countParameters(alone.checkpoint, alone.recognition).params, 8 * 24);
+  describe('as the backbone of a larger model', () => {
+    const holders: readonly (readonly [
+      model: RegExp,
+      id: string,
+      at: string,
+      beside: Readonly<Record<string, Shape>>,
+    ])[] = [
+      [
+        /of Depth Anything$/,
+        'dinov2-reg4-original-pth',
+        'pretrained.',
+        { 'depth_head.projects.0.weight': [8, 24, 1, 1] },
+      ],
+      [/of ViTPose$/, 'vitpose-pth', 'backbone.', { 'keypoint_head.final_layer.weight': [17, 24, 1, 1] }],
+      [/of SETR/, 'mmseg-vit-pth', 'backbone.', { 'decode_head.conv_seg.weight': [19, 24, 1, 1] }],
+      [/of ViTDet/, 'vitdet-detectron2-pth', 'backbone.net.', { 'backbone.simfp_2.0.weight': [8, 24, 2, 2] }],
+      [/of ViTDet/, 'vitdet-detectron2-pth', 'backbone.', { 'rpn_head.rpn_conv.weight': [8, 24, 3, 3] }],
+    ];
+    for (const [model, id, at, beside] of holders)
+      it(`${id} behind ${at} is said to be one, and what lies beside it counts`, async () => {
+        const rename = (name: string): string => (name in beside ? name : `${at}${name}`);
+        const held = await known(id, beside, { rename });
+        assert.match(held.recognition.title, model);
+        const alone = await known(id);
+        const more = Object.values(beside).flatMap((shape) =>
+          shape.reduce((product, side) => product * side),
+        );
+        const counted = [held, alone].map(
+          (each) => countParameters(each.checkpoint, each.recognition).params,
+        );
+        assert.deepEqual(counted[0], (counted[1] ?? 0) + (more[0] ?? 0));
+      });
   });
 
   it("reads ViTPose of transformers with the library's padding and its shared row of positions", async () => {
