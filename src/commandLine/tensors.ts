@@ -84,13 +84,14 @@ export async function preprocess(
 }
 
 async function preprocessByConfig(config: string, image: string, session: Session): Promise<TensorData> {
-  const { decodeImage } = await import('../inference/decode');
+  const { decodeFor } = await import('../inference/decode');
   const { apply } = await import('../preprocessing/pipeline');
   const { resolvePreprocessing } = await import('../preprocessing/resolve');
   const { asStored, imageSize } = session.options;
   const sidecars = await readSidecars(config);
   const preprocessing = resolvePreprocessing({ sidecars, fileName: config, dialect: '', imageSize });
-  const { pixelValues, shape } = apply(preprocessing, await decodeImage(image, { asStored }));
+  const { source } = await decodeFor(image, preprocessing.channels ?? 3, { asStored });
+  const { pixelValues, shape } = apply(preprocessing, source);
   return { dtype: 'F32', shape, data: pixelValues };
 }
 

@@ -1,47 +1,50 @@
-/** Reads an image file into RGB bytes, as Pillow's `Image.open(path).convert("RGB")` would. */
+/**
+ * Reads an image file: into RGB bytes, as Pillow's `Image.open(path).convert("RGB")` would, or into
+ * the bands of a model that takes other channels. What is not decoded exactly is refused by name,
+ * or says so in its notes.
+ */
 import { open } from 'node:fs/promises';
-import type { Sharp, SharpOptions } from 'sharp';
+import { CheckpointError } from '../checkpoint/errors';
+import { pictureOf, type Raster } from '../preprocessing/raster';
+import type { RgbImage } from '../preprocessing/resize';
+import { decodeBmp } from './decoders/bmp';
+import { decodeNpy } from './decoders/npy';
+import { UnsupportedImage } from './decoders/refusal';
+import * as tiff from './decoders/tiff';
+import { decodeAlpha, decodeWithSharp, MissingDecoder, type SharpFacts } from './decoders/withSharp';
+import { ImageError } from './imageError';
 import { describeUnsupported, imageFormats } from './imageFormats';
 import type { ImageFormat } from './imageFormats';
-import type { RgbImage } from '../preprocessing/resize';
 
+export { ImageError } from './imageError';
 export { imageExtensions } from './imageFormats';
 
 /** Pillow refuses from here on (DecompressionBombError): 537 MB as RGB. */
 export const maxImagePixels = 178_956_970;
 
-/** BMP files are read whole; 32 bits for each of the pixels allowed, and a palette. */
-const maxBmpBytes = maxImagePixels * 4 + 4096;
+/** Files are read whole: 64 bits for each of the pixels allowed, and what stands beside them. */
+const maxFileBytes = maxImagePixels * 8 + 65_536;
 
 const headBytes = 4096;
-
-/** An image that cannot be read; the message names the file, what was found and what is allowed. */
-export class ImageError extends Error {
-  override readonly name = 'ImageError';
-  constructor(
-    readonly kind: 'malformed' | 'unsupported' | 'unreadable',
-    readonly path: string,
-    readonly detail: string,
-    options?: ErrorOptions,
-  ) {
-    super(`${path}: ${detail}`, options);
-  }
-}
 
 export interface DecodeOptions {
   /** Leaves the EXIF orientation alone: what timm's and torchvision's loaders see. */
   readonly asStored?: boolean;
 }
 
-export interface DecodedImage extends RgbImage {
+/** What is known of a decoded file beside its pixels. */
+export interface DecodedFile {
   /** EXIF orientation, 1 … 8; 1 if there is none. */
   readonly orientation: number;
   /** The orientation was applied. */
   readonly applied: boolean;
   readonly format: string;
-  /** What a person should know about the conversion to 8-bit RGB. */
+  /** What a person should know about the conversion. */
   readonly notes: readonly string[];
 }
+
+/** An image as 8-bit RGB. */
+export interface DecodedImage extends RgbImage, DecodedFile {}
 
 /** The file's first bytes, its size, and its format. Opens and closes the file. */
 async function peek(path: string): Promise<{ head: Buffer; size: number }> {
@@ -56,9 +59,13 @@ async function peek(path: string): Promise<{ head: Buffer; size: number }> {
       await file.close();
     }
   } catch (error) {
-    if (error instanceof ImageError) throw error;
-    throw new ImageError('unreadable', path, `cannot be read: ${messageOf(error)}`, { cause: error });
+    throw unreadable(path, error);
   }
+}
+
+function unreadable(path: string, error: unknown): ImageError {
+  if (error instanceof ImageError) return error;
+  return new ImageError('unreadable', path, `cannot be read: ${messageOf(error)}`, { cause: error });
 }
 
 function messageOf(error: unknown): string {
@@ -74,15 +81,18 @@ function pixelLimit(path: string, found: string): ImageError {
   );
 }
 
-/** Refuses by the header alone, before any decoder allocates for it. */
-function checkDeclared(path: string, format: ImageFormat, head: Buffer): void {
-  if (!format.declared || head.length < 26) return;
-  const [width, height] = format.declared(new DataView(head.buffer, head.byteOffset, head.length));
+/** Refuses by the declared size, before any decoder allocates for it. */
+function checkSize(path: string, width: number, height: number): void {
   if (width * height > maxImagePixels) throw pixelLimit(path, `${width} × ${height}`);
   if (width === 0 || height === 0) {
     const detail = `its header gives a size of ${width} × ${height} pixels; both must be at least 1`;
     throw new ImageError('malformed', path, detail);
   }
+}
+
+function checkDeclared(path: string, format: ImageFormat, head: Buffer): void {
+  if (!format.declared || head.length < 26) return;
+  checkSize(path, ...format.declared(new DataView(head.buffer, head.byteOffset, head.length)));
 }
 
 /** The decoder's own words, on one line and without the library's prefixes. */
@@ -93,181 +103,137 @@ function decoderWords(error: unknown): string {
   return [...new Set(lines.filter((line) => line && line !== 'Unknown error'))].slice(0, 2).join(', ');
 }
 
+/** What a decoder threw, in words that tell a kind that is not decoded from damage. */
 function decodingFailed(path: string, format: ImageFormat, error: unknown): ImageError {
+  if (error instanceof ImageError) return error;
+  if (error instanceof MissingDecoder)
+    return new ImageError('unreadable', path, error.message, { cause: error });
+  if (error instanceof UnsupportedImage)
+    return new ImageError(
+      'unsupported',
+      path,
+      `this kind of ${format.name} is not decoded: ${error.message}. Save it as PNG.`,
+      { cause: error },
+    );
+  if (error instanceof CheckpointError)
+    return new ImageError(error.kind === 'malformed' ? 'malformed' : 'unsupported', path, error.detail, {
+      cause: error,
+    });
   if (/pixel limit/.test(messageOf(error))) return pixelLimit(path, 'its header says so');
   const words = decoderWords(error);
   const detail = `the ${format.name} is corrupt or cut off (truncated)${words ? `: ${words}` : ''}. Save it again from its source.`;
   return new ImageError('malformed', path, detail, { cause: error });
 }
 
-type SharpModule = (path: string, options: SharpOptions) => Sharp;
-
-/**
- * sharp is native code: loaded with the first image, and told to keep none, as files change on
- * disk.
- */
-async function loadSharp(path: string): Promise<SharpModule> {
+async function readWhole(path: string, size: number): Promise<Buffer> {
+  if (size > maxFileBytes) throw pixelLimit(path, `${size} bytes`);
   try {
-    const { default: sharp } = await import('sharp');
-    sharp.cache(false);
-    return sharp;
+    const file = await open(path);
+    try {
+      return await file.readFile();
+    } finally {
+      await file.close();
+    }
   } catch (error) {
-    const detail = `the image decoder (sharp) has no build for this platform: ${messageOf(error).split('\n')[0]}`;
-    throw new ImageError('unreadable', path, detail, { cause: error });
+    throw unreadable(path, error);
   }
 }
 
-function muldiv255(a: number, b: number): number {
-  const t = a * b + 128;
-  return (t + (t >> 8)) >> 8;
-}
+/** Chroma of AVIF is upsampled by libheif's filter, which is not libavif's. */
+const avifNote = (subsampling: string): string =>
+  `AVIF with chroma of ${subsampling}: colours at hard edges differ from Pillow's, whose decoder smooths them otherwise`;
 
-/** Pillow's conversion; colour profiles, which libvips would use, differ by up to 120. */
-function rgbOfCmyk(cmyk: Uint8Array): Uint8Array {
-  const rgb = new Uint8Array((cmyk.length / 4) * 3);
-  for (let from = 0, to = 0; from < cmyk.length; from += 4, to += 3) {
-    const light = 255 - cmyk[from + 3]!;
-    for (let c = 0; c < 3; c++) rgb[to + c] = light - muldiv255(cmyk[from + c]!, light);
-  }
-  return rgb;
-}
-
-interface Facts {
-  readonly space?: string | undefined;
-  readonly depth?: string | undefined;
-  readonly pages?: number | undefined;
-  readonly hasAlpha?: boolean | undefined;
-}
-
-function notesOf({ space, depth, pages = 1, hasAlpha }: Facts, format: string): string[] {
+function notesOf({ space, depth, pages = 1, hasAlpha, chromaSubsampling }: SharpFacts, format: string) {
+  const [, subsampling] = /^(4:[0-3]:[0-3])/.exec(chromaSubsampling ?? '') ?? [];
   return [
     ...(pages > 1 ? [`the first of ${pages} ${format === 'TIFF' ? 'pages' : 'frames'}`] : []),
     ...(depth === 'ushort' ? [`16 bits per channel, of which the high byte is used`] : []),
     ...(space === 'grey16' ? ['Pillow\'s convert("RGB") would show it white'] : []),
     ...(space === 'cmyk' ? ['CMYK, converted as Pillow does, without a colour profile'] : []),
     ...(hasAlpha ? ['transparency dropped: the colour under it shows'] : []),
+    ...(format === 'AVIF' && subsampling && subsampling !== '4:4:4' ? [avifNote(subsampling)] : []),
   ];
 }
 
-/** Everything but BMP. */
-async function decodeWithSharp(
-  path: string,
-  format: ImageFormat,
-  options: DecodeOptions,
-): Promise<DecodedImage> {
-  const sharp = await loadSharp(path);
-  // `error` keeps images that decoders merely warn about (odd profiles, stray bytes), which
-  // Pillow opens as well.
-  const settings: SharpOptions = { ignoreIcc: true, failOn: 'error', limitInputPixels: maxImagePixels };
-  try {
-    const facts = await sharp(path, settings).metadata();
-    const orientation = facts.orientation ?? 1;
-    // Pillow turns TIFF images itself while it loads them.
-    const applied = orientation !== 1 && (!options.asStored || format.name === 'TIFF');
-    const cmyk = facts.space === 'cmyk';
-    const source = sharp(path, settings);
-    const turned = applied ? source.autoOrient() : source;
-    const space = cmyk ? 'cmyk' : 'srgb';
-    const spaced = cmyk ? turned.pipelineColourspace('cmyk') : turned.removeAlpha();
-    const { data, info } = await spaced.toColourspace(space).raw().toBuffer({ resolveWithObject: true });
-    return {
-      width: info.width,
-      height: info.height,
-      rgb: cmyk ? rgbOfCmyk(data) : data,
-      orientation,
-      applied,
-      format: format.name,
-      notes: notesOf(facts, format.name),
-    };
-  } catch (error) {
-    if (error instanceof ImageError) throw error;
-    throw decodingFailed(path, format, error);
-  }
+type Decoder = (file: ImageFile, options: DecodeOptions) => Promise<DecodedImage>;
+
+/** A file that is to be decoded: its format, and how to read it. */
+interface ImageFile {
+  readonly path: string;
+  readonly format: ImageFormat;
+  readonly read: () => Promise<Buffer>;
 }
 
-/**
- * Uncompressed rows are padded to four bytes; a shorter file is cut off (the library would read
- * zeros).
- */
-function checkBmpRows(bytes: Buffer): void {
-  const [width, height] = [bytes.readUInt32LE(18), Math.abs(bytes.readInt32LE(22))];
-  const [bits, compression] = [bytes.readUInt16LE(28), bytes.readUInt32LE(30)];
-  const runLengthCoded = compression === 1 || compression === 2;
-  const needed = bytes.readUInt32LE(10) + Math.ceil((width * bits) / 32) * 4 * height;
-  if (!runLengthCoded && needed > bytes.length) {
-    throw new Error(`${needed} bytes needed for ${width} × ${height} pixels, ${bytes.length} found`);
-  }
-}
+const decodeByLibrary: Decoder = async ({ format, read }, { asStored = false }) => {
+  // Pillow turns TIFF images itself while it loads them.
+  const turns = !asStored || format.name === 'TIFF';
+  const { facts, ...image } = await decodeWithSharp(await read(), maxImagePixels, turns);
+  return { ...image, format: format.name, notes: notesOf(facts, format.name) };
+};
 
-async function readWhole(path: string, size: number): Promise<Buffer> {
-  if (size > maxBmpBytes) throw pixelLimit(path, `${size} bytes`);
-  const file = await open(path);
-  try {
-    return await file.readFile();
-  } finally {
-    await file.close();
-  }
-}
+const decodeByBmp: Decoder = async ({ format, read }) => ({
+  ...decodeBmp(await read()),
+  format: format.name,
+  orientation: 1,
+  applied: false,
+  notes: [],
+});
 
-/**
- * The library takes the pixels to follow the palette at once; the header may say that they lie
- * further on.
- */
-function withoutGap(bytes: Buffer): Buffer {
-  const [headerSize, bits, compression] = [
-    bytes.readUInt32LE(14),
-    bytes.readUInt16LE(28),
-    bytes.readUInt32LE(30),
-  ];
-  const masks = headerSize > 40 ? 0 : compression === 3 ? 12 : compression === 6 ? 16 : 0;
-  const colours = bytes.readUInt32LE(46) || (bits <= 8 ? 1 << bits : 0);
-  const start = 14 + headerSize + masks + colours * 4;
-  const offset = bytes.readUInt32LE(10);
-  return offset > start ? Buffer.concat([bytes.subarray(0, start), bytes.subarray(offset)]) : bytes;
-}
+/** Compressions of TIFF that libvips decodes with libtiff as Pillow does. */
+const libraryCompressions: ReadonlySet<number> = new Set([2, 3, 4, 7]);
 
-/**
- * With 4 bits the library stops at the end of the first row of an odd width; rows have room for one
- * pixel more.
- */
-function withEvenWidth(bytes: Buffer): Buffer {
-  const width = bytes.readUInt32LE(18);
-  if (bytes.readUInt16LE(28) !== 4 || width % 2 === 0) return bytes;
-  const copy = Buffer.from(bytes);
-  copy.writeUInt32LE(width + 1, 18);
-  return copy;
-}
+const decodeByTiff: Decoder = async (file, options) => {
+  const bytes = await file.read();
+  const pages = tiff.readPages(bytes);
+  const [page] = pages;
+  if (!page) throw new UnsupportedImage('it has no page');
+  checkSize(file.path, page.width, page.height);
+  const { compression, orientation, samples } = page;
+  if (libraryCompressions.has(compression) && samples <= 4)
+    return decodeByLibrary({ ...file, read: () => Promise.resolve(bytes) }, options);
+  if (!tiff.hasCodec(compression))
+    throw new UnsupportedImage(
+      `${tiff.compressionName(compression)} compression, ${tiff.describePage(page)}`,
+    );
+  const image = tiff.decodePage(bytes, page);
+  const count = tiff.wholePages(pages).length;
+  return {
+    ...image,
+    format: file.format.name,
+    orientation: orientation >= 1 && orientation <= 8 ? orientation : 1,
+    applied: orientation > 1 && orientation <= 8,
+    notes: [...(count > 1 ? [`the first of ${count} pages`] : []), ...image.notes],
+  };
+};
 
-/**
- * Alpha, blue, green, red (the only order that the library keeps for palettes too) to RGB, without
- * columns too many.
- */
-function rgbOfAbgr(data: Uint8Array, stored: number, width: number, height: number): Uint8Array {
-  const rgb = new Uint8Array(width * height * 3);
-  let to = 0;
-  for (let y = 0; y < height; y++) {
-    for (let from = y * stored * 4; from < (y * stored + width) * 4; from += 4) {
-      rgb[to++] = data[from + 3]!;
-      rgb[to++] = data[from + 2]!;
-      rgb[to++] = data[from + 1]!;
-    }
-  }
-  return rgb;
-}
+const decodeByNpy: Decoder = async ({ path, format }) => {
+  const { raster, notes } = await decodeNpy(path);
+  checkSize(path, raster.width, raster.height);
+  const note = `an array of ${raster.channels} channels, stretched over 0 … 255 for the eye`;
+  return {
+    ...pictureOf(raster),
+    format: format.name,
+    orientation: 1,
+    applied: false,
+    notes: [...notes, note],
+  };
+};
 
-/** sharp's prebuilt libvips has no BMP. */
-async function decodeBmp(path: string, format: ImageFormat, size: number): Promise<DecodedImage> {
-  const bytes = await readWhole(path, size);
-  try {
-    checkBmpRows(bytes);
-    const { decode } = await import('bmp-ts');
-    const { width: stored, height, data } = decode(withEvenWidth(withoutGap(bytes)));
-    const width = bytes.readUInt32LE(18);
-    const rgb = rgbOfAbgr(data, stored, width, height);
-    return { width, height, rgb, format: format.name, orientation: 1, applied: false, notes: [] };
-  } catch (error) {
-    throw decodingFailed(path, format, error);
-  }
+/** Decoders of the formats that libvips does not read, or not as Pillow does. */
+const decoders: Readonly<Record<string, Decoder>> = {
+  BMP: decodeByBmp,
+  TIFF: decodeByTiff,
+  NumPy: decodeByNpy,
+};
+
+/** Finds out what a file is. Throws `ImageError` for none that is decoded. */
+async function identify(path: string): Promise<ImageFile> {
+  const { head, size } = await peek(path);
+  if (size === 0) throw new ImageError('malformed', path, 'the file is empty (0 bytes); an image is needed');
+  const format = imageFormats.find(({ matches }) => matches(head));
+  if (!format) throw new ImageError('unsupported', path, describeUnsupported(head));
+  checkDeclared(path, format, head);
+  return { path, format, read: () => readWhole(path, size) };
 }
 
 /**
@@ -276,10 +242,104 @@ async function decodeBmp(path: string, format: ImageFormat, size: number): Promi
  * Throws `ImageError`.
  */
 export async function decodeImage(path: string, options: DecodeOptions = {}): Promise<DecodedImage> {
-  const { head, size } = await peek(path);
-  if (size === 0) throw new ImageError('malformed', path, 'the file is empty (0 bytes); an image is needed');
-  const format = imageFormats.find(({ matches }) => matches(head));
-  if (!format) throw new ImageError('unsupported', path, describeUnsupported(head));
-  checkDeclared(path, format, head);
-  return format.name === 'BMP' ? decodeBmp(path, format, size) : decodeWithSharp(path, format, options);
+  const file = await identify(path);
+  try {
+    return await (decoders[file.format.name] ?? decodeByLibrary)(file, options);
+  } catch (error) {
+    throw decodingFailed(path, file.format, error);
+  }
+}
+
+/** An image as a model's preprocessing takes it, and as a person sees it. */
+export interface DecodedInput extends DecodedFile {
+  readonly source: RgbImage | Raster;
+  readonly picture: RgbImage;
+}
+
+/** Channels that colours are converted to: grey, and red, green and blue. */
+const isColour = (channels: number): boolean => channels === 1 || channels === 3;
+
+/**
+ * Decodes an image for a model of so many channels. One and three are had of colours; others are
+ * values as they are stored: the samples or pages of a TIFF file, an array of NumPy's, or red,
+ * green, blue and alpha. Throws `ImageError`, which for another number of channels names both.
+ */
+export async function decodeFor(
+  path: string,
+  channels: number,
+  options: DecodeOptions = {},
+): Promise<DecodedInput> {
+  const file = await identify(path);
+  if (isColour(channels) && file.format.name !== 'NumPy') {
+    const { orientation, applied, format, notes, ...picture } = await decodeImage(path, options);
+    return { source: picture, picture, orientation, applied, format, notes };
+  }
+  try {
+    const { raster, notes } = await bandsOf(file, channels);
+    checkSize(path, raster.width, raster.height);
+    const picture = pictureOf(raster);
+    const about = { picture, format: file.format.name, orientation: 1, applied: false, notes };
+    if (raster.channels === channels) return { ...about, source: raster };
+    // Bytes of one or three channels are a picture like any other.
+    const isPicture = raster.samples instanceof Uint8Array && isColour(raster.channels);
+    if (isPicture && isColour(channels)) return { ...about, source: picture };
+    throw wrongChannels(path, channels, `${raster.channels}`);
+  } catch (error) {
+    throw decodingFailed(path, file.format, error);
+  }
+}
+
+function wrongChannels(path: string, needed: number, found: string): ImageError {
+  const detail =
+    `the model takes ${needed} channels; the image has ${found}. ` +
+    `A TIFF of ${needed} bands or pages is needed, or a .npy array [height, width, ${needed}] or [${needed}, height, width].`;
+  return new ImageError('unsupported', path, detail);
+}
+
+async function bandsOf(
+  { path, format, read }: ImageFile,
+  channels: number,
+): Promise<{ readonly raster: Raster; readonly notes: readonly string[] }> {
+  if (format.name === 'NumPy') return decodeNpy(path, channels);
+  const bytes = await read();
+  if (format.name === 'TIFF') {
+    const pages = tiff.readPages(bytes);
+    const [page] = pages;
+    if (page) checkSize(path, page.width, page.height);
+    if (!tiff.bandCounts(pages).includes(channels))
+      throw wrongChannels(path, channels, tiff.describeBands(pages));
+    return tiff.decodeBands(bytes, pages, channels);
+  }
+  const image = channels === 4 && format.name !== 'BMP' && (await decodeAlpha(bytes, maxImagePixels));
+  if (!image) throw wrongChannels(path, channels, 'those of a picture: 3 (red, green, blue) or 1 (grey)');
+  const { width, height, rgba } = image;
+  const notes = ['assumed: the channels of the model are red, green, blue and alpha, as the image has them'];
+  return { raster: { width, height, channels, samples: rgba }, notes };
+}
+
+/**
+ * Decodes an image for the eye: as `decodeImage` does, and of bands that are no colours the first
+ * three, stretched. Throws `ImageError`.
+ */
+export async function decodeForDisplay(path: string, options: DecodeOptions): Promise<RgbImage> {
+  try {
+    return await decodeImage(path, options);
+  } catch (error) {
+    const bands = error instanceof ImageError && error.kind === 'unsupported' && (await anyBands(path));
+    if (bands) return pictureOf(bands);
+    throw error;
+  }
+}
+
+/** All bands of a TIFF file's first page; undefined of any other file. */
+async function anyBands(path: string): Promise<Raster | undefined> {
+  try {
+    const { format, read } = await identify(path);
+    if (format.name !== 'TIFF') return undefined;
+    const bytes = await read();
+    const [page] = tiff.readPages(bytes);
+    return page && tiff.decodeBands(bytes, [page], page.samples).raster;
+  } catch {
+    return undefined; // What was wrong with it as an image says more.
+  }
 }

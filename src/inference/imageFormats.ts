@@ -50,7 +50,16 @@ export const imageFormats: readonly ImageFormat[] = [
     name: 'BMP',
     extensions: ['.bmp'],
     matches: startsWith(0x42, 0x4d),
-    declared: (head) => [head.getUint32(18, true), Math.abs(head.getInt32(22, true))],
+    // OS/2's first header is shorter, and its sides are of 16 bits.
+    declared: (head) =>
+      head.getUint32(14, true) === 12
+        ? [head.getUint16(18, true), head.getUint16(20, true)]
+        : [head.getUint32(18, true), Math.abs(head.getInt32(22, true))],
+  },
+  {
+    name: 'NumPy',
+    extensions: ['.npy'],
+    matches: (head) => head[0] === 0x93 && ascii(head, 1, 6) === 'NUMPY',
   },
 ];
 
@@ -66,7 +75,28 @@ const refused: readonly { readonly matches: RegExp; readonly text: string }[] = 
   { matches: /^%PDF/, text: 'a PDF document' },
   { matches: /^[\s\S]{4}ftyp(heic|heix|hevc|mif1|msf1)/, text: 'a HEIC image, which is not decoded here' },
   { matches: /^8BPS/, text: 'a Photoshop document' },
+  { matches: /^P[1-7FfyY]\s/, text: 'a Netpbm image (PBM, PGM, PPM, PAM), which is not decoded here' },
+  {
+    matches: /^(\0\0\0\x0cjP {2}\r\n\x87\n|\xff\x4f\xff\x51)/,
+    text: 'a JPEG 2000 image, which is not decoded here',
+  },
+  { matches: /^(\0\0\0\x0cJXL \r\n\x87\n|\xff\x0a)/, text: 'a JPEG XL image, which is not decoded here' },
+  { matches: /^\0\0[\x01\x02]\0/, text: 'an icon or a cursor (ICO, CUR), which is not decoded here' },
+  { matches: /^(#\?RADIANCE|#\?RGBE)/, text: 'a Radiance HDR image, which is not decoded here' },
+  { matches: /^\x76\x2f\x31\x01/, text: 'an OpenEXR image, which is not decoded here' },
+  { matches: /^\x1f\x8b/, text: 'a file compressed with gzip' },
+  { matches: /^[\s\S]{128}DICM/, text: 'a DICOM image, which is not decoded here' },
+  { matches: /^\x89HDF\r\n\x1a\n/, text: 'an HDF5 file' },
+  { matches: /^SIMPLE {2}=/, text: 'a FITS image, which is not decoded here' },
 ];
+
+/**
+ * Those of pictures: an array may hold anything, so that only one that is picked by hand is taken
+ * for an image.
+ */
+export const pictureExtensions: readonly string[] = imageFormats
+  .filter(({ name }) => name !== 'NumPy')
+  .flatMap(({ extensions }) => extensions);
 
 /** What a file of no supported format is. */
 export function describeUnsupported(head: Uint8Array): string {

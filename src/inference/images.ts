@@ -1,7 +1,8 @@
 import type { Pixels } from '../domain/pixels';
 import type { Region } from '../tasks/run';
 import type { ImageRequest, ImageView } from './remoteApi';
-import { decodeImage } from './decode';
+import { decodeFor, decodeForDisplay } from './decode';
+import { sourceWarnings } from '../preprocessing/bands';
 import { apply, type ModelInput } from '../preprocessing/pipeline';
 import { resize, type RgbImage } from '../preprocessing/resize';
 
@@ -15,21 +16,23 @@ export interface Prepared {
 /** Decodes and preprocesses an image. Throws `ImageError` and `PreprocessingError`. */
 export async function prepareImage(request: ImageRequest): Promise<Prepared> {
   const started = performance.now();
-  const decoded = await decodeImage(request.path, { asStored: request.asStored });
+  const { path, asStored, preprocessing } = request;
+  const decoded = await decodeFor(path, preprocessing.channels ?? 3, { asStored });
+  const { source, picture } = decoded;
   const decodedAt = performance.now();
-  const input = apply(request.preprocessing, decoded);
+  const input = apply(preprocessing, source);
   const preprocess = performance.now() - decodedAt;
   const view: ImageView = {
     seen: {
-      image: request.path,
-      pixels: reduced(decoded, request.displaySide),
-      size: [decoded.width, decoded.height],
+      image: path,
+      pixels: reduced(picture, request.displaySide),
+      size: [picture.width, picture.height],
       seen: pixels(input.seen),
       region: whole(input),
       orientation: { exif: decoded.orientation, applied: decoded.applied },
     },
     times: { decode: decodedAt - started, preprocess, run: 0, load: 0 },
-    warnings: [...decoded.notes, ...request.preprocessing.warnings],
+    warnings: [...decoded.notes, ...sourceWarnings(preprocessing, source), ...preprocessing.warnings],
   };
   return { input, view };
 }
@@ -63,7 +66,7 @@ function reduced(image: RgbImage, side: number): Pixels {
 
 /** Returns an image as decoded, with its longer side at most `side`. */
 export async function displayImage(path: string, asStored: boolean, side: number): Promise<Pixels> {
-  return reduced(await decodeImage(path, { asStored }), side);
+  return reduced(await decodeForDisplay(path, { asStored }), side);
 }
 
 /** A small JPEG as a data URL. */

@@ -97,10 +97,13 @@ function feed(
   { pixelValues, shape }: ModelInput,
 ): Readonly<Record<string, TensorData>> {
   for (const { name, shape: own } of loaded.request.graph.inputs)
-    if (name in inputs && own.join() !== shape.join())
+    if (name in inputs && own.join() !== shape.join()) {
+      // What cannot be changed by another size is not said to be.
+      const advice = own.at(-3) === shape.at(-3) ? '; choose another image size or preprocessing' : '';
       throw new Error(
-        `the image becomes [${shape.join(', ')}], and the model takes ${name} [${own.join(', ')}]; choose another image size or preprocessing`,
+        `the image becomes [${shape.join(', ')}], and the model takes ${name} [${own.join(', ')}]${advice}`,
       );
+    }
   const image: TensorData = { dtype: 'F32', shape, data: pixelValues };
   return Object.fromEntries(Object.keys(inputs).map((name) => [name, image]));
 }

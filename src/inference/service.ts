@@ -326,11 +326,11 @@ class InferenceService implements Inference {
   private imageRequest(request: Omit<ClassifyRequest, 'attention' | 'topK'>): ImageRequest {
     const { opened, image, options = {} } = request;
     const model = opened.model.at(options.imageSize);
-    model.graph();
+    const channels = channelsOf(model);
     return {
       path: image,
       asStored: options.asStored ?? false,
-      preprocessing: preprocessingOf(model, options),
+      preprocessing: preprocessingOf(model, channels, options),
       displaySide: request.displaySide ?? displaySide,
     };
   }
@@ -467,8 +467,18 @@ function inputSizeOf({ imageSize, recognition }: Model, { imageSize: native }: M
   return { current: imageSize, native, step: recognition.sizeStep };
 }
 
+/** Channels of the image that a model takes; throws if it has no graph. */
+function channelsOf(model: Model): number {
+  const { inputs } = model.graph();
+  const shape = inputs.find((input) => input.shape.length >= 4)?.shape ?? [];
+  const [height, width] = model.imageSize ?? [];
+  // Behind rows and columns they come last.
+  const isLast = shape.at(-3) === height && shape.at(-2) === width && shape.at(-1) !== width;
+  return shape.at(isLast ? -1 : -3) ?? 3;
+}
+
 /** The preprocessing of a model, following the size it is run at. */
-function preprocessingOf(model: Model, options: RunOptions): Preprocessing {
+function preprocessingOf(model: Model, channels: number, options: RunOptions): Preprocessing {
   const { checkpoint, recognition, imageSize } = model;
   const known = recognition.family === null ? undefined : recognition;
   return resolvePreprocessing({
@@ -478,6 +488,7 @@ function preprocessingOf(model: Model, options: RunOptions): Preprocessing {
     family: known?.label,
     defaults: known?.pixels,
     imageSize,
+    channels,
     overrides: parseOverrides(options.preprocessing),
   });
 }

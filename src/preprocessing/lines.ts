@@ -1,6 +1,6 @@
 import type { PreprocessingLine } from './line';
 import { normalisations } from './normalisations';
-import { describeStep, type SettingName, type Preprocessing, type Step, type Triple } from './pipeline';
+import { describeStep, type SettingName, type Preprocessing, type Step } from './pipeline';
 import { defaults, type DefaultsName } from './defaults';
 import type { Overrides } from './resolve';
 import { filters } from './resize';
@@ -139,8 +139,8 @@ const parsers: Readonly<Record<LineKey, (value: string) => Overrides[LineKey]>> 
     if (share > 0 && share <= 1) return share;
     throw new Error(`preprocessing cropPct: ${value} found; a number above 0 and up to 1 is needed`);
   },
-  mean: (value) => triple('mean', value),
-  std: (value) => triple('std', value),
+  mean: (value) => perChannel('mean', value),
+  std: (value) => perChannel('std', value),
 };
 
 function one<T extends string>(key: string, value: string, allowed: readonly T[]): T {
@@ -150,15 +150,15 @@ function one<T extends string>(key: string, value: string, allowed: readonly T[]
   return found;
 }
 
-/** A published set by name, one number for all channels, or three. */
-function triple(key: 'mean' | 'std', value: string): Triple {
+/** A published set by name, one number for all channels, or one for each. */
+function perChannel(key: 'mean' | 'std', value: string): readonly number[] {
   const published = Object.entries(normalisations).find(([name]) => name === value);
   if (published) return published[1][key];
   const numbers = value.split(',').map(Number);
-  const [red = NaN, green = red, blue = green] = numbers;
-  const fits =
-    numbers.length <= 3 && numbers.length !== 2 && value.trim() !== '' && numbers.every(Number.isFinite);
-  if (fits && (key === 'mean' || numbers.every((number) => number !== 0))) return [red, green, blue];
+  const [only = NaN] = numbers;
+  const fits = numbers.length !== 2 && value.trim() !== '' && numbers.every(Number.isFinite);
+  if (fits && (key === 'mean' || numbers.every((number) => number !== 0)))
+    return numbers.length === 1 ? [only, only, only] : numbers;
   const names = Object.keys(normalisations).join(', ');
   throw new Error(
     `preprocessing ${key}: ${value} found; one number, three with commas, or ${names} are needed`,

@@ -1,5 +1,7 @@
 /** Carries out the steps of a preprocessing on images. */
 import { at } from '../domain/lists';
+import { groupSteps, greyOf, isRaster } from './bands';
+import { pictureOf, threeChannels, type Raster } from './raster';
 import { cut, resize, resizeFloat } from './resize';
 import type { FloatImage, RgbImage, RasterSize, Window } from './resize';
 import { PreprocessingError, resizedSize, roundHalfEven } from './steps';
@@ -50,15 +52,15 @@ export interface View {
 }
 
 export interface ModelInput extends View {
-  /** Planes of red, green, blue (or the reverse). */
+  /** Planes of red, green, blue (or the reverse), of grey, or of bands. */
   readonly pixelValues: Float32Array;
-  /** [1, 3, H, W]; [1, 1, 3, H, W] for a video model. */
+  /** [1, channels, H, W]; [1, 1, channels, H, W] for a video model. */
   readonly shape: readonly number[];
 }
 
 export interface BatchInput {
   readonly pixelValues: Float32Array;
-  /** [images, 3, H, W]; [1, frames, 3, H, W] for a video model. */
+  /** [images, channels, H, W]; [1, frames, channels, H, W] for a video model. */
   readonly shape: readonly number[];
   /**
    * 1 on the image, 0 in padding: [images, H, W]; only if a pad step asks for it.
@@ -137,16 +139,15 @@ function place(placed: Placed, resizing: ResizeStep | undefined, crop: CropStep 
 }
 
 function resized(image: RgbImage | FloatImage, size: RasterSize, step: ResizeStep, window: Window) {
-  if (!(image.rgb instanceof Uint8Array))
-    throw new PreprocessingError('an image is resized as floats only once');
   const { filter, floats } = step;
-  const bytes = { ...image, rgb: image.rgb };
-  if (!floats) return resize(bytes, size, filter, window);
-  if (filter === 'bilinear' || filter === 'bicubic') return resizeFloat(bytes, size, filter, window);
+  if (image.rgb instanceof Uint8Array && !floats)
+    return resize({ ...image, rgb: image.rgb }, size, filter, window);
+  if (image.height === size.height && image.width === size.width) return cut(image, window);
+  if (filter === 'bilinear' || filter === 'bicubic') return resizeFloat(image, size, filter, window);
   throw new PreprocessingError(`the filter ${filter} is not defined on floats; bilinear and bicubic are`);
 }
 
-function surround(image: RgbImage | FloatImage, window: Window, visible: Window, fill: Triple) {
+function surround(image: RgbImage | FloatImage, window: Window, visible: Window, fill: readonly number[]) {
   if (window.height === visible.height && window.width === visible.width) return image;
   return onto(image, window, visible.left - window.left, visible.top - window.top, fill);
 }
@@ -157,16 +158,22 @@ function onto<Any extends RgbImage | FloatImage>(
   { height, width }: RasterSize,
   left: number,
   top: number,
-  fill: Triple,
+  fill: readonly number[],
 ): Any {
   const samples = height * width * 3;
   const rgb = image.rgb instanceof Uint8Array ? new Uint8Array(samples) : new Float32Array(samples);
-  if (fill.some((value) => value !== 0)) for (let i = 0; i < samples; i++) rgb[i] = fill[i % 3] ?? 0;
+  const colour = tripleOf(fill);
+  if (fill.some((value) => value !== 0)) for (let i = 0; i < samples; i++) rgb[i] = colour[i % 3] ?? 0;
   for (let y = 0; y < image.height; y++) {
     const row = image.rgb.subarray(y * image.width * 3, (y + 1) * image.width * 3);
     rgb.set(row, ((top + y) * width + left) * 3);
   }
   return { ...image, height, width, rgb };
+}
+
+/** Values of three channels; of one it is repeated. */
+function tripleOf([first = 0, second = first, third = first]: readonly number[]): Triple {
+  return [first, second, third];
 }
 
 /** Bytes of float samples, for the eye. */
@@ -175,7 +182,7 @@ function toBytes({ height, width, rgb }: RgbImage | FloatImage): RgbImage {
   return { height, width, rgb: new Uint8Array(Uint8ClampedArray.from(rgb).buffer) };
 }
 
-function placeAll(image: RgbImage, steps: readonly Step[]): Placed {
+function placeAll(image: RgbImage | FloatImage, steps: readonly Step[]): Placed {
   let placed: Placed = { image, extent: { x: 0, y: 0, width: image.width, height: image.height } };
   for (const [i, step] of steps.entries()) {
     const [before, after] = [steps[i - 1], steps[i + 1]];
@@ -220,12 +227,17 @@ function planeOf(plane: number, steps: readonly ValueStep[]): Plane {
 }
 
 /**
- * Interleaved samples to planes. A byte has 256 values, so its arithmetic is done once per value.
+ * Interleaved samples to planes, of grey to one. A byte has 256 values, so its arithmetic is done
+ * once per value.
  */
-function planesOf({ rgb }: RgbImage | FloatImage, steps: readonly ValueStep[]): Float32Array {
+function planesOf(
+  { rgb }: RgbImage | FloatImage,
+  steps: readonly ValueStep[],
+  channels: number,
+): Float32Array {
   const pixels = rgb.length / 3;
-  const out = new Float32Array(rgb.length);
-  for (let c = 0; c < 3; c++) {
+  const out = new Float32Array(pixels * channels);
+  for (let c = 0; c < channels; c++) {
     const { channel, value } = planeOf(c, steps);
     const table =
       rgb instanceof Uint8Array ? Float32Array.from({ length: 256 }, (_, v) => value(v)) : undefined;
@@ -242,9 +254,9 @@ interface Prepared extends Placed {
   readonly planes: Float32Array;
 }
 
-function prepare(image: RgbImage, steps: readonly Step[]): Prepared {
+function prepare(image: RgbImage | FloatImage, steps: readonly Step[], channels: number): Prepared {
   const placed = placeAll(image, steps);
-  return { ...placed, planes: planesOf(placed.image, steps.filter(isValueStep)) };
+  return { ...placed, planes: planesOf(placed.image, steps.filter(isValueStep), channels) };
 }
 
 function paddedSize(step: PadStep, prepared: readonly Prepared[]): RasterSize {
@@ -260,14 +272,15 @@ function paddedSize(step: PadStep, prepared: readonly Prepared[]): RasterSize {
 /** Zeros after normalisation are the mean colour before it. */
 function meanColour(steps: readonly Step[]): Triple {
   const step = steps.find((other): other is NormalizeStep => other.kind === 'normalize');
-  return step ? (step.mean.map((v) => Math.round(v * 255)) as unknown as Triple) : [0, 0, 0];
+  return step ? tripleOf(step.mean.map((v) => Math.round(v * 255))) : [0, 0, 0];
 }
 
 function pad(prepared: Prepared, size: RasterSize, colour: Triple): Prepared {
   const { image, extent, planes } = prepared;
   if (image.height === size.height && image.width === size.width) return prepared;
-  const out = new Float32Array(size.height * size.width * 3);
-  for (let row = 0; row < 3 * image.height; row++) {
+  const channels = planes.length / (image.height * image.width);
+  const out = new Float32Array(size.height * size.width * channels);
+  for (let row = 0; row < channels * image.height; row++) {
     const [plane, y] = [Math.floor(row / image.height), row % image.height];
     const line = planes.subarray(row * image.width, (row + 1) * image.width);
     out.set(line, (plane * size.height + y) * size.width);
@@ -329,12 +342,17 @@ function concatenated(parts: readonly Float32Array[]): Float32Array {
 }
 
 /**
- * Prepares several images as one input. Without a pad step all must come out at the same size.
- * Throws `PreprocessingError`.
+ * Prepares several images as one input, grey if the model takes one channel. Without a pad step all
+ * must come out at the same size. Throws `PreprocessingError`.
  */
-export function applyBatch(preprocessing: Preprocessing, images: readonly RgbImage[]): BatchInput {
+export function applyBatch(
+  preprocessing: Preprocessing,
+  given: readonly (RgbImage | FloatImage)[],
+): BatchInput {
   const { steps, video } = preprocessing;
-  const prepared = images.map((image) => prepare(image, steps));
+  const channels = preprocessing.channels === 1 ? 1 : 3;
+  const images = channels === 1 ? given.map(greyOf) : given;
+  const prepared = images.map((image) => prepare(image, steps, channels));
   const padding = steps.find((step): step is PadStep => step.kind === 'pad');
   const size = padding ? paddedSize(padding, prepared) : at(prepared, 0).image;
   const odd = prepared.find(({ image }) => image.height !== size.height || image.width !== size.width);
@@ -349,7 +367,7 @@ export function applyBatch(preprocessing: Preprocessing, images: readonly RgbIma
   const lead = video ? [1, images.length] : [images.length];
   return {
     pixelValues: concatenated(padded.map(({ planes }) => planes)),
-    shape: [...lead, 3, size.height, size.width],
+    shape: [...lead, channels, size.height, size.width],
     ...(padding && { pixelMask: maskOf(prepared, size) }),
     views: padded.map((each, i) => viewOf(each, at(images, i))),
   };
@@ -357,9 +375,34 @@ export function applyBatch(preprocessing: Preprocessing, images: readonly RgbIma
 
 /**
  * Prepares one image. Throws `PreprocessingError` if the image's size does not fit the
- * steps.
+ * steps, or if it has other channels than the model takes.
  */
-export function apply(preprocessing: Preprocessing, image: RgbImage): ModelInput {
+export function apply(preprocessing: Preprocessing, image: RgbImage | Raster): ModelInput {
+  if (isRaster(image)) return applyBands(preprocessing, image);
+  const { channels = 3 } = preprocessing;
+  if (channels !== 1 && channels !== 3)
+    throw new PreprocessingError(`the model takes ${channels} channels; the image has 3 (red, green, blue)`);
   const { pixelValues, shape, views } = applyBatch(preprocessing, [image]);
   return { pixelValues, shape, ...at(views, 0) };
+}
+
+/** Prepares bands. Every step treats channels alike, so that they go through three at a time. */
+function applyBands(preprocessing: Preprocessing, raster: Raster): ModelInput {
+  const { channels = 3 } = preprocessing;
+  if (raster.channels !== channels)
+    throw new PreprocessingError(`the model takes ${channels} channels; the image has ${raster.channels}`);
+  const asBytes = raster.samples instanceof Uint8Array;
+  const parts: Float32Array[] = [];
+  const shape: number[] = [];
+  for (let first = 0; first < channels; first += 3) {
+    const part = { ...preprocessing, channels: 3, steps: groupSteps(preprocessing, first, asBytes) };
+    const { pixelValues, shape: own } = applyBatch(part, [threeChannels(raster, first)]);
+    const plane = pixelValues.length / 3;
+    parts.push(pixelValues.subarray(0, plane * Math.min(3, channels - first)));
+    shape.splice(0, shape.length, ...own.slice(0, -3), channels, ...own.slice(-2));
+  }
+  // What is seen takes the same way as the values.
+  const seen = { ...preprocessing, channels: 3, steps: groupSteps(preprocessing, 0, true) };
+  const { views } = applyBatch(seen, [pictureOf(raster)]);
+  return { pixelValues: concatenated(parts), shape, ...at(views, 0) };
 }

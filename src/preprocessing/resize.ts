@@ -356,7 +356,7 @@ export type FloatFilter = Extract<Filter, 'bilinear' | 'bicubic'>;
  * … 255 if the filter overshoots.
  */
 export function resizeFloat(
-  source: RgbImage,
+  source: RgbImage | FloatImage,
   size: RasterSize,
   filter: FloatFilter,
   window: Window = { left: 0, top: 0, ...size },

@@ -2,9 +2,10 @@
 import type { Sourced } from '../domain/evidence';
 import type { Size } from '../domain/size';
 import type { Sidecars } from '../checkpoint/checkpoint';
+import { forChannels } from './channels';
 import { defaults, type Defaults, type DefaultsName } from './defaults';
 import { normalisations } from './normalisations';
-import type { SettingName, SettingRecord, Preprocessing, Step, Triple } from './steps';
+import type { SettingName, SettingRecord, Preprocessing, Step } from './steps';
 import { findPublished, type Published } from './published/published';
 import type { Filter } from './resize';
 import { isObject } from './settings';
@@ -34,8 +35,9 @@ export const dialectDefaults: Readonly<Record<string, DefaultsName>> = {
 export interface Overrides {
   /** Takes the place of whatever the files say. */
   readonly defaults?: DefaultsName;
-  readonly mean?: Triple;
-  readonly std?: Triple;
+  /** One for every channel, or one for all. */
+  readonly mean?: readonly number[];
+  readonly std?: readonly number[];
   readonly filter?: Filter;
   readonly cropPct?: number;
   readonly cropMode?: CropMode;
@@ -54,6 +56,8 @@ export interface ResolveInput {
    * The size the model is run at; the pipeline follows it. Without it the configured size is taken.
    */
   readonly imageSize?: Size | undefined;
+  /** Channels that the model takes; without them what a configuration says, else three. */
+  readonly channels?: number | undefined;
   readonly overrides?: Overrides | undefined;
 }
 
@@ -69,18 +73,18 @@ function timmConfig(config: Json | undefined): Json | undefined {
 type Found = Preprocessing | undefined;
 type Finder = (input: ResolveInput, size: Sourced<Size> | undefined) => Found;
 
-const fromPreprocessor: Finder = ({ sidecars: { preprocessor, config } }, size) => {
+const fromPreprocessor: Finder = ({ sidecars: { preprocessor, config }, channels }, size) => {
   if (!preprocessor) return undefined;
   const saysNothing = !preprocessor['image_processor_type'] && !preprocessor['feature_extractor_type'];
   const type = preprocessor['image_processor_type'];
   // transformers' wrapper around a timm model keeps timm's own configuration.
   if (timmConfig(config) && (saysNothing || type === 'TimmWrapperImageProcessor')) return undefined;
-  return readTransformers({ preprocessor, config }, size);
+  return readTransformers({ preprocessor, config }, size, channels);
 };
 
-const fromConfig: Finder = ({ sidecars: { config } }, size) => {
+const fromConfig: Finder = ({ sidecars: { config }, channels }, size) => {
   const cfg = timmConfig(config);
-  return cfg && readTimm(cfg, 'config.json: pretrained_cfg', size);
+  return cfg && readTimm(cfg, 'config.json: pretrained_cfg', size, channels);
 };
 
 /** timm's words for open_clip's `resize_mode`. */
@@ -94,7 +98,7 @@ const openClipModes: Readonly<Record<string, CropMode>> = {
  * open_clip's evaluation transform resizes to the whole image that it crops:
  * `image_transform(..., is_train=False)`.
  */
-const fromOpenClip: Finder = ({ sidecars: { openClip } }, size) => {
+const fromOpenClip: Finder = ({ sidecars: { openClip }, channels }, size) => {
   const cfg = openClip?.['preprocess_cfg'];
   if (!isObject(cfg)) return undefined;
   const { mean, std } = normalisations.clip;
@@ -107,7 +111,7 @@ const fromOpenClip: Finder = ({ sidecars: { openClip } }, size) => {
     crop_pct: 1,
     crop_mode: mode ?? cfg['resize_mode'],
   };
-  return readTimm(said, 'open_clip_config.json: preprocess_cfg', size);
+  return readTimm(said, 'open_clip_config.json: preprocess_cfg', size, channels);
 };
 
 function fromPublished(found: Published, source: string, size: Sourced<Size> | undefined): Preprocessing {
@@ -165,15 +169,52 @@ const fromFamily: Finder = ({ dialect, family, defaults: own }, size) => {
   return fromDefaults(name, `assumed: what ${whose} usually take; not stored in the file`, size);
 };
 
+/** What the files beside the weights say themselves. */
+const stated: readonly Finder[] = [fromPreprocessor, fromConfig, fromOpenClip];
+
 /** In order of trust; the first that finds anything decides. */
-const finders: readonly Finder[] = [
-  fromPreprocessor,
-  fromConfig,
-  fromOpenClip,
-  fromName,
-  fromModelType,
-  fromFamily,
-];
+const finders: readonly Finder[] = [...stated, fromName, fromModelType, fromFamily];
+
+/**
+ * Bands of which no file says anything. What models of colours take says nothing of them: they keep
+ * their values, and an image of the model's own size stays as it is.
+ */
+function fromBands(channels: number, size: Sourced<Size> = fallbackSize): Preprocessing {
+  const source = `assumed: nothing is stored of how its ${channels} channels are normalised`;
+  const say = <Value>(value: Value): Sourced<Value> => ({ value, source });
+  const all = (value: number): readonly number[] => Array.from({ length: channels }, () => value);
+  const warning =
+    `assumed: the ${channels} channels go in as they are stored (bytes divided by 255), ` +
+    'mean 0 and deviation 1; nothing is stored of how they are normalised';
+  const settings = {
+    imageSize: size,
+    filter: say('bilinear' as const),
+    cropPct: say(1),
+    cropMode: say('center' as const),
+    mean: say(all(0)),
+    std: say(all(1)),
+  };
+  return timmPreprocessing(settings, [warning]);
+}
+
+/** Channels that a configuration states; three if it is silent. */
+function statedChannels({ config }: Sidecars): number {
+  const section = (value: unknown): Json => (isObject(value) ? value : {});
+  const input = timmConfig(config)?.['input_size'];
+  const values: readonly unknown[] = [
+    section(config?.['model_args'])['in_chans'],
+    config?.['num_channels'],
+    config?.['in_chans'],
+    Array.isArray(input) ? input[0] : undefined,
+  ];
+  return values.find(isChannels) ?? 3;
+}
+
+/** More would be no image: hyperspectral cameras have some hundred. */
+const maxChannels = 4096;
+
+const isChannels = (value: unknown): value is number =>
+  Number.isInteger(value) && Number(value) >= 1 && Number(value) <= maxChannels;
 
 function replaced(step: Step, { mean, std, filter }: Overrides): Step {
   if (step.kind === 'resize') return { ...step, filter: filter ?? step.filter };
@@ -236,20 +277,28 @@ function overridden(found: Preprocessing, overrides: Overrides): Preprocessing {
 }
 
 function find(input: ResolveInput, size: Sourced<Size> | undefined): Preprocessing {
-  for (const finder of finders) {
+  const { channels = 3 } = input;
+  const isOfColours = channels === 1 || channels === 3;
+  for (const finder of isOfColours ? finders : stated) {
     const found = finder(input, size);
     if (found) return found;
   }
-  return fromDefaults('half', 'assumed: nothing says more', size);
+  return isOfColours ? fromDefaults('half', 'assumed: nothing says more', size) : fromBands(channels, size);
 }
 
 /**
  * The preprocessing of a checkpoint, with the source of every setting. In order: the user's
  * overrides; the preprocessor_config or timm's pretrained_cfg beside the weights; the file's name
- * if it is a published one; what the model type, the family or the dialect usually takes. Never
- * throws: what a configuration says wrongly becomes a warning and a default.
+ * if it is a published one; what the model type, the family or the dialect usually takes. A model
+ * of one channel takes grey images, one of other channels bands. Never throws: what a configuration
+ * says wrongly becomes a warning and a default.
  */
 export function resolvePreprocessing(input: ResolveInput): Preprocessing {
+  const channels = input.channels ?? statedChannels(input.sidecars);
+  return forChannels(resolveStated({ ...input, channels }), channels);
+}
+
+function resolveStated(input: ResolveInput): Preprocessing {
   const { imageSize, overrides = {} } = input;
   const describe = (size?: Sourced<Size>) =>
     overrides.defaults ? fromDefaults(overrides.defaults, chosen, size) : find(input, size);

@@ -6,7 +6,6 @@ import type { Sourced } from '../domain/evidence';
 import type { Size } from '../domain/size';
 import { filters } from './resize';
 import type { Filter } from './resize';
-import type { Triple } from './steps';
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -28,33 +27,40 @@ export function isSide(value: unknown): value is number {
   return isNumber(value) && Number.isInteger(value) && value >= 1 && value <= maxSide;
 }
 
-function isTriple(value: unknown): value is Triple {
-  return Array.isArray(value) && value.length === 3 && value.every(isNumber);
-}
-
 /** A kind of value: how it is recognised (`undefined` = not one), and what to say is needed. */
 export interface Kind<Value> {
   readonly parse: (value: unknown) => Value | undefined;
   readonly needed: string;
 }
 
-const tripled = (value: unknown): unknown => (isNumber(value) ? [value, value, value] : value);
+/**
+ * One number for each channel: of a model of colours three, of another one as many as it has
+ * channels, one for all of them, or those of red, green and blue, which its channels are fitted to.
+ */
+function perChannel(
+  channels: number,
+  isGood: (value: number) => boolean,
+  numbers: string,
+): Kind<readonly number[]> {
+  const lengths: readonly number[] = channels === 3 ? [3] : [channels, 1, 3];
+  const each = channels === 3 ? 'three' : String(channels);
+  return {
+    parse: (value) => {
+      const all: unknown = isNumber(value) ? Array.from({ length: channels }, () => value) : value;
+      const fits = Array.isArray(all) && lengths.includes(all.length) && all.every(isNumber);
+      return fits && all.every(isGood) ? all : undefined;
+    },
+    needed: `${each} ${numbers}${channels === 3 ? ' (red, green, blue)' : ''} or one`,
+  };
+}
 
-export const mean: Kind<Triple> = {
-  parse: (value) => {
-    const all = tripled(value);
-    return isTriple(all) ? all : undefined;
-  },
-  needed: 'three numbers (red, green, blue) or one',
-};
+/** Means of a model of so many channels. */
+export const meanOf = (channels: number): Kind<readonly number[]> =>
+  perChannel(channels, () => true, 'numbers');
 
-export const std: Kind<Triple> = {
-  parse: (value) => {
-    const all = tripled(value);
-    return isTriple(all) && all.every((v) => v > 0) ? all : undefined;
-  },
-  needed: 'three numbers above 0 (red, green, blue) or one',
-};
+/** Deviations of a model of so many channels. */
+export const stdOf = (channels: number): Kind<readonly number[]> =>
+  perChannel(channels, (value) => value > 0, 'numbers above 0');
 
 export const fraction: Kind<number> = {
   parse: (value) => (isNumber(value) && value >= 0.01 && value <= 10 ? value : undefined),
@@ -79,11 +85,12 @@ export const filterKind: Kind<Filter> = {
 
 /** timm's [channels, height, width]. */
 export const inputSize: Kind<Size> = {
-  parse: (value) =>
-    Array.isArray(value) && value.length === 3 && value[0] === 3 && isSide(value[1]) && isSide(value[2])
-      ? [value[1], value[2]]
-      : undefined,
-  needed: `[3, height, width] with sides of 1 … ${maxSide}`,
+  parse: (value) => {
+    if (!Array.isArray(value) || value.length !== 3) return undefined;
+    const [channels, height, width] = value as readonly unknown[];
+    return isSide(channels) && isSide(height) && isSide(width) ? [height, width] : undefined;
+  },
+  needed: `[channels, height, width] with sides of 1 … ${maxSide}`,
 };
 
 function shown(value: unknown): string {

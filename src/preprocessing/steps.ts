@@ -40,8 +40,11 @@ export interface CropStep {
   readonly height: number;
   readonly width: number;
   readonly rounding: CropRounding;
-  /** Bytes. Put in before the values are rescaled, so they end as `(fill / 255 - mean) / std`. */
-  readonly fill: Triple;
+  /**
+   * Bytes, one per channel. Put in before the values are rescaled, so they end as
+   * `(fill / 255 - mean) / std`.
+   */
+  readonly fill: readonly number[];
 }
 
 /** `value * factor + offset`. */
@@ -54,8 +57,9 @@ export interface RescaleStep {
 /** `(value - mean) / std` per channel. */
 export interface NormalizeStep {
   readonly kind: 'normalize';
-  readonly mean: Triple;
-  readonly std: Triple;
+  /** One per channel. */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
 }
 
 /** Red and blue change places (models trained on BGR). */
@@ -90,9 +94,14 @@ export interface Preprocessing {
   /** Whose arithmetic and conventions the steps follow. */
   readonly library: 'timm' | 'torchvision' | 'transformers';
   readonly steps: readonly Step[];
+  /**
+   * Channels that the model takes; three if it is absent. One is grey, had of colours as Pillow's
+   * `convert("L")` has it; others are bands, which an image must have.
+   */
+  readonly channels?: number;
   /** What comes out; absent if it follows from the image's aspect. */
   readonly inputSize?: Size;
-  /** Images are the frames of one video: [1, frames, 3, H, W]. */
+  /** Images are the frames of one video: [1, frames, channels, H, W]. */
   readonly video?: true;
   readonly evidence: SettingRecord;
   readonly warnings: readonly string[];
@@ -175,7 +184,7 @@ const ruleTexts: Record<ResizeRule, (step: ResizeStep) => string> = {
   bounded: ({ height, width }) => `shorter side to ${height}, longer at most ${width}`,
 };
 
-function triple(values: Triple): string {
+function listed(values: readonly number[]): string {
   return values.every((value) => value === values[0]) ? String(values[0]) : values.join(', ');
 }
 
@@ -195,7 +204,7 @@ export function describeStep(step: Step): string {
     case 'rescale':
       return rescaleText(step);
     case 'normalize':
-      return `mean ${triple(step.mean)}, std ${triple(step.std)}`;
+      return `mean ${listed(step.mean)}, std ${listed(step.std)}`;
     case 'flip':
       return 'blue, green, red';
     case 'pad':

@@ -1,13 +1,17 @@
 import { readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { window, type Uri } from 'vscode';
-import { imageExtensions } from '../../inference/imageFormats';
+import { imageExtensions, pictureExtensions } from '../../inference/imageFormats';
 import { Cancelled, UserError } from '../dialogue/errors';
 
 const known: ReadonlySet<string> = new Set(imageExtensions);
+const pictures: ReadonlySet<string> = new Set(pictureExtensions);
 
 /** Whether the name of a file says that it is an image that can be decoded. */
 export const isImage = (path: string): boolean => known.has(extname(path).toLowerCase());
+
+/** Whether a file that lies in a chosen folder is one: arrays may be anything. */
+const isPicture = (path: string): boolean => pictures.has(extname(path).toLowerCase());
 
 /** Folders that hold no images of the user. */
 const skipped = (name: string): boolean => name.startsWith('.') || name === 'node_modules';
@@ -59,7 +63,7 @@ async function collectImages(folder: string, found: string[], signal: AbortSigna
     const path = join(folder, entry.name);
     // A link to a folder is not followed: it may lead back up.
     if (entry.isDirectory() && !skipped(entry.name)) await collectImages(path, found, signal);
-    else if (!entry.isDirectory() && isImage(path)) found.push(path);
+    else if (!entry.isDirectory() && isPicture(path)) found.push(path);
   }
 }
 

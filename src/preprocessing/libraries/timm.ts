@@ -4,9 +4,9 @@
 import type { Sourced } from '../../domain/evidence';
 import type { Size } from '../../domain/size';
 import { normalisations } from '../normalisations';
-import type { Preprocessing, Step, Triple } from '../steps';
+import type { Preprocessing, Step } from '../steps';
 import type { Filter } from '../resize';
-import { filterKind, fraction, inputSize, mean, SettingsReader, std } from '../settings';
+import { filterKind, fraction, inputSize, meanOf, SettingsReader, stdOf } from '../settings';
 import type { Json, Kind } from '../settings';
 
 /**
@@ -28,18 +28,24 @@ export interface TimmSettings {
   /** The crop's share of the resized image. */
   readonly cropPct: Sourced<number>;
   readonly cropMode: Sourced<CropMode>;
-  readonly mean: Sourced<Triple>;
-  readonly std: Sourced<Triple>;
+  readonly mean: Sourced<readonly number[]>;
+  readonly std: Sourced<readonly number[]>;
 }
 
-const black: Triple = [0, 0, 0];
+const black = [0, 0, 0] as const;
 
-function geometry([height, width]: Size, pct: number, mode: CropMode, filter: Filter, mean: Triple): Step[] {
+function geometry(
+  [height, width]: Size,
+  pct: number,
+  mode: CropMode,
+  filter: Filter,
+  mean: readonly number[],
+): Step[] {
   const scaled = { height: Math.floor(height / pct), width: Math.floor(width / pct) };
   const crop = { kind: 'crop', height, width, rounding: 'torchvision', fill: black } as const;
   if (mode === 'squash') return [{ kind: 'resize', rule: 'exact', ...scaled, filter }, crop];
   if (mode === 'border') {
-    const fill = mean.map((value) => Math.round(255 * value)) as unknown as Triple;
+    const fill = mean.map((value) => Math.round(255 * value));
     return [
       { kind: 'resize', rule: 'contain', ...scaled, filter },
       { ...crop, fill },
@@ -78,7 +84,12 @@ export function timmPreprocessing(settings: TimmSettings, warnings: readonly str
  * With `imageSize` the model runs at another size than the configured one, and the resize keeps its
  * proportion to the crop.
  */
-export function readTimm(pretrainedCfg: Json, file: string, imageSize?: Sourced<Size>): Preprocessing {
+export function readTimm(
+  pretrainedCfg: Json,
+  file: string,
+  imageSize?: Sourced<Size>,
+  channels = 3,
+): Preprocessing {
   const reader = new SettingsReader(pretrainedCfg, file, "timm's default");
   const { imagenet } = normalisations;
   const settings = {
@@ -86,8 +97,8 @@ export function readTimm(pretrainedCfg: Json, file: string, imageSize?: Sourced<
     filter: reader.read('interpolation', filterKind, 'bicubic'),
     cropPct: reader.read('crop_pct', fraction, 0.875),
     cropMode: reader.read('crop_mode', cropMode, 'center'),
-    mean: reader.read('mean', mean, imagenet.mean),
-    std: reader.read('std', std, imagenet.std),
+    mean: reader.read('mean', meanOf(channels), imagenet.mean),
+    std: reader.read('std', stdOf(channels), imagenet.std),
   };
   return timmPreprocessing(settings, reader.warnings);
 }

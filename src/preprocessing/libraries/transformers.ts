@@ -6,11 +6,21 @@ import type { Sourced } from '../../domain/evidence';
 import type { Size } from '../../domain/size';
 import { normalisations } from '../normalisations';
 import { PreprocessingError, roundHalfEven } from '../steps';
-import type { SettingRecord, Preprocessing, ResizeStep, Step, Triple } from '../steps';
+import type { SettingRecord, Preprocessing, ResizeStep, Step } from '../steps';
 import { chooseProcessor, shorter, square } from '../processors';
 import type { Processor, Resizing, SizeSetting } from '../processors';
 import type { Filter, RasterSize } from '../resize';
-import { factor, filterKind, flag, fraction, isObject, isSide, mean, SettingsReader, std } from '../settings';
+import {
+  factor,
+  filterKind,
+  flag,
+  fraction,
+  isObject,
+  isSide,
+  meanOf,
+  SettingsReader,
+  stdOf,
+} from '../settings';
 import type { Json, Kind } from '../settings';
 
 const sideKeys = ['height', 'width', 'shortest_edge', 'longest_edge'] as const;
@@ -58,14 +68,14 @@ interface Settings {
   readonly crop: Sourced<SizeSetting> | undefined;
   readonly rescale: Sourced<number> | undefined;
   readonly offset: boolean;
-  readonly mean: Sourced<Triple>;
-  readonly normalize: { readonly mean: Triple; readonly std: Triple } | undefined;
-  readonly std: Sourced<Triple>;
+  readonly mean: Sourced<readonly number[]>;
+  readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[] } | undefined;
+  readonly std: Sourced<readonly number[]>;
   readonly flips: boolean;
   readonly pad: SizeSetting | true | undefined;
 }
 
-function readSettings(reader: SettingsReader, json: Json, processor: Processor): Settings {
+function readSettings(reader: SettingsReader, json: Json, processor: Processor, channels: number): Settings {
   const normalisation = normalisations[processor.normalisation];
   // The classes of the DETR family take 1333 if an int size stands alone.
   const longest = processor.resizing === 'bounded' ? (json['max_size'] ?? 1333) : undefined;
@@ -73,8 +83,8 @@ function readSettings(reader: SettingsReader, json: Json, processor: Processor):
     processor.resizing === 'longest' ? longestKind : sizeKind(processor.square === true, longest);
   const crop = reader.read('crop_size', sizeKind(true, undefined), processor.crop ?? square(224));
   const rescale = reader.read('rescale_factor', factor, processor.rescale?.factor ?? 1 / 255);
-  const means = reader.read('image_mean', mean, normalisation.mean);
-  const stds = reader.read('image_std', std, normalisation.std);
+  const means = reader.read('image_mean', meanOf(channels), normalisation.mean);
+  const stds = reader.read('image_std', stdOf(channels), normalisation.std);
   const read = (key: string, fallback: boolean) => reader.read(key, flag, fallback).value;
   const doPad = read('do_pad', processor.pads === true) && processor.pads === true;
   const fallback = processor.padSize ?? {};
@@ -251,13 +261,17 @@ export interface TransformersFiles {
  * `…Fast`) as AutoImageProcessor does. Missing keys take the class's defaults; unusable values take
  * them with a warning. With `imageSize` the input comes out at that size.
  */
-export function readTransformers(files: TransformersFiles, imageSize?: Sourced<Size>): Preprocessing {
+export function readTransformers(
+  files: TransformersFiles,
+  imageSize?: Sourced<Size>,
+  channels = 3,
+): Preprocessing {
   const { preprocessor, config, source } = files;
   const file = 'preprocessor_config.json';
   const { name, processor, known } = chooseProcessor(preprocessor, config);
   const byDefault = source ?? `default of ${known ? name : 'ViT'}ImageProcessor`;
   const reader = new SettingsReader(preprocessor, file, byDefault, source);
-  const read = readSettings(reader, preprocessor, processor);
+  const read = readSettings(reader, preprocessor, processor, channels);
   const settings = imageSize ? atImageSize(read, processor, imageSize) : read;
   const steps = stepsOf(settings, processor);
   const size = outputSize(steps);
