@@ -311,7 +311,7 @@ async function bandsOf(
     return tiff.decodeBands(bytes, pages, channels);
   }
   const image = channels === 4 && format.name !== 'BMP' && (await decodeAlpha(bytes, maxImagePixels));
-  if (!image) throw wrongChannels(path, channels, 'those of a picture: 3 (red, green, blue) or 1 (grey)');
+  if (!image) throw wrongChannels(path, channels, '3 (red, green, blue)');
   const { width, height, rgba } = image;
   const notes = ['assumed: the channels of the model are red, green, blue and alpha, as the image has them'];
   return { raster: { width, height, channels, samples: rgba }, notes };

@@ -81,7 +81,7 @@ const refused: readonly { readonly matches: RegExp; readonly text: string }[] = 
     text: 'a JPEG 2000 image, which is not decoded here',
   },
   { matches: /^(\0\0\0\x0cJXL \r\n\x87\n|\xff\x0a)/, text: 'a JPEG XL image, which is not decoded here' },
-  { matches: /^\0\0[\x01\x02]\0/, text: 'an icon or a cursor (ICO, CUR), which is not decoded here' },
+  { matches: /^\0\0[\x01\x02]\0[^\0]/, text: 'an icon or a cursor (ICO, CUR), which is not decoded here' },
   { matches: /^(#\?RADIANCE|#\?RGBE)/, text: 'a Radiance HDR image, which is not decoded here' },
   { matches: /^\x76\x2f\x31\x01/, text: 'an OpenEXR image, which is not decoded here' },
   { matches: /^\x1f\x8b/, text: 'a file compressed with gzip' },

@@ -489,6 +489,6 @@ function preprocessingOf(model: Model, channels: number, options: RunOptions): P
     defaults: known?.pixels,
     imageSize,
     channels,
-    overrides: parseOverrides(options.preprocessing),
+    overrides: parseOverrides(options.preprocessing, channels),
   });
 }

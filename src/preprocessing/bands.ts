@@ -35,6 +35,8 @@ export function groupSteps(preprocessing: Preprocessing, first: number, asBytes:
     if (step.kind === 'normalize')
       return [{ ...step, mean: threeOf(step.mean, first), std: threeOf(step.std, first) }];
     if (step.kind === 'crop') return [{ ...step, fill: threeOf(step.fill, first) }];
+    // Pillow has no images of so many channels: what resizes them are tensors.
+    if (step.kind === 'resize') return [{ ...step, tensor: true }];
     return step.kind === 'rescale' && keepsValues(preprocessing, asBytes) ? [] : [step];
   });
 }

@@ -68,6 +68,7 @@ export function describePreprocessing(
   const as = `as ${library} does`;
   const image = line('image_size', 'Image', { text: input, source, value: inputSize?.join('x') ?? '' });
   const lines = lineKinds.flatMap((kind) => lineOf(kind, preprocessing));
+  const channels = channelsLine(preprocessing);
   const padding = steps
     .filter(({ kind }) => kind === 'pad')
     .map((step) => line('padding', 'Padding', { text: describeStep(step), source, value: '' }));
@@ -75,10 +76,18 @@ export function describePreprocessing(
   const isNamed = padding.length > 0 || lines.some(({ key }) => key === 'cropPct');
   return [
     isNamed ? { ...image, summary: `${size[0]} × ${size[1]}` } : image,
+    ...channels,
     ...lines,
     ...padding,
     { ...line('defaults', 'Defaults', { text: as, source: '', value: '' }), choices: Object.keys(defaults) },
   ];
+}
+
+/** What becomes of an image's channels; nothing of colours that stay colours. */
+function channelsLine({ channels, evidence }: Preprocessing): readonly PreprocessingLine[] {
+  const found = evidence.channels;
+  if (channels === undefined || !found) return [];
+  return [line('channels', 'Channels', { text: String(found.value), source: found.source, value: '' })];
 }
 
 const line = (
@@ -118,19 +127,24 @@ function named(value: string): string {
   return same ? `${value} (${same[0]})` : value;
 }
 
-/** Reads what a user set by line. Throws with the key, the value found and the values allowed. */
-export function parseOverrides(values: Readonly<Record<string, string>> = {}): Overrides {
+/**
+ * Reads what a user set by line, for a model of so many channels. Throws with the key, the value
+ * found and the values allowed.
+ */
+export function parseOverrides(values: Readonly<Record<string, string>> = {}, channels = 3): Overrides {
   return Object.fromEntries(
     Object.entries(values).map(([key, value]) => {
       const parse = parsers[key as LineKey];
       if (!parse)
         throw new Error(`preprocessing ${key} cannot be set; ${Object.keys(parsers).join(', ')} can`);
-      return [key, parse(value)];
+      return [key, parse(value, channels)];
     }),
   );
 }
 
-const parsers: Readonly<Record<LineKey, (value: string) => Overrides[LineKey]>> = {
+type Parser = (value: string, channels: number) => Overrides[LineKey];
+
+const parsers: Readonly<Record<LineKey, Parser>> = {
   defaults: (value) => one('defaults', value, Object.keys(defaults) as DefaultsName[]),
   filter: (value) => one('filter', value, filters),
   cropMode: (value) => one('cropMode', value, cropModes),
@@ -139,8 +153,8 @@ const parsers: Readonly<Record<LineKey, (value: string) => Overrides[LineKey]>> 
     if (share > 0 && share <= 1) return share;
     throw new Error(`preprocessing cropPct: ${value} found; a number above 0 and up to 1 is needed`);
   },
-  mean: (value) => perChannel('mean', value),
-  std: (value) => perChannel('std', value),
+  mean: (value, channels) => perChannel('mean', value, channels),
+  std: (value, channels) => perChannel('std', value, channels),
 };
 
 function one<T extends string>(key: string, value: string, allowed: readonly T[]): T {
@@ -151,16 +165,18 @@ function one<T extends string>(key: string, value: string, allowed: readonly T[]
 }
 
 /** A published set by name, one number for all channels, or one for each. */
-function perChannel(key: 'mean' | 'std', value: string): readonly number[] {
+function perChannel(key: 'mean' | 'std', value: string, channels: number): readonly number[] {
   const published = Object.entries(normalisations).find(([name]) => name === value);
   if (published) return published[1][key];
   const numbers = value.split(',').map(Number);
   const [only = NaN] = numbers;
-  const fits = numbers.length !== 2 && value.trim() !== '' && numbers.every(Number.isFinite);
+  const isAny = numbers.length === 1 || numbers.length === channels;
+  const fits = isAny && value.trim() !== '' && numbers.every(Number.isFinite);
   if (fits && (key === 'mean' || numbers.every((number) => number !== 0)))
-    return numbers.length === 1 ? [only, only, only] : numbers;
+    return numbers.length === 1 ? Array.from({ length: channels }, () => only) : numbers;
   const names = Object.keys(normalisations).join(', ');
+  const each = channels === 3 ? 'three' : channels;
   throw new Error(
-    `preprocessing ${key}: ${value} found; one number, three with commas, or ${names} are needed`,
+    `preprocessing ${key}: ${value} found; one number, ${each} with commas, or ${names} are needed`,
   );
 }

@@ -139,11 +139,15 @@ function place(placed: Placed, resizing: ResizeStep | undefined, crop: CropStep 
 }
 
 function resized(image: RgbImage | FloatImage, size: RasterSize, step: ResizeStep, window: Window) {
-  const { filter, floats } = step;
-  if (image.rgb instanceof Uint8Array && !floats)
+  const { filter, floats, tensor } = step;
+  const isSmooth = filter === 'bilinear' || filter === 'bicubic';
+  if (image.rgb instanceof Uint8Array && !floats && !(tensor && isSmooth))
     return resize({ ...image, rgb: image.rgb }, size, filter, window);
-  if (image.height === size.height && image.width === size.width) return cut(image, window);
-  if (filter === 'bilinear' || filter === 'bicubic') return resizeFloat(image, size, filter, window);
+  if (!floats && image.height === size.height && image.width === size.width) return cut(image, window);
+  if (isSmooth) {
+    const smooth = resizeFloat(image, size, filter, window);
+    return tensor && image.rgb instanceof Uint8Array ? toBytes(smooth) : smooth;
+  }
   throw new PreprocessingError(`the filter ${filter} is not defined on floats; bilinear and bicubic are`);
 }
 

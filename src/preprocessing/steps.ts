@@ -29,6 +29,8 @@ export interface ResizeStep {
   readonly filter: Filter;
   /** As torch resizes float tensors: not rounded to bytes, not clipped. */
   readonly floats?: true;
+  /** As torchvision resizes tensors of bytes: rounded to bytes once, after both passes. */
+  readonly tensor?: true;
 }
 
 /** Where a centred crop starts when the difference is odd: the libraries disagree by one pixel. */

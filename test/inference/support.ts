@@ -78,6 +78,8 @@ export interface VitSize {
   readonly patch: number;
   readonly image: number;
   readonly classes: number;
+  /** Three by default. */
+  readonly channels?: number;
 }
 
 /** Names and shapes of timm's plain ViT. */
@@ -87,6 +89,7 @@ export function vitTensors({
   patch,
   image,
   classes,
+  channels = 3,
 }: VitSize): readonly [string, readonly number[]][] {
   const tokens = 1 + (image / patch) ** 2;
   const pair = (name: string, weight: readonly number[]): [string, readonly number[]][] => [
@@ -105,7 +108,7 @@ export function vitTensors({
   return [
     ['cls_token', [1, 1, dim]],
     ['pos_embed', [1, tokens, dim]],
-    ...pair('patch_embed.proj', [dim, 3, patch, patch]),
+    ...pair('patch_embed.proj', [dim, channels, patch, patch]),
     ...Array.from({ length: depth }, (_, index) => block(index)).flat(),
     ...pair('norm', [dim]),
     ...pair('head', [classes, dim]),

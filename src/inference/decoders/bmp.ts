@@ -224,25 +224,28 @@ const pixelOf = (byte: number, i: number, bits: number): number =>
 /**
  * Run-length codes in Pillow's reading (BmpRleDecoder): a run ends with its row, pixels that are
  * skipped have index 0, and an odd position in the file is followed by a byte of padding. Throws if
- * they end before the last row does.
+ * they end before the last row does, be it that the file does.
  */
 function readRuns(file: Uint8Array, header: Header, start: number): Uint8Array {
   const { width, height, bits } = header;
   const total = width * height;
   const runs: Runs = { out: new Uint8Array(total), at: 0, x: 0 };
   let at = start;
-  while (runs.at < total && at + 1 < file.length) {
+  let isEnded = false;
+  while (!isEnded && runs.at < total && at + 1 < file.length) {
     const [count = 0, value = 0] = [file[at], file[at + 1]];
     at += 2;
     if (count > 0) writeRun(runs, Math.min(count, Math.max(0, width - runs.x)), value, bits);
     else if (value === 0) endRow(runs, width);
-    else if (value === 1) break;
+    else if (value === 1) isEnded = true;
     else if (value === 2) {
       skip(runs, (file[at] ?? 0) + (file[at + 1] ?? 0) * width, width);
       at += 2;
     } else at = writeLiteral(runs, file, at, value, bits);
   }
-  if (runs.at < total) throw new Error(`run-length codes hold ${runs.at} of ${total} pixels`);
+  const found = `run-length codes of ${runs.at} of ${total} pixels`;
+  if (isEnded && runs.at < total) throw new UnsupportedImage(`${found}, which leave the others out`);
+  if (runs.at < total) throw new Error(found);
   return header.topDown ? runs.out : upright(runs.out, width, height);
 }
 
