@@ -7,7 +7,9 @@ import { open } from 'node:fs/promises';
 import { CheckpointError } from '../checkpoint/errors';
 import { pictureOf, type Raster } from '../preprocessing/raster';
 import type { RgbImage } from '../preprocessing/resize';
+import { avifNotes } from './decoders/avif';
 import { decodeBmp } from './decoders/bmp';
+import { decodeGif } from './decoders/gif';
 import { decodeNpy } from './decoders/npy';
 import { UnsupportedImage } from './decoders/refusal';
 import * as tiff from './decoders/tiff';
@@ -139,19 +141,13 @@ async function readWhole(path: string, size: number): Promise<Buffer> {
   }
 }
 
-/** Chroma of AVIF is upsampled by libheif's filter, which is not libavif's. */
-const avifNote = (subsampling: string): string =>
-  `AVIF with chroma of ${subsampling}: colours at hard edges differ from Pillow's, whose decoder smooths them otherwise`;
-
-function notesOf({ space, depth, pages = 1, hasAlpha, chromaSubsampling }: SharpFacts, format: string) {
-  const [, subsampling] = /^(4:[0-3]:[0-3])/.exec(chromaSubsampling ?? '') ?? [];
+function notesOf({ space, depth, pages = 1, hasAlpha }: SharpFacts, format: string) {
   return [
     ...(pages > 1 ? [`the first of ${pages} ${format === 'TIFF' ? 'pages' : 'frames'}`] : []),
     ...(depth === 'ushort' ? [`16 bits per channel, of which the high byte is used`] : []),
     ...(space === 'grey16' ? ['Pillow\'s convert("RGB") would show it white'] : []),
     ...(space === 'cmyk' ? ['CMYK, converted as Pillow does, without a colour profile'] : []),
     ...(hasAlpha ? ['transparency dropped: the colour under it shows'] : []),
-    ...(format === 'AVIF' && subsampling && subsampling !== '4:4:4' ? [avifNote(subsampling)] : []),
   ];
 }
 
@@ -167,8 +163,10 @@ interface ImageFile {
 const decodeByLibrary: Decoder = async ({ format, read }, { asStored = false }) => {
   // Pillow turns TIFF images itself while it loads them.
   const turns = !asStored || format.name === 'TIFF';
-  const { facts, ...image } = await decodeWithSharp(await read(), maxImagePixels, turns);
-  return { ...image, format: format.name, notes: notesOf(facts, format.name) };
+  const bytes = await read();
+  const { facts, ...image } = await decodeWithSharp(bytes, maxImagePixels, turns);
+  const inexact = format.name === 'AVIF' ? avifNotes(bytes) : [];
+  return { ...image, format: format.name, notes: [...notesOf(facts, format.name), ...inexact] };
 };
 
 const decodeByBmp: Decoder = async ({ format, read }) => ({
@@ -178,6 +176,13 @@ const decodeByBmp: Decoder = async ({ format, read }) => ({
   applied: false,
   notes: [],
 });
+
+const decodeByGif: Decoder = async ({ path, format, read }) => {
+  const check = (width: number, height: number) => checkSize(path, width, height);
+  const { isTransparent, frames, ...image } = decodeGif(await read(), check);
+  const notes = notesOf({ pages: frames, hasAlpha: isTransparent }, format.name);
+  return { ...image, format: format.name, orientation: 1, applied: false, notes };
+};
 
 /** Compressions of TIFF that libvips decodes with libtiff as Pillow does. */
 const libraryCompressions: ReadonlySet<number> = new Set([2, 3, 4, 7]);
@@ -222,6 +227,7 @@ const decodeByNpy: Decoder = async ({ path, format }) => {
 /** Decoders of the formats that libvips does not read, or not as Pillow does. */
 const decoders: Readonly<Record<string, Decoder>> = {
   BMP: decodeByBmp,
+  GIF: decodeByGif,
   TIFF: decodeByTiff,
   NumPy: decodeByNpy,
 };

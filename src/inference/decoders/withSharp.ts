@@ -33,7 +33,6 @@ export interface SharpFacts {
   readonly depth?: string | undefined;
   readonly pages?: number | undefined;
   readonly hasAlpha?: boolean | undefined;
-  readonly chromaSubsampling?: string | undefined;
 }
 
 export interface SharpImage extends RgbImage {
