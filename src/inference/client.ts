@@ -1,4 +1,5 @@
 import { fork, type ChildProcess } from 'node:child_process';
+import { unlessAborted } from '../domain/aborting';
 import { createChannel, RemoteError, type Channel, type Packet } from '../protocol/channel';
 import { inferenceVersion, type Hello, type InferenceApi } from './remoteApi';
 import { removeTemporaryFolders } from './temporary';
@@ -82,7 +83,7 @@ export class InferenceClient {
   ): Promise<T> {
     const turn = this.queue.then(() => this.perform(task, signal, onProgress));
     this.queue = turn.catch(() => undefined);
-    return signal ? Promise.race([turn, aborted(signal)]) : turn;
+    return signal ? unlessAborted(turn, signal, () => new CancelledError()) : turn;
   }
 
   /** Process id while there is a process. */
@@ -115,13 +116,17 @@ export class InferenceClient {
   ): Promise<T> {
     if (signal?.aborted) throw new CancelledError();
     if (this.disposed) throw new ProcessEndedError('the inference process was stopped');
-    const connection = (this.connection ??= this.connect());
+    const known = this.connection;
+    let connection = (this.connection ??= this.connect());
     const cancel = (): void => {
       connection.reason = new CancelledError();
       connection.child.kill('SIGKILL');
     };
     signal?.addEventListener('abort', cancel, { once: true });
     try {
+      // One that ended while nobody asked, and is not known to have, costs this request nothing.
+      if (known && !(await isAlive(known)) && !signal?.aborted)
+        connection = this.connection ??= this.connect();
       const hello = await connection.hello;
       return await task(connection.channel.remoteWith({ onProgress }), hello);
     } catch (error) {
@@ -151,7 +156,10 @@ export class InferenceClient {
     });
     this.generation++;
     log.debug(`inference process ${child.pid} started`);
-    const channel = createChannel<InferenceApi>((packet) => void child.send(packet));
+    // A process that cannot be told anything is of no use; its exit fails the calls that wait.
+    const post = (packet: Packet): void =>
+      void child.send(packet, (error) => error && void child.kill('SIGKILL'));
+    const channel = createChannel<InferenceApi>(post);
     child.on('message', (packet: Packet) => channel.receive(packet));
     const stderr = collect(child, log);
     const connection: Connection = {
@@ -172,6 +180,18 @@ export class InferenceClient {
     };
     connection.hello.catch(() => undefined);
     return connection;
+  }
+}
+
+/** Whether the process still answers; if not, it is gone when this resolves. */
+async function isAlive({ channel, ended }: Connection): Promise<boolean> {
+  try {
+    await channel.remote.memory();
+    return true;
+  } catch (error) {
+    if (!(error instanceof RemoteError) || error.name !== 'ChannelClosed') throw error;
+    await ended;
+    return false;
   }
 }
 
@@ -223,14 +243,6 @@ function collect(child: ChildProcess, log: Log): () => string {
     tail = (tail + text).slice(-stderrLength);
   });
   return () => tail;
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const fail = (): void => reject(new CancelledError());
-    if (signal.aborted) fail();
-    else signal.addEventListener('abort', fail, { once: true });
-  });
 }
 
 /** What a signal that nobody sent on purpose means. */

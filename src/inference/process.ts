@@ -198,7 +198,13 @@ const api: InferenceApi = {
     const started = performance.now();
     if (!known) progress(`loading ${megabytes(request)}`);
     const loaded = known ?? (await load(request));
-    await loaded.prepare(provider, attention);
+    try {
+      await loaded.prepare(provider, attention);
+    } catch (error) {
+      // Whoever asked knows of no model that could not be loaded, and would never let it go.
+      if (!known) await release(request.key);
+      throw error;
+    }
     return { ...loaded.facts, milliseconds: known ? 0 : performance.now() - started };
   },
   release,

@@ -3,6 +3,7 @@ import type { Pixels } from '../domain/pixels';
 import type { AttentionRows, Query } from '../domain/query';
 import type { CallOptions } from '../protocol/channel';
 import { modelRequest } from './modelRequest';
+import { withAnySignal } from '../domain/aborting';
 import { Recent } from '../domain/recent';
 import type { Model } from '../models/model';
 import type {
@@ -174,8 +175,7 @@ class InferenceService implements Inference {
   async classify(request: ClassifyRequest): Promise<Run> {
     this.requireRuntime();
     const { options = {}, attention = false } = request;
-    const signal = this.signal(request.signal);
-    this.warmUp(signal);
+    this.warmUp();
     const prepared = this.prepare(request);
     const answer = async (remote: RemoteInference, hello: Hello): Promise<Run> => {
       const choice = await this.chooseProvider(remote, hello, prepared, options.provider ?? 'auto');
@@ -184,13 +184,13 @@ class InferenceService implements Inference {
       if (choice.automatic) this.checkLater(prepared, hello);
       return this.view(request, prepared, { ...ran, run }, used);
     };
-    return this.ask(signal, answer, request.onProgress);
+    return this.ask(request.signal, answer, request.onProgress);
   }
 
-  warmUp(signal = this.signal()): void {
+  warmUp(): void {
     // A failure is met again by the request that it was for.
     if (!this.problem && this.client.processId === undefined)
-      void this.ask(signal, async (remote) => remote.warmUp()).catch(() => undefined);
+      void this.ask(undefined, async (remote) => remote.warmUp()).catch(() => undefined);
   }
 
   attention(run: number, query: Query, { signal, onProgress }: CallOptions = {}): Promise<AttentionRows> {
@@ -207,12 +207,11 @@ class InferenceService implements Inference {
         return { ...(await remote.attention(known.child, query)), run };
       }
     };
-    return this.ask(this.signal(signal), answer, onProgress);
+    return this.ask(signal, answer, onProgress);
   }
 
   async runTensors(request: TensorsRequest): Promise<Readonly<Record<string, TensorData>>> {
     this.requireRuntime();
-    const signal = this.signal(request.signal);
     const [[name, first] = []] = Object.entries(request.inputs);
     if (!name || !first)
       throw new Error('no input tensor was given; pixel_values [1, 3, height, width] is needed');
@@ -230,7 +229,7 @@ class InferenceService implements Inference {
       Object.entries(wanted).filter(([key]) => graph.inputs.some((input) => input.name === key)),
     );
     const provider = request.provider ?? 'cpu';
-    return this.ask(signal, async (remote) => {
+    return this.ask(request.signal, async (remote) => {
       const used = provider === 'auto' ? 'cpu' : provider;
       requireProvider(used);
       await this.load(remote, model, { provider: used, attention: true });
@@ -239,27 +238,27 @@ class InferenceService implements Inference {
   }
 
   async preprocess(request: Omit<ClassifyRequest, 'attention' | 'topK'>) {
-    const signal = this.signal(request.signal);
     const image = this.imageRequest(request);
-    const view = await this.ask(signal, (remote) => remote.preprocess(image));
+    const view = await this.ask(request.signal, (remote) => remote.preprocess(image));
     return { ...view, preprocessing: image.preprocessing };
   }
 
   async checkProviders(request: ClassifyRequest): Promise<readonly ProviderView[]> {
     this.requireRuntime();
-    const signal = this.signal(request.signal);
     const prepared = this.prepare(request);
-    const hello = await this.ask(signal, async (_, greeting) => greeting);
-    await this.choice.forget(prepared.model.graph, hello);
-    return this.checkNow(prepared, hello, signal);
+    return this.untilCancelled(request.signal, async (signal) => {
+      const hello = await this.ask(signal, async (_, greeting) => greeting);
+      await this.choice.forget(prepared.model.graph, hello);
+      return this.checkNow(prepared, hello, signal);
+    });
   }
 
   thumbnail(path: string, side: number): Promise<string> {
-    return this.ask(this.signal(), (remote) => remote.thumbnail(path, side));
+    return this.ask(undefined, (remote) => remote.thumbnail(path, side));
   }
 
   image(path: string, asStored: boolean, side: number): Promise<Pixels> {
-    return this.ask(this.signal(), (remote) => remote.image(path, asStored, side));
+    return this.ask(undefined, (remote) => remote.image(path, asStored, side));
   }
 
   cancel(): void {
@@ -280,25 +279,33 @@ class InferenceService implements Inference {
     if (this.problem) throw new Error(this.problem);
   }
 
-  /** Ends with the asker's own signal, and with `cancel()` from now on. */
-  private signal(own?: AbortSignal): AbortSignal {
-    return AbortSignal.any([this.cancelling.signal, ...(own ? [own] : [])]);
+  /** Runs a task whose signal aborts with the asker's own, and with `cancel()` from now on. */
+  private untilCancelled<T>(
+    own: AbortSignal | undefined,
+    task: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    return withAnySignal([this.cancelling.signal, own], task);
   }
 
   /** One turn of the inference process, which is let go when nobody asks for a while. */
-  private ask<T>(
-    signal: AbortSignal,
+  private async ask<T>(
+    own: AbortSignal | undefined,
     task: (remote: RemoteInference, hello: Hello) => Promise<T>,
     onProgress?: (message: string) => void,
   ): Promise<T> {
     clearTimeout(this.idle);
     this.pending++;
-    return this.client.request(task, signal, onProgress).finally(() => {
-      if (--this.pending > 0) return;
-      this.idle = setTimeout(() => void this.client.stop(), this.limits.idleMilliseconds);
-      // A waiting command line may end although the process could still be kept.
-      this.idle.unref();
-    });
+    try {
+      return await this.untilCancelled(own, (signal) => this.client.request(task, signal, onProgress));
+    } finally {
+      if (--this.pending === 0) this.letGoLater();
+    }
+  }
+
+  private letGoLater(): void {
+    this.idle = setTimeout(() => void this.client.stop(), this.limits.idleMilliseconds);
+    // A waiting command line may end although the process could still be kept.
+    this.idle.unref();
   }
 
   /** Resolves everything that needs no inference process. Throws if the model cannot be run. */
@@ -344,12 +351,17 @@ class InferenceService implements Inference {
       this.loaded = { generation, keys: [...others, model.key] };
       return;
     }
-    const keep = Math.max(0, this.limits.models - 1);
-    const dropped = keep === 0 ? others : others.slice(0, -keep);
-    for (const key of dropped) await remote.release(key);
+    // What can be refused is refused before another model is let go for it.
     requireMemory(model.graph, this.limits.memoryBytes);
+    const keep = Math.max(0, this.limits.models - 1);
+    let kept = others;
+    while (kept.length > keep) {
+      const [oldest, ...rest] = kept;
+      this.loaded = { generation, keys: (kept = rest) };
+      if (oldest !== undefined) await remote.release(oldest);
+    }
     await remote.load(model, session);
-    this.loaded = { generation, keys: [...others.filter((key) => !dropped.includes(key)), model.key] };
+    this.loaded = { generation, keys: [...kept, model.key] };
   }
 
   private async chooseProvider(

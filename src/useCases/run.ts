@@ -1,6 +1,7 @@
 import type { ClassifyRequest, Inference, TensorsRequest } from '../inference/service';
 import type { Settings } from '../models/model';
-import { OpenedModels } from '../models/openedModels';
+import { withAnySignal } from '../domain/aborting';
+import { OpenedModels, type OpenedModel } from '../models/openedModels';
 
 /** A request about a checkpoint that is named by its path. */
 export type ByPath<R extends { readonly opened: unknown }> = Omit<R, 'opened'> & {
@@ -21,24 +22,28 @@ export class PathRunner {
   private readonly models = new OpenedModels();
   private cancelling = new AbortController();
 
-  constructor(private readonly inference: Inference) {}
+  constructor(
+    private readonly inference: Inference,
+    /** Runs what is asked of inference after the checkpoint was read. */
+    private readonly around: <T>(task: () => Promise<T>) => Promise<T> = (task) => task(),
+  ) {}
 
   async classify(request: ByPath<ClassifyRequest>): ReturnType<Inference['classify']> {
     // The process starts while headers are read here.
     this.inference.warmUp();
-    return this.inference.classify(await this.opened(request));
+    return this.withOpened(request, (opened) => this.inference.classify(opened));
   }
 
   async preprocess(request: ByPath<ClassifyRequest>): ReturnType<Inference['preprocess']> {
-    return this.inference.preprocess(await this.opened(request));
+    return this.withOpened(request, (opened) => this.inference.preprocess(opened));
   }
 
   async checkProviders(request: ByPath<ClassifyRequest>): ReturnType<Inference['checkProviders']> {
-    return this.inference.checkProviders(await this.opened(request));
+    return this.withOpened(request, (opened) => this.inference.checkProviders(opened));
   }
 
   async runTensors(request: ByPath<TensorsRequest>): ReturnType<Inference['runTensors']> {
-    return this.inference.runTensors(await this.opened(request));
+    return this.withOpened(request, (opened) => this.inference.runTensors(opened));
   }
 
   /** What is said of a model as it is understood: assumptions, and what is not run. */
@@ -52,7 +57,7 @@ export class PathRunner {
   }
 
   attention(...asked: Parameters<Inference['attention']>): ReturnType<Inference['attention']> {
-    return this.inference.attention(...asked);
+    return this.around(() => this.inference.attention(...asked));
   }
 
   /** Ends everything that runs, waits or is opened for a run with `cancelled`. */
@@ -66,9 +71,14 @@ export class PathRunner {
     return this.inference.dispose();
   }
 
-  private async opened<R extends Named>(request: R) {
-    const own = request.signal ? [request.signal] : [];
-    const signal = AbortSignal.any([this.cancelling.signal, ...own]);
-    return { ...request, signal, opened: await this.models.open(request.checkpoint, request.model) };
+  /** Ends with the asker's own signal, and with `cancel()` from now on. */
+  private withOpened<R extends Named, T>(
+    request: R,
+    ask: (request: R & { readonly signal: AbortSignal; readonly opened: OpenedModel }) => Promise<T>,
+  ): Promise<T> {
+    return withAnySignal([this.cancelling.signal, request.signal], async (signal) => {
+      const opened = await this.models.open(request.checkpoint, request.model);
+      return this.around(() => ask({ ...request, signal, opened }));
+    });
   }
 }

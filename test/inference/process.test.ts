@@ -14,6 +14,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { getEventListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -121,6 +122,36 @@ describe('the inference process', () => {
     assert.equal(rows.length, view.probes.length);
     assert.equal(processIds.length, 2);
     await brief.dispose();
+  });
+
+  it('starts again where it died while nobody asked, even in the same moment', async () => {
+    await inference.classify(sample);
+    process.kill(processIds[0]!, 'SIGKILL');
+    await inference.classify(sample);
+    process.kill(processIds[1]!, 'SIGKILL');
+    while (isRunning(processIds[1]!)) await delay(1);
+    await inference.classify(sample);
+    assert.equal(processIds.length, 3);
+  });
+
+  it('keeps nobody who listened to a signal that lives on, after any number of requests', async () => {
+    const { signal } = new AbortController();
+    for (let run = 0; run < 20; run++) {
+      const { run: answered } = await inference.classify({ ...sample, attention: true, signal });
+      await inference.attention(answered, { kind: 'mean' }, { signal });
+      await inference.preprocess({ ...sample, signal });
+    }
+    await assert.rejects(inference.classify({ ...sample, image: 'nowhere.png', signal }), /nowhere/);
+    assert.equal(getEventListeners(signal, 'abort').length, 0);
+  });
+
+  it('runs the other models on after one that was refused for memory', async () => {
+    const limited = testInference({ limits: { models: 1, memoryBytes: 60e6 } });
+    const { top } = classesOf(await limited.classify(sample));
+    const large = limited.classify({ ...sample, options: { imageSize: [1280, 1280] } });
+    await assert.rejects(large, /of memory.*are allowed/);
+    assert.deepEqual(classesOf(await limited.classify(sample)).top, top);
+    await limited.dispose();
   });
 
   it('cancels a run that is under way, and answers the next request', async () => {

@@ -1,4 +1,5 @@
 import { ProgressLocation, window } from 'vscode';
+import { unlessAborted } from '../../domain/aborting';
 import { Cancelled } from './errors';
 
 /** Work below this time passes without a word. */
@@ -26,23 +27,14 @@ export async function withProgress<T>(
       show = (message, increment) => progress.report({ message, increment });
       if (latest) show(latest);
       const listening = token.onCancellationRequested(() => abort.abort());
-      return unlessAborted(work, abort.signal).finally(() => listening.dispose());
+      return unlessCancelled(work, abort.signal).finally(() => listening.dispose());
     },
   );
 }
 
-/**
- * The work, or `Cancelled` as soon as the signal is aborted, even if the work does not listen to
- * it.
- */
-export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(new Cancelled());
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  });
-}
+/** The work, or `Cancelled` as soon as the signal is aborted, even if the work does not listen. */
+export const unlessCancelled = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> =>
+  unlessAborted(work, signal, () => new Cancelled());
 
 /** Whether the work ends, one way or the other, in time. */
 async function endsWithin(work: Promise<unknown>, milliseconds: number): Promise<boolean> {

@@ -6,7 +6,7 @@ import { Disposables } from '../disposables';
 import { watchFiles } from './fileWatcher';
 import type { Log } from '../log';
 import type { WorkspaceMemory } from './memory';
-import { unlessAborted } from '../dialogue/progress';
+import { unlessCancelled } from '../dialogue/progress';
 
 /** Loads readers and families with the first checkpoint, so that activation stays short. */
 const opening = () => import('./openRemembered');
@@ -98,7 +98,7 @@ export class CheckpointDocument implements Disposable {
       if (this.loading === loading) this.loading = undefined;
       throw error;
     };
-    return (signal ? unlessAborted(loading, signal) : loading).catch(forget);
+    return (signal ? unlessCancelled(loading, signal) : loading).catch(forget);
   }
 
   private replace(loaded: Loaded): Model {

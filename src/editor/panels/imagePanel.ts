@@ -1,12 +1,13 @@
 import { basename } from 'node:path';
 import type { Classified } from '../../contributions';
+import { withAnySignal } from '../../domain/aborting';
 import type { CallContext } from '../../protocol/channel';
 import type { ImagePanelApi, ImagePanelEvents } from '../../protocol/image';
 import { guessesOf } from '../../tasks/answer';
 import type { ProviderView, Run, RunOptions } from '../../tasks/run';
 import { Cancelled } from '../dialogue/errors';
 import { perform, requireTrust } from '../dialogue/notices';
-import { unlessAborted } from '../dialogue/progress';
+import { unlessCancelled } from '../dialogue/progress';
 import { copyText, saveAndOpen } from '../dialogue/saving';
 import type { CheckpointDocument } from '../documents/checkpointDocument';
 import { checkpointLabel } from '../documents/checkpointEntries';
@@ -175,15 +176,16 @@ export class ImagePanel {
     this.running?.abort();
     const running = new AbortController();
     this.running = running;
-    const ends = AbortSignal.any([signal, running.signal]);
     try {
-      const view = await this.classify(options, ends, progress);
+      const view = await withAnySignal([signal, running.signal], (ends) =>
+        this.classify(options, ends, progress),
+      );
       this.answer = { asked, view };
       this.settle(summaryOf(view));
       return view;
     } catch (error) {
       if (this.running === running) this.settle(undefined);
-      throw ends.aborted ? new Cancelled() : error;
+      throw signal.aborted || running.signal.aborted ? new Cancelled() : error;
     } finally {
       if (this.running === running) this.running = undefined;
     }
@@ -196,7 +198,7 @@ export class ImagePanel {
 
   private async request(options: RunOptions, signal: AbortSignal, report: Report): Promise<RunnerRequest> {
     const { image } = this;
-    const opened = await unlessAborted(this.looking.document.current(), signal);
+    const opened = await unlessCancelled(this.looking.document.current(), signal);
     return { opened, image, options, signal, report };
   }
 
