@@ -25,12 +25,8 @@ async function main(argv: readonly string[]): Promise<number> {
     return argv.length === 0 ? 2 : 0;
   }
   const session = new Session(invocation.options, process.stdout, process.stderr);
-  // A half-written file is removed by whoever writes it, so the command is waited for; a second
-  // signal ends at once.
-  const stop = (): void => session.interrupt();
-  process.once('SIGINT', stop).once('SIGTERM', stop);
   // `| head` has read enough: that ends the command, and is no failure of it.
-  process.stdout.once('error', stop);
+  process.stdout.once('error', () => session.interrupt());
   try {
     const command = await commands[invocation.command]();
     await command(session, invocation.paths);

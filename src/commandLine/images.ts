@@ -110,7 +110,7 @@ export async function attention(
       range,
       layer: drawn,
       head: shown,
-    } = await drawAttention(view, rows, { layer, head, method, out });
+    } = await session.heeding(() => drawAttention(view, rows, { layer, head, method, out }));
     const json = {
       path: checkpoint,
       image,

@@ -11,12 +11,13 @@ export interface Outcome {
   readonly text: string;
 }
 
-/** Exit status after Ctrl-C: 128 + SIGINT, as shells give it. */
-const interrupted = 130;
+/** Signals that end a command, and the exit status then: 128 + the signal, as shells give it. */
+const interruptions = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Where answers and failures go; failures make the exit status 1. */
 export class Session {
   private failures = 0;
+  private interrupted: number = interruptions.SIGINT;
   private running: PathRunner | undefined;
   private readonly interruption = new AbortController();
 
@@ -27,11 +28,11 @@ export class Session {
   ) {}
 
   get status(): number {
-    if (this.signal.aborted) return interrupted;
+    if (this.signal.aborted) return this.interrupted;
     return this.failures > 0 ? 1 : 0;
   }
 
-  /** Aborted by Ctrl-C. */
+  /** Aborted by Ctrl-C or SIGTERM under a task that `heeding` runs. */
   get signal(): AbortSignal {
     return this.interruption.signal;
   }
@@ -40,6 +41,26 @@ export class Session {
   interrupt(): void {
     this.interruption.abort();
     this.running?.cancel();
+  }
+
+  /**
+   * Runs what would leave something behind, a half-written file or a process that computes on: a
+   * signal interrupts it, and the command ends when that is cleared away; a second signal ends it
+   * at once. At all other times a signal ends the command as it ends any program, even while it
+   * reads and gives no listener a turn.
+   */
+  async heeding<T>(task: () => Promise<T>): Promise<T> {
+    const signals = Object.keys(interruptions) as (keyof typeof interruptions)[];
+    const stop = (signal: keyof typeof interruptions): void => {
+      this.interrupted = interruptions[signal];
+      this.interrupt();
+    };
+    for (const signal of signals) process.once(signal, stop);
+    try {
+      return await task();
+    } finally {
+      for (const signal of signals) process.removeListener(signal, stop);
+    }
   }
 
   /**
@@ -87,7 +108,7 @@ export class Session {
       // The answer is all that is wanted: no GPU is measured behind it.
       background: false,
     });
-    this.running = new PathRunner(inference);
+    this.running = new PathRunner(inference, (task) => this.heeding(task));
     return this.running;
   }
 
@@ -104,7 +125,8 @@ export class Session {
     this.failures++;
     this.progress('');
     const message = error instanceof Error ? error.message : String(error);
-    this.errors.write(`error: ${message.startsWith(path) ? '' : `${path}: `}${oneLine(message)}\n`);
+    const named = message.startsWith(path) || isOfMachine(error);
+    this.errors.write(`error: ${named ? '' : `${path}: `}${oneLine(message)}\n`);
     if (this.options.json)
       this.output.write(`${JSON.stringify({ ...facts, error: { kind: kindOf(error), message } })}\n`);
   }
@@ -114,6 +136,10 @@ export class Session {
     if (this.errors.isTTY) this.errors.write(`\r\u001b[K${message}`);
   }
 }
+
+/** The machine's fault, which no path is to blame for; also of the inference process. */
+const isOfMachine = (error: unknown): boolean =>
+  error instanceof Error && error.name === 'TemporaryFolderError';
 
 const silent = (): void => undefined;
 

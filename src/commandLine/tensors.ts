@@ -20,7 +20,7 @@ export async function run(session: Session, [checkpoint = '']: readonly string[]
       provider,
     });
     const warnings = await runner.warnings({ checkpoint, model: { assume, stateDict } });
-    return write(checkpoint, out, outputs, warnings);
+    return write(session, checkpoint, outputs, warnings);
   });
 }
 
@@ -69,7 +69,7 @@ export async function preprocess(
   const answer = async (): Promise<Outcome> => {
     await requireOutput(out, [source, image]);
     if (source.endsWith('.json') && !source.endsWith('.index.json'))
-      return write(source, out, { pixel_values: await preprocessByConfig(source, image, session) });
+      return write(session, source, { pixel_values: await preprocessByConfig(source, image, session) });
     const runner = await session.runner();
     const request = {
       checkpoint: source,
@@ -78,7 +78,7 @@ export async function preprocess(
       options: { imageSize, asStored },
     };
     const { pixelValues } = await runner.preprocess(request);
-    return write(source, out, { pixel_values: pixelValues });
+    return write(session, source, { pixel_values: pixelValues });
   };
   await session.each([source], answer, (path) => ({ path, image }));
 }
@@ -114,25 +114,28 @@ export async function exportModel(session: Session, [checkpoint = '']: readonly 
   await session.each([checkpoint], async () => {
     await requireOutput(out, [checkpoint]);
     const model = await session.open(checkpoint);
-    const { files, bytes, tensors } = await useCase.exportModel(model, out, { signal: session.signal });
+    const { files, bytes, tensors } = await session.heeding(() =>
+      useCase.exportModel(model, out, { signal: session.signal }),
+    );
     const json = { path: checkpoint, out, files, bytes, tensors };
     return { json, text: `${files.join(' and ')}: ${bytes} bytes\n` };
   });
 }
 
 async function write(
+  session: Session,
   path: string,
-  out: string,
   outputs: Readonly<Record<string, TensorData>>,
   warnings: readonly string[] = [],
 ): Promise<Outcome> {
+  const { out } = session.options;
   const named = Object.entries(outputs).map(([name, { dtype, shape, data }]): NamedTensor => ({
     name,
     dtype,
     shape,
     bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
   }));
-  await writeSafetensors(out, named);
+  await session.heeding(() => writeSafetensors(out, named));
   const tensors = Object.fromEntries(named.map(({ name, shape }) => [name, shape]));
   const rows = named.map(({ name, dtype, shape }) => `  ${name} ${dtype} [${shape.join(', ')}]\n`);
   const said = warnings.map((warning) => `  warning: ${warning}\n`);

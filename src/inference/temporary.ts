@@ -8,9 +8,43 @@ import { join } from 'node:path';
  */
 const pattern = /^vitrine-(\d+)-/;
 
-/** A new folder that only this user can read. */
+/** The system's folder for temporary files is missing, full, or not to be written to. */
+export class TemporaryFolderError extends Error {
+  override readonly name = 'TemporaryFolderError';
+}
+
+const problems: Readonly<Record<string, string>> = {
+  ENOENT: 'does not exist',
+  ENOTDIR: 'is no folder',
+  ENOSPC: 'is full',
+  EDQUOT: 'is full for this user (a quota)',
+  EACCES: 'cannot be written to',
+  EPERM: 'cannot be written to',
+  EROFS: 'cannot be written to (read-only)',
+};
+
+/**
+ * A new folder that only this user can read. Throws `TemporaryFolderError`.
+ */
 export function createTemporaryFolder(): string {
-  return mkdtempSync(join(tmpdir(), `vitrine-${process.pid}-`));
+  try {
+    return mkdtempSync(join(tmpdir(), `vitrine-${process.pid}-`));
+  } catch (error) {
+    throw temporaryFailure(error);
+  }
+}
+
+/** Says of a failed call in the temporary folder what is wrong with that, and what to do. */
+export function temporaryFailure(error: unknown, bytes?: number): TemporaryFolderError {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  const problem = Object.hasOwn(problems, code) ? problems[code] : `cannot be used: ${message}`;
+  const variable = process.platform === 'win32' ? 'TEMP' : 'TMPDIR';
+  const size = bytes === undefined ? '' : ` of ${Math.ceil(bytes / 1e6).toLocaleString('en')} MB`;
+  return new TemporaryFolderError(
+    `the temporary folder ${tmpdir()} ${problem}${code && ` (${code})`}; a copy${size} of weights that ` +
+      `cannot be read where they lie is written to it. Make room there, or let ${variable} name another folder`,
+    { cause: error },
+  );
 }
 
 export function removeTemporaryFolder(folder: string): void {

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
+import { open, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join, parse, relative, sep } from 'node:path';
-import { dtypes, elementCount, isPlain, type Tensor } from '../checkpoint/tensors';
+import { byteLength, dtypes, elementCount, isPlain, type Tensor } from '../checkpoint/tensors';
 import { readTensor } from '../checkpoint/values';
 import type { Graph, Initializer } from '../graph/graph';
 import type { Located } from '../graph/onnx/export';
 import type { FileState } from '../models/files';
-import { createTemporaryFolder, removeTemporaryFolder } from './temporary';
+import { createTemporaryFolder, removeTemporaryFolder, temporaryFailure } from './temporary';
 
 /** Where every initializer's bytes are, as the runtime wants to be told. */
 export interface Placement {
@@ -135,12 +135,17 @@ async function writeTensors(
   tensors: readonly Tensor[],
   places: Map<string, Place | Uint8Array>,
 ): Promise<number> {
-  const handle = await open(file, 'wx', 0o600);
+  const total = tensors.reduce((sum, tensor) => sum + byteLength(tensor), 0);
+  const inTemporary = <T>(call: Promise<T>): Promise<T> =>
+    call.catch((error: unknown) => {
+      throw temporaryFailure(error, total);
+    });
+  const handle = await inTemporary(open(file, 'wx', 0o600));
   try {
     let offset = 0;
     for (const tensor of tensors) {
       const bytes = await readTensor(tensor);
-      await handle.write(bytes, 0, bytes.length, offset);
+      await inTemporary(writeAt(handle, bytes, offset));
       places.set(tensor.name, { file, offset });
       offset += Math.ceil(bytes.length / alignment) * alignment;
     }
@@ -148,6 +153,12 @@ async function writeTensors(
   } finally {
     await handle.close();
   }
+}
+
+/** A disk that is almost full takes a part of the bytes first, and says so of the rest. */
+async function writeAt(handle: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {
+  for (let done = 0; done < bytes.length;)
+    done += (await handle.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
 }
 
 function placement(

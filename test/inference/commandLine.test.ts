@@ -277,6 +277,16 @@ describe('the command line', function () {
     assert.deepEqual([existsSync(`${out}.part`), existsSync(out)], [false, false]);
   });
 
+  it('ends at once by SIGTERM and Ctrl-C while it reads', async () => {
+    const paths = Array<string>(50).fill(sample);
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      const reading = spawn(process.execPath, ['dist/cli.js', 'inspect', ...paths]);
+      const ended = once(reading, 'exit');
+      reading.stdout.once('data', () => reading.kill(signal));
+      assert.deepEqual(await ended, [null, signal], 'as the system ends a program that does not listen');
+    }
+  });
+
   it('ends quietly where nobody reads on', async () => {
     const paths = Array<string>(8).fill(sample);
     const report = spawn(process.execPath, ['dist/cli.js', 'complexity', '--csv', ...paths]);

@@ -114,6 +114,20 @@ describe('weights where they lie', () => {
     assert.deepEqual(ours(), before);
     await service.dispose();
   });
+
+  it('names a temporary folder that is not there, and goes on without it where it can', async () => {
+    const path = join(folder, 'nowhere.npz');
+    writeNpz(path, smallVit({ ...size, dim: 256 }), { deflate: true });
+    const gone = join(folder, 'gone');
+    const service = testInference({ environment: { TMPDIR: gone, TEMP: gone, TMP: gone } });
+    const run = (checkpoint: string) => service.runTensors({ checkpoint, inputs: { pixel_values: pixels } });
+    await assert.rejects(run(path), {
+      name: 'TemporaryFolderError',
+      message: /the temporary folder .*gone does not exist/,
+    });
+    await run(join(folder, 'plain', 'model.safetensors'));
+    await service.dispose();
+  });
 });
 
 interface NpzOptions {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { exitReason } from '../../../src/inference/client';
 import { commonFolder } from '../../../src/inference/weights';
+import { temporaryFailure } from '../../../src/inference/temporary';
 import { neededBytes, requireMemory } from '../../../src/inference/memory';
 import { describePreprocessing, parseOverrides } from '../../../src/preprocessing/lines';
 import { resolvePreprocessing } from '../../../src/preprocessing/resolve';
@@ -21,6 +22,21 @@ describe('why the inference process ended', () => {
       'the inference process ended because it exited with code 7: last words',
     );
     assert.match(exitReason(null, 'SIGUSR2', ''), /it received SIGUSR2/);
+  });
+});
+
+describe('a temporary folder that cannot be used', () => {
+  const failure = (code: string): Error =>
+    temporaryFailure(Object.assign(new Error(`${code}: write`), { code }), 346e6);
+
+  it('is named with what is wrong, what it is for and what to do', () => {
+    assert.match(
+      failure('ENOSPC').message,
+      /^the temporary folder .* is full \(ENOSPC\).* 346 MB.*Make room/,
+    );
+    assert.match(failure('ENOENT').message, /^the temporary folder .* does not exist \(ENOENT\)/);
+    assert.match(failure('EIO').message, /cannot be used: EIO: write/);
+    assert.equal(failure('ENOSPC').name, 'TemporaryFolderError');
   });
 });
 
