@@ -1,3 +1,4 @@
+import { largest } from '../domain/lists';
 import { basename } from 'node:path';
 import type { ConfigValue, Evidence } from '../architectures/family';
 import type { Model } from '../models/model';
@@ -384,7 +385,7 @@ const shortList = (names: readonly string[]): string =>
  */
 export function inspectionText(model: Model): string {
   const view = inspectorModel(model, { set: new Set() });
-  const width = Math.max(0, ...view.evidence.map(({ key }) => key.length));
+  const width = largest([0, ...view.evidence.map(({ key }) => key.length)]);
   const elements = model.checkpoint.selected.tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const head = view.known
     ? `${view.familyTitle} · ${view.title}`

@@ -1,4 +1,4 @@
-import { at } from '../domain/lists';
+import { at, largest } from '../domain/lists';
 import type { Graph } from '../graph/graph';
 import { isView } from '../graph/operators';
 import { readBy } from '../graph/order';
@@ -41,7 +41,7 @@ export function peakMemory(graph: Graph): Peak {
     live += bytes;
     if (live > peak.bytes) peak = { bytes: live, at: node.name };
     if (bytes > 0) {
-      const end = Math.max(...node.outputs.map((output) => last.get(output) ?? index));
+      const end = largest(node.outputs.map((output) => last.get(output) ?? index));
       if (end < work.length) freed[end] = at(freed, end) + bytes;
     }
     live -= at(freed, index);

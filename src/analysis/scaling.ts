@@ -1,4 +1,4 @@
-import { at } from '../domain/lists';
+import { at, largest, smallest } from '../domain/lists';
 import type { Size } from '../domain/size';
 import type { Graph } from '../graph/graph';
 import type { Scaling, ScalingPoint } from '../domain/report';
@@ -103,11 +103,11 @@ function sizeAt(native: Size, step: Size, ratio: number): Size {
 /** Sizes of a geometric series of areas, without those that rounding to steps makes equal. */
 function* series(native: Size, step: Size, factor: number): Generator<Size> {
   // A model of one size only has no steps.
-  if (Math.min(...step) <= 0) return;
+  if (smallest(step) <= 0) return;
   let previous = native;
   for (let ratio = factor; ; ratio *= factor) {
     const size = sizeAt(native, step, ratio);
-    if (Math.min(...size) < Math.max(...step) || Math.max(...size) > largestSide) return;
+    if (smallest(size) < largest(step) || largest(size) > largestSide) return;
     if (size.join() === previous.join()) continue;
     previous = size;
     yield size;

@@ -4,7 +4,7 @@ import sharp from 'sharp';
 import { paint } from '../attention/colourMaps';
 import { reduceHeads, type HeadChoice } from '../attention/heads';
 import { splitKeys, tileOf, type ImageMap } from '../attention/reading';
-import { at } from '../domain/lists';
+import { at, largest } from '../domain/lists';
 import { type Probe, chainLength } from '../domain/probes';
 import { UsageError } from './usage';
 
@@ -113,7 +113,7 @@ function drawingOf(probe: Probe, keys: Float32Array): Drawing {
 /** Why none of the chosen layers has a map. */
 function nothingToDraw(probes: readonly Probe[], layers: readonly number[], { head }: DrawOptions): Error {
   const chosen = layers.map((layer) => at(probes, layer));
-  const most = Math.max(...chosen.map(({ heads }) => heads));
+  const most = largest(chosen.map(({ heads }) => heads));
   if (chosen.every((probe) => headsOf(probe, head).length === 0))
     return new UsageError(`--head ${head}: mean, max, all or 0 … ${most - 1} needed`);
   return new Error(`${at(chosen, 0).layer}: no attention from this query; choose another --query or --layer`);
@@ -157,7 +157,7 @@ async function drawGrid(
   [low, high]: readonly [number, number],
   out: string,
 ): Promise<void> {
-  const most = (side: (map: ImageMap) => number): number => Math.max(...maps.flat().map(side));
+  const most = (side: (map: ImageMap) => number): number => largest(maps.flat().map(side));
   const box = { width: most(({ columns }) => columns), height: most(({ rows }) => rows) };
   const cell = { width: box.width * small.patch + small.gap, height: box.height * small.patch + small.gap };
   const tiles = maps.flatMap((heads, row) =>
@@ -171,7 +171,7 @@ async function drawGrid(
       return { input, left: column * cell.width + small.gap, top: row * cell.height + small.gap };
     }),
   );
-  const width = Math.max(...maps.map((heads) => heads.length)) * cell.width + small.gap;
+  const width = largest(maps.map((heads) => heads.length)) * cell.width + small.gap;
   const height = maps.length * cell.height + small.gap;
   const canvas = sharp({ create: { width, height, channels: 3, background: '#ffffff' } });
   await canvas

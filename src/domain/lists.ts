@@ -17,3 +17,25 @@ export const sum = (values: readonly number[]): number => values.reduce((total, 
 
 export const product = (values: readonly number[]): number =>
   values.reduce((total, value) => total * value, 1);
+
+// A call takes about 120,000 arguments before the stack overflows: lists as long as a file makes
+// them are never spread into one.
+
+/** Returns the largest value; -Infinity of none. */
+export const largest = (values: Iterable<number>): number => {
+  let most = -Infinity;
+  for (const value of values) most = Math.max(most, value);
+  return most;
+};
+
+/** Returns the smallest value; Infinity of none. */
+export const smallest = (values: Iterable<number>): number => {
+  let least = Infinity;
+  for (const value of values) least = Math.min(least, value);
+  return least;
+};
+
+/** Appends all items. */
+export const pushAll = <T>(target: T[], items: Iterable<T>): void => {
+  for (const item of items) target.push(item);
+};

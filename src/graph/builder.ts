@@ -15,7 +15,7 @@ import {
   type OutputMeaning,
   type ValueInfo,
 } from './graph';
-import { at, last } from '../domain/lists';
+import { at, last, pushAll } from '../domain/lists';
 import { derivedValue } from './derived';
 import { inferOutputs } from './operators';
 import type { Probe } from '../domain/probes';
@@ -116,9 +116,9 @@ export class GraphBuilder {
   static continuing(graph: Graph, scope: string): GraphBuilder {
     const b = new GraphBuilder(graph.name, { find: () => undefined });
     b.opsets = graph.opsets;
-    b.inputs.push(...graph.inputs);
-    b.outputs.push(...graph.outputs);
-    b.probes.push(...graph.probes);
+    pushAll(b.inputs, graph.inputs);
+    pushAll(b.outputs, graph.outputs);
+    pushAll(b.probes, graph.probes);
     for (const node of graph.nodes) {
       b.nodes.push(node);
       b.names.set(node.name, 1);

@@ -11,7 +11,8 @@ export interface ImageFormat {
   readonly declared?: (head: DataView) => readonly [width: number, height: number];
 }
 
-const ascii = (head: Uint8Array, from: number, to: number) => String.fromCharCode(...head.subarray(from, to));
+const ascii = (head: Uint8Array, from: number, to: number) =>
+  Buffer.from(head.subarray(from, to)).toString('latin1');
 const startsWith =
   (...bytes: readonly number[]) =>
   (head: Uint8Array) =>

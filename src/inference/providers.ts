@@ -2,7 +2,7 @@ import type { ProviderView } from '../tasks/run';
 import { createHash } from 'node:crypto';
 import { cpus, hostname } from 'node:os';
 import { perGraph } from '../graph/perGraph';
-import { at } from '../domain/lists';
+import { at, largest } from '../domain/lists';
 import type { OutputValues } from '../tasks/task';
 import type { ProviderCheck } from './remoteApi';
 import { probabilities, topK } from '../labels/labels';
@@ -102,8 +102,8 @@ export interface Compared {
 export function compareAnswers(cpu: Compared, other: Compared): Pick<ProviderCheck, 'agrees' | 'reason'> {
   const outputs = cpu.outputs.map((output, index) => compareOutput(output, other.outputs[index]?.values));
   const attention = cpu.attention.reduce(
-    (largest, map, index) =>
-      Math.max(largest, largestDifference(map, other.attention[index] ?? new Float32Array())),
+    (most, map, index) =>
+      Math.max(most, largestDifference(map, other.attention[index] ?? new Float32Array())),
     0,
   );
   // A NaN difference fails every comparison; it must not pass for agreement.
@@ -112,8 +112,8 @@ export function compareAnswers(cpu: Compared, other: Compared): Pick<ProviderChe
   if (apart) return differs(`${apart.name} by ${digits(apart.difference)}`);
   if (!(attention <= tolerance)) return differs(`attention by ${digits(attention)}`);
   if (outputs.some(({ sameFirst }) => !sameFirst)) return differs('another first class');
-  const largest = Math.max(attention, ...outputs.map(({ difference }) => difference));
-  return { agrees: true, reason: `agrees with the CPU: largest difference ${digits(largest)}` };
+  const most = largest([attention, ...outputs.map(({ difference }) => difference)]);
+  return { agrees: true, reason: `agrees with the CPU: largest difference ${digits(most)}` };
 }
 
 interface OutputDifference {

@@ -53,7 +53,7 @@ export interface Answered {
  * again.
  */
 export class Runs {
-  private readonly kept: KeptRun[] = [];
+  private kept: KeptRun[] = [];
   private next = 1;
 
   /** Runs a model for the named outputs, keeping the attention maps if they are wanted. */
@@ -98,8 +98,7 @@ export class Runs {
 
   /** Forgets the runs of a model that is let go. */
   forget(model: LoadedModel): void {
-    const others = this.kept.filter((run) => run.model !== model);
-    this.kept.splice(0, this.kept.length, ...others);
+    this.kept = this.kept.filter((run) => run.model !== model);
   }
 
   private keep(run: Omit<KeptRun, 'id'>): number {

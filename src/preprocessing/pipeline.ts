@@ -1,7 +1,7 @@
 /** Carries out the steps of a preprocessing on images. */
-import { at } from '../domain/lists';
 import { groupSteps, greyOf, isRaster } from './bands';
 import { pictureOf, threeChannels, type Raster } from './raster';
+import { at, largest } from '../domain/lists';
 import { cut, resize, resizeFloat } from './resize';
 import type { FloatImage, RgbImage, RasterSize, Window } from './resize';
 import { PreprocessingError, resizedSize, roundHalfEven } from './steps';
@@ -264,8 +264,8 @@ function prepare(image: RgbImage | FloatImage, steps: readonly Step[], channels:
 }
 
 function paddedSize(step: PadStep, prepared: readonly Prepared[]): RasterSize {
-  const height = Math.max(...prepared.map(({ image }) => image.height));
-  const width = Math.max(...prepared.map(({ image }) => image.width));
+  const height = largest(prepared.map(({ image }) => image.height));
+  const width = largest(prepared.map(({ image }) => image.width));
   if (step.height === undefined || step.width === undefined) return { height, width };
   if (height <= step.height && width <= step.width) return { height: step.height, width: step.width };
   throw new PreprocessingError(

@@ -1,3 +1,4 @@
+import { largest, smallest } from '../../src/domain/lists';
 import type { AttentionRows } from '../../src/domain/query';
 import type { Size } from '../../src/domain/size';
 import type { HeadChoice } from '../../src/attention/heads';
@@ -82,6 +83,6 @@ export function summaryText(summaries: readonly HeadSummary[], head: HeadChoice)
 }
 
 function spanText(values: readonly number[]): string {
-  const [least, most] = [formatNumber(Math.min(...values)), formatNumber(Math.max(...values))];
+  const [least, most] = [formatNumber(smallest(values)), formatNumber(largest(values))];
   return least === most ? least : `${least} … ${most}`;
 }

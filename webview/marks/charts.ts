@@ -1,3 +1,4 @@
+import { largest, smallest } from '../../src/domain/lists';
 import type { Size } from '../../src/domain/size';
 import * as Plot from '@observablehq/plot';
 import type { ScalingPoint } from '../../src/domain/report';
@@ -44,7 +45,7 @@ export function moduleChart(bars: readonly ModuleBar[], factor: number, unit: st
       title: `${labels[index]}\n${title}: ${formatCount(factor * bar.macs[kind], 4)} ${unit}`,
     })),
   );
-  const longest = Math.max(...labels.map((label) => label.length));
+  const longest = largest(labels.map((label) => label.length));
   const totals = bars.map((bar, index) => ({ label: labels[index], value: factor * totalMacs(bar.macs) }));
   const marginLeft = Math.min(width * 0.42, 12 + 6.6 * longest);
   const chart = Plot.plot({
@@ -137,7 +138,7 @@ export function scalingChart(
         ]
       : [];
   const height = Math.max(220, Math.min(320, width * 0.55));
-  const lowest = Math.min(...rows.map(({ rest }) => rest), ...drawn.map(({ attention }) => attention));
+  const lowest = smallest([...rows.map(({ rest }) => rest), ...drawn.map(({ attention }) => attention)]);
   const ends = last
     ? spreadLabels(
         [{ value: last.all, text: 'all' }, ...parts],
@@ -272,7 +273,7 @@ const scalingTitle = (point: ScalingPoint, factor: number, unit: string): string
 
 /** Ticks at sizes that the model really takes, as many as fit without touching on a log axis. */
 function sideTicks(sides: readonly number[], width: number): number[] {
-  const [low, high] = [Math.min(...sides), Math.max(...sides)];
+  const [low, high] = [smallest(sides), largest(sides)];
   const apart = (42 / Math.max(160, width - 140)) * Math.log(high / low);
   const ticks: number[] = [];
   for (const side of [...sides].sort((a, b) => a - b))
@@ -282,8 +283,8 @@ function sideTicks(sides: readonly number[], width: number): number[] {
 
 /** The powers of ten that values span: the only lines that a log axis needs. */
 function powersOfTen(values: readonly number[]): number[] {
-  const low = Math.ceil(Math.log10(Math.min(...values)));
-  const high = Math.floor(Math.log10(Math.max(...values)));
+  const low = Math.ceil(Math.log10(smallest(values)));
+  const high = Math.floor(Math.log10(largest(values)));
   return Array.from({ length: Math.max(0, high - low + 1) }, (_, step) => 10 ** (low + step));
 }
 

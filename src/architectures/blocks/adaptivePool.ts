@@ -1,4 +1,4 @@
-import { at } from '../../domain/lists';
+import { at, largest } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 
@@ -20,7 +20,7 @@ function binMeans(b: GraphBuilder, x: ValueInfo, axis: number, bins: number): Va
   const size = at(x.shape, axis);
   if (size === bins) return x;
   const parts = binsOf(size, bins);
-  const longest = Math.max(...parts.map(([first, end]) => end - first));
+  const longest = largest(parts.map(([first, end]) => end - first));
   const places = parts.flatMap(([first, end]) =>
     Array.from({ length: longest }, (_, place) => ({
       index: Math.min(first + place, end - 1),

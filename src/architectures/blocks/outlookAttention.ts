@@ -1,4 +1,4 @@
-import { at } from '../../domain/lists';
+import { at, largest } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
@@ -41,7 +41,7 @@ function neighbourhoods(map: Grid): Int32Array {
 function overlaps(map: Grid): Int32Array {
   const places: number[][] = Array.from({ length: map[0] * map[1] }, () => []);
   neighbourhoods(map).forEach((position, place) => places[position]?.push(place));
-  const most = Math.max(...places.map(({ length }) => length));
+  const most = largest(places.map(({ length }) => length));
   const [rows, columns] = centresOf(map);
   const fill = rows * columns * area;
   const padded = places.flatMap((some) => Array.from({ length: most }, (_, at) => some[at] ?? fill));

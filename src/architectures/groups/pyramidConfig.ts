@@ -1,4 +1,4 @@
-import { at, last } from '../../domain/lists';
+import { at, largest, last } from '../../domain/lists';
 import type { ReducedSettings } from '../blocks/reducedAttention';
 import type { Evidence, Found } from '../family';
 import { numbersIn, stored } from '../evidence';
@@ -123,8 +123,8 @@ export function reductionOf(
  */
 export function leastSide(strides: readonly number[], { value: factors }: Reduction): number {
   let step = 1;
-  return Math.max(
-    ...strides.map((stride, stage) => {
+  return largest(
+    strides.map((stride, stage) => {
       step *= stride;
       return step * (typeof factors === 'string' ? 1 : at(factors, stage));
     }),

@@ -1,3 +1,4 @@
+import { largest } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { channelAttention } from '../blocks/channelAttention';
@@ -60,7 +61,7 @@ function block(b: GraphBuilder, x: ValueInfo, unit: Unit, strides: readonly numb
     const names = [`conv${index + 1}`, `bn${index + 1}`] as const;
     return convNorm(b, map, ...names, { eps: unit.eps, activation, stride });
   }, x);
-  const stride = Math.max(...strides);
+  const stride = largest(strides);
   const attended = channelAttention(b, branch, 'se');
   return activate(b, residual(b, attended, shortcut(b, x, stride, unit.eps)), unit.activation);
 }

@@ -1,4 +1,4 @@
-import { at } from '../../domain/lists';
+import { at, largest } from '../../domain/lists';
 import type { DefaultsName } from '../../preprocessing/defaults';
 import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../decide';
@@ -46,7 +46,7 @@ export function measureStages(found: Found, block: string, width: string): Measu
     const list = `${start}${stage}${middle}`;
     const blocks = numbersAfter(tensors, list);
     const first = blocks.find((index) => tensors.has(`${list}${index}.${width}`)) ?? Infinity;
-    return { list, first, depth: Math.max(...blocks) - first + 1 };
+    return { list, first, depth: largest(blocks) - first + 1 };
   });
   const each: MeasuredStages['each'] = (name, axis) =>
     stored(

@@ -1,3 +1,4 @@
+import { largest } from '../../domain/lists';
 import type { DecomposedSettings } from '../blocks/decomposedPositions';
 import type { ConfigValue, Evidence } from '../family';
 import { assumed, numbersIn, stored } from '../evidence';
@@ -53,7 +54,7 @@ export type WindowEvidence = {
 export function windowEvidence(sources: Sources, { side, named = [] }: WindowQuestion): WindowEvidence {
   const sides = tableSides(sources);
   const kinds = [...new Set(sides)];
-  const whole = side === undefined || (kinds.length > 1 && !kinds.includes(side)) ? Math.max(...sides) : side;
+  const whole = side === undefined || (kinds.length > 1 && !kinds.includes(side)) ? largest(sides) : side;
   const window = kinds.find((each) => each !== whole) ?? whole;
   const told = sides.flatMap((each, index) => (each === whole ? [index] : []));
   return {

@@ -1,4 +1,4 @@
-import { at } from '../../domain/lists';
+import { at, largest } from '../../domain/lists';
 import type { Grid, Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
@@ -159,7 +159,7 @@ function positions(
   grid: Grid,
   { grid: native, resampling, keep_aspect_ratio: keeps }: NaflexConfig,
 ): ValueInfo {
-  const longest = Math.max(...grid);
+  const longest = largest(grid);
   const target: Grid = keeps ? [longest, longest] : grid;
   const dim = at(b.shapeOf('proj.weight'), 0);
   const cut = (x: ValueInfo, axis: number, from: number, to: number): ValueInfo =>

@@ -1,6 +1,6 @@
 import { nearestDivisor } from '../divisors';
 import { answer } from '../heads/classifier';
-import { at, last } from '../../domain/lists';
+import { at, last, smallest } from '../../domain/lists';
 import type { Grid, Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
@@ -59,7 +59,7 @@ const attentive = (tensors: Tensors): readonly number[] =>
 function headsOf(sources: Sources): Evidence<number> {
   const { tensors } = sources.found;
   const widths = attentive(tensors).map((stage) => sideOf(tensors, `stage${stage}.0.attn.qkv.weight`, 0) / 3);
-  const width = Math.min(...widths);
+  const width = smallest(widths);
   return decide(sources, 'heads', {
     config: ['num_heads'],
     published: ({ heads }) => heads?.[0],

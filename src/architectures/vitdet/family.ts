@@ -1,4 +1,4 @@
-import { last } from '../../domain/lists';
+import { largest, last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
@@ -35,7 +35,7 @@ function recognise(found: Found): Recognised<VitDetConfig> | undefined {
   const [dim, channels, height, width] = tensors.get('patch_embed.proj.weight')?.shape ?? [];
   const each = tensors.get('blocks.0.attn.rel_pos_h')?.shape[1];
   if (!own || !dim || !channels || !height || !width || !each) return undefined;
-  const side = Math.max(...tableSides(sources));
+  const side = largest(tableSides(sources));
   const { imageSize, evidence: sized } = imageSizeOf(sources, [side * height, side * width]);
   // The table is made for another size, that of pretraining, and has a row for a class token that
   // no longer is.

@@ -1,3 +1,4 @@
+import { pushAll } from '../../domain/lists';
 import type { ByteSource } from '../byteSource';
 import { openFile } from '../byteSource';
 import { confinedPath } from '../confine';
@@ -141,8 +142,8 @@ export class TensorReader {
     const values: bigint[] = [];
     for (const field of typed) {
       if (field.wire === 0) values.push(BigInt(field.value));
-      else if (field.number === tensorFields.floatData) values.push(...(await fixed(field, 4)));
-      else if (field.number === tensorFields.doubleData) values.push(...(await fixed(field, 8)));
+      else if (field.number === tensorFields.floatData) pushAll(values, await fixed(field, 4));
+      else if (field.number === tensorFields.doubleData) pushAll(values, await fixed(field, 8));
       else for (const value of await field.payload.varints()) values.push(BigInt(value));
     }
     return values;

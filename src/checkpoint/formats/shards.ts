@@ -1,3 +1,4 @@
+import { pushAll } from '../../domain/lists';
 import type { TensorTable } from '../format';
 import { basename } from 'node:path';
 import { openFile, type ByteSource } from '../byteSource';
@@ -84,7 +85,10 @@ function merge(
   const tensors: Tensor[] = [];
   const warnings: string[] = [];
   for (const [shard, table] of tables) {
-    warnings.push(...table.warnings.map((warning) => `${shard}: ${warning}`));
+    pushAll(
+      warnings,
+      table.warnings.map((warning) => `${shard}: ${warning}`),
+    );
     for (const tensor of storedTensors(table)) {
       const listed = weightMap.get(tensor.name);
       if (listed === shard || listed === undefined) tensors.push(tensor);
@@ -104,10 +108,7 @@ function merge(
     files: [...tables.values()].flatMap((table) => table.files),
     stateDicts: unwrapNames(tensors),
     extras: [],
-    metadata: Object.assign({}, ...[...tables.values()].map((table) => table.metadata)) as Record<
-      string,
-      string
-    >,
+    metadata: Object.fromEntries([...tables.values()].flatMap((table) => Object.entries(table.metadata))),
     warnings,
   };
 }

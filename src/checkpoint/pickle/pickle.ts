@@ -1,4 +1,4 @@
-import { at } from '../../domain/lists';
+import { at, pushAll } from '../../domain/lists';
 import { limits } from '../limits';
 import { judgeGlobal } from './globals';
 
@@ -545,11 +545,6 @@ function setOne(machine: Machine): void {
 
 function code(sign: string): number {
   return sign.charCodeAt(0);
-}
-
-/** `push(...items)` would overflow the call stack with 100 000 of them. */
-function pushAll(target: PickleValue[], items: PickleValue[]): void {
-  for (const item of items) target.push(item);
 }
 
 function narrow(value: bigint): number | bigint {

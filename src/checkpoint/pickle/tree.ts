@@ -1,3 +1,4 @@
+import { pushAll } from '../../domain/lists';
 import { limits } from '../limits';
 import { isKind, isRecord, nameOf, type PickleObject, type PickleRecord, type PickleValue } from './pickle';
 import { isPickledArray, isPickledTensor } from './tensors';
@@ -98,7 +99,7 @@ class Walk {
     }
     // What lies beside tensors is told entry by entry; a dict without any is one entry of the dict
     // that holds it.
-    if (depth === 0 || this.groups.length > groups) this.extras.push(...extras);
+    if (depth === 0 || this.groups.length > groups) pushAll(this.extras, extras);
   }
 
   /**
@@ -168,11 +169,8 @@ class Walk {
       if (isKind(current, 'object') && (isPickledTensor(current) || isPickledArray(current)))
         found(current, path);
       else
-        pending.push(
-          ...childrenOf(current)
-            .reverse()
-            .map(([key, child]) => ({ value: child, path: join(path, key), depth: depth + 1 })),
-        );
+        for (const [key, child] of childrenOf(current).reverse())
+          pending.push({ value: child, path: join(path, key), depth: depth + 1 });
     }
   }
 

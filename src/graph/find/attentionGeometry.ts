@@ -1,5 +1,5 @@
 import type { ProbeKind, TokenLayout, WindowLayout } from '../../domain/probes';
-import { at } from '../../domain/lists';
+import { at, pushAll } from '../../domain/lists';
 import { intsOf, outputName, valueOf, type Graph, type Node } from '../graph';
 import { operatorOf } from '../operators';
 import { readBy } from '../order';
@@ -48,7 +48,7 @@ function* ancestors(value: string, producers: Producers): Generator<Node> {
       if (!node || seen.has(node)) continue;
       seen.add(node);
       yield node;
-      next.push(...readBy(node));
+      pushAll(next, readBy(node));
     }
     level = next;
   }

@@ -1,5 +1,5 @@
 import { dtypes } from '../../checkpoint/tensors';
-import { at, sum } from '../../domain/lists';
+import { at, largest, smallest, sum } from '../../domain/lists';
 import type { Call, Operator, OperatorTable, OutputInfo } from './call';
 import { isInteger } from './constants';
 import { broadcast, broadcastStrides, collect, flatIndex } from './shapes';
@@ -87,8 +87,8 @@ export const elementwise = {
   Div: binary((a, b, call) => (isInteger(call.dtype(0)) ? Math.trunc(a / b) : a / b)),
   Pow: binary((a, b) => a ** b),
   Mod: binary((a, b, call) => remainder(a, b, call.int('fmod', 0) !== 0)),
-  Min: arithmetic((values) => Math.min(...values)),
-  Max: arithmetic((values) => Math.max(...values)),
+  Min: arithmetic(smallest),
+  Max: arithmetic(largest),
   Sum: arithmetic(sum),
   Mean: arithmetic((values) => sum(values) / values.length),
   Equal: comparison((a, b) => a === b),

@@ -1,5 +1,5 @@
 import { elementCount, type DType } from '../../checkpoint/tensors';
-import { at, product, sum } from '../../domain/lists';
+import { at, largest, product, smallest, sum } from '../../domain/lists';
 import type { Call, Operator, OperatorTable, OutputInfo } from './call';
 import { collect, flatIndex, strides, withAxis } from './shapes';
 
@@ -84,11 +84,11 @@ const cumSum: Operator = {
 export const reduction = {
   ReduceMean: { ...reduce((values) => sum(values) / values.length), pools: 'mean' },
   ReduceSum: reduce(sum),
-  ReduceMax: reduce((values) => Math.max(...values)),
-  ReduceMin: reduce((values) => Math.min(...values)),
+  ReduceMax: reduce(largest),
+  ReduceMin: reduce(smallest),
   ReduceProd: reduce(product),
   ReduceL1: reduce((values) => sum(values.map(Math.abs))),
-  ReduceL2: reduce((values) => Math.hypot(...values)),
+  ReduceL2: reduce((values) => Math.sqrt(sum(values.map((value) => value * value)))),
   ReduceSumSquare: reduce((values) => sum(values.map((value) => value * value))),
   ReduceLogSum: reduce(),
   ReduceLogSumExp: reduce(),

@@ -1,10 +1,10 @@
 import { elementCount } from '../../checkpoint/tensors';
-import { at } from '../../domain/lists';
+import { at, largest } from '../../domain/lists';
 import type { Call } from './call';
 
 /** NumPy's broadcasting of several shapes, which ONNX shares. */
 export function broadcast(call: Call, shapes: readonly (readonly number[])[]): readonly number[] {
-  const rank = Math.max(0, ...shapes.map((shape) => shape.length));
+  const rank = largest([0, ...shapes.map((shape) => shape.length)]);
   return Array.from({ length: rank }, (_, axis) => {
     const sizes = shapes.map((shape) => shape[axis - rank + shape.length] ?? 1).filter((size) => size !== 1);
     if (sizes.some((size) => size !== sizes[0])) call.fail('shapes do not broadcast');
