@@ -59,6 +59,11 @@ export const limits = {
    * 8.
    */
   nesting: 32,
+  /**
+   * Items of a list that is searched for state dicts: folds and members of an ensemble; a history
+   * of training has more.
+   */
+  listedStateDicts: 64,
   /** Levels of submodules in a pickled or scripted model; Swin in a detector has 12. */
   moduleDepth: 64,
 

@@ -115,7 +115,7 @@ function pickleWarnings(item: string, pickle: Unpickled, contents: PickleContent
         ]
       : []),
     ...(others.length > 0
-      ? [`${item} names classes that are not known and were not loaded: ${listed(others)}`]
+      ? [`${item} names classes or functions that are not known and were not loaded: ${listed(others)}`]
       : []),
   ];
 }

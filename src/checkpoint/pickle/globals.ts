@@ -7,50 +7,78 @@ import { last } from '../../domain/lists';
  * - `known`: types and rebuilding functions of published checkpoints; understood or safely ignored.
  *   `getattr` is among them (it pickles methods); a call of what it gives is not.
  * - `class`: some project's own class; becomes an inert placeholder and is listed to the user.
- * - `function`: some project's own function; inert while it is only mentioned, a reason to refuse
- *   the file once it is called.
+ * - `function`: a function that reaches into nothing by itself (`len`, some project's own); inert
+ *   while it is only mentioned, a reason to refuse the file once it is called.
  * - `unsafe`: reaches into the system, or runs, loads or looks up code.
  */
 export type Verdict = 'known' | 'class' | 'function' | 'unsafe';
 
-/** Module -> names that published checkpoints use; `*` allows the whole module. */
+/** Types, constants, and functions that look at their arguments alone. */
+const builtinNames = split(
+  'bool bytearray bytes complex dict enumerate float frozenset getattr int iter list memoryview object range reversed set slice ' +
+    'str tuple zip Ellipsis NotImplemented None True False',
+);
+
+/** Module -> names that published checkpoints use; `*` allows every name without a dot. */
 const known: Readonly<Record<string, readonly string[]>> = {
   argparse: ['Namespace'],
   array: ['array', '_array_reconstructor'],
-  builtins: split(
-    'bool bytearray bytes complex dict float frozenset getattr int list object range set slice str tuple Ellipsis NotImplemented',
-  ),
-  __builtin__: split(
-    'bool bytearray bytes complex dict float frozenset getattr int list long object range set slice str tuple unicode xrange',
-  ),
+  builtins: builtinNames,
+  __builtin__: [...builtinNames, 'long', 'unicode', 'xrange'],
   _codecs: ['encode'],
+  _io: ['BytesIO', 'StringIO'],
   codecs: ['encode'],
-  collections: split('ChainMap Counter OrderedDict UserDict defaultdict deque namedtuple'),
+  collections: split(
+    'ChainMap Counter OrderedDict UserDict UserList UserString defaultdict deque namedtuple',
+  ),
+  'collections.abc': ['*'],
   copyreg: ['_reconstructor', '__newobj__', '__newobj_ex__'],
   copy_reg: ['_reconstructor', '__newobj__', '__newobj_ex__'],
   datetime: split('date datetime time timedelta timezone tzinfo'),
   decimal: ['Decimal'],
   enum: split('Enum Flag IntEnum IntFlag StrEnum'),
+  dataclasses: split('Field MISSING _MISSING_TYPE _HAS_DEFAULT_FACTORY_CLASS'),
   fractions: ['Fraction'],
-  functools: ['partial'],
+  functools: split('partial partialmethod'),
+  inspect: split('Parameter Signature _ParameterKind _empty'),
   io: ['BytesIO', 'StringIO'],
-  itertools: split('chain count cycle repeat'),
+  ipaddress: split('IPv4Address IPv4Network IPv6Address IPv6Network'),
+  itertools: split(
+    'accumulate chain combinations count cycle islice permutations product repeat zip_longest',
+  ),
   logging: ['Logger', 'getLogger'],
   pathlib: split('Path PosixPath PurePath PurePosixPath PureWindowsPath WindowsPath'),
   'pathlib._local': split('Path PosixPath PurePath PurePosixPath PureWindowsPath WindowsPath'),
-  random: ['Random'],
-  re: ['_compile'],
-  types: ['SimpleNamespace'],
-  typing: split('Any Callable Dict List Optional Sequence Set Tuple Union'),
+  operator: split('getitem itemgetter add mul sub neg'),
+  random: split('Random SystemRandom'),
+  re: split('_compile RegexFlag'),
+  time: ['struct_time'],
+  types: split('SimpleNamespace MappingProxyType NoneType'),
+  typing: split(
+    'Any Callable Dict FrozenSet Generic Iterable Iterator List Literal Mapping NamedTuple Optional OrderedDict Sequence Set Tuple Type TypeVar Union',
+  ),
   uuid: ['UUID', 'SafeUUID'],
+  weakref: split('WeakKeyDictionary WeakSet WeakValueDictionary'),
+  zoneinfo: ['ZoneInfo', 'ZoneInfo._unpickle'],
   numpy: split(
     'ndarray dtype bool_ bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 longdouble complex64 complex128 str_ bytes_ void matrix',
   ),
   ...both('numpy', 'core.multiarray', ['_reconstruct', 'scalar']),
   ...both('numpy', 'core.numeric', ['_frombuffer']),
-  'numpy.random._pickle': ['*'],
-  'numpy.random.mtrand': ['*'],
+  'numpy.ma.core': split('MaskedArray MaskedConstant _mareconstruct'),
+  // Generators, bit generators and seed sequences, of every NumPy.
+  ...every(
+    'numpy.random',
+    split('_pickle mtrand bit_generator _generator _mt19937 _pcg64 _philox _sfc64 _bounded_integers'),
+  ),
   'numpy.dtypes': ['*'],
+  // How data frames are rebuilt: tables of a training's history.
+  'pandas._libs.internals': ['_unpickle_block', 'BlockPlacement'],
+  'pandas._libs.tslibs.nattype': ['_nat_unpickle'],
+  'pandas._libs.tslibs.timedeltas': ['_timedelta_unpickle'],
+  'pandas._libs.tslibs.timestamps': ['_unpickle_timestamp'],
+  'pandas.core.indexes.base': ['_new_Index', 'Index'],
+  'pandas.core.indexes.datetimes': ['_new_DatetimeIndex', 'DatetimeIndex'],
   torch: split(
     'Tensor Size device dtype Generator layout memory_format contiguous_format preserve_format strided sparse_coo sparse_csr ' +
       'bool uint8 int8 int16 int32 int64 uint16 uint32 uint64 float16 float32 float64 bfloat16 half float double int long short ' +
@@ -63,6 +91,7 @@ const known: Readonly<Record<string, readonly string[]>> = {
     'FloatStorage HalfStorage DoubleStorage LongStorage IntStorage ByteStorage BoolStorage BFloat16Storage FloatTensor',
   ),
   'torch.storage': ['UntypedStorage', 'TypedStorage'],
+  'torch.serialization': ['_get_layout'],
   'torch._utils': split(
     '_rebuild_tensor _rebuild_tensor_v2 _rebuild_tensor_v3 _rebuild_parameter _rebuild_parameter_with_state _rebuild_meta_tensor_no_storage ' +
       '_rebuild_device_tensor_from_numpy _rebuild_device_tensor_from_cpu_tensor _rebuild_xla_tensor _rebuild_qtensor _rebuild_sparse_tensor ' +
@@ -74,6 +103,8 @@ const known: Readonly<Record<string, readonly string[]>> = {
   ),
   // PyTorch before 1.3 keeps this in every pickled module.
   'torch.nn.backends.thnn': ['_get_thnn_function_backend'],
+  'torch.distributed.tensor': ['DTensor'],
+  'torch.distributed._tensor.api': ['DTensor'],
   'torch.nn.parameter': ['Parameter', 'Buffer', 'UninitializedParameter'],
 };
 
@@ -109,6 +140,25 @@ const standardLibrary = new Set(
 );
 
 /**
+ * Built-in functions that reach into nothing by themselves. The others open files, run or compile
+ * code, or change what exists: `open`, `eval`, `setattr`, `globals` …
+ */
+const plainFunctions = new Set(
+  split(
+    'abs all any ascii bin callable chr classmethod divmod filter format hash hex id isinstance issubclass len map max min next oct ' +
+      'ord pow print property repr round sorted staticmethod sum super type',
+  ),
+);
+
+/** Modules of the standard library whose functions compute, and whose classes hold data. */
+const plainModules = new Set(
+  split(
+    'abc bisect calendar cmath collections colorsys copy dataclasses datetime decimal difflib enum fnmatch fractions functools heapq ' +
+      'itertools json math numbers posixpath random re statistics string textwrap time typing unicodedata uuid',
+  ),
+);
+
+/**
  * Functions and packages outside of it that load or run code, whether the pickle calls them or only
  * hands them on.
  */
@@ -121,12 +171,27 @@ const loaders =
  */
 export function judgeGlobal(module: string, name: string): Verdict {
   const names = (Object.hasOwn(known, module) ? known[module] : undefined) ?? [];
-  if (names.includes(name) || names[0] === '*' || modulePackages.test(module)) return 'known';
+  if (names.includes(name)) return 'known';
+  if (walksIntoModules(name)) return 'unsafe';
+  if (names[0] === '*' || modulePackages.test(module)) return 'known';
   const full = `${module}.${name}`;
   const [top = ''] = module.split('.');
+  if (isPlain(module, name)) return kindOf(name);
   if (standardLibrary.has(top) || isInternal(top)) return 'unsafe';
-  if (loaders.test(full) || name.includes('__') || walksIntoModules(name)) return 'unsafe';
-  return /^_*[A-Z]/.test(last(name.split('.'))) ? 'class' : 'function';
+  if (loaders.test(full)) return 'unsafe';
+  // What Cython writes to pickle its classes: it makes one and fills it.
+  if (name.includes('__') && !/^__pyx_unpickle_\w+$/.test(name)) return 'unsafe';
+  return name.startsWith('__pyx') ? 'class' : kindOf(name);
+}
+
+const kindOf = (name: string): Verdict => (/^_*[A-Z]/.test(last(name.split('.'))) ? 'class' : 'function');
+
+/** Whether it is a part of the standard library that reaches into nothing by itself. */
+function isPlain(module: string, name: string): boolean {
+  if (name.includes('__')) return false;
+  if (module === 'builtins' || module === '__builtin__')
+    return plainFunctions.has(name) || /^[A-Z]\w*(Error|Exception|Warning|Iteration)$/.test(name);
+  return plainModules.has(module);
 }
 
 /**
@@ -149,6 +214,11 @@ function walksIntoModules(name: string): boolean {
 
 function split(words: string): string[] {
   return words.split(' ');
+}
+
+/** Every name of some modules of a package. */
+function every(top: string, modules: readonly string[]): Record<string, readonly string[]> {
+  return Object.fromEntries(modules.map((module) => [`${top}.${module}`, ['*']]));
 }
 
 /** NumPy 2 renamed `numpy.core` to `numpy._core`. */

@@ -375,14 +375,15 @@ class Machine {
     this.push(this.global(module, name));
   }
 
-  call(type: PickleValue, args: readonly PickleValue[]): void {
+  /** `make`: NEWOBJ asks for a class; a function in its place fails in Python and is no harm. */
+  call(type: PickleValue, args: readonly PickleValue[], make = false): void {
     this.count();
     if (!isKind(type, 'global')) {
       if (!isKind(type, 'object')) throw this.malformed('a call of something that is no class or function');
       this.unsafe.add(`a call of what ${nameOf(type.type)} returned`);
       return this.push({ kind: 'object', type: type.type, args });
     }
-    if (judgeGlobal(type.module, type.name) === 'function')
+    if (!make && judgeGlobal(type.module, type.name) === 'function' && !isTypeOf(type, args))
       this.unsafe.add(`${nameOf(type)} (a function that is called)`);
     this.push({ kind: 'object', type, args });
   }
@@ -394,12 +395,19 @@ class Machine {
     this.call(type, args.items);
   }
 
+  newObject(): void {
+    const args = this.pop();
+    const type = this.pop();
+    if (!isKind(args, 'tuple')) throw this.malformed('a call whose arguments are no tuple');
+    this.call(type, args.items, true);
+  }
+
   newObjectEx(): void {
     this.pop();
     const args = this.pop();
     const type = this.pop();
     if (!isKind(args, 'tuple')) throw this.malformed('NEWOBJ_EX whose arguments are no tuple');
-    this.call(type, args.items);
+    this.call(type, args.items, true);
   }
 
   object(): void {
@@ -502,7 +510,7 @@ const handlers: Readonly<Record<number, (machine: Machine) => void>> = {
   [code('}')]: (m) => m.dict([]),
   // protocol 2
   0x80: (m) => m.protocol(),
-  0x81: (m) => m.reduce(),
+  0x81: (m) => m.newObject(),
   0x82: (m) => m.extension(m.u8()),
   0x83: (m) => m.extension(m.u16()),
   0x84: (m) => m.extension(m.i32()),
@@ -532,6 +540,11 @@ const handlers: Readonly<Record<number, (machine: Machine) => void>> = {
   0x97: (m) => m.unsupported('NEXT_BUFFER: an out-of-band buffer (opcode 0x97) that is not part of the file'),
   0x98: (m) => m.push(m.pop()),
 };
+
+/** `type(None)`: how CPython writes the types of its constants. Three would make a class. */
+function isTypeOf({ module, name }: PickleGlobal, args: readonly PickleValue[]): boolean {
+  return name === 'type' && /^(builtins|__builtin__)$/.test(module) && args.length === 1;
+}
 
 function appendOne(machine: Machine): void {
   const item = machine.pop();

@@ -108,13 +108,16 @@ const rebuilders: Readonly<Record<string, Rebuild>> = {
   'torch._utils._rebuild_parameter': ([data]) => inner(data),
   'torch._utils._rebuild_parameter_with_state': ([data]) => inner(data),
   'torch._tensor._rebuild_from_type': ([rebuild, , args]) => rebuilt(rebuild, args),
-  'torch._tensor._rebuild_from_type_v2': ([rebuild, , args]) => rebuilt(rebuild, args),
+  'torch._tensor._rebuild_from_type_v2': ([rebuild, , args, state]) =>
+    distributed(args, state) ?? rebuilt(rebuild, args),
+  // Devices without storages of their own (XLA, MPS): an array or a tensor of the processor.
+  'torch._utils._rebuild_device_tensor_from_numpy': ([data]) => inner(data),
+  'torch._utils._rebuild_device_tensor_from_cpu_tensor': ([data]) => inner(data),
+  'torch._utils._rebuild_xla_tensor': ([data]) => inner(data),
 };
 
 const unsupported: Readonly<Record<string, string>> = {
   'torch._utils._rebuild_meta_tensor_no_storage': 'a meta tensor: the file holds its shape but no data',
-  'torch._utils._rebuild_device_tensor_from_numpy':
-    'a tensor of a device of its own (XLA), kept as a NumPy array',
   'torch._utils._rebuild_qtensor': 'a quantised tensor',
   'torch._utils._rebuild_sparse_tensor': 'a sparse tensor',
   'torch._utils._rebuild_sparse_csr_tensor': 'a sparse tensor',
@@ -169,6 +172,31 @@ function rebuilt(rebuild: PickleValue | undefined, args: PickleValue | undefined
     throw broken('a tensor without a rebuilding function');
   return parsePickledTensor({ kind: 'object', type: rebuild, args: args.items });
 }
+
+/**
+ * A DTensor of FSDP 2 or tensor parallelism holds the part of one process: the whole tensor only if
+ * the sizes are equal. Nothing for other classes of tensors.
+ */
+function distributed(
+  args: PickleValue | undefined,
+  state: PickleValue | undefined,
+): PickledTensor | undefined {
+  // The state of an object with slots is a pair, of which the second holds the attributes.
+  const attributes = isKind(state, 'tuple') ? state.items.at(-1) : state;
+  if (!isKind(args, 'tuple') || !isKind(attributes, 'dict')) return undefined;
+  const local = attributes.entries.get('_local_tensor');
+  if (local === undefined) return undefined;
+  const part = inner(local);
+  const whole = sizes('size', args.items[2]);
+  if (whole.join() === part.shape.join()) return part;
+  throw new PickledTensorError(
+    'unsupported',
+    `a DTensor of which the file holds one process's part, ${shown(part.shape)} of ${shown(whole)}; it is left out. ${gather}`,
+  );
+}
+
+const gather =
+  'Save the whole with get_model_state_dict(model, options=StateDictOptions(full_state_dict=True))';
 
 function strided(
   storageValue: PickleValue | undefined,

@@ -1,7 +1,7 @@
 import { pushAll } from '../../domain/lists';
 import { limits } from '../limits';
 import { isKind, isRecord, nameOf, type PickleObject, type PickleRecord, type PickleValue } from './pickle';
-import { isPickledArray, isPickledTensor } from './tensors';
+import { isPickledArray, isPickledTensor, parsePickledTensor, PickledTensorError } from './tensors';
 import type { Extra } from '../tensors';
 import { join } from '../unwrap';
 
@@ -80,6 +80,25 @@ class Walk {
     if (isKind(value, 'object') && moduleState(value)) return this.visitModule(value, path);
     const entries = entriesOf(value);
     if (entries) this.visitEntries(entries, path, depth);
+    else if (isKind(value, 'list') || isKind(value, 'tuple')) this.visitList(value.items, path, depth);
+  }
+
+  /**
+   * A list of state dicts: of an ensemble, of folds, or one beside the state of its optimizer. A
+   * long list is a history.
+   */
+  private visitList(items: readonly PickleValue[], path: string, depth: number): void {
+    if (items.length > limits.listedStateDicts || !items.some((item) => this.holdsMatrices(item))) return;
+    const entries = items.map((item, index) => [String(index), item] as const);
+    this.visitEntries(new Map(entries), path, depth);
+  }
+
+  /** Whether it is a dict or a module with weights; measured values have one dimension. */
+  private holdsMatrices(item: PickleValue): boolean {
+    if (!isRecord(item) || this.isWeight(item)) return false;
+    let found = false;
+    this.each(item, (tensor) => (found ||= isMatrix(tensor)));
+    return found;
   }
 
   private visitEntries(entries: ReadonlyMap<PickleValue, PickleValue>, path: string, depth: number): void {
@@ -184,6 +203,15 @@ class Walk {
         ? nameOf(value)
         : describe(value);
     return tensors > 0 ? `${tensors} tensor${tensors === 1 ? '' : 's'}` : what;
+  }
+}
+
+function isMatrix(tensor: PickleObject): boolean {
+  try {
+    return parsePickledTensor(tensor).shape.length > 1;
+  } catch (error) {
+    if (error instanceof PickledTensorError) return false;
+    throw error;
   }
 }
 
