@@ -13,7 +13,11 @@ export interface Sidecars {
   readonly preprocessor?: Readonly<Record<string, unknown>>;
   /** open_clip_config.json (`model_cfg`, `preprocess_cfg`) */
   readonly openClip?: Readonly<Record<string, unknown>>;
+  /** What is wrong with those that are there and cannot be read; the warning says it, too. */
+  readonly invalid?: Readonly<Partial<Record<SidecarName, string>>>;
 }
+
+export type SidecarName = Exclude<keyof Sidecars, 'invalid'>;
 
 /**
  * An opened checkpoint: what the file (or folder) holds, which of its state dicts is chosen, and

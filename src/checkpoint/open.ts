@@ -2,9 +2,9 @@ import type { TensorTable } from './format';
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { attempt, openFile, type Opener } from './byteSource';
-import type { Checkpoint, OpenOptions, Sidecars } from './checkpoint';
+import type { Checkpoint, OpenOptions, SidecarName, Sidecars } from './checkpoint';
 import { CheckpointError } from './errors';
-import { chooseInFolder, withoutShards } from './formats/folder';
+import { chooseInFolder, severalNote, withoutShards } from './formats/folder';
 import { readTable } from './formats';
 import { JsonError, parseJsonObject } from './containers/json';
 import { limits } from './limits';
@@ -22,6 +22,7 @@ export async function openCheckpoint(path: string, options: OpenOptions = {}): P
   const open = options.open ?? openFile;
   const table = await readFile(file, open);
   const { sidecars, beside, warnings } = await readSidecars(file, open);
+  const others = withoutShards(siblings, file, await namesOf(siblings, table.files));
   return {
     path,
     file,
@@ -31,10 +32,10 @@ export async function openCheckpoint(path: string, options: OpenOptions = {}): P
     selected: selected(file, table.stateDicts, options.stateDict),
     extras: table.extras,
     metadata: table.metadata,
-    warnings: [...table.warnings, ...warnings],
+    warnings: [...table.warnings, ...warnings, ...severalNote(file, others)],
     sidecars,
     beside,
-    siblings: withoutShards(siblings, file, await namesOf(siblings, table.files)),
+    siblings: others,
     size: await totalSize(table),
     ...(table.onnx && { onnx: table.onnx }),
   };
@@ -81,7 +82,7 @@ export const sidecarNames = {
   config: 'config.json',
   preprocessor: 'preprocessor_config.json',
   openClip: 'open_clip_config.json',
-} as const satisfies Record<keyof Sidecars, string>;
+} as const satisfies Record<SidecarName, string>;
 
 /**
  * JSON beside the named path; if that is a link to weights elsewhere and nothing lies beside it,
@@ -93,22 +94,25 @@ async function readSidecars(
 ): Promise<{ sidecars: Sidecars; beside: readonly string[]; warnings: string[] }> {
   const real = await attempt(file, () => realpath(file));
   const folders = [...new Set([dirname(resolve(file)), dirname(real)])];
-  const sidecars: { -readonly [Key in keyof Sidecars]: Sidecars[Key] } = {};
+  const sidecars: { -readonly [Key in SidecarName]?: Sidecars[Key] } = {};
+  const invalid: Partial<Record<SidecarName, string>> = {};
   const warnings: string[] = [];
-  for (const key of Object.keys(sidecarNames) as (keyof Sidecars)[]) {
+  for (const key of Object.keys(sidecarNames) as SidecarName[]) {
     for (const folder of folders) {
       try {
         const found = await readSidecar(join(folder, sidecarNames[key]), open);
         if (found) sidecars[key] ??= found;
       } catch (error) {
         if (!(error instanceof CheckpointError)) throw error;
+        invalid[key] ??= error.detail;
         warnings.push(`${sidecarNames[key]} ${error.detail}; it is ignored`);
       }
     }
   }
   const names = Object.values(sidecarNames);
   const beside = folders.flatMap((folder) => names.map((name) => join(folder, name)));
-  return { sidecars, beside, warnings };
+  const found = Object.keys(invalid).length > 0 ? { ...sidecars, invalid } : sidecars;
+  return { sidecars: found, beside, warnings };
 }
 
 /**
@@ -128,7 +132,9 @@ export async function readSidecar(
         path,
         `has ${source.size} bytes, at most ${limits.sidecarBytes} are allowed`,
       );
-    return parseJsonObject(Buffer.from(await source.read(0, source.size)).toString('utf8'));
+    const text = Buffer.from(await source.read(0, source.size)).toString('utf8');
+    // Editors of Windows begin a text with a byte order mark.
+    return parseJsonObject(text.replace(/^\ufeff/, ''));
   } catch (error) {
     if (error instanceof JsonError)
       throw new CheckpointError('malformed', path, error.message, { cause: error });

@@ -135,10 +135,16 @@ const fromName: Finder = ({ fileName, dialect, sidecars }, size) => {
   return found && fromPublished(found, `as published for ${found.name}, by its name`, size);
 };
 
-const fromModelType: Finder = ({ sidecars: { config } }, size) => {
+const whyNoPreprocessor = ({ invalid }: Sidecars): string =>
+  invalid?.preprocessor === undefined
+    ? 'there is no preprocessor_config.json'
+    : `preprocessor_config.json ${invalid.preprocessor}`;
+
+const fromModelType: Finder = ({ sidecars }, size) => {
+  const { config } = sidecars;
   const type = config?.['model_type'];
   const preprocessor = usualConfig(type);
-  const source = `assumed: what ${String(type)} models usually take; there is no preprocessor_config.json`;
+  const source = `assumed: what ${String(type)} models usually take; ${whyNoPreprocessor(sidecars)}`;
   return preprocessor && readTransformers({ preprocessor, config, source }, size);
 };
 

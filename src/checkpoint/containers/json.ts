@@ -49,6 +49,11 @@ export class JsonScanner {
     return this.scalar();
   }
 
+  /** Characters read so far: where an error was found. */
+  get position(): number {
+    return this.at;
+  }
+
   peek(): string | undefined {
     while (isBlank(this.text.charCodeAt(this.at))) this.at++;
     return this.text[this.at];
@@ -143,13 +148,28 @@ export function parseJsonObject(text: string): Readonly<Record<string, unknown>>
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new JsonError(`is no valid JSON: ${(error as Error).message}`);
+    throw new JsonError(`is no valid JSON: ${whereInvalid(text) ?? (error as Error).message}`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new JsonError(
       `holds ${value === null ? 'null' : Array.isArray(value) ? 'a list' : `a ${typeof value}`} instead of a JSON object`,
     );
   return value as Record<string, unknown>;
+}
+
+/** Where a text stops being JSON, as an editor counts; the engine's own message seldom says it. */
+function whereInvalid(text: string): string | undefined {
+  const scanner = new JsonScanner(text);
+  try {
+    scanner.value();
+    scanner.end();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    const before = text.slice(0, scanner.position).split('\n');
+    const found = text.slice(scanner.position).match(/^[\w.+-]+|^./su)?.[0];
+    return `invalid at line ${before.length}, column ${(before.at(-1) ?? '').length + 1}: ${found === undefined ? 'the text ends there' : JSON.stringify(found.slice(0, 20))}`;
+  }
 }
 
 /**

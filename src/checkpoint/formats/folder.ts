@@ -1,7 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { attempt } from '../byteSource';
 import { CheckpointError } from '../errors';
+import { foreignFolder, isForeignPart } from './foreignNames';
 import { isShardIndex } from './shards';
 
 /**
@@ -24,7 +25,11 @@ const preferences: readonly RegExp[] = [
  * not models.
  */
 const notWeights =
-  /^(training_args|optimizer|scheduler|scaler|rng_state.*|random_states.*|adapter_.*)\.\w+$/i;
+  /^(training_args|optimizer|scheduler|scaler|rng_state.*|random_states.*|adapter_.*|(bf16_)?zero_pp_rank_.*_optim_states)\.\w+$/i;
+
+/** Folders inside of one that are looked into for weights, and those that a message names. */
+const searchedFolders = 200;
+const namedFolders = 8;
 
 export interface FolderChoice {
   readonly chosen: string;
@@ -40,15 +45,42 @@ export async function chooseInFolder(folder: string): Promise<FolderChoice> {
     .filter(({ rank }) => rank >= 0)
     .sort((a, b) => a.rank - b.rank || (a.name < b.name ? -1 : 1));
   const [first, ...others] = ranked;
-  if (first)
+  const isPiece = first !== undefined && first.rank === preferences.length;
+  if (first && !(isPiece && foreignFolder(names)))
     return { chosen: join(folder, first.name), siblings: others.map(({ name }) => join(folder, name)) };
   const snapshot = await findSnapshot(folder, names);
   if (snapshot) return chooseInFolder(snapshot);
-  throw new CheckpointError(
-    'unsupported',
-    folder,
-    'this directory (folder) holds no weight file; .safetensors, .bin, .pth, .pt, .ckpt, .npz and .onnx can be opened',
-  );
+  const inner = await foldersWithWeights(folder, names);
+  const what =
+    foreignFolder(names) ??
+    `this directory (folder) holds no weight file${inner.length > 0 ? ' itself' : ''}; .safetensors, .bin, .pth, .pt, .ckpt, .npz and .onnx can be opened`;
+  const more = inner.length > namedFolders ? ` and ${inner.length - namedFolders} more` : '';
+  const open =
+    inner.length > 0 ? `. Open a folder in it: ${inner.slice(0, namedFolders).join(', ')}${more}` : '';
+  throw new CheckpointError('unsupported', folder, what + open);
+}
+
+/** Folders in this one that hold weights: `checkpoint-500` of a Trainer, the latest first. */
+async function foldersWithWeights(folder: string, names: readonly string[]): Promise<readonly string[]> {
+  const newestFirst = names.toSorted((a, b) => b.localeCompare(a, 'en', { numeric: true }));
+  const found: string[] = [];
+  for (const name of newestFirst.slice(0, searchedFolders)) {
+    const inner = await readdir(join(folder, name)).catch(() => []);
+    if (inner.some((file) => isWeights(rankOf(file)) || file === '.metadata')) found.push(name);
+  }
+  return found;
+}
+
+const isWeights = (rank: number): boolean => rank >= 0 && rank < preferences.length;
+
+/** Says of a folder with several weight files which is shown, and names the others. */
+export function severalNote(file: string, siblings: readonly string[]): readonly string[] {
+  const others = siblings.map((path) => basename(path)).filter((name) => isWeights(rankOf(name)));
+  if (others.length === 0) return [];
+  const more = others.length > namedFolders ? ` and ${others.length - namedFolders} more` : '';
+  return [
+    `the folder holds ${others.length + 1} weight files; ${basename(file)} is shown, beside it lie ${others.slice(0, namedFolders).join(', ')}${more}`,
+  ];
 }
 
 /** An index.json makes the files it names its parts. */
@@ -61,7 +93,8 @@ export function withoutShards(
 }
 
 function rankOf(name: string): number {
-  if (notWeights.test(name)) return preferences.length;
+  if (isForeignPart(name)) return -1;
+  if (notWeights.test(name)) return /\.json$/i.test(name) ? -1 : preferences.length;
   return preferences.findIndex((pattern) => pattern.test(name));
 }
 

@@ -21,6 +21,10 @@ const foreignFiles: readonly ForeignFile[] = [
     what: 'a web page (HTML), saved instead of the file; download it again from its raw address',
   },
   {
+    magic: /^\s*<\?xml[^>]*>\s*<net /i,
+    what: 'an OpenVINO model (.xml); open the model that it was made from',
+  },
+  {
     magic: /^\s*<\?xml/i,
     what: 'an XML text, perhaps an error message of a server; download the file again',
   },
@@ -28,8 +32,37 @@ const foreignFiles: readonly ForeignFile[] = [
     magic: /^(\.\.\/)+blobs\/[0-9a-f]{32,}\s*$/,
     what: 'the text of a symbolic link into a Hugging Face cache, copied without its target; restore the link, or open the file in blobs',
   },
-  { magic: /^GGUF/, what: 'a GGUF file of llama.cpp; open the safetensors it was made from' },
-  { magic: /^\x89HDF\r\n\x1a\n/, what: 'an HDF5 file (Keras .h5); convert it to safetensors' },
+  {
+    magic: /^(GGUF|lmgg|fmgg|tjgg)/,
+    what: 'a GGUF file of llama.cpp; open the safetensors it was made from',
+  },
+  {
+    magic: /^\x89HDF\r\n\x1a\n/,
+    what: 'an HDF5 file (Keras .h5); export it to ONNX (tf2onnx), or load it where it was made and save its weights as safetensors',
+  },
+  { magic: /^ftrt/, what: 'a TensorRT engine, compiled for one GPU; open the model that it was made from' },
+  // The version of the schema, 1, and the first graph. An .onnx file of this version of the format
+  // was never published.
+  {
+    magic: /^\x08\x01\x12/,
+    what: 'a TensorFlow SavedModel; export it to ONNX: python -m tf2onnx.convert --saved-model FOLDER --output model.onnx',
+  },
+  // The first node: its name and its operator. Field 1 of an .onnx file is a number.
+  {
+    magic: /^\n[^]{1,4}?\n[^][\w/.:-]+\x12[^][A-Z]\w+/,
+    what: 'a frozen TensorFlow graph (GraphDef); export it to ONNX: python -m tf2onnx.convert --graphdef FILE --output model.onnx',
+  },
+  // A map whose first key is a text of two letters and more; the header of safetensors would be
+  // longer than it may be.
+  {
+    magic: /^([\x81-\x8f]|\xde[^]{2}|\xdf[^]{4})([\xa2-\xbf]|\xd9[\x02-\xff])[\w./-]{2}/,
+    what: 'Flax weights (MessagePack, of JAX); load them with from_pretrained(folder, from_flax=True) of transformers 4 and save_pretrained to safetensors',
+  },
+  { magic: /^[^]{4}ET\d\d/, what: 'an ExecuTorch program (.pte); open the model that it was made from' },
+  {
+    magic: /^\x12\x01\0{14}/,
+    what: 'MXNet parameters (.params); load them with MXNet and save them as .npz',
+  },
   { magic: /^[^]{4}TFL3/, what: 'a TensorFlow Lite model (.tflite); open the model it was made from' },
   { magic: /^[^]{4}ORTM/, what: 'an ONNX Runtime .ort file; open the .onnx it was made from' },
   { magic: /^\x1f\x8b/, what: 'compressed with gzip; unpack it first (gunzip)' },

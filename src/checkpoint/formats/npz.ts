@@ -156,9 +156,10 @@ function checkedHeader(
   return { ...element, shape: header.shape, columnMajor: header.columnMajor, start };
 }
 
-const keys = /'(\w+)'\s*:\s*/y;
+// NumPy under Python 2 writes long integers (3L), and texts as u'descr'.
+const keys = /[ub]?'(\w+)'\s*:\s*/y;
 const values =
-  /('[^'\\]*'|True|False|\((?:\s*\d+\s*,)*(?:\s*\d+\s*)?\)|\[(?:[^[\]()]|\([^()]*\))*\])\s*(,\s*)?/y;
+  /([ub]?'[^'\\]*'|True|False|\((?:\s*\d+L?\s*,)*(?:\s*\d+L?\s*)?\)|\[(?:[^[\]()]|\([^()]*\))*\])\s*(,\s*)?/y;
 
 /**
  * NumPy writes the header as a Python dict of three literals. It is matched, never evaluated: a
@@ -195,7 +196,7 @@ function parseDict(text: string, refuse: (detail: string) => CheckpointError) {
       `its header has ${[...found].map(([key, value]) => `${key} ${value}`).join(', ')}; descr, fortran_order (True or False) and a shape (a tuple) are allowed`,
     );
   return {
-    descr: descr.replace(/^'|'$/g, ''),
+    descr: descr.replace(/^[ub]?'|'$/g, ''),
     columnMajor: order === 'True',
     shape: (shape.match(/\d+/g) ?? []).map(Number),
   };

@@ -11,7 +11,8 @@ import {
   type PickledTensor,
 } from '../pickle/tensors';
 import { shown } from '../shape';
-import type { Storage, Tensor } from '../tensors';
+import { elementCount, type Storage, type Tensor } from '../tensors';
+import { consolidating } from './foreignNames';
 import { orderStateDicts, type TensorGroup } from '../unwrap';
 
 /**
@@ -88,6 +89,8 @@ export async function buildTorchTable(container: TorchContainer): Promise<Tensor
     }
     if (built.length > 0) groups.push({ path, tensors: built });
   }
+  if (isEmptied(groups))
+    warnings.push(`${item} holds names and no values: all its tensors are empty. ${consolidating.deepSpeed}`);
   if (groups.length === 0)
     throw new CheckpointError(
       'unsupported',
@@ -103,6 +106,10 @@ export async function buildTorchTable(container: TorchContainer): Promise<Tensor
     warnings,
   };
 }
+
+/** Of ZeRO 3 the model's own file holds every tensor without elements. */
+const isEmptied = (groups: readonly TensorGroup[]): boolean =>
+  groups.length > 0 && groups.every(({ tensors }) => tensors.every(({ shape }) => elementCount(shape) === 0));
 
 function pickleWarnings(item: string, pickle: Unpickled, contents: PickleContents): string[] {
   const modules = contents.modules.filter((name) => !name.startsWith('__torch__'));

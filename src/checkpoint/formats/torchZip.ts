@@ -1,6 +1,7 @@
 import type { Format } from '../format';
 import { CheckpointError } from '../errors';
 import { limits } from '../limits';
+import { foreignArchive, foreignName } from './foreignNames';
 import { PickledTensorError, type PickledStorage } from '../pickle/tensors';
 import { shown } from '../shape';
 import type { Storage } from '../tensors';
@@ -59,6 +60,9 @@ function findRoot({ source, entries }: ZipArchive): { readonly root: string; rea
   const [name = ''] = roots;
   const entry = entries.get(name);
   if (roots.length === 1 && entry) return { root: name.slice(0, -'data.pkl'.length), entry };
+  const foreign =
+    roots.length === 0 ? (foreignName(source.path) ?? foreignArchive([...entries.keys()])) : undefined;
+  if (foreign) throw new CheckpointError('unsupported', source.path, `this is ${foreign}`);
   const found = roots.length === 0 ? sample([...entries.keys()]) : roots.join(', ');
   throw new CheckpointError(
     roots.length === 0 ? 'unsupported' : 'malformed',

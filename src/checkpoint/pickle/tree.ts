@@ -131,9 +131,11 @@ class Walk {
     if (tensors.length === 0) return;
     const optimizer = isKind(root, 'dict') && isOptimizer(root.entries);
     this.warnings.add(
-      optimizer
-        ? 'holds the state of an optimizer (state, param_groups) and no model; its tensors are listed'
-        : 'holds no state dict; all its tensors are listed by their path',
+      isZeroPiece(root)
+        ? "is one process's piece of a DeepSpeed (ZeRO) optimizer and no model: python zero_to_fp32.py . OUT, run in the folder above, makes one checkpoint of all pieces; its tensors are listed by their path"
+        : optimizer
+          ? 'holds the state of an optimizer (state, param_groups) and no model; its tensors are listed'
+          : 'holds no state dict; all its tensors are listed by their path',
     );
     this.groups.push({ path: '', tensors });
     this.extras.length = 0;
@@ -268,6 +270,12 @@ function moduleParts(state: ReadonlyMap<PickleValue, PickleValue>): ModulePart[]
 function namesOf(value: PickleValue | undefined): readonly PickleValue[] {
   if (isKind(value, 'set') || isKind(value, 'list')) return value.items;
   return isKind(value, 'object') ? namesOf(value.args[0]) : [];
+}
+
+/** What DeepSpeed writes into `zero_pp_rank_0_mp_rank_00_optim_states.pt`. */
+function isZeroPiece(root: PickleValue): boolean {
+  const state = isKind(root, 'dict') ? root.entries.get('optimizer_state_dict') : undefined;
+  return isKind(state, 'dict') && (state.entries.has('zero_stage') || state.entries.has('partition_count'));
 }
 
 function isOptimizer(entries: ReadonlyMap<PickleValue, PickleValue>): boolean {

@@ -126,6 +126,18 @@ describe('a zip', () => {
   });
 });
 
+describe('.npy of Python 2', () => {
+  it('has long integers and bytes in its header', async () => {
+    const header = "{'descr': '<f4', 'fortran_order': False, u'shape': (2L, 3L), }\n";
+    const bytes = Buffer.concat([
+      Buffer.from(`\x93NUMPY\x01\0${String.fromCharCode(header.length)}\0${header}`, 'latin1'),
+      new Uint8Array(24),
+    ]);
+    const { stateDicts } = await npy.read(fromBytes('a.npy', bytes));
+    assert.deepEqual(stateDicts[0]!.tensors[0]!.shape, [2, 3]);
+  });
+});
+
 describe('JSON of a header', () => {
   it('has three words', () =>
     assert.deepEqual(new JsonScanner('[true, false, null]').value(), [true, false, null]));
@@ -179,8 +191,8 @@ describe('.npy', () => {
 describe('what is no checkpoint', () => {
   it('is shown by its first eight bytes', () =>
     assert.rejects(
-      readTable(fromBytes('notes.txt', Buffer.from('hello, world'))),
-      /not recognised as a checkpoint: it begins with 68 65 6c 6c 6f 2c 20 77; safetensors/,
+      readTable(fromBytes('weights', Buffer.from('hello,\0world'))),
+      /not recognised as a checkpoint: it begins with 68 65 6c 6c 6f 2c 00 77; safetensors/,
     ));
 
   it('is looked at for 512 bytes', () => {

@@ -62,8 +62,24 @@ describe('a folder as a checkpoint', () => {
     writeFileSync(join(folder, 'config.json'), '{"architecture": "vit_tiny_patch16_224"}');
     writeFileSync(join(folder, 'preprocessor_config.json'), '{"size": ');
     const { sidecars, warnings } = await openCheckpoint(folder);
-    assert.deepEqual(sidecars, { config: { architecture: 'vit_tiny_patch16_224' } });
+    assert.deepEqual(sidecars.config, { architecture: 'vit_tiny_patch16_224' });
     assert.match(warnings.join('\n'), /^preprocessor_config\.json is no valid JSON.*ignored$/);
+  });
+
+  it('says where a JSON beside it stops being JSON, in lines and columns', async () => {
+    put('model.safetensors');
+    const invalid = async (text: string): Promise<string> => {
+      writeFileSync(join(folder, 'config.json'), text);
+      const { sidecars, warnings } = await openCheckpoint(folder);
+      assert.equal(sidecars.config, undefined);
+      assert.deepEqual(warnings, [`config.json ${sidecars.invalid?.config}; it is ignored`]);
+      return sidecars.invalid?.config ?? '';
+    };
+    assert.match(await invalid('{\n  "a": 1,\n}'), /invalid at line 3, column 1: "}"$/);
+    assert.match(await invalid('{\n  "a": NaN}'), /invalid at line 2, column 8: "NaN"$/);
+    assert.match(await invalid('{"a": '), /invalid at line 1, column 7: the text ends there$/);
+    writeFileSync(join(folder, 'config.json'), '\ufeff{"a": 1}');
+    assert.deepEqual((await openCheckpoint(folder)).sidecars, { config: { a: 1 } });
   });
 
   it('finds the JSON beside a link and else beside what it leads to', async () => {
@@ -75,6 +91,48 @@ describe('a folder as a checkpoint', () => {
     assert.equal((await openCheckpoint(link)).sidecars.config?.model_type, 'vit');
     writeFileSync(join(folder, 'elsewhere', 'config.json'), '{"model_type": "deit"}');
     assert.equal((await openCheckpoint(link)).sidecars.config?.model_type, 'deit');
+  });
+
+  it('says which of several files is shown, and names the others', async () => {
+    put('model.safetensors', 'pytorch_model.bin');
+    writeFileSync(join(folder, 'optimizer.pt'), 'state');
+    assert.deepEqual((await openCheckpoint(folder)).warnings, [
+      'the folder holds 2 weight files; model.safetensors is shown, beside it lie pytorch_model.bin',
+    ]);
+  });
+
+  it('names the folders in it that hold weights, the latest first', async () => {
+    for (const name of ['checkpoint-500', 'checkpoint-1500', 'runs']) mkdirSync(join(folder, name));
+    for (const name of ['checkpoint-500', 'checkpoint-1500'])
+      cpSync(join(files, weights['model.safetensors']!), join(folder, name, 'model.safetensors'));
+    writeFileSync(join(folder, 'training_args.json'), '{}');
+    await assert.rejects(
+      openCheckpoint(folder),
+      /holds no weight file itself; .*Open a folder in it: checkpoint-1500, checkpoint-500$/,
+    );
+  });
+
+  const others: readonly [what: RegExp, names: readonly string[]][] = [
+    [/a distributed checkpoint \(torch\.distributed.*dcp_to_torch_save/, ['.metadata', '__0_0.distcp']],
+    [/a DeepSpeed checkpoint; .*zero_to_fp32/, ['latest', 'zero_to_fp32.py']],
+    [/a DeepSpeed checkpoint; .*zero_to_fp32/, ['zero_pp_rank_0_mp_rank_00_optim_states.pt']],
+    [/a TensorFlow SavedModel; .*tf2onnx/, ['saved_model.pb', 'keras_metadata.pb']],
+    [/a Core ML package/, ['Manifest.json', 'Data']],
+    [/a TensorFlow\.js model/, ['model.json', 'group1-shard1of2.bin', 'group1-shard2of2.bin']],
+    [/openvino_model\.bin is an OpenVINO model/, ['openvino_model.bin', 'openvino_model.xml']],
+    [/flax_model\.msgpack is Flax weights/, ['config.json', 'flax_model.msgpack']],
+    [/tf_model\.h5 is an HDF5 file \(Keras/, ['tf_model.h5']],
+  ];
+  for (const [what, names] of others)
+    it(`says what a folder with ${names.join(', ')} is`, async () => {
+      for (const name of names) writeFileSync(join(folder, name), '\0');
+      await assert.rejects(openCheckpoint(folder), what);
+    });
+
+  it('takes the model of a DeepSpeed folder, whatever optimizers lie beside it', async () => {
+    writeFileSync(join(folder, 'bf16_zero_pp_rank_0_mp_rank_00_optim_states.pt'), 'state');
+    cpSync(join(files, weights['pytorch_model.bin']!), join(folder, 'mp_rank_00_model_states.pt'));
+    assert.equal(basename((await openCheckpoint(folder)).file), 'mp_rank_00_model_states.pt');
   });
 
   it('says what can be opened where there is nothing', async () => {
