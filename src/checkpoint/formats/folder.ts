@@ -73,14 +73,11 @@ async function foldersWithWeights(folder: string, names: readonly string[]): Pro
 
 const isWeights = (rank: number): boolean => rank >= 0 && rank < preferences.length;
 
-/** Says of a folder with several weight files which is shown, and names the others. */
+/** Says which file is shown of a folder that holds several; the others are its siblings. */
 export function severalNote(file: string, siblings: readonly string[]): readonly string[] {
-  const others = siblings.map((path) => basename(path)).filter((name) => isWeights(rankOf(name)));
+  const others = siblings.filter((path) => isWeights(rankOf(basename(path))));
   if (others.length === 0) return [];
-  const more = others.length > namedFolders ? ` and ${others.length - namedFolders} more` : '';
-  return [
-    `the folder holds ${others.length + 1} weight files; ${basename(file)} is shown, beside it lie ${others.slice(0, namedFolders).join(', ')}${more}`,
-  ];
+  return [`the folder holds ${others.length + 1} weight files, of which ${basename(file)} is shown`];
 }
 
 /** An index.json makes the files it names its parts. */

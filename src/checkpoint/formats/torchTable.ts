@@ -114,7 +114,13 @@ const isEmptied = (groups: readonly TensorGroup[]): boolean =>
 function pickleWarnings(item: string, pickle: Unpickled, contents: PickleContents): string[] {
   const modules = contents.modules.filter((name) => !name.startsWith('__torch__'));
   const others = pickle.unknown.filter((name) => !contents.parts.has(name));
+  const sharded = others.some((name) => /^torch\.distributed\._shard\..*\.ShardedTensor$/.test(name));
   return [
+    ...(sharded
+      ? [
+          `${item} holds one process's part of every tensor (ShardedTensor of FSDP); save the whole with StateDictType.FULL_STATE_DICT`,
+        ]
+      : []),
     ...contents.warnings.map((warning) => `${item}: ${warning}`),
     ...(modules.length > 0
       ? [

@@ -165,6 +165,26 @@ describe('tensors of other devices and processes', () => {
   });
 });
 
+describe('parts of a distributed checkpoint', () => {
+  it('say whose ShardedTensor they are, and what to save instead', async () => {
+    const type = global('torch.distributed._shard.sharded_tensor.api', 'ShardedTensor');
+    const { warnings } = await table(dict(['weight', `${type})\x81](${matrix}e\x85b`]));
+    assert.match(warnings.join('\n'), /one process's part .*ShardedTensor.*FULL_STATE_DICT/);
+  });
+
+  it('of ZeRO are named as pieces of an optimizer', async () => {
+    const state = dict(['zero_stage', 'K\x02'], ['single_partition_of_fp32_groups', `](${vector}e`]);
+    const { warnings } = await table(dict(['optimizer_state_dict', state]));
+    assert.match(warnings.join('\n'), /piece of a DeepSpeed \(ZeRO\) optimizer.*zero_to_fp32\.py/);
+  });
+
+  it('of ZeRO 3 are named where every tensor is empty', async () => {
+    const empty = matrix.replace(sized(2, 2), sized(0, 1)).replace(sized(2, 1), sized(1, 1));
+    const { warnings } = await table(dict(['module', dict(['weight', empty])]));
+    assert.match(warnings.join('\n'), /all its tensors are empty\. DeepSpeed.*zero_to_fp32\.py/);
+  });
+});
+
 describe('lists of state dicts', () => {
   it('are state dicts by their place, whatever lies between them', async () => {
     const { stateDicts, extras } = await table(

@@ -93,11 +93,11 @@ describe('a folder as a checkpoint', () => {
     assert.equal((await openCheckpoint(link)).sidecars.config?.model_type, 'deit');
   });
 
-  it('says which of several files is shown, and names the others', async () => {
+  it('says which of several files is shown', async () => {
     put('model.safetensors', 'pytorch_model.bin');
     writeFileSync(join(folder, 'optimizer.pt'), 'state');
     assert.deepEqual((await openCheckpoint(folder)).warnings, [
-      'the folder holds 2 weight files; model.safetensors is shown, beside it lie pytorch_model.bin',
+      'the folder holds 2 weight files, of which model.safetensors is shown',
     ]);
   });
 
