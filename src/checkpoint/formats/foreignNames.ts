@@ -82,7 +82,7 @@ const archives: readonly (Foreign & { readonly entry: RegExp })[] = [
     what: 'a torch.package archive; save its model as a state dict',
   },
   {
-    entry: /\.(safetensors|bin|pth|pt|ckpt|npz|onnx|h5|pkl)$/i,
+    entry: /\.(safetensors|bin|pth|pt|ckpt|npz|onnx|h5)$/i,
     what: 'a zip archive of whole files; unpack it and open the weights in it',
   },
 ];

@@ -47,7 +47,7 @@ export async function readTable(source: ByteSource): Promise<TensorTable> {
   if (head.length >= leastZeros && head.every((byte) => byte === 0))
     throw refused(
       source,
-      'it begins with zeros alone: a download that is not finished, for which room was made; download it again',
+      'it has no header, it begins with zeros alone: a download that is not finished, for which room was made; download it again',
     );
   const format = formats.find((candidate) => candidate.matches(head, source.path)) ?? fallback(source, head);
   try {
