@@ -1,7 +1,7 @@
 import type { Format, TensorTable } from '../format';
 import { extname } from 'node:path';
 import type { ByteSource } from '../byteSource';
-import { CheckpointError } from '../errors';
+import { CheckpointError, type CheckpointErrorKind } from '../errors';
 import { foreignFormats } from './foreign';
 import { foreignName } from './foreignNames';
 import { limits } from '../limits';
@@ -48,6 +48,7 @@ export async function readTable(source: ByteSource): Promise<TensorTable> {
     throw refused(
       source,
       'it has no header, it begins with zeros alone: a download that is not finished, for which room was made; download it again',
+      'malformed',
     );
   const format = formats.find((candidate) => candidate.matches(head, source.path)) ?? fallback(source, head);
   try {
@@ -69,8 +70,11 @@ const unfinished = 'By its name the download is not finished: wait for it, or st
 /** Zips after each other in one file, of which the last would be read as if it were the whole. */
 const isDistributedPart = (path: string): boolean => /\.distcp$|[\\/]\.metadata$/i.test(path);
 
-const refused = (source: ByteSource, detail: string): CheckpointError =>
-  new CheckpointError('unsupported', source.path, detail);
+const refused = (
+  source: ByteSource,
+  detail: string,
+  kind: CheckpointErrorKind = 'unsupported',
+): CheckpointError => new CheckpointError(kind, source.path, detail);
 
 /** Texts are short, and what a server says instead of a file is shorter. */
 const shownText = 60;
@@ -97,9 +101,10 @@ function fallback(source: ByteSource, head: Uint8Array): Format {
   const text = extname(source.path).toLowerCase() === '.pkl' ? undefined : textOf(head);
   const named = foreignName(source.path);
   if (named) throw refused(source, `this is ${named}`);
-  if (text) throw refused(source, `not recognised as a checkpoint: ${text}`);
   const extension = extname(source.path).toLowerCase();
   const format = Object.hasOwn(byExtension, extension) ? byExtension[extension] : undefined;
+  if (text)
+    throw refused(source, `not recognised as a checkpoint: ${text}`, format ? 'malformed' : 'unsupported');
   if (format && source.size >= leastBytes) return format;
   const start = Buffer.from(head.subarray(0, 8)).toString('hex').replace(/../g, '$& ').trim();
   throw new CheckpointError(
