@@ -1,4 +1,5 @@
 import type { ConfigValue, Evidence } from '../domain/evidence';
+import type { PixelsInside } from '../domain/pixels';
 import type { Size } from '../domain/size';
 import type { Checkpoint, Tensor } from '../checkpoint/checkpoint';
 import type { DefaultsName } from '../preprocessing/defaults';
@@ -41,6 +42,11 @@ export interface Described {
    * `imagenet`, `clip` …
    */
   readonly pixels: DefaultsName;
+  /**
+   * What pixels the graph itself divides or normalises: `bytes` are given as 0 … 255, `unit` as 0 …
+   * 1. Absent if it takes normalised values.
+   */
+  readonly inside?: PixelsInside | undefined;
   /**
    * Steps by which the image's sides may grow, in pixels: the patch, or patch × window; 0 if
    * they may not.

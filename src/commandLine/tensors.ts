@@ -40,8 +40,8 @@ async function readInputs(file: string): Promise<Readonly<Record<string, TensorD
   return Object.fromEntries(await Promise.all(entries));
 }
 
-/** Types of a golden case's inputs: pixels and ids. */
-const inputTypes: ReadonlySet<string> = new Set(['F64', 'F32', 'F16', 'BF16', 'I64']);
+/** Types of what is given to models: pixels, as bytes too, and ids. */
+const inputTypes: ReadonlySet<string> = new Set(['F64', 'F32', 'F16', 'BF16', 'I64', 'I32', 'U8']);
 
 /**
  * What a model may be fed of a file: everything if `pixel_values` is named, else the only

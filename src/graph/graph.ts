@@ -50,6 +50,11 @@ export interface Node {
   readonly attributes: Readonly<Record<string, Attribute>>;
   /** Makes a parameter of several tensors, when the graph is loaded: no work of the model. */
   readonly atLoad?: true;
+  /**
+   * What it makes as an .onnx file states it, or as its first input is: of an operator that the
+   * runtime alone knows. Its work is not counted.
+   */
+  readonly stated?: readonly Pick<ValueInfo, 'dtype' | 'shape'>[];
 }
 
 /**
@@ -80,17 +85,29 @@ export interface ModuleNote {
 }
 
 /**
- * What a result is: scores of classes, a pooled vector, a sequence or map before pooling, and what
- * tasks draw.
+ * What a result is: scores of classes (before softmax or sigmoid, or after it), a pooled vector, a
+ * sequence or map before pooling, and what tasks draw.
  */
 export type OutputMeaning =
-  'logits' | 'features' | 'tokens' | 'maps' | 'boxes' | 'masks' | 'depth' | 'pixels' | 'state' | 'attention';
+  | 'logits'
+  | 'probabilities'
+  | 'features'
+  | 'tokens'
+  | 'maps'
+  | 'boxes'
+  | 'masks'
+  | 'depth'
+  | 'pixels'
+  | 'state'
+  | 'attention';
 
 /** A named result: `logits`, `features`, `tokens` … */
 export interface GraphOutput {
   readonly name: string;
   readonly value: string;
   readonly means: OutputMeaning;
+  /** Of logits: what a file's own graph makes of them, whatever a config says. */
+  readonly activation?: 'softmax' | 'sigmoid';
 }
 
 /**

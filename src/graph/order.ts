@@ -9,7 +9,7 @@ export function producers(graph: Pick<Graph, 'nodes'>): ReadonlyMap<string, Node
 export const readBy = (node: Node): readonly string[] => node.inputs.filter((input) => input !== '');
 
 /** The nodes that the given values depend on, in execution order. */
-export function neededNodes(graph: Graph, values: Iterable<string>): readonly Node[] {
+export function neededNodes(graph: Pick<Graph, 'nodes'>, values: Iterable<string>): readonly Node[] {
   const needed = new Set(values);
   const nodes = graph.nodes.toReversed().filter((node) => {
     if (!node.outputs.some((output) => needed.has(output))) return false;

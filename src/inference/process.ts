@@ -117,7 +117,8 @@ function outputsOf(
   return names.map((name, index) => {
     const output = request.graph.outputs.find((each) => each.name === name);
     if (!output) throw new Error(`the graph has no output ${name}`);
-    return { name, means: output.means, values: at(values, index) };
+    const { means, activation } = output;
+    return { name, means, ...(activation && { activation }), values: at(values, index) };
   });
 }
 

@@ -21,8 +21,10 @@ import { CancelledError, InferenceClient, type Log, type RemoteInference } from 
 import { requireMemory, type Limits } from './memory';
 import type { OpenedModel } from '../models/openedModels';
 import type { Preprocessing } from '../preprocessing/pipeline';
+import { leftToGraph } from '../preprocessing/inside';
 import { resolvePreprocessing } from '../preprocessing/resolve';
 import { describePreprocessing, parseOverrides } from '../preprocessing/lines';
+import type { Graph } from '../graph/graph';
 import { graphOf, type Task } from '../tasks/task';
 import { taskOf } from '../tasks/tasks';
 import { ProviderChoice, type Choice } from './providerChoice';
@@ -215,16 +217,15 @@ class InferenceService implements Inference {
     const [[name, first] = []] = Object.entries(request.inputs);
     if (!name || !first)
       throw new Error('no input tensor was given; pixel_values [1, 3, height, width] is needed');
-    const pixels = request.inputs['pixel_values'] ?? first;
+    const { opened } = request;
+    const pixels = channelsFirst(request.inputs['pixel_values'] ?? first, opened.model.graph());
     const [batch = 1] = pixels.shape;
     const [width = 0, height = 0] = pixels.shape.toReversed();
-    const { opened } = request;
     const graph = opened.model.at([height, width]).graph({ imageSize: [height, width], batch });
     const model = modelRequest(opened, graph, { threads: this.limits.threads, attentionBytes: tensorBytes });
     // An .onnx file names its input as it likes.
     const [{ name: only } = { name: undefined }, ...more] = graph.inputs;
-    const wanted =
-      only === undefined || more.length > 0 ? request.inputs : { [only]: request.inputs[only] ?? pixels };
+    const wanted = only === undefined || more.length > 0 ? request.inputs : { [only]: pixels };
     const inputs = Object.fromEntries(
       Object.entries(wanted).filter(([key]) => graph.inputs.some((input) => input.name === key)),
     );
@@ -473,6 +474,25 @@ class InferenceService implements Inference {
   }
 }
 
+/**
+ * Images as graphs take them, `[batch, channels, height, width]`: files of other frameworks are
+ * given `[batch, height, width, channels]`, and some a single image.
+ */
+function channelsFirst(pixels: TensorData, { inputs }: Graph): TensorData {
+  const [, channels] = inputs[0]?.shape ?? [];
+  const shape = pixels.shape.length === 3 ? [1, ...pixels.shape] : pixels.shape;
+  const [batch = 1, height = 1, width = 1, last = 1] = shape;
+  const isLast = shape.length === 4 && height !== channels && last === channels;
+  if (!isLast || !(pixels.data instanceof Float32Array)) return { ...pixels, shape };
+  const { data } = pixels;
+  const [area, ordered] = [height * width, new Float32Array(data.length)];
+  for (let at = 0; at < data.length; at++) {
+    const [image, place, channel] = [Math.floor(at / (area * last)), Math.floor(at / last) % area, at % last];
+    ordered[(image * last + channel) * area + place] = data[at] ?? 0;
+  }
+  return { ...pixels, shape: [batch, last, height, width], data: ordered };
+}
+
 /** The sizes of a model that runs: its graph was built, so that it has one. */
 function inputSizeOf({ imageSize, recognition }: Model, { imageSize: native }: Model): InputSize {
   if (!imageSize || !native || recognition.family === null) throw new Error('the model has no image size');
@@ -493,7 +513,7 @@ function channelsOf(model: Model): number {
 function preprocessingOf(model: Model, channels: number, options: RunOptions): Preprocessing {
   const { checkpoint, recognition, imageSize } = model;
   const known = recognition.family === null ? undefined : recognition;
-  return resolvePreprocessing({
+  const resolved = resolvePreprocessing({
     sidecars: checkpoint.sidecars,
     fileName: checkpoint.file,
     dialect: recognition.dialect,
@@ -503,4 +523,5 @@ function preprocessingOf(model: Model, channels: number, options: RunOptions): P
     channels,
     overrides: parseOverrides(options.preprocessing, channels),
   });
+  return known?.inside ? leftToGraph(resolved, known.inside) : resolved;
 }

@@ -1,6 +1,7 @@
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import { elementCount, type Tensor } from '../checkpoint/tensors';
-import type { Graph } from '../graph/graph';
+import { softmaxes, type Softmax } from '../graph/find/softmax';
+import { outputName, type Graph, type Node } from '../graph/graph';
 import { keepsElements } from '../graph/operators';
 import { producers } from '../graph/order';
 import type { Probe } from '../domain/probes';
@@ -65,13 +66,21 @@ function addedToScores(graph: Graph, { value }: Probe): readonly string[] {
   const from = producers(graph);
   const search = (name: string): readonly string[] => {
     const node = from.get(name);
-    if (node?.op === 'Add') return node.inputs.flatMap(search);
+    if (node?.op === 'Add' || node?.op === 'QLinearAdd') return node.inputs.flatMap(search);
     if (node) return keepsElements(node) ? node.inputs.slice(0, 1).flatMap(search) : [];
     const data = graph.initializers.get(name)?.data;
     return data?.kind === 'parameter' ? [data.tensor] : [];
   };
-  const last = from.get(value);
-  return search(last?.op === 'Softmax' ? (last.inputs[0] ?? '') : value);
+  return search(scoresBefore(value, from, softmaxes(graph)));
+}
+
+/** The scores of an attention map, which may be converted and cut since. */
+function scoresBefore(value: string, from: ReadonlyMap<string, Node>, found: readonly Softmax[]): string {
+  const softmax = found.find(({ node }) => outputName(node) === value);
+  const maker = from.get(value);
+  if (softmax || !maker) return softmax?.input ?? value;
+  const isPassed = keepsElements(maker) || maker.op === 'Gather';
+  return isPassed ? scoresBefore(maker.inputs[0] ?? '', from, found) : value;
 }
 
 function parametersBehind(tensor: Tensor, values: Float32Array, probe: Probe): number | undefined {
@@ -79,14 +88,15 @@ function parametersBehind(tensor: Tensor, values: Float32Array, probe: Probe): n
   const [rows = 0, columns = 0] = keys.grid ?? [];
   const tokens = rows * columns;
   const [, , ofHeads = 1] = tensor.shape.toReversed();
-  if (ofHeads === 1 && isMask(values)) return 0;
+  if (ofHeads === 1 && isMask(tensor, values)) return 0;
   if (elementCount(tensor.shape) !== heads * tokens * tokens) return undefined;
   return isByDistance(values, rows, columns) ? heads * (2 * rows - 1) * (2 * columns - 1) : undefined;
 }
 
-/** Nothing, or something that softmax turns into nothing. */
-const isMask = (values: Float32Array): boolean =>
-  values.includes(0) && values.some((value) => value < 0) && new Set(values).size === 2;
+/** Nothing, or something that softmax turns into nothing; in integers any two values. */
+const isMask = ({ dtype }: Tensor, values: Float32Array): boolean =>
+  new Set(values).size === 2 &&
+  (/^[IU]/.test(dtype) || (values.includes(0) && values.some((value) => value < 0)));
 
 /** Pairs of tokens that lie alike to one another have the same bias. */
 function isByDistance(values: Float32Array, rows: number, columns: number): boolean {

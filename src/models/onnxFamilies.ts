@@ -1,5 +1,7 @@
 import type { Checkpoint } from '../checkpoint/checkpoint';
+import type { OnnxModel } from '../checkpoint/formats/onnxModel';
 import { elementCount } from '../checkpoint/tensors';
+import { mapOf as mapMadeBy, orderedBy } from '../graph/find/attentionGeometry';
 import { patchStride } from '../graph/find/attentionPattern';
 import { at, last } from '../domain/lists';
 import type { Size } from '../domain/size';
@@ -20,6 +22,17 @@ import { sizeTitle, type Sizes } from '../architectures/sizes';
 type OnnxDescription =
   | { readonly family: string; readonly recognised: Described }
   | { readonly family: string; readonly missing: readonly string[] };
+
+/** What the file says of its images besides its graph at one size. */
+export interface ImageFacts {
+  /** What the graph itself does to pixels. */
+  readonly inside?: Described['inside'];
+  /** Where the image size comes from. */
+  readonly size: Pick<Evidence, 'source' | 'assumed'>;
+  /** Whether the graph takes another size. */
+  readonly takes: (size: Size) => boolean;
+  readonly quantisation?: Evidence;
+}
 
 /** The convolutions of a graph by what they do. */
 interface Parts {
@@ -138,7 +151,7 @@ function plainLabel(special: readonly string[]): string {
  * layer, Swin by its windows, PVT by its reduced keys. Nothing is assumed: the graph states all of
  * it. A graph of none of these structures is measured by the one of which it lacks least.
  */
-export function describeOnnx(graph: Graph, fixedSize: boolean): OnnxDescription {
+export function describeOnnx(graph: Graph, facts: ImageFacts): OnnxDescription {
   const convolutions = graph.nodes.filter((node) => operatorOf(node)?.kind === 'conv');
   const parts: Parts = {
     graph,
@@ -149,13 +162,14 @@ export function describeOnnx(graph: Graph, fixedSize: boolean): OnnxDescription 
   };
   const compared = structures.map((structure) => ({ structure, missing: structure.missing(parts) }));
   const fitting = compared.find(({ missing }) => missing.length === 0)?.structure;
-  if (fitting) return { family: fitting.family, recognised: recognised(parts, fitting, fixedSize) };
+  if (fitting) return { family: fitting.family, recognised: recognised(parts, fitting, facts) };
   const nearest = compared.reduceRight((best, each) =>
     each.missing.length < best.missing.length ? each : best,
   );
   return { family: nearest.structure.family, missing: nearest.missing };
 }
 
+const pixelWords = { bytes: '0 … 255', unit: '0 … 1' } as const;
 const stated = (value: Evidence['value'], source: string): Evidence => ({ value, source, assumed: false });
 
 /** `ViT-B/16`, `Swin-T`: without windows and tokens, which a checkpoint's name may have. */
@@ -165,23 +179,32 @@ function titleOf({ name, sizes }: Structure, evidence: EvidenceRecord): string {
   return sizes ? sizeTitle(name, sizes, depths, dims) : vitSize(at(depths, 0), at(dims, 0), patch);
 }
 
-function recognised(parts: Parts, structure: Structure, fixedSize: boolean): Described {
+function recognised(parts: Parts, structure: Structure, facts: ImageFacts): Described {
   const { graph, probes } = parts;
-  const [, , height = 0, width = 0] = valueOf(graph, 'pixel_values').shape;
+  const [, channels = 3, height = 0, width = 0] = valueOf(graph, 'pixel_values').shape;
   const plain = structure.family === 'vit';
   const embedding = plain ? parts.patches : parts.embedding;
   if (!embedding) throw new GraphError(`${graph.name}: no convolution makes patches`);
-  const [, dim = 0] = valueOf(graph, outputName(embedding)).shape;
+  const dim = mapMadeBy(embedding, graph)?.channels ?? 0;
   const [rows = 0, columns = 0] = intsOf(embedding, 'kernel_shape');
-  const { classes, task } = headOf(graph);
+  const { classes, task, output } = headOf(graph);
   const step: Size = plain ? [rows, columns] : stride([height, width], probes);
   const evidence: EvidenceRecord = {
     dim: stated(dim, `${embedding.name}: output channels`),
     ...(plain ? plainEvidence(probes) : stagedEvidence(graph)),
     patch: stated(sideOrPair([rows, columns]), `${embedding.name}: kernel`),
-    image_size: stated([height, width], 'shape of pixel_values'),
-    classes: stated(classes, classes > 0 ? 'last axis of logits' : 'no logits among the outputs'),
+    image_size: { ...facts.size, value: [height, width] },
+    ...(channels !== 3 && { channels: stated(channels, `${embedding.name}: input channels`) }),
+    classes: stated(
+      classes,
+      classes > 0 ? `last axis of ${output}` : 'no output is made by a classifier of its own',
+    ),
+    ...(facts.inside && {
+      pixels: stated(pixelWords[facts.inside.takes], `${facts.inside.source}: the rest is done inside`),
+    }),
+    ...(facts.quantisation && { quantisation: facts.quantisation }),
   };
+  const grown: Size = [height + step[0], width + step[1]];
   return {
     label: structure.label(parts),
     title: titleOf(structure, evidence),
@@ -191,7 +214,8 @@ function recognised(parts: Parts, structure: Structure, fixedSize: boolean): Des
     candidates: [],
     warnings: [],
     pixels: plain ? 'half' : 'imagenet',
-    sizeStep: fixedSize ? [0, 0] : step,
+    ...(facts.inside && { inside: facts.inside }),
+    sizeStep: facts.takes(grown) ? step : [0, 0],
   };
 }
 
@@ -256,16 +280,19 @@ function widthOf(graph: Graph, { value, heads }: Probe): number {
 const gridOf = ({ queries, window }: Probe): readonly number[] => window?.map ?? queries.grid ?? [];
 const mapOf = (probe: Probe): string => gridOf(probe).join(' × ');
 
-function headOf(graph: Graph): { classes: number; task: TaskName } {
+function headOf(graph: Graph): { classes: number; task: TaskName; output: string } {
   const logits = graph.outputs.find(({ means }) => means === 'logits');
   const classes = logits ? last(valueOf(graph, logits.value).shape) : 0;
-  return { classes, task: logits ? 'classify' : 'features' };
+  return { classes, task: logits ? 'classify' : 'features', output: logits?.name ?? '' };
 }
 
 const isAlike = (probe: Probe, first: Probe): boolean =>
   probe.heads === first.heads &&
   tokenCount(probe.queries) === tokenCount(first.queries) &&
   probe.kind === first.kind;
+
+/** Names that exporters give to numbers of their own: a single one is a scale or an epsilon. */
+const exporterNames = /^val_\d+$|^onnx::|constant|^const|scalar/i;
 
 /**
  * Initializers that are parameters: stored arrays of numbers that operators work on. Shapes,
@@ -276,8 +303,11 @@ export function onnxParameters(graph: Graph, checkpoint: Checkpoint): ReadonlySe
   const scales = new Set<string>();
   const dequantised = new Set<string>();
   for (const node of graph.nodes) {
-    for (const index of operatorOf(node)?.scales ?? []) scales.add(node.inputs[index] ?? '');
-    if (node.op === 'DequantizeLinear') dequantised.add(node.inputs[0] ?? '');
+    const row = operatorOf(node);
+    for (const index of row?.scales ?? []) scales.add(node.inputs[index] ?? '');
+    // Biases of integers' products are integers.
+    const integers = node.op === 'DequantizeLinear' ? 0 : row?.bias;
+    if (integers !== undefined) dequantised.add(node.inputs[integers] ?? '');
   }
   const isWeight = (dtype: string, name: string): boolean =>
     /^(F|BF|I8|U8|I4|U4)/.test(dtype) || (dtype === 'I32' && dequantised.has(name));
@@ -285,9 +315,60 @@ export function onnxParameters(graph: Graph, checkpoint: Checkpoint): ReadonlySe
     ({ name, dtype, shape }) =>
       shape.length > 0 &&
       elementCount(shape) > 0 &&
+      !(elementCount(shape) === 1 && exporterNames.test(name)) &&
       isWeight(dtype, name) &&
       !scales.has(name) &&
       !/_(scale|zero_point)$/.test(name),
   );
   return new Set(parameters.map(({ name }) => name));
+}
+
+/**
+ * Counts the parameters behind stored arrays that hold others than they are: rows that an exporter
+ * repeated for each image of a batch, zeros that fill up blocks of channels, several weights packed
+ * into a byte.
+ */
+export function packedParameters(graph: Graph): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  for (const { name, shape, data } of graph.initializers.values())
+    if (data.kind === 'parameter' && data.tensor !== name) found.set(data.tensor, elementCount(shape));
+  for (const node of graph.nodes) {
+    const [, weight = '', bias = ''] = node.inputs;
+    const ordered =
+      node.op === 'Conv' && node.domain.endsWith('.nchwc') ? orderedBy(node, graph.nodes) : undefined;
+    const shape = graph.values.get(weight)?.shape;
+    if (ordered && shape) {
+      const channels = intOf(ordered, 'channels', shape[0] ?? 0);
+      found.set(weight, elementCount([channels, ...shape.slice(1)]));
+      found.set(bias, channels);
+    }
+    if (node.op === 'MatMulNBits') found.set(weight, intOf(node, 'K', 0) * intOf(node, 'N', 0));
+  }
+  return found;
+}
+
+/** Operators of each way to run integers, as onnxruntime's documentation calls it. */
+const quantisedOperators: readonly (readonly [pattern: RegExp, way: string])[] = [
+  [/^(MatMulNBits|MatMulBnb4|GatherBlockQuantized)$/, 'weights of a few bits, unpacked when they are read'],
+  [/^(QLinear\w+|QGemm|QAttention)$/, 'operators on integers (QOperator)'],
+  [
+    /^(DynamicQuantizeLinear|DynamicQuantizeMatMul|MatMulInteger\w*|ConvInteger)$/,
+    'dynamic: activations are quantised as they come',
+  ],
+  [/^DequantizeLinear$/, 'QDQ: integers are turned into floats before each operator'],
+];
+const integerWords: Readonly<Record<string, string>> = { I8: 'int8', U8: 'uint8', I4: 'int4', U4: 'uint4' };
+
+/** Says how a file is quantised; undefined if its weights are floats. */
+export function quantisationOf({ graph }: OnnxModel, { selected }: Checkpoint): Evidence | undefined {
+  const operators = [...new Set(graph.nodes.map(({ opType }) => opType))];
+  const row = quantisedOperators.find(([pattern]) => operators.some((name) => pattern.test(name)));
+  if (!row) return undefined;
+  const [pattern, way] = row;
+  const elements = new Map<string, number>();
+  for (const { dtype, shape } of selected.tensors)
+    if (dtype in integerWords) elements.set(dtype, (elements.get(dtype) ?? 0) + elementCount(shape));
+  const [[dtype = ''] = []] = [...elements].sort(([, a], [, b]) => b - a);
+  const used = operators.filter((name) => pattern.test(name)).join(', ');
+  return stated([integerWords[dtype] ?? 'integers', way].join(', '), `operators ${used}`);
 }

@@ -1,4 +1,4 @@
-import type { Size } from '../domain/size';
+import { isSameSize, type Size } from '../domain/size';
 import type { Opener } from '../checkpoint/byteSource';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import type { OnnxModel } from '../checkpoint/formats/onnxModel';
@@ -6,16 +6,28 @@ import { selectStateDict } from '../checkpoint/open';
 import { elementCount } from '../checkpoint/tensors';
 import { readTensor, toFloat32 } from '../checkpoint/values';
 import type { ConstantTensor, Graph } from '../graph/graph';
-import { importOnnx, ImportError, imageInput, readShapeConstants } from '../graph/onnx/import';
+import {
+  imageInput,
+  importOnnx,
+  importWithNotes,
+  ImportError,
+  readShapeConstants,
+  type ImageInput,
+  type Imported,
+} from '../graph/onnx/import';
 import { OperatorError } from '../graph/operators';
 import type { ParameterCounts, Recognition, TensorRole } from '../architectures/family';
 import { titleOfFamily } from '../architectures/recognise/recognise';
 import { foldedPositions, positionTensors } from './foldedPositions';
 import { modelAtSizes, unread, type Model, type Settings, type Understood } from './model';
-import { describeOnnx, onnxParameters } from './onnxFamilies';
-
-/** Assumed if an .onnx file leaves the size of its images open. */
-const openSize = 224;
+import {
+  describeOnnx,
+  onnxParameters,
+  packedParameters,
+  quantisationOf,
+  type ImageFacts,
+} from './onnxFamilies';
+import { sizeCandidates, type SizeCandidate } from './onnxSizes';
 
 /**
  * What of an .onnx file decides what it is: its graph, and the few values that shapes depend on.
@@ -23,6 +35,8 @@ const openSize = 224;
 export interface OnnxParts {
   readonly file: OnnxModel;
   readonly constants: ReadonlyMap<string, ConstantTensor>;
+  /** What takes images, and the size that the file is made for; absent if nothing takes any. */
+  readonly own?: OwnSize;
   /** Values of arrays that an exporter may have computed from position tables, by tensor name. */
   readonly positions: ReadonlyMap<string, Float32Array>;
 }
@@ -34,21 +48,48 @@ export async function readOnnxParts(
   open: Opener,
 ): Promise<OnnxParts> {
   const constants = await readShapeConstants(file, (tensor) => readTensor(tensor, open));
-  const graph = tryImport(file, constants);
+  const own = ownSize(checkpoint, file, constants);
+  const graph = own?.imported?.graph;
   const tensors = graph ? positionTensors(graph, checkpoint) : [];
   const positions = tensors.map(
     async (tensor) => [tensor.name, toFloat32(await readTensor(tensor, open), tensor.dtype)] as const,
   );
-  return { file, constants, positions: new Map(await Promise.all(positions)) };
+  return { file, constants, own, positions: new Map(await Promise.all(positions)) };
 }
 
-/**
- * Returns the graph at the file's own size; nothing if it cannot be imported, which is said later.
- */
-function tryImport(file: OnnxModel, constants: OnnxParts['constants']): Graph | undefined {
-  const imageSize = ownSize(file);
+/** The image input of a file, and the first size that its operators take. */
+interface OwnSize extends SizeCandidate {
+  readonly image: ImageInput;
+  /** The graph at that size; absent if it cannot be imported, which is said later. */
+  readonly imported?: Imported;
+  /** Whether other sizes can be asked for, as far as the file says. */
+  readonly isFixed: boolean;
+}
+
+function ownSize(
+  checkpoint: Checkpoint,
+  file: OnnxModel,
+  constants: OnnxParts['constants'],
+): OwnSize | undefined {
+  const image = imageInput(file, constants);
+  if (!image) return undefined;
+  const isFixed = image.height !== undefined && image.width !== undefined;
+  const candidates = sizeCandidates(file, image, checkpoint);
+  for (const candidate of candidates) {
+    const imported = tryImport(file, constants, candidate.size);
+    if (imported) return { ...candidate, image, imported, isFixed };
+  }
+  const [likeliest] = candidates;
+  return likeliest && { ...likeliest, image, isFixed };
+}
+
+function tryImport(
+  file: OnnxModel,
+  constants: OnnxParts['constants'],
+  imageSize: Size,
+): Imported | undefined {
   try {
-    return imageSize && importOnnx(file, constants, { imageSize, batch: 1 });
+    return importWithNotes(file, constants, { imageSize, batch: 1 });
   } catch (error) {
     if (isRefusal(error)) return undefined;
     throw error;
@@ -57,11 +98,6 @@ function tryImport(file: OnnxModel, constants: OnnxParts['constants']): Graph | 
 
 const isRefusal = (error: unknown): error is Error =>
   error instanceof ImportError || error instanceof OperatorError;
-
-function ownSize(file: OnnxModel): Size | undefined {
-  const image = imageInput(file);
-  return image && [image.height ?? openSize, image.width ?? openSize];
-}
 
 /**
  * Understands an .onnx file, without reading it: the graph is the file's own, the family is read
@@ -75,7 +111,7 @@ export function understandOnnx(checkpoint: Checkpoint, parts: OnnxParts, setting
 
 function understoodAt(
   checkpoint: Checkpoint,
-  { file, constants, positions }: OnnxParts,
+  { file, constants, positions, own }: OnnxParts,
   asked: Size | undefined,
 ): Understood {
   const dialect = 'onnx';
@@ -85,17 +121,30 @@ function understoodAt(
     counts: countOnnx(checkpoint),
     unused: [],
   });
-  const image = imageInput(file);
-  const imageSize = asked ?? ownSize(file);
-  if (!image || !imageSize) return unknown('no input takes pictures [batch, 3, height, width]');
+  if (!own) return unknown(noImage(file));
+  const imageSize = asked ?? own.size;
+  const isOwn = isSameSize(imageSize, own.size);
   try {
-    const own = importOnnx(file, constants, { imageSize, batch: 1 });
-    const recognition = recognitionOf(own, image.height !== undefined && image.width !== undefined);
-    const counts = countOnnx(checkpoint, own, foldedPositions(own, checkpoint, positions));
+    const imported = isOwn ? own.imported : undefined;
+    const { graph, notes } = imported ?? importWithNotes(file, constants, { imageSize, batch: 1 });
+    const facts: ImageFacts = {
+      inside: own.image.inside,
+      size: isOwn ? own : { source: `asked for; input ${own.image.name} leaves it open`, assumed: false },
+      takes: (size) => !own.isFixed && tryImport(file, constants, size) !== undefined,
+      quantisation: quantisationOf(file, checkpoint),
+    };
+    const recognition = recognitionOf(graph, facts);
+    const behind = new Map([...packedParameters(graph), ...foldedPositions(graph, checkpoint, positions)]);
+    const counts = countOnnx(checkpoint, graph, behind, new Set(own.image.constants));
     const build = (size: Size, batch: number): Graph =>
-      batch === 1 && size === imageSize ? own : importOnnx(file, constants, { imageSize: size, batch });
+      batch === 1 && isSameSize(size, imageSize)
+        ? graph
+        : importOnnx(file, constants, { imageSize: size, batch });
     return {
-      checkpoint,
+      checkpoint: {
+        ...checkpoint,
+        warnings: [...checkpoint.warnings, ...defaultNotes(file), ...notes, ...saidOnly(recognition, facts)],
+      },
       recognition,
       counts,
       unused: unread(counts),
@@ -108,9 +157,37 @@ function understoodAt(
   }
 }
 
-function recognitionOf(graph: Graph, fixedSize: boolean): Recognition {
+/** Inputs and shapes listed in a message. */
+const listedInputs = 6;
+
+function noImage({ graph }: OnnxModel): string {
+  const found = graph.inputs
+    .slice(0, listedInputs)
+    .map(({ name, dtype, shape }) => `${name} ${dtype ?? '?'} [${shape?.join(', ') ?? '?'}]`);
+  return `no input takes images [batch, channels, height, width] or [batch, height, width, channels]; found are ${found.join(', ') || 'none'}`;
+}
+
+/**
+ * Inputs that the file gives a value, which is kept. Exporters that list every weight as an input,
+ * as all had to before IR version 4, say nothing by it.
+ */
+function defaultNotes({ graph, irVersion }: OnnxModel): readonly string[] {
+  const names = graph.defaults ?? [];
+  const all = graph.initializers.length;
+  if (irVersion < 4 || names.length === 0 || names.length === all) return [];
+  const more = names.length > listedInputs ? ` and ${names.length - listedInputs} more` : '';
+  return [
+    `inputs left at the value that the file gives them: ${names.slice(0, listedInputs).join(', ')}${more}`,
+  ];
+}
+
+/** What a known family states as evidence, for a graph of none. */
+const saidOnly = ({ family }: Recognition, { quantisation }: ImageFacts): readonly string[] =>
+  family === null && quantisation ? [`quantised: ${quantisation.value}`] : [];
+
+function recognitionOf(graph: Graph, facts: ImageFacts): Recognition {
   const dialect = 'onnx';
-  const description = describeOnnx(graph, fixedSize);
+  const description = describeOnnx(graph, facts);
   const { family } = description;
   if ('missing' in description)
     return {
@@ -124,23 +201,35 @@ function recognitionOf(graph: Graph, fixedSize: boolean): Recognition {
 }
 
 /**
- * `folded` holds how many parameters stand behind tensors that an exporter computed from others.
+ * `folded` holds how many parameters stand behind tensors that an exporter computed from others,
+ * `inside` the constants of a normalisation.
  */
 function countOnnx(
   checkpoint: Checkpoint,
   graph?: Graph,
   folded: ReadonlyMap<string, number> = new Map(),
+  inside: ReadonlySet<string> = new Set(),
 ): ParameterCounts {
-  const read = new Set(graph?.nodes.flatMap((node) => node.inputs));
+  const read = new Set(graph && readTensors(graph));
   const parameters = graph ? onnxParameters(graph, checkpoint) : undefined;
   const roles = new Map<string, TensorRole>();
   const totals = { parameter: 0, buffer: 0 };
   for (const { name, shape } of checkpoint.selected.tensors) {
     const used = !graph || read.has(name);
     const behind = folded.get(name) ?? elementCount(shape);
-    const role = behind === 0 || (parameters && !parameters.has(name)) ? 'buffer' : 'parameter';
+    const isBuffer = behind === 0 || inside.has(name) || (parameters && !parameters.has(name));
+    const role = isBuffer ? 'buffer' : 'parameter';
     totals[role] += parameters && role === 'buffer' ? 0 : behind;
     roles.set(name, used ? role : 'unused');
   }
   return { params: totals.parameter, buffers: totals.buffer, roles };
 }
+
+/** Tensors of the file that operators read, whole or in part. */
+const readTensors = ({ nodes, initializers }: Graph): readonly string[] =>
+  nodes.flatMap(({ inputs }) =>
+    inputs.flatMap((name) => {
+      const data = initializers.get(name)?.data;
+      return data?.kind === 'parameter' ? [name, data.tensor] : [name];
+    }),
+  );

@@ -21,6 +21,7 @@ export interface Step {
 export interface OutputValues {
   readonly name: string;
   readonly means: OutputMeaning;
+  readonly activation?: GraphOutput['activation'];
   readonly values: Float32Array;
 }
 

@@ -116,6 +116,7 @@ class ModelReader {
       nodes: await each(fields.get(1), (node) => this.node(node, depth)),
       initializers,
       inputs: inputs.filter((value) => !stored.has(value.name)),
+      defaults: inputs.flatMap(({ name }) => (stored.has(name) ? [name] : [])),
       outputs: await each(fields.get(12), (value) => this.value(value)),
       values: await each(fields.get(13), (value) => this.value(value)),
     };

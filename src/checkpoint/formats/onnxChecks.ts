@@ -141,7 +141,7 @@ function operatorWarnings({ graph, functions }: OnnxModel): string[] {
   const names = [...unknown];
   return names.length > 0
     ? [
-        `operators that are not known, a model with them cannot run: ${names.slice(0, maxNamed).join(', ')}${names.length > maxNamed ? ` and ${names.length - maxNamed} more` : ''}`,
+        `operators that are not known, a model with them may not run: ${names.slice(0, maxNamed).join(', ')}${names.length > maxNamed ? ` and ${names.length - maxNamed} more` : ''}`,
       ]
     : [];
 }

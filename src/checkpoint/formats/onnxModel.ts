@@ -56,6 +56,8 @@ export interface OnnxGraph {
   readonly name: string;
   /** Without those that are initializers too (old IR versions list both). */
   readonly inputs: readonly OnnxValue[];
+  /** Inputs that are initializers too: the value is kept unless a caller gives another. */
+  readonly defaults?: readonly string[];
   readonly outputs: readonly OnnxValue[];
   readonly values: readonly OnnxValue[];
   readonly nodes: readonly OnnxNode[];

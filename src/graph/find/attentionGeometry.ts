@@ -1,6 +1,6 @@
 import type { ProbeKind, TokenLayout, WindowLayout } from '../../domain/probes';
 import { at, pushAll } from '../../domain/lists';
-import { intsOf, outputName, valueOf, type Graph, type Node } from '../graph';
+import { intOf, intsOf, outputName, valueOf, type Graph, type Node } from '../graph';
 import { operatorOf } from '../operators';
 import { readBy } from '../order';
 
@@ -62,6 +62,27 @@ function makesMap(node: Node): boolean {
   return row?.kind === 'conv' || row?.pools === 'windows';
 }
 
+/**
+ * Sizes of the map that a convolution or pooling makes; undefined if it makes none. Maps in blocks
+ * of channels have as many as are taken out of them.
+ */
+export function mapOf(
+  node: Node,
+  graph: Pick<Graph, 'nodes' | 'values'>,
+): { readonly channels: number; readonly rows: number; readonly columns: number } | undefined {
+  const shape = graph.values.get(outputName(node))?.shape ?? [];
+  const isLast = operatorOf(node)?.channelsLast === true || intOf(node, 'channels_last', 0) === 1;
+  const [channels, rows, columns] = isLast ? [shape[3], shape[1], shape[2]] : shape.slice(1);
+  if (shape.length !== 4 || channels === undefined || rows === undefined || columns === undefined)
+    return undefined;
+  const ordered = node.domain.endsWith('.nchwc') ? orderedBy(node, graph.nodes) : undefined;
+  return { channels: ordered ? intOf(ordered, 'channels', channels) : channels, rows, columns };
+}
+
+/** The operator that takes a map out of its blocks. */
+export const orderedBy = (node: Node, nodes: readonly Node[]): Node | undefined =>
+  nodes.find(({ op, inputs }) => op === 'ReorderOutput' && inputs[0] === outputName(node));
+
 function gridGeometry(
   { operands, queries, keys }: Scores,
   graph: Parts,
@@ -83,8 +104,8 @@ function gridGeometry(
 function gridOf(value: string, tokens: number, graph: Parts, producers: Producers): Pair | undefined {
   for (const node of ancestors(value, producers)) {
     if (!makesMap(node)) continue;
-    const [, , rows, columns] = shapeOf(graph, outputName(node));
-    if (rows !== undefined && columns !== undefined && rows * columns === tokens) return [rows, columns];
+    const map = mapOf(node, graph);
+    if (map && map.rows * map.columns === tokens) return [map.rows, map.columns];
   }
   return undefined;
 }

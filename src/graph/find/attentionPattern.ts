@@ -1,7 +1,8 @@
 import type { Probe, TokenLayout } from '../../domain/probes';
-import { geometryOf } from './attentionGeometry';
+import { geometryOf, mapOf } from './attentionGeometry';
+import { softmaxes } from './softmax';
 import { product } from '../../domain/lists';
-import { intOf, intsOf, outputName, valueOf, type Graph, type Node, type ValueInfo } from '../graph';
+import { intsOf, outputName, valueOf, type Graph, type Node, type ValueInfo } from '../graph';
 import { blockOf } from '../onnx/scopes';
 import { factorsOf, keepsElements, operatorOf } from '../operators';
 import { producers, readBy } from '../order';
@@ -15,7 +16,7 @@ export type FoundAttention = Probe;
  * What scales scores, caps them and adds biases and masks, between their product and the softmax.
  */
 const onScores: ReadonlySet<string> = new Set([
-  ...['Mul', 'Div', 'Add', 'Sub', 'Where', 'Clip', 'Tanh', 'Max', 'Min'],
+  ...['Mul', 'Div', 'Add', 'Sub', 'Where', 'Clip', 'Tanh', 'Max', 'Min', 'QLinearMul', 'QLinearAdd'],
 ]);
 
 const mayPrecedeSoftmax = (node: Node): boolean => onScores.has(node.op) || keepsElements(node);
@@ -28,17 +29,32 @@ const isProduct = (node: Node): boolean => operatorOf(node)?.kind === 'product' 
  * Attention by its pattern: a softmax over the last axis between two matrix products of activations
  * (Vaswani et al. 2017, §3.2.1), whichever exporter wrote it. In execution order.
  */
-export function findAttention(graph: Parts): readonly FoundAttention[] {
+export function findAttention(file: Parts): readonly FoundAttention[] {
+  const graph = withoutConversions(file);
   const links = linkNodes(graph);
   const tokens = tokenLayoutOf(graph, links);
-  return graph.nodes
-    .filter((node) => node.op === 'Softmax' && isOverLastAxis(node, graph.values))
-    .flatMap((node) => {
-      const scores = scoresOf(node, graph, links);
+  return softmaxes(graph)
+    .filter(({ node }) => valueOf(graph, outputName(node)).shape.length >= 3)
+    .flatMap(({ node, input }) => {
+      const scores = scoresOf(input, graph, links);
       return scores && goesIntoProduct(outputName(node), links)
         ? [describe(node, scores, graph, links, tokens)]
         : [];
     });
+}
+
+/**
+ * The graph without the operators that convert types, integers and back above all: what they make
+ * goes by the name of what they are given.
+ */
+function withoutConversions(graph: Parts): Parts {
+  const sources = new Map<string, string>();
+  const source = (name: string): string => sources.get(name) ?? name;
+  const nodes: Node[] = [];
+  for (const node of graph.nodes)
+    if (operatorOf(node)?.carries === 'converts') sources.set(outputName(node), source(node.inputs[0] ?? ''));
+    else nodes.push({ ...node, inputs: node.inputs.map(source) });
+  return { ...graph, nodes };
 }
 
 interface Links {
@@ -57,14 +73,8 @@ function linkNodes(graph: Parts): Links {
   return { producers: producers(graph), consumers };
 }
 
-function isOverLastAxis(node: Node, values: ReadonlyMap<string, ValueInfo>): boolean {
-  const rank = valueOf({ values }, outputName(node)).shape.length;
-  const axis = intOf(node, 'axis', -1);
-  return rank >= 3 && (axis === -1 || axis === rank - 1);
-}
-
 /** The product of two computed operands to which some path of scaling and biases leads back. */
-function scoresOf(node: Node, graph: Parts, { producers }: Links): Node | undefined {
+function scoresOf(value: string, graph: Parts, { producers }: Links): Node | undefined {
   const seen = new Set<Node>();
   const search = (maker: Node | undefined): Node | undefined => {
     if (!maker || seen.has(maker)) return undefined;
@@ -80,7 +90,7 @@ function scoresOf(node: Node, graph: Parts, { producers }: Links): Node | undefi
     }
     return undefined;
   };
-  return searchAll(node.inputs);
+  return search(producers.get(value));
 }
 
 function goesIntoProduct(value: string, links: Links): boolean {
@@ -144,17 +154,22 @@ function layoutOf(count: number, tokens: ImageTokens | undefined): TokenLayout {
  */
 function tokenLayoutOf(graph: Parts, links: Links): ImageTokens | undefined {
   const patches = graph.nodes.find((node) => patchStride(node) !== undefined);
-  const shape = patches ? valueOf(graph, outputName(patches)).shape : [];
-  const [, width = 0, rows = 0, columns = 0] = shape;
-  if (shape.length !== 4) return undefined;
+  const map = patches && mapOf(patches, graph);
+  if (!map) return undefined;
+  const { channels: width, rows, columns } = map;
   const count = rows * columns;
-  const concat = graph.nodes.find(
-    (node) =>
-      node.op === 'Concat' && node.inputs.some((input) => isSequence(graph.values.get(input), count, width)),
-  );
-  const before = concat?.inputs.filter((input) => !isSequence(graph.values.get(input), count, width)) ?? [];
+  const joined = graph.nodes
+    .map(joinedBy)
+    .find((inputs) => inputs.some((input) => isSequence(graph.values.get(input), count, width)));
+  const before = joined?.filter((input) => !isSequence(graph.values.get(input), count, width)) ?? [];
   const tokens = before.flatMap((input) => tokensOf(input, graph, links));
   return { grid: [rows, columns], special: nameTokens(tokens, [...graph.initializers.keys()]) };
+}
+
+/** Values that a node puts one after the other; a quantised one has scales between them. */
+function joinedBy({ op, inputs }: Node): readonly string[] {
+  if (op === 'Concat') return inputs;
+  return op === 'QLinearConcat' ? inputs.filter((_, index) => index >= 2 && index % 3 === 2) : [];
 }
 
 const isSequence = (value: ValueInfo | undefined, tokens: number, width: number): boolean =>
@@ -166,7 +181,7 @@ const isSequence = (value: ValueInfo | undefined, tokens: number, width: number)
  */
 export function patchStride(node: Node): readonly number[] | undefined {
   const [kernel, stride] = [intsOf(node, 'kernel_shape'), intsOf(node, 'strides')];
-  if (node.op !== 'Conv' || kernel.length === 0 || stride.length === 0) return undefined;
+  if (operatorOf(node)?.kind !== 'conv' || kernel.length === 0 || stride.length === 0) return undefined;
   return kernel.join() === stride.join() && kernel.every((size) => size > 1) ? stride : undefined;
 }
 

@@ -12,22 +12,27 @@ import type {
 import { findAttention } from '../find/attentionPattern';
 import {
   int,
+  ints,
   type Attribute,
   type ConstantTensor,
   type Graph,
   type GraphOutput,
-  type OutputMeaning,
   type Initializer,
   type Node,
   valueOf,
   type ValueInfo,
 } from '../graph';
+import { Rebatch } from './batch';
+import { defaultOf } from './defaults';
+import { imageInput, type Constants, type ImageInput } from './imageInput';
 import { ImportError, lowerings, type Emitter } from './lowering';
-import { readBy } from '../order';
+import { nameOutputs } from './outputs';
+import { neededNodes, readBy } from '../order';
 import { moduleScopes } from './scopes';
-import { foldNode, inferOutputs, OperatorError } from '../operators';
-import { encode, isInteger } from '../operators/constants';
+import { foldNode, inferOutputs, OperatorError, operatorOf } from '../operators';
+import { decode, encode, isInteger } from '../operators/constants';
 
+export { imageInput, type ImageInput } from './imageInput';
 export { ImportError } from './lowering';
 
 /**
@@ -37,30 +42,6 @@ export { ImportError } from './lowering';
 const knownLimits = { integer: 4096, float: 16 } as const;
 /** Nested functions and branches: real files stay below ten; more is a cycle. */
 const nestingLimit = 32;
-
-/**
- * The image input of an .onnx file: `[batch, 3, height, width]`, sizes as far as the file fixes
- * them.
- */
-export interface ImageInput {
-  readonly name: string;
-  readonly dtype: DType;
-  /** Undefined if the file leaves the size open. */
-  readonly height?: number;
-  readonly width?: number;
-}
-
-/** The input that takes images: rank 4, floating point, three channels in front. */
-export function imageInput(model: OnnxModel): ImageInput | undefined {
-  for (const { name, dtype, shape } of model.graph.inputs) {
-    const [, channels] = shape ?? [];
-    const takesImages = shape?.length === 4 && (channels === 3 || typeof channels === 'string');
-    if (!takesImages || (dtype !== 'F32' && dtype !== 'F16')) continue;
-    const [height, width] = shape.slice(2).map((size) => (typeof size === 'number' ? size : undefined));
-    return { name, dtype, height, width };
-  }
-  return undefined;
-}
 
 /**
  * Values of the small stored tensors on which shapes may depend, by value name. The only data that
@@ -117,29 +98,66 @@ export interface ImportOptions {
  * found by its pattern. Throws `ImportError` or `OperatorError` naming the node where the file
  * holds something that is not known.
  */
-export function importOnnx(
-  model: OnnxModel,
-  constants: ReadonlyMap<string, ConstantTensor>,
-  options: ImportOptions,
-): Graph {
-  return new Importer(model, constants).run(options);
+export function importOnnx(model: OnnxModel, constants: Constants, options: ImportOptions): Graph {
+  return importWithNotes(model, constants, options).graph;
 }
 
-/** What an output is, by the names of its exporter if they are known ones, else by its axes. */
-function meaningOf(name: string, shape: readonly number[]): OutputMeaning {
-  if (name === 'logits' || name === 'features' || name === 'tokens') return name;
-  if (shape.length === 3) return 'tokens';
-  return shape.length === 2 ? 'features' : 'maps';
+/** A graph, and what was decided on the way, for people. */
+export interface Imported {
+  readonly graph: Graph;
+  readonly notes: readonly string[];
 }
 
 /**
- * Published names of outputs and ours; a single matrix `[batch, n]` of another name is taken for
- * logits.
+ * The same with notes. A number of images that the file fixes is rewritten; where that does not
+ * follow from the graph, the image is given to all of its rows, and the first ones are read.
  */
-const outputNames: Readonly<Record<string, string>> = {
-  last_hidden_state: 'tokens',
-  pooler_output: 'features',
-};
+export function importWithNotes(model: OnnxModel, constants: Constants, options: ImportOptions): Imported {
+  const image = imageInput(model, constants);
+  const fixed = image?.batch ?? 1;
+  const start = (own: Partial<ImportSettings> = {}): Imported =>
+    new Importer(model, constants, { ...options, image, ...own }).run();
+  if (fixed <= 1 || fixed === options.batch) return start();
+  const whole = start({ batch: fixed });
+  const said = `a batch of ${fixed} is fixed in the file`;
+  try {
+    const rebatch = new Rebatch(whole.graph.values, fixed, options.batch);
+    const { graph, notes } = start({ rebatch });
+    return {
+      graph,
+      notes: [
+        ...notes,
+        `${said}: its shapes are rewritten to ${options.batch}, counts are those of ${options.batch === 1 ? 'one image' : `${options.batch} images`}`,
+      ],
+    };
+  } catch (error) {
+    const isRefused = error instanceof ImportError || error instanceof OperatorError;
+    if (!isRefused || options.batch > fixed) throw error;
+    const { graph, notes } = start({ batch: fixed, rows: options.batch });
+    return {
+      graph,
+      notes: [
+        ...notes,
+        `${said} and cannot be rewritten (${error.message}): the image is given ${fixed} times, and MACs and memory are those of ${fixed} images`,
+      ],
+    };
+  }
+}
+
+interface ImportSettings extends ImportOptions {
+  readonly image: ImageInput | undefined;
+  /** Rewrites a fixed number of images. */
+  readonly rebatch?: Rebatch;
+  /** Images that are given and read of a fixed number. */
+  readonly rows?: number;
+}
+
+/** Operators that hold rows for each image in a stored operand, if the exporter repeated it. */
+const joining: ReadonlySet<string> = new Set(['Concat', 'Add', 'Sub', 'Mul', 'Div', 'Where']);
+/** Unknown operators that can be kept: those with graphs of their own cannot. */
+const keptWhole = (node: Pick<OnnxNode, 'attributes'>): boolean =>
+  !Object.values(node.attributes).some(({ type }) => type === 'graph' || type === 'graphs');
+const namedAtMost = 8;
 
 class Importer implements Emitter {
   private readonly nodes: Node[] = [];
@@ -154,49 +172,145 @@ class Importer implements Emitter {
   private label = '';
   private serial = 0;
 
+  private readonly notes: string[] = [];
+  private readonly statedValues: ReadonlyMap<string, OnnxValue>;
+  /** Sizes of symbolic dimensions, by the file's names of them. */
+  private readonly symbols = new Map<string, number>();
+
   constructor(
     private readonly model: OnnxModel,
-    private readonly constants: ReadonlyMap<string, ConstantTensor>,
+    private readonly constants: Constants,
+    private readonly settings: ImportSettings,
   ) {
+    const { values, outputs } = model.graph;
+    this.statedValues = new Map([...values, ...outputs].map((value) => [value.name, value]));
     this.functions = new Map(model.functions.map((own) => [`${own.domain}:${own.name}`, own]));
   }
 
-  run(options: ImportOptions): Graph {
+  run(): Imported {
     const { graph } = this.model;
+    const { image } = this.settings;
     for (const tensor of graph.initializers) this.addParameter(tensor);
-    const image = imageInput(this.model);
-    const inputs = graph.inputs.map((input) => this.addInput(input, image, options));
+    this.bindSymbols();
+    const inputs = graph.inputs.flatMap((input) =>
+      input.name === image?.name ? [this.addImage(input, image)] : this.addInput(input),
+    );
     const parameters = new Set(graph.initializers.map(({ name }) => name));
     const scopes = moduleScopes(graph.nodes, (name) => parameters.has(name));
     graph.nodes.forEach((node, index) => this.write(node, at(scopes, index), 0));
-    const outputs = graph.outputs.map((output) => this.addOutput(output));
+    const { outputs, lost } = this.runnableOutputs(inputs);
     const { nodes, values, initializers } = this;
     const found = findAttention({ nodes, values, initializers });
-    const probes = found.map((probe) => ({ ...probe, value: this.asFloat(probe.value) }));
-    this.dropUnused(inputs, outputs);
+    const probes = found.map((probe) => ({ ...probe, value: this.firstRows(this.asFloat(probe.value)) }));
+    const used = this.prune(inputs, outputs, lost);
+    const read = new Set(this.nodes.flatMap((node) => node.outputs));
+    this.noteOperators();
     return {
-      name: graph.name,
-      opsets: this.model.opsets,
-      inputs,
-      outputs,
-      nodes,
-      initializers,
-      values,
-      probes,
-      modules: new Map(),
+      graph: {
+        name: graph.name,
+        opsets: this.model.opsets,
+        inputs: used,
+        outputs,
+        nodes: this.nodes,
+        initializers,
+        values,
+        probes: probes.filter(({ value }) => read.has(value)),
+        modules: new Map(),
+      },
+      notes: this.notes,
     };
   }
 
   /**
-   * Takes out what folding left over: initializers that no node reads, and values that no node
-   * makes.
+   * Outputs that an image is enough for; those that need another input without a default are left
+   * out, if any other is there.
    */
-  private dropUnused(inputs: readonly ValueInfo[], outputs: readonly GraphOutput[]): void {
+  private runnableOutputs(inputs: readonly ValueInfo[]): {
+    outputs: readonly GraphOutput[];
+    lost: readonly string[];
+  } {
+    const given = this.model.graph.outputs.map((output) => this.outputValue(output));
+    const other = new Set(inputs.map(({ name }) => name).filter((name) => name !== 'pixel_values'));
+    const needs = dependants(this.nodes, other);
+    const runnable = given.filter(({ name }) => !needs.has(name));
+    const { image } = this.settings;
+    const kept = image && runnable.length > 0 ? runnable : given;
+    const { nodes, values, initializers } = this;
+    const named = nameOutputs({ nodes, values, initializers }, kept);
+    this.notes.push(...named.notes);
+    const lost = given.filter((value) => !kept.includes(value)).map(({ name }) => name);
+    if (lost.length > 0)
+      this.notes.push(
+        `not run: ${lost.slice(0, namedAtMost).join(', ')}, which need${lost.length > 1 ? '' : 's'} ${[...other].slice(0, namedAtMost).join(', ')}; what is counted is the part that needs the image alone`,
+      );
+    const outputs = named.outputs.map((output) => ({
+      ...output,
+      value: this.firstRows(this.asFloat(output.value)),
+    }));
+    return { outputs, lost };
+  }
+
+  private outputValue({ name }: OnnxValue): ValueInfo {
+    const info = this.values.get(name);
+    if (!info) throw new ImportError(`output ${name}: no node makes it`);
+    if (this.known.has(name)) this.materialise(name);
+    return info;
+  }
+
+  /**
+   * Takes out the nodes of outputs that are left out, and what folding left over: initializers that
+   * no node reads, and values that no node makes.
+   */
+  private prune(
+    inputs: readonly ValueInfo[],
+    outputs: readonly GraphOutput[],
+    lost: readonly string[],
+  ): readonly ValueInfo[] {
+    if (lost.length > 0) {
+      const parts = { nodes: this.nodes };
+      this.nodes.splice(
+        0,
+        this.nodes.length,
+        ...neededNodes(
+          parts,
+          outputs.map(({ value }) => value),
+        ),
+      );
+    }
     const read = new Set([...this.nodes.flatMap(readBy), ...outputs.map(({ value }) => value)]);
+    const used = lost.length > 0 ? inputs.filter(({ name }) => read.has(name)) : inputs;
     for (const name of this.initializers.keys()) if (!read.has(name)) this.initializers.delete(name);
-    const made = new Set([...inputs.map(({ name }) => name), ...this.nodes.flatMap((node) => node.outputs)]);
+    const made = new Set([...used.map(({ name }) => name), ...this.nodes.flatMap((node) => node.outputs)]);
     for (const name of this.values.keys())
       if (!made.has(name) && !this.initializers.has(name)) this.values.delete(name);
+    return used;
+  }
+
+  /** Says what of the nodes is not counted, or is made for one machine. */
+  private noteOperators(): void {
+    if (this.nodes.some(({ domain }) => domain.endsWith('.nchwc')))
+      this.notes.push('convolutions are laid out in blocks for the processor that the file was optimised on');
+    const counts = new Map<string, number>();
+    for (const { stated, op, domain } of this.nodes)
+      if (stated)
+        counts.set(domain ? `${domain}.${op}` : op, (counts.get(domain ? `${domain}.${op}` : op) ?? 0) + 1);
+    if (counts.size === 0) return;
+    const names = [...counts].map(([name, count]) => (count > 1 ? `${name} × ${count}` : name));
+    const more = names.length > namedAtMost ? ` and ${names.length - namedAtMost} more` : '';
+    this.notes.push(
+      `operators that only the runtime knows are run and not counted: ${names.slice(0, namedAtMost).join(', ')}${more}; MACs are a lower bound`,
+    );
+  }
+
+  /** A value's first rows, if the file's number of images is larger than what is asked. */
+  private firstRows(name: string): string {
+    const { rows, image, batch } = this.settings;
+    const { shape } = valueOf({ values: this.values }, name);
+    const [lead = 0] = shape;
+    if (rows === undefined || !image || lead % batch !== 0) return name;
+    this.label = name;
+    const place = Array.from({ length: (lead / batch) * rows }, (_, index) => index);
+    return this.add('Gather', [name, this.indices(place)], { axis: int(0) });
   }
 
   info(name: string): ValueInfo | undefined {
@@ -260,42 +374,83 @@ class Importer implements Emitter {
     return name;
   }
 
-  private addInput(input: OnnxValue, image: ImageInput | undefined, options: ImportOptions): ValueInfo {
-    if (!input.dtype || !input.shape)
-      throw new ImportError(`input ${input.name}: no tensor of a stated shape`);
-    const isImage = input.name === image?.name;
-    const defaults = isImage ? [options.batch, 3, ...options.imageSize] : [options.batch];
-    const shape = input.shape.map((size, axis) => (typeof size === 'number' ? size : (defaults[axis] ?? 1)));
-    if (isImage && (shape[2] !== options.imageSize[0] || shape[3] !== options.imageSize[1]))
-      throw new ImportError(
-        `input ${input.name}: ${options.imageSize.join('×')} pixels asked for, the file fixes ${shape[2]}×${shape[3]}`,
-      );
-    const info: ValueInfo = { name: input.name, dtype: input.dtype, shape };
-    this.values.set(input.name, info);
-    if (!isImage) return info;
-    // Images come as float32 under one name, whatever the exporter called and typed them.
-    const pixels: ValueInfo = { name: 'pixel_values', dtype: 'F32', shape };
-    this.values.set(pixels.name, pixels);
-    this.label = pixels.name;
-    const half =
-      input.dtype !== 'F32' && this.add('Cast', [pixels.name], { to: int(dtypes[input.dtype].onnx) });
-    this.renamed.set(input.name, half || pixels.name);
-    return pixels;
+  /** Sizes that the image decides, under the file's names for them. */
+  private bindSymbols(): void {
+    const { image, imageSize, batch } = this.settings;
+    const [height, width] = imageSize;
+    const input = this.model.graph.inputs.find(({ name }) => name === image?.name);
+    const sizes = { batch, channels: image?.channels ?? 3, height, width };
+    input?.shape?.forEach((size, axis) => {
+      const own = image?.axes[axis];
+      if (typeof size === 'string' && size !== '' && own) this.symbols.set(size, sizes[own]);
+    });
   }
 
-  private addOutput(output: OnnxValue): GraphOutput {
-    const info = this.values.get(output.name);
-    if (!info) throw new ImportError(`output ${output.name}: no node makes it`);
-    if (this.known.has(output.name)) this.materialise(output.name);
-    const matrices = this.model.graph.outputs.filter(({ name }) => this.values.get(name)?.shape.length === 2);
-    const single = matrices.length === 1 && this.model.graph.outputs.length === 1;
-    const name = outputNames[output.name] ?? (single && info.shape.length === 2 ? 'logits' : output.name);
-    return { name, value: this.asFloat(output.name), means: meaningOf(name, info.shape) };
+  /** A stated shape with sizes for its free dimensions; undefined if one is not known. */
+  private sized(shape: OnnxValue['shape'], otherwise?: number): readonly number[] | undefined {
+    const { rebatch, batch } = this.settings;
+    const sizes = shape?.map((size, axis) => {
+      if (typeof size === 'number') return axis === 0 && rebatch?.from === size ? rebatch.to : size;
+      return this.symbols.get(size) ?? (axis === 0 && otherwise !== undefined ? batch : otherwise);
+    });
+    return sizes?.every((size) => size !== undefined) ? sizes : undefined;
+  }
+
+  private addInput(input: OnnxValue): readonly ValueInfo[] {
+    const { name, dtype } = input;
+    const shape = this.sized(input.shape, 1);
+    if (!dtype || !shape) throw new ImportError(`input ${name}: no tensor of a stated shape`);
+    const value = this.settings.image && defaultOf(name, dtype);
+    const info: ValueInfo = { name, dtype, shape };
+    this.values.set(name, info);
+    if (value === undefined) return [info];
+    this.addConstant(name, encode(dtype, shape, new Float64Array(elementCount(shape)).fill(value)));
+    this.notes.push(`input ${name} is left at ${value}: nothing else is known of it`);
+    return [];
+  }
+
+  /**
+   * Images come as float32 `[batch, channels, height, width]` under one name, whatever the exporter
+   * called, typed and ordered them.
+   */
+  private addImage(input: OnnxValue, image: ImageInput): ValueInfo {
+    const { imageSize, batch, rows } = this.settings;
+    const [height, width] = imageSize;
+    if ((image.height ?? height) !== height || (image.width ?? width) !== width)
+      throw new ImportError(
+        `input ${input.name}: ${imageSize.join('×')} pixels asked for, the file fixes ${image.height ?? 'any'}×${image.width ?? 'any'}`,
+      );
+    const fixed = image.batch === 1 ? 1 : batch;
+    const pixels: ValueInfo = {
+      name: 'pixel_values',
+      dtype: 'F32',
+      shape: [rows ?? fixed, image.channels, ...imageSize],
+    };
+    this.values.set(pixels.name, pixels);
+    this.label = pixels.name;
+    let value = pixels.name;
+    if (rows !== undefined) {
+      const place = Array.from({ length: batch }, (_, index) => Math.min(index, rows - 1));
+      value = this.add('Gather', [value, this.indices(place)], { axis: int(0) });
+    }
+    if (image.dtype !== 'F32') value = this.add('Cast', [value], { to: int(dtypes[image.dtype].onnx) });
+    if (image.axes.at(-1) === 'channels')
+      value = this.add('Transpose', [value], { perm: ints([0, 2, 3, 1]) });
+    if (image.axes.length === 3)
+      value = this.add('Reshape', [value, this.indices(this.info(value)?.shape.slice(1) ?? [])]);
+    if (value !== input.name) this.renamed.set(input.name, value);
+    return pixels;
   }
 
   /** A float32 form of a value, for whoever looks at it. */
   private asFloat(name: string): string {
     const { dtype } = valueOf({ values: this.values }, name);
+    const maker =
+      dtype === 'U8' || dtype === 'I8' ? this.nodes.find(({ outputs }) => outputs.includes(name)) : undefined;
+    if (maker?.op === 'QLinearSoftmax') {
+      this.label = name;
+      return this.add('DequantizeLinear', [name, ...maker.inputs.slice(3, 5)]);
+    }
     if (!['F16', 'BF16', 'F64'].includes(dtype)) return name;
     this.label = name;
     return this.add('Cast', [name], { to: int(dtypes.F32.onnx) });
@@ -313,10 +468,20 @@ class Importer implements Emitter {
     const { opType: op, domain, inputs, outputs } = node;
     if (constant) return void this.addConstant(outputs[0] ?? '', constant);
     const fused = { op, domain, inputs, outputs, attributes: this.attributesOf(node) };
-    const reason = lowerings[`${domain}:${op}`]?.(fused, this);
-    if (reason !== undefined)
-      throw new ImportError(`${this.label} (${op}): ${reason} has no plain form here`);
-    if (!(`${domain}:${op}` in lowerings)) this.emit(fused);
+    const lower = Object.hasOwn(lowerings, `${domain}:${op}`) ? lowerings[`${domain}:${op}`] : undefined;
+    // A use of a fused operator that has no plain form is kept whole, and not counted.
+    if (!lower || lower(fused, this) !== undefined) this.emit(fused, keptWhole(node));
+  }
+
+  /** What an operator makes that is not known: as the file states it, else like its first input. */
+  private stated(node: Pick<Node, 'inputs' | 'outputs'>): readonly Pick<ValueInfo, 'dtype' | 'shape'>[] {
+    const [first = { dtype: 'F32', shape: [] } as const] = node.inputs.flatMap(
+      (name) => this.info(name) ?? [],
+    );
+    return node.outputs.map((name) => {
+      const value = this.statedValues.get(name);
+      return { dtype: value?.dtype ?? first.dtype, shape: this.sized(value?.shape) ?? first.shape };
+    });
   }
 
   private callFunction(node: OnnxNode, own: OnnxFunction, scope: string, nesting: number): void {
@@ -372,20 +537,68 @@ class Importer implements Emitter {
     return Object.fromEntries(entries);
   }
 
-  private emit(node: Omit<Node, 'name' | 'scope'>): void {
+  private emit(node: Omit<Node, 'name' | 'scope'>, mayStay = false): void {
     const sources = node.inputs.map((name) => this.renamed.get(name) ?? name);
-    const named: Node = { ...node, inputs: sources, name: this.unique(this.label), scope: this.scope };
-    const inputs = sources.map((name) => (name === '' ? undefined : this.resolve(name, named)));
+    const unique = { ...node, inputs: sources, name: this.unique(this.label), scope: this.scope };
+    const own = operatorOf(node) || !mayStay ? unique : { ...unique, stated: this.stated(unique) };
+    const named = this.rebatched(own);
+    const inputs = named.inputs.map((name) => (name === '' ? undefined : this.resolve(name, named)));
     const constantOf = (value: ValueInfo): ConstantTensor | undefined => this.known.get(value.name);
-    const folded = this.mayFold(sources) ? foldNode(named, inputs, constantOf) : undefined;
+    const folded = this.mayFold(named.inputs) ? foldNode(named, inputs, constantOf) : undefined;
     if (folded)
       return node.outputs.forEach((name, index) => name && this.addConstant(name, at(folded, index)));
     inferOutputs(named, inputs, constantOf).forEach((info, index) => {
       const name = node.outputs[index];
       if (name) this.values.set(name, { ...info, name });
     });
-    for (const name of sources) this.materialise(name);
+    const made = node.outputs.flatMap((name) => this.values.get(name) ?? []);
+    this.settings.rebatch?.require(named, inputs, made);
+    for (const name of named.inputs) this.materialise(name);
     this.nodes.push(named);
+  }
+
+  /** The node for another number of images than the file fixes. */
+  private rebatched(node: Node): Node {
+    const { rebatch } = this.settings;
+    if (!rebatch) return node;
+    if (joining.has(node.op)) return this.withRows(node, rebatch);
+    const place = node.op === 'Resize' ? 3 : 1;
+    const [input, told] = [node.inputs[0] ?? '', node.inputs[place] ?? ''].map((name) =>
+      this.values.get(name),
+    );
+    const values = told && this.known.get(told.name);
+    const wanted = values && input && decode(values);
+    const shape = wanted && rebatch.told(node, input, Array.from(wanted));
+    return shape ? { ...node, inputs: node.inputs.with(place, this.indices(shape)) } : node;
+  }
+
+  /** Stored operands that an exporter repeated for each image get as many rows as are asked for. */
+  private withRows(node: Node, rebatch: Rebatch): Node {
+    const infos = node.inputs.map((name) => this.values.get(name));
+    const inputs = node.inputs.map((name, index) => {
+      const info = infos[index];
+      const others = infos.filter((_, place) => place !== index);
+      const isStored = this.initializers.has(name) || this.known.has(name);
+      return info && isStored && rebatch.isPerImage(info, others) ? this.rowsOf(info, rebatch.to) : name;
+    });
+    return { ...node, inputs };
+  }
+
+  private rowsOf(info: ValueInfo, rows: number): string {
+    const shape = [rows, ...info.shape.slice(1)];
+    const name = `${info.name}/rows`;
+    if (rows > (info.shape[0] ?? 0))
+      throw new ImportError(`${info.name}: it holds rows of ${info.shape[0]} images`);
+    const stored = this.initializers.get(info.name);
+    const known = this.known.get(info.name);
+    if (known) {
+      const bytes = known.bytes.slice(0, (known.bytes.length / (info.shape[0] ?? 1)) * rows);
+      return this.addConstant(name, { dtype: info.dtype, shape, bytes });
+    }
+    if (!stored) throw new ImportError(`${info.name}: it is not stored`);
+    this.values.set(name, { ...info, name, shape });
+    this.initializers.set(name, { name, dtype: info.dtype, shape, data: stored.data });
+    return name;
   }
 
   private resolve(name: string, node: Node): ValueInfo {
@@ -420,6 +633,14 @@ class Importer implements Emitter {
     this.names.add(unique);
     return unique;
   }
+}
+
+/** Values that depend on the given ones. */
+function dependants(nodes: readonly Node[], on: Iterable<string>): ReadonlySet<string> {
+  const found = new Set(on);
+  for (const node of nodes)
+    if (node.inputs.some((name) => found.has(name))) for (const output of node.outputs) found.add(output);
+  return found;
 }
 
 function fail(detail: string): never {

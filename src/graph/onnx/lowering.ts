@@ -1,4 +1,4 @@
-import type { DType } from '../../checkpoint/tensors';
+import { dtypes, type DType } from '../../checkpoint/tensors';
 import { at, last } from '../../domain/lists';
 import { float, int, ints, type Attribute, type ValueInfo } from '../graph';
 
@@ -121,6 +121,32 @@ const fusedProjection: Lowering = (node, emit) => {
   overHeads(node, emit, (index) => at(parts, index));
 };
 
+/** com.microsoft.QAttention: the same projected in integers, scaled back before the bias. */
+const quantisedProjection: Lowering = (node, emit) => {
+  if ([5, 8].some((index) => given(node, index) !== '')) return 'a mask or cached keys';
+  if (number(node, 'unidirectional', 0) !== 0) return 'unidirectional = 1';
+  const [x = '', weight = '', offset = '', inputScale = '', weightScale = ''] = node.inputs;
+  const product = emit.add('MatMulInteger', [x, weight, given(node, 6), given(node, 7)]);
+  const scaled = emit.add('Mul', [
+    emit.add('Cast', [product], { to: int(dtypes.F32.onnx) }),
+    emit.add('Mul', [inputScale, weightScale]),
+  ]);
+  const parts = emit.split(emit.add('Add', [scaled, offset]), 3, -1);
+  const heads: FusedNode = { ...node, inputs: [] };
+  overHeads(heads, emit, (index) => at(parts, index));
+};
+
+/** softmax(x + bias), the bias repeated or broadcast to x. */
+const biasSoftmax: Lowering = (node, emit) => {
+  const [x = '', bias = ''] = node.inputs;
+  const [shape, own] = [infoOf(emit, x).shape, infoOf(emit, bias).shape];
+  const rank = shape.length;
+  const fits = own.every((size, axis) => size === 1 || size === shape[axis - own.length + rank]);
+  const axis = number(node, 'axis', 1);
+  if (!fits || own.length > rank || (axis !== -1 && axis !== rank - 1)) return 'rows that do not broadcast';
+  emit.add('Softmax', [emit.add('Add', [x, bias])], { axis: int(-1) }, made(node));
+};
+
 /** com.microsoft.MultiHeadAttention: projected q, k, v with a common bias. */
 const multiHead: Lowering = (node, emit) => {
   if ([4, 6, 7].some((index) => given(node, index) !== '')) return 'a mask or cached keys';
@@ -207,7 +233,9 @@ const biasGelu: Lowering = (node, emit) => {
  */
 export const lowerings: Readonly<Record<string, Lowering>> = {
   'com.microsoft:Attention': fusedProjection,
+  'com.microsoft:QAttention': quantisedProjection,
   'com.microsoft:MultiHeadAttention': multiHead,
+  'com.microsoft:BiasSoftmax': biasSoftmax,
   ':Attention': attention23,
   'com.microsoft:SkipLayerNormalization': skipLayerNorm,
   'com.microsoft:FusedMatMul': fusedMatMul,

@@ -215,6 +215,8 @@ export interface Operator {
   readonly chooses?: true;
   /** Summarises a map in windows that slide over it, or takes the mean over whole axes. */
   readonly pools?: 'windows' | 'mean';
+  /** Makes maps `[batch, …sides, channels]`. */
+  readonly channelsLast?: true;
   /** Inputs that a product or a convolution multiplies: of a convolution the map and its weight. */
   readonly factors?: readonly [left: number, right: number];
   /** Input that is added to a product or convolution. */

@@ -11,7 +11,7 @@ import {
   type OutputInfo,
 } from './call';
 import { encode, isFoldable } from './constants';
-import { contrib } from './contrib';
+import { blocked, contrib } from './contrib';
 import { elementwise } from './elementwise';
 import { generators } from './generators';
 import { indexing } from './indexing';
@@ -48,6 +48,7 @@ const domains: Readonly<Record<string, OperatorTable>> = {
     ...quantisation,
   },
   'com.microsoft': contrib,
+  'com.microsoft.nchwc': blocked,
 };
 
 /** The operator's row; undefined if it is not known. */
@@ -59,6 +60,8 @@ export function operatorOf(node: Pick<Node, 'op' | 'domain'>): Operator | undefi
 function rowOf(node: Node, inputs: readonly (ValueInfo | undefined)[]): Operator {
   const row = operatorOf(node);
   if (row) return row;
+  const { stated } = node;
+  if (stated) return { kind: 'other', infer: () => stated };
   const name = node.domain ? `${node.domain}.${node.op}` : node.op;
   throw new OperatorError(node, inputs, `operator ${name} is not known`);
 }

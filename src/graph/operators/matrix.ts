@@ -24,7 +24,12 @@ export function productShape(
 const productMacs = (inner: number, output: OutputInfo): number => elementCount(output.shape) * inner;
 
 /** MatMul of inputs `left` and `right`, whose quantised forms put scales between them. */
-const matMul = (left: number, right: number, rest: Partial<Operator> = {}, dtype?: DType): Operator => ({
+export const matMul = (
+  left: number,
+  right: number,
+  rest: Partial<Operator> = {},
+  dtype?: DType,
+): Operator => ({
   kind: 'product',
   factors: [left, right],
   infer: (call) => [
@@ -34,21 +39,29 @@ const matMul = (left: number, right: number, rest: Partial<Operator> = {}, dtype
   ...rest,
 });
 
-const gemm: Operator = {
+/** Gemm of inputs `left`, `right` and `bias`. */
+export const gemm = (
+  left: number,
+  right: number,
+  bias: number,
+  rest: Partial<Operator> = {},
+  dtype?: (call: Call) => DType,
+): Operator => ({
   kind: 'product',
-  factors: [0, 1],
-  bias: 2,
+  factors: [left, right],
+  bias,
   infer: (call) => {
-    const [rows, inner] = call.matrix(0, 'transA');
-    const [depth, columns] = call.matrix(1, 'transB');
+    const [rows, inner] = call.matrix(left, 'transA');
+    const [depth, columns] = call.matrix(right, 'transB');
     if (inner !== depth) call.fail('inner sizes differ');
     const shape = [rows, columns];
-    if (call.has(2) && broadcast(call, [shape, call.shape(2)]).join() !== shape.join())
+    if (call.has(bias) && broadcast(call, [shape, call.shape(bias)]).join() !== shape.join())
       call.fail('C does not broadcast to the product');
-    return [call.output(shape)];
+    return [{ dtype: dtype?.(call) ?? call.dtype(left), shape }];
   },
-  macs: (call, output) => productMacs(call.matrix(0, 'transA')[1], output),
-};
+  macs: (call, output) => productMacs(call.matrix(left, 'transA')[1], output),
+  ...rest,
+});
 
 interface EinsumTerms {
   readonly sizes: ReadonlyMap<string, number>;
@@ -155,7 +168,7 @@ export function windowedShape(
 }
 
 /** Conv of inputs `x` and `w`. */
-const conv = (
+export const conv = (
   x: number,
   w: number,
   rest: Partial<Operator> = {},
@@ -164,16 +177,25 @@ const conv = (
   kind: 'conv',
   factors: [x, w],
   infer: (call) => {
-    const [batch, channels, ...spatial] = call.map(x);
+    const isLast = rest.channelsLast ?? call.int('channels_last', 0) === 1;
+    const [batch, channels, ...spatial] = isLast ? channelsSecond(call.map(x)) : call.map(x);
     const [out, width, ...kernel] = call.map(w);
     if (kernel.length !== spatial.length) call.fail('kernel and image have different ranks');
     if (channels !== width * call.int('group', 1)) call.fail(`${channels} channels do not fit the kernel`);
-    const shape = [batch, out, ...windowedShape(call, spatial, kernel)];
+    const sides = windowedShape(call, spatial, kernel);
+    const shape = isLast ? [batch, ...sides, out] : [batch, out, ...sides];
     return [{ dtype: dtype?.(call) ?? call.dtype(x), shape }];
   },
   macs: (call, output) => productMacs(elementCount(call.shape(w).slice(1)), output),
   ...rest,
 });
+
+/** `[batch, …sides, channels]` as `[batch, channels, …sides]`. */
+export const channelsSecond = ([batch = 1, ...rest]: readonly number[]): readonly [
+  batch: number,
+  channels: number,
+  ...sides: number[],
+] => [batch, rest.at(-1) ?? 1, ...rest.slice(0, -1)];
 
 const convTranspose: Operator = {
   kind: 'conv',
@@ -198,7 +220,7 @@ export const matrix = {
   MatMul: matMul(0, 1),
   MatMulInteger: matMul(0, 1, { scales: [2, 3] }, 'I32'),
   QLinearMatMul: matMul(0, 3, { scales: [1, 2, 4, 5, 6, 7] }),
-  Gemm: gemm,
+  Gemm: gemm(0, 1, 2),
   Einsum: einsum,
   Conv: conv(0, 1, { bias: 2 }),
   ConvInteger: conv(0, 1, { scales: [2, 3] }, () => 'I32'),

@@ -16,6 +16,7 @@ const dequantize: Operator = {
 
 const dynamicQuantize: Operator = {
   kind: 'elementwise',
+  carries: 'converts',
   infer: (call) => [
     { dtype: 'U8', shape: call.shape(0) },
     { dtype: 'F32', shape: [] },

@@ -20,8 +20,10 @@ export const classify: Task<Classes> = {
   },
   program: (model, size) => imageProgram(model, size, (outputs) => outputOf(outputs, 'logits')),
   read(outputs, _seen, { config, topK: count }) {
-    const values = outputOf(outputs, 'logits')?.values ?? new Float32Array();
-    const { names, activation, source } = resolveLabels({ config, classes: values.length });
+    const logits = outputOf(outputs, 'logits');
+    const values = logits?.values ?? new Float32Array();
+    const { names, activation: configured, source } = resolveLabels({ config, classes: values.length });
+    const activation = logits?.activation ?? configured;
     const top = topK(values, count, activation).map(({ index, probability }) => ({
       index,
       label: names[index] ?? `class ${index}`,

@@ -1,60 +1,19 @@
 import assert from 'node:assert/strict';
-import type { OnnxModel, OnnxNode, OnnxValue } from '../../../src/checkpoint/formats/onnxModel';
-import type { Tensor } from '../../../src/checkpoint/tensors';
+import type { OnnxModel, OnnxValue } from '../../../src/checkpoint/formats/onnxModel';
 import { check } from '../../../src/graph/check';
-import { importOnnx, ImportError, readShapeConstants } from '../../../src/graph/onnx/import';
-
-const weight = (name: string, shape: readonly number[]): Tensor => ({
-  name,
-  dtype: 'F32',
-  shape,
-  start: 0,
-  storage: { kind: 'inline', bytes: new Uint8Array(4 * shape.reduce((product, size) => product * size, 1)) },
-});
-
-const node = (
-  opType: string,
-  inputs: string[],
-  outputs: string[],
-  rest: Partial<OnnxNode> = {},
-): OnnxNode => ({
-  name: '',
-  opType,
-  domain: '',
-  inputs,
-  outputs,
-  attributes: {},
-  metadata: {},
-  ...rest,
-});
-
-function model(
-  nodes: readonly OnnxNode[],
-  inputs: readonly OnnxValue[],
-  initializers: readonly Tensor[] = [],
-): OnnxModel {
-  const outputs = [{ name: 'y' }];
-  return {
-    irVersion: 9,
-    opsets: { '': 17, 'com.microsoft': 1 },
-    producer: 'test',
-    graph: { name: 'test', inputs, outputs, values: [], nodes, initializers },
-    functions: [],
-    metadata: {},
-    files: [],
-    warnings: [],
-  };
-}
+import { importWithNotes, readShapeConstants } from '../../../src/graph/onnx/import';
+import { model, node, weight } from '../../support/onnxModels';
 
 const sequence: readonly OnnxValue[] = [{ name: 'x', dtype: 'F32', shape: [1, 5, 8] }];
 const plain = { imageSize: [8, 8], batch: 1 } as const;
 const read = async (): Promise<Uint8Array> => new Uint8Array();
-async function importIt(file: OnnxModel) {
+async function imported(file: OnnxModel) {
   const constants = await readShapeConstants(file, read);
-  const graph = importOnnx(file, constants, plain);
+  const { graph, notes } = importWithNotes(file, constants, plain);
   check(graph, { constants });
-  return graph;
+  return { graph, notes };
 }
+const importIt = async (file: OnnxModel) => (await imported(file)).graph;
 
 describe('fused operators of .onnx files', () => {
   it('lowers com.microsoft.Attention to two products around a softmax, seen as attention of its heads', async () => {
@@ -90,15 +49,33 @@ describe('fused operators of .onnx files', () => {
     assert.equal(graph.probes.length, 1);
   });
 
-  it('refuses a fused attention it has no plain form for, and says why', async () => {
+  it('keeps a fused attention that it has no plain form for, and says that it is not counted', async () => {
     const attention = node('Attention', ['x', 'w', 'b'], ['y'], {
       domain: 'com.microsoft',
       attributes: { num_heads: { type: 'int', value: 2 }, unidirectional: { type: 'int', value: 1 } },
     });
     const file = model([attention], sequence, [weight('w', [8, 24]), weight('b', [24])]);
-    await assert.rejects(
-      importIt(file),
-      (error) => error instanceof ImportError && /unidirectional = 1/.test(error.message),
+    const { graph, notes } = await imported(file);
+    assert.deepEqual(
+      graph.nodes.map(({ op }) => op),
+      ['Attention'],
+    );
+    assert.deepEqual(graph.values.get('y')?.shape, [1, 5, 8]);
+    assert.match(notes.join(), /not counted: com.microsoft.Attention; MACs are a lower bound/);
+  });
+
+  it('projects QAttention in integers and scales it back, its heads seen', async () => {
+    const attention = node('QAttention', ['x', 'w', 'b', 'xs', 'ws'], ['y'], {
+      domain: 'com.microsoft',
+      attributes: { num_heads: { type: 'int', value: 2 } },
+    });
+    const bytes: readonly OnnxValue[] = [{ name: 'x', dtype: 'U8', shape: [1, 5, 8] }];
+    const stored = [weight('w', [8, 24], 'I8'), weight('b', [24]), weight('xs', [1]), weight('ws', [24])];
+    const graph = await importIt(model([attention], bytes, stored));
+    assert.ok(graph.nodes.some(({ op }) => op === 'MatMulInteger'));
+    assert.deepEqual(
+      graph.probes.map(({ heads, queries }) => ({ heads, queries })),
+      [{ heads: 2, queries: { sequence: 5 } }],
     );
   });
 
@@ -137,10 +114,26 @@ describe('fused operators of .onnx files', () => {
     assert.deepEqual(graph.nodes[0]?.outputs, ['y']);
   });
 
-  it('names the operator that it does not know', async () => {
-    await assert.rejects(
-      importIt(model([node('NonMaxSuppression', ['x'], ['y'])], sequence)),
-      /NonMaxSuppression/,
+  it('keeps an operator that only the runtime knows, with the shape that the file states', async () => {
+    const unknown = node('Inverse', ['x'], ['z'], { domain: 'com.microsoft' });
+    const last = node('Relu', ['z'], ['y']);
+    const file = model(
+      [unknown, node('Inverse', ['x'], ['other'], { domain: 'com.microsoft' }), last],
+      sequence,
     );
+    const stated = {
+      ...file,
+      graph: { ...file.graph, values: [{ name: 'z', dtype: 'F32', shape: [7, 3] } as const] },
+    };
+    const { graph, notes } = await imported(stated);
+    assert.deepEqual(graph.values.get('y')?.shape, [7, 3]);
+    assert.deepEqual(graph.values.get('other')?.shape, [1, 5, 8]);
+    assert.match(notes.join(), /com.microsoft.Inverse × 2/);
+  });
+
+  it('refuses an operator that it does not know if it holds a graph', async () => {
+    const body = { type: 'graph', value: model([], []).graph } as const;
+    const loop = node('Loop', ['x'], ['y'], { attributes: { body } });
+    await assert.rejects(importIt(model([loop], sequence)), /operator Loop is not known/);
   });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Probe } from '../../../src/domain/probes';
 import { foldedPositions, positionTensors } from '../../../src/models/foldedPositions';
-import { describeOnnx, onnxParameters } from '../../../src/models/onnxFamilies';
+import { describeOnnx, onnxParameters, type ImageFacts } from '../../../src/models/onnxFamilies';
 import { openFile } from '../../../src/checkpoint/byteSource';
 import { readOnnxModel } from '../../../src/checkpoint/formats/onnx';
 import type { Checkpoint } from '../../../src/checkpoint/checkpoint';
@@ -14,6 +14,8 @@ import { moduleScopes } from '../../../src/graph/onnx/scopes';
 import { checkpointPath, readCases, type Case } from '../../support/cases';
 
 const onnxCases = readCases('test/fixtures/cases').filter(({ format }) => format === 'onnx');
+
+const fixedSize: ImageFacts = { size: { source: 'its input', assumed: false }, takes: () => false };
 
 async function open(golden: Case, imageSize = golden.image_size) {
   const opened = await openCheckpoint(checkpointPath(golden));
@@ -53,7 +55,7 @@ describe('.onnx files as graphs', () => {
         0,
       );
       assert.equal(elements, expected.params);
-      const description = describeOnnx(graph, true);
+      const description = describeOnnx(graph, fixedSize);
       assert.ok('recognised' in description, JSON.stringify(description));
       const { label, evidence } = description.recognised;
       assert.equal(label, expected.family);
@@ -70,7 +72,7 @@ describe('.onnx files as graphs', () => {
   for (const [id, title] of Object.entries(titles))
     it(`${id} is called as a checkpoint of its size is: ${title}`, async () => {
       const { graph } = await open(onnxCases.find((golden) => golden.id === id)!);
-      const description = describeOnnx(graph, true);
+      const description = describeOnnx(graph, fixedSize);
       assert.equal('recognised' in description && description.recognised.title, title);
     });
 
