@@ -41,11 +41,10 @@ const channelsLast = ['batch', 'height', 'width', 'channels'] as const;
 /** The first input that takes images: by the convolution that reads it, else by its shape. */
 export function imageInput(model: OnnxModel, constants: Constants = new Map()): ImageInput | undefined {
   const ways = new Ways(model, constants);
-  for (const input of model.graph.inputs) {
-    const found = imageOf(input, ways);
-    if (found) return found;
-  }
-  return undefined;
+  const found = model.graph.inputs.flatMap((input) => imageOf(input, ways) ?? []);
+  const [first] = found;
+  // A mask [batch, 1, tokens, tokens] looks like an image, too.
+  return found.find(({ name, axes }) => ways.from(name, axes.length).channels !== undefined) ?? first;
 }
 
 function imageOf(input: OnnxValue, ways: Ways): ImageInput | undefined {

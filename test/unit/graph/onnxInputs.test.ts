@@ -63,6 +63,19 @@ describe('image inputs of .onnx files', () => {
       assert.deepEqual(graph.inputs[0]?.shape, [1, channels, 16, 24]);
     });
 
+  it('takes what a convolution reads for the image, not a mask before it', async () => {
+    const nodes = [node('Relu', ['mask'], ['m']), ...classifier('in')];
+    const inputs = [input('mask', [1, 1, 17, 17]), input('in', [1, 3, 16, 24])];
+    const file = model(nodes, inputs, stored(), [{ name: 'm' }, { name: 'y' }]);
+    const { graph, image, notes } = await imported(file);
+    assert.equal(image?.name, 'in');
+    assert.deepEqual(
+      graph.inputs.map(({ name }) => name),
+      ['pixel_values'],
+    );
+    assert.match(notes.join(), /not run: m, which needs mask/);
+  });
+
   it('takes an image without a batch', async () => {
     const nodes = [node('Unsqueeze', ['in', 'zero'], ['x']), ...classifier('x')];
     const file = model(nodes, [input('in', [3, 16, 24])], [...stored(), weight('zero', [1], 'I64', [0])]);
