@@ -51,6 +51,9 @@ export interface Habits {
   readonly namesakes?: (names: ReadonlySet<string>) => string | undefined;
 }
 
+/** Shapes of a file's tensors by their names. */
+export type Shapes = ReadonlyMap<string, readonly number[]>;
+
 /** One way in which a library or repository names the tensors of a model. */
 export interface Dialect {
   readonly name: string;
@@ -65,6 +68,11 @@ export interface Dialect {
   /** Not spoken if one of these finds a name: a narrower family has it, too. */
   readonly absent?: readonly RegExp[];
   readonly renames: readonly Rename[];
+  /**
+   * Names as the rows know them, where only the whole file tells a number (blocks that are counted
+   * through all stages): a function of the names (after the prefix) with their shapes.
+   */
+  readonly numbering?: (shapes: Shapes) => (name: string) => string;
   /**
    * Names of the network itself (after the prefix): one of these that no row knows means a network
    * of another kind. Without it every tensor of the file must be read by the family's graph, be a
@@ -276,8 +284,9 @@ export function translate(
   const parameters = new Map<string, Translated>();
   const unexpected: string[] = [];
   const copies = new Map<string, string>();
+  const numbered = numberedBy(dialect, network, own.prefix);
   for (const { name: stands, tensor, inside } of network.members) {
-    const bare = withoutPrefix(stands, own.prefix);
+    const bare = numbered(withoutPrefix(stands, own.prefix));
     const views = canonical(dialect, tensor, bare);
     if (views.length === 0 && inside && dialect.territory?.test(bare) && !isBuffer(tensor))
       unexpected.push(tensor.name);
@@ -295,6 +304,18 @@ export function translate(
 /** The name of a member as the dialect's rows see it. */
 export const bareName = ({ network, prefix }: Translation, { name }: Member): string =>
   withoutPrefix(name, prefix.slice(network.root.length));
+
+function numberedBy(
+  { numbering }: Dialect,
+  { members }: Network,
+  prefix: string,
+): (name: string) => string {
+  if (!numbering) return (name) => name;
+  const inside = members.filter((member) => member.inside);
+  return numbering(
+    new Map(inside.map(({ name, tensor }) => [withoutPrefix(name, prefix), tensor.shape])),
+  );
+}
 
 function canonical(
   dialect: Dialect,

@@ -1,4 +1,5 @@
 import { timmNames, type Dialect, type Rename } from '../dialect';
+import { convnextRepository, convnextSignature } from '../libraries/convnext';
 
 const layer = '^encoder\\.stages\\.(\\d+)\\.layers\\.(\\d+)\\.';
 const inBlock = (from: string, to: string): Rename => [
@@ -51,6 +52,14 @@ export const convnextNames: readonly Dialect[] = [
       [/^layernorm\./, 'head.norm.'],
       [/^classifier\./, 'head.fc.'],
     ],
+  },
+  {
+    ...convnextRepository,
+    name: 'convnext',
+    title: 'facebookresearch/ConvNeXt',
+    families: ['convnext'],
+    signature: convnextSignature,
+    absent: [/\.xca\.temperature$/],
   },
   {
     name: 'torchvision',

@@ -1,10 +1,20 @@
 import { timmNames, type Dialect } from '../dialect';
+import { convnextRepository, convnextSignature } from '../libraries/convnext';
 
-/** EdgeNeXt as timm names it. */
+const attention = /^stages\.\d+\.\d+\.xca\.temperature$/;
+
+/** EdgeNeXt as timm and its authors name it. */
 export const edgeNextNames: readonly Dialect[] = [
   timmNames('edgenext', [
     /^stem\.0\.weight$/,
     /^stages\.0\.blocks\.0\.conv_dw\.weight$/,
     /^stages\.\d+\.blocks\.\d+\.xca\.temperature$/,
   ]),
+  {
+    ...convnextRepository,
+    name: 'edgenext',
+    title: 'EdgeNeXt (mmaaz60)',
+    families: ['edgenext'],
+    signature: [...convnextSignature, attention],
+  },
 ];

@@ -61,7 +61,7 @@ function recognise(found: Found) {
     countOf(tensors, `layers.${stage}.blocks.0.modulation.focal_layers`),
   );
   const first = 'layers.0.blocks.0';
-  const timm = dialect.name === 'timm';
+  const cuts = dialect.name !== 'transformers';
   return stagedConfig(stages, {
     label: 'focalnet',
     title: `${sizeTitle('FocalNet', sizes, depths, dims)} (${fields(at(levels, 0), at(dims, 0))})`,
@@ -85,9 +85,9 @@ function recognise(found: Found) {
       eps: decide(sources, 'eps', {
         ...positive,
         config: ['layer_norm_eps'],
-        otherwise: stored(timm ? 1e-5 : dialect.eps, `as ${dialect.title} has it`),
+        otherwise: stored(dialect.name === 'timm' ? 1e-5 : dialect.eps, `as ${dialect.title} has it`),
       }),
-      border: stored<'cut' | 'padded'>(timm ? 'cut' : 'padded', `as ${dialect.title} takes odd maps`),
+      border: stored<'cut' | 'padded'>(cuts ? 'cut' : 'padded', `as ${dialect.title} takes odd maps`),
       pool: stored('avg', 'the mean over the last map'),
       classes: classesOf(tensors, 'head.fc'),
     },

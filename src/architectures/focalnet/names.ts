@@ -46,7 +46,39 @@ const transformers: Dialect = {
   ],
 };
 
+/** A block's parts that are named otherwise by the authors. */
+const originalBlock = (from: string, to: string): Rename => [
+  new RegExp(`^layers\\.(\\d+)\\.blocks\\.(\\d+)\\.${from}`),
+  `layers.$1.blocks.$2.${to}`,
+];
+
+/**
+ * microsoft/FocalNet: downsampling at the end of a stage, and norms of one name before or after the
+ * branches.
+ */
+const original: Dialect = {
+  name: 'focalnet',
+  title: 'FocalNet (Microsoft)',
+  families: ['focalnet'],
+  resampling: ['bicubic', 'bicubic'],
+  eps: 1e-5,
+  signature: [/^patch_embed\.proj\.weight$/, /^layers\.0\.blocks\.0\.modulation\.f\.weight$/],
+  renames: [
+    [/^patch_embed\./, 'stem.'],
+    ...[0, 1, 2, 3].map((stage): Rename => [
+      new RegExp(`^layers\\.${stage}\\.downsample\\.`),
+      `layers.${stage + 1}.downsample.`,
+    ]),
+    originalBlock('gamma_([12])$', 'ls$3.gamma'),
+    originalBlock('modulation\\.ln\\.', 'modulation.norm.'),
+    originalBlock('(?!gamma_|modulation\\.ln\\.)', ''),
+    [/^norm\./, 'norm.'],
+    [/^head\.(weight|bias)$/, 'head.fc.$1'],
+  ],
+};
+
 export const focalnetNames: readonly Dialect[] = [
   timmNames('focalnet', [/^stem\.proj\.weight$/, /^layers\.0\.blocks\.0\.modulation\.f\.weight$/]),
   transformers,
+  original,
 ];

@@ -2,7 +2,8 @@ import { at, last } from '../../domain/lists';
 import { bothSides, type Sides } from '../../domain/probes';
 import type { Grid, Size } from '../../domain/size';
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
-import type { ModuleNote } from '../../graph/graph';
+import type { ModuleNote, ValueInfo } from '../../graph/graph';
+import { convNorm, convolution } from '../blocks/convolution';
 import { maybeNorm, norm, withValue, type Tokens } from '../blocks/layers';
 import {
   gridOfLayout,
@@ -57,6 +58,9 @@ export const windowFitOf = (
   { dialect }: Found,
   byDialect: Readonly<Partial<Record<string, WindowFit>>>,
 ): WindowFit => byDialect[dialect.name] ?? 'each side';
+
+/** Whether the library that named the weights merges patches in `nn.Unfold`'s order. */
+export const unfoldsIn = ({ dialect }: Found): boolean => dialect.name === 'mmpretrain';
 
 /** Half of the window, none along a side that one window covers. */
 function shiftAlong(map: Grid, window: Grid): Grid {
@@ -132,6 +136,32 @@ type ShiftedEvidence = Readonly<
     }
 >;
 
+/** What the patch embedding shows: pixels of a patch, and channels. */
+interface Patches {
+  readonly sides: Size;
+  readonly channels: number;
+  readonly source: string;
+}
+
+/** The convolutions of a stem that halve the map; a convolution of 1 × 1 follows them. */
+const halving = ['proj.0', 'proj.3'] as const;
+
+/**
+ * Patches of the embedding: those of its one convolution, or of a stem of two (CTransPath, Wang et
+ * al. 2022); undefined if it is neither.
+ */
+function patchesOf(tensors: Found['tensors']): Patches | undefined {
+  const source = 'patch_embed.proj.weight';
+  const [, channels, height, width] = tensors.get(source)?.shape ?? [];
+  if (channels && height && width) return { sides: [height, width], channels, source };
+  const stem = halving.map((name) => `patch_embed.${name}.weight`);
+  const first = tensors.get(at(stem, 0))?.shape;
+  const isStem = tensors.has(at(stem, 1)) && tensors.has('patch_embed.proj.6.weight');
+  if (first?.length !== 4 || !isStem) return undefined;
+  const side = 2 ** stem.length;
+  return { sides: [side, side], channels: at(first, 1), source: stem.join(', ') };
+}
+
 /** Reads the hyper-parameters but for the window; undefined if a stage has none of the names. */
 export function shiftedEvidence(
   sources: Sources,
@@ -140,18 +170,17 @@ export function shiftedEvidence(
   const { tensors } = sources.found;
   const depth = stageDepths(tensors, list);
   const [first, ...others] = depth.map((_, stage) => `${list}.${stage}.blocks`);
-  const patch = tensors.get('patch_embed.proj.weight')?.shape;
-  if (patch?.length !== 4 || first === undefined) return undefined;
+  const patch = patchesOf(tensors);
+  if (!patch || first === undefined) return undefined;
   const blocks = [first, ...others];
   const side = (name: string, axis: number): number => tensors.get(name)?.shape[axis] ?? 0;
   const hidden = blocks.map((path) => side(`${path}.0.mlp.fc1.weight`, 0));
   const dim = blocks.map((path) => side(`${path}.0.mlp.fc1.weight`, 1));
   const counts = blocks.map((path) => heads(`${path}.0`)).map(({ name, axis }) => side(name, axis));
   if ([...dim, ...counts].includes(0)) return undefined;
-  const [, channels = 0, height = 0, width = 0] = patch;
   return {
-    patch: stored(sideOrPair([height, width]), 'patch_embed.proj.weight'),
-    channels: stored(channels, 'patch_embed.proj.weight'),
+    patch: stored(sideOrPair(patch.sides), patch.source),
+    channels: stored(patch.channels, patch.source),
     dim: stored(dim, `${first}.0.mlp.fc1.weight`),
     depth: stored(depth, `${last(blocks)}.${last(depth) - 1}`),
     heads: stored(counts, heads(`${first}.0`).name),
@@ -177,6 +206,8 @@ export interface ShiftedConfig {
   readonly activation: string;
   readonly eps: number;
   readonly windowFit: WindowFit;
+  /** Patch merging gathers its neighbours channel by channel, as `nn.Unfold` does. */
+  readonly unfolds?: boolean;
 }
 
 /** The config that the hyper-parameters settle. */
@@ -263,39 +294,73 @@ export interface ShiftedPlace {
   readonly activation: string;
 }
 
+type Neighbour = readonly [below: 0 | 1, right: 0 | 1];
+
+/** The four tokens that patch merging joins, column by column and row by row. */
+const byColumns: readonly Neighbour[] = [
+  [0, 0],
+  [1, 0],
+  [0, 1],
+  [1, 1],
+];
+const byRows: readonly Neighbour[] = byColumns.map(([below, right]) => [right, below]);
+
 /**
- * For each token of the next stage the four it is made of, column by column; as many as the map has
- * tokens stands for a zero.
+ * For each token of the next stage the four it is made of; as many as the map has tokens stands for
+ * a zero.
  */
-function mergingOrder([rows, columns]: Grid): Int32Array {
+function mergingOrder([rows, columns]: Grid, neighbours: readonly Neighbour[]): Int32Array {
   const order: number[] = [];
   for (let row = 0; row < rows; row += 2)
     for (let column = 0; column < columns; column += 2)
-      for (const right of [column, column + 1])
-        for (const below of [row, row + 1])
-          order.push(below < rows && right < columns ? below * columns + right : rows * columns);
+      for (const [down, aside] of neighbours) {
+        const [below, right] = [row + down, column + aside];
+        order.push(below < rows && right < columns ? below * columns + right : rows * columns);
+      }
   return Int32Array.from(order);
+}
+
+/** Four neighbours side by side, `[tokens / 4, 4 · dim]`: one after the other, or by channels. */
+function joined(b: GraphBuilder, moved: ValueInfo, unfolds: boolean): ValueInfo {
+  const [rows = 0, dim = 0] = moved.shape;
+  const each = unfolds ? b.transpose(b.reshape(moved, [rows / 4, 4, dim]), [0, 2, 1]) : moved;
+  return b.reshape(each, [rows / 4, 4 * dim]);
 }
 
 /**
  * Patch merging (Liu et al. 2021, §3.1): 2 × 2 neighbours side by side, zeros at odd edges, and a
  * linear layer. Its norm stands before the layer (Swin) or after it (Swin v2), as its width shows.
  */
-function patchMerging(b: GraphBuilder, tokens: Tokens, name: string, eps: number): Tokens {
+function patchMerging(
+  b: GraphBuilder,
+  tokens: Tokens,
+  name: string,
+  { eps, unfolds = false }: ShiftedConfig,
+): Tokens {
   return b.scope(
     name,
     () => {
       const map = gridOfLayout(tokens.layout);
-      const moved = rearranged(b, tokens, `merging ${map.join('x')}`, () => mergingOrder(map));
-      const [rows = 0, dim = 0] = moved.shape;
-      const merged = b.reshape(moved, [rows / 4, 4 * dim]);
-      const before = b.shapeOf('norm.weight')[0] === 4 * dim;
+      const order = (): Int32Array => mergingOrder(map, unfolds ? byRows : byColumns);
+      const moved = rearranged(b, tokens, `merging ${map.join('x')}`, order);
+      const merged = joined(b, moved, unfolds);
+      const before = b.shapeOf('norm.weight')[0] === merged.shape[1];
       const reduced = b.linear(before ? norm(b, merged, 'norm', eps) : merged, 'reduction');
       const value = before ? reduced : norm(b, reduced, 'norm', eps);
       return gridTokens(value, tokens.batch, [Math.ceil(map[0] / 2), Math.ceil(map[1] / 2)]);
     },
     { title: 'Patch merging', formula: '2 × 2 neighbours, concatenated: W·x' },
   );
+}
+
+/** PyTorch's default of batch norms. */
+const stemEps = 1e-5;
+
+/** A stem of convolutions in the place of the patch embedding (Wang et al. 2022, CTransPath, §3.2). */
+function stem(b: GraphBuilder, pixels: ValueInfo): ValueInfo {
+  const options = { eps: stemEps, stride: 2, activation: 'relu' };
+  const half = convNorm(b, pixels, 'proj.0', 'proj.1', options);
+  return convolution(b, convNorm(b, half, 'proj.3', 'proj.4', options), 'proj.6');
 }
 
 /** Patches of the pixels as tokens of a map, with the norm that follows. */
@@ -309,7 +374,8 @@ function embedded(
     'patch_embed',
     () => {
       const whole = paddingFits.has(windowFit) ? paddedToMultiple(b, pixels, patch) : pixels;
-      const tokens = mapToTokens(b, b.conv2d(whole, 'proj', { stride: patch }));
+      const map = b.has('proj.weight') ? b.conv2d(whole, 'proj', { stride: patch }) : stem(b, whole);
+      const tokens = mapToTokens(b, map);
       return withValue(tokens, maybeNorm(b, tokens.value, 'norm', eps));
     },
     { title: 'Patch embedding' },
@@ -346,7 +412,7 @@ export function shiftedStages(
   return stages(b, first, {
     depths: depth,
     module: (stage) => ({ path: `${list}.${stage}`, note: { title: `Stage ${stage + 1}` } }),
-    enter: (tokens, stage) => (stage > 0 ? patchMerging(b, tokens, 'downsample', eps) : tokens),
+    enter: (tokens, stage) => (stage > 0 ? patchMerging(b, tokens, 'downsample', config) : tokens),
     path: ({ index }) => `blocks.${index}`,
     note: (place, tokens) => noteOf(windowsAt(place, tokens)),
     block: (tokens, place) => {

@@ -40,10 +40,39 @@ const transformers: Dialect = {
   modules: [[/^stages\.(\d+)\.blocks\.(\d+)$/, 'encoder.stages.$1.layers.$2.attn']],
 };
 
+/**
+ * facebookresearch/hiera: timm's names but for the head's, the encoder of its masked autoencoder
+ * among them.
+ */
+const original: Dialect = {
+  name: 'hiera',
+  title: 'Hiera (facebookresearch)',
+  families: ['hiera'],
+  resampling: ['bicubic', 'bicubic'],
+  eps: 1e-6,
+  signature: [
+    /^pos_embed(?:_abs)?$/,
+    /^blocks\.0\.attn\.qkv\.weight$/,
+    /^blocks\.\d+\.proj\.weight$/,
+    /^(?:encoder_)?norm\.weight$/,
+  ],
+  // MViT pools its queries and keys by convolutions.
+  absent: [/^head\.norm\.weight$/, /\.pool_q\.weight$/, /^pos_embed_window$/],
+  renames: [
+    [/^pos_embed(?:_abs)?$/, 'pos_embed'],
+    [/^pos_embed_win$/, 'pos_embed_win'],
+    [/^(patch_embed\.proj|blocks\.\d+)\./, '$1.'],
+    [/^(?:encoder_)?norm\./, 'head.norm.'],
+    [/^head\.projection\./, 'head.fc.'],
+    [/^(?:mask_token|decoder_.+|multi_scale_fusion_heads\..+)$/, 'beside.$&'],
+  ],
+};
+
 /** Hiera, the encoder of its masked autoencoder among them. */
 export const hieraNames: readonly Dialect[] = [
   transformers,
   timmNames('hiera', [/^pos_embed$/, /^blocks\.0\.attn\.qkv\.weight$/, /^head\.norm\.weight$/], {
     absent: [/^pos_embed_window$/],
   }),
+  original,
 ];

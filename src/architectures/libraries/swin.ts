@@ -1,4 +1,4 @@
-import { whole, type Dialect, type Layout, type Rename } from '../dialect';
+import { whole, type Dialect, type Layout, type Rename, type Shapes } from '../dialect';
 
 /** More stages than any published model has. */
 const stages = Array.from({ length: 8 }, (_, stage) => stage);
@@ -134,3 +134,57 @@ export function torchvision(family: string, table: string, bias: readonly Part[]
 
 /** Names of a stage and its patch embedding as timm has them. */
 export const timmStages = [/^patch_embed\.proj\.weight$/, /^layers\.0\.blocks\.0\.mlp\.fc1\.weight$/];
+
+/** Stages in a list `stages` of these names. */
+const stagesIn = (shapes: Shapes): number =>
+  [...shapes.keys()].reduce((most, name) => {
+    const stage = /^stages\.(\d+)\./.exec(name)?.[1];
+    return stage === undefined ? most : Math.max(most, Number(stage) + 1);
+  }, 0);
+
+/** The norm of the last stage is the network's; those before it belong to whoever reads the maps. */
+function withLastNorm(shapes: Shapes): (name: string) => string {
+  const last = `norm${stagesIn(shapes) - 1}.`;
+  return (name) => (name.startsWith(last) ? name.replace(last, 'norm.') : name);
+}
+
+/**
+ * OpenMMLab's mmpretrain, mmdetection and mmsegmentation. The first version merges patches at the
+ * end of a stage, the second at the start of the next one.
+ */
+export function openMmlab(family: string, table: string, merging: 'end' | 'start'): Dialect {
+  const downsample: readonly Rename[] =
+    merging === 'end'
+      ? nextStage('stages\\.')
+      : [[/^stages\.(\d+)\.downsample\.(.+)$/, 'layers.$1.downsample.$2']];
+  const path = '^stages\\.(\\d+)\\.blocks\\.(\\d+)\\.';
+  const part = (from: string, to: string): Rename => [
+    new RegExp(`${path}${from}`),
+    `layers.$1.blocks.$2.${to}`,
+  ];
+  return {
+    ...common,
+    name: 'mmpretrain',
+    title: 'OpenMMLab',
+    families: [family],
+    signature: [
+      /^patch_embed\.projection\.weight$/,
+      new RegExp(`^stages\\.0\\.blocks\\.0\\.attn\\.w_msa\\.${table}$`),
+    ],
+    numbering: withLastNorm,
+    renames: [
+      [/^patch_embed\.projection\./, 'patch_embed.proj.'],
+      [/^patch_embed\.norm\./, 'patch_embed.norm.'],
+      [/^mask_token$/, 'mask_token'],
+      ...downsample,
+      part('norm([12])\\.', 'norm$3.'),
+      part('attn\\.w_msa\\.', 'attn.'),
+      part('ffn\\.layers\\.0\\.0\\.', 'mlp.fc1.'),
+      part('ffn\\.layers\\.1\\.', 'mlp.fc2.'),
+      [/^norm\./, 'norm.'],
+      [/^norm\d\./, 'beside.$&'],
+      [/^head\.fc\./, 'head.fc.'],
+    ],
+    modules: [[/^layers\.(\d+)\.blocks\.(\d+)$/, 'stages.$1.blocks.$2']],
+  };
+}

@@ -17,6 +17,7 @@ import {
   shiftedHead,
   shiftedMaps,
   shiftedStages,
+  unfoldsIn,
   windowFitOf,
   windowOfTable,
   windowsByStage,
@@ -37,6 +38,8 @@ const fitOf: Readonly<Partial<Record<string, WindowFit>>> = {
   transformers: 'smaller side',
   'transformers-5': 'smaller side',
   torchvision: 'never',
+  // mmpretrain's: a map as small as a window is not shifted; smaller ones are refused there.
+  mmpretrain: 'smaller side',
 };
 
 /**
@@ -107,6 +110,7 @@ function recognise(found: Found): Recognised<SwinConfig> | undefined {
   const settled = { ...shifted, window: windowEvidence(sources, rows) };
   const config = {
     ...shiftedConfig(shifted, windowFitOf(found, fitOf)),
+    unfolds: unfoldsIn(found),
     window: windowsByStage(settled.window.value, rows.length),
   };
   return recognisedShifted(sources, settled, {

@@ -1,5 +1,5 @@
 import { timmNames, type Dialect } from '../dialect';
-import { block, common, original, timmStages, torchvision, transformers } from '../libraries/swin';
+import { block, common, openMmlab, original, timmStages, torchvision, transformers } from '../libraries/swin';
 
 const table = 'relative_position_bias_table';
 
@@ -20,6 +20,7 @@ const transformers5: Dialect = {
 /** Swin Transformers of the first version. */
 export const swinNames: readonly Dialect[] = [
   original('swin', table),
+  openMmlab('swin', table, 'end'),
   transformersSwin,
   transformers5,
   torchvision('swin', table, [['(attn\\.qkv\\.bias)', '$2']]),

@@ -24,6 +24,7 @@ import {
   shiftedHead,
   shiftedMaps,
   shiftedStages,
+  unfoldsIn,
   windowFitOf,
   windowsByStage,
   type ShiftedConfig,
@@ -35,7 +36,11 @@ import { swinv2Names } from './names';
 
 const coordinates = 'relative_coords_table';
 
-const fitOf: Readonly<Partial<Record<string, WindowFit>>> = { transformers: 'rows', torchvision: 'never' };
+const fitOf: Readonly<Partial<Record<string, WindowFit>>> = {
+  transformers: 'rows',
+  torchvision: 'never',
+  mmpretrain: 'smaller side',
+};
 
 /**
  * What published names hold: `swinv2_base_window12to16_192to256`, `swinv2-tiny-patch4-window8-256`.
@@ -142,6 +147,7 @@ function recognise(found: Found): Recognised<Swinv2Config> | undefined {
     name: 'Swin V2',
     config: {
       ...shiftedConfig(shifted, windowFitOf(found, fitOf)),
+      unfolds: unfoldsIn(found),
       window: windowsByStage(settled.window.value, stages),
       pretrainedWindow: numbersIn(settled.pretrained_window.value),
     },

@@ -1,9 +1,10 @@
 import { rows, timmNames, type Dialect } from '../dialect';
-import { common, original, timmStages, torchvision, transformers } from '../libraries/swin';
+import { common, openMmlab, original, timmStages, torchvision, transformers } from '../libraries/swin';
 
 /** Swin Transformers of the second version. */
 export const swinv2Names: readonly Dialect[] = [
   original('swinv2', 'logit_scale'),
+  openMmlab('swinv2', 'logit_scale', 'start'),
   transformers('swinv2', 'logit_scale'),
   // The keys' part of the bias is stored, and set to zero when running.
   torchvision('swinv2', 'logit_scale', [
