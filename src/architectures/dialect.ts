@@ -91,8 +91,11 @@ export interface Dialect {
    * user.
    */
   readonly modules?: readonly (readonly [canonical: RegExp, own: string])[];
-  /** The same by a canonical parameter: the module is what the file calls the one that holds it. */
-  readonly holders?: readonly (readonly [canonical: RegExp, parameter: string])[];
+  /**
+   * The same by a canonical parameter: the module is what the file calls the one that holds it, or
+   * the one so many levels above.
+   */
+  readonly holders?: readonly (readonly [canonical: RegExp, parameter: string, above?: number])[];
   /**
    * Kinds of maps by the canonical path of their module, where this library's models differ from
    * timm's words.
@@ -337,7 +340,11 @@ export function ownModule({ dialect, prefix, parameters }: Translation, path: st
   if (row) return `${prefix}${path.replace(row[0], row[1])}`;
   const holder = dialect.holders?.find(([canonicalPath]) => canonicalPath.test(path));
   const held = holder && parameters.get(path.replace(holder[0], holder[1]))?.tensor.name;
-  if (held) return held.slice(0, held.lastIndexOf('.'));
+  if (held)
+    return held
+      .split('.')
+      .slice(0, -1 - (holder[2] ?? 0))
+      .join('.');
   const own = parameters.get(`${path}.norm1.weight`)?.tensor.name;
   return dialect.modules === undefined && own?.endsWith('.norm1.weight')
     ? withoutPrefix(own.slice(0, -'.norm1.weight'.length), prefix)

@@ -7,11 +7,12 @@ import { activate, residual } from '../blocks/layers';
 import { meanOfMap } from '../blocks/maps';
 import { mapStage, stages, type ImageMaps, type Place } from '../blocks/stages';
 import { configured } from '../config';
-import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
+import type { BuildOptions, ConfigValue, Evidence, Family, Found, Recognised } from '../family';
 import { assumed, configOf, stored } from '../evidence';
 import { positive } from '../groups/valueKinds';
 import { type Layout, layouts } from './layouts';
 import { sizeTitle } from '../sizes';
+import { likelyActivations, likelyStrides, stageStarts, templates, type Template } from './unpublished';
 import {
   classesOf,
   countOf,
@@ -69,7 +70,23 @@ interface Stages {
   readonly flat: boolean;
 }
 
-function stagesOf(tensors: Tensors): Stages {
+/** Paths of the blocks of a file that has one list of all. */
+const flatPaths = (tensors: Tensors): readonly string[] =>
+  range(countOf(tensors, 'blocks.0')).map((index) => `blocks.0.${index}`);
+
+const hasPart = (tensors: Tensors, part: string): boolean =>
+  [...tensors.keys()].some((name) => name.endsWith(`.${part}`));
+
+/** The network whose stages a list of all blocks may have; undefined for EfficientNet's own. */
+function templateOf({ tensors, dialect }: Found): Template | undefined {
+  if (!hasPart(tensors, 'conv_pwl.weight')) return templates.v1;
+  if (dialect.name !== 'torchvision') return undefined;
+  if (tensors.has('bn2.running_mean')) return templates.v2;
+  return tensors.has('blocks.0.0.se.conv_reduce.weight') ? templates.small : templates.large;
+}
+
+function stagesOf(found: Found): Stages {
+  const { tensors } = found;
   const lists = range(countOf(tensors, 'blocks'));
   if (lists.length > 1)
     return {
@@ -77,14 +94,73 @@ function stagesOf(tensors: Tensors): Stages {
       depths: lists.map((stage) => countOf(tensors, `blocks.${stage}`)),
       flat: false,
     };
-  const paths = range(countOf(tensors, 'blocks.0')).map((index) => `blocks.0.${index}`);
+  const paths = flatPaths(tensors);
   const widths = paths.map((path) => widthOf(tensors, path));
-  const starts = range(paths.length).filter((index) => index === 0 || widths[index] !== widths[index - 1]);
+  const starts = stageStarts(widths, templateOf(found));
   return {
     firsts: starts.map((index) => at(paths, index)),
     depths: starts.map((index, stage) => (starts[stage + 1] ?? paths.length) - index),
     flat: true,
   };
+}
+
+/** A network by its stages, and how far it is known. */
+interface Network extends Stages {
+  readonly layout: Layout;
+  /** Nobody published it: strides and activations are likely, no more. */
+  readonly likely: boolean;
+}
+
+/** Whether the last of a list of blocks is MobileNet V3's layer of 1 × 1. */
+const endsInLayer = (tensors: Tensors, path: string): boolean =>
+  tensors.get(`${path}.conv.weight`)?.shape[2] === 1;
+
+/** One of torchvision's that nobody published, every block of a list of all a stage of its own. */
+function unpublished(found: Found, { flat, ...stages }: Stages): Network {
+  const { tensors } = found;
+  if (!flat) return { ...stages, flat, likely: true, layout: stagedLayout(tensors, stages) };
+  const known = templateOf(found) ?? templates.v2;
+  const all = flatPaths(tensors);
+  const paths = endsInLayer(tensors, last(all)) ? all.slice(0, -1) : all;
+  const strides = likelyStrides(
+    paths.map((path) => widthOf(tensors, path)),
+    known,
+  );
+  const activations = likelyActivations(
+    all.map((path) => kernelOf(tensors, path)),
+    known,
+  );
+  return {
+    firsts: all,
+    depths: all.map(() => 1),
+    flat,
+    likely: true,
+    layout: {
+      ...known.layout,
+      strides: all.map((_, index) => strides[index] ?? 1),
+      activations: [...activations.slice(0, -1), last(known.layout.activations)],
+    },
+  };
+}
+
+/** EfficientNet's class with stages of one's own: the second version begins with whole convolutions. */
+function stagedLayout(tensors: Tensors, { depths }: Pick<Stages, 'depths'>): Layout {
+  const fused = tensors.has('blocks.0.0.conv.weight') || hasPart(tensors, 'conv_exp.weight');
+  const name = fused ? 'EfficientNet V2' : 'EfficientNet';
+  const [layout] = layouts.filter((each) => each.name === name);
+  if (!layout) throw new Error(`${name} is no layout`);
+  return { ...layout, strides: depths.map((_, stage) => layout.strides[stage] ?? 1) };
+}
+
+/** The network that names and kernels show; undefined if it is none that can be computed. */
+function networkOf(found: Found): Network | undefined {
+  const stages = stagesOf(found);
+  const kernels = stages.firsts.map((path) => kernelOf(found.tensors, path));
+  const layout = layoutOf(found.tensors, kernels);
+  const isTorchvision = found.dialect.name === 'torchvision';
+  const isPublished = layout?.unit === undefined || layout.unit[0] === stages.depths.join(',');
+  if (layout && (isPublished || !isTorchvision)) return { ...stages, layout, likely: false };
+  return isTorchvision ? unpublished(found, stages) : undefined;
 }
 
 /**
@@ -93,10 +169,14 @@ function stagesOf(tensors: Tensors): Stages {
  */
 function layoutOf(tensors: Tensors, kernels: readonly number[]): Layout | undefined {
   const fused = tensors.has('blocks.1.0.conv_exp.weight');
+  const isChain = !hasPart(tensors, 'conv_pwl.weight');
   const weighs = tensors.has('blocks.0.0.se.conv_reduce.weight');
   return layouts.find(
-    ({ name, gated = weighs, kernels: allowed }) =>
-      allowed.test(kernels.join(',')) && (name === 'EfficientNet V2') === fused && gated === weighs,
+    ({ name, gated = weighs, kernels: allowed, chain = false }) =>
+      allowed.test(kernels.join(',')) &&
+      (name === 'EfficientNet V2') === fused &&
+      gated === weighs &&
+      chain === isChain,
   );
 }
 
@@ -126,7 +206,7 @@ function libraryPadding(sources: Sources, label: string): Evidence<PaddingRule> 
   const source = `default of ${dialect.title}`;
   if (label === 'efficientnet') return stored<PaddingRule>('fixed', source);
   const tensorflow = configured(checkpoint, ['tf_padding']);
-  if (label !== 'mobilenet_v2' || tensorflow?.value === false) return undefined;
+  if (!/^mobilenet_v[12]$/.test(label) || tensorflow?.value === false) return undefined;
   return stored<PaddingRule>('same', tensorflow?.source ?? source);
 }
 
@@ -143,14 +223,44 @@ function paddingOf(sources: Sources, label: string): Evidence<PaddingRule> {
   });
 }
 
-function epsilonOf(sources: Sources): Evidence<number> {
+/** Published networks whose batch norms torchvision sets apart: by their names and sizes. */
+const torchvisionEps = /^(?:EfficientNet-B[567]|EfficientNet V2|MobileNet V3)/;
+
+/** Epsilon of the batch norms as the library has it for a network of this title. */
+function defaultEps(sources: Sources, { layout, likely }: Network, size?: PublishedSize): Evidence<number> {
   const { name, title } = sources.found.dialect;
+  const usual = stored(1e-5, 'default of PyTorch');
+  if (name === 'transformers') return stored(1e-3, `default of ${title}`);
+  if (name !== 'torchvision') return usual;
+  const called = size ? `${layout.name}-${size.name}` : layout.name;
+  // EfficientNet's class has PyTorch's default, which its functions for these change.
+  const own = torchvisionEps.test(called) && !(likely && layout.name === 'EfficientNet V2');
+  if (own) return stored(1e-3, `torchvision's of ${called}`);
+  return likely ? assumed(1e-5, 'the default of PyTorch; a model may set its own') : usual;
+}
+
+function epsilonOf(sources: Sources, network: Network, size?: PublishedSize): Evidence<number> {
   return decide(sources, 'eps', {
     ...positive,
     config: ['batch_norm_eps', 'layer_norm_eps'],
     named: [[/^tf_/, 1e-3]],
-    otherwise:
-      name === 'transformers' ? stored(1e-3, `default of ${title}`) : stored(1e-5, 'default of PyTorch'),
+    otherwise: defaultEps(sources, network, size),
+  });
+}
+
+/** Evidence of what nobody can read off a network that is not published. */
+const likelyValue = <T extends ConfigValue>(value: T, { layout, likely }: Network): Evidence<T> =>
+  likely
+    ? assumed(value, `as ${layout.name} has it, as far as this network is like it; no weight tells`)
+    : stored<T>(value, `as published: ${layout.name}`);
+
+function stridesOf(sources: Sources, network: Network): Evidence<readonly number[]> {
+  const { layout, depths } = network;
+  return decide(sources, 'strides', {
+    otherwise: likelyValue<readonly number[]>(layout.strides.slice(0, depths.length), network),
+    is: (value) =>
+      [value].flat().length === depths.length && [value].flat().every((each) => each === 1 || each === 2),
+    needed: `1 or 2 for each of ${depths.length} stages`,
   });
 }
 
@@ -171,6 +281,8 @@ const isOwn = ({ label }: Layout, tensors: Tensors): boolean =>
   label === 'mobilenet_v3' && tensors.has('conv_head.weight') && !tensors.has('conv_head.bias');
 
 interface EfficientNetConfig {
+  /** Blocks are no residuals: an activation ends each. */
+  readonly chain: boolean;
   readonly depth: readonly number[];
   readonly strides: readonly number[];
   /** One for all stages, or one for each; stem and head have the last. */
@@ -187,13 +299,13 @@ interface EfficientNetConfig {
 
 function recognise(found: Found): Recognised<EfficientNetConfig> | undefined {
   const { tensors } = found;
-  const { firsts, depths, flat } = stagesOf(tensors);
+  const network = networkOf(found);
+  if (!network || isOwn(network.layout, tensors)) return undefined;
+  const { firsts, depths, flat, layout, likely } = network;
   const widths = firsts.map((path) => widthOf(tensors, path));
   const kernels = firsts.map((path) => kernelOf(tensors, path));
-  const layout = layoutOf(tensors, kernels);
-  if (!layout || isOwn(layout, tensors)) return undefined;
   const sources = sourcesOf(found);
-  const size = layout.gated ? sizes[`${depths.join(',')} ${widths.at(-1)}`] : undefined;
+  const size = layout.gated && !likely ? sizes[`${depths.join(',')} ${widths.at(-1)}`] : undefined;
   const side = size?.side ?? 224;
   const { imageSize, evidence: sized } = imageSizeOf(sources, [side, side]);
   const { name, activations, excite } = layout;
@@ -202,19 +314,19 @@ function recognise(found: Found): Recognised<EfficientNetConfig> | undefined {
     depth: stored(depths, 'blocks'),
     dim: stored(widths, 'blocks'),
     kernel: stored(kernels, 'first block of every stage'),
-    strides: stored(layout.strides.slice(0, depths.length), published),
+    strides: stridesOf(sources, network),
     image_size: sized,
     classes: classesOf(tensors, 'classifier'),
     activation: decide(sources, 'activation', {
       config: ['hidden_act', 'act_layer'],
-      otherwise: stored<string | readonly string[]>(
+      otherwise: likelyValue<string | readonly string[]>(
         activations.length === 1 ? at(activations, 0) : activations,
-        published,
+        network,
       ),
     }),
     gate_activation: stored(excite[0], published),
     gate: stored(excite[1], published),
-    eps: epsilonOf(sources),
+    eps: epsilonOf(sources, network, size),
     padding: paddingOf(sources, layout.label),
     depthwise_padding: oddBlocks(sources, size),
   };
@@ -225,12 +337,13 @@ function recognise(found: Found): Recognised<EfficientNetConfig> | undefined {
     sizeStep: [32, 32],
     pixels: 'imagenet',
     evidence: settled,
-    config: { ...configOf(settled), flat },
+    config: { ...configOf(settled), flat, chain: layout.chain ?? false },
   });
 }
 
 /** What the blocks of one stage have in common. */
 interface Unit {
+  readonly chain: boolean;
   readonly eps: number;
   readonly activation: string;
   readonly gate: string;
@@ -314,7 +427,7 @@ function block(b: GraphBuilder, x: ValueInfo, stride: number, unit: Unit): Value
     const step = strided ? stride : 1;
     const out = convNorm(b, map, conv, norm, {
       eps: unit.eps,
-      activation: acts ? unit.activation : undefined,
+      activation: acts || unit.chain ? unit.activation : undefined,
       stride: step,
       padding: unit.padding(at(b.shapeOf(`${conv}.weight`), 2), step),
     });
@@ -322,7 +435,7 @@ function block(b: GraphBuilder, x: ValueInfo, stride: number, unit: Unit): Value
   }, x);
   // The last stage of MobileNet V3 is a layer for each position, not a residual block.
   const isLayer = kind === plain && b.shapeOf('conv.weight')[2] === 1;
-  const skips = stride === 1 && branch.shape[1] === x.shape[1] && !isLayer;
+  const skips = !unit.chain && stride === 1 && branch.shape[1] === x.shape[1] && !isLayer;
   return skips ? residual(b, x, branch) : branch;
 }
 
@@ -340,6 +453,7 @@ function paddingRule(word: PaddingRule, odd: boolean): Unit['padding'] {
 function unitsOf(config: EfficientNetConfig): (stage: number, block: number) => Unit {
   const activations = [config.activation].flat();
   return (stage, number) => ({
+    chain: config.chain,
     eps: config.eps,
     activation: activations[stage] ?? last(activations),
     gate: config.gate,
@@ -386,6 +500,9 @@ function pooled(
     const wide = convNorm(b, map, 'conv_head', 'bn2', { eps, activation });
     return [wide, meanOfMap(b, wide)];
   }
+  // torchvision has a linear layer in the place of timm's convolution.
+  if (b.shapeOf('conv_head.weight').length === 2)
+    return [map, activate(b, b.linear(meanOfMap(b, map), 'conv_head'), activation)];
   const wide = activate(b, convolution(b, globalMean(b, map), 'conv_head'), activation);
   return [map, b.reshape(wide, wide.shape.slice(0, 2))];
 }
@@ -404,7 +521,7 @@ export const efficientnet: Family<EfficientNetConfig, ImageMaps> = {
   row: 'cnn',
   title: 'Inverted residual network',
   names: efficientnetNames,
-  assumable: ['activation', 'eps', 'padding'],
+  assumable: ['strides', 'activation', 'eps', 'padding'],
   recognise,
   build,
   head,

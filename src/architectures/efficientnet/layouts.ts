@@ -21,6 +21,8 @@ export interface Layout {
   readonly gated?: boolean;
   /** Published sizes beside those of EfficientNet B0 to B7. */
   readonly sizes?: Sizes;
+  /** Blocks are no residuals: an activation ends each. */
+  readonly chain?: true;
   /** Blocks and last width of the network whose widths others multiply. */
   readonly unit?: readonly [blocks: string, width: number];
 }
@@ -55,7 +57,7 @@ export const layouts: readonly Layout[] = [
   },
   {
     name: 'EfficientNet V2',
-    label: 'efficientnetv2',
+    label: 'efficientnet',
     kernels: /^3,3,3,3,3,3(?:,3)?$/,
     strides: sevenStrides,
     activations: ['silu'],
@@ -73,6 +75,16 @@ export const layouts: readonly Layout[] = [
       '2,4,4,6,9,15 24,48,64,128,160,272': 'RW-S',
       '3,5,5,8,15,24 32': 'RW-M',
     },
+  },
+  {
+    name: 'MobileNet V1',
+    label: 'mobilenet_v1',
+    kernels: /^3,3,3,3,3$/,
+    strides: [1, 2, 2, 2, 2],
+    activations: ['relu6'],
+    excite: efficientExcite,
+    chain: true,
+    unit: ['1,2,2,6,2', 1024],
   },
   {
     name: 'MobileNet V2',

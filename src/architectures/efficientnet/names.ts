@@ -1,5 +1,6 @@
 import { at } from '../../domain/lists';
 import { timmNames, type Dialect, type Rename } from '../dialect';
+import { torchvisionNames } from './torchvision';
 
 const shared = { families: ['efficientnet'], resampling: ['bicubic', 'bicubic'] as const, eps: 1e-3 };
 
@@ -25,41 +26,6 @@ const plain = [
   ['conv_dw', 'bn1'],
   ['conv_pw', 'bn2'],
 ] as const;
-
-/** torchvision numbers the parts of a block; those of the first stage have no expansion. */
-function torchvisionStage(stage: number): readonly Rename[] {
-  const from = `features\\.${stage + 1}\\.(\\d+)\\.block\\.`;
-  const to = `blocks.${stage}.$1.`;
-  const gate = stage === 0 ? 1 : 2;
-  const convolutions = stage === 0 ? plain : expanded;
-  return [
-    ...convolutions.flatMap((names, index) => {
-      const at = index < gate ? index : index + 1;
-      return unit(from, `${at}\\.0`, `${at}\\.1`, to, names);
-    }),
-    [new RegExp(`^${from}${gate}\\.fc1\\.`), `${to}se.conv_reduce.`],
-    [new RegExp(`^${from}${gate}\\.fc2\\.`), `${to}se.conv_expand.`],
-  ];
-}
-
-const stages = [0, 1, 2, 3, 4, 5, 6];
-
-const torchvision: Dialect = {
-  ...shared,
-  name: 'torchvision',
-  title: 'torchvision',
-  signature: [/^features\.1\.0\.block\.1\.fc1\.weight$/, /^features\.8\.0\.weight$/],
-  renames: [
-    ...unit('features\\.0\\.', '0', '1', '', ['conv_stem', 'bn1']),
-    ...stages.flatMap(torchvisionStage),
-    ...unit('features\\.8\\.', '0', '1', '', ['conv_head', 'bn2']),
-    [/^classifier\.1\./, 'classifier.'],
-  ],
-  modules: stages.map((stage) => [
-    new RegExp(`^blocks\\.${stage}\\.(\\d+)\\.se$`),
-    `features.${stage + 1}.$1.block.${stage === 0 ? 1 : 2}`,
-  ]),
-};
 
 /**
  * transformers keeps one list of blocks; one without expansion begins with its depthwise
@@ -91,6 +57,30 @@ const efficientnet: Dialect = {
     [/^classifier\./, 'classifier.'],
   ],
   modules: [[/^blocks\.0\.(\d+)\.se$/, 'encoder.blocks.$1.squeeze_excite']],
+};
+
+/** A block of MobileNet V1 is two layers: its depthwise convolution and the one of 1 × 1. */
+const halves = (part: string, names: readonly [first: string, second: string]): Rename => [
+  new RegExp(`^layer\\.(\\d+)\\.${part}\\.`),
+  (_, layer) => `blocks.0.${Number(layer) >> 1}.${at(names, Number(layer) % 2)}.`,
+];
+
+const mobilenetV1: Dialect = {
+  ...shared,
+  name: 'transformers',
+  title: 'Hugging Face transformers',
+  prefix: /^mobilenet_v1\./,
+  signature: [
+    /^conv_stem\.convolution\.weight$/,
+    /^layer\.0\.convolution\.weight$/,
+    /^layer\.1\.convolution\.weight$/,
+  ],
+  renames: [
+    ...unit('conv_stem\\.', 'convolution', 'normalization', '', ['conv_stem', 'bn1']),
+    halves('convolution', ['conv_dw', 'conv_pw']),
+    halves('normalization', ['bn1', 'bn2']),
+    [/^classifier\./, 'classifier.'],
+  ],
 };
 
 /** Blocks of MobileNet V2's stages after the first, which transformers counts through. */
@@ -130,7 +120,8 @@ export const efficientnetNames: readonly Dialect[] = [
     /^blocks\.0\.0\.bn1\.weight$/,
     /^blocks\.1\.0\.conv_pwl\.weight$/,
   ]),
-  torchvision,
+  ...torchvisionNames,
   efficientnet,
+  mobilenetV1,
   mobilenetV2,
 ];

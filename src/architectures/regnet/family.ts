@@ -8,13 +8,13 @@ import { meanOfMap } from '../blocks/maps';
 import type { BuildOptions, Family, Found } from '../family';
 import { stored } from '../evidence';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
+import { activationOf, decide } from '../decide';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
+import { flag } from '../groups/valueKinds';
 import type { Sizes } from '../sizes';
 import { regnetNames } from './names';
 
 const eps = 1e-5;
-const activation = 'relu';
-const stageCount = 4;
 
 /**
  * Sizes of RegNetX and RegNetY, by their multiply-accumulates (Radosavovic et al. 2020, tables 7
@@ -54,24 +54,40 @@ const width = 'conv3.conv.weight';
 
 function recognise(found: Found) {
   const stages = measureStages(found, 'stages.*.*', width);
-  if (stages?.depths.length !== stageCount) return undefined;
+  if (!stages) return undefined;
   const [projection] = stages.each('downsample.conv.weight', 0).value;
   const [gate] = stages.each('se.fc1.weight', 0).value;
   const [groupWidth = 0] = stages.each('conv2.conv.weight', 1).value;
   // Without a projection the block is RegNetZ's, which computes otherwise under the same names.
   if (projection === 0) return undefined;
+  // A bottleneck is a ResNet's: there, transformers' names are the same but for a gate.
+  const [narrow] = stages.each('conv1.conv.weight', 0).value;
+  if (narrow !== stages.dims[0]) return undefined;
+  const { sources, depths } = stages;
   return stagedConfig(stages, {
     label: 'regnet',
     title: [`RegNet${gate === 0 ? 'X' : 'Y'}`, sizes],
     head: 'head.fc',
-    stride: 32,
+    stride: 2 ** (depths.length + 1),
     shapes: {
-      depth: stored(stages.depths, 'stages.1 … stages.4'),
+      depth: stored(depths, `stages.1 … stages.${depths.length}`),
       dim: stored(stages.dims, `stages.*.${width}`),
       group_width: stored(groupWidth, 'stages.1.conv2.conv.weight'),
     },
+    settings: {
+      activation: activationOf(sources, stored('relu', "RegNet's")),
+      downsample_in_first_stage: decide(sources, 'downsample_in_first_stage', {
+        ...flag,
+        config: ['downsample_in_first_stage'],
+        otherwise: stored(true, "RegNet's"),
+      }),
+    },
     // torchvision counts a stage's blocks from 0, timm from 1.
-    plumbing: { firstBlock: found.tensors.has(`stages.1.0.${width}`) ? 0 : 1 },
+    plumbing: {
+      firstBlock: found.tensors.has(`stages.1.0.${width}`) ? 0 : 1,
+      // transformers' gates have ReLU, whatever the blocks have.
+      gateActivation: found.dialect.name === 'transformers' ? 'relu' : undefined,
+    },
   });
 }
 
@@ -81,10 +97,15 @@ type RegNetConfig = SettledBy<typeof recognise>;
  * Bottleneck without a bottleneck: 1 × 1, 3 × 3 in groups, 1 × 1 of one width, and channels weighed
  * after the second (RegNetY).
  */
-function block(b: GraphBuilder, x: ValueInfo, stride: number): ValueInfo {
+function block(
+  b: GraphBuilder,
+  x: ValueInfo,
+  stride: number,
+  { activation, gateActivation = activation }: Pick<RegNetConfig, 'activation' | 'gateActivation'>,
+): ValueInfo {
   const wide = convNorm(b, x, 'conv1.conv', 'conv1.bn', { eps, activation });
   const mixed = convNorm(b, wide, 'conv2.conv', 'conv2.bn', { eps, activation, stride });
-  const excite = { reduce: 'fc1', expand: 'fc2', activation, gate: 'sigmoid' };
+  const excite = { reduce: 'fc1', expand: 'fc2', activation: gateActivation, gate: 'sigmoid' };
   const gated = b.has('se.fc1.weight') ? squeezeExcite(b, mixed, 'se', excite) : mixed;
   const branch = convNorm(b, gated, 'conv3.conv', 'conv3.bn', { eps });
   const projected = b.has('downsample.conv.weight');
@@ -93,17 +114,17 @@ function block(b: GraphBuilder, x: ValueInfo, stride: number): ValueInfo {
 }
 
 /** A network of blocks by stages (Radosavovic et al. 2020, §3). */
-function build(
-  b: GraphBuilder,
-  { depth, firstBlock }: RegNetConfig,
-  { imageSize, batch }: BuildOptions,
-): ImageMaps {
+function build(b: GraphBuilder, config: RegNetConfig, { imageSize, batch }: BuildOptions): ImageMaps {
+  const { depth, firstBlock, activation, downsample_in_first_stage: strided } = config;
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
   const stem = convNorm(b, pixels, 'stem.conv', 'stem.bn', { eps, activation, stride: 2 });
   const maps = stages(b, stem, {
     depths: depth,
     path: ({ stage, index }) => `stages.${stage + 1}.${firstBlock + index}`,
-    block: (x, { index }) => block(b, x, index === 0 ? 2 : 1),
+    block: (x, { stage, index }) => {
+      const halves = index === 0 && (stage > 0 || strided);
+      return block(b, x, halves ? 2 : 1, config);
+    },
     note: { title: 'RegNet block', formula: 'relu(x + convolutions(x))' },
   });
   return { stages: maps.map((map) => mapStage(map, imageSize)), map: last(maps) };

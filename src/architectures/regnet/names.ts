@@ -8,6 +8,44 @@ const unit = (from: string, to: string): readonly Rename[] => [
   [new RegExp(`^${from}1\\.`), `${to}bn.`],
 ];
 
+/** A block of transformers, which counts stages from 0; a gate takes a place among its layers. */
+const layer = '^encoder\\.stages\\.(\\d+)\\.layers\\.(\\d+)\\.';
+
+const inLayer = (from: string, to: string): Rename => [
+  new RegExp(`${layer}${from}\\.`),
+  (_, stage, index) => `stages.${Number(stage) + 1}.${index}.${to}.`,
+];
+
+const transformers: Dialect = {
+  name: 'transformers',
+  title: 'Hugging Face transformers',
+  families: ['regnet'],
+  prefix: /^regnet\.(?=embedder\.|encoder\.)/,
+  resampling: ['bicubic', 'bicubic'],
+  eps: 1e-5,
+  signature: [
+    /^embedder\.embedder\.convolution\.weight$/,
+    // ResNet's stem is as wide as its first block's first layer; a RegNet's second is grouped or a gate.
+    /^encoder\.stages\.0\.layers\.0\.layer\.(?:2\.attention\.0|2\.convolution)\.weight$/,
+  ],
+  renames: [
+    [/^embedder\.embedder\.convolution\./, 'stem.conv.'],
+    [/^embedder\.embedder\.normalization\./, 'stem.bn.'],
+    inLayer('layer\\.0\\.convolution', 'conv1.conv'),
+    inLayer('layer\\.0\\.normalization', 'conv1.bn'),
+    inLayer('layer\\.1\\.convolution', 'conv2.conv'),
+    inLayer('layer\\.1\\.normalization', 'conv2.bn'),
+    inLayer('layer\\.2\\.attention\\.0', 'se.fc1'),
+    inLayer('layer\\.2\\.attention\\.2', 'se.fc2'),
+    inLayer('layer\\.[23]\\.convolution', 'conv3.conv'),
+    inLayer('layer\\.[23]\\.normalization', 'conv3.bn'),
+    inLayer('shortcut\\.convolution', 'downsample.conv'),
+    inLayer('shortcut\\.normalization', 'downsample.bn'),
+    [/^classifier\.1\./, 'head.fc.'],
+  ],
+  holders: [[/^(stages\.\d+\.\d+\.se)$/, '$1.fc1.weight', 2]],
+};
+
 /** RegNet; canonical names are timm's with `stages.1.2` for its `s1.b2`. */
 export const regnetNames: readonly Dialect[] = [
   timmNames('regnet', [/^stem\.conv\.weight$/, /^s1\.b1\.conv1\.conv\.weight$/], {
@@ -17,6 +55,7 @@ export const regnetNames: readonly Dialect[] = [
     ],
     modules: [[/^stages\.(\d)\.(\d+)/, 's$1.b$2']],
   }),
+  transformers,
   {
     name: 'torchvision',
     title: 'torchvision',
