@@ -7,6 +7,7 @@ import { segformerNames } from '../segformer/names';
 import { swinNames } from '../swin/names';
 import { swinv2Names } from '../swinv2/names';
 import { dinov2 } from '../libraries/dinov2';
+import { originalTinyVit } from '../tinyVit/names';
 import { transformers, transformers5 } from '../libraries/transformers';
 import { mmpretrain, mmsegmentation } from '../libraries/openMmlab';
 import { transformersVitPose, vitPose } from '../libraries/vitPose';
@@ -242,6 +243,13 @@ const holders: readonly Holder[] = [
   },
   { model: 'GLPN', at: 'glpn.', dialects: segformerNames },
   { model: 'TrOCR or ViT-GPT2', at: 'encoder.', dialects: vits, beside: unread },
+  {
+    model: 'MobileSAM',
+    at: 'image_encoder.',
+    signature: /^mask_decoder\./,
+    dialects: [originalTinyVit],
+    buffers: /^prompt_encoder\.pe_layer\.positional_encoding_gaussian_matrix$/,
+  },
   { model: 'BLIP', at: 'vision_model.', dialects: [blip] },
   { model: 'GIT', at: 'git.image_encoder.vision_model.', dialects: [transformersClip] },
   {

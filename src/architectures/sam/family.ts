@@ -1,9 +1,8 @@
 import { last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
-import type { ValueInfo } from '../../graph/graph';
-import { convolution } from '../blocks/convolution';
 import { decomposedBlock } from '../blocks/decomposedPositions';
-import { layerNormOfMap, meanOfMap, tokensToMap } from '../blocks/maps';
+import { meanOfMap, tokensToMap } from '../blocks/maps';
+import { neck } from '../blocks/neck';
 import type { ResamplingName } from '../blocks/positions';
 import { eachBlock, tokenStage, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, Family, Found, Recognised } from '../family';
@@ -17,9 +16,6 @@ import { imageSizeOf, recognisedFrom, sourcesOf } from '../decide';
 import { samNames } from './names';
 
 type SamConfig = WindowedConfig & PatchConfig;
-
-/** Epsilon of the norms of the neck, whatever the blocks' is. */
-const neckEps = 1e-6;
 
 function recognise(found: Found): Recognised<SamConfig> | undefined {
   const { tensors } = found;
@@ -56,21 +52,6 @@ function recognise(found: Found): Recognised<SamConfig> | undefined {
     sizeStep: [height, width],
     pixels: 'imagenet',
   });
-}
-
-/**
- * A norm alone, or convolution and norm twice, which give the width that the mask decoder reads.
- */
-function neck(b: GraphBuilder, map: ValueInfo): ValueInfo {
-  if (b.has('neck.weight')) return layerNormOfMap(b, map, 'neck', neckEps);
-  return b.scope(
-    'neck',
-    () => {
-      const narrow = layerNormOfMap(b, convolution(b, map, '0'), '1', neckEps);
-      return layerNormOfMap(b, convolution(b, narrow, '2'), '3', neckEps);
-    },
-    { title: 'Neck' },
-  );
 }
 
 /** Writes blocks on one map at the patches' resolution, and a neck. */

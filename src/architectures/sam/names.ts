@@ -25,6 +25,20 @@ const original: Dialect = timmNames(
   },
 );
 
+/** The same encoder alone, as training code saves it. */
+const originalEncoder: Dialect = timmNames(
+  'sam',
+  [positions, /^neck\.0\.weight$/, /^blocks\.0\.mlp\.lin1\.weight$/],
+  {
+    name: 'sam-encoder',
+    title: 'facebookresearch/segment-anything',
+    renames: [
+      [/^(blocks\.\d+\.mlp)\.lin([12])\.(weight|bias)$/, '$1.fc$2.$3'],
+      [/^(?!blocks\.\d+\.mlp\.lin)/, ''],
+    ],
+  },
+);
+
 const encoder = '^vision_encoder\\.';
 
 /** Hugging Face transformers: SamModel and its image encoder alone. */
@@ -53,6 +67,7 @@ const transformers: Dialect = {
 /** SAM's image encoder alone (timm) and with prompts and masks. */
 export const samNames: readonly Dialect[] = [
   original,
+  originalEncoder,
   transformers,
   // nn.LayerNorm's own epsilon, if the authors set one.
   timmNames('sam', [positions, /^neck\.(?:0\.)?weight$/], { renames: [asNamed], eps: 1e-5 }),

@@ -7,12 +7,22 @@ import { convNormModule, type ConvolutionOptions } from '../blocks/convolution';
 import { activate, maybeNorm, residual, withValue, type Tokens } from '../blocks/layers';
 import { gridOfLayout, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
 import { parameterSide } from '../blocks/parts';
+import { neck } from '../blocks/neck';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
-import type { BuildOptions, Family, Found, Recognised } from '../family';
-import { configOf, stored } from '../evidence';
+import type { BuildOptions, ConfigValue, Evidence, Family, Found, Recognised } from '../family';
+import { assumed, configOf, stored } from '../evidence';
 import { sizeTitle, type Sizes } from '../sizes';
-import { activationOf, classesOf, imageSizeOf, recognisedFrom, sourcesOf, stageDepths } from '../decide';
+import {
+  activationOf,
+  classesOf,
+  decide,
+  imageSizeOf,
+  recognisedFrom,
+  sourcesOf,
+  stageDepths,
+  type Sources,
+} from '../decide';
 import { tinyVitNames } from './names';
 
 /** PyTorch's default of batch norms and layer norms. */
@@ -32,6 +42,59 @@ interface TinyViTConfig {
   /** Rows and columns of a window in every stage but the first, which has no attention. */
   readonly window: readonly number[];
   readonly activation: string;
+  /** Stride of the merging before every stage but the first. */
+  readonly merge_strides: readonly number[];
+}
+
+/** The neck of SAM behind the stages; the norm and classifier beside it are not read then. */
+const neckWeight = 'neck.0.weight';
+
+/** Widths before which MobileSAM's code keeps the map as large as it is. */
+const kept: ReadonlySet<number> = new Set([320, 448, 576]);
+
+/** MobileSAM's image size, as SAM's. */
+const samSide = 1024;
+
+/**
+ * Strides of the mergings: 2 in TinyViT; MobileSAM's code has 1 before stages of three widths, the
+ * last ones of the published sizes.
+ */
+function mergeStrides(sources: Sources, dims: readonly number[]): Evidence<readonly number[]> {
+  const widths = dims.slice(1);
+  const strides = widths.map((width) => (kept.has(width) ? 1 : 2));
+  const isSam = sources.found.tensors.has(neckWeight);
+  const ofSam = strides.includes(1)
+    ? stored<readonly number[]>(strides, "MobileSAM's of these widths")
+    : assumed<readonly number[]>(strides, 'MobileSAM keeps the last map as large only at published widths');
+  return decide(sources, 'merge_strides', {
+    otherwise: isSam
+      ? ofSam
+      : stored<readonly number[]>(
+          widths.map(() => 2),
+          "TinyViT's",
+        ),
+    is: (value) =>
+      [value].flat().length === widths.length && [value].flat().every((each) => each === 1 || each === 2),
+    needed: `1 or 2 before each of ${widths.length} stages`,
+  });
+}
+
+/**
+ * A value for each stage with attention that the tables settle; the user may repeat it, and write
+ * one for the first stage, which has none.
+ */
+function tableValue(sources: Sources, key: string, values: readonly number[]): Evidence<readonly number[]> {
+  const same = (value: ConfigValue): boolean => {
+    const each = [value].flat();
+    const attentive = each.length === values.length + 1 ? each.slice(1) : each;
+    return attentive.join() === values.join();
+  };
+  const { source } = decide(sources, key, {
+    otherwise: stored<readonly number[]>(values, 'stages.*.blocks.0.attn.attention_biases'),
+    is: same,
+    needed: values.join(', '),
+  });
+  return stored(values, source);
 }
 
 function recognise(found: Found): Recognised<TinyViTConfig> | undefined {
@@ -49,29 +112,33 @@ function recognise(found: Found): Recognised<TinyViTConfig> | undefined {
   ];
   // Published models have windows that divide the maps of their own size: 7 at 224, 12 at 384, 16
   // at 512.
-  const step = strideBefore(window.length);
-  const usual = last(window) * step;
+  const merging = mergeStrides(sources, dims);
+  const step = merging.value.reduce((stride, each) => stride * each, strideBefore(0));
+  const hasNeck = tensors.has(neckWeight);
+  const usual = hasNeck ? samSide : last(window) * step;
   const { imageSize, evidence: sized } = imageSizeOf(sources, [usual, usual]);
   const settled = {
     depth: stored(depth, 'stages.*.blocks'),
     dim: stored(dims, 'stages.*.blocks.0'),
-    heads: stored(
+    heads: tableValue(
+      sources,
+      'heads',
       tables.map(([heads = 0]) => heads),
-      'stages.*.blocks.0.attn.attention_biases',
     ),
-    window: stored(window, 'stages.*.blocks.0.attn.attention_biases'),
+    window: tableValue(sources, 'window', window),
+    merge_strides: merging,
     mlp_ratio: stored(
       attentive.map((path, index) => (shape(`${path}.mlp.fc1.weight`)[0] ?? 0) / at(dims, index + 1)),
       'stages.*.blocks.0.mlp.fc1.weight; the first stage has none',
     ),
     patch: stored(4, 'patch_embed.conv1, patch_embed.conv2'),
     image_size: sized,
-    classes: classesOf(tensors, 'head.fc'),
+    classes: hasNeck ? stored(0, 'the neck; a classifier is not read') : classesOf(tensors, 'head.fc'),
     activation: activationOf(sources, stored('gelu', "TinyViT's in timm")),
   };
   return recognisedFrom(sources, {
     label: 'tiny_vit',
-    title: sizeTitle('TinyViT', sizes, depth, dims),
+    title: `${sizeTitle('TinyViT', sizes, depth, dims)}${hasNeck ? " with SAM's neck" : ''}`,
     imageSize,
     sizeStep: [step, step],
     pixels: 'imagenet',
@@ -142,9 +209,9 @@ function attentionBlock(b: GraphBuilder, map: ValueInfo, window: number, activat
 }
 
 /** The map before the blocks of a stage: merged, if the stage has parameters for that. */
-const entered = (b: GraphBuilder, map: ValueInfo, activation: string): ValueInfo =>
+const entered = (b: GraphBuilder, map: ValueInfo, activation: string, stride: number): ValueInfo =>
   b.has('downsample.conv1.conv.weight')
-    ? b.scope('downsample', () => bottleneck(b, map, activation, 2), { title: 'Patch merging' })
+    ? b.scope('downsample', () => bottleneck(b, map, activation, stride), { title: 'Patch merging' })
     : map;
 
 /**
@@ -152,7 +219,7 @@ const entered = (b: GraphBuilder, map: ValueInfo, activation: string): ValueInfo
  */
 function build(
   b: GraphBuilder,
-  { depth, window, activation }: TinyViTConfig,
+  { depth, window, activation, merge_strides: strides }: TinyViTConfig,
   { imageSize, batch }: BuildOptions,
 ): ImageMaps {
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
@@ -164,7 +231,7 @@ function build(
   const maps = stages(b, embedded, {
     depths: depth,
     module: (stage) => ({ path: `stages.${stage}` }),
-    enter: (map) => entered(b, map, activation),
+    enter: (map, stage) => entered(b, map, activation, strides[stage - 1] ?? 2),
     path: ({ index }) => `blocks.${index}`,
     block: (map, { stage }) =>
       b.has('attn.attention_biases')
@@ -174,10 +241,15 @@ function build(
       title: b.has(`blocks.${index}.attn.attention_biases`) ? 'TinyViT block' : 'Inverted bottleneck',
     }),
   });
-  return { stages: maps.map((map) => mapStage(map, imageSize)), map: last(maps) };
+  const end = last(maps);
+  return {
+    stages: maps.map((map) => mapStage(map, imageSize)),
+    map: b.has(neckWeight) ? neck(b, end) : end,
+  };
 }
 
 function head(b: GraphBuilder, { map }: ImageMaps): void {
+  if (b.has(neckWeight)) return answer(b, meanOfMap(b, map), map, 'neck.classifier');
   answer(b, maybeNorm(b, meanOfMap(b, map), 'head.norm', eps), map, 'head.fc');
 }
 
@@ -189,7 +261,8 @@ export const tinyVit: Family<TinyViTConfig, ImageMaps> = {
   name: 'tiny_vit',
   title: 'TinyViT',
   names: tinyVitNames,
-  assumable: ['activation'],
+  idle: /^head\./,
+  assumable: ['heads', 'window', 'merge_strides', 'activation'],
   recognise,
   build,
   head,
