@@ -10,8 +10,9 @@ import { learnedToken, patchesOnly, pooledTokens, tokenAt, withClassToken } from
 import { stages, tokenStage, type TokenMaps } from '../blocks/stages';
 import { mergeHeads, mlp } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, configOf, stored } from '../evidence';
+import { assumed, configOf, numbersIn, stored } from '../evidence';
 import { epsOf, poolOf } from '../groups/isotropicConfig';
+import { flag } from '../groups/valueKinds';
 import { answer } from '../heads/classifier';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
@@ -53,6 +54,8 @@ interface Mvitv2Config {
   readonly queryStride: readonly number[];
   /** Strides with which all blocks of a stage pool keys and values. */
   readonly keyStride: readonly number[];
+  /** The pooled queries are added to what the attention gives. */
+  readonly residual_pooling: boolean;
 }
 
 /**
@@ -63,6 +66,31 @@ function sidesOf(tensors: Found['tensors'], depths: readonly number[]): readonly
   const table = (stage: number, depth: number): string =>
     `stages.${stage}.blocks.${depth - 1}.attn.rel_pos_h`;
   return depths.map((depth, stage) => ((tensors.get(table(stage, depth))?.shape[0] ?? 1) + 1) / 2);
+}
+
+/**
+ * Strides with which the first block of each stage pools the queries. A stage's only block has a
+ * table for its keys if they are more than its queries, so that nothing shows those: it halves.
+ */
+function queryStridesOf(
+  sources: Sources,
+  depths: readonly number[],
+  sides: readonly number[],
+): Evidence<readonly number[]> {
+  const hidden = depths.map(
+    (depth, stage) => stage > 0 && depth === 1 && at(sides, stage) >= at(sides, stage - 1),
+  );
+  const strides = sides.map((side, stage) =>
+    at(hidden, stage) ? 2 : Math.max(1, Math.round((sides[stage - 1] ?? side) / side)),
+  );
+  return decide<readonly number[]>(sources, 'query_stride', {
+    named: [[/^mvitv2_/, strides]],
+    otherwise: hidden.includes(true)
+      ? assumed(strides, 'a stage of one block, whose table does not show its queries, halves the map')
+      : stored(strides, 'rel_pos_h of each stage'),
+    is: (value) => numbersIn(value).length === depths.length && numbersIn(value).every((each) => each > 0),
+    needed: `${depths.length} numbers above 0`,
+  });
 }
 
 /**
@@ -102,7 +130,8 @@ function recognise(found: Found): Recognised<Mvitv2Config> | undefined {
   if (!dim || !channels || !kernel || heads.length === 0 || !heads.every(Number.isInteger)) return undefined;
   const dims = depths.map((_, stage) => sideOf(tensors, `stages.${stage}.blocks.0.attn.proj.weight`, 0));
   const sides = sidesOf(tensors, depths);
-  const queryStrides = sides.map((side, stage) => Math.max(1, Math.round((sides[stage - 1] ?? side) / side)));
+  const queryStride = queryStridesOf(sources, depths, sides);
+  const queryStrides = queryStride.value;
   const step = patchStride * product(queryStrides);
   const side = at(sides, 0) * patchStride;
   const { imageSize, evidence: sized } = imageSizeOf(sources, [side, side]);
@@ -116,8 +145,14 @@ function recognise(found: Found): Recognised<Mvitv2Config> | undefined {
     }),
     patch: stored(kernel, 'patch_embed.proj.weight'),
     patch_stride: stored(patchStride, 'as timm builds it'),
-    query_stride: stored(queryStrides, 'rel_pos_h of each stage'),
+    query_stride: queryStride,
     kv_stride: keyStrides(sources, queryStrides),
+    residual_pooling: decide(sources, 'residual_pooling', {
+      ...flag,
+      config: ['residual_pooling'],
+      named: [[/^mvitv2_/, true]],
+      otherwise: assumed(true, 'as in every published MViTv2; not stored in the weights'),
+    }),
     channels: stored(channels, 'patch_embed.proj.weight'),
     activation: activationOf(sources),
     eps: epsOf(sources),
@@ -152,6 +187,7 @@ interface BlockConfig {
   readonly activation: string;
   readonly queryStride: number;
   readonly keyStride: number;
+  readonly residualPooling: boolean;
 }
 
 /** Heads of a sequence as they are after pooling, and the grid of the patches. */
@@ -214,7 +250,7 @@ function withoutClassToken(b: GraphBuilder, bias: ValueInfo, special: number): V
  * pooled queries are added to it.
  */
 function poolingAttention(b: GraphBuilder, tokens: Tokens, layer: string, config: BlockConfig): Tokens {
-  const { heads, eps, queryStride, keyStride } = config;
+  const { heads, eps, queryStride, keyStride, residualPooling } = config;
   const { special = [] } = tokens.layout;
   return b.scope(
     'attn',
@@ -240,12 +276,13 @@ function poolingAttention(b: GraphBuilder, tokens: Tokens, layer: string, config
           ...(!same && { reduction: q.grid[0] / k.grid[0] }),
         },
       });
-      const value = b.linear(mergeHeads(b, residual(b, mixed, q.value)), 'proj');
+      const added = residualPooling ? residual(b, mixed, q.value) : mixed;
+      const value = b.linear(mergeHeads(b, added), 'proj');
       return { value, batch: tokens.batch, count, layout: { special, grid: q.grid } };
     },
     {
       title: `Pooling attention, ${quantity(heads, 'head')}`,
-      formula: 'softmax(QKᵀ/√d + Q·R_h + Q·R_w)·V + Q',
+      formula: `softmax(QKᵀ/√d + Q·R_h + Q·R_w)·V${residualPooling ? ' + Q' : ''}`,
     },
   );
 }
@@ -302,6 +339,7 @@ function build(b: GraphBuilder, config: Mvitv2Config, options: BuildOptions): To
         activation,
         queryStride: index === 0 ? at(queryStride, stage) : 1,
         keyStride: at(keyStride, stage),
+        residualPooling: config.residual_pooling,
       }),
     note: { title: 'Multiscale block' },
   });
@@ -326,7 +364,7 @@ export const mvitv2: Family<Mvitv2Config, TokenMaps> = {
   name: 'mvitv2',
   title: 'Multiscale Vision Transformer v2',
   names: mvitv2Names,
-  assumable: ['heads', 'kv_stride', 'activation', 'eps', 'pool'],
+  assumable: ['heads', 'query_stride', 'kv_stride', 'residual_pooling', 'activation', 'eps', 'pool'],
   recognise,
   build,
   head,
