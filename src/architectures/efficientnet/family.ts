@@ -143,7 +143,10 @@ function unpublished(found: Found, { flat, ...stages }: Stages): Network {
   };
 }
 
-/** EfficientNet's class with stages of one's own: the second version begins with whole convolutions. */
+/**
+ * EfficientNet's class with stages of one's own: the second version begins with whole
+ * convolutions.
+ */
 function stagedLayout(tensors: Tensors, { depths }: Pick<Stages, 'depths'>): Layout {
   const fused = tensors.has('blocks.0.0.conv.weight') || hasPart(tensors, 'conv_exp.weight');
   const name = fused ? 'EfficientNet V2' : 'EfficientNet';

@@ -356,7 +356,9 @@ function patchMerging(
 /** PyTorch's default of batch norms. */
 const stemEps = 1e-5;
 
-/** A stem of convolutions in the place of the patch embedding (Wang et al. 2022, CTransPath, §3.2). */
+/**
+ * A stem of convolutions in the place of the patch embedding (Wang et al. 2022, CTransPath, §3.2).
+ */
 function stem(b: GraphBuilder, pixels: ValueInfo): ValueInfo {
   const options = { eps: stemEps, stride: 2, activation: 'relu' };
   const half = convNorm(b, pixels, 'proj.0', 'proj.1', options);

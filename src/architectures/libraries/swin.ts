@@ -142,7 +142,7 @@ const stagesIn = (shapes: Shapes): number =>
     return stage === undefined ? most : Math.max(most, Number(stage) + 1);
   }, 0);
 
-/** The norm of the last stage is the network's; those before it belong to whoever reads the maps. */
+/** The norm of the last stage is the network's; whoever reads earlier maps has those before it. */
 function withLastNorm(shapes: Shapes): (name: string) => string {
   const last = `norm${stagesIn(shapes) - 1}.`;
   return (name) => (name.startsWith(last) ? name.replace(last, 'norm.') : name);

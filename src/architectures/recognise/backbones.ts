@@ -7,7 +7,7 @@ import { segformerNames } from '../segformer/names';
 import { swinNames } from '../swin/names';
 import { swinv2Names } from '../swinv2/names';
 import { dinov2 } from '../libraries/dinov2';
-import { originalTinyVit } from '../tinyVit/names';
+import { mobileSam } from '../tinyVit/names';
 import { transformers, transformers5 } from '../libraries/transformers';
 import { mmpretrain, mmsegmentation } from '../libraries/openMmlab';
 import { transformersVitPose, vitPose } from '../libraries/vitPose';
@@ -247,7 +247,7 @@ const holders: readonly Holder[] = [
     model: 'MobileSAM',
     at: 'image_encoder.',
     signature: /^mask_decoder\./,
-    dialects: [originalTinyVit],
+    dialects: [mobileSam],
     buffers: /^prompt_encoder\.pe_layer\.positional_encoding_gaussian_matrix$/,
   },
   { model: 'BLIP', at: 'vision_model.', dialects: [blip] },

@@ -62,7 +62,7 @@ function recognise(found: Found) {
   if (projection === 0) return undefined;
   // A bottleneck is a ResNet's: there, transformers' names are the same but for a gate.
   const [narrow] = stages.each('conv1.conv.weight', 0).value;
-  if (narrow !== stages.dims[0]) return undefined;
+  if (narrow !== stages.dims[0] || found.tensors.get('stem.conv.weight')?.shape[2] !== 3) return undefined;
   const { sources, depths } = stages;
   return stagedConfig(stages, {
     label: 'regnet',

@@ -25,7 +25,7 @@ const transformers: Dialect = {
   eps: 1e-5,
   signature: [
     /^embedder\.embedder\.convolution\.weight$/,
-    // ResNet's stem is as wide as its first block's first layer; a RegNet's second is grouped or a gate.
+    // A ResNet's bottleneck has these names, too; the family tells it by its widths and stem.
     /^encoder\.stages\.0\.layers\.0\.layer\.(?:2\.attention\.0|2\.convolution)\.weight$/,
   ],
   renames: [

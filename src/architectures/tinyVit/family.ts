@@ -261,7 +261,6 @@ export const tinyVit: Family<TinyViTConfig, ImageMaps> = {
   name: 'tiny_vit',
   title: 'TinyViT',
   names: tinyVitNames,
-  idle: /^head\./,
   assumable: ['heads', 'window', 'merge_strides', 'activation'],
   recognise,
   build,

@@ -9,8 +9,21 @@ const unit = (from: string, to: string): readonly Rename[] => [
   [new RegExp(`^${from}bn\\.`), `${to}bn.`],
 ];
 
-/** Microsoft's TinyViT: merging at the end of a stage. MobileSAM keeps its names and adds a neck. */
-export const originalTinyVit: Dialect = {
+const neck = /^neck\.0\.weight$/;
+
+/** Rows of the stages, which the two repositories have in common. */
+const network: readonly Rename[] = [
+  ...unit('patch_embed\\.seq\\.0\\.', 'patch_embed.conv1.'),
+  ...unit('patch_embed\\.seq\\.2\\.', 'patch_embed.conv2.'),
+  ...unit('layers\\.(\\d+)\\.blocks\\.(\\d+)\\.(conv[123]|local_conv)\\.', 'stages.$1.blocks.$2.$3.'),
+  ...stages.flatMap((stage) =>
+    unit(`layers\\.${stage}\\.downsample\\.(conv[123])\\.`, `stages.${stage + 1}.downsample.$1.`),
+  ),
+  [/^layers\.(\d+)\.blocks\.(\d+)\.((?:attn|mlp)\..+)$/, 'stages.$1.blocks.$2.$3'],
+];
+
+/** Microsoft's TinyViT: merging at the end of a stage. */
+const original: Dialect = {
   name: 'tiny-vit',
   title: 'TinyViT (Microsoft)',
   families: ['tiny_vit'],
@@ -21,19 +34,19 @@ export const originalTinyVit: Dialect = {
     /^layers\.0\.blocks\.0\.conv1\.c\.weight$/,
     /^layers\.1\.blocks\.0\.local_conv\.c\.weight$/,
   ],
-  renames: [
-    ...unit('patch_embed\\.seq\\.0\\.', 'patch_embed.conv1.'),
-    ...unit('patch_embed\\.seq\\.2\\.', 'patch_embed.conv2.'),
-    ...unit('layers\\.(\\d+)\\.blocks\\.(\\d+)\\.(conv[123]|local_conv)\\.', 'stages.$1.blocks.$2.$3.'),
-    ...stages.flatMap((stage) =>
-      unit(`layers\\.${stage}\\.downsample\\.(conv[123])\\.`, `stages.${stage + 1}.downsample.$1.`),
-    ),
-    [/^layers\.(\d+)\.blocks\.(\d+)\.((?:attn|mlp)\..+)$/, 'stages.$1.blocks.$2.$3'],
-    [/^norm_head\./, 'head.norm.'],
-    [/^head\.(weight|bias)$/, 'head.fc.$1'],
-    [/^neck\./, 'neck.'],
-  ],
+  absent: [neck],
+  renames: [...network, [/^norm_head\./, 'head.norm.'], [/^head\.(weight|bias)$/, 'head.fc.$1']],
   modules: [[/^stages\.(\d+)\.blocks\.(\d+)$/, 'layers.$1.blocks.$2']],
+};
+
+/** MobileSAM's image encoder: the same with a neck; norm and classifier are left over. */
+export const mobileSam: Dialect = {
+  ...original,
+  name: 'mobile-sam',
+  title: 'MobileSAM',
+  signature: [...original.signature, neck],
+  absent: undefined,
+  renames: [...network, [/^neck\./, 'neck.'], [/^(?:norm_head|head)\./, 'beside.$&']],
 };
 
 /** TinyViT as timm and its authors name it. */
@@ -43,5 +56,6 @@ export const tinyVitNames: readonly Dialect[] = [
     /^stages\.0\.blocks\.0\.conv1\.conv\.weight$/,
     /^stages\.1\.blocks\.0\.local_conv\.conv\.weight$/,
   ]),
-  originalTinyVit,
+  mobileSam,
+  original,
 ];

@@ -244,6 +244,22 @@ const families = [
   'convnext-timm-hub-safetensors',
   'cait-timm-safetensors',
   'segformer-transformers-safetensors',
+  'swinv2-mmpretrain-pth',
+  'swin-ctranspath-pth',
+  'convnextv2-original-pth',
+  'edgenext-original-pth',
+  'efficientformer-original-pth',
+  'efficientformerv2-original-pth',
+  'focalnet-original-pth',
+  'hiera-original-pth',
+  'mvitv2-original-pth',
+  'tiny-vit-original-pth',
+  'sam-encoder-original-pth',
+  'efficientnetv2-torchvision-pth',
+  'mobilenetv2-torchvision-pth',
+  'mobilenetv3-small-torchvision-pth',
+  'regnet-transformers-safetensors',
+  'mobilenetv1-transformers-safetensors',
 ];
 
 function without({ selected, ...checkpoint }: Checkpoint, name: string): Checkpoint {
