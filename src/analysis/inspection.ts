@@ -12,6 +12,7 @@ import { type Probe, type TokenLayout, isGate, tokenCount } from '../domain/prob
 import type { EvidenceView, InspectorModel } from '../protocol/inspector';
 import type { TensorRow } from '../domain/report';
 import { formatBytes, formatCount, formatExact } from '../domain/units';
+import { offeredHint } from '../models/structure';
 import { countMacs } from './complexity';
 import { moduleTree, moduleTreeByName } from './moduleTree';
 import { stations } from './stations';
@@ -330,6 +331,7 @@ export function inspectionJson(model: Model): Readonly<Record<string, unknown>> 
     flops: 2 * countedMacs(macs),
     attention: attentionRecords(graph.probes),
   };
+  const structure = structureJson(model);
   if (recognition.family === null) {
     const tensors = selected.tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
     const { reason, nearest } = recognition;
@@ -339,6 +341,7 @@ export function inspectionJson(model: Model): Readonly<Record<string, unknown>> 
       ...counted,
       reason,
       nearest,
+      ...structure,
       tensors,
       warnings: [...checkpoint.warnings, `the architecture is not known: ${reason}`],
     };
@@ -355,8 +358,15 @@ export function inspectionJson(model: Model): Readonly<Record<string, unknown>> 
     candidates: recognition.candidates,
     ...(recognition.share && { part: recognition.share }),
     unused: model.unused,
+    ...structure,
     warnings: [...checkpoint.warnings, ...recognition.warnings],
   };
+}
+
+/** How names were read that say nothing, or that they can be read. */
+function structureJson({ structure, offered }: Model): object {
+  if (structure) return { mapping: structure.mapping };
+  return offered?.() ? { hint: offeredHint } : {};
 }
 
 /** What lies in the file and the folder beside what is shown. */
@@ -378,6 +388,13 @@ const shortList = (names: readonly string[]): string =>
   names.length > printedNames
     ? `${names.slice(0, printedNames).join(', ')} and ${names.length - printedNames} more`
     : names.join(', ');
+
+/** Each tensor with what it is read as, and that a file can be read so. */
+function structureLines({ structure, offered }: Model): readonly string[] {
+  if (!structure) return offered?.() ? [`  hint: ${offeredHint}`] : [];
+  const width = Math.max(0, ...structure.mapping.map(({ name }) => name.length));
+  return structure.mapping.map(({ name, as }) => `  ⚠ ${name.padEnd(width)}  read as ${as}`);
+}
 
 /**
  * What `vitrine inspect` prints for people: header, evidence, what is assumed and what is left
@@ -408,6 +425,7 @@ export function inspectionText(model: Model): string {
     ...(view.candidates.length > 0 ? [`  Same names and shapes: ${view.candidates.join(', ')}`] : []),
     ...alsoThere(view).map((line) => `  also ${line}`),
     ...(view.unused.length > 0 ? [`  unused: ${shortList(view.unused)}`] : []),
+    ...structureLines(model),
     ...view.warnings.map((line) => `  warning: ${line}`),
     '',
   ].join('\n');

@@ -40,10 +40,11 @@ async function run(
   image: string,
   request: Pick<ClassifyRequest, 'attention' | 'topK' | 'displaySide'>,
 ): Promise<Run> {
-  const { assume, stateDict, imageSize, provider, asStored } = session.options;
+  const { imageSize, provider, asStored } = session.options;
+  const model = await session.settings();
   const runner = await session.runner();
   const options = { imageSize, provider, asStored };
-  return runner.classify({ checkpoint, model: { assume, stateDict }, image, options, ...request });
+  return runner.classify({ checkpoint, model, image, options, ...request });
 }
 
 const preprocessingJson = ({ preprocessing }: Run): object => ({

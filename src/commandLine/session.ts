@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Model } from '../models/model';
+import type { Model, Settings } from '../models/model';
 import type { CheckpointErrorKind } from '../checkpoint/errors';
 import type { RemoteFailure } from '../protocol/channel';
 import type { PathRunner } from '../useCases/run';
@@ -88,8 +88,16 @@ export class Session {
   /** Opens and understands a checkpoint as the options say. The readers load with the first one. */
   async open(path: string): Promise<Model> {
     const { openModel } = await import('../models/openedModels');
-    const { assume, stateDict, imageSize } = this.options;
-    return (await openModel(path, { assume, stateDict })).at(imageSize);
+    return (await openModel(path, await this.settings())).at(this.options.imageSize);
+  }
+
+  /** What the options say of a checkpoint. Throws if a mapping cannot be read. */
+  async settings(): Promise<Settings> {
+    const { assume, stateDict, byStructure, mapping: file } = this.options;
+    const named = { assume, stateDict, ...(byStructure && { byStructure }) };
+    if (file === undefined) return named;
+    const { readMapping } = await import('./mapping');
+    return { ...named, mapping: await readMapping(file) };
   }
 
   /** The inference process; it starts with the first request. */

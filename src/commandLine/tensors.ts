@@ -8,14 +8,14 @@ import type { Outcome, Session } from './session';
 
 /** `vitrine run`: for checking against reference implementations. */
 export async function run(session: Session, [checkpoint = '']: readonly string[]): Promise<void> {
-  const { assume, stateDict, provider, inputs: file, out } = session.options;
+  const { provider, inputs: file, out } = session.options;
   await session.each([checkpoint], async () => {
     await requireOutput(out, [checkpoint, file]);
     const inputs = await readInputs(file);
     const runner = await session.runner();
     const outputs = await runner.runTensors({
       checkpoint,
-      model: { assume, stateDict },
+      model: await session.settings(),
       inputs,
       provider,
     });
@@ -65,7 +65,7 @@ export async function preprocess(
   session: Session,
   [source = '', image = '']: readonly string[],
 ): Promise<void> {
-  const { assume, stateDict, imageSize, asStored, out } = session.options;
+  const { imageSize, asStored, out } = session.options;
   const answer = async (): Promise<Outcome> => {
     await requireOutput(out, [source, image]);
     if (source.endsWith('.json') && !source.endsWith('.index.json'))
@@ -73,7 +73,7 @@ export async function preprocess(
     const runner = await session.runner();
     const request = {
       checkpoint: source,
-      model: { assume, stateDict },
+      model: await session.settings(),
       image,
       options: { imageSize, asStored },
     };

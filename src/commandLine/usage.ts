@@ -19,6 +19,9 @@ export interface Options {
   readonly json: boolean;
   readonly assume: Readonly<Record<string, ConfigValue>>;
   readonly stateDict?: string;
+  readonly byStructure: boolean;
+  /** A file that says what each tensor is taken for. */
+  readonly mapping?: string;
   readonly imageSize?: Size;
   readonly provider: string;
   readonly asStored: boolean;
@@ -52,6 +55,8 @@ const optionTypes = {
   json: { type: 'boolean' },
   assume: { type: 'string', multiple: true },
   'state-dict': { type: 'string' },
+  'by-structure': { type: 'boolean' },
+  mapping: { type: 'string' },
   'image-size': { type: 'string' },
   provider: { type: 'string' },
   'as-stored': { type: 'boolean' },
@@ -68,7 +73,7 @@ const optionTypes = {
   help: { type: 'boolean', short: 'h' },
 } as const satisfies ParseArgsConfig['options'];
 
-const model = ['json', 'assume', 'state-dict', 'image-size', 'help'] as const;
+const model = ['json', 'assume', 'state-dict', 'by-structure', 'mapping', 'image-size', 'help'] as const;
 const run = [...model, 'provider'] as const;
 
 /** Every command; the help text and the checks are read from it. */
@@ -128,6 +133,8 @@ const commonHelp = [
   '--json                 one JSON object per line, one line per path',
   '--assume KEY=VALUE     a hyper-parameter the weights lack, repeatable: heads=6, window=3,5',
   '--state-dict NAME      which of several in the file',
+  '--by-structure         read a file whose names say nothing by shapes and order',
+  '--mapping FILE.json    what tensors are taken for, as inspect --by-structure --json prints it',
   '--image-size N|HxW     in pixels; the model’s own by default',
   '--provider NAME        auto (default), cpu, webgpu, cuda, dml, coreml',
   '--as-stored            do not apply the EXIF orientation',
@@ -181,6 +188,8 @@ function readOptions(values: Values): Options {
     json: values.json ?? false,
     assume: Object.fromEntries((values.assume ?? []).map(parseAssumption)),
     stateDict: values['state-dict'],
+    byStructure: values['by-structure'] ?? false,
+    mapping: values.mapping,
     imageSize: values['image-size'] === undefined ? undefined : sizeOption(values['image-size']),
     provider: values.provider ?? 'auto',
     asStored: values['as-stored'] ?? false,

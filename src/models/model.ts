@@ -4,10 +4,25 @@ import type { Checkpoint } from '../checkpoint/checkpoint';
 import { selectStateDict } from '../checkpoint/open';
 import type { Graph } from '../graph/graph';
 import type { ConfigValue, ParameterCounts, Recognition } from '../architectures/family';
-import { buildGraph, countParameters, isBeside, recognise } from '../architectures/recognise/recognise';
+import {
+  offeredHint,
+  offeredStructure,
+  structureOf,
+  structureWarnings,
+  type Naming,
+  type Structure,
+} from './structure';
+import {
+  buildGraph,
+  countParameters,
+  isBeside,
+  recognise,
+  type Known,
+} from '../architectures/recognise/recognise';
+import { renamed } from '../architectures/recognise/structure/mapping';
 
 /** What the user asked of a checkpoint, beside its file. */
-export interface Settings {
+export interface Settings extends Naming {
   /** Hyper-parameters that the weights do not tell, as the user typed them in. */
   readonly assume?: Readonly<Record<string, ConfigValue>>;
   readonly stateDict?: string;
@@ -37,6 +52,10 @@ export interface Model {
   readonly counts: ParameterCounts;
   /** Names of tensors that no operator reads. */
   readonly unused: readonly string[];
+  /** How names were read that say nothing; `checkpoint` has the tensors under those of a library. */
+  readonly structure?: Structure;
+  /** What a file that is not known may be read as, to be confirmed; asked for when it is shown. */
+  readonly offered?: () => Structure | undefined;
   /** Native image size, or the one asked for; undefined if no graph can be built. */
   readonly imageSize?: Size;
   /** What can be run; none if the architecture is not known. */
@@ -54,7 +73,7 @@ export interface Model {
 /** A model at one image size, as its format is understood. */
 export interface Understood extends Pick<
   Model,
-  'checkpoint' | 'recognition' | 'counts' | 'unused' | 'imageSize'
+  'checkpoint' | 'recognition' | 'counts' | 'unused' | 'imageSize' | 'structure' | 'offered'
 > {
   /** Writes the part's graph; absent if the architecture is not known. */
   readonly part?: { readonly name: Part['name']; build(imageSize: Size, batch: number): Graph };
@@ -75,7 +94,7 @@ export function modelAtSizes(understandAt: (imageSize?: Size) => Understood): Mo
 function modelOf({ part, ...understood }: Understood, at: Model['at']): Model {
   const { checkpoint, recognition, imageSize: own } = understood;
   if (!part || !own) {
-    const graph = (): never => refuse(checkpoint, recognition);
+    const graph = (): never => refuse(checkpoint, recognition, understood.offered?.());
     return { ...understood, parts: [], graph, at };
   }
   const graphs = new Recent<string, Graph>(remembered);
@@ -92,17 +111,21 @@ function modelOf({ part, ...understood }: Understood, at: Model['at']): Model {
 }
 
 /** Understands a checkpoint of bare weights, without reading it. Throws if a setting cannot be. */
-export function understand(checkpoint: Checkpoint, { assume, stateDict }: Settings = {}): Model {
-  const chosen = stateDict === undefined ? checkpoint : selectStateDict(checkpoint, stateDict);
+export function understand(checkpoint: Checkpoint, settings: Settings = {}): Model {
+  const { assume, stateDict } = settings;
+  const file = stateDict === undefined ? checkpoint : selectStateDict(checkpoint, stateDict);
+  const structure = structureOf(file, settings);
+  const chosen = structure ? renamed(file, structure.mapping) : file;
   return modelAtSizes((imageSize) => {
-    const recognition = recognise(chosen, { assume, imageSize });
+    const found = recognise(chosen, { assume, imageSize });
+    const recognition = structure && found.family !== null ? withWarnings(found, structure) : found;
     const counts = countParameters(chosen, recognition);
-    if (recognition.family === null) return { checkpoint: chosen, recognition, counts, unused: [] };
+    const read = { checkpoint: chosen, recognition, counts, ...(structure && { structure }) };
+    if (recognition.family === null)
+      return { ...read, unused: [], ...(!structure && { offered: once(() => offeredStructure(file)) }) };
     const hasOthers = [...(recognition.translation?.parameters.keys() ?? [])].some(isBeside);
     return {
-      checkpoint: chosen,
-      recognition,
-      counts,
+      ...read,
       unused: unread(counts),
       imageSize: recognition.imageSize,
       part: {
@@ -113,13 +136,28 @@ export function understand(checkpoint: Checkpoint, { assume, stateDict }: Settin
   });
 }
 
+const withWarnings = (recognition: Known, structure: Structure): Known => ({
+  ...recognition,
+  warnings: [...structureWarnings(structure), ...recognition.warnings],
+});
+
+/** Asks once, when the answer is first needed. */
+function once<T>(ask: () => T): () => T {
+  let answer: { readonly value: T } | undefined;
+  return () => (answer ??= { value: ask() }).value;
+}
+
 /** Names that no operator reads; of a copy it reads the other name. */
 export const unread = ({ roles }: ParameterCounts): readonly string[] =>
   [...roles].filter(([, role]) => role === 'unused' || role === 'copy').map(([name]) => name);
 
-function refuse({ path }: Checkpoint, recognition: Recognition): never {
+function refuse({ path }: Checkpoint, recognition: Recognition, offered: Structure | undefined): never {
   const { reason, cause } = recognition.family === null ? recognition : { reason: '', cause: undefined };
-  throw new Error(`${path}: ${reason}; only files whose architecture is known can be counted and run`, {
-    cause,
-  });
+  const hint = offered ? `; ${offeredHint}` : '';
+  throw new Error(
+    `${path}: ${reason}; only files whose architecture is known can be counted and run${hint}`,
+    {
+      cause,
+    },
+  );
 }

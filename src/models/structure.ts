@@ -1,0 +1,76 @@
+import type { Checkpoint } from '../checkpoint/checkpoint';
+import { recognise } from '../architectures/recognise/recognise';
+import { renamed, type Mapping } from '../architectures/recognise/structure/mapping';
+import { doubtsOf, readStructure } from '../architectures/recognise/structure/read';
+
+/** What a file is read as whose names no library uses. */
+export interface Structure {
+  /** The file under its own names. */
+  readonly file: Checkpoint;
+  readonly mapping: Mapping;
+  /** Whose names they are; undefined if somebody gave the mapping. */
+  readonly layout?: string;
+  /** Titles of other models that the shapes fit as well. */
+  readonly others: readonly string[];
+  /** What nothing but the order of the file tells. */
+  readonly doubts: readonly string[];
+}
+
+/** How names that say nothing are to be read. */
+export interface Naming {
+  /** Files that are not known by their names are read by the shapes and order of their tensors. */
+  readonly byStructure?: boolean;
+  /** What tensors are taken for instead of their names. */
+  readonly mapping?: Mapping;
+}
+
+/**
+ * What a file is read as that is not known by its names; undefined if it is known, or is not to be
+ * read so. Throws if a mapping does not go with the file.
+ */
+export function structureOf(file: Checkpoint, { byStructure, mapping }: Naming): Structure | undefined {
+  if (mapping) {
+    renamed(file, mapping);
+    return { file, mapping, others: [], doubts: doubtsOf(mapping, file.selected.tensors) };
+  }
+  return byStructure === true && recognise(file).family === null ? offeredStructure(file) : undefined;
+}
+
+/** What an unknown file could be read as, to be confirmed; undefined if no family fits. */
+export function offeredStructure(file: Checkpoint): Structure | undefined {
+  const reading = readStructure(file);
+  if (!reading) return undefined;
+  const { mapping, layout, others, doubts } = reading;
+  return { file, mapping, layout, others: others.map(titleOf), doubts };
+}
+
+const titleOf = ({
+  recognition,
+  layout,
+}: {
+  recognition: { title: string; familyTitle: string };
+  layout: string;
+}): string => `${recognition.title} (${recognition.familyTitle}; ${layout})`;
+
+/** What can be done with a file that `offeredStructure` reads. */
+export const offeredHint =
+  'its structure can be read: confirm it in the inspector, or use --by-structure (inspect --by-structure shows it)';
+
+/** Other readings that a warning names. */
+const named = 3;
+
+/** Warnings of a model that was read by structure. */
+export function structureWarnings({ mapping, layout, others, doubts }: Structure): readonly string[] {
+  const source = layout === undefined ? 'by the mapping that was given' : `as ${layout}`;
+  const rest = others.length - named;
+  const more = rest > 0 ? ` and ${rest} more` : '';
+  return [
+    `Read by structure, check: the names of ${mapping.length} tensors say nothing, their shapes and order were read ${source}.`,
+    ...(others.length > 0
+      ? [`Other readings fit the same shapes: ${others.slice(0, named).join('; ')}${more}.`]
+      : []),
+    ...(doubts.length > 0
+      ? [`Told by the order of the file alone, since the shapes are equal: ${doubts.join('; ')}.`]
+      : []),
+  ];
+}

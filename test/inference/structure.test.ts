@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import * as runtime from 'onnxruntime-node';
+import { openCheckpoint } from '../../src/checkpoint/open';
+import { elementCount } from '../../src/checkpoint/tensors';
+import { readTensor, toFloat32 } from '../../src/checkpoint/values';
+import { LoadedModel } from '../../src/inference/loadedModel';
+import type { TensorData } from '../../src/inference/remoteApi';
+import { at } from '../../src/domain/lists';
+import { fileStates } from '../../src/models/files';
+import { understand, type Model } from '../../src/models/model';
+import { checkpointPath, readCases, type Case } from '../support/cases';
+import { scrambled } from '../support/scrambled';
+
+/** Golden cases of families that are read by structure: one of each kind of names and parts. */
+const readBy = (process.env.STRUCTURE_CASES ?? '').split(',');
+
+async function values({ folder }: Case, name: string): Promise<TensorData> {
+  const { selected } = await openCheckpoint(join(folder, 'reference.safetensors'));
+  const tensor = selected.tensors.find((each) => each.name === name) ?? assert.fail(`no ${name}`);
+  return {
+    dtype: 'F32',
+    shape: tensor.shape,
+    data: toFloat32(await readTensor(tensor), tensor.dtype),
+  };
+}
+
+/** The golden model with random words for names, read by structure. */
+async function readByStructure(golden: Case): Promise<Model> {
+  const checkpoint = await openCheckpoint(checkpointPath(golden));
+  const model = understand(scrambled(checkpoint), { assume: golden.assume, byStructure: true });
+  return model.at(golden.image_size);
+}
+
+async function run(golden: Case, model: Model): Promise<Readonly<Record<string, TensorData>>> {
+  const graph = model.graph();
+  const loaded = await LoadedModel.load(
+    runtime,
+    {
+      key: `${golden.id} by structure`,
+      graph,
+      tensors: model.checkpoint.selected.tensors,
+      files: await fileStates(model.checkpoint.files),
+      threads: 1,
+      attentionBytes: 2 ** 28,
+    },
+    () => undefined,
+  );
+  try {
+    const pixels = await values(golden, 'pixel_values');
+    return await loaded.runAll('cpu', { [at(graph.inputs, 0).name]: pixels });
+  } finally {
+    await loaded.release();
+  }
+}
+
+describe('golden cases whose names are random words, read by structure', () => {
+  for (const golden of readCases().filter(({ id }) => readBy.includes(id)))
+    it(golden.id, async () => {
+      const model = await readByStructure(golden);
+      assert.deepEqual(
+        { params: model.counts.params, buffers: model.counts.buffers },
+        { params: golden.params, buffers: golden.buffers },
+      );
+      const outputs = await run(golden, model);
+      for (const name of Object.keys(golden.outputs)) {
+        const found = outputs[name] ?? assert.fail(`${name} is not an output`);
+        const expected = (await values(golden, name)).data as Float32Array;
+        assert.equal(elementCount(found.shape), expected.length, name);
+        const apart = expected.reduce(
+          (most, value, index) => Math.max(most, Math.abs(value - Number(found.data[index]))),
+          0,
+        );
+        // The tolerance of the case: float32 against the reference's float64.
+        assert(apart <= golden.tolerance.output, `${name} differs by ${apart}`);
+      }
+    });
+});
