@@ -12,10 +12,10 @@ import { type Probe, type TokenLayout, isGate, tokenCount } from '../domain/prob
 import type { EvidenceView, InspectorModel } from '../protocol/inspector';
 import type { TensorRow } from '../domain/report';
 import { formatBytes, formatCount, formatExact } from '../domain/units';
-import { offeredHint } from '../models/structure';
 import { countMacs } from './complexity';
 import { moduleTree, moduleTreeByName } from './moduleTree';
 import { stations } from './stations';
+import { structureJson, structureLines, structureView } from './structure';
 import { countedMacs } from './work';
 
 /** What the inspector shows besides the model. */
@@ -81,6 +81,7 @@ export function inspectorModel(model: Model, context: InspectionContext): Inspec
           nearest: recognition.nearest && titleOfFamily(recognition.nearest.family),
           missing: recognition.nearest?.missing ?? [],
         },
+    structure: structureView(model),
     headline: headline(model, graph, context),
     evidence: Object.entries(evidence).map(([key, found]) =>
       evidenceView(key, found, {
@@ -363,12 +364,6 @@ export function inspectionJson(model: Model): Readonly<Record<string, unknown>> 
   };
 }
 
-/** How names were read that say nothing, or that they can be read. */
-function structureJson({ structure, offered }: Model): object {
-  if (structure) return { mapping: structure.mapping };
-  return offered?.() ? { hint: offeredHint } : {};
-}
-
 /** What lies in the file and the folder beside what is shown. */
 function alsoThere({ stateDicts, stateDict, extras, siblings }: InspectorModel): readonly string[] {
   const others = stateDicts.filter(({ name }) => name !== stateDict);
@@ -388,13 +383,6 @@ const shortList = (names: readonly string[]): string =>
   names.length > printedNames
     ? `${names.slice(0, printedNames).join(', ')} and ${names.length - printedNames} more`
     : names.join(', ');
-
-/** Each tensor with what it is read as, and that a file can be read so. */
-function structureLines({ structure, offered }: Model): readonly string[] {
-  if (!structure) return offered?.() ? [`  hint: ${offeredHint}`] : [];
-  const width = Math.max(0, ...structure.mapping.map(({ name }) => name.length));
-  return structure.mapping.map(({ name, as }) => `  ⚠ ${name.padEnd(width)}  read as ${as}`);
-}
 
 /**
  * What `vitrine inspect` prints for people: header, evidence, what is assumed and what is left
@@ -424,8 +412,8 @@ export function inspectionText(model: Model): string {
     ),
     ...(view.candidates.length > 0 ? [`  Same names and shapes: ${view.candidates.join(', ')}`] : []),
     ...alsoThere(view).map((line) => `  also ${line}`),
+    ...structureLines(model).map((line) => `  ${line}`),
     ...(view.unused.length > 0 ? [`  unused: ${shortList(view.unused)}`] : []),
-    ...structureLines(model),
     ...view.warnings.map((line) => `  warning: ${line}`),
     '',
   ].join('\n');

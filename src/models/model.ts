@@ -114,7 +114,7 @@ function modelOf({ part, ...understood }: Understood, at: Model['at']): Model {
 export function understand(checkpoint: Checkpoint, settings: Settings = {}): Model {
   const { assume, stateDict } = settings;
   const file = stateDict === undefined ? checkpoint : selectStateDict(checkpoint, stateDict);
-  const structure = structureOf(file, settings);
+  const structure = structureOf(file, settings, Object.keys(assume ?? {}));
   const chosen = structure ? renamed(file, structure.mapping) : file;
   return modelAtSizes((imageSize) => {
     const found = recognise(chosen, { assume, imageSize });

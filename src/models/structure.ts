@@ -1,13 +1,16 @@
 import type { Checkpoint } from '../checkpoint/checkpoint';
+import type { Tensor } from '../checkpoint/tensors';
 import { recognise } from '../architectures/recognise/recognise';
 import { renamed, type Mapping } from '../architectures/recognise/structure/mapping';
-import { doubtsOf, readStructure } from '../architectures/recognise/structure/read';
+import { doubtsOf, readStructure, type Candidate } from '../architectures/recognise/structure/read';
 
 /** What a file is read as whose names no library uses. */
 export interface Structure {
   /** The file under its own names. */
   readonly file: Checkpoint;
   readonly mapping: Mapping;
+  /** What the file is read as, `ViT-B/16 (Vision Transformer)`; undefined if a mapping was given. */
+  readonly title?: string;
   /** Whose names they are; undefined if somebody gave the mapping. */
   readonly layout?: string;
   /** Titles of other models that the shapes fit as well. */
@@ -26,31 +29,33 @@ export interface Naming {
 
 /**
  * What a file is read as that is not known by its names; undefined if it is known, or is not to be
- * read so. Throws if a mapping does not go with the file.
+ * read so. `assumed` are hyper-parameters that the user sets. Throws if a mapping does not go with
+ * the file.
  */
-export function structureOf(file: Checkpoint, { byStructure, mapping }: Naming): Structure | undefined {
+export function structureOf(
+  file: Checkpoint,
+  { byStructure, mapping }: Naming,
+  assumed: readonly string[] = [],
+): Structure | undefined {
   if (mapping) {
     renamed(file, mapping);
     return { file, mapping, others: [], doubts: doubtsOf(mapping, file.selected.tensors) };
   }
-  return byStructure === true && recognise(file).family === null ? offeredStructure(file) : undefined;
+  return byStructure === true && recognise(file).family === null
+    ? offeredStructure(file, assumed)
+    : undefined;
 }
 
 /** What an unknown file could be read as, to be confirmed; undefined if no family fits. */
-export function offeredStructure(file: Checkpoint): Structure | undefined {
-  const reading = readStructure(file);
+export function offeredStructure(file: Checkpoint, assumed: readonly string[] = []): Structure | undefined {
+  const reading = readStructure(file, assumed);
   if (!reading) return undefined;
   const { mapping, layout, others, doubts } = reading;
-  return { file, mapping, layout, others: others.map(titleOf), doubts };
+  const told = others.map((other) => `${titleOf(other)}, as ${other.layout}`);
+  return { file, mapping, title: titleOf(reading), layout, others: told, doubts };
 }
 
-const titleOf = ({
-  recognition,
-  layout,
-}: {
-  recognition: { title: string; familyTitle: string };
-  layout: string;
-}): string => `${recognition.title} (${recognition.familyTitle}; ${layout})`;
+const titleOf = ({ recognition: { title, familyTitle } }: Candidate): string => `${title} (${familyTitle})`;
 
 /** What can be done with a file that `offeredStructure` reads. */
 export const offeredHint =
@@ -74,3 +79,12 @@ export function structureWarnings({ mapping, layout, others, doubts }: Structure
       : []),
   ];
 }
+
+/** Tensors as the file names them: what is remembered of a file is remembered under these. */
+export const ownTensors = ({
+  structure,
+  checkpoint,
+}: {
+  readonly structure?: Structure;
+  readonly checkpoint: Checkpoint;
+}): readonly Tensor[] => (structure?.file ?? checkpoint).selected.tensors;

@@ -19,6 +19,32 @@ export interface EvidenceView {
   readonly choices?: readonly string[];
 }
 
+/** A tensor of a file whose names say nothing, and what it is read as. */
+export interface MappedTensor {
+  /** In the file. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** What a known library would call it: `blocks.0.attn.qkv.weight`. */
+  readonly as: string;
+  /** In words: `queries, keys and values of block 0`; empty if there are none for it. */
+  readonly role: string;
+}
+
+/** What a file is read as by the shapes and order of its tensors, to be confirmed name by name. */
+export interface StructureView {
+  /** The user confirmed it; else it is offered, and nothing is counted or run by it. */
+  readonly confirmed: boolean;
+  /** `ViT-B/16 (Vision Transformer)`; empty if the user changed the mapping. */
+  readonly title: string;
+  /** Whose names they are: `timm vision_transformer, in the order of its modules`; or empty. */
+  readonly layout: string;
+  readonly rows: readonly MappedTensor[];
+  /** Other readings that fit the shapes as well. */
+  readonly others: readonly string[];
+  /** What nothing but the order of the file tells. */
+  readonly doubts: readonly string[];
+}
+
 /** Everything the checkpoint inspector needs for its first paint. */
 export interface InspectorModel {
   readonly fileName: string;
@@ -36,6 +62,8 @@ export interface InspectorModel {
     readonly nearest?: string;
     readonly missing: readonly string[];
   };
+  /** If names say nothing: what they are read as, or could be. */
+  readonly structure?: StructureView;
   /** Numbers of the header in order: parameters, MACs, tokens, depth, heads, labels … */
   readonly headline: readonly EvidenceView[];
   /** All hyper-parameters with their evidence. */
@@ -94,6 +122,11 @@ export interface InspectorApi {
    */
   assume(key: string, value: string | null): Promise<InspectorModel>;
   chooseStateDict(name: string): Promise<InspectorModel>;
+  /**
+   * Reads tensors under other names, or with null under their own again; remembered for files of the
+   * same header. Fails with what does not fit if no family has such a model.
+   */
+  readAs(mapping: readonly { readonly name: string; readonly as: string }[] | null): Promise<InspectorModel>;
   reload(call: CallContext): Promise<InspectorModel>;
   tensorValues(tensor: string, first: number, count: number): Promise<TensorValues>;
   complexity(imageSize: Size | null, batch: number): Promise<ComplexityReport>;

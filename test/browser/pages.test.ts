@@ -9,7 +9,22 @@ import type { ThemeName } from '../pages/themes';
 const OUTPUT = 'test/output/pages';
 
 const states: readonly (readonly [name: PageOptions['name'], cases: readonly string[]])[] = [
-  ['inspector', ['', 'sample', 'staged', 'unknown', 'training', 'restricted', 'stale', 'loading', 'error']],
+  [
+    'inspector',
+    [
+      '',
+      'sample',
+      'staged',
+      'unknown',
+      'offered',
+      'confirmed',
+      'training',
+      'restricted',
+      'stale',
+      'loading',
+      'error',
+    ],
+  ],
   ['complexity', ['', 'sample', 'staged', 'unknown']],
   [
     'image',
@@ -108,6 +123,19 @@ describe('pages', function () {
       await page.getByRole('grid', { name: 'Tensors' }).waitFor();
       await page.getByRole('img', { name: /^Histogram/ }).waitFor();
       await called(page, 'tensorValues', [['patch_embed.proj.weight', 0, 96]]);
+    }));
+
+  it('a mapping is shown, changed and confirmed name by name', () =>
+    opened({ name: 'inspector', shownCase: 'offered' }, async (page) => {
+      await page.getByRole('button', { name: 'Show Mapping' }).click();
+      const names = page.locator('.mapping-name');
+      const [first, second] = [await names.nth(2).inputValue(), await names.nth(3).inputValue()];
+      await names.nth(2).fill(second);
+      await names.nth(2).blur();
+      await holds(async () => assert.equal(await names.nth(3).inputValue(), first));
+      await page.getByRole('button', { name: 'Confirm' }).click();
+      await page.getByText('Read by structure, check').waitFor();
+      await page.getByRole('button', { name: 'Forget' }).waitFor();
     }));
 
   it('an assumed hyper-parameter is changed in place', () =>

@@ -51,8 +51,35 @@ function unknownModel(): InspectorModel {
   };
 }
 
+/** A file of random words whose shapes are those of the model, offered and confirmed. */
+function structureOf(confirmed: boolean): NonNullable<InspectorModel['structure']> {
+  const random = seeded(5);
+  const word = (): string =>
+    Array.from({ length: 9 }, () => String.fromCharCode(97 + Math.floor(26 * random()))).join('');
+  return {
+    confirmed,
+    title: `${base.title} (${base.familyTitle})`,
+    layout: 'timm vision_transformer VisionTransformer, in the order of its modules',
+    rows: base.tensors.map(({ name, shape }) => ({
+      name: word(),
+      shape,
+      as: name,
+      role: name.includes('attn.qkv.weight') ? 'queries, keys and values · block 0' : '',
+    })),
+    others: ['DINOv3 ViT-B/16 (EVA and rotary transformers), as timm eva Eva, in the order of its names'],
+    doubts: ['in blocks.0, [768]: norm1.weight, norm1.bias, attn.proj.bias, norm2.weight, norm2.bias'],
+  };
+}
+
 const cases: Readonly<Record<string, () => Promise<InspectorModel>>> = {
   unknown: async () => unknownModel(),
+  offered: async () => ({
+    ...unknownModel(),
+    tensors: base.tensors,
+    unknown: { reason: 'no known architecture has these tensor names', missing: [] },
+    structure: structureOf(false),
+  }),
+  confirmed: async () => ({ ...base, structure: structureOf(true) }),
   loading: never,
   error: async () => {
     throw failure(
@@ -116,6 +143,7 @@ const api: InspectorApi = {
     ),
   }),
   chooseStateDict: async (stateDict) => ({ ...(await open()), stateDict }),
+  readAs: async (mapping) => (mapping ? { ...base, structure: structureOf(true) } : unknownModel()),
   reload: async () => base,
   tensorValues: values,
   complexity: async (size, batch) =>

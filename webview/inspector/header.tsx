@@ -6,6 +6,7 @@ import { Banner } from '../kit/status';
 import { Icon } from '../kit/icon';
 import { Button, Dropdown, IconButton } from '../kit/toolkit';
 import { Evidence, Headline, type Assume } from './evidence';
+import { Structure, type ReadAs } from './structure';
 
 export interface HeaderProps {
   readonly model: InspectorModel;
@@ -15,6 +16,7 @@ export interface HeaderProps {
   readonly onStateDict: (name: string) => void;
   readonly onReload: () => void;
   readonly perform: (action: InspectorAction) => void;
+  readonly readAs: ReadAs;
 }
 
 export function Header(props: HeaderProps): VNode {
@@ -27,6 +29,7 @@ export function Header(props: HeaderProps): VNode {
       {props.stale && <Stale onReload={props.onReload} />}
       <Notices {...props} />
       {model.unknown && <Unknown unknown={model.unknown} />}
+      {model.structure && <Structure structure={model.structure} readAs={props.readAs} />}
       <Headline rows={model.headline} assume={assume} />
       {model.evidence.length > 0 && (
         <div>

@@ -111,6 +111,12 @@ function Loaded({ model, busy, stale, tab, onTab, load, onReload }: LoadedProps)
         assume={(key, value) => load((call) => host.call('assume', [key, value], call), 'Counted anew')}
         onStateDict={(name) => load((call) => host.call('chooseStateDict', [name], call), `${name} is shown`)}
         onReload={onReload}
+        readAs={(mapping) =>
+          load(
+            (call) => host.call('readAs', [mapping], call),
+            mapping ? 'Read by structure' : 'The mapping is forgotten',
+          )
+        }
         perform={(action) => void remote.perform(action)}
       />
       <div class="tab-bar">

@@ -1,5 +1,5 @@
-import { headerKey } from '../../checkpoint/header';
 import { EventEmitter, type Disposable } from 'vscode';
+import type { Mapping } from '../../architectures/recognise/structure/mapping';
 import type { Model } from '../../models/model';
 import type { OpenedCheckpoint, OpenedModel } from '../../models/openedModels';
 import { Disposables } from '../disposables';
@@ -74,20 +74,38 @@ export class CheckpointDocument implements Disposable {
    */
   async assume(key: string, value: string | null): Promise<Model> {
     const { file, opened } = await this.loaded();
-    const header = headerKey(opened.model.checkpoint.selected.tensors);
+    const { headerOf, settleAs } = await opening();
+    const header = headerOf(opened.model);
     const { [key]: _, ...others } = this.memory.assumptions(header);
-    const next = value === null ? others : { ...others, [key]: value };
-    const { settleAssuming } = await opening();
-    const settled = settleAssuming(file, this.memory.stateDict(this.path), next);
-    await this.memory.setAssumptions(header, next);
+    const assumptions = value === null ? others : { ...others, [key]: value };
+    const mapping = this.memory.mapping(header);
+    const stateDict = this.memory.stateDict(this.path);
+    const settled = settleAs(file, { stateDict, assumptions, mapping });
+    await this.memory.setAssumptions(header, assumptions);
+    return this.replace({ file, opened: settled });
+  }
+
+  /**
+   * Reads tensors under names that the user confirmed, or with null under their own again; what was
+   * assumed of the model before is forgotten. Throws if no family has such a model, and keeps what
+   * was confirmed before.
+   */
+  async readAs(mapping: Mapping | null): Promise<Model> {
+    const { file, opened } = await this.loaded();
+    const { headerOf, settleAs, settleMapped } = await opening();
+    const stateDict = this.memory.stateDict(this.path);
+    const settled = mapping ? settleMapped(file, { stateDict, mapping }) : settleAs(file, { stateDict });
+    const header = headerOf(opened.model);
+    await this.memory.setAssumptions(header, {});
+    await this.memory.setMapping(header, mapping ?? undefined);
     return this.replace({ file, opened: settled });
   }
 
   /** Shows another of the file's state dicts. */
   async chooseStateDict(name: string): Promise<Model> {
     const { file } = await this.loaded();
-    const { settleAssuming, settleRemembered } = await opening();
-    settleAssuming(file, name, {});
+    const { settleAs, settleRemembered } = await opening();
+    settleAs(file, { stateDict: name });
     await this.memory.chooseStateDict(this.path, name);
     return this.replace({ file, opened: await settleRemembered(file, this.memory) });
   }

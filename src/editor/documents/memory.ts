@@ -1,5 +1,6 @@
 import type { Memento } from 'vscode';
 import type { ConfigValue } from '../../architectures/family';
+import type { Mapping } from '../../architectures/recognise/structure/mapping';
 import { parseValue } from '../../architectures/valueText';
 
 /** Assumed hyper-parameters by key, as the user typed them: `heads` `6`. */
@@ -26,6 +27,15 @@ export class WorkspaceMemory {
   async setAssumptions(header: string, assumptions: Assumptions): Promise<void> {
     const isEmpty = Object.keys(assumptions).length === 0;
     await this.state.update(`assumptions.${header}`, isEmpty ? undefined : assumptions);
+  }
+
+  /** What the user confirmed that tensors are read as, for files with this header. */
+  mapping(header: string): Mapping | undefined {
+    return this.state.get<Mapping>(`mapping.${header}`);
+  }
+
+  async setMapping(header: string, mapping: Mapping | undefined): Promise<void> {
+    await this.state.update(`mapping.${header}`, mapping);
   }
 
   /** The state dict the user chose in a file that holds several. */

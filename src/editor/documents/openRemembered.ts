@@ -1,39 +1,84 @@
 import { headerKey } from '../../checkpoint/header';
+import type { Mapping } from '../../architectures/recognise/structure/mapping';
+import type { Model } from '../../models/model';
 import type { OpenedCheckpoint, OpenedModel } from '../../models/openedModels';
+import { ownTensors } from '../../models/structure';
 import { valuesOf, type Assumptions, type WorkspaceMemory } from './memory';
 
 export { openOnce } from '../../models/openedModels';
 
-/**
- * Settles a checkpoint with hyper-parameters as the user typed them, without reading it. Throws if
- * one of them, or the state dict, does not fit the file.
- */
-export function settleAssuming(
-  opened: OpenedCheckpoint,
-  stateDict: string | undefined,
-  assumptions: Assumptions,
-): OpenedModel {
-  return opened.settle({ stateDict, assume: valuesOf(assumptions) });
+/** What is remembered of a model is remembered under its header, with the file's own names. */
+export const headerOf = (model: Model): string => headerKey(ownTensors(model));
+
+/** What a person told of a checkpoint. */
+interface Told {
+  readonly stateDict?: string;
+  readonly assumptions?: Assumptions;
+  readonly mapping?: Mapping;
 }
 
 /**
- * Settles a checkpoint as the user left it: the state dict that was chosen, with what was set for
- * its header. What no longer fits the file is forgotten, because a file that cannot be opened
- * offers no place to take it back.
+ * Settles a checkpoint with what a person told of it, without reading it. Throws if a
+ * hyper-parameter, the state dict or the mapping does not fit the file.
+ */
+export function settleAs(
+  opened: OpenedCheckpoint,
+  { stateDict, assumptions = {}, mapping }: Told,
+): OpenedModel {
+  const named = { ...(stateDict !== undefined && { stateDict }), ...(mapping && { mapping }) };
+  const isEmpty = Object.keys(assumptions).length === 0;
+  return opened.settle(isEmpty ? named : { ...named, assume: valuesOf(assumptions) });
+}
+
+/**
+ * Settles a checkpoint under names that a person confirmed. Throws with what does not fit if no
+ * family has such a model.
+ */
+export function settleMapped(opened: OpenedCheckpoint, told: Told): OpenedModel {
+  const settled = settleAs(opened, told);
+  const { recognition } = settled.model;
+  if (recognition.family === null)
+    throw new Error(`Under these names the file is not known: ${recognition.reason}.`);
+  return settled;
+}
+
+/**
+ * Settles a checkpoint as the user left it: the state dict that was chosen, with the names that were
+ * confirmed and what was set for its header. What no longer fits the file is forgotten, because a
+ * file that cannot be opened offers no place to take it back.
  */
 export async function settleRemembered(
   opened: OpenedCheckpoint,
   memory: WorkspaceMemory,
 ): Promise<OpenedModel> {
   const chosen = await settleChosen(opened, memory);
-  const header = headerKey(chosen.model.checkpoint.selected.tensors);
-  const assumptions = memory.assumptions(header);
-  if (Object.keys(assumptions).length === 0) return chosen;
+  const header = headerOf(chosen.model);
+  const stateDict = memory.stateDict(opened.path);
+  const [mapping, assumptions] = [memory.mapping(header), memory.assumptions(header)];
+  const named = await attempt(
+    () => (mapping ? settleMapped(opened, { stateDict, mapping }) : chosen),
+    async () => {
+      await memory.setMapping(header, undefined);
+      return chosen;
+    },
+  );
+  return attempt(
+    () =>
+      Object.keys(assumptions).length === 0
+        ? named
+        : settleAs(opened, { stateDict, assumptions, ...(named !== chosen && { mapping }) }),
+    async () => {
+      await memory.setAssumptions(header, {});
+      return named;
+    },
+  );
+}
+
+async function attempt<T>(settle: () => T, otherwise: () => Promise<T>): Promise<T> {
   try {
-    return settleAssuming(opened, memory.stateDict(opened.path), assumptions);
+    return settle();
   } catch {
-    await memory.setAssumptions(header, {});
-    return chosen;
+    return otherwise();
   }
 }
 

@@ -1,6 +1,7 @@
 import { headerKey } from '../../checkpoint/header';
 import { commands, Uri, workspace, type Disposable, type Webview } from 'vscode';
 import type { Model } from '../../models/model';
+import { ownTensors } from '../../models/structure';
 import type {
   InspectorAction,
   InspectorApi,
@@ -65,6 +66,7 @@ function createApi(document: CheckpointDocument, services: InspectorServices): I
     open: async ({ signal }) => viewOf(await document.model(signal), services),
     assume: async (key, value) => viewOf(await document.assume(key, value), services),
     chooseStateDict: async (name) => viewOf(await document.chooseStateDict(name), services),
+    readAs: async (mapping) => viewOf(await document.readAs(mapping), services),
     reload: async ({ signal }) => viewOf(await document.reload(signal), services),
     tensorValues: async (tensor, first, count) =>
       (await analysis()).tensorValues(await document.model(), tensor, first, count),
@@ -87,6 +89,6 @@ const analysis = () => import('../analysis');
 
 async function viewOf(model: Model, { memory }: InspectorServices): Promise<InspectorModel> {
   const { inspect } = await analysis();
-  const assumptions = memory.assumptions(headerKey(model.checkpoint.selected.tensors));
+  const assumptions = memory.assumptions(headerKey(ownTensors(model)));
   return inspect(model, assumptions, workspace.isTrusted ? '' : restricted);
 }

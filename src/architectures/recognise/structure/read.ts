@@ -31,8 +31,20 @@ const mostTried = 24;
 const readable = (tensors: readonly Tensor[]): readonly Tensor[] =>
   tensors.filter(({ dtype }) => !isBuffer({ name: '', dtype }));
 
+const normWeight = /(?:norm|ln)[^./]*[./](?:weight|scale)$/;
+
+/** Whether some norms have a bias and others none, which few models mix. */
+function mixesNorms(names: readonly string[]): boolean {
+  const held = new Set(names);
+  const norms = names.filter((name) => normWeight.test(name));
+  const biased = norms.filter((name) => held.has(name.replace(/(?:weight|scale)$/, 'bias')));
+  return biased.length > 0 && biased.length < norms.length;
+}
+
+const unusual = ({ apart, names }: Match): number => apart + Number(mixesNorms(names));
+
 const likelierFirst = (left: Match, right: Match): number =>
-  left.apart - right.apart || right.published - left.published;
+  unusual(left) - unusual(right) || right.published - left.published;
 
 /** What the names make of the file; undefined if no family has such a model. */
 function recognised(checkpoint: Checkpoint, mapping: Mapping): Known | undefined {
@@ -69,7 +81,7 @@ function distinct(matches: readonly Match[]): readonly Match[] {
 }
 
 /** Every reading that a family's graph can be written of, each once, the likeliest first. */
-function candidates(checkpoint: Checkpoint): readonly Candidate[] {
+function candidates(checkpoint: Checkpoint, assumed: readonly string[]): readonly Candidate[] {
   const tensors = readable(checkpoint.selected.tensors);
   if (tensors.length === 0 || tensors.length > mostTensors) return [];
   const shapes = tensors.map(({ shape }) => shape);
@@ -80,7 +92,7 @@ function candidates(checkpoint: Checkpoint): readonly Candidate[] {
   for (const { layout, names } of distinct(matches).slice(0, mostTried)) {
     const mapping = tensors.map(({ name }, index) => ({ name, as: names[index] ?? name }));
     const recognition = recognised(checkpoint, mapping);
-    if (!recognition) continue;
+    if (!recognition || assumed.some((key) => !recognition.assumable.includes(key))) continue;
     const candidate = { mapping, layout: `${layout.title}, ${orders[layout.order]}`, recognition };
     const means = meaning(candidate);
     if (!found.has(means)) found.set(means, candidate);
@@ -126,9 +138,14 @@ export function doubtsOf(mapping: Mapping, tensors: readonly Tensor[]): readonly
  * Reads a file by the shapes of its tensors and their order alone, whatever they are called: as one
  * of the layouts in which libraries write their models, if a family's graph can be written of it.
  * Undefined if there is none.
+ *
+ * @param assumed hyper-parameters that the user sets: only models that have them are meant
  */
-export function readStructure(checkpoint: Checkpoint): Reading | undefined {
-  const [likeliest, ...others] = candidates(checkpoint);
+export function readStructure(
+  checkpoint: Checkpoint,
+  assumed: readonly string[] = [],
+): Reading | undefined {
+  const [likeliest, ...others] = candidates(checkpoint, assumed);
   if (!likeliest) return undefined;
   return {
     ...likeliest,
