@@ -13,7 +13,61 @@ import { checkpointPath, readCases, type Case } from '../support/cases';
 import { scrambled } from '../support/scrambled';
 
 /** Golden cases of families that are read by structure: one of each kind of names and parts. */
-const readBy = (process.env.STRUCTURE_CASES ?? '').split(',');
+const readBy: readonly string[] = [
+  'vit-timm-safetensors',
+  'vit-transformers-safetensors',
+  'vit-torchvision-pth',
+  'deit-distilled-original-pth',
+  'deit-distilled-transformers-safetensors',
+  'deit3-timm-hub-safetensors',
+  'dino-original-pth',
+  'dinov2-transformers-safetensors',
+  'dinov2-registers-transformers-safetensors',
+  'dinov2-reg4-swiglu-timm-hub-safetensors',
+  'vit-reg4-cls-timm-safetensors',
+  'vit-reg4-gap-timm-safetensors',
+  'clip-vision-transformers-safetensors',
+  'clip-vit-timm-safetensors',
+  'siglip-vision-transformers-safetensors',
+  'siglip-timm-safetensors',
+  'vit-msn-transformers-safetensors',
+  'beit-original-pth',
+  'beit-timm-safetensors',
+  'beit-transformers-safetensors',
+  'eva-giant-timm-safetensors',
+  'eva02-base-timm-hub-safetensors',
+  'dinov3-transformers-safetensors',
+  'vit-aimv2-timm-hub-safetensors',
+  'vit-beit3-timm-hub-safetensors',
+  'vit-parallel-things-timm-safetensors',
+  'vit-diff-timm-hub-safetensors',
+  'vit-post-norm-timm-hub-safetensors',
+  'vit-relpos-timm-hub-safetensors',
+  'samvit-timm-safetensors',
+  'sam-vision-transformers-safetensors',
+  'cait-timm-safetensors',
+  'convit-timm-hub-safetensors',
+  'swin-timm-safetensors',
+  'swin-transformers-safetensors',
+  'swinv2-timm-safetensors',
+  'pvtv2-original-pth',
+  'segformer-original-pth',
+  'twins-svt-timm-safetensors',
+  'pit-timm-safetensors',
+  'nest-timm-safetensors',
+  'davit-original-pth',
+  'mvitv2-timm-safetensors',
+  'levit-timm-hub-safetensors',
+  'tiny-vit-timm-hub-safetensors',
+  'convformer-timm-safetensors',
+  'pe-core-timm-hub-safetensors',
+  'naflexvit-gap-timm-hub-safetensors',
+  'hybrid-stem-timm-safetensors',
+  'fastvit-t-timm-hub-safetensors',
+  'xcit-timm-hub-safetensors',
+  'timm-training-checkpoint',
+  'pth-zip',
+];
 
 async function values({ folder }: Case, name: string): Promise<TensorData> {
   const { selected } = await openCheckpoint(join(folder, 'reference.safetensors'));
@@ -55,7 +109,11 @@ async function run(golden: Case, model: Model): Promise<Readonly<Record<string, 
 }
 
 describe('golden cases whose names are random words, read by structure', () => {
-  for (const golden of readCases().filter(({ id }) => readBy.includes(id)))
+  const cases = readCases().filter(({ id }) => readBy.includes(id));
+
+  it('are as many as are listed', () => assert.equal(cases.length, readBy.length));
+
+  for (const golden of cases)
     it(golden.id, async () => {
       const model = await readByStructure(golden);
       assert.deepEqual(

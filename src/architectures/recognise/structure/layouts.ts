@@ -157,14 +157,16 @@ function publishedOf({ items }: Sequence, written: WrittenLayout[2]): readonly P
   }));
 }
 
-function layoutsOf([title, items, published]: WrittenLayout): readonly Layout[] {
+/** A row of the table in the order of the modules, and sorted by name. */
+export function layoutsOf([title, items, published]: WrittenLayout): readonly [module: Layout, name: Layout] {
   const parts = publishedOf(sequenceOf(items, 'module'), published);
-  return (['module', 'name'] as const).map((order) => ({
+  const inOrder = (order: Order): Layout => ({
     title,
     order,
     sequence: sequenceOf(items, order),
     published: parts,
-  }));
+  });
+  return [inOrder('module'), inOrder('name')];
 }
 
 /** Optional items that models have together or not at all: the modules of an attention pooling. */

@@ -49,4 +49,15 @@ describe('WorkspaceMemory', () => {
     await memory.setAssumptions('a', {});
     assert.deepEqual(store.keys(), []);
   });
+
+  it('keeps confirmed names by header, until they are forgotten', async () => {
+    const store = createStore();
+    const memory = new WorkspaceMemory(store);
+    const mapping = [{ name: 'x', as: 'cls_token' }];
+    await memory.setMapping('a', mapping);
+    assert.deepEqual(memory.mapping('a'), mapping);
+    assert.equal(memory.mapping('b'), undefined);
+    await memory.setMapping('a', undefined);
+    assert.deepEqual(store.keys(), []);
+  });
 });
