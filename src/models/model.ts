@@ -52,7 +52,7 @@ export interface Model {
   readonly counts: ParameterCounts;
   /** Names of tensors that no operator reads. */
   readonly unused: readonly string[];
-  /** How names were read that say nothing; `checkpoint` has the tensors under those of a library. */
+  /** How names were read that say nothing; in `checkpoint` tensors have those of a library. */
   readonly structure?: Structure;
   /** What a file that is not known may be read as, to be confirmed; asked for when it is shown. */
   readonly offered?: () => Structure | undefined;

@@ -9,7 +9,7 @@ export interface Structure {
   /** The file under its own names. */
   readonly file: Checkpoint;
   readonly mapping: Mapping;
-  /** What the file is read as, `ViT-B/16 (Vision Transformer)`; undefined if a mapping was given. */
+  /** What it is read as, `ViT-B/16 (Vision Transformer)`; undefined if a mapping was given. */
   readonly title?: string;
   /** Whose names they are; undefined if somebody gave the mapping. */
   readonly layout?: string;

@@ -123,8 +123,8 @@ export interface InspectorApi {
   assume(key: string, value: string | null): Promise<InspectorModel>;
   chooseStateDict(name: string): Promise<InspectorModel>;
   /**
-   * Reads tensors under other names, or with null under their own again; remembered for files of the
-   * same header. Fails with what does not fit if no family has such a model.
+   * Reads tensors under other names, or with null under their own again; remembered for files of
+   * the same header. Fails with what does not fit if no family has such a model.
    */
   readAs(mapping: readonly { readonly name: string; readonly as: string }[] | null): Promise<InspectorModel>;
   reload(call: CallContext): Promise<InspectorModel>;

@@ -7,7 +7,7 @@ export type Words = 'flat' | 'dotted';
 
 const letters = 'abcdefghijklmnopqrstuvwxyz';
 
-/** A checkpoint with random words for names, the tensors in the file's order; the same for a seed. */
+/** A checkpoint with random words for names, in the file's order; the same for a seed. */
 export function scrambled(checkpoint: Checkpoint, words: Words = 'flat', seed = 1): Checkpoint {
   const random = seeded(seed);
   const word = (): string =>

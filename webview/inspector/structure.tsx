@@ -2,7 +2,6 @@ import type { VNode } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import type { MappedTensor, StructureView } from '../../src/protocol/inspector';
 import { formatShape } from '../../src/domain/units';
-import { Icon } from '../kit/icon';
 import { Banner } from '../kit/status';
 import { Button } from '../kit/toolkit';
 import { changed, edited, type Edits } from './mappingEdits';
@@ -39,7 +38,7 @@ export function Structure({ structure, readAs }: StructureProps): VNode | null {
             <Button expanded={open} onClick={() => setOpen(!open)}>
               {open ? 'Hide Mapping' : 'Show Mapping'}
             </Button>
-            {(!structure.confirmed || edits.size > 0) && (
+            {open && (!structure.confirmed || edits.size > 0) && (
               <Button primary onClick={confirm}>
                 Confirm
               </Button>
@@ -54,8 +53,8 @@ export function Structure({ structure, readAs }: StructureProps): VNode | null {
           <>Read by structure, check: the names say nothing, the tensors are read {title}.</>
         ) : (
           <>
-            The names say nothing, but the file can be read by its structure {title}. Check the mapping and
-            confirm it; nothing is counted or run before.
+            The names say nothing, but the file can be read by its structure {title}. Look at the mapping
+            and confirm it; nothing is counted or run before.
           </>
         )}
       </Banner>
@@ -63,6 +62,9 @@ export function Structure({ structure, readAs }: StructureProps): VNode | null {
     </section>
   );
 }
+
+/** Marks what a person has to look at. */
+const Check = (): VNode => <span class="assumed-mark codicon codicon-warning" aria-hidden="true" />;
 
 interface MappingProps {
   readonly structure: StructureView;
@@ -80,13 +82,13 @@ function Mapping({ structure, edits, onEdit }: MappingProps): VNode {
       {layout && <p class="quiet">Names of {layout}.</p>}
       {others.length > 0 && (
         <p>
-          <Icon name="warning" /> The same shapes also fit: {others.join('; ')}.
+          <Check /> The same shapes also fit: {others.join('; ')}.
         </p>
       )}
       {doubts.length > 0 && (
         <div>
           <p>
-            <Icon name="warning" /> Told by the order of the file alone, since the shapes are equal:
+            <Check /> Told by the order of the file alone, since the shapes are equal:
           </p>
           <ul class="doubts">
             {doubts.map((doubt) => (

@@ -43,9 +43,9 @@ export function settleMapped(opened: OpenedCheckpoint, told: Told): OpenedModel 
 }
 
 /**
- * Settles a checkpoint as the user left it: the state dict that was chosen, with the names that were
- * confirmed and what was set for its header. What no longer fits the file is forgotten, because a
- * file that cannot be opened offers no place to take it back.
+ * Settles a checkpoint as the user left it: the state dict that was chosen, with the names that
+ * were confirmed and what was set for its header. What no longer fits the file is forgotten,
+ * because a file that cannot be opened offers no place to take it back.
  */
 export async function settleRemembered(
   opened: OpenedCheckpoint,

@@ -1,8 +1,9 @@
 import { table } from './table';
 
 /**
- * A tensor of a layout. `spec` has a character for each of its axes: `1`, `+` (more than 1), `f` (few: 2 to 16), `d` (as long as the first
- * vector or the input of the first matrix of the block), `t` (three times that), `*` (any length).
+ * A tensor of a layout. `spec` has a character for each of its axes: `1`, `+` (more than 1), `f`
+ * (few: 2 to 16), `d` (as long as the first vector or the input of the first matrix of the block),
+ * `t` (three times that), `*` (any length).
  */
 export interface Leaf {
   readonly name: string;
@@ -33,7 +34,7 @@ export interface Sequence {
    * last, `m` never last.
    */
   readonly standing: string;
-  /** Place of the tensor that the lengths `d` and `t` are taken from, if no list stands before it. */
+  /** Place of the tensor that `d` and `t` are measured by, if no list stands before it. */
   readonly measured: number | undefined;
 }
 

@@ -27,7 +27,7 @@ interface Entry {
   readonly shape: readonly number[];
 }
 
-/** A model's tensors as items: lists, whose names end in `#`, and modules with what members hold. */
+/** A model's tensors as items: lists, whose names end in `#`, modules, and what they hold. */
 type Built =
   | { readonly leaf: string; readonly shape: readonly number[] }
   | { readonly list: string; readonly members: readonly (readonly Built[])[] };
@@ -188,7 +188,7 @@ const table = /pos/;
 /** Tensors whose lengths are the width of their block by rule, not by chance. */
 const byWidth = /(?:weight|bias|gamma(?:_\d)?|lambda1|kernel|scale)$/;
 
-/** Triples are told of fused projections alone: hidden layers may be three times as wide by chance. */
+/** Triples are told of fused projections alone: hidden layers may be as wide by chance. */
 const fused = /qkv|in_proj/;
 
 function axesOf(name: string, shape: readonly number[], measure: number): readonly Axis[] {

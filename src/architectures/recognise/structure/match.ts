@@ -96,7 +96,7 @@ function fits(spec: string, shape: Shape, measure: number | undefined): boolean 
 const arePaired = (left: Shape, right: Shape): boolean =>
   (left.length !== 1 && right.length !== 1) || left[0] === right[0];
 
-/** The length that a block is measured by: of a vector, of a matrix' input, of a kernel's output. */
+/** The length that a block is measured by: a vector's, a matrix' input's, a kernel's output's. */
 const measureOf = (shape: Shape): number | undefined => (shape.length === 4 ? shape[0] : shape.at(-1));
 
 /** A search for the ways in which shapes, one after the other, are those of a sequence. */
