@@ -8,17 +8,11 @@ import {
   offeredHint,
   offeredStructure,
   structureOf,
-  structureWarnings,
+  readByStructure,
   type Naming,
   type Structure,
 } from './structure';
-import {
-  buildGraph,
-  countParameters,
-  isBeside,
-  recognise,
-  type Known,
-} from '../architectures/recognise/recognise';
+import { buildGraph, countParameters, isBeside, recognise } from '../architectures/recognise/recognise';
 import { renamed } from '../architectures/recognise/structure/mapping';
 
 /** What the user asked of a checkpoint, beside its file. */
@@ -118,7 +112,7 @@ export function understand(checkpoint: Checkpoint, settings: Settings = {}): Mod
   const chosen = structure ? renamed(file, structure.mapping) : file;
   return modelAtSizes((imageSize) => {
     const found = recognise(chosen, { assume, imageSize });
-    const recognition = structure && found.family !== null ? withWarnings(found, structure) : found;
+    const recognition = structure && found.family !== null ? readByStructure(found, structure) : found;
     const counts = countParameters(chosen, recognition);
     const read = { checkpoint: chosen, recognition, counts, ...(structure && { structure }) };
     if (recognition.family === null)
@@ -135,11 +129,6 @@ export function understand(checkpoint: Checkpoint, settings: Settings = {}): Mod
     };
   });
 }
-
-const withWarnings = (recognition: Known, structure: Structure): Known => ({
-  ...recognition,
-  warnings: [...structureWarnings(structure), ...recognition.warnings],
-});
 
 /** Asks once, when the answer is first needed. */
 function once<T>(ask: () => T): () => T {

@@ -1,6 +1,6 @@
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import type { Tensor } from '../checkpoint/tensors';
-import { recognise } from '../architectures/recognise/recognise';
+import { recognise, type Known } from '../architectures/recognise/recognise';
 import { renamed, type Mapping } from '../architectures/recognise/structure/mapping';
 import { doubtsOf, readStructure, type Candidate } from '../architectures/recognise/structure/read';
 
@@ -61,16 +61,34 @@ const titleOf = ({ recognition: { title, familyTitle } }: Candidate): string => 
 export const offeredHint =
   'its structure can be read: confirm it in the inspector, or use --by-structure (inspect --by-structure shows it)';
 
+/** Sources of values that hold for a library's models: whether this is one, nobody has said. */
+const byLibrary = /, as .+ builds |^default of |^as .+ does$/;
+
+/** A model that was read by structure: with warnings, and ⚠ at what follows from the names given. */
+export const readByStructure = (recognition: Known, structure: Structure): Known => ({
+  ...recognition,
+  evidence: Object.fromEntries(
+    Object.entries(recognition.evidence).map(([key, found]) => [
+      key,
+      byLibrary.test(found.source)
+        ? { ...found, assumed: true, source: `${found.source}; the names were read by structure` }
+        : found,
+    ]),
+  ),
+  warnings: [...structureWarnings(structure), ...recognition.warnings],
+});
+
 /** Other readings that a warning names. */
 const named = 3;
 
 /** Warnings of a model that was read by structure. */
-export function structureWarnings({ mapping, layout, others, doubts }: Structure): readonly string[] {
+function structureWarnings({ mapping, layout, others, doubts }: Structure): readonly string[] {
   const source = layout === undefined ? 'by the mapping that was given' : `as ${layout}`;
   const rest = others.length - named;
   const more = rest > 0 ? ` and ${rest} more` : '';
   return [
     `Read by structure, check: the names of ${mapping.length} tensors say nothing, their shapes and order were read ${source}.`,
+    'Neither shapes nor order tell heads, activation, norm ε, pooling, or whether norms stand before their layers; what is assumed is marked.',
     ...(others.length > 0
       ? [`Other readings fit the same shapes: ${others.slice(0, named).join('; ')}${more}.`]
       : []),

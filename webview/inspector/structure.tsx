@@ -53,8 +53,8 @@ export function Structure({ structure, readAs }: StructureProps): VNode | null {
           <>Read by structure, check: the names say nothing, the tensors are read {title}.</>
         ) : (
           <>
-            The names say nothing, but the file can be read by its structure {title}. Look at the mapping
-            and confirm it; nothing is counted or run before.
+            The names say nothing, but the file can be read by its structure {title}. Look at the mapping and
+            confirm it; nothing is counted or run before.
           </>
         )}
       </Banner>

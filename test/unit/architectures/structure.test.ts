@@ -152,6 +152,72 @@ describe('a file whose names say nothing', () => {
   });
 });
 
+/** A file's tensors by what is left of their names, in an order of its writer's own. */
+function inOrder(checkpoint: Checkpoint, names: readonly string[]): Checkpoint {
+  const tensors = names.flatMap((name) =>
+    checkpoint.selected.tensors.filter((tensor) => tensor.name === name),
+  );
+  assert.equal(tensors.length, checkpoint.selected.tensors.length);
+  return { ...checkpoint, selected: { ...checkpoint.selected, tensors } };
+}
+
+describe('a transformer that somebody wrote', () => {
+  const pair = (name: string): readonly string[] => [`${name}.weight`, `${name}.bias`];
+  const written: readonly (readonly [what: string, id: string, names: readonly string[]])[] = [
+    [
+      'with positions first, attention before both norms',
+      'vit-timm-safetensors',
+      [
+        'pos_embed',
+        'cls_token',
+        ...pair('patch_embed.proj'),
+        ...[0, 1, 2].flatMap((index) =>
+          ['attn.qkv', 'attn.proj', 'norm1', 'norm2', 'mlp.fc1', 'mlp.fc2'].flatMap((part) =>
+            pair(`blocks.${index}.${part}`),
+          ),
+        ),
+        ...pair('norm'),
+        ...pair('head'),
+      ],
+    ],
+    [
+      'with the MLP before both norms and queries, keys and values apart',
+      'vit-transformers-safetensors',
+      [
+        ...pair('vit.embeddings.patch_embeddings.projection'),
+        'vit.embeddings.cls_token',
+        'vit.embeddings.position_embeddings',
+        ...[0, 1, 2].flatMap((index) =>
+          [
+            'attention.attention.query',
+            'attention.attention.key',
+            'attention.attention.value',
+            'attention.output.dense',
+            'intermediate.dense',
+            'output.dense',
+            'layernorm_before',
+            'layernorm_after',
+          ].flatMap((part) => pair(`vit.encoder.layer.${index}.${part}`)),
+        ),
+        ...pair('vit.layernorm'),
+        ...pair('classifier'),
+      ],
+    ],
+  ];
+  for (const [what, id, names] of written)
+    it(`${what}, is read in its own order`, async () => {
+      const file = inOrder(await openCheckpoint(checkpointPath(golden(id))), names);
+      const model = understand(scrambled(file), { byStructure: true });
+      assert.deepEqual([...readAs(model).values()], names);
+    });
+
+  it('has ⚠ at what a library would have told', async () => {
+    const { recognition } = understand(await opened('vit-timm-safetensors'), { byStructure: true });
+    assert(recognition.family !== null);
+    assert.equal(recognition.evidence['norm_order']?.assumed, true);
+  });
+});
+
 describe('a mapping', () => {
   it('says what tensors are instead of their names, changed ones too', async () => {
     const checkpoint = await opened('vit-transformers-safetensors');

@@ -1,3 +1,4 @@
+import { ownOrders } from './ownOrders';
 import { table } from './table';
 
 /**
@@ -214,6 +215,6 @@ let parsed: readonly Layout[] | undefined;
 export function layouts(): readonly Layout[] {
   if (parsed) return parsed;
   const written = JSON.parse(table) as readonly WrittenLayout[];
-  parsed = written.flatMap(layoutsOf);
+  parsed = [...written.flatMap(layoutsOf), ...ownOrders.map((row) => layoutsOf(row)[0])];
   return parsed;
 }

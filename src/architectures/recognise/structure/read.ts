@@ -141,10 +141,7 @@ export function doubtsOf(mapping: Mapping, tensors: readonly Tensor[]): readonly
  *
  * @param assumed hyper-parameters that the user sets: only models that have them are meant
  */
-export function readStructure(
-  checkpoint: Checkpoint,
-  assumed: readonly string[] = [],
-): Reading | undefined {
+export function readStructure(checkpoint: Checkpoint, assumed: readonly string[] = []): Reading | undefined {
   const [likeliest, ...others] = candidates(checkpoint, assumed);
   if (!likeliest) return undefined;
   return {
