@@ -64,7 +64,7 @@ export const offeredHint =
 /** Sources of values that hold for a library's models: whether this is one, nobody has said. */
 const byLibrary = /, as .+ builds |^default of |^as .+ does$/;
 
-/** A model that was read by structure: with warnings, and ⚠ at what follows from the names given. */
+/** A model that was read by structure: with warnings, and ⚠ at what names would have told. */
 export const readByStructure = (recognition: Known, structure: Structure): Known => ({
   ...recognition,
   evidence: Object.fromEntries(

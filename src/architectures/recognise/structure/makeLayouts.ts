@@ -234,7 +234,8 @@ function grow(grown: Grown, item: Built, measure: number): void {
     variant.seen[place === item.members.length - 1 ? 'last' : 'earlier'] = true;
     variant.items.forEach((each, index) => {
       const own = body[index];
-      if (own) grow(each, own, measureOf(body));
+      // A module alone has its width by what is around it.
+      if (own) grow(each, own, item.list.endsWith('#') ? measureOf(body) : -1);
     });
   });
 }
