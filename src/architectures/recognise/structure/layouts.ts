@@ -1,5 +1,6 @@
 import { ownOrders } from './ownOrders';
 import { table } from './table';
+import type { WrittenItem, WrittenLayout, WrittenVariant } from './written';
 
 /**
  * A tensor of a layout. `spec` has a character for each of its axes: `1`, `+` (more than 1), `f`
@@ -59,25 +60,6 @@ interface Parts {
   /** Parts by which they differ from those models: a head that is left out. */
   readonly apart: number;
 }
-
-/**
- * An item as the table writes it: `?name:spec`, or `["?prefix#", variants]`; `?` for optional, `#`
- * for numbered.
- */
-export type WrittenItem = string | readonly [prefix: string, variants: readonly WrittenVariant[]];
-
-/** Members of a list: where they stand, behind an `@`, and what they hold. */
-export type WrittenVariant = readonly [standing: string, ...items: WrittenItem[]];
-
-/**
- * A row of the table: title, items, and of the optional items, in their order, which ones so many
- * models have.
- */
-export type WrittenLayout = readonly [
-  title: string,
-  items: readonly WrittenItem[],
-  published: readonly (readonly [present: string, models: number])[],
-];
 
 export const isList = (item: Item): item is List => 'prefix' in item;
 

@@ -2,7 +2,7 @@
 import type { DType } from '../../../checkpoint/tensors';
 import { isBuffer } from '../../buffers';
 import type { Line } from '../../published/lines';
-import type { WrittenItem, WrittenLayout, WrittenVariant } from './layouts';
+import type { WrittenItem, WrittenLayout, WrittenVariant } from './written';
 
 interface DescribedLine extends Line {
   readonly dialect: string;

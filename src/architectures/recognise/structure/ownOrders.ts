@@ -1,4 +1,4 @@
-import type { WrittenItem, WrittenLayout, WrittenVariant } from './layouts';
+import type { WrittenItem, WrittenLayout, WrittenVariant } from './written';
 
 /**
  * Layouts of plain transformers that people write themselves: the parts of a block, and tokens,
