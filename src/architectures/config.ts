@@ -1,6 +1,7 @@
 import { last } from '../domain/lists';
 import type { Size } from '../domain/size';
 import type { Checkpoint } from '../checkpoint/checkpoint';
+import { readTransformers } from '../preprocessing/libraries/transformers';
 import type { ConfigValue, Evidence } from './family';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -17,21 +18,74 @@ const keys = {
 /** A hyper-parameter that goes by several keys in config.json. */
 export type ConfigName = keyof typeof keys;
 
-/** Objects of config.json that describe the image model, the most specific first. */
-const sections = ['vision_config', 'model_args', '', 'pretrained_cfg'];
+/** The keys that a question reads. */
+export const keysOf = (wanted: ConfigName | readonly string[]): readonly string[] =>
+  typeof wanted === 'string' ? keys[wanted] : wanted;
+
+/** Objects in which larger models of transformers keep the configuration of their image backbone. */
+const parts = ['backbone_config', 'vision_config', 'encoder'];
+/** Objects of config.json that describe a model that is the whole, the most specific first. */
+const levels = ['model_args', '', 'pretrained_cfg'];
 
 function section(config: Json, name: string): Json | undefined {
   const value = name === '' ? config : config[name];
   return typeof value === 'object' && value !== null ? (value as Json) : undefined;
 }
 
-function isConfigValue(value: unknown): value is ConfigValue {
-  return (
-    typeof value === 'number' ||
-    typeof value === 'string' ||
-    typeof value === 'boolean' ||
-    (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'number'))
+/**
+ * Whether an object describes the image backbone. Of hybrids, config.json itself is the
+ * transformer's and `backbone_config` that of the network in front of it.
+ */
+const describesImages = (config: Json, part: string): boolean =>
+  section(config, part) !== undefined &&
+  !(
+    part === 'backbone_config' &&
+    (config['is_hybrid'] === true || /^vit[-_]hybrid$/.test(String(config['model_type'])))
   );
+
+/**
+ * Where config.json describes the image model: where its part does, there alone. What stands above
+ * is another part's, or nobody's: DPT over DINOv2 has the heads of a ViT there.
+ */
+function sectionsOf(config: Json): readonly string[] {
+  const part = parts.find((name) => describesImages(config, name));
+  return part === undefined ? levels : [part];
+}
+
+/** What config.json says of the image model alone, and where: `vision_config`, '' for itself. */
+export interface ImageConfig {
+  readonly at: string;
+  readonly values: Json;
+  /** Hugging Face's `model_type` of it; undefined if nothing tells. */
+  readonly modelType: string | undefined;
+}
+
+/** Types of the image towers of models whose older configurations leave it out of the part. */
+const towers: Readonly<Record<string, string>> = {
+  'vision-text-dual-encoder': 'clip_vision_model',
+};
+
+/** The object of config.json that describes the image model as transformers writes it. */
+export function imageConfig({ sidecars }: Checkpoint): ImageConfig | undefined {
+  const config = sidecars.config;
+  if (!config) return undefined;
+  const at = sectionsOf(config).find((name) => name !== 'model_args') ?? '';
+  const values = section(config, at) ?? config;
+  const [own, above] = [values['model_type'], config['model_type']];
+  const tower = typeof above === 'string' ? (towers[above] ?? `${above}_vision_model`) : undefined;
+  const type = own ?? (at === 'vision_config' ? tower : undefined);
+  return { at, values, modelType: typeof type === 'string' ? type : undefined };
+}
+
+/**
+ * What JSON says, as a value that a hyper-parameter may have: of a list of flags, 1 and 0. Undefined
+ * for what none has.
+ */
+export function configValue(value: unknown): ConfigValue | undefined {
+  if (typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (!Array.isArray(value) || value.length === 0) return undefined;
+  if (value.every((item): item is number => typeof item === 'number')) return value;
+  return value.every((item) => typeof item === 'boolean') ? value.map(Number) : undefined;
 }
 
 /**
@@ -53,8 +107,9 @@ function fromOpenClip(checkpoint: Checkpoint, wanted: ConfigName): Evidence | un
   const model = section(checkpoint.sidecars.openClip ?? {}, 'model_cfg');
   const vision = model && section(model, 'vision_cfg');
   if (!vision || ('timm_model_name' in vision && wanted !== 'image')) return undefined;
-  const [key, value] = openClipKeys[wanted]?.(vision, model) ?? [];
-  if (!isConfigValue(value) || Number.isNaN(value)) return undefined;
+  const [key, said] = openClipKeys[wanted]?.(vision, model) ?? [];
+  const value = configValue(said);
+  if (value === undefined || Number.isNaN(value)) return undefined;
   return { value, source: `open_clip_config.json: model_cfg.${key}`, assumed: false };
 }
 
@@ -77,10 +132,10 @@ export function configured(
  */
 function configuredValue(checkpoint: Checkpoint, wanted: readonly string[]): Evidence | undefined {
   const config = checkpoint.sidecars.config ?? {};
-  for (const name of sections)
+  for (const name of sectionsOf(config))
     for (const key of wanted) {
-      const value = section(config, name)?.[key];
-      if (isConfigValue(value))
+      const value = configValue(section(config, name)?.[key]);
+      if (value !== undefined)
         return { value, source: `config.json: ${name ? `${name}.` : ''}${key}`, assumed: false };
     }
   return undefined;
@@ -98,13 +153,62 @@ export function configuredModelType(checkpoint: Checkpoint): string | undefined 
   return typeof value === 'string' ? value : undefined;
 }
 
+/** An image size that a file states, and where. */
+export interface StatedSize {
+  readonly size: Size;
+  readonly source: string;
+}
+
+/**
+ * Model types of transformers that take other sizes than config.json's of themselves: what comes
+ * out of their processor runs, be it as large as `image_size` or not. Others refuse it.
+ */
+const takeAnySize =
+  /^(?:dinov2|dinov2_with_registers|dinov3_vit|beit|data2vec-vision|swin|swinv2|pvt|pvt_v2|segformer|convnext|convnextv2|cvt|mobilevit|mobilevitv2|poolformer|resnet|regnet|bit|efficientnet|mobilenet_v2|focalnet)$/;
+
+/** Size of what preprocessor_config.json hands to the model; undefined if the image decides it. */
+function processorSize({ sidecars: { preprocessor, config } }: Checkpoint): StatedSize | undefined {
+  if (!preprocessor || section(config ?? {}, 'pretrained_cfg')) return undefined;
+  const { inputSize, evidence } = readTransformers({ preprocessor, config });
+  const source = evidence.image_size?.source ?? 'preprocessor_config.json';
+  return inputSize && { size: inputSize, source };
+}
+
+const sizeText = ({ size }: StatedSize): string => size.join(' × ');
+const isSame = (left: StatedSize, right: StatedSize): boolean => sizeText(left) === sizeText(right);
+
+/**
+ * The image size at which the library's own pipeline runs the model: the processor's, if the model
+ * takes it, else config.json's; both are in the source if they differ.
+ */
+export function sizeToRun(checkpoint: Checkpoint): StatedSize | undefined {
+  const config = configuredImageSize(checkpoint);
+  const processor = takeAnySize.test(imageConfig(checkpoint)?.modelType ?? '')
+    ? processorSize(checkpoint)
+    : undefined;
+  if (!processor || (config && isSame(config, processor))) return config ?? processor;
+  const other = config ? `; ${config.source} is ${sizeText(config)}` : '';
+  return { ...processor, source: `${processor.source}${other}` };
+}
+
+/**
+ * Says that preprocessor_config.json makes images of another size than the model takes, which its
+ * library refuses.
+ */
+export function sizeDoubt(checkpoint: Checkpoint): readonly string[] {
+  const [run, processor] = [sizeToRun(checkpoint), processorSize(checkpoint)];
+  const known = imageConfig(checkpoint)?.modelType !== undefined;
+  if (!known || !run || !processor || sizeText(run) === sizeText(processor)) return [];
+  return [
+    `${processor.source} gives images of ${sizeText(processor)}, ${run.source} is ${sizeText(run)}: the model takes ${sizeText(run)}, which was run.`,
+  ];
+}
+
 /**
  * Image size of config.json, `[height, width]`. timm writes `[channels, height, width]` or one
  * number.
  */
-export function configuredImageSize(
-  checkpoint: Checkpoint,
-): { readonly size: Size; readonly source: string } | undefined {
+export function configuredImageSize(checkpoint: Checkpoint): StatedSize | undefined {
   const evidence = configured(checkpoint, 'image');
   if (!evidence) return undefined;
   const sides = [evidence.value].flat().map(Number);

@@ -4,10 +4,11 @@ import { at } from '../domain/lists';
 import type { Size } from '../domain/size';
 import { nearestDivisor } from './divisors';
 import { activations } from './blocks/layers';
-import { configured, configuredArchitecture, configuredImageSize, type ConfigName } from './config';
+import { configured, configuredArchitecture, keysOf, sizeToRun, type ConfigName } from './config';
+import { ConfigError, defaultOf, noteRead, passOver } from './configKeys';
 import type { ConfigValue, Evidence, Found, EvidenceRecord, Described, Recognised } from './family';
 import { assumed, firstOf, given, stored } from './evidence';
-import { publishedHeaders, type PublishedHeader } from './published/headers';
+import { publishedArchitecture, publishedHeaders, type PublishedHeader } from './published/headers';
 
 /** What is known of a published model, whichever table it stands in. */
 interface PublishedModel {
@@ -33,7 +34,10 @@ export function sourcesOf(found: Found): Sources {
   const named = published.filter(({ models }) =>
     models.some((model) => model.split('.')[0] === architecture),
   );
-  return { found, published: named.length > 0 ? named : published };
+  if (named.length > 0 || architecture === undefined)
+    return { found, published: named.length > 0 ? named : published };
+  const own = publishedArchitecture(architecture);
+  return { found, published: own ? [own] : published };
 }
 
 /** Published models with the file's names and shapes, or with those of the network by itself. */
@@ -50,6 +54,10 @@ export function namesOf({ found, published }: Sources<PublishedModel>): readonly
   const architecture = configuredArchitecture(found.checkpoint);
   return architecture === undefined ? published.flatMap(({ models }) => models) : [architecture];
 }
+
+/** Names of the published models of the same names and shapes. */
+export const namesIn = ({ published }: Sources<PublishedModel>): readonly string[] =>
+  published.flatMap(({ models }) => models);
 
 /** A hyper-parameter that names and shapes leave open, and how it may be found. */
 export interface Question<T extends ConfigValue, P extends PublishedModel = PublishedHeader> {
@@ -81,9 +89,11 @@ export interface Question<T extends ConfigValue, P extends PublishedModel = Publ
 }
 
 /**
- * Decides a hyper-parameter by the first of: the user, config.json, the architecture that it names,
- * published models of the same names and shapes if they agree, tables by their names, `otherwise`.
- * Passes over a config's value that cannot be. Throws if the user's cannot.
+ * Decides a hyper-parameter by the first of: the user, config.json (and what its class has where it
+ * leaves a key out), the architecture that it names, published models of the same names and shapes
+ * if they agree, tables by their names, `otherwise`. Throws if the user's value cannot be, and
+ * `ConfigError` if config.json's cannot; one that contradicts the weights is passed over and warned
+ * of.
  */
 export function decide<T extends ConfigValue, P extends PublishedModel = PublishedHeader>(
   sources: Sources<P>,
@@ -97,14 +107,38 @@ export function decide<T extends ConfigValue, P extends PublishedModel = Publish
     evidence !== undefined && is(evidence.value);
   const user = given(sources.found, key);
   if (user && !fits(user)) throw new Error(`${key}: ${String(user.value)} found; ${refusal}`);
-  const config = configured(checkpoint, question.config ?? []);
+  const config = user ? undefined : configured(checkpoint, question.config ?? []);
+  if (config && !fits(config)) unfit(sources.found, key, config, refusal);
+  const usual = classDefault(sources.found, question.config ?? []);
   return firstOf(
     otherwise,
     user,
     fits(config) ? config : undefined,
+    !config && fits(usual) ? usual : undefined,
     impliedBy(configuredArchitecture(checkpoint), question.implied),
     agreed(sources.published, question.published),
     byName(namesOf(sources), named),
+  );
+}
+
+/** Hyper-parameters whose values in config.json the weights may contradict. */
+const toldByWeights: ReadonlySet<string> = new Set(['heads', 'pool']);
+
+/** Passes over what the weights contradict; what cannot be computed is refused. */
+function unfit(found: Found, key: string, { value, source }: Evidence, refusal: string): void {
+  const said = `${source} is ${String(value)}`;
+  if (!toldByWeights.has(key)) throw new ConfigError(`${said}; ${refusal}`);
+  // An empty word for pooling is timm's for none.
+  if (value !== '') passOver(found, `${said}, which cannot be: ${refusal}. It was passed over.`);
+}
+
+/** What the configuration class has for a key that config.json leaves out. */
+function classDefault(found: Found, config: readonly string[] | ConfigName): Evidence | undefined {
+  const keys = keysOf(config);
+  noteRead(found, keys);
+  const usual = defaultOf(found.checkpoint, keys);
+  return (
+    usual && stored(usual.value, `default of ${usual.modelType} models; config.json leaves ${usual.key} out`)
   );
 }
 
@@ -224,14 +258,14 @@ export interface SettledSize {
 }
 
 /**
- * Image size by the user, config.json or the published models, else the usual one or the one that
+ * Image size by the user, preprocessor_config.json, config.json or the published models, else the usual one or the one that
  * the weights show.
  */
 export function imageSizeOf(
   { found, published }: Sources,
   usual: Size | Evidence<Size> = [224, 224],
 ): SettledSize {
-  const config = configuredImageSize(found.checkpoint);
+  const config = sizeToRun(found.checkpoint);
   const sized: Evidence<Size> =
     (found.imageSize && stored(found.imageSize, 'given by the user')) ??
     (config && stored(config.size, config.source)) ??

@@ -19,7 +19,7 @@ export async function run(session: Session, [checkpoint = '']: readonly string[]
       inputs,
       provider,
     });
-    const warnings = await runner.warnings({ checkpoint, model: { assume, stateDict } });
+    const warnings = await runner.warnings({ checkpoint, model: await session.settings() });
     return write(session, checkpoint, outputs, warnings);
   });
 }

@@ -7,7 +7,7 @@ import type { ResamplingName } from '../blocks/positions';
 import { tableBias, type TableOptions } from '../blocks/relativePosition';
 import { patchesOnly } from '../blocks/specialTokens';
 import { eachBlock, type TokenMaps } from '../blocks/stages';
-import { configuredImageSize, configuredModelType } from '../config';
+import { configuredImageSize, configuredModelType, sizeToRun } from '../config';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
 import { assumed, configOf, given, sideOrPair, stored, type ConfigOf } from '../evidence';
 import { preNormBlock } from '../groups/evaBlocks';
@@ -21,6 +21,7 @@ import { titleOf } from '../names';
 import {
   classesOf,
   decide,
+  namesIn,
   namesOf,
   recognisedFrom,
   sourcesOf,
@@ -67,7 +68,7 @@ function nativeGrid({ found }: Sources, { patch }: Measures, tableRows: number):
 }
 
 function sizeOf({ found }: Sources, { patch }: Measures, grid: Evidence<Grid>): SettledSize {
-  const config = configuredImageSize(found.checkpoint);
+  const config = sizeToRun(found.checkpoint);
   const [rows, columns] = grid.value;
   const native: Size = [rows * patch[0], columns * patch[1]];
   const sized =
@@ -129,7 +130,7 @@ function evidenceOf(
 ) {
   const { found } = sources;
   const { dialect, tensors } = found;
-  const layout = measures.positions > 0 ? positionLayout({ found, measures }) : undefined;
+  const layout = measures.positions > 0 ? positionLayout({ found, measures }, namesIn(sources)) : undefined;
   const shared = tensors.has(sharedTable);
   return {
     dim: stored(measures.dim, 'patch_embed.proj.weight'),

@@ -68,7 +68,7 @@ const blocksOf = (stage: number): string => `stages.${stage}.blocks`;
 const namesOf = ({ tensors }: Found): PairNames | undefined =>
   pairNames.find(([first]) => tensors.has(`${blocksOf(0)}.0.${first}.attn.qkv.weight`));
 
-/** Published heads are listed block by block; here one number stands for a stage. */
+/** Published heads are listed block by block or by stage; here one number stands for a stage. */
 function headsByStage(
   sources: Sources,
   depths: readonly number[],
@@ -77,7 +77,7 @@ function headsByStage(
   const firsts = depths.map((_, stage) => sum(depths.slice(0, stage)));
   const published = sources.published.map(({ heads, ...model }) => ({
     ...model,
-    heads: heads && firsts.map((first) => heads[first] ?? NaN),
+    heads: heads && (heads.length === depths.length ? heads : firsts.map((first) => heads[first] ?? NaN)),
   }));
   return headsOf({ ...sources, published }, dims, { config: ['num_heads'], perHead: 32 });
 }

@@ -22,6 +22,7 @@ import {
   type Question,
   type SettledSize,
   type Sources,
+  namesIn,
 } from '../decide';
 import { evaKindOf, type EvaKind, type Rope } from './kinds';
 
@@ -346,7 +347,7 @@ export function recogniseEva(found: Found): Recognised<EvaConfig> | undefined {
   const kind = measures && evaKindOf(tensors, measures);
   if (!measures || !kind) return undefined;
   const sources = sourcesOf(found);
-  const layout = measures.positions > 0 ? positionLayout({ found, measures }) : undefined;
+  const layout = measures.positions > 0 ? positionLayout({ found, measures }, namesIn(sources)) : undefined;
   const opened = { sources, tensors, measures, kind, layout };
   const { imageSize, evidence: sized } = sizeOf(opened);
   const { evidence, config } = settle(opened, sized);

@@ -107,7 +107,9 @@ export function measure(parameters: Parameters, told?: Size): Measures | undefin
   const dim = embedding?.[0];
   const mlp = dim && mlpWidth(parameters, dim);
   if (!cut || !dim || !mlp) return undefined;
-  const head = parameters.get('head.weight') ?? parameters.get('projection.weight');
+  const head = ['classifier', 'head', 'projection']
+    .map((name) => parameters.get(`${name}.weight`))
+    .find((found) => found !== undefined);
   return {
     dim,
     depth: depthOf(parameters),

@@ -1,7 +1,8 @@
 import type { Grid, Size } from '../../domain/size';
-import { configuredImageSize } from '../config';
+import { configuredImageSize, sizeToRun } from '../config';
 import type { ConfigValue, Found } from '../family';
 import { given } from '../evidence';
+import { publishedArchitecture } from '../published/headers';
 import type { Measures } from './measure';
 import { tableLayout, type TableLayout, type TableMeasures } from './tableLayout';
 
@@ -28,14 +29,28 @@ function givenGrid(found: Found): Grid | undefined {
   throw new Error(`grid: ${String(value)} found; two numbers [rows, columns] are needed`);
 }
 
-/** The position table's layout. Throws if the grid that the user gave does not fit it. */
-export function positionLayout({ found, measures }: Placed): TableLayout | undefined {
+/** Image sizes of timm's models of these names. */
+const sizesOf = (names: readonly string[]): readonly { readonly size: Size; readonly source: string }[] =>
+  names.flatMap((name) => {
+    const size = publishedArchitecture(name)?.imageSize;
+    return size ? [{ size, source: `the image size of ${name}` }] : [];
+  });
+
+/**
+ * The position table's layout; `names` are published models of the same sizes. Throws if the grid
+ * that the user gave does not fit it.
+ */
+export function positionLayout(
+  { found, measures }: Placed,
+  names: readonly string[],
+): TableLayout | undefined {
   const grid = givenGrid(found);
   const config = configuredImageSize(found.checkpoint);
   const asked = found.imageSize;
   const sized = [
     ...(config ? [config] : []),
     ...(asked ? [{ size: asked, source: 'the image size given by the user' }] : []),
+    ...sizesOf(names),
   ].map(({ size, source }) => ({ grid: inPatches(size, measures.patch), source }));
   const layout = tableLayout(measures, [
     ...(grid ? [{ grid, source: 'the grid given by the user' }] : []),
@@ -48,14 +63,14 @@ export function positionLayout({ found, measures }: Placed): TableLayout | undef
   return layout;
 }
 
-/** Image size by the user, the config or the position table. */
+/** Image size by the user, the configurations or the position table. */
 export function positionedSize(
   { found, measures }: Placed,
   { grid }: TableLayout,
 ): { readonly size: Size; readonly source: string } {
   if (found.imageSize) return { size: found.imageSize, source: 'given by the user' };
-  const config = configuredImageSize(found.checkpoint);
-  if (config) return config;
+  const stated = sizeToRun(found.checkpoint);
+  if (stated) return stated;
   const [rows, columns] = grid.value;
   const [height, width] = measures.patch;
   return { size: [rows * height, columns * width], source: 'the position table' };

@@ -1,5 +1,4 @@
 import type { DefaultsName } from '../../preprocessing/defaults';
-import type { Tensor } from '../../checkpoint/tensors';
 import { last } from '../../domain/lists';
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
@@ -10,8 +9,7 @@ import { labelOf, originOf, pixelsOf, titleOf } from '../names';
 import { recognisedFrom } from '../decide';
 import { isPerceptionEncoder, measure } from './measure';
 import { blockKinds, otherOrders, type BlockFacts, type NormOrder } from './plainBlocks';
-import { settlePlain, type PlainConfig } from './plainConfig';
-import { strayTokens, withoutTokens } from './strayTokens';
+import { settlePlain, type PlainConfig, type UsualFacts } from './plainConfig';
 import { embed } from './plainEmbedding';
 
 /** Canonical names that a plain transformer reads beside timm's own. */
@@ -42,34 +40,19 @@ function isPlain({ tensors }: Found): boolean {
  * What every plain transformer has in common, whichever library named it; undefined if a part of
  * one is missing.
  */
-export function recognisePlain(found: Found): Recognised<PlainConfig> | undefined {
-  const plain = isPlain(found) ? settlePlain(found) : undefined;
+export function recognisePlain(found: Found, usual: UsualFacts = {}): Recognised<PlainConfig> | undefined {
+  const plain = isPlain(found) ? settlePlain(found, usual) : undefined;
   if (!plain) return undefined;
   const { measures, sources, ...settled } = plain;
   const label = labelOf(found, measures);
   const origin = originOf(label, measures);
-  const recognised = recognisedFrom(sources, {
+  return recognisedFrom(sources, {
     ...settled,
     label,
     title: titleOf(origin, measures),
     pixels: pixelsOf(origin),
     sizeStep: measures.patch,
   });
-  const stray = strayTokens(found, measures.dim);
-  return stray.length === 0 ? recognised : asBackboneWithout(stray, recognised);
-}
-
-/** The network without tokens or embeddings that nobody knows: its classifier is not believed. */
-function asBackboneWithout(
-  stray: readonly Tensor[],
-  recognised: Recognised<PlainConfig>,
-): Recognised<PlainConfig> {
-  return {
-    ...recognised,
-    task: 'features',
-    config: { ...recognised.config, headless: true },
-    warnings: [...recognised.warnings, ...withoutTokens(stray)],
-  };
 }
 
 /** What the blocks of a plain transformer are built by. */
@@ -144,8 +127,9 @@ export function asImageTower(
   found: Found,
   label: string,
   pixels: DefaultsName,
+  usual: UsualFacts = {},
 ): Recognised<PlainConfig> | undefined {
-  const tower = recognisePlain(found);
+  const tower = recognisePlain(found, usual);
   const measures = measure(found.tensors);
   return (
     tower &&
@@ -153,7 +137,7 @@ export function asImageTower(
       ...tower,
       label,
       title: `${titleOf(label, measures)} image tower`,
-      task: 'features',
+      task: found.tensors.has('classifier.weight') ? 'classify' : 'features',
       pixels,
     }
   );

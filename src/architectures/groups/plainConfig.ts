@@ -1,7 +1,7 @@
 import type { Sides } from '../../domain/probes';
 import type { Size } from '../../domain/size';
 import type { ResamplingName } from '../blocks/positions';
-import { configured, type ConfigName } from '../config';
+import { configuredArchitecture, type ConfigName } from '../config';
 import { headsNear, nearestDivisor } from '../divisors';
 import type { ConfigValue, Evidence, Found, Described, Recognised } from '../family';
 import { assumed, configOf, given, pairIn, sideOrPair, stored, type ConfigOf } from '../evidence';
@@ -13,7 +13,8 @@ import {
   type Published,
   type TimmFact,
 } from '../published/published';
-import { activationOf, decide, knownActivation, sideOf, type Sources } from '../decide';
+import { publishedArchitecture } from '../published/headers';
+import { activationOf, decide, knownActivation, namesIn, sideOf, type Sources } from '../decide';
 import type { Dialect, Habit } from '../dialect';
 import { cutsOf, measure, type Measures } from './measure';
 import { inPatches, positionedSize, positionLayout, unseen } from './patchGrid';
@@ -56,9 +57,12 @@ function storedHeads({ sources: { found }, measures }: Opened): Evidence<number>
 }
 
 /**
- * Heads of the published architecture of this name, if it is one of those with the file's width.
+ * Heads of the architecture of this name; of one that shares its name with weights of other sizes,
+ * if it is one of those with the file's width.
  */
 function impliedHeads({ published }: Sources<Published>, architecture: string): number | undefined {
+  const named = publishedArchitecture(architecture)?.heads?.[0];
+  if (named !== undefined) return named;
   const model = publishedNamed(architecture);
   return model && published.some(({ models }) => models === model.models) ? model.heads : undefined;
 }
@@ -154,11 +158,16 @@ function fact<T extends ConfigValue>(
   return decide(sources, key, { config: config ?? [], ...more, otherwise, is, needed });
 }
 
+/** The classifier over the image tower of a dual encoder, as transformers has it. */
+const towerClassifier = 'classifier.weight';
+
 /** How the tokens become one vector, by the parts of the head. */
 function storedPool({ sources: { found }, measures }: Opened): Evidence<Pool> {
   const { tensors, dialect } = found;
   const head = tensors.get('head.weight')?.shape[1];
   const habit = measures.classToken ? habitual<Pool>(dialect.habits?.pool) : undefined;
+  if (tensors.has(towerClassifier))
+    return stored<Pool>('avg', `${towerClassifier} reads the mean of the patches`);
   if (tensors.has('attn_pool.latent')) return stored<Pool>('map', 'attn_pool.latent');
   if (head === 2 * measures.dim)
     return stored<Pool>('token+avg', `head.weight reads ${head} = 2 × ${measures.dim} features`);
@@ -180,8 +189,9 @@ export const poolsOver = ({ classToken }: Pick<Measures, 'classToken'>): readonl
  * Ways of pooling that the weights allow; attention pooling and DINOv2's classifier leave no
  * choice.
  */
-function possiblePools({ measures }: Opened, own: Pool): readonly Pool[] {
-  return own === 'map' || own === 'token+avg' ? [own] : poolsOver(measures);
+function possiblePools({ sources: { found }, measures }: Opened, own: Pool): readonly Pool[] {
+  const fixed = own === 'map' || own === 'token+avg' || found.tensors.has(towerClassifier);
+  return fixed ? [own] : poolsOver(measures);
 }
 
 /** Throws if the user chose a way of pooling that the weights do not allow. */
@@ -210,23 +220,6 @@ function usualOrder({ sources: { found }, measures }: Opened): Evidence<NormOrde
     : stored<NormOrder>('pre', `norm1 and norm2, as ${dialect.title} builds blocks of these parts`);
 }
 
-/** Warnings of what stands in config.json and these weights or this program cannot follow. */
-function passedOver({ sources: { found }, measures }: Opened): readonly string[] {
-  const { checkpoint } = found;
-  const unknown = [activation, eps].flatMap(({ config, is, needed }) => {
-    const said = config && configured(checkpoint, config);
-    return said && !is(said.value)
-      ? [
-          `${said.source} is ${String(said.value)}, which is not known; it was passed over, ${needed} is needed.`,
-        ]
-      : [];
-  });
-  const heads = configured(checkpoint, 'heads');
-  if (!heads || dividesWidth(measures, heads.value)) return unknown;
-  const why = `does not divide the width ${measures.dim}; it was passed over.`;
-  return [...unknown, `${heads.source} is ${String(heads.value)}, which ${why}`];
-}
-
 /** Values offered for what may be set; heads by shapes leave no choice. */
 function choicesOf(opened: Opened, heads: number): NonNullable<Described['choices']> {
   const normOrder = normOrderIn(opened.sources.found.dialect);
@@ -248,7 +241,14 @@ function choicesOf(opened: Opened, heads: number): NonNullable<Described['choice
  */
 function headSource({ sources: { found }, measures }: Opened): string {
   if (measures.classes === 0) return 'no classifier';
-  return found.tensors.has('head.weight') ? 'head.weight' : 'projection.weight: width of the joint space';
+  const head = [towerClassifier, 'head.weight'].find((name) => found.tensors.has(name));
+  return head ?? 'projection.weight: width of the joint space';
+}
+
+/** What models of a kind have where nothing says more, if it is not what their library usually has. */
+export interface UsualFacts {
+  readonly activation?: Evidence<string>;
+  readonly eps?: Evidence<number>;
 }
 
 /** The patch as the user says, which a convolution's kernel must be; undefined if nobody does. */
@@ -296,7 +296,12 @@ function afterHead({ found }: Sources<Published>): Evidence<string> | undefined 
 }
 
 /** The hyper-parameters, in the order in which people see them. */
-function evidenceOf(opened: Opened, layout: TableLayout, imageSize: Evidence<Size>) {
+function evidenceOf(
+  opened: Opened,
+  layout: TableLayout,
+  imageSize: Evidence<Size>,
+  { activation: usual, eps: usualEps }: UsualFacts,
+) {
   const { sources, measures } = opened;
   const { dialect } = sources.found;
   const { depth, registers } = measures;
@@ -318,10 +323,10 @@ function evidenceOf(opened: Opened, layout: TableLayout, imageSize: Evidence<Siz
     classes: stored(measures.classes, headSource(opened)),
     activation: activationOf(
       sources,
-      habitual(habits?.activation) ?? assumed('gelu', 'not stored in the weights'),
+      habitual(habits?.activation) ?? usual ?? assumed('gelu', 'not stored in the weights'),
       { config: 'activation', ...published(sources, 'activation', activation.is) },
     ),
-    eps: fact(sources, 'eps', eps, assumed(dialect.eps, `default of ${dialect.title}`)),
+    eps: fact(sources, 'eps', eps, usualEps ?? assumed(dialect.eps, `default of ${dialect.title}`)),
     pool: poolOf(opened),
     pool_prefix: fact(
       sources,
@@ -360,6 +365,7 @@ const computesPositions = ({ dialect, tensors }: Found): boolean =>
 function placesOf(
   found: Found,
   measures: Measures,
+  names: readonly string[],
 ): { readonly layout: TableLayout; readonly size: Size; readonly source: string } | undefined {
   if (computesPositions(found)) {
     const told = positionedSize(
@@ -376,24 +382,24 @@ function placesOf(
   const patchesAlone = found.dialect.habits?.positions === 'patches';
   const specials = patchesAlone && { classToken: false, distillationToken: false, registers: 0 };
   const placed = { found, measures: { ...measures, ...specials } };
-  const layout = measures.positions > 0 ? positionLayout(placed) : undefined;
+  const layout = measures.positions > 0 ? positionLayout(placed, names) : undefined;
   return layout && { layout, ...positionedSize(placed, layout) };
 }
 
 /**
  * Settles the hyper-parameters of a plain transformer; undefined if one of its parts is missing.
  */
-export function settlePlain(found: Found): Plain | undefined {
+export function settlePlain(found: Found, usual: UsualFacts = {}): Plain | undefined {
   const measures = measure(found.tensors, toldPatch({ found }));
-  const places = measures && measures.depth > 0 ? placesOf(found, measures) : undefined;
-  if (!measures || !places) return undefined;
-  const opened = {
-    sources: { found, published: publishedModels(measures, found.dialect.name) },
-    measures,
-  };
+  if (!measures || measures.depth === 0) return undefined;
+  const sources = { found, published: publishedModels(measures, found.dialect.name) };
+  const named = configuredArchitecture(found.checkpoint);
+  const places = placesOf(found, measures, named ? [named] : namesIn(sources));
+  if (!places) return undefined;
+  const opened = { sources, measures };
   const { layout, size, source } = places;
   const guessed = layout.grid.assumed && /^(?:assumed: |the position table)/.test(source);
-  const settled = evidenceOf(opened, layout, { value: size, source, assumed: guessed });
+  const settled = evidenceOf(opened, layout, { value: size, source, assumed: guessed }, usual);
   return {
     ...opened,
     config: {
@@ -405,11 +411,6 @@ export function settlePlain(found: Found): Plain | undefined {
     evidence: settled,
     choices: choicesOf(opened, settled.heads.value),
     imageSize: size,
-    warnings: [
-      ...layout.warnings,
-      ...passedOver(opened),
-      ...unseen(found, measures.patch),
-      ...namesakes(found),
-    ],
+    warnings: [...layout.warnings, ...unseen(found, measures.patch), ...namesakes(found)],
   };
 }

@@ -48,6 +48,23 @@ type UnitEvidence = {
   readonly mask_unit_stages: Evidence<number>;
 };
 
+/** A flag for each stage, of which those of the first stages alone are set: their number. */
+function unitStages(sources: Sources): Evidence<number> {
+  const evidence = decide<number | readonly number[]>(sources, 'mask_unit_stages', {
+    config: ['masked_unit_attention', 'mask_unit_attn'],
+    otherwise: stored(2, 'as every published Hiera: the others see the whole map'),
+    is: (value) =>
+      Number.isInteger(value) ||
+      (Array.isArray(value) && value.every((flag, stage) => stage === 0 || flag <= at(value, stage - 1))),
+    needed: 'a number of stages, or a list of flags that begins with those that are set,',
+  });
+  const { value } = evidence;
+  return {
+    ...evidence,
+    value: typeof value === 'number' ? value : value.reduce((sum, flag) => sum + flag, 0),
+  };
+}
+
 function unitEvidence(sources: Sources): UnitEvidence {
   const table = sources.found.tensors.get('pos_embed_win')?.shape[2];
   const unit = table === undefined ? stored(8, 'as every published Hiera') : stored(table, 'pos_embed_win');
@@ -59,11 +76,7 @@ function unitEvidence(sources: Sources): UnitEvidence {
       is: isCount,
       needed: 'a whole number',
     }),
-    mask_unit_stages: decide(sources, 'mask_unit_stages', {
-      otherwise: stored(2, 'as every published Hiera: the others see the whole map'),
-      is: (value) => Number.isInteger(value),
-      needed: 'a whole number',
-    }),
+    mask_unit_stages: unitStages(sources),
   };
 }
 

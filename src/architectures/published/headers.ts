@@ -2,8 +2,10 @@ import type { Size } from '../../domain/size';
 import { headerDigest } from '../../checkpoint/header';
 import type { Tensor } from '../../checkpoint/tensors';
 import type { DefaultsName } from '../../preprocessing/defaults';
-import { headersOf } from '../../preprocessing/published/models';
+import { headersNamed, headersOf } from '../../preprocessing/published/models';
+import { findPublished } from '../../preprocessing/published/published';
 import { isBuffer } from '../buffers';
+import { architectures } from './architectures';
 
 /** What a published model's weights do not hold, found by their names and shapes. */
 export interface PublishedHeader {
@@ -41,4 +43,29 @@ export function publishedHeaders(tensors: readonly Tensor[]): readonly Published
     imageSize: imageSize ?? undefined,
     pixels: pixels ?? undefined,
   }));
+}
+
+/** Heads by stage, and image size. */
+type Architecture = readonly [heads: readonly number[], height: number, width: number];
+
+let byName: ReadonlyMap<string, Architecture> | undefined;
+
+/** A timm architecture of which no header is known. */
+function architectureNamed(name: string): Architecture | undefined {
+  byName ??= new Map(Object.entries(JSON.parse(architectures) as Readonly<Record<string, Architecture>>));
+  return byName.get(name);
+}
+
+/**
+ * What timm's architecture of this name has, whatever the file's names and shapes; undefined if
+ * nothing is known of it.
+ */
+export function publishedArchitecture(architecture: string): PublishedHeader | undefined {
+  const [own, ...side] = architectureNamed(architecture) ?? [];
+  const heads = own ?? headersNamed(architecture)[0]?.[1] ?? undefined;
+  const images = findPublished(architecture);
+  const profile = images?.kind === 'timm' ? images.profile.imageSize : undefined;
+  const [height, width] = side;
+  const imageSize: Size | undefined = height !== undefined && width !== undefined ? [height, width] : profile;
+  return heads || imageSize ? { models: [architecture], heads, imageSize, pixels: undefined } : undefined;
 }

@@ -3,9 +3,10 @@ import type { Size } from '../../domain/size';
 import type { Checkpoint, Tensor } from '../../checkpoint/checkpoint';
 import { ParameterError } from '../../graph/builder';
 import type { Translation } from '../dialect';
-import type { ConfigValue, Family, Known, Recognised, Recognition } from '../family';
+import type { ConfigValue, Family, Found, Known, Recognised, Recognition } from '../family';
 import { networksIn, type Network } from '../networks/networks';
 import { families, familyNamed } from '../registry';
+import { checkConfig, ConfigError } from '../configKeys';
 import { translations } from './dialects';
 import { fitOf, type Fit } from './fit';
 import { nearestFamily } from './nearest';
@@ -55,6 +56,14 @@ function nearly({ title, architecture, familyTitle, dialect }: Known, missing: r
  * is not there.
  */
 function refused({ name, title }: Family, { dialect }: Translation, cause: unknown): Unknown {
+  if (cause instanceof ConfigError)
+    return {
+      family: null,
+      dialect: dialect.name,
+      reason: cause.message,
+      nearest: { family: name, missing: [cause.message] },
+      cause,
+    };
   const missing = [cause instanceof Error ? cause.message : 'sizes and layers that go together'];
   return {
     family: null,
@@ -134,7 +143,8 @@ class Search {
     // parameters it cannot have.
     if (this.near || !this.refusal) return this.near ?? unknown(this.checkpoint, this.first?.[0]);
     const { cause } = this.refusal;
-    if (!(cause instanceof ParameterError || cause instanceof MissingItemError)) throw cause;
+    const understood = [ParameterError, MissingItemError, ConfigError];
+    if (!understood.some((kind) => cause instanceof kind)) throw cause;
     return this.refusal;
   }
 }
@@ -152,16 +162,20 @@ function recogniseAs(
   { assume = {}, imageSize }: RecogniseOptions,
 ): Known | undefined {
   const { dialect, parameters: tensors } = translation;
-  const recognised = family.recognise({
+  const found: Found = {
     tensors,
     dialect: dialect.inner ?? dialect,
     ownTensors: () => ownTensors(translation),
     checkpoint,
     assume,
     ...(imageSize && { imageSize }),
-  });
-  if (!recognised) return undefined;
+  };
+  const own = family.recognise(found);
+  if (!own) return undefined;
   requireAssumable(family, assume);
+  const isPart = dialect.backboneOf !== undefined;
+  const doubts = checkConfig(found, { name: family.name, title: family.title, isPart });
+  const recognised = { ...own, warnings: [...own.warnings, ...doubts] };
   return {
     ...(dialect.backboneOf === undefined ? recognised : asBackbone(recognised, dialect.backboneOf)),
     family: family.row ?? family.name,

@@ -107,7 +107,8 @@ function windowEvidence(sources: Sources, stages: number): WindowEvidence {
       otherwise: told
         ? stored(untrained, `coordinates are stored: ${told.source}`)
         : assumed(untrained, 'trained with the same windows; not stored in the weights'),
-      is: (value) => numbersIn(value).length === stages,
+      // A list that is longer than the model is deep is read from its beginning.
+      is: (value) => numbersIn(value).length >= stages,
       needed: `a number for each of ${stages} stages, 0 where it is the window itself`,
     }),
   };

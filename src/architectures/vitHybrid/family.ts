@@ -26,6 +26,7 @@ import {
   sourcesOf,
   stageDepths,
   type Sources,
+  namesIn,
 } from '../decide';
 import { vitHybridNames } from './names';
 
@@ -226,7 +227,7 @@ function recognise(found: Found): Recognised<HybridConfig> | undefined {
     registers: 0,
     patch: [step, step],
   } as const;
-  const layout = positionLayout({ found, measures });
+  const layout = positionLayout({ found, measures }, namesIn(sources));
   if (!layout) return undefined;
   const { size, source } = positionedSize({ found, measures }, layout);
   const shapes = { parts, backbone, depths, patch, layout };

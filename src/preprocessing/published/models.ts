@@ -109,6 +109,14 @@ export function headersOf(key: string): readonly Shared<Header>[] {
   return headers.get(key) ?? [];
 }
 
+/** Rows of an architecture's own name. */
+export function headersNamed(name: string): readonly Header[] {
+  const { models, headers: rows } = publishedTable();
+  return models
+    .filter(([model]) => model === name)
+    .flatMap(([, , indices]) => indices.map((each) => at(rows, each)));
+}
+
 function byHash(rows: readonly Shared<Header>[]): ReadonlyMap<string, readonly Shared<Header>[]> {
   const found = new Map<string, Shared<Header>[]>();
   for (const each of rows) found.set(each.row[0], [...(found.get(each.row[0]) ?? []), each]);

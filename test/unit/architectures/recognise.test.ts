@@ -111,7 +111,7 @@ describe('recognition', () => {
     assert.throws(() => recognise(checkpoint, { assume: { pool: 'map' } }), /pool: map found; .* token, avg/);
   });
 
-  it('refuses a fact that cannot be with what can, and passes over a config that says one', () => {
+  it('refuses a fact that cannot be with what can, and a config that says one unless the user knows better', () => {
     const wrong: readonly [key: string, value: ConfigValue, allowed: RegExp][] = [
       ['activation', 'gleu', /activation: gleu found; one of gelu,/],
       ['eps', -1, /eps: -1 found; a number from 0/],
@@ -121,11 +121,18 @@ describe('recognition', () => {
     ];
     for (const [key, value, allowed] of wrong)
       assert.throws(() => recognise(checkpointOf(plain()), { assume: { [key]: value } }), allowed);
-    const { evidence, warnings } = known(
-      checkpointOf(plain(), { hidden_act: 'gleu', layer_norm_eps: '1e-6' }),
-    );
-    assert.deepEqual([evidence['activation']!.value, evidence['eps']!.value], ['gelu', 1e-6]);
-    assert.match(warnings.join(), /hidden_act is gleu.*layer_norm_eps is 1e-6/);
+    for (const [config, reason] of [
+      [{ hidden_act: 'gleu' }, /hidden_act is gleu; one of gelu,/],
+      [{ layer_norm_eps: '1e-6' }, /layer_norm_eps is 1e-6; a number from 0/],
+    ] as const) {
+      const refused = recognise(checkpointOf(plain(), config));
+      assert(refused.family === null);
+      assert.match(refused.reason, reason);
+    }
+    const { evidence } = known(checkpointOf(plain(), { hidden_act: 'gleu' }), {
+      assume: { activation: 'relu' },
+    });
+    assert.equal(evidence['activation']!.value, 'relu');
   });
 
   it('follows open_clip_config.json: heads by their width, the activation, the size', () => {
@@ -171,7 +178,7 @@ describe('recognition', () => {
     );
     const open = known(checkpointOf(plain({ positions: 25 - 3 })));
     assert.equal(open.evidence['grid']!.assumed, true);
-    assert.match(open.warnings.join(), /1 × 21, 3 × 7, 7 × 3, 21 × 1/);
+    assert.match(open.warnings.join(), /3 × 7, 7 × 3, 2 × 11 behind no row of special tokens/);
   });
 
   it('resamples the position table for another image size and refuses one without a patch', () => {
