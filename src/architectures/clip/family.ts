@@ -1,12 +1,13 @@
 import { last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
-import { maybeNorm } from '../blocks/layers';
-import { sequence } from '../blocks/maps';
-import { tokenAt } from '../blocks/specialTokens';
+import { maybeNorm, type Tokens } from '../blocks/layers';
+import { meanOfTokens, sequence } from '../blocks/maps';
+import { patchesOnly, tokenAt } from '../blocks/specialTokens';
 import { tokenStage, type TokenMaps } from '../blocks/stages';
 import type { BuildOptions, Family, Found } from '../family';
 import { asImageTower, buildPlain, encode, plainAssumable } from '../groups/plain';
 import type { PlainConfig } from '../groups/plainConfig';
+import { answer } from '../heads/classifier';
 import { plainAnswer } from '../heads/tokens';
 import { clipNames } from './names';
 
@@ -31,11 +32,21 @@ function build(b: GraphBuilder, config: PlainConfig, options: BuildOptions): Tok
  * comparison with a text, not to the image tower.
  */
 function towerAnswer(b: GraphBuilder, { tokens }: TokenMaps, { eps }: PlainConfig): void {
+  if (b.has('classifier.weight')) return classifierAnswer(b, tokens);
   const features = maybeNorm(b, tokenAt(b, tokens, 0), 'norm', eps);
   if (b.has('projection.weight') && !b.has('logit_scale'))
     b.output('image_embeds', b.linear(features, 'projection'), 'features');
   b.output('features', features, 'features');
   b.output('tokens', sequence(b, tokens), 'tokens');
+}
+
+/**
+ * Ends an image classifier over the tower: what `classifier` says of the mean of the patches, of
+ * which none is normed (transformers, CLIPForImageClassification).
+ */
+function classifierAnswer(b: GraphBuilder, tokens: Tokens): void {
+  const all = sequence(b, tokens);
+  answer(b, meanOfTokens(b, patchesOnly(b, tokens)), all, 'classifier');
 }
 
 /**

@@ -49,6 +49,7 @@ export const transformersClip: Dialect = {
     [/^head\.layernorm\.(weight|bias)$/, 'attn_pool.norm.$1'],
     [/^head\.mlp\.(fc[12])\.(weight|bias)$/, 'attn_pool.mlp.$1.$2'],
     [/^visual_projection\.weight$/, 'projection.weight'],
+    [/^classifier\.(weight|bias)$/, 'classifier.$1'],
     ...text,
   ],
   modules: [
