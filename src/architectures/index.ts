@@ -53,3 +53,4 @@ export { vitamin } from './vitamin/family';
 export { vitdet } from './vitdet/family';
 export { volo } from './volo/family';
 export { xcit } from './xcit/family';
+export { yolos } from './yolos/family';

@@ -1,7 +1,7 @@
 import { beitNames } from '../beit/names';
 import { transformersClip } from '../libraries/clip';
 import { convnextNames } from '../convnext/names';
-import { asTokens, whole, type Dialect, type Layout, type Rename } from '../dialect';
+import { asTokens, type Dialect, type Rename } from '../dialect';
 import { resnetNames } from '../resnet/names';
 import { segformerNames } from '../segformer/names';
 import { swinNames } from '../swin/names';
@@ -12,6 +12,7 @@ import { transformers, transformers5 } from '../libraries/transformers';
 import { mmpretrain, mmsegmentation } from '../libraries/openMmlab';
 import { transformersVitPose, vitPose } from '../libraries/vitPose';
 import { detectron2 } from '../vitdet/names';
+import { yolosNames } from '../yolos/names';
 
 /** A kind of model of which an image backbone is a part. */
 interface Holder {
@@ -102,27 +103,13 @@ const detrBackbones = (model: string, at: string): Holder => ({
 });
 
 const vits = [transformers5, transformers];
-const normsOfMaps = /^hidden_states_norms\..+$/;
+/** Norms of the maps; Swin's last norm is stored and not read by detectors and segmenters. */
+const normsOfMaps = /^(?:hidden_states_norms|swin\.layernorm)\..+$/;
 const unread = /^(?:embeddings\.mask_token|pooler\..+)$/;
 const converted = 'model.backbone.conv_encoder.model.';
 const pixelLevel = 'model.pixel_level_module.encoder.';
 /** Weights of the classes in the loss. */
 const lossWeights = /^criterion\.empty_weight$/;
-
-/**
- * YOLOS' detection tokens come last in its table of positions; all published models have as many.
- */
-const detectionTokens = 100;
-const withoutDetections: Layout = (tensor) => [
-  whole(tensor, [1, tensor.shape[1]! - detectionTokens, tensor.shape[2]!]),
-];
-const yolos = vits.map((inner) => ({
-  ...inner,
-  signature: [...inner.signature, /^embeddings\.detection_tokens$/],
-  renames: inner.renames.map((rename): Rename =>
-    rename[1] === 'pos_embed' ? [rename[0], rename[1], withoutDetections] : rename,
-  ),
-}));
 
 /** OWL-ViT spells the first norm otherwise than CLIP. */
 const owlVit: Dialect = {
@@ -199,8 +186,8 @@ const holders: readonly Holder[] = [
   {
     model: 'YOLOS',
     at: 'vit.',
-    dialects: yolos,
-    beside: /^(?:embeddings\.detection_tokens|encoder\.mid_position_embeddings|pooler\..+)$/,
+    dialects: yolosNames,
+    beside: /^pooler\..+$/,
   },
   { model: 'OWL-ViT', at: 'owlvit.vision_model.', dialects: [owlVit] },
   { model: 'OWLv2', at: 'owlv2.vision_model.', dialects: [owlVit] },
@@ -252,12 +239,6 @@ const holders: readonly Holder[] = [
   },
   { model: 'BLIP', at: 'vision_model.', dialects: [blip] },
   { model: 'GIT', at: 'git.image_encoder.vision_model.', dialects: [transformersClip] },
-  {
-    model: 'ViLT',
-    at: 'vilt.',
-    dialects: vits,
-    beside: /^(?:embeddings\.(?:text_embeddings|token_type_embeddings)\..+|pooler\..+)$/,
-  },
 ];
 
 /**

@@ -15,6 +15,10 @@ const kinds: readonly (readonly [kind: string, name: RegExp])[] = [
     'a language model',
     /^(?:model\.layers\.\d+\.self_attn\.|transformer\.h\.\d+\.|gpt_neox\.|h\.\d+\.attn\.|lm_head\.|(?:bert|roberta)\.encoder\.|encoder\.block\.\d+\.layer\.)/,
   ],
+  [
+    'ViLT, whose blocks read words and patches together: it is counted, and not run without its text',
+    /^(?:vilt\.)?embeddings\.token_type_embeddings\./,
+  ],
   ['a YOLO detector', /^(?:model\.)?(?:model\.)?\d+\.(?:cv\d|m\.\d+|conv|bn)\b/],
 ];
 
