@@ -251,6 +251,8 @@ const labels: Readonly<Record<string, string>> = {
   head_eps: 'Norm ε of the head',
   sampling_eps: 'Norm ε of patches',
   kv_stride: 'Key and value stride',
+  residual_pooling: 'Queries added to the result',
+  detections: 'Detection tokens',
   reduction: 'Key reduction',
   position_slots: 'Special tokens in the position table',
   pool_prefix: 'Special tokens pooled',

@@ -22,7 +22,7 @@ export type ConfigName = keyof typeof keys;
 export const keysOf = (wanted: ConfigName | readonly string[]): readonly string[] =>
   typeof wanted === 'string' ? keys[wanted] : wanted;
 
-/** Objects in which larger models of transformers keep the configuration of their image backbone. */
+/** Objects in which larger models keep the configuration of their image backbone. */
 const parts = ['backbone_config', 'vision_config', 'encoder'];
 /** Objects of config.json that describe a model that is the whole, the most specific first. */
 const levels = ['model_args', '', 'pretrained_cfg'];
@@ -78,8 +78,8 @@ export function imageConfig({ sidecars }: Checkpoint): ImageConfig | undefined {
 }
 
 /**
- * What JSON says, as a value that a hyper-parameter may have: of a list of flags, 1 and 0. Undefined
- * for what none has.
+ * What JSON says, as a value that a hyper-parameter may have: of a list of flags, 1 and 0.
+ * Undefined for what none has.
  */
 export function configValue(value: unknown): ConfigValue | undefined {
   if (typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean') return value;

@@ -185,7 +185,7 @@ const vit: Rule = {
 const backbone: Rule = { ...vit, idle: ['patch_size', 'apply_layernorm', 'reshape_hidden_states'] };
 const clip: Rule = { families: ['clip', 'vit'], idle: ['patch_size'] };
 const siglip: Rule = { families: ['siglip'], idle: ['patch_size'] };
-/** The lengths of their tables of relative positions tell windows, and the layers that have them. */
+/** Lengths of the tables of relative positions tell windows, and the layers that have them. */
 const windowed = (family: string): Rule => ({
   families: [family],
   idle: ['patch_size', 'global_attn_indexes', 'window_block_indices', 'window_size'],

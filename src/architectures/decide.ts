@@ -258,7 +258,8 @@ export interface SettledSize {
 }
 
 /**
- * Image size by the user, preprocessor_config.json, config.json or the published models, else the usual one or the one that
+ * Image size by the user, preprocessor_config.json, config.json or the published models, else the
+ * usual one or the one that
  * the weights show.
  */
 export function imageSizeOf(

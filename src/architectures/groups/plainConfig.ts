@@ -245,7 +245,7 @@ function headSource({ sources: { found }, measures }: Opened): string {
   return head ?? 'projection.weight: width of the joint space';
 }
 
-/** What models of a kind have where nothing says more, if it is not what their library usually has. */
+/** What models of a kind have where nothing says more, if their library usually has another. */
 export interface UsualFacts {
   readonly activation?: Evidence<string>;
   readonly eps?: Evidence<number>;

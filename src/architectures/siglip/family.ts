@@ -38,8 +38,8 @@ function recognise(found: Found): Recognised<PlainConfig> | undefined {
 }
 
 /**
- * Ends the tower as timm does, or as an image classifier over it: what `classifier` says of the mean
- * of the normed tokens (transformers, SiglipForImageClassification).
+ * Ends the tower as timm does, or as an image classifier over it: what `classifier` says of the
+ * mean of the normed tokens (transformers, SiglipForImageClassification).
  */
 function head(b: GraphBuilder, maps: TokenMaps, config: PlainConfig): void {
   if (!b.has('classifier.weight')) return plainAnswer(b, maps, config);

@@ -51,7 +51,7 @@ function recognise(found: Found): Recognised<YolosConfig> | undefined {
   };
 }
 
-/** Positions of a table `[1, 1 + native + detections, dim]` for class token, detections, patches. */
+/** Positions of a table `[1, 1 + native + detections, dim]`, those of detections second. */
 function positions(b: GraphBuilder, table: ValueInfo, config: YolosConfig, grid: Size): ValueInfo {
   const rows = at(table.shape, 1);
   const patches = b.slice(table, 1, 1, rows - config.detections);
@@ -102,7 +102,7 @@ function positionsBetween(b: GraphBuilder, config: YolosConfig, grid: Size): rea
   );
 }
 
-/** Writes the transformer over all tokens (Fang et al. 2021, "You Only Look at One Sequence", §3). */
+/** Writes the transformer over all tokens (Fang et al. 2021, YOLOS, §3). */
 function build(b: GraphBuilder, config: YolosConfig, options: BuildOptions): TokenMaps {
   const embedded = embed(b, config, options);
   const between = positionsBetween(b, config, inPatches(options.imageSize, config.patch));
