@@ -45,7 +45,6 @@ function recognise(found: Found): Recognised<YolosConfig> | undefined {
   return {
     ...own,
     label: 'yolos',
-    title: own.title.replace('ViT', 'YOLOS'),
     evidence: { ...Object.fromEntries(evidence), detections: stored(detections, token) },
     config: { ...own.config, detections },
   };
