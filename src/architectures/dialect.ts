@@ -79,6 +79,11 @@ export interface Dialect {
    * buffer or idle.
    */
   readonly territory?: RegExp;
+  /**
+   * Its names are anyone's: a parameter of the network that no row knows, and that is no layer of a
+   * head, speaks against it.
+   */
+  readonly closed?: true;
   /** Families whose models the rows rename; the plain transformers without it. */
   readonly families?: readonly string[];
   /**
@@ -217,7 +222,7 @@ export class FileNames {
   private readonly prefixes = new Map<RegExp, string>();
   private readonly bare = new Map<string, Bare>();
 
-  constructor(private readonly all: readonly string[]) {}
+  constructor(readonly all: readonly string[]) {}
 
   /** What stands in front of the names by this pattern, and the names without it. */
   behind(pattern: RegExp | undefined): Bare {
@@ -279,7 +284,7 @@ const isCopy = (shape: readonly number[], known: Translated): boolean =>
 export function translate(
   dialect: Dialect,
   network: Network,
-  names = new FileNames(network.members.map(({ name }) => name)),
+  names = insideNames(network),
 ): Translation | undefined {
   if (!lackingSignature(dialect, names).next().done) return undefined;
   const own = names.behind(dialect.prefix);
@@ -294,6 +299,7 @@ export function translate(
     if (views.length === 0 && inside && dialect.territory?.test(bare) && !isBuffer(tensor))
       unexpected.push(tensor.name);
     for (const [name, view] of views) {
+      if (!inside && !ofHead.test(name)) continue;
       const known = parameters.get(name);
       if (!known) parameters.set(name, { shape: viewShape(view), tensor, view });
       else if (isCopy(viewShape(view), known)) copies.set(tensor.name, known.tensor.name);
@@ -304,20 +310,21 @@ export function translate(
   return { dialect, network, prefix, parameters, unexpected, copies, source };
 }
 
+/** Canonical names of what a model may keep outside of the module that holds its backbone. */
+const ofHead = /^(?:head|head_dist|heads|fc|fc_norm|classifier|pre_logits)\b/;
+
+/** The names of a network's own tensors. */
+export const insideNames = ({ members }: Network): FileNames =>
+  new FileNames(members.flatMap(({ name, inside }) => (inside ? [name] : [])));
+
 /** The name of a member as the dialect's rows see it. */
 export const bareName = ({ network, prefix }: Translation, { name }: Member): string =>
   withoutPrefix(name, prefix.slice(network.root.length));
 
-function numberedBy(
-  { numbering }: Dialect,
-  { members }: Network,
-  prefix: string,
-): (name: string) => string {
+function numberedBy({ numbering }: Dialect, { members }: Network, prefix: string): (name: string) => string {
   if (!numbering) return (name) => name;
   const inside = members.filter((member) => member.inside);
-  return numbering(
-    new Map(inside.map(({ name, tensor }) => [withoutPrefix(name, prefix), tensor.shape])),
-  );
+  return numbering(new Map(inside.map(({ name, tensor }) => [withoutPrefix(name, prefix), tensor.shape])));
 }
 
 function canonical(

@@ -346,8 +346,6 @@ export type PlainConfig = Omit<ConfigOf<ReturnType<typeof evidenceOf>>, 'patch'>
   readonly bare_attention: boolean;
   /** Positions that no table holds. */
   readonly sincos: boolean;
-  /** A classifier, if one is stored, is left out. */
-  readonly headless?: boolean;
 };
 
 /** What a plain transformer's names and shapes, config and published models settle. */

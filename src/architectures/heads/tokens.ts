@@ -21,8 +21,6 @@ export interface TokenHeadConfig {
   /** Heads and activation of `map`, which pools by attention. */
   readonly heads: number;
   readonly activation: string;
-  /** A classifier, if one is stored, is left out. */
-  readonly headless?: boolean;
   /** What the classifier's outputs go through. */
   readonly after_head?: string;
 }
@@ -82,8 +80,8 @@ export function tokensAnswer(b: GraphBuilder, { tokens }: TokenMaps, config: Tok
   const normed = maybeNorm(b, pool(b, tokens, config), 'fc_norm', config.eps);
   const hidden = b.has('pre_logits.weight') ? b.add('Tanh', [b.linear(normed, 'pre_logits')]) : normed;
   const features = maybeNorm(b, hidden, 'head_norm', config.eps);
-  const { after_head: after = 'identity', headless = false } = config;
-  const classifies = !headless && b.has('head.weight');
+  const { after_head: after = 'identity' } = config;
+  const classifies = b.has('head.weight');
   if (classifies) b.output('logits', activate(b, b.linear(features, 'head'), after), 'logits');
   const pooled = !classifies && b.has('pooler.weight');
   b.output('features', pooled ? b.add('Tanh', [b.linear(features, 'pooler')]) : features, 'features');

@@ -167,6 +167,7 @@ const inEncoder = (from: string, to: string): Rename => [
  */
 export const torchEncoder: Dialect = {
   name: 'torch-encoder',
+  closed: true,
   title: 'torch.nn.TransformerEncoderLayer',
   resampling: ['bicubic', 'bicubic'],
   eps: 1e-5,
@@ -209,6 +210,7 @@ const inBlock = (from: string, to: string): Rename => [
 /** Over nn.MultiheadAttention in blocks of one's own, with norms and MLPs of the usual names. */
 export const torchAttention: Dialect = {
   name: 'torch-attention',
+  closed: true,
   title: 'torch.nn.MultiheadAttention',
   resampling: ['bicubic', 'bicubic'],
   eps: 1e-5,

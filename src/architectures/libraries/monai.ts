@@ -44,7 +44,7 @@ export const monai: Dialect = {
     activation: ['gelu', 'default of MONAI'],
     positions: 'patches',
     afterHead: (head) =>
-      head.endsWith('classification_head.0.weight')
+      /(?:^|\.)classification_head\.0\./.test(head)
         ? ['tanh', 'classification_head.0: MONAI puts Tanh behind it']
         : undefined,
   },

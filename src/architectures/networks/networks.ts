@@ -67,13 +67,17 @@ function networkAt(root: string, named: readonly Named[]): Network {
 }
 
 /**
- * Paths that may hold a whole network: more than one child and a numbered list somewhere below, the
- * largest first and of those that hold the same the outer.
+ * Paths that may hold a whole network, the largest first and of those that hold the same the outer:
+ * any that holds half of the file, and smaller ones with several parts that are no members of a
+ * list, or hold one.
  */
 function rootsOf({ children, sizes, listed }: Modules): readonly string[] {
   const size = (path: string): number => sizes.get(path) ?? 0;
+  const half = size('') / 2;
+  const isUnnumbered = (path: string): boolean => !path.split('.').some(isNumber);
   return [...children]
-    .filter(([path, own]) => path !== '' && own.size > 1 && listed.has(path) && size(path) >= leastTensors)
+    .filter(([path]) => path !== '' && size(path) >= leastTensors)
+    .filter(([path, own]) => size(path) >= half || (own.size > 1 && (listed.has(path) || isUnnumbered(path))))
     .filter(([, own]) => ![...own].every(isNumber))
     .map(([path]) => path)
     .toSorted((left, right) => size(right) - size(left) || left.length - right.length);

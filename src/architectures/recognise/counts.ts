@@ -4,6 +4,7 @@ import type { ParameterCounts, Recognition, TensorRole } from '../family';
 import { isBufferOf } from './fit';
 import { buildGraph } from './graphs';
 import { trainingStates } from './states';
+import { viewsOf } from './views';
 
 /** Where a tensor's elements lie: two names for one range are one parameter (tied weights). */
 function placeOf(tensor: Tensor): string | undefined {
@@ -28,20 +29,25 @@ export function countParameters(checkpoint: Checkpoint, recognition: Recognition
       .map(({ tensor }) => tensor.name)
       .filter((name) => !used?.has(name)),
   );
+  const isView = viewsOf(checkpoint.selected.tensors.filter(({ name }) => used?.has(name)));
+  const own = known && new Set([...known.parameters.values()].map(({ tensor }) => tensor.name));
   const places = new Set<string>();
   const roles = new Map<string, TensorRole>();
   let params = 0;
   let buffers = 0;
   for (const tensor of checkpoint.selected.tensors) {
     const read = known?.copies.get(tensor.name) ?? tensor.name;
-    const learned = !isBufferOf(known, tensor) && !states.has(tensor.name);
+    const isTied = places.has(placeOf(tensor) ?? '');
+    // What shows the memory of a parameter once more, beside the model, is none of its own.
+    const isAlias = own !== undefined && !own.has(read) && (isTied || isView(tensor));
+    const learned = !isBufferOf(known, tensor) && !states.has(tensor.name) && !isAlias;
     const place = learned ? placeOf(tensor) : undefined;
-    const again = read !== tensor.name || (place !== undefined && places.has(place));
+    const again = read !== tensor.name || (learned && isTied);
     const elements = again ? 0 : elementCount(tensor.shape);
     if (place !== undefined) places.add(place);
     if (learned) params += elements;
     else buffers += elements;
-    const role = learned ? roleOf(tensor, used) : 'buffer';
+    const role = learned || isAlias ? roleOf(tensor, used) : 'buffer';
     roles.set(tensor.name, again && role === 'unused' ? 'copy' : role);
   }
   return { params, buffers, roles };

@@ -1,4 +1,4 @@
-import { FileNames, translate, type Dialect, type Translation } from '../dialect';
+import { insideNames, translate, type Dialect, type Translation } from '../dialect';
 import type { Network } from '../networks/networks';
 import { families } from '../registry';
 import { backbonesIn } from './backbones';
@@ -27,7 +27,6 @@ export const dialectsFor = (names: readonly string[]): readonly Dialect[] => [
 
 /** A network's tensors under canonical names, in every dialect whose signature fits. */
 export function translations(network: Network): readonly Translation[] {
-  const names = network.members.map(({ name }) => name);
-  const file = new FileNames(names);
-  return dialectsFor(names).flatMap((dialect) => translate(dialect, network, file) ?? []);
+  const file = insideNames(network);
+  return dialectsFor(file.all).flatMap((dialect) => translate(dialect, network, file) ?? []);
 }

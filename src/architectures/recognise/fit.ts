@@ -1,5 +1,6 @@
 import type { Checkpoint } from '../../checkpoint/checkpoint';
 import { elementCount, type Tensor } from '../../checkpoint/tensors';
+import { pushAll } from '../../domain/lists';
 import { ParameterError } from '../../graph/builder';
 import { OperatorError } from '../../graph/operators';
 import { isBuffer } from '../buffers';
@@ -7,9 +8,10 @@ import type { Translation } from '../dialect';
 import type { Family, Known } from '../family';
 import { buildGraph } from './graphs';
 import type { Member } from '../networks/networks';
-import { leftoversOf, type Leftover } from './leftovers';
+import { isOfPretraining, leftoversOf, type Leftover } from './leftovers';
 import { lostParameters } from './siblings';
 import { trainingStates } from './states';
+import { viewsOf } from './views';
 
 /**
  * Canonical names of other parts of the same model (a text tower, a decoder, a detector's head):
@@ -45,20 +47,23 @@ export function fitOf(
     if (lost.length > 0)
       return { missing: lost.slice(0, listed).map((name) => `no ${name}, which its siblings have`) };
     const placed = placedIn(recognition.translation!, used, family.idle);
-    const isView = viewsOf(network.members.filter(({ tensor }) => placed.has(tensor.name)));
+    const isView = viewsOf(tensorsOf(network.members).filter(({ name }) => placed.has(name)));
     const unread = network.members.filter(
       ({ tensor }) => !placed.has(tensor.name) && elementCount(tensor.shape) > 0 && !isView(tensor),
     );
     const isBufferHere = (tensor: Tensor): boolean => isBufferOf(recognition.translation, tensor);
     const leftovers = leftoversOf(recognition.translation!, used, unread, isBufferHere);
-    const { within } = leftovers;
+    const within = [...leftovers.within];
     const states = trainingStates(network.members);
-    const beside = leftovers.beside.filter(({ members }) => !members.every((member) => states.has(member)));
+    const beside = leftovers.beside.filter(
+      (leftover) => !isOfPretraining(leftover) && !leftover.members.every((member) => states.has(member)),
+    );
     const weightless = beside.find(({ members }) => members.every(({ name }) => /(?:^|\.)bias$/.test(name)));
     if (weightless) {
       const [{ name: bias } = { name: '' }] = weightless.members;
       return { missing: [`no ${bias.replace(/bias$/, 'weight')}, although ${bias} is there`] };
     }
+    if (recognition.translation?.dialect.closed) pushAll(within, strangersIn(beside));
     if (within.length > 0)
       return { missing: within.slice(0, listed).map(({ name }) => `no place for ${name}`) };
     const elements = network.members
@@ -72,15 +77,14 @@ export function fitOf(
   }
 }
 
-/**
- * Whether a tensor is a strided view of memory that one of these has: the same numbers once more.
- */
-function viewsOf(members: readonly Member[]): (tensor: Tensor) => boolean {
-  const place = ({ storage }: Tensor): string =>
-    storage.kind === 'file' ? `${storage.offset} ${storage.file}` : '';
-  const places = new Set(members.map(({ tensor }) => place(tensor)));
-  return (tensor) => tensor.strides !== undefined && places.has(place(tensor));
-}
+/** Tensors of a network that are of no layer that a head may have. */
+const strangersIn = (beside: readonly Leftover[]): readonly Tensor[] =>
+  beside
+    .flatMap(({ members }) => members)
+    .filter(({ inside, name, tensor }) => inside && (tensor.shape.length > 2 || !name.includes('.')))
+    .map(({ tensor }) => tensor);
+
+const tensorsOf = (members: readonly Member[]): readonly Tensor[] => members.map(({ tensor }) => tensor);
 
 /** Names that are listed: a file of another kind has hundreds without a place. */
 const listed = 3;

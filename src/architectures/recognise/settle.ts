@@ -195,10 +195,12 @@ function withBackboneOnly(known: Known, { beside }: Context): Known {
     (leftover) => standsBetween(leftover) && !leftover.members.some(({ name }) => read.has(name)),
   );
   if (between.length === 0) return known;
-  const names = between.map(({ path }) => path).join(', ');
+  const names = between.map(({ path, members: [first] }) =>
+    first?.name.endsWith(path) ? `${path} [${first.tensor.shape.join(', ')}]` : path,
+  );
   return withWarnings(
     { ...known, task: 'features', backboneOnly: true },
-    `Backbone only: ${names} may stand between the backbone and the head and ${between.length > 1 ? 'are' : 'is'} not read, so no classes are answered.`,
+    `Backbone only: ${names.join(', ')} may stand between the backbone and the head and ${between.length > 1 ? 'are' : 'is'} not read, so no classes are answered.`,
   );
 }
 

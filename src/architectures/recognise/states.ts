@@ -29,4 +29,4 @@ function isState({ name, tensor }: Member): boolean {
 
 /** A single number of a module of its own, but for the scales that contrastive models learn. */
 const isUnheldNumber = (name: string, shape: readonly number[]): boolean =>
-  shape.length === 0 && !/(?:scale|bias|temperature|gamma|alpha|beta)$/.test(name);
+  shape.length === 0 && !/(?:^|[._])(?:logit_scale|logit_bias|temperature|gamma|alpha|beta)$/.test(name);

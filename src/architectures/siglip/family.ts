@@ -16,7 +16,8 @@ const usual = {
 };
 
 /** A tower without class token and norm before the blocks, which every CLIP has. */
-const isBareTower = ({ tensors }: Found): boolean => !tensors.has('cls_token') && !tensors.has('norm_pre.weight');
+const isBareTower = ({ tensors }: Found): boolean =>
+  !tensors.has('cls_token') && !tensors.has('norm_pre.weight');
 
 /** Says what a tower without its pooling head was taken for, if no configuration names it. */
 function doubts({ tensors, checkpoint }: Found): readonly string[] {
