@@ -1,3 +1,4 @@
+import { largest } from '../domain/lists';
 import { offeredHint, type Structure } from '../models/structure';
 import type { Model } from '../models/model';
 import type { StructureView } from '../protocol/inspector';
@@ -66,7 +67,7 @@ export function structureLines({ structure, offered }: Model): readonly string[]
 
 function mappingLines({ file, mapping }: Structure): readonly string[] {
   const shapes = new Map(file.selected.tensors.map(({ name, shape }) => [name, shape]));
-  const width = Math.max(0, ...mapping.map(({ name }) => name.length));
+  const width = largest([0, ...mapping.map(({ name }) => name.length)]);
   return mapping.map(
     ({ name, as }) => `⚠ ${name.padEnd(width)}  read as ${as}  [${(shapes.get(name) ?? []).join(', ')}]`,
   );

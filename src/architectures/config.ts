@@ -135,6 +135,8 @@ function configuredValue(checkpoint: Checkpoint, wanted: readonly string[]): Evi
   for (const name of sectionsOf(config))
     for (const key of wanted) {
       const value = configValue(section(config, name)?.[key]);
+      // timm's pool_size there is the map in front of the classifier, no hyper-parameter.
+      if (name === 'pretrained_cfg' && key === 'pool_size') continue;
       if (value !== undefined)
         return { value, source: `config.json: ${name ? `${name}.` : ''}${key}`, assumed: false };
     }

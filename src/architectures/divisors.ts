@@ -9,7 +9,8 @@ export const divisorsOf = (total: number): readonly number[] =>
  * `ParameterError` if the width is none: the layer that shows it is missing.
  */
 export function nearestDivisor(width: number, wanted: number): number {
-  if (!(width >= 1)) throw new ParameterError('width', `${width} found, a number above 0 needed`);
+  if (!Number.isInteger(width) || width < 1)
+    throw new ParameterError('width', `${width} found, a whole number above 0 needed`);
   const far = (each: number): number => Math.abs(each - wanted);
   return divisorsOf(width).reduce((best, each) => (far(each) < far(best) ? each : best));
 }

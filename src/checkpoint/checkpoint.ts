@@ -1,4 +1,5 @@
 import type { Opener } from './byteSource';
+import type { ClassNames } from './classNames';
 import type { OnnxModel } from './formats/onnxModel';
 import type { Extra, StateDict, Tensor } from './tensors';
 
@@ -37,6 +38,8 @@ export interface Checkpoint {
   readonly metadata: Readonly<Record<string, string>>;
   readonly warnings: readonly string[];
   readonly sidecars: Sidecars;
+  /** Lists of class names beside the weights and in their file, those in the file first. */
+  readonly classNames?: readonly ClassNames[];
   /** Paths at which sidecars are looked for, whether they are there or not: what to watch. */
   readonly beside: readonly string[];
   /** Other weight files of the folder that were not chosen. */

@@ -1,3 +1,9 @@
+import { readdir } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
+import type { Opener } from './byteSource';
+import { CheckpointError } from './errors';
+import { limits } from './limits';
+
 /** Names of classes that lie beside a model, or in its file, and where they were found. */
 export interface ClassNames {
   /** `classes.txt`, `class_to_idx in the file`. */
@@ -89,3 +95,54 @@ export const isNamesFile = (file: string): boolean =>
   /^(?:.*[-_.\s])?(?:class(?:es)?|labels?|categor(?:y|ies)|vocab)(?:[-_]?(?:names?|list|map|indices|index|to[-_]?idx))?\.(?:txt|json|names)$|^(?:.*[-_])?(?:id2label|label2id|idx[-_]?to[-_]?(?:class|label)|(?:class|label)[-_]?to[-_]?idx|class[-_]?indices)\.json$|\.names$/i.test(
     file,
   );
+
+/** Files of a folder that are looked at; a data set may lie beside the weights. */
+const mostFiles = 20_000;
+/** Lists of names that are read. */
+const mostLists = 8;
+
+/**
+ * Lists of class names in files beside the weights, and their paths. Nothing that fails to be one.
+ */
+export async function readClassNames(
+  folders: readonly string[],
+  open: Opener,
+): Promise<{ readonly classNames: readonly ClassNames[]; readonly paths: readonly string[] }> {
+  const paths: string[] = [];
+  for (const folder of folders) {
+    const files = (await readdir(folder).catch(() => [])).slice(0, mostFiles);
+    for (const file of files.filter(isNamesFile).toSorted()) paths.push(join(folder, file));
+  }
+  const kept = paths.slice(0, mostLists);
+  const found = await Promise.all(kept.map((path) => namesOfFile(path, open)));
+  return { classNames: found.flat(), paths: kept };
+}
+
+async function namesOfFile(path: string, open: Opener): Promise<readonly ClassNames[]> {
+  try {
+    const text = await textOf(path, open);
+    const file = basename(path);
+    if (extname(path).toLowerCase() !== '.json') {
+      const names = namesInText(text);
+      return names ? [{ source: file, names }] : [];
+    }
+    return namesInJson(JSON.parse(text)).map(([key, names]) => ({
+      source: key ? `${file}: ${key}` : file,
+      names,
+    }));
+  } catch {
+    // What is no list of names is none of the model's business.
+    return [];
+  }
+}
+
+async function textOf(path: string, open: Opener): Promise<string> {
+  const source = await open(path);
+  try {
+    if (source.size > limits.sidecarBytes)
+      throw new CheckpointError('unsupported', path, `has ${source.size} bytes`);
+    return Buffer.from(await source.read(0, source.size)).toString('utf8');
+  } finally {
+    await source.close();
+  }
+}

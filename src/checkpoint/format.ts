@@ -1,4 +1,5 @@
 import type { ByteSource } from './byteSource';
+import type { ClassNames } from './classNames';
 import type { OnnxModel } from './formats/onnxModel';
 import type { Extra, StateDict } from './tensors';
 
@@ -17,6 +18,8 @@ export interface TensorTable {
   /** Text metadata of the file (`__metadata__`, ONNX metadata_props, producer …). */
   readonly metadata: Readonly<Record<string, string>>;
   readonly warnings: readonly string[];
+  /** Lists of class names that the file holds. */
+  readonly classNames?: readonly ClassNames[];
   /** The graph that an .onnx file holds beside its tensors. */
   readonly onnx?: OnnxModel;
 }

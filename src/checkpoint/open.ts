@@ -3,6 +3,7 @@ import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { attempt, openFile, type Opener } from './byteSource';
 import type { Checkpoint, OpenOptions, SidecarName, Sidecars } from './checkpoint';
+import { readClassNames } from './classNames';
 import { CheckpointError } from './errors';
 import { chooseInFolder, severalNote, withoutShards } from './formats/folder';
 import { readTable } from './formats';
@@ -22,6 +23,7 @@ export async function openCheckpoint(path: string, options: OpenOptions = {}): P
   const open = options.open ?? openFile;
   const table = await readFile(file, open);
   const { sidecars, beside, warnings } = await readSidecars(file, open);
+  const named = await readClassNames([...new Set(beside.map((path) => dirname(path)))], open);
   const others = withoutShards(siblings, file, await namesOf(siblings, table.files));
   return {
     path,
@@ -34,7 +36,8 @@ export async function openCheckpoint(path: string, options: OpenOptions = {}): P
     metadata: table.metadata,
     warnings: [...table.warnings, ...warnings, ...severalNote(file, others)],
     sidecars,
-    beside,
+    classNames: [...(table.classNames ?? []), ...named.classNames],
+    beside: [...beside, ...named.paths],
     siblings: others,
     size: await totalSize(table),
     ...(table.onnx && { onnx: table.onnx }),

@@ -1,4 +1,4 @@
-import { isNumber, modulesOf } from './moduleNames';
+import { isNumber, modulesOf, sharedPath } from './moduleNames';
 import type { StateDict, Tensor } from './tensors';
 
 /** Tensors that lie together in a file, under `path`. */
@@ -108,12 +108,17 @@ function splitTwins(stateDict: StateDict): StateDict[] {
     ),
   );
   const rest = stateDict.tensors.filter(({ name }) => !twins.some((root) => name.startsWith(root)));
-  return [...networks, ...byFirstName(stateDict, rest)];
+  const parent = twins.reduce(sharedPath, first);
+  return [...networks, ...byFirstName(stateDict, rest, parent)];
 }
 
-/** Tensors that lie beside a network, as state dicts by their first name. */
-function byFirstName(stateDict: StateDict, tensors: readonly Tensor[]): StateDict[] {
-  return [...groupBy(tensors, ({ name }) => name.replace(/\..*$/s, ''))].map(([first, members]) => {
+/** Tensors that lie beside a network, as state dicts by their first name behind a path. */
+function byFirstName(stateDict: StateDict, tensors: readonly Tensor[], parent = ''): StateDict[] {
+  const start = (name: string): string => {
+    const at = name.startsWith(parent) ? parent.length : 0;
+    return name.slice(0, at) + name.slice(at).replace(/\..*$/s, '');
+  };
+  return [...groupBy(tensors, ({ name }) => start(name))].map(([first, members]) => {
     const whole = members.every(({ name }) => name.startsWith(`${first}.`));
     const named = { ...stateDict, name: join(stateDict.name, first), tensors: members };
     return strip(named, whole ? `${first}.` : '');

@@ -1,4 +1,4 @@
-import type { Answer } from '../tasks/answer';
+import type { Answer, Classes } from '../tasks/answer';
 import { answerJson } from '../tasks/tasks';
 import type { Run } from '../tasks/run';
 import type { Query } from '../domain/query';
@@ -67,9 +67,12 @@ function classifyText(image: string, view: Run): string {
 
 function answerLines(answer: Answer): readonly string[] {
   if (answer.kind === 'features') return ['no classifier: features only'];
-  const score = (value: number): string =>
-    answer.scoreKind === 'value' ? String(value) : formatPercent(value);
-  return answer.top.map(({ label, score: value }) => `${score(value).padStart(8)}  ${label}`);
+  const lines = ({ scoreKind, top }: Classes): readonly string[] =>
+    top.map(({ label, score: value }) => {
+      const score = scoreKind === 'value' ? String(value) : formatPercent(value);
+      return `${score.padStart(8)}  ${label}`;
+    });
+  return answer.heads?.flatMap((head) => [`${head.head ?? ''}:`, ...lines(head)]) ?? lines(answer);
 }
 
 /**

@@ -453,7 +453,11 @@ class InferenceService implements Inference {
     { provider, checks, warning }: Choice,
   ): Run {
     const { checkpoint, recognition } = understood;
-    const context = { config: checkpoint.sidecars.config, topK: request.topK ?? 5 };
+    const context = {
+      config: checkpoint.sidecars.config,
+      classNames: checkpoint.classNames,
+      topK: request.topK ?? 5,
+    };
     return {
       run,
       checkpoint: opened.path,

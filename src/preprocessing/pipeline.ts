@@ -1,7 +1,7 @@
 /** Carries out the steps of a preprocessing on images. */
 import { groupSteps, greyOf, isRaster } from './bands';
 import { pictureOf, threeChannels, type Raster } from './raster';
-import { at, largest } from '../domain/lists';
+import { at, largest, pushAll } from '../domain/lists';
 import { cut, resize, resizeFloat } from './resize';
 import type { FloatImage, RgbImage, RasterSize, Window } from './resize';
 import { PreprocessingError, resizedSize, roundHalfEven } from './steps';
@@ -403,7 +403,9 @@ function applyBands(preprocessing: Preprocessing, raster: Raster): ModelInput {
     const { pixelValues, shape: own } = applyBatch(part, [threeChannels(raster, first)]);
     const plane = pixelValues.length / 3;
     parts.push(pixelValues.subarray(0, plane * Math.min(3, channels - first)));
-    shape.splice(0, shape.length, ...own.slice(0, -3), channels, ...own.slice(-2));
+    const known = [...own.slice(0, -3), channels, ...own.slice(-2)];
+    shape.length = 0;
+    pushAll(shape, known);
   }
   // What is seen takes the same way as the values.
   const seen = { ...preprocessing, channels: 3, steps: groupSteps(preprocessing, 0, true) };

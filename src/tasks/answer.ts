@@ -16,6 +16,10 @@ export interface Classes {
   readonly scoreKind: 'softmax' | 'sigmoid' | 'value';
   /** Where the labels come from: `config.json: id2label`. */
   readonly labelSource: string;
+  /** Name of the head that says so; absent if nobody asked a head. */
+  readonly head?: string;
+  /** All heads, this one first, if the model has several. */
+  readonly heads?: readonly Classes[];
 }
 
 /** What a model without a head says: nothing to read, but its attention can be seen. */

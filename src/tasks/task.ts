@@ -1,4 +1,5 @@
 import type { Graph, GraphOutput, OutputMeaning } from '../graph/graph';
+import type { Checkpoint } from '../checkpoint/checkpoint';
 import type { GraphSize, Model, Part } from '../models/model';
 import type { Answer } from './answer';
 import type { SeenImage } from './run';
@@ -29,6 +30,8 @@ export interface OutputValues {
 export interface ReadContext {
   /** The checkpoint's config.json, which may hold names of classes. */
   readonly config: Readonly<Record<string, unknown>> | undefined;
+  /** Lists of class names beside the weights or in their file. */
+  readonly classNames?: Checkpoint['classNames'];
   /** Number of classes to name. */
   readonly topK: number;
 }
@@ -46,22 +49,26 @@ export interface Task<A extends Answer = Answer> {
 }
 
 /**
- * Returns the program that gives an image to the part that `choose` finds an output in, and reads
- * that output. Throws if no part has one, or if it takes more than an image.
+ * Returns the program that gives an image to the part that `choose` finds outputs in, and reads
+ * those. Throws if no part has one, or if it takes more than an image.
  */
 export function imageProgram(
   { parts }: Model,
   size: GraphSize,
-  choose: (outputs: readonly GraphOutput[]) => GraphOutput | undefined,
+  choose: (outputs: readonly GraphOutput[]) => readonly GraphOutput[],
 ): Program {
   for (const { name, graph } of parts) {
     const { inputs, outputs } = graph(size);
-    const output = choose(outputs);
+    const chosen = choose(outputs);
     const [input] = inputs;
-    if (!output || !input) continue;
+    if (chosen.length === 0 || !input) continue;
     if (inputs.length > 1)
       throw new Error(`the model has ${inputs.length} inputs; an image can be given to models with one`);
-    return { steps: [{ part: name, inputs: { [input.name]: 'image' }, outputs: [output.name] }] };
+    return {
+      steps: [
+        { part: name, inputs: { [input.name]: 'image' }, outputs: chosen.map((output) => output.name) },
+      ],
+    };
   }
   throw new Error('no part of the model has such an output');
 }

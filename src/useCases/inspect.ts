@@ -24,7 +24,10 @@ export function inspect(
   const missing = missingRuntime();
   const view = inspectorModel(model, {
     set: new Set(Object.keys(assumed)),
-    labels: classes > 0 ? resolveLabels({ config: checkpoint.sidecars.config, classes }) : undefined,
+    labels:
+      classes > 0
+        ? resolveLabels({ config: checkpoint.sidecars.config, classNames: checkpoint.classNames, classes })
+        : undefined,
     notRunnable: missing || blocked,
   });
   return { ...view, trustNeeded: missing === '' && blocked !== '' && model.imageSize !== undefined };

@@ -1,3 +1,4 @@
+import { largest } from '../../src/domain/lists';
 import type { VNode } from 'preact';
 import { formatNumber, formatPercent } from '../../src/domain/units';
 import type { Classes } from '../../src/tasks/answer';
@@ -11,13 +12,28 @@ export const classes: AnswerView<Classes> = {
     return scoreKind === 'value' ? `${label}: ${score}` : `${label}, ${formatPercent(score)}`;
   },
   leads: true,
-  View: Guesses,
+  View: Heads,
 };
+
+/** Several heads side by side, each under its name. */
+function Heads({ answer, topK }: { answer: Classes; topK: number }): VNode {
+  if (!answer.heads) return <Guesses answer={answer} topK={topK} />;
+  return (
+    <div class="heads">
+      {answer.heads.map((head) => (
+        <section key={head.head}>
+          <h3>{head.head}</h3>
+          <Guesses answer={head} topK={topK} />
+        </section>
+      ))}
+    </div>
+  );
+}
 
 function Guesses({ answer, topK }: { answer: Classes; topK: number }): VNode {
   const guesses = answer.top.slice(0, topK);
   const isValue = answer.scoreKind === 'value';
-  const largest = Math.max(...guesses.map((guess) => Math.abs(guess.score)), Number.MIN_VALUE);
+  const most = largest([Number.MIN_VALUE, ...guesses.map((guess) => Math.abs(guess.score))]);
   const text = (score: number): string => (isValue ? formatNumber(score, 4) : formatPercent(score));
   return (
     <div>
@@ -30,9 +46,7 @@ function Guesses({ answer, topK }: { answer: Classes; topK: number }): VNode {
           >
             <span class="guess-label">{guess.label}</span>
             <span class="share">
-              <span
-                style={{ width: `${100 * (isValue ? Math.abs(guess.score) / largest : guess.score)}%` }}
-              />
+              <span style={{ width: `${100 * (isValue ? Math.abs(guess.score) / most : guess.score)}%` }} />
             </span>
             <span class="number">{text(guess.score)}</span>
           </li>

@@ -1,3 +1,4 @@
+import { largest } from '../../src/domain/lists';
 import type { VNode } from 'preact';
 import { useMemo } from 'preact/hooks';
 import type { ComplexityReport, ModuleRow, OperatorRow } from '../../src/domain/report';
@@ -110,13 +111,13 @@ const moduleColumns = (factor: number, unit: string, total: number): Columns<Mod
 /** What each operator type contributes: MACs if it has any, else the elements it touches. */
 export function OperatorTable({ report }: { report: ComplexityReport }): VNode {
   const rows = [...report.operators].sort(byWork);
-  const largest = Math.max(1, ...rows.map((row) => row.bytes));
+  const most = largest([1, ...rows.map((row) => row.bytes)]);
   return (
     <section>
       <h2>Operators</h2>
       <PlainTable
         class="figures-table"
-        columns={operatorColumns(largest)}
+        columns={operatorColumns(most)}
         rows={rows}
         keyOf={({ op, kind }) => `${op} ${kind}`}
       />
@@ -124,7 +125,7 @@ export function OperatorTable({ report }: { report: ComplexityReport }): VNode {
   );
 }
 
-const operatorColumns = (largest: number): Columns<OperatorRow> => ({
+const operatorColumns = (most: number): Columns<OperatorRow> => ({
   op: { title: 'Operator', cell: ({ op }) => op },
   kind: { title: 'Kind', style: 'wide-only', styleOf: () => 'quiet', cell: ({ kind }) => kind },
   count: { title: 'Count', style: 'number roomy-only', cell: ({ count }) => formatExact(count) },
@@ -150,7 +151,7 @@ const operatorColumns = (largest: number): Columns<OperatorRow> => ({
     title: 'Output as a bar',
     titleHidden: true,
     style: 'bar-column',
-    cell: ({ bytes }) => <ShareBar share={bytes / largest} of="the largest output" />,
+    cell: ({ bytes }) => <ShareBar share={bytes / most} of="the largest output" />,
   },
 });
 

@@ -1,3 +1,4 @@
+import { largest } from '../../src/domain/lists';
 import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
 import {
@@ -23,7 +24,7 @@ export function WhatIfTable({ report }: { report: ComplexityReport }): VNode {
   const parameters = { ...report.layer?.own, ...changed };
   const rows = report.layer ? whatIfRows(report.layer, parameters) : report.whatIf;
   const [full] = rows;
-  const largest = Math.max(1, ...rows.map((row) => row.macs));
+  const most = largest([1, ...rows.map((row) => row.macs)]);
   return (
     <section>
       <h2>What if: one attention layer in other forms</h2>
@@ -33,7 +34,7 @@ export function WhatIfTable({ report }: { report: ComplexityReport }): VNode {
       )}
       <PlainTable
         class="figures-table"
-        columns={columnsAgainst(full, largest)}
+        columns={columnsAgainst(full, most)}
         rows={rows}
         keyOf={({ name }) => name}
         rowTip={({ formula }) => formula}
@@ -42,7 +43,7 @@ export function WhatIfTable({ report }: { report: ComplexityReport }): VNode {
   );
 }
 
-const columnsAgainst = (full: WhatIf | undefined, largest: number): Columns<WhatIf> => ({
+const columnsAgainst = (full: WhatIf | undefined, most: number): Columns<WhatIf> => ({
   form: { title: 'Form', cell: ({ name }) => name },
   formula: {
     title: 'Formula',
@@ -61,7 +62,7 @@ const columnsAgainst = (full: WhatIf | undefined, largest: number): Columns<What
     title: 'MACs as a bar',
     titleHidden: true,
     style: 'bar-column',
-    cell: ({ macs }) => <ShareBar share={macs / largest} of="the costliest form" />,
+    cell: ({ macs }) => <ShareBar share={macs / most} of="the costliest form" />,
   },
 });
 

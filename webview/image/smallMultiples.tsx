@@ -1,3 +1,4 @@
+import { largest } from '../../src/domain/lists';
 import type { AttentionRows } from '../../src/domain/query';
 import type { Grid, Size } from '../../src/domain/size';
 import type { VNode } from 'preact';
@@ -49,7 +50,7 @@ export function SmallMultiples(props: SmallMultiplesProps): VNode {
   const [tip, setTip] = useState('');
   const width = useWidth(place);
   const theme = useTheme();
-  const heads = method === 'rollout' ? 1 : Math.max(1, ...probes.map((probe) => probe.heads));
+  const heads = method === 'rollout' ? 1 : largest([1, ...probes.map((probe) => probe.heads)]);
   const layout = useMemo(
     () => layoutTiles(probes.length, heads, width, aspectOf(answer, probes, method)),
     [answer, probes, method, heads, width],

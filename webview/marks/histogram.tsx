@@ -1,3 +1,4 @@
+import { largest } from '../../src/domain/lists';
 import type { VNode } from 'preact';
 import { formatExact, formatNumber } from '../../src/domain/units';
 
@@ -13,7 +14,7 @@ const HEIGHT = 64;
 
 /** How a tensor's values are spread; each bin tells its range and count. */
 export function Histogram({ counts, min, max }: HistogramProps): VNode {
-  const highest = Math.max(1, ...counts);
+  const highest = largest([1, ...counts]);
   const width = WIDTH / counts.length;
   const step = (max - min) / counts.length;
   return (

@@ -1,4 +1,4 @@
-import { at } from '../../domain/lists';
+import { at, largest, smallest } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import { divisorsOf } from '../divisors';
 import type { Evidence } from '../family';
@@ -52,7 +52,7 @@ const longest = 16;
 const readings = ({ positions }: TableMeasures, slots: readonly number[]): readonly Reading[] =>
   slots.flatMap((each) =>
     gridsOf(positions - each)
-      .filter((grid) => Math.min(...grid) > 1 && Math.max(...grid) <= longest * Math.min(...grid))
+      .filter((grid) => smallest(grid) > 1 && largest(grid) <= longest * smallest(grid))
       .map((grid) => ({ slots: each, grid })),
   );
 

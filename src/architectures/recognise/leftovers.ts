@@ -99,6 +99,8 @@ export const standsBetween = ({ members }: Leftover): boolean =>
   members.every(({ name, tensor }) => tensor.shape.length < 2 || !/(?:^|\.)(?:weight|bias)$/.test(name)) &&
   members.some(({ tensor }) => tensor.shape.length > 0);
 
-/** Whether a leftover is a parameter that pretraining alone reads: what stands for masked patches. */
+/**
+ * Whether a leftover is a parameter that pretraining alone reads: what stands for masked patches.
+ */
 export const isOfPretraining = ({ path, members }: Leftover): boolean =>
   /mask/.test(path) && members.every(({ name }) => name === path || name.endsWith(`.${path}`));

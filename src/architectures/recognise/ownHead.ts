@@ -1,3 +1,4 @@
+import { pushAll } from '../../domain/lists';
 import type { Tensor } from '../../checkpoint/tensors';
 import type { HeadChain, HeadLayer, HeadStep } from '../heads/ownHead';
 import { isNumber, modulesOf, parentOf } from '../../checkpoint/moduleNames';
@@ -71,7 +72,10 @@ function chained(groups: readonly Layers[], width: number): readonly Layers[] | 
     if (joins(layers, width)) joined.push(layers);
     else if (before && joins(layers, before.at(-1)?.out ?? 0)) joined.splice(-1, 1, [...before, ...layers]);
     else if (layers.every((layer) => layer.kind === 'linear' && layer.width === width))
-      joined.push(...layers.map((layer) => [layer]));
+      pushAll(
+        joined,
+        layers.map((layer) => [layer]),
+      );
     else return undefined;
   }
   const several = groups.length > 1 && joined.length > 1;

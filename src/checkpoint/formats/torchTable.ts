@@ -104,6 +104,7 @@ export async function buildTorchTable(container: TorchContainer): Promise<Tensor
     extras: contents.extras,
     metadata: container.metadata,
     warnings,
+    ...(contents.classNames.length > 0 && { classNames: contents.classNames }),
   };
 }
 

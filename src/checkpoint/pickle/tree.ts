@@ -1,4 +1,5 @@
 import { pushAll } from '../../domain/lists';
+import { namesByIndex, namesClasses, type ClassNames } from '../classNames';
 import { limits } from '../limits';
 import { isKind, isRecord, nameOf, type PickleObject, type PickleRecord, type PickleValue } from './pickle';
 import { isPickledArray, isPickledTensor, parsePickledTensor, PickledTensorError } from './tensors';
@@ -30,6 +31,8 @@ export interface PickleContents {
   readonly modules: readonly string[];
   /** Those and the classes of all their submodules. */
   readonly parts: ReadonlySet<string>;
+  /** Lists of class names: `class_to_idx`, `meta.CLASSES`. */
+  readonly classNames: readonly ClassNames[];
   /** PyTorch Lightning wrote the file. */
   readonly lightning: boolean;
 }
@@ -55,6 +58,7 @@ export function collectTensors(root: PickleValue): PickleContents {
     warnings: [...walk.warnings],
     modules: [...walk.modules],
     parts: walk.parts,
+    classNames: classNamesIn(root),
     lightning:
       isKind(root, 'dict') && [...root.entries.keys()].some((key) => key === 'pytorch-lightning_version'),
   };
@@ -304,4 +308,47 @@ function describe(value: PickleRecord): string {
   if (isKind(value, 'float')) return String(value.value);
   if (isKind(value, 'dict')) return `dict of ${value.entries.size}`;
   return 'items' in value && value.items ? `${value.kind} of ${value.items.length}` : value.kind;
+}
+
+/** How deep lists of class names lie: `hyper_parameters.model.classes`. */
+const namesDepth = 4;
+/** Containers that are searched for them. */
+const namesSearched = 5000;
+
+/** Lists of class names under keys that say so, with the path of each. */
+function classNamesIn(root: PickleValue): readonly ClassNames[] {
+  const found: ClassNames[] = [];
+  const seen = new Set<PickleValue>();
+  const pending: { value: PickleValue; path: string; depth: number }[] = [
+    { value: root, path: '', depth: 0 },
+  ];
+  for (let next = pending.shift(); next && seen.size < namesSearched; next = pending.shift()) {
+    const { value, path, depth } = next;
+    if (!isRecord(value) || seen.has(value) || depth > namesDepth) continue;
+    seen.add(value);
+    for (const [key, child] of entriesOf(value) ?? []) {
+      const own = join(path, keyText(key));
+      const names =
+        isRecord(child) && namesClasses(keyText(key)) ? namesByIndex(plainValue(child)) : undefined;
+      if (names) found.push({ source: `${own} in the file`, names });
+      else if (isRecord(child)) pending.push({ value: child, path: own, depth: depth + 1 });
+    }
+  }
+  return found;
+}
+
+/** A list or dict of names and numbers as JSON has it; what else it holds is null. */
+function plainValue(value: PickleValue): unknown {
+  if (typeof value === 'bigint') return Number(value);
+  if (!isRecord(value)) return value instanceof Uint8Array ? null : value;
+  if (isKind(value, 'list') || isKind(value, 'tuple'))
+    return value.items.map((item) => (isRecord(item) ? null : plainValue(item)));
+  const entries = entriesOf(value);
+  // fastai's L keeps its list as an attribute.
+  const items = entries?.get('items');
+  if (items !== undefined && isKind(items, 'list')) return plainValue(items);
+  if (!entries) return null;
+  return Object.fromEntries(
+    [...entries].map(([key, item]) => [keyText(key), isRecord(item) ? null : plainValue(item)]),
+  );
 }

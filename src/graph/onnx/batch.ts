@@ -1,4 +1,4 @@
-import { product } from '../../domain/lists';
+import { largest, product } from '../../domain/lists';
 import type { Node, ValueInfo } from '../graph';
 import { operatorOf } from '../operators';
 import { ImportError } from './lowering';
@@ -108,7 +108,7 @@ export class Rebatch {
     if (read && made.every((axis) => axis === undefined))
       throw new ImportError(`${node.name} (${node.op}): it looks at all ${this.from} images at once`);
     if (node.op === 'Reshape') return;
-    const outer = Math.max(1, ...inputs.map((input) => this.outerOf(input?.name ?? '')));
+    const outer = largest([1, ...inputs.map((input) => this.outerOf(input?.name ?? ''))]);
     if (outer === 1) return;
     if (!keepsRows(node))
       throw new ImportError(`${node.name} (${node.op}): the images lie inside of an axis`);

@@ -1,4 +1,4 @@
-import { at } from '../../domain/lists';
+import { at, pushAll } from '../../domain/lists';
 import type { Size } from '../../domain/size';
 import { dtypes, elementCount, type DType, type Tensor } from '../../checkpoint/tensors';
 import type {
@@ -237,7 +237,7 @@ class Importer implements Emitter {
     const kept = image && runnable.length > 0 ? runnable : given;
     const { nodes, values, initializers } = this;
     const named = nameOutputs({ nodes, values, initializers }, kept);
-    this.notes.push(...named.notes);
+    pushAll(this.notes, named.notes);
     const lost = given.filter((value) => !kept.includes(value)).map(({ name }) => name);
     if (lost.length > 0)
       this.notes.push(
@@ -267,15 +267,12 @@ class Importer implements Emitter {
     lost: readonly string[],
   ): readonly ValueInfo[] {
     if (lost.length > 0) {
-      const parts = { nodes: this.nodes };
-      this.nodes.splice(
-        0,
-        this.nodes.length,
-        ...neededNodes(
-          parts,
-          outputs.map(({ value }) => value),
-        ),
+      const needed = neededNodes(
+        { nodes: [...this.nodes] },
+        outputs.map(({ value }) => value),
       );
+      this.nodes.length = 0;
+      pushAll(this.nodes, needed);
     }
     const read = new Set([...this.nodes.flatMap(readBy), ...outputs.map(({ value }) => value)]);
     const used = lost.length > 0 ? inputs.filter(({ name }) => read.has(name)) : inputs;

@@ -1,13 +1,45 @@
 import { resolveLabels, topK, type Activation } from '../../labels/labels';
 import type { Model } from '../../models/model';
 import type { Classes } from '../answer';
-import { imageProgram, outputOf, type Task } from '../task';
+import type { OutputMeaning } from '../../graph/graph';
+import { imageProgram, outputOf, type OutputValues, type ReadContext, type Task } from '../task';
 
 const scoreKinds: Readonly<Record<Activation, Classes['scoreKind']>> = {
   softmax: 'softmax',
   sigmoid: 'sigmoid',
   none: 'value',
 };
+
+/** The output named `logits`, or every head that has a name of its own. */
+function headsIn<T extends { readonly name: string; readonly means: OutputMeaning }>(
+  outputs: readonly T[],
+): readonly T[] {
+  const heads = outputs.filter(({ means }) => means === 'logits');
+  const main = heads.find(({ name }) => name === 'logits');
+  return main ? [main] : heads;
+}
+
+function classesOf({ name, values, activation: stated }: OutputValues, context: ReadContext): Classes {
+  const { config, classNames, topK: count } = context;
+  const {
+    names,
+    activation: configured,
+    source,
+  } = resolveLabels({ config, classNames, classes: values.length });
+  const activation = stated ?? configured;
+  const top = topK(values, count, activation).map(({ index, probability }) => ({
+    index,
+    label: names[index] ?? `class ${index}`,
+    score: probability,
+  }));
+  const scoreKind = scoreKinds[activation];
+  return { kind: 'classes', head: name, top, classes: values.length, scoreKind, labelSource: source };
+}
+
+function jsonOf({ top, labelSource, scoreKind }: Classes): object {
+  const guesses = top.map(({ index, label, score }) => ({ index, label, probability: score }));
+  return { top: guesses, labels: labelSource, score: scoreKind };
+}
 
 /**
  * Names the classes of an image: the output that means logits, with the labels of the checkpoint.
@@ -18,22 +50,16 @@ export const classify: Task<Classes> = {
     const classifies = model.parts.some(({ graph }) => outputOf(graph().outputs, 'logits'));
     return classifies ? undefined : 'it has no classifier: features only';
   },
-  program: (model, size) => imageProgram(model, size, (outputs) => outputOf(outputs, 'logits')),
-  read(outputs, _seen, { config, topK: count }) {
-    const logits = outputOf(outputs, 'logits');
-    const values = logits?.values ?? new Float32Array();
-    const { names, activation: configured, source } = resolveLabels({ config, classes: values.length });
-    const activation = logits?.activation ?? configured;
-    const top = topK(values, count, activation).map(({ index, probability }) => ({
-      index,
-      label: names[index] ?? `class ${index}`,
-      score: probability,
-    }));
-    const scoreKind = scoreKinds[activation];
-    return { kind: 'classes', top, classes: values.length, scoreKind, labelSource: source };
+  program: (model, size) => imageProgram(model, size, headsIn),
+  read(outputs, _seen, context) {
+    const [first, ...others] = headsIn(outputs).map((output) => classesOf(output, context));
+    if (!first) return { kind: 'classes', top: [], classes: 0, scoreKind: 'softmax', labelSource: '' };
+    return others.length === 0 ? first : { ...first, heads: [first, ...others] };
   },
-  json({ top, labelSource, scoreKind }) {
-    const guesses = top.map(({ index, label, score }) => ({ index, label, probability: score }));
-    return { top: guesses, labels: labelSource, score: scoreKind };
-  },
+  json: (answer) => ({
+    ...jsonOf(answer),
+    ...(answer.heads && {
+      heads: Object.fromEntries(answer.heads.map((head) => [head.head, jsonOf(head)])),
+    }),
+  }),
 };

@@ -7,7 +7,10 @@ export const features: Task<Features> = {
     return recognition.family === null ? recognition.reason : undefined;
   },
   program: (model, size) =>
-    imageProgram(model, size, (outputs) => outputOf(outputs, 'features') ?? outputs[0]),
+    imageProgram(model, size, (outputs) => {
+      const features = outputOf(outputs, 'features');
+      return features ? [features] : outputs.slice(0, 1);
+    }),
   read: () => ({ kind: 'features' }),
   json: () => ({ top: [], labels: '', score: 'none' }),
 };
