@@ -10,6 +10,6 @@ const integers: ReadonlySet<string> = new Set(['BOOL', 'U8', 'I8', 'I16', 'U16',
  * Whether the tensor is a buffer: the file says so, its name does, or it holds integers, which
  * nothing learns.
  */
-export function isBuffer(tensor: Pick<Tensor, 'name' | 'dtype' | 'buffer'>): boolean {
-  return tensor.buffer === true || names.test(tensor.name) || integers.has(tensor.dtype);
+export function isBuffer(tensor: Pick<Tensor, 'name' | 'dtype' | 'buffer' | 'affine'>): boolean {
+  return tensor.buffer === true || names.test(tensor.name) || (integers.has(tensor.dtype) && !tensor.affine);
 }

@@ -296,7 +296,8 @@ export function translate(
   for (const { name: stands, tensor, inside } of network.members) {
     const bare = numbered(withoutPrefix(stands, own.prefix));
     const views = canonical(dialect, tensor, bare);
-    if (views.length === 0 && inside && dialect.territory?.test(bare) && !isBuffer(tensor))
+    const isHeld = isBuffer(tensor) || network.roles.get(tensor.name) === 'buffer';
+    if (views.length === 0 && inside && !isHeld && dialect.territory?.test(bare))
       unexpected.push(tensor.name);
     for (const [name, view] of views) {
       if (!inside && !ofHead.test(name)) continue;

@@ -60,13 +60,22 @@ export type Storage =
  *   vectors as they were saved)
  * - `low-rank`: base + scale · up · down (Hu et al. 2021, LoRA, §4.1)
  * - `scaled-rows`: matrix · scales / 127, row by row (Dettmers et al. 2022, LLM.int8(), §2.1)
+ * - `affine`: scale · (integers − zero point) (Jacob et al. 2018, eq. 1)
  */
 export interface Derivation {
-  readonly kind: 'masked' | 'weight-norm' | 'spectral-norm' | 'low-rank' | 'scaled-rows';
+  readonly kind: 'masked' | 'weight-norm' | 'spectral-norm' | 'low-rank' | 'scaled-rows' | 'affine';
   /** In the order of the formula; the first is where the parameter lies. */
   readonly parts: readonly Tensor[];
-  /** Factor of a low-rank product, α / r; undefined if nothing says it. */
+  /** Factor of a low-rank product, α / r, or of integers; undefined if nothing says it. */
   readonly scale?: number;
+  /** The integer that stands for 0 of an affine quantisation. */
+  readonly zeroPoint?: number;
+}
+
+/** What integers of a quantised tensor stand for: scale · (integer − zero point). */
+export interface Affine {
+  readonly scale: number;
+  readonly zeroPoint: number;
 }
 
 /** One tensor of a checkpoint. No data is read until somebody asks for it. */
@@ -88,6 +97,8 @@ export interface Tensor {
    * The model registers it as a buffer, if the file itself says so (TorchScript, whole modules).
    */
   readonly buffer?: true;
+  /** Its integers are quantised numbers. */
+  readonly affine?: Affine;
   /** The parameter that it stands for is computed from it and others. */
   readonly derived?: Derivation;
 }

@@ -13,7 +13,11 @@ interface Writer {
 /** Largest integer of the 8 bit that rows are scaled to. */
 const int8Most = 127;
 
-type Formula = (b: Writer, parts: readonly ValueInfo[], scale: number) => ValueInfo;
+type Formula = (
+  b: Writer,
+  parts: readonly ValueInfo[],
+  factors: { readonly scale: number; readonly zeroPoint: number },
+) => ValueInfo;
 
 const count = ({ shape }: ValueInfo): number => shape.reduce((product, side) => product * side, 1);
 
@@ -39,7 +43,7 @@ const formulas: Readonly<Record<Derivation['kind'], Formula>> = {
     const sigma = b.add('MatMul', [b.reshape(left, [1, rows]), turned]);
     return b.add('Div', [original, b.reshape(sigma, [1])]);
   },
-  'low-rank': (b, parts, scale) => {
+  'low-rank': (b, parts, { scale }) => {
     const [base, down, up] = [at(parts, 0), at(parts, 1), at(parts, 2)];
     const product = b.add('Mul', [b.add('MatMul', [up, down]), b.scalar(scale)]);
     return b.add('Add', [base, product]);
@@ -49,6 +53,8 @@ const formulas: Readonly<Record<Derivation['kind'], Formula>> = {
     const factors = b.add('Mul', [scales, b.scalar(1 / int8Most)]);
     return b.add('Mul', [matrix, b.reshape(factors, [count(scales), 1])]);
   },
+  affine: (b, parts, { scale, zeroPoint }) =>
+    b.add('Mul', [b.add('Sub', [at(parts, 0), b.scalar(zeroPoint)]), b.scalar(scale)]),
 };
 
 /**
@@ -59,6 +65,6 @@ const formulas: Readonly<Record<Derivation['kind'], Formula>> = {
  */
 export const derivedValue = (
   b: Writer,
-  { kind, scale = 1 }: Derivation,
+  { kind, scale = 1, zeroPoint = 0 }: Derivation,
   parts: readonly ValueInfo[],
-): ValueInfo => formulas[kind](b, parts, scale);
+): ValueInfo => formulas[kind](b, parts, { scale, zeroPoint });

@@ -17,17 +17,23 @@ const learnedParts: Readonly<Record<Derivation['kind'], readonly boolean[]>> = {
   'spectral-norm': [true, false, false],
   'low-rank': [true, true, true],
   'scaled-rows': [true, false],
+  affine: [true],
 };
 
-/** What each tensor of the file is that a parameter is computed from, by its name. */
+/**
+ * What each tensor of the file is that a parameter is computed from, or that says how one is
+ * quantised, by its name.
+ */
 export function rolesOfParts(members: readonly Named[]): ReadonlyMap<string, 'parameter' | 'buffer'> {
   const roles = new Map<string, 'parameter' | 'buffer'>();
-  for (const { tensor } of members) {
+  const zeroPoints = new Set(members.flatMap(({ name }) => /^(.*)zero_points?$/.exec(name)?.[1] ?? []));
+  for (const { name, tensor } of members) {
+    const stem = /^(.*)(?:scales?|zero_points?)$/.exec(name)?.[1];
+    if (stem !== undefined && zeroPoints.has(stem)) roles.set(tensor.name, 'buffer');
     if (!tensor.derived) continue;
     const learned = learnedParts[tensor.derived.kind];
-    tensor.derived.parts.forEach(({ name }, index) =>
-      roles.set(name, learned[index] ? 'parameter' : 'buffer'),
-    );
+    for (const [index, part] of tensor.derived.parts.entries())
+      roles.set(part.name, learned[index] ? 'parameter' : 'buffer');
   }
   return roles;
 }
@@ -97,6 +103,7 @@ const forms: readonly Form[] = [
  */
 const respelled: readonly (readonly [RegExp, string])[] = [
   [/(?<=^|\.)modules_to_save\.\w+\./, ''],
+  [/(?<=^|\.)_packed_params\._packed_params\.(weight|bias)$/, '$1'],
   [/(?<=^|\.)parametrizations\.(\w+)\.original0$/, '$1_g'],
   [/(?<=^|\.)parametrizations\.(\w+)\.original1$/, '$1_v'],
   [/(?<=^|\.)parametrizations\.(\w+)\.original$/, '$1_orig'],
@@ -104,7 +111,7 @@ const respelled: readonly (readonly [RegExp, string])[] = [
 ];
 
 const plainName = (name: string): string => {
-  if (!/(?:parametrizations|modules_to_save)\./.test(name)) return name;
+  if (!/(?:parametrizations|modules_to_save|_packed_params)\./.test(name)) return name;
   const row = respelled.find(([pattern]) => pattern.test(name));
   return row ? name.replace(row[0], row[1]) : name;
 };
@@ -116,7 +123,11 @@ const plainName = (name: string): string => {
  * @param loraScale factor of low-rank products, if somebody says it
  */
 export function derivedMembers(tensors: readonly Tensor[], loraScale?: number): readonly Named[] {
-  const named = tensors.map((tensor): Named => ({ name: plainName(tensor.name), tensor }));
+  const named = tensors.map((tensor): Named => {
+    const name = plainName(tensor.name);
+    const { affine } = tensor;
+    return affine ? parameterOf(name, { kind: 'affine', parts: [tensor], ...affine }) : { name, tensor };
+  });
   return withAdapters(withForms(named), loraScale);
 }
 

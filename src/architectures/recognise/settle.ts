@@ -230,6 +230,7 @@ const derivedWords: Readonly<Record<Derivation['kind'], string | undefined>> = {
   masked: 'pruned: each weight is multiplied with its mask',
   'weight-norm': 'weight-normalised',
   'spectral-norm': 'spectrally normalised, with the vectors as they were saved',
+  affine: 'int8 of torch: dequantised; torch itself also rounds what flows through them to 8 bit',
   'scaled-rows':
     'int8 of bitsandbytes: dequantised row by row; the library itself also rounds what flows through them to 8 bit',
 };

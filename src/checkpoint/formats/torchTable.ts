@@ -152,6 +152,7 @@ async function buildTensor(
       storage,
       start: parsed.start,
       ...(parsed.strides ? { strides: parsed.strides } : {}),
+      ...(parsed.affine ? { affine: parsed.affine } : {}),
       ...(bigEndian ? { bigEndian } : {}),
       ...(buffer || buffers?.has(last(name.split('.'))) ? { buffer: true } : {}),
     };

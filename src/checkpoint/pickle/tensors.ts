@@ -8,7 +8,7 @@ import {
 } from './pickle';
 import { isRowMajor, rowMajorStrides, shapeProblem, shown, spannedBytes } from '../shape';
 import { limits } from '../limits';
-import { byteLength, dtypes, elementCount, type DType } from '../tensors';
+import { byteLength, dtypes, elementCount, type DType, type Affine } from '../tensors';
 
 /**
  * A tensor as a PyTorch pickle describes it: a view of a storage that lies somewhere else in the
@@ -23,6 +23,8 @@ export interface PickledTensor {
   readonly start: number;
   readonly storage: PickledStorage | PickledBytes;
   readonly bigEndian?: true;
+  /** What its integers stand for, if it is quantised. */
+  readonly affine?: Affine;
 }
 
 export interface PickledStorage {
@@ -105,6 +107,10 @@ const rebuilders: Readonly<Record<string, Rebuild>> = {
     strided(storage, offset, size, stride),
   'torch._utils._rebuild_tensor_v3': ([storage, offset, size, stride, , , dtype]) =>
     strided(storage, offset, size, stride, torchDtype(dtype)),
+  'torch._utils._rebuild_qtensor': ([storage, offset, size, stride, quantizer]) => ({
+    ...strided(storage, offset, size, stride),
+    affine: affineOf(quantizer),
+  }),
   'torch._utils._rebuild_parameter': ([data]) => inner(data),
   'torch._utils._rebuild_parameter_with_state': ([data]) => inner(data),
   'torch._tensor._rebuild_from_type': ([rebuild, , args]) => rebuilt(rebuild, args),
@@ -116,9 +122,17 @@ const rebuilders: Readonly<Record<string, Rebuild>> = {
   'torch._utils._rebuild_xla_tensor': ([data]) => inner(data),
 };
 
+/** `(torch.per_tensor_affine, scale, zero point)`; other schemes are left out. */
+function affineOf(quantizer: PickleValue | undefined): Affine {
+  const [scheme, scale, zeroPoint] = isKind(quantizer, 'tuple') ? quantizer.items : [];
+  const name = isKind(scheme, 'global') ? nameOf(scheme) : 'no scheme';
+  if (name !== 'torch.per_tensor_affine' || !isKind(scale, 'float') || typeof zeroPoint !== 'number')
+    throw new PickledTensorError('unsupported', `a quantised tensor (${name}); it is left out`);
+  return { scale: scale.value, zeroPoint };
+}
+
 const unsupported: Readonly<Record<string, string>> = {
   'torch._utils._rebuild_meta_tensor_no_storage': 'a meta tensor: the file holds its shape but no data',
-  'torch._utils._rebuild_qtensor': 'a quantised tensor',
   'torch._utils._rebuild_sparse_tensor': 'a sparse tensor',
   'torch._utils._rebuild_sparse_csr_tensor': 'a sparse tensor',
   'torch._utils._rebuild_nested_tensor': 'a nested tensor',

@@ -106,7 +106,7 @@ class Walk {
   }
 
   private visitEntries(entries: ReadonlyMap<PickleValue, PickleValue>, path: string, depth: number): void {
-    const all = [...entries].map(([key, value]) => ({ key: keyText(key), value }));
+    const all = [...entries].flatMap(([key, value]) => unpacked(keyText(key), value));
     const tensors = all.filter((entry): entry is { key: string; value: PickleObject } =>
       this.isWeight(entry.value),
     );
@@ -219,6 +219,18 @@ function isMatrix(tensor: PickleObject): boolean {
     if (error instanceof PickledTensorError) return false;
     throw error;
   }
+}
+
+/** Names of the two parts of what torch's quantised layers pack into one entry. */
+const packedParts = ['weight', 'bias'] as const;
+
+/** An entry of a state dict; of a quantised layer its weight and its bias, by themselves. */
+function unpacked(key: string, value: PickleValue): readonly { key: string; value: PickleValue }[] {
+  if (!key.endsWith('_packed_params') || !isKind(value, 'tuple')) return [{ key, value }];
+  return packedParts.flatMap((part, index) => {
+    const item = value.items[index];
+    return isKind(item, 'object') ? [{ key: `${key}.${part}`, value: item }] : [];
+  });
 }
 
 /**
