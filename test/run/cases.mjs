@@ -1,7 +1,8 @@
-// npm run test:cases -- FOLDER: runs the tests of golden cases and of header-only models over any
-// folder of them.
+// npm run test:cases -- FOLDER: runs the tests of golden cases, of header-only models and of field
+// cases over any folder of them.
 //   FOLDER holds folders with case.json, a checkpoint and reference.safetensors, or files
-//   `*.jsonl.gz` with one model a line.
+//   `*.jsonl.gz` with one model a line, or field cases: cases/<id>/case.json, which says what each
+//   command must find in the files beside it.
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { endOnSignals, run } from './processes.mjs';
@@ -12,6 +13,8 @@ if (folder === undefined || !existsSync(folder)) {
   process.exit(2);
 }
 endOnSignals();
+// Golden cases run in the built process, field cases through the built command line.
+await run(process.execPath, ['esbuild.mjs']).catch(() => process.exit(1));
 const { build } = await import('esbuild');
 const outdir = 'dist/test-cases';
 await build({
@@ -20,6 +23,7 @@ await build({
     'test/oracles/plainVit.test.ts',
     'test/oracles/families.test.ts',
     'test/inference/cases.test.ts',
+    'test/inference/fieldCases.test.ts',
     'test/support/runMocha.ts',
   ],
   bundle: true,
