@@ -21,9 +21,12 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 const isIndex = (value: unknown): value is number =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < mostClasses;
 
-/** Keys whose values name classes: `class_to_idx`, `CLASSES`, `label_names`, fastai's `vocab`. */
+/**
+ * Keys whose values name classes: `class_to_idx`, `CLASSES`, `label_names`, fastai's `vocab`.
+ * `num_classes` counts them, of each head perhaps.
+ */
 export const namesClasses = (key: string): boolean =>
-  /^(?:id2label|label2id|idx_?(?:to|2)_?\w+|\w+_?(?:to|2)_?idx|(?:\w+_)?(?:class(?:es)?|labels?|categor(?:y|ies))(?:_?names?)?|(?:class|label|category)_?(?:names?|map|dict|list)|names|vocab|things?_classes)$/i.test(
+  /^(?!n(?:um)?_)(?:id2label|label2id|idx_?(?:to|2)_?\w+|\w+_?(?:to|2)_?idx|(?:\w+_)?(?:class(?:es)?|labels?|categor(?:y|ies))(?:_?names?)?|(?:class|label|category)_?(?:names?|map|dict|list)|names|vocab|things?_classes)$/i.test(
     key,
   );
 

@@ -130,7 +130,7 @@ function textOf(expect: Expectation, { said, warned, message }: Texts): readonly
   ];
 }
 
-/** All parameters are counted, or a warning names their share in percent (within 1) or the whole. */
+/** All parameters are counted, or a warning names the whole, or the share in percent within 1. */
 function shareOf({ part_of: whole }: Expectation, answer: Json, warned: string): readonly string[] {
   if (whole === undefined) return [];
   const params = typeof answer['params'] === 'number' ? answer['params'] : 0;
