@@ -108,14 +108,14 @@ const mostLists = 8;
  * Lists of class names in files beside the weights, and their paths. Nothing that fails to be one.
  */
 export async function readClassNames(
-  folders: readonly string[],
+  folder: string,
   open: Opener,
 ): Promise<{ readonly classNames: readonly ClassNames[]; readonly paths: readonly string[] }> {
-  const paths: string[] = [];
-  for (const folder of folders) {
-    const files = (await readdir(folder).catch(() => [])).slice(0, mostFiles);
-    for (const file of files.filter(isNamesFile).toSorted()) paths.push(join(folder, file));
-  }
+  const files = (await readdir(folder).catch(() => [])).slice(0, mostFiles);
+  const paths = files
+    .filter(isNamesFile)
+    .toSorted()
+    .map((file) => join(folder, file));
   const kept = paths.slice(0, mostLists);
   const found = await Promise.all(kept.map((path) => namesOfFile(path, open)));
   return { classNames: found.flat(), paths: kept };

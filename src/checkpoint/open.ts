@@ -23,7 +23,7 @@ export async function openCheckpoint(path: string, options: OpenOptions = {}): P
   const open = options.open ?? openFile;
   const table = await readFile(file, open);
   const { sidecars, beside, warnings } = await readSidecars(file, open);
-  const named = await readClassNames([...new Set(beside.map((path) => dirname(path)))], open);
+  const named = await readClassNames(dirname(resolve(file)), open);
   const others = withoutShards(siblings, file, await namesOf(siblings, table.files));
   return {
     path,

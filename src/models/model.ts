@@ -123,7 +123,7 @@ export function understand(checkpoint: Checkpoint, settings: Settings = {}): Mod
       unused: unread(counts),
       imageSize: recognition.imageSize,
       part: {
-        name: hasOthers ? 'image' : 'whole',
+        name: hasOthers || recognition.share ? 'image' : 'whole',
         build: (size, batch) => buildGraph(chosen, recognition, { imageSize: size, batch }).graph,
       },
     };

@@ -1,5 +1,4 @@
 import type { Checkpoint } from '../checkpoint/checkpoint';
-import type { Tensor } from '../checkpoint/tensors';
 import { recognise, type Known } from '../architectures/recognise/recognise';
 import { renamed, type Mapping } from '../architectures/recognise/structure/mapping';
 import { doubtsOf, readStructure, type Candidate } from '../architectures/recognise/structure/read';
@@ -97,12 +96,3 @@ function structureWarnings({ mapping, layout, others, doubts }: Structure): read
       : []),
   ];
 }
-
-/** Tensors as the file names them: what is remembered of a file is remembered under these. */
-export const ownTensors = ({
-  structure,
-  checkpoint,
-}: {
-  readonly structure?: Structure;
-  readonly checkpoint: Checkpoint;
-}): readonly Tensor[] => (structure?.file ?? checkpoint).selected.tensors;

@@ -2,7 +2,7 @@ import { headerKey } from '../../checkpoint/header';
 import type { Mapping } from '../../architectures/recognise/structure/mapping';
 import type { Model } from '../../models/model';
 import type { OpenedCheckpoint, OpenedModel } from '../../models/openedModels';
-import { ownTensors } from '../../models/structure';
+import { ownTensors } from '../../models/ownTensors';
 import { valuesOf, type Assumptions, type WorkspaceMemory } from './memory';
 
 export { openOnce } from '../../models/openedModels';

@@ -1,7 +1,7 @@
 import { headerKey } from '../../checkpoint/header';
 import { commands, Uri, workspace, type Disposable, type Webview } from 'vscode';
 import type { Model } from '../../models/model';
-import { ownTensors } from '../../models/structure';
+import { ownTensors } from '../../models/ownTensors';
 import type {
   InspectorAction,
   InspectorApi,

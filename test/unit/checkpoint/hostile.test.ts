@@ -119,7 +119,9 @@ function verify(hostile: HostileCase, file: string, reply: HostileReply): void {
       `"${reply.text}" does not name the file`,
     );
   assert.ok(!reply.canary, 'the payload was executed');
-  const outside = reply.opened.filter((path) => path !== file && !path.startsWith(dirname(file) + sep));
+  const outside = reply.opened.filter(
+    (path) => path !== file && !(path + sep).startsWith(dirname(file) + sep),
+  );
   assert.deepEqual(outside, [], 'files outside of its folder were opened');
   const limit = hostile.made ? largeGrowthLimit : growthLimit;
   assert.ok(
