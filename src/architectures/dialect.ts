@@ -295,6 +295,8 @@ export function translate(
   const numbered = numberedBy(dialect, network, own.prefix);
   for (const { name: stands, tensor, inside } of network.members) {
     const bare = numbered(withoutPrefix(stands, own.prefix));
+    // The register tokens of a model without any have a name and no elements.
+    if (tensor.shape.includes(0)) continue;
     const views = canonical(dialect, tensor, bare);
     const isHeld = isBuffer(tensor) || network.roles.get(tensor.name) === 'buffer';
     if (views.length === 0 && inside && !isHeld && dialect.territory?.test(bare))

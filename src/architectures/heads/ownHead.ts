@@ -1,5 +1,6 @@
 import type { GraphBuilder, ParameterView } from '../../graph/builder';
 import { type ValueInfo } from '../../graph/graph';
+import { at } from '../../domain/lists';
 import { batchNorm } from '../blocks/convolution';
 import { activate } from '../blocks/layers';
 
@@ -24,11 +25,19 @@ export interface HeadChain {
   readonly steps: readonly HeadStep[];
 }
 
+/**
+ * What a head reads: the vector that the model itself pools, the first token behind the last norm,
+ * or the mean of all of them.
+ */
+export type HeadInput = 'pooled' | 'first' | 'mean';
+
 /** Heads that follow from names and shapes, and the parameters that they read. */
 export interface OwnHead {
   readonly chains: readonly HeadChain[];
   readonly activation: string;
   readonly cosine: boolean;
+  /** What the heads read. */
+  readonly input: HeadInput;
   readonly parameters: ReadonlyMap<string, ParameterView>;
 }
 
@@ -58,6 +67,22 @@ function step(b: GraphBuilder, x: ValueInfo, layer: HeadStep, head: OwnHead): Va
 function cosines(b: GraphBuilder, x: ValueInfo, { path }: HeadLayer): ValueInfo {
   const rows = normalised(b, b.parameter(`${path}.weight`));
   return b.add('MatMul', [normalised(b, x), b.transpose(rows, [1, 0])], {}, { name: path });
+}
+
+/**
+ * The vector that a head reads, `[batch, width]`.
+ *
+ * @param tokens `[batch, count, width]` behind the last norm
+ */
+export function headVector(
+  b: GraphBuilder,
+  input: HeadInput,
+  pooled: ValueInfo,
+  tokens: ValueInfo | undefined,
+): ValueInfo {
+  if (input === 'pooled' || tokens?.shape.length !== 3) return pooled;
+  const vector = input === 'first' ? b.slice(tokens, 1, 0, 1) : b.mean(tokens, 1);
+  return b.reshape(vector, [at(tokens.shape, 0), at(tokens.shape, 2)]);
 }
 
 /** Writes heads behind a pooled vector `[batch, width]`, each an output of its name. */

@@ -5,7 +5,7 @@ import { valueOf, type Graph } from '../../graph/graph';
 import { neededNodes } from '../../graph/order';
 import type { Probe, TokenLayout } from '../../domain/probes';
 import { requireOwnSize } from '../decide';
-import { ownHeads, type OwnHead } from '../heads/ownHead';
+import { headVector, ownHeads, type OwnHead } from '../heads/ownHead';
 import { ownModule, type Translation } from '../dialect';
 import type { BuildOptions, Known, Recognition } from '../family';
 import { familyNamed } from '../registry';
@@ -71,7 +71,14 @@ function writeGraph(recognition: Known, translation: Translation, options: Build
 function withOwnHead(graph: Graph, b: GraphBuilder, head: OwnHead): Graph {
   const features = graph.outputs.find(({ means }) => means === 'features');
   if (!features) return graph;
-  ownHeads(b, valueOf(graph, features.value), head);
+  const tokens = graph.outputs.find(({ means }) => means === 'tokens');
+  const vector = headVector(
+    b,
+    head.input,
+    valueOf(graph, features.value),
+    tokens && valueOf(graph, tokens.value),
+  );
+  ownHeads(b, vector, head);
   return b.build();
 }
 

@@ -7,7 +7,7 @@ import { activations } from '../blocks/layers';
 import { whole } from '../dialect';
 import { assumed, stored } from '../evidence';
 import type { ConfigValue, Evidence, Known, Share } from '../family';
-import type { OwnHead } from '../heads/ownHead';
+import type { HeadInput, OwnHead } from '../heads/ownHead';
 import { isBufferOf, isBeside, type Fit } from './fit';
 import { buildGraph, keepGraph } from './graphs';
 import { standsBetween, type Leftover } from './leftovers';
@@ -16,7 +16,7 @@ import { headsFrom, type FoundHeads } from './ownHead';
 type Assume = Readonly<Record<string, ConfigValue>>;
 
 /** Hyper-parameters of what may stand behind or in any family's network. */
-export const headKeys: readonly string[] = ['head_activation', 'head_form', 'lora_scale'];
+export const headKeys: readonly string[] = ['head_activation', 'head_form', 'head_input', 'lora_scale'];
 
 /** Factor of low-rank adapters as the user gives it. Throws if it is no number. */
 export function loraScaleIn(assume: Assume = {}): number | undefined {
@@ -96,22 +96,31 @@ function headed(known: Known, found: FoundHeads, assume: Assume): Known {
   const parameters = new Map(members.map(({ name, tensor }) => [name, whole(tensor)]));
   const activation = headActivation(found, assume);
   const form = headForm(found, assume);
+  const head = headEvidence(known, found);
+  const input = headInput(known, head, assume);
   const [chain] = found.chains;
   const outputs = (chain?.steps ?? []).flatMap((step) => (step.kind === 'linear' ? [step.out] : []));
   const ownHead: OwnHead = {
     chains: found.chains,
     activation: activation?.value ?? 'identity',
     cosine: form?.value === 'cosine',
+    input: input.value,
     parameters,
   };
   const evidence = {
     ...known.evidence,
     classes: stored(outputs.at(-1) ?? 0, `${headName(found)}.weight`),
-    head: headEvidence(known, found),
+    head,
+    ...(hasTokens(known) && { head_input: input }),
     ...(activation && { head_activation: activation }),
     ...(form && { head_form: form }),
   };
   const warnings = [
+    ...(input.assumed
+      ? [
+          `What ${headName(found)} reads is not in the file: the vector that ${known.title} pools is assumed; set head_input if it is another.`,
+        ]
+      : []),
     ...(activation?.assumed
       ? [
           `The activation between the layers of ${headName(found)} is not in the file: ${activation.value} is assumed; set head_activation if it is another.`,
@@ -129,11 +138,13 @@ function headed(known: Known, found: FoundHeads, assume: Assume): Known {
       evidence,
       assumable: [
         ...known.assumable,
+        ...(hasTokens(known) ? ['head_input'] : []),
         ...(activation ? ['head_activation'] : []),
         ...(form ? ['head_form'] : []),
       ],
       choices: {
         ...known.choices,
+        ...(hasTokens(known) && { head_input: [...headInputs] }),
         ...(activation && { head_activation: ['relu', 'gelu', 'silu', 'tanh', 'leaky_relu', 'identity'] }),
         ...(form && { head_form: ['linear', 'cosine'] }),
       },
@@ -154,6 +165,22 @@ function headEvidence({ translation }: Known, found: FoundHeads): Evidence<strin
   return isLibrarys
     ? stored(value, headName(found))
     : assumed(value, `${headName(found)} reads the pooled vector; the file does not say what it reads`);
+}
+
+const headInputs = ['pooled', 'first', 'mean'] as const;
+
+/** Whether the network hands on tokens, of which a head may read others than the network pools. */
+const hasTokens = ({ evidence }: Known): boolean => 'pool' in evidence;
+
+/** What the heads read: as the user says, as the library's own head does, or an assumption. */
+function headInput(known: Known, head: Evidence, { head_input: user }: Assume): Evidence<HeadInput> {
+  const said = headInputs.find((input) => input === user);
+  if (said) return stored<HeadInput>(said, 'given by the user');
+  if (user !== undefined)
+    throw new Error(`head_input: ${String(user)} found; one of ${headInputs.join(', ')} is needed`);
+  return head.assumed && hasTokens(known)
+    ? assumed<HeadInput>('pooled', 'the file does not say what the head reads')
+    : stored<HeadInput>('pooled', 'as the head of the library');
 }
 
 /** Whether the naming of the network calls its own classifier so. */
