@@ -100,7 +100,7 @@ const kinds: readonly EvaKind[] = [
   },
   {
     ...dinov3,
-    // Without registers, which a config may leave out, the keys by themselves tell it from RoPE-ViT.
+    // Without registers, which a config may leave out, keys by themselves tell it from RoPE-ViT.
     holds: (parameters, { positions, classToken, registers }) =>
       positions === 0 && classToken && (registers > 0 || parameters.has('blocks.0.attn.k_proj.weight')),
   },
