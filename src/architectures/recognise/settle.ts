@@ -2,12 +2,13 @@ import type { Checkpoint } from '../../checkpoint/checkpoint';
 import { elementCount, type Derivation, type Tensor } from '../../checkpoint/tensors';
 import { pathsOf } from '../../checkpoint/moduleNames';
 import { last } from '../../domain/lists';
+import { formatExact } from '../../domain/units';
 import { valueOf } from '../../graph/graph';
 import { activations } from '../blocks/layers';
 import { whole } from '../dialect';
 import { assumed, stored } from '../evidence';
 import type { ConfigValue, Evidence, Known, Share } from '../family';
-import type { HeadInput, OwnHead } from '../heads/ownHead';
+import type { HeadChain, HeadInput, OwnHead } from '../heads/ownHead';
 import { isBufferOf, isBeside, type Fit } from './fit';
 import { buildGraph, keepGraph } from './graphs';
 import { standsBetween, type Leftover } from './leftovers';
@@ -99,7 +100,7 @@ function headed(known: Known, found: FoundHeads, assume: Assume): Known {
   const head = headEvidence(known, found);
   const input = headInput(known, head, assume);
   const [chain] = found.chains;
-  const outputs = (chain?.steps ?? []).flatMap((step) => (step.kind === 'linear' ? [step.out] : []));
+  const classifier = chain?.steps.findLast((step) => step.kind === 'linear');
   const ownHead: OwnHead = {
     chains: found.chains,
     activation: activation?.value ?? 'identity',
@@ -109,7 +110,7 @@ function headed(known: Known, found: FoundHeads, assume: Assume): Known {
   };
   const evidence = {
     ...known.evidence,
-    classes: stored(outputs.at(-1) ?? 0, `${headName(found)}.weight`),
+    classes: stored(classifier?.out ?? 0, `${classifier?.path ?? headName(found)}.weight`),
     head,
     ...(hasTokens(known) && { head_input: input }),
     ...(activation && { head_activation: activation }),
@@ -118,16 +119,13 @@ function headed(known: Known, found: FoundHeads, assume: Assume): Known {
   const warnings = [
     ...(input.assumed
       ? [
-          `What ${headName(found)} reads is not in the file: the vector that ${known.title} pools is assumed; set head_input if it is another.`,
+          `The file does not say what ${headName(found)} reads: the vector that ${known.title} pools is assumed; set head_input if it is another.`,
         ]
       : []),
     ...(activation?.assumed
       ? [
           `The activation between the layers of ${headName(found)} is not in the file: ${activation.value} is assumed; set head_activation if it is another.`,
         ]
-      : []),
-    ...(found.chains.length > 1
-      ? [`${found.chains.length} heads: ${found.chains.map(({ name }) => name).join(', ')}.`]
       : []),
   ];
   return withWarnings(
@@ -155,12 +153,17 @@ function headed(known: Known, found: FoundHeads, assume: Assume): Known {
 
 const headName = ({ read }: FoundHeads): string => read.map(({ path }) => path).join(', ');
 
-/** Words for what a head computes: `batch norm, linear 20 → 24, activation, linear 24 → 3`. */
-function headEvidence({ translation }: Known, found: FoundHeads): Evidence<string> {
-  const steps = (found.chains[0]?.steps ?? []).map((step) =>
+/** `linear 20 → 24, activation, linear 24 → 3`, of several heads behind the name. */
+function chainText({ name, steps }: HeadChain, isNamed: boolean): string {
+  const words = steps.map((step) =>
     step.kind === 'linear' ? `linear ${step.width} → ${step.out}` : step.kind,
   );
-  const value = steps.join(', ');
+  return `${isNamed ? `${name}: ` : ''}${words.join(', ')}`;
+}
+
+/** Words for what a head computes: `batch norm, linear 20 → 24, activation, linear 24 → 3`. */
+function headEvidence({ translation }: Known, found: FoundHeads): Evidence<string> {
+  const value = found.chains.map((chain) => chainText(chain, found.chains.length > 1)).join('; ');
   const isLibrarys = found.read.every(({ path }) => speaksOfHead(translation, path));
   return isLibrarys
     ? stored(value, headName(found))
@@ -239,7 +242,7 @@ function withAdapters(known: Known, { assume }: Context): Known {
   const adapters = derivedOf(known).filter(({ kind }) => kind === 'low-rank');
   if (adapters.length === 0) return known;
   const scale = loraScaleIn(assume);
-  const names = `low-rank adapters (LoRA) on ${adapters.length} matrices`;
+  const names = `Low-rank adapters (LoRA) on ${adapters.length} matrices`;
   const evidence: Evidence =
     scale === undefined ? assumed(1, 'α / r is not in the file') : stored(scale, 'given by the user');
   const next = {
@@ -290,7 +293,7 @@ function withShare(known: Known, context: Context): Known {
       : '';
   return withWarnings(
     { ...known, share },
-    `${percent(share)} of the ${share.total} parameters run; not run: ${notRun.slice(0, listed).join(', ')}${more}.${maps}`,
+    `${percent(share)} of the ${formatExact(share.total)} parameters run; not run: ${notRun.slice(0, listed).join(', ')}${more}.${maps}`,
   );
 }
 
