@@ -100,7 +100,7 @@ function headed(known: Known, found: FoundHeads, assume: Assume): Known {
   const head = headEvidence(known, found);
   const input = headInput(known, head, assume);
   const [chain] = found.chains;
-  const classifier = chain?.steps.findLast((step) => step.kind === 'linear');
+  const classifier = chain?.steps.flatMap((step) => (step.kind === 'linear' ? [step] : [])).at(-1);
   const ownHead: OwnHead = {
     chains: found.chains,
     activation: activation?.value ?? 'identity',
