@@ -99,6 +99,8 @@ export interface Tensor {
   readonly buffer?: true;
   /** Its integers are quantised numbers. */
   readonly affine?: Affine;
+  /** Factor of the low-rank product that it is the first matrix of, as its adapter says. */
+  readonly loraScale?: number;
   /** The parameter that it stands for is computed from it and others. */
   readonly derived?: Derivation;
 }

@@ -22,6 +22,7 @@ export interface Options {
   readonly byStructure: boolean;
   /** A file that says what each tensor is taken for. */
   readonly mapping?: string;
+  readonly adapter?: string;
   readonly imageSize?: Size;
   readonly provider: string;
   readonly asStored: boolean;
@@ -57,6 +58,7 @@ const optionTypes = {
   'state-dict': { type: 'string' },
   'by-structure': { type: 'boolean' },
   mapping: { type: 'string' },
+  adapter: { type: 'string' },
   'image-size': { type: 'string' },
   provider: { type: 'string' },
   'as-stored': { type: 'boolean' },
@@ -73,7 +75,16 @@ const optionTypes = {
   help: { type: 'boolean', short: 'h' },
 } as const satisfies ParseArgsConfig['options'];
 
-const model = ['json', 'assume', 'state-dict', 'by-structure', 'mapping', 'image-size', 'help'] as const;
+const model = [
+  'json',
+  'assume',
+  'state-dict',
+  'by-structure',
+  'mapping',
+  'adapter',
+  'image-size',
+  'help',
+] as const;
 const run = [...model, 'provider'] as const;
 
 /** Every command; the help text and the checks are read from it. */
@@ -134,6 +145,7 @@ const commonHelp = [
   '--assume KEY=VALUE     a hyper-parameter the weights lack, repeatable: heads=6, window=3,5',
   '--state-dict NAME      which of several in the file',
   '--by-structure         read a file whose names say nothing by shapes and order',
+  '--adapter FOLDER       a LoRA adapter of PEFT to apply',
   '--mapping FILE.json    what tensors are taken for, as inspect --by-structure --json prints it',
   '--image-size N|HxW     in pixels; the model’s own by default',
   '--provider NAME        auto (default), cpu, webgpu, cuda, dml, coreml',
@@ -190,6 +202,7 @@ function readOptions(values: Values): Options {
     stateDict: values['state-dict'],
     byStructure: values['by-structure'] ?? false,
     mapping: values.mapping,
+    adapter: values.adapter,
     imageSize: values['image-size'] === undefined ? undefined : sizeOption(values['image-size']),
     provider: values.provider ?? 'auto',
     asStored: values['as-stored'] ?? false,

@@ -20,6 +20,8 @@ export interface Settings extends Naming {
   /** Hyper-parameters that the weights do not tell, as the user typed them in. */
   readonly assume?: Readonly<Record<string, ConfigValue>>;
   readonly stateDict?: string;
+  /** Folder or file of a LoRA adapter that is applied to the checkpoint. */
+  readonly adapter?: string;
 }
 
 /** What a graph is built for; the model's own image size and a batch of 1 by default. */

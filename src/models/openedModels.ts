@@ -2,7 +2,8 @@ import { stat } from 'node:fs/promises';
 import { SharedFiles } from '../checkpoint/byteSource';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import { CheckpointError } from '../checkpoint/errors';
-import { openCheckpoint } from '../checkpoint/open';
+import { openCheckpoint, selectStateDict } from '../checkpoint/open';
+import { readAdapter, withAdapter } from './adapters';
 import { Recent } from '../domain/recent';
 import { fileStates, type FileState } from './files';
 import { hash } from './identity';
@@ -42,12 +43,16 @@ const openAttempts = 3;
  * Opens a checkpoint file, index or folder: every file once, and of each its header. Throws
  * `CheckpointError` if the file is refused or written at the same moment.
  */
-export async function openOnce(path: string, attempts = openAttempts): Promise<OpenedCheckpoint> {
+export async function openOnce(
+  path: string,
+  adapted: Adapted = {},
+  attempts = openAttempts,
+): Promise<OpenedCheckpoint> {
   const started = Date.now();
-  const { checkpoint, understandAs } = await read(path);
+  const { checkpoint, understandAs } = await read(path, adapted);
   const files = await fileStates(checkpoint.files);
   if (isWrittenSince(files, started)) {
-    if (attempts > 1) return openOnce(path, attempts - 1);
+    if (attempts > 1) return openOnce(path, adapted, attempts - 1);
     throw new CheckpointError('unreadable', path, 'is being written; open it again when it is whole');
   }
   const beside = await besideStates(checkpoint.beside);
@@ -66,7 +71,7 @@ export async function openOnce(path: string, attempts = openAttempts): Promise<O
 
 /** Opens a checkpoint and settles it. Throws `CheckpointError` if the file is refused. */
 export async function openModel(path: string, settings: Settings = {}): Promise<Model> {
-  return (await read(path)).understandAs(settings);
+  return (await read(path, settings)).understandAs(settings);
 }
 
 interface ReadCheckpoint {
@@ -74,10 +79,17 @@ interface ReadCheckpoint {
   understandAs(settings: Settings): Model;
 }
 
-async function read(path: string): Promise<ReadCheckpoint> {
+/** What changes which tensors a checkpoint has: an adapter, and the state dict that it goes with. */
+type Adapted = Pick<Settings, 'adapter' | 'stateDict'>;
+
+async function read(path: string, { adapter, stateDict }: Adapted): Promise<ReadCheckpoint> {
   const files = new SharedFiles();
   try {
-    const checkpoint = await openCheckpoint(path, { open: files.open });
+    const opened = await openCheckpoint(path, { open: files.open });
+    const checkpoint =
+      adapter === undefined
+        ? opened
+        : withAdapter(selectStateDict(opened, stateDict), await readAdapter(adapter));
     if (!checkpoint.onnx) return { checkpoint, understandAs: (settings) => understand(checkpoint, settings) };
     const parts = await readOnnxParts(checkpoint, checkpoint.onnx, files.open);
     return { checkpoint, understandAs: (settings) => understandOnnx(checkpoint, parts, settings) };
@@ -91,9 +103,12 @@ export class OpenedModels {
   private readonly opened = new Recent<string, OpenedCheckpoint>(kept);
 
   async open(path: string, settings: Settings = {}): Promise<OpenedModel> {
-    const known = this.opened.get(path);
-    const current = known && (await known.isCurrent()) ? known : await openOnce(path);
-    this.opened.set(path, current);
+    const { adapter, stateDict } = settings;
+    const adapted = adapter === undefined ? {} : { adapter, stateDict };
+    const key = JSON.stringify([path, adapted]);
+    const known = this.opened.get(key);
+    const current = known && (await known.isCurrent()) ? known : await openOnce(path, adapted);
+    this.opened.set(key, current);
     return current.settle(settings);
   }
 }

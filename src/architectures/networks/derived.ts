@@ -203,10 +203,11 @@ function withAdapters(named: readonly Named[], scale: number | undefined): reado
     if (!found || renamed.has(found.base)) continue;
     const inner = found.base.name.slice(0, found.base.name.lastIndexOf('.') + 1);
     const { base, down, up } = found;
+    const own = scale ?? down.tensor.loraScale;
     const derived: Derivation = {
       kind: 'low-rank',
       parts: [base.tensor, down.tensor, up.tensor],
-      ...(scale !== undefined && { scale }),
+      ...(own !== undefined && { scale: own }),
     };
     for (const entry of held) renamed.set(entry, { ...entry, name: path + entry.name.slice(inner.length) });
     renamed.set(base, parameterOf(`${path}weight`, derived));

@@ -241,16 +241,27 @@ const derivedOf = ({ translation }: Known): readonly Derivation[] =>
 function withAdapters(known: Known, { assume }: Context): Known {
   const adapters = derivedOf(known).filter(({ kind }) => kind === 'low-rank');
   if (adapters.length === 0) return known;
-  const scale = loraScaleIn(assume);
+  const user = loraScaleIn(assume);
+  const [first, ...more] = new Set(adapters.map(({ scale }) => scale));
   const names = `Low-rank adapters (LoRA) on ${adapters.length} matrices`;
-  const evidence: Evidence =
-    scale === undefined ? assumed(1, 'α / r is not in the file') : stored(scale, 'given by the user');
+  const isOne = first !== undefined && more.length === 0;
+  const isKnown = first !== undefined && !more.includes(undefined);
+  const evidence: Evidence = isKnown
+    ? stored(
+        isOne ? first : 'several',
+        user === undefined ? 'adapter_config.json: α / r' : 'given by the user',
+      )
+    : assumed(1, 'α / r is not in the file');
   const next = {
     ...known,
     evidence: { ...known.evidence, lora_scale: evidence },
     assumable: [...known.assumable, 'lora_scale'],
   };
-  if (scale !== undefined) return withWarnings(next, `${names} are applied with the factor ${scale}.`);
+  if (isKnown)
+    return withWarnings(
+      next,
+      `${names} are applied with ${isOne ? `the factor ${first}` : 'a factor of its own each'}.`,
+    );
   const notRun = `${names} are in the file, and the factor α / r that they are applied with is not: set lora_scale (0 for the base alone), or merge them before saving (merge_and_unload)`;
   return withWarnings({ ...next, notRun }, `${notRun}.`);
 }
