@@ -91,7 +91,9 @@ export function inspectorModel(model: Model, context: InspectionContext): Inspec
       }),
     ),
     candidates: known ? recognition.candidates : [],
-    warnings: [...checkpoint.warnings, ...(known ? recognition.warnings : [])],
+    warnings: [...checkpoint.warnings, ...(known ? recognition.warnings : [])].filter(
+      (warning) => warning !== `${notRunnable}.`,
+    ),
     stateDicts: checkpoint.stateDicts.map(({ name, tensors: own }) => ({ name, tensors: own.length })),
     stateDict: checkpoint.selected.name,
     extras: checkpoint.extras,
@@ -252,6 +254,12 @@ const labels: Readonly<Record<string, string>> = {
   sampling_eps: 'Norm ε of patches',
   kv_stride: 'Key and value stride',
   residual_pooling: 'Queries added to the result',
+  padding: 'Padding of the patch embedding',
+  pool: 'Pooling',
+  norm_order: 'Place of the norms',
+  resampling: 'Resampling of positions',
+  tokens_norm: 'Norm over all tokens',
+  grid: 'Patches, rows × columns',
   head: 'Layers of the head',
   head_activation: 'Activation in the head',
   head_form: 'Form of the head',
@@ -391,6 +399,9 @@ const shortList = (names: readonly string[]): string =>
     ? `${names.slice(0, printedNames).join(', ')} and ${names.length - printedNames} more`
     : names.join(', ');
 
+const missingText = (missing: readonly string[]): readonly string[] =>
+  missing.length > 0 ? [`missing: ${missing.join('; ')}`] : [];
+
 /**
  * What `vitrine inspect` prints for people: header, evidence, what is assumed and what is left
  * over.
@@ -403,7 +414,7 @@ export function inspectionText(model: Model): string {
     ? `${view.familyTitle} · ${view.title}`
     : `${view.familyTitle}: ${view.unknown?.reason ?? ''}`;
   const nearest = view.unknown?.nearest
-    ? [`nearest: ${view.unknown.nearest}; missing: ${view.unknown.missing.join('; ')}`]
+    ? [`nearest: ${[view.unknown.nearest, ...missingText(view.unknown.missing)].join('; ')}`]
     : [];
   return [
     `${view.path}: ${head}`,

@@ -1,5 +1,6 @@
 import type { ConfigValue, Evidence } from '../domain/evidence';
 import type { PixelsInside } from '../domain/pixels';
+import type { Share } from '../domain/share';
 import type { Size } from '../domain/size';
 import type { Checkpoint, Tensor } from '../checkpoint/checkpoint';
 import type { DefaultsName } from '../preprocessing/defaults';
@@ -117,17 +118,6 @@ export interface Family<C = unknown, M extends Maps = Maps> {
 export interface BuildOptions {
   readonly imageSize: Size;
   readonly batch: number;
-}
-
-/** How much of a model runs, if it is more than the network that is known. */
-export interface Share {
-  /** Elements of the parameters that the graph reads, and of all. */
-  readonly run: number;
-  readonly total: number;
-  /** Modules that are counted and not run. */
-  readonly notRun: readonly string[];
-  /** How many of their modules attend from something else to the image. */
-  readonly crossAttention: number;
 }
 
 /** The result of recognition, whichever family it is, or none. */

@@ -1,4 +1,5 @@
 import type { Query } from '../domain/query';
+import type { Share } from '../domain/share';
 import type { Grid } from '../domain/size';
 import { isChannelMatrix, tokenCount, type Probe } from '../domain/probes';
 import { weightedRows } from './heads';
@@ -23,9 +24,24 @@ export interface KeyMap {
   readonly matrix?: ImageMap;
 }
 
-/** Why a model has no layer whose map could be drawn. */
-export const noMapText =
-  'no map to show: the model has no attention, or one that never makes a map (linear attention), and no linear head that tells what each position adds to a class';
+/** What is known of a model that has no layer whose map could be drawn. */
+interface Mapless {
+  readonly modelTitle: string;
+  /** Absent if all of the model runs. */
+  readonly share?: Share;
+}
+
+/** Why a model has no layer whose map could be drawn; of a part of one, that it is a part. */
+export function noMapText({ modelTitle, share }: Mapless): string {
+  if (!share)
+    return 'no map to show: the model has no attention, or one that never makes a map (linear attention), and no linear head that tells what each position adds to a class';
+  const percent = ((100 * share.run) / share.total).toFixed(1);
+  const crossed =
+    share.crossAttention > 0
+      ? `, among them ${share.crossAttention} cross-attention module${share.crossAttention === 1 ? '' : 's'}`
+      : '';
+  return `no map to show: ${modelTitle} is all that runs (${percent} % of the parameters), and it has no attention that makes a map; the layers of the rest are not run yet${crossed}`;
+}
 
 type Side = Pick<Probe, 'keys' | 'queries' | 'window'>;
 

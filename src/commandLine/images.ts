@@ -104,7 +104,7 @@ export async function attention(
   const answer = async (): Promise<Outcome> => {
     await requireOutput(out, [checkpoint, image]);
     const view = await run(session, checkpoint, image, { attention: true });
-    if (view.probes.length === 0) throw new Error(noMapText);
+    if (view.probes.length === 0) throw new Error(noMapText(view));
     const { drawAttention } = await import('./attentionPicture');
     const asks = drawnProbes(view.probes, layer);
     const query = session.options.query ? parseQuery(session.options.query, asks) : defaultQuery(asks);

@@ -462,6 +462,7 @@ class InferenceService implements Inference {
       run,
       checkpoint: opened.path,
       modelTitle: recognition.family === null ? checkpoint.format : recognition.title,
+      ...(recognition.family !== null && recognition.share && { share: recognition.share }),
       seen,
       answer: task.read(outputs, seen, context),
       probes: model.graph.probes,

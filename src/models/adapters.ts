@@ -32,6 +32,33 @@ export async function readAdapter(path: string): Promise<LoraAdapter> {
   return { path, config, checkpoint: await openCheckpoint(path) };
 }
 
+/**
+ * A checkpoint with adapters in place, as PEFT saves it unmerged: with their factors if the config
+ * lies beside it.
+ */
+export async function withOwnFactors(checkpoint: Checkpoint): Promise<Checkpoint> {
+  const { selected } = checkpoint;
+  if (!selected.tensors.some(({ name }) => inPlace.test(name))) return checkpoint;
+  const config = await readSidecar(join(dirname(checkpoint.file), configName));
+  if (config?.['peft_type'] !== 'LORA') return checkpoint;
+  const tensors = selected.tensors.map((tensor): Tensor => {
+    const [, target] = inPlace.exec(tensor.name) ?? [];
+    const [rank = 1] = tensor.shape;
+    return target === undefined ? tensor : { ...tensor, loraScale: factorOf(config, target, rank) };
+  });
+  return withTensors(checkpoint, tensors);
+}
+
+/** The first matrix of a product, `….q_proj.lora_A.default.weight`. */
+const inPlace = /^(.*)\.lora_A(?:\.\w+)?\.weight$/;
+
+/** The checkpoint with other tensors in the place of those that are shown. */
+function withTensors(checkpoint: Checkpoint, tensors: readonly Tensor[]): Checkpoint {
+  const selected = { ...checkpoint.selected, tensors };
+  const stateDicts = checkpoint.stateDicts.map((each) => (each === checkpoint.selected ? selected : each));
+  return { ...checkpoint, selected, stateDicts };
+}
+
 const refused = (path: string, detail: string): CheckpointError =>
   new CheckpointError(
     'unsupported',
@@ -105,11 +132,8 @@ export function withAdapter(base: Checkpoint, adapter: LoraAdapter): Checkpoint 
   }
   requireFit(base, more, replaced, adapter.path);
   const tensors = [...base.selected.tensors.map((tensor) => replaced.get(tensor.name) ?? tensor), ...more];
-  const selected = { ...base.selected, tensors };
   return {
-    ...base,
-    selected,
-    stateDicts: base.stateDicts.map((each) => (each === base.selected ? selected : each)),
+    ...withTensors(base, tensors),
     files: [...base.files, ...adapter.checkpoint.files],
     warnings: [
       ...base.warnings,

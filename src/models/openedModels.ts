@@ -3,7 +3,7 @@ import { SharedFiles } from '../checkpoint/byteSource';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import { CheckpointError } from '../checkpoint/errors';
 import { openCheckpoint, selectStateDict } from '../checkpoint/open';
-import { readAdapter, withAdapter } from './adapters';
+import { readAdapter, withAdapter, withOwnFactors } from './adapters';
 import { Recent } from '../domain/recent';
 import { fileStates, type FileState } from './files';
 import { hash } from './identity';
@@ -79,7 +79,9 @@ interface ReadCheckpoint {
   understandAs(settings: Settings): Model;
 }
 
-/** What changes which tensors a checkpoint has: an adapter, and the state dict that it goes with. */
+/**
+ * What changes which tensors a checkpoint has: an adapter, and the state dict that it goes with.
+ */
 type Adapted = Pick<Settings, 'adapter' | 'stateDict'>;
 
 async function read(path: string, { adapter, stateDict }: Adapted): Promise<ReadCheckpoint> {
@@ -88,7 +90,7 @@ async function read(path: string, { adapter, stateDict }: Adapted): Promise<Read
     const opened = await openCheckpoint(path, { open: files.open });
     const checkpoint =
       adapter === undefined
-        ? opened
+        ? await withOwnFactors(opened)
         : withAdapter(selectStateDict(opened, stateDict), await readAdapter(adapter));
     if (!checkpoint.onnx) return { checkpoint, understandAs: (settings) => understand(checkpoint, settings) };
     const parts = await readOnnxParts(checkpoint, checkpoint.onnx, files.open);

@@ -1,6 +1,7 @@
 import type { PreprocessingLine } from '../preprocessing/line';
 import type { Pixels } from '../domain/pixels';
 import type { Probe } from '../domain/probes';
+import type { Share } from '../domain/share';
 import type { Size } from '../domain/size';
 import type { Answer } from './answer';
 
@@ -66,6 +67,8 @@ export interface Run<A extends Answer = Answer> {
   readonly run: number;
   readonly checkpoint: string;
   readonly modelTitle: string;
+  /** How much of the model runs; absent if all of it does. */
+  readonly share?: Share;
   readonly seen: SeenImage;
   readonly answer: A;
   readonly probes: readonly Probe[];

@@ -22,13 +22,14 @@ export function inspect(
   const { recognition, checkpoint } = model;
   const classes = recognition.family === null ? 0 : Number(recognition.evidence['classes']?.value ?? 0);
   const missing = missingRuntime();
+  const notRun = recognition.family === null ? '' : (recognition.notRun ?? '');
   const view = inspectorModel(model, {
     set: new Set(Object.keys(assumed)),
     labels:
       classes > 0
         ? resolveLabels({ config: checkpoint.sidecars.config, classNames: checkpoint.classNames, classes })
         : undefined,
-    notRunnable: missing || blocked,
+    notRunnable: missing || blocked || notRun,
   });
   return { ...view, trustNeeded: missing === '' && blocked !== '' && model.imageSize !== undefined };
 }

@@ -6,9 +6,5 @@ import type { AnswerView } from './answerView';
 export const features: AnswerView<Features> = {
   spoken: () => 'Features are ready; the model has no labels.',
   leads: false,
-  View: () => (
-    <Banner icon="info">
-      This checkpoint has no classifier: it gives features, no labels. Its attention can be seen.
-    </Banner>
-  ),
+  View: () => <Banner icon="info">This checkpoint has no classifier: it gives features, no labels.</Banner>,
 };

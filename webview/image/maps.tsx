@@ -66,7 +66,7 @@ export function Maps({
   if (probes.length === 0)
     return (
       <section class="maps" id="attention">
-        <Banner icon="info">{sentence(noMapText)}</Banner>
+        <Banner icon="info">{sentence(noMapText(view))}</Banner>
       </section>
     );
   return (

@@ -5,7 +5,10 @@ import { relativeOf } from './relatives';
  * Files that people open by mistake, by names that only they have; the first that some tensor has.
  */
 const kinds: readonly (readonly [kind: string, name: RegExp])[] = [
-  ['adapter weights (LoRA)', /lora_(?:A|B|up|down|left|right)\b|\.lora\.|lora_unet_|lora_te\d?_/],
+  [
+    'adapter weights (LoRA), which --adapter applies to a base that is opened',
+    /lora_(?:A|B|up|down|left|right)\b|\.lora\.|lora_unet_|lora_te\d?_/,
+  ],
   ['optimizer state', /^(?:optimizer[._]|state\.\d+\.|exp_avg|.*\.(?:exp_avg|exp_avg_sq|momentum_buffer)$)/],
   [
     'a diffusion model',

@@ -71,7 +71,7 @@ function chained(groups: readonly Layers[], width: number): readonly Layers[] | 
     const before = joined.at(-1);
     if (joins(layers, width)) joined.push(layers);
     else if (before && joins(layers, before.at(-1)?.out ?? 0)) joined.splice(-1, 1, [...before, ...layers]);
-    else if (layers.every((layer) => layer.kind === 'linear' && layer.width === width))
+    else if (layers.every((layer) => layer.kind === 'linear' && layer.width === width) && !hasGaps(layers))
       pushAll(
         joined,
         layers.map((layer) => [layer]),
@@ -84,6 +84,10 @@ function chained(groups: readonly Layers[], width: number): readonly Layers[] | 
   const square = several && joined.some((layers) => layers.at(-1)?.out === width);
   return ambiguous || square ? undefined : joined;
 }
+
+/** Whether layers are numbered with gaps, as those of a sequence are: heads of a list have none. */
+const hasGaps = (layers: Layers): boolean =>
+  layers.some((layer, index) => !Number.isNaN(numberOf(layer)) && numberOf(layer) !== index);
 
 /** Whether each layer takes what the one before it hands on. */
 function joins(layers: Layers, width: number): boolean {

@@ -7,7 +7,8 @@ import { valueOf } from '../../graph/graph';
 import { activations } from '../blocks/layers';
 import { whole } from '../dialect';
 import { assumed, stored } from '../evidence';
-import type { ConfigValue, Evidence, Known, Share } from '../family';
+import type { Share } from '../../domain/share';
+import type { ConfigValue, Evidence, Known } from '../family';
 import type { HeadChain, HeadInput, OwnHead } from '../heads/ownHead';
 import { isBufferOf, isBeside, type Fit } from './fit';
 import { buildGraph, keepGraph } from './graphs';
@@ -251,7 +252,7 @@ function withAdapters(known: Known, { assume }: Context): Known {
         isOne ? first : 'several',
         user === undefined ? 'adapter_config.json: α / r' : 'given by the user',
       )
-    : assumed(1, 'α / r is not in the file');
+    : assumed('not known', 'α / r is not in the file, and nothing runs without it');
   const next = {
     ...known,
     evidence: { ...known.evidence, lora_scale: evidence },
