@@ -42,6 +42,10 @@ export interface WorkbenchOptions {
 const patience = 60_000;
 /** What is tried again is not waited for so long. */
 const glance = 3_000;
+/** Within it the file that a click opens is revealed in the explorer. */
+const revealMilliseconds = 500;
+/** Times that files are selected. */
+const attempts = 4;
 const defaultSize = { width: 1280, height: 800 };
 const control = process.platform === 'darwin' ? 'Meta' : 'Control';
 
@@ -205,11 +209,20 @@ export class Workbench {
     throw new Error(`${path} does not open; ${await this.describe()}`);
   }
 
-  /** Selects several files in the explorer, as with Ctrl and clicks. */
+  /**
+   * Selects several files in the explorer, as with Ctrl and clicks; again, where the first one, which
+   * opens with its click, is revealed and takes the selection from those that came after it.
+   */
   async selectFiles(paths: readonly string[]): Promise<void> {
-    for (const [index, path] of paths.entries()) {
-      await (await this.explorerRow(path)).click(index === 0 ? {} : { modifiers: [control] });
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      for (const [index, path] of paths.entries())
+        await (await this.explorerRow(path)).click(index === 0 ? {} : { modifiers: [control] });
+      await this.page.waitForTimeout(revealMilliseconds);
+      const rows = await Promise.all(paths.map((path) => this.explorerRow(path)));
+      const selected = await Promise.all(rows.map((row) => row.getAttribute('aria-selected')));
+      if (selected.every((state) => state === 'true')) return;
     }
+    throw new Error(`${paths.join(', ')} do not stay selected; ${await this.describe()}`);
   }
 
   /** Right-clicks a file in the explorer and gives the titles of its menu. */
