@@ -210,8 +210,8 @@ export class Workbench {
   }
 
   /**
-   * Selects several files in the explorer, as with Ctrl and clicks; again, where the first one, which
-   * opens with its click, is revealed and takes the selection from those that came after it.
+   * Selects several files in the explorer, as with Ctrl and clicks; again, where the first one,
+   * which opens with its click, is revealed and takes the selection from those that came after it.
    */
   async selectFiles(paths: readonly string[]): Promise<void> {
     for (let attempt = 0; attempt < attempts; attempt++) {
