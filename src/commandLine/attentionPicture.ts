@@ -1,5 +1,5 @@
 import type { Run } from '../tasks/run';
-import type { AttentionRows } from '../domain/query';
+import type { AttentionRows, Method } from '../domain/query';
 import sharp from 'sharp';
 import { paint } from '../attention/colourMaps';
 import { reduceHeads, type HeadChoice } from '../attention/heads';
@@ -11,7 +11,7 @@ import { UsageError } from './usage';
 export interface DrawOptions {
   readonly layer: string;
   readonly head: string;
-  readonly method: 'raw' | 'rollout';
+  readonly method: Method;
   /** Path of the PNG. */
   readonly out: string;
 }
@@ -90,7 +90,7 @@ function mapsOf(
   layer: number,
   { head, method }: DrawOptions,
 ): readonly Drawing[] {
-  const rows = at(method === 'rollout' ? answer.rollout : answer.rows, layer);
+  const rows = at(answer.rows, layer);
   if (rows.length === 0) return [];
   const choices = method === 'rollout' ? [undefined] : headsOf(probe, head);
   return choices.map((choice) =>

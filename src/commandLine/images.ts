@@ -109,7 +109,7 @@ export async function attention(
     const asks = drawnProbes(view.probes, layer);
     const query = session.options.query ? parseQuery(session.options.query, asks) : defaultQuery(asks);
     const runner = await session.runner();
-    const rows = await runner.attention(view.run, query);
+    const rows = await runner.attention(view.run, query, method);
     const {
       range,
       layer: drawn,

@@ -1,3 +1,4 @@
+import type { Method } from '../domain/query';
 import type { Size } from '../domain/size';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import type { ConfigValue } from '../architectures/family';
@@ -32,7 +33,7 @@ export interface Options {
   readonly layer: string;
   readonly head: string;
   readonly query?: string;
-  readonly method: 'raw' | 'rollout';
+  readonly method: Method;
   readonly inputs: string;
   readonly out: string;
 }

@@ -14,20 +14,19 @@ export type Query =
     }
   | { readonly kind: 'mean' };
 
-/** Attention of one query over all layers and heads. */
+/** What is asked of the maps: the weights of each head, or their rollout up to each layer. */
+export type Method = 'raw' | 'rollout';
+
+/** Attention of one query over all layers, and over all heads if they are told apart. */
 export interface AttentionRows {
   readonly run: number;
   readonly query: Query;
+  readonly method: Method;
   /**
-   * Per probe: `rows[probe]` is `[heads, keys]`, row-major; keys in the order of the probe's key
+   * Per probe: `rows[probe]` is `[heads, keys]` (of a rollout `[keys]`, empty if layers do not chain), row-major; keys in the order of the probe's key
    * layout. Empty if the probe has no such query; one with a single query answers any. Windows come
    * stitched: the keys are those of the whole map, NaN outside of the query's window. Channels
    * attend to channels whatever is asked: `[heads, channels, channels]`.
    */
   readonly rows: readonly Float32Array[];
-  /**
-   * Per probe: attention rollout of this query up to that layer `[keys]`; empty if layers do not
-   * chain.
-   */
-  readonly rollout: readonly Float32Array[];
 }

@@ -1,6 +1,6 @@
 import type { ProviderView, Run, RunOptions } from '../tasks/run';
 import type { Pixels } from '../domain/pixels';
-import type { AttentionRows, Query } from '../domain/query';
+import type { AttentionRows, Method, Query } from '../domain/query';
 import { EventEmitter, Uri, type Disposable, type Memento } from 'vscode';
 import type { OpenedModel } from '../models/openedModels';
 import type { CallOptions } from '../protocol/channel';
@@ -54,8 +54,8 @@ export class Runner implements Disposable {
     return this.run(request, { displaySide: 0, topK: Math.max(2, readSetting('vitrine.topK')) });
   }
 
-  async attention(run: number, query: Query, call: CallOptions): Promise<AttentionRows> {
-    return (await this.inference()).attention(run, query, call);
+  async attention(run: number, query: Query, method: Method, call: CallOptions): Promise<AttentionRows> {
+    return (await this.inference()).attention(run, query, method, call);
   }
 
   async thumbnail(path: string, side: number): Promise<string> {

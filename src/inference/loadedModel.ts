@@ -5,7 +5,9 @@ import type { Loaded, ModelRequest, TensorData } from './remoteApi';
 import { providerTitle } from './providers';
 import type { Runtime } from './runtime';
 import { createSession, fromRuntime, toRuntime, type Session } from './sessions';
-import { planTaps, queryShape, tapNames, withRowTaps, type Tap } from '../graph/rewrite/taps';
+import { tapNames } from '../graph/rewrite/tapNames';
+import { keptNames, planTaps, queryShape, withRowTaps, type Tap } from '../graph/rewrite/taps';
+import { Tails } from './tails';
 import { placeWeights, requireUnchanged, type Placement } from './weights';
 
 /** Milliseconds without a request after which the packed session is built. */
@@ -29,6 +31,7 @@ interface Ready {
  */
 export class LoadedModel {
   readonly taps: readonly Tap[];
+  private readonly tails: Tails;
   private readonly sessions = new Map<string, Ready>();
   private timer: NodeJS.Timeout | undefined;
   private runs = 0;
@@ -40,7 +43,8 @@ export class LoadedModel {
     private readonly placement: Placement,
     private readonly progress: (message: string) => void,
   ) {
-    this.taps = planTaps(request.graph, request.attentionBytes);
+    this.taps = planTaps(request.graph, request.attention);
+    this.tails = new Tails(runtime, request, placement, this.taps);
   }
 
   static async load(
@@ -97,6 +101,14 @@ export class LoadedModel {
     });
   }
 
+  /** Asks the tails of a run of this model: one at a time with its runs. */
+  ask<T>(question: (tails: Tails) => Promise<T>): Promise<T> {
+    return this.exclusive(async () => {
+      await requireUnchanged(this.request.files);
+      return question(this.tails);
+    });
+  }
+
   /** The same over plain data, with every output and every attention map. */
   async runAll(
     provider: string,
@@ -105,7 +117,7 @@ export class LoadedModel {
     const cut = this.taps.find(({ kind }) => kind !== 'full');
     if (cut)
       throw new Error(
-        `the attention maps of ${this.taps.length} layers with ${tokenCount(cut.probe.keys)} tokens do not fit into ${this.request.attentionBytes / 1e6} MB; choose a smaller image size or batch`,
+        `the attention maps of ${this.taps.length} layers with ${tokenCount(cut.probe.keys)} tokens do not fit into ${this.request.attention.whole / 1e6} MB; choose a smaller image size or batch`,
       );
     const names = [
       ...this.request.graph.outputs.map(({ name }) => name),
@@ -128,6 +140,7 @@ export class LoadedModel {
       const sessions = [...this.sessions.values()];
       this.sessions.clear();
       for (const { session } of sessions) await session.release();
+      await this.tails.release();
       this.placement.close();
     });
   }
@@ -162,9 +175,16 @@ export class LoadedModel {
 
   private async create(provider: string, attention: boolean, packed: boolean): Promise<Ready> {
     const { graph, threads } = this.request;
-    const tapped = attention ? withRowTaps(graph, this.taps) : graph;
-    const whole = this.taps.filter(({ kind }) => kind === 'full').map(({ index }) => index);
-    const settings = { provider, threads, prepack: packed, probes: attention ? whole : [] };
+    const taps = attention ? this.taps : [];
+    const ofKind = (wanted: Tap['kind']): readonly Tap[] => taps.filter(({ kind }) => kind === wanted);
+    const tapped = withRowTaps(graph, ofKind('rows'));
+    const settings = {
+      provider,
+      threads,
+      prepack: packed,
+      probes: ofKind('full').map(({ index }) => index),
+      kept: keptNames(taps),
+    };
     try {
       const session = await createSession(this.runtime, tapped, this.placement, settings);
       return { session, attention, packed };

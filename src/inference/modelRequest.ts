@@ -10,7 +10,7 @@ import type { ModelRequest } from './remoteApi';
 export function modelRequest(
   opened: OpenedModel,
   graph: Graph,
-  settings: Pick<ModelRequest, 'threads' | 'attentionBytes'>,
+  settings: Pick<ModelRequest, 'threads' | 'attention'>,
 ): ModelRequest {
   const { recognition } = opened.model;
   if (recognition.family !== null && recognition.notRun !== undefined) throw new Error(recognition.notRun);

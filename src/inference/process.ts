@@ -7,6 +7,7 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { byteLength } from '../checkpoint/tensors';
+import { defaultQuery } from '../attention/tokenLayout';
 import { at } from '../domain/lists';
 import type { ModelInput } from '../preprocessing/pipeline';
 import { createChannel, type CallContext, type Packet } from '../protocol/channel';
@@ -142,7 +143,9 @@ async function check(
   const inputs = feed(loaded, step, input);
   const answer = async (name: string) => {
     const session = { provider: name, attention: true };
-    const { values, attention } = await runs.run(loaded, session, inputs, step.outputs);
+    const { run, values } = await runs.run(loaded, session, inputs, step.outputs);
+    const query = defaultQuery(loaded.request.graph.probes);
+    const attention = run === 0 ? [] : (await runs.attention(run, query, 'raw')).rows;
     return { outputs: outputsOf(loaded, step.outputs, values), attention };
   };
   const median = async (name: string): Promise<number> => {
@@ -228,7 +231,7 @@ const api: InferenceApi = {
     report = progress;
     return model(key).runAll(provider, inputs);
   },
-  attention: (run, query) => runs.attention(run, query),
+  attention: (run, query, method) => runs.attention(run, query, method),
   check,
   async preprocess(image) {
     const { input, view } = await prepareImage(image);

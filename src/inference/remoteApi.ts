@@ -2,9 +2,10 @@ import type { CallContext } from '../protocol/channel';
 import type { RunTimes, SeenImage } from '../tasks/run';
 import type { OutputValues, Step } from '../tasks/task';
 import type { Pixels } from '../domain/pixels';
-import type { AttentionRows, Query } from '../domain/query';
+import type { AttentionRows, Method, Query } from '../domain/query';
 import type { DType, Tensor } from '../checkpoint/tensors';
 import type { Graph } from '../graph/graph';
+import type { AttentionBudget } from '../graph/rewrite/taps';
 import type { FileState } from '../models/files';
 import type { Preprocessing } from '../preprocessing/pipeline';
 
@@ -36,10 +37,9 @@ export interface ModelRequest {
   /** Threads inside an operator; 0 leaves it to the runtime (one per core). */
   readonly threads: number;
   /**
-   * Bytes that a run may keep of its attention maps; above it rows are computed when they are asked
-   * for.
+   * Bytes that a run may keep of its attention; above it rows are computed when they are asked for.
    */
-  readonly attentionBytes: number;
+  readonly attention: AttentionBudget;
 }
 
 /** Elements of a tensor in the array type of its dtype (F16 and BF16: their bits). */
@@ -158,7 +158,7 @@ export interface InferenceApi {
     call: CallContext,
   ): Promise<Readonly<Record<string, TensorData>>>;
   /** Rows of one query of a kept run. */
-  attention(run: number, query: Query): Promise<AttentionRows>;
+  attention(run: number, query: Query, method: Method): Promise<AttentionRows>;
   /** Runs a step on the CPU and on a provider; with `timed`, three times more each. */
   check(
     key: string,

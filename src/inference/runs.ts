@@ -1,9 +1,12 @@
-import type { AttentionRows, Query } from '../domain/query';
+import { sum } from '../domain/lists';
+import type { AttentionRows, Method, Query } from '../domain/query';
 import { chainLength } from '../domain/probes';
 import { CheckpointChangedError } from './weights';
 import type { LoadedModel } from './loadedModel';
-import { floats } from './sessions';
-import { queryShape, tapNames, type Tap } from '../graph/rewrite/taps';
+import { floats, fromRuntime } from './sessions';
+import type { Kept } from './tails';
+import { tapNames } from '../graph/rewrite/tapNames';
+import { keptNames, queryShape, type Tap } from '../graph/rewrite/taps';
 import { meanOverHeads } from '../attention/heads';
 import { placeRows, readingWeights, readMap } from '../attention/reading';
 import { rolloutRows } from '../attention/rollout';
@@ -30,12 +33,11 @@ interface KeptRun {
   readonly inputs: Readonly<Record<string, TensorData>>;
   /** Per probe: the map `[windows, heads, queries, keys]`, where it was fetched whole. */
   readonly maps: readonly (Float32Array | undefined)[];
+  /** What rows of cut maps are made of. */
+  readonly values: Kept;
   /** Per probe: mean over heads `[queries, keys]`; computed when it is first needed. */
   readonly means: (Float32Array | undefined)[];
-  /**
-   * Rows `[windows, heads, keys]` of the query that the run itself carried, where maps were not
-   * fetched whole.
-   */
+  /** Rows `[windows, heads, keys]` of the query that the run itself carried, where it did. */
   readonly asked: { readonly query: Query; readonly rows: readonly (Float32Array | undefined)[] };
   readonly bytes: number;
 }
@@ -45,7 +47,6 @@ export interface Answered {
   readonly run: number;
   /** Values of the wanted outputs, in their order. */
   readonly values: readonly Float32Array[];
-  readonly attention: readonly Float32Array[];
 }
 
 /**
@@ -65,35 +66,35 @@ export class Runs {
   ): Promise<Answered> {
     const wanted = attention && model.taps.length > 0;
     const query = defaultQuery(model.request.graph.probes);
-    const names = wanted ? model.taps.flatMap(outputsOf) : [];
+    const kept = keptNames(model.taps);
+    const names = wanted ? [...model.taps.flatMap(outputsOf), ...kept] : [];
     const feeds = wanted ? { ...inputs, ...queryInputs(model, query) } : inputs;
-    const outputs = await model.run(provider, wanted, feeds, [...answers, ...names]);
+    const outputs = await model.run(provider, wanted, feeds, [...new Set([...answers, ...names])]);
     const values = answers.map((name) => floats(name, outputs[name]));
-    if (!wanted) return { run: 0, values, attention: [] };
+    if (!wanted) return { run: 0, values };
     const get = (name: string): Float32Array | undefined =>
       outputs[name] === undefined ? undefined : floats(name, outputs[name]);
     const maps = model.taps.map(({ index }) => get(tapNames.map(index)));
     const rows = model.taps.map(({ index }) => get(tapNames.rows(index)));
     const means = model.taps.map(({ index }) => get(tapNames.mean(index)));
+    const tensors = kept.flatMap((name) => {
+      const tensor = outputs[name];
+      return tensor ? [[name, fromRuntime(tensor)] as const] : [];
+    });
     const fetched = [...maps, ...rows, ...means].filter((map) => map !== undefined);
-    const bytes = fetched.reduce((sum, map) => sum + map.byteLength, 0);
-    const run = this.keep({ model, provider, inputs, maps, means, asked: { query, rows }, bytes });
-    return {
-      run,
-      values,
-      attention: model.taps.map((_, index) => maps[index] ?? rows[index] ?? unfetched(index)),
-    };
+    const bytes = sum([...fetched, ...tensors.map(([, { data }]) => data)].map((data) => data.byteLength));
+    const attentionOf = { maps, means, values: Object.fromEntries(tensors), asked: { query, rows } };
+    return { run: this.keep({ model, provider, inputs, ...attentionOf, bytes }), values };
   }
 
   /**
-   * Rows of one query over all layers and heads. A query that the kept maps cannot answer runs the
+   * What a method makes of one query in all layers. One that nothing kept can answer runs the
    * model again.
    */
-  async attention(run: number, query: Query): Promise<AttentionRows> {
+  async attention(run: number, query: Query, method: Method): Promise<AttentionRows> {
     const kept = this.kept.find(({ id }) => id === run);
     if (!kept) throw new RunGoneError('the attention maps of this image are no longer kept; run it again');
-    const rows = await this.rows(kept, query);
-    return { run, query, rows, rollout: rolloutOf(kept, query) };
+    return { run, query, method, rows: await methods[method](kept, query) };
   }
 
   /** Forgets the runs of a model that is let go. */
@@ -108,20 +109,65 @@ export class Runs {
     while (this.kept.length > 1 && (this.kept.length > keptRuns || total() > keptBytes)) this.kept.shift();
     return id;
   }
+}
 
-  private async rows(kept: KeptRun, query: Query): Promise<readonly Float32Array[]> {
-    const { model, maps, asked } = kept;
-    const known = JSON.stringify(asked.query) === JSON.stringify(query);
-    const missing = model.taps.filter(({ kind }) => kind === 'rows');
-    const computed = known || missing.length === 0 ? asked.rows : await rerun(kept, query);
-    return model.taps.map(({ probe, index }) => {
-      const weights = readingWeights(probe, query);
-      if (!weights) return new Float32Array();
-      const map = maps[index];
-      return map
-        ? readMap(map, probe, weights)
-        : placeRows(computed[index] ?? unfetched(index), probe, weights);
-    });
+const methods: Readonly<Record<Method, (kept: KeptRun, query: Query) => Promise<readonly Float32Array[]>>> = {
+  raw: rowsOf,
+  rollout: rolloutOf,
+};
+
+async function rowsOf(kept: KeptRun, query: Query): Promise<readonly Float32Array[]> {
+  const { model, maps, asked, values } = kept;
+  const known = JSON.stringify(asked.query) === JSON.stringify(query);
+  const missing = model.taps.some(({ kind }) => kind === 'rows');
+  const computed = known || !missing ? asked.rows : await rerun(kept, query);
+  const cut = model.taps.some(({ kind }) => kind === 'cut')
+    ? await changedIsGone(model.ask((tails) => tails.rows(values, (probe) => readingWeights(probe, query))))
+    : undefined;
+  return model.taps.map(({ probe, index }) => {
+    const weights = readingWeights(probe, query);
+    if (!weights) return new Float32Array();
+    const map = maps[index];
+    return map
+      ? readMap(map, probe, weights)
+      : placeRows(cut?.get(index) ?? computed[index] ?? unfetched(index), probe, weights);
+  });
+}
+
+/**
+ * Rollout of one query up to every layer; empty if layers do not chain or their means are too large
+ * to keep.
+ */
+async function rolloutOf(kept: KeptRun, query: Query): Promise<readonly Float32Array[]> {
+  const probes = kept.model.taps.map(({ probe }) => probe);
+  const chained = kept.model.taps.slice(0, chainLength(probes));
+  const weights = chained[0] && queryWeights(chained[0].probe.queries, query);
+  if (!weights || !chained.every(({ mean }) => mean)) return probes.map(() => new Float32Array());
+  return rolloutRows(probes, await meansOf(kept, chained), weights);
+}
+
+/** Means over heads of layers that chain, each made once. */
+async function meansOf(kept: KeptRun, chained: readonly Tap[]): Promise<readonly Float32Array[]> {
+  const { model, maps, means, values } = kept;
+  const made = chained.some(({ kind, index }) => kind === 'cut' && !means[index])
+    ? await changedIsGone(model.ask((tails) => tails.means(values)))
+    : undefined;
+  return chained.map(({ probe, index }) => {
+    const map = maps[index];
+    const mean =
+      means[index] ?? made?.get(index) ?? (map ? meanOverHeads(map, probe.heads) : unfetched(index));
+    means[index] = mean;
+    return mean;
+  });
+}
+
+/** A checkpoint that is another one by now has no answer to a query of an earlier run. */
+async function changedIsGone<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof CheckpointChangedError)) throw error;
+    throw new RunGoneError(`${error.message}, and run the image again`, { cause: error });
   }
 }
 
@@ -129,8 +175,12 @@ function unfetched(layer: number): never {
   throw new RangeError(`the attention of layer ${layer} was not fetched`);
 }
 
-const outputsOf = ({ index, kind, mean }: Tap): readonly string[] =>
-  kind === 'full' ? [tapNames.map(index)] : [tapNames.rows(index), ...(mean ? [tapNames.mean(index)] : [])];
+const outputsByKind: Readonly<Record<Tap['kind'], (tap: Tap) => readonly string[]>> = {
+  full: ({ index }) => [tapNames.map(index)],
+  cut: () => [],
+  rows: ({ index, mean }) => [tapNames.rows(index), ...(mean ? [tapNames.mean(index)] : [])],
+};
+const outputsOf = (tap: Tap): readonly string[] => outputsByKind[tap.kind](tap);
 
 function queryInputs(model: LoadedModel, query: Query): Readonly<Record<string, TensorData>> {
   const rows = model.taps.filter(({ kind }) => kind === 'rows');
@@ -146,31 +196,9 @@ function queryInputs(model: LoadedModel, query: Query): Readonly<Record<string, 
 async function rerun(kept: KeptRun, query: Query): Promise<readonly (Float32Array | undefined)[]> {
   const { model, provider, inputs } = kept;
   const rows = model.taps.filter(({ kind }) => kind === 'rows').map(({ index }) => index);
-  try {
-    const feeds = { ...inputs, ...queryInputs(model, query) };
-    const outputs = await model.run(provider, true, feeds, rows.map(tapNames.rows));
-    return model.taps.map(({ index }) =>
-      rows.includes(index) ? floats(tapNames.rows(index), outputs[tapNames.rows(index)]) : undefined,
-    );
-  } catch (error) {
-    if (!(error instanceof CheckpointChangedError)) throw error;
-    throw new RunGoneError(`${error.message}, and run the image again`, { cause: error });
-  }
-}
-
-/**
- * Rollout of the query up to every layer; empty if layers do not chain or their means were too
- * large to keep.
- */
-function rolloutOf(kept: KeptRun, query: Query): readonly Float32Array[] {
-  const probes = kept.model.taps.map(({ probe }) => probe);
-  const chained = kept.model.taps.slice(0, chainLength(probes));
-  for (const { probe, index } of chained) {
-    const map = kept.maps[index];
-    if (!kept.means[index] && map) kept.means[index] = meanOverHeads(map, probe.heads);
-  }
-  const weights = chained[0] && queryWeights(chained[0].probe.queries, query);
-  const means = kept.means.slice(0, chained.length).filter((mean) => mean !== undefined);
-  if (!weights || means.length < chained.length) return probes.map(() => new Float32Array());
-  return rolloutRows(probes, means, weights);
+  const feeds = { ...inputs, ...queryInputs(model, query) };
+  const outputs = await changedIsGone(model.run(provider, true, feeds, rows.map(tapNames.rows)));
+  return model.taps.map(({ index }) =>
+    rows.includes(index) ? floats(tapNames.rows(index), outputs[tapNames.rows(index)]) : undefined,
+  );
 }

@@ -1,6 +1,6 @@
 import type { InputSize, ProviderView, Run, RunOptions } from '../tasks/run';
 import type { Pixels } from '../domain/pixels';
-import type { AttentionRows, Query } from '../domain/query';
+import type { AttentionRows, Method, Query } from '../domain/query';
 import type { CallOptions } from '../protocol/channel';
 import { modelRequest } from './modelRequest';
 import { withAnySignal } from '../domain/aborting';
@@ -25,6 +25,7 @@ import { leftToGraph } from '../preprocessing/inside';
 import { resolvePreprocessing } from '../preprocessing/resolve';
 import { describePreprocessing, parseOverrides } from '../preprocessing/lines';
 import type { Graph } from '../graph/graph';
+import type { AttentionBudget } from '../graph/rewrite/taps';
 import { graphOf, type Task } from '../tasks/task';
 import { taskOf } from '../tasks/tasks';
 import { ProviderChoice, type Choice } from './providerChoice';
@@ -88,8 +89,8 @@ export interface Inference {
   warmUp(): void;
   /** Asks a model what its task is about an image, from path to answer. */
   classify(request: ClassifyRequest): Promise<Run>;
-  /** Attention of one query over all layers and heads of an earlier run. */
-  attention(run: number, query: Query, call?: CallOptions): Promise<AttentionRows>;
+  /** Attention of one query over all layers of an earlier run. */
+  attention(run: number, query: Query, method: Method, call?: CallOptions): Promise<AttentionRows>;
   /**
    * Every output, and every attention map as `attention.N`, for given inputs. The image size is
    * that of the input.
@@ -115,14 +116,17 @@ export interface Inference {
 /** A panel is seldom wider, and 1024² pixels are 3 MB. */
 const displaySide = 1024;
 /**
- * Attention maps of one run that are kept whole; above it rows are computed when they are asked
- * for. 197 tokens need 22 MB, 577 need 190.
+ * Attention maps of one run that are kept whole; above it rows are made of queries and keys when
+ * they are asked for, which takes longer than reading them. 197 tokens need 22 MB, 577 need 190.
  */
-const attentionBytes = 64e6;
+const wholeBytes = 64e6;
 /**
- * The same where maps are asked for as tensors: what one message between processes carries well.
+ * Share of the memory that a model may need which one run may keep of queries and keys, and of
+ * means over heads: 4097 tokens of a ViT-B need 302 MB and 806 MB.
  */
-const tensorBytes = 1e9;
+const keptShare = 1 / 8;
+/** Maps that are asked for as tensors: what one message between processes carries well. */
+const tensorBudget: AttentionBudget = { whole: 1e9, kept: 0 };
 /**
  * Runs whose request is remembered, so that their attention can be asked for after the process was
  * let go.
@@ -195,18 +199,23 @@ class InferenceService implements Inference {
       void this.ask(undefined, async (remote) => remote.warmUp()).catch(() => undefined);
   }
 
-  attention(run: number, query: Query, { signal, onProgress }: CallOptions = {}): Promise<AttentionRows> {
+  attention(
+    run: number,
+    query: Query,
+    method: Method,
+    { signal, onProgress }: CallOptions = {},
+  ): Promise<AttentionRows> {
     const answer = async (remote: RemoteInference): Promise<AttentionRows> => {
       const known = this.runs.get(run);
       if (!known) throw new Error('the attention maps of this image are no longer known; run it again');
       if (known.generation !== this.client.generation) await this.repeat(remote, known);
       try {
-        return { ...(await remote.attention(known.child, query)), run };
+        return { ...(await remote.attention(known.child, query, method)), run };
       } catch (error) {
         // Pushed out by newer runs, or its model was let go: the image is run once more.
         if ((error as Error).name !== 'RunGoneError') throw error;
         await this.repeat(remote, known);
-        return { ...(await remote.attention(known.child, query)), run };
+        return { ...(await remote.attention(known.child, query, method)), run };
       }
     };
     return this.ask(signal, answer, onProgress);
@@ -222,7 +231,7 @@ class InferenceService implements Inference {
     const [batch = 1] = pixels.shape;
     const [width = 0, height = 0] = pixels.shape.toReversed();
     const graph = opened.model.at([height, width]).graph({ imageSize: [height, width], batch });
-    const model = modelRequest(opened, graph, { threads: this.limits.threads, attentionBytes: tensorBytes });
+    const model = modelRequest(opened, graph, { threads: this.limits.threads, attention: tensorBudget });
     // An .onnx file names its input as it likes.
     const [{ name: only } = { name: undefined }, ...more] = graph.inputs;
     const wanted = only === undefined || more.length > 0 ? request.inputs : { [only]: pixels };
@@ -318,7 +327,9 @@ class InferenceService implements Inference {
     const [step] = task.program(understood, {}).steps;
     if (!step) throw new Error(`${opened.path}: nothing to run`);
     const graph = withClassActivation(graphOf(understood, step));
-    const settings = { threads: this.limits.threads, attentionBytes };
+    const { threads, memoryBytes } = this.limits;
+    const kept = Math.floor(memoryBytes * keptShare);
+    const settings = { threads, attention: { whole: Math.min(wholeBytes, kept), kept } };
     return {
       opened,
       understood,

@@ -20,6 +20,8 @@ export interface SessionSettings {
   readonly prepack: boolean;
   /** Attention maps that become outputs `attention.N`. */
   readonly probes: readonly number[];
+  /** Further values that become outputs of their own name. */
+  readonly kept?: readonly string[];
 }
 
 /**
@@ -37,7 +39,11 @@ export async function createSession(
   placement: Placement,
   settings: SessionSettings,
 ): Promise<Session> {
-  const bytes = writeOnnx(graph, { locate: placement.locate, probes: settings.probes });
+  const bytes = writeOnnx(graph, {
+    locate: placement.locate,
+    probes: settings.probes,
+    taps: (settings.kept ?? []).map((value) => ({ name: value, value })),
+  });
   try {
     return await runtime.InferenceSession.create(bytes, sessionOptions(placement, settings));
   } catch (error) {

@@ -1,4 +1,4 @@
-import type { AttentionRows, Query } from '../domain/query';
+import type { AttentionRows, Method, Query } from '../domain/query';
 import type { ProviderView, Run, RunOptions } from '../tasks/run';
 import type { CallContext } from './channel';
 
@@ -24,8 +24,8 @@ export interface ImagePanelApi {
    * one, which then fails with `cancelled`.
    */
   run(options: RunOptions, call: CallContext): Promise<Run>;
-  /** Attention of one query of a run; one that the kept maps cannot answer runs the model again. */
-  attention(run: number, query: Query, call: CallContext): Promise<AttentionRows>;
+  /** What a method makes of one query of a run, in all layers. */
+  attention(run: number, query: Query, method: Method, call: CallContext): Promise<AttentionRows>;
   chooseCheckpoint(path: string | null): Promise<void>;
   perform(action: 'inspect' | 'showLog' | 'manageTrust' | 'openSettings' | 'checkProviders'): Promise<void>;
   copy(text: string): Promise<void>;

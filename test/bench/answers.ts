@@ -129,7 +129,7 @@ async function run(model: Model, image: TensorData): Promise<readonly Float32Arr
       tensors: model.checkpoint.selected.tensors,
       files: await fileStates(model.checkpoint.files),
       threads: 2,
-      attentionBytes: 0,
+      attention: { whole: 0, kept: 0 },
     },
     () => undefined,
   );

@@ -41,7 +41,7 @@ async function run(
       tensors: model.checkpoint.selected.tensors,
       files: await fileStates(model.checkpoint.files),
       threads: 1,
-      attentionBytes: 2 ** 28,
+      attention: { whole: 2 ** 28, kept: 0 },
     },
     () => undefined,
   );

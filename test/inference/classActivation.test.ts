@@ -60,7 +60,7 @@ describe('class activation maps', () => {
           tensors,
           files: await fileStates(model.checkpoint.files),
           threads: 1,
-          attentionBytes: 2 ** 28,
+          attention: { whole: 2 ** 28, kept: 0 },
         },
         () => undefined,
       );

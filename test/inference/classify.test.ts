@@ -146,29 +146,30 @@ describe('attention of a classified image', () => {
       { kind: 'patch', row: 15, column: 0 },
       { kind: 'mean' },
     ] as const) {
-      const { rows, rollout } = await inference.attention(run, query);
+      const { rows } = await inference.attention(run, query, 'raw');
+      const rollout = await inference.attention(run, query, 'rollout');
       assert.equal(rows.length, probes.length);
       for (const [index, row] of rows.entries()) {
         const { heads } = probes[index]!;
         assert.equal(row.length, heads * (1 + 16 * 16));
         assert(Math.abs(sum(row) - heads) < 1e-4, `layer ${index}: ${sum(row)}`);
       }
-      for (const row of rollout) assert(Math.abs(sum(row) - 1) < 1e-4);
+      for (const row of rollout.rows) assert(Math.abs(sum(row) - 1) < 1e-4);
     }
   });
 
   it('answers a query that the layers do not have with empty rows', async () => {
     const { run } = await classify();
-    const { rows } = await inference.attention(run, { kind: 'special', name: 'dist' });
+    const { rows } = await inference.attention(run, { kind: 'special', name: 'dist' }, 'raw');
     assert(rows.every(({ length }) => length === 0));
   });
 
   it('runs an image again whose maps newer runs have pushed out', async () => {
     const first = await classify();
     const query = { kind: 'patch', row: 8, column: 8 } as const;
-    const before = await inference.attention(first.run, query);
+    const before = await inference.attention(first.run, query, 'raw');
     for (let run = 0; run < 9; run++) await classify(imageFile('dog-on-a-path.jpg'));
-    const after = await inference.attention(first.run, query);
+    const after = await inference.attention(first.run, query, 'raw');
     assert.equal(after.run, first.run);
     for (const [index, row] of before.rows.entries())
       assert(row.every((value, key) => Math.abs(value - after.rows[index]![key]!) < 1e-5));

@@ -56,7 +56,7 @@ describe('from the click on an image to its run', () => {
       const model = await settleRemembered(file, memory);
       const run = await inference.classify({ opened: model, image: sampleImage, attention: true });
       assert.ok(classesOf(run).top.length > 0);
-      await inference.attention(run.run, { kind: 'mean' });
+      await inference.attention(run.run, { kind: 'mean' }, 'raw');
       // Another size is settled on what was read.
       const step = run.inputSize.step[0] * 2;
       const imageSize = [run.inputSize.native[0] + step, run.inputSize.native[1] + step] as const;

@@ -118,7 +118,7 @@ describe('the inference process', () => {
     const view = await brief.classify({ ...sample, attention: true });
     while (isRunning(processIds[0]!)) await delay(20);
     // The maps went with it; asking for them brings both back.
-    const { rows } = await brief.attention(view.run, { kind: 'mean' });
+    const { rows } = await brief.attention(view.run, { kind: 'mean' }, 'raw');
     assert.equal(rows.length, view.probes.length);
     assert.equal(processIds.length, 2);
     await brief.dispose();
@@ -138,7 +138,7 @@ describe('the inference process', () => {
     const { signal } = new AbortController();
     for (let run = 0; run < 20; run++) {
       const { run: answered } = await inference.classify({ ...sample, attention: true, signal });
-      await inference.attention(answered, { kind: 'mean' }, { signal });
+      await inference.attention(answered, { kind: 'mean' }, 'raw', { signal });
       await inference.preprocess({ ...sample, signal });
     }
     await assert.rejects(inference.classify({ ...sample, image: 'nowhere.png', signal }), /nowhere/);
@@ -281,7 +281,10 @@ describe('the inference process', () => {
     writeSparseVit(path, slow);
     fillValues(path);
     const opened = await new OpenedModels().open(path, {});
-    const model = modelRequest(opened, opened.model.graph(), { threads: 0, attentionBytes: 0 });
+    const model = modelRequest(opened, opened.model.graph(), {
+      threads: 0,
+      attention: { whole: 0, kept: 0 },
+    });
     const { checkpoint, recognition } = opened.model;
     const preprocessing = resolvePreprocessing({
       ...checkpoint,

@@ -96,7 +96,7 @@ async function run(golden: Case, model: Model): Promise<Readonly<Record<string, 
       tensors: model.checkpoint.selected.tensors,
       files: await fileStates(model.checkpoint.files),
       threads: 1,
-      attentionBytes: 2 ** 28,
+      attention: { whole: 2 ** 28, kept: 0 },
     },
     () => undefined,
   );

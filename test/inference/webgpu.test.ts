@@ -38,8 +38,8 @@ describe('WebGPU on software Vulkan', () => {
     assert.match(named(gpu.provider.all, 'webgpu').reason, /agrees with the CPU/);
     const query = { kind: 'special', name: 'cls' } as const;
     const [{ rows: found }, { rows: expected }] = [
-      await inference.attention(gpu.run, query),
-      await inference.attention(cpu.run, query),
+      await inference.attention(gpu.run, query, 'raw'),
+      await inference.attention(cpu.run, query, 'raw'),
     ];
     for (const [layer, row] of expected.entries())
       assert(

@@ -85,30 +85,26 @@ function weights(layer: number, head: number, query: Query): Float32Array {
   return row.map((value) => value / sum);
 }
 
-function recordedRows({ mean, patch }: Recorded, run: number, query: Query): AttentionRows {
-  const rows = (query.kind === 'patch' ? patch : mean).map((row) =>
+function recordedRows({ mean, patch }: Recorded, query: Query): readonly Float32Array[] {
+  return (query.kind === 'patch' ? patch : mean).map((row) =>
     Float32Array.from(row, (value) => value ?? NaN),
   );
-  return { run, query, rows, rollout: rows.map(() => new Float32Array(0)) };
 }
 
-function rowsOf(run: number, query: Query): AttentionRows {
-  if (network) return recordedRows(network, run, query);
-  if (sample && query.kind === 'special') {
-    const { rows, rollout } = recorded;
-    const floats = (each: number[]): Float32Array => Float32Array.from(each);
-    return { run, query, rows: rows.map(floats), rollout: rollout.map(floats) };
-  }
+function rolloutOf(query: Query): readonly Float32Array[] {
+  if (network) return probes.map(() => new Float32Array(0));
+  if (sample && query.kind === 'special') return recorded.rollout.map((row) => Float32Array.from(row));
+  return probes.map((_, layer) => (channels ? new Float32Array(0) : weights(layer, 99, query)));
+}
+
+function rowsOf(query: Query): readonly Float32Array[] {
+  if (network) return recordedRows(network, query);
+  if (sample && query.kind === 'special') return recorded.rows.map((row) => Float32Array.from(row));
   const heads = (layer: number): Float32Array => {
     const all = Array.from({ length: config.heads }, (_, head) => weights(layer, head, query));
     return Float32Array.from(all.flatMap((row) => [...row]));
   };
-  return {
-    run,
-    query,
-    rows: probes.map((_, layer) => heads(layer)),
-    rollout: probes.map((_, layer) => (channels ? new Float32Array(0) : weights(layer, 99, query))),
-  };
+  return probes.map((_, layer) => heads(layer));
 }
 
 const IMAGE = '/home/you/pictures/cat-on-grass.jpg';
@@ -266,9 +262,9 @@ const api: ImagePanelApi = {
       );
     return cases[shownCase]?.(call) ?? viewOf(await image, options);
   },
-  attention: async (run, query, call) => {
+  attention: async (run, query, method, call): Promise<AttentionRows> => {
     if (shownCase === 'slow' && query.kind === 'patch') await slowly(call);
-    return rowsOf(run, query);
+    return { run, query, method, rows: method === 'rollout' ? rolloutOf(query) : rowsOf(query) };
   },
   chooseCheckpoint: async () => undefined,
   perform: async () => undefined,

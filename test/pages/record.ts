@@ -6,7 +6,7 @@
 //   node dist/record.js
 import { PathRunner } from '../../src/useCases/run';
 import { openAt } from '../support/open';
-import type { Query } from '../../src/domain/query';
+import type { Method, Query } from '../../src/domain/query';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { inspectorModel } from '../../src/analysis/inspection';
 import { reportOf } from '../../src/analysis/report';
@@ -37,8 +37,9 @@ async function recordSample(inference: PathRunner): Promise<unknown> {
     run,
     seen: { region },
   } = await inference.classify({ ...request, options: { provider: 'cpu' } });
-  const { rows, rollout } = await inference.attention(run, { kind: 'special', name: 'cls' });
-  return { region, rows: short(rows), rollout: short(rollout) };
+  const ask = async (method: Method): Promise<unknown> =>
+    short((await inference.attention(run, { kind: 'special', name: 'cls' }, method)).rows);
+  return { region, rows: await ask('raw'), rollout: await ask('rollout') };
 }
 
 /**
@@ -50,7 +51,8 @@ async function recordCase(inference: PathRunner, id: string): Promise<object> {
   const request = { checkpoint, model: { assume }, image, attention: true };
   const view = await inference.classify({ ...request, options: { provider: 'cpu', imageSize } });
   const { run, modelTitle, seen, answer, preprocessing, inputSize, probes } = view;
-  const ask = async (query: Query): Promise<unknown> => short((await inference.attention(run, query)).rows);
+  const ask = async (query: Query): Promise<unknown> =>
+    short((await inference.attention(run, query, 'raw')).rows);
   return {
     view: { modelTitle, region: seen.region, answer, preprocessing, inputSize, probes },
     mean: await ask({ kind: 'mean' }),

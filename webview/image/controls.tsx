@@ -1,12 +1,12 @@
 import type { Guess } from '../../src/tasks/answer';
-import type { Query } from '../../src/domain/query';
+import type { Method, Query } from '../../src/domain/query';
 import type { VNode } from 'preact';
 import { colourMaps, type ColourMap } from '../../src/attention/colourMaps';
 import type { HeadChoice } from '../../src/attention/heads';
 import type { Probe } from '../../src/domain/probes';
 import { Checkbox, Dropdown, IconButton, Slider } from '../kit/toolkit';
 import { queryGrid } from '../../src/attention/reading';
-import { isAsked, queryName, tokenName, type Method } from './keyMap';
+import { isAsked, queryName, tokenName } from './keyMap';
 import { SCALES, type ScaleKind } from './scale';
 import type { Chosen, Settings } from './settings';
 
@@ -21,7 +21,7 @@ export interface ControlsProps {
 }
 
 const METHODS = [
-  { value: 'attention', label: 'Attention' },
+  { value: 'raw', label: 'Attention' },
   { value: 'rollout', label: 'Rollout' },
 ] as const;
 
@@ -45,7 +45,7 @@ export function Controls({ probes, chosen, guesses, canRollOut, onChange }: Cont
         </label>
       )}
       {probes.length > 1 && <LayerControl probes={probes} layer={chosen.layer} onChange={onChange} />}
-      {chosen.method === 'attention' && probe.heads > 1 && (
+      {chosen.method === 'raw' && probe.heads > 1 && (
         <label class="control">
           <span>Head</span>
           <Dropdown

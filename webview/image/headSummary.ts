@@ -59,7 +59,7 @@ function distanceOf(
 ): number | undefined {
   const probe = probes[layer] as Probe;
   const [grid, query] = [queryGrid(probe), validQuery(probe, answer.query)];
-  const map = layerMap(answer, probes, layer, 'attention', head);
+  const map = layerMap(answer, probes, layer, head);
   return query.kind === 'patch' && grid && map?.image
     ? attentionDistance(query, grid, map.image, inputSize)
     : undefined;

@@ -5,8 +5,6 @@ import { hasQuery, queryGrid, splitKeys, type KeyMap } from '../../src/attention
 import { orMean, sameCell } from '../../src/attention/tokenLayout';
 import { type Probe, isChannelMatrix, isGate, tokenCount } from '../../src/domain/probes';
 
-export type Method = 'attention' | 'rollout';
-
 /**
  * What is to be drawn of a layer; undefined if the layer has no such query or the method does
  * not reach it.
@@ -15,13 +13,12 @@ export function layerMap(
   answer: AttentionRows,
   probes: readonly Probe[],
   layer: number,
-  method: Method,
   head: HeadChoice,
 ): KeyMap | undefined {
   const probe = probes[layer];
-  const rows = method === 'rollout' ? answer.rollout[layer] : answer.rows[layer];
+  const rows = answer.rows[layer];
   if (!probe || !rows || rows.length === 0) return undefined;
-  return splitKeys(probe, method === 'rollout' ? rows : reduceHeads(rows, probe.heads, head));
+  return splitKeys(probe, answer.method === 'rollout' ? rows : reduceHeads(rows, probe.heads, head));
 }
 
 /**

@@ -4,6 +4,7 @@ import type { AttentionRows } from '../../src/domain/query';
 import type { Grid } from '../../src/domain/size';
 import type { VNode } from 'preact';
 import { layerText } from '../../src/attention/naming';
+import { chainLength } from '../../src/domain/probes';
 import { noMapText, type KeyMap } from '../../src/attention/reading';
 import { formatNumber, formatPercent } from '../../src/domain/units';
 import type { Cell } from '../../src/attention/tokenLayout';
@@ -61,7 +62,7 @@ export function Maps({
   const probe = probes[chosen.layer];
   const drawnQuery = queryName(drawn.query, guessesOf(view.answer));
   const isBehind = !sameQuery(drawn.query, chosen.query);
-  const canRollOut = rows?.rollout.some((row) => row.length > 0) ?? false;
+  const canRollOut = chainLength(probes) > 0;
   const grid: Grid | undefined = map?.image && [map.image.rows, map.image.columns];
   if (probes.length === 0)
     return (
@@ -101,7 +102,7 @@ export function Maps({
             <ScaleBar
               range={range}
               kind={chosen.scale}
-              method={chosen.method}
+              method={rows.method}
               heads={probe?.heads ?? 1}
               colourMap={chosen.colourMap}
             />
@@ -121,7 +122,7 @@ export function Maps({
             <Matrix
               probe={probe}
               map={map.matrix}
-              heads={headMaps(rows, probes, chosen.layer, chosen.method)}
+              heads={headMaps(rows, probes, chosen.layer)}
               range={range}
               colourMap={chosen.colourMap}
             />
@@ -132,7 +133,7 @@ export function Maps({
               probes={probes}
               shared={shared}
               inputSize={view.inputSize.current}
-              method={chosen.method}
+              method={rows.method}
               colourMap={chosen.colourMap}
               layer={chosen.layer}
               head={chosen.head}

@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Cell } from '../../src/attention/tokenLayout';
-import type { AttentionRows, Query } from '../../src/domain/query';
+import type { AttentionRows, Method, Query } from '../../src/domain/query';
 import type { ImagePanelApi } from '../../src/protocol/image';
 import { guessesOf } from '../../src/tasks/answer';
 import type { Run, RunOptions } from '../../src/tasks/run';
@@ -45,6 +45,7 @@ interface AskedQuery {
   readonly key: string;
   readonly query: Query;
   readonly asked: Query;
+  readonly method: Method;
 }
 
 /**
@@ -62,17 +63,21 @@ export function Result({ host, view, opened, half, options, onRun }: ResultProps
   const { query, asked } = chosen;
   const question: AskedQuery | undefined = probe && {
     scope: view.run,
-    key: JSON.stringify(asked),
+    key: JSON.stringify([chosen.method, asked]),
     query: settings.query,
     asked,
+    method: chosen.method,
   };
-  const newest = useNewestAnswer<AskedQuery, AttentionRows>(question, ({ scope, asked: wanted }, call) =>
-    host.call('attention', [scope, wanted], call),
+  const newest = useNewestAnswer<AskedQuery, AttentionRows>(
+    question,
+    ({ scope, asked: wanted, method }, call) => host.call('attention', [scope, wanted, method], call),
   );
   const drawnQuery = newest.drawn?.question.query ?? settings.query;
+  const drawnMethod = newest.drawn?.question.method ?? chosen.method;
   const drawn = useMemo(
-    () => chosenSettings({ ...settings, query: drawnQuery }, view.probes, opened.colourMap),
-    [settings, drawnQuery, view, opened],
+    () =>
+      chosenSettings({ ...settings, query: drawnQuery, method: drawnMethod }, view.probes, opened.colourMap),
+    [settings, drawnQuery, drawnMethod, view, opened],
   );
   const rows = newest.drawn?.answer;
   const drawing = useDrawing(view, drawn, rows);
@@ -150,14 +155,11 @@ export function Result({ host, view, opened, half, options, onRun }: ResultProps
 
 /** The map that is drawn large, and the colour scales of all. */
 function useDrawing(view: Run, drawn: Chosen, rows: AttentionRows | undefined) {
-  const { layer, method, head, scale } = drawn;
-  const map = useMemo(
-    () => rows && layerMap(rows, view.probes, layer, method, head),
-    [rows, view, layer, method, head],
-  );
+  const { layer, head, scale } = drawn;
+  const map = useMemo(() => rows && layerMap(rows, view.probes, layer, head), [rows, view, layer, head]);
   const shared = useMemo(
-    () => (rows && scale !== 'own' ? sharedRanges(scale, rows, view.probes, method) : undefined),
-    [rows, view, method, scale],
+    () => (rows && scale !== 'own' ? sharedRanges(scale, rows, view.probes) : undefined),
+    [rows, view, scale],
   );
   return { map, shared, range: map ? scaleRange(shared, layer, map) : NO_RANGE };
 }

@@ -1,8 +1,8 @@
-import type { AttentionRows } from '../../src/domain/query';
+import type { AttentionRows, Method } from '../../src/domain/query';
 import type { KeyMap } from '../../src/attention/reading';
 import type { Probe } from '../../src/domain/probes';
 import { formatNumber } from '../../src/domain/units';
-import { layerMap, type Method } from './keyMap';
+import { layerMap } from './keyMap';
 
 /**
  * Over what the colours are spread: a layer's heads, all heads, all heads without clipping, or each
@@ -20,19 +20,19 @@ interface ScaleWords {
 export const SCALES: Readonly<Record<ScaleKind, ScaleWords>> = {
   layer: {
     name: 'heads of a layer alike',
-    shared: { attention: 'shared by the heads of this layer', rollout: 'of this layer’s rollout' },
+    shared: { raw: 'shared by the heads of this layer', rollout: 'of this layer’s rollout' },
   },
   all: {
     name: 'all layers and heads alike',
-    shared: { attention: 'shared by all layers and heads', rollout: 'shared by all layers' },
+    shared: { raw: 'shared by all layers and heads', rollout: 'shared by all layers' },
   },
   full: {
     name: 'all alike, to the largest',
-    shared: { attention: 'shared by all layers and heads', rollout: 'shared by all layers' },
+    shared: { raw: 'shared by all layers and heads', rollout: 'shared by all layers' },
   },
   own: {
     name: 'each map its own',
-    shared: { attention: 'of this map alone', rollout: 'of this map alone' },
+    shared: { raw: 'of this map alone', rollout: 'of this map alone' },
   },
 };
 
@@ -46,8 +46,8 @@ export interface Range {
 /** `shared by the heads of this layer, to their 99th percentile (largest 0.437)`. */
 export function scaleText(kind: ScaleKind, method: Method, { high, largest }: Range, heads = 2): string {
   const clipped = largest > high ? `, to the 99th percentile (largest ${formatNumber(largest)})` : '';
-  const alone = heads === 1 && kind === 'layer' && method === 'attention';
-  return `${alone ? SCALES.own.shared.attention : SCALES[kind].shared[method]}${clipped}`;
+  const alone = heads === 1 && kind === 'layer' && method === 'raw';
+  return `${alone ? SCALES.own.shared.raw : SCALES[kind].shared[method]}${clipped}`;
 }
 
 /** Smallest and largest finite value; `0 … 0` for none. */
@@ -84,9 +84,8 @@ export function sharedRanges(
   kind: Exclude<ScaleKind, 'own'>,
   answer: AttentionRows,
   probes: readonly Probe[],
-  method: Method,
 ): readonly Range[] {
-  const layers = probes.map((_, layer) => sortedWeights(answer, probes, layer, method));
+  const layers = probes.map((_, layer) => sortedWeights(answer, probes, layer));
   if (kind === 'layer') return layers.map((weights) => upTo(weights, SPREAD));
   const range = upTo(sortedJoin(layers), kind === 'full' ? 1 : SPREAD);
   return layers.map(() => range);
@@ -106,13 +105,8 @@ function upTo(ascending: Float32Array, share: number): Range {
  * Coloured weights of every single head of a layer, ascending; keys outside of a window are left
  * out.
  */
-function sortedWeights(
-  answer: AttentionRows,
-  probes: readonly Probe[],
-  layer: number,
-  method: Method,
-): Float32Array {
-  const maps = headMaps(answer, probes, layer, method);
+function sortedWeights(answer: AttentionRows, probes: readonly Probe[], layer: number): Float32Array {
+  const maps = headMaps(answer, probes, layer);
   return sortedJoin(
     maps.map((map) =>
       map ? colouredValues(map).filter((weight) => !Number.isNaN(weight)) : new Float32Array(0),
@@ -142,8 +136,7 @@ export function headMaps(
   answer: AttentionRows,
   probes: readonly Probe[],
   layer: number,
-  method: Method,
 ): readonly (KeyMap | undefined)[] {
-  const heads = method === 'rollout' ? 1 : (probes[layer]?.heads ?? 0);
-  return Array.from({ length: heads }, (_, head) => layerMap(answer, probes, layer, method, head));
+  const heads = answer.method === 'rollout' ? 1 : (probes[layer]?.heads ?? 0);
+  return Array.from({ length: heads }, (_, head) => layerMap(answer, probes, layer, head));
 }

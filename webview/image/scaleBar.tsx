@@ -3,7 +3,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { ColourMap } from '../../src/attention/colourMaps';
 import { formatNumber } from '../../src/domain/units';
 import { drawScale, prepare } from '../marks/heatmap';
-import type { Method } from './keyMap';
+import type { Method } from '../../src/domain/query';
 import { scaleText, type Range, type ScaleKind } from './scale';
 
 export interface ScaleBarProps {

@@ -1,8 +1,8 @@
-import type { Query } from '../../src/domain/query';
+import type { Method, Query } from '../../src/domain/query';
 import { colourMapNamed, type ColourMap } from '../../src/attention/colourMaps';
 import type { HeadChoice } from '../../src/attention/heads';
 import type { Probe } from '../../src/domain/probes';
-import { askedQuery, validQuery, type Method } from './keyMap';
+import { askedQuery, validQuery } from './keyMap';
 import type { ScaleKind } from './scale';
 
 /** How attention is looked at; kept with the panel. */
@@ -22,7 +22,7 @@ export interface Settings {
 }
 
 export const INITIAL: Settings = {
-  method: 'attention',
+  method: 'raw',
   layer: null,
   head: 'mean',
   query: { kind: 'special', name: 'cls' },

@@ -1,5 +1,5 @@
 import { largest } from '../../src/domain/lists';
-import type { AttentionRows } from '../../src/domain/query';
+import type { AttentionRows, Method } from '../../src/domain/query';
 import type { Grid, Size } from '../../src/domain/size';
 import type { VNode } from 'preact';
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
@@ -13,7 +13,6 @@ import { layoutTiles, tileAt, tileBox, type Rectangle, type TileLayout } from '.
 import { useWidth } from '../kit/elements';
 import { useTheme } from '../kit/hooks';
 import { headSummaries, summaryText } from './headSummary';
-import type { Method } from './keyMap';
 import { colouredValues, headMaps, scaleRange, type Range } from './scale';
 
 export interface SmallMultiplesProps {
@@ -52,12 +51,12 @@ export function SmallMultiples(props: SmallMultiplesProps): VNode {
   const theme = useTheme();
   const heads = method === 'rollout' ? 1 : largest([1, ...probes.map((probe) => probe.heads)]);
   const layout = useMemo(
-    () => layoutTiles(probes.length, heads, width, aspectOf(answer, probes, method)),
-    [answer, probes, method, heads, width],
+    () => layoutTiles(probes.length, heads, width, aspectOf(answer, probes)),
+    [answer, probes, heads, width],
   );
   const tiles = useMemo(
-    () => tilesOf(answer, probes, shared, method, colourMap, layout),
-    [answer, probes, shared, method, colourMap, layout],
+    () => tilesOf(answer, probes, shared, colourMap, layout),
+    [answer, probes, shared, colourMap, layout],
   );
 
   useLayoutEffect(() => {
@@ -125,12 +124,11 @@ function tilesOf(
   answer: AttentionRows,
   probes: readonly Probe[],
   shared: readonly Range[] | undefined,
-  method: Method,
   map: ColourMap,
   layout: TileLayout,
 ): readonly Tile[] {
   return probes.flatMap((_, layer) =>
-    headMaps(answer, probes, layer, method).flatMap((keys, head) => {
+    headMaps(answer, probes, layer).flatMap((keys, head) => {
       if (!keys) return [];
       const grid = gridOf(keys);
       const box = fitted(grid, tileBox(layout, layer, head));
@@ -141,9 +139,9 @@ function tilesOf(
 }
 
 /** Height over width of the first map that there is: layers of one model are drawn alike. */
-function aspectOf(answer: AttentionRows, probes: readonly Probe[], method: Method): number {
-  const first = probes.findIndex((_, layer) => headMaps(answer, probes, layer, method)[0] !== undefined);
-  const [map] = headMaps(answer, probes, first, method);
+function aspectOf(answer: AttentionRows, probes: readonly Probe[]): number {
+  const first = probes.findIndex((_, layer) => headMaps(answer, probes, layer)[0] !== undefined);
+  const [map] = headMaps(answer, probes, first);
   const [rows, columns] = map ? gridOf(map) : [1, 1];
   return rows / columns;
 }

@@ -144,8 +144,8 @@ export class ImagePanel {
         topK: readSetting('vitrine.topK'),
       }),
       run: (options, call) => this.run(options, call),
-      attention: (run, query, { signal, progress }) =>
-        services.runner.attention(run, query, { signal, onProgress: progress }),
+      attention: (run, query, method, { signal, progress }) =>
+        services.runner.attention(run, query, method, { signal, onProgress: progress }),
       chooseCheckpoint: async (path) => {
         this.use(path === null ? await services.checkpoints.pick() : await services.checkpoints.choose(path));
       },

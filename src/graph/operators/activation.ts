@@ -1,5 +1,6 @@
 import type { OperatorTable } from './call';
 import { unary } from './elementwise';
+import { selectOutsideAxis } from './selection';
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
@@ -22,7 +23,7 @@ export const activation = {
   Mish: unary('activation'),
   Softplus: unary('activation'),
   Softsign: unary('activation'),
-  Softmax: { ...unary('softmax'), title: 'Softmax' },
-  LogSoftmax: unary('softmax'),
-  Hardmax: unary('softmax'),
+  Softmax: { ...unary('softmax'), select: selectOutsideAxis, title: 'Softmax' },
+  LogSoftmax: { ...unary('softmax'), select: selectOutsideAxis },
+  Hardmax: { ...unary('softmax'), select: selectOutsideAxis },
 } as const satisfies OperatorTable;

@@ -2,6 +2,7 @@ import { dtypes, type DType } from '../../checkpoint/tensors';
 import { at } from '../../domain/lists';
 import type { Attribute, ConstantTensor, Node, ValueInfo } from '../graph';
 import { decode } from './constants';
+import type { SelectionRule } from './selection';
 
 /** Type and shape of one output. */
 export interface OutputInfo {
@@ -208,6 +209,8 @@ export interface Operator {
    * What fvcore charges for the first output besides products (nn/flop_count.py, jit_handles.py).
    */
   readonly charge?: (call: Call, output: OutputInfo) => number;
+  /** How a part of the output is made of parts of the inputs; by the whole alone if absent. */
+  readonly select?: SelectionRule;
   /** What the outputs hold of the first input, or of all of them if it `joins` them. */
   readonly carries?: Carries;
   readonly joins?: true;

@@ -2,6 +2,7 @@ import { dtypes } from '../../checkpoint/tensors';
 import { at, largest, smallest, sum } from '../../domain/lists';
 import type { Call, Operator, OperatorTable, OutputInfo } from './call';
 import { isInteger } from './constants';
+import { selectBroadcast } from './selection';
 import { broadcast, broadcastStrides, collect, flatIndex } from './shapes';
 
 /** Values of an elementwise function over broadcast inputs. */
@@ -31,6 +32,7 @@ const allShapes = (call: Call): readonly number[] =>
 /** y = f(x), same type and shape. */
 export const unary = (kind: Operator['kind'], compute?: (value: number, call: Call) => number): Operator => ({
   kind,
+  select: selectBroadcast,
   infer: inferUnary,
   fold: compute && ((call) => [Float64Array.from(call.constant(0), (value) => compute(value, call))]),
 });
@@ -38,6 +40,7 @@ export const unary = (kind: Operator['kind'], compute?: (value: number, call: Ca
 /** Function of any number of broadcast operands with the type of the first. */
 const arithmetic = (compute: (values: readonly number[]) => number): Operator => ({
   kind: 'elementwise',
+  select: selectBroadcast,
   infer: (call) => [call.output(allShapes(call))],
   fold: (call, output) => foldBroadcast(call, output, compute),
 });
@@ -45,6 +48,7 @@ const arithmetic = (compute: (values: readonly number[]) => number): Operator =>
 /** Function of two broadcast operands with the type of the first. */
 const binary = (compute: (a: number, b: number, call: Call) => number): Operator => ({
   kind: 'elementwise',
+  select: selectBroadcast,
   infer: (call) => [call.output(allShapes(call))],
   fold: (call, output) =>
     foldBroadcast(call, output, (values) => compute(at(values, 0), at(values, 1), call)),
@@ -53,6 +57,7 @@ const binary = (compute: (a: number, b: number, call: Call) => number): Operator
 /** Predicate of one or two broadcast operands. */
 const comparison = (compute: (a: number, b: number) => boolean): Operator => ({
   kind: 'elementwise',
+  select: selectBroadcast,
   infer: (call) => [{ dtype: 'BOOL', shape: allShapes(call) }],
   fold: (call, output) =>
     foldBroadcast(call, output, (values) => Number(compute(at(values, 0), values[1] ?? 0))),
@@ -71,6 +76,7 @@ function roundEven(value: number): number {
 
 const cast: Operator = {
   kind: 'elementwise',
+  select: selectBroadcast,
   carries: 'converts',
   infer: (call) => [{ dtype: call.dtypeAttribute('to', 'F32'), shape: call.shape(0) }],
   fold: (call, output) => {
@@ -104,11 +110,13 @@ export const elementwise = {
   IsInf: comparison((a) => Math.abs(a) === Infinity),
   Where: {
     kind: 'elementwise',
+    select: selectBroadcast,
     infer: (call) => [call.output(allShapes(call), 1)],
     fold: (call, output) => foldBroadcast(call, output, (values) => at(values, at(values, 0) ? 1 : 2)),
   },
   Clip: {
     kind: 'elementwise',
+    select: selectBroadcast,
     infer: inferUnary,
     fold: (call) => {
       const low = call.known(1)?.[0] ?? call.float('min', -Infinity);

@@ -159,6 +159,9 @@ export function carriedInputs(node: Node): readonly string[] {
 /** Whether the operator's output shares its input's memory. */
 export const isView = (node: Node): boolean => operatorOf(node)?.carries === 'view';
 
+/** Whether a node states its output's shape, which is another one for a part of it. */
+export const statesShape = (node: Node): boolean => isView(node) || node.op === 'Expand';
+
 /**
  * Whether the output holds the input's elements in their order, in another shape or type at most.
  */

@@ -9,6 +9,14 @@ const fromFront = (position: number, size: number): number => (position < 0 ? po
 const gather: Operator = {
   kind: 'layout',
   chooses: true,
+  // Indices take the place of the axis that they choose from.
+  select: (call, _, asked) => {
+    const [axis, rank] = [gatherAxis(call), call.rank(1)];
+    return [
+      [...asked.slice(0, axis), undefined, ...asked.slice(axis + rank)],
+      asked.slice(axis, axis + rank),
+    ];
+  },
   infer: (call) => {
     const axis = gatherAxis(call);
     const shape = call.shape(0);

@@ -1,12 +1,14 @@
 import { elementCount } from '../../checkpoint/tensors';
 import { at, last, sum } from '../../domain/lists';
 import type { Call, Operator, OperatorTable, OutputInfo } from './call';
+import { everything, selectAlike, selectBroadcast, selectView, type SelectionRule } from './selection';
 import { broadcast, broadcastStrides, collect, flatIndex, strides, withAxis } from './shapes';
 
 /** Same elements in the same order under another shape. */
 const reinterpret = (shapeOf: (call: Call) => readonly number[]): Operator => ({
   kind: 'layout',
   carries: 'view',
+  select: selectView,
   infer: (call) => [call.output(shapeOf(call))],
   fold: (call) => [call.constant(0)],
 });
@@ -68,6 +70,15 @@ const permutation = (call: Call): readonly number[] => {
   return complete ? perm : call.fail(`perm [${perm.join(', ')}] does not order ${rank} axes`);
 };
 
+/** The axes along which elements are left out. */
+const resizedAxes = (call: Call, { shape }: OutputInfo): readonly number[] =>
+  shape.flatMap((size, axis) => (size === call.size(0, axis) ? [] : [axis]));
+
+const selectTransposed: SelectionRule = (call, _, asked) => {
+  const perm = permutation(call);
+  return [perm.map((_, axis) => asked[perm.indexOf(axis)])];
+};
+
 interface Cut {
   readonly start: number;
   readonly step: number;
@@ -106,7 +117,7 @@ const slice = pick(
         0,
       );
   },
-  { carries: 'moves', chooses: true },
+  { carries: 'moves', chooses: true, select: selectAlike(resizedAxes) },
 );
 
 const concatAxis = (call: Call): number => call.axis(call.int('axis', 1), call.rank(0));
@@ -115,6 +126,7 @@ const concat: Operator = {
   kind: 'layout',
   carries: 'moves',
   joins: true,
+  select: (call, _, asked) => (asked[concatAxis(call)] ? undefined : call.inputs.map(() => asked)),
   infer: (call) => {
     const axis = concatAxis(call);
     const first = call.shape(0);
@@ -161,6 +173,7 @@ function parts(call: Call): { readonly axis: number; readonly sizes: readonly nu
 const split: Operator = {
   kind: 'layout',
   carries: 'moves',
+  select: selectAlike((call) => [parts(call).axis]),
   infer: (call) => {
     const { axis, sizes } = parts(call);
     return sizes.map((size) => call.output(withAxis(call.shape(0), axis, size)));
@@ -246,6 +259,10 @@ const expand = pick(
     const steps = broadcastStrides(call.shape(0), shape.length);
     return (index) => flatIndex(index, steps);
   },
+  {
+    select: (call, output, asked) =>
+      selectBroadcast(call, output, asked)?.map((own, index) => (index === 0 ? own : everything)),
+  },
 );
 
 const tile = pick(
@@ -268,7 +285,7 @@ const transpose = pick(
     const own = permutation(call).map((axis) => at(steps, axis));
     return (index) => flatIndex(index, own);
   },
-  { carries: 'moves' },
+  { carries: 'moves', select: selectTransposed },
 );
 
 const trilu = pick(

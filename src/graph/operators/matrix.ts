@@ -1,6 +1,7 @@
 import { elementCount, type DType } from '../../checkpoint/tensors';
 import { at, last } from '../../domain/lists';
 import type { Call, Operator, OperatorTable, OutputInfo } from './call';
+import { selectPointwise, selectProduct, selectRows } from './selection';
 import { broadcast } from './shapes';
 
 /**
@@ -217,12 +218,12 @@ const convTranspose: Operator = {
 
 /** Matrix products and convolutions: all that the counted MACs consist of. */
 export const matrix = {
-  MatMul: matMul(0, 1),
+  MatMul: matMul(0, 1, { select: selectProduct }),
   MatMulInteger: matMul(0, 1, { scales: [2, 3] }, 'I32'),
   QLinearMatMul: matMul(0, 3, { scales: [1, 2, 4, 5, 6, 7] }),
-  Gemm: gemm(0, 1, 2),
+  Gemm: gemm(0, 1, 2, { select: selectRows }),
   Einsum: einsum,
-  Conv: conv(0, 1, { bias: 2 }),
+  Conv: conv(0, 1, { bias: 2, select: selectPointwise }),
   ConvInteger: conv(0, 1, { scales: [2, 3] }, () => 'I32'),
   QLinearConv: conv(0, 3, { bias: 8, scales: [1, 2, 4, 5, 6, 7] }, (call) => call.dtype(7)),
   ConvTranspose: convTranspose,

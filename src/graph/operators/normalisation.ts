@@ -1,5 +1,6 @@
 import { elementCount } from '../../checkpoint/tensors';
 import type { Call, Operator, OperatorTable, OutputInfo } from './call';
+import { selectAlike } from './selection';
 
 /**
  * Normalises in place of its input; `mean` and `inverse deviation` outputs only exist in training.
@@ -52,6 +53,9 @@ const layerNormalization: Operator = {
     ];
     return rows.slice(0, Math.max(1, call.node.outputs.length));
   },
+  select: selectAlike((call, { shape }) =>
+    [...shape.keys()].slice(call.axis(call.int('axis', -1), shape.length)),
+  ),
 };
 
 /** Normalisations. */

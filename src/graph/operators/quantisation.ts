@@ -1,9 +1,18 @@
+import { elementCount } from '../../checkpoint/tensors';
 import type { Operator, OperatorTable } from './call';
+import { everything, type SelectionRule } from './selection';
+
+/** One scale for all elements, which may then be looked at by themselves. */
+const selectScaled: SelectionRule = (call, _, asked) =>
+  elementCount(call.shape(1)) === 1
+    ? call.inputs.map((_, index) => (index === 0 ? asked : everything))
+    : undefined;
 
 const quantize: Operator = {
   kind: 'elementwise',
   carries: 'converts',
   scales: [1, 2],
+  select: selectScaled,
   infer: (call) => [{ dtype: call.has(2) ? call.dtype(2) : 'U8', shape: call.shape(0) }],
 };
 
@@ -11,6 +20,7 @@ const dequantize: Operator = {
   kind: 'elementwise',
   carries: 'converts',
   scales: [1, 2],
+  select: selectScaled,
   infer: (call) => [{ dtype: call.dtype(1), shape: call.shape(0) }],
 };
 

@@ -1,6 +1,7 @@
 import { elementCount, type DType } from '../../checkpoint/tensors';
 import { at, largest, product, smallest, sum } from '../../domain/lists';
 import type { Call, Operator, OperatorTable, OutputInfo } from './call';
+import { selectAlike } from './selection';
 import { collect, flatIndex, strides, withAxis } from './shapes';
 
 const inputElements = (call: Call): number => elementCount(call.shape(0));
@@ -33,6 +34,9 @@ function groups(call: Call, axes: ReadonlySet<number>): readonly number[][] {
 
 const reduce = (compute?: (values: readonly number[]) => number): Operator => ({
   kind: 'elementwise',
+  // The reduced axes stay with size 1, and nothing is chosen of them.
+  select: (call, output, asked) =>
+    call.int('keepdims', 1) === 0 ? undefined : selectAlike(() => [])(call, output, asked),
   infer: (call) => {
     const axes = reducedAxes(call);
     const keep = call.int('keepdims', 1) !== 0;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Graph } from '../../../src/graph/graph';
-import { planTaps, tapNames, withRowTaps } from '../../../src/graph/rewrite/taps';
+import { tapNames } from '../../../src/graph/rewrite/tapNames';
+import { planTaps, withRowTaps } from '../../../src/graph/rewrite/taps';
 import type { Probe } from '../../../src/domain/probes';
 
 const tokens = { special: ['cls', 'reg0'], grid: [2, 3] } as const;
@@ -32,24 +33,29 @@ describe('taps of attention maps', () => {
   const graph = graphOf(probe, { ...probe, value: 'second' });
   const mapBytes = 4 * 2 * 8 * 8;
 
-  it('fetch whole maps while they fit, and rows with means beyond that', () => {
-    assert.deepEqual(
-      planTaps(graph, 2 * mapBytes).map(({ kind }) => kind),
-      ['full', 'full'],
-    );
-    assert.deepEqual(
-      planTaps(graph, 2 * mapBytes - 1).map(({ kind, mean }) => [kind, mean]),
-      [
-        ['rows', true],
-        ['rows', true],
-      ],
-    );
-    assert.equal(planTaps(graph, 1)[0]!.mean, false);
+  const noneKept = (whole: number) => ({ whole, kept: 0 });
+
+  it('fetch whole maps while they fit, and rows beyond that', () => {
+    const kinds = (whole: number): readonly string[] =>
+      planTaps(graph, noneKept(whole)).map(({ kind }) => kind);
+    assert.deepEqual(kinds(2 * mapBytes), ['full', 'full']);
+    assert.deepEqual(kinds(2 * mapBytes - 1), ['rows', 'rows']);
   });
 
-  it('add an input, rows and a mean per row tap, and nothing for whole maps', () => {
-    assert.equal(withRowTaps(graph, planTaps(graph, 2 * mapBytes)), graph);
-    const tapped = withRowTaps(graph, planTaps(graph, 2 * mapBytes - 1));
+  it('fetch means over heads where those of all layers fit', () => {
+    const [fits, exceeds] = [mapBytes, mapBytes - 1].map((kept) => planTaps(graph, { whole: 0, kept }));
+    assert.deepEqual(
+      fits?.map(({ mean }) => mean),
+      [true, true],
+    );
+    assert.deepEqual(
+      exceeds?.map(({ mean }) => mean),
+      [false, false],
+    );
+  });
+
+  it('add an input, rows and a mean per row tap', () => {
+    const tapped = withRowTaps(graph, planTaps(graph, { whole: 0, kept: mapBytes }));
     assert.deepEqual(
       tapped.inputs.map(({ name, shape }) => [name, shape]),
       [

@@ -8,9 +8,9 @@ const probe: Probe = { value: 'a', layer: 'blocks.0', kind: 'self', heads: 2, qu
 /** The first head looks at all four keys alike, the second at the last patch alone. */
 const answer: AttentionRows = {
   run: 1,
+  method: 'raw',
   query: { kind: 'patch', row: 0, column: 0 },
   rows: [Float32Array.from([0.25, 0.25, 0.25, 0.25, 0, 0, 0, 1])],
-  rollout: [],
 };
 
 describe('summary of heads', () => {

@@ -40,18 +40,24 @@ const rowOf = (special: number, patches: number): readonly number[] => [
 ];
 const answer: AttentionRows = {
   run: 1,
+  method: 'raw',
   query: { kind: 'special', name: 'cls' },
   rows: [
     Float32Array.from([...rowOf(0.5, 0.125), ...rowOf(0.25, 0.25)]),
     Float32Array.from([0.5, 0.25, 0.25, 0.25, 0.5, 0.25, 0.25, 0.25, 0.5]),
   ],
-  rollout: [Float32Array.from(rowOf(0.125, 0.5)), new Float32Array(0)],
+};
+/** The second layer does not chain. */
+const rollout: AttentionRows = {
+  ...answer,
+  method: 'rollout',
+  rows: [Float32Array.from(rowOf(0.125, 0.5)), new Float32Array(0)],
 };
 const probes = [self, channel];
 
 describe('attention of a layer', () => {
   it('takes special tokens off the image', () => {
-    const map = layerMap(answer, probes, 0, 'attention', 1);
+    const map = layerMap(answer, probes, 0, 1);
     assert.deepEqual(map?.special, [
       { name: 'cls', value: 0.25 },
       { name: 'reg0', value: 0.25 },
@@ -61,26 +67,26 @@ describe('attention of a layer', () => {
   });
 
   it('takes heads together', () => {
-    assert.equal(layerMap(answer, probes, 0, 'attention', 'mean')?.image?.values[0], (0.125 + 0.25) / 2);
-    assert.equal(layerMap(answer, probes, 0, 'attention', 'max')?.image?.values[0], 0.25);
+    assert.equal(layerMap(answer, probes, 0, 'mean')?.image?.values[0], (0.125 + 0.25) / 2);
+    assert.equal(layerMap(answer, probes, 0, 'max')?.image?.values[0], 0.25);
   });
 
   it('puts channels nowhere on the image', () => {
-    const map = layerMap(answer, probes, 1, 'attention', 0);
+    const map = layerMap(answer, probes, 1, 0);
     assert.equal(map?.image, undefined);
     assert.deepEqual(map?.matrix, { rows: 3, columns: 3, values: answer.rows[1] });
   });
 
   it('is undefined where rollout does not reach', () => {
-    assert.equal(layerMap(answer, probes, 0, 'rollout', 'mean')?.image?.values[0], 0.5);
-    assert.equal(layerMap(answer, probes, 1, 'rollout', 'mean'), undefined);
+    assert.equal(layerMap(rollout, probes, 0, 'mean')?.image?.values[0], 0.5);
+    assert.equal(layerMap(rollout, probes, 1, 'mean'), undefined);
   });
 });
 
 describe('colour scale', () => {
-  const map = layerMap(answer, probes, 0, 'attention', 0);
+  const map = layerMap(answer, probes, 0, 0);
   const highs = (kind: 'layer' | 'all' | 'full'): readonly number[] =>
-    sharedRanges(kind, answer, probes, 'attention').map(({ high }) => high);
+    sharedRanges(kind, answer, probes).map(({ high }) => high);
 
   it('is shared by the heads of a layer or by all, over patches and channels, without special tokens', () => {
     assert.deepEqual(highs('layer'), [0.25, 0.5]);
@@ -93,35 +99,33 @@ describe('colour scale', () => {
     const many: Probe = { ...self, heads: 1, queries: { grid }, keys: { grid } };
     const weights = Float32Array.from({ length: 100 }, (_, index) => (index === 50 ? 8 : 0.5));
     const one = { ...answer, rows: [weights] };
-    const [range] = sharedRanges('layer', one, [many], 'attention');
+    const [range] = sharedRanges('layer', one, [many]);
     assert.deepEqual(range, { low: 0, high: 0.5, largest: 8 });
     assert.equal(
-      scaleText('layer', 'attention', range as Range),
+      scaleText('layer', 'raw', range as Range),
       'shared by the heads of this layer, to the 99th percentile (largest 8)',
     );
-    const [full] = sharedRanges('full', one, [many], 'attention');
-    assert.equal(scaleText('full', 'attention', full as Range), 'shared by all layers and heads');
+    const [full] = sharedRanges('full', one, [many]);
+    assert.equal(scaleText('full', 'raw', full as Range), 'shared by all layers and heads');
   });
 
   it('goes to the largest weight where nearly all are 0', () => {
     const grid = [1, 200];
     const sparse: Probe = { ...self, heads: 1, queries: { grid }, keys: { grid } };
     const rows = [Float32Array.from({ length: 200 }, (_, index) => (index === 7 ? 1 : 0))];
-    assert.deepEqual(sharedRanges('layer', { ...answer, rows }, [sparse], 'attention'), [
-      { low: 0, high: 1, largest: 1 },
-    ]);
+    assert.deepEqual(sharedRanges('layer', { ...answer, rows }, [sparse]), [{ low: 0, high: 1, largest: 1 }]);
   });
 
   it('leaves out what lies outside of a window', () => {
     const grid = [1, 3];
     const window: Probe = { ...self, heads: 1, queries: { grid }, keys: { grid } };
     const rows = [Float32Array.from([0.25, NaN, 0.75])];
-    const [range] = sharedRanges('full', { ...answer, rows }, [window], 'attention');
+    const [range] = sharedRanges('full', { ...answer, rows }, [window]);
     assert.equal(range?.largest, 0.75);
   });
 
   it('is of this map where a layer has one head', () =>
-    assert.equal(scaleText('layer', 'attention', { low: 0, high: 1, largest: 1 }, 1), 'of this map alone'));
+    assert.equal(scaleText('layer', 'raw', { low: 0, high: 1, largest: 1 }, 1), 'of this map alone'));
 
   it('fits one map where it is not shared', () => {
     assert.ok(map);

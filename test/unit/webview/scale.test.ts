@@ -16,21 +16,21 @@ describe('a colour scale that heads share', () => {
   const weights = Float32Array.from({ length: 101 }, (_, index) => index);
   const answer: AttentionRows = {
     run: 1,
+    method: 'raw',
     query: { kind: 'patch', row: 0, column: 0 },
     rows: [weights],
-    rollout: [weights],
   };
 
   it('ends at the 99th percentile, which its text says', () => {
     for (const kind of ['layer', 'all'] as const) {
-      const [range] = sharedRanges(kind, answer, [probe], 'attention');
+      const [range] = sharedRanges(kind, answer, [probe]);
       assert.deepEqual(range, { low: 0, high: 99, largest: 100 });
-      assert.match(scaleText(kind, 'attention', range ?? assert.fail()), /99th percentile \(largest 100/);
+      assert.match(scaleText(kind, 'raw', range ?? assert.fail()), /99th percentile \(largest 100/);
     }
   });
 
   it('ends at the largest weight if it is asked to', () => {
-    const [range] = sharedRanges('full', answer, [probe], 'attention');
+    const [range] = sharedRanges('full', answer, [probe]);
     assert.deepEqual(range, { low: 0, high: 100, largest: 100 });
   });
 });
