@@ -13,42 +13,32 @@ export function rolloutRows(
   weights: Float32Array,
 ): readonly Float32Array[] {
   const chained = chainLength(probes);
-  return probes.map((_, layer) => {
-    if (layer >= chained) return new Float32Array();
-    let row: Float32Array = weights;
-    for (let below = layer; below >= 0; below--) row = step(row, at(means, below));
-    return row;
-  });
+  const rows = Array.from({ length: chained }, () => Float64Array.from(weights));
+  // From the last layer down, all rows that begin above a layer pass it together: each mean, which
+  // is large, is read once.
+  for (let layer = chained - 1; layer >= 0; layer--) pass(rows, layer, at(means, layer));
+  return probes.map((_, layer) => Float32Array.from(rows[layer] ?? []));
 }
 
 /**
- * The whole rollout matrix `[tokens, tokens]` of all given layers: row q says where query q looks
- * in the image.
+ * The rows from `first` on become w · Â of one layer. Maps whose rows do not sum to 1 (talking
+ * heads, gating) are brought to it, so that the result stays a share.
  */
-export function rollout(means: readonly Float32Array[], tokens: number): Float32Array {
-  const result = new Float32Array(tokens * tokens);
+function pass(rows: Float64Array[], first: number, mean: Float32Array): void {
+  const tokens = at(rows, first).length;
+  const results = rows.map(() => new Float64Array(tokens));
   for (let query = 0; query < tokens; query++) {
-    let row: Float32Array = new Float32Array(tokens);
-    row[query] = 1;
-    for (const mean of means.toReversed()) row = step(row, mean);
-    result.set(row, query * tokens);
+    const start = query * tokens;
+    let sum = 1;
+    for (let key = 0; key < tokens; key++) sum += mean[start + key]!;
+    for (let index = first; index < rows.length; index++) {
+      const weight = rows[index]![query]!;
+      if (weight === 0) continue;
+      const share = weight / sum;
+      const result = results[index]!;
+      for (let key = 0; key < tokens; key++) result[key]! += share * mean[start + key]!;
+      result[query]! += share;
+    }
   }
-  return result;
-}
-
-/**
- * w · Â of one layer. Maps whose rows do not sum to 1 (talking heads, gating) are brought to it, so
- * that the result stays a share.
- */
-function step(weights: Float32Array, mean: Float32Array): Float32Array {
-  const tokens = weights.length;
-  const result = new Float64Array(tokens);
-  weights.forEach((weight, query) => {
-    if (weight === 0) return;
-    const row = mean.subarray(query * tokens, (query + 1) * tokens);
-    const share = weight / (1 + row.reduce((sum, value) => sum + value, 0));
-    row.forEach((value, key) => (result[key]! += share * value));
-    result[query] = (result[query] ?? 0) + share;
-  });
-  return Float32Array.from(result);
+  for (let index = first; index < rows.length; index++) rows[index] = results[index]!;
 }

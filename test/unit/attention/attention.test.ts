@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { meanOverHeads, maxOverHeads, reduceHeads, weightedRows } from '../../../src/attention/heads';
-import { rollout, rolloutRows } from '../../../src/attention/rollout';
+import { rolloutRows } from '../../../src/attention/rollout';
 import { headEntropies, meanAttentionDistances } from '../../../src/attention/summary';
 import { splitKeys } from '../../../src/attention/reading';
 import { defaultQuery, queryWeights, tokenIndex } from '../../../src/attention/tokenLayout';
@@ -64,7 +64,10 @@ describe('attention rollout', () => {
   const reference = means.map(withIdentity).reduce((below, above) => product(above, below));
 
   it('multiplies the layers from the last to the first', () => {
-    assertClose(rollout(means, tokens), reference.flat());
+    for (let query = 0; query < tokens; query++) {
+      const asked = Float32Array.from({ length: tokens }, (_, at) => Number(at === query));
+      assertClose(rolloutRows(probes, means, asked)[2]!, reference[query]!);
+    }
   });
 
   it('of one query is a row of the whole, after every layer', () => {

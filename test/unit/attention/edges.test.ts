@@ -4,7 +4,7 @@ import { colourAt, colourTable, paint } from '../../../src/attention/colourMaps'
 import { maxOverHeads, meanOverHeads, reduceHeads, weightedRows } from '../../../src/attention/heads';
 import { layerText } from '../../../src/attention/naming';
 import { hasQuery, readingWeights, readMap, splitKeys, tileOf } from '../../../src/attention/reading';
-import { rollout, rolloutRows } from '../../../src/attention/rollout';
+import { rolloutRows } from '../../../src/attention/rollout';
 import { attentionDistance, headEntropies, meanAttentionDistances } from '../../../src/attention/summary';
 import {
   defaultQuery,
@@ -84,8 +84,13 @@ describe('heads and queries by numbers', () => {
     assertClose(rolloutRows([probe({ heads: 1 })], [map], Float32Array.of(0, 1))[0] ?? [], [1 / 4, 3 / 4]);
   });
 
-  it('roll out one layer as (A + I) / 2 with rows of sum 1', () =>
-    assertClose(rollout([Float32Array.of(0.75, 0.25, 1, 1)], 2), [0.875, 0.125, 1 / 3, 2 / 3]));
+  it('roll out one layer as (A + I) / 2 with rows of sum 1', () => {
+    const rows = (...query: readonly number[]) =>
+      rolloutRows([probe({ heads: 1 })], [Float32Array.of(0.75, 0.25, 1, 1)], Float32Array.from(query))[0] ??
+      [];
+    assertClose(rows(1, 0), [0.875, 0.125]);
+    assertClose(rows(0, 1), [1 / 3, 2 / 3]);
+  });
 });
 
 describe('cells', () => {
