@@ -1,8 +1,9 @@
 import { at } from '../domain/lists';
 import type { Grid, Size } from '../domain/size';
-import { tokenCount, type Probe } from '../domain/probes';
+import { tokenCount, type Probe, type TokenLayout } from '../domain/probes';
 import type { ImageMap } from './reading';
 import { imageGrid } from './tokenLayout';
+import { windowPlaces, type WindowPlaces, type WindowSide } from './windows';
 
 /**
  * Entropy in bits of each head's rows, mean over queries: 0 if each looks at one key, log₂(keys)
@@ -28,31 +29,73 @@ function centres([rows, columns]: Grid, [height, width]: Point): readonly Point[
   ]);
 }
 
+/** Queries and keys of a map without windows, as those of one window that is the whole map. */
+function wholePlaces({ queries, keys }: Pick<Probe, 'queries' | 'keys'>): WindowPlaces | undefined {
+  const side = (layout: TokenLayout): WindowSide | undefined => {
+    const [map, special] = [imageGrid(layout), layout.special?.length ?? 0];
+    const cells = map && Int32Array.from({ length: map[0] * map[1] }, (_, cell) => cell);
+    const isAll = cells && tokenCount(layout) === special + cells.length;
+    return isAll ? { map, special, tokens: special + cells.length, cells } : undefined;
+  };
+  const [from, to] = [side(queries), side(keys)];
+  return from && to && { windows: 1, queries: from, keys: to };
+}
+
+/** Centres of the patches of a side, in pixels of the image. */
+interface Centres {
+  readonly y: Float64Array;
+  readonly x: Float64Array;
+}
+
+function centresOf({ map: [rows, columns] }: WindowSide, [height, width]: Size): Centres {
+  const length = rows * columns;
+  return {
+    y: Float64Array.from({ length }, (_, at) => ((Math.floor(at / columns) + 0.5) * height) / rows),
+    x: Float64Array.from({ length }, (_, at) => (((at % columns) + 0.5) * width) / columns),
+  };
+}
+
 /**
  * Mean attention distance of each head in pixels (Dosovitskiy et al. 2021, figure 7; Raghu et al.
  * 2021): the distance between the centres of query and key patch, weighted by attention, mean over
- * query patches. Special tokens have no place: their rows are left out, and the weights of the
- * patches are scaled to sum 1. Undefined if queries or keys do not lie on the image. `map` is
- * `[heads, queries, keys]`.
+ * query patches. Special tokens and padding have no place: their rows are left out, and the weights
+ * of the patches are scaled to sum 1. Undefined if queries or keys do not lie on the image. `map`
+ * is `[windows, heads, queries, keys]`.
  */
 export function meanAttentionDistances(
   map: Float32Array,
-  probe: Pick<Probe, 'heads' | 'queries' | 'keys'>,
+  probe: Pick<Probe, 'heads' | 'queries' | 'keys' | 'window'>,
   image: Size,
 ): Float64Array | undefined {
-  const [from, to] = [imageGrid(probe.queries), imageGrid(probe.keys)];
-  if (!from || !to) return undefined;
-  const [queryPoints, keyPoints] = [centres(from, image), centres(to, image)];
-  const [queries, keys] = [tokenCount(probe.queries), tokenCount(probe.keys)];
-  const [firstQuery, firstKey] = [probe.queries.special?.length ?? 0, probe.keys.special?.length ?? 0];
-  return Float64Array.from({ length: probe.heads }, (_, head) => {
-    let sum = 0;
-    queryPoints.forEach((point, query) => {
-      const row = (head * queries + firstQuery + query) * keys + firstKey;
-      sum += weightedDistance(point, keyPoints, map.subarray(row, row + keyPoints.length));
-    });
-    return sum / queryPoints.length;
-  });
+  const onImage = imageGrid(probe.queries) && imageGrid(probe.keys);
+  const places = onImage && (probe.window ? windowPlaces(probe) : wholePlaces(probe));
+  if (!places) return undefined;
+  const { windows, queries, keys } = places;
+  const [from, to] = [centresOf(queries, image), centresOf(keys, image)];
+  const [asking, asked] = [queries.tokens - queries.special, keys.tokens - keys.special];
+  const distances = new Float64Array(probe.heads);
+  for (let window = 0; window < windows; window++)
+    for (let head = 0; head < probe.heads; head++) {
+      const first = (window * probe.heads + head) * queries.tokens + queries.special;
+      for (let query = 0; query < asking; query++) {
+        const cell = queries.cells[window * asking + query]!;
+        if (cell < 0) continue;
+        const [y, x] = [from.y[cell]!, from.x[cell]!];
+        const row = (first + query) * keys.tokens + keys.special;
+        let [sum, total] = [0, 0];
+        for (let key = 0; key < asked; key++) {
+          const place = keys.cells[window * asked + key]!;
+          if (place < 0) continue;
+          const weight = map[row + key]!;
+          const [down, across] = [to.y[place]! - y, to.x[place]! - x];
+          sum += weight * Math.sqrt(down * down + across * across);
+          total += weight;
+        }
+        if (total > 0) distances[head]! += sum / total;
+      }
+    }
+  const patches = queries.map[0] * queries.map[1];
+  return distances.map((sum) => sum / patches);
 }
 
 /**

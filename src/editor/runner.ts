@@ -58,6 +58,10 @@ export class Runner implements Disposable {
     return (await this.inference()).attention(run, query, method, call);
   }
 
+  async distances(run: number, layer: number, call: CallOptions): Promise<readonly number[]> {
+    return [...(await (await this.inference()).distances(run, layer, call))];
+  }
+
   async thumbnail(path: string, side: number): Promise<string> {
     return (await this.inference()).thumbnail(path, side);
   }

@@ -232,6 +232,7 @@ const api: InferenceApi = {
     return model(key).runAll(provider, inputs);
   },
   attention: (run, query, method) => runs.attention(run, query, method),
+  distances: (run, layer) => runs.distances(run, layer),
   check,
   async preprocess(image) {
     const { input, view } = await prepareImage(image);

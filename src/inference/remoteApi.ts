@@ -159,6 +159,8 @@ export interface InferenceApi {
   ): Promise<Readonly<Record<string, TensorData>>>;
   /** Rows of one query of a kept run. */
   attention(run: number, query: Query, method: Method): Promise<AttentionRows>;
+  /** Mean attention distance of each head of a layer of a kept run, in pixels of the input. */
+  distances(run: number, layer: number): Promise<Float64Array>;
   /** Runs a step on the CPU and on a provider; with `timed`, three times more each. */
   check(
     key: string,

@@ -1,4 +1,5 @@
-import { sum } from '../domain/lists';
+import { at, sum } from '../domain/lists';
+import { meanAttentionDistances } from '../attention/summary';
 import type { AttentionRows, Method, Query } from '../domain/query';
 import { chainLength } from '../domain/probes';
 import { CheckpointChangedError } from './weights';
@@ -92,14 +93,34 @@ export class Runs {
    * model again.
    */
   async attention(run: number, query: Query, method: Method): Promise<AttentionRows> {
-    const kept = this.kept.find(({ id }) => id === run);
-    if (!kept) throw new RunGoneError('the attention maps of this image are no longer kept; run it again');
+    const kept = this.find(run);
     return { run, query, method, rows: await methods[method](kept, query) };
+  }
+
+  /**
+   * Mean attention distance of each head of a layer, over all its query patches, in pixels of the
+   * input; empty where patches do not attend to patches, or where the map was not kept in any form.
+   */
+  async distances(run: number, layer: number): Promise<Float64Array> {
+    const { model, maps, values } = this.find(run);
+    const tap = at(model.taps, layer);
+    const map =
+      maps[layer] ??
+      (tap.kind === 'cut' ? await changedIsGone(model.ask((tails) => tails.map(values, tap))) : undefined);
+    const { inputs } = model.request.graph;
+    const [height = 1, width = 1] = inputs.find(({ shape }) => shape.length >= 4)?.shape.slice(-2) ?? [];
+    return (map && meanAttentionDistances(map, tap.probe, [height, width])) ?? new Float64Array();
   }
 
   /** Forgets the runs of a model that is let go. */
   forget(model: LoadedModel): void {
     this.kept = this.kept.filter((run) => run.model !== model);
+  }
+
+  private find(run: number): KeptRun {
+    const kept = this.kept.find(({ id }) => id === run);
+    if (kept) return kept;
+    throw new RunGoneError('the attention maps of this image are no longer kept; run it again');
   }
 
   private keep(run: Omit<KeptRun, 'id'>): number {

@@ -17,6 +17,7 @@ import type {
   TensorData,
 } from './remoteApi';
 import { withClassActivation } from '../graph/rewrite/classActivation';
+import { ownLayerNames } from '../graph/find/layerNames';
 import { CancelledError, InferenceClient, type Log, type RemoteInference } from './client';
 import { requireMemory, type Limits } from './memory';
 import type { OpenedModel } from '../models/openedModels';
@@ -91,6 +92,11 @@ export interface Inference {
   classify(request: ClassifyRequest): Promise<Run>;
   /** Attention of one query over all layers of an earlier run. */
   attention(run: number, query: Query, method: Method, call?: CallOptions): Promise<AttentionRows>;
+  /**
+   * Mean attention distance of each head of a layer over all query patches of an earlier run, in
+   * pixels of the input; empty where patches do not attend to patches.
+   */
+  distances(run: number, layer: number, call?: CallOptions): Promise<Float64Array>;
   /**
    * Every output, and every attention map as `attention.N`, for given inputs. The image size is
    * that of the input.
@@ -199,23 +205,33 @@ class InferenceService implements Inference {
       void this.ask(undefined, async (remote) => remote.warmUp()).catch(() => undefined);
   }
 
-  attention(
+  async attention(run: number, query: Query, method: Method, call?: CallOptions): Promise<AttentionRows> {
+    const ask = (remote: RemoteInference, child: number): Promise<AttentionRows> =>
+      remote.attention(child, query, method);
+    return { ...(await this.askRun(run, ask, call)), run };
+  }
+
+  distances(run: number, layer: number, call?: CallOptions): Promise<Float64Array> {
+    return this.askRun(run, (remote, child) => remote.distances(child, layer), call);
+  }
+
+  /** Asks about an earlier run, which is repeated if the process no longer keeps it. */
+  private askRun<T>(
     run: number,
-    query: Query,
-    method: Method,
+    ask: (remote: RemoteInference, child: number) => Promise<T>,
     { signal, onProgress }: CallOptions = {},
-  ): Promise<AttentionRows> {
-    const answer = async (remote: RemoteInference): Promise<AttentionRows> => {
+  ): Promise<T> {
+    const answer = async (remote: RemoteInference): Promise<T> => {
       const known = this.runs.get(run);
       if (!known) throw new Error('the attention maps of this image are no longer known; run it again');
       if (known.generation !== this.client.generation) await this.repeat(remote, known);
       try {
-        return { ...(await remote.attention(known.child, query, method)), run };
+        return await ask(remote, known.child);
       } catch (error) {
         // Pushed out by newer runs, or its model was let go: the image is run once more.
         if ((error as Error).name !== 'RunGoneError') throw error;
         await this.repeat(remote, known);
-        return { ...(await remote.attention(known.child, query, method)), run };
+        return ask(remote, known.child);
       }
     };
     return this.ask(signal, answer, onProgress);
@@ -477,6 +493,7 @@ class InferenceService implements Inference {
       seen,
       answer: task.read(outputs, seen, context),
       probes: model.graph.probes,
+      layers: ownLayerNames(model.graph),
       provider: { used: provider, all: viewProviders(provider, checks) },
       times,
       preprocessing: describePreprocessing(image.preprocessing, seen.size),

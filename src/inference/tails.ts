@@ -64,6 +64,17 @@ export class Tails {
     return this.withMaps(kept, chained, new Map(), tapNames.mean);
   }
 
+  /** A whole map `[windows, heads, queries, keys]` of a cut tap. */
+  async map(kept: Kept, { index, keep, probe }: Tap): Promise<Float32Array> {
+    const session = await this.session(mapsOfTails(this.request.graph, [{ index, keep, probe }]), [index]);
+    try {
+      const name = tapNames.map(index);
+      return (await this.run(session, kept, [name]))(name);
+    } finally {
+      await session.release();
+    }
+  }
+
   async release(): Promise<void> {
     await (await this.rowSession?.catch(() => undefined))?.release();
     this.rowSession = undefined;
@@ -129,13 +140,13 @@ export class Tails {
     }
   }
 
-  private session(graph: ModelRequest['graph']): Promise<Session> {
+  private session(graph: ModelRequest['graph'], probes: readonly number[] = []): Promise<Session> {
     const { threads } = this.request;
     return createSession(this.runtime, graph, this.placement, {
       provider: 'cpu',
       threads,
       prepack: false,
-      probes: [],
+      probes,
     });
   }
 

@@ -26,6 +26,13 @@ export interface ImagePanelApi {
   run(options: RunOptions, call: CallContext): Promise<Run>;
   /** What a method makes of one query of a run, in all layers. */
   attention(run: number, query: Query, method: Method, call: CallContext): Promise<AttentionRows>;
+  /**
+   * Mean attention distance of each head of a layer, over all query patches, in pixels of the
+   * input; empty where patches do not attend to patches.
+   */
+  distances(run: number, layer: number, call: CallContext): Promise<readonly number[]>;
+  /** The image's file, where a page can decode it by itself; undefined for others and large ones. */
+  picture(): Promise<{ readonly bytes: Uint8Array; readonly type: string } | undefined>;
   chooseCheckpoint(path: string | null): Promise<void>;
   perform(action: 'inspect' | 'showLog' | 'manageTrust' | 'openSettings' | 'checkProviders'): Promise<void>;
   copy(text: string): Promise<void>;

@@ -72,6 +72,8 @@ export interface Run<A extends Answer = Answer> {
   readonly seen: SeenImage;
   readonly answer: A;
   readonly probes: readonly Probe[];
+  /** What the file itself calls the layer of each probe: `vit.encoder.layer.3`. */
+  readonly layers: readonly string[];
   readonly provider: ProviderFacts;
   readonly times: RunTimes;
   readonly preprocessing: readonly PreprocessingLine[];

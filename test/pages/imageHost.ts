@@ -211,6 +211,7 @@ const viewOf = (pixels: Pixels, { asStored = false, imageSize = native }: RunOpt
   probes: shownCase === 'silent' ? [] : probes,
   warnings: [],
   ...fromRecord,
+  layers: (network?.view.probes ?? (shownCase === 'silent' ? [] : probes)).map(({ layer }) => layer),
 });
 
 const cases: Readonly<Record<string, (call: CallContext) => Promise<Run>>> = {
@@ -266,6 +267,16 @@ const api: ImagePanelApi = {
     if (shownCase === 'slow' && query.kind === 'patch') await slowly(call);
     return { run, query, method, rows: method === 'rollout' ? rolloutOf(query) : rowsOf(query) };
   },
+  distances: async (_, layer) => {
+    const { heads, queries } = probes[layer]!;
+    return queries.channels
+      ? []
+      : Array.from({ length: heads }, (__, head) => 20 + ((37 * head + 13 * layer) % 90));
+  },
+  picture: async () => ({
+    bytes: new Uint8Array(await (await fetch('cat-on-grass.jpg')).arrayBuffer()),
+    type: 'image/jpeg',
+  }),
   chooseCheckpoint: async () => undefined,
   perform: async () => undefined,
   copy: async () => undefined,

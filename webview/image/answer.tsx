@@ -20,7 +20,7 @@ export interface AnswerProps {
   readonly onRun: (options: RunOptions) => void;
 }
 
-/** What the model says, and what it was given to say it of. */
+/** What the model says. */
 export function Answer({ view, topK, options, onRun }: AnswerProps): VNode {
   const { View } = viewOf(view.answer);
   return (
@@ -28,13 +28,19 @@ export function Answer({ view, topK, options, onRun }: AnswerProps): VNode {
       <View answer={view.answer} topK={topK} />
       <Warnings texts={view.warnings} />
       <Orientation view={view} options={options} onRun={onRun} />
-      <Seen view={view} options={options} onRun={onRun} />
-      <ImageSize view={view} options={options} onRun={onRun} />
     </section>
   );
 }
 
 type RunProps = Pick<AnswerProps, 'view' | 'options' | 'onRun'>;
+
+/** What the model was given to say it of. */
+export const Input = (props: RunProps): VNode => (
+  <section class="input" aria-label="Input">
+    <Seen {...props} />
+    <ImageSize {...props} />
+  </section>
+);
 
 /** A turned image is a common reason for a wrong answer: said, and turned over in one click. */
 function Orientation({ view, options, onRun }: RunProps): VNode | null {

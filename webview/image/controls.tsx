@@ -3,8 +3,10 @@ import type { Method, Query } from '../../src/domain/query';
 import type { VNode } from 'preact';
 import { colourMaps, type ColourMap } from '../../src/attention/colourMaps';
 import type { HeadChoice } from '../../src/attention/heads';
-import type { Probe } from '../../src/domain/probes';
-import { Checkbox, Dropdown, IconButton, Slider } from '../kit/toolkit';
+import { chainLength, type Probe } from '../../src/domain/probes';
+import { Icon } from '../kit/icon';
+import { Popover } from '../kit/popover';
+import { Button, Checkbox, Dropdown, IconButton, Slider } from '../kit/toolkit';
 import { queryGrid } from '../../src/attention/reading';
 import { isAsked, queryName, tokenName } from './keyMap';
 import { SCALES, type ScaleKind } from './scale';
@@ -12,12 +14,16 @@ import type { Chosen, Settings } from './settings';
 
 export interface ControlsProps {
   readonly probes: readonly Probe[];
+  /** What the file itself calls each layer. */
+  readonly layers: readonly string[];
   readonly chosen: Chosen;
   /** The answer: activation maps are of its classes. */
   readonly guesses: readonly Guess[];
-  /** Layers chain, so that rollout means something. */
-  readonly canRollOut: boolean;
+  /** There is a map to save. */
+  readonly canSave: boolean;
   readonly onChange: (change: Partial<Settings>) => void;
+  readonly onSave: () => void;
+  readonly onCopy: () => void;
 }
 
 const METHODS = [
@@ -25,15 +31,16 @@ const METHODS = [
   { value: 'rollout', label: 'Rollout' },
 ] as const;
 
-/** Which attention is shown: method, layer, head, query. */
-export function Controls({ probes, chosen, guesses, canRollOut, onChange }: ControlsProps): VNode | null {
+/** One row: which attention is shown, and behind three buttons how, where to, and by which keys. */
+export function Controls(props: ControlsProps): VNode | null {
+  const { probes, layers, chosen, guesses, canSave, onChange, onSave, onCopy } = props;
   const probe = probes[chosen.layer];
   if (!probe) return null;
   const asks = probe.kind === 'activation' ? 'Class' : 'Query';
   const queries = isAsked(probe) ? queryChoices(probe, chosen.query, guesses) : [];
   return (
-    <div class="controls" role="group" aria-label="Which attention">
-      {canRollOut && (
+    <div class="controls control-row" role="group" aria-label="Which attention">
+      {chainLength(probes) > 0 && (
         <label class="control">
           <span>Method</span>
           <Dropdown
@@ -44,7 +51,7 @@ export function Controls({ probes, chosen, guesses, canRollOut, onChange }: Cont
           />
         </label>
       )}
-      {probes.length > 1 && <LayerControl probes={probes} layer={chosen.layer} onChange={onChange} />}
+      {probes.length > 1 && <LayerControl layers={layers} layer={chosen.layer} onChange={onChange} />}
       {chosen.method === 'raw' && probe.heads > 1 && (
         <label class="control">
           <span>Head</span>
@@ -67,17 +74,81 @@ export function Controls({ probes, chosen, guesses, canRollOut, onChange }: Cont
           />
         </label>
       )}
+      <div class="buttons control-end">
+        <Saving canSave={canSave} onSave={onSave} onCopy={onCopy} />
+        <Popover
+          label="How it is drawn"
+          anchor={(open, toggle) => (
+            <IconButton icon="ellipsis" label="How it is drawn" expanded={open} onClick={toggle} />
+          )}
+        >
+          {() => <Appearance chosen={chosen} onChange={onChange} />}
+        </Popover>
+        <Popover
+          label="Keys"
+          anchor={(open, toggle) => (
+            <IconButton icon="question" label="Keys" expanded={open} onClick={toggle} />
+          )}
+        >
+          {() => <Keys />}
+        </Popover>
+      </div>
     </div>
   );
 }
 
+const Saving = ({ canSave, onSave, onCopy }: Pick<ControlsProps, 'canSave' | 'onSave' | 'onCopy'>): VNode => (
+  <Popover
+    label="Save"
+    anchor={(open, toggle) => (
+      <Button
+        disabled={!canSave}
+        title={canSave ? undefined : 'There is no map to save yet.'}
+        expanded={open}
+        onClick={toggle}
+      >
+        Save <Icon name="chevron-down" slot="end" />
+      </Button>
+    )}
+  >
+    {(close) => (
+      <div class="option-list">
+        <button
+          type="button"
+          class="option"
+          onClick={() => {
+            close();
+            onSave();
+          }}
+        >
+          <Icon name="save" />
+          <span>Save Picture</span>
+          <span class="quiet">PNG with scale and caption</span>
+        </button>
+        <button
+          type="button"
+          class="option"
+          onClick={() => {
+            close();
+            onCopy();
+          }}
+        >
+          <Icon name="copy" />
+          <span>Copy Numbers</span>
+          <span class="quiet">weights of this map, tab-separated</span>
+        </button>
+      </div>
+    )}
+  </Popover>
+);
+
 interface LayerControlProps {
-  readonly probes: readonly Probe[];
+  readonly layers: readonly string[];
   readonly layer: number;
   readonly onChange: (change: Partial<Settings>) => void;
 }
 
-const LayerControl = ({ probes, layer, onChange }: LayerControlProps): VNode => (
+const LayerControl = ({ layers, layer, onChange }: LayerControlProps): VNode => (
   <div class="control layer-control">
     <span>Layer</span>
     <IconButton
@@ -86,29 +157,24 @@ const LayerControl = ({ probes, layer, onChange }: LayerControlProps): VNode => 
       disabled={layer === 0}
       onClick={() => onChange({ layer: layer - 1 })}
     />
-    <span class="layer-text" title={probes[layer]?.layer}>
-      {layer + 1} of {probes.length}
-    </span>
+    <Dropdown
+      label="Layer"
+      value={String(layer)}
+      choices={layers.map((name, index) => ({ value: String(index), label: `${index}`, title: name }))}
+      onChange={(value) => onChange({ layer: Number(value) })}
+    />
     <IconButton
       icon="chevron-right"
       label="Later layer"
-      disabled={layer === probes.length - 1}
+      disabled={layer === layers.length - 1}
       onClick={() => onChange({ layer: layer + 1 })}
-    />
-    <Slider
-      label="Layer"
-      min={0}
-      max={probes.length - 1}
-      value={layer}
-      text={`layer ${layer + 1} of ${probes.length}, ${probes[layer]?.layer}`}
-      onInput={(next) => onChange({ layer: next })}
     />
   </div>
 );
 
 /** How it is drawn: opacity, colours, scale. */
-export const Appearance = ({ chosen, onChange }: Pick<ControlsProps, 'chosen' | 'onChange'>): VNode => (
-  <div class="controls" role="group" aria-label="How it is drawn">
+const Appearance = ({ chosen, onChange }: Pick<ControlsProps, 'chosen' | 'onChange'>): VNode => (
+  <div class="appearance">
     <label class="control">
       <span>Opacity</span>
       <Slider
@@ -148,10 +214,32 @@ export const Appearance = ({ chosen, onChange }: Pick<ControlsProps, 'chosen' | 
   </div>
 );
 
+const KEYS = [
+  ['Click', 'a patch of the image: where it looks'],
+  ['Point', 'at the image or a small map: weights, the same patch in all maps'],
+  ['← ↑ ↓ →', 'on the image: the query moves; on the small maps: layer and head'],
+  ['Esc', 'back to the class token, or the mean of all patches'],
+  ['[  ]', 'earlier, later layer'],
+  ['h  H', 'next, previous head'],
+] as const;
+
+const Keys = (): VNode => (
+  <dl class="keys">
+    {KEYS.map(([key, meaning]) => (
+      <>
+        <dt>
+          <kbd>{key}</kbd>
+        </dt>
+        <dd>{meaning}</dd>
+      </>
+    ))}
+  </dl>
+);
+
 const headChoices = (heads: number): readonly { value: string; label: string }[] => [
   { value: 'mean', label: 'mean' },
   { value: 'max', label: 'max' },
-  ...Array.from({ length: heads }, (_, head) => ({ value: String(head), label: `${head + 1} of ${heads}` })),
+  ...Array.from({ length: heads }, (_, head) => ({ value: String(head), label: String(head) })),
 ];
 
 const headOf = (value: string): HeadChoice => (value === 'mean' || value === 'max' ? value : Number(value));

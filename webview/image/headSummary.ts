@@ -1,13 +1,14 @@
-import { largest, smallest } from '../../src/domain/lists';
+import { largest, smallest, sum } from '../../src/domain/lists';
 import type { AttentionRows } from '../../src/domain/query';
 import type { Size } from '../../src/domain/size';
 import type { HeadChoice } from '../../src/attention/heads';
 import { attentionDistance, headEntropies } from '../../src/attention/summary';
-import { queryGrid } from '../../src/attention/reading';
+import { queryGrid, type KeyMap } from '../../src/attention/reading';
 import { windowPlaces } from '../../src/attention/windows';
 import { type Probe, isChannelMatrix } from '../../src/domain/probes';
 import { formatNumber } from '../../src/domain/units';
 import { isAsked, layerMap, validQuery } from './keyMap';
+import { colouredValues, rangeOf } from './scale';
 
 /** How one head spreads the weights of one query. */
 export interface HeadSummary {
@@ -20,6 +21,10 @@ export interface HeadSummary {
    * input; only a patch has one.
    */
   readonly distance: number | undefined;
+  /** The largest weight on the image (or in the matrix). */
+  readonly maximum: number;
+  /** What goes to special tokens, which have no place on the image. */
+  readonly special: number;
 }
 
 /** The heads of a layer for the query that was asked; empty if the layer has no such query. */
@@ -40,6 +45,7 @@ export function headSummaries(
     entropy,
     most: Math.log2(keys),
     distance: distanceOf(answer, probes, layer, head, inputSize),
+    ...weightsOf(layerMap(answer, probes, layer, head)),
   }));
 }
 
@@ -49,6 +55,13 @@ export function headSummaries(
  */
 const distributions = (probe: Probe): number =>
   probe.queries.channels ?? (queryGrid(probe) ? 1 : (windowPlaces(probe)?.windows ?? 1));
+
+function weightsOf(map: KeyMap | undefined): Pick<HeadSummary, 'maximum' | 'special'> {
+  return {
+    maximum: map ? rangeOf(colouredValues(map)).high : 0,
+    special: sum((map?.special ?? []).map(({ value }) => value)),
+  };
+}
 
 function distanceOf(
   answer: AttentionRows,
@@ -76,7 +89,7 @@ export function summaryText(summaries: readonly HeadSummary[], head: HeadChoice)
   if (!first) return '';
   const distances = shown.flatMap(({ distance }) => (distance === undefined ? [] : [distance]));
   const name =
-    typeof head === 'number' ? `head ${head + 1}` : shown.length === 1 ? '1 head' : `${shown.length} heads`;
+    typeof head === 'number' ? `head ${head}` : shown.length === 1 ? '1 head' : `${shown.length} heads`;
   const entropy = `entropy ${spanText(shown.map((each) => each.entropy))} of ${formatNumber(first.most)} bits`;
   const distance = distances.length > 0 ? `, mean distance ${spanText(distances)} px` : '';
   return `${name}: ${entropy}${distance}`;

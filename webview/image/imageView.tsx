@@ -31,6 +31,8 @@ export interface ImageViewProps {
   readonly wanted: Query | undefined;
   /** Says so over the image. */
   readonly children?: ComponentChildren;
+  /** Height of the image at most, in CSS pixels. */
+  readonly highest: number;
   readonly hovered: Cell | undefined;
   readonly onHover: (cell: Cell | undefined) => void;
   readonly onQuery: (query: Query) => void;
@@ -39,21 +41,19 @@ export interface ImageViewProps {
   readonly label: string;
 }
 
-const HIGHEST = 520;
-
 /**
  * The image as decoded with the chosen map over what the model saw. A click makes a patch the
  * query.
  */
 export function ImageView(props: ImageViewProps): VNode {
-  const { view, probe, map, range, chosen, hovered } = props;
+  const { view, probe, map, range, chosen, hovered, highest } = props;
   const place = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const marks = useRef<HTMLCanvasElement>(null);
   const width = useWidth(place);
   const overlay = useMemo(
-    () => overlayOf(view.seen.size, view.seen.region, Math.max(1, width), HIGHEST),
-    [view, width],
+    () => overlayOf(view.seen.size, view.seen.region, Math.max(1, width), highest),
+    [view, width, highest],
   );
   const image = useMemo(() => bitmapOf(view.seen.pixels), [view.seen.pixels]);
   const keyGrid: Grid | undefined = map?.image && [map.image.rows, map.image.columns];
@@ -108,7 +108,8 @@ export function ImageView(props: ImageViewProps): VNode {
     <div ref={place} class="image">
       <div
         class="image-stack"
-        role="img"
+        role="application"
+        aria-roledescription="image with attention"
         tabIndex={0}
         aria-label={props.label}
         onPointerMove={(event) => props.onHover(cellUnder(event, keyGrid))}

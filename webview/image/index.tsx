@@ -10,6 +10,7 @@ import { announce, Banner, Guard } from '../kit/status';
 import { Button, Dropdown, IconButton } from '../kit/toolkit';
 import '../theme.css';
 import './image.css';
+import { FirstPaint } from './firstPaint';
 import { Providers } from './providers';
 import { baseName, Result, type Half, type Opened } from './result';
 
@@ -90,6 +91,7 @@ function ImagePanel(): VNode {
       <Page
         question={{ ...question, error }}
         waiting={{ label: 'Waiting for the model', rows: 8, givenUp: again }}
+        first={<FirstPaint host={host} asStored={options.asStored ?? false} />}
         failure="The image could not be classified"
         onRetry={retry}
         perform={host.remote.perform}

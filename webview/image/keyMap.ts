@@ -70,10 +70,10 @@ const NAMES: Readonly<Record<string, string>> = {
   context: 'context query',
 };
 
-/** `class token`, `register 2`; an activation map's class by its rank and label, `1. cat`. */
+/** `class token`, `register 0`; an activation map's class by its rank and label, `1. cat`. */
 export function tokenName(name: string, guesses: readonly Pick<Guess, 'label'>[] = []): string {
   const [, kind, number] = /^(reg|top)(\d+)$/.exec(name) ?? [];
-  if (kind === 'reg') return `register ${Number(number) + 1}`;
+  if (kind === 'reg') return `register ${number}`;
   if (kind !== 'top') return NAMES[name] ?? name;
   const guess = guesses[Number(number) - 1];
   return guess ? `${number}. ${guess.label}` : `class ${number} of the answer`;

@@ -1,210 +1,150 @@
+import type { VNode } from 'preact';
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { ImagePanelApi } from '../../src/protocol/image';
 import { guessesOf } from '../../src/tasks/answer';
 import type { Run } from '../../src/tasks/run';
 import type { AttentionRows } from '../../src/domain/query';
-import type { Grid } from '../../src/domain/size';
-import type { VNode } from 'preact';
-import { layerText } from '../../src/attention/naming';
-import { chainLength } from '../../src/domain/probes';
-import { noMapText, type KeyMap } from '../../src/attention/reading';
-import { formatNumber, formatPercent } from '../../src/domain/units';
+import type { KeyMap } from '../../src/attention/reading';
 import type { Cell } from '../../src/attention/tokenLayout';
-import type { Failed } from '../host';
-import { Banner, Skeleton } from '../kit/status';
-import { Button } from '../kit/toolkit';
-import { Appearance, Controls } from './controls';
-import { headSummaries, summaryText } from './headSummary';
-import { isAsked, queryName, sameQuery, tokenName } from './keyMap';
+import { largest } from '../../src/domain/lists';
+import type { Host } from '../host';
+import type { TileKey } from '../marks/tiles';
+import { useViewSize, useWidth } from '../kit/elements';
+import { Dropdown } from '../kit/toolkit';
+import { DistanceChart, useDistances } from './distanceChart';
+import { queryName } from './keyMap';
 import { Matrix } from './matrix';
 import { headMaps, type Range } from './scale';
-import { ScaleBar } from './scaleBar';
 import type { Chosen, Settings } from './settings';
-import { SmallMultiples } from './smallMultiples';
+import { SmallMultiples, tileLayout } from './smallMultiples';
+import { sortedTiles, SORTS, type SortKind } from './sorting';
 
 export interface MapsProps {
+  readonly host: Host<ImagePanelApi>;
   readonly view: Run;
   /** Rows of the query that is drawn. */
-  readonly rows: AttentionRows | undefined;
-  readonly error: Failed | undefined;
-  readonly onRetry: () => void;
-  /** What the controls say: the newest query. */
-  readonly chosen: Chosen;
-  /** The same of what is drawn, whose query may be an older one. */
+  readonly rows: AttentionRows;
   readonly drawn: Chosen;
   readonly map: KeyMap | undefined;
+  /** Colour scale of each layer's heads; undefined if every map has its own. */
   readonly shared: readonly Range[] | undefined;
   readonly range: Range;
   readonly hovered: Cell | undefined;
+  /** Nothing else is asked of the model. */
+  readonly isIdle: boolean;
+  /** All is to fit into the page's view. */
+  readonly isWide: boolean;
   readonly onChange: (change: Partial<Settings>) => void;
-  readonly onSave: () => void;
-  readonly onCopy: () => void;
 }
 
-/**
- * The half of the panel about attention: what is chosen, the large map's numbers, all heads at a
- * glance.
- */
-export function Maps({
-  view,
-  rows,
-  error,
-  onRetry,
-  chosen,
-  drawn,
-  map,
-  shared,
-  range,
-  hovered,
-  onChange,
-  onSave,
-  onCopy,
-}: MapsProps): VNode {
+/** Room for the chart beside the small maps, and where there is any. */
+const chart = { width: 144, from: 540 } as const;
+/** Height of the small maps at least, and of what is below them in a wide page. */
+const heights = { least: 240, below: 92 } as const;
+
+/** All heads at a glance, and how far they look. */
+export function Maps(props: MapsProps): VNode | null {
+  const { host, view, rows, drawn, map, shared, range, hovered, isIdle, isWide, onChange } = props;
   const { probes } = view;
-  const probe = probes[chosen.layer];
-  const drawnQuery = queryName(drawn.query, guessesOf(view.answer));
-  const isBehind = !sameQuery(drawn.query, chosen.query);
-  const canRollOut = chainLength(probes) > 0;
-  const grid: Grid | undefined = map?.image && [map.image.rows, map.image.columns];
-  if (probes.length === 0)
-    return (
-      <section class="maps" id="attention">
-        <Banner icon="info">{sentence(noMapText(view))}</Banner>
-      </section>
-    );
+  const [pointed, setPointed] = useState<TileKey>();
+  const place = useRef<HTMLDivElement>(null);
+  const width = useWidth(place);
+  const height = useHeightLeft(place, isWide);
+  const distances = useDistances(host, view, isIdle && rows.method === 'raw' && width >= chart.from);
+  const hasChart = width >= chart.from && distances.some((heads) => heads && heads.length > 0);
+  const sort = SORTS[drawn.sort] ? drawn.sort : 'layer';
+  const sorted = useMemo(
+    () => sortedTiles(sort, rows, probes, view.inputSize.current),
+    [sort, rows, probes, view],
+  );
+  const layout = useMemo(
+    () =>
+      tileLayout(rows, probes, sorted, {
+        width: Math.max(1, width - (width >= chart.from ? chart.width : 0)),
+        height,
+      }),
+    [rows, probes, sorted, width, height],
+  );
+  const probe = probes[drawn.layer];
+  const heads = largest([1, ...probes.map((each) => each.heads)]);
+  const point = (tile: TileKey | undefined): void =>
+    setPointed((before) => (before?.layer === tile?.layer && before?.head === tile?.head ? before : tile));
+  const choose = (layer: number, head: number): void =>
+    onChange(rows.method === 'rollout' ? { layer } : { layer, head });
+  const single = typeof drawn.head === 'number' ? drawn.head : undefined;
   return (
     <section class="maps" id="attention" aria-label="Attention" tabIndex={-1}>
-      <Controls
-        probes={probes}
-        chosen={chosen}
-        guesses={guessesOf(view.answer)}
-        canRollOut={canRollOut}
-        onChange={onChange}
-      />
-      {probe && (
-        <p class="layer-line">
-          <code>{probe.layer}</code> <span class="quiet">{layerText(probe)}</span>
-        </p>
+      {map?.matrix && probe && (
+        <Matrix
+          probe={probe}
+          map={map.matrix}
+          heads={headMaps(rows, probes, drawn.layer)}
+          range={range}
+          colourMap={drawn.colourMap}
+        />
       )}
-      <Appearance chosen={chosen} onChange={onChange} />
-      {error && (
-        <Banner
-          icon={error.kind === 'cancelled' ? 'circle-slash' : 'error'}
-          kind={error.kind === 'cancelled' ? 'info' : 'error'}
-          actions={<Button onClick={onRetry}>Try Again</Button>}
-        >
-          {error.kind === 'cancelled' ? 'Cancelled.' : `The attention could not be read: ${error.message}`}
-          {rows && ` What is shown is of the query “${drawnQuery}”.`}
-        </Banner>
-      )}
-      {!rows && !error && <Skeleton label="Reading attention" rows={4} />}
-      {rows && (
+      {(probes.length > 1 || heads > 1) && (
         <>
-          <div class="controls scale-line">
-            <ScaleBar
-              range={range}
-              kind={chosen.scale}
-              method={rows.method}
-              heads={probe?.heads ?? 1}
-              colourMap={chosen.colourMap}
-            />
-            <Readout map={map} grid={grid} hovered={hovered} of={isBehind ? drawnQuery : undefined} />
-            <div class="buttons">
-              <Button disabled={!map} onClick={onSave}>
-                Save Picture
-              </Button>
-              <Button disabled={!map} onClick={onCopy}>
-                Copy Numbers
-              </Button>
-            </div>
+          <div class="multiples-head">
+            <strong>
+              {probes.length} {probes.length === 1 ? 'layer' : 'layers'}
+              {rows.method === 'raw' && heads > 1 && ` × ${heads} heads`}
+            </strong>
+            {rows.method === 'raw' && heads > 1 && (
+              <label class="control">
+                <span>Sort by</span>
+                <Dropdown
+                  label="Sort by"
+                  value={sort}
+                  choices={Object.entries(SORTS).map(([value, { name }]) => ({ value, label: name }))}
+                  onChange={(kind) => onChange({ sort: kind as SortKind })}
+                />
+              </label>
+            )}
           </div>
-          <HeadLine rows={rows} view={view} chosen={drawn} />
-          {!map && <p class="quiet">This layer has no such query. Choose another layer or query.</p>}
-          {map?.matrix && probe && (
-            <Matrix
-              probe={probe}
-              map={map.matrix}
-              heads={headMaps(rows, probes, chosen.layer)}
-              range={range}
-              colourMap={chosen.colourMap}
-            />
-          )}
-          {(probes.length > 1 || (probe?.heads ?? 1) > 1) && (
-            <SmallMultiples
-              answer={rows}
-              probes={probes}
-              shared={shared}
-              inputSize={view.inputSize.current}
-              method={rows.method}
-              colourMap={chosen.colourMap}
-              layer={chosen.layer}
-              head={chosen.head}
-              query={drawnQuery}
-              hovered={hovered}
-              hoveredGrid={grid}
-              onChoose={(layer, head) => onChange(chosen.method === 'rollout' ? { layer } : { layer, head })}
-            />
-          )}
+          <div ref={place} class="multiples-row">
+            {width > 0 && (
+              <SmallMultiples
+                answer={rows}
+                probes={probes}
+                shared={shared}
+                inputSize={view.inputSize.current}
+                colourMap={drawn.colourMap}
+                layout={layout}
+                layer={drawn.layer}
+                head={drawn.head}
+                query={queryName(drawn.query, guessesOf(view.answer))}
+                hovered={hovered}
+                hoveredGrid={map?.image && [map.image.rows, map.image.columns]}
+                pointed={pointed}
+                onPoint={point}
+                onChoose={choose}
+              />
+            )}
+            {hasChart && rows.method === 'raw' && (
+              <DistanceChart
+                distances={probes.map((_, layer) => distances[layer])}
+                layout={layout}
+                layer={drawn.layer}
+                head={single}
+                pointed={pointed}
+                onPoint={point}
+                onChoose={choose}
+              />
+            )}
+          </div>
         </>
       )}
     </section>
   );
 }
 
-const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
-
-interface HeadLineProps {
-  readonly rows: AttentionRows;
-  readonly view: Run;
-  readonly chosen: Chosen;
-}
-
-/**
- * How wide the chosen head, or all of the layer, looks: of the query that is shown alone, not of
- * all.
- */
-function HeadLine({ rows, view, chosen }: HeadLineProps): VNode | null {
-  if (chosen.method === 'rollout') return null;
-  const { current } = view.inputSize;
-  const probe = view.probes[chosen.layer];
-  const text = summaryText(headSummaries(rows, view.probes, chosen.layer, current), chosen.head);
-  if (text === '') return null;
-  const title = `Of the weights of this query alone. Entropy: 0 bits where one key is looked at, the most where all are alike; special tokens count. Distance: from the patch to the patches it looks at, weighted, in pixels of the ${current.join('×')} input; special tokens have no place.`;
-  return (
-    <p class="quiet" title={title}>
-      Layer {chosen.layer + 1}, {text}
-      {probe && isAsked(probe) && `, of the query “${queryName(chosen.query, guessesOf(view.answer))}”`}
-    </p>
-  );
-}
-
-interface ReadoutProps {
-  readonly map: KeyMap | undefined;
-  readonly grid: Grid | undefined;
-  readonly hovered: Cell | undefined;
-  /** The query that it is of, if the controls name another. */
-  readonly of: string | undefined;
-}
-
-/**
- * The weight under the pointer, else what goes to special tokens, which have no place on the
- * image.
- */
-function Readout({ map, grid, hovered, of }: ReadoutProps): VNode {
-  const value = hovered && grid && map?.image?.values[hovered.row * grid[1] + hovered.column];
-  if (hovered && value !== undefined)
-    return (
-      <span class="readout">
-        {of && `${of}: `}row {hovered.row}, column {hovered.column}:{' '}
-        <strong>{Number.isNaN(value) ? 'outside of the query’s window' : formatNumber(value)}</strong>
-      </span>
-    );
-  if (map?.matrix) return <span class="readout" />;
-  if (!map || map.special.length === 0)
-    return <span class="readout quiet">Point at the image to read weights.</span>;
-  return (
-    <span class="readout quiet">
-      {of && `${of}: `}
-      {map.special.map(({ name, value: weight }) => `${tokenName(name)} ${formatPercent(weight)}`).join(', ')}
-      ; the rest on the image
-    </span>
-  );
+/** The height from an element's top to the end of a wide page's view; undefined in a narrow one. */
+function useHeightLeft(place: { readonly current: HTMLElement | null }, isWide: boolean): number | undefined {
+  const view = useViewSize();
+  const [top, setTop] = useState(0);
+  useLayoutEffect(() => {
+    if (place.current) setTop(Math.round(place.current.getBoundingClientRect().top + window.scrollY));
+  });
+  return isWide ? Math.max(heights.least, view.height - top - heights.below) : undefined;
 }

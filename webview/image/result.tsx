@@ -1,22 +1,28 @@
 import type { VNode } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
+import { noMapText } from '../../src/attention/reading';
 import type { Cell } from '../../src/attention/tokenLayout';
+import { chainLength } from '../../src/domain/probes';
 import type { AttentionRows, Method, Query } from '../../src/domain/query';
 import type { ImagePanelApi } from '../../src/protocol/image';
 import { guessesOf } from '../../src/tasks/answer';
 import type { Run, RunOptions } from '../../src/tasks/run';
 import { viewOf } from '../answers/answers';
 import { useSaved, type Host } from '../host';
-import { useLate, useNewestAnswer } from '../kit/hooks';
+import { useLate, useNewestAnswer, type NewestAnswer } from '../kit/hooks';
 import { isBehind, isPending } from '../kit/newest';
 import { Working } from '../kit/page';
-import { announce } from '../kit/status';
-import { Answer } from './answer';
-import { layerMap, movedQuery, nextHead, queryName } from './keyMap';
+import { announce, Banner, Skeleton } from '../kit/status';
+import { Button } from '../kit/toolkit';
+import { Answer, Input } from './answer';
+import { Controls } from './controls';
+import { Figures } from './figures';
+import { layerMap, movedQuery, nextHead, queryName, sameQuery } from './keyMap';
 import { Maps } from './maps';
 import { ImageView } from './imageView';
+import { usePanelSize } from './panelSize';
 import { describe, fileName, numbersText, pictureFile } from './saved';
-import { scaleRange, sharedRanges, type Range } from './scale';
+import { scaleRange, sharedRanges, subjectOf, type Range, type Subject } from './scale';
 import { chosenSettings, INITIAL, type Chosen, type Settings } from './settings';
 
 export type Half = 'labels' | 'attention';
@@ -55,25 +61,25 @@ interface AskedQuery {
 export function Result({ host, view, opened, half, options, onRun }: ResultProps): VNode {
   const [settings, setSettings] = useSaved<Settings>('attention', INITIAL);
   const [hovered, setHovered] = useState<Cell>();
+  const { isWide, highest } = usePanelSize();
   const chosen = useMemo(
     () => chosenSettings(settings, view.probes, opened.colourMap),
     [settings, view, opened],
   );
   const probe = view.probes[chosen.layer];
-  const { query, asked } = chosen;
+  const { query, asked, method } = chosen;
   const question: AskedQuery | undefined = probe && {
     scope: view.run,
-    key: JSON.stringify([chosen.method, asked]),
+    key: JSON.stringify([method, asked]),
     query: settings.query,
     asked,
-    method: chosen.method,
+    method,
   };
-  const newest = useNewestAnswer<AskedQuery, AttentionRows>(
-    question,
-    ({ scope, asked: wanted, method }, call) => host.call('attention', [scope, wanted, method], call),
+  const newest = useNewestAnswer<AskedQuery, AttentionRows>(question, (wanted, call) =>
+    host.call('attention', [wanted.scope, wanted.asked, wanted.method], call),
   );
   const drawnQuery = newest.drawn?.question.query ?? settings.query;
-  const drawnMethod = newest.drawn?.question.method ?? chosen.method;
+  const drawnMethod = newest.drawn?.question.method ?? method;
   const drawn = useMemo(
     () =>
       chosenSettings({ ...settings, query: drawnQuery, method: drawnMethod }, view.probes, opened.colourMap),
@@ -81,7 +87,7 @@ export function Result({ host, view, opened, half, options, onRun }: ResultProps
   );
   const rows = newest.drawn?.answer;
   const drawing = useDrawing(view, drawn, rows);
-  const { map, range } = drawing;
+  const { map, range, shared } = drawing;
 
   useEffect(() => {
     if (map) announce(describe(view, drawn));
@@ -90,7 +96,7 @@ export function Result({ host, view, opened, half, options, onRun }: ResultProps
   const change = (changes: Partial<Settings>): void => setSettings({ ...settings, ...changes });
   const cancel = (): void => {
     newest.cancel();
-    change({ query: drawnQuery });
+    change({ query: drawnQuery, method: drawnMethod });
     // The button goes; what was used before it has the keys again.
     document.querySelector<HTMLElement>('.image-stack')?.focus({ preventScroll: true });
   };
@@ -101,42 +107,87 @@ export function Result({ host, view, opened, half, options, onRun }: ResultProps
   };
   const pending = isPending(newest);
   const isDimmed = useLate(pending, BLINK);
-  const name = (of: Query): string => queryName(of, guessesOf(view.answer));
+  const guesses = guessesOf(view.answer);
+  const name = (of: Query): string => queryName(of, guesses);
+  const isBehindQuery = !sameQuery(drawn.query, chosen.query);
   const attentionFirst = !viewOf(view.answer).leads || (half ?? opened.focus) === 'attention';
-  const answerPart = <Answer key="answer" view={view} topK={opened.topK} options={options} onRun={onRun} />;
+  const parts = { view, options, onRun };
   return (
-    <div class={`result${isDimmed ? ' pending' : ''}`} aria-busy={pending}>
-      <ImageView
-        view={view}
-        probe={probe}
-        map={map}
-        range={range}
-        chosen={drawn}
-        wanted={isBehind(newest) ? query : undefined}
-        hovered={hovered}
-        onHover={setHovered}
-        onQuery={(next) => change({ query: next })}
-        onKey={onKey}
-        label={`${baseName(view.seen.image)}, attention of ${name(drawn.query)}, ${describe(view, drawn)}. Arrow keys move the query, brackets change the layer, h the head.`}
-      >
-        <Working
-          class="working-over"
-          busy={pending && rows !== undefined}
-          text={`${newest.progress || 'Computing'}: ${name(query)}. Shown: ${name(drawn.query)}.`}
-          onCancel={cancel}
-        />
-      </ImageView>
-      {!attentionFirst && answerPart}
-      <Maps
-        key="maps"
-        view={view}
-        rows={rows}
-        error={newest.failed?.error}
-        onRetry={newest.retry}
+    <div
+      class={`result${attentionFirst ? ' attention-first' : ''}${isDimmed ? ' pending' : ''}`}
+      aria-busy={pending}
+    >
+      <div class="left">
+        <ImageView
+          view={view}
+          probe={probe}
+          map={map}
+          range={range}
+          chosen={drawn}
+          highest={highest}
+          wanted={isBehind(newest) ? query : undefined}
+          hovered={hovered}
+          onHover={setHovered}
+          onQuery={(next) => change({ query: next })}
+          onKey={onKey}
+          label={`${baseName(view.seen.image)}, attention of ${name(drawn.query)}, ${describe(view, drawn)}. Arrow keys move the query, brackets change the layer, h the head.`}
+        >
+          <Working
+            class="working-over"
+            busy={pending && rows !== undefined}
+            text={`${newest.progress || 'Computing'}: ${name(query)}. Shown: ${name(drawn.query)}.`}
+            onCancel={cancel}
+          />
+        </ImageView>
+        {rows && (
+          <Figures
+            view={view}
+            rows={rows}
+            map={map}
+            range={range}
+            drawn={drawn}
+            behind={isBehindQuery ? name(drawn.query) : undefined}
+            hovered={hovered}
+          />
+        )}
+        <Input {...parts} />
+      </div>
+      <div class="right">
+        <Answer {...parts} topK={opened.topK} />
+        {view.probes.length === 0 && (
+          <section class="maps" id="attention">
+            <Banner icon="info">{sentence(noMapText(view))}</Banner>
+          </section>
+        )}
+        <QueryFailed newest={newest} drawn={rows && name(drawn.query)} />
+        {probe && !rows && !newest.failed && (
+          <section class="maps" id="attention" tabIndex={-1}>
+            <Skeleton label="Reading attention" rows={4} />
+          </section>
+        )}
+        {rows && !map && <p class="quiet lacking">{lackingText(view, drawn)}</p>}
+        {rows && (
+          <Maps
+            host={host}
+            view={view}
+            rows={rows}
+            drawn={drawn}
+            map={map}
+            shared={shared}
+            range={range}
+            hovered={hovered}
+            isIdle={!pending}
+            isWide={isWide}
+            onChange={change}
+          />
+        )}
+      </div>
+      <Controls
+        probes={view.probes}
+        layers={view.layers}
         chosen={chosen}
-        drawn={drawn}
-        {...drawing}
-        hovered={hovered}
+        guesses={guesses}
+        canSave={map !== undefined}
         onChange={change}
         onSave={() => {
           if (map)
@@ -148,8 +199,39 @@ export function Result({ host, view, opened, half, options, onRun }: ResultProps
           if (map) void host.remote.copy(numbersText(view, map, drawn)).then(() => announce('Copied'));
         }}
       />
-      {attentionFirst && answerPart}
     </div>
+  );
+}
+
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+
+/** Why the chosen layer shows nothing, though it was asked. */
+function lackingText({ probes }: Run, { method, layer }: Chosen): string {
+  if (method !== 'rollout') return 'This layer has no such query. Choose another layer or query.';
+  return layer < chainLength(probes)
+    ? 'The means over heads of all layers are too large to keep: choose a smaller image size, or raise the memory limit.'
+    : `Rollout ends before this layer: from layer ${chainLength(probes)} on, tokens attend to other tokens.`;
+}
+
+interface QueryFailedProps {
+  readonly newest: NewestAnswer<AskedQuery, AttentionRows>;
+  /** The query whose maps are shown all the same. */
+  readonly drawn: string | undefined;
+}
+
+function QueryFailed({ newest, drawn }: QueryFailedProps): VNode | null {
+  const error = newest.failed?.error;
+  if (!error) return null;
+  const isGivenUp = error.kind === 'cancelled';
+  return (
+    <Banner
+      icon={isGivenUp ? 'circle-slash' : 'error'}
+      kind={isGivenUp ? 'info' : 'error'}
+      actions={<Button onClick={newest.retry}>Try Again</Button>}
+    >
+      {isGivenUp ? 'Cancelled.' : `The attention could not be read: ${error.message}`}
+      {drawn !== undefined && ` What is shown is of the query “${drawn}”.`}
+    </Banner>
   );
 }
 
@@ -157,11 +239,16 @@ export function Result({ host, view, opened, half, options, onRun }: ResultProps
 function useDrawing(view: Run, drawn: Chosen, rows: AttentionRows | undefined) {
   const { layer, head, scale } = drawn;
   const map = useMemo(() => rows && layerMap(rows, view.probes, layer, head), [rows, view, layer, head]);
-  const shared = useMemo(
-    () => (rows && scale !== 'own' ? sharedRanges(scale, rows, view.probes) : undefined),
-    [rows, view, scale],
+  const rangesOf = (subject: Subject): readonly Range[] | undefined =>
+    rows && scale !== 'own' ? sharedRanges(scale, rows, view.probes, subject) : undefined;
+  const shared = useMemo(() => rangesOf('head'), [rows, view, scale]);
+  // Heads taken together have a range of their own: on that of single heads a mean is nearly black.
+  const subject = subjectOf(rows?.method ?? drawn.method, head);
+  const own = useMemo(
+    () => (subject === 'mean' || subject === 'max' ? rangesOf(subject) : shared),
+    [rows, view, scale, subject],
   );
-  return { map, shared, range: map ? scaleRange(shared, layer, map) : NO_RANGE };
+  return { map, shared, range: map ? scaleRange(own, layer, map) : NO_RANGE };
 }
 
 /** What a key on the image changes; undefined for keys that are not the image's. */

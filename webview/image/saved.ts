@@ -7,19 +7,19 @@ import { bitmapOf, drawMarks, drawImageAndMap, drawScale, heatBitmap, unseenBitm
 import { overlayOf } from '../marks/overlay';
 import { isAsked, queryName } from './keyMap';
 import { queryGridOf } from './imageView';
-import { scaleText, type Range } from './scale';
+import { scaleText, subjectOf, type Range } from './scale';
 import type { Chosen } from './settings';
 
 const CAPTION = 48;
 const WIDTH = 960;
 
-/** `Layer 6 of 6, mean of heads, class token, scale 0 … 0.041 shared by all layers and heads`. */
+/** `layer 5 of 0 … 5, mean of heads, query: class token`. */
 export function describe(view: Run, chosen: Chosen): string {
   const probe = view.probes[chosen.layer];
-  const head = typeof chosen.head === 'number' ? `head ${chosen.head + 1}` : `${chosen.head} of heads`;
+  const head = typeof chosen.head === 'number' ? `head ${chosen.head}` : `${chosen.head} of heads`;
   const what = chosen.method === 'rollout' ? 'rollout' : probe?.heads === 1 ? probe.layer : head;
   const query = probe && !isAsked(probe) ? '' : `, query: ${queryName(chosen.query, guessesOf(view.answer))}`;
-  return `layer ${chosen.layer + 1} of ${view.probes.length}, ${what}${query}`;
+  return `layer ${chosen.layer} of 0 … ${view.probes.length - 1}, ${what}${query}`;
 }
 
 /**
@@ -109,7 +109,7 @@ function drawCaption(
   const left = 16 + context.measureText(low).width;
   drawScale(context, chosen.colourMap, { x: left, y: top + 28, width: 160, height: 12 });
   context.fillText(
-    `${formatNumber(range.high)}   ${scaleText(chosen.scale, chosen.method, range, view.probes[chosen.layer]?.heads)}`,
+    `${formatNumber(range.high)}   ${scaleText(chosen.scale, subjectOf(chosen.method, chosen.head), range, view.probes[chosen.layer]?.heads)}`,
     left + 168,
     top + 34,
     width - left - 176,

@@ -1,4 +1,5 @@
 import type { AttentionRows, Method } from '../../src/domain/query';
+import type { HeadChoice } from '../../src/attention/heads';
 import type { KeyMap } from '../../src/attention/reading';
 import type { Probe } from '../../src/domain/probes';
 import { formatNumber } from '../../src/domain/units';
@@ -10,30 +11,46 @@ import { layerMap } from './keyMap';
  */
 export type ScaleKind = 'layer' | 'all' | 'full' | 'own';
 
+/** What has a range of its own: single heads, what is made of all of them, a rollout. */
+export type Subject = 'head' | 'mean' | 'max' | 'rollout';
+
+/** What is drawn large: heads taken together spread their weights otherwise than each of them. */
+export const subjectOf = (method: Method, head: HeadChoice): Subject =>
+  method === 'rollout' ? 'rollout' : typeof head === 'number' ? 'head' : head;
+
 interface ScaleWords {
   /** In the list of choices. */
   readonly name: string;
-  /** What has this scale in common, for heads and for rollout, which has none. */
-  readonly shared: Readonly<Record<Method, string>>;
+  /** What has this scale in common. */
+  readonly shared: Readonly<Record<Subject, string>>;
 }
+
+const OWN: Readonly<Record<Subject, string>> = {
+  head: 'of this map alone',
+  mean: 'of this map alone',
+  max: 'of this map alone',
+  rollout: 'of this map alone',
+};
+const ALL: Readonly<Record<Subject, string>> = {
+  head: 'shared by all layers and heads',
+  mean: 'shared by the means of all layers',
+  max: 'shared by the maxima of all layers',
+  rollout: 'shared by all layers',
+};
 
 export const SCALES: Readonly<Record<ScaleKind, ScaleWords>> = {
   layer: {
     name: 'heads of a layer alike',
-    shared: { raw: 'shared by the heads of this layer', rollout: 'of this layer’s rollout' },
+    shared: {
+      head: 'shared by the heads of this layer',
+      mean: 'of this layer’s mean over heads',
+      max: 'of this layer’s maximum over heads',
+      rollout: 'of this layer’s rollout',
+    },
   },
-  all: {
-    name: 'all layers and heads alike',
-    shared: { raw: 'shared by all layers and heads', rollout: 'shared by all layers' },
-  },
-  full: {
-    name: 'all alike, to the largest',
-    shared: { raw: 'shared by all layers and heads', rollout: 'shared by all layers' },
-  },
-  own: {
-    name: 'each map its own',
-    shared: { raw: 'of this map alone', rollout: 'of this map alone' },
-  },
+  all: { name: 'all layers and heads alike', shared: ALL },
+  full: { name: 'all alike, to the largest', shared: ALL },
+  own: { name: 'each map its own', shared: OWN },
 };
 
 export interface Range {
@@ -43,11 +60,11 @@ export interface Range {
   readonly largest: number;
 }
 
-/** `shared by the heads of this layer, to their 99th percentile (largest 0.437)`. */
-export function scaleText(kind: ScaleKind, method: Method, { high, largest }: Range, heads = 2): string {
+/** `shared by the heads of this layer, to the 99th percentile (largest 0.437)`. */
+export function scaleText(kind: ScaleKind, subject: Subject, { high, largest }: Range, heads = 2): string {
   const clipped = largest > high ? `, to the 99th percentile (largest ${formatNumber(largest)})` : '';
-  const alone = heads === 1 && kind === 'layer' && method === 'raw';
-  return `${alone ? SCALES.own.shared.raw : SCALES[kind].shared[method]}${clipped}`;
+  const alone = heads === 1 && kind === 'layer' && subject !== 'rollout';
+  return `${alone ? OWN.head : SCALES[kind].shared[subject]}${clipped}`;
 }
 
 /** Smallest and largest finite value; `0 … 0` for none. */
@@ -84,11 +101,24 @@ export function sharedRanges(
   kind: Exclude<ScaleKind, 'own'>,
   answer: AttentionRows,
   probes: readonly Probe[],
+  subject: Subject = 'head',
 ): readonly Range[] {
-  const layers = probes.map((_, layer) => sortedWeights(answer, probes, layer));
+  const layers = probes.map((_, layer) => sortedWeights(mapsOf(answer, probes, layer, subject)));
   if (kind === 'layer') return layers.map((weights) => upTo(weights, SPREAD));
   const range = upTo(sortedJoin(layers), kind === 'full' ? 1 : SPREAD);
   return layers.map(() => range);
+}
+
+/** The maps of a layer that have a range together. */
+function mapsOf(
+  answer: AttentionRows,
+  probes: readonly Probe[],
+  layer: number,
+  subject: Subject,
+): readonly (KeyMap | undefined)[] {
+  return subject === 'mean' || subject === 'max'
+    ? [layerMap(answer, probes, layer, subject)]
+    : headMaps(answer, probes, layer);
 }
 
 /**
@@ -101,18 +131,13 @@ function upTo(ascending: Float32Array, share: number): Range {
   return { low: 0, high: quantile > 0 ? quantile : largest, largest };
 }
 
-/**
- * Coloured weights of every single head of a layer, ascending; keys outside of a window are left
- * out.
- */
-function sortedWeights(answer: AttentionRows, probes: readonly Probe[], layer: number): Float32Array {
-  const maps = headMaps(answer, probes, layer);
-  return sortedJoin(
+/** Coloured weights of maps, ascending; keys outside of a window are left out. */
+const sortedWeights = (maps: readonly (KeyMap | undefined)[]): Float32Array =>
+  sortedJoin(
     maps.map((map) =>
       map ? colouredValues(map).filter((weight) => !Number.isNaN(weight)) : new Float32Array(0),
     ),
   );
-}
 
 function sortedJoin(parts: readonly Float32Array[]): Float32Array {
   const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));

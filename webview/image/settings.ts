@@ -4,6 +4,7 @@ import type { HeadChoice } from '../../src/attention/heads';
 import type { Probe } from '../../src/domain/probes';
 import { askedQuery, validQuery } from './keyMap';
 import type { ScaleKind } from './scale';
+import type { SortKind } from './sorting';
 
 /** How attention is looked at; kept with the panel. */
 export interface Settings {
@@ -17,6 +18,8 @@ export interface Settings {
   /** Low weights let the image through. */
   readonly fade: boolean;
   readonly scale: ScaleKind;
+  /** Order of the small maps. */
+  readonly sort: SortKind;
   /** The map of the user's settings if it is null. */
   readonly colourMap: ColourMap | null;
 }
@@ -30,6 +33,7 @@ export const INITIAL: Settings = {
   smooth: false,
   fade: true,
   scale: 'layer',
+  sort: 'layer',
   colourMap: null,
 };
 
@@ -48,7 +52,10 @@ export function chosenSettings(settings: Settings, probes: readonly Probe[], col
   const probe = probes[layer];
   const heads = probe?.heads ?? 1;
   return {
+    ...INITIAL,
     ...settings,
+    // What an older version kept.
+    method: settings.method === 'rollout' ? 'rollout' : 'raw',
     layer,
     head: typeof settings.head === 'number' && settings.head >= heads ? 'mean' : settings.head,
     query: probe ? validQuery(probe, settings.query) : settings.query,

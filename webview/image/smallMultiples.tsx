@@ -1,16 +1,26 @@
 import { largest } from '../../src/domain/lists';
-import type { AttentionRows, Method } from '../../src/domain/query';
+import type { AttentionRows } from '../../src/domain/query';
 import type { Grid, Size } from '../../src/domain/size';
 import type { VNode } from 'preact';
-import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import type { ColourMap } from '../../src/attention/colourMaps';
 import type { HeadChoice } from '../../src/attention/heads';
 import { tileOf, type KeyMap } from '../../src/attention/reading';
 import { sameCell, type Cell } from '../../src/attention/tokenLayout';
 import type { Probe } from '../../src/domain/probes';
-import { heatBitmap, prepare } from '../marks/heatmap';
-import { layoutTiles, tileAt, tileBox, type Rectangle, type TileLayout } from '../marks/overlay';
-import { useWidth } from '../kit/elements';
+import { formatNumber, formatPercent } from '../../src/domain/units';
+import { heatPainter, prepare } from '../marks/heatmap';
+import type { Rectangle } from '../marks/overlay';
+import {
+  flowLayout,
+  framesOf,
+  matrixLayout,
+  tileUnder,
+  type PlacedTile,
+  type Room,
+  type TileKey,
+  type TileLayout,
+} from '../marks/tiles';
 import { useTheme } from '../kit/hooks';
 import { headSummaries, summaryText } from './headSummary';
 import { colouredValues, headMaps, scaleRange, type Range } from './scale';
@@ -20,10 +30,10 @@ export interface SmallMultiplesProps {
   readonly probes: readonly Probe[];
   /** Colour scale of each layer; undefined if every map has its own. */
   readonly shared: readonly Range[] | undefined;
-  readonly method: Method;
   readonly colourMap: ColourMap;
   /** Of the model's input, in pixels. */
   readonly inputSize: Size;
+  readonly layout: TileLayout;
   readonly layer: number;
   readonly head: HeadChoice;
   /** Name of the query that the maps are of. */
@@ -31,111 +41,171 @@ export interface SmallMultiplesProps {
   /** Patch to light up in every tile, and the grid it counts on. */
   readonly hovered: Cell | undefined;
   readonly hoveredGrid: Grid | undefined;
+  /** The tile that is pointed at, here or in another drawing of the same heads. */
+  readonly pointed: TileKey | undefined;
+  readonly onPoint: (tile: TileKey | undefined) => void;
   readonly onChoose: (layer: number, head: number) => void;
 }
 
-interface Tile {
-  readonly box: Rectangle;
-  readonly grid: Grid;
-  readonly bitmap: HTMLCanvasElement;
+/** Where the small maps stand in a room: in their order, or where no layer has heads, in rows. */
+export function tileLayout(
+  answer: AttentionRows,
+  probes: readonly Probe[],
+  sorted: readonly TileKey[] | undefined,
+  room: Room,
+): TileLayout {
+  const heads = probes.map((_, layer) => headMaps(answer, probes, layer).length);
+  const aspect = aspectOf(answer, probes);
+  if (sorted) return flowLayout(sorted, ({ layer, head }) => `${layer}.${head}`, aspect, room);
+  if (largest([1, ...heads]) > 1) return matrixLayout(heads, aspect, room);
+  const layers = probes.map((_, layer) => ({ layer, head: 0 }));
+  return flowLayout(layers, ({ layer }) => String(layer), aspect, room);
 }
 
-/** Every head of every layer: layers as rows, heads as columns; the chosen one framed. */
+interface DrawnTile extends PlacedTile {
+  readonly map: KeyMap;
+  readonly grid: Grid;
+  /** The part of its box that the map fills. */
+  readonly fitted: Rectangle;
+}
+
+/** Every head of every layer; the chosen one framed, the one that is pointed at enlarged. */
 export function SmallMultiples(props: SmallMultiplesProps): VNode {
-  const { answer, probes, shared, method, colourMap, layer, head } = props;
-  const place = useRef<HTMLDivElement>(null);
+  const { answer, probes, shared, colourMap, layout, layer, head, pointed, onPoint } = props;
   const maps = useRef<HTMLCanvasElement>(null);
   const marks = useRef<HTMLCanvasElement>(null);
-  const [tip, setTip] = useState('');
-  const width = useWidth(place);
   const theme = useTheme();
-  const heads = method === 'rollout' ? 1 : largest([1, ...probes.map((probe) => probe.heads)]);
-  const layout = useMemo(
-    () => layoutTiles(probes.length, heads, width, aspectOf(answer, probes)),
-    [answer, probes, heads, width],
-  );
-  const tiles = useMemo(
-    () => tilesOf(answer, probes, shared, colourMap, layout),
-    [answer, probes, shared, colourMap, layout],
-  );
-
+  const tiles = useMemo(() => drawnTiles(answer, probes, layout), [answer, probes, layout]);
   useLayoutEffect(() => {
-    if (width > 0 && maps.current) drawTiles(maps.current, tiles, layout, probes.length);
-  }, [tiles, theme, width]);
+    if (maps.current) drawTiles(maps.current, tiles, layout, shared, colourMap);
+  }, [tiles, shared, colourMap, theme]);
   useLayoutEffect(() => {
-    if (place.current) keepInView(place.current, tileBox(layout, layer, 0));
-  }, [layout, layer]);
-  useLayoutEffect(() => {
-    if (width > 0 && marks.current) drawTileMarks(marks.current, tiles, layout, props);
+    if (marks.current) drawTileMarks(marks.current, tiles, props);
   });
 
-  const choose = (nextLayer: number, nextHead: number): void => {
-    const probe = probes[nextLayer];
-    if (probe && nextHead >= 0 && nextHead < (method === 'rollout' ? 1 : probe.heads))
-      props.onChoose(nextLayer, nextHead);
-  };
-  const tileUnder = (event: MouseEvent): ReturnType<typeof tileAt> => {
+  const heads = largest([1, ...probes.map((probe) => probe.heads)]);
+  const under = (event: MouseEvent): PlacedTile | undefined => {
     const box = (maps.current as HTMLCanvasElement).getBoundingClientRect();
-    return tileAt(layout, event.clientX - box.left, event.clientY - box.top);
-  };
-  const describeTile = (event: PointerEvent): void => {
-    const tile = method === 'rollout' ? undefined : tileUnder(event);
-    const summaries = tile ? headSummaries(answer, probes, tile.layer, props.inputSize) : [];
-    setTip(
-      tile && summaries[tile.head] ? `layer ${tile.layer + 1}, ${summaryText(summaries, tile.head)}` : '',
-    );
+    return tileUnder(layout, event.clientX - box.left, event.clientY - box.top);
   };
   const onKeyDown = (event: KeyboardEvent): void => {
-    const at = typeof head === 'number' ? head : -1;
-    const steps: Readonly<Record<string, readonly [number, number]>> = {
-      ArrowUp: [layer - 1, Math.max(0, at)],
-      ArrowDown: [layer + 1, Math.max(0, at)],
-      ArrowLeft: [layer, at - 1],
-      ArrowRight: [layer, at + 1],
-    };
-    const step = steps[event.key];
-    if (!step) return;
+    const next = movedTile(layout, layer, typeof head === 'number' ? head : 0, event.key);
+    if (!next) return;
     event.preventDefault();
     event.stopPropagation();
-    choose(...step);
+    props.onChoose(next.layer, next.head);
   };
+  const enlarged =
+    pointed && tiles.find((tile) => tile.layer === pointed.layer && tile.head === pointed.head);
   return (
     <div
-      ref={place}
       class="multiples"
-      role="group"
+      role="application"
       tabIndex={0}
-      aria-label={`Attention of ${probes.length} layers and ${heads} heads, query: ${props.query}; arrow keys choose one. Layer ${layer + 1}, head ${typeof head === 'number' ? head + 1 : head} is shown.`}
-      title={tip || undefined}
+      aria-label={`Attention of ${probes.length} layers and ${heads} heads, query: ${props.query}; arrow keys choose one. Layer ${layer}, head ${head} is shown.`}
       onKeyDown={onKeyDown}
-      onPointerMove={describeTile}
+      onPointerMove={(event) => onPoint(under(event))}
+      onPointerLeave={() => onPoint(undefined)}
       onClick={(event) => {
-        const tile = tileUnder(event);
-        if (tile) choose(tile.layer, tile.head);
+        const tile = under(event);
+        if (tile) props.onChoose(tile.layer, tile.head);
       }}
     >
       <canvas ref={maps} aria-hidden="true" />
       <canvas ref={marks} class="marks" aria-hidden="true" />
+      {enlarged && <Enlarged tile={enlarged} {...props} />}
     </div>
   );
 }
 
-function tilesOf(
+const STEPS: Readonly<Record<string, readonly [x: number, y: number]>> = {
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+};
+
+/** The nearest tile in the direction of an arrow key. */
+function movedTile(layout: TileLayout, layer: number, head: number, key: string): PlacedTile | undefined {
+  const step = STEPS[key];
+  const from = layout.tiles.find((tile) => tile.layer === layer && tile.head === head);
+  if (!step || !from) return undefined;
+  const along = ({ box }: PlacedTile): number =>
+    (box.x - from.box.x) * step[0] + (box.y - from.box.y) * step[1];
+  const aside = ({ box }: PlacedTile): number =>
+    Math.abs((box.x - from.box.x) * step[1]) + Math.abs((box.y - from.box.y) * step[0]);
+  const ahead = layout.tiles.filter((tile) => along(tile) > 0 && aside(tile) < 1);
+  return ahead.length > 0
+    ? ahead.reduce((near, next) => (along(next) < along(near) ? next : near))
+    : undefined;
+}
+
+/** Pixels of an enlarged tile, and of the lines under it. */
+const LARGE = 200;
+const CAPTION = 104;
+
+/** A tile as large as it takes to see its patches, beside itself, with its numbers. */
+function Enlarged(props: SmallMultiplesProps & { readonly tile: DrawnTile }): VNode {
+  const { tile, answer, probes, shared, colourMap, layout, inputSize } = props;
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const [rows, columns] = tile.grid;
+  const scale = LARGE / Math.max(rows, columns);
+  const [width, height] = [columns * scale, rows * scale];
+  useLayoutEffect(() => {
+    const context = canvas.current && prepare(canvas.current, width, height);
+    if (!context) return;
+    context.imageSmoothingEnabled = false;
+    const range = scaleRange(shared, tile.layer, tile.map);
+    heatPainter()(
+      context,
+      colouredValues(tile.map),
+      tile.grid,
+      { ...range, map: colourMap },
+      {
+        x: 0,
+        y: 0,
+        width,
+        height,
+      },
+    );
+  }, [tile, shared, colourMap]);
+  const { box } = tile;
+  const right = box.x + box.width + 8;
+  const left = right + width + 24 > layout.width && box.x > width + 24 ? box.x - width - 24 : right;
+  const top = Math.max(0, Math.min(box.y, layout.height - height - CAPTION));
+  const summaries = headSummaries(answer, probes, tile.layer, inputSize);
+  const summary = summaries[tile.head];
+  return (
+    <div class="enlarged" style={{ left: `${left}px`, top: `${top}px` }}>
+      <canvas ref={canvas} aria-hidden="true" />
+      <p>
+        <strong>
+          layer {tile.layer}
+          {summary && `, head ${tile.head}`}
+        </strong>
+      </p>
+      {summary && (
+        <p class="quiet" style={{ maxWidth: `${LARGE}px` }}>
+          {summaryText(summaries, tile.head).replace(/^[^:]*: /, '')}, largest {formatNumber(summary.maximum)}
+          {summary.special > 0 && `, ${formatPercent(summary.special)} on special tokens`}
+        </p>
+      )}
+    </div>
+  );
+}
+
+function drawnTiles(
   answer: AttentionRows,
   probes: readonly Probe[],
-  shared: readonly Range[] | undefined,
-  map: ColourMap,
   layout: TileLayout,
-): readonly Tile[] {
-  return probes.flatMap((_, layer) =>
-    headMaps(answer, probes, layer).flatMap((keys, head) => {
-      if (!keys) return [];
-      const grid = gridOf(keys);
-      const box = fitted(grid, tileBox(layout, layer, head));
-      const range = scaleRange(shared, layer, keys);
-      return [{ box, grid, bitmap: heatBitmap(colouredValues(keys), grid, { ...range, map }) }];
-    }),
-  );
+): readonly DrawnTile[] {
+  const maps = probes.map((_, layer) => headMaps(answer, probes, layer));
+  return layout.tiles.flatMap((tile): readonly DrawnTile[] => {
+    const map = maps[tile.layer]?.[tile.head];
+    if (!map) return [];
+    const grid = gridOf(map);
+    return [{ ...tile, map, grid, fitted: fitted(grid, tile.box) }];
+  });
 }
 
 /** Height over width of the first map that there is: layers of one model are drawn alike. */
@@ -159,72 +229,71 @@ function fitted([rows, columns]: Grid, box: Rectangle): Rectangle {
 
 function drawTiles(
   canvas: HTMLCanvasElement,
-  tiles: readonly Tile[],
+  tiles: readonly DrawnTile[],
   layout: TileLayout,
-  layers: number,
+  shared: readonly Range[] | undefined,
+  map: ColourMap,
 ): void {
   const context = prepare(canvas, layout.width, layout.height);
   if (!context) return;
   const style = getComputedStyle(canvas);
   context.imageSmoothingEnabled = false;
+  const paint = heatPainter();
   // The frame shows how far a map reaches whose rest is empty, and dark colours on a dark ground.
   context.strokeStyle = style.getPropertyValue('--strong-line');
-  for (const { bitmap, box } of tiles) {
+  for (const { map: keys, layer, grid, fitted: box } of tiles) {
     context.strokeRect(box.x - 0.5, box.y - 0.5, box.width + 1, box.height + 1);
-    context.drawImage(bitmap, box.x, box.y, box.width, box.height);
+    paint(context, colouredValues(keys), grid, { ...scaleRange(shared, layer, keys), map }, box);
   }
   context.fillStyle = style.color;
   context.font = `11px ${style.fontFamily}`;
-  // Narrow tiles have room for every second or fifth number only.
-  const every = layout.tile >= 20 ? 1 : 5;
   context.textBaseline = 'middle';
-  context.textAlign = 'right';
-  for (let layer = 0; layer < layers; layer++)
-    if (layer % every === 0) {
-      const { x, y, height } = tileBox(layout, layer, 0);
-      context.fillText(String(layer + 1), x - 8, y + height / 2);
-    }
-  context.textAlign = 'center';
-  for (let band = 0; band < layout.bands; band++)
-    for (let head = 0; head < layout.heads && layout.heads > 1; head++)
-      if (head % every === 0) {
-        const { x, width } = tileBox(layout, band * layout.rows, head);
-        context.fillText(String(head + 1), x + width / 2, layout.top / 2);
-      }
+  for (const { text, x, y, align } of layout.labels) {
+    context.textAlign = align;
+    context.fillText(text, x, y);
+  }
 }
 
-/** Scrolls a list that is higher than its place so far that a row is seen. */
-function keepInView(place: HTMLElement, { y, height }: Rectangle): void {
-  const [first, last] = [place.scrollTop, place.scrollTop + place.clientHeight];
-  if (y < first || y + height > last) place.scrollTop = y - (place.clientHeight - height) / 2;
-}
+/** Pixels of the mark of a patch in a small tile: any smaller would not be seen. */
+const LIT = 3;
 
 function drawTileMarks(
   canvas: HTMLCanvasElement,
-  tiles: readonly Tile[],
-  layout: TileLayout,
-  { probes, method, layer, head, hovered, hoveredGrid }: SmallMultiplesProps,
+  tiles: readonly DrawnTile[],
+  { layout, layer, head, hovered, hoveredGrid, probes, answer, pointed }: SmallMultiplesProps,
 ): void {
   const context = prepare(canvas, layout.width, layout.height);
   if (!context) return;
-  // In a tile of a few pixels the mark would hide what it marks.
-  if (hovered && hoveredGrid && layout.tile >= 24) {
+  if (hovered && hoveredGrid) {
+    context.lineWidth = 1;
     context.strokeStyle = '#ffffff';
     context.fillStyle = '#000000';
-    for (const { box, grid } of tiles) {
+    for (const { map, fitted: box, grid } of tiles) {
+      if (!map.image) continue;
       const { row, column } = sameCell(hovered, hoveredGrid, grid);
       const [width, height] = [box.width / grid[1], box.height / grid[0]];
-      const size = Math.max(4, width);
+      const size = Math.max(LIT, width);
       const [x, y] = [box.x + (column + 0.5) * width - size / 2, box.y + (row + 0.5) * height - size / 2];
       context.fillRect(x - 1, y - 1, size + 2, size + 2);
       context.strokeRect(x, y, size, size);
     }
   }
-  const heads = method === 'rollout' ? 1 : (probes[layer]?.heads ?? 1);
-  const [first, last] = typeof head === 'number' && heads > 1 ? [head, head] : [0, heads - 1];
-  const { x, y, height } = tileBox(layout, layer, first);
-  const end = tileBox(layout, layer, last);
-  context.lineWidth = 2;
-  context.strokeStyle = getComputedStyle(canvas).getPropertyValue('--focus');
-  context.strokeRect(x - 2, y - 2, end.x + end.width - x + 4, height + 4);
+  const single = answer.method === 'raw' && (probes[layer]?.heads ?? 1) > 1 && typeof head === 'number';
+  const focus = getComputedStyle(canvas).getPropertyValue('--focus');
+  frameTiles(context, layout, layer, single ? head : undefined, focus, 2);
+  if (pointed) frameTiles(context, layout, pointed.layer, pointed.head, focus, 1);
+}
+
+function frameTiles(
+  context: CanvasRenderingContext2D,
+  layout: TileLayout,
+  layer: number,
+  head: number | undefined,
+  colour: string,
+  width: number,
+): void {
+  context.lineWidth = width;
+  context.strokeStyle = colour;
+  for (const box of framesOf(layout, layer, head))
+    context.strokeRect(box.x - 1, box.y - 1, box.width + 2, box.height + 2);
 }

@@ -21,3 +21,25 @@ export function useNewest<T>(value: T): RefObject<T> {
   reference.current = value;
   return reference;
 }
+
+/** Width and height of the page's view in CSS pixels, without scroll bars. */
+export interface ViewSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+const viewSize = (): ViewSize => ({
+  width: document.documentElement.clientWidth,
+  height: window.innerHeight,
+});
+
+/** The page's view, followed as it changes. */
+export function useViewSize(): ViewSize {
+  const [size, setSize] = useState(viewSize);
+  useLayoutEffect(() => {
+    const onResize = (): void => setSize(viewSize());
+    window.addEventListener('resize', onResize);
+    return () => window.removeEventListener('resize', onResize);
+  }, []);
+  return size;
+}

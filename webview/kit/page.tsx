@@ -36,6 +36,8 @@ export interface PageProps<T> {
   /** What the page is about. */
   readonly question: Asking<T>;
   readonly waiting: WaitingWords;
+  /** What is there before the first answer, in place of bars. */
+  readonly first?: VNode;
   /** What an error prevented: `This file could not be opened`. */
   readonly failure: string;
   readonly onRetry: () => void;
@@ -65,7 +67,7 @@ export function Page<T>(props: PageProps<T>): VNode {
         {children(value)}
       </>
     );
-  if (busy || !error) return <Waiting words={waiting} onCancel={question.cancel} />;
+  if (busy || !error) return props.first ?? <Waiting words={waiting} onCancel={question.cancel} />;
   if (error.kind === 'cancelled' && waiting.givenUp)
     return <GivenUp text={waiting.givenUp.text} again={waiting.givenUp.again} onRetry={onRetry} />;
   return (
@@ -165,12 +167,21 @@ export const Restricted = ({ reason, trustNeeded, onManageTrust }: RestrictedPro
   </Banner>
 );
 
-export const Warnings = ({ texts }: { texts: readonly string[] }): VNode => (
-  <>
-    {texts.map((text) => (
-      <Banner key={text} icon="warning" kind="warning">
-        {text}
-      </Banner>
-    ))}
-  </>
-);
+/** All warnings in one banner: several would push away what they are about. */
+export const Warnings = ({ texts }: { texts: readonly string[] }): VNode => {
+  const [first, ...others] = texts;
+  if (first === undefined) return <></>;
+  return (
+    <Banner icon="warning" kind="warning">
+      {others.length === 0 ? (
+        first
+      ) : (
+        <ul class="warnings">
+          {texts.map((text) => (
+            <li key={text}>{text}</li>
+          ))}
+        </ul>
+      )}
+    </Banner>
+  );
+};

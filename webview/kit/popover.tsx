@@ -54,10 +54,12 @@ export function Popover({ label, anchor, children }: PopoverProps): VNode {
   );
 }
 
-/** Moves the panel left if it would leave the window. */
+/** Moves the panel left, and above its anchor, if it would leave the window. */
 function keepInside(panel: HTMLElement): void {
-  const { left, right } = panel.getBoundingClientRect();
+  const { left, right, bottom, height } = panel.getBoundingClientRect();
   const margin = 8;
+  const above = panel.parentElement?.getBoundingClientRect().top ?? 0;
+  if (bottom > window.innerHeight - margin && above > height + margin) panel.classList.add('above');
   const over = right - (document.body.getBoundingClientRect().right - margin);
   const shift = Math.min(Math.max(0, over), Math.max(0, left - margin));
   if (shift > 0) panel.style.transform = `translateX(${-shift}px)`;

@@ -77,9 +77,10 @@ export interface IconButtonProps {
   readonly onClick: () => void;
   readonly disabled?: boolean;
   readonly pressed?: boolean;
+  readonly expanded?: boolean;
 }
 
-export const IconButton = ({ icon, label, onClick, disabled, pressed }: IconButtonProps): VNode =>
+export const IconButton = ({ icon, label, onClick, disabled, pressed, expanded }: IconButtonProps): VNode =>
   element(
     'vscode-button',
     {
@@ -89,6 +90,7 @@ export const IconButton = ({ icon, label, onClick, disabled, pressed }: IconButt
       onClick,
       disabled: disabled ?? false,
       'aria-pressed': pressed,
+      'aria-expanded': expanded,
     },
     <Icon name={icon} />,
   );

@@ -37,6 +37,27 @@ export const heatBitmap = (
 ): HTMLCanvasElement => canvasOf(paint(values, low, high, map, fade), columns, rows);
 
 /**
+ * Paints many small maps: one bitmap of each size serves them all, where one for each would cost
+ * more than the painting.
+ */
+export function heatPainter(): (
+  context: CanvasRenderingContext2D,
+  values: Float32Array,
+  grid: Grid,
+  colouring: Colouring,
+  box: Rectangle,
+) => void {
+  const scratch = new Map<string, HTMLCanvasElement>();
+  return (context, values, [rows, columns], { low, high, map, fade }, { x, y, width, height }) => {
+    const key = `${rows} ${columns}`;
+    const bitmap = scratch.get(key) ?? emptyCanvas(columns, rows);
+    scratch.set(key, bitmap);
+    put(bitmap, paint(values, low, high, map, fade));
+    context.drawImage(bitmap, x, y, width, height);
+  };
+}
+
+/**
  * Black over the keys outside of the query's window (NaN), nothing over the others; undefined if
  * all were seen.
  */
@@ -48,12 +69,20 @@ export function unseenBitmap(values: Float32Array, [rows, columns]: Grid): HTMLC
 }
 
 function canvasOf(rgba: Uint8ClampedArray<ArrayBuffer>, width: number, height: number): HTMLCanvasElement {
+  const canvas = emptyCanvas(width, height);
+  put(canvas, rgba);
+  return canvas;
+}
+
+function emptyCanvas(width: number, height: number): HTMLCanvasElement {
   const canvas = document.createElement('canvas');
   canvas.width = width;
   canvas.height = height;
-  canvas.getContext('2d')?.putImageData(new ImageData(rgba, width, height), 0, 0);
   return canvas;
 }
+
+const put = (canvas: HTMLCanvasElement, rgba: Uint8ClampedArray<ArrayBuffer>): void =>
+  canvas.getContext('2d')?.putImageData(new ImageData(rgba, canvas.width, canvas.height), 0, 0);
 
 /**
  * Gives a canvas its size in CSS pixels at the screen's resolution; drawing is then in CSS pixels.

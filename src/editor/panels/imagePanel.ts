@@ -16,6 +16,7 @@ import type { Documents } from '../documents/documents';
 import { watchFiles } from '../documents/fileWatcher';
 import { serve, type Connection } from '../pages/connection';
 import { readSetting } from '../registration';
+import { readPicture } from './picture';
 import type { Runner, RunnerRequest } from '../runner';
 import type { Panel, PanelServices } from './panels';
 
@@ -27,7 +28,10 @@ export type ImageSubject = { readonly image: string; readonly checkpoint: string
 export interface ImageServices extends PanelServices {
   readonly documents: Pick<Documents, 'acquire'>;
   readonly checkpoints: Pick<Checkpoints, 'list' | 'pick' | 'choose'>;
-  readonly runner: Pick<Runner, 'classify' | 'attention' | 'checkProviders' | 'onDidCheckProviders'>;
+  readonly runner: Pick<
+    Runner,
+    'classify' | 'attention' | 'distances' | 'checkProviders' | 'onDidCheckProviders'
+  >;
   /** Opens a checkpoint in the inspector. */
   inspect(path: string): Promise<void>;
 }
@@ -146,6 +150,9 @@ export class ImagePanel {
       run: (options, call) => this.run(options, call),
       attention: (run, query, method, { signal, progress }) =>
         services.runner.attention(run, query, method, { signal, onProgress: progress }),
+      distances: (run, layer, { signal, progress }) =>
+        services.runner.distances(run, layer, { signal, onProgress: progress }),
+      picture: () => readPicture(image),
       chooseCheckpoint: async (path) => {
         this.use(path === null ? await services.checkpoints.pick() : await services.checkpoints.choose(path));
       },

@@ -17,8 +17,8 @@ describe('summary of heads', () => {
   it('is entropy over all keys, and the mean distance on the image', () =>
     // Patches of 10 pixels: the first head looks 0, 10 and 20 pixels far.
     assert.deepEqual(headSummaries(answer, [probe], 0, [10, 30]), [
-      { entropy: 2, most: 2, distance: 10 },
-      { entropy: 0, most: 2, distance: 20 },
+      { entropy: 2, most: 2, distance: 10, maximum: 0.25, special: 0.25 },
+      { entropy: 0, most: 2, distance: 20, maximum: 1, special: 0 },
     ]));
 
   it('has a distance for patches alone', () => {
@@ -32,13 +32,13 @@ describe('summary of heads', () => {
     const window: Probe = { ...probe, heads: 1, queries: { grid: [1, 4] }, keys: { grid: [1, 4] } };
     const rows = [Float32Array.from([0.5, 0.5, NaN, NaN])];
     assert.deepEqual(headSummaries({ ...answer, rows }, [window], 0, [10, 40]), [
-      { entropy: 1, most: 1, distance: 5 },
+      { entropy: 1, most: 1, distance: 5, maximum: 0.5, special: 0 },
     ]);
   });
 
   it('is said of one head, or from the least to the most', () => {
     const summaries = headSummaries(answer, [probe], 0, [10, 30]);
-    assert.equal(summaryText(summaries, 1), 'head 2: entropy 0 of 2 bits, mean distance 20 px');
+    assert.equal(summaryText(summaries, 1), 'head 1: entropy 0 of 2 bits, mean distance 20 px');
     assert.equal(
       summaryText(summaries, 'mean'),
       '2 heads: entropy 0 … 2 of 2 bits, mean distance 10 … 20 px',

@@ -102,11 +102,11 @@ describe('colour scale', () => {
     const [range] = sharedRanges('layer', one, [many]);
     assert.deepEqual(range, { low: 0, high: 0.5, largest: 8 });
     assert.equal(
-      scaleText('layer', 'raw', range as Range),
+      scaleText('layer', 'head', range as Range),
       'shared by the heads of this layer, to the 99th percentile (largest 8)',
     );
     const [full] = sharedRanges('full', one, [many]);
-    assert.equal(scaleText('full', 'raw', full as Range), 'shared by all layers and heads');
+    assert.equal(scaleText('full', 'head', full as Range), 'shared by all layers and heads');
   });
 
   it('goes to the largest weight where nearly all are 0', () => {
@@ -125,7 +125,7 @@ describe('colour scale', () => {
   });
 
   it('is of this map where a layer has one head', () =>
-    assert.equal(scaleText('layer', 'raw', { low: 0, high: 1, largest: 1 }, 1), 'of this map alone'));
+    assert.equal(scaleText('layer', 'head', { low: 0, high: 1, largest: 1 }, 1), 'of this map alone'));
 
   it('fits one map where it is not shared', () => {
     assert.ok(map);
@@ -191,7 +191,7 @@ describe('queries', () => {
   });
 
   it('have names', () => {
-    assert.equal(tokenName('reg0'), 'register 1');
+    assert.equal(tokenName('reg0'), 'register 0');
     assert.equal(queryName({ kind: 'patch', row: 3, column: 7 }), 'patch 3, 7');
     assert.equal(tokenName('top2', [{ label: 'cat' }, { label: 'dog' }]), '2. dog');
     assert.equal(tokenName('top3', [{ label: 'cat' }]), 'class 3 of the answer');

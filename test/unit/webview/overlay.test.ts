@@ -1,13 +1,6 @@
 import assert from 'node:assert/strict';
 import { sameCell } from '../../../src/attention/tokenLayout';
-import {
-  cellAt,
-  cellRectangle,
-  layoutTiles,
-  overlayOf,
-  tileAt,
-  tileBox,
-} from '../../../webview/marks/overlay';
+import { cellAt, cellRectangle, overlayOf } from '../../../webview/marks/overlay';
 
 describe('overlay', () => {
   // 640 × 480, centre crop of 480: one CSS pixel for two of the image.
@@ -47,32 +40,4 @@ describe('overlay', () => {
     assert.deepEqual(sameCell({ row: 7, column: 0 }, [8, 8], [2, 2]), { row: 1, column: 0 });
     assert.deepEqual(sameCell({ row: 0, column: 1 }, [2, 2], [8, 8]), { row: 2, column: 6 });
   });
-});
-
-describe('small multiples', () => {
-  it('fit 32 layers of 16 heads into 420 pixels', () => {
-    const layout = layoutTiles(32, 16, 420, 1);
-    assert.ok(layout.width <= 420);
-    assert.deepEqual(tileAt(layout, layout.width - 5, layout.height - 5), { layer: 31, head: 15 });
-  });
-
-  it('take the shape of a rectangular grid', () => {
-    const { tile, tileHeight } = layoutTiles(6, 4, 1000, 8 / 24);
-    assert.deepEqual([tile, tileHeight], [72, 24]);
-  });
-
-  it('go on beside the first column where few heads leave room', () => {
-    const layout = layoutTiles(50, 1, 900, 1);
-    assert.ok(layout.width <= 900 && layout.height <= 640);
-    const places = Array.from({ length: 50 }, (_, layer) => tileBox(layout, layer, 0));
-    assert.equal(new Set(places.map(({ x, y }) => `${x},${y}`)).size, 50);
-    places.forEach(({ x, y, width, height }, layer) =>
-      assert.deepEqual(tileAt(layout, x + width / 2, y + height / 2), { layer, head: 0 }),
-    );
-    assert.equal(layoutTiles(6, 4, 1280, 1).bands, 1);
-    assert.equal(layoutTiles(50, 16, 500, 1).bands, 1);
-  });
-
-  it('leave the numbers beside them alone', () =>
-    assert.equal(tileAt(layoutTiles(2, 2, 400, 1), 5, 30), undefined));
 });

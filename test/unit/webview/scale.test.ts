@@ -25,7 +25,7 @@ describe('a colour scale that heads share', () => {
     for (const kind of ['layer', 'all'] as const) {
       const [range] = sharedRanges(kind, answer, [probe]);
       assert.deepEqual(range, { low: 0, high: 99, largest: 100 });
-      assert.match(scaleText(kind, 'raw', range ?? assert.fail()), /99th percentile \(largest 100/);
+      assert.match(scaleText(kind, 'head', range ?? assert.fail()), /99th percentile \(largest 100/);
     }
   });
 

@@ -1,12 +1,6 @@
 import { nextOrder, sortedIndices } from '../../../../webview/kit/sorting';
-import {
-  cellAt,
-  cellRectangle,
-  layoutTiles,
-  overlayOf,
-  tileAt,
-  tileBox,
-} from '../../../../webview/marks/overlay';
+import { cellAt, cellRectangle, overlayOf } from '../../../../webview/marks/overlay';
+import { matrixLayout, tileUnder } from '../../../../webview/marks/tiles';
 import { fitGrid, layoutStations } from '../../../../webview/marks/stationLayout';
 import { deriveTree, moveInTree, searchRows, visibleLines } from '../../../../webview/marks/treeState';
 import { rows, stations } from '../../../support/drawnModel';
@@ -31,16 +25,26 @@ describe('numbers of marks', () => {
   });
 
   it('overlay: tiles of layers and heads', () => {
+    const heads = (layers: number, count: number): readonly number[] => Array<number>(layers).fill(count);
+    const free = (width: number) => ({ width, height: undefined });
+    const layout = matrixLayout(heads(16, 2), 3, free(900));
     const layouts = {
-      'vit 12×12 in 900': layoutTiles(12, 12, 900, 1),
-      'vit 24×16 in 300': layoutTiles(24, 16, 300, 1),
-      'pyramid 16×1 in 900, wide maps': layoutTiles(16, 1, 900, 0.1),
-      'pyramid 16×2 in 900, tall maps': layoutTiles(16, 2, 900, 3),
+      'vit 12×12 in 900': matrixLayout(heads(12, 12), 1, free(900)),
+      'vit 24×16 in 600 × 480': matrixLayout(heads(24, 16), 1, { width: 600, height: 480 }),
+      'pyramid 16×2 in 900, tall maps': layout,
     };
-    const layout = layoutTiles(16, 2, 900, 3);
-    const boxes = [0, 4, 15].map((layer) => tileBox(layout, layer, 1));
-    const points = [0, 30, 105, 250, 600].map((x) => tileAt(layout, x, x) ?? 'between');
-    assertSnapshot('marks/tiles.txt', linesOf({ ...layouts, boxes, points }));
+    const points = [0, 30, 105, 250, 600].map((x) => tileUnder(layout, x, x) ?? 'between');
+    const sizes = Object.entries(layouts).map(
+      ([
+        name,
+        {
+          tiles: [first],
+          labels: [label],
+          ...each
+        },
+      ]) => [name, { ...each, first, label }],
+    );
+    assertSnapshot('marks/tiles.txt', linesOf({ ...Object.fromEntries(sizes), points }));
   });
 
   it('stations: boxes, arrows and turns', () =>
