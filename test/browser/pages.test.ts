@@ -178,31 +178,31 @@ describe('pages', function () {
       const patch = (row: number, column: number): object => ({ kind: 'patch', row, column, grid: [16, 16] });
       // Questions follow the drawing: each is waited for, as two in one frame would be asked as
       // one.
-      await called(page, 'attention', [[1, classToken]]);
+      await called(page, 'attention', [[1, classToken, 'raw']]);
       await image.click({ position: { x: canvas.width / 2 + 2, y: canvas.height / 2 + 2 } });
       await called(page, 'attention', [
-        [1, classToken],
-        [1, patch(8, 8)],
+        [1, classToken, 'raw'],
+        [1, patch(8, 8), 'raw'],
       ]);
       await page.keyboard.press('ArrowLeft');
       await called(page, 'attention', [
-        [1, classToken],
-        [1, patch(8, 8)],
-        [1, patch(8, 7)],
+        [1, classToken, 'raw'],
+        [1, patch(8, 8), 'raw'],
+        [1, patch(8, 7), 'raw'],
       ]);
       await page.keyboard.press('[');
-      await page.getByText('5 of 6', { exact: true }).waitFor();
+      await page.locator('.figures').getByText('blocks.4').waitFor();
       await page.keyboard.press('h');
       await holds(async () => {
         const label = await image.getAttribute('aria-label');
-        assert.match(label ?? '', /patch 8, 7, layer 5 of 6, max of heads/);
+        assert.match(label ?? '', /patch 8, 7, layer 4 of 0 … 5, max of heads/);
       });
       await page.keyboard.press('Escape');
       await called(page, 'attention', [
-        [1, classToken],
-        [1, patch(8, 8)],
-        [1, patch(8, 7)],
-        [1, classToken],
+        [1, classToken, 'raw'],
+        [1, patch(8, 8), 'raw'],
+        [1, patch(8, 7), 'raw'],
+        [1, classToken, 'raw'],
       ]);
     }));
 
@@ -212,8 +212,8 @@ describe('pages', function () {
       const label = async (pattern: RegExp): Promise<void> =>
         holds(async () => assert.match((await image.getAttribute('aria-label')) ?? '', pattern));
       const saved = async (at: number, name: string, query: RegExp): Promise<void> => {
-        await page.getByText('Save Picture').click();
-        await page.getByText('Copy Numbers').click();
+        await fromMenu(page, 'Save Picture');
+        await fromMenu(page, 'Copy Numbers');
         await holds(async () => {
           assert.equal((await callsOf(page, 'save'))[at]?.[0], name);
           assert.match(String((await callsOf(page, 'copy'))[at]?.[0]), query);
@@ -246,9 +246,9 @@ describe('pages', function () {
       await page.locator('.result.pending').waitFor({ state: 'detached' });
       await saved(2, 'cat-on-grass-attention-patch-8-13.png', /query: patch 8, 13/);
       await called(page, 'attention', [
-        [1, { kind: 'special', name: 'cls' }],
-        [1, patch(8, 8)],
-        [1, patch(8, 13)],
+        [1, { kind: 'special', name: 'cls' }, 'raw'],
+        [1, patch(8, 8), 'raw'],
+        [1, patch(8, 13), 'raw'],
       ]);
     }));
 
@@ -272,14 +272,14 @@ describe('pages', function () {
 
   it('each layer says what it is, and windows are asked for a patch of the whole map', () =>
     opened({ name: 'image', shownCase: 'staged' }, async (page) => {
-      const layer = page.locator('.layer-line');
+      const layer = page.locator('.figures');
       await layer.getByText('Window attention, windows of 3 × 5 shifted by 1 × 2, on 6 × 10').waitFor();
       const image = page.locator('.image-stack');
       await image.focus();
       for (let step = 0; step < 3; step++) await page.keyboard.press('[');
       await layer.getByText('on 12 × 20').waitFor();
       await page.keyboard.press('ArrowUp');
-      await page.getByText(/outside of the query’s window|Point at the image/).waitFor();
+      await page.getByText(/outside of the query’s window|Click a patch/).waitFor();
       await holds(async () => assert.match((await image.getAttribute('aria-label')) ?? '', /patch 6, 10/));
     }));
 
@@ -298,8 +298,8 @@ describe('pages', function () {
 
   it('the picture is saved as PNG and the numbers are copied', () =>
     opened({ name: 'image' }, async (page) => {
-      await page.getByText('Save Picture').click();
-      await page.getByText('Copy Numbers').click();
+      await fromMenu(page, 'Save Picture');
+      await fromMenu(page, 'Copy Numbers');
       const [[name, url]] = (await firstCall(page, 'save')) as [[string, string]];
       assert.equal(name, 'cat-on-grass-attention.png');
       assert.match(url, /^data:image\/png;base64,/);
@@ -311,7 +311,7 @@ describe('pages', function () {
   for (const theme of ['dark', 'light', 'contrast'] as const)
     it(`the cat is seen as attended at first glance (${theme})`, () =>
       opened({ name: 'image', shownCase: 'sample', theme }, async (page) => {
-        await page.getByText('shared by the heads of this layer, to the 99th percentile').waitFor();
+        await page.getByText('of this layer’s mean over heads, to the 99th percentile').waitFor();
         await settled(page);
         // The cat and what it stands on, in shares of the image.
         const { inside, outside } = await colouredShares(page, {
@@ -334,7 +334,7 @@ describe('pages', function () {
           (await page.locator(selector).boundingBox())?.y ?? NaN;
         assert.ok((await top('h1')) >= 0);
         assert.ok((await top('.image-stack')) < (await top('#attention')));
-        if (width < 600) assert.ok((await top('#attention')) < (await top('.answer')));
+        if (width <= 600) assert.ok((await top('#attention')) < (await top('.answer')));
       }));
 
   it('the image size is chosen, typed, and refused beside the answer that stands', () =>
@@ -361,9 +361,93 @@ describe('pages', function () {
 
   it('says how wide the heads look, of the query that is shown', () =>
     opened({ name: 'image', shownCase: 'sample' }, async (page) => {
-      await page.getByText(/^Layer 6, 4 heads: entropy [\d.]+ … [\d.]+ of 8.01 bits, of the query/).waitFor();
+      await page.getByText(/^Layer 5, 4 heads: entropy [\d.]+ … [\d.]+ of 8.01 bits, of the query/).waitFor();
       await page.locator('.multiples').hover({ position: { x: 60, y: 60 } });
-      await page.locator('.multiples[title^="layer 1, head 1: entropy"]').waitFor();
+      await page.locator('.enlarged').getByText('layer 0, head 0').waitFor();
+      await page
+        .locator('.enlarged')
+        .getByText(/^entropy/)
+        .waitFor();
+    }));
+
+  for (const [width, height] of [
+    [1100, 800],
+    [1920, 1000],
+  ] as const)
+    for (const shownCase of ['', 'large'])
+      it(`all layers and heads and the controls stand on one screen (${shownCase || 'usual'}, ${width} × ${height})`, () =>
+        opened({ name: 'image', shownCase, width, height }, async (page) => {
+          await page.locator('.distances circle').first().waitFor();
+          await settled(page);
+          const below = await page.evaluate(() => document.documentElement.scrollHeight - window.innerHeight);
+          assert.ok(below <= 0, `${below} pixels below the view`);
+          for (const selector of ['.image-stack', '.answer', '.multiples', '.distances', '.control-row']) {
+            const box = (await page.locator(selector).boundingBox()) ?? assert.fail(selector);
+            assert.ok(box.y >= 0 && box.y + box.height <= height, selector);
+            assert.ok(box.x >= 0 && box.x + box.width <= width, selector);
+          }
+        }));
+
+  it('the patch under the pointer is lit in every tile, and in none when it leaves', () =>
+    opened({ name: 'image', width: 1100, height: 800 }, async (page) => {
+      await page.locator('.distances circle').first().waitFor();
+      await settled(page);
+      assert.equal(await litTiles(page), 0);
+      const image = (await page.locator('.image-stack').boundingBox()) ?? assert.fail();
+      await page.mouse.move(image.x + image.width / 2 + 3, image.y + image.height / 2 + 3);
+      await page.locator('.readout strong').waitFor();
+      await holds(async () => assert.equal(await litTiles(page), 6 * 4));
+      await page.mouse.move(2, 2);
+      await holds(async () => assert.equal(await litTiles(page), 0));
+    }));
+
+  it('tiles sort, and a dot of the chart points at its tile and chooses it', () =>
+    opened({ name: 'image', width: 1100, height: 800 }, async (page) => {
+      const dot = page.locator('.distances circle').nth(4 * 2 + 1);
+      await dot.hover();
+      await page.locator('.enlarged').getByText('layer 2, head 1').waitFor();
+      await dot.click();
+      const image = page.locator('.image-stack');
+      await holds(async () =>
+        assert.match((await image.getAttribute('aria-label')) ?? '', /layer 2 of 0 … 5, head 1/),
+      );
+      const canvas = page.locator('.multiples canvas').first();
+      const before = await canvas.evaluate((drawn) => (drawn as HTMLCanvasElement).toDataURL());
+      await page.getByRole('combobox', { name: 'Sort by' }).click();
+      await page.getByRole('option', { name: 'largest weight' }).click();
+      await holds(async () =>
+        assert.notEqual(await canvas.evaluate((drawn) => (drawn as HTMLCanvasElement).toDataURL()), before),
+      );
+    }));
+
+  it('rollout is asked for when it is chosen, and flows in rows', () =>
+    opened({ name: 'image', width: 1100, height: 800 }, async (page) => {
+      const cls = { kind: 'special', name: 'cls' };
+      await called(page, 'attention', [[1, cls, 'raw']]);
+      await page.getByRole('combobox', { name: 'Method' }).click();
+      await page.getByRole('option', { name: 'Rollout' }).click();
+      await called(page, 'attention', [
+        [1, cls, 'raw'],
+        [1, cls, 'rollout'],
+      ]);
+      await page.getByText('of this layer’s rollout').waitFor();
+    }));
+
+  it('the image is there before the model is, in the frame that it keeps', () =>
+    opened({ name: 'image', shownCase: 'loading', width: 1100, height: 800 }, async (page) => {
+      const first = page.locator('.first-paint canvas');
+      await holds(async () => {
+        const box = await first.boundingBox();
+        assert.ok(box && box.width > 300 && Math.abs(box.width / box.height - 640 / 480) < 0.02);
+      });
+      const red = await first.evaluate((drawn) => {
+        const canvas = drawn as HTMLCanvasElement;
+        const context = canvas.getContext('2d') as CanvasRenderingContext2D;
+        return context
+          .getImageData(0, 0, canvas.width, canvas.height)
+          .data.some((value, at) => at % 4 !== 3 && value > 0);
+      });
+      assert.ok(red);
     }));
 
   it('a file on a slow disk is given up and read again', () =>
@@ -415,6 +499,35 @@ const callsOf = (page: Page, method: string): Promise<readonly (readonly unknown
     (wanted) => window.demo.calls.filter((call) => call.method === wanted).map(({ values }) => values),
     method,
   );
+
+/** Chooses an entry of the menu of what a map is saved as. */
+async function fromMenu(page: Page, entry: string): Promise<void> {
+  await page.locator('vscode-button', { hasText: /^\s*Save/ }).click();
+  await page.getByText(entry).click();
+}
+
+/** Tiles in which a patch is marked: white squares of the marks over the small maps. */
+const litTiles = (page: Page): Promise<number> =>
+  page.evaluate(() => {
+    const canvas = document.querySelector('.multiples canvas.marks') as HTMLCanvasElement;
+    const { width, height } = canvas;
+    const copy = document.createElement('canvas');
+    Object.assign(copy, { width, height });
+    const context = copy.getContext('2d', { willReadFrequently: true }) as CanvasRenderingContext2D;
+    context.drawImage(canvas, 0, 0);
+    const { data } = context.getImageData(0, 0, width, height);
+    const isLit = (x: number, y: number): boolean => {
+      const at = 4 * (y * width + x);
+      return data[at] === 255 && data[at + 1] === 255 && data[at + 2] === 255 && data[at + 3] === 255;
+    };
+    // The first white pixel of a square: none above it, none left of it.
+    let found = 0;
+    for (let y = 1; y < height; y++)
+      for (let x = 1; x < width; x++)
+        if (isLit(x, y) && !isLit(x - 1, y) && !isLit(x, y - 1) && isLit(x + 1, y) && isLit(x, y + 1))
+          found++;
+    return found;
+  });
 
 /** Repeats a check until it holds: a page answers when it can, not when it was asked. */
 async function holds(check: () => Promise<void>): Promise<void> {
