@@ -144,8 +144,10 @@ function splitGuess(text: string): string[] {
 }
 
 async function setOpacity(frame: Frame, value: 0 | 100): Promise<void> {
+  await frame.locator('vscode-button[aria-label="How it is drawn"]').click();
   await frame.getByLabel('Opacity').focus();
   await frame.page().keyboard.press(value === 0 ? 'Home' : 'End');
+  await frame.page().keyboard.press('Escape');
   await frame.page().waitForTimeout(200); // the next frame draws it
 }
 
