@@ -262,6 +262,7 @@ const labels: Readonly<Record<string, string>> = {
   grid: 'Patches, rows × columns',
   head: 'Layers of the head',
   head_activation: 'Activation in the head',
+  head_side: 'Activation and norm in the head',
   head_form: 'Form of the head',
   head_input: 'What the head reads',
   lora_scale: 'LoRA factor',

@@ -63,6 +63,11 @@ export interface Dialect {
    * What may stand in front of the names: `vit.`, `backbone.`. The names of a head often lack it.
    */
   readonly prefix?: RegExp;
+  /**
+   * Names that the library keeps outside of that prefix. If it is given, others of its words there
+   * are somebody's own: a norm or a head that their code applies.
+   */
+  readonly outside?: RegExp;
   /** The dialect is spoken if each of these finds a name (after the prefix). */
   readonly signature: readonly RegExp[];
   /** Not spoken if one of these finds a name: a narrower family has it, too. */
@@ -302,7 +307,8 @@ export function translate(
     if (views.length === 0 && inside && !isHeld && dialect.territory?.test(bare))
       unexpected.push(tensor.name);
     for (const [name, view] of views) {
-      if (!inside && !ofHead.test(name)) continue;
+      if (!inside) continue;
+      if (isStranger(dialect, own.prefix, stands)) return undefined;
       const known = parameters.get(name);
       if (!known) parameters.set(name, { shape: viewShape(view), tensor, view });
       else if (isCopy(viewShape(view), known)) copies.set(tensor.name, known.tensor.name);
@@ -313,8 +319,9 @@ export function translate(
   return { dialect, network, prefix, parameters, unexpected, copies, source };
 }
 
-/** Canonical names of what a model may keep outside of the module that holds its backbone. */
-const ofHead = /^(?:head|head_dist|heads|fc|fc_norm|classifier|pre_logits)\b/;
+/** Whether a name that the dialect has a row for stands where its library keeps none. */
+const isStranger = ({ outside }: Dialect, prefix: string, name: string): boolean =>
+  outside !== undefined && prefix !== '' && !name.startsWith(prefix) && !outside.test(name);
 
 /** The names of a network's own tensors. */
 export const insideNames = ({ members }: Network): FileNames =>

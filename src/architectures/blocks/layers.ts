@@ -48,6 +48,9 @@ export const activations: Readonly<Record<string, (b: GraphBuilder, x: ValueInfo
   mish: (b, x) => b.add('Mul', [x, b.add('Tanh', [b.add('Softplus', [x])])]),
   sigmoid: (b, x) => b.add('Sigmoid', [x]),
   tanh: (b, x) => b.add('Tanh', [x]),
+  elu: (b, x) => b.add('Elu', [x], { alpha: float(1) }),
+  selu: (b, x) => b.add('Selu', [x]),
+  softplus: (b, x) => b.add('Softplus', [x]),
   identity: (_, x) => x,
 };
 

@@ -191,7 +191,10 @@ export const poolsOver = ({ classToken }: Pick<Measures, 'classToken'>): readonl
  */
 function possiblePools({ sources: { found }, measures }: Opened, own: Pool): readonly Pool[] {
   const fixed = own === 'map' || own === 'token+avg' || found.tensors.has(towerClassifier);
-  return fixed ? [own] : poolsOver(measures);
+  if (fixed) return [own];
+  // A classifier beside the network may read the class token and the mean of the patches.
+  const wide = measures.classToken && !found.tensors.has('head.weight');
+  return [...poolsOver(measures), ...(wide ? (['token+avg'] as const) : [])];
 }
 
 /** Throws if the user chose a way of pooling that the weights do not allow. */

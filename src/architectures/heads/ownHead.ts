@@ -15,8 +15,11 @@ export interface HeadLayer {
   readonly bias: boolean;
 }
 
-/** What is computed one after the other: a stored layer, or a function that no file tells. */
-export type HeadStep = HeadLayer | { readonly kind: 'activation' };
+/**
+ * What is computed one after the other: a stored layer, or a function that no file tells, by its
+ * place among those of all heads.
+ */
+export type HeadStep = HeadLayer | { readonly kind: 'activation'; readonly place: number };
 
 /** A head from the pooled vector to one output. */
 export interface HeadChain {
@@ -34,8 +37,10 @@ export type HeadInput = 'pooled' | 'first' | 'mean';
 /** Heads that follow from names and shapes, and the parameters that they read. */
 export interface OwnHead {
   readonly chains: readonly HeadChain[];
-  readonly activation: string;
-  readonly cosine: boolean;
+  /** The function at each place. */
+  readonly activations: readonly string[];
+  /** Last layers, by their paths, that answer cosines. */
+  readonly cosine: readonly string[];
   /** What the heads read. */
   readonly input: HeadInput;
   readonly parameters: ReadonlyMap<string, ParameterView>;
@@ -53,7 +58,7 @@ function normalised(b: GraphBuilder, x: ValueInfo): ValueInfo {
 function step(b: GraphBuilder, x: ValueInfo, layer: HeadStep, head: OwnHead): ValueInfo {
   switch (layer.kind) {
     case 'activation':
-      return activate(b, x, head.activation);
+      return activate(b, x, at(head.activations, layer.place));
     case 'layer norm':
       return b.layerNorm(x, layer.path, torchEps);
     case 'batch norm':
@@ -89,9 +94,10 @@ export function headVector(
 export function ownHeads(b: GraphBuilder, features: ValueInfo, head: OwnHead): void {
   for (const { name, steps } of head.chains) {
     const last = steps.at(-1);
-    const inner = head.cosine && last?.kind === 'linear' ? steps.slice(0, -1) : steps;
+    const cosine = last?.kind === 'linear' && head.cosine.includes(last.path) ? last : undefined;
+    const inner = cosine ? steps.slice(0, -1) : steps;
     const vector = inner.reduce((x, layer) => step(b, x, layer, head), features);
-    const logits = inner === steps || last?.kind !== 'linear' ? vector : cosines(b, vector, last);
+    const logits = cosine ? cosines(b, vector, cosine) : vector;
     b.output(name, logits, 'logits');
   }
 }

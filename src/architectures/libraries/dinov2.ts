@@ -9,6 +9,7 @@ export const dinov2: Dialect = {
   name: 'dinov2',
   title: 'DINOv2 repository',
   prefix: /^(?:teacher\.)?backbone\./,
+  outside: /^linear_head\./,
   resampling: ['bicubic, offset 0.1', 'bicubic, antialias'],
   eps: 1e-6,
   territory: timmTerritory,

@@ -35,6 +35,7 @@ export const timm: Dialect = {
   name: 'timm',
   title: 'timm',
   prefix: /^(?:(?:teacher\.)?backbone\.|student\.module\.backbone\.)/,
+  outside: /^linear_head\./,
   resampling: ['bicubic, antialias', 'bicubic, antialias'],
   eps: 1e-6,
   territory: timmTerritory,

@@ -55,11 +55,12 @@ export function keepGraph(of: Recognition, other: Recognition): void {
 function writeGraph(recognition: Known, translation: Translation, options: BuildOptions): BuiltGraph {
   const family = familyNamed(recognition.architecture);
   const { config, ownHead, backboneOnly } = recognition;
-  const find = (name: string): ParameterView | undefined =>
-    translation.source.find(name) ?? ownHead?.parameters.get(name);
-  const builder = new GraphBuilder(recognition.title, { find });
+  // What lies beside the network may have names that the family asks for.
+  let find = (name: string): ParameterView | undefined => translation.source.find(name);
+  const builder = new GraphBuilder(recognition.title, { find: (name) => find(name) });
   const maps = family.build(builder, config, options);
   family.head?.(builder, maps, config);
+  find = (name) => ownHead?.parameters.get(name);
   const written = ownHead ? withOwnHead(builder.build(), builder, ownHead) : builder.build();
   const graph = backboneOnly ? withoutLogits(written) : written;
   const used = new Set<string>();

@@ -96,8 +96,7 @@ function outerUnread(
  * the model would: a single parameter (a token), or a module of vectors alone (a norm).
  */
 export const standsBetween = ({ members }: Leftover): boolean =>
-  members.every(({ name, tensor }) => tensor.shape.length < 2 || !/(?:^|\.)(?:weight|bias)$/.test(name)) &&
-  members.some(({ tensor }) => tensor.shape.length > 0);
+  members.every(({ name, tensor }) => tensor.shape.length < 2 || !/(?:^|\.)(?:weight|bias)$/.test(name));
 
 /**
  * Whether a leftover is a parameter that pretraining alone reads: what stands for masked patches.

@@ -1,166 +1,233 @@
-import { pushAll } from '../../domain/lists';
-import type { Tensor } from '../../checkpoint/tensors';
-import type { HeadChain, HeadLayer, HeadStep } from '../heads/ownHead';
-import { isNumber, modulesOf, parentOf } from '../../checkpoint/moduleNames';
-import type { Member } from '../networks/networks';
+import type { HeadChain, HeadStep } from '../heads/ownHead';
+import {
+  distance,
+  endOf,
+  groupsOf,
+  isNorm,
+  modulesBefore,
+  widthOf,
+  type Group,
+  type Layers,
+} from './headLayers';
 import type { Leftover } from './leftovers';
+
+/** A place between layers whose function no file tells. */
+export interface FunctionPlace {
+  /** Modules stand next to one another there: a list of layers that code joins, or no function. */
+  readonly isTight: boolean;
+  /** A norm stands between the layers, and the function before or behind it. */
+  readonly hasNorm: boolean;
+  /** Where it stands then if nobody says it. */
+  readonly side: FunctionSide;
+}
+
+/** Where the function between two linear layers stands if a norm is between them as well. */
+export type FunctionSide = 'before' | 'behind';
 
 /** Heads that were found beside a network, and what of it is left. */
 export interface FoundHeads {
   readonly chains: readonly HeadChain[];
   /** Leftovers that the chains read. */
   readonly read: readonly Leftover[];
-  /** Places whose function no file tells. */
-  readonly activations: number;
-  /** A head of one linear layer without a bias, which may be one of cosines. */
-  readonly biasFree: boolean;
+  /** Places whose function no file tells, in the order of the steps that stand for them. */
+  readonly places: readonly FunctionPlace[];
+  /** Modules of sequences that are taken to change nothing, as dropout does: `head.0`. */
+  readonly silent: readonly string[];
+  /** Linear layers without a bias at the end of a chain, each of which may be one of cosines. */
+  readonly biasFree: readonly string[];
+  /** Where the functions stand that both sides of a norm are open to. */
+  readonly side: FunctionSide;
+  /** The same heads with these functions on one side. */
+  sided(side: FunctionSide): FoundHeads;
 }
 
-/**
- * What training puts beside a network and no image is told by: projections of contrastive learning,
- * decoders of what was masked, losses.
- */
-const noHeads = /proj|predict|decod|mask|moment|teacher|queue|prototype|loss|criteri|contrast|rotat|jigsaw/i;
+/** What training puts beside a network and no image ever passes. */
+export const besidePath = /decod|mask|moment|teacher|queue|prototype|loss|criteri|contrast|rotat|jigsaw/i;
+/** Projections: no heads, but a head may stand behind one. */
+const projections = /proj|predict/i;
+/** What weighs tokens or features before a head reads them. */
+const weighings = /(?:^|[._])(?:att(?:n|ention)|gat(?:e|ing)|pool)/i;
 
 /**
  * Heads behind a pooled vector of `width` that follow from names and shapes: linear layers and
  * norms whose widths join, one after the other in a module or from one module to the next, or each
- * from the vector. Undefined if there is none, or more than one way to join them.
+ * from the vector. Undefined if there is none, more than one way to join them, or something beside
+ * them that they may read instead.
  */
 export function headsFrom(beside: readonly Leftover[], width: number): FoundHeads | undefined {
-  const groups = beside
-    .filter(({ path }) => !noHeads.test(path))
+  const others = beside.filter(({ path }) =>
+    [besidePath, projections, weighings].some((row) => row.test(path)),
+  );
+  const found = beside
+    .filter((leftover) => !others.includes(leftover))
     .flatMap((leftover) => {
-      const layers = layersOf(leftover);
-      return layers ? [{ leftover, layers }] : [];
+      const groups = groupsOf(leftover);
+      return groups ? [{ leftover, groups }] : [];
     });
-  const necks = groups.filter(({ layers }) => layers.every(({ kind }) => kind !== 'linear'));
-  const rest = groups.filter((group) => !necks.includes(group));
-  const neck = necks.flatMap(({ layers }) => layers);
-  if (rest.length === 0 || neck.some((layer) => layer.width !== width) || neck.length > 1) return undefined;
   const chains = chained(
-    rest.map(({ layers }) => layers),
+    found.flatMap(({ groups }) => groups),
     width,
   );
-  if (!chains) return undefined;
-  const named = chains.map((layers): HeadChain => ({
-    name: chains.length === 1 ? 'logits' : pathOf(layers),
-    steps: withActivations([...neck, ...layers]),
+  if (!chains || others.some((other) => mayStandBetween(other, width, chains))) return undefined;
+  return headsOf(
+    chains,
+    found.map(({ leftover }) => leftover),
+    undefined,
+  );
+}
+
+function headsOf(
+  chains: readonly (readonly Group[])[],
+  read: readonly Leftover[],
+  side: FunctionSide | undefined,
+): FoundHeads {
+  const places: FunctionPlace[] = [];
+  const silent = new Set<string>();
+  const named = chains.map((groups): HeadChain => ({
+    name: chains.length === 1 ? 'logits' : (groups.at(-1)?.path ?? ''),
+    steps: withFunctions(groups, side, places, silent),
   }));
-  const ends = chains.map((layers) => layers.at(-1));
+  const ends = named.flatMap(({ steps }) => steps.findLast((step) => step.kind === 'linear') ?? []);
   return {
     chains: named,
-    read: [...necks, ...rest].map(({ leftover }) => leftover),
-    activations: named.flatMap(({ steps }) => steps).filter(({ kind }) => kind === 'activation').length,
-    biasFree: chains.length === 1 && chains[0]?.length === 1 && neck.length === 0 && ends[0]?.bias === false,
+    read,
+    places,
+    side: places.find(({ hasNorm }) => hasNorm)?.side ?? 'before',
+    silent: [...silent],
+    biasFree: ends.flatMap((end) => (end.kind === 'linear' && !end.bias ? [end.path] : [])),
+    sided: (other) => headsOf(chains, read, other),
   };
 }
 
-type Layers = readonly HeadLayer[];
-
-const isAmbiguous = (layers: Layers, width: number): boolean =>
-  layers.length > 1 &&
-  !layers.every(({ path }) => isNumber(path.slice(path.lastIndexOf('.') + 1))) &&
-  layers.filter(({ kind }) => kind === 'linear').every((layer) => layer.width === width) &&
-  layers.slice(0, -1).some(({ kind, out }) => kind === 'linear' && out === width);
-
-/** Groups of layers as chains that begin at the vector, each to its end. */
-function chained(groups: readonly Layers[], width: number): readonly Layers[] | undefined {
-  const joined: Layers[] = [];
-  for (const layers of groups) {
-    const before = joined.at(-1);
-    if (joins(layers, width)) joined.push(layers);
-    else if (before && joins(layers, before.at(-1)?.out ?? 0)) joined.splice(-1, 1, [...before, ...layers]);
-    else if (layers.every((layer) => layer.kind === 'linear' && layer.width === width) && !hasGaps(layers))
-      pushAll(
-        joined,
-        layers.map((layer) => [layer]),
-      );
-    else return undefined;
-  }
-  const several = groups.length > 1 && joined.length > 1;
-  const ambiguous = joined.some((layers) => isAmbiguous(layers, width));
-  // A square layer beside another may stand before it as well as next to it.
-  const square = several && joined.some((layers) => layers.at(-1)?.out === width);
-  return ambiguous || square ? undefined : joined;
+/** Whether a module that is no head may hand on what the heads read, or read what they hand on. */
+function mayStandBetween(
+  { path, members }: Leftover,
+  width: number,
+  chains: readonly (readonly Group[])[],
+): boolean {
+  if (besidePath.test(path)) return false;
+  const matrices = members.map(({ tensor }) => tensor.shape).filter((shape) => shape.length === 2);
+  const [entry, exit] = [matrices[0]?.[1], matrices.at(-1)?.[0]];
+  if (weighings.test(path)) return matrices.some((shape) => shape[1] === width);
+  const ends = chains.map((groups) => groups.at(-1)).flatMap((group) => (group ? [endOf(group)] : []));
+  return (entry === width && exit === width) || ends.some((end) => end === entry);
 }
-
-/** Whether layers are numbered with gaps, as those of a sequence are: heads of a list have none. */
-const hasGaps = (layers: Layers): boolean =>
-  layers.some((layer, index) => !Number.isNaN(numberOf(layer)) && numberOf(layer) !== index);
-
-/** Whether each layer takes what the one before it hands on. */
-function joins(layers: Layers, width: number): boolean {
-  let now = width;
-  for (const layer of layers) {
-    if (layer.width !== now) return false;
-    now = layer.out;
-  }
-  return true;
-}
-
-const pathOf = (layers: Layers): string => {
-  const paths = layers.map(({ path }) => path);
-  const [first = ''] = paths;
-  return paths.length === 1 ? first : parentOf(`${first}.`).slice(0, -1) || first;
-};
 
 /**
- * The layers with the functions between linear ones. Modules without parameters leave a gap in the
- * numbers of a sequence: the first gap behind a linear layer is where its function is, and
- * neighbours have none between them. Without numbers it stands in front of the next linear layer.
+ * Groups of layers as chains that begin at the vector, each to its end: a group follows the one
+ * whose end it takes.
  */
-function withActivations(layers: Layers): readonly HeadStep[] {
+function chained(groups: readonly Group[], width: number): readonly (readonly Group[])[] | undefined {
+  const norms = groups.filter(isNorm);
+  const linear = groups.filter((group) => !isNorm(group));
+  const isSquare = linear.some((group) => endOf(group) === width);
+  // A square module may stand before another as well as next to it.
+  if (linear.length === 0 || (isSquare && linear.length > 1)) return undefined;
+  const necks = norms.filter((group) => widthOf(group) === width);
+  const follows = followers(
+    groups,
+    norms.filter((group) => !necks.includes(group)),
+  );
+  const tails = tailsOf(linear, width);
+  if (necks.length > 1 || !follows || !tails) return undefined;
+  return tails.map((chain) => [
+    ...necks,
+    ...chain.flatMap((group) => [group, ...(follows.get(group) ?? [])]),
+  ]);
+}
+
+/** Which norms stand behind which group: the one just before it, or the only one of its width. */
+function followers(
+  groups: readonly Group[],
+  norms: readonly Group[],
+): ReadonlyMap<Group, readonly Group[]> | undefined {
+  const found = new Map<Group, readonly Group[]>();
+  for (const norm of norms) {
+    const fits = (group: Group | undefined): group is Group =>
+      group !== undefined && !isNorm(group) && endOf(group) === widthOf(norm) && !found.has(group);
+    const before = groups[groups.indexOf(norm) - 1];
+    const candidates = fits(before) ? [before] : groups.filter(fits);
+    const [only] = candidates;
+    if (!only || candidates.length > 1) return undefined;
+    found.set(only, [norm]);
+  }
+  return found;
+}
+
+/** Every way from the vector to a group that no other follows. */
+function tailsOf(linear: readonly Group[], width: number): readonly (readonly Group[])[] | undefined {
+  const ways = new Map<Group, readonly Group[]>();
+  const inner = new Set<Group>();
+  for (let waiting = linear; waiting.length > 0;) {
+    const placed = waiting.filter((group) => {
+      if (widthOf(group) === width) return ways.set(group, [group]);
+      const before = linear[linear.indexOf(group) - 1];
+      const fits = [...ways.keys()].filter((other) => endOf(other) === widthOf(group));
+      const parent = before && fits.includes(before) ? before : fits.length === 1 ? fits[0] : undefined;
+      if (!parent) return false;
+      inner.add(parent);
+      return ways.set(group, [...(ways.get(parent) ?? []), group]);
+    });
+    if (placed.length === 0) return undefined;
+    waiting = waiting.filter((group) => !placed.includes(group));
+  }
+  return linear.flatMap((group) => (inner.has(group) ? [] : [ways.get(group) ?? []]));
+}
+
+/**
+ * The layers of a chain with the functions between linear ones. Modules without parameters leave a
+ * gap in the numbers of a sequence: the first gap behind a linear layer is where its function is.
+ * Without numbers it stands in front of the next linear layer.
+ */
+function withFunctions(
+  groups: readonly Group[],
+  side: FunctionSide | undefined,
+  places: FunctionPlace[],
+  silent: Set<string>,
+): readonly HeadStep[] {
+  const layers = groups.flatMap((group) => group.layers);
+  for (const group of groups) if (modulesBefore(group) > 0) silent.add(`${group.path}.0`);
   const steps: HeadStep[] = [];
-  let pending = false;
+  const gaps = gapsOf(layers);
+  const linear = layers.flatMap(({ kind }, index) => (kind === 'linear' ? [index] : []));
+  const functions = new Set<number>();
+  const first = places.length;
+  linear.slice(1).forEach((to, order) => {
+    const from = linear[order] ?? 0;
+    const open = range(from + 1, to).filter((index) => gaps[index] !== 'none');
+    const certain = open.filter((index) => gaps[index] === 'some');
+    const choices = certain.length > 0 ? certain : open.length > 0 ? open : [to];
+    const byDefault: FunctionSide = certain.length > 0 ? 'before' : 'behind';
+    functions.add(((side ?? byDefault) === 'before' ? choices[0] : choices.at(-1)) ?? to);
+    places.push({ isTight: open.length === 0, hasNorm: choices.length > 1, side: byDefault });
+  });
   layers.forEach((layer, index) => {
-    const before = layers[index - 1];
-    const gap = before ? numberOf(layer) - numberOf(before) : Number.NaN;
-    const here = Number.isNaN(gap) ? layer.kind === 'linear' : gap > 1;
-    if (pending && here) steps.push({ kind: 'activation' });
-    if (here) pending = false;
+    if (functions.has(index)) steps.push({ kind: 'activation', place: first + countBelow(functions, index) });
+    else if (gaps[index] === 'some') silent.add(missingBefore(layer.path));
     steps.push(layer);
-    if (layer.kind === 'linear') pending = true;
   });
   return steps;
 }
 
-/** Number of a layer in its sequence; not a number if it has none. */
-const numberOf = ({ path }: HeadLayer): number => {
-  const own = path.slice(path.lastIndexOf('.') + 1);
-  return isNumber(own) ? Number(own) : Number.NaN;
-};
+const range = (from: number, to: number): readonly number[] =>
+  Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
-/** The layers of a leftover in the file's order; undefined if one of them is of another kind. */
-function layersOf({ members }: Leftover): Layers | undefined {
-  const modules = modulesOf(members.map(({ name }) => name));
-  const layers: HeadLayer[] = [];
-  const seen = new Set<string>();
-  for (const { name } of members) {
-    const path = parentOf(`${name}.`).slice(0, -1);
-    if (seen.has(path)) continue;
-    seen.add(path);
-    const layer = modules.children.has(`${path}.`) ? layerOf(path, membersAt(path, members)) : undefined;
-    if (!layer) return undefined;
-    layers.push(layer);
-  }
-  return layers;
+const countBelow = (indices: ReadonlySet<number>, limit: number): number =>
+  [...indices].filter((index) => index < limit).length;
+
+/** `head.1` for `head.2`, in front of which something without parameters stands. */
+function missingBefore(path: string): string {
+  const at = path.lastIndexOf('.');
+  const [holder, number] = [path.slice(0, at), Number(path.slice(at + 1))];
+  return number > 0 || at < 0 ? `${holder}.${number - 1}` : missingBefore(holder);
 }
 
-function membersAt(path: string, members: readonly Member[]): ReadonlyMap<string, Tensor> {
-  const own = members.filter(({ name }) => parentOf(`${name}.`).slice(0, -1) === path);
-  return new Map(own.map(({ name, tensor }) => [name.slice(path.length + 1), tensor]));
-}
+type Gap = 'some' | 'none' | 'unknown';
 
-function layerOf(path: string, parts: ReadonlyMap<string, Tensor>): HeadLayer | undefined {
-  const known = ['weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked'];
-  const weight = parts.get('weight');
-  if (!weight || [...parts.keys()].some((name) => !known.includes(name))) return undefined;
-  const bias = parts.has('bias');
-  const [out = 0, width = 0] = weight.shape;
-  if (weight.shape.length === 2) return { path, kind: 'linear', width, out, bias };
-  if (weight.shape.length !== 1) return undefined;
-  const batch = parts.has('running_mean') && parts.has('running_var');
-  if (!batch && !bias) return undefined;
-  return { path, kind: batch ? 'batch norm' : 'layer norm', width: out, out, bias };
-}
+/** Whether something without parameters stands in front of each layer but the first. */
+const gapsOf = (layers: Layers): readonly Gap[] =>
+  layers.map((layer, index): Gap => {
+    const before = layers[index - 1];
+    const steps = before ? distance(before, layer) : 1;
+    return Number.isNaN(steps) ? 'unknown' : steps > 1 ? 'some' : 'none';
+  });

@@ -128,12 +128,15 @@ class Search {
   private settled(fit: Fit): Known {
     const { assume } = this.options;
     const { family, recognition } = fit;
-    return settled(this.checkpoint, fit, assume, (pool) =>
-      recogniseAs(family, recognition.translation!, this.checkpoint, {
-        ...this.options,
-        assume: { ...assume, pool },
-      }),
-    );
+    return settled(this.checkpoint, fit, assume, (pool) => {
+      const options = { ...this.options, assume: { ...assume, pool } };
+      try {
+        return recogniseAs(family, recognition.translation!, this.checkpoint, options);
+      } catch {
+        // The family knows no such pooling, so that no head behind it is read.
+        return undefined;
+      }
+    });
   }
 
   /** The best fit, or why there is none. Throws what the user has to mend. */

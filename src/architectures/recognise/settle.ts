@@ -1,11 +1,11 @@
 import type { Checkpoint } from '../../checkpoint/checkpoint';
 import { elementCount, type Derivation, type Tensor } from '../../checkpoint/tensors';
-import { pathsOf } from '../../checkpoint/moduleNames';
+import { parentOf, pathsOf } from '../../checkpoint/moduleNames';
 import { last } from '../../domain/lists';
 import { formatExact } from '../../domain/units';
 import { valueOf } from '../../graph/graph';
 import { activations } from '../blocks/layers';
-import { whole } from '../dialect';
+import { bareName, whole } from '../dialect';
 import { assumed, stored } from '../evidence';
 import type { Share } from '../../domain/share';
 import type { ConfigValue, Evidence, Known } from '../family';
@@ -13,12 +13,15 @@ import type { HeadChain, HeadInput, OwnHead } from '../heads/ownHead';
 import { isBufferOf, isBeside, type Fit } from './fit';
 import { buildGraph, keepGraph } from './graphs';
 import { standsBetween, type Leftover } from './leftovers';
-import { headsFrom, type FoundHeads } from './ownHead';
+import { headsFrom, type FoundHeads, type FunctionSide } from './ownHead';
 
 type Assume = Readonly<Record<string, ConfigValue>>;
 
 /** Hyper-parameters of what may stand behind or in any family's network. */
-export const headKeys: readonly string[] = ['head_activation', 'head_form', 'head_input', 'lora_scale'];
+export const headKeys: readonly string[] = [
+  ...['head_activation', 'head_side', 'head_form', 'head_input'],
+  'lora_scale',
+];
 
 /** Factor of low-rank adapters as the user gives it. Throws if it is no number. */
 export function loraScaleIn(assume: Assume = {}): number | undefined {
@@ -62,7 +65,9 @@ const withWarnings = (known: Known, ...warnings: readonly string[]): Known => ({
 });
 
 /** Adds the heads that are found beside the network, if its own classifier is not stored. */
-function withHead(known: Known, { checkpoint, beside, assume, pooled }: Context): Known {
+function withHead(whole: Known, context: Context): Known {
+  const { checkpoint, assume, pooled } = context;
+  const { known, beside } = withoutPartsOfHead(whole, context);
   const width = beside.length > 0 ? pooledWidth(checkpoint, known) : undefined;
   if (width === undefined) return known;
   const found = headsFrom(beside, width);
@@ -72,6 +77,39 @@ function withHead(known: Known, { checkpoint, beside, assume, pooled }: Context)
     known.assumable.includes('pool') && !('pool' in assume) ? headsFrom(beside, 2 * width) : undefined;
   const both = wide && pooled(classAndMean);
   return wide && both ? headed(withPool(both, wide), wide, assume) : known;
+}
+
+/**
+ * The network without its library's classifier if that is one layer of a longer head, of which
+ * others lie unread: all of it is a head of one's own then.
+ */
+function withoutPartsOfHead(
+  known: Known,
+  { checkpoint, beside }: Context,
+): { readonly known: Known; readonly beside: readonly Leftover[] } {
+  const { translation } = known;
+  const isRead = buildGraph(checkpoint, known).graph.outputs.some(({ means }) => means === 'logits');
+  if (!isRead) return { known, beside };
+  const holders = new Set(beside.map(({ path }) => parentOf(`${path}.`)).filter((path) => path !== ''));
+  const held = (translation?.network.members ?? []).flatMap((member) => {
+    const name = bareName(translation!, member);
+    const holder = [...holders].find((path) => name.startsWith(path));
+    return holder === undefined ? [] : [{ holder: holder.slice(0, -1), name, member }];
+  });
+  const isLayered = held.some(({ member: { tensor } }) => tensor.shape.length > 1);
+  if (!translation || !isLayered) return { known, beside };
+  const names = new Set(held.map(({ member }) => member.tensor.name));
+  const parameters = new Map([...translation.parameters].filter(([, { tensor }]) => !names.has(tensor.name)));
+  const source = { find: (name: string) => parameters.get(name)?.view };
+  const rest = beside.filter(({ path }) => !holders.has(parentOf(`${path}.`)));
+  const heads = [...new Set(held.map(({ holder }) => holder))].map((path): Leftover => {
+    const own = held.filter(({ holder }) => holder === path);
+    return { path, members: own.map(({ name, member }) => ({ ...member, name })) };
+  });
+  return {
+    known: { ...known, translation: { ...translation, parameters, source } },
+    beside: [...rest, ...heads],
+  };
 }
 
 const classAndMean = 'token+avg';
@@ -93,9 +131,12 @@ function pooledWidth(checkpoint: Checkpoint, known: Known): number | undefined {
   return last(valueOf(graph, features.value).shape);
 }
 
-function headed(known: Known, found: FoundHeads, assume: Assume): Known {
+function headed(known: Known, told: FoundHeads, assume: Assume): Known {
+  const side = headSide(told, assume);
+  const found = told.sided(side?.value ?? told.side);
   const members = found.read.flatMap((leftover) => leftover.members);
-  const parameters = new Map(members.map(({ name, tensor }) => [name, whole(tensor)]));
+  const pathOf = headPath(known);
+  const parameters = new Map(members.map(({ name, tensor }) => [pathOf(name), whole(tensor)]));
   const activation = headActivation(found, assume);
   const form = headForm(found, assume);
   const head = headEvidence(known, found);
@@ -103,53 +144,93 @@ function headed(known: Known, found: FoundHeads, assume: Assume): Known {
   const [chain] = found.chains;
   const classifier = chain?.steps.flatMap((step) => (step.kind === 'linear' ? [step] : [])).at(-1);
   const ownHead: OwnHead = {
-    chains: found.chains,
-    activation: activation?.value ?? 'identity',
-    cosine: form?.value === 'cosine',
+    chains: found.chains.map(({ name, steps }) => ({
+      name,
+      steps: steps.map((step) => ('path' in step ? { ...step, path: pathOf(step.path) } : step)),
+    })),
+    activations: eachOf(activation?.value, found.places.length),
+    cosine: found.biasFree.filter(
+      (_, index) => eachOf(form?.value, found.biasFree.length)[index] === 'cosine',
+    ),
     input: input.value,
     parameters,
   };
-  const evidence = {
-    ...known.evidence,
-    classes: stored(classifier?.out ?? 0, `${classifier?.path ?? headName(found)}.weight`),
-    head,
+  const asked = {
     ...(hasTokens(known) && { head_input: input }),
     ...(activation && { head_activation: activation }),
+    ...(side && { head_side: side }),
     ...(form && { head_form: form }),
   };
-  const warnings = [
-    ...(input.assumed
-      ? [
-          `The file does not say what ${headName(found)} reads: the vector that ${known.title} pools is assumed; set head_input if it is another.`,
-        ]
-      : []),
-    ...(activation?.assumed
-      ? [
-          `The activation between the layers of ${headName(found)} is not in the file: ${activation.value} is assumed; set head_activation if it is another.`,
-        ]
-      : []),
-  ];
+  const classes = stored(classifier?.out ?? 0, `${classifier?.path ?? headName(found)}.weight`);
+  const choices = Object.fromEntries(Object.keys(asked).map((key) => [key, headChoices[key] ?? []]));
   return withWarnings(
     {
       ...known,
       ownHead,
       task: 'classify',
-      evidence,
-      assumable: [
-        ...known.assumable,
-        ...(hasTokens(known) ? ['head_input'] : []),
-        ...(activation ? ['head_activation'] : []),
-        ...(form ? ['head_form'] : []),
-      ],
-      choices: {
-        ...known.choices,
-        ...(hasTokens(known) && { head_input: [...headInputs] }),
-        ...(activation && { head_activation: ['relu', 'gelu', 'silu', 'tanh', 'leaky_relu', 'identity'] }),
-        ...(form && { head_form: ['linear', 'cosine'] }),
-      },
+      evidence: { ...known.evidence, classes, head, ...asked },
+      assumable: [...known.assumable, ...Object.keys(asked)],
+      choices: { ...known.choices, ...choices },
     },
-    ...warnings,
+    ...headWarnings(known, found, asked),
   );
+}
+
+/** Names of a head's modules in the graph, which its network may have, too: `head.norm`. */
+function headPath({ translation }: Known): (name: string) => string {
+  const taken = new Set(
+    [...(translation?.parameters.keys() ?? [])].map((name) => name.replace(/\..*$/s, '')),
+  );
+  return (name) => (taken.has(name.replace(/\..*$/s, '')) ? `head.${name}` : name);
+}
+
+/** One value for all, or one for each. */
+const eachOf = (value: string | readonly string[] | undefined, count: number): readonly string[] =>
+  typeof value === 'object' ? value : Array.from({ length: count }, () => value ?? 'identity');
+
+/** The one value that all have, or all of them. */
+const oneOrAll = (values: readonly string[]): string | readonly string[] =>
+  new Set(values).size === 1 ? (values[0] ?? '') : values;
+
+const headInputs = ['pooled', 'first', 'mean'] as const;
+const headSides = ['before', 'behind'] as const;
+const headForms = ['linear', 'cosine'] as const;
+
+/** Values that are offered of what a head leaves open. */
+const headChoices: Readonly<Record<string, readonly ConfigValue[]>> = {
+  head_input: headInputs,
+  head_activation: ['relu', 'gelu', 'silu', 'tanh', 'leaky_relu', 'elu', 'identity'],
+  head_side: headSides,
+  head_form: headForms,
+};
+
+/** What is said of each thing that a head leaves open and nobody told. */
+function headWarnings(known: Known, found: FoundHeads, asked: Readonly<Record<string, Evidence>>): string[] {
+  const name = headName(found);
+  const { pool } = known.evidence;
+  const isBoth = pool?.assumed === true && pool.value === classAndMean;
+  const texts: Readonly<Record<string, (value: string) => string>> = {
+    head_input: () =>
+      isBoth
+        ? `${name} is twice as wide as a token: the class token and the mean of the patches behind it are assumed; set pool if it reads others.`
+        : `The file does not say what ${name} reads: the vector that ${known.title} pools is assumed; set head_input if it is another.`,
+    head_activation: (value) =>
+      found.places.every(({ isTight }) => isTight)
+        ? `The layers of ${name} stand next to one another: no activation between them is assumed; set head_activation if the code that calls them has one.`
+        : `The activation between the layers of ${name} is not in the file: ${value} is assumed; set head_activation if it is another.`,
+    head_side: (value) =>
+      `Whether the activation between the layers of ${name} stands before or behind the norm is not in the file: ${value} it is assumed; set head_side if not.`,
+    head_form: (value) =>
+      `${found.biasFree.join(', ')} ${found.biasFree.length > 1 ? 'have' : 'has'} no bias and may answer cosines: ${value === 'cosine' ? 'cosines without their scale are assumed' : `${value} is assumed`}; set head_form if it is another.`,
+  };
+  const said = Object.entries(asked).flatMap(([key, { value, assumed: isGuess }]) =>
+    isGuess ? (texts[key]?.(Array.isArray(value) ? value.join(', ') : String(value)) ?? []) : [],
+  );
+  if (found.silent.length > 0)
+    said.push(
+      `${found.silent.join(', ')} ${found.silent.length > 1 ? 'have' : 'has'} no parameters and ${found.silent.length > 1 ? 'are' : 'is'} taken to change nothing, as dropout does.`,
+    );
+  return said;
 }
 
 const headName = ({ read }: FoundHeads): string => read.map(({ path }) => path).join(', ');
@@ -165,13 +246,13 @@ function chainText({ name, steps }: HeadChain, isNamed: boolean): string {
 /** Words for what a head computes: `batch norm, linear 20 → 24, activation, linear 24 → 3`. */
 function headEvidence({ translation }: Known, found: FoundHeads): Evidence<string> {
   const value = found.chains.map((chain) => chainText(chain, found.chains.length > 1)).join('; ');
-  const isLibrarys = found.read.every(({ path }) => speaksOfHead(translation, path));
+  const isLibrarys = found.read.every(
+    ({ path, members }) => members.every(({ inside }) => inside) && speaksOfHead(translation, path),
+  );
   return isLibrarys
     ? stored(value, headName(found))
     : assumed(value, `${headName(found)} reads the pooled vector; the file does not say what it reads`);
 }
-
-const headInputs = ['pooled', 'first', 'mean'] as const;
 
 /** Whether the network hands on tokens, of which a head may read others than the network pools. */
 const hasTokens = ({ evidence }: Known): boolean => 'pool' in evidence;
@@ -196,34 +277,60 @@ function speaksOfHead(translation: Known['translation'], path: string): boolean 
   );
 }
 
-function headActivation({ activations: places }: FoundHeads, assume: Assume): Evidence<string> | undefined {
-  const { head_activation: user } = assume;
-  if (places === 0) return undefined;
-  if (user === undefined)
-    return assumed('relu', 'the function between the layers of the head is not in the file');
-  if (!Object.hasOwn(activations, String(user)))
+function headActivation(
+  { places }: FoundHeads,
+  { head_activation: user }: Assume,
+): Evidence<string | readonly string[]> | undefined {
+  if (places.length === 0) return undefined;
+  if (user === undefined) {
+    const functions = places.map(({ isTight }) => (isTight ? 'identity' : 'relu'));
+    return assumed(oneOrAll(functions), 'the function between the layers of the head is not in the file');
+  }
+  const said = wordsOf(user);
+  const strange = said.find((word) => !Object.hasOwn(activations, word));
+  if (strange !== undefined)
     throw new Error(
-      `head_activation: ${String(user)} found; one of ${Object.keys(activations).join(', ')} is needed`,
+      `head_activation: ${strange} found; one of ${Object.keys(activations).join(', ')} is needed`,
     );
-  return stored(String(user), 'given by the user');
+  if (said.length > 1 && said.length !== places.length)
+    throw new Error(`head_activation: ${said.length} found; one is needed, or ${places.length} in order`);
+  return stored(oneOrAll(said), 'given by the user');
 }
 
-function headForm(found: FoundHeads, assume: Assume): Evidence<string> | undefined {
-  const { head_form: user } = assume;
-  if (!found.biasFree) return undefined;
+const wordsOf = (value: ConfigValue): readonly string[] =>
+  Array.isArray(value) ? value.map(String) : [String(value)];
+
+/** On which side of a norm the function stands, if both are possible. */
+function headSide(
+  { places, side }: FoundHeads,
+  { head_side: user }: Assume,
+): Evidence<FunctionSide> | undefined {
+  if (!places.some(({ hasNorm }) => hasNorm)) return undefined;
+  const said = headSides.find((word) => word === user);
+  if (said) return stored<FunctionSide>(said, 'given by the user');
+  if (user !== undefined)
+    throw new Error(`head_side: ${String(user)} found; one of ${headSides.join(', ')} is needed`);
+  return assumed<FunctionSide>(side, 'names leave both sides of the norm open');
+}
+
+function headForm(
+  { biasFree }: FoundHeads,
+  { head_form: user }: Assume,
+): Evidence<string | readonly string[]> | undefined {
+  if (biasFree.length === 0) return undefined;
   if (user === 'linear' || user === 'cosine') return stored(user, 'given by the user');
   if (user !== undefined) throw new Error(`head_form: ${String(user)} found; linear or cosine is needed`);
-  const isCosine = /cos|arc|angular|margin/i.test(headName(found));
-  return assumed(isCosine ? 'cosine' : 'linear', 'a head without a bias may be either');
+  const forms = biasFree.map((path) => (/cos|arc|angular|margin/i.test(path) ? 'cosine' : 'linear'));
+  return assumed(oneOrAll(forms), 'a head without a bias may be either');
 }
 
 /**
  * Leaves the classifier out if something that is not read may stand between it and the backbone.
  */
 function withBackboneOnly(known: Known, { beside }: Context): Known {
-  const read = new Set(known.ownHead?.parameters.keys());
+  const read = new Set([...(known.ownHead?.parameters.values() ?? [])].map((view) => view.tensor));
   const between = beside.filter(
-    (leftover) => standsBetween(leftover) && !leftover.members.some(({ name }) => read.has(name)),
+    (leftover) => standsBetween(leftover) && !leftover.members.some(({ tensor }) => read.has(tensor.name)),
   );
   if (between.length === 0) return known;
   const names = between.map(({ path, members: [first] }) =>
@@ -316,8 +423,9 @@ function shareOf(known: Known, { checkpoint, beside }: Context): Share | undefin
     .filter(([name, { tensor }]) => isBeside(name) && !used.has(tensor.name))
     .map(([, { tensor }]) => tensor.name);
   const unread = beside
-    .flatMap(({ members }) => members.map(({ tensor }) => tensor.name))
-    .filter((name) => !used.has(name));
+    .flatMap(({ members }) => members.map(({ tensor }) => tensor))
+    .filter((tensor) => !used.has(tensor.name) && !isBufferOf(translation, tensor))
+    .map(({ name }) => name);
   const notRun = unreadModules([...others, ...unread], used);
   if (notRun.length === 0) return undefined;
   const learned = checkpoint.selected.tensors.filter((tensor) => !isBufferOf(translation, tensor));

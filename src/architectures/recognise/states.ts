@@ -20,7 +20,7 @@ export function trainingStates(members: readonly Member[]): ReadonlySet<Member> 
 const moduleAtTop = ({ name }: Member): string => name.replace(/\..*$/s, '');
 
 const isLayer = ({ name, tensor }: Member): boolean =>
-  /(?:^|\.)weight$/.test(name) && tensor.shape.length > 1;
+  /(?:^|\.)(?:weight|kernel|W)$/.test(name) && tensor.shape.length > 1;
 
 function isState({ name, tensor }: Member): boolean {
   const holder = name.slice(0, name.lastIndexOf('.') + 1);
