@@ -71,6 +71,7 @@ const others: readonly (readonly [key: string, what: string])[] = [
   ['use_dora', 'DoRA, which scales the columns as well'],
   ['fan_in_fan_out', 'weights that lie transposed'],
   ['use_qalora', 'QALoRA'],
+  ['lora_bias', 'a bias behind the second matrix'],
   ['layer_replication', 'layers that are replicated'],
 ];
 
@@ -88,10 +89,24 @@ export function factorOf(config: Json, target: string, rank: number): number {
   return alpha / (stabilised === true ? Math.sqrt(rank) : rank);
 }
 
-/** The value of the first pattern that fits the end of the target's name, as PEFT matches them. */
+/**
+ * The value of the first pattern that fits the end of the target's name. PEFT takes patterns for
+ * regular expressions, `(.*\.)?(pattern)$`.
+ */
 function ofTarget(patterns: unknown, target: string): unknown {
   if (typeof patterns !== 'object' || patterns === null) return undefined;
-  return Object.entries(patterns).find(([key]) => target === key || target.endsWith(`.${key}`))?.[1];
+  return Object.entries(patterns).find(([key]) => expressionOf(key).test(target))?.[1];
+}
+
+/** Throws if it is no expression, or one that may take for ever: a repeated group. */
+function expressionOf(pattern: string): RegExp {
+  const refusal = `${configName}: alpha_pattern ${JSON.stringify(pattern)} is not read`;
+  if (/\)[*+{]/.test(pattern)) throw new CheckpointError('unsupported', configName, refusal);
+  try {
+    return new RegExp(`^(?:.*\\.)?(?:${pattern})$`);
+  } catch {
+    throw new CheckpointError('unsupported', configName, refusal);
+  }
 }
 
 /** What an adapter's tensor is to its base. */
@@ -103,7 +118,10 @@ interface Piece {
 }
 
 function pieceOf(tensor: Tensor): Piece {
-  const name = tensor.name.replace(/^base_model\.model\./, '').replace(/\.modules_to_save(?:\.\w+)?\./, '.');
+  const name = tensor.name
+    .replace(/^base_model\.model\./, '')
+    .replace(/\.modules_to_save(?:\.\w+)?\./, '.')
+    .replace(/\.base_layer\./, '.');
   const thin = /^(.*)\.lora_(A|B)(?:\.\w+)?\.weight$/.exec(name);
   if (!thin) return { target: name, part: 'whole', tensor };
   return { target: thin[1] ?? '', part: thin[2] === 'A' ? 'down' : 'up', tensor };

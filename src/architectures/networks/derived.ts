@@ -123,12 +123,22 @@ const plainName = (name: string): string => {
  * @param loraScale factor of low-rank products, if somebody says it
  */
 export function derivedMembers(tensors: readonly Tensor[], loraScale?: number): readonly Named[] {
-  const named = tensors.map((tensor): Named => {
+  const named = withoutOriginals(tensors).map((tensor): Named => {
     const name = plainName(tensor.name);
     const { affine } = tensor;
     return affine ? parameterOf(name, { kind: 'affine', parts: [tensor], ...affine }) : { name, tensor };
   });
   return withAdapters(withForms(named), loraScale);
+}
+
+/**
+ * Tensors without the modules that PEFT keeps as they were beside their trained copies: nothing
+ * reads `classifier.original_module` if there is `classifier.modules_to_save`.
+ */
+function withoutOriginals(tensors: readonly Tensor[]): readonly Tensor[] {
+  const trained = new Set(tensors.flatMap(({ name }) => /^(.*)\.modules_to_save\./.exec(name)?.[1] ?? []));
+  if (trained.size === 0) return tensors;
+  return tensors.filter(({ name }) => !trained.has(/^(.*)\.original_module\./.exec(name)?.[1] ?? ''));
 }
 
 const partEndings = /(?:_orig|_g|SCB)$/;
@@ -218,10 +228,15 @@ function withAdapters(named: readonly Named[], scale: number | undefined): reado
   return named.flatMap((entry) => (renamed.has(entry) ? (renamed.get(entry) ?? []) : [entry]));
 }
 
+const isThin = ({ name }: Named): boolean => /\.lora_[AB]\b/.test(name);
+
 function adapterIn(path: string, held: readonly Named[]): Adapter | undefined {
   const matrices = held.filter(({ tensor }) => tensor.shape.length === 2);
   if (matrices.length !== 3 || held.length > 4) return undefined;
-  const [base, ...thin] = matrices.toSorted((a, b) => count(b.tensor.shape) - count(a.tensor.shape));
+  // PEFT's names tell which is which, whatever the rank; else the largest is the base.
+  const [base, ...thin] = matrices.toSorted(
+    (a, b) => Number(isThin(a)) - Number(isThin(b)) || count(b.tensor.shape) - count(a.tensor.shape),
+  );
   if (!base || !/(?:^|\.)weight$/.test(base.name)) return undefined;
   const [out = 0, width = 0] = base.tensor.shape;
   const rest = held.filter((entry) => !matrices.includes(entry));
@@ -240,7 +255,8 @@ function thinPair(base: Named, thin: readonly Named[], out: number, width: numbe
   ] as const) {
     const [rank = 0] = down.tensor.shape;
     const fits = isSame(down.tensor.shape, [rank, width]) && isSame(up.tensor.shape, [out, rank]);
-    if (fits && rank <= lowRank * Math.min(out, width)) return { base, down, up };
+    const isLow = rank <= lowRank * Math.min(out, width) || thin.every(isThin);
+    if (fits && isLow && !/\blora_B\b/.test(down.name)) return { base, down, up };
   }
   return undefined;
 }
