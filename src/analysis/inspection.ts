@@ -182,7 +182,7 @@ function headline(
 }
 
 function statedEvidence(
-  { evidence, assumable, task, choices = {} }: Known,
+  { evidence, assumable, task, choices = {}, ownHead }: Known,
   context: InspectionContext,
 ): readonly EvidenceView[] {
   const view = (key: string, label: string, text?: string): readonly EvidenceView[] => {
@@ -198,9 +198,18 @@ function statedEvidence(
     ...view('depth', 'Depth'),
     ...view('heads', 'Heads', each),
     ...(classes > 0
-      ? view('classes', 'Labels', formatExact(classes)).map((row) => withLabels(row, context))
+      ? view('classes', 'Labels', labelsText(classes, ownHead)).map((row) => withLabels(row, context))
       : []),
   ];
+}
+
+/** `1,000`, or of several heads `age 1, sex 2`. */
+function labelsText(classes: number, ownHead: Known['ownHead']): string {
+  const heads = ownHead?.chains ?? [];
+  if (heads.length < 2) return formatExact(classes);
+  const outputs = (steps: (typeof heads)[number]['steps']): number =>
+    steps.reduce((width, step) => ('out' in step ? step.out : width), 0);
+  return heads.map(({ name, steps }) => `${name} ${formatExact(outputs(steps))}`).join(', ');
 }
 
 const withLabels = (row: EvidenceView, { labels }: InspectionContext): EvidenceView =>

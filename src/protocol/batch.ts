@@ -1,4 +1,4 @@
-import type { Guess } from '../tasks/answer';
+import type { Guess, HeadGuesses } from '../tasks/answer';
 import type { CallContext } from './channel';
 
 /** One image of a batch: its answer or why there is none. */
@@ -8,6 +8,8 @@ export interface BatchRow {
   /** Small JPEG or PNG as a data URL; empty until decoded or if decoding failed. */
   readonly thumbnail: string;
   readonly top: readonly Guess[];
+  /** Every head's guesses, `top` the first's, if the model has several. */
+  readonly heads?: readonly HeadGuesses[];
   readonly error?: string;
 }
 

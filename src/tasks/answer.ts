@@ -32,3 +32,13 @@ export type Answer = Classes | Features;
 
 /** Returns the classes of an answer; none if it is of another kind. */
 export const guessesOf = (answer: Answer): readonly Guess[] => (answer.kind === 'classes' ? answer.top : []);
+
+/** What one of several heads says of an image. */
+export interface HeadGuesses {
+  readonly head: string;
+  readonly top: readonly Guess[];
+}
+
+/** Returns the guesses of every head by its name; undefined if there are not several. */
+export const headGuessesOf = (answer: Answer): readonly HeadGuesses[] | undefined =>
+  answer.kind === 'classes' ? answer.heads?.map(({ head = '', top }) => ({ head, top })) : undefined;

@@ -15,6 +15,7 @@ import {
   arrangeRows,
   countLabels,
   fileOf,
+  labelOf,
   marginOf,
   mergeRows,
   secondsLeft,
@@ -245,7 +246,7 @@ const COLUMNS: Columns<BatchRow, Column> = {
     title: 'Label',
     styleOf: () => 'batch-label',
     value: VALUES.label,
-    cell: ({ top: [first] }) => first?.label ?? 'features only',
+    cell: (row) => labelOf(row) ?? 'features only',
   },
   probability: {
     title: 'Probability',

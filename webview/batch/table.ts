@@ -13,11 +13,15 @@ export function marginOf({ top }: BatchRow): number | undefined {
 
 export const fileOf = (image: string): string => image.split(/[\\/]/).at(-1) ?? image;
 
+/** What a row came to: the first label, of several heads each under its name. */
+export const labelOf = ({ top: [first], heads }: BatchRow): string | undefined =>
+  heads ? heads.map(({ head, top: [best] }) => `${head}: ${best?.label ?? '–'}`).join(' · ') : first?.label;
+
 /** What each column is sorted by. */
 export const VALUES: Readonly<Record<Column, (row: BatchRow) => number | string | undefined>> = {
   thumbnail: () => undefined,
   file: (row) => fileOf(row.image),
-  label: (row) => row.top[0]?.label,
+  label: labelOf,
   probability: (row) => row.top[0]?.score,
   second: (row) => row.top[1]?.label,
   margin: marginOf,
@@ -32,7 +36,7 @@ export interface LabelCount {
 export function countLabels(rows: readonly BatchRow[]): readonly LabelCount[] {
   const counts = new Map<string, number>();
   for (const row of rows) {
-    const label = row.top[0]?.label;
+    const label = labelOf(row);
     if (label !== undefined && row.error === undefined) counts.set(label, (counts.get(label) ?? 0) + 1);
   }
   return [...counts]
@@ -53,9 +57,9 @@ export function arrangeRows(
   { label, failuresOnly, text }: RowFilter,
   order: SortOrder<Column> | undefined,
 ): readonly BatchRow[] {
-  const found = matchingRows(rows, text, (row) => `${row.image} ${row.top[0]?.label ?? ''}`)
+  const found = matchingRows(rows, text, (row) => `${row.image} ${labelOf(row) ?? ''}`)
     .filter((row) => (failuresOnly ? row.error !== undefined : true))
-    .filter((row) => label === null || row.top[0]?.label === label)
+    .filter((row) => label === null || labelOf(row) === label)
     .sort((left, right) => left.index - right.index);
   return sortedRows(found, order, (row, column) => VALUES[column](row));
 }

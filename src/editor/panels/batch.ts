@@ -7,7 +7,7 @@ export interface BatchSteps {
   classify(
     image: string,
     signal: AbortSignal,
-  ): Promise<{ readonly provider: string; readonly top: BatchRow['top'] }>;
+  ): Promise<{ readonly provider: string } & Pick<BatchRow, 'top' | 'heads'>>;
 }
 
 /** At most so many events a second: a fast model on small images would flood the page. */
@@ -78,9 +78,9 @@ export class Batch {
   private async rowOf(index: number, image: string): Promise<BatchRow> {
     const thumbnail = await this.steps.thumbnail(image).catch(() => '');
     try {
-      const { provider, top } = await this.steps.classify(image, this.abort.signal);
+      const { provider, ...guesses } = await this.steps.classify(image, this.abort.signal);
       this.provider = provider;
-      return { index, image, thumbnail, top };
+      return { index, image, thumbnail, ...guesses };
     } catch (error) {
       return { index, image, thumbnail, top: [], error: messageOf(error) };
     }

@@ -1,28 +1,47 @@
 import { stringify } from 'csv-stringify/sync';
-import type { BatchState } from '../../protocol/batch';
+import type { BatchRow, BatchState } from '../../protocol/batch';
 
 /** A spreadsheet takes a cell that begins so for a formula; a file's name must not become one. */
 const inert = (text: string): string => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text);
 
-/** Results as a table: one line per image, the first guesses side by side. */
-export function batchCsv({ checkpoint, provider, rows }: BatchState): string {
-  const guesses = rows.reduce((most, { top }) => Math.max(most, top.length), 0);
+/** Guesses of a row as columns of one head: all there is without a name, or that head's. */
+interface Columns {
+  readonly prefix: string;
+  readonly ranks: readonly number[];
+  readonly of: (row: BatchRow) => BatchRow['top'];
+}
+
+function columnsOf(rows: readonly BatchRow[], head?: string): Columns {
+  const of = ({ top, heads }: BatchRow): BatchRow['top'] =>
+    head === undefined ? top : (heads?.find((each) => each.head === head)?.top ?? []);
+  const guesses = rows.reduce((most, row) => Math.max(most, of(row).length), 0);
   const ranks = Array.from({ length: guesses }, (_, rank) => rank);
-  const header = ['image', ...ranks.flatMap((rank) => [`label_${rank + 1}`, `score_${rank + 1}`]), 'error'];
-  const lines = rows.map(({ image, top, error }) => [
-    inert(image),
-    ...ranks.flatMap((rank) => [inert(top[rank]?.label ?? ''), top[rank]?.score ?? '']),
-    inert(error ?? ''),
+  return { prefix: head === undefined ? '' : `${head}_`, ranks, of };
+}
+
+/** Results as a table: one line per image, the first guesses of every head side by side. */
+export function batchCsv({ checkpoint, provider, rows }: BatchState): string {
+  const heads = [...new Set(rows.flatMap((row) => row.heads ?? []).map(({ head }) => head))];
+  const columns = heads.length > 0 ? heads.map((head) => columnsOf(rows, head)) : [columnsOf(rows)];
+  const names = columns.flatMap(({ prefix, ranks }) =>
+    ranks.flatMap((rank) => [`${prefix}label_${rank + 1}`, `${prefix}score_${rank + 1}`]),
+  );
+  const lines = rows.map((row) => [
+    inert(row.image),
+    ...columns.flatMap(({ ranks, of }) =>
+      ranks.flatMap((rank) => [inert(of(row)[rank]?.label ?? ''), of(row)[rank]?.score ?? '']),
+    ),
+    ...[inert(row.error ?? ''), inert(checkpoint), provider],
   ]);
-  const facts = ['checkpoint', 'provider'];
-  return stringify([[...header, ...facts], ...lines.map((line) => [...line, inert(checkpoint), provider])]);
+  return stringify([['image', ...names.map(inert), 'error', 'checkpoint', 'provider'], ...lines]);
 }
 
 /** The same as JSON, with the score of every guess as it was computed. */
 export function batchJson({ checkpoint, provider, total, rows }: BatchState): string {
-  const results = rows.map(({ image, top, error }) => ({
+  const results = rows.map(({ image, top, heads, error }) => ({
     image,
     top,
+    ...(heads && { heads }),
     ...(error !== undefined && { error }),
   }));
   return `${JSON.stringify({ checkpoint, provider, pictures: total, results }, undefined, 2)}\n`;

@@ -1,4 +1,4 @@
-import { guessesOf } from '../../tasks/answer';
+import { guessesOf, headGuessesOf } from '../../tasks/answer';
 import { randomUUID } from 'node:crypto';
 import { Uri, workspace, type Disposable } from 'vscode';
 import { viewTypes, type Classified } from '../../contributions';
@@ -105,7 +105,12 @@ export class BatchPanels implements Disposable {
           const request = { opened, image, options: {}, signal, report };
           const { answer, provider } = await runner.classifyForTable(request);
           const used = provider.all.find(({ state }) => state === 'used');
-          return { top: guessesOf(answer), provider: used?.title ?? provider.used };
+          const heads = headGuessesOf(answer);
+          return {
+            top: guessesOf(answer),
+            ...(heads && { heads }),
+            provider: used?.title ?? provider.used,
+          };
         } finally {
           dispose();
         }

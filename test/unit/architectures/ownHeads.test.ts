@@ -54,7 +54,7 @@ describe('heads of one’s own', () => {
     const gap = leftover('head', { ...linear('0.', 5, width), ...linear('3.', 3, 5) });
     assert.deepEqual(read(gap), ['logits: linear, activation, linear']);
     assert.deepEqual(tight(gap), [false]);
-    // A list of layers that code calls one after the other has no gaps, and a function all the same.
+    // A list of layers that code calls one by one has no gaps, and a function all the same.
     const neighbours = leftover('head', { ...linear('0.', 5, width), ...linear('1.', 3, 5) });
     assert.deepEqual(read(neighbours), ['logits: linear, activation, linear']);
     assert.deepEqual(tight(neighbours), [true]);

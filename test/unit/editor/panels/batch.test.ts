@@ -127,6 +127,25 @@ describe('results of a batch', () => {
     );
   });
 
+  it('name the guesses of every head', async () => {
+    const heads = [
+      { head: 'age', top: [{ index: 0, label: 'young', score: 0.5 }] },
+      { head: 'sex', top: [{ index: 1, label: 'f', score: 0.25 }] },
+    ];
+    const several: BatchSteps = {
+      thumbnail: async () => '',
+      classify: async () => ({ provider: 'cpu', top: heads[0]?.top ?? [], heads }),
+    };
+    const batch = new Batch(['a.png'], facts, several, () => undefined);
+    await batch.run();
+    assert.deepEqual(batchCsv(batch.state).split('\n').slice(0, 2), [
+      'image,age_label_1,age_score_1,sex_label_1,sex_score_1,error,checkpoint,provider',
+      'a.png,young,0.5,f,0.25,,/m/vit,cpu',
+    ]);
+    const { results } = JSON.parse(batchJson(batch.state)) as { results: readonly { heads: unknown }[] };
+    assert.deepEqual(results[0]?.heads, heads);
+  });
+
   it('never become a formula of a spreadsheet', async () => {
     const { state } = await finished(['=HYPERLINK("http://x").png']);
     assert.match(batchCsv(state), /^"'=HYPERLINK/m);
