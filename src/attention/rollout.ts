@@ -30,15 +30,15 @@ function pass(rows: Float64Array[], first: number, mean: Float32Array): void {
   for (let query = 0; query < tokens; query++) {
     const start = query * tokens;
     let sum = 1;
-    for (let key = 0; key < tokens; key++) sum += mean[start + key]!;
+    for (let key = 0; key < tokens; key++) sum += mean[start + key] ?? 0;
     for (let index = first; index < rows.length; index++) {
-      const weight = rows[index]![query]!;
+      const weight = at(rows, index)[query] ?? 0;
       if (weight === 0) continue;
       const share = weight / sum;
-      const result = results[index]!;
+      const result = at(results, index);
       for (let key = 0; key < tokens; key++) result[key]! += share * mean[start + key]!;
       result[query]! += share;
     }
   }
-  for (let index = first; index < rows.length; index++) rows[index] = results[index]!;
+  for (let index = first; index < rows.length; index++) rows[index] = at(results, index);
 }

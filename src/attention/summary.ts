@@ -78,20 +78,20 @@ export function meanAttentionDistances(
     for (let head = 0; head < probe.heads; head++) {
       const first = (window * probe.heads + head) * queries.tokens + queries.special;
       for (let query = 0; query < asking; query++) {
-        const cell = queries.cells[window * asking + query]!;
+        const cell = queries.cells[window * asking + query] ?? -1;
         if (cell < 0) continue;
-        const [y, x] = [from.y[cell]!, from.x[cell]!];
+        const [y, x] = [at(from.y, cell), at(from.x, cell)];
         const row = (first + query) * keys.tokens + keys.special;
         let [sum, total] = [0, 0];
         for (let key = 0; key < asked; key++) {
-          const place = keys.cells[window * asked + key]!;
+          const place = keys.cells[window * asked + key] ?? -1;
           if (place < 0) continue;
           const weight = map[row + key]!;
           const [down, across] = [to.y[place]! - y, to.x[place]! - x];
           sum += weight * Math.sqrt(down * down + across * across);
           total += weight;
         }
-        if (total > 0) distances[head]! += sum / total;
+        if (total > 0) distances[head] = (distances[head] ?? 0) + sum / total;
       }
     }
   const patches = queries.map[0] * queries.map[1];

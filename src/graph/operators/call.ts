@@ -2,7 +2,7 @@ import { dtypes, type DType } from '../../checkpoint/tensors';
 import { at } from '../../domain/lists';
 import type { Attribute, ConstantTensor, Node, ValueInfo } from '../graph';
 import { decode } from './constants';
-import type { SelectionRule } from './selection';
+import type { Selection } from './places';
 
 /** Type and shape of one output. */
 export interface OutputInfo {
@@ -185,6 +185,15 @@ export type OperatorKind =
  * - `converts`: all elements in their order, in another type.
  */
 export type Carries = 'view' | 'moves' | 'converts';
+
+/**
+ * What is needed of each input for what is asked of the output; undefined if that is no selection.
+ */
+export type SelectionRule = (
+  call: Call,
+  output: OutputInfo,
+  asked: Selection,
+) => readonly Selection[] | undefined;
 
 /** One row of the operator table: all that is known of an operator wherever it stands. */
 export interface Operator {

@@ -1,7 +1,8 @@
 import { elementCount } from '../../checkpoint/tensors';
 import { at, last, sum } from '../../domain/lists';
-import type { Call, Operator, OperatorTable, OutputInfo } from './call';
-import { everything, selectAlike, selectBroadcast, selectView, type SelectionRule } from './selection';
+import type { Call, Operator, OperatorTable, OutputInfo, SelectionRule } from './call';
+import { everything } from './places';
+import { selectAlike, selectBroadcast, selectView } from './selection';
 import { broadcast, broadcastStrides, collect, flatIndex, strides, withAxis } from './shapes';
 
 /** Same elements in the same order under another shape. */

@@ -1,6 +1,6 @@
 import { elementCount } from '../../checkpoint/tensors';
-import type { Operator, OperatorTable } from './call';
-import { everything, type SelectionRule } from './selection';
+import type { Operator, OperatorTable, SelectionRule } from './call';
+import { everything } from './places';
 
 /** One scale for all elements, which may then be looked at by themselves. */
 const selectScaled: SelectionRule = (call, _, asked) =>

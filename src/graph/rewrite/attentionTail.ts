@@ -4,7 +4,7 @@ import { isChannelMatrix, type Probe } from '../../domain/probes';
 import { GraphBuilder } from '../builder';
 import { constantIn, GraphError, int, valueOf, type Graph, type Node, type ValueInfo } from '../graph';
 import { Call, operatorOf, statesShape } from '../operators';
-import { everything, isEverything, selectedShape, type Place, type Selection } from '../operators/selection';
+import { everything, isEverything, selectedShape, type Place, type Selection } from '../operators/places';
 import { producers, readBy } from '../order';
 import { perGraph } from '../perGraph';
 import { tapNames } from './tapNames';
