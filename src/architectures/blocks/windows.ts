@@ -4,7 +4,7 @@ import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { bothSides, originOf, type Probe, type Sides, type WindowLayout } from '../../domain/probes';
 import { byHead } from './byHead';
-import { cosineScale, unitVectors } from './cosine';
+import { cosineScale, isCosine, unitVectors } from './cosine';
 import { withValue, type Tokens } from './layers';
 import { gridOfLayout, gridTokens, sequence } from './maps';
 import { mergeHeads } from './transformer';
@@ -214,7 +214,7 @@ interface WindowAttentionOptions {
 
 /**
  * Self-attention inside the windows of a map (Liu et al. 2021, §3.2), with linear layers `qkv` and
- * `proj` of the current scope: scaled products, or cosines if a temperature `logit_scale` is stored
+ * `proj` of the current scope: scaled products, or cosines if a temperature is stored
  * (Liu et al. 2022, §3.2). Padding takes part as zero tokens.
  */
 export function windowAttention(
@@ -227,9 +227,9 @@ export function windowAttention(
   const [q, k, v] = byHead(b, windowed, heads);
   const added = [bias, shiftMask(b, windows, tokens.batch)].filter((each) => each !== undefined);
   const options = { bias: added, probe: windowProbe(windows, layer) };
-  const mixed = b.has('logit_scale')
+  const mixed = isCosine(b)
     ? b.attention(unitVectors(b, q), unitVectors(b, k), v, {
-        scale: cosineScale(b, 'logit_scale'),
+        scale: cosineScale(b),
         ...options,
       })
     : b.attention(q, k, v, options);

@@ -1,4 +1,4 @@
-import { timmNames, type Dialect } from '../dialect';
+import { timmNames, type Dialect, type Rename } from '../dialect';
 
 /** dingmyu/davit. */
 const original: Dialect = {
@@ -22,9 +22,42 @@ const original: Dialect = {
   modules: [[/^stages\.(\d+)\.blocks\.(\d+)\.([01])$/, 'main_blocks.$1.$2.$3']],
 };
 
+/** A part of a block of Florence-2's tower, which wraps most in a module of its own. */
+const inFlorence = (from: string, to: string): Rename => [
+  new RegExp(`^blocks\\.(\\d+)\\.(\\d+)\\.(spatial_block|channel_block)\\.${from}\\.`),
+  `stages.$1.blocks.$2.$3.${to}.`,
+];
+
+/** microsoft/Florence-2's image tower, whole or alone. */
+const florence: Dialect = {
+  ...original,
+  name: 'florence2',
+  title: 'Florence-2 (microsoft)',
+  signature: [
+    /^convs\.0\.proj\.weight$/,
+    /^blocks\.0\.0\.spatial_block\.window_attn\.fn\.qkv\.weight$/,
+    /^blocks\.0\.0\.channel_block\.channel_attn\.fn\.qkv\.weight$/,
+  ],
+  renames: [
+    [/^convs\.0\.proj\./, 'stem.conv.'],
+    [/^convs\.0\.norm\./, 'stem.norm.'],
+    [/^convs\.([1-9]\d*)\.proj\./, 'stages.$1.downsample.conv.'],
+    [/^convs\.([1-9]\d*)\.norm\./, 'stages.$1.downsample.norm.'],
+    inFlorence('(?:window_attn|channel_attn)\\.norm', 'norm1'),
+    inFlorence('(?:window_attn|channel_attn)\\.fn', 'attn'),
+    inFlorence('ffn\\.norm', 'norm2'),
+    inFlorence('ffn\\.fn\\.net', 'mlp'),
+    inFlorence('conv([12])\\.fn\\.dw', 'cpe$4.proj'),
+    [/^norms\./, 'head.norm.'],
+    [/^head\.(norm\.)?(weight|bias)$/, (_, norm = '', leaf = '') => `head.${norm || 'fc.'}${leaf}`],
+  ],
+  modules: [[/^stages\.(\d+)\.blocks\.(\d+)/, 'blocks.$1.$2']],
+};
+
 /** Dual Attention Vision Transformers. */
 export const davitNames: readonly Dialect[] = [
   original,
+  florence,
   timmNames(
     'davit',
     [/^stem\.conv\.weight$/, /^stages\.0\.blocks\.0\.(?:0|spatial_block)\.cpe1\.proj\.weight$/],

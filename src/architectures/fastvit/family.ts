@@ -9,7 +9,7 @@ import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import { selfAttention } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
 import { assumed, configOf, stored } from '../evidence';
-import { sizeTitle, type Sizes } from '../sizes';
+import { sizeOf, sizeTitle, type Sizes } from '../sizes';
 import {
   activationOf,
   classesOf,
@@ -59,18 +59,28 @@ function dimsOf(tensors: Tensors): readonly (readonly [dim: number, attention: n
   });
 }
 
+/** Of a network without a name: by the projection that MobileCLIP alone has, else by its sizes. */
+function likelyActivation({ found }: Sources, size: string | undefined): Evidence<boolean> {
+  const projection = found.ownTensors().find(({ name }) => name === 'head.proj');
+  if (projection)
+    return stored(true, `${projection.name}: the projection of MobileCLIP, whose encoders have one`);
+  return size?.startsWith('MC')
+    ? assumed(true, `as in the encoder ${size} of MobileCLIP, whose sizes these are`)
+    : assumed(false, 'as in FastViT; the encoders of MobileCLIP have one');
+}
+
 /**
  * Whether the large convolution of a downsampling has an activation: the encoders of MobileCLIP do,
  * FastViT by its authors' mistake has not.
  */
-function downsampleActivation(sources: Sources): Evidence<boolean> {
+function downsampleActivation(sources: Sources, size: string | undefined): Evidence<boolean> {
   return decide(sources, 'downsample_activation', {
     config: ['lkc_use_act'],
     named: [
       [/^fastvit_mci/, true],
       [/^fastvit_/, false],
     ],
-    otherwise: assumed(false, 'as in FastViT; the encoders of MobileCLIP have one'),
+    otherwise: likelyActivation(sources, size),
     is: (value) => typeof value === 'boolean',
     needed: 'true or false',
   });
@@ -131,7 +141,7 @@ function recognise(found: Found): Recognised<FastViTConfig> {
     patch: stored(4, 'stem.0, stem.1'),
     image_size: sized,
     classes: classesOf(tensors, 'head.fc'),
-    downsample_activation: downsampleActivation(sources),
+    downsample_activation: downsampleActivation(sources, sizeOf(sizes[mixing] ?? {}, depth, widths)),
     activation: activationOf(sources, stored('gelu', "FastViT's in timm")),
   };
   return recognisedFrom(sources, {

@@ -275,6 +275,13 @@ function toldPatch({ found }: { readonly found: Found }): Size | undefined {
 function patchOf({ sources: { found }, measures }: Opened): Evidence<Sides> {
   const sides = sideOrPair(measures.patch);
   const { flattened, channels } = measures;
+  const embedding = found.tensors.get('patch_embed.proj.weight');
+  const { length: rank } = embedding?.tensor.shape ?? [];
+  if (rank === 2 && embedding?.shape.length === 4)
+    return assumed<Sides>(
+      sides,
+      `${embedding.tensor.name} reads flattened patches: channel by channel, as timm's first models did, is assumed`,
+    );
   if (flattened === undefined || !found.dialect.habits) return stored(sides, 'patch_embed.proj.weight');
   const [height, width] = measures.patch;
   const why = `${flattened} values per patch, as ${height} × ${width} pixels of ${channels} channels have; a model of signals or volumes may have as many`;
@@ -297,6 +304,12 @@ function afterHead({ found }: Sources<Published>): Evidence<string> | undefined 
   const head = found.tensors.get('head.weight')?.tensor.name;
   return head === undefined ? undefined : habitual(found.dialect.habits?.afterHead?.(head));
 }
+
+/** What most blocks of these parts have: gated units are SwiGLU (Shazeer 2020). */
+const likelyActivation = ({ traits }: Measures): Evidence<string> =>
+  traits.split(' ').includes('gate')
+    ? assumed('silu', 'as gated units (SwiGLU) mostly have; not stored in the weights')
+    : assumed('gelu', 'not stored in the weights');
 
 /** The hyper-parameters, in the order in which people see them. */
 function evidenceOf(
@@ -324,11 +337,10 @@ function evidenceOf(
     position_slots: layout.slots,
     registers: stored(registers, registers > 0 ? 'reg_token' : 'no register tokens'),
     classes: stored(measures.classes, headSource(opened)),
-    activation: activationOf(
-      sources,
-      habitual(habits?.activation) ?? usual ?? assumed('gelu', 'not stored in the weights'),
-      { config: 'activation', ...published(sources, 'activation', activation.is) },
-    ),
+    activation: activationOf(sources, habitual(habits?.activation) ?? usual ?? likelyActivation(measures), {
+      config: 'activation',
+      ...published(sources, 'activation', activation.is),
+    }),
     eps: fact(sources, 'eps', eps, usualEps ?? assumed(dialect.eps, `default of ${dialect.title}`)),
     pool: poolOf(opened),
     pool_prefix: fact(

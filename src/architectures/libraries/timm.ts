@@ -1,4 +1,4 @@
-import type { Dialect, Rename } from '../dialect';
+import { whole, type Dialect, type Layout, type Rename } from '../dialect';
 
 /** Modules of a block, in every variant that timm's vision_transformer.py builds. */
 const block = [
@@ -10,12 +10,26 @@ const block = [
 const leaf = '(?:\\.(?:weight|bias|gamma))?';
 
 /**
+ * The embedding of a patch as a kernel: timm's first models kept a linear layer over the values of
+ * a patch, channel by channel.
+ */
+const asKernel: Layout = (tensor) => {
+  const [dim = 0, width = 0] = tensor.shape;
+  const side = Math.sqrt(width / 3);
+  return [
+    tensor.shape.length === 2 && Number.isInteger(side) ? whole(tensor, [dim, 3, side, side]) : whole(tensor),
+  ];
+};
+
+/**
  * Canonical names are timm's: these rows list which names belong to the model, everything else
  * beside them does not.
  */
 export const timmNames: readonly Rename[] = [
   [/^(cls_token|dist_token|reg_token|pos_embed|mask_token)$/, '$1'],
-  [/^((?:patch_embed\.(?:proj|norm)|norm_pre|norm|fc_norm|head|head_dist)\.(?:weight|bias))$/, '$1'],
+  [/^(patch_embed\.proj\.weight)$/, '$1', asKernel],
+  [/^(patch_embed\.proj\.bias)$/, '$1'],
+  [/^((?:patch_embed\.norm|norm_pre|norm|fc_norm|head|head_dist)\.(?:weight|bias))$/, '$1'],
   [/^pre_logits\.fc\.(weight|bias)$/, 'pre_logits.$1'],
   [/^(attn_pool\.(?:latent|(?:q|kv|proj|norm|q_norm|k_norm|mlp\.fc1|mlp\.fc2)\.(?:weight|bias)))$/, '$1'],
   [new RegExp(`^(blocks\\.\\d+\\.(?:${block})${leaf})$`), '$1'],

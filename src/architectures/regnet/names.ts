@@ -46,6 +46,45 @@ const transformers: Dialect = {
   holders: [[/^(stages\.\d+\.\d+\.se)$/, '$1.fc1.weight', 2]],
 };
 
+/**
+ * classy_vision's block; it counts from 0, with the stage before the number; its
+ * private list is taken for what a wrapper put in between.
+ */
+const classyBlock = '(?:_feature_blocks\\.)?res\\d+\\.block(\\d+)-(\\d+)\\.';
+
+const classy = (from: string, to: string): Rename => [
+  new RegExp(`^${classyBlock}${from}\\.`),
+  `stages.$1.$2.${to}.`,
+];
+
+/** facebookresearch/ClassyVision and vissl (SEER): heads lie in another state dict. */
+const classyVision: Dialect = {
+  name: 'classy-vision',
+  title: 'ClassyVision, vissl (SEER)',
+  families: ['regnet'],
+  resampling: ['bicubic', 'bicubic'],
+  eps: 1e-5,
+  signature: [
+    /^(?:_feature_blocks\.)?conv1\.stem\.0\.weight$/,
+    new RegExp(`^${classyBlock}f\\.a\\.0\\.weight$`),
+  ],
+  renames: [
+    [/^(?:_feature_blocks\.)?conv1\.stem\.0\./, 'stem.conv.'],
+    [/^(?:_feature_blocks\.)?conv1\.stem\.1\./, 'stem.bn.'],
+    classy('f\\.a\\.0', 'conv1.conv'),
+    classy('f\\.a\\.1', 'conv1.bn'),
+    classy('f\\.b\\.0', 'conv2.conv'),
+    classy('f\\.b\\.1', 'conv2.bn'),
+    classy('f\\.c', 'conv3.conv'),
+    classy('f\\.final_bn', 'conv3.bn'),
+    classy('f\\.se\\.excitation\\.0', 'se.fc1'),
+    classy('f\\.se\\.excitation\\.2', 'se.fc2'),
+    classy('proj', 'downsample.conv'),
+    classy('bn', 'downsample.bn'),
+    [/^(?:heads\.)?0\.clf\.0\./, 'head.fc.'],
+  ],
+};
+
 /** RegNet; canonical names are timm's with `stages.1.2` for its `s1.b2`. */
 export const regnetNames: readonly Dialect[] = [
   timmNames('regnet', [/^stem\.conv\.weight$/, /^s1\.b1\.conv1\.conv\.weight$/], {
@@ -56,6 +95,7 @@ export const regnetNames: readonly Dialect[] = [
     modules: [[/^stages\.(\d)\.(\d+)/, 's$1.b$2']],
   }),
   transformers,
+  classyVision,
   {
     name: 'torchvision',
     title: 'torchvision',

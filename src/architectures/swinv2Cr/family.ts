@@ -64,11 +64,15 @@ interface Swinv2CrConfig extends ShiftedConfig {
 const isCount = (value: ConfigValue): boolean =>
   typeof value === 'number' && Number.isInteger(value) && value > 0;
 
+/** Parameter of an attention's temperature: its logarithm, or, in the first files, itself. */
+const temperatureOf = ({ tensors }: Found, path: string): string =>
+  [`${path}.tau`].find((name) => tensors.has(name)) ?? `${path}.logit_scale`;
+
 function recognise(found: Found): Recognised<Swinv2CrConfig> | undefined {
   const sources = sourcesOf(found);
   const shifted = shiftedEvidence(sources, {
     stages: 'stages',
-    heads: (path) => ({ name: `${path}.attn.logit_scale`, axis: 0 }),
+    heads: (path) => ({ name: temperatureOf(found, `${path}.attn`), axis: 0 }),
   });
   if (!shifted) return undefined;
   const stages = shifted.depth.value.length;

@@ -286,6 +286,8 @@ export const tnt: Family<TntConfig, TokenMaps> = {
   name: 'tnt',
   title: 'Transformer in Transformer',
   names: tntNames,
+  // Zeros that the authors' class keeps as a parameter.
+  idle: /^outer_tokens$/,
   assumable: ['heads', 'stride', 'pool', 'grid'],
   recognise,
   build,

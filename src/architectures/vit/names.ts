@@ -1,4 +1,6 @@
 import type { Dialect } from '../dialect';
+import { aimv2 } from '../libraries/aimv2';
+import { beit3 } from '../libraries/beit3';
 import { fromScratch, learnPytorch, torchAttention, torchEncoder, uvadlc } from '../libraries/courses';
 import { dinov2 } from '../libraries/dinov2';
 import { jeonsworld, lukemelas } from '../libraries/earlyPorts';
@@ -21,6 +23,8 @@ export const vitNames: readonly Dialect[] = [
   googleJax,
   mae,
   internVit,
+  aimv2,
+  beit3,
   mmpretrain,
   mmsegmentation,
   jeonsworld,

@@ -1,5 +1,14 @@
 import { elementCount } from '../../checkpoint/tensors';
-import { timmNames, whole, type Dialect, type Layout, type Rename, type Renamed } from '../dialect';
+import {
+  asTokens as asTable,
+  timmNames,
+  transposed,
+  whole,
+  type Dialect,
+  type Layout,
+  type Rename,
+  type Renamed,
+} from '../dialect';
 import { convolution, googleJax } from '../libraries/googleJax';
 
 /** Flax keeps norms of groups as `[1, 1, 1, channels]`. */
@@ -32,8 +41,39 @@ const googleHybrid: Dialect = {
   renames: [...googleJax.renames, ...stem],
 };
 
+const inMobileBlock = (from: string, to: string): Rename => [
+  new RegExp(`^transformer\\.(\\d+)\\.${from}\\.`),
+  `blocks.$1.${to}.`,
+];
+
+/** apple/ml-mobileclip's MobileCLIP-B: a plain transformer over convolutions. */
+const mobileClip: Dialect = timmNames(
+  'vit-hybrid',
+  [/^patch_emb\.0\.block\.conv\.weight$/, /^transformer\.0\.pre_norm_mha\.1\.qkv_proj\.weight$/],
+  {
+    name: 'mobileclip',
+    title: 'MobileCLIP (apple)',
+    renames: [
+      [/^cls_token$/, 'cls_token'],
+      [/^pos_embed\.pos_embed\.pos_embed$/, 'pos_embed', asTable],
+      [/^patch_emb\.(\d+)\.block\.conv\./, 'patch_embed.backbone.$1.conv.'],
+      [/^patch_emb\.(\d+)\.block\.norm\./, 'patch_embed.backbone.$1.bn.'],
+      inMobileBlock('pre_norm_mha\\.0', 'norm1'),
+      inMobileBlock('pre_norm_mha\\.1\\.qkv_proj', 'attn.qkv'),
+      inMobileBlock('pre_norm_mha\\.1\\.out_proj', 'attn.proj'),
+      inMobileBlock('pre_norm_ffn\\.0', 'norm2'),
+      inMobileBlock('pre_norm_ffn\\.1', 'mlp.fc1'),
+      inMobileBlock('pre_norm_ffn\\.4', 'mlp.fc2'),
+      [/^post_transformer_norm\./, 'norm.'],
+      [/^classifier\.proj$/, 'head.weight', transposed],
+      [/^classifier\.(weight|bias)$/, 'head.$1'],
+    ],
+  },
+);
+
 /** Namings of transformers over a convolutional network. */
 export const vitHybridNames: readonly Dialect[] = [
   googleHybrid,
+  mobileClip,
   timmNames('vit-hybrid', [/^patch_embed\.backbone\./, /^blocks\.0\.attn\.qkv\.weight$/]),
 ];
