@@ -1,6 +1,6 @@
 import { at, last, sum } from '../../domain/lists';
 import { answer } from '../heads/classifier';
-import type { GraphBuilder } from '../../graph/builder';
+import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convNorm, convolution, globalMean, squeezeExcite, type Padding } from '../blocks/convolution';
 import { activate, residual } from '../blocks/layers';
@@ -283,6 +283,19 @@ function oddBlocks(sources: Sources, size: PublishedSize | undefined): Evidence<
 const isOwn = ({ label }: Layout, tensors: Tensors): boolean =>
   label === 'mobilenet_v3' && tensors.has('conv_head.weight') && !tensors.has('conv_head.bias');
 
+/** Throws: the kernels of the stages are of no network whose strides are known. */
+function unpublishedKernels(found: Found): never {
+  const { firsts } = stagesOf(found);
+  const kernels = firsts.map((path) => kernelOf(found.tensors, path));
+  const [first = 'blocks.0.0'] = firsts;
+  const names = ['conv_dw', 'conv_exp', 'conv'].map((part) => `${first}.${part}.weight`);
+  const known = new Set(layouts.map((layout) => layout.kernels.source.replace(/[^\d,]/g, '')));
+  throw new ParameterError(
+    names.find((name) => found.tensors.has(name)) ?? `${first}.conv_dw.weight`,
+    `kernels ${kernels.join(',')} stage by stage found, with the gates and kinds of blocks of none that is published; ${[...known].join(' or ')} needed`,
+  );
+}
+
 interface EfficientNetConfig {
   /** Blocks are no residuals: an activation ends each. */
   readonly chain: boolean;
@@ -303,7 +316,8 @@ interface EfficientNetConfig {
 function recognise(found: Found): Recognised<EfficientNetConfig> | undefined {
   const { tensors } = found;
   const network = networkOf(found);
-  if (!network || isOwn(network.layout, tensors)) return undefined;
+  if (network && isOwn(network.layout, tensors)) return undefined;
+  if (!network) return unpublishedKernels(found);
   const { firsts, depths, flat, layout, likely } = network;
   const widths = firsts.map((path) => widthOf(tensors, path));
   const kernels = firsts.map((path) => kernelOf(tensors, path));

@@ -19,14 +19,19 @@ const parts: readonly (readonly [what: string, canonical: RegExp])[] = [
 const listed = 3;
 
 /** The plain Vision Transformer and what the file lacks for it. */
-function plainNearest(tensors: readonly Tensor[], translation: Translation | undefined): Nearest {
+function plainNearest(
+  tensors: readonly Tensor[],
+  translation: Translation | undefined,
+  unmet: readonly string[],
+): Nearest {
   const names = translation
     ? [...translation.parameters.keys()]
     : tensors.map((tensor) => tensor.name.replace(timm.prefix!, ''));
   const missing = parts
     .filter(([, signature]) => !names.some((name) => signature.test(name)))
     .map(([what]) => what);
-  return { family: 'vit', missing: [...missing, ...unexpectedNames(translation)] };
+  const all = [...missing, ...unexpectedNames(translation)];
+  return { family: 'vit', missing: all.length > 0 ? all : unfit(tensors, translation, unmet) };
 }
 
 const unexpectedNames = (translation: Translation | undefined): readonly string[] =>
@@ -57,9 +62,12 @@ const plainFirst = (left: Compared, right: Compared): number =>
 
 /** A name that the pattern finds, as far as it can be told: `layers.0.blocks.0.norm1.weight`. */
 export function exampleName({ source }: RegExp): string {
-  return source
-    .replace(/^\^|\$$/g, '')
-    .replace(/\((?:\?[:!=])?([^()|]*)(?:\|[^()]*)?\)[?*]?/g, '$1')
+  let text = source.replace(/^\^|\$$/g, '');
+  for (let inner = ''; inner !== text;) {
+    inner = text;
+    text = text.replace(/\((?:\?(?:<?[:!=]|<\w+>))?([^()|]*)(?:\|[^()]*)?\)[?*]?/, '$1');
+  }
+  return text
     .replace(/\[([^\]^-])[^\]]*\][+*]?/g, '$1')
     .replace(/\\d[+*]?/g, '0')
     .replace(/\\\./g, '.')
@@ -71,11 +79,16 @@ export function exampleName({ source }: RegExp): string {
  * one of whose telling names it lacks fewest, but has enough; else the plain Vision Transformer.
  *
  * @param found the naming that fits, if one does
+ * @param unmet canonical names that its family asked for in vain
  */
-export function nearestFamily(tensors: readonly Tensor[], found: Translation | undefined): Nearest {
+export function nearestFamily(
+  tensors: readonly Tensor[],
+  found: Translation | undefined,
+  unmet: readonly string[],
+): Nearest {
   const [family] = found?.dialect.families ?? [];
-  if (found && family !== undefined) return { family, missing: unfit(found) };
-  if (found) return plainNearest(tensors, found);
+  if (found && family !== undefined) return { family, missing: unfit(tensors, found, unmet) };
+  if (found) return plainNearest(tensors, found, unmet);
   const names = tensors.map(({ name }) => name);
   const file = new FileNames(names);
   const [best] = dialectsFor(names)
@@ -86,15 +99,26 @@ export function nearestFamily(tensors: readonly Tensor[], found: Translation | u
         left.lacking.length - right.lacking.length || plainFirst(left, right) || right.share - left.share,
     );
   const [nearest] = best?.dialect.families ?? [];
-  if (!best || nearest === undefined) return plainNearest(tensors, undefined);
-  return { family: nearest, missing: best.lacking.map((name) => `no tensor like ${exampleName(name)}`) };
+  if (!best || nearest === undefined) return plainNearest(tensors, undefined, unmet);
+  const lacking = best.lacking.map((name) => `no tensor like ${exampleName(name)}`);
+  return { family: nearest, missing: lacking.length > 0 ? lacking : unfit(tensors, undefined, unmet) };
 }
 
 /**
- * Why names that a family has are not enough: names without a place, or sizes that do not go
- * together.
+ * Why names that a family has are not enough: names without a place, else what the family asked for
+ * in vain, else the first tensors, whose sizes no model of it has.
  */
-function unfit(translation: Translation): readonly string[] {
+function unfit(
+  tensors: readonly Tensor[],
+  translation: Translation | undefined,
+  unmet: readonly string[],
+): readonly string[] {
   const unexpected = unexpectedNames(translation);
-  return unexpected.length > 0 ? unexpected : ['sizes and layers that go together'];
+  if (unexpected.length > 0) return unexpected;
+  if (unmet.length > 0) return unmet.slice(0, listed).map((name) => `no ${name}`);
+  const read = new Set([...(translation?.parameters.values() ?? [])].map(({ tensor }) => tensor.name));
+  const strange = tensors.filter(({ name }) => !read.has(name));
+  return (strange.length > 0 ? strange : tensors)
+    .slice(0, listed)
+    .map(({ name, shape }) => `no model of these sizes: ${name} [${shape.join(', ')}]`);
 }

@@ -7,8 +7,10 @@ import type { ConfigValue, Family, Found, Known, Recognised, Recognition } from 
 import { networksIn, type Network } from '../networks/networks';
 import { families, familyNamed } from '../registry';
 import { checkConfig, ConfigError } from '../configKeys';
+import { Asked } from './asked';
 import { translations } from './dialects';
 import { fitOf, type Fit } from './fit';
+import { namedNetwork } from './namedNetworks';
 import { nearestFamily } from './nearest';
 import { otherKind } from './otherKinds';
 import { headKeys, loraScaleIn, settled } from './settle';
@@ -35,13 +37,28 @@ function strangeNames(translation: Translation | undefined): string {
 
 type Unknown = Extract<Recognition, { family: null }>;
 
-/** Files of another kind that people open by mistake, and those whose names no family has. */
-function unknown({ selected: { tensors } }: Checkpoint, translation: Translation | undefined): Unknown {
+/** What a file is whose names a known naming has, and a network that is not run goes by. */
+function likelyNamed(tensors: readonly Tensor[], translation: Translation | undefined): string | undefined {
+  const isTold = translation?.dialect.families !== undefined;
+  const named = isTold ? undefined : namedNetwork(tensors);
+  return named && `looks like ${named}`;
+}
+
+/**
+ * Files of another kind that people open by mistake, and those whose names no family has.
+ *
+ * @param unmet what the family of these names asked for and did not find
+ */
+function unknown(
+  { selected: { tensors } }: Checkpoint,
+  translation: Translation | undefined,
+  unmet: readonly string[],
+): Unknown {
   return {
     family: null,
     dialect: translation?.dialect.name ?? 'unknown',
-    reason: otherKind(tensors) ?? strangeNames(translation),
-    nearest: nearestFamily(tensors, translation),
+    reason: likelyNamed(tensors, translation) ?? otherKind(tensors) ?? strangeNames(translation),
+    nearest: nearestFamily(tensors, translation, unmet),
   };
 }
 
@@ -99,6 +116,8 @@ class Search {
   private near: Unknown | undefined;
   private refusal: Unknown | undefined;
   private first: readonly Translation[] | undefined;
+  /** Names that the first family to give up asked for in vain. */
+  private unmet: readonly string[] = [];
 
   constructor(
     private readonly checkpoint: Checkpoint,
@@ -113,7 +132,11 @@ class Search {
       for (const family of familiesOf(translation))
         try {
           const recognition = recogniseAs(family, translation, this.checkpoint, this.options);
-          if (!recognition) continue;
+          if (!recognition) {
+            if (this.unmet.length === 0)
+              this.unmet = unmetBy(family, translation, this.checkpoint, this.options);
+            continue;
+          }
           const fit = fitOf(this.checkpoint, recognition, family);
           if ('missing' in fit) this.near ??= nearly(recognition, fit.missing);
           else if (fit.beside.length === 0) return this.settled(fit);
@@ -144,7 +167,7 @@ class Search {
     if (this.best) return this.settled(this.best);
     // A file that comes near to one family may speak the names of another, too, whose hyper-
     // parameters it cannot have.
-    if (this.near || !this.refusal) return this.near ?? unknown(this.checkpoint, this.first?.[0]);
+    if (this.near || !this.refusal) return this.near ?? unknown(this.checkpoint, this.first?.[0], this.unmet);
     const { cause } = this.refusal;
     const understood = [ParameterError, MissingItemError, ConfigError];
     if (!understood.some((kind) => cause instanceof kind)) throw cause;
@@ -156,6 +179,22 @@ const plain: readonly string[] = ['siglip', 'clip', 'vit'];
 
 function familiesOf({ dialect }: Translation): readonly Family[] {
   return (dialect.families ?? plain).map(familyNamed);
+}
+
+/** Canonical names that a family asks for and a network lacks, the last asked for first. */
+function unmetBy(
+  family: Family,
+  translation: Translation,
+  checkpoint: Checkpoint,
+  options: RecogniseOptions,
+): readonly string[] {
+  const asked = new Asked(translation.parameters);
+  try {
+    recogniseAs(family, { ...translation, parameters: asked }, checkpoint, options);
+  } catch {
+    // What it asked for until then is known.
+  }
+  return [...asked.missed].reverse();
 }
 
 function recogniseAs(
