@@ -261,6 +261,11 @@ export class GraphBuilder {
    * same ones.
    */
   indices(values: readonly number[]): ValueInfo {
+    if (!values.every(Number.isInteger))
+      throw new ParameterError(
+        this.lastParameter?.name ?? this.path,
+        `sizes that divide evenly needed; they come to ${values.map((side) => Number(side.toFixed(2))).join(' × ')}`,
+      );
     return this.shared(`indices ${values.join(' ')}`, () =>
       this.constant('/indices', 'I64', [values.length], BigInt64Array.from(values.map(BigInt))),
     );
@@ -427,6 +432,11 @@ export class GraphBuilder {
       probes: this.probes,
       modules: this.modules,
     };
+  }
+
+  /** The parameter that was read last: where a graph cannot go on, it is near to the reason. */
+  get lastParameter(): Initializer | undefined {
+    return [...this.initializers.values()].findLast(({ data }) => data.kind === 'parameter');
   }
 
   private resolve(name: string): string {

@@ -62,9 +62,11 @@ export function queryKeyValue(
   b: GraphBuilder,
   x: ValueInfo,
 ): readonly [q: ValueInfo, k: ValueInfo, v: ValueInfo] {
-  const [q, k, v] = b.has('qkv.weight')
-    ? splitInThree(b, b.linear(x, 'qkv'), 1)
-    : [b.linear(x, 'q_proj'), b.linear(x, 'k_proj'), b.linear(x, 'v_proj')];
+  const areApart = ['q_proj', 'k_proj', 'v_proj'].some((name) => b.has(`${name}.weight`));
+  const [q, k, v] =
+    areApart && !b.has('qkv.weight')
+      ? [b.linear(x, 'q_proj'), b.linear(x, 'k_proj'), b.linear(x, 'v_proj')]
+      : splitInThree(b, b.linear(x, 'qkv'), 1);
   return [biased(b, q, 'q_bias'), biased(b, k, 'k_bias'), biased(b, v, 'v_bias')];
 }
 

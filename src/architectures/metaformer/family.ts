@@ -45,7 +45,7 @@ interface TokenMixer {
 
 /** The activation whose parameters are stored (StarReLU), or the one of this name. */
 const act = (b: GraphBuilder, x: ValueInfo, name: string, activation: string): ValueInfo =>
-  b.has(`${name}.scale`) ? starRelu(b, x, name) : activate(b, x, activation);
+  b.has(`${name}.scale`) || activation === 'star_relu' ? starRelu(b, x, name) : activate(b, x, activation);
 
 /** Token mixers by the words of `token_mixer`; the first whose signature a block has. */
 const mixers = {

@@ -4,9 +4,9 @@ import { pushAll } from '../../domain/lists';
 import { ParameterError } from '../../graph/builder';
 import { OperatorError } from '../../graph/operators';
 import { isBuffer } from '../buffers';
-import type { Translation } from '../dialect';
+import { ownModule, type Translation } from '../dialect';
 import type { Family, Known } from '../family';
-import { buildGraph } from './graphs';
+import { buildGraph, progressOf } from './graphs';
 import type { Member } from '../networks/networks';
 import { isOfPretraining, leftoversOf, type Leftover } from './leftovers';
 import { lostParameters } from './siblings';
@@ -31,15 +31,18 @@ export interface Fit {
   readonly placed: number;
 }
 
+/** What keeps a network from being a model of a family. */
+export interface Misfit {
+  readonly missing: readonly string[];
+  /** How many of the parameters were read until then; all of them if it is absent. */
+  readonly read?: number;
+}
+
 /**
  * How a network is a model of the family, or what keeps it from being one: a parameter that it
  * lacks or has in another shape, or the first few without a place.
  */
-export function fitOf(
-  checkpoint: Checkpoint,
-  recognition: Known,
-  family: Family,
-): Fit | { readonly missing: readonly string[] } {
+export function fitOf(checkpoint: Checkpoint, recognition: Known, family: Family): Fit | Misfit {
   try {
     const { used } = buildGraph(checkpoint, recognition);
     const { network } = recognition.translation!;
@@ -72,10 +75,26 @@ export function fitOf(
     return { recognition, family, beside, placed: elements };
   } catch (error) {
     if (error instanceof ParameterError || error instanceof OperatorError)
-      return { missing: [error.message] };
+      return { missing: [misfitText(error, recognition.translation!)], read: progressOf(error).read };
     throw error;
   }
 }
+
+/** Why a graph could not be written, in the file's own names. */
+function misfitText(error: ParameterError | OperatorError, translation: Translation): string {
+  const { last } = progressOf(error);
+  const behind = last && `${last.tensor} [${last.shape.join(', ')}]`;
+  if (error instanceof OperatorError)
+    return behind === undefined ? error.message : `${error.message}; the parameter read last is ${behind}`;
+  const { parameter, message } = error;
+  const stored = translation.parameters.get(parameter)?.tensor.name;
+  const name = stored ?? ownModule(translation, parameter);
+  const detail = message.slice(parameter.length);
+  const isBeside = stored !== undefined && last !== undefined && parentOf(last.tensor) === parentOf(stored);
+  return `${name}${detail}${isBeside && last.tensor !== stored ? ` beside ${behind}` : ''}`;
+}
+
+const parentOf = (name: string): string => name.replace(/[^.]*$/, '');
 
 /** Tensors of a network that are of no layer that a head may have. */
 const strangersIn = (beside: readonly Leftover[]): readonly Tensor[] =>

@@ -52,14 +52,46 @@ export function keepGraph(of: Recognition, other: Recognition): void {
   if (known) native.set(other, known);
 }
 
+/** How far a graph was written before it could not go on. */
+interface Progress {
+  /** Parameters that were read. */
+  readonly read: number;
+  /** Tensor of the file that was read last, with the shape that was read of it. */
+  readonly last?: { readonly tensor: string; readonly shape: readonly number[] };
+}
+
+const progress = new WeakMap<Error, Progress>();
+
+/** How far the graph got whose writing ended in this error. */
+export const progressOf = (error: Error): Progress => progress.get(error) ?? { read: 0 };
+
+/** Writes, and keeps with an error how far it got. */
+function noting(builder: GraphBuilder, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    if (error instanceof Error) {
+      const { lastParameter: last } = builder;
+      const tensor = last?.data.kind === 'parameter' ? last.data.tensor : undefined;
+      progress.set(error, {
+        read: builder.build().initializers.size,
+        ...(last && tensor !== undefined && { last: { tensor, shape: last.shape } }),
+      });
+    }
+    throw error;
+  }
+}
+
 function writeGraph(recognition: Known, translation: Translation, options: BuildOptions): BuiltGraph {
   const family = familyNamed(recognition.architecture);
   const { config, ownHead, backboneOnly } = recognition;
   // What lies beside the network may have names that the family asks for.
   let find = (name: string): ParameterView | undefined => translation.source.find(name);
   const builder = new GraphBuilder(recognition.title, { find: (name) => find(name) });
-  const maps = family.build(builder, config, options);
-  family.head?.(builder, maps, config);
+  noting(builder, () => {
+    const maps = family.build(builder, config, options);
+    family.head?.(builder, maps, config);
+  });
   find = (name) => ownHead?.parameters.get(name);
   const written = ownHead ? withOwnHead(builder.build(), builder, ownHead) : builder.build();
   const graph = backboneOnly ? withoutLogits(written) : written;

@@ -9,7 +9,7 @@ import { families, familyNamed } from '../registry';
 import { checkConfig, ConfigError } from '../configKeys';
 import { Asked } from './asked';
 import { translations } from './dialects';
-import { fitOf, type Fit } from './fit';
+import { fitOf, type Fit, type Misfit } from './fit';
 import { namedNetwork } from './namedNetworks';
 import { nearestFamily } from './nearest';
 import { otherKind } from './otherKinds';
@@ -110,10 +110,18 @@ export function recognise(checkpoint: Checkpoint, options: RecogniseOptions = {}
   return search.result();
 }
 
+/** Names without a place that a naming may have and still be the one that is meant. */
+const fewUnexpected = 3;
+
+/** The naming that is spoken of: one that a few names alone keep from fitting, else the first. */
+const likeliest = (found: readonly Translation[]): Translation | undefined =>
+  found.find(({ unexpected }) => unexpected.length > 0 && unexpected.length <= fewUnexpected) ?? found[0];
+
 /** What was found so far of the networks that a file may hold. */
 class Search {
   best: Fit | undefined;
   private near: Unknown | undefined;
+  private nearness = 0;
   private refusal: Unknown | undefined;
   private first: readonly Translation[] | undefined;
   /** Names that the first family to give up asked for in vain. */
@@ -138,7 +146,7 @@ class Search {
             continue;
           }
           const fit = fitOf(this.checkpoint, recognition, family);
-          if ('missing' in fit) this.near ??= nearly(recognition, fit.missing);
+          if ('missing' in fit) this.comesNear(recognition, fit);
           else if (fit.beside.length === 0) return this.settled(fit);
           else if (!this.best || fit.placed > this.best.placed) this.best = fit;
         } catch (error) {
@@ -146,6 +154,13 @@ class Search {
           if (network.root === '') this.refusal ??= refused(family, translation, error);
         }
     return undefined;
+  }
+
+  /** Keeps what comes nearest: of several the family that found a place for the most parameters. */
+  private comesNear(recognition: Known, { missing, read = Infinity }: Misfit): void {
+    if (this.near && read <= this.nearness) return;
+    this.near = nearly(recognition, missing);
+    this.nearness = read;
   }
 
   private settled(fit: Fit): Known {
@@ -167,7 +182,8 @@ class Search {
     if (this.best) return this.settled(this.best);
     // A file that comes near to one family may speak the names of another, too, whose hyper-
     // parameters it cannot have.
-    if (this.near || !this.refusal) return this.near ?? unknown(this.checkpoint, this.first?.[0], this.unmet);
+    if (this.near || !this.refusal)
+      return this.near ?? unknown(this.checkpoint, likeliest(this.first ?? []), this.unmet);
     const { cause } = this.refusal;
     const understood = [ParameterError, MissingItemError, ConfigError];
     if (!understood.some((kind) => cause instanceof kind)) throw cause;

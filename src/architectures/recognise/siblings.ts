@@ -9,13 +9,16 @@ const perBlock = /^(?:gamma|lambda|layer_scale|ls\d?\.|[qv]_bias|attn\.[qv]_bias
  * scale for one that has none, so that a lost one would go unnoticed:
  * - a bias or layer scale that at least half of a list's members have: `blocks.3.norm1.bias` beside
  *   `blocks.0.norm1.bias`;
+ * - any other parameter that one in four or fewer of a list's members lack, which have all else
+ *   that the others share, and nothing of their own;
+ * - the bias of one norm, if all others have theirs;
  * - one of a batch normalisation's two parameters or statistics, if the other is stored.
  */
 export function lostParameters(names: Iterable<string>): readonly string[] {
   const known = new Set(names);
   return [...listsOf(known)]
     .flatMap(([list, members]) => lostOfList(list, members))
-    .concat(lostOfNorms(known));
+    .concat(lostOfNorms(known), lostOfAllNorms(known));
 }
 
 /**
@@ -43,9 +46,15 @@ function lostOfList(list: string, members: Members): readonly string[] {
   return [...held].flatMap((rest) => {
     const alike = membersAlike(rest, members);
     const without = alike.filter(([, rests]) => !rests.has(rest));
-    return 2 * without.length <= alike.length ? without.map(([index]) => `${list}${index}.${rest}`) : [];
+    const share = isOfEach(rest) ? 2 : fewLack;
+    return share * without.length <= alike.length ? without.map(([index]) => `${list}${index}.${rest}`) : [];
   });
 }
+
+/** Of other parameters one of so many members may lack it at most: blocks of a list may differ. */
+const fewLack = 4;
+
+const isOfEach = (rest: string): boolean => rest.endsWith('.bias') || perBlock.test(rest);
 
 /**
  * Members that should have a parameter if one has it: of a bias those with its weight, of a
@@ -53,13 +62,35 @@ function lostOfList(list: string, members: Members): readonly string[] {
  */
 function membersAlike(rest: string, members: Members): readonly (readonly [string, ReadonlySet<string>])[] {
   const all = [...members];
-  if (rest.endsWith('.bias')) return all.filter(([, rests]) => rests.has(rest.replace(/bias$/, 'weight')));
-  if (!perBlock.test(rest)) return [];
+  if (rest.endsWith('.bias')) {
+    const beside = ['weight', 'scale'].map((leaf) => rest.replace(/bias$/, leaf));
+    return all.filter(([, rests]) => beside.some((name) => rests.has(name)));
+  }
+  // A parameter of the member itself: members of a sequence differ.
+  if (!perBlock.test(rest) && !rest.includes('.')) return [];
   const holders = all.filter(([, rests]) => rests.has(rest));
   const shared = [...holders[0]![1]].filter(
-    (other) => !perBlock.test(other) && holders.every(([, rests]) => rests.has(other)),
+    (other) =>
+      other !== rest &&
+      !(perBlock.test(rest) && perBlock.test(other)) &&
+      holders.every(([, rests]) => rests.has(other)),
   );
-  return all.filter(([, rests]) => shared.every((other) => rests.has(other)));
+  const held = new Set(holders.flatMap(([, rests]) => [...rests]));
+  const isAlike = (rests: ReadonlySet<string>): boolean =>
+    shared.every((other) => rests.has(other)) &&
+    (perBlock.test(rest) || [...rests].every((other) => held.has(other)));
+  return all.filter(([, rests]) => isAlike(rests));
+}
+
+/** Norms that have a bias, from which on one without has lost it. */
+const manyNorms = 4;
+
+function lostOfAllNorms(names: ReadonlySet<string>): readonly string[] {
+  const biases = [...names]
+    .filter((name) => /(?:^|\.)\w*norm\w*\.weight$/.test(name))
+    .map((name) => name.replace(/weight$/, 'bias'));
+  const without = biases.filter((name) => !names.has(name));
+  return without.length === 1 && biases.length > manyNorms ? without : [];
 }
 
 const pairs: readonly (readonly [string, string])[] = [
