@@ -316,6 +316,19 @@ describe('files that nearly are of a family', () => {
     // nothing.
     assert.deepEqual(lostParameters(['conv.0.weight', 'conv.1.weight', 'conv.1.bias']), []);
     assert.deepEqual(lostParameters([...names, 'blocks.3.norm.weight', 'blocks.3.norm.bias']), []);
+    // Of what is no bias or scale one in four may be lost; a member with parts of its own is
+    // another.
+    const layer = (at: number): string[] =>
+      ['norm.weight', 'attn.logit_scale', 'mlp.fc.weight'].map((name) => `layers.${at}.${name}`);
+    const four = [0, 1, 2, 3].flatMap(layer);
+    const scale = 'layers.2.attn.logit_scale';
+    const without = four.filter((name) => name !== scale);
+    assert.deepEqual(lostParameters(without), [scale]);
+    assert.deepEqual(lostParameters([...without, 'layers.2.split.weight']), []);
+    // The one norm of many without a bias.
+    const norms = [0, 1, 2, 3].flatMap((at) => [`stage${at}.norm.weight`, `stage${at}.norm.bias`]);
+    assert.deepEqual(lostParameters([...norms, 'head.norm.weight']), ['head.norm.bias']);
+    assert.deepEqual(lostParameters([...norms, 'head.norm.weight', 'fc_norm.weight']), []);
   });
 
   it('names what it looks for as files do', () => {
@@ -324,5 +337,6 @@ describe('files that nearly are of a family', () => {
       'layers.0.blocks.0.attn.qkv.weight',
     );
     assert.equal(exampleName(/^stem\.conv/), 'stem.conv');
+    assert.equal(exampleName(/^blocks\.0\.(?:conv\.(?:0|1)\.)?weight$/), 'blocks.0.conv.0.weight');
   });
 });
