@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { matchesOf } from '../../../src/architectures/recognise/structure/match';
 import { layoutsOf } from '../../../src/architectures/recognise/structure/layouts';
+import { twins } from '../../../src/architectures/recognise/structure/twins';
 import { parseMapping } from '../../../src/architectures/recognise/structure/mapping';
 import { openCheckpoint } from '../../../src/checkpoint/open';
 import type { Checkpoint } from '../../../src/checkpoint/checkpoint';
@@ -132,6 +133,23 @@ describe('a file whose names say nothing', () => {
     const { recognition } = understand(await opened('dinov3-timm-safetensors'), settings);
     assert(recognition.family !== null && recognition.assumable.includes('rope_temperature'));
   });
+
+  it('offers what has the same shapes and computes otherwise', () => {
+    const [florence, poolFormer] = twins;
+    const name = 'stages.1.blocks.0.1.attn.qkv.weight';
+    assert.equal(name.replace(florence!.of, florence!.to), 'stages.1.blocks.0.channel_block.attn.qkv.weight');
+    assert.equal('head.norm.bias'.replace(poolFormer!.of, poolFormer!.to), 'norm.bias');
+  });
+
+  for (const [id, words] of [
+    ['davit-florence-timm-safetensors', 'as in Florence-2'],
+    ['poolformer-original-pth', 'as the first PoolFormer has it'],
+  ] as const)
+    it(`${id}: another reading has its own words`, async () => {
+      const { recognition } = understand(await opened(id), { byStructure: true });
+      assert(recognition.family !== null);
+      assert.ok(recognition.warnings.some((warning) => warning.includes(words)));
+    });
 
   it('is not guessed at if its order says nothing either', async () => {
     const checkpoint = await opened('vit-timm-safetensors');

@@ -24,7 +24,7 @@ export interface Match {
 /** Steps after which a layout is given up: shapes that go on and on fit it in too many ways. */
 const mostSteps = 200_000;
 /** Readings of one sequence that are looked at: one that fits is mostly the only one. */
-const mostFound = 6;
+const mostFound = 24;
 
 /** Registers that a model has at most; a longer table is one of positions. */
 const mostTokens = 16;

@@ -5,6 +5,7 @@ import { recognise, type Known } from '../recognise';
 import { layouts, type Layout } from './layouts';
 import { renamed, type Mapping } from './mapping';
 import { matchesOf, type Match } from './match';
+import { twins } from './twins';
 
 /** One way to read a file whose names say nothing. */
 export interface Candidate {
@@ -43,8 +44,12 @@ function mixesNorms(names: readonly string[]): boolean {
 
 const unusual = ({ apart, names }: Match): number => apart + Number(mixesNorms(names));
 
+/** Members of the outer lists: of two readings the one with fewer stages is the likelier. */
+const stagesIn = ({ names }: Match): number =>
+  new Set(names.flatMap((name) => /^.*?\d+(?=[./])/.exec(name)?.[0] ?? [])).size;
+
 const likelierFirst = (left: Match, right: Match): number =>
-  unusual(left) - unusual(right) || right.published - left.published;
+  unusual(left) - unusual(right) || right.published - left.published || stagesIn(left) - stagesIn(right);
 
 /** What the names make of the file; undefined if no family has such a model. */
 function recognised(checkpoint: Checkpoint, mapping: Mapping): Known | undefined {
@@ -80,6 +85,18 @@ function distinct(matches: readonly Match[]): readonly Match[] {
   });
 }
 
+/** Names of a match, and those of models that compute otherwise with the same shapes in order. */
+const alternatives = ({ layout, names }: Match): readonly { layout: string; names: readonly string[] }[] => {
+  const title = `${layout.title}, ${orders[layout.order]}`;
+  const others = twins
+    .filter((twin) => names.some((name) => twin.of.test(name)) && layout.title.includes(twin.family))
+    .map((twin) => ({
+      layout: `${title}, ${twin.as}`,
+      names: names.map((name) => name.replace(twin.of, twin.to)),
+    }));
+  return [{ layout: title, names }, ...others];
+};
+
 /** Every reading that a family's graph can be written of, each once, the likeliest first. */
 function candidates(checkpoint: Checkpoint, assumed: readonly string[]): readonly Candidate[] {
   const tensors = readable(checkpoint.selected.tensors);
@@ -89,11 +106,11 @@ function candidates(checkpoint: Checkpoint, assumed: readonly string[]): readonl
     .flatMap((layout) => matchesOf(layout, shapes))
     .toSorted(likelierFirst);
   const found = new Map<string, Candidate>();
-  for (const { layout, names } of distinct(matches).slice(0, mostTried)) {
+  for (const { layout, names } of distinct(matches).slice(0, mostTried).flatMap(alternatives)) {
     const mapping = tensors.map(({ name }, index) => ({ name, as: names[index] ?? name }));
     const recognition = recognised(checkpoint, mapping);
     if (!recognition || assumed.some((key) => !recognition.assumable.includes(key))) continue;
-    const candidate = { mapping, layout: `${layout.title}, ${orders[layout.order]}`, recognition };
+    const candidate = { mapping, layout, recognition };
     const means = meaning(candidate);
     if (!found.has(means)) found.set(means, candidate);
   }
