@@ -14,7 +14,7 @@ import type {
 } from './onnxModel';
 import { onnxDtype, readPair, repeatedVarints, TensorReader } from './onnxTensors';
 import { ProtoMessage, signed, type ProtoField } from '../containers/protobuf';
-import type { Tensor } from '../tensors';
+import { elementCount, type Tensor } from '../tensors';
 import { unwrapNames } from '../unwrap';
 
 /**
@@ -63,8 +63,39 @@ export const onnx: Format = {
  */
 export async function readOnnxModel(source: ByteSource): Promise<OnnxModel> {
   const reader = new ModelReader(source);
-  const model = await reader.read();
+  const read = await reader.read();
+  const model = { ...read, graph: withStoredConstants(read.graph) };
   return { ...model, warnings: await checkOnnxModel(source, model) };
+}
+
+/** Elements of arrays of real numbers: single ones are exponents, epsilons and scales. */
+const realElements = ({ dtype, shape }: Tensor): number =>
+  /^B?F/.test(dtype) && elementCount(shape) > 1 ? elementCount(shape) : 0;
+
+const total = (tensors: readonly Tensor[]): number =>
+  tensors.reduce((sum, tensor) => sum + realElements(tensor), 0);
+
+/** What a Constant node holds, under the name of its output. */
+function heldBy({ opType, domain, attributes, outputs: [output] }: OnnxNode): Tensor | undefined {
+  const value = opType === 'Constant' && domain === '' ? attributes['value'] : undefined;
+  if (value?.type !== 'tensor' || !output || realElements(value.value) === 0) return undefined;
+  return { ...value.value, name: output };
+}
+
+/**
+ * Weights that an exporter wrote into Constant nodes, as initializers: a model that is traced from
+ * outside has all of them there. Where initializers hold most of the numbers, constants are the
+ * exporter's own.
+ */
+function withStoredConstants(graph: OnnxGraph): OnnxGraph {
+  const held = new Map(graph.nodes.map((node) => [node, heldBy(node)] as const));
+  const constants = [...held.values()].flatMap((tensor) => tensor ?? []);
+  if (total(constants) <= total(graph.initializers)) return graph;
+  return {
+    ...graph,
+    nodes: graph.nodes.filter((node) => !held.get(node)),
+    initializers: [...graph.initializers, ...constants],
+  };
 }
 
 const noAttributes: OnnxNode['attributes'] = Object.freeze({});
