@@ -67,7 +67,8 @@ export function orderStateDicts(groups: readonly TensorGroup[], lightning = fals
     .map(({ stateDict }) => stateDict);
 }
 
-function rankOf(path: string): number {
+/** How far down the list of preferences a state dict of this name comes. */
+export function rankOf(path: string): number {
   return preferences.find(([pattern]) => pattern.test(path))?.[1] ?? otherRank;
 }
 

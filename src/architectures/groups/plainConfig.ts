@@ -165,6 +165,7 @@ const towerClassifier = 'classifier.weight';
 function storedPool({ sources: { found }, measures }: Opened): Evidence<Pool> {
   const { tensors, dialect } = found;
   const head = tensors.get('head.weight')?.shape[1];
+  const mayPool = hasPooler(found);
   const habit = measures.classToken ? habitual<Pool>(dialect.habits?.pool) : undefined;
   if (tensors.has(towerClassifier))
     return stored<Pool>('avg', `${towerClassifier} reads the mean of the patches`);
@@ -174,8 +175,25 @@ function storedPool({ sources: { found }, measures }: Opened): Evidence<Pool> {
   if (habit) return habit;
   if (tensors.has('fc_norm.weight'))
     return stored<Pool>('avg', 'fc_norm: the last norm comes after the mean');
-  return measures.classToken ? stored<Pool>('token', 'cls_token') : stored<Pool>('avg', 'no class token');
+  if (!measures.classToken) return stored<Pool>('avg', 'no class token');
+  return mayPool
+    ? assumed<Pool>('token', 'a pooler is stored too, and the classifier may read what it makes')
+    : stored<Pool>('token', 'cls_token');
 }
+
+/**
+ * Whether a classifier lies beside a pooler: the library's own classifiers have none, so that this
+ * one may read the pooler's outputs or pass it by.
+ */
+const hasPooler = ({ tensors }: Found): boolean => tensors.has('pooler.weight') && tensors.has('head.weight');
+
+/** Says what a classifier reads that may read something else. */
+const doubtOfPooler = (found: Found, pool: Evidence<Pool>): readonly string[] =>
+  pool.assumed && hasPooler(found)
+    ? [
+        `${found.tensors.get('pooler.weight')?.tensor.name ?? 'The pooler'} is not read: the classifier is taken to read the class token; set pool=pooler if it reads what the pooler makes.`,
+      ]
+    : [];
 
 /** Ways of pooling without parts of their own. */
 export const poolsOver = ({ classToken }: Pick<Measures, 'classToken'>): readonly Pool[] => [
@@ -194,7 +212,11 @@ function possiblePools({ sources: { found }, measures }: Opened, own: Pool): rea
   if (fixed) return [own];
   // A classifier beside the network may read the class token and the mean of the patches.
   const wide = measures.classToken && !found.tensors.has('head.weight');
-  return [...poolsOver(measures), ...(wide ? (['token+avg'] as const) : [])];
+  return [
+    ...poolsOver(measures),
+    ...(hasPooler(found) ? (['pooler'] as const) : []),
+    ...(wide ? (['token+avg'] as const) : []),
+  ];
 }
 
 /** Throws if the user chose a way of pooling that the weights do not allow. */
@@ -424,6 +446,11 @@ export function settlePlain(found: Found, usual: UsualFacts = {}): Plain | undef
     evidence: settled,
     choices: choicesOf(opened, settled.heads.value),
     imageSize: size,
-    warnings: [...layout.warnings, ...unseen(found, measures.patch), ...namesakes(found)],
+    warnings: [
+      ...layout.warnings,
+      ...unseen(found, measures.patch),
+      ...namesakes(found),
+      ...doubtOfPooler(found, settled.pool),
+    ],
   };
 }

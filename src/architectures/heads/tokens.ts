@@ -8,9 +8,9 @@ import { attentionPool } from '../blocks/transformer';
 
 /**
  * Ways to make one vector of the tokens, by timm's names; `token+avg` is DINOv2's linear
- * classifier.
+ * classifier, `pooler` transformers' layer behind the class token.
  */
-export type Pool = 'token' | 'avg' | 'max' | 'avgmax' | 'token+avg' | 'map';
+export type Pool = 'token' | 'avg' | 'max' | 'avgmax' | 'token+avg' | 'map' | 'pooler';
 
 /** What a head over tokens is built by. */
 export interface TokenHeadConfig {
@@ -41,6 +41,7 @@ const pools: Readonly<Record<Pool, Pooling>> = {
   max: maximum,
   avgmax: (b, pooled) => mean(b, meanOfTokens(b, pooled), maximum(b, pooled)),
   'token+avg': (b, pooled, all) => b.concat([tokenAt(b, all, 0), meanOfTokens(b, pooled)], 1),
+  pooler: (b, _, all) => b.add('Tanh', [b.linear(tokenAt(b, all, 0), 'pooler')]),
   map: (b, pooled, _, config) => attentionPool(b, pooled, 'attn_pool', 'attn_pool', config),
 };
 
@@ -83,7 +84,7 @@ export function tokensAnswer(b: GraphBuilder, { tokens }: TokenMaps, config: Tok
   const { after_head: after = 'identity' } = config;
   const classifies = b.has('head.weight');
   if (classifies) b.output('logits', activate(b, b.linear(features, 'head'), after), 'logits');
-  const pooled = !classifies && b.has('pooler.weight');
+  const pooled = !classifies && config.pool === 'token' && b.has('pooler.weight');
   b.output('features', pooled ? b.add('Tanh', [b.linear(features, 'pooler')]) : features, 'features');
   b.output('tokens', all, 'tokens');
 }

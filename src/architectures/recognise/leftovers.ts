@@ -99,6 +99,15 @@ export const standsBetween = ({ members }: Leftover): boolean =>
   members.every(({ name, tensor }) => tensor.shape.length < 2 || !/(?:^|\.)(?:weight|bias)$/.test(name));
 
 /**
+ * Whether a leftover may take the vector of this width that a head reads and hand on another: it
+ * has a matrix from that width and one to it.
+ */
+export const mayReplace = ({ members }: Leftover, width: number): boolean =>
+  [0, 1].every((axis) =>
+    members.some(({ tensor: { shape } }) => shape.length === 2 && shape[axis] === width),
+  );
+
+/**
  * Whether a leftover is a parameter that pretraining alone reads: what stands for masked patches.
  */
 export const isOfPretraining = ({ path, members }: Leftover): boolean =>

@@ -42,11 +42,22 @@ export interface FoundHeads {
 }
 
 /** What training puts beside a network and no image ever passes. */
-export const besidePath = /decod|mask|moment|teacher|queue|prototype|loss|criteri|contrast|rotat|jigsaw/i;
+const besidePath = /decod|mask|moment|teacher|queue|prototype|loss|criteri|contrast|rotat|jigsaw/i;
 /** Projections: no heads, but a head may stand behind one. */
 const projections = /proj|predict/i;
-/** What weighs tokens or features before a head reads them. */
-const weighings = /(?:^|[._])(?:att(?:n|ention)|gat(?:e|ing)|pool)/i;
+
+/**
+ * What is computed on the way, from other inputs or over the tokens: embeddings of time or place,
+ * prompts, gates, pooling by attention.
+ */
+const ofTheWay =
+  /embed|prompt|(?:^|[._])(?:time|temporal)(?:[._]|$)|(?:^|[._])(?:att(?:n|ention)|gat(?:e|ing)|pool)/i;
+
+/** Whether a leftover is computed on the way to a head by its name. */
+export const isOnTheWay = ({ path }: Leftover): boolean => ofTheWay.test(path);
+
+/** Whether a leftover is of training alone by its name: no head reads what it makes. */
+export const isOfTraining = ({ path }: Leftover): boolean => besidePath.test(path) || projections.test(path);
 
 /**
  * Heads behind a pooled vector of `width` that follow from names and shapes: linear layers and
@@ -55,9 +66,7 @@ const weighings = /(?:^|[._])(?:att(?:n|ention)|gat(?:e|ing)|pool)/i;
  * them that they may read instead.
  */
 export function headsFrom(beside: readonly Leftover[], width: number): FoundHeads | undefined {
-  const others = beside.filter(({ path }) =>
-    [besidePath, projections, weighings].some((row) => row.test(path)),
-  );
+  const others = beside.filter((leftover) => isOfTraining(leftover) || isOnTheWay(leftover));
   const found = beside
     .filter((leftover) => !others.includes(leftover))
     .flatMap((leftover) => {
@@ -108,7 +117,7 @@ function mayStandBetween(
   if (besidePath.test(path)) return false;
   const matrices = members.map(({ tensor }) => tensor.shape).filter((shape) => shape.length === 2);
   const [entry, exit] = [matrices[0]?.[1], matrices.at(-1)?.[0]];
-  if (weighings.test(path)) return matrices.some((shape) => shape[1] === width);
+  if (ofTheWay.test(path)) return matrices.some((shape) => shape[1] === width);
   const ends = chains.map((groups) => groups.at(-1)).flatMap((group) => (group ? [endOf(group)] : []));
   return (entry === width && exit === width) || ends.some((end) => end === entry);
 }

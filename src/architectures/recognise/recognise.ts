@@ -230,7 +230,7 @@ function recogniseAs(
   };
   const own = family.recognise(found);
   if (!own) return undefined;
-  requireAssumable(family, assume);
+  requireAssumable(family, assume, own.evidence);
   const isPart = dialect.backboneOf !== undefined;
   const doubts = checkConfig(found, { name: family.name, title: family.title, isPart });
   const recognised = { ...own, warnings: [...own.warnings, ...doubts] };
@@ -260,14 +260,30 @@ const asBackbone = (recognised: Recognised<unknown>, model: string): Recognised<
   title: `${recognised.title}, image backbone of ${model}`,
 });
 
-function requireAssumable(family: Family, assume: Readonly<Record<string, ConfigValue>>): void {
+/** Throws if the user sets what a family has not, or what the weights say otherwise. */
+function requireAssumable(
+  family: Family,
+  assume: Readonly<Record<string, ConfigValue>>,
+  evidence: Recognised<unknown>['evidence'],
+): void {
   const known = [...family.assumable, ...headKeys];
-  const strange = Object.keys(assume).find((key) => !known.includes(key));
-  if (strange !== undefined)
-    throw new Error(
-      `assume: ${strange} is not a hyper-parameter of ${family.title}; known are ${family.assumable.join(', ')}`,
-    );
+  const strange = Object.entries(assume).find(
+    ([key, value]) => !known.includes(key) && !isSaid(evidence[key]?.value, value),
+  );
+  if (strange === undefined) return;
+  const [key] = strange;
+  const own = evidence[key];
+  throw new Error(
+    own
+      ? `assume: ${key} is ${String(own.value)} by ${own.source} and cannot be set`
+      : `assume: ${key} is not a hyper-parameter of ${family.title}; known are ${family.assumable.join(', ')}`,
+  );
 }
+
+/** Whether the user says what is known: the number of each stage, or one for all of them. */
+const isSaid = (known: ConfigValue | undefined, said: ConfigValue): boolean =>
+  known !== undefined &&
+  (String(known) === String(said) || (Array.isArray(known) && known.every((each) => each === said)));
 
 export { buildGraph } from './graphs';
 export { countParameters } from './counts';

@@ -1,5 +1,6 @@
 import type { Checkpoint } from '../../checkpoint/checkpoint';
-import { elementCount, type Derivation, type Tensor } from '../../checkpoint/tensors';
+import { elementCount, type Derivation, type StateDict, type Tensor } from '../../checkpoint/tensors';
+import { rankOf } from '../../checkpoint/unwrap';
 import { parentOf, pathsOf } from '../../checkpoint/moduleNames';
 import { last } from '../../domain/lists';
 import { formatExact } from '../../domain/units';
@@ -12,8 +13,8 @@ import type { ConfigValue, Evidence, Known } from '../family';
 import type { HeadChain, HeadInput, OwnHead } from '../heads/ownHead';
 import { isBufferOf, isBeside, type Fit } from './fit';
 import { buildGraph, keepGraph } from './graphs';
-import { standsBetween, type Leftover } from './leftovers';
-import { headsFrom, type FoundHeads, type FunctionSide } from './ownHead';
+import { mayReplace, standsBetween, type Leftover } from './leftovers';
+import { headsFrom, isOfTraining, isOnTheWay, type FoundHeads, type FunctionSide } from './ownHead';
 
 type Assume = Readonly<Record<string, ConfigValue>>;
 
@@ -41,10 +42,11 @@ export function settled(
   assume: Assume = {},
   pooled: (pool: string) => Known | undefined = () => undefined,
 ): Known {
-  const parts = [withHead, withBackboneOnly, withAdapters, withDerived, withShare];
+  const parts = [withHead, withBackboneOnly, withAdapters, withDerived, withShare, withTwins];
   let known = fit.recognition;
   for (const part of parts) {
-    const next = part(known, { checkpoint, beside: fit.beside, assume, pooled });
+    const { beside, family } = fit;
+    const next = part(known, { checkpoint, beside, idle: family.idle, assume, pooled });
     const isSame = next.config === known.config && next.ownHead === known.ownHead;
     if (isSame && next.backboneOnly === known.backboneOnly) keepGraph(known, next);
     known = next;
@@ -55,6 +57,8 @@ export function settled(
 interface Context {
   readonly checkpoint: Checkpoint;
   readonly beside: readonly Leftover[];
+  /** Canonical names that may take no part. */
+  readonly idle: RegExp | undefined;
   readonly assume: Assume;
   pooled(pool: string): Known | undefined;
 }
@@ -126,9 +130,15 @@ const withPool = (known: Known, found: FoundHeads): Known => ({
 /** Width of the pooled vector; undefined if there is none, or if a classifier reads it already. */
 function pooledWidth(checkpoint: Checkpoint, known: Known): number | undefined {
   const { graph } = buildGraph(checkpoint, known);
+  const classifies = graph.outputs.some(({ means }) => means === 'logits');
+  return classifies ? undefined : featureWidth(checkpoint, known);
+}
+
+/** Width of the pooled vector; undefined if the network pools none. */
+function featureWidth(checkpoint: Checkpoint, known: Known): number | undefined {
+  const { graph } = buildGraph(checkpoint, known);
   const features = graph.outputs.find(({ means }) => means === 'features');
-  if (!features || graph.outputs.some(({ means }) => means === 'logits')) return undefined;
-  return last(valueOf(graph, features.value).shape);
+  return features && last(valueOf(graph, features.value).shape);
 }
 
 function headed(known: Known, told: FoundHeads, assume: Assume): Known {
@@ -327,10 +337,14 @@ function headForm(
 /**
  * Leaves the classifier out if something that is not read may stand between it and the backbone.
  */
-function withBackboneOnly(known: Known, { beside }: Context): Known {
+function withBackboneOnly(known: Known, { checkpoint, beside }: Context): Known {
   const read = new Set([...(known.ownHead?.parameters.values() ?? [])].map((view) => view.tensor));
+  const width = beside.length > 0 && known.ownHead ? featureWidth(checkpoint, known) : undefined;
+  const isBetween = (leftover: Leftover): boolean =>
+    standsBetween(leftover) ||
+    (width !== undefined && !isOfTraining(leftover) && (isOnTheWay(leftover) || mayReplace(leftover, width)));
   const between = beside.filter(
-    (leftover) => standsBetween(leftover) && !leftover.members.some(({ tensor }) => read.has(tensor.name)),
+    (leftover) => isBetween(leftover) && !leftover.members.some(({ tensor }) => read.has(tensor.name)),
   );
   if (between.length === 0) return known;
   const names = between.map(({ path, members: [first] }) =>
@@ -416,11 +430,39 @@ function withShare(known: Known, context: Context): Known {
   );
 }
 
-function shareOf(known: Known, { checkpoint, beside }: Context): Share | undefined {
+/**
+ * Says that the file holds other networks of the same shape, of which no name tells which one is
+ * wanted.
+ */
+function withTwins(known: Known, { checkpoint }: Context): Known {
+  const { selected, stateDicts } = checkpoint;
+  const others = stateDicts.filter(({ name }) => name !== selected.name);
+  const twins = others.filter((other) => isTwin(selected, other));
+  if (twins.length === 0) return known;
+  const rest = others.filter((other) => !twins.includes(other)).map(({ name }) => name);
+  const more = rest.length > 0 ? ` Beside them lie ${rest.slice(0, listed).join(', ')}.` : '';
+  return withWarnings(
+    known,
+    `The file holds several networks of one shape: ${selected.name} is shown, ${twins.map(({ name }) => name).join(', ')} ${twins.length > 1 ? 'are' : 'is'} not.${more}`,
+  );
+}
+
+/** Whether two state dicts are of one shape, and neither is called what is preferred. */
+const isTwin = (left: StateDict, right: StateDict): boolean =>
+  rankOf(left.name) === rankOf(right.name) &&
+  left.tensors.length === right.tensors.length &&
+  left.tensors.every(({ name, shape }, index) => {
+    const other = right.tensors[index];
+    return other?.name === name && String(other.shape) === String(shape);
+  });
+
+function shareOf(known: Known, { checkpoint, beside, idle }: Context): Share | undefined {
   const { used } = buildGraph(checkpoint, known);
   const { translation } = known;
+  const isLeftOut = (name: string, tensor: Tensor): boolean =>
+    isBeside(name) || !(idle?.test(name) || /mask/.test(name) || isBufferOf(translation, tensor));
   const others = [...(translation?.parameters ?? [])]
-    .filter(([name, { tensor }]) => isBeside(name) && !used.has(tensor.name))
+    .filter(([name, { tensor }]) => !used.has(tensor.name) && isLeftOut(name, tensor))
     .map(([, { tensor }]) => tensor.name);
   const unread = beside
     .flatMap(({ members }) => members.map(({ tensor }) => tensor))
@@ -431,8 +473,8 @@ function shareOf(known: Known, { checkpoint, beside }: Context): Share | undefin
   const learned = checkpoint.selected.tensors.filter((tensor) => !isBufferOf(translation, tensor));
   const elements = (tensors: readonly Tensor[]): number =>
     tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  const idle = learned.filter(({ name }) => !used.has(name));
-  const crossed = new Set(idle.flatMap(({ name }) => crossAttention.exec(name)?.[0] ?? []));
+  const notUsed = learned.filter(({ name }) => !used.has(name));
+  const crossed = new Set(notUsed.flatMap(({ name }) => crossAttention.exec(name)?.[0] ?? []));
   const run = elements(learned.filter(({ name }) => used.has(name)));
   return { run, total: elements(learned), notRun, crossAttention: crossed.size };
 }

@@ -4,6 +4,10 @@ import type { Member } from '../networks/networks';
 const stateNames =
   /(?:^|\.)(?:tp|fp|tn|fn|confmat|preds|target|total|correct|value|mean_value|max_value|min_value|sum_value|update_count|n_averaged|num_updates|step|steps|epoch|center|centers?|queue|queue_ptr|measure_\w+|sum_\w+|num_(?:samples|examples|obs|observations|batches)\w*|(?:real|fake)_features\w*)$/;
 
+/** What images are normalised with: of OpenMMLab's trainers, detectron2 and SAM, and own models. */
+const normalisation =
+  /(?:^|\.)(?:(?:pixel|img|image|imagenet|norm|rgb)_(?:mean|std)|(?:data_preprocessor|normali[sz]er?|normali[sz]ation|norm_layer|preprocess(?:or|ing)?|transforms?)\.(?:\w+\.)*_?(?:mean|std))$/i;
+
 /** Modules that measure or weigh what a model says. */
 const measuringModules =
   /(?:^|[._])(?:metrics?|acc(?:uracy)?|auroc|auc|f1|precision|recall|confmat|confusion\w*|iou|jaccard|criterion|loss(?:_fn|es)?|\w+_(?:loss|metrics?|acc|accuracy|auroc|f1))(?:[._]|$)/i;
@@ -24,7 +28,12 @@ const isLayer = ({ name, tensor }: Member): boolean =>
 
 function isState({ name, tensor }: Member): boolean {
   const holder = name.slice(0, name.lastIndexOf('.') + 1);
-  return stateNames.test(name) || measuringModules.test(holder) || isUnheldNumber(name, tensor.shape);
+  return (
+    stateNames.test(name) ||
+    normalisation.test(name) ||
+    measuringModules.test(holder) ||
+    isUnheldNumber(name, tensor.shape)
+  );
 }
 
 /** A single number of a module of its own, but for the scales that contrastive models learn. */
