@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { headsFrom } from '../../../src/architectures/recognise/ownHead';
 import type { Member } from '../../../src/architectures/networks/networks';
-import type { Leftover } from '../../../src/architectures/recognise/leftovers';
+import { mayReplace, type Leftover } from '../../../src/architectures/recognise/leftovers';
 
 type Shapes = Readonly<Record<string, readonly number[]>>;
 
@@ -171,8 +171,25 @@ describe('heads of one’s own', () => {
     assert.equal(read(leftover('fc', linear('', 3, 5))), undefined);
   });
 
-  for (const path of ['projector', 'proj_head', 'predictor', 'mask_head', 'decoder'])
+  const noHeads = [
+    'projector',
+    'proj_head',
+    'predictor',
+    'mask_head',
+    'decoder',
+    'time_embed',
+    'attn_pool',
+    'gate',
+  ];
+  for (const path of noHeads)
     it(`never runs ${path} as a head`, () => {
       assert.equal(read(leftover(path, linear('', 3, width))), undefined);
     });
+
+  it('tells what may take the vector and hand on another', () => {
+    const layer = { ...linear('self_attn.', 3 * width, width), ...linear('linear2.', width, 32) };
+    assert.equal(mayReplace(leftover('extra', layer), width), true);
+    assert.equal(mayReplace(leftover('other', linear('', 3, width)), width), false);
+    assert.equal(mayReplace(leftover('neck', norm('')), width), false);
+  });
 });

@@ -130,3 +130,30 @@ describe('typed fields of an ONNX tensor', () => {
     assert.deepEqual([...found], [...bytesOf(Float64Array.of(1, -2))]);
   });
 });
+
+describe('weights in Constant nodes of an ONNX model', () => {
+  const numbers = (shape: readonly number[]): readonly Buffer[] => [
+    ...shape.map((size) => int(1, size)),
+    int(2, typeOf.FLOAT),
+    field(9, new Uint8Array(4 * shape.reduce((product, size) => product * size, 1))),
+  ];
+  const constant = (output: string, shape: readonly number[]): Buffer =>
+    field(
+      1,
+      field(2, output),
+      field(4, 'Constant'),
+      field(5, field(1, 'value'), field(5, ...numbers(shape)), int(20, 4)),
+    );
+  const initializer = (name: string, shape: readonly number[]): Buffer =>
+    field(5, ...numbers(shape), field(8, name));
+  const stored = async (...graph: readonly Buffer[]): Promise<readonly string[]> =>
+    (await readGraph(...graph)).graph.initializers.map(({ name }) => name);
+
+  it('are stored tensors if the graph keeps its weights there; single numbers are none', async () => {
+    assert.deepEqual(await stored(constant('w', [4, 3]), constant('scale', []), constant('one', [1])), ['w']);
+  });
+
+  it('are the exporter’s own beside larger initializers', async () => {
+    assert.deepEqual(await stored(initializer('w', [4, 4]), constant('mean', [3])), ['w']);
+  });
+});
