@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { at, last, product, sum } from '../../domain/lists';
 import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
@@ -121,7 +122,7 @@ function block(b: GraphBuilder, x: ValueInfo, { convolve, normalise }: Layers, s
 
 function build(b: GraphBuilder, config: BitConfig, { imageSize, batch }: BuildOptions): ImageMaps {
   const layers = layersOf(config);
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const pixels = images(b, [batch, ...imageSize], 'stem.conv');
   const stem = pool(b, layers.convolve(b, pixels, 'stem.conv', 2), config.pool_padding);
   const maps = stages(b, stem, {
     depths: config.depth,

@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { at, last } from '../../domain/lists';
 import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
@@ -173,7 +174,7 @@ function downsampled(b: GraphBuilder, map: ValueInfo, eps: number): ValueInfo {
 }
 
 function build(b: GraphBuilder, config: ConvNextConfig, { imageSize, batch }: BuildOptions): ImageMaps {
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const pixels = images(b, [batch, ...imageSize], 'stem.0');
   const maps = stages(b, stem(b, pixels, config), {
     depths: config.depth,
     path: ({ stage, index }) => `stages.${stage}.blocks.${index}`,

@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { at, last, sum } from '../../domain/lists';
 import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
@@ -76,7 +77,7 @@ function build(
   { depth, eps }: DenseNetConfig,
   { imageSize, batch }: BuildOptions,
 ): ImageMaps {
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const pixels = images(b, [batch, ...imageSize], 'features.conv0');
   return b.scope('features', () => {
     const maps = stages(b, stem(b, pixels, eps), {
       depths: depth,

@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { answer } from '../heads/classifier';
 import { at, last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
@@ -154,7 +155,7 @@ function build(
   { depth, activation, downsamples }: EdgeNeXtConfig,
   { imageSize, batch }: BuildOptions,
 ): ImageMaps {
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const pixels = images(b, [batch, ...imageSize], 'stem.0');
   const embedded = b.scope('stem', () => stem(b, pixels), { title: 'Patch embedding' });
   const maps = stages(b, embedded, {
     depths: depth,

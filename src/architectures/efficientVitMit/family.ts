@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { answer } from '../heads/classifier';
 import { at, last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
@@ -265,7 +266,7 @@ function build(
   { depth, stem_depth: stemDepth, ...settings }: EfficientVitConfig,
   { imageSize, batch }: BuildOptions,
 ): ImageMaps {
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const pixels = images(b, [batch, ...imageSize], 'stem.in_conv.conv');
   const first = b.scope('stem', () => stem(b, pixels, stemDepth, settings), {
     title: 'Convolutional stem',
   });

@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { distilledAnswer } from '../heads/classifier';
 import { at, last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
@@ -227,7 +228,7 @@ function build(
   { depth, window }: EfficientVitConfig,
   { imageSize, batch }: BuildOptions,
 ): ImageMaps {
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const pixels = images(b, [batch, ...imageSize], 'patch_embed.conv1.conv');
   const convolutions = [1, 2, 3, 4] as const;
   const embedded = b.scope(
     'patch_embed',

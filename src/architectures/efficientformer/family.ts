@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { distilledAnswer } from '../heads/classifier';
 import { at, last } from '../../domain/lists';
 import type { Grid, Size } from '../../domain/size';
@@ -257,7 +258,7 @@ function build(
   { imageSize, batch }: BuildOptions,
 ): ImageMaps {
   requireSize(b, config.resolution, imageSize);
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const pixels = images(b, [batch, ...imageSize], 'stem.conv1', 'stem.conv1.conv');
   const options = { stride: 2, activation: config.stem_activation };
   const embedded = b.scope('stem', () => unit(b, unit(b, pixels, 'conv1', options), 'conv2', options), {
     title: 'Convolutional stem',

@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { at, last, sum } from '../../domain/lists';
 import { answer } from '../heads/classifier';
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
@@ -489,7 +490,7 @@ function build(b: GraphBuilder, config: EfficientNetConfig, { imageSize, batch }
   const numberOf = ({ stage, index }: Place): number => sum(depth.slice(0, stage)) + index;
   const pathOf = (place: Place): string =>
     flat ? `blocks.0.${numberOf(place)}` : `blocks.${place.stage}.${place.index}`;
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const pixels = images(b, [batch, ...imageSize], 'conv_stem');
   const stem = convNorm(b, pixels, 'conv_stem', 'bn1', { ...end, stride: 2, padding: end.padding(3, 2) });
   const maps = stages(b, stem, {
     depths: depth,

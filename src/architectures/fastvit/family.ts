@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { answer } from '../heads/classifier';
 import { at, last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
@@ -294,7 +295,7 @@ function entered(b: GraphBuilder, map: ValueInfo, config: FastViTConfig): ValueI
 /** The stem, the stages and a last convolution (Vasu et al. 2023, FastViT §3). */
 function build(b: GraphBuilder, config: FastViTConfig, { imageSize, batch }: BuildOptions): ImageMaps {
   const { depth, heads, activation } = config;
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const pixels = images(b, [batch, ...imageSize], 'stem.0.conv_kxk.0.conv', 'stem.0.reparam_conv');
   const stem = [2, 2, 1].reduce(
     (map, stride, index) => mobileOneUnit(b, map, `stem.${index}`, activation, stride),
     pixels,

@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { at, last } from '../../domain/lists';
 import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
@@ -182,7 +183,7 @@ function block(b: GraphBuilder, map: ValueInfo, config: FocalNetConfig): ValueIn
 }
 
 function build(b: GraphBuilder, config: FocalNetConfig, { imageSize, batch }: BuildOptions): ImageMaps {
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const pixels = images(b, [batch, ...imageSize], 'stem.proj');
   const maps = stages(b, downsample(b, pixels, 'stem', 4, config), {
     depths: config.depth,
     module: (stage) => ({ path: `layers.${stage}`, note: { title: `Stage ${stage + 1}` } }),

@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { at, last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
@@ -221,7 +222,7 @@ function stageOf(b: GraphBuilder, before: ValueInfo, stage: number, config: GcVi
 }
 
 function build(b: GraphBuilder, config: GcVitConfig, { imageSize, batch }: BuildOptions): ImageMaps {
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const pixels = images(b, [batch, ...imageSize], 'stem.conv1');
   const stem = b.scope('stem', () => downsample(b, convolution(b, pixels, 'conv1', { stride: 2 }), 'down'));
   const maps: ValueInfo[] = [];
   for (const stage of config.depth.keys()) maps.push(stageOf(b, maps.at(-1) ?? stem, stage, config));

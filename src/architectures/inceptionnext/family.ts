@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { at, last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
@@ -76,7 +77,7 @@ function downsampled(b: GraphBuilder, x: ValueInfo): ValueInfo {
 
 function build(b: GraphBuilder, { depth }: InceptionNextConfig, options: BuildOptions): ImageMaps {
   const { imageSize, batch } = options;
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const pixels = images(b, [batch, ...imageSize], 'stem.0');
   const stem = convNorm(b, pixels, 'stem.0', 'stem.1', { eps, stride: 4, padding: 0 });
   const maps = stages(b, stem, {
     depths: depth,

@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { distilledAnswer } from '../heads/classifier';
 import { at, last } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
@@ -296,7 +297,7 @@ function block(b: GraphBuilder, tokens: Tokens, activation: string): Tokens {
 /** The stem and the stages, the smaller maps made by attention (Graham et al. 2021, §4). */
 function build(b: GraphBuilder, config: LeViTConfig, { imageSize, batch }: BuildOptions): TokenMaps {
   const { activation, patch, resolution } = config;
-  const map = stem(b, b.input('pixel_values', [batch, 3, ...imageSize]), activation);
+  const map = stem(b, images(b, [batch, ...imageSize], 'stem.conv1.linear'), activation);
   requireResolution(gridOf(map), resolution, imageSize, patch);
   const ends = stages(b, mapToTokens(b, map), {
     depths: config.depth,

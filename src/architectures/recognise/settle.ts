@@ -42,7 +42,7 @@ export function settled(
   assume: Assume = {},
   pooled: (pool: string) => Known | undefined = () => undefined,
 ): Known {
-  const parts = [withHead, withBackboneOnly, withAdapters, withDerived, withShare, withTwins];
+  const parts = [withChannels, withHead, withBackboneOnly, withAdapters, withDerived, withShare, withTwins];
   let known = fit.recognition;
   for (const part of parts) {
     const { beside, family } = fit;
@@ -67,6 +67,15 @@ const withWarnings = (known: Known, ...warnings: readonly string[]): Known => ({
   ...known,
   warnings: [...known.warnings, ...warnings],
 });
+
+/** Says how many channels the images have if they are no colours and the family does not say it. */
+function withChannels(known: Known, { checkpoint }: Context): Known {
+  const { values } = buildGraph(checkpoint, known).graph;
+  const channels = values.get('pixel_values')?.shape[1];
+  if (channels === undefined || channels === 3 || 'channels' in known.evidence) return known;
+  const source = 'the first convolution';
+  return { ...known, evidence: { ...known.evidence, channels: stored(channels, source) } };
+}
 
 /** Adds the heads that are found beside the network, if its own classifier is not stored. */
 function withHead(whole: Known, context: Context): Known {

@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { answer } from '../heads/classifier';
 import { last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
@@ -116,7 +117,7 @@ function block(
 /** A network of blocks by stages (Radosavovic et al. 2020, §3). */
 function build(b: GraphBuilder, config: RegNetConfig, { imageSize, batch }: BuildOptions): ImageMaps {
   const { depth, firstBlock, activation, downsample_in_first_stage: strided } = config;
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const pixels = images(b, [batch, ...imageSize], 'stem.conv');
   const stem = convNorm(b, pixels, 'stem.conv', 'stem.bn', { eps, activation, stride: 2 });
   const maps = stages(b, stem, {
     depths: depth,

@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { at, last, sum } from '../../domain/lists';
 import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
@@ -140,7 +141,7 @@ function recognise(found: Found) {
 type ResNetConfig = SettledBy<typeof recognise>;
 
 function build(b: GraphBuilder, config: ResNetConfig, { imageSize, batch }: BuildOptions): ImageMaps {
-  const maps = encodeResnet(b, config, b.input('pixel_values', [batch, 3, ...imageSize]));
+  const maps = encodeResnet(b, config, images(b, [batch, ...imageSize], 'conv1', 'conv1.0'));
   return { stages: maps.map((map) => mapStage(map, imageSize)), map: last(maps) };
 }
 

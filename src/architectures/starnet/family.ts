@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
@@ -52,7 +53,7 @@ function block(b: GraphBuilder, x: ValueInfo): ValueInfo {
 }
 
 function build(b: GraphBuilder, { depth }: StarNetConfig, { imageSize, batch }: BuildOptions): ImageMaps {
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const pixels = images(b, [batch, ...imageSize], 'stem.0.conv');
   const stem = convNorm(b, pixels, 'stem.0.conv', 'stem.0.bn', { eps, activation, stride: 2 });
   const maps = stages(b, stem, {
     depths: depth,

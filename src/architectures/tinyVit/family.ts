@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { answer } from '../heads/classifier';
 import { at, last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
@@ -222,7 +223,7 @@ function build(
   { depth, window, activation, merge_strides: strides }: TinyViTConfig,
   { imageSize, batch }: BuildOptions,
 ): ImageMaps {
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const pixels = images(b, [batch, ...imageSize], 'patch_embed.conv1.conv');
   const embedded = b.scope(
     'patch_embed',
     () => unit(b, unit(b, pixels, 'conv1', { stride: 2, activation }), 'conv2', { stride: 2 }),

@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { at, last } from '../../domain/lists';
 import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
@@ -107,7 +108,7 @@ function hidden(b: GraphBuilder, map: ValueInfo): ValueInfo {
 }
 
 function build(b: GraphBuilder, config: VggConfig, { imageSize, batch }: BuildOptions): ImageMaps {
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const pixels = images(b, [batch, ...imageSize], 'features.0');
   const maps = b.scope('features', () => features(b, config, pixels));
   return { stages: maps.map((map) => mapStage(map, imageSize)), map: last(maps) };
 }

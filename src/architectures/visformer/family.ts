@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { nearestDivisor } from '../divisors';
 import { answer } from '../heads/classifier';
 import { at, last, smallest } from '../../domain/lists';
@@ -184,7 +185,7 @@ function embed(b: GraphBuilder, map: ValueInfo, stage: number, imageSize: Size):
 
 /** Patch embeddings and blocks of three stages (Chen et al. 2021, §3.3). */
 function build(b: GraphBuilder, config: VisformerConfig, { imageSize, batch }: BuildOptions): ImageMaps {
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const pixels = images(b, [batch, ...imageSize], 'stem.0');
   const options = { stride: 2, eps: batchEps, activation: 'relu' } as const;
   const stem = b.has('stem.0.weight') ? convNorm(b, pixels, 'stem.0', 'stem.1', options) : pixels;
   const maps = stages(b, stem, {

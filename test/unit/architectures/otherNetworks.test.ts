@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { inspectorModel } from '../../../src/analysis/inspection';
 import { exampleName } from '../../../src/architectures/recognise/nearest';
 import type { Recognition } from '../../../src/architectures/family';
-import { recognise } from '../../../src/architectures/recognise/recognise';
+import { buildGraph, recognise } from '../../../src/architectures/recognise/recognise';
 import { lostParameters } from '../../../src/architectures/recognise/siblings';
 import type { Checkpoint } from '../../../src/checkpoint/checkpoint';
 import { openCheckpoint } from '../../../src/checkpoint/open';
@@ -339,4 +339,30 @@ describe('files that nearly are of a family', () => {
     assert.equal(exampleName(/^stem\.conv/), 'stem.conv');
     assert.equal(exampleName(/^blocks\.0\.(?:conv\.(?:0|1)\.)?weight$/), 'blocks.0.conv.0.weight');
   });
+});
+
+describe('stems of other channels than colours', () => {
+  const ids = [
+    'convnext-timm-hub-safetensors',
+    'regnet-transformers-safetensors',
+    'mobilenetv2-torchvision-pth',
+    'tiny-vit-original-pth',
+  ];
+  for (const golden of readCases().filter(({ id }) => ids.includes(id)))
+    for (const channels of [1, 6])
+      it(`${golden.id}: ${channels}`, async () => {
+        const checkpoint = await openCheckpoint(checkpointPath(golden));
+        const tensors = checkpoint.selected.tensors.map((tensor) => {
+          const [out = 0, read, ...kernel] = tensor.shape;
+          return read === 3 && kernel.length === 2
+            ? { ...tensor, shape: [out, channels, ...kernel] }
+            : tensor;
+        });
+        const other = { ...checkpoint, selected: { ...checkpoint.selected, tensors } };
+        const recognition = recognise(other, { assume: golden.assume, imageSize: golden.image_size });
+        assert(recognition.family !== null);
+        assert.equal(recognition.evidence['channels']?.value, channels);
+        const { graph } = buildGraph(other, recognition);
+        assert.equal(graph.values.get('pixel_values')?.shape[1], channels);
+      });
 });
