@@ -244,7 +244,7 @@ const rules: Readonly<Record<string, Rule>> = {
   bit: { families: ['bit'] },
   efficientnet: { families: ['efficientnet'] },
   mobilenet_v2: { families: ['efficientnet'] },
-  focalnet: { families: ['focalnet'], idle: ['patch_size'] },
+  focalnet: { families: ['focalnet'] },
   hiera: { families: ['hiera'], idle: ['patch_size'] },
   // Names like those of a family here, another computation: rotary positions, spectrograms,
   // a row of the table that is added to all others, overlapping patches.
@@ -284,13 +284,16 @@ export function noteRead(found: Found, keys: readonly string[]): void {
   for (const key of keys) ledger.keys.add(key);
 }
 
+/** Keys of config.json that questions about this file have read. */
+export const readKeys = (found: Found): ReadonlySet<string> => ledgerOf(found).keys;
+
 /** Notes a value that the weights contradict, for a warning. */
 export function passOver(found: Found, warning: string): void {
   ledgerOf(found).passed.add(warning);
 }
 
 /** `3`, `[3,3]` and `3.0` are one value. */
-function same(left: unknown, right: unknown): boolean {
+export function sameValue(left: unknown, right: unknown): boolean {
   const [one, other] = [left, right].map((value) =>
     Array.isArray(value) && value.length > 0 && value.every((each) => each === value[0])
       ? (value[0] as unknown)
@@ -313,7 +316,7 @@ function notComputed(found: Found, { values }: ImageConfig, rule: Rule, defaults
   return Object.keys(defaults).filter((key) => {
     const value = values[key];
     if (value === undefined || value === null || isFree(key, rule) || read.has(key)) return false;
-    return ![defaults[key], ...(rule.also?.[key] ?? [])].some((allowed) => same(value, allowed));
+    return ![defaults[key], ...(rule.also?.[key] ?? [])].some((allowed) => sameValue(value, allowed));
   });
 }
 

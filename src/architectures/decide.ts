@@ -66,6 +66,8 @@ export interface Question<T extends ConfigValue, P extends PublishedModel = Publ
    * libraries' keys.
    */
   readonly config?: readonly string[] | ConfigName;
+  /** Values of the config that say a value of this hyper-parameter in other words. */
+  readonly words?: Readonly<Record<string, NoInfer<T>>>;
   /** What the architecture that config.json names implies. */
   readonly implied?: (architecture: string) => T | undefined;
   /** What a published model has. */
@@ -107,7 +109,7 @@ export function decide<T extends ConfigValue, P extends PublishedModel = Publish
     evidence !== undefined && is(evidence.value);
   const user = given(sources.found, key);
   if (user && !fits(user)) throw new Error(`${key}: ${String(user.value)} found; ${refusal}`);
-  const config = user ? undefined : configured(checkpoint, question.config ?? []);
+  const config = user ? undefined : inOurWords(configured(checkpoint, question.config ?? []), question.words);
   if (config && !fits(config)) unfit(sources.found, key, config, refusal);
   const usual = classDefault(sources.found, question.config ?? []);
   return firstOf(
@@ -119,6 +121,14 @@ export function decide<T extends ConfigValue, P extends PublishedModel = Publish
     agreed(sources.published, question.published),
     byName(namesOf(sources), named),
   );
+}
+
+function inOurWords(
+  said: Evidence | undefined,
+  words: Readonly<Record<string, ConfigValue>> = {},
+): Evidence | undefined {
+  const key = String(said?.value);
+  return said && Object.hasOwn(words, key) ? { ...said, value: words[key] ?? said.value } : said;
 }
 
 /** Hyper-parameters whose values in config.json the weights may contradict. */

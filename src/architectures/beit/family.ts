@@ -154,7 +154,9 @@ function evidenceOf(
     }),
     activation: decide(sources, 'activation', {
       config: ['hidden_act'],
-      otherwise: stored('gelu', `as ${dialect.title} builds BEiT`),
+      otherwise: tensors.has('blocks.0.mlp.fc1_g.weight')
+        ? stored('silu', 'blocks.0.mlp.fc1_g: SwiGLU')
+        : stored('gelu', `as ${dialect.title} builds BEiT`),
     }),
     pool: poolOf(sources, tensors.has('fc_norm.weight')),
     resampling: stored<ResamplingName>(dialect.resampling[0], `as ${dialect.title} does`),

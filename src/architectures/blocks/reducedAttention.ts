@@ -154,25 +154,26 @@ export const reducedBlocks = (
 
 /**
  * Patches of a map `[batch, channels, rows, columns]` and their norm as tokens. Overlapping patches
- * have a kernel of 2S − 1 for the stride S and zeros around the map (Wang et al. 2022, PVT v2);
- * others lie side by side.
+ * have a stride and zeros around the map (Wang et al. 2022, PVT v2: a kernel of 2S − 1 for the
+ * stride S); others lie side by side.
  */
 export function stagePatches(
   b: GraphBuilder,
   map: ValueInfo,
   name: string,
-  { overlap, eps }: { readonly overlap: boolean; readonly eps: number },
+  { stride, eps }: { readonly stride?: number; readonly eps: number },
 ): Tokens {
   return b.scope(
     name,
     () => {
       const kernel = at(b.shapeOf('proj.weight'), 2);
-      const patches = overlap
-        ? convolution(b, map, 'proj', { stride: (kernel + 1) >> 1 })
-        : convolution(b, map, 'proj', { stride: kernel, padding: 0 });
+      const patches =
+        stride === undefined
+          ? convolution(b, map, 'proj', { stride: kernel, padding: 0 })
+          : convolution(b, map, 'proj', { stride, padding: kernel >> 1 });
       const rows = mapToTokens(b, patches);
       return gridTokens(norm(b, rows.value, 'norm', eps), rows.batch, gridOf(patches));
     },
-    { title: overlap ? 'Overlapping patch embedding' : 'Patch embedding' },
+    { title: stride === undefined ? 'Patch embedding' : 'Overlapping patch embedding' },
   );
 }

@@ -2,7 +2,7 @@ import { at } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import type { Probe } from '../../domain/probes';
-import { activate, maybeNorm, residual, silu, type Tokens } from './layers';
+import { activate, maybeNorm, residual, type Tokens } from './layers';
 import { parameterSide, splitInThree, splitInTwo } from './parts';
 import { rotate, type Rotation } from './rotary';
 import { quantity } from '../../domain/units';
@@ -17,10 +17,10 @@ function hidden(b: GraphBuilder, x: ValueInfo, activation: string): ValueInfo {
   const wide = b.linear(x, 'fc1');
   if (wide.shape[1] !== 2 * parameterSide(b, 'fc2.weight', 1)) return activate(b, wide, activation);
   const [gate, value] = splitInTwo(b, wide, 1);
-  return b.add('Mul', [silu(b, gate), value]);
+  return b.add('Mul', [activate(b, gate, activation), value]);
 }
 
-/** Two linear layers per token: fc2(norm(hidden(x))). A packed gate is always SiLU's. */
+/** Two linear layers per token: fc2(norm(hidden(x))). */
 export function mlp(
   b: GraphBuilder,
   x: ValueInfo,

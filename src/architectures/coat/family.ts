@@ -285,7 +285,7 @@ function parallelBlock(
  * token.
  */
 function serialScales(b: GraphBuilder, pixels: ValueInfo, config: CoatConfig): readonly Tokens[] {
-  const cut = { overlap: false, eps: config.sampling_eps };
+  const cut = { eps: config.sampling_eps };
   const patchesOf = (map: ValueInfo, scale: number): Tokens =>
     stagePatches(b, map, `patch_embed${scale}`, cut);
   const first = patchesOf(pixels, 1);

@@ -1,7 +1,7 @@
 import { images } from '../blocks/images';
 import { at, last } from '../../domain/lists';
 import { answer } from '../heads/classifier';
-import type { GraphBuilder } from '../../graph/builder';
+import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
 import { activate, maybeNorm, norm, residual, withValue } from '../blocks/layers';
@@ -54,6 +54,13 @@ function epsilons(sources: Sources, [width]: readonly number[]) {
   return { eps, head_eps: ofHead };
 }
 
+/** timm dilates the stages behind a map of 1/32 of the image, which is not computed. */
+function requireNoDilation({ tensors, dialect }: Found, stages: number): void {
+  const patch = tensors.get('stem.0.weight')?.shape[2] ?? 1;
+  if (dialect.name === 'timm' && patch * 2 ** (stages - 1) > 32 && !tensors.has('stem.2.weight'))
+    throw new ParameterError('stem.0.weight', `patches of ${patch}, behind which timm dilates stages`);
+}
+
 function recognise(found: Found) {
   const { tensors } = found;
   const stages = measureStages(found, 'stages.*.blocks.*', 'conv_dw.weight');
@@ -61,6 +68,7 @@ function recognise(found: Found) {
   if (!stages || !tensors.has('stages.0.blocks.0.norm.bias')) return undefined;
   const { sources, dims } = stages;
   if (namesOf(sources).some((name) => otherNorm.test(name))) return undefined;
+  requireNoDilation(found, dims.length);
   const second = tensors.has('stages.0.blocks.0.mlp.grn.weight');
   const kernel = 'stages.0.blocks.0.conv_dw.weight';
   return stagedConfig(stages, {

@@ -268,6 +268,16 @@ function stridesOf(sources: Sources, network: Network): Evidence<readonly number
   });
 }
 
+/** The activation inside of squeeze and excitation: transformers has one for all. */
+const gateActivationOf = (
+  { found }: Sources,
+  activation: Evidence<string | readonly string[]>,
+  published: Evidence<string>,
+): Evidence<string> =>
+  found.dialect.name === 'transformers' && typeof activation.value === 'string'
+    ? { ...activation, value: activation.value }
+    : published;
+
 /** The blocks whose map is odd: config.json has them all, or a published size does. */
 function oddBlocks(sources: Sources, size: PublishedSize | undefined): Evidence<readonly number[]> {
   const odd = sources.found.checkpoint.sidecars.config ? [] : (size?.odd ?? []);
@@ -328,6 +338,13 @@ function recognise(found: Found): Recognised<EfficientNetConfig> | undefined {
   const { imageSize, evidence: sized } = imageSizeOf(sources, [side, side]);
   const { name, activations, excite } = layout;
   const published = `as published: ${name}`;
+  const activation = decide(sources, 'activation', {
+    config: ['hidden_act', 'act_layer'],
+    otherwise: likelyValue<string | readonly string[]>(
+      activations.length === 1 ? at(activations, 0) : activations,
+      network,
+    ),
+  });
   const settled = {
     depth: stored(depths, 'blocks'),
     dim: stored(widths, 'blocks'),
@@ -335,14 +352,8 @@ function recognise(found: Found): Recognised<EfficientNetConfig> | undefined {
     strides: stridesOf(sources, network),
     image_size: sized,
     classes: classesOf(tensors, 'classifier'),
-    activation: decide(sources, 'activation', {
-      config: ['hidden_act', 'act_layer'],
-      otherwise: likelyValue<string | readonly string[]>(
-        activations.length === 1 ? at(activations, 0) : activations,
-        network,
-      ),
-    }),
-    gate_activation: stored(excite[0], published),
+    activation,
+    gate_activation: gateActivationOf(sources, activation, stored(excite[0], published)),
     gate: stored(excite[1], published),
     eps: epsilonOf(sources, network, size),
     padding: paddingOf(sources, layout.label),

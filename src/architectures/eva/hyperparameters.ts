@@ -2,7 +2,7 @@ import { at } from '../../domain/lists';
 import type { Grid, Size } from '../../domain/size';
 import type { ResamplingName } from '../blocks/positions';
 import type { Coordinates, Pairing } from '../blocks/rotary';
-import { configuredArchitecture } from '../config';
+import { configured, configuredArchitecture } from '../config';
 import { headsNear, nearestDivisor } from '../divisors';
 import type { ConfigValue, Evidence, Found, Described, Recognised } from '../family';
 import { assumed, configOf, sideOrPair, stored } from '../evidence';
@@ -42,7 +42,7 @@ const isGrid = (value: ConfigValue): boolean =>
  * What a hyper-parameter may be, under which keys a config gives it, and the values that models
  * have.
  */
-interface Fact<T extends ConfigValue> extends Pick<Question<T>, 'config' | 'is' | 'needed'> {
+interface Fact<T extends ConfigValue> extends Pick<Question<T>, 'config' | 'words' | 'is' | 'needed'> {
   readonly choices?: readonly T[];
 }
 
@@ -53,7 +53,11 @@ const oneOf = <T extends string>(...words: readonly T[]) => ({
   choices: words,
 });
 
-const rope: Fact<Rope> = oneOf<Rope>('none', 'axial', 'centred');
+const rope: Fact<Rope> = {
+  config: ['rope_type'],
+  words: { cat: 'axial', dinov3: 'centred' },
+  ...oneOf<Rope>('none', 'axial', 'centred'),
+};
 
 const temperature: Fact<number> = {
   config: ['rope_temperature', 'rope_theta'],
@@ -74,7 +78,11 @@ const offset: Fact<number> = {
   choices: [0, 1],
 };
 
-const pairing: Fact<Pairing> = oneOf<Pairing>('interleaved', 'half');
+const pairing: Fact<Pairing> = {
+  config: ['rope_rotate_half'],
+  words: { true: 'half', false: 'interleaved' },
+  ...oneOf<Pairing>('interleaved', 'half'),
+};
 
 const referenceGrid: Fact<number | Grid> = {
   config: ['ref_feat_shape'],
@@ -82,7 +90,11 @@ const referenceGrid: Fact<number | Grid> = {
   needed: 'two numbers [rows, columns]',
 };
 
-const order: Fact<'pre' | 'post'> = oneOf<'pre' | 'post'>('pre', 'post');
+const order: Fact<'pre' | 'post'> = {
+  config: ['use_post_norm'],
+  words: { true: 'post', false: 'pre' },
+  ...oneOf<'pre' | 'post'>('pre', 'post'),
+};
 
 const eps: Fact<number> = {
   config: ['layer_norm_eps'],
@@ -134,8 +146,9 @@ function referenceOf(opened: Opened): Grid | undefined {
   const named = kind.referenceGrids?.find(([name]) => namesOf(sources).some((each) => name.test(each)));
   const usual = kind.rope_ref_grid === 'table' ? layout?.grid.value : kind.rope_ref_grid;
   const given = sources.found.assume['rope_ref_grid'];
+  const told = configured(sources.found.checkpoint, referenceGrid.config ?? []);
   const otherwise = named?.[1] ?? usual;
-  if (given === undefined && otherwise === undefined) return undefined;
+  if (given === undefined && told === undefined && otherwise === undefined) return undefined;
   const { value } = factOf(opened, 'rope_ref_grid', referenceGrid, otherwise ?? 1);
   return typeof value === 'number' ? [value, value] : value;
 }
@@ -187,6 +200,15 @@ const usualHeads = (width: number): number => nearestDivisor(width % 4 === 0 ? w
  */
 const poolingHeads = 8;
 
+/** Heads of the pooling by attention, if the user does not say them with the blocks'. */
+const poolHeadsOf = ({ sources, kind }: Opened, width: number, heads: number): number =>
+  decide(sources, 'pool_heads', {
+    config: ['attn_pool_num_heads'],
+    otherwise: stored(kind.label === 'perception-encoder' ? poolingHeads : heads, 'as timm builds it'),
+    is: (value) => typeof value === 'number' && value > 0 && width % value === 0,
+    needed: `a number that divides the width ${width}`,
+  }).value;
+
 /** Heads of the blocks, and of the pooling by attention if there is one. */
 function headsOf(opened: Opened) {
   const { sources, tensors, measures } = opened;
@@ -204,15 +226,16 @@ function headsOf(opened: Opened) {
       needed: `a number that divides the width ${width}`,
     });
   const numbers = [heads.value].flat().map(Number);
-  const [first, pooling] = [at(numbers, 0), numbers[1]];
+  const first = at(numbers, 0);
+  const pooling = numbers[1] ?? poolHeadsOf(opened, width, first);
   const pooled = tensors.has('attn_pool.latent');
   const source = `${heads.source}; the last of the pooling`;
   const shown: Evidence<number | readonly number[]> = pooled
-    ? { ...heads, value: [first, pooling ?? poolingHeads], source }
+    ? { ...heads, value: [first, pooling], source }
     : { ...heads, value: first };
   return {
     evidence: { heads: shown, head_dim: stored(width / first, 'width of the queries by heads') },
-    config: { heads: first, poolHeads: pooled ? (pooling ?? poolingHeads) : first },
+    config: { heads: first, poolHeads: pooled ? pooling : first },
   };
 }
 
@@ -265,8 +288,9 @@ function mlpActivation({ sources, tensors, measures }: Opened): Evidence<string>
 
 /** Norms come first, but for one published model with the names of others. */
 function orderOf({ sources, kind }: Opened): Evidence<'pre' | 'post'> {
+  const usual = stored<'pre' | 'post'>('pre', 'as published models with these parts have it');
   if (kind.label !== 'eva')
-    return stored<'pre' | 'post'>('pre', 'as published models with these parts have it');
+    return decide<'pre' | 'post'>(sources, 'norm_order', { ...order, otherwise: usual });
   return decide<'pre' | 'post'>(sources, 'norm_order', {
     ...order,
     named: [
@@ -344,7 +368,7 @@ export type EvaConfig = ReturnType<typeof settle>['config'];
 export function recogniseEva(found: Found): Recognised<EvaConfig> | undefined {
   const { tensors } = found;
   const measures = measure(tensors);
-  const kind = measures && evaKindOf(tensors, measures);
+  const kind = measures && evaKindOf(tensors, measures, configuredArchitecture(found.checkpoint));
   if (!measures || !kind) return undefined;
   const sources = sourcesOf(found);
   const layout = measures.positions > 0 ? positionLayout({ found, measures }, namesIn(sources)) : undefined;

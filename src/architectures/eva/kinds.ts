@@ -60,7 +60,6 @@ const perceptionEncoder = {
 const ropeVit = {
   label: 'rope-vit',
   pixels: 'imagenet',
-  published: /_rope_(?:mixed_)?(?:ape_)?\d|_rope_reg/,
   eps: 1e-6,
   pool: 'token',
 } as const;
@@ -86,6 +85,7 @@ const kinds: readonly EvaKind[] = [
   { ...perceptionEncoder, holds: isPerceptionEncoder },
   {
     ...ropeVit,
+    published: /_rope_mixed_/,
     rope: 'mixed',
     rope_indexing: 'xy',
     holds: (parameters) => parameters.has('rope.freqs'),
@@ -106,12 +106,14 @@ const kinds: readonly EvaKind[] = [
   },
   {
     ...ropeVit,
+    published: /_rope_reg/,
     rope: 'axial',
     rope_ref_grid: [16, 16],
     holds: (_, { positions, registers }) => positions === 0 && registers > 0,
   },
   {
     ...ropeVit,
+    published: /_rope_(?:ape_)?\d/,
     rope: 'axial',
     rope_indexing: 'xy',
     rope_temperature: 100,
@@ -144,10 +146,25 @@ const kinds: readonly EvaKind[] = [
  */
 const ownParameters = ['gamma_1', 'attn.q_bias', 'attn.q_proj.weight'];
 
-/** The kind of model that these parts make; undefined if no block of eva.py has them. */
-export function evaKindOf(parameters: Found['tensors'], measures: Measures): EvaKind | undefined {
+/** Names of timm's plain transformers, and of those that are none. */
+const ofEva = /^(?!vit_)|_pe_|_rope|dinov3|lingbot|sapiens/;
+
+/**
+ * The kind of model that these parts make, or of the architecture that config.json names;
+ * undefined if no block of eva.py has the parts.
+ */
+export function evaKindOf(
+  parameters: Found['tensors'],
+  measures: Measures,
+  architecture: string | undefined,
+): EvaKind | undefined {
   const own = ownParameters.some((name) => parameters.has(`blocks.0.${name}`));
-  return own || isPerceptionEncoder(parameters)
-    ? kinds.find(({ holds }) => holds(parameters, measures))
-    : undefined;
+  const named =
+    architecture === undefined ? [] : kinds.filter(({ published }) => published.test(architecture));
+  const isOther = architecture !== undefined && !ofEva.test(architecture);
+  if (isOther || !(own || named.length > 0 || isPerceptionEncoder(parameters))) return undefined;
+  const holds = (kind: EvaKind): boolean => kind.holds(parameters, measures);
+  const learned = parameters.has('rope.freqs');
+  const alike = named.filter(({ rope }) => (rope === 'mixed') === learned);
+  return alike.find(holds) ?? alike[0] ?? kinds.find(holds);
 }

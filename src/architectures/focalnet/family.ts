@@ -8,12 +8,13 @@ import { activate, residual } from '../blocks/layers';
 import { layerNormOfMap, mapNorm, mapToTokens, meanOfMap, paddedToMultiple, sequence } from '../blocks/maps';
 import { mapMlp, pointwise } from '../blocks/pointwise';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
-import type { BuildOptions, Family, Found } from '../family';
-import { assumed, stored } from '../evidence';
+import { configured } from '../config';
+import type { BuildOptions, Evidence, Family, Found } from '../family';
+import { assumed, numbersIn, stored } from '../evidence';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import { flag, positive } from '../groups/valueKinds';
 import { sizeTitle, type Sizes } from '../sizes';
-import { classesOf, countOf, decide, type Sources } from '../decide';
+import { classesOf, countOf, decide, sideOf, type Sources } from '../decide';
 import { focalnetNames } from './names';
 
 /** Sizes of Yang et al. 2022 (FocalNet, table 2). */
@@ -71,7 +72,7 @@ function recognise(found: Found) {
     shapes: {
       depth: stored(depths, `${first} … of ${depths.length} stages`),
       dim: stored(dims, `${first}.modulation.h.weight of each stage`),
-      patch: stored(4, 'stem.proj.weight'),
+      patch: patchOf(sources),
       token_mixer: stored('focal modulation', `${first}.modulation; there is no attention`),
       focal_levels: stored(levels, `${first}.modulation.focal_layers of each stage`),
       focal_windows: stored(
@@ -94,6 +95,26 @@ function recognise(found: Found) {
     },
   });
 }
+
+/**
+ * Pixels from one patch to the next: 4 if the kernels overlap (7 wide), which config.json alone
+ * tells from patches as large; else the kernel.
+ */
+function patchOf(sources: Sources): Evidence<number> {
+  const { tensors, checkpoint } = sources.found;
+  const kernel = sideOf(tensors, 'stem.proj.weight', 2);
+  const overlaps = configured(checkpoint, ['use_conv_embed'])?.value ?? kernel === overlapping;
+  const value = overlaps ? 4 : kernel;
+  return decide(sources, 'patch', {
+    config: ['patch_size'],
+    otherwise: stored(value, 'stem.proj.weight'),
+    is: (said) => numbersIn(said).every((side) => side === value),
+    needed: `${value}, as stem.proj.weight is ${kernel} wide,`,
+  });
+}
+
+/** Side of the kernels of patches that overlap. */
+const overlapping = 7;
 
 type FocalNetConfig = SettledBy<typeof recognise>;
 
@@ -184,7 +205,7 @@ function block(b: GraphBuilder, map: ValueInfo, config: FocalNetConfig): ValueIn
 
 function build(b: GraphBuilder, config: FocalNetConfig, { imageSize, batch }: BuildOptions): ImageMaps {
   const pixels = images(b, [batch, ...imageSize], 'stem.proj');
-  const maps = stages(b, downsample(b, pixels, 'stem', 4, config), {
+  const maps = stages(b, downsample(b, pixels, 'stem', config.patch, config), {
     depths: config.depth,
     module: (stage) => ({ path: `layers.${stage}`, note: { title: `Stage ${stage + 1}` } }),
     path: ({ index }) => `blocks.${index}`,

@@ -91,7 +91,7 @@ function headsOf(opened: Opened): Evidence<number> {
 
 /** What timm's entry functions set beside sizes, as one hyper-parameter may have it. */
 interface Fact<T extends ConfigValue> {
-  readonly config?: ConfigName;
+  readonly config?: ConfigName | readonly string[];
   readonly is: (value: ConfigValue) => value is T;
   readonly needed: string;
   /** Values that models have. */
@@ -113,6 +113,7 @@ const eps: Fact<number> = {
 };
 
 const poolPrefix: Fact<boolean> = {
+  config: ['pool_include_prefix'],
   is: (value): value is boolean => typeof value === 'boolean',
   needed: 'true or false',
   usual: [false, true],
@@ -333,6 +334,23 @@ const likelyActivation = ({ traits }: Measures): Evidence<string> =>
     ? assumed('silu', 'as gated units (SwiGLU) mostly have; not stored in the weights')
     : assumed('gelu', 'not stored in the weights');
 
+/**
+ * The activation of the MLPs. A gate in the first half of fc1 is SiLU's (SwiGLU, Shazeer 2020)
+ * unless timm was told another; transformers reads none for it.
+ */
+function mlpActivation({ sources, measures }: Opened, usual: Evidence<string> | undefined): Evidence<string> {
+  const { dialect, tensors } = sources.found;
+  if (tensors.get('blocks.0.mlp.fc1.weight')?.shape[0] === 2 * measures.mlp)
+    return activationOf(sources, stored('silu', 'blocks.0.mlp.fc1 holds a gate: SwiGLU'), {
+      config: dialect.name === 'timm' ? 'activation' : [],
+    });
+  const otherwise = habitual(dialect.habits?.activation) ?? usual ?? likelyActivation(measures);
+  return activationOf(sources, otherwise, {
+    config: 'activation',
+    ...published(sources, 'activation', activation.is),
+  });
+}
+
 /** The hyper-parameters, in the order in which people see them. */
 function evidenceOf(
   opened: Opened,
@@ -359,10 +377,7 @@ function evidenceOf(
     position_slots: layout.slots,
     registers: stored(registers, registers > 0 ? 'reg_token' : 'no register tokens'),
     classes: stored(measures.classes, headSource(opened)),
-    activation: activationOf(sources, habitual(habits?.activation) ?? usual ?? likelyActivation(measures), {
-      config: 'activation',
-      ...published(sources, 'activation', activation.is),
-    }),
+    activation: mlpActivation(opened, usual),
     eps: fact(sources, 'eps', eps, usualEps ?? assumed(dialect.eps, `default of ${dialect.title}`)),
     pool: poolOf(opened),
     pool_prefix: fact(

@@ -4,8 +4,9 @@ import { norm, withValue } from '../blocks/layers';
 import { meanOfMap, tokensToMap } from '../blocks/maps';
 import { reducedBlocks, stagePatches } from '../blocks/reducedAttention';
 import { mapStage, throughStages, type ImageMaps } from '../blocks/stages';
-import type { BuildOptions, Found, Recognised } from '../family';
-import { stored } from '../evidence';
+import { decide, type Sources } from '../decide';
+import type { BuildOptions, Evidence, Found, Recognised } from '../family';
+import { numbersIn, stored } from '../evidence';
 import { answer } from '../heads/classifier';
 import { sizeTitle, type Sizes } from '../sizes';
 import {
@@ -56,28 +57,51 @@ interface PyramidVariant {
   readonly defaults: PyramidDefaults;
 }
 
+/** A pyramid whose patches overlap: `strides` are smaller than their kernels. */
+export interface OverlappingConfig extends PyramidConfig {
+  readonly strides: readonly number[];
+}
+
+/** Strides of the patches: half of their kernels if nobody says another (PVT v2, §3.2). */
+function stridesOf(sources: Sources, kernels: readonly number[]): Evidence<readonly number[]> {
+  return decide<readonly number[]>(sources, 'strides', {
+    config: ['strides'],
+    otherwise: stored<readonly number[]>(
+      kernels.map((kernel) => (kernel + 1) >> 1),
+      'half of the kernels, as published',
+    ),
+    is: (value) =>
+      numbersIn(value).length === kernels.length &&
+      numbersIn(value).every(
+        (each, stage) => Number.isInteger(each) && each > 0 && each <= at(kernels, stage),
+      ),
+    needed: `for each of the kernels ${kernels.join(', ')} a stride that is no larger`,
+  });
+}
+
 /**
  * A pyramid of overlapping patches whose stages end in a norm; undefined if it is another network.
  */
 export function recognisePyramid(
   found: Found,
   { label, title, sizes, defaults }: PyramidVariant,
-): Recognised<PyramidConfig> | undefined {
+): Recognised<OverlappingConfig> | undefined {
   const measured = measureStages(found, blockPath, 'norm1.weight');
   const patches = measured && patchesAt(found.tensors, patchesOf, measured.depths.length);
   if (!patches) return undefined;
   const { sources, depths } = measured;
   const reduction = reductionOf(sources, blocksOf, depths.length);
   const linear = typeof reduction.value === 'string' ? '-Li' : '';
-  const strides = patches.kernels.map((kernel) => (kernel + 1) >> 1);
+  const strides = stridesOf(sources, patches.kernels);
   return stagedConfig(measured, {
     label,
     title: sizeTitle(title, sizes, depths, measured.dims) + linear,
     head: 'head',
-    stride: leastSide(strides, reduction),
+    stride: leastSide(strides.value, reduction),
     shapes: {
       ...pyramidShapes(measured, blocksOf, defaults),
       patch: stored(patches.kernels, 'patch_embed.proj.weight'),
+      strides,
       reduction,
       pool: stored('avg', 'the mean over the last map'),
       channels: stored(patches.channels, 'patch_embed.proj.weight'),
@@ -92,13 +116,16 @@ export const inStage = <T>(b: GraphBuilder, stage: number, write: () => T): T =>
 /** Stages of overlapping patches, blocks and a norm. */
 export function buildPyramid(
   b: GraphBuilder,
-  config: PyramidConfig,
+  config: OverlappingConfig,
   { imageSize, batch }: BuildOptions,
 ): ImageMaps {
   const pixels = b.input('pixel_values', [batch, config.channels, ...imageSize]);
   const maps = throughStages(pixels, config.depth.length, (map, stage) => {
     const settings = stageSettings(config, stage);
-    const patches = stagePatches(b, map, patchesOf(stage), { overlap: true, eps: settings.samplingEps });
+    const patches = stagePatches(b, map, patchesOf(stage), {
+      stride: at(config.strides, stage),
+      eps: settings.samplingEps,
+    });
     return inStage(b, stage, () => {
       const tokens = last(reducedBlocks(b, patches, at(config.depth, stage), settings));
       return tokensToMap(b, withValue(tokens, norm(b, tokens.value, 'norm', settings.eps)));

@@ -10,6 +10,8 @@ import { stages } from '../blocks/stages';
 interface Unit {
   readonly eps: number;
   readonly activation: string;
+  /** Between the convolutions of a block, if it is another there. */
+  readonly inner_activation?: string | undefined;
 }
 
 /** What a residual network is written by. */
@@ -57,7 +59,8 @@ function shortcut(b: GraphBuilder, x: ValueInfo, stride: number, eps: number): V
 /** Residual block (He et al. 2016): a convolution for each of the strides. */
 function block(b: GraphBuilder, x: ValueInfo, unit: Unit, strides: readonly number[]): ValueInfo {
   const branch = strides.reduce((map, stride, index) => {
-    const activation = index < strides.length - 1 ? unit.activation : undefined;
+    const inner = unit.inner_activation ?? unit.activation;
+    const activation = index < strides.length - 1 ? inner : undefined;
     const names = [`conv${index + 1}`, `bn${index + 1}`] as const;
     return convNorm(b, map, ...names, { eps: unit.eps, activation, stride });
   }, x);
@@ -81,14 +84,14 @@ export function encodeResnet(
   config: ResidualConfig,
   pixels: ValueInfo,
 ): readonly ValueInfo[] {
-  const { eps, activation } = config;
+  const { eps, activation, inner_activation } = config;
   const early = config.downsample_in_first_stage;
   return stages(b, stem(b, pixels, { eps, activation }), {
     depths: config.depth,
     path: ({ stage, index }) => `layer${stage + 1}.${index}`,
     block: (x, { stage, index }) => {
       const halves = index === 0 && (stage > 0 || early);
-      return block(b, x, { eps, activation }, stridesOf(config, halves ? 2 : 1));
+      return block(b, x, { eps, activation, inner_activation }, stridesOf(config, halves ? 2 : 1));
     },
     note: { title: `Residual block, ${config.block}`, formula: `${activation}(x + convolutions(x))` },
   });

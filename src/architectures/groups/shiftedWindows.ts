@@ -36,13 +36,13 @@ const fits = {
     return windowsOf(map, size, { shift: shiftAlong(map, window), rolls: 'map' });
   },
   'smaller side': (map, window) => squareWindows(map, Math.min(map[0], map[1]), window),
-  // transformers' Swin v2 adds the mask twice.
-  rows: (map, window) => ({ ...squareWindows(map, map[0], window), mask: -200 }),
+  // transformers' Swin v2 adds the mask twice; it fits windows to the maps of the configured image.
+  rows: (map, window, [rows] = map) => ({ ...squareWindows(map, rows, window), mask: -200 }),
   never: (map, window) => {
     const { padded } = windowsOf(map, window);
     return windowsOf(map, window, { shift: shiftAlong(padded, window), rolls: 'padded' });
   },
-} as const satisfies Record<string, (map: Grid, window: Grid) => Windows>;
+} as const satisfies Record<string, (map: Grid, window: Grid, configured?: Grid) => Windows>;
 
 /** How a window is fitted to a smaller map. */
 export type WindowFit = keyof typeof fits;
@@ -134,7 +134,7 @@ type ShiftedEvidence = Readonly<
       patch: Evidence<Sides>;
       activation: Evidence<string>;
     }
->;
+> & { readonly sampling_eps?: Evidence<number> };
 
 /** What the patch embedding shows: pixels of a patch, and channels. */
 interface Patches {
@@ -142,6 +142,9 @@ interface Patches {
   readonly channels: number;
   readonly source: string;
 }
+
+/** PyTorch's default of its norms. */
+const stemEps = 1e-5;
 
 /** The convolutions of a stem that halve the map; a convolution of 1 × 1 follows them. */
 const halving = ['proj.0', 'proj.3'] as const;
@@ -162,6 +165,18 @@ function patchesOf(tensors: Found['tensors']): Patches | undefined {
   return { sides: [side, side], channels: at(first, 1), source: stem.join(', ') };
 }
 
+/**
+ * transformers builds the norms of patches and of their merging without `layer_norm_eps`: they have
+ * PyTorch's default, which is shown if the others have not.
+ */
+const samplingEps = (
+  { found: { dialect } }: Sources,
+  { value }: Evidence<number>,
+): { readonly sampling_eps?: Evidence<number> } =>
+  /^transformers/.test(dialect.name) && value !== stemEps
+    ? { sampling_eps: stored(stemEps, `as ${dialect.title} builds them`) }
+    : {};
+
 /** Reads the hyper-parameters but for the window; undefined if a stage has none of the names. */
 export function shiftedEvidence(
   sources: Sources,
@@ -178,6 +193,7 @@ export function shiftedEvidence(
   const dim = blocks.map((path) => side(`${path}.0.mlp.fc1.weight`, 1));
   const counts = blocks.map((path) => heads(`${path}.0`)).map(({ name, axis }) => side(name, axis));
   if ([...dim, ...counts].includes(0)) return undefined;
+  const eps = epsOf(sources, 1e-5);
   return {
     patch: stored(sideOrPair(patch.sides), patch.source),
     channels: stored(patch.channels, patch.source),
@@ -189,7 +205,8 @@ export function shiftedEvidence(
       `${first}.0.mlp.fc1.weight`,
     ),
     activation: activationOf(sources),
-    eps: epsOf(sources, 1e-5),
+    eps,
+    ...samplingEps(sources, eps),
     classes: classesOf(tensors, 'head.fc'),
   };
 }
@@ -205,6 +222,8 @@ export interface ShiftedConfig {
   readonly heads: readonly number[];
   readonly activation: string;
   readonly eps: number;
+  /** Of the norms of patches and of their merging, if it is another there. */
+  readonly sampling_eps?: number | undefined;
   readonly windowFit: WindowFit;
   /** Patch merging gathers its neighbours channel by channel, as `nn.Unfold` does. */
   readonly unfolds?: boolean;
@@ -335,7 +354,7 @@ function patchMerging(
   b: GraphBuilder,
   tokens: Tokens,
   name: string,
-  { eps, unfolds = false }: ShiftedConfig,
+  { eps: own, sampling_eps: eps = own, unfolds = false }: ShiftedConfig,
 ): Tokens {
   return b.scope(
     name,
@@ -353,9 +372,6 @@ function patchMerging(
   );
 }
 
-/** PyTorch's default of batch norms. */
-const stemEps = 1e-5;
-
 /**
  * A stem of convolutions in the place of the patch embedding (Wang et al. 2022, CTransPath, §3.2).
  */
@@ -368,7 +384,7 @@ function stem(b: GraphBuilder, pixels: ValueInfo): ValueInfo {
 /** Patches of the pixels as tokens of a map, with the norm that follows. */
 function embedded(
   b: GraphBuilder,
-  { channels, patch, windowFit, eps }: ShiftedConfig,
+  { channels, patch, windowFit, eps: own, sampling_eps: eps = own }: ShiftedConfig,
   { imageSize, batch }: BuildOptions,
 ): Tokens {
   const pixels = b.input('pixel_values', [batch, channels, ...imageSize]);
@@ -392,6 +408,8 @@ interface ShiftedStages {
   readonly block: (tokens: Tokens, place: ShiftedPlace) => Tokens;
   /** Window of a stage if it is not clipped, by the patches of the whole image. */
   readonly window: (stage: number, patches: Grid) => Grid;
+  /** Map of a stage that windows are fitted to, if it is not the one that runs. */
+  readonly fitted?: ((stage: number) => Grid | undefined) | undefined;
 }
 
 /**
@@ -402,13 +420,13 @@ export function shiftedStages(
   b: GraphBuilder,
   config: ShiftedConfig,
   options: BuildOptions,
-  { list, block, window }: ShiftedStages,
+  { list, block, window, fitted }: ShiftedStages,
 ): readonly Tokens[] {
   const { depth, heads, eps, activation, windowFit } = config;
   const first = embedded(b, config, options);
   const patches = gridOfLayout(first.layout);
   const windowsAt = ({ stage, index }: Place, { layout }: Tokens): Windows => {
-    const windows = fits[windowFit](gridOfLayout(layout), window(stage, patches));
+    const windows = fits[windowFit](gridOfLayout(layout), window(stage, patches), fitted?.(stage));
     return index % 2 === 1 ? windows : { ...windows, shift: [0, 0] };
   };
   return stages(b, first, {

@@ -86,7 +86,7 @@ function gridsOf({ grid, patch }: PvtConfig): readonly Grid[] {
 /** Stages of patches, a position table and blocks. */
 function build(b: GraphBuilder, config: PvtConfig, { imageSize, batch }: BuildOptions): TokenMaps {
   const pixels = b.input('pixel_values', [batch, config.channels, ...imageSize]);
-  const cut = { overlap: false, eps: config.sampling_eps };
+  const cut = { eps: config.sampling_eps };
   const grids = gridsOf(config);
   const first = stagePatches(b, pixels, patchesOf(0), cut);
   const ends = throughStages(first, config.depth.length, (before, stage) => {

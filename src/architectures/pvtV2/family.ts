@@ -1,12 +1,12 @@
 import type { ImageMaps } from '../blocks/stages';
 import type { Family } from '../family';
-import type { PyramidConfig } from '../groups/pyramidConfig';
 import {
   buildPyramid,
   pyramidAssumable,
   pyramidHead,
   pyramidSizes,
   recognisePyramid,
+  type OverlappingConfig,
 } from '../groups/pyramids';
 import { pvtV2Names } from './names';
 
@@ -14,7 +14,7 @@ import { pvtV2Names } from './names';
  * Pyramid Vision Transformer v2 (Wang et al. 2022): overlapping patches, convolutional feed-forward
  * layers, reduced or pooled keys.
  */
-export const pvtV2: Family<PyramidConfig, ImageMaps> = {
+export const pvtV2: Family<OverlappingConfig, ImageMaps> = {
   name: 'pvt_v2',
   title: 'Pyramid Vision Transformer v2',
   names: pvtV2Names,

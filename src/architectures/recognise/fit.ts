@@ -49,6 +49,8 @@ export function fitOf(checkpoint: Checkpoint, recognition: Known, family: Family
     const lost = lostParameters(network.members.filter(({ inside }) => inside).map(({ name }) => name));
     if (lost.length > 0)
       return { missing: lost.slice(0, listed).map((name) => `no ${name}, which its siblings have`) };
+    const norm = batchNormsAside(network.members, used)[0];
+    if (norm !== undefined) return { missing: [`${norm} is a batch norm, of which another norm was made`] };
     const placed = placedIn(recognition.translation!, used, family.idle);
     const isView = viewsOf(tensorsOf(network.members).filter(({ name }) => placed.has(name)));
     const unread = network.members.filter(
@@ -95,6 +97,13 @@ function misfitText(error: ParameterError | OperatorError, translation: Translat
 }
 
 const parentOf = (name: string): string => name.replace(/[^.]*$/, '');
+
+/** Batch norms whose weights the graph reads without their statistics: it computes another norm. */
+const batchNormsAside = (members: readonly Member[], used: ReadonlySet<string>): readonly string[] =>
+  members.flatMap(({ tensor: { name } }) => {
+    const path = /^(.*)\.running_mean$/.exec(name)?.[1];
+    return path !== undefined && !used.has(name) && used.has(`${path}.weight`) ? [path] : [];
+  });
 
 /** Tensors of a network that are of no layer that a head may have. */
 const strangersIn = (beside: readonly Leftover[]): readonly Tensor[] =>

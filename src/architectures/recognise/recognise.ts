@@ -8,6 +8,7 @@ import { networksIn, type Network } from '../networks/networks';
 import { families, familyNamed } from '../registry';
 import { checkConfig, ConfigError } from '../configKeys';
 import { Asked } from './asked';
+import { checkArguments } from '../timmArguments';
 import { translations } from './dialects';
 import { fitOf, type Fit, type Misfit } from './fit';
 import { namedNetwork } from './namedNetworks';
@@ -232,7 +233,10 @@ function recogniseAs(
   if (!own) return undefined;
   requireAssumable(family, assume, own.evidence);
   const isPart = dialect.backboneOf !== undefined;
-  const doubts = checkConfig(found, { name: family.name, title: family.title, isPart });
+  const doubts = [
+    ...checkConfig(found, { name: family.name, title: family.title, isPart }),
+    ...checkArguments(found, family.title, own.evidence),
+  ];
   const recognised = { ...own, warnings: [...own.warnings, ...doubts] };
   return {
     ...(dialect.backboneOf === undefined ? recognised : asBackbone(recognised, dialect.backboneOf)),

@@ -103,6 +103,12 @@ function blurSetting({ dialect, checkpoint }: Found): { readonly anti_aliasing?:
   };
 }
 
+/** transformers' ResNetConvLayer leaves `hidden_act` to the stem and to the ends of blocks. */
+const innerActivation = ({ dialect }: Found): { readonly inner_activation?: Evidence<string> } =>
+  dialect.name === 'transformers'
+    ? { inner_activation: stored('relu', `as ${dialect.title} builds blocks`) }
+    : {};
+
 /** The convolution that ends a block. */
 const endOf = ({ tensors }: Found): string => (tensors.has('layer1.0.conv3.weight') ? 'conv3' : 'conv2');
 
@@ -131,6 +137,7 @@ function recognise(found: Found) {
         config: ['hidden_act', 'act_layer'],
         otherwise: stored('relu', 'as published'),
       }),
+      ...innerActivation(found),
       eps: stored(1e-5, 'default of PyTorch’s batch norms'),
       ...strideSettings(sources),
       ...blurSetting(found),

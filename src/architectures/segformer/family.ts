@@ -1,12 +1,12 @@
 import type { ImageMaps } from '../blocks/stages';
 import type { Family, Found, Recognised } from '../family';
-import type { PyramidConfig } from '../groups/pyramidConfig';
 import {
   buildPyramid,
   pyramidAssumable,
   pyramidHead,
   pyramidSizes,
   recognisePyramid,
+  type OverlappingConfig,
 } from '../groups/pyramids';
 import { countOf } from '../decide';
 import { segformerNames } from './names';
@@ -22,7 +22,7 @@ function isMix(tensors: Found['tensors']): boolean {
   return beside || (hidden === 4 * width && countOf(tensors, 'stages.2.blocks') !== 40);
 }
 
-function recognise(found: Found): Recognised<PyramidConfig> | undefined {
+function recognise(found: Found): Recognised<OverlappingConfig> | undefined {
   if (found.dialect.name === 'segformer' && !isMix(found.tensors)) return undefined;
   return recognisePyramid(found, {
     label: 'segformer',
@@ -37,7 +37,7 @@ function recognise(found: Found): Recognised<PyramidConfig> | undefined {
  * SegFormer (Xie et al. 2021): the Mix Transformer, a pyramid with the blocks of PVT v2, as
  * classifier or as the encoder of a segmentation model, whose all-MLP head lies beside it.
  */
-export const segformer: Family<PyramidConfig, ImageMaps> = {
+export const segformer: Family<OverlappingConfig, ImageMaps> = {
   name: 'segformer',
   title: 'SegFormer',
   names: segformerNames,

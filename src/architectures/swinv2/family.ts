@@ -1,4 +1,5 @@
 import { at, last } from '../../domain/lists';
+import { bothSides } from '../../domain/probes';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
@@ -11,10 +12,11 @@ import {
   logCoordinates,
 } from '../blocks/relativePosition';
 import type { TokenMaps } from '../blocks/stages';
-import { configuredArchitecture } from '../config';
+import { configuredArchitecture, configuredImageSize } from '../config';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
 import { assumed, numbersIn, sideOrPair, stored } from '../evidence';
 import { postNormBlock } from '../groups/cosineWindows';
+import { inPatches } from '../groups/patchGrid';
 import {
   isWindow,
   recognisedShifted,
@@ -58,6 +60,8 @@ interface Swinv2Config extends ShiftedConfig {
   readonly window: readonly Grid[];
   /** Side of each stage's window in the training; 0 if it is the window itself. */
   readonly pretrainedWindow: readonly number[];
+  /** Patches of the configured image, to whose maps transformers fits the windows. */
+  readonly patches: Grid | undefined;
 }
 
 /** The window whose coordinates the file keeps as a buffer. */
@@ -134,6 +138,12 @@ function positionBias(b: GraphBuilder, window: Grid, trained: number): ValueInfo
   return boundedBias(b, gatheredBias(b, table, window));
 }
 
+/** Whole patches of the image that config.json states. */
+function configuredPatches({ checkpoint }: Found, patch: Grid): Grid | undefined {
+  const stated = configuredImageSize(checkpoint);
+  return stated && inPatches(stated.size, patch);
+}
+
 function recognise(found: Found): Recognised<Swinv2Config> | undefined {
   const sources = sourcesOf(found);
   const shifted = shiftedEvidence(sources, {
@@ -151,6 +161,7 @@ function recognise(found: Found): Recognised<Swinv2Config> | undefined {
       unfolds: unfoldsIn(found),
       window: windowsByStage(settled.window.value, stages),
       pretrainedWindow: numbersIn(settled.pretrained_window.value),
+      patches: configuredPatches(found, bothSides(shifted.patch.value)),
     },
     usual: [256, 256],
     windows: [...new Set(named.map(([, window]) => window))],
@@ -158,10 +169,11 @@ function recognise(found: Found): Recognised<Swinv2Config> | undefined {
 }
 
 function build(b: GraphBuilder, config: Swinv2Config, options: BuildOptions): TokenMaps {
-  const { window, pretrainedWindow, eps } = config;
+  const { window, pretrainedWindow, patches, eps } = config;
   const ends = shiftedStages(b, config, options, {
     list: 'layers',
     window: (stage) => at(window, stage),
+    fitted: (stage) => patches && [patches[0] >> stage, patches[1] >> stage],
     block: (tokens, place) =>
       postNormBlock(b, tokens, place, () =>
         positionBias(b, place.windows.size, at(pretrainedWindow, place.stage)),

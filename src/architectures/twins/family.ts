@@ -114,7 +114,7 @@ function block(b: GraphBuilder, tokens: Tokens, settings: ReducedSettings, windo
 /** Stages of patches and blocks, a position generator behind the first block of each. */
 function build(b: GraphBuilder, config: TwinsConfig, { imageSize, batch }: BuildOptions): TokenMaps {
   const pixels = b.input('pixel_values', [batch, config.channels, ...imageSize]);
-  const cut = { overlap: false, eps: config.sampling_eps };
+  const cut = { eps: config.sampling_eps };
   const ends = stages(b, stagePatches(b, pixels, patchesOf(0), cut), {
     depths: config.depth,
     path: ({ stage, index }) => `blocks.${stage}.${index}`,

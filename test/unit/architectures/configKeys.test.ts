@@ -59,7 +59,7 @@ describe('keys of config.json', () => {
     const rows: readonly [string, Json, RegExp][] = [
       ['hiera', { masked_unit_attention: [true, false, true, false] }, /masked_unit_attention/],
       ['hiera', { query_stride: [2, 1] }, /query_stride is \[2,1\].*\[2,2\] alone/],
-      ['segformer', { strides: [4, 2, 2, 1] }, /strides/],
+      ['segformer', { strides: [8, 2, 2, 2] }, /strides is 8,2,2,2.*kernels 7, 3, 3, 3/],
       ['swin', { hidden_act: 'prelu6' }, /hidden_act is prelu6; one of gelu/],
       ['vit', { hidden_act: 'unheard_of' }, /hidden_act is unheard_of/],
     ];
