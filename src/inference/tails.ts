@@ -190,5 +190,5 @@ function addRow(
   const whole = sums.get(index) ?? new Float32Array(windows * values.length);
   sums.set(index, whole);
   const first = window * values.length;
-  for (let key = 0; key < values.length; key++) whole[first + key]! += weight * values[key]!;
+  values.forEach((value, key) => (whole[first + key]! += weight * value));
 }
