@@ -12,7 +12,7 @@ import type { Dialect, Translated, Translation } from './dialect';
 export type { ConfigValue, Evidence };
 
 /** What a checkpoint is for, by its head. */
-export type TaskName = 'classify' | 'features';
+export type TaskName = 'classify' | 'outputs' | 'features';
 
 /**
  * Hyper-parameters with their evidence, keyed by the field's words: depth, dim, heads, patch,
@@ -153,6 +153,8 @@ export type Recognition =
       readonly reason: string;
       /** Nearest family and what is missing for it. */
       readonly nearest?: { readonly family: string; readonly missing: readonly string[] };
+      /** What is known of the images of a graph that runs although nothing else is. */
+      readonly input?: Pick<Described, 'inside' | 'sizeStep'>;
       /** What the nearest family stumbled over, for whoever writes it. */
       readonly cause?: unknown;
     };

@@ -1,5 +1,6 @@
 import type { Answer, Classes } from '../tasks/answer';
 import { answerJson } from '../tasks/tasks';
+import { outputLine } from '../tasks/outputs/text';
 import type { Run } from '../tasks/run';
 import type { Query } from '../domain/query';
 import { hasQuery, noMapText, queryGrid } from '../attention/reading';
@@ -66,7 +67,9 @@ function classifyText(image: string, view: Run): string {
 }
 
 function answerLines(answer: Answer): readonly string[] {
-  if (answer.kind === 'features') return ['no classifier: features only'];
+  if (answer.kind === 'features')
+    return ['no classifier: features only', ...(answer.vector ? [outputLine(answer.vector)] : [])];
+  if (answer.kind === 'outputs') return answer.outputs.map(outputLine);
   const lines = ({ scoreKind, top }: Classes): readonly string[] =>
     top.map(({ label, score: value }) => {
       const score = scoreKind === 'value' ? String(value) : formatPercent(value);

@@ -6,7 +6,8 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { byteLength } from '../checkpoint/tensors';
+import { byteLength, elementCount } from '../checkpoint/tensors';
+import { valueOf } from '../graph/graph';
 import { defaultQuery } from '../attention/tokenLayout';
 import { at } from '../domain/lists';
 import type { ModelInput } from '../preprocessing/pipeline';
@@ -119,7 +120,11 @@ function outputsOf(
     const output = request.graph.outputs.find((each) => each.name === name);
     if (!output) throw new Error(`the graph has no output ${name}`);
     const { means, activation } = output;
-    return { name, means, ...(activation && { activation }), values: at(values, index) };
+    const found = at(values, index);
+    const { shape: inferred } = valueOf(request.graph, output.value);
+    // What the runtime makes of an operator that only it knows may have another shape.
+    const shape = elementCount(inferred) === found.length ? inferred : [found.length];
+    return { name, means, ...(activation && { activation }), shape, values: found };
   });
 }
 

@@ -484,6 +484,7 @@ class InferenceService implements Inference {
       config: checkpoint.sidecars.config,
       classNames: checkpoint.classNames,
       topK: request.topK ?? 5,
+      imageSize: inputSize.current,
     };
     return {
       run,
@@ -528,9 +529,14 @@ function channelsFirst(pixels: TensorData, { inputs }: Graph): TensorData {
 
 /** The sizes of a model that runs: its graph was built, so that it has one. */
 function inputSizeOf({ imageSize, recognition }: Model, { imageSize: native }: Model): InputSize {
-  if (!imageSize || !native || recognition.family === null) throw new Error('the model has no image size');
-  return { current: imageSize, native, step: recognition.sizeStep };
+  const step = inputOf(recognition)?.sizeStep;
+  if (!imageSize || !native || !step) throw new Error('the model has no image size');
+  return { current: imageSize, native, step };
 }
+
+/** What is known of a model's images, whether its family is or not. */
+const inputOf = (recognition: Model['recognition']) =>
+  recognition.family === null ? recognition.input : recognition;
 
 /** Channels of the image that a model takes; throws if it has no graph. */
 function channelsOf(model: Model): number {
@@ -556,5 +562,6 @@ function preprocessingOf(model: Model, channels: number, options: RunOptions): P
     channels,
     overrides: parseOverrides(options.preprocessing, channels),
   });
-  return known?.inside ? leftToGraph(resolved, known.inside) : resolved;
+  const inside = inputOf(recognition)?.inside;
+  return inside ? leftToGraph(resolved, inside) : resolved;
 }

@@ -283,7 +283,8 @@ const mapOf = (probe: Probe): string => gridOf(probe).join(' × ');
 function headOf(graph: Graph): { classes: number; task: TaskName; output: string } {
   const logits = graph.outputs.find(({ means }) => means === 'logits');
   const classes = logits ? last(valueOf(graph, logits.value).shape) : 0;
-  return { classes, task: logits ? 'classify' : 'features', output: logits?.name ?? '' };
+  const drawn = graph.outputs.some(({ means }) => means === 'maps') ? 'outputs' : 'features';
+  return { classes, task: logits ? 'classify' : drawn, output: logits?.name ?? '' };
 }
 
 const isAlike = (probe: Probe, first: Probe): boolean =>

@@ -5,7 +5,7 @@ import type { OnnxModel } from '../checkpoint/formats/onnxModel';
 import { selectStateDict } from '../checkpoint/open';
 import { elementCount } from '../checkpoint/tensors';
 import { readTensor, toFloat32 } from '../checkpoint/values';
-import type { ConstantTensor, Graph } from '../graph/graph';
+import { valueOf, type ConstantTensor, type Graph } from '../graph/graph';
 import {
   imageInput,
   importOnnx,
@@ -195,9 +195,18 @@ function recognitionOf(graph: Graph, facts: ImageFacts): Recognition {
       dialect,
       reason: 'an ONNX graph of no known family',
       nearest: { family, missing: description.missing },
+      input: { sizeStep: stepOf(graph, facts), ...(facts.inside && { inside: facts.inside }) },
     };
   const familyTitle = titleOfFamily(family);
   return { ...description.recognised, family, architecture: family, familyTitle, dialect, assumable: [] };
+}
+
+/** Pixels by which sides may grow if the file leaves them open and no family tells. */
+const openStep = 32;
+
+function stepOf(graph: Graph, { takes }: ImageFacts): Size {
+  const [height = 0, width = 0] = valueOf(graph, 'pixel_values').shape.slice(-2);
+  return takes([height + openStep, width + openStep]) ? [openStep, openStep] : [0, 0];
 }
 
 /**

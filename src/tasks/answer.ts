@@ -1,3 +1,5 @@
+import type { Grid } from '../domain/size';
+
 /** One class of the answer. */
 export interface Guess {
   readonly index: number;
@@ -22,13 +24,64 @@ export interface Classes {
   readonly heads?: readonly Classes[];
 }
 
-/** What a model without a head says: nothing to read, but its attention can be seen. */
+/** How the numbers of an output are spread; those that are not finite are only counted. */
+export interface Spread {
+  readonly low: number;
+  readonly high: number;
+  readonly mean: number;
+  /** Standard deviation over all of them. */
+  readonly deviation: number;
+  readonly notFinite: number;
+}
+
+/** What every output has, however it is drawn. */
+interface Named {
+  /** The graph's own name of it. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly spread: Spread;
+}
+
+/** Rows × columns of numbers, of one channel or several. */
+export interface MapOutput extends Named {
+  readonly kind: 'map';
+  readonly grid: Grid;
+  readonly channels: number;
+  /** It has the proportions of what the model saw, and lies on all of that. */
+  readonly onImage: boolean;
+  /** `[channels, rows, columns]`; the first channels alone if all are too many to hand on. */
+  readonly values: Float32Array;
+}
+
+/** One number after another. */
+export interface VectorOutput extends Named {
+  readonly kind: 'vector';
+  /** The first ones alone if all are too many to be handed on. */
+  readonly values: Float32Array;
+}
+
+/** Numbers without a drawing: tokens and what has more axes. */
+export interface ArrayOutput extends Named {
+  readonly kind: 'array';
+}
+
+/** An output as it can be drawn. */
+export type NamedOutput = MapOutput | VectorOutput | ArrayOutput;
+
+/** What a model says that is no classifier: its outputs, each by its name. */
+export interface Outputs {
+  readonly kind: 'outputs';
+  readonly outputs: readonly NamedOutput[];
+}
+
+/** What a model without a head says: a vector at most, but its attention can be seen. */
 export interface Features {
   readonly kind: 'features';
+  readonly vector?: VectorOutput;
 }
 
 /** What a model answers, by kind of task. */
-export type Answer = Classes | Features;
+export type Answer = Classes | Outputs | Features;
 
 /** Returns the classes of an answer; none if it is of another kind. */
 export const guessesOf = (answer: Answer): readonly Guess[] => (answer.kind === 'classes' ? answer.top : []);

@@ -2,6 +2,7 @@ import type { Graph, GraphOutput, OutputMeaning } from '../graph/graph';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import type { GraphSize, Model, Part } from '../models/model';
 import type { Answer } from './answer';
+import type { Size } from '../domain/size';
 import type { SeenImage } from './run';
 
 /** What a task asks of a model: runs of its parts, one after the other. */
@@ -23,6 +24,7 @@ export interface OutputValues {
   readonly name: string;
   readonly means: OutputMeaning;
   readonly activation?: GraphOutput['activation'];
+  readonly shape: readonly number[];
   readonly values: Float32Array;
 }
 
@@ -34,6 +36,8 @@ export interface ReadContext {
   readonly classNames?: Checkpoint['classNames'];
   /** Number of classes to name. */
   readonly topK: number;
+  /** Sides of the image that the model was given. */
+  readonly imageSize: Size;
 }
 
 /** What can be asked of a model. */
@@ -71,6 +75,11 @@ export function imageProgram(
     };
   }
   throw new Error('no part of the model has such an output');
+}
+
+/** Returns why nothing of a model can be run; undefined if something can. */
+export function cannotRun({ parts, recognition }: Model): string | undefined {
+  return parts.length === 0 && recognition.family === null ? recognition.reason : undefined;
 }
 
 /** Returns the graph of a step's part. */

@@ -3,10 +3,11 @@ import type { Model } from '../models/model';
 import type { Answer } from './answer';
 import { classify } from './classify/classify';
 import { features } from './features/features';
+import { outputs } from './outputs/outputs';
 import type { Task } from './task';
 
 /** Every task, in the order in which a model is asked whether it serves one. */
-export const tasks = { classify, features } satisfies Record<TaskName, Task>;
+export const tasks = { classify, outputs, features } satisfies Record<TaskName, Task>;
 
 /** Returns the first task that a model serves. Throws if it serves none. */
 export function taskOf(model: Model): Task {
@@ -22,6 +23,8 @@ export function answerJson(answer: Answer): object {
   switch (answer.kind) {
     case 'classes':
       return tasks.classify.json(answer);
+    case 'outputs':
+      return tasks.outputs.json(answer);
     case 'features':
       return tasks.features.json(answer);
   }

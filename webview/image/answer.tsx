@@ -18,14 +18,15 @@ export interface AnswerProps {
   readonly topK: number;
   readonly options: RunOptions;
   readonly onRun: (options: RunOptions) => void;
+  readonly onCopy: (text: string) => void;
 }
 
 /** What the model says. */
-export function Answer({ view, topK, options, onRun }: AnswerProps): VNode {
+export function Answer({ view, topK, options, onRun, onCopy }: AnswerProps): VNode {
   const { View } = viewOf(view.answer);
   return (
     <section class="answer" aria-label="Answer">
-      <View answer={view.answer} topK={topK} />
+      <View answer={view.answer} topK={topK} seen={view.seen} onCopy={onCopy} />
       <Warnings texts={view.warnings} />
       <Orientation view={view} options={options} onRun={onRun} />
     </section>

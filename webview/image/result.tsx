@@ -112,6 +112,7 @@ export function Result({ host, view, opened, half, options, onRun }: ResultProps
   const isBehindQuery = !sameQuery(drawn.query, chosen.query);
   const attentionFirst = !viewOf(view.answer).leads || (half ?? opened.focus) === 'attention';
   const parts = { view, options, onRun };
+  const copy = (text: string): void => void host.remote.copy(text).then(() => announce('Copied'));
   return (
     <div
       class={`result${attentionFirst ? ' attention-first' : ''}${isDimmed ? ' pending' : ''}`}
@@ -153,7 +154,7 @@ export function Result({ host, view, opened, half, options, onRun }: ResultProps
         <Input {...parts} />
       </div>
       <div class="right">
-        <Answer {...parts} topK={opened.topK} />
+        <Answer {...parts} topK={opened.topK} onCopy={copy} />
         {view.probes.length === 0 && (
           <section class="maps" id="attention">
             <Banner icon="info">{sentence(noMapText(view))}</Banner>
@@ -196,7 +197,7 @@ export function Result({ host, view, opened, half, options, onRun }: ResultProps
               .then((done) => done && announce('Saved'));
         }}
         onCopy={() => {
-          if (map) void host.remote.copy(numbersText(view, map, drawn)).then(() => announce('Copied'));
+          if (map) copy(numbersText(view, map, drawn));
         }}
       />
     </div>

@@ -236,7 +236,7 @@ class Importer implements Emitter {
     const { image } = this.settings;
     const kept = image && runnable.length > 0 ? runnable : given;
     const { nodes, values, initializers } = this;
-    const named = nameOutputs({ nodes, values, initializers }, kept);
+    const named = nameOutputs({ nodes, values, initializers }, kept, this.settings.imageSize);
     pushAll(this.notes, named.notes);
     const lost = given.filter((value) => !kept.includes(value)).map(({ name }) => name);
     if (lost.length > 0)

@@ -2,6 +2,7 @@ import { softmaxes } from '../find/softmax';
 import type { Graph, GraphOutput, Node, OutputMeaning, ValueInfo } from '../graph';
 import { factorsOf, keepsElements, operatorOf } from '../operators';
 import { producers } from '../order';
+import { isPlane, type Size } from '../../domain/size';
 
 type Parts = Pick<Graph, 'nodes' | 'values' | 'initializers'>;
 
@@ -22,6 +23,9 @@ const isOurs = (name: string): name is 'logits' | 'features' | 'tokens' =>
 
 /** Names by which exporters call scores of classes, and those of what is no such. */
 const scoreNames = /logit|score|prob|pred|class|softmax|output/i;
+const tokenNames = /hidden|token|embed|state/i;
+/** Weights of attention, tokens × tokens, which the graph's own probes show. */
+const attentionNames = /attentions?[._]?\d*$|attn/i;
 const otherNames = /embed|feature|pool|hidden|token|state|attention|proj/i;
 
 /** Operators from scores of classes back to the product that makes them. */
@@ -46,17 +50,19 @@ interface Head {
  * Names the outputs of a file `values` by name and shape, and chooses the classifier's: a single
  * `[batch, n]`, one called logits, or of several the one that the last linear layer makes, names of
  * scores first and raw scores before their softmax. Scores whose softmax is inside of the graph are
- * read before it.
+ * read before it. What has rows and columns of the image is a map, with a batch or channels or
+ * without.
  */
-export function nameOutputs(graph: Parts, values: readonly ValueInfo[]): NamedOutputs {
+export function nameOutputs(graph: Parts, values: readonly ValueInfo[], image?: Size): NamedOutputs {
   const reader = new HeadReader(graph);
   const rows = values.map((value) => ({ value, head: reader.headOf(value) }));
   const named = rows.filter(
-    ({ value }) => !(value.name in ours) && isFloat(value) && value.shape.length === 2,
+    ({ value }) =>
+      !(value.name in ours) && isFloat(value) && value.shape.length === 2 && !isMap(value, image),
   );
   const chosen = choose(named, values.length);
   const others = named.filter((row) => row !== chosen && isClassifier(row));
-  const outputs = rows.map((row) => output(row, row === chosen, values.length));
+  const outputs = rows.map((row) => output(row, row === chosen, values.length, image));
   const used = new Set(outputs.map(({ name }) => name));
   const inside = chosen && chosen.head.scores !== chosen.value.name;
   const scores = inside ? [scoresOf(chosen, used)] : [];
@@ -93,19 +99,28 @@ function choose(rows: readonly Row[], count: number): Row | undefined {
   return of.reduce<Row | undefined>((best, row) => (best && rank(best) >= rank(row) ? best : row), undefined);
 }
 
-function output({ value, head }: Row, isChosen: boolean, count: number): GraphOutput {
-  const { name, shape } = value;
+function output({ value, head }: Row, isChosen: boolean, count: number, image?: Size): GraphOutput {
+  const { name } = value;
   const isRaw = head.scores === name;
   if (isChosen && isRaw) return { name: count === 1 ? 'logits' : name, value: name, means: 'logits' };
   if (isChosen) return { name, value: name, means: 'probabilities' };
   const own = ours[name] ?? name;
-  return { name: own, value: name, means: meaningOf(own, shape) };
+  return { name: own, value: name, means: isMap(value, image) ? 'maps' : meaningOf(own, value.shape) };
+}
+
+/** Rows × columns of the image, where tokens × width or batch × classes would stand. */
+function isMap({ name, shape }: ValueInfo, image: Size | undefined): boolean {
+  const [rows, columns] = shape.slice(-2);
+  const isFlat = shape.length === 2 || shape.length === 3;
+  const isTokens = name in ours || tokenNames.test(name);
+  return isFlat && !isTokens && image !== undefined && isPlane([rows ?? 0, columns ?? 0], image);
 }
 
 function meaningOf(name: string, shape: readonly number[]): OutputMeaning {
   if (isOurs(name) && name !== 'logits') return name;
   if (shape.length === 3) return 'tokens';
-  return shape.length === 2 ? 'features' : 'maps';
+  if (attentionNames.test(name) && shape.at(-1) === shape.at(-2)) return 'attention';
+  return shape.length <= 2 ? 'features' : 'maps';
 }
 
 function scoresOf({ head }: Row, used: ReadonlySet<string>): GraphOutput {

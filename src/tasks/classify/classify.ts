@@ -2,7 +2,7 @@ import { resolveLabels, topK, type Activation } from '../../labels/labels';
 import type { Model } from '../../models/model';
 import type { Classes } from '../answer';
 import type { OutputMeaning } from '../../graph/graph';
-import { imageProgram, outputOf, type OutputValues, type ReadContext, type Task } from '../task';
+import { cannotRun, imageProgram, outputOf, type OutputValues, type ReadContext, type Task } from '../task';
 
 const scoreKinds: Readonly<Record<Activation, Classes['scoreKind']>> = {
   softmax: 'softmax',
@@ -46,7 +46,8 @@ function jsonOf({ top, labelSource, scoreKind }: Classes): object {
  */
 export const classify: Task<Classes> = {
   serves(model: Model) {
-    if (model.recognition.family === null) return model.recognition.reason;
+    const reason = cannotRun(model);
+    if (reason !== undefined) return reason;
     const classifies = model.parts.some(({ graph }) => outputOf(graph().outputs, 'logits'));
     return classifies ? undefined : 'it has no classifier: features only';
   },

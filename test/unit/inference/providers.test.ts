@@ -20,7 +20,7 @@ const answer = (
   attention: readonly number[] = [],
   means: 'logits' | 'features' = 'logits',
 ): Compared => ({
-  outputs: [{ name: means, means, values: Float32Array.from(values) }],
+  outputs: [{ name: means, means, shape: [values.length], values: Float32Array.from(values) }],
   attention: [Float32Array.from(attention)],
 });
 

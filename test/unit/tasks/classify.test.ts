@@ -7,8 +7,14 @@ const seen = {} as SeenImage;
 
 describe('scores of classes', () => {
   const read = (activation: GraphOutput['activation'], config: Readonly<Record<string, unknown>>) => {
-    const logits = { name: 'y', means: 'logits', values: Float32Array.from([0, 2, -1]), activation } as const;
-    return classify.read([logits], seen, { config, topK: 1 });
+    const logits = {
+      name: 'y',
+      means: 'logits',
+      shape: [1, 3],
+      values: Float32Array.from([0, 2, -1]),
+      activation,
+    } as const;
+    return classify.read([logits], seen, { config, topK: 1, imageSize: [8, 8] });
   };
   const sigmoid = { problem_type: 'multi_label_classification' };
 

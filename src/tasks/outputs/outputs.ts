@@ -1,0 +1,30 @@
+import type { GraphOutput } from '../../graph/graph';
+import type { Outputs } from '../answer';
+import { cannotRun, imageProgram, type Task } from '../task';
+import { outputJson, readOutputs } from './reading';
+
+/** What is drawn elsewhere or hands something on to a next step. */
+const notShown: ReadonlySet<GraphOutput['means']> = new Set(['attention', 'state']);
+
+const shown = (outputs: readonly GraphOutput[]): readonly GraphOutput[] =>
+  outputs.filter(({ means }) => !notShown.has(means));
+
+/** Maps, or several vectors: more than the features of a model without a head. */
+function isMore(outputs: readonly GraphOutput[]): boolean {
+  const count = (means: GraphOutput['means']): number =>
+    outputs.filter((output) => output.means === means).length;
+  return count('logits') === 0 && (count('maps') > 0 || count('features') > 1);
+}
+
+/** Shows what a graph gives that is no classifier: every output by its name, as its shape is. */
+export const outputs: Task<Outputs> = {
+  serves(model) {
+    const reason = cannotRun(model);
+    if (reason !== undefined) return reason;
+    const found = model.parts.some(({ graph }) => isMore(graph().outputs));
+    return found ? undefined : 'it has no output that is a map';
+  },
+  program: (model, size) => imageProgram(model, size, shown),
+  read: (outputs, _seen, { imageSize }) => ({ kind: 'outputs', outputs: readOutputs(outputs, imageSize) }),
+  json: ({ outputs }) => ({ top: [], labels: '', score: 'none', outputs: outputs.map(outputJson) }),
+};
