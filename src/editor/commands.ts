@@ -121,8 +121,8 @@ const isInspector = ({ viewType }: FileInput): boolean =>
 function summaryOf(providers: readonly ProviderView[]): string {
   const used = providers.filter(({ state }) => state === 'used').map(({ title }) => `${title} is used.`);
   const others = providers
-    .filter(({ state }) => state !== 'used')
-    .map(({ title, reason }) => (reason.startsWith(title) ? reason : `${title}: ${reason}`));
+    .filter(({ state, reason }) => state !== 'used' && reason !== '')
+    .map(({ title, reason, next }) => [`${title}: ${reason}`, next].filter(Boolean).join(' '));
   return [...used, ...others].join(' ');
 }
 

@@ -1,5 +1,6 @@
 import type { ProviderView, Run, RunOptions } from '../tasks/run';
 import type { Pixels } from '../domain/pixels';
+import { formatMilliseconds } from '../domain/units';
 import type { AttentionRows, Method, Query } from '../domain/query';
 import { EventEmitter, Uri, type Disposable, type Memento } from 'vscode';
 import type { OpenedModel } from '../models/openedModels';
@@ -84,6 +85,9 @@ export class Runner implements Disposable {
     const provider = options.provider ?? readSetting('vitrine.provider');
     const chosen = { ...options, provider };
     const view = await inference.classify({ opened, image, options: chosen, ...wanted, signal, onProgress });
+    // One of many images is told by its table.
+    if (wanted.attention) this.log.info(runSentence(view));
+    else this.log.debug(runSentence(view));
     const { seen } = view;
     return { ...view, seen: { ...seen, pixels: plain(seen.pixels), seen: plain(seen.seen) } };
   }
@@ -120,6 +124,15 @@ export class Runner implements Disposable {
     this.checked.dispose();
     void this.service?.then((service) => service.dispose());
   }
+}
+
+/** `/images/cat.jpg: ViT-B/16 ran on CPU in 14 ms (decoded in 6 ms …)`, as the log tells it. */
+function runSentence({ seen, modelTitle, provider, times, warnings }: Run): string {
+  const title = provider.all.find(({ name }) => name === provider.used)?.title ?? provider.used;
+  const load = times.load > 1 ? `, loaded in ${formatMilliseconds(times.load)}` : '';
+  const steps = `decoded in ${formatMilliseconds(times.decode)}, prepared in ${formatMilliseconds(times.preprocess)}${load}`;
+  const said = warnings.map((warning) => ` Warning: ${warning}`);
+  return `${seen.image}: ${modelTitle} ran on ${title} in ${formatMilliseconds(times.run)} (${steps}).${said.join('')}`;
 }
 
 /**

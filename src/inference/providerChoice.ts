@@ -5,12 +5,14 @@ import {
   candidates,
   chooseProvider,
   explain,
+  isFailure,
   graphIdentity,
   isSettled,
   providerTitle,
   verdictKey,
   type VerdictStore,
 } from './providers';
+import { explainRuntime } from './runtimeMessages';
 
 /** The provider of a run, and what is known of the others. */
 export interface Choice {
@@ -63,10 +65,13 @@ export class ProviderChoice {
     const choice = { provider, automatic: false, key };
     if (provider === 'cpu') return { ...choice, checks: this.checks(graph, hello) };
     const verdict = this.store.get(key) ?? (await check());
-    if (verdict.providerMilliseconds === 0)
+    if (isFailure(verdict)) {
+      this.log.debug(`${providerTitle(provider)}, the runtime's own words: ${verdict.reason}`);
+      const { sentence, next } = explainRuntime(verdict.reason, providerTitle(provider));
       throw new Error(
-        `${providerTitle(provider)} cannot be used here: ${verdict.reason}. Choose another provider.`,
+        `${providerTitle(provider)} cannot be used here: ${sentence} ${next} Choose another provider.`,
       );
+    }
     await this.store.set(key, verdict);
     const warning = verdict.agrees
       ? {}
@@ -123,6 +128,8 @@ export class ProviderChoice {
       for (const { name } of candidates().filter((candidate) => !isSettled(checks.get(candidate.name)))) {
         const verdict = await this.checkOne(client, request, name, signal);
         this.log.info(`${providerTitle(name)}: ${explain(verdict)}`);
+        if (isFailure(verdict))
+          this.log.debug(`${providerTitle(name)}, the runtime's own words: ${verdict.reason}`);
         await this.store.set(this.key(graph, hello, name), verdict);
       }
     } finally {

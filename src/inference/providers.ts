@@ -6,6 +6,7 @@ import { at, largest } from '../domain/lists';
 import type { OutputValues } from '../tasks/task';
 import type { ProviderCheck } from './remoteApi';
 import { probabilities, topK } from '../labels/labels';
+import { explainRuntime } from './runtimeMessages';
 
 /** An execution provider of the runtime. */
 export interface Provider {
@@ -207,17 +208,25 @@ function standing(
   name: string,
   used: string,
   check: ProviderCheck | undefined,
-): Pick<ProviderView, 'state' | 'reason'> {
+): Pick<ProviderView, 'state' | 'reason' | 'next'> {
   const reason = check ? explain(check) : '';
-  if (name === used) return { state: 'used', reason: reason || 'used' };
-  if (name === 'cpu') return { state: 'available', reason: 'always available' };
-  if (!check) return { state: 'unchecked', reason: 'not checked yet' };
-  if (check.providerMilliseconds === 0) return { state: 'missing', reason };
+  if (name === used) return { state: 'used', reason };
+  if (name === 'cpu') return { state: 'available', reason: '' };
+  if (!check) return { state: 'unchecked', reason: '' };
+  if (isFailure(check)) {
+    const { sentence, next } = explainRuntime(check.reason, providerTitle(name));
+    return { state: 'missing', reason: sentence, next };
+  }
   return { state: check.agrees ? 'available' : 'refused', reason };
 }
 
-/** `agrees with the CPU: largest difference 2e-6; 3.1× slower`. */
+/** Whether a provider did not run at all; its reason is then the runtime's own text. */
+export const isFailure = ({ agrees, providerMilliseconds }: ProviderCheck): boolean =>
+  !agrees && providerMilliseconds === 0;
+
+/** `agrees with the CPU: largest difference 2e-6; 3.1× slower`, or why it does not run. */
 export function explain(check: ProviderCheck): string {
+  if (isFailure(check)) return explainRuntime(check.reason, providerTitle(check.provider)).sentence;
   const { agrees, reason, software, cpuMilliseconds: cpu, providerMilliseconds: provider } = check;
   if (software) return `${reason}; a software adapter (${software}), never chosen by itself`;
   if (!agrees || !cpu || !provider) return reason;

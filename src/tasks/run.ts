@@ -21,6 +21,8 @@ export interface ProviderView {
   readonly state: 'used' | 'available' | 'refused' | 'unchecked' | 'missing';
   /** Why it is or is not used: error text, `agrees, but 3.1× slower than the CPU`. */
   readonly reason: string;
+  /** What can be done about it, if something can. */
+  readonly next?: string;
 }
 
 /** Where a model ran, and how the machine's other providers stand. */

@@ -41,6 +41,8 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
       'gates',
       'crossed',
       'features',
+      'saliency',
+      'outputs',
       'silent',
       'loading',
       'cancelled',

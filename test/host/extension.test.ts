@@ -79,7 +79,7 @@ describe('the extension', () => {
     const { document, dispose } = documents.acquire(sample('vitrine-sample').fsPath);
     try {
       await document.model();
-      assert.match(lines.join('\n'), /vitrine-sample: read in \d+ ms/);
+      assert.match(lines.join('\n'), /vitrine-sample: opened in \d+ ms as .*, 1,624,669 parameters/);
       assert.equal(log.name, 'Vitrine');
       await commands.executeCommand('vitrine.showLog');
       assert.equal(typeof log.logLevel, 'number');

@@ -22,6 +22,15 @@ const ICONS: Readonly<Record<ProviderView['state'], string>> = {
   missing: 'dash',
 };
 
+/** What the icon says, in words. */
+const STATES: Readonly<Record<ProviderView['state'], string>> = {
+  used: 'ran this image',
+  available: 'can be used',
+  refused: 'not used by itself',
+  unchecked: 'not checked yet',
+  missing: 'cannot be used here',
+};
+
 /** `CPU · 14 ms ▾`: where the model ran, and why not elsewhere. */
 export function Providers({ view, providers, asked, onChoose, onCheck }: ProvidersProps): VNode {
   const used = providers.find(({ name }) => name === view.provider.used)?.title ?? view.provider.used;
@@ -41,10 +50,7 @@ export function Providers({ view, providers, asked, onChoose, onCheck }: Provide
     >
       {(close) => (
         <>
-          <p>
-            Ran in {formatMilliseconds(run)}
-            {load > 0 && <>, loaded in {formatMilliseconds(load)}</>}.
-          </p>
+          {load > 0 && <p>Loaded in {formatMilliseconds(load)}.</p>}
           <div class="option-list">
             <Option
               icon={asked === 'auto' ? 'check' : 'blank'}
@@ -59,8 +65,9 @@ export function Providers({ view, providers, asked, onChoose, onCheck }: Provide
               <Option
                 key={provider.name}
                 icon={ICONS[provider.state]}
-                title={`${provider.title}: ${provider.state}`}
-                reason={provider.reason}
+                title={provider.title}
+                state={STATES[provider.state]}
+                reason={[provider.reason, provider.next ?? ''].filter(Boolean).join(' ')}
                 disabled={provider.state === 'missing'}
                 onClick={() => {
                   close();
@@ -86,15 +93,19 @@ export function Providers({ view, providers, asked, onChoose, onCheck }: Provide
 interface OptionProps {
   readonly icon: string;
   readonly title: string;
+  readonly state?: string;
   readonly reason: string;
   readonly disabled?: boolean;
   readonly onClick: () => void;
 }
 
-const Option = ({ icon, title, reason, disabled, onClick }: OptionProps): VNode => (
+const Option = ({ icon, title, state, reason, disabled, onClick }: OptionProps): VNode => (
   <button type="button" class="option" disabled={disabled} onClick={onClick}>
     <Icon name={icon} />
-    <span>{title}</span>
+    <span>
+      {title}
+      {state && `: ${state}`}
+    </span>
     {reason && <span class="quiet">{reason}</span>}
   </button>
 );

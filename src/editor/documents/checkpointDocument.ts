@@ -3,6 +3,7 @@ import type { Mapping } from '../../architectures/recognise/structure/mapping';
 import type { Model } from '../../models/model';
 import type { OpenedCheckpoint, OpenedModel } from '../../models/openedModels';
 import { Disposables } from '../disposables';
+import { formatExact } from '../../domain/units';
 import { watchFiles } from './fileWatcher';
 import type { Log } from '../log';
 import type { WorkspaceMemory } from './memory';
@@ -133,7 +134,8 @@ export class CheckpointDocument implements Disposable {
     const opened = await settleRemembered(file, this.memory);
     if (this.owned.isDisposed) return { file, opened };
     this.watch(file);
-    this.log.info(`${this.path}: read in ${(performance.now() - started).toFixed(0)} ms`);
+    const milliseconds = (performance.now() - started).toFixed(0);
+    this.log.info(`${this.path}: opened in ${milliseconds} ms as ${summaryOf(opened.model)}`);
     return { file, opened };
   }
 
@@ -147,4 +149,14 @@ export class CheckpointDocument implements Disposable {
     this.watching?.dispose();
     this.owned.dispose();
   }
+}
+
+/** What a file was taken for, as the log tells it: `ViT-B/16 (timm names), 86,567,656 parameters`. */
+function summaryOf({ recognition, counts }: Model): string {
+  const { dialect } = recognition;
+  const what =
+    recognition.family === null
+      ? `a file of no known family (${recognition.reason})`
+      : `${recognition.title} (${dialect === 'onnx' ? dialect : `${dialect} names`})`;
+  return `${what}, ${formatExact(counts.params)} parameters`;
 }

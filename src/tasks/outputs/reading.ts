@@ -113,7 +113,7 @@ export function spreadOf(values: ArrayLike<number>): Spread {
   return { low, high, mean, deviation: Math.sqrt(squares / finite), notFinite };
 }
 
-/** Returns an output in the command line's JSON: its numbers if it is a vector, else what they are. */
+/** Returns an output in JSON: its numbers if it is a vector, else how they are spread. */
 export function outputJson(output: NamedOutput): object {
   const { name, kind, shape, spread } = output;
   return { name, kind, shape, ...spread, ...own(output) };
