@@ -140,6 +140,67 @@ describe('pages', function () {
       await page.getByRole('button', { name: 'Forget' }).waitFor();
     }));
 
+  it('a map is drawn where the model looked, told under the pointer, and drawn by itself on request', () =>
+    opened({ name: 'image', shownCase: 'saliency', width: 1100 }, async (page) => {
+      const map = page.getByRole('img', { name: /^focus, map of 128 × 128/ });
+      await settled(page);
+      const over = await map.boundingBox();
+      assert.ok(over);
+      // The crop is the middle 480 of 640 columns; the hill is at 30 % of its rows, 70 % of its columns.
+      const at = (row: number, column: number) =>
+        [over.x + over.width * (80 / 640 + (480 / 640) * column), over.y + over.height * row] as const;
+      await page.mouse.move(...at(0.3, 0.7));
+      await page.getByText(/row (38|39), column (89|90): (1|0\.99\d*)$/).waitFor();
+      const [bright, dark] = [await colourAt(map, 0.3, 0.65), await colourAt(map, 0.9, 0.2)];
+      assert.ok(
+        (bright[1] ?? 0) > (dark[1] ?? 255) + 60,
+        `${bright.join()} on the hill, ${dark.join()} beside it`,
+      );
+      await page.mouse.move(over.x + 2, over.y + 2);
+      await page.getByText('largest at row 38, column 89').waitFor();
+      await page.getByText('Over the image').click();
+      await holds(async () => {
+        const box = await map.boundingBox();
+        assert.ok(box && Math.abs(box.width - box.height) <= 1, JSON.stringify(box));
+      });
+      await page.locator('.output').getByText('Copy Numbers').click();
+      await page.waitForFunction(() => window.demo.calls.some(({ method }) => method === 'copy'));
+      const copied = await page.evaluate(() => window.demo.calls.find(({ method }) => method === 'copy'));
+      const rows = String(copied?.values[0]).trim().split('\n');
+      assert.deepEqual([rows.length, rows[0]?.split('\t').length], [128, 128]);
+    }));
+
+  it('several outputs stand side by side under their names, each channel and number in reach', () =>
+    opened({ name: 'image', shownCase: 'outputs', width: 1100 }, async (page) => {
+      await settled(page);
+      const names = await page.locator('.output h3').allInnerTexts();
+      assert.deepEqual(names, ['focus', 'parts', 'image_embeds', 'table', 'scores', 'tokens']);
+      const [first, second] = [
+        await page.locator('.output').nth(0).boundingBox(),
+        await page.locator('.output').nth(1).boundingBox(),
+      ];
+      assert.ok(first && second && first.y === second.y && first.x + first.width <= second.x);
+      const bars = await page.getByRole('img', { name: /^scores, vector of 4 numbers/ }).boundingBox();
+      assert.ok(bars);
+      await page.mouse.move(bars.x + bars.width * 0.9, bars.y + 8);
+      await page.getByText('3: 2', { exact: true }).waitFor();
+      await page.mouse.move(bars.x + bars.width * 0.6, bars.y + 8);
+      await page.getByText('2: NaN', { exact: true }).waitFor();
+    }));
+
+  it('providers fit beside a narrow window, and say in words why one is not used', () =>
+    opened({ name: 'image', width: 450 }, async (page) => {
+      await page.getByRole('button', { name: /Providers$/ }).click();
+      const dialog = page.getByRole('dialog', { name: 'Execution providers' });
+      const box = await dialog.boundingBox();
+      assert.ok(box && box.x >= 0 && box.x + box.width <= 450, JSON.stringify(box));
+      const inside = await dialog.evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth);
+      assert.ok(inside <= 0, `${inside} pixels too wide inside`);
+      const lines = (await dialog.innerText()).split('\n').filter((line) => line.trim() !== '');
+      assert.equal(new Set(lines).size, lines.length, 'a line is there twice');
+      assert.ok(lines.some((line) => /is not installed\. Use the CPU or WebGPU/.test(line)));
+    }));
+
   it('an assumed hyper-parameter is changed in place', () =>
     opened({ name: 'inspector' }, async (page) => {
       await page.getByRole('button', { name: /^Heads 12 × 64, assumed/ }).click();
@@ -574,6 +635,22 @@ const settled = (page: Page): Promise<void> =>
         observer.observe(document.body, { subtree: true, childList: true, attributes: true });
       }),
   );
+
+/** The pixel at a share of the height and width of a drawing. */
+async function colourAt(drawing: Locator, row: number, column: number): Promise<readonly number[]> {
+  return drawing
+    .locator('canvas')
+    .first()
+    .evaluate(
+      (canvas, [y, x]) => {
+        const { width, height } = canvas as HTMLCanvasElement;
+        const pixel = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+        pixel?.drawImage(canvas as HTMLCanvasElement, -Math.floor(width * x), -Math.floor(height * y));
+        return Array.from(pixel?.getImageData(0, 0, 1, 1).data ?? []);
+      },
+      [row, column] as const,
+    );
+}
 
 interface Box {
   readonly left: number;

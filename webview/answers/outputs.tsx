@@ -5,7 +5,7 @@ import { colourMaps, colourMapNamed, type ColourMap } from '../../src/attention/
 import { formatNumber, quantity } from '../../src/domain/units';
 import type { MapOutput, NamedOutput, Outputs, VectorOutput } from '../../src/tasks/answer';
 import { countOf, keptChannels } from '../../src/tasks/outputs/facts';
-import { kindText, peakText, spreadText } from '../../src/tasks/outputs/text';
+import { kindText, meanText, peakText, spreadText } from '../../src/tasks/outputs/text';
 import type { SeenImage } from '../../src/tasks/run';
 import { useSaved } from '../host';
 import { useWidth } from '../kit/elements';
@@ -117,8 +117,7 @@ function MapView({ output, seen, onCopy }: OutputProps<MapOutput>): VNode {
         {onCopy && <Button onClick={() => onCopy(rowsText(values, grid[1]))}>Copy Numbers</Button>}
       </div>
       <p class="quiet">
-        {spreadText(output)}
-        {channels > 1 && ', over all channels'}
+        {channels > 1 ? `${spreadText(output)}, over all channels` : meanText(output)}
         {kept < channels && `. The first ${kept} of ${channels} channels can be drawn.`}
       </p>
     </>

@@ -20,16 +20,18 @@ export function kindText(output: NamedOutput): string {
 }
 
 /** `0.01 … 0.98, mean 0.2, deviation 0.1`. */
-export function spreadText({ spread }: Pick<NamedOutput, 'spread'>): string {
-  const { low, high, mean, deviation, notFinite } = spread;
+export function spreadText(output: Pick<NamedOutput, 'spread'>): string {
+  const { low, high, mean } = output.spread;
+  const ends = Number.isNaN(mean) ? [] : [`${formatNumber(low)} … ${formatNumber(high)}`];
+  return [...ends, meanText(output)].join(', ');
+}
+
+/** The same without its ends, where a scale shows them. */
+export function meanText({ spread }: Pick<NamedOutput, 'spread'>): string {
+  const { mean, deviation, notFinite } = spread;
   if (Number.isNaN(mean)) return `no finite number among ${notFinite}`;
   const lost = notFinite > 0 ? [`${quantity(notFinite, 'number')} not finite`] : [];
-  return [
-    `${formatNumber(low)} … ${formatNumber(high)}`,
-    `mean ${formatNumber(mean)}`,
-    `deviation ${formatNumber(deviation)}`,
-    ...lost,
-  ].join(', ');
+  return [`mean ${formatNumber(mean)}`, `deviation ${formatNumber(deviation)}`, ...lost].join(', ');
 }
 
 /** Where a map is largest: `largest at row 3, column 5`; empty if that is not known. */
