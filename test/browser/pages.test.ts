@@ -146,7 +146,7 @@ describe('pages', function () {
       await settled(page);
       const over = await map.boundingBox();
       assert.ok(over);
-      // The crop is the middle 480 of 640 columns; the hill is at 30 % of its rows, 70 % of its columns.
+      // The crop is the middle 480 of 640 columns; the hill is at 0.3, 0.7 of it.
       const at = (row: number, column: number) =>
         [over.x + over.width * (80 / 640 + (480 / 640) * column), over.y + over.height * row] as const;
       await page.mouse.move(...at(0.3, 0.7));

@@ -151,7 +151,7 @@ export class CheckpointDocument implements Disposable {
   }
 }
 
-/** What a file was taken for, as the log tells it: `ViT-B/16 (timm names), 86,567,656 parameters`. */
+/** What a file was taken for: `ViT-B/16 (timm names), 86,567,656 parameters`. */
 function summaryOf({ recognition, counts }: Model): string {
   const { dialect } = recognition;
   const what =

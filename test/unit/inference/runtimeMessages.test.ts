@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { at } from '../../../src/domain/lists';
 import { explain, viewProviders } from '../../../src/inference/providers';
 import { explainRuntime } from '../../../src/inference/runtimeMessages';
 import type { ProviderCheck } from '../../../src/inference/remoteApi';
@@ -53,7 +54,7 @@ describe('what the runtime says of a provider', () => {
   });
 
   it('reaches people with its next step, and never in its own words', () => {
-    const [title, says] = messages[1]!;
+    const [title, says] = at(messages, 1);
     const failed: ProviderCheck = {
       provider: 'webgpu',
       agrees: false,
