@@ -1,3 +1,4 @@
+import { elementCount } from '../checkpoint/tensors';
 import { at, sum } from '../domain/lists';
 import { meanAttentionDistances } from '../attention/summary';
 import type { AttentionRows, Method, Query } from '../domain/query';
@@ -7,7 +8,7 @@ import type { LoadedModel } from './loadedModel';
 import { floats, fromRuntime } from './sessions';
 import type { Kept } from './tails';
 import { tapNames } from '../graph/rewrite/tapNames';
-import { keptNames, queryShape, type Tap } from '../graph/rewrite/taps';
+import { keptNames, queryShape, shapeOf, type Tap } from '../graph/rewrite/taps';
 import { meanOverHeads } from '../attention/heads';
 import { placeRows, readingWeights, readMap } from '../attention/reading';
 import { rolloutRows } from '../attention/rollout';
@@ -21,6 +22,12 @@ const keptRuns = 8;
  * has. A run that went is repeated on demand.
  */
 const keptBytes = 48e6;
+
+/**
+ * Bytes of a map that is made whole for its statistics alone: 1370 tokens of a ViT-B need 90 MB,
+ * 4097 would need 806.
+ */
+const mapBytes = 256e6;
 
 /** A question about a run that is no longer kept. */
 export class RunGoneError extends Error {
@@ -99,14 +106,18 @@ export class Runs {
 
   /**
    * Mean attention distance of each head of a layer, over all its query patches, in pixels of the
-   * input; empty where patches do not attend to patches, or where the map was not kept in any form.
+   * input; empty where patches do not attend to patches, and for maps that are not kept and too large
+   * to be made for that.
    */
   async distances(run: number, layer: number): Promise<Float64Array> {
     const { model, maps, values } = this.find(run);
     const tap = at(model.taps, layer);
+    const isSmall = 4 * elementCount(shapeOf(model.request.graph, tap.probe)) <= mapBytes;
     const map =
       maps[layer] ??
-      (tap.kind === 'cut' ? await changedIsGone(model.ask((tails) => tails.map(values, tap))) : undefined);
+      (tap.kind === 'cut' && isSmall
+        ? await changedIsGone(model.ask((tails) => tails.map(values, tap)))
+        : undefined);
     const { inputs } = model.request.graph;
     const [height = 1, width = 1] = inputs.find(({ shape }) => shape.length >= 4)?.shape.slice(-2) ?? [];
     return (map && meanAttentionDistances(map, tap.probe, [height, width])) ?? new Float64Array();

@@ -10,6 +10,7 @@ import { measureMemory } from './memory';
 import { measureActivation, measureOpening } from './opening';
 import type { Row } from './table';
 import { formatTable } from './table';
+import { measureViews } from './views';
 import { measureWarm, measureWarmPeer } from './warm';
 import { makeWorkload, type Workload } from './workload';
 
@@ -42,6 +43,7 @@ const sections: Readonly<Record<string, Section>> = {
   },
   families: measureFamilies,
   answers: measureAnswers,
+  views: measureViews,
 };
 
 async function main(wanted: readonly string[]): Promise<void> {

@@ -63,7 +63,8 @@ export const keptNames = (taps: readonly Tap[]): readonly string[] => [
   ...new Set(taps.flatMap(({ keep }) => keep)),
 ];
 
-function shapeOf(graph: Graph, probe: Probe): readonly number[] {
+/** Shape of a probe's map. */
+export function shapeOf(graph: Graph, probe: Probe): readonly number[] {
   const value = graph.values.get(probe.value);
   if (!value)
     throw new GraphError(
