@@ -312,3 +312,21 @@ function decodeSmall(code: number, { exponentBits, mantissaBits, bias, ieee }: S
   const fraction = mantissa / 2 ** mantissaBits;
   return sign * (exponent ? (1 + fraction) * 2 ** (exponent - bias) : fraction * 2 ** (1 - bias));
 }
+
+/** How a number of a type reads that 32-bit floats would round, from its little-endian bytes. */
+const exactNumbers: Partial<Record<DType, (view: DataView) => bigint | number>> = {
+  I64: (view) => view.getBigInt64(0, true),
+  U64: (view) => view.getBigUint64(0, true),
+  I32: (view) => view.getInt32(0, true),
+  U32: (view) => view.getUint32(0, true),
+  F64: (view) => view.getFloat64(0, true),
+};
+
+/**
+ * The first number of `bytes` as it is stored; undefined for types that 32-bit floats hold whole.
+ */
+export function exactText(bytes: Uint8Array, dtype: DType): string | undefined {
+  const read = exactNumbers[dtype];
+  if (!read || bytes.length < dtypes[dtype].bytes) return undefined;
+  return String(read(new DataView(bytes.buffer, bytes.byteOffset)));
+}

@@ -100,6 +100,8 @@ export interface TensorValues {
   readonly first: number;
   readonly values: Float32Array;
   readonly total: number;
+  /** The value of a single number as it is stored, where 32-bit floats would round it. */
+  readonly exact?: string | undefined;
   readonly statistics?: {
     readonly min: number;
     readonly max: number;

@@ -1,6 +1,6 @@
 import { weightStatistics } from '../analysis/weightStatistics';
 import { byteLength, elementCount, type Tensor } from '../checkpoint/tensors';
-import { readElements, readTensor, toFloat32 } from '../checkpoint/values';
+import { exactText, readElements, readTensor, toFloat32 } from '../checkpoint/values';
 import type { Model } from '../models/model';
 import type { TensorValues } from '../protocol/inspector';
 
@@ -17,9 +17,11 @@ export async function tensorValues(
 ): Promise<TensorValues> {
   const tensor = model.checkpoint.selected.tensors.find((candidate) => candidate.name === name);
   if (!tensor) throw new Error(`${model.checkpoint.path}: no tensor ${name}; reload the file`);
-  const values = toFloat32(await readElements(tensor, first, count), tensor.dtype);
+  const bytes = await readElements(tensor, first, count);
   const total = elementCount(tensor.shape);
-  return { tensor: name, first, values, total, statistics: await statisticsOf(tensor) };
+  const exact = total === 1 ? exactText(bytes, tensor.dtype) : undefined;
+  const values = toFloat32(bytes, tensor.dtype);
+  return { tensor: name, first, values, total, statistics: await statisticsOf(tensor), exact };
 }
 
 async function statisticsOf(tensor: Tensor): Promise<TensorValues['statistics']> {

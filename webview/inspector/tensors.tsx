@@ -2,10 +2,12 @@ import type { VNode } from 'preact';
 import { useEffect, useMemo } from 'preact/hooks';
 import type { InspectorModel } from '../../src/protocol/inspector';
 import type { TensorRow } from '../../src/domain/report';
+import { largest } from '../../src/domain/lists';
 import { formatBytes, formatExact, formatShape } from '../../src/domain/units';
 import { useSaved } from '../host';
 import { matchingRows, sortedRows, type SortOrder } from '../kit/sorting';
 import { announce } from '../kit/status';
+import { monoWidth, type DraggedWidths } from '../kit/columnWidths';
 import { DataGrid, type Columns } from '../kit/table';
 import { Values, type ReadValues } from './values';
 
@@ -15,6 +17,7 @@ type Name = 'name' | 'dtype' | 'shape' | 'elements' | 'bytes' | 'offset' | 'role
 
 const elementsOf = (tensor: TensorRow): number => tensor.shape.reduce((product, size) => product * size, 1);
 
+/** In the order in which they leave a narrow table, the last one first. */
 const COLUMNS: Columns<TensorRow, Name> = {
   name: {
     title: 'Name',
@@ -24,42 +27,47 @@ const COLUMNS: Columns<TensorRow, Name> = {
     // The end of a name tells tensors apart: it is the beginning that gives way.
     cell: ({ name }) => <bdi>{name}</bdi>,
   },
-  dtype: { title: 'Type', style: 'col-type', value: ({ dtype }) => dtype, cell: ({ dtype }) => dtype },
   shape: {
     title: 'Shape',
-    style: 'number col-shape',
+    style: 'number',
+    width: 104,
     value: ({ shape }) => formatShape(shape),
+    tip: ({ shape }) => formatShape(shape),
     cell: ({ shape }) => formatShape(shape),
   },
-  elements: {
-    title: 'Elements',
-    numeric: true,
-    style: 'number col-elements',
-    value: elementsOf,
-    cell: (tensor) => formatExact(elementsOf(tensor)),
-  },
+  dtype: { title: 'Type', width: 48, value: ({ dtype }) => dtype, cell: ({ dtype }) => dtype },
   bytes: {
     title: 'Size',
     numeric: true,
     style: 'number',
+    width: 72,
     value: ({ bytes }) => bytes,
     tip: ({ bytes }) => `${formatExact(bytes)} bytes`,
     cell: ({ bytes }) => formatBytes(bytes),
   },
-  offset: {
-    title: 'Offset',
-    numeric: true,
-    style: 'number col-offset',
-    value: ({ offset }) => offset,
-    tip: ({ file }) => file,
-    cell: ({ offset }) => (offset === undefined ? 'compressed' : formatExact(offset)),
-  },
   role: {
     title: 'Role',
-    style: 'col-role',
+    width: 72,
     styleOf: ({ role }) => (role === 'unused' ? 'unused' : 'quiet'),
     value: ({ role }) => role,
     cell: ({ role }) => role,
+  },
+  elements: {
+    title: 'Elements',
+    numeric: true,
+    style: 'number',
+    width: 88,
+    value: elementsOf,
+    cell: (tensor) => formatExact(elementsOf(tensor)),
+  },
+  offset: {
+    title: 'Offset',
+    numeric: true,
+    style: 'number',
+    width: 104,
+    value: ({ offset }) => offset,
+    tip: ({ file }) => file,
+    cell: ({ offset }) => (offset === undefined ? 'compressed' : formatExact(offset)),
   },
 };
 
@@ -86,6 +94,11 @@ export function Tensors({ model, query, chosen, onChoose, read, onCopy }: Tensor
     const found = matchingRows(model.tensors, query, searchText);
     return sortedRows(found, order, (tensor, column) => COLUMNS[column].value?.(tensor));
   }, [model.tensors, query, order]);
+  const [dragged, setDragged] = useSaved<DraggedWidths<Name>>('tensorWidths', {});
+  const least = useMemo(
+    () => monoWidth(largest([0, ...model.tensors.map(({ name }) => name.length)])),
+    [model.tensors],
+  );
   const tensor = model.tensors.find(({ name }) => name === chosen);
   useEffect(() => {
     if (query !== '') announce(`${rows.length} tensors found`);
@@ -110,6 +123,7 @@ export function Tensors({ model, query, chosen, onChoose, read, onCopy }: Tensor
             chosen={chosen}
             onChoose={onChoose}
             onCopy={onCopy}
+            sizing={{ rest: 'name', least, dragged, onDrag: setDragged }}
           />
         )}
         <Totals model={model} shown={rows.length} />

@@ -43,8 +43,7 @@ export function Values({ tensor, read, onCopy }: ValuesProps): VNode {
         </Banner>
       )}
       {!value && !error && <Skeleton label="Reading values" rows={6} />}
-      {value?.statistics && <Statistics statistics={value.statistics} total={value.total} />}
-      {value && <Page values={value} last={tensor.shape.at(-1) ?? 1} onTurn={setFirst} />}
+      {value && <Numbers values={value} last={tensor.shape.at(-1) ?? 1} onTurn={setFirst} />}
       <div class="buttons">
         <Button onClick={() => onCopy(tensor.name)}>Copy Name</Button>
         {value && <Button onClick={() => onCopy([...value.values].join('\n'))}>Copy Values</Button>}
@@ -52,6 +51,32 @@ export function Values({ tensor, read, onCopy }: ValuesProps): VNode {
     </>
   );
 }
+
+/** A single number is itself; of equal ones the number is told once; others are spread out. */
+function Numbers(props: PageProps): VNode {
+  const { values } = props;
+  const { total, statistics, exact } = values;
+  const [only] = values.values;
+  if (total === 1 && only !== undefined) return <Pair label="Value" value={exact ?? shortest(only)} />;
+  const isConstant = statistics && statistics.notFinite === 0 && statistics.min === statistics.max;
+  return (
+    <>
+      {isConstant && <Pair label={`All ${formatExact(total)} values`} value={shortest(statistics.min)} />}
+      {statistics && !isConstant && <Statistics statistics={statistics} total={total} />}
+      <Page {...props} />
+    </>
+  );
+}
+
+/** A 32-bit float in as few digits as tell it from its neighbours. */
+const shortest = (value: number): string => String(Number(value.toPrecision(8)));
+
+const Pair = ({ label, value }: { label: string; value: string }): VNode => (
+  <dl class="pairs">
+    <dt>{label}</dt>
+    <dd class="mono">{value}</dd>
+  </dl>
+);
 
 type StatisticsProps = {
   readonly statistics: NonNullable<TensorValues['statistics']>;

@@ -1,6 +1,7 @@
 import type { ComponentChildren, VNode } from 'preact';
-import { useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { useNewest } from './elements';
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { draggedBorder, fitColumns, type ColumnWidth, type DraggedWidths } from './columnWidths';
+import { useNewest, useWidth } from './elements';
 import { movedRow, nextOrder, type SortOrder } from './sorting';
 import { Icon } from './icon';
 import { useRowWindow } from './virtualRows';
@@ -21,6 +22,8 @@ export interface Column<Row> {
   readonly value?: (row: Row) => number | string | undefined;
   /** Of numbers people want the largest first. */
   readonly numeric?: boolean;
+  /** Pixels; columns of a grid that all have one can be dragged, and leave from the right. */
+  readonly width?: number;
 }
 
 /** The columns of a table by name, in order. */
@@ -105,17 +108,60 @@ export interface DataGridProps<Row, Name extends string> {
   /** Enter on a row, or a click. */
   readonly onOpen?: (row: Row) => void;
   readonly onCopy?: (text: string) => void;
+  /**
+   * Lets people drag the borders of columns: the widths that they gave, and the column that takes
+   * the rest with the pixels that it wants at least.
+   */
+  readonly sizing?: Sizing<Name>;
   readonly rowTip?: (row: Row) => string;
   /** What stands in a row in place of the cells behind the first `after`: why there are none. */
   readonly instead?: (row: Row) => { readonly after: number; readonly cell: VNode } | undefined;
 }
+
+export interface Sizing<Name extends string> {
+  readonly rest: Name;
+  readonly least: number;
+  readonly dragged: DraggedWidths<Name>;
+  readonly onDrag: (dragged: DraggedWidths<Name>) => void;
+}
+
+/** The columns that a grid draws, and how wide they are if it decides so itself. */
+interface Drawn<Row, Name extends string> {
+  readonly columns: Columns<Row, Name>;
+  readonly template?: string;
+  readonly asked: readonly ColumnWidth<Name>[];
+}
+
+function drawnColumns<Row, Name extends string>(
+  columns: Columns<Row, Name>,
+  sizing: Sizing<Name> | undefined,
+  available: number,
+): Drawn<Row, Name> {
+  if (!sizing) return { columns, asked: [] };
+  const asked = namesOf(columns).map((name) =>
+    name === sizing.rest
+      ? { name, width: sizing.least, grows: true }
+      : { name, width: columns[name].width ?? DEFAULT_WIDTH },
+  );
+  const { shown, template } = fitColumns(asked, sizing.dragged, available);
+  const kept = shown.map((name) => [name, columns[name]] as const);
+  return { columns: Object.fromEntries(kept) as Columns<Row, Name>, template, asked };
+}
+
+const DEFAULT_WIDTH = 80;
 
 /**
  * A long table after ARIA's grid pattern: sorted by its heads, moved in by keys, drawn as far as it
  * is seen.
  */
 export function DataGrid<Row, Name extends string>(props: DataGridProps<Row, Name>): VNode {
-  const { label, columns, rows, keyOf, rowHeight, chosen, onChoose, onOpen, onCopy } = props;
+  const { label, rows, keyOf, rowHeight, chosen, onChoose, onOpen, onCopy, sizing } = props;
+  const frame = useRef<HTMLDivElement>(null);
+  const width = useWidth(frame);
+  const { columns, template, asked } = useMemo(
+    () => drawnColumns(props.columns, sizing, width),
+    [props.columns, sizing?.rest, sizing?.least, sizing?.dragged, width],
+  );
   const body = useRef<HTMLDivElement>(null);
   const [focusWanted, setFocusWanted] = useState(0);
   const view = useRowWindow(body, rows.length, rowHeight);
@@ -158,13 +204,15 @@ export function DataGrid<Row, Name extends string>(props: DataGridProps<Row, Nam
   const drawn = away === undefined ? seen : [...seen, [away, at] as const];
   return (
     <div
+      ref={frame}
       class={props.class}
       role="grid"
       aria-label={label}
       aria-rowcount={rows.length + 1}
+      style={template === undefined ? undefined : { '--columns': template }}
       onKeyDown={onKeyDown}
     >
-      <GridHead {...props} />
+      <GridHead {...props} columns={columns} asked={asked} />
       <div ref={body} class="virtual" role="rowgroup" style={{ height: `${rows.length * rowHeight}px` }}>
         {drawn.map(([row, index]) => (
           <div
@@ -189,16 +237,40 @@ export function DataGrid<Row, Name extends string>(props: DataGridProps<Row, Nam
   );
 }
 
-function GridHead<Row, Name extends string>(props: DataGridProps<Row, Name>): VNode {
-  const { columns, order, onOrder } = props;
+interface GridHeadProps<Row, Name extends string> extends DataGridProps<Row, Name> {
+  readonly asked: readonly ColumnWidth<Name>[];
+}
+
+function GridHead<Row, Name extends string>(props: GridHeadProps<Row, Name>): VNode {
+  const { columns, order, onOrder, sizing, asked } = props;
+  const names = namesOf(columns);
+  const border = (index: number): VNode | undefined => {
+    const [left, right] = [names[index - 1], names[index]];
+    if (!sizing || left === undefined || right === undefined) return undefined;
+    const { dragged, onDrag } = sizing;
+    return (
+      <Border
+        title={columns[right].title}
+        onMove={(by, from = dragged) => onDrag(draggedBorder(asked, from, [left, right], by))}
+        start={dragged}
+        onReset={() => onDrag({} as DraggedWidths<Name>)}
+      />
+    );
+  };
   return (
     <div class={`grid-row grid-head ${props.rowClass}`} role="row" aria-rowindex={1}>
-      {namesOf(columns).map((name) => {
+      {names.map((name, index) => {
         const { title, titleHidden, style, value, numeric } = columns[name];
         if (titleHidden) return <span key={name} role="columnheader" aria-label={title} />;
         const state = order?.column !== name ? 'none' : order.descending ? 'descending' : 'ascending';
         return (
-          <span key={name} role="columnheader" class={style ?? ''} {...(value ? { 'aria-sort': state } : {})}>
+          <span
+            key={name}
+            role="columnheader"
+            class={`${style ?? ''} ${sizing ? 'sized' : ''}`}
+            {...(value ? { 'aria-sort': state } : {})}
+          >
+            {border(index)}
             {value ? (
               <button
                 type="button"
@@ -218,6 +290,53 @@ function GridHead<Row, Name extends string>(props: DataGridProps<Row, Name>): VN
         );
       })}
     </div>
+  );
+}
+
+interface BorderProps<Name extends string> {
+  /** Of the column to the right of it. */
+  readonly title: string;
+  /** Widths as they stand: a drag counts from those that it began with. */
+  readonly start: DraggedWidths<Name>;
+  readonly onMove: (by: number, from?: DraggedWidths<Name>) => void;
+  readonly onReset: () => void;
+}
+
+/** Pixels that an arrow key moves a border. */
+const KEY_STEP = 8;
+
+/** The border between two columns: dragged, moved by arrow keys, put back by a double click. */
+function Border<Name extends string>({ title, start, onMove, onReset }: BorderProps<Name>): VNode {
+  const drag = useRef<{ readonly x: number; readonly from: DraggedWidths<Name> } | null>(null);
+  return (
+    <span
+      class="column-border"
+      role="separator"
+      tabIndex={0}
+      aria-orientation="vertical"
+      aria-label={`Border of the column ${title}`}
+      title="Drag to resize; double-click to put all columns back"
+      onPointerDown={(event) => {
+        event.preventDefault();
+        event.currentTarget.setPointerCapture(event.pointerId);
+        drag.current = { x: event.clientX, from: start };
+      }}
+      onPointerMove={(event) => {
+        const { current } = drag;
+        if (current) onMove(event.clientX - current.x, current.from);
+      }}
+      onPointerUp={() => {
+        drag.current = null;
+      }}
+      onDblClick={onReset}
+      onKeyDown={(event) => {
+        const by = { ArrowLeft: -KEY_STEP, ArrowRight: KEY_STEP }[event.key];
+        if (by === undefined) return;
+        event.preventDefault();
+        event.stopPropagation();
+        onMove(by);
+      }}
+    />
   );
 }
 
