@@ -29,6 +29,10 @@ export interface Commands {
   'vitrine.classifyFolder': Resources;
   'vitrine.showAttention': Resources;
   'vitrine.inspectCheckpoint': Resource;
+  /** Shows a module of a checkpoint in the inspector, by its path or that of a layer. */
+  'vitrine.revealModule': (checkpoint?: Uri, module?: string) => Promise<void>;
+  /** Shows a layer's attention on an image: in a panel that is open, else on one to be picked. */
+  'vitrine.showLayer': (checkpoint?: Uri, layer?: string) => Promise<void>;
   'vitrine.complexityReport': Resource;
   'vitrine.exportOnnx': Resource;
   'vitrine.chooseCheckpoint': () => Promise<string | undefined>;
@@ -44,6 +48,8 @@ const listedCommands: { readonly [Id in CommandId]: null } = {
   'vitrine.classifyFolder': null,
   'vitrine.showAttention': null,
   'vitrine.inspectCheckpoint': null,
+  'vitrine.revealModule': null,
+  'vitrine.showLayer': null,
   'vitrine.complexityReport': null,
   'vitrine.exportOnnx': null,
   'vitrine.chooseCheckpoint': null,
@@ -108,4 +114,5 @@ export const contextKeys = { checkpointChosen: 'vitrine.checkpointChosen' } as c
 
 /** File names that open as checkpoints by default, and those that are only offered. */
 export const checkpointExtensions = ['safetensors', 'pth', 'pth.tar', 'pt', 'ckpt', 'npz', 'onnx'] as const;
+export const checkpointNames = ['pytorch_model*.bin', 'open_clip_pytorch_model*.bin'] as const;
 export const checkpointOptions = ['*.bin', '*.index.json'] as const;

@@ -14,9 +14,10 @@ import type { TensorRow } from '../domain/report';
 import { formatBytes, formatCount, formatExact } from '../domain/units';
 import { countMacs } from './complexity';
 import { moduleTree, moduleTreeByName } from './moduleTree';
-import { stations } from './stations';
+import { withOwnNames, type NamedTwice } from './ownNames';
+import { partsBeside, stations } from './stations';
 import { structureJson, structureLines, structureView } from './structure';
-import { countedMacs } from './work';
+import { countedMacs, mixingScope } from './work';
 
 /** What the inspector shows besides the model. */
 export interface InspectionContext {
@@ -62,8 +63,20 @@ export function inspectorModel(model: Model, context: InspectionContext): Inspec
   const assumable = known ? recognition.assumable : [];
   const choices = (known ? recognition.choices : undefined) ?? {};
   const notRunnable = context.notRunnable ?? '';
+  const views = Object.entries(evidence).map(([key, found]) =>
+    evidenceView(key, found, {
+      editable: assumable.includes(key),
+      set: context.set.has(key),
+      choices: choices[key],
+    }),
+  );
+  const undecided = views.some((row) => row.assumed);
+  const modules = graph
+    ? moduleTree(graph, checkpoint.selected.tensors, counts.roles)
+    : moduleTreeByName(checkpoint.selected.tensors, counts.roles);
   return {
     fileName: basename(checkpoint.path),
+    folder: '',
     path: checkpoint.path,
     familyTitle: known ? recognition.familyTitle : 'Architecture not known',
     title: known ? recognition.title : '',
@@ -83,14 +96,8 @@ export function inspectorModel(model: Model, context: InspectionContext): Inspec
         },
     structure: structureView(model),
     headline: headline(model, graph, context),
-    evidence: Object.entries(evidence).map(([key, found]) =>
-      evidenceView(key, found, {
-        editable: assumable.includes(key),
-        set: context.set.has(key),
-        choices: choices[key],
-      }),
-    ),
-    candidates: known ? recognition.candidates : [],
+    evidence: [...views, ...classNames(context)],
+    candidates: known && undecided ? recognition.candidates : [],
     warnings: [...checkpoint.warnings, ...(known ? recognition.warnings : [])].filter(
       (warning) => warning !== `${notRunnable}.`,
     ),
@@ -100,15 +107,53 @@ export function inspectorModel(model: Model, context: InspectionContext): Inspec
     metadata: checkpoint.metadata,
     siblings: checkpoint.siblings,
     unused: model.unused,
-    modules: graph
-      ? moduleTree(graph, checkpoint.selected.tensors, counts.roles)
-      : moduleTreeByName(checkpoint.selected.tensors, counts.roles),
+    modules: withOwnNames(modules, namesOf(model)),
     tensors,
-    stations: graph ? stations(graph) : [],
+    stations: graph ? [...stations(graph), ...partsBeside(model)] : [],
+    attention: graph ? attentionModules(graph) : [],
     imageSize: model.imageSize ?? null,
+    notCounted: graph ? '' : notCounted(model),
     runnable: graph !== undefined && notRunnable === '',
     notRunnable,
   };
+}
+
+/** Parameters of a network by the names of its graph and by the file's own. */
+const namesOf = ({ recognition }: Model): readonly NamedTwice[] =>
+  recognition.family === null
+    ? []
+    : [...(recognition.translation?.parameters ?? [])].map(([name, { tensor }]) => [name, tensor.name]);
+
+/** Modules that apply attention, in execution order, with the layers' names. */
+function attentionModules(graph: Graph): InspectorModel['attention'] {
+  return graph.probes.map((probe) => ({ path: mixingScope(graph, probe), layer: probe.layer }));
+}
+
+const notCounted = ({ recognition }: Model): string =>
+  recognition.family === null
+    ? 'The architecture of this file is not known: without it there are no operators to count or to export.'
+    : 'No graph can be written of this model: there are no operators to count or to export.';
+
+const namesAdvice =
+  'To give the names, put classes.txt (one name a line, in the order of the outputs) or labels.json beside the weights, or id2label into config.json. They are read as soon as the file is reloaded.';
+
+/** Where the names of the classes come from, as a row of its own. */
+function classNames({ labels }: InspectionContext): readonly EvidenceView[] {
+  if (!labels) return [];
+  const { source, assumed } = labels;
+  return [
+    {
+      key: 'labels',
+      label: 'Class names',
+      text: source,
+      exact: source,
+      source,
+      assumed,
+      set: false,
+      editable: false,
+      advice: namesAdvice,
+    },
+  ];
 }
 
 /** Rows of the tensor table, in the file's order. */
@@ -214,7 +259,12 @@ function labelsText(classes: number, ownHead: Known['ownHead']): string {
 
 const withLabels = (row: EvidenceView, { labels }: InspectionContext): EvidenceView =>
   labels
-    ? { ...row, source: `${row.source}; names: ${labels.source}`, assumed: row.assumed || labels.assumed }
+    ? {
+        ...row,
+        source: `${row.source}; names: ${labels.source}`,
+        assumed: row.assumed || labels.assumed,
+        ...(labels.assumed && { advice: namesAdvice }),
+      }
     : row;
 
 /**
@@ -419,6 +469,7 @@ const missingText = (missing: readonly string[]): readonly string[] =>
 export function inspectionText(model: Model): string {
   const view = inspectorModel(model, { set: new Set() });
   const width = largest([0, ...view.evidence.map(({ key }) => key.length)]);
+  const candidates = model.recognition.family === null ? [] : model.recognition.candidates;
   const elements = model.checkpoint.selected.tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const head = view.known
     ? `${view.familyTitle} · ${view.title}`
@@ -438,7 +489,7 @@ export function inspectionText(model: Model): string {
       ({ key, exact, source, assumed }) =>
         `  ${assumed ? '⚠' : ' '} ${key.padEnd(width)}  ${exact}  ${source}`,
     ),
-    ...(view.candidates.length > 0 ? [`  Same names and shapes: ${view.candidates.join(', ')}`] : []),
+    ...(candidates.length > 0 ? [`  Same names and shapes: ${candidates.join(', ')}`] : []),
     ...alsoThere(view).map((line) => `  also ${line}`),
     ...structureLines(model).map((line) => `  ${line}`),
     ...(view.unused.length > 0 ? [`  unused: ${shortList(view.unused)}`] : []),

@@ -6,7 +6,8 @@ import type { Graph } from '../graph/graph';
 import { operatorOf } from '../graph/operators';
 import { type Probe, isGate, tokenCount } from '../domain/probes';
 import type { Station } from '../domain/report';
-import { formatExact, quantity } from '../domain/units';
+import type { Model } from '../models/model';
+import { formatCount, formatExact, quantity } from '../domain/units';
 import { ancestors, blocksOf, leaves, type Block } from './blocks';
 import { cutsPatches, kernelOf, weightShape } from './moduleNotes';
 import { withoutBatch } from './shapes';
@@ -46,6 +47,45 @@ export function stations(graph: Graph): readonly Station[] {
     ...tail(graph, work.slice((lastBlock?.last ?? -1) + 1)),
   ];
 }
+
+/** Parts of a file that lie beside the network: at most so many are drawn by themselves. */
+const drawnBeside = 6;
+
+/** What a file has beyond the network that runs, by the outermost modules: counted, not run. */
+export function partsBeside({ recognition, checkpoint }: Model): readonly Station[] {
+  const names = recognition.family === null ? [] : (recognition.share?.notRun ?? []);
+  const outermost = [...new Set(names.map((name) => name.split('.').slice(0, besideLevels).join('.')))];
+  const unread = checkpoint.selected.tensors;
+  const elements = (module: string): number =>
+    unread.reduce(
+      (sum, { name, shape }) =>
+        name === module || (name.startsWith(`${module}.`) && names.some((part) => holds(part, name)))
+          ? sum + elementCount(shape)
+          : sum,
+      0,
+    );
+  const parts = outermost
+    .map((path) => ({ path, count: elements(path) }))
+    .toSorted((left, right) => right.count - left.count);
+  const rest = parts.slice(drawnBeside);
+  const more = rest.reduce((sum, { count }) => sum + count, 0);
+  return [
+    ...parts.slice(0, drawnBeside).map(({ path, count }) => beside(path, count, path)),
+    ...(rest.length > 0 ? [beside(`${rest.length} further parts`, more, '')] : []),
+  ];
+}
+
+/** Names of modules are cut to so many levels, or each layer of a decoder would be a part. */
+const besideLevels = 2;
+
+const holds = (module: string, name: string): boolean => name === module || name.startsWith(`${module}.`);
+
+const beside = (label: string, count: number, path: string): Station => ({
+  kind: 'beside',
+  label,
+  detail: `${formatCount(count)} parameters, not run`,
+  path,
+});
 
 /** The convolutions of a plain chain, each a block of its own. */
 const convolutions = (work: readonly Work[]): readonly Block[] =>
@@ -277,8 +317,38 @@ function tail(graph: Graph, after: readonly Work[]): readonly Station[] {
     const mixes = pooled >= 0 && isConvolution(work) && isPooled(work);
     return isOther || mixes || isOfConvolution(graph, work) ? [] : tailStation(graph, work, after);
   });
-  const once = found.filter(({ kind }, index) => kind !== found[index - 1]?.kind);
-  return [...once, ...(head ? [heads(classifiers)] : [])];
+  const once = joined(found);
+  if (head) return [...once, heads(classifiers)];
+  return [...once, ...(once.at(-1)?.kind === 'blocks' ? answeredMap(graph) : [])];
+}
+
+/** Neighbours of one kind are one station: of convolutions in a row the last one's map is told. */
+function joined(found: readonly Station[]): readonly Station[] {
+  const stations: Station[] = [];
+  for (const station of found) {
+    const before = stations.at(-1);
+    if (before?.kind !== station.kind) stations.push(station);
+    else if (station.kind === 'blocks') {
+      const count = (before.count ?? 1) + 1;
+      const { detail } = station;
+      stations[stations.length - 1] = { ...before, label: 'Convolutions', detail, count };
+    }
+  }
+  return stations;
+}
+
+/** The map that a network of no head answers with: rows and columns in the image's proportions. */
+function answeredMap(graph: Graph): readonly Station[] {
+  const input = imageShape(graph);
+  const shapes = graph.outputs.map(({ value }) => graph.values.get(value)?.shape ?? []);
+  const map = shapes.find((shape) => {
+    const [rows = 1, columns = 1] = shape.slice(-2);
+    return input && shape.length > 2 && rows > 1 && input[2] * columns === input[3] * rows;
+  });
+  if (!map) return [];
+  const [rows = 1, columns = 1] = map.slice(-2);
+  const detail = sizes(withoutBatch(graph, map));
+  return [{ kind: 'map', label: 'Map', detail, path: '', grid: [rows, columns] }];
 }
 
 /** The norm of a convolution is a part of it. */

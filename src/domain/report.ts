@@ -21,6 +21,10 @@ export interface ModuleRow {
   readonly path: string;
   /** Last part of the path, or `0 … 11` for a group. */
   readonly name: string;
+  /** The file's own path of it, `vit.encoder.layer.0.attention`, if that is another. */
+  readonly ownPath?: string;
+  /** What of the own path lies below the row around it; several names if it gathers modules. */
+  readonly ownName?: string;
   /** Index of the parent row; -1 at the root. */
   readonly parent: number;
   /** Depth in the tree, 0 at the root. */
@@ -75,7 +79,8 @@ export interface TensorRow {
 
 /** One station of the drawing of the whole, from image to head. */
 export interface Station {
-  readonly kind: 'image' | 'patches' | 'tokens' | 'blocks' | 'downsample' | 'norm' | 'pool' | 'head';
+  readonly kind:
+    'image' | 'patches' | 'tokens' | 'blocks' | 'downsample' | 'norm' | 'pool' | 'head' | 'map' | 'beside';
   readonly label: string;
   /** Second line: `14 × 14 patches of 16`, `197 × 768`. */
   readonly detail: string;

@@ -2,3 +2,4 @@
 export { inspect } from '../useCases/inspect';
 export { report, reportFile, scale } from '../useCases/report';
 export { tensorValues } from '../useCases/values';
+export { besideFiles } from '../useCases/beside';

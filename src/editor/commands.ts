@@ -21,6 +21,10 @@ function createCommands(services: Services): Commands {
     'vitrine.showAttention': (clicked, selected) => classify(services, 'attention', clicked, selected),
     'vitrine.inspectCheckpoint': async (clicked) =>
       services.inspect(clicked ? pathOf(clicked) : await checkpoints.ask('Choose a checkpoint to inspect')),
+    'vitrine.revealModule': async (clicked, module) =>
+      services.inspect(await checkpointOf(services, clicked), module),
+    'vitrine.showLayer': async (clicked, layer) =>
+      showLayer(services, await checkpointOf(services, clicked), layer),
     'vitrine.complexityReport': async (clicked) =>
       reports.show({ checkpoint: await checkpointOf(services, clicked) }),
     'vitrine.exportOnnx': async (clicked) => exportOnnx(services, await checkpointOf(services, clicked)),
@@ -85,6 +89,24 @@ async function classify(
     return answer ? [answer] : [];
   }
   return services.batches.show(selection.images, checkpoint);
+}
+
+/** A layer's attention on the image that is looked at with this checkpoint, or on one to pick. */
+async function showLayer(
+  { documents, images }: Services,
+  checkpoint: string,
+  layer: string | undefined,
+): Promise<void> {
+  requireTrust();
+  const { document, dispose } = documents.acquire(checkpoint);
+  try {
+    const { file } = (await document.model()).checkpoint;
+    if (layer !== undefined && (await images.showLayer(file, layer))) return;
+    const [first] = await pickImages();
+    if (first) await images.show(pathOf(first), checkpoint, 'attention', layer);
+  } finally {
+    dispose();
+  }
 }
 
 /** What was clicked, the image in front, else what the user picks. */

@@ -8,6 +8,7 @@ import { viewTypes } from '../contributions';
 import { ImagePanels } from './panels/imagePanels';
 import { createLog, type Log } from './log';
 import { WorkspaceMemory } from './documents/memory';
+import { Reveals } from './panels/reveals';
 import { withProgress } from './dialogue/progress';
 import { Runner } from './runner';
 
@@ -27,8 +28,10 @@ export interface Services {
   readonly images: ImagePanels;
   readonly batches: BatchPanels;
   readonly reports: ComplexityPanels;
-  /** Opens a checkpoint in the inspector. */
-  inspect(path: string): Promise<void>;
+  /** What views ask the inspector to show. */
+  readonly reveals: Reveals;
+  /** Opens a checkpoint in the inspector, at a module if one is named. */
+  inspect(path: string, module?: string): Promise<void>;
 }
 
 /** Builds the services; `owned` ends them in reverse order. */
@@ -39,6 +42,7 @@ export function createServices(context: ExtensionContext, owned: Disposables): S
   const documents = owned.add(new Documents(memory, log));
   const checkpoints = owned.add(new Checkpoints(memory, log));
   const runner = owned.add(new Runner(extensionUri, globalState, log));
+  const reveals = owned.add(new Reveals());
   const base = {
     extensionUri,
     storageUri: context.storageUri ?? context.globalStorageUri,
@@ -47,7 +51,8 @@ export function createServices(context: ExtensionContext, owned: Disposables): S
     documents,
     checkpoints,
     runner,
-    inspect: (path: string) => inspect(path, documents),
+    reveals,
+    inspect: (path: string, module?: string) => inspect(path, { documents, reveals }, module),
   };
   const images = owned.add(new ImagePanels(base));
   const openImage = (image: string, checkpoint: string): void =>
@@ -61,10 +66,15 @@ export function createServices(context: ExtensionContext, owned: Disposables): S
 }
 
 /** A folder opens as the file that was chosen in it. */
-async function inspect(path: string, documents: Documents): Promise<void> {
+async function inspect(
+  path: string,
+  { documents, reveals }: Pick<Services, 'documents' | 'reveals'>,
+  module?: string,
+): Promise<void> {
   const { document, dispose } = documents.acquire(path);
   try {
     const { checkpoint } = await withProgress(`Reading ${path}`, () => document.model());
+    if (module !== undefined) reveals.ask(checkpoint.file, module);
     await commands.executeCommand('vscode.openWith', Uri.file(checkpoint.file), viewTypes.checkpoint);
   } finally {
     dispose();

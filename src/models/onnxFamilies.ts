@@ -129,7 +129,7 @@ const structures: readonly Structure[] = [
       ...lacking(first !== undefined, 'attention (a softmax between two products)'),
       ...lacking(
         convolutions.length <= 1,
-        `nothing but attention and MLPs: ${convolutions.length - 1} further convolutions found`,
+        `no convolution but the patch embedding, not ${convolutions.length - 1} more`,
       ),
       ...lacking(!first || first.queries.grid !== undefined, 'one token per patch in the attention'),
       ...lacking(

@@ -16,6 +16,8 @@ export interface ImagePanelApi {
     readonly checkpoint: string;
     readonly checkpoints: readonly { readonly path: string; readonly label: string }[];
     readonly focus: 'labels' | 'attention';
+    /** The layer that the inspector asked for, as `Probe.layer` names it. */
+    readonly layer?: string;
     readonly colourMap: string;
     readonly topK: number;
   }>;
@@ -34,7 +36,11 @@ export interface ImagePanelApi {
   /** The image's file, where a page can decode it by itself; undefined for others and large ones. */
   picture(): Promise<{ readonly bytes: Uint8Array; readonly type: string } | undefined>;
   chooseCheckpoint(path: string | null): Promise<void>;
-  perform(action: 'inspect' | 'showLog' | 'manageTrust' | 'openSettings' | 'checkProviders'): Promise<void>;
+  /** `inspect` with a layer (`Probe.layer`) shows its module in the inspector. */
+  perform(
+    action: 'inspect' | 'showLog' | 'manageTrust' | 'openSettings' | 'checkProviders',
+    layer?: string,
+  ): Promise<void>;
   copy(text: string): Promise<void>;
   /** Saves a PNG (data URL) or text. */
   save(suggestedName: string, content: string): Promise<boolean>;
@@ -43,8 +49,8 @@ export interface ImagePanelApi {
 export interface ImagePanelEvents {
   /** The background check of a GPU ended. */
   providers(providers: readonly ProviderView[]): void;
-  /** The panel was asked for again with another focus. */
-  focus(half: 'labels' | 'attention'): void;
+  /** The panel was asked for again with another focus, and maybe with a layer to show. */
+  focus(half: 'labels' | 'attention', layer?: string): void;
   /** The checkpoint or the image changed on disk or was chosen anew: run again. */
   changed(): void;
 }

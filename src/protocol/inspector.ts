@@ -17,6 +17,8 @@ export interface EvidenceView {
   readonly editable: boolean;
   /** Values offered when editing; free text if absent. */
   readonly choices?: readonly string[];
+  /** If it is assumed and no setting changes it: what to do. */
+  readonly advice?: string;
 }
 
 /** A tensor of a file whose names say nothing, and what it is read as. */
@@ -48,6 +50,8 @@ export interface StructureView {
 /** Everything the checkpoint inspector needs for its first paint. */
 export interface InspectorModel {
   readonly fileName: string;
+  /** The folder or model that a file of a usual name (`model.safetensors`) is told by; or empty. */
+  readonly folder: string;
   readonly path: string;
   /** `Vision Transformer`, or `Architecture not known`. */
   readonly familyTitle: string;
@@ -68,6 +72,7 @@ export interface InspectorModel {
   readonly headline: readonly EvidenceView[];
   /** All hyper-parameters with their evidence. */
   readonly evidence: readonly EvidenceView[];
+  /** Published models of these names and shapes, if nothing decides between them. */
   readonly candidates: readonly string[];
   readonly warnings: readonly string[];
   readonly stateDicts: readonly { readonly name: string; readonly tensors: number }[];
@@ -79,7 +84,11 @@ export interface InspectorModel {
   readonly modules: readonly ModuleRow[];
   readonly tensors: readonly TensorRow[];
   readonly stations: readonly Station[];
+  /** Modules that apply attention, and what each layer is called in the image panel. */
+  readonly attention: readonly { readonly path: string; readonly layer: string }[];
   readonly imageSize: Size | null;
+  /** Why there is nothing to count or to export; empty if there is. */
+  readonly notCounted: string;
   /** The model has a head with classes or features and can be run on images. */
   readonly runnable: boolean;
   /**
@@ -131,6 +140,14 @@ export interface InspectorApi {
   readAs(mapping: readonly { readonly name: string; readonly as: string }[] | null): Promise<InspectorModel>;
   reload(call: CallContext): Promise<InspectorModel>;
   tensorValues(tensor: string, first: number, count: number): Promise<TensorValues>;
+  /** Files beside the weights that were read with them, with the beginning of their text. */
+  besideFiles(): Promise<readonly BesideFile[]>;
+  /** What another view asked to be shown here, once; null if nothing. */
+  takeRevealed(): Promise<string | null>;
+  /** Shows a module in the inspector, wherever this page is. */
+  revealModule(path: string): Promise<void>;
+  /** Shows a layer's attention on an image: in a panel that is open, else on one to be picked. */
+  showAttention(layer: string): Promise<void>;
   complexity(imageSize: Size | null, batch: number): Promise<ComplexityReport>;
   scaling(): Promise<Scaling>;
   /**
@@ -145,6 +162,16 @@ export interface InspectorApi {
   exportReport(format: 'markdown' | 'csv' | 'json', imageSize: Size | null, batch: number): Promise<boolean>;
 }
 
+/** A file that lies beside the weights. */
+export interface BesideFile {
+  readonly name: string;
+  readonly path: string;
+  readonly bytes: number;
+  readonly text: string;
+  /** The file goes on behind `text`. */
+  readonly cut: boolean;
+}
+
 export type InspectorAction =
   'classify' | 'complexity' | 'exportOnnx' | 'showLog' | 'manageTrust' | 'revealFile';
 
@@ -154,4 +181,6 @@ export interface InspectorEvents {
   stale(): void;
   /** The model was read again or an assumption changed elsewhere. */
   changed(model: InspectorModel): void;
+  /** Another view asked for a module: `takeRevealed` says which. */
+  revealed(): void;
 }

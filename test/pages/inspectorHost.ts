@@ -46,6 +46,8 @@ function unknownModel(): InspectorModel {
     modules: base.modules,
     tensors,
     stations: [],
+    attention: [],
+    notCounted: 'The architecture of this file is not known: there are no operators to count or to export.',
     runnable: false,
     notRunnable: '',
   };
@@ -146,6 +148,18 @@ const api: InspectorApi = {
   readAs: async (mapping) => (mapping ? { ...base, structure: structureOf(true) } : unknownModel()),
   reload: async () => base,
   tensorValues: values,
+  besideFiles: async () => [
+    {
+      name: 'config.json',
+      path: '/home/you/models/config.json',
+      bytes: 1234,
+      text: JSON.stringify({ architecture: 'vit_base_patch16_224', num_classes: 1000 }, undefined, 2),
+      cut: false,
+    },
+  ],
+  takeRevealed: async () => (shownCase === 'revealed' ? 'blocks.3' : null),
+  revealModule: async () => undefined,
+  showAttention: async () => undefined,
   complexity: async (size, batch) =>
     (recorded?.report as unknown as ComplexityReport | undefined) ??
     complexityReport(config, size ?? config.image, batch),

@@ -452,6 +452,12 @@ export function inspectorModel(config: VitConfig): InspectorModel {
     modules: rows.modules,
     tensors: rows.tensors,
     stations: stationsOf(config),
+    attention: Array.from({ length: config.depth }, (_, block) => ({
+      path: `blocks.${block}.attn`,
+      layer: `blocks.${block}`,
+    })),
+    folder: '',
+    notCounted: '',
     imageSize: config.image,
     runnable: true,
     notRunnable: '',

@@ -25,6 +25,8 @@ function Report(): VNode {
         question.take(() => next);
         setStale(false);
       },
+      // The inspector shows modules; this page has none of its own to show.
+      revealed: () => undefined,
     });
     question.ask((call) => host.call('open', [], call));
   }, []);
@@ -63,18 +65,22 @@ function Content({ model, stale, onReload }: ContentProps): VNode {
         {stale && <Stale onReload={onReload} />}
         <Warnings texts={model.warnings} />
       </header>
-      {model.known ? (
+      {model.notCounted === '' ? (
         <Guard what="The report">
-          <Complexity host={host} model={model} />
+          <Complexity host={host} model={model} onModule={(path) => void host.remote.revealModule(path)} />
         </Guard>
       ) : (
         <p class="empty">
-          {model.unknown?.reason ?? 'The architecture of this file is not known.'} Without it there are no
-          operators to count; the inspector shows its tensors.
+          {model.unknown && <>{sentence(model.unknown.reason)} </>}
+          {model.notCounted} The inspector shows its tensors.
         </p>
       )}
     </>
   );
 }
+
+/** What was found, as a sentence. */
+const sentence = (text: string): string =>
+  `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/\.$/, '')}.`;
 
 mount(<Report />);

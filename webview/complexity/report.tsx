@@ -21,12 +21,16 @@ export type ComplexityHost = Host<InspectorApi>;
 export interface ComplexityProps {
   readonly host: ComplexityHost;
   readonly model: InspectorModel;
+  /** A module whose row is to be shown, and how often one was asked for. */
+  readonly revealed?: { readonly path: string; readonly count: number } | undefined;
+  /** Shows a module in the inspector. */
+  readonly onModule: (path: string) => void;
 }
 
 const BATCHES = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
 /** What a checkpoint costs at an image size that can be moved. */
-export function Complexity({ host, model }: ComplexityProps): VNode {
+export function Complexity({ host, model, revealed, onModule }: ComplexityProps): VNode {
   const [size, setSize] = useSaved<readonly [number, number] | null>('complexitySize', null);
   const [batch, setBatch] = useSaved('batch', 1);
   const [convention, setConvention] = useSaved<Convention>('convention', 'macs');
@@ -104,6 +108,8 @@ export function Complexity({ host, model }: ComplexityProps): VNode {
         report={shown}
         factor={CONVENTIONS[convention].factor}
         unit={CONVENTIONS[convention].unit}
+        revealed={revealed}
+        onModule={onModule}
       />
       <OperatorTable report={shown} />
       {shown.whatIf.length > 0 && <WhatIfTable report={shown} />}
@@ -212,11 +218,15 @@ function SizeControl({ scaling, size, onSize }: SizeControlProps): VNode {
         onInput={(next) => onSize(scaling.points[next]?.imageSize ?? null)}
       />
       <span class="size-text">{text}</span>
-      {!native && (
-        <button type="button" class="link" onClick={() => onSize(null)}>
-          Back to {sizeText(scaling.native)}
-        </button>
-      )}
+      {/* Always there, or the row would move under the pointer that drags. */}
+      <button
+        type="button"
+        class="link"
+        style={{ visibility: native ? 'hidden' : 'visible' }}
+        onClick={() => onSize(null)}
+      >
+        Back to {sizeText(scaling.native)}
+      </button>
     </div>
   );
 }

@@ -1,18 +1,20 @@
 import { largest } from '../../src/domain/lists';
 import type { VNode } from 'preact';
-import { useMemo } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 import type { ComplexityReport, ModuleRow, OperatorRow } from '../../src/domain/report';
 import { formatBytes, formatCount, formatExact, formatPercent } from '../../src/domain/units';
 import { useSaved } from '../host';
 import { PlainTable, type Columns } from '../kit/table';
 import { ShareBar } from '../marks/shareBar';
-import { deriveTree, visibleLines } from '../marks/treeState';
+import { deriveTree, findModule, standIn, visibleLines } from '../marks/treeState';
 import { totalMacs } from './moduleBars';
 
 interface ModuleTableProps {
   readonly report: ComplexityReport;
   readonly factor: number;
   readonly unit: string;
+  readonly revealed: { readonly path: string; readonly count: number } | undefined;
+  readonly onModule: (path: string) => void;
 }
 
 /**
@@ -24,7 +26,7 @@ const SHALLOW = { levels: 3, rows: 48 } as const;
 /**
  * The module tree as a table for reading and copying: groups folded, members left to the inspector.
  */
-export function ModuleTable({ report, factor, unit }: ModuleTableProps): VNode {
+export function ModuleTable({ report, factor, unit, revealed, onModule }: ModuleTableProps): VNode {
   const [deep, setDeep] = useSaved('allModules', false);
   const tree = useMemo(() => deriveTree(report.modules), [report.modules]);
   const lines = useMemo(() => {
@@ -35,13 +37,22 @@ export function ModuleTable({ report, factor, unit }: ModuleTableProps): VNode {
     const few = [SHALLOW.levels, SHALLOW.levels - 1].find((levels) => upTo(levels).length <= SHALLOW.rows);
     return deep ? all : upTo(few ?? 1);
   }, [tree, deep]);
+  const marked = revealed && rowOf(report.modules, revealed.path);
+  const isDrawn = marked === undefined || lines.some(({ index }) => index === marked);
+  useEffect(() => {
+    if (!isDrawn) setDeep(true);
+  }, [isDrawn]);
+  const table = useRef<HTMLElement>(null);
+  useEffect(() => {
+    table.current?.querySelector('[aria-current=true]')?.scrollIntoView({ block: 'center' });
+  }, [revealed, isDrawn]);
   const total = totalMacs(report.macs);
   const rows = lines.flatMap(({ index, level, key }) => {
     const module = tree.rows[index];
     return module ? [{ key, level, module }] : [];
   });
   return (
-    <section>
+    <section ref={table}>
       <div class="chart-head">
         <h2>Modules</h2>
         <button type="button" class="link" aria-pressed={deep} onClick={() => setDeep(!deep)}>
@@ -50,14 +61,21 @@ export function ModuleTable({ report, factor, unit }: ModuleTableProps): VNode {
       </div>
       <PlainTable
         class="figures-table"
-        columns={moduleColumns(factor, unit, total)}
+        columns={moduleColumns(factor, unit, total, onModule)}
         rows={rows}
         keyOf={({ key }) => key}
         indentOf={({ level }) => 12 * (level - 1)}
+        current={marked === undefined ? undefined : String(marked)}
       />
       <p class="quiet">Inside a group (×N) the numbers are those of one member.</p>
     </section>
   );
+}
+
+/** The row of a module; one inside of a group has the row that stands for all of them. */
+function rowOf(modules: readonly ModuleRow[], path: string): number | undefined {
+  const found = findModule(modules, path);
+  return found === undefined ? undefined : standIn(modules, found);
 }
 
 interface ModuleLine {
@@ -66,13 +84,25 @@ interface ModuleLine {
   readonly module: ModuleRow;
 }
 
-const moduleColumns = (factor: number, unit: string, total: number): Columns<ModuleLine> => ({
+const moduleColumns = (
+  factor: number,
+  unit: string,
+  total: number,
+  onModule: (path: string) => void,
+): Columns<ModuleLine> => ({
   module: {
     title: 'Module',
     tip: ({ module }) => module.path,
     cell: ({ module }) => (
       <>
-        {module.name || '(model)'}
+        <button
+          type="button"
+          class="link"
+          title={`${module.path || 'The model'}: reveal in Architecture`}
+          onClick={() => onModule(module.path)}
+        >
+          {module.name || '(model)'}
+        </button>
         {module.count > 1 && <span class="quiet"> ×{module.count}</span>}
       </>
     ),

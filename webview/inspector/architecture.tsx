@@ -7,6 +7,7 @@ import { Stations } from '../marks/stations';
 import { TreeGrid } from '../marks/treeGrid';
 import {
   deriveTree,
+  findModule,
   keyOf,
   membersKeyOf,
   searchRows,
@@ -14,33 +15,46 @@ import {
   type Tree,
   type TreeMove,
 } from '../marks/treeState';
-import { announce, Guard } from '../kit/status';
-import { Detail } from './detail';
+import { remembered } from '../kit/sorting';
+import { Guard } from '../kit/status';
+import { Detail, type Links } from './detail';
+import { hitsText, useHits, type OnHits } from './hits';
 
 export interface ArchitectureProps {
   readonly model: InspectorModel;
   readonly query: string;
   readonly onCopy: (text: string) => void;
-  readonly onReveal: (tensor: string) => void;
+  readonly links: Links;
+  readonly onHits: OnHits;
+  /** A module that another view asked for, and how often one was asked for. */
+  readonly revealed: Revealed | undefined;
+}
+
+/** What another view asked to be shown; `count` tells one question from the next. */
+export interface Revealed {
+  readonly path: string;
+  readonly count: number;
 }
 
 /** Drawing, tree and details of the chosen module. */
-export function Architecture({ model, query, onCopy, onReveal }: ArchitectureProps): VNode {
+export function Architecture(props: ArchitectureProps): VNode {
+  const { model, query, onCopy, links, revealed } = props;
   const tree = useMemo(() => deriveTree(model.modules), [model.modules]);
   const [expanded, setExpanded] = useSaved<readonly string[]>('expanded', initiallyOpen(tree));
   const [active, setActive] = useSaved<string | undefined>('module', undefined);
   const [opened, setOpened] = useState(0);
+  const [asked, setAsked] = useState(0);
   const detail = useRef<HTMLElement>(null);
-  const shown = useMemo(
-    () => (query.trim() === '' ? undefined : searchRows(tree, query, (row) => searchText(model, row))),
+  const textOf = useMemo(() => remembered((row: ModuleRow) => searchText(model, row)), [model]);
+  const found = useMemo(
+    () => (query.trim() === '' ? undefined : searchRows(tree, query, textOf)),
     [tree, query],
   );
+  const shown = found?.shown;
   const lines = useMemo(() => visibleLines(tree, new Set(expanded), shown), [tree, expanded, shown]);
   const chosen = tree.rows[Number.parseInt(active ?? '', 10)];
 
-  useEffect(() => {
-    if (shown) announce(`${shown.size} modules found`);
-  }, [shown]);
+  useHits(found && hitsText(found.hits, tree.rows.length, 'modules'), props.onHits);
   useEffect(() => {
     if (opened > 0) detail.current?.focus();
   }, [opened]);
@@ -50,11 +64,17 @@ export function Architecture({ model, query, onCopy, onReveal }: ArchitecturePro
     if (toggle) setExpanded(withToggled(expanded, toggle.keys, toggle.open));
   };
   const reveal = (path: string): void => {
-    const target = findPath(tree, path);
+    const target = findModule(tree.rows, path);
     if (target === undefined) return;
     setExpanded(withToggled(expanded, openAncestors(tree, target), true));
     setActive(keyOf(target));
   };
+
+  useEffect(() => {
+    if (!revealed) return;
+    reveal(revealed.path);
+    setAsked(revealed.count);
+  }, [revealed]);
 
   const root = tree.rows.reduce((sum, row) => sum + (row.parent < 0 && !row.folded ? row.params : 0), 0);
   return (
@@ -75,6 +95,7 @@ export function Architecture({ model, query, onCopy, onReveal }: ArchitecturePro
               onMove={onMove}
               onOpen={() => setOpened(opened + 1)}
               onCopy={onCopy}
+              focusAsked={asked}
             />
           ) : (
             <p class="empty">
@@ -85,7 +106,7 @@ export function Architecture({ model, query, onCopy, onReveal }: ArchitecturePro
         {lines.length > 0 && (
           <aside ref={detail} class="detail" tabIndex={-1} aria-label="Details of the chosen module">
             {chosen ? (
-              <Detail model={model} row={chosen} onCopy={onCopy} onReveal={onReveal} />
+              <Detail model={model} row={chosen} onCopy={onCopy} links={links} />
             ) : (
               <p class="quiet">Choose a module to see its formula, shapes and tensors.</p>
             )}
@@ -114,9 +135,13 @@ function initiallyOpen(tree: Tree): readonly string[] {
 }
 
 const searchText = (model: InspectorModel, row: ModuleRow): string =>
-  [row.path, row.title, row.dtype, ...row.tensors.map((tensor) => model.tensors[tensor]?.name ?? '')].join(
-    ' ',
-  );
+  [
+    row.path,
+    row.ownPath,
+    row.title,
+    row.dtype,
+    ...row.tensors.map((tensor) => model.tensors[tensor]?.name ?? ''),
+  ].join(' ');
 
 function withToggled(expanded: readonly string[], keys: readonly string[], open: boolean): readonly string[] {
   const next = new Set(expanded);
@@ -124,12 +149,6 @@ function withToggled(expanded: readonly string[], keys: readonly string[], open:
     if (open) next.add(key);
     else next.delete(key);
   return [...next];
-}
-
-/** The row of a path, preferring those that are not folded into a group. */
-function findPath(tree: Tree, path: string): number | undefined {
-  const all = tree.rows.map((_, index) => index).filter((index) => tree.rows[index]?.path === path);
-  return all.find((index) => !tree.rows[index]?.folded) ?? all[0];
 }
 
 function openAncestors(tree: Tree, index: number): readonly string[] {

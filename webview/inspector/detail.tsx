@@ -3,22 +3,43 @@ import type { InspectorModel } from '../../src/protocol/inspector';
 import type { ModuleRow, TensorRow } from '../../src/domain/report';
 import { formatBytes, formatCount, formatExact, formatShape } from '../../src/domain/units';
 import { Button } from '../kit/toolkit';
+import { isInside, layerOf } from './links';
+
+/** Where a row leads to in the other views. */
+export interface Links {
+  /** A tensor's values. */
+  readonly tensor: (name: string) => void;
+  /** A module's row in the report. */
+  readonly complexity: (path: string) => void;
+  /** A layer's attention on an image. */
+  readonly attention: (layer: string) => void;
+}
 
 export interface DetailProps {
   readonly model: InspectorModel;
   readonly row: ModuleRow;
   readonly onCopy: (text: string) => void;
-  readonly onReveal: (tensor: string) => void;
+  readonly links: Links;
 }
 
 /** What a module is and costs, and which tensors are its own. */
-export function Detail({ model, row, onCopy, onReveal }: DetailProps): VNode {
+export function Detail({ model, row, onCopy, links }: DetailProps): VNode {
   const tensors = row.tensors.map((index) => model.tensors[index]).filter((tensor) => tensor !== undefined);
-  const first = tensors[0] ?? model.tensors.find((tensor) => tensor.name.startsWith(`${row.path}.`));
+  const path = row.ownPath ?? row.path;
   return (
     <>
       <div>
-        <h2 class="mono detail-path">{row.path || '(model)'}</h2>
+        <h2 class="mono detail-path">{path || '(model)'}</h2>
+        {row.ownPath && (
+          <p class="quiet">
+            timm calls it <span class="mono">{row.path}</span>
+          </p>
+        )}
+        {row.ownName && !row.ownPath && (
+          <p class="quiet">
+            in the file <span class="mono">{row.ownName}</span>
+          </p>
+        )}
         {row.title && <p>{row.title}</p>}
         {row.kind === 'group' && <p class="quiet">{row.count} modules of identical structure</p>}
         {row.formula && <p class="formula mono">{row.formula}</p>}
@@ -31,12 +52,56 @@ export function Detail({ model, row, onCopy, onReveal }: DetailProps): VNode {
           <Pair key={label} label={label} value={value} />
         ))}
       </dl>
-      {tensors.length > 0 && <TensorList tensors={tensors} path={row.path} onReveal={onReveal} />}
-      <div class="buttons">
-        <Button onClick={() => onCopy(row.path)}>Copy Path</Button>
-        {first && <Button onClick={() => onReveal(first.name)}>Reveal in Tensors</Button>}
-      </div>
+      {tensors.length > 0 && <TensorList tensors={tensors} path={row.path} onReveal={links.tensor} />}
+      <Actions model={model} row={row} onCopy={onCopy} links={links} />
     </>
+  );
+}
+
+/** What can be done with every row; a button that cannot says why. */
+function Actions({ model, row, onCopy, links }: DetailProps): VNode {
+  const path = row.ownPath ?? row.path;
+  const name = path || 'the model';
+  const held =
+    row.tensors[0] ??
+    model.modules.find((each) => each.tensors.length > 0 && isInside(each.path, row.path))?.tensors[0];
+  const first = model.tensors[held ?? -1];
+  const layer = layerOf(model.attention, row);
+  const noAttention =
+    model.attention.length === 0
+      ? 'This model has no attention that can be drawn.'
+      : `No layer with attention lies in or around ${name}.`;
+  return (
+    <div class="buttons">
+      <Button
+        disabled={path === ''}
+        title={path === '' ? 'The model itself has no path.' : path}
+        onClick={() => onCopy(path)}
+      >
+        Copy Path
+      </Button>
+      <Button
+        disabled={!first}
+        title={first ? first.name : `${name} holds no tensor of the file.`}
+        onClick={() => first && links.tensor(first.name)}
+      >
+        Reveal in Tensors
+      </Button>
+      <Button
+        disabled={model.notCounted !== ''}
+        title={model.notCounted || undefined}
+        onClick={() => links.complexity(row.path)}
+      >
+        Reveal in Complexity
+      </Button>
+      <Button
+        disabled={layer === undefined || !model.runnable}
+        title={layer === undefined ? noAttention : model.notRunnable || `Attention of ${layer} on an image`}
+        onClick={() => layer !== undefined && links.attention(layer)}
+      >
+        Show Its Attention
+      </Button>
+    </div>
   );
 }
 
@@ -49,12 +114,14 @@ const Pair = ({ label, value }: { label: string; value: string }): VNode => (
 
 function factsOf(row: ModuleRow): readonly (readonly [label: string, value: string])[] {
   const { conv, linear, attention } = row.macs;
-  const each = row.count > 1 ? ` (${formatExact(row.params / row.count)} each)` : '';
+  const each = (total: number): string =>
+    row.count > 1 ? ` = ${row.count} × ${formatExact(total / row.count)}` : '';
+  const macs = conv + linear + attention;
   const facts: readonly (readonly [label: string, value: string, present: boolean])[] = [
-    ['Parameters', formatExact(row.params) + each, row.params > 0],
+    ['Parameters', formatExact(row.params) + each(row.params), row.params > 0],
     ['Buffers', formatExact(row.buffers), row.buffers > 0],
     ['Weights', formatBytes(row.bytes), row.bytes > 0],
-    ['MACs', formatExact(conv + linear + attention), conv + linear + attention > 0],
+    ['MACs', formatExact(macs) + each(macs), macs > 0],
     ['… convolution', formatCount(conv, 4), conv > 0 && linear + attention > 0],
     ['… linear', formatCount(linear, 4), linear > 0 && conv + attention > 0],
     ['… attention', formatCount(attention, 4), attention > 0 && conv + linear > 0],

@@ -44,11 +44,14 @@ export const Evidence = ({ rows, assume }: { rows: readonly EvidenceView[]; assu
   </table>
 );
 
-function EvidenceValue({ row, assume }: { row: EvidenceView; assume: Assume }): VNode {
+/** A value with its source; a popover changes it, or says where it comes from and how to give it. */
+export function EvidenceValue({ row, assume }: { row: EvidenceView; assume: Assume }): VNode {
   const title = row.exact === row.text ? row.source : `${row.exact} (${row.source})`;
   const mark = row.assumed && <AssumedMark />;
   if (!row.editable)
-    return (
+    return row.assumed && row.advice ? (
+      <Advised row={row} title={title} />
+    ) : (
       <span title={title}>
         {row.text} {mark}
       </span>
@@ -86,3 +89,30 @@ function EvidenceValue({ row, assume }: { row: EvidenceView; assume: Assume }): 
     </Popover>
   );
 }
+
+/** What no setting changes: where it comes from, and what to do to have it otherwise. */
+const Advised = ({ row, title }: { row: EvidenceView; title: string }): VNode => (
+  <Popover
+    label={row.label}
+    anchor={(open, toggle) => (
+      <button
+        type="button"
+        class="editable"
+        title={title}
+        aria-expanded={open}
+        aria-label={`${row.label} ${row.text}, assumed. How to change it`}
+        onClick={toggle}
+      >
+        {row.text} <AssumedMark />
+      </button>
+    )}
+  >
+    {() => (
+      <>
+        <strong>{row.label}</strong>
+        <p class="quiet">{row.source}</p>
+        <p>{row.advice}</p>
+      </>
+    )}
+  </Popover>
+);

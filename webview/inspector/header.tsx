@@ -5,7 +5,7 @@ import { Restricted, Stale, Warnings } from '../kit/page';
 import { Banner } from '../kit/status';
 import { Icon } from '../kit/icon';
 import { Button, Dropdown, IconButton } from '../kit/toolkit';
-import { Evidence, Headline, type Assume } from './evidence';
+import { Evidence, EvidenceValue, Headline, type Assume } from './evidence';
 import { Structure, type ReadAs } from './structure';
 
 export interface HeaderProps {
@@ -27,13 +27,13 @@ export function Header(props: HeaderProps): VNode {
       <TitleLine {...props} />
       <Facts model={model} />
       {props.stale && <Stale onReload={props.onReload} />}
-      <Notices {...props} />
-      {model.unknown && <Unknown unknown={model.unknown} />}
+      <Notices {...props} onEvidence={() => setOpen(true)} />
+      {model.unknown && <Unknown unknown={model.unknown} counted={model.notCounted === ''} />}
       {model.structure && <Structure structure={model.structure} readAs={props.readAs} />}
       <Headline rows={model.headline} assume={assume} />
       {model.evidence.length > 0 && (
         <div>
-          <EvidenceSummary model={model} open={open} onToggle={() => setOpen(!open)} />
+          <EvidenceSummary model={model} open={open} assume={assume} onToggle={() => setOpen(!open)} />
           {open && (
             <div id="evidence">
               <Evidence rows={model.evidence} assume={assume} />
@@ -69,15 +69,23 @@ function TitleLine({ model, perform, onStateDict }: HeaderProps): VNode {
         <Button
           primary
           disabled={!model.runnable || model.notRunnable !== ''}
-          title={model.notRunnable || undefined}
+          title={model.notRunnable || (model.runnable ? undefined : cannotRun(model))}
           onClick={() => perform('classify')}
         >
           Classify an Image…
         </Button>
-        <Button disabled={!model.known} onClick={() => perform('complexity')}>
+        <Button
+          disabled={model.notCounted !== ''}
+          title={model.notCounted || undefined}
+          onClick={() => perform('complexity')}
+        >
           Complexity Report
         </Button>
-        <Button disabled={!model.known} onClick={() => perform('exportOnnx')}>
+        <Button
+          disabled={model.notCounted !== ''}
+          title={model.notCounted || undefined}
+          onClick={() => perform('exportOnnx')}
+        >
           Export ONNX
         </Button>
         <IconButton icon="folder-opened" label="Reveal File" onClick={() => perform('revealFile')} />
@@ -86,10 +94,13 @@ function TitleLine({ model, perform, onStateDict }: HeaderProps): VNode {
   );
 }
 
+const cannotRun = ({ notCounted }: InspectorModel): string =>
+  notCounted === '' ? 'Nothing in this model answers for an image.' : `It cannot be run. ${notCounted}`;
+
 const Facts = ({ model }: { model: InspectorModel }): VNode => (
   <p class="quiet facts">
     <span class="file-name" title={model.path}>
-      {model.fileName}
+      {model.folder ? `${model.folder}/${model.fileName}` : model.fileName}
     </span>
     {model.facts.map((fact) => (
       <span key={fact}>{fact}</span>
@@ -97,7 +108,12 @@ const Facts = ({ model }: { model: InspectorModel }): VNode => (
   </p>
 );
 
-function Notices({ model, perform }: HeaderProps): VNode {
+interface NoticesProps extends HeaderProps {
+  /** Shows what is assumed, where it can be changed. */
+  readonly onEvidence: () => void;
+}
+
+function Notices({ model, perform, onEvidence }: NoticesProps): VNode {
   return (
     <>
       {model.notRunnable && (
@@ -109,7 +125,10 @@ function Notices({ model, perform }: HeaderProps): VNode {
       )}
       <Warnings texts={model.warnings} />
       {model.candidates.length > 1 && (
-        <Banner icon="question">Names and shapes fit several models: {model.candidates.join(', ')}.</Banner>
+        <Banner icon="question" actions={<Button onClick={onEvidence}>Set What Is Assumed</Button>}>
+          Names and shapes fit several models: {model.candidates.join(', ')}. What tells them apart is not in
+          the file.
+        </Banner>
       )}
     </>
   );
@@ -117,8 +136,31 @@ function Notices({ model, perform }: HeaderProps): VNode {
 
 const withoutStop = (text: string): string => text.replace(/\.$/, '');
 
+type UnknownFile = NonNullable<InspectorModel['unknown']>;
+
+/** What a graph of no known family is: the file has all of it, so that nothing is missing. */
+const UnknownGraph = ({ nearest, missing }: UnknownFile): VNode => (
+  <Banner icon="question">
+    This graph is of no family that is known by name. It is drawn, counted and exported as the file has it.
+    {nearest && missing.length > 0 && (
+      <>
+        {' '}
+        A {nearest} would have {missing.join(', ')}.
+      </>
+    )}
+  </Banner>
+);
+
+interface UnknownProps {
+  readonly unknown: UnknownFile;
+  readonly counted: boolean;
+}
+
 /** One line on what a file of another kind is, what it resembles and what is missing for that. */
-const Unknown = ({ unknown }: { unknown: NonNullable<InspectorModel['unknown']> }): VNode => (
+const Unknown = ({ unknown, counted }: UnknownProps): VNode =>
+  counted ? <UnknownGraph {...unknown} /> : <UnknownWeights {...unknown} />;
+
+const UnknownWeights = (unknown: UnknownFile): VNode => (
   <Banner icon="question">
     Not taken for a vision transformer: {withoutStop(unknown.reason)}.
     {unknown.nearest && <> The nearest family is {unknown.nearest}.</>}
@@ -135,18 +177,27 @@ const Unknown = ({ unknown }: { unknown: NonNullable<InspectorModel['unknown']> 
 interface SummaryProps {
   readonly model: InspectorModel;
   readonly open: boolean;
+  readonly assume: Assume;
   readonly onToggle: () => void;
 }
 
-function EvidenceSummary({ model, open, onToggle }: SummaryProps): VNode {
-  const assumed = model.evidence.filter((row) => row.assumed).length;
-  const verb = assumed === 1 ? 'hyper-parameter is' : 'hyper-parameters are';
+/** What is assumed, each to be changed in place, and the way to all that was found. */
+function EvidenceSummary({ model, open, assume, onToggle }: SummaryProps): VNode {
+  const assumed = model.evidence.filter((row) => row.assumed);
+  const verb = assumed.length === 1 ? 'figure is' : 'figures are';
   return (
-    <p>
-      {assumed > 0 && (
+    <p class="assumed-list">
+      {assumed.length > 0 && (
         <>
-          <span class="assumed-mark codicon codicon-warning" aria-hidden="true" /> {assumed} {verb} assumed,
-          not stored in the file.{' '}
+          <span>
+            <span class="assumed-mark codicon codicon-warning" aria-hidden="true" /> {assumed.length} {verb}{' '}
+            assumed, not stored in the file:
+          </span>
+          {assumed.map((row) => (
+            <span key={row.key}>
+              <span class="quiet">{row.label}</span> <EvidenceValue row={row} assume={assume} />
+            </span>
+          ))}
         </>
       )}
       <button type="button" class="link" aria-expanded={open} aria-controls="evidence" onClick={onToggle}>

@@ -10,9 +10,12 @@ import { announce, Guard } from '../kit/status';
 import { Tabs } from '../kit/tabs';
 import { TextField } from '../kit/toolkit';
 import '../theme.css';
-import { Architecture } from './architecture';
+import { holderOf } from '../marks/treeState';
+import { Architecture, type Revealed } from './architecture';
+import type { Links } from './detail';
 import { Header } from './header';
 import './inspector.css';
+import { moduleOf } from './links';
 import { Metadata } from './metadata';
 import { Tensors } from './tensors';
 
@@ -25,13 +28,18 @@ const TITLES: Readonly<Record<Tab, string>> = {
   metadata: 'Metadata',
 };
 
-const host = connect<InspectorApi, InspectorEvents>(['stale', 'changed']);
+const host = connect<InspectorApi, InspectorEvents>(['stale', 'changed', 'revealed']);
 const { remote } = host;
 
 function Inspector(): VNode {
   const question = useQuestion<InspectorModel>();
   const [stale, setStale] = useState(false);
   const [tab, setTab] = useSaved<Tab>('tab', 'architecture');
+  const [revealed, setRevealed] = useState<Revealed>();
+  const takeRevealed = (): void =>
+    void remote.takeRevealed().then((path) => {
+      if (path !== null) setRevealed((before) => ({ path, count: (before?.count ?? 0) + 1 }));
+    });
 
   const load: Load = (ask, done) =>
     question.ask(ask, () => {
@@ -46,7 +54,9 @@ function Inspector(): VNode {
         question.take(() => model);
         setStale(false);
       },
+      revealed: takeRevealed,
     });
+    takeRevealed();
     load((call) => host.call('open', [], call));
   }, []);
   return (
@@ -71,6 +81,7 @@ function Inspector(): VNode {
           onTab={setTab}
           load={load}
           onReload={() => reload('Read again')}
+          asked={revealed}
         />
       )}
     </Page>
@@ -87,9 +98,11 @@ interface LoadedProps {
   readonly onTab: (tab: Tab) => void;
   readonly load: Load;
   readonly onReload: () => void;
+  /** A module or layer that another view asked for. */
+  readonly asked: Revealed | undefined;
 }
 
-function Loaded({ model, busy, stale, tab, onTab, load, onReload }: LoadedProps): VNode {
+function Loaded({ model, busy, stale, tab, onTab, load, onReload, asked }: LoadedProps): VNode {
   const [query, setQuery] = useSaved('query', '');
   const [tensor, setTensor] = useSaved<string | undefined>('tensor', undefined);
   const tabs = useMemo(() => tabsOf(model), [model]);
@@ -97,11 +110,31 @@ function Loaded({ model, busy, stale, tab, onTab, load, onReload }: LoadedProps)
   const copy = (text: string): void => {
     void remote.copy(text).then(() => announce('Copied'));
   };
-  const reveal = (name: string): void => {
+  const [hits, setHits] = useState<string>();
+  const [module, setModule] = useState<Revealed>();
+  const [row, setRow] = useState<Revealed>();
+  const show = (view: Tab): void => {
     setQuery('');
-    setTensor(name);
-    onTab('tensors');
+    onTab(view);
   };
+  const showModule = (path: string): void => {
+    setModule((before) => ({ path, count: (before?.count ?? 0) + 1 }));
+    show('architecture');
+  };
+  const links: Links = {
+    tensor: (name) => {
+      setTensor(name);
+      show('tensors');
+    },
+    complexity: (path) => {
+      setRow((before) => ({ path, count: (before?.count ?? 0) + 1 }));
+      show('complexity');
+    },
+    attention: (layer) => void remote.showAttention(layer),
+  };
+  useEffect(() => {
+    if (asked) showModule(moduleOf(model.attention, asked.path));
+  }, [asked]);
   return (
     <>
       <Header
@@ -122,13 +155,23 @@ function Loaded({ model, busy, stale, tab, onTab, load, onReload }: LoadedProps)
       <div class="tab-bar">
         <Tabs label="Views of the checkpoint" tabs={tabs} chosen={chosen} onChoose={onTab} />
         {chosen !== 'complexity' && (
-          <TextField label="Filter" placeholder="Filter" icon="search" value={query} onInput={setQuery} />
+          <>
+            {hits !== undefined && <span class="hits">{hits}</span>}
+            <TextField label="Filter" placeholder="Filter" icon="search" value={query} onInput={setQuery} />
+          </>
         )}
       </div>
       <div class="panel" role="tabpanel" id={`panel-${chosen}`} aria-labelledby={`tab-${chosen}`}>
         <Guard key={chosen} what={TITLES[chosen]}>
           {chosen === 'architecture' && (
-            <Architecture model={model} query={query} onCopy={copy} onReveal={reveal} />
+            <Architecture
+              model={model}
+              query={query}
+              onCopy={copy}
+              links={links}
+              onHits={setHits}
+              revealed={module}
+            />
           )}
           {chosen === 'tensors' && (
             <Tensors
@@ -138,22 +181,31 @@ function Loaded({ model, busy, stale, tab, onTab, load, onReload }: LoadedProps)
               onChoose={setTensor}
               read={(name, first, count, call) => host.call('tensorValues', [name, first, count], call)}
               onCopy={copy}
+              onHits={setHits}
+              onModule={(row) => {
+                const at = holderOf(model.modules, model.tensors.indexOf(row));
+                showModule(model.modules[at ?? -1]?.path ?? row.name);
+              }}
             />
           )}
-          {chosen === 'complexity' && <Complexity host={host} model={model} />}
-          {chosen === 'metadata' && <Metadata model={model} query={query} />}
+          {chosen === 'complexity' && (
+            <Complexity host={host} model={model} revealed={row} onModule={showModule} />
+          )}
+          {chosen === 'metadata' && (
+            <Metadata model={model} query={query} onHits={setHits} read={remote.besideFiles} />
+          )}
         </Guard>
       </div>
     </>
   );
 }
 
-/** An unknown architecture has no operators to count. */
+/** Without a graph there are no operators to count. */
 const tabsOf = (
   model: InspectorModel,
 ): readonly { readonly name: Tab; readonly title: string; readonly count?: string }[] =>
   (Object.keys(TITLES) as Tab[])
-    .filter((name) => name !== 'complexity' || model.known)
+    .filter((name) => name !== 'complexity' || model.notCounted === '')
     .map((name) => ({
       name,
       title: TITLES[name],

@@ -1,14 +1,14 @@
 import type { VNode } from 'preact';
-import { useEffect, useMemo } from 'preact/hooks';
+import { useMemo } from 'preact/hooks';
 import type { InspectorModel } from '../../src/protocol/inspector';
 import type { TensorRow } from '../../src/domain/report';
 import { largest } from '../../src/domain/lists';
 import { formatBytes, formatExact, formatShape } from '../../src/domain/units';
 import { useSaved } from '../host';
-import { matchingRows, sortedRows, type SortOrder } from '../kit/sorting';
-import { announce } from '../kit/status';
+import { matchingRows, remembered, sortedRows, type SortOrder } from '../kit/sorting';
 import { monoWidth, type DraggedWidths } from '../kit/columnWidths';
 import { DataGrid, type Columns } from '../kit/table';
+import { hitsText, useHits, type OnHits } from './hits';
 import { Values, type ReadValues } from './values';
 
 const ROW_HEIGHT = 24;
@@ -82,16 +82,21 @@ export interface TensorsProps {
   readonly onChoose: (name: string | undefined) => void;
   readonly read: ReadValues;
   readonly onCopy: (text: string) => void;
+  readonly onHits: OnHits;
+  /** Shows the module that holds a tensor. */
+  readonly onModule: (tensor: TensorRow) => void;
 }
 
 /**
  * Every tensor of the file; thousands of rows, of which only those on the screen are in the
  * document.
  */
-export function Tensors({ model, query, chosen, onChoose, read, onCopy }: TensorsProps): VNode {
+export function Tensors(props: TensorsProps): VNode {
+  const { model, query, chosen, onChoose, read, onCopy } = props;
+  const textOf = useMemo(() => remembered(searchText), [model.tensors]);
   const [order, setOrder] = useSaved<SortOrder<Name> | undefined>('tensorOrder', undefined);
   const rows = useMemo(() => {
-    const found = matchingRows(model.tensors, query, searchText);
+    const found = matchingRows(model.tensors, query, textOf);
     return sortedRows(found, order, (tensor, column) => COLUMNS[column].value?.(tensor));
   }, [model.tensors, query, order]);
   const [dragged, setDragged] = useSaved<DraggedWidths<Name>>('tensorWidths', {});
@@ -100,9 +105,8 @@ export function Tensors({ model, query, chosen, onChoose, read, onCopy }: Tensor
     [model.tensors],
   );
   const tensor = model.tensors.find(({ name }) => name === chosen);
-  useEffect(() => {
-    if (query !== '') announce(`${rows.length} tensors found`);
-  }, [rows, query]);
+  const total = model.tensors.length;
+  useHits(query.trim() === '' ? undefined : hitsText(rows.length, total, 'tensors'), props.onHits);
   if (model.tensors.length === 0) return <p class="empty">This file holds no tensors.</p>;
   return (
     <div class="tree-and-detail">
@@ -130,7 +134,13 @@ export function Tensors({ model, query, chosen, onChoose, read, onCopy }: Tensor
       </div>
       <aside class="detail" aria-label="Values of the chosen tensor">
         {tensor ? (
-          <Values key={tensor.name} tensor={tensor} read={read} onCopy={onCopy} />
+          <Values
+            key={tensor.name}
+            tensor={tensor}
+            read={read}
+            onCopy={onCopy}
+            onModule={() => props.onModule(tensor)}
+          />
         ) : (
           <p class="quiet">Choose a tensor to read its values from the file.</p>
         )}

@@ -22,10 +22,12 @@ export interface ValuesProps {
   readonly tensor: TensorRow;
   readonly read: ReadValues;
   readonly onCopy: (text: string) => void;
+  /** Shows the module that holds it. */
+  readonly onModule: () => void;
 }
 
 /** A page of a tensor's numbers, with statistics over the whole if the host could read it. */
-export function Values({ tensor, read, onCopy }: ValuesProps): VNode {
+export function Values({ tensor, read, onCopy, onModule }: ValuesProps): VNode {
   const [first, setFirst] = useState(0);
   const { value, error } = useAnswer((call) => read(tensor.name, first, PAGE, call), [tensor.name, first]);
   return (
@@ -46,6 +48,7 @@ export function Values({ tensor, read, onCopy }: ValuesProps): VNode {
       {value && <Numbers values={value} last={tensor.shape.at(-1) ?? 1} onTurn={setFirst} />}
       <div class="buttons">
         <Button onClick={() => onCopy(tensor.name)}>Copy Name</Button>
+        <Button onClick={onModule}>Reveal in Architecture</Button>
         {value && <Button onClick={() => onCopy([...value.values].join('\n'))}>Copy Values</Button>}
       </div>
     </>

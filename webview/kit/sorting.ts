@@ -54,6 +54,16 @@ export function sortedRows<Row, Name extends string>(
   });
 }
 
+/** The text of each row in small letters, put together once and not for every key that is typed. */
+export function remembered<Row>(textOf: (row: Row) => string): (row: Row) => string {
+  const texts = new Map<Row, string>();
+  return (row) => {
+    const known = texts.get(row) ?? textOf(row).toLowerCase();
+    texts.set(row, known);
+    return known;
+  };
+}
+
 /** Rows whose text contains every word of the query, whatever its case. */
 export function matchingRows<Row>(
   rows: readonly Row[],

@@ -43,6 +43,8 @@ export interface PlainTableProps<Row> {
   readonly rowTip?: (row: Row) => string;
   /** Space in front of the first cell in pixels, for a tree. */
   readonly indentOf?: (row: Row) => number;
+  /** Key of the row that somebody asked for. */
+  readonly current?: string | undefined;
 }
 
 /**
@@ -68,7 +70,11 @@ export const PlainTable = <Row,>(props: PlainTableProps<Row>): VNode => {
       </thead>
       <tbody>
         {rows.map((row) => (
-          <tr key={keyOf(row)} title={rowTip?.(row)}>
+          <tr
+            key={keyOf(row)}
+            title={rowTip?.(row)}
+            aria-current={keyOf(row) === props.current ? 'true' : undefined}
+          >
             {names.map((name, index) => {
               const column = columns[name] as Column<Row>;
               const facts = { class: classOf(column, row) || undefined, title: column.tip?.(row) };

@@ -14,13 +14,20 @@ export interface StationLayout {
   /**
    * Arrows between boxes of the same line: from the right edge of one to the left edge of the next.
    */
-  readonly arrows: readonly { readonly x1: number; readonly x2: number; readonly y: number }[];
+  readonly arrows: readonly {
+    readonly x1: number;
+    readonly x2: number;
+    readonly y: number;
+    /** Index of the station that it leads to. */
+    readonly to: number;
+  }[];
   /** Where the chain goes on in the next line. */
   readonly turns: readonly {
     readonly fromX: number;
     readonly fromY: number;
     readonly toX: number;
     readonly toY: number;
+    readonly to: number;
   }[];
   readonly width: number;
   readonly height: number;
@@ -65,7 +72,12 @@ export function layoutStations(stations: readonly Station[], available: number):
     boxes,
     arrows: pairs
       .filter(([left, right]) => left.y === right.y)
-      .map(([left, right]) => ({ x1: left.x + left.width, x2: right.x, y: left.y + left.height / 2 })),
+      .map(([left, right]) => ({
+        x1: left.x + left.width,
+        x2: right.x,
+        y: left.y + left.height / 2,
+        to: right.index,
+      })),
     turns: pairs
       .filter(([left, right]) => left.y !== right.y)
       .map(([left, right]) => ({
@@ -73,6 +85,7 @@ export function layoutStations(stations: readonly Station[], available: number):
         fromY: left.y + left.height,
         toX: right.x + right.width / 2,
         toY: right.y,
+        to: right.index,
       })),
     width: widest,
     height: boxes.length === 0 ? 0 : y + HEIGHT,

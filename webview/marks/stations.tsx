@@ -29,19 +29,23 @@ export function Stations({ stations, chosen, onChoose }: StationsProps): VNode {
             height={layout.height + 2}
             viewBox={`-1 -1 ${layout.width + 2} ${layout.height + 2}`}
           >
-            {layout.arrows.map(({ x1, x2, y }) => (
-              <path key={`${x1},${y}`} class="arrow" d={`M${x1 + 3},${y}H${x2 - 4}m-4,-4l4,4l-4,4`} />
-            ))}
-            {layout.turns.map(({ fromX, fromY, toX, toY }) => {
-              const middle = (fromY + toY) / 2;
-              return (
-                <path
-                  key={fromY}
-                  class="arrow"
-                  d={`M${fromX},${fromY + 2}V${middle}H${toX}V${toY - 3}m-4,-4l4,4l4,-4`}
-                />
-              );
-            })}
+            {layout.arrows
+              .filter(({ to }) => stations[to]?.kind !== 'beside')
+              .map(({ x1, x2, y }) => (
+                <path key={`${x1},${y}`} class="arrow" d={`M${x1 + 3},${y}H${x2 - 4}m-4,-4l4,4l-4,4`} />
+              ))}
+            {layout.turns
+              .filter(({ to }) => stations[to]?.kind !== 'beside')
+              .map(({ fromX, fromY, toX, toY }) => {
+                const middle = (fromY + toY) / 2;
+                return (
+                  <path
+                    key={fromY}
+                    class="arrow"
+                    d={`M${fromX},${fromY + 2}V${middle}H${toX}V${toY - 3}m-4,-4l4,4l4,-4`}
+                  />
+                );
+              })}
             {layout.boxes.map((box) => {
               const station = stations[box.index] as Station;
               return (
@@ -122,6 +126,10 @@ function Glyph({ station }: { station: Station }): VNode {
       return <path class="glyph-line" d="M8,8L24,34L40,8M16,8L24,34L32,8M20,38H28" />;
     case 'head':
       return <path class="glyph-fill" d="M8,6H40V12H8ZM8,17H22V23H8ZM8,28H16V34H8ZM8,39H12V45H8Z" />;
+    case 'map':
+      return <path class="glyph-line" d="M4,4H44V44H4ZM14,34C10,24 20,12 28,16S38,34 28,36S16,38 14,34" />;
+    case 'beside':
+      return <path class="glyph-line" stroke-dasharray="3 3" d="M6,8H42V40H6Z" />;
   }
 }
 

@@ -22,7 +22,12 @@ export interface TreeGridProps {
   /** Enter on a line: go to its details. */
   readonly onOpen: () => void;
   readonly onCopy: (text: string) => void;
+  /** Whenever it grows, the chosen line is brought into view and gets the focus. */
+  readonly focusAsked?: number;
 }
+
+/** As the file calls it. */
+const pathOf = (row: ModuleRow | undefined): string => row?.ownPath ?? row?.path ?? '';
 
 const macsOf = (row: ModuleRow): number => row.macs.conv + row.macs.linear + row.macs.attention;
 
@@ -38,6 +43,11 @@ export function TreeGrid(props: TreeGridProps): VNode {
   const view = useRowWindow(body, lines.length, ROW_HEIGHT);
   const at = useMemo(() => lines.findIndex((line) => line.key === active), [lines, active]);
   const scrollTo = useNewest(view.scrollTo);
+  const asked = useRef(0);
+  if ((props.focusAsked ?? 0) > asked.current) {
+    asked.current = props.focusAsked ?? 0;
+    focusWanted.current = true;
+  }
 
   useLayoutEffect(() => {
     if (!focusWanted.current || at < 0) return;
@@ -68,7 +78,7 @@ export function TreeGrid(props: TreeGridProps): VNode {
     onMove(move);
   };
   const copyUnlessSelecting = (line: TreeLine): void => {
-    if (String(getSelection()) === '') onCopy(tree.rows[line.index]?.path ?? '');
+    if (String(getSelection()) === '') onCopy(pathOf(tree.rows[line.index]));
   };
   const typing = (event: KeyboardEvent): TreeMove | undefined => {
     if (event.key.length !== 1) return undefined;
@@ -167,7 +177,7 @@ function Line({
       <span
         role="gridcell"
         class="tree-name"
-        title={module.path}
+        title={tipOf(module)}
         style={{ paddingLeft: `${(line.level - 1) * 16}px` }}
       >
         <span
@@ -189,29 +199,49 @@ function Line({
 const twisty = (line: TreeLine): string =>
   !line.expandable ? 'codicon-blank' : line.expanded ? 'codicon-chevron-down' : 'codicon-chevron-right';
 
+/** The file's own path first, where there are two. */
+const tipOf = ({ path, ownPath }: ModuleRow): string => (ownPath ? `${ownPath}\n(${path})` : path);
+
 const ModuleName = ({ row }: { row: ModuleRow }): VNode => (
   <>
-    <span class="module-name">{row.name || '(model)'}</span>
+    <span class="module-name">{row.ownName ?? (row.name || '(model)')}</span>
+    {row.ownName && <span class="quiet canonical">{row.name}</span>}
     {row.count > 1 && (
-      <span class="badge" title={`${row.count} modules of identical structure`}>
-        ×{row.count}
-      </span>
+      <>
+        <span class="badge" title={`${row.count} modules of identical structure`}>
+          ×{row.count}
+        </span>
+        <span class="quiet each">{eachText(row)}</span>
+      </>
     )}
     {row.kind === 'group' && row.count === 1 && <Icon name="layers" />}
   </>
 );
 
+/** `per block 12.6 M, 2.56 G MACs`: the columns have the sums over the group. */
+function eachText(row: ModuleRow): string {
+  const macs = macsOf(row) / row.count;
+  return [
+    `each ${formatCount(row.params / row.count)}`,
+    ...(macs > 0 ? [`${formatCount(macs)} MACs`] : []),
+  ].join(', ');
+}
+
+/** `302,309,376 = 24 × 12,596,224 parameters`. */
+const sumText = (total: number, count: number, unit: string): string =>
+  `${formatExact(total)}${count > 1 ? ` = ${count} × ${formatExact(total / count)}` : ''} ${unit}`;
+
 function Numbers({ module, totalParams }: { module: ModuleRow; totalParams: number }): VNode {
   const macs = macsOf(module);
   return (
     <>
-      <span role="gridcell" class="number" title={`${formatExact(module.params)} parameters`}>
+      <span role="gridcell" class="number" title={sumText(module.params, module.count, 'parameters')}>
         {module.params > 0 ? formatCount(module.params) : '–'}
       </span>
       <span role="gridcell" class="col-share">
         <ShareBar share={totalParams > 0 ? module.params / totalParams : 0} of="all parameters" />
       </span>
-      <span role="gridcell" class="number col-macs" title={`${formatExact(macs)} MACs`}>
+      <span role="gridcell" class="number col-macs" title={sumText(macs, module.count, 'MACs')}>
         {macs > 0 ? formatCount(macs) : '–'}
       </span>
       <span role="gridcell" class="number col-output">

@@ -115,9 +115,13 @@ function membersLine(
     expanded: shown ? found : expanded.has(key),
     position: 1,
     siblings: 1,
-    name: `${row.members.length} single modules`,
+    name: membersText(row),
   };
 }
+
+/** `24 single modules, blocks.0 … 23`. */
+const membersText = ({ members, path, name }: ModuleRow): string =>
+  `${members.length} single modules, ${path} … ${name.split(' … ').at(-1)}`;
 
 const hasShownChild = (tree: Tree, index: number, shown: ReadonlySet<number>): boolean =>
   [...(tree.children[index] ?? []), ...(tree.rows[index]?.members ?? [])].some((child) => shown.has(child));
@@ -127,9 +131,10 @@ const hasShownChild = (tree: Tree, index: number, shown: ReadonlySet<number>): b
  * Members of a group are searched only if their common structure does not match, else every hit
  * would come thirteen times.
  */
-export function searchRows(tree: Tree, query: string, text: (row: ModuleRow) => string): ReadonlySet<number> {
+export function searchRows(tree: Tree, query: string, text: (row: ModuleRow) => string): Found {
   const wanted = query.toLowerCase().split(/\s+/).filter(Boolean);
   const shown = new Set<number>();
+  let hits = 0;
   const matches = (row: ModuleRow): boolean => {
     const own = text(row).toLowerCase();
     return wanted.every((word) => own.includes(word));
@@ -140,11 +145,53 @@ export function searchRows(tree: Tree, query: string, text: (row: ModuleRow) => 
     const self = matches(row);
     const common = (tree.children[index] ?? []).filter(visit).length > 0;
     const single = !common && !self && row.members.filter(visit).length > 0;
+    if (self) hits++;
     if (self || common || single) shown.add(index);
     return self || common || single;
   };
   tree.roots.forEach(visit);
-  return shown;
+  return { shown, hits };
+}
+
+/** What a search leaves of the tree, and how many rows match by themselves. */
+export interface Found {
+  readonly shown: ReadonlySet<number>;
+  readonly hits: number;
+}
+
+/**
+ * The row of a module by its path, the file's own path of it or one inside of it that has no row;
+ * those that are not folded into a group come first.
+ */
+export function findModule(rows: readonly ModuleRow[], path: string): number | undefined {
+  const named = (wanted: string): number | undefined => {
+    const all = rows.flatMap((row, index) => (row.path === wanted || row.ownPath === wanted ? [index] : []));
+    return all.find((index) => !rows[index]?.folded) ?? all[0];
+  };
+  for (let wanted = path; wanted !== ''; wanted = wanted.split('.').slice(0, -1).join('.')) {
+    const found = named(wanted);
+    if (found !== undefined) return found;
+  }
+  return path === '' ? named('') : undefined;
+}
+
+/** The row that stands for one inside of a group's member: the same place in what they share. */
+export function standIn(rows: readonly ModuleRow[], index: number): number {
+  const row = rows[index];
+  if (!row?.folded) return index;
+  let member = row;
+  let group = rows[row.parent];
+  while (group && group.folded) [member, group] = [group, rows[group.parent]];
+  if (!group) return index;
+  const inside = row.path.slice(member.path.length);
+  const shared = rows.findIndex((each) => !each.folded && each.path === `${group.path}${inside}`);
+  return shared < 0 ? rows.indexOf(group) : shared;
+}
+
+/** The row of the module that holds a tensor: what it shares with others before its own. */
+export function holderOf(rows: readonly ModuleRow[], tensor: number): number | undefined {
+  const found = rows.findIndex(({ kind, tensors }) => kind === 'module' && tensors.includes(tensor));
+  return found < 0 ? undefined : found;
 }
 
 export interface TreeMove {

@@ -1,17 +1,10 @@
 import { stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import {
-  EventEmitter,
-  RelativePattern,
-  Uri,
-  window,
-  workspace,
-  type Disposable,
-  type QuickPickItem,
-} from 'vscode';
+import { EventEmitter, RelativePattern, Uri, window, workspace, type Disposable } from 'vscode';
 import { checkpointExtensions, contextKeys } from '../../contributions';
 import { checkpointEntries, searchedNames, type CheckpointEntry } from './checkpointEntries';
+import { pickCheckpoint, type Choice } from './checkpointPick';
 import { Cancelled } from '../dialogue/errors';
 import type { Log } from '../log';
 import type { WorkspaceMemory } from './memory';
@@ -23,11 +16,6 @@ import { readSetting, setContext } from '../registration';
  */
 const maximum = 2000;
 const excluded = '**/{node_modules,.git}/**';
-
-interface Choice extends QuickPickItem {
-  readonly path?: string;
-  readonly browse?: true;
-}
 
 /** The checkpoints of the workspace and which of them images are classified with. */
 export class Checkpoints implements Disposable {
@@ -76,11 +64,7 @@ export class Checkpoints implements Disposable {
 
   /** Lets the user point at a checkpoint without remembering it. Throws `Cancelled`. */
   async ask(placeHolder: string): Promise<string> {
-    const picked = await window.showQuickPick(this.choices(), {
-      title: 'Checkpoint',
-      placeHolder,
-      matchOnDescription: true,
-    });
+    const picked = await pickCheckpoint(this.choices(), placeHolder);
     if (!picked) throw new Cancelled();
     return picked.path ?? browse();
   }
@@ -95,8 +79,7 @@ export class Checkpoints implements Disposable {
   private async choices(): Promise<Choice[]> {
     const found = (await this.list()).map(({ path, label }) => ({
       label: `$(symbol-structure) ${label}`,
-      description: placeOf(path, label),
-      detail: path === this.chosen ? 'in use' : undefined,
+      detail: [placeOf(path), ...(path === this.chosen ? ['in use'] : [])].join(' · '),
       path,
     }));
     return [
@@ -110,11 +93,8 @@ export class Checkpoints implements Disposable {
   }
 }
 
-/** The path as the explorer shows it, if that says more than the label. */
-function placeOf(path: string, label: string): string {
-  const place = workspace.asRelativePath(path);
-  return place === label ? '' : place;
-}
+/** The path as the explorer shows it. */
+const placeOf = (path: string): string => workspace.asRelativePath(path);
 
 async function browse(): Promise<string> {
   const picked = await window.showOpenDialog({

@@ -32,8 +32,8 @@ export interface ImageServices extends PanelServices {
     Runner,
     'classify' | 'attention' | 'distances' | 'checkProviders' | 'onDidCheckProviders'
   >;
-  /** Opens a checkpoint in the inspector. */
-  inspect(path: string): Promise<void>;
+  /** Opens a checkpoint in the inspector, at a module if one is named. */
+  inspect(path: string, module?: string): Promise<void>;
 }
 
 /** A run whose answer stands, and what it was asked with. */
@@ -57,6 +57,7 @@ export class ImagePanel {
   private running: AbortController | undefined;
   private answer: Answer | undefined;
   private focus: Focus = 'labels';
+  private layer: string | undefined;
 
   constructor(
     private readonly panel: Panel<ImageSubject>,
@@ -85,10 +86,16 @@ export class ImagePanel {
     if (checkpoint !== this.checkpoint) this.looking = this.lookWith(checkpoint);
   }
 
-  /** Shows one half of the panel. */
-  show(focus: Focus): void {
+  /** Shows one half of the panel, and in it a layer's attention if one is named. */
+  show(focus: Focus, layer?: string): void {
     this.focus = focus;
-    this.looking.connection.tell.focus(focus);
+    this.layer = layer;
+    this.looking.connection.tell.focus(focus, layer);
+  }
+
+  /** The file whose weights run: of a folder the one that was chosen in it. */
+  async file(): Promise<string> {
+    return (await this.looking.document.model()).checkpoint.file;
   }
 
   /**
@@ -144,6 +151,7 @@ export class ImagePanel {
         checkpoint: this.checkpoint,
         checkpoints: await this.choices(),
         focus: this.focus,
+        ...(this.layer !== undefined && { layer: this.layer }),
         colourMap: readSetting('vitrine.colourMap'),
         topK: readSetting('vitrine.topK'),
       }),
@@ -156,8 +164,10 @@ export class ImagePanel {
       chooseCheckpoint: async (path) => {
         this.use(path === null ? await services.checkpoints.pick() : await services.checkpoints.choose(path));
       },
-      perform: async (action) => {
-        if (action === 'inspect') await services.inspect(this.checkpoint);
+      perform: async (action, layer) => {
+        // Without a layer its place holds what every call is handed.
+        const module = typeof layer === 'string' ? layer : undefined;
+        if (action === 'inspect') await services.inspect(this.checkpoint, module);
         else if (action === 'checkProviders') await this.checkProviders();
         else await perform(action);
       },

@@ -41,10 +41,25 @@ export class ImagePanels implements Disposable {
    * Shows an image's panel beside the editor, in front if it is open, and answers what the model
    * said.
    */
-  show(image: string, checkpoint: string, focus: Focus): Promise<Classified | undefined> {
+  show(image: string, checkpoint: string, focus: Focus, layer?: string): Promise<Classified | undefined> {
     const panel = this.panels.show({ image, checkpoint });
-    panel.show(focus);
+    panel.show(focus, layer);
     return panel.nextAnswer();
+  }
+
+  /**
+   * Shows a layer's attention in a panel that looks with this weight file, the one in front before
+   * others; false if none does.
+   */
+  async showLayer(file: string, layer: string): Promise<boolean> {
+    const { active, views } = this.panels;
+    const ordered = active ? [active, ...views.filter((view) => view !== active)] : views.toReversed();
+    for (const panel of ordered) {
+      if ((await panel.file().catch(() => '')) !== file) continue;
+      this.panels.show({ image: panel.image, checkpoint: panel.checkpoint }).show('attention', layer);
+      return true;
+    }
+    return false;
   }
 
   /** Switches the panel that the user works in to another checkpoint; the others keep theirs. */

@@ -16,6 +16,7 @@ import type { Documents } from '../documents/documents';
 import type { WorkspaceMemory } from '../documents/memory';
 import { perform, restricted } from '../dialogue/notices';
 import { copyText, saveAndOpen } from '../dialogue/saving';
+import type { Reveals } from './reveals';
 import type { PanelServices } from './panels';
 
 /** What a page about a checkpoint needs of the extension. */
@@ -23,6 +24,7 @@ export interface InspectorServices extends PanelServices {
   readonly documents: Pick<Documents, 'acquire'>;
   readonly memory: Pick<WorkspaceMemory, 'assumptions'>;
   readonly checkpoints: { choose(path: string): Promise<string> };
+  readonly reveals: Pick<Reveals, 'take' | 'onDidAsk'>;
 }
 
 type Action = (path: string, services: InspectorServices) => Promise<unknown>;
@@ -56,6 +58,7 @@ export function serveInspector(
   const changed = async (model: Model): Promise<void> => tell.changed(await viewOf(model, services));
   owned.add(document.onDidChange((model) => void changed(model)));
   owned.add(document.onDidGoStale(() => tell.stale()));
+  owned.add(services.reveals.onDidAsk((file) => file === document.path && tell.revealed()));
   owned.add(workspace.onDidGrantWorkspaceTrust(async () => changed(await document.model())));
   return owned;
 }
@@ -70,6 +73,14 @@ function createApi(document: CheckpointDocument, services: InspectorServices): I
     reload: async ({ signal }) => viewOf(await document.reload(signal), services),
     tensorValues: async (tensor, first, count) =>
       (await analysis()).tensorValues(await document.model(), tensor, first, count),
+    besideFiles: async () => (await analysis()).besideFiles((await document.model()).checkpoint),
+    takeRevealed: async () => services.reveals.take(path),
+    revealModule: async (module) => {
+      await commands.executeCommand('vitrine.revealModule', Uri.file(path), module);
+    },
+    showAttention: async (layer) => {
+      await commands.executeCommand('vitrine.showLayer', Uri.file(path), layer);
+    },
     complexity: async (imageSize, batch) =>
       (await analysis()).report(await document.model(), imageSize, batch),
     scaling: async () => (await analysis()).scale(await document.model()),
@@ -90,5 +101,7 @@ const analysis = () => import('../analysis');
 async function viewOf(model: Model, { memory }: InspectorServices): Promise<InspectorModel> {
   const { inspect } = await analysis();
   const assumptions = memory.assumptions(headerKey(ownTensors(model)));
-  return inspect(model, assumptions, workspace.isTrusted ? '' : restricted);
+  const view = inspect(model, assumptions, workspace.isTrusted ? '' : restricted);
+  const label = checkpointLabel(view.path);
+  return { ...view, folder: label === view.fileName ? '' : label };
 }

@@ -106,7 +106,10 @@ describe('package.json and contributions.ts', () => {
       ]),
     );
     assert.deepEqual(selectors, {
-      default: sorted(contributions.checkpointExtensions.map((extension) => `*.${extension}`)),
+      default: sorted([
+        ...contributions.checkpointExtensions.map((extension) => `*.${extension}`),
+        ...contributions.checkpointNames,
+      ]),
       option: sorted(contributions.checkpointOptions),
     });
   });

@@ -1,0 +1,82 @@
+import type { ModuleRow } from '../domain/report';
+
+/** A parameter by the name that the tree has for it, and by the file's own. */
+export type NamedTwice = readonly [canonical: string, own: string];
+
+/** What the file calls the module of a path: its own path, or those that the module gathers. */
+interface OwnModule {
+  /** Names that all tensors of the module begin with: `vit.encoder.layer.0`. */
+  readonly shared: readonly string[];
+  /** What follows in the names of its tensors, once each: `attention`, `intermediate`. */
+  readonly next: readonly string[];
+}
+
+/** Modules that one canonical module gathers are named up to this many. */
+const listed = 3;
+
+/**
+ * Rows with the file's own names where these are others than the canonical ones: the path, and the
+ * part of it below the row around it, as a tree shows it.
+ */
+export function withOwnNames(rows: readonly ModuleRow[], names: readonly NamedTwice[]): readonly ModuleRow[] {
+  if (names.every(([canonical, own]) => canonical === own)) return rows;
+  const modules = ownModules(names);
+  return rows.map((row) => {
+    const own = modules.get(row.path);
+    if (!own || row.path === '') return row;
+    const around = sharedAround(rows, row, modules);
+    const path = own.shared.join('.');
+    const below = own.shared.slice(around.length);
+    const name = below.length > 0 ? below.join('.') : own.next.slice(0, listed).join(' + ');
+    return {
+      ...row,
+      // What gathers several modules of the file has no path there.
+      ...(path !== row.path && below.length > 0 && { ownPath: path }),
+      ...(row.kind === 'module' && name !== row.name && name !== '' && { ownName: name }),
+    };
+  });
+}
+
+/** What the names of the row around this one begin with. */
+function sharedAround(
+  rows: readonly ModuleRow[],
+  row: ModuleRow,
+  modules: ReadonlyMap<string, OwnModule>,
+): readonly string[] {
+  let around = rows[row.parent];
+  // A group stands for its first member; around it is what holds the list.
+  while (around && (around.kind === 'group' ? row.folded : false)) around = rows[around.parent];
+  if (!around || around.path === '') return [];
+  return modules.get(around.path)?.shared ?? [];
+}
+
+/** The file's own names of every module above its parameters. */
+function ownModules(names: readonly NamedTwice[]): ReadonlyMap<string, OwnModule> {
+  const gathered = new Map<string, (readonly string[])[]>();
+  for (const [canonical, own] of names) {
+    const parts = own.split('.');
+    for (const path of [canonical, ...pathsAbove(canonical)]) {
+      const known = gathered.get(path);
+      if (known) known.push(parts);
+      else gathered.set(path, [parts]);
+    }
+  }
+  const isParameter = new Set(names.map(([canonical]) => canonical));
+  return new Map([...gathered].map(([path, all]) => [path, ownModule(all, isParameter.has(path))]));
+}
+
+function ownModule(all: readonly (readonly string[])[], isParameter: boolean): OwnModule {
+  const [first = []] = all;
+  let length = first.length;
+  for (const parts of all)
+    while (parts.slice(0, length).join('.') !== first.slice(0, length).join('.')) length--;
+  // A module of one parameter is what holds it.
+  if (!isParameter && length === first.length) length--;
+  const next = all.flatMap((parts) => parts.slice(length, length + 1));
+  return { shared: first.slice(0, length), next: [...new Set(next)] };
+}
+
+function pathsAbove(name: string): readonly string[] {
+  const parts = name.split('.');
+  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('.'));
+}
