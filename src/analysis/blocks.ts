@@ -133,15 +133,22 @@ const usesOf = perGraph((graph): Uses => {
   return { readers, results: new Set(graph.outputs.map(({ value }) => value)) };
 });
 
+/** Whether a scope is a module's own or inside of it. */
+const isWithin = (scope: string, module: string): boolean =>
+  scope.startsWith(module) && (scope.length === module.length || scope[module.length] === '.');
+
 /** Extent, size and output of the modules that `modulesAround` names for an operator. */
 function modulesOf(graph: Graph, modulesAround: (work: Work) => readonly string[]): readonly Candidate[] {
   const found = new Map<string, Candidate>();
   const counted = new Set<string>();
+  const around = new Map<string, readonly string[]>();
   workOf(graph).forEach((each, place) => {
     const { scope } = each.node;
     const isNew = each.macs > 0 && !counted.has(scope);
     if (isNew) counted.add(scope);
-    for (const path of modulesAround(each)) {
+    const modules = around.get(scope) ?? modulesAround(each);
+    around.set(scope, modules);
+    for (const path of modules) {
       const known = found.get(path) ?? {
         path,
         list: listOf(path),
@@ -150,7 +157,7 @@ function modulesOf(graph: Graph, modulesAround: (work: Work) => readonly string[
         output: [],
         products: 0,
       };
-      const isIn = (reader: Work): boolean => around(reader.node.scope).includes(path);
+      const isIn = ({ node }: Work): boolean => isWithin(node.scope, path);
       const output = leaves(graph, each, isIn) ? outputOf(each).shape : known.output;
       const products = known.products + (isNew ? 1 : 0);
       found.set(path, { ...known, last: place, output, products });

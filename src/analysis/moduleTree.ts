@@ -32,8 +32,8 @@ interface Summary {
   readonly children: readonly Summary[];
   readonly role: ModuleRole;
   readonly own: readonly Work[];
-  /** Own and children's. */
-  readonly work: readonly Work[];
+  /** The last of its operators, its children's among them; absent if it has none. */
+  readonly latest: Work | undefined;
   readonly stored: readonly Stored[];
   /** Equal for modules that can stand for each other. */
   readonly signature: number;
@@ -216,7 +216,7 @@ function summarise(module: Module, context: Context): Summary {
   const absorbed = module.path !== '' && modules.every(isTensor) ? modules : [];
   const children = absorbed.length > 0 ? [] : modules.map((child) => summarise(child, context));
   const elements = [module, ...absorbed].flatMap((part) => [...part.elements]);
-  const work = [...module.own, ...children.flatMap((child) => child.work)];
+  const latest = latestOf([...module.own, ...children.flatMap((child) => child.latest ?? [])], context);
   const stored = sumStored(elements, children, context);
   const { note, role } = noteOf(module, children, context);
   const row = {
@@ -227,15 +227,18 @@ function summarise(module: Module, context: Context): Summary {
     bytes: exactSum(
       stored.map(({ dtype, params, buffers }) => Math.ceil((params + buffers) * dtypes[dtype].bytes)),
     ),
-    macs: sumMacs(work),
-    activationBytes: exactSum(work.map(({ bytes }) => bytes)),
-    output: outputShape(work, context),
+    macs: addedMacs(sumMacs(module.own), children),
+    activationBytes: exactSum([
+      ...module.own.map(({ bytes }) => bytes),
+      ...children.map((child) => child.row.activationBytes),
+    ]),
+    output: outputShape(latest, context),
     dtype: stored.map(({ dtype }) => dtype).join(' + '),
     tensors: elements.map(([index]) => index),
     ...note,
   };
   const signature = signatureOf(row, children, context);
-  return { row, role, children, own: module.own, work, stored, signature };
+  return { row, role, children, own: module.own, latest, stored, signature };
 }
 
 /** Elements of one stored type in a subtree. */
@@ -292,12 +295,19 @@ function tensorTitle({ elements }: Module, { tensors, roles }: Context): string 
 }
 
 /** Shape of what a module hands on, for one image. */
-function outputShape(work: readonly Work[], { graph, order }: Context): readonly number[] {
-  const [first] = work;
-  if (!graph || !first) return [];
+const outputShape = (latest: Work | undefined, { graph }: Context): readonly number[] =>
+  graph && latest ? withoutBatch(graph, latest.outputs[0]?.shape ?? []) : [];
+
+function latestOf([first, ...others]: readonly Work[], { order }: Context): Work | undefined {
   const place = (row: Work): number => order.get(row) ?? -1;
-  const latest = work.reduce((found, row) => (place(row) > place(found) ? row : found), first);
-  return withoutBatch(graph, latest.outputs[0]?.shape ?? []);
+  return first && others.reduce((found, row) => (place(row) > place(found) ? row : found), first);
+}
+
+/** A module's own multiply-accumulates and its children's. */
+function addedMacs(own: ModuleRow['macs'], children: readonly Summary[]): ModuleRow['macs'] {
+  const total = (kind: keyof ModuleRow['macs']): number =>
+    exactSum([own[kind], ...children.map(({ row }) => row.macs[kind])]);
+  return { conv: total('conv'), linear: total('linear'), attention: total('attention') };
 }
 
 function signatureOf(

@@ -50,31 +50,42 @@ function sharedAround(
   return modules.get(around.path)?.shared ?? [];
 }
 
-/** The file's own names of every module above its parameters. */
-function ownModules(names: readonly NamedTwice[]): ReadonlyMap<string, OwnModule> {
-  const gathered = new Map<string, (readonly string[])[]>();
-  for (const [canonical, own] of names) {
-    const parts = own.split('.');
-    for (const path of [canonical, ...pathsAbove(canonical)]) {
-      const known = gathered.get(path);
-      if (known) known.push(parts);
-      else gathered.set(path, [parts]);
-    }
-  }
-  const isParameter = new Set(names.map(([canonical]) => canonical));
-  return new Map([...gathered].map(([path, all]) => [path, ownModule(all, isParameter.has(path))]));
+/** The own name of a parameter, and how many names its canonical one has below the module. */
+interface Held {
+  readonly parts: readonly string[];
+  readonly below: number;
 }
 
-function ownModule(all: readonly (readonly string[])[], isParameter: boolean): OwnModule {
-  const [first = []] = all;
+/** The file's own names of every module above its parameters. */
+function ownModules(names: readonly NamedTwice[]): ReadonlyMap<string, OwnModule> {
+  const gathered = new Map<string, Held[]>();
+  for (const [canonical, own] of names) {
+    const parts = own.split('.');
+    const paths = [...pathsAbove(canonical), canonical];
+    paths.forEach((path, level) => {
+      const held = { parts, below: paths.length - 1 - level };
+      const known = gathered.get(path);
+      if (known) known.push(held);
+      else gathered.set(path, [held]);
+    });
+  }
+  return new Map([...gathered].map(([path, all]) => [path, ownModule(all)]));
+}
+
+/** What all begin with, as far as each module below keeps a name of its own. */
+function ownModule(all: readonly Held[]): OwnModule {
+  const [{ parts: first } = { parts: [] }] = all;
   let length = first.length;
-  for (const parts of all)
-    while (parts.slice(0, length).join('.') !== first.slice(0, length).join('.')) length--;
-  // A module of one parameter is what holds it.
-  if (!isParameter && length === first.length) length--;
-  const next = all.flatMap((parts) => parts.slice(length, length + 1));
+  for (const { parts, below } of all) {
+    length = Math.min(length, Math.max(0, parts.length - below));
+    while (!startsAlike(parts, first, length)) length--;
+  }
+  const next = all.flatMap(({ parts }) => parts.slice(length, length + 1));
   return { shared: first.slice(0, length), next: [...new Set(next)] };
 }
+
+const startsAlike = (left: readonly string[], right: readonly string[], length: number): boolean =>
+  right.slice(0, length).every((part, index) => part === left[index]);
 
 function pathsAbove(name: string): readonly string[] {
   const parts = name.split('.');

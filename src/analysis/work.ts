@@ -62,9 +62,10 @@ export const outputOf = ({ outputs }: Work): ValueInfo => at(outputs, 0);
 
 /** Multiply-accumulates by kind. */
 export function sumMacs(work: readonly Work[]): Macs {
-  const total = (kind: Work['kind']): number =>
-    exactSum(work.filter((row) => row.kind === kind).map((row) => row.macs));
-  return { conv: total('conv'), linear: total('linear'), attention: total('attention') };
+  const totals = { conv: 0, linear: 0, attention: 0 };
+  for (const { kind, macs } of work)
+    if (kind === 'conv' || kind === 'linear' || kind === 'attention') totals[kind] += macs;
+  return { conv: exact(totals.conv), linear: exact(totals.linear), attention: exact(totals.attention) };
 }
 
 /** conv + linear + attention: the counted MACs. */
@@ -74,8 +75,17 @@ export const countedMacs = ({ conv, linear, attention }: Macs): number => exactS
  * The module that applies an attention map to the values: exporters put the softmax into a module
  * of its own.
  */
-export function mixingScope(graph: Graph, { value }: Probe): string {
-  const work = workOf(graph);
-  const mix = work.find(({ kind, node }) => kind === 'attention' && node.inputs.includes(value));
-  return (mix ?? work.find(({ node }) => node.outputs.includes(value)))?.node.scope ?? '';
-}
+export const mixingScope = (graph: Graph, { value }: Probe): string => mixingScopes(graph).get(value) ?? '';
+
+const mixingScopes = perGraph((graph): ReadonlyMap<string, string> => {
+  const values = new Set(graph.probes.map((probe) => probe.value));
+  const [mixing, making] = [new Map<string, string>(), new Map<string, string>()];
+  const note = (scopes: Map<string, string>, value: string, scope: string): void => {
+    if (values.has(value) && !scopes.has(value)) scopes.set(value, scope);
+  };
+  for (const { kind, node } of workOf(graph)) {
+    if (kind === 'attention') for (const input of node.inputs) note(mixing, input, node.scope);
+    for (const output of node.outputs) note(making, output, node.scope);
+  }
+  return new Map([...making, ...mixing]);
+});

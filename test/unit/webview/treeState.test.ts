@@ -31,10 +31,10 @@ describe('module tree', () => {
       '  attn',
       '  norm2',
       '  mlp',
-      '  6 single modules',
+      '  6 single modules, blocks.0 … 5',
     ]);
     const single = names([keyOf(blocks), keyOf(group), membersKeyOf(group)]);
-    assert.deepEqual(single.slice(9, 12), ['  6 single modules', '   0', '   1']);
+    assert.deepEqual(single.slice(9, 12), ['  6 single modules, blocks.0 … 5', '   0', '   1']);
   });
 
   it('counts level, place and siblings as ARIA wants them', () => {
@@ -44,7 +44,8 @@ describe('module tree', () => {
   });
 
   it('finds a module once, in the common structure, with all that it lies in', () => {
-    const shown = searchRows(tree, 'QKV', (row) => row.path);
+    const { shown, hits } = searchRows(tree, 'QKV', (row) => row.path);
+    assert.equal(hits, 1);
     const lines = visibleLines(tree, new Set(), shown);
     assert.deepEqual(
       lines.map((line) => line.name),
@@ -53,14 +54,15 @@ describe('module tree', () => {
   });
 
   it('finds a single member where only that matches', () => {
-    const shown = searchRows(tree, 'blocks.3.mlp', (row) => row.path);
+    const { shown } = searchRows(tree, 'blocks.3.mlp', (row) => row.path);
     const lines = visibleLines(tree, new Set(), shown);
     assert.ok(lines.some((line) => modules[line.index]?.path === 'blocks.3.mlp'));
     assert.ok(!lines.some((line) => modules[line.index]?.path === 'blocks.2'));
   });
 
   it('shows nothing for what is not there', () => {
-    assert.equal(searchRows(tree, 'relative_position', (row) => row.path).size, 0);
+    const { shown, hits } = searchRows(tree, 'relative_position', (row) => row.path);
+    assert.deepEqual([shown.size, hits], [0, 0]);
   });
 });
 

@@ -66,7 +66,7 @@ describe('numbers of marks', () => {
       linesOf({
         ...Object.fromEntries(lines.map((line, at) => [`line ${at}`, line])),
         ...Object.fromEntries(keys.map((key) => [key, moveInTree(lines, '2', key, 3) ?? 'nothing'])),
-        search: [...searchRows(tree, 'attn', (row) => row.path)],
+        search: [...searchRows(tree, 'attn', (row) => row.path).shown],
       }),
     );
   });
