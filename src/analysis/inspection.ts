@@ -134,6 +134,13 @@ const notCounted = ({ recognition }: Model): string =>
     ? 'The architecture of this file is not known: without it there are no operators to count or to export.'
     : 'No graph can be written of this model: there are no operators to count or to export.';
 
+/** `ImageNet-1k` of `assumed: ImageNet-1k, because …`. */
+const shortSource = (source: string): string =>
+  source
+    .replace(/^assumed: /, '')
+    .replace(/[,;(].*$/s, '')
+    .trim();
+
 const namesAdvice =
   'To give the names, put classes.txt (one name a line, in the order of the outputs) or labels.json beside the weights, or id2label into config.json. They are read as soon as the file is reloaded.';
 
@@ -145,8 +152,8 @@ function classNames({ labels }: InspectionContext): readonly EvidenceView[] {
     {
       key: 'labels',
       label: 'Class names',
-      text: source,
-      exact: source,
+      text: shortSource(source),
+      exact: shortSource(source),
       source,
       assumed,
       set: false,

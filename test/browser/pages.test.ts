@@ -19,6 +19,8 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
       'offered',
       'confirmed',
       'training',
+      'deep',
+      'graph',
       'restricted',
       'stale',
       'loading',
@@ -219,6 +221,136 @@ describe('pages', function () {
       await page.keyboard.press('End');
       await page.getByRole('row', { name: /layers\.999\.self_attn\.v_proj/ }).waitFor();
       assert.ok((await rows.count()) < 100);
+    }));
+
+  for (const width of [1100, 450])
+    it(`names of tensors are read whole at ${width} pixels, and columns leave from the right`, () =>
+      opened({ name: 'inspector', shownCase: 'deep', width }, async (page) => {
+        await page.getByRole('tab', { name: /Tensors/ }).click();
+        const names = page.locator('.tensor-name');
+        await names.first().waitFor();
+        const cut = await names.evaluateAll(
+          (all) => all.filter((name) => name.scrollWidth > name.clientWidth).length,
+        );
+        assert.equal(cut, 0);
+        const heads = await page.getByRole('columnheader').allInnerTexts();
+        const all = ['Name', 'Shape', 'Type', 'Size', 'Role', 'Elements', 'Offset'];
+        assert.deepEqual(heads, all.slice(0, heads.length));
+        assert.ok(heads.length < all.length && heads.length > 1, heads.join());
+      }));
+
+  it('a column’s border is dragged, moved by arrow keys and kept', () =>
+    opened({ name: 'inspector', shownCase: 'deep', width: 1600 }, async (page) => {
+      await page.getByRole('tab', { name: /Tensors/ }).click();
+      const border = page.getByRole('separator', { name: 'Border of the column Type' });
+      const widths = async (): Promise<readonly string[]> =>
+        page
+          .getByRole('grid')
+          .evaluate((grid) => (grid as HTMLElement).style.getPropertyValue('--columns').split(/ (?!1fr)/));
+      const [, shape, type] = await widths();
+      assert.deepEqual([shape, type], ['104px', '48px']);
+      const box = (await border.boundingBox()) as { x: number; y: number };
+      await page.mouse.move(box.x + 4, box.y + 8);
+      await page.mouse.down();
+      await page.mouse.move(box.x - 16, box.y + 8);
+      await page.mouse.up();
+      await holds(async () => assert.deepEqual((await widths()).slice(1, 3), ['84px', '68px']));
+      await border.press('ArrowRight');
+      await holds(async () => assert.deepEqual((await widths()).slice(1, 3), ['92px', '60px']));
+      await page.reload();
+      await holds(async () => assert.deepEqual((await widths()).slice(1, 3), ['92px', '60px']));
+      await border.dblclick();
+      await holds(async () => assert.deepEqual((await widths()).slice(1, 3), ['104px', '48px']));
+    }));
+
+  it('hits of the filter are counted, and a single number is no histogram', () =>
+    opened({ name: 'inspector', shownCase: 'deep' }, async (page) => {
+      await page.getByRole('tab', { name: /Tensors/ }).click();
+      await page.locator('.tab-bar input').fill('blocks.3. bn1');
+      await page.getByText('60 of 600 tensors', { exact: true }).first().waitFor();
+      await page.getByRole('row', { name: /blocks\.3\.0\.bn1/ }).click();
+      await page.locator('.detail').getByText('Value', { exact: true }).waitFor();
+      assert.equal(await page.getByRole('img', { name: /^Histogram/ }).count(), 0);
+      await page.getByRole('tab', { name: /Architecture/ }).click();
+      await page.locator('.tab-bar input').fill('qkv');
+      await page
+        .getByText(/^\d+ of \d+ modules$/)
+        .first()
+        .waitFor();
+    }));
+
+  it('a module leads to its row of the report and back, and to its attention', () =>
+    opened({ name: 'inspector', shownCase: 'sample' }, async (page) => {
+      await page.locator('.tab-bar input').fill('blocks.3.attn');
+      await page
+        .getByRole('row', { name: /^\s*attn/ })
+        .last()
+        .click();
+      await page.getByText('Show Its Attention').click();
+      await called(page, 'showAttention', [['blocks.3']]);
+      await page.getByText('Reveal in Complexity').click();
+      const marked = page.locator('tr[aria-current=true]');
+      await holds(async () => assert.match(await marked.innerText(), /^\s*attn/));
+      assert.ok(await marked.evaluate((row) => row.getBoundingClientRect().bottom <= window.innerHeight));
+      await marked.getByRole('button').click();
+      const focused = page.locator('[role=treegrid] [role=row]:focus');
+      await holds(async () => assert.match(await focused.innerText(), /^\s*attn/));
+      await page.getByRole('row', { name: /^\s*patch_embed/ }).click();
+      const why = page.locator('.detail vscode-button', { hasText: 'Show Its Attention' });
+      assert.equal(await why.getAttribute('title'), 'No layer with attention lies in or around patch_embed.');
+    }));
+
+  it('a module that another view asked for is shown, and its tensors lead back', () =>
+    opened({ name: 'inspector', shownCase: 'revealed' }, async (page) => {
+      const selected = page.locator('[role=treegrid] [role=row][aria-selected=true]');
+      await holds(async () => assert.match(await selected.innerText(), /^\s*attn/));
+      await page.getByText('Reveal in Tensors').click();
+      await page.getByText('Reveal in Architecture').click();
+      await page.locator('.detail h2', { hasText: /^blocks\.3\.attn/ }).waitFor();
+    }));
+
+  it('files beside the weights are folded, with their text', () =>
+    opened({ name: 'inspector' }, async (page) => {
+      await page.getByRole('tab', { name: 'Metadata' }).click();
+      const text = page.locator('.beside-text');
+      await page.getByText('config.json', { exact: true }).first().waitFor();
+      assert.equal(await text.isVisible(), false);
+      await page.locator('summary').click();
+      await page.getByText('vit_base_patch16_224').last().waitFor();
+    }));
+
+  it('what is assumed is told by name and changed where it is told', () =>
+    opened({ name: 'inspector' }, async (page) => {
+      const list = page.locator('.assumed-list');
+      assert.match(await list.innerText(), /2 figures are assumed, not stored in the file:\s+Heads 12/);
+      await list.getByRole('button', { name: /^Heads/ }).click();
+      await page.getByRole('dialog').getByRole('button', { name: '16', exact: true }).click();
+      await called(page, 'assume', [['heads', '16']]);
+    }));
+
+  it('a graph of no known family is counted and exported, and a button that cannot says why', async () => {
+    await opened({ name: 'inspector', shownCase: 'graph' }, async (page) => {
+      await page.getByText(/A Vision Transformer would have no convolution but the patch/).waitFor();
+      await page.locator('vscode-button', { hasText: 'Export ONNX' }).click();
+      await called(page, 'perform', [['exportOnnx']]);
+      await page.getByRole('tab', { name: 'Complexity' }).waitFor();
+    });
+    await opened({ name: 'inspector', shownCase: 'unknown' }, async (page) => {
+      for (const title of ['Classify an Image', 'Complexity Report', 'Export ONNX'])
+        assert.match(
+          (await page.locator('vscode-button', { hasText: title }).getAttribute('title')) ?? '',
+          /architecture of this file is not known.*\.$/,
+        );
+    });
+  });
+
+  it('the size slider keeps its place and its width while it is moved', () =>
+    opened({ name: 'complexity' }, async (page) => {
+      const slider = page.getByRole('slider', { name: 'Image size' });
+      const before = await slider.boundingBox();
+      for (let step = 0; step < 6; step++) await slider.press('ArrowRight');
+      await page.getByText('Back to 224×224').waitFor();
+      assert.deepEqual(await slider.boundingBox(), before);
     }));
 
   it('the size slider counts anew, and charts are saved as SVG without variables', () =>
@@ -551,7 +683,7 @@ describe('pages', function () {
     opened({ name: 'batch', shownCase: 'cancelled' }, async (page) => {
       await page.getByText('8 were left out').waitFor();
       await page.getByText('Continue', { exact: true }).click();
-      await page.getByText('16 of 16').waitFor();
+      await page.getByText('16 done').waitFor();
       await page.getByText('Continue', { exact: true }).waitFor({ state: 'detached' });
     }));
 });

@@ -53,6 +53,17 @@ function unknownModel(): InspectorModel {
   };
 }
 
+/** Names as long as an EfficientNet's, and numbers alone among the tensors. */
+const deepTensors = Array.from({ length: 600 }, (_, index) => ({
+  name: `blocks.${Math.floor(index / 60)}.${index % 60}.bn1.num_batches_tracked`,
+  dtype: 'I64',
+  shape: [],
+  bytes: 8,
+  offset: 112_360 + 8 * index,
+  file: 'model.safetensors',
+  role: 'buffer' as const,
+}));
+
 /** A file of random words whose shapes are those of the model, offered and confirmed. */
 function structureOf(confirmed: boolean): NonNullable<InspectorModel['structure']> {
   const random = seeded(5);
@@ -75,6 +86,20 @@ function structureOf(confirmed: boolean): NonNullable<InspectorModel['structure'
 
 const cases: Readonly<Record<string, () => Promise<InspectorModel>>> = {
   unknown: async () => unknownModel(),
+  deep: async () => ({ ...base, tensors: deepTensors }),
+  graph: async () => ({
+    ...base,
+    known: false,
+    familyTitle: 'Architecture not known',
+    title: '',
+    evidence: [],
+    candidates: [],
+    unknown: {
+      reason: 'an ONNX graph of no known family',
+      nearest: 'Vision Transformer',
+      missing: ['no convolution but the patch embedding, not 4 more'],
+    },
+  }),
   offered: async () => ({
     ...unknownModel(),
     tensors: base.tensors,
@@ -112,7 +137,7 @@ const cases: Readonly<Record<string, () => Promise<InspectorModel>>> = {
 };
 
 function values(tensor: string, first: number, count: number): ReturnType<InspectorApi['tensorValues']> {
-  const row = base.tensors.find(({ name }) => name === tensor);
+  const row = [...base.tensors, ...deepTensors].find(({ name }) => name === tensor);
   const total = row ? row.shape.reduce((product, size) => product * size, 1) : 4096 * 4096;
   const random = seeded(first + tensor.length);
   const normal = (): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());

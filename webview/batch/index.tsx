@@ -14,11 +14,15 @@ import './batch.css';
 import {
   arrangeRows,
   countLabels,
+  failuresIn,
   fileOf,
   labelOf,
   marginOf,
   mergeRows,
+  progressText,
+  reasonOf,
   secondsLeft,
+  shortLabelOf,
   VALUES,
   type Column,
   type RowFilter,
@@ -55,7 +59,7 @@ function Batch(): VNode {
   };
   useEffect(load, []);
   useEffect(() => {
-    if (batch && !batch.running) announce(`${batch.done} of ${batch.total} images are done`);
+    if (batch && !batch.running) announce(progressText(batch.done, batch.total, failuresIn(batch.rows)));
   }, [batch?.running]);
   return (
     <Page
@@ -89,6 +93,7 @@ interface HeadProps {
 function Head({ batch, onCancel, onContinue }: HeadProps): VNode {
   const { total, done, running, rate } = batch;
   const left = secondsLeft(total, done, rate);
+  const failed = failuresIn(batch.rows);
   return (
     <header class="batch-head">
       <div class="title-line">
@@ -116,7 +121,7 @@ function Head({ batch, onCancel, onContinue }: HeadProps): VNode {
       </div>
       <progress max={Math.max(1, total)} value={done} aria-label="Images done" />
       <p class="quiet">
-        {formatExact(done)} of {formatExact(total)}
+        {progressText(done, total, failed)}
         {rate > 0 && <> · {rate.toFixed(1)} images/s</>}
         {running && left !== undefined && <> · {formatMilliseconds(1000 * left)} left</>}
         {!running && done < total && <> · cancelled: {formatExact(total - done)} were left out</>}
@@ -135,7 +140,7 @@ function Results({ batch }: { batch: BatchState }): VNode {
   const [order, setOrder] = useSaved<SortOrder<Column> | undefined>('order', undefined);
   const [chosen, setChosen] = useState<string>();
   const counts = useMemo(() => countLabels(batch.rows), [batch.rows]);
-  const failures = batch.rows.filter((row) => row.error !== undefined).length;
+  const failures = failuresIn(batch.rows);
   const rows = useMemo(() => arrangeRows(batch.rows, filter, order), [batch.rows, filter, order]);
   if (batch.rows.length === 0)
     return batch.running ? (
@@ -163,7 +168,8 @@ function Results({ batch }: { batch: BatchState }): VNode {
           {counts.map(({ label, count }) => (
             <LabelButton
               key={label}
-              title={label}
+              title={firstSynonym(label)}
+              tip={label}
               count={count}
               pressed={filter.label === label}
               onClick={() =>
@@ -197,7 +203,9 @@ function Results({ batch }: { batch: BatchState }): VNode {
           onOpen={(row) => void remote.openRow(row.index)}
           rowTip={(row) => (row.error === undefined ? `${row.image}\nClick to open` : row.image)}
           instead={(row) =>
-            row.error === undefined ? undefined : { after: 2, cell: <Reason text={row.error} /> }
+            row.error === undefined
+              ? undefined
+              : { after: 2, cell: <Reason text={reasonOf(row.error, row.image)} /> }
           }
         />
       </Guard>
@@ -212,13 +220,15 @@ function Results({ batch }: { batch: BatchState }): VNode {
 
 interface LabelButtonProps {
   readonly title: string;
+  /** All of the label, if the title is its beginning. */
+  readonly tip?: string;
   readonly count: number;
   readonly pressed: boolean;
   readonly onClick: () => void;
 }
 
-const LabelButton = ({ title, count, pressed, onClick }: LabelButtonProps): VNode => (
-  <button type="button" class="label-count" aria-pressed={pressed} onClick={onClick}>
+const LabelButton = ({ title, tip, count, pressed, onClick }: LabelButtonProps): VNode => (
+  <button type="button" class="label-count" title={tip} aria-pressed={pressed} onClick={onClick}>
     {title} <span class="quiet">{formatExact(count)}</span>
   </button>
 );
@@ -246,7 +256,8 @@ const COLUMNS: Columns<BatchRow, Column> = {
     title: 'Label',
     styleOf: () => 'batch-label',
     value: VALUES.label,
-    cell: (row) => labelOf(row) ?? 'features only',
+    tip: (row) => labelOf(row),
+    cell: (row) => shortLabelOf(row) ?? 'features only',
   },
   probability: {
     title: 'Probability',
@@ -269,7 +280,8 @@ const COLUMNS: Columns<BatchRow, Column> = {
     style: 'col-second',
     styleOf: () => 'quiet',
     value: VALUES.second,
-    cell: ({ top: [, second] }) => second && `${second.label} ${formatPercent(second.score)}`,
+    tip: ({ top: [, second] }) => second?.label,
+    cell: ({ top: [, second] }) => second && `${firstSynonym(second.label)} ${formatPercent(second.score)}`,
   },
   margin: {
     title: 'Margin',

@@ -1,4 +1,5 @@
 import type { BatchRow } from '../../src/protocol/batch';
+import { formatExact } from '../../src/domain/units';
 import { matchingRows, sortedRows, type SortOrder } from '../kit/sorting';
 
 export type Column = 'thumbnail' | 'file' | 'label' | 'probability' | 'second' | 'margin';
@@ -11,11 +12,45 @@ export function marginOf({ top }: BatchRow): number | undefined {
   return first && second ? first.score - second.score : undefined;
 }
 
+export const failuresIn = (rows: readonly BatchRow[]): number =>
+  rows.reduce((count, { error }) => count + (error === undefined ? 0 : 1), 0);
+
+/** `198 done, 2 failed, of 500`; `200 done` at the end. */
+export function progressText(done: number, total: number, failed: number): string {
+  const parts = [
+    `${formatExact(done - failed)} done`,
+    ...(failed > 0 ? [`${formatExact(failed)} failed`] : []),
+    ...(done < total ? [`of ${formatExact(total)}`] : []),
+  ];
+  return parts.join(', ');
+}
+
+/** Names of a class are synonyms in a row: `tabby, tabby cat`. A list shows the first. */
+export const firstSynonym = (label: string): string => label.split(/,\s/)[0] || label;
+
+/** A reason begins with itself: the row has named the file already. */
+export function reasonOf(error: string, image: string): string {
+  const names = [image, fileOf(image)].map((name) => `${name}: `);
+  const named = names.find((name) => error.startsWith(name));
+  const reason = named === undefined ? error : error.slice(named.length);
+  return `${reason.charAt(0).toUpperCase()}${reason.slice(1)}`;
+}
+
 export const fileOf = (image: string): string => image.split(/[\\/]/).at(-1) ?? image;
 
 /** What a row came to: the first label, of several heads each under its name. */
-export const labelOf = ({ top: [first], heads }: BatchRow): string | undefined =>
-  heads ? heads.map(({ head, top: [best] }) => `${head}: ${best?.label ?? '–'}`).join(' · ') : first?.label;
+export const labelOf = (row: BatchRow): string | undefined => joinedLabels(row, (label) => label);
+
+/** The same with the first synonym of each label alone. */
+export const shortLabelOf = (row: BatchRow): string | undefined => joinedLabels(row, firstSynonym);
+
+const joinedLabels = (
+  { top: [first], heads }: BatchRow,
+  text: (label: string) => string,
+): string | undefined =>
+  heads
+    ? heads.map(({ head, top: [best] }) => `${head}: ${best ? text(best.label) : '–'}`).join(' · ')
+    : first && text(first.label);
 
 /** What each column is sorted by. */
 export const VALUES: Readonly<Record<Column, (row: BatchRow) => number | string | undefined>> = {

@@ -66,6 +66,7 @@ export class CheckpointDocument implements Disposable {
   /** Reads the file again and tells every view. */
   async reload(signal?: AbortSignal): Promise<Model> {
     this.loading = undefined;
+    this.log.info(`${this.path}: is read again`);
     return this.replace(await this.loaded(signal));
   }
 
@@ -83,6 +84,7 @@ export class CheckpointDocument implements Disposable {
     const stateDict = this.memory.stateDict(this.path);
     const settled = settleAs(file, { stateDict, assumptions, mapping });
     await this.memory.setAssumptions(header, assumptions);
+    this.log.info(`${this.path}: ${key} ${value === null ? 'is no longer set' : `is set to ${value}`}`);
     return this.replace({ file, opened: settled });
   }
 
@@ -108,6 +110,7 @@ export class CheckpointDocument implements Disposable {
     const { settleAs, settleRemembered } = await opening();
     settleAs(file, { stateDict: name });
     await this.memory.chooseStateDict(this.path, name);
+    this.log.info(`${this.path}: state dict ${name || '(top level)'} is shown`);
     return this.replace({ file, opened: await settleRemembered(file, this.memory) });
   }
 
@@ -136,7 +139,14 @@ export class CheckpointDocument implements Disposable {
     this.watch(file);
     const milliseconds = (performance.now() - started).toFixed(0);
     this.log.info(`${this.path}: opened in ${milliseconds} ms as ${summaryOf(opened.model)}`);
+    this.warn(opened.model);
     return { file, opened };
+  }
+
+  /** What was said about the file. */
+  private warn({ checkpoint, recognition }: Model): void {
+    const warnings = recognition.family === null ? [] : recognition.warnings;
+    for (const warning of [...checkpoint.warnings, ...warnings]) this.log.warn(`${this.path}: ${warning}`);
   }
 
   private watch({ checkpoint }: OpenedCheckpoint): void {

@@ -87,7 +87,12 @@ export class BatchPanels implements Disposable {
     try {
       await batch.run();
       if (!panel.isClosed) await this.keep(panel.subject.batch, batch.state);
-      log.info(`${batch.state.done} of ${batch.images.length} images classified with ${checkpoint}`);
+      const { rows, done } = batch.state;
+      const failed = rows.filter(({ error }) => error !== undefined);
+      for (const { image, error } of failed) log.warn(`${image}: ${error}`);
+      log.info(
+        `${checkpoint}: ${done - failed.length} done, ${failed.length} failed, of ${batch.images.length} images`,
+      );
     } finally {
       dispose();
     }

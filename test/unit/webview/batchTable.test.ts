@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import type { BatchRow } from '../../../src/protocol/batch';
-import { arrangeRows, countLabels, marginOf, mergeRows, secondsLeft } from '../../../webview/batch/table';
+import {
+  arrangeRows,
+  countLabels,
+  failuresIn,
+  firstSynonym,
+  marginOf,
+  mergeRows,
+  progressText,
+  reasonOf,
+  secondsLeft,
+} from '../../../webview/batch/table';
 
 const row = (index: number, label: string, score: number): BatchRow => ({
   index,
@@ -68,5 +78,24 @@ describe('table of many images', () => {
     assert.equal(secondsLeft(100, 40, 20), 3);
     assert.equal(secondsLeft(100, 40, 0), undefined);
     assert.equal(secondsLeft(100, 100, 20), undefined);
+  });
+});
+
+describe('words of a batch', () => {
+  it('tell done from failed, and how many there are as long as it runs', () => {
+    assert.equal(progressText(200, 200, failuresIn(rows)), '199 done, 1 failed');
+    assert.equal(progressText(200, 500, 2), '198 done, 2 failed, of 500');
+    assert.equal(progressText(16, 16, 0), '16 done');
+  });
+
+  it('cut a label at its first synonym', () => {
+    assert.equal(firstSynonym('tiger cat, Felis catus'), 'tiger cat');
+    assert.equal(firstSynonym('1,000 pieces'), '1,000 pieces');
+  });
+
+  it('begin a reason with itself: the row names the file', () => {
+    assert.equal(reasonOf('/a/b.jpg: cut off at byte 7', '/a/b.jpg'), 'Cut off at byte 7');
+    assert.equal(reasonOf('b.jpg: no image', '/a/b.jpg'), 'No image');
+    assert.equal(reasonOf('out of memory', '/a/b.jpg'), 'Out of memory');
   });
 });
