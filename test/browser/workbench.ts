@@ -192,9 +192,8 @@ export class Workbench {
    * Opens a file by a double click in the explorer; again, where the tree moved under the pointer.
    */
   async openFile(path: string): Promise<void> {
-    const tab = this.page.locator('.tabs-container .tab', {
-      has: this.page.getByText(basename(path), { exact: true }),
-    });
+    // Its label names the folder as well, if the file has a name that many have.
+    const tab = this.page.locator(`.tabs-container .tab[data-resource-name="${basename(path)}"]`);
     for (let left = 3; left > 0; left--) {
       await (await this.explorerRow(path)).dblclick();
       const opened = await tab

@@ -15,7 +15,7 @@ import {
   type Tree,
   type TreeMove,
 } from '../marks/treeState';
-import { remembered } from '../kit/sorting';
+import { prepare, remembered } from '../kit/sorting';
 import { Guard } from '../kit/status';
 import { Detail, type Links } from './detail';
 import { hitsText, useHits, type OnHits } from './hits';
@@ -51,6 +51,7 @@ export function Architecture(props: ArchitectureProps): VNode {
     [tree, query],
   );
   const shown = found?.shown;
+  useEffect(() => prepare(tree.rows, textOf), [tree, textOf]);
   const lines = useMemo(() => visibleLines(tree, new Set(expanded), shown), [tree, expanded, shown]);
   const chosen = tree.rows[Number.parseInt(active ?? '', 10)];
 

@@ -1,11 +1,11 @@
 import type { VNode } from 'preact';
-import { useMemo } from 'preact/hooks';
+import { useEffect, useMemo } from 'preact/hooks';
 import type { InspectorModel } from '../../src/protocol/inspector';
 import type { TensorRow } from '../../src/domain/report';
 import { largest } from '../../src/domain/lists';
 import { formatBytes, formatExact, formatShape } from '../../src/domain/units';
 import { useSaved } from '../host';
-import { matchingRows, remembered, sortedRows, type SortOrder } from '../kit/sorting';
+import { matchingRows, prepare, remembered, sortedRows, type SortOrder } from '../kit/sorting';
 import { monoWidth, type DraggedWidths } from '../kit/columnWidths';
 import { DataGrid, type Columns } from '../kit/table';
 import { hitsText, useHits, type OnHits } from './hits';
@@ -99,6 +99,7 @@ export function Tensors(props: TensorsProps): VNode {
     const found = matchingRows(model.tensors, query, textOf);
     return sortedRows(found, order, (tensor, column) => COLUMNS[column].value?.(tensor));
   }, [model.tensors, query, order]);
+  useEffect(() => prepare(model.tensors, textOf), [textOf]);
   const [dragged, setDragged] = useSaved<DraggedWidths<Name>>('tensorWidths', {});
   const least = useMemo(
     () => monoWidth(largest([0, ...model.tensors.map(({ name }) => name.length)])),

@@ -64,6 +64,12 @@ export function remembered<Row>(textOf: (row: Row) => string): (row: Row) => str
   };
 }
 
+/** Puts the texts of rows together while the page is idle, so that the first key finds them. */
+export function prepare<Row>(rows: readonly Row[], textOf: (row: Row) => string): () => void {
+  const idle = requestIdleCallback(() => rows.forEach(textOf));
+  return () => cancelIdleCallback(idle);
+}
+
 /** Rows whose text contains every word of the query, whatever its case. */
 export function matchingRows<Row>(
   rows: readonly Row[],
