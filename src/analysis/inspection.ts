@@ -346,6 +346,14 @@ const labels: Readonly<Record<string, string>> = {
   rope_pairing: 'Rotary pairs',
 };
 
+/** What to do about an assumption that no setting changes. */
+const settledBy =
+  'The weights do not say it. A config.json beside them, as the library of the model writes it, settles it once the file is reloaded.';
+
+const furtherAdvice: Readonly<Record<string, string>> = {
+  image_size: ' The complexity report and the image panel take other sizes as well.',
+};
+
 interface EvidenceOptions {
   readonly editable: boolean;
   readonly set: boolean;
@@ -371,6 +379,7 @@ function evidenceView(
     set: options.set,
     editable: options.editable,
     ...(options.editable && options.choices && { choices: options.choices.map(valueText) }),
+    ...(assumed && !options.editable && { advice: `${settledBy}${furtherAdvice[key] ?? ''}` }),
   };
 }
 

@@ -49,7 +49,7 @@ export function stations(graph: Graph): readonly Station[] {
 }
 
 /** Parts of a file that lie beside the network: at most so many are drawn by themselves. */
-const drawnBeside = 6;
+const drawnBeside = 3;
 
 /** What a file has beyond the network that runs, by the outermost modules: counted, not run. */
 export function partsBeside({ recognition, checkpoint }: Model): readonly Station[] {

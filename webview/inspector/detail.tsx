@@ -44,6 +44,7 @@ export function Detail({ model, row, onCopy, links }: DetailProps): VNode {
         {row.kind === 'group' && <p class="quiet">{row.count} modules of identical structure</p>}
         {row.formula && <p class="formula mono">{row.formula}</p>}
       </div>
+      <Actions model={model} row={row} onCopy={onCopy} links={links} />
       <dl class="pairs">
         {factsOf(row).map(([label, value]) => (
           <Pair key={label} label={label} value={value} />
@@ -53,7 +54,6 @@ export function Detail({ model, row, onCopy, links }: DetailProps): VNode {
         ))}
       </dl>
       {tensors.length > 0 && <TensorList tensors={tensors} path={row.path} onReveal={links.tensor} />}
-      <Actions model={model} row={row} onCopy={onCopy} links={links} />
     </>
   );
 }

@@ -44,7 +44,7 @@ export const Evidence = ({ rows, assume }: { rows: readonly EvidenceView[]; assu
   </table>
 );
 
-/** A value with its source; a popover changes it, or says where it comes from and how to give it. */
+/** A value with its source; a popover changes it, or says where it comes from and what to do. */
 export function EvidenceValue({ row, assume }: { row: EvidenceView; assume: Assume }): VNode {
   const title = row.exact === row.text ? row.source : `${row.exact} (${row.source})`;
   const mark = row.assumed && <AssumedMark />;

@@ -50,7 +50,8 @@ async function describe(
   choices: readonly Choice[],
   state: { readonly isOpen: boolean },
 ): Promise<void> {
-  const items = [...choices];
+  // Lines keep their height when the facts come.
+  const items = choices.map((choice) => (choice.path === undefined ? choice : { detail: '…', ...choice }));
   let drawnAt = 0;
   const draw = (): void => {
     if (!state.isOpen) return;
@@ -66,7 +67,7 @@ async function describe(
     for (let next = waiting.shift(); next && state.isOpen; next = waiting.shift()) {
       const [index, path] = next;
       const before = items[index];
-      if (before) items[index] = { ...before, description: await factsOf(path) };
+      if (before) items[index] = { ...before, detail: await factsOf(path) };
       if (performance.now() - drawnAt > interval) draw();
     }
   };

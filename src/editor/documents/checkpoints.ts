@@ -79,7 +79,7 @@ export class Checkpoints implements Disposable {
   private async choices(): Promise<Choice[]> {
     const found = (await this.list()).map(({ path, label }) => ({
       label: `$(symbol-structure) ${label}`,
-      detail: [placeOf(path), ...(path === this.chosen ? ['in use'] : [])].join(' · '),
+      description: [placeOf(path), ...(path === this.chosen ? ['in use'] : [])].join(' · '),
       path,
     }));
     return [
