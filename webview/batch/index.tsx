@@ -15,6 +15,7 @@ import {
   arrangeRows,
   countLabels,
   failuresIn,
+  firstSynonym,
   fileOf,
   labelOf,
   marginOf,
