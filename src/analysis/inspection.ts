@@ -19,12 +19,18 @@ import { partsBeside, stations } from './stations';
 import { structureJson, structureLines, structureView } from './structure';
 import { countedMacs, mixingScope } from './work';
 
+/** Names of the classes: where they come from, and what does not go together. */
+export interface LabelsFound {
+  readonly source: string;
+  readonly assumed: boolean;
+  readonly warnings: readonly string[];
+}
+
 /** What the inspector shows besides the model. */
 export interface InspectionContext {
   /** Keys of hyper-parameters the user set. */
   readonly set: ReadonlySet<string>;
-  /** Names of the classes: how many and where they come from. */
-  readonly labels?: { readonly source: string; readonly assumed: boolean };
+  readonly labels?: LabelsFound | undefined;
   /** Why the model cannot be run here; empty if it can. */
   readonly notRunnable?: string;
 }
@@ -98,9 +104,11 @@ export function inspectorModel(model: Model, context: InspectionContext): Inspec
     headline: headline(model, graph, context),
     evidence: [...views, ...classNames(context)],
     candidates: known && undecided ? recognition.candidates : [],
-    warnings: [...checkpoint.warnings, ...(known ? recognition.warnings : [])].filter(
-      (warning) => warning !== `${notRunnable}.`,
-    ),
+    warnings: [
+      ...checkpoint.warnings,
+      ...(known ? recognition.warnings : []),
+      ...(context.labels?.warnings ?? []),
+    ].filter((warning) => warning !== `${notRunnable}.`),
     stateDicts: checkpoint.stateDicts.map(({ name, tensors: own }) => ({ name, tensors: own.length })),
     stateDict: checkpoint.selected.name,
     extras: checkpoint.extras,
@@ -245,23 +253,26 @@ function statedEvidence(
   };
   const [heads, dim] = [evidence['heads']?.value, evidence['dim']?.value];
   const each = typeof heads === 'number' && typeof dim === 'number' ? `${heads} × ${dim / heads}` : undefined;
-  const classes = task === 'classify' ? Number(evidence['classes']?.value ?? 0) : 0;
+  const classes = task === 'classify' ? classesOf(evidence) : [];
   return [
     ...view('depth', 'Depth'),
     ...view('heads', 'Heads', each),
-    ...(classes > 0
+    ...(classes.some((count) => count > 0)
       ? view('classes', 'Labels', labelsText(classes, ownHead)).map((row) => withLabels(row, context))
       : []),
   ];
 }
 
+/** Classes of the head, or of each of several. */
+export const classesOf = (evidence: Known['evidence']): readonly number[] =>
+  [evidence['classes']?.value ?? 0].flat().map(Number);
+
 /** `1,000`, or of several heads `age 1, sex 2`. */
-function labelsText(classes: number, ownHead: Known['ownHead']): string {
-  const heads = ownHead?.chains ?? [];
-  if (heads.length < 2) return formatExact(classes);
-  const outputs = (steps: (typeof heads)[number]['steps']): number =>
-    steps.reduce((width, step) => ('out' in step ? step.out : width), 0);
-  return heads.map(({ name, steps }) => `${name} ${formatExact(outputs(steps))}`).join(', ');
+function labelsText(classes: readonly number[], ownHead: Known['ownHead']): string {
+  const chains = classes.length > 1 ? (ownHead?.chains ?? []) : [];
+  return classes
+    .map((count, index) => [chains[index]?.name, formatExact(count)].filter(Boolean).join(' '))
+    .join(', ');
 }
 
 const withLabels = (row: EvidenceView, { labels }: InspectionContext): EvidenceView =>
@@ -401,7 +412,10 @@ export function attentionRecords(probes: readonly Probe[]): readonly object[] {
 }
 
 /** The object that `vitrine inspect --json` prints, without its path. */
-export function inspectionJson(model: Model): Readonly<Record<string, unknown>> {
+export function inspectionJson(
+  model: Model,
+  labels?: LabelsFound | undefined,
+): Readonly<Record<string, unknown>> {
   const { checkpoint, recognition, counts } = model;
   const { selected, format } = checkpoint;
   const common = {
@@ -451,7 +465,8 @@ export function inspectionJson(model: Model): Readonly<Record<string, unknown>> 
     ...(recognition.share && { part: recognition.share }),
     unused: model.unused,
     ...structure,
-    warnings: [...checkpoint.warnings, ...recognition.warnings],
+    ...(labels && { labels: labels.source }),
+    warnings: [...checkpoint.warnings, ...recognition.warnings, ...(labels?.warnings ?? [])],
   };
 }
 
@@ -482,8 +497,8 @@ const missingText = (missing: readonly string[]): readonly string[] =>
  * What `vitrine inspect` prints for people: header, evidence, what is assumed and what is left
  * over.
  */
-export function inspectionText(model: Model): string {
-  const view = inspectorModel(model, { set: new Set() });
+export function inspectionText(model: Model, labels?: LabelsFound | undefined): string {
+  const view = inspectorModel(model, { set: new Set(), labels });
   const width = largest([0, ...view.evidence.map(({ key }) => key.length)]);
   const candidates = model.recognition.family === null ? [] : model.recognition.candidates;
   const elements = model.checkpoint.selected.tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);

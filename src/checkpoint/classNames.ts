@@ -10,10 +10,14 @@ export interface ClassNames {
   readonly source: string;
   /** A name per class index; holes if unknown. */
   readonly names: readonly (string | undefined)[];
+  /** The user pointed at them: they come before what a config says. */
+  readonly given?: true;
+  /** What to look at before they are believed. */
+  readonly note?: string;
 }
 
 /** Most classes that a list may name: twice ImageNet-21k's. */
-const mostClasses = 50_000;
+export const mostClasses = 50_000;
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -117,26 +121,23 @@ export async function readClassNames(
     .toSorted()
     .map((file) => join(folder, file));
   const kept = paths.slice(0, mostLists);
-  const found = await Promise.all(kept.map((path) => namesOfFile(path, open)));
+  // What is no list of names is none of the model's business.
+  const found = await Promise.all(kept.map((path) => namesOfFile(path, open).catch(() => [])));
   return { classNames: found.flat(), paths: kept };
 }
 
-async function namesOfFile(path: string, open: Opener): Promise<readonly ClassNames[]> {
-  try {
-    const text = await textOf(path, open);
-    const file = basename(path);
-    if (extname(path).toLowerCase() !== '.json') {
-      const names = namesInText(text);
-      return names ? [{ source: file, names }] : [];
-    }
-    return namesInJson(JSON.parse(text)).map(([key, names]) => ({
-      source: key ? `${file}: ${key}` : file,
-      names,
-    }));
-  } catch {
-    // What is no list of names is none of the model's business.
-    return [];
+/** Lists of names in a file. Throws if it cannot be read, or is called JSON and is none. */
+export async function namesOfFile(path: string, open: Opener): Promise<readonly ClassNames[]> {
+  const text = await textOf(path, open);
+  const file = basename(path);
+  if (extname(path).toLowerCase() !== '.json') {
+    const names = text.includes('\0') ? undefined : namesInText(text);
+    return names ? [{ source: file, names }] : [];
   }
+  return namesInJson(JSON.parse(text)).map(([key, names]) => ({
+    source: key ? `${file}: ${key}` : file,
+    names,
+  }));
 }
 
 async function textOf(path: string, open: Opener): Promise<string> {
@@ -144,7 +145,9 @@ async function textOf(path: string, open: Opener): Promise<string> {
   try {
     if (source.size > limits.sidecarBytes)
       throw new CheckpointError('unsupported', path, `has ${source.size} bytes`);
-    return Buffer.from(await source.read(0, source.size)).toString('utf8');
+    return Buffer.from(await source.read(0, source.size))
+      .toString('utf8')
+      .replace(/^\ufeff/, '');
   } finally {
     await source.close();
   }

@@ -93,8 +93,8 @@ export class Session {
 
   /** What the options say of a checkpoint. Throws if a mapping cannot be read. */
   async settings(): Promise<Settings> {
-    const { assume, stateDict, adapter, byStructure, mapping: file } = this.options;
-    const named = { assume, stateDict, adapter, ...(byStructure && { byStructure }) };
+    const { assume, stateDict, adapter, classes, byStructure, mapping: file } = this.options;
+    const named = { assume, stateDict, adapter, classes, ...(byStructure && { byStructure }) };
     if (file === undefined) return named;
     const { readMapping } = await import('./mapping');
     return { ...named, mapping: await readMapping(file) };

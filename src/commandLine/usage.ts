@@ -24,6 +24,7 @@ export interface Options {
   /** A file that says what each tensor is taken for. */
   readonly mapping?: string;
   readonly adapter?: string;
+  readonly classes?: string;
   readonly imageSize?: Size;
   readonly provider: string;
   readonly asStored: boolean;
@@ -60,6 +61,7 @@ const optionTypes = {
   'by-structure': { type: 'boolean' },
   mapping: { type: 'string' },
   adapter: { type: 'string' },
+  classes: { type: 'string' },
   'image-size': { type: 'string' },
   provider: { type: 'string' },
   'as-stored': { type: 'boolean' },
@@ -94,7 +96,7 @@ export const commands = {
     synopsis: '<path>...',
     purpose: 'what the file is, with the evidence',
     paths: [1],
-    options: model,
+    options: [...model, 'classes'],
   },
   complexity: {
     synopsis: '<path>... [--image-size 224|HxW] [--batch 1] [--markdown|--csv]',
@@ -103,10 +105,10 @@ export const commands = {
     options: [...model, 'batch', 'markdown', 'csv'],
   },
   classify: {
-    synopsis: '<checkpoint> <image>... [--top 5]',
+    synopsis: '<checkpoint> <image>... [--top 5] [--classes FOLDER|FILE]',
     purpose: 'labels of images',
     paths: [2],
-    options: [...run, 'as-stored', 'top'],
+    options: [...run, 'as-stored', 'top', 'classes'],
   },
   attention: {
     synopsis:
@@ -147,6 +149,7 @@ const commonHelp = [
   '--state-dict NAME      which of several in the file',
   '--by-structure         read a file whose names say nothing by shapes and order',
   '--adapter FOLDER       a LoRA adapter of PEFT to apply',
+  '--classes FOLDER|FILE  class names: sub-folders as ImageFolder sorts them, or classes.txt, labels.json …',
   '--mapping FILE.json    what tensors are taken for, as inspect --by-structure --json prints it',
   '--image-size N|HxW     in pixels; the model’s own by default',
   '--provider NAME        auto (default), cpu, webgpu, cuda, dml, coreml',
@@ -204,6 +207,7 @@ function readOptions(values: Values): Options {
     byStructure: values['by-structure'] ?? false,
     mapping: values.mapping,
     adapter: values.adapter,
+    classes: values.classes,
     imageSize: values['image-size'] === undefined ? undefined : sizeOption(values['image-size']),
     provider: values.provider ?? 'auto',
     asStored: values['as-stored'] ?? false,

@@ -1,3 +1,4 @@
+import { warningsOf } from '../tasks/answer';
 import type { InputSize, ProviderView, Run, RunOptions } from '../tasks/run';
 import type { Pixels } from '../domain/pixels';
 import type { AttentionRows, Method, Query } from '../domain/query';
@@ -486,13 +487,14 @@ class InferenceService implements Inference {
       topK: request.topK ?? 5,
       imageSize: inputSize.current,
     };
+    const answer = task.read(outputs, seen, context);
     return {
       run,
       checkpoint: opened.path,
       modelTitle: recognition.family === null ? checkpoint.format : recognition.title,
       ...(recognition.family !== null && recognition.share && { share: recognition.share }),
       seen,
-      answer: task.read(outputs, seen, context),
+      answer,
       probes: model.graph.probes,
       layers: ownLayerNames(model.graph),
       provider: { used: provider, all: viewProviders(provider, checks) },
@@ -501,6 +503,7 @@ class InferenceService implements Inference {
       inputSize,
       warnings: [
         ...(recognition.family === null ? [] : recognition.warnings),
+        ...warningsOf(answer),
         ...warnings,
         ...(warning ? [warning] : []),
       ],

@@ -37,11 +37,7 @@ function isObject(value: unknown): value is Json {
 /** transformers fills in LABEL_7 if nobody gave a name. */
 const placeholder = /^LABEL_\d+$/;
 
-interface Named {
-  /** A name per class index; holes if unknown. */
-  readonly names: readonly (string | undefined)[];
-  readonly source: string;
-}
+type Named = Omit<ClassNames, 'given'>;
 
 function cleaned(names: readonly unknown[]): (string | undefined)[] {
   return names.map((name) =>
@@ -93,7 +89,7 @@ function fromTimm(config: Json, classes: number): Named | undefined {
 
 const unnamed = (index: number): string => `class ${index}`;
 
-function settle({ names, source }: Named, config: Json, classes: number): Omit<Labels, Decision> {
+function settle({ names, source, note }: Named, config: Json, classes: number): Omit<Labels, Decision> {
   const all = Array.from({ length: classes }, (_, i) => names[i] ?? unnamed(i));
   const known = names.filter((name) => name !== undefined).length;
   const missing = classes - known;
@@ -102,16 +98,20 @@ function settle({ names, source }: Named, config: Json, classes: number): Omit<L
     names: all,
     source: missing > 0 ? `${source} (${missing} of ${classes} without a name)` : source,
     assumed: false,
-    warnings:
-      given === classes
+    warnings: [
+      ...(given === classes
         ? []
-        : [`${source} names ${given} classes, but the head has ${classes}; check which belong together`],
+        : [`${source} names ${given} classes, but the head has ${classes}; check which belong together`]),
+      ...(note === undefined ? [] : [`Class names, ${source}: ${note}`]),
+    ],
   };
 }
 
 type Decision = 'activation' | 'activationSource';
 
 function namesFor({ config = {}, classNames = [], classes }: LabelsInput): Omit<Labels, Decision> {
+  const given = classNames.find((each) => each.given && each.names.length === classes);
+  if (given) return settle({ ...given, names: cleaned(given.names) }, {}, classes);
   const stored = fromTimm(config, classes) ?? fromHuggingFace(config, classes);
   if (stored?.names.some((name) => name !== undefined)) return settle(stored, config, classes);
   const beside = classNames.find(({ names }) => names.length === classes);
@@ -145,13 +145,28 @@ function activationFor({ config = {}, classes }: LabelsInput): Pick<Labels, Deci
 }
 
 /**
- * The labels of a head, with their source. In order: timm's label_descriptions or label_names,
- * Hugging Face's id2label; a list of exactly as many names that lies beside or in the file; the
- * names of ImageNet-1k or a published ImageNet-21k list where the head has exactly its size (said
- * to be assumed); else `class 17`.
+ * The labels of a head, with their source. In order: what the user points at; timm's
+ * label_descriptions or label_names; Hugging Face's id2label; a list of exactly as many names that
+ * lies beside or in the file; the names of ImageNet-1k or a published ImageNet-21k list where the
+ * head has exactly its size (said to be assumed); else `class 17`.
  */
 export function resolveLabels(input: LabelsInput): Labels {
   return { ...namesFor(input), ...activationFor(input) };
+}
+
+/**
+ * The labels of each head of a model: a list that has the size of another head says nothing of this
+ * one.
+ */
+export function labelsOfHeads(
+  { config, classNames = [] }: Omit<LabelsInput, 'classes'>,
+  heads: readonly number[],
+): readonly Labels[] {
+  const isOf = (names: ClassNames['names'], classes: number): boolean =>
+    names.length === classes || !heads.includes(names.length);
+  return heads.map((classes) =>
+    resolveLabels({ config, classNames: classNames.filter(({ names }) => isOf(names, classes)), classes }),
+  );
 }
 
 /** Numerically stable: the largest logit becomes exp(0). float64 inside. */

@@ -22,6 +22,8 @@ export interface Settings extends Naming {
   readonly stateDict?: string;
   /** Folder or file of a LoRA adapter that is applied to the checkpoint. */
   readonly adapter?: string;
+  /** File or folder that names the classes, instead of what lies beside the weights. */
+  readonly classes?: string;
 }
 
 /** What a graph is built for; the model's own image size and a batch of 1 by default. */

@@ -3,6 +3,7 @@ import { SharedFiles } from '../checkpoint/byteSource';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import { CheckpointError } from '../checkpoint/errors';
 import { openCheckpoint, selectStateDict } from '../checkpoint/open';
+import { requireFit, withGivenNames } from './givenClasses';
 import { readAdapter, withAdapter, withOwnFactors } from './adapters';
 import { Recent } from '../domain/recent';
 import { fileStates, type FileState } from './files';
@@ -45,14 +46,14 @@ const openAttempts = 3;
  */
 export async function openOnce(
   path: string,
-  adapted: Adapted = {},
+  company: Company = {},
   attempts = openAttempts,
 ): Promise<OpenedCheckpoint> {
   const started = Date.now();
-  const { checkpoint, understandAs } = await read(path, adapted);
+  const { checkpoint, understandAs } = await read(path, company);
   const files = await fileStates(checkpoint.files);
   if (isWrittenSince(files, started)) {
-    if (attempts > 1) return openOnce(path, adapted, attempts - 1);
+    if (attempts > 1) return openOnce(path, company, attempts - 1);
     throw new CheckpointError('unreadable', path, 'is being written; open it again when it is whole');
   }
   const beside = await besideStates(checkpoint.beside);
@@ -62,7 +63,7 @@ export async function openOnce(
     checkpoint,
     settle: (settings = {}) =>
       settled.ensure(JSON.stringify(settings), () => {
-        const identity = hash([path, settings, files, beside]);
+        const identity = hash([path, company, settings, files, beside]);
         return { path, settings, model: understandAs(settings), files, identity };
       }),
     isCurrent: async () => (await areCurrent(files)) && (await besideStates(checkpoint.beside)) === beside,
@@ -80,24 +81,34 @@ interface ReadCheckpoint {
 }
 
 /**
- * What changes which tensors a checkpoint has: an adapter, and the state dict that it goes with.
+ * What is read with a checkpoint: an adapter, the state dict that it goes with, and class names.
  */
-type Adapted = Pick<Settings, 'adapter' | 'stateDict'>;
+export type Company = Pick<Settings, 'adapter' | 'stateDict' | 'classes'>;
 
-async function read(path: string, { adapter, stateDict }: Adapted): Promise<ReadCheckpoint> {
+async function read(path: string, { adapter, stateDict, classes }: Company): Promise<ReadCheckpoint> {
   const files = new SharedFiles();
   try {
     const opened = await openCheckpoint(path, { open: files.open });
-    const checkpoint =
+    const adapted =
       adapter === undefined
         ? await withOwnFactors(opened)
         : withAdapter(selectStateDict(opened, stateDict), await readAdapter(adapter));
-    if (!checkpoint.onnx) return { checkpoint, understandAs: (settings) => understand(checkpoint, settings) };
-    const parts = await readOnnxParts(checkpoint, checkpoint.onnx, files.open);
-    return { checkpoint, understandAs: (settings) => understandOnnx(checkpoint, parts, settings) };
+    const checkpoint = classes === undefined ? adapted : await withGivenNames(adapted, classes, files.open);
+    const understandAs = await reader(checkpoint, files.open);
+    if (classes === undefined) return { checkpoint, understandAs };
+    return { checkpoint, understandAs: (settings) => requireFit(understandAs(settings), classes) };
   } finally {
     await files.close();
   }
+}
+
+async function reader(
+  checkpoint: Checkpoint,
+  open: SharedFiles['open'],
+): Promise<ReadCheckpoint['understandAs']> {
+  if (!checkpoint.onnx) return (settings) => understand(checkpoint, settings);
+  const parts = await readOnnxParts(checkpoint, checkpoint.onnx, open);
+  return (settings) => understandOnnx(checkpoint, parts, settings);
 }
 
 /** Opened checkpoints by path; one that has changed since is opened again. */
@@ -105,11 +116,11 @@ export class OpenedModels {
   private readonly opened = new Recent<string, OpenedCheckpoint>(kept);
 
   async open(path: string, settings: Settings = {}): Promise<OpenedModel> {
-    const { adapter, stateDict } = settings;
-    const adapted = adapter === undefined ? {} : { adapter, stateDict };
-    const key = JSON.stringify([path, adapted]);
+    const { adapter, stateDict, classes } = settings;
+    const company = { ...(adapter !== undefined && { adapter, stateDict }), classes };
+    const key = JSON.stringify([path, company]);
     const known = this.opened.get(key);
-    const current = known && (await known.isCurrent()) ? known : await openOnce(path, adapted);
+    const current = known && (await known.isCurrent()) ? known : await openOnce(path, company);
     this.opened.set(key, current);
     return current.settle(settings);
   }

@@ -18,6 +18,8 @@ export interface Classes {
   readonly scoreKind: 'softmax' | 'sigmoid' | 'value';
   /** Where the labels come from: `config.json: id2label`. */
   readonly labelSource: string;
+  /** What does not go together of labels and head. */
+  readonly warnings?: readonly string[];
   /** Name of the head that says so; absent if nobody asked a head. */
   readonly head?: string;
   /** All heads, this one first, if the model has several. */
@@ -95,3 +97,9 @@ export interface HeadGuesses {
 /** Returns the guesses of every head by its name; undefined if there are not several. */
 export const headGuessesOf = (answer: Answer): readonly HeadGuesses[] | undefined =>
   answer.kind === 'classes' ? answer.heads?.map(({ head = '', top }) => ({ head, top })) : undefined;
+
+/** Returns what is to be said of an answer, of all heads once. */
+export const warningsOf = (answer: Answer): readonly string[] =>
+  answer.kind === 'classes'
+    ? [...new Set((answer.heads ?? [answer]).flatMap(({ warnings = [] }) => warnings))]
+    : [];

@@ -1,14 +1,33 @@
-import { inspectionJson, inspectionText, inspectorModel } from '../analysis/inspection';
+import {
+  classesOf,
+  inspectionJson,
+  inspectionText,
+  inspectorModel,
+  type LabelsFound,
+} from '../analysis/inspection';
 import { missingRuntime } from '../inference/runtime';
-import { resolveLabels } from '../labels/labels';
+import { labelsOfHeads } from '../labels/labels';
 import type { Model } from '../models/model';
 import type { InspectorModel } from '../protocol/inspector';
 
 /** What a checkpoint is, as the command line prints it: for programs and for people. */
 export const inspection = (model: Model): { readonly json: object; readonly text: string } => ({
-  json: inspectionJson(model),
-  text: inspectionText(model),
+  json: inspectionJson(model, labelsOf(model)),
+  text: inspectionText(model, labelsOf(model)),
 });
+
+/** Where the names of all heads come from; undefined of a model without classes. */
+function labelsOf({ recognition, checkpoint }: Model): LabelsFound | undefined {
+  const heads = recognition.family === null ? [] : classesOf(recognition.evidence);
+  if (!heads.some((classes) => classes > 0)) return undefined;
+  const { sidecars, classNames } = checkpoint;
+  const labels = labelsOfHeads({ config: sidecars.config, classNames }, heads);
+  return {
+    source: [...new Set(labels.map(({ source }) => source))].join('; '),
+    assumed: labels.some(({ assumed }) => assumed),
+    warnings: [...new Set(labels.flatMap(({ warnings }) => warnings))],
+  };
+}
 
 /**
  * Returns the inspector's view. `assumed` has the keys that the user set; `blocked` says why models
@@ -19,16 +38,12 @@ export function inspect(
   assumed: Readonly<Record<string, unknown>>,
   blocked: string,
 ): InspectorModel {
-  const { recognition, checkpoint } = model;
-  const classes = recognition.family === null ? 0 : Number(recognition.evidence['classes']?.value ?? 0);
+  const { recognition } = model;
   const missing = missingRuntime();
   const notRun = recognition.family === null ? '' : (recognition.notRun ?? '');
   const view = inspectorModel(model, {
     set: new Set(Object.keys(assumed)),
-    labels:
-      classes > 0
-        ? resolveLabels({ config: checkpoint.sidecars.config, classNames: checkpoint.classNames, classes })
-        : undefined,
+    labels: labelsOf(model),
     notRunnable: missing || blocked || notRun,
   });
   return { ...view, trustNeeded: missing === '' && blocked !== '' && model.imageSize !== undefined };

@@ -160,8 +160,6 @@ function headed(known: Known, told: FoundHeads, assume: Assume): Known {
   const form = headForm(found, assume);
   const head = headEvidence(known, found);
   const input = headInput(known, head, assume);
-  const [chain] = found.chains;
-  const classifier = chain?.steps.flatMap((step) => (step.kind === 'linear' ? [step] : [])).at(-1);
   const ownHead: OwnHead = {
     chains: found.chains.map(({ name, steps }) => ({
       name,
@@ -180,7 +178,7 @@ function headed(known: Known, told: FoundHeads, assume: Assume): Known {
     ...(side && { head_side: side }),
     ...(form && { head_form: form }),
   };
-  const classes = stored(classifier?.out ?? 0, `${classifier?.path ?? headName(found)}.weight`);
+  const classes = classesEvidence(found);
   const choices = Object.fromEntries(Object.keys(asked).map((key) => [key, headChoices[key] ?? []]));
   return withWarnings(
     {
@@ -193,6 +191,21 @@ function headed(known: Known, told: FoundHeads, assume: Assume): Known {
     },
     ...headWarnings(known, found, asked),
   );
+}
+
+/** The outputs of a head and the tensor that says so; of several a number and a tensor each. */
+function classesEvidence({ chains }: FoundHeads): Evidence {
+  const last = chains.map(({ name, steps }) => {
+    const layer = steps.flatMap((step) => (step.kind === 'linear' ? [step] : [])).at(-1);
+    return { name, out: layer?.out ?? 0, tensor: `${layer?.path ?? name}.weight` };
+  });
+  const [only] = last;
+  return only && last.length === 1
+    ? stored(only.out, only.tensor)
+    : stored(
+        last.map(({ out }) => out),
+        last.map(({ name, out, tensor }) => `${name} ${out} (${tensor})`).join(', '),
+      );
 }
 
 /** Names of a head's modules in the graph, which its network may have, too: `head.norm`. */

@@ -1,8 +1,8 @@
-import { resolveLabels, topK, type Activation } from '../../labels/labels';
+import { labelsOfHeads, topK, type Activation, type Labels } from '../../labels/labels';
 import type { Model } from '../../models/model';
 import type { Classes } from '../answer';
 import type { OutputMeaning } from '../../graph/graph';
-import { cannotRun, imageProgram, outputOf, type OutputValues, type ReadContext, type Task } from '../task';
+import { cannotRun, imageProgram, outputOf, type OutputValues, type Task } from '../task';
 
 const scoreKinds: Readonly<Record<Activation, Classes['scoreKind']>> = {
   softmax: 'softmax',
@@ -19,13 +19,11 @@ function headsIn<T extends { readonly name: string; readonly means: OutputMeanin
   return main ? [main] : heads;
 }
 
-function classesOf({ name, values, activation: stated }: OutputValues, context: ReadContext): Classes {
-  const { config, classNames, topK: count } = context;
-  const {
-    names,
-    activation: configured,
-    source,
-  } = resolveLabels({ config, classNames, classes: values.length });
+function classesOf(
+  { name, values, activation: stated }: OutputValues,
+  { names, activation: configured, source, warnings }: Labels,
+  count: number,
+): Classes {
   const activation = stated ?? configured;
   const top = topK(values, count, activation).map(({ index, probability }) => ({
     index,
@@ -33,7 +31,15 @@ function classesOf({ name, values, activation: stated }: OutputValues, context: 
     score: probability,
   }));
   const scoreKind = scoreKinds[activation];
-  return { kind: 'classes', head: name, top, classes: values.length, scoreKind, labelSource: source };
+  return {
+    kind: 'classes',
+    head: name,
+    top,
+    classes: values.length,
+    scoreKind,
+    labelSource: source,
+    ...(warnings.length > 0 && { warnings }),
+  };
 }
 
 function jsonOf({ top, labelSource, scoreKind }: Classes): object {
@@ -53,7 +59,15 @@ export const classify: Task<Classes> = {
   },
   program: (model, size) => imageProgram(model, size, headsIn),
   read(outputs, _seen, context) {
-    const [first, ...others] = headsIn(outputs).map((output) => classesOf(output, context));
+    const heads = headsIn(outputs);
+    const labels = labelsOfHeads(
+      context,
+      heads.map(({ values }) => values.length),
+    );
+    const [first, ...others] = heads.flatMap((output, index) => {
+      const own = labels[index];
+      return own ? [classesOf(output, own, context.topK)] : [];
+    });
     if (!first) return { kind: 'classes', top: [], classes: 0, scoreKind: 'softmax', labelSource: '' };
     return others.length === 0 ? first : { ...first, heads: [first, ...others] };
   },
