@@ -35,6 +35,8 @@ export interface Commands {
   'vitrine.showLayer': (checkpoint?: Uri, layer?: string) => Promise<void>;
   'vitrine.complexityReport': Resource;
   'vitrine.exportOnnx': Resource;
+  'vitrine.applyAdapter': Resource;
+  'vitrine.takeClassNames': Resource;
   'vitrine.chooseCheckpoint': () => Promise<string | undefined>;
   'vitrine.checkProviders': () => Promise<void>;
   'vitrine.showLog': () => void;
@@ -52,6 +54,8 @@ const listedCommands: { readonly [Id in CommandId]: null } = {
   'vitrine.showLayer': null,
   'vitrine.complexityReport': null,
   'vitrine.exportOnnx': null,
+  'vitrine.applyAdapter': null,
+  'vitrine.takeClassNames': null,
   'vitrine.chooseCheckpoint': null,
   'vitrine.checkProviders': null,
   'vitrine.showLog': null,

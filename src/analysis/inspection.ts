@@ -9,7 +9,7 @@ import { byteLength, elementCount, isPlain, type DType, type Tensor } from '../c
 import { queryGrid } from '../attention/reading';
 import type { Graph } from '../graph/graph';
 import { type Probe, type TokenLayout, isGate, tokenCount } from '../domain/probes';
-import type { EvidenceView, InspectorModel } from '../protocol/inspector';
+import type { Addable, EvidenceView, InspectorModel } from '../protocol/inspector';
 import type { TensorRow } from '../domain/report';
 import { formatBytes, formatCount, formatExact } from '../domain/units';
 import { countMacs } from './complexity';
@@ -31,6 +31,8 @@ export interface InspectionContext {
   /** Keys of hyper-parameters the user set. */
   readonly set: ReadonlySet<string>;
   readonly labels?: LabelsFound | undefined;
+  /** Paths of what the user has read with the checkpoint. */
+  readonly added?: Readonly<Partial<Record<Addable, string>>>;
   /** Why the model cannot be run here; empty if it can. */
   readonly notRunnable?: string;
 }
@@ -238,7 +240,16 @@ function headline(
       found('tokens', 'Tokens', tokenText(longest), tokenText(longest), 'tokens of the longest attention'),
     );
   if (recognition.family === null) return rows;
-  return [...rows, ...statedEvidence(recognition, context)];
+  return [...rows, ...adapterView(context), ...statedEvidence(recognition, context)];
+}
+
+/** The LoRA adapter that is applied, which can be taken off again. */
+function adapterView({ added = {} }: InspectionContext): readonly EvidenceView[] {
+  const { adapter: path } = added;
+  if (path === undefined) return [];
+  const shown = { key: 'adapter', label: 'LoRA adapter', text: basename(path), exact: path };
+  const source = 'applied to the weights of the file, which stay as they are';
+  return [{ ...shown, source, assumed: false, set: true, editable: false, adds: 'adapter' }];
 }
 
 function statedEvidence(
@@ -275,15 +286,18 @@ function labelsText(classes: readonly number[], ownHead: Known['ownHead']): stri
     .join(', ');
 }
 
-const withLabels = (row: EvidenceView, { labels }: InspectionContext): EvidenceView =>
-  labels
-    ? {
-        ...row,
-        source: `${row.source}; names: ${labels.source}`,
-        assumed: row.assumed || labels.assumed,
-        ...(labels.assumed && { advice: namesAdvice }),
-      }
-    : row;
+/** The row of classes with where their names come from, and a way to others. */
+function withLabels(row: EvidenceView, { labels, added }: InspectionContext): EvidenceView {
+  const chosen = added && { adds: 'classes' as const, set: added.classes !== undefined };
+  if (!labels) return { ...row, ...chosen };
+  return {
+    ...row,
+    ...chosen,
+    source: `${row.source}; names: ${labels.source}`,
+    assumed: row.assumed || labels.assumed,
+    ...(labels.assumed && { advice: namesAdvice }),
+  };
+}
 
 /**
  * The most tokens of a layer that have places on the image; attention between channels has none,

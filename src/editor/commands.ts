@@ -7,6 +7,8 @@ import { report, requireTrust } from './dialogue/notices';
 import { checkpointLabel } from './documents/checkpointEntries';
 import type { Focus } from './panels/imagePanel';
 import { isImage, pathOf, pickImages, selectImages } from './documents/images';
+import { askForAdded } from './documents/added';
+import type { Added } from './documents/memory';
 import { withProgress } from './dialogue/progress';
 import { registerCommand } from './registration';
 import { askWhereToSave } from './dialogue/saving';
@@ -28,6 +30,10 @@ function createCommands(services: Services): Commands {
     'vitrine.complexityReport': async (clicked) =>
       reports.show({ checkpoint: await checkpointOf(services, clicked) }),
     'vitrine.exportOnnx': async (clicked) => exportOnnx(services, await checkpointOf(services, clicked)),
+    'vitrine.applyAdapter': async (clicked) =>
+      addTo(services, await checkpointOf(services, clicked), 'adapter'),
+    'vitrine.takeClassNames': async (clicked) =>
+      addTo(services, await checkpointOf(services, clicked), 'classes'),
     'vitrine.chooseCheckpoint': async () => {
       const path = await checkpoints.pick();
       images.use(path);
@@ -146,6 +152,23 @@ function summaryOf(providers: readonly ProviderView[]): string {
     .filter(({ state, reason }) => state !== 'used' && reason !== '')
     .map(({ title, reason, next }) => [`${title}: ${reason}`, next].filter(Boolean).join(' '));
   return [...used, ...others].join(' ');
+}
+
+/** Asks for an adapter or class names and reads the checkpoint with them; all its views follow. */
+async function addTo(
+  { documents, memory, inspect }: Services,
+  path: string,
+  what: keyof Added,
+): Promise<void> {
+  const { document, dispose } = documents.acquire(path);
+  try {
+    const { checkpoint } = await withProgress(`Reading ${path}`, () => document.model());
+    const added = await askForAdded(what, memory.added(checkpoint.file)[what]);
+    await withProgress(`Reading ${path}`, () => document.add({ [what]: added }));
+    await inspect(path);
+  } finally {
+    dispose();
+  }
 }
 
 /** Writes the checkpoint as an ONNX file that depends on no other. */

@@ -6,6 +6,12 @@ interface Read {
   readonly checkpoint: Checkpoint;
 }
 
-/** Tensors as the file names them: what is remembered of a file is remembered under these. */
+/** Whether a tensor is an applied adapter's matrix, and none of the file's own. */
+const isOfAdapter = ({ name }: Pick<Tensor, 'name'>): boolean => /\.lora_[AB]\.adapter\.weight$/.test(name);
+
+/**
+ * Tensors as the file names them, without those of an adapter that is applied: what is remembered
+ * of a file is remembered under these.
+ */
 export const ownTensors = ({ structure, checkpoint }: Read): readonly Tensor[] =>
-  (structure?.file ?? checkpoint).selected.tensors;
+  (structure?.file ?? checkpoint).selected.tensors.filter((tensor) => !isOfAdapter(tensor));

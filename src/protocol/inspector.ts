@@ -19,7 +19,12 @@ export interface EvidenceView {
   readonly choices?: readonly string[];
   /** If it is assumed and no setting changes it: what to do. */
   readonly advice?: string;
+  /** Not typed: a file or folder is asked for, and read with the checkpoint. */
+  readonly adds?: Addable;
 }
+
+/** What can be read with a checkpoint: a LoRA adapter, names of classes. */
+export type Addable = 'adapter' | 'classes';
 
 /** A tensor of a file whose names say nothing, and what it is read as. */
 export interface MappedTensor {
@@ -138,6 +143,13 @@ export interface InspectorApi {
    * the same header. Fails with what does not fit if no family has such a model.
    */
   readAs(mapping: readonly { readonly name: string; readonly as: string }[] | null): Promise<InspectorModel>;
+  /**
+   * Asks for what is to be read with the checkpoint; a dialog that is closed changes nothing.
+   * Remembered for the file.
+   */
+  add(what: Addable): Promise<InspectorModel>;
+  /** Reads the checkpoint without it again. */
+  remove(what: Addable): Promise<InspectorModel>;
   reload(call: CallContext): Promise<InspectorModel>;
   tensorValues(tensor: string, first: number, count: number): Promise<TensorValues>;
   /** Files beside the weights that were read with them, with the beginning of their text. */

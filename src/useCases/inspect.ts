@@ -8,7 +8,7 @@ import {
 import { missingRuntime } from '../inference/runtime';
 import { labelsOfHeads } from '../labels/labels';
 import type { Model } from '../models/model';
-import type { InspectorModel } from '../protocol/inspector';
+import type { Addable, InspectorModel } from '../protocol/inspector';
 
 /** What a checkpoint is, as the command line prints it: for programs and for people. */
 export const inspection = (model: Model): { readonly json: object; readonly text: string } => ({
@@ -29,20 +29,22 @@ function labelsOf({ recognition, checkpoint }: Model): LabelsFound | undefined {
   };
 }
 
+/** What the user told of a model: hyper-parameters by key, and paths of what is read with it. */
+export interface Told {
+  readonly assumptions: Readonly<Record<string, unknown>>;
+  readonly added: Readonly<Partial<Record<Addable, string>>>;
+}
+
 /**
- * Returns the inspector's view. `assumed` has the keys that the user set; `blocked` says why models
- * may not be run here, empty if they may.
+ * Returns the inspector's view. `blocked` says why models may not be run here, empty if they may.
  */
-export function inspect(
-  model: Model,
-  assumed: Readonly<Record<string, unknown>>,
-  blocked: string,
-): InspectorModel {
+export function inspect(model: Model, { assumptions, added }: Told, blocked: string): InspectorModel {
   const { recognition } = model;
   const missing = missingRuntime();
   const notRun = recognition.family === null ? '' : (recognition.notRun ?? '');
   const view = inspectorModel(model, {
-    set: new Set(Object.keys(assumed)),
+    set: new Set(Object.keys(assumptions)),
+    added,
     labels: labelsOf(model),
     notRunnable: missing || blocked || notRun,
   });

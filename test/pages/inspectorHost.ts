@@ -171,6 +171,8 @@ const api: InspectorApi = {
   }),
   chooseStateDict: async (stateDict) => ({ ...(await open()), stateDict }),
   readAs: async (mapping) => (mapping ? { ...base, structure: structureOf(true) } : unknownModel()),
+  add: async () => base,
+  remove: async () => base,
   reload: async () => base,
   tensorValues: values,
   besideFiles: async () => [

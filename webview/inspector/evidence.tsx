@@ -1,19 +1,35 @@
 import type { VNode } from 'preact';
-import type { EvidenceView } from '../../src/protocol/inspector';
+import type { Addable, EvidenceView } from '../../src/protocol/inspector';
 import { AssumedMark } from '../kit/assumed';
 import { Popover } from '../kit/popover';
+import { Button } from '../kit/toolkit';
 import { ValueEditor } from '../kit/valueEditor';
 
 export type Assume = (key: string, value: string | null) => void;
 
+/** Asks for what is read with the checkpoint, or takes it off. */
+export type Add = (what: Addable, taken: boolean) => void;
+
 /** The headline: what people look for first, with a mark on what is not in the file. */
-export const Headline = ({ rows, assume }: { rows: readonly EvidenceView[]; assume: Assume }): VNode => (
+export const Headline = ({
+  rows,
+  assume,
+  add,
+}: {
+  rows: readonly EvidenceView[];
+  assume: Assume;
+  add: Add;
+}): VNode => (
   <dl class="figures">
     {rows.map((row) => (
       <div key={row.key} class="figure">
         <dt>{row.label}</dt>
         <dd>
-          <EvidenceValue row={row} assume={assume} />
+          {row.adds ? (
+            <AddedValue row={row} what={row.adds} add={add} />
+          ) : (
+            <EvidenceValue row={row} assume={assume} />
+          )}
         </dd>
       </div>
     ))}
@@ -43,6 +59,52 @@ export const Evidence = ({ rows, assume }: { rows: readonly EvidenceView[]; assu
     </tbody>
   </table>
 );
+
+const chooseTexts: Readonly<Record<Addable, string>> = {
+  adapter: 'Another Adapter…',
+  classes: 'Class Names…',
+};
+
+/** A value that follows from a file or folder: its popover asks for another, or takes it off. */
+function AddedValue({ row, what, add }: { row: EvidenceView; what: Addable; add: Add }): VNode {
+  return (
+    <Popover
+      label={`Change ${row.label}`}
+      anchor={(open, toggle) => (
+        <button
+          type="button"
+          class="editable"
+          title={`${row.exact} (${row.source})\nClick to change`}
+          aria-expanded={open}
+          aria-label={`${row.label} ${row.text}${row.assumed ? ', assumed' : ''}. Change`}
+          onClick={toggle}
+        >
+          {row.text} {row.assumed && <AssumedMark />}
+        </button>
+      )}
+    >
+      {(close) => {
+        const done = (taken: boolean): void => {
+          close();
+          add(what, taken);
+        };
+        return (
+          <>
+            <strong>{row.label}</strong>
+            <p class="quiet">{row.source}</p>
+            <div class="buttons">
+              <Button primary onClick={() => done(true)}>
+                {chooseTexts[what]}
+              </Button>
+              {row.set && <Button onClick={() => done(false)}>Reset</Button>}
+            </div>
+            <p class="quiet">Remembered for this file in this workspace.</p>
+          </>
+        );
+      }}
+    </Popover>
+  );
+}
 
 /** A value with its source; a popover changes it, or says where it comes from and what to do. */
 export function EvidenceValue({ row, assume }: { row: EvidenceView; assume: Assume }): VNode {

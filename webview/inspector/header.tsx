@@ -5,7 +5,7 @@ import { Restricted, Stale, Warnings } from '../kit/page';
 import { Banner } from '../kit/status';
 import { Icon } from '../kit/icon';
 import { Button, Dropdown, IconButton } from '../kit/toolkit';
-import { Evidence, EvidenceValue, Headline, type Assume } from './evidence';
+import { Evidence, EvidenceValue, Headline, type Add, type Assume } from './evidence';
 import { Structure, type ReadAs } from './structure';
 
 export interface HeaderProps {
@@ -13,6 +13,7 @@ export interface HeaderProps {
   readonly stale: boolean;
   readonly busy: boolean;
   readonly assume: Assume;
+  readonly add: Add;
   readonly onStateDict: (name: string) => void;
   readonly onReload: () => void;
   readonly perform: (action: InspectorAction) => void;
@@ -30,7 +31,7 @@ export function Header(props: HeaderProps): VNode {
       <Notices {...props} onEvidence={() => setOpen(true)} />
       {model.unknown && <Unknown unknown={model.unknown} counted={model.notCounted === ''} />}
       {model.structure && <Structure structure={model.structure} readAs={props.readAs} />}
-      <Headline rows={model.headline} assume={assume} />
+      <Headline rows={model.headline} assume={assume} add={props.add} />
       {model.evidence.length > 0 && (
         <div>
           <EvidenceSummary model={model} open={open} assume={assume} onToggle={() => setOpen(!open)} />

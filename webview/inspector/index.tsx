@@ -142,6 +142,7 @@ function Loaded({ model, busy, stale, tab, onTab, load, onReload, asked }: Loade
         busy={busy}
         stale={stale}
         assume={(key, value) => load((call) => host.call('assume', [key, value], call), 'Counted anew')}
+        add={(what, taken) => load((call) => host.call(taken ? 'add' : 'remove', [what], call))}
         onStateDict={(name) => load((call) => host.call('chooseStateDict', [name], call), `${name} is shown`)}
         onReload={onReload}
         readAs={(mapping) =>

@@ -4,19 +4,16 @@ import type { Model } from '../../models/model';
 import type { OpenedCheckpoint, OpenedModel } from '../../models/openedModels';
 import { Disposables } from '../disposables';
 import { formatExact } from '../../domain/units';
+import { UserError } from '../dialogue/errors';
+import { report } from '../dialogue/notices';
 import { watchFiles } from './fileWatcher';
 import type { Log } from '../log';
-import type { WorkspaceMemory } from './memory';
+import type { Added, WorkspaceMemory } from './memory';
+import type { Loaded } from './openRemembered';
 import { unlessCancelled } from '../dialogue/progress';
 
 /** Loads readers and families with the first checkpoint, so that activation stays short. */
 const opening = () => import('./openRemembered');
-
-/** A file that was read, and what was made of it with what is assumed. */
-interface Loaded {
-  readonly file: OpenedCheckpoint;
-  readonly opened: OpenedModel;
-}
 
 /**
  * A checkpoint that views look at: its file, the model made of it, and whether the file has changed
@@ -104,13 +101,28 @@ export class CheckpointDocument implements Disposable {
     return this.replace({ file, opened: settled });
   }
 
-  /** Shows another of the file's state dicts. */
+  /**
+   * Reads the file with a LoRA adapter or with names of classes, or with undefined without them.
+   * Throws if they do not fit, and keeps what was read before.
+   */
+  async add(added: Added): Promise<Model> {
+    const { openWith } = await opening();
+    const { file: weights } = (await this.loaded()).file.checkpoint;
+    const whole = { ...this.memory.added(weights), ...added };
+    const loaded = await openWith(this.path, whole, this.memory);
+    await this.memory.setAdded(weights, whole);
+    if (!this.owned.isDisposed) this.watch(loaded.file);
+    return this.replace(loaded);
+  }
+
+  /** Shows another of the file's state dicts; what was added is read anew, as it goes with it. */
   async chooseStateDict(name: string): Promise<Model> {
     const { file } = await this.loaded();
-    const { settleAs, settleRemembered } = await opening();
-    settleAs(file, { stateDict: name });
+    const { requireStateDict, settleRemembered } = await opening();
+    requireStateDict(file, name);
     await this.memory.chooseStateDict(this.path, name);
     this.log.info(`${this.path}: state dict ${name || '(top level)'} is shown`);
+    if (Object.keys(this.memory.added(file.checkpoint.file)).length > 0) return this.reload();
     return this.replace({ file, opened: await settleRemembered(file, this.memory) });
   }
 
@@ -132,15 +144,15 @@ export class CheckpointDocument implements Disposable {
 
   private async load(): Promise<Loaded> {
     const started = performance.now();
-    const { openOnce, settleRemembered } = await opening();
-    const file = await openOnce(this.path);
-    const opened = await settleRemembered(file, this.memory);
-    if (this.owned.isDisposed) return { file, opened };
-    this.watch(file);
+    const { openRemembered } = await opening();
+    const tell = (message: string): void => void report(this.log, new UserError(message));
+    const loaded = await openRemembered(this.path, this.memory, tell);
+    if (this.owned.isDisposed) return loaded;
+    this.watch(loaded.file);
     const milliseconds = (performance.now() - started).toFixed(0);
-    this.log.info(`${this.path}: opened in ${milliseconds} ms as ${summaryOf(opened.model)}`);
-    this.warn(opened.model);
-    return { file, opened };
+    this.log.info(`${this.path}: opened in ${milliseconds} ms as ${summaryOf(loaded.opened.model)}`);
+    this.warn(loaded.opened.model);
+    return loaded;
   }
 
   /** What was said about the file. */

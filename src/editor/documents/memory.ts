@@ -6,6 +6,12 @@ import { parseValue } from '../../architectures/valueText';
 /** Assumed hyper-parameters by key, as the user typed them: `heads` `6`. */
 export type Assumptions = Readonly<Record<string, string>>;
 
+/** What the user added to a checkpoint: paths of a LoRA adapter and of what names its classes. */
+export interface Added {
+  readonly adapter?: string;
+  readonly classes?: string;
+}
+
 /** Returns what was typed as values. Throws if one cannot be read. */
 export const valuesOf = (assumptions: Assumptions): Readonly<Record<string, ConfigValue>> =>
   Object.fromEntries(Object.entries(assumptions).map(([key, text]) => [key, parseValue(text)]));
@@ -36,6 +42,17 @@ export class WorkspaceMemory {
 
   async setMapping(header: string, mapping: Mapping | undefined): Promise<void> {
     await this.state.update(`mapping.${header}`, mapping);
+  }
+
+  /** What the user added to a checkpoint, by the path of its weights. */
+  added(file: string): Added {
+    return this.state.get<Added>(`added.${file}`, {});
+  }
+
+  async setAdded(file: string, { adapter, classes }: Added): Promise<void> {
+    const added = { ...(adapter !== undefined && { adapter }), ...(classes !== undefined && { classes }) };
+    const isEmpty = Object.keys(added).length === 0;
+    await this.state.update(`added.${file}`, isEmpty ? undefined : added);
   }
 
   /** The state dict the user chose in a file that holds several. */

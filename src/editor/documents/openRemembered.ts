@@ -1,11 +1,66 @@
+import { stat } from 'node:fs/promises';
+import { attempt } from '../../checkpoint/byteSource';
+import { chooseInFolder } from '../../checkpoint/formats/folder';
+import { selectStateDict } from '../../checkpoint/open';
 import { headerKey } from '../../checkpoint/header';
 import type { Mapping } from '../../architectures/recognise/structure/mapping';
 import type { Model } from '../../models/model';
-import type { OpenedCheckpoint, OpenedModel } from '../../models/openedModels';
+import { openOnce, type OpenedCheckpoint, type OpenedModel } from '../../models/openedModels';
 import { ownTensors } from '../../models/ownTensors';
-import { valuesOf, type Assumptions, type WorkspaceMemory } from './memory';
+import { valuesOf, type Added, type Assumptions, type WorkspaceMemory } from './memory';
 
-export { openOnce } from '../../models/openedModels';
+/** A file that was read, and what was made of it with what is assumed. */
+export interface Loaded {
+  readonly file: OpenedCheckpoint;
+  readonly opened: OpenedModel;
+}
+
+/**
+ * Opens a checkpoint with what the user added to it, and settles it as the user left it. Throws if
+ * what was added does not fit, and forgets nothing then.
+ */
+export async function openWith(path: string, added: Added, memory: WorkspaceMemory): Promise<Loaded> {
+  const stateDict = memory.stateDict(path);
+  const file = await openOnce(path, {
+    ...added,
+    ...(added.adapter !== undefined && stateDict !== undefined && { stateDict }),
+  });
+  return { file, opened: await settleRemembered(file, memory) };
+}
+
+/**
+ * Opens a checkpoint as the user left it. What was added and no longer fits is forgotten and told:
+ * without it the model is another.
+ */
+export async function openRemembered(
+  path: string,
+  memory: WorkspaceMemory,
+  tell: (message: string) => void,
+): Promise<Loaded> {
+  const key = await addedTo(path);
+  const added = memory.added(key);
+  if (Object.keys(added).length === 0) return openWith(path, {}, memory);
+  try {
+    return await openWith(path, added, memory);
+  } catch (error) {
+    const plain = await openWith(path, {}, memory);
+    await memory.setAdded(key, {});
+    const what = Object.values(added).join(' and ');
+    const why = error instanceof Error ? error.message : String(error);
+    tell(`${path} is opened without ${what}: ${why}`);
+    return plain;
+  }
+}
+
+/** What was added is remembered for the weights, whether they or their folder are opened. */
+async function addedTo(path: string): Promise<string> {
+  const isFolder = (await attempt(path, () => stat(path))).isDirectory();
+  return isFolder ? (await chooseInFolder(path)).chosen : path;
+}
+
+/** Throws with the known names if the checkpoint has no such state dict. */
+export const requireStateDict = ({ checkpoint }: OpenedCheckpoint, name: string): void =>
+  void selectStateDict(checkpoint, name);
 
 /** What is remembered of a model is remembered under its header, with the file's own names. */
 export const headerOf = (model: Model): string => headerKey(ownTensors(model));
@@ -55,14 +110,14 @@ export async function settleRemembered(
   const header = headerOf(chosen.model);
   const stateDict = memory.stateDict(opened.path);
   const [mapping, assumptions] = [memory.mapping(header), memory.assumptions(header)];
-  const named = await attempt(
+  const named = await settleOr(
     () => (mapping ? settleMapped(opened, { stateDict, mapping }) : chosen),
     async () => {
       await memory.setMapping(header, undefined);
       return chosen;
     },
   );
-  return attempt(
+  return settleOr(
     () =>
       Object.keys(assumptions).length === 0
         ? named
@@ -74,7 +129,7 @@ export async function settleRemembered(
   );
 }
 
-async function attempt<T>(settle: () => T, otherwise: () => Promise<T>): Promise<T> {
+async function settleOr<T>(settle: () => T, otherwise: () => Promise<T>): Promise<T> {
   try {
     return settle();
   } catch {
@@ -86,9 +141,10 @@ async function settleChosen(opened: OpenedCheckpoint, memory: WorkspaceMemory): 
   const stateDict = memory.stateDict(opened.path);
   if (stateDict === undefined) return opened.settle();
   try {
-    return opened.settle({ stateDict });
+    requireStateDict(opened, stateDict);
   } catch {
     await memory.chooseStateDict(opened.path, undefined);
     return opened.settle();
   }
+  return opened.settle({ stateDict });
 }

@@ -3,11 +3,14 @@ import { commands, Uri, workspace, type Disposable, type Webview } from 'vscode'
 import type { Model } from '../../models/model';
 import { ownTensors } from '../../models/ownTensors';
 import type {
+  Addable,
   InspectorAction,
   InspectorApi,
   InspectorEvents,
   InspectorModel,
 } from '../../protocol/inspector';
+import { Cancelled } from '../dialogue/errors';
+import { askForAdded } from '../documents/added';
 import { checkpointLabel } from '../documents/checkpointEntries';
 import type { CheckpointDocument } from '../documents/checkpointDocument';
 import { serve } from '../pages/connection';
@@ -22,7 +25,7 @@ import type { PanelServices } from './panels';
 /** What a page about a checkpoint needs of the extension. */
 export interface InspectorServices extends PanelServices {
   readonly documents: Pick<Documents, 'acquire'>;
-  readonly memory: Pick<WorkspaceMemory, 'assumptions'>;
+  readonly memory: Pick<WorkspaceMemory, 'assumptions' | 'added'>;
   readonly checkpoints: { choose(path: string): Promise<string> };
   readonly reveals: Pick<Reveals, 'take' | 'onDidAsk'>;
 }
@@ -70,6 +73,8 @@ function createApi(document: CheckpointDocument, services: InspectorServices): I
     assume: async (key, value) => viewOf(await document.assume(key, value), services),
     chooseStateDict: async (name) => viewOf(await document.chooseStateDict(name), services),
     readAs: async (mapping) => viewOf(await document.readAs(mapping), services),
+    add: async (what) => viewOf(await add(document, what, services), services),
+    remove: async (what) => viewOf(await document.add({ [what]: undefined }), services),
     reload: async ({ signal }) => viewOf(await document.reload(signal), services),
     tensorValues: async (tensor, first, count) =>
       (await analysis()).tensorValues(await document.model(), tensor, first, count),
@@ -98,10 +103,27 @@ function createApi(document: CheckpointDocument, services: InspectorServices): I
 
 const analysis = () => import('../analysis');
 
+/** Asks what to add; whoever closes the dialog is shown the model as it was. */
+async function add(
+  document: CheckpointDocument,
+  what: Addable,
+  { memory }: InspectorServices,
+): Promise<Model> {
+  const model = await document.model();
+  try {
+    const path = await askForAdded(what, memory.added(model.checkpoint.file)[what]);
+    return await document.add({ [what]: path });
+  } catch (error) {
+    if (error instanceof Cancelled) return model;
+    throw error;
+  }
+}
+
 async function viewOf(model: Model, { memory }: InspectorServices): Promise<InspectorModel> {
   const { inspect } = await analysis();
   const assumptions = memory.assumptions(headerKey(ownTensors(model)));
-  const view = inspect(model, assumptions, workspace.isTrusted ? '' : restricted);
+  const added = memory.added(model.checkpoint.file);
+  const view = inspect(model, { assumptions, added }, workspace.isTrusted ? '' : restricted);
   const label = checkpointLabel(view.path);
   return { ...view, folder: label === view.fileName ? '' : label };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { imagenetNames } from '../../../src/labels/imagenet';
-import { probabilities, resolveLabels, topK } from '../../../src/labels/labels';
+import { labelsOfHeads, probabilities, resolveLabels, topK } from '../../../src/labels/labels';
 
 describe('labels of a head', () => {
   it("are Hugging Face's id2label", () => {
@@ -37,6 +37,34 @@ describe('labels of a head', () => {
     const labels = resolveLabels({ config: { id2label: { 0: 'cat', 1: 'dog', 2: 'cow' } }, classes: 2 });
     assert.deepEqual(labels.names, ['cat', 'dog']);
     assert.match(labels.warnings.join(), /names 3 classes, but the head has 2/);
+  });
+
+  const pets = { source: 'classes.txt', names: ['cat', 'dog', 'fish'] };
+
+  it('say how many names a list has that does not fit the head', () => {
+    const labels = resolveLabels({ classNames: [pets], classes: 4 });
+    assert.deepEqual(labels.warnings, ['classes.txt names 3 classes, but the head has 4']);
+    assert.equal(labels.names[0], 'class 0');
+    const other = { source: 'labels.json', names: ['a', 'b', 'c', 'd'] };
+    const fitting = resolveLabels({ classNames: [pets, other], classes: 4 });
+    assert.deepEqual([fitting.source, fitting.warnings], ['labels.json', []]);
+  });
+
+  it('are what the user points at before what a config says, with its note', () => {
+    const config = { id2label: { 0: 'a', 1: 'b', 2: 'c' } };
+    const given = { ...pets, given: true, note: 'look at the order' } as const;
+    const labels = resolveLabels({ config, classNames: [given], classes: 3 });
+    assert.deepEqual([labels.names, labels.source], [pets.names, 'classes.txt']);
+    assert.match(labels.warnings.join(), /look at the order/);
+    assert.equal(resolveLabels({ config, classNames: [pets], classes: 3 }).names[0], 'a');
+  });
+
+  it('of one head are no warning for the others', () => {
+    const [three, two] = labelsOfHeads({ classNames: [pets] }, [3, 2]);
+    assert.deepEqual([three?.names, three?.warnings], [pets.names, []]);
+    assert.deepEqual([two?.names[0], two?.warnings], ['class 0', []]);
+    const [four] = labelsOfHeads({ classNames: [pets] }, [4, 2]);
+    assert.match(four?.warnings.join() ?? '', /names 3 classes, but the head has 4/);
   });
 
   it('are numbers where no published list has the size', () => {

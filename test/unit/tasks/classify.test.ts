@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { GraphOutput } from '../../../src/graph/graph';
+import { warningsOf } from '../../../src/tasks/answer';
 import { classify } from '../../../src/tasks/classify/classify';
 import type { SeenImage } from '../../../src/tasks/run';
 
@@ -30,5 +31,26 @@ describe('scores of classes', () => {
   it('go through what the config says if the graph says nothing', () => {
     assert.equal(read(undefined, sigmoid).scoreKind, 'sigmoid');
     assert.equal(read(undefined, {}).scoreKind, 'softmax');
+  });
+});
+
+describe('names of classes', () => {
+  const logits = (name: string, size: number) =>
+    ({ name, means: 'logits', values: new Float32Array(size) }) as const;
+  const classNames = [{ source: 'classes.txt', names: ['cat', 'dog', 'fish'] }];
+
+  it('that do not go with the head are a warning of the answer', () => {
+    const answer = classify.read([logits('logits', 4)], seen, { config: {}, classNames, topK: 1 });
+    assert.deepEqual(warningsOf(answer), ['classes.txt names 3 classes, but the head has 4']);
+  });
+
+  it('go to the head of their number', () => {
+    const outputs = [logits('age', 2), logits('kind', 3)];
+    const answer = classify.read(outputs, seen, { config: {}, classNames, topK: 1 });
+    assert.deepEqual(
+      answer.heads?.map(({ top: [first] }) => first?.label),
+      ['class 0', 'cat'],
+    );
+    assert.deepEqual(warningsOf(answer), []);
   });
 });

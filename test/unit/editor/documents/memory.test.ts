@@ -1,22 +1,12 @@
 import { headerKey } from '../../../../src/checkpoint/header';
 import assert from 'node:assert/strict';
 import { WorkspaceMemory } from '../../../../src/editor/documents/memory';
+import { createStore } from './store';
 
 const tensors = [
   { name: 'cls_token', shape: [1, 1, 192] },
   { name: 'head.weight', shape: [10, 192] },
 ];
-
-/** VS Code's store of a workspace, as far as it is used. */
-function createStore(): ConstructorParameters<typeof WorkspaceMemory>[0] {
-  const values = new Map<string, unknown>();
-  return {
-    keys: () => [...values.keys()],
-    get: <T>(key: string, otherwise?: T) => (values.get(key) as T | undefined) ?? otherwise,
-    update: async (key: string, value: unknown) =>
-      void (value === undefined ? values.delete(key) : values.set(key, value)),
-  } as ConstructorParameters<typeof WorkspaceMemory>[0];
-}
 
 describe('headerKey', () => {
   it('does not depend on the order of the tensors', () => {
@@ -58,6 +48,17 @@ describe('WorkspaceMemory', () => {
     assert.deepEqual(memory.mapping('a'), mapping);
     assert.equal(memory.mapping('b'), undefined);
     await memory.setMapping('a', undefined);
+    assert.deepEqual(store.keys(), []);
+  });
+
+  it('keeps what is added to a file until all of it is taken off', async () => {
+    const store = createStore();
+    const memory = new WorkspaceMemory(store);
+    await memory.setAdded('/a.pth', { adapter: '/lora', classes: '/names.txt' });
+    assert.deepEqual(memory.added('/b.pth'), {});
+    await memory.setAdded('/a.pth', { ...memory.added('/a.pth'), adapter: undefined });
+    assert.deepEqual(memory.added('/a.pth'), { classes: '/names.txt' });
+    await memory.setAdded('/a.pth', { classes: undefined });
     assert.deepEqual(store.keys(), []);
   });
 });
