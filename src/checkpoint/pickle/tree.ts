@@ -349,16 +349,19 @@ function classNamesIn(root: PickleValue): readonly ClassNames[] {
   return found;
 }
 
+/** fastai's CategoryMap keeps an L as an attribute, and that its list: `items` of `items`. */
+const listsDepth = 3;
+
 /** A list or dict of names and numbers as JSON has it; what else it holds is null. */
-function plainValue(value: PickleValue): unknown {
+function plainValue(value: PickleValue, depth = 0): unknown {
   if (typeof value === 'bigint') return Number(value);
   if (!isRecord(value)) return value instanceof Uint8Array ? null : value;
   if (isKind(value, 'list') || isKind(value, 'tuple'))
     return value.items.map((item) => (isRecord(item) ? null : plainValue(item)));
   const entries = entriesOf(value);
-  // fastai's L keeps its list as an attribute.
   const items = entries?.get('items');
-  if (items !== undefined && isKind(items, 'list')) return plainValue(items);
+  if (items !== undefined && isRecord(items) && !isKind(items, 'dict') && depth < listsDepth)
+    return plainValue(items, depth + 1);
   if (!entries) return null;
   return Object.fromEntries(
     [...entries].map(([key, item]) => [keyText(key), isRecord(item) ? null : plainValue(item)]),
