@@ -6,7 +6,7 @@ import { relativeOf } from './relatives';
  */
 const kinds: readonly (readonly [kind: string, name: RegExp])[] = [
   [
-    'adapter weights (LoRA), which --adapter applies to a base that is opened',
+    'adapter weights (LoRA), which --adapter or Apply LoRA Adapter… applies to a base that is opened',
     /lora_(?:A|B|up|down|left|right)\b|\.lora\.|lora_unet_|lora_te\d?_/,
   ],
   ['optimizer state', /^(?:optimizer[._]|state\.\d+\.|exp_avg|.*\.(?:exp_avg|exp_avg_sq|momentum_buffer)$)/],
