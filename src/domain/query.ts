@@ -23,10 +23,11 @@ export interface AttentionRows {
   readonly query: Query;
   readonly method: Method;
   /**
-   * Per probe: `rows[probe]` is `[heads, keys]` (of a rollout `[keys]`, empty if layers do not chain), row-major; keys in the order of the probe's key
-   * layout. Empty if the probe has no such query; one with a single query answers any. Windows come
-   * stitched: the keys are those of the whole map, NaN outside of the query's window. Channels
-   * attend to channels whatever is asked: `[heads, channels, channels]`.
+   * Per probe: `rows[probe]` is `[heads, keys]` (of a rollout `[keys]`, empty if layers do not
+   * chain), row-major; keys in the order of the probe's key layout. Empty if the probe has no such
+   * query; one with a single query answers any. Windows come stitched: the keys are those of the
+   * whole map, NaN outside of the query's window. Channels attend to channels whatever is asked:
+   * `[heads, channels, channels]`.
    */
   readonly rows: readonly Float32Array[];
 }

@@ -127,10 +127,7 @@ export class Runner implements Disposable {
   }
 }
 
-/**
- * `/images/cat.jpg: tabby 97.3 % by ViT-B/16, on CPU in 14 ms (decoded in 6 ms …)`, as the log tells
- * it.
- */
+/** `/images/cat.jpg: tabby 97.3 % by ViT-B/16, on CPU in 14 ms (decoded in 6 ms …)` */
 function runSentence({ seen, modelTitle, answer, provider, times, warnings }: Run): string {
   const [first] = guessesOf(answer);
   const isShare = answer.kind === 'classes' && answer.scoreKind !== 'value';

@@ -106,8 +106,8 @@ export class Runs {
 
   /**
    * Mean attention distance of each head of a layer, over all its query patches, in pixels of the
-   * input; empty where patches do not attend to patches, and for maps that are not kept and too large
-   * to be made for that.
+   * input; empty where patches do not attend to patches, and for maps that are not kept and too
+   * large to be made for that.
    */
   async distances(run: number, layer: number): Promise<Float64Array> {
     const { model, maps, values } = this.find(run);

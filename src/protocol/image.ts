@@ -33,7 +33,7 @@ export interface ImagePanelApi {
    * input; empty where patches do not attend to patches.
    */
   distances(run: number, layer: number, call: CallContext): Promise<readonly number[]>;
-  /** The image's file, where a page can decode it by itself; undefined for others and large ones. */
+  /** The image's file, where a page can decode it itself; undefined for others and large ones. */
   picture(): Promise<{ readonly bytes: Uint8Array; readonly type: string } | undefined>;
   chooseCheckpoint(path: string | null): Promise<void>;
   /** `inspect` with a layer (`Probe.layer`) shows its module in the inspector. */

@@ -37,7 +37,7 @@ const models: Readonly<Record<string, Model>> = {
 
 const clicks = 9;
 
-/** Image, labels, maps, clicks and hovering in the image panel; the tree and heap of the inspector. */
+/** Image, labels, maps, clicks and hovering in the image panel; tree and heap of the inspector. */
 export async function measureViews(): Promise<readonly Row[]> {
   const rows: Row[] = [];
   for (const [name, model] of Object.entries(models)) {

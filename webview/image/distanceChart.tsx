@@ -109,7 +109,7 @@ export function DistanceChart(props: DistanceChartProps): VNode | null {
   );
 }
 
-/** The middle of each layer's row of tiles; where rows stand otherwise, layers are spread evenly. */
+/** The middle of each layer's row of tiles; where rows stand otherwise, layers spread evenly. */
 function rowsOf({ tiles, inRows, height }: TileLayout, layers: number): (layer: number) => number {
   const boxes = Array.from({ length: layers }, (_, layer) => tiles.find((tile) => tile.layer === layer)?.box);
   const heights = new Set(boxes.map((box) => box?.y));

@@ -9,7 +9,7 @@ const types: Readonly<Record<string, string>> = {
   '.webp': 'image/webp',
   '.gif': 'image/gif',
 };
-/** Bytes that are sent to a page for its first paint; larger files are not there sooner that way. */
+/** Bytes sent to a page for its first paint; larger files are not there sooner that way. */
 const most = 32e6;
 
 /**

@@ -2,9 +2,9 @@ import type { Graph } from '../graph';
 import { perGraph } from '../perGraph';
 
 /**
- * What the checkpoint itself calls the layer of each probe: the longest path that all its parameters
- * have in common there (`vit.encoder.layer.3`, `Transformer/encoderblock_3`); the canonical path
- * of a layer without parameters.
+ * What the checkpoint itself calls the layer of each probe: the longest path that all its
+ * parameters have in common there (`vit.encoder.layer.3`, `Transformer/encoderblock_3`); the
+ * canonical path of a layer without parameters.
  */
 export const ownLayerNames = perGraph((graph: Graph): readonly string[] => {
   const tensors = new Map<string, string[]>(graph.probes.map(({ layer }) => [layer, []]));

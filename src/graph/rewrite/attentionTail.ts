@@ -73,7 +73,7 @@ export function rowsOfTails(graph: Graph, cuts: readonly CutProbe[]): Graph {
   return b.build();
 }
 
-/** The tails of several maps as a graph that makes the whole maps: its inputs are the kept values. */
+/** The tails of several maps as a graph that makes them whole: its inputs are the kept values. */
 export function mapsOfTails(graph: Graph, cuts: readonly CutProbe[]): Graph {
   const keep = [...new Set(cuts.flatMap((cut) => cut.keep))];
   const kept = new Set(keep);

@@ -36,17 +36,22 @@ describe('scores of classes', () => {
 
 describe('names of classes', () => {
   const logits = (name: string, size: number) =>
-    ({ name, means: 'logits', values: new Float32Array(size) }) as const;
+    ({ name, means: 'logits', shape: [1, size], values: new Float32Array(size) }) as const;
   const classNames = [{ source: 'classes.txt', names: ['cat', 'dog', 'fish'] }];
 
   it('that do not go with the head are a warning of the answer', () => {
-    const answer = classify.read([logits('logits', 4)], seen, { config: {}, classNames, topK: 1 });
+    const answer = classify.read([logits('logits', 4)], seen, {
+      config: {},
+      classNames,
+      topK: 1,
+      imageSize: [8, 8],
+    });
     assert.deepEqual(warningsOf(answer), ['classes.txt names 3 classes, but the head has 4']);
   });
 
   it('go to the head of their number', () => {
     const outputs = [logits('age', 2), logits('kind', 3)];
-    const answer = classify.read(outputs, seen, { config: {}, classNames, topK: 1 });
+    const answer = classify.read(outputs, seen, { config: {}, classNames, topK: 1, imageSize: [8, 8] });
     assert.deepEqual(
       answer.heads?.map(({ top: [first] }) => first?.label),
       ['class 0', 'cat'],
