@@ -2,6 +2,7 @@ import { largest } from '../domain/lists';
 import { basename } from 'node:path';
 import type { ConfigValue, Evidence } from '../architectures/family';
 import type { Model } from '../models/model';
+import { labelOf, valueText } from '../architectures/hyperparameters';
 import { titleOfFamily } from '../architectures/recognise/recognise';
 import { percent } from '../architectures/recognise/settle';
 import type { Known } from '../architectures/recognise/recognise';
@@ -11,7 +12,7 @@ import type { Graph } from '../graph/graph';
 import { type Probe, type TokenLayout, isGate, tokenCount } from '../domain/probes';
 import type { Addable, EvidenceView, InspectorModel } from '../protocol/inspector';
 import type { TensorRow } from '../domain/report';
-import { formatBytes, formatCount, formatExact } from '../domain/units';
+import { formatBytes, formatCount, formatExact, quantity } from '../domain/units';
 import { countMacs } from './complexity';
 import { moduleTree, moduleTreeByName } from './moduleTree';
 import { withOwnNames, type NamedTwice } from './ownNames';
@@ -325,52 +326,6 @@ export function tokenText(layout: TokenLayout): string {
   return `${count} = ${special > 0 ? `${special} + ` : ''}${layout.grid.join('×')}`;
 }
 
-/** Field words for keys of `config` that do not read well as they stand. */
-const labels: Readonly<Record<string, string>> = {
-  dim: 'Width',
-  inner_dim: 'Inner width',
-  head_dim: 'Width per head',
-  key_dim: 'Key width per head',
-  mlp_ratio: 'MLP ratio',
-  mlp_activation: 'MLP activation',
-  class_depth: 'Class-attention blocks',
-  convolutional_depth: 'Convolutional blocks',
-  parallel_depth: 'Parallel blocks',
-  local_depth: 'Gated positional blocks',
-  branch_depth: 'Blocks per branch',
-  stem_depth: 'Blocks of the stem',
-  eps: 'Norm ε',
-  conv_eps: 'Norm ε of convolutions',
-  head_eps: 'Norm ε of the head',
-  sampling_eps: 'Norm ε of patches',
-  kv_stride: 'Key and value stride',
-  residual_pooling: 'Queries added to the result',
-  padding: 'Padding of the patch embedding',
-  pool: 'Pooling',
-  norm_order: 'Place of the norms',
-  resampling: 'Resampling of positions',
-  tokens_norm: 'Norm over all tokens',
-  grid: 'Patches, rows × columns',
-  head: 'Layers of the head',
-  head_activation: 'Activation in the head',
-  head_side: 'Activation and norm in the head',
-  head_form: 'Form of the head',
-  head_input: 'What the head reads',
-  lora_scale: 'LoRA factor',
-  detections: 'Detection tokens',
-  reduction: 'Key reduction',
-  position_slots: 'Special tokens in the position table',
-  pool_prefix: 'Special tokens pooled',
-  after_head: 'Behind the classifier',
-  pool_type: 'Downsampling by',
-  qkv: 'Order of Q, K, V',
-  rope: 'Rotary positions',
-  rope_temperature: 'Rotary temperature',
-  rope_indexing: 'Rotary order of axes',
-  rope_offset: 'Rotary offset',
-  rope_pairing: 'Rotary pairs',
-};
-
 /** What to do about an assumption that no setting changes. */
 const settledBy =
   'The weights do not say it. A config.json beside them, as the library of the model writes it, settles it once the file is reloaded.';
@@ -393,10 +348,9 @@ function evidenceView(
   options: EvidenceOptions,
 ): EvidenceView {
   const text = valueText(value);
-  const words = key.replaceAll('_', ' ');
   return {
     key,
-    label: options.label ?? labels[key] ?? words.charAt(0).toUpperCase() + words.slice(1),
+    label: options.label ?? labelOf(key),
     text: options.text ?? text,
     exact: text,
     source,
@@ -406,15 +360,6 @@ function evidenceView(
     ...(options.editable && options.choices && { choices: options.choices.map(valueText) }),
     ...(assumed && !options.editable && { advice: `${settledBy}${furtherAdvice[key] ?? ''}` }),
   };
-}
-
-/** Of ratios that are no decimal fraction, as an MLP's of 8 / 3. */
-const significantDigits = 6;
-
-/** A hyper-parameter's value as the user would type it. */
-export function valueText(value: ConfigValue): string {
-  if (typeof value === 'object') return value.length > 0 ? value.map(valueText).join(', ') : 'none';
-  return String(typeof value === 'number' ? Number(value.toPrecision(significantDigits)) : value);
 }
 
 /** The attention records of the command line's JSON, in execution order. */
@@ -489,7 +434,8 @@ function alsoThere({ stateDicts, stateDict, extras, siblings }: InspectorModel):
   const others = stateDicts.filter(({ name }) => name !== stateDict);
   return [
     ...others.map(
-      ({ name, tensors }) => `in the file: ${name || '(top level)'}: ${tensors} tensors, a state dict`,
+      ({ name, tensors }) =>
+        `in the file: ${name || '(top level)'}: ${quantity(tensors, 'tensor')}, a state dict`,
     ),
     ...extras.map(({ name, summary }) => `in the file: ${name}: ${summary}`),
     ...siblings.map((path) => `in the folder: ${basename(path)}`),

@@ -12,6 +12,7 @@ import {
   type Naming,
   type Structure,
 } from './structure';
+import { withGuesses } from './guesses';
 import { buildGraph, countParameters, isBeside, recognise } from '../architectures/recognise/recognise';
 import { renamed } from '../architectures/recognise/structure/mapping';
 
@@ -116,7 +117,9 @@ export function understand(checkpoint: Checkpoint, settings: Settings = {}): Mod
   const chosen = structure ? renamed(file, structure.mapping) : file;
   return modelAtSizes((imageSize) => {
     const found = recognise(chosen, { assume, imageSize });
-    const recognition = structure && found.family !== null ? readByStructure(found, structure) : found;
+    const recognition = withGuesses(
+      structure && found.family !== null ? readByStructure(found, structure) : found,
+    );
     const counts = countParameters(chosen, recognition);
     const read = { checkpoint: chosen, recognition, counts, ...(structure && { structure }) };
     if (recognition.family === null)

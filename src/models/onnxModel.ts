@@ -18,6 +18,7 @@ import {
 import { OperatorError } from '../graph/operators';
 import type { ParameterCounts, Recognition, TensorRole } from '../architectures/family';
 import { titleOfFamily } from '../architectures/recognise/recognise';
+import { withGuesses } from './guesses';
 import { foldedPositions, positionTensors } from './foldedPositions';
 import { modelAtSizes, unread, type Model, type Settings, type Understood } from './model';
 import {
@@ -133,7 +134,7 @@ function understoodAt(
       takes: (size) => !own.isFixed && tryImport(file, constants, size) !== undefined,
       quantisation: quantisationOf(file, checkpoint),
     };
-    const recognition = recognitionOf(graph, facts);
+    const recognition = withGuesses(recognitionOf(graph, facts));
     const behind = new Map([...packedParameters(graph), ...foldedPositions(graph, checkpoint, positions)]);
     const counts = countOnnx(checkpoint, graph, behind, new Set(own.image.constants));
     const build = (size: Size, batch: number): Graph =>

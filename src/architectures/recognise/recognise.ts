@@ -289,7 +289,7 @@ const isSaid = (known: ConfigValue | undefined, said: ConfigValue): boolean =>
   known !== undefined &&
   (String(known) === String(said) || (Array.isArray(known) && known.every((each) => each === said)));
 
-export { buildGraph } from './graphs';
+export { buildGraph, keepGraph } from './graphs';
 export { countParameters } from './counts';
 export { isBeside } from './fit';
 export type { Known } from '../family';

@@ -1,6 +1,7 @@
 import { openModel } from '../../../src/models/openedModels';
 import assert from 'node:assert/strict';
-import { inspectionJson, inspectionText, inspectorModel, valueText } from '../../../src/analysis/inspection';
+import { inspectionJson, inspectionText, inspectorModel } from '../../../src/analysis/inspection';
+import { valueText } from '../../../src/architectures/hyperparameters';
 import { parseValue } from '../../../src/architectures/valueText';
 
 describe('what inspection says of a training checkpoint', () => {

@@ -1,0 +1,146 @@
+/**
+ * What people call the hyper-parameters that evidence is given of, and which of them change what is
+ * computed from the same weights.
+ */
+import type { ConfigValue } from '../domain/evidence';
+
+/** A key of the evidence, as people read it. */
+export interface HyperParameter {
+  readonly label: string;
+  /** Shapes leave it open: with the same weights, another value answers otherwise. */
+  readonly isOpen: boolean;
+}
+
+const shown = (label: string): HyperParameter => ({ label, isOpen: false });
+const open = (label: string): HyperParameter => ({ label, isOpen: true });
+
+/** Every key that a family gives evidence of. */
+export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
+  activation: open('Activation'),
+  after_head: shown('Behind the classifier'),
+  anti_aliasing: open('Blur before strides'),
+  backbone: shown('Convolutional backbone'),
+  band_kernel: shown('Kernel of the bands'),
+  block: shown('Kinds of block'),
+  blocks: shown('Blocks per stage'),
+  border: open('Border of odd maps'),
+  branch_depth: shown('Blocks per branch'),
+  branch_dim: shown('Width per convolution branch'),
+  channel_scale: open('Scale of channel attention'),
+  channels: shown('Channels of the image'),
+  class_depth: shown('Class-attention blocks'),
+  classes: shown('Classes'),
+  conv_eps: open('Norm ε of convolutions'),
+  convolutional_depth: shown('Convolutional blocks'),
+  convolutions: shown('Convolutions per stage'),
+  depth: shown('Depth'),
+  depthwise_padding: open('Padding of depthwise convolutions'),
+  detections: shown('Detection tokens'),
+  dim: shown('Width'),
+  downsample_activation: open('Activation behind downsampling'),
+  downsample_heads: shown('Heads of the downsampling'),
+  downsample_in_bottleneck: open('Stride in the first 1 × 1'),
+  downsample_in_first_stage: open('Stride in the first stage'),
+  eps: open('Norm ε'),
+  flavour: open('Variant of the blocks'),
+  focal_levels: shown('Focal levels'),
+  focal_windows: shown('Focal windows'),
+  gate: shown('Gate of the channels'),
+  gate_activation: open('Activation of the gate'),
+  global_layers: open('Layers with global attention'),
+  grid: open('Grid of patches'),
+  group_width: shown('Width per group'),
+  groups: open('Groups of the norm'),
+  growth: shown('Growth of the width'),
+  head: open('Layers of the head'),
+  head_activation: open('Activation in the head'),
+  head_dim: shown('Width per head'),
+  head_eps: open('Norm ε of the head'),
+  head_form: open('Form of the head'),
+  head_input: open('What the head reads'),
+  head_side: open('Activation and norm in the head'),
+  heads: open('Heads'),
+  image_size: open('Image size'),
+  inner_activation: open('Activation inside the block'),
+  inner_dim: shown('Inner width'),
+  keep_aspect_ratio: open('Aspect ratio of positions kept'),
+  kernel: shown('Kernel'),
+  key_dim: shown('Key width per head'),
+  kv_stride: open('Key and value stride'),
+  local_depth: shown('Gated positional blocks'),
+  lora_scale: open('LoRA factor'),
+  mask_unit: open('Mask unit'),
+  mask_unit_stages: open('Stages with mask-unit attention'),
+  merge_strides: open('Strides of the merging'),
+  mlp_activation: open('MLP activation'),
+  mlp_ratio: shown('MLP ratio'),
+  norm: shown('Norm'),
+  norm_order: open('Place of the norms'),
+  normalize_modulator: open('Modulator divided by its levels'),
+  output_stride: open('Output stride'),
+  padding: open('Padding'),
+  parallel_depth: shown('Parallel blocks'),
+  partition_ratio: open('Window by image side'),
+  patch: open('Patch'),
+  patch_padding: open('Padding of patches'),
+  patch_stride: open('Patch stride'),
+  pixel_embedding: shown('Embedding of pixels'),
+  pixels: shown('Pixels taken'),
+  pool: open('Pooling'),
+  pool_heads: open('Heads of the pooling'),
+  pool_padding: open('Padding of the pooling'),
+  pool_prefix: open('Special tokens pooled'),
+  pool_size: open('Side of the pooling'),
+  pool_type: open('Downsampling by'),
+  position_slots: open('Special tokens in the position table'),
+  position_windows: shown('Windows of relative positions'),
+  post_norm: open('Norms after the branches'),
+  pre_activation: open('Norms before convolutions'),
+  pretrained_window: open('Window in training'),
+  qkv: open('Order of Q, K, V'),
+  quantisation: shown('Quantisation'),
+  query_stride: open('Query stride'),
+  reduction: shown('Key reduction'),
+  registers: shown('Registers'),
+  relative_position_bias: shown('Relative position bias'),
+  resampling: open('Resampling of positions'),
+  residual_pooling: open('Queries added to the result'),
+  resolution: open('Grid of the attention'),
+  rope: open('Rotary positions'),
+  rope_indexing: open('Rotary order of axes'),
+  rope_offset: open('Rotary offset'),
+  rope_pairing: open('Rotary pairs'),
+  rope_ref_grid: open('Rotary grid in training'),
+  rope_temperature: open('Rotary temperature'),
+  sampling_eps: open('Norm ε of patches'),
+  scale: open('Attention scaled by the width of'),
+  second_grid: open('Grid of the second branch'),
+  special_tokens: shown('Special tokens'),
+  stem_depth: shown('Blocks of the stem'),
+  stride: open('Stride'),
+  stride_mode: open('Convolution that strides'),
+  strides: open('Strides of the stages'),
+  table_resampling: open('Resampling of relative positions'),
+  token_mixer: open('Token mixer'),
+  tokens_norm: open('Norm over all tokens'),
+  trained_size: open('Image size in training'),
+  value_ratio: shown('Value width by key width'),
+  window: open('Window'),
+  window_ratio: open('Image side by window'),
+};
+
+/** Field words for a key; its own if the table has none. */
+export function labelOf(key: string): string {
+  const known = hyperparameters[key]?.label;
+  const words = key.replaceAll('_', ' ');
+  return known ?? words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** Of ratios that are no decimal fraction, as an MLP's of 8 / 3. */
+const significantDigits = 6;
+
+/** A hyper-parameter's value as the user would type it. */
+export function valueText(value: ConfigValue): string {
+  if (typeof value === 'object') return value.length > 0 ? value.map(valueText).join(', ') : 'none';
+  return String(typeof value === 'number' ? Number(value.toPrecision(significantDigits)) : value);
+}
