@@ -10,6 +10,7 @@ const toldBy: Readonly<Record<string, RegExp>> = {
   image_size: /State the image size or the grid/,
   position_slots: /State the image size or the grid/,
   head: /set (?:head_input|pool)\b/,
+  activation: /was assumed, whose activation is/,
 };
 
 const isTold = (key: string, warnings: readonly string[]): boolean =>

@@ -1,5 +1,6 @@
 import type { VNode } from 'preact';
 import type { InspectorAction, InspectorModel } from '../../src/protocol/inspector';
+import { quantity } from '../../src/domain/units';
 import { useSaved } from '../host';
 import { Restricted, Stale, Warnings } from '../kit/page';
 import { Banner } from '../kit/status';
@@ -60,7 +61,7 @@ function TitleLine({ model, perform, onStateDict }: HeaderProps): VNode {
             value={model.stateDict}
             choices={model.stateDicts.map(({ name, tensors }) => ({
               value: name,
-              label: `${name || '(top level)'} · ${tensors} tensors`,
+              label: `${name || '(top level)'} · ${quantity(tensors, 'tensor')}`,
             }))}
             onChange={onStateDict}
           />

@@ -75,7 +75,8 @@ describe('guesses', () => {
 });
 
 describe('the words of hyper-parameters', () => {
-  it('are written for every key that a golden case gives evidence of', async () => {
+  it('are written for every key that a golden case gives evidence of', async function () {
+    this.timeout(120_000);
     const keys = new Set<string>();
     for (const golden of readCases()) {
       const { recognition } = await openAt(checkpointPath(golden), { assume: golden.assume });
