@@ -275,6 +275,7 @@ function headSource({ sources: { found }, measures }: Opened): string {
 export interface UsualFacts {
   readonly activation?: Evidence<string>;
   readonly eps?: Evidence<number>;
+  readonly resampling?: Evidence<ResamplingName>;
 }
 
 /** The patch as the user says, which a convolution's kernel must be; undefined if nobody does. */
@@ -356,7 +357,7 @@ function evidenceOf(
   opened: Opened,
   layout: TableLayout,
   imageSize: Evidence<Size>,
-  { activation: usual, eps: usualEps }: UsualFacts,
+  { activation: usual, eps: usualEps, resampling: way }: UsualFacts,
 ) {
   const { sources, measures } = opened;
   const { dialect } = sources.found;
@@ -388,7 +389,8 @@ function evidenceOf(
     ),
     norm_order: fact(sources, 'norm_order', normOrderIn(dialect), usualOrder(opened)),
     ...(after && { after_head: after }),
-    resampling: stored<ResamplingName>(dialect.resampling[registers > 0 ? 1 : 0], `as ${dialect.title} does`),
+    resampling:
+      way ?? stored<ResamplingName>(dialect.resampling[registers > 0 ? 1 : 0], `as ${dialect.title} does`),
   };
 }
 

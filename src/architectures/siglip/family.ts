@@ -1,8 +1,9 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { meanOfTokens, sequence } from '../blocks/maps';
+import type { ResamplingName } from '../blocks/positions';
 import type { TokenMaps } from '../blocks/stages';
 import { imageConfig } from '../config';
-import { assumed } from '../evidence';
+import { assumed, stored } from '../evidence';
 import type { Family, Found, Recognised } from '../family';
 import { asImageTower, buildPlain, plainAssumable } from '../groups/plain';
 import type { PlainConfig } from '../groups/plainConfig';
@@ -13,6 +14,15 @@ import { plainAnswer } from '../heads/tokens';
 const usual = {
   activation: assumed('gelu_tanh', 'as published SigLIP models; not stored in the weights'),
   eps: assumed(1e-6, 'as published SigLIP models; not stored in the weights'),
+};
+
+/**
+ * What SigLIP 2's towers have, whose images keep their shape: transformers 5.23,
+ * modeling_siglip2.py, resize_positional_embeddings.
+ */
+const usualOfTwo = {
+  ...usual,
+  resampling: stored<ResamplingName>('bilinear, antialias', 'as transformers does for SigLIP 2'),
 };
 
 /** A tower without class token and norm before the blocks, which every CLIP has. */
@@ -34,7 +44,12 @@ function recognise(found: Found): Recognised<PlainConfig> | undefined {
   if (!found.dialect.dualEncoder || !(pooled || isBareTower(found))) return undefined;
   const linear = found.tensors.get('patch_embed.proj.weight')?.shape.length === 2;
   const timm = found.dialect.name === 'open_clip';
-  const tower = asImageTower(found, linear ? 'siglip2' : 'siglip', 'half', timm ? {} : usual);
+  const tower = asImageTower(
+    found,
+    linear ? 'siglip2' : 'siglip',
+    'half',
+    timm ? {} : linear ? usualOfTwo : usual,
+  );
   return tower && { ...tower, warnings: [...tower.warnings, ...doubts(found)] };
 }
 
