@@ -15,7 +15,7 @@ import { measure, type Measures } from '../groups/measure';
 import { inPatches, positionLayout, unseen } from '../groups/patchGrid';
 import { normedMaps } from '../groups/plain';
 import { embed } from '../groups/plainEmbedding';
-import { gridsOf } from '../groups/tableLayout';
+import { gridsOf, isLikelyGrid } from '../groups/tableLayout';
 import { tokensAnswer } from '../heads/tokens';
 import { titleOf } from '../names';
 import {
@@ -27,6 +27,7 @@ import {
   sourcesOf,
   type SettledSize,
   type Sources,
+  publishedSizes,
 } from '../decide';
 import { beitNames } from './names';
 
@@ -43,29 +44,51 @@ const gridsIn = (tableRows: number): readonly Grid[] =>
     .filter(([rows, columns]) => rows % 2 === 1 && columns % 2 === 1)
     .map(([rows, columns]) => [(rows + 1) / 2, (columns + 1) / 2]);
 
+/** Those of the grids that somebody may have made, if there are any. */
+function likelyOf(grids: readonly Grid[]): readonly Grid[] {
+  const likely = grids.filter(isLikelyGrid);
+  return likely.length > 0 ? likely : grids;
+}
+
+const textOf = (grids: readonly Grid[]): string => grids.map((grid) => grid.join(' × ')).join(', ');
+
 /**
- * The grid that the table was made for: the user's or the config's if it fits, else a square,
- * else the wanted image's, else the nearest to a square. Throws if the user's does not fit.
+ * The grid that the table was made for: the user's, the config's, a published model's or the wanted
+ * image's if it fits, else the only one, else the nearest to a square, which is assumed. Throws if
+ * the user's does not fit.
  */
-function nativeGrid({ found }: Sources, { patch }: Measures, tableRows: number): Evidence<Grid> | undefined {
+function nativeGrid(sources: Sources, { patch }: Measures, tableRows: number): Evidence<Grid> | undefined {
+  const { found } = sources;
   const grids = gridsIn(tableRows);
   const fitting = (grid: unknown): Grid | undefined => grids.find((each) => String(each) === String(grid));
   const fittingSize = (size: Size | undefined): Grid | undefined => size && fitting(inPatches(size, patch));
   const told = given(found, 'grid');
-  const all = grids.map((grid) => grid.join(' × ')).join(', ');
+  const likely = likelyOf(grids);
   if (told) {
     const grid = fitting(told.value);
     if (grid) return { ...told, value: grid };
-    throw new Error(`grid: ${String(told.value)} found; relative_position_bias_table fits ${all}`);
+    throw new Error(`grid: ${String(told.value)} found; relative_position_bias_table fits ${textOf(grids)}`);
   }
+  const square = likely.find(([rows, columns]) => rows === columns);
   const sure =
     fittingSize(configuredImageSize(found.checkpoint)?.size) ??
-    grids.find(([rows, columns]) => rows === columns) ??
-    fittingSize(found.imageSize);
+    publishedSizes(sources)
+      .map(({ size }) => fittingSize(size))
+      .find((grid) => grid !== undefined) ??
+    fittingSize(found.imageSize) ??
+    (likely.length === 1 ? square : undefined);
   if (sure) return stored(sure, `relative_position_bias_table holds ${tableRows} rows`);
-  const nearest = grids.find(([rows, columns]) => rows >= columns);
-  return nearest && assumed(nearest, `the grid nearest to a square of those that fit (${all})`);
+  const nearest = square ?? likely.find(([rows, columns]) => rows >= columns);
+  return nearest && assumed(nearest, `the grid nearest to a square of those that fit (${textOf(likely)})`);
 }
+
+/** Says that the table fits other grids, too, if nothing tells which. */
+const doubtOfGrid = (grid: Evidence<Grid>, tableRows: number): readonly string[] =>
+  grid.assumed
+    ? [
+        `The table of relative positions fits several grids (${textOf(likelyOf(gridsIn(tableRows)))}); ${grid.value.join(' × ')} was taken. State the image size or the grid.`,
+      ]
+    : [];
 
 function sizeOf({ found }: Sources, { patch }: Measures, grid: Evidence<Grid>): SettledSize {
   const config = sizeToRun(found.checkpoint);
@@ -186,7 +209,7 @@ function recognise(found: Found): Recognised<BeitConfig> | undefined {
     imageSize,
     sizeStep: measures.patch,
     pixels: label === 'beit' ? 'half' : 'imagenet',
-    warnings: unseen(found, measures.patch),
+    warnings: [...doubtOfGrid(grid, rows), ...unseen(found, measures.patch)],
   });
 }
 

@@ -48,11 +48,15 @@ const isSquare = ([rows, columns]: Grid): boolean => rows === columns;
 /** Longer images than so many times their other side are nobody's. */
 const longest = 16;
 
-/** Readings of a table that somebody may have made: one row or column of patches is none. */
+/** A grid that somebody may have made: one row or column of patches is none. */
+export const isLikelyGrid = (grid: Grid): boolean =>
+  smallest(grid) > 1 && largest(grid) <= longest * smallest(grid);
+
+/** Readings of a table that somebody may have made. */
 const readings = ({ positions }: TableMeasures, slots: readonly number[]): readonly Reading[] =>
   slots.flatMap((each) =>
     gridsOf(positions - each)
-      .filter((grid) => smallest(grid) > 1 && largest(grid) <= longest * smallest(grid))
+      .filter(isLikelyGrid)
       .map((grid) => ({ slots: each, grid })),
   );
 

@@ -58,6 +58,9 @@ describe('BEiT’s table of relative positions', () => {
   it('tells the grid where the image size or the user does, and assumes the nearest to a square elsewhere', async () => {
     const nearest = (await evidenceOf(id))['grid'];
     assert.deepEqual([nearest?.value, nearest?.assumed], [[6, 4], true]);
+    const { recognition } = await open(id);
+    assert(recognition.family !== null);
+    assert.match(recognition.warnings.join(), /fits several grids \(4 × 6, 6 × 4\); 6 × 4 was taken/);
     const sized = (await evidenceOf(id, { imageSize: [32, 48] }))['grid'];
     assert.deepEqual([sized?.value, sized?.assumed], [[4, 6], false]);
     const told = (await evidenceOf(id, { assume: { grid: [4, 6] } }))['image_size'];

@@ -58,7 +58,7 @@ describe('guesses', () => {
     ['xcit-original-pth', 'norm over all tokens true'],
     ['pvtv2-original-pth', 'heads (1, 2, 2, 3)'],
     ['eva02-original-pth', 'pooling token'],
-    ['beit-original-pth', 'image size 48 × 32'],
+    ['davit-original-pth', 'window 7'],
     ['resnet-bottleneck-timm-pth', 'image size 224 × 224'],
   ] as const)
     it(`of ${id} are told: ${words}`, async () => {
