@@ -50,7 +50,7 @@ describe('class names that are given to a model', () => {
   it('are said to be where they come from', async () => {
     const { json, text } = inspection(await openModel(base, { classes: await names(10) }));
     assert.equal((json as { labels?: string }).labels, 'given: names.txt');
-    assert.match(text, /Class names: given: names\.txt/);
+    assert.match(text, /Class names\s+given: names\.txt|labels\s.*names\.txt/);
   });
 
   it('are refused with both numbers if no head has as many', async () => {
