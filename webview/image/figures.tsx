@@ -22,10 +22,12 @@ export interface FiguresProps {
   /** The name of what is drawn, if the controls name another query. */
   readonly behind: string | undefined;
   readonly hovered: Cell | undefined;
+  /** Shows a layer in the inspector. */
+  readonly onReveal: (layer: string) => void;
 }
 
 /** The large map in numbers: its scale, its layer, how wide the head looks, the pointed weight. */
-export function Figures({ view, rows, map, range, drawn, behind, hovered }: FiguresProps): VNode {
+export function Figures({ view, rows, map, range, drawn, behind, hovered, onReveal }: FiguresProps): VNode {
   const probe = view.probes[drawn.layer];
   return (
     <div class="figures">
@@ -38,7 +40,14 @@ export function Figures({ view, rows, map, range, drawn, behind, hovered }: Figu
       />
       {probe && (
         <p>
-          <code title={`${probe.layer} in timm’s names`}>{view.layers[drawn.layer]}</code>{' '}
+          <button
+            type="button"
+            class="link mono"
+            title={`${probe.layer} in timm’s names\nShow it in the inspector`}
+            onClick={() => onReveal(probe.layer)}
+          >
+            {view.layers[drawn.layer]}
+          </button>{' '}
           <span class="quiet">{layerText(probe)}</span>
         </p>
       )}

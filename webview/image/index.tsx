@@ -12,7 +12,7 @@ import '../theme.css';
 import './image.css';
 import { FirstPaint } from './firstPaint';
 import { Providers } from './providers';
-import { baseName, Result, type Half, type Opened } from './result';
+import { baseName, Result, type Opened, type Wanted } from './result';
 
 const host = connect<ImagePanelApi, ImagePanelEvents>(['providers', 'focus', 'changed']);
 
@@ -30,7 +30,7 @@ function ImagePanel(): VNode {
   const [options, setOptions] = useSaved<RunOptions>('run', {});
   const question = useQuestion<Ran>();
   const [providers, setProviders] = useState<readonly ProviderView[]>([]);
-  const [half, setHalf] = useState<Half>();
+  const [wanted, setWanted] = useState<Wanted>();
 
   const run = (next: RunOptions): void => {
     setOptions(next);
@@ -45,8 +45,8 @@ function ImagePanel(): VNode {
   useEffect(() =>
     host.listen({
       providers: setProviders,
-      focus: (wanted) => {
-        setHalf(wanted);
+      focus: (half, layer) => {
+        setWanted({ half, layer });
         window.scrollTo(0, 0);
       },
       changed: () => {
@@ -105,7 +105,7 @@ function ImagePanel(): VNode {
                 host={host}
                 view={view}
                 opened={opened.value}
-                half={half}
+                wanted={wanted}
                 options={isRefused(asked) ? asked : options}
                 onRun={run}
               />

@@ -25,7 +25,11 @@ import { describe, fileName, numbersText, pictureFile } from './saved';
 import { scaleRange, sharedRanges, subjectOf, type Range, type Subject } from './scale';
 import { chosenSettings, INITIAL, type Chosen, type Settings } from './settings';
 
-export type Half = 'labels' | 'attention';
+/** What was asked for since the page was opened: a half of it, and a layer by its module path. */
+export interface Wanted {
+  readonly half: 'labels' | 'attention';
+  readonly layer: string | undefined;
+}
 export type Opened = Awaited<ReturnType<ImagePanelApi['open']>>;
 
 export const baseName = (path: string): string => path.split(/[\\/]/).at(-1) ?? path;
@@ -38,8 +42,7 @@ export interface ResultProps {
   readonly host: Host<ImagePanelApi>;
   readonly view: Run;
   readonly opened: Opened;
-  /** What was asked for since the page was opened. */
-  readonly half: Half | undefined;
+  readonly wanted: Wanted | undefined;
   readonly options: RunOptions;
   readonly onRun: (options: RunOptions) => void;
 }
@@ -58,7 +61,7 @@ interface AskedQuery {
  * Image, answer and maps. What is drawn is of `drawn`, under its own name, while a newer query is
  * on its way.
  */
-export function Result({ host, view, opened, half, options, onRun }: ResultProps): VNode {
+export function Result({ host, view, opened, wanted, options, onRun }: ResultProps): VNode {
   const [settings, setSettings] = useSaved<Settings>('attention', INITIAL);
   const [hovered, setHovered] = useState<Cell>();
   const { isWide, highest } = usePanelSize();
@@ -75,8 +78,8 @@ export function Result({ host, view, opened, half, options, onRun }: ResultProps
     asked,
     method,
   };
-  const newest = useNewestAnswer<AskedQuery, AttentionRows>(question, (wanted, call) =>
-    host.call('attention', [wanted.scope, wanted.asked, wanted.method], call),
+  const newest = useNewestAnswer<AskedQuery, AttentionRows>(question, (next, call) =>
+    host.call('attention', [next.scope, next.asked, next.method], call),
   );
   const drawnQuery = newest.drawn?.question.query ?? settings.query;
   const drawnMethod = newest.drawn?.question.method ?? method;
@@ -94,6 +97,11 @@ export function Result({ host, view, opened, half, options, onRun }: ResultProps
   }, [drawn.layer, drawn.head, drawn.method, JSON.stringify(drawn.query)]);
 
   const change = (changes: Partial<Settings>): void => setSettings({ ...settings, ...changes });
+  const wantedLayer = wanted?.layer ?? opened.layer;
+  useEffect(() => {
+    const layer = view.probes.findIndex((each) => each.layer === wantedLayer);
+    if (layer >= 0) change({ layer });
+  }, [wanted, opened, view.checkpoint]);
   const cancel = (): void => {
     newest.cancel();
     change({ query: drawnQuery, method: drawnMethod });
@@ -110,7 +118,7 @@ export function Result({ host, view, opened, half, options, onRun }: ResultProps
   const guesses = guessesOf(view.answer);
   const name = (of: Query): string => queryName(of, guesses);
   const isBehindQuery = !sameQuery(drawn.query, chosen.query);
-  const attentionFirst = !viewOf(view.answer).leads || (half ?? opened.focus) === 'attention';
+  const attentionFirst = !viewOf(view.answer).leads || (wanted?.half ?? opened.focus) === 'attention';
   const parts = { view, options, onRun };
   const copy = (text: string): void => void host.remote.copy(text).then(() => announce('Copied'));
   return (
@@ -149,6 +157,7 @@ export function Result({ host, view, opened, half, options, onRun }: ResultProps
             drawn={drawn}
             behind={isBehindQuery ? name(drawn.query) : undefined}
             hovered={hovered}
+            onReveal={(layer) => void host.remote.perform('inspect', layer)}
           />
         )}
         <Input {...parts} />

@@ -65,24 +65,26 @@ const chooseTexts: Readonly<Record<Addable, string>> = {
   classes: 'Class Names…',
 };
 
+/** What opens the popover that changes a value: the value itself. */
+const changeAnchor =
+  (row: EvidenceView, title: string) =>
+  (open: boolean, toggle: () => void): VNode => (
+    <button
+      type="button"
+      class="editable"
+      title={`${title}\nClick to change`}
+      aria-expanded={open}
+      aria-label={`${row.label} ${row.text}${row.assumed ? ', assumed' : ''}. Change`}
+      onClick={toggle}
+    >
+      {row.text} {row.assumed && <AssumedMark />}
+    </button>
+  );
+
 /** A value that follows from a file or folder: its popover asks for another, or takes it off. */
 function AddedValue({ row, what, add }: { row: EvidenceView; what: Addable; add: Add }): VNode {
   return (
-    <Popover
-      label={`Change ${row.label}`}
-      anchor={(open, toggle) => (
-        <button
-          type="button"
-          class="editable"
-          title={`${row.exact} (${row.source})\nClick to change`}
-          aria-expanded={open}
-          aria-label={`${row.label} ${row.text}${row.assumed ? ', assumed' : ''}. Change`}
-          onClick={toggle}
-        >
-          {row.text} {row.assumed && <AssumedMark />}
-        </button>
-      )}
-    >
+    <Popover label={`Change ${row.label}`} anchor={changeAnchor(row, `${row.exact} (${row.source})`)}>
       {(close) => {
         const done = (taken: boolean): void => {
           close();
@@ -119,21 +121,7 @@ export function EvidenceValue({ row, assume }: { row: EvidenceView; assume: Assu
       </span>
     );
   return (
-    <Popover
-      label={`Change ${row.label}`}
-      anchor={(open, toggle) => (
-        <button
-          type="button"
-          class="editable"
-          title={`${title}\nClick to change`}
-          aria-expanded={open}
-          aria-label={`${row.label} ${row.text}${row.assumed ? ', assumed' : ''}. Change`}
-          onClick={toggle}
-        >
-          {row.text} {mark}
-        </button>
-      )}
-    >
+    <Popover label={`Change ${row.label}`} anchor={changeAnchor(row, title)}>
       {(close) => (
         <ValueEditor
           title={row.label}
