@@ -114,7 +114,7 @@ function clickToRedraw(share: number): Promise<number> {
 async function hoverToRedraw(): Promise<number[]> {
   const stack = document.querySelector('.image-stack') as HTMLElement;
   const { left, top, width, height } = stack.getBoundingClientRect();
-  const figures = document.querySelector('.figures') as HTMLElement;
+  const figures = document.querySelector('.map-figures') as HTMLElement;
   const times: number[] = [];
   for (let step = 0; step < 8; step++) {
     times.push(

@@ -182,7 +182,9 @@ describe('pages', function () {
         await page.locator('.output').nth(1).boundingBox(),
       ];
       assert.ok(first && second && first.y === second.y && first.x + first.width <= second.x);
-      const bars = await page.getByRole('img', { name: /^scores, vector of 4 numbers/ }).boundingBox();
+      const drawn = page.getByRole('img', { name: /^scores, vector of 4 numbers/ });
+      await drawn.evaluate((element) => element.scrollIntoView({ block: 'center' }));
+      const bars = await drawn.boundingBox();
       assert.ok(bars);
       await page.mouse.move(bars.x + bars.width * 0.9, bars.y + 8);
       await page.getByText('3: 2', { exact: true }).waitFor();
@@ -392,7 +394,7 @@ describe('pages', function () {
         [1, patch(8, 7), 'raw'],
       ]);
       await page.keyboard.press('[');
-      await page.locator('.figures').getByText('blocks.4').waitFor();
+      await page.locator('.map-figures').getByText('blocks.4').waitFor();
       await page.keyboard.press('h');
       await holds(async () => {
         const label = await image.getAttribute('aria-label');
@@ -473,7 +475,7 @@ describe('pages', function () {
 
   it('each layer says what it is, and windows are asked for a patch of the whole map', () =>
     opened({ name: 'image', shownCase: 'staged' }, async (page) => {
-      const layer = page.locator('.figures');
+      const layer = page.locator('.map-figures');
       await layer.getByText('Window attention, windows of 3 × 5 shifted by 1 × 2, on 6 × 10').waitFor();
       const image = page.locator('.image-stack');
       await image.focus();

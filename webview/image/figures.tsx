@@ -30,7 +30,7 @@ export interface FiguresProps {
 export function Figures({ view, rows, map, range, drawn, behind, hovered, onReveal }: FiguresProps): VNode {
   const probe = view.probes[drawn.layer];
   return (
-    <div class="figures">
+    <div class="map-figures">
       <ScaleBar
         range={range}
         kind={drawn.scale}
