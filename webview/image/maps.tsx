@@ -10,6 +10,7 @@ import { largest } from '../../src/domain/lists';
 import type { Host } from '../host';
 import type { TileKey } from '../marks/tiles';
 import { useViewSize, useWidth } from '../kit/elements';
+import { useLate } from '../kit/hooks';
 import { Dropdown } from '../kit/toolkit';
 import { DistanceChart, useDistances } from './distanceChart';
 import { queryName } from './keyMap';
@@ -37,6 +38,8 @@ export interface MapsProps {
   readonly onChange: (change: Partial<Settings>) => void;
 }
 
+/** Milliseconds without a query after which the chart is asked for: no click waits for it. */
+const REST = 500;
 /** Room for the chart beside the small maps, and where there is any. */
 const chart = { width: 144, from: 540 } as const;
 /** Height of the small maps at least, and of what is below them in a wide page. */
@@ -50,7 +53,8 @@ export function Maps(props: MapsProps): VNode | null {
   const place = useRef<HTMLDivElement>(null);
   const width = useWidth(place);
   const height = useHeightLeft(place, isWide);
-  const distances = useDistances(host, view, isIdle && rows.method === 'raw' && width >= chart.from);
+  const mayAsk = isIdle && rows.method === 'raw' && width >= chart.from;
+  const distances = useDistances(host, view, useLate(mayAsk, REST));
   const hasChart = width >= chart.from && distances.some((heads) => heads && heads.length > 0);
   const sort = SORTS[drawn.sort] ? drawn.sort : 'layer';
   const sorted = useMemo(
