@@ -21,12 +21,18 @@ export function headEntropies(map: Float32Array, heads: number, queries: number)
 
 type Point = readonly [y: number, x: number];
 
-/** Centres of a grid's patches on an image of the given size. */
-function centres([rows, columns]: Grid, [height, width]: Point): readonly Point[] {
-  return Array.from({ length: rows * columns }, (_, at) => [
-    ((Math.floor(at / columns) + 0.5) * height) / rows,
-    (((at % columns) + 0.5) * width) / columns,
-  ]);
+/** Centres of a grid's patches on an image of the given size, in pixels. */
+interface Centres {
+  readonly y: Float64Array;
+  readonly x: Float64Array;
+}
+
+function centresOf([rows, columns]: Grid, [height, width]: Size): Centres {
+  const length = rows * columns;
+  return {
+    y: Float64Array.from({ length }, (_, at) => ((Math.floor(at / columns) + 0.5) * height) / rows),
+    x: Float64Array.from({ length }, (_, at) => (((at % columns) + 0.5) * width) / columns),
+  };
 }
 
 /** Queries and keys of a map without windows, as those of one window that is the whole map. */
@@ -39,20 +45,6 @@ function wholePlaces({ queries, keys }: Pick<Probe, 'queries' | 'keys'>): Window
   };
   const [from, to] = [side(queries), side(keys)];
   return from && to && { windows: 1, queries: from, keys: to };
-}
-
-/** Centres of the patches of a side, in pixels of the image. */
-interface Centres {
-  readonly y: Float64Array;
-  readonly x: Float64Array;
-}
-
-function centresOf({ map: [rows, columns] }: WindowSide, [height, width]: Size): Centres {
-  const length = rows * columns;
-  return {
-    y: Float64Array.from({ length }, (_, at) => ((Math.floor(at / columns) + 0.5) * height) / rows),
-    x: Float64Array.from({ length }, (_, at) => (((at % columns) + 0.5) * width) / columns),
-  };
 }
 
 /**
@@ -71,29 +63,22 @@ export function meanAttentionDistances(
   const places = onImage && (probe.window ? windowPlaces(probe) : wholePlaces(probe));
   if (!places) return undefined;
   const { windows, queries, keys } = places;
-  const [from, to] = [centresOf(queries, image), centresOf(keys, image)];
+  const [from, to] = [centresOf(queries.map, image), centresOf(keys.map, image)];
   const [asking, asked] = [queries.tokens - queries.special, keys.tokens - keys.special];
   const distances = new Float64Array(probe.heads);
-  for (let window = 0; window < windows; window++)
-    for (let head = 0; head < probe.heads; head++) {
-      const first = (window * probe.heads + head) * queries.tokens + queries.special;
-      for (let query = 0; query < asking; query++) {
-        const cell = queries.cells[window * asking + query] ?? -1;
-        if (cell < 0) continue;
-        const [y, x] = [at(from.y, cell), at(from.x, cell)];
-        const row = (first + query) * keys.tokens + keys.special;
-        let [sum, total] = [0, 0];
-        for (let key = 0; key < asked; key++) {
-          const place = keys.cells[window * asked + key] ?? -1;
-          if (place < 0) continue;
-          const weight = map[row + key]!;
-          const [down, across] = [to.y[place]! - y, to.x[place]! - x];
-          sum += weight * Math.sqrt(down * down + across * across);
-          total += weight;
-        }
-        if (total > 0) distances[head] = (distances[head] ?? 0) + sum / total;
+  for (let window = 0; window < windows; window++) {
+    const cells = keys.cells.subarray(window * asked, (window + 1) * asked);
+    for (let query = 0; query < asking; query++) {
+      const cell = queries.cells[window * asking + query] ?? -1;
+      if (cell < 0) continue;
+      const point: Point = [at(from.y, cell), at(from.x, cell)];
+      for (let head = 0; head < probe.heads; head++) {
+        const row = (window * probe.heads + head) * queries.tokens + queries.special + query;
+        const first = row * keys.tokens + keys.special;
+        distances[head]! += weightedDistance(point, to, map.subarray(first, first + asked), cells);
       }
     }
+  }
   const patches = queries.map[0] * queries.map[1];
   return distances.map((sum) => sum / patches);
 }
@@ -113,16 +98,27 @@ export function attentionDistance(
     ((query.row + 0.5) * image[0]) / queryGrid[0],
     ((query.column + 0.5) * image[1]) / queryGrid[1],
   ];
-  return weightedDistance(from, centres([rows, columns], image), values);
+  return weightedDistance(from, centresOf([rows, columns], image), values);
 }
 
-function weightedDistance([y, x]: Point, keys: readonly Point[], weights: Float32Array): number {
+/**
+ * Distance to keys, weighted; `cells` says where each lies, -1 for none, if not each on its own
+ * cell. What is not above 0 does not count.
+ */
+function weightedDistance(
+  [y, x]: Point,
+  centres: Centres,
+  weights: Float32Array,
+  cells?: Int32Array,
+): number {
   let [sum, total] = [0, 0];
-  weights.forEach((weight, key) => {
-    if (!(weight > 0)) return;
-    const [row, column] = at(keys, key);
-    sum += weight * Math.hypot(row - y, column - x);
+  for (let key = 0; key < weights.length; key++) {
+    const weight = weights[key] ?? 0;
+    const cell = cells ? (cells[key] ?? -1) : key;
+    if (!(weight > 0) || cell < 0) continue;
+    const [down, across] = [at(centres.y, cell) - y, at(centres.x, cell) - x];
+    sum += weight * Math.sqrt(down * down + across * across);
     total += weight;
-  });
+  }
   return total > 0 ? sum / total : 0;
 }

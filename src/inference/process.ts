@@ -237,7 +237,7 @@ const api: InferenceApi = {
     return model(key).runAll(provider, inputs);
   },
   attention: (run, query, method) => runs.attention(run, query, method),
-  distances: (run, layer) => runs.distances(run, layer),
+  distances: (run, layer, inputSize) => runs.distances(run, layer, inputSize),
   check,
   async preprocess(image) {
     const { input, view } = await prepareImage(image);

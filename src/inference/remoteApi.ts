@@ -2,6 +2,7 @@ import type { CallContext } from '../protocol/channel';
 import type { RunTimes, SeenImage } from '../tasks/run';
 import type { OutputValues, Step } from '../tasks/task';
 import type { Pixels } from '../domain/pixels';
+import type { Size } from '../domain/size';
 import type { AttentionRows, Method, Query } from '../domain/query';
 import type { DType, Tensor } from '../checkpoint/tensors';
 import type { Graph } from '../graph/graph';
@@ -160,7 +161,7 @@ export interface InferenceApi {
   /** Rows of one query of a kept run. */
   attention(run: number, query: Query, method: Method): Promise<AttentionRows>;
   /** Mean attention distance of each head of a layer of a kept run, in pixels of the input. */
-  distances(run: number, layer: number): Promise<Float64Array>;
+  distances(run: number, layer: number, inputSize: Size): Promise<Float64Array>;
   /** Runs a step on the CPU and on a provider; with `timed`, three times more each. */
   check(
     key: string,

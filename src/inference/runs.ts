@@ -2,6 +2,7 @@ import { elementCount } from '../checkpoint/tensors';
 import { at, sum } from '../domain/lists';
 import { meanAttentionDistances } from '../attention/summary';
 import type { AttentionRows, Method, Query } from '../domain/query';
+import type { Size } from '../domain/size';
 import { chainLength } from '../domain/probes';
 import { CheckpointChangedError } from './weights';
 import type { LoadedModel } from './loadedModel';
@@ -109,7 +110,7 @@ export class Runs {
    * input; empty where patches do not attend to patches, and for maps that are not kept and too
    * large to be made for that.
    */
-  async distances(run: number, layer: number): Promise<Float64Array> {
+  async distances(run: number, layer: number, inputSize: Size): Promise<Float64Array> {
     const { model, maps, values } = this.find(run);
     const tap = at(model.taps, layer);
     const isSmall = 4 * elementCount(shapeOf(model.request.graph, tap.probe)) <= mapBytes;
@@ -118,9 +119,7 @@ export class Runs {
       (tap.kind === 'cut' && isSmall
         ? await changedIsGone(model.ask((tails) => tails.map(values, tap)))
         : undefined);
-    const { inputs } = model.request.graph;
-    const [height = 1, width = 1] = inputs.find(({ shape }) => shape.length >= 4)?.shape.slice(-2) ?? [];
-    return (map && meanAttentionDistances(map, tap.probe, [height, width])) ?? new Float64Array();
+    return (map && meanAttentionDistances(map, tap.probe, inputSize)) ?? new Float64Array();
   }
 
   /** Forgets the runs of a model that is let go. */

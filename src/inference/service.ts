@@ -153,6 +153,9 @@ interface RememberedRun {
   generation: number;
 }
 
+/** A question about a run whose maps the process keeps. */
+type AskRun<T> = (remote: RemoteInference, known: RememberedRun) => Promise<T>;
+
 /** A request with everything resolved that needs no inference process. */
 interface PreparedRun extends StepRequest {
   readonly opened: OpenedModel;
@@ -207,32 +210,29 @@ class InferenceService implements Inference {
   }
 
   async attention(run: number, query: Query, method: Method, call?: CallOptions): Promise<AttentionRows> {
-    const ask = (remote: RemoteInference, child: number): Promise<AttentionRows> =>
-      remote.attention(child, query, method);
+    const ask: AskRun<AttentionRows> = (remote, { child }) => remote.attention(child, query, method);
     return { ...(await this.askRun(run, ask, call)), run };
   }
 
   distances(run: number, layer: number, call?: CallOptions): Promise<Float64Array> {
-    return this.askRun(run, (remote, child) => remote.distances(child, layer), call);
+    const ask: AskRun<Float64Array> = (remote, { child, prepared }) =>
+      remote.distances(child, layer, prepared.inputSize.current);
+    return this.askRun(run, ask, call);
   }
 
   /** Asks about an earlier run, which is repeated if the process no longer keeps it. */
-  private askRun<T>(
-    run: number,
-    ask: (remote: RemoteInference, child: number) => Promise<T>,
-    { signal, onProgress }: CallOptions = {},
-  ): Promise<T> {
+  private askRun<T>(run: number, ask: AskRun<T>, { signal, onProgress }: CallOptions = {}): Promise<T> {
     const answer = async (remote: RemoteInference): Promise<T> => {
       const known = this.runs.get(run);
       if (!known) throw new Error('the attention maps of this image are no longer known; run it again');
       if (known.generation !== this.client.generation) await this.repeat(remote, known);
       try {
-        return await ask(remote, known.child);
+        return await ask(remote, known);
       } catch (error) {
         // Pushed out by newer runs, or its model was let go: the image is run once more.
         if ((error as Error).name !== 'RunGoneError') throw error;
         await this.repeat(remote, known);
-        return ask(remote, known.child);
+        return ask(remote, known);
       }
     };
     return this.ask(signal, answer, onProgress);

@@ -56,7 +56,7 @@ export function Maps(props: MapsProps): VNode | null {
   const mayAsk = isIdle && rows.method === 'raw' && width >= chart.from;
   const distances = useDistances(host, view, useLate(mayAsk, REST));
   const hasChart = width >= chart.from && distances.some((heads) => heads && heads.length > 0);
-  const sort = SORTS[drawn.sort] ? drawn.sort : 'layer';
+  const { sort } = drawn;
   const sorted = useMemo(
     () => sortedTiles(sort, rows, probes, view.inputSize.current),
     [sort, rows, probes, view],

@@ -156,12 +156,16 @@ function sortedJoin(parts: readonly Float32Array[]): Float32Array {
 export const scaleRange = (shared: readonly Range[] | undefined, layer: number, map: KeyMap): Range =>
   shared?.[layer] ?? rangeOf(colouredValues(map));
 
+/** How many maps of its own a layer has; rollout has one. */
+export const headCount = ({ method }: AttentionRows, probes: readonly Probe[], layer: number): number =>
+  method === 'rollout' ? 1 : (probes[layer]?.heads ?? 0);
+
 /** The maps of all heads of a layer, for the small multiples; rollout has one. */
 export function headMaps(
   answer: AttentionRows,
   probes: readonly Probe[],
   layer: number,
 ): readonly (KeyMap | undefined)[] {
-  const heads = answer.method === 'rollout' ? 1 : (probes[layer]?.heads ?? 0);
-  return Array.from({ length: heads }, (_, head) => layerMap(answer, probes, layer, head));
+  const length = headCount(answer, probes, layer);
+  return Array.from({ length }, (_, head) => layerMap(answer, probes, layer, head));
 }

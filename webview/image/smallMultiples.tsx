@@ -9,7 +9,7 @@ import { tileOf, type KeyMap } from '../../src/attention/reading';
 import { sameCell, type Cell } from '../../src/attention/tokenLayout';
 import type { Probe } from '../../src/domain/probes';
 import { formatNumber, formatPercent } from '../../src/domain/units';
-import { heatPainter, prepare } from '../marks/heatmap';
+import { heatBitmap, heatPainter, prepare } from '../marks/heatmap';
 import type { Rectangle } from '../marks/overlay';
 import {
   flowLayout,
@@ -23,7 +23,8 @@ import {
 } from '../marks/tiles';
 import { useTheme } from '../kit/hooks';
 import { headSummaries, summaryText } from './headSummary';
-import { colouredValues, headMaps, scaleRange, type Range } from './scale';
+import { layerMap } from './keyMap';
+import { colouredValues, headCount, headMaps, scaleRange, type Range } from './scale';
 
 export interface SmallMultiplesProps {
   readonly answer: AttentionRows;
@@ -54,7 +55,7 @@ export function tileLayout(
   sorted: readonly TileKey[] | undefined,
   room: Room,
 ): TileLayout {
-  const heads = probes.map((_, layer) => headMaps(answer, probes, layer).length);
+  const heads = probes.map((_, layer) => headCount(answer, probes, layer));
   const aspect = aspectOf(answer, probes);
   if (sorted) return flowLayout(sorted, ({ layer, head }) => `${layer}.${head}`, aspect, room);
   if (largest([1, ...heads]) > 1) return matrixLayout(heads, aspect, room);
@@ -156,18 +157,8 @@ function Enlarged(props: SmallMultiplesProps & { readonly tile: DrawnTile }): VN
     if (!context) return;
     context.imageSmoothingEnabled = false;
     const range = scaleRange(shared, tile.layer, tile.map);
-    heatPainter()(
-      context,
-      colouredValues(tile.map),
-      tile.grid,
-      { ...range, map: colourMap },
-      {
-        x: 0,
-        y: 0,
-        width,
-        height,
-      },
-    );
+    const bitmap = heatBitmap(colouredValues(tile.map), tile.grid, { ...range, map: colourMap });
+    context.drawImage(bitmap, 0, 0, width, height);
   }, [tile, shared, colourMap]);
   const { box } = tile;
   const right = box.x + box.width + 8;
@@ -210,8 +201,15 @@ function drawnTiles(
 
 /** Height over width of the first map that there is: layers of one model are drawn alike. */
 function aspectOf(answer: AttentionRows, probes: readonly Probe[]): number {
-  const first = probes.findIndex((_, layer) => headMaps(answer, probes, layer)[0] !== undefined);
-  const [map] = headMaps(answer, probes, first);
+  const map = layerMap(
+    answer,
+    probes,
+    Math.max(
+      0,
+      answer.rows.findIndex((row) => row.length > 0),
+    ),
+    0,
+  );
   const [rows, columns] = map ? gridOf(map) : [1, 1];
   return rows / columns;
 }

@@ -1,5 +1,6 @@
 import type { Checkpoint } from '../../checkpoint/checkpoint';
 import { elementCount, type Tensor } from '../../checkpoint/tensors';
+import { parentOf } from '../../checkpoint/moduleNames';
 import { pushAll } from '../../domain/lists';
 import { ParameterError } from '../../graph/builder';
 import { OperatorError } from '../../graph/operators';
@@ -95,8 +96,6 @@ function misfitText(error: ParameterError | OperatorError, translation: Translat
   const isBeside = stored !== undefined && last !== undefined && parentOf(last.tensor) === parentOf(stored);
   return `${name}${detail}${isBeside && last.tensor !== stored ? ` beside ${behind}` : ''}`;
 }
-
-const parentOf = (name: string): string => name.replace(/[^.]*$/, '');
 
 /** Batch norms whose weights the graph reads without their statistics: it computes another norm. */
 const batchNormsAside = (members: readonly Member[], used: ReadonlySet<string>): readonly string[] =>

@@ -7,6 +7,7 @@ import type { Mapping } from '../../architectures/recognise/structure/mapping';
 import type { Model } from '../../models/model';
 import { openOnce, type OpenedCheckpoint, type OpenedModel } from '../../models/openedModels';
 import { ownTensors } from '../../models/ownTensors';
+import { messageOf } from '../dialogue/errors';
 import { valuesOf, type Added, type Assumptions, type WorkspaceMemory } from './memory';
 
 /** A file that was read, and what was made of it with what is assumed. */
@@ -46,8 +47,7 @@ export async function openRemembered(
     const plain = await openWith(path, {}, memory);
     await memory.setAdded(key, {});
     const what = Object.values(added).join(' and ');
-    const why = error instanceof Error ? error.message : String(error);
-    tell(`${path} is opened without ${what}: ${why}`);
+    tell(`${path} is opened without ${what}: ${messageOf(error)}`);
     return plain;
   }
 }
