@@ -128,10 +128,11 @@ const layerLabels = (tiles: readonly PlacedTile[], tile: number): readonly TileL
       align: 'right',
     }));
 
-/** Over the first row of each band. */
+/** Over each column of each band, though the first layer may have fewer heads. */
 function headLabels(tiles: readonly PlacedTile[], tile: number, top: number): readonly TileLabel[] {
-  return tiles
-    .filter(({ head, box }) => box.y === top && head % numberedEach(tile) === 0)
+  const columns = new Map(tiles.map(({ head, box }) => [box.x, { head, box }] as const));
+  return [...columns.values()]
+    .filter(({ head }) => head % numberedEach(tile) === 0)
     .map(({ head, box }) => ({ text: String(head), x: box.x + box.width / 2, y: top / 2, align: 'center' }));
 }
 

@@ -67,6 +67,10 @@ describe('small multiples', () => {
       ],
     );
     assertApart(layout, 400, 300);
+    assert.deepEqual(
+      layout.labels.map(({ text }) => text),
+      ['0', '1', '0', '1', '2'],
+    );
     assert.equal(tileUnder(layout, 2, 30), undefined);
   });
 
