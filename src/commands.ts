@@ -8,6 +8,7 @@ const commands: Readonly<Record<CommandName, () => Promise<Command>>> = {
   inspect: async () => (await import('./commandLine/reports')).inspect,
   complexity: async () => (await import('./commandLine/reports')).complexity,
   classify: async () => (await import('./commandLine/images')).classify,
+  predict: async () => (await import('./commandLine/predict')).predict,
   attention: async () => (await import('./commandLine/images')).attention,
   preprocess: async () => (await import('./commandLine/tensors')).preprocess,
   run: async () => (await import('./commandLine/tensors')).run,

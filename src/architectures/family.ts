@@ -1,7 +1,9 @@
 import type { ConfigValue, Evidence } from '../domain/evidence';
 import type { PixelsInside } from '../domain/pixels';
+import type { Reading } from '../domain/reading';
 import type { Share } from '../domain/share';
 import type { Size } from '../domain/size';
+import type { TaskName } from '../domain/taskName';
 import type { Checkpoint, Tensor } from '../checkpoint/checkpoint';
 import type { DefaultsName } from '../preprocessing/defaults';
 import type { GraphBuilder } from '../graph/builder';
@@ -9,10 +11,7 @@ import type { Maps } from './blocks/stages';
 import type { OwnHead } from './heads/ownHead';
 import type { Dialect, Translated, Translation } from './dialect';
 
-export type { ConfigValue, Evidence };
-
-/** What a checkpoint is for, by its head. */
-export type TaskName = 'classify' | 'outputs' | 'features';
+export type { ConfigValue, Evidence, TaskName };
 
 /**
  * Hyper-parameters with their evidence, keyed by the field's words: depth, dim, heads, patch,
@@ -134,6 +133,10 @@ export type Recognition =
       readonly translation?: Translation;
       /** What the family's `build` reads; absent with the translation. */
       readonly config?: unknown;
+      /** The model around the network, by its name, and what its parts are written by. */
+      readonly whole?: { readonly name: string; readonly config: unknown };
+      /** How outputs become an answer, if the model around the network says so. */
+      readonly reading?: Reading;
       /** A head of the user's own behind the network. */
       readonly ownHead?: OwnHead;
       /** The classifier is not run: what lies between it and the backbone is not known. */

@@ -1,12 +1,10 @@
-import type { Answer, Classes } from '../tasks/answer';
-import { answerJson } from '../tasks/tasks';
-import { outputLine } from '../tasks/outputs/text';
+import { answerJson, answerLines } from '../tasks/tasks';
 import type { Run } from '../tasks/run';
 import type { Query } from '../domain/query';
 import { hasQuery, noMapText, queryGrid } from '../attention/reading';
 import type { ClassifyRequest } from '../inference/service';
 import type { Probe } from '../domain/probes';
-import { formatMilliseconds, formatPercent } from '../domain/units';
+import { formatMilliseconds } from '../domain/units';
 import { requireOutput } from './output';
 import type { Outcome, Session } from './session';
 import { UsageError } from './usage';
@@ -64,18 +62,6 @@ function classifyText(image: string, view: Run): string {
     ...view.warnings.map((warning) => `  warning: ${warning}`),
     '',
   ].join('\n');
-}
-
-function answerLines(answer: Answer): readonly string[] {
-  if (answer.kind === 'features')
-    return ['no classifier: features only', ...(answer.vector ? [outputLine(answer.vector)] : [])];
-  if (answer.kind === 'outputs') return answer.outputs.map(outputLine);
-  const lines = ({ scoreKind, top }: Classes): readonly string[] =>
-    top.map(({ label, score: value }) => {
-      const score = scoreKind === 'value' ? String(value) : formatPercent(value);
-      return `${score.padStart(8)}  ${label}`;
-    });
-  return answer.heads?.flatMap((head) => [`${head.head ?? ''}:`, ...lines(head)]) ?? lines(answer);
 }
 
 /**

@@ -21,6 +21,12 @@ export async function requireOutput(out: string, inputs: readonly string[]): Pro
       );
 }
 
+/** Refuses a folder for outputs that is a file. Makes none: whoever writes does. */
+export async function requireFolder(out: string): Promise<void> {
+  const found = await stat(out).catch(() => undefined);
+  if (found && !found.isDirectory()) throw new Error(`--out ${out}: this is a file; name a folder`);
+}
+
 const existing = (path: string): Promise<string | undefined> => realpath(path).catch(() => undefined);
 
 async function holds(input: string, file: string): Promise<boolean> {

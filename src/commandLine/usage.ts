@@ -37,6 +37,8 @@ export interface Options {
   readonly method: Method;
   readonly inputs: string;
   readonly out: string;
+  /** A JSON file that says what is given to the model, and how answers are computed. */
+  readonly spec?: string;
 }
 
 export interface Invocation {
@@ -75,6 +77,7 @@ const optionTypes = {
   method: { type: 'string' },
   inputs: { type: 'string' },
   out: { type: 'string' },
+  spec: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const satisfies ParseArgsConfig['options'];
 
@@ -109,6 +112,12 @@ export const commands = {
     purpose: 'labels of images',
     paths: [2],
     options: [...run, 'as-stored', 'top', 'classes'],
+  },
+  predict: {
+    synopsis: '<checkpoint> <image>... [--spec FILE.json] [--out FOLDER]',
+    purpose: 'whatever the model is for: classes, boxes, masks, depth',
+    paths: [2],
+    options: [...run, 'as-stored', 'top', 'classes', 'spec', 'out'],
   },
   attention: {
     synopsis:
@@ -153,6 +162,7 @@ const commonHelp = [
   '--mapping FILE.json    what tensors are taken for, as inspect --by-structure --json prints it',
   '--image-size N|HxW     in pixels; the model’s own by default',
   '--provider NAME        auto (default), cpu, webgpu, cuda, dml, coreml',
+  '--spec FILE.json       what is given to the model and how answers are computed: given, post',
   '--as-stored            do not apply the EXIF orientation',
 ];
 
@@ -220,6 +230,7 @@ function readOptions(values: Values): Options {
     method: oneOf('method', values.method ?? 'raw', ['raw', 'rollout'] as const),
     inputs: values.inputs ?? '',
     out: values.out ?? '',
+    spec: values.spec,
   };
 }
 

@@ -171,6 +171,8 @@ export interface InferenceApi {
     timed: boolean,
     call: CallContext,
   ): Promise<ProviderCheck>;
+  /** Sides of what a preprocessing makes of an image, `[height, width]`, without a model. */
+  preparedSize(image: ImageRequest): Promise<Size>;
   /** What the model would see of an image, without a model. */
   preprocess(image: ImageRequest): Promise<ImageView & { readonly pixelValues: TensorData }>;
   /** A small image as a data URL. */

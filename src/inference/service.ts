@@ -1,6 +1,7 @@
 import { warningsOf } from '../tasks/answer';
 import type { InputSize, ProviderView, Run, RunOptions } from '../tasks/run';
 import type { Pixels } from '../domain/pixels';
+import type { Size } from '../domain/size';
 import type { AttentionRows, Method, Query } from '../domain/query';
 import type { CallOptions } from '../protocol/channel';
 import { modelRequest } from './modelRequest';
@@ -28,8 +29,8 @@ import { resolvePreprocessing } from '../preprocessing/resolve';
 import { describePreprocessing, parseOverrides } from '../preprocessing/lines';
 import type { Graph } from '../graph/graph';
 import type { AttentionBudget } from '../graph/rewrite/taps';
-import { graphOf, type Task } from '../tasks/task';
-import { taskOf } from '../tasks/tasks';
+import { graphOf } from '../tasks/task';
+import { taskOf, type NamedTask } from '../tasks/tasks';
 import { ProviderChoice, type Choice } from './providerChoice';
 import { providerTitle, requireProvider, viewProviders, type VerdictStore } from './providers';
 import { missingRuntime } from './runtime';
@@ -73,6 +74,9 @@ export interface ClassifyRequest {
   /** What is going on with this request; `InferenceOptions.onProgress` if it is not given. */
   readonly onProgress?: ((message: string) => void) | undefined;
 }
+
+/** A request with the size that its image becomes, if the image decides it. */
+type SizedRequest = ClassifyRequest & { readonly processed?: Size };
 
 /** Tensors for the inputs of an opened model. */
 export interface TensorsRequest {
@@ -162,7 +166,7 @@ interface PreparedRun extends StepRequest {
   /** The opened model as understood for the image size that was asked for. */
   readonly understood: Model;
   readonly inputSize: InputSize;
-  readonly task: Task;
+  readonly asked: NamedTask;
 }
 
 class InferenceService implements Inference {
@@ -192,7 +196,7 @@ class InferenceService implements Inference {
     this.requireRuntime();
     const { options = {}, attention = false } = request;
     this.warmUp();
-    const prepared = this.prepare(request);
+    const prepared = this.prepare(await this.sized(request));
     const answer = async (remote: RemoteInference, hello: Hello): Promise<Run> => {
       const choice = await this.chooseProvider(remote, hello, prepared, options.provider ?? 'auto');
       const { answer: ran, choice: used } = await this.runOn(remote, prepared, choice, attention);
@@ -272,7 +276,7 @@ class InferenceService implements Inference {
 
   async checkProviders(request: ClassifyRequest): Promise<readonly ProviderView[]> {
     this.requireRuntime();
-    const prepared = this.prepare(request);
+    const prepared = this.prepare(await this.sized(request));
     return this.untilCancelled(request.signal, async (signal) => {
       const hello = await this.ask(signal, async (_, greeting) => greeting);
       await this.choice.forget(prepared.model.graph, hello);
@@ -335,13 +339,27 @@ class InferenceService implements Inference {
     this.idle.unref();
   }
 
-  /** Resolves everything that needs no inference process. Throws if the model cannot be run. */
-  private prepare(request: ClassifyRequest): PreparedRun {
-    const { opened, options = {} } = request;
-    const understood = opened.model.at(options.imageSize);
+  /**
+   * Asks for the size that the library's own processor makes of the image, if the model runs at
+   * that.
+   */
+  private async sized(request: ClassifyRequest): Promise<SizedRequest> {
+    const { opened, options = {}, signal, onProgress } = request;
+    if (options.imageSize || !followsProcessor(opened.model)) return request;
     const image = this.imageRequest(request);
-    const task = taskOf(understood);
-    const [step] = task.program(understood, {}).steps;
+    const { inputSize } = image.preprocessing;
+    const imageSize =
+      inputSize ?? (await this.ask(signal, (remote) => remote.preparedSize(image), onProgress));
+    return { ...request, processed: imageSize };
+  }
+
+  /** Resolves everything that needs no inference process. Throws if the model cannot be run. */
+  private prepare(request: SizedRequest): PreparedRun {
+    const { opened, options = {} } = request;
+    const understood = opened.model.at(request.processed ?? options.imageSize);
+    const image = this.imageRequest(request);
+    const asked = taskOf(understood);
+    const [step] = asked.task.program(understood, {}).steps;
     if (!step) throw new Error(`${opened.path}: nothing to run`);
     const graph = withClassActivation(graphOf(understood, step));
     const { threads, memoryBytes } = this.limits;
@@ -351,7 +369,7 @@ class InferenceService implements Inference {
       opened,
       understood,
       inputSize: inputSizeOf(understood, opened.model),
-      task,
+      asked,
       model: modelRequest(opened, graph, settings),
       image,
       step,
@@ -363,10 +381,11 @@ class InferenceService implements Inference {
     const { opened, image, options = {} } = request;
     const model = opened.model.at(options.imageSize);
     const channels = channelsOf(model);
+    const follows = options.imageSize === undefined && followsProcessor(opened.model);
     return {
       path: image,
       asStored: options.asStored ?? false,
-      preprocessing: preprocessingOf(model, channels, options),
+      preprocessing: preprocessingOf(follows ? { ...model, imageSize: undefined } : model, channels, options),
       displaySide: request.displaySide ?? displaySide,
     };
   }
@@ -476,7 +495,7 @@ class InferenceService implements Inference {
 
   private view(
     request: ClassifyRequest,
-    { opened, understood, inputSize, task, model, image }: PreparedRun,
+    { opened, understood, inputSize, asked, model, image }: PreparedRun,
     { run, seen, outputs, times, warnings }: ImageRun,
     { provider, checks, warning }: Choice,
   ): Run {
@@ -486,15 +505,22 @@ class InferenceService implements Inference {
       classNames: checkpoint.classNames,
       topK: request.topK ?? 5,
       imageSize: inputSize.current,
+      ...(recognition.family !== null && recognition.reading && { reading: recognition.reading }),
     };
+    const { task } = asked;
     const answer = task.read(outputs, seen, context);
+    const answers = (request.options?.posts ?? []).map(
+      (post) => [post.name, task.read(outputs, seen, { ...context, post })] as const,
+    );
     return {
       run,
       checkpoint: opened.path,
       modelTitle: recognition.family === null ? checkpoint.format : recognition.title,
       ...(recognition.family !== null && recognition.share && { share: recognition.share }),
+      task: asked.name,
       seen,
       answer,
+      answers: Object.fromEntries(answers),
       probes: model.graph.probes,
       layers: ownLayerNames(model.graph),
       provider: { used: provider, all: viewProviders(provider, checks) },
@@ -536,6 +562,10 @@ function inputSizeOf({ imageSize, recognition }: Model, { imageSize: native }: M
   if (!imageSize || !native || !step) throw new Error('the model has no image size');
   return { current: imageSize, native, step };
 }
+
+/** Whether a model runs at the size that its library's processor makes of each image. */
+const followsProcessor = ({ recognition }: Model): boolean =>
+  recognition.family !== null && recognition.reading !== undefined && recognition.reading.task !== 'other';
 
 /** What is known of a model's images, whether its family is or not. */
 const inputOf = (recognition: Model['recognition']) =>

@@ -4,6 +4,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint';
 import { selectStateDict } from '../checkpoint/open';
 import type { Graph } from '../graph/graph';
 import type { ConfigValue, ParameterCounts, Recognition } from '../architectures/family';
+import type { PartName } from '../architectures/whole';
 import {
   offeredHint,
   offeredStructure,
@@ -13,7 +14,13 @@ import {
   type Structure,
 } from './structure';
 import { withGuesses } from './guesses';
-import { buildGraph, countParameters, isBeside, recognise } from '../architectures/recognise/recognise';
+import {
+  buildGraph,
+  countParameters,
+  isBeside,
+  partsOf,
+  recognise,
+} from '../architectures/recognise/recognise';
 import { renamed } from '../architectures/recognise/structure/mapping';
 
 /** What the user asked of a checkpoint, beside its file. */
@@ -31,12 +38,14 @@ export interface Settings extends Naming {
 export interface GraphSize {
   readonly imageSize?: Size;
   readonly batch?: number;
+  /** Tokens, frames and texts, by name; the model's own by default. */
+  readonly lengths?: Readonly<Record<string, number>>;
 }
 
 /** A part of a model that runs by itself: its inputs and outputs are those of its graph. */
 export interface Part {
   /** `image` is the image encoder of a file that holds more; `whole` all there is. */
-  readonly name: 'image' | 'whole';
+  readonly name: PartName;
   /** Returns the graph at a size; the last few are kept. Throws if the part cannot take it. */
   graph(size?: GraphSize): Graph;
 }
@@ -74,8 +83,14 @@ export interface Understood extends Pick<
   Model,
   'checkpoint' | 'recognition' | 'counts' | 'unused' | 'imageSize' | 'structure' | 'offered'
 > {
-  /** Writes the part's graph; absent if the architecture is not known. */
-  readonly part?: { readonly name: Part['name']; build(imageSize: Size, batch: number): Graph };
+  /** Its parts, the one that reads the image first; none if the architecture is not known. */
+  readonly parts: readonly BuiltPart[];
+}
+
+/** A part whose graph is written when it is asked for. */
+export interface BuiltPart {
+  readonly name: PartName;
+  build(size: Required<GraphSize>): Graph;
 }
 
 /** Models and graphs of the last few sizes: a slider and a panel ask for the same ones again. */
@@ -90,23 +105,30 @@ export function modelAtSizes(understandAt: (imageSize?: Size) => Understood): Mo
   return own;
 }
 
-function modelOf({ part, ...understood }: Understood, at: Model['at']): Model {
+function modelOf({ parts, ...understood }: Understood, at: Model['at']): Model {
   const { checkpoint, recognition, imageSize: own } = understood;
-  if (!part || !own) {
+  if (parts.length === 0 || !own) {
     const graph = (): never => refuse(checkpoint, recognition, understood.offered?.());
     return { ...understood, parts: [], graph, at };
   }
+  const asked = parts.map((part): Part => ({ name: part.name, graph: graphsOf(part, own, at) }));
+  const [first] = asked;
+  return { ...understood, parts: asked, graph: (size) => first!.graph(size), at };
+}
+
+/** The graphs of a part at sizes, of which the last few are kept. */
+function graphsOf(part: BuiltPart, own: Size, at: Model['at']): Part['graph'] {
   const graphs = new Recent<string, Graph>(remembered);
-  const build = (imageSize: Size, batch: number): Graph => {
+  const build = (size: Required<GraphSize>): Graph => {
+    const { imageSize, ...rest } = size;
     const other = isSameSize(imageSize, own) ? undefined : at(imageSize);
     // What cannot be understood at this size says best why when it is built.
-    return other?.imageSize && isSameSize(other.imageSize, imageSize)
-      ? other.graph({ batch })
-      : part.build(imageSize, batch);
+    const same = other?.imageSize && isSameSize(other.imageSize, imageSize) ? other : undefined;
+    const twin = same?.parts.find(({ name }) => name === part.name);
+    return twin ? twin.graph(rest) : part.build(size);
   };
-  const graph = ({ imageSize = own, batch = 1 }: GraphSize = {}): Graph =>
-    graphs.ensure(`${imageSize.join('x')} ${batch}`, () => build(imageSize, batch));
-  return { ...understood, parts: [{ name: part.name, graph }], graph, at };
+  return ({ imageSize = own, batch = 1, lengths = {} } = {}) =>
+    graphs.ensure(JSON.stringify([imageSize, batch, lengths]), () => build({ imageSize, batch, lengths }));
 }
 
 /** Understands a checkpoint of bare weights, without reading it. Throws if a setting cannot be. */
@@ -123,16 +145,24 @@ export function understand(checkpoint: Checkpoint, settings: Settings = {}): Mod
     const counts = countParameters(chosen, recognition);
     const read = { checkpoint: chosen, recognition, counts, ...(structure && { structure }) };
     if (recognition.family === null)
-      return { ...read, unused: [], ...(!structure && { offered: once(() => offeredStructure(file)) }) };
+      return {
+        ...read,
+        parts: [],
+        unused: [],
+        ...(!structure && { offered: once(() => offeredStructure(file)) }),
+      };
     const hasOthers = [...(recognition.translation?.parameters.keys() ?? [])].some(isBeside);
+    const own = partsOf(recognition);
+    const names = own.length > 0 ? own : ([hasOthers || recognition.share ? 'image' : 'whole'] as const);
     return {
       ...read,
       unused: unread(counts),
       imageSize: recognition.imageSize,
-      part: {
-        name: hasOthers || recognition.share ? 'image' : 'whole',
-        build: (size, batch) => buildGraph(chosen, recognition, { imageSize: size, batch }).graph,
-      },
+      parts: names.map((name) => ({
+        name,
+        build: (size) =>
+          buildGraph(chosen, recognition, { ...size, ...(own.length > 0 && { part: name }) }).graph,
+      })),
     };
   });
 }

@@ -20,7 +20,7 @@ import type { ParameterCounts, Recognition, TensorRole } from '../architectures/
 import { titleOfFamily } from '../architectures/recognise/recognise';
 import { withGuesses } from './guesses';
 import { foldedPositions, positionTensors } from './foldedPositions';
-import { modelAtSizes, unread, type Model, type Settings, type Understood } from './model';
+import { modelAtSizes, unread, type GraphSize, type Model, type Settings, type Understood } from './model';
 import {
   describeOnnx,
   onnxParameters,
@@ -121,6 +121,7 @@ function understoodAt(
     recognition: { family: null, dialect, reason },
     counts: countOnnx(checkpoint),
     unused: [],
+    parts: [],
   });
   if (!own) return unknown(noImage(file));
   const imageSize = asked ?? own.size;
@@ -137,7 +138,7 @@ function understoodAt(
     const recognition = withGuesses(recognitionOf(graph, facts));
     const behind = new Map([...packedParameters(graph), ...foldedPositions(graph, checkpoint, positions)]);
     const counts = countOnnx(checkpoint, graph, behind, new Set(own.image.constants));
-    const build = (size: Size, batch: number): Graph =>
+    const build = ({ imageSize: size, batch }: Required<GraphSize>): Graph =>
       batch === 1 && isSameSize(size, imageSize)
         ? graph
         : importOnnx(file, constants, { imageSize: size, batch });
@@ -150,7 +151,7 @@ function understoodAt(
       counts,
       unused: unread(counts),
       imageSize,
-      part: { name: 'whole', build },
+      parts: [{ name: 'whole', build }],
     };
   } catch (error) {
     if (isRefusal(error)) return unknown(error.message);

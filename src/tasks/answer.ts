@@ -82,8 +82,32 @@ export interface Features {
   readonly vector?: VectorOutput;
 }
 
+/** One object of an image. */
+export interface Box {
+  /** Index of the class. */
+  readonly label: number;
+  readonly name: string;
+  readonly score: number;
+  /** Corners in pixels of the image as it was decoded, which they may leave. */
+  readonly box: readonly [x0: number, y0: number, x1: number, y1: number];
+  /** The query that answers so. */
+  readonly query: number;
+}
+
+/** What a detector says. */
+export interface Boxes {
+  readonly kind: 'boxes';
+  /** In the library's order, with those below the threshold that may still be asked for. */
+  readonly boxes: readonly Box[];
+  /** Score above which a box counts. */
+  readonly threshold: number;
+  /** Number of queries that the model asks with. */
+  readonly queries: number;
+  readonly labelSource: string;
+}
+
 /** What a model answers, by kind of task. */
-export type Answer = Classes | Outputs | Features;
+export type Answer = Classes | Boxes | Outputs | Features;
 
 /** Returns the classes of an answer; none if it is of another kind. */
 export const guessesOf = (answer: Answer): readonly Guess[] => (answer.kind === 'classes' ? answer.top : []);

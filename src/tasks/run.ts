@@ -3,6 +3,7 @@ import type { Pixels } from '../domain/pixels';
 import type { Probe } from '../domain/probes';
 import type { Share } from '../domain/share';
 import type { Size } from '../domain/size';
+import type { TaskName } from '../domain/taskName';
 import type { Answer } from './answer';
 
 /** Sizes of a model's input, `[height, width]` in pixels. */
@@ -69,10 +70,14 @@ export interface Run<A extends Answer = Answer> {
   readonly run: number;
   readonly checkpoint: string;
   readonly modelTitle: string;
+  /** What was asked of it: `classify`, `detect`. */
+  readonly task: TaskName;
   /** How much of the model runs; absent if all of it does. */
   readonly share?: Share;
   readonly seen: SeenImage;
   readonly answer: A;
+  /** The answers of `RunOptions.posts`, by their names. */
+  readonly answers: Readonly<Record<string, A>>;
   readonly probes: readonly Probe[];
   /** What the file itself calls the layer of each probe: `vit.encoder.layer.3`. */
   readonly layers: readonly string[];
@@ -92,4 +97,14 @@ export interface RunOptions {
   readonly imageSize?: Size;
   /** `auto`, `cpu`, `webgpu` … */
   readonly provider?: string;
+  /** How answers are computed, by the names they go by; the task's own way without any. */
+  readonly posts?: readonly NamedPost[];
+  /** What the user gives beside the image: texts, points, a question. */
+  readonly given?: Readonly<Record<string, unknown>>;
+}
+
+/** A way of computing an answer, with its name and the library's words for its settings. */
+export interface NamedPost {
+  readonly name: string;
+  readonly [setting: string]: unknown;
 }

@@ -2,6 +2,7 @@ import type { Graph, GraphOutput, OutputMeaning } from '../graph/graph';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import type { GraphSize, Model, Part } from '../models/model';
 import type { Answer } from './answer';
+import type { Reading } from '../domain/reading';
 import type { Size } from '../domain/size';
 import type { SeenImage } from './run';
 
@@ -38,10 +39,19 @@ export interface ReadContext {
   readonly topK: number;
   /** Sides of the image that the model was given. */
   readonly imageSize: Size;
+  /** How the model's outputs become an answer. */
+  readonly reading?: Reading;
+  /** How answers are computed, if somebody says otherwise: thresholds and the like. */
+  readonly post?: Post;
 }
+
+/** A way of computing an answer, with the library's words for its settings. */
+export type Post = Readonly<Record<string, unknown>>;
 
 /** What can be asked of a model. */
 export interface Task<A extends Answer = Answer> {
+  /** What its answer goes by where several may stand: `detections`. */
+  readonly answerName: string;
   /** Returns why this cannot be asked of the model, for people; undefined if it can. */
   serves(model: Model): string | undefined;
   /** Returns what to run. Throws if the graph takes what the task cannot give. */
@@ -50,6 +60,32 @@ export interface Task<A extends Answer = Answer> {
   read(outputs: readonly OutputValues[], seen: SeenImage, context: ReadContext): A;
   /** Returns the keys of the answer in the command line's JSON. */
   json(answer: A): object;
+  /** Returns what the command line prints of the answer for people, a line each. */
+  lines(answer: A): readonly string[];
+  /** Returns the answer in the form that all tasks share: a list for each image, maps, tensors. */
+  answers(answer: A): AnswerFiles;
+}
+
+/** An answer as `predict` prints it: lists as JSON; maps and tensors go to files. */
+export interface AnswerFiles {
+  readonly list?: readonly unknown[];
+  readonly maps?: readonly IdMap[];
+  readonly tensors?: readonly OutputTensor[];
+}
+
+/** A map of ids at the image's own size, 255 where nothing is. */
+export interface IdMap {
+  readonly width: number;
+  readonly height: number;
+  readonly ids: Uint8Array;
+  /** Pixels of each id. */
+  readonly areas: Readonly<Record<string, number>>;
+}
+
+export interface OutputTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
 }
 
 /**
@@ -87,6 +123,13 @@ export function graphOf({ parts }: Model, { part }: Step, size?: GraphSize): Gra
   const found = parts.find(({ name }) => name === part);
   if (!found) throw new Error(`the model has no part ${part}`);
   return found.graph(size);
+}
+
+/** Returns the first output of a meaning. Throws if there is none. */
+export function requireOutput(outputs: readonly OutputValues[], means: OutputMeaning): OutputValues {
+  const found = outputOf(outputs, means);
+  if (!found) throw new Error(`the model answers no ${means}`);
+  return found;
 }
 
 /** Returns the first output of a meaning. */

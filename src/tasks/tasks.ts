@@ -1,31 +1,49 @@
-import type { TaskName } from '../architectures/family';
+import type { TaskName } from '../domain/taskName';
 import type { Model } from '../models/model';
 import type { Answer } from './answer';
 import { classify } from './classify/classify';
+import { detect } from './detect/detect';
 import { features } from './features/features';
 import { outputs } from './outputs/outputs';
-import type { Task } from './task';
+import type { AnswerFiles, Task } from './task';
 
 /** Every task, in the order in which a model is asked whether it serves one. */
-export const tasks = { classify, outputs, features } satisfies Record<TaskName, Task>;
+export const tasks = { detect, classify, outputs, features } satisfies Record<TaskName, Task>;
+
+/** A task and what it is called. */
+export interface NamedTask {
+  readonly name: TaskName;
+  readonly task: Task;
+}
 
 /** Returns the first task that a model serves. Throws if it serves none. */
-export function taskOf(model: Model): Task {
-  const rows: readonly Task[] = Object.values(tasks);
-  const reasons = rows.map((task) => task.serves(model));
+export function taskOf(model: Model): NamedTask {
+  const rows = Object.entries<unknown>(tasks) as readonly [TaskName, Task][];
+  const reasons = rows.map(([, task]) => task.serves(model));
   const found = rows.find((_, index) => reasons[index] === undefined);
   if (!found) throw new Error(`${model.checkpoint.path}: ${[...new Set(reasons)].join('; ')}`);
-  return found;
+  return { name: found[0], task: found[1] };
 }
 
+/** The task that gives each kind of answer. */
+const byKind = {
+  boxes: tasks.detect,
+  classes: tasks.classify,
+  outputs: tasks.outputs,
+  features: tasks.features,
+} satisfies { readonly [K in Answer['kind']]: Task<Extract<Answer, { readonly kind: K }>> };
+
+/** A kind's own task takes its answers, which a union cannot show. */
+const taskFor = ({ kind }: Answer): Task => byKind[kind] as unknown as Task;
+
+/** What an answer goes by where several may stand. */
+export const answerName = (answer: Answer): string => taskFor(answer).answerName;
+
 /** Returns the keys of an answer in the command line's JSON. */
-export function answerJson(answer: Answer): object {
-  switch (answer.kind) {
-    case 'classes':
-      return tasks.classify.json(answer);
-    case 'outputs':
-      return tasks.outputs.json(answer);
-    case 'features':
-      return tasks.features.json(answer);
-  }
-}
+export const answerJson = (answer: Answer): object => taskFor(answer).json(answer);
+
+/** Returns an answer for people, a line each. */
+export const answerLines = (answer: Answer): readonly string[] => taskFor(answer).lines(answer);
+
+/** Returns an answer in the form that all tasks share. */
+export const answerFiles = (answer: Answer): AnswerFiles => taskFor(answer).answers(answer);

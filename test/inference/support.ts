@@ -59,7 +59,7 @@ export function classesOf({ answer }: Run): Classes {
 export const firstOf = (run: Run): Guess => at(classesOf(run).top, 0);
 
 /** What a task runs of an opened model. */
-export const stepOf = (model: Model): Step => at(taskOf(model).program(model, {}).steps, 0);
+export const stepOf = (model: Model): Step => at(taskOf(model).task.program(model, {}).steps, 0);
 
 /** A folder that is removed after the running suite. */
 export function temporaryFolder(): string {

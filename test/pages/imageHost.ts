@@ -184,6 +184,8 @@ const answers: Readonly<Record<string, Answer>> = {
 const viewOf = (pixels: Pixels, { asStored = false, imageSize = native }: RunOptions): Run => ({
   run: 1,
   checkpoint: CHECKPOINT,
+  task: 'classify',
+  answers: {},
   modelTitle: 'vitrine-sample',
   seen: {
     image: IMAGE,

@@ -1,11 +1,13 @@
 import type { Answer } from '../../src/tasks/answer';
 import type { AnswerView } from './answerView';
+import { boxes } from './boxes';
 import { classes } from './classes';
 import { features } from './features';
 import { outputs } from './outputs';
 
 /** One view per kind of answer. */
 const views: { readonly [Kind in Answer['kind']]: AnswerView<Extract<Answer, { kind: Kind }>> } = {
+  boxes,
   classes,
   outputs,
   features,

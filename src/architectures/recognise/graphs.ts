@@ -7,13 +7,20 @@ import type { Probe, TokenLayout } from '../../domain/probes';
 import { requireOwnSize } from '../decide';
 import { headVector, ownHeads, type OwnHead } from '../heads/ownHead';
 import { ownModule, type Translation } from '../dialect';
+import type { Maps } from '../blocks/stages';
 import type { BuildOptions, Known, Recognition } from '../family';
 import { familyNamed } from '../registry';
+import type { PartName, PartOf, Whole } from '../whole';
+import { namesOfWhole, wholeNamed } from '../wholes';
 
 interface GraphOptions {
   /** `[height, width]` in pixels; the recognition's own by default. */
   readonly imageSize?: Size;
   readonly batch?: number;
+  /** Which part of a whole model; the first by default. */
+  readonly part?: PartName;
+  /** Tokens, frames and texts that a part is written for. */
+  readonly lengths?: Readonly<Record<string, number>>;
 }
 
 /** A model's graph, and the names of the tensors that it reads. */
@@ -32,16 +39,21 @@ const native = new WeakMap<Recognition, BuiltGraph>();
 export function buildGraph(
   checkpoint: Checkpoint,
   recognition: Recognition,
-  { imageSize, batch = 1 }: GraphOptions = {},
+  { imageSize, batch = 1, part, lengths = {} }: GraphOptions = {},
 ): BuiltGraph {
   if (recognition.family === null || !recognition.translation)
     throw new Error(`${checkpoint.path}: there is no graph to build for this file`);
   const size = imageSize ?? recognition.imageSize;
-  const isNative = batch === 1 && size.every((side, axis) => side === recognition.imageSize[axis]);
+  const isFirst = part === undefined && Object.keys(lengths).length === 0;
+  const isNative = isFirst && batch === 1 && size.every((side, axis) => side === recognition.imageSize[axis]);
   const known = isNative ? native.get(recognition) : undefined;
   if (known) return known;
   requireSize(recognition, size);
-  const built = writeGraph(recognition, recognition.translation, { imageSize: size, batch });
+  const options = { imageSize: size, batch };
+  const { translation, whole } = recognition;
+  const built = whole
+    ? writeWhole(recognition, translation, whole, { ...options, part, lengths })
+    : writeGraph(recognition, translation, options);
   if (isNative) native.set(recognition, built);
   return built;
 }
@@ -95,9 +107,83 @@ function writeGraph(recognition: Known, translation: Translation, options: Build
   find = (name) => ownHead?.parameters.get(name);
   const written = ownHead ? withOwnHead(builder.build(), builder, ownHead) : builder.build();
   const graph = backboneOnly ? withoutLogits(written) : written;
+  const probes = graph.probes.map((probe) => inOwnWords(probe, translation));
+  return { graph: { ...graph, probes }, used: readBy(graph) };
+}
+
+/** What a part of a whole model is written with. */
+interface PartOptions extends BuildOptions {
+  readonly part: PartName | undefined;
+  readonly lengths: Readonly<Record<string, number>>;
+}
+
+/** Parts of a recognised model that run by themselves, of a whole model in its order. */
+export const partsOf = ({ whole }: Known): readonly PartName[] =>
+  whole ? wholeNamed(whole.name).parts.map(({ name }) => name) : [];
+
+/** Writes a part of a model around a backbone; what any of its parts reads counts as used. */
+function writeWhole(
+  recognition: Known,
+  translation: Translation,
+  { name, config }: NonNullable<Known['whole']>,
+  { part, ...options }: PartOptions,
+): BuiltGraph {
+  const whole = wholeNamed(name);
+  const wanted = part ?? whole.parts[0]?.name;
+  const built = whole.parts.map((each) => ({
+    name: each.name,
+    graph: writePart(recognition, translation, { whole, part: each, config }, options),
+  }));
+  const graph = built.find((each) => each.name === wanted)?.graph;
+  if (!graph) throw new Error(`${recognition.title} has no part ${wanted}`);
+  return { graph, used: new Set(built.flatMap((each) => [...readBy(each.graph)])) };
+}
+
+interface WrittenPart {
+  readonly whole: Whole;
+  readonly part: PartOf<unknown>;
+  readonly config: unknown;
+}
+
+function writePart(
+  recognition: Known,
+  translation: Translation,
+  { whole, part, config }: WrittenPart,
+  options: Omit<PartOptions, 'part'>,
+): Graph {
+  const family = familyNamed(recognition.architecture);
+  const names = namesOfWhole(whole, translation);
+  const ofWhole = (parameter: string): ParameterView | undefined => names.get(parameter)?.view;
+  const ofBackbone = (parameter: string): ParameterView | undefined => translation.source.find(parameter);
+  let find = ofWhole;
+  const builder = new GraphBuilder(recognition.title, { find: (parameter) => find(parameter) });
+  let inBackbone: readonly [first: number, end: number] = [0, 0];
+  const backbone = (): Maps => {
+    const first = builder.build().probes.length;
+    find = ofBackbone;
+    const maps = family.build(builder, recognition.config, options);
+    // A norm of the backbone's own may be applied to maps that it does not end with.
+    find = (parameter) => ofWhole(parameter) ?? ofBackbone(parameter);
+    inBackbone = [first, builder.build().probes.length];
+    return maps;
+  };
+  noting(builder, () => part.build(builder, config, { ...options, backbone }));
+  const graph = builder.build();
+  const needed = pruned(graph, graph.outputs);
+  const [first, end] = inBackbone;
+  return {
+    ...needed,
+    probes: needed.probes.map((probe, index) =>
+      index >= first && index < end ? inOwnWords(probe, translation) : probe,
+    ),
+  };
+}
+
+/** Names of the file's tensors that a graph reads. */
+function readBy({ initializers }: Graph): ReadonlySet<string> {
   const used = new Set<string>();
-  for (const { data } of graph.initializers.values()) if (data.kind === 'parameter') used.add(data.tensor);
-  return { graph: { ...graph, probes: graph.probes.map((probe) => inOwnWords(probe, translation)) }, used };
+  for (const { data } of initializers.values()) if (data.kind === 'parameter') used.add(data.tensor);
+  return used;
 }
 
 /** The graph with the user's own head behind the pooled vector. */
@@ -116,8 +202,14 @@ function withOwnHead(graph: Graph, b: GraphBuilder, head: OwnHead): Graph {
 }
 
 /** The graph without its scores of classes, and without the operators that only they need. */
-function withoutLogits(graph: Graph): Graph {
-  const outputs = graph.outputs.filter(({ means }) => means !== 'logits');
+const withoutLogits = (graph: Graph): Graph =>
+  pruned(
+    graph,
+    graph.outputs.filter(({ means }) => means !== 'logits'),
+  );
+
+/** The graph with these outputs, and without operators that neither they nor the maps need. */
+function pruned(graph: Graph, outputs: Graph['outputs']): Graph {
   const probed = graph.probes.map(({ value }) => value);
   const nodes = neededNodes(graph, [...outputs.map(({ value }) => value), ...probed]);
   const read = new Set(nodes.flatMap(({ inputs }) => inputs));

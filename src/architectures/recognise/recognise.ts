@@ -15,6 +15,7 @@ import { namedNetwork } from './namedNetworks';
 import { nearestFamily } from './nearest';
 import { otherKind } from './otherKinds';
 import { headKeys, loraScaleIn, settled } from './settle';
+import { assumedOfBackbone, asWhole, wholeOf } from './wholes';
 
 export interface RecogniseOptions {
   /** Hyper-parameters that the weights do not hold, as the user typed them in. */
@@ -221,24 +222,25 @@ function recogniseAs(
   { assume = {}, imageSize }: RecogniseOptions,
 ): Known | undefined {
   const { dialect, parameters: tensors } = translation;
+  const around = wholeOf(translation);
   const found: Found = {
     tensors,
     dialect: dialect.inner ?? dialect,
     ownTensors: () => ownTensors(translation),
     checkpoint,
-    assume,
+    assume: assumedOfBackbone(around, assume),
     ...(imageSize && { imageSize }),
   };
   const own = family.recognise(found);
   if (!own) return undefined;
-  requireAssumable(family, assume, own.evidence);
+  requireAssumable(family, found.assume, own.evidence);
   const isPart = dialect.backboneOf !== undefined;
   const doubts = [
     ...checkConfig(found, { name: family.name, title: family.title, isPart }),
     ...checkArguments(found, family.title, own.evidence),
   ];
   const recognised = { ...own, warnings: [...own.warnings, ...doubts] };
-  return {
+  const known: Known = {
     ...(dialect.backboneOf === undefined ? recognised : asBackbone(recognised, dialect.backboneOf)),
     family: family.row ?? family.name,
     architecture: family.name,
@@ -247,6 +249,7 @@ function recogniseAs(
     assumable: family.assumable,
     translation,
   };
+  return around ? asWhole(around, known, { ...found, assume }) : known;
 }
 
 /** The tensors below the network's path and prefix, under the names that they have there. */
@@ -289,7 +292,7 @@ const isSaid = (known: ConfigValue | undefined, said: ConfigValue): boolean =>
   known !== undefined &&
   (String(known) === String(said) || (Array.isArray(known) && known.every((each) => each === said)));
 
-export { buildGraph, keepGraph } from './graphs';
+export { buildGraph, keepGraph, partsOf } from './graphs';
 export { countParameters } from './counts';
 export { isBeside } from './fit';
 export type { Known } from '../family';

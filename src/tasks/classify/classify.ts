@@ -2,6 +2,7 @@ import { labelsOfHeads, topK, type Activation, type Labels } from '../../labels/
 import type { Model } from '../../models/model';
 import type { Classes } from '../answer';
 import type { OutputMeaning } from '../../graph/graph';
+import { formatPercent } from '../../domain/units';
 import { cannotRun, imageProgram, outputOf, type OutputValues, type Task } from '../task';
 
 const scoreKinds: Readonly<Record<Activation, Classes['scoreKind']>> = {
@@ -42,6 +43,12 @@ function classesOf(
   };
 }
 
+const guessLines = ({ scoreKind, top }: Classes): readonly string[] =>
+  top.map(({ label, score: value }) => {
+    const score = scoreKind === 'value' ? String(value) : formatPercent(value);
+    return `${score.padStart(8)}  ${label}`;
+  });
+
 function jsonOf({ top, labelSource, scoreKind }: Classes): object {
   const guesses = top.map(({ index, label, score }) => ({ index, label, probability: score }));
   return { top: guesses, labels: labelSource, score: scoreKind };
@@ -51,6 +58,7 @@ function jsonOf({ top, labelSource, scoreKind }: Classes): object {
  * Names the classes of an image: the output that means logits, with the labels of the checkpoint.
  */
 export const classify: Task<Classes> = {
+  answerName: 'classes',
   serves(model: Model) {
     const reason = cannotRun(model);
     if (reason !== undefined) return reason;
@@ -71,6 +79,11 @@ export const classify: Task<Classes> = {
     if (!first) return { kind: 'classes', top: [], classes: 0, scoreKind: 'softmax', labelSource: '' };
     return others.length === 0 ? first : { ...first, heads: [first, ...others] };
   },
+  lines: (answer) =>
+    answer.heads?.flatMap((head) => [`${head.head ?? ''}:`, ...guessLines(head)]) ?? guessLines(answer),
+  answers: ({ top }) => ({
+    list: [top.map(({ index, label, score }) => ({ label: index, name: label, score }))],
+  }),
   json: (answer) => ({
     ...jsonOf(answer),
     ...(answer.heads && {

@@ -2,6 +2,7 @@ import type { GraphOutput } from '../../graph/graph';
 import type { Outputs } from '../answer';
 import { cannotRun, imageProgram, type Task } from '../task';
 import { outputJson, readOutputs } from './reading';
+import { outputLine } from './text';
 
 /** What is drawn elsewhere or hands something on to a next step. */
 const notShown: ReadonlySet<GraphOutput['means']> = new Set(['attention', 'state']);
@@ -18,6 +19,7 @@ function isMore(outputs: readonly GraphOutput[]): boolean {
 
 /** Shows what a graph gives that is no classifier: every output by its name, as its shape is. */
 export const outputs: Task<Outputs> = {
+  answerName: 'outputs',
   serves(model) {
     const reason = cannotRun(model);
     if (reason !== undefined) return reason;
@@ -26,5 +28,7 @@ export const outputs: Task<Outputs> = {
   },
   program: (model, size) => imageProgram(model, size, shown),
   read: (outputs, _seen, { imageSize }) => ({ kind: 'outputs', outputs: readOutputs(outputs, imageSize) }),
+  lines: ({ outputs }) => outputs.map(outputLine),
+  answers: () => ({}),
   json: ({ outputs }) => ({ top: [], labels: '', score: 'none', outputs: outputs.map(outputJson) }),
 };

@@ -1,0 +1,81 @@
+import { ParameterError } from '../../graph/builder';
+import { OperatorError } from '../../graph/operators';
+import type { Translation } from '../dialect';
+import type { ConfigValue, EvidenceRecord, Found, Known } from '../family';
+import type { FoundWhole, Whole } from '../whole';
+import { namesOfWhole, wholes } from '../wholes';
+import { buildGraph } from './graphs';
+
+/** What `assume` means for a backbone inside of a larger model: `backbone_heads` is its `heads`. */
+export const backbonePrefix = 'backbone_';
+
+/** The whole model that a network's names are of; undefined if its backbone is all there is. */
+export const wholeOf = (translation: Translation): Whole | undefined =>
+  wholes.find((whole) => {
+    const names = namesOfWhole(whole, translation);
+    return whole.signature.every((name) => names.has(name));
+  });
+
+/** The assumptions that a backbone reads: its own under the prefix, and what the whole has not. */
+export function assumedOfBackbone(
+  whole: Whole | undefined,
+  assume: Readonly<Record<string, ConfigValue>>,
+): Readonly<Record<string, ConfigValue>> {
+  if (!whole) return assume;
+  const entries = Object.entries(assume).flatMap(([key, value]): readonly [string, ConfigValue][] => {
+    if (key.startsWith(backbonePrefix)) return [[key.slice(backbonePrefix.length), value]];
+    return whole.assumable.includes(key) ? [] : [[key, value]];
+  });
+  return Object.fromEntries(entries);
+}
+
+/**
+ * A recognised backbone with the model around it, if its graph can be written; else the backbone,
+ * with the reason.
+ */
+export function asWhole(whole: Whole, known: Known, found: Found): Known {
+  const { checkpoint } = found;
+  try {
+    const around: FoundWhole = {
+      tensors: namesOfWhole(whole, known.translation!),
+      backbone: known,
+      found,
+    };
+    const own = whole.recognise(around);
+    if (!own) return known;
+    const next: Known = {
+      ...known,
+      label: own.label,
+      title: own.title,
+      familyTitle: whole.title,
+      family: whole.row ?? whole.name,
+      task: whole.task,
+      evidence: { ...own.evidence, ...ofBackbone(known.evidence) },
+      assumable: [...whole.assumable, ...known.assumable.map((key) => `${backbonePrefix}${key}`)],
+      choices: {},
+      candidates: [],
+      warnings: [...known.warnings, ...(own.warnings ?? [])],
+      imageSize: found.imageSize ?? own.imageSize ?? known.imageSize,
+      sizeStep: own.sizeStep ?? known.sizeStep,
+      pixels: own.pixels ?? known.pixels,
+      whole: { name: whole.name, config: own.config },
+      reading: own.reading,
+    };
+    buildGraph(checkpoint, next);
+    return next;
+  } catch (error) {
+    if (!(error instanceof ParameterError || error instanceof OperatorError)) throw error;
+    return {
+      ...known,
+      warnings: [...known.warnings, `${whole.title} around the backbone is not run: ${error.message}.`],
+    };
+  }
+}
+
+/** Keys that mean the whole model, whoever states them. */
+const ofAll: ReadonlySet<string> = new Set(['image_size', 'channels']);
+
+const ofBackbone = (evidence: EvidenceRecord): EvidenceRecord =>
+  Object.fromEntries(
+    Object.entries(evidence).map(([key, value]) => [ofAll.has(key) ? key : `${backbonePrefix}${key}`, value]),
+  );

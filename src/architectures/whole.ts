@@ -1,0 +1,157 @@
+import type { Reading } from '../domain/reading';
+import type { Size } from '../domain/size';
+import type { GraphBuilder } from '../graph/builder';
+import type { DefaultsName } from '../preprocessing/defaults';
+import type { Maps } from './blocks/stages';
+import { configValue } from './config';
+import type { Rename, Translated } from './dialect';
+import { assumed, stored } from './evidence';
+import type { BuildOptions, ConfigValue, Evidence, EvidenceRecord, Found, Known, TaskName } from './family';
+
+/** What runs by itself: the image encoder of a file that holds more, or all there is. */
+export type PartName = 'image' | 'text' | 'decoder' | 'prompt' | 'whole';
+
+/** What a whole model may look at: its backbone is recognised, everything else lies beside it. */
+export interface FoundWhole {
+  /** All tensors of the file by the names that the whole model has for them, without wrappers. */
+  readonly tensors: ReadonlyMap<string, Translated>;
+  readonly backbone: Known;
+  /** The file as its backbone's family saw it. */
+  readonly found: Found;
+}
+
+/** What a whole model makes of the names and shapes around its backbone. */
+export interface RecognisedWhole<C> {
+  /** A label of the model: `detr`, `mask2former`. */
+  readonly label: string;
+  readonly title: string;
+  /** Its own hyper-parameters; those of the backbone are shown as `backbone_…`. */
+  readonly evidence: EvidenceRecord;
+  readonly config: C;
+  /** How its outputs become an answer. */
+  readonly reading: Reading;
+  readonly warnings?: readonly string[];
+  /** Image size if nobody asks for one, where the backbone's is not the model's. */
+  readonly imageSize?: Size;
+  readonly sizeStep?: Size;
+  readonly pixels?: DefaultsName;
+}
+
+/** What a part is written with. */
+export interface PartContext extends BuildOptions {
+  /** Writes the image backbone into this part and hands back its maps; at most once. */
+  backbone(): Maps;
+  /** Tokens, frames and texts that the part is written for, by name. */
+  readonly lengths: Readonly<Record<string, number>>;
+}
+
+/** A part of a whole model: one graph. */
+export interface PartOf<C> {
+  readonly name: PartName;
+  /** Writes the part with its inputs and outputs; parameters have the whole model's own names. */
+  build(b: GraphBuilder, config: C, context: PartContext): void;
+}
+
+/**
+ * A model around an image backbone of any family: a detector, a segmenter, a depth estimator, a
+ * pair of towers. Its parameters go by the names of its library, as `signature` has them.
+ */
+export interface Whole<C = unknown> {
+  /** Its name, which no other has: `detr`. */
+  readonly name: string;
+  /** The wider group that it is told by; its own name without it. */
+  readonly row?: string;
+  readonly title: string;
+  readonly task: TaskName;
+  /** Names that a file of this model has, all of them, after the renames. */
+  readonly signature: readonly string[];
+  /** From names of other repositories and older versions to those that `build` reads. */
+  readonly renames?: readonly Rename[];
+  /** Keys that `assume` may set; those of the backbone are `backbone_heads` and so on. */
+  readonly assumable: readonly string[];
+  /** Parameters that may take no part in the pass: auxiliary heads of training. */
+  readonly idle?: RegExp;
+  /** "Not mine" is undefined; a hyper-parameter that cannot be is an error naming the tensor. */
+  recognise(found: FoundWhole): RecognisedWhole<C> | undefined;
+  /** In the order in which an answer needs them. */
+  readonly parts: readonly PartOf<C>[];
+}
+
+/** How a whole model's hyper-parameter is asked for. */
+interface WholeQuestion<T extends ConfigValue> {
+  /** Keys of config.json, the first that is there; `text_config.hidden_size` reaches inside. */
+  readonly config: readonly string[];
+  readonly otherwise: Evidence<T>;
+  readonly is?: (value: ConfigValue) => boolean;
+  /** `a number that divides the width 256`, for the message if a value is not one. */
+  readonly needed?: string;
+}
+
+/**
+ * Decides a hyper-parameter of a whole model: the user, config.json as it stands around the
+ * backbone's own section, `otherwise`. Throws if a value is none that can be computed with.
+ */
+export function settle<T extends ConfigValue>(
+  { found }: FoundWhole,
+  key: string,
+  { config, otherwise, is = () => true, needed = 'another value' }: WholeQuestion<T>,
+): Evidence<T> {
+  const user = found.assume[key];
+  const said = user === undefined ? configured(found, config) : undefined;
+  const value = user ?? said?.value;
+  if (value === undefined) return otherwise;
+  if (!is(value)) throw new Error(`${said?.source ?? key}: ${String(value)} found; ${needed} is needed`);
+  return stored(value as T, said?.source ?? 'given by the user') as Evidence<T>;
+}
+
+/** The first of these keys that config.json has outside of the backbone's section. */
+function configured(
+  { checkpoint }: Found,
+  keys: readonly string[],
+): { readonly value: ConfigValue; readonly source: string } | undefined {
+  for (const key of keys) {
+    const path = key.split('.');
+    const value = configValue(
+      path.reduce<unknown>(
+        (inside, name) => (inside as Readonly<Record<string, unknown>> | undefined)?.[name] ?? undefined,
+        checkpoint.sidecars.config,
+      ),
+    );
+    if (value !== undefined) return { value, source: `config.json: ${key}` };
+  }
+  return undefined;
+}
+
+/** Heads of a width, which they must divide: by the user, config.json, or 32 channels each. */
+export function headsOfWhole(
+  found: FoundWhole,
+  key: string,
+  width: number,
+  { config, perHead = 32 }: { readonly config: readonly string[]; readonly perHead?: number },
+): Evidence<number> {
+  return settle(found, key, {
+    config,
+    otherwise: assumed(Math.max(1, Math.round(width / perHead)), `${perHead} channels per head; not stored`),
+    is: (value) => typeof value === 'number' && value > 0 && width % value === 0,
+    needed: `a number that divides the width ${width}`,
+  });
+}
+
+/** Shape of a tensor that a whole model must have. Throws if the file has none of this name. */
+export function shapeIn({ tensors }: FoundWhole, name: string): readonly number[] {
+  const found = tensors.get(name);
+  if (!found) throw new Error(`${name}: not in the checkpoint`);
+  return found.shape;
+}
+
+/** Number of modules in the list `path.0`, `path.1` … of a whole model. */
+export function layersIn({ tensors }: FoundWhole, path: string): number {
+  const starts = `${path}.`;
+  let most = -1;
+  for (const name of tensors.keys())
+    if (name.startsWith(starts)) {
+      const index = Number.parseInt(name.slice(starts.length), 10);
+      if (index > most) most = index;
+    }
+  return most + 1;
+}

@@ -1,0 +1,24 @@
+/**
+ * How the outputs of a model become an answer: what the library's post-processing does, as data
+ * that a recognised model carries to its task.
+ */
+export type Reading =
+  | {
+      readonly task: 'detect';
+      /**
+       * Which scores count: the best class of each query beside "no object" (softmax), the best
+       * pairs of query and class (sigmoid), one text per query, or phrases of a text.
+       */
+      readonly rule: 'softmax' | 'pairs' | 'texts' | 'phrases';
+      /** Pairs that are kept of `pairs`; all queries' number without it. */
+      readonly top?: number;
+      /** Boxes are relative to the image padded to a square. */
+      readonly square?: boolean;
+    }
+  | {
+      readonly task: 'segment';
+      /** One score per pixel and class, masks of queries, or masks of points and boxes. */
+      readonly rule: 'semantic' | 'queries' | 'prompts';
+    }
+  | { readonly task: 'depth'; readonly unit: 'relative' | 'metres' }
+  | { readonly task: 'other' };

@@ -1,0 +1,2 @@
+/** What can be asked of a model, by its outputs: a folder of `tasks/` each. */
+export type TaskName = 'detect' | 'classify' | 'outputs' | 'features';

@@ -1,0 +1,64 @@
+import { labelsOfHeads } from '../../labels/labels';
+import { formatPercent } from '../../domain/units';
+import type { Model } from '../../models/model';
+import type { Boxes } from '../answer';
+import { cannotRun, imageProgram, outputOf, requireOutput, type Task } from '../task';
+import { detections, type DetectionOptions } from './detections';
+
+/** Score from which a box is shown if nobody says another; the libraries' own examples take it. */
+const usualThreshold = 0.5;
+/** Boxes below the threshold that are kept for whoever lowers it. */
+const lowestThreshold = 0.05;
+
+/** Finds objects in an image: a box, a label and a score each. */
+export const detect: Task<Boxes> = {
+  answerName: 'detections',
+  serves(model: Model) {
+    const reason = cannotRun(model);
+    if (reason !== undefined) return reason;
+    const finds = model.parts.some(({ graph }) => outputOf(graph().outputs, 'boxes'));
+    return finds ? undefined : 'it finds no boxes';
+  },
+  program: (model, size) =>
+    imageProgram(model, size, (outputs) => (outputOf(outputs, 'boxes') ? outputs : [])),
+  read(outputs, seen, context) {
+    const { reading, post = {} } = context;
+    const rule: DetectionOptions = reading?.task === 'detect' ? reading : { rule: 'softmax' };
+    const logits = requireOutput(outputs, 'logits');
+    const [width, height] = seen.size;
+    const found = detections(logits, requireOutput(outputs, 'boxes'), [height, width], rule);
+    const classes = (logits.shape.at(-1) ?? 1) - (rule.rule === 'softmax' ? 1 : 0);
+    const [labels] = labelsOfHeads(context, [classes]);
+    const threshold = typeof post['threshold'] === 'number' ? post['threshold'] : usualThreshold;
+    const kept = found.filter(({ score }) => score > Math.min(threshold, lowestThreshold));
+    return {
+      kind: 'boxes',
+      threshold,
+      boxes: kept.map((box) => ({ ...box, name: labels?.names[box.label] ?? `class ${box.label}` })),
+      queries: logits.shape.at(-2) ?? 0,
+      labelSource: labels?.source ?? '',
+    };
+  },
+  json: ({ boxes, threshold, labelSource }) => ({
+    boxes: boxes.filter(({ score }) => score > threshold),
+    threshold,
+    labels: labelSource,
+  }),
+  lines({ boxes, threshold, queries }) {
+    const found = boxes.filter(({ score }) => score > threshold);
+    const none = `nothing above ${formatPercent(threshold)} of ${queries} queries`;
+    return found.length === 0
+      ? [none]
+      : found.map(({ name, score, box }) => {
+          const corners = box.map((side) => side.toFixed(1)).join(', ');
+          return `${formatPercent(score).padStart(8)}  ${name}  [${corners}]`;
+        });
+  },
+  answers: ({ boxes, threshold }) => ({
+    list: [
+      boxes
+        .filter(({ score }) => score > threshold)
+        .map(({ label, name, score, box }) => ({ label, name, score, box })),
+    ],
+  }),
+};
