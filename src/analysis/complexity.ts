@@ -27,6 +27,9 @@ export function countMacs(graph: Graph): Macs {
   return sumMacs(workOf(graph));
 }
 
+/** Counted multiply-accumulates of all parts of a model together, each run once. */
+export const countAllMacs = (graphs: readonly Graph[]): Macs => sumMacs(graphs.flatMap((graph) => workOf(graph)));
+
 /**
  * Everything the complexity report shows for the graph's image size and batch. All counts are
  * exact; a count beyond 2^53 is an error.

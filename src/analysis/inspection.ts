@@ -1,7 +1,7 @@
 import { largest } from '../domain/lists';
 import { basename } from 'node:path';
 import type { ConfigValue, Evidence } from '../architectures/family';
-import type { Model } from '../models/model';
+import { graphsOfParts, type Model } from '../models/model';
 import { labelOf, valueText } from '../architectures/hyperparameters';
 import { titleOfFamily } from '../architectures/recognise/recognise';
 import { percent } from '../architectures/recognise/settle';
@@ -13,7 +13,7 @@ import { type Probe, type TokenLayout, isGate, tokenCount } from '../domain/prob
 import type { Addable, EvidenceView, InspectorModel } from '../protocol/inspector';
 import type { TensorRow } from '../domain/report';
 import { formatBytes, formatCount, formatExact, quantity } from '../domain/units';
-import { countMacs } from './complexity';
+import { countAllMacs } from './complexity';
 import { moduleTree, moduleTreeByName } from './moduleTree';
 import { withOwnNames, type NamedTwice } from './ownNames';
 import { partsBeside, stations } from './stations';
@@ -209,9 +209,10 @@ function headline(
       params,
       found('tensors', 'Tensors', formatExact(count), formatExact(count), 'entries of the file'),
     ];
-  const macs = countedMacs(countMacs(graph));
-  const share = recognition.family === null ? undefined : recognition.share;
-  const size = (model.imageSize ?? []).join('×');
+  const macs = countedMacs(countAllMacs(graphsOfParts(model)));
+  const { share, lengths = {} } = recognition.family === null ? {} : recognition;
+  const ofTexts = Object.entries(lengths).map(([name, length]) => `, ${name} ${length}`);
+  const size = `${(model.imageSize ?? []).join('×')}${ofTexts.join('')}`;
   const rows = [
     params,
     found(
@@ -389,12 +390,15 @@ export function inspectionJson(
     siblings: checkpoint.siblings.map((path) => basename(path)),
   };
   const graph = model.imageSize ? model.graph() : undefined;
-  const macs = graph && countMacs(graph);
-  const counted = macs && {
+  const graphs = graph ? graphsOfParts(model) : [];
+  const macs = countAllMacs(graphs);
+  const { lengths = undefined } = recognition.family === null ? {} : recognition;
+  const counted = graph && {
     image_size: model.imageSize,
     macs,
     flops: 2 * countedMacs(macs),
-    attention: attentionRecords(graph.probes),
+    ...(lengths && { lengths }),
+    attention: attentionRecords(graphs.flatMap(({ probes }) => probes)),
   };
   const structure = structureJson(model);
   if (recognition.family === null) {

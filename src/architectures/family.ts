@@ -135,6 +135,8 @@ export type Recognition =
       readonly config?: unknown;
       /** The model around the network, by its name, and what its parts are written by. */
       readonly whole?: { readonly name: string; readonly config: unknown };
+      /** Tokens, frames and texts that its parts are written for if nobody says others. */
+      readonly lengths?: Readonly<Record<string, number>>;
       /** How outputs become an answer, if the model around the network says so. */
       readonly reading?: Reading;
       /** A head of the user's own behind the network. */

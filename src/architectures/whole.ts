@@ -1,6 +1,7 @@
 import type { Reading } from '../domain/reading';
 import type { Size } from '../domain/size';
 import type { GraphBuilder } from '../graph/builder';
+import type { ValueInfo } from '../graph/graph';
 import type { DefaultsName } from '../preprocessing/defaults';
 import type { Maps } from './blocks/stages';
 import { configValue } from './config';
@@ -9,7 +10,7 @@ import { assumed, stored } from './evidence';
 import type { BuildOptions, ConfigValue, Evidence, EvidenceRecord, Found, Known, TaskName } from './family';
 
 /** What runs by itself: the image encoder of a file that holds more, or all there is. */
-export type PartName = 'image' | 'text' | 'decoder' | 'prompt' | 'whole';
+export type PartName = 'image' | 'text' | 'decoder' | 'prompt' | 'score' | 'whole';
 
 /** What a whole model may look at: its backbone is recognised, everything else lies beside it. */
 export interface FoundWhole {
@@ -35,12 +36,19 @@ export interface RecognisedWhole<C> {
   readonly imageSize?: Size;
   readonly sizeStep?: Size;
   readonly pixels?: DefaultsName;
+  /** Tokens, frames and texts that its parts are written for if nobody says others. */
+  readonly lengths?: Readonly<Record<string, number>>;
 }
 
 /** What a part is written with. */
 export interface PartContext extends BuildOptions {
   /** Writes the image backbone into this part and hands back its maps; at most once. */
   backbone(): Maps;
+  /**
+   * Writes the image backbone and what its family makes of its maps, and hands that back by its
+   * name (`features`, `tokens`); at most once, and in place of `backbone`.
+   */
+  answered(): ReadonlyMap<string, ValueInfo>;
   /** Tokens, frames and texts that the part is written for, by name. */
   readonly lengths: Readonly<Record<string, number>>;
 }
@@ -69,6 +77,8 @@ export interface Whole<C = unknown> {
   readonly renames?: readonly Rename[];
   /** Keys that `assume` may set; those of the backbone are `backbone_heads` and so on. */
   readonly assumable: readonly string[];
+  /** Hyper-parameters of the backbone are the model's own: it is one of two towers. */
+  readonly isTower?: true;
   /** Parameters that may take no part in the pass: auxiliary heads of training. */
   readonly idle?: RegExp;
   /** "Not mine" is undefined; a hyper-parameter that cannot be is an error naming the tensor. */
@@ -104,23 +114,28 @@ export function settle<T extends ConfigValue>(
   return stored(value as T, said?.source ?? 'given by the user') as Evidence<T>;
 }
 
-/** The first of these keys that config.json has outside of the backbone's section. */
+/** Where a key of open_clip_config.json begins: `open_clip:model_cfg.text_cfg.heads`. */
+const openClipKey = 'open_clip:';
+
+/** The first of these keys that a configuration has outside of the backbone's section. */
 function configured(
-  { checkpoint }: Found,
+  { checkpoint: { sidecars } }: Found,
   keys: readonly string[],
 ): { readonly value: ConfigValue; readonly source: string } | undefined {
   for (const key of keys) {
-    const path = key.split('.');
-    const value = configValue(
-      path.reduce<unknown>(
-        (inside, name) => (inside as Readonly<Record<string, unknown>> | undefined)?.[name] ?? undefined,
-        checkpoint.sidecars.config,
-      ),
-    );
-    if (value !== undefined) return { value, source: `config.json: ${key}` };
+    const isOpenClip = key.startsWith(openClipKey);
+    const path = isOpenClip ? key.slice(openClipKey.length) : key;
+    const value = configValue(valueAt(isOpenClip ? sidecars.openClip : sidecars.config, path));
+    const file = isOpenClip ? 'open_clip_config.json' : 'config.json';
+    if (value !== undefined) return { value, source: `${file}: ${path}` };
   }
   return undefined;
 }
+
+type Json = Readonly<Record<string, unknown>>;
+
+const valueAt = (json: unknown, path: string): unknown =>
+  path.split('.').reduce<unknown>((inside, name) => (inside as Json | null | undefined)?.[name], json);
 
 /** Heads of a width, which they must divide: by the user, config.json, or 32 channels each. */
 export function headsOfWhole(

@@ -21,4 +21,6 @@ export type Reading =
       readonly rule: 'semantic' | 'queries' | 'prompts';
     }
   | { readonly task: 'depth'; readonly unit: 'relative' | 'metres' }
+  /** One of all texts, or each by itself. */
+  | { readonly task: 'zero-shot'; readonly scores: 'softmax' | 'sigmoid' }
   | { readonly task: 'other' };

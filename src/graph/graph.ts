@@ -99,6 +99,8 @@ export type OutputMeaning =
   | 'depth'
   | 'pixels'
   | 'state'
+  | 'embedding'
+  | 'scores'
   | 'attention';
 
 /** A named result: `logits`, `features`, `tokens` … */

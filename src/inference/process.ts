@@ -11,6 +11,7 @@ import { valueOf } from '../graph/graph';
 import { defaultQuery } from '../attention/tokenLayout';
 import { at } from '../domain/lists';
 import type { ModelInput } from '../preprocessing/pipeline';
+import { floats } from './sessions';
 import { createChannel, type CallContext, type Packet } from '../protocol/channel';
 import {
   inferenceVersion,
@@ -109,7 +110,7 @@ function feed(
   { pixelValues, shape }: ModelInput,
 ): Readonly<Record<string, TensorData>> {
   for (const { name, shape: own } of loaded.request.graph.inputs)
-    if (name in inputs && own.join() !== shape.join()) {
+    if (inputs[name] === 'image' && own.join() !== shape.join()) {
       // What cannot be changed by another size is not said to be.
       const advice = own.at(-3) === shape.at(-3) ? '; choose another image size or preprocessing' : '';
       throw new Error(
@@ -117,7 +118,13 @@ function feed(
       );
     }
   const image: TensorData = { dtype: 'F32', shape, data: pixelValues };
-  return Object.fromEntries(Object.keys(inputs).map((name) => [name, image]));
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, source]) => {
+      if (source !== 'image' && !('dtype' in source))
+        throw new Error(`${name} is made by a step that has not run`);
+      return [name, source === 'image' ? image : source];
+    }),
+  );
 }
 
 /** Returns the wanted outputs of a run with what they stand for. */
@@ -241,6 +248,13 @@ const api: InferenceApi = {
       run: answer.run,
       outputs: outputsOf(loaded, step.outputs, answer.values),
     };
+  },
+  async runStep(key, inputs, { provider, step }, { progress }) {
+    report = progress;
+    const loaded = model(key);
+    const [fetched, milliseconds] = await timed(() => loaded.run(provider, false, inputs, step.outputs));
+    const values = step.outputs.map((name) => floats(name, fetched[name]));
+    return { outputs: outputsOf(loaded, step.outputs, values), milliseconds };
   },
   async runTensors(key, inputs, provider, { progress }) {
     report = progress;

@@ -106,6 +106,12 @@ export interface ImageRun extends ImageView {
   readonly outputs: readonly OutputValues[];
 }
 
+/** The outputs of a step without an image. */
+export interface StepRun {
+  readonly outputs: readonly OutputValues[];
+  readonly milliseconds: number;
+}
+
 /** What loading a model cost. */
 export interface Loaded {
   /**
@@ -148,6 +154,13 @@ export interface InferenceApi {
   /** Lets a model's sessions go, and the temporary file with them. */
   release(key: string): Promise<void>;
   runImage(key: string, image: ImageRequest, run: RunRequest, call: CallContext): Promise<ImageRun>;
+  /** Runs a step that reads no image: what it is given is there. */
+  runStep(
+    key: string,
+    inputs: Readonly<Record<string, TensorData>>,
+    run: RunRequest,
+    call: CallContext,
+  ): Promise<StepRun>;
   /**
    * Runs on given tensors; answers every output by name, and every attention map as `attention.N`
    * in execution order.

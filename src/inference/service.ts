@@ -4,6 +4,8 @@ import type { Pixels } from '../domain/pixels';
 import type { Size } from '../domain/size';
 import type { AttentionRows, Method, Query } from '../domain/query';
 import type { CallOptions } from '../protocol/channel';
+import { runAllParts } from './allParts';
+import { at } from '../domain/lists';
 import { modelRequest } from './modelRequest';
 import { withAnySignal } from '../domain/aborting';
 import { Recent } from '../domain/recent';
@@ -29,7 +31,7 @@ import { resolvePreprocessing } from '../preprocessing/resolve';
 import { describePreprocessing, parseOverrides } from '../preprocessing/lines';
 import type { Graph } from '../graph/graph';
 import type { AttentionBudget } from '../graph/rewrite/taps';
-import { graphOf } from '../tasks/task';
+import { graphOf, nothingGiven, type InputSource, type OutputValues, type Prepared } from '../tasks/task';
 import { taskOf, type NamedTask } from '../tasks/tasks';
 import { ProviderChoice, type Choice } from './providerChoice';
 import { providerTitle, requireProvider, viewProviders, type VerdictStore } from './providers';
@@ -162,6 +164,9 @@ type AskRun<T> = (remote: RemoteInference, known: RememberedRun) => Promise<T>;
 
 /** A request with everything resolved that needs no inference process. */
 interface PreparedRun extends StepRequest {
+  /** What runs behind the step that reads the image, with the model of each. */
+  readonly later: readonly Pick<StepRequest, 'model' | 'step'>[];
+  readonly given: Prepared;
   readonly opened: OpenedModel;
   /** The opened model as understood for the image size that was asked for. */
   readonly understood: Model;
@@ -196,10 +201,11 @@ class InferenceService implements Inference {
     this.requireRuntime();
     const { options = {}, attention = false } = request;
     this.warmUp();
-    const prepared = this.prepare(await this.sized(request));
+    const prepared = await this.prepare(await this.sized(request));
     const answer = async (remote: RemoteInference, hello: Hello): Promise<Run> => {
       const choice = await this.chooseProvider(remote, hello, prepared, options.provider ?? 'auto');
-      const { answer: ran, choice: used } = await this.runOn(remote, prepared, choice, attention);
+      const { answer: first, choice: used } = await this.runOn(remote, prepared, choice, attention);
+      const ran = await this.runLater(remote, prepared, first);
       const run = attention && ran.run ? this.remember(prepared, used.provider, ran.run) : 0;
       if (choice.automatic) this.checkLater(prepared, hello);
       return this.view(request, prepared, { ...ran, run }, used);
@@ -244,27 +250,30 @@ class InferenceService implements Inference {
 
   async runTensors(request: TensorsRequest): Promise<Readonly<Record<string, TensorData>>> {
     this.requireRuntime();
-    const [[name, first] = []] = Object.entries(request.inputs);
-    if (!name || !first)
+    const [[name, given] = []] = Object.entries(request.inputs);
+    if (!name || !given)
       throw new Error('no input tensor was given; pixel_values [1, 3, height, width] is needed');
     const { opened } = request;
-    const pixels = channelsFirst(request.inputs['pixel_values'] ?? first, opened.model.graph());
-    const [batch = 1] = pixels.shape;
+    const first = request.inputs['pixel_values'] ?? given;
+    const pixels = channelsFirst(first, opened.model.graph());
+    const batch = pixels.shape.length === 4 ? at(pixels.shape, 0) : 1;
     const [width = 0, height = 0] = pixels.shape.toReversed();
-    const graph = opened.model.at([height, width]).graph({ imageSize: [height, width], batch });
-    const model = modelRequest(opened, graph, { threads: this.limits.threads, attention: tensorBudget });
+    const imageSize: Size = [height, width];
+    const model = opened.model.at(imageSize);
+    const [{ name: only } = { name: undefined }, ...more] = model.graph({ imageSize, batch }).inputs;
     // An .onnx file names its input as it likes.
-    const [{ name: only } = { name: undefined }, ...more] = graph.inputs;
-    const wanted = only === undefined || more.length > 0 ? request.inputs : { [only]: pixels };
-    const inputs = Object.fromEntries(
-      Object.entries(wanted).filter(([key]) => graph.inputs.some((input) => input.name === key)),
-    );
+    const isAlone = only !== undefined && more.length === 0 && model.parts.length === 1;
+    const inputs = isAlone ? { [only]: pixels } : request.inputs;
     const provider = request.provider ?? 'cpu';
     return this.ask(request.signal, async (remote) => {
       const used = provider === 'auto' ? 'cpu' : provider;
       requireProvider(used);
-      await this.load(remote, model, { provider: used, attention: true });
-      return remote.runTensors(model.key, inputs, used);
+      const settings = { threads: this.limits.threads, attention: tensorBudget };
+      return runAllParts(model, inputs, { imageSize, batch }, async (graph, feeds) => {
+        const asked = modelRequest(opened, graph, settings);
+        await this.load(remote, asked, { provider: used, attention: true });
+        return remote.runTensors(asked.key, feeds, used);
+      });
     });
   }
 
@@ -276,7 +285,7 @@ class InferenceService implements Inference {
 
   async checkProviders(request: ClassifyRequest): Promise<readonly ProviderView[]> {
     this.requireRuntime();
-    const prepared = this.prepare(await this.sized(request));
+    const prepared = await this.prepare(await this.sized(request));
     return this.untilCancelled(request.signal, async (signal) => {
       const hello = await this.ask(signal, async (_, greeting) => greeting);
       await this.choice.forget(prepared.model.graph, hello);
@@ -354,12 +363,13 @@ class InferenceService implements Inference {
   }
 
   /** Resolves everything that needs no inference process. Throws if the model cannot be run. */
-  private prepare(request: SizedRequest): PreparedRun {
+  private async prepare(request: SizedRequest): Promise<PreparedRun> {
     const { opened, options = {} } = request;
     const understood = opened.model.at(request.processed ?? options.imageSize);
     const image = this.imageRequest(request);
     const asked = taskOf(understood);
-    const [step] = asked.task.program(understood, {}).steps;
+    const given = (await asked.task.prepare?.(understood, options.given ?? {})) ?? nothingGiven;
+    const [step, ...more] = asked.task.program(understood, {}, given).steps;
     if (!step) throw new Error(`${opened.path}: nothing to run`);
     const graph = withClassActivation(graphOf(understood, step));
     const { threads, memoryBytes } = this.limits;
@@ -373,6 +383,11 @@ class InferenceService implements Inference {
       model: modelRequest(opened, graph, settings),
       image,
       step,
+      given,
+      later: more.map((each) => ({
+        step: each,
+        model: modelRequest(opened, graphOf(understood, each), settings),
+      })),
     };
   }
 
@@ -391,17 +406,24 @@ class InferenceService implements Inference {
   }
 
   /** Loads a model unless it is loaded, after letting go of the ones used longest ago. */
-  private async load(remote: RemoteInference, model: ModelRequest, session: SessionRequest): Promise<void> {
+  private async load(
+    remote: RemoteInference,
+    model: ModelRequest,
+    session: SessionRequest,
+    parts = 1,
+  ): Promise<void> {
     const { generation } = this.client;
     const known = this.loaded.generation === generation ? this.loaded.keys : [];
     const others = known.filter((key) => key !== model.key);
     if (others.length < known.length) {
       this.loaded = { generation, keys: [...others, model.key] };
+      // The session is made with the run, whichever provider and maps it takes.
       return;
     }
     // What can be refused is refused before another model is let go for it.
     requireMemory(model.graph, this.limits.memoryBytes);
-    const keep = Math.max(0, this.limits.models - 1);
+    // Parts of one model stay together, however few models are kept.
+    const keep = Math.max(0, this.limits.models - 1, parts - 1);
     let kept = others;
     while (kept.length > keep) {
       const [oldest, ...rest] = kept;
@@ -457,6 +479,30 @@ class InferenceService implements Inference {
     }
   }
 
+  /**
+   * Runs the steps behind the one that reads the image, on the CPU: they are short, and what they
+   * are given comes from it. Returns the run with the outputs of all.
+   */
+  private async runLater(
+    remote: RemoteInference,
+    { later }: PreparedRun,
+    first: ImageRun,
+  ): Promise<ImageRun> {
+    const outputs = [first.outputs];
+    let { load, run } = first.times;
+    for (const { model, step } of later) {
+      const session = { provider: 'cpu', attention: false };
+      const started = performance.now();
+      await this.load(remote, model, session, later.length + 1);
+      load += performance.now() - started;
+      const inputs = Object.entries(step.inputs).map(([name, source]) => [name, tensorOf(source, outputs)]);
+      const ran = await remote.runStep(model.key, Object.fromEntries(inputs), { ...session, step });
+      run += ran.milliseconds;
+      outputs.push(ran.outputs);
+    }
+    return { ...first, outputs: outputs.flat(), times: { ...first.times, load, run } };
+  }
+
   private remember(prepared: PreparedRun, provider: string, child: number): number {
     const run = this.nextRun++;
     this.runs.set(run, { prepared, provider, child, generation: this.client.generation });
@@ -495,7 +541,7 @@ class InferenceService implements Inference {
 
   private view(
     request: ClassifyRequest,
-    { opened, understood, inputSize, asked, model, image }: PreparedRun,
+    { opened, understood, inputSize, asked, model, image, given }: PreparedRun,
     { run, seen, outputs, times, warnings }: ImageRun,
     { provider, checks, warning }: Choice,
   ): Run {
@@ -506,6 +552,7 @@ class InferenceService implements Inference {
       topK: request.topK ?? 5,
       imageSize: inputSize.current,
       ...(recognition.family !== null && recognition.reading && { reading: recognition.reading }),
+      given,
     };
     const { task } = asked;
     const answer = task.read(outputs, seen, context);
@@ -561,6 +608,15 @@ function inputSizeOf({ imageSize, recognition }: Model, { imageSize: native }: M
   const step = inputOf(recognition)?.sizeStep;
   if (!imageSize || !native || !step) throw new Error('the model has no image size');
   return { current: imageSize, native, step };
+}
+
+/** What an input of a later step is given. */
+function tensorOf(source: InputSource, outputs: readonly (readonly OutputValues[])[]): TensorData {
+  if (source === 'image') throw new Error('the image is read by the first step alone');
+  if ('dtype' in source) return source;
+  const found = outputs[source.step]?.find(({ name }) => name === source.output);
+  if (!found) throw new Error(`step ${source.step} answers no ${source.output}`);
+  return { dtype: 'F32', shape: found.shape, data: found.values };
 }
 
 /** Whether a model runs at the size that its library's processor makes of each image. */

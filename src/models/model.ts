@@ -131,6 +131,10 @@ function graphsOf(part: BuiltPart, own: Size, at: Model['at']): Part['graph'] {
     graphs.ensure(JSON.stringify([imageSize, batch, lengths]), () => build({ imageSize, batch, lengths }));
 }
 
+/** The graphs of all parts of a model, in the order in which an answer needs them. */
+export const graphsOfParts = (model: Model, size?: GraphSize): readonly Graph[] =>
+  model.parts.length === 0 ? [model.graph(size)] : model.parts.map(({ graph }) => graph(size));
+
 /** Understands a checkpoint of bare weights, without reading it. Throws if a setting cannot be. */
 export function understand(checkpoint: Checkpoint, settings: Settings = {}): Model {
   const { assume, stateDict } = settings;

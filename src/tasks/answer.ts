@@ -106,8 +106,21 @@ export interface Boxes {
   readonly labelSource: string;
 }
 
+/** How well each of several texts fits an image. */
+export interface Scores {
+  readonly kind: 'scores';
+  /** The texts, best first. */
+  readonly scores: readonly Guess[];
+  /** One of all texts, or each by itself. */
+  readonly scoreKind: 'softmax' | 'sigmoid';
+  /** Why nothing is scored, and what is needed; absent if something is. */
+  readonly missing?: string;
+  /** The image alone, as the model has it. */
+  readonly vector?: VectorOutput;
+}
+
 /** What a model answers, by kind of task. */
-export type Answer = Classes | Boxes | Outputs | Features;
+export type Answer = Classes | Boxes | Scores | Outputs | Features;
 
 /** Returns the classes of an answer; none if it is of another kind. */
 export const guessesOf = (answer: Answer): readonly Guess[] => (answer.kind === 'classes' ? answer.top : []);

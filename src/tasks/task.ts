@@ -15,9 +15,21 @@ export interface Program {
 export interface Step {
   readonly part: Part['name'];
   /** Where each of its inputs comes from, by the input's name. */
-  readonly inputs: Readonly<Record<string, 'image'>>;
+  readonly inputs: Readonly<Record<string, InputSource>>;
   /** Names of the outputs that are read. */
   readonly outputs: readonly string[];
+  /** Tokens, frames and texts that the part's graph is written for. */
+  readonly lengths?: Readonly<Record<string, number>>;
+}
+
+/** The image, numbers that are there before anything runs, or an output of an earlier step. */
+export type InputSource = 'image' | GivenTensor | { readonly step: number; readonly output: string };
+
+/** Numbers for an input, row-major. */
+export interface GivenTensor {
+  readonly dtype: 'F32' | 'I64';
+  readonly shape: readonly number[];
+  readonly data: Float32Array | BigInt64Array;
 }
 
 /** An output of a step, row-major, with what it stands for. */
@@ -43,7 +55,22 @@ export interface ReadContext {
   readonly reading?: Reading;
   /** How answers are computed, if somebody says otherwise: thresholds and the like. */
   readonly post?: Post;
+  /** What the program was given beside the image. */
+  readonly given?: Prepared;
 }
+
+/** What a user gives beside the image, by the names of `predict --spec`: texts, a question. */
+export type Given = Readonly<Record<string, unknown>>;
+
+/** Numbers that a program is given beside the image, and the words that they stand for. */
+export interface Prepared {
+  readonly tensors: Readonly<Record<string, GivenTensor>>;
+  /** A word or text for each thing that is scored. */
+  readonly words?: readonly string[];
+}
+
+/** What a program is given if its task prepares nothing. */
+export const nothingGiven: Prepared = { tensors: {} };
 
 /** A way of computing an answer, with the library's words for its settings. */
 export type Post = Readonly<Record<string, unknown>>;
@@ -55,7 +82,12 @@ export interface Task<A extends Answer = Answer> {
   /** Returns why this cannot be asked of the model, for people; undefined if it can. */
   serves(model: Model): string | undefined;
   /** Returns what to run. Throws if the graph takes what the task cannot give. */
-  program(model: Model, size: GraphSize): Program;
+  program(model: Model, size: GraphSize, given: Prepared): Program;
+  /**
+   * Makes what a program is given beside the image of what a user says: token ids of texts. Reads
+   * what lies beside the weights. Nothing is made without it.
+   */
+  prepare?(model: Model, given: Given): Promise<Prepared>;
   /** Returns the answer that the outputs hold. Throws if they hold no numbers. */
   read(outputs: readonly OutputValues[], seen: SeenImage, context: ReadContext): A;
   /** Returns the keys of the answer in the command line's JSON. */

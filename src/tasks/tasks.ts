@@ -5,10 +5,14 @@ import { classify } from './classify/classify';
 import { detect } from './detect/detect';
 import { features } from './features/features';
 import { outputs } from './outputs/outputs';
+import { zeroShot } from './zeroShot/zeroShot';
 import type { AnswerFiles, Task } from './task';
 
 /** Every task, in the order in which a model is asked whether it serves one. */
-export const tasks = { detect, classify, outputs, features } satisfies Record<TaskName, Task>;
+export const tasks = { detect, 'zero-shot': zeroShot, classify, outputs, features } satisfies Record<
+  TaskName,
+  Task
+>;
 
 /** A task and what it is called. */
 export interface NamedTask {
@@ -28,6 +32,7 @@ export function taskOf(model: Model): NamedTask {
 /** The task that gives each kind of answer. */
 const byKind = {
   boxes: tasks.detect,
+  scores: tasks['zero-shot'],
   classes: tasks.classify,
   outputs: tasks.outputs,
   features: tasks.features,

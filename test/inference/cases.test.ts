@@ -5,6 +5,7 @@ import * as runtime from 'onnxruntime-node';
 import { openCheckpoint } from '../../src/checkpoint/open';
 import { elementCount } from '../../src/checkpoint/tensors';
 import { readTensor, toFloat32 } from '../../src/checkpoint/values';
+import { runAllParts } from '../../src/inference/allParts';
 import { LoadedModel } from '../../src/inference/loadedModel';
 import type { TensorData } from '../../src/inference/remoteApi';
 import { join } from 'node:path';
@@ -22,34 +23,45 @@ async function readReference({ folder }: Case): Promise<Values> {
   return new Map(await Promise.all(entries));
 }
 
-/** Every output and attention map of the case's model on the case's input. */
+/** Every output and attention map of the case's model on the case's inputs. */
 async function run(
   golden: Case,
-  input: TensorData,
+  inputs: Readonly<Record<string, TensorData>>,
   batch = 1,
 ): Promise<Readonly<Record<string, TensorData>>> {
   const model = await openAt(checkpointPath(golden), {
     assume: golden.assume,
     imageSize: golden.image_size,
   });
-  const graph = model.graph({ batch });
-  const loaded = await LoadedModel.load(
-    runtime,
-    {
-      key: golden.id,
-      graph,
-      tensors: model.checkpoint.selected.tensors,
-      files: await fileStates(model.checkpoint.files),
-      threads: 1,
-      attention: { whole: 2 ** 28, kept: 0 },
-    },
-    () => undefined,
-  );
-  try {
-    return await loaded.runAll('cpu', { [graph.inputs[0]!.name]: input });
-  } finally {
-    await loaded.release();
-  }
+  const files = await fileStates(model.checkpoint.files);
+  const [only, ...more] = model.graph({ batch }).inputs;
+  const given =
+    model.parts.length === 1 && only && more.length === 0 ? { [only.name]: inputs['pixel_values']! } : inputs;
+  return runAllParts(model, given, { batch }, async (graph, feeds) => {
+    const { tensors } = model.checkpoint.selected;
+    const request = { key: golden.id, graph, tensors, files, threads: 1, attention: budget };
+    const loaded = await LoadedModel.load(runtime, request, () => undefined);
+    try {
+      return await loaded.runAll('cpu', feeds);
+    } finally {
+      await loaded.release();
+    }
+  });
+}
+
+const budget = { whole: 2 ** 28, kept: 0 };
+
+/** The case's inputs: ids and masks as integers, everything else as it is. */
+function inputsOf(golden: Case, reference: Values): Readonly<Record<string, TensorData>> {
+  const entries = Object.keys(golden.inputs).map((name) => {
+    const { shape, data } = reference.get(name) ?? assert.fail(`no ${name} in the reference`);
+    const isInteger = /_ids$|_mask$/.test(name) && name !== 'pixel_mask';
+    const input: TensorData = isInteger
+      ? { dtype: 'I64', shape, data: BigInt64Array.from(data, (value) => BigInt(value)) }
+      : { dtype: 'F32', shape, data };
+    return [name, input] as const;
+  });
+  return Object.fromEntries(entries);
 }
 
 function largestDifference(found: TensorData | undefined, expected: Float32Array, name: string): number {
@@ -72,8 +84,7 @@ describe(`golden cases of ${casesFolder}`, () => {
   for (const golden of readCases()) {
     it(golden.id, async () => {
       const reference = await readReference(golden);
-      const pixels = reference.get('pixel_values') ?? assert.fail('no pixel_values in the reference');
-      const outputs = await run(golden, { dtype: 'F32', ...pixels });
+      const outputs = await run(golden, inputsOf(golden, reference));
       const differences = [
         ...Object.keys(golden.outputs).map((name) => [name, golden.tolerance.output] as const),
         ...golden.attention.map(({ tensor }) => [tensor, golden.tolerance.attention] as const),
@@ -151,7 +162,8 @@ describe(`golden cases of ${casesFolder}`, () => {
       const expected = reference.get(name!)!.data;
       const pair = new Float32Array(2 * data.length);
       pair.set(data, data.length);
-      const outputs = await run(golden, { dtype: 'F32', shape: [2, ...shape.slice(1)], data: pair }, 2);
+      const both = { dtype: 'F32', shape: [2, ...shape.slice(1)], data: pair } as const;
+      const outputs = await run(golden, { pixel_values: both }, 2);
       const answers = outputs[name!]!.data as Float32Array;
       const second = {
         dtype: 'F32',

@@ -4,11 +4,13 @@ import { boxes } from './boxes';
 import { classes } from './classes';
 import { features } from './features';
 import { outputs } from './outputs';
+import { scores } from './scores';
 
 /** One view per kind of answer. */
 const views: { readonly [Kind in Answer['kind']]: AnswerView<Extract<Answer, { kind: Kind }>> } = {
   boxes,
   classes,
+  scores,
   outputs,
   features,
 };

@@ -21,6 +21,8 @@ export interface ProjectedAttentionConfig {
   readonly bias?: ValueInfo | readonly ValueInfo[];
   /** Factor of the scores; 1/√d without it. */
   readonly scale?: number;
+  /** Module of the map below the attention's own, if a library has it there: `self`. */
+  readonly layer?: string;
   /** Names of the four projections; those of torch-like libraries without it. */
   readonly names?: readonly [query: string, key: string, value: string, out: string];
 }
@@ -35,7 +37,7 @@ export function projectedAttention(
   b: GraphBuilder,
   name: string,
   { queries, keys, values = keys }: Attended,
-  { heads, kind, bias, scale, names = usualNames }: ProjectedAttentionConfig,
+  { heads, kind, bias, scale, layer, names = usualNames }: ProjectedAttentionConfig,
 ): ValueInfo {
   const [query, key, value, out] = names;
   return b.scope(
@@ -46,7 +48,12 @@ export function projectedAttention(
       const mixed = b.attention(split(queries, query), split(keys, key), split(values, value), {
         ...(bias && { bias }),
         ...(scale !== undefined && { scale }),
-        probe: { layer: b.scopePath, kind, queries: queries.layout, keys: keys.layout },
+        probe: {
+          layer: layer === undefined ? b.scopePath : `${b.scopePath}.${layer}`,
+          kind,
+          queries: queries.layout,
+          keys: keys.layout,
+        },
       });
       return b.linear(mergeHeads(b, mixed), out);
     },

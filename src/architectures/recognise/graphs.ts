@@ -6,11 +6,11 @@ import { neededNodes } from '../../graph/order';
 import type { Probe, TokenLayout } from '../../domain/probes';
 import { requireOwnSize } from '../decide';
 import { headVector, ownHeads, type OwnHead } from '../heads/ownHead';
-import { ownModule, type Translation } from '../dialect';
+import { ownModule, type Translated, type Translation } from '../dialect';
 import type { Maps } from '../blocks/stages';
 import type { BuildOptions, Known, Recognition } from '../family';
 import { familyNamed } from '../registry';
-import type { PartName, PartOf, Whole } from '../whole';
+import type { PartContext, PartName, PartOf, Whole } from '../whole';
 import { namesOfWhole, wholeNamed } from '../wholes';
 
 interface GraphOptions {
@@ -157,26 +157,60 @@ function writePart(
   const ofBackbone = (parameter: string): ParameterView | undefined => translation.source.find(parameter);
   let find = ofWhole;
   const builder = new GraphBuilder(recognition.title, { find: (parameter) => find(parameter) });
-  let inBackbone: readonly [first: number, end: number] = [0, 0];
-  const backbone = (): Maps => {
-    const first = builder.build().probes.length;
+  const marks = (): readonly [probes: number, outputs: number] => {
+    const { probes, outputs } = builder.build();
+    return [probes.length, outputs.length];
+  };
+  let first = marks();
+  let end = first;
+  const write = (finish: (maps: Maps) => void): Maps => {
+    first = marks();
     find = ofBackbone;
     const maps = family.build(builder, recognition.config, options);
+    finish(maps);
     // A norm of the backbone's own may be applied to maps that it does not end with.
     find = (parameter) => ofWhole(parameter) ?? ofBackbone(parameter);
-    inBackbone = [first, builder.build().probes.length];
+    end = marks();
     return maps;
   };
-  noting(builder, () => part.build(builder, config, { ...options, backbone }));
+  const context: PartContext = {
+    ...options,
+    lengths: { ...recognition.lengths, ...options.lengths },
+    backbone: () => write(() => undefined),
+    answered: () => {
+      write((maps) => family.head(builder, maps, recognition.config));
+      const { outputs, values } = builder.build();
+      return new Map(
+        outputs.slice(first[1], end[1]).map(({ name, value }) => [name, valueOf({ values }, value)]),
+      );
+    },
+  };
+  noting(builder, () => part.build(builder, config, context));
   const graph = builder.build();
-  const needed = pruned(graph, graph.outputs);
-  const [first, end] = inBackbone;
+  const own = graph.outputs.filter((_, index) => index < first[1] || index >= end[1]);
+  const needed = pruned(graph, own);
   return {
     ...needed,
     probes: needed.probes.map((probe, index) =>
-      index >= first && index < end ? inOwnWords(probe, translation) : probe,
+      index >= first[0] && index < end[0]
+        ? inOwnWords(probe, translation)
+        : { ...probe, layer: ownPath(names, probe.layer) },
     ),
   };
+}
+
+/**
+ * The file's own path of a module of a whole model: of a parameter below it whose name ends alike
+ * in both.
+ */
+function ownPath(names: ReadonlyMap<string, Translated>, path: string): string {
+  const starts = `${path}.`;
+  for (const [name, { tensor }] of names) {
+    if (!name.startsWith(starts)) continue;
+    const inside = name.slice(path.length);
+    if (tensor.name.endsWith(inside)) return tensor.name.slice(0, -inside.length);
+  }
+  return path;
 }
 
 /** Names of the file's tensors that a graph reads. */

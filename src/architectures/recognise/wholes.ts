@@ -50,9 +50,14 @@ export function asWhole(whole: Whole, known: Known, found: Found): Known {
       familyTitle: whole.title,
       family: whole.row ?? whole.name,
       task: whole.task,
-      evidence: { ...own.evidence, ...ofBackbone(known.evidence) },
-      assumable: [...whole.assumable, ...known.assumable.map((key) => `${backbonePrefix}${key}`)],
-      choices: {},
+      evidence: whole.isTower
+        ? { ...known.evidence, ...own.evidence }
+        : { ...own.evidence, ...ofBackbone(known.evidence) },
+      assumable: [
+        ...whole.assumable,
+        ...known.assumable.map((key) => (whole.isTower ? key : `${backbonePrefix}${key}`)),
+      ],
+      choices: whole.isTower ? known.choices : {},
       candidates: [],
       warnings: [...known.warnings, ...(own.warnings ?? [])],
       imageSize: found.imageSize ?? own.imageSize ?? known.imageSize,
@@ -60,6 +65,7 @@ export function asWhole(whole: Whole, known: Known, found: Found): Known {
       pixels: own.pixels ?? known.pixels,
       whole: { name: whole.name, config: own.config },
       reading: own.reading,
+      ...(own.lengths && { lengths: own.lengths }),
     };
     buildGraph(checkpoint, next);
     return next;

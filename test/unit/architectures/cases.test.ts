@@ -1,7 +1,12 @@
 import { openAt } from '../../support/open';
 import assert from 'node:assert/strict';
-import { countMacs } from '../../../src/analysis/complexity';
-import type { Model } from '../../../src/models/model';
+import { join } from 'node:path';
+import { countAllMacs } from '../../../src/analysis/complexity';
+import { openCheckpoint } from '../../../src/checkpoint/open';
+import type { Probe } from '../../../src/domain/probes';
+import type { Graph } from '../../../src/graph/graph';
+import { lengthsOf } from '../../../src/inference/allParts';
+import { graphsOfParts, type Model } from '../../../src/models/model';
 import { elementCount } from '../../../src/checkpoint/tensors';
 import { rowOf } from '../../oracles/lines';
 import { checkpointPath, readCases, type Case, type CaseAttention } from '../../support/cases';
@@ -71,14 +76,28 @@ function layoutOf({ window }: CaseAttention, layout: unknown): unknown {
   return { ...(layout as object), grid: typeof size === 'number' ? [size, size] : size };
 }
 
+/** A map of several texts is recorded once for each. */
+const eachOf = ({ inputs }: Graph, probe: Probe): readonly Probe[] =>
+  Array.from({ length: inputs.find(({ name }) => name === 'input_ids')?.shape[0] ?? 1 }, () => probe);
+
 const open = (golden: Case): Promise<Model> =>
   openAt(checkpointPath(golden), { assume: golden.assume, imageSize: golden.image_size });
+
+/** Graphs of all parts for the case's own texts and tokens. */
+async function graphsOf({ folder }: Case, model: Model): Promise<readonly Graph[]> {
+  if (model.parts.length === 1) return [model.graph()];
+  const { selected } = await openCheckpoint(join(folder, 'reference.safetensors'));
+  const inputs = selected.tensors.map(({ name, dtype, shape }) => [name, { dtype, shape, data: nothing }]);
+  return graphsOfParts(model, { lengths: lengthsOf(Object.fromEntries(inputs)) });
+}
+
+const nothing = new Float32Array();
 
 describe('golden cases: counts and attention records', () => {
   for (const golden of readCases()) {
     it(`${golden.id}: parameters, buffers and MACs`, async () => {
       const model = await open(golden);
-      const { conv, linear, attention } = countMacs(model.graph());
+      const { conv, linear, attention } = countAllMacs(await graphsOf(golden, model));
       const counted = { params: params(golden, model), macs: { conv, linear, attention } };
       assert.deepEqual(counted, { params: golden.params, macs: golden.macs });
       if (!(golden.id in twins))
@@ -110,7 +129,8 @@ describe('golden cases: counts and attention records', () => {
     });
 
     it(`${golden.id}: where its attention is`, async () => {
-      const { probes } = (await open(golden)).graph();
+      const graphs = await graphsOf(golden, await open(golden));
+      const probes = graphs.flatMap((graph) => graph.probes.flatMap((probe) => eachOf(graph, probe)));
       assert.deepEqual(
         probes.map(({ layer, kind, heads, queries, keys }) => ({ layer, kind, heads, queries, keys })),
         golden.attention.map((record) => ({

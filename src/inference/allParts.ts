@@ -1,0 +1,85 @@
+import { elementCount, type DType } from '../checkpoint/tensors';
+import { at } from '../domain/lists';
+import type { Graph } from '../graph/graph';
+import { tapNames } from '../graph/rewrite/tapNames';
+import type { GraphSize, Model } from '../models/model';
+import type { TensorData } from './remoteApi';
+
+type Tensors = Readonly<Record<string, TensorData>>;
+
+/** Inputs whose shapes say how many texts, tokens and frames a model is given. */
+const told: Readonly<Record<string, (shape: readonly number[]) => Readonly<Record<string, number>>>> = {
+  input_ids: ([texts = 1, text = 1]) => ({ texts, text }),
+  decoder_input_ids: ([, decoder = 1]) => ({ decoder }),
+  pixel_values: (shape): Readonly<Record<string, number>> =>
+    shape.length === 5 ? { frames: shape[1] ?? 1 } : {},
+};
+
+/** Texts, tokens and frames by the shapes of given inputs. */
+export const lengthsOf = (inputs: Tensors): Readonly<Record<string, number>> =>
+  Object.assign(
+    {},
+    ...Object.entries(inputs).map(([name, { shape }]) => told[name]?.(shape) ?? {}),
+  ) as Readonly<Record<string, number>>;
+
+/**
+ * Runs every part of a model on given tensors, each with what earlier ones answered; returns every
+ * output, and every map as `attention.N` in the order of execution. Maps of several texts are one
+ * each.
+ *
+ * @param run runs one graph: its outputs by name, its maps as `attention.0` …
+ */
+export async function runAllParts(
+  model: Model,
+  inputs: Tensors,
+  size: GraphSize,
+  run: (graph: Graph, feeds: Tensors) => Promise<Tensors>,
+): Promise<Tensors> {
+  const outputs: Record<string, TensorData> = {};
+  const maps: TensorData[] = [];
+  const sized = { ...size, lengths: lengthsOf(inputs) };
+  for (const { name, graph: graphAt } of model.parts) {
+    const graph = graphAt(sized);
+    const feeds = Object.fromEntries(
+      graph.inputs.flatMap((input) => {
+        const given = inputs[input.name] ?? outputs[input.name];
+        return given ? [[input.name, ofType(given, input.dtype)] as const] : [];
+      }),
+    );
+    // A part that nothing is given for takes no part: the text tower beside a lone image.
+    if (Object.keys(feeds).length < graph.inputs.length) continue;
+    const found = await run(graph, feeds);
+    for (const [index] of graph.probes.entries()) {
+      const map = found[tapNames.map(index)];
+      if (map) for (const each of name === 'text' ? byText(map) : [map]) maps.push(each);
+    }
+    for (const { name: output } of graph.outputs) {
+      const value = found[output];
+      if (value) outputs[output] = value;
+    }
+  }
+  const numbered = maps.map((map, index) => [tapNames.map(index), map] as const);
+  return { ...outputs, ...Object.fromEntries(numbered) };
+}
+
+/** Integers for an input that takes such, whatever type a file keeps them in. */
+function ofType(given: TensorData, wanted: DType): TensorData {
+  if (wanted !== 'I64' || given.dtype === 'I64') return given;
+  const data = new BigInt64Array(given.data.length);
+  for (let index = 0; index < data.length; index++)
+    data[index] = BigInt(Math.round(Number(given.data[index])));
+  return { dtype: 'I64', shape: given.shape, data };
+}
+
+/** A map `[texts, heads, queries, keys]` as one for each text. */
+function byText(map: TensorData): readonly TensorData[] {
+  const { shape, data } = map;
+  if (shape.length !== 4 || !(data instanceof Float32Array)) return [map];
+  const own = shape.slice(1);
+  const size = elementCount(own);
+  return Array.from({ length: at(shape, 0) }, (_, text) => ({
+    ...map,
+    shape: own,
+    data: data.subarray(text * size, (text + 1) * size),
+  }));
+}
