@@ -19,7 +19,7 @@ const steps = [
   { rooms: ['domain'], foreign: native },
   { rooms: ['checkpoint'], foreign: native },
   { rooms: ['graph'], foreign: native },
-  { rooms: ['preprocessing', 'labels'], foreign: native },
+  { rooms: ['preprocessing', 'labels', 'text'], foreign: native },
   { rooms: ['architectures'], foreign: native },
   { rooms: ['models'], foreign: native },
   { rooms: ['tasks'], foreign: native },
