@@ -22,5 +22,12 @@ export type Reading =
     }
   | { readonly task: 'depth'; readonly unit: 'relative' | 'metres' }
   /** One of all texts, or each by itself. */
-  | { readonly task: 'zero-shot'; readonly scores: 'softmax' | 'sigmoid' }
+  | {
+      readonly task: 'zero-shot';
+      readonly scores: 'softmax' | 'sigmoid';
+      /** Tokens that a text may have. */
+      readonly context: number;
+      /** To what length texts are padded: the longest given, or the whole context. */
+      readonly padding: 'longest' | 'context';
+    }
   | { readonly task: 'other' };

@@ -17,10 +17,9 @@ const told: Readonly<Record<string, (shape: readonly number[]) => Readonly<Recor
 
 /** Texts, tokens and frames by the shapes of given inputs. */
 export const lengthsOf = (inputs: Tensors): Readonly<Record<string, number>> =>
-  Object.assign(
-    {},
-    ...Object.entries(inputs).map(([name, { shape }]) => told[name]?.(shape) ?? {}),
-  ) as Readonly<Record<string, number>>;
+  Object.fromEntries(
+    Object.entries(inputs).flatMap(([name, { shape }]) => Object.entries(told[name]?.(shape) ?? {})),
+  );
 
 /**
  * Runs every part of a model on given tensors, each with what earlier ones answered; returns every

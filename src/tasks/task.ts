@@ -151,10 +151,10 @@ export function cannotRun({ parts, recognition }: Model): string | undefined {
 }
 
 /** Returns the graph of a step's part. */
-export function graphOf({ parts }: Model, { part }: Step, size?: GraphSize): Graph {
+export function graphOf({ parts }: Model, { part, lengths }: Step, size?: GraphSize): Graph {
   const found = parts.find(({ name }) => name === part);
   if (!found) throw new Error(`the model has no part ${part}`);
-  return found.graph(size);
+  return found.graph(lengths ? { ...size, lengths } : size);
 }
 
 /** Returns the first output of a meaning. Throws if there is none. */

@@ -114,7 +114,12 @@ const recogniser =
         masked: kind.masked,
         ...(end !== mistakenEnd && { end }),
       },
-      reading: { task: 'zero-shot', scores: found.tensors.has('logit_bias') ? 'sigmoid' : 'softmax' },
+      reading: {
+        task: 'zero-shot',
+        scores: found.tensors.has('logit_bias') ? 'sigmoid' : 'softmax',
+        context,
+        padding: kind.masked ? 'longest' : 'context',
+      },
       lengths: { texts: 1, text: context },
     };
   };

@@ -4,7 +4,16 @@ import { formatPercent } from '../../domain/units';
 import type { Model, Part } from '../../models/model';
 import type { Scores } from '../answer';
 import { outputJson, vectorOf } from '../outputs/reading';
-import { cannotRun, outputOf, type GivenTensor, type Step, type Task } from '../task';
+import {
+  cannotRun,
+  nothingGiven,
+  outputOf,
+  type Given,
+  type GivenTensor,
+  type Step,
+  type Task,
+} from '../task';
+import { encodeTexts, textsIn, tokenizerOf } from '../words';
 
 const partWith = ({ parts }: Model, means: GraphOutput['means']): Part | undefined =>
   parts.find(({ graph }) => outputOf(graph().outputs, means));
@@ -22,6 +31,13 @@ const lengthsOf = ({ shape: [texts = 1, text = 1] }: GivenTensor): Readonly<Reco
   text,
 });
 
+/** Texts as they are scored: those that are given, or each label in its template. */
+function promptsOf(given: Given, labels: readonly string[]): readonly string[] {
+  const prompts = [...textsIn(given, 'prompts'), ...textsIn(given, 'texts'), ...textsIn(given, 'text')];
+  const [template = '{}'] = textsIn(given, 'template');
+  return prompts.length > 0 ? prompts : labels.map((label) => template.replaceAll('{}', label));
+}
+
 /** Scores an image with texts: what it shows, by words that nobody trained it on as classes. */
 export const zeroShot: Task<Scores> = {
   answerName: 'zero_shot',
@@ -29,6 +45,21 @@ export const zeroShot: Task<Scores> = {
     const reason = cannotRun(model);
     if (reason !== undefined) return reason;
     return partWith(model, 'scores') ? undefined : 'it does not compare images with texts';
+  },
+  async prepare(model, given) {
+    const { recognition } = model;
+    const reading = recognition.family === null ? undefined : recognition.reading;
+    const words = textsIn(given, 'labels');
+    const prompts = promptsOf(given, words);
+    if (prompts.length === 0 || reading?.task !== 'zero-shot') return nothingGiven;
+    const { ids, mask } = encodeTexts(await tokenizerOf(model), prompts, {
+      most: reading.context,
+      ...(reading.padding === 'context' && { padTo: reading.context }),
+    });
+    return {
+      tensors: { input_ids: ids, attention_mask: mask },
+      words: words.length === prompts.length ? words : prompts,
+    };
   },
   program(model, size, { tensors }) {
     const [image, text, score] = model.parts;
