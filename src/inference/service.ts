@@ -619,9 +619,12 @@ function tensorOf(source: InputSource, outputs: readonly (readonly OutputValues[
   return { dtype: 'F32', shape: found.shape, data: found.values };
 }
 
+/** Tasks whose models take images of any size and shape, as their processors make them. */
+const ofAnySize: ReadonlySet<string> = new Set(['detect', 'segment', 'depth']);
+
 /** Whether a model runs at the size that its library's processor makes of each image. */
 const followsProcessor = ({ recognition }: Model): boolean =>
-  recognition.family !== null && recognition.reading !== undefined && recognition.reading.task !== 'other';
+  recognition.family !== null && ofAnySize.has(recognition.reading?.task ?? '');
 
 /** What is known of a model's images, whether its family is or not. */
 const inputOf = (recognition: Model['recognition']) =>
