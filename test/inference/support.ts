@@ -18,7 +18,7 @@ import { at } from '../../src/domain/lists';
 import type { Model } from '../../src/models/model';
 import type { Classes, Guess } from '../../src/tasks/answer';
 import type { Run } from '../../src/tasks/run';
-import type { Step } from '../../src/tasks/task';
+import { nothingGiven, type Step } from '../../src/tasks/task';
 import { taskOf } from '../../src/tasks/tasks';
 import type { Log } from '../../src/inference/client';
 import { defaultLimits, type Limits } from '../../src/inference/memory';
@@ -59,7 +59,8 @@ export function classesOf({ answer }: Run): Classes {
 export const firstOf = (run: Run): Guess => at(classesOf(run).top, 0);
 
 /** What a task runs of an opened model. */
-export const stepOf = (model: Model): Step => at(taskOf(model).task.program(model, {}).steps, 0);
+export const stepOf = (model: Model): Step =>
+  at(taskOf(model).task.program(model, {}, nothingGiven).steps, 0);
 
 /** A folder that is removed after the running suite. */
 export function temporaryFolder(): string {

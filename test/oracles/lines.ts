@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { countMacs } from '../../src/analysis/complexity';
+import { countAllMacs } from '../../src/analysis/complexity';
 import type { Macs } from '../../src/domain/report';
 import type { Size } from '../../src/domain/size';
 import type { Recognition } from '../../src/architectures/family';
-import { buildGraph, countParameters, recognise } from '../../src/architectures/recognise/recognise';
+import { buildGraph, countParameters, partsOf, recognise } from '../../src/architectures/recognise/recognise';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint';
 import { dtypes, type DType, type Tensor } from '../../src/checkpoint/tensors';
 import { unwrapNames } from '../../src/checkpoint/unwrap';
@@ -149,8 +149,11 @@ function summarise(checkpoint: Checkpoint, imageSize?: Size): Understood {
   const { params, buffers } = countParameters(checkpoint, recognition);
   if (recognition.family === null)
     return { recognition, params, buffers, macs: { conv: 0, linear: 0, attention: 0 }, outputs: [] };
-  const { graph } = buildGraph(checkpoint, recognition);
-  const { conv, linear, attention } = countMacs(graph);
-  const outputs = graph.outputs.map(({ name }) => name);
+  const parts = partsOf(recognition);
+  const graphs = (parts.length > 0 ? parts : [undefined]).map(
+    (part) => buildGraph(checkpoint, recognition, part && { part }).graph,
+  );
+  const { conv, linear, attention } = countAllMacs(graphs);
+  const outputs = graphs.flatMap((graph) => graph.outputs.map(({ name }) => name));
   return { recognition, params, buffers, macs: { conv, linear, attention }, outputs };
 }
