@@ -2,8 +2,10 @@
 import { groupSteps, greyOf, isRaster } from './bands';
 import { pictureOf, threeChannels, type Raster } from './raster';
 import { at, largest, pushAll } from '../domain/lists';
-import { cut, resize, resizeFloat } from './resize';
-import type { FloatImage, RgbImage, RasterSize, Window } from './resize';
+import type { Grid } from '../domain/size';
+import { cut, resample, resize, resizeFloat } from './resize';
+import type { Axis, FloatImage, RgbImage, RasterSize, Taps, Window } from './resize';
+import { blurredTaps, interpolationTaps, reflected, type Interpolation } from './interpolation';
 import { PreprocessingError, resizedSize, roundHalfEven } from './steps';
 import type {
   CropRounding,
@@ -11,10 +13,12 @@ import type {
   FlipStep,
   NormalizeStep,
   PadStep,
+  PatchStep,
   Preprocessing,
   RescaleStep,
   ResizeStep,
   Step,
+  SurroundStep,
   Triple,
 } from './steps';
 
@@ -40,9 +44,15 @@ export interface Padding {
 export interface View {
   /**
    * The part of the original image that the input shows, in its pixels; the input less its
-   * padding lies exactly on it.
+   * padding lies on it, exactly if the padding is of whole pixels.
    */
   readonly region: Rectangle;
+  /**
+   * What the whole input covers, padding included, in the original image's pixels: a point at a
+   * share (u, v) of the input lies at (x + u width, y + v height). Reaches outside of the image
+   * where there is padding.
+   */
+  readonly extent: Rectangle;
   readonly padding: Padding;
   /**
    * The input before normalisation, padding included; red, green, blue whatever order the model
@@ -54,18 +64,36 @@ export interface View {
 export interface ModelInput extends View {
   /** Planes of red, green, blue (or the reverse), of grey, or of bands. */
   readonly pixelValues: Float32Array;
-  /** [1, channels, H, W]; [1, 1, channels, H, W] for a video model. */
+  /**
+   * [1, channels, H, W]; [1, 1, channels, H, W] for a video model; [1, patches, samples] if the
+   * model takes patches.
+   */
   readonly shape: readonly number[];
+  /** 1 on the image, 0 in padding: [1, H, W]; only if a pad step asks for it. */
+  readonly pixelMask?: Uint8Array;
+  readonly patches?: Patches;
+}
+
+/** What goes with pixel values that are patches. */
+export interface Patches {
+  /** 1 for a patch of the image, 0 for one that fills up: [images, patches]. */
+  readonly mask: Uint8Array;
+  /** Rows and columns of patches of every image. */
+  readonly shapes: readonly Grid[];
 }
 
 export interface BatchInput {
   readonly pixelValues: Float32Array;
-  /** [images, channels, H, W]; [1, frames, channels, H, W] for a video model. */
+  /**
+   * [images, channels, H, W]; [1, frames, channels, H, W] for a video model; [images, patches,
+   * samples] if the model takes patches, the samples of one row by row, colours together.
+   */
   readonly shape: readonly number[];
   /**
    * 1 on the image, 0 in padding: [images, H, W]; only if a pad step asks for it.
    */
   readonly pixelMask?: Uint8Array;
+  readonly patches?: Patches;
   readonly views: readonly View[];
 }
 
@@ -141,6 +169,16 @@ function place(placed: Placed, resizing: ResizeStep | undefined, crop: CropStep 
 function resized(image: RgbImage | FloatImage, size: RasterSize, step: ResizeStep, window: Window) {
   const { filter, floats, tensor } = step;
   const isSmooth = filter === 'bilinear' || filter === 'bicubic';
+  if (step.sampling && (isSmooth || step.sampling === 'blurred')) {
+    const taps = samplings[step.sampling];
+    const axis = (from: number, to: number, start: number, length: number) =>
+      taps({ from, to, start, length }, isSmooth ? filter : 'bilinear');
+    return resample(
+      image,
+      axis(image.height, size.height, window.top, window.height),
+      axis(image.width, size.width, window.left, window.width),
+    );
+  }
   if (image.rgb instanceof Uint8Array && !floats && !(tensor && isSmooth))
     return resize({ ...image, rgb: image.rgb }, size, filter, window);
   if (!floats && image.height === size.height && image.width === size.width) return cut(image, window);
@@ -150,6 +188,14 @@ function resized(image: RgbImage | FloatImage, size: RasterSize, step: ResizeSte
   }
   throw new PreprocessingError(`the filter ${filter} is not defined on floats; bilinear and bicubic are`);
 }
+
+const samplings: Record<
+  NonNullable<ResizeStep['sampling']>,
+  (axis: Axis, filter: Interpolation) => Taps<Float64Array>
+> = {
+  corners: (axis, filter) => interpolationTaps(axis, filter, 'corners'),
+  blurred: (axis) => blurredTaps(axis),
+};
 
 function surround(image: RgbImage | FloatImage, window: Window, visible: Window, fill: readonly number[]) {
   if (window.height === visible.height && window.width === visible.width) return image;
@@ -186,11 +232,55 @@ function toBytes({ height, width, rgb }: RgbImage | FloatImage): RgbImage {
   return { height, width, rgb: new Uint8Array(Uint8ClampedArray.from(rgb).buffer) };
 }
 
+/** ZoeDepth's padding: enough that no border of the depth map lies on the image. */
+const mirrored = (side: number): number => Math.trunc(Math.sqrt(side / 2) * 3);
+
+/** The image inside of a larger one; its own pixels stay as they are. */
+function surrounded({ image, extent }: Placed, { rule }: SurroundStep): Placed {
+  const { height, width } = image;
+  const [left, top] = rule === 'mirror' ? [mirrored(width), mirrored(height)] : [0, 0];
+  const side = Math.max(height, width);
+  const size =
+    rule === 'mirror' ? { height: height + 2 * top, width: width + 2 * left } : { height: side, width: side };
+  checkPixels(size);
+  const [scaleX, scaleY] = [extent.width / width, extent.height / height];
+  return {
+    image: rule === 'mirror' ? reflection(image, size, left, top) : onto(image, size, 0, 0, [0]),
+    extent: {
+      x: extent.x - left * scaleX,
+      y: extent.y - top * scaleY,
+      width: size.width * scaleX,
+      height: size.height * scaleY,
+    },
+  };
+}
+
+function reflection<Any extends RgbImage | FloatImage>(
+  image: Any,
+  { height, width }: RasterSize,
+  left: number,
+  top: number,
+): Any {
+  const samples = height * width * 3;
+  const rgb = image.rgb instanceof Uint8Array ? new Uint8Array(samples) : new Float32Array(samples);
+  const columns = Int32Array.from({ length: width }, (_, x) => reflected(x - left, image.width) * 3);
+  for (let y = 0, out = 0; y < height; y++) {
+    const row = reflected(y - top, image.height) * image.width * 3;
+    for (const column of columns) {
+      rgb[out++] = image.rgb[row + column] ?? 0;
+      rgb[out++] = image.rgb[row + column + 1] ?? 0;
+      rgb[out++] = image.rgb[row + column + 2] ?? 0;
+    }
+  }
+  return { ...image, height, width, rgb };
+}
+
 function placeAll(image: RgbImage | FloatImage, steps: readonly Step[]): Placed {
   let placed: Placed = { image, extent: { x: 0, y: 0, width: image.width, height: image.height } };
   for (const [i, step] of steps.entries()) {
     const [before, after] = [steps[i - 1], steps[i + 1]];
-    if (step.kind === 'resize') placed = place(placed, step, after?.kind === 'crop' ? after : undefined);
+    if (step.kind === 'surround') placed = surrounded(placed, step);
+    else if (step.kind === 'resize') placed = place(placed, step, after?.kind === 'crop' ? after : undefined);
     else if (step.kind === 'crop' && before?.kind !== 'resize') placed = place(placed, undefined, step);
   }
   checkPixels(placed.image);
@@ -263,6 +353,11 @@ function prepare(image: RgbImage | FloatImage, steps: readonly Step[], channels:
   return { ...placed, planes: planesOf(placed.image, steps.filter(isValueStep), channels) };
 }
 
+const upTo = (multiple: number, { height, width }: RasterSize): RasterSize => ({
+  height: Math.ceil(height / multiple) * multiple,
+  width: Math.ceil(width / multiple) * multiple,
+});
+
 function paddedSize(step: PadStep, prepared: readonly Prepared[]): RasterSize {
   const height = largest(prepared.map(({ image }) => image.height));
   const width = largest(prepared.map(({ image }) => image.width));
@@ -279,25 +374,42 @@ function meanColour(steps: readonly Step[]): Triple {
   return step ? tripleOf(step.mean.map((v) => Math.round(v * 255))) : [0, 0, 0];
 }
 
-function pad(prepared: Prepared, size: RasterSize, colour: Triple): Prepared {
+/** Zeros to the right and at the bottom, or, if centred, half of them before the image. */
+function pad(prepared: Prepared, size: RasterSize, colour: Triple, centred: boolean): Prepared {
   const { image, extent, planes } = prepared;
+  const [left, top] = centred
+    ? [Math.floor((size.width - image.width) / 2), Math.floor((size.height - image.height) / 2)]
+    : [0, 0];
+  const [scaleX, scaleY] = [extent.width / image.width, extent.height / image.height];
   if (image.height === size.height && image.width === size.width) return prepared;
   const channels = planes.length / (image.height * image.width);
   const out = new Float32Array(size.height * size.width * channels);
   for (let row = 0; row < channels * image.height; row++) {
     const [plane, y] = [Math.floor(row / image.height), row % image.height];
     const line = planes.subarray(row * image.width, (row + 1) * image.width);
-    out.set(line, (plane * size.height + y) * size.width);
+    out.set(line, (plane * size.height + top + y) * size.width + left);
   }
   return {
     planes: out,
-    image: onto(image, size, 0, 0, colour),
+    image: onto(image, size, left, top, colour),
     extent: {
-      ...extent,
-      width: (extent.width * size.width) / image.width,
-      height: (extent.height * size.height) / image.height,
+      x: extent.x - left * scaleX,
+      y: extent.y - top * scaleY,
+      width: size.width * scaleX,
+      height: size.height * scaleY,
     },
   };
+}
+
+/** All at the size of the batch, or each at its own multiples. */
+function paddedAll(prepared: readonly Prepared[], step: PadStep, colour: Triple): readonly Prepared[] {
+  const { multiple } = step;
+  const batch = multiple === undefined ? paddedSize(step, prepared) : undefined;
+  return prepared.map((each) => {
+    const size = batch ?? upTo(multiple ?? 1, each.image);
+    checkPixels(size);
+    return pad(each, size, colour, batch === undefined);
+  });
 }
 
 function maskOf(prepared: readonly Prepared[], { height, width }: RasterSize): Uint8Array {
@@ -328,8 +440,48 @@ function viewOf({ image, extent }: Placed, original: RasterSize): View {
   const y = split(extent.y, extent.height, image.height, original.height);
   return {
     region: { x: x.from, y: y.from, width: x.length, height: y.length },
+    extent,
     padding: { left: x.before, right: x.after, top: y.before, bottom: y.after },
     seen: toBytes(image),
+  };
+}
+
+/**
+ * Cuts planes into patches, row by row, and fills up with zeros: [count, size × size × channels],
+ * colours of a pixel together, as NaFlex has them. Throws `PreprocessingError` if there are more.
+ */
+function patchesOf({ planes, image }: Prepared, { size, count }: PatchStep, channels: number): Float32Array {
+  const { rows, columns } = patchGrid(image, size);
+  if (rows * columns > count)
+    throw new PreprocessingError(
+      `the image has ${rows} × ${columns} patches of ${size} × ${size} pixels; at most ${count} are allowed`,
+    );
+  const out = new Float32Array(count * size * size * channels);
+  const plane = image.height * image.width;
+  let to = 0;
+  for (let patch = 0; patch < rows * columns; patch++) {
+    const corner = Math.floor(patch / columns) * size * image.width + (patch % columns) * size;
+    for (let i = 0; i < size * size; i++) {
+      const pixel = corner + Math.floor(i / size) * image.width + (i % size);
+      for (let c = 0; c < channels; c++) out[to++] = planes[c * plane + pixel] ?? 0;
+    }
+  }
+  return out;
+}
+
+const patchGrid = ({ height, width }: RasterSize, size: number) => ({
+  rows: Math.floor(height / size),
+  columns: Math.floor(width / size),
+});
+
+function asPatches(prepared: readonly Prepared[], step: PatchStep, channels: number) {
+  const grids = prepared.map(({ image }) => patchGrid(image, step.size));
+  const mask = new Uint8Array(prepared.length * step.count);
+  grids.forEach(({ rows, columns }, n) => mask.fill(1, n * step.count, n * step.count + rows * columns));
+  return {
+    pixelValues: concatenated(prepared.map((each) => patchesOf(each, step, channels))),
+    shape: [prepared.length, step.count, step.size * step.size * channels],
+    patches: { mask, shapes: grids.map(({ rows, columns }): Grid => [rows, columns]) },
   };
 }
 
@@ -357,22 +509,26 @@ export function applyBatch(
   const channels = preprocessing.channels === 1 ? 1 : 3;
   const images = channels === 1 ? given.map(greyOf) : given;
   const prepared = images.map((image) => prepare(image, steps, channels));
-  const padding = steps.find((step): step is PadStep => step.kind === 'pad');
-  const size = padding ? paddedSize(padding, prepared) : at(prepared, 0).image;
-  const odd = prepared.find(({ image }) => image.height !== size.height || image.width !== size.width);
-  if (!padding && odd) {
+  const cutting = steps.find((step) => step.kind === 'patches');
+  if (cutting) {
+    const views = prepared.map((each, i) => viewOf(each, at(images, i)));
+    return { ...asPatches(prepared, cutting, channels), views };
+  }
+  const padding = steps.find((step) => step.kind === 'pad');
+  const padded = padding ? paddedAll(prepared, padding, meanColour(steps)) : prepared;
+  const size = at(padded, 0).image;
+  const odd = padded.find(({ image }) => image.height !== size.height || image.width !== size.width);
+  if (odd) {
     throw new PreprocessingError(
       `the images come out at different sizes (${size.width} × ${size.height}, ` +
         `${odd.image.width} × ${odd.image.height}); run them one at a time`,
     );
   }
-  checkPixels(size);
-  const padded = padding ? prepared.map((each) => pad(each, size, meanColour(steps))) : prepared;
   const lead = video ? [1, images.length] : [images.length];
   return {
     pixelValues: concatenated(padded.map(({ planes }) => planes)),
     shape: [...lead, channels, size.height, size.width],
-    ...(padding && { pixelMask: maskOf(prepared, size) }),
+    ...(padding?.mask && { pixelMask: maskOf(prepared, size) }),
     views: padded.map((each, i) => viewOf(each, at(images, i))),
   };
 }
@@ -386,8 +542,8 @@ export function apply(preprocessing: Preprocessing, image: RgbImage | Raster): M
   const { channels = 3 } = preprocessing;
   if (channels !== 1 && channels !== 3)
     throw new PreprocessingError(`the model takes ${channels} channels; the image has 3 (red, green, blue)`);
-  const { pixelValues, shape, views } = applyBatch(preprocessing, [image]);
-  return { pixelValues, shape, ...at(views, 0) };
+  const { views, ...input } = applyBatch(preprocessing, [image]);
+  return { ...input, ...at(views, 0) };
 }
 
 /** Prepares bands. Every step treats channels alike, so that they go through three at a time. */

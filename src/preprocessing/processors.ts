@@ -3,6 +3,7 @@ import { normalisations } from './normalisations';
 import type { NormalisationName } from './normalisations';
 import type { Filter } from './resize';
 import type { Json } from './settings';
+import type { ResizeStep, SurroundStep } from './steps';
 
 /** Any of the spellings of `size` and `crop_size`, as transformers' size dictionaries. */
 export interface SizeSetting {
@@ -13,7 +14,18 @@ export interface SizeSetting {
 }
 
 /** How a processor class resizes, if that is not plain `size`. */
-export type Resizing = 'plain' | 'convnext' | 'levit' | 'cropPct' | 'longest' | 'bounded';
+export type Resizing =
+  | 'plain'
+  | 'convnext'
+  | 'levit'
+  | 'cropPct'
+  | 'longest'
+  | 'bounded'
+  | 'edges'
+  | 'aspect'
+  | 'multiple'
+  | 'patches'
+  | 'donut';
 
 /** A processor class: its defaults, and where it departs from resize, crop, rescale, normalise. */
 export interface Processor {
@@ -27,8 +39,28 @@ export interface Processor {
   readonly doNormalize?: false;
   readonly resizing?: Resizing;
   readonly cropPct?: number;
+  /** What sides are multiples of; a key of the configuration may say another. */
   readonly multiple?: number;
-  readonly pads?: true;
+  readonly multipleKey?: 'size_divisor' | 'ensure_multiple_of';
+  readonly rounding?: 'up';
+  /** Keeps the aspect unless the configuration says otherwise. */
+  readonly keepsAspect?: boolean;
+  /** Zeros after normalisation: unless, only if, or whatever the configuration says. */
+  readonly pads?: 'usually' | 'if asked' | 'always';
+  /** Pads to multiples of `size_divisor`, on all sides. */
+  readonly padsAround?: true;
+  /** Puts the resized image in the middle of its size, on black. */
+  readonly centres?: true;
+  /** A list in `size` is [width, height]. */
+  readonly widthFirst?: true;
+  /** Hands out which pixels are padding. */
+  readonly masks?: true;
+  /** Surrounds the image before it is resized, if it pads at all. */
+  readonly surround?: SurroundStep['rule'];
+  /** Where samples are read if the resize is of floats. */
+  readonly sampling?: NonNullable<ResizeStep['sampling']>;
+  /** Side and number of patches that the image is cut into. */
+  readonly patches?: { readonly size: number; readonly count: number };
   /** What images are padded to; the largest of the batch if it is absent. */
   readonly padSize?: SizeSetting;
   readonly flips?: true;
@@ -59,7 +91,15 @@ const detr: Processor = {
   filter: 'bilinear',
   normalisation: 'imagenet',
   resizing: 'bounded',
-  pads: true,
+  pads: 'usually',
+  masks: true,
+};
+const maskFormer: Processor = {
+  ...detr,
+  pads: 'always',
+  multiple: 32,
+  multipleKey: 'size_divisor',
+  rounding: 'up',
 };
 const mobileNet: Processor = { ...clip, size: shorter(256), filter: 'bilinear', normalisation: 'half' };
 
@@ -107,12 +147,95 @@ const processors: Readonly<Record<string, Processor>> = {
   ConditionalDetr: detr,
   DeformableDetr: detr,
   Yolos: { ...detr, multiple: 16 },
+  GroundingDino: detr,
+  OneFormer: { ...detr, pads: 'always' },
+  RTDetr: { ...detr, size: square(640), doNormalize: false, pads: 'if asked' },
+  MaskFormer: maskFormer,
+  Mask2Former: maskFormer,
+  OwlViT: {
+    size: square(768),
+    square: true,
+    crop: square(768),
+    filter: 'bicubic',
+    normalisation: 'clip',
+  },
+  Owlv2: {
+    size: square(960),
+    square: true,
+    filter: 'bilinear',
+    normalisation: 'clip',
+    pads: 'usually',
+    surround: 'square',
+    floats: true,
+    sampling: 'blurred',
+  },
+  DPT: {
+    size: square(384),
+    square: true,
+    filter: 'bicubic',
+    normalisation: 'half',
+    resizing: 'aspect',
+    multiple: 1,
+    multipleKey: 'ensure_multiple_of',
+    pads: 'if asked',
+    padsAround: true,
+  },
+  GLPN: {
+    size: {},
+    filter: 'bilinear',
+    normalisation: 'half',
+    doNormalize: false,
+    resizing: 'multiple',
+    multiple: 32,
+    multipleKey: 'size_divisor',
+  },
+  ZoeDepth: {
+    size: { height: 384, width: 512 },
+    square: true,
+    filter: 'bilinear',
+    normalisation: 'half',
+    resizing: 'aspect',
+    keepsAspect: true,
+    multiple: 1 / 32,
+    multipleKey: 'ensure_multiple_of',
+    pads: 'usually',
+    surround: 'mirror',
+    floats: true,
+    sampling: 'corners',
+  },
+  Siglip2: {
+    size: {},
+    filter: 'bilinear',
+    normalisation: 'half',
+    resizing: 'patches',
+    patches: { size: 16, count: 256 },
+  },
+  Vilt: {
+    size: shorter(384),
+    filter: 'bicubic',
+    normalisation: 'half',
+    resizing: 'edges',
+    multiple: 32,
+    multipleKey: 'size_divisor',
+    pads: 'usually',
+    masks: true,
+  },
+  Donut: {
+    size: { height: 2560, width: 1920 },
+    square: true,
+    filter: 'bilinear',
+    normalisation: 'half',
+    resizing: 'donut',
+    pads: 'usually',
+    centres: true,
+    widthFirst: true,
+  },
   Sam: {
     size: { longest_edge: 1024 },
     filter: 'bilinear',
     normalisation: 'imagenet',
     resizing: 'longest',
-    pads: true,
+    pads: 'usually',
     padSize: square(1024),
   },
 };
@@ -140,6 +263,18 @@ const convnext: Model = { processor: 'ConvNext', usual: { ...values('imagenet'),
 const swin: Model = { processor: 'ViT', usual: { ...values('imagenet'), resample: 3 } };
 const beit: Model = { processor: 'Beit', usual: { resample: 2 } };
 const imagenetViT: Model = { processor: 'ViT', usual: values('imagenet') };
+const blip: Model = { processor: 'Blip' };
+const rtDetr: Model = { processor: 'RTDetr' };
+const depthAnything: Model = {
+  processor: 'DPT',
+  usual: {
+    ...values('imagenet'),
+    size: square(518),
+    ensure_multiple_of: 14,
+    keep_aspect_ratio: true,
+    resample: 3,
+  },
+};
 const mobileViT: Model = { processor: 'MobileViT', usual: { size: shorter(288) } };
 
 /** What each model_type's processor is. */
@@ -165,6 +300,7 @@ const models: Readonly<Record<string, Model>> = {
   metaclip_2: clipModel,
   siglip,
   siglip_vision_model: siglip,
+  siglip2: { processor: 'Siglip2' },
   convnext,
   convnextv2: convnext,
   cvt: convnext,
@@ -182,7 +318,28 @@ const models: Readonly<Record<string, Model>> = {
   detr: { processor: 'Detr' },
   conditional_detr: { processor: 'ConditionalDetr' },
   deformable_detr: { processor: 'DeformableDetr' },
+  'dab-detr': { processor: 'ConditionalDetr' },
+  'table-transformer': { processor: 'Detr', usual: { size: { shortest_edge: 800, longest_edge: 1000 } } },
+  'grounding-dino': { processor: 'GroundingDino' },
+  rt_detr: rtDetr,
+  rt_detr_v2: rtDetr,
   yolos: { processor: 'Yolos' },
+  owlvit: { processor: 'OwlViT' },
+  owlv2: { processor: 'Owlv2' },
+  maskformer: { processor: 'MaskFormer' },
+  mask2former: { processor: 'Mask2Former' },
+  oneformer: { processor: 'OneFormer' },
+  upernet: { processor: 'Segformer' },
+  dpt: { processor: 'DPT', usual: { resample: 2 } },
+  depth_anything: depthAnything,
+  glpn: { processor: 'GLPN' },
+  zoedepth: { processor: 'ZoeDepth', usual: { ensure_multiple_of: 32 } },
+  blip: blip,
+  'blip-2': { processor: 'Blip', usual: { size: square(224) } },
+  git: clipModel,
+  chinese_clip: { processor: 'ChineseCLIP' },
+  vilt: { processor: 'Vilt' },
+  'donut-swin': { processor: 'Donut' },
   sam: { processor: 'Sam' },
   videomae: { processor: 'VideoMAE', usual: values('imagenet') },
   timesformer: { processor: 'VideoMAE' },

@@ -79,7 +79,7 @@ export interface Window extends RasterSize {
  * One axis of a resize: `from` source samples become `to`, of which `start … start + length` are
  * wanted.
  */
-interface Axis {
+export interface Axis {
   readonly from: number;
   readonly to: number;
   readonly start: number;
@@ -90,7 +90,7 @@ interface Axis {
  * For every wanted output position: the first source position, how many follow, and their weights,
  * `stride` apart.
  */
-interface Taps<Weights> {
+export interface Taps<Weights> {
   readonly first: Int32Array;
   readonly count: Int32Array;
   readonly weights: Weights;
@@ -140,7 +140,9 @@ function fixedTaps(axis: Axis, kernel: Kernel): Taps<Int32Array> {
   return { ...exact, weights };
 }
 
-/** Source positions `[low, high)` that the taps read. */
+/**
+ * Source positions `[low, high)` that the taps read. First positions ascend, and so do last ones.
+ */
 function reachOf({ first, count }: Taps<unknown>): readonly [number, number] {
   return [at(first, 0), last(first) + last(count)];
 }
@@ -365,6 +367,15 @@ export function resizeFloat(
     taps({ from, to, start, length }, kernels[filter]);
   const rows = axis(source.height, size.height, window.top, window.height);
   const columns = axis(source.width, size.width, window.left, window.width);
+  return resample(source, rows, columns);
+}
+
+/** Resizes by the taps of each axis, without rounding to bytes; horizontal pass first. */
+export function resample(
+  source: RgbImage | FloatImage,
+  rows: Taps<Float64Array>,
+  columns: Taps<Float64Array>,
+): FloatImage {
   const [low, high] = reachOf(rows);
   return verticalFloats(horizontalFloats(source, columns, [low, high]), shifted(rows, low));
 }

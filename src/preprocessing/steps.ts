@@ -15,10 +15,27 @@ export type Triple = readonly [number, number, number];
  * - `cover`, `contain`: the smallest size of the image's aspect that covers `height` × `width`,
  *   or the largest inside it;
  * - `longest`: the longer side becomes `height`, both rounded half up (SAM);
- * - `bounded`: like `shorter`, shrunk until the longer side is at most `width` (DETR), floored to
- *   multiples of `multiple`.
+ * - `bounded`: like `shorter`, shrunk until the longer side is at most `width` (DETR), brought to
+ *   multiples of `multiple`, down (YOLOS) or up (MaskFormer);
+ * - `edges`: the same bound, rounded half up and floored to multiples of `multiple` (ViLT);
+ * - `aspect`: whichever of the two scales to `height` and `width` changes less, both sides rounded
+ *   to multiples of `multiple` (DPT, ZoeDepth);
+ * - `multiple`: both sides floored to multiples of `multiple` (GLPN);
+ * - `patches`: as large as `height` patches of `multiple` pixels a side allow (SigLIP 2 NaFlex);
+ * - `thumbnail`: never enlarged, cut down to `height` × `width` as Donut does.
  */
-export type ResizeRule = 'exact' | 'shorter' | 'cover' | 'contain' | 'longest' | 'bounded';
+export type ResizeRule =
+  | 'exact'
+  | 'shorter'
+  | 'cover'
+  | 'contain'
+  | 'longest'
+  | 'bounded'
+  | 'edges'
+  | 'aspect'
+  | 'multiple'
+  | 'patches'
+  | 'thumbnail';
 
 export interface ResizeStep {
   readonly kind: 'resize';
@@ -26,7 +43,10 @@ export interface ResizeStep {
   readonly height: number;
   readonly width: number;
   readonly multiple?: number;
+  readonly rounding?: 'down' | 'up';
   readonly filter: Filter;
+  /** Where float samples are read if not as `floats` alone says; `interpolation.ts` has both. */
+  readonly sampling?: 'corners' | 'blurred';
   /** As torch resizes float tensors: not rounded to bytes, not clipped. */
   readonly floats?: true;
   /** As torchvision resizes tensors of bytes: rounded to bytes once, after both passes. */
@@ -69,14 +89,38 @@ export interface FlipStep {
   readonly kind: 'flip';
 }
 
-/** Zeros to the right and at the bottom, up to the given size or the largest of the batch. */
+/**
+ * Zeros after all else: to the right and at the bottom, up to the given size or the largest of the
+ * batch; with `multiple`, on all sides of each image up to multiples of it.
+ */
 export interface PadStep {
   readonly kind: 'pad';
   readonly height?: number;
   readonly width?: number;
+  readonly multiple?: number;
+  /** The model is told what is padding. */
+  readonly mask?: true;
 }
 
-export type Step = ResizeStep | CropStep | RescaleStep | NormalizeStep | FlipStep | PadStep;
+/**
+ * What an image is surrounded with before it is resized:
+ * - `square`: black to the right and at the bottom until both sides are equal (OWLv2);
+ * - `mirror`: its own reflection on all sides, `3 √(side / 2)` pixels of it (ZoeDepth).
+ */
+export interface SurroundStep {
+  readonly kind: 'surround';
+  readonly rule: 'square' | 'mirror';
+}
+
+/** Cuts the planes into patches of `size` × `size`, and adds zeros up to `count` patches. */
+export interface PatchStep {
+  readonly kind: 'patches';
+  readonly size: number;
+  readonly count: number;
+}
+
+export type Step =
+  ResizeStep | CropStep | RescaleStep | NormalizeStep | FlipStep | PadStep | SurroundStep | PatchStep;
 
 /** The settings that a person may want to check. */
 export type SettingName =
@@ -136,7 +180,28 @@ const rules: Record<ResizeRule, (step: ResizeStep, image: RasterSize) => RasterS
     const scale = edge / Math.max(height, width);
     return { height: Math.floor(height * scale + 0.5), width: Math.floor(width * scale + 0.5) };
   },
-  bounded: (step, image) => floored(bounded(step, image), step.multiple ?? 1),
+  bounded: (step, image) =>
+    toMultiples(bounded(step, image), step.multiple ?? 1, step.rounding === 'up' ? Math.ceil : Math.floor),
+  edges: (step, image) => toMultiples(edges(step, image), step.multiple ?? 1, Math.floor),
+  aspect: ({ height, width, multiple = 1 }, image) => {
+    const [byHeight, byWidth] = [height / image.height, width / image.width];
+    const scale = Math.abs(1 - byWidth) < Math.abs(1 - byHeight) ? byWidth : byHeight;
+    const size = { height: scale * image.height, width: scale * image.width };
+    return toMultiples(size, multiple, roundHalfEven);
+  },
+  multiple: ({ multiple = 1 }, image) => toMultiples(image, multiple, Math.floor),
+  patches: ({ height: count, multiple = 1 }, image) => withinPatches(image, count, multiple),
+  thumbnail: (step, image) => {
+    const height = Math.min(image.height, step.height);
+    const width = Math.min(image.width, step.width);
+    if (height === image.height && width === image.width) return image;
+    return image.height > image.width
+      ? { height, width: Math.trunc((image.width * height) / image.height) }
+      : {
+          height: image.width > image.height ? Math.trunc((image.height * width) / image.width) : height,
+          width,
+        };
+  },
 };
 
 function byRatio({ height, width }: RasterSize, ratio: number): RasterSize {
@@ -161,8 +226,51 @@ function bounded(
     : { height: edge, width: Math.trunc((raw * width) / height) };
 }
 
-function floored({ height, width }: RasterSize, multiple: number): RasterSize {
-  return { height: height - (height % multiple), width: width - (width % multiple) };
+/** A multiple may be a fraction (1/32 is ZoeDepth's default): whole pixels remain. */
+function toMultiples(
+  { height, width }: RasterSize,
+  multiple: number,
+  round: (value: number) => number,
+): RasterSize {
+  const side = (value: number): number => Math.trunc(round(value / multiple) * multiple);
+  return { height: side(height), width: side(width) };
+}
+
+/** ViLT's get_resize_output_image_size before it is floored: scaled twice, rounded half up once. */
+function edges({ height: shortest, width: longest }: ResizeStep, image: RasterSize): RasterSize {
+  const first = shortest / Math.min(image.height, image.width);
+  const isWide = image.height < image.width;
+  const size = {
+    height: isWide ? shortest : first * image.height,
+    width: isWide ? first * image.width : shortest,
+  };
+  const longer = Math.max(size.height, size.width);
+  const second = longer > longest ? longest / longer : 1;
+  return { height: Math.trunc(second * size.height + 0.5), width: Math.trunc(second * size.width + 0.5) };
+}
+
+/** How fine, and up to what, a scale is searched for: the library's, from which its bits follow. */
+const scaleStep = 1e-5;
+const largestScale = 100;
+
+/**
+ * The size at the largest scale, found by bisection, at which the image takes at most `count`
+ * patches: SigLIP 2's get_image_size_for_max_num_patches. Sides are rounded up to whole patches.
+ */
+function withinPatches({ height, width }: RasterSize, count: number, patch: number): RasterSize {
+  const sized = (scale: number): RasterSize => ({
+    height: Math.max(1, Math.ceil((height * scale) / patch)),
+    width: Math.max(1, Math.ceil((width * scale) / patch)),
+  });
+  let [low, high] = [scaleStep / 10, largestScale];
+  while (high - low >= scaleStep) {
+    const middle = (low + high) / 2;
+    const grid = sized(middle);
+    if (grid.height * grid.width <= count) low = middle;
+    else high = middle;
+  }
+  const grid = sized(low);
+  return { height: grid.height * patch, width: grid.width * patch };
 }
 
 /** The size that an image is resized to. Throws `PreprocessingError` if a side would vanish. */
@@ -183,8 +291,24 @@ const ruleTexts: Record<ResizeRule, (step: ResizeStep) => string> = {
   cover: ({ height, width }) => `until it covers ${width} × ${height}`,
   contain: ({ height, width }) => `until it fits into ${width} × ${height}`,
   longest: ({ height }) => `longer side to ${height}`,
-  bounded: ({ height, width }) => `shorter side to ${height}, longer at most ${width}`,
+  bounded: ({ height, width, multiple, rounding = 'down' }) =>
+    `shorter side to ${height}, longer at most ${width}${multiplesText(multiple, `${rounding} to`)}`,
+  edges: ({ height, width, multiple }) =>
+    `shorter side to ${height}, longer at most ${width}${multiplesText(multiple, 'down to')}`,
+  aspect: ({ height, width, multiple }) =>
+    `aspect kept, to ${width} × ${height} by the side that changes less${multiplesText(multiple, 'to the nearest')}`,
+  multiple: ({ multiple = 1 }) => `sides down to multiples of ${multiple}`,
+  patches: ({ height, multiple = 1 }) =>
+    `until it takes at most ${height} patches of ${multiple} × ${multiple}`,
+  thumbnail: ({ height, width }) => `cut down to ${width} × ${height} if larger`,
 };
+
+function multiplesText(multiple: number | undefined, direction: string): string {
+  return multiple === undefined || multiple === 1 ? '' : `, ${direction} multiples of ${multiple}`;
+}
+
+/** What becomes of the sides, in a few words. */
+export const describeSize = (step: ResizeStep): string => ruleTexts[step.rule](step);
 
 function listed(values: readonly number[]): string {
   return values.every((value) => value === values[0]) ? String(values[0]) : values.join(', ');
@@ -210,6 +334,11 @@ export function describeStep(step: Step): string {
     case 'flip':
       return 'blue, green, red';
     case 'pad':
+      if (step.multiple !== undefined) return `padded around to multiples of ${step.multiple}`;
       return step.width === undefined ? 'padded to the batch' : `padded to ${step.width} × ${step.height}`;
+    case 'surround':
+      return step.rule === 'square' ? 'padded to a square' : 'surrounded by its reflection';
+    case 'patches':
+      return `${step.count} patches of ${step.size} × ${step.size}`;
   }
 }

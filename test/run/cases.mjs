@@ -3,7 +3,8 @@
 //   FOLDER holds folders with case.json, a checkpoint and reference.safetensors, or files
 //   `*.jsonl.gz` with one model a line, or field cases: cases/<id>/case.json, which says what each
 //   command must find in the files beside it, or tokenizers: tokenizers/<name>/ids.jsonl and
-//   about.json, which say what the library makes of strings.
+//   about.json, which say what the library makes of strings, or processors.jsonl with what image
+//   processors make of pictures (also in FOLDER/processors).
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { endOnSignals, run } from './processes.mjs';
@@ -22,6 +23,7 @@ await build({
   entryPoints: [
     'test/unit/architectures/cases.test.ts',
     'test/unit/text/tokenizers.test.ts',
+    'test/unit/preprocessing/processors.test.ts',
     'test/oracles/plainVit.test.ts',
     'test/oracles/families.test.ts',
     'test/inference/cases.test.ts',

@@ -5,7 +5,7 @@
 import type { Sourced } from '../../domain/evidence';
 import type { Size } from '../../domain/size';
 import { normalisations } from '../normalisations';
-import { PreprocessingError, roundHalfEven } from '../steps';
+import { describeSize, PreprocessingError, roundHalfEven } from '../steps';
 import type { SettingRecord, Preprocessing, ResizeStep, Step } from '../steps';
 import { chooseProcessor, shorter, square } from '../processors';
 import type { Processor, Resizing, SizeSetting } from '../processors';
@@ -36,7 +36,7 @@ const longestKind: Kind<SizeSetting> = {
  * An int, a [height, width] list, or a dictionary, with the meaning of an int that the class gives
  * it.
  */
-function sizeKind(squareInt: boolean, longest: unknown): Kind<SizeSetting> {
+function sizeKind(squareInt: boolean, longest?: unknown, widthFirst = false): Kind<SizeSetting> {
   return {
     parse: (value) => {
       if (isSide(value)) {
@@ -44,7 +44,9 @@ function sizeKind(squareInt: boolean, longest: unknown): Kind<SizeSetting> {
         return isSide(longest) ? { shortest_edge: value, longest_edge: longest } : shorter(value);
       }
       if (Array.isArray(value)) {
-        return value.length === 2 && value.every(isSide) ? { height: value[0], width: value[1] } : undefined;
+        if (value.length !== 2 || !value.every(isSide)) return undefined;
+        const [height, width] = widthFirst ? value.toReversed() : value;
+        return { height, width };
       }
       return isObject(value) ? sizeDictionary(value) : undefined;
     },
@@ -72,21 +74,50 @@ interface Settings {
   readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[] } | undefined;
   readonly std: Sourced<readonly number[]>;
   readonly flips: boolean;
+  /** What is padded to; true for the largest of the batch. */
   readonly pad: SizeSetting | true | undefined;
+  readonly multiple: Sourced<number>;
+  /** Sides that an image is padded around to are multiples of it. */
+  readonly padMultiple: number | undefined;
+  readonly keepsAspect: boolean;
+  readonly surrounds: boolean;
+  readonly centres: boolean;
+  readonly thumbnail: boolean;
+  readonly patches: Patching | undefined;
+  /** The size is the one that the model runs at, whatever the class makes of an image's sides. */
+  readonly fixed?: true;
 }
+
+interface Patching {
+  readonly size: Sourced<number>;
+  readonly count: Sourced<number>;
+}
+
+const side: Kind<number> = {
+  parse: (value) => (isSide(value) ? value : undefined),
+  needed: 'a whole number from 1 to 16384',
+};
+
+/** A whole number, or a fraction of a pixel: 1/32 is ZoeDepth's default. */
+const multipleKind: Kind<number> = {
+  parse: (value) => (isSide(value) || value === 1 / 32 ? value : undefined),
+  needed: side.needed,
+};
 
 function readSettings(reader: SettingsReader, json: Json, processor: Processor, channels: number): Settings {
   const normalisation = normalisations[processor.normalisation];
   // The classes of the DETR family take 1333 if an int size stands alone.
   const longest = processor.resizing === 'bounded' ? (json['max_size'] ?? 1333) : undefined;
   const sizeOf =
-    processor.resizing === 'longest' ? longestKind : sizeKind(processor.square === true, longest);
+    processor.resizing === 'longest'
+      ? longestKind
+      : sizeKind(processor.square === true, longest, processor.widthFirst);
   const crop = reader.read('crop_size', sizeKind(true, undefined), processor.crop ?? square(224));
   const rescale = reader.read('rescale_factor', factor, processor.rescale?.factor ?? 1 / 255);
   const means = reader.read('image_mean', meanOf(channels), normalisation.mean);
   const stds = reader.read('image_std', stdOf(channels), normalisation.std);
   const read = (key: string, fallback: boolean) => reader.read(key, flag, fallback).value;
-  const doPad = read('do_pad', processor.pads === true) && processor.pads === true;
+  const pads = doesPad(reader, processor);
   const fallback = processor.padSize ?? {};
   const padSize = reader.has('pad_size')
     ? reader.read('pad_size', sizeKind(true, undefined), fallback).value
@@ -105,8 +136,33 @@ function readSettings(reader: SettingsReader, json: Json, processor: Processor, 
       ? { mean: means.value, std: stds.value }
       : undefined,
     flips: read('do_flip_channel_order', processor.flips === true) && processor.flips === true,
-    pad: doPad ? (padSize.height ? padSize : true) : undefined,
+    pad: pads && padsAtEnd(processor) ? (padSize.height ? padSize : true) : undefined,
+    multiple: processor.multipleKey
+      ? reader.read(processor.multipleKey, multipleKind, processor.multiple ?? 1)
+      : { value: processor.multiple ?? 1, source: 'the processor' },
+    padMultiple:
+      pads && processor.padsAround && reader.has('size_divisor')
+        ? reader.read('size_divisor', side, 1).value
+        : undefined,
+    keepsAspect: read('keep_aspect_ratio', processor.keepsAspect ?? false),
+    surrounds: pads && processor.surround !== undefined,
+    centres: pads && processor.centres === true,
+    thumbnail: read('do_thumbnail', true),
+    patches: processor.patches && {
+      size: reader.read('patch_size', side, processor.patches.size),
+      count: reader.read('max_num_patches', side, processor.patches.count),
+    },
   };
+}
+
+const padsAtEnd = ({ surround, padsAround, centres }: Processor): boolean =>
+  surround === undefined && !padsAround && !centres;
+
+/** `pad_and_return_pixel_mask` is what DETR's class called it before 2024. */
+function doesPad(reader: SettingsReader, { pads }: Processor): boolean {
+  if (pads === undefined || pads === 'always') return pads === 'always';
+  const key = reader.has('do_pad') ? 'do_pad' : 'pad_and_return_pixel_mask';
+  return reader.read(key, flag, pads === 'usually').value;
 }
 
 /**
@@ -124,7 +180,7 @@ function atImageSize(settings: Settings, processor: Processor, size: Sourced<Siz
     const longer = { value: { longest_edge: Math.max(height, width) }, source: size.source };
     return { ...settings, doResize: true, size: longer, pad: target.value };
   }
-  if (!crop) return { ...settings, doResize: true, size: target };
+  if (!crop) return { ...settings, doResize: true, size: target, fixed: true, padMultiple: undefined };
   const scale = (side: number, to: number, cropped: number) =>
     Math.max(1, roundHalfEven((side * to) / cropped));
   const [cropHeight, cropWidth] = [crop.value.height ?? height, crop.value.width ?? width];
@@ -167,7 +223,9 @@ function cropStep(size: SizeSetting): Step {
 }
 
 const resizings: Record<Resizing, (settings: Settings, processor: Processor) => Step[]> = {
-  plain: ({ size, filter }, { floats }) => [resizeStep(size.value, filter.value, floats && { floats })],
+  plain: ({ size, filter }, { floats, sampling }) => [
+    resizeStep(size.value, filter.value, { ...(floats && { floats }), ...(sampling && { sampling }) }),
+  ],
   convnext: ({ size, filter, cropPct }) => {
     const edge = size.value.shortest_edge;
     if (edge === undefined || edge >= 384) {
@@ -195,24 +253,74 @@ const resizings: Record<Resizing, (settings: Settings, processor: Processor) => 
     const box = height === width ? square(edge) : { height, width };
     return [resizeStep(box, filter.value, { rule: height === width ? 'longest' : 'contain' })];
   },
-  bounded: ({ size, filter }, { multiple }) => {
+  bounded: ({ size, filter, multiple: { value: multiple } }, { rounding }) => {
     const { shortest_edge: edge, longest_edge: longest } = size.value;
-    if (edge === undefined) return [resizeStep(size.value, filter.value)];
-    const rule = { rule: 'bounded', width: longest ?? edge, ...(multiple && { multiple }) } as const;
-    return [resizeStep(size.value, filter.value, rule)];
+    if (edge === undefined) {
+      const { height, width } = sidesOf(size.value);
+      const up = (side: number): number => (rounding ? Math.ceil(side / multiple) * multiple : side);
+      return [resizeStep({ height: up(height), width: up(width) }, filter.value)];
+    }
+    const rule = { rule: 'bounded', width: longest ?? edge, ...(multiple !== 1 && { multiple }) } as const;
+    return [resizeStep(size.value, filter.value, { ...rule, ...(rounding && { rounding }) })];
+  },
+  edges: ({ size, filter, multiple }) => {
+    const edge = size.value.shortest_edge ?? sidesOf(size.value).height;
+    const width = Math.trunc((1333 / 800) * edge);
+    return [resizeStep(shorter(edge), filter.value, { rule: 'edges', width, multiple: multiple.value })];
+  },
+  aspect: ({ size, filter, keepsAspect, multiple: { value: multiple } }, { floats, sampling }) => {
+    const { height, width } = sidesOf(size.value);
+    const whole = (side: number): number => Math.trunc(roundHalfEven(side / multiple) * multiple);
+    const box = keepsAspect ? { height, width } : { height: whole(height), width: whole(width) };
+    const read = { ...(floats && { floats }), ...(sampling && { sampling }) };
+    return [resizeStep(box, filter.value, { ...(keepsAspect && { rule: 'aspect', multiple }), ...read })];
+  },
+  multiple: ({ filter, multiple }) => [
+    { kind: 'resize', rule: 'multiple', height: 0, width: 0, multiple: multiple.value, filter: filter.value },
+  ],
+  patches: ({ filter, patches }, { patches: usual = { size: 16, count: 256 } }) => {
+    const count = patches?.count.value ?? usual.count;
+    const multiple = patches?.size.value ?? usual.size;
+    return [{ kind: 'resize', rule: 'patches', height: count, width: count, multiple, filter: filter.value }];
+  },
+  donut: ({ size, filter, thumbnail }) => {
+    const { height, width } = sidesOf(size.value);
+    const first = resizeStep(shorter(Math.min(height, width)), filter.value);
+    return thumbnail ? [first, resizeStep({ height, width }, filter.value, { rule: 'thumbnail' })] : [first];
   },
 };
 
+/** What an image's own sides decide; a model that runs at a size of its own takes that. */
+const bySides: readonly Resizing[] = ['bounded', 'edges', 'aspect', 'multiple', 'patches'];
+
+function resizingOf(settings: Settings, processor: Processor): Step[] {
+  const { resizing = 'plain', floats, sampling } = processor;
+  if (settings.fixed && bySides.includes(resizing)) {
+    const read = { ...(floats && { floats }), ...(sampling && { sampling }) };
+    return [resizeStep(settings.size.value, settings.filter.value, read)];
+  }
+  return resizings[resizing](settings, processor);
+}
+
 function stepsOf(settings: Settings, processor: Processor): Step[] {
-  const { doResize, crop, rescale, offset, normalize, flips, pad } = settings;
-  const resizing = doResize ? resizings[processor.resizing ?? 'plain'](settings, processor) : [];
+  const { doResize, crop, rescale, offset, normalize, flips, pad, padMultiple, patches } = settings;
+  const resizing = doResize ? resizingOf(settings, processor) : [];
   const rescaling: Step[] = rescale
     ? [{ kind: 'rescale', factor: rescale.value, offset: offset ? -1 : 0 }]
     : [];
-  const steps = [...resizing, ...(crop ? [cropStep(crop.value)] : []), ...rescaling];
+  const around: Step[] =
+    settings.surrounds && processor.surround ? [{ kind: 'surround', rule: processor.surround }] : [];
+  const canvas: Step[] = settings.centres
+    ? [{ kind: 'crop', ...sidesOf(settings.size.value), rounding: 'torchvision', fill: [0, 0, 0] }]
+    : [];
+  const steps = [...around, ...resizing, ...canvas, ...(crop ? [cropStep(crop.value)] : []), ...rescaling];
   if (normalize) steps.push({ kind: 'normalize', ...normalize });
   if (flips) steps.push({ kind: 'flip' });
-  if (pad) steps.push({ kind: 'pad', ...(pad !== true && { height: pad.height, width: pad.width }) });
+  const mask = processor.masks && { mask: true as const };
+  if (pad)
+    steps.push({ kind: 'pad', ...(pad !== true && { height: pad.height, width: pad.width }), ...mask });
+  if (padMultiple !== undefined) steps.push({ kind: 'pad', multiple: padMultiple });
+  if (patches) steps.push({ kind: 'patches', size: patches.size.value, count: patches.count.value });
   return steps;
 }
 
@@ -231,12 +339,28 @@ function sizeText({ height, width, shortest_edge: edge, longest_edge: longest }:
   return `shorter side ${edge}${longest === undefined ? '' : `, longer at most ${longest}`}`;
 }
 
-function evidenceOf(settings: Settings, imageSize: Sourced<Size> | undefined): SettingRecord {
+/** What is made of the sides, and what says so. */
+function resizeEvidence(settings: Settings, processor: Processor, steps: readonly Step[]): Sourced<string> {
+  const { size, multiple, patches } = settings;
+  const step = steps.find((each) => each.kind === 'resize');
+  const { resizing = 'plain' } = processor;
+  if (!step || settings.fixed || !bySides.includes(resizing) || resizing === 'bounded')
+    return { value: sizeText(size.value), source: size.source };
+  const sources = { multiple: multiple.source, patches: patches?.count.source ?? size.source };
+  const source = resizing === 'multiple' || resizing === 'patches' ? sources[resizing] : size.source;
+  return { value: describeSize(step), source };
+}
+
+function evidenceOf(
+  settings: Settings,
+  resize: Sourced<string>,
+  imageSize: Sourced<Size> | undefined,
+): SettingRecord {
   const { doResize, size, filter, crop, rescale, normalize, mean, std, flips } = settings;
   return {
     ...(imageSize && { image_size: imageSize }),
     ...(doResize && {
-      resize: { value: sizeText(size.value), source: size.source },
+      resize,
       filter: filter,
     }),
     ...(crop && { crop: { value: sizeText(crop.value), source: crop.source } }),
@@ -272,6 +396,8 @@ export function readTransformers(
   const byDefault = source ?? `default of ${known ? name : 'ViT'}ImageProcessor`;
   const reader = new SettingsReader(preprocessor, file, byDefault, source);
   const read = readSettings(reader, preprocessor, processor, channels);
+  if (processor.widthFirst && preprocessor['do_align_long_axis'] === true)
+    reader.warnings.push(`${file}: do_align_long_axis is not carried out: no image is turned`);
   const settings = imageSize ? atImageSize(read, processor, imageSize) : read;
   const steps = stepsOf(settings, processor);
   const size = outputSize(steps);
@@ -282,7 +408,11 @@ export function readTransformers(
     steps,
     ...(size && { inputSize: size }),
     ...(processor.video && { video: true }),
-    evidence: evidenceOf(settings, size && { value: size, source: sizeSource }),
+    evidence: evidenceOf(
+      settings,
+      resizeEvidence(settings, processor, steps),
+      size && { value: size, source: sizeSource },
+    ),
     warnings: known ? reader.warnings : [unknown, ...reader.warnings],
   };
 }

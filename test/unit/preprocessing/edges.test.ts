@@ -120,7 +120,7 @@ describe('values of channels', () => {
 
   it('are padded with black if nothing is normalised', () => {
     const wide = { height: 2, width: 3, rgb: new Uint8Array(18).fill(50) };
-    const { views, pixelMask } = applyBatch(steps({ kind: 'pad' }), [grey, wide]);
+    const { views, pixelMask } = applyBatch(steps({ kind: 'pad', mask: true }), [grey, wide]);
     const seen = [...(views[0]?.seen.rgb ?? [])];
     assert.deepEqual(seen, [10, 20, 30, ...Array<number>(15).fill(0)]);
     assert.deepEqual([...(pixelMask ?? [])], [1, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
