@@ -4,7 +4,8 @@
 //   `*.jsonl.gz` with one model a line, or field cases: cases/<id>/case.json, which says what each
 //   command must find in the files beside it, or tokenizers: tokenizers/<name>/ids.jsonl and
 //   about.json, which say what the library makes of strings, or processors.jsonl with what image
-//   processors make of pictures (also in FOLDER/processors).
+//   processors make of pictures (also in FOLDER/processors). Cases with `post` and
+//   `answers` hold the answers from the raw outputs, too.
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { endOnSignals, run } from './processes.mjs';
@@ -24,6 +25,7 @@ await build({
     'test/unit/architectures/cases.test.ts',
     'test/unit/text/tokenizers.test.ts',
     'test/unit/preprocessing/processors.test.ts',
+    'test/unit/tasks/post.test.ts',
     'test/oracles/plainVit.test.ts',
     'test/oracles/families.test.ts',
     'test/inference/cases.test.ts',
