@@ -4,7 +4,7 @@
  */
 import { at, product } from '../../domain/lists';
 import type { Size } from '../../domain/size';
-import { eachRow, nearestPositions, resizePlane, type Planes } from './interpolate';
+import { eachRow, largestPlane, nearestPositions, resizePlane, type Planes } from './interpolate';
 import { topUnsorted } from './topk';
 import { argmax, ofOneImage, OutputShapeError, sigmoid, softmax, type Values } from './values';
 
@@ -33,29 +33,14 @@ const planesOf = (values: Values, what: string): Planes => {
   return { count, size: [height, width], values: numbers };
 };
 
-/** Class of every pixel: planes are resized to the image, and the largest wins. */
-function largestPlane(planes: Planes, size: Size): IdMap {
-  const [height, width] = size;
-  const ids = new Int32Array(height * width);
-  eachRow(planes, size, 'bilinear', (y, rows) => {
-    for (let x = 0; x < width; x++) {
-      let [best, most] = [0, -Infinity];
-      for (let plane = 0, i = x; plane < planes.count; plane++, i += width) {
-        const value = rows[i]!;
-        if (value > most) [best, most] = [plane, value];
-      }
-      ids[y * width + x] = best;
-    }
-  });
-  return { size, ids };
-}
-
 /**
  * Class of every pixel of dense logits [classes, rows, columns]: SegFormer's, UperNet's, BEiT's and
  * DPT's `post_process_semantic_segmentation`. Throws `OutputShapeError` if they have other sides.
  */
-export const semanticOf = (logits: Values, size: Size): IdMap =>
-  largestPlane(planesOf(logits, 'logits'), size);
+export const semanticOf = (logits: Values, size: Size): IdMap => ({
+  size,
+  ids: largestPlane(planesOf(logits, 'logits'), size),
+});
 
 /** What a model of masks says of one image. */
 export interface MaskOutputs {
@@ -111,17 +96,26 @@ export function semanticOfMasks(outputs: MaskOutputs, size: Size): IdMap {
   const { shares, classes, masks } = queriesOf(outputs);
   const [probabilities, pixels] = [sigmoids(masks).values, product(masks.size)];
   const values = new Float32Array(classes * pixels);
-  for (let c = 0; c < classes; c++) {
-    const sums = new Float64Array(pixels);
-    shares.forEach((row, query) => {
-      const share = row[c] ?? 0;
-      if (share < leastShare) return;
-      const from = query * pixels;
-      for (let i = 0; i < pixels; i++) sums[i]! += share * probabilities[from + i]!;
-    });
-    values.set(sums, c * pixels);
+  const sums = new Float64Array(chunk);
+  for (let start = 0; start < pixels; start += chunk) {
+    const length = Math.min(chunk, pixels - start);
+    for (let c = 0; c < classes; c++) {
+      sums.fill(0);
+      shares.forEach((row, query) => {
+        const share = row[c] ?? 0;
+        if (share >= leastShare) add(sums, share, probabilities, query * pixels + start, length);
+      });
+      values.set(sums.subarray(0, length), c * pixels + start);
+    }
   }
-  return largestPlane({ count: classes, size: masks.size, values }, size);
+  return { size, ids: largestPlane({ count: classes, size: masks.size, values }, size) };
+}
+
+/** Pixels of all queries that fit a processor's cache. */
+const chunk = 1024;
+
+function add(sums: Float64Array, share: number, values: Float32Array, from: number, length: number): void {
+  for (let i = 0; i < length; i++) sums[i] = (sums[i] ?? 0) + share * (values[from + i] ?? 0);
 }
 
 /** Six decimals, as segments_info has them. */
@@ -226,16 +220,17 @@ function contest(masks: Planes, candidates: readonly Candidate[], size: Size, th
     new Int32Array(candidates.length),
   ];
   const width = size[1];
+  const scores = Float64Array.from(candidates, ({ score }) => score);
   eachRow({ count: candidates.length, size: masks.size, values }, size, 'bilinear', (y, rows) => {
     for (let x = 0; x < width; x++) {
       let [best, most] = [0, -Infinity];
-      candidates.forEach(({ score }, k) => {
-        const value = rows[k * width + x]! * score;
-        if (value >= threshold) own[k]!++;
+      for (let k = 0; k < scores.length; k++) {
+        const value = (rows[k * width + x] ?? 0) * (scores[k] ?? 0);
+        if (value >= threshold) own[k] = (own[k] ?? 0) + 1;
         if (value > most) [best, most] = [k, value];
-      });
+      }
       winners[y * width + x] = best;
-      won[best]!++;
+      won[best] = (won[best] ?? 0) + 1;
     }
   });
   return { winners, won, own };
@@ -268,6 +263,12 @@ export function panopticOf(outputs: MaskOutputs, size: Size, options: PanopticOp
     segments.push({ id: current, label_id: label, was_fused: isFused, score: rounded(score) });
   });
   return { size, ids: winners.map((k) => idOf[k] ?? 0), segments };
+}
+
+function above(logits: Float32Array, threshold: number): Int32Array {
+  const ids = new Int32Array(logits.length);
+  for (let i = 0; i < logits.length; i++) if ((logits[i] ?? 0) > threshold) ids[i] = 1;
+  return ids;
 }
 
 /** Where a prompt's mask is, and how well the model thinks that it fits. */
@@ -312,7 +313,7 @@ export function promptMasksOf(
       mask: i % each,
       score: estimates[i] ?? 0,
       size: image,
-      ids: Int32Array.from(logits, (logit) => (logit > threshold ? 1 : 0)),
+      ids: above(logits, threshold),
     };
   });
 }
