@@ -1,0 +1,60 @@
+/** Answers as a COCO data set (cocodataset.org, "Data format"): what annotation tools open. */
+import type { Size } from '../../domain/size';
+import type { Box } from './detection';
+import { areaOf, boundsOf, compressed, runsOf } from './rle';
+import type { Segments } from './segmentation';
+
+/** A box or a segment, before it has a number. */
+export interface Annotation {
+  readonly category_id: number;
+  /** Left, top, width, height. */
+  readonly bbox: readonly [number, number, number, number];
+  readonly area: number;
+  readonly iscrowd: 0;
+  readonly score: number;
+  readonly segmentation?: { readonly size: Size; readonly counts: string };
+}
+
+/** An image with what was found on it. */
+export interface AnnotatedImage {
+  readonly file: string;
+  readonly size: Size;
+  readonly annotations: readonly Annotation[];
+}
+
+/** Returns the annotation of a box, which may reach outside of the image. */
+export function annotationOfBox(label: number, score: number, [x0, y0, x1, y1]: Box): Annotation {
+  const [width, height] = [x1 - x0, y1 - y0];
+  return { category_id: label, bbox: [x0, y0, width, height], area: width * height, iscrowd: 0, score };
+}
+
+/**
+ * Returns the annotations of segments, their masks as compressed runs; without those that are drawn
+ * over whole.
+ */
+export function annotationsOfSegments(found: Segments): readonly Annotation[] {
+  return found.segments.flatMap(({ id, label_id: label, score }) => {
+    const runs = runsOf(found, id);
+    const area = areaOf(runs);
+    if (area === 0) return [];
+    const segmentation = { size: runs.size, counts: compressed(runs) };
+    return [{ category_id: label, bbox: boundsOf(runs), area, iscrowd: 0, score, segmentation }];
+  });
+}
+
+/** Returns the data set: images and annotations count from 1, categories as the model does. */
+export function cocoOf(images: readonly AnnotatedImage[], names: readonly string[]) {
+  let id = 0;
+  return {
+    images: images.map(({ file, size: [height, width] }, i) => ({
+      id: i + 1,
+      file_name: file,
+      width,
+      height,
+    })),
+    annotations: images.flatMap(({ annotations }, i) =>
+      annotations.map((annotation) => ({ id: ++id, image_id: i + 1, ...annotation })),
+    ),
+    categories: names.map((name, category) => ({ id: category, name })),
+  };
+}
