@@ -8,7 +8,7 @@ import { normalisations } from './normalisations';
 import type { SettingName, SettingRecord, Preprocessing, Step } from './steps';
 import { findPublished, type Published } from './published/published';
 import type { Filter } from './resize';
-import { isObject } from './settings';
+import { isObject, isSide } from './settings';
 import type { Json } from './settings';
 import { readTimm, timmPreprocessing } from './libraries/timm';
 import type { CropMode } from './libraries/timm';
@@ -94,13 +94,34 @@ const openClipModes: Readonly<Record<string, CropMode>> = {
   squash: 'squash',
 };
 
+/** A side, or [height, width]. */
+function sizeOf(value: unknown): Size | undefined {
+  const [height, width = height]: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return isSide(height) && isSide(width) ? [height, width] : undefined;
+}
+
+/** The size that open_clip's configuration states for the transform, else for the tower. */
+function openClipSize(openClip: Json): Sourced<Size> | undefined {
+  const section = (value: unknown): Json => (isObject(value) ? value : {});
+  const tower = section(section(openClip['model_cfg'])['vision_cfg']);
+  const stated = [
+    ['preprocess_cfg: size', section(openClip['preprocess_cfg'])['size']],
+    ['model_cfg: vision_cfg: image_size', tower['image_size']],
+  ] as const;
+  for (const [key, value] of stated) {
+    const size = sizeOf(value);
+    if (size) return { value: size, source: `open_clip_config.json: ${key}` };
+  }
+  return undefined;
+}
+
 /**
  * open_clip's evaluation transform resizes to the whole image that it crops:
  * `image_transform(..., is_train=False)`.
  */
 const fromOpenClip: Finder = ({ sidecars: { openClip }, channels }, size) => {
   const cfg = openClip?.['preprocess_cfg'];
-  if (!isObject(cfg)) return undefined;
+  if (!openClip || !isObject(cfg)) return undefined;
   const { mean, std } = normalisations.clip;
   const mode = openClipModes[String(cfg['resize_mode'] ?? 'shortest')];
   const said = {
@@ -111,7 +132,8 @@ const fromOpenClip: Finder = ({ sidecars: { openClip }, channels }, size) => {
     crop_pct: 1,
     crop_mode: mode ?? cfg['resize_mode'],
   };
-  return readTimm(said, 'open_clip_config.json: preprocess_cfg', size, channels);
+  const own = size ?? openClipSize(openClip);
+  return readTimm(said, 'open_clip_config.json: preprocess_cfg', own, channels);
 };
 
 function fromPublished(found: Published, source: string, size: Sourced<Size> | undefined): Preprocessing {

@@ -54,6 +54,24 @@ describe('which preprocessing a checkpoint wants', () => {
     assert.deepEqual(normalize(bare), { mean: clip.mean, std: clip.std });
   });
 
+  it("is of open_clip's own size, else of its tower's", () => {
+    const sizeOf = (size: unknown) =>
+      resolve({
+        sidecars: {
+          openClip: { preprocess_cfg: { size }, model_cfg: { vision_cfg: { image_size: 96 } } },
+        },
+      }).evidence.image_size;
+    assert.deepEqual(sizeOf([48, 64]), {
+      value: [48, 64],
+      source: 'open_clip_config.json: preprocess_cfg: size',
+    });
+    assert.deepEqual(sizeOf(48)!.value, [48, 48]);
+    assert.deepEqual(sizeOf('large'), {
+      value: [96, 96],
+      source: 'open_clip_config.json: model_cfg: vision_cfg: image_size',
+    });
+  });
+
   it('is said by preprocessor_config.json before config.json', () => {
     assert.equal(resolve({ sidecars: { preprocessor, config } }).library, 'transformers');
     const wrapper = { image_processor_type: 'TimmWrapperImageProcessor' };
