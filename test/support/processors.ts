@@ -1,8 +1,9 @@
 /** Reads what image processors make of pictures: `processors.jsonl` and what lies beside it. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { apply, applyBatch, type BatchInput } from '../../src/preprocessing/pipeline';
+import { imagePoint, inputPoint, type Point } from '../../src/preprocessing/places';
 import type { RgbImage } from '../../src/preprocessing/resize';
 import { resolvePreprocessing } from '../../src/preprocessing/resolve';
 import type { Json } from '../../src/preprocessing/settings';
@@ -129,4 +130,75 @@ function checkOne(preprocessing: Preprocessing, image: RgbImage, batch: BatchInp
       extent: batch.views[0]!.extent,
     },
   );
+}
+
+/** A whole model's case: pictures, and the input that the library made of them. */
+interface InputCase {
+  readonly id: string;
+  readonly task: string;
+  readonly checkpoint: string;
+  readonly dialect: string;
+  readonly image_size?: readonly [number, number];
+  readonly pictures?: readonly { readonly file: string }[];
+  readonly given?: { readonly points?: readonly Point[] };
+  readonly batch?: object;
+  readonly folder: string;
+}
+
+/** Every case with pictures in a folder, or in its folder `cases`. */
+export function readInputCases(root: string): readonly InputCase[] {
+  const folders = [root, join(root, 'cases')].filter((at) => existsSync(at));
+  return folders
+    .flatMap((at) => readdirSync(at).map((name) => join(at, name)))
+    .filter((at) => existsSync(join(at, 'case.json')))
+    .map((at) => ({
+      ...(JSON.parse(readFileSync(join(at, 'case.json'), 'utf8')) as InputCase),
+      folder: at,
+    }))
+    .filter(({ pictures = [] }) => pictures.length > 0);
+}
+
+const jsonBeside = (folder: string, name: string): Json | undefined =>
+  existsSync(join(folder, name)) ? (JSON.parse(readFileSync(join(folder, name), 'utf8')) as Json) : undefined;
+
+/** Asserts the input of a case: of its first picture, of all frames, of all pictures in a batch. */
+export function checkInput(found: InputCase): void {
+  const { folder, pictures = [], task, given } = found;
+  const preprocessing = resolvePreprocessing({
+    sidecars: {
+      preprocessor: jsonBeside(folder, 'preprocessor_config.json'),
+      config: jsonBeside(folder, 'config.json'),
+      openClip: jsonBeside(folder, 'open_clip_config.json'),
+    },
+    fileName: join(folder, found.checkpoint),
+    dialect: found.dialect,
+  });
+  const tensors = readTensorFile(join(folder, 'reference.safetensors'));
+  const images = pictures.map(({ file }) => readPicture(join(folder, file)));
+  const check = (prefix: string, some: readonly RgbImage[]): BatchInput => {
+    const result = applyBatch(preprocessing, some);
+    const values = tensors.get(`${prefix}pixel_values`)!;
+    assert.deepEqual(result.shape, values.shape);
+    let worst = 0;
+    numbersOf(values).forEach(
+      (value, i) => (worst = Math.max(worst, Math.abs(value - result.pixelValues[i]!))),
+    );
+    assert.ok(worst <= pixelTolerance, `${prefix}pixel_values: largest difference ${worst}`);
+    const mask = tensors.get(`${prefix}pixel_mask`);
+    if (mask) assert.deepEqual([...result.pixelMask!], [...numbersOf(mask)]);
+    return result;
+  };
+  const { views } = check('', task === 'video' ? images : images.slice(0, 1));
+  if (found.batch) check('batch.', images);
+  const points = tensors.get('input_points');
+  if (points)
+    given!.points!.forEach((point, i) => {
+      const expected = numbersOf(points).subarray(2 * i, 2 * i + 2);
+      inputPoint(views[0]!, point).forEach((side, axis) =>
+        assert.ok(Math.abs(side - expected[axis]!) < 1e-4),
+      );
+      imagePoint(views[0]!, [expected[0]!, expected[1]!]).forEach((side, axis) =>
+        assert.ok(Math.abs(side - point[axis]!) < 1e-4),
+      );
+    });
 }

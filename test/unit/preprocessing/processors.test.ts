@@ -4,7 +4,8 @@ import type { RgbImage } from '../../../src/preprocessing/resize';
 import { readTransformers } from '../../../src/preprocessing/libraries/transformers';
 import type { Json } from '../../../src/preprocessing/settings';
 import { PreprocessingError } from '../../../src/preprocessing/steps';
-import { checkLine, readProcessors, runLine } from '../../support/processors';
+import { imagePoint, inputPoint } from '../../../src/preprocessing/places';
+import { checkInput, checkLine, readInputCases, readProcessors, runLine } from '../../support/processors';
 
 const own = 'test/fixtures/processors';
 const given = process.env.VITRINE_CASES;
@@ -21,6 +22,13 @@ if (processors)
         it(`${name}: refused, as in Python`, () =>
           void assert.throws(() => runLine(processors, line), PreprocessingError));
     }
+  });
+
+const inputCases = given === undefined ? [] : readInputCases(given);
+
+if (inputCases.length > 0)
+  describe("inputs of whole models equal the library's", () => {
+    for (const found of inputCases) it(found.id, () => checkInput(found));
   });
 
 /** Red tells the column, green the row, two levels a pixel: what is resampled stays a ramp. */
@@ -77,5 +85,9 @@ describe('where a point of the input lies on the image', () => {
     const squared = see({ ...configs.get('owlv2'), size: { height: 60, width: 60 } });
     assert.deepEqual(squared.padding, { left: 0, right: 0, top: 0, bottom: 20 });
     assert.deepEqual(squared.extent, { x: 0, y: 0, width: 60, height: 60 });
+    // One pixel of the image is one of the input in both.
+    assert.deepEqual(inputPoint(mirrored, [0, 40]), [16, 53]);
+    assert.deepEqual(imagePoint(mirrored, [16, 53]), [0, 40]);
+    assert.deepEqual(imagePoint(squared, [30, 50]), [30, 50]);
   });
 });
