@@ -23,6 +23,7 @@ const outdir = 'dist/test-cases';
 await build({
   entryPoints: [
     'test/unit/architectures/cases.test.ts',
+    'test/unit/text/taskCases.test.ts',
     'test/unit/text/tokenizers.test.ts',
     'test/unit/preprocessing/processors.test.ts',
     'test/unit/tasks/post.test.ts',
