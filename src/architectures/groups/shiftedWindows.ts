@@ -28,7 +28,8 @@ import { epsOf } from './isotropicConfig';
  * How libraries fit a window to a map that it covers. timm: each side of the window is at most the
  * map's, which is not shifted along a side that one window covers. transformers: a square at most
  * as large as the smaller side (Swin) or as the rows (Swin v2), and no shift at all if it covers
- * that side. torchvision: always the whole window, with zeros around a smaller map.
+ * that side. torchvision: always the whole window, with zeros around a smaller map; transformers
+ * does likewise if the network is the backbone of a detector or segmenter, and shifts it even then.
  */
 const fits = {
   'each side': (map, window) => {
@@ -42,22 +43,35 @@ const fits = {
     const { padded } = windowsOf(map, window);
     return windowsOf(map, window, { shift: shiftAlong(padded, window), rolls: 'padded' });
   },
+  'never, always shifted': (map, window) =>
+    windowsOf(map, window, { shift: [window[0] >> 1, window[1] >> 1], rolls: 'padded' }),
 } as const satisfies Record<string, (map: Grid, window: Grid, configured?: Grid) => Windows>;
 
 /** How a window is fitted to a smaller map. */
 export type WindowFit = keyof typeof fits;
 
 /** transformers pads images to whole patches; the others leave out what is behind the last. */
-const paddingFits: ReadonlySet<WindowFit> = new Set<WindowFit>(['smaller side', 'rows']);
+const paddingFits: ReadonlySet<WindowFit> = new Set<WindowFit>([
+  'smaller side',
+  'rows',
+  'never, always shifted',
+]);
+
+/** Norms that transformers' backbones end their stages with, beside the network itself. */
+const normsOfStages = /^beside\..*\bhidden_states_norms\./;
 
 /**
- * How the library that named the weights fits windows to small maps, by its dialect; else as timm
- * does.
+ * How the library that named the weights fits windows to small maps, by its dialect, if the network
+ * is not transformers' backbone of a larger model; else as timm does.
  */
-export const windowFitOf = (
-  { dialect }: Found,
+export function windowFitOf(
+  { dialect, tensors }: Found,
   byDialect: Readonly<Partial<Record<string, WindowFit>>>,
-): WindowFit => byDialect[dialect.name] ?? 'each side';
+): WindowFit {
+  const fit = byDialect[dialect.name] ?? 'each side';
+  const isPart = paddingFits.has(fit) && [...tensors.keys()].some((name) => normsOfStages.test(name));
+  return isPart ? 'never, always shifted' : fit;
+}
 
 /** Whether the library that named the weights merges patches in `nn.Unfold`'s order. */
 export const unfoldsIn = ({ dialect }: Found): boolean => dialect.name === 'mmpretrain';
