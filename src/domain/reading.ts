@@ -1,3 +1,5 @@
+import type { Size } from './size';
+
 /**
  * How the outputs of a model become an answer: what the library's post-processing does, as data
  * that a recognised model carries to its task.
@@ -19,8 +21,15 @@ export type Reading =
       readonly task: 'segment';
       /** One score per pixel and class, masks of queries, or masks of points and boxes. */
       readonly rule: 'semantic' | 'queries' | 'prompts';
+      /** Masks of queries are brought to this size before anything else, `[rows, columns]`. */
+      readonly inner?: Size;
     }
-  | { readonly task: 'depth'; readonly unit: 'relative' | 'metres' }
+  | {
+      readonly task: 'depth';
+      readonly unit: 'relative' | 'metres';
+      /** The library's processor may put a border around the image, which is cut off again. */
+      readonly bordered?: boolean;
+    }
   /** One of all texts, or each by itself. */
   | {
       readonly task: 'zero-shot';

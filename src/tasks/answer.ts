@@ -119,8 +119,49 @@ export interface Scores {
   readonly vector?: VectorOutput;
 }
 
+/** A class or an object, and how much of the image it covers. */
+export interface Segment {
+  /** Its number on the map. */
+  readonly id: number;
+  /** Index of the class. */
+  readonly label: number;
+  readonly name: string;
+  /** Pixels of the image. */
+  readonly area: number;
+  /** Of objects alone: how sure the model is. */
+  readonly score?: number;
+  /** Several masks of the class became one. */
+  readonly fused?: boolean;
+}
+
+/** What a segmenter says: for every pixel a class, or an object. */
+export interface Masks {
+  readonly kind: 'masks';
+  /** Whether ids are classes, objects, or objects and what lies between them. */
+  readonly of: 'classes' | 'instances' | 'panoptic';
+  /** Rows and columns of the image as it was decoded. */
+  readonly grid: Grid;
+  /** An id for each pixel, row by row; −1 is nothing. */
+  readonly ids: Int16Array;
+  /** In the library's order; of classes those that are there, the largest first. */
+  readonly segments: readonly Segment[];
+  readonly labelSource: string;
+}
+
+/** What a model of depth says. */
+export interface Depth {
+  readonly kind: 'depth';
+  /** Rows and columns of the image as it was decoded. */
+  readonly grid: Grid;
+  /** For each pixel, row by row. */
+  readonly values: Float32Array;
+  /** Relative values have no unit, and no library says whether near is low or high. */
+  readonly unit: 'relative' | 'metres';
+  readonly spread: Spread;
+}
+
 /** What a model answers, by kind of task. */
-export type Answer = Classes | Boxes | Scores | Outputs | Features;
+export type Answer = Classes | Boxes | Masks | Depth | Scores | Outputs | Features;
 
 /** Returns the classes of an answer; none if it is of another kind. */
 export const guessesOf = (answer: Answer): readonly Guess[] => (answer.kind === 'classes' ? answer.top : []);

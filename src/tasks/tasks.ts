@@ -3,16 +3,23 @@ import type { Model } from '../models/model';
 import type { Answer } from './answer';
 import { classify } from './classify/classify';
 import { detect } from './detect/detect';
+import { depth } from './depth/depth';
 import { features } from './features/features';
 import { outputs } from './outputs/outputs';
+import { segment } from './segment/segment';
 import { zeroShot } from './zeroShot/zeroShot';
 import type { AnswerFiles, Task } from './task';
 
 /** Every task, in the order in which a model is asked whether it serves one. */
-export const tasks = { detect, 'zero-shot': zeroShot, classify, outputs, features } satisfies Record<
-  TaskName,
-  Task
->;
+export const tasks = {
+  detect,
+  segment,
+  depth,
+  'zero-shot': zeroShot,
+  classify,
+  outputs,
+  features,
+} satisfies Record<TaskName, Task>;
 
 /** A task and what it is called. */
 export interface NamedTask {
@@ -33,6 +40,8 @@ export function taskOf(model: Model): NamedTask {
 const byKind = {
   boxes: tasks.detect,
   scores: tasks['zero-shot'],
+  masks: tasks.segment,
+  depth: tasks.depth,
   classes: tasks.classify,
   outputs: tasks.outputs,
   features: tasks.features,

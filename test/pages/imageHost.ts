@@ -1,5 +1,5 @@
 import type { Answer } from '../../src/tasks/answer';
-import { readOutputs, vectorOf } from '../../src/tasks/outputs/reading';
+import { readOutputs, spreadOf, vectorOf } from '../../src/tasks/outputs/reading';
 import type { Region, Run, RunOptions } from '../../src/tasks/run';
 import type { OutputValues } from '../../src/tasks/task';
 import type { Pixels } from '../../src/domain/pixels';
@@ -161,8 +161,28 @@ const wave = Float32Array.from({ length: 384 }, (_, at) => Math.sin(0.2 * at) * 
 const saliency = outputValues('focus', 'maps', [1, 128, 128], hills(1, 128, 128));
 const vector = outputValues('image_embeds', 'features', [1, 384], wave);
 
+/** Stripes of ground, wall and sky, as a segmenter would tell them. */
+const stripes = Int16Array.from(
+  { length: 480 * 640 },
+  (_, at) => [2, 0, 12][Math.floor(at / (160 * 640))] ?? -1,
+);
+const far = Float32Array.from({ length: 480 * 640 }, (_, at) => 1.2 + 7 * (1 - Math.floor(at / 640) / 480));
+
 /** What models answer that are no classifiers. */
 const answers: Readonly<Record<string, Answer>> = {
+  masks: {
+    kind: 'masks',
+    of: 'classes',
+    grid: [480, 640],
+    ids: stripes,
+    segments: [
+      { id: 2, label: 2, name: 'sky', area: 102_400 },
+      { id: 0, label: 0, name: 'wall', area: 102_400 },
+      { id: 12, label: 12, name: 'grass, lawn', area: 102_400 },
+    ],
+    labelSource: 'config.json: id2label',
+  },
+  depth: { kind: 'depth', grid: [480, 640], values: far, unit: 'metres', spread: spreadOf(far) },
   features: { kind: 'features', vector: vectorOf(vector) },
   saliency: { kind: 'outputs', outputs: readOutputs([saliency], native) },
   outputs: {

@@ -2,13 +2,17 @@ import type { Answer } from '../../src/tasks/answer';
 import type { AnswerView } from './answerView';
 import { boxes } from './boxes';
 import { classes } from './classes';
+import { depth } from './depth';
 import { features } from './features';
+import { masks } from './masks';
 import { outputs } from './outputs';
 import { scores } from './scores';
 
 /** One view per kind of answer. */
 const views: { readonly [Kind in Answer['kind']]: AnswerView<Extract<Answer, { kind: Kind }>> } = {
   boxes,
+  masks,
+  depth,
   classes,
   scores,
   outputs,

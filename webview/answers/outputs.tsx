@@ -195,7 +195,7 @@ function MapCanvas(props: MapCanvasProps): VNode {
 
 const STRIP = { x: 0, y: 0, width: 128, height: 12 } as const;
 
-function ScaleStrip({ colours, low, high }: { colours: ColourMap; low: number; high: number }): VNode {
+export function ScaleStrip({ colours, low, high }: { colours: ColourMap; low: number; high: number }): VNode {
   const canvas = useRef<HTMLCanvasElement>(null);
   useLayoutEffect(() => {
     const context = canvas.current && prepare(canvas.current, STRIP.width, STRIP.height);

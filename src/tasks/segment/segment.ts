@@ -1,0 +1,172 @@
+import { labelsOfHeads } from '../../labels/labels';
+import { formatExact, formatPercent } from '../../domain/units';
+import type { Reading } from '../../domain/reading';
+import type { Size } from '../../domain/size';
+import type { Masks, Segment } from '../answer';
+import {
+  instancesOf,
+  panopticOf,
+  semanticOf,
+  semanticOfMasks,
+  type IdMap,
+  type MaskOutputs,
+  type Segments,
+} from '../post/segmentation';
+import {
+  cannotRun,
+  imageProgram,
+  outputOf,
+  requireOutput,
+  type IdMap as FileMap,
+  type OutputValues,
+  type Post,
+  type ReadContext,
+  type Task,
+} from '../task';
+
+type SegmentReading = Extract<Reading, { readonly task: 'segment' }>;
+
+/** The libraries' own defaults of what a caller may set. */
+const usual = { threshold: 0.5, maskThreshold: 0.5, overlapThreshold: 0.8 } as const;
+
+const numberOf = (post: Post, key: string, otherwise: number): number => {
+  const value = post[key];
+  return typeof value === 'number' ? value : otherwise;
+};
+
+/** Which of the answers is asked for; of queries all that the library can tell without a word. */
+function wanted(post: Post, rule: SegmentReading['rule']): Masks['of'] {
+  if (post['call'] === 'semantic' || rule === 'semantic') return 'classes';
+  return post['which'] === 'instance' ? 'instances' : 'panoptic';
+}
+
+const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value);
+
+/** What queries and their masks say, in the way that is asked for. */
+function ofQueries(masks: MaskOutputs, size: Size, of: Masks['of'], post: Post): Segments | IdMap {
+  const threshold = numberOf(post, 'threshold', usual.threshold);
+  if (of === 'classes') return semanticOfMasks(masks, size);
+  if (of === 'instances') return instancesOf(masks, size, { threshold });
+  const fused = post['label_ids_to_fuse'];
+  return panopticOf(masks, size, {
+    threshold,
+    maskThreshold: numberOf(post, 'mask_threshold', usual.maskThreshold),
+    overlapThreshold: numberOf(post, 'overlap_mask_area_threshold', usual.overlapThreshold),
+    fused: isList(fused) ? fused.map(Number) : [],
+  });
+}
+
+/** Pixels of each id. */
+function areasOf(ids: ArrayLike<number>): ReadonlyMap<number, number> {
+  const areas = new Map<number, number>();
+  for (let index = 0; index < ids.length; index++) {
+    const id = ids[index] ?? -1;
+    areas.set(id, (areas.get(id) ?? 0) + 1);
+  }
+  return areas;
+}
+
+/** Segments of the answer with names and areas; of a map of classes those that are there. */
+function segmentsOf(found: Segments | IdMap, nameOf: (label: number) => string): readonly Segment[] {
+  const areas = areasOf(found.ids);
+  if (!('segments' in found))
+    return [...areas]
+      .sort(([, left], [, right]) => right - left)
+      .map(([label, area]) => ({ id: label, label, name: nameOf(label), area }));
+  return found.segments.map(({ id, label_id: label, was_fused: fused, score }) => ({
+    ...{ id, label, name: nameOf(label), area: areas.get(id) ?? 0, score },
+    ...(fused && { fused: true as const }),
+  }));
+}
+
+/** The names of a model's classes, and where they come from. */
+function namesOf(context: ReadContext, classes: number) {
+  const [labels] = labelsOfHeads(context, [classes]);
+  return {
+    nameOf: (label: number): string => labels?.names[label] ?? `class ${label}`,
+    source: labels?.source ?? '',
+  };
+}
+
+/** What of the outputs says how many classes there are: a map for each, or scores of queries. */
+function classCount(outputs: readonly OutputValues[], { rule }: SegmentReading): number {
+  if (rule === 'semantic') return requireOutput(outputs, 'masks').shape.at(-3) ?? 0;
+  return (requireOutput(outputs, 'logits').shape.at(-1) ?? 1) - 1;
+}
+
+/** An id in a file of bytes, of which the last one is nothing. */
+const nothing = 255;
+
+function fileMap({ grid, ids }: Masks): FileMap {
+  const bytes = new Uint8Array(ids.length);
+  for (let index = 0; index < ids.length; index++) {
+    const id = ids[index] ?? -1;
+    if (id >= nothing) throw new Error(`id ${id} found; a picture of ids holds those below ${nothing}`);
+    bytes[index] = id < 0 ? nothing : id;
+  }
+  const areas = [...areasOf(ids)].map(([id, area]) => [String(id), area] as const);
+  return { width: grid[1], height: grid[0], ids: bytes, areas: Object.fromEntries(areas) };
+}
+
+/** Tells for every pixel of an image what is there: a class, or an object of a class. */
+export const segment: Task<Masks> = {
+  answerName: 'segments',
+  serves(model) {
+    const reason = cannotRun(model);
+    if (reason !== undefined) return reason;
+    const { recognition } = model;
+    const serves = recognition.family !== null && recognition.reading?.task === 'segment';
+    return serves ? undefined : 'it has no masks';
+  },
+  program: (model, size) =>
+    imageProgram(model, size, (outputs) =>
+      outputOf(outputs, 'masks')
+        ? outputs.filter(({ means }) => means === 'masks' || means === 'logits')
+        : [],
+    ),
+  read(outputs, seen, context) {
+    const { reading, post = {} } = context;
+    const rule: SegmentReading =
+      reading?.task === 'segment' ? reading : { task: 'segment', rule: 'semantic' };
+    const [width, height] = seen.size;
+    const of = wanted(post, rule.rule);
+    const masks = requireOutput(outputs, 'masks');
+    const found =
+      rule.rule === 'semantic'
+        ? semanticOf(masks, [height, width])
+        : ofQueries(
+            { masks, classes: requireOutput(outputs, 'logits'), inner: rule.inner },
+            [height, width],
+            of,
+            post,
+          );
+    const { nameOf, source } = namesOf(context, classCount(outputs, rule));
+    return {
+      kind: 'masks',
+      of,
+      grid: [height, width],
+      ids: Int16Array.from(found.ids),
+      segments: segmentsOf(found, nameOf),
+      labelSource: source,
+    };
+  },
+  json: ({ segments, of, labelSource }) => ({ segments, of, labels: labelSource }),
+  lines({ segments, grid }) {
+    const pixels = grid[0] * grid[1];
+    if (segments.length === 0) return ['nothing found'];
+    return segments.map(({ name, area, score }) => {
+      const sure = score === undefined ? '' : `, score ${formatPercent(score)}`;
+      return `${formatPercent(area / pixels).padStart(8)}  ${name} (${formatExact(area)} pixels${sure})`;
+    });
+  },
+  answers: (answer) => ({
+    ...(answer.of !== 'classes' && {
+      list: [
+        answer.segments.map(({ id, label, fused = false, score, name }) => ({
+          ...{ id, label_id: label, was_fused: fused, score, name },
+        })),
+      ],
+    }),
+    maps: [fileMap(answer)],
+  }),
+};
