@@ -8,6 +8,7 @@ import { isBuffer } from '../buffers';
 import { ownModule, type Translation } from '../dialect';
 import type { Family, Known } from '../family';
 import { buildGraph, progressOf } from './graphs';
+import { idleOfWhole } from './idle';
 import type { Member } from '../networks/networks';
 import { isOfPretraining, leftoversOf, type Leftover } from './leftovers';
 import { lostParameters } from './siblings';
@@ -52,7 +53,8 @@ export function fitOf(checkpoint: Checkpoint, recognition: Known, family: Family
       return { missing: lost.slice(0, listed).map((name) => `no ${name}, which its siblings have`) };
     const norm = batchNormsAside(network.members, used)[0];
     if (norm !== undefined) return { missing: [`${norm} is a batch norm, of which another norm was made`] };
-    const placed = placedIn(recognition.translation!, used, family.idle);
+    const read = new Set([...used, ...idleOfWhole(recognition)]);
+    const placed = placedIn(recognition.translation!, read, family.idle);
     const isView = viewsOf(tensorsOf(network.members).filter(({ name }) => placed.has(name)));
     const unread = network.members.filter(
       ({ tensor }) => !placed.has(tensor.name) && elementCount(tensor.shape) > 0 && !isView(tensor),

@@ -14,6 +14,7 @@ import type { HeadChain, HeadInput, OwnHead } from '../heads/ownHead';
 import { isBufferOf, isBeside, type Fit } from './fit';
 import { buildGraph, keepGraph } from './graphs';
 import { mayReplace, standsBetween, type Leftover } from './leftovers';
+import { idleOfWhole } from './idle';
 import { headsFrom, isOfTraining, isOnTheWay, type FoundHeads, type FunctionSide } from './ownHead';
 
 type Assume = Readonly<Record<string, ConfigValue>>;
@@ -481,8 +482,10 @@ const isTwin = (left: StateDict, right: StateDict): boolean =>
 function shareOf(known: Known, { checkpoint, beside, idle }: Context): Share | undefined {
   const { used } = buildGraph(checkpoint, known);
   const { translation } = known;
+  const idleTensors = idleOfWhole(known);
   const isLeftOut = (name: string, tensor: Tensor): boolean =>
-    isBeside(name) || !(idle?.test(name) || /mask/.test(name) || isBufferOf(translation, tensor));
+    !idleTensors.has(tensor.name) &&
+    (isBeside(name) || !(idle?.test(name) || /mask/.test(name) || isBufferOf(translation, tensor)));
   const others = [...(translation?.parameters ?? [])]
     .filter(([name, { tensor }]) => !used.has(tensor.name) && isLeftOut(name, tensor))
     .map(([, { tensor }]) => tensor.name);
