@@ -1,0 +1,42 @@
+import { allMlpHead } from '../heads/semantic';
+import { stored } from '../evidence';
+import { shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
+import type { GraphBuilder } from '../../graph/builder';
+import { mapOf } from './detr';
+
+function recognise(found: FoundWhole) {
+  const [dim = 0] = shapeIn(found, 'decode_head.linear_fuse.weight');
+  const [classes = 0] = shapeIn(found, 'decode_head.classifier.weight');
+  return {
+    label: 'segformer',
+    title: `SegFormer, ${found.backbone.title} backbone`,
+    evidence: {
+      decoder_dim: stored(dim, 'decode_head.linear_fuse.weight'),
+      classes: stored(classes, 'decode_head.classifier.weight'),
+    },
+    config: {},
+    reading: { task: 'segment', rule: 'semantic' } as const,
+  };
+}
+
+function build(b: GraphBuilder, _: object, { backbone }: PartContext): void {
+  const maps = backbone().stages.map((stage) => mapOf(b, stage));
+  const scores = b.scope('decode_head', () => allMlpHead(b, maps), { title: 'All-MLP decoder' });
+  b.output('logits', scores, 'masks');
+}
+
+/** SegFormer (Xie et al. 2021): a Mix Transformer and linear layers over its four maps. */
+export const segformer: Whole<object> = {
+  name: 'segformer',
+  title: 'SegFormer',
+  task: 'segment',
+  signature: [
+    'decode_head.linear_c.0.proj.weight',
+    'decode_head.linear_fuse.weight',
+    'decode_head.batch_norm.running_mean',
+    'decode_head.classifier.weight',
+  ],
+  assumable: [],
+  recognise,
+  parts: [{ name: 'whole', build }],
+};

@@ -1,0 +1,114 @@
+import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
+import { layerNormOfMap, resizedMap } from '../blocks/maps';
+import { stored } from '../evidence';
+import { convolutionHead, upperNetHead } from '../heads/semantic';
+import { layersIn, settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
+import { mapOf } from './detr';
+
+/** What UPerNet is written by. */
+interface UperNetConfig {
+  /** Sides of the grids that the coarsest map is pooled to. */
+  readonly scales: readonly number[];
+  /** Stages of the backbone that are read, from 0. */
+  readonly stages: readonly number[];
+  /** Epsilon of the norms of these stages. */
+  readonly eps: number;
+}
+
+/** Epsilons of the norms of a backbone's maps: that of its library's norm layer for maps. */
+const mapEps: Readonly<Record<string, number>> = { convnext: 1e-6 };
+
+/** The sides of the pooled grids, one for each of the stored convolutions behind them. */
+export function poolScales(found: FoundWhole) {
+  const count = layersIn(found, 'decode_head.psp_modules');
+  return settle<readonly number[]>(found, 'pool_scales', {
+    config: ['pool_scales'],
+    otherwise: stored<readonly number[]>([1, 2, 3, 6], 'as published (Xiao et al. 2018)'),
+    is: (value) => Array.isArray(value) && value.length === count && value.every(isSide),
+    needed: `${count} sides of grids`,
+  });
+}
+
+const isSide = (value: unknown): boolean => Number.isInteger(value) && Number(value) > 0;
+
+const stageNorm = /^backbone\.hidden_states_norms\.stage(\d+)\.weight$/;
+
+/** Stages with a norm of their own are those that are read; of a backbone without any, all. */
+function stagesRead({ tensors }: FoundWhole, levels: number): readonly number[] {
+  const normed = [...tensors.keys()].flatMap((name) => {
+    const stage = stageNorm.exec(name)?.[1];
+    return stage === undefined ? [] : [Number(stage) - 1];
+  });
+  return normed.length > 0
+    ? normed.sort((left, right) => left - right)
+    : Array.from({ length: levels }, (_, stage) => stage);
+}
+
+function recognise(found: FoundWhole) {
+  const [dim = 0] = shapeIn(found, 'decode_head.bottleneck.conv.weight');
+  const [classes = 0] = shapeIn(found, 'decode_head.classifier.weight');
+  const scales = poolScales(found);
+  return {
+    label: 'upernet',
+    title: `UPerNet, ${found.backbone.title.replace(/, image backbone of .*/, '')} backbone`,
+    evidence: {
+      decoder_dim: stored(dim, 'decode_head.bottleneck.conv.weight'),
+      pool_scales: scales,
+      classes: stored(classes, 'decode_head.classifier.weight'),
+    },
+    config: {
+      scales: scales.value,
+      stages: stagesRead(found, layersIn(found, 'decode_head.lateral_convs') + 1),
+      eps: mapEps[found.backbone.architecture] ?? 1e-5,
+    },
+    reading: { task: 'segment', rule: 'semantic' } as const,
+  };
+}
+
+function build(b: GraphBuilder, { scales, stages, eps }: UperNetConfig, context: PartContext): void {
+  const all = context.backbone().stages;
+  const maps = stages.flatMap((index) => {
+    const stage = all[index];
+    const norm = `backbone.hidden_states_norms.stage${index + 1}`;
+    const map = stage && mapOf(b, stage);
+    if (!map) return [];
+    return [b.has(`${norm}.weight`) ? layerNormOfMap(b, map, norm, eps) : map];
+  });
+  const scores = b.scope('decode_head', () => upperNetHead(b, maps, scales), { title: 'UPerNet head' });
+  b.output('logits', resizedMap(b, scores, context.imageSize), 'masks');
+  auxiliary(b, maps, context);
+}
+
+/** Stage that transformers' auxiliary heads read, from 0. */
+const auxiliaryStage = 2;
+
+/**
+ * The scores of the head that training alone needs, if it is stored: transformers computes them in
+ * every pass, at the image's size.
+ */
+export function auxiliary(b: GraphBuilder, maps: readonly ValueInfo[], { imageSize }: PartContext): void {
+  const map = maps[auxiliaryStage];
+  if (!map || !b.has('auxiliary_head.classifier.weight')) return;
+  const scores = b.scope('auxiliary_head', () => convolutionHead(b, map), { title: 'Auxiliary head' });
+  b.output('auxiliary_logits', resizedMap(b, scores, imageSize), 'state');
+}
+
+/** UPerNet (Xiao et al. 2018) over the maps of any backbone with stages. */
+export const upernet: Whole<UperNetConfig> = {
+  name: 'upernet',
+  row: 'segmentation',
+  title: 'UPerNet',
+  task: 'segment',
+  signature: [
+    'decode_head.psp_modules.0.1.batch_norm.running_mean',
+    'decode_head.bottleneck.conv.weight',
+    'decode_head.lateral_convs.0.conv.weight',
+    'decode_head.fpn_bottleneck.conv.weight',
+    'decode_head.classifier.weight',
+  ],
+  assumable: ['pool_scales'],
+  idle: /^backbone\.swin\.layernorm\./,
+  recognise,
+  parts: [{ name: 'whole', build }],
+};
