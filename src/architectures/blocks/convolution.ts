@@ -96,6 +96,26 @@ export function convolution(
   );
 }
 
+/**
+ * Transposed convolution of a map `[batch, channels, rows, columns]` with `<name>.weight`
+ * `[channels, out, kernel, kernel]`: `stride` times as many rows and columns if that is the kernel.
+ */
+export function transposedConvolution(
+  b: GraphBuilder,
+  map: ValueInfo,
+  name: string,
+  stride: number,
+): ValueInfo {
+  const weight = b.parameter(`${name}.weight`);
+  const bias = b.has(`${name}.bias`) ? b.parameter(`${name}.bias`, [at(weight.shape, 1)]) : undefined;
+  return b.add(
+    'ConvTranspose',
+    [map, weight, bias],
+    { kernel_shape: ints(weight.shape.slice(2)), strides: ints([stride, stride]) },
+    { name },
+  );
+}
+
 /** A vector of equal numbers, for a norm without learned scale or bias. */
 const filled = (b: GraphBuilder, name: string, width: number, value: number): ValueInfo =>
   b.constant(name, 'F32', [width], new Float32Array(width).fill(value));

@@ -22,6 +22,11 @@ export interface Stage {
 export interface Maps {
   /** From the finest to the coarsest; of a network that keeps one grid, one for each block. */
   readonly stages: readonly Stage[];
+  /**
+   * What stands in front of the first block, if heads may read it: the embedded patches, the stages
+   * of a hybrid's other network.
+   */
+  readonly front?: readonly Stage[];
 }
 
 /** The same, where the head reads the last tokens, after their norm. */

@@ -6,7 +6,7 @@ import { convNorm, convolution, groupNorm, maxPool } from '../blocks/convolution
 import { activate, residual } from '../blocks/layers';
 import { gridOf, mapToTokens, sequence } from '../blocks/maps';
 import type { ResamplingName } from '../blocks/positions';
-import { stages, type TokenMaps } from '../blocks/stages';
+import { mapStage, stages, type TokenMaps } from '../blocks/stages';
 import { patchEmbedding } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
 import { configOf, stored, type ConfigOf } from '../evidence';
@@ -42,8 +42,8 @@ interface Backbone {
   readonly depths: (tensors: Tensors, path: string) => readonly number[];
   /** Pixels per position of its map. */
   readonly stride: (depths: readonly number[]) => number;
-  /** The map `[batch, channels, rows, columns]` of the pixels. */
-  readonly build: (b: GraphBuilder, pixels: ValueInfo, depths: readonly number[]) => ValueInfo;
+  /** Maps `[batch, channels, rows, columns]` of the pixels by its stages; the last one is read. */
+  readonly build: (b: GraphBuilder, pixels: ValueInfo, depths: readonly number[]) => readonly ValueInfo[];
 }
 
 /** A quarter in the stem, half in every stage but the first. */
@@ -76,7 +76,7 @@ function unit(b: GraphBuilder, x: ValueInfo, stride: number): ValueInfo {
  * The residual network of Big Transfer with norms behind the convolutions; the stem alone if there
  * are no stages.
  */
-function bigTransfer(b: GraphBuilder, pixels: ValueInfo, depths: readonly number[]): ValueInfo {
+function bigTransfer(b: GraphBuilder, pixels: ValueInfo, depths: readonly number[]): readonly ValueInfo[] {
   const place = b.has('stem.conv.weight') ? 'stem.' : '';
   const stem = relu(b, convGroup(b, pixels, `${place}conv`, `${place}norm`, 2));
   const pooled = maxPool(b, stem, { kernel: 3, stride: 2, padding: 'same' });
@@ -86,7 +86,7 @@ function bigTransfer(b: GraphBuilder, pixels: ValueInfo, depths: readonly number
     block: (x, { stage, index }) => unit(b, x, stage > 0 && index === 0 ? 2 : 1),
     note: { title: 'Residual unit', formula: 'relu(x + convolutions(x))' },
   });
-  return maps.at(-1) ?? pooled;
+  return maps.length > 0 ? maps : [pooled];
 }
 
 /**
@@ -117,12 +117,17 @@ const resnetConfig = (depth: readonly number[]): ResidualConfig => ({
 });
 
 /** Convolutions without overlap (MobileCLIP; Vasu et al. 2024): the last one makes the tokens. */
-function convolutionalStem(b: GraphBuilder, pixels: ValueInfo, depths: readonly number[]): ValueInfo {
-  return depths.reduce((map, _, index) => {
+function convolutionalStem(
+  b: GraphBuilder,
+  pixels: ValueInfo,
+  depths: readonly number[],
+): readonly ValueInfo[] {
+  const map = depths.reduce((map, _, index) => {
     const [, , stride = 1] = b.shapeOf(`${index}.conv.weight`);
     const activation = index < depths.length - 1 ? 'gelu' : undefined;
     return convNorm(b, map, `${index}.conv`, `${index}.bn`, { activation, eps: 1e-5, stride, padding: 0 });
   }, pixels);
+  return [map];
 }
 
 const path = 'patch_embed.backbone';
@@ -135,7 +140,7 @@ const backbones: readonly Backbone[] = [
     depths: (tensors) =>
       [1, 2, 3, 4].map((layer) => countOf(tensors, `${path}.layer${layer}`)).filter((depth) => depth > 0),
     stride: pyramidStride,
-    build: (b, pixels, depths) => last(encodeResnet(b, resnetConfig(depths), pixels)),
+    build: (b, pixels, depths) => encodeResnet(b, resnetConfig(depths), pixels),
   },
   {
     has: '0.conv.weight',
@@ -256,7 +261,8 @@ function build(b: GraphBuilder, config: HybridConfig, options: BuildOptions): To
   const { backbone, depths, patch, eps } = config;
   const { imageSize, batch } = options;
   const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
-  const map = b.scope(path, () => backbone.build(b, pixels, depths), { title: backbone.title });
+  const front = b.scope(path, () => backbone.build(b, pixels, depths), { title: backbone.title });
+  const map = last(front);
   const cut = b.scope(
     'patch_embed',
     () =>
@@ -265,7 +271,11 @@ function build(b: GraphBuilder, config: HybridConfig, options: BuildOptions): To
         : { patches: sequence(b, mapToTokens(b, map)), grid: gridOf(map) },
     { title: 'Patch embedding' },
   );
-  return normedMaps(b, throughBlocks(b, placedTokens(b, cut, config, batch), config), eps, options);
+  const blocks = throughBlocks(b, placedTokens(b, cut, config, batch), config);
+  return {
+    ...normedMaps(b, blocks, eps, options),
+    front: front.map((each) => mapStage(each, imageSize)),
+  };
 }
 
 /**
