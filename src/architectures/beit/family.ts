@@ -6,7 +6,7 @@ import { sequence } from '../blocks/maps';
 import type { ResamplingName } from '../blocks/positions';
 import { tableBias, type TableOptions } from '../blocks/relativePosition';
 import { patchesOnly } from '../blocks/specialTokens';
-import { eachBlock, type TokenMaps } from '../blocks/stages';
+import { eachBlock, tokenStage, type TokenMaps } from '../blocks/stages';
 import { configuredImageSize, configuredModelType, sizeToRun } from '../config';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
 import { assumed, configOf, given, sideOrPair, stored, type ConfigOf } from '../evidence';
@@ -231,7 +231,8 @@ function build(b: GraphBuilder, config: BeitConfig, options: BuildOptions): Toke
     return withValue(tokens, preNormBlock(b, tokens, { heads, eps, activation, ...(bias && { bias }) }));
   };
   const note = { title: 'Transformer block', formula: 'x + γ · f(norm(x))' };
-  return normedMaps(b, eachBlock(b, embedded, { depth, block, note }), eps, options);
+  const blocks = eachBlock(b, embedded, { depth, block, note });
+  return { ...normedMaps(b, blocks, eps, options), front: [tokenStage(embedded, options.imageSize)] };
 }
 
 /**

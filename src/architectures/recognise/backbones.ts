@@ -194,6 +194,13 @@ const holders: readonly Holder[] = [
   { model: 'DPT', at: 'dpt.', dialects: [hybrid, ...vits], beside: unread },
   { model: 'DPT or Depth Anything', at: 'backbone.', signature: /^neck\./, dialects: vits, beside: unread },
   {
+    model: 'ZoeDepth',
+    at: 'backbone.',
+    signature: /^metric_head\./,
+    dialects: ported(beitNames),
+    beside: unread,
+  },
+  {
     model: 'Depth Anything',
     at: 'pretrained.',
     signature: /^depth_head\./,

@@ -1,8 +1,11 @@
 // Every whole model that is known, one line each: a new one is its file and its line here.
+export { beitSegmentation } from './beitSegmentation';
 export { depthAnything } from './depthAnything';
 export { detr } from './detr';
 export { chineseClip, clip, openClip, siglip } from './clip';
 export { dpt } from './dpt';
 export { dptSegmentation } from './dptSegmentation';
+export { glpn } from './glpn';
 export { segformer } from './segformer';
 export { upernet } from './upernet';
+export { zoeDepth } from './zoeDepth';
