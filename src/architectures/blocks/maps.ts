@@ -72,6 +72,17 @@ export function resizedMap(
   });
 }
 
+/** The map enlarged by repeating its numbers, as torch's `interpolate` does with `nearest`. */
+export function repeatedMap(b: GraphBuilder, map: ValueInfo, grid: Grid): ValueInfo {
+  const [batch, channels, rows, columns] = map.shape as readonly [number, number, number, number];
+  if (rows === grid[0] && columns === grid[1]) return map;
+  return b.add('Resize', [map, undefined, undefined, b.indices([batch, channels, ...grid])], {
+    mode: text('nearest'),
+    coordinate_transformation_mode: text('asymmetric'),
+    nearest_mode: text('floor'),
+  });
+}
+
 /**
  * A map or pixels `[batch, channels, rows, columns]` with zeros at the bottom and right up to a
  * multiple of `step`.

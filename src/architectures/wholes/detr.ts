@@ -107,12 +107,12 @@ export function encoderLayer(
 }
 
 /** A decoder layer: queries attend to one another, then to the image (Carion et al., fig. 10). */
-function decoderLayer(
+export function decoderLayer(
   b: GraphBuilder,
   queries: Tokens,
   [queryPositions, imagePositions]: readonly [ValueInfo, ValueInfo],
   image: Tokens,
-  { decoderHeads: heads, activation }: DetrConfig,
+  { decoderHeads: heads, activation }: Pick<DetrConfig, 'decoderHeads' | 'activation'>,
 ): Tokens {
   const asked = placed(b, queries, queryPositions);
   const mixed = projectedAttention(

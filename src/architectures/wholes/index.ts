@@ -6,6 +6,7 @@ export { chineseClip, clip, openClip, siglip } from './clip';
 export { dpt } from './dpt';
 export { dptSegmentation } from './dptSegmentation';
 export { glpn } from './glpn';
+export { maskFormer } from './maskFormer';
 export { segformer } from './segformer';
 export { upernet } from './upernet';
 export { zoeDepth } from './zoeDepth';
