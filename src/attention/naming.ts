@@ -21,6 +21,7 @@ export const attentionTitles: Readonly<Record<ProbeKind, string>> = {
   reduced: 'Attention over reduced keys',
   channel: 'Channel attention',
   spatial: 'Spatial attention',
+  deformable: 'Deformable attention',
   activation: 'Class activation map',
 };
 
@@ -53,6 +54,7 @@ export function layerText(probe: Probe): string {
     kind === 'self' && probe.heads === 1 ? 'Self-attention' : attentionTitles[kind],
     ...(window ? [windowText(window)] : []),
     ...(keys.channels === undefined ? [] : [`${formatExact(keys.channels)} channels of each head`]),
+    ...(keys.points === undefined ? [] : [`${keys.points} points on each of ${keys.levels ?? 1} maps`]),
     ...(from && to && from.join() !== to.join() ? [`${area(to)} keys for ${area(from)} queries`] : []),
     ...(to && (!from || from.join() === to.join()) ? [`on ${area(to)}`] : []),
   ];

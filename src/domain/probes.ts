@@ -1,3 +1,4 @@
+import { product, sum } from './lists';
 import type { Grid } from './size';
 
 /**
@@ -17,6 +18,11 @@ export interface TokenLayout {
   readonly channels?: number;
   /** Learned object queries. */
   readonly queries?: number;
+  /** Rows and columns of several maps, whose tokens stand one map after another. */
+  readonly grids?: readonly Grid[];
+  /** Points that are sampled on each of several maps, those of one map after another's. */
+  readonly levels?: number;
+  readonly points?: number;
 }
 
 /**
@@ -33,6 +39,7 @@ export type ProbeKind =
   | 'reduced'
   | 'channel'
   | 'spatial'
+  | 'deformable'
   | 'activation';
 
 /** Rows and columns, or one number for both. */
@@ -111,8 +118,11 @@ export function originOf(place: number, { map, padded, shift, rolls }: RolledAxi
 
 /** Number of tokens of a layout. */
 export function tokenCount(layout: TokenLayout): number {
-  const grid = layout.grid ? layout.grid.reduce((product, size) => product * size, 1) : 0;
-  return (layout.special?.length ?? 0) + grid + (layout.sequence ?? layout.channels ?? layout.queries ?? 0);
+  const grid = layout.grid ? product(layout.grid) : 0;
+  const grids = sum((layout.grids ?? []).map(product));
+  const points = (layout.levels ?? 0) * (layout.points ?? 0);
+  const rest = layout.sequence ?? layout.channels ?? layout.queries ?? 0;
+  return (layout.special?.length ?? 0) + grid + grids + points + rest;
 }
 
 /** Channels attend to channels: no token asks, the map is shown as it is. */

@@ -6,6 +6,7 @@ export { chineseClip, clip, openClip, siglip } from './clip';
 export { dpt } from './dpt';
 export { dptSegmentation } from './dptSegmentation';
 export { glpn } from './glpn';
+export { mask2Former } from './mask2Former';
 export { maskFormer } from './maskFormer';
 export { segformer } from './segformer';
 export { upernet } from './upernet';
