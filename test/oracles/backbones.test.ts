@@ -5,26 +5,19 @@ import { checkpointOf, linesFolder, readLines, rowOf, understand, type Line } fr
 /**
  * Rows whose models hold an image backbone beside a decoder, a detector's head or a language model.
  */
-const rows = ['detr', 'yolos', 'owlvit', 'segmentation', 'depth', 'caption', 'vqa'];
+const rows = ['detr', 'yolos', 'owlvit', 'caption', 'vqa'];
 
 /** Row of the backbone by the published name; plain transformers where none fits. */
 const backbones: readonly (readonly [name: RegExp, row: string])[] = [
   [/grounding|swin/, 'swin'],
   [/detr|resnet|convnext/, 'cnn'],
-  [/glpn/, 'segformer'],
-  [/hybrid/, 'vit-hybrid'],
   [/owl|git-/, 'clip'],
-  [/beit/, 'beit'],
 ];
 
 const all = readLines(linesFolder);
 /** Models that read words and patches together: counted, and not run without their text. */
 const isJoint = ({ id }: Line): boolean => /vilt/.test(id);
-const lines = all
-  .filter((line) => !isJoint(line))
-  .filter(
-    ({ family, task }) => rows.includes(rowOf(family) ?? '') || (family === 'beit' && task === 'segment'),
-  );
+const lines = all.filter((line) => !isJoint(line)).filter(({ family }) => rows.includes(rowOf(family) ?? ''));
 
 function found(line: Line): object {
   const { recognition, params, buffers, outputs, macs } = understand(line, line.config_json);
@@ -35,7 +28,7 @@ function found(line: Line): object {
   return { row: recognition.family, params, buffers };
 }
 
-describe('image backbones of published detectors, segmenters, depth and language models', () => {
+describe('image backbones of published detectors and language models', () => {
   for (const line of lines)
     it(`${line.id}: it is known whole, or its backbone is; counts are exact`, () => {
       const row = backbones.find(([name]) => name.test(line.id))?.[1] ?? 'vit';

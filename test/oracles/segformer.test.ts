@@ -1,26 +1,8 @@
 import assert from 'node:assert/strict';
 import { recognise } from '../../src/architectures/recognise/recognise';
-import { checkpointOf, linesFolder, readLines, understand } from './lines';
+import { checkpointOf, linesFolder, readLines } from './lines';
 
 describe('segmentation models with SegFormer as their encoder', () => {
-  for (const line of readLines(linesFolder).filter(
-    ({ family, task }) => family === 'segformer' && task === 'segment',
-  ))
-    it(`${line.id}: the head counts beside the encoder, which has all the attention`, () => {
-      const { recognition, params, buffers, macs } = understand(line, line.config_json);
-      assert(recognition.family !== null);
-      assert.deepEqual(
-        { family: recognition.family, task: recognition.task, params, buffers, attention: macs.attention },
-        {
-          family: 'segformer',
-          task: 'features',
-          params: line.params,
-          buffers: line.buffers,
-          attention: line.macs.attention,
-        },
-      );
-    });
-
   it('are told from PVT v2-B5, which has the names and shapes of their encoder, by the head', () => {
     const line = readLines(linesFolder).find(({ id }) => id === 'original/pvt/pvt_v2_b5')!;
     const backbone = line.tensors

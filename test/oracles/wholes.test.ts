@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { linesFolder, readLines, rowOf, understand, type Line } from './lines';
+
+/** Labels of whole models that are counted whole. */
+const labels = [
+  'segformer',
+  'beit',
+  'upernet',
+  'maskformer',
+  'mask2former',
+  'dpt',
+  'depth_anything',
+  'depth-anything',
+  'glpn',
+];
+const lines = readLines(linesFolder).filter(
+  ({ family, task }) => (task === 'segment' || task === 'depth') && labels.includes(family),
+);
+
+/** What a line and what is read of its header disagree on, with its config.json and without. */
+function problems(line: Line, config?: Line['config_json']): readonly string[] {
+  const { recognition, params, buffers, macs } = understand(line, config);
+  if (recognition.family === null) return [recognition.reason];
+  const found = { row: recognition.family, params, buffers, ...macs };
+  const expected = { row: rowOf(line.family), params: line.params, buffers: line.buffers, ...line.macs };
+  const notRun = recognition.share?.notRun ?? [];
+  return [
+    ...Object.entries(expected)
+      .filter(([key, value]) => found[key as keyof typeof found] !== value)
+      .map(([key, value]) => `${key} ${found[key as keyof typeof found]} found, ${String(value)} expected`),
+    ...notRun.map((name) => `${name} is not run`),
+    ...(recognition.whole ? [] : ['its backbone alone is run']),
+  ];
+}
+
+describe('published segmenters and depth models, whole', () => {
+  for (const line of lines)
+    it(`${line.id}: counts, by its config and by names and shapes alone`, () => {
+      assert.deepEqual([problems(line, line.config_json), problems(line)], [[], []]);
+    });
+});
