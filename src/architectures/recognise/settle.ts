@@ -484,8 +484,8 @@ function shareOf(known: Known, { checkpoint, beside, idle }: Context): Share | u
   const { translation } = known;
   const idleTensors = idleOfWhole(known);
   const isLeftOut = (name: string, tensor: Tensor): boolean =>
-    !idleTensors.has(tensor.name) &&
-    (isBeside(name) || !(idle?.test(name) || /mask/.test(name) || isBufferOf(translation, tensor)));
+    !(idleTensors.has(tensor.name) || isBufferOf(translation, tensor)) &&
+    (isBeside(name) || !(idle?.test(name) || /mask/.test(name)));
   const others = [...(translation?.parameters ?? [])]
     .filter(([name, { tensor }]) => !used.has(tensor.name) && isLeftOut(name, tensor))
     .map(([, { tensor }]) => tensor.name);

@@ -90,6 +90,7 @@ export const beitSegmentation: Whole<BeitSegmentationConfig> = {
     'decode_head.classifier.weight',
   ],
   assumable: ['out_layers', 'pool_scales'],
+  idle: /^beit\.(?:embeddings\.mask_token$|pooler\.)/,
   recognise,
   parts: [{ name: 'whole', build }],
 };

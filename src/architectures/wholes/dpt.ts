@@ -194,8 +194,9 @@ function build(b: GraphBuilder, config: DptConfig, context: PartContext): void {
   b.output('predicted_depth', depth, 'depth');
 }
 
-/** Parts of every DPT that transformers stores and never computes. */
-export const neverComputed = /^neck\.fusion_stage\.layers\.0\.residual_layer1\./;
+/** Parts of every DPT that transformers stores and never computes, and tokens of pretraining. */
+export const neverComputed =
+  /^neck\.fusion_stage\.layers\.0\.residual_layer1\.|^(?:dpt|backbone)\.(?:embeddings\.mask_token$|pooler\.)/;
 
 /** DPT (Ranftl et al. 2021) that estimates depth. */
 export const dpt: Whole<DptConfig> = {
