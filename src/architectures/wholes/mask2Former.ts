@@ -13,7 +13,7 @@ import { stored } from '../evidence';
 import { layersIn, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import { queryTable } from './detr';
 import { backboneTitle } from './dpt';
-import { evidenceOfQueries, groups, maskEmbedding, masksOf, normedStages } from './maskFormer';
+import { evidenceOfQueries, groups, maskEmbedding, masksOf, neverComputed, normedStages } from './maskFormer';
 
 /** What Mask2Former's decoders are written by. */
 interface Mask2FormerConfig {
@@ -288,6 +288,7 @@ export const mask2Former: Whole<Mask2FormerConfig> = {
     ],
   ],
   assumable: ['heads', 'activation'],
+  idle: neverComputed,
   recognise,
   parts: [{ name: 'whole', build }],
 };

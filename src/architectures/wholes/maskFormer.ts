@@ -180,6 +180,9 @@ function build(b: GraphBuilder, config: MaskFormerConfig, { backbone, batch }: P
   b.output('masks_queries_logits', masks, 'masks');
 }
 
+/** The last norm of a Swin backbone, which transformers stores and leaves out of its maps. */
+export const neverComputed = /^model\.pixel_level_module\.encoder\.(?:model|swin)\.layernorm\./;
+
 /** MaskFormer (Cheng et al. 2021): queries of DETR's decoder, each with a class and a mask. */
 export const maskFormer: Whole<MaskFormerConfig> = {
   name: 'maskformer',
@@ -195,7 +198,7 @@ export const maskFormer: Whole<MaskFormerConfig> = {
     'mask_embedder.0.0.weight',
   ],
   assumable: ['decoder_heads', 'activation'],
-  idle: /^model\.pixel_level_module\.encoder\.model\.layernorm\./,
+  idle: neverComputed,
   recognise,
   parts: [{ name: 'whole', build }],
 };
