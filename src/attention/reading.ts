@@ -3,7 +3,7 @@ import type { Share } from '../domain/share';
 import type { Grid } from '../domain/size';
 import { isChannelMatrix, tokenCount, type Probe } from '../domain/probes';
 import { weightedRows } from './heads';
-import { imageGrid, queryWeights } from './tokenLayout';
+import { hasToken, imageGrid, queryWeights } from './tokenLayout';
 import { stitch, windowMaps, windowPlaces, windowWeights } from './windows';
 
 /** Weights that lie on the image: `[rows, columns]`, row-major. */
@@ -57,7 +57,7 @@ export const keyGrid = (probe: Side): Grid | undefined => windowMaps(probe)?.key
 
 /** Whether the probe has the queries that are asked for; every probe has a mean of them. */
 export function hasQuery(probe: Probe, query: Query): boolean {
-  if (query.kind === 'special') return (probe.queries.special ?? []).includes(query.name);
+  if (query.kind === 'special') return hasToken(probe.queries, query.name);
   if (query.kind === 'mean') return true;
   const [rows, columns] = queryGrid(probe) ?? [0, 0];
   return query.grid !== undefined ? rows > 0 : query.row < rows && query.column < columns;

@@ -39,9 +39,12 @@ function centresOf([rows, columns]: Grid, [height, width]: Size): Centres {
 function wholePlaces({ queries, keys }: Pick<Probe, 'queries' | 'keys'>): WindowPlaces | undefined {
   const side = (layout: TokenLayout): WindowSide | undefined => {
     const [map, special] = [imageGrid(layout), layout.special?.length ?? 0];
-    const cells = map && Int32Array.from({ length: map[0] * map[1] }, (_, cell) => cell);
-    const isAll = cells && tokenCount(layout) === special + cells.length;
-    return isAll ? { map, special, tokens: special + cells.length, cells } : undefined;
+    if (!map) return undefined;
+    const [patches, tokens] = [map[0] * map[1], tokenCount(layout)];
+    // Object queries behind the patches have no place.
+    const cells = Int32Array.from({ length: tokens - special }, (_, cell) => (cell < patches ? cell : -1));
+    const isAll = tokens === special + patches + (layout.queries ?? 0);
+    return isAll ? { map, special, tokens, cells } : undefined;
   };
   const [from, to] = [side(queries), side(keys)];
   return from && to && { windows: 1, queries: from, keys: to };

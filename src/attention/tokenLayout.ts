@@ -33,13 +33,28 @@ export function tokenIndex(layout: TokenLayout, query: Query): number | undefine
   if (query.kind === 'mean') return undefined;
   if (query.kind === 'special') {
     const at = special.indexOf(query.name);
-    return at < 0 ? undefined : at;
+    return at < 0 ? objectIndex(layout, query.name) : at;
   }
   const [rows, columns] = imageGrid(layout) ?? [0, 0];
   const { row, column } = query.grid ? sameCell(query, query.grid, [rows, columns]) : query;
   const inside = row >= 0 && row < rows && column >= 0 && column < columns;
   return inside ? special.length + row * columns + column : undefined;
 }
+
+/** What the object query or detection token of an index goes by, where tokens are named. */
+export const objectName = (index: number): string => `query${index}`;
+const ofObject = /^query(\d+)$/;
+
+/** Object queries stand behind special tokens and patches. */
+function objectIndex(layout: TokenLayout, name: string): number | undefined {
+  const index = Number(ofObject.exec(name)?.[1] ?? Infinity);
+  const queries = layout.queries ?? 0;
+  return index < queries ? tokenCount(layout) - queries + index : undefined;
+}
+
+/** Whether a layout has the token of this name. */
+export const hasToken = (layout: TokenLayout, name: string): boolean =>
+  tokenIndex(layout, { kind: 'special', name }) !== undefined;
 
 /**
  * A query as weights of the map's rows (they sum to 1), so that one product answers any of them:
@@ -49,8 +64,10 @@ export function tokenIndex(layout: TokenLayout, query: Query): number | undefine
 export function queryWeights(layout: TokenLayout, query: Query): Float32Array | undefined {
   const weights = new Float32Array(tokenCount(layout));
   if (query.kind === 'mean') {
-    const first = imageGrid(layout) ? (layout.special?.length ?? 0) : 0;
-    return weights.length > first ? weights.fill(1 / (weights.length - first), first) : undefined;
+    const [first, end] = imageGrid(layout)
+      ? [layout.special?.length ?? 0, weights.length - (layout.queries ?? 0)]
+      : [0, weights.length];
+    return end > first ? weights.fill(1 / (end - first), first, end) : undefined;
   }
   const at = tokenIndex(layout, query);
   if (at === undefined) return undefined;
@@ -81,4 +98,4 @@ export function orMean(probes: readonly Probe[], query: Query): Query {
 }
 
 const hasSpecial = ({ queries }: Probe, name: string | undefined): boolean =>
-  name !== undefined && (queries.special ?? []).includes(name);
+  name !== undefined && hasToken(queries, name);

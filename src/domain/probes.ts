@@ -3,7 +3,7 @@ import type { Grid } from './size';
 
 /**
  * Order of the tokens along one side of an attention map: special tokens first, then the grid in
- * row-major order.
+ * row-major order, then what has no place on the image.
  */
 export interface TokenLayout {
   /**

@@ -23,6 +23,7 @@ import {
   type PartContext,
   type Whole,
 } from '../whole';
+import { titleAround } from './detectors';
 
 /** What DETR's encoder and decoder are written by. */
 export interface DetrConfig {
@@ -67,7 +68,7 @@ function recognise(found: FoundWhole) {
   };
   return {
     label: 'detr',
-    title: `DETR, ${found.backbone.title.replace(/, image backbone of .*/, '')} backbone`,
+    title: titleAround('DETR', found),
     evidence,
     config: {
       depth: evidence.depth.value,

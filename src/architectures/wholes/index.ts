@@ -11,3 +11,4 @@ export { maskFormer } from './maskFormer';
 export { segformer } from './segformer';
 export { upernet } from './upernet';
 export { zoeDepth } from './zoeDepth';
+export { yolos } from './yolos';

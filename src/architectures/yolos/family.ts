@@ -17,7 +17,7 @@ import { preNormBlock } from '../groups/plainBlocks';
 import type { PlainConfig } from '../groups/plainConfig';
 import { yolosNames } from './names';
 
-/** Tokens that detections are read from, behind the patches in the library's sequence. */
+/** Tokens that detections are read from, behind the patches. */
 const token = 'det_token';
 
 interface YolosConfig extends PlainConfig {
@@ -50,15 +50,15 @@ function recognise(found: Found): Recognised<YolosConfig> | undefined {
   };
 }
 
-/** Positions of a table `[1, 1 + native + detections, dim]`, those of detections second. */
+/** Positions of a table `[1, 1 + native + detections, dim]`, those of the patches resampled. */
 function positions(b: GraphBuilder, table: ValueInfo, config: YolosConfig, grid: Size): ValueInfo {
   const rows = at(table.shape, 1);
   const patches = b.slice(table, 1, 1, rows - config.detections);
   return b.concat(
     [
       b.slice(table, 1, 0, 1),
-      b.slice(table, 1, rows - config.detections, rows),
       resampled(b, patches, config.grid, grid, config.resampling),
+      b.slice(table, 1, rows - config.detections, rows),
     ],
     1,
   );
@@ -70,10 +70,7 @@ function plus(b: GraphBuilder, tokens: Tokens, added: ValueInfo): Tokens {
   return withValue(tokens, b.reshape(sum, [tokens.batch * tokens.count, at(added.shape, 2)]));
 }
 
-const detectionNames = (count: number): readonly string[] =>
-  Array.from({ length: count }, (_, index) => `det${index}`);
-
-/** Class token, detection tokens and patches, with their positions. */
+/** Class token, patches and detection tokens, with their positions. */
 function embed(b: GraphBuilder, config: YolosConfig, { imageSize, batch }: BuildOptions): Tokens {
   const pixels = b.input('pixel_values', [batch, config.channels, ...imageSize]);
   const { patches, grid } = b.scope('patch_embed', () => patchEmbedding(b, pixels, config.patch), {
@@ -84,9 +81,9 @@ function embed(b: GraphBuilder, config: YolosConfig, { imageSize, batch }: Build
     const value = b.parameter(name, [1, count, dim]);
     return batch === 1 ? value : b.add('Expand', [value, b.indices([batch, count, dim])]);
   };
-  const all = b.concat([learned('cls_token', 1), learned(token, detections), patches], 1);
+  const all = b.concat([learned('cls_token', 1), patches, learned(token, detections)], 1);
   const count = at(all.shape, 1);
-  const layout = { special: ['cls', ...detectionNames(detections)], grid };
+  const layout = { special: ['cls'], grid, queries: detections };
   const tokens = { value: b.reshape(all, [batch * count, dim]), batch, count, layout };
   return plus(b, tokens, positions(b, b.parameter('pos_embed'), config, grid));
 }
@@ -121,19 +118,10 @@ function build(b: GraphBuilder, config: YolosConfig, options: BuildOptions): Tok
   };
 }
 
-/** Answers with the tokens in the library's order: class token, patches, detections. */
-function head(b: GraphBuilder, { tokens }: TokenMaps, { detections }: YolosConfig): void {
-  const all = sequence(b, tokens);
-  const ordered = b.concat(
-    [
-      b.slice(all, 1, 0, 1),
-      b.slice(all, 1, 1 + detections, tokens.count),
-      b.slice(all, 1, 1, 1 + detections),
-    ],
-    1,
-  );
+/** Answers with all tokens: class token, patches, detections. */
+function head(b: GraphBuilder, { tokens }: TokenMaps): void {
   b.output('features', tokenAt(b, tokens, 0), 'features');
-  b.output('tokens', ordered, 'tokens');
+  b.output('tokens', sequence(b, tokens), 'tokens');
 }
 
 /** YOLOS (Fang et al. 2021): a plain transformer that reads detections off tokens of their own. */

@@ -57,13 +57,18 @@ function params(golden: Case, model: Model): number {
 }
 
 /**
- * These exports name the module they wrapped; the case names its layers as the twin in transformers
- * does.
+ * Layers that a case names otherwise. Some exports name the module they wrapped, and the case its
+ * twin in transformers; cases of tasks name what the parameters of a map have in common, which is a
+ * module more than others have (YOLOS) or one less (Conditional DETR).
  */
-function layerOf(golden: Case, layer: string): string {
-  return golden.id.startsWith('vit-transformers-onnx')
-    ? layer.replace(/^vit\.layer\./, 'm.vit.layers.')
-    : layer;
+const layerNames: readonly (readonly [id: RegExp, named: RegExp, ours: string])[] = [
+  [/^vit-transformers-onnx/, /^vit\.layer\./, 'm.vit.layers.'],
+  [/^yolos-detect/, /\.attention\.attention$/, '.attention'],
+];
+
+function layerOf({ id }: Case, layer: string): string {
+  const row = layerNames.find(([of]) => of.test(id));
+  return row ? layer.replace(row[1], row[2]) : layer;
 }
 
 /**
