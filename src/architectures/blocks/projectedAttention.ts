@@ -68,9 +68,18 @@ export function projectedAttention(
 export const placed = (b: GraphBuilder, tokens: Tokens, positions: ValueInfo): Tokens =>
   withValue(tokens, b.add('Add', [tokens.value, positions]));
 
-/** W₂ · act(W₁x): the two linear layers of an encoder or decoder layer. */
-export const feedForward = (b: GraphBuilder, x: ValueInfo, activation: string): ValueInfo =>
-  b.linear(activate(b, b.linear(x, 'fc1'), activation), 'fc2');
+/**
+ * W₂ · act(W₁x): the two linear layers of an encoder or decoder layer; PReLU has a slope of its own
+ * (He et al. 2015, equation 1).
+ */
+export function feedForward(b: GraphBuilder, x: ValueInfo, activation: string): ValueInfo {
+  const wide = b.linear(x, 'fc1');
+  const slope = 'activation_fn.weight';
+  return b.linear(
+    b.has(slope) ? b.add('PRelu', [wide, b.parameter(slope, [1])]) : activate(b, wide, activation),
+    'fc2',
+  );
+}
 
 /** LayerNorm(x + branch), as transformers after Vaswani et al. 2017 have it. */
 export const postNorm = (

@@ -1,5 +1,124 @@
-import type { FoundWhole } from '../whole';
+import { last } from '../../domain/lists';
+import type { TokenLayout } from '../../domain/probes';
+import type { Grid } from '../../domain/size';
+import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
+import { activations, type Tokens } from '../blocks/layers';
+import { mapToTokens, tokensToMap } from '../blocks/maps';
+import { sineTable, type SinePositions } from '../blocks/sinePositions';
+import type { Stage } from '../blocks/stages';
+import { stored } from '../evidence';
+import type { Evidence } from '../family';
+import { headsOfWhole, layersIn, settle, shapeIn, type FoundWhole } from '../whole';
 
 /** What a model around a backbone is called: `DETR, ResNet-50 backbone`. */
 export const titleAround = (title: string, { backbone }: FoundWhole): string =>
   `${title}, ${backbone.title.replace(/, image backbone of .*/, '')} backbone`;
+
+/** What the file itself calls a tensor. */
+export const ofFile = ({ tensors }: FoundWhole, name: string): string =>
+  tensors.get(name)?.tensor.name ?? name;
+
+/** A side of a tensor's shape, by the tensor's own name in the file. */
+export function sideOf(found: FoundWhole, name: string, axis: number): Evidence<number> {
+  return stored(shapeIn(found, name)[axis] ?? 0, ofFile(found, name));
+}
+
+/** Modules in the list `path.0`, `path.1` …, by what the file calls the list. */
+export function layersOf(found: FoundWhole, path: string): Evidence<number> {
+  const [first] = [...found.tensors].find(([name]) => name.startsWith(`${path}.0.`)) ?? [`${path}.0.`];
+  const own = ofFile(found, first);
+  const rest = first.slice(path.length + 2);
+  const list = own.endsWith(rest) ? own.slice(0, -rest.length - 2) : path;
+  return stored(layersIn(found, path), `${list}.*`);
+}
+
+/** Hyper-parameters that the encoder and decoder of DETR and its relatives have. */
+export function transformerOf(found: FoundWhole, { dim }: { readonly dim: Evidence<number> }) {
+  return {
+    depth: layersOf(found, 'model.encoder.layers'),
+    decoder_depth: layersOf(found, 'model.decoder.layers'),
+    dim,
+    heads: headsOfWhole(found, 'heads', dim.value, { config: ['encoder_attention_heads'] }),
+    decoder_heads: headsOfWhole(found, 'decoder_heads', dim.value, { config: ['decoder_attention_heads'] }),
+  };
+}
+
+/** What `assume` may set of them. */
+export const transformerAssumable = ['heads', 'decoder_heads', 'activation'] as const;
+
+/** Activation of the linear layers: config.json, else as published. */
+export const activationOf = (
+  found: FoundWhole,
+  paper: string,
+  [published = 'relu', ...keys]: readonly string[] = [],
+): Evidence<string> =>
+  settle<string>(found, 'activation', {
+    config: keys.length > 0 ? keys : ['activation_function'],
+    otherwise: stored(published, `as published (${paper})`),
+    is: (value: unknown): boolean => Object.hasOwn(activations, String(value)),
+    needed: `one of ${Object.keys(activations).join(', ')}`,
+  });
+
+/** The map of a stage `[batch, width, rows, columns]`. */
+export const mapOf = (b: GraphBuilder, { value }: Stage): ValueInfo =>
+  'layout' in value ? tokensToMap(b, value) : value;
+
+/** Rows of a table once for each image of a batch: `[batch · rows, width]`. */
+export function repeated(b: GraphBuilder, table: ValueInfo, batch: number): ValueInfo {
+  return batch === 1 ? table : b.concat(Array<ValueInfo>(batch).fill(table), 0);
+}
+
+/** A learned table `[rows, width]` once for each image of a batch. */
+export const queryTable = (b: GraphBuilder, name: string, batch: number): ValueInfo =>
+  repeated(b, b.parameter(name), batch);
+
+/** Object queries `[batch · queries, dim]` that begin as zeros. */
+export function emptyQueries(b: GraphBuilder, batch: number, count: number, dim: number): Tokens {
+  const value = b.constant(
+    'model.queries',
+    'F32',
+    [batch * count, dim],
+    new Float32Array(batch * count * dim),
+  );
+  return { value, batch, count, layout: queryLayout(count) };
+}
+
+export const queryLayout = (queries: number): TokenLayout => ({ special: [], queries });
+
+const learnedTables = ['model.backbone.position_embedding', 'model.position_embedding'] as const;
+
+/** Where a file keeps learned positions of rows and columns, if it does. */
+export const learnedPositions = ({ tensors }: Pick<FoundWhole, 'tensors'>): string | undefined =>
+  learnedTables.find((name) => tensors.has(`${name}.row_embeddings.weight`));
+
+/**
+ * Learned positions of the places of a map, columns first (Carion et al. 2020, code),
+ * `[batch · places, dim]`.
+ */
+function learnedTable(b: GraphBuilder, [rows, columns]: Grid, batch: number): ValueInfo | undefined {
+  const at = learnedTables.find((name) => b.has(`${name}.row_embeddings.weight`));
+  if (at === undefined) return undefined;
+  const side = (name: string, count: number, shape: readonly number[]): ValueInfo => {
+    const table = b.parameter(`${at}.${name}_embeddings.weight`);
+    const width = last(table.shape);
+    const used = b.reshape(b.slice(table, 0, 0, count), [...shape, width]);
+    return b.add('Expand', [used, b.indices([rows, columns, width])]);
+  };
+  const both = b.concat([side('column', columns, [1, columns]), side('row', rows, [rows, 1])], 2);
+  return repeated(b, b.reshape(both, [rows * columns, last(both.shape)]), batch);
+}
+
+/** A projected map as tokens, and the positions of their places. */
+export function placedTokens(
+  b: GraphBuilder,
+  map: ValueInfo,
+  positions: Omit<SinePositions, 'width'>,
+): readonly [tokens: Tokens, positions: ValueInfo] {
+  const tokens = mapToTokens(b, map);
+  const [batch = 1, dim = 0, rows = 0, columns = 0] = map.shape;
+  const table =
+    learnedTable(b, [rows, columns], batch) ??
+    sineTable(b, 'model.positions', [rows, columns], batch, { ...positions, width: dim / 2 });
+  return [tokens, table];
+}

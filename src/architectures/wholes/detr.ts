@@ -1,29 +1,27 @@
 import { last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { activations, withValue, type Tokens } from '../blocks/layers';
-import { mapToTokens, tokensToMap } from '../blocks/maps';
-import {
-  asSequence,
-  feedForward,
-  linearLayers,
-  placed,
-  postNorm,
-  projectedAttention,
-} from '../blocks/projectedAttention';
-import { sineTable } from '../blocks/sinePositions';
-import type { Maps, Stage } from '../blocks/stages';
+import { decoderLayer as layerOfDecoder, detrEps, encoderLayer, type NormOrder } from '../blocks/detrLayers';
+import type { Tokens } from '../blocks/layers';
+import { asSequence, linearLayers } from '../blocks/projectedAttention';
+import { rows, type Rename } from '../dialect';
 import { stored } from '../evidence';
+import { shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
 import {
-  headsOfWhole,
-  layersIn,
-  settle,
-  shapeIn,
-  type FoundWhole,
-  type PartContext,
-  type Whole,
-} from '../whole';
-import { titleAround } from './detectors';
+  activationOf,
+  emptyQueries,
+  learnedPositions,
+  mapOf,
+  ofFile,
+  placedTokens,
+  queryTable,
+  sideOf,
+  titleAround,
+  transformerAssumable,
+  transformerOf,
+} from './detectors';
+
+export { mapOf, queryTable } from './detectors';
 
 /** What DETR's encoder and decoder are written by. */
 export interface DetrConfig {
@@ -34,57 +32,51 @@ export interface DetrConfig {
   readonly decoderHeads: number;
   readonly queries: number;
   readonly activation: string;
-  readonly positions: 'sine' | 'learned';
+  readonly order: NormOrder;
 }
 
-const knownActivation = {
-  is: (value: unknown): boolean => Object.hasOwn(activations, String(value)),
-  needed: `one of ${Object.keys(activations).join(', ')}`,
-} as const;
+const queryPositions = 'model.query_position_embeddings.weight';
+const classHead = 'class_labels_classifier';
+/** Behind the encoder, where norms stand before the branches. */
+const encoderNorm = 'model.encoder.layernorm';
 
 function recognise(found: FoundWhole) {
-  const [queries = 0, dim = 0] = shapeIn(found, 'model.query_position_embeddings.weight');
-  const [outputs = 0] = shapeIn(found, 'class_labels_classifier.weight');
-  const heads = headsOfWhole(found, 'heads', dim, { config: ['encoder_attention_heads'] });
+  const [outputs = 0] = shapeIn(found, `${classHead}.weight`);
+  const order: NormOrder = found.tensors.has(`${encoderNorm}.weight`) ? 'pre' : 'post';
+  const learned = learnedPositions(found);
   const evidence = {
-    depth: stored(layersIn(found, 'model.encoder.layers'), 'model.encoder.layers.*'),
-    decoder_depth: stored(layersIn(found, 'model.decoder.layers'), 'model.decoder.layers.*'),
-    dim: stored(dim, 'model.query_position_embeddings.weight'),
-    heads,
-    decoder_heads: headsOfWhole(found, 'decoder_heads', dim, { config: ['decoder_attention_heads'] }),
-    queries: stored(queries, 'model.query_position_embeddings.weight'),
-    classes: stored(outputs - 1, 'class_labels_classifier.weight, less "no object"'),
-    activation: settle<string>(found, 'activation', {
-      config: ['activation_function'],
-      otherwise: stored('relu', 'as published (Carion et al. 2020)'),
-      ...knownActivation,
-    }),
-    positions: settle<'sine' | 'learned'>(found, 'positions', {
-      config: ['position_embedding_type'],
-      otherwise: stored<'sine' | 'learned'>('sine', 'as published (Carion et al. 2020)'),
-      is: (value) => value === 'sine' || value === 'learned',
-      needed: 'sine or learned',
-    }),
+    ...transformerOf(found, { dim: sideOf(found, queryPositions, 1) }),
+    queries: sideOf(found, queryPositions, 0),
+    classes: stored(outputs - 1, `${ofFile(found, `${classHead}.weight`)}, less "no object"`),
+    activation: activationOf(found, 'Carion et al. 2020'),
+    norm_order: stored(
+      order,
+      order === 'pre' ? ofFile(found, `${encoderNorm}.weight`) : 'no norm behind the encoder',
+    ),
+    positions: learned === undefined ? stored('sine', 'no table in the file') : stored('learned', learned),
   };
+  const ofTables =
+    order === 'pre' && !found.tensors.get(queryPositions)?.tensor.name.startsWith('query_embed');
   return {
-    label: 'detr',
-    title: titleAround('DETR', found),
+    label: ofTables ? 'table-transformer' : 'detr',
+    title: titleAround(ofTables ? 'Table Transformer' : 'DETR', found),
     evidence,
     config: {
       depth: evidence.depth.value,
       decoderDepth: evidence.decoder_depth.value,
-      dim,
+      dim: evidence.dim.value,
       heads: evidence.heads.value,
       decoderHeads: evidence.decoder_heads.value,
-      queries,
+      queries: evidence.queries.value,
       activation: evidence.activation.value,
-      positions: evidence.positions.value,
+      order,
     },
     reading: { task: 'detect', rule: 'softmax' } as const,
     sizeStep: [1, 1] as const,
   };
 }
 
+<<<<<<< HEAD
 /** The map of a stage `[batch, width, rows, columns]`. */
 export const mapOf = (b: GraphBuilder, { value }: Stage): ValueInfo =>
   'layout' in value ? tokensToMap(b, value) : value;
@@ -109,10 +101,15 @@ export function encoderLayer(
 
 /** A decoder layer: queries attend to one another, then to the image (Carion et al., fig. 10). */
 export function decoderLayer(
+=======
+/** A decoder layer as DETR and MaskFormer have it; its norms stand behind the sums by default. */
+export const decoderLayer = (
+>>>>>>> 1ac5ffe (Run Conditional DETR, DAB-DETR and Table Transformer whole)
   b: GraphBuilder,
   queries: Tokens,
-  [queryPositions, imagePositions]: readonly [ValueInfo, ValueInfo],
+  positions: readonly [queries: ValueInfo, image: ValueInfo],
   image: Tokens,
+<<<<<<< HEAD
   { decoderHeads: heads, activation }: Pick<DetrConfig, 'decoderHeads' | 'activation'>,
 ): Tokens {
   const asked = placed(b, queries, queryPositions);
@@ -138,47 +135,78 @@ export function queryTable(b: GraphBuilder, name: string, batch: number): ValueI
   const table = b.parameter(name);
   return batch === 1 ? table : b.concat(Array<ValueInfo>(batch).fill(table), 0);
 }
+=======
+  {
+    decoderHeads: heads,
+    activation,
+    order = 'post',
+  }: Pick<DetrConfig, 'decoderHeads' | 'activation'> & Partial<Pick<DetrConfig, 'order'>>,
+): Tokens => layerOfDecoder(b, queries, positions, image, { heads, activation, order });
+>>>>>>> 1ac5ffe (Run Conditional DETR, DAB-DETR and Table Transformer whole)
 
 function build(b: GraphBuilder, config: DetrConfig, { backbone, batch }: PartContext): void {
-  const maps: Maps = backbone();
+  const maps = backbone();
   const projected = b.conv2d(mapOf(b, last(maps.stages)), 'model.input_projection');
-  const tokens = mapToTokens(b, projected);
-  const grid = [projected.shape[2] ?? 0, projected.shape[3] ?? 0] as const;
-  const positions = sineTable(b, 'model.positions', grid, batch, {
-    width: config.dim / 2,
-    normalise: true,
-  });
+  const [tokens, positions] = placedTokens(b, projected, { normalise: true });
   let image = tokens;
   for (let index = 0; index < config.depth; index++)
     image = b.scope(`model.encoder.layers.${index}`, () => encoderLayer(b, image, positions, config), {
       title: 'Encoder layer',
     });
-  const queryPositions = queryTable(b, 'model.query_position_embeddings.weight', batch);
-  const zeros = b.constant(
-    'model.queries',
-    'F32',
-    [batch * config.queries, config.dim],
-    new Float32Array(batch * config.queries * config.dim),
-  );
-  let queries: Tokens = {
-    value: zeros,
-    batch,
-    count: config.queries,
-    layout: { special: [], queries: config.queries },
-  };
+  if (config.order === 'pre') image = { ...image, value: b.layerNorm(image.value, encoderNorm, detrEps) };
+  const asked = queryTable(b, queryPositions, batch);
+  let queries = emptyQueries(b, batch, config.queries, config.dim);
   for (let index = 0; index < config.decoderDepth; index++)
     queries = b.scope(
       `model.decoder.layers.${index}`,
-      () => decoderLayer(b, queries, [queryPositions, positions], image, config),
+      () => decoderLayer(b, queries, [asked, positions], image, config),
       { title: 'Decoder layer' },
     );
-  const normed = b.layerNorm(queries.value, 'model.decoder.layernorm', 1e-5);
-  b.output('logits', asSequence(b, b.linear(normed, 'class_labels_classifier'), batch), 'logits');
+  const normed = b.layerNorm(queries.value, 'model.decoder.layernorm', detrEps);
+  b.output('logits', asSequence(b, b.linear(normed, classHead), batch), 'logits');
   const boxes = b.add('Sigmoid', [linearLayers(b, normed, 'bbox_predictor')]);
   b.output('pred_boxes', asSequence(b, boxes, batch), 'boxes');
   b.output('tokens', asSequence(b, normed, batch), 'tokens');
   b.output('encoder_last_hidden_state', asSequence(b, image.value, batch), 'state');
 }
+
+/** Fused rows of the three projections of torch's own attention. */
+const fused = (from: string, to: string): readonly Rename[] =>
+  ['q', 'k', 'v'].flatMap((name, index): readonly Rename[] => [
+    [new RegExp(`^${from}\\.in_proj_(weight|bias)$`), `${to}.${name}_proj.$2`, rows(index, 3)],
+  ]);
+
+/** Names of Carion et al.'s own repository. */
+const original: readonly Rename[] = [
+  ...fused('transformer\\.encoder\\.layers\\.(\\d+)\\.self_attn', 'model.encoder.layers.$1.self_attn'),
+  ...fused('transformer\\.decoder\\.layers\\.(\\d+)\\.self_attn', 'model.decoder.layers.$1.self_attn'),
+  ...fused(
+    'transformer\\.decoder\\.layers\\.(\\d+)\\.multihead_attn',
+    'model.decoder.layers.$1.encoder_attn',
+  ),
+  [
+    /^transformer\.(en|de)coder\.layers\.(\d+)\.self_attn\.out_proj\./,
+    'model.$1coder.layers.$2.self_attn.out_proj.',
+  ],
+  [
+    /^transformer\.decoder\.layers\.(\d+)\.multihead_attn\.out_proj\./,
+    'model.decoder.layers.$1.encoder_attn.out_proj.',
+  ],
+  [/^transformer\.(en|de)coder\.layers\.(\d+)\.linear(\d)\./, 'model.$1coder.layers.$2.fc$3.'],
+  [/^transformer\.(en|de)coder\.layers\.(\d+)\.norm1\./, 'model.$1coder.layers.$2.self_attn_layer_norm.'],
+  [/^transformer\.encoder\.layers\.(\d+)\.norm2\./, 'model.encoder.layers.$1.final_layer_norm.'],
+  [/^transformer\.decoder\.layers\.(\d+)\.norm2\./, 'model.decoder.layers.$1.encoder_attn_layer_norm.'],
+  [/^transformer\.decoder\.layers\.(\d+)\.norm3\./, 'model.decoder.layers.$1.final_layer_norm.'],
+  [/^transformer\.(en|de)coder\.norm\./, 'model.$1coder.layernorm.'],
+  [/^query_embed\.weight$/, queryPositions],
+  [/^input_proj\./, 'model.input_projection.'],
+  [/^class_embed\./, `${classHead}.`],
+  [/^bbox_embed\./, 'bbox_predictor.'],
+  [
+    /^backbone\.1\.(row|col)_embed\.weight$/,
+    (_, side = '') => `model.position_embedding.${side === 'col' ? 'column' : side}_embeddings.weight`,
+  ],
+];
 
 /** DETR (Carion et al. 2020): a transformer that reads a set of boxes off one map of a backbone. */
 export const detr: Whole<DetrConfig> = {
@@ -186,12 +214,13 @@ export const detr: Whole<DetrConfig> = {
   title: 'DETR',
   task: 'detect',
   signature: [
-    'model.query_position_embeddings.weight',
+    queryPositions,
     'model.input_projection.weight',
     'model.decoder.layers.0.encoder_attn.q_proj.weight',
-    'class_labels_classifier.weight',
+    `${classHead}.weight`,
   ],
-  assumable: ['heads', 'decoder_heads', 'activation', 'positions'],
+  renames: original,
+  assumable: transformerAssumable,
   recognise,
   parts: [{ name: 'whole', build }],
 };

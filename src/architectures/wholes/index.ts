@@ -12,3 +12,5 @@ export { segformer } from './segformer';
 export { upernet } from './upernet';
 export { zoeDepth } from './zoeDepth';
 export { yolos } from './yolos';
+export { conditionalDetr } from './conditionalDetr';
+export { dabDetr } from './dabDetr';

@@ -61,14 +61,16 @@ function params(golden: Case, model: Model): number {
  * twin in transformers; cases of tasks name what the parameters of a map have in common, which is a
  * module more than others have (YOLOS) or one less (Conditional DETR).
  */
-const layerNames: readonly (readonly [id: RegExp, named: RegExp, ours: string])[] = [
-  [/^vit-transformers-onnx/, /^vit\.layer\./, 'm.vit.layers.'],
-  [/^yolos-detect/, /\.attention\.attention$/, '.attention'],
+const layerNames: readonly (readonly [id: RegExp, kind: RegExp, named: RegExp, ours: string])[] = [
+  [/^vit-transformers-onnx/, /./, /^vit\.layer\./, 'm.vit.layers.'],
+  [/^yolos-detect/, /./, /\.attention\.attention$/, '.attention'],
+  [/^conditional-detr-detect/, /self/, /(\.decoder\.layers\.\d+)$/, '$1.self_attn'],
+  [/^conditional-detr-detect/, /cross/, /(\.decoder\.layers\.\d+)$/, '$1.encoder_attn'],
 ];
 
-function layerOf({ id }: Case, layer: string): string {
-  const row = layerNames.find(([of]) => of.test(id));
-  return row ? layer.replace(row[1], row[2]) : layer;
+function layerOf({ id }: Case, { layer, kind }: CaseAttention): string {
+  const row = layerNames.find(([of, kinds]) => of.test(id) && kinds.test(kind));
+  return row ? layer.replace(row[2], row[3]) : layer;
 }
 
 /**
@@ -162,7 +164,7 @@ describe('golden cases: counts and attention records', () => {
           };
         }),
         golden.attention.map((record) => ({
-          layer: layerOf(golden, record.layer),
+          layer: layerOf(golden, record),
           kind: record.kind,
           heads: record.heads,
           queries: layoutOf(golden, record, record.queries),
