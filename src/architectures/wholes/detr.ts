@@ -21,8 +21,6 @@ import {
   transformerOf,
 } from './detectors';
 
-export { mapOf, queryTable } from './detectors';
-
 /** What DETR's encoder and decoder are written by. */
 export interface DetrConfig {
   readonly depth: number;
@@ -76,73 +74,18 @@ function recognise(found: FoundWhole) {
   };
 }
 
-<<<<<<< HEAD
-/** The map of a stage `[batch, width, rows, columns]`. */
-export const mapOf = (b: GraphBuilder, { value }: Stage): ValueInfo =>
-  'layout' in value ? tokensToMap(b, value) : value;
-
-/** An encoder layer: self-attention over all places, then the linear layers, norms behind each. */
-export function encoderLayer(
-  b: GraphBuilder,
-  tokens: Tokens,
-  positions: ValueInfo,
-  { heads, activation }: Pick<DetrConfig, 'heads' | 'activation'>,
-): Tokens {
-  const here = placed(b, tokens, positions);
-  const mixed = projectedAttention(
-    b,
-    'self_attn',
-    { queries: here, keys: here, values: tokens },
-    { heads, kind: 'self' },
-  );
-  const attended = postNorm(b, tokens.value, mixed, 'self_attn_layer_norm');
-  return withValue(tokens, postNorm(b, attended, feedForward(b, attended, activation), 'final_layer_norm'));
-}
-
-/** A decoder layer: queries attend to one another, then to the image (Carion et al., fig. 10). */
-export function decoderLayer(
-=======
 /** A decoder layer as DETR and MaskFormer have it; its norms stand behind the sums by default. */
 export const decoderLayer = (
->>>>>>> 1ac5ffe (Run Conditional DETR, DAB-DETR and Table Transformer whole)
   b: GraphBuilder,
   queries: Tokens,
   positions: readonly [queries: ValueInfo, image: ValueInfo],
   image: Tokens,
-<<<<<<< HEAD
-  { decoderHeads: heads, activation }: Pick<DetrConfig, 'decoderHeads' | 'activation'>,
-): Tokens {
-  const asked = placed(b, queries, queryPositions);
-  const mixed = projectedAttention(
-    b,
-    'self_attn',
-    { queries: asked, keys: asked, values: queries },
-    { heads, kind: 'self' },
-  );
-  const attended = withValue(queries, postNorm(b, queries.value, mixed, 'self_attn_layer_norm'));
-  const looked = projectedAttention(
-    b,
-    'encoder_attn',
-    { queries: placed(b, attended, queryPositions), keys: placed(b, image, imagePositions), values: image },
-    { heads, kind: 'cross' },
-  );
-  const seen = postNorm(b, attended.value, looked, 'encoder_attn_layer_norm');
-  return withValue(queries, postNorm(b, seen, feedForward(b, seen, activation), 'final_layer_norm'));
-}
-
-/** The learned positions of the queries `[batch · queries, dim]`. */
-export function queryTable(b: GraphBuilder, name: string, batch: number): ValueInfo {
-  const table = b.parameter(name);
-  return batch === 1 ? table : b.concat(Array<ValueInfo>(batch).fill(table), 0);
-}
-=======
   {
     decoderHeads: heads,
     activation,
     order = 'post',
   }: Pick<DetrConfig, 'decoderHeads' | 'activation'> & Partial<Pick<DetrConfig, 'order'>>,
 ): Tokens => layerOfDecoder(b, queries, positions, image, { heads, activation, order });
->>>>>>> 1ac5ffe (Run Conditional DETR, DAB-DETR and Table Transformer whole)
 
 function build(b: GraphBuilder, config: DetrConfig, { backbone, batch }: PartContext): void {
   const maps = backbone();

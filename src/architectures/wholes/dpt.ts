@@ -14,7 +14,7 @@ import {
   type ReassemblyConfig,
 } from '../heads/densePrediction';
 import { settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
-import { mapOf } from './detr';
+import { mapOf } from './detectors';
 import { lastTokens, layersRead, numberOfBackbone, quarters, tokensOf, depthOfBackbone } from './innerLayers';
 
 /** What DPT's neck is written by. */

@@ -7,7 +7,7 @@ import { gridOf, resizedMap } from '../blocks/maps';
 import { assumed, stored } from '../evidence';
 import { depthOf } from '../heads/densePrediction';
 import { settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
-import { mapOf } from './detr';
+import { mapOf } from './detectors';
 
 interface GlpnConfig {
   /** Metres of the farthest point. */

@@ -1,8 +1,10 @@
 // Every whole model that is known, one line each: a new one is its file and its line here.
 export { beitSegmentation } from './beitSegmentation';
+export { chineseClip, clip, openClip, siglip } from './clip';
+export { conditionalDetr } from './conditionalDetr';
+export { dabDetr } from './dabDetr';
 export { depthAnything } from './depthAnything';
 export { detr } from './detr';
-export { chineseClip, clip, openClip, siglip } from './clip';
 export { dpt } from './dpt';
 export { dptSegmentation } from './dptSegmentation';
 export { glpn } from './glpn';
@@ -10,7 +12,5 @@ export { mask2Former } from './mask2Former';
 export { maskFormer } from './maskFormer';
 export { segformer } from './segformer';
 export { upernet } from './upernet';
-export { zoeDepth } from './zoeDepth';
 export { yolos } from './yolos';
-export { conditionalDetr } from './conditionalDetr';
-export { dabDetr } from './dabDetr';
+export { zoeDepth } from './zoeDepth';

@@ -11,7 +11,7 @@ import { sineTable } from '../blocks/sinePositions';
 import { rows } from '../dialect';
 import { stored } from '../evidence';
 import { layersIn, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
-import { queryTable } from './detr';
+import { queryTable } from './detectors';
 import { backboneTitle } from './dpt';
 import { evidenceOfQueries, groups, maskEmbedding, masksOf, neverComputed, normedStages } from './maskFormer';
 

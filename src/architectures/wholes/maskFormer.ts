@@ -17,7 +17,8 @@ import {
   type PartContext,
   type Whole,
 } from '../whole';
-import { decoderLayer, mapOf, queryTable } from './detr';
+import { mapOf, queryTable } from './detectors';
+import { decoderLayer } from './detr';
 import { backboneTitle } from './dpt';
 
 /** What MaskFormer's decoders are written by. */

@@ -2,7 +2,7 @@ import { allMlpHead } from '../heads/semantic';
 import { stored } from '../evidence';
 import { shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
 import type { GraphBuilder } from '../../graph/builder';
-import { mapOf } from './detr';
+import { mapOf } from './detectors';
 
 function recognise(found: FoundWhole) {
   const [dim = 0] = shapeIn(found, 'decode_head.linear_fuse.weight');

@@ -4,7 +4,7 @@ import { layerNormOfMap, resizedMap } from '../blocks/maps';
 import { stored } from '../evidence';
 import { convolutionHead, upperNetHead } from '../heads/semantic';
 import { layersIn, settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
-import { mapOf } from './detr';
+import { mapOf } from './detectors';
 
 /** What UPerNet is written by. */
 interface UperNetConfig {

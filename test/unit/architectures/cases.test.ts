@@ -159,7 +159,7 @@ describe('golden cases: counts and attention records', () => {
         probes.map(({ layer, kind, heads, queries, keys }, index) => {
           const expected = golden.attention[index];
           return {
-            layer: expected ? sameLayer(layer, layerOf(golden, expected.layer)) : layer,
+            layer: expected ? sameLayer(layer, layerOf(golden, expected)) : layer,
             ...{ kind, heads, queries, keys },
           };
         }),
