@@ -243,6 +243,7 @@ const rules: Readonly<Record<string, Rule>> = {
   regnet: { families: ['regnet'] },
   bit: { families: ['bit'] },
   efficientnet: { families: ['efficientnet'] },
+  mobilenet_v1: { families: ['efficientnet'] },
   mobilenet_v2: { families: ['efficientnet'] },
   focalnet: { families: ['focalnet'] },
   hiera: { families: ['hiera'], idle: ['patch_size'] },

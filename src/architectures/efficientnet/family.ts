@@ -7,7 +7,6 @@ import { convNorm, convolution, globalMean, squeezeExcite, type Padding } from '
 import { activate, residual } from '../blocks/layers';
 import { meanOfMap } from '../blocks/maps';
 import { mapStage, stages, type ImageMaps, type Place } from '../blocks/stages';
-import { configured } from '../config';
 import type { BuildOptions, ConfigValue, Evidence, Family, Found, Recognised } from '../family';
 import { assumed, configOf, stored } from '../evidence';
 import { positive } from '../groups/valueKinds';
@@ -205,19 +204,19 @@ type PaddingRule = (typeof paddings)[number];
 
 /** How a library pads by default, if it alone decides. */
 function libraryPadding(sources: Sources, label: string): Evidence<PaddingRule> | undefined {
-  const { checkpoint, dialect } = sources.found;
+  const { dialect } = sources.found;
   if (dialect.name !== 'transformers') return undefined;
   const source = `default of ${dialect.title}`;
   if (label === 'efficientnet') return stored<PaddingRule>('fixed', source);
-  const tensorflow = configured(checkpoint, ['tf_padding']);
-  if (!/^mobilenet_v[12]$/.test(label) || tensorflow?.value === false) return undefined;
-  return stored<PaddingRule>('same', tensorflow?.source ?? source);
+  return /^mobilenet_v[12]$/.test(label) ? stored<PaddingRule>('same', source) : undefined;
 }
 
 function paddingOf(sources: Sources, label: string): Evidence<PaddingRule> {
   const { name, title } = sources.found.dialect;
   const why = 'weights made with TensorFlow have the same names and pad as “same”';
   return decide<PaddingRule>(sources, 'padding', {
+    config: ['tf_padding'],
+    words: { true: 'same', false: 'symmetric' },
     named: [[/^tf_/, 'same']],
     otherwise:
       libraryPadding(sources, label) ??
@@ -307,7 +306,19 @@ function unpublishedKernels(found: Found): never {
   );
 }
 
+/**
+ * Stages whose first block adds no input, though its shape allows it: transformers writes the first
+ * block of MobileNet V2 as a part of the stem, and those of EfficientNet's stages without.
+ */
+function plainFirsts({ dialect }: Found, label: string, stages: number): readonly number[] {
+  if (dialect.name !== 'transformers') return [];
+  if (label === 'mobilenet_v2') return [0];
+  return label === 'efficientnet' ? range(stages) : [];
+}
+
 interface EfficientNetConfig {
+  /** Stages whose first block is no residual, whatever its shape. */
+  readonly plainFirsts: readonly number[];
   /** Blocks are no residuals: an activation ends each. */
   readonly chain: boolean;
   readonly depth: readonly number[];
@@ -366,13 +377,20 @@ function recognise(found: Found): Recognised<EfficientNetConfig> | undefined {
     sizeStep: [32, 32],
     pixels: 'imagenet',
     evidence: settled,
-    config: { ...configOf(settled), flat, chain: layout.chain ?? false },
+    config: {
+      ...configOf(settled),
+      flat,
+      chain: layout.chain ?? false,
+      plainFirsts: plainFirsts(found, layout.label, depths.length),
+    },
   });
 }
 
 /** What the blocks of one stage have in common. */
 interface Unit {
   readonly chain: boolean;
+  /** Adds its input if shapes allow. */
+  readonly skips: boolean;
   readonly eps: number;
   readonly activation: string;
   readonly gate: string;
@@ -464,7 +482,7 @@ function block(b: GraphBuilder, x: ValueInfo, stride: number, unit: Unit): Value
   }, x);
   // The last stage of MobileNet V3 is a layer for each position, not a residual block.
   const isLayer = kind === plain && b.shapeOf('conv.weight')[2] === 1;
-  const skips = !unit.chain && stride === 1 && branch.shape[1] === x.shape[1] && !isLayer;
+  const skips = unit.skips && stride === 1 && branch.shape[1] === x.shape[1] && !isLayer;
   return skips ? residual(b, x, branch) : branch;
 }
 
@@ -478,11 +496,12 @@ function paddingRule(word: PaddingRule, odd: boolean): Unit['padding'] {
   };
 }
 
-/** Settings by stage and number of the block. */
-function unitsOf(config: EfficientNetConfig): (stage: number, block: number) => Unit {
+/** Settings by stage, number of the block among all, and its index in the stage. */
+function unitsOf(config: EfficientNetConfig): (stage: number, block: number, index?: number) => Unit {
   const activations = [config.activation].flat();
-  return (stage, number) => ({
+  return (stage, number, index) => ({
     chain: config.chain,
+    skips: !config.chain && !(index === 0 && config.plainFirsts.includes(stage)),
     eps: config.eps,
     activation: activations[stage] ?? last(activations),
     gate: config.gate,
@@ -509,7 +528,7 @@ function build(b: GraphBuilder, config: EfficientNetConfig, { imageSize, batch }
     note: (place) => ({ title: kindAt(b, `${pathOf(place)}.`).title }),
     block: (x, place) => {
       const stride = place.index === 0 ? at(strides, place.stage) : 1;
-      return block(b, x, stride, unitOf(place.stage, numberOf(place)));
+      return block(b, x, stride, unitOf(place.stage, numberOf(place), place.index));
     },
   });
   return { stages: maps.map((map) => mapStage(map, imageSize)), map: last(maps) };
