@@ -8,9 +8,10 @@ import { activate, maybeNorm, residual } from '../blocks/layers';
 import { gridOf, meanOfMap } from '../blocks/maps';
 import { parameterSide, splitInThree, splitInTwo } from '../blocks/parts';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
-import type { BuildOptions, Family, Found, Recognised } from '../family';
-import { configOf, stored } from '../evidence';
-import { sizeTitle, type Sizes } from '../sizes';
+import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
+import { assumed, configOf, stored } from '../evidence';
+import { positive } from '../groups/valueKinds';
+import { sizeOf, sizeTitle, type Sizes } from '../sizes';
 import {
   activationOf,
   classesOf,
@@ -19,6 +20,7 @@ import {
   recognisedFrom,
   sourcesOf,
   stageDepths,
+  type Sources,
 } from '../decide';
 import { efficientVitMitNames } from './names';
 
@@ -40,18 +42,61 @@ const variants = {
 
 /** Sizes of Cai et al. 2023 (EfficientViT, MIT), the convolution that begins a stage counted. */
 const sizes: Sizes = {
-  '2,2,3,3 16': 'B0',
-  '2,3,4,5 32': 'B1',
-  '3,4,5,7 48': 'B2',
-  '4,6,7,10 64': 'B3',
-  '2,2,5,5 64': 'L0',
-  '2,2,7,7 64': 'L1',
-  '3,3,9,9 64': 'L2',
-  '3,3,9,9 128': 'L3',
+  '2,2,3,3 16,32,64,128': 'B0',
+  '2,3,4,5 32,64,128,256': 'B1',
+  '3,4,5,7 48,96,192,384': 'B2',
+  '4,6,7,10 64,128,256,512': 'B3',
+  '2,2,5,5 64,128,256,512': 'L0',
+  '2,2,7,7 64,128,256,512': 'L1',
+  '3,3,9,9 64,128,256,512': 'L2',
+  '3,3,9,9 128,256,512,1024': 'L3',
 };
 
+/** Blocks of whole convolutions, which only the large models begin with. */
+const largeBlock = /\.main\.(?:conv1|spatial_conv)\.conv\.weight$/;
+
 const variantOf = (tensors: Tensors): keyof typeof variants =>
-  tensors.has('stem.res0.main.conv1.conv.weight') ? 'L' : 'B';
+  [...tensors.keys()].some((name) => largeBlock.test(name)) ? 'L' : 'B';
+
+/** What may be said of a file beside its variant. */
+interface Told {
+  readonly variant: keyof typeof variants;
+  /** Its depths and widths are published ones. */
+  readonly published: boolean;
+}
+
+/**
+ * What a variant's constructor sets by default: fixed for published sizes, else assumed, since
+ * epsilon and activation are arguments and no weight shows them.
+ */
+const usually = <T extends string | number>(value: T, variant: string, certain: boolean): Evidence<T> =>
+  certain
+    ? stored<T>(value, `EfficientViT-${variant}'s in timm`)
+    : assumed<T>(value, `that of EfficientViT-${variant}, whose blocks these are; no weight tells`);
+
+const activationFor = (sources: Sources, { variant, published }: Told): Evidence<string> =>
+  activationOf(sources, usually<string>(variants[variant].activation, variant, published), {
+    named: variantNames('activation'),
+  });
+
+/** The large models without a classifier may be SAM's backbones, whose norms have 1e-6. */
+function epsilonOf(sources: Sources, { variant, published }: Told): Evidence<number> {
+  const mayBeOfSam = variant === 'L' && !sources.found.tensors.has('head.in_conv.conv.weight');
+  return decide<number>(sources, 'eps', {
+    ...positive,
+    config: ['norm_eps'],
+    named: variantNames('eps'),
+    otherwise: usually<number>(variants[variant].eps, variant, published && !mayBeOfSam),
+  });
+}
+
+/** What models have whose name says the variant. */
+const variantNames = <K extends 'activation' | 'eps'>(
+  key: K,
+): readonly (readonly [RegExp, (typeof variants)[keyof typeof variants][K]])[] => [
+  [/^efficientvit_b\d/, variants.B[key]],
+  [/^efficientvit_l\d(?!\w*sam)/, variants.L[key]],
+];
 
 /** Channels per head and heads of one scale, for every stage with attention. */
 function attentionOf(
@@ -81,7 +126,7 @@ function recognise(found: Found): Recognised<EfficientVitConfig> {
     (_, stage) => tensors.get(`stages.${stage}.blocks.0.main.point_conv.conv.weight`)?.shape[0] ?? 0,
   );
   const attention = attentionOf(tensors, depth);
-  const variant = variantOf(tensors);
+  const told: Told = { variant: variantOf(tensors), published: sizeOf(sizes, depth, dims) !== undefined };
   const aggregations = 'stages.*.blocks.*.context_module.main.aggreg.0.1.weight';
   const { imageSize, evidence: sized } = imageSizeOf(sources);
   const settled = {
@@ -103,16 +148,8 @@ function recognise(found: Found): Recognised<EfficientVitConfig> {
     ),
     image_size: sized,
     classes: classesOf(tensors, 'head.classifier.4'),
-    activation: activationOf(
-      sources,
-      stored(variants[variant].activation, `EfficientViT-${variant}'s in timm`),
-    ),
-    eps: decide<number>(sources, 'eps', {
-      config: ['norm_eps'],
-      otherwise: stored(variants[variant].eps, `EfficientViT-${variant}'s in timm`),
-      is: (value) => typeof value === 'number' && value > 0,
-      needed: 'a number above 0',
-    }),
+    activation: activationFor(sources, told),
+    eps: epsilonOf(sources, told),
   };
   return recognisedFrom(sources, {
     label: 'efficientvit_mit',
@@ -253,10 +290,13 @@ function stem(b: GraphBuilder, pixels: ValueInfo, depth: number, settings: Setti
   return map;
 }
 
+/** Epsilon of the batch norm in the head, for which timm takes no argument. */
+const headEps = 1e-5;
+
 /** The vector before the classifier: a wider map's mean, then a linear layer with a norm. */
 function pooled(b: GraphBuilder, map: ValueInfo, { activation, eps }: Settings): ValueInfo {
   if (!b.has('in_conv.conv.weight')) return meanOfMap(b, map);
-  const mean = meanOfMap(b, unit(b, map, 'in_conv', eps, { activation }));
+  const mean = meanOfMap(b, unit(b, map, 'in_conv', headEps, { activation }));
   return activate(b, maybeNorm(b, b.linear(mean, 'classifier.0'), 'classifier.1', eps), activation);
 }
 
