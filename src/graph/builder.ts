@@ -328,20 +328,15 @@ export class GraphBuilder {
   }
 
   /**
-   * LayerNorm over the last axis (Ba et al. 2016); scale and bias from `<name>.weight` / `.bias`,
-   * ones and zeros if not stored.
+   * LayerNorm over the last axis (Ba et al. 2016); scale and bias from `<name>.weight` / `.bias`, a
+   * bias of zeros if none is stored. Throws `ParameterError` without a scale: no library here has a
+   * norm without one, so that it has got lost.
    */
   layerNorm(x: ValueInfo, name: string, epsilon: number): ValueInfo {
     const width = last(x.shape);
-    const [biased, scaled] = [this.has(`${name}.bias`), this.has(`${name}.weight`)];
-    // No library stores a bias without a scale: there the scale has got lost, and the error names
-    // it.
-    const scale =
-      scaled || biased
-        ? this.parameter(`${name}.weight`, [width])
-        : this.constant(`${name}/ones`, 'F32', [width], new Float32Array(width).fill(1));
+    const scale = this.parameter(`${name}.weight`, [width]);
     // Without a bias onnxruntime 1.30 ends the whole process when it optimises the graph.
-    const bias = biased
+    const bias = this.has(`${name}.bias`)
       ? this.parameter(`${name}.bias`, [width])
       : this.constant(`${name}/zeros`, 'F32', [width], new Float32Array(width));
     return this.add(

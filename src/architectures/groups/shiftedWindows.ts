@@ -462,6 +462,13 @@ const noteOf = ({ size, shift }: Windows): ModuleNote => ({
   title: `Transformer block, windows of ${size.join(' × ')}${shift.some((by) => by > 0) ? `, shifted by ${shift.join(' × ')}` : ''}`,
 });
 
+/**
+ * The norm behind the last stage. Backbones of other models (Donut, detectors) have none; a
+ * classifier without one has lost it.
+ */
+export const lastNorm = (b: GraphBuilder, end: Tokens, eps: number): Tokens =>
+  withValue(end, (b.has('head.fc.weight') ? norm : maybeNorm)(b, end.value, 'norm', eps));
+
 /** What stages hand to a head; `tokens` are the last ones after their norm, if they have one. */
 export const shiftedMaps = (ends: readonly Tokens[], tokens: Tokens, imageSize: Size): TokenMaps => ({
   stages: ends.map((end) => tokenStage(end, imageSize)),

@@ -10,6 +10,7 @@ import type { BuildOptions, ConfigValue, Evidence, Family, Found, Recognised } f
 import { assumed, stored } from '../evidence';
 import {
   isWindow,
+  lastNorm,
   recognisedShifted,
   shiftedAssumable,
   shiftedConfig,
@@ -153,9 +154,7 @@ function build(b: GraphBuilder, config: SwinConfig, options: BuildOptions): Toke
     window,
     block: (tokens, place) => block(b, tokens, place, window(place.stage)),
   });
-  const end = last(ends);
-  const tokens = withValue(end, norm(b, end.value, 'norm', config.eps));
-  return shiftedMaps(ends, tokens, options.imageSize);
+  return shiftedMaps(ends, lastNorm(b, last(ends), config.eps), options.imageSize);
 }
 
 /**

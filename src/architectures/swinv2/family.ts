@@ -3,7 +3,6 @@ import { bothSides } from '../../domain/probes';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { norm, withValue } from '../blocks/layers';
 import {
   boundedBias,
   continuousTable,
@@ -19,6 +18,7 @@ import { postNormBlock } from '../groups/cosineWindows';
 import { inPatches } from '../groups/patchGrid';
 import {
   isWindow,
+  lastNorm,
   recognisedShifted,
   shiftedAssumable,
   shiftedConfig,
@@ -179,8 +179,7 @@ function build(b: GraphBuilder, config: Swinv2Config, options: BuildOptions): To
         positionBias(b, place.windows.size, at(pretrainedWindow, place.stage)),
       ),
   });
-  const end = last(ends);
-  return shiftedMaps(ends, withValue(end, norm(b, end.value, 'norm', eps)), options.imageSize);
+  return shiftedMaps(ends, lastNorm(b, last(ends), eps), options.imageSize);
 }
 
 /** Swin Transformer V2 (Liu et al. 2022). */
