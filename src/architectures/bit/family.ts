@@ -8,7 +8,7 @@ import { activate, residual } from '../blocks/layers';
 import { meanOfMap } from '../blocks/maps';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, ConfigValue, Evidence, Family, Found } from '../family';
-import { stored } from '../evidence';
+import { assumed, stored } from '../evidence';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import { positive } from '../groups/valueKinds';
 import { decide, type Sources } from '../decide';
@@ -25,10 +25,16 @@ type PoolPadding = 'none' | 'zeros' | 'edges';
  * How convolutions pad, and what the first pooling pads with; config.json of transformers has it.
  */
 function paddings(sources: Sources, grouped: boolean) {
-  const { name, title } = sources.found.dialect;
+  const { dialect, checkpoint } = sources.found;
+  const { name, title } = dialect;
+  // The class of transformers pads evenly, the models that were published with it do not.
+  const isOpen = name === 'transformers' && !checkpoint.sidecars.config;
   const told = decide<ConfigValue>(sources, 'padding', {
     config: ['global_padding'],
-    otherwise: stored(name === 'transformers' ? 'same' : 'symmetric', `default of ${title}`),
+    otherwise: isOpen
+      ? assumed('same', 'as published; the class pads evenly by default')
+      : stored('symmetric', `default of ${title}`),
+    is: (value) => /^(?:same|symmetric)$/i.test(String(value)),
     needed: 'same or symmetric',
   });
   const same = String(told.value).toLowerCase() === 'same';
