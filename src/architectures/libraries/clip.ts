@@ -32,7 +32,8 @@ export const transformersClip: Dialect = {
     [/^embeddings\.class_embedding$/, 'cls_token', asTokens],
     [/^embeddings\.patch_embedding\.(weight|bias)$/, 'patch_embed.proj.$1'],
     [/^embeddings\.position_embedding\.weight$/, 'pos_embed', asTokens],
-    [/^pre_layrnorm\.(weight|bias)$/, 'norm_pre.$1'],
+    // Misspelt in CLIP, not in OWL-ViT.
+    [/^pre_lay(?:r|er)norm\.(weight|bias)$/, 'norm_pre.$1'],
     inBlock('self_attn\\.q_proj', 'attn.q_proj'),
     inBlock('self_attn\\.k_proj', 'attn.k_proj'),
     inBlock('self_attn\\.v_proj', 'attn.v_proj'),
