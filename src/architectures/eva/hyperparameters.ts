@@ -5,7 +5,7 @@ import type { Coordinates, Pairing } from '../blocks/rotary';
 import { configured, configuredArchitecture } from '../config';
 import { headsNear, nearestDivisor } from '../divisors';
 import type { ConfigValue, Evidence, Found, Described, Recognised } from '../family';
-import { assumed, configOf, sideOrPair, stored } from '../evidence';
+import { assumed, configOf, pairIn, sideOrPair, stored } from '../evidence';
 import { measure, type Measures } from '../groups/measure';
 import { positionedSize, positionLayout, unseen } from '../groups/patchGrid';
 import { poolsOver } from '../groups/plainConfig';
@@ -141,7 +141,7 @@ export type RotationConfig =
  * Grid to which positions are rescaled: the user's, else that of a published name, else the usual
  * one.
  */
-function referenceOf(opened: Opened): Grid | undefined {
+function referenceOf(opened: Opened): Evidence<number | Grid> | undefined {
   const { kind, layout, sources } = opened;
   const named = kind.referenceGrids?.find(([name]) => namesOf(sources).some((each) => name.test(each)));
   const usual = kind.rope_ref_grid === 'table' ? layout?.grid.value : kind.rope_ref_grid;
@@ -149,8 +149,7 @@ function referenceOf(opened: Opened): Grid | undefined {
   const told = configured(sources.found.checkpoint, referenceGrid.config ?? []);
   const otherwise = named?.[1] ?? usual;
   if (given === undefined && told === undefined && otherwise === undefined) return undefined;
-  const { value } = factOf(opened, 'rope_ref_grid', referenceGrid, otherwise ?? 1);
-  return typeof value === 'number' ? [value, value] : value;
+  return factOf(opened, 'rope_ref_grid', referenceGrid, otherwise ?? 1);
 }
 
 /** How queries and keys are turned, as people see it, and as it is built. */
@@ -160,14 +159,15 @@ function rotationOf(opened: Opened) {
     kind.rope === 'mixed' ? stored<Rope>('mixed', 'rope.freqs') : factOf(opened, 'rope', rope, kind.rope);
   if (turning.value === 'none')
     return { evidence: { rope: turning }, config: { rope: turning.value } } as const;
+  const reference = referenceOf(opened);
   const evidence = {
     rope: turning,
     rope_temperature: factOf(opened, 'rope_temperature', temperature, kind.rope_temperature ?? 10000),
     rope_indexing: factOf(opened, 'rope_indexing', indexing, kind.rope_indexing ?? 'ij'),
     rope_offset: factOf(opened, 'rope_offset', offset, kind.rope_offset ?? 0),
     rope_pairing: factOf(opened, 'rope_pairing', pairing, kind.rope_pairing ?? 'interleaved'),
+    ...(reference && { rope_ref_grid: reference }),
   };
-  const reference = referenceOf(opened);
   const config: RotationConfig = {
     rope: turning.value,
     kind: turning.value === 'centred' ? 'centred' : 'index',
@@ -175,7 +175,7 @@ function rotationOf(opened: Opened) {
     indexing: evidence.rope_indexing.value,
     offset: evidence.rope_offset.value,
     pairing: evidence.rope_pairing.value,
-    ...(reference && { reference }),
+    ...(reference && { reference: pairIn(reference.value, 'rope_ref_grid') }),
   };
   return { evidence, config };
 }

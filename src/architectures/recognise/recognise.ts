@@ -194,9 +194,11 @@ class Search {
 }
 
 const plain: readonly string[] = ['siglip', 'clip', 'vit'];
+/** Without biases of queries and values, EVA's names are those of any plain transformer of timm. */
+const plainOfTimm: readonly string[] = ['siglip', 'clip', 'eva', 'vit'];
 
-function familiesOf({ dialect }: Translation): readonly Family[] {
-  return (dialect.families ?? plain).map(familyNamed);
+function familiesOf({ dialect: { families: own, name } }: Translation): readonly Family[] {
+  return (own ?? (name === 'timm' ? plainOfTimm : plain)).map(familyNamed);
 }
 
 /** Canonical names that a family asks for and a network lacks, the last asked for first. */
