@@ -11,6 +11,7 @@ import { assumed, stored } from '../evidence';
 import type { Share } from '../../domain/share';
 import type { ConfigValue, Evidence, Known } from '../family';
 import type { HeadChain, HeadInput, OwnHead } from '../heads/ownHead';
+import { contradictedSizes } from './configSizes';
 import { isBufferOf, isBeside, type Fit } from './fit';
 import { buildGraph, keepGraph } from './graphs';
 import { mayReplace, standsBetween, type Leftover } from './leftovers';
@@ -43,7 +44,16 @@ export function settled(
   assume: Assume = {},
   pooled: (pool: string) => Known | undefined = () => undefined,
 ): Known {
-  const parts = [withChannels, withHead, withBackboneOnly, withAdapters, withDerived, withShare, withTwins];
+  const parts = [
+    withChannels,
+    withConfig,
+    withHead,
+    withBackboneOnly,
+    withAdapters,
+    withDerived,
+    withShare,
+    withTwins,
+  ];
   let known = fit.recognition;
   for (const part of parts) {
     const { beside, family } = fit;
@@ -76,6 +86,14 @@ function withChannels(known: Known, { checkpoint }: Context): Known {
   if (channels === undefined || channels === 3 || 'channels' in known.evidence) return known;
   const source = 'the first convolution';
   return { ...known, evidence: { ...known.evidence, channels: stored(channels, source) } };
+}
+
+/** Names the sizes of config.json that the weights contradict. */
+function withConfig(known: Known, { checkpoint }: Context): Known {
+  if (!checkpoint.sidecars.config) return known;
+  const channels = buildGraph(checkpoint, known).graph.values.get('pixel_values')?.shape[1];
+  const stated = { channels: stored(channels ?? 0, 'the first convolution'), ...known.evidence };
+  return withWarnings(known, ...contradictedSizes(checkpoint, known.architecture, stated));
 }
 
 /** Adds the heads that are found beside the network, if its own classifier is not stored. */
