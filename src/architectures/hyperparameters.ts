@@ -46,6 +46,8 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   downsample_activation: open('Activation behind downsampling'),
   downsample_heads: shown('Heads of the downsampling'),
   downsample_in_bottleneck: open('Stride in the first 1 × 1'),
+  stem_stride: open('Stride of the first convolution'),
+  stem_pool: open('Maximum behind the first convolution'),
   downsample_in_first_stage: open('Stride in the first stage'),
   eps: open('Norm ε'),
   flavour: open('Variant of the blocks'),

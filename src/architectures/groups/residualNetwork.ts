@@ -23,26 +23,32 @@ export interface ResidualConfig extends Unit {
   readonly downsample_in_bottleneck: boolean;
   /** The first stage halves its map, too. */
   readonly downsample_in_first_stage: boolean;
+  /** Stride of a stem of one convolution. */
+  readonly stem_stride: number;
+  /** A maximum halves the stem's map. */
+  readonly stem_pool: boolean;
 }
 
 /**
  * One 7 × 7 convolution, or three of 3 × 3 (He et al. 2019, ResNet-C), then a maximum or a
- * convolution (ResNet-RS): a quarter of the size.
+ * convolution (ResNet-RS): a quarter of the size; for small images one of 3 × 3, all of the size
+ * (He et al. 2016, §4.2).
  */
-function stem(b: GraphBuilder, pixels: ValueInfo, unit: Unit): ValueInfo {
+function stem(b: GraphBuilder, pixels: ValueInfo, config: ResidualConfig): ValueInfo {
+  const { eps, activation, stem_stride: first, stem_pool: pooled } = config;
+  const unit: Unit = { eps, activation };
   const deep = [
     ['conv1.0', 'conv1.1', 2],
     ['conv1.3', 'conv1.4', 1],
     ['conv1.6', 'bn1', 1],
   ] as const;
-  const rows = b.has('conv1.0.weight') ? deep : ([['conv1', 'bn1', 2]] as const);
+  const rows = b.has('conv1.0.weight') ? deep : ([['conv1', 'bn1', first]] as const);
   const map = rows.reduce(
     (x, [conv, norm, stride]) => convNorm(b, x, conv, norm, { ...unit, stride }),
     pixels,
   );
-  return b.has('maxpool.0.weight')
-    ? convNorm(b, map, 'maxpool.0', 'maxpool.1', { ...unit, stride: 2 })
-    : maxPool(b, map, { kernel: 3, stride: 2, padding: 1 });
+  if (b.has('maxpool.0.weight')) return convNorm(b, map, 'maxpool.0', 'maxpool.1', { ...unit, stride: 2 });
+  return pooled ? maxPool(b, map, { kernel: 3, stride: 2, padding: 1 }) : map;
 }
 
 /**
@@ -86,7 +92,7 @@ export function encodeResnet(
 ): readonly ValueInfo[] {
   const { eps, activation, inner_activation } = config;
   const early = config.downsample_in_first_stage;
-  return stages(b, stem(b, pixels, { eps, activation }), {
+  return stages(b, stem(b, pixels, config), {
     depths: config.depth,
     path: ({ stage, index }) => `layer${stage + 1}.${index}`,
     block: (x, { stage, index }) => {

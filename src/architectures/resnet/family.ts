@@ -11,7 +11,7 @@ import { assumed, stored } from '../evidence';
 import { encodeResnet } from '../groups/residualNetwork';
 import { measureStages, stagedConfig, type MeasuredStages, type SettledBy } from '../groups/stagedConfig';
 import { flag } from '../groups/valueKinds';
-import { decide, namesOf, type Sources } from '../decide';
+import { decide, imageSizeOf, namesOf, type Sources } from '../decide';
 import { resnetNames } from './names';
 
 /**
@@ -35,6 +35,7 @@ function measureBlocks({ tensors }: Found, { depths, dims, each }: MeasuredStage
     /** Channels behind the first of three convolutions in the stem; undefined if it has one. */
     stem: tensors.get('conv1.0.weight')?.shape[0],
     averageDown: tensors.has('layer2.0.downsample.2.weight'),
+    small: tensors.get('conv1.weight')?.shape[2] === smallKernel,
   };
 }
 
@@ -92,6 +93,28 @@ function strideSettings(sources: Sources) {
   };
 }
 
+/** Side of the first kernel of ResNets for images of 32 × 32. */
+const smallKernel = 3;
+
+/**
+ * What the stem does: a single 3 × 3 convolution is that of networks for small images, which keep
+ * their size; nothing in the file says so.
+ */
+function stemSettings(sources: Sources, small: boolean) {
+  const why = 'a first convolution of 3 × 3 is usual for small images; no weight tells';
+  return {
+    stem_stride: decide(sources, 'stem_stride', {
+      otherwise: small ? assumed(1, why) : stored(2, 'as published'),
+      is: (value) => value === 1 || value === 2 || value === 4,
+      needed: '1, 2 or 4',
+    }),
+    stem_pool: decide(sources, 'stem_pool', {
+      ...flag,
+      otherwise: small ? assumed(false, why) : stored(true, 'as published'),
+    }),
+  };
+}
+
 /** timm alone has variants that blur: only a name sets them apart. */
 function blurSetting({ dialect, checkpoint }: Found): { readonly anti_aliasing?: Evidence<string> } {
   if (dialect.name !== 'timm') return {};
@@ -118,14 +141,17 @@ function recognise(found: Found) {
   if (!stages) return undefined;
   const { sources, depths } = stages;
   const measures = measureBlocks(found, stages);
-  const { inner, perGroup, attention, bottleneck } = measures;
+  const { inner, perGroup, attention, bottleneck, small } = measures;
+  // A bottleneck that is none, behind such a stem, is a RegNet's.
+  if (small && bottleneck && inner === measures.width) return undefined;
   if (perGroup === 0 || namesOf(sources).some((name) => antialiased.test(name))) return undefined;
   const count = depths.length;
   return stagedConfig(stages, {
     label: attention ? labels[attention.name] : inner > perGroup ? 'resnext' : 'resnet',
     title: titleOf(measures),
     head: 'fc',
-    stride: 2 ** (count + 1),
+    stride: 2 ** (small ? count - 1 : count + 1),
+    ...(small && { image: imageSizeOf(sources, [32, 32]) }),
     shapes: {
       depth: stored(depths, `layer1.* … layer${count}.*`),
       dim: stored(stages.dims, `layer1.0.${end}.weight … layer${count}.0.${end}.weight`),
@@ -140,6 +166,7 @@ function recognise(found: Found) {
       ...innerActivation(found),
       eps: stored(1e-5, 'default of PyTorch’s batch norms'),
       ...strideSettings(sources),
+      ...stemSettings(sources, small),
       ...blurSetting(found),
     },
   });
@@ -161,7 +188,13 @@ export const resnet: Family<ResNetConfig, ImageMaps> = {
   row: 'cnn',
   title: 'Residual network',
   names: resnetNames,
-  assumable: ['activation', 'downsample_in_bottleneck', 'downsample_in_first_stage'],
+  assumable: [
+    'activation',
+    'downsample_in_bottleneck',
+    'downsample_in_first_stage',
+    'stem_stride',
+    'stem_pool',
+  ],
   recognise,
   build,
   head: (b, { map }) => answer(b, meanOfMap(b, map), map, 'fc'),

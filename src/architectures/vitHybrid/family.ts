@@ -113,6 +113,8 @@ const resnetConfig = (depth: readonly number[]): ResidualConfig => ({
   activation: 'relu',
   eps: 1e-5,
   downsample_in_bottleneck: false,
+  stem_stride: 2,
+  stem_pool: true,
   downsample_in_first_stage: false,
 });
 

@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict';
-import { buildGraph, recognise } from '../../../src/architectures/recognise/recognise';
+import { buildGraph } from '../../../src/architectures/recognise/recognise';
 import type { Known } from '../../../src/architectures/family';
-import type { Checkpoint } from '../../../src/checkpoint/checkpoint';
-import { openCheckpoint } from '../../../src/checkpoint/open';
 import type { Tensor } from '../../../src/checkpoint/tensors';
-import { checkpointPath, readCases } from '../../support/cases';
-
-type Row = readonly [from: RegExp, to: string];
+import { areTheSame, inWords, known, opened, renamed, type Row } from '../../support/renamed';
 
 /** One code base's names of a network, as rows from a library's, applied one after the other. */
 interface Authors {
@@ -145,55 +141,6 @@ function inOneList(names: readonly string[]): (name: string) => string {
     const place = places.find((each) => name.startsWith(`${each}.`)) ?? '';
     return inWords(words, (numbered.get(place) ?? '') + name.slice(place.length));
   };
-}
-
-const inWords = (rows: readonly Row[], name: string): string =>
-  rows.reduce((text, [from, to]) => text.replace(from, to), name);
-
-async function opened(id: string): Promise<Checkpoint> {
-  return openCheckpoint(checkpointPath(readCases().find((each) => each.id === id) ?? assert.fail(id)));
-}
-
-function renamed(checkpoint: Checkpoint, rename: (name: string) => string): Checkpoint {
-  const tensors = checkpoint.selected.tensors.map((tensor): Tensor => ({
-    ...tensor,
-    name: rename(tensor.name),
-  }));
-  return { ...checkpoint, selected: { ...checkpoint.selected, tensors } };
-}
-
-function known(checkpoint: Checkpoint): Known {
-  const recognition = recognise(checkpoint);
-  return recognition.family === null ? assert.fail(recognition.reason) : recognition;
-}
-
-/** Which tensor of the file each canonical parameter that the graph reads is. */
-function read(checkpoint: Checkpoint, recognition: Known, rename: (name: string) => string) {
-  const { used } = buildGraph(checkpoint, recognition);
-  return [...recognition.translation!.parameters]
-    .filter(([, { tensor }]) => used.has(tensor.name))
-    .map(([name, { tensor, shape }]) => `${name} [${shape.join(', ')}] ${rename(tensor.name)}`)
-    .toSorted();
-}
-
-async function areTheSame(
-  id: string,
-  dialect: string,
-  rename: (name: string) => string,
-  without = /^$/,
-): Promise<Known> {
-  const { selected, ...file } = await opened(id);
-  const tensors = selected.tensors.filter(({ name }) => !without.test(name));
-  const timm = { ...file, selected: { ...selected, tensors } };
-  const own = renamed(timm, rename);
-  const [expected, found] = [known(timm), known(own)];
-  assert.equal(found.dialect, dialect);
-  assert.equal(found.architecture, expected.architecture);
-  assert.deepEqual(
-    read(own, found, (name) => name),
-    read(timm, expected, rename),
-  );
-  return found;
 }
 
 describe('the names of networks in their authors’ repositories', () => {
