@@ -1,4 +1,5 @@
 import { timmNames, type Dialect, type Rename } from '../dialect';
+import { inLayer as inOpenMmlab, openMmlab, plainRows } from '../libraries/openMmlab';
 
 const table = /^(?:blocks\.0\.attn|rel_pos_bias)\.relative_position_bias_table$/;
 const blocks = /^blocks\.0\.gamma_1$/;
@@ -88,10 +89,32 @@ const unilm: Dialect = timmNames('beit', [table, blocks, /\.relative_position_in
   title: 'BEiT (microsoft/unilm)',
 });
 
+/** OpenMMLab: BEiTViT with tables of relative positions. */
+const mmpretrain: Dialect = {
+  ...openMmlab,
+  families: ['beit'],
+  eps: 1e-6,
+  signature: [
+    /^patch_embed\.projection\.weight$/,
+    /^layers\.0\.ffn\.layers\.0\.0\.weight$/,
+    /^(?:layers\.0\.attn|rel_pos_bias)\.relative_position_bias_table$/,
+  ],
+  renames: [
+    ...plainRows,
+    [/^layers\.(\d+)\.gamma_([12])$/, 'blocks.$1.gamma_$2'],
+    [/^layers\.(\d+)\.attn\.([qv]_bias|relative_position_bias_table)$/, 'blocks.$1.attn.$2'],
+    inOpenMmlab('attn\\.qkv', 'attn.qkv'),
+    inOpenMmlab('attn\\.proj', 'attn.proj'),
+    [/^rel_pos_bias\.relative_position_bias_table$/, '$&'],
+  ],
+  modules: [[/^blocks\.(\d+)$/, 'layers.$1']],
+};
+
 /** Namings of BEiT, BEiT v2 and Data2Vec-vision. */
 export const beitNames: readonly Dialect[] = [
   transformersBeit,
   transformers5Beit,
   unilm,
   timmNames('beit', [table, blocks]),
+  mmpretrain,
 ];

@@ -1,5 +1,10 @@
 import { timmNames, type Dialect, type Rename } from '../dialect';
-import { convnextRepository, convnextSignature } from '../libraries/convnext';
+import {
+  convnextOpenMmlab,
+  convnextOpenMmlabSignature,
+  convnextRepository,
+  convnextSignature,
+} from '../libraries/convnext';
 
 const layer = '^encoder\\.stages\\.(\\d+)\\.layers\\.(\\d+)\\.';
 const inBlock = (from: string, to: string): Rename => [
@@ -60,6 +65,12 @@ export const convnextNames: readonly Dialect[] = [
     families: ['convnext'],
     signature: convnextSignature,
     absent: [/\.xca\.temperature$/],
+  },
+  {
+    ...convnextOpenMmlab,
+    families: ['convnext'],
+    signature: convnextOpenMmlabSignature,
+    absent: [/\.csa\.scale$/],
   },
   {
     name: 'torchvision',

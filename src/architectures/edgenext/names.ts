@@ -1,5 +1,10 @@
 import { timmNames, type Dialect } from '../dialect';
-import { convnextRepository, convnextSignature } from '../libraries/convnext';
+import {
+  convnextOpenMmlab,
+  convnextOpenMmlabSignature,
+  convnextRepository,
+  convnextSignature,
+} from '../libraries/convnext';
 
 const attention = /^stages\.\d+\.\d+\.xca\.temperature$/;
 
@@ -16,5 +21,10 @@ export const edgeNextNames: readonly Dialect[] = [
     title: 'EdgeNeXt (mmaaz60)',
     families: ['edgenext'],
     signature: [...convnextSignature, attention],
+  },
+  {
+    ...convnextOpenMmlab,
+    families: ['edgenext'],
+    signature: [...convnextOpenMmlabSignature, /^stages\.\d+\.\d+\.csa\.scale$/],
   },
 ];

@@ -77,10 +77,13 @@ const flatPaths = (tensors: Tensors): readonly string[] =>
 const hasPart = (tensors: Tensors, part: string): boolean =>
   [...tensors.keys()].some((name) => name.endsWith(`.${part}`));
 
+/** Libraries whose networks without stages are MobileNets. */
+const countedThrough: ReadonlySet<string> = new Set(['torchvision', 'mmpretrain']);
+
 /** The network whose stages a list of all blocks may have; undefined for EfficientNet's own. */
 function templateOf({ tensors, dialect }: Found): Template | undefined {
   if (!hasPart(tensors, 'conv_pwl.weight')) return templates.v1;
-  if (dialect.name !== 'torchvision') return undefined;
+  if (!countedThrough.has(dialect.name)) return undefined;
   if (tensors.has('bn2.running_mean')) return templates.v2;
   return tensors.has('blocks.0.0.se.conv_reduce.weight') ? templates.small : templates.large;
 }
@@ -160,10 +163,10 @@ function networkOf(found: Found): Network | undefined {
   const stages = stagesOf(found);
   const kernels = stages.firsts.map((path) => kernelOf(found.tensors, path));
   const layout = layoutOf(found.tensors, kernels);
-  const isTorchvision = found.dialect.name === 'torchvision';
+  const hasClasses = countedThrough.has(found.dialect.name);
   const isPublished = layout?.unit === undefined || layout.unit[0] === stages.depths.join(',');
-  if (layout && (isPublished || !isTorchvision)) return { ...stages, layout, likely: false };
-  return isTorchvision ? unpublished(found, stages) : undefined;
+  if (layout && (isPublished || !hasClasses)) return { ...stages, layout, likely: false };
+  return hasClasses ? unpublished(found, stages) : undefined;
 }
 
 /**
@@ -205,6 +208,8 @@ type PaddingRule = (typeof paddings)[number];
 /** How a library pads by default, if it alone decides. */
 function libraryPadding(sources: Sources, label: string): Evidence<PaddingRule> | undefined {
   const { dialect } = sources.found;
+  if (dialect.name === 'mmpretrain' && label.startsWith('efficientnet'))
+    return stored<PaddingRule>('same', `as ${dialect.title} builds EfficientNets`);
   if (dialect.name !== 'transformers') return undefined;
   const source = `default of ${dialect.title}`;
   if (label === 'efficientnet') return stored<PaddingRule>('fixed', source);
@@ -231,9 +236,10 @@ const torchvisionEps = /^(?:EfficientNet-B[567]|EfficientNet V2|MobileNet V3)/;
 
 /** Epsilon of the batch norms as the library has it for a network of this title. */
 function defaultEps(sources: Sources, { layout, likely }: Network, size?: PublishedSize): Evidence<number> {
-  const { name, title } = sources.found.dialect;
+  const { name, title, eps: dialectEps } = sources.found.dialect;
   const usual = stored(1e-5, 'default of PyTorch');
   if (name === 'transformers') return stored(1e-3, `default of ${title}`);
+  if (name === 'mmpretrain') return stored(dialectEps, `as ${title} builds ${layout.name}`);
   if (name !== 'torchvision') return usual;
   const called = size ? `${layout.name}-${size.name}` : layout.name;
   // EfficientNet's class has PyTorch's default, which its functions for these change.

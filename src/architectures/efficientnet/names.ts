@@ -1,5 +1,6 @@
 import { at } from '../../domain/lists';
 import { timmNames, type Dialect, type Rename } from '../dialect';
+import { openMmlabNames } from './openMmlab';
 import { torchvisionNames } from './torchvision';
 
 const shared = { families: ['efficientnet'], resampling: ['bicubic', 'bicubic'] as const, eps: 1e-3 };
@@ -124,4 +125,5 @@ export const efficientnetNames: readonly Dialect[] = [
   efficientnet,
   mobilenetV1,
   mobilenetV2,
+  ...openMmlabNames,
 ];

@@ -1,4 +1,5 @@
 import { openAiText, openClipTrunk } from '../libraries/clip';
+import { inLayer as inOpenMmlab, openMmlab, plainRows } from '../libraries/openMmlab';
 import { asNamed, asTokens, rows, timmNames, transposed, type Dialect, type Rename } from '../dialect';
 
 /**
@@ -182,6 +183,24 @@ function perceptionEncoder(root: string, text: readonly Rename[]): Dialect {
   );
 }
 
+/** OpenMMLab: BEiTViT without tables of positions, as which it has EVA. */
+const mmpretrainEva: Dialect = {
+  ...openMmlab,
+  families: ['eva'],
+  eps: 1e-6,
+  signature: [/^patch_embed\.projection\.weight$/, /^layers\.0\.attn\.q_bias$/],
+  absent: [/\.relative_position_bias_table$/],
+  buffers: angles,
+  renames: [
+    ...plainRows,
+    [/^layers\.(\d+)\.gamma_([12])$/, 'blocks.$1.gamma_$2'],
+    [/^layers\.(\d+)\.attn\.([qv]_bias)$/, 'blocks.$1.attn.$2'],
+    inOpenMmlab('attn\\.qkv', 'attn.qkv'),
+    inOpenMmlab('attn\\.proj', 'attn.proj'),
+  ],
+  modules: [[/^blocks\.(\d+)$/, 'layers.$1']],
+};
+
 /** Namings of EVA, EVA-02, DINOv3, Perception Encoders and whatever else timm's eva.py builds. */
 export const evaNames: readonly Dialect[] = [
   transformersDinov3Gated,
@@ -192,6 +211,7 @@ export const evaNames: readonly Dialect[] = [
   baaivision,
   perceptionEncoder('visual\\.', openAiText),
   perceptionEncoder('', []),
+  mmpretrainEva,
   timmEva,
   timmPerceptionEncoder,
 ];

@@ -1,4 +1,5 @@
-import { whole, type Dialect, type Layout, type Rename, type Shapes } from '../dialect';
+import { whole, type Dialect, type Layout, type Rename } from '../dialect';
+import { earlierNorms, openMmlab as openMmlabFacts, withLastNorm } from './openMmlab';
 
 /** More stages than any published model has. */
 const stages = Array.from({ length: 8 }, (_, stage) => stage);
@@ -135,19 +136,6 @@ export function torchvision(family: string, table: string, bias: readonly Part[]
 /** Names of a stage and its patch embedding as timm has them. */
 export const timmStages = [/^patch_embed\.proj\.weight$/, /^layers\.0\.blocks\.0\.mlp\.fc1\.weight$/];
 
-/** Stages in a list `stages` of these names. */
-const stagesIn = (shapes: Shapes): number =>
-  [...shapes.keys()].reduce((most, name) => {
-    const stage = /^stages\.(\d+)\./.exec(name)?.[1];
-    return stage === undefined ? most : Math.max(most, Number(stage) + 1);
-  }, 0);
-
-/** The norm of the last stage is the network's; whoever reads earlier maps has those before it. */
-function withLastNorm(shapes: Shapes): (name: string) => string {
-  const last = `norm${stagesIn(shapes) - 1}.`;
-  return (name) => (name.startsWith(last) ? name.replace(last, 'norm.') : name);
-}
-
 /**
  * OpenMMLab's mmpretrain, mmdetection and mmsegmentation. The first version merges patches at the
  * end of a stage, the second at the start of the next one.
@@ -164,14 +152,13 @@ export function openMmlab(family: string, table: string, merging: 'end' | 'start
   ];
   return {
     ...common,
-    name: 'mmpretrain',
-    title: 'OpenMMLab',
+    ...openMmlabFacts,
     families: [family],
     signature: [
       /^patch_embed\.projection\.weight$/,
       new RegExp(`^stages\\.0\\.blocks\\.0\\.attn\\.w_msa\\.${table}$`),
     ],
-    numbering: withLastNorm,
+    numbering: withLastNorm('norm'),
     renames: [
       [/^patch_embed\.projection\./, 'patch_embed.proj.'],
       [/^patch_embed\.norm\./, 'patch_embed.norm.'],
@@ -182,7 +169,7 @@ export function openMmlab(family: string, table: string, merging: 'end' | 'start
       part('ffn\\.layers\\.0\\.0\\.', 'mlp.fc1.'),
       part('ffn\\.layers\\.1\\.', 'mlp.fc2.'),
       [/^norm\./, 'norm.'],
-      [/^norm\d\./, 'beside.$&'],
+      earlierNorms,
       [/^head\.fc\./, 'head.fc.'],
     ],
     modules: [[/^layers\.(\d+)\.blocks\.(\d+)$/, 'stages.$1.blocks.$2']],

@@ -41,6 +41,7 @@ const originalPoolFormer: Dialect = {
   name: 'poolformer',
   title: 'PoolFormer repository',
   families: ['metaformer'],
+  prefix: /^backbone\.(?=patch_embed\.|network\.|norm)/,
   resampling: ['bicubic', 'bicubic'],
   eps: 1e-5,
   signature: [/^patch_embed\.proj\.weight$/, /^network\.0\.0\.layer_scale_1$/, /^network\.1\.proj\.weight$/],
@@ -60,8 +61,9 @@ const originalPoolFormer: Dialect = {
         `stages.${stage}.downsample.conv.$1`,
       ],
     ]),
-    [/^norm\.(weight|bias)$/, 'norm.$1'],
-    [/^head\.(weight|bias)$/, 'head.fc.$1'],
+    // OpenMMLab, with the same names, counts the norm as the seventh entry of the list.
+    [/^norm6?\.(weight|bias)$/, 'norm.$1'],
+    [/^head\.(?:fc\.)?(weight|bias)$/, 'head.fc.$1'],
   ],
 };
 

@@ -1,4 +1,6 @@
+import { largest } from '../../domain/lists';
 import { timmNames, type Dialect, type Shapes } from '../dialect';
+import { earlierNorms, openMmlab } from '../libraries/openMmlab';
 
 /** Channels of a block's attention, block by block. */
 function widthsOf(shapes: Shapes): readonly number[] {
@@ -54,6 +56,29 @@ const original: Dialect = {
   holders: [[/^(stages\.\d+\.blocks\.\d+)$/, '$1.norm1.weight', 1]],
 };
 
+/** OpenMMLab's MViT: the authors' names, with a norm behind each stage that is an output. */
+const mmpretrain: Dialect = {
+  ...original,
+  ...openMmlab,
+  signature: [
+    /^patch_embed\.projection\.weight$/,
+    /^blocks\.0\.attn\.pool_q\.weight$/,
+    /^blocks\.0\.attn\.rel_pos_h$/,
+  ],
+  numbering: (shapes) => {
+    const numbered = byStages(shapes);
+    const norms = [...shapes.keys()].flatMap((name) => /^norm(\d+)\./.exec(name)?.[1] ?? []);
+    const last = `norm${largest(norms.map(Number))}.`;
+    return (name) => (name.startsWith(last) ? name.replace(last, 'norm.') : numbered(name));
+  },
+  renames: [
+    [/^patch_embed\.projection\./, 'patch_embed.proj.'],
+    [/^(?:stages|norm)\./, '$&'],
+    earlierNorms,
+    [/^head\.fc\./, 'head.fc.'],
+  ],
+};
+
 /** MViTv2 as timm and its authors name it. */
 export const mvitv2Names: readonly Dialect[] = [
   timmNames('mvitv2', [
@@ -62,4 +87,5 @@ export const mvitv2Names: readonly Dialect[] = [
     /^patch_embed\.proj\.weight$/,
   ]),
   original,
+  mmpretrain,
 ];

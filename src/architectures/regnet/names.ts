@@ -1,4 +1,5 @@
 import { timmNames, type Dialect, type Rename } from '../dialect';
+import { openMmlab } from '../libraries/openMmlab';
 
 const block = 'trunk_output\\.block(\\d+)\\.block\\d+-(\\d+)\\.';
 
@@ -85,6 +86,24 @@ const classyVision: Dialect = {
   ],
 };
 
+/** OpenMMLab's words are a ResNet's; the family tells it by its widths and stem. */
+const mmpretrain: Dialect = {
+  ...openMmlab,
+  families: ['regnet'],
+  eps: 1e-5,
+  signature: [/^conv1\.weight$/, /^layer1\.0\.conv3\.weight$/, /^layer1\.0\.downsample\.0\.weight$/],
+  absent: [/\.se\./, /\.se_layer\./],
+  renames: [
+    [/^conv1\./, 'stem.conv.'],
+    [/^bn1\./, 'stem.bn.'],
+    [/^layer(\d)\.(\d+)\.conv([123])\./, 'stages.$1.$2.conv$3.conv.'],
+    [/^layer(\d)\.(\d+)\.bn([123])\./, 'stages.$1.$2.conv$3.bn.'],
+    [/^layer(\d)\.(\d+)\.downsample\.0\./, 'stages.$1.$2.downsample.conv.'],
+    [/^layer(\d)\.(\d+)\.downsample\.1\./, 'stages.$1.$2.downsample.bn.'],
+    [/^head\.fc\./, 'head.fc.'],
+  ],
+};
+
 /** RegNet; canonical names are timm's with `stages.1.2` for its `s1.b2`. */
 export const regnetNames: readonly Dialect[] = [
   timmNames('regnet', [/^stem\.conv\.weight$/, /^s1\.b1\.conv1\.conv\.weight$/], {
@@ -96,6 +115,7 @@ export const regnetNames: readonly Dialect[] = [
   }),
   transformers,
   classyVision,
+  mmpretrain,
   {
     name: 'torchvision',
     title: 'torchvision',

@@ -1,4 +1,5 @@
 import { asNamed, timmNames, type Dialect, type Rename } from '../dialect';
+import { inLayer, openMmlab, plainRows } from '../libraries/openMmlab';
 
 const positions = /^blocks\.0\.attn\.rel_pos_h$/;
 
@@ -64,11 +65,32 @@ const transformers: Dialect = {
   modules: [[/^blocks\.(\d+)$/, 'vision_encoder.layers.$1.attn']],
 };
 
+/** OpenMMLab: ViTSAM, the encoder alone. */
+const mmpretrain: Dialect = {
+  ...openMmlab,
+  families: ['sam'],
+  eps: 1e-6,
+  signature: [
+    /^patch_embed\.projection\.weight$/,
+    /^layers\.0\.attn\.rel_pos_h$/,
+    /^channel_reduction\.0\.weight$/,
+  ],
+  renames: [
+    ...plainRows,
+    [/^layers\.(\d+)\.attn\.(rel_pos_[hw])$/, 'blocks.$1.attn.$2'],
+    inLayer('attn\\.qkv', 'attn.qkv'),
+    inLayer('attn\\.proj', 'attn.proj'),
+    [/^channel_reduction\./, 'neck.'],
+  ],
+  modules: [[/^blocks\.(\d+)$/, 'layers.$1']],
+};
+
 /** SAM's image encoder alone (timm) and with prompts and masks. */
 export const samNames: readonly Dialect[] = [
   original,
   originalEncoder,
   transformers,
+  mmpretrain,
   // nn.LayerNorm's own epsilon, if the authors set one.
   timmNames('sam', [positions, /^neck\.(?:0\.)?weight$/], { renames: [asNamed], eps: 1e-5 }),
 ];
