@@ -97,6 +97,44 @@ describe('a layout', () => {
       ],
     );
   });
+
+  it('ends with any member if somebody says so', () => {
+    const [ended] = layoutsOf([
+      'stages',
+      [
+        [
+          'blocks.#',
+          [
+            ['@', '.norm.weight:d'],
+            ['@nm', '.reduce.weight:**'],
+          ],
+        ],
+      ],
+      [['', 1]],
+    ]);
+    const shapes = [[4], [8, 4]];
+    assert.deepEqual(matchesOf(ended, shapes), []);
+    assert.deepEqual(
+      matchesOf(ended, shapes, 'any').map(({ names }) => names),
+      [['blocks.0.norm.weight', 'blocks.1.reduce.weight']],
+    );
+  });
+
+  it('tells two tables of one name by their axes', () => {
+    const [tables] = layoutsOf([
+      'tables',
+      ['?pos:1++', '?pos:1***', ['blocks.#', [['@', '.norm.weight:d']]]],
+      [
+        ['10', 1],
+        ['01', 1],
+      ],
+    ]);
+    for (const table of [
+      [1, 9, 4],
+      [1, 4, 3, 3],
+    ])
+      assert.equal(matchesOf(tables, [table, [4]]).length, 1);
+  });
 });
 
 describe('a file whose names say nothing', () => {

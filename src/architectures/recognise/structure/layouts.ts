@@ -1,5 +1,6 @@
 import { ownOrders } from './ownOrders';
 import { table } from './table';
+import { unlisted } from './unlisted';
 import type { WrittenItem, WrittenLayout, WrittenVariant } from './written';
 
 /**
@@ -123,11 +124,15 @@ function byName(left: Item, right: Item): number {
   return a < b ? -1 : Number(a > b);
 }
 
-/** What an optional item is told by: of a module also which tensors it has. */
-const partOf = (item: Item): string =>
-  isList(item) && !item.numbered
-    ? `${item.prefix} ${item.variants.map(({ items }) => items.map(nameOf).toSorted().join()).join()}`
-    : nameOf(item);
+/**
+ * What an optional item is told by: of a module also which tensors it has, of a tensor its axes,
+ * for a table of positions is one or the other.
+ */
+function partOf(item: Item): string {
+  if (!isList(item)) return `${item.name}:${item.spec}`;
+  if (item.numbered) return nameOf(item);
+  return `${item.prefix} ${item.variants.map(({ items }) => items.map(nameOf).toSorted().join()).join()}`;
+}
 
 const optionalParts = (items: readonly Item[]): readonly string[] =>
   items.filter(({ optional }) => optional).map(partOf);
@@ -193,10 +198,10 @@ export const withParts = ({ sequence }: Layout, { present }: Parts): Sequence =>
 
 let parsed: readonly Layout[] | undefined;
 
-/** Every layout, in the order in which modules stand and sorted by name: safetensors' files are. */
+/** Every layout, in the order in which modules stand and sorted by name as safetensors has it. */
 export function layouts(): readonly Layout[] {
   if (parsed) return parsed;
   const written = JSON.parse(table) as readonly WrittenLayout[];
-  parsed = [...written.flatMap(layoutsOf), ...ownOrders.map((row) => layoutsOf(row)[0])];
+  parsed = [...[...written, ...unlisted].flatMap(layoutsOf), ...ownOrders.map((row) => layoutsOf(row)[0])];
   return parsed;
 }

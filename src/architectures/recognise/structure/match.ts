@@ -99,6 +99,9 @@ const arePaired = (left: Shape, right: Shape): boolean =>
 /** The length that a block is measured by: a vector's, a matrix' input's, a kernel's output's. */
 const measureOf = (shape: Shape): number | undefined => (shape.length === 4 ? shape[0] : shape.at(-1));
 
+/** Whether members of a list stand where those of published models do, or anywhere. */
+export type Standing = 'published' | 'any';
+
 /** A search for the ways in which shapes, one after the other, are those of a sequence. */
 class Search {
   private steps = 0;
@@ -109,6 +112,7 @@ class Search {
   constructor(
     private readonly order: Layout['order'],
     private readonly shapes: readonly Shape[],
+    private readonly standing: Standing,
   ) {}
 
   run(sequence: Sequence): readonly (readonly string[])[] {
@@ -164,17 +168,21 @@ class Search {
     const { count } = run;
     const ends = (): boolean => {
       run.count = count;
-      return from !== undefined && !from.variant.standing.includes('m') && next(position);
+      return from !== undefined && !this.stands(from.variant, 'm') && next(position);
     };
     const goesOn = (): boolean =>
       (list.numbered || count === 0) &&
-      from?.variant.standing.includes('l') !== true &&
+      !(from && this.stands(from.variant, 'l')) &&
       variantsBehind(list, from?.variant)
-        .filter(({ standing }) => !standing.includes(count === 0 ? 'n' : 'f'))
+        .filter((variant) => !this.stands(variant, count === 0 ? 'n' : 'f'))
         .some((variant) => this.member(list, { run, from: { variant, position } }, position, site, next));
     const found = this.repeats(from, position) ? goesOn() || ends() : ends() || goesOn();
     if (!found && this.found.length === known) this.hopeless.add(state);
     return found;
+  }
+
+  private stands({ standing }: Sequence, mark: 'f' | 'n' | 'l' | 'm'): boolean {
+    return this.standing === 'published' && standing.includes(mark);
   }
 
   private member(
@@ -216,9 +224,13 @@ class Search {
 }
 
 /** The ways in which shapes, in the order of the file, are those of a layout; a few at most. */
-export const matchesOf = (layout: Layout, shapes: readonly Shape[]): readonly Match[] =>
+export const matchesOf = (
+  layout: Layout,
+  shapes: readonly Shape[],
+  standing: Standing = 'published',
+): readonly Match[] =>
   combinations(layout).flatMap((parts) =>
-    new Search(layout.order, shapes)
+    new Search(layout.order, shapes, standing)
       .run(withParts(layout, parts))
       .map((names) => ({ layout, names, apart: parts.apart, published: parts.models })),
   );

@@ -4,7 +4,7 @@ import { isBuffer } from '../../buffers';
 import { recognise, type Known } from '../recognise';
 import { layouts, type Layout } from './layouts';
 import { renamed, type Mapping } from './mapping';
-import { matchesOf, type Match } from './match';
+import { matchesOf, type Match, type Standing } from './match';
 import { twins } from './twins';
 
 /** One way to read a file whose names say nothing. */
@@ -101,9 +101,20 @@ const alternatives = ({ layout, names }: Match): readonly { layout: string; name
 function candidates(checkpoint: Checkpoint, assumed: readonly string[]): readonly Candidate[] {
   const tensors = readable(checkpoint.selected.tensors);
   if (tensors.length === 0 || tensors.length > mostTensors) return [];
+  const found = candidatesIn(checkpoint, tensors, assumed, 'published');
+  // A stage of one block has as its last what no published model ends with.
+  return found.length > 0 ? found : candidatesIn(checkpoint, tensors, assumed, 'any');
+}
+
+function candidatesIn(
+  checkpoint: Checkpoint,
+  tensors: readonly Tensor[],
+  assumed: readonly string[],
+  standing: Standing,
+): readonly Candidate[] {
   const shapes = tensors.map(({ shape }) => shape);
   const matches = layouts()
-    .flatMap((layout) => matchesOf(layout, shapes))
+    .flatMap((layout) => matchesOf(layout, shapes, standing))
     .toSorted(likelierFirst);
   const found = new Map<string, Candidate>();
   for (const { layout, names } of distinct(matches).slice(0, mostTried).flatMap(alternatives)) {
