@@ -9,6 +9,7 @@ import { patchEmbedding } from '../blocks/transformer';
 import { headsNear } from '../divisors';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
 import { assumed, configOf, stored, type ConfigOf } from '../evidence';
+import { cutsOf } from '../groups/measure';
 import { isotropicEvidence, poolOf, type IsotropicEvidence } from '../groups/isotropicConfig';
 import { unseen } from '../groups/patchGrid';
 import { normedMaps, throughBlocks } from '../groups/plain';
@@ -101,7 +102,12 @@ function poolsOf(tensors: Tensors): readonly [Pool, ...Pool[]] {
 }
 
 /** The hyper-parameters, in the order in which people see them. */
-function evidenceOf(sources: Sources, parts: IsotropicEvidence, side: number, imageSize: Evidence<Size>) {
+function evidenceOf(
+  sources: Sources,
+  parts: IsotropicEvidence,
+  patch: Evidence<number>,
+  imageSize: Evidence<Size>,
+) {
   const { tensors } = sources.found;
   const pools = poolsOf(tensors);
   const mapped = pools[0] === 'map';
@@ -110,7 +116,7 @@ function evidenceOf(sources: Sources, parts: IsotropicEvidence, side: number, im
     ...parts,
     activation: activationOf(sources, stored(usual, `default of ${sources.found.dialect.title}`)),
     heads: headsOfBlocks(sources, parts.dim.value, mapped),
-    patch: stored(side, 'embeds.proj.weight'),
+    patch,
     image_size: imageSize,
     ...positionsOf(sources),
     norm_order: stored<'pre'>('pre', 'as timm builds NaFlexViT'),
@@ -120,22 +126,51 @@ function evidenceOf(sources: Sources, parts: IsotropicEvidence, side: number, im
 
 type NaflexConfig = ConfigOf<ReturnType<typeof evidenceOf>>;
 
+/** Sides of published patches, the usual one first. */
+const usualSides = [16, 14, 32, 8];
+
 /**
- * Side of the patches: of a kernel, or of a linear layer over flattened pixels of three channels.
+ * Sides that a patch of so many values may have: of three channels, of one or four, or a usual one
+ * of any other number.
  */
-function patchSide(tensors: Tensors): number {
-  const [, width = 0, side, ...rest] = tensors.get('embeds.proj.weight')?.shape ?? [];
-  return rest.length === 1 && side !== undefined ? side : Math.sqrt(width / 3);
+function sidesOf(width: number): readonly number[] {
+  const cuts = cutsOf(width).map(({ patch: [side] }) => side);
+  const usual = usualSides.filter((side) => width % side ** 2 === 0);
+  const known = usual.filter((side) => cuts.includes(side));
+  return cuts.length > 0 ? [...new Set([...known, ...cuts])] : usual;
 }
+
+/** Side of the patches: of a kernel, or of a linear layer over flattened pixels. */
+function patchSide(sources: Sources): Evidence<number> | undefined {
+  const shape = sources.found.tensors.get('embeds.proj.weight')?.shape ?? [];
+  const [, width = 0, side] = shape;
+  if (shape.length === 4 && side !== undefined) return stored(side, 'embeds.proj.weight');
+  const sides = sidesOf(width);
+  const [usual] = sides;
+  if (usual === undefined) return undefined;
+  return decide(sources, 'patch', {
+    otherwise:
+      sides.length > 1
+        ? assumed(usual, `${width} values of a patch; no weight tells how many are channels`)
+        : stored(usual, 'embeds.proj.weight'),
+    is: (value) => typeof value === 'number' && Number.isInteger(width / value ** 2),
+    needed: `a side of a patch of ${width} values`,
+  });
+}
+
+/** Channels that the embedding reads: of a kernel, or of flattened patches of a side. */
+const channelsOf = (shape: readonly number[], side: number): number =>
+  shape.length === 4 ? at(shape, 1) : at(shape, 1) / side ** 2;
 
 function recognise(found: Found): Recognised<NaflexConfig> | undefined {
   const { tensors } = found;
   const sources = sourcesOf(found);
   const parts = isotropicEvidence(sources);
-  const side = patchSide(tensors);
-  if (!parts || !Number.isInteger(side)) return undefined;
+  const patch = patchSide(sources);
+  if (!parts || !patch) return undefined;
   const { imageSize, evidence: sized } = imageSizeOf(sources, [384, 384]);
-  const settled = evidenceOf(sources, parts, side, sized);
+  const settled = evidenceOf(sources, parts, patch, sized);
+  const side = patch.value;
   const config = configOf(settled);
   return recognisedFrom(sources, {
     label: 'naflexvit',
@@ -184,8 +219,9 @@ function positions(
  * Pixels to tokens: flattened patches, positions for any grid, special tokens without positions.
  */
 function embed(b: GraphBuilder, config: NaflexConfig, { imageSize, batch }: BuildOptions): Tokens {
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
   const { patch, eps } = config;
+  const channels = channelsOf(b.shapeOf('embeds.proj.weight'), patch);
+  const pixels = b.input('pixel_values', [batch, channels, ...imageSize]);
   const tokens = b.scope(
     'embeds',
     () => {
@@ -210,7 +246,7 @@ export const naflexvit: Family<NaflexConfig, TokenMaps> = {
   name: 'naflexvit',
   title: 'NaFlexViT',
   names: naflexvitNames,
-  assumable: ['heads', 'activation', 'eps', 'pool', 'resampling', 'keep_aspect_ratio'],
+  assumable: ['patch', 'heads', 'activation', 'eps', 'pool', 'resampling', 'keep_aspect_ratio'],
   recognise,
   build,
   head: tokensAnswer,

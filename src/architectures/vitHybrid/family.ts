@@ -1,3 +1,4 @@
+import { images } from '../blocks/images';
 import { at, last } from '../../domain/lists';
 import type { Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
@@ -134,6 +135,9 @@ function convolutionalStem(
 
 const path = 'patch_embed.backbone';
 
+/** Convolutions that a stem may begin with. */
+const stems = ['conv', 'stem.conv', 'conv1.0', 'conv1', '0.conv'].map((stem) => `${path}.${stem}`);
+
 const backbones: readonly Backbone[] = [
   {
     has: 'conv1.0.weight',
@@ -262,7 +266,7 @@ function recognise(found: Found): Recognised<HybridConfig> | undefined {
 function build(b: GraphBuilder, config: HybridConfig, options: BuildOptions): TokenMaps {
   const { backbone, depths, patch, eps } = config;
   const { imageSize, batch } = options;
-  const pixels = b.input('pixel_values', [batch, 3, ...imageSize]);
+  const pixels = images(b, [batch, ...imageSize], ...stems);
   const front = b.scope(path, () => backbone.build(b, pixels, depths), { title: backbone.title });
   const map = last(front);
   const cut = b.scope(
