@@ -45,8 +45,11 @@ const formulas: Readonly<Record<Derivation['kind'], Formula>> = {
   },
   'low-rank': (b, parts, { scale }) => {
     const [base, down, up] = [at(parts, 0), at(parts, 1), at(parts, 2)];
-    const product = b.add('Mul', [b.add('MatMul', [up, down]), b.scalar(scale)]);
-    return b.add('Add', [base, product]);
+    // The rows of kernels, if it is a convolution's.
+    const flat = (x: ValueInfo): ValueInfo =>
+      x.shape.length === 2 ? x : b.reshape(x, [at(x.shape, 0), count(x) / at(x.shape, 0)]);
+    const product = b.add('Mul', [b.add('MatMul', [flat(up), flat(down)]), b.scalar(scale)]);
+    return b.add('Add', [base, base.shape.length === 2 ? product : b.reshape(product, base.shape)]);
   },
   'scaled-rows': (b, parts) => {
     const [matrix, scales] = [at(parts, 0), at(parts, 1)];

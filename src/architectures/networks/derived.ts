@@ -231,7 +231,7 @@ function withAdapters(named: readonly Named[], scale: number | undefined): reado
 const isThin = ({ name }: Named): boolean => /\.lora_[AB]\b/.test(name);
 
 function adapterIn(path: string, held: readonly Named[]): Adapter | undefined {
-  const matrices = held.filter(({ tensor }) => tensor.shape.length === 2);
+  const matrices = held.filter(({ tensor }) => tensor.shape.length === 2 || tensor.shape.length === 4);
   if (matrices.length !== 3 || held.length > 4) return undefined;
   // PEFT's names tell which is which, whatever the rank; else the largest is the base.
   const [base, ...thin] = matrices.toSorted(
@@ -249,12 +249,16 @@ function adapterIn(path: string, held: readonly Named[]): Adapter | undefined {
 function thinPair(base: Named, thin: readonly Named[], out: number, width: number): Adapter | undefined {
   const [first, second] = thin;
   if (!first || !second) return undefined;
+  // Of a convolution: one with its kernel to a few channels, and one of 1 × 1 back.
+  const kernel = base.tensor.shape.slice(2);
   for (const [down, up] of [
     [first, second],
     [second, first],
   ] as const) {
     const [rank = 0] = down.tensor.shape;
-    const fits = isSame(down.tensor.shape, [rank, width]) && isSame(up.tensor.shape, [out, rank]);
+    const fits =
+      isSame(down.tensor.shape, [rank, width, ...kernel]) &&
+      isSame(up.tensor.shape, [out, rank, ...kernel.map(() => 1)]);
     const isLow = rank <= lowRank * Math.min(out, width) || thin.every(isThin);
     if (fits && isLow && !/\blora_B\b/.test(down.name)) return { base, down, up };
   }

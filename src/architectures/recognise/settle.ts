@@ -14,6 +14,7 @@ import type { HeadChain, HeadInput, OwnHead } from '../heads/ownHead';
 import { contradictedSizes } from './configSizes';
 import { isBufferOf, isBeside, type Fit } from './fit';
 import { buildGraph, keepGraph } from './graphs';
+import { imageNorms } from './states';
 import { mayReplace, standsBetween, type Leftover } from './leftovers';
 import { idleOfWhole } from './idle';
 import { headsFrom, isOfTraining, isOnTheWay, type FoundHeads, type FunctionSide } from './ownHead';
@@ -47,6 +48,8 @@ export function settled(
   const parts = [
     withChannels,
     withConfig,
+    withImageNorms,
+    withOverlap,
     withHead,
     withBackboneOnly,
     withAdapters,
@@ -94,6 +97,41 @@ function withConfig(known: Known, { checkpoint }: Context): Known {
   const channels = buildGraph(checkpoint, known).graph.values.get('pixel_values')?.shape[1];
   const stated = { channels: stored(channels ?? 0, 'the first convolution'), ...known.evidence };
   return withWarnings(known, ...contradictedSizes(checkpoint, known.architecture, stated));
+}
+
+/** Warns of means and deviations that the model itself normalises images with. */
+function withImageNorms(known: Known): Known {
+  const names = imageNorms(known.translation?.network.members ?? []).map(({ tensor }) => tensor.name);
+  if (names.length === 0) return known;
+  return withWarnings(
+    known,
+    `${names.slice(0, 4).join(', ')}: the model normalises images itself. Their values are not read; images are normalised once, as the preprocessing shows.`,
+  );
+}
+
+/**
+ * Positions of TransReID's backbones whose patches overlap by a quarter (He et al. 2021, §3.1), and
+ * the images that they are of: ⌊(side − 16) / 12⌋ + 1 rows and columns.
+ */
+const overlapping: ReadonlyMap<number, string> = new Map([
+  [210, '256 × 128'],
+  [310, '384 × 128'],
+  [441, '256 × 256'],
+]);
+
+/** A norm between backbone and classifiers, as code for re-identification calls it. */
+const isReidentified = ({ path, members }: Leftover): boolean =>
+  /^bottleneck(?:_\d)?$/.test(path) && members.some(({ name }) => name.endsWith('running_mean'));
+
+/** Refuses to run patches that may overlap, unless the user says the grid: no weight tells. */
+function withOverlap(known: Known, { beside, assume }: Context): Known {
+  if ('grid' in assume) return known;
+  const grid = known.evidence['grid']?.value;
+  const [rows = 0, columns = 0] = Array.isArray(grid) ? (grid as readonly number[]) : [];
+  const images = beside.some(isReidentified) ? overlapping.get(rows * columns) : undefined;
+  if (images === undefined) return known;
+  const notRun = `${rows * columns} positions beside a norm for re-identification are those of TransReID with overlapping patches (every 12 pixels of images of ${images}), which is counted and not run`;
+  return withWarnings({ ...known, notRun }, `${notRun}.`);
 }
 
 /** Adds the heads that are found beside the network, if its own classifier is not stored. */

@@ -1,3 +1,4 @@
+import { elementCount } from '../../checkpoint/tensors';
 import type { Member } from '../networks/networks';
 
 /** Attributes that torchmetrics 1.8 and torch's averaged models add as states. */
@@ -18,7 +19,32 @@ const measuringModules =
  */
 export function trainingStates(members: readonly Member[]): ReadonlySet<Member> {
   const layered = new Set(members.filter(isLayer).map(moduleAtTop));
-  return new Set(members.filter((member) => !layered.has(moduleAtTop(member)) && isState(member)));
+  const states = members.filter((member) => !layered.has(moduleAtTop(member)) && isState(member));
+  return new Set([...states, ...imageNorms(members)]);
+}
+
+/** Channels that images have at most. */
+const mostChannels = 16;
+
+const isPerChannel = ({ tensor: { shape } }: Member): boolean =>
+  elementCount(shape) <= mostChannels && shape.filter((side) => side > 1).length < 2;
+
+/**
+ * Means and deviations that a model normalises its images with: by their names, or the two alone in
+ * a module, with a number for each channel.
+ */
+export function imageNorms(members: readonly Member[]): readonly Member[] {
+  const pairs = new Map<string, Member[]>();
+  for (const member of members) {
+    const module = member.name.slice(0, member.name.lastIndexOf('.') + 1);
+    pairs.set(module, [...(pairs.get(module) ?? []), member]);
+  }
+  const isPair = (own: readonly Member[]): boolean =>
+    own.length === 2 &&
+    own.every(isPerChannel) &&
+    ['mean', 'std'].every((word) => own.some(({ name }) => /[^.]*$/.exec(name)?.[0] === word));
+  const alone = new Set([...pairs.values()].filter(isPair).flat());
+  return members.filter((member) => alone.has(member) || normalisation.test(member.name));
 }
 
 const moduleAtTop = ({ name }: Member): string => name.replace(/\..*$/s, '');

@@ -146,6 +146,47 @@ describe('what lies beside a network', () => {
     assert.equal(countParameters(checkpointOf(file), recognition).params, params);
   });
 
+  it('is no layer if a sequence begins with the mean and deviation of images', () => {
+    const file = {
+      '0.mean': [3, 1, 1],
+      '0.std': [3, 1, 1],
+      ...vit('1.'),
+      ...linear('1.head', classes, width),
+    };
+    const recognition = known(file);
+    assert.equal(recognition.task, 'classify');
+    assert.match(recognition.warnings.join(), /0\.mean, 0\.std: the model normalises images itself/);
+    // Three numbers each that lie beside others are a norm of something else.
+    const more = known({ ...file, '0.scale': [3, 1, 1] });
+    assert.doesNotMatch(more.warnings.join(), /normalises images/);
+  });
+
+  describe('if it is a norm for re-identification', () => {
+    const neck: Shapes = {
+      'bottleneck.weight': [width],
+      'bottleneck.bias': [width],
+      'bottleneck.running_mean': [width],
+      'bottleneck.running_var': [width],
+      'classifier.weight': [classes, width],
+    };
+    const withPositions = (count: number): Shapes => ({
+      ...vit('base.'),
+      'base.pos_embed': [1, 1 + count, width],
+      ...neck,
+    });
+
+    for (const count of [210, 310, 441])
+      it(`leaves a backbone of ${count} positions unrun: its patches overlap`, () => {
+        const { notRun } = known(withPositions(count));
+        assert.match(notRun ?? '', /TransReID with overlapping patches/);
+      });
+
+    it('runs one whose patches do not overlap, and what the user says', () => {
+      assert.equal(known(withPositions(128)).notRun, undefined);
+      assert.equal(known(withPositions(210), { grid: [15, 14] }).notRun, undefined);
+    });
+  });
+
   it('is told with its share if it is the decoder of MAE’s own repository', () => {
     const file = {
       ...vit(),

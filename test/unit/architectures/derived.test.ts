@@ -85,6 +85,10 @@ const others: readonly (readonly [what: string, shapes: Shapes])[] = [
     'thin matrices that do not join',
     { 'fc.inner.weight': [4, 6], 'fc.reduce.weight': [2, 6], 'fc.expand.weight': [4, 1] },
   ],
+  [
+    'thin kernels of other sides',
+    { 'c.inner.weight': [8, 6, 3, 3], 'c.reduce.weight': [2, 6, 1, 1], 'c.expand.weight': [8, 2, 3, 3] },
+  ],
 ];
 
 describe('parameters that are computed from several tensors', () => {
@@ -99,6 +103,16 @@ describe('parameters that are computed from several tensors', () => {
         ['fc.weight'],
       );
     });
+
+  it("PEFT's adapters of a convolution: the kernel is one parameter, whatever its sides", () => {
+    const { members } = read({
+      'proj.base_layer.weight': [8, 3, 4, 4],
+      'proj.base_layer.bias': [8],
+      'proj.lora_A.default.weight': [2, 3, 4, 4],
+      'proj.lora_B.default.weight': [8, 2, 1, 1],
+    });
+    assert.deepEqual(members, { 'proj.weight': 'low-rank 8x3x4x4', 'proj.bias': 'stored 8' });
+  });
 
   for (const [what, shapes] of others)
     it(`${what}: stays as it is stored`, () => {
