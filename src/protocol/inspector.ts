@@ -1,5 +1,6 @@
 import type { Size } from '../domain/size';
 import type { CallContext } from './channel';
+import type { Packed } from './packed';
 import type { ComplexityReport, ModuleRow, Scaling, Station, TensorRow } from '../domain/report';
 
 /** A number of the header, or a hyper-parameter with its evidence. */
@@ -131,26 +132,28 @@ export interface TensorValues {
 /** What the inspector and complexity pages may ask of the extension host. */
 export interface InspectorApi {
   /** Cancelling gives up what is being read. */
-  open(call: CallContext): Promise<InspectorModel>;
+  open(call: CallContext): Promise<Packed<InspectorModel>>;
   /**
    * Sets (or with null resets) what the weights do not tell; remembered for files of the same
    * header.
    */
-  assume(key: string, value: string | null): Promise<InspectorModel>;
-  chooseStateDict(name: string): Promise<InspectorModel>;
+  assume(key: string, value: string | null): Promise<Packed<InspectorModel>>;
+  chooseStateDict(name: string): Promise<Packed<InspectorModel>>;
   /**
    * Reads tensors under other names, or with null under their own again; remembered for files of
    * the same header. Fails with what does not fit if no family has such a model.
    */
-  readAs(mapping: readonly { readonly name: string; readonly as: string }[] | null): Promise<InspectorModel>;
+  readAs(
+    mapping: readonly { readonly name: string; readonly as: string }[] | null,
+  ): Promise<Packed<InspectorModel>>;
   /**
    * Asks for what is to be read with the checkpoint; a dialog that is closed changes nothing.
    * Remembered for the file.
    */
-  add(what: Addable): Promise<InspectorModel>;
+  add(what: Addable): Promise<Packed<InspectorModel>>;
   /** Reads the checkpoint without it again. */
-  remove(what: Addable): Promise<InspectorModel>;
-  reload(call: CallContext): Promise<InspectorModel>;
+  remove(what: Addable): Promise<Packed<InspectorModel>>;
+  reload(call: CallContext): Promise<Packed<InspectorModel>>;
   tensorValues(tensor: string, first: number, count: number): Promise<TensorValues>;
   /** Files beside the weights that were read with them, with the beginning of their text. */
   besideFiles(): Promise<readonly BesideFile[]>;
@@ -192,7 +195,7 @@ export interface InspectorEvents {
   /** The file changed on disk. */
   stale(): void;
   /** The model was read again or an assumption changed elsewhere. */
-  changed(model: InspectorModel): void;
+  changed(model: Packed<InspectorModel>): void;
   /** Another view asked for a module: `takeRevealed` says which. */
   revealed(): void;
 }

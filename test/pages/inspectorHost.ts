@@ -1,4 +1,5 @@
 import type { InspectorApi, InspectorEvents, InspectorModel } from '../../src/protocol/inspector';
+import { pack } from '../../src/protocol/packed';
 import type { ComplexityReport, Scaling } from '../../src/domain/report';
 import { seeded } from '../support/random';
 import staged from '../fixtures/pages/staged.json';
@@ -160,20 +161,21 @@ function values(tensor: string, first: number, count: number): ReturnType<Inspec
 const open = cases[shownCase] ?? (async () => base);
 
 const api: InspectorApi = {
-  open,
-  assume: async (key, value) => ({
-    ...base,
-    headline: base.headline.map((row) =>
-      row.key === key && value !== null
-        ? { ...row, text: value, exact: value, assumed: false, set: true, source: 'set by you' }
-        : row,
-    ),
-  }),
-  chooseStateDict: async (stateDict) => ({ ...(await open()), stateDict }),
-  readAs: async (mapping) => (mapping ? { ...base, structure: structureOf(true) } : unknownModel()),
-  add: async () => base,
-  remove: async () => base,
-  reload: async () => base,
+  open: async () => pack(await open()),
+  assume: async (key, value) =>
+    pack({
+      ...base,
+      headline: base.headline.map((row) =>
+        row.key === key && value !== null
+          ? { ...row, text: value, exact: value, assumed: false, set: true, source: 'set by you' }
+          : row,
+      ),
+    }),
+  chooseStateDict: async (stateDict) => pack({ ...(await open()), stateDict }),
+  readAs: async (mapping) => pack(mapping ? { ...base, structure: structureOf(true) } : unknownModel()),
+  add: async () => pack(base),
+  remove: async () => pack(base),
+  reload: async () => pack(base),
   tensorValues: values,
   besideFiles: async () => [
     {

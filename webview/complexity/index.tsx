@@ -1,6 +1,7 @@
 import type { VNode } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { InspectorApi, InspectorEvents, InspectorModel } from '../../src/protocol/inspector';
+import { unpack } from '../../src/protocol/packed';
 import { connect } from '../host';
 import { useQuestion } from '../kit/hooks';
 import { mount, Page, Stale, Warnings } from '../kit/page';
@@ -16,19 +17,19 @@ function Report(): VNode {
   const [stale, setStale] = useState(false);
   const reload = (): void => {
     setStale(false);
-    question.ask((call) => host.call('reload', [], call));
+    question.ask(async (call) => unpack(await host.call('reload', [], call)));
   };
   useEffect(() => {
     host.listen({
       stale: () => setStale(true),
       changed: (next) => {
-        question.take(() => next);
+        question.take(() => unpack(next));
         setStale(false);
       },
       // The inspector shows modules; this page has none of its own to show.
       revealed: () => undefined,
     });
-    question.ask((call) => host.call('open', [], call));
+    question.ask(async (call) => unpack(await host.call('open', [], call)));
   }, []);
   return (
     <Page

@@ -1,9 +1,11 @@
 import type { VNode } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { InspectorApi, InspectorEvents, InspectorModel } from '../../src/protocol/inspector';
-import { Complexity } from '../complexity/report';
 import type { CallOptions } from '../../src/protocol/channel';
+import { unpack, type Packed } from '../../src/protocol/packed';
+import '../complexity/complexity.css';
 import { connect, useSaved } from '../host';
+import { deferred } from '../kit/deferred';
 import { useQuestion } from '../kit/hooks';
 import { mount, Page } from '../kit/page';
 import { announce, Guard } from '../kit/status';
@@ -31,6 +33,12 @@ const TITLES: Readonly<Record<Tab, string>> = {
 const host = connect<InspectorApi, InspectorEvents>(['stale', 'changed', 'revealed']);
 const { remote } = host;
 
+/** Its charts are most of the page's code. */
+const Complexity = deferred(
+  'Loading the report',
+  async () => (await import('../complexity/report')).Complexity,
+);
+
 function Inspector(): VNode {
   const question = useQuestion<InspectorModel>();
   const [stale, setStale] = useState(false);
@@ -42,16 +50,19 @@ function Inspector(): VNode {
     });
 
   const load: Load = (ask, done) =>
-    question.ask(ask, () => {
-      setStale(false);
-      if (done) announce(done);
-    });
+    question.ask(
+      async (call) => unpack(await ask(call)),
+      () => {
+        setStale(false);
+        if (done) announce(done);
+      },
+    );
   const reload = (done?: string): void => load((call) => host.call('reload', [], call), done);
   useEffect(() => {
     host.listen({
       stale: () => setStale(true),
       changed: (model) => {
-        question.take(() => model);
+        question.take(() => unpack(model));
         setStale(false);
       },
       revealed: takeRevealed,
@@ -88,7 +99,7 @@ function Inspector(): VNode {
   );
 }
 
-type Load = (ask: (call: CallOptions) => Promise<InspectorModel>, done?: string) => void;
+type Load = (ask: (call: CallOptions) => Promise<Packed<InspectorModel>>, done?: string) => void;
 
 interface LoadedProps {
   readonly model: InspectorModel;

@@ -1,6 +1,7 @@
 import { headerKey } from '../../checkpoint/header';
 import { commands, Uri, workspace, type Disposable, type Webview } from 'vscode';
 import type { Model } from '../../models/model';
+import { pack, type Packed } from '../../protocol/packed';
 import { ownTensors } from '../../models/ownTensors';
 import type {
   Addable,
@@ -68,8 +69,12 @@ export function serveInspector(
 
 function createApi(document: CheckpointDocument, services: InspectorServices): InspectorApi {
   const { path } = document;
+  const first = viewAhead(document, services);
   return {
-    open: async ({ signal }) => viewOf(await document.model(signal), services),
+    open: async ({ signal }) => {
+      const model = await document.model(signal);
+      return (await first(model)) ?? viewOf(model, services);
+    },
     assume: async (key, value) => viewOf(await document.assume(key, value), services),
     chooseStateDict: async (name) => viewOf(await document.chooseStateDict(name), services),
     readAs: async (mapping) => viewOf(await document.readAs(mapping), services),
@@ -119,11 +124,33 @@ async function add(
   }
 }
 
-async function viewOf(model: Model, { memory }: InspectorServices): Promise<InspectorModel> {
+/**
+ * Reads the file and makes the first view while the page loads, which takes as long. Answers it
+ * once, if it is of that model; a failure is left to the page's own question.
+ */
+function viewAhead(
+  document: CheckpointDocument,
+  services: InspectorServices,
+): (model: Model) => Promise<Packed<InspectorModel> | undefined> {
+  void analysis();
+  const made = document.model().then(
+    async (model) => ({ model, view: await viewOf(model, services) }),
+    () => undefined,
+  );
+  let asked = false;
+  return async (model) => {
+    if (asked) return undefined;
+    asked = true;
+    const ahead = await made;
+    return ahead?.model === model ? ahead.view : undefined;
+  };
+}
+
+async function viewOf(model: Model, { memory }: InspectorServices): Promise<Packed<InspectorModel>> {
   const { inspect } = await analysis();
   const assumptions = memory.assumptions(headerKey(ownTensors(model)));
   const added = memory.added(model.checkpoint.file);
   const view = inspect(model, { assumptions, added }, workspace.isTrusted ? '' : restricted);
   const label = checkpointLabel(view.path);
-  return { ...view, folder: label === view.fileName ? '' : label };
+  return pack({ ...view, folder: label === view.fileName ? '' : label });
 }
