@@ -41,6 +41,14 @@ describe('classifying images in the workbench', () => {
     );
   });
 
+  it('tells in the log what was opened, as what, and how the image was run', async () => {
+    await workbench.pickFromContextMenu('images/cat-on-grass.jpg', 'Classify Image');
+    await readGuesses(workbench);
+    const log = await workbench.logged(/cat-on-grass\.jpg: cat [\d.]+ % by/);
+    assert.match(log, /vitrine-sample: opened in \d+ ms as ViT-160\/8 \(timm names\)/);
+    assert.match(log, /on CPU in [\d.]+ ms \(decoded in [\d.]+ ms, prepared in [\d.]+ ms/);
+  });
+
   it('makes a table of several images, with what each is', async () => {
     const names = ['rocket-in-space.png', 'umbrella-in-the-rain.jpg', 'elephant-in-savanna.webp'];
     await workbench.selectFiles(names.map((name) => `images/${name}`));
@@ -77,6 +85,7 @@ describe('a memory limit that is too low', () => {
     const frame = await workbench.webview('.failure');
     const text = await frame.locator('.failure').innerText();
     assert.match(text, /needs about \d+ MB of memory, and 5 MB are allowed/);
+    await workbench.logged(/\[error\] run: .* needs about \d+ MB of memory/);
     await frame.getByRole('button', { name: 'Open Settings' }).click();
     await workbench.page.locator('.settings-editor').getByText('Memory Limit').first().waitFor();
     await workbench.page.keyboard.press('Escape');

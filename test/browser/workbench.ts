@@ -375,6 +375,24 @@ export class Workbench {
     return labels.map((label) => label.replaceAll('\n', ''));
   }
 
+  /** Shows the extension's output channel, and gives its last lines once one says a text. */
+  async logged(text: RegExp): Promise<string> {
+    await this.runCommand('Vitrine: Show Log');
+    const lines = this.page.locator('.output-view .view-lines');
+    const deadline = Date.now() + patience;
+    let said = '';
+    while (Date.now() < deadline) {
+      // Wrapped and indented by the editor that shows it.
+      said = (await lines.innerText().catch(() => '')).replaceAll(/\s+/g, ' ');
+      if (text.test(said)) {
+        await this.runCommand('View: Toggle Panel Visibility');
+        return said;
+      }
+      await this.page.waitForTimeout(100);
+    }
+    throw new Error(`the log does not say ${text}; it says ${said || 'nothing'}`);
+  }
+
   async closeEditors(): Promise<void> {
     await this.runCommand('View: Close All Editors');
     await this.page.locator('.tabs-container .tab').first().waitFor({ state: 'detached', timeout: patience });
