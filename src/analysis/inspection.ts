@@ -15,7 +15,7 @@ import type { TensorRow } from '../domain/report';
 import { formatBytes, formatCount, formatExact, quantity } from '../domain/units';
 import { countAllMacs } from './complexity';
 import { moduleTree, moduleTreeByName } from './moduleTree';
-import { withOwnNames, type NamedTwice } from './ownNames';
+import { namesOf, withOwnNames } from './ownNames';
 import { partsBeside, stations } from './stations';
 import { structureJson, structureLines, structureView } from './structure';
 import { countedMacs, mixingScope } from './work';
@@ -128,12 +128,6 @@ export function inspectorModel(model: Model, context: InspectionContext): Inspec
     notRunnable,
   };
 }
-
-/** Parameters of a network by the names of its graph and by the file's own. */
-const namesOf = ({ recognition }: Model): readonly NamedTwice[] =>
-  recognition.family === null
-    ? []
-    : [...(recognition.translation?.parameters ?? [])].map(([name, { tensor }]) => [name, tensor.name]);
 
 /** Modules that apply attention, in execution order, with the layers' names. */
 function attentionModules(graph: Graph): InspectorModel['attention'] {

@@ -1,11 +1,31 @@
+import type { Probe } from '../domain/probes';
 import type { ModuleRow } from '../domain/report';
+import type { Model } from '../models/model';
 
 /** A parameter by the name that the tree has for it, and by the file's own. */
 export type NamedTwice = readonly [canonical: string, own: string];
 
+/** Parameters of a model's network by both names; none if the file is not known. */
+export const namesOf = ({ recognition }: Pick<Model, 'recognition'>): readonly NamedTwice[] =>
+  recognition.family === null
+    ? []
+    : [...(recognition.translation?.parameters ?? [])].map(([name, { tensor }]) => [name, tensor.name]);
+
+/**
+ * What the file calls each layer with attention (`vit.encoder.layer.3.attention`,
+ * `Transformer/encoderblock_3`); its canonical path if it has no parameters.
+ */
+export function ownLayerNames(
+  probes: readonly Pick<Probe, 'layer'>[],
+  names: readonly NamedTwice[],
+): readonly string[] {
+  const modules = ownModules(names);
+  return probes.map(({ layer }) => joined(modules.get(layer)?.shared ?? []) || layer);
+}
+
 /** What the file calls the module of a path: its own path, or those that the module gathers. */
 interface OwnModule {
-  /** Names that all tensors of the module begin with: `vit.encoder.layer.0`. */
+  /** What all tensors of the module begin with, in parts: `vit.`, `encoder.`, `layer.`, `0.`. */
   readonly shared: readonly string[];
   /** What follows in the names of its tensors, once each: `attention`, `intermediate`. */
   readonly next: readonly string[];
@@ -25,9 +45,10 @@ export function withOwnNames(rows: readonly ModuleRow[], names: readonly NamedTw
     const own = modules.get(row.path);
     if (!own || row.path === '') return row;
     const around = sharedAround(rows, row, modules);
-    const path = own.shared.join('.');
+    const path = joined(own.shared);
     const below = own.shared.slice(around.length);
-    const name = below.length > 0 ? below.join('.') : own.next.slice(0, listed).join(' + ');
+    const gathered = own.next.slice(0, listed).map((part) => joined([part]));
+    const name = below.length > 0 ? joined(below) : gathered.join(' + ');
     return {
       ...row,
       // What gathers several modules of the file has no path there.
@@ -60,7 +81,7 @@ interface Held {
 function ownModules(names: readonly NamedTwice[]): ReadonlyMap<string, OwnModule> {
   const gathered = new Map<string, Held[]>();
   for (const [canonical, own] of names) {
-    const parts = own.split('.');
+    const parts = partsOf(own);
     const paths = [...pathsAbove(canonical), canonical];
     paths.forEach((path, level) => {
       const held = { parts, below: paths.length - 1 - level };
@@ -86,6 +107,12 @@ function ownModule(all: readonly Held[]): OwnModule {
 
 const startsAlike = (left: readonly string[], right: readonly string[], length: number): boolean =>
   right.slice(0, length).every((part, index) => part === left[index]);
+
+/** A name's parts with what ends them: JAX writes `Transformer/encoderblock_0/kernel`. */
+const partsOf = (name: string): readonly string[] => name.split(/(?<=[./])/);
+
+/** Parts as the path of a module. */
+const joined = (parts: readonly string[]): string => parts.join('').replace(/[./]$/, '');
 
 function pathsAbove(name: string): readonly string[] {
   const parts = name.split('.');

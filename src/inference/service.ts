@@ -21,7 +21,7 @@ import type {
   TensorData,
 } from './remoteApi';
 import { withClassActivation } from '../graph/rewrite/classActivation';
-import { ownLayerNames } from '../graph/find/layerNames';
+import { namesOf, ownLayerNames } from '../analysis/ownNames';
 import { CancelledError, InferenceClient, type Log, type RemoteInference } from './client';
 import { requireMemory, type Limits } from './memory';
 import type { OpenedModel } from '../models/openedModels';
@@ -569,7 +569,7 @@ class InferenceService implements Inference {
       answer,
       answers: Object.fromEntries(answers),
       probes: model.graph.probes,
-      layers: ownLayerNames(model.graph),
+      layers: ownLayerNames(model.graph.probes, namesOf(understood)),
       provider: { used: provider, all: viewProviders(provider, checks) },
       times,
       preprocessing: describePreprocessing(image.preprocessing, seen.size),

@@ -168,7 +168,8 @@ export function findModule(rows: readonly ModuleRow[], path: string): number | u
     const all = rows.flatMap((row, index) => (row.path === wanted || row.ownPath === wanted ? [index] : []));
     return all.find((index) => !rows[index]?.folded) ?? all[0];
   };
-  for (let wanted = path; wanted !== ''; wanted = wanted.split('.').slice(0, -1).join('.')) {
+  // JAX's own names are divided by slashes.
+  for (let wanted = path; wanted !== ''; wanted = wanted.replace(/(?:^|[./])[^./]*$/, '')) {
     const found = named(wanted);
     if (found !== undefined) return found;
   }

@@ -1,17 +1,21 @@
 import assert from 'node:assert/strict';
 import { inspectorModel } from '../../../src/analysis/inspection';
-import { withOwnNames } from '../../../src/analysis/ownNames';
+import { namesOf, ownLayerNames, withOwnNames } from '../../../src/analysis/ownNames';
+import type { Model } from '../../../src/models/model';
 import type { ModuleRow } from '../../../src/domain/report';
 import type { InspectorModel } from '../../../src/protocol/inspector';
 import { checkpointPath, readCases } from '../../support/cases';
 import { openAt } from '../../support/open';
 
-async function viewOf(id: string): Promise<InspectorModel> {
+async function modelOf(id: string): Promise<Model> {
   const found = readCases().find((each) => each.id === id);
   assert.ok(found, id);
   const { assume, image_size: imageSize } = found;
-  return inspectorModel(await openAt(checkpointPath(found), { assume, imageSize }), { set: new Set() });
+  return openAt(checkpointPath(found), { assume, imageSize });
 }
+
+const viewOf = async (id: string): Promise<InspectorModel> =>
+  inspectorModel(await modelOf(id), { set: new Set() });
 
 const rowOf = ({ modules }: InspectorModel, path: string): ModuleRow => {
   const found = modules.find((row) => row.path === path && row.kind === 'module');
@@ -47,6 +51,29 @@ describe('names of modules in the file', () => {
     for (const { ownPath, tensors: own } of held)
       for (const index of own)
         assert.ok(tensors[index]?.name.startsWith(ownPath ?? ''), `${tensors[index]?.name} in ${ownPath}`);
+  });
+
+  it('are read of names that are divided by slashes, as JAX writes them', async () => {
+    const view = await viewOf('vit-jax-npz');
+    const names = (path: string): unknown => {
+      const { ownPath, ownName } = rowOf(view, path);
+      return [ownPath, ownName];
+    };
+    assert.deepEqual(names('blocks.0'), ['Transformer/encoderblock_0', 'encoderblock_0']);
+    assert.deepEqual(names('blocks.1.norm1'), ['Transformer/encoderblock_1/LayerNorm_0', 'LayerNorm_0']);
+    assert.deepEqual(names('head'), [undefined, undefined]);
+    const [layer] = ownLayerNames([{ layer: 'blocks.1' }], namesOf(await modelOf('vit-jax-npz')));
+    assert.equal(layer, 'Transformer/encoderblock_1');
+  });
+
+  it('of layers are the paths that the tree has', async () => {
+    const view = await viewOf('vit-transformers-safetensors');
+    const layers = ownLayerNames(view.attention, namesOf(await modelOf('vit-transformers-safetensors')));
+    assert.deepEqual(
+      layers,
+      view.attention.map(({ path }) => rowOf(view, path).ownPath),
+    );
+    assert.deepEqual(ownLayerNames([{ layer: 'blocks.7' }], []), ['blocks.7']);
   });
 
   it('leave rows alone where they are the canonical ones', async () => {
