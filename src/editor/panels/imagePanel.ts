@@ -1,6 +1,5 @@
 import { basename } from 'node:path';
 import type { Classified } from '../../contributions';
-import { withAnySignal } from '../../domain/aborting';
 import type { CallContext } from '../../protocol/channel';
 import type { ImagePanelApi, ImagePanelEvents } from '../../protocol/image';
 import { guessesOf } from '../../tasks/answer';
@@ -42,6 +41,17 @@ interface Answer {
   readonly view: Run;
 }
 
+/** A run that has not ended. */
+interface Running {
+  readonly asked: string;
+  readonly view: Promise<Run>;
+  readonly abort: AbortController;
+  /** Told what is going on; the page's own as soon as it asks. */
+  report: Report;
+  /** Begun while the page loads, which has yet to ask for it. */
+  isAhead: boolean;
+}
+
 /** What stands while the panel looks with one checkpoint. */
 interface Looking {
   readonly document: CheckpointDocument;
@@ -54,10 +64,12 @@ type Report = (message: string) => void;
 export class ImagePanel {
   private readonly waiting: ((answer: Classified | undefined) => void)[] = [];
   private looking: Looking;
-  private running: AbortController | undefined;
+  private running: Running | undefined;
   private answer: Answer | undefined;
   private focus: Focus = 'labels';
   private layer: string | undefined;
+  /** The page asked for a run, so that it asks again by itself. */
+  private wasAsked = false;
 
   constructor(
     private readonly panel: Panel<ImageSubject>,
@@ -83,7 +95,21 @@ export class ImagePanel {
 
   /** Looks at the image with another checkpoint. */
   use(checkpoint: string): void {
-    if (checkpoint !== this.checkpoint) this.looking = this.lookWith(checkpoint);
+    if (checkpoint === this.checkpoint) return;
+    this.looking = this.lookWith(checkpoint);
+    this.runAhead();
+  }
+
+  /**
+   * Begins what a new page asks first while it loads, which takes as long as a run; if something
+   * was asked before, nothing.
+   */
+  runAhead(): void {
+    if (this.answer || this.running || this.wasAsked) return;
+    const running = this.begin({}, () => undefined);
+    running.isAhead = true;
+    // The page is told when it asks.
+    running.view.catch(() => undefined);
   }
 
   /** Shows one half of the panel, and in it a layer's attention if one is named. */
@@ -124,14 +150,17 @@ export class ImagePanel {
   /** The image, the checkpoint or a setting is another one than before. */
   runAgain(): void {
     this.answer = undefined;
+    // Told first: the page must not take the end of its old question for its new answer.
     this.looking.connection.tell.changed();
+    this.stop();
   }
 
   /** The page is loaded anew for another checkpoint: its state is about the old one. */
   private lookWith(checkpoint: string): Looking {
     const { panel, services, image } = this;
-    this.running?.abort();
+    this.stop();
     this.answer = undefined;
+    this.wasAsked = false;
     const title = `${basename(image)} × ${checkpointLabel(checkpoint)}`;
     const page = panel.load({ image, checkpoint }, title);
     const { document } = page.add(services.documents.acquire(checkpoint));
@@ -189,23 +218,61 @@ export class ImagePanel {
    */
   private async run(options: RunOptions, { signal, progress }: CallContext): Promise<Run> {
     const asked = JSON.stringify(options);
+    this.wasAsked = true;
     if (this.answer?.asked === asked) return this.answer.view;
-    this.running?.abort();
-    const running = new AbortController();
-    this.running = running;
+    const running = this.begunAhead(asked) ?? this.begin(options, progress);
+    Object.assign(running, { report: progress, isAhead: false });
+    const abort = (): void => running.abort.abort();
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
     try {
-      const view = await withAnySignal([signal, running.signal], (ends) =>
-        this.classify(options, ends, progress),
-      );
-      this.answer = { asked, view };
-      this.settle(summaryOf(view));
-      return view;
-    } catch (error) {
-      if (this.running === running) this.settle(undefined);
-      throw signal.aborted || running.signal.aborted ? new Cancelled() : error;
+      return await running.view;
     } finally {
-      if (this.running === running) this.running = undefined;
+      signal.removeEventListener('abort', abort);
     }
+  }
+
+  /** The run that was begun while the page loaded, if it is what the page asks for. */
+  private begunAhead(asked: string): Running | undefined {
+    const { running } = this;
+    return running?.isAhead && running.asked === asked ? running : undefined;
+  }
+
+  /** Begins a run in place of the one before, and keeps its answer. */
+  private begin(options: RunOptions, report: Report): Running {
+    this.stop();
+    const abort = new AbortController();
+    const told = (message: string): void => running.report(message);
+    const view = this.classify(options, abort.signal, told);
+    const running: Running = {
+      asked: JSON.stringify(options),
+      view: view.then(
+        (answer) => this.ended(running, answer),
+        (error: unknown) => this.failed(running, error),
+      ),
+      abort,
+      report,
+      isAhead: false,
+    };
+    this.running = running;
+    return running;
+  }
+
+  /** Whoever began another run has no use for the answer of this one. */
+  private ended(running: Running, view: Run): Run {
+    if (this.running !== running) throw new Cancelled();
+    this.running = undefined;
+    this.answer = { asked: running.asked, view };
+    this.settle(summaryOf(view));
+    return view;
+  }
+
+  private failed(running: Running, error: unknown): never {
+    if (this.running === running) {
+      this.running = undefined;
+      this.settle(undefined);
+    }
+    throw running.abort.signal.aborted ? new Cancelled() : error;
   }
 
   private async classify(options: RunOptions, signal: AbortSignal, report: Report): Promise<Run> {
@@ -219,12 +286,18 @@ export class ImagePanel {
     return { opened, image, options, signal, report };
   }
 
+  /** Gives up the run that has not ended. */
+  private stop(): void {
+    this.running?.abort.abort();
+    this.running = undefined;
+  }
+
   private settle(answer: Classified | undefined): void {
     for (const resolve of this.waiting.splice(0)) resolve(answer);
   }
 
   private end(): void {
-    this.running?.abort();
+    this.stop();
     this.settle(undefined);
   }
 }

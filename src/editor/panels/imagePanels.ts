@@ -44,6 +44,7 @@ export class ImagePanels implements Disposable {
   show(image: string, checkpoint: string, focus: Focus, layer?: string): Promise<Classified | undefined> {
     const panel = this.panels.show({ image, checkpoint });
     panel.show(focus, layer);
+    panel.runAhead();
     return panel.nextAnswer();
   }
 
