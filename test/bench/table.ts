@@ -8,7 +8,7 @@ export interface Row {
    * could not be measured.
    */
   readonly value?: Spread;
-  readonly unit: '×' | 'ms' | 's' | 'ppm';
+  readonly unit: '×' | 'ms' | 's' | 'ppm' | 'MB';
   /** The value must not be above it; a row without one informs. */
   readonly target?: number;
   /** Medians of both sides, or what is missing. */

@@ -1,12 +1,15 @@
 // The views in a real workbench: what a person waits for, from the click to the picture.
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Frame } from 'playwright-core';
+import type { Frame, Page } from 'playwright-core';
 import { openWorkbench, type Workbench } from '../browser/workbench';
-import { writeSparseVit, type VitSize } from '../inference/support';
+import type { DType } from '../../src/checkpoint/tensors';
+import { writeSparse, writeSparseVit, type VitSize } from '../inference/support';
+import { ownFolder, readLines } from '../oracles/lines';
 import { provideFolder } from '../run/cache.mjs';
+import { processTime, vitrine } from './processes';
 import { spreadOf } from './statistics';
-import type { Row } from './table';
+import { formatTime, type Row } from './table';
 import { image } from './workload';
 
 interface Model {
@@ -36,44 +39,149 @@ const models: Readonly<Record<string, Model>> = {
 };
 
 const clicks = 9;
+/** Images after the first one, and processes of the command line. */
+const later = 3;
+/** Milliseconds that the slowest of them may take. */
+const patience = 240_000;
 
-/** Image, labels, maps, clicks and hovering in the image panel; tree and heap of the inspector. */
+/** The published model with the most tensors, which says how large a file's tree may be. */
+const mostTensors = 'timm/mvitv2_huge_cls';
+/** Times that its file is opened; the first time loads the extension's readers as well. */
+const openings = 5;
+
+/** Image, labels, maps, clicks and hovering in the panel; tree, heap and slider of reports. */
 export async function measureViews(): Promise<readonly Row[]> {
   const rows: Row[] = [];
   for (const [name, model] of Object.entries(models)) {
-    const workspace = await provideFolder(`bench-views-${name}`, async (folder) => {
+    const workspace = await provideFolder(`bench-views-${name}-${later}`, async (folder) => {
       writeSparseVit(join(folder, `${name}.safetensors`), model.size);
-      cpSync(image, join(folder, 'cat.jpg'));
+      for (let copy = 0; copy <= later; copy++) cpSync(image, join(folder, `cat-${copy}.jpg`));
     });
-    const workbench = await openWorkbench({ workspace, size: { width: 1440, height: 900 } });
-    try {
-      rows.push(...(await measurePanel(workbench, model)));
-      rows.push(...(await measureInspector(workbench, `${name}.safetensors`)));
-    } finally {
-      await workbench.close();
-    }
+    const weights = join(workspace, `${name}.safetensors`);
+    await inWorkbench(workspace, async (workbench) => {
+      rows.push(...(await measurePanel(workbench, model, weights)));
+      rows.push(...(await measureSlider(workbench, `${name}.safetensors`, model.title)));
+    });
   }
-  return rows;
+  return [...rows, ...(await measureTree())];
 }
 
-async function measurePanel(workbench: Workbench, model: Model): Promise<readonly Row[]> {
-  await workbench.pickFromContextMenu('cat.jpg', 'Classify Image');
-  // The only checkpoint of the workspace is not asked for.
-  const picked = performance.now();
-  const since = async (selector: string): Promise<number> => {
-    await workbench.webview(selector, 240_000);
-    return performance.now() - picked;
+async function inWorkbench(workspace: string, work: (workbench: Workbench) => Promise<void>): Promise<void> {
+  const workbench = await openWorkbench({ workspace, size: { width: 1440, height: 900 } });
+  try {
+    await workbench.page.evaluate(notePresses);
+    await work(workbench);
+  } finally {
+    await workbench.close();
+  }
+}
+
+/** What is waited for, by what names it in a page. */
+const firsts = {
+  shell: '.image-head',
+  painted: '.first-paint canvas, .image-stack canvas',
+  labels: '.guesses li',
+  maps: '.multiples canvas',
+  tree: '[role=treegrid] [role=row] [role=gridcell]',
+} as const;
+type First = keyof typeof firsts;
+
+/** What the functions below leave in the window that they run in. */
+interface Noted {
+  /** Of the last click: when its button went down and up, in milliseconds since 1970. */
+  pressed?: { down: number; up: number };
+  /** When each of the firsts was on the screen. */
+  seen?: Partial<Record<First, number>>;
+  /** Milliseconds of the last run that was answered. */
+  times?: { decode: number; preprocess: number; run: number; load: number };
+}
+
+/** In the workbench: notes when a person presses; of a double click the first press counts. */
+function notePresses(): void {
+  const noted = window as unknown as Noted;
+  const add = (name: string, note: (event: MouseEvent) => void): void =>
+    window.addEventListener(name, (event) => note(event as MouseEvent), true);
+  add('mousedown', ({ detail }) => {
+    if (detail < 2) noted.pressed = { down: Date.now(), up: Date.now() };
+  });
+  add('mouseup', () => {
+    if (noted.pressed) noted.pressed.up = Date.now();
+  });
+}
+
+/** In a page, from its beginning: notes when each of the firsts was drawn, and says what was. */
+function noteFirsts(wanted: Record<string, string>): Partial<Record<First, number>> {
+  const noted = window as unknown as Noted;
+  // The page is written into its frame, which takes away who listened before.
+  const { dataset } = document.documentElement;
+  if (!('noted' in dataset))
+    window.addEventListener('message', ({ data }) => {
+      const times = (data as { value?: { times?: Noted['times'] } } | null)?.value?.times;
+      if (times) noted.times = times;
+    });
+  dataset['noted'] = '';
+  if (noted.seen) return noted.seen;
+  const seen: Record<string, number> = (noted.seen = {});
+  const look = (): void => {
+    for (const [name, selector] of Object.entries(wanted)) {
+      if (name in seen || !document.querySelector(selector)) continue;
+      seen[name] = 0;
+      requestAnimationFrame(() => (seen[name] = Date.now()));
+    }
+    requestAnimationFrame(look);
   };
-  const [shell, painted] = [
-    await since('.image-head'),
-    await since('.first-paint canvas, .image-stack canvas'),
-  ];
-  const [labels, maps] = [await since('.guesses li'), await since('.multiples canvas')];
-  const frame = await workbench.webview('.multiples canvas');
+  look();
+  return seen;
+}
+
+/**
+ * Waits until a page shows something. A page is told to note what it draws as soon as its frame is
+ * there, long before it has anything to draw.
+ */
+async function untilSeen(
+  page: Page,
+  until: First,
+): Promise<{ readonly frame: Frame; readonly seen: Readonly<Partial<Record<First, number>>> }> {
+  const deadline = Date.now() + patience;
+  while (Date.now() < deadline) {
+    for (const frame of page.frames()) {
+      if (!frame.url().includes('fake.html')) continue;
+      // A frame may go away while it is asked.
+      const seen = await frame.evaluate(noteFirsts, firsts).catch(() => undefined);
+      if (seen?.[until]) return { frame, seen };
+    }
+    await page.waitForTimeout(10);
+  }
+  throw new Error(`no page shows ${firsts[until]}`);
+}
+
+/** Milliseconds from the last click, from its first press or its end, to what a page shows. */
+async function sinceClick(
+  workbench: Workbench,
+  from: 'down' | 'up',
+  until: First,
+): Promise<{ readonly frame: Frame; readonly since: (what: First) => number }> {
+  const { frame, seen } = await untilSeen(workbench.page, until);
+  const pressed = await workbench.page.evaluate(() => (window as unknown as Noted).pressed);
+  return { frame, since: (what) => (seen[what] ?? 0) - (pressed?.[from] ?? 0) };
+}
+
+async function measurePanel(workbench: Workbench, model: Model, weights: string): Promise<readonly Row[]> {
+  const commands: number[] = [];
+  const command = async (): Promise<void> => {
+    commands.push(await processTime(vitrine('classify', weights, image, '--json')));
+  };
+  // The first process reads the files into memory, for both sides.
+  await processTime(vitrine('classify', weights, image, '--json'));
+  await command();
+  await workbench.pickFromContextMenu('cat-0.jpg', 'Classify Image');
+  const { frame, since } = await sinceClick(workbench, 'up', 'maps');
   const redraws: number[] = [];
   for (let click = 0; click < clicks; click++)
     redraws.push(await frame.evaluate(clickToRedraw, 0.3 + 0.05 * click));
   const hovers = await frame.evaluate(hoverToRedraw);
+  const next = await measureLater(workbench);
+  for (let turn = 1; turn < later; turn++) await command();
   const row = (what: string, values: readonly number[], target?: number): Row => ({
     what: `views, ${model.title}: ${what}`,
     value: spreadOf(values),
@@ -81,15 +189,57 @@ async function measurePanel(workbench: Workbench, model: Model): Promise<readonl
     target,
     detail: `${values.length} times`,
   });
+  const ratio = (what: string, values: readonly number[], target: number, detail: string): Row => ({
+    ...row(what, values, target),
+    unit: '×',
+    detail,
+  });
   await workbench.closeEditors();
+  const { median } = spreadOf(commands);
   return [
-    row('from the menu to the panel', [shell]),
-    row('to the image', [painted]),
-    row('to its labels', [labels]),
-    row('to all maps', [maps]),
+    row('from the menu to the panel', [since('shell')]),
+    row('to the image', [since('painted')]),
+    row('to its labels', [since('labels')]),
+    ratio(
+      'to its labels, against the command line',
+      [since('labels') / median],
+      1.3,
+      `${formatTime(since('labels'))} against ${formatTime(median)}, vitrine classify`,
+    ),
+    row('to all maps', [since('maps')]),
+    row(
+      'from the menu to the panel, a later image',
+      next.map(({ shell }) => shell),
+    ),
+    ratio(
+      'to its labels, a later image, against what the model needs',
+      next.map(({ labels, needed, shell }) => labels / Math.max(needed, shell)),
+      1.1,
+      next
+        .map(({ labels, needed, shell }) => [labels, needed, shell].map(formatTime))
+        .map(([labels, needed, shell]) => `${labels} against ${needed}, the panel ${shell}`)
+        .join('; '),
+    ),
     row('click to redraw', redraws.slice(1), model.click),
     row('hover to redraw', hovers, 16),
   ];
+}
+
+/** Images after the first: their labels, and what decoding, preparing and running them took. */
+async function measureLater(
+  workbench: Workbench,
+): Promise<readonly { readonly shell: number; readonly labels: number; readonly needed: number }[]> {
+  const found = [];
+  for (let copy = 1; copy <= later; copy++) {
+    await workbench.closeEditors();
+    await workbench.pickFromContextMenu(`cat-${copy}.jpg`, 'Classify Image');
+    const { frame, since } = await sinceClick(workbench, 'up', 'labels');
+    const times = await frame.evaluate(() => (window as unknown as Noted).times);
+    if (!times) throw new Error('the panel was told no times');
+    const needed = times.decode + times.preprocess + times.run;
+    found.push({ shell: since('shell'), labels: since('labels'), needed });
+  }
+  return found;
 }
 
 /** In the page: clicks a patch and waits until its maps are drawn under its name. */
@@ -137,29 +287,95 @@ async function hoverToRedraw(): Promise<number[]> {
   return times.slice(1);
 }
 
-async function measureInspector(workbench: Workbench, file: string): Promise<readonly Row[]> {
-  const started = performance.now();
+/** Steps of the image size in the complexity report, until its totals are those of the size. */
+async function measureSlider(workbench: Workbench, file: string, title: string): Promise<readonly Row[]> {
   await workbench.openFile(file);
-  const frame = await workbench.webview('[role=treegrid] [role=row]');
-  const tree = performance.now() - started;
-  const heap = await heapOf(frame);
+  const tabs = await workbench.webview('[role=tablist]');
+  await tabs.getByRole('tab', { name: 'Complexity' }).click();
+  const frame = await workbench.webview('.complexity .slider');
+  const steps: number[] = [];
+  for (let step = 0; step < clicks; step++)
+    steps.push(await frame.evaluate(stepToTotals, step % 2 === 0 ? 1 : -1));
+  await workbench.closeEditors();
   return [
     {
-      what: `views, ${file}: to the tree of the inspector`,
-      value: spreadOf([tree]),
+      what: `views, ${title}: slider step`,
+      value: spreadOf(steps.slice(1)),
       unit: 'ms',
-      target: 1000,
-      detail: file,
-    },
-    {
-      what: `views, ${file}: heap of the inspector`,
-      unit: 'ms',
-      detail: `${heap.toFixed(0)} MB of JavaScript`,
+      detail: `${steps.length - 1} times, to the totals of the new size`,
     },
   ];
 }
 
-const heapOf = (frame: Frame): Promise<number> =>
-  frame.evaluate(
-    () => (performance as unknown as { memory: { usedJSHeapSize: number } }).memory.usedJSHeapSize / 1e6,
+/** In the page: moves the slider by a step and waits until the totals are of the size it names. */
+function stepToTotals(step: number): Promise<number> {
+  const slider = document.querySelector('.complexity .slider') as HTMLInputElement;
+  const totals = document.querySelector('.complexity .figures') as HTMLElement;
+  const sizes = (): string => [...totals.querySelectorAll('dt')].map((term) => term.textContent).join();
+  const before = sizes();
+  return new Promise((resolve) => {
+    const started = performance.now();
+    const observer = new MutationObserver(() => {
+      if (sizes() === before) return;
+      observer.disconnect();
+      requestAnimationFrame(() => resolve(performance.now() - started));
+    });
+    observer.observe(totals, { childList: true, characterData: true, subtree: true });
+    slider.value = String(Number(slider.value) + step);
+    slider.dispatchEvent(new Event('input', { bubbles: true }));
+  });
+}
+
+/** The largest tree: from the first press of the double click until it is on the screen. */
+async function measureTree(): Promise<readonly Row[]> {
+  const file = 'most-tensors.safetensors';
+  const line = readLines(ownFolder).find(({ id }) => id === mostTensors);
+  if (!line) throw new Error(`no line ${mostTensors}`);
+  const workspace = await provideFolder('bench-views-most-tensors', async (folder) =>
+    writeSparse(
+      join(folder, file),
+      line.tensors.map(([name, dtype, shape]) => ({ name, dtype: dtype as DType, shape })),
+    ),
   );
+  const [trees, heaps]: [number[], number[]] = [[], []];
+  await inWorkbench(workspace, async (workbench) => {
+    for (let opening = 0; opening < openings; opening++) {
+      const before = await heapOf(workbench);
+      await workbench.openFile(file);
+      const { since } = await sinceClick(workbench, 'down', 'tree');
+      trees.push(since('tree'));
+      heaps.push((await heapOf(workbench)) - before);
+      await workbench.closeEditors();
+    }
+  });
+  const [first, ...others] = trees;
+  const tree = `views, ${line.tensors.length.toLocaleString('en')} tensors: double click to tree`;
+  return [
+    {
+      what: `${tree}, the first file`,
+      value: spreadOf([first ?? 0]),
+      unit: 'ms',
+      detail: 'loads the extension',
+    },
+    { what: tree, value: spreadOf(others), unit: 'ms', target: 1000, detail: `${others.length} times` },
+    {
+      what: `views, ${line.tensors.length.toLocaleString('en')} tensors: heap of the page`,
+      value: spreadOf(heaps.slice(1)),
+      unit: 'MB',
+      target: 60,
+      detail: 'what the window holds more with the page open than without',
+    },
+  ];
+}
+
+/**
+ * Megabytes of JavaScript that the window and its pages hold, after a collection: they share one
+ * heap, so that a page is what comes with it.
+ */
+async function heapOf(workbench: Workbench): Promise<number> {
+  const session = await workbench.page.context().newCDPSession(workbench.page);
+  await session.send('HeapProfiler.collectGarbage');
+  const { usedSize } = await session.send('Runtime.getHeapUsage');
+  await session.detach();
+  return usedSize / 1e6;
+}
