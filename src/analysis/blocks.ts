@@ -2,7 +2,7 @@ import { at } from '../domain/lists';
 import type { Graph } from '../graph/graph';
 import { readBy } from '../graph/order';
 import { perGraph } from '../graph/perGraph';
-import { mixingScope, outputOf, workOf, type Work } from './work';
+import { isWithin, mixingScope, outputOf, workOf, type Work } from './work';
 
 /** A repeated module of a network: a block of a transformer or of a stage. */
 export interface Block {
@@ -132,10 +132,6 @@ const usesOf = perGraph((graph): Uses => {
     }
   return { readers, results: new Set(graph.outputs.map(({ value }) => value)) };
 });
-
-/** Whether a scope is a module's own or inside of it. */
-const isWithin = (scope: string, module: string): boolean =>
-  scope.startsWith(module) && (scope.length === module.length || scope[module.length] === '.');
 
 /** Extent, size and output of the modules that `modulesAround` names for an operator. */
 function modulesOf(graph: Graph, modulesAround: (work: Work) => readonly string[]): readonly Candidate[] {

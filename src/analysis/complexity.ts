@@ -80,7 +80,8 @@ export function longestSequence(graph: Graph): Sequence | undefined {
   return sequences.toSorted((left, right) => right.tokens - left.tokens)[0];
 }
 
-function operatorRows(work: readonly Work[]): readonly OperatorRow[] {
+/** Sums operators by type and kind, in the order in which each first runs. */
+export function operatorRows(work: readonly Work[]): readonly OperatorRow[] {
   const rows = new Map<string, OperatorRow>();
   for (const { node, kind, macs, elements, bytes } of work) {
     const key = `${node.op} ${kind}`;

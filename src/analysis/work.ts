@@ -57,6 +57,11 @@ function nodeWork(graph: Graph, node: Node, provenance: Provenance, constantOf: 
   };
 }
 
+/** Whether a scope is a module's own or inside of it; the root holds all. */
+export const isWithin = (scope: string, module: string): boolean =>
+  module === '' ||
+  (scope.startsWith(module) && (scope.length === module.length || scope[module.length] === '.'));
+
 /** What an operator hands on: its first output. */
 export const outputOf = ({ outputs }: Work): ValueInfo => at(outputs, 0);
 

@@ -111,6 +111,15 @@ export interface OperatorRow {
   readonly bytes: number;
 }
 
+/** A module with operators of one type among its own, not its children's. */
+export interface OperatorUse {
+  /** Module path, as the tree has it. */
+  readonly path: string;
+  readonly count: number;
+  readonly macs: number;
+  readonly elements: number;
+}
+
 /** An attention layer's sizes: `tokens` N, `width` D, `heads` h. */
 export interface LayerSizes {
   readonly tokens: number;

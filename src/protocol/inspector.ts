@@ -1,7 +1,15 @@
 import type { Size } from '../domain/size';
 import type { CallContext } from './channel';
 import type { Packed } from './packed';
-import type { ComplexityReport, ModuleRow, Scaling, Station, TensorRow } from '../domain/report';
+import type {
+  ComplexityReport,
+  ModuleRow,
+  OperatorRow,
+  OperatorUse,
+  Scaling,
+  Station,
+  TensorRow,
+} from '../domain/report';
 
 /** A number of the header, or a hyper-parameter with its evidence. */
 export interface EvidenceView {
@@ -165,6 +173,14 @@ export interface InspectorApi {
   showAttention(layer: string): Promise<void>;
   complexity(imageSize: Size | null, batch: number): Promise<ComplexityReport>;
   scaling(): Promise<Scaling>;
+  /** Modules with operators of a type and kind among their own, those with the most work first. */
+  operatorUses(
+    operator: Pick<OperatorRow, 'op' | 'kind'>,
+    imageSize: Size | null,
+    batch: number,
+  ): Promise<readonly OperatorUse[]>;
+  /** Operators in a module and below it, at the model's own image size. */
+  operatorsIn(module: string): Promise<readonly OperatorRow[]>;
   /**
    * `classify`, `complexity`, `exportOnnx`, `showLog`, `manageTrust`, `revealFile`: what the page's
    * buttons do.

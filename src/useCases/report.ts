@@ -1,7 +1,8 @@
 import { reportOf, reportSubject } from '../analysis/report';
 import { reportExtensions, reportText, type ReportFormat } from '../analysis/reportText';
 import { scaling } from '../analysis/scaling';
-import type { ComplexityReport, Scaling } from '../domain/report';
+import { operatorsIn, operatorUses } from '../analysis/operatorUses';
+import type { ComplexityReport, OperatorRow, OperatorUse, Scaling } from '../domain/report';
 import type { Size } from '../domain/size';
 import type { Model } from '../models/model';
 
@@ -12,6 +13,19 @@ import type { Model } from '../models/model';
 export function report(model: Model, imageSize: Size | null, batch: number): ComplexityReport {
   return reportOf(model, { imageSize: imageSize ?? undefined, batch });
 }
+
+/** Returns the modules with operators of a type and kind, at the size and batch of a report. */
+export const findUses = (
+  model: Model,
+  operator: Pick<OperatorRow, 'op' | 'kind'>,
+  imageSize: Size | null,
+  batch: number,
+): readonly OperatorUse[] =>
+  operatorUses(model.graph({ imageSize: imageSize ?? model.imageSize, batch }), operator);
+
+/** Returns the operators in a module and below it, at the model's own size. */
+export const findOperators = (model: Model, module: string): readonly OperatorRow[] =>
+  model.imageSize ? operatorsIn(model.graph(), module) : [];
 
 /** Counts MACs against image size, by the steps that the model can take. */
 export function scale(model: Model): Scaling {

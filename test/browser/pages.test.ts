@@ -308,6 +308,30 @@ describe('pages', function () {
       assert.equal(await why.getAttribute('title'), 'No layer with attention lies in or around patch_embed.');
     }));
 
+  it('a module leads to its operators’ rows of the report, and they to the modules that hold them', () =>
+    opened({ name: 'inspector', shownCase: 'sample' }, async (page) => {
+      await page.getByRole('row', { name: /^\s*patch_embed/ }).click();
+      const operators = page.locator('.operator-list li');
+      await holds(async () => assert.deepEqual(await operators.allInnerTexts(), ['Conv ×1']));
+      await page
+        .getByRole('row', { name: /^\s*blocks/ })
+        .first()
+        .click();
+      await operators.filter({ hasText: 'MatMul' }).getByRole('button').click();
+      await called(page, 'operatorsIn', [['patch_embed'], ['blocks']]);
+      const marked = page.locator('tr[aria-current=true]');
+      await holds(async () => assert.match(await marked.innerText(), /^MatMul/));
+      assert.ok(await marked.evaluate((row) => row.getBoundingClientRect().bottom <= window.innerHeight));
+      const uses = page.getByRole('region', { name: 'Modules with MatMul' });
+      await uses.getByText('MatMul (attention) is in 12 modules').waitFor();
+      await page.getByRole('button', { name: 'Softmax', exact: true }).click();
+      await page.getByRole('region', { name: 'Modules with Softmax' }).waitFor();
+      assert.equal(await uses.count(), 0);
+      await page.getByRole('button', { name: 'MatMul', exact: true }).click();
+      await uses.getByRole('button', { name: 'blocks.5.mlp' }).click();
+      await page.locator('.detail h2', { hasText: /^blocks\.5\.mlp/ }).waitFor();
+    }));
+
   it('a module that another view asked for is shown, and its tensors lead back', () =>
     opened({ name: 'inspector', shownCase: 'revealed' }, async (page) => {
       const selected = page.locator('[role=treegrid] [role=row][aria-selected=true]');

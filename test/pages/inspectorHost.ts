@@ -192,6 +192,17 @@ const api: InspectorApi = {
   complexity: async (size, batch) =>
     (recorded?.report as unknown as ComplexityReport | undefined) ??
     complexityReport(config, size ?? config.image, batch),
+  operatorUses: async ({ op }) =>
+    Array.from({ length: 2 * config.depth }, (_, index) => ({
+      path: `blocks.${Math.floor(index / 2)}.${index % 2 === 0 ? 'attn' : 'mlp'}`,
+      count: op === 'MatMul' ? 2 : 1,
+      macs: op === 'MatMul' ? 1e6 * (index + 1) : 0,
+      elements: 1000,
+    })).toSorted((a, b) => b.macs - a.macs),
+  operatorsIn: async (module) =>
+    complexityReport(config, config.image, 1).operators.filter(
+      ({ op }) => module === '' || (op !== 'Conv') !== module.startsWith('patch_embed'),
+    ),
   scaling: async () => (recorded?.scaling as unknown as Scaling | undefined) ?? scalingOf(config),
   perform: async () => undefined,
   copy: async () => undefined,

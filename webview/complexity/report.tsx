@@ -13,7 +13,7 @@ import { ChartFrame } from './chartFrame';
 import './complexity.css';
 import { CONVENTION_NAMES, CONVENTIONS, type Convention } from './conventions';
 import { moduleBars, totalMacs } from './moduleBars';
-import { ModuleTable, OperatorTable } from './tables';
+import { ModuleTable, OperatorTable, type OperatorName } from './tables';
 import { WhatIfTable } from './whatIf';
 
 export type ComplexityHost = Host<InspectorApi>;
@@ -23,6 +23,8 @@ export interface ComplexityProps {
   readonly model: InspectorModel;
   /** A module whose row is to be shown, and how often one was asked for. */
   readonly revealed?: { readonly path: string; readonly count: number } | undefined;
+  /** An operator whose row is to be shown, and how often one was asked for. */
+  readonly operator?: (OperatorName & { readonly count: number }) | undefined;
   /** Shows a module in the inspector. */
   readonly onModule: (path: string) => void;
 }
@@ -30,7 +32,7 @@ export interface ComplexityProps {
 const BATCHES = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
 /** What a checkpoint costs at an image size that can be moved. */
-export function Complexity({ host, model, revealed, onModule }: ComplexityProps): VNode {
+export function Complexity({ host, model, revealed, operator, onModule }: ComplexityProps): VNode {
   const [size, setSize] = useSaved<readonly [number, number] | null>('complexitySize', null);
   const [batch, setBatch] = useSaved('batch', 1);
   const [convention, setConvention] = useSaved<Convention>('convention', 'macs');
@@ -111,7 +113,12 @@ export function Complexity({ host, model, revealed, onModule }: ComplexityProps)
         revealed={revealed}
         onModule={onModule}
       />
-      <OperatorTable report={shown} />
+      <OperatorTable
+        report={shown}
+        revealed={operator}
+        uses={(name, call) => host.call('operatorUses', [name, shown.imageSize, shown.batch], call)}
+        onModule={onModule}
+      />
       {shown.whatIf.length > 0 && <WhatIfTable report={shown} />}
     </div>
   );

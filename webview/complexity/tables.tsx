@@ -1,9 +1,11 @@
 import { largest } from '../../src/domain/lists';
 import type { VNode } from 'preact';
-import { useEffect, useMemo, useRef } from 'preact/hooks';
-import type { ComplexityReport, ModuleRow, OperatorRow } from '../../src/domain/report';
-import { formatBytes, formatCount, formatExact, formatPercent } from '../../src/domain/units';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { ComplexityReport, ModuleRow, OperatorRow, OperatorUse } from '../../src/domain/report';
+import { formatBytes, formatCount, formatExact, formatPercent, quantity } from '../../src/domain/units';
+import type { CallOptions } from '../../src/protocol/channel';
 import { useSaved } from '../host';
+import { useAnswer } from '../kit/hooks';
 import { PlainTable, type Columns } from '../kit/table';
 import { ShareBar } from '../marks/shareBar';
 import { deriveTree, findModule, standIn, visibleLines } from '../marks/treeState';
@@ -138,25 +140,121 @@ const moduleColumns = (
   },
 });
 
-/** What each operator type contributes: MACs if it has any, else the elements it touches. */
-export function OperatorTable({ report }: { report: ComplexityReport }): VNode {
+/** An operator type of a kind: a matrix product with weights is another row than one without. */
+export type OperatorName = Pick<OperatorRow, 'op' | 'kind'>;
+
+const operatorKey = ({ op, kind }: OperatorName): string => `${op} ${kind}`;
+
+interface OperatorTableProps {
+  readonly report: ComplexityReport;
+  /** The operator that somebody asked for, and how often one was. */
+  readonly revealed: (OperatorName & { readonly count: number }) | undefined;
+  readonly uses: (operator: OperatorName, call: CallOptions) => Promise<readonly OperatorUse[]>;
+  readonly onModule: (path: string) => void;
+}
+
+/**
+ * What each operator type contributes: MACs if it has any, else the elements it touches; and of the
+ * chosen one the modules that it is in.
+ */
+export function OperatorTable({ report, revealed, uses, onModule }: OperatorTableProps): VNode {
+  const [chosen, setChosen] = useState<OperatorName | undefined>(revealed);
+  const section = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (revealed) setChosen(revealed);
+  }, [revealed]);
+  useEffect(() => {
+    section.current?.querySelector('[aria-current=true]')?.scrollIntoView({ block: 'center' });
+  }, [revealed]);
   const rows = [...report.operators].sort(byWork);
-  const most = largest([1, ...rows.map((row) => row.bytes)]);
+  const row = chosen && rows.find((each) => operatorKey(each) === operatorKey(chosen));
+  const most = largest([1, ...rows.map(({ bytes }) => bytes)]);
+  const choose = (next: OperatorRow): void => setChosen(next === row ? undefined : next);
   return (
-    <section>
+    <section ref={section}>
       <h2>Operators</h2>
       <PlainTable
         class="figures-table"
-        columns={operatorColumns(most)}
+        columns={operatorColumns(most, row, choose)}
         rows={rows}
-        keyOf={({ op, kind }) => `${op} ${kind}`}
+        keyOf={operatorKey}
+        current={row && operatorKey(row)}
       />
+      {row && <Uses key={operatorKey(row)} report={report} operator={row} ask={uses} onModule={onModule} />}
     </section>
   );
 }
 
-const operatorColumns = (most: number): Columns<OperatorRow> => ({
-  op: { title: 'Operator', cell: ({ op }) => op },
+/** Modules of an operator that are named before the rest is counted. */
+const NAMED = 24;
+
+interface UsesProps {
+  readonly report: ComplexityReport;
+  readonly operator: OperatorRow;
+  readonly ask: OperatorTableProps['uses'];
+  readonly onModule: (path: string) => void;
+}
+
+/** The modules that an operator is in, each a way to its row of the tree. */
+function Uses({ report, operator, ask, onModule }: UsesProps): VNode {
+  const [whole, setWhole] = useState(false);
+  const key = operatorKey(operator);
+  const found = useAnswer((call) => ask({ op: operator.op, kind: operator.kind }, call), [key, report]);
+  const all = found.value ?? [];
+  const shown = whole ? all : all.slice(0, NAMED);
+  return (
+    <div class="operator-uses" role="region" aria-label={`Modules with ${operator.op}`} aria-live="polite">
+      <p class="quiet">
+        {found.error
+          ? found.error.message
+          : `${operator.op} (${operator.kind}) is in ${quantity(all.length, 'module')}, those with the most work first:`}
+      </p>
+      <ul>
+        {shown.map(({ path, count, macs }) => (
+          <li key={path}>
+            <button
+              type="button"
+              class="link"
+              title={`${path || 'The model'}: reveal in Architecture`}
+              onClick={() => onModule(path)}
+            >
+              {path || '(model)'}
+            </button>
+            <span class="quiet">
+              {count > 1 && ` ×${count}`}
+              {macs > 0 && ` ${formatCount(macs)}`}
+            </span>
+          </li>
+        ))}
+      </ul>
+      {shown.length < all.length && (
+        <button type="button" class="link" onClick={() => setWhole(true)}>
+          Show {all.length - shown.length} more
+        </button>
+      )}
+    </div>
+  );
+}
+
+const operatorColumns = (
+  most: number,
+  chosen: OperatorRow | undefined,
+  onChoose: (row: OperatorRow) => void,
+): Columns<OperatorRow> => ({
+  op: {
+    title: 'Operator',
+    cell: (row) => (
+      <button
+        type="button"
+        class="link"
+        title={`Modules with ${row.op}`}
+        aria-expanded={row === chosen}
+        onClick={() => onChoose(row)}
+      >
+        {row.op}
+      </button>
+    ),
+  },
   kind: { title: 'Kind', style: 'wide-only', styleOf: () => 'quiet', cell: ({ kind }) => kind },
   count: { title: 'Count', style: 'number roomy-only', cell: ({ count }) => formatExact(count) },
   macs: {

@@ -17,7 +17,7 @@ import {
 } from '../marks/treeState';
 import { prepare, remembered } from '../kit/sorting';
 import { Guard } from '../kit/status';
-import { Detail, type Links } from './detail';
+import { Detail, type Links, type OperatorsIn } from './detail';
 import { hitsText, useHits, type OnHits } from './hits';
 
 export interface ArchitectureProps {
@@ -25,6 +25,7 @@ export interface ArchitectureProps {
   readonly query: string;
   readonly onCopy: (text: string) => void;
   readonly links: Links;
+  readonly operatorsIn: OperatorsIn;
   readonly onHits: OnHits;
   /** A module that another view asked for, and how often one was asked for. */
   readonly revealed: Revealed | undefined;
@@ -38,7 +39,7 @@ export interface Revealed {
 
 /** Drawing, tree and details of the chosen module. */
 export function Architecture(props: ArchitectureProps): VNode {
-  const { model, query, onCopy, links, revealed } = props;
+  const { model, query, onCopy, links, operatorsIn, revealed } = props;
   const tree = useMemo(() => deriveTree(model.modules), [model.modules]);
   const [expanded, setExpanded] = useSaved<readonly string[]>('expanded', initiallyOpen(tree));
   const [active, setActive] = useSaved<string | undefined>('module', undefined);
@@ -107,7 +108,7 @@ export function Architecture(props: ArchitectureProps): VNode {
         {lines.length > 0 && (
           <aside ref={detail} class="detail" tabIndex={-1} aria-label="Details of the chosen module">
             {chosen ? (
-              <Detail model={model} row={chosen} onCopy={onCopy} links={links} />
+              <Detail {...{ model, onCopy, links, operatorsIn }} row={chosen} />
             ) : (
               <p class="quiet">Choose a module to see its formula, shapes and tensors.</p>
             )}

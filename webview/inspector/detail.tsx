@@ -1,7 +1,9 @@
 import type { VNode } from 'preact';
 import type { InspectorModel } from '../../src/protocol/inspector';
-import type { ModuleRow, TensorRow } from '../../src/domain/report';
+import type { CallOptions } from '../../src/protocol/channel';
+import type { ModuleRow, OperatorRow, TensorRow } from '../../src/domain/report';
 import { formatBytes, formatCount, formatExact, formatShape } from '../../src/domain/units';
+import { useAnswer } from '../kit/hooks';
 import { Button } from '../kit/toolkit';
 import { isInside, layerOf } from './links';
 
@@ -11,6 +13,8 @@ export interface Links {
   readonly tensor: (name: string) => void;
   /** A module's row in the report. */
   readonly complexity: (path: string) => void;
+  /** An operator's row in the report. */
+  readonly operator: (operator: OperatorRow) => void;
   /** A layer's attention on an image. */
   readonly attention: (layer: string) => void;
 }
@@ -20,10 +24,14 @@ export interface DetailProps {
   readonly row: ModuleRow;
   readonly onCopy: (text: string) => void;
   readonly links: Links;
+  readonly operatorsIn: OperatorsIn;
 }
 
+/** Asks for the operators in a module and below it. */
+export type OperatorsIn = (module: string, call: CallOptions) => Promise<readonly OperatorRow[]>;
+
 /** What a module is and costs, and which tensors are its own. */
-export function Detail({ model, row, onCopy, links }: DetailProps): VNode {
+export function Detail({ model, row, onCopy, links, operatorsIn }: DetailProps): VNode {
   const tensors = row.tensors.map((index) => model.tensors[index]).filter((tensor) => tensor !== undefined);
   const path = row.ownPath ?? row.path;
   return (
@@ -53,13 +61,16 @@ export function Detail({ model, row, onCopy, links }: DetailProps): VNode {
           <Pair key={label} label={label} value={value} />
         ))}
       </dl>
+      {model.notCounted === '' && (
+        <Operators key={row.path} path={row.path} ask={operatorsIn} onChoose={links.operator} />
+      )}
       {tensors.length > 0 && <TensorList tensors={tensors} path={row.path} onReveal={links.tensor} />}
     </>
   );
 }
 
 /** What can be done with every row; a button that cannot says why. */
-function Actions({ model, row, onCopy, links }: DetailProps): VNode {
+function Actions({ model, row, onCopy, links }: Omit<DetailProps, 'operatorsIn'>): VNode {
   const path = row.ownPath ?? row.path;
   const name = path || 'the model';
   const held =
@@ -130,6 +141,38 @@ function factsOf(row: ModuleRow): readonly (readonly [label: string, value: stri
     ['Type', row.dtype, row.dtype !== ''],
   ];
   return facts.filter(([, , present]) => present).map(([label, value]) => [label, value]);
+}
+
+interface OperatorsProps {
+  readonly path: string;
+  readonly ask: OperatorsIn;
+  readonly onChoose: (operator: OperatorRow) => void;
+}
+
+/** The operators of a module, each a way to its row of the report. */
+function Operators({ path, ask, onChoose }: OperatorsProps): VNode | null {
+  const found = useAnswer((call) => ask(path, call), [path, ask]);
+  if (!found.value || found.value.length === 0) return null;
+  return (
+    <div>
+      <h3>Operators</h3>
+      <ul class="operator-list">
+        {found.value.map((operator) => (
+          <li key={`${operator.op} ${operator.kind}`}>
+            <button
+              type="button"
+              class="link mono"
+              title={`${operator.op} (${operator.kind}): reveal in Complexity`}
+              onClick={() => onChoose(operator)}
+            >
+              {operator.op}
+            </button>{' '}
+            <span class="quiet">×{formatExact(operator.count)}</span>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
 }
 
 interface TensorListProps {

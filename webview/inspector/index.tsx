@@ -1,9 +1,10 @@
 import type { VNode } from 'preact';
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import type { InspectorApi, InspectorEvents, InspectorModel } from '../../src/protocol/inspector';
 import type { CallOptions } from '../../src/protocol/channel';
 import { unpack, type Packed } from '../../src/protocol/packed';
 import '../complexity/complexity.css';
+import type { OperatorName } from '../complexity/tables';
 import { connect, useSaved } from '../host';
 import { deferred } from '../kit/deferred';
 import { useQuestion } from '../kit/hooks';
@@ -14,7 +15,7 @@ import { TextField } from '../kit/toolkit';
 import '../theme.css';
 import { holderOf } from '../marks/treeState';
 import { Architecture, type Revealed } from './architecture';
-import type { Links } from './detail';
+import type { Links, OperatorsIn } from './detail';
 import { Header } from './header';
 import './inspector.css';
 import { moduleOf } from './links';
@@ -124,6 +125,11 @@ function Loaded({ model, busy, stale, tab, onTab, load, onReload, asked }: Loade
   const [hits, setHits] = useState<string>();
   const [module, setModule] = useState<Revealed>();
   const [row, setRow] = useState<Revealed>();
+  const [operator, setOperator] = useState<OperatorName & { readonly count: number }>();
+  const operatorsIn = useCallback<OperatorsIn>(
+    (path, call) => host.call('operatorsIn', [path], call),
+    [model],
+  );
   const show = (view: Tab): void => {
     setQuery('');
     onTab(view);
@@ -137,7 +143,13 @@ function Loaded({ model, busy, stale, tab, onTab, load, onReload, asked }: Loade
       setTensor(name);
       show('tensors');
     },
+    operator: ({ op, kind }) => {
+      setRow(undefined);
+      setOperator((before) => ({ op, kind, count: (before?.count ?? 0) + 1 }));
+      show('complexity');
+    },
     complexity: (path) => {
+      setOperator(undefined);
       setRow((before) => ({ path, count: (before?.count ?? 0) + 1 }));
       show('complexity');
     },
@@ -181,6 +193,7 @@ function Loaded({ model, busy, stale, tab, onTab, load, onReload, asked }: Loade
               query={query}
               onCopy={copy}
               links={links}
+              operatorsIn={operatorsIn}
               onHits={setHits}
               revealed={module}
             />
@@ -201,7 +214,7 @@ function Loaded({ model, busy, stale, tab, onTab, load, onReload, asked }: Loade
             />
           )}
           {chosen === 'complexity' && (
-            <Complexity host={host} model={model} revealed={row} onModule={showModule} />
+            <Complexity host={host} model={model} revealed={row} operator={operator} onModule={showModule} />
           )}
           {chosen === 'metadata' && (
             <Metadata model={model} query={query} onHits={setHits} read={remote.besideFiles} />

@@ -93,6 +93,9 @@ function createApi(document: CheckpointDocument, services: InspectorServices): I
     },
     complexity: async (imageSize, batch) =>
       (await analysis()).report(await document.model(), imageSize, batch),
+    operatorUses: async (operator, imageSize, batch) =>
+      (await analysis()).findUses(await document.model(), operator, imageSize, batch),
+    operatorsIn: async (module) => (await analysis()).findOperators(await document.model(), module),
     scaling: async () => (await analysis()).scale(await document.model()),
     perform: async (action) => void (await actions[action](path, services)),
     copy: copyText,
