@@ -12,7 +12,7 @@ export type Alignment = 'centres' | 'corners';
 type Weights = ReadonlyMap<number, number>;
 
 /** Which of the samples stands in for one beyond either end. */
-type Beyond = (position: number, length: number) => number;
+export type Beyond = (position: number, length: number) => number;
 
 const nearestInside: Beyond = (position, length) => Math.min(Math.max(position, 0), length - 1);
 
@@ -22,6 +22,12 @@ export const reflected: Beyond = (position, length) => {
   if (period === 0) return 0;
   const inside = ((position % period) + period) % period;
   return inside < length ? inside : period - inside;
+};
+
+/** Reflection that has the outermost samples twice, `c b a | a b c | c b a`: NumPy's symmetric. */
+export const repeated: Beyond = (position, length) => {
+  const inside = ((position % (2 * length)) + 2 * length) % (2 * length);
+  return inside < length ? inside : 2 * length - 1 - inside;
 };
 
 /**

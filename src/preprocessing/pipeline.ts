@@ -5,7 +5,14 @@ import { at, largest, pushAll } from '../domain/lists';
 import type { Grid } from '../domain/size';
 import { cut, resample, resize, resizeFloat } from './resize';
 import type { Axis, FloatImage, RgbImage, RasterSize, Taps, Window } from './resize';
-import { blurredTaps, interpolationTaps, reflected, type Interpolation } from './interpolation';
+import {
+  blurredTaps,
+  interpolationTaps,
+  reflected,
+  repeated,
+  type Beyond,
+  type Interpolation,
+} from './interpolation';
 import { PreprocessingError, resizedSize, roundHalfEven } from './steps';
 import type {
   CropRounding,
@@ -235,37 +242,56 @@ function toBytes({ height, width, rgb }: RgbImage | FloatImage): RgbImage {
 /** ZoeDepth's padding: enough that no border of the depth map lies on the image. */
 const mirrored = (side: number): number => Math.trunc(Math.sqrt(side / 2) * 3);
 
+/** A canvas, where the image lies on it, and what lies around it. */
+interface Canvas extends RasterSize {
+  readonly left: number;
+  readonly top: number;
+  /** Which of its pixels continues the image; black if it is absent. */
+  readonly beyond?: Beyond;
+}
+
+const canvases: Record<SurroundStep['rule'], (image: RasterSize, step: SurroundStep) => Canvas> = {
+  square: ({ height, width }) => {
+    const side = Math.max(height, width);
+    return { height: side, width: side, left: 0, top: 0 };
+  },
+  mirror: ({ height, width }) => {
+    const [left, top] = [mirrored(width), mirrored(height)];
+    return { height: height + 2 * top, width: width + 2 * left, left, top, beyond: reflected };
+  },
+  repeat: ({ height, width }, { multiple = 1 }) => {
+    const next = (side: number): number => (Math.floor(side / multiple) + 1) * multiple;
+    return { height: next(height), width: next(width), left: 0, top: 0, beyond: repeated };
+  },
+};
+
 /** The image inside of a larger one; its own pixels stay as they are. */
-function surrounded({ image, extent }: Placed, { rule }: SurroundStep): Placed {
-  const { height, width } = image;
-  const [left, top] = rule === 'mirror' ? [mirrored(width), mirrored(height)] : [0, 0];
-  const side = Math.max(height, width);
-  const size =
-    rule === 'mirror' ? { height: height + 2 * top, width: width + 2 * left } : { height: side, width: side };
-  checkPixels(size);
-  const [scaleX, scaleY] = [extent.width / width, extent.height / height];
+function surrounded({ image, extent }: Placed, step: SurroundStep): Placed {
+  const canvas = canvases[step.rule](image, step);
+  const { left, top, beyond } = canvas;
+  checkPixels(canvas);
+  const [scaleX, scaleY] = [extent.width / image.width, extent.height / image.height];
   return {
-    image: rule === 'mirror' ? reflection(image, size, left, top) : onto(image, size, 0, 0, [0]),
+    image: beyond ? continued(image, canvas, beyond) : onto(image, canvas, left, top, [0]),
     extent: {
       x: extent.x - left * scaleX,
       y: extent.y - top * scaleY,
-      width: size.width * scaleX,
-      height: size.height * scaleY,
+      width: canvas.width * scaleX,
+      height: canvas.height * scaleY,
     },
   };
 }
 
-function reflection<Any extends RgbImage | FloatImage>(
+function continued<Any extends RgbImage | FloatImage>(
   image: Any,
-  { height, width }: RasterSize,
-  left: number,
-  top: number,
+  { height, width, left, top }: Canvas,
+  beyond: Beyond,
 ): Any {
   const samples = height * width * 3;
   const rgb = image.rgb instanceof Uint8Array ? new Uint8Array(samples) : new Float32Array(samples);
-  const columns = Int32Array.from({ length: width }, (_, x) => reflected(x - left, image.width) * 3);
+  const columns = Int32Array.from({ length: width }, (_, x) => beyond(x - left, image.width) * 3);
   for (let y = 0, out = 0; y < height; y++) {
-    const row = reflected(y - top, image.height) * image.width * 3;
+    const row = beyond(y - top, image.height) * image.width * 3;
     for (const column of columns) {
       rgb[out++] = image.rgb[row + column] ?? 0;
       rgb[out++] = image.rgb[row + column + 1] ?? 0;

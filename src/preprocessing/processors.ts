@@ -37,6 +37,11 @@ export interface Processor {
   readonly filter: Filter;
   readonly normalisation: NormalisationName;
   readonly doNormalize?: false;
+  readonly doResize?: false;
+  /** The key that shifts rescaled values by -1, if the class does not call it `offset`. */
+  readonly offsetKey?: 'rescale_offset';
+  /** Divides by the deviations once more, unless the configuration says otherwise. */
+  readonly dividesTwice?: true;
   readonly resizing?: Resizing;
   readonly cropPct?: number;
   /** What sides are multiples of; a key of the configuration may say another. */
@@ -203,6 +208,28 @@ const processors: Readonly<Record<string, Processor>> = {
     floats: true,
     sampling: 'corners',
   },
+  EfficientNet: {
+    size: square(346),
+    square: true,
+    crop: square(289),
+    filter: 'bicubic',
+    normalisation: 'half',
+    offsetKey: 'rescale_offset',
+    dividesTwice: true,
+  },
+  // Its only backend resizes tensors, which differ from Pillow's images by a level in places.
+  Sam2: { size: square(1024), square: true, filter: 'bilinear', normalisation: 'imagenet' },
+  Swin2SR: {
+    size: {},
+    filter: 'bilinear',
+    normalisation: 'half',
+    doNormalize: false,
+    doResize: false,
+    multiple: 8,
+    multipleKey: 'size_divisor',
+    pads: 'usually',
+    surround: 'repeat',
+  },
   Siglip2: {
     size: {},
     filter: 'bilinear',
@@ -341,6 +368,8 @@ const models: Readonly<Record<string, Model>> = {
   vilt: { processor: 'Vilt' },
   'donut-swin': { processor: 'Donut' },
   sam: { processor: 'Sam' },
+  sam2: { processor: 'Sam2' },
+  swin2sr: { processor: 'Swin2SR' },
   videomae: { processor: 'VideoMAE', usual: values('imagenet') },
   timesformer: { processor: 'VideoMAE' },
   vivit: { processor: 'Vivit' },

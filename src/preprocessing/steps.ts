@@ -105,11 +105,14 @@ export interface PadStep {
 /**
  * What an image is surrounded with before it is resized:
  * - `square`: black to the right and at the bottom until both sides are equal (OWLv2);
- * - `mirror`: its own reflection on all sides, `3 √(side / 2)` pixels of it (ZoeDepth).
+ * - `mirror`: its own reflection on all sides, `3 √(side / 2)` pixels of it (ZoeDepth);
+ * - `repeat`: its reflection, outermost pixels twice, to the right and at the bottom, up to the
+ *   next multiple of `multiple`, which is never the side itself (Swin2SR).
  */
 export interface SurroundStep {
   readonly kind: 'surround';
-  readonly rule: 'square' | 'mirror';
+  readonly rule: 'square' | 'mirror' | 'repeat';
+  readonly multiple?: number;
 }
 
 /** Cuts the planes into patches of `size` × `size`, and adds zeros up to `count` patches. */
@@ -320,6 +323,12 @@ function rescaleText({ factor, offset }: RescaleStep): string {
   return `÷ ${rounded}${offset === 0 ? '' : ` ${offset < 0 ? '−' : '+'} ${Math.abs(offset)}`}`;
 }
 
+const surroundTexts: Record<SurroundStep['rule'], (step: SurroundStep) => string> = {
+  square: () => 'padded to a square',
+  mirror: () => 'surrounded by its reflection',
+  repeat: ({ multiple = 1 }) => `continued by its reflection to a multiple of ${multiple}`,
+};
+
 /** One step in a few words: `shorter side to 248, bicubic`. */
 export function describeStep(step: Step): string {
   switch (step.kind) {
@@ -337,7 +346,7 @@ export function describeStep(step: Step): string {
       if (step.multiple !== undefined) return `padded around to multiples of ${step.multiple}`;
       return step.width === undefined ? 'padded to the batch' : `padded to ${step.width} × ${step.height}`;
     case 'surround':
-      return step.rule === 'square' ? 'padded to a square' : 'surrounded by its reflection';
+      return surroundTexts[step.rule](step);
     case 'patches':
       return `${step.count} patches of ${step.size} × ${step.size}`;
   }

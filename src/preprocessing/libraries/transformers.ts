@@ -74,6 +74,8 @@ interface Settings {
   readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[] } | undefined;
   readonly std: Sourced<readonly number[]>;
   readonly flips: boolean;
+  /** Divides by the deviations once more (EfficientNet with its classifier). */
+  readonly dividesTwice: boolean;
   /** What is padded to; true for the largest of the batch. */
   readonly pad: SizeSetting | true | undefined;
   readonly multiple: Sourced<number>;
@@ -123,23 +125,22 @@ function readSettings(reader: SettingsReader, json: Json, processor: Processor, 
     ? reader.read('pad_size', sizeKind(true, undefined), fallback).value
     : fallback;
   return {
-    doResize: read('do_resize', true),
+    doResize: processor.doResize !== false && read('do_resize', true),
     size: reader.read('size', sizeOf, processor.size),
     filter: reader.read('resample', filterKind, processor.filter),
     cropPct: reader.read('crop_pct', fraction, processor.cropPct ?? 1),
     crop: read('do_center_crop', processor.doCrop === true) ? crop : undefined,
     rescale: read('do_rescale', true) ? rescale : undefined,
-    offset: read('offset', processor.rescale?.offset ?? false),
+    offset: read(processor.offsetKey ?? 'offset', processor.rescale?.offset ?? false),
     mean: means,
     std: stds,
+    dividesTwice: processor.dividesTwice === true && read('include_top', true),
     normalize: read('do_normalize', processor.doNormalize ?? true)
       ? { mean: means.value, std: stds.value }
       : undefined,
     flips: read('do_flip_channel_order', processor.flips === true) && processor.flips === true,
     pad: pads && padsAtEnd(processor) ? (padSize.height ? padSize : true) : undefined,
-    multiple: processor.multipleKey
-      ? reader.read(processor.multipleKey, multipleKind, processor.multiple ?? 1)
-      : { value: processor.multiple ?? 1, source: 'the processor' },
+    multiple: multipleOf(reader, processor),
     padMultiple:
       pads && processor.padsAround && reader.has('size_divisor')
         ? reader.read('size_divisor', side, 1).value
@@ -157,6 +158,14 @@ function readSettings(reader: SettingsReader, json: Json, processor: Processor, 
 
 const padsAtEnd = ({ surround, padsAround, centres }: Processor): boolean =>
   surround === undefined && !padsAround && !centres;
+
+/** What sides are multiples of. Swin2SR's class called its key `pad_size` until 2025. */
+function multipleOf(reader: SettingsReader, processor: Processor): Sourced<number> {
+  const { multipleKey, multiple = 1, surround } = processor;
+  if (!multipleKey) return { value: multiple, source: 'the processor' };
+  const isOld = surround === 'repeat' && !reader.has(multipleKey);
+  return reader.read(isOld ? 'pad_size' : multipleKey, multipleKind, multiple);
+}
 
 /** `pad_and_return_pixel_mask` is what DETR's class called it before 2024. */
 function doesPad(reader: SettingsReader, { pads }: Processor): boolean {
@@ -309,12 +318,22 @@ function stepsOf(settings: Settings, processor: Processor): Step[] {
     ? [{ kind: 'rescale', factor: rescale.value, offset: offset ? -1 : 0 }]
     : [];
   const around: Step[] =
-    settings.surrounds && processor.surround ? [{ kind: 'surround', rule: processor.surround }] : [];
+    settings.surrounds && processor.surround
+      ? [
+          {
+            kind: 'surround',
+            rule: processor.surround,
+            ...(processor.surround === 'repeat' && { multiple: settings.multiple.value }),
+          },
+        ]
+      : [];
   const canvas: Step[] = settings.centres
     ? [{ kind: 'crop', ...sidesOf(settings.size.value), rounding: 'torchvision', fill: [0, 0, 0] }]
     : [];
   const steps = [...around, ...resizing, ...canvas, ...(crop ? [cropStep(crop.value)] : []), ...rescaling];
   if (normalize) steps.push({ kind: 'normalize', ...normalize });
+  if (settings.dividesTwice)
+    steps.push({ kind: 'normalize', mean: settings.std.value.map(() => 0), std: settings.std.value });
   if (flips) steps.push({ kind: 'flip' });
   const mask = processor.masks && { mask: true as const };
   if (pad)
