@@ -65,13 +65,17 @@ export function describePreprocessing(
   const source = evidence.image_size?.source ?? '';
   const [height, width] = inputSize ?? [];
   const input = inputSize ? `${size[0]} × ${size[1]} → ${width} × ${height}` : `${size[0]} × ${size[1]}`;
+  const shapeSource = source === '' ? (evidence.resize?.source ?? '') : source;
   const as = `as ${library} does`;
   const image = line('image_size', 'Image', { text: input, source, value: inputSize?.join('x') ?? '' });
   const lines = lineKinds.flatMap((kind) => lineOf(kind, preprocessing));
   const channels = channelsLine(preprocessing);
-  const padding = steps
-    .filter(({ kind }) => kind === 'pad')
-    .map((step) => line('padding', 'Padding', { text: describeStep(step), source, value: '' }));
+  const padding = steps.flatMap((step) => {
+    const label = shapeLabels[step.kind];
+    return label === undefined
+      ? []
+      : [line(step.kind, label, { text: describeStep(step), source: shapeSource, value: '' })];
+  });
   // The crop or the padding, which come later, name the size that the model takes.
   const isNamed = padding.length > 0 || lines.some(({ key }) => key === 'cropPct');
   return [
@@ -89,6 +93,13 @@ function channelsLine({ channels, evidence }: Preprocessing): readonly Preproces
   if (channels === undefined || !found) return [];
   return [line('channels', 'Channels', { text: String(found.value), source: found.source, value: '' })];
 }
+
+/** What changes the input's shape besides a resize and a crop, and cannot be set by hand. */
+const shapeLabels: Readonly<Partial<Record<Step['kind'], string>>> = {
+  surround: 'Surroundings',
+  pad: 'Padding',
+  patches: 'Patches',
+};
 
 const line = (
   key: string,

@@ -75,6 +75,25 @@ describe('lines for people', () => {
     const padded = { ...steps({ kind: 'pad' }), inputSize: [32, 64] } as const;
     assert.equal(describePreprocessing(padded, [640, 480])[0]?.summary, '640 × 480');
   });
+
+  it('say what an image is surrounded with, padded with and cut into', () => {
+    const shapes = (name: string): readonly string[] =>
+      describePreprocessing(
+        resolved({ sidecars: { preprocessor: { image_processor_type: `${name}ImageProcessor` } } }),
+        [640, 480],
+      )
+        .filter(({ key }) => ['surround', 'pad', 'patches'].includes(key))
+        .map(({ label, text, source }) => `${label}: ${text} (${source})`);
+    assert.deepEqual(shapes('Owlv2'), ['Surroundings: padded to a square (default of Owlv2ImageProcessor)']);
+    assert.deepEqual(shapes('ZoeDepth'), [
+      'Surroundings: surrounded by its reflection (default of ZoeDepthImageProcessor)',
+    ]);
+    assert.deepEqual(shapes('Detr'), ['Padding: padded to the batch (default of DetrImageProcessor)']);
+    assert.deepEqual(shapes('Siglip2'), [
+      'Patches: 256 patches of 16 × 16 (default of Siglip2ImageProcessor)',
+    ]);
+    assert.deepEqual(shapes('ViT'), []);
+  });
 });
 
 describe('defaults of the processor classes', () => {

@@ -51,7 +51,10 @@ describe('what the model saw of an image', () => {
 
   it('excludes what a batch pads at the right and the bottom', () => {
     const normalize: Step = { kind: 'normalize', mean: [0.2, 0.4, 0.6], std: [1, 1, 1] };
-    const input = applyBatch(steps(rescale, normalize, { kind: 'pad', mask: true }), [grid(4, 2), grid(3, 5)]);
+    const input = applyBatch(steps(rescale, normalize, { kind: 'pad', mask: true }), [
+      grid(4, 2),
+      grid(3, 5),
+    ]);
     assert.deepEqual(input.shape, [2, 3, 5, 4]);
     const [first, second] = input.views;
     assert.deepEqual(first!.padding, { left: 0, right: 0, top: 0, bottom: 3 });
