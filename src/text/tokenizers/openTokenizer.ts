@@ -82,7 +82,7 @@ function missingSentence(
   const instead = older.length > 0 ? ` (or ${older.join(' and ')})` : '';
   const of = kind === undefined || kind === asWritten ? 'the tokenizer' : kind;
   return (
-    `${files.join(' and ')}${instead} of ${of} ${files.length + older.length > 1 ? 'are' : 'is'} missing beside the model: ` +
+    `${files.join(' and ')}${instead} of ${of} ${files.length > 1 ? 'are' : 'is'} missing beside the model: ` +
     'words cannot be read, token ids can.'
   );
 }
