@@ -7,6 +7,7 @@ import { OperatorError } from '../../graph/operators';
 import { isBuffer } from '../buffers';
 import { ownModule, type Translation } from '../dialect';
 import type { Family, Known } from '../family';
+import { lostBiases } from './biases';
 import { buildGraph, progressOf } from './graphs';
 import { idleOfWhole } from './idle';
 import type { Member } from '../networks/networks';
@@ -48,7 +49,8 @@ export function fitOf(checkpoint: Checkpoint, recognition: Known, family: Family
   try {
     const { used } = buildGraph(checkpoint, recognition);
     const { network } = recognition.translation!;
-    const lost = lostParameters(network.members.filter(({ inside }) => inside).map(({ name }) => name));
+    const inside = network.members.filter((member) => member.inside).map(({ name }) => name);
+    const lost = [...lostParameters(inside), ...lostBiases(recognition, used).amongOthers];
     if (lost.length > 0)
       return { missing: lost.slice(0, listed).map((name) => `no ${name}, which its siblings have`) };
     const norm = batchNormsAside(network.members, used)[0];

@@ -11,6 +11,7 @@ import { assumed, stored } from '../evidence';
 import type { Share } from '../../domain/share';
 import type { ConfigValue, Evidence, Known } from '../family';
 import type { HeadChain, HeadInput, OwnHead } from '../heads/ownHead';
+import { lostBiases } from './biases';
 import { contradictedSizes } from './configSizes';
 import { isBufferOf, isBeside, type Fit } from './fit';
 import { buildGraph, keepGraph } from './graphs';
@@ -50,6 +51,7 @@ export function settled(
     withConfig,
     withImageNorms,
     withOverlap,
+    withLost,
     withHead,
     withBackboneOnly,
     withAdapters,
@@ -89,6 +91,17 @@ function withChannels(known: Known, { checkpoint }: Context): Known {
   if (channels === undefined || channels === 3 || 'channels' in known.evidence) return known;
   const source = 'the first convolution';
   return { ...known, evidence: { ...known.evidence, channels: stored(channels, source) } };
+}
+
+/** Names biases that all published models of the kind have, without which the file is computed. */
+function withLost(known: Known, { checkpoint }: Context): Known {
+  const { alone } = lostBiases(known, buildGraph(checkpoint, known).used);
+  if (alone.length === 0) return known;
+  const names = alone.slice(0, listed).join(', ');
+  return withWarnings(
+    known,
+    `Missing: ${names}, which published models of this kind have; computed without.`,
+  );
 }
 
 /** Names the sizes of config.json that the weights contradict. */
