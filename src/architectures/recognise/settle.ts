@@ -315,7 +315,7 @@ function headWarnings(known: Known, found: FoundHeads, asked: Readonly<Record<st
     head_input: () =>
       isBoth
         ? `${name} is twice as wide as a token: the class token and the mean of the patches behind it are assumed; set pool if it reads others.`
-        : `The file does not say what ${name} reads: the vector that ${known.title} pools is assumed; set head_input if it is another.`,
+        : `The file does not say what ${name} ${readVerb(found)}: the vector that ${known.title} pools is assumed; set head_input if it is another.`,
     head_activation: (value) =>
       found.places.every(({ isTight }) => isTight)
         ? `The layers of ${name} stand next to one another: no activation between them is assumed; set head_activation if the code that calls them has one.`
@@ -335,6 +335,8 @@ function headWarnings(known: Known, found: FoundHeads, asked: Readonly<Record<st
   return said;
 }
 
+const readVerb = ({ read }: FoundHeads): string => (read.length > 1 ? 'read' : 'reads');
+
 const headName = ({ read }: FoundHeads): string => read.map(({ path }) => path).join(', ');
 
 /** `linear 20 → 24, activation, linear 24 → 3`, of several heads behind the name. */
@@ -353,7 +355,7 @@ function headEvidence({ translation }: Known, found: FoundHeads): Evidence<strin
   );
   return isLibrarys
     ? stored(value, headName(found))
-    : assumed(value, `${headName(found)} reads the pooled vector; the file does not say what it reads`);
+    : assumed(value, `${headName(found)} ${readVerb(found)} the pooled vector, which the file does not say`);
 }
 
 /** Whether the network hands on tokens, of which a head may read others than the network pools. */
