@@ -43,7 +43,8 @@ export async function readTable(source: ByteSource): Promise<TensorTable> {
       'the file is empty (0 bytes); download or save it again',
     );
   const head = await source.read(0, Math.min(source.size, limits.headBytes));
-  if (isDistributedPart(source.path)) throw refused(source, `this is ${foreignName(source.path) ?? ''}`);
+  if (isDistributedPart(source.path) || likeOnnx.test(source.path))
+    throw refused(source, `this is ${foreignName(source.path) ?? ''}`);
   if (head.length >= leastZeros && head.every((byte) => byte === 0))
     throw refused(
       source,
@@ -96,6 +97,9 @@ function textOf(head: Uint8Array): string | undefined {
 }
 
 const leastBytes = 8;
+
+/** Core ML's models begin with the fields that an ONNX model begins with. */
+const likeOnnx = /\.mlmodel$/i;
 
 function fallback(source: ByteSource, head: Uint8Array): Format {
   const text = extname(source.path).toLowerCase() === '.pkl' ? undefined : textOf(head);

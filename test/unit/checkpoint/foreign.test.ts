@@ -11,6 +11,7 @@ const zip = (...names: readonly string[]): Buffer =>
 const zeros = Buffer.alloc(200);
 
 const files: readonly [name: string, bytes: Buffer, what: RegExp][] = [
+  ['model.mlmodel', latin('\x08\x05\x12\x10'.padEnd(44, 'x')), /a Core ML model \(CoreML\); open the model/],
   ['model.h5', latin('\x89HDF\r\n\x1a\n\0\0\0\0'), /an HDF5 file \(Keras \.h5\); export it to ONNX/],
   ['model.keras', zip('metadata.json', 'config.json', 'model.weights.h5'), /a Keras model/],
   ['download', zip('metadata.json', 'config.json', 'model.weights.h5'), /a Keras model/],
