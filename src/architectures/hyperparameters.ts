@@ -110,6 +110,7 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   pool_type: open('Downsampling by'),
   position_slots: open('Special tokens in the position table'),
   position_windows: shown('Windows of relative positions'),
+  positions: open('Positions of the map'),
   post_norm: open('Norms after the branches'),
   pre_activation: open('Norms before convolutions'),
   pretrained_window: open('Window in training'),
@@ -147,9 +148,20 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   window_ratio: open('Image side by window'),
 };
 
+/** What keys of a backbone begin with inside of a model that has hyper-parameters of its own. */
+const ofBackbone = /^backbone_(?=.)/;
+
+/** What is known of a key; of one of a backbone what is known of it by itself. */
+export function hyperparameterOf(key: string): HyperParameter | undefined {
+  const known = hyperparameters[key];
+  if (known || !ofBackbone.test(key)) return known;
+  const own = hyperparameters[key.replace(ofBackbone, '')];
+  return own && { ...own, label: `${own.label}, of the backbone` };
+}
+
 /** Field words for a key; its own if the table has none. */
 export function labelOf(key: string): string {
-  const known = hyperparameters[key]?.label;
+  const known = hyperparameterOf(key)?.label;
   const words = key.replaceAll('_', ' ');
   return known ?? words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -1,4 +1,4 @@
-import { hyperparameters, labelOf, valueText } from '../architectures/hyperparameters';
+import { hyperparameterOf, labelOf, valueText } from '../architectures/hyperparameters';
 import type { Evidence, Known, Recognition } from '../architectures/family';
 import { keepGraph } from '../architectures/recognise/recognise';
 
@@ -35,7 +35,7 @@ export function guessWarning({
   warnings,
 }: Pick<Known, 'evidence' | 'warnings'>): string | undefined {
   const guesses = Object.entries(evidence).filter(
-    ([key, { assumed }]) => assumed && hyperparameters[key]?.isOpen !== false && !isTold(key, warnings),
+    ([key, { assumed }]) => assumed && hyperparameterOf(key)?.isOpen !== false && !isTold(key, warnings),
   );
   return guesses.length > 0
     ? `Assumed, not stored in the file: ${guesses.map(guessText).join(', ')}.`
