@@ -119,6 +119,7 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   queries: shown('Queries'),
   query_stride: open('Query stride'),
   readout: open('What becomes of the class token'),
+  readout_activation: open('Activation behind the class token'),
   reduction: shown('Key reduction'),
   registers: shown('Registers'),
   relative_position_bias: shown('Relative position bias'),
@@ -156,7 +157,7 @@ export function hyperparameterOf(key: string): HyperParameter | undefined {
   const known = hyperparameters[key];
   if (known || !ofBackbone.test(key)) return known;
   const own = hyperparameters[key.replace(ofBackbone, '')];
-  return own && { ...own, label: `${own.label}, of the backbone` };
+  return own && { ...own, label: `${own.label} of the backbone` };
 }
 
 /** Field words for a key; its own if the table has none. */

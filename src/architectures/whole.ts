@@ -77,7 +77,10 @@ export interface Whole<C = unknown> {
   readonly renames?: readonly Rename[];
   /** Keys that `assume` may set; those of the backbone are `backbone_heads` and so on. */
   readonly assumable: readonly string[];
-  /** Hyper-parameters of the backbone are the model's own: it is one of two towers. */
+  /**
+   * Hyper-parameters of the backbone are the model's own: it is one of two towers, or what stands
+   * behind it has none of their kind.
+   */
   readonly isTower?: true;
   /** Parameters that may take no part in the pass: auxiliary heads of training. */
   readonly idle?: RegExp;

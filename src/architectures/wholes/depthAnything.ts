@@ -101,6 +101,7 @@ export const depthAnything: Whole<DepthAnythingConfig> = {
     'head.conv2.weight',
     'head.conv3.weight',
   ],
+  isTower: true,
   assumable: ['out_layers', 'layers_normed', 'depth_type', 'max_depth'],
   idle: neverComputed,
   recognise,

@@ -85,7 +85,7 @@ export function recogniseNeck(found: FoundWhole, layersNormed = false) {
     otherwise: quarters(depth),
   });
   const readout = readoutOf(found);
-  const activation = settle<string>(found, 'activation', {
+  const activation = settle<string>(found, 'readout_activation', {
     config: ['hidden_act'],
     otherwise: stored('gelu', 'as published (Ranftl et al. 2021)'),
     ...knownActivation,
@@ -105,7 +105,7 @@ export function recogniseNeck(found: FoundWhole, layersNormed = false) {
         'neck.convs.*',
       ),
       fusion: stored(fusion, 'neck.convs.0.weight'),
-      ...(readout.value === 'project' && { activation }),
+      ...(readout.value === 'project' && { readout_activation: activation }),
       ...(separate && { layers_normed: normed }),
     },
     config: {
@@ -210,7 +210,8 @@ export const dpt: Whole<DptConfig> = {
     'head.head.4.weight',
     'head.head.2.weight',
   ],
-  assumable: ['out_layers', 'readout', 'activation', 'layers_normed'],
+  isTower: true,
+  assumable: ['out_layers', 'readout', 'readout_activation', 'layers_normed'],
   idle: neverComputed,
   recognise,
   parts: [{ name: 'whole', build }],

@@ -36,6 +36,7 @@ export const segformer: Whole<object> = {
     'decode_head.batch_norm.running_mean',
     'decode_head.classifier.weight',
   ],
+  isTower: true,
   assumable: [],
   recognise,
   parts: [{ name: 'whole', build }],

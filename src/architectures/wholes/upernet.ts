@@ -107,6 +107,7 @@ export const upernet: Whole<UperNetConfig> = {
     'decode_head.fpn_bottleneck.conv.weight',
     'decode_head.classifier.weight',
   ],
+  isTower: true,
   assumable: ['pool_scales'],
   idle: /^backbone\.swin\.layernorm\./,
   recognise,
