@@ -11,6 +11,8 @@ type Tensors = Readonly<Record<string, TensorData>>;
 const told: Readonly<Record<string, (shape: readonly number[]) => Readonly<Record<string, number>>>> = {
   input_ids: ([texts = 1, text = 1]) => ({ texts, text }),
   decoder_input_ids: ([, decoder = 1]) => ({ decoder }),
+  input_points: ([, prompts = 1, points = 1]) => ({ prompts, points }),
+  input_boxes: ([, prompts = 1]) => ({ prompts, boxes: 1 }),
   pixel_values: (shape): Readonly<Record<string, number>> =>
     shape.length === 5 ? { frames: shape[1] ?? 1 } : {},
 };

@@ -10,6 +10,7 @@ export { dptSegmentation } from './dptSegmentation';
 export { glpn } from './glpn';
 export { mask2Former } from './mask2Former';
 export { maskFormer } from './maskFormer';
+export { sam, samOriginal } from './sam';
 export { segformer } from './segformer';
 export { upernet } from './upernet';
 export { yolos } from './yolos';
