@@ -1,5 +1,5 @@
 import { warningsOf } from '../tasks/answer';
-import type { InputSize, ProviderView, Run, RunOptions } from '../tasks/run';
+import type { InputSize, ProviderView, Run, RunOptions, SeenImage } from '../tasks/run';
 import type { Pixels } from '../domain/pixels';
 import type { Size } from '../domain/size';
 import type { AttentionRows, Method, Query } from '../domain/query';
@@ -495,8 +495,13 @@ class InferenceService implements Inference {
       const started = performance.now();
       await this.load(remote, model, session, later.length + 1);
       load += performance.now() - started;
-      const inputs = Object.entries(step.inputs).map(([name, source]) => [name, tensorOf(source, outputs)]);
-      const ran = await remote.runStep(model.key, Object.fromEntries(inputs), { ...session, step });
+      const inputs = Object.entries(step.inputs).map(([name, source]) => [
+        name,
+        tensorOf(source, outputs, first.seen),
+      ]);
+      // What an input is made from stays here: the process gets the numbers.
+      const asked = { ...session, step: { ...step, inputs: {} } };
+      const ran = await remote.runStep(model.key, Object.fromEntries(inputs), asked);
       run += ran.milliseconds;
       outputs.push(ran.outputs);
     }
@@ -611,7 +616,12 @@ function inputSizeOf({ imageSize, recognition }: Model, { imageSize: native }: M
 }
 
 /** What an input of a later step is given. */
-function tensorOf(source: InputSource, outputs: readonly (readonly OutputValues[])[]): TensorData {
+function tensorOf(
+  source: InputSource,
+  outputs: readonly (readonly OutputValues[])[],
+  seen: SeenImage,
+): TensorData {
+  if (typeof source === 'function') return source(seen);
   if (source === 'image') throw new Error('the image is read by the first step alone');
   if ('dtype' in source) return source;
   const found = outputs[source.step]?.find(({ name }) => name === source.output);

@@ -134,11 +134,23 @@ export interface Segment {
   readonly fused?: boolean;
 }
 
+/** One of several masks that a prompt may mean. */
+export interface MaskChoice {
+  readonly prompt: number;
+  readonly mask: number;
+  /** How much of the object the model thinks that the mask covers, as intersection over union. */
+  readonly score: number;
+  /** Pixels of the image. */
+  readonly area: number;
+  /** 1 in the mask, row by row. */
+  readonly ids: Uint8Array;
+}
+
 /** What a segmenter says: for every pixel a class, or an object. */
 export interface Masks {
   readonly kind: 'masks';
-  /** Whether ids are classes, objects, or objects and what lies between them. */
-  readonly of: 'classes' | 'instances' | 'panoptic';
+  /** Whether ids are classes, objects, objects and what lies between them, or masks of prompts. */
+  readonly of: 'classes' | 'instances' | 'panoptic' | 'prompts';
   /** Rows and columns of the image as it was decoded. */
   readonly grid: Grid;
   /** An id for each pixel, row by row; −1 is nothing. */
@@ -146,6 +158,8 @@ export interface Masks {
   /** In the library's order; of classes those that are there, the largest first. */
   readonly segments: readonly Segment[];
   readonly labelSource: string;
+  /** Of prompts, all masks that each may mean; the likeliest are drawn in `ids`. */
+  readonly choices?: readonly MaskChoice[];
 }
 
 /** What a model of depth says. */

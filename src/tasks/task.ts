@@ -22,8 +22,15 @@ export interface Step {
   readonly lengths?: Readonly<Record<string, number>>;
 }
 
-/** The image, numbers that are there before anything runs, or an output of an earlier step. */
-export type InputSource = 'image' | GivenTensor | { readonly step: number; readonly output: string };
+/**
+ * The image, numbers that are there before anything runs, an output of an earlier step, or numbers
+ * that depend on how the image was brought to the model's size.
+ */
+export type InputSource =
+  | 'image'
+  | GivenTensor
+  | { readonly step: number; readonly output: string }
+  | ((seen: SeenImage) => GivenTensor);
 
 /** Numbers for an input, row-major. */
 export interface GivenTensor {

@@ -2,6 +2,7 @@ import { labelsOfHeads } from '../../labels/labels';
 import { formatExact, formatPercent } from '../../domain/units';
 import type { Reading } from '../../domain/reading';
 import type { Size } from '../../domain/size';
+import type { Model } from '../../models/model';
 import type { Masks, Segment } from '../answer';
 import {
   instancesOf,
@@ -12,11 +13,14 @@ import {
   type MaskOutputs,
   type Segments,
 } from '../post/segmentation';
+import { preparePrompts, promptAnswer, promptProgram } from './prompts';
 import {
   cannotRun,
   imageProgram,
+  nothingGiven,
   outputOf,
   requireOutput,
+  type AnswerFiles,
   type IdMap as FileMap,
   type OutputValues,
   type Post,
@@ -97,7 +101,7 @@ function classCount(outputs: readonly OutputValues[], { rule }: SegmentReading):
 /** An id in a file of bytes, of which the last one is nothing. */
 const nothing = 255;
 
-function fileMap({ grid, ids }: Masks): FileMap {
+function fileMap({ grid, ids }: Pick<Masks, 'grid'> & { readonly ids: ArrayLike<number> }): FileMap {
   const bytes = new Uint8Array(ids.length);
   for (let index = 0; index < ids.length; index++) {
     const id = ids[index] ?? -1;
@@ -107,6 +111,12 @@ function fileMap({ grid, ids }: Masks): FileMap {
   const areas = [...areasOf(ids)].map(([id, area]) => [String(id), area] as const);
   return { width: grid[1], height: grid[0], ids: bytes, areas: Object.fromEntries(areas) };
 }
+
+/** Whether a model's masks are of points and boxes that somebody gives. */
+const readsPrompts = ({ recognition }: Model): boolean =>
+  recognition.family !== null &&
+  recognition.reading?.task === 'segment' &&
+  recognition.reading.rule === 'prompts';
 
 /** Tells for every pixel of an image what is there: a class, or an object of a class. */
 export const segment: Task<Masks> = {
@@ -118,17 +128,23 @@ export const segment: Task<Masks> = {
     const serves = recognition.family !== null && recognition.reading?.task === 'segment';
     return serves ? undefined : 'it has no masks';
   },
-  program: (model, size) =>
-    imageProgram(model, size, (outputs) =>
-      outputOf(outputs, 'masks')
-        ? outputs.filter(({ means }) => means === 'masks' || means === 'logits')
-        : [],
-    ),
+  async prepare(model, given) {
+    return readsPrompts(model) ? preparePrompts(given) : nothingGiven;
+  },
+  program: (model, size, given) =>
+    readsPrompts(model)
+      ? promptProgram(model, size, given)
+      : imageProgram(model, size, (outputs) =>
+          outputOf(outputs, 'masks')
+            ? outputs.filter(({ means }) => means === 'masks' || means === 'logits')
+            : [],
+        ),
   read(outputs, seen, context) {
     const { reading, post = {} } = context;
     const rule: SegmentReading =
       reading?.task === 'segment' ? reading : { task: 'segment', rule: 'semantic' };
     const [width, height] = seen.size;
+    if (rule.rule === 'prompts') return promptAnswer(outputs, [height, width], context.imageSize, post);
     const of = wanted(post, rule.rule);
     const masks = requireOutput(outputs, 'masks');
     const found =
@@ -150,23 +166,34 @@ export const segment: Task<Masks> = {
       labelSource: source,
     };
   },
-  json: ({ segments, of, labelSource }) => ({ segments, of, labels: labelSource }),
-  lines({ segments, grid }) {
+  json: ({ segments, of, labelSource }) => ({ segments, of, ...(labelSource && { labels: labelSource }) }),
+  lines({ segments, grid, of }) {
     const pixels = grid[0] * grid[1];
+    if (segments.length === 0 && of === 'prompts')
+      return ['no prompt is given: say points or a box of what is meant'];
     if (segments.length === 0) return ['nothing found'];
     return segments.map(({ name, area, score }) => {
       const sure = score === undefined ? '' : `, score ${formatPercent(score)}`;
       return `${formatPercent(area / pixels).padStart(8)}  ${name} (${formatExact(area)} pixels${sure})`;
     });
   },
-  answers: (answer) => ({
-    ...(answer.of !== 'classes' && {
-      list: [
-        answer.segments.map(({ id, label, fused = false, score, name }) => ({
-          ...{ id, label_id: label, was_fused: fused, score, name },
-        })),
-      ],
-    }),
-    maps: [fileMap(answer)],
-  }),
+  answers: (answer) =>
+    answer.choices
+      ? {
+          list: answer.choices.map(({ prompt, mask, score }) => ({ prompt, mask, score })),
+          maps: answer.choices.map(({ ids }) => fileMap({ grid: answer.grid, ids })),
+        }
+      : found(answer),
 };
+
+/** Segments and the map of their ids. */
+const found = (answer: Masks): AnswerFiles => ({
+  ...(answer.of !== 'classes' && {
+    list: [
+      answer.segments.map(({ id, label, fused = false, score, name }) => ({
+        ...{ id, label_id: label, was_fused: fused, score, name },
+      })),
+    ],
+  }),
+  maps: [fileMap(answer)],
+});
