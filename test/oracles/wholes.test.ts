@@ -12,6 +12,7 @@ const labels = [
   'depth_anything',
   'depth-anything',
   'glpn',
+  'sam',
 ];
 const lines = readLines(linesFolder).filter(
   ({ family, task }) => (task === 'segment' || task === 'depth') && labels.includes(family),
