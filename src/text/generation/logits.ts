@@ -13,8 +13,9 @@ export function logSoftmax(scores: Float32Array): void {
   for (const score of scores) most = Math.max(most, score);
   let total = 0;
   for (const score of scores) total += Math.exp(score - most);
-  const shift = most + Math.log(total);
-  for (let id = 0; id < scores.length; id++) scores[id] = (scores[id] ?? 0) - shift;
+  // The largest goes first: beside 3e38 a logarithm would be lost.
+  const rest = Math.log(total);
+  for (let id = 0; id < scores.length; id++) scores[id] = (scores[id] ?? 0) - most - rest;
 }
 
 /**
@@ -59,7 +60,8 @@ export function processes(
 /** Steps that only draws take; at least `keep` tokens stay. */
 function warps({ temperature, topK, topP, minP }: GenerationSettings, keep: number): (Process | false)[] {
   return [
-    temperature !== 1 && ((_, scores) => scores.forEach((score, id) => (scores[id] = score / Math.fround(temperature)))),
+    temperature !== 1 &&
+      ((_, scores) => scores.forEach((score, id) => (scores[id] = score / Math.fround(temperature)))),
     topK > 0 && ((_, scores) => keepTop(scores, Math.max(topK, keep))),
     topP < 1 && ((_, scores) => keepMass(scores, topP, keep)),
     minP > 0 && ((_, scores) => keepLikely(scores, minP, keep)),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { generate, type NextLogits } from '../../../src/text/generation/generate';
+import { logSoftmax } from '../../../src/text/generation/logits';
 import { settleGeneration } from '../../../src/text/generation/settings';
 import type { Json } from '../../../src/text/json';
 
@@ -160,6 +161,12 @@ describe('generation', () => {
     assert.equal(old.settings.beams, 6);
     assert.deepEqual(old.settings.end, [7]);
     assert.equal(old.sources['num_beams'], 'config.json');
+  });
+
+  it('keeps logarithms apart from scores that are as low as floats go', () => {
+    const scores = new Float32Array(16).fill(-3.4e38);
+    logSoftmax(scores);
+    for (const score of scores) assert.ok(Math.abs(score + Math.log(16)) < 1e-6, String(score));
   });
 
   it('refuses values that make no sense', () => {
