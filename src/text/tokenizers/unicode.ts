@@ -1,5 +1,7 @@
-// Character classes as the tokenizers library (Rust) and Python have them, where JavaScript's own
-// differ: \s of JavaScript holds U+FEFF and lacks U+0085, toLowerCase looks at the whole word.
+// Character classes as the tokenizers library (Rust) and Python have them, where JavaScript's
+// own differ: \s of JavaScript holds U+FEFF and lacks U+0085, toLowerCase looks at the whole
+// word. Tables of classes are the runtime's: characters that Unicode added after the library's
+// tables (8 for BERT's, 16 for expressions) may fall into another class there.
 
 /** White space by Unicode, as Rust's char::is_whitespace. */
 export const isSpace = (character: string): boolean => /^\p{White_Space}$/u.test(character);
