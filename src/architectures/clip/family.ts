@@ -22,7 +22,7 @@ interface ClipConfig extends PlainConfig {
   readonly normsAll: boolean;
 }
 
-/** Whether the tower is GIT's (Wang et al. 2022), which hands all of its normed tokens to a decoder. */
+/** Whether the tower is GIT's (Wang et al. 2022), whose decoder reads all of its normed tokens. */
 const isOfGit = ({ checkpoint }: Found): boolean =>
   imageConfig(checkpoint)?.modelType === 'git_vision_model' ||
   checkpoint.selected.tensors.some(({ name }) => name.startsWith('git.image_encoder.'));
