@@ -28,7 +28,8 @@ export function countMacs(graph: Graph): Macs {
 }
 
 /** Counted multiply-accumulates of all parts of a model together, each run once. */
-export const countAllMacs = (graphs: readonly Graph[]): Macs => sumMacs(graphs.flatMap((graph) => workOf(graph)));
+export const countAllMacs = (graphs: readonly Graph[]): Macs =>
+  sumMacs(graphs.flatMap((graph) => workOf(graph)));
 
 /**
  * Everything the complexity report shows for the graph's image size and batch. All counts are
