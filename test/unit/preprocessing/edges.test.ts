@@ -4,7 +4,7 @@ import { normalisations } from '../../../src/preprocessing/normalisations';
 import { apply, applyBatch } from '../../../src/preprocessing/pipeline';
 import { chooseProcessor, usualConfig } from '../../../src/preprocessing/processors';
 import { resolvePreprocessing, type ResolveInput } from '../../../src/preprocessing/resolve';
-import type { Preprocessing, Step } from '../../../src/preprocessing/steps';
+import { resizedSize, type Preprocessing, type Step } from '../../../src/preprocessing/steps';
 
 const steps = (...list: Step[]): Preprocessing => ({
   library: 'timm',
@@ -173,4 +173,18 @@ describe('what was chosen by hand', () => {
     assert.equal(source({ dialect: 'own', family: 'ViT' }), text('ViT models'));
     assert.equal(source({ dialect: 'own' }), text('such models'));
   });
+});
+
+describe("sides as ViLT's processor rounds them", () => {
+  // What transformers' get_resize_output_image_size says for size_divisor 1.
+  for (const [height, width, expected] of [
+    [37, 53, [48, 69]],
+    [61, 40, [73, 48]],
+    [20, 401, [4, 79]],
+  ] as const)
+    it(`${height} × ${width}`, () => {
+      const step = { kind: 'resize', rule: 'edges', height: 48, width: 79, filter: 'bicubic' } as const;
+      const size = resizedSize(step, { height, width });
+      assert.deepEqual([size.height, size.width], expected);
+    });
 });
