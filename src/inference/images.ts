@@ -28,28 +28,13 @@ export async function prepareImage(request: ImageRequest): Promise<Prepared> {
       pixels: reduced(picture, request.displaySide),
       size: [picture.width, picture.height],
       seen: pixels(input.seen),
-      region: whole(input),
+      region: input.extent,
       orientation: { exif: decoded.orientation, applied: decoded.applied },
     },
     times: { decode: decodedAt - started, preprocess, run: 0, load: 0 },
     warnings: [...decoded.notes, ...sourceWarnings(preprocessing, source), ...preprocessing.warnings],
   };
   return { input, view };
-}
-
-/**
- * Returns the rectangle that the whole input covers, padding included: the input's `region` alone
- * is the part of it that lies on the image.
- */
-function whole({ region, padding, seen }: ModelInput): Region {
-  const scaleX = region.width / (seen.width - padding.left - padding.right);
-  const scaleY = region.height / (seen.height - padding.top - padding.bottom);
-  return {
-    x: region.x - padding.left * scaleX,
-    y: region.y - padding.top * scaleY,
-    width: seen.width * scaleX,
-    height: seen.height * scaleY,
-  };
 }
 
 const pixels = ({ width, height, rgb }: RgbImage): Pixels => ({ width, height, rgb });

@@ -84,7 +84,7 @@ describe('names of modules in the file', () => {
 
 describe('the drawing of a file that holds more than the network', () => {
   it('names what is not run, the largest parts first, with their parameters', async () => {
-    const { stations, unused, tensors } = await viewOf('detr-resnet-transformers-safetensors');
+    const { stations, unused, tensors } = await viewOf('rtdetr-resnet-transformers-safetensors');
     const beside = stations.filter(({ kind }) => kind === 'beside');
     assert.deepEqual(
       beside.slice(0, 3).map(({ label }) => label),
