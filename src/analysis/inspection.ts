@@ -9,6 +9,7 @@ import type { Known } from '../architectures/recognise/recognise';
 import { byteLength, elementCount, isPlain, type DType, type Tensor } from '../checkpoint/tensors';
 import { queryGrid } from '../attention/reading';
 import type { Graph } from '../graph/graph';
+import { tapNames } from '../graph/rewrite/tapNames';
 import { type Probe, type TokenLayout, isGate, tokenCount } from '../domain/probes';
 import type { Addable, EvidenceView, InspectorModel } from '../protocol/inspector';
 import type { TensorRow } from '../domain/report';
@@ -359,9 +360,14 @@ function evidenceView(
 
 /** The attention records of the command line's JSON, in execution order. */
 export function attentionRecords(probes: readonly Probe[]): readonly object[] {
-  return probes.map(({ value: _, window, ...record }, index) => {
+  return probes.map(({ value: _, window, places, ...record }, index) => {
     const { rolls: _order, ...layout } = window ?? {};
-    return { tensor: `attention.${index}`, ...record, ...(window && { window: layout }) };
+    return {
+      tensor: tapNames.map(index),
+      ...record,
+      ...(window && { window: layout }),
+      ...(places !== undefined && { places: tapNames.places(index) }),
+    };
   });
 }
 

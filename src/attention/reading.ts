@@ -3,7 +3,7 @@ import type { Share } from '../domain/share';
 import type { Grid } from '../domain/size';
 import { isChannelMatrix, tokenCount, type Probe } from '../domain/probes';
 import { weightedRows } from './heads';
-import { hasToken, imageGrid, queryWeights } from './tokenLayout';
+import { hasToken, imageGrid, queryWeights, sameCell } from './tokenLayout';
 import { stitch, windowMaps, windowPlaces, windowWeights } from './windows';
 
 /** Weights that lie on the image: `[rows, columns]`, row-major. */
@@ -129,12 +129,29 @@ export function splitKeys(probe: Side, weights: Float32Array): KeyMap {
   const special = names.map((name, index) => ({ name, value: weights[index] ?? 0 }));
   const values = weights.subarray(names.length);
   const grid = keyGrid(probe);
+  if (grid && probe.keys.grids) return { special, image: onFinest(values, probe.keys.grids, grid) };
   if (grid) {
     const [rows, columns] = grid;
     return { special, image: { rows, columns, values: values.subarray(0, rows * columns) } };
   }
-  const rows = probe.queries.channels ?? 1;
+  const rows = probe.queries.channels ?? probe.keys.levels ?? 1;
   return { special, matrix: { rows, columns: values.length / rows, values } };
+}
+
+/** Weights of several maps on the finest one: each cell's weight, spread evenly over its area. */
+function onFinest(weights: Float32Array, grids: readonly Grid[], [rows, columns]: Grid): ImageMap {
+  const values = new Float32Array(rows * columns);
+  let first = 0;
+  for (const grid of grids) {
+    const share = (grid[0] * grid[1]) / values.length;
+    for (let cell = 0; cell < values.length; cell++) {
+      const place = { row: Math.floor(cell / columns), column: cell % columns };
+      const { row, column } = sameCell(place, [rows, columns], grid);
+      values[cell] = (values[cell] ?? 0) + share * (weights[first + row * grid[1] + column] ?? 0);
+    }
+    first += grid[0] * grid[1];
+  }
+  return { rows, columns, values };
 }
 
 /**

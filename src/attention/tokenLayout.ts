@@ -16,12 +16,32 @@ export function sameCell({ row, column }: Cell, [rows, columns]: Grid, [toRows, 
 }
 
 /**
- * Rows and columns of a layout's patches (of one frame of a video); undefined if none lie on the
- * image.
+ * Rows and columns of a layout's patches (of one frame of a video, of the finest of several maps);
+ * undefined if none lie on the image.
  */
-export function imageGrid({ grid }: TokenLayout): Grid | undefined {
-  const [rows, columns] = (grid ?? []).slice(-2);
+export function imageGrid({ grid, grids = [] }: TokenLayout): Grid | undefined {
+  const [rows, columns] = (grid ?? finest(grids)).slice(-2);
   return rows === undefined || columns === undefined ? undefined : [rows, columns];
+}
+
+const cells = ([rows, columns]: Grid): number => rows * columns;
+
+const finest = (grids: readonly Grid[]): readonly number[] =>
+  grids.reduce<Grid | undefined>(
+    (best, grid) => (best && cells(best) >= cells(grid) ? best : grid),
+    undefined,
+  ) ?? [];
+
+/** Place in the sequence of the first patch of `imageGrid`. */
+function imageStart({ special = [], grids = [] }: TokenLayout): number {
+  const before = grids.slice(
+    0,
+    Math.max(
+      0,
+      grids.findIndex((grid) => grid === finest(grids)),
+    ),
+  );
+  return special.length + before.reduce((total, grid) => total + cells(grid), 0);
 }
 
 /**
@@ -38,7 +58,7 @@ export function tokenIndex(layout: TokenLayout, query: Query): number | undefine
   const [rows, columns] = imageGrid(layout) ?? [0, 0];
   const { row, column } = query.grid ? sameCell(query, query.grid, [rows, columns]) : query;
   const inside = row >= 0 && row < rows && column >= 0 && column < columns;
-  return inside ? special.length + row * columns + column : undefined;
+  return inside ? imageStart(layout) + row * columns + column : undefined;
 }
 
 /** What the object query or detection token of an index goes by, where tokens are named. */

@@ -88,6 +88,11 @@ export interface Probe {
   readonly queries: TokenLayout;
   readonly keys: TokenLayout;
   readonly window?: WindowLayout;
+  /**
+   * Of deformable attention the graph value that says where each key lies, `[batch, heads,
+   * queries, levels · points, 2]`: x and y, 0 … 1 on the map of its level.
+   */
+  readonly places?: string;
   /** Keys are a map reduced by this factor (PVT, Twins, MViT). */
   readonly reduction?: number;
   /** Queries are every n-th row and column of the keys' map (LeViT's downsampling). */
@@ -137,7 +142,8 @@ export const isGate = ({ queries }: Pick<Probe, 'queries'>): boolean =>
 const sameLayout = (left: TokenLayout, right: TokenLayout): boolean =>
   tokenCount(left) === tokenCount(right) &&
   (left.special ?? []).join() === (right.special ?? []).join() &&
-  (left.grid ?? []).join() === (right.grid ?? []).join();
+  (left.grid ?? []).join() === (right.grid ?? []).join() &&
+  (left.grids ?? []).join() === (right.grids ?? []).join();
 
 /**
  * Number of layers from the first on in which all tokens attend to the same tokens: only these

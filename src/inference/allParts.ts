@@ -25,8 +25,8 @@ export const lengthsOf = (inputs: Tensors): Readonly<Record<string, number>> =>
 
 /**
  * Runs every part of a model on given tensors, each with what earlier ones answered; returns every
- * output, and every map as `attention.N` in the order of execution. Maps of several texts are one
- * each.
+ * output, and every map as `attention.N` in the order of execution, with `attention.N.places` where
+ * it says where its keys lie. Maps of several texts are one each.
  *
  * @param run runs one graph: its outputs by name, its maps as `attention.0` …
  */
@@ -38,6 +38,7 @@ export async function runAllParts(
 ): Promise<Tensors> {
   const outputs: Record<string, TensorData> = {};
   const maps: TensorData[] = [];
+  const places: Record<string, TensorData> = {};
   const sized = { ...size, lengths: lengthsOf(inputs) };
   for (const { name, graph: graphAt } of model.parts) {
     const graph = graphAt(sized);
@@ -52,6 +53,8 @@ export async function runAllParts(
     const found = await run(graph, feeds);
     for (const [index] of graph.probes.entries()) {
       const map = found[tapNames.map(index)];
+      const where = found[tapNames.places(index)];
+      if (where) places[tapNames.places(maps.length)] = where;
       if (map) for (const each of name === 'text' ? byText(map) : [map]) maps.push(each);
     }
     for (const { name: output } of graph.outputs) {
@@ -60,7 +63,7 @@ export async function runAllParts(
     }
   }
   const numbered = maps.map((map, index) => [tapNames.map(index), map] as const);
-  return { ...outputs, ...Object.fromEntries(numbered) };
+  return { ...outputs, ...Object.fromEntries(numbered), ...places };
 }
 
 /** Integers for an input that takes such, whatever type a file keeps them in. */

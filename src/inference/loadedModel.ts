@@ -122,10 +122,15 @@ export class LoadedModel {
     const names = [
       ...this.request.graph.outputs.map(({ name }) => name),
       ...this.taps.map(({ index }) => tapNames.map(index)),
+      ...this.taps.flatMap(({ index, probe }) =>
+        probe.places === undefined ? [] : [tapNames.places(index)],
+      ),
     ];
     const outputs = await this.run(provider, this.taps.length > 0, inputs, names);
     const maps = new Set(
-      this.request.graph.probes.flatMap(({ window }, index) => (window ? [] : [tapNames.map(index)])),
+      this.request.graph.probes.flatMap(({ window }, index) =>
+        window ? [] : [tapNames.map(index), tapNames.places(index)],
+      ),
     );
     const entries = Object.entries(outputs).map(([name, tensor]) => {
       const data = fromRuntime(tensor);
@@ -214,6 +219,6 @@ function unaskedQueries(
   );
 }
 
-/** A map of one image as `[heads, queries, keys]`. */
+/** A map of one image as `[heads, queries, keys]`, and the places of its keys likewise. */
 const withoutBatch = (map: TensorData): TensorData =>
-  map.shape.length === 4 && map.shape[0] === 1 ? { ...map, shape: map.shape.slice(1) } : map;
+  map.shape.length >= 4 && map.shape[0] === 1 ? { ...map, shape: map.shape.slice(1) } : map;

@@ -87,7 +87,9 @@ describe(`golden cases of ${casesFolder}`, () => {
       const outputs = await run(golden, inputsOf(golden, reference));
       const differences = [
         ...Object.keys(golden.outputs).map((name) => [name, golden.tolerance.output] as const),
-        ...golden.attention.map(({ tensor }) => [tensor, golden.tolerance.attention] as const),
+        ...golden.attention
+          .flatMap(({ tensor, places }) => (places === undefined ? [tensor] : [tensor, places]))
+          .map((name) => [name, golden.tolerance.attention] as const),
       ].map(([name, tolerance]) => {
         const found = outputs[name] ?? outputs[otherNames[name] ?? ''];
         const expected = reference.get(name) ?? assert.fail(`${name} is not in the reference`);

@@ -12,6 +12,8 @@ export interface CaseAttention {
   readonly heads: number;
   readonly queries: unknown;
   readonly keys: unknown;
+  /** Of deformable attention: the tensor that says where keys lie. */
+  readonly places?: string;
   readonly window?: { readonly size: number | readonly number[] };
 }
 

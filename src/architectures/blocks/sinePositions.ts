@@ -60,9 +60,14 @@ export function sineTable(
  * come first (Meng et al. 2021, Conditional DETR, §3.2; Liu et al. 2022, DAB-DETR, equation 6).
  *
  * @param places `[rows, coordinates]`: x, y, and width and height for boxes
- * @returns `[rows, coordinates · width]`: y, x, width, height
+ * @returns `[rows, coordinates · width]`: y, x, width, height, or in their own order
  */
-export function sineOfPlaces(b: GraphBuilder, places: ValueInfo, width: number): ValueInfo {
+export function sineOfPlaces(
+  b: GraphBuilder,
+  places: ValueInfo,
+  width: number,
+  { rowsFirst = true }: { readonly rowsFirst?: boolean } = {},
+): ValueInfo {
   const [rows, coordinates] = [at(places.shape, 0), at(places.shape, 1)];
   const pairs = width / 2;
   const factors = Float32Array.from(
@@ -70,7 +75,7 @@ export function sineOfPlaces(b: GraphBuilder, places: ValueInfo, width: number):
     (_, pair) => (2 * Math.PI) / 10_000 ** ((2 * pair) / width),
   );
   const order = coordinates > 1 ? [1, 0, ...Array.from({ length: coordinates - 2 }, (_, i) => i + 2)] : [0];
-  const swapped = b.add('Gather', [places, b.indices(order)], { axis: int(1) });
+  const swapped = rowsFirst ? b.add('Gather', [places, b.indices(order)], { axis: int(1) }) : places;
   const angles = b.add('Mul', [
     b.reshape(swapped, [rows, coordinates, 1]),
     b.shared(`sine factors ${width}`, () => b.constant('/sines', 'F32', [pairs], factors)),

@@ -52,8 +52,9 @@ export const activationOf = (
   found: FoundWhole,
   paper: string,
   [published = 'relu', ...keys]: readonly string[] = [],
+  key = 'activation',
 ): Evidence<string> =>
-  settle<string>(found, 'activation', {
+  settle<string>(found, key, {
     config: keys.length > 0 ? keys : ['activation_function'],
     otherwise: stored(published, `as published (${paper})`),
     is: (value: unknown): boolean => Object.hasOwn(activations, String(value)),

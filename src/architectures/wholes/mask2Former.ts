@@ -3,7 +3,7 @@ import type { Grid } from '../../domain/size';
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { convolution, groupNorm } from '../blocks/convolution';
-import { centres, deformableAttention, levelLayout } from '../blocks/deformableAttention';
+import { cellCentres, deformableAttention, levelLayout, tableOf } from '../blocks/deformableAttention';
 import { activate, activations, withValue, type Tokens } from '../blocks/layers';
 import { gridOf, mapToTokens, resizedMap, sequence } from '../blocks/maps';
 import { asSequence, feedForward, placed, postNorm, projectedAttention } from '../blocks/projectedAttention';
@@ -102,8 +102,8 @@ function encoderLayer(
   heads: number,
 ): Tokens {
   const queries = placed(b, tokens, positions);
-  const sampled = { queries, values: tokens.value, grids, places: around };
-  const mixed = deformableAttention(b, 'self_attn', sampled, heads);
+  const look = { queries, image: tokens, references: around };
+  const mixed = deformableAttention(b, 'self_attn', look, { heads, grids });
   const attended = postNorm(b, tokens.value, mixed, 'self_attn_layer_norm');
   return withValue(tokens, postNorm(b, attended, feedForward(b, attended, 'relu'), 'final_layer_norm'));
 }
@@ -142,12 +142,12 @@ function decodedPixels(b: GraphBuilder, maps: readonly ValueInfo[], config: Mask
     coarse.map((map, level) => levelPositions(b, map, level, config)),
     grids,
   ).value;
-  const around = centres(b, `${pixelDecoder}.centres`, grids);
   let tokens = joined(
     b,
     coarse.map((map) => mapToTokens(b, map)),
     grids,
   );
+  const around = tableOf(b, `${pixelDecoder}.centres`, cellCentres(grids), 2, tokens.batch);
   for (let layer = 0; layer < config.depth; layer++)
     tokens = b.scope(
       `${pixelDecoder}.encoder.layers.${layer}`,

@@ -14,6 +14,7 @@ import {
 } from '../graph';
 import { clampTo64 } from '../operators/constants';
 import { neededNodes, readBy } from '../order';
+import { tapNames } from '../rewrite/tapNames';
 
 /**
  * Where a parameter's bytes are. `dtype` differs from the checkpoint's if the bytes were
@@ -117,11 +118,14 @@ function wantedOutputs(graph: Graph, options: WriteOptions): readonly NamedValue
     if (!output) throw new Error(`${graph.name} has no output ${name}; it has ${known}`);
     return output;
   });
-  const maps = (options.probes ?? []).map((index) => {
+  const maps = (options.probes ?? []).flatMap((index) => {
     const probe = graph.probes[index];
     if (!probe)
       throw new Error(`${graph.name} has ${graph.probes.length} attention maps, none has index ${index}`);
-    return { name: `attention.${index}`, value: probe.value };
+    return [
+      { name: tapNames.map(index), value: probe.value },
+      ...(probe.places === undefined ? [] : [{ name: tapNames.places(index), value: probe.places }]),
+    ];
   });
   const outputs = [...(named ?? graph.outputs), ...maps, ...(options.taps ?? [])];
   const lost = outputs.find(({ value }) => !graph.values.has(value));

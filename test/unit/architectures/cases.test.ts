@@ -58,13 +58,10 @@ function params(golden: Case, model: Model): number {
 
 /**
  * Layers that a case names otherwise. Some exports name the module they wrapped, and the case its
- * twin in transformers; cases of tasks name what the parameters of a map have in common, which is a
- * module more than others have (YOLOS) or one less (Conditional DETR).
+ * twin in transformers; parameters of Conditional DETR's maps stand beside their modules.
  */
 const layerNames: readonly (readonly [id: RegExp, kind: RegExp, named: RegExp, ours: string])[] = [
   [/^vit-transformers-onnx/, /./, /^vit\.layer\./, 'm.vit.layers.'],
-  [/^yolos-detect/, /./, /\.attention\.attention$/, '.attention'],
-  [/^conditional-detr-detect/, /self/, /(\.decoder\.layers\.\d+)$/, '$1.self_attn'],
   [/^conditional-detr-detect/, /cross/, /(\.decoder\.layers\.\d+)$/, '$1.encoder_attn'],
 ];
 

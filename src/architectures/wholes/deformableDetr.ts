@@ -1,0 +1,328 @@
+import { at, last } from '../../domain/lists';
+import type { Grid } from '../../domain/size';
+import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
+import { groupNorm } from '../blocks/convolution';
+import {
+  cellCentres,
+  deformableAttention,
+  tableOf,
+  type DeformableConfig,
+} from '../blocks/deformableAttention';
+import { branched, detrEps, detrMlp } from '../blocks/detrLayers';
+import { withValue, type Tokens } from '../blocks/layers';
+import { gridOf } from '../blocks/maps';
+import { asSequence, linearLayers, placed } from '../blocks/projectedAttention';
+import { sineOfPlaces } from '../blocks/sinePositions';
+import type { Maps } from '../blocks/stages';
+import { assumed, stored } from '../evidence';
+import type { Evidence } from '../family';
+import { settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
+import {
+  activationOf,
+  mapOf,
+  ofFile,
+  placedTokens,
+  queryLayout,
+  repeated,
+  sideOf,
+  titleAround,
+  transformerAssumable,
+  transformerOf,
+} from './detectors';
+import {
+  bestRows,
+  boxLogits,
+  chosenRows,
+  deformableDecoderLayer,
+  joined,
+  pyramidOf,
+  type Pyramid,
+} from './deformableParts';
+
+interface DeformableDetrConfig {
+  readonly depth: number;
+  readonly decoderDepth: number;
+  readonly dim: number;
+  readonly heads: number;
+  readonly decoderHeads: number;
+  readonly queries: number;
+  readonly activation: string;
+  readonly levels: number;
+  /** Every decoder layer moves the references. */
+  readonly refines: boolean;
+  /** References are boxes of the encoder's best places. */
+  readonly twoStage: boolean;
+}
+
+const queryTable = 'model.query_position_embeddings.weight';
+const encoderOutput = 'model.enc_output.weight';
+const refining = 'model.decoder.bbox_embed.0.layers.0.weight';
+const weightsOf = {
+  encoder: 'encoder.layers.0.self_attn',
+  decoder: 'decoder.layers.0.encoder_attn',
+} as const;
+
+/** Places on each map: rows of the weights' projection over heads and maps. */
+function pointsOf(
+  found: FoundWhole,
+  part: 'encoder' | 'decoder',
+  heads: number,
+  levels: number,
+): Evidence<number> {
+  const name = `model.${weightsOf[part]}.attention_weights.weight`;
+  const [rows = 0] = shapeIn(found, name);
+  return stored(rows / heads / levels, `${ofFile(found, name)}, by heads and maps`);
+}
+
+function queriesOf(found: FoundWhole): Evidence<number> {
+  if (found.tensors.has(queryTable)) return sideOf(found, queryTable, 0);
+  return settle<number>(found, 'queries', {
+    config: ['two_stage_num_proposals'],
+    otherwise: assumed(300, 'as published (Zhu et al. 2021); not stored'),
+    is: (value) => typeof value === 'number' && Number.isInteger(value) && value > 0,
+    needed: 'a number above 0',
+  });
+}
+
+function recognise(found: FoundWhole) {
+  const { tensors } = found;
+  const levels = sideOf(found, 'model.level_embed', 0);
+  const own = transformerOf(found, { dim: sideOf(found, 'model.level_embed', 1) });
+  const refines = tensors.has(refining);
+  const twoStage = tensors.has(encoderOutput);
+  const evidence = {
+    ...own,
+    queries: queriesOf(found),
+    classes: sideOf(found, `${headOf(found, 'class_embed', 0, '.weight')}.weight`, 0),
+    levels,
+    points: pointsOf(found, 'encoder', own.heads.value, levels.value),
+    decoder_points: pointsOf(found, 'decoder', own.decoder_heads.value, levels.value),
+    box_refine: stored(refines, refines ? ofFile(found, refining) : 'no box heads of the decoder'),
+    two_stage: stored(twoStage, twoStage ? ofFile(found, encoderOutput) : 'no output of the encoder'),
+    activation: activationOf(found, 'Zhu et al. 2021'),
+  };
+  return {
+    label: 'deformable-detr',
+    title: titleAround('Deformable DETR', found),
+    evidence,
+    config: {
+      depth: evidence.depth.value,
+      decoderDepth: evidence.decoder_depth.value,
+      dim: evidence.dim.value,
+      heads: evidence.heads.value,
+      decoderHeads: evidence.decoder_heads.value,
+      queries: evidence.queries.value,
+      activation: evidence.activation.value,
+      levels: levels.value,
+      refines,
+      twoStage,
+    },
+    reading: { task: 'detect', rule: 'pairs', top: 100 } as const,
+    sizeStep: [1, 1] as const,
+  };
+}
+
+/**
+ * The head of a layer: its own, at the top or at the decoder, or the one that all layers share.
+ * Heads of the decoder and of the top are one in the library.
+ */
+const headNames = (kind: 'class_embed' | 'bbox_embed', layer: number): readonly string[] => [
+  `${kind}.${layer}`,
+  `model.decoder.${kind}.${layer}`,
+  `${kind}.0`,
+];
+
+const headOf = ({ tensors }: FoundWhole, kind: 'class_embed', layer: number, part: string): string =>
+  headNames(kind, layer).find((name) => tensors.has(`${name}${part}`)) ?? `${kind}.0`;
+
+function headIn(b: GraphBuilder, kind: 'class_embed' | 'bbox_embed', layer: number): string {
+  const part = kind === 'class_embed' ? '.weight' : '.layers.0.weight';
+  return headNames(kind, layer).find((name) => b.has(`${name}${part}`)) ?? `${kind}.0`;
+}
+
+/** Maps of the last stages, projected, and coarser ones made of the last by strides. */
+function levelsOf(b: GraphBuilder, maps: Maps, { levels, dim }: DeformableDetrConfig): readonly ValueInfo[] {
+  const projection = (level: number): string => `model.input_proj.${level}`;
+  const isPointwise = (level: number): boolean => b.shapeOf(`${projection(level)}.0.weight`)[2] === 1;
+  const own = Array.from({ length: levels }, (_, level) => level).filter(isPointwise).length;
+  const stages = maps.stages.slice(-own);
+  const sources: ValueInfo[] = [];
+  for (let level = 0; level < levels; level++) {
+    const stage = stages[level];
+    const from = stage ? mapOf(b, stage) : level === own ? mapOf(b, last(stages)) : last(sources);
+    const map = b.conv2d(from, `${projection(level)}.0`, stage ? {} : { stride: 2, padding: 1 });
+    sources.push(groupNorm(b, map, `${projection(level)}.1`, { groups: Math.min(32, dim), eps: detrEps }));
+  }
+  return sources;
+}
+
+/** Tokens of all levels with their positions, to which each level's own vector is added. */
+function embed(b: GraphBuilder, maps: Maps, config: DeformableDetrConfig, batch: number) {
+  const placedMaps = levelsOf(b, maps, config).map((map) => {
+    const [tokens, positions] = placedTokens(b, map, { normalise: true, offset: -0.5 });
+    return { tokens, positions, grid: gridOf(map) };
+  });
+  const levels = b.parameter('model.level_embed');
+  const positions = placedMaps.map(({ positions: here }, level) =>
+    b.add('Add', [here, b.slice(levels, 0, level, level + 1)]),
+  );
+  const pyramid = pyramidOf(
+    b,
+    placedMaps.map(({ tokens }) => tokens),
+    placedMaps.map(({ grid }) => grid),
+  );
+  return { pyramid, positions: joined(b, positions, batch) };
+}
+
+/** The encoder: every place of every map looks at places around its own on all of them. */
+function encode(
+  b: GraphBuilder,
+  { pyramid, positions }: { readonly pyramid: Pyramid; readonly positions: ValueInfo },
+  { depth, heads, activation }: DeformableDetrConfig,
+): Pyramid {
+  const { grids, tokens } = pyramid;
+  const references = tableOf(b, 'model.encoder.places', cellCentres(grids), 2, tokens.batch);
+  const sampling: DeformableConfig = { heads, grids };
+  let image = tokens;
+  for (let index = 0; index < depth; index++)
+    image = b.scope(
+      `model.encoder.layers.${index}`,
+      () => {
+        const attended = branched(b, image.value, 'self_attn_layer_norm', 'post', (x) => {
+          const values = withValue(image, x);
+          const look = { queries: placed(b, values, positions), image: values, references };
+          return deformableAttention(b, 'self_attn', look, sampling);
+        });
+        return withValue(image, detrMlp(b, attended, { heads, activation, order: 'post' }));
+      },
+      { title: 'Encoder layer' },
+    );
+  return { grids, tokens: image };
+}
+
+/** What the decoder starts with. */
+interface Start {
+  readonly queries: Tokens;
+  readonly positions: ValueInfo;
+  readonly references: ValueInfo;
+}
+
+function asTokens(value: ValueInfo, batch: number): Tokens {
+  const count = at(value.shape, 0) / batch;
+  return { value, batch, count, layout: queryLayout(count) };
+}
+
+/** Learned queries, whose reference points are read off their positions. */
+function learnedStart(b: GraphBuilder, { dim }: DeformableDetrConfig, batch: number): Start {
+  const table = b.parameter(queryTable);
+  const positions = repeated(b, b.slice(table, 1, 0, dim), batch);
+  const contents = repeated(b, b.slice(table, 1, dim, 2 * dim), batch);
+  const references = b.add('Sigmoid', [b.linear(positions, 'model.reference_points')]);
+  return { queries: asTokens(contents, batch), positions, references };
+}
+
+/** Nearest and farthest that a proposal's sides and centre may lie to be one. */
+const [least, most] = [0.01, 0.99];
+/** Sides of the proposals on the finest map; twice that on each coarser one. */
+const proposalSide = 0.05;
+
+/**
+ * A box around every place of every map, before the sigmoid, and 1 for those that count (Zhu et al.
+ * 2021, appendix A.4): `[all cells, 4]` and `[all cells, 1]`.
+ */
+export function proposals(grids: readonly Grid[]): readonly [boxes: Float32Array, counts: Float32Array] {
+  const sides = grids.flatMap(([rows, columns], level) =>
+    Array<number>(rows * columns).fill(proposalSide * 2 ** level),
+  );
+  const centres = cellCentres(grids);
+  const counts = new Float32Array(sides.length);
+  const boxes = new Float32Array(sides.length * 4);
+  sides.forEach((side, cell) => {
+    const box = [centres[2 * cell] ?? 0, centres[2 * cell + 1] ?? 0, side, side];
+    const isOne = box.every((value) => value > least && value < most);
+    counts[cell] = isOne ? 1 : 0;
+    boxes.set(
+      box.map((value) => (isOne ? Math.log(value / (1 - value)) : Infinity)),
+      4 * cell,
+    );
+  });
+  return [boxes, counts];
+}
+
+/** Queries made of the encoder's best places (Zhu et al. 2021, §4.2 and appendix A.4). */
+function proposedStart(
+  b: GraphBuilder,
+  { tokens, grids }: Pyramid,
+  { dim, queries, decoderDepth }: DeformableDetrConfig,
+): Start {
+  const { batch } = tokens;
+  const [boxes, counts] = proposals(grids);
+  const kept = b.add('Mul', [tokens.value, tableOf(b, 'model.proposals.counts', counts, 1, batch)]);
+  const states = b.layerNorm(b.linear(kept, 'model.enc_output'), 'model.enc_output_norm', detrEps);
+  const scores = b.linear(states, headIn(b, 'class_embed', decoderDepth));
+  const told = b.add('Add', [
+    linearLayers(b, states, headIn(b, 'bbox_embed', decoderDepth)),
+    tableOf(b, 'model.proposals', boxes, 4, batch),
+  ]);
+  const first = b.reshape(b.slice(scores, 1, 0, 1), [batch, tokens.count]);
+  const best = bestRows(b, first, Math.min(queries, tokens.count));
+  const references = b.add('Sigmoid', [chosenRows(b, told, best)]);
+  const sines = sineOfPlaces(b, references, dim / 2, { rowsFirst: false });
+  const both = b.layerNorm(b.linear(sines, 'model.pos_trans'), 'model.pos_trans_norm', detrEps);
+  return {
+    queries: asTokens(b.slice(both, 1, dim, 2 * dim), batch),
+    positions: b.slice(both, 1, 0, dim),
+    references,
+  };
+}
+
+function build(b: GraphBuilder, config: DeformableDetrConfig, { backbone, batch }: PartContext): void {
+  const pyramid = encode(b, embed(b, backbone(), config, batch), config);
+  const start = config.twoStage ? proposedStart(b, pyramid, config) : learnedStart(b, config, batch);
+  const { decoderHeads: heads, activation } = config;
+  const sampling: DeformableConfig = { heads, grids: pyramid.grids };
+  let { queries, references } = start;
+  const classes: ValueInfo[] = [];
+  const boxes: ValueInfo[] = [];
+  for (let index = 0; index < config.decoderDepth; index++) {
+    const around = { image: pyramid.tokens, queryPositions: start.positions, references };
+    queries = b.scope(
+      `model.decoder.layers.${index}`,
+      () => deformableDecoderLayer(b, queries, around, { heads, activation, order: 'post', sampling }),
+      { title: 'Decoder layer' },
+    );
+    const box = headIn(b, 'bbox_embed', index);
+    // The library reads classes and boxes off every layer, the last of which are the answer.
+    classes.push(b.linear(queries.value, headIn(b, 'class_embed', index)));
+    boxes.push(boxLogits(b, queries.value, box, references));
+    if (config.refines) references = b.add('Sigmoid', [boxLogits(b, queries.value, box, references)]);
+  }
+  const lastOf = (layers: readonly ValueInfo[]): ValueInfo => {
+    const all = b.concat(layers, 0);
+    const rows = at(all.shape, 0);
+    return b.slice(all, 0, rows - rows / layers.length, rows);
+  };
+  b.output('logits', asSequence(b, lastOf(classes), batch), 'logits');
+  b.output('pred_boxes', asSequence(b, b.add('Sigmoid', [lastOf(boxes)]), batch), 'boxes');
+  b.output('tokens', asSequence(b, queries.value, batch), 'tokens');
+  b.output('init_reference_points', asSequence(b, start.references, batch), 'state');
+  if (config.refines) b.output('next_reference_points', asSequence(b, references, batch), 'state');
+}
+
+/** Deformable DETR (Zhu et al. 2021): attention to a few places of several maps. */
+export const deformableDetr: Whole<DeformableDetrConfig> = {
+  name: 'deformable-detr',
+  row: 'detr',
+  title: 'Deformable DETR',
+  task: 'detect',
+  signature: [
+    'model.level_embed',
+    'model.input_proj.0.0.weight',
+    'model.encoder.layers.0.self_attn.sampling_offsets.weight',
+    'model.decoder.layers.0.encoder_attn.sampling_offsets.weight',
+  ],
+  assumable: [...transformerAssumable, 'queries'],
+  recognise,
+  parts: [{ name: 'whole', build }],
+};
