@@ -117,6 +117,8 @@ export interface Family<C = unknown, M extends Maps = Maps> {
 export interface BuildOptions {
   readonly imageSize: Size;
   readonly batch: number;
+  /** Last stages of a residual network that dilate where they would stride; none without it. */
+  readonly dilatedStages?: number;
 }
 
 /** The result of recognition, whichever family it is, or none. */

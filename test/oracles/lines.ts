@@ -4,7 +4,7 @@ import { gunzipSync } from 'node:zlib';
 import { countAllMacs } from '../../src/analysis/complexity';
 import type { Macs } from '../../src/domain/report';
 import type { Size } from '../../src/domain/size';
-import type { Recognition } from '../../src/architectures/family';
+import type { ConfigValue, Recognition } from '../../src/architectures/family';
 import { buildGraph, countParameters, partsOf, recognise } from '../../src/architectures/recognise/recognise';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint';
 import { dtypes, type DType, type Tensor } from '../../src/checkpoint/tensors';
@@ -134,8 +134,13 @@ export const understandAsFound = (line: Line): Understood =>
  * given. The passes over a line share a recognition: the one that names and shapes tell serves at
  * its own size, too.
  */
-export function understand(line: Line, config?: Line['config_json']): Understood {
-  return remembered(`${line.id} ${config ? 'config' : 'bare'}`, () => {
+export function understand(
+  line: Line,
+  config?: Line['config_json'],
+  assume?: Readonly<Record<string, ConfigValue>>,
+): Understood {
+  return remembered(`${line.id} ${config ? 'config' : 'bare'} ${JSON.stringify(assume)}`, () => {
+    if (assume) return summarise(checkpointOf(line, config), line.image_size, assume);
     const found = config ? undefined : understandAsFound(line);
     if (found?.recognition.family && isSame(found.recognition.imageSize, line.image_size)) return found;
     return summarise(checkpointOf(line, config), line.image_size);
@@ -144,8 +149,12 @@ export function understand(line: Line, config?: Line['config_json']): Understood
 
 const isSame = (left: Size, right: Size): boolean => left[0] === right[0] && left[1] === right[1];
 
-function summarise(checkpoint: Checkpoint, imageSize?: Size): Understood {
-  const recognition = recognise(checkpoint, { imageSize });
+function summarise(
+  checkpoint: Checkpoint,
+  imageSize?: Size,
+  assume?: Readonly<Record<string, ConfigValue>>,
+): Understood {
+  const recognition = recognise(checkpoint, { imageSize, ...(assume && { assume }) });
   const { params, buffers } = countParameters(checkpoint, recognition);
   if (recognition.family === null)
     return { recognition, params, buffers, macs: { conv: 0, linear: 0, attention: 0 }, outputs: [] };

@@ -1,4 +1,4 @@
-import { largest } from '../../domain/lists';
+import { at, largest } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { channelAttention } from '../blocks/channelAttention';
@@ -62,13 +62,20 @@ function shortcut(b: GraphBuilder, x: ValueInfo, stride: number, eps: number): V
   return convNorm(b, mean, 'downsample.1', 'downsample.2', { eps });
 }
 
+/** Steps of a block's convolutions, one after the other. */
+interface Steps {
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+}
+
 /** Residual block (He et al. 2016): a convolution for each of the strides. */
-function block(b: GraphBuilder, x: ValueInfo, unit: Unit, strides: readonly number[]): ValueInfo {
+function block(b: GraphBuilder, x: ValueInfo, unit: Unit, { strides, dilations }: Steps): ValueInfo {
   const branch = strides.reduce((map, stride, index) => {
+    const dilation = at(dilations, index);
     const inner = unit.inner_activation ?? unit.activation;
     const activation = index < strides.length - 1 ? inner : undefined;
     const names = [`conv${index + 1}`, `bn${index + 1}`] as const;
-    return convNorm(b, map, ...names, { eps: unit.eps, activation, stride });
+    return convNorm(b, map, ...names, { eps: unit.eps, activation, stride, dilation });
   }, x);
   const stride = largest(strides);
   const attended = channelAttention(b, branch, 'se');
@@ -84,20 +91,30 @@ function stridesOf(config: ResidualConfig, stride: number): readonly number[] {
   return config.downsample_in_bottleneck ? [stride, 1, 1] : [1, stride, 1];
 }
 
-/** The map of every stage; after four stages the last is 1/32 of the image's size. */
+/**
+ * The map of every stage; after four stages the last is 1/32 of the image's size. The last `dilated`
+ * stages keep their map and spread their kernels instead, from the second block of the first of
+ * them on (Yu et al. 2017, dilated residual networks; as torchvision and timm write it).
+ */
 export function encodeResnet(
   b: GraphBuilder,
   config: ResidualConfig,
   pixels: ValueInfo,
+  dilated = 0,
 ): readonly ValueInfo[] {
   const { eps, activation, inner_activation } = config;
   const early = config.downsample_in_first_stage;
+  const spread = (stage: number): number => 2 ** Math.max(0, stage + 1 + dilated - config.depth.length);
   return stages(b, stem(b, pixels, config), {
     depths: config.depth,
     path: ({ stage, index }) => `layer${stage + 1}.${index}`,
     block: (x, { stage, index }) => {
-      const halves = index === 0 && (stage > 0 || early);
-      return block(b, x, { eps, activation, inner_activation }, stridesOf(config, halves ? 2 : 1));
+      const halves = index === 0 && (stage > 0 || early) && spread(stage) === 1;
+      const strides = stridesOf(config, halves ? 2 : 1);
+      const [first, next] = [index === 0 ? spread(stage - 1) : spread(stage), spread(stage)];
+      // Of a first block only what follows the convolution that would stride is spread further.
+      const dilations = strides.map((_, place) => (config.block === 'basic' && place > 0 ? next : first));
+      return block(b, x, { eps, activation, inner_activation }, { strides, dilations });
     },
     note: { title: `Residual block, ${config.block}`, formula: `${activation}(x + convolutions(x))` },
   });

@@ -95,6 +95,8 @@ const rtDetr: readonly Dialect[] = ported(resnetNames).map((inner) => ({
   ],
 }));
 
+const rtDetrBackbone = 'model.backbone.model.';
+
 const detrBackbones = (model: string, at: string): Holder => ({
   model,
   at,
@@ -155,7 +157,12 @@ const holders: readonly Holder[] = [
   detrBackbones('DETR', converted),
   detrBackbones('DETR', `detr.${converted}`),
   detrBackbones('DETR', 'backbone.0.body.'),
-  { ...detrBackbones('RT-DETR', 'model.backbone.model.'), dialects: rtDetr },
+  {
+    ...detrBackbones('RT-DETR', rtDetrBackbone),
+    dialects: rtDetr,
+    // Version 2 keeps a fixed factor for each of its places.
+    buffers: new RegExp(`${frozenIn(rtDetrBackbone).source}|\\.n_points_scale$`),
+  },
   {
     model: 'Grounding DINO',
     at: converted,

@@ -163,10 +163,10 @@ function writePart(
   };
   let first = marks();
   let end = first;
-  const write = (finish: (maps: Maps) => void): Maps => {
+  const write = (finish: (maps: Maps) => void, how: Partial<BuildOptions> = {}): Maps => {
     first = marks();
     find = ofBackbone;
-    const maps = family.build(builder, recognition.config, options);
+    const maps = family.build(builder, recognition.config, { ...options, ...how });
     finish(maps);
     // A norm of the backbone's own may be applied to maps that it does not end with.
     find = (parameter) => ofWhole(parameter) ?? ofBackbone(parameter);
@@ -176,7 +176,7 @@ function writePart(
   const context: PartContext = {
     ...options,
     lengths: { ...recognition.lengths, ...options.lengths },
-    backbone: () => write(() => undefined),
+    backbone: (how) => write(() => undefined, how),
     answered: () => {
       write((maps) => family.head(builder, maps, recognition.config));
       const { outputs, values } = builder.build();

@@ -174,8 +174,13 @@ function recognise(found: Found) {
 
 type ResNetConfig = SettledBy<typeof recognise>;
 
-function build(b: GraphBuilder, config: ResNetConfig, { imageSize, batch }: BuildOptions): ImageMaps {
-  const maps = encodeResnet(b, config, images(b, [batch, ...imageSize], 'conv1', 'conv1.0'));
+function build(
+  b: GraphBuilder,
+  config: ResNetConfig,
+  { imageSize, batch, dilatedStages }: BuildOptions,
+): ImageMaps {
+  const pixels = images(b, [batch, ...imageSize], 'conv1', 'conv1.0');
+  const maps = encodeResnet(b, config, pixels, dilatedStages);
   return { stages: maps.map((map) => mapStage(map, imageSize)), map: last(maps) };
 }
 

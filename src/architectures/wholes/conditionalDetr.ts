@@ -31,6 +31,7 @@ interface ConditionalConfig {
   readonly decoderHeads: number;
   readonly queries: number;
   readonly activation: string;
+  readonly dilation: boolean;
 }
 
 const queryPositions = 'model.query_position_embeddings.weight';
@@ -76,6 +77,7 @@ function recognise(found: FoundWhole) {
       decoderHeads: evidence.decoder_heads.value,
       queries: evidence.queries.value,
       activation: evidence.activation.value,
+      dilation: evidence.dilation.value,
     },
     reading: { task: 'detect', rule: 'pairs', top: 100 } as const,
     sizeStep: [1, 1] as const,
@@ -106,7 +108,7 @@ function decoderLayer(
 }
 
 function build(b: GraphBuilder, config: ConditionalConfig, { backbone, batch }: PartContext): void {
-  const maps = backbone();
+  const maps = backbone({ dilatedStages: config.dilation ? 1 : 0 });
   const projected = b.conv2d(mapOf(b, last(maps.stages)), 'model.input_projection');
   const [tokens, imagePositions] = placedTokens(b, projected, { normalise: true });
   const layer = { heads: config.heads, activation: config.activation, order: 'post' } as const;

@@ -35,6 +35,7 @@ interface DabConfig {
   /** Learned contents that every anchor is asked with; 0 if contents begin as zeros. */
   readonly patterns: number;
   readonly activation: string;
+  readonly dilation: boolean;
   readonly temperature: readonly [rows: number, columns: number];
 }
 
@@ -89,6 +90,7 @@ function recognise(found: FoundWhole) {
       queries: evidence.queries.value,
       patterns,
       activation: evidence.activation.value,
+      dilation: evidence.dilation.value,
       temperature: [evidence.temperature_height.value, evidence.temperature_width.value] as const,
     },
     reading: { task: 'detect', rule: 'pairs', top: 100 } as const,
@@ -147,7 +149,7 @@ const moved = (b: GraphBuilder, states: ValueInfo, anchor: ValueInfo): ValueInfo
   b.add('Sigmoid', [b.add('Add', [linearLayers(b, states, 'bbox_predictor'), inverseSigmoid(b, anchor)])]);
 
 function encode(b: GraphBuilder, config: DabConfig, { backbone }: PartContext) {
-  const maps = backbone();
+  const maps = backbone({ dilatedStages: config.dilation ? 1 : 0 });
   const projected = b.conv2d(mapOf(b, last(maps.stages)), 'model.input_projection');
   const { heads, activation, temperature } = config;
   const [tokens, positions] = placedTokens(b, projected, { normalise: true, temperature });

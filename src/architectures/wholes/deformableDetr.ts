@@ -48,6 +48,7 @@ interface DeformableDetrConfig {
   readonly decoderHeads: number;
   readonly queries: number;
   readonly activation: string;
+  readonly dilation: boolean;
   readonly levels: number;
   /** Every decoder layer moves the references. */
   readonly refines: boolean;
@@ -114,6 +115,7 @@ function recognise(found: FoundWhole) {
       decoderHeads: evidence.decoder_heads.value,
       queries: evidence.queries.value,
       activation: evidence.activation.value,
+      dilation: evidence.dilation.value,
       levels: levels.value,
       refines,
       twoStage,
@@ -278,7 +280,8 @@ function proposedStart(
 }
 
 function build(b: GraphBuilder, config: DeformableDetrConfig, { backbone, batch }: PartContext): void {
-  const pyramid = encode(b, embed(b, backbone(), config, batch), config);
+  const maps = backbone({ dilatedStages: config.dilation ? 1 : 0 });
+  const pyramid = encode(b, embed(b, maps, config, batch), config);
   const start = config.twoStage ? proposedStart(b, pyramid, config) : learnedStart(b, config, batch);
   const { decoderHeads: heads, activation } = config;
   const sampling: DeformableConfig = { heads, grids: pyramid.grids };

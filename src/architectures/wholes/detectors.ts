@@ -7,7 +7,7 @@ import { activations, type Tokens } from '../blocks/layers';
 import { mapToTokens, tokensToMap } from '../blocks/maps';
 import { sineTable, type SinePositions } from '../blocks/sinePositions';
 import type { Stage } from '../blocks/stages';
-import { stored } from '../evidence';
+import { assumed, stored } from '../evidence';
 import type { Evidence } from '../family';
 import { headsOfWhole, layersIn, settle, shapeIn, type FoundWhole } from '../whole';
 
@@ -41,11 +41,38 @@ export function transformerOf(found: FoundWhole, { dim }: { readonly dim: Eviden
     dim,
     heads: headsOfWhole(found, 'heads', dim.value, { config: ['encoder_attention_heads'] }),
     decoder_heads: headsOfWhole(found, 'decoder_heads', dim.value, { config: ['decoder_attention_heads'] }),
+    dilation: dilationOf(found),
   };
 }
 
 /** What `assume` may set of them. */
-export const transformerAssumable = ['heads', 'decoder_heads', 'activation'] as const;
+export const transformerAssumable = ['heads', 'decoder_heads', 'activation', 'dilation'] as const;
+
+/** Stride of the maps of a dilated last stage. */
+const dilatedStride = 16;
+
+/**
+ * Whether the backbone's last stage dilates instead of striding (Carion et al. 2020, DC5): no weight
+ * tells.
+ */
+export function dilationOf(found: FoundWhole): Evidence<boolean> {
+  const { config } = found.found.checkpoint.sidecars;
+  const { output_stride: stride } = (config?.['backbone_config'] ?? {}) as {
+    readonly output_stride?: unknown;
+  };
+  const otherwise =
+    stride === dilatedStride
+      ? stored(true, 'config.json: backbone_config.output_stride')
+      : config
+        ? stored(false, 'config.json names no dilation')
+        : assumed(false, 'a dilated last stage (DC5) has the same weights');
+  return settle<boolean>(found, 'dilation', {
+    config: ['dilation'],
+    otherwise,
+    is: (value) => typeof value === 'boolean',
+    needed: 'true or false',
+  });
+}
 
 /** Activation of the linear layers: config.json, else as published. */
 export const activationOf = (

@@ -30,6 +30,7 @@ export interface DetrConfig {
   readonly decoderHeads: number;
   readonly queries: number;
   readonly activation: string;
+  readonly dilation: boolean;
   readonly order: NormOrder;
 }
 
@@ -67,6 +68,7 @@ function recognise(found: FoundWhole) {
       decoderHeads: evidence.decoder_heads.value,
       queries: evidence.queries.value,
       activation: evidence.activation.value,
+      dilation: evidence.dilation.value,
       order,
     },
     reading: { task: 'detect', rule: 'softmax' } as const,
@@ -88,7 +90,7 @@ export const decoderLayer = (
 ): Tokens => layerOfDecoder(b, queries, positions, image, { heads, activation, order });
 
 function build(b: GraphBuilder, config: DetrConfig, { backbone, batch }: PartContext): void {
-  const maps = backbone();
+  const maps = backbone({ dilatedStages: config.dilation ? 1 : 0 });
   const projected = b.conv2d(mapOf(b, last(maps.stages)), 'model.input_projection');
   const [tokens, positions] = placedTokens(b, projected, { normalise: true });
   let image = tokens;
