@@ -139,6 +139,8 @@ export type Recognition =
       readonly whole?: { readonly name: string; readonly config: unknown };
       /** Tokens, frames and texts that its parts are written for if nobody says others. */
       readonly lengths?: Readonly<Record<string, number>>;
+      /** The model_type of transformers that it is, whose usual preprocessing it takes. */
+      readonly modelType?: string;
       /** How outputs become an answer, if the model around the network says so. */
       readonly reading?: Reading;
       /** A head of the user's own behind the network. */

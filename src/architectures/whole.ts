@@ -32,8 +32,13 @@ export interface RecognisedWhole<C> {
   /** How its outputs become an answer. */
   readonly reading: Reading;
   readonly warnings?: readonly string[];
-  /** Image size if nobody asks for one, where the backbone's is not the model's. */
+  /**
+   * Image size if nobody asks for one, where the backbone's is not the model's; `image_size` among
+   * the evidence says why.
+   */
   readonly imageSize?: Size;
+  /** The model_type of transformers that it is, whose usual preprocessing it takes. */
+  readonly modelType?: string;
   readonly sizeStep?: Size;
   readonly pixels?: DefaultsName;
   /** Tokens, frames and texts that its parts are written for if nobody says others. */

@@ -659,6 +659,7 @@ function preprocessingOf(model: Model, channels: number, options: RunOptions): P
     fileName: checkpoint.file,
     dialect: recognition.dialect,
     family: known?.label,
+    modelType: known?.modelType,
     defaults: known?.pixels,
     imageSize,
     channels,

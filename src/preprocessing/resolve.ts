@@ -50,6 +50,8 @@ export interface ResolveInput {
   readonly dialect: string;
   /** Label of the family, for messages. */
   readonly family?: string | undefined;
+  /** The model_type that the model has by its names, where no config.json states one. */
+  readonly modelType?: string | undefined;
   /** The family's own default. */
   readonly defaults?: DefaultsName | undefined;
   /**
@@ -162,9 +164,9 @@ const whyNoPreprocessor = ({ invalid }: Sidecars): string =>
     ? 'there is no preprocessor_config.json'
     : `preprocessor_config.json ${invalid.preprocessor}`;
 
-const fromModelType: Finder = ({ sidecars }, size) => {
+const fromModelType: Finder = ({ sidecars, modelType }, size) => {
   const { config } = sidecars;
-  const type = config?.['model_type'];
+  const type = config?.['model_type'] ?? modelType;
   const preprocessor = usualConfig(type);
   const source = `assumed: what ${String(type)} models usually take; ${whyNoPreprocessor(sidecars)}`;
   return preprocessor && readTransformers({ preprocessor, config, source }, size);

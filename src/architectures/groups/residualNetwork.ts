@@ -92,9 +92,9 @@ function stridesOf(config: ResidualConfig, stride: number): readonly number[] {
 }
 
 /**
- * The map of every stage; after four stages the last is 1/32 of the image's size. The last `dilated`
- * stages keep their map and spread their kernels instead, from the second block of the first of
- * them on (Yu et al. 2017, dilated residual networks; as torchvision and timm write it).
+ * The map of every stage; after four stages the last is 1/32 of the image's size. The last
+ * `dilated` stages keep their map and spread their kernels instead, from the second block of the
+ * first of them on (Yu et al. 2017, dilated residual networks; as torchvision and timm write it).
  */
 export function encodeResnet(
   b: GraphBuilder,

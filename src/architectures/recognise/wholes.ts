@@ -2,7 +2,7 @@ import { ParameterError } from '../../graph/builder';
 import { OperatorError } from '../../graph/operators';
 import type { Translation } from '../dialect';
 import type { ConfigValue, EvidenceRecord, Found, Known } from '../family';
-import type { FoundWhole, Whole } from '../whole';
+import type { FoundWhole, Whole, RecognisedWhole } from '../whole';
 import { namesOfWhole, wholes } from '../wholes';
 import { buildGraph } from './graphs';
 
@@ -52,7 +52,7 @@ export function asWhole(whole: Whole, known: Known, found: Found): Known {
       task: whole.task,
       evidence: whole.isTower
         ? { ...known.evidence, ...own.evidence }
-        : { ...own.evidence, ...ofBackbone(known.evidence) },
+        : { ...own.evidence, ...ofBackbone(known.evidence), ...(found.imageSize ? {} : sizeOf(own)) },
       assumable: [
         ...whole.assumable,
         ...known.assumable.map((key) => (whole.isTower ? key : `${backbonePrefix}${key}`)),
@@ -65,6 +65,7 @@ export function asWhole(whole: Whole, known: Known, found: Found): Known {
       pixels: own.pixels ?? known.pixels,
       whole: { name: whole.name, config: own.config },
       reading: own.reading,
+      ...(own.modelType !== undefined && { modelType: own.modelType }),
       ...(own.lengths && { lengths: own.lengths }),
     };
     buildGraph(checkpoint, next);
@@ -77,6 +78,10 @@ export function asWhole(whole: Whole, known: Known, found: Found): Known {
     };
   }
 }
+
+/** The image size that a whole model states of itself. */
+const sizeOf = ({ imageSize, evidence }: RecognisedWhole<unknown>): EvidenceRecord =>
+  imageSize && evidence['image_size'] ? { image_size: evidence['image_size'] } : {};
 
 /** Keys that mean the whole model, whoever states them. */
 const ofAll: ReadonlySet<string> = new Set(['image_size', 'channels']);

@@ -17,6 +17,7 @@ import {
   mapOf,
   placedTokens,
   queryTable,
+  seenAs,
   sideOf,
   titleAround,
   transformerAssumable,
@@ -65,10 +66,12 @@ function recognise(found: FoundWhole) {
     classes: sideOf(found, `${classHead}.weight`, 0),
     activation: activationOf(found, 'Meng et al. 2021'),
   };
+  const seen = seenAs(found, 'conditional_detr');
   return {
+    ...seen,
     label: 'conditional-detr',
     title: titleAround('Conditional DETR', found),
-    evidence,
+    evidence: { ...evidence, ...seen.evidence },
     config: {
       depth: evidence.depth.value,
       decoderDepth: evidence.decoder_depth.value,

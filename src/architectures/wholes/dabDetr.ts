@@ -19,6 +19,7 @@ import {
   ofFile,
   placedTokens,
   repeated,
+  seenAs,
   sideOf,
   titleAround,
   transformerAssumable,
@@ -77,10 +78,12 @@ function recognise(found: FoundWhole) {
     temperature_height: temperatureOf(found, 'height'),
     temperature_width: temperatureOf(found, 'width'),
   };
+  const seen = seenAs(found, 'dab-detr');
   return {
+    ...seen,
     label: 'dab-detr',
     title: titleAround('DAB-DETR', found),
-    evidence,
+    evidence: { ...evidence, ...seen.evidence },
     config: {
       depth: evidence.depth.value,
       decoderDepth: evidence.decoder_depth.value,

@@ -25,6 +25,7 @@ import {
   placedTokens,
   queryLayout,
   repeated,
+  seenAs,
   sideOf,
   titleAround,
   transformerAssumable,
@@ -103,10 +104,12 @@ function recognise(found: FoundWhole) {
     two_stage: stored(twoStage, twoStage ? ofFile(found, encoderOutput) : 'no output of the encoder'),
     activation: activationOf(found, 'Zhu et al. 2021'),
   };
+  const seen = seenAs(found, 'deformable_detr');
   return {
+    ...seen,
     label: 'deformable-detr',
     title: titleAround('Deformable DETR', found),
-    evidence,
+    evidence: { ...evidence, ...seen.evidence },
     config: {
       depth: evidence.depth.value,
       decoderDepth: evidence.decoder_depth.value,

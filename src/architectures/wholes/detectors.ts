@@ -1,6 +1,6 @@
 import { last } from '../../domain/lists';
 import type { TokenLayout } from '../../domain/probes';
-import type { Grid } from '../../domain/size';
+import type { Grid, Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { activations, type Tokens } from '../blocks/layers';
@@ -8,6 +8,8 @@ import { mapToTokens, tokensToMap } from '../blocks/maps';
 import { sineTable, type SinePositions } from '../blocks/sinePositions';
 import type { Stage } from '../blocks/stages';
 import { assumed, stored } from '../evidence';
+import { resolvePreprocessing } from '../../preprocessing/resolve';
+import { resizedSize } from '../../preprocessing/steps';
 import type { Evidence } from '../family';
 import { headsOfWhole, layersIn, settle, shapeIn, type FoundWhole } from '../whole';
 
@@ -52,8 +54,8 @@ export const transformerAssumable = ['heads', 'decoder_heads', 'activation', 'di
 const dilatedStride = 16;
 
 /**
- * Whether the backbone's last stage dilates instead of striding (Carion et al. 2020, DC5): no weight
- * tells.
+ * Whether the backbone's last stage dilates instead of striding (Carion et al. 2020, DC5): no
+ * weight tells.
  */
 export function dilationOf(found: FoundWhole): Evidence<boolean> {
   const { config } = found.found.checkpoint.sidecars;
@@ -87,6 +89,38 @@ export const activationOf = (
     is: (value: unknown): boolean => Object.hasOwn(activations, String(value)),
     needed: `one of ${Object.keys(activations).join(', ')}`,
   });
+
+/** The image that sizes are told by: most pictures of cameras and of COCO are 4:3. */
+const usualImage = { height: 480, width: 640 };
+
+/**
+ * Image size, model_type and their evidence: what the processor beside the weights, else the usual
+ * one of the model_type, makes of an image of 640 × 480.
+ */
+export function seenAs({ found }: FoundWhole, modelType: string) {
+  const { sidecars } = found.checkpoint;
+  const { steps, inputSize } = resolvePreprocessing({
+    sidecars,
+    fileName: '',
+    dialect: 'transformers',
+    modelType,
+  });
+  const resized = steps.reduce(
+    (size, step) => (step.kind === 'resize' ? resizedSize(step, size) : size),
+    usualImage,
+  );
+  const size: Size = inputSize ?? [resized.height, resized.width];
+  const isStated = sidecars.preprocessor !== undefined;
+  const why = inputSize
+    ? 'as published'
+    : `what ${isStated ? 'preprocessor_config.json' : 'the usual processor'} makes of a 4:3 image; others run at theirs`;
+  const source = 'preprocessor_config.json: size';
+  return {
+    modelType,
+    imageSize: size,
+    evidence: { image_size: inputSize && isStated ? stored(size, source) : assumed(size, why) },
+  };
+}
 
 /** The map of a stage `[batch, width, rows, columns]`. */
 export const mapOf = (b: GraphBuilder, { value }: Stage): ValueInfo =>

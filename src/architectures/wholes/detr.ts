@@ -15,6 +15,7 @@ import {
   ofFile,
   placedTokens,
   queryTable,
+  seenAs,
   sideOf,
   titleAround,
   transformerAssumable,
@@ -56,10 +57,12 @@ function recognise(found: FoundWhole) {
   };
   const ofTables =
     order === 'pre' && !found.tensors.get(queryPositions)?.tensor.name.startsWith('query_embed');
+  const seen = seenAs(found, ofTables ? 'table-transformer' : 'detr');
   return {
+    ...seen,
     label: ofTables ? 'table-transformer' : 'detr',
     title: titleAround(ofTables ? 'Table Transformer' : 'DETR', found),
-    evidence,
+    evidence: { ...evidence, ...seen.evidence },
     config: {
       depth: evidence.depth.value,
       decoderDepth: evidence.decoder_depth.value,

@@ -26,6 +26,7 @@ import {
   ofFile,
   queryLayout,
   queryTable,
+  seenAs,
   sideOf,
   titleAround,
 } from './detectors';
@@ -153,10 +154,13 @@ function recognise(found: FoundWhole) {
   const listed = Array.isArray(named) && named.length === transformers && named.every(Number.isInteger);
   const version = isSecond ? 'v2' : '';
   const order = config['normalize_before'] === true ? ('pre' as const) : ('post' as const);
+  const label = isSecond ? 'rt_detr_v2' : 'rt_detr';
+  const seen = seenAs(found, label);
   return {
-    label: isSecond ? 'rt_detr_v2' : 'rt_detr',
+    ...seen,
+    label,
     title: titleAround(`RT-DETR${version}`, found),
-    evidence: isSecond ? { ...own, ...sampling } : own,
+    evidence: { ...own, ...(isSecond && sampling), ...seen.evidence },
     config: {
       depth: own.depth.value,
       decoderDepth: own.decoder_depth.value,
