@@ -9,8 +9,10 @@ import { swinv2Names } from '../swinv2/names';
 import { dinov2 } from '../libraries/dinov2';
 import { mobileSam } from '../tinyVit/names';
 import { transformers, transformers5 } from '../libraries/transformers';
+import { timm } from '../libraries/timm';
 import { mmpretrain, mmsegmentation } from '../libraries/openMmlab';
 import { transformersVitPose, vitPose } from '../libraries/vitPose';
+import { vitHybridNames } from '../vitHybrid/names';
 import { detectron2 } from '../vitdet/names';
 import { yolosNames } from '../yolos/names';
 
@@ -200,6 +202,12 @@ const holders: readonly Holder[] = [
   { model: 'OWLv2', at: 'owlv2.vision_model.', dialects: [owlVit] },
   { model: 'DPT', at: 'dpt.', dialects: [hybrid, ...vits], beside: unread },
   { model: 'DPT or Depth Anything', at: 'backbone.', signature: /^neck\./, dialects: vits, beside: unread },
+  {
+    model: 'DPT (isl-org)',
+    at: 'pretrained.model.',
+    signature: /^scratch\.refinenet1\./,
+    dialects: [...vitHybridNames.filter(({ name }) => name === 'timm'), timm],
+  },
   {
     model: 'ZoeDepth',
     at: 'backbone.',

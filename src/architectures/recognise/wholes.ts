@@ -10,11 +10,16 @@ import { buildGraph } from './graphs';
 export const backbonePrefix = 'backbone_';
 
 /** The whole model that a network's names are of; undefined if its backbone is all there is. */
-export const wholeOf = (translation: Translation): Whole | undefined =>
-  wholes.find((whole) => {
+export function wholeOf(translation: Translation): Whole | undefined {
+  if (translation.network.members.length > mostNames) return undefined;
+  return wholes.find((whole) => {
     const names = namesOfWhole(whole, translation);
     return whole.signature.every((name) => names.has(name));
   });
+}
+
+/** Names that a whole model may have: published ones have 5,000, and every kind renames them. */
+const mostNames = 20_000;
 
 /** The assumptions that a backbone reads: its own under the prefix, and what the whole has not. */
 export function assumedOfBackbone(

@@ -9,6 +9,7 @@ import { depthOf } from '../heads/densePrediction';
 import { settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
 import { backboneTitle, fusedMaps, headMap, neverComputed, recogniseNeck, type DptConfig } from './dpt';
 import { numberOfBackbone } from './innerLayers';
+import { depthAnythingNames } from './scratch';
 
 /** What Depth Anything is written by. */
 interface DepthAnythingConfig extends DptConfig {
@@ -101,6 +102,7 @@ export const depthAnything: Whole<DepthAnythingConfig> = {
     'head.conv2.weight',
     'head.conv3.weight',
   ],
+  renames: depthAnythingNames,
   isTower: true,
   assumable: ['out_layers', 'layers_normed', 'depth_type', 'max_depth'],
   idle: neverComputed,

@@ -15,6 +15,7 @@ import {
 } from '../heads/densePrediction';
 import { settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
 import { mapOf } from './detectors';
+import { dptNames } from './scratch';
 import { lastTokens, layersRead, numberOfBackbone, quarters, tokensOf, depthOfBackbone } from './innerLayers';
 
 /** What DPT's neck is written by. */
@@ -69,6 +70,9 @@ const knownActivation = {
   needed: `one of ${Object.keys(activations).join(', ')}`,
 } as const;
 
+/** Backbones that are models of their own, whose layers may be normed. */
+const ofItsOwn = /^(?:backbone|pretrained(?!\.model|\.act_postprocess))\./;
+
 /**
  * Hyper-parameters of DPT's neck, whichever head stands behind it; `layersNormed` tells whether the
  * published models of this kind norm what they read of a backbone of its own.
@@ -77,12 +81,13 @@ export function recogniseNeck(found: FoundWhole, layersNormed = false) {
   const depth = depthOfBackbone(found);
   const [fusion = 0] = shapeIn(found, 'neck.convs.0.weight');
   const inside = found.tensors.has('neck.reassemble_stage.layers.0.projection.weight');
-  const separate = [...found.tensors.keys()].some((name) => name.startsWith('backbone.'));
+  const separate = [...found.tensors.keys()].some((name) => ofItsOwn.test(name));
   const layers = layersRead(found, {
     ...(separate
       ? { config: 'backbone_config.out_indices', from: 1 }
       : { config: 'backbone_out_indices', from: 0 }),
-    otherwise: quarters(depth),
+    // DINOv2-L is read one layer earlier first, in DPT's and Depth Anything's models alike.
+    otherwise: separate && depth === 24 ? [4, 11, 17, 23] : quarters(depth),
   });
   const readout = readoutOf(found);
   const activation = settle<string>(found, 'readout_activation', {
@@ -196,7 +201,7 @@ function build(b: GraphBuilder, config: DptConfig, context: PartContext): void {
 
 /** Parts of every DPT that transformers stores and never computes, and tokens of pretraining. */
 export const neverComputed =
-  /^neck\.fusion_stage\.layers\.0\.residual_layer1\.|^(?:dpt|backbone)\.(?:embeddings\.mask_token$|pooler\.)/;
+  /^neck\.fusion_stage\.layers\.0\.residual_layer1\.|^(?:dpt|backbone)\.(?:embeddings\.mask_token$|pooler\.)|^pretrained\.(?:mask_token$|model\.head\.)/;
 
 /** DPT (Ranftl et al. 2021) that estimates depth. */
 export const dpt: Whole<DptConfig> = {
@@ -210,6 +215,7 @@ export const dpt: Whole<DptConfig> = {
     'head.head.4.weight',
     'head.head.2.weight',
   ],
+  renames: dptNames,
   isTower: true,
   assumable: ['out_layers', 'readout', 'readout_activation', 'layers_normed'],
   idle: neverComputed,

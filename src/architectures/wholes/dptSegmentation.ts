@@ -7,6 +7,7 @@ import { stored } from '../evidence';
 import { doubled } from '../heads/densePrediction';
 import { shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
 import { backboneTitle, fusedMaps, headMap, neverComputed, recogniseNeck, type DptConfig } from './dpt';
+import { dptNames } from './scratch';
 
 function recognise(found: FoundWhole) {
   const { evidence, config } = recogniseNeck(found);
@@ -49,6 +50,7 @@ export const dptSegmentation: Whole<DptConfig> = {
     'head.head.1.running_mean',
     'head.head.4.weight',
   ],
+  renames: dptNames,
   isTower: true,
   assumable: ['out_layers', 'readout', 'readout_activation', 'layers_normed'],
   idle: neverComputed,

@@ -5,6 +5,8 @@ import type { GraphBuilder } from '../../graph/builder';
 import { mapOf } from './detectors';
 
 function recognise(found: FoundWhole) {
+  // PVT v2 has the names of the authors' encoder.
+  if (found.backbone.architecture !== 'segformer') return undefined;
   const [dim = 0] = shapeIn(found, 'decode_head.linear_fuse.weight');
   const [classes = 0] = shapeIn(found, 'decode_head.classifier.weight');
   return {
@@ -36,6 +38,14 @@ export const segformer: Whole<object> = {
     'decode_head.batch_norm.running_mean',
     'decode_head.classifier.weight',
   ],
+  // NVlabs/SegFormer; `conv_seg` is made by the class that it inherits from, and never computed.
+  renames: [
+    [/^decode_head\.linear_c([1-4])\./, (_, stage = '1') => `decode_head.linear_c.${Number(stage) - 1}.`],
+    [/^decode_head\.linear_fuse\.conv\./, 'decode_head.linear_fuse.'],
+    [/^decode_head\.linear_fuse\.bn\./, 'decode_head.batch_norm.'],
+    [/^decode_head\.linear_pred\./, 'decode_head.classifier.'],
+  ],
+  idle: /^decode_head\.conv_seg\./,
   isTower: true,
   assumable: [],
   recognise,
