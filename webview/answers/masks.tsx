@@ -1,14 +1,29 @@
 import type { VNode } from 'preact';
-import { formatExact, formatPercent, quantity } from '../../src/domain/units';
+import { formatExact, formatPercent } from '../../src/domain/units';
 import type { Masks, Segment } from '../../src/tasks/answer';
 import type { AnswerView } from './answerView';
 
+/** What the parts of an answer are called, one and several. */
+const nouns: Readonly<Record<Masks['of'], readonly [one: string, several: string]>> = {
+  classes: ['class', 'classes'],
+  instances: ['object', 'objects'],
+  panoptic: ['segment', 'segments'],
+  prompts: ['mask', 'masks'],
+};
+
+/** `3 classes` */
+const counted = ({ of, segments: { length } }: Masks): string =>
+  `${length} ${nouns[of][length === 1 ? 0 : 1]}`;
+
+/** What is to be said if there is nothing. */
+const nothing = ({ of }: Masks): string => (of === 'prompts' ? 'No point or box is given' : 'Nothing found');
+
 /** What is where: classes by the share that they cover, or objects in the library's order. */
 export const masks: AnswerView<Masks> = {
-  spoken: ({ segments, of }) =>
-    segments.length === 0
-      ? 'Nothing found.'
-      : `${quantity(segments.length, of === 'classes' ? 'class' : 'segment')}: ${segments.map(({ name }) => name).join(', ')}.`,
+  spoken: (answer) =>
+    answer.segments.length === 0
+      ? `${nothing(answer)}.`
+      : `${counted(answer)}: ${answer.segments.map(({ name }) => name).join(', ')}.`,
   leads: true,
   View: SegmentList,
 };
@@ -34,14 +49,18 @@ function SegmentList({ answer }: { answer: Masks }): VNode {
             <span class="share">
               <span style={{ width: `${(100 * segment.area) / pixels}%` }} />
             </span>
-            <span class="number">{formatPercent(segment.area / pixels)}</span>
+            <span class="number">
+              {of === 'prompts' ? formatPercent(segment.score ?? 0) : formatPercent(segment.area / pixels)}
+            </span>
           </li>
         ))}
       </ol>
       <p class="quiet">
         {segments.length === 0
-          ? 'Nothing found'
-          : `${quantity(segments.length, of === 'classes' ? 'class' : 'segment')} on ${formatPercent(covered / pixels)} of the image`}
+          ? nothing(answer)
+          : of === 'prompts'
+            ? `${counted(answer)} that may be meant, with how much of it each may cover`
+            : `${counted(answer)} on ${formatPercent(covered / pixels)} of the image`}
         {labelSource === '' ? '' : `, labels: ${labelSource}`}
       </p>
     </div>
