@@ -43,6 +43,8 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   depthwise_padding: open('Padding of depthwise convolutions'),
   detections: shown('Detection tokens'),
   dim: shown('Width'),
+  domain_heads: open('Heads of the scene classifier'),
+  domains: open('Kinds of scenes'),
   downsample_activation: open('Activation behind downsampling'),
   downsample_heads: shown('Heads of the downsampling'),
   downsample_in_bottleneck: open('Stride in the first 1 × 1'),

@@ -16,4 +16,4 @@ export { sam, samOriginal } from './sam';
 export { segformer } from './segformer';
 export { upernet } from './upernet';
 export { yolos } from './yolos';
-export { zoeDepth } from './zoeDepth';
+export { zoeDepth, zoeDepthDomains } from './zoeDepth';
