@@ -2,8 +2,9 @@ import type { Query } from '../domain/query';
 import type { Share } from '../domain/share';
 import type { Grid } from '../domain/size';
 import { isChannelMatrix, tokenCount, type Probe } from '../domain/probes';
+import { sum } from '../domain/lists';
 import { weightedRows } from './heads';
-import { hasToken, imageGrid, queryWeights, sameCell } from './tokenLayout';
+import { imageGrid, queryWeights, sameCell, tokenIndex } from './tokenLayout';
 import { stitch, windowMaps, windowPlaces, windowWeights } from './windows';
 
 /** Weights that lie on the image: `[rows, columns]`, row-major. */
@@ -57,8 +58,9 @@ export const keyGrid = (probe: Side): Grid | undefined => windowMaps(probe)?.key
 
 /** Whether the probe has the queries that are asked for; every probe has a mean of them. */
 export function hasQuery(probe: Probe, query: Query): boolean {
-  if (query.kind === 'special') return hasToken(probe.queries, query.name);
+  if (query.kind === 'special') return (probe.queries.special ?? []).includes(query.name);
   if (query.kind === 'mean') return true;
+  if (query.kind === 'query') return tokenIndex(probe.queries, query) !== undefined;
   const [rows, columns] = queryGrid(probe) ?? [0, 0];
   return query.grid !== undefined ? rows > 0 : query.row < rows && query.column < columns;
 }
@@ -132,7 +134,9 @@ export function splitKeys(probe: Side, weights: Float32Array): KeyMap {
   if (grid && probe.keys.grids) return { special, image: onFinest(values, probe.keys.grids, grid) };
   if (grid) {
     const [rows, columns] = grid;
-    return { special, image: { rows, columns, values: values.subarray(0, rows * columns) } };
+    const image = { rows, columns, values: values.subarray(0, rows * columns) };
+    const objects = probe.keys.queries === undefined ? [] : [objectShare(values, image)];
+    return { special: [...special, ...objects], image };
   }
   const rows = probe.queries.channels ?? probe.keys.levels ?? 1;
   return { special, matrix: { rows, columns: values.length / rows, values } };
@@ -153,6 +157,12 @@ function onFinest(weights: Float32Array, grids: readonly Grid[], [rows, columns]
   }
   return { rows, columns, values };
 }
+
+/** What goes to the object queries behind the patches, all together. */
+const objectShare = (values: Float32Array, image: ImageMap): KeyMap['special'][number] => ({
+  name: 'queries',
+  value: sum([...values.subarray(image.values.length)]),
+});
 
 /**
  * What a small drawing shows of a map: on the image, or a matrix, whose single row fills a square

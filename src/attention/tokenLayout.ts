@@ -53,28 +53,20 @@ export function tokenIndex(layout: TokenLayout, query: Query): number | undefine
   if (query.kind === 'mean') return undefined;
   if (query.kind === 'special') {
     const at = special.indexOf(query.name);
-    return at < 0 ? objectIndex(layout, query.name) : at;
+    return at < 0 ? undefined : at;
   }
+  if (query.kind === 'query') return objectIndex(layout, query.index);
   const [rows, columns] = imageGrid(layout) ?? [0, 0];
   const { row, column } = query.grid ? sameCell(query, query.grid, [rows, columns]) : query;
   const inside = row >= 0 && row < rows && column >= 0 && column < columns;
   return inside ? imageStart(layout) + row * columns + column : undefined;
 }
 
-/** What the object query or detection token of an index goes by, where tokens are named. */
-export const objectName = (index: number): string => `query${index}`;
-const ofObject = /^query(\d+)$/;
-
-/** Object queries stand behind special tokens and patches. */
-function objectIndex(layout: TokenLayout, name: string): number | undefined {
-  const index = Number(ofObject.exec(name)?.[1] ?? Infinity);
+/** Place of an object query: they stand behind special tokens and patches. */
+function objectIndex(layout: TokenLayout, index: number): number | undefined {
   const queries = layout.queries ?? 0;
-  return index < queries ? tokenCount(layout) - queries + index : undefined;
+  return index >= 0 && index < queries ? tokenCount(layout) - queries + index : undefined;
 }
-
-/** Whether a layout has the token of this name. */
-export const hasToken = (layout: TokenLayout, name: string): boolean =>
-  tokenIndex(layout, { kind: 'special', name }) !== undefined;
 
 /**
  * A query as weights of the map's rows (they sum to 1), so that one product answers any of them:
@@ -118,4 +110,4 @@ export function orMean(probes: readonly Probe[], query: Query): Query {
 }
 
 const hasSpecial = ({ queries }: Probe, name: string | undefined): boolean =>
-  name !== undefined && hasToken(queries, name);
+  name !== undefined && (queries.special ?? []).includes(name);

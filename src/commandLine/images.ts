@@ -142,34 +142,38 @@ function defaultQuery(probes: readonly Probe[]): Query {
 }
 
 /**
- * `cls`, `dist`, `reg1`, `ROW,COL` or `mean`; one that no layer that is drawn has is wrong usage.
- * Rows and columns count on the last layer's grid that has them: layers with another grid are asked
- * at the same place of the image.
+ * `cls`, `dist`, `reg1`, `q3`, `ROW,COL` or `mean`; one that no layer that is drawn has is wrong
+ * usage. Rows and columns count on the last layer's grid that has them: layers with another grid
+ * are asked at the same place of the image.
  */
 function parseQuery(text: string, probes: readonly Probe[]): Query {
   const [, row, column] = /^(\d+),(\d+)$/.exec(text) ?? [];
   const patch = { kind: 'patch', row: Number(row), column: Number(column) } as const;
   const counted = row === undefined ? undefined : probes.findLast((probe) => hasQuery(probe, patch));
   const grid = counted && queryGrid(counted);
-  const query: Query =
-    row !== undefined
-      ? { ...patch, ...(grid && { grid }) }
-      : text === 'mean'
-        ? { kind: 'mean' }
-        : { kind: 'special', name: text };
+  const query: Query = row !== undefined ? { ...patch, ...(grid && { grid }) } : namedQuery(text);
   if (probes.some((probe) => hasQuery(probe, query))) return query;
   const layouts = [...new Set(probes.map(queriesOf))];
   throw new UsageError(`--query ${text}: ${layouts.join(' or ')} needed`);
 }
 
-/** The queries of a layer as they are typed in: `cls, 0,0 … 13,13, mean`. */
+function namedQuery(text: string): Query {
+  const [, index] = /^q(\d+)$/.exec(text) ?? [];
+  if (index !== undefined) return { kind: 'query', index: Number(index) };
+  return text === 'mean' ? { kind: 'mean' } : { kind: 'special', name: text };
+}
+
+/** The queries of a layer as they are typed in: `cls, 0,0 … 13,13, mean`; `q0 … q99, mean`. */
 function queriesOf(probe: Probe): string {
   const grid = queryGrid(probe);
   const patches = grid ? [`0,0 … ${grid[0] - 1},${grid[1] - 1}`] : [];
-  return [...(probe.queries.special ?? []), ...patches, 'mean'].join(', ');
+  const { special = [], queries = 0 } = probe.queries;
+  const objects = queries > 0 ? [`q0 … q${queries - 1}`] : [];
+  return [...special, ...patches, ...objects, 'mean'].join(', ');
 }
 
 function queryText(query: Query): string {
   if (query.kind === 'patch') return `${query.row},${query.column}`;
+  if (query.kind === 'query') return `q${query.index}`;
   return query.kind === 'special' ? query.name : 'mean';
 }

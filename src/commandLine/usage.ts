@@ -121,7 +121,7 @@ export const commands = {
   },
   attention: {
     synopsis:
-      '<checkpoint> <image> [--layer last|all|N] [--head mean|max|all|N] [--query cls|dist|regN|topN|ROW,COL|mean] [--method raw|rollout] --out PICTURE.png',
+      '<checkpoint> <image> [--layer last|all|N] [--head mean|max|all|N] [--query cls|dist|regN|topN|qN|ROW,COL|mean] [--method raw|rollout] --out PICTURE.png',
     purpose: 'where the model looks, as a picture',
     paths: [2, 2],
     options: [...run, 'as-stored', 'layer', 'head', 'query', 'method', 'out'],

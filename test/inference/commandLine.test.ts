@@ -235,6 +235,20 @@ describe('the command line', function () {
     }
   });
 
+  it('draws where an object query looks, and names the queries that a detector has', async () => {
+    const detector = 'test/fixtures/cases/detr-resnet-transformers-safetensors';
+    const ask = (query: string) =>
+      vitrine('attention', detector, cat, '--json', '--query', query, '--out', join(folder, `${query}.png`));
+    const [first, second] = [await ask('q0'), await ask('q1')];
+    assert.deepEqual([first.status, second.status], [0, 0], first.errors + second.errors);
+    assert.equal(lines(first.output)[0]!['query'], 'q0');
+    const pictures = await Promise.all(['q0', 'q1'].map((name) => readFile(join(folder, `${name}.png`))));
+    assert.ok(!pictures[0]!.equals(pictures[1]!), 'two queries look alike');
+    const { status, errors } = await ask('q1000');
+    assert.equal(status, 2);
+    assert.match(errors, /--query q1000: q0 … q\d+, mean needed/);
+  });
+
   it('counts what it can of a file whose architecture is not known', async () => {
     const other = join(folder, 'other.safetensors');
     const bytes = new Uint8Array(24);

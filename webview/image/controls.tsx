@@ -63,7 +63,7 @@ export function Controls(props: ControlsProps): VNode | null {
           />
         </label>
       )}
-      {(queries.length > 1 || (queries.length > 0 && queryGrid(probe))) && (
+      {(queries.length > 1 || (queries.length > 0 && (queryGrid(probe) ?? probe.queries.queries))) && (
         <label class="control">
           <span>{asks}</span>
           <Dropdown
@@ -245,8 +245,8 @@ const headChoices = (heads: number): readonly { value: string; label: string }[]
 const headOf = (value: string): HeadChoice => (value === 'mean' || value === 'max' ? value : Number(value));
 
 /**
- * Special tokens and the mean if there are patches; a clicked patch is listed while it is the
- * query.
+ * Special tokens and the mean if there are patches; a clicked patch or box is listed while it is
+ * the query.
  */
 function queryChoices(
   probe: Probe,
@@ -259,7 +259,8 @@ function queryChoices(
   }));
   const mean: Query = { kind: 'mean' };
   const others = probe.queries.grid || special.length === 0 ? [mean] : [];
-  const patches = query.kind === 'patch' ? [...others, query] : others;
-  const named = (value: Query): string => (probe.queries.grid ? queryName(value) : 'mean of all queries');
+  const isListed = query.kind === 'special' || query.kind === 'mean';
+  const patches = isListed ? others : [...others, query];
+  const named = (value: Query): string => queryName(value, guesses, probe);
   return [...special, ...patches.map((value) => ({ value: JSON.stringify(value), label: named(value) }))];
 }

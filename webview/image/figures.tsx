@@ -71,7 +71,7 @@ function HeadLine({ rows, view, drawn }: Pick<FiguresProps, 'rows' | 'view' | 'd
   return (
     <p title={title}>
       <strong>Layer {drawn.layer}</strong>, {text}
-      {probe && isAsked(probe) && `, of the query “${queryName(drawn.query, guessesOf(view.answer))}”`}
+      {probe && isAsked(probe) && `, of the query “${queryName(drawn.query, guessesOf(view.answer), probe)}”`}
     </p>
   );
 }

@@ -32,7 +32,7 @@ export function validQuery(probe: Probe, wanted: Query): Query {
     const at = wanted.grid ? sameCell(wanted, wanted.grid, grid) : wanted;
     return { kind: 'patch', row: clamp(at.row, grid[0]), column: clamp(at.column, grid[1]), grid };
   }
-  if (hasQuery(probe, wanted) && (wanted.kind === 'special' || grid)) return wanted;
+  if (hasQuery(probe, wanted) && (wanted.kind !== 'mean' || grid)) return wanted;
   return special === undefined ? { kind: 'mean' } : { kind: 'special', name: special };
 }
 
@@ -68,6 +68,7 @@ const NAMES: Readonly<Record<string, string>> = {
   dist: 'distillation token',
   probe: 'pooling query',
   context: 'context query',
+  queries: 'object queries',
 };
 
 /** `class token`, `register 0`; an activation map's class by its rank and label, `1. cat`. */
@@ -79,9 +80,17 @@ export function tokenName(name: string, guesses: readonly Pick<Guess, 'label'>[]
   return guess ? `${number}. ${guess.label}` : `class ${number} of the answer`;
 }
 
-/** `class token`, `patch 3, 7`. */
-export function queryName(query: Query, guesses: readonly Pick<Guess, 'label'>[] = []): string {
-  if (query.kind === 'mean') return 'mean of all patches';
+/**
+ * `class token`, `patch 3, 7`, `object query 3`. The mean of a layer without patches is one of its
+ * object queries.
+ */
+export function queryName(
+  query: Query,
+  guesses: readonly Pick<Guess, 'label'>[] = [],
+  probe?: Pick<Probe, 'queries'>,
+): string {
+  if (query.kind === 'mean') return `mean of all ${probe && !probe.queries.grid ? 'queries' : 'patches'}`;
+  if (query.kind === 'query') return `object query ${query.index}`;
   return query.kind === 'special' ? tokenName(query.name, guesses) : `patch ${query.row}, ${query.column}`;
 }
 

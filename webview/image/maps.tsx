@@ -117,7 +117,7 @@ export function Maps(props: MapsProps): VNode | null {
                 layout={layout}
                 layer={drawn.layer}
                 head={drawn.head}
-                query={queryName(drawn.query, guessesOf(view.answer))}
+                query={queryName(drawn.query, guessesOf(view.answer), probe)}
                 hovered={hovered}
                 hoveredGrid={map?.image && [map.image.rows, map.image.columns]}
                 pointed={pointed}

@@ -116,7 +116,7 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
   const pending = isPending(newest);
   const isDimmed = useLate(pending, BLINK);
   const guesses = guessesOf(view.answer);
-  const name = (of: Query): string => queryName(of, guesses);
+  const name = (of: Query): string => queryName(of, guesses, probe);
   const isBehindQuery = !sameQuery(drawn.query, chosen.query);
   const attentionFirst = !viewOf(view.answer).leads || (wanted?.half ?? opened.focus) === 'attention';
   const parts = { view, options, onRun };

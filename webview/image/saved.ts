@@ -18,7 +18,8 @@ export function describe(view: Run, chosen: Chosen): string {
   const probe = view.probes[chosen.layer];
   const head = typeof chosen.head === 'number' ? `head ${chosen.head}` : `${chosen.head} of heads`;
   const what = chosen.method === 'rollout' ? 'rollout' : probe?.heads === 1 ? probe.layer : head;
-  const query = probe && !isAsked(probe) ? '' : `, query: ${queryName(chosen.query, guessesOf(view.answer))}`;
+  const query =
+    probe && !isAsked(probe) ? '' : `, query: ${queryName(chosen.query, guessesOf(view.answer), probe)}`;
   return `layer ${chosen.layer} of 0 … ${view.probes.length - 1}, ${what}${query}`;
 }
 
@@ -29,7 +30,8 @@ export function describe(view: Run, chosen: Chosen): string {
 export function fileName(image: string, query: Query): string {
   const stem = (image.split(/[\\/]/).at(-1) ?? image).replace(/\.[^.]+$/, '');
   const patch = query.kind === 'patch' ? `-patch-${query.row}-${query.column}` : '';
-  return `${stem}-attention${patch}.png`;
+  const object = query.kind === 'query' ? `-query-${query.index}` : '';
+  return `${stem}-attention${patch}${object}.png`;
 }
 
 /**

@@ -55,13 +55,23 @@ export function tileLayout(
   sorted: readonly TileKey[] | undefined,
   room: Room,
 ): TileLayout {
-  const heads = probes.map((_, layer) => headCount(answer, probes, layer));
+  const layers = answeredLayers(answer, probes);
+  const heads = layers.map((layer) => headCount(answer, probes, layer));
   const aspect = aspectOf(answer, probes);
-  if (sorted) return flowLayout(sorted, ({ layer, head }) => `${layer}.${head}`, aspect, room);
-  if (largest([1, ...heads]) > 1) return matrixLayout(heads, aspect, room);
-  const layers = probes.map((_, layer) => ({ layer, head: 0 }));
-  return flowLayout(layers, ({ layer }) => String(layer), aspect, room);
+  if (sorted) {
+    const answered = sorted.filter(({ layer }) => layers.includes(layer));
+    return flowLayout(answered, ({ layer, head }) => `${layer}.${head}`, aspect, room);
+  }
+  if (largest([1, ...heads]) > 1) return matrixLayout(heads, aspect, room, layers);
+  const tiles = layers.map((layer) => ({ layer, head: 0 }));
+  return flowLayout(tiles, ({ layer }) => String(layer), aspect, room);
 }
+
+/** An object query is asked of a decoder alone: layers without it take no place. */
+export const answeredLayers = (answer: AttentionRows, probes: readonly Probe[]): readonly number[] =>
+  probes.flatMap((_, layer) =>
+    answer.method === 'rollout' || (answer.rows[layer]?.length ?? 0) > 0 ? [layer] : [],
+  );
 
 interface DrawnTile extends PlacedTile {
   readonly map: KeyMap;

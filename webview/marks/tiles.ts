@@ -66,8 +66,14 @@ const boundedAspect = (aspect: number): number => Math.min(2, Math.max(0.2, aspe
  *
  * @param heads how many heads each layer has
  * @param aspect height of the maps over their width
+ * @param layers which layers they are; all from the first on if it is left out
  */
-export function matrixLayout(heads: readonly number[], aspect: number, room: Room): TileLayout {
+export function matrixLayout(
+  heads: readonly number[],
+  aspect: number,
+  room: Room,
+  layers: readonly number[] = heads.map((_, layer) => layer),
+): TileLayout {
   const columns = largest([1, ...heads]);
   const top = columns > 1 ? margins.top : 0;
   const ratio = boundedAspect(aspect);
@@ -84,13 +90,13 @@ export function matrixLayout(heads: readonly number[], aspect: number, room: Roo
   const tile = Math.max(sides.least, best.tile);
   const [gap, tileHeight] = [gapOf(tile), Math.max(1, Math.round(tile * ratio))];
   const band = margins.left + columns * (tile + gap) + margins.band;
-  const tiles = heads.flatMap((count, layer) =>
+  const tiles = heads.flatMap((count, row) =>
     Array.from({ length: count }, (_, head): PlacedTile => {
-      const x = Math.floor(layer / rows) * band + margins.left + head * (tile + gap);
+      const x = Math.floor(row / rows) * band + margins.left + head * (tile + gap);
       return {
-        layer,
+        layer: at(layers, row),
         head,
-        box: { x, y: top + (layer % rows) * (tileHeight + gap), width: tile, height: tileHeight },
+        box: { x, y: top + (row % rows) * (tileHeight + gap), width: tile, height: tileHeight },
       };
     }),
   );

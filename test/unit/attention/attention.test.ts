@@ -131,6 +131,19 @@ describe('token layouts', () => {
     assert.equal(queryWeights({}, { kind: 'mean' }), undefined);
   });
 
+  it('put object queries behind special tokens and patches', () => {
+    const object = (index: number) => ({ kind: 'query', index }) as const;
+    const all: TokenLayout = { special: ['cls'], grid: [2, 3], queries: 4 };
+    assert.equal(tokenIndex({ queries: 4 }, object(3)), 3);
+    assert.equal(tokenIndex({ queries: 4 }, object(4)), undefined);
+    assert.equal(tokenIndex(layout, object(0)), undefined);
+    assert.equal(tokenIndex(all, object(2)), 1 + 2 * 3 + 2);
+    // The mean is of patches alone where there are any, else of all queries.
+    const sixth = Float32Array.of(0, ...Array<number>(6).fill(1 / 6), 0, 0, 0, 0);
+    assert.deepEqual(queryWeights(all, { kind: 'mean' }), sixth);
+    assert.deepEqual(queryWeights({ queries: 4 }, { kind: 'mean' }), new Float32Array(4).fill(1 / 4));
+  });
+
   it('give the first question', () => {
     assert.deepEqual(defaultQuery([probe()]), { kind: 'special', name: 'cls' });
     assert.deepEqual(defaultQuery([probe({ queries: { grid: [2, 3] } })]), { kind: 'mean' });
@@ -151,6 +164,9 @@ describe('token layouts', () => {
     const window = { size: 2, map: [1, 7] } as const;
     const stitched = splitKeys(probe({ keys: { grid: [2, 2] }, window }), keys);
     assert.deepEqual([stitched.special.length, stitched.image!.columns], [0, 7]);
+    const behind = splitKeys(probe({ keys: { special: ['cls'], grid: [2, 2], queries: 2 } }), keys);
+    assert.deepEqual(behind.special.at(-1), { name: 'queries', value: 5 + 6 });
+    assert.deepEqual([...behind.image!.values], [1, 2, 3, 4]);
   });
 });
 

@@ -134,6 +134,9 @@ describe('colour scale', () => {
   });
 });
 
+/** A decoder of four object queries over the image. */
+const decoder: Probe = { ...self, kind: 'cross', queries: { queries: 4 }, keys: { grid: [2, 3] } };
+
 describe('queries', () => {
   it('fall back to what a layer has', () => {
     assert.deepEqual(validQuery(pool, { kind: 'special', name: 'cls' }), { kind: 'special', name: 'probe' });
@@ -180,6 +183,20 @@ describe('queries', () => {
     assert.equal(readingWeights(early, cls), undefined);
   });
 
+  it('of an object stay with the decoder, and go back to the mean by Esc', () => {
+    const third = { kind: 'query', index: 2 } as const;
+    const layers = [self, decoder];
+    assert.deepEqual(validQuery(decoder, third), third);
+    assert.deepEqual(askedQuery(layers, 1, third), third);
+    assert.deepEqual(readingWeights(decoder, third), Float32Array.of(0, 0, 1, 0));
+    assert.equal(readingWeights(self, third), undefined);
+    // An encoder layer shows what it has; the box is asked again on the way back.
+    assert.notEqual(askedQuery(layers, 0, third).kind, 'query');
+    assert.deepEqual(movedQuery(decoder, third, 'Escape'), { kind: 'mean' });
+    const gone = { kind: 'query', index: 4 } as const;
+    assert.deepEqual(validQuery(decoder, gone), { kind: 'mean' });
+  });
+
   it('move by arrow keys from the middle, stop at the border, and go back by Esc', () => {
     const start = movedQuery(self, { kind: 'mean' }, 'ArrowLeft');
     assert.deepEqual(start, { kind: 'patch', row: 1, column: 1, grid: [2, 3] });
@@ -193,6 +210,9 @@ describe('queries', () => {
   it('have names', () => {
     assert.equal(tokenName('reg0'), 'register 0');
     assert.equal(queryName({ kind: 'patch', row: 3, column: 7 }), 'patch 3, 7');
+    assert.equal(queryName({ kind: 'query', index: 3 }), 'object query 3');
+    assert.equal(queryName({ kind: 'mean' }, [], self), 'mean of all patches');
+    assert.equal(queryName({ kind: 'mean' }, [], decoder), 'mean of all queries');
     assert.equal(tokenName('top2', [{ label: 'cat' }, { label: 'dog' }]), '2. dog');
     assert.equal(tokenName('top3', [{ label: 'cat' }]), 'class 3 of the answer');
   });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { at } from '../../../../src/domain/lists';
 import {
   flowLayout,
   framesOf,
@@ -72,6 +73,16 @@ describe('small multiples', () => {
       ['0', '1', '0', '1', '2'],
     );
     assert.equal(tileUnder(layout, 2, 30), undefined);
+  });
+
+  it('leave no row for a layer that has no map', () => {
+    const { tiles, labels } = matrixLayout([2, 2], 1, { width: 300, height: 300 }, [3, 5]);
+    assert.deepEqual([...new Set(tiles.map(({ layer }) => layer))], [3, 5]);
+    assert.equal(at(tiles, 0).box.y, Math.min(...tiles.map(({ box }) => box.y)));
+    assert.deepEqual(
+      labels.filter(({ align }) => align === 'right').map(({ text }) => text),
+      ['3', '5'],
+    );
   });
 
   it('flow in rows, each with its name', () => {
