@@ -4,11 +4,7 @@ import type { Model } from '../../models/model';
 import type { Boxes } from '../answer';
 import { cannotRun, imageProgram, outputOf, requireOutput, type Task } from '../task';
 import { detections, type DetectionOptions } from './detections';
-
-/** Score from which a box is shown if nobody says another; the libraries' own examples take it. */
-const usualThreshold = 0.5;
-/** Boxes below the threshold that are kept for whoever lowers it. */
-const lowestThreshold = 0.05;
+import { lowestThreshold, usualThreshold } from './thresholds';
 
 /** Finds objects in an image: a box, a label and a score each. */
 export const detect: Task<Boxes> = {

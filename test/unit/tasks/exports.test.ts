@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import type { Box } from '../../../src/tasks/answer';
+import { clippedBox, cocoText, csvText, yoloText } from '../../../src/tasks/detect/export';
+
+const box = (label: number, name: string, corners: Box['box'], query = label): Box => ({
+  label,
+  name,
+  score: 0.75,
+  box: corners,
+  query,
+});
+
+/** An image of 200 × 100 pixels; the second box leaves it at the right, the third lies outside. */
+const found = {
+  image: 'yard, "old".jpg',
+  size: [100, 200],
+  boxes: [
+    box(17, 'cat', [20, 10, 60, 50], 4),
+    box(3, '=sum, "of all"', [150, -10, 250, 40]),
+    box(3, '=sum, "of all"', [210, 10, 240, 40]),
+  ],
+} as const;
+
+describe('boxes as files', () => {
+  it('are cut at the edges of the image', () => {
+    assert.deepEqual(clippedBox([150, -10, 250, 40], [100, 200]), [150, 0, 200, 40]);
+    assert.deepEqual(clippedBox([20, 10, 60, 50], [100, 200]), [20, 10, 60, 50]);
+    assert.equal(clippedBox([210, 10, 240, 40], [100, 200]), undefined);
+    assert.equal(clippedBox([60, 10, 20, 50], [100, 200]), undefined);
+  });
+
+  it('as a COCO data set: left, top, width, height, and each class once', () => {
+    const set = JSON.parse(cocoText(found)) as {
+      images: readonly object[];
+      annotations: readonly Record<string, unknown>[];
+      categories: readonly object[];
+    };
+    assert.deepEqual(set.images, [{ id: 1, file_name: 'yard, "old".jpg', width: 200, height: 100 }]);
+    assert.deepEqual(set.annotations[0], {
+      id: 1,
+      image_id: 1,
+      category_id: 17,
+      bbox: [20, 10, 40, 40],
+      area: 1600,
+      iscrowd: 0,
+      score: 0.75,
+    });
+    assert.deepEqual(set.annotations[1]!['bbox'], [150, -10, 100, 50]);
+    assert.deepEqual(
+      set.annotations.map(({ id }) => id),
+      [1, 2, 3],
+    );
+    assert.deepEqual(set.categories, [
+      { id: 3, name: '=sum, "of all"' },
+      { id: 17, name: 'cat' },
+    ]);
+  });
+
+  it('as a table that no spreadsheet takes for formulas', () => {
+    const [head, first, second] = csvText(found).split('\n');
+    assert.equal(head, 'image,class,name,score,x0,y0,x1,y1,query');
+    assert.equal(first, '"yard, ""old"".jpg",17,cat,0.75,20,10,60,50,4');
+    assert.equal(second, '"yard, ""old"".jpg",3,"\'=sum, ""of all""",0.75,150,-10,250,40,3');
+  });
+
+  it('as YOLO has them: shares of the image, cut, without what lies outside', () => {
+    assert.equal(
+      yoloText(found),
+      '17 0.200000 0.300000 0.200000 0.400000 0.750000\n3 0.875000 0.200000 0.250000 0.400000 0.750000\n',
+    );
+  });
+
+  it('of nothing are empty files', () => {
+    const nothing = { ...found, boxes: [] };
+    assert.equal(yoloText(nothing), '');
+    assert.equal(csvText(nothing).split('\n').length, 2);
+    assert.deepEqual((JSON.parse(cocoText(nothing)) as { annotations: unknown }).annotations, []);
+  });
+});
