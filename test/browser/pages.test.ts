@@ -42,6 +42,7 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
       'staged',
       'gates',
       'crossed',
+      'boxes',
       'features',
       'saliency',
       'outputs',
@@ -660,6 +661,128 @@ describe('pages', function () {
       await page.getByText('of this layer’s rollout').waitFor();
     }));
 
+  it('boxes lie where they are on the image, cut at its edges, and lit from either side', () =>
+    opened({ name: 'image', shownCase: 'boxes', width: 1100, height: 800 }, async (page) => {
+      await settled(page);
+      const image = (await page.locator('.image-stack').boundingBox()) ?? assert.fail();
+      const scale = Number(await page.locator('.boxes-drawing').getAttribute('width')) / 640;
+      assert.ok(Math.abs(scale - image.width / 640) < 0.005, `${scale} CSS pixels per pixel`);
+      const rows = page.getByRole('listbox', { name: 'Objects' }).getByRole('option');
+      const texts = async (): Promise<readonly string[]> =>
+        (await rows.allInnerTexts()).map((text) => text.replace(/\s+/g, ' ').trim());
+      assert.deepEqual(await texts(), ['cat 98.2 %', 'frisbee 74.0 %', 'potted plant 61.0 %']);
+      const drawn = (index: number): Locator => page.locator(`.drawn-box[data-index="${index}"]`);
+      const placeOf = async (index: number): Promise<readonly number[]> => {
+        const box = await drawn(index)
+          .locator('.box-line')
+          .evaluate((line) => {
+            const { x, y, width, height } = (line as SVGRectElement).getBBox();
+            return [x, y, x + width, y + height];
+          });
+        return box.map((side) => Math.round(side / scale));
+      };
+      assert.deepEqual(await placeOf(0), [214, 132, 420, 436]);
+      assert.deepEqual(await placeOf(1), [470, 0, 640, 260]);
+      assert.equal(await drawn(0).locator('text').textContent(), 'cat 98 %');
+      // No map covers the image before one is asked for.
+      assert.ok(saturation(await colourAt(page.locator('.image-stack'), 0.5, 0.5)) > 100);
+
+      await page.mouse.move(image.x + 317 * scale, image.y + 284 * scale);
+      await holds(async () => assert.match((await rows.nth(0).getAttribute('class')) ?? '', /pointed/));
+      await rows.nth(1).hover();
+      await holds(async () => assert.doesNotMatch((await drawn(3).getAttribute('class')) ?? '', /quiet/));
+      assert.match((await drawn(0).getAttribute('class')) ?? '', /quiet/);
+
+      const slider = page.getByRole('slider', { name: 'Threshold' });
+      await slider.fill('10');
+      await holds(async () => assert.equal(await rows.count(), 5));
+      assert.deepEqual((await texts()).slice(3), ['cat 31.0 %', 'dog 12.0 %']);
+      await slider.fill('5');
+      // One lies outside of the image: it is listed, and not drawn.
+      await holds(async () => assert.equal(await rows.count(), 6));
+      assert.equal(await page.locator('.drawn-box').count(), 5);
+      await page.getByRole('button', { name: 'cat 2' }).click();
+      await page.getByText('4 of 100 queries above 5 %, 1 of 4 classes left out').waitFor();
+      assert.equal(await drawn(0).count(), 0);
+      await page.reload();
+      await page.getByText('4 of 100 queries above 5 %, 1 of 4 classes left out').waitFor();
+    }));
+
+  it('a box is the query of its attention, by a click or Enter; a patch by Shift, and Esc goes back', () =>
+    opened({ name: 'image', shownCase: 'boxes', width: 1100, height: 800 }, async (page) => {
+      await settled(page);
+      const stack = page.locator('.image-stack');
+      const image = (await stack.boundingBox()) ?? assert.fail();
+      const at = (x: number, y: number) => ({
+        position: { x: (x / 640) * image.width, y: (y / 480) * image.height },
+      });
+      const lastAsked = async (expected: object): Promise<void> =>
+        holds(async () => assert.deepEqual((await callsOf(page, 'attention')).at(-1)?.[1], expected));
+      const layer = (name: string): Promise<void> =>
+        page.locator('.map-figures').getByText(name, { exact: true }).waitFor();
+      await lastAsked({ kind: 'mean' });
+      await stack.click(at(317, 200));
+      await lastAsked({ kind: 'query', index: 3 });
+      await layer('decoder.layers.2');
+      await holds(async () =>
+        assert.match((await stack.getAttribute('aria-label')) ?? '', /of object query 3,/),
+      );
+      // The map is over the box, and there is none far from it.
+      const [inside, outside] = [
+        await colourAt(stack, 284 / 480, 317 / 640),
+        await colourAt(stack, 0.9, 0.95),
+      ];
+      assert.ok(saturation(inside) > 100 && saturation(outside) < 60, `${inside.join()}, ${outside.join()}`);
+      await page.getByRole('option', { name: /^cat/, selected: true }).waitFor();
+      await page.locator('.multiples[aria-label*="query: object query 3"]').waitFor();
+      await page.getByRole('option', { name: /^frisbee/ }).focus();
+      await page.keyboard.press('ArrowDown');
+      await page.keyboard.press('Enter');
+      await lastAsked({ kind: 'query', index: 8 });
+
+      // Encoder layers answer patches: outside of all boxes, or anywhere with Shift.
+      await stack.click({ ...at(317, 200), modifiers: ['Shift'] });
+      await lastAsked({ kind: 'patch', row: 6, column: 9, grid: [15, 20] });
+      await layer('encoder.layers.2');
+      await stack.click(at(336, 300));
+      await lastAsked({ kind: 'patch', row: 9, column: 10, grid: [15, 20] });
+      await stack.click(at(214, 300));
+      await lastAsked({ kind: 'query', index: 3 });
+      await layer('decoder.layers.2');
+      await stack.click(at(20, 20));
+      await lastAsked({ kind: 'patch', row: 0, column: 0, grid: [15, 20] });
+      await stack.click(at(214, 300));
+      await lastAsked({ kind: 'query', index: 3 });
+      await page.keyboard.press('Escape');
+      await lastAsked({ kind: 'mean' });
+      await page.getByText('Click a box, or a patch outside of them').waitFor();
+    }));
+
+  it('boxes that are listed are saved as COCO, CSV and YOLO, and copied', () =>
+    opened({ name: 'image', shownCase: 'boxes', width: 1100, height: 800 }, async (page) => {
+      const choose = async (entry: string): Promise<void> => {
+        await page.locator('vscode-button', { hasText: /^\s*Export/ }).click();
+        await page.getByText(entry).click();
+      };
+      await choose('Save as COCO JSON');
+      await choose('Save as CSV');
+      await choose('Save as YOLO Text');
+      await choose('Copy as CSV');
+      await holds(async () => assert.equal((await callsOf(page, 'save')).length, 3));
+      const saved = await callsOf(page, 'save');
+      assert.deepEqual(
+        saved.map(([name]) => name),
+        ['cat-on-grass-coco.json', 'cat-on-grass-boxes.csv', 'cat-on-grass.txt'],
+      );
+      const [coco, csv, yolo] = saved.map(([, text]) => String(text)) as [string, string, string];
+      const set = JSON.parse(coco) as { images: readonly object[]; annotations: readonly object[] };
+      assert.deepEqual(set.images, [{ id: 1, file_name: 'cat-on-grass.jpg', width: 640, height: 480 }]);
+      assert.equal(set.annotations.length, 3);
+      assert.equal(csv.split('\n')[1], 'cat-on-grass.jpg,17,cat,0.982,214,132,420,436,3');
+      assert.match(yolo, /^17 0\.49531[23] 0\.591667 0\.321875 0\.633333 0\.982000$/m);
+      assert.equal((await callsOf(page, 'copy'))[0]?.[0], csv);
+    }));
+
   it('the image is there before the model is, in the frame that it keeps', () =>
     opened({ name: 'image', shownCase: 'loading', width: 1100, height: 800 }, async (page) => {
       const first = page.locator('.first-paint canvas');
@@ -799,6 +922,10 @@ const settled = (page: Page): Promise<void> =>
         observer.observe(document.body, { subtree: true, childList: true, attributes: true });
       }),
   );
+
+/** How far a pixel's colour is from grey. */
+const saturation = ([red = 0, green = 0, blue = 0]: readonly number[]): number =>
+  Math.max(red, green, blue) - Math.min(red, green, blue);
 
 /** The pixel at a share of the height and width of a drawing. */
 async function colourAt(drawing: Locator, row: number, column: number): Promise<readonly number[]> {

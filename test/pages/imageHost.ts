@@ -12,6 +12,7 @@ import recorded from '../fixtures/pages/cat-on-grass.json';
 import crossed from '../fixtures/pages/crossed.json';
 import gates from '../fixtures/pages/gates.json';
 import staged from '../fixtures/pages/staged.json';
+import { detectorRegion, detectorRows, detectorView } from './detector';
 import { failure, never, serveDemo, shownCase } from './host';
 import { vitB16, vitrineSample } from './vit';
 
@@ -23,6 +24,9 @@ const grid: readonly [number, number] = wide
 const channels = shownCase === 'channels';
 /** Everything as the sample model answers it. */
 const sample = shownCase === 'sample';
+
+/** A detector with a decoder, as `detector.ts` has it. */
+const detector = shownCase === 'boxes';
 
 const special = sample ? ['cls'] : ['cls', 'reg0', 'reg1'];
 const layout = channels ? { channels: 40 } : { special, grid };
@@ -95,12 +99,13 @@ function recordedRows({ mean, patch }: Recorded, query: Query): readonly Float32
 }
 
 function rolloutOf(query: Query): readonly Float32Array[] {
-  if (network) return probes.map(() => new Float32Array(0));
+  if (network ?? detector) return probes.map(() => new Float32Array(0));
   if (sample && query.kind === 'special') return recorded.rollout.map((row) => Float32Array.from(row));
   return probes.map((_, layer) => (channels ? new Float32Array(0) : weights(layer, 99, query)));
 }
 
 function rowsOf(query: Query): readonly Float32Array[] {
+  if (detector) return detectorRows(query);
   if (network) return recordedRows(network, query);
   if (sample && query.kind === 'special') return recorded.rows.map((row) => Float32Array.from(row));
   const heads = (layer: number): Float32Array => {
@@ -123,6 +128,7 @@ const labels: readonly (readonly [label: string, score: number])[] = [
 
 const regions: Readonly<Record<string, Region>> = {
   sample: recorded.region,
+  boxes: detectorRegion,
   padded: { x: 0, y: -80, width: 640, height: 640 },
   wide: { x: 0, y: 133, width: 640, height: 213 },
 };
@@ -282,7 +288,12 @@ const viewOf = (pixels: Pixels, { asStored = false, imageSize = native }: RunOpt
   probes: shownCase === 'silent' ? [] : probes,
   warnings: [],
   ...fromRecord,
-  layers: (network?.view.probes ?? (shownCase === 'silent' ? [] : probes)).map(({ layer }) => layer),
+  ...(detector && detectorView),
+  layers: (
+    network?.view.probes ??
+    (detector ? detectorView.probes : undefined) ??
+    (shownCase === 'silent' ? [] : probes)
+  ).map(({ layer }) => layer),
 });
 
 const cases: Readonly<Record<string, (call: CallContext) => Promise<Run>>> = {
@@ -327,6 +338,7 @@ const api: ImagePanelApi = {
   run: async (options, call) => {
     const [height, width] = options.imageSize ?? native;
     if (network) return viewOf(await image, {});
+    if (detector) return viewOf(await image, options);
     if (height % config.patch !== 0 || width % config.patch !== 0)
       throw failure(
         `image size ${height}×${width}: multiples of the patch ${config.patch}×${config.patch} are needed.`,
@@ -339,6 +351,7 @@ const api: ImagePanelApi = {
     return { run, query, method, rows: method === 'rollout' ? rolloutOf(query) : rowsOf(query) };
   },
   distances: async (_, layer) => {
+    if (detector) return layer < 3 ? [120, 160, 200, 240, 90, 180, 220, 140] : [];
     const { heads, queries } = probes[layer]!;
     return queries.channels
       ? []

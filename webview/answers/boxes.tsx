@@ -1,40 +1,227 @@
 import type { VNode } from 'preact';
+import { useRef } from 'preact/hooks';
+import type { Query } from '../../src/domain/query';
 import { formatPercent } from '../../src/domain/units';
-import type { Boxes } from '../../src/tasks/answer';
-import type { AnswerView } from './answerView';
+import type { Box, Boxes } from '../../src/tasks/answer';
+import { cocoText, csvText, yoloText, type BoxesOfImage } from '../../src/tasks/detect/export';
+import { Icon } from '../kit/icon';
+import { Popover } from '../kit/popover';
+import { Button, Slider } from '../kit/toolkit';
+import { classColour } from '../marks/classColours';
+import type { AnswerView, AnswerViewProps } from './answerView';
+import { boxesOverlay } from './boxesOverlay';
+import {
+  classCounts,
+  leastThreshold,
+  shownBoxes,
+  thresholdOf,
+  type ClassCount,
+  type IndexedBox,
+} from './shownBoxes';
+import './boxes.css';
 
-/** Objects above the threshold, in the library's order. */
+/** Objects above a threshold, the best first; each stands for the query that answers it. */
 export const boxes: AnswerView<Boxes> = {
   spoken: (answer) => {
-    const { length } = above(answer);
+    const { length } = shownBoxes(answer, { hidden: [] });
     return length === 1 ? 'One object found.' : `${length} objects found.`;
   },
   leads: true,
   View: BoxList,
+  overlay: boxesOverlay,
 };
 
-const above = ({ boxes: all, threshold }: Boxes): Boxes['boxes'] =>
-  all.filter(({ score }) => score > threshold);
+type BoxesProps = AnswerViewProps<Boxes>;
 
-function BoxList({ answer }: { answer: Boxes }): VNode {
-  const found = above(answer);
+function BoxList(props: BoxesProps): VNode {
+  const { answer, look, onLook } = props;
+  const threshold = thresholdOf(answer, look);
+  const shown = shownBoxes(answer, look);
+  const counts = classCounts(answer, look);
+  const hidden = counts.filter(({ label }) => look.hidden.includes(label)).length;
   return (
-    <div>
-      <ol class="guesses">
-        {found.map(({ query, label, name, score }, rank) => (
-          <li key={`${query} ${label}`} class={rank === 0 ? 'first' : ''} title={`query ${query}: ${score}`}>
-            <span class="guess-label">{name}</span>
-            <span class="share">
-              <span style={{ width: `${100 * score}%` }} />
-            </span>
-            <span class="number">{formatPercent(score)}</span>
-          </li>
-        ))}
-      </ol>
+    <div class="boxes">
+      <div class="controls">
+        <label class="control">
+          <span>Threshold</span>
+          <Slider
+            label="Threshold"
+            min={Math.round(100 * leastThreshold(answer))}
+            max={99}
+            value={Math.round(100 * threshold)}
+            text={formatPercent(threshold, 0)}
+            onInput={(percent) => onLook({ threshold: percent / 100 })}
+          />
+          <span class="number box-threshold">{formatPercent(threshold, 0)}</span>
+        </label>
+        <Export {...props} shown={shown} />
+      </div>
+      {counts.length > 0 && <ClassFilter counts={counts} look={look} onLook={onLook} />}
+      {shown.length > 0 && <Rows {...props} shown={shown} />}
       <p class="quiet">
-        {found.length} of {answer.queries} queries above {formatPercent(answer.threshold)}, labels:{' '}
-        {answer.labelSource}
+        {shown.length} of {answer.queries} queries above {formatPercent(threshold, 0)}
+        {hidden > 0 && `, ${hidden} of ${counts.length} classes left out`}
+        {answer.labelSource !== '' && `, labels: ${answer.labelSource}`}
       </p>
     </div>
+  );
+}
+
+/** Every class with its number of objects: a button that leaves it out and takes it in again. */
+const ClassFilter = ({
+  counts,
+  look,
+  onLook,
+}: Pick<BoxesProps, 'look' | 'onLook'> & { counts: readonly ClassCount[] }): VNode => (
+  <div class="box-classes" role="group" aria-label="Classes">
+    {counts.map(({ label, name, count }) => {
+      const isShown = !look.hidden.includes(label);
+      const others = look.hidden.filter((each) => each !== label);
+      return (
+        <button
+          key={label}
+          type="button"
+          class="box-class"
+          aria-pressed={isShown}
+          title={`${isShown ? 'Leave out' : 'Show'} ${name}`}
+          onClick={() => onLook({ hidden: isShown ? [...others, label] : others })}
+        >
+          <Swatch label={label} />
+          <span>{name}</span> <strong>{count}</strong>
+        </button>
+      );
+    })}
+  </div>
+);
+
+const Swatch = ({ label }: { label: number }): VNode => (
+  <span class="box-swatch" aria-hidden="true" style={{ background: classColour(label) }} />
+);
+
+type ShownProps = BoxesProps & { readonly shown: readonly IndexedBox[] };
+
+const queryOf = ({ query: index }: Box): Query => ({ kind: 'query', index });
+
+/** Whether the attention of a box's query was asked for. */
+const isChosen = (box: Box, query: Query | undefined): boolean =>
+  query?.kind === 'query' && query.index === box.query;
+
+/** A list of which one row is in the tab order; arrow keys go on, Enter asks where it looked. */
+function Rows({ shown, query, pointed, onPoint, onQuery }: ShownProps): VNode {
+  const list = useRef<HTMLUListElement>(null);
+  const chosen = shown.findIndex(({ box }) => isChosen(box, query));
+  const onKeyDown = (event: KeyboardEvent, row: number, box: Box): void => {
+    const target = { ArrowDown: row + 1, ArrowUp: row - 1, Home: 0, End: shown.length - 1 }[event.key];
+    if (target !== undefined) (list.current?.children[target] as HTMLElement | undefined)?.focus();
+    else if (event.key === 'Enter' || event.key === ' ') onQuery(queryOf(box));
+    else if (event.key === 'Escape') onQuery(undefined);
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <ul ref={list} class="guesses box-list" role="listbox" aria-label="Objects">
+      {shown.map(({ box, index }, row) => (
+        <li
+          key={index}
+          role="option"
+          tabIndex={row === Math.max(0, chosen) ? 0 : -1}
+          aria-selected={row === chosen}
+          class={pointed === index ? 'pointed' : ''}
+          title={titleOf(box)}
+          onPointerEnter={() => onPoint(index)}
+          onPointerLeave={() => onPoint(undefined)}
+          onFocus={() => onPoint(index)}
+          onBlur={() => onPoint(undefined)}
+          onClick={() => onQuery(queryOf(box))}
+          onKeyDown={(event) => onKeyDown(event, row, box)}
+        >
+          <Swatch label={box.label} />
+          <span class="guess-label">{box.name}</span>
+          <span class="share">
+            <span style={{ width: `${100 * box.score}%` }} />
+          </span>
+          <span class="number">{formatPercent(box.score)}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+const titleOf = ({ name, score, query, box }: Box): string =>
+  `${name}: ${score}\nfrom ${pointText(box[0], box[1])} to ${pointText(box[2], box[3])}\nobject query ${query}: click to see where it looked`;
+const pointText = (x: number, y: number): string => `${x.toFixed(1)}, ${y.toFixed(1)}`;
+
+interface Format {
+  readonly title: string;
+  readonly what: string;
+  readonly ending: string;
+  readonly text: (found: BoxesOfImage) => string;
+}
+const csv: Format = {
+  title: 'Save as CSV',
+  what: 'a line for each box, corners in pixels',
+  ending: 'boxes.csv',
+  text: csvText,
+};
+const formats: readonly Format[] = [
+  { title: 'Save as COCO JSON', what: 'opens in annotation tools', ending: 'coco.json', text: cocoText },
+  csv,
+  {
+    title: 'Save as YOLO Text',
+    what: 'shares of the image, cut at its edges',
+    ending: 'txt',
+    text: yoloText,
+  },
+];
+
+/** What is listed as a file, or on the clipboard. */
+function Export({ shown, seen, onSave, onCopy }: ShownProps): VNode {
+  const isEmpty = shown.length === 0;
+  const [width, height] = seen.size;
+  const found: BoxesOfImage = {
+    image: seen.image.split(/[\\/]/).at(-1) ?? seen.image,
+    size: [height, width],
+    boxes: shown.map(({ box }) => box),
+  };
+  return (
+    <Popover
+      label="Export boxes"
+      anchor={(open, toggle) => (
+        <Button
+          disabled={isEmpty}
+          title={isEmpty ? 'No box is shown.' : 'The boxes that are listed, as a file'}
+          expanded={open}
+          onClick={toggle}
+        >
+          Export <Icon name="chevron-down" slot="end" />
+        </Button>
+      )}
+    >
+      {(close) => {
+        const option = (icon: string, title: string, what: string, act: () => void): VNode => (
+          <button
+            type="button"
+            class="option"
+            onClick={() => {
+              close();
+              act();
+            }}
+          >
+            <Icon name={icon} />
+            <span>{title}</span>
+            <span class="quiet">{what}</span>
+          </button>
+        );
+        return (
+          <div class="option-list">
+            {onSave &&
+              formats.map(({ title, what, ending, text }) =>
+                option('save', title, what, () => onSave(ending, text(found))),
+              )}
+            {onCopy && option('copy', 'Copy as CSV', csv.what, () => onCopy(csvText(found)))}
+          </div>
+        );
+      }}
+    </Popover>
   );
 }

@@ -2,6 +2,7 @@ import type { PreprocessingLine } from '../../src/preprocessing/line';
 import type { Run, RunOptions } from '../../src/tasks/run';
 import type { VNode } from 'preact';
 import { viewOf } from '../answers/answers';
+import type { AnswerViewProps } from '../answers/answerView';
 import { useSaved } from '../host';
 import { formatMilliseconds, parseSize } from '../../src/domain/units';
 import { AssumedMark } from '../kit/assumed';
@@ -13,7 +14,7 @@ import { Icon } from '../kit/icon';
 import { Button } from '../kit/toolkit';
 import { sizeChoices, sizeError, sizeText } from './imageSize';
 
-export interface AnswerProps {
+export interface AnswerProps extends Looked {
   readonly view: Run;
   readonly topK: number;
   readonly options: RunOptions;
@@ -21,12 +22,17 @@ export interface AnswerProps {
   readonly onCopy: (text: string) => void;
 }
 
+type Looked = Pick<
+  AnswerViewProps<Run['answer']>,
+  'look' | 'pointed' | 'query' | 'onLook' | 'onPoint' | 'onQuery' | 'onSave'
+>;
+
 /** What the model says. */
-export function Answer({ view, topK, options, onRun, onCopy }: AnswerProps): VNode {
+export function Answer({ view, topK, options, onRun, onCopy, ...looked }: AnswerProps): VNode {
   const { View } = viewOf(view.answer);
   return (
     <section class="answer" aria-label="Answer">
-      <View answer={view.answer} topK={topK} seen={view.seen} onCopy={onCopy} />
+      <View answer={view.answer} topK={topK} seen={view.seen} onCopy={onCopy} {...looked} />
       <Warnings texts={view.warnings} />
       <Orientation view={view} options={options} onRun={onRun} />
     </section>

@@ -215,7 +215,8 @@ const Appearance = ({ chosen, onChange }: Pick<ControlsProps, 'chosen' | 'onChan
 );
 
 const KEYS = [
-  ['Click', 'a patch of the image: where it looks'],
+  ['Click', 'a patch or a box on the image: where it looks'],
+  ['Shift-click', 'the patch, though a box lies on it'],
   ['Point', 'at the image or a small map: weights, the same patch in all maps'],
   ['← ↑ ↓ →', 'on the image: the query moves; on the small maps: layer and head'],
   ['Esc', 'back to the class token, or the mean of all patches'],

@@ -72,6 +72,7 @@ export function DistanceChart(props: DistanceChartProps): VNode | null {
     >
       {distances.map((heads, at) => {
         const y = rows(at);
+        if (y === undefined) return null;
         return (
           <g key={at}>
             <line class="distance-row" x1={PADDING} x2={WIDTH - PADDING} y1={y} y2={y} />
@@ -109,11 +110,20 @@ export function DistanceChart(props: DistanceChartProps): VNode | null {
   );
 }
 
-/** The middle of each layer's row of tiles; where rows stand otherwise, layers spread evenly. */
-function rowsOf({ tiles, inRows, height }: TileLayout, layers: number): (layer: number) => number {
+/**
+ * The middle of each layer's row of tiles, undefined without one; where rows stand otherwise,
+ * layers spread evenly.
+ */
+function rowsOf(
+  { tiles, inRows, height }: TileLayout,
+  layers: number,
+): (layer: number) => number | undefined {
   const boxes = Array.from({ length: layers }, (_, layer) => tiles.find((tile) => tile.layer === layer)?.box);
-  const heights = new Set(boxes.map((box) => box?.y));
-  if (inRows && heights.size === layers)
-    return (layer) => (boxes[layer]?.y ?? 0) + (boxes[layer]?.height ?? 0) / 2;
+  const found = boxes.filter((box) => box !== undefined);
+  if (inRows && new Set(found.map(({ y }) => y)).size === found.length)
+    return (layer) => {
+      const box = boxes[layer];
+      return box && box.y + box.height / 2;
+    };
   return (layer) => ((layer + 0.5) * height) / layers;
 }

@@ -15,7 +15,7 @@ import {
   prepare,
   unseenBitmap,
 } from '../marks/heatmap';
-import { cellAt, overlayOf } from '../marks/overlay';
+import { cellAt, overlayOf, type Overlay } from '../marks/overlay';
 import { useWidth } from '../kit/elements';
 import type { Range } from './scale';
 import type { Chosen } from './settings';
@@ -36,9 +36,22 @@ export interface ImageViewProps {
   readonly hovered: Cell | undefined;
   readonly onHover: (cell: Cell | undefined) => void;
   readonly onQuery: (query: Query) => void;
+  /** Rows and columns of the patches that a click can ask for. */
+  readonly patches: Grid | undefined;
+  /** What is drawn of the answer; it answers whether a click on it was for it. */
+  readonly drawing?: AnswerDrawing | undefined;
   readonly onKey: (key: string) => boolean;
   /** Says what the image shows, for those who do not see it. */
   readonly label: string;
+}
+
+/** An answer's own drawing on the image, and what the pointer does on it. */
+export interface AnswerDrawing {
+  readonly draw: (place: Overlay) => VNode;
+  readonly onPoint: (place: Overlay, x: number, y: number) => void;
+  readonly onLeave: () => void;
+  /** Returns whether something of it was chosen; a patch is asked for if not. */
+  readonly onChoose: (place: Overlay, x: number, y: number) => boolean;
 }
 
 /**
@@ -100,10 +113,13 @@ export function ImageView(props: ImageViewProps): VNode {
     if (props.wanted?.kind === 'patch' && grid) drawWanted(context, overlay, grid, props.wanted);
   }, [overlay, chosen.query, props.wanted, hovered, probe, map, width]);
 
-  const cellUnder = (event: MouseEvent, grid: Grid | undefined): Cell | undefined => {
+  const placeOf = (event: MouseEvent): readonly [x: number, y: number] => {
     const box = (marks.current as HTMLCanvasElement).getBoundingClientRect();
-    return grid && cellAt(overlay, grid, event.clientX - box.left, event.clientY - box.top);
+    return [event.clientX - box.left, event.clientY - box.top];
   };
+  const cellUnder = (event: MouseEvent, grid: Grid | undefined): Cell | undefined =>
+    grid && cellAt(overlay, grid, ...placeOf(event));
+  const { drawing, patches } = props;
   return (
     <div ref={place} class="image">
       <div
@@ -112,11 +128,19 @@ export function ImageView(props: ImageViewProps): VNode {
         aria-roledescription="image with attention"
         tabIndex={0}
         aria-label={props.label}
-        onPointerMove={(event) => props.onHover(cellUnder(event, keyGrid))}
-        onPointerLeave={() => props.onHover(undefined)}
+        onPointerMove={(event) => {
+          props.onHover(cellUnder(event, keyGrid));
+          drawing?.onPoint(overlay, ...placeOf(event));
+        }}
+        onPointerLeave={() => {
+          props.onHover(undefined);
+          drawing?.onLeave();
+        }}
         onClick={(event) => {
-          const cell = cellUnder(event, queryGridOf(probe));
-          if (cell) props.onQuery({ kind: 'patch', ...cell, grid: queryGridOf(probe) as Grid });
+          // With Shift it is the patch, whatever lies on it.
+          if (!event.shiftKey && drawing?.onChoose(overlay, ...placeOf(event))) return;
+          const cell = cellUnder(event, patches);
+          if (cell && patches) props.onQuery({ kind: 'patch', ...cell, grid: patches });
         }}
         onKeyDown={(event) => {
           if (!event.ctrlKey && !event.metaKey && !event.altKey && props.onKey(event.key))
@@ -125,6 +149,7 @@ export function ImageView(props: ImageViewProps): VNode {
       >
         <canvas ref={canvas} />
         <canvas ref={marks} class="marks" />
+        {width > 0 && drawing?.draw(overlay)}
       </div>
       {props.children}
     </div>

@@ -55,7 +55,6 @@ export function Maps(props: MapsProps): VNode | null {
   const height = useHeightLeft(place, isWide);
   const mayAsk = isIdle && rows.method === 'raw' && width >= chart.from;
   const distances = useDistances(host, view, useLate(mayAsk, REST));
-  const hasChart = width >= chart.from && distances.some((heads) => heads && heads.length > 0);
   const { sort } = drawn;
   const sorted = useMemo(
     () => sortedTiles(sort, rows, probes, view.inputSize.current),
@@ -69,6 +68,10 @@ export function Maps(props: MapsProps): VNode | null {
       }),
     [rows, probes, sorted, width, height],
   );
+  // Layers that the query is not asked of are not drawn: their distances have no row beside them.
+  const shown = new Set(layout.tiles.map(({ layer }) => layer));
+  const shownDistances = probes.map((_, layer) => (shown.has(layer) ? distances[layer] : undefined));
+  const hasChart = width >= chart.from && shownDistances.some((heads) => heads && heads.length > 0);
   const probe = probes[drawn.layer];
   const heads = largest([1, ...probes.map((each) => each.heads)]);
   const point = (tile: TileKey | undefined): void =>
@@ -127,7 +130,7 @@ export function Maps(props: MapsProps): VNode | null {
             )}
             {hasChart && rows.method === 'raw' && (
               <DistanceChart
-                distances={probes.map((_, layer) => distances[layer])}
+                distances={shownDistances}
                 layout={layout}
                 layer={drawn.layer}
                 head={single}

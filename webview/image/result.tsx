@@ -1,27 +1,30 @@
 import type { VNode } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { noMapText } from '../../src/attention/reading';
+import { hasQuery, keyGrid, noMapText, queryGrid } from '../../src/attention/reading';
 import type { Cell } from '../../src/attention/tokenLayout';
-import { chainLength } from '../../src/domain/probes';
+import { chainLength, type Probe } from '../../src/domain/probes';
 import type { AttentionRows, Method, Query } from '../../src/domain/query';
+import type { Grid } from '../../src/domain/size';
 import type { ImagePanelApi } from '../../src/protocol/image';
 import { guessesOf } from '../../src/tasks/answer';
 import type { Run, RunOptions } from '../../src/tasks/run';
 import { viewOf } from '../answers/answers';
+import { initialLook, type Look, type Looking, type OverlayView } from '../answers/answerView';
 import { useSaved, type Host } from '../host';
 import { useLate, useNewestAnswer, type NewestAnswer } from '../kit/hooks';
 import { isBehind, isPending } from '../kit/newest';
 import { Working } from '../kit/page';
 import { announce, Banner, Skeleton } from '../kit/status';
 import { Button } from '../kit/toolkit';
+import type { Overlay } from '../marks/overlay';
 import { Answer, Input } from './answer';
 import { Controls } from './controls';
 import { Figures } from './figures';
 import { layerMap, movedQuery, nextHead, queryName, sameQuery } from './keyMap';
 import { Maps } from './maps';
-import { ImageView } from './imageView';
+import { ImageView, queryGridOf, type AnswerDrawing } from './imageView';
 import { usePanelSize } from './panelSize';
-import { describe, fileName, numbersText, pictureFile } from './saved';
+import { answerFileName, describe, fileName, numbersText, pictureFile } from './saved';
 import { scaleRange, sharedRanges, subjectOf, type Range, type Subject } from './scale';
 import { chosenSettings, INITIAL, type Chosen, type Settings } from './settings';
 
@@ -89,14 +92,17 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
     [settings, drawnQuery, drawnMethod, view, opened],
   );
   const rows = newest.drawn?.answer;
-  const drawing = useDrawing(view, drawn, rows);
-  const { map, range, shared } = drawing;
+  const { map, range, shared } = useDrawing(view, drawn, rows);
 
   useEffect(() => {
     if (map) announce(describe(view, drawn));
   }, [drawn.layer, drawn.head, drawn.method, JSON.stringify(drawn.query)]);
 
-  const change = (changes: Partial<Settings>): void => setSettings({ ...settings, ...changes });
+  // What chooses a layer, head or query asks for its map.
+  const change = (changes: Partial<Settings>): void => {
+    const asks = ['layer', 'head', 'query', 'method'].some((key) => key in changes);
+    setSettings({ ...settings, isAsked: settings.isAsked || asks, ...changes });
+  };
   const wantedLayer = wanted?.layer ?? opened.layer;
   useEffect(() => {
     const layer = view.probes.findIndex((each) => each.layer === wantedLayer);
@@ -110,7 +116,7 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
   };
   const onKey = (key: string): boolean => {
     const changes = changeOfKey(key, view, chosen);
-    if (changes) change(changes);
+    if (changes) change(key === 'Escape' ? { ...changes, isAsked: false } : changes);
     return changes !== undefined;
   };
   const pending = isPending(newest);
@@ -119,6 +125,15 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
   const name = (of: Query): string => queryName(of, guesses, probe);
   const isBehindQuery = !sameQuery(drawn.query, chosen.query);
   const attentionFirst = !viewOf(view.answer).leads || (wanted?.half ?? opened.focus) === 'attention';
+  const looking = useLooking(view, settings.isAsked ? drawn.query : undefined);
+  const { overlay } = viewOf(view.answer);
+  const isAlone = overlay !== undefined && !settings.isAsked && !attentionFirst;
+  const shownMap = isAlone ? undefined : map;
+  const ask = (next: Query | undefined): void => {
+    if (next) change({ query: next, layer: layerThatAnswers(view.probes, chosen.layer, next) });
+    else onKey('Escape');
+  };
+  const drawing = overlay && answerDrawing(view, overlay, looking, shownMap !== undefined, ask, probe);
   const parts = { view, options, onRun };
   const copy = (text: string): void => void host.remote.copy(text).then(() => announce('Copied'));
   return (
@@ -130,14 +145,16 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
         <ImageView
           view={view}
           probe={probe}
-          map={map}
+          map={shownMap}
           range={range}
           chosen={drawn}
           highest={highest}
           wanted={isBehind(newest) ? query : undefined}
           hovered={hovered}
           onHover={setHovered}
-          onQuery={(next) => change({ query: next })}
+          onQuery={ask}
+          patches={patchGrid(view.probes, probe)}
+          drawing={drawing}
           onKey={onKey}
           label={`${baseName(view.seen.image)}, attention of ${name(drawn.query)}, ${describe(view, drawn)}. Arrow keys move the query, brackets change the layer, h the head.`}
         >
@@ -148,7 +165,8 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
             onCancel={cancel}
           />
         </ImageView>
-        {rows && (
+        {rows && isAlone && <p class="quiet map-figures">{overlay.hint}</p>}
+        {rows && !isAlone && (
           <Figures
             view={view}
             rows={rows}
@@ -163,7 +181,18 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
         <Input {...parts} />
       </div>
       <div class="right">
-        <Answer {...parts} topK={opened.topK} onCopy={copy} />
+        <Answer
+          {...parts}
+          {...looking}
+          topK={opened.topK}
+          onQuery={ask}
+          onCopy={copy}
+          onSave={(ending, content) =>
+            void host.remote
+              .save(answerFileName(opened.image, ending), content)
+              .then((done) => done && announce('Saved'))
+          }
+        />
         {view.probes.length === 0 && (
           <section class="maps" id="attention">
             <Banner icon="info">{sentence(noMapText(view))}</Banner>
@@ -213,6 +242,42 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
   );
 }
 
+/** How the answer is looked at, and what of it is pointed at, in its list or on the image. */
+function useLooking({ answer, run }: Run, query: Query | undefined) {
+  const [look, setLook] = useSaved<Look>('look', initialLook);
+  const [pointed, setPointed] = useState<number>();
+  useEffect(() => setPointed(undefined), [answer, run]);
+  const onLook = (changes: Partial<Look>): void => setLook({ ...look, ...changes });
+  return { look: { ...initialLook, ...look }, onLook, pointed, onPoint: setPointed, query };
+}
+
+/** An answer on the image: pointing lights what is there, a click asks for its query. */
+function answerDrawing(
+  { answer, seen }: Run,
+  { View, at, queryOf }: OverlayView<Run['answer']>,
+  looking: Looking & { readonly onPoint: (index: number | undefined) => void },
+  overMap: boolean,
+  ask: (query: Query) => void,
+  probe: Probe | undefined,
+): AnswerDrawing {
+  const { look, pointed, query, onPoint } = looking;
+  const propsFor = (place: Overlay) => ({ answer, seen, look, pointed, query, overMap, place });
+  return {
+    draw: (place) => <View {...propsFor(place)} />,
+    onPoint: (place, x, y) => onPoint(at(propsFor(place), x, y)?.index),
+    onLeave: () => onPoint(undefined),
+    onChoose: (place, x, y) => {
+      const hit = at(propsFor(place), x, y);
+      const next = hit && queryOf(answer, hit.index);
+      // A layer of patches is asked for those inside of a box, too: the box is its line and name.
+      const isPatch = hit?.part === 'inside' && probe !== undefined && queryGrid(probe) !== undefined;
+      if (!next || isPatch) return false;
+      ask(next);
+      return true;
+    },
+  };
+}
+
 const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
 /** Why the chosen layer shows nothing, though it was asked. */
@@ -259,6 +324,23 @@ function useDrawing(view: Run, drawn: Chosen, rows: AttentionRows | undefined) {
     [rows, view, scale, subject],
   );
   return { map, shared, range: map ? scaleRange(own, layer, map) : NO_RANGE };
+}
+
+/** Rows and columns that a click counts on: those of the last layer of patches before a decoder. */
+function patchGrid(probes: readonly Probe[], probe: Probe | undefined): Grid | undefined {
+  if (!probe || queryGrid(probe) || probe.queries.queries === undefined) return queryGridOf(probe);
+  return probes.map(queryGrid).findLast((grid) => grid !== undefined);
+}
+
+/** The shown layer if it has the query, else the last one that has it and looks at the image. */
+function layerThatAnswers(probes: readonly Probe[], shown: number, query: Query): number {
+  const has = (probe: Probe | undefined): boolean =>
+    probe !== undefined &&
+    hasQuery(probe, query) &&
+    (query.kind !== 'patch' || queryGrid(probe) !== undefined);
+  if (has(probes[shown])) return shown;
+  const onImage = probes.findLastIndex((probe) => has(probe) && keyGrid(probe) !== undefined);
+  return onImage >= 0 ? onImage : Math.max(shown, probes.findLastIndex(has));
 }
 
 /** What a key on the image changes; undefined for keys that are not the image's. */

@@ -28,11 +28,17 @@ export function describe(view: Run, chosen: Chosen): string {
  * folder.
  */
 export function fileName(image: string, query: Query): string {
-  const stem = (image.split(/[\\/]/).at(-1) ?? image).replace(/\.[^.]+$/, '');
+  const stem = stemOf(image);
   const patch = query.kind === 'patch' ? `-patch-${query.row}-${query.column}` : '';
   const object = query.kind === 'query' ? `-query-${query.index}` : '';
   return `${stem}-attention${patch}${object}.png`;
 }
+
+const stemOf = (image: string): string => (image.split(/[\\/]/).at(-1) ?? image).replace(/\.[^.]+$/, '');
+
+/** `cat.txt`, `cat-boxes.csv`: an answer's file beside its image. */
+export const answerFileName = (image: string, ending: string): string =>
+  `${stemOf(image)}${ending.includes('.') ? '-' : '.'}${ending}`;
 
 /**
  * The image with its map, scale and caption as a PNG data URL, at a size that does not depend on

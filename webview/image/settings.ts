@@ -13,6 +13,8 @@ export interface Settings {
   readonly layer: number | null;
   readonly head: HeadChoice;
   readonly query: Query;
+  /** A map was asked for: until then an answer that lies on the image stands alone on it. */
+  readonly isAsked: boolean;
   readonly opacity: number;
   readonly smooth: boolean;
   /** Low weights let the image through. */
@@ -29,6 +31,7 @@ export const INITIAL: Settings = {
   layer: null,
   head: 'mean',
   query: { kind: 'special', name: 'cls' },
+  isAsked: false,
   opacity: 0.85,
   smooth: false,
   fade: true,

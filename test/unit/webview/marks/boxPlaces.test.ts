@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { boxAt, boxRectangle, placeBoxes, type NamedBox } from '../../../../webview/marks/boxPlaces';
+import { classColour } from '../../../../webview/marks/classColours';
+import { overlayOf } from '../../../../webview/marks/overlay';
+
+const size = [200, 100] as const;
+/** Half the image's size, with what the model saw reaching 50 pixels above it. */
+const place = overlayOf(size, { x: 0, y: -50, width: 200, height: 200 }, 100, 1000);
+const widthOf = (name: string): number => 8 * name.length;
+const box = (name: string, corners: NamedBox['corners']): NamedBox => ({ name, corners });
+
+describe('boxes on an image', () => {
+  it('lie in its own pixels, beside padding, cut at its edges', () => {
+    assert.deepEqual(boxRectangle(place, size, [20, 10, 60, 50]), { x: 10, y: 30, width: 20, height: 20 });
+    assert.deepEqual(boxRectangle(place, size, [180, -40, 400, 20]), { x: 90, y: 25, width: 10, height: 10 });
+    assert.equal(boxRectangle(place, size, [210, 0, 300, 50]), undefined);
+    assert.equal(boxRectangle(place, size, [20, 10, 20, 50]), undefined);
+  });
+
+  it('have names beside them that stand on no other and inside of the drawing', () => {
+    const same = [20, 20, 150, 90] as const;
+    const placed = placeBoxes(
+      ['one', 'two', 'three'].map((name) => box(name, same)),
+      place,
+      size,
+      widthOf,
+    );
+    assert.equal(placed.length, 3);
+    assert.equal(placed[0]!.name.y + placed[0]!.name.height, placed[0]!.rectangle.y);
+    for (const [index, { name }] of placed.entries()) {
+      assert.ok(name.x >= 0 && name.y >= 0);
+      assert.ok(name.x + name.width <= place.width && name.y + name.height <= place.height);
+      for (const { name: other } of placed.slice(index + 1))
+        assert.ok(
+          name.x + name.width <= other.x ||
+            other.x + other.width <= name.x ||
+            name.y + name.height <= other.y ||
+            other.y + other.height <= name.y,
+          `${index} has another on it`,
+        );
+    }
+  });
+
+  it('are found by name and line before what holds the point, the smallest first', () => {
+    const [large, small] = [box('large', [0, 0, 200, 100]), box('small', [40, 20, 120, 80])];
+    const placed = placeBoxes([large, small], place, size, widthOf);
+    assert.deepEqual(boxAt(placed, 40, 58), { box: small, part: 'inside' });
+    assert.deepEqual(boxAt(placed, 80, 50), { box: large, part: 'inside' });
+    assert.deepEqual(boxAt(placed, 58, 58), { box: small, part: 'line' });
+    assert.deepEqual(boxAt(placed, 63, 58), { box: small, part: 'line' });
+    const { name } = placed[0]!;
+    assert.deepEqual(boxAt(placed, name.x + 1, name.y + 1), { box: large, part: 'line' });
+    assert.equal(boxAt(placed, 80, 2), undefined);
+  });
+
+  it('have the colour of their class in every image', () => {
+    assert.equal(classColour(17), classColour(17));
+    assert.notEqual(classColour(0), classColour(1));
+    assert.equal(new Set([0, 1, 2, 3, 4, 5, 6, 7].map(classColour)).size, 8);
+    assert.match(classColour(-1), /^#[0-9a-f]{6}$/);
+  });
+
+  it('have colours that are told from the black around them', () => {
+    // WCAG 2.2, relative luminance; 3 to 1 is asked of graphics.
+    const channel = (value: number): number =>
+      value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    for (let label = 0; label < 8; label++) {
+      const [red, green, blue] = [1, 3, 5].map((at) =>
+        channel(parseInt(classColour(label).slice(at, at + 2), 16) / 255),
+      ) as [number, number, number];
+      const contrast = (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05) / 0.05;
+      assert.ok(contrast >= 6, `${classColour(label)}: ${contrast}`);
+    }
+  });
+});
