@@ -579,6 +579,7 @@ class InferenceService implements Inference {
       times,
       preprocessing: describePreprocessing(image.preprocessing, seen.size),
       inputSize,
+      ...(request.options?.given && { given: request.options.given }),
       warnings: [
         ...(recognition.family === null ? [] : recognition.warnings),
         ...warningsOf(answer),

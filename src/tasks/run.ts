@@ -85,6 +85,8 @@ export interface Run<A extends Answer = Answer> {
   readonly times: RunTimes;
   readonly preprocessing: readonly PreprocessingLine[];
   readonly inputSize: InputSize;
+  /** What was given beside the image. */
+  readonly given?: Given;
   readonly warnings: readonly string[];
 }
 
@@ -100,8 +102,11 @@ export interface RunOptions {
   /** How answers are computed, by the names they go by; the task's own way without any. */
   readonly posts?: readonly NamedPost[];
   /** What the user gives beside the image: texts, points, a question. */
-  readonly given?: Readonly<Record<string, unknown>>;
+  readonly given?: Given;
 }
+
+/** What a user gives beside the image, by the names of `predict --spec`: texts, a question. */
+export type Given = Readonly<Record<string, unknown>>;
 
 /** A way of computing an answer, with its name and the library's words for its settings. */
 export interface NamedPost {

@@ -4,7 +4,7 @@ import type { GraphSize, Model, Part } from '../models/model';
 import type { Answer } from './answer';
 import type { Reading } from '../domain/reading';
 import type { Size } from '../domain/size';
-import type { SeenImage } from './run';
+import type { Given, SeenImage } from './run';
 
 /** What a task asks of a model: runs of its parts, one after the other. */
 export interface Program {
@@ -65,9 +65,6 @@ export interface ReadContext {
   /** What the program was given beside the image. */
   readonly given?: Prepared;
 }
-
-/** What a user gives beside the image, by the names of `predict --spec`: texts, a question. */
-export type Given = Readonly<Record<string, unknown>>;
 
 /** Numbers that a program is given beside the image, and the words that they stand for. */
 export interface Prepared {

@@ -5,7 +5,8 @@ import type { Checkpoint } from '../checkpoint/checkpoint';
 import type { Model } from '../models/model';
 import type { TextFiles } from '../text/tokenizers/openTokenizer';
 import type { Encoding, Tokenizer } from '../text/tokenizers/tokenizer';
-import type { Given, GivenTensor } from './task';
+import type { Given } from './run';
+import type { GivenTensor } from './task';
 
 const opened = new WeakMap<Checkpoint, Promise<Tokenizer | string>>();
 

@@ -43,6 +43,7 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
       'gates',
       'crossed',
       'boxes',
+      'scores',
       'features',
       'saliency',
       'outputs',
@@ -781,6 +782,47 @@ describe('pages', function () {
       assert.equal(csv.split('\n')[1], 'cat-on-grass.jpg,17,cat,0.982,214,132,420,436,3');
       assert.match(yolo, /^17 0\.49531[23] 0\.591667 0\.321875 0\.633333 0\.982000$/m);
       assert.equal((await callsOf(page, 'copy'))[0]?.[0], csv);
+    }));
+
+  it('texts are scored on Ctrl+Enter, put into a template, and kept over a reload', () =>
+    opened({ name: 'image', shownCase: 'scores', width: 1100, height: 800 }, async (page) => {
+      const texts = page.getByRole('textbox', { name: 'What the image may show' });
+      const template = page.getByRole('textbox', { name: 'Template' });
+      const button = page.locator('vscode-button', { hasText: /Score/ });
+      assert.equal(await template.inputValue(), 'a photo of a {}');
+      assert.equal(await page.locator('.score-list').count(), 0);
+      await texts.fill('dog\ncat\n\n cat \nhorse');
+      await button.getByText('Score 3 Texts').waitFor();
+      await texts.press('Control+Enter');
+      const given = { labels: ['dog', 'cat', 'horse'], template: 'a photo of a {}' };
+      await called(page, 'run', [[{}], [{ given }]]);
+      await holds(async () =>
+        assert.match((await page.locator('.score-list li').allInnerTexts())[0] ?? '', /^cat\s+98\.\d %/),
+      );
+      await template.fill('a drawing');
+      await page.getByRole('alert').getByText('The template needs {}').waitFor();
+      await template.press('Control+Enter');
+      assert.equal((await callsOf(page, 'run')).length, 2);
+      await template.fill('');
+      await button.click();
+      await called(page, 'run', [[{}], [{ given }], [{ given: { labels: given.labels } }]]);
+      await page.reload();
+      await page.locator('.score-list li').first().waitFor();
+      assert.equal(await texts.inputValue(), 'dog\ncat\nhorse');
+      assert.equal(await template.inputValue(), '');
+    }));
+
+  it('a tokenizer that is missing is said above what stands', () =>
+    opened({ name: 'image', shownCase: 'scores', width: 1100, height: 800 }, async (page) => {
+      const texts = page.getByRole('textbox', { name: 'What the image may show' });
+      await texts.fill('no tokenizer');
+      await texts.press('Control+Enter');
+      await page.getByRole('alert').getByText('has no tokenizer.json').waitFor();
+      assert.equal(await texts.inputValue(), 'no tokenizer');
+      await texts.fill('cat');
+      await texts.press('Control+Enter');
+      await page.locator('.score-list li').first().waitFor();
+      assert.equal(await page.getByRole('alert').count(), 0);
     }));
 
   it('the image is there before the model is, in the frame that it keeps', () =>

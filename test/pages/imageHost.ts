@@ -296,6 +296,25 @@ const viewOf = (pixels: Pixels, { asStored = false, imageSize = native }: RunOpt
   ).map(({ layer }) => layer),
 });
 
+/** Scores of texts as a model of images and words gives them: the one that is there, the others. */
+function scoresOf({ given }: RunOptions): Answer {
+  const labels = (given?.['labels'] ?? []) as readonly string[];
+  const raw = labels.map((label) => (label === 'cat' ? 9 : 3 + (label.length % 3)));
+  const sum = raw.reduce((whole, value) => whole + Math.exp(value), 0);
+  const scores = labels
+    .map((label, index) => ({ index, label, score: Math.exp(raw[index] ?? 0) / sum }))
+    .sort((one, other) => other.score - one.score);
+  const missing = labels.length === 0 ? { missing: 'no text is given: say what the image may show' } : {};
+  return { kind: 'scores', scores, scoreKind: 'softmax', ...missing, vector: vectorOf(vector) };
+}
+
+const scored = async (options: RunOptions): Promise<Run> => {
+  const { given } = options;
+  if (JSON.stringify(given ?? {}).includes('no tokenizer'))
+    throw failure('/home/you/models/clip has no tokenizer.json, nor vocab.json with merges.txt.', 'refused');
+  return { ...viewOf(await image, {}), answer: scoresOf(options), ...(given && { given }) };
+};
+
 const cases: Readonly<Record<string, (call: CallContext) => Promise<Run>>> = {
   loading: (call) => {
     call.progress('reading 346 MB');
@@ -338,6 +357,7 @@ const api: ImagePanelApi = {
   run: async (options, call) => {
     const [height, width] = options.imageSize ?? native;
     if (network) return viewOf(await image, {});
+    if (shownCase === 'scores') return scored(options);
     if (detector) return viewOf(await image, options);
     if (height % config.patch !== 0 || width % config.patch !== 0)
       throw failure(

@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
 import type { Query } from '../../src/domain/query';
 import type { Answer } from '../../src/tasks/answer';
-import type { SeenImage } from '../../src/tasks/run';
+import type { Given, SeenImage } from '../../src/tasks/run';
 import type { Overlay } from '../marks/overlay';
 
 /** How an answer is looked at; kept with the panel, from one run to the next. */
@@ -35,6 +35,10 @@ export interface AnswerViewProps<A extends Answer> extends Looking {
   readonly onPoint: (index: number | undefined) => void;
   /** Asks for the attention of a query; of none goes back to the first one. */
   readonly onQuery: (query: Query | undefined) => void;
+  /** What the user gave to the model beside the image. */
+  readonly given: Given | undefined;
+  /** Runs the model with something else beside the image. */
+  readonly onGive: (given: Given) => void;
   /** Copies text; absent where nothing can be copied. */
   readonly onCopy?: ((text: string) => void) | undefined;
   /** Asks where to save text or a picture (a data URL), under a name of its own ending. */

@@ -32,7 +32,15 @@ export function Answer({ view, topK, options, onRun, onCopy, ...looked }: Answer
   const { View } = viewOf(view.answer);
   return (
     <section class="answer" aria-label="Answer">
-      <View answer={view.answer} topK={topK} seen={view.seen} onCopy={onCopy} {...looked} />
+      <View
+        answer={view.answer}
+        topK={topK}
+        seen={view.seen}
+        given={view.given}
+        onGive={(given) => onRun({ ...options, given })}
+        onCopy={onCopy}
+        {...looked}
+      />
       <Warnings texts={view.warnings} />
       <Orientation view={view} options={options} onRun={onRun} />
     </section>

@@ -1,6 +1,7 @@
 import type { Memento } from 'vscode';
 import type { ConfigValue } from '../../architectures/family';
 import type { Mapping } from '../../architectures/recognise/structure/mapping';
+import type { Given } from '../../tasks/run';
 import { parseValue } from '../../architectures/valueText';
 
 /** Assumed hyper-parameters by key, as the user typed them: `heads` `6`. */
@@ -53,6 +54,15 @@ export class WorkspaceMemory {
     const added = { ...(adapter !== undefined && { adapter }), ...(classes !== undefined && { classes }) };
     const isEmpty = Object.keys(added).length === 0;
     await this.state.update(`added.${file}`, isEmpty ? undefined : added);
+  }
+
+  /** What the user gave a checkpoint beside its images, by its path: texts and their template. */
+  given(path: string): Given | undefined {
+    return this.state.get<Given>(`given.${path}`);
+  }
+
+  async setGiven(path: string, given: Given | undefined): Promise<void> {
+    await this.state.update(`given.${path}`, given);
   }
 
   /** The state dict the user chose in a file that holds several. */

@@ -12,6 +12,7 @@ import type { CheckpointDocument } from '../documents/checkpointDocument';
 import { checkpointLabel } from '../documents/checkpointEntries';
 import type { Checkpoints } from '../documents/checkpoints';
 import type { Documents } from '../documents/documents';
+import type { WorkspaceMemory } from '../documents/memory';
 import { watchFiles } from '../documents/fileWatcher';
 import { serve, type Connection } from '../pages/connection';
 import { readSetting } from '../registration';
@@ -27,6 +28,8 @@ export type ImageSubject = { readonly image: string; readonly checkpoint: string
 export interface ImageServices extends PanelServices {
   readonly documents: Pick<Documents, 'acquire'>;
   readonly checkpoints: Pick<Checkpoints, 'list' | 'pick' | 'choose'>;
+  /** What was given to a checkpoint beside its images is given again. */
+  readonly memory: Pick<WorkspaceMemory, 'given' | 'setGiven'>;
   readonly runner: Pick<
     Runner,
     'classify' | 'attention' | 'distances' | 'checkProviders' | 'onDidCheckProviders'
@@ -277,7 +280,18 @@ export class ImagePanel {
 
   private async classify(options: RunOptions, signal: AbortSignal, report: Report): Promise<Run> {
     requireTrust();
-    return this.services.runner.classify(await this.request(options, signal, report));
+    const { checkpoint, services } = this;
+    const remembered = options.given ? undefined : services.memory.given(checkpoint);
+    const asked = remembered ? { ...options, given: remembered } : options;
+    try {
+      const view = await services.runner.classify(await this.request(asked, signal, report));
+      if (options.given) await services.memory.setGiven(checkpoint, options.given);
+      return view;
+    } catch (error) {
+      // What was remembered may be what fails: the next try goes without it.
+      if (remembered && !signal.aborted) await services.memory.setGiven(checkpoint, undefined);
+      throw error;
+    }
   }
 
   private async request(options: RunOptions, signal: AbortSignal, report: Report): Promise<RunnerRequest> {

@@ -4,15 +4,8 @@ import { formatPercent } from '../../domain/units';
 import type { Model, Part } from '../../models/model';
 import type { Scores } from '../answer';
 import { outputJson, vectorOf } from '../outputs/reading';
-import {
-  cannotRun,
-  nothingGiven,
-  outputOf,
-  type Given,
-  type GivenTensor,
-  type Step,
-  type Task,
-} from '../task';
+import { cannotRun, nothingGiven, outputOf, type GivenTensor, type Step, type Task } from '../task';
+import type { Given } from '../run';
 import { encodeTexts, textsIn, tokenizerOf } from '../words';
 
 const partWith = ({ parts }: Model, means: GraphOutput['means']): Part | undefined =>

@@ -32,6 +32,16 @@ describe('WorkspaceMemory', () => {
     assert.deepEqual(memory.values('b'), {});
   });
 
+  it('keeps what was given to a checkpoint beside its images, and forgets it', async () => {
+    const store = createStore();
+    const memory = new WorkspaceMemory(store);
+    await memory.setGiven('/a', { labels: ['cat', 'dog'], template: 'a {}' });
+    assert.deepEqual(memory.given('/a'), { labels: ['cat', 'dog'], template: 'a {}' });
+    assert.equal(memory.given('/b'), undefined);
+    await memory.setGiven('/a', undefined);
+    assert.deepEqual(store.keys(), []);
+  });
+
   it('leaves nothing behind when the last hyper-parameter is reset', async () => {
     const store = createStore();
     const memory = new WorkspaceMemory(store);
