@@ -1,5 +1,4 @@
 import type { Pixels } from '../domain/pixels';
-import type { Region } from '../tasks/run';
 import type { ImageRequest, ImageView } from './remoteApi';
 import { decodeFor, decodeForDisplay } from './decode';
 import { sourceWarnings } from '../preprocessing/bands';

@@ -2,12 +2,12 @@ import { largest } from '../../domain/lists';
 import type { Size } from '../../domain/size';
 import type { Model } from '../../models/model';
 import type { MaskChoice, Masks, Segment } from '../answer';
+import type { Given } from '../run';
 import { promptMasksOf } from '../post/segmentation';
 import {
   graphOf,
   nothingGiven,
   requireOutput,
-  type Given,
   type GivenTensor,
   type OutputValues,
   type Post,
