@@ -1,5 +1,7 @@
+import type { Tensor } from '../checkpoint/tensors';
+import { oncePer } from '../domain/once';
 import { viewShape } from '../graph/builder';
-import { whole as asStored, type Translated, type Translation } from './dialect';
+import { whole as wholeTensor, type Translated, type Translation } from './dialect';
 import type { Network } from './networks/networks';
 import type { Whole } from './whole';
 import * as registered from './wholes/index';
@@ -14,33 +16,57 @@ export function wholeNamed(name: string): Whole {
   return found;
 }
 
+/** Names that a whole model's rows may rename; undefined if it has none. */
+const renamedBy = oncePer(({ renames = [] }: Whole): RegExp | undefined =>
+  renames.length === 0 ? undefined : new RegExp(renames.map(([{ source }]) => `(?:${source})`).join('|')),
+);
+
 const views = new WeakMap<Network, Map<string, ReadonlyMap<string, Translated>>>();
 
 /** All tensors of a network by the names that a whole model has for them; made once for each. */
-export function namesOfWhole(
-  { name, renames = [] }: Whole,
-  { network }: Translation,
-): ReadonlyMap<string, Translated> {
+export function namesOfWhole(whole: Whole, { network }: Translation): ReadonlyMap<string, Translated> {
   const kept = views.get(network) ?? new Map<string, ReadonlyMap<string, Translated>>();
   views.set(network, kept);
-  const known = kept.get(renames.length === 0 ? '' : name);
+  const known = kept.get(whole.name);
   if (known) return known;
-  const found = new Map<string, Translated>();
-  for (const { name: stands, tensor } of network.members) {
-    const rows = renames.filter(([from]) => from.test(stands));
-    const named: readonly (readonly [string, Translated['view']])[] =
-      rows.length === 0
-        ? [[stands, asStored(tensor)]]
-        : rows.flatMap(([from, to, layout]) => {
-            const target = typeof to === 'string' ? stands.replace(from, to) : stands.replace(from, to);
-            return (layout?.(tensor) ?? [asStored(tensor)]).map(
-              (view, index) => [target.replace('*', String(index)), view] as const,
-            );
-          });
-    // Inside members come first: of two that come to bear one name, theirs counts.
-    for (const [own, view] of named)
-      if (!found.has(own)) found.set(own, { shape: viewShape(view), tensor, view });
-  }
-  kept.set(renames.length === 0 ? '' : name, found);
+  const pattern = renamedBy(whole);
+  const isRenamed = pattern !== undefined && network.members.some(({ name }) => pattern.test(name));
+  const found = isRenamed ? renamed(network, whole, pattern) : (kept.get('') ?? asStored(network));
+  if (!isRenamed) kept.set('', found);
+  kept.set(whole.name, found);
   return found;
 }
+
+/** Names as they stand. Inside members come first: of two that bear one name, theirs counts. */
+function asStored({ members }: Network): ReadonlyMap<string, Translated> {
+  const found = new Map<string, Translated>();
+  for (const { name, tensor } of members) if (!found.has(name)) found.set(name, storedAs(tensor));
+  return found;
+}
+
+function renamed(
+  { members }: Network,
+  { renames = [] }: Whole,
+  pattern: RegExp,
+): ReadonlyMap<string, Translated> {
+  const found = new Map<string, Translated>();
+  const add = (name: string, known: Translated): void => {
+    if (!found.has(name)) found.set(name, known);
+  };
+  for (const { name, tensor } of members) {
+    const rows = pattern.test(name) ? renames.filter(([from]) => from.test(name)) : [];
+    if (rows.length === 0) add(name, storedAs(tensor));
+    for (const [from, to, layout] of rows) {
+      const target = typeof to === 'string' ? name.replace(from, to) : name.replace(from, to);
+      const cut = layout?.(tensor) ?? [wholeTensor(tensor)];
+      for (const [index, view] of cut.entries())
+        add(target.replace('*', String(index)), { shape: viewShape(view), tensor, view });
+    }
+  }
+  return found;
+}
+
+const storedAs = (tensor: Tensor): Translated => {
+  const view = wholeTensor(tensor);
+  return { shape: view.stored, tensor, view };
+};

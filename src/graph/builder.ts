@@ -77,6 +77,12 @@ export interface AttentionOptions {
   readonly probe: Omit<Probe, 'value' | 'heads'>;
 }
 
+/** A parameter in a shape. */
+interface Read {
+  readonly shape: readonly number[];
+  readonly value: ValueInfo;
+}
+
 /** Operator set of ai.onnx that new graphs are written in. */
 const operatorSet = 20;
 /** Since this one reductions take their axes as an input (ONNX Changelog.md, ReduceMean-18). */
@@ -98,7 +104,8 @@ export class GraphBuilder {
   private readonly modules = new Map<string, ModuleNote>();
   /** Names in use, and how many things asked for each. */
   private readonly names = new Map<string, number>();
-  private readonly parameters = new Map<string, ValueInfo>();
+  /** What was read of each parameter, in the shapes that it was asked for in. */
+  private readonly parameters = new Map<string, Read[]>();
   private readonly common = new Map<string, unknown>();
   private path = '';
   /** Where what modules share is written. */
@@ -169,7 +176,7 @@ export class GraphBuilder {
 
   /** Canonical shape of a parameter. Throws `ParameterError` if there is none. */
   shapeOf(name: string): readonly number[] {
-    return viewShape(this.view(name));
+    return viewShape(this.view(this.resolve(name)));
   }
 
   /**
@@ -178,10 +185,15 @@ export class GraphBuilder {
    * folds both when it loads the graph.
    */
   parameter(name: string, shape?: readonly number[]): ValueInfo {
-    const view = this.view(name);
+    const path = this.resolve(name);
+    return this.parameterAt(path, this.view(path), shape);
+  }
+
+  /** A parameter by its whole path. */
+  private parameterAt(path: string, view: ParameterView, shape?: readonly number[]): ValueInfo {
     const { permutation, stored } = view;
-    if (!permutation) return this.stored(name, view, shape ?? stored);
-    const canonical = this.transpose(this.stored(name, view, stored), permutation);
+    if (!permutation) return this.stored(path, view, shape ?? stored);
+    const canonical = this.transpose(this.stored(path, view, stored), permutation);
     return shape ? this.reshape(canonical, shape) : canonical;
   }
 
@@ -313,17 +325,17 @@ export class GraphBuilder {
    * nothing is transposed or copied when the graph is loaded.
    */
   linear(x: ValueInfo, name: string, options: { bias?: boolean } = {}): ValueInfo {
-    const view = this.view(`${name}.weight`);
+    const path = this.resolve(`${name}.weight`);
+    const view = this.view(path);
     const [out, width, ...rest] = viewShape(view);
     if (out === undefined || width === undefined || rest.length > 0 || width !== x.shape.at(-1))
       throw new ParameterError(
-        this.resolve(`${name}.weight`),
+        path,
         `shape [${viewShape(view).join(', ')}] found, [*, ${x.shape.at(-1)}] needed`,
       );
     const transposed = view.permutation?.length === 2;
-    const weight = this.stored(`${name}.weight`, view, transposed ? [width, out] : [out, width]);
-    const bias =
-      options.bias !== false && this.has(`${name}.bias`) ? this.parameter(`${name}.bias`, [out]) : undefined;
+    const weight = this.stored(path, view, transposed ? [width, out] : [out, width]);
+    const bias = options.bias !== false ? this.given(`${name}.bias`, [out]) : undefined;
     return this.add('Gemm', [x, weight, bias], { transB: int(transposed ? 0 : 1) }, { name });
   }
 
@@ -336,9 +348,9 @@ export class GraphBuilder {
     const width = last(x.shape);
     const scale = this.parameter(`${name}.weight`, [width]);
     // Without a bias onnxruntime 1.30 ends the whole process when it optimises the graph.
-    const bias = this.has(`${name}.bias`)
-      ? this.parameter(`${name}.bias`, [width])
-      : this.constant(`${name}/zeros`, 'F32', [width], new Float32Array(width));
+    const bias =
+      this.given(`${name}.bias`, [width]) ??
+      this.constant(`${name}/zeros`, 'F32', [width], new Float32Array(width));
     return this.add(
       'LayerNormalization',
       [x, scale, bias],
@@ -374,7 +386,7 @@ export class GraphBuilder {
     } = {},
   ): ValueInfo {
     const weight = this.parameter(`${name}.weight`);
-    const bias = this.has(`${name}.bias`) ? this.parameter(`${name}.bias`, [at(weight.shape, 0)]) : undefined;
+    const bias = this.given(`${name}.bias`, [at(weight.shape, 0)]);
     const pair = (value: number | readonly number[] | undefined, otherwise: number): readonly number[] =>
       typeof value === 'object' ? value : [value ?? otherwise, value ?? otherwise];
     const padding = pair(options.padding, 0);
@@ -451,9 +463,17 @@ export class GraphBuilder {
     return unique;
   }
 
-  private view(name: string): ParameterView {
-    const view = this.source.find(this.resolve(name));
-    if (!view) throw new ParameterError(this.resolve(name), 'not in the checkpoint');
+  /** A parameter if the checkpoint holds it. */
+  private given(name: string, shape: readonly number[]): ValueInfo | undefined {
+    const path = this.resolve(name);
+    const view = this.source.find(path);
+    return view && this.parameterAt(path, view, shape);
+  }
+
+  /** View of a parameter by its whole path. */
+  private view(path: string): ParameterView {
+    const view = this.source.find(path);
+    if (!view) throw new ParameterError(path, 'not in the checkpoint');
     return view;
   }
 
@@ -461,31 +481,31 @@ export class GraphBuilder {
    * The stored range as a float32 value; one initializer per (parameter, shape), however often it
    * is read.
    */
-  private stored(name: string, view: ParameterView, shape: readonly number[]): ValueInfo {
+  private stored(path: string, view: ParameterView, shape: readonly number[]): ValueInfo {
     if (elementCount(shape) !== elementCount(view.stored))
-      throw new ParameterError(
-        this.resolve(name),
-        `shape [${view.stored.join(', ')}] found, [${shape.join(', ')}] needed`,
-      );
-    const key = `${this.resolve(name)} ${shape.join('x')}`;
-    const known = this.parameters.get(key);
-    if (known) return known;
+      throw new ParameterError(path, `shape [${view.stored.join(', ')}] found, [${shape.join(', ')}] needed`);
+    const shapes = this.parameters.get(path);
+    const isShaped = (known: Read): boolean =>
+      known.shape.length === shape.length && known.shape.every((side, axis) => side === shape[axis]);
+    const known = shapes?.find(isShaped);
+    if (known) return known.value;
     const value = view.derived
       ? this.rangeOf(this.derivedFrom(view.derived), view, shape)
-      : this.read(name, view.tensor, view.first, view.dtype, shape);
-    this.parameters.set(key, value);
+      : this.read(path, view.tensor, view.first, view.dtype, shape);
+    if (shapes) shapes.push({ shape, value });
+    else this.parameters.set(path, [{ shape, value }]);
     return value;
   }
 
   /** A range of a tensor of the file as float32. */
   private read(
-    name: string,
+    path: string,
     tensor: string,
     first: number,
     dtype: DType,
     shape: readonly number[],
   ): ValueInfo {
-    const unique = this.unique(this.resolve(name));
+    const unique = this.unique(path);
     this.initializers.set(unique, {
       name: unique,
       dtype,
@@ -504,7 +524,7 @@ export class GraphBuilder {
     const known = this.common.get(key) as ValueInfo | undefined;
     if (known) return known;
     const parts = derived.parts.map(({ name, dtype, shape }) =>
-      this.read(`/${name.slice(name.lastIndexOf('.') + 1)}`, name, 0, dtype, shape),
+      this.read(this.resolve(`/${name.slice(name.lastIndexOf('.') + 1)}`), name, 0, dtype, shape),
     );
     this.atLoad = true;
     const value = derivedValue(this, derived, parts);

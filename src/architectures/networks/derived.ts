@@ -1,6 +1,6 @@
 import type { Derivation, Tensor } from '../../checkpoint/tensors';
 import { at } from '../../domain/lists';
-import { isNumber, modulesOf, parentOf } from '../../checkpoint/moduleNames';
+import { isNumber, modulesOf, parentOf, type Modules } from '../../checkpoint/moduleNames';
 
 /** A tensor under a name that it may not have in the file. */
 export interface Named {
@@ -26,9 +26,9 @@ const learnedParts: Readonly<Record<Derivation['kind'], readonly boolean[]>> = {
  */
 export function rolesOfParts(members: readonly Named[]): ReadonlyMap<string, 'parameter' | 'buffer'> {
   const roles = new Map<string, 'parameter' | 'buffer'>();
-  const zeroPoints = new Set(members.flatMap(({ name }) => /^(.*)zero_points?$/.exec(name)?.[1] ?? []));
+  const zeroPoints = new Set(members.flatMap(({ name }) => stemOf(name, /zero_points?$/) ?? []));
   for (const { name, tensor } of members) {
-    const stem = /^(.*)(?:scales?|zero_points?)$/.exec(name)?.[1];
+    const stem = zeroPoints.size > 0 ? stemOf(name, /(?:scales?|zero_points?)$/) : undefined;
     if (stem !== undefined && zeroPoints.has(stem)) roles.set(tensor.name, 'buffer');
     if (!tensor.derived) continue;
     const learned = learnedParts[tensor.derived.kind];
@@ -36,6 +36,12 @@ export function rolesOfParts(members: readonly Named[]): ReadonlyMap<string, 'pa
       roles.set(part.name, learned[index] ? 'parameter' : 'buffer');
   }
   return roles;
+}
+
+/** What stands before an ending; undefined if the name does not end so. */
+function stemOf(name: string, ending: RegExp): string | undefined {
+  const start = name.search(ending);
+  return start < 0 ? undefined : name.slice(0, start);
 }
 
 /** How libraries store a parameter that is computed from several tensors. */
@@ -195,22 +201,15 @@ interface Adapter {
  * matrix in a module of its own, hand-made ones under any name.
  */
 function withAdapters(named: readonly Named[], scale: number | undefined): readonly Named[] {
-  const { children } = modulesOf(named.map(({ name }) => name));
-  const holders = new Map<string, Named[]>();
-  const note = (path: string, entry: Named): void => {
-    const held = holders.get(path);
-    if (held) held.push(entry);
-    else holders.set(path, [entry]);
+  let modules: Modules | undefined;
+  const branches = (path: string): boolean => {
+    modules ??= modulesOf(named.map(({ name }) => name));
+    return modules.children.get(path)!.size > 1;
   };
-  // The module itself, the one that holds it, and PEFT's two levels of name and adapter.
-  for (const entry of named) {
-    let path = parentOf(`${entry.name}.`);
-    for (let level = 0; level < 3 && path !== ''; level++, path = parentOf(path)) note(path, entry);
-  }
   const renamed = new Map<Named, Named | undefined>();
-  for (const [path, held] of holders) {
-    const found = children.get(path)!.size > 1 ? adapterIn(path, held) : undefined;
-    if (!found || renamed.has(found.base)) continue;
+  for (const [path, held] of holdersOf(named)) {
+    const found = adapterIn(path, held);
+    if (!found || !branches(path) || renamed.has(found.base)) continue;
     const inner = found.base.name.slice(0, found.base.name.lastIndexOf('.') + 1);
     const { base, down, up } = found;
     const own = scale ?? down.tensor.loraScale;
@@ -228,11 +227,40 @@ function withAdapters(named: readonly Named[], scale: number | undefined): reado
   return named.flatMap((entry) => (renamed.has(entry) ? (renamed.get(entry) ?? []) : [entry]));
 }
 
+/** A matrix, its bias and two thin matrices. */
+const mostHeld = 4;
+
+/**
+ * What lies in each module, in it and the two levels below: the module itself, the one that holds
+ * it, and PEFT's two levels of name and adapter. Of those that hold more than an adapter does, the
+ * first entries.
+ */
+function holdersOf(named: readonly Named[]): ReadonlyMap<string, readonly Named[]> {
+  const own = new Map<string, Named[]>();
+  for (const entry of named) pushTo(own, parentOf(`${entry.name}.`), entry);
+  const holders = new Map<string, Named[]>();
+  for (const [module, entries] of own) {
+    let path = module;
+    for (let level = 0; level < 3 && path !== ''; level++, path = parentOf(path))
+      for (const entry of entries) if (!pushTo(holders, path, entry)) break;
+  }
+  return holders;
+}
+
+/** Adds to the list of a path; false if it is as long as it needs to be. */
+function pushTo(lists: Map<string, Named[]>, path: string, entry: Named): boolean {
+  const held = lists.get(path);
+  if (!held) lists.set(path, [entry]);
+  else if (held.length > mostHeld) return false;
+  else held.push(entry);
+  return true;
+}
+
 const isThin = ({ name }: Named): boolean => /\.lora_[AB]\b/.test(name);
 
 function adapterIn(path: string, held: readonly Named[]): Adapter | undefined {
   const matrices = held.filter(({ tensor }) => tensor.shape.length === 2 || tensor.shape.length === 4);
-  if (matrices.length !== 3 || held.length > 4) return undefined;
+  if (matrices.length !== 3 || held.length > mostHeld) return undefined;
   // PEFT's names tell which is which, whatever the rank; else the largest is the base.
   const [base, ...thin] = matrices.toSorted(
     (a, b) => Number(isThin(a)) - Number(isThin(b)) || count(b.tensor.shape) - count(a.tensor.shape),

@@ -38,7 +38,7 @@ const leastTensors = 4;
  */
 export function* networksIn(tensors: readonly Tensor[], loraScale?: number): Generator<Iterable<Network>> {
   const own = derivedMembers(tensors, loraScale);
-  const clean = withoutInfixes(own, privateInfixes(modulesOf(own.map(({ name }) => name))));
+  const clean = withoutInfixes(own, privateInfixes(own));
   yield networksOf(clean);
   const modules = modulesOf(clean.map(({ name }) => name));
   for (const infix of onlyChildren(modules).slice(0, infixesTried))
@@ -49,8 +49,8 @@ export function* networksIn(tensors: readonly Tensor[], loraScale?: number): Gen
 export const wholeNetwork = (tensors: readonly Tensor[]): Network => networkAt('', derivedMembers(tensors));
 
 function* networksOf(named: readonly Named[]): Generator<Network> {
-  const modules = modulesOf(named.map(({ name }) => name));
   yield networkAt('', named);
+  const modules = modulesOf(named.map(({ name }) => name));
   for (const root of rootsOf(modules).slice(0, rootsTried)) yield networkAt(root, named);
 }
 
@@ -61,7 +61,10 @@ function networkAt(root: string, named: readonly Named[]): Network {
   });
   return {
     root,
-    members: [...members.filter(({ inside }) => inside), ...members.filter(({ inside }) => !inside)],
+    members:
+      root === ''
+        ? members
+        : [...members.filter(({ inside }) => inside), ...members.filter(({ inside }) => !inside)],
     roles: rolesOfParts(members),
   };
 }
@@ -87,9 +90,12 @@ function rootsOf({ children, sizes, listed }: Modules): readonly string[] {
  * Private attributes (`_orig_mod`, `_fsdp_wrapped_module`) that hold all of the module that they
  * lie in: no library's network has such, and torch's wrappers all do.
  */
-function privateInfixes(modules: Modules): ReadonlySet<string> {
-  return new Set(onlyChildren(modules).filter((name) => name.startsWith('_')));
+function privateInfixes(named: readonly Named[]): ReadonlySet<string> {
+  if (!named.some(({ name }) => isPrivate(name) || name.includes('._'))) return new Set();
+  return new Set(onlyChildren(modulesOf(named.map(({ name }) => name))).filter(isPrivate));
 }
+
+const isPrivate = (name: string): boolean => name.startsWith('_');
 
 /**
  * Names that are the only child of their module wherever they stand, and hold more than a leaf: the

@@ -25,8 +25,14 @@ export const dialectsFor = (names: readonly string[]): readonly Dialect[] => [
   ...plainDialects,
 ];
 
-/** A network's tensors under canonical names, in every dialect whose signature fits. */
-export function translations(network: Network): readonly Translation[] {
+/**
+ * A network's tensors under canonical names, in every dialect whose signature fits: one after the
+ * other, as most networks are recognised in the first.
+ */
+export function* translations(network: Network): Generator<Translation> {
   const file = insideNames(network);
-  return dialectsFor(file.all).flatMap((dialect) => translate(dialect, network, file) ?? []);
+  for (const dialect of dialectsFor(file.all)) {
+    const translation = translate(dialect, network, file);
+    if (translation) yield translation;
+  }
 }

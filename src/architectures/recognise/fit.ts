@@ -30,6 +30,8 @@ export interface Fit {
   readonly recognition: Known;
   readonly family: Family;
   readonly beside: readonly Leftover[];
+  /** Parameters that published models have, without which the file is computed. */
+  readonly lost: readonly string[];
   /** Elements of the parameters that have a place. */
   readonly placed: number;
 }
@@ -50,7 +52,8 @@ export function fitOf(checkpoint: Checkpoint, recognition: Known, family: Family
     const { used } = buildGraph(checkpoint, recognition);
     const { network } = recognition.translation!;
     const inside = network.members.filter((member) => member.inside).map(({ name }) => name);
-    const lost = [...lostParameters(inside), ...lostBiases(recognition, used).amongOthers];
+    const { amongOthers, alone } = lostBiases(recognition, used);
+    const lost = [...lostParameters(inside), ...amongOthers];
     if (lost.length > 0)
       return { missing: lost.slice(0, listed).map((name) => `no ${name}, which its siblings have`) };
     const norm = batchNormsAside(network.members, used)[0];
@@ -79,7 +82,7 @@ export function fitOf(checkpoint: Checkpoint, recognition: Known, family: Family
     const elements = network.members
       .filter(({ tensor }) => placed.has(tensor.name))
       .reduce((sum, { tensor }) => sum + elementCount(tensor.shape), 0);
-    return { recognition, family, beside, placed: elements };
+    return { recognition, family, beside, lost: alone, placed: elements };
   } catch (error) {
     if (error instanceof ParameterError || error instanceof OperatorError)
       return { missing: [misfitText(error, recognition.translation!)], read: progressOf(error).read };

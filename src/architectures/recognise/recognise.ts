@@ -136,9 +136,12 @@ class Search {
 
   /** Tries every family whose names a network has; returns the first that has a place for all. */
   read(network: Network): Recognition | undefined {
-    const found = translations(network);
-    if (found.length > 0) this.first ??= found;
-    for (const translation of found.filter(({ unexpected }) => unexpected.length === 0))
+    const found: Translation[] = [];
+    for (const translation of translations(network)) {
+      found.push(translation);
+      // Of later networks no naming is spoken of.
+      this.first ??= found;
+      if (translation.unexpected.length > 0) continue;
       for (const family of familiesOf(translation))
         try {
           const recognition = recogniseAs(family, translation, this.checkpoint, this.options);
@@ -155,6 +158,7 @@ class Search {
           // What the user typed in is meant for the network that the file itself is.
           if (network.root === '') this.refusal ??= refused(family, translation, error);
         }
+    }
     return undefined;
   }
 

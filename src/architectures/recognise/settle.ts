@@ -11,7 +11,6 @@ import { assumed, stored } from '../evidence';
 import type { Share } from '../../domain/share';
 import type { ConfigValue, Evidence, Known } from '../family';
 import type { HeadChain, HeadInput, OwnHead } from '../heads/ownHead';
-import { lostBiases } from './biases';
 import { contradictedSizes } from './configSizes';
 import { isBufferOf, isBeside, type Fit } from './fit';
 import { buildGraph, keepGraph } from './graphs';
@@ -61,8 +60,8 @@ export function settled(
   ];
   let known = fit.recognition;
   for (const part of parts) {
-    const { beside, family } = fit;
-    const next = part(known, { checkpoint, beside, idle: family.idle, assume, pooled });
+    const { beside, family, lost } = fit;
+    const next = part(known, { checkpoint, beside, lost, idle: family.idle, assume, pooled });
     const isSame = next.config === known.config && next.ownHead === known.ownHead;
     if (isSame && next.backboneOnly === known.backboneOnly) keepGraph(known, next);
     known = next;
@@ -73,6 +72,8 @@ export function settled(
 interface Context {
   readonly checkpoint: Checkpoint;
   readonly beside: readonly Leftover[];
+  /** Parameters that published models have, without which the file is computed. */
+  readonly lost: readonly string[];
   /** Canonical names that may take no part. */
   readonly idle: RegExp | undefined;
   readonly assume: Assume;
@@ -94,10 +95,9 @@ function withChannels(known: Known, { checkpoint }: Context): Known {
 }
 
 /** Names biases that all published models of the kind have, without which the file is computed. */
-function withLost(known: Known, { checkpoint }: Context): Known {
-  const { alone } = lostBiases(known, buildGraph(checkpoint, known).used);
-  if (alone.length === 0) return known;
-  const names = alone.slice(0, listed).join(', ');
+function withLost(known: Known, { lost }: Context): Known {
+  if (lost.length === 0) return known;
+  const names = lost.slice(0, listed).join(', ');
   return withWarnings(
     known,
     `Missing: ${names}, which published models of this kind have; computed without.`,
@@ -577,6 +577,7 @@ function shareOf(known: Known, { checkpoint, beside, idle }: Context): Share | u
 
 /** The outermost modules around these tensors from which nothing is read. */
 function unreadModules(names: readonly string[], used: ReadonlySet<string>): readonly string[] {
+  if (names.length === 0) return [];
   const read = new Set([...used].flatMap(pathsOf));
   const modules = names.map(
     (name) =>

@@ -1,3 +1,5 @@
+import { sum } from '../../domain/lists';
+
 /**
  * Parameters that each block of a list has, if any alike has: layer scales, and biases that stand
  * beside a product.
@@ -35,21 +37,48 @@ function listsOf(names: Iterable<string>): ReadonlyMap<string, Members> {
   for (const name of names) {
     const [, list, index, rest] = /^((?:.*\.)?)(\d+)\.(\D\w*(?:\.\D\w*)*)$/.exec(name) ?? [];
     if (list === undefined) continue;
-    const members = lists.get(list) ?? new Map<string, Set<string>>();
-    lists.set(list, members.set(index!, (members.get(index!) ?? new Set()).add(rest!)));
+    let members = lists.get(list);
+    if (!members) lists.set(list, (members = new Map()));
+    const rests = members.get(index!);
+    if (rests) rests.add(rest!);
+    else members.set(index!, new Set([rest!]));
   }
   return lists;
 }
 
 function lostOfList(list: string, members: Members): readonly string[] {
-  const held = new Set([...members.values()].flatMap((rests) => [...rests]));
+  const kinds = kindsOf(members);
+  // All hold the same.
+  if (kinds.length < 2) return [];
+  const held = new Set(kinds.flatMap(({ rests }) => [...rests]));
   return [...held].flatMap((rest) => {
-    const alike = membersAlike(rest, members);
-    const without = alike.filter(([, rests]) => !rests.has(rest));
+    const alike = kindsAlike(rest, kinds);
+    const without = alike.filter(({ rests }) => !rests.has(rest));
     const share = isOfEach(rest) ? 2 : fewLack;
-    return share * without.length <= alike.length ? without.map(([index]) => `${list}${index}.${rest}`) : [];
+    if (without.length === 0 || share * sizeOf(without) > sizeOf(alike)) return [];
+    const lacking = new Set(without.flatMap(({ indices }) => indices));
+    return [...members.keys()].flatMap((index) => (lacking.has(index) ? `${list}${index}.${rest}` : []));
   });
 }
+
+/** Members of a list that hold the same: a hundred blocks are of a few kinds. */
+interface Kind {
+  readonly rests: ReadonlySet<string>;
+  readonly indices: readonly string[];
+}
+
+function kindsOf(members: Members): readonly Kind[] {
+  const kinds = new Map<string, { rests: ReadonlySet<string>; indices: string[] }>();
+  for (const [index, rests] of members) {
+    const key = [...rests].join(' ');
+    const kind = kinds.get(key);
+    if (kind) kind.indices.push(index);
+    else kinds.set(key, { rests, indices: [index] });
+  }
+  return [...kinds.values()];
+}
+
+const sizeOf = (kinds: readonly Kind[]): number => sum(kinds.map(({ indices }) => indices.length));
 
 /** Of other parameters one of so many members may lack it at most: blocks of a list may differ. */
 const fewLack = 4;
@@ -57,29 +86,28 @@ const fewLack = 4;
 const isOfEach = (rest: string): boolean => rest.endsWith('.bias') || perBlock.test(rest);
 
 /**
- * Members that should have a parameter if one has it: of a bias those with its weight, of a
- * scale those with all else that its holders share.
+ * Kinds of members that should have a parameter if one has it: of a bias those with its weight, of
+ * a scale those with all else that its holders share.
  */
-function membersAlike(rest: string, members: Members): readonly (readonly [string, ReadonlySet<string>])[] {
-  const all = [...members];
+function kindsAlike(rest: string, kinds: readonly Kind[]): readonly Kind[] {
   if (rest.endsWith('.bias')) {
     const beside = ['weight', 'scale'].map((leaf) => rest.replace(/bias$/, leaf));
-    return all.filter(([, rests]) => beside.some((name) => rests.has(name)));
+    return kinds.filter(({ rests }) => beside.some((name) => rests.has(name)));
   }
   // A parameter of the member itself: members of a sequence differ.
   if (!perBlock.test(rest) && !rest.includes('.')) return [];
-  const holders = all.filter(([, rests]) => rests.has(rest));
-  const shared = [...holders[0]![1]].filter(
+  const holders = kinds.filter(({ rests }) => rests.has(rest));
+  const shared = [...holders[0]!.rests].filter(
     (other) =>
       other !== rest &&
       !(perBlock.test(rest) && perBlock.test(other)) &&
-      holders.every(([, rests]) => rests.has(other)),
+      holders.every(({ rests }) => rests.has(other)),
   );
-  const held = new Set(holders.flatMap(([, rests]) => [...rests]));
+  const held = new Set(holders.flatMap(({ rests }) => [...rests]));
   const isAlike = (rests: ReadonlySet<string>): boolean =>
     shared.every((other) => rests.has(other)) &&
     (perBlock.test(rest) || [...rests].every((other) => held.has(other)));
-  return all.filter(([, rests]) => isAlike(rests));
+  return kinds.filter(({ rests }) => isAlike(rests));
 }
 
 /** Norms that have a bias, from which on one without has lost it. */

@@ -1,4 +1,5 @@
 import { elementCount } from '../../checkpoint/tensors';
+import { oncePer } from '../../domain/once';
 import type { Member } from '../networks/networks';
 
 /** Attributes that torchmetrics 1.8 and torch's averaged models add as states. */
@@ -17,11 +18,12 @@ const measuringModules =
  * Tensors that are states of training or of a metric, which nothing learns, among the members of a
  * network: by what they are called, in modules none of which has a layer's weight.
  */
-export function trainingStates(members: readonly Member[]): ReadonlySet<Member> {
-  const layered = new Set(members.filter(isLayer).map(moduleAtTop));
-  const states = members.filter((member) => !layered.has(moduleAtTop(member)) && isState(member));
-  return new Set([...states, ...imageNorms(members)]);
-}
+export const trainingStates = oncePer((members: readonly Member[]): ReadonlySet<Member> => {
+  const states = members.filter(isState);
+  const layered = new Set(states.length > 0 ? members.filter(isLayer).map(moduleAtTop) : []);
+  const unlayered = states.filter((member) => !layered.has(moduleAtTop(member)));
+  return new Set([...unlayered, ...imageNorms(members)]);
+});
 
 /** Channels that images have at most. */
 const mostChannels = 16;
@@ -33,18 +35,23 @@ const isPerChannel = ({ tensor: { shape } }: Member): boolean =>
  * Means and deviations that a model normalises its images with: by their names, or the two alone in
  * a module, with a number for each channel.
  */
-export function imageNorms(members: readonly Member[]): readonly Member[] {
-  const pairs = new Map<string, Member[]>();
-  for (const member of members) {
-    const module = member.name.slice(0, member.name.lastIndexOf('.') + 1);
-    pairs.set(module, [...(pairs.get(module) ?? []), member]);
-  }
+export const imageNorms = oncePer((members: readonly Member[]): readonly Member[] => {
+  const alone = pairsOf(members);
+  return members.filter((member) => alone.has(member) || normalisation.test(member.name));
+});
+
+const isMeanOrStd = ({ name }: Member): boolean => /(?:^|\.)(?:mean|std)$/.test(name);
+
+/** Means and deviations that are all that their modules hold. */
+function pairsOf(members: readonly Member[]): ReadonlySet<Member> {
+  const moduleOf = ({ name }: Member): string => name.slice(0, name.lastIndexOf('.') + 1);
+  const held = new Map<string, Member[]>(members.filter(isMeanOrStd).map((member) => [moduleOf(member), []]));
+  if (held.size > 0) for (const member of members) held.get(moduleOf(member))?.push(member);
   const isPair = (own: readonly Member[]): boolean =>
     own.length === 2 &&
     own.every(isPerChannel) &&
     ['mean', 'std'].every((word) => own.some(({ name }) => /[^.]*$/.exec(name)?.[0] === word));
-  const alone = new Set([...pairs.values()].filter(isPair).flat());
-  return members.filter((member) => alone.has(member) || normalisation.test(member.name));
+  return new Set([...held.values()].filter(isPair).flat());
 }
 
 const moduleAtTop = ({ name }: Member): string => name.replace(/\..*$/s, '');

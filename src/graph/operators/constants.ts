@@ -41,10 +41,15 @@ export const isFoldable = (dtype: DType): boolean => arrays[dtype] !== undefined
  * end" sentinels only, which clamping makes them equal.
  */
 export function decode(constant: ConstantTensor): ArrayLike<number> | undefined {
-  const array = arrays[constant.dtype];
+  const { dtype, shape, bytes } = constant;
+  const array = arrays[dtype];
   if (!array) return undefined;
-  const values = new array(elementCount(constant.shape));
-  new Uint8Array(values.buffer).set(constant.bytes.subarray(0, values.byteLength));
+  const count = elementCount(shape);
+  // Axes and shapes, which every other operator asks for, are read where they lie.
+  if (dtype === 'I64' && bytes.byteOffset % 8 === 0 && bytes.byteLength === 8 * count)
+    return Array.from(new BigInt64Array(bytes.buffer, bytes.byteOffset, count), Number);
+  const values = new array(count);
+  new Uint8Array(values.buffer).set(bytes.subarray(0, values.byteLength));
   return values instanceof BigInt64Array || values instanceof BigUint64Array
     ? Array.from(values, Number)
     : values;
