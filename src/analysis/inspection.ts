@@ -63,12 +63,37 @@ export function precision(tensors: readonly Tensor[]): string {
 /** What is no library's naming: none was recognised, or the exporter's own. */
 const unnamedDialects: ReadonlySet<string> = new Set(['unknown', 'onnx']);
 
+/** What the inspector shows of a file without a look at each of its modules. */
+type Overview = Omit<
+  InspectorModel,
+  'modules' | 'tensors' | 'stations' | 'attention' | 'imageSize' | 'notCounted' | 'runnable' | 'notRunnable'
+>;
+
 /** Everything the checkpoint inspector shows first. */
 export function inspectorModel(model: Model, context: InspectionContext): InspectorModel {
-  const { checkpoint, recognition, counts } = model;
+  const { checkpoint, counts } = model;
+  const { tensors } = checkpoint.selected;
+  const graph = model.imageSize ? model.graph() : undefined;
+  const modules = graph ? moduleTree(graph, tensors, counts.roles) : moduleTreeByName(tensors, counts.roles);
+  const notRunnable = context.notRunnable ?? '';
+  return {
+    ...overview(model, context),
+    modules: withOwnNames(modules, namesOf(model)),
+    tensors: tensorRows(model),
+    stations: graph ? [...stations(graph), ...partsBeside(model)] : [],
+    attention: graph ? attentionModules(graph) : [],
+    imageSize: model.imageSize ?? null,
+    notCounted: graph ? '' : notCounted(model),
+    runnable: graph !== undefined && notRunnable === '',
+    notRunnable,
+  };
+}
+
+/** What is said of the whole file, without its modules and tensors one by one. */
+function overview(model: Model, context: InspectionContext): Overview {
+  const { checkpoint, recognition } = model;
   const known = recognition.family !== null;
   const graph = model.imageSize ? model.graph() : undefined;
-  const tensors = tensorRows(model);
   const evidence = known ? recognition.evidence : {};
   const assumable = known ? recognition.assumable : [];
   const choices = (known ? recognition.choices : undefined) ?? {};
@@ -81,9 +106,6 @@ export function inspectorModel(model: Model, context: InspectionContext): Inspec
     }),
   );
   const undecided = views.some((row) => row.assumed);
-  const modules = graph
-    ? moduleTree(graph, checkpoint.selected.tensors, counts.roles)
-    : moduleTreeByName(checkpoint.selected.tensors, counts.roles);
   return {
     fileName: basename(checkpoint.path),
     folder: '',
@@ -119,14 +141,6 @@ export function inspectorModel(model: Model, context: InspectionContext): Inspec
     metadata: checkpoint.metadata,
     siblings: checkpoint.siblings,
     unused: model.unused,
-    modules: withOwnNames(modules, namesOf(model)),
-    tensors,
-    stations: graph ? [...stations(graph), ...partsBeside(model)] : [],
-    attention: graph ? attentionModules(graph) : [],
-    imageSize: model.imageSize ?? null,
-    notCounted: graph ? '' : notCounted(model),
-    runnable: graph !== undefined && notRunnable === '',
-    notRunnable,
   };
 }
 
@@ -434,7 +448,7 @@ export function inspectionJson(
 }
 
 /** What lies in the file and the folder beside what is shown. */
-function alsoThere({ stateDicts, stateDict, extras, siblings }: InspectorModel): readonly string[] {
+function alsoThere({ stateDicts, stateDict, extras, siblings }: Overview): readonly string[] {
   const others = stateDicts.filter(({ name }) => name !== stateDict);
   return [
     ...others.map(
@@ -462,7 +476,7 @@ const missingText = (missing: readonly string[]): readonly string[] =>
  * over.
  */
 export function inspectionText(model: Model, labels?: LabelsFound | undefined): string {
-  const view = inspectorModel(model, { set: new Set(), labels });
+  const view = overview(model, { set: new Set(), labels });
   const width = largest([0, ...view.evidence.map(({ key }) => key.length)]);
   const candidates = model.recognition.family === null ? [] : model.recognition.candidates;
   const elements = model.checkpoint.selected.tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);

@@ -1,13 +1,22 @@
-import type { Session } from './session';
+import type { Outcome, Session } from './session';
 
 /** `vitrine inspect` */
 export async function inspect(session: Session, paths: readonly string[]): Promise<void> {
   const { inspection } = await import('../useCases/inspect');
   await session.each(paths, async (path) => {
-    const { json, text } = inspection(await session.open(path));
-    return { json: { path, ...json }, text };
+    return withPath(path, inspection(await session.open(path)));
   });
 }
+
+/** An answer whose JSON says of which file it is. */
+const withPath = (path: string, answer: Outcome): Outcome => ({
+  get json() {
+    return { path, ...answer.json };
+  },
+  get text() {
+    return answer.text;
+  },
+});
 
 /** `vitrine complexity` */
 export async function complexity(session: Session, paths: readonly string[]): Promise<void> {
@@ -16,13 +25,17 @@ export async function complexity(session: Session, paths: readonly string[]): Pr
   const { batch, format } = session.options;
   await session.each(paths, async (path) => {
     const model = await session.open(path);
-    const { json, text } = inspection(model);
+    const found = withPath(path, inspection(model));
     // Without a graph there is nothing to count but the tensors: the file is shown as what it is.
-    if (!model.imageSize) return { json: { path, ...json }, text };
+    if (!model.imageSize) return found;
     const counted = report(model, null, batch);
     return {
-      json: { path, ...json, ...reportJson(counted) },
-      text: reportFile(model, format, counted).content,
+      get json() {
+        return { ...found.json, ...reportJson(counted) };
+      },
+      get text() {
+        return reportFile(model, format, counted).content;
+      },
     };
   });
 }

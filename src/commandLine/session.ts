@@ -5,7 +5,7 @@ import type { RemoteFailure } from '../protocol/channel';
 import type { PathRunner } from '../useCases/run';
 import { oneLine, UsageError, type Options } from './usage';
 
-/** What one path or image came to: the JSON object, and the text for people. */
+/** What one path or image came to: its JSON and its text for people, of which one is read. */
 export interface Outcome {
   readonly json: Readonly<Record<string, unknown>>;
   readonly text: string;
@@ -124,9 +124,9 @@ export class Session {
     await this.running?.dispose();
   }
 
-  private print({ json, text }: Outcome): void {
+  private print(outcome: Outcome): void {
     this.progress('');
-    this.output.write(this.options.json ? `${JSON.stringify(json)}\n` : text);
+    this.output.write(this.options.json ? `${JSON.stringify(outcome.json)}\n` : outcome.text);
   }
 
   private fail(path: string, error: unknown, facts: object): void {

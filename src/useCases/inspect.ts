@@ -10,10 +10,19 @@ import { labelsOfHeads } from '../labels/labels';
 import type { Model } from '../models/model';
 import type { Addable, InspectorModel } from '../protocol/inspector';
 
-/** What a checkpoint is, as the command line prints it: for programs and for people. */
-export const inspection = (model: Model): { readonly json: object; readonly text: string } => ({
-  json: inspectionJson(model, labelsOf(model)),
-  text: inspectionText(model, labelsOf(model)),
+/**
+ * What a checkpoint is, as the command line prints it: for programs and for people. Each is made if
+ * it is read.
+ */
+export const inspection = (
+  model: Model,
+): { readonly json: Readonly<Record<string, unknown>>; readonly text: string } => ({
+  get json() {
+    return inspectionJson(model, labelsOf(model));
+  },
+  get text() {
+    return inspectionText(model, labelsOf(model));
+  },
 });
 
 /** Where the names of all heads come from; undefined of a model without classes. */

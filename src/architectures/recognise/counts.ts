@@ -37,14 +37,14 @@ export function countParameters(checkpoint: Checkpoint, recognition: Recognition
   let buffers = 0;
   for (const tensor of checkpoint.selected.tensors) {
     const read = known?.copies.get(tensor.name) ?? tensor.name;
-    const isTied = places.has(placeOf(tensor) ?? '');
+    const place = placeOf(tensor);
+    const isTied = place !== undefined && places.has(place);
     // What shows the memory of a parameter once more, beside the model, is none of its own.
     const isAlias = own !== undefined && !own.has(read) && (isTied || isView(tensor));
     const learned = !isBufferOf(known, tensor) && !states.has(tensor.name) && !isAlias;
-    const place = learned ? placeOf(tensor) : undefined;
     const again = read !== tensor.name || (learned && isTied);
     const elements = again ? 0 : elementCount(tensor.shape);
-    if (place !== undefined) places.add(place);
+    if (learned && place !== undefined) places.add(place);
     if (learned) params += elements;
     else buffers += elements;
     const role = learned || isAlias ? roleOf(tensor, used) : 'buffer';
