@@ -87,6 +87,11 @@ export interface Whole<C = unknown> {
    * behind it has none of their kind.
    */
   readonly isTower?: true;
+  /**
+   * Whether a module of its own has a weight and no bias; a bias that any other lacks has got lost.
+   * Nothing is asked of files without it.
+   */
+  readonly hasNoBias?: (path: string, has: (name: string) => boolean) => boolean;
   /** Parameters that may take no part in the pass: auxiliary heads of training. */
   readonly idle?: RegExp;
   /** "Not mine" is undefined; a hyper-parameter that cannot be is an error naming the tensor. */

@@ -70,7 +70,9 @@ function residualUnit(b: GraphBuilder, map: ValueInfo, name: string, eps: number
   return b.scope(name, () => {
     const layer = (x: ValueInfo, index: 1 | 2): ValueInfo => {
       const mixed = convolution(b, activate(b, x, 'relu'), `convolution${index}`);
-      return b.has(`batch_norm${index}.weight`) ? batchNorm(b, mixed, `batch_norm${index}`, eps) : mixed;
+      const norm = `batch_norm${index}`;
+      const isNormed = ['weight', 'running_mean'].some((leaf) => b.has(`${norm}.${leaf}`));
+      return isNormed ? batchNorm(b, mixed, norm, eps) : mixed;
     };
     return residual(b, layer(layer(map, 1), 2), map);
   });

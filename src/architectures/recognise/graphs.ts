@@ -1,6 +1,6 @@
 import type { Size } from '../../domain/size';
 import type { Checkpoint } from '../../checkpoint/checkpoint';
-import { GraphBuilder, type ParameterView } from '../../graph/builder';
+import { GraphBuilder, ParameterError, type ParameterView } from '../../graph/builder';
 import { valueOf, type Graph } from '../../graph/graph';
 import { neededNodes } from '../../graph/order';
 import type { Probe, TokenLayout } from '../../domain/probes';
@@ -153,7 +153,12 @@ function writePart(
 ): Graph {
   const family = familyNamed(recognition.architecture);
   const names = namesOfWhole(whole, translation);
-  const ofWhole = (parameter: string): ParameterView | undefined => names.get(parameter)?.view;
+  const read = new Set<string>();
+  const ofWhole = (parameter: string): ParameterView | undefined => {
+    const view = names.get(parameter)?.view;
+    if (view) read.add(parameter);
+    return view;
+  };
   const ofBackbone = (parameter: string): ParameterView | undefined => translation.source.find(parameter);
   let find = ofWhole;
   const builder = new GraphBuilder(recognition.title, { find: (parameter) => find(parameter) });
@@ -185,7 +190,10 @@ function writePart(
       );
     },
   };
-  noting(builder, () => part.build(builder, config, context));
+  noting(builder, () => {
+    part.build(builder, config, context);
+    requireBiases(whole, read, (parameter) => names.has(parameter));
+  });
   const graph = builder.build();
   const own = graph.outputs.filter((_, index) => index < first[1] || index >= end[1]);
   const needed = pruned(graph, own);
@@ -211,6 +219,24 @@ function ownPath(names: ReadonlyMap<string, Translated>, path: string): string {
     if (tensor.name.endsWith(inside)) return tensor.name.slice(0, -inside.length);
   }
   return path;
+}
+
+/** Throws if a module that the whole model reads lacks a bias that its library always stores. */
+function requireBiases(
+  { hasNoBias }: Whole,
+  read: ReadonlySet<string>,
+  has: (name: string) => boolean,
+): void {
+  if (!hasNoBias) return;
+  for (const name of read) {
+    const path = /^(.*)\.(?:weight|running_mean)$/.exec(name)?.[1];
+    if (path === undefined) continue;
+    const isNorm = has(`${path}.running_mean`);
+    const wanted = isNorm ? ['weight', 'bias'] : ['bias'];
+    const lost = wanted.find((leaf) => !has(`${path}.${leaf}`));
+    if (lost !== undefined && (isNorm || !hasNoBias(path, has)))
+      throw new ParameterError(`${path}.${lost}`, 'not in the checkpoint');
+  }
 }
 
 /** Names of the file's tensors that a graph reads. */

@@ -89,6 +89,7 @@ export const beitSegmentation: Whole<BeitSegmentationConfig> = {
     'decode_head.fpn_bottleneck.conv.weight',
     'decode_head.classifier.weight',
   ],
+  hasNoBias: (path) => path.endsWith('.conv'),
   isTower: true,
   assumable: ['out_layers', 'pool_scales'],
   idle: /^beit\.(?:embeddings\.mask_token$|pooler\.)/,

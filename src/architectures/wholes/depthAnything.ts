@@ -7,7 +7,15 @@ import { resizedMap } from '../blocks/maps';
 import { assumed, stored } from '../evidence';
 import { depthOf } from '../heads/densePrediction';
 import { settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
-import { backboneTitle, fusedMaps, headMap, neverComputed, recogniseNeck, type DptConfig } from './dpt';
+import {
+  backboneTitle,
+  fusedMaps,
+  hasNoBias,
+  headMap,
+  neverComputed,
+  recogniseNeck,
+  type DptConfig,
+} from './dpt';
 import { numberOfBackbone } from './innerLayers';
 import { depthAnythingNames } from './scratch';
 
@@ -103,6 +111,7 @@ export const depthAnything: Whole<DepthAnythingConfig> = {
     'head.conv3.weight',
   ],
   renames: depthAnythingNames,
+  hasNoBias,
   isTower: true,
   assumable: ['out_layers', 'layers_normed', 'depth_type', 'max_depth'],
   idle: neverComputed,

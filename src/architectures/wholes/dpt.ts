@@ -199,6 +199,12 @@ function build(b: GraphBuilder, config: DptConfig, context: PartContext): void {
   b.output('predicted_depth', depth, 'depth');
 }
 
+/** Convolutions in front of a batch norm have no bias, and those that narrow the maps. */
+export function hasNoBias(path: string, has: (name: string) => boolean): boolean {
+  const norm = path.replace(/\.convolution([12])$/, '.batch_norm$1').replace(/\.head\.0$/, '.head.1');
+  return /^neck\.convs\.\d+$/.test(path) || (norm !== path && has(`${norm}.running_mean`));
+}
+
 /** Parts of every DPT that transformers stores and never computes, and tokens of pretraining. */
 export const neverComputed =
   /^neck\.fusion_stage\.layers\.0\.residual_layer1\.|^(?:dpt|backbone)\.(?:embeddings\.mask_token$|pooler\.)|^pretrained\.(?:mask_token$|model\.head\.)/;
@@ -216,6 +222,7 @@ export const dpt: Whole<DptConfig> = {
     'head.head.2.weight',
   ],
   renames: dptNames,
+  hasNoBias,
   isTower: true,
   assumable: ['out_layers', 'readout', 'readout_activation', 'layers_normed'],
   idle: neverComputed,

@@ -6,7 +6,15 @@ import { activate } from '../blocks/layers';
 import { stored } from '../evidence';
 import { doubled } from '../heads/densePrediction';
 import { shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
-import { backboneTitle, fusedMaps, headMap, neverComputed, recogniseNeck, type DptConfig } from './dpt';
+import {
+  backboneTitle,
+  fusedMaps,
+  hasNoBias,
+  headMap,
+  neverComputed,
+  recogniseNeck,
+  type DptConfig,
+} from './dpt';
 import { dptNames } from './scratch';
 
 function recognise(found: FoundWhole) {
@@ -51,6 +59,7 @@ export const dptSegmentation: Whole<DptConfig> = {
     'head.head.4.weight',
   ],
   renames: dptNames,
+  hasNoBias,
   isTower: true,
   assumable: ['out_layers', 'readout', 'readout_activation', 'layers_normed'],
   idle: neverComputed,

@@ -89,6 +89,7 @@ export const glpn: Whole<GlpnConfig> = {
     'head.head.0.weight',
     'head.head.2.weight',
   ],
+  hasNoBias: () => false,
   isTower: true,
   assumable: ['max_depth'],
   recognise,

@@ -288,6 +288,8 @@ export const mask2Former: Whole<Mask2FormerConfig> = {
     ],
   ],
   assumable: ['heads', 'activation'],
+  hasNoBias: (path) =>
+    /\.(?:adapter|layer)_\d\.0$|\.(?:queries_embedder|queries_features|level_embed)$/.test(path),
   idle: neverComputed,
   recognise,
   parts: [{ name: 'whole', build }],

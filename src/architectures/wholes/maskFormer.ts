@@ -199,6 +199,7 @@ export const maskFormer: Whole<MaskFormerConfig> = {
     'mask_embedder.0.0.weight',
   ],
   assumable: ['decoder_heads', 'activation'],
+  hasNoBias: (path) => /\.(?:block|stem|proj)\.0$|queries_embedder$/.test(path),
   idle: neverComputed,
   recognise,
   parts: [{ name: 'whole', build }],

@@ -339,6 +339,7 @@ export const sam: Whole<SamConfig> = {
     'mask_decoder.iou_prediction_head.proj_in.weight',
     'prompt_encoder.not_a_point_embed.weight',
   ],
+  hasNoBias: (path) => /(?:iou_token|mask_tokens|_embed(?:\.\d)?)$/.test(path),
   isTower: true,
   assumable: ['decoder_heads', 'decoder_activation', 'decoder_eps'],
   idle,

@@ -46,6 +46,7 @@ export const segformer: Whole<object> = {
     [/^decode_head\.linear_pred\./, 'decode_head.classifier.'],
   ],
   idle: /^decode_head\.conv_seg\./,
+  hasNoBias: (path) => path === 'decode_head.linear_fuse',
   isTower: true,
   assumable: [],
   recognise,

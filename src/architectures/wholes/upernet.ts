@@ -107,6 +107,7 @@ export const upernet: Whole<UperNetConfig> = {
     'decode_head.fpn_bottleneck.conv.weight',
     'decode_head.classifier.weight',
   ],
+  hasNoBias: (path) => path.endsWith('.conv'),
   isTower: true,
   assumable: ['pool_scales'],
   idle: /^backbone\.swin\.layernorm\./,

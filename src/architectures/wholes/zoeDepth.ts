@@ -10,7 +10,15 @@ import { assumed, stored } from '../evidence';
 import type { Evidence } from '../family';
 import { depthOf, doubled } from '../heads/densePrediction';
 import { headsOfWhole, settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
-import { backboneTitle, fusedMaps, headMap, neverComputed, recogniseNeck, type DptConfig } from './dpt';
+import {
+  backboneTitle,
+  fusedMaps,
+  hasNoBias,
+  headMap,
+  neverComputed,
+  recogniseNeck,
+  type DptConfig,
+} from './dpt';
 
 /** What ZoeDepth's metric head is written by. */
 interface ZoeDepthConfig extends DptConfig {
@@ -365,6 +373,7 @@ export const zoeDepth: Whole<ZoeDepthConfig> = {
     'metric_head.seed_bin_regressor.conv1.weight',
     'metric_head.conditional_log_binomial.mlp.0.weight',
   ],
+  hasNoBias,
   isTower: true,
   assumable: [
     'out_layers',
