@@ -92,7 +92,7 @@ const titles = {
   'original/pvt/pvt_medium': 'PVT-Medium',
   'original/pvt/pvt_v2_b5': 'PVT v2-B5',
   'transformers/OpenGVLab/pvt_v2_b2_linear': 'PVT v2-B2-Li',
-  'original/sam/sam_vit_h': 'SAM image encoder ViT-H/16',
+  'original/sam/sam_vit_h': 'SAM ViT-H/16',
   'transformers/nvidia/mit-b0': 'MiT-B0',
   'transformers/google/siglip-so400m-patch14-384': 'SigLIP ViT-SO400M/14 image tower',
   'torchvision/swin_t': 'Swin-T, window 7',
