@@ -30,8 +30,7 @@ export function sideOf(found: FoundWhole, name: string, axis: number): Evidence<
 export function layersOf(found: FoundWhole, path: string): Evidence<number> {
   const [first] = [...found.tensors].find(([name]) => name.startsWith(`${path}.0.`)) ?? [`${path}.0.`];
   const own = ofFile(found, first);
-  const rest = first.slice(path.length + 2);
-  const list = own.endsWith(rest) ? own.slice(0, -rest.length - 2) : path;
+  const list = own.startsWith(`${path}.`) ? path : (/^(.+?)\.\d+\./.exec(own)?.[1] ?? path);
   return stored(layersIn(found, path), `${list}.*`);
 }
 

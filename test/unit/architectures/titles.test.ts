@@ -118,7 +118,7 @@ const titles = {
   'timm/vit_small_patch16_18x2_224': 'ViT-S-18×2/16 with parallel blocks',
   'timm/vit_mediumd_patch16_reg4_gap_256': 'ViT-MediumD/16 with registers',
   'timm/test_vit': 'ViT-64/16',
-  'transformers/hustvl/yolos-small-dwr': 'ViT-330/16, image backbone of YOLOS',
+  'transformers/hustvl/yolos-small-dwr': 'YOLOS, ViT-330/16 backbone',
   'original/google-jax/R50+ViT-B_16-i1k': 'R50+ViT-B/16',
   'original/google-jax/R26+ViT-S_32-384-i1k': 'R26+ViT-S/32',
   'timm/vit_tiny_r_s16_p8_224': 'R+ViT-Ti/16',
