@@ -125,6 +125,7 @@ const withoutRows: Readonly<Record<string, string>> = {
   'deformable-detr-detect': 'places are no product of queries and keys; the maps are small',
   'deformable-detr-two-stage-detect': 'as above',
   'rt-detr-detect': 'as above',
+  'mask2former-swin-segment': 'as above',
   'mvitv2-cls-timm-safetensors': 'relative positions are padded by the class token on the way',
 };
 /** Half-precision operators round to 11 bits, a row alone otherwise than a whole map. */

@@ -52,6 +52,7 @@ export const yolos: Whole<YolosHeads> = {
   name: 'yolos',
   title: 'YOLOS',
   task: 'detect',
+  isTower: true,
   signature: [tokens, `${classHead}.layers.0.weight`, 'bbox_predictor.layers.0.weight'],
   assumable: [],
   recognise,
