@@ -1,7 +1,27 @@
 import { Session } from './commandLine/session';
-import { helpText, oneLine, parseInvocation, UsageError, type CommandName } from './commandLine/usage';
+import {
+  helpText,
+  oneLine,
+  parseInvocation,
+  taskOfCommand,
+  UsageError,
+  type CommandName,
+} from './commandLine/usage';
 
 type Command = (session: Session, paths: readonly string[]) => Promise<void>;
+
+const predictAs = (command: CommandName) => async (): Promise<Command> => {
+  const { predict } = await import('./commandLine/predict');
+  return (session, paths) => predict(session, paths, taskOfCommand(command));
+};
+
+/** One task each, in the words of `predict`. */
+const taskCommands = {
+  detect: predictAs('detect'),
+  segment: predictAs('segment'),
+  depth: predictAs('depth'),
+  'zero-shot': predictAs('zero-shot'),
+} as const;
 
 /** Each command's code loads when it is called: `inspect` must not wait for the runtime's. */
 const commands: Readonly<Record<CommandName, () => Promise<Command>>> = {
@@ -9,6 +29,7 @@ const commands: Readonly<Record<CommandName, () => Promise<Command>>> = {
   complexity: async () => (await import('./commandLine/reports')).complexity,
   classify: async () => (await import('./commandLine/images')).classify,
   predict: async () => (await import('./commandLine/predict')).predict,
+  ...taskCommands,
   attention: async () => (await import('./commandLine/images')).attention,
   preprocess: async () => (await import('./commandLine/tensors')).preprocess,
   run: async () => (await import('./commandLine/tensors')).run,

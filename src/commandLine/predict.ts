@@ -1,13 +1,16 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeSafetensors, type NamedTensor } from '../checkpoint/formats/safetensorsWriter';
 import { pushAll } from '../domain/lists';
 import { formatMilliseconds } from '../domain/units';
-import type { NamedPost, Run } from '../tasks/run';
+import type { TaskName } from '../domain/taskName';
+import type { Answer } from '../tasks/answer';
+import type { NamedPost, Run, SeenImage } from '../tasks/run';
 import type { AnswerFiles, IdMap, OutputTensor } from '../tasks/task';
-import { answerFiles, answerLines, answerName } from '../tasks/tasks';
+import { answerFiles, answerLines, answerName, answerTexts, whyNot } from '../tasks/tasks';
 import { requireFolder } from './output';
 import type { Outcome, Session } from './session';
+import { UsageError, type Options } from './usage';
 
 /** What a `--spec` may say: what a user gives, and how answers are computed. */
 interface Spec {
@@ -15,13 +18,16 @@ interface Spec {
   readonly post?: readonly NamedPost[];
 }
 
-/** `vitrine predict`: whatever the model is for. */
+/** `vitrine predict`: whatever the model is for; `vitrine detect` and the like: one task alone. */
 export async function predict(
   session: Session,
   [checkpoint = '', ...images]: readonly string[],
+  task?: TaskName,
 ): Promise<void> {
   const { spec: file, out } = session.options;
-  const spec = file === undefined ? {} : await readSpec(file);
+  const spec = { ...specOf(session.options), ...(file !== undefined && (await readSpec(file))) };
+  if (task === 'zero-shot' && !spec.given)
+    throw new UsageError('--label is missing: say what an image may show, once or several times');
   if (out !== '') await requireFolder(out);
   let count = 0;
   const answer = async (image: string): Promise<Outcome> => {
@@ -41,10 +47,13 @@ export async function predict(
       topK: top,
       displaySide: 0,
     });
+    if (task && run.task !== task) throw new Error(await otherTask(session, checkpoint, task, run));
     const answers =
       Object.keys(run.answers).length > 0 ? run.answers : { [answerName(run.answer)]: run.answer };
     const files = Object.entries(answers).map(([name, each]) => [name, answerFiles(each)] as const);
-    const written = await session.heeding(() => writeAnswers(out, count++, files));
+    const index = count++;
+    const written = await session.heeding(() => writeAnswers(out, index, files));
+    const texts = await session.heeding(() => writeTexts(out, index, answers, run.seen));
     const json = {
       path: checkpoint,
       images: [image],
@@ -52,11 +61,47 @@ export async function predict(
       provider: run.provider.used,
       milliseconds: run.times,
       answers: written,
+      ...(texts.length > 0 && { files: texts }),
       warnings: run.warnings,
     };
     return { json, text: predictText(image, run) };
   };
   await session.each(images, answer, (image) => ({ path: checkpoint, images: [image] }));
+}
+
+/** What the command's own options say. */
+const specOf = ({ threshold, labels, template }: Options): Spec => ({
+  ...(threshold !== undefined && { post: [{ name: 'detections', threshold }] }),
+  ...(labels.length > 0 && { given: { labels, ...(template !== undefined && { template }) } }),
+});
+
+/** Why a model is not asked what it is not for. */
+async function otherTask(
+  session: Session,
+  checkpoint: string,
+  task: TaskName,
+  { task: own, modelTitle }: Run,
+): Promise<string> {
+  const reason = whyNot(task, await session.open(checkpoint)) ?? 'it is not asked that';
+  return `${modelTitle} is for another task, ${own}: ${reason}; vitrine predict asks what it is for`;
+}
+
+/** Writes answers as files of other tools, and says which. */
+async function writeTexts(
+  folder: string,
+  index: number,
+  answers: Readonly<Record<string, Answer>>,
+  seen: SeenImage,
+): Promise<readonly string[]> {
+  if (folder === '') return [];
+  const files: string[] = [];
+  for (const [name, answer] of Object.entries(answers))
+    for (const { ending, text } of answerTexts(answer, seen)) {
+      const file = join(folder, `${index}-${name}.${ending}`);
+      await writeFile(file, text);
+      files.push(file);
+    }
+  return files;
 }
 
 /** Bytes of a specification, which a person writes. */
@@ -142,7 +187,7 @@ function predictText(image: string, run: Run): string {
   const time = formatMilliseconds(times.decode + times.preprocess + times.run);
   return [
     `${image}: ${run.modelTitle}, ${provider.used}, ${time} (loading ${formatMilliseconds(times.load)})`,
-    ...answerLines(run.answer).map((line) => `  ${line}`),
+    ...answerLines(Object.values(run.answers)[0] ?? run.answer).map((line) => `  ${line}`),
     ...run.warnings.map((warning) => `  warning: ${warning}`),
     '',
   ].join('\n');

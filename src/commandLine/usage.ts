@@ -1,5 +1,6 @@
 import type { Method } from '../domain/query';
 import type { Size } from '../domain/size';
+import type { TaskName } from '../domain/taskName';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import type { ConfigValue } from '../architectures/family';
 import { parseValue } from '../architectures/valueText';
@@ -39,6 +40,11 @@ export interface Options {
   readonly out: string;
   /** A JSON file that says what is given to the model, and how answers are computed. */
   readonly spec?: string;
+  /** Score above which a box counts; the task's own without it. */
+  readonly threshold?: number;
+  /** What an image may show, and what each is put into. */
+  readonly labels: readonly string[];
+  readonly template?: string;
 }
 
 export interface Invocation {
@@ -54,6 +60,8 @@ interface CommandUsage {
   readonly paths: readonly [number, number?];
   readonly options: readonly (keyof typeof optionTypes)[];
   readonly required?: readonly string[];
+  /** What is asked of the model, whatever else it is for. */
+  readonly task?: TaskName;
 }
 
 const optionTypes = {
@@ -78,6 +86,9 @@ const optionTypes = {
   inputs: { type: 'string' },
   out: { type: 'string' },
   spec: { type: 'string' },
+  threshold: { type: 'string' },
+  label: { type: 'string', multiple: true },
+  template: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const satisfies ParseArgsConfig['options'];
 
@@ -92,6 +103,7 @@ const model = [
   'help',
 ] as const;
 const run = [...model, 'provider'] as const;
+const predict = [...run, 'as-stored', 'top', 'classes', 'spec', 'out'] as const;
 
 /** Every command; the help text and the checks are read from it. */
 export const commands = {
@@ -117,7 +129,35 @@ export const commands = {
     synopsis: '<checkpoint> <image>... [--spec FILE.json] [--out FOLDER]',
     purpose: 'whatever the model is for: classes, boxes, masks, depth',
     paths: [2],
-    options: [...run, 'as-stored', 'top', 'classes', 'spec', 'out'],
+    options: predict,
+  },
+  detect: {
+    task: 'detect',
+    synopsis: '<checkpoint> <image>... [--threshold 0.5] [--out FOLDER]',
+    purpose: 'boxes of objects; in a folder as COCO JSON, CSV and YOLO text',
+    paths: [2],
+    options: [...predict, 'threshold'],
+  },
+  segment: {
+    task: 'segment',
+    synopsis: '<checkpoint> <image>... [--out FOLDER]',
+    purpose: 'what is where; in a folder as maps of ids',
+    paths: [2],
+    options: predict,
+  },
+  depth: {
+    task: 'depth',
+    synopsis: '<checkpoint> <image>... [--out FOLDER]',
+    purpose: 'how far away things are; in a folder as tensors',
+    paths: [2],
+    options: predict,
+  },
+  'zero-shot': {
+    task: 'zero-shot',
+    synopsis: '<checkpoint> <image>... --label TEXT [--label TEXT]... [--template "a photo of a {}"]',
+    purpose: 'how well each of several texts fits an image',
+    paths: [2],
+    options: [...predict, 'label', 'template'],
   },
   attention: {
     synopsis:
@@ -151,6 +191,10 @@ export const commands = {
 } as const satisfies Record<string, CommandUsage>;
 
 export type CommandName = keyof typeof commands;
+
+/** What a command asks of a model; undefined if it asks whatever the model is for. */
+export const taskOfCommand = (command: CommandName): TaskName | undefined =>
+  (commands[command] as CommandUsage).task;
 
 const commonHelp = [
   '--json                 one JSON object per line, one line per path',
@@ -231,6 +275,9 @@ function readOptions(values: Values): Options {
     inputs: values.inputs ?? '',
     out: values.out ?? '',
     spec: values.spec,
+    ...(values.threshold !== undefined && { threshold: parseShare('threshold', values.threshold) }),
+    labels: values.label ?? [],
+    template: templateOption(values.template),
   };
 }
 
@@ -257,6 +304,19 @@ function parseCount(option: string, text: string): number {
   if (!Number.isInteger(count) || count < 1)
     throw new UsageError(`--${option} ${text}: a whole number from 1 needed`);
   return count;
+}
+
+function parseShare(option: string, text: string): number {
+  const share = Number(text);
+  if (text.trim() === '' || !(share >= 0 && share <= 1))
+    throw new UsageError(`--${option} ${text}: a number from 0 to 1 needed`);
+  return share;
+}
+
+function templateOption(text: string | undefined): string | undefined {
+  if (text !== undefined && !text.includes('{}'))
+    throw new UsageError(`--template ${text}: {} is needed where a label is put`);
+  return text;
 }
 
 function oneOf<T extends string>(option: string, text: string, allowed: readonly T[]): T {

@@ -100,6 +100,8 @@ export interface Task<A extends Answer = Answer> {
   lines(answer: A): readonly string[];
   /** Returns the answer in the form that all tasks share: a list for each image, maps, tensors. */
   answers(answer: A): AnswerFiles;
+  /** Returns the answer as files of other tools, those in common use. */
+  texts?(answer: A, seen: Pick<SeenImage, 'image' | 'size'>): readonly AnswerText[];
 }
 
 /** An answer as `predict` prints it: lists as JSON; maps and tensors go to files. */
@@ -107,6 +109,12 @@ export interface AnswerFiles {
   readonly list?: readonly unknown[];
   readonly maps?: readonly IdMap[];
   readonly tensors?: readonly OutputTensor[];
+}
+
+/** A file of another tool by the ending of its name. */
+export interface AnswerText {
+  readonly ending: string;
+  readonly text: string;
 }
 
 /** A map of ids at the image's own size, 255 where nothing is. */

@@ -8,7 +8,8 @@ import { features } from './features/features';
 import { outputs } from './outputs/outputs';
 import { segment } from './segment/segment';
 import { zeroShot } from './zeroShot/zeroShot';
-import type { AnswerFiles, Task } from './task';
+import type { SeenImage } from './run';
+import type { AnswerFiles, AnswerText, Task } from './task';
 
 /** Every task, in the order in which a model is asked whether it serves one. */
 export const tasks = {
@@ -61,3 +62,10 @@ export const answerLines = (answer: Answer): readonly string[] => taskFor(answer
 
 /** Returns an answer in the form that all tasks share. */
 export const answerFiles = (answer: Answer): AnswerFiles => taskFor(answer).answers(answer);
+
+/** Returns an answer as files of other tools. */
+export const answerTexts = (answer: Answer, seen: Pick<SeenImage, 'image' | 'size'>): readonly AnswerText[] =>
+  taskFor(answer).texts?.(answer, seen) ?? [];
+
+/** Returns why a model is not for a task, for people; undefined if it is. */
+export const whyNot = (name: TaskName, model: Model): string | undefined => tasks[name].serves(model);

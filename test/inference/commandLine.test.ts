@@ -249,6 +249,41 @@ describe('the command line', function () {
     assert.match(errors, /--query q1000: q0 … q\d+, mean needed/);
   });
 
+  it('finds objects above a threshold, and writes them as other tools have them', async () => {
+    const detector = 'test/fixtures/cases/detr-resnet-transformers-safetensors';
+    const detect = (...options: readonly string[]) =>
+      vitrine('detect', detector, cat, '--json', '--out', folder, ...options);
+    type Answers = { readonly detections: { readonly list: readonly (readonly { score: number }[])[] } };
+    const all = lines((await detect('--threshold', '0.1')).output)[0]!;
+    const scores = (all['answers'] as Answers).detections.list[0]!.map(({ score }) => score);
+    assert.ok(scores.length > 1 && scores.every((score) => score > 0.1), scores.join());
+    const files = all['files'] as readonly string[];
+    assert.deepEqual(
+      files,
+      ['coco.json', 'csv', 'txt'].map((ending) => join(folder, `0-detections.${ending}`)),
+    );
+    const coco = JSON.parse(await readFile(files[0]!, 'utf8')) as {
+      annotations: readonly { score: number }[];
+    };
+    assert.deepEqual(
+      coco.annotations.map(({ score }) => score),
+      scores,
+    );
+    // A score between two of them leaves some out.
+    const middle = [...scores].sort((one, other) => one - other)[1]!;
+    const some = lines((await detect('--threshold', String(middle))).output)[0]!;
+    assert.equal((some['answers'] as Answers).detections.list[0]!.length, scores.length - 2);
+  });
+
+  it('asks a model for no other task than its own, and for texts where they are needed', async () => {
+    const other = await vitrine('detect', sample, cat);
+    assert.equal(other.status, 1);
+    assert.match(other.errors, /is for another task, classify: it finds no boxes/);
+    const without = await vitrine('zero-shot', sample, cat);
+    assert.equal(without.status, 2);
+    assert.match(without.errors, /--label is missing/);
+  });
+
   it('counts what it can of a file whose architecture is not known', async () => {
     const other = join(folder, 'other.safetensors');
     const bytes = new Uint8Array(24);

@@ -3,7 +3,7 @@ import { useRef } from 'preact/hooks';
 import type { Query } from '../../src/domain/query';
 import { formatPercent } from '../../src/domain/units';
 import type { Box, Boxes } from '../../src/tasks/answer';
-import { cocoText, csvText, yoloText, type BoxesOfImage } from '../../src/tasks/detect/export';
+import { baseName, cocoText, csvText, yoloText, type BoxesOfImage } from '../../src/tasks/detect/export';
 import { Icon } from '../kit/icon';
 import { Popover } from '../kit/popover';
 import { Button, Slider } from '../kit/toolkit';
@@ -179,7 +179,7 @@ function Export({ shown, seen, onSave, onCopy }: ShownProps): VNode {
   const isEmpty = shown.length === 0;
   const [width, height] = seen.size;
   const found: BoxesOfImage = {
-    image: seen.image.split(/[\\/]/).at(-1) ?? seen.image,
+    image: baseName(seen.image),
     size: [height, width],
     boxes: shown.map(({ box }) => box),
   };

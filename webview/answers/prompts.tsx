@@ -33,6 +33,7 @@ export function Prompts({ given, onGive }: PromptsProps): VNode {
         <span class="quiet">What the image may show, one a line</span>
         <textarea
           class="prompt-field"
+          aria-label="What the image may show, one a line"
           rows={Math.min(8, Math.max(3, lines.length + 1))}
           spellcheck={false}
           placeholder={'cat\ndog'}
@@ -44,6 +45,7 @@ export function Prompts({ given, onGive }: PromptsProps): VNode {
         <span class="quiet">Template: each line in place of {'{}'}</span>
         <input
           class="prompt-field"
+          aria-label="Template"
           type="text"
           spellcheck={false}
           placeholder="{}"

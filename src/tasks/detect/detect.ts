@@ -3,6 +3,7 @@ import { formatPercent } from '../../domain/units';
 import type { Model } from '../../models/model';
 import type { Boxes } from '../answer';
 import { cannotRun, imageProgram, outputOf, requireOutput, type Task } from '../task';
+import { baseName, cocoText, csvText, yoloText } from './export';
 import { detections, type DetectionOptions } from './detections';
 import { lowestThreshold, usualThreshold } from './thresholds';
 
@@ -57,4 +58,16 @@ export const detect: Task<Boxes> = {
         .map(({ label, name, score, box }) => ({ label, name, score, box })),
     ],
   }),
+  texts({ boxes, threshold }, { image, size: [width, height] }) {
+    const found = {
+      image: baseName(image),
+      size: [height, width],
+      boxes: boxes.filter(({ score }) => score > threshold),
+    } as const;
+    return [
+      { ending: 'coco.json', text: cocoText(found) },
+      { ending: 'csv', text: csvText(found) },
+      { ending: 'txt', text: yoloText(found) },
+    ];
+  },
 };

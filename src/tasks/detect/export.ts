@@ -10,6 +10,9 @@ export interface BoxesOfImage {
   readonly boxes: readonly Box[];
 }
 
+/** A file's name without its folders. */
+export const baseName = (path: string): string => path.split(/[\\/]/).at(-1) ?? path;
+
 /** Corners cut at the image's edges; undefined if nothing of the box lies inside. */
 export function clippedBox([x0, y0, x1, y1]: Box['box'], [height, width]: Size): Box['box'] | undefined {
   const inside = (value: number, side: number): number => Math.min(Math.max(value, 0), side);
