@@ -27,6 +27,9 @@ type Resource = (clicked?: Uri) => Promise<void>;
 export interface Commands {
   'vitrine.classifyImage': Resources;
   'vitrine.classifyFolder': Resources;
+  /** The same for a checkpoint that finds boxes, masks and the like. */
+  'vitrine.runOnImage': Resources;
+  'vitrine.runOnFolder': Resources;
   'vitrine.showAttention': Resources;
   'vitrine.inspectCheckpoint': Resource;
   /** Shows a module of a checkpoint in the inspector, by its path or that of a layer. */
@@ -48,6 +51,8 @@ export type CommandId = keyof Commands;
 const listedCommands: { readonly [Id in CommandId]: null } = {
   'vitrine.classifyImage': null,
   'vitrine.classifyFolder': null,
+  'vitrine.runOnImage': null,
+  'vitrine.runOnFolder': null,
   'vitrine.showAttention': null,
   'vitrine.inspectCheckpoint': null,
   'vitrine.revealModule': null,
@@ -110,11 +115,13 @@ export const viewTypes = {
 export interface ContextKeys {
   /** A checkpoint was chosen in this workspace. */
   'vitrine.checkpointChosen': boolean;
+  /** It is for something else than classes. */
+  'vitrine.otherTask': boolean;
 }
-export const contextKeys = { checkpointChosen: 'vitrine.checkpointChosen' } as const satisfies Record<
-  string,
-  keyof ContextKeys
->;
+export const contextKeys = {
+  checkpointChosen: 'vitrine.checkpointChosen',
+  otherTask: 'vitrine.otherTask',
+} as const satisfies Record<string, keyof ContextKeys>;
 
 /** File names that open as checkpoints by default, and those that are only offered. */
 export const checkpointExtensions = ['safetensors', 'pth', 'pth.tar', 'pt', 'ckpt', 'npz', 'onnx'] as const;

@@ -20,6 +20,8 @@ function createCommands(services: Services): Commands {
   return {
     'vitrine.classifyImage': (clicked, selected) => classify(services, 'labels', clicked, selected),
     'vitrine.classifyFolder': (clicked, selected) => classify(services, 'labels', clicked, selected),
+    'vitrine.runOnImage': (clicked, selected) => classify(services, 'labels', clicked, selected),
+    'vitrine.runOnFolder': (clicked, selected) => classify(services, 'labels', clicked, selected),
     'vitrine.showAttention': (clicked, selected) => classify(services, 'attention', clicked, selected),
     'vitrine.inspectCheckpoint': async (clicked) =>
       services.inspect(clicked ? pathOf(clicked) : await checkpoints.ask('Choose a checkpoint to inspect')),

@@ -8,6 +8,7 @@ import { viewTypes } from '../contributions';
 import { ImagePanels } from './panels/imagePanels';
 import { createLog, type Log } from './log';
 import { WorkspaceMemory } from './documents/memory';
+import { followTask } from './documents/taskContext';
 import { Reveals } from './panels/reveals';
 import { withProgress } from './dialogue/progress';
 import { Runner } from './runner';
@@ -42,6 +43,7 @@ export function createServices(context: ExtensionContext, owned: Disposables): S
   const documents = owned.add(new Documents(memory, log));
   const checkpoints = owned.add(new Checkpoints(memory, log));
   const runner = owned.add(new Runner(extensionUri, globalState, log));
+  owned.add(followTask({ memory, checkpoints, documents, log }));
   const reveals = owned.add(new Reveals());
   const base = {
     extensionUri,

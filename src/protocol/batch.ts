@@ -10,6 +10,8 @@ export interface BatchRow {
   readonly top: readonly Guess[];
   /** Every head's guesses, `top` the first's, if the model has several. */
   readonly heads?: readonly HeadGuesses[];
+  /** How many objects were found, if the model finds any; `top` are these, the best first. */
+  readonly objects?: number;
   readonly error?: string;
 }
 

@@ -180,6 +180,22 @@ export type Answer = Classes | Boxes | Masks | Depth | Scores | Outputs | Featur
 /** Returns the classes of an answer; none if it is of another kind. */
 export const guessesOf = (answer: Answer): readonly Guess[] => (answer.kind === 'classes' ? answer.top : []);
 
+/**
+ * What a table has of an answer, the first the best: classes, texts, objects above the threshold.
+ */
+export function rankedOf(answer: Answer): readonly Guess[] {
+  if (answer.kind === 'scores') return answer.scores;
+  if (answer.kind !== 'boxes') return guessesOf(answer);
+  return answer.boxes
+    .filter(({ score }) => score > answer.threshold)
+    .map(({ label, name, score }) => ({ index: label, label: name, score }))
+    .sort((one, other) => other.score - one.score);
+}
+
+/** How many objects were found; undefined if the answer is not of objects. */
+export const countOf = (answer: Answer): number | undefined =>
+  answer.kind === 'boxes' ? rankedOf(answer).length : undefined;
+
 /** What one of several heads says of an image. */
 export interface HeadGuesses {
   readonly head: string;

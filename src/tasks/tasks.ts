@@ -37,6 +37,12 @@ export function taskOf(model: Model): NamedTask {
   return { name: found[0], task: found[1] };
 }
 
+/** Tasks that images are said to be classified by: with classes, or nothing else to say. */
+const ofClasses: readonly TaskName[] = ['classify', 'outputs', 'features'];
+
+/** Whether a model of this task is run on images rather than said to classify them. */
+export const isOtherTask = (name: TaskName): boolean => !ofClasses.includes(name);
+
 /** The task that gives each kind of answer. */
 const byKind = {
   boxes: tasks.detect,

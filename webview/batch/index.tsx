@@ -12,6 +12,7 @@ import { Button, TextField } from '../kit/toolkit';
 import '../theme.css';
 import './batch.css';
 import {
+  answerText,
   arrangeRows,
   countLabels,
   failuresIn,
@@ -23,7 +24,6 @@ import {
   progressText,
   reasonOf,
   secondsLeft,
-  shortLabelOf,
   VALUES,
   type Column,
   type RowFilter,
@@ -258,7 +258,7 @@ const COLUMNS: Columns<BatchRow, Column> = {
     styleOf: () => 'batch-label',
     value: VALUES.label,
     tip: (row) => labelOf(row),
-    cell: (row) => shortLabelOf(row) ?? 'features only',
+    cell: answerText,
   },
   probability: {
     title: 'Probability',

@@ -1,5 +1,5 @@
 import type { BatchRow } from '../../src/protocol/batch';
-import { formatExact } from '../../src/domain/units';
+import { formatExact, quantity } from '../../src/domain/units';
 import { matchingRows, sortedRows, type SortOrder } from '../kit/sorting';
 
 export type Column = 'thumbnail' | 'file' | 'label' | 'probability' | 'second' | 'margin';
@@ -7,8 +7,10 @@ export type Column = 'thumbnail' | 'file' | 'label' | 'probability' | 'second' |
 /**
  * Difference of the two best scores: how sure the answer is; undefined with fewer than two guesses.
  */
-export function marginOf({ top }: BatchRow): number | undefined {
+export function marginOf({ top, objects }: BatchRow): number | undefined {
   const [first, second] = top;
+  // Objects stand beside one another: none is the answer instead of another.
+  if (objects !== undefined) return undefined;
   return first && second ? first.score - second.score : undefined;
 }
 
@@ -40,6 +42,13 @@ export const fileOf = (image: string): string => image.split(/[\\/]/).at(-1) ?? 
 
 /** What a row came to: the first label, of several heads each under its name. */
 export const labelOf = (row: BatchRow): string | undefined => joinedLabels(row, (label) => label);
+
+/** What a row shows of it: `cat`; of objects the best with their number, `cat, 3 objects`. */
+export function answerText(row: BatchRow): string {
+  const { objects } = row;
+  if (objects === undefined) return shortLabelOf(row) ?? 'features only';
+  return objects === 0 ? 'nothing found' : `${shortLabelOf(row)}, ${quantity(objects, 'object')}`;
+}
 
 /** The same with the first synonym of each label alone. */
 export const shortLabelOf = (row: BatchRow): string | undefined => joinedLabels(row, firstSynonym);

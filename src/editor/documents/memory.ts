@@ -65,6 +65,15 @@ export class WorkspaceMemory {
     await this.state.update(`given.${path}`, given);
   }
 
+  /** Whether a checkpoint is for something else than classes, as far as it was looked at. */
+  isOtherTask(path: string): boolean {
+    return this.state.get<boolean>(`otherTask.${path}`, false);
+  }
+
+  async setOtherTask(path: string, isOther: boolean): Promise<void> {
+    await this.state.update(`otherTask.${path}`, isOther ? true : undefined);
+  }
+
   /** The state dict the user chose in a file that holds several. */
   stateDict(path: string): string | undefined {
     return this.state.get<string>(`stateDict.${path}`);

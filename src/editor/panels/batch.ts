@@ -7,7 +7,7 @@ export interface BatchSteps {
   classify(
     image: string,
     signal: AbortSignal,
-  ): Promise<{ readonly provider: string } & Pick<BatchRow, 'top' | 'heads'>>;
+  ): Promise<{ readonly provider: string } & Pick<BatchRow, 'top' | 'heads' | 'objects'>>;
 }
 
 /** At most so many events a second: a fast model on small images would flood the page. */

@@ -1,4 +1,4 @@
-import { guessesOf, headGuessesOf } from '../../tasks/answer';
+import { countOf, headGuessesOf, rankedOf } from '../../tasks/answer';
 import { randomUUID } from 'node:crypto';
 import { Uri, workspace, type Disposable } from 'vscode';
 import { viewTypes, type Classified } from '../../contributions';
@@ -7,6 +7,7 @@ import { Batch, type BatchSteps } from './batch';
 import { answersOf, fillBatch, followed, type BatchSource, type OpenImage } from './batchPanel';
 import { checkpointLabel } from '../documents/checkpointEntries';
 import type { Documents } from '../documents/documents';
+import type { WorkspaceMemory } from '../documents/memory';
 import { messageOf } from '../dialogue/errors';
 import { columnForAnswers } from './columns';
 import { Panels, type Panel, type PanelServices } from './panels';
@@ -20,6 +21,8 @@ export interface BatchServices extends PanelServices {
   /** Where results of batches are kept for a reload. */
   readonly storageUri: Uri;
   readonly documents: Pick<Documents, 'acquire'>;
+  /** Texts that were given to a checkpoint score all images of a table. */
+  readonly memory: Pick<WorkspaceMemory, 'given'>;
   readonly runner: Pick<Runner, 'thumbnail' | 'classifyForTable'>;
   /** Opens the panel of one image of a batch. */
   readonly openImage: OpenImage;
@@ -99,7 +102,7 @@ export class BatchPanels implements Disposable {
   }
 
   private steps(checkpoint: string): BatchSteps {
-    const { documents, runner } = this.services;
+    const { documents, memory, runner } = this.services;
     return {
       thumbnail: (image) => runner.thumbnail(image, thumbnailSide),
       classify: async (image, signal) => {
@@ -107,12 +110,14 @@ export class BatchPanels implements Disposable {
         try {
           const opened = await document.current();
           const report = (): void => undefined;
-          const request = { opened, image, options: {}, signal, report };
+          const given = memory.given(checkpoint);
+          const request = { opened, image, options: given ? { given } : {}, signal, report };
           const { answer, provider } = await runner.classifyForTable(request);
           const used = provider.all.find(({ state }) => state === 'used');
-          const heads = headGuessesOf(answer);
+          const [heads, objects] = [headGuessesOf(answer), countOf(answer)];
           return {
-            top: guessesOf(answer),
+            top: rankedOf(answer),
+            ...(objects !== undefined && { objects }),
             ...(heads && { heads }),
             provider: used?.title ?? provider.used,
           };

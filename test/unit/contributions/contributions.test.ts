@@ -138,9 +138,20 @@ describe('package.json and contributions.ts', () => {
     for (const key of read) assert.ok(known.includes(key), key);
   });
 
+  it('name a run by what the checkpoint is for, one of the two names at a time', () => {
+    const own = menuItems.filter(({ command }) => /\.classify(Image|Folder)$/.test(command));
+    const other = menuItems.filter(({ command }) => /\.runOn(Image|Folder)$/.test(command));
+    const shown = (items: readonly MenuItem[]): readonly (string | undefined)[] =>
+      sorted(items.map(({ when = '' }) => when.replace(/!?vitrine\.otherTask/, 'task')));
+    assert.equal(own.length, 6);
+    assert.deepEqual(shown(own), shown(other));
+    for (const { when } of own) assert.match(when ?? '', /!vitrine\.otherTask$|^false$/);
+    for (const { when } of other) assert.match(when ?? '', /(^|&& )vitrine\.otherTask$|^false$/);
+  });
+
   it('offer to classify exactly the images that decode', () => {
     const items = menuItems.filter(({ when = '' }) => when.includes('resourceExtname'));
-    assert.equal(items.length, 5);
+    assert.equal(items.length, 8);
     const others = ['.svg', '.heic', '.psd', '.pdf', '.jp', '.pngx', '.safetensors'];
     for (const { when = '' } of items) {
       const pattern = patternOf(when, 'resourceExtname');

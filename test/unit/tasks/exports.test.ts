@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Box } from '../../../src/tasks/answer';
+import { countOf, rankedOf, type Box } from '../../../src/tasks/answer';
 import { clippedBox, cocoText, csvText, yoloText } from '../../../src/tasks/detect/export';
 
 const box = (label: number, name: string, corners: Box['box'], query = label): Box => ({
@@ -20,6 +20,25 @@ const found = {
     box(3, '=sum, "of all"', [210, 10, 240, 40]),
   ],
 } as const;
+
+describe('boxes in a table', () => {
+  it('are those above the threshold, the best first', () => {
+    const scored = [0.6, 0.5, 0.9].map((score, index) => ({
+      ...box(index, `${index}`, [0, 0, 1, 1]),
+      score,
+    }));
+    const answer = { kind: 'boxes', boxes: scored, threshold: 0.5, queries: 3, labelSource: '' } as const;
+    assert.deepEqual(
+      rankedOf(answer).map(({ label, score }) => [label, score]),
+      [
+        ['2', 0.9],
+        ['0', 0.6],
+      ],
+    );
+    assert.equal(countOf(answer), 2);
+    assert.equal(countOf({ kind: 'features' }), undefined);
+  });
+});
 
 describe('boxes as files', () => {
   it('are cut at the edges of the image', () => {

@@ -5,6 +5,7 @@ import {
   countLabels,
   failuresIn,
   firstSynonym,
+  answerText,
   marginOf,
   mergeRows,
   progressText,
@@ -59,6 +60,15 @@ describe('table of many images', () => {
       { label: 'cat', count: 2 },
       { label: 'dog', count: 1 },
     ]);
+  });
+
+  it('shows the best of several objects with their number, which have no margin', () => {
+    const found = { ...row(0, 'cat', 0.75), objects: 2 };
+    assert.equal(answerText(found), 'cat, 2 objects');
+    assert.equal(marginOf(found), undefined);
+    assert.equal(answerText({ ...found, top: [], objects: 0 }), 'nothing found');
+    assert.equal(answerText(row(0, 'cat', 0.75)), 'cat');
+    assert.equal(answerText({ ...found, top: [], objects: undefined as never }), 'features only');
   });
 
   it('has a margin where there are two guesses', () => {

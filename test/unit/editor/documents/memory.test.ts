@@ -42,6 +42,15 @@ describe('WorkspaceMemory', () => {
     assert.deepEqual(store.keys(), []);
   });
 
+  it('keeps what a checkpoint is for, if it is for something else than classes', async () => {
+    const store = createStore();
+    const memory = new WorkspaceMemory(store);
+    await memory.setOtherTask('/a', true);
+    assert.deepEqual([memory.isOtherTask('/a'), memory.isOtherTask('/b')], [true, false]);
+    await memory.setOtherTask('/a', false);
+    assert.deepEqual([memory.isOtherTask('/a'), ...store.keys()], [false]);
+  });
+
   it('leaves nothing behind when the last hyper-parameter is reset', async () => {
     const store = createStore();
     const memory = new WorkspaceMemory(store);

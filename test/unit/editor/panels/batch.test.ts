@@ -127,6 +127,20 @@ describe('results of a batch', () => {
     );
   });
 
+  it('count objects where a model finds any', async () => {
+    const finds: BatchSteps = {
+      thumbnail: async () => '',
+      classify: async () => ({ provider: 'cpu', top: [cat], objects: 1 }),
+    };
+    const batch = new Batch(['a.png'], facts, finds, () => undefined);
+    await batch.run();
+    assert.deepEqual(batchCsv(batch.state).split('\n').slice(0, 2), [
+      'image,label_1,score_1,objects,error,checkpoint,provider',
+      'a.png,cat,0.75,1,,/m/vit,cpu',
+    ]);
+    assert.match(batchJson(batch.state), /"objects": 1/);
+  });
+
   it('name the guesses of every head', async () => {
     const heads = [
       { head: 'age', top: [{ index: 0, label: 'young', score: 0.5 }] },
