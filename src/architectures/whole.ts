@@ -3,6 +3,7 @@ import type { Size } from '../domain/size';
 import type { GraphBuilder } from '../graph/builder';
 import type { ValueInfo } from '../graph/graph';
 import type { DefaultsName } from '../preprocessing/defaults';
+import type { StateShape } from './blocks/decoding';
 import type { Maps } from './blocks/stages';
 import { configValue } from './config';
 import type { Rename, Translated } from './dialect';
@@ -54,6 +55,8 @@ export interface PartContext extends BuildOptions {
    * name (`features`, `tokens`); at most once, and in place of `backbone`.
    */
   answered(): ReadonlyMap<string, ValueInfo>;
+  /** How the tokens lie that the backbone ends with, without writing it into this part. */
+  imageTokens(): StateShape;
   /** Tokens, frames and texts that the part is written for, by name. */
   readonly lengths: Readonly<Record<string, number>>;
 }

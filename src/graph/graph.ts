@@ -101,6 +101,7 @@ export type OutputMeaning =
   | 'state'
   | 'embedding'
   | 'scores'
+  | 'words'
   | 'attention';
 
 /** A named result: `logits`, `features`, `tokens` … */

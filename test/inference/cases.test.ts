@@ -80,13 +80,18 @@ function largestDifference(found: TensorData | undefined, expected: Float32Array
 /** A timm twin of a CLIP tower calls the projection to the joint space its classifier. */
 const otherNames: Readonly<Record<string, string>> = { logits: 'image_embeds', output: 'logits' };
 
+/** What a case's greedy search chose step by step: no output of one pass. */
+const isGenerated = (name: string): boolean => /^(?:generated_|generation\.)/.test(name);
+
 describe(`golden cases of ${casesFolder}`, () => {
   for (const golden of readCases()) {
     it(golden.id, async () => {
       const reference = await readReference(golden);
       const outputs = await run(golden, inputsOf(golden, reference));
       const differences = [
-        ...Object.keys(golden.outputs).map((name) => [name, golden.tolerance.output] as const),
+        ...Object.keys(golden.outputs)
+          .filter((name) => !isGenerated(name))
+          .map((name) => [name, golden.tolerance.output] as const),
         ...golden.attention
           .flatMap(({ tensor, places }) => (places === undefined ? [tensor] : [tensor, places]))
           .map((name) => [name, golden.tolerance.attention] as const),

@@ -1,3 +1,4 @@
+import { at } from '../../domain/lists';
 import type { Size } from '../../domain/size';
 import type { Checkpoint } from '../../checkpoint/checkpoint';
 import { GraphBuilder, ParameterError, type ParameterView } from '../../graph/builder';
@@ -7,7 +8,8 @@ import type { Probe, TokenLayout } from '../../domain/probes';
 import { requireOwnSize } from '../decide';
 import { headVector, ownHeads, type OwnHead } from '../heads/ownHead';
 import { ownModule, type Translated, type Translation } from '../dialect';
-import type { Maps } from '../blocks/stages';
+import type { StateShape } from '../blocks/decoding';
+import type { Maps, TokenMaps } from '../blocks/stages';
 import type { BuildOptions, Known, Recognition } from '../family';
 import { familyNamed } from '../registry';
 import type { PartContext, PartName, PartOf, Whole } from '../whole';
@@ -178,8 +180,16 @@ function writePart(
     end = marks();
     return maps;
   };
+  const imageTokens = (): StateShape => {
+    const aside = new GraphBuilder(recognition.title, { find: ofBackbone });
+    const { tokens } = family.build(aside, recognition.config, options) as Partial<TokenMaps>;
+    if (!tokens) throw new Error(`${recognition.title}: the image network hands on no tokens`);
+    const { batch, count, layout, value } = tokens;
+    return { batch, count, layout, width: at(value.shape, 1) };
+  };
   const context: PartContext = {
     ...options,
+    imageTokens,
     lengths: { ...recognition.lengths, ...options.lengths },
     backbone: (how) => write(() => undefined, how),
     answered: () => {

@@ -9,6 +9,7 @@ export { detr } from './detr';
 export { dpt } from './dpt';
 export { dptSegmentation } from './dptSegmentation';
 export { glpn } from './glpn';
+export { trocr, vitGpt2 } from './imageToText';
 export { mask2Former } from './mask2Former';
 export { maskFormer } from './maskFormer';
 export { rtDetr } from './rtDetr';

@@ -1,0 +1,290 @@
+import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
+import type { TokenMaps } from '../blocks/stages';
+import { sequence } from '../blocks/maps';
+import {
+  allTokens,
+  fromTheFirst,
+  fusedProjections,
+  otherAttention,
+  ownAttention,
+  placedWords,
+  separateProjections,
+  stateInput,
+  type Memory,
+  type Placed,
+} from '../blocks/decoding';
+import { activate, activations, residual, withValue, type Tokens } from '../blocks/layers';
+import { asSequence, feedForward, postNorm } from '../blocks/projectedAttention';
+import { tokenAt } from '../blocks/specialTokens';
+import { causalMask } from '../blocks/textTower';
+import { transposed } from '../dialect';
+import { assumed, stored } from '../evidence';
+import type { Evidence } from '../family';
+import {
+  headsOfWhole,
+  layersIn,
+  settle,
+  shapeIn,
+  type FoundWhole,
+  type PartContext,
+  type Whole,
+} from '../whole';
+
+/** What the decoders behind an image encoder are written by. */
+export interface DecoderConfig {
+  readonly depth: number;
+  readonly heads: number;
+  readonly activation: string;
+  readonly eps: number;
+  /** Words are multiplied with the root of their width. */
+  readonly scaled: boolean;
+}
+
+const knownActivation = {
+  is: (value: unknown): boolean => Object.hasOwn(activations, String(value)),
+  needed: `one of ${Object.keys(activations).join(', ')}`,
+} as const;
+
+/** An activation of a decoder: by the user, config.json, or as its paper has it. */
+export const decoderActivation = (
+  found: FoundWhole,
+  config: readonly string[],
+  otherwise: string,
+): Evidence<string> =>
+  settle<string>(found, 'decoder_activation', {
+    config,
+    otherwise: assumed(otherwise, 'as published; not stored in the weights'),
+    ...knownActivation,
+  });
+
+/** Epsilon of a decoder's norms. */
+export const decoderEps = (
+  found: FoundWhole,
+  config: readonly string[],
+  otherwise: number,
+): Evidence<number> =>
+  settle<number>(found, 'decoder_eps', {
+    config,
+    otherwise: assumed(otherwise, 'as published; not stored in the weights'),
+    is: (value) => typeof value === 'number' && value > 0,
+    needed: 'a number above 0',
+  });
+
+export const decoderAssumable = ['decoder_heads', 'decoder_activation', 'decoder_eps'];
+
+/** Tokens that a decoder is counted for if nobody says how many. */
+export const countedTokens = 16;
+
+/** What differs between the decoders that transformers puts behind an image encoder. */
+interface Kind {
+  readonly words: string;
+  readonly places: string;
+  /** Rows of the table of positions that no token has. */
+  readonly offset: number;
+  readonly layers: string;
+  readonly heads: readonly string[];
+  readonly perHead: number;
+  readonly activation: readonly [key: string, otherwise: string];
+  readonly eps: (found: FoundWhole) => Evidence<number>;
+  /** Key of what multiplies words, if the library has such. */
+  readonly scaled?: string;
+  /** Values of config.json under which the library computes something else. */
+  readonly refuses: readonly (readonly [key: string, value: boolean])[];
+}
+
+const says = (found: FoundWhole, key: string, value: boolean): boolean =>
+  settle<boolean>(found, key, { config: [key], otherwise: assumed(!value, 'not said') }).value === value;
+
+/** Whether words are multiplied with the root of their width, which no weight tells. */
+const scaledWords = (found: FoundWhole, key: string): Evidence<boolean> =>
+  settle<boolean>(found, 'decoder_scaled', {
+    config: [key],
+    otherwise: assumed(false, 'the library’s default; not stored in the weights'),
+    is: (value) => typeof value === 'boolean',
+    needed: 'true or false',
+  });
+
+const recogniser =
+  (label: string, title: string, kind: Kind) =>
+  (found: FoundWhole): ReturnType<Whole<DecoderConfig>['recognise']> => {
+    const [words = 0, dim = 0] = shapeIn(found, kind.words);
+    const [places = 0] = shapeIn(found, kind.places);
+    const evidence = {
+      decoder_depth: stored(layersIn(found, kind.layers), `${kind.layers}.*`),
+      decoder_dim: stored(dim, kind.words),
+      decoder_heads: headsOfWhole(found, 'decoder_heads', dim, {
+        config: kind.heads,
+        perHead: kind.perHead,
+      }),
+      decoder_activation: decoderActivation(found, [kind.activation[0]], kind.activation[1]),
+      decoder_eps: kind.eps(found),
+      ...(kind.scaled !== undefined && { decoder_scaled: scaledWords(found, kind.scaled) }),
+      vocabulary: stored(words, kind.words),
+      context: stored(places - kind.offset, kind.places),
+    };
+    if (kind.refuses.some(([key, value]) => says(found, key, value))) return undefined;
+    return {
+      label,
+      title: `${title} behind ${found.backbone.title.replace(/, image backbone of .*$/, '')}`,
+      evidence,
+      config: {
+        depth: evidence.decoder_depth.value,
+        heads: evidence.decoder_heads.value,
+        activation: evidence.decoder_activation.value,
+        eps: evidence.decoder_eps.value,
+        scaled: evidence.decoder_scaled?.value ?? false,
+      },
+      reading: { task: 'other' },
+      lengths: { decoder: countedTokens },
+    };
+  };
+
+const state = 'encoder_last_hidden_state';
+
+/** The image's tokens behind the encoder's norm, and the vector that the library pools of them. */
+function image(b: GraphBuilder, _: DecoderConfig, { backbone }: PartContext): void {
+  const { tokens } = backbone() as TokenMaps;
+  b.output(state, sequence(b, tokens), 'state');
+  if (!b.has('encoder.pooler.dense.weight')) return;
+  const pooled = b.linear(tokenAt(b, tokens, 0), 'encoder.pooler.dense');
+  b.output('features', b.add('Tanh', [pooled]), 'features');
+}
+
+/** The image as the decoder's layers read it: of the decoder's width, if a layer makes it so. */
+function projectedState(b: GraphBuilder, context: PartContext): Tokens {
+  const tokens = stateInput(b, state, context.imageTokens());
+  return b.has('enc_to_dec_proj.weight')
+    ? withValue(tokens, b.linear(tokens.value, 'enc_to_dec_proj'))
+    : tokens;
+}
+
+/** A decoder over tokens and an image; returns logits `[batch · count, words]`. */
+export type Decode = (
+  b: GraphBuilder,
+  config: DecoderConfig,
+  given: { readonly placed: Placed; readonly image: Tokens; readonly memory: Memory },
+) => ValueInfo;
+
+const decoder =
+  (decode: Decode) =>
+  (b: GraphBuilder, config: DecoderConfig, context: PartContext): void => {
+    const { batch, lengths } = context;
+    const count = lengths['decoder'] ?? countedTokens;
+    const given = projectedState(b, context);
+    const ids = b.input('decoder_input_ids', [batch, count], 'I64');
+    const memory = allTokens([causalMask(b, count)]);
+    const logits = decode(b, config, { placed: fromTheFirst(b, ids), image: given, memory });
+    b.output('logits', asSequence(b, logits, batch), 'words');
+  };
+
+/** GPT-2 (Radford et al. 2019) with an attention to the image in each layer. */
+const gpt2: Decode = (b, { depth, heads, activation, eps }, { placed, image: seen, memory }) => {
+  const at = 'decoder.transformer';
+  let tokens = placedWords(b, placed, [`${at}.wte.weight`, `${at}.wpe.weight`]);
+  const attention = { heads, memory, projections: fusedProjections };
+  const layer = (): Tokens => {
+    const normed = withValue(tokens, b.layerNorm(tokens.value, 'ln_1', eps));
+    const own = residual(b, tokens.value, ownAttention(b, 'attn', normed, attention));
+    const asking = withValue(tokens, b.layerNorm(own, 'ln_cross_attn', eps));
+    const other = residual(b, own, otherAttention(b, 'crossattention', asking, seen, attention));
+    const x = b.layerNorm(other, 'ln_2', eps);
+    const fed = b.scope('mlp', () => b.linear(activate(b, b.linear(x, 'c_fc'), activation), 'c_proj'));
+    return withValue(tokens, residual(b, other, fed));
+  };
+  for (let index = 0; index < depth; index++)
+    tokens = b.scope(`${at}.h.${index}`, layer, { title: 'Decoder layer' });
+  const normed = b.layerNorm(tokens.value, `${at}.ln_f`, eps);
+  return b.linear(normed, b.has('decoder.lm_head.weight') ? 'decoder.lm_head' : `${at}.wte`);
+};
+
+/** Norms of TrOCR's decoder have torch's own epsilon. */
+const trocrEps = 1e-5;
+const trocrProjections = separateProjections(['q_proj', 'k_proj', 'v_proj', 'out_proj']);
+
+/** TrOCR's decoder (Li et al. 2023), norms behind each branch. */
+const trocrDecoder: Decode = (b, config, { placed, image: seen, memory }) => {
+  const { depth, heads, activation, scaled } = config;
+  const at = 'decoder.model.decoder';
+  const names = [`${at}.embed_tokens.weight`, `${at}.embed_positions.weight`] as const;
+  const dim = b.shapeOf(names[0])[1] ?? 1;
+  const words = placedWords(b, placed, names, { offset: 2, ...(scaled && { scale: Math.sqrt(dim) }) });
+  let tokens = b.has(`${at}.layernorm_embedding.weight`)
+    ? withValue(words, b.layerNorm(words.value, `${at}.layernorm_embedding`, trocrEps))
+    : words;
+  const attention = { heads, memory, projections: trocrProjections };
+  const layer = (): Tokens => {
+    const own = ownAttention(b, 'self_attn', tokens, attention);
+    const first = withValue(tokens, postNorm(b, tokens.value, own, 'self_attn_layer_norm'));
+    const other = otherAttention(b, 'encoder_attn', first, seen, attention);
+    const second = postNorm(b, first.value, other, 'encoder_attn_layer_norm');
+    const fed = feedForward(b, second, activation);
+    return withValue(tokens, postNorm(b, second, fed, 'final_layer_norm'));
+  };
+  for (let index = 0; index < depth; index++)
+    tokens = b.scope(`${at}.layers.${index}`, layer, { title: 'Decoder layer' });
+  const head = 'decoder.output_projection';
+  return b.linear(tokens.value, b.has(`${head}.weight`) ? head : `${at}.embed_tokens`);
+};
+
+/** An image encoder with GPT-2 behind it. */
+export const vitGpt2: Whole<DecoderConfig> = {
+  name: 'vit-gpt2',
+  row: 'caption',
+  title: 'GPT-2 with an image encoder',
+  task: 'outputs',
+  isTower: true,
+  signature: ['decoder.transformer.wte.weight', 'decoder.transformer.h.0.crossattention.q_attn.weight'],
+  renames: [[/^(decoder\.transformer\.h\.\d+\..*(?:c_attn|q_attn|c_proj|c_fc)\.weight)$/, '$1', transposed]],
+  assumable: decoderAssumable,
+  idle: /\.(?:attn|crossattention)\.(?:bias|masked_bias)$/,
+  recognise: recogniser('vit-gpt2', 'GPT-2', {
+    words: 'decoder.transformer.wte.weight',
+    places: 'decoder.transformer.wpe.weight',
+    offset: 0,
+    layers: 'decoder.transformer.h',
+    heads: ['decoder.n_head', 'decoder.num_attention_heads'],
+    perHead: 64,
+    activation: ['decoder.activation_function', 'gelu_new'],
+    eps: (found) => decoderEps(found, ['decoder.layer_norm_epsilon'], 1e-5),
+    refuses: [
+      ['decoder.scale_attn_by_inverse_layer_idx', true],
+      ['decoder.scale_attn_weights', false],
+    ],
+  }),
+  parts: [
+    { name: 'image', build: image },
+    { name: 'decoder', build: decoder(gpt2) },
+  ],
+};
+
+/** TrOCR: an image encoder with a decoder that reads lines of text off it. */
+export const trocr: Whole<DecoderConfig> = {
+  name: 'trocr',
+  row: 'caption',
+  title: 'TrOCR',
+  task: 'outputs',
+  isTower: true,
+  signature: [
+    'decoder.model.decoder.embed_tokens.weight',
+    'decoder.model.decoder.embed_positions.weight',
+    'decoder.model.decoder.layers.0.encoder_attn.q_proj.weight',
+  ],
+  assumable: ['decoder_heads', 'decoder_activation', 'decoder_scaled'],
+  recognise: recogniser('trocr', 'TrOCR', {
+    words: 'decoder.model.decoder.embed_tokens.weight',
+    places: 'decoder.model.decoder.embed_positions.weight',
+    offset: 2,
+    layers: 'decoder.model.decoder.layers',
+    heads: ['decoder.decoder_attention_heads'],
+    perHead: 64,
+    activation: ['decoder.activation_function', 'gelu'],
+    eps: () => stored(trocrEps, 'torch’s default'),
+    scaled: 'decoder.scale_embedding',
+    refuses: [],
+  }),
+  parts: [
+    { name: 'image', build: image },
+    { name: 'decoder', build: decoder(trocrDecoder) },
+  ],
+};
