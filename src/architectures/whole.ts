@@ -81,6 +81,8 @@ export interface Whole<C = unknown> {
   readonly task: TaskName;
   /** Names that a file of this model has, all of them, after the renames. */
   readonly signature: readonly string[];
+  /** Names of a wider model, which a file of this one has not. */
+  readonly absent?: readonly string[];
   /** From names of other repositories and older versions to those that `build` reads. */
   readonly renames?: readonly Rename[];
   /** Keys that `assume` may set; those of the backbone are `backbone_heads` and so on. */

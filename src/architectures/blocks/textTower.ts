@@ -36,14 +36,14 @@ export function textPositions(
 }
 
 /** What is added to scores that must not count. */
-const least = -3.4028234663852886e38;
+export const hiddenScore = -3.4028234663852886e38;
 
 /** A mask `[1, 1, text, text]` under which tokens see themselves and those before them alone. */
 export function causalMask(b: GraphBuilder, text: number): ValueInfo {
   return b.shared(`causal ${text}`, () => {
     const values = new Float32Array(text * text);
     for (let query = 0; query < text; query++)
-      values.fill(least, query * text + query + 1, (query + 1) * text);
+      values.fill(hiddenScore, query * text + query + 1, (query + 1) * text);
     return b.constant('/causal', 'F32', [1, 1, text, text], values);
   });
 }
@@ -52,7 +52,7 @@ export function causalMask(b: GraphBuilder, text: number): ValueInfo {
 export function paddingMask(b: GraphBuilder, mask: ValueInfo): ValueInfo {
   return b.shared(`padding ${mask.name}`, () => {
     const kept = b.add('Cast', [mask], { to: int(dtypes.F32.onnx) });
-    const hidden = b.add('Mul', [b.add('Sub', [b.scalar(1), kept]), b.scalar(least)]);
+    const hidden = b.add('Mul', [b.add('Sub', [b.scalar(1), kept]), b.scalar(hiddenScore)]);
     const [texts = 1, text = 1] = mask.shape;
     return b.reshape(hidden, [texts, 1, 1, text]);
   });

@@ -14,7 +14,7 @@ export function wholeOf(translation: Translation): Whole | undefined {
   if (translation.network.members.length > mostNames) return undefined;
   return wholes.find((whole) => {
     const names = namesOfWhole(whole, translation);
-    return whole.signature.every((name) => names.has(name));
+    return whole.signature.every((name) => names.has(name)) && !whole.absent?.some((name) => names.has(name));
   });
 }
 

@@ -1,5 +1,6 @@
 // Every whole model that is known, one line each: a new one is its file and its line here.
 export { beitSegmentation } from './beitSegmentation';
+export { blip, blipForQuestions } from './blip';
 export { chineseClip, clip, openClip, siglip } from './clip';
 export { conditionalDetr } from './conditionalDetr';
 export { dabDetr } from './dabDetr';

@@ -1,0 +1,230 @@
+import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
+import {
+  allTokens,
+  fromTheFirst,
+  otherAttention,
+  ownAttention,
+  placedWords,
+  separateProjections,
+  stateInput,
+  type Memory,
+  type Placed,
+} from '../blocks/decoding';
+import { bertProjections } from '../blocks/bert';
+import { activate, withValue, type Tokens } from '../blocks/layers';
+import { sequence } from '../blocks/maps';
+import { asSequence, postNorm } from '../blocks/projectedAttention';
+import type { TokenMaps } from '../blocks/stages';
+import { causalMask, paddingMask } from '../blocks/textTower';
+import { stored } from '../evidence';
+import {
+  headsOfWhole,
+  layersIn,
+  shapeIn,
+  type FoundWhole,
+  type PartContext,
+  type RecognisedWhole,
+  type Whole,
+} from '../whole';
+import {
+  countedTokens,
+  decoderActivation,
+  decoderAssumable,
+  decoderEps,
+  type DecoderConfig,
+} from './imageToText';
+
+/** What BLIP's texts are written by: those of question and answer have the same widths. */
+interface BlipConfig extends Omit<DecoderConfig, 'scaled'> {
+  /** Layers of the question's encoder; none of a captioner. */
+  readonly questionDepth: number;
+}
+
+const decoderPath = 'text_decoder.bert';
+const questionPath = 'text_encoder';
+const questionLayer = `${questionPath}.encoder.layer.0.crossattention.self.query.weight`;
+const words = `${decoderPath}.embeddings.word_embeddings.weight`;
+const places = `${decoderPath}.embeddings.position_embeddings.weight`;
+
+/** The end of the hyper-parameters that a BERT leaves open: its widths tell the rest. */
+function recognise(found: FoundWhole): RecognisedWhole<BlipConfig> {
+  const [vocabulary = 0, dim = 0] = shapeIn(found, words);
+  const [context = 0] = shapeIn(found, places);
+  const questionDepth = layersIn(found, `${questionPath}.encoder.layer`);
+  const evidence = {
+    decoder_depth: stored(layersIn(found, `${decoderPath}.encoder.layer`), `${decoderPath}.encoder.layer.*`),
+    decoder_dim: stored(dim, words),
+    decoder_heads: headsOfWhole(found, 'decoder_heads', dim, {
+      config: ['text_config.num_attention_heads'],
+      perHead: 64,
+    }),
+    decoder_activation: decoderActivation(found, ['text_config.hidden_act'], 'gelu'),
+    decoder_eps: decoderEps(found, ['text_config.layer_norm_eps'], 1e-12),
+    ...(questionDepth > 0 && {
+      text_depth: stored(questionDepth, `${questionPath}.encoder.layer.*`),
+    }),
+    vocabulary: stored(vocabulary, words),
+    context: stored(context, places),
+  };
+  return {
+    label: 'blip',
+    title: `BLIP ${questionDepth > 0 ? 'for questions' : 'for captions'} around ${found.backbone.title.replace(/, image backbone of .*$/, '')}`,
+    evidence,
+    config: {
+      depth: evidence.decoder_depth.value,
+      heads: evidence.decoder_heads.value,
+      activation: evidence.decoder_activation.value,
+      eps: evidence.decoder_eps.value,
+      questionDepth,
+    },
+    reading: { task: 'other' },
+    lengths: { texts: 1, text: countedTokens, ...(questionDepth > 0 && { decoder: countedTokens }) },
+  };
+}
+
+const imageState = 'image_embeds';
+const questionState = 'question_embeds';
+const projections = separateProjections(bertProjections);
+
+function image(b: GraphBuilder, _: BlipConfig, { backbone }: PartContext): void {
+  const { tokens } = backbone() as TokenMaps;
+  b.output(imageState, sequence(b, tokens), 'state');
+  b.output('tokens', sequence(b, tokens), 'tokens');
+}
+
+/** What a BERT of BLIP's reads, and how its tokens attend to one another. */
+interface Given {
+  readonly placed: Placed;
+  /** What its cross-attention looks at. */
+  readonly state: Tokens;
+  readonly memory: Memory;
+  readonly kind: 'self' | 'causal';
+}
+
+/**
+ * BERT's layers with an attention to a state behind each self-attention (Li et al. 2022, fig. 2);
+ * parameters below `path`.
+ */
+function bert(
+  b: GraphBuilder,
+  path: string,
+  depth: number,
+  { heads, activation, eps }: Omit<BlipConfig, 'depth'>,
+  { placed, state, memory, kind }: Given,
+): Tokens {
+  const attention = { heads, projections, memory, kind, layer: 'self' };
+  const normed = (x: ValueInfo, branch: ValueInfo, name: string): ValueInfo =>
+    postNorm(b, x, branch, `${name}.LayerNorm`, eps);
+  let tokens = b.scope(path, () => {
+    const embedded = placedWords(b, placed, [
+      'embeddings.word_embeddings.weight',
+      'embeddings.position_embeddings.weight',
+    ]);
+    return withValue(embedded, b.layerNorm(embedded.value, 'embeddings.LayerNorm', eps));
+  });
+  const layer = (): Tokens => {
+    const own = ownAttention(b, 'attention', tokens, attention);
+    const first = withValue(tokens, normed(tokens.value, own, 'attention.output'));
+    const other = otherAttention(b, 'crossattention', first, state, attention);
+    const second = normed(first.value, other, 'crossattention.output');
+    const wide = activate(b, b.linear(second, 'intermediate.dense'), activation);
+    return withValue(tokens, normed(second, b.linear(wide, 'output.dense'), 'output'));
+  };
+  for (let index = 0; index < depth; index++)
+    tokens = b.scope(`${path}.encoder.layer.${index}`, layer, {
+      title: kind === 'causal' ? 'Decoder layer' : 'Text layer',
+    });
+  return tokens;
+}
+
+/** Scores of all words, by the table that they are read with or one of the file's own. */
+function scoresOfWords(
+  b: GraphBuilder,
+  tokens: Tokens,
+  { activation, eps }: Pick<BlipConfig, 'activation' | 'eps'>,
+): ValueInfo {
+  const head = 'text_decoder.cls.predictions';
+  const dense = activate(b, b.linear(tokens.value, `${head}.transform.dense`), activation);
+  const normed = b.layerNorm(dense, `${head}.transform.LayerNorm`, eps);
+  const own = `${head}.decoder`;
+  const table = b.has(`${own}.weight`) ? own : `${decoderPath}.embeddings.word_embeddings`;
+  const bias = b.has(`${own}.bias`) ? `${own}.bias` : `${head}.bias`;
+  return b.add('Add', [b.linear(normed, table, { bias: false }), b.parameter(bias)]);
+}
+
+/** Ids of a text, and the mask that hides its padding. */
+function maskedText(
+  b: GraphBuilder,
+  { batch, lengths }: PartContext,
+): { readonly ids: ValueInfo; readonly count: number; readonly padding: ValueInfo } {
+  const count = lengths['text'] ?? countedTokens;
+  const ids = b.input('input_ids', [batch, count], 'I64');
+  return { ids, count, padding: paddingMask(b, b.input('attention_mask', [batch, count], 'I64')) };
+}
+
+function captionDecoder(b: GraphBuilder, config: BlipConfig, context: PartContext): void {
+  const state = stateInput(b, imageState, context.imageTokens());
+  const { ids, count, padding } = maskedText(b, context);
+  const memory = allTokens([causalMask(b, count), padding]);
+  const given: Given = { placed: fromTheFirst(b, ids), state, memory, kind: 'causal' };
+  const tokens = bert(b, decoderPath, config.depth, config, given);
+  b.output('logits', asSequence(b, scoresOfWords(b, tokens, config), tokens.batch), 'words');
+}
+
+function question(b: GraphBuilder, config: BlipConfig, context: PartContext): void {
+  const state = stateInput(b, imageState, context.imageTokens());
+  const { ids, padding } = maskedText(b, context);
+  const given: Given = { placed: fromTheFirst(b, ids), state, memory: allTokens([padding]), kind: 'self' };
+  const tokens = bert(b, questionPath, config.questionDepth, config, given);
+  b.output(questionState, sequence(b, tokens), 'state');
+}
+
+function answerDecoder(b: GraphBuilder, config: BlipConfig, context: PartContext): void {
+  const { batch, lengths } = context;
+  const asked = lengths['text'] ?? countedTokens;
+  const width = b.shapeOf(`${questionPath}.embeddings.word_embeddings.weight`)[1] ?? 1;
+  const layout = { special: [], sequence: asked };
+  const state = stateInput(b, questionState, { batch, count: asked, width, layout });
+  const padding = paddingMask(b, b.input('attention_mask', [batch, asked], 'I64'));
+  const count = lengths['decoder'] ?? countedTokens;
+  const ids = b.input('decoder_input_ids', [batch, count], 'I64');
+  const memory = allTokens([causalMask(b, count)], [padding]);
+  const given: Given = { placed: fromTheFirst(b, ids), state, memory, kind: 'causal' };
+  const tokens = bert(b, decoderPath, config.depth, config, given);
+  b.output('logits', asSequence(b, scoresOfWords(b, tokens, config), batch), 'words');
+}
+
+const common = {
+  row: 'caption',
+  task: 'outputs',
+  isTower: true,
+  assumable: decoderAssumable,
+  recognise,
+} as const;
+
+/** BLIP (Li et al. 2022) that answers questions: an image, a question that sees it, an answer. */
+export const blipForQuestions: Whole<BlipConfig> = {
+  ...common,
+  name: 'blip-questions',
+  title: 'BLIP for questions',
+  signature: [words, places, questionLayer],
+  parts: [
+    { name: 'image', build: image },
+    { name: 'text', build: question },
+    { name: 'decoder', build: answerDecoder },
+  ],
+};
+
+/** BLIP (Li et al. 2022) that describes an image. */
+export const blip: Whole<BlipConfig> = {
+  ...common,
+  name: 'blip',
+  title: 'BLIP for captions',
+  signature: [words, places, `${decoderPath}.encoder.layer.0.crossattention.self.query.weight`],
+  absent: [questionLayer],
+  parts: [
+    { name: 'image', build: image },
+    { name: 'decoder', build: captionDecoder },
+  ],
+};
