@@ -9,6 +9,7 @@ export { depthAnything } from './depthAnything';
 export { detr } from './detr';
 export { dpt } from './dpt';
 export { dptSegmentation } from './dptSegmentation';
+export { git } from './git';
 export { glpn } from './glpn';
 export { trocr, vitGpt2 } from './imageToText';
 export { mask2Former } from './mask2Former';
