@@ -7,6 +7,7 @@ import type { TaskName } from '../domain/taskName';
 import type { Checkpoint, Tensor } from '../checkpoint/checkpoint';
 import type { DefaultsName } from '../preprocessing/defaults';
 import type { GraphBuilder } from '../graph/builder';
+import type { Tokens } from './blocks/layers';
 import type { Maps } from './blocks/stages';
 import type { OwnHead } from './heads/ownHead';
 import type { Dialect, Translated, Translation } from './dialect';
@@ -119,6 +120,11 @@ export interface BuildOptions {
   readonly batch: number;
   /** Last stages of a residual network that dilate where they would stride; none without it. */
   readonly dilatedStages?: number;
+  /**
+   * Which of the embedded tokens a plain transformer's blocks see: an encoder of masked images sees
+   * some. All without it.
+   */
+  readonly visible?: (builder: GraphBuilder, tokens: Tokens) => Tokens;
 }
 
 /** The result of recognition, whichever family it is, or none. */

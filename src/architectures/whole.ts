@@ -48,8 +48,11 @@ export interface RecognisedWhole<C> {
 
 /** What a part is written with. */
 export interface PartContext extends BuildOptions {
-  /** Writes the image backbone into this part and hands back its maps; at most once. */
-  backbone(how?: Pick<BuildOptions, 'dilatedStages'>): Maps;
+  /**
+   * Writes the image backbone into this part and hands back its maps; at most once. `how` is what
+   * the model around it asks of its family.
+   */
+  backbone(how?: Pick<BuildOptions, 'dilatedStages' | 'visible'>): Maps;
   /**
    * Writes the image backbone and what its family makes of its maps, and hands that back by its
    * name (`features`, `tokens`); at most once, and in place of `backbone`.

@@ -114,15 +114,20 @@ async function readSpec(file: string): Promise<Spec> {
   const spec: unknown = parsed(file, bytes.toString('utf8'));
   if (typeof spec !== 'object' || spec === null || Array.isArray(spec))
     throw new Error(`${file}: an object with given, post or generation is needed`);
-  const { given, post } = spec as Readonly<Record<string, unknown>>;
+  const { given: stated, post, seed } = spec as Readonly<Record<string, unknown>>;
+  const isGiven = typeof stated === 'object' && stated !== null;
+  const given =
+    isGiven || seed !== undefined
+      ? { ...(isGiven && stated), ...(seed !== undefined && { seed }) }
+      : undefined;
   const isNamed = (each: unknown): each is NamedPost =>
     typeof each === 'object' && each !== null && typeof (each as NamedPost).name === 'string';
   if (post !== undefined && !(Array.isArray(post) && post.every(isNamed)))
     throw new Error(`${file}: post is a list of objects with a name`);
   return {
-    ...(typeof given === 'object' && given !== null && { given: given as Spec['given'] }),
-    ...(post !== undefined && { post: post as readonly NamedPost[] }),
-  } as Spec;
+    ...(given && { given }),
+    ...(post !== undefined && { post }),
+  };
 }
 
 function parsed(file: string, text: string): unknown {

@@ -39,4 +39,14 @@ export type Reading =
       /** To what length texts are padded: the longest given, or the whole context. */
       readonly padding: 'longest' | 'context';
     }
+  /** Patches that a model of masked images draws. */
+  | {
+      readonly task: 'reconstruct';
+      /** Side of a patch in pixels. */
+      readonly patch: number;
+      /** Patches are drawn with their own mean and deviation taken off. */
+      readonly normalised: boolean;
+    }
+  /** Classes of a clip; the input is so many frames. */
+  | { readonly task: 'video'; readonly frames: number }
   | { readonly task: 'other' };

@@ -1,2 +1,11 @@
 /** What can be asked of a model, by its outputs: a folder of `tasks/` each. */
-export type TaskName = 'detect' | 'segment' | 'depth' | 'zero-shot' | 'classify' | 'outputs' | 'features';
+export type TaskName =
+  | 'detect'
+  | 'segment'
+  | 'depth'
+  | 'zero-shot'
+  | 'reconstruct'
+  | 'video'
+  | 'classify'
+  | 'outputs'
+  | 'features';

@@ -86,7 +86,7 @@ export interface ModuleNote {
 
 /**
  * What a result is: scores of classes (before softmax or sigmoid, or after it), a pooled vector, a
- * sequence or map before pooling, and what tasks draw.
+ * sequence or map before pooling, and what tasks draw; `seen` is the input itself.
  */
 export type OutputMeaning =
   | 'logits'
@@ -98,6 +98,7 @@ export type OutputMeaning =
   | 'masks'
   | 'depth'
   | 'pixels'
+  | 'seen'
   | 'state'
   | 'embedding'
   | 'scores'

@@ -31,7 +31,14 @@ import { resolvePreprocessing } from '../preprocessing/resolve';
 import { describePreprocessing, parseOverrides } from '../preprocessing/lines';
 import type { Graph } from '../graph/graph';
 import type { AttentionBudget } from '../graph/rewrite/taps';
-import { graphOf, nothingGiven, type InputSource, type OutputValues, type Prepared } from '../tasks/task';
+import {
+  graphOf,
+  nothingGiven,
+  type InputSource,
+  type OutputValues,
+  type Prepared,
+  type ReadContext,
+} from '../tasks/task';
 import { taskOf, type NamedTask } from '../tasks/tasks';
 import { ProviderChoice, type Choice } from './providerChoice';
 import { providerTitle, requireProvider, viewProviders, type VerdictStore } from './providers';
@@ -557,6 +564,7 @@ class InferenceService implements Inference {
       topK: request.topK ?? 5,
       imageSize: inputSize.current,
       ...(recognition.family !== null && recognition.reading && { reading: recognition.reading }),
+      ...normalisationOf(image.preprocessing),
       given,
     };
     const { task } = asked;
@@ -636,6 +644,12 @@ const ofAnySize: ReadonlySet<string> = new Set(['detect', 'segment', 'depth']);
 /** Whether a model runs at the size that its library's processor makes of each image. */
 const followsProcessor = ({ recognition }: Model): boolean =>
   recognition.family !== null && ofAnySize.has(recognition.reading?.task ?? '');
+
+/** What was done to the channels of an image last, if they were normalised. */
+function normalisationOf({ steps }: Preprocessing): Pick<ReadContext, 'normalisation'> {
+  const step = steps.find(({ kind }) => kind === 'normalize');
+  return step?.kind === 'normalize' ? { normalisation: { mean: step.mean, std: step.std } } : {};
+}
 
 /** What is known of a model's images, whether its family is or not. */
 const inputOf = (recognition: Model['recognition']) =>

@@ -174,8 +174,29 @@ export interface Depth {
   readonly spread: Spread;
 }
 
+/** What a model of masked images draws; planes of red, green and blue, 0 … 255 and not clipped. */
+export interface Rebuilt {
+  readonly kind: 'pixels';
+  /** Rows and columns of what the model saw. */
+  readonly grid: Grid;
+  /** All patches as the model draws them, `[3, rows, columns]`. */
+  readonly reconstruction: Float32Array;
+  /** What the model saw, with the hidden patches drawn in, `[3, rows, columns]`. */
+  readonly pasted: Float32Array;
+  /** 1 where the model saw nothing, `[rows, columns]`. */
+  readonly hidden: Float32Array;
+  readonly patches: number;
+  readonly hiddenPatches: number;
+  /** By which patches were hidden. */
+  readonly seed: number;
+  /** Root of the mean squared difference to the image where it was hidden, in levels of 255. */
+  readonly error: number;
+  /** Patches were drawn without their mean and deviation, which are those of the hidden ones. */
+  readonly normalised: boolean;
+}
+
 /** What a model answers, by kind of task. */
-export type Answer = Classes | Boxes | Masks | Depth | Scores | Outputs | Features;
+export type Answer = Classes | Boxes | Masks | Depth | Rebuilt | Scores | Outputs | Features;
 
 /** Returns the classes of an answer; none if it is of another kind. */
 export const guessesOf = (answer: Answer): readonly Guess[] => (answer.kind === 'classes' ? answer.top : []);

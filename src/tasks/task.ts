@@ -58,6 +58,8 @@ export interface ReadContext {
   readonly topK: number;
   /** Sides of the image that the model was given. */
   readonly imageSize: Size;
+  /** What was taken off the channels of the image and what they were divided by, if anything. */
+  readonly normalisation?: { readonly mean: readonly number[]; readonly std: readonly number[] };
   /** How the model's outputs become an answer. */
   readonly reading?: Reading;
   /** How answers are computed, if somebody says otherwise: thresholds and the like. */
@@ -71,6 +73,8 @@ export interface Prepared {
   readonly tensors: Readonly<Record<string, GivenTensor>>;
   /** A word or text for each thing that is scored. */
   readonly words?: readonly string[];
+  /** By which chance was had. */
+  readonly seed?: number;
 }
 
 /** What a program is given if its task prepares nothing. */

@@ -6,7 +6,9 @@ import { detect } from './detect/detect';
 import { depth } from './depth/depth';
 import { features } from './features/features';
 import { outputs } from './outputs/outputs';
+import { reconstruct } from './reconstruct/reconstruct';
 import { segment } from './segment/segment';
+import { video } from './video/video';
 import { zeroShot } from './zeroShot/zeroShot';
 import type { SeenImage } from './run';
 import type { AnswerFiles, AnswerText, Task } from './task';
@@ -17,6 +19,8 @@ export const tasks = {
   segment,
   depth,
   'zero-shot': zeroShot,
+  reconstruct,
+  video,
   classify,
   outputs,
   features,
@@ -49,6 +53,7 @@ const byKind = {
   scores: tasks['zero-shot'],
   masks: tasks.segment,
   depth: tasks.depth,
+  pixels: tasks.reconstruct,
   classes: tasks.classify,
   outputs: tasks.outputs,
   features: tasks.features,

@@ -6,6 +6,7 @@ import { depth } from './depth';
 import { features } from './features';
 import { masks } from './masks';
 import { outputs } from './outputs';
+import { pixels } from './pixels';
 import { scores } from './scores';
 
 /** One view per kind of answer. */
@@ -13,6 +14,7 @@ const views: { readonly [Kind in Answer['kind']]: AnswerView<Extract<Answer, { k
   boxes,
   masks,
   depth,
+  pixels,
   classes,
   scores,
   outputs,

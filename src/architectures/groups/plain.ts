@@ -87,18 +87,20 @@ export function normedMaps(
   b: GraphBuilder,
   blocks: readonly Tokens[],
   eps: number,
-  { imageSize }: BuildOptions,
+  { imageSize, visible }: BuildOptions,
 ): TokenMaps {
   const tokens = last(blocks);
   return {
-    stages: blocks.map((each) => tokenStage(each, imageSize)),
+    // Tokens that were chosen lie on no grid.
+    stages: visible ? [] : blocks.map((each) => tokenStage(each, imageSize)),
     tokens: withValue(tokens, maybeNorm(b, tokens.value, 'norm', eps)),
   };
 }
 
 /** Writes the transformer up to its last block, without the last norm. */
 export function encode(b: GraphBuilder, config: PlainConfig, options: BuildOptions): readonly Tokens[] {
-  return throughBlocks(b, embed(b, config, options), config);
+  const all = embed(b, config, options);
+  return throughBlocks(b, options.visible?.(b, all) ?? all, config);
 }
 
 /**

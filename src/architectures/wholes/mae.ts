@@ -1,0 +1,282 @@
+import { dtypes } from '../../checkpoint/tensors';
+import { at, product } from '../../domain/lists';
+import type { GraphBuilder } from '../../graph/builder';
+import { int, type ValueInfo } from '../../graph/graph';
+import { activate, residual, withValue, type Tokens } from '../blocks/layers';
+import { sequence } from '../blocks/maps';
+import { asSequence, projectedAttention } from '../blocks/projectedAttention';
+
+import type { Maps } from '../blocks/stages';
+import { assumed } from '../evidence';
+import type { Evidence } from '../family';
+import { headsOfWhole, settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
+import { layersOf, sideOf } from './detectors';
+import { numberOfBackbone } from './innerLayers';
+
+interface MaeConfig {
+  readonly depth: number;
+  readonly heads: number;
+  readonly activation: string;
+  readonly eps: number;
+  /** Share of the patches that the encoder does not see. */
+  readonly ratio: number;
+  /** Patches are drawn with their mean and deviation taken off. */
+  readonly normalised: boolean;
+}
+
+const layers = 'decoder.decoder_layers';
+const queryNames = ['attention.query', 'attention.key', 'attention.value', 'output.dense'] as const;
+
+/** What the decoder shares with the encoder, as the encoder has it. */
+function likeTheEncoder<T extends string | number>({ backbone }: FoundWhole, key: string, otherwise: T): T {
+  const value = backbone.evidence[key]?.value;
+  return typeof value === typeof otherwise ? (value as T) : otherwise;
+}
+
+const maskRatio = (found: FoundWhole): Evidence<number> =>
+  settle<number>(found, 'mask_ratio', {
+    config: ['mask_ratio'],
+    otherwise: assumed(0.75, 'as published (He et al. 2022, §4.1); not stored in the weights'),
+    is: (value) => typeof value === 'number' && value > 0 && value < 1,
+    needed: 'a share between 0 and 1',
+  });
+
+const normPixels = (found: FoundWhole): Evidence<boolean> =>
+  settle<boolean>(found, 'norm_pix_loss', {
+    config: ['norm_pix_loss'],
+    otherwise: assumed(false, 'whether patches are normalised is not stored in the weights'),
+    is: (value) => typeof value === 'boolean',
+    needed: 'true or false',
+  });
+
+function recognise(found: FoundWhole): ReturnType<Whole<MaeConfig>['recognise']> {
+  const [dim = 0] = shapeIn(found, 'decoder.decoder_embed.weight');
+  const evidence = {
+    decoder_depth: layersOf(found, layers),
+    decoder_dim: sideOf(found, 'decoder.decoder_embed.weight', 0),
+    decoder_heads: headsOfWhole(found, 'decoder_heads', dim, {
+      config: ['decoder_num_attention_heads'],
+    }),
+    decoder_mlp_dim: sideOf(found, `${layers}.0.intermediate.dense.weight`, 0),
+    mask_ratio: maskRatio(found),
+    norm_pix_loss: normPixels(found),
+  };
+  const patch = numberOfBackbone(found, 'patch', 16);
+  return {
+    label: found.backbone.label,
+    title: `${found.backbone.title} with its decoder`,
+    evidence,
+    config: {
+      depth: evidence.decoder_depth.value,
+      heads: evidence.decoder_heads.value,
+      activation: likeTheEncoder(found, 'activation', 'gelu'),
+      eps: likeTheEncoder(found, 'eps', 1e-12),
+      ratio: evidence.mask_ratio.value,
+      normalised: evidence.norm_pix_loss.value,
+    },
+    reading: { task: 'reconstruct', patch, normalised: evidence.norm_pix_loss.value },
+    // Its decoder has a table of positions for one grid alone.
+    sizeStep: [0, 0],
+  };
+}
+
+/** Which patches are seen, and where each stands in the shuffled order. */
+interface Shuffle {
+  /** `[batch, visible]`, in the order of the noise. */
+  readonly kept: ValueInfo;
+  /** `[batch, patches]` */
+  readonly restore: ValueInfo;
+}
+
+/** Indices that sort each row, the lowest first. */
+const sorting = (b: GraphBuilder, rows: ValueInfo): ValueInfo =>
+  at(
+    b.addMany('TopK', [rows, b.indices([at(rows.shape, 1)])], 2, {
+      axis: int(-1),
+      largest: int(0),
+      sorted: int(1),
+    }),
+    1,
+  );
+
+/** Shuffles patches by noise: the lowest are seen (He et al. 2022, §3, "Simple implementation"). */
+function shuffle(b: GraphBuilder, noise: ValueInfo, visible: number): Shuffle {
+  const order = sorting(b, noise);
+  return { kept: b.slice(order, 1, 0, visible), restore: sorting(b, order) };
+}
+
+/** Rows of `[batch, count, dim]` by indices `[batch, chosen]`. */
+function rowsAt(b: GraphBuilder, value: ValueInfo, indices: ValueInfo): ValueInfo {
+  const [batch = 1, count = 0] = indices.shape;
+  const dim = at(value.shape, 2);
+  const wide = b.add('Expand', [b.reshape(indices, [batch, count, 1]), b.indices([batch, count, dim])]);
+  return b.add('GatherElements', [value, wide], { axis: int(1) });
+}
+
+/** The class token and the patches that are seen, in the order of the noise. */
+function seenTokens(b: GraphBuilder, tokens: Tokens, kept: ValueInfo): Tokens {
+  const { batch, layout } = tokens;
+  const special = layout.special?.length ?? 0;
+  const all = sequence(b, tokens);
+  const [dim, visible] = [at(all.shape, 2), at(kept.shape, 1)];
+  const rows = b.concat(
+    [b.slice(all, 1, 0, special), rowsAt(b, b.slice(all, 1, special, tokens.count), kept)],
+    1,
+  );
+  const count = special + visible;
+  return {
+    value: b.reshape(rows, [batch * count, dim]),
+    batch,
+    count,
+    layout: { special: layout.special ?? [], sequence: visible },
+  };
+}
+
+/** What the encoder saw, with the mask token wherever it saw nothing, in the image's order. */
+function unshuffled(b: GraphBuilder, seen: Tokens, { restore }: Shuffle, grid: readonly number[]): Tokens {
+  const { batch, count } = seen;
+  const patches = product(grid);
+  const narrow = b.linear(seen.value, 'decoder_embed');
+  const dim = at(narrow.shape, 1);
+  const rows = asSequence(b, narrow, batch);
+  const hidden = patches - (count - 1);
+  const masks = b.add('Expand', [b.parameter('mask_token', [1, 1, dim]), b.indices([batch, hidden, dim])]);
+  const known = b.concat([b.slice(rows, 1, 1, count), masks], 1);
+  const placed = b.concat([b.slice(rows, 1, 0, 1), rowsAt(b, known, restore)], 1);
+  const positions = b.parameter('decoder_pos_embed', [1, patches + 1, dim]);
+  return {
+    value: b.reshape(b.add('Add', [placed, positions]), [batch * (patches + 1), dim]),
+    batch,
+    count: patches + 1,
+    layout: { special: ['cls'], grid },
+  };
+}
+
+/** A layer of the decoder: a transformer block under transformers' names. */
+function layer(b: GraphBuilder, tokens: Tokens, { heads, activation, eps }: MaeConfig): Tokens {
+  const normed = withValue(tokens, b.layerNorm(tokens.value, 'layernorm_before', eps));
+  const attended = projectedAttention(
+    b,
+    'attention',
+    { queries: normed, keys: normed },
+    { heads, kind: 'self', names: queryNames },
+  );
+  const x = residual(b, tokens.value, attended);
+  const wide = b.linear(b.layerNorm(x, 'layernorm_after', eps), 'intermediate.dense');
+  return withValue(tokens, residual(b, x, b.linear(activate(b, wide, activation), 'output.dense')));
+}
+
+/** Samples of each patch, `[batch, patches, rows · columns · channels]`. */
+function patchesOf(
+  b: GraphBuilder,
+  pixels: ValueInfo,
+  [rows, columns]: readonly [number, number],
+): ValueInfo {
+  const [batch, channels, height, width] = pixels.shape as readonly [number, number, number, number];
+  const [down, across] = [height / rows, width / columns];
+  const cut = b.reshape(pixels, [batch, channels, rows, down, columns, across]);
+  return b.reshape(b.transpose(cut, [0, 2, 4, 3, 5, 1]), [batch, rows * columns, down * across * channels]);
+}
+
+/** Patches with their own mean and deviation taken off; the variance is torch's, of n − 1. */
+function normalisedPatches(b: GraphBuilder, patches: ValueInfo): ValueInfo {
+  const samples = at(patches.shape, 2);
+  const centred = b.add('Sub', [patches, b.mean(patches, 2)]);
+  const biased = b.mean(b.add('Mul', [centred, centred]), 2);
+  const variance = b.add('Mul', [biased, b.scalar(samples / (samples - 1))]);
+  return b.add('Div', [centred, b.add('Sqrt', [b.add('Add', [variance, b.scalar(1e-6)])])]);
+}
+
+/** Mean squared error over the patches that were hidden (He et al. 2022, §3). */
+function lossOf(
+  b: GraphBuilder,
+  logits: ValueInfo,
+  target: ValueInfo,
+  mask: ValueInfo,
+  share: number,
+): ValueInfo {
+  const off = b.add('Sub', [logits, target]);
+  const ofPatches = b.mean(b.add('Mul', [off, off]), 2, false);
+  const ofImages = b.mean(b.add('Mul', [ofPatches, mask]), 1, false);
+  return b.add('Mul', [b.mean(ofImages, 0, false), b.scalar(1 / share)]);
+}
+
+const hasTokens = (maps: Maps): maps is Maps & { readonly tokens: Tokens } => 'tokens' in maps;
+
+function decode(b: GraphBuilder, seen: Tokens, order: Shuffle, grid: readonly number[], config: MaeConfig) {
+  return b.scope('decoder', () => {
+    let tokens = unshuffled(b, seen, order, grid);
+    for (let index = 0; index < config.depth; index++)
+      tokens = b.scope(`decoder_layers.${index}`, () => layer(b, tokens, config), {
+        title: 'Transformer block of the decoder',
+      });
+    const normed = b.layerNorm(tokens.value, 'decoder_norm', config.eps);
+    const drawn = asSequence(b, b.linear(normed, 'decoder_pred'), tokens.batch);
+    return b.slice(drawn, 1, 1, tokens.count);
+  });
+}
+
+/** The encoder on the patches that noise leaves visible, and the decoder on all of them. */
+function build(b: GraphBuilder, config: MaeConfig, { backbone, batch }: PartContext): void {
+  let order: Shuffle | undefined;
+  let grid: readonly [number, number] = [0, 0];
+  const maps = backbone((_, tokens) => {
+    const [rows = 0, columns = 0] = tokens.layout.grid ?? [];
+    grid = [rows, columns];
+    const patches = rows * columns;
+    const noise = b.input('noise', [batch, patches]);
+    order = shuffle(b, noise, Math.floor(patches * (1 - config.ratio)));
+    return seenTokens(b, tokens, order.kept);
+  });
+  if (!order || !hasTokens(maps)) throw new Error('the encoder of masked images is a plain transformer');
+  const [pixels] = b.build().inputs;
+  if (!pixels) throw new Error('the encoder reads no pixels');
+  const logits = decode(b, maps.tokens, order, grid, config);
+  const patches = product(grid);
+  const visible = at(order.kept.shape, 1);
+  const isHidden = b.add('GreaterOrEqual', [order.restore, b.indices([visible])]);
+  const mask = b.add('Cast', [isHidden], { to: int(dtypes.F32.onnx) });
+  const target = patchesOf(b, pixels, grid);
+  const aim = config.normalised ? normalisedPatches(b, target) : target;
+  b.output('logits', logits, 'pixels');
+  b.output('mask', mask, 'masks');
+  b.output('ids_restore', order.restore, 'state');
+  b.output('loss', lossOf(b, logits, aim, mask, (patches - visible) / patches), 'state');
+  b.output('seen', b.reshape(pixels, pixels.shape), 'seen');
+}
+
+/** From the names that transformers 5 holds in memory to those of its files. */
+const renames: Whole['renames'] = (
+  [
+    ['attention\\.q_proj', 'attention.attention.query'],
+    ['attention\\.k_proj', 'attention.attention.key'],
+    ['attention\\.v_proj', 'attention.attention.value'],
+    ['attention\\.o_proj', 'attention.output.dense'],
+    ['mlp\\.fc1', 'intermediate.dense'],
+    ['mlp\\.fc2', 'output.dense'],
+    ['(?=layernorm_)', ''],
+  ] as const
+).map(([from, to]) => [
+  new RegExp(`^decoder\\.decoder_(?:encoder\\.layer|layers)\\.(\\d+)\\.${from}`),
+  `${layers}.$1.${to}`,
+]);
+
+/** MAE (He et al. 2022) with its decoder: what a model draws where it sees nothing. */
+export const mae: Whole<MaeConfig> = {
+  name: 'mae',
+  row: 'vit',
+  title: 'Masked autoencoder',
+  task: 'reconstruct',
+  isTower: true,
+  signature: [
+    'decoder.mask_token',
+    'decoder.decoder_embed.weight',
+    'decoder.decoder_pos_embed',
+    `${layers}.0.layernorm_before.weight`,
+    'decoder.decoder_pred.weight',
+  ],
+  renames,
+  assumable: ['decoder_heads', 'mask_ratio', 'norm_pix_loss'],
+  recognise,
+  parts: [{ name: 'whole', build }],
+};

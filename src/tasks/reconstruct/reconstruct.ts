@@ -1,0 +1,116 @@
+import type { Model } from '../../models/model';
+import type { Rebuilt } from '../answer';
+import { reconstructionOf } from '../post/reconstruction';
+import { cannotRun, requireOutput, type Given, type GivenTensor, type Prepared, type Task } from '../task';
+import { uniformNoise } from './noise';
+import { summaryOf } from './pictures';
+
+/** What the graph calls the numbers by which patches are hidden. */
+const noiseName = 'noise';
+
+/** The largest seed that torch's generator takes whole. */
+const largestSeed = 2 ** 32 - 1;
+
+/** The seed that a user states; 0 without one. Throws if it is none. */
+function seedOf({ seed = 0 }: Given): number {
+  if (typeof seed === 'number' && Number.isInteger(seed) && seed >= 0 && seed <= largestSeed) return seed;
+  throw new Error(`seed: ${String(seed)} found; a whole number from 0 to ${largestSeed} is needed`);
+}
+
+/** Numbers for the patches of a model, by which it hides some of them. */
+function noiseOf(model: Model, seed: number): GivenTensor | undefined {
+  const shape = model.graph().inputs.find(({ name }) => name === noiseName)?.shape;
+  return shape && { dtype: 'F32', shape, data: uniformNoise(seed, shape.at(-1) ?? 0) };
+}
+
+/** Root of the mean squared difference to the input where it was hidden, in levels of 255. */
+function errorOf(
+  { reconstruction, hidden }: Pick<Rebuilt, 'reconstruction' | 'hidden'>,
+  input: Float32Array,
+  mean: readonly number[],
+  std: readonly number[],
+): number {
+  let [total, count] = [0, 0];
+  for (const [place, value] of reconstruction.entries()) {
+    if ((hidden[place % hidden.length] ?? 0) === 0) continue;
+    const channel = Math.floor(place / hidden.length);
+    const level = ((input[place] ?? 0) * (std[channel] ?? 1) + (mean[channel] ?? 0)) * 255;
+    total += (value - level) ** 2;
+    count++;
+  }
+  return Math.sqrt(total / Math.max(1, count));
+}
+
+/** Draws the patches of an image that are hidden from the model. */
+export const reconstruct: Task<Rebuilt> = {
+  answerName: 'reconstruction',
+  serves(model) {
+    const reason = cannotRun(model);
+    if (reason !== undefined) return reason;
+    const { recognition } = model;
+    const task = recognition.family === null ? undefined : recognition.reading?.task;
+    return task === 'reconstruct' ? undefined : 'it draws no hidden patches';
+  },
+  prepare(model, given) {
+    const seed = seedOf(given);
+    const noise = noiseOf(model, seed);
+    const tensors: Prepared['tensors'] = noise ? { [noiseName]: noise } : {};
+    return Promise.resolve({ tensors, seed });
+  },
+  program(model, size, { tensors }) {
+    const [part] = model.parts;
+    const noise = tensors[noiseName];
+    if (!part || !noise) throw new Error('the model hides no patches');
+    const { inputs, outputs } = part.graph(size);
+    const pixels = inputs.find(({ name }) => name !== noiseName)?.name ?? 'pixel_values';
+    const read = outputs.filter(({ means }) => means === 'pixels' || means === 'masks' || means === 'seen');
+    return {
+      steps: [
+        {
+          part: part.name,
+          inputs: { [pixels]: 'image', [noiseName]: noise },
+          outputs: read.map(({ name }) => name),
+        },
+      ],
+    };
+  },
+  read(outputs, _seen, { reading, normalisation, given, post }) {
+    if (reading?.task !== 'reconstruct') throw new Error('the model draws no patches');
+    const { patch, normalised: own } = reading;
+    const [mask, input] = [requireOutput(outputs, 'masks'), requireOutput(outputs, 'seen')];
+    const { mean = [], std = [] } = normalisation ?? {};
+    const stated = post?.['norm_pix'];
+    const normalised = typeof stated === 'boolean' ? stated : own;
+    const { size, ...planes } = reconstructionOf({ logits: requireOutput(outputs, 'pixels'), mask }, input, {
+      patch,
+      normalised,
+      mean,
+      std,
+    });
+    return {
+      kind: 'pixels',
+      grid: size,
+      ...planes,
+      patches: mask.values.length,
+      hiddenPatches: mask.values.reduce((sum, value) => sum + value, 0),
+      error: errorOf(planes, input.values, mean, std),
+      seed: given?.seed ?? 0,
+      normalised,
+    };
+  },
+  json: ({ grid, patches, hiddenPatches, seed, error }) => ({
+    size: grid,
+    patches,
+    hidden: hiddenPatches,
+    seed,
+    error,
+  }),
+  lines: (answer) => [summaryOf(answer)],
+  answers: ({ grid, reconstruction, pasted, hidden }) => ({
+    tensors: [
+      { name: 'reconstruction', shape: [3, ...grid], values: reconstruction },
+      { name: 'pasted', shape: [3, ...grid], values: pasted },
+      { name: 'hidden', shape: [1, ...grid], values: hidden },
+    ],
+  }),
+};
