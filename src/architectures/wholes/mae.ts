@@ -8,7 +8,7 @@ import { asSequence, projectedAttention } from '../blocks/projectedAttention';
 
 import type { Maps } from '../blocks/stages';
 import { assumed } from '../evidence';
-import type { Evidence } from '../family';
+import type { BuildOptions, Evidence } from '../family';
 import { headsOfWhole, settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
 import { layersOf, sideOf } from './detectors';
 import { numberOfBackbone } from './innerLayers';
@@ -220,21 +220,22 @@ function decode(b: GraphBuilder, seen: Tokens, order: Shuffle, grid: readonly nu
 function build(b: GraphBuilder, config: MaeConfig, { backbone, batch }: PartContext): void {
   let order: Shuffle | undefined;
   let grid: readonly [number, number] = [0, 0];
-  const maps = backbone((_, tokens) => {
+  const visible: BuildOptions['visible'] = (_, tokens) => {
     const [rows = 0, columns = 0] = tokens.layout.grid ?? [];
     grid = [rows, columns];
     const patches = rows * columns;
     const noise = b.input('noise', [batch, patches]);
     order = shuffle(b, noise, Math.floor(patches * (1 - config.ratio)));
     return seenTokens(b, tokens, order.kept);
-  });
+  };
+  const maps = backbone({ visible });
   if (!order || !hasTokens(maps)) throw new Error('the encoder of masked images is a plain transformer');
   const [pixels] = b.build().inputs;
   if (!pixels) throw new Error('the encoder reads no pixels');
   const logits = decode(b, maps.tokens, order, grid, config);
   const patches = product(grid);
-  const visible = at(order.kept.shape, 1);
-  const isHidden = b.add('GreaterOrEqual', [order.restore, b.indices([visible])]);
+  const shown = at(order.kept.shape, 1);
+  const isHidden = b.add('GreaterOrEqual', [order.restore, b.indices([shown])]);
   const mask = b.add('Cast', [isHidden], { to: int(dtypes.F32.onnx) });
   const target = patchesOf(b, pixels, grid);
   const aim = config.normalised ? normalisedPatches(b, target) : target;

@@ -1,7 +1,8 @@
 import type { Model } from '../../models/model';
 import type { Rebuilt } from '../answer';
 import { reconstructionOf } from '../post/reconstruction';
-import { cannotRun, requireOutput, type Given, type GivenTensor, type Prepared, type Task } from '../task';
+import type { Given } from '../run';
+import { cannotRun, requireOutput, type GivenTensor, type Prepared, type Task } from '../task';
 import { uniformNoise } from './noise';
 import { summaryOf } from './pictures';
 
