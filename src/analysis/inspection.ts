@@ -275,7 +275,7 @@ function statedEvidence(
   };
   const [heads, dim] = [evidence['heads']?.value, evidence['dim']?.value];
   const each = typeof heads === 'number' && typeof dim === 'number' ? `${heads} × ${dim / heads}` : undefined;
-  const classes = task === 'classify' ? classesOf(evidence) : [];
+  const classes = task === 'classify' || task === 'video' ? classesOf(evidence) : [];
   return [
     ...view('depth', 'Depth'),
     ...view('heads', 'Heads', each),

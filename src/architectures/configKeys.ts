@@ -199,6 +199,10 @@ const rules: Readonly<Record<string, Rule>> = {
   vit_msn: vit,
   ijepa: vit,
   yolos: { ...vit, families: ['yolos'] },
+  timesformer: { ...vit, families: ['timesformer'] },
+  // The kernel has its sides.
+  vivit: { families: ['vivit'], idle: ['tubelet_size'] },
+  videomae: { families: ['videomae'], idle: ['patch_size', 'tubelet_size', 'qv_bias'] },
   dpt: { families: ['vit', 'vit-hybrid'], idle: ['patch_size'] },
   dinov2: { ...backbone, families: ['vit', 'eva'] },
   dinov2_with_registers: { ...backbone, families: ['vit', 'eva'] },

@@ -53,6 +53,10 @@ export interface Described {
    * they may not.
    */
   readonly sizeStep: Size;
+  /** Tokens, frames and texts that its parts are written for if nobody says others. */
+  readonly lengths?: Readonly<Record<string, number>>;
+  /** How outputs become an answer, if the model says so. */
+  readonly reading?: Reading;
 }
 
 /** What a family makes of a checkpoint's names and shapes. */
@@ -143,12 +147,8 @@ export type Recognition =
       readonly config?: unknown;
       /** The model around the network, by its name, and what its parts are written by. */
       readonly whole?: { readonly name: string; readonly config: unknown };
-      /** Tokens, frames and texts that its parts are written for if nobody says others. */
-      readonly lengths?: Readonly<Record<string, number>>;
       /** The model_type of transformers that it is, whose usual preprocessing it takes. */
       readonly modelType?: string;
-      /** How outputs become an answer, if the model around the network says so. */
-      readonly reading?: Reading;
       /** A head of the user's own behind the network. */
       readonly ownHead?: OwnHead;
       /** The classifier is not run: what lies between it and the backbone is not known. */

@@ -5,7 +5,7 @@ import { isChannelMatrix, tokenCount, type Probe } from '../domain/probes';
 import { sum } from '../domain/lists';
 import { weightedRows } from './heads';
 import { imageGrid, queryWeights, sameCell, tokenIndex } from './tokenLayout';
-import { stitch, windowMaps, windowPlaces, windowWeights } from './windows';
+import { clipMap, stitch, windowMaps, windowPlaces, windowWeights } from './windows';
 
 /** Weights that lie on the image: `[rows, columns]`, row-major. */
 export interface ImageMap {
@@ -138,7 +138,7 @@ export function splitKeys(probe: Side, weights: Float32Array): KeyMap {
     const objects = probe.keys.queries === undefined ? [] : [objectShare(values, image)];
     return { special: [...special, ...objects], image };
   }
-  const rows = probe.queries.channels ?? probe.keys.levels ?? 1;
+  const rows = probe.queries.channels ?? clipMap(probe)?.[0] ?? probe.keys.levels ?? 1;
   return { special, matrix: { rows, columns: values.length / rows, values } };
 }
 

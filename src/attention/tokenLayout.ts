@@ -16,12 +16,12 @@ export function sameCell({ row, column }: Cell, [rows, columns]: Grid, [toRows, 
 }
 
 /**
- * Rows and columns of a layout's patches (of one frame of a video, of the finest of several maps);
- * undefined if none lie on the image.
+ * Rows and columns of a layout's patches (of the finest of several maps); undefined if none lie on
+ * the image, or on several frames of a clip.
  */
 export function imageGrid({ grid, grids = [] }: TokenLayout): Grid | undefined {
-  const [rows, columns] = (grid ?? finest(grids)).slice(-2);
-  return rows === undefined || columns === undefined ? undefined : [rows, columns];
+  const [rows, columns, ...more] = grid ?? finest(grids);
+  return rows === undefined || columns === undefined || more.length > 0 ? undefined : [rows, columns];
 }
 
 const cells = ([rows, columns]: Grid): number => rows * columns;
@@ -76,7 +76,7 @@ function objectIndex(layout: TokenLayout, index: number): number | undefined {
 export function queryWeights(layout: TokenLayout, query: Query): Float32Array | undefined {
   const weights = new Float32Array(tokenCount(layout));
   if (query.kind === 'mean') {
-    const [first, end] = imageGrid(layout)
+    const [first, end] = layout.grid
       ? [layout.special?.length ?? 0, weights.length - (layout.queries ?? 0)]
       : [0, weights.length];
     return end > first ? weights.fill(1 / (end - first), first, end) : undefined;

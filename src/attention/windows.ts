@@ -133,6 +133,7 @@ export function windowMaps(probe: Windowed): { readonly queries: Grid; readonly 
  * no part of an image.
  */
 export function windowPlaces(probe: Windowed): WindowPlaces | undefined {
+  if (probe.window?.per) return clipPlaces(probe, probe.window);
   const axes = windowAxes(probe);
   if (!axes) return undefined;
   const [rows, columns] = axes.keys;
@@ -143,6 +144,39 @@ export function windowPlaces(probe: Windowed): WindowPlaces | undefined {
       : specialSide(axes.queries, probe.queries),
     keys: sideOf(axes.keys, probe.keys),
   };
+}
+
+/**
+ * Frames of a clip, one below the other, whose windows are frames or positions (Bertasius et al.
+ * 2021, divided space–time attention).
+ */
+function clipPlaces({ queries, keys }: Windowed, window: WindowLayout): WindowPlaces {
+  const [down, across] = window.windows ?? [1, 1];
+  const windows = down * across;
+  const [times = 1, rows = 1, columns = 1] = keys.grid ?? [];
+  const byFrame = window.per === 'frame';
+  const map: Grid = byFrame ? [down * rows, columns] : [times * down, across];
+  const area = times * rows * columns;
+  const cells = Int32Array.from({ length: windows * area }, (_, at) => {
+    const [own, inside] = [Math.floor(at / area), at % area];
+    return byFrame ? at : inside * windows + own;
+  });
+  const side = ({ special = [] }: TokenLayout): WindowSide => ({
+    map,
+    special: special.length,
+    tokens: special.length + area,
+    cells,
+  });
+  return { windows, queries: side(queries), keys: side(keys) };
+}
+
+/** Rows and columns of the frames of a clip, one below the other; undefined for an image. */
+export function clipMap(probe: Pick<Windowed, 'keys' | 'window'>): Grid | undefined {
+  const [times, rows, columns] = probe.keys.grid ?? [];
+  if (times === undefined || rows === undefined || columns === undefined) return undefined;
+  const { per, windows: [down, across] = [1, 1] } = probe.window ?? {};
+  if (per === 'position') return [times * down, across];
+  return per === 'frame' ? [down * rows, columns] : [times * rows, columns];
 }
 
 function axesOf(cut: NonNullable<ReturnType<Form>>, layout: TokenLayout): Axes | undefined {

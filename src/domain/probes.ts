@@ -48,7 +48,7 @@ export type Sides = number | Grid;
 /**
  * Which tokens of a map attend to one another, if not all do: windows in row-major order of the
  * (shifted) map; a grid spread over it (`dilated`); interleaved pixels (`phases`, or `stride`);
- * mask units (`units`, how many of them down and across).
+ * mask units (`units`, how many of them down and across); frames or positions of a clip (`per`).
  */
 export interface WindowLayout {
   readonly size?: Sides;
@@ -71,6 +71,11 @@ export interface WindowLayout {
   readonly phases?: Grid;
   readonly stride?: number;
   readonly units?: Grid;
+  /**
+   * Of a clip: a window is one frame, or one position through all frames; `windows` says of how
+   * many (of positions, their rows and columns).
+   */
+  readonly per?: 'frame' | 'position';
 }
 
 /**

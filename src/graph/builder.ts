@@ -383,9 +383,11 @@ export class GraphBuilder {
       padding?: number | readonly number[];
       groups?: number;
       dilation?: number;
+      /** The kernel's shape, if it is stored with more axes. */
+      shape?: readonly number[];
     } = {},
   ): ValueInfo {
-    const weight = this.parameter(`${name}.weight`);
+    const weight = this.parameter(`${name}.weight`, options.shape);
     const bias = this.given(`${name}.bias`, [at(weight.shape, 0)]);
     const pair = (value: number | readonly number[] | undefined, otherwise: number): readonly number[] =>
       typeof value === 'object' ? value : [value ?? otherwise, value ?? otherwise];

@@ -27,6 +27,8 @@ export const defaults = {
   clip: { normalisation: 'clip', cropPct: 1, cropMode: 'center', filter: 'bicubic' },
   /** The whole image, its aspect given up. */
   siglip: { normalisation: 'half', cropPct: 1, cropMode: 'squash', filter: 'bicubic' },
+  /** The whole shorter side of every frame: TimeSformer. */
+  kinetics: { normalisation: 'kinetics', cropPct: 1, cropMode: 'center', filter: 'bilinear' },
   /** 0 … 1: MobileViT. */
   unit: { normalisation: 'unit', cropPct: 0.9, cropMode: 'center', filter: 'bicubic' },
   /** torchvision's ImageClassification preset. */

@@ -16,6 +16,8 @@ export const normalisations = {
     mean: [0.48145466, 0.4578275, 0.40821073],
     std: [0.26862954, 0.26130258, 0.27577711],
   },
+  /** What models of Kinetics' clips take: TimeSformer, SlowFast. */
+  kinetics: { mean: [0.45, 0.45, 0.45], std: [0.225, 0.225, 0.225] },
   /** 0 … 1: MobileViT, FastViT. */
   unit: { mean: [0, 0, 0], std: [1, 1, 1] },
 } as const satisfies Record<string, Normalisation>;

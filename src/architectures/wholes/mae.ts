@@ -242,7 +242,7 @@ function build(b: GraphBuilder, config: MaeConfig, { backbone, batch }: PartCont
   b.output('logits', logits, 'pixels');
   b.output('mask', mask, 'masks');
   b.output('ids_restore', order.restore, 'state');
-  b.output('loss', lossOf(b, logits, aim, mask, (patches - visible) / patches), 'state');
+  b.output('loss', lossOf(b, logits, aim, mask, (patches - shown) / patches), 'state');
   b.output('seen', b.reshape(pixels, pixels.shape), 'seen');
 }
 

@@ -101,7 +101,8 @@ describe('cells', () => {
   });
 
   it('are of the last two axes of a grid', () => {
-    assert.deepEqual(imageGrid({ grid: [8, 2, 3] }), [2, 3]);
+    assert.equal(imageGrid({ grid: [8, 2, 3] }), undefined);
+    assert.deepEqual(imageGrid({ grid: [2, 3] }), [2, 3]);
     assert.equal(imageGrid({ grid: [3] }), undefined);
     assert.equal(imageGrid({ sequence: 6 }), undefined);
   });
