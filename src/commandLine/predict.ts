@@ -30,13 +30,14 @@ export async function predict(
     throw new UsageError('--label is missing: say what an image may show, once or several times');
   if (out !== '') await requireFolder(out);
   let count = 0;
-  const answer = async (image: string): Promise<Outcome> => {
+  const answer = async (image: string, frames: readonly string[]): Promise<Outcome> => {
     const { imageSize, provider, asStored, top } = session.options;
     const runner = await session.runner();
     const run = await runner.classify({
       checkpoint,
       model: await session.settings(),
       image,
+      frames,
       options: {
         imageSize,
         provider,
@@ -56,7 +57,7 @@ export async function predict(
     const texts = await session.heeding(() => writeTexts(out, index, answers, run.seen));
     const json = {
       path: checkpoint,
-      images: [image],
+      images: frames,
       task: run.task,
       provider: run.provider.used,
       milliseconds: run.times,
@@ -66,7 +67,21 @@ export async function predict(
     };
     return { json, text: predictText(image, run) };
   };
-  await session.each(images, answer, (image) => ({ path: checkpoint, images: [image] }));
+  // All images are the frames of one clip, if the model reads such.
+  const isClip = await readsClips(session, checkpoint);
+  const framesOf = (image: string): readonly string[] => (isClip ? images : [image]);
+  await session.each(
+    isClip ? images.slice(0, 1) : images,
+    (image) => answer(image, framesOf(image)),
+    (image) => ({ path: checkpoint, images: framesOf(image) }),
+  );
+}
+
+/** Whether a checkpoint reads clips; one that cannot be opened is told of with its first image. */
+async function readsClips(session: Session, checkpoint: string): Promise<boolean> {
+  const model = await session.settings();
+  const runner = await session.runner();
+  return runner.readsClips({ checkpoint, model }).catch(() => false);
 }
 
 /** What the command's own options say. */

@@ -127,7 +127,7 @@ export const commands = {
   },
   predict: {
     synopsis: '<checkpoint> <image>... [--spec FILE.json] [--out FOLDER]',
-    purpose: 'whatever the model is for: classes, boxes, masks, depth',
+    purpose: 'whatever the model is for: classes, boxes, masks, depth; of a clip, its frames in order',
     paths: [2],
     options: predict,
   },

@@ -1,8 +1,13 @@
 import type { Pixels } from '../domain/pixels';
-import type { ImageRequest, ImageView } from './remoteApi';
+import { elementCount } from '../checkpoint/tensors';
+import { at, sum } from '../domain/lists';
+import { quantity } from '../domain/units';
+import { sampledFrames } from '../preprocessing/frames';
+import type { ClipRequest, ImageRequest, ImageView } from './remoteApi';
 import { decodeFor, decodeForDisplay } from './decode';
 import { sourceWarnings } from '../preprocessing/bands';
 import { apply, type ModelInput } from '../preprocessing/pipeline';
+import { PreprocessingError } from '../preprocessing/steps';
 import { resize, type RgbImage } from '../preprocessing/resize';
 
 /** A decoded image, what the model sees of it, and the times both took. */
@@ -12,8 +17,60 @@ export interface Prepared {
   readonly view: ImageView;
 }
 
-/** Decodes and preprocesses an image. Throws `ImageError` and `PreprocessingError`. */
-export async function prepareImage(request: ImageRequest): Promise<Prepared> {
+/** Decodes and preprocesses an image or clip. Throws `ImageError` and `PreprocessingError`. */
+export const prepareImage = (request: ImageRequest): Promise<Prepared> =>
+  request.clip ? prepareClip(request, request.clip) : prepareOne(request);
+
+/** Prepares the frames of a clip as one input `[1, frames, channels, height, width]`. */
+async function prepareClip(request: ImageRequest, { paths, frames }: ClipRequest): Promise<Prepared> {
+  const known = new Map<string, Prepared>();
+  const chosen: Prepared[] = [];
+  for (const index of sampledFrames(paths.length, frames)) {
+    const path = at(paths, index);
+    const displaySide = chosen.length === 0 ? request.displaySide : 0;
+    const prepared = known.get(path) ?? (await prepareOne({ ...request, path, displaySide }));
+    known.set(path, prepared);
+    chosen.push(prepared);
+  }
+  const first = at(chosen, 0);
+  const shape = first.input.shape.slice(-3);
+  const odd = chosen.find(({ input }) => input.shape.slice(-3).join() !== shape.join());
+  if (odd)
+    throw new PreprocessingError(
+      `frames of one size are needed; they become [${shape.join(', ')}] and [${odd.input.shape.slice(-3).join(', ')}]`,
+    );
+  const size = elementCount(shape);
+  const pixelValues = new Float32Array(frames * size);
+  for (const [index, { input }] of chosen.entries()) pixelValues.set(input.pixelValues, index * size);
+  const each = [...known.values()].map(({ view }) => view);
+  return {
+    input: { ...first.input, pixelValues, shape: [1, frames, ...shape] },
+    view: {
+      ...first.view,
+      times: {
+        ...first.view.times,
+        decode: sum(each.map(({ times }) => times.decode)),
+        preprocess: sum(each.map(({ times }) => times.preprocess)),
+      },
+      warnings: [
+        ...new Set([...framesText(paths.length, frames), ...each.flatMap(({ warnings }) => warnings)]),
+      ],
+    },
+  };
+}
+
+/** What is said if a clip has not as many frames as the model reads. */
+function framesText(given: number, frames: number): readonly string[] {
+  if (given === frames) return [];
+  const images = quantity(given, 'image');
+  return given < frames
+    ? [
+        `The model reads ${frames} frames; ${images} given, so that some stand for several: a clip that moves less.`,
+      ]
+    : [`The model reads ${frames} frames: so many of the ${images} are taken, evenly spaced.`];
+}
+
+async function prepareOne(request: ImageRequest): Promise<Prepared> {
   const started = performance.now();
   const { path, asStored, preprocessing } = request;
   const decoded = await decodeFor(path, preprocessing.channels ?? 3, { asStored });

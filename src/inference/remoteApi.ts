@@ -63,9 +63,20 @@ export interface TensorData {
   readonly data: TensorElements;
 }
 
+/** Images that are the frames of one clip. */
+export interface ClipRequest {
+  /** In the order of time. */
+  readonly paths: readonly string[];
+  /** Frames that the model reads. */
+  readonly frames: number;
+}
+
 /** An image and what is to be done to it before the model sees it. */
 export interface ImageRequest {
+  /** Of a clip, its first frame. */
   readonly path: string;
+  /** Absent if the model reads one image. */
+  readonly clip?: ClipRequest;
   /** Leave the EXIF orientation unapplied, as timm's and torchvision's loaders do. */
   readonly asStored: boolean;
   readonly preprocessing: Preprocessing;

@@ -72,6 +72,8 @@ export interface InferenceOptions {
 export interface ClassifyRequest {
   readonly opened: OpenedModel;
   readonly image: string;
+  /** All frames of a clip in the order of time; the image alone without it. */
+  readonly frames?: readonly string[];
   readonly options?: RunOptions;
   /** Number of guesses; 5 by default. */
   readonly topK?: number;
@@ -406,6 +408,7 @@ class InferenceService implements Inference {
     const follows = options.imageSize === undefined && followsProcessor(opened.model);
     return {
       path: image,
+      ...clipOf(opened.model, request.frames ?? [image]),
       asStored: options.asStored ?? false,
       preprocessing: preprocessingOf(follows ? { ...model, imageSize: undefined } : model, channels, options),
       displaySide: request.displaySide ?? displaySide,
@@ -644,6 +647,12 @@ const ofAnySize: ReadonlySet<string> = new Set(['detect', 'segment', 'depth']);
 /** Whether a model runs at the size that its library's processor makes of each image. */
 const followsProcessor = ({ recognition }: Model): boolean =>
   recognition.family !== null && ofAnySize.has(recognition.reading?.task ?? '');
+
+/** The frames that a model of clips reads; nothing for a model of images. */
+function clipOf({ recognition }: Model, paths: readonly string[]): Pick<ImageRequest, 'clip'> {
+  const reading = recognition.family === null ? undefined : recognition.reading;
+  return reading?.task === 'video' ? { clip: { paths, frames: reading.frames } } : {};
+}
 
 /** What was done to the channels of an image last, if they were normalised. */
 function normalisationOf({ steps }: Preprocessing): Pick<ReadContext, 'normalisation'> {

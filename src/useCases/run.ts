@@ -56,6 +56,12 @@ export class PathRunner {
     ];
   }
 
+  /** Whether a model reads the frames of a clip in place of an image. */
+  async readsClips({ checkpoint, model }: Pick<Named, 'checkpoint' | 'model'>): Promise<boolean> {
+    const { recognition } = (await this.models.open(checkpoint, model)).model;
+    return recognition.family !== null && recognition.reading?.task === 'video';
+  }
+
   attention(...asked: Parameters<Inference['attention']>): ReturnType<Inference['attention']> {
     return this.around(() => this.inference.attention(...asked));
   }

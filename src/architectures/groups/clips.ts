@@ -123,8 +123,8 @@ export interface Tubelets {
 
 /**
  * Pixels `[batch, frames, channels, height, width]` to tubelets (Arnab et al. 2021, ViViT, §3.2,
- * fig. 3): a convolution in three axes that steps by its own kernel, written as one in two axes over
- * the frames of a tubelet side by side, with the same numbers in the same order.
+ * fig. 3): a convolution in three axes that steps by its own kernel, written as one in two axes
+ * over the frames of a tubelet side by side, with the same numbers in the same order.
  */
 export function embedTubelets(
   b: GraphBuilder,

@@ -142,7 +142,7 @@ function parted(b: GraphBuilder, all: ValueInfo): Pick<Clip, 'token' | 'patches'
   };
 }
 
-/** Patches with the positions of their places and frames; the class token has a place of its own. */
+/** Patches with positions of their places and frames; the class token has a place of its own. */
 function embed(b: GraphBuilder, config: ClipConfig, options: BuildOptions): Clip {
   const { value, grid } = embedTubelets(b, config, options);
   const [frames, rows, columns] = grid;
