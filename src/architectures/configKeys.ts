@@ -199,7 +199,7 @@ const rules: Readonly<Record<string, Rule>> = {
   vit_msn: vit,
   ijepa: vit,
   yolos: { ...vit, families: ['yolos'] },
-  timesformer: { ...vit, families: ['timesformer'] },
+  timesformer: { families: ['timesformer'], idle: ['patch_size', 'num_frames'] },
   // The kernel has its sides.
   vivit: { families: ['vivit'], idle: ['tubelet_size'] },
   videomae: { families: ['videomae'], idle: ['patch_size', 'tubelet_size', 'qv_bias'] },
