@@ -1,11 +1,32 @@
+import { cocoNames } from '../../labels/coco';
 import { labelsOfHeads } from '../../labels/labels';
 import { formatPercent } from '../../domain/units';
 import type { Model } from '../../models/model';
 import type { Boxes } from '../answer';
-import { cannotRun, imageProgram, outputOf, requireOutput, type Task } from '../task';
+import { cannotRun, imageProgram, outputOf, requireOutput, type ReadContext, type Task } from '../task';
 import { baseName, cocoText, csvText, yoloText } from './export';
 import { detections, type DetectionOptions } from './detections';
 import { lowestThreshold, usualThreshold } from './thresholds';
+
+/** Names of classes by a list of as many, and where they come from. */
+interface Named {
+  readonly names: readonly (string | undefined)[];
+  readonly source: string;
+}
+
+/**
+ * What the classes of a detector are called: what is stored, else COCO's categories where there are
+ * as many, as published detectors have them; of no other list is their number telling.
+ */
+export function namesOf(context: Pick<ReadContext, 'config' | 'classNames'>, classes: number): Named {
+  const [labels] = labelsOfHeads(context, [classes]);
+  const isStored = labels?.assumed === false && labels.names.some((name, at) => name !== `class ${at}`);
+  if (isStored) return labels;
+  const names = cocoNames(classes);
+  return names
+    ? { names, source: `assumed: COCO, because there are ${classes} classes; no names are stored` }
+    : { names: [], source: 'no names are stored' };
+}
 
 /** Finds objects in an image: a box, a label and a score each. */
 export const detect: Task<Boxes> = {
@@ -25,15 +46,15 @@ export const detect: Task<Boxes> = {
     const [width, height] = seen.size;
     const found = detections(logits, requireOutput(outputs, 'boxes'), [height, width], rule);
     const classes = (logits.shape.at(-1) ?? 1) - (rule.rule === 'softmax' ? 1 : 0);
-    const [labels] = labelsOfHeads(context, [classes]);
+    const labels = namesOf(context, classes);
     const threshold = typeof post['threshold'] === 'number' ? post['threshold'] : usualThreshold;
     const kept = found.filter(({ score }) => score > Math.min(threshold, lowestThreshold));
     return {
       kind: 'boxes',
       threshold,
-      boxes: kept.map((box) => ({ ...box, name: labels?.names[box.label] ?? `class ${box.label}` })),
+      boxes: kept.map((box) => ({ ...box, name: labels.names[box.label] ?? `class ${box.label}` })),
       queries: logits.shape.at(-2) ?? 0,
-      labelSource: labels?.source ?? '',
+      labelSource: labels.source,
     };
   },
   json: ({ boxes, threshold, labelSource }) => ({
