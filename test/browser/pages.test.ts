@@ -44,6 +44,8 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
       'crossed',
       'boxes',
       'scores',
+      'masks',
+      'depth',
       'features',
       'saliency',
       'outputs',
@@ -825,6 +827,51 @@ describe('pages', function () {
       assert.equal(await page.getByRole('alert').count(), 0);
     }));
 
+  it('segments cover the image in their colours, and one alone that is pointed at', () =>
+    opened({ name: 'image', shownCase: 'masks', width: 1100, height: 800 }, async (page) => {
+      await settled(page);
+      const over = page.locator('.pixels-drawing');
+      const pixel = (row: number, column: number): Promise<readonly number[]> => pixelOf(over, row, column);
+      const rows = page.locator('.segment-list li');
+      const shown = await Promise.all([0.16, 0.5, 0.83].map((row) => pixel(row, 0.5)));
+      assert.equal(new Set(shown.map((colour) => colour.join())).size, 3);
+      assert.ok(shown.every(([, , , alpha]) => alpha === 255));
+      // The image lies under them, whatever was cut off for the model.
+      assert.equal((await pixel(0.5, 0.02))[3], 255);
+      await rows.nth(1).hover();
+      await holds(async () =>
+        assert.deepEqual([(await pixel(0.16, 0.5))[3], (await pixel(0.5, 0.5))[3]], [0, 255]),
+      );
+      const image = (await page.locator('.image-stack').boundingBox()) ?? assert.fail();
+      await page.mouse.move(image.x + image.width / 2, image.y + image.height * 0.83);
+      await holds(async () => assert.match((await rows.nth(2).getAttribute('class')) ?? '', /pointed/));
+      await page.getByText('3 classes on 100 % of the image').waitFor();
+      await page.getByRole('slider', { name: 'Opacity over the image' }).fill('30');
+      await holds(async () =>
+        assert.equal(await over.evaluate((drawn) => getComputedStyle(drawn).opacity), '0.3'),
+      );
+      // A map takes its place until Esc.
+      await page.locator('.image-stack').click();
+      await holds(async () =>
+        assert.equal(await over.evaluate((drawn) => getComputedStyle(drawn).opacity), '0'),
+      );
+      await page.keyboard.press('Escape');
+      await holds(async () =>
+        assert.equal(await over.evaluate((drawn) => getComputedStyle(drawn).opacity), '0.3'),
+      );
+    }));
+
+  it('depth is told under the pointer in its unit', () =>
+    opened({ name: 'image', shownCase: 'depth', width: 1100, height: 800 }, async (page) => {
+      await settled(page);
+      const image = (await page.locator('.image-stack').boundingBox()) ?? assert.fail();
+      await page.mouse.move(image.x + image.width / 2, image.y + image.height / 2);
+      // 1.2 m at the bottom, 7 m more at the top.
+      await page.getByText(/^row 2(39|40|41), column 3(19|20|21): 4\.[67]\d* m$/).waitFor();
+      await page.mouse.move(2, 2);
+      await page.getByText('Point at the image to read values.').first().waitFor();
+    }));
+
   it('the image is there before the model is, in the frame that it keeps', () =>
     opened({ name: 'image', shownCase: 'loading', width: 1100, height: 800 }, async (page) => {
       const first = page.locator('.first-paint canvas');
@@ -970,20 +1017,20 @@ const saturation = ([red = 0, green = 0, blue = 0]: readonly number[]): number =
   Math.max(red, green, blue) - Math.min(red, green, blue);
 
 /** The pixel at a share of the height and width of a drawing. */
-async function colourAt(drawing: Locator, row: number, column: number): Promise<readonly number[]> {
-  return drawing
-    .locator('canvas')
-    .first()
-    .evaluate(
-      (canvas, [y, x]) => {
-        const { width, height } = canvas as HTMLCanvasElement;
-        const pixel = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
-        pixel?.drawImage(canvas as HTMLCanvasElement, -Math.floor(width * x), -Math.floor(height * y));
-        return Array.from(pixel?.getImageData(0, 0, 1, 1).data ?? []);
-      },
-      [row, column] as const,
-    );
-}
+const colourAt = (drawing: Locator, row: number, column: number): Promise<readonly number[]> =>
+  pixelOf(drawing.locator('canvas').first(), row, column);
+
+/** The same of a canvas. */
+const pixelOf = (canvas: Locator, row: number, column: number): Promise<readonly number[]> =>
+  canvas.evaluate(
+    (drawn, [y, x]) => {
+      const { width, height } = drawn as HTMLCanvasElement;
+      const pixel = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+      pixel?.drawImage(drawn as HTMLCanvasElement, -Math.floor(width * x), -Math.floor(height * y));
+      return Array.from(pixel?.getImageData(0, 0, 1, 1).data ?? []);
+    },
+    [row, column] as const,
+  );
 
 interface Box {
   readonly left: number;

@@ -7,7 +7,6 @@ import { baseName, cocoText, csvText, yoloText, type BoxesOfImage } from '../../
 import { Icon } from '../kit/icon';
 import { Popover } from '../kit/popover';
 import { Button, Slider } from '../kit/toolkit';
-import { classColour } from '../marks/classColours';
 import type { AnswerView, AnswerViewProps } from './answerView';
 import { boxesOverlay } from './boxesOverlay';
 import {
@@ -18,6 +17,7 @@ import {
   type ClassCount,
   type IndexedBox,
 } from './shownBoxes';
+import { Swatch } from './swatch';
 import './boxes.css';
 
 /** Objects above a threshold, the best first; each stands for the query that answers it. */
@@ -92,10 +92,6 @@ const ClassFilter = ({
       );
     })}
   </div>
-);
-
-const Swatch = ({ label }: { label: number }): VNode => (
-  <span class="box-swatch" aria-hidden="true" style={{ background: classColour(label) }} />
 );
 
 type ShownProps = BoxesProps & { readonly shown: readonly IndexedBox[] };

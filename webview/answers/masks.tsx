@@ -1,7 +1,12 @@
 import type { VNode } from 'preact';
+import { useMemo } from 'preact/hooks';
 import { formatExact, formatPercent } from '../../src/domain/units';
 import type { Masks, Segment } from '../../src/tasks/answer';
-import type { AnswerView } from './answerView';
+import { classRgb } from '../marks/classColours';
+import type { AnswerView, AnswerViewProps, OverlayProps } from './answerView';
+import { Opacity } from './opacity';
+import { pixelAt, pixelBitmap, PixelsOverlay } from './pixelsOverlay';
+import { Swatch } from './swatch';
 
 /** What the parts of an answer are called, one and several. */
 const nouns: Readonly<Record<Masks['of'], readonly [one: string, several: string]>> = {
@@ -26,7 +31,33 @@ export const masks: AnswerView<Masks> = {
       : `${counted(answer)}: ${answer.segments.map(({ name }) => name).join(', ')}.`,
   leads: true,
   View: SegmentList,
+  overlay: {
+    View: MasksDrawing,
+    hint: 'Click a patch to see where it looks; Esc shows the segments again.',
+    at: ({ answer, place }, x, y) => {
+      const pixel = pixelAt(place, answer.grid, x, y);
+      const id = pixel === undefined ? -1 : answer.ids[pixel];
+      const index = answer.segments.findIndex((segment) => segment.id === id);
+      return index < 0 ? undefined : { index, part: 'inside' };
+    },
+    queryOf: () => undefined,
+  },
 };
+
+/** Of classes each has its colour; objects of one class are told apart by their numbers. */
+const colourIndex = ({ of }: Masks, { label, id }: Segment): number => (of === 'classes' ? label : id);
+
+/** Every segment in its colour; if one is pointed at, that alone. */
+function MasksDrawing({ answer, place, look, pointed, overMap }: OverlayProps<Masks>): VNode {
+  const bitmap = useMemo(() => {
+    const shown = answer.segments.filter((_, index) => pointed === undefined || index === pointed);
+    const colours = new Map(
+      shown.map((segment) => [segment.id, classRgb(colourIndex(answer, segment))] as const),
+    );
+    return pixelBitmap(answer.grid, (pixel) => colours.get(answer.ids[pixel] ?? -1));
+  }, [answer, pointed]);
+  return <PixelsOverlay place={place} bitmap={bitmap} opacity={overMap ? 0 : look.opacity} />;
+}
 
 const titleOf = ({ id, area, score, fused }: Segment): string =>
   [
@@ -36,15 +67,23 @@ const titleOf = ({ id, area, score, fused }: Segment): string =>
     ...(fused ? ['several masks of the class together'] : []),
   ].join(', ');
 
-function SegmentList({ answer }: { answer: Masks }): VNode {
+function SegmentList({ answer, look, pointed, onLook, onPoint }: AnswerViewProps<Masks>): VNode {
   const { segments, grid, of, labelSource } = answer;
   const pixels = grid[0] * grid[1];
   const covered = segments.reduce((sum, { area }) => sum + area, 0);
   return (
     <div>
-      <ol class="guesses">
+      <Opacity look={look} onLook={onLook} />
+      <ol class="guesses segment-list">
         {segments.map((segment, rank) => (
-          <li key={rank} class={rank === 0 && of === 'classes' ? 'first' : ''} title={titleOf(segment)}>
+          <li
+            key={rank}
+            class={pointed === rank ? 'pointed' : ''}
+            title={titleOf(segment)}
+            onPointerEnter={() => onPoint(rank)}
+            onPointerLeave={() => onPoint(undefined)}
+          >
+            <Swatch label={colourIndex(answer, segment)} />
             <span class="guess-label">{segment.name}</span>
             <span class="share">
               <span style={{ width: `${(100 * segment.area) / pixels}%` }} />

@@ -17,3 +17,9 @@ const colours = [
 /** The colour of a class by its index: the same one in every image and theme. */
 export const classColour = (label: number): string =>
   colours[((label % colours.length) + colours.length) % colours.length] ?? colours[0];
+
+/** The same as red, green and blue. */
+export function classRgb(label: number): readonly [red: number, green: number, blue: number] {
+  const number = parseInt(classColour(label).slice(1), 16);
+  return [number >> 16, (number >> 8) & 255, number & 255];
+}
