@@ -1,7 +1,7 @@
 import type { Query } from '../domain/query';
 import type { Share } from '../domain/share';
 import type { Grid } from '../domain/size';
-import { isChannelMatrix, tokenCount, type Probe } from '../domain/probes';
+import { firstPlace, isChannelMatrix, tokenCount, type Probe } from '../domain/probes';
 import { sum } from '../domain/lists';
 import { weightedRows } from './heads';
 import { imageGrid, queryWeights, sameCell, tokenIndex } from './tokenLayout';
@@ -128,8 +128,9 @@ function joined(parts: readonly Float32Array[]): Float32Array {
  */
 export function splitKeys(probe: Side, weights: Float32Array): KeyMap {
   const names = probe.keys.special ?? [];
-  const special = names.map((name, index) => ({ name, value: weights[index] ?? 0 }));
-  const values = weights.subarray(names.length);
+  const first = firstPlace(probe.keys);
+  const special = names.map((name, index) => ({ name, value: weights[first + index] ?? 0 }));
+  const values = weights.subarray(first + names.length);
   const grid = keyGrid(probe);
   if (grid && probe.keys.grids) return { special, image: onFinest(values, probe.keys.grids, grid) };
   if (grid) {

@@ -39,7 +39,7 @@ function centresOf([rows, columns]: Grid, [height, width]: Size): Centres {
 function wholePlaces({ queries, keys }: Pick<Probe, 'queries' | 'keys'>): WindowPlaces | undefined {
   const side = (layout: TokenLayout): WindowSide | undefined => {
     const [map, special] = [imageGrid(layout), layout.special?.length ?? 0];
-    if (!map) return undefined;
+    if (!map || layout.sequenceFirst) return undefined;
     const [patches, tokens] = [map[0] * map[1], tokenCount(layout)];
     // Object queries behind the patches have no place.
     const cells = Int32Array.from({ length: tokens - special }, (_, cell) => (cell < patches ? cell : -1));

@@ -1,6 +1,6 @@
 import type { Query } from '../domain/query';
 import type { Grid } from '../domain/size';
-import { tokenCount, type Probe, type TokenLayout } from '../domain/probes';
+import { firstPlace, tokenCount, type Probe, type TokenLayout } from '../domain/probes';
 
 export interface Cell {
   readonly row: number;
@@ -33,7 +33,8 @@ const finest = (grids: readonly Grid[]): readonly number[] =>
   ) ?? [];
 
 /** Place in the sequence of the first patch of `imageGrid`. */
-function imageStart({ special = [], grids = [] }: TokenLayout): number {
+function imageStart(layout: TokenLayout): number {
+  const { special = [], grids = [] } = layout;
   const before = grids.slice(
     0,
     Math.max(
@@ -41,7 +42,7 @@ function imageStart({ special = [], grids = [] }: TokenLayout): number {
       grids.findIndex((grid) => grid === finest(grids)),
     ),
   );
-  return special.length + before.reduce((total, grid) => total + cells(grid), 0);
+  return firstPlace(layout) + special.length + before.reduce((total, grid) => total + cells(grid), 0);
 }
 
 /**
@@ -53,7 +54,7 @@ export function tokenIndex(layout: TokenLayout, query: Query): number | undefine
   if (query.kind === 'mean') return undefined;
   if (query.kind === 'special') {
     const at = special.indexOf(query.name);
-    return at < 0 ? undefined : at;
+    return at < 0 ? undefined : firstPlace(layout) + at;
   }
   if (query.kind === 'query') return objectIndex(layout, query.index);
   const [rows, columns] = imageGrid(layout) ?? [0, 0];
@@ -76,9 +77,9 @@ function objectIndex(layout: TokenLayout, index: number): number | undefined {
 export function queryWeights(layout: TokenLayout, query: Query): Float32Array | undefined {
   const weights = new Float32Array(tokenCount(layout));
   if (query.kind === 'mean') {
-    const [first, end] = layout.grid
-      ? [layout.special?.length ?? 0, weights.length - (layout.queries ?? 0)]
-      : [0, weights.length];
+    const first = layout.grid ? firstPlace(layout) + (layout.special?.length ?? 0) : 0;
+    const behind = (layout.queries ?? 0) + (layout.sequenceFirst ? 0 : (layout.sequence ?? 0));
+    const end = layout.grid ? weights.length - behind : weights.length;
     return end > first ? weights.fill(1 / (end - first), first, end) : undefined;
   }
   const at = tokenIndex(layout, query);

@@ -14,6 +14,8 @@ export interface TokenLayout {
   readonly grid?: readonly number[];
   /** Text tokens, or a sequence without a place on the image. */
   readonly sequence?: number;
+  /** The sequence stands in front of all others. */
+  readonly sequenceFirst?: true;
   /** Channel attention. */
   readonly channels?: number;
   /** Learned object queries. */
@@ -134,6 +136,10 @@ export function tokenCount(layout: TokenLayout): number {
   const rest = layout.sequence ?? layout.channels ?? layout.queries ?? 0;
   return (layout.special?.length ?? 0) + grid + grids + points + rest;
 }
+
+/** Place of the first special token, of the first patch without one. */
+export const firstPlace = ({ sequence = 0, sequenceFirst }: TokenLayout): number =>
+  sequenceFirst ? sequence : 0;
 
 /** Channels attend to channels: no token asks, the map is shown as it is. */
 export const isChannelMatrix = ({ queries }: Pick<Probe, 'queries'>): boolean =>

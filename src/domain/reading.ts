@@ -49,4 +49,6 @@ export type Reading =
     }
   /** Classes of a clip; the input is so many frames. */
   | { readonly task: 'video'; readonly frames: number }
+  /** Every reply by itself; a question may have so many tokens. */
+  | { readonly task: 'ask'; readonly context: number }
   | { readonly task: 'other' };

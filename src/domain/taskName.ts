@@ -4,6 +4,7 @@ export type TaskName =
   | 'segment'
   | 'depth'
   | 'zero-shot'
+  | 'ask'
   | 'reconstruct'
   | 'video'
   | 'classify'

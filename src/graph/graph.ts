@@ -103,6 +103,7 @@ export type OutputMeaning =
   | 'embedding'
   | 'scores'
   | 'words'
+  | 'replies'
   | 'attention';
 
 /** A named result: `logits`, `features`, `tokens` … */

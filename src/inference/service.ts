@@ -642,7 +642,7 @@ function tensorOf(
 }
 
 /** Tasks whose models take images of any size and shape, as their processors make them. */
-const ofAnySize: ReadonlySet<string> = new Set(['detect', 'segment', 'depth']);
+const ofAnySize: ReadonlySet<string> = new Set(['detect', 'segment', 'depth', 'ask']);
 
 /** Whether a model runs at the size that its library's processor makes of each image. */
 const followsProcessor = ({ recognition }: Model): boolean =>

@@ -119,6 +119,16 @@ export interface Scores {
   readonly vector?: VectorOutput;
 }
 
+/** What a model says to a question about an image, of the replies that it has learned. */
+export interface Replies {
+  readonly kind: 'replies';
+  /** The likeliest, best first. */
+  readonly replies: readonly Guess[];
+  readonly scoreKind: 'softmax' | 'sigmoid';
+  readonly labelSource: string;
+  readonly question?: string;
+}
+
 /** A class or an object, and how much of the image it covers. */
 export interface Segment {
   /** Its number on the map. */
@@ -196,7 +206,7 @@ export interface Rebuilt {
 }
 
 /** What a model answers, by kind of task. */
-export type Answer = Classes | Boxes | Masks | Depth | Rebuilt | Scores | Outputs | Features;
+export type Answer = Classes | Boxes | Masks | Depth | Rebuilt | Scores | Replies | Outputs | Features;
 
 /** Returns the classes of an answer; none if it is of another kind. */
 export const guessesOf = (answer: Answer): readonly Guess[] => (answer.kind === 'classes' ? answer.top : []);

@@ -1,6 +1,7 @@
 import type { TaskName } from '../domain/taskName';
 import type { Model } from '../models/model';
 import type { Answer } from './answer';
+import { ask } from './ask/ask';
 import { classify } from './classify/classify';
 import { detect } from './detect/detect';
 import { depth } from './depth/depth';
@@ -19,6 +20,7 @@ export const tasks = {
   segment,
   depth,
   'zero-shot': zeroShot,
+  ask,
   reconstruct,
   video,
   classify,
@@ -51,6 +53,7 @@ export const isOtherTask = (name: TaskName): boolean => !ofClasses.includes(name
 const byKind = {
   boxes: tasks.detect,
   scores: tasks['zero-shot'],
+  replies: tasks.ask,
   masks: tasks.segment,
   depth: tasks.depth,
   pixels: tasks.reconstruct,

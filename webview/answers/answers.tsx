@@ -7,6 +7,7 @@ import { features } from './features';
 import { masks } from './masks';
 import { outputs } from './outputs';
 import { pixels } from './pixels';
+import { replies } from './replies';
 import { scores } from './scores';
 
 /** One view per kind of answer. */
@@ -17,6 +18,7 @@ const views: { readonly [Kind in Answer['kind']]: AnswerView<Extract<Answer, { k
   pixels,
   classes,
   scores,
+  replies,
   outputs,
   features,
 };

@@ -259,6 +259,13 @@ const holders: readonly Holder[] = [
     dialects: [mobileSam],
     buffers: /^prompt_encoder\.pe_layer\.positional_encoding_gaussian_matrix$/,
   },
+  {
+    model: 'ViLT',
+    at: 'vilt.',
+    signature: /^vilt\.embeddings\.text_embeddings\./,
+    dialects: vits,
+    beside: /^(?:embeddings\.(?:text_embeddings|token_type_embeddings)|pooler)\..+$/,
+  },
   { model: 'BLIP', at: 'vision_model.', dialects: [blip] },
   { model: 'GIT', at: 'git.image_encoder.vision_model.', dialects: [transformersClip] },
 ];

@@ -79,7 +79,11 @@ function recognise(found: FoundWhole): RecognisedWhole<BlipConfig> {
       questionDepth,
     },
     reading: { task: 'other' },
-    lengths: { texts: 1, text: countedTokens, ...(questionDepth > 0 && { decoder: countedTokens }) },
+    lengths: {
+      texts: 1,
+      text: Math.min(countedTokens, context),
+      ...(questionDepth > 0 && { decoder: Math.min(countedTokens, context) }),
+    },
   };
 }
 

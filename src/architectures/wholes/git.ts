@@ -75,7 +75,7 @@ function recognise(found: FoundWhole): ReturnType<Whole<GitConfig>['recognise']>
       imageEps: imageEps.value,
     },
     reading: { task: 'other' },
-    lengths: { texts: 1, text: countedTokens },
+    lengths: { texts: 1, text: Math.min(countedTokens, context) },
   };
 }
 

@@ -136,7 +136,7 @@ const recogniser =
         scaled: evidence.decoder_scaled?.value ?? false,
       },
       reading: { task: 'other' },
-      lengths: { decoder: countedTokens },
+      lengths: { decoder: Math.min(countedTokens, evidence.context.value) },
     };
   };
 

@@ -19,5 +19,6 @@ export { sam, samOriginal } from './sam';
 export { segformer } from './segformer';
 export { trocr, vitGpt2 } from './imageToText';
 export { upernet } from './upernet';
+export { vilt } from './vilt';
 export { yolos } from './yolos';
 export { zoeDepth, zoeDepthDomains } from './zoeDepth';

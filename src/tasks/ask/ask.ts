@@ -1,0 +1,107 @@
+import { formatPercent } from '../../domain/units';
+import type { Graph } from '../../graph/graph';
+import { labelsOfHeads, topK } from '../../labels/labels';
+import type { Model } from '../../models/model';
+import type { Replies } from '../answer';
+import {
+  cannotRun,
+  nothingGiven,
+  outputOf,
+  requireOutput,
+  type GivenTensor,
+  type Prepared,
+  type Task,
+} from '../task';
+import { encodeTexts, textsIn, tokenizerOf } from '../words';
+
+/** What a question is until one is asked: the image alone has no answer. */
+const noQuestion = 'no question is asked: say what is to be known of the image';
+
+const readsWords = ({ inputs }: Graph): boolean => inputs.some(({ name }) => name === 'input_ids');
+
+/** Zeros for each token: a question is one text, whose kind is the first. */
+const firstKind = ({ shape }: GivenTensor): GivenTensor => ({
+  dtype: 'I64',
+  shape,
+  data: new BigInt64Array(shape.reduce((product, side) => product * side, 1)),
+});
+
+const repliesOf = ({ parts }: Model): Model['parts'][number] | undefined =>
+  parts.find(({ graph }) => outputOf(graph().outputs, 'replies') && readsWords(graph()));
+
+/** Answers a question about an image with the likeliest of the replies that a model has learned. */
+export const ask: Task<Replies> = {
+  answerName: 'answers',
+  serves(model) {
+    const reason = cannotRun(model);
+    if (reason !== undefined) return reason;
+    return repliesOf(model) ? undefined : 'it answers no questions';
+  },
+  async prepare(model, given) {
+    const { recognition } = model;
+    const reading = recognition.family === null ? undefined : recognition.reading;
+    const [question] = textsIn(given, 'question');
+    if (question === undefined || reading?.task !== 'ask') return nothingGiven;
+    const { ids, mask } = encodeTexts(await tokenizerOf(model), [question], { most: reading.context });
+    return {
+      tensors: { input_ids: ids, attention_mask: mask, token_type_ids: firstKind(ids) },
+      words: [question],
+    };
+  },
+  program(model, size, { tensors }: Prepared) {
+    const part = repliesOf(model);
+    const { input_ids: ids } = tensors;
+    if (!part) throw new Error('the model answers no questions');
+    if (!ids) throw new Error(noQuestion);
+    const lengths = { texts: ids.shape[0] ?? 1, text: ids.shape[1] ?? 1 };
+    const { inputs, outputs } = part.graph({ ...size, lengths });
+    const [pixels] = inputs;
+    const { name } = outputOf(outputs, 'replies') ?? { name: 'logits' };
+    const words = inputs.flatMap((input) => {
+      const given = tensors[input.name];
+      return given ? [[input.name, given] as const] : [];
+    });
+    return {
+      steps: [
+        {
+          part: part.name,
+          inputs: { [pixels?.name ?? 'pixel_values']: 'image', ...Object.fromEntries(words) },
+          outputs: [name],
+          lengths,
+        },
+      ],
+    };
+  },
+  read(outputs, _seen, context) {
+    const { values } = requireOutput(outputs, 'replies');
+    const { post, given } = context;
+    const [labels] = labelsOfHeads(context, [values.length]);
+    const activation = post?.['sigmoid'] === false ? 'softmax' : 'sigmoid';
+    const count = typeof post?.['top'] === 'number' ? post['top'] : context.topK;
+    const [question] = given?.words ?? [];
+    return {
+      kind: 'replies',
+      replies: topK(values, count, activation).map(({ index, probability }) => ({
+        index,
+        label: labels?.names[index] ?? `answer ${index}`,
+        score: probability,
+      })),
+      scoreKind: activation,
+      labelSource: labels?.source ?? '',
+      ...(question !== undefined && { question }),
+    };
+  },
+  json: ({ question, replies, scoreKind, labelSource }) => ({
+    ...(question !== undefined && { question }),
+    top: replies.map(({ index, label, score }) => ({ index, label, probability: score })),
+    labels: labelSource,
+    score: scoreKind,
+  }),
+  lines: ({ question, replies }) => [
+    ...(question === undefined ? [] : [question]),
+    ...replies.map(({ label, score }) => `${formatPercent(score).padStart(8)}  ${label}`),
+  ],
+  answers: ({ replies }) => ({
+    list: [replies.map(({ index, label, score }) => ({ label: index, name: label, score }))],
+  }),
+};
