@@ -15,8 +15,8 @@ const backbones: readonly (readonly [name: RegExp, row: string])[] = [
 ];
 
 const all = readLines(linesFolder);
-/** Models that read words and patches together: counted, and not run without their text. */
-const isJoint = ({ id }: Line): boolean => /vilt/.test(id);
+/** Words and patches together, without a head that answers: counted, and not run. */
+const isJoint = ({ id }: Line): boolean => /vilt-b32-mlm/.test(id);
 const lines = all.filter((line) => !isJoint(line)).filter(({ family }) => rows.includes(rowOf(family) ?? ''));
 
 function found(line: Line): object {

@@ -262,7 +262,8 @@ const holders: readonly Holder[] = [
   {
     model: 'ViLT',
     at: 'vilt.',
-    signature: /^vilt\.embeddings\.text_embeddings\./,
+    // Without this head it answers no question, and patches alone are nothing that it was made for.
+    signature: /^classifier\.3\.weight$/,
     dialects: vits,
     beside: /^(?:embeddings\.(?:text_embeddings|token_type_embeddings)|pooler)\..+$/,
   },

@@ -32,6 +32,7 @@ import {
   decoderActivation,
   decoderAssumable,
   decoderEps,
+  noWordsYet,
   type DecoderConfig,
 } from './imageToText';
 
@@ -79,6 +80,7 @@ function recognise(found: FoundWhole): RecognisedWhole<BlipConfig> {
       questionDepth,
     },
     reading: { task: 'other' },
+    warnings: [noWordsYet],
     lengths: {
       texts: 1,
       text: Math.min(countedTokens, context),

@@ -30,6 +30,7 @@ import {
   decoderActivation,
   decoderAssumable,
   decoderEps,
+  noWordsYet,
   type DecoderConfig,
 } from './imageToText';
 
@@ -75,6 +76,7 @@ function recognise(found: FoundWhole): ReturnType<Whole<GitConfig>['recognise']>
       imageEps: imageEps.value,
     },
     reading: { task: 'other' },
+    warnings: [noWordsYet],
     lengths: { texts: 1, text: Math.min(countedTokens, context) },
   };
 }

@@ -76,6 +76,10 @@ export const decoderAssumable = ['decoder_heads', 'decoder_activation', 'decoder
 /** Tokens that a decoder is counted for if nobody says how many. */
 export const countedTokens = 16;
 
+/** What is said of a model whose decoder is known, and not yet asked for one word after the other. */
+export const noWordsYet =
+  'No words are generated yet: the image is encoded, and the decoder answers token ids that are given to it.';
+
 /** What differs between the decoders that transformers puts behind an image encoder. */
 interface Kind {
   readonly words: string;
@@ -136,6 +140,7 @@ const recogniser =
         scaled: evidence.decoder_scaled?.value ?? false,
       },
       reading: { task: 'other' },
+      warnings: [noWordsYet],
       lengths: { decoder: Math.min(countedTokens, evidence.context.value) },
     };
   };
