@@ -144,6 +144,22 @@ describe('token layouts', () => {
     assert.deepEqual(queryWeights({ queries: 4 }, { kind: 'mean' }), new Float32Array(4).fill(1 / 4));
   });
 
+  it('counts words that stand in front of the patches, or behind them', () => {
+    const behind = { special: ['cls'], grid: [1, 2], sequence: 3 } as const;
+    const first = { ...behind, sequenceFirst: true } as const;
+    const patch = { kind: 'patch', row: 0, column: 1 } as const;
+    assert.equal(tokenIndex(behind, { kind: 'special', name: 'cls' }), 0);
+    assert.equal(tokenIndex(first, { kind: 'special', name: 'cls' }), 3);
+    assert.equal(tokenIndex(behind, patch), 2);
+    assert.equal(tokenIndex(first, patch), 5);
+    assert.deepEqual([...queryWeights(behind, { kind: 'mean' })!], [0, 0.5, 0.5, 0, 0, 0]);
+    assert.deepEqual([...queryWeights(first, { kind: 'mean' })!], [0, 0, 0, 0, 0.5, 0.5]);
+    const weights = Float32Array.of(10, 11, 12, 13, 14, 15);
+    const { special, image } = splitKeys({ queries: first, keys: first }, weights);
+    assert.deepEqual(special, [{ name: 'cls', value: 13 }]);
+    assert.deepEqual([...image!.values], [14, 15]);
+  });
+
   it('give the first question', () => {
     assert.deepEqual(defaultQuery([probe()]), { kind: 'special', name: 'cls' });
     assert.deepEqual(defaultQuery([probe({ queries: { grid: [2, 3] } })]), { kind: 'mean' });
