@@ -60,6 +60,18 @@ export class ParameterError extends Error {
   }
 }
 
+/** A number of heads that does not divide the width that they share. */
+export class HeadsError extends ParameterError {
+  constructor(
+    parameter: string,
+    readonly heads: number,
+    width: number,
+  ) {
+    super(parameter, `${heads} heads found; a number that divides the width ${width} is needed`);
+    this.name = 'HeadsError';
+  }
+}
+
 /** Canonical shape of a view: the stored one with its axes permuted. */
 export function viewShape(view: ParameterView): readonly number[] {
   return view.permutation ? view.permutation.map((axis) => at(view.stored, axis)) : view.stored;
@@ -281,6 +293,16 @@ export class GraphBuilder {
     return this.shared(`indices ${values.join(' ')}`, () =>
       this.constant('/indices', 'I64', [values.length], BigInt64Array.from(values.map(BigInt))),
     );
+  }
+
+  /**
+   * Width of each of so many heads. Throws `HeadsError` if they do not divide the whole, by the
+   * name of the parameter that has this width, else of the last one.
+   */
+  headWidth(width: number, heads: number, name?: string): number {
+    if (width % heads === 0) return width / heads;
+    const own = name === undefined ? this.lastParameter?.name : this.resolve(name);
+    throw new HeadsError(own ?? this.path, heads, width);
   }
 
   /** float32 scalar, written once. */

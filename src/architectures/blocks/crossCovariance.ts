@@ -63,7 +63,7 @@ export function crossCovarianceAttention(
       const dim = at(value.shape, 1);
       const temperature = b.parameter('temperature');
       const heads = at(temperature.shape, 0);
-      const channels = { special: [], channels: dim / heads };
+      const channels = { special: [], channels: b.headWidth(dim, heads) };
       const parts = queryKeyValue(b, value).map((x) =>
         b.transpose(b.reshape(x, [batch, count, heads, dim / heads]), [0, 2, 3, 1]),
       );

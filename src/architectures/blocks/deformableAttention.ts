@@ -114,7 +114,7 @@ function sampleAll(
   const { batch, count: cells } = image;
   const [, , count = 0] = places.shape;
   const value = b.linear(image.value, 'value_proj');
-  const width = at(value.shape, 1) / heads;
+  const width = b.headWidth(at(value.shape, 1), heads);
   const byHead = b.transpose(b.reshape(value, [batch, cells, heads, width]), [0, 2, 3, 1]);
   // From 0 … 1 to −1 … 1, as grid sampling counts.
   const grid = b.add('Sub', [b.add('Mul', [places, b.scalar(2)]), b.scalar(1)]);

@@ -71,7 +71,7 @@ export function outlookAttention(b: GraphBuilder, tokens: Tokens, heads: number)
   const centres = centresOf(map);
   const count = centres[0] * centres[1];
   const dim = at(tokens.value.shape, 1);
-  const width = dim / heads;
+  const width = b.headWidth(dim, heads);
   return b.scope(
     'attn',
     () => {

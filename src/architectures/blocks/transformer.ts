@@ -40,7 +40,7 @@ const widthOf = (rows: ValueInfo): number => at(rows.shape, 1);
 /** `[batch · count, heads · d]` -> `[batch, heads, count, d]` */
 export function splitHeads(b: GraphBuilder, x: ValueInfo, batch: number, heads: number): ValueInfo {
   const [rows, width] = x.shape as readonly [number, number];
-  return b.transpose(b.reshape(x, [batch, rows / batch, heads, width / heads]), [0, 2, 1, 3]);
+  return b.transpose(b.reshape(x, [batch, rows / batch, heads, b.headWidth(width, heads)]), [0, 2, 1, 3]);
 }
 
 /** `[batch, heads, count, d]` -> `[batch · count, heads · d]` */
@@ -127,7 +127,8 @@ export function selfAttention(
   { heads, eps, bias, rotation, record, bare = false }: SelfAttentionConfig,
 ): ValueInfo {
   const probe = { ...selfProbe(tokens, layer), ...record };
-  const width = queryWidth(b, name, tokens) / heads;
+  const queries = ['qkv', 'q_proj'].map((layer) => `${name}.${layer}.weight`).find((each) => b.has(each));
+  const width = b.headWidth(queryWidth(b, name, tokens), heads, queries);
   return b.scope(
     name,
     () => {

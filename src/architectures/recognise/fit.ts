@@ -2,7 +2,7 @@ import type { Checkpoint } from '../../checkpoint/checkpoint';
 import { elementCount, type Tensor } from '../../checkpoint/tensors';
 import { parentOf } from '../../checkpoint/moduleNames';
 import { pushAll } from '../../domain/lists';
-import { ParameterError } from '../../graph/builder';
+import { HeadsError, ParameterError } from '../../graph/builder';
 import { OperatorError } from '../../graph/operators';
 import { isBuffer } from '../buffers';
 import { ownModule, type Translation } from '../dialect';
@@ -85,23 +85,35 @@ export function fitOf(checkpoint: Checkpoint, recognition: Known, family: Family
     return { recognition, family, beside, lost: alone, placed: elements };
   } catch (error) {
     if (error instanceof ParameterError || error instanceof OperatorError)
-      return { missing: [misfitText(error, recognition.translation!)], read: progressOf(error).read };
+      return { missing: [misfitText(error, recognition)], read: progressOf(error).read };
     throw error;
   }
 }
 
 /** Why a graph could not be written, in the file's own names. */
-function misfitText(error: ParameterError | OperatorError, translation: Translation): string {
+function misfitText(error: ParameterError | OperatorError, known: Known): string {
+  const translation = known.translation!;
   const { last } = progressOf(error);
   const behind = last && `${last.tensor} [${last.shape.join(', ')}]`;
   if (error instanceof OperatorError)
     return behind === undefined ? error.message : `${error.message}; the parameter read last is ${behind}`;
+  if (error instanceof HeadsError) return headsText(error, known);
   const { parameter, message } = error;
   const stored = translation.parameters.get(parameter)?.tensor.name;
   const name = stored ?? ownModule(translation, parameter);
   const detail = message.slice(parameter.length);
   const isBeside = stored !== undefined && last !== undefined && parentOf(last.tensor) === parentOf(stored);
   return `${name}${detail}${isBeside && last.tensor !== stored ? ` beside ${behind}` : ''}`;
+}
+
+/** Heads that do not divide a width, by the hyper-parameter that says how many there are. */
+function headsText({ heads, parameter, message }: HeadsError, { evidence, translation }: Known): string {
+  const said = Object.entries(evidence).find(
+    ([key, { value }]) => key.endsWith('heads') && [value].flat().includes(heads),
+  );
+  const name = translation?.parameters.get(parameter)?.tensor.name ?? parameter;
+  const by = said && ` (${said[0]}, ${said[1].source})`;
+  return `${name}${message.slice(parameter.length)}${by ?? ''}`;
 }
 
 /** Batch norms whose weights the graph reads without their statistics: it computes another norm. */

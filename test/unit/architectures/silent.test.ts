@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { Checkpoint } from '../../../src/checkpoint/checkpoint';
 import { openCheckpoint } from '../../../src/checkpoint/open';
+import { splitHeads } from '../../../src/architectures/blocks/transformer';
+import { GraphBuilder, HeadsError } from '../../../src/graph/builder';
 import { recognise, type Known } from '../../../src/architectures/recognise/recognise';
 
 /** What would change an answer without a word: a lost bias, a config of another model. */
@@ -129,5 +131,17 @@ describe('what nobody tells', () => {
     };
     const file = { ...rest, selected: { ...selected, tensors }, sidecars: { ...sidecars, config } };
     assert.equal(known(file).evidence['norm_order']?.value, 'post');
+  });
+});
+
+describe('heads that do not divide the width', () => {
+  it('are named with both numbers', () => {
+    const b = new GraphBuilder('heads', { find: () => undefined });
+    const tokens = b.input('tokens', [64, 15]);
+    assert.throws(
+      () => splitHeads(b, tokens, 1, 2),
+      (error) => error instanceof HeadsError && /2 heads found; .*divides the width 15/.test(error.message),
+    );
+    assert.deepEqual(splitHeads(b, tokens, 1, 3).shape, [1, 3, 64, 5]);
   });
 });
