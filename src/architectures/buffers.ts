@@ -4,6 +4,10 @@ import type { Tensor } from '../checkpoint/tensors';
 const names =
   /(?:^|\.)(?:running_mean|running_var|num_batches_tracked|relative_position_index|relative_coords_table|position_ids|attn_mask|input_resolution|context_length|vocab_size)$/;
 
+/** What torch.ao.quantization's observers and fake quantisers keep in the modules they watch. */
+const observed =
+  /(?:^|\.)(?:activation_post_process(?:_\d+)?|weight_fake_quant)\.(?:\w+\.)*(?:scale|zero_point|min_vals?|max_vals?|eps|histogram|fake_quant_enabled|observer_enabled)$/;
+
 const integers: ReadonlySet<string> = new Set(['BOOL', 'U8', 'I8', 'I16', 'U16', 'I32', 'U32', 'I64', 'U64']);
 
 /**
@@ -11,5 +15,6 @@ const integers: ReadonlySet<string> = new Set(['BOOL', 'U8', 'I8', 'I16', 'U16',
  * nothing learns.
  */
 export function isBuffer(tensor: Pick<Tensor, 'name' | 'dtype' | 'buffer' | 'affine'>): boolean {
-  return tensor.buffer === true || names.test(tensor.name) || (integers.has(tensor.dtype) && !tensor.affine);
+  if (tensor.buffer === true || names.test(tensor.name) || observed.test(tensor.name)) return true;
+  return integers.has(tensor.dtype) && !tensor.affine;
 }

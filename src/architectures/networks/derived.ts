@@ -27,7 +27,10 @@ const learnedParts: Readonly<Record<Derivation['kind'], readonly boolean[]>> = {
 export function rolesOfParts(members: readonly Named[]): ReadonlyMap<string, 'parameter' | 'buffer'> {
   const roles = new Map<string, 'parameter' | 'buffer'>();
   const zeroPoints = new Set(members.flatMap(({ name }) => stemOf(name, /zero_points?$/) ?? []));
+  const eighths = new Set(members.flatMap(({ name, tensor }) => (isEighth(tensor) ? [name] : [])));
   for (const { name, tensor } of members) {
+    const scaled = eighths.size > 0 ? scaledBy(name) : undefined;
+    if (scaled !== undefined && eighths.has(scaled)) roles.set(tensor.name, 'buffer');
     const stem = zeroPoints.size > 0 ? stemOf(name, /(?:scales?|zero_points?)$/) : undefined;
     if (stem !== undefined && zeroPoints.has(stem)) roles.set(tensor.name, 'buffer');
     if (!tensor.derived) continue;
@@ -36,6 +39,14 @@ export function rolesOfParts(members: readonly Named[]): ReadonlyMap<string, 'pa
       roles.set(part.name, learned[index] ? 'parameter' : 'buffer');
   }
   return roles;
+}
+
+const isEighth = ({ dtype }: Tensor): boolean => dtype.startsWith('F8_');
+
+/** The float8 matrix whose factor, or whose input's, bears this name. */
+function scaledBy(name: string): string | undefined {
+  const stem = stemOf(name, /(?:weight|input)_scale(?:_inv)?$/);
+  return stem === undefined ? undefined : `${stem}weight`;
 }
 
 /** What stands before an ending; undefined if the name does not end so. */
