@@ -154,9 +154,12 @@ describe('attention of all golden cases', () => {
   }
 
   function inputOf({ inputs }: Graph): Readonly<Record<string, TensorData>> {
-    const { name, shape } = inputs[0]!;
-    const data = Float32Array.from({ length: elementCount(shape) }, seeded(3));
-    return { [name]: { dtype: 'F32', shape, data } };
+    const random = seeded(3);
+    const entries = inputs.map(({ name, shape }): readonly [string, TensorData] => [
+      name,
+      { dtype: 'F32', shape, data: Float32Array.from({ length: elementCount(shape) }, random) },
+    ]);
+    return Object.fromEntries(entries);
   }
 
   /** Answers to all queries, with some of a run's attention kept. */

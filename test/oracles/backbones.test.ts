@@ -39,9 +39,7 @@ describe('image backbones of published detectors and language models', () => {
       assert.deepEqual(own, 'macs' in own ? whole : { row, params, buffers });
     });
 
-  const counted = all.filter(
-    (line) => isJoint(line) || (rowOf(line.family) === 'video' && line.task === 'video'),
-  );
+  const counted = all.filter(isJoint);
   for (const line of counted)
     it(`${line.id}: no image backbone, yet parameters and buffers are exact`, () => {
       const checkpoint = checkpointOf(line);

@@ -9,10 +9,16 @@ export const exceptions: Readonly<Record<string, string>> = {
     'counted as an autoencoder, which drops six of ten mask units and runs a decoder; the encoder alone is that of hiera-tiny-224-in1k-hf',
   'transformers/facebook/hiera-base-224-mae-hf':
     'counted as an autoencoder, which drops six of ten mask units and runs a decoder; the encoder alone is that of hiera-base-224-in1k-hf',
+  'transformers/MCG-NJU/videomae-base':
+    'counted as an autoencoder, which drops nine of ten tubelets and runs a decoder; the encoder alone runs here',
+  'transformers/MCG-NJU/videomae-large':
+    'counted as an autoencoder, which drops nine of ten tubelets and runs a decoder; the encoder alone runs here',
 };
 
 /** Those that a config.json beside them does not tell either. */
 export const undecidable: readonly string[] = [
   'transformers/facebook/hiera-tiny-224-mae-hf',
   'transformers/facebook/hiera-base-224-mae-hf',
+  'transformers/MCG-NJU/videomae-base',
+  'transformers/MCG-NJU/videomae-large',
 ];

@@ -23,7 +23,8 @@ const detectors = [
   'rt_detr_v2',
   'yolos',
 ];
-const lines = readLines(linesFolder).filter(({ family, task }) =>
+const all = readLines(linesFolder);
+const lines = all.filter(({ family, task }) =>
   task === 'detect'
     ? detectors.includes(family)
     : (task === 'segment' || task === 'depth') && labels.includes(family),
@@ -55,5 +56,27 @@ describe('published detectors, segmenters and depth models, whole', () => {
   for (const line of lines)
     it(`${line.id}: counts, by its config and by names and shapes alone`, () => {
       assert.deepEqual([problems(line, line.config_json), problems(line)], [[], []]);
+    });
+});
+
+/** Masked autoencoders that hide patches: with their decoder and the encoder on what is seen. */
+const isMasked = ({ family, config_json: config = {} }: Line): boolean =>
+  family === 'mae' && Number(config['mask_ratio'] ?? 0) > 0;
+
+describe('published masked autoencoders, whole', () => {
+  for (const line of all.filter(isMasked))
+    it(`${line.id}: counts, by its config and by names and shapes alone`, () => {
+      assert.deepEqual([problems(line, line.config_json), problems(line)], [[], []]);
+    });
+});
+
+/** What differs of a model of clips, which runs by itself. */
+const ofClips = (line: Line, config?: Line['config_json']): readonly string[] =>
+  problems(line, config).filter((problem) => problem !== 'its backbone alone is run');
+
+describe('published models of clips', () => {
+  for (const line of all.filter(({ family, task }) => rowOf(family) === 'video' && task === 'video'))
+    it(`${line.id}: counts, by its config and by names and shapes alone`, () => {
+      assert.deepEqual([ofClips(line, line.config_json), ofClips(line)], [[], []]);
     });
 });

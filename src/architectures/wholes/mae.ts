@@ -255,7 +255,7 @@ const renames: Whole['renames'] = (
     ['attention\\.o_proj', 'attention.output.dense'],
     ['mlp\\.fc1', 'intermediate.dense'],
     ['mlp\\.fc2', 'output.dense'],
-    ['(?=layernorm_)', ''],
+    ['', ''],
   ] as const
 ).map(([from, to]) => [
   new RegExp(`^decoder\\.decoder_(?:encoder\\.layer|layers)\\.(\\d+)\\.${from}`),
