@@ -48,6 +48,7 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
       'depth',
       'features',
       'saliency',
+      'pixels',
       'outputs',
       'silent',
       'loading',

@@ -174,6 +174,33 @@ const stripes = Int16Array.from(
 );
 const far = Float32Array.from({ length: 480 * 640 }, (_, at) => 1.2 + 7 * (1 - Math.floor(at / 640) / 480));
 
+const side = 128;
+const inside = (place: number): readonly [row: number, column: number] => [
+  Math.floor((place % (side * side)) / side),
+  place % side,
+];
+/** Patches of 16 pixels of which three of four are hidden. */
+const hidden = Float32Array.from({ length: side * side }, (_, at) => {
+  const [row, column] = inside(at).map((place) => Math.floor(place / 16)) as [number, number];
+  return (row * 7 + column * 3) % 4 === 0 ? 0 : 1;
+});
+const drawn = Float32Array.from({ length: 3 * side * side }, (_, at) => {
+  const [row, column] = inside(at);
+  return 90 + 60 * Math.sin(row / 19) + 40 * Math.cos(column / 13) + 20 * Math.floor(at / (side * side));
+});
+const rebuilt: Answer = {
+  kind: 'pixels',
+  grid: [side, side],
+  reconstruction: drawn,
+  pasted: drawn,
+  hidden,
+  patches: 64,
+  hiddenPatches: hidden.reduce((sum, value) => sum + value, 0) / 256,
+  seed: 0,
+  error: 23.4,
+  normalised: true,
+};
+
 /** What models answer that are no classifiers. */
 const answers: Readonly<Record<string, Answer>> = {
   masks: {
@@ -189,6 +216,7 @@ const answers: Readonly<Record<string, Answer>> = {
     labelSource: 'config.json: id2label',
   },
   depth: { kind: 'depth', grid: [480, 640], values: far, unit: 'metres', spread: spreadOf(far) },
+  pixels: rebuilt,
   features: { kind: 'features', vector: vectorOf(vector) },
   saliency: { kind: 'outputs', outputs: readOutputs([saliency], native) },
   outputs: {
@@ -207,6 +235,16 @@ const answers: Readonly<Record<string, Answer>> = {
   },
 };
 
+/** Every so many pixels of the middle of an image. */
+function reducedTo({ width, height, rgb }: Pixels, to: number): Pixels {
+  const whole = Math.min(width, height);
+  const colour = (at: number): number => {
+    const [row, column] = inside(Math.floor(at / 3)).map((place) => Math.floor((place * whole) / to));
+    return rgb[3 * ((row ?? 0) * width + (column ?? 0) + Math.floor((width - whole) / 2)) + (at % 3)] ?? 0;
+  };
+  return { width: to, height: to, rgb: Uint8Array.from({ length: 3 * to * to }, (_, at) => colour(at)) };
+}
+
 const viewOf = (pixels: Pixels, { asStored = false, imageSize = native }: RunOptions): Run => ({
   run: 1,
   checkpoint: CHECKPOINT,
@@ -217,7 +255,7 @@ const viewOf = (pixels: Pixels, { asStored = false, imageSize = native }: RunOpt
     image: IMAGE,
     pixels,
     size: [pixels.width, pixels.height],
-    seen: pixels,
+    seen: shownCase === 'pixels' ? reducedTo(pixels, side) : pixels,
     region: network?.view.region ?? regions[shownCase] ?? { x: 80, y: 0, width: 480, height: 480 },
     orientation: { exif: shownCase === 'turned' ? 6 : 1, applied: !asStored },
   },
