@@ -1,3 +1,4 @@
+import { at as itemAt } from '../domain/lists';
 import { Recent } from '../domain/recent';
 import { isSameSize, type Size } from '../domain/size';
 import type { Checkpoint } from '../checkpoint/checkpoint';
@@ -112,8 +113,7 @@ function modelOf({ parts, ...understood }: Understood, at: Model['at']): Model {
     return { ...understood, parts: [], graph, at };
   }
   const asked = parts.map((part): Part => ({ name: part.name, graph: graphsOf(part, own, at) }));
-  const [first] = asked;
-  return { ...understood, parts: asked, graph: (size) => first!.graph(size), at };
+  return { ...understood, parts: asked, graph: (size) => itemAt(asked, 0).graph(size), at };
 }
 
 /** The graphs of a part at sizes, of which the last few are kept. */

@@ -76,7 +76,7 @@ export const decoderAssumable = ['decoder_heads', 'decoder_activation', 'decoder
 /** Tokens that a decoder is counted for if nobody says how many. */
 export const countedTokens = 16;
 
-/** What is said of a model whose decoder is known, and not yet asked for one word after the other. */
+/** What is said of a model whose decoder is known, and not yet asked for word after word. */
 export const noWordsYet =
   'No words are generated yet: the image is encoded, and the decoder answers token ids that are given to it.';
 

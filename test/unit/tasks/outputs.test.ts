@@ -96,7 +96,7 @@ describe('what a model is asked', () => {
       ['several.onnx', 'classify'],
     ] as const) {
       const model = await openModel(file(name));
-      assert.equal(taskOf(model), tasks[task], name);
+      assert.equal(taskOf(model).task, tasks[task], name);
     }
   });
 
