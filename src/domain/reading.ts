@@ -9,9 +9,9 @@ export type Reading =
       readonly task: 'detect';
       /**
        * Which scores count: the best class of each query beside "no object" (softmax), the best
-       * pairs of query and class (sigmoid), one text per query, or phrases of a text.
+       * pairs of query and class (sigmoid), or one text per query.
        */
-      readonly rule: 'softmax' | 'pairs' | 'texts' | 'phrases';
+      readonly rule: 'softmax' | 'pairs' | 'texts';
       /** Pairs that are kept of `pairs`; all queries' number without it. */
       readonly top?: number;
       /** Boxes are relative to the image padded to a square. */

@@ -5,7 +5,7 @@ import type { Model } from '../../models/model';
 import type { Boxes } from '../answer';
 import { cannotRun, imageProgram, outputOf, requireOutput, type ReadContext, type Task } from '../task';
 import { baseName, cocoText, csvText, yoloText } from './export';
-import { detections, type DetectionOptions } from './detections';
+import { detectionsOf, type DetectionRule } from '../post/detection';
 import { lowestThreshold, usualThreshold } from './thresholds';
 
 /** Names of classes by a list of as many, and where they come from. */
@@ -41,14 +41,20 @@ export const detect: Task<Boxes> = {
     imageProgram(model, size, (outputs) => (outputOf(outputs, 'boxes') ? outputs : [])),
   read(outputs, seen, context) {
     const { reading, post = {} } = context;
-    const rule: DetectionOptions = reading?.task === 'detect' ? reading : { rule: 'softmax' };
+    const {
+      rule,
+      ...how
+    }: { readonly rule: DetectionRule; readonly top?: number; readonly square?: boolean } =
+      reading?.task === 'detect' ? reading : { rule: 'softmax' };
     const logits = requireOutput(outputs, 'logits');
     const [width, height] = seen.size;
-    const found = detections(logits, requireOutput(outputs, 'boxes'), [height, width], rule);
-    const classes = (logits.shape.at(-1) ?? 1) - (rule.rule === 'softmax' ? 1 : 0);
+    const classes = (logits.shape.at(-1) ?? 1) - (rule === 'softmax' ? 1 : 0);
     const labels = namesOf(context, classes);
     const threshold = typeof post['threshold'] === 'number' ? post['threshold'] : usualThreshold;
-    const kept = found.filter(({ score }) => score > Math.min(threshold, lowestThreshold));
+    const kept = detectionsOf(rule, { logits, boxes: requireOutput(outputs, 'boxes') }, [height, width], {
+      ...how,
+      threshold: Math.min(threshold, lowestThreshold),
+    });
     return {
       kind: 'boxes',
       threshold,
