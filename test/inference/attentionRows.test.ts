@@ -155,9 +155,11 @@ describe('attention of all golden cases', () => {
 
   function inputOf({ inputs }: Graph): Readonly<Record<string, TensorData>> {
     const random = seeded(3);
-    const entries = inputs.map(({ name, shape }): readonly [string, TensorData] => [
+    const entries = inputs.map(({ name, shape, dtype }): readonly [string, TensorData] => [
       name,
-      { dtype: 'F32', shape, data: Float32Array.from({ length: elementCount(shape) }, random) },
+      dtype === 'I64'
+        ? { dtype, shape, data: new BigInt64Array(elementCount(shape)).fill(1n) }
+        : { dtype: 'F32', shape, data: Float32Array.from({ length: elementCount(shape) }, random) },
     ]);
     return Object.fromEntries(entries);
   }

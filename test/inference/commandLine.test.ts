@@ -236,7 +236,7 @@ describe('the command line', function () {
   });
 
   it('draws where an object query looks, and names the queries that a detector has', async () => {
-    const detector = 'test/fixtures/cases/detr-resnet-transformers-safetensors';
+    const detector = 'test/fixtures/cases/detr-transformers-safetensors';
     const ask = (query: string) =>
       vitrine('attention', detector, cat, '--json', '--query', query, '--out', join(folder, `${query}.png`));
     const [first, second] = [await ask('q0'), await ask('q1')];
@@ -250,7 +250,7 @@ describe('the command line', function () {
   });
 
   it('finds objects above a threshold, and writes them as other tools have them', async () => {
-    const detector = 'test/fixtures/cases/detr-resnet-transformers-safetensors';
+    const detector = 'test/fixtures/cases/detr-transformers-safetensors';
     const detect = (...options: readonly string[]) =>
       vitrine('detect', detector, cat, '--json', '--out', folder, ...options);
     type Answers = { readonly detections: { readonly list: readonly (readonly { score: number }[])[] } };

@@ -56,7 +56,9 @@ function imageMacs({ macs, config, tensors }: Line): Macs {
   };
 }
 
-function expectedMacs(line: Line): Macs {
+/** Of a model that runs whole, all its parts count; of an image tower or an encoder, those alone. */
+function expectedMacs(line: Line, { whole }: Known): Macs {
+  if (whole) return line.macs;
   const encoder = encoders[line.id];
   if (encoder) return byId.get(encoder)!.macs;
   return line.task === 'zero-shot' ? imageMacs(line) : line.macs;
@@ -89,7 +91,7 @@ function compare(line: Line, config?: Line['config_json']): void {
       row: rowOf(line.family),
       params: line.params,
       buffers: line.buffers,
-      macs: expectedMacs(line),
+      macs: expectedMacs(line, recognition),
       depth: vision['depth'],
       dim: vision['dim'],
       heads: expectedHeads,
