@@ -56,7 +56,7 @@ function imageMacs({ macs, config, tensors }: Line): Macs {
   };
 }
 
-/** Of a model that runs whole, all its parts count; of an image tower or an encoder, those alone. */
+/** All parts of a model that runs whole; of others the image tower or the encoder alone. */
 function expectedMacs(line: Line, { whole }: Known): Macs {
   if (whole) return line.macs;
   const encoder = encoders[line.id];

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { inspectorModel } from '../../../src/analysis/inspection';
 import { withOwnNames } from '../../../src/analysis/ownNames';
+import { formatCount } from '../../../src/domain/units';
 import type { ModuleRow } from '../../../src/domain/report';
 import type { InspectorModel } from '../../../src/protocol/inspector';
 import { checkpointPath, readCases } from '../../support/cases';
@@ -67,7 +68,7 @@ describe('the drawing of a file that holds more than the network', () => {
     const decoder = tensors
       .filter(({ name, role }) => name.startsWith('decoder_blocks.') && names.has(name) && role === 'unused')
       .reduce((sum, { shape }) => sum + shape.reduce((product, side) => product * side, 1), 0);
-    assert.equal(beside[0]?.detail, `${(decoder / 1000).toFixed(1)} k parameters, not run`);
+    assert.equal(beside[0]?.detail, `${formatCount(decoder)} parameters, not run`);
   });
 
   it('draws none of a whole network', async () => {
