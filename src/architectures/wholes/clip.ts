@@ -59,6 +59,10 @@ const known = {
 /** Token ids that transformers' CLIP takes for a historical mistake: the greatest id counts. */
 const mistakenEnd = 2;
 
+/** MetaCLIP 2 alone takes that id at its word: its tokenizer's end has it. */
+const readsGreatest = ({ found }: FoundWhole): boolean =>
+  found.checkpoint.sidecars.config?.['model_type'] !== 'metaclip_2';
+
 /** The activation of the image tower, which published pairs share. */
 function likeTheImageTower({ backbone }: FoundWhole): Evidence<string> | undefined {
   const { activation } = backbone.evidence;
@@ -112,7 +116,7 @@ const recogniser =
         eps: evidence.text_eps.value,
         width,
         masked: kind.masked,
-        ...(end !== mistakenEnd && { end }),
+        ...(!(end === mistakenEnd && readsGreatest(found)) && { end }),
       },
       reading: {
         task: 'zero-shot',
@@ -275,6 +279,34 @@ export const clip: Whole<DualConfig> = {
   parts: dualParts(clipText, 'visual_projection'),
 };
 
+/**
+ * Whether a file of open_clip's names reads texts as CLIP does: at the greatest id, tokens seeing
+ * those before them. A tower of its own class (`text.`) may do otherwise, which its configuration
+ * alone tells (CLIPA, CoCa).
+ */
+function readsAsClip({ tensors, found }: FoundWhole): boolean {
+  const model = found.checkpoint.sidecars.openClip?.['model_cfg'] as Json | undefined;
+  const text = model?.['text_cfg'] as Json | undefined;
+  const isOwnClass = /(?:^|\.)text\.token_embedding\.weight$/.test(
+    tensors.get(tables.clip)?.tensor.name ?? '',
+  );
+  if (!text) return !isOwnClass;
+  const { pool_type: pool = 'argmax', no_causal_mask: isOpen = false, embed_cls: hasClass = false } = text;
+  return pool === 'argmax' && isOpen !== true && hasClass !== true;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+const asOpenClip = recogniser({
+  table: tables.clip,
+  layers: 'text_model.encoder.layers',
+  projection: 'text_projection',
+  masked: false,
+  activation: 'quick_gelu',
+  eps: 1e-5,
+  perHead: 64,
+});
+
 /** CLIP under OpenAI's and open_clip's names, which hide no padding. */
 export const openClip: Whole<DualConfig> = {
   ...clip,
@@ -282,15 +314,7 @@ export const openClip: Whole<DualConfig> = {
   row: 'clip',
   signature: ['text_projection.weight', 'visual_projection.weight', 'logit_scale', tables.clip],
   renames: openClipNames,
-  recognise: recogniser({
-    table: tables.clip,
-    layers: 'text_model.encoder.layers',
-    projection: 'text_projection',
-    masked: false,
-    activation: 'quick_gelu',
-    eps: 1e-5,
-    perHead: 64,
-  }),
+  recognise: (found) => (readsAsClip(found) ? asOpenClip(found) : undefined),
 };
 
 /** SigLIP (Zhai et al. 2023) and SigLIP 2 with both their towers. */
@@ -321,6 +345,8 @@ export const chineseClip: Whole<DualConfig> = {
   task: 'zero-shot',
   isTower: true,
   signature: [tables.chinese, 'text_projection.weight', 'visual_projection.weight', 'logit_scale'],
+  // A pair of any two towers (VisionTextDualEncoder) reads its BERT through the pooler.
+  absent: ['text_model.pooler.dense.weight'],
   assumable,
   recognise: recogniser({
     table: tables.chinese,
