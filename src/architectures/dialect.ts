@@ -311,6 +311,8 @@ export function translate(
       if (isStranger(dialect, own.prefix, stands)) return undefined;
       const known = parameters.get(name);
       if (!known) parameters.set(name, { shape: viewShape(view), tensor, view });
+      // Names that are anyone's: what was taken for the number of a block was another module's.
+      else if (dialect.closed && name.startsWith('blocks.')) return undefined;
       else if (isCopy(viewShape(view), known)) copies.set(tensor.name, known.tensor.name);
     }
   }
