@@ -6,7 +6,9 @@ import type { DefaultsName } from '../preprocessing/defaults';
 import type { StateShape } from './blocks/decoding';
 import type { Maps } from './blocks/stages';
 import { configValue } from './config';
+import { ConfigError } from './configKeys';
 import type { Rename, Translated } from './dialect';
+import { nearestDivisor } from './divisors';
 import { assumed, stored } from './evidence';
 import type { BuildOptions, ConfigValue, Evidence, EvidenceRecord, Found, Known, TaskName } from './family';
 
@@ -108,6 +110,10 @@ export interface Whole<C = unknown> {
   readonly parts: readonly PartOf<C>[];
 }
 
+/** What a backbone is called by itself: `ResNet-50`. */
+export const backboneTitle = ({ backbone }: Pick<FoundWhole, 'backbone'>): string =>
+  backbone.title.replace(/, image backbone of .*/, '');
+
 /** How a whole model's hyper-parameter is asked for. */
 interface WholeQuestion<T extends ConfigValue> {
   /** Keys of config.json, the first that is there; `text_config.hidden_size` reaches inside. */
@@ -120,7 +126,8 @@ interface WholeQuestion<T extends ConfigValue> {
 
 /**
  * Decides a hyper-parameter of a whole model: the user, config.json as it stands around the
- * backbone's own section, `otherwise`. Throws if a value is none that can be computed with.
+ * backbone's own section, `otherwise`. Throws if the user's value cannot be, and `ConfigError` if
+ * config.json's cannot.
  */
 export function settle<T extends ConfigValue>(
   { found }: FoundWhole,
@@ -131,7 +138,8 @@ export function settle<T extends ConfigValue>(
   const said = user === undefined ? configured(found, config) : undefined;
   const value = user ?? said?.value;
   if (value === undefined) return otherwise;
-  if (!is(value)) throw new Error(`${said?.source ?? key}: ${String(value)} found; ${needed} is needed`);
+  if (said && !is(value)) throw new ConfigError(`${said.source} is ${String(value)}; ${needed} is needed`);
+  if (!is(value)) throw new Error(`${key}: ${String(value)} found; ${needed} is needed`);
   return stored(value as T, said?.source ?? 'given by the user') as Evidence<T>;
 }
 
@@ -167,27 +175,8 @@ export function headsOfWhole(
 ): Evidence<number> {
   return settle(found, key, {
     config,
-    otherwise: assumed(Math.max(1, Math.round(width / perHead)), `${perHead} channels per head; not stored`),
+    otherwise: assumed(nearestDivisor(width, width / perHead), `${perHead} channels per head; not stored`),
     is: (value) => typeof value === 'number' && value > 0 && width % value === 0,
     needed: `a number that divides the width ${width}`,
   });
-}
-
-/** Shape of a tensor that a whole model must have. Throws if the file has none of this name. */
-export function shapeIn({ tensors }: FoundWhole, name: string): readonly number[] {
-  const found = tensors.get(name);
-  if (!found) throw new Error(`${name}: not in the checkpoint`);
-  return found.shape;
-}
-
-/** Number of modules in the list `path.0`, `path.1` … of a whole model. */
-export function layersIn({ tensors }: FoundWhole, path: string): number {
-  const starts = `${path}.`;
-  let most = -1;
-  for (const name of tensors.keys())
-    if (name.startsWith(starts)) {
-      const index = Number.parseInt(name.slice(starts.length), 10);
-      if (index > most) most = index;
-    }
-  return most + 1;
 }

@@ -25,7 +25,7 @@ interface GraphOptions {
   readonly lengths?: Readonly<Record<string, number>>;
 }
 
-/** A model's graph, and the names of the tensors that it reads. */
+/** A model's graph, and the names of the tensors that it reads; of a whole model all parts do. */
 interface BuiltGraph {
   readonly graph: Graph;
   readonly used: ReadonlySet<string>;
@@ -123,7 +123,10 @@ interface PartOptions extends BuildOptions {
 export const partsOf = ({ whole }: Known): readonly PartName[] =>
   whole ? wholeNamed(whole.name).parts.map(({ name }) => name) : [];
 
-/** Writes a part of a model around a backbone; what any of its parts reads counts as used. */
+/**
+ * Writes a part of a model around a backbone: the one that is asked for, or the first, with what
+ * any of its parts reads.
+ */
 function writeWhole(
   recognition: Known,
   translation: Translation,
@@ -131,14 +134,16 @@ function writeWhole(
   { part, ...options }: PartOptions,
 ): BuiltGraph {
   const whole = wholeNamed(name);
-  const wanted = part ?? whole.parts[0]?.name;
-  const built = whole.parts.map((each) => ({
-    name: each.name,
-    graph: writePart(recognition, translation, { whole, part: each, config }, options),
-  }));
-  const graph = built.find((each) => each.name === wanted)?.graph;
-  if (!graph) throw new Error(`${recognition.title} has no part ${wanted}`);
-  return { graph, used: new Set(built.flatMap((each) => [...readBy(each.graph)])) };
+  const write = (each: PartOf<unknown>): Graph =>
+    writePart(recognition, translation, { whole, part: each, config }, options);
+  if (part === undefined) {
+    const graphs = whole.parts.map(write);
+    return { graph: at(graphs, 0), used: new Set(graphs.flatMap((graph) => [...readBy(graph)])) };
+  }
+  const wanted = whole.parts.find((each) => each.name === part);
+  if (!wanted) throw new Error(`${recognition.title} has no part ${part}`);
+  const graph = write(wanted);
+  return { graph, used: readBy(graph) };
 }
 
 interface WrittenPart {

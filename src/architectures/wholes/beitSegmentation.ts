@@ -4,10 +4,11 @@ import { batchNorm, maxPool, transposedConvolution } from '../blocks/convolution
 import { activate } from '../blocks/layers';
 import { tokensToMap } from '../blocks/maps';
 import { patchesOnly } from '../blocks/specialTokens';
+import { shapeOf } from '../decide';
 import { stored } from '../evidence';
 import { convolutionHead, upperNetHead } from '../heads/semantic';
-import { shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
-import { backboneTitle } from './dpt';
+import { backboneTitle, type FoundWhole, type PartContext, type Whole } from '../whole';
+
 import { depthOfBackbone, lastTokens, layersRead, quarters, tokensOf } from './innerLayers';
 import { poolScales } from './upernet';
 
@@ -21,8 +22,8 @@ interface BeitSegmentationConfig {
 const countedFrom = 2;
 
 function recognise(found: FoundWhole) {
-  const [dim = 0] = shapeIn(found, 'decode_head.bottleneck.conv.weight');
-  const [classes = 0] = shapeIn(found, 'decode_head.classifier.weight');
+  const [dim = 0] = shapeOf(found.tensors, 'decode_head.bottleneck.conv.weight');
+  const [classes = 0] = shapeOf(found.tensors, 'decode_head.classifier.weight');
   const depth = depthOfBackbone(found);
   // [3, 5, 7, 11] and [7, 11, 15, 23] in config.json of the published models.
   const published = depth === 12 ? [1, 3, 5, 9] : quarters(depth).map((layer) => layer - 1);

@@ -17,11 +17,11 @@ import { sequence } from '../blocks/maps';
 import { asSequence, postNorm } from '../blocks/projectedAttention';
 import type { TokenMaps } from '../blocks/stages';
 import { causalMask, paddingMask } from '../blocks/textTower';
+import { countOf, shapeOf } from '../decide';
 import { stored } from '../evidence';
 import {
+  backboneTitle,
   headsOfWhole,
-  layersIn,
-  shapeIn,
   type FoundWhole,
   type PartContext,
   type RecognisedWhole,
@@ -50,11 +50,14 @@ const places = `${decoderPath}.embeddings.position_embeddings.weight`;
 
 /** The end of the hyper-parameters that a BERT leaves open: its widths tell the rest. */
 function recognise(found: FoundWhole): RecognisedWhole<BlipConfig> {
-  const [vocabulary = 0, dim = 0] = shapeIn(found, words);
-  const [context = 0] = shapeIn(found, places);
-  const questionDepth = layersIn(found, `${questionPath}.encoder.layer`);
+  const [vocabulary = 0, dim = 0] = shapeOf(found.tensors, words);
+  const [context = 0] = shapeOf(found.tensors, places);
+  const questionDepth = countOf(found.tensors, `${questionPath}.encoder.layer`);
   const evidence = {
-    decoder_depth: stored(layersIn(found, `${decoderPath}.encoder.layer`), `${decoderPath}.encoder.layer.*`),
+    decoder_depth: stored(
+      countOf(found.tensors, `${decoderPath}.encoder.layer`),
+      `${decoderPath}.encoder.layer.*`,
+    ),
     decoder_dim: stored(dim, words),
     decoder_heads: headsOfWhole(found, 'decoder_heads', dim, {
       config: ['text_config.num_attention_heads'],
@@ -70,7 +73,7 @@ function recognise(found: FoundWhole): RecognisedWhole<BlipConfig> {
   };
   return {
     label: 'blip',
-    title: `BLIP ${questionDepth > 0 ? 'for questions' : 'for captions'} around ${found.backbone.title.replace(/, image backbone of .*$/, '')}`,
+    title: `BLIP ${questionDepth > 0 ? 'for questions' : 'for captions'} around ${backboneTitle(found)}`,
     evidence,
     config: {
       depth: evidence.decoder_depth.value,

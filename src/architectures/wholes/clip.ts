@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { activations, type Tokens } from '../blocks/layers';
+import { type Tokens } from '../blocks/layers';
 import { bertEmbedding, bertLayers } from '../blocks/bert';
 import { asSequence } from '../blocks/projectedAttention';
 import { tokenAt } from '../blocks/specialTokens';
@@ -12,19 +12,12 @@ import {
   tokenAtEnd,
   wordEmbedding,
 } from '../blocks/textTower';
+import { countOf, knownActivation, shapeOf } from '../decide';
 import { rows, transposed } from '../dialect';
 import { assumed, stored } from '../evidence';
 import type { Evidence } from '../family';
 import { unitLength, writeSimilarity } from '../heads/similarity';
-import {
-  headsOfWhole,
-  layersIn,
-  settle,
-  shapeIn,
-  type FoundWhole,
-  type PartContext,
-  type Whole,
-} from '../whole';
+import { headsOfWhole, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 
 /** What two towers and their comparison are written by. */
 interface DualConfig {
@@ -51,11 +44,6 @@ interface Kind {
   readonly perHead: number;
 }
 
-const known = {
-  is: (value: unknown): boolean => Object.hasOwn(activations, String(value)),
-  needed: `one of ${Object.keys(activations).join(', ')}`,
-} as const;
-
 /** Token ids that transformers' CLIP takes for a historical mistake: the greatest id counts. */
 const mistakenEnd = 2;
 
@@ -76,11 +64,14 @@ function likeTheImageTower({ backbone }: FoundWhole): Evidence<string> | undefin
 const recogniser =
   (kind: Kind) =>
   (found: FoundWhole): ReturnType<Whole<DualConfig>['recognise']> => {
-    const [words = 0, dim = 0] = shapeIn(found, kind.table);
-    const [context = 0] = shapeIn(found, kind.table.replace(/(?:token|word)_(embeddings?)/, 'position_$1'));
-    const [width = 0] = shapeIn(found, `${kind.projection}.weight`);
+    const [words = 0, dim = 0] = shapeOf(found.tensors, kind.table);
+    const [context = 0] = shapeOf(
+      found.tensors,
+      kind.table.replace(/(?:token|word)_(embeddings?)/, 'position_$1'),
+    );
+    const [width = 0] = shapeOf(found.tensors, `${kind.projection}.weight`);
     const evidence = {
-      text_depth: stored(layersIn(found, kind.layers), `${kind.layers}.*`),
+      text_depth: stored(countOf(found.tensors, kind.layers), `${kind.layers}.*`),
       text_dim: stored(dim, kind.table),
       text_heads: headsOfWhole(found, 'text_heads', dim, {
         config: ['text_config.num_attention_heads', 'open_clip:model_cfg.text_cfg.heads'],
@@ -89,7 +80,7 @@ const recogniser =
       text_activation: settle<string>(found, 'text_activation', {
         config: ['text_config.hidden_act'],
         otherwise: likeTheImageTower(found) ?? assumed(kind.activation, 'as published; not stored'),
-        ...known,
+        ...knownActivation,
       }),
       text_eps: settle<number>(found, 'text_eps', {
         config: ['text_config.layer_norm_eps'],

@@ -10,8 +10,9 @@ import { branched, detrEps, detrMlp, encoderLayer } from '../blocks/detrLayers';
 import { withValue, type Tokens } from '../blocks/layers';
 import { asSequence, linearLayers } from '../blocks/projectedAttention';
 import { inverseSigmoid, sineOfPlaces } from '../blocks/sinePositions';
+import { shapeOf } from '../decide';
 import { stored } from '../evidence';
-import { settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
+import { settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import {
   activationOf,
   emptyQueries,
@@ -66,7 +67,7 @@ const temperatureOf = (found: FoundWhole, side: 'height' | 'width') =>
   });
 
 function recognise(found: FoundWhole) {
-  const patterns = found.tensors.has(patternTable) ? (shapeIn(found, patternTable)[0] ?? 0) : 0;
+  const patterns = found.tensors.has(patternTable) ? (shapeOf(found.tensors, patternTable)[0] ?? 0) : 0;
   const evidence = {
     ...transformerOf(found, { dim: sideOf(found, 'class_embed.weight', 1) }),
     queries: sideOf(found, anchors, 0),

@@ -15,9 +15,10 @@ import { gridOf } from '../blocks/maps';
 import { asSequence, linearLayers, placed } from '../blocks/projectedAttention';
 import { sineOfPlaces } from '../blocks/sinePositions';
 import type { Maps } from '../blocks/stages';
+import { shapeOf } from '../decide';
 import { assumed, stored } from '../evidence';
 import type { Evidence } from '../family';
-import { settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
+import { settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import {
   activationOf,
   mapOf,
@@ -73,7 +74,7 @@ function pointsOf(
   levels: number,
 ): Evidence<number> {
   const name = `model.${weightsOf[part]}.attention_weights.weight`;
-  const [rows = 0] = shapeIn(found, name);
+  const [rows = 0] = shapeOf(found.tensors, name);
   return stored(rows / heads / levels, `${ofFile(found, name)}, by heads and maps`);
 }
 

@@ -4,18 +4,11 @@ import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
 import { activate } from '../blocks/layers';
 import { resizedMap } from '../blocks/maps';
+import { shapeOf } from '../decide';
 import { assumed, stored } from '../evidence';
 import { depthOf } from '../heads/densePrediction';
-import { settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
-import {
-  backboneTitle,
-  fusedMaps,
-  hasNoBias,
-  headMap,
-  neverComputed,
-  recogniseNeck,
-  type DptConfig,
-} from './dpt';
+import { backboneTitle, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
+import { fusedMaps, hasNoBias, headMap, neverComputed, recogniseNeck, type DptConfig } from './dpt';
 import { numberOfBackbone } from './innerLayers';
 import { depthAnythingNames } from './scratch';
 
@@ -53,7 +46,7 @@ function recognise(found: FoundWhole) {
   const { evidence, config } = recogniseNeck(found, true);
   const { readout: _, ...rest } = evidence;
   const scale = scaleOf(found);
-  const [head = 0] = shapeIn(found, 'head.conv2.weight');
+  const [head = 0] = shapeOf(found.tensors, 'head.conv2.weight');
   return {
     label: 'depth-anything',
     title: `Depth Anything, ${backboneTitle(found)} backbone`,

@@ -3,19 +3,20 @@ import type { TokenLayout } from '../../domain/probes';
 import type { Grid, Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { activations, type Tokens } from '../blocks/layers';
+import { type Tokens } from '../blocks/layers';
 import { mapToTokens, tokensToMap } from '../blocks/maps';
 import { sineTable, type SinePositions } from '../blocks/sinePositions';
 import type { Stage } from '../blocks/stages';
+import { countOf, knownActivation, shapeOf } from '../decide';
 import { assumed, stored } from '../evidence';
 import { resolvePreprocessing } from '../../preprocessing/resolve';
 import { resizedSize } from '../../preprocessing/steps';
 import type { Evidence } from '../family';
-import { headsOfWhole, layersIn, settle, shapeIn, type FoundWhole } from '../whole';
+import { backboneTitle, headsOfWhole, settle, type FoundWhole } from '../whole';
 
 /** What a model around a backbone is called: `DETR, ResNet-50 backbone`. */
-export const titleAround = (title: string, { backbone }: FoundWhole): string =>
-  `${title}, ${backbone.title.replace(/, image backbone of .*/, '')} backbone`;
+export const titleAround = (title: string, found: FoundWhole): string =>
+  `${title}, ${backboneTitle(found)} backbone`;
 
 /** What the file itself calls a tensor. */
 export const ofFile = ({ tensors }: FoundWhole, name: string): string =>
@@ -23,7 +24,7 @@ export const ofFile = ({ tensors }: FoundWhole, name: string): string =>
 
 /** A side of a tensor's shape, by the tensor's own name in the file. */
 export function sideOf(found: FoundWhole, name: string, axis: number): Evidence<number> {
-  return stored(shapeIn(found, name)[axis] ?? 0, ofFile(found, name));
+  return stored(shapeOf(found.tensors, name)[axis] ?? 0, ofFile(found, name));
 }
 
 /** Modules in the list `path.0`, `path.1` …, by what the file calls the list. */
@@ -31,7 +32,7 @@ export function layersOf(found: FoundWhole, path: string): Evidence<number> {
   const [first] = [...found.tensors].find(([name]) => name.startsWith(`${path}.0.`)) ?? [`${path}.0.`];
   const own = ofFile(found, first);
   const list = own.startsWith(`${path}.`) ? path : (/^(.+?)\.\d+\./.exec(own)?.[1] ?? path);
-  return stored(layersIn(found, path), `${list}.*`);
+  return stored(countOf(found.tensors, path), `${list}.*`);
 }
 
 /** Hyper-parameters that the encoder and decoder of DETR and its relatives have. */
@@ -85,8 +86,7 @@ export const activationOf = (
   settle<string>(found, key, {
     config: keys.length > 0 ? keys : ['activation_function'],
     otherwise: stored(published, `as published (${paper})`),
-    is: (value: unknown): boolean => Object.hasOwn(activations, String(value)),
-    needed: `one of ${Object.keys(activations).join(', ')}`,
+    ...knownActivation,
   });
 
 /** The image that sizes are told by: most pictures of cameras and of COCO are 4:3. */

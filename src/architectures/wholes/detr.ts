@@ -4,9 +4,10 @@ import type { ValueInfo } from '../../graph/graph';
 import { decoderLayer as layerOfDecoder, detrEps, encoderLayer, type NormOrder } from '../blocks/detrLayers';
 import type { Tokens } from '../blocks/layers';
 import { asSequence, linearLayers } from '../blocks/projectedAttention';
+import { shapeOf } from '../decide';
 import { rows, type Rename } from '../dialect';
 import { stored } from '../evidence';
-import { shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
+import { type FoundWhole, type PartContext, type Whole } from '../whole';
 import {
   activationOf,
   emptyQueries,
@@ -41,7 +42,7 @@ const classHead = 'class_labels_classifier';
 const encoderNorm = 'model.encoder.layernorm';
 
 function recognise(found: FoundWhole) {
-  const [outputs = 0] = shapeIn(found, `${classHead}.weight`);
+  const [outputs = 0] = shapeOf(found.tensors, `${classHead}.weight`);
   const order: NormOrder = found.tensors.has(`${encoderNorm}.weight`) ? 'pre' : 'post';
   const learned = learnedPositions(found);
   const evidence = {

@@ -2,7 +2,8 @@ import { at } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution } from '../blocks/convolution';
-import { activate, activations, withValue } from '../blocks/layers';
+import { activate, withValue } from '../blocks/layers';
+import { knownActivation, shapeOf } from '../decide';
 import { assumed, stored } from '../evidence';
 import {
   depthOf,
@@ -13,7 +14,7 @@ import {
   type Readout,
   type ReassemblyConfig,
 } from '../heads/densePrediction';
-import { settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
+import { backboneTitle, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import { mapOf } from './detectors';
 import { dptNames } from './scratch';
 import { lastTokens, layersRead, numberOfBackbone, quarters, tokensOf, depthOfBackbone } from './innerLayers';
@@ -65,11 +66,6 @@ function readoutOf(found: FoundWhole) {
   });
 }
 
-const knownActivation = {
-  is: (value: unknown): boolean => Object.hasOwn(activations, String(value)),
-  needed: `one of ${Object.keys(activations).join(', ')}`,
-} as const;
-
 /** Backbones that are models of their own, whose layers may be normed. */
 const ofItsOwn = /^(?:backbone|pretrained(?!\.model|\.act_postprocess))\./;
 
@@ -79,7 +75,7 @@ const ofItsOwn = /^(?:backbone|pretrained(?!\.model|\.act_postprocess))\./;
  */
 export function recogniseNeck(found: FoundWhole, layersNormed = false) {
   const depth = depthOfBackbone(found);
-  const [fusion = 0] = shapeIn(found, 'neck.convs.0.weight');
+  const [fusion = 0] = shapeOf(found.tensors, 'neck.convs.0.weight');
   const inside = found.tensors.has('neck.reassemble_stage.layers.0.projection.weight');
   const separate = [...found.tensors.keys()].some((name) => ofItsOwn.test(name));
   const layers = layersRead(found, {
@@ -106,7 +102,7 @@ export function recogniseNeck(found: FoundWhole, layersNormed = false) {
       out_layers: layers,
       readout,
       neck: stored(
-        levels.map((level) => shapeIn(found, `neck.convs.${level}.weight`)[1] ?? 0),
+        levels.map((level) => shapeOf(found.tensors, `neck.convs.${level}.weight`)[1] ?? 0),
         'neck.convs.*',
       ),
       fusion: stored(fusion, 'neck.convs.0.weight'),
@@ -168,10 +164,6 @@ export function fusedMaps(
 export function headMap(steps: readonly ValueInfo[], index: number): ValueInfo {
   return at(steps, index < 0 ? steps.length + index : index);
 }
-
-/** What DPT's title says of its backbone: `ViT-L/16`. */
-export const backboneTitle = ({ backbone }: FoundWhole): string =>
-  backbone.title.replace(/, image backbone of .*/, '');
 
 function recognise(found: FoundWhole) {
   const { evidence, config } = recogniseNeck(found);

@@ -3,23 +3,16 @@ import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { batchNorm, convolution } from '../blocks/convolution';
 import { activate } from '../blocks/layers';
+import { shapeOf } from '../decide';
 import { stored } from '../evidence';
 import { doubled } from '../heads/densePrediction';
-import { shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
-import {
-  backboneTitle,
-  fusedMaps,
-  hasNoBias,
-  headMap,
-  neverComputed,
-  recogniseNeck,
-  type DptConfig,
-} from './dpt';
+import { backboneTitle, type FoundWhole, type PartContext, type Whole } from '../whole';
+import { fusedMaps, hasNoBias, headMap, neverComputed, recogniseNeck, type DptConfig } from './dpt';
 import { dptNames } from './scratch';
 
 function recognise(found: FoundWhole) {
   const { evidence, config } = recogniseNeck(found);
-  const [classes = 0] = shapeIn(found, 'head.head.4.weight');
+  const [classes = 0] = shapeOf(found.tensors, 'head.head.4.weight');
   return {
     label: 'dpt',
     title: `DPT for segmentation, ${backboneTitle(found)} backbone`,

@@ -15,16 +15,9 @@ import { activate, withValue, type Tokens } from '../blocks/layers';
 import { sequence } from '../blocks/maps';
 import { asSequence, postNorm } from '../blocks/projectedAttention';
 import { hiddenScore, paddingMask } from '../blocks/textTower';
+import { countOf, shapeOf } from '../decide';
 import { stored } from '../evidence';
-import {
-  headsOfWhole,
-  layersIn,
-  settle,
-  shapeIn,
-  type FoundWhole,
-  type PartContext,
-  type Whole,
-} from '../whole';
+import { backboneTitle, headsOfWhole, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import {
   countedTokens,
   decoderActivation,
@@ -45,10 +38,10 @@ const layers = 'git.encoder.layer';
 const projection = 'git.visual_projection.visual_projection';
 
 function recognise(found: FoundWhole): ReturnType<Whole<GitConfig>['recognise']> {
-  const [vocabulary = 0, dim = 0] = shapeIn(found, words);
-  const [context = 0] = shapeIn(found, places);
+  const [vocabulary = 0, dim = 0] = shapeOf(found.tensors, words);
+  const [context = 0] = shapeOf(found.tensors, places);
   const evidence = {
-    decoder_depth: stored(layersIn(found, layers), `${layers}.*`),
+    decoder_depth: stored(countOf(found.tensors, layers), `${layers}.*`),
     decoder_dim: stored(dim, words),
     decoder_heads: headsOfWhole(found, 'decoder_heads', dim, {
       config: ['num_attention_heads'],
@@ -66,7 +59,7 @@ function recognise(found: FoundWhole): ReturnType<Whole<GitConfig>['recognise']>
   });
   return {
     label: 'git',
-    title: `GIT behind ${found.backbone.title.replace(/, image backbone of .*$/, '')}`,
+    title: `GIT behind ${backboneTitle(found)}`,
     evidence,
     config: {
       depth: evidence.decoder_depth.value,

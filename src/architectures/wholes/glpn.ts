@@ -4,10 +4,11 @@ import type { ValueInfo } from '../../graph/graph';
 import { batchNorm, convolution } from '../blocks/convolution';
 import { activate } from '../blocks/layers';
 import { gridOf, resizedMap } from '../blocks/maps';
+import { shapeOf } from '../decide';
 import { assumed, stored } from '../evidence';
 import { depthOf } from '../heads/densePrediction';
-import { settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
-import { mapOf } from './detectors';
+import { settle, type FoundWhole, type PartContext, type Whole } from '../whole';
+import { mapOf, titleAround } from './detectors';
 
 interface GlpnConfig {
   /** Metres of the farthest point. */
@@ -15,7 +16,7 @@ interface GlpnConfig {
 }
 
 function recognise(found: FoundWhole) {
-  const [dim = 0] = shapeIn(found, 'head.head.0.weight');
+  const [dim = 0] = shapeOf(found.tensors, 'head.head.0.weight');
   const maxDepth = settle<number>(found, 'max_depth', {
     config: ['max_depth'],
     otherwise: assumed(10, 'metres; 10 indoors (NYU), 80 outdoors (KITTI)'),
@@ -24,7 +25,7 @@ function recognise(found: FoundWhole) {
   });
   return {
     label: 'glpn',
-    title: `GLPN, ${found.backbone.title.replace(/, image backbone of .*/, '')} backbone`,
+    title: titleAround('GLPN', found),
     evidence: { decoder_dim: stored(dim, 'head.head.0.weight'), max_depth: maxDepth },
     config: { maxDepth: maxDepth.value },
     reading: { task: 'depth', unit: 'metres' } as const,

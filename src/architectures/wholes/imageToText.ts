@@ -14,22 +14,15 @@ import {
   type Memory,
   type Placed,
 } from '../blocks/decoding';
-import { activate, activations, residual, withValue, type Tokens } from '../blocks/layers';
+import { activate, residual, withValue, type Tokens } from '../blocks/layers';
 import { asSequence, feedForward, postNorm } from '../blocks/projectedAttention';
 import { tokenAt } from '../blocks/specialTokens';
 import { causalMask } from '../blocks/textTower';
+import { countOf, knownActivation, shapeOf } from '../decide';
 import { transposed } from '../dialect';
 import { assumed, stored } from '../evidence';
 import type { Evidence } from '../family';
-import {
-  headsOfWhole,
-  layersIn,
-  settle,
-  shapeIn,
-  type FoundWhole,
-  type PartContext,
-  type Whole,
-} from '../whole';
+import { backboneTitle, headsOfWhole, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 
 /** What the decoders behind an image encoder are written by. */
 export interface DecoderConfig {
@@ -40,11 +33,6 @@ export interface DecoderConfig {
   /** Words are multiplied with the root of their width. */
   readonly scaled: boolean;
 }
-
-const knownActivation = {
-  is: (value: unknown): boolean => Object.hasOwn(activations, String(value)),
-  needed: `one of ${Object.keys(activations).join(', ')}`,
-} as const;
 
 /** An activation of a decoder: by the user, config.json, or as its paper has it. */
 export const decoderActivation = (
@@ -112,10 +100,10 @@ const scaledWords = (found: FoundWhole, key: string): Evidence<boolean> =>
 const recogniser =
   (label: string, title: string, kind: Kind) =>
   (found: FoundWhole): ReturnType<Whole<DecoderConfig>['recognise']> => {
-    const [words = 0, dim = 0] = shapeIn(found, kind.words);
-    const [places = 0] = shapeIn(found, kind.places);
+    const [words = 0, dim = 0] = shapeOf(found.tensors, kind.words);
+    const [places = 0] = shapeOf(found.tensors, kind.places);
     const evidence = {
-      decoder_depth: stored(layersIn(found, kind.layers), `${kind.layers}.*`),
+      decoder_depth: stored(countOf(found.tensors, kind.layers), `${kind.layers}.*`),
       decoder_dim: stored(dim, kind.words),
       decoder_heads: headsOfWhole(found, 'decoder_heads', dim, {
         config: kind.heads,
@@ -130,7 +118,7 @@ const recogniser =
     if (kind.refuses.some(([key, value]) => says(found, key, value))) return undefined;
     return {
       label,
-      title: `${title} behind ${found.backbone.title.replace(/, image backbone of .*$/, '')}`,
+      title: `${title} behind ${backboneTitle(found)}`,
       evidence,
       config: {
         depth: evidence.decoder_depth.value,

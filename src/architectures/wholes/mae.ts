@@ -7,9 +7,10 @@ import { sequence } from '../blocks/maps';
 import { asSequence, projectedAttention } from '../blocks/projectedAttention';
 
 import type { Maps } from '../blocks/stages';
+import { shapeOf } from '../decide';
 import { assumed } from '../evidence';
 import type { BuildOptions, Evidence } from '../family';
-import { headsOfWhole, settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
+import { headsOfWhole, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import { layersOf, sideOf } from './detectors';
 import { numberOfBackbone } from './innerLayers';
 
@@ -50,7 +51,7 @@ const normPixels = (found: FoundWhole): Evidence<boolean> =>
   });
 
 function recognise(found: FoundWhole): ReturnType<Whole<MaeConfig>['recognise']> {
-  const [dim = 0] = shapeIn(found, 'decoder.decoder_embed.weight');
+  const [dim = 0] = shapeOf(found.tensors, 'decoder.decoder_embed.weight');
   const evidence = {
     decoder_depth: layersOf(found, layers),
     decoder_dim: sideOf(found, 'decoder.decoder_embed.weight', 0),

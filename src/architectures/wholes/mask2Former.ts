@@ -4,15 +4,16 @@ import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { convolution, groupNorm } from '../blocks/convolution';
 import { cellCentres, deformableAttention, levelLayout, tableOf } from '../blocks/deformableAttention';
-import { activate, activations, withValue, type Tokens } from '../blocks/layers';
+import { activate, withValue, type Tokens } from '../blocks/layers';
 import { gridOf, mapToTokens, resizedMap, sequence } from '../blocks/maps';
 import { asSequence, feedForward, placed, postNorm, projectedAttention } from '../blocks/projectedAttention';
 import { sineTable } from '../blocks/sinePositions';
+import { countOf, knownActivation } from '../decide';
 import { rows } from '../dialect';
 import { stored } from '../evidence';
-import { layersIn, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
+import { backboneTitle, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import { queryTable } from './detectors';
-import { backboneTitle } from './dpt';
+
 import { evidenceOfQueries, groups, maskEmbedding, masksOf, neverComputed, normedStages } from './maskFormer';
 
 /** What Mask2Former's decoders are written by. */
@@ -35,8 +36,7 @@ function recognise(found: FoundWhole) {
   const activation = settle<string>(found, 'activation', {
     config: ['activation_function'],
     otherwise: stored('relu', 'as published (Cheng et al. 2022)'),
-    is: (value) => Object.hasOwn(activations, String(value)),
-    needed: `one of ${Object.keys(activations).join(', ')}`,
+    ...knownActivation,
   });
   const normsFirst = settle<boolean>(found, 'pre_norm', {
     config: ['pre_norm'],
@@ -44,7 +44,10 @@ function recognise(found: FoundWhole) {
   });
   if (normsFirst.value)
     throw new ParameterError(`${inDecoder}.decoder`, 'norms before the branches (pre_norm) are not known');
-  const depth = stored(layersIn(found, `${pixelDecoder}.encoder.layers`), `${pixelDecoder}.encoder.layers.*`);
+  const depth = stored(
+    countOf(found.tensors, `${pixelDecoder}.encoder.layers`),
+    `${pixelDecoder}.encoder.layers.*`,
+  );
   return {
     label: 'mask2former',
     title: `Mask2Former, ${backboneTitle(found)} backbone`,

@@ -2,24 +2,16 @@ import { at, last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { convolution, groupNorm } from '../blocks/convolution';
-import { activate, activations, type Tokens } from '../blocks/layers';
+import { activate, type Tokens } from '../blocks/layers';
 import { gridOf, layerNormOfMap, mapToTokens, repeatedMap } from '../blocks/maps';
 import { asSequence } from '../blocks/projectedAttention';
 import { sineTable } from '../blocks/sinePositions';
 import type { Maps } from '../blocks/stages';
+import { countOf, knownActivation, shapeOf } from '../decide';
 import { stored } from '../evidence';
-import {
-  headsOfWhole,
-  layersIn,
-  settle,
-  shapeIn,
-  type FoundWhole,
-  type PartContext,
-  type Whole,
-} from '../whole';
+import { backboneTitle, headsOfWhole, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import { mapOf, queryTable } from './detectors';
 import { decoderLayer } from './detr';
-import { backboneTitle } from './dpt';
 
 /** What MaskFormer's decoders are written by. */
 interface MaskFormerConfig {
@@ -36,11 +28,14 @@ const predictor = 'class_predictor.weight';
 /** Hyper-parameters that every model of masks and queries has, by its own names. */
 export function evidenceOfQueries(found: FoundWhole, heads: readonly string[]) {
   const queriesName = `${inDecoder}.queries_embedder.weight`;
-  const [queries = 0, dim = 0] = shapeIn(found, queriesName);
-  const [outputs = 0] = shapeIn(found, predictor);
+  const [queries = 0, dim = 0] = shapeOf(found.tensors, queriesName);
+  const [outputs = 0] = shapeOf(found.tensors, predictor);
   return {
     dim: stored(dim, queriesName),
-    decoder_depth: stored(layersIn(found, `${inDecoder}.decoder.layers`), `${inDecoder}.decoder.layers.*`),
+    decoder_depth: stored(
+      countOf(found.tensors, `${inDecoder}.decoder.layers`),
+      `${inDecoder}.decoder.layers.*`,
+    ),
     decoder_heads: headsOfWhole(found, 'decoder_heads', dim, { config: heads }),
     queries: stored(queries, queriesName),
     classes: stored(outputs - 1, `${predictor}, less "no object"`),
@@ -57,8 +52,7 @@ function recognise(found: FoundWhole) {
     activation: settle<string>(found, 'activation', {
       config: ['decoder_config.activation_function'],
       otherwise: stored('relu', 'as published (Cheng et al. 2021)'),
-      is: (value) => Object.hasOwn(activations, String(value)),
-      needed: `one of ${Object.keys(activations).join(', ')}`,
+      ...knownActivation,
     }),
   };
   return {

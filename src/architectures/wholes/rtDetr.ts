@@ -8,17 +8,10 @@ import { activate, residual, withValue, type Tokens } from '../blocks/layers';
 import { gridOf, mapToTokens, tokensToMap } from '../blocks/maps';
 import { asSequence, feedForward, linearLayers } from '../blocks/projectedAttention';
 import type { Maps } from '../blocks/stages';
+import { countOf, shapeOf } from '../decide';
 import { assumed, stored } from '../evidence';
 import type { Evidence } from '../family';
-import {
-  headsOfWhole,
-  layersIn,
-  settle,
-  shapeIn,
-  type FoundWhole,
-  type PartContext,
-  type Whole,
-} from '../whole';
+import { headsOfWhole, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import {
   activationOf,
   layersOf,
@@ -90,7 +83,7 @@ function evidenceOf(found: FoundWhole) {
     headsOfWhole(found, key, width, { config: [config], perHead: width / 8 });
   const decoderHeads = heads('decoder_heads', 'decoder_attention_heads', dim.value);
   const levels = layersOf(found, 'model.decoder_input_proj');
-  const [weights = 0] = shapeIn(found, ofPoints);
+  const [weights = 0] = shapeOf(found.tensors, ofPoints);
   return {
     depth: layersOf(found, `${aifi}.0.layers`),
     decoder_depth: layersOf(found, 'model.decoder.layers'),
@@ -147,8 +140,8 @@ function recognise(found: FoundWhole) {
   const isSecond = found.tensors.has(pointScale) || config['model_type'] === 'rt_detr_v2';
   const own = evidenceOf(found);
   const sampling = samplingOf(found);
-  const projected = layersIn(found, 'model.encoder_input_proj');
-  const transformers = layersIn(found, aifi);
+  const projected = countOf(found.tensors, 'model.encoder_input_proj');
+  const transformers = countOf(found.tensors, aifi);
   const lastMaps = Array.from({ length: transformers }, (_, index) => projected - transformers + index);
   const named = config['encode_proj_layers'];
   const listed = Array.isArray(named) && named.length === transformers && named.every(Number.isInteger);

@@ -6,9 +6,10 @@ import { activate, residual, withValue, type Tokens } from '../blocks/layers';
 import { layerNormOfMap, mapToTokens, tokensToMap } from '../blocks/maps';
 import { placed, postNorm, projectedAttention } from '../blocks/projectedAttention';
 import type { ImageMaps } from '../blocks/stages';
+import { countOf, shapeOf } from '../decide';
 import type { Rename } from '../dialect';
 import { stored } from '../evidence';
-import { layersIn, settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
+import { settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 
 /** What SAM's prompt encoder and mask decoder are written by. */
 interface SamConfig {
@@ -31,7 +32,7 @@ const directions = {
 
 function recognise(found: FoundWhole) {
   if (found.backbone.architecture !== 'sam') return undefined;
-  const [masks = 0, dim = 0] = shapeIn(found, 'mask_decoder.mask_tokens.weight');
+  const [masks = 0, dim = 0] = shapeOf(found.tensors, 'mask_decoder.mask_tokens.weight');
   const [rows = 0, columns = rows] = [found.backbone.evidence['patch']?.value ?? 0].flat().map(Number);
   const heads = settle<number>(found, 'decoder_heads', {
     config: ['mask_decoder_config.num_attention_heads'],
@@ -39,7 +40,7 @@ function recognise(found: FoundWhole) {
     is: (value) => typeof value === 'number' && value > 0 && dim % value === 0,
     needed: `a number that divides the width ${dim}`,
   });
-  const depth = layersIn(found, `${decoder}.layers`);
+  const depth = countOf(found.tensors, `${decoder}.layers`);
   const activation = settle<string>(found, 'decoder_activation', {
     config: ['mask_decoder_config.hidden_act'],
     otherwise: stored('relu', 'as published'),

@@ -1,14 +1,15 @@
+import { shapeOf } from '../decide';
 import { allMlpHead } from '../heads/semantic';
 import { stored } from '../evidence';
-import { shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
+import { type FoundWhole, type PartContext, type Whole } from '../whole';
 import type { GraphBuilder } from '../../graph/builder';
 import { mapOf } from './detectors';
 
 function recognise(found: FoundWhole) {
   // PVT v2 has the names of the authors' encoder.
   if (found.backbone.architecture !== 'segformer') return undefined;
-  const [dim = 0] = shapeIn(found, 'decode_head.linear_fuse.weight');
-  const [classes = 0] = shapeIn(found, 'decode_head.classifier.weight');
+  const [dim = 0] = shapeOf(found.tensors, 'decode_head.linear_fuse.weight');
+  const [classes = 0] = shapeOf(found.tensors, 'decode_head.classifier.weight');
   return {
     label: 'segformer',
     title: `SegFormer, ${found.backbone.title} backbone`,

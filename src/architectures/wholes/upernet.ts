@@ -1,10 +1,11 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { layerNormOfMap, resizedMap } from '../blocks/maps';
+import { countOf, shapeOf } from '../decide';
 import { stored } from '../evidence';
 import { convolutionHead, upperNetHead } from '../heads/semantic';
-import { layersIn, settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
-import { mapOf } from './detectors';
+import { settle, type FoundWhole, type PartContext, type Whole } from '../whole';
+import { mapOf, titleAround } from './detectors';
 
 /** What UPerNet is written by. */
 interface UperNetConfig {
@@ -21,7 +22,7 @@ const mapEps: Readonly<Record<string, number>> = { convnext: 1e-6 };
 
 /** The sides of the pooled grids, one for each of the stored convolutions behind them. */
 export function poolScales(found: FoundWhole) {
-  const count = layersIn(found, 'decode_head.psp_modules');
+  const count = countOf(found.tensors, 'decode_head.psp_modules');
   return settle<readonly number[]>(found, 'pool_scales', {
     config: ['pool_scales'],
     otherwise: stored<readonly number[]>([1, 2, 3, 6], 'as published (Xiao et al. 2018)'),
@@ -46,12 +47,12 @@ function stagesRead({ tensors }: FoundWhole, levels: number): readonly number[] 
 }
 
 function recognise(found: FoundWhole) {
-  const [dim = 0] = shapeIn(found, 'decode_head.bottleneck.conv.weight');
-  const [classes = 0] = shapeIn(found, 'decode_head.classifier.weight');
+  const [dim = 0] = shapeOf(found.tensors, 'decode_head.bottleneck.conv.weight');
+  const [classes = 0] = shapeOf(found.tensors, 'decode_head.classifier.weight');
   const scales = poolScales(found);
   return {
     label: 'upernet',
-    title: `UPerNet, ${found.backbone.title.replace(/, image backbone of .*/, '')} backbone`,
+    title: titleAround('UPerNet', found),
     evidence: {
       decoder_dim: stored(dim, 'decode_head.bottleneck.conv.weight'),
       pool_scales: scales,
@@ -59,7 +60,7 @@ function recognise(found: FoundWhole) {
     },
     config: {
       scales: scales.value,
-      stages: stagesRead(found, layersIn(found, 'decode_head.lateral_convs') + 1),
+      stages: stagesRead(found, countOf(found.tensors, 'decode_head.lateral_convs') + 1),
       eps: mapEps[found.backbone.architecture] ?? 1e-5,
     },
     reading: { task: 'segment', rule: 'semantic' } as const,

@@ -7,8 +7,9 @@ import { projectedAttention } from '../blocks/projectedAttention';
 import { resampled } from '../blocks/positions';
 import { learnedToken, tokenAt, withClassToken } from '../blocks/specialTokens';
 import { paddingMask, textPositions, wordEmbedding } from '../blocks/textTower';
+import { shapeOf } from '../decide';
 import { stored } from '../evidence';
-import { settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
+import { settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import { countedTokens } from './imageToText';
 
 interface ViltConfig {
@@ -37,9 +38,9 @@ const pair = (value: unknown): readonly [number, number] => {
 };
 
 function recognise(found: FoundWhole): ReturnType<Whole<ViltConfig>['recognise']> {
-  const [vocabulary = 0] = shapeIn(found, words);
-  const [context = 0] = shapeIn(found, places);
-  const [classes = 0] = shapeIn(found, 'classifier.3.weight');
+  const [vocabulary = 0] = shapeOf(found.tensors, words);
+  const [context = 0] = shapeOf(found.tensors, places);
+  const [classes = 0] = shapeOf(found.tensors, 'classifier.3.weight');
   const known = found.backbone.evidence;
   const activation = settle<string>(found, 'activation', {
     config: ['hidden_act'],

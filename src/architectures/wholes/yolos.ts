@@ -4,8 +4,9 @@ import type { Tokens } from '../blocks/layers';
 import { sequence } from '../blocks/maps';
 import { asSequence, linearLayers } from '../blocks/projectedAttention';
 import type { Maps } from '../blocks/stages';
+import { countOf, shapeOf } from '../decide';
 import { stored } from '../evidence';
-import { layersIn, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
+import { type FoundWhole, type PartContext, type Whole } from '../whole';
 import { titleAround } from './detectors';
 
 interface YolosHeads {
@@ -16,9 +17,9 @@ const classHead = 'class_labels_classifier';
 const tokens = 'vit.embeddings.detection_tokens';
 
 function recognise(found: FoundWhole) {
-  const [, queries = 0, dim = 0] = shapeIn(found, tokens);
-  const last = `${classHead}.layers.${layersIn(found, `${classHead}.layers`) - 1}.weight`;
-  const [outputs = 0] = shapeIn(found, last);
+  const [, queries = 0, dim = 0] = shapeOf(found.tensors, tokens);
+  const last = `${classHead}.layers.${countOf(found.tensors, `${classHead}.layers`) - 1}.weight`;
+  const [outputs = 0] = shapeOf(found.tensors, last);
   return {
     label: 'yolos',
     title: titleAround('YOLOS', found),

@@ -6,19 +6,12 @@ import { activate, withValue } from '../blocks/layers';
 import { gridOf, mapToTokens, resizedMap, sequence } from '../blocks/maps';
 import { postNorm, projectedAttention } from '../blocks/projectedAttention';
 import { tokenAt, withClassToken } from '../blocks/specialTokens';
+import { shapeOf } from '../decide';
 import { assumed, stored } from '../evidence';
 import type { Evidence } from '../family';
 import { depthOf, doubled } from '../heads/densePrediction';
-import { headsOfWhole, settle, shapeIn, type FoundWhole, type PartContext, type Whole } from '../whole';
-import {
-  backboneTitle,
-  fusedMaps,
-  hasNoBias,
-  headMap,
-  neverComputed,
-  recogniseNeck,
-  type DptConfig,
-} from './dpt';
+import { backboneTitle, headsOfWhole, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
+import { fusedMaps, hasNoBias, headMap, neverComputed, recogniseNeck, type DptConfig } from './dpt';
 
 /** What ZoeDepth's metric head is written by. */
 interface ZoeDepthConfig extends DptConfig {
@@ -54,7 +47,7 @@ const headsOfDomains = (found: FoundWhole): Evidence<number> =>
   headsOfWhole(
     found,
     'domain_heads',
-    shapeIn(found, 'metric_head.patch_transformer.embedding_convPxP.weight')[0] ?? 0,
+    shapeOf(found.tensors, 'metric_head.patch_transformer.embedding_convPxP.weight')[0] ?? 0,
     { config: ['patch_transformer_num_attention_heads'] },
   );
 
@@ -64,7 +57,7 @@ function recognise(found: FoundWhole) {
   const domains = domainsOf(found);
   const regressor = domains ? `seed_bin_regressors.${at(domains.value, 0)}` : 'seed_bin_regressor';
   const seed = `metric_head.${regressor}.conv2.weight`;
-  const [bins = 0] = shapeIn(found, seed);
+  const [bins = 0] = shapeOf(found.tensors, seed);
   const centres = settle<string>(found, 'bin_centers', {
     config: ['bin_centers_type'],
     otherwise: stored('softplus', 'as published (Bhat et al. 2023)'),

@@ -1,4 +1,4 @@
-import { probabilities } from '../../labels/labels';
+import { topK as rankedScores } from '../../labels/labels';
 import type { GraphOutput } from '../../graph/graph';
 import { formatPercent } from '../../domain/units';
 import type { Model, Part } from '../../models/model';
@@ -93,14 +93,16 @@ export const zeroShot: Task<Scores> = {
     const vector = outputOf(outputs, 'features');
     const common = { kind: 'scores', scoreKind, ...(vector && { vector: vectorOf(vector) }) } as const;
     if (!logits) return { ...common, scores: [], missing: 'no text is given: say what the image may show' };
-    const shares = probabilities(logits.values, scoreKind);
     const words = given?.words ?? [];
-    const scores = Array.from(shares, (score, index) => ({
-      index,
-      label: words[index] ?? `text ${index}`,
-      score,
-    })).sort((left, right) => right.score - left.score || left.index - right.index);
-    return { ...common, scores: scores.slice(0, Math.max(topK, words.length)) };
+    const best = rankedScores(logits.values, Math.max(topK, words.length), scoreKind);
+    return {
+      ...common,
+      scores: best.map(({ index, probability }) => ({
+        index,
+        label: words[index] ?? `text ${index}`,
+        score: probability,
+      })),
+    };
   },
   json: ({ scores, scoreKind, missing, vector }) => ({
     top: scores.map(({ index, label, score }) => ({ index, label, probability: score })),
