@@ -39,7 +39,7 @@ async function runtime(): Promise<Runtime> {
   const missing = missingRuntime();
   if (missing) throw new Error(missing);
   try {
-    return (loadedRuntime ??= (await import('onnxruntime-node')).default);
+    return (loadedRuntime ??= await import('onnxruntime-node'));
   } catch (error) {
     throw new Error(runtimeFailure(error), { cause: error });
   }

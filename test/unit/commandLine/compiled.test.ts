@@ -19,6 +19,7 @@ describe('compiled code of the commands', () => {
   };
   const run = (): string => execFileSync(process.execPath, [launcher], { encoding: 'utf8' }).trim();
   const names = (): readonly string[] => readdirSync(kept);
+  const part = join(folder, 'shared-PART.js');
 
   before(async () => {
     write('first');
@@ -51,6 +52,27 @@ describe('compiled code of the commands', () => {
     assert.equal(run(), 'other');
     assert.equal(names().length, 1);
     assert.notDeepEqual(names(), before);
+  });
+
+  it('holds the shared files beside the program, each run once however often it is asked for', function () {
+    this.timeout(60_000);
+    writeFileSync(part, `globalThis.runs = (globalThis.runs ?? 0) + 1; exports.place = __filename;`);
+    writeFileSync(
+      program,
+      `const one = require('./shared-PART.js'); const two = require('./shared-PART.js');
+       process.stdout.write([one === two, one.place, globalThis.runs, require.resolve('node:fs')].join());`,
+    );
+    const answer = `true,${part},1,node:fs`;
+    assert.equal(run(), answer);
+    const before = names();
+    assert.equal(run(), answer);
+    assert.deepEqual(names(), before);
+    writeFileSync(part, `globalThis.runs = (globalThis.runs ?? 0) + 2; exports.place = __filename;`);
+    assert.equal(run(), `true,${part},2,node:fs`);
+    assert.notDeepEqual(names(), before);
+    rmSync(part);
+    write('other');
+    assert.equal(run(), 'other');
   });
 
   it('is made again where it is damaged', () => {
