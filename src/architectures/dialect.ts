@@ -29,6 +29,8 @@ export type Habit<T> = readonly [value: T, why: string, assumed?: 'assumed'];
  */
 export interface Habits {
   readonly activation?: Habit<string>;
+  /** Of MLPs whose gate is a layer of its own, whatever a configuration says of others. */
+  readonly gate?: Habit<string>;
   /** Norms before the branches, behind them inside the residual, or behind the sum. */
   readonly norm_order?: (names: ReadonlySet<string>) => Habit<'pre' | 'post' | 'after'>;
   /** Of those with a class token; where parts of the head decide, they do. */

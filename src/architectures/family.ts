@@ -7,6 +7,7 @@ import type { TaskName } from '../domain/taskName';
 import type { Checkpoint, Tensor } from '../checkpoint/checkpoint';
 import type { DefaultsName } from '../preprocessing/defaults';
 import type { GraphBuilder } from '../graph/builder';
+import type { ValueInfo } from '../graph/graph';
 import type { Tokens } from './blocks/layers';
 import type { Maps } from './blocks/stages';
 import type { OwnHead } from './heads/ownHead';
@@ -129,6 +130,17 @@ export interface BuildOptions {
    * some. All without it.
    */
   readonly visible?: (builder: GraphBuilder, tokens: Tokens) => Tokens;
+  /**
+   * What a model around a plain transformer does to the tokens in front of a block, counted from 0:
+   * queries of its own may join them, and a bias be added to the block's scores.
+   */
+  readonly entering?: (builder: GraphBuilder, tokens: Tokens, block: number) => Entered;
+}
+
+/** Tokens that enter a block, and what is added to its scores, `[batch, 1, count, count]`. */
+export interface Entered {
+  readonly tokens: Tokens;
+  readonly bias?: ValueInfo;
 }
 
 /** The result of recognition, whichever family it is, or none. */

@@ -35,6 +35,10 @@ export const limits = {
   jsonDepth: 64,
   /** Bytes of an index.json or a config.json: a 21k-class id2label is under 1 MB. */
   sidecarBytes: 16e6,
+  /** Tensors whose values are read to understand a model; EoMT has one, of as many state dicts. */
+  toldTensors: 16,
+  /** Elements of such a tensor: one for each of the last blocks of a transformer. */
+  toldElements: 256,
   /** Files of a sharded checkpoint; published ones have at most a few hundred. */
   shards: 10_000,
 

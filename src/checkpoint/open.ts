@@ -11,6 +11,7 @@ import { JsonError, parseJsonObject } from './containers/json';
 import { limits } from './limits';
 import { isShardIndex, readShards } from './formats/shards';
 import type { StateDict } from './tensors';
+import { withTold } from './told';
 
 /**
  * Opens a checkpoint: a file of any format, the index of a sharded one, or a folder with one. Only
@@ -22,6 +23,7 @@ export async function openCheckpoint(path: string, options: OpenOptions = {}): P
   const { chosen: file, siblings } = isFolder ? await chooseInFolder(path) : { chosen: path, siblings: [] };
   const open = options.open ?? openFile;
   const table = await readFile(file, open);
+  const stateDicts = await withTold(table.stateDicts, open);
   const { sidecars, beside, warnings } = await readSidecars(file, open);
   const named = await readClassNames(dirname(resolve(file)), open);
   const others = withoutShards(siblings, file, await namesOf(siblings, table.files));
@@ -30,8 +32,8 @@ export async function openCheckpoint(path: string, options: OpenOptions = {}): P
     file,
     format: table.format,
     files: table.files,
-    stateDicts: table.stateDicts,
-    selected: selected(file, table.stateDicts, options.stateDict),
+    stateDicts,
+    selected: selected(file, stateDicts, options.stateDict),
     extras: table.extras,
     metadata: table.metadata,
     warnings: [...table.warnings, ...warnings, ...severalNote(file, others)],

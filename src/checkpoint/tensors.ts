@@ -101,6 +101,8 @@ export interface Tensor {
   readonly affine?: Affine;
   /** Factor of the low-rank product that it is the first matrix of, as its adapter says. */
   readonly loraScale?: number;
+  /** Its values, where they say how a model computes (`told.ts`). */
+  readonly told?: readonly number[];
   /** The parameter that it stands for is computed from it and others. */
   readonly derived?: Derivation;
 }

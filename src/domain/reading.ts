@@ -23,6 +23,11 @@ export type Reading =
       readonly rule: 'semantic' | 'queries' | 'prompts';
       /** Masks of queries are brought to this size before anything else, `[rows, columns]`. */
       readonly inner?: Size;
+      /**
+       * Masks are cut to the image's part of the input, and an object has no pixel outside of its
+       * own mask (EoMT).
+       */
+      readonly cut?: true;
     }
   | {
       readonly task: 'depth';

@@ -1,6 +1,7 @@
 import type { DefaultsName } from '../../preprocessing/defaults';
 import { last } from '../../domain/lists';
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
 import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
 import { eachBlock, tokenStage, type TokenMaps } from '../blocks/stages';
 import type { BuildOptions, Found, Recognised } from '../family';
@@ -69,15 +70,30 @@ export function throughBlocks(
   b: GraphBuilder,
   embedded: Tokens,
   { depth, norm_order: order, ...facts }: BlocksConfig,
+  entering?: BuildOptions['entering'],
 ): readonly Tokens[] {
   const kind = [...otherOrders[order], ...blockKinds].find(({ has }) => b.has(`blocks.0.${has}`));
   if (!kind) throw new ParameterError('blocks.0', 'no kind of block that a plain transformer has');
+  if (entering && kind.has !== sequential)
+    throw new ParameterError(`blocks.0.${kind.has}`, 'blocks that scores are added to have branches in turn');
+  let bias: ValueInfo | undefined;
   return eachBlock(b, embedded, {
     depth,
-    block: (tokens, index) => withValue(tokens, kind.build(b, tokens, { ...facts, index })),
+    ...(entering && {
+      enter: (tokens: Tokens, index: number): Tokens => {
+        const entered = entering(b, tokens, index);
+        ({ bias } = entered);
+        return entered.tokens;
+      },
+    }),
+    block: (tokens, index) =>
+      withValue(tokens, kind.build(b, tokens, { ...facts, index, ...(bias && { bias }) })),
     note: kind.note,
   });
 }
+
+/** What a block has whose attention and MLP stand one behind the other. */
+const sequential = 'norm1.weight';
 
 /**
  * Maps of a transformer that keeps one grid, a stage for each block, and its last tokens behind the
@@ -100,7 +116,7 @@ export function normedMaps(
 /** Writes the transformer up to its last block, without the last norm. */
 export function encode(b: GraphBuilder, config: PlainConfig, options: BuildOptions): readonly Tokens[] {
   const all = embed(b, config, options);
-  return throughBlocks(b, options.visible?.(b, all) ?? all, config);
+  return throughBlocks(b, options.visible?.(b, all) ?? all, config, options.entering);
 }
 
 /**

@@ -23,6 +23,8 @@ export interface BlockFacts {
 }
 
 interface BlockSettings extends BlockFacts {
+  /** Added to the scores of self-attention: what tokens may not see. */
+  readonly bias?: ValueInfo;
   /** Place of the block in the network, from 0. */
   readonly index: number;
 }

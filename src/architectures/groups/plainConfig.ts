@@ -345,6 +345,8 @@ function mlpActivation({ sources, measures }: Opened, usual: Evidence<string> | 
     return activationOf(sources, stored('silu', 'blocks.0.mlp.fc1 holds a gate: SwiGLU'), {
       config: dialect.name === 'timm' ? 'activation' : [],
     });
+  const gate = tensors.has('blocks.0.mlp.fc1_g.weight') ? habitual(dialect.habits?.gate) : undefined;
+  if (gate) return activationOf(sources, gate, { config: [] });
   const otherwise = habitual(dialect.habits?.activation) ?? usual ?? likelyActivation(measures);
   return activationOf(sources, otherwise, {
     config: 'activation',

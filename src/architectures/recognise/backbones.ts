@@ -154,6 +154,24 @@ const hybrid: Dialect = {
   ],
 };
 
+/** EoMT's transformer as transformers keeps it: names of DINOv2 and of CLIP, positions as a layer. */
+const eomt: Dialect = {
+  ...transformers,
+  eps: 1e-6,
+  habits: { positions: 'patches', gate: ['silu', 'as the library has it: SwiGLU'] },
+  signature: [/^embeddings\.patch_embeddings\.projection\.weight$/, /^layers\.0\.attention\.out_proj\.weight$/],
+  renames: [
+    [/^embeddings\.position_embeddings\.weight$/, 'pos_embed', asTokens],
+    [/^layers\.(\d+)\.attention\.out_proj\.(weight|bias)$/, 'blocks.$1.attn.proj.$2'],
+    [/^layers\.(\d+)\.mlp\.gate_proj\.(weight|bias)$/, 'blocks.$1.mlp.fc1_g.$2'],
+    [/^layers\.(\d+)\.mlp\.up_proj\.(weight|bias)$/, 'blocks.$1.mlp.fc1_x.$2'],
+    [/^layers\.(\d+)\.mlp\.down_proj\.(weight|bias)$/, 'blocks.$1.mlp.fc2.$2'],
+    ...transformers.renames,
+  ],
+  modules: [[/^blocks\.(\d+)$/, 'layers.$1.attention']],
+};
+const aroundEomt = /^(?:query|upscale_block|mask_head|class_predictor|criterion|attn_mask_probs)(?:\..+)?$/;
+
 /** Where detectors, segmenters, depth and language models keep their image backbone. */
 const holders: readonly Holder[] = [
   detrBackbones('DETR', converted),
@@ -249,6 +267,20 @@ const holders: readonly Holder[] = [
     signature: /^decode_head\./,
     dialects: ported(beitNames),
     beside: unread,
+  },
+  {
+    model: 'EoMT',
+    at: '',
+    signature: /^attn_mask_probs$/,
+    dialects: [eomt],
+    beside: aroundEomt,
+    buffers: /^(?:attn_mask_probs|criterion\.empty_weight)$/,
+  },
+  {
+    model: 'EoMT',
+    at: 'network.encoder.backbone.',
+    dialects: [timm],
+    buffers: /^(?:network\.attn_mask_probs|network\.encoder\.pixel_(?:mean|std)|criterion\.empty_weight)$/,
   },
   { model: 'GLPN', at: 'glpn.', dialects: segformerNames },
   { model: 'TrOCR or ViT-GPT2', at: 'encoder.', dialects: vits, beside: unread },

@@ -167,6 +167,9 @@ function writePart(
     return view;
   };
   const ofBackbone = (parameter: string): ParameterView | undefined => translation.source.find(parameter);
+  // A norm of the backbone's own may be applied to maps that it does not end with.
+  const ofBoth = (parameter: string): ParameterView | undefined =>
+    ofWhole(parameter) ?? ofBackbone(parameter);
   let find = ofWhole;
   const builder = new GraphBuilder(recognition.title, { find: (parameter) => find(parameter) });
   const marks = (): readonly [probes: number, outputs: number] => {
@@ -178,10 +181,19 @@ function writePart(
   const write = (finish: (maps: Maps) => void, how: Partial<BuildOptions> = {}): Maps => {
     first = marks();
     find = ofBackbone;
-    const maps = family.build(builder, recognition.config, { ...options, ...how });
+    const { entering } = how;
+    const inWhole: BuildOptions['entering'] =
+      entering &&
+      ((b, tokens, block) => {
+        find = ofBoth;
+        const entered = entering(b, tokens, block);
+        find = ofBackbone;
+        return entered;
+      });
+    const own = { ...options, ...how, ...(inWhole && { entering: inWhole }) };
+    const maps = family.build(builder, recognition.config, own);
     finish(maps);
-    // A norm of the backbone's own may be applied to maps that it does not end with.
-    find = (parameter) => ofWhole(parameter) ?? ofBackbone(parameter);
+    find = ofBoth;
     end = marks();
     return maps;
   };

@@ -9,6 +9,7 @@ export { depthAnything } from './depthAnything';
 export { detr } from './detr';
 export { dpt } from './dpt';
 export { dptSegmentation } from './dptSegmentation';
+export { eomt } from './eomt';
 export { git } from './git';
 export { glpn } from './glpn';
 export { mae } from './mae';
