@@ -8,10 +8,16 @@ export function unitLength(b: GraphBuilder, x: ValueInfo): ValueInfo {
 }
 
 /**
- * Scores of an image with each text: exp(scale) · cosine + bias (Radford et al. 2021, fig. 3; Zhai
- * et al. 2023, algorithm 1), from `image_embeds` `[images, width]` and `text_embeds`
- * `[texts, width]` of unit length.
+ * Scores of images with texts: exp(scale) · cosine + bias (Radford et al. 2021, fig. 3; Zhai et al.
+ * 2023, algorithm 1), of `[images, width]` and `[texts, width]` of unit length.
  */
+export function similarity(b: GraphBuilder, image: ValueInfo, text: ValueInfo): ValueInfo {
+  const cosine = b.add('MatMul', [image, b.transpose(text, [1, 0])]);
+  const scaled = b.add('Mul', [cosine, b.add('Exp', [b.parameter('logit_scale', [1])])]);
+  return b.has('logit_bias') ? b.add('Add', [scaled, b.parameter('logit_bias', [1])]) : scaled;
+}
+
+/** The same of `image_embeds` and `text_embeds`, as a graph of its own. */
 export function writeSimilarity(
   b: GraphBuilder,
   width: number,
@@ -19,8 +25,5 @@ export function writeSimilarity(
 ): void {
   const image = b.input('image_embeds', [images, width]);
   const text = b.input('text_embeds', [texts, width]);
-  const cosine = b.add('MatMul', [image, b.transpose(text, [1, 0])]);
-  const scaled = b.add('Mul', [cosine, b.add('Exp', [b.parameter('logit_scale', [1])])]);
-  const logits = b.has('logit_bias') ? b.add('Add', [scaled, b.parameter('logit_bias', [1])]) : scaled;
-  b.output('logits_per_image', logits, 'scores');
+  b.output('logits_per_image', similarity(b, image, text), 'scores');
 }

@@ -1,48 +1,18 @@
 import type { GraphBuilder } from '../../graph/builder';
-import type { ValueInfo } from '../../graph/graph';
-import { type Tokens } from '../blocks/layers';
-import { bertEmbedding, bertLayers } from '../blocks/bert';
-import { asSequence } from '../blocks/projectedAttention';
-import { tokenAt } from '../blocks/specialTokens';
-import {
-  paddingMask,
-  textLayers,
-  textLengths,
-  textPositions,
-  tokenAtEnd,
-  wordEmbedding,
-} from '../blocks/textTower';
-import { countOf, knownActivation, shapeOf } from '../decide';
 import { rows, transposed } from '../dialect';
-import { assumed, stored } from '../evidence';
-import type { Evidence } from '../family';
 import { unitLength, writeSimilarity } from '../heads/similarity';
-import { headsOfWhole, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
-
-/** What two towers and their comparison are written by. */
-interface DualConfig {
-  readonly depth: number;
-  readonly heads: number;
-  readonly activation: string;
-  readonly eps: number;
-  /** Width of the space that both towers end in. */
-  readonly width: number;
-  /** The token that a text is read at; its greatest id without one. */
-  readonly end?: number;
-  /** Padding is hidden by a mask that is given. */
-  readonly masked: boolean;
-}
-
-/** What differs between the pairs of towers. */
-interface Kind {
-  readonly table: string;
-  readonly layers: string;
-  readonly projection: string;
-  readonly masked: boolean;
-  readonly activation: string;
-  readonly eps: number;
-  readonly perHead: number;
-}
+import { textLengths } from '../blocks/textTower';
+import { stored } from '../evidence';
+import { settle, type FoundWhole, type PartContext, type Whole } from '../whole';
+import {
+  chineseText,
+  clipText,
+  siglipText,
+  textAssumable,
+  textTowerOf,
+  type TextKind,
+  type TextTower,
+} from './textTowers';
 
 /** Token ids that transformers' CLIP takes for a historical mistake: the greatest id counts. */
 const mistakenEnd = 2;
@@ -51,47 +21,10 @@ const mistakenEnd = 2;
 const readsGreatest = ({ found }: FoundWhole): boolean =>
   found.checkpoint.sidecars.config?.['model_type'] !== 'metaclip_2';
 
-/** The activation of the image tower, which published pairs share. */
-function likeTheImageTower({ backbone }: FoundWhole): Evidence<string> | undefined {
-  const { activation } = backbone.evidence;
-  if (typeof activation?.value !== 'string') return undefined;
-  const { value, source, assumed: isGuess } = activation;
-  return isGuess
-    ? assumed(value, 'as the image tower has it; not stored in the weights')
-    : stored(value, `as the image tower has it: ${source}`);
-}
-
 const recogniser =
-  (kind: Kind) =>
-  (found: FoundWhole): ReturnType<Whole<DualConfig>['recognise']> => {
-    const [words = 0, dim = 0] = shapeOf(found.tensors, kind.table);
-    const [context = 0] = shapeOf(
-      found.tensors,
-      kind.table.replace(/(?:token|word)_(embeddings?)/, 'position_$1'),
-    );
-    const [width = 0] = shapeOf(found.tensors, `${kind.projection}.weight`);
-    const evidence = {
-      text_depth: stored(countOf(found.tensors, kind.layers), `${kind.layers}.*`),
-      text_dim: stored(dim, kind.table),
-      text_heads: headsOfWhole(found, 'text_heads', dim, {
-        config: ['text_config.num_attention_heads', 'open_clip:model_cfg.text_cfg.heads'],
-        perHead: kind.perHead,
-      }),
-      text_activation: settle<string>(found, 'text_activation', {
-        config: ['text_config.hidden_act'],
-        otherwise: likeTheImageTower(found) ?? assumed(kind.activation, 'as published; not stored'),
-        ...knownActivation,
-      }),
-      text_eps: settle<number>(found, 'text_eps', {
-        config: ['text_config.layer_norm_eps'],
-        otherwise: assumed(kind.eps, 'as published; not stored in the weights'),
-        is: (value) => typeof value === 'number' && value > 0,
-        needed: 'a number above 0',
-      }),
-      vocabulary: stored(words, kind.table),
-      context: stored(context, 'rows of the table of positions'),
-      projection: stored(width, `${kind.projection}.weight`),
-    };
+  (kind: TextKind) =>
+  (found: FoundWhole): ReturnType<Whole<TextTower>['recognise']> => {
+    const { evidence, tower, lengths } = textTowerOf(found, kind);
     const end = settle<number>(found, 'text_end', {
       config: ['text_config.eos_token_id'],
       otherwise: stored(mistakenEnd, 'the greatest id of a text'),
@@ -100,22 +33,14 @@ const recogniser =
       label: found.backbone.label,
       title: found.backbone.title.replace(/ image tower$/, ''),
       evidence,
-      config: {
-        depth: evidence.text_depth.value,
-        heads: evidence.text_heads.value,
-        activation: evidence.text_activation.value,
-        eps: evidence.text_eps.value,
-        width,
-        masked: kind.masked,
-        ...(!(end === mistakenEnd && readsGreatest(found)) && { end }),
-      },
+      config: { ...tower, ...(!(end === mistakenEnd && readsGreatest(found)) && { end }) },
       reading: {
         task: 'zero-shot',
         scores: found.tensors.has('logit_bias') ? 'sigmoid' : 'softmax',
-        context,
+        context: lengths.text,
         padding: kind.masked ? 'longest' : 'context',
       },
-      lengths: { texts: 1, text: context },
+      lengths,
     };
   };
 
@@ -132,73 +57,10 @@ function image(b: GraphBuilder, { answered }: PartContext, project?: string): vo
   if (tokens) b.output('tokens', tokens, 'tokens');
 }
 
-/** Texts as they are read in, with what hides their padding. */
-function read(
-  b: GraphBuilder,
-  { masked }: DualConfig,
-  { lengths }: PartContext,
-): { readonly ids: ValueInfo; readonly padding: ValueInfo | undefined } {
-  const { texts, text } = textLengths(lengths);
-  const ids = b.input('input_ids', [texts, text], 'I64');
-  const mask = masked ? b.input('attention_mask', [texts, text], 'I64') : undefined;
-  return { ids, padding: mask && paddingMask(b, mask) };
-}
-
-/** The text tower of CLIP and SigLIP, normed at its end. */
-function tower(
-  b: GraphBuilder,
-  config: DualConfig,
-  context: PartContext,
-  causal: boolean,
-): { readonly ids: ValueInfo; readonly tokens: Tokens } {
-  const { ids, padding } = read(b, config, context);
-  const lengths = textLengths(context.lengths);
-  const words = wordEmbedding(b, ids, 'text_model.embeddings.token_embedding.weight');
-  const places = textPositions(b, 'text_model.embeddings.position_embedding.weight', lengths);
-  const embedded: Tokens = {
-    value: b.add('Add', [words, places]),
-    batch: lengths.texts,
-    count: lengths.text,
-    layout: { special: [], sequence: lengths.text },
-  };
-  const tokens = textLayers(b, embedded, 'text_model.encoder.layers', { ...config, causal }, padding);
-  const normed = b.layerNorm(tokens.value, 'text_model.final_layer_norm', config.eps);
-  b.output('text_model_output.last_hidden_state', asSequence(b, normed, tokens.batch), 'state');
-  return { ids, tokens: { ...tokens, value: normed } };
-}
-
-function clipText(b: GraphBuilder, config: DualConfig, context: PartContext): void {
-  const { ids, tokens } = tower(b, config, context, true);
-  const pooled = tokenAtEnd(b, ids, tokens, config.end);
-  b.output('text_embeds', unitLength(b, b.linear(pooled, 'text_projection')), 'embedding');
-}
-
-/** SigLIP reads a text at its last place, padding or not (transformers, SiglipTextModel). */
-function siglipText(b: GraphBuilder, config: DualConfig, context: PartContext): void {
-  const { tokens } = tower(b, config, context, false);
-  const pooled = tokenAt(b, tokens, tokens.count - 1);
-  b.output('text_embeds', unitLength(b, b.linear(pooled, 'text_model.head')), 'embedding');
-}
-
-/** Chinese CLIP's texts go through a BERT, whose first token is projected. */
-function chineseText(b: GraphBuilder, config: DualConfig, context: PartContext): void {
-  const { ids, padding } = read(b, config, context);
-  const tokens = b.scope('text_model', () =>
-    bertLayers(
-      b,
-      bertEmbedding(b, ids, textLengths(context.lengths), config.eps),
-      config,
-      padding ? [padding] : [],
-    ),
-  );
-  const pooled = b.linear(tokenAt(b, tokens, 0), 'text_projection');
-  b.output('text_embeds', unitLength(b, pooled), 'embedding');
-}
-
 const dualParts = (
-  text: (b: GraphBuilder, config: DualConfig, context: PartContext) => void,
+  text: (b: GraphBuilder, config: TextTower, context: PartContext) => void,
   project?: string,
-): Whole<DualConfig>['parts'] => [
+): Whole<TextTower>['parts'] => [
   { name: 'image', build: (b, _, context) => image(b, context, project) },
   { name: 'text', build: text },
   {
@@ -208,7 +70,6 @@ const dualParts = (
   },
 ];
 
-const assumable = ['text_heads', 'text_activation', 'text_eps'];
 const tables = {
   clip: 'text_model.embeddings.token_embedding.weight',
   chinese: 'text_model.embeddings.word_embeddings.weight',
@@ -251,13 +112,13 @@ const openClipNames: Whole['renames'] = [
 ];
 
 /** CLIP (Radford et al. 2021) with both its towers. */
-export const clip: Whole<DualConfig> = {
+export const clip: Whole<TextTower> = {
   name: 'clip',
   title: 'CLIP',
   task: 'zero-shot',
   isTower: true,
   signature: [tables.clip, 'text_projection.weight', 'visual_projection.weight', 'logit_scale'],
-  assumable,
+  assumable: textAssumable,
   recognise: recogniser({
     table: tables.clip,
     layers: 'text_model.encoder.layers',
@@ -299,7 +160,7 @@ const asOpenClip = recogniser({
 });
 
 /** CLIP under OpenAI's and open_clip's names, which hide no padding. */
-export const openClip: Whole<DualConfig> = {
+export const openClip: Whole<TextTower> = {
   ...clip,
   name: 'open-clip',
   row: 'clip',
@@ -309,13 +170,13 @@ export const openClip: Whole<DualConfig> = {
 };
 
 /** SigLIP (Zhai et al. 2023) and SigLIP 2 with both their towers. */
-export const siglip: Whole<DualConfig> = {
+export const siglip: Whole<TextTower> = {
   name: 'siglip',
   title: 'SigLIP',
   task: 'zero-shot',
   isTower: true,
   signature: [tables.clip, 'text_model.head.weight', 'logit_scale', 'logit_bias'],
-  assumable,
+  assumable: textAssumable,
   recognise: recogniser({
     table: tables.clip,
     layers: 'text_model.encoder.layers',
@@ -329,7 +190,7 @@ export const siglip: Whole<DualConfig> = {
 };
 
 /** Chinese CLIP (Yang et al. 2022): CLIP's image tower beside a BERT. */
-export const chineseClip: Whole<DualConfig> = {
+export const chineseClip: Whole<TextTower> = {
   name: 'chinese-clip',
   row: 'clip',
   title: 'Chinese CLIP',
@@ -338,7 +199,7 @@ export const chineseClip: Whole<DualConfig> = {
   signature: [tables.chinese, 'text_projection.weight', 'visual_projection.weight', 'logit_scale'],
   // A pair of any two towers (VisionTextDualEncoder) reads its BERT through the pooler.
   absent: ['text_model.pooler.dense.weight'],
-  assumable,
+  assumable: textAssumable,
   recognise: recogniser({
     table: tables.chinese,
     layers: 'text_model.encoder.layer',
