@@ -1,5 +1,13 @@
 import type { Size } from './size';
 
+/** How a model of images and words reads texts. */
+export interface TextsRead {
+  /** Tokens that a text may have. */
+  readonly context: number;
+  /** To what length texts are padded: the longest given, or the whole context. */
+  readonly padding: 'longest' | 'context';
+}
+
 /**
  * How the outputs of a model become an answer: what the library's post-processing does, as data
  * that a recognised model carries to its task.
@@ -16,6 +24,10 @@ export type Reading =
       readonly top?: number;
       /** Boxes are relative to the image padded to a square. */
       readonly square?: boolean;
+      /** Of a model that finds whatever texts say. */
+      readonly texts?: TextsRead;
+      /** Rows and columns of pixels of the patches, each of which is a query of its own. */
+      readonly patch?: Size;
     }
   | {
       readonly task: 'segment';
@@ -36,14 +48,7 @@ export type Reading =
       readonly bordered?: boolean;
     }
   /** One of all texts, or each by itself. */
-  | {
-      readonly task: 'zero-shot';
-      readonly scores: 'softmax' | 'sigmoid';
-      /** Tokens that a text may have. */
-      readonly context: number;
-      /** To what length texts are padded: the longest given, or the whole context. */
-      readonly padding: 'longest' | 'context';
-    }
+  | ({ readonly task: 'zero-shot'; readonly scores: 'softmax' | 'sigmoid' } & TextsRead)
   /** Patches that a model of masked images draws. */
   | {
       readonly task: 'reconstruct';

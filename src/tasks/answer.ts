@@ -1,3 +1,4 @@
+import type { Query } from '../domain/query';
 import type { Grid } from '../domain/size';
 
 /** One class of the answer. */
@@ -104,7 +105,17 @@ export interface Boxes {
   /** Number of queries that the model asks with. */
   readonly queries: number;
   readonly labelSource: string;
+  /** Of a model that finds whatever texts say: the texts, none if nobody gave any yet. */
+  readonly texts?: readonly string[];
+  /** Queries are patches of this grid, row by row; without it they are learned. */
+  readonly grid?: Grid;
 }
+
+/** The query whose attention says where a box was looked for. */
+export const queryOfBox = ({ grid }: Pick<Boxes, 'grid'>, { query: index }: Pick<Box, 'query'>): Query =>
+  grid
+    ? { kind: 'patch', row: Math.floor(index / grid[1]), column: index % grid[1], grid }
+    : { kind: 'query', index };
 
 /** How well each of several texts fits an image. */
 export interface Scores {

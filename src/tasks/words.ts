@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { largest } from '../domain/lists';
 import type { Checkpoint } from '../checkpoint/checkpoint';
+import type { TextsRead } from '../domain/reading';
 import type { Model } from '../models/model';
 import type { TextFiles } from '../text/tokenizers/openTokenizer';
 import type { Encoding, Tokenizer } from '../text/tokenizers/tokenizer';
@@ -41,6 +42,36 @@ export function textsIn(given: Given, name: string): readonly string[] {
   if (typeof value === 'string') return [value];
   return Array.isArray(value) ? value.filter((each): each is string => typeof each === 'string') : [];
 }
+
+/** A text that an image is compared with, and what is called so. */
+export interface Prompt {
+  readonly text: string;
+  readonly label: string;
+}
+
+/**
+ * Texts that are given: as they are written out (`prompts`, `texts`, `text`), or each label in its
+ * template. Labels name them if there are as many.
+ */
+export function promptsIn(given: Given): readonly Prompt[] {
+  const labels = textsIn(given, 'labels');
+  const [template = '{}'] = textsIn(given, 'template');
+  const written = ['prompts', 'texts', 'text'].flatMap((name) => textsIn(given, name));
+  const texts = written.length > 0 ? written : labels.map((label) => template.replaceAll('{}', label));
+  const named = labels.length === texts.length ? labels : texts;
+  return texts.map((text, index) => ({ text, label: named[index] ?? text }));
+}
+
+/** Token ids of texts as a model reads them, by the tokenizer beside it. */
+export const readTexts = async (
+  model: Model,
+  texts: readonly string[],
+  { context, padding }: TextsRead,
+): Promise<EncodedTexts> =>
+  encodeTexts(await tokenizerOf(model), texts, {
+    most: context,
+    ...(padding === 'context' && { padTo: context }),
+  });
 
 /** Encoded texts as tensors `[texts, tokens]`. */
 export interface EncodedTexts {

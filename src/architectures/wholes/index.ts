@@ -15,6 +15,7 @@ export { glpn } from './glpn';
 export { mae } from './mae';
 export { mask2Former } from './mask2Former';
 export { maskFormer } from './maskFormer';
+export { owlVit } from './owlVit';
 export { rtDetr } from './rtDetr';
 export { sam, samOriginal } from './sam';
 export { segformer } from './segformer';

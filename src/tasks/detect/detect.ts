@@ -3,9 +3,21 @@ import { labelsOfHeads } from '../../labels/labels';
 import { formatPercent } from '../../domain/units';
 import type { Model } from '../../models/model';
 import type { Boxes } from '../answer';
-import { cannotRun, imageProgram, outputOf, requireOutput, type ReadContext, type Task } from '../task';
+import type { Reading } from '../../domain/reading';
+import type { Grid, Size } from '../../domain/size';
+import { lengthsOfIds, partsProgram } from '../partsProgram';
+import {
+  cannotRun,
+  imageProgram,
+  nothingGiven,
+  outputOf,
+  requireOutput,
+  type ReadContext,
+  type Task,
+} from '../task';
+import { promptsIn, readTexts } from '../words';
 import { baseName, cocoText, csvText, yoloText } from './export';
-import { detectionsOf, type DetectionRule } from '../post/detection';
+import { detectionsOf } from '../post/detection';
 import { lowestThreshold, usualThreshold } from './thresholds';
 
 /** Names of classes by a list of as many, and where they come from. */
@@ -28,6 +40,22 @@ export function namesOf(context: Pick<ReadContext, 'config' | 'classNames'>, cla
     : { names: [], source: 'no names are stored' };
 }
 
+type DetectReading = Extract<Reading, { readonly task: 'detect' }>;
+
+function readingOf({ recognition }: Model): DetectReading | undefined {
+  const reading = recognition.family === null ? undefined : recognition.reading;
+  return reading?.task === 'detect' ? reading : undefined;
+}
+
+/** Whole patches that an image has down and across. */
+const gridOf = (image: Size, patch: Size): Grid => [
+  Math.floor(image[0] / patch[0]),
+  Math.floor(image[1] / patch[1]),
+];
+
+/** Why nothing is found by a model that nobody told what to find. */
+export const noTexts = 'no text is given: say what to find';
+
 /** Finds objects in an image: a box, a label and a score each. */
 export const detect: Task<Boxes> = {
   answerName: 'detections',
@@ -37,38 +65,63 @@ export const detect: Task<Boxes> = {
     const finds = model.parts.some(({ graph }) => outputOf(graph().outputs, 'boxes'));
     return finds ? undefined : 'it finds no boxes';
   },
-  program: (model, size) =>
-    imageProgram(model, size, (outputs) => (outputOf(outputs, 'boxes') ? outputs : [])),
+  async prepare(model, given) {
+    const reading = readingOf(model);
+    const prompts = promptsIn(given);
+    if (!reading?.texts || prompts.length === 0) return nothingGiven;
+    const { ids, mask } = await readTexts(
+      model,
+      prompts.map(({ text }) => text),
+      reading.texts,
+    );
+    return {
+      tensors: { input_ids: ids, attention_mask: mask },
+      words: prompts.map(({ label }) => label),
+    };
+  },
+  program: (model, size, given) =>
+    readingOf(model)?.texts
+      ? partsProgram(model, size, given, lengthsOfIds(given.tensors['input_ids']))
+      : imageProgram(model, size, (outputs) => (outputOf(outputs, 'boxes') ? outputs : [])),
   read(outputs, seen, context) {
-    const { reading, post = {} } = context;
-    const {
-      rule,
-      ...how
-    }: { readonly rule: DetectionRule; readonly top?: number; readonly square?: boolean } =
-      reading?.task === 'detect' ? reading : { rule: 'softmax' };
-    const logits = requireOutput(outputs, 'logits');
-    const [width, height] = seen.size;
-    const classes = (logits.shape.at(-1) ?? 1) - (rule === 'softmax' ? 1 : 0);
-    const labels = namesOf(context, classes);
+    const { reading, post = {}, given } = context;
+    const how: DetectReading = reading?.task === 'detect' ? reading : { task: 'detect', rule: 'softmax' };
     const threshold = typeof post['threshold'] === 'number' ? post['threshold'] : usualThreshold;
-    const kept = detectionsOf(rule, { logits, boxes: requireOutput(outputs, 'boxes') }, [height, width], {
-      ...how,
+    const boxes = requireOutput(outputs, 'boxes');
+    const common = {
+      kind: 'boxes',
+      threshold,
+      queries: boxes.shape.at(-2) ?? 0,
+      ...(how.texts && { texts: given?.words ?? [] }),
+      ...(how.patch && { grid: gridOf(context.imageSize, how.patch) }),
+    } as const;
+    const logits = outputOf(outputs, 'logits');
+    if (!logits && how.texts) return { ...common, boxes: [], labelSource: '' };
+    if (!logits) throw new Error('the model answers no logits');
+    const [width, height] = seen.size;
+    const classes = (logits.shape.at(-1) ?? 1) - (how.rule === 'softmax' ? 1 : 0);
+    const labels = how.texts
+      ? { names: given?.words ?? [], source: 'the texts that were given' }
+      : namesOf(context, classes);
+    const kept = detectionsOf(how.rule, { logits, boxes }, [height, width], {
+      top: how.top,
+      square: how.square,
       threshold: Math.min(threshold, lowestThreshold),
     });
     return {
-      kind: 'boxes',
-      threshold,
+      ...common,
       boxes: kept.map((box) => ({ ...box, name: labels.names[box.label] ?? `class ${box.label}` })),
-      queries: logits.shape.at(-2) ?? 0,
       labelSource: labels.source,
     };
   },
-  json: ({ boxes, threshold, labelSource }) => ({
+  json: ({ boxes, threshold, labelSource, texts }) => ({
     boxes: boxes.filter(({ score }) => score > threshold),
     threshold,
     labels: labelSource,
+    ...(texts?.length === 0 && { missing: noTexts }),
   }),
-  lines({ boxes, threshold, queries }) {
+  lines({ boxes, threshold, queries, texts }) {
+    if (texts?.length === 0) return [noTexts];
     const found = boxes.filter(({ score }) => score > threshold);
     const none = `nothing above ${formatPercent(threshold)} of ${queries} queries`;
     return found.length === 0
