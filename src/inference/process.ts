@@ -11,7 +11,6 @@ import { valueOf } from '../graph/graph';
 import { defaultQuery } from '../attention/tokenLayout';
 import { at } from '../domain/lists';
 import type { ModelInput } from '../preprocessing/pipeline';
-import { floats } from './sessions';
 import { createChannel, type CallContext, type Packet } from '../protocol/channel';
 import {
   inferenceVersion,
@@ -249,12 +248,11 @@ const api: InferenceApi = {
       outputs: outputsOf(loaded, step.outputs, answer.values),
     };
   },
-  async runStep(key, inputs, { provider, step }, { progress }) {
+  async runStep(key, inputs, { step, from, ...session }, { progress }) {
     report = progress;
     const loaded = model(key);
-    const [fetched, milliseconds] = await timed(() => loaded.run(provider, false, inputs, step.outputs));
-    const values = step.outputs.map((name) => floats(name, fetched[name]));
-    return { outputs: outputsOf(loaded, step.outputs, values), milliseconds };
+    const [answer, milliseconds] = await timed(() => runs.run(loaded, session, inputs, step.outputs, from));
+    return { run: answer.run, outputs: outputsOf(loaded, step.outputs, answer.values), milliseconds };
   },
   async runTensors(key, inputs, provider, { progress }) {
     report = progress;

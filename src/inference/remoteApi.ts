@@ -117,8 +117,16 @@ export interface ImageRun extends ImageView {
   readonly outputs: readonly OutputValues[];
 }
 
+/** A step that goes on from another one. */
+export interface LaterRequest extends RunRequest {
+  /** The run that it goes on from, whose maps are kept with its own; 0 of none. */
+  readonly from: { readonly run: number; readonly step: number };
+}
+
 /** The outputs of a step without an image. */
 export interface StepRun {
+  /** Names the run whose attention maps are kept; 0 if none were asked for. */
+  readonly run: number;
   readonly outputs: readonly OutputValues[];
   readonly milliseconds: number;
 }
@@ -169,7 +177,7 @@ export interface InferenceApi {
   runStep(
     key: string,
     inputs: Readonly<Record<string, TensorData>>,
-    run: RunRequest,
+    run: LaterRequest,
     call: CallContext,
   ): Promise<StepRun>;
   /**

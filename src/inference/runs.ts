@@ -37,6 +37,9 @@ export class RunGoneError extends Error {
 
 interface KeptRun {
   readonly id: number;
+  /** The run of the first step of its program, its own if it is that, and which step it is. */
+  readonly first: number;
+  readonly step: number;
   readonly model: LoadedModel;
   readonly provider: string;
   readonly inputs: Readonly<Record<string, TensorData>>;
@@ -50,6 +53,15 @@ interface KeptRun {
   readonly asked: { readonly query: Query; readonly rows: readonly (Float32Array | undefined)[] };
   readonly bytes: number;
 }
+
+/** The run of a program's first step that a step goes on from, and which step that is. */
+export interface GoesOn {
+  readonly run: number;
+  readonly step: number;
+}
+
+/** Of a first step. */
+const nothingBefore: GoesOn = { run: 0, step: 0 };
 
 /** What one run answered. */
 export interface Answered {
@@ -66,12 +78,16 @@ export class Runs {
   private kept: KeptRun[] = [];
   private next = 1;
 
-  /** Runs a model for the named outputs, keeping the attention maps if they are wanted. */
+  /**
+   * Runs a model for the named outputs, keeping the attention maps if they are wanted: beside those
+   * of the run that it goes on from, in place of what went on from it before.
+   */
   async run(
     model: LoadedModel,
     { provider, attention }: SessionRequest,
     inputs: Readonly<Record<string, TensorData>>,
     answers: readonly string[],
+    from: GoesOn = nothingBefore,
   ): Promise<Answered> {
     const wanted = attention && model.taps.length > 0;
     const query = defaultQuery(model.request.graph.probes);
@@ -93,7 +109,7 @@ export class Runs {
     const fetched = [...maps, ...rows, ...means].filter((map) => map !== undefined);
     const bytes = sum([...fetched, ...tensors.map(([, { data }]) => data)].map((data) => data.byteLength));
     const attentionOf = { maps, means, values: Object.fromEntries(tensors), asked: { query, rows } };
-    return { run: this.keep({ model, provider, inputs, ...attentionOf, bytes }), values };
+    return { run: this.keep({ model, provider, inputs, ...attentionOf, bytes }, from), values };
   }
 
   /**
@@ -133,12 +149,24 @@ export class Runs {
     throw new RunGoneError('the attention maps of this image are no longer kept; run it again');
   }
 
-  private keep(run: Omit<KeptRun, 'id'>): number {
+  private keep(run: Omit<KeptRun, 'id' | 'first' | 'step'>, from: GoesOn): number {
     const id = this.next++;
-    this.kept.push({ id, ...run });
-    const total = (): number => this.kept.reduce((sum, { bytes }) => sum + bytes, 0);
-    while (this.kept.length > 1 && (this.kept.length > keptRuns || total() > keptBytes)) this.kept.shift();
+    const goesOn = this.kept.some((each) => each.id === from.run);
+    const [first, step] = goesOn ? [from.run, from.step] : [id, 0];
+    const others = this.kept.filter((each) => each.first !== first);
+    const own = this.kept.filter((each) => each.first === first && each.step !== step);
+    this.kept = [...others, ...own, { id, first, step, ...run }];
+    while (this.isFull()) {
+      const oldest = this.kept[0]?.first;
+      if (oldest === first) break;
+      this.kept = this.kept.filter((each) => each.first !== oldest);
+    }
     return id;
+  }
+
+  private isFull(): boolean {
+    const firsts = new Set(this.kept.map((each) => each.first));
+    return firsts.size > keptRuns || sum(this.kept.map(({ bytes }) => bytes)) > keptBytes;
   }
 }
 

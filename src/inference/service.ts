@@ -1,11 +1,14 @@
 import { warningsOf } from '../tasks/answer';
 import type { InputSize, ProviderView, Run, RunOptions, SeenImage } from '../tasks/run';
 import type { Pixels } from '../domain/pixels';
+import type { Probe } from '../domain/probes';
 import type { Size } from '../domain/size';
 import type { AttentionRows, Method, Query } from '../domain/query';
 import type { CallOptions } from '../protocol/channel';
 import { runAllParts } from './allParts';
 import { at } from '../domain/lists';
+import { keyGrid, queryGrid } from '../attention/reading';
+import { EncodedImages, encodedKey, imageKey, type EncodedImage, type KeptMaps } from './encodedImages';
 import { modelRequest } from './modelRequest';
 import { withAnySignal } from '../domain/aborting';
 import { Recent } from '../domain/recent';
@@ -160,21 +163,35 @@ export function createInference(options: InferenceOptions): Inference {
   return new InferenceService(options);
 }
 
-/** A run as its asker knows it, and where its maps are now. */
+/** A run as its asker knows it, and where the maps of each of its steps are now. */
 interface RememberedRun {
   readonly prepared: PreparedRun;
-  readonly provider: string;
-  child: number;
-  generation: number;
+  readonly choice: Choice;
+  maps: readonly KeptMaps[];
 }
 
-/** A question about a run whose maps the process keeps. */
-type AskRun<T> = (remote: RemoteInference, known: RememberedRun) => Promise<T>;
+/** A question about a step of a run whose maps the process keeps as `child`. */
+type AskStep<T> = (remote: RemoteInference, child: number) => Promise<T>;
+
+/** The steps behind the first one as they ran. */
+interface LaterRuns {
+  readonly ran: ImageRun;
+  readonly maps: readonly KeptMaps[];
+}
+
+/** Graphs for prompts of other lengths that stay loaded beside the one that is used. */
+const promptsKept = 2;
+
+/** Files whose sizes as a model's input are remembered. */
+const rememberedSizes = 64;
 
 /** A request with everything resolved that needs no inference process. */
 interface PreparedRun extends StepRequest {
-  /** What runs behind the step that reads the image, with the model of each. */
-  readonly later: readonly Pick<StepRequest, 'model' | 'step'>[];
+  /**
+   * What runs behind the step that reads the image, with the model of each, and whether its maps
+   * lie on the image, so that they are shown.
+   */
+  readonly later: readonly (Pick<StepRequest, 'model' | 'step'> & { readonly looks: boolean })[];
   readonly given: Prepared;
   readonly opened: OpenedModel;
   /** The opened model as understood for the image size that was asked for. */
@@ -190,6 +207,8 @@ class InferenceService implements Inference {
   private readonly runs = new Recent<number, RememberedRun>(rememberedRuns);
   /** Keys of the models in the process, the one used last at the end. */
   private loaded: { generation: number; keys: readonly string[] } = { generation: 0, keys: [] };
+  private readonly encoded = new EncodedImages();
+  private readonly sizes = new Recent<string, Size>(rememberedSizes);
   private nextRun = 1;
   private idle: NodeJS.Timeout | undefined;
   private pending = 0;
@@ -213,11 +232,11 @@ class InferenceService implements Inference {
     const prepared = await this.prepare(await this.sized(request));
     const answer = async (remote: RemoteInference, hello: Hello): Promise<Run> => {
       const choice = await this.chooseProvider(remote, hello, prepared, options.provider ?? 'auto');
-      const { answer: first, choice: used } = await this.runOn(remote, prepared, choice, attention);
-      const ran = await this.runLater(remote, prepared, first);
-      const run = attention && ran.run ? this.remember(prepared, used.provider, ran.run) : 0;
+      const first = await this.encode(remote, prepared, choice, attention);
+      const { ran, maps } = await this.runLater(remote, prepared, first, attention);
+      const run = maps.some(({ child }) => child > 0) ? this.remember(prepared, first.choice, maps) : 0;
       if (choice.automatic) this.checkLater(prepared, hello);
-      return this.view(request, prepared, { ...ran, run }, used);
+      return this.view(request, prepared, { ...ran, run }, first.choice);
     };
     return this.ask(request.signal, answer, request.onProgress);
   }
@@ -229,29 +248,56 @@ class InferenceService implements Inference {
   }
 
   async attention(run: number, query: Query, method: Method, call?: CallOptions): Promise<AttentionRows> {
-    const ask: AskRun<AttentionRows> = (remote, { child }) => remote.attention(child, query, method);
-    return { ...(await this.askRun(run, ask, call)), run };
+    const rows: Float32Array[] = [];
+    for (const [step, count] of this.probeCounts(run).entries()) {
+      const ask: AskStep<AttentionRows> = (remote, child) => remote.attention(child, query, method);
+      if (count > 0) rows.push(...(await this.askStep(run, step, ask, call)).rows);
+    }
+    return { run, query, method, rows };
   }
 
   distances(run: number, layer: number, call?: CallOptions): Promise<Float64Array> {
-    const ask: AskRun<Float64Array> = (remote, { child, prepared }) =>
-      remote.distances(child, layer, prepared.inputSize.current);
-    return this.askRun(run, ask, call);
+    let first = 0;
+    const counts = this.probeCounts(run);
+    const step = counts.findIndex((count) => layer < (first += count));
+    const own = layer - (first - (counts[step] ?? 0));
+    const size = this.requireRun(run).prepared.inputSize.current;
+    return this.askStep(run, step, (remote, child) => remote.distances(child, own, size), call);
   }
 
-  /** Asks about an earlier run, which is repeated if the process no longer keeps it. */
-  private askRun<T>(run: number, ask: AskRun<T>, { signal, onProgress }: CallOptions = {}): Promise<T> {
+  /** Layers of each step of an earlier run that are shown. */
+  private probeCounts(run: number): readonly number[] {
+    const { model, later } = this.requireRun(run).prepared;
+    return [
+      model.graph.probes.length,
+      ...later.map((each) => (each.looks ? each.model.graph.probes.length : 0)),
+    ];
+  }
+
+  private requireRun(run: number): RememberedRun {
+    const known = this.runs.get(run);
+    if (!known) throw new Error('the attention maps of this image are no longer known; run it again');
+    return known;
+  }
+
+  /** Asks about a step of an earlier run, which is repeated if the process no longer keeps it. */
+  private askStep<T>(
+    run: number,
+    step: number,
+    ask: AskStep<T>,
+    { signal, onProgress }: CallOptions = {},
+  ): Promise<T> {
     const answer = async (remote: RemoteInference): Promise<T> => {
-      const known = this.runs.get(run);
-      if (!known) throw new Error('the attention maps of this image are no longer known; run it again');
-      if (known.generation !== this.client.generation) await this.repeat(remote, known);
+      const known = this.requireRun(run);
+      const child = (): number => at(known.maps, step).child;
+      if (at(known.maps, step).generation !== this.client.generation) await this.repeat(remote, known, step);
       try {
-        return await ask(remote, known);
+        return await ask(remote, child());
       } catch (error) {
-        // Pushed out by newer runs, or its model was let go: the image is run once more.
+        // Pushed out by newer runs, or its model was let go: the step is run once more.
         if ((error as Error).name !== 'RunGoneError') throw error;
-        await this.repeat(remote, known);
-        return ask(remote, known);
+        await this.repeat(remote, known, step);
+        return ask(remote, child());
       }
     };
     return this.ask(signal, answer, onProgress);
@@ -352,7 +398,10 @@ class InferenceService implements Inference {
   }
 
   private letGoLater(): void {
-    this.idle = setTimeout(() => void this.client.stop(), this.limits.idleMilliseconds);
+    this.idle = setTimeout(() => {
+      this.encoded.clear();
+      void this.client.stop();
+    }, this.limits.idleMilliseconds);
     // A waiting command line may end although the process could still be kept.
     this.idle.unref();
   }
@@ -366,9 +415,18 @@ class InferenceService implements Inference {
     if (options.imageSize || !followsProcessor(opened.model)) return request;
     const image = this.imageRequest(request);
     const { inputSize } = image.preprocessing;
-    const imageSize =
-      inputSize ?? (await this.ask(signal, (remote) => remote.preparedSize(image), onProgress));
-    return { ...request, processed: imageSize };
+    return { ...request, processed: inputSize ?? (await this.measured(image, { signal, onProgress })) };
+  }
+
+  /** The size that an image becomes; it is measured once while its file stays what it is. */
+  private async measured(image: ImageRequest, { signal, onProgress }: CallOptions): Promise<Size> {
+    // What is wrong with the file is better said by who decodes it.
+    const key = await imageKey(image).catch(() => undefined);
+    const known = key === undefined ? undefined : this.sizes.get(key);
+    if (known) return known;
+    const size = await this.ask(signal, (remote) => remote.preparedSize(image), onProgress);
+    if (key !== undefined) this.sizes.set(key, size);
+    return size;
   }
 
   /** Resolves everything that needs no inference process. Throws if the model cannot be run. */
@@ -393,10 +451,10 @@ class InferenceService implements Inference {
       image,
       step,
       given,
-      later: more.map((each) => ({
-        step: each,
-        model: modelRequest(opened, graphOf(understood, each), settings),
-      })),
+      later: more.map((each) => {
+        const model = modelRequest(opened, graphOf(understood, each), settings);
+        return { step: each, model, looks: model.graph.probes.some(looksAtImage) };
+      }),
     };
   }
 
@@ -420,21 +478,17 @@ class InferenceService implements Inference {
     remote: RemoteInference,
     model: ModelRequest,
     session: SessionRequest,
-    parts = 1,
+    steps = 1,
   ): Promise<void> {
+    // The session is made with the run, whichever provider and maps it takes.
+    if (this.touch(model)) return;
     const { generation } = this.client;
-    const known = this.loaded.generation === generation ? this.loaded.keys : [];
-    const others = known.filter((key) => key !== model.key);
-    if (others.length < known.length) {
-      this.loaded = { generation, keys: [...others, model.key] };
-      // The session is made with the run, whichever provider and maps it takes.
-      return;
-    }
     // What can be refused is refused before another model is let go for it.
     requireMemory(model.graph, this.limits.memoryBytes);
-    // Parts of one model stay together, however few models are kept.
-    const keep = Math.max(0, this.limits.models - 1, parts - 1);
-    let kept = others;
+    // Steps of one model stay together, however few models are kept, and so does what the prompts
+    // before this one were read by: the next one may be as long as they.
+    const keep = Math.max(0, this.limits.models - 1, steps > 1 ? steps - 1 + promptsKept : 0);
+    let kept = this.loaded.generation === generation ? this.loaded.keys : [];
     while (kept.length > keep) {
       const [oldest, ...rest] = kept;
       this.loaded = { generation, keys: (kept = rest) };
@@ -442,6 +496,14 @@ class InferenceService implements Inference {
     }
     await remote.load(model, session);
     this.loaded = { generation, keys: [...kept, model.key] };
+  }
+
+  /** Marks a model as used last. Returns whether it is loaded. */
+  private touch({ key }: ModelRequest): boolean {
+    const { generation, keys } = this.loaded;
+    if (generation !== this.client.generation || !keys.includes(key)) return false;
+    this.loaded = { generation, keys: [...keys.filter((each) => each !== key), key] };
+    return true;
   }
 
   private async chooseProvider(
@@ -456,6 +518,26 @@ class InferenceService implements Inference {
     return this.choice.chosen(model, hello, wanted, () =>
       remote.check(model.key, image, step, wanted, false),
     );
+  }
+
+  /** Runs the step that reads the image, unless the same was run and its outputs are kept. */
+  private async encode(
+    remote: RemoteInference,
+    prepared: PreparedRun,
+    choice: Choice,
+    attention: boolean,
+  ): Promise<EncodedImage> {
+    const key = await keptAs(prepared, choice.provider, attention);
+    const known = this.encoded.get(key);
+    if (known) {
+      this.touch(prepared.model);
+      return { ...known, ran: { ...known.ran, times: { decode: 0, preprocess: 0, load: 0, run: 0 } } };
+    }
+    const { answer: ran, choice: used } = await this.runOn(remote, prepared, choice, attention);
+    const maps = { child: ran.run, generation: this.client.generation };
+    const encoded = { ran, choice: used, maps };
+    this.encoded.set(key, encoded);
+    return encoded;
   }
 
   /**
@@ -491,17 +573,21 @@ class InferenceService implements Inference {
 
   /**
    * Runs the steps behind the one that reads the image, on the CPU: they are short, and what they
-   * are given comes from it. Returns the run with the outputs of all.
+   * are given comes from it. Returns the run with the outputs of all, and where the maps of each
+   * step are.
    */
   private async runLater(
     remote: RemoteInference,
     { later }: PreparedRun,
-    first: ImageRun,
-  ): Promise<ImageRun> {
+    { ran: first, maps: ofFirst }: EncodedImage,
+    attention: boolean,
+  ): Promise<LaterRuns> {
     const outputs = [first.outputs];
+    const maps = [ofFirst];
+    const isHere = ({ generation }: KeptMaps): boolean => generation === this.client.generation;
     let { load, run } = first.times;
-    for (const { model, step } of later) {
-      const session = { provider: 'cpu', attention: false };
+    for (const { model, step, looks } of later) {
+      const session = { provider: 'cpu', attention: attention && looks };
       const started = performance.now();
       await this.load(remote, model, session, later.length + 1);
       load += performance.now() - started;
@@ -510,27 +596,43 @@ class InferenceService implements Inference {
         tensorOf(source, outputs, first.seen),
       ]);
       // What an input is made from stays here: the process gets the numbers.
-      const asked = { ...session, step: { ...step, inputs: {} } };
+      const from = { run: isHere(ofFirst) ? ofFirst.child : 0, step: maps.length };
+      const asked = { ...session, step: { ...step, inputs: {} }, from };
       const ran = await remote.runStep(model.key, Object.fromEntries(inputs), asked);
       run += ran.milliseconds;
       outputs.push(ran.outputs);
+      maps.push({ child: ran.run, generation: this.client.generation });
     }
-    return { ...first, outputs: outputs.flat(), times: { ...first.times, load, run } };
+    return { ran: { ...first, outputs: outputs.flat(), times: { ...first.times, load, run } }, maps };
   }
 
-  private remember(prepared: PreparedRun, provider: string, child: number): number {
+  private remember(prepared: PreparedRun, choice: Choice, maps: readonly KeptMaps[]): number {
     const run = this.nextRun++;
-    this.runs.set(run, { prepared, provider, child, generation: this.client.generation });
+    this.runs.set(run, { prepared, choice, maps });
     return run;
   }
 
-  private async repeat(remote: RemoteInference, known: RememberedRun): Promise<void> {
-    const { model, image, step } = known.prepared;
-    const request = { provider: known.provider, attention: true, step };
+  /** Runs a step of an earlier run again whose maps are gone, and those between, on the same image. */
+  private async repeat(remote: RemoteInference, known: RememberedRun, step: number): Promise<void> {
+    const { prepared, choice } = known;
+    const key = await keptAs(prepared, choice.provider, true);
+    const kept = step > 0 ? this.encoded.get(key) : undefined;
+    const first = kept ?? (await this.encodeAgain(remote, prepared, choice));
+    this.encoded.set(key, first);
+    if (step === 0) known.maps = [first.maps, ...known.maps.slice(1)];
+    else known.maps = (await this.runLater(remote, prepared, first, true)).maps;
+  }
+
+  private async encodeAgain(
+    remote: RemoteInference,
+    prepared: PreparedRun,
+    choice: Choice,
+  ): Promise<EncodedImage> {
+    const { model, image, step } = prepared;
+    const request = { provider: choice.provider, attention: true, step };
     await this.load(remote, model, request);
-    const { run } = await remote.runImage(model.key, { ...image, displaySide: 0 }, request);
-    known.child = run;
-    known.generation = this.client.generation;
+    const ran = await remote.runImage(model.key, image, request);
+    return { ran, choice, maps: { child: ran.run, generation: this.client.generation } };
   }
 
   private checkLater(prepared: PreparedRun, hello: Hello): void {
@@ -556,7 +658,7 @@ class InferenceService implements Inference {
 
   private view(
     request: ClassifyRequest,
-    { opened, understood, inputSize, asked, model, image, given }: PreparedRun,
+    { opened, understood, inputSize, asked, model, later, image, given }: PreparedRun,
     { run, seen, outputs, times, warnings }: ImageRun,
     { provider, checks, warning }: Choice,
   ): Run {
@@ -575,6 +677,9 @@ class InferenceService implements Inference {
     const answers = (request.options?.posts ?? []).map(
       (post) => [post.name, task.read(outputs, seen, { ...context, post })] as const,
     );
+    const probes = [model, ...later.filter(({ looks }) => looks).map((each) => each.model)].flatMap(
+      ({ graph }) => graph.probes,
+    );
     return {
       run,
       checkpoint: opened.path,
@@ -584,8 +689,8 @@ class InferenceService implements Inference {
       seen,
       answer,
       answers: Object.fromEntries(answers),
-      probes: model.graph.probes,
-      layers: ownLayerNames(model.graph.probes, namesOf(understood)),
+      probes,
+      layers: ownLayerNames(probes, namesOf(understood)),
       provider: { used: provider, all: viewProviders(provider, checks) },
       times,
       preprocessing: describePreprocessing(image.preprocessing, seen.size),
@@ -619,6 +724,18 @@ function channelsFirst(pixels: TensorData, { inputs }: Graph): TensorData {
   }
   return { ...pixels, shape: [batch, last, height, width], data: ordered };
 }
+
+/** What the first step of a model is kept as; undefined if no other step could go on from it. */
+const keptAs = async (
+  prepared: PreparedRun,
+  provider: string,
+  attention: boolean,
+): Promise<string | undefined> =>
+  prepared.understood.parts.length > 1 ? encodedKey(prepared, { provider, attention }) : undefined;
+
+/** Whether a map's queries or keys lie on the image. */
+const looksAtImage = (probe: Probe): boolean =>
+  queryGrid(probe) !== undefined || keyGrid(probe) !== undefined;
 
 /** The sizes of a model that runs: its graph was built, so that it has one. */
 function inputSizeOf({ imageSize, recognition }: Model, { imageSize: native }: Model): InputSize {
