@@ -7,7 +7,9 @@ import type { TaskName } from '../domain/taskName';
 import type { Answer } from '../tasks/answer';
 import type { NamedPost, Run, SeenImage } from '../tasks/run';
 import type { AnswerFiles, IdMap, OutputTensor } from '../tasks/task';
-import { answerFiles, answerLines, answerName, answerTexts, whyNot } from '../tasks/tasks';
+import { answerFiles, answerFormats, answerLines, answerName, whyNot } from '../tasks/tasks';
+import { baseName } from '../tasks/formats';
+import { idPng } from '../tasks/post/png';
 import { requireFolder } from './output';
 import type { Outcome, Session } from './session';
 import { UsageError, type Options } from './usage';
@@ -54,7 +56,9 @@ export async function predict(
     const files = Object.entries(answers).map(([name, each]) => [name, answerFiles(each)] as const);
     const index = count++;
     const written = await session.heeding(() => writeAnswers(out, index, files));
-    const texts = await session.heeding(() => writeTexts(out, index, answers, run.seen));
+    const { files: others, warnings } = await session.heeding(() =>
+      writeFormats(out, index, answers, run.seen),
+    );
     const json = {
       path: checkpoint,
       images: frames,
@@ -62,10 +66,10 @@ export async function predict(
       provider: run.provider.used,
       milliseconds: run.times,
       answers: written,
-      ...(texts.length > 0 && { files: texts }),
-      warnings: run.warnings,
+      ...(others.length > 0 && { files: others }),
+      warnings: [...run.warnings, ...warnings],
     };
-    return { json, text: predictText(image, run) };
+    return { json, text: predictText(image, { ...run, warnings: json.warnings }) };
   };
   // All images are the frames of one clip, if the model reads such.
   const isClip = await readsClips(session, checkpoint);
@@ -101,22 +105,28 @@ async function otherTask(
   return `${modelTitle} is for another task, ${own}: ${reason}; vitrine predict asks what it is for`;
 }
 
-/** Writes answers as files of other tools, and says which. */
-async function writeTexts(
+/** Writes answers as files of other tools, and says which, and what is to be said of them. */
+async function writeFormats(
   folder: string,
   index: number,
   answers: Readonly<Record<string, Answer>>,
-  seen: SeenImage,
-): Promise<readonly string[]> {
-  if (folder === '') return [];
+  { image, size: [width, height] }: SeenImage,
+): Promise<{ readonly files: readonly string[]; readonly warnings: readonly string[] }> {
   const files: string[] = [];
+  const warnings: string[] = [];
+  if (folder === '') return { files, warnings };
+  const named = { name: baseName(image), size: [height, width] } as const;
   for (const [name, answer] of Object.entries(answers))
-    for (const { ending, text } of answerTexts(answer, seen)) {
-      const file = join(folder, `${index}-${name}.${ending}`);
-      await writeFile(file, text);
+    for (const { ending, isMap, content } of answerFormats(answer)) {
+      // Maps are written with the answer itself.
+      if (isMap) continue;
+      const { data, warning } = await content(answer, named);
+      const file = join(folder, `${index}-${ending.startsWith(`${name}.`) ? '' : `${name}.`}${ending}`);
+      await writeFile(file, data);
       files.push(file);
+      if (warning !== undefined) warnings.push(`${file}: ${warning}`);
     }
-  return files;
+  return { files, warnings };
 }
 
 /** Bytes of a specification, which a person writes. */
@@ -189,16 +199,12 @@ const asNamed = ({ name, shape, values }: OutputTensor): NamedTensor => ({
   bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
 });
 
-/** Writes a map of ids as an 8-bit grey PNG; without a folder it is only named. */
+/** Writes a map of ids as a grey PNG; without a folder it is only named. */
 async function writeMap(folder: string, name: string, { width, height, ids }: IdMap): Promise<string> {
   if (folder === '') return '';
-  const { default: sharp } = await import('sharp');
   await mkdir(folder, { recursive: true });
   const file = join(folder, name);
-  await sharp(ids, { raw: { width, height, channels: 1 } })
-    .toColourspace('b-w')
-    .png()
-    .toFile(file);
+  await writeFile(file, await idPng({ size: [height, width], ids }));
   return file;
 }
 

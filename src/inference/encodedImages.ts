@@ -58,9 +58,16 @@ export class EncodedImages {
   }
 }
 
-/** A state of the files of an image, or of a clip's frames, with what is done to them. */
-export async function imageKey(image: ImageRequest): Promise<string> {
-  return hash([image, await fileStates(image.clip?.paths ?? [image.path])]);
+/**
+ * An image, or a clip, with what is done to it and the state of its files; undefined if there is
+ * none, which is better said by who decodes it.
+ */
+export async function imageKey(image: ImageRequest): Promise<string | undefined> {
+  try {
+    return hash([image, await fileStates(image.clip?.paths ?? [image.path])]);
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -71,6 +78,7 @@ export async function encodedKey(
   { model, image, step }: StepRequest,
   session: SessionRequest,
 ): Promise<string | undefined> {
-  if (!Object.values(step.inputs).every((source) => source === 'image')) return undefined;
-  return hash([model.key, step, session, await imageKey(image)]);
+  const readsImageAlone = Object.values(step.inputs).every((source) => source === 'image');
+  const key = readsImageAlone ? await imageKey(image) : undefined;
+  return key === undefined ? undefined : hash([model.key, step, session, key]);
 }

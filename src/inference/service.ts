@@ -208,6 +208,8 @@ class InferenceService implements Inference {
   /** Keys of the models in the process, the one used last at the end. */
   private loaded: { generation: number; keys: readonly string[] } = { generation: 0, keys: [] };
   private readonly encoded = new EncodedImages();
+  /** Rows of an image's own layers that were asked for last. */
+  private lastRows: { readonly key: string; readonly rows: AttentionRows['rows'] } | undefined;
   private readonly sizes = new Recent<string, Size>(rememberedSizes);
   private nextRun = 1;
   private idle: NodeJS.Timeout | undefined;
@@ -249,11 +251,27 @@ class InferenceService implements Inference {
 
   async attention(run: number, query: Query, method: Method, call?: CallOptions): Promise<AttentionRows> {
     const rows: Float32Array[] = [];
-    for (const [step, count] of this.probeCounts(run).entries()) {
-      const ask: AskStep<AttentionRows> = (remote, child) => remote.attention(child, query, method);
-      if (count > 0) rows.push(...(await this.askStep(run, step, ask, call)).rows);
-    }
+    for (const [step, count] of this.probeCounts(run).entries())
+      if (count > 0) rows.push(...(await this.rowsOf(run, step, query, method, call)));
     return { run, query, method, rows };
+  }
+
+  /** Rows of one step; those of an image that several prompts go on from are read once. */
+  private async rowsOf(
+    run: number,
+    step: number,
+    query: Query,
+    method: Method,
+    call: CallOptions | undefined,
+  ): Promise<AttentionRows['rows']> {
+    const { prepared } = this.requireRun(run);
+    const isKept = step === 0 && prepared.later.length > 0;
+    const keyOf = (): string => JSON.stringify([this.requireRun(run).maps[0], query, method]);
+    if (isKept && this.lastRows?.key === keyOf()) return this.lastRows.rows;
+    const ask: AskStep<AttentionRows> = (remote, child) => remote.attention(child, query, method);
+    const { rows } = await this.askStep(run, step, ask, call);
+    if (isKept) this.lastRows = { key: keyOf(), rows };
+    return rows;
   }
 
   distances(run: number, layer: number, call?: CallOptions): Promise<Float64Array> {
@@ -420,8 +438,7 @@ class InferenceService implements Inference {
 
   /** The size that an image becomes; it is measured once while its file stays what it is. */
   private async measured(image: ImageRequest, { signal, onProgress }: CallOptions): Promise<Size> {
-    // What is wrong with the file is better said by who decodes it.
-    const key = await imageKey(image).catch(() => undefined);
+    const key = await imageKey(image);
     const known = key === undefined ? undefined : this.sizes.get(key);
     if (known) return known;
     const size = await this.ask(signal, (remote) => remote.preparedSize(image), onProgress);
@@ -696,6 +713,7 @@ class InferenceService implements Inference {
       preprocessing: describePreprocessing(image.preprocessing, seen.size),
       inputSize,
       ...(request.options?.given && { given: request.options.given }),
+      ...(given.ofImage && { givenIsOfImage: true }),
       warnings: [
         ...(recognition.family === null ? [] : recognition.warnings),
         ...warningsOf(answer),

@@ -159,6 +159,8 @@ export interface Segment {
 export interface MaskChoice {
   readonly prompt: number;
   readonly mask: number;
+  /** The decoder's token that it is of, by its name among the queries of attention. */
+  readonly token: string;
   /** How much of the object the model thinks that the mask covers, as intersection over union. */
   readonly score: number;
   /** Pixels of the image. */

@@ -85,8 +85,9 @@ export interface Run<A extends Answer = Answer> {
   readonly times: RunTimes;
   readonly preprocessing: readonly PreprocessingLine[];
   readonly inputSize: InputSize;
-  /** What was given beside the image. */
+  /** What was given beside the image; not to be given to another one if it is about this one. */
   readonly given?: Given;
+  readonly givenIsOfImage?: true;
   readonly warnings: readonly string[];
 }
 

@@ -4,6 +4,7 @@ import type { GraphSize, Model, Part } from '../models/model';
 import type { Answer } from './answer';
 import type { Reading } from '../domain/reading';
 import type { Size } from '../domain/size';
+import type { FileFormat } from './formats';
 import type { Given, SeenImage } from './run';
 
 /** What a task asks of a model: runs of its parts, one after the other. */
@@ -75,6 +76,8 @@ export interface Prepared {
   readonly words?: readonly string[];
   /** By which chance was had. */
   readonly seed?: number;
+  /** It is about this image, as places on it are: it is not given to the next one. */
+  readonly ofImage?: true;
 }
 
 /** What a program is given if its task prepares nothing. */
@@ -104,8 +107,8 @@ export interface Task<A extends Answer = Answer> {
   lines(answer: A): readonly string[];
   /** Returns the answer in the form that all tasks share: a list for each image, maps, tensors. */
   answers(answer: A): AnswerFiles;
-  /** Returns the answer as files of other tools, those in common use. */
-  texts?(answer: A, seen: Pick<SeenImage, 'image' | 'size'>): readonly AnswerText[];
+  /** Files of other tools that the answer can be written as, those in common use. */
+  readonly formats?: readonly FileFormat<A>[];
 }
 
 /** An answer as `predict` prints it: lists as JSON; maps and tensors go to files. */
@@ -115,17 +118,11 @@ export interface AnswerFiles {
   readonly tensors?: readonly OutputTensor[];
 }
 
-/** A file of another tool by the ending of its name. */
-export interface AnswerText {
-  readonly ending: string;
-  readonly text: string;
-}
-
-/** A map of ids at the image's own size, 255 where nothing is. */
+/** A map of ids at the image's own size, -1 where nothing is. */
 export interface IdMap {
   readonly width: number;
   readonly height: number;
-  readonly ids: Uint8Array;
+  readonly ids: ArrayLike<number>;
   /** Pixels of each id. */
   readonly areas: Readonly<Record<string, number>>;
 }

@@ -11,8 +11,8 @@ import { reconstruct } from './reconstruct/reconstruct';
 import { segment } from './segment/segment';
 import { video } from './video/video';
 import { zeroShot } from './zeroShot/zeroShot';
-import type { SeenImage } from './run';
-import type { AnswerFiles, AnswerText, Task } from './task';
+import type { FileFormat } from './formats';
+import type { AnswerFiles, Task } from './task';
 
 /** Every task, in the order in which a model is asked whether it serves one. */
 export const tasks = {
@@ -77,9 +77,8 @@ export const answerLines = (answer: Answer): readonly string[] => taskFor(answer
 /** Returns an answer in the form that all tasks share. */
 export const answerFiles = (answer: Answer): AnswerFiles => taskFor(answer).answers(answer);
 
-/** Returns an answer as files of other tools. */
-export const answerTexts = (answer: Answer, seen: Pick<SeenImage, 'image' | 'size'>): readonly AnswerText[] =>
-  taskFor(answer).texts?.(answer, seen) ?? [];
+/** Files of other tools that an answer can be written as. */
+export const answerFormats = (answer: Answer): readonly FileFormat<Answer>[] => taskFor(answer).formats ?? [];
 
 /** Returns why a model is not for a task, for people; undefined if it is. */
 export const whyNot = (name: TaskName, model: Model): string | undefined => tasks[name].serves(model);

@@ -6,12 +6,12 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Size } from '../../src/domain/size';
+import { topK } from '../../src/labels/labels';
 import { depthOf, depthWithoutBorder } from '../../src/tasks/post/depth';
 import { detectionsOf, phrasesOf, type DetectionRule } from '../../src/tasks/post/detection';
 import { reconstructionOf } from '../../src/tasks/post/reconstruction';
-import { scoresOf, type ScoreRule } from '../../src/tasks/post/scores';
 import * as segmentation from '../../src/tasks/post/segmentation';
-import { itemOf, type Values } from '../../src/tasks/post/values';
+import { itemOf, ofOneImage, type Values } from '../../src/tasks/post/values';
 import { readPng } from './png';
 import { numbersOf, readTensorFile } from './tensors';
 
@@ -211,24 +211,26 @@ function reconstruction({ found, post, output }: Given): Got {
 
 function classes(given: Given): Got {
   const { post, output } = given;
-  const rule: ScoreRule = post['sigmoid'] === true ? 'sigmoid' : 'softmax';
+  const rule = post['sigmoid'] === true ? 'sigmoid' : 'softmax';
+  const { values } = ofOneImage(output('logits'), 1, 'logits');
   return {
-    list: scoresOf(output('logits'), rule, Number(post['top'] ?? 5)).map(({ label, score }) => ({
-      label,
-      ...named(given, label),
-      score,
+    list: topK(values, Number(post['top'] ?? 5), rule).map(({ index, probability }) => ({
+      label: index,
+      ...named(given, index),
+      score: probability,
     })),
   };
 }
 
 function zeroShot({ post, output }: Given): Got {
-  const rule: ScoreRule = post['sigmoid'] === true ? 'sigmoid' : 'softmax';
+  const rule = post['sigmoid'] === true ? 'sigmoid' : 'softmax';
   const labels = post['labels'] as readonly string[];
+  const { values } = ofOneImage(output('logits_per_image'), 1, 'logits');
   return {
-    list: scoresOf(output('logits_per_image'), rule).map(({ label, score }) => ({
-      label,
-      name: labels[label],
-      score,
+    list: topK(values, values.length, rule).map(({ index, probability }) => ({
+      label: index,
+      name: labels[index],
+      score: probability,
     })),
   };
 }

@@ -23,6 +23,8 @@ export interface Looking {
   readonly pointed: number | undefined;
   /** The query whose attention was asked for: what was chosen. */
   readonly query: Query | undefined;
+  /** The one of several answers that is drawn; the answer's own choice if nobody chose. */
+  readonly choice: number | undefined;
 }
 
 /** What the view of an answer is given. */
@@ -33,12 +35,15 @@ export interface AnswerViewProps<A extends Answer> extends Looking {
   readonly seen: SeenImage;
   readonly onLook: (change: Partial<Look>) => void;
   readonly onPoint: (index: number | undefined) => void;
+  readonly onChoice: (index: number) => void;
   /** Asks for the attention of a query; of none goes back to the first one. */
   readonly onQuery: (query: Query | undefined) => void;
   /** What the user gave to the model beside the image. */
   readonly given: Given | undefined;
   /** Runs the model with something else beside the image. */
   readonly onGive: (given: Given) => void;
+  /** Gives what was given before; absent if nothing was. */
+  readonly onUndo?: (() => void) | undefined;
   /** Copies text; absent where nothing can be copied. */
   readonly onCopy?: ((text: string) => void) | undefined;
   /** Asks where to save text or a picture (a data URL), under a name of its own ending. */
@@ -53,6 +58,34 @@ export interface OverlayProps<A extends Answer> extends Looking {
   readonly place: Overlay;
   /** An attention map lies under it: all but what was chosen steps back. */
   readonly overMap: boolean;
+  /** Something else was given since: its answer is on its way. */
+  readonly isBehind: boolean;
+}
+
+/** A point of the image in its full-size pixels. */
+export interface ImagePoint {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** What clicks and drags on the image give to the model. */
+export interface Gestures {
+  /** Says how, under the image. */
+  readonly hint: string;
+  readonly keys: readonly (readonly [key: string, meaning: string])[];
+  /**
+   * What is given after a click; `reach` is how far, in pixels of the image, a click may be beside
+   * what it means.
+   */
+  readonly onClick: (
+    given: Given,
+    at: ImagePoint,
+    how: { readonly isShift: boolean; readonly reach: number },
+  ) => Given;
+  /** What is given after a drag from one corner to the other. */
+  readonly onDrag: (given: Given, from: ImagePoint, to: ImagePoint) => Given;
+  /** Draws what is given. */
+  readonly View: (props: { readonly given: Given; readonly place: Overlay }) => VNode;
 }
 
 /** What is under the pointer. */
@@ -72,6 +105,8 @@ export interface OverlayView<A extends Answer> {
   readonly at: (props: OverlayProps<A>, x: number, y: number) => Hit | undefined;
   /** The query whose attention a thing stands for; undefined if it has none. */
   readonly queryOf: (answer: A, index: number) => Query | undefined;
+  /** What can be given on the image; a click asks for attention without it. */
+  readonly gesturesOf?: (answer: A) => Gestures | undefined;
 }
 
 /** How answers of one kind are shown. */

@@ -3,12 +3,11 @@ import { useRef } from 'preact/hooks';
 import type { Query } from '../../src/domain/query';
 import { formatPercent } from '../../src/domain/units';
 import type { Box, Boxes } from '../../src/tasks/answer';
-import { baseName, cocoText, csvText, yoloText, type BoxesOfImage } from '../../src/tasks/detect/export';
-import { Icon } from '../kit/icon';
-import { Popover } from '../kit/popover';
-import { Button, Slider } from '../kit/toolkit';
+import { boxFormats } from '../../src/tasks/detect/export';
+import { Slider } from '../kit/toolkit';
 import type { AnswerView, AnswerViewProps } from './answerView';
 import { boxesOverlay } from './boxesOverlay';
+import { ExportMenu } from './exportMenu';
 import {
   classCounts,
   leastThreshold,
@@ -54,7 +53,16 @@ function BoxList(props: BoxesProps): VNode {
           />
           <span class="number box-threshold">{formatPercent(threshold, 0)}</span>
         </label>
-        <Export {...props} shown={shown} />
+        <ExportMenu
+          what="boxes"
+          formats={boxFormats}
+          answer={{ ...answer, threshold, boxes: shown.map(({ box }) => box) }}
+          seen={props.seen}
+          lacking={shown.length === 0 ? 'No box is shown.' : ''}
+          copies="csv"
+          onSave={props.onSave}
+          onCopy={props.onCopy}
+        />
       </div>
       {counts.length > 0 && <ClassFilter counts={counts} look={look} onLook={onLook} />}
       {shown.length > 0 && <Rows {...props} shown={shown} />}
@@ -146,78 +154,3 @@ function Rows({ shown, query, pointed, onPoint, onQuery }: ShownProps): VNode {
 const titleOf = ({ name, score, query, box }: Box): string =>
   `${name}: ${score}\nfrom ${pointText(box[0], box[1])} to ${pointText(box[2], box[3])}\nobject query ${query}: click to see where it looked`;
 const pointText = (x: number, y: number): string => `${x.toFixed(1)}, ${y.toFixed(1)}`;
-
-interface Format {
-  readonly title: string;
-  readonly what: string;
-  readonly ending: string;
-  readonly text: (found: BoxesOfImage) => string;
-}
-const csv: Format = {
-  title: 'Save as CSV',
-  what: 'a line for each box, corners in pixels',
-  ending: 'boxes.csv',
-  text: csvText,
-};
-const formats: readonly Format[] = [
-  { title: 'Save as COCO JSON', what: 'opens in annotation tools', ending: 'coco.json', text: cocoText },
-  csv,
-  {
-    title: 'Save as YOLO Text',
-    what: 'shares of the image, cut at its edges',
-    ending: 'txt',
-    text: yoloText,
-  },
-];
-
-/** What is listed as a file, or on the clipboard. */
-function Export({ shown, seen, onSave, onCopy }: ShownProps): VNode {
-  const isEmpty = shown.length === 0;
-  const [width, height] = seen.size;
-  const found: BoxesOfImage = {
-    image: baseName(seen.image),
-    size: [height, width],
-    boxes: shown.map(({ box }) => box),
-  };
-  return (
-    <Popover
-      label="Export boxes"
-      anchor={(open, toggle) => (
-        <Button
-          disabled={isEmpty}
-          title={isEmpty ? 'No box is shown.' : 'The boxes that are listed, as a file'}
-          expanded={open}
-          onClick={toggle}
-        >
-          Export <Icon name="chevron-down" slot="end" />
-        </Button>
-      )}
-    >
-      {(close) => {
-        const option = (icon: string, title: string, what: string, act: () => void): VNode => (
-          <button
-            type="button"
-            class="option"
-            onClick={() => {
-              close();
-              act();
-            }}
-          >
-            <Icon name={icon} />
-            <span>{title}</span>
-            <span class="quiet">{what}</span>
-          </button>
-        );
-        return (
-          <div class="option-list">
-            {onSave &&
-              formats.map(({ title, what, ending, text }) =>
-                option('save', title, what, () => onSave(ending, text(found))),
-              )}
-            {onCopy && option('copy', 'Copy as CSV', csv.what, () => onCopy(csvText(found)))}
-          </div>
-        );
-      }}
-    </Popover>
-  );
-}

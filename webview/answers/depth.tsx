@@ -3,7 +3,9 @@ import { useMemo } from 'preact/hooks';
 import { formatNumber } from '../../src/domain/units';
 import type { Depth } from '../../src/tasks/answer';
 import { colourAt } from '../../src/attention/colourMaps';
+import { depthFormats } from '../../src/tasks/depth/export';
 import type { AnswerView, AnswerViewProps, OverlayProps } from './answerView';
+import { ExportMenu } from './exportMenu';
 import { Opacity } from './opacity';
 import { pixelAt, pixelBitmap, PixelsOverlay } from './pixelsOverlay';
 import { ScaleStrip } from './outputs';
@@ -37,7 +39,7 @@ function DepthDrawing({ answer, place, look, overMap }: OverlayProps<Depth>): VN
   return <PixelsOverlay place={place} bitmap={bitmap} opacity={overMap ? 0 : look.opacity} />;
 }
 
-function DepthScale({ answer, look, pointed, onLook }: AnswerViewProps<Depth>): VNode {
+function DepthScale({ answer, look, pointed, seen, onLook, onSave }: AnswerViewProps<Depth>): VNode {
   const { spread, unit } = answer;
   const sign = unit === 'metres' ? ' m' : '';
   const here = pointed === undefined ? undefined : answer.values[pointed];
@@ -51,7 +53,17 @@ function DepthScale({ answer, look, pointed, onLook }: AnswerViewProps<Depth>): 
         {formatNumber(spread.high)}
         {sign}
       </p>
-      <Opacity look={look} onLook={onLook} />
+      <div class="controls">
+        <Opacity look={look} onLook={onLook} />
+        <ExportMenu
+          what="values"
+          formats={depthFormats}
+          answer={answer}
+          seen={seen}
+          lacking=""
+          onSave={onSave}
+        />
+      </div>
       <p class="depth-value">
         {here === undefined || pointed === undefined
           ? 'Point at the image to read values.'

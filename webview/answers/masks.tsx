@@ -2,10 +2,14 @@ import type { VNode } from 'preact';
 import { useMemo } from 'preact/hooks';
 import { formatExact, formatPercent } from '../../src/domain/units';
 import type { Masks, Segment } from '../../src/tasks/answer';
+import { maskFormats } from '../../src/tasks/segment/export';
 import { classRgb } from '../marks/classColours';
 import type { AnswerView, AnswerViewProps, OverlayProps } from './answerView';
+import { ExportMenu } from './exportMenu';
+import { MaskChoices, withChoice } from './maskChoices';
 import { Opacity } from './opacity';
 import { pixelAt, pixelBitmap, PixelsOverlay } from './pixelsOverlay';
+import { promptGestures } from './promptMarks';
 import { Swatch } from './swatch';
 
 /** What the parts of an answer are called, one and several. */
@@ -30,7 +34,7 @@ export const masks: AnswerView<Masks> = {
       ? `${nothing(answer)}.`
       : `${counted(answer)}: ${answer.segments.map(({ name }) => name).join(', ')}.`,
   leads: true,
-  View: SegmentList,
+  View: (props) => (props.answer.of === 'prompts' ? <MaskChoices {...props} /> : <SegmentList {...props} />),
   overlay: {
     View: MasksDrawing,
     hint: 'Click a patch to see where it looks; Esc shows the segments again.',
@@ -41,6 +45,7 @@ export const masks: AnswerView<Masks> = {
       return index < 0 ? undefined : { index, part: 'inside' };
     },
     queryOf: () => undefined,
+    gesturesOf: ({ of }) => (of === 'prompts' ? promptGestures : undefined),
   },
 };
 
@@ -48,15 +53,19 @@ export const masks: AnswerView<Masks> = {
 const colourIndex = ({ of }: Masks, { label, id }: Segment): number => (of === 'classes' ? label : id);
 
 /** Every segment in its colour; if one is pointed at, that alone. */
-function MasksDrawing({ answer, place, look, pointed, overMap }: OverlayProps<Masks>): VNode {
+function MasksDrawing(props: OverlayProps<Masks>): VNode {
+  const { answer: given, place, look, pointed, choice, overMap, isBehind } = props;
   const bitmap = useMemo(() => {
+    // Masks of a prompt lie over one another: the one that is pointed at is drawn whole.
+    const answer = withChoice(given, given.choices && (pointed ?? choice));
     const shown = answer.segments.filter((_, index) => pointed === undefined || index === pointed);
     const colours = new Map(
       shown.map((segment) => [segment.id, classRgb(colourIndex(answer, segment))] as const),
     );
     return pixelBitmap(answer.grid, (pixel) => colours.get(answer.ids[pixel] ?? -1));
-  }, [answer, pointed]);
-  return <PixelsOverlay place={place} bitmap={bitmap} opacity={overMap ? 0 : look.opacity} />;
+  }, [given, pointed, choice]);
+  const opacity = isBehind ? look.opacity / 2 : look.opacity;
+  return <PixelsOverlay place={place} bitmap={bitmap} opacity={overMap ? 0 : opacity} />;
 }
 
 const titleOf = ({ id, area, score, fused }: Segment): string =>
@@ -67,13 +76,24 @@ const titleOf = ({ id, area, score, fused }: Segment): string =>
     ...(fused ? ['several masks of the class together'] : []),
   ].join(', ');
 
-function SegmentList({ answer, look, pointed, onLook, onPoint }: AnswerViewProps<Masks>): VNode {
-  const { segments, grid, of, labelSource } = answer;
+function SegmentList(props: AnswerViewProps<Masks>): VNode {
+  const { answer, look, pointed, seen, onLook, onPoint, onSave } = props;
+  const { segments, grid, labelSource } = answer;
   const pixels = grid[0] * grid[1];
   const covered = segments.reduce((sum, { area }) => sum + area, 0);
   return (
     <div>
-      <Opacity look={look} onLook={onLook} />
+      <div class="controls">
+        <Opacity look={look} onLook={onLook} />
+        <ExportMenu
+          what="masks"
+          formats={maskFormats}
+          answer={answer}
+          seen={seen}
+          lacking={segments.length === 0 ? 'No mask is shown.' : ''}
+          onSave={onSave}
+        />
+      </div>
       <ol class="guesses segment-list">
         {segments.map((segment, rank) => (
           <li
@@ -88,18 +108,14 @@ function SegmentList({ answer, look, pointed, onLook, onPoint }: AnswerViewProps
             <span class="share">
               <span style={{ width: `${(100 * segment.area) / pixels}%` }} />
             </span>
-            <span class="number">
-              {of === 'prompts' ? formatPercent(segment.score ?? 0) : formatPercent(segment.area / pixels)}
-            </span>
+            <span class="number">{formatPercent(segment.area / pixels)}</span>
           </li>
         ))}
       </ol>
       <p class="quiet">
         {segments.length === 0
           ? nothing(answer)
-          : of === 'prompts'
-            ? `${counted(answer)} that may be meant, with how much of it each may cover`
-            : `${counted(answer)} on ${formatPercent(covered / pixels)} of the image`}
+          : `${counted(answer)} on ${formatPercent(covered / pixels)} of the image`}
         {labelSource === '' ? '' : `, labels: ${labelSource}`}
       </p>
     </div>

@@ -24,7 +24,18 @@ export interface AnswerProps extends Looked {
 
 type Looked = Pick<
   AnswerViewProps<Run['answer']>,
-  'look' | 'pointed' | 'query' | 'onLook' | 'onPoint' | 'onQuery' | 'onSave'
+  | 'look'
+  | 'pointed'
+  | 'query'
+  | 'choice'
+  | 'onLook'
+  | 'onPoint'
+  | 'onChoice'
+  | 'onQuery'
+  | 'given'
+  | 'onGive'
+  | 'onUndo'
+  | 'onSave'
 >;
 
 /** What the model says. */
@@ -32,15 +43,7 @@ export function Answer({ view, topK, options, onRun, onCopy, ...looked }: Answer
   const { View } = viewOf(view.answer);
   return (
     <section class="answer" aria-label="Answer">
-      <View
-        answer={view.answer}
-        topK={topK}
-        seen={view.seen}
-        given={view.given}
-        onGive={(given) => onRun({ ...options, given })}
-        onCopy={onCopy}
-        {...looked}
-      />
+      <View answer={view.answer} topK={topK} seen={view.seen} onCopy={onCopy} {...looked} />
       <Warnings texts={view.warnings} />
       <Orientation view={view} options={options} onRun={onRun} />
     </section>

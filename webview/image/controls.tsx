@@ -9,6 +9,7 @@ import { Popover } from '../kit/popover';
 import { Button, Checkbox, Dropdown, IconButton, Slider } from '../kit/toolkit';
 import { queryGrid } from '../../src/attention/reading';
 import { isAsked, queryName, tokenName } from './keyMap';
+import type { Gestures } from '../answers/answerView';
 import { SCALES, type ScaleKind } from './scale';
 import type { Chosen, Settings } from './settings';
 
@@ -21,6 +22,8 @@ export interface ControlsProps {
   readonly guesses: readonly Guess[];
   /** There is a map to save. */
   readonly canSave: boolean;
+  /** What clicks and keys on the image give, in place of patches. */
+  readonly gestures?: Gestures['keys'] | undefined;
   readonly onChange: (change: Partial<Settings>) => void;
   readonly onSave: () => void;
   readonly onCopy: () => void;
@@ -90,7 +93,7 @@ export function Controls(props: ControlsProps): VNode | null {
             <IconButton icon="question" label="Keys" expanded={open} onClick={toggle} />
           )}
         >
-          {() => <Keys />}
+          {() => <Keys gestures={props.gestures} />}
         </Popover>
       </div>
     </div>
@@ -214,19 +217,21 @@ const Appearance = ({ chosen, onChange }: Pick<ControlsProps, 'chosen' | 'onChan
   </div>
 );
 
-const KEYS = [
+const CLICKS: Gestures['keys'] = [
   ['Click', 'a patch or a box on the image: where it looks'],
   ['Shift-click', 'the patch, though a box lies on it'],
+];
+const KEYS: Gestures['keys'] = [
   ['Point', 'at the image or a small map: weights, the same patch in all maps'],
   ['← ↑ ↓ →', 'on the image: the query moves; on the small maps: layer and head'],
   ['Esc', 'back to the class token, or the mean of all patches'],
   ['[  ]', 'earlier, later layer'],
   ['h  H', 'next, previous head'],
-] as const;
+];
 
-const Keys = (): VNode => (
+const Keys = ({ gestures = CLICKS }: Pick<ControlsProps, 'gestures'>): VNode => (
   <dl class="keys">
-    {KEYS.map(([key, meaning]) => (
+    {[...gestures, ...KEYS].map(([key, meaning]) => (
       <>
         <dt>
           <kbd>{key}</kbd>

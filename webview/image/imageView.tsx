@@ -2,7 +2,7 @@ import type { Run } from '../../src/tasks/run';
 import type { Query } from '../../src/domain/query';
 import type { Grid } from '../../src/domain/size';
 import type { ComponentChildren, VNode } from 'preact';
-import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { queryGrid, type KeyMap } from '../../src/attention/reading';
 import type { Cell } from '../../src/attention/tokenLayout';
 import type { Probe } from '../../src/domain/probes';
@@ -15,7 +15,7 @@ import {
   prepare,
   unseenBitmap,
 } from '../marks/heatmap';
-import { cellAt, overlayOf, type Overlay } from '../marks/overlay';
+import { cellAt, cellRectangle, overlayOf, type Overlay } from '../marks/overlay';
 import { useWidth } from '../kit/elements';
 import type { Range } from './scale';
 import type { Chosen } from './settings';
@@ -40,6 +40,8 @@ export interface ImageViewProps {
   readonly patches: Grid | undefined;
   /** What is drawn of the answer; it answers whether a click on it was for it. */
   readonly drawing?: AnswerDrawing | undefined;
+  /** What clicks and drags give to the model; with Alt they ask for a patch all the same. */
+  readonly giving?: Giving | undefined;
   readonly onKey: (key: string) => boolean;
   /** Says what the image shows, for those who do not see it. */
   readonly label: string;
@@ -53,6 +55,21 @@ export interface AnswerDrawing {
   /** Returns whether something of it was chosen; a patch is asked for if not. */
   readonly onChoose: (place: Overlay, x: number, y: number) => boolean;
 }
+
+/** A point of the drawing in CSS pixels. */
+export type Place = readonly [x: number, y: number];
+
+/** What clicks, drags and keys on the image give to the model. */
+export interface Giving {
+  readonly onClick: (place: Overlay, at: Place, isShift: boolean) => void;
+  readonly onDrag: (place: Overlay, from: Place, to: Place) => void;
+  readonly onUndo: (() => void) | undefined;
+  readonly onClear: () => void;
+  readonly draw: (place: Overlay) => VNode;
+}
+
+/** Pixels that the pointer moves in a click at most; more is a drag. */
+const slip = 4;
 
 /**
  * The image as decoded with the chosen map over what the model saw. A click makes a patch the
@@ -113,13 +130,25 @@ export function ImageView(props: ImageViewProps): VNode {
     if (props.wanted?.kind === 'patch' && grid) drawWanted(context, overlay, grid, props.wanted);
   }, [overlay, chosen.query, props.wanted, hovered, probe, map, width]);
 
-  const placeOf = (event: MouseEvent): readonly [x: number, y: number] => {
+  const placeOf = (event: MouseEvent): Place => {
     const box = (marks.current as HTMLCanvasElement).getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
   };
   const cellUnder = (event: MouseEvent, grid: Grid | undefined): Cell | undefined =>
     grid && cellAt(overlay, grid, ...placeOf(event));
-  const { drawing, patches } = props;
+  const { drawing, giving, patches } = props;
+  const drag = useDrag(placeOf, (from, to) => giving?.onDrag(overlay, from, to));
+  const onKeyOfGiving = ({ key, shiftKey }: KeyboardEvent): boolean => {
+    const grid = queryGridOf(probe);
+    const { query } = chosen;
+    if (key === 'Enter' && giving && grid && query.kind === 'patch') {
+      const { x, y, width: wide, height: high } = cellRectangle(overlay, grid, query);
+      giving.onClick(overlay, [x + wide / 2, y + high / 2], shiftKey);
+    } else if (key === 'Backspace') giving?.onUndo?.();
+    else if (key === 'Delete') giving?.onClear();
+    else return false;
+    return giving !== undefined;
+  };
   return (
     <div ref={place} class="image">
       <div
@@ -128,7 +157,13 @@ export function ImageView(props: ImageViewProps): VNode {
         aria-roledescription="image with attention"
         tabIndex={0}
         aria-label={props.label}
+        onPointerDown={(event) => {
+          if (giving && !event.altKey && event.button === 0) drag.start(event);
+        }}
+        onPointerUp={drag.end}
+        onPointerCancel={drag.giveUp}
         onPointerMove={(event) => {
+          drag.move(event);
           props.onHover(cellUnder(event, keyGrid));
           drawing?.onPoint(overlay, ...placeOf(event));
         }}
@@ -137,19 +172,27 @@ export function ImageView(props: ImageViewProps): VNode {
           drawing?.onLeave();
         }}
         onClick={(event) => {
+          // The end of a drag is a click as well.
+          if (drag.wasDragged()) return;
+          if (giving && !event.altKey) {
+            giving.onClick(overlay, placeOf(event), event.shiftKey);
+            return;
+          }
           // With Shift it is the patch, whatever lies on it.
           if (!event.shiftKey && drawing?.onChoose(overlay, ...placeOf(event))) return;
           const cell = cellUnder(event, patches);
           if (cell && patches) props.onQuery({ kind: 'patch', ...cell, grid: patches });
         }}
         onKeyDown={(event) => {
-          if (!event.ctrlKey && !event.metaKey && !event.altKey && props.onKey(event.key))
-            event.preventDefault();
+          if (event.ctrlKey || event.metaKey || event.altKey) return;
+          if (onKeyOfGiving(event) || props.onKey(event.key)) event.preventDefault();
         }}
       >
         <canvas ref={canvas} />
         <canvas ref={marks} class="marks" />
         {width > 0 && drawing?.draw(overlay)}
+        {width > 0 && giving?.draw(overlay)}
+        {drag.drawn}
       </div>
       {props.children}
     </div>
@@ -157,3 +200,55 @@ export function ImageView(props: ImageViewProps): VNode {
 }
 
 export const queryGridOf = (probe: Probe | undefined): Grid | undefined => probe && queryGrid(probe);
+
+/** A rectangle that is drawn while the pointer is dragged, and handed on when it is let go. */
+function useDrag(placeOf: (event: MouseEvent) => Place, onDrag: (from: Place, to: Place) => void) {
+  const from = useRef<Place>();
+  const dragged = useRef(false);
+  const [to, setTo] = useState<Place>();
+  const [x0, y0] = from.current ?? [0, 0];
+  const giveUp = (): void => {
+    from.current = undefined;
+    setTo(undefined);
+  };
+  return {
+    start(event: PointerEvent): void {
+      from.current = placeOf(event);
+      dragged.current = false;
+    },
+    move(event: PointerEvent): void {
+      if (!from.current) return;
+      const [x, y] = placeOf(event);
+      if (!to && Math.hypot(x - x0, y - y0) <= slip) return;
+      // From here on, the pointer may leave the image.
+      if (!to) (event.currentTarget as Element).setPointerCapture(event.pointerId);
+      setTo([x, y]);
+    },
+    end(event: PointerEvent): void {
+      const start = from.current;
+      if (start && to) {
+        dragged.current = true;
+        onDrag(start, placeOf(event));
+      }
+      giveUp();
+    },
+    giveUp,
+    /** Whether the click that comes now is the end of a drag. */
+    wasDragged(): boolean {
+      const was = dragged.current;
+      dragged.current = false;
+      return was;
+    },
+    drawn: to && (
+      <div
+        class="dragged"
+        style={{
+          left: `${Math.min(x0, to[0])}px`,
+          top: `${Math.min(y0, to[1])}px`,
+          width: `${Math.abs(to[0] - x0)}px`,
+          height: `${Math.abs(to[1] - y0)}px`,
+        }}
+      />
+    ),
+  };
+}

@@ -34,7 +34,9 @@ function ImagePanel(): VNode {
 
   const run = (next: RunOptions): void => {
     setOptions(next);
-    question.ask(
+    // What is given beside the image is given again and again: the process goes on with the same.
+    const ask = isSameBut('given', next, options) ? question.askAfter : question.ask;
+    ask(
       async (call) => ({ view: await host.call('run', [next], call), asked: next }),
       ({ view }) => {
         setProviders(view.provider.all);
@@ -116,6 +118,10 @@ function ImagePanel(): VNode {
     </>
   );
 }
+
+/** Whether options are the same, whatever stands under one name. */
+const isSameBut = (name: keyof RunOptions, one: RunOptions, other: RunOptions): boolean =>
+  sameOptions({ ...one, [name]: undefined }, { ...other, [name]: undefined });
 
 const sameOptions = (one: RunOptions, other: RunOptions): boolean =>
   JSON.stringify(one) === JSON.stringify(other);

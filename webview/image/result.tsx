@@ -7,9 +7,17 @@ import type { AttentionRows, Method, Query } from '../../src/domain/query';
 import type { Grid } from '../../src/domain/size';
 import type { ImagePanelApi } from '../../src/protocol/image';
 import { guessesOf } from '../../src/tasks/answer';
-import type { Run, RunOptions } from '../../src/tasks/run';
+import type { Given, Run, RunOptions } from '../../src/tasks/run';
 import { viewOf } from '../answers/answers';
-import { initialLook, type Look, type Looking, type OverlayView } from '../answers/answerView';
+import {
+  initialLook,
+  type Gestures,
+  type ImagePoint,
+  type Look,
+  type Looking,
+  type OverlayProps,
+  type OverlayView,
+} from '../answers/answerView';
 import { useSaved, type Host } from '../host';
 import { useLate, useNewestAnswer, type NewestAnswer } from '../kit/hooks';
 import { isBehind, isPending } from '../kit/newest';
@@ -22,7 +30,7 @@ import { Controls } from './controls';
 import { Figures } from './figures';
 import { layerMap, movedQuery, nextHead, queryName, sameQuery } from './keyMap';
 import { Maps } from './maps';
-import { ImageView, queryGridOf, type AnswerDrawing } from './imageView';
+import { ImageView, queryGridOf, type AnswerDrawing, type Giving, type Place } from './imageView';
 import { usePanelSize } from './panelSize';
 import { answerFileName, describe, fileName, numbersText, pictureFile } from './saved';
 import { scaleRange, sharedRanges, subjectOf, type Range, type Subject } from './scale';
@@ -133,7 +141,26 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
     if (next) change({ query: next, layer: layerThatAnswers(view.probes, chosen.layer, next) });
     else onKey('Escape');
   };
-  const drawing = overlay && answerDrawing(view, overlay, looking, shownMap !== undefined, ask, probe);
+  const {
+    given,
+    isBehind: isAnswerBehind,
+    onGive,
+    onUndo,
+  } = useGiven(view, options, (next) => {
+    if (settings.isAsked) change({ isAsked: false });
+    onRun({ ...options, given: next });
+  });
+  const gestures = overlay?.gesturesOf?.(view.answer);
+  const drawing =
+    overlay &&
+    answerDrawing(
+      view,
+      overlay,
+      looking,
+      { overMap: shownMap !== undefined, isBehind: isAnswerBehind },
+      ask,
+      probe,
+    );
   const parts = { view, options, onRun };
   const copy = (text: string): void => void host.remote.copy(text).then(() => announce('Copied'));
   return (
@@ -155,6 +182,7 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
           onQuery={ask}
           patches={patchGrid(view.probes, probe)}
           drawing={drawing}
+          giving={gestures && givingOf(view, gestures, { given, onGive, onUndo })}
           onKey={onKey}
           label={`${baseName(view.seen.image)}, attention of ${name(drawn.query)}, ${describe(view, drawn)}. Arrow keys move the query, brackets change the layer, h the head.`}
         >
@@ -165,7 +193,7 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
             onCancel={cancel}
           />
         </ImageView>
-        {rows && isAlone && <p class="quiet map-figures">{overlay.hint}</p>}
+        {(gestures ?? rows) && isAlone && <p class="quiet map-figures">{(gestures ?? overlay).hint}</p>}
         {rows && !isAlone && (
           <Figures
             view={view}
@@ -186,6 +214,9 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
           {...looking}
           topK={opened.topK}
           onQuery={ask}
+          given={given}
+          onGive={onGive}
+          onUndo={onUndo}
           onCopy={copy}
           onSave={(ending, content) =>
             void host.remote
@@ -227,6 +258,7 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
         chosen={chosen}
         guesses={guesses}
         canSave={map !== undefined}
+        gestures={gestures?.keys}
         onChange={change}
         onSave={() => {
           if (map)
@@ -246,9 +278,63 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
 function useLooking({ answer, run }: Run, query: Query | undefined) {
   const [look, setLook] = useSaved<Look>('look', initialLook);
   const [pointed, setPointed] = useState<number>();
-  useEffect(() => setPointed(undefined), [answer, run]);
+  const [choice, setChoice] = useState<number>();
+  useEffect(() => {
+    setPointed(undefined);
+    setChoice(undefined);
+  }, [answer, run]);
   const onLook = (changes: Partial<Look>): void => setLook({ ...look, ...changes });
-  return { look: { ...initialLook, ...look }, onLook, pointed, onPoint: setPointed, query };
+  return {
+    ...{ look: { ...initialLook, ...look }, onLook, query },
+    ...{ pointed, onPoint: setPointed, choice, onChoice: setChoice },
+  };
+}
+
+/** Givings that can be undone. */
+const mostUndone = 100;
+
+/** What is given beside the image, from the moment on that it is, and what was before. */
+function useGiven(view: Run, options: RunOptions, onRun: (given: Given) => void) {
+  const [past, setPast] = useSaved<readonly Given[]>('past', []);
+  const given = options.given ?? view.given ?? {};
+  const before = past.at(-1);
+  return {
+    given,
+    isBehind: JSON.stringify(given) !== JSON.stringify(view.given ?? {}),
+    onGive: (next: Given): void => {
+      setPast([...past, given].slice(-mostUndone));
+      onRun(next);
+    },
+    onUndo:
+      before &&
+      ((): void => {
+        setPast(past.slice(0, -1));
+        onRun(before);
+      }),
+  };
+}
+
+/** How far beside a mark a click still means it, in CSS pixels. */
+const reach = 9;
+
+/** What clicks and drags on the image give. */
+function givingOf(
+  { seen: { size } }: Run,
+  { onClick, onDrag, View }: Gestures,
+  { given, onGive, onUndo }: Pick<ReturnType<typeof useGiven>, 'given' | 'onGive' | 'onUndo'>,
+): Giving {
+  const pointOf = ({ image, scale }: Overlay, [x, y]: Place): ImagePoint => ({
+    x: Math.min(size[0], Math.max(0, (x - image.x) / scale)),
+    y: Math.min(size[1], Math.max(0, (y - image.y) / scale)),
+  });
+  return {
+    onClick: (place, at, isShift) =>
+      onGive(onClick(given, pointOf(place, at), { isShift, reach: reach / place.scale })),
+    onDrag: (place, from, to) => onGive(onDrag(given, pointOf(place, from), pointOf(place, to))),
+    onUndo,
+    onClear: () => onGive({}),
+    draw: (place) => <View given={given} place={place} />,
+  };
 }
 
 /** An answer on the image: pointing lights what is there, a click asks for its query. */
@@ -256,12 +342,12 @@ function answerDrawing(
   { answer, seen }: Run,
   { View, at, queryOf }: OverlayView<Run['answer']>,
   looking: Looking & { readonly onPoint: (index: number | undefined) => void },
-  overMap: boolean,
+  state: Pick<OverlayProps<Run['answer']>, 'overMap' | 'isBehind'>,
   ask: (query: Query) => void,
   probe: Probe | undefined,
 ): AnswerDrawing {
-  const { look, pointed, query, onPoint } = looking;
-  const propsFor = (place: Overlay) => ({ answer, seen, look, pointed, query, overMap, place });
+  const { look, pointed, query, choice, onPoint } = looking;
+  const propsFor = (place: Overlay) => ({ answer, seen, look, pointed, query, choice, place, ...state });
   return {
     draw: (place) => <View {...propsFor(place)} />,
     onPoint: (place, x, y) => onPoint(at(propsFor(place), x, y)?.index),

@@ -51,6 +51,11 @@ export interface Question<T> {
 export interface Asking<T> extends Question<T> {
   /** Asks; an earlier question that still waits is cancelled and counts no more. */
   ask(ask: (call: CallOptions) => Promise<T>, onAnswer?: (value: T) => void): void;
+  /**
+   * Asks when what runs has ended, which counts no more: ending it would cost the process that
+   * answers. Of several that wait the newest alone is asked.
+   */
+  askAfter(ask: (call: CallOptions) => Promise<T>, onAnswer?: (value: T) => void): void;
   /** Ends the question that waits, with the error kind `cancelled`. */
   cancel(): void;
   /** Takes what the host told by itself; a change of what stands, or something new. */
@@ -66,31 +71,50 @@ export interface Asking<T> extends Question<T> {
 export function useQuestion<T>(): Asking<T> {
   const [question, setQuestion] = useState<Question<T>>({ value: undefined, busy: true, progress: '' });
   const running = useRef<AbortController | null>(null);
+  const waiting = useRef<(() => void) | null>(null);
+  const start: Asking<T>['ask'] = (ask, onAnswer) => {
+    const abort = new AbortController();
+    running.current = abort;
+    waiting.current = null;
+    const isNewest = (): boolean => running.current === abort;
+    const onProgress = (progress: string): void => {
+      if (isNewest()) setQuestion((before) => ({ ...before, progress }));
+    };
+    const ended = (take: () => void): void => {
+      if (!isNewest()) return;
+      running.current = null;
+      // Superseded while it ran: nobody is told of its end.
+      if (waiting.current) waiting.current();
+      else take();
+    };
+    setQuestion(({ value }) => ({ value, busy: true, progress: '' }));
+    ask({ signal: abort.signal, onProgress }).then(
+      (value) =>
+        ended(() => {
+          setQuestion({ value, busy: false, progress: '' });
+          onAnswer?.(value);
+        }),
+      (error: unknown) =>
+        ended(() => {
+          const failed = failedWith(error);
+          setQuestion(({ value }) => ({ value, busy: false, progress: '', error: failed }));
+        }),
+    );
+  };
   return {
     ...question,
     ask(ask, onAnswer) {
       running.current?.abort();
-      const abort = new AbortController();
-      running.current = abort;
-      const isNewest = (): boolean => running.current === abort;
-      const onProgress = (progress: string): void => {
-        if (isNewest()) setQuestion((before) => ({ ...before, progress }));
-      };
-      setQuestion(({ value }) => ({ value, busy: true, progress: '' }));
-      ask({ signal: abort.signal, onProgress }).then(
-        (value) => {
-          if (!isNewest()) return;
-          setQuestion({ value, busy: false, progress: '' });
-          onAnswer?.(value);
-        },
-        (error: unknown) => {
-          if (!isNewest()) return;
-          const failed = failedWith(error);
-          setQuestion(({ value }) => ({ value, busy: false, progress: '', error: failed }));
-        },
-      );
+      start(ask, onAnswer);
     },
-    cancel: () => running.current?.abort(),
+    askAfter(ask, onAnswer) {
+      if (running.current) waiting.current = () => start(ask, onAnswer);
+      else start(ask, onAnswer);
+    },
+    cancel() {
+      waiting.current = null;
+      running.current?.abort();
+    },
     take: (change) =>
       setQuestion(({ value, ...before }) => ({ ...before, value: change(value), error: undefined })),
     dismiss: () => setQuestion((before) => ({ ...before, error: undefined })),

@@ -1,4 +1,4 @@
-import { clippedBox } from '../../src/tasks/detect/export';
+import { clippedBox } from '../../src/tasks/post/box';
 import type { Overlay, Rectangle } from './overlay';
 
 /** A box to draw, corners in pixels of the image. */

@@ -285,7 +285,7 @@ export class ImagePanel {
     const asked = remembered ? { ...options, given: remembered } : options;
     try {
       const view = await services.runner.classify(await this.request(asked, signal, report));
-      if (options.given) await services.memory.setGiven(checkpoint, options.given);
+      if (options.given && !view.givenIsOfImage) await services.memory.setGiven(checkpoint, options.given);
       return view;
     } catch (error) {
       // What was remembered may be what fails: the next try goes without it.

@@ -1,6 +1,7 @@
 import type { Depth } from '../answer';
 import { spreadOf } from '../outputs/reading';
 import { depthOf, depthWithoutBorder } from '../post/depth';
+import { depthFormats } from './export';
 import { cannotRun, imageProgram, outputOf, requireOutput, type Task } from '../task';
 
 /** Four digits that count, as people read a distance. */
@@ -36,4 +37,5 @@ export const depth: Task<Depth> = {
   json: ({ unit, spread, grid }) => ({ unit, spread, size: grid }),
   lines: (answer) => [`depth ${rangeText(answer)}, mean ${digits(answer.spread.mean)}`],
   answers: ({ grid, values }) => ({ tensors: [{ name: 'depth.0', shape: grid, values }] }),
+  formats: depthFormats,
 };

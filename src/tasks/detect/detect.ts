@@ -16,8 +16,8 @@ import {
   type Task,
 } from '../task';
 import { promptsIn, readTexts } from '../words';
-import { baseName, cocoText, csvText, yoloText } from './export';
-import { detectionsOf } from '../post/detection';
+import { boxFormats } from './export';
+import { detectionsOf, type DetectionRule } from '../post/detection';
 import { lowestThreshold, usualThreshold } from './thresholds';
 
 /** Names of classes by a list of as many, and where they come from. */
@@ -138,16 +138,5 @@ export const detect: Task<Boxes> = {
         .map(({ label, name, score, box }) => ({ label, name, score, box })),
     ],
   }),
-  texts({ boxes, threshold }, { image, size: [width, height] }) {
-    const found = {
-      image: baseName(image),
-      size: [height, width],
-      boxes: boxes.filter(({ score }) => score > threshold),
-    } as const;
-    return [
-      { ending: 'coco.json', text: cocoText(found) },
-      { ending: 'csv', text: csvText(found) },
-      { ending: 'txt', text: yoloText(found) },
-    ];
-  },
+  formats: boxFormats,
 };

@@ -1,8 +1,7 @@
 /** Answers as a COCO data set (cocodataset.org, "Data format"): what annotation tools open. */
 import type { Size } from '../../domain/size';
-import type { Box } from './detection';
-import { areaOf, boundsOf, compressed, runsOf } from './rle';
-import type { Segments } from './segmentation';
+import type { Box } from './box';
+import { areaOf, boundsOf, compressed, runsOf, type Ids } from './rle';
 
 /** A box or a segment, before it has a number. */
 export interface Annotation {
@@ -22,6 +21,11 @@ export interface AnnotatedImage {
   readonly annotations: readonly Annotation[];
 }
 
+/** A map of ids with what each is; without a score it is certain. */
+export interface CocoSegments extends Ids {
+  readonly segments: readonly { readonly id: number; readonly label: number; readonly score?: number }[];
+}
+
 /** Returns the annotation of a box, which may reach outside of the image. */
 export function annotationOfBox(label: number, score: number, [x0, y0, x1, y1]: Box): Annotation {
   const [width, height] = [x1 - x0, y1 - y0];
@@ -32,8 +36,8 @@ export function annotationOfBox(label: number, score: number, [x0, y0, x1, y1]: 
  * Returns the annotations of segments, their masks as compressed runs; without those that are drawn
  * over whole.
  */
-export function annotationsOfSegments(found: Segments): readonly Annotation[] {
-  return found.segments.flatMap(({ id, label_id: label, score }) => {
+export function annotationsOfSegments(found: CocoSegments): readonly Annotation[] {
+  return found.segments.flatMap(({ id, label, score = 1 }) => {
     const runs = runsOf(found, id);
     const area = areaOf(runs);
     if (area === 0) return [];
@@ -42,8 +46,14 @@ export function annotationsOfSegments(found: Segments): readonly Annotation[] {
   });
 }
 
+/** A class by the model's own number. */
+export interface Category {
+  readonly id: number;
+  readonly name: string;
+}
+
 /** Returns the data set: images and annotations count from 1, categories as the model does. */
-export function cocoOf(images: readonly AnnotatedImage[], names: readonly string[]) {
+export function cocoOf(images: readonly AnnotatedImage[], categories: readonly Category[]) {
   let id = 0;
   return {
     images: images.map(({ file, size: [height, width] }, i) => ({
@@ -55,6 +65,17 @@ export function cocoOf(images: readonly AnnotatedImage[], names: readonly string
     annotations: images.flatMap(({ annotations }, i) =>
       annotations.map((annotation) => ({ id: ++id, image_id: i + 1, ...annotation })),
     ),
-    categories: names.map((name, category) => ({ id: category, name })),
+    categories: [...categories].sort((left, right) => left.id - right.id),
   };
 }
+
+/** Returns the data set of one image as text. */
+export const cocoText = (image: AnnotatedImage, categories: readonly Category[]): string =>
+  `${JSON.stringify(cocoOf([image], categories), undefined, 2)}\n`;
+
+/** Each class once. */
+export const categoriesOf = (
+  found: readonly { readonly label: number; readonly name: string }[],
+): readonly Category[] => [
+  ...new Map(found.map(({ label, name }) => [label, { id: label, name }] as const)).values(),
+];

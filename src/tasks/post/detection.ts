@@ -7,10 +7,8 @@
  * image alone is never padded, so that this is right here.
  */
 import type { Size } from '../../domain/size';
+import type { Box } from './box';
 import { argmax, ofOneImage, sigmoid, softmax, type Values } from './values';
-
-/** Left, top, right, bottom in pixels of the image. */
-export type Box = readonly [x0: number, y0: number, x1: number, y1: number];
 
 export interface Detection {
   /** Class, or the text's number if classes are texts. */

@@ -2,10 +2,16 @@
 import { product } from '../../domain/lists';
 import type { Size } from '../../domain/size';
 import type { DepthMap } from './depth';
-import type { IdMap } from './segmentation';
+import type { Ids } from './rle';
 
-/** Packs bytes into a zlib stream: `deflateSync` of Node, or what a browser has. */
-export type Deflate = (bytes: Uint8Array) => Uint8Array;
+/**
+ * Packs bytes into a zlib stream (RFC 1950). The Compression Streams of the platform are in Node
+ * and in browsers.
+ */
+async function deflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  const packed = new Blob([bytes]).stream().pipeThrough(new CompressionStream('deflate'));
+  return new Uint8Array(await new Response(packed).arrayBuffer());
+}
 
 const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
   let value = byte;
@@ -42,7 +48,7 @@ function header([height, width]: Size, bits: 8 | 16): Uint8Array {
 }
 
 /** Rows of samples, big-endian, each behind its filter: 0, none. */
-function rowsOf(samples: Uint8Array | Uint16Array, [height, width]: Size): Uint8Array {
+function rowsOf(samples: Uint8Array | Uint16Array, [height, width]: Size): Uint8Array<ArrayBuffer> {
   const bytes = samples.BYTES_PER_ELEMENT;
   const out = new Uint8Array(height * (width * bytes + 1));
   for (let y = 0, to = 0; y < height; y++) {
@@ -69,31 +75,36 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 /** Returns a PNG of one grey sample a pixel; `notes` become text chunks, Latin letters alone. */
-export function greyPng(
+export async function greyPng(
   samples: Uint8Array | Uint16Array,
   size: Size,
-  deflate: Deflate,
   notes: Readonly<Record<string, string>> = {},
-): Uint8Array {
+): Promise<Uint8Array> {
   const texts = Object.entries(notes).map(([key, text]) => chunk('tEXt', latin(`${key}\0${text}`)));
   return joined([
     signature,
     chunk('IHDR', header(size, samples instanceof Uint16Array ? 16 : 8)),
     ...texts,
-    chunk('IDAT', deflate(rowsOf(samples, size))),
+    chunk('IDAT', await deflate(rowsOf(samples, size))),
     chunk('IEND', new Uint8Array()),
   ]);
+}
+
+/** What stands for -1 (none) in a PNG of ids: the largest sample of 8 bits, or of 16. */
+function nothingOf(ids: ArrayLike<number>): 255 | 65535 {
+  let most = 0;
+  for (let at = 0; at < ids.length; at++) most = Math.max(most, ids[at] ?? 0);
+  return most < 255 ? 255 : 65535;
 }
 
 /**
  * Returns a PNG of ids, the largest sample for -1 (none): 8 bits and 255, or 16 bits and 65,535 if
  * there are ids from 255 on.
  */
-export function idPng({ size, ids }: IdMap, deflate: Deflate): Uint8Array {
-  const most = ids.reduce((largest, id) => Math.max(largest, id), 0);
+export async function idPng({ size, ids }: Ids): Promise<Uint8Array> {
   // -1 is the largest of the unsigned numbers.
-  const samples = most < 255 ? Uint8Array.from(ids) : Uint16Array.from(ids);
-  return greyPng(samples, size, deflate);
+  const samples = nothingOf(ids) === 255 ? Uint8Array.from(ids) : Uint16Array.from(ids);
+  return greyPng(samples, size);
 }
 
 /** How a depth is had from a sample of its PNG: `offset + scale * sample`. */
@@ -122,11 +133,7 @@ function range(values: Float32Array): DepthLevels {
 }
 
 /** Returns depth as a PNG of 16 bits, with its scale in a text chunk. */
-export function depthPng(
-  { size, values }: DepthMap,
-  unit: 'metres' | 'relative',
-  deflate: Deflate,
-): DepthPng {
+export async function depthPng({ size, values }: DepthMap, unit: 'metres' | 'relative'): Promise<DepthPng> {
   const { offset, scale } = unit === 'metres' ? { offset: 0, scale: 0.001 } : range(values);
   const samples = new Uint16Array(product(size));
   let clipped = 0;
@@ -136,5 +143,5 @@ export function depthPng(
     samples[i] = Math.min(Math.max(level, 0), levels);
   });
   const note = `depth${unit === 'metres' ? ' in metres' : ''} = ${offset} + ${scale} * sample`;
-  return { png: greyPng(samples, size, deflate, { Description: note }), offset, scale, clipped };
+  return { png: await greyPng(samples, size, { Description: note }), offset, scale, clipped };
 }

@@ -1,6 +1,5 @@
 /** Masks as lengths of runs, as COCO has them (pycocotools' `maskApi`). */
 import type { Size } from '../../domain/size';
-import type { IdMap } from './segmentation';
 
 /** Runs of zeros and ones in turn, zeros first, column by column. */
 export interface Runs {
@@ -8,8 +7,14 @@ export interface Runs {
   readonly counts: readonly number[];
 }
 
+/** A number per pixel of the image, row by row. */
+export interface Ids {
+  readonly size: Size;
+  readonly ids: ArrayLike<number>;
+}
+
 /** Returns the runs of the pixels that have an id. */
-export function runsOf({ size, ids }: IdMap, id: number): Runs {
+export function runsOf({ size, ids }: Ids, id: number): Runs {
   const [height, width] = size;
   const counts: number[] = [];
   let [inside, length] = [false, 0];

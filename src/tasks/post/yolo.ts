@@ -3,21 +3,21 @@
  * four in shares of the image.
  */
 import type { Size } from '../../domain/size';
-import type { Detection } from './detection';
+import { clippedBox, type Box } from './box';
 
 /** Returns the lines of one image; boxes are cut at its edges, and those outside are left out. */
 export function yoloText(
-  detections: readonly Pick<Detection, 'label' | 'score' | 'box'>[],
-  [height, width]: Size,
+  boxes: readonly { readonly label: number; readonly score: number; readonly box: Box }[],
+  size: Size,
 ): string {
-  const inside = (value: number, side: number): number => Math.min(Math.max(value, 0), side) / side;
-  return detections
-    .flatMap(({ label, score, box: [x0, y0, x1, y1] }) => {
-      const [left, right] = [inside(x0, width), inside(x1, width)];
-      const [top, bottom] = [inside(y0, height), inside(y1, height)];
-      if (right <= left || bottom <= top) return [];
-      const shares = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top, score];
-      return [`${label} ${shares.map((share) => share.toFixed(6)).join(' ')}\n`];
+  const [height, width] = size;
+  return boxes
+    .flatMap(({ label, score, box }) => {
+      const cut = clippedBox(box, size);
+      if (!cut) return [];
+      const [x0, y0, x1, y1] = cut;
+      const shares = [(x0 + x1) / 2 / width, (y0 + y1) / 2 / height, (x1 - x0) / width, (y1 - y0) / height];
+      return [`${label} ${[...shares, score].map((share) => share.toFixed(6)).join(' ')}\n`];
     })
     .join('');
 }

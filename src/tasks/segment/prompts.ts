@@ -45,13 +45,14 @@ const tensor = (shape: readonly number[], numbers: readonly number[]): GivenTens
 export function preparePrompts(given: Given): Prepared {
   const points = listOf(given, 'points', 2);
   const boxes = [...listOf(given, 'box', 4), ...listOf(given, 'boxes', 4)];
-  if (points.length === 0 && boxes.length === 0) return nothingGiven;
+  if (points.length === 0 && boxes.length === 0) return { ...nothingGiven, ofImage: true };
   if (boxes.length > 1) throw new Error(`${boxes.length} boxes found; one for each prompt is needed`);
   const labels = given['labels'];
   const told = Array.isArray(labels) ? labels.map(Number) : points.map(() => 1);
   if (told.length !== points.length || !told.every(Number.isInteger))
     throw new Error(`labels: ${told.length} found, one for each of ${points.length} points is needed`);
   return {
+    ofImage: true,
     tensors: {
       ...(points.length > 0 && {
         input_points: tensor([1, 1, points.length, 2], points.flat()),
@@ -151,7 +152,15 @@ export function promptAnswer(outputs: readonly OutputValues[], image: Size, padd
     ...(typeof limit === 'number' && { threshold: limit }),
   }).map(({ prompt, mask, score, ids: set }): MaskChoice => {
     const own = Uint8Array.from(set);
-    return { prompt, mask, score, ids: own, area: own.reduce((sum, each) => sum + each, 0) };
+    // The first token is of a single mask, which is not asked for.
+    return {
+      prompt,
+      mask,
+      token: `mask${mask + 1}`,
+      score,
+      ids: own,
+      area: own.reduce((sum, each) => sum + each, 0),
+    };
   });
   for (const index of best(choices))
     choices[index]?.ids.forEach((isSet, pixel) => {

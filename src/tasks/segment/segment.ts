@@ -13,6 +13,7 @@ import {
   type MaskOutputs,
   type Segments,
 } from '../post/segmentation';
+import { maskFormats } from './export';
 import { preparePrompts, promptAnswer, promptProgram } from './prompts';
 import {
   cannotRun,
@@ -98,18 +99,9 @@ function classCount(outputs: readonly OutputValues[], { rule }: SegmentReading):
   return (requireOutput(outputs, 'logits').shape.at(-1) ?? 1) - 1;
 }
 
-/** An id in a file of bytes, of which the last one is nothing. */
-const nothing = 255;
-
 function fileMap({ grid, ids }: Pick<Masks, 'grid'> & { readonly ids: ArrayLike<number> }): FileMap {
-  const bytes = new Uint8Array(ids.length);
-  for (let index = 0; index < ids.length; index++) {
-    const id = ids[index] ?? -1;
-    if (id >= nothing) throw new Error(`id ${id} found; a picture of ids holds those below ${nothing}`);
-    bytes[index] = id < 0 ? nothing : id;
-  }
   const areas = [...areasOf(ids)].map(([id, area]) => [String(id), area] as const);
-  return { width: grid[1], height: grid[0], ids: bytes, areas: Object.fromEntries(areas) };
+  return { width: grid[1], height: grid[0], ids, areas: Object.fromEntries(areas) };
 }
 
 /** Whether a model's masks are of points and boxes that somebody gives. */
@@ -184,6 +176,7 @@ export const segment: Task<Masks> = {
           maps: answer.choices.map(({ ids }) => fileMap({ grid: answer.grid, ids })),
         }
       : found(answer),
+  formats: maskFormats,
 };
 
 /** Segments and the map of their ids. */

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { crc32, deflateSync } from 'node:zlib';
+import { crc32 } from 'node:zlib';
 import { annotationOfBox, annotationsOfSegments, cocoOf } from '../../../src/tasks/post/coco';
 import { npyOf } from '../../../src/tasks/post/npy';
 import { depthPng, idPng } from '../../../src/tasks/post/png';
 import { areaOf, boundsOf, compressed, runsOf } from '../../../src/tasks/post/rle';
-import type { IdMap, Segments } from '../../../src/tasks/post/segmentation';
+import type { IdMap } from '../../../src/tasks/post/segmentation';
 import { yoloText } from '../../../src/tasks/post/yolo';
 import { readPng } from '../../support/png';
 
@@ -76,21 +76,21 @@ function checkSums(file: Uint8Array): void {
 }
 
 describe('pictures of ids and of depth', () => {
-  it('have 255 where nothing is', () => {
-    const file = idPng({ size: [2, 3], ids: Int32Array.of(0, 1, -1, 254, -1, 2) }, deflateSync);
+  it('have 255 where nothing is', async () => {
+    const file = await idPng({ size: [2, 3], ids: Int32Array.of(0, 1, -1, 254, -1, 2) });
     checkSums(file);
     const { width, height, bits, data } = readPng(file);
     assert.deepEqual([width, height, bits, [...data]], [3, 2, 8, [0, 1, 255, 254, 255, 2]]);
   });
 
-  it('take 16 bits if there are more ids than 8 hold', () => {
-    const { bits, data } = readPng(idPng({ size: [1, 3], ids: Int32Array.of(255, -1, 258) }, deflateSync));
+  it('take 16 bits if there are more ids than 8 hold', async () => {
+    const { bits, data } = readPng(await idPng({ size: [1, 3], ids: Int32Array.of(255, -1, 258) }));
     assert.deepEqual([bits, [...data]], [16, [0, 255, 255, 255, 1, 2]]);
   });
 
-  it('hold metres in millimetres, and say how many are cut off', () => {
+  it('hold metres in millimetres, and say how many are cut off', async () => {
     const depth = { size: [1, 4] as const, values: Float32Array.of(0, 1.2346, 65.535, 70) };
-    const { png, scale, offset, clipped } = depthPng(depth, 'metres', deflateSync);
+    const { png, scale, offset, clipped } = await depthPng(depth, 'metres');
     checkSums(png);
     const { data } = readPng(png);
     const samples = [0, 2, 4, 6].map((i) => data[i]! * 256 + data[i + 1]!);
@@ -98,9 +98,9 @@ describe('pictures of ids and of depth', () => {
     assert.match(Buffer.from(png).toString('latin1'), /Description\0depth in metres = 0 \+ 0\.001 \* sample/);
   });
 
-  it('spread depth without a unit over all samples', () => {
+  it('spread depth without a unit over all samples', async () => {
     const depth = { size: [1, 3] as const, values: Float32Array.of(-2, 0.5, 3) };
-    const { png, scale, offset, clipped } = depthPng(depth, 'relative', deflateSync);
+    const { png, scale, offset, clipped } = await depthPng(depth, 'relative');
     const { data } = readPng(png);
     const back = [0, 2, 4].map((i) => offset + scale * (data[i]! * 256 + data[i + 1]!));
     // Half a level of 5 / 65,535.
@@ -108,9 +108,9 @@ describe('pictures of ids and of depth', () => {
     assert.equal(clipped, 0);
   });
 
-  it('hold a flat depth', () => {
+  it('hold a flat depth', async () => {
     const flat = { size: [1, 2] as const, values: Float32Array.of(4, 4) };
-    const { png, offset, scale } = depthPng(flat, 'relative', deflateSync);
+    const { png, offset, scale } = await depthPng(flat, 'relative');
     assert.deepEqual([[...readPng(png).data], offset, scale], [[0, 0, 0, 0], 4, 0]);
   });
 });
@@ -152,7 +152,7 @@ describe('boxes for other tools', () => {
         { file: 'a.png', size: [100, 200], annotations: annotations.slice(0, 1) },
         { file: 'b.png', size: [50, 60], annotations: annotations.slice(1, 2) },
       ],
-      ['cat', 'dog', 'bird'],
+      ['cat', 'dog', 'bird'].map((name, id) => ({ id, name })),
     );
     assert.deepEqual(set.images[1], { id: 2, file_name: 'b.png', width: 60, height: 50 });
     assert.deepEqual(set.annotations, [
@@ -163,10 +163,9 @@ describe('boxes for other tools', () => {
   });
 
   it('have their masks beside them if they are of segments', () => {
-    const segments = [1, 5].map((id) => ({ id, label_id: 3, was_fused: false, score: 0.5 }));
-    const all: Segments = { ...small, segments };
+    const segments = [1, 5].map((id) => ({ id, label: 3, score: 0.5 }));
     // 5 was drawn over whole.
-    assert.deepEqual(annotationsOfSegments(all), [
+    assert.deepEqual(annotationsOfSegments({ ...small, segments }), [
       {
         category_id: 3,
         bbox: [0, 0, 9, 7],

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { countOf, rankedOf, type Box } from '../../../src/tasks/answer';
-import { clippedBox, cocoText, csvText, yoloText } from '../../../src/tasks/detect/export';
+import { countOf, rankedOf, type Box, type Boxes } from '../../../src/tasks/answer';
+import { boxFormats } from '../../../src/tasks/detect/export';
+import { clippedBox } from '../../../src/tasks/post/box';
 
 const box = (label: number, name: string, corners: Box['box'], query = label): Box => ({
   label,
@@ -11,15 +12,25 @@ const box = (label: number, name: string, corners: Box['box'], query = label): B
 });
 
 /** An image of 200 × 100 pixels; the second box leaves it at the right, the third lies outside. */
-const found = {
-  image: 'yard, "old".jpg',
-  size: [100, 200],
+const image = { name: 'yard, "old".jpg', size: [100, 200] } as const;
+const found: Boxes = {
+  ...{ kind: 'boxes', threshold: 0.5, queries: 9, labelSource: '' },
   boxes: [
+    { ...box(5, 'unsure', [0, 0, 9, 9]), score: 0.5 },
     box(17, 'cat', [20, 10, 60, 50], 4),
     box(3, '=sum, "of all"', [150, -10, 250, 40]),
     box(3, '=sum, "of all"', [210, 10, 240, 40]),
   ],
-} as const;
+};
+
+/** What the format of this ending writes. */
+async function written(ending: string, answer = found): Promise<string> {
+  const format = boxFormats.find((each) => each.ending === ending);
+  assert.ok(format);
+  const { data } = await format.content(answer, image);
+  assert.equal(typeof data, 'string');
+  return data as string;
+}
 
 describe('boxes in a table', () => {
   it('are those above the threshold, the best first', () => {
@@ -48,8 +59,8 @@ describe('boxes as files', () => {
     assert.equal(clippedBox([60, 10, 20, 50], [100, 200]), undefined);
   });
 
-  it('as a COCO data set: left, top, width, height, and each class once', () => {
-    const set = JSON.parse(cocoText(found)) as {
+  it('as a COCO data set: left, top, width, height, and each class once', async () => {
+    const set = JSON.parse(await written('coco.json')) as {
       images: readonly object[];
       annotations: readonly Record<string, unknown>[];
       categories: readonly object[];
@@ -75,24 +86,27 @@ describe('boxes as files', () => {
     ]);
   });
 
-  it('as a table that no spreadsheet takes for formulas', () => {
-    const [head, first, second] = csvText(found).split('\n');
+  it('as a table that no spreadsheet takes for formulas', async () => {
+    const [head, first, second] = (await written('csv')).split('\n');
     assert.equal(head, 'image,class,name,score,x0,y0,x1,y1,query');
     assert.equal(first, '"yard, ""old"".jpg",17,cat,0.75,20,10,60,50,4');
     assert.equal(second, '"yard, ""old"".jpg",3,"\'=sum, ""of all""",0.75,150,-10,250,40,3');
   });
 
-  it('as YOLO has them: shares of the image, cut, without what lies outside', () => {
+  it('as YOLO has them: shares of the image, cut, without what lies outside', async () => {
     assert.equal(
-      yoloText(found),
+      await written('txt'),
       '17 0.200000 0.300000 0.200000 0.400000 0.750000\n3 0.875000 0.200000 0.250000 0.400000 0.750000\n',
     );
   });
 
-  it('of nothing are empty files', () => {
+  it('of nothing are empty files', async () => {
     const nothing = { ...found, boxes: [] };
-    assert.equal(yoloText(nothing), '');
-    assert.equal(csvText(nothing).split('\n').length, 2);
-    assert.deepEqual((JSON.parse(cocoText(nothing)) as { annotations: unknown }).annotations, []);
+    assert.equal(await written('txt', nothing), '');
+    assert.equal((await written('csv', nothing)).split('\n').length, 2);
+    assert.deepEqual(
+      (JSON.parse(await written('coco.json', nothing)) as { annotations: unknown }).annotations,
+      [],
+    );
   });
 });

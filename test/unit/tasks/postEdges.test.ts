@@ -3,7 +3,6 @@ import { depthWithoutBorder } from '../../../src/tasks/post/depth';
 import { detectionsOf, phrasesOf } from '../../../src/tasks/post/detection';
 import { largestPlane, nearestPositions, resizePlane } from '../../../src/tasks/post/interpolate';
 import { reconstructionOf } from '../../../src/tasks/post/reconstruction';
-import { scoresOf } from '../../../src/tasks/post/scores';
 import { instancesOf, panopticOf, semanticOf, semanticOfMasks } from '../../../src/tasks/post/segmentation';
 import { topUnsorted } from '../../../src/tasks/post/topk';
 import { argmax, itemOf, OutputShapeError, type Values } from '../../../src/tasks/post/values';
@@ -182,20 +181,6 @@ describe('depth', () => {
     const depth = of([1, 2], [1, 3]);
     const { values } = depthWithoutBorder(depth, [1, 2], { padded: false, flipped: of([1, 2], [5, 1]) });
     assert.deepEqual([...values], [1, 4]);
-  });
-});
-
-describe('scores', () => {
-  it('of one are shares of one, and of each are its own', () => {
-    const logits = of([1, 3], [0, 2, 1]);
-    const shares = scoresOf(logits, 'softmax');
-    assert.deepEqual(
-      shares.map(({ label }) => label),
-      [1, 2, 0],
-    );
-    assert.ok(Math.abs(shares.reduce((sum, { score }) => sum + score, 0) - 1) < 1e-12);
-    assert.equal(scoresOf(logits, 'sigmoid', 2).at(-1)?.score, 1 / (1 + Math.exp(-1)));
-    assert.equal(scoresOf(logits, 'sigmoid', 2).length, 2);
   });
 });
 

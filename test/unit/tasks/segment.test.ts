@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { depth } from '../../../src/tasks/depth/depth';
+import { maskFormats } from '../../../src/tasks/segment/export';
 import { segment } from '../../../src/tasks/segment/segment';
 import { preparePrompts, resizedSides } from '../../../src/tasks/segment/prompts';
+import { readPng } from '../../support/png';
 import type { SeenImage } from '../../../src/tasks/run';
 import type { OutputValues, ReadContext } from '../../../src/tasks/task';
 
@@ -47,7 +49,7 @@ describe('what a segmenter answers', () => {
     const { list, maps: files = [] } = segment.answers(answer);
     assert.equal(list, undefined);
     assert.deepEqual(files, [
-      { width: 2, height: 2, ids: Uint8Array.of(0, 1, 1, 2), areas: { 0: 1, 1: 2, 2: 1 } },
+      { width: 2, height: 2, ids: Int16Array.of(0, 1, 1, 2), areas: { 0: 1, 1: 2, 2: 1 } },
     ]);
   });
 
@@ -68,13 +70,33 @@ describe('what a segmenter answers', () => {
     assert.equal(read().of, 'panoptic');
     const { list = [], maps: [file] = [] } = segment.answers(instances);
     assert.equal((list[0] as readonly { readonly label_id: number }[])[0]?.label_id, 2);
-    assert.deepEqual(file?.ids, Uint8Array.of(0, 255, 0, 255));
+    assert.deepEqual(file?.ids, Int16Array.of(0, -1, 0, -1));
     assert.deepEqual(file?.areas, { 0: 2, '-1': 2 });
   });
 
-  it('is no picture of ids that a byte does not hold', () => {
+  it('is written as runs and COCO, without what is drawn over whole', async () => {
     const answer = segment.read([maps], seenAs(2, 2), context({ reading: semantic }));
-    assert.throws(() => segment.answers({ ...answer, ids: Int16Array.of(255) }), /id 255 found/);
+    const hidden = { id: 7, label: 7, name: 'hidden', area: 0 };
+    const written = { ...answer, segments: [...answer.segments, hidden] };
+    const [png, coco, runs] = await Promise.all(
+      maskFormats.map(async ({ content }) => (await content(written, { name: 'a.png', size: [2, 2] })).data),
+    );
+    assert.deepEqual([...readPng(png as Uint8Array).data], [0, 1, 1, 2]);
+    const set = JSON.parse(coco as string) as { annotations: readonly Record<string, unknown>[] };
+    // Columns first: of sky the lower left and the upper right are one run.
+    assert.deepEqual(
+      set.annotations.map(({ category_id: id, area, bbox }) => [id, area, bbox]),
+      [
+        [1, 2, [0, 0, 2, 2]],
+        [0, 1, [0, 0, 1, 1]],
+        [2, 1, [1, 1, 1, 1]],
+      ],
+    );
+    const [sky] = JSON.parse(runs as string) as readonly Record<string, unknown>[];
+    assert.deepEqual(sky, {
+      ...{ id: 1, label: 1, name: 'sky', area: 2 },
+      segmentation: { size: [2, 2], counts: '121' },
+    });
   });
 });
 
