@@ -3,12 +3,14 @@ import type { ParameterCounts } from '../architectures/family';
 import { byteLength, elementCount, type Tensor } from '../checkpoint/tensors';
 import { valueOf, type Graph } from '../graph/graph';
 import type { Probe } from '../domain/probes';
-import type { ComplexityReport, Macs, ModuleRow, OperatorRow } from '../domain/report';
+import type { ComplexityReport, LengthRow, Macs, ModuleRow, OperatorRow, PartRow } from '../domain/report';
+import { at, largest } from '../domain/lists';
 import { formatBytes, formatExact } from '../domain/units';
 import { fvcoreCount, productActivations } from './conventions';
 import { exact, exactSum } from './exact';
 import { attentionMapsFormula, macsFormula, sumFormula, tokensFormula } from './formulas';
 import { peakMemory, type Peak } from './memory';
+import type { NamedGraph } from '../models/model';
 import { moduleTree } from './moduleTree';
 import { batchOf } from './shapes';
 import { whatIfRows } from '../attention/tokenMixers';
@@ -20,6 +22,8 @@ export interface ComplexityFacts {
   readonly imageSize: Size;
   readonly tensors: readonly Tensor[];
   readonly counts: ParameterCounts;
+  /** What the graphs are written for, beside the image size. */
+  readonly lengths?: readonly LengthRow[];
 }
 
 /** Counted multiply-accumulates of the graph by kind. */
@@ -32,33 +36,52 @@ export const countAllMacs = (graphs: readonly Graph[]): Macs =>
   sumMacs(graphs.flatMap((graph) => workOf(graph)));
 
 /**
- * Everything the complexity report shows for the graph's image size and batch. All counts are
- * exact; a count beyond 2^53 is an error.
+ * Everything the complexity report shows for the image size, batch and lengths that the graphs are
+ * written for: the sums over a model's parts, each run once. All counts are exact; a count beyond
+ * 2^53 is an error.
  */
-export function complexity(graph: Graph, facts: ComplexityFacts): ComplexityReport {
-  const work = workOf(graph);
+export function complexity(parts: readonly NamedGraph[], facts: ComplexityFacts): ComplexityReport {
+  const graphs = parts.map(({ graph }) => graph);
+  const work = graphs.flatMap((graph) => workOf(graph));
   const macs = sumMacs(work);
-  const peak = peakMemory(graph);
-  const modules = moduleTree(graph, facts.tensors, facts.counts.roles);
-  const layer = costliestLayer(graph, work);
+  const modules = moduleTree(parts, facts.tensors, facts.counts.roles);
+  const rows = parts.map((part) => partRow(part, modules));
+  const layer = costliestLayer(graphs);
   return {
     imageSize: facts.imageSize,
-    batch: batchOf(graph),
+    batch: batchOf(at(graphs, 0)),
     params: facts.counts.params,
     buffers: facts.counts.buffers,
     macs,
     flops: exact(2 * countedMacs(macs)),
     weightBytes: exactSum(facts.tensors.map(byteLength)),
     activationBytes: exactSum(work.map(({ bytes }) => bytes)),
-    peakActivationBytes: peak.bytes,
-    attentionBytes: attentionBytes(graph),
-    tokens: longestSequence(graph)?.tokens ?? 0,
+    peakActivationBytes: largest(rows.map(({ peakActivationBytes }) => peakActivationBytes)),
+    attentionBytes: exactSum(rows.map(({ attentionBytes: bytes }) => bytes)),
+    tokens: longestSequence(graphs)?.tokens ?? 0,
+    parts: rows,
+    lengths: facts.lengths ?? [],
     modules,
     operators: operatorRows(work),
     conventions: { fvcore: fvcoreCount(work), activations: productActivations(work) },
-    formulas: formulas(graph, facts, peak, modules),
+    formulas: formulas(parts, facts, modules),
     whatIf: layer ? whatIfRows(layer, layer.own) : [],
     ...(layer && { layer }),
+  };
+}
+
+/** What a part costs; its parameters are those of its row of the tree, or of the only tree. */
+function partRow({ name, graph }: NamedGraph, modules: readonly ModuleRow[]): PartRow {
+  const work = workOf(graph);
+  const row = modules.find(({ part, path }) => part === name && path === '') ?? at(modules, 0);
+  return {
+    name,
+    params: row.params,
+    macs: sumMacs(work),
+    activationBytes: exactSum(work.map(({ bytes }) => bytes)),
+    peakActivationBytes: peakMemory(graph).bytes,
+    attentionBytes: attentionBytes(graph),
+    inputs: graph.inputs.map(({ name: input, shape }) => ({ name: input, shape })),
   };
 }
 
@@ -66,18 +89,26 @@ const attentionBytes = (graph: Graph): number =>
   4 * exactSum(graph.probes.map(({ value }) => elementCount(valueOf(graph, value).shape)));
 
 interface Sequence {
+  readonly graph: Graph;
   readonly probe: Probe;
   readonly side: 'queries' | 'keys';
   readonly tokens: number;
 }
 
 /** The longest token sequence that attends or is attended to; channels and gates are no tokens. */
-export function longestSequence(graph: Graph): Sequence | undefined {
-  const sequences = graph.probes
-    .filter(({ kind }) => kind !== 'channel' && kind !== 'spatial')
-    .flatMap((probe) =>
-      (['queries', 'keys'] as const).map((side) => ({ probe, side, tokens: tokensOf(graph, probe, side) })),
-    );
+export function longestSequence(graphs: readonly Graph[]): Sequence | undefined {
+  const sequences = graphs.flatMap((graph) =>
+    graph.probes
+      .filter(({ kind }) => kind !== 'channel' && kind !== 'spatial')
+      .flatMap((probe) =>
+        (['queries', 'keys'] as const).map((side) => ({
+          graph,
+          probe,
+          side,
+          tokens: tokensOf(graph, probe, side),
+        })),
+      ),
+  );
   return sequences.toSorted((left, right) => right.tokens - left.tokens)[0];
 }
 
@@ -121,31 +152,46 @@ function weightsFormula(tensors: readonly Tensor[]): string {
   return sumFormula(parts, ' bytes');
 }
 
+/** The peak of the part that has the highest. */
+function highestPeak(parts: readonly NamedGraph[]): { readonly peak: Peak; readonly of: string } {
+  const peaks = parts.map(({ name, graph }) => ({ peak: peakMemory(graph), of: name }));
+  return at(
+    peaks.toSorted((left, right) => right.peak.bytes - left.peak.bytes),
+    0,
+  );
+}
+
 function formulas(
-  graph: Graph,
+  parts: readonly NamedGraph[],
   facts: ComplexityFacts,
-  peak: Peak,
   modules: readonly ModuleRow[],
 ): Readonly<Record<string, string>> {
-  const work = workOf(graph);
+  const graphs = parts.map(({ graph }) => graph);
+  const work = graphs.flatMap((graph) => workOf(graph));
   const macs = sumMacs(work);
   const counted = formatExact(countedMacs(macs));
   const kinds = [macs.conv, macs.linear, macs.attention].map(formatExact);
   const extras = fvcoreCount(work) - countedMacs(macs);
-  const longest = longestSequence(graph);
+  const longest = longestSequence(graphs);
   const outputs = work.filter(({ bytes }) => bytes > 0).length;
+  const { peak, of } = highestPeak(parts);
+  const isOne = parts.length === 1;
+  const perPart = parts.map(({ name, graph }) => `${name} ${formatExact(countedMacs(countMacs(graph)))}`);
   return {
     params: paramsFormula(modules, facts.counts.params),
     conv: macsFormula(work, 'conv'),
     linear: macsFormula(work, 'linear'),
     attention: macsFormula(work, 'attention'),
-    macs: `convolution ${kinds[0]} + linear ${kinds[1]} + attention ${kinds[2]} = ${counted}`,
+    macs: [
+      `convolution ${kinds[0]} + linear ${kinds[1]} + attention ${kinds[2]} = ${counted}`,
+      ...(isOne ? [] : [`${perPart.join(' + ')} = ${counted}`]),
+    ].join('\n'),
     flops: `2 × ${counted} = ${formatExact(2 * countedMacs(macs))}`,
     weightBytes: weightsFormula(facts.tensors),
     activationBytes: `4 bytes for each element of ${formatExact(outputs)} operator outputs`,
-    peakActivationBytes: `${formatBytes(peak.bytes)} live while ${peak.at || 'nothing'} runs`,
-    attentionBytes: attentionMapsFormula(graph),
-    tokens: longest ? tokensFormula(graph, longest) : 'no attention',
+    peakActivationBytes: `${formatBytes(peak.bytes)} live while ${peak.at || 'nothing'} runs${isOne ? '' : `, in the part ${of}`}`,
+    attentionBytes: attentionMapsFormula(graphs),
+    tokens: longest ? tokensFormula(longest.graph, longest) : 'no attention',
     fvcore: `${counted} + ${formatExact(extras)} for norms, pooling and upsampling = ${formatExact(countedMacs(macs) + extras)}`,
   };
 }

@@ -107,12 +107,14 @@ export function macsFormula(work: readonly Work[], kind: keyof typeof terms): st
 }
 
 /** `12 · 197²` numbers of four bytes, over all maps. */
-export function attentionMapsFormula(graph: Graph): string {
-  const maps = graph.probes.map(({ value }): Term => {
-    const [lead = 1, heads = 1, queries = 1, keys = 1] = graph.values.get(value)?.shape ?? [];
-    const area = queries === keys ? [squared(queries)] : [queries, keys];
-    return { text: dot([lead, heads, ...area, '4']), value: 4 * lead * heads * queries * keys };
-  });
+export function attentionMapsFormula(graphs: readonly Graph[]): string {
+  const maps = graphs.flatMap(({ probes, values }) =>
+    probes.map(({ value }): Term => {
+      const [lead = 1, heads = 1, queries = 1, keys = 1] = values.get(value)?.shape ?? [];
+      const area = queries === keys ? [squared(queries)] : [queries, keys];
+      return { text: dot([lead, heads, ...area, '4']), value: 4 * lead * heads * queries * keys };
+    }),
+  );
   return sumFormula(maps, ' bytes');
 }
 

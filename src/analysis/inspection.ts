@@ -1,7 +1,8 @@
 import { largest } from '../domain/lists';
 import { basename } from 'node:path';
 import type { ConfigValue, Evidence } from '../architectures/family';
-import { graphsOfParts, type Model } from '../models/model';
+import { ownLengths } from '../models/lengths';
+import { graphsOfParts, namedGraphs, type Model } from '../models/model';
 import { labelOf, valueText } from '../architectures/hyperparameters';
 import { titleOfFamily } from '../architectures/recognise/recognise';
 import { percent } from '../architectures/recognise/settle';
@@ -17,7 +18,7 @@ import { formatBytes, formatCount, formatExact, quantity } from '../domain/units
 import { countAllMacs } from './complexity';
 import { moduleTree, moduleTreeByName } from './moduleTree';
 import { namesOf, withOwnNames } from './ownNames';
-import { partsBeside, stations } from './stations';
+import { laneJoins, laneStations, partsBeside } from './stations';
 import { structureJson, structureLines, structureView } from './structure';
 import { countedMacs, mixingScope } from './work';
 
@@ -37,6 +38,8 @@ export interface InspectionContext {
   readonly added?: Readonly<Partial<Record<Addable, string>>>;
   /** Why the model cannot be run here; empty if it can. */
   readonly notRunnable?: string;
+  /** Texts, tokens, frames and prompts that it is counted for; its own by default. */
+  readonly lengths?: Readonly<Record<string, number>> | undefined;
 }
 
 /** Stored types as people write them. */
@@ -66,7 +69,15 @@ const unnamedDialects: ReadonlySet<string> = new Set(['unknown', 'onnx']);
 /** What the inspector shows of a file without a look at each of its modules. */
 type Overview = Omit<
   InspectorModel,
-  'modules' | 'tensors' | 'stations' | 'attention' | 'imageSize' | 'notCounted' | 'runnable' | 'notRunnable'
+  | 'modules'
+  | 'tensors'
+  | 'stations'
+  | 'joins'
+  | 'attention'
+  | 'imageSize'
+  | 'notCounted'
+  | 'runnable'
+  | 'notRunnable'
 >;
 
 /** Everything the checkpoint inspector shows first. */
@@ -74,14 +85,16 @@ export function inspectorModel(model: Model, context: InspectionContext): Inspec
   const { checkpoint, counts } = model;
   const { tensors } = checkpoint.selected;
   const graph = model.imageSize ? model.graph() : undefined;
-  const modules = graph ? moduleTree(graph, tensors, counts.roles) : moduleTreeByName(tensors, counts.roles);
+  const parts = graph ? namedGraphs(model) : [];
+  const modules = graph ? moduleTree(parts, tensors, counts.roles) : moduleTreeByName(tensors, counts.roles);
   const notRunnable = context.notRunnable ?? '';
   return {
     ...overview(model, context),
     modules: withOwnNames(modules, namesOf(model)),
     tensors: tensorRows(model),
-    stations: graph ? [...stations(graph), ...partsBeside(model)] : [],
-    attention: graph ? attentionModules(graph) : [],
+    stations: graph ? [...laneStations(parts), ...partsBeside(model)] : [],
+    joins: laneJoins(parts),
+    attention: parts.flatMap((part) => attentionModules(part.graph)),
     imageSize: model.imageSize ?? null,
     notCounted: graph ? '' : notCounted(model),
     runnable: graph !== undefined && notRunnable === '',
@@ -218,8 +231,9 @@ function headline(
       params,
       found('tensors', 'Tensors', formatExact(count), formatExact(count), 'entries of the file'),
     ];
-  const macs = countedMacs(countAllMacs(graphsOfParts(model)));
-  const { share, lengths = {} } = recognition.family === null ? {} : recognition;
+  const lengths = context.lengths ?? ownLengths(model);
+  const macs = countedMacs(countAllMacs(graphsOfParts(model, { lengths })));
+  const share = recognition.family === null ? undefined : recognition.share;
   const ofTexts = Object.entries(lengths).map(([name, length]) => `, ${name} ${length}`);
   const size = `${(model.imageSize ?? []).join('×')}${ofTexts.join('')}`;
   const rows = [
@@ -385,10 +399,13 @@ export function attentionRecords(probes: readonly Probe[]): readonly object[] {
   });
 }
 
+/** What the command line is told beside the model. */
+type Told = Pick<InspectionContext, 'labels' | 'lengths'>;
+
 /** The object that `vitrine inspect --json` prints, without its path. */
 export function inspectionJson(
   model: Model,
-  labels?: LabelsFound | undefined,
+  { labels, lengths = ownLengths(model) }: Told = {},
 ): Readonly<Record<string, unknown>> {
   const { checkpoint, recognition, counts } = model;
   const { selected, format } = checkpoint;
@@ -404,14 +421,13 @@ export function inspectionJson(
     siblings: checkpoint.siblings.map((path) => basename(path)),
   };
   const graph = model.imageSize ? model.graph() : undefined;
-  const graphs = graph ? graphsOfParts(model) : [];
+  const graphs = graph ? graphsOfParts(model, { lengths }) : [];
   const macs = countAllMacs(graphs);
-  const { lengths = undefined } = recognition.family === null ? {} : recognition;
   const counted = graph && {
     image_size: model.imageSize,
     macs,
     flops: 2 * countedMacs(macs),
-    ...(lengths && { lengths }),
+    ...(Object.keys(lengths).length > 0 && { lengths }),
     attention: attentionRecords(graphs.flatMap(({ probes }) => probes)),
   };
   const structure = structureJson(model);
@@ -475,8 +491,8 @@ const missingText = (missing: readonly string[]): readonly string[] =>
  * What `vitrine inspect` prints for people: header, evidence, what is assumed and what is left
  * over.
  */
-export function inspectionText(model: Model, labels?: LabelsFound | undefined): string {
-  const view = overview(model, { set: new Set(), labels });
+export function inspectionText(model: Model, told: Told = {}): string {
+  const view = overview(model, { set: new Set(), ...told });
   const width = largest([0, ...view.evidence.map(({ key }) => key.length)]);
   const candidates = model.recognition.family === null ? [] : model.recognition.candidates;
   const elements = model.checkpoint.selected.tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);

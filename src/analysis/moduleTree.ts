@@ -2,8 +2,9 @@ import { isBuffer } from '../architectures/buffers';
 import type { TensorRole } from '../architectures/family';
 import { limits } from '../checkpoint/limits';
 import { dtypes, elementCount, type DType, type Tensor } from '../checkpoint/tensors';
-import { at, last } from '../domain/lists';
+import { at, largest, last } from '../domain/lists';
 import type { Graph, Initializer } from '../graph/graph';
+import type { NamedGraph } from '../models/model';
 import type { Probe } from '../domain/probes';
 import type { ModuleRow } from '../domain/report';
 import { exact, exactSum } from './exact';
@@ -28,7 +29,7 @@ interface Module {
 
 /** A module with everything summed up, before rows are numbered. */
 interface Summary {
-  readonly row: Omit<ModuleRow, 'parent' | 'depth' | 'kind' | 'count' | 'members' | 'folded'>;
+  readonly row: Omit<ModuleRow, 'parent' | 'depth' | 'kind' | 'count' | 'members' | 'folded' | 'part'>;
   readonly children: readonly Summary[];
   readonly role: ModuleRole;
   readonly own: readonly Work[];
@@ -37,32 +38,101 @@ interface Summary {
   readonly stored: readonly Stored[];
   /** Equal for modules that can stand for each other. */
   readonly signature: number;
+  /** Of a part's own row, and of no module inside: the part. */
+  readonly part?: string;
 }
 
 /**
- * The model as a tree of modules in execution order: the graph's operators by scope, with the
- * tensors they read. A parameter that several modules read counts where it is read first; tensors
- * that no operator reads stand where their names put them.
+ * The model as a tree of modules in execution order: the operators of its graphs by scope, with the
+ * tensors they read. Several parts are a row each, around their modules. A parameter that several
+ * modules read counts where it is read first; tensors that no operator reads stand where their
+ * names put them.
  */
-export function moduleTree(graph: Graph, tensors: readonly Tensor[], roles: Roles): readonly ModuleRow[] {
-  const root = createModule('', '');
+export function moduleTree(
+  parts: readonly NamedGraph[],
+  tensors: readonly Tensor[],
+  roles: Roles,
+): readonly ModuleRow[] {
+  const roots = parts.map(({ name, graph }): PartRoot => ({ name, graph, root: createModule('', '') }));
   const readers = new Map<number, Reader[]>();
   const places = new Map(tensors.map(({ name }, index) => [name, index] as const));
-  for (const [initializer, scope] of firstReads(graph, root)) {
-    const index = places.get(initializer.data.tensor);
-    if (index === undefined) continue;
-    const { first } = initializer.data;
-    const range = { first, end: first + elementCount(initializer.shape) };
-    const known = readers.get(index) ?? [];
-    // The same elements under another shape or name are the same parameter.
-    if (uncovered(range, known) === 0) continue;
-    const owner = ensure(root, ownerPath(initializer, scope));
-    readers.set(index, [...known, { ...range, owner }]);
-  }
+  for (const { graph, root } of roots)
+    for (const [initializer, scope] of firstReads(graph, root)) {
+      const index = places.get(initializer.data.tensor);
+      if (index === undefined) continue;
+      const { first } = initializer.data;
+      const range = { first, end: first + elementCount(initializer.shape) };
+      const known = readers.get(index) ?? [];
+      // The same elements under another shape or name are the same parameter.
+      if (uncovered(range, known) === 0) continue;
+      const owner = ensure(root, ownerPath(initializer, scope));
+      readers.set(index, [...known, { ...range, owner }]);
+    }
   readers.forEach((own, index) => shareOut(index, elementCount(at(tensors, index).shape), own));
-  placeUnread(root, tensors, readers);
-  return rowsOf(root, { graph, tensors, roles });
+  const [alone, ...others] = roots;
+  if (alone && others.length === 0) {
+    placeUnread(() => alone.root, tensors, readers);
+    return emitted(summariseRoot(alone.root, { graph: alone.graph, tensors, roles }));
+  }
+  const around = createModule('', '');
+  placeUnread((path) => nearest(roots, path)?.root ?? around, tensors, readers);
+  return emitted(joined(around, roots, { tensors, roles }));
 }
+
+/** A part while its tree is built. */
+interface PartRoot extends NamedGraph {
+  readonly root: Module;
+}
+
+/** The part that has most of the modules on a path; undefined if none has the outermost. */
+function nearest(roots: readonly PartRoot[], path: string): PartRoot | undefined {
+  const levels = roots.map(({ root }) => levelsWithin(root, path));
+  const most = largest([0, ...levels]);
+  return most > 0 ? roots[levels.indexOf(most)] : undefined;
+}
+
+/** How many of the modules on a path, from the outermost on, a tree has. */
+function levelsWithin(root: Module, path: string): number {
+  let module: Module | undefined = root;
+  const names = levelsOf(path);
+  const missing = names.findIndex((name) => (module = module?.children.get(name)) === undefined);
+  return missing < 0 ? names.length : missing;
+}
+
+/** The parts of a model as the children of its root, and beside them what none of them reads. */
+function joined(
+  around: Module,
+  roots: readonly PartRoot[],
+  facts: Pick<Context, 'tensors' | 'roles'>,
+): Summary {
+  const parts = roots.map(({ name, graph, root }): Summary => {
+    const summary = summariseRoot(root, { ...facts, graph });
+    return { ...summary, part: name, row: { ...summary.row, name, title: `Part of the model: ${name}` } };
+  });
+  const beside = summariseRoot(around, facts);
+  const children = [...parts, ...beside.children];
+  const sum = (key: 'params' | 'buffers' | 'bytes' | 'activationBytes'): number =>
+    exactSum(children.map(({ row }) => row[key]));
+  const stored = sumStored([], children, contextOf(facts));
+  return {
+    ...beside,
+    children,
+    stored,
+    row: {
+      ...beside.row,
+      title: `${parts.length} parts, each with inputs and outputs of its own`,
+      params: sum('params'),
+      buffers: sum('buffers'),
+      bytes: sum('bytes'),
+      macs: addedMacs(noMacs, children),
+      activationBytes: sum('activationBytes'),
+      output: parts.at(-1)?.row.output ?? [],
+      dtype: stored.map(({ dtype }) => dtype).join(' + '),
+    },
+  };
+}
+
+const noMacs: ModuleRow['macs'] = { conv: 0, linear: 0, attention: 0 };
 
 type Parameter = Initializer & { readonly data: { readonly kind: 'parameter' } };
 
@@ -89,8 +159,8 @@ function* firstReads(graph: Graph, root: Module): Generator<readonly [Parameter,
 /** The tree that the names alone make, if no graph is known: parameters and bytes, no MACs. */
 export function moduleTreeByName(tensors: readonly Tensor[], roles: Roles): readonly ModuleRow[] {
   const root = createModule('', '');
-  placeUnread(root, tensors, new Map());
-  return rowsOf(root, { tensors, roles });
+  placeUnread(() => root, tensors, new Map());
+  return emitted(summariseRoot(root, { tensors, roles }));
 }
 
 const createModule = (path: string, name: string): Module => ({
@@ -173,9 +243,13 @@ function uncovered({ first, end }: Range, taken: readonly Range[]): number {
   return count + Math.max(0, end - next);
 }
 
-function placeUnread(root: Module, tensors: readonly Tensor[], readers: ReadonlyMap<number, unknown>): void {
+function placeUnread(
+  rootOf: (path: string) => Module,
+  tensors: readonly Tensor[],
+  readers: ReadonlyMap<number, unknown>,
+): void {
   tensors.forEach(({ name, shape }, index) => {
-    if (!readers.has(index)) ensure(root, name).elements.set(index, elementCount(shape));
+    if (!readers.has(index)) ensure(rootOf(name), name).elements.set(index, elementCount(shape));
   });
 }
 
@@ -191,19 +265,21 @@ interface Context {
   readonly signatures: Map<string, number>;
 }
 
-function rowsOf(
-  root: Module,
-  { graph, tensors, roles }: Pick<Context, 'graph' | 'tensors' | 'roles'>,
-): readonly ModuleRow[] {
+/** What the summaries of a part's modules are made with. */
+function contextOf({ graph, tensors, roles }: Pick<Context, 'graph' | 'tensors' | 'roles'>): Context {
   const work = graph ? workOf(graph) : [];
   const probes = graph?.probes.map((probe) => [mixingScope(graph, probe), probe] as const);
   const order = new Map(work.map((row, index) => [row, index] as const));
+  return { graph, tensors, roles, probes: new Map(probes), order, signatures: new Map() };
+}
+
+const summariseRoot = (root: Module, facts: Pick<Context, 'graph' | 'tensors' | 'roles'>): Summary =>
+  summarise(root, contextOf(facts));
+
+/** The rows of a tree, numbered. */
+function emitted(summary: Summary): readonly ModuleRow[] {
   const rows: ModuleRow[] = [];
-  emit(
-    summarise(root, { graph, tensors, roles, probes: new Map(probes), order, signatures: new Map() }),
-    { parent: -1, depth: 0, folded: false },
-    rows,
-  );
+  emit(summary, { parent: -1, depth: 0, folded: false }, rows);
   return rows;
 }
 
@@ -331,11 +407,13 @@ interface Place {
   readonly parent: number;
   readonly depth: number;
   readonly folded: boolean;
+  readonly part?: string;
 }
 
 /** Appends a module's row and those below it. */
-function emit(summary: Summary, place: Place, rows: ModuleRow[]): number {
+function emit(summary: Summary, around: Place, rows: ModuleRow[]): number {
   const index = rows.length;
+  const place = summary.part === undefined ? around : { ...around, part: summary.part };
   rows.push({ ...summary.row, ...place, kind: 'module', count: 1, members: [] });
   emitChildren(summary.children, { ...place, parent: index, depth: place.depth + 1 }, rows);
   return index;

@@ -1,25 +1,23 @@
-import type { Size } from '../domain/size';
 import { basename } from 'node:path';
 import { version } from '../../package.json';
-import type { Model } from '../models/model';
+import { askedLengths, lengthRows } from '../models/lengths';
+import { namedGraphs, type GraphSize, type Model } from '../models/model';
 import type { ComplexityReport } from '../domain/report';
 import { complexity } from './complexity';
 import type { ReportSubject } from './reportText';
 
-export interface ReportSize {
-  readonly imageSize?: Size;
-  readonly batch?: number;
-}
-
-/** The complexity report of a model, at its own image size and one image unless told otherwise. */
-export function reportOf(
-  model: Model,
-  { imageSize = model.imageSize, batch = 1 }: ReportSize = {},
-): ComplexityReport {
+/**
+ * The complexity report of a model with all its parts, at its own image size and lengths and one
+ * image unless told otherwise. Throws if it cannot be written for them.
+ */
+export function reportOf(model: Model, size: GraphSize = {}): ComplexityReport {
   const { checkpoint, counts } = model;
-  const graph = model.graph({ imageSize, batch });
+  const { imageSize = model.imageSize, batch = 1 } = size;
+  const { lengths } = askedLengths(model, size.lengths);
+  const parts = namedGraphs(model, { imageSize, batch, lengths });
   if (!imageSize) throw new Error(`${checkpoint.path}: no image size of the model is known`);
-  return complexity(graph, { imageSize, tensors: checkpoint.selected.tensors, counts });
+  const { tensors } = checkpoint.selected;
+  return complexity(parts, { imageSize, tensors, counts, lengths: lengthRows(model, lengths) });
 }
 
 /** What a written report names: file, size, tensors, model and this program's version. */

@@ -53,12 +53,14 @@ const identityOf = ({ bytes, tensors }: ReportSubject): string =>
 
 function markdownReport(report: ComplexityReport, subject: ReportSubject): string {
   const { fileName, title, version } = subject;
-  const size = `${report.imageSize.join(' × ')} pixels, batch ${report.batch}`;
+  const lengths = report.lengths.map((row) => `, ${row.title.toLowerCase()} ${formatExact(row.value)}`);
+  const size = `${report.imageSize.join(' × ')} pixels, batch ${report.batch}${lengths.join('')}`;
   return [
     `# Complexity of ${plain(fileName)}`,
     [title, identityOf(subject), size].filter(Boolean).map(plain).join(' · '),
     '## Totals',
     table(['Figure', 'Value', 'Formula'], totals(report), [1]),
+    ...(report.parts.length > 1 ? ['## Parts', partRule, partTable(report)] : []),
     '## Modules',
     'Inside a group (×N) the numbers are those of one member.',
     table(
@@ -130,6 +132,20 @@ function moduleLines(report: ComplexityReport): readonly (readonly string[])[] {
     });
 }
 
+const partRule = 'Each part is run once. A parameter that several parts read counts in the first of them.';
+
+const partTable = ({ parts }: ComplexityReport): string =>
+  table(
+    ['Part', 'Parameters', 'MACs', 'Convolution', 'Linear', 'Attention', 'Activations', 'Reads'],
+    parts.map(({ name, params, macs, activationBytes, inputs }) => [
+      name,
+      ...[params, countedMacs(macs), macs.conv, macs.linear, macs.attention].map(formatExact),
+      formatBytes(activationBytes),
+      inputs.map((input) => `${input.name} ${formatShape(input.shape)}`).join(', '),
+    ]),
+    [1, 2, 3, 4, 5, 6],
+  );
+
 const whatIfTable = ({ whatIf }: ComplexityReport): string =>
   table(
     ['Form', 'Formula', 'MACs'],
@@ -163,10 +179,14 @@ function csvReport(report: ComplexityReport, subject: ReportSubject): string {
     image_height: height,
     image_width: width,
     batch: report.batch,
+    ...(report.lengths.length > 0 && {
+      lengths: report.lengths.map(({ name, value }) => `${name}=${value}`).join(' '),
+    }),
     convention: 'counted MACs',
     version: subject.version,
   };
-  const lines = everyModule(report.modules).map((row) => ({ ...about, ...csvLine(row) }));
+  const partOf = ({ part = '' }: ModuleRow): object => (report.parts.length > 1 ? { part } : {});
+  const lines = everyModule(report.modules).map((row) => ({ ...about, ...partOf(row), ...csvLine(row) }));
   return stringify(lines, { header: true, escape_formulas: true });
 }
 

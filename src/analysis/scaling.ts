@@ -23,9 +23,9 @@ const spacing = Math.SQRT2;
  * MACs and memory against image size: the native size, smaller ones down to one step, and larger
  * ones until attention has overtaken linear layers and convolutions, spaced geometrically in area,
  * both sides growing together by the family's steps. A size that the family cannot build is left
- * out below the native one and ends the curve above it.
+ * out below the native one and ends the curve above it. `build` writes all parts of a model.
  */
-export function scaling(build: (imageSize: Size) => Graph, native: Size, step: Size): Scaling {
+export function scaling(build: (imageSize: Size) => readonly Graph[], native: Size, step: Size): Scaling {
   const measured = measure(build(native), native);
   const smaller = stepsDown(native, step).flatMap((size) => attempt(build, size) ?? []);
   const larger = measureUpward(build, [measured], native, step, maximalPoints - smaller.length - 1);
@@ -40,7 +40,7 @@ export function scaling(build: (imageSize: Size) => Graph, native: Size, step: S
  * crossed; undefined if that is a point already.
  */
 function locateCrossing(
-  build: (imageSize: Size) => Graph,
+  build: (imageSize: Size) => readonly Graph[],
   points: readonly ScalingPoint[],
   step: Size,
 ): ScalingPoint | undefined {
@@ -65,18 +65,18 @@ function locateCrossing(
   return found;
 }
 
-function measure(graph: Graph, imageSize: Size): ScalingPoint {
-  const work = workOf(graph);
+function measure(graphs: readonly Graph[], imageSize: Size): ScalingPoint {
+  const work = graphs.flatMap((graph) => workOf(graph));
   return {
     imageSize,
-    tokens: longestSequence(graph)?.tokens ?? 0,
+    tokens: longestSequence(graphs)?.tokens ?? 0,
     macs: sumMacs(work),
     activationBytes: exactSum(work.map(({ bytes }) => bytes)),
-    peakActivationBytes: peakMemory(graph).bytes,
+    peakActivationBytes: largest(graphs.map((graph) => peakMemory(graph).bytes)),
   };
 }
 
-function attempt(build: (imageSize: Size) => Graph, size: Size): ScalingPoint | undefined {
+function attempt(build: (imageSize: Size) => readonly Graph[], size: Size): ScalingPoint | undefined {
   try {
     return measure(build(size), size);
   } catch {
@@ -119,7 +119,7 @@ function stepsDown(native: Size, step: Size): readonly Size[] {
 }
 
 function measureUpward(
-  build: (imageSize: Size) => Graph,
+  build: (imageSize: Size) => readonly Graph[],
   points: readonly ScalingPoint[],
   native: Size,
   step: Size,

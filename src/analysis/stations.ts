@@ -5,8 +5,8 @@ import { at, last } from '../domain/lists';
 import type { Graph } from '../graph/graph';
 import { operatorOf } from '../graph/operators';
 import { type Probe, isGate, tokenCount } from '../domain/probes';
-import type { Station } from '../domain/report';
-import type { Model } from '../models/model';
+import type { LaneJoin, Station } from '../domain/report';
+import type { Model, NamedGraph } from '../models/model';
 import { formatCount, formatExact, quantity } from '../domain/units';
 import { ancestors, blocksOf, leaves, type Block } from './blocks';
 import { cutsPatches, kernelOf, weightShape } from './moduleNotes';
@@ -28,8 +28,9 @@ interface Run {
  * The drawing of the whole, from image to head, read off the graph: what stands before the first
  * block embeds, numbered modules are blocks, what shrinks the map between them downsamples, and
  * norm, pooling and head follow the last. A network without blocks is drawn by its convolutions.
+ * `given` are the inputs that no other part of the model makes.
  */
-export function stations(graph: Graph): readonly Station[] {
+export function stations(graph: Graph, given: Graph['inputs'] = graph.inputs): readonly Station[] {
   const work = workOf(graph);
   const blocks = blocksOf(graph);
   const runs = runsOf(blocks.length > 0 ? blocks : convolutions(work)).map((members) => ({
@@ -40,13 +41,35 @@ export function stations(graph: Graph): readonly Station[] {
   const embedded = embedding(graph, work.slice(0, firstRun?.blocks[0].first ?? 0));
   const lastBlock = runs.at(-1)?.blocks.at(-1);
   return [
-    ...image(graph),
+    ...image(given),
+    ...words(given),
     ...embedded,
     ...tokens(graph, firstRun, embedded),
     ...runs.flatMap((run, index) => [...between(graph, runs[index - 1], run), run.station]),
     ...tail(graph, work.slice((lastBlock?.last ?? -1) + 1)),
   ];
 }
+
+/** The drawings of all parts of a model one after the other, each station with its part. */
+export function laneStations(parts: readonly NamedGraph[]): readonly Station[] {
+  const [alone] = parts;
+  if (alone && parts.length === 1) return stations(alone.graph);
+  const made = new Set(parts.flatMap(({ graph }) => graph.outputs.map(({ name }) => name)));
+  return parts.flatMap(({ name: part, graph }) => {
+    const given = graph.inputs.filter(({ name }) => !made.has(name));
+    return stations(graph, given).map((station): Station => ({ ...station, part }));
+  });
+}
+
+/** Which parts read what another makes. */
+export const laneJoins = (parts: readonly NamedGraph[]): readonly LaneJoin[] =>
+  parts.flatMap(({ name: to, graph }) => {
+    const read = new Set(graph.inputs.map(({ name }) => name));
+    const makes = parts.filter(
+      (other) => other.name !== to && other.graph.outputs.some(({ name }) => read.has(name)),
+    );
+    return makes.map(({ name: from }) => ({ from, to }));
+  });
 
 /** Parts of a file that lie beside the network: at most so many are drawn by themselves. */
 const drawnBeside = 3;
@@ -169,16 +192,36 @@ function mixing(probes: readonly Probe[]): readonly string[] {
   ];
 }
 
-function image(graph: Graph): readonly Station[] {
-  const input = imageShape(graph);
+/** The image that is given, or the frames of a clip. */
+function image(given: Graph['inputs']): readonly Station[] {
+  const clip = given.find(({ shape }) => shape.length === 5)?.shape;
+  if (clip) {
+    const [, frames = 1, channels = 3, rows = 1, columns = 1] = clip;
+    const of = `${formatExact(frames)} frames of ${sizes([rows, columns])}, ${channels} channels`;
+    return [{ kind: 'image', label: 'Clip', detail: of, path: '', grid: [rows, columns], count: frames }];
+  }
+  const input = imageShape({ inputs: given.filter(({ name }) => !promptName.test(name)) });
   if (!input) return [];
   const [, channels, height, width] = input;
   const detail = `${sizes([height, width])}, ${channels} channels`;
   return [{ kind: 'image', label: 'Image', detail, path: '', grid: [height, width] }];
 }
 
+/** Prompts that a segmenter is given, as libraries call them. */
+const promptName = /^input_(?:points|boxes)$/;
+
+/** Token ids and prompts that are given: how many, and how many tokens or points each has. */
+const words = (given: Graph['inputs']): readonly Station[] =>
+  given.flatMap(({ name, dtype, shape }): readonly Station[] => {
+    const isWords = dtype === 'I64' && /^(?:\w+_)?input_ids$/.test(name);
+    if (!isWords && !promptName.test(name)) return [];
+    const label = isWords ? 'Token ids' : name === 'input_boxes' ? 'Boxes' : 'Points';
+    const detail = sizes(isWords ? shape : shape.slice(1, -1));
+    return [{ kind: isWords ? 'words' : 'prompt', label, detail, path: '' }];
+  });
+
 /** Shape of the image that goes in; undefined if the graph takes none. */
-function imageShape(graph: Graph): readonly [number, number, number, number] | undefined {
+function imageShape(graph: Pick<Graph, 'inputs'>): readonly [number, number, number, number] | undefined {
   const [batch, channels, height, width] = graph.inputs.find(({ shape }) => shape.length === 4)?.shape ?? [];
   if (batch === undefined || channels === undefined || height === undefined || width === undefined)
     return undefined;
@@ -401,7 +444,7 @@ function heads(products: readonly Work[]): Station {
   return {
     kind: 'head',
     label: classifiers.length > 1 ? 'Heads' : 'Head',
-    detail: `${formatExact(classes)} outputs`,
+    detail: quantity(classes, 'output'),
     path: at(classifiers, 0).node.scope,
     count: classifiers.length,
   };

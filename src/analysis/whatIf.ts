@@ -4,7 +4,7 @@ import { bothSides, tokenCount, type Probe } from '../domain/probes';
 import type { NamedLayer } from '../domain/report';
 import type { Graph } from '../graph/graph';
 import { batchOf } from './shapes';
-import type { Work } from './work';
+import { workOf } from './work';
 
 /** Tokens of a probe's queries over all windows of one image. */
 export function tokensOf(graph: Graph, probe: Probe, side: 'queries' | 'keys' = 'queries'): number {
@@ -15,17 +15,9 @@ export function tokensOf(graph: Graph, probe: Probe, side: 'queries' | 'keys' = 
 
 const mixers: ReadonlySet<Probe['kind']> = new Set(['self', 'window', 'reduced', 'causal']);
 
-/** The attention layer that costs most; undefined if no layer attends among tokens. */
-export function costliestLayer(graph: Graph, work: readonly Work[]): NamedLayer | undefined {
-  const layers = graph.probes
-    .filter(({ kind }) => mixers.has(kind))
-    .flatMap((probe) => {
-      const mix = work.find(({ kind, node }) => kind === 'attention' && node.inputs[0] === probe.value);
-      const depth = mix?.outputs[0]?.shape.at(-1);
-      return mix && depth
-        ? [{ tokens: tokensOf(graph, probe), width: probe.heads * depth, probe, macs: mix.macs }]
-        : [];
-    });
+/** The attention layer that costs most of all parts; undefined if none attends among tokens. */
+export function costliestLayer(graphs: readonly Graph[]): NamedLayer | undefined {
+  const layers = graphs.flatMap((graph) => mixingLayers(graph));
   const [first] = layers.toSorted((left, right) => right.macs - left.macs);
   if (!first) return undefined;
   const { tokens, width, probe } = first;
@@ -37,6 +29,26 @@ export function costliestLayer(graph: Graph, work: readonly Work[]): NamedLayer 
     form: layerText(probe),
     own: ownSizes(probe),
   };
+}
+
+interface MixingLayer {
+  readonly tokens: number;
+  readonly width: number;
+  readonly probe: Probe;
+  readonly macs: number;
+}
+
+function mixingLayers(graph: Graph): readonly MixingLayer[] {
+  const work = workOf(graph);
+  return graph.probes
+    .filter(({ kind }) => mixers.has(kind))
+    .flatMap((probe) => {
+      const mix = work.find(({ kind, node }) => kind === 'attention' && node.inputs[0] === probe.value);
+      const depth = mix?.outputs[0]?.shape.at(-1);
+      return mix && depth
+        ? [{ tokens: tokensOf(graph, probe), width: probe.heads * depth, probe, macs: mix.macs }]
+        : [];
+    });
 }
 
 /** Window and reduction of a layer, if it is one number. */

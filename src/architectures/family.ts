@@ -56,8 +56,17 @@ export interface Described {
   readonly sizeStep: Size;
   /** Tokens, frames and texts that its parts are written for if nobody says others. */
   readonly lengths?: Readonly<Record<string, number>>;
+  /** Between which numbers each may be, where tables of positions and the like bound it. */
+  readonly bounds?: Readonly<Record<string, LengthBounds>>;
   /** How outputs become an answer, if the model says so. */
   readonly reading?: Reading;
+}
+
+/** The fewest and the most of a length, and its steps; 1 and 1 by default. */
+export interface LengthBounds {
+  readonly least?: number;
+  readonly most: number;
+  readonly step?: number;
 }
 
 /** What a family makes of a checkpoint's names and shapes. */

@@ -10,7 +10,16 @@ import { ConfigError } from './configKeys';
 import type { Rename, Translated } from './dialect';
 import { nearestDivisor } from './divisors';
 import { assumed, stored } from './evidence';
-import type { BuildOptions, ConfigValue, Evidence, EvidenceRecord, Found, Known, TaskName } from './family';
+import type {
+  BuildOptions,
+  ConfigValue,
+  Evidence,
+  EvidenceRecord,
+  Found,
+  Known,
+  LengthBounds,
+  TaskName,
+} from './family';
 
 /** What runs by itself: the image encoder of a file that holds more, or all there is. */
 export type PartName = 'image' | 'text' | 'decoder' | 'prompt' | 'score' | 'whole';
@@ -46,6 +55,8 @@ export interface RecognisedWhole<C> {
   readonly pixels?: DefaultsName;
   /** Tokens, frames and texts that its parts are written for if nobody says others. */
   readonly lengths?: Readonly<Record<string, number>>;
+  /** Between which numbers each may be, where tables of positions and the like bound it. */
+  readonly bounds?: Readonly<Record<string, LengthBounds>>;
 }
 
 /** What a part is written with. */

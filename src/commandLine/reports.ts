@@ -4,7 +4,7 @@ import type { Outcome, Session } from './session';
 export async function inspect(session: Session, paths: readonly string[]): Promise<void> {
   const { inspection } = await import('../useCases/inspect');
   await session.each(paths, async (path) => {
-    return withPath(path, inspection(await session.open(path)));
+    return withPath(path, inspection(await session.open(path), session.options.lengths));
   });
 }
 
@@ -22,13 +22,13 @@ const withPath = (path: string, answer: Outcome): Outcome => ({
 export async function complexity(session: Session, paths: readonly string[]): Promise<void> {
   const { inspection } = await import('../useCases/inspect');
   const { report, reportFile, reportJson } = await import('../useCases/report');
-  const { batch, format } = session.options;
+  const { batch, format, lengths } = session.options;
   await session.each(paths, async (path) => {
     const model = await session.open(path);
-    const found = withPath(path, inspection(model));
+    const found = withPath(path, inspection(model, lengths));
     // Without a graph there is nothing to count but the tensors: the file is shown as what it is.
     if (!model.imageSize) return found;
-    const counted = report(model, null, batch);
+    const counted = report(model, { imageSize: null, batch, lengths });
     return {
       get json() {
         return { ...found.json, ...reportJson(counted) };

@@ -5,6 +5,7 @@ import { parseArgs, type ParseArgsConfig } from 'node:util';
 import type { ConfigValue } from '../architectures/family';
 import { parseValue } from '../architectures/valueText';
 import { parseSize } from '../domain/units';
+import { lengthNames } from '../domain/lengths';
 
 /** The command line was not understood; exit status 2. */
 export class UsageError extends Error {
@@ -30,6 +31,10 @@ export interface Options {
   readonly provider: string;
   readonly asStored: boolean;
   readonly batch: number;
+  /** Texts, tokens, frames and prompts that a model is counted for; its own without them. */
+  readonly lengths: Readonly<Record<string, number>>;
+  /** The only part of a model that is exported. */
+  readonly part?: string;
   readonly top: number;
   readonly format: 'markdown' | 'csv';
   readonly layer: string;
@@ -76,6 +81,8 @@ const optionTypes = {
   provider: { type: 'string' },
   'as-stored': { type: 'boolean' },
   batch: { type: 'string' },
+  lengths: { type: 'string' },
+  part: { type: 'string' },
   top: { type: 'string' },
   markdown: { type: 'boolean' },
   csv: { type: 'boolean' },
@@ -108,16 +115,16 @@ const predict = [...run, 'as-stored', 'top', 'classes', 'spec', 'out'] as const;
 /** Every command; the help text and the checks are read from it. */
 export const commands = {
   inspect: {
-    synopsis: '<path>...',
+    synopsis: '<path>... [--lengths texts=4,text=11,decoder=4,frames=16]',
     purpose: 'what the file is, with the evidence',
     paths: [1],
-    options: [...model, 'classes'],
+    options: [...model, 'classes', 'lengths'],
   },
   complexity: {
-    synopsis: '<path>... [--image-size 224|HxW] [--batch 1] [--markdown|--csv]',
-    purpose: 'parameters, MACs and memory by module',
+    synopsis: '<path>... [--image-size 224|HxW] [--batch 1] [--lengths text=77,…] [--markdown|--csv]',
+    purpose: 'parameters, MACs and memory by part and module',
     paths: [1],
-    options: [...model, 'batch', 'markdown', 'csv'],
+    options: [...model, 'batch', 'lengths', 'markdown', 'csv'],
   },
   classify: {
     synopsis: '<checkpoint> <image>... [--top 5] [--classes FOLDER|FILE]',
@@ -182,10 +189,11 @@ export const commands = {
     required: ['inputs', 'out'],
   },
   export: {
-    synopsis: '<checkpoint> --out MODEL.onnx',
-    purpose: 'a self-contained ONNX file; above 2 GB with MODEL.onnx.data beside it',
+    synopsis: '<checkpoint> --out MODEL.onnx [--part NAME] [--lengths text=77,…]',
+    purpose:
+      'a self-contained ONNX file; above 2 GB with MODEL.onnx.data beside it; several parts as MODEL.image.onnx, MODEL.text.onnx …',
     paths: [1, 1],
-    options: [...model, 'out'],
+    options: [...model, 'lengths', 'part', 'out'],
     required: ['out'],
   },
 } as const satisfies Record<string, CommandUsage>;
@@ -205,6 +213,7 @@ const commonHelp = [
   '--classes FOLDER|FILE  class names: sub-folders as ImageFolder sorts them, or classes.txt, labels.json …',
   '--mapping FILE.json    what tensors are taken for, as inspect --by-structure --json prints it',
   '--image-size N|HxW     in pixels; the model’s own by default',
+  '--lengths NAME=N,…     what is counted: texts, text (tokens), decoder (tokens), frames, prompts, points, boxes',
   '--provider NAME        auto (default), cpu, webgpu, cuda, dml, coreml',
   '--spec FILE.json       what is given to the model and how answers are computed: given, post',
   '--as-stored            do not apply the EXIF orientation',
@@ -266,6 +275,8 @@ function readOptions(values: Values): Options {
     provider: values.provider ?? 'auto',
     asStored: values['as-stored'] ?? false,
     batch: parseCount('batch', values.batch ?? '1'),
+    lengths: parseLengths(values.lengths ?? ''),
+    part: values.part,
     top: parseCount('top', values.top ?? '5'),
     format: values.csv ? 'csv' : 'markdown',
     layer: values.layer ?? 'last',
@@ -290,6 +301,20 @@ function parseAssumption(text: string): readonly [string, ConfigValue] {
   } catch (error) {
     throw new UsageError(`--assume ${text}: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+/** `texts=4,text=11`; bounds are the model's own. */
+function parseLengths(text: string): Readonly<Record<string, number>> {
+  const entries = text
+    .split(',')
+    .filter(Boolean)
+    .map((item): readonly [string, number] => {
+      const [name = '', value = ''] = item.split('=').map((part) => part.trim());
+      if (!lengthNames.includes(name) || !/^\d{1,6}$/.test(value))
+        throw new UsageError(`--lengths ${item}: NAME=N needed, of ${lengthNames.join(', ')}`);
+      return [name, Number(value)];
+    });
+  return Object.fromEntries(entries);
 }
 
 /** `224` or `HEIGHTxWIDTH`. */

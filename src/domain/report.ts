@@ -19,6 +19,8 @@ export interface Macs {
 export interface ModuleRow {
   /** Module path, `blocks.3.attn`; for a group of repeated blocks that of its first member. */
   readonly path: string;
+  /** The part of a model of several that the row is of, or stands for if its path is empty. */
+  readonly part?: string;
   /** Last part of the path, or `0 … 11` for a group. */
   readonly name: string;
   /** The file's own path of it, `vit.encoder.layer.0.attention`, if that is another. */
@@ -80,7 +82,20 @@ export interface TensorRow {
 /** One station of the drawing of the whole, from image to head. */
 export interface Station {
   readonly kind:
-    'image' | 'patches' | 'tokens' | 'blocks' | 'downsample' | 'norm' | 'pool' | 'head' | 'map' | 'beside';
+    | 'image'
+    | 'words'
+    | 'prompt'
+    | 'patches'
+    | 'tokens'
+    | 'blocks'
+    | 'downsample'
+    | 'norm'
+    | 'pool'
+    | 'head'
+    | 'map'
+    | 'beside';
+  /** The part of a model of several: a lane of the drawing. */
+  readonly part?: string;
   readonly label: string;
   /** Second line: `14 × 14 patches of 16`, `197 × 768`. */
   readonly detail: string;
@@ -89,6 +104,12 @@ export interface Station {
   readonly grid?: Grid;
   readonly special?: readonly string[];
   readonly count?: number;
+}
+
+/** Where lanes of the drawing meet: one part hands what it made to another. */
+export interface LaneJoin {
+  readonly from: string;
+  readonly to: string;
 }
 
 /** Counts of one operator type. */
@@ -115,6 +136,8 @@ export interface OperatorRow {
 export interface OperatorUse {
   /** Module path, as the tree has it. */
   readonly path: string;
+  /** The part of a model of several. */
+  readonly part?: string;
   readonly count: number;
   readonly macs: number;
   readonly elements: number;
@@ -148,6 +171,36 @@ export interface WhatIf {
   readonly macs: number;
 }
 
+/** What a part of a model costs, run once. */
+export interface PartRow {
+  /** `image`, `text`, `decoder` … */
+  readonly name: string;
+  /** Learnable parameters; one that several parts read counts in the first of them. */
+  readonly params: number;
+  readonly macs: Macs;
+  /** float32 bytes of all operator outputs, and the most of them that live at once. */
+  readonly activationBytes: number;
+  readonly peakActivationBytes: number;
+  /** float32 bytes of its attention maps. */
+  readonly attentionBytes: number;
+  /** What it is fed: names with shapes. */
+  readonly inputs: readonly { readonly name: string; readonly shape: readonly number[] }[];
+}
+
+/** How many texts, tokens, frames or prompts a model is counted for. */
+export interface LengthRow {
+  /** As `--lengths` has it: `texts`, `text`, `decoder`, `frames` … */
+  readonly name: string;
+  /** In words: `tokens of a text`. */
+  readonly title: string;
+  readonly value: number;
+  /** The model's own, if nobody asks for another. */
+  readonly own: number;
+  readonly least: number;
+  readonly most: number;
+  readonly step: number;
+}
+
 /** Everything the complexity report shows for one image size. */
 export interface ComplexityReport {
   readonly imageSize: Size;
@@ -164,12 +217,16 @@ export interface ComplexityReport {
    * computed from weights alone is none.
    */
   readonly activationBytes: number;
-  /** Largest sum of live operator outputs in execution order. */
+  /** Largest sum of live operator outputs in execution order; parts run one after the other. */
   readonly peakActivationBytes: number;
   /** float32 bytes of all attention maps. */
   readonly attentionBytes: number;
   /** Length of the longest token sequence; 0 if there is none. */
   readonly tokens: number;
+  /** In the order in which an answer needs them; the sums are the report's. */
+  readonly parts: readonly PartRow[];
+  /** Empty for a model that reads images alone. */
+  readonly lengths: readonly LengthRow[];
   readonly modules: readonly ModuleRow[];
   readonly operators: readonly OperatorRow[];
   /**

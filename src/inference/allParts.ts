@@ -7,12 +7,15 @@ import type { TensorData } from './remoteApi';
 
 type Tensors = Readonly<Record<string, TensorData>>;
 
-/** Inputs whose shapes say how many texts, tokens and frames a model is given. */
+/**
+ * Inputs whose shapes say how many texts, tokens and frames a model is given; of those that say the
+ * same the last one counts. A box alone is a prompt without points.
+ */
 const told: Readonly<Record<string, (shape: readonly number[]) => Readonly<Record<string, number>>>> = {
   input_ids: ([texts = 1, text = 1]) => ({ texts, text }),
   decoder_input_ids: ([, decoder = 1]) => ({ decoder }),
+  input_boxes: ([, prompts = 1]) => ({ prompts, points: 0, boxes: 1 }),
   input_points: ([, prompts = 1, points = 1]) => ({ prompts, points }),
-  input_boxes: ([, prompts = 1]) => ({ prompts, boxes: 1 }),
   pixel_values: (shape): Readonly<Record<string, number>> =>
     shape.length === 5 ? { frames: shape[1] ?? 1 } : {},
 };
@@ -20,7 +23,10 @@ const told: Readonly<Record<string, (shape: readonly number[]) => Readonly<Recor
 /** Texts, tokens and frames by the shapes of given inputs. */
 export const lengthsOf = (inputs: Tensors): Readonly<Record<string, number>> =>
   Object.fromEntries(
-    Object.entries(inputs).flatMap(([name, { shape }]) => Object.entries(told[name]?.(shape) ?? {})),
+    Object.entries(told).flatMap(([name, of]) => {
+      const input = inputs[name];
+      return input ? Object.entries(of(input.shape)) : [];
+    }),
   );
 
 /**

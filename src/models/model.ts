@@ -4,7 +4,7 @@ import { isSameSize, type Size } from '../domain/size';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import { selectStateDict } from '../checkpoint/open';
 import type { Graph } from '../graph/graph';
-import type { ConfigValue, ParameterCounts, Recognition } from '../architectures/family';
+import type { ConfigValue, Known, ParameterCounts, Recognition } from '../architectures/family';
 import type { PartName } from '../architectures/whole';
 import {
   offeredHint,
@@ -135,6 +135,18 @@ function graphsOf(part: BuiltPart, own: Size, at: Model['at']): Part['graph'] {
 export const graphsOfParts = (model: Model, size?: GraphSize): readonly Graph[] =>
   model.parts.length === 0 ? [model.graph(size)] : model.parts.map(({ graph }) => graph(size));
 
+/** The same with the parts' names. */
+export const namedGraphs = (model: Model, size?: GraphSize): readonly NamedGraph[] =>
+  model.parts.length === 0
+    ? [{ name: 'whole', graph: model.graph(size) }]
+    : model.parts.map(({ name, graph }) => ({ name, graph: graph(size) }));
+
+/** A part of a model with its graph. */
+export interface NamedGraph {
+  readonly name: PartName;
+  readonly graph: Graph;
+}
+
 /** Understands a checkpoint of bare weights, without reading it. Throws if a setting cannot be. */
 export function understand(checkpoint: Checkpoint, settings: Settings = {}): Model {
   const { assume, stateDict } = settings;
@@ -155,6 +167,14 @@ export function understand(checkpoint: Checkpoint, settings: Settings = {}): Mod
         unused: [],
         ...(!structure && { offered: once(() => offeredStructure(file)) }),
       };
+    const sized = new Recent<string, Known>(remembered);
+    const forLengths = (lengths: Readonly<Record<string, number>>): Known => {
+      const told = settledLengths(recognition, lengths);
+      const key = JSON.stringify(told);
+      return told
+        ? sized.ensure(key, () => recogniseFor(chosen, { ...assume, ...told }, imageSize))
+        : recognition;
+    };
     const hasOthers = [...(recognition.translation?.parameters.keys() ?? [])].some(isBeside);
     const own = partsOf(recognition);
     const names = own.length > 0 ? own : ([hasOthers || recognition.share ? 'image' : 'whole'] as const);
@@ -165,10 +185,36 @@ export function understand(checkpoint: Checkpoint, settings: Settings = {}): Mod
       parts: names.map((name) => ({
         name,
         build: (size) =>
-          buildGraph(chosen, recognition, { ...size, ...(own.length > 0 && { part: name }) }).graph,
+          buildGraph(chosen, forLengths(size.lengths), {
+            ...size,
+            ...(own.length > 0 && { part: name }),
+          }).graph,
       })),
     };
   });
+}
+
+/**
+ * The lengths that are hyper-parameters of a family, frames of a clip, if they are others than its
+ * own: it is recognised for them. Parts of a whole model are written for any.
+ */
+function settledLengths(
+  { whole, lengths: own = {} }: Known,
+  lengths: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> | undefined {
+  if (whole) return undefined;
+  const others = Object.entries(lengths).filter(([name, value]) => name in own && own[name] !== value);
+  return others.length > 0 ? Object.fromEntries(others) : undefined;
+}
+
+function recogniseFor(
+  checkpoint: Checkpoint,
+  assume: Readonly<Record<string, ConfigValue>>,
+  imageSize: Size | undefined,
+): Known {
+  const found = recognise(checkpoint, { assume, imageSize });
+  if (found.family === null) throw new Error(`${checkpoint.path}: ${found.reason}`);
+  return found;
 }
 
 /** Asks once, when the answer is first needed. */

@@ -3,6 +3,7 @@ import type { CallContext } from './channel';
 import type { Packed } from './packed';
 import type {
   ComplexityReport,
+  LaneJoin,
   ModuleRow,
   OperatorRow,
   OperatorUse,
@@ -98,6 +99,8 @@ export interface InspectorModel {
   readonly modules: readonly ModuleRow[];
   readonly tensors: readonly TensorRow[];
   readonly stations: readonly Station[];
+  /** Where lanes of the drawing meet; none of a model of one part. */
+  readonly joins?: readonly LaneJoin[];
   /** Modules that apply attention, and what each layer is called in the image panel. */
   readonly attention: readonly { readonly path: string; readonly layer: string }[];
   readonly imageSize: Size | null;
@@ -171,16 +174,15 @@ export interface InspectorApi {
   revealModule(path: string): Promise<void>;
   /** Shows a layer's attention on an image: in a panel that is open, else on one to be picked. */
   showAttention(layer: string): Promise<void>;
-  complexity(imageSize: Size | null, batch: number): Promise<ComplexityReport>;
-  scaling(): Promise<Scaling>;
+  complexity(asked: ReportAsked): Promise<ComplexityReport>;
+  scaling(lengths: ReportAsked['lengths']): Promise<Scaling>;
   /** Modules with operators of a type and kind among their own, those with the most work first. */
   operatorUses(
     operator: Pick<OperatorRow, 'op' | 'kind'>,
-    imageSize: Size | null,
-    batch: number,
+    asked: ReportAsked,
   ): Promise<readonly OperatorUse[]>;
-  /** Operators in a module and below it, at the model's own image size. */
-  operatorsIn(module: string): Promise<readonly OperatorRow[]>;
+  /** Operators in a module of a part, or of all, and below it, at the model's own sizes. */
+  operatorsIn(module: string, part: string | null): Promise<readonly OperatorRow[]>;
   /**
    * `classify`, `complexity`, `exportOnnx`, `showLog`, `manageTrust`, `revealFile`: what the page's
    * buttons do.
@@ -190,7 +192,14 @@ export interface InspectorApi {
   /** Offers a save dialog; resolves to whether a file was written. */
   save(suggestedName: string, content: string): Promise<boolean>;
   /** The complexity report as a file: format as the command line writes it. */
-  exportReport(format: 'markdown' | 'csv' | 'json', imageSize: Size | null, batch: number): Promise<boolean>;
+  exportReport(format: 'markdown' | 'csv' | 'json', asked: ReportAsked): Promise<boolean>;
+}
+
+/** What a report is counted for: null is the model's own image size, lengths left out its own. */
+export interface ReportAsked {
+  readonly imageSize: Size | null;
+  readonly batch: number;
+  readonly lengths: Readonly<Record<string, number>>;
 }
 
 /** A file that lies beside the weights. */

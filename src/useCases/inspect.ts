@@ -7,23 +7,30 @@ import {
 } from '../analysis/inspection';
 import { missingRuntime } from '../inference/runtime';
 import { labelsOfHeads } from '../labels/labels';
+import { askedLengths } from '../models/lengths';
 import type { Model } from '../models/model';
 import type { Addable, InspectorModel } from '../protocol/inspector';
 
 /**
- * What a checkpoint is, as the command line prints it: for programs and for people. Each is made if
- * it is read.
+ * What a checkpoint is, counted for the lengths that are asked for, as the command line prints it:
+ * for programs and for people. Each is made if it is read. Throws if a length cannot be.
  */
-export const inspection = (
+export function inspection(
   model: Model,
-): { readonly json: Readonly<Record<string, unknown>>; readonly text: string } => ({
-  get json() {
-    return inspectionJson(model, labelsOf(model));
-  },
-  get text() {
-    return inspectionText(model, labelsOf(model));
-  },
-});
+  asked: Readonly<Record<string, number>> = {},
+): { readonly json: Readonly<Record<string, unknown>>; readonly text: string } {
+  const { lengths, warnings } = askedLengths(model, asked);
+  return {
+    get json() {
+      const json = inspectionJson(model, { labels: labelsOf(model), lengths });
+      return { ...json, warnings: [...(json['warnings'] as readonly string[]), ...warnings] };
+    },
+    get text() {
+      const text = inspectionText(model, { labels: labelsOf(model), lengths });
+      return [text.trimEnd(), ...warnings.map((line) => `  warning: ${line}`), ''].join('\n');
+    },
+  };
+}
 
 /** Where the names of all heads come from; undefined of a model without classes. */
 function labelsOf({ recognition, checkpoint }: Model): LabelsFound | undefined {

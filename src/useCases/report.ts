@@ -3,36 +3,42 @@ import { reportExtensions, reportText, type ReportFormat } from '../analysis/rep
 import { scaling } from '../analysis/scaling';
 import { operatorsIn, operatorUses } from '../analysis/operatorUses';
 import type { ComplexityReport, OperatorRow, OperatorUse, Scaling } from '../domain/report';
-import type { Size } from '../domain/size';
-import type { Model } from '../models/model';
+import { everyModule } from '../analysis/moduleTree';
+import { graphsOfParts, namedGraphs, type Model } from '../models/model';
+import type { ReportAsked } from '../protocol/inspector';
 
 /**
- * Counts a model at an image size, its own for null, and batch. Throws if the architecture is not
- * known or cannot take the size.
+ * Counts a model at an image size, its own for null, batch and lengths. Throws if the architecture
+ * is not known or cannot take them.
  */
-export function report(model: Model, imageSize: Size | null, batch: number): ComplexityReport {
-  return reportOf(model, { imageSize: imageSize ?? undefined, batch });
+export function report(model: Model, { imageSize, batch, lengths }: ReportAsked): ComplexityReport {
+  return reportOf(model, { imageSize: imageSize ?? undefined, batch, lengths });
 }
 
-/** Returns the modules with operators of a type and kind, at the size and batch of a report. */
+/** Returns the modules with operators of a type and kind, as a report counts them. */
 export const findUses = (
   model: Model,
   operator: Pick<OperatorRow, 'op' | 'kind'>,
-  imageSize: Size | null,
-  batch: number,
+  { imageSize, batch, lengths }: ReportAsked,
 ): readonly OperatorUse[] =>
-  operatorUses(model.graph({ imageSize: imageSize ?? model.imageSize, batch }), operator);
+  operatorUses(namedGraphs(model, { imageSize: imageSize ?? model.imageSize, batch, lengths }), operator);
 
-/** Returns the operators in a module and below it, at the model's own size. */
-export const findOperators = (model: Model, module: string): readonly OperatorRow[] =>
-  model.imageSize ? operatorsIn(model.graph(), module) : [];
+/** Returns the operators in a module and below it, of one part or of all, at the model's own size. */
+export const findOperators = (model: Model, module: string, part?: string): readonly OperatorRow[] => {
+  if (!model.imageSize) return [];
+  const parts = namedGraphs(model).filter(({ name }) => part === undefined || name === part);
+  return operatorsIn(
+    parts.map(({ graph }) => graph),
+    module,
+  );
+};
 
-/** Counts MACs against image size, by the steps that the model can take. */
-export function scale(model: Model): Scaling {
+/** Counts MACs of all parts against image size, by the steps that the model can take. */
+export function scale(model: Model, lengths: Readonly<Record<string, number>> = {}): Scaling {
   const { imageSize, recognition } = model;
   if (!imageSize) throw new Error(`${model.checkpoint.path}: only a known architecture can be resized`);
   const step = recognition.family === null ? ([0, 0] as const) : recognition.sizeStep;
-  return scaling((size) => model.graph({ imageSize: size }), imageSize, step);
+  return scaling((size) => graphsOfParts(model, { imageSize: size, lengths }), imageSize, step);
 }
 
 /** Returns a report as the content of a file, and the extension of its name. */
@@ -52,9 +58,10 @@ export function reportFile(
  * stand for themselves.
  */
 export function reportJson({ modules, ...report }: ComplexityReport): object {
-  const rows = modules.filter(({ kind }) => kind === 'module');
+  const rows = everyModule(modules);
   return {
     batch: report.batch,
+    ...(report.lengths.length > 0 && { lengths: lengthsJson(report) }),
     macs: report.macs,
     flops: report.flops,
     weight_bytes: report.weightBytes,
@@ -63,8 +70,18 @@ export function reportJson({ modules, ...report }: ComplexityReport): object {
     attention_bytes: report.attentionBytes,
     tokens: report.tokens,
     conventions: report.conventions,
-    modules: rows.map(({ path, depth, params, macs, activationBytes }) => ({
+    parts: report.parts.map((part) => ({
+      part: part.name,
+      params: part.params,
+      macs: part.macs,
+      activation_bytes: part.activationBytes,
+      peak_activation_bytes: part.peakActivationBytes,
+      attention_bytes: part.attentionBytes,
+      inputs: Object.fromEntries(part.inputs.map(({ name, shape }) => [name, shape])),
+    })),
+    modules: rows.map(({ path, part, depth, params, macs, activationBytes }) => ({
       path,
+      ...(part !== undefined && { part }),
       depth,
       params,
       macs,
@@ -72,3 +89,6 @@ export function reportJson({ modules, ...report }: ComplexityReport): object {
     })),
   };
 }
+
+const lengthsJson = ({ lengths }: Pick<ComplexityReport, 'lengths'>): object =>
+  Object.fromEntries(lengths.map(({ name, value }) => [name, value]));

@@ -15,6 +15,8 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
       '',
       'sample',
       'staged',
+      'towers',
+      'spoken',
       'unknown',
       'offered',
       'confirmed',
@@ -27,7 +29,7 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
       'error',
     ],
   ],
-  ['complexity', ['', 'sample', 'staged', 'unknown']],
+  ['complexity', ['', 'sample', 'staged', 'towers', 'spoken', 'unknown']],
   [
     'image',
     [

@@ -1,14 +1,31 @@
-import type { InspectorApi, InspectorEvents, InspectorModel } from '../../src/protocol/inspector';
+import type {
+  InspectorApi,
+  InspectorEvents,
+  InspectorModel,
+  ReportAsked,
+} from '../../src/protocol/inspector';
 import { pack } from '../../src/protocol/packed';
 import type { ComplexityReport, Scaling } from '../../src/domain/report';
 import { seeded } from '../support/random';
+import spoken from '../fixtures/pages/spoken.json';
 import staged from '../fixtures/pages/staged.json';
+import towers from '../fixtures/pages/towers.json';
 import { failure, never, serveDemo, shownCase } from './host';
 import { complexityReport, inspectorModel, scalingOf, vitB16, vitrineSample, type VitConfig } from './vit';
 
 const config: VitConfig = shownCase === 'sample' ? vitrineSample : vitB16;
-/** A network of stages as the core describes it, recorded. */
-const recorded = shownCase === 'staged' ? staged : undefined;
+/** Models as the core describes them, recorded: a network of stages, and some of several parts. */
+const recordedCases: Readonly<Record<string, typeof staged | typeof towers | typeof spoken>> = {
+  staged,
+  towers,
+  spoken,
+};
+const recorded = recordedCases[shownCase];
+/** Of the recorded report of one size, what it is counted for. */
+const countedFor = (report: ComplexityReport, lengths: ReportAsked['lengths']): ComplexityReport => ({
+  ...report,
+  lengths: report.lengths.map((row) => ({ ...row, value: lengths[row.name] ?? row.own })),
+});
 const base = (recorded?.model as unknown as InspectorModel | undefined) ?? inspectorModel(config);
 
 /** A file of another kind, with enough tensors that only a virtual table can show them. */
@@ -189,9 +206,10 @@ const api: InspectorApi = {
   takeRevealed: async () => (shownCase === 'revealed' ? 'blocks.3' : null),
   revealModule: async () => undefined,
   showAttention: async () => undefined,
-  complexity: async (size, batch) =>
-    (recorded?.report as unknown as ComplexityReport | undefined) ??
-    complexityReport(config, size ?? config.image, batch),
+  complexity: async ({ imageSize, batch, lengths }) =>
+    recorded
+      ? countedFor(recorded.report as unknown as ComplexityReport, lengths)
+      : complexityReport(config, imageSize ?? config.image, batch),
   operatorUses: async ({ op }) =>
     Array.from({ length: 2 * config.depth }, (_, index) => ({
       path: `blocks.${Math.floor(index / 2)}.${index % 2 === 0 ? 'attn' : 'mlp'}`,

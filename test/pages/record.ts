@@ -8,10 +8,12 @@ import { PathRunner } from '../../src/useCases/run';
 import { openAt } from '../support/open';
 import type { Method, Query } from '../../src/domain/query';
 import { mkdir, writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { inspectorModel } from '../../src/analysis/inspection';
 import { reportOf } from '../../src/analysis/report';
 import { scaling } from '../../src/analysis/scaling';
-import type { Model } from '../../src/models/model';
+import { graphsOfParts, understand, type Model } from '../../src/models/model';
+import { checkpointOf, ownFolder, readLines } from '../oracles/lines';
 import { defaultLimits } from '../../src/inference/memory';
 import { createMemoryStore } from '../../src/inference/providers';
 import { createInference } from '../../src/inference/service';
@@ -26,6 +28,9 @@ const recordedCases = {
   gates: 'cbam-resnet-timm-safetensors',
   crossed: 'davit-timm-safetensors',
 } as const;
+
+/** Models of several parts, of which the inspector and the report are looked at. */
+const recordedParts = { spoken: 'blip-vqa' } as const;
 
 /** Four digits are more than a colour shows; JSON knows no NaN, which lies outside of a window. */
 const short = (rows: readonly Float32Array[]): (number | null)[][] =>
@@ -63,13 +68,27 @@ async function recordCase(inference: PathRunner, id: string): Promise<object> {
 /** What the inspector and the complexity report get of a case. */
 async function recordInspection(id: string): Promise<object> {
   const { checkpoint, imageSize, assume } = caseOf(id);
-  const model: Model = await openAt(checkpoint, { assume, imageSize });
+  return inspectionOf(await openAt(checkpoint, { assume, imageSize }), id);
+}
+
+/** The same of a published model, by its header alone. */
+function recordPublished(id: string): object {
+  const line = readLines(ownFolder).find((each) => each.id === id);
+  if (!line) throw new Error(`${id}: no such line`);
+  return inspectionOf(understand(checkpointOf(line, line.config_json)), `${basename(id)}.safetensors`);
+}
+
+function inspectionOf(model: Model, id: string): object {
   const { recognition } = model;
   const step = recognition.family === null ? ([0, 0] as const) : recognition.sizeStep;
   return {
-    model: { ...inspectorModel(model, { set: new Set() }), path: `/home/you/models/${id}` },
+    model: {
+      ...inspectorModel(model, { set: new Set() }),
+      path: `/home/you/models/${id}`,
+      fileName: basename(id),
+    },
     report: reportOf(model),
-    scaling: scaling((size) => model.graph({ imageSize: size }), model.imageSize!, step),
+    scaling: scaling((size) => graphsOfParts(model, { imageSize: size }), model.imageSize!, step),
   };
 }
 
@@ -92,6 +111,8 @@ async function record(): Promise<void> {
     writeFile(`${folder}/${name}.json`, `${JSON.stringify(content)}\n`);
   await mkdir(folder, { recursive: true });
   await write('cat-on-grass', await recordSample(inference));
+  for (const [name, id] of Object.entries(recordedParts)) await write(name, await recordInspection(id));
+  await write('towers', recordPublished('original/clip/ViT-B-32'));
   for (const [name, id] of Object.entries(recordedCases)) {
     const inspected = name === 'staged' ? await recordInspection(id) : {};
     await write(name, { ...inspected, attention: await recordCase(inference, id) });

@@ -486,6 +486,8 @@ export function complexityReport(config: VitConfig, size = config.image, batch =
     peakActivationBytes: 4 * batch * (2 * scores + 4 * tokens * width),
     attentionBytes: 4 * batch * depth * scores,
     tokens,
+    parts: [],
+    lengths: [],
     modules: rows.modules,
     operators: operatorsOf(config, tokens, macs),
     conventions: {

@@ -1,7 +1,7 @@
 import type { Size } from '../../src/domain/size';
 import type { VNode } from 'preact';
 import { useEffect, useMemo } from 'preact/hooks';
-import type { InspectorApi, InspectorModel } from '../../src/protocol/inspector';
+import type { InspectorApi, InspectorModel, ReportAsked } from '../../src/protocol/inspector';
 import type { ComplexityReport, Scaling, ScalingPoint } from '../../src/domain/report';
 import { formatBytes, formatCount, formatExact, formatPercent } from '../../src/domain/units';
 import { useSaved, type Host } from '../host';
@@ -10,6 +10,7 @@ import { announce, Banner, Failure, Skeleton } from '../kit/status';
 import { Button, Dropdown, Slider } from '../kit/toolkit';
 import { moduleChart, scalingChart, sizeText } from '../marks/charts';
 import { ChartFrame } from './chartFrame';
+import { LengthControls, PartTable, type Lengths } from './parts';
 import './complexity.css';
 import { CONVENTION_NAMES, CONVENTIONS, type Convention } from './conventions';
 import { moduleBars, totalMacs } from './moduleBars';
@@ -35,12 +36,16 @@ const BATCHES = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 export function Complexity({ host, model, revealed, operator, onModule }: ComplexityProps): VNode {
   const [size, setSize] = useSaved<readonly [number, number] | null>('complexitySize', null);
   const [batch, setBatch] = useSaved('batch', 1);
+  const [lengths, setLengths] = useSaved<Lengths>('lengths', {});
   const [convention, setConvention] = useSaved<Convention>('convention', 'macs');
   const wanted = useSettled(size, 60);
-  const scaling = useAnswer((call) => host.call('scaling', [], call), [model]);
+  const settled = useSettled(lengths, 60);
+  const lengthsKey = JSON.stringify(settled);
+  const asked: ReportAsked = { imageSize: wanted, batch, lengths: settled };
+  const scaling = useAnswer((call) => host.call('scaling', [settled], call), [model, lengthsKey]);
   const report = useAnswer(
-    (call) => host.call('complexity', [wanted, batch], call),
-    [model, sizeKey(wanted), batch],
+    (call) => host.call('complexity', [asked], call),
+    [model, sizeKey(wanted), batch, lengthsKey],
   );
 
   useEffect(() => {
@@ -56,6 +61,7 @@ export function Complexity({ host, model, revealed, operator, onModule }: Comple
         onRetry={() => {
           setSize(null);
           setBatch(1);
+          setLengths({});
         }}
         onShowLog={() => void host.remote.perform('showLog')}
         onManageTrust={() => void host.remote.perform('manageTrust')}
@@ -91,9 +97,13 @@ export function Complexity({ host, model, revealed, operator, onModule }: Comple
             onChange={(value) => setConvention(value as Convention)}
           />
         </label>
-        <ExportButtons host={host} size={wanted} batch={batch} />
+        <ExportButtons host={host} asked={asked} />
       </div>
+      {shown.lengths.length > 0 && (
+        <LengthControls rows={shown.lengths} lengths={lengths} onLengths={setLengths} />
+      )}
       <p class="quiet note">{CONVENTIONS[convention].note}</p>
+      {shown.parts.length > 1 && <PartTable report={shown} convention={CONVENTIONS[convention]} />}
       <Charts
         host={host}
         report={shown}
@@ -116,13 +126,20 @@ export function Complexity({ host, model, revealed, operator, onModule }: Comple
       <OperatorTable
         report={shown}
         revealed={operator}
-        uses={(name, call) => host.call('operatorUses', [name, shown.imageSize, shown.batch], call)}
+        uses={(name, call) => host.call('operatorUses', [name, countedFor(shown)], call)}
         onModule={onModule}
       />
       {shown.whatIf.length > 0 && <WhatIfTable report={shown} />}
     </div>
   );
 }
+
+/** What a report was counted for, as it is asked for again. */
+const countedFor = ({ imageSize, batch, lengths }: ComplexityReport): ReportAsked => ({
+  imageSize,
+  batch,
+  lengths: Object.fromEntries(lengths.map(({ name, value }) => [name, value])),
+});
 
 const sizeKey = (size: Size | null): string => (size ? sizeText(size) : '');
 
@@ -250,8 +267,7 @@ export function nearestPoint(points: readonly ScalingPoint[], size: Size): numbe
 
 interface ExportProps {
   readonly host: ComplexityHost;
-  readonly size: Size | null;
-  readonly batch: number;
+  readonly asked: ReportAsked;
 }
 
 const FORMATS = [
@@ -260,16 +276,14 @@ const FORMATS = [
   ['json', 'JSON'],
 ] as const;
 
-const ExportButtons = ({ host, size, batch }: ExportProps): VNode => (
+const ExportButtons = ({ host, asked }: ExportProps): VNode => (
   <div class="control">
     <span>Export</span>
     {FORMATS.map(([format, title]) => (
       <Button
         key={format}
         label={`Export the report as ${title}`}
-        onClick={() =>
-          void host.remote.exportReport(format, size, batch).then((done) => done && announce('Saved'))
-        }
+        onClick={() => void host.remote.exportReport(format, asked).then((done) => done && announce('Saved'))}
       >
         {title}
       </Button>

@@ -210,8 +210,8 @@ function Uses({ report, operator, ask, onModule }: UsesProps): VNode {
           : `${operator.op} (${operator.kind}) is in ${quantity(all.length, 'module')}, those with the most work first:`}
       </p>
       <ul>
-        {shown.map(({ path, count, macs }) => (
-          <li key={path}>
+        {shown.map(({ path, part, count, macs }) => (
+          <li key={`${part ?? ''} ${path}`}>
             <button
               type="button"
               class="link"
@@ -221,6 +221,7 @@ function Uses({ report, operator, ask, onModule }: UsesProps): VNode {
               {path || '(model)'}
             </button>
             <span class="quiet">
+              {part !== undefined && ` ${part}`}
               {count > 1 && ` ×${count}`}
               {macs > 0 && ` ${formatCount(macs)}`}
             </span>

@@ -83,7 +83,12 @@ export function Architecture(props: ArchitectureProps): VNode {
     <div class="architecture">
       {model.stations.length > 0 && (
         <Guard what="The drawing of the model">
-          <Stations stations={model.stations} chosen={chosen?.path} onChoose={reveal} />
+          <Stations
+            stations={model.stations}
+            joins={model.joins ?? []}
+            chosen={chosen?.path}
+            onChoose={reveal}
+          />
         </Guard>
       )}
       <div class="tree-and-detail">
@@ -125,7 +130,10 @@ export function Architecture(props: ArchitectureProps): VNode {
  */
 function initiallyOpen(tree: Tree): readonly string[] {
   const roots = tree.roots.length === 1 ? tree.roots : [];
-  const top = roots.length === 1 ? (tree.children[roots[0] as number] ?? []) : tree.roots;
+  const below = roots.length === 1 ? (tree.children[roots[0] as number] ?? []) : tree.roots;
+  // Parts of a model hold what a model of one has below its root.
+  const parts = below.filter((index) => tree.rows[index]?.part !== undefined);
+  const top = parts.length > 0 ? parts.flatMap((index) => tree.children[index] ?? []) : below;
   const isGroup = (index: number): boolean => tree.rows[index]?.kind === 'group';
   const groups = top.flatMap((index) => [index, ...(tree.children[index] ?? [])]).filter(isGroup);
   const isStage = (index: number): boolean =>
@@ -133,7 +141,7 @@ function initiallyOpen(tree: Tree): readonly string[] {
   const parents = top.filter((index) =>
     tree.children[index]?.some((child) => isGroup(child) || isStage(child)),
   );
-  return [...new Set([...roots, ...parents, ...groups.slice(0, 1)])].map(keyOf);
+  return [...new Set([...roots, ...parts, ...parents, ...groups.slice(0, 1)])].map(keyOf);
 }
 
 const searchText = (model: InspectorModel, row: ModuleRow): string =>

@@ -27,8 +27,11 @@ export interface DetailProps {
   readonly operatorsIn: OperatorsIn;
 }
 
-/** Asks for the operators in a module and below it. */
-export type OperatorsIn = (module: string, call: CallOptions) => Promise<readonly OperatorRow[]>;
+/** Asks for the operators in a module of a part and below it. */
+export type OperatorsIn = (
+  module: Pick<ModuleRow, 'path' | 'part'>,
+  call: CallOptions,
+) => Promise<readonly OperatorRow[]>;
 
 /** What a module is and costs, and which tensors are its own. */
 export function Detail({ model, row, onCopy, links, operatorsIn }: DetailProps): VNode {
@@ -37,7 +40,7 @@ export function Detail({ model, row, onCopy, links, operatorsIn }: DetailProps):
   return (
     <>
       <div>
-        <h2 class="mono detail-path">{path || '(model)'}</h2>
+        <h2 class="mono detail-path">{path || partName(row)}</h2>
         {row.ownPath && (
           <p class="quiet">
             timm calls it <span class="mono">{row.path}</span>
@@ -62,7 +65,12 @@ export function Detail({ model, row, onCopy, links, operatorsIn }: DetailProps):
         ))}
       </dl>
       {model.notCounted === '' && (
-        <Operators key={row.path} path={row.path} ask={operatorsIn} onChoose={links.operator} />
+        <Operators
+          key={`${row.part ?? ''} ${row.path}`}
+          row={row}
+          ask={operatorsIn}
+          onChoose={links.operator}
+        />
       )}
       {tensors.length > 0 && <TensorList tensors={tensors} path={row.path} onReveal={links.tensor} />}
     </>
@@ -72,7 +80,7 @@ export function Detail({ model, row, onCopy, links, operatorsIn }: DetailProps):
 /** What can be done with every row; a button that cannot says why. */
 function Actions({ model, row, onCopy, links }: Omit<DetailProps, 'operatorsIn'>): VNode {
   const path = row.ownPath ?? row.path;
-  const name = path || 'the model';
+  const name = path || (row.part === undefined ? 'the model' : `the part ${row.part}`);
   const held =
     row.tensors[0] ??
     model.modules.find((each) => each.tensors.length > 0 && isInside(each.path, row.path))?.tensors[0];
@@ -86,7 +94,7 @@ function Actions({ model, row, onCopy, links }: Omit<DetailProps, 'operatorsIn'>
     <div class="buttons">
       <Button
         disabled={path === ''}
-        title={path === '' ? 'The model itself has no path.' : path}
+        title={path === '' ? 'The model itself and its parts have no path.' : path}
         onClick={() => onCopy(path)}
       >
         Copy Path
@@ -116,6 +124,9 @@ function Actions({ model, row, onCopy, links }: Omit<DetailProps, 'operatorsIn'>
   );
 }
 
+/** What stands where a module has its path. */
+const partName = ({ part }: ModuleRow): string => (part === undefined ? '(model)' : `(${part})`);
+
 const Pair = ({ label, value }: { label: string; value: string }): VNode => (
   <>
     <dt>{label}</dt>
@@ -144,14 +155,14 @@ function factsOf(row: ModuleRow): readonly (readonly [label: string, value: stri
 }
 
 interface OperatorsProps {
-  readonly path: string;
+  readonly row: ModuleRow;
   readonly ask: OperatorsIn;
   readonly onChoose: (operator: OperatorRow) => void;
 }
 
 /** The operators of a module, each a way to its row of the report. */
-function Operators({ path, ask, onChoose }: OperatorsProps): VNode | null {
-  const found = useAnswer((call) => ask(path, call), [path, ask]);
+function Operators({ row, ask, onChoose }: OperatorsProps): VNode | null {
+  const found = useAnswer((call) => ask(row, call), [row.path, row.part, ask]);
   if (!found.value || found.value.length === 0) return null;
   return (
     <div>

@@ -127,7 +127,7 @@ function Loaded({ model, busy, stale, tab, onTab, load, onReload, asked }: Loade
   const [row, setRow] = useState<Revealed>();
   const [operator, setOperator] = useState<OperatorName & { readonly count: number }>();
   const operatorsIn = useCallback<OperatorsIn>(
-    (path, call) => host.call('operatorsIn', [path], call),
+    ({ path, part = null }, call) => host.call('operatorsIn', [path, part], call),
     [model],
   );
   const show = (view: Tab): void => {

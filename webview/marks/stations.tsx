@@ -1,23 +1,27 @@
 import type { VNode } from 'preact';
 import { useMemo, useRef } from 'preact/hooks';
-import type { Station } from '../../src/domain/report';
+import type { LaneJoin, Station } from '../../src/domain/report';
 import { useWidth } from '../kit/elements';
-import { fitGrid, layoutStations, titleOf, type StationBox } from './stationLayout';
+import { lanesOf, layoutLanes, type PlacedLane } from './laneLayout';
+import { fitGrid, titleOf, type StationBox } from './stationLayout';
 
 export interface StationsProps {
   readonly stations: readonly Station[];
+  /** Which lanes meet which. */
+  readonly joins: readonly LaneJoin[];
   /** Module path of the chosen station. */
   readonly chosen: string | undefined;
   readonly onChoose: (path: string) => void;
 }
 
 /**
- * The drawing of the whole: image → patches → tokens → blocks → norm → head, each part a button.
+ * The drawing of the whole: image → patches → tokens → blocks → norm → head, each part a button;
+ * of a model of several parts a lane for each, with arrows where one hands over to another.
  */
-export function Stations({ stations, chosen, onChoose }: StationsProps): VNode {
+export function Stations({ stations, joins, chosen, onChoose }: StationsProps): VNode {
   const frame = useRef<HTMLDivElement>(null);
   const width = useWidth(frame);
-  const layout = useMemo(() => layoutStations(stations, width - 2), [stations, width]);
+  const layout = useMemo(() => layoutLanes(lanesOf(stations), joins, width - 2), [stations, joins, width]);
   return (
     <div class="stations">
       <div ref={frame}>
@@ -29,39 +33,61 @@ export function Stations({ stations, chosen, onChoose }: StationsProps): VNode {
             height={layout.height + 2}
             viewBox={`-1 -1 ${layout.width + 2} ${layout.height + 2}`}
           >
-            {layout.arrows
-              .filter(({ to }) => stations[to]?.kind !== 'beside')
-              .map(({ x1, x2, y }) => (
-                <path key={`${x1},${y}`} class="arrow" d={`M${x1 + 3},${y}H${x2 - 4}m-4,-4l4,4l-4,4`} />
-              ))}
-            {layout.turns
-              .filter(({ to }) => stations[to]?.kind !== 'beside')
-              .map(({ fromX, fromY, toX, toY }) => {
-                const middle = (fromY + toY) / 2;
-                return (
-                  <path
-                    key={fromY}
-                    class="arrow"
-                    d={`M${fromX},${fromY + 2}V${middle}H${toX}V${toY - 3}m-4,-4l4,4l4,-4`}
-                  />
-                );
-              })}
-            {layout.boxes.map((box) => {
-              const station = stations[box.index] as Station;
-              return (
-                <StationDrawing
-                  key={box.index}
-                  box={box}
-                  station={station}
-                  pressed={station.path !== '' && station.path === chosen}
-                  onChoose={() => onChoose(station.path)}
-                />
-              );
-            })}
+            {layout.joins.map(({ from, to, path }) => (
+              <path key={`${from} ${to}`} class="arrow join" d={path}>
+                <title>{`${from} → ${to}`}</title>
+              </path>
+            ))}
+            {layout.lanes.map((lane) => (
+              <LaneDrawing key={lane.name} lane={lane} chosen={chosen} onChoose={onChoose} />
+            ))}
           </svg>
         )}
       </div>
     </div>
+  );
+}
+
+interface LaneDrawingProps extends Pick<StationsProps, 'chosen' | 'onChoose'> {
+  readonly lane: PlacedLane;
+}
+
+/** One part of the model: its name, and its stations with the arrows between them. */
+function LaneDrawing({ lane, chosen, onChoose }: LaneDrawingProps): VNode {
+  const { name, stations, layout, x, y } = lane;
+  const isDrawn = ({ to }: { readonly to: number }): boolean => stations[to]?.kind !== 'beside';
+  return (
+    <g role={name === '' ? undefined : 'group'} aria-label={name || undefined}>
+      {name !== '' && (
+        <text class="lane-name" x={x} y={y - 6}>
+          {name}
+        </text>
+      )}
+      <g transform={`translate(${x},${y})`}>
+        {layout.arrows.filter(isDrawn).map(({ x1, x2, y: middle }) => (
+          <path key={`${x1},${middle}`} class="arrow" d={`M${x1 + 3},${middle}H${x2 - 4}m-4,-4l4,4l-4,4`} />
+        ))}
+        {layout.turns.filter(isDrawn).map(({ fromX, fromY, toX, toY }) => (
+          <path
+            key={fromY}
+            class="arrow"
+            d={`M${fromX},${fromY + 2}V${(fromY + toY) / 2}H${toX}V${toY - 3}m-4,-4l4,4l4,-4`}
+          />
+        ))}
+        {layout.boxes.map((box) => {
+          const station = stations[box.index] as Station;
+          return (
+            <StationDrawing
+              key={box.index}
+              box={box}
+              station={station}
+              pressed={station.path !== '' && station.path === chosen}
+              onChoose={() => onChoose(station.path)}
+            />
+          );
+        })}
+      </g>
+    </g>
   );
 }
 
@@ -113,6 +139,10 @@ function Glyph({ station }: { station: Station }): VNode {
   switch (station.kind) {
     case 'image':
       return <ImageGlyph rows={rows} columns={columns} />;
+    case 'words':
+      return <path class="glyph-line" d="M4,10H20M26,10H44M4,22H14M20,22H36M4,34H24M30,34H44" />;
+    case 'prompt':
+      return <path class="glyph-line" d="M24,4V18M24,30V44M4,24H18M30,24H44M24,23V25M23,24H25" />;
     case 'patches':
     case 'downsample':
       return <GridGlyph rows={rows} columns={columns} />;

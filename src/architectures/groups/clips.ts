@@ -65,7 +65,12 @@ interface ClipFamily {
   readonly size: SettledSize;
   readonly pixels: DefaultsName;
   readonly activation?: Evidence<string>;
+  /** Positions of frames are computed: a clip may have any number. */
+  readonly anyFrames?: true;
 }
+
+/** Frames that are counted at most; published models read 8 to 96. */
+const mostFrames = 128;
 
 const evidenceOf = (
   sources: Sources,
@@ -93,7 +98,8 @@ export function recogniseClips(
   const isotropic = isotropicEvidence(sources);
   if (!isotropic) return undefined;
   const settled = evidenceOf(sources, family, isotropic);
-  const { frames, size, label, title, pixels } = family;
+  const { frames, size, label, title, pixels, cut, anyFrames } = family;
+  const own = frames.value;
   const recognised = recognisedFrom(sources, {
     label,
     title: sizeTitle(...title, [isotropic.depth.value], [isotropic.dim.value]),
@@ -107,8 +113,13 @@ export function recogniseClips(
   return {
     ...recognised,
     task: isotropic.classes.value > 0 ? 'video' : 'features',
-    reading: { task: 'video', frames: frames.value },
-    lengths: { frames: frames.value },
+    reading: { task: 'video', frames: own },
+    lengths: { frames: own },
+    bounds: {
+      frames: anyFrames
+        ? { least: cut.tubelet, most: Math.max(mostFrames, own), step: cut.tubelet }
+        : { least: own, most: own },
+    },
   };
 }
 

@@ -72,6 +72,7 @@ export function asWhole(whole: Whole, known: Known, found: Found): Known {
       reading: own.reading,
       ...(own.modelType !== undefined && { modelType: own.modelType }),
       ...(own.lengths && { lengths: own.lengths }),
+      ...(own.bounds && { bounds: own.bounds }),
     };
     buildGraph(checkpoint, next);
     return next;

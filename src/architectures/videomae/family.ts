@@ -37,6 +37,7 @@ function recognise(found: Found): Recognised<ClipConfig> | undefined {
     title: ['VideoMAE', sizes],
     cut,
     frames: framesOf(sources, cut.tubelet, assumed(16, 'as published; positions are not stored')),
+    anyFrames: true,
     size: imageSizeOf(sources, assumed([224, 224], 'the usual size; positions are not stored')),
     pixels: 'imagenet-1.0',
   });

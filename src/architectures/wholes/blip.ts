@@ -84,11 +84,8 @@ function recognise(found: FoundWhole): RecognisedWhole<BlipConfig> {
     },
     reading: { task: 'other' },
     warnings: [noWordsYet],
-    lengths: {
-      texts: 1,
-      text: Math.min(countedTokens, context),
-      ...(questionDepth > 0 && { decoder: Math.min(countedTokens, context) }),
-    },
+    lengths: questionDepth > 0 ? { text: context, decoder: countedTokens } : { text: countedTokens },
+    bounds: { text: { most: context }, decoder: { most: context } },
   };
 }
 

@@ -41,6 +41,7 @@ const recogniser =
         padding: kind.masked ? 'longest' : 'context',
       },
       lengths,
+      bounds: { text: { most: lengths.text } },
     };
   };
 
@@ -188,6 +189,32 @@ export const siglip: Whole<TextTower> = {
   }),
   parts: dualParts(siglipText),
 };
+
+/**
+ * Whether a configuration of open_clip lets texts be read as SigLIP does: at the last place, all
+ * tokens seeing all. Without one the bias of the projection says it, which no other has there.
+ */
+function readsAsSiglip({ found }: FoundWhole): boolean {
+  const model = found.checkpoint.sidecars.openClip?.['model_cfg'] as Json | undefined;
+  const text = model?.['text_cfg'] as Json | undefined;
+  return !text || (text['pool_type'] === 'last' && text['no_causal_mask'] === true);
+}
+
+/** SigLIP under open_clip's names, around an image tower of timm's. */
+export const openClipSiglip: Whole<TextTower> = {
+  ...siglip,
+  name: 'open-clip-siglip',
+  row: 'siglip',
+  signature: [...siglip.signature, 'text_model.head.bias'],
+  renames: [...openClipNames, [/^text\.text_projection\.(weight|bias)$/, 'text_model.head.$1']],
+  recognise(found) {
+    const own = readsAsSiglip(found) ? siglip.recognise(found) : undefined;
+    return own && { ...own, warnings: [...(own.warnings ?? []), asTyped] };
+  },
+};
+
+const asTyped =
+  'Texts are read as they are typed: open_clip lower-cases them and drops their punctuation first.';
 
 /** Chinese CLIP (Yang et al. 2022): CLIP's image tower beside a BERT. */
 export const chineseClip: Whole<TextTower> = {

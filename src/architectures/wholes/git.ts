@@ -70,7 +70,8 @@ function recognise(found: FoundWhole): ReturnType<Whole<GitConfig>['recognise']>
     },
     reading: { task: 'other' },
     warnings: [noWordsYet],
-    lengths: { texts: 1, text: Math.min(countedTokens, context) },
+    lengths: { text: countedTokens },
+    bounds: { text: { most: context } },
   };
 }
 

@@ -62,7 +62,7 @@ export const decoderEps = (
 export const decoderAssumable = ['decoder_heads', 'decoder_activation', 'decoder_eps'];
 
 /** Tokens that a decoder is counted for if nobody says how many. */
-export const countedTokens = 16;
+export const countedTokens = 1;
 
 /** What is said of a model whose decoder is known, and not yet asked for word after word. */
 export const noWordsYet =
@@ -129,7 +129,8 @@ const recogniser =
       },
       reading: { task: 'other' },
       warnings: [noWordsYet],
-      lengths: { decoder: Math.min(countedTokens, evidence.context.value) },
+      lengths: { decoder: countedTokens },
+      bounds: { decoder: { most: evidence.context.value } },
     };
   };
 

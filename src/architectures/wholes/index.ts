@@ -1,7 +1,7 @@
 // Every whole model that is known, one line each: a new one is its file and its line here.
 export { beitSegmentation } from './beitSegmentation';
 export { blip, blipForQuestions } from './blip';
-export { chineseClip, clip, openClip, siglip } from './clip';
+export { chineseClip, clip, openClip, openClipSiglip, siglip } from './clip';
 export { conditionalDetr } from './conditionalDetr';
 export { dabDetr } from './dabDetr';
 export { deformableDetr } from './deformableDetr';

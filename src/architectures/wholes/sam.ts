@@ -73,7 +73,8 @@ function recognise(found: FoundWhole) {
       patch: [rows, columns] as const,
     },
     reading: { task: 'segment', rule: 'prompts' } as const,
-    lengths: { prompts: 1, boxes: 0 },
+    lengths: { prompts: 1, points: 1, boxes: 0 },
+    bounds: { points: { least: 0, most: 64 }, boxes: { least: 0, most: 1 } },
   };
 }
 
@@ -116,9 +117,9 @@ interface Prompts {
   readonly boxes: number;
 }
 
-/** Numbers of prompts, points and boxes; one point if nothing else is said. */
+/** Numbers of prompts, and of points and boxes of each. */
 function promptsOf({ lengths, batch }: PartContext): Prompts {
-  const { prompts = 1, boxes = 0, points = boxes > 0 ? 0 : 1 } = lengths;
+  const { prompts = 1, boxes = 0, points = 1 } = lengths;
   return { count: batch * prompts, points, boxes };
 }
 

@@ -78,7 +78,7 @@ export function textTowerOf(found: FoundWhole, kind: TextKind) {
       ...knownActivation,
     }),
     text_eps: settle<number>(found, 'text_eps', {
-      config: ['text_config.layer_norm_eps'],
+      config: ['text_config.layer_norm_eps', 'open_clip:model_cfg.text_cfg.norm_kwargs.eps'],
       otherwise: assumed(kind.eps, 'as published; not stored in the weights'),
       is: (value) => typeof value === 'number' && value > 0,
       needed: 'a number above 0',

@@ -64,7 +64,8 @@ function recognise(found: FoundWhole): ReturnType<Whole<ViltConfig>['recognise']
       patch: pair(known['patch']?.value),
     },
     reading: { task: 'ask', context },
-    lengths: { texts: 1, text: Math.min(countedTokens, context) },
+    lengths: { text: context },
+    bounds: { text: { most: context } },
   };
 }
 

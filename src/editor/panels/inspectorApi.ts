@@ -91,19 +91,19 @@ function createApi(document: CheckpointDocument, services: InspectorServices): I
     showAttention: async (layer) => {
       await commands.executeCommand('vitrine.showLayer', Uri.file(path), layer);
     },
-    complexity: async (imageSize, batch) =>
-      (await analysis()).report(await document.model(), imageSize, batch),
-    operatorUses: async (operator, imageSize, batch) =>
-      (await analysis()).findUses(await document.model(), operator, imageSize, batch),
-    operatorsIn: async (module) => (await analysis()).findOperators(await document.model(), module),
-    scaling: async () => (await analysis()).scale(await document.model()),
+    complexity: async (asked) => (await analysis()).report(await document.model(), asked),
+    operatorUses: async (operator, asked) =>
+      (await analysis()).findUses(await document.model(), operator, asked),
+    operatorsIn: async (module, part) =>
+      (await analysis()).findOperators(await document.model(), module, part ?? undefined),
+    scaling: async (lengths) => (await analysis()).scale(await document.model(), lengths),
     perform: async (action) => void (await actions[action](path, services)),
     copy: copyText,
     save: (suggestedName, content) => saveAndOpen(path, suggestedName, content),
-    exportReport: async (format, imageSize, batch) => {
+    exportReport: async (format, asked) => {
       const { report, reportFile } = await analysis();
       const model = await document.model();
-      const { extension, content } = reportFile(model, format, report(model, imageSize, batch));
+      const { extension, content } = reportFile(model, format, report(model, asked));
       return saveAndOpen(path, `${checkpointLabel(path)}-complexity.${extension}`, content);
     },
   };

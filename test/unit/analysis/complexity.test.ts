@@ -12,6 +12,7 @@ import type { TensorRole } from '../../../src/architectures/family';
 import { elementCount, type DType, type Tensor } from '../../../src/checkpoint/tensors';
 import { GraphBuilder, type ParameterSource } from '../../../src/graph/builder';
 import { int, type Graph } from '../../../src/graph/graph';
+import type { NamedGraph } from '../../../src/models/model';
 import type { ComplexityReport, ModuleRow } from '../../../src/domain/report';
 import { buildVit, sourceOf, vitB16, vitParameters, type VitSizes } from '../graph/vit';
 
@@ -32,13 +33,20 @@ const allParameters = (tensors: readonly Tensor[]): ReadonlyMap<string, TensorRo
 const elements = (tensors: readonly Tensor[]): number =>
   tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
 
+/** A model of one part. */
+const alone = (graph: Graph): readonly NamedGraph[] => [{ name: 'whole', graph }];
+
 function reportOf(
   graph: Graph,
   tensors: readonly Tensor[],
   imageSize: readonly [number, number],
 ): ComplexityReport {
   const roles = allParameters(tensors);
-  return complexity(graph, { imageSize, tensors, counts: { params: elements(tensors), buffers: 0, roles } });
+  return complexity(alone(graph), {
+    imageSize,
+    tensors,
+    counts: { params: elements(tensors), buffers: 0, roles },
+  });
 }
 
 const reportVit = (sizes: VitSizes, batch = 1): ComplexityReport =>
@@ -218,7 +226,7 @@ describe('activation memory', () => {
 
 describe('module tree', () => {
   const tensors = tensorsOf(vitParameters(vitB16));
-  const rows = moduleTree(buildVit(vitB16), tensors, allParameters(tensors));
+  const rows = moduleTree(alone(buildVit(vitB16)), tensors, allParameters(tensors));
 
   it('folds identical blocks into a group with the structure of one and all members', () => {
     const at = rows.findIndex(({ kind }) => kind === 'group');
@@ -274,7 +282,7 @@ describe('module tree', () => {
     parameters.delete('blocks.2.attn.qkv.bias');
     const own = tensorsOf(parameters);
     const graph = buildVit({ ...vitB16, depth: 4 }, 1, sourceOf(parameters));
-    const groups = moduleTree(graph, own, allParameters(own)).filter(
+    const groups = moduleTree(alone(graph), own, allParameters(own)).filter(
       (row) => row.path.match(/^blocks\.\d$/) && !row.folded,
     );
     assert.deepEqual(
@@ -292,7 +300,7 @@ describe('module tree', () => {
     const roles = new Map(allParameters(more))
       .set('pooler.dense.weight', 'unused')
       .set('blocks.0.attn.index', 'buffer');
-    const tree = moduleTree(buildVit(vitB16), more, roles);
+    const tree = moduleTree(alone(buildVit(vitB16)), more, roles);
     assert.deepEqual(
       [rowAt(tree, 'pooler.dense').params, rowAt(tree, 'pooler.dense').dtype],
       [D ** 2, 'F16'],
@@ -317,7 +325,7 @@ describe('module tree', () => {
     for (const name of ['layers.0', 'layers.1', 'layers.1', 'embed', 'head']) x = b.linear(x, name);
     b.output('y', x, 'tokens');
     const own = [tensor('stack', [3, 8, 8]), tensor('tied', [8, 8])];
-    const tree = moduleTree(b.build(), own, allParameters(own));
+    const tree = moduleTree(alone(b.build()), own, allParameters(own));
     const params = Object.fromEntries(everyModule(tree).map(({ path, params: count }) => [path, count]));
     // Nobody reads the third of the stack: it stands with the first reader.
     assert.deepEqual(params, { '': 256, layers: 192, 'layers.0': 128, 'layers.1': 64, embed: 64, head: 0 });
@@ -414,7 +422,7 @@ describe('scaling', () => {
   const build = ([side]: readonly [number, number]): Graph => buildVit({ ...small, image: side });
 
   it('reaches past the first size at which attention overtakes the rest, exactly', () => {
-    const { points, crossing, native } = scaling(build, [224, 224], [16, 16]);
+    const { points, crossing, native } = scaling((size) => [build(size)], [224, 224], [16, 16]);
     assert.deepEqual(native, [224, 224]);
     const crossed = ({ macs }: { macs: { conv: number; linear: number; attention: number } }): boolean =>
       macs.attention > macs.conv + macs.linear;
@@ -439,12 +447,14 @@ describe('scaling', () => {
       if (size[0] === 160 || size[0] > 400) throw new Error('does not fit the windows');
       return build(size);
     };
-    const sides = scaling(limited, [224, 224], [16, 16]).points.map(({ imageSize }) => imageSize[0]);
+    const sides = scaling((size) => [limited(size)], [224, 224], [16, 16]).points.map(
+      ({ imageSize }) => imageSize[0],
+    );
     assert.ok(!sides.includes(160) && sides.includes(128) && Math.max(...sides) <= 400);
   });
 
   it('has one point for a model of one size', () => {
-    assert.equal(scaling(build, [224, 224], [0, 0]).points.length, 1);
+    assert.equal(scaling((size) => [build(size)], [224, 224], [0, 0]).points.length, 1);
   });
 });
 

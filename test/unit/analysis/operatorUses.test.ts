@@ -1,30 +1,33 @@
 import assert from 'node:assert/strict';
-import { complexity } from '../../../src/analysis/complexity';
 import { operatorsIn, operatorUses } from '../../../src/analysis/operatorUses';
 import { everyModule } from '../../../src/analysis/moduleTree';
+import { reportOf } from '../../../src/analysis/report';
 import type { ComplexityReport } from '../../../src/domain/report';
-import type { Graph } from '../../../src/graph/graph';
+import { namedGraphs, type NamedGraph } from '../../../src/models/model';
 import { sum } from '../../../src/domain/lists';
 import { checkpointPath, readCases } from '../../support/cases';
 import { openAt } from '../../support/open';
 
-async function counted(id: string): Promise<{ readonly graph: Graph; readonly report: ComplexityReport }> {
+interface Counted {
+  readonly parts: readonly NamedGraph[];
+  readonly report: ComplexityReport;
+}
+
+async function counted(id: string): Promise<Counted> {
   const found = readCases().find((each) => each.id === id);
   assert.ok(found, id);
   const { assume, image_size: imageSize } = found;
   const model = await openAt(checkpointPath(found), { assume, imageSize });
-  const graph = model.graph();
-  assert.ok(model.imageSize);
-  const tensors = model.checkpoint.selected.tensors;
-  return { graph, report: complexity(graph, { imageSize: model.imageSize, tensors, counts: model.counts }) };
+  return { parts: namedGraphs(model), report: reportOf(model) };
 }
 
-for (const id of ['vit-transformers-safetensors', 'swin-transformers-safetensors'])
+const ids = ['vit-transformers-safetensors', 'swin-transformers-safetensors', 'sam-points-and-box-segment'];
+for (const id of ids)
   describe(`operators and modules of ${id}`, () => {
     it('an operator’s modules hold all of it, those with the most work first', async () => {
-      const { graph, report } = await counted(id);
+      const { parts, report } = await counted(id);
       for (const row of report.operators) {
-        const uses = operatorUses(graph, row);
+        const uses = operatorUses(parts, row);
         assert.equal(sum(uses.map(({ count }) => count)), row.count, row.op);
         assert.equal(sum(uses.map(({ macs }) => macs)), row.macs, row.op);
         assert.equal(sum(uses.map(({ elements }) => elements)), row.elements, row.op);
@@ -36,15 +39,21 @@ for (const id of ['vit-transformers-safetensors', 'swin-transformers-safetensors
     });
 
     it('a module’s operators have its multiply-accumulates, and each lists the module', async () => {
-      const { graph, report } = await counted(id);
-      for (const { path, macs } of everyModule(report.modules)) {
-        const rows = operatorsIn(graph, path);
+      const { parts, report } = await counted(id);
+      for (const { path, part, macs } of everyModule(report.modules)) {
+        const graphs = parts.filter(({ name }) => part === undefined || name === part);
+        const rows = operatorsIn(
+          graphs.map(({ graph }) => graph),
+          path,
+        );
         const total = sum(rows.map((row) => row.macs));
         assert.equal(total, macs.conv + macs.linear + macs.attention, path);
         for (const row of rows)
           assert.ok(
-            operatorUses(graph, row).some(
-              (use) => use.path === path || use.path.startsWith(path && `${path}.`),
+            operatorUses(parts, row).some(
+              (use) =>
+                (part === undefined || use.part === part) &&
+                (use.path === path || use.path.startsWith(path && `${path}.`)),
             ),
             `${row.op} of ${path}`,
           );
