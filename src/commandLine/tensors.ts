@@ -110,14 +110,24 @@ async function readSidecars(config: string): Promise<Sidecars> {
 /** `vitrine export` */
 export async function exportModel(session: Session, [checkpoint = '']: readonly string[]): Promise<void> {
   const useCase = await import('../useCases/export');
-  const { out } = session.options;
+  const { out, part, lengths } = session.options;
+  const parts = part === undefined ? undefined : [part];
   await session.each([checkpoint], async () => {
     await requireOutput(out, [checkpoint]);
     const model = await session.open(checkpoint);
-    const { files, bytes, tensors } = await session.heeding(() =>
-      useCase.exportModel(model, out, { signal: session.signal }),
+    for (const target of useCase.exportTargets(model, out, parts)) await requireOutput(target, [checkpoint]);
+    const exported = await session.heeding(() =>
+      useCase.exportModel(model, out, { parts, lengths, signal: session.signal }),
     );
-    const json = { path: checkpoint, out, files, bytes, tensors };
+    const { files, bytes } = exported;
+    const [only, ...others] = exported.parts;
+    const json = {
+      path: checkpoint,
+      out,
+      files,
+      bytes,
+      ...(only && others.length === 0 ? { tensors: only.tensors } : { parts: exported.parts }),
+    };
     return { json, text: `${files.join(' and ')}: ${bytes} bytes\n` };
   });
 }

@@ -1,5 +1,6 @@
 import type { ProviderView } from '../tasks/run';
-import { basename } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { commands, Uri, window, workspace, type Disposable } from 'vscode';
 import type { Classified, CommandId, Commands } from '../contributions';
 import { viewTypes } from '../contributions';
@@ -178,15 +179,21 @@ async function exportOnnx({ documents, log }: Services, path: string): Promise<v
   const { document, dispose } = documents.acquire(path);
   try {
     const model = await withProgress(`Reading ${path}`, () => document.model());
+    const useCase = await import('../useCases/export');
     // What cannot be exported says so before a name is asked for.
-    model.graph();
-    const name = checkpointLabel(path)
+    const names = useCase.partNames(model);
+    const parts = await askForParts(names);
+    if (!parts) return;
+    const [own] = parts;
+    const stem = checkpointLabel(path)
       .replace(/\.[^.]+$/, '')
       .replaceAll('/', '-');
-    const target = await askWhereToSave(model.checkpoint.file, `${name}.onnx`);
-    if (!target) return;
-    const { files } = await withProgress(`Exporting ${basename(target.fsPath)}`, async (signal, tell) => {
-      const useCase = await import('../useCases/export');
+    const name = parts.length === 1 && names.length > 1 ? `${stem}.${own}.onnx` : `${stem}.onnx`;
+    const target = await askWhereToExport(model.checkpoint.file, name, (folder) =>
+      parts.length === 1 ? [] : useCase.exportTargets(model, join(folder, name), parts),
+    );
+    if (target === undefined) return;
+    const { files } = await withProgress(`Exporting ${basename(target)}`, async (signal, tell) => {
       let told = 0;
       const progress = (share: number): void => {
         const increment = Math.floor(100 * share) - told;
@@ -194,7 +201,7 @@ async function exportOnnx({ documents, log }: Services, path: string): Promise<v
         told += increment;
         tell(`${told} %`, increment);
       };
-      return useCase.exportModel(model, pathOf(target), { signal, progress });
+      return useCase.exportModel(model, target, { parts, signal, progress });
     });
     log.info(`exported ${files.join(' and ')}`);
     void offerToOpen(files);
@@ -203,15 +210,60 @@ async function exportOnnx({ documents, log }: Services, path: string): Promise<v
   }
 }
 
-async function offerToOpen(files: readonly string[]): Promise<void> {
-  const [first, weights] = files;
-  if (!first) return;
-  const beside = weights ? `; above 2 GB the weights lie beside it in ${basename(weights)}` : '';
-  const open = 'Open in Inspector';
-  const chosen = await window.showInformationMessage(
-    `Exported ${workspace.asRelativePath(first)}${beside}.`,
-    open,
+/** The parts that the user wants, each a file; undefined if none is chosen. */
+async function askForParts(names: readonly string[]): Promise<readonly string[] | undefined> {
+  if (names.length < 2) return names;
+  const all = { label: 'All parts', description: `${names.join(', ')}: a file each`, parts: names };
+  const each = names.map((name) => ({ label: name, description: 'this part alone', parts: [name] }));
+  const chosen = await window.showQuickPick([all, ...each], {
+    title: 'Export ONNX',
+    placeHolder: 'This model has several parts, each with inputs and outputs of its own',
+  });
+  return chosen?.parts;
+}
+
+/**
+ * Asks where to write: for one file its name, for several their folder, and once more if some are
+ * there. Undefined if the user closes a dialog.
+ */
+async function askWhereToExport(
+  near: string,
+  name: string,
+  filesIn: (folder: string) => readonly string[],
+): Promise<string | undefined> {
+  if (filesIn('').length === 0) {
+    const target = await askWhereToSave(near, name);
+    return target && pathOf(target);
+  }
+  const [folder] =
+    (await window.showOpenDialog({
+      canSelectFiles: false,
+      canSelectFolders: true,
+      defaultUri: Uri.file(dirname(near)),
+      openLabel: 'Export Here',
+      title: `Folder for ${filesIn('').join(', ')}`,
+    })) ?? [];
+  if (!folder) return undefined;
+  const target = join(pathOf(folder), name);
+  const there = filesIn(pathOf(folder)).filter((file) => existsSync(file));
+  if (there.length === 0) return target;
+  const replace = 'Replace';
+  const chosen = await window.showWarningMessage(
+    `${there.map((file) => basename(file)).join(', ')} ${there.length === 1 ? 'is' : 'are'} already there.`,
+    { modal: true },
+    replace,
   );
+  return chosen === replace ? target : undefined;
+}
+
+async function offerToOpen(files: readonly string[]): Promise<void> {
+  const [first] = files;
+  if (!first) return;
+  const weights = files.filter((file) => !file.endsWith('.onnx')).map((file) => basename(file));
+  const models = files.filter((file) => file.endsWith('.onnx')).map((file) => workspace.asRelativePath(file));
+  const beside = weights.length > 0 ? `; above 2 GB the weights lie beside in ${weights.join(', ')}` : '';
+  const open = 'Open in Inspector';
+  const chosen = await window.showInformationMessage(`Exported ${models.join(', ')}${beside}.`, open);
   if (chosen === open)
     await commands.executeCommand('vscode.openWith', Uri.file(first), viewTypes.checkpoint);
 }
