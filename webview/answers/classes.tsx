@@ -3,6 +3,7 @@ import type { VNode } from 'preact';
 import { formatNumber, formatPercent } from '../../src/domain/units';
 import type { Classes } from '../../src/tasks/answer';
 import type { AnswerView } from './answerView';
+import { Bars } from './bars';
 
 /** The likeliest classes, each with its share as a bar; values of a regression head as they are. */
 export const classes: AnswerView<Classes> = {
@@ -37,21 +38,15 @@ function Guesses({ answer, topK }: { answer: Classes; topK: number }): VNode {
   const text = (score: number): string => (isValue ? formatNumber(score, 4) : formatPercent(score));
   return (
     <div>
-      <ol class="guesses">
-        {guesses.map((guess, rank) => (
-          <li
-            key={guess.index}
-            class={rank === 0 ? 'first' : ''}
-            title={`${guess.label}\nclass ${guess.index}: ${guess.score}`}
-          >
-            <span class="guess-label">{guess.label}</span>
-            <span class="share">
-              <span style={{ width: `${100 * (isValue ? Math.abs(guess.score) / most : guess.score)}%` }} />
-            </span>
-            <span class="number">{text(guess.score)}</span>
-          </li>
-        ))}
-      </ol>
+      <Bars
+        bars={guesses.map(({ index, label, score }) => ({
+          key: index,
+          label,
+          share: isValue ? Math.abs(score) / most : score,
+          text: text(score),
+          tip: `${label}\nclass ${index}: ${score}`,
+        }))}
+      />
       <p class="quiet">
         {answer.scoreKind === 'sigmoid' && <>Each class by itself (sigmoid). </>}
         {answer.classes} classes, labels: {answer.labelSource}

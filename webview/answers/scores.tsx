@@ -2,6 +2,7 @@ import type { VNode } from 'preact';
 import { formatPercent } from '../../src/domain/units';
 import type { Scores } from '../../src/tasks/answer';
 import type { AnswerView, AnswerViewProps } from './answerView';
+import { Bars } from './bars';
 import { Output } from './outputs';
 import { Prompts } from './prompts';
 
@@ -24,17 +25,17 @@ export const scores: AnswerView<Scores> = {
 
 const ScoreList = ({ answer: { scores: all, scoreKind } }: { answer: Scores }): VNode => (
   <div>
-    <ol class="guesses score-list" aria-label="Scores">
-      {all.map(({ index, label, score }, rank) => (
-        <li key={index} class={rank === 0 ? 'first' : ''} title={`${label}: ${score}`}>
-          <span class="guess-label">{label}</span>
-          <span class="share">
-            <span style={{ width: `${100 * score}%` }} />
-          </span>
-          <span class="number">{formatPercent(score)}</span>
-        </li>
-      ))}
-    </ol>
+    <Bars
+      class="score-list"
+      label="Scores"
+      bars={all.map(({ index, label, score }) => ({
+        key: index,
+        label,
+        share: score,
+        text: formatPercent(score),
+        tip: `${label}: ${score}`,
+      }))}
+    />
     <p class="quiet">
       {scoreKind === 'sigmoid'
         ? 'Each text by itself (sigmoid).'
