@@ -47,7 +47,10 @@ function maskedBy(values: readonly number[]): readonly boolean[] {
  * Whether blocks hide places: training fades it out, and a file that was saved in between has it in
  * the values of a buffer (Kerssies et al. 2025, §3.3).
  */
-function maskedIn(found: FoundWhole, blocks: number): Evidence<boolean> & { readonly all: readonly boolean[] } {
+function maskedIn(
+  found: FoundWhole,
+  blocks: number,
+): Evidence<boolean> & { readonly all: readonly boolean[] } {
   const told = found.tensors.get(shares)?.tensor.told;
   const all = told && maskedBy(told);
   const any = all?.includes(true) ?? false;
@@ -55,11 +58,17 @@ function maskedIn(found: FoundWhole, blocks: number): Evidence<boolean> & { read
     config: [],
     otherwise: told
       ? stored(any, `the values of ${shares}`)
-      : assumed(false, `the values of ${shares} were not read; published models are trained without in the end`),
+      : assumed(
+          false,
+          `the values of ${shares} were not read; published models are trained without in the end`,
+        ),
     is: (value) => typeof value === 'boolean',
     needed: 'true or false',
   });
-  return { ...evidence, all: evidence.value === any && all ? all : Array<boolean>(blocks).fill(evidence.value) };
+  return {
+    ...evidence,
+    all: evidence.value === any && all ? all : Array<boolean>(blocks).fill(evidence.value),
+  };
 }
 
 function recognise(found: FoundWhole): ReturnType<Whole<EomtConfig>['recognise']> {
