@@ -1,3 +1,4 @@
+import type { Pass } from '../domain/pass';
 import type { Reading } from '../domain/reading';
 import type { Size } from '../domain/size';
 import type { GraphBuilder } from '../graph/builder';
@@ -75,6 +76,8 @@ export interface PartContext extends BuildOptions {
   imageTokens(): StateShape;
   /** Tokens, frames and texts that the part is written for, by name. */
   readonly lengths: Readonly<Record<string, number>>;
+  /** Of a decoder: all tokens of a text, or those of a step of generation. */
+  readonly pass: Pass;
 }
 
 /** A part of a whole model: one graph. */

@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { unlessAborted } from '../domain/aborting';
 import { createChannel, RemoteError, type Channel, type Packet } from '../protocol/channel';
-import { inferenceVersion, type Hello, type InferenceApi } from './remoteApi';
+import { inferenceVersion, type Hello, type InferenceApi, type Report } from './remoteApi';
 import { removeTemporaryFolders } from './temporary';
 
 /** Where diagnostics go: VS Code's output channel, or nowhere. */
@@ -79,11 +79,21 @@ export class InferenceClient {
   request<T>(
     task: (remote: RemoteInference, hello: Hello) => Promise<T>,
     signal?: AbortSignal,
-    onProgress = this.options.onProgress,
+    onReport: ((report: Report) => void) | undefined = this.onMessage,
   ): Promise<T> {
-    const turn = this.queue.then(() => this.perform(task, signal, onProgress));
+    const turn = this.queue.then(() => this.perform(task, signal, onReport));
     this.queue = turn.catch(() => undefined);
     return signal ? unlessAborted(turn, signal, () => new CancelledError()) : turn;
+  }
+
+  /** Messages alone: nobody asked for a text. */
+  private readonly onMessage = (report: Report): void => {
+    if (typeof report === 'string') this.options.onProgress?.(report);
+  };
+
+  /** Tells the text that is being generated to end; it is not a request and waits for none. */
+  stopText(): void {
+    void this.connection?.channel.remote.stop().catch(() => undefined);
   }
 
   /** Process id while there is a process. */
@@ -112,7 +122,7 @@ export class InferenceClient {
   private async perform<T>(
     task: (remote: RemoteInference, hello: Hello) => Promise<T>,
     signal: AbortSignal | undefined,
-    onProgress: ((message: string) => void) | undefined,
+    onReport: ((report: Report) => void) | undefined,
   ): Promise<T> {
     if (signal?.aborted) throw new CancelledError();
     if (this.disposed) throw new ProcessEndedError('the inference process was stopped');
@@ -128,7 +138,7 @@ export class InferenceClient {
       if (known && !(await isAlive(known)) && !signal?.aborted)
         connection = this.connection ??= this.connect();
       const hello = await connection.hello;
-      return await task(connection.channel.remoteWith({ onProgress }), hello);
+      return await task(connection.channel.remoteWith({ onProgress: onReport }), hello);
     } catch (error) {
       // A process that is ending takes its request along; the reason is known when it is gone.
       if (error instanceof RemoteError && error.name === 'ChannelClosed') {

@@ -24,6 +24,7 @@ import {
 import type { OutputValues, Step } from '../tasks/task';
 import { LoadedModel } from './loadedModel';
 import { displayImage, prepareImage, thumbnail, type Prepared } from './images';
+import { generateTexts } from './generating';
 import { compareAnswers, softwareAdapter } from './providers';
 import { Runs } from './runs';
 import { missingRuntime, processReport, runtimeFailure, type Runtime } from './runtime';
@@ -211,6 +212,9 @@ function openFiles(): readonly string[] {
   }
 }
 
+/** Ends the text that is being generated. */
+let stopping = new AbortController();
+
 const api: InferenceApi = {
   hello: async () => ({ version: inferenceVersion, runtime: await runtimeFacts() }),
   async warmUp() {
@@ -254,6 +258,12 @@ const api: InferenceApi = {
     const [answer, milliseconds] = await timed(() => runs.run(loaded, session, inputs, step.outputs, from));
     return { run: answer.run, outputs: outputsOf(loaded, step.outputs, answer.values), milliseconds };
   },
+  async generate(keys, request, { progress }) {
+    stopping = new AbortController();
+    const { signal } = stopping;
+    return generateTexts(model(keys.start), model(keys.step), request, { signal, progress });
+  },
+  stop: () => stopping.abort(),
   async runTensors(key, inputs, provider, { progress }) {
     report = progress;
     return model(key).runAll(provider, inputs);

@@ -17,6 +17,8 @@ import type {
   Hello,
   ModelRequest,
   ImageRequest,
+  Report,
+  TextSoFar,
   ImageRun,
   ImageView,
   SessionRequest,
@@ -39,8 +41,11 @@ import {
   nothingGiven,
   type InputSource,
   type OutputValues,
+  graphsOfText,
   type Prepared,
   type ReadContext,
+  type Step,
+  type Written,
 } from '../tasks/task';
 import { taskOf, type NamedTask } from '../tasks/tasks';
 import { ProviderChoice, type Choice } from './providerChoice';
@@ -87,6 +92,8 @@ export interface ClassifyRequest {
   readonly signal?: AbortSignal;
   /** What is going on with this request; `InferenceOptions.onProgress` if it is not given. */
   readonly onProgress?: ((message: string) => void) | undefined;
+  /** The text that is being written, after each of its tokens. */
+  readonly onText?: ((text: string) => void) | undefined;
 }
 
 /** A request with the size that its image becomes, if the image decides it. */
@@ -132,6 +139,8 @@ export interface Inference {
   image(path: string, asStored: boolean, side: number): Promise<Pixels>;
   /** Why models cannot be run on this machine; empty if they can. */
   readonly problem: string;
+  /** Ends the text that is being written: its request answers with what there is. */
+  stopText(): void;
   /** Ends everything that runs or waits with `cancelled`, and the inference process with it. */
   cancel(): void;
   /** Ends the inference processes and waits until they are gone. */
@@ -185,13 +194,21 @@ const promptsKept = 2;
 /** Files whose sizes as a model's input are remembered. */
 const rememberedSizes = 64;
 
+/** A step behind the one that reads the image. */
+interface LaterStep {
+  readonly step: Step;
+  /** What runs it; of a text that is generated, the start. */
+  readonly model: ModelRequest;
+  /** Of a text that is generated, what runs once for each of its tokens. */
+  readonly each?: ModelRequest;
+  /** Whether its maps lie on the image, so that they are shown. */
+  readonly looks: boolean;
+}
+
 /** A request with everything resolved that needs no inference process. */
 interface PreparedRun extends StepRequest {
-  /**
-   * What runs behind the step that reads the image, with the model of each, and whether its maps
-   * lie on the image, so that they are shown.
-   */
-  readonly later: readonly (Pick<StepRequest, 'model' | 'step'> & { readonly looks: boolean })[];
+  /** What runs behind the step that reads the image, with the model of each. */
+  readonly later: readonly LaterStep[];
   readonly given: Prepared;
   readonly opened: OpenedModel;
   /** The opened model as understood for the image size that was asked for. */
@@ -240,7 +257,9 @@ class InferenceService implements Inference {
       if (choice.automatic) this.checkLater(prepared, hello);
       return this.view(request, prepared, { ...ran, run }, first.choice);
     };
-    return this.ask(request.signal, answer, request.onProgress);
+    const textOf = prepared.given.textOf ?? ((ids) => ids.join(' '));
+    const { onText } = request;
+    return this.ask(request.signal, answer, request.onProgress, ({ ids }) => onText?.(textOf(ids)));
   }
 
   warmUp(): void {
@@ -374,6 +393,10 @@ class InferenceService implements Inference {
     return this.ask(undefined, (remote) => remote.image(path, asStored, side));
   }
 
+  stopText(): void {
+    this.client.stopText();
+  }
+
   cancel(): void {
     this.cancelling.abort();
     this.cancelling = new AbortController();
@@ -404,12 +427,15 @@ class InferenceService implements Inference {
   private async ask<T>(
     own: AbortSignal | undefined,
     task: (remote: RemoteInference, hello: Hello) => Promise<T>,
-    onProgress?: (message: string) => void,
+    onProgress = this.options.onProgress,
+    onText?: (text: TextSoFar) => void,
   ): Promise<T> {
+    const onReport = (report: Report): void =>
+      typeof report === 'string' ? onProgress?.(report) : onText?.(report);
     clearTimeout(this.idle);
     this.pending++;
     try {
-      return await this.untilCancelled(own, (signal) => this.client.request(task, signal, onProgress));
+      return await this.untilCancelled(own, (signal) => this.client.request(task, signal, onReport));
     } finally {
       if (--this.pending === 0) this.letGoLater();
     }
@@ -468,10 +494,7 @@ class InferenceService implements Inference {
       image,
       step,
       given,
-      later: more.map((each) => {
-        const model = modelRequest(opened, graphOf(understood, each), settings);
-        return { step: each, model, looks: model.graph.probes.some(looksAtImage) };
-      }),
+      later: more.map((each) => laterStep(opened, understood, each, settings)),
     };
   }
 
@@ -601,17 +624,31 @@ class InferenceService implements Inference {
   ): Promise<LaterRuns> {
     const outputs = [first.outputs];
     const maps = [ofFirst];
+    const written: Written[] = [];
+    const parts = 1 + later.reduce((sum, { each }) => sum + (each ? 2 : 1), 0);
     const isHere = ({ generation }: KeptMaps): boolean => generation === this.client.generation;
     let { load, run } = first.times;
-    for (const { model, step, looks } of later) {
+    for (const { model, step, each, looks } of later) {
+      const { generation } = step;
       const session = { provider: 'cpu', attention: attention && looks };
       const started = performance.now();
-      await this.load(remote, model, session, later.length + 1);
+      await this.load(remote, model, session, parts);
+      if (each) await this.load(remote, each, session, parts);
       load += performance.now() - started;
       const inputs = Object.entries(step.inputs).map(([name, source]) => [
         name,
         tensorOf(source, outputs, first.seen),
       ]);
+      if (each && generation) {
+        const { name: _, ...asked } = generation;
+        const request = { ...asked, ...{ inputs: Object.fromEntries(inputs), provider: 'cpu', maps: false } };
+        const text = await remote.generate({ start: model.key, step: each.key }, request);
+        run += text.milliseconds;
+        written.push({ generation, sequences: text.sequences });
+        outputs.push([]);
+        maps.push({ child: 0, generation: this.client.generation });
+        continue;
+      }
       // What an input is made from stays here: the process gets the numbers.
       const from = { run: isHere(ofFirst) ? ofFirst.child : 0, step: maps.length };
       const asked = { ...session, step: { ...step, inputs: {} }, from };
@@ -620,7 +657,7 @@ class InferenceService implements Inference {
       outputs.push(ran.outputs);
       maps.push({ child: ran.run, generation: this.client.generation });
     }
-    return { ran: { ...first, outputs: outputs.flat(), times: { ...first.times, load, run } }, maps };
+    return { ran: { ...first, outputs: outputs.flat(), written, times: { ...first.times, load, run } }, maps };
   }
 
   private remember(prepared: PreparedRun, choice: Choice, maps: readonly KeptMaps[]): number {
@@ -676,7 +713,7 @@ class InferenceService implements Inference {
   private view(
     request: ClassifyRequest,
     { opened, understood, inputSize, asked, model, later, image, given }: PreparedRun,
-    { run, seen, outputs, times, warnings }: ImageRun,
+    { run, seen, outputs, times, warnings, written = [] }: ImageRun,
     { provider, checks, warning }: Choice,
   ): Run {
     const { checkpoint, recognition } = understood;
@@ -688,6 +725,7 @@ class InferenceService implements Inference {
       ...(recognition.family !== null && recognition.reading && { reading: recognition.reading }),
       ...normalisationOf(image.preprocessing),
       given,
+      written,
     };
     const { task } = asked;
     const answer = task.read(outputs, seen, context);
@@ -760,6 +798,24 @@ function inputSizeOf({ imageSize, recognition }: Model, { imageSize: native }: M
   const step = inputOf(recognition)?.sizeStep;
   if (!imageSize || !native || !step) throw new Error('the model has no image size');
   return { current: imageSize, native, step };
+}
+
+/** A step with the graphs that run it. */
+function laterStep(
+  opened: OpenedModel,
+  understood: Model,
+  step: Step,
+  settings: Pick<ModelRequest, 'threads' | 'attention'>,
+): LaterStep {
+  const { generation } = step;
+  if (!generation) {
+    const model = modelRequest(opened, graphOf(understood, step), settings);
+    return { step, model, looks: model.graph.probes.some(looksAtImage) };
+  }
+  const graphs = graphsOfText(understood, step, generation);
+  const request = (graph: Graph): ModelRequest =>
+    modelRequest(opened, graph, { threads: settings.threads, attention: tensorBudget });
+  return { step, model: request(graphs.start), each: request(graphs.step), looks: false };
 }
 
 /** What an input of a later step is given. */

@@ -1,5 +1,6 @@
 import { at as itemAt } from '../domain/lists';
 import { Recent } from '../domain/recent';
+import type { Pass } from '../domain/pass';
 import { isSameSize, type Size } from '../domain/size';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import { selectStateDict } from '../checkpoint/open';
@@ -41,6 +42,8 @@ export interface GraphSize {
   readonly batch?: number;
   /** Tokens, frames and texts, by name; the model's own by default. */
   readonly lengths?: Readonly<Record<string, number>>;
+  /** Of a decoder: all tokens of a text, or those of a step of generation; `whole` by default. */
+  readonly pass?: Pass;
 }
 
 /** A part of a model that runs by itself: its inputs and outputs are those of its graph. */
@@ -127,8 +130,10 @@ function graphsOf(part: BuiltPart, own: Size, at: Model['at']): Part['graph'] {
     const twin = same?.parts.find(({ name }) => name === part.name);
     return twin ? twin.graph(rest) : part.build(size);
   };
-  return ({ imageSize = own, batch = 1, lengths = {} } = {}) =>
-    graphs.ensure(JSON.stringify([imageSize, batch, lengths]), () => build({ imageSize, batch, lengths }));
+  return ({ imageSize = own, batch = 1, lengths = {}, pass = 'whole' } = {}) => {
+    const size = { imageSize, batch, lengths, pass };
+    return graphs.ensure(JSON.stringify(size), () => build(size));
+  };
 }
 
 /** The graphs of all parts of a model, in the order in which an answer needs them. */

@@ -1,10 +1,13 @@
 import type { Graph, GraphOutput, OutputMeaning } from '../graph/graph';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import type { GraphSize, Model, Part } from '../models/model';
+import type { PassLengths } from '../domain/pass';
 import type { Answer } from './answer';
 import type { Reading } from '../domain/reading';
 import type { Size } from '../domain/size';
 import type { FileFormat } from './formats';
+import type { GeneratedSequence } from '../text/generation/generate';
+import type { GenerationSettings } from '../text/generation/settings';
 import type { Given, SeenImage } from './run';
 
 /** What a task asks of a model: runs of its parts, one after the other. */
@@ -21,6 +24,25 @@ export interface Step {
   readonly outputs: readonly string[];
   /** Tokens, frames and texts that the part's graph is written for. */
   readonly lengths?: Readonly<Record<string, number>>;
+  /** The part writes a text token by token, and its inputs are what it looks at. */
+  readonly generation?: Generation;
+}
+
+/** How a text is begun, and how its tokens are chosen. */
+export interface Generation {
+  /** What the text goes by where several are asked for: `greedy`. */
+  readonly name: string;
+  /** Token ids that are there before the first one is chosen. */
+  readonly prompt: readonly number[];
+  readonly settings: GenerationSettings;
+  /** Tokens that an encoder has read, for rules that look at them. */
+  readonly encoderIds?: readonly number[];
+}
+
+/** The texts that a step has written, the best first. */
+export interface Written {
+  readonly generation: Generation;
+  readonly sequences: readonly GeneratedSequence[];
 }
 
 /**
@@ -67,6 +89,8 @@ export interface ReadContext {
   readonly post?: Post;
   /** What the program was given beside the image. */
   readonly given?: Prepared;
+  /** What its steps have written, in their order. */
+  readonly written?: readonly Written[];
 }
 
 /** Numbers that a program is given beside the image, and the words that they stand for. */
@@ -78,6 +102,8 @@ export interface Prepared {
   readonly seed?: number;
   /** It is about this image, as places on it are: it is not given to the next one. */
   readonly ofImage?: true;
+  /** Returns the text that generated token ids stand for. */
+  readonly textOf?: (ids: readonly number[]) => string;
 }
 
 /** What a program is given if its task prepares nothing. */
@@ -164,10 +190,37 @@ export function cannotRun({ parts, recognition }: Model): string | undefined {
 }
 
 /** Returns the graph of a step's part. */
-export function graphOf({ parts }: Model, { part, lengths }: Step, size?: GraphSize): Graph {
+export function graphOf(
+  { parts }: Model,
+  { part, lengths }: Pick<Step, 'part' | 'lengths'>,
+  size?: GraphSize,
+): Graph {
   const found = parts.find(({ name }) => name === part);
   if (!found) throw new Error(`the model has no part ${part}`);
   return found.graph(lengths ? { ...size, lengths } : size);
+}
+
+/** Places of a cache come in such steps, so that texts of about one length share a session. */
+const placesPerStep = 16;
+
+/** Returns the graphs of both passes of a step that generates a text. */
+export function graphsOfText(
+  model: Model,
+  { part, lengths }: Step,
+  { prompt, settings }: Generation,
+): Readonly<Record<'start' | 'step', Graph>> {
+  const { beams, sequences, maxLength } = settings;
+  const wanted: PassLengths = {
+    prompt: prompt.length,
+    rows: Math.max(beams, sequences),
+    past: Math.ceil(Math.max(1, maxLength - 1) / placesPerStep) * placesPerStep,
+  };
+  const graph = (pass: 'start' | 'step', own: Readonly<Record<string, number>>): Graph =>
+    graphOf(model, { part, lengths: { ...lengths, ...own } }, { pass });
+  return {
+    start: graph('start', { prompt: wanted.prompt }),
+    step: graph('step', { rows: wanted.rows, past: wanted.past }),
+  };
 }
 
 /** Returns the first output of a meaning. Throws if there is none. */

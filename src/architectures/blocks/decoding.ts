@@ -22,14 +22,19 @@ export interface Remembered {
 export interface Memory {
   /** What tokens see of their own sequence, of the keys and values just made of them. */
   own(key: ValueInfo, value: ValueInfo, tokens: Tokens): Remembered;
-  /** What they see beside it; `make` projects the keys and values `[batch, heads, tokens, d]`. */
-  other(make: () => readonly [key: ValueInfo, value: ValueInfo], layout: TokenLayout): Remembered;
+  /**
+   * What queries `[batch, heads, tokens, d]` see beside it; `make` projects the keys and values
+   * `[batch, heads, tokens, d]` of the state.
+   */
+  other(make: () => KeyAndValue, state: Omit<Tokens, 'value'>, query: ValueInfo): Remembered;
 }
+
+export type KeyAndValue = readonly [key: ValueInfo, value: ValueInfo];
 
 /** The memory of one pass over all tokens: their own keys and values under these masks. */
 export const allTokens = (masks: readonly ValueInfo[], otherMasks: readonly ValueInfo[] = []): Memory => ({
   own: (key, value, { layout }) => ({ key, value, layout, masks }),
-  other: (make, layout) => {
+  other: (make, { layout }) => {
     const [key, value] = make();
     return { key, value, layout, masks: otherMasks };
   },
@@ -79,7 +84,17 @@ export interface DecoderAttention {
   readonly kind?: 'causal' | 'self';
   /** Module of the map below the attention's own, if a library has it there: `self`. */
   readonly layer?: string;
+  /** Factor of the scores; 1/√d without it. */
+  readonly scale?: number;
+  /** Added to the scaled scores beside the memory's masks: biases by relative position. */
+  readonly biases?: readonly ValueInfo[];
 }
+
+/** What is added to the scores, if anything is. */
+const added = (...lists: readonly (readonly ValueInfo[] | undefined)[]): { bias?: readonly ValueInfo[] } => {
+  const bias = lists.flatMap((list) => list ?? []);
+  return bias.length > 0 ? { bias } : {};
+};
 
 const layerBelow = (b: GraphBuilder, layer: string | undefined): string =>
   layer === undefined ? b.scopePath : `${b.scopePath}.${layer}`;
@@ -89,7 +104,7 @@ export function ownAttention(
   b: GraphBuilder,
   name: string,
   tokens: Tokens,
-  { heads, projections, memory, kind = 'causal', layer }: DecoderAttention,
+  { heads, projections, memory, kind = 'causal', layer, scale, biases }: DecoderAttention,
 ): ValueInfo {
   const write = (): ValueInfo => {
     const [query, key, value] = projections
@@ -97,7 +112,8 @@ export function ownAttention(
       .map((each) => splitHeads(b, each, tokens.batch, heads)) as [ValueInfo, ValueInfo, ValueInfo];
     const seen = memory.own(key, value, tokens);
     const mixed = b.attention(query, seen.key, seen.value, {
-      ...(seen.masks && { bias: seen.masks }),
+      ...added(biases, seen.masks),
+      ...(scale !== undefined && { scale }),
       probe: { layer: layerBelow(b, layer), kind, queries: tokens.layout, keys: seen.layout },
     });
     return projections.out(b, mergeHeads(b, mixed));
@@ -112,7 +128,7 @@ export function otherAttention(
   name: string,
   tokens: Tokens,
   state: Tokens,
-  { heads, projections, memory, layer }: DecoderAttention,
+  { heads, projections, memory, layer, scale, biases }: DecoderAttention,
 ): ValueInfo {
   const write = (): ValueInfo => {
     const query = splitHeads(b, projections.query(b, tokens.value), tokens.batch, heads);
@@ -122,10 +138,12 @@ export function otherAttention(
           ValueInfo,
           ValueInfo,
         ],
-      state.layout,
+      state,
+      query,
     );
     const mixed = b.attention(query, seen.key, seen.value, {
-      ...(seen.masks && { bias: seen.masks }),
+      ...added(biases, seen.masks),
+      ...(scale !== undefined && { scale }),
       probe: { layer: layerBelow(b, layer), kind: 'cross', queries: tokens.layout, keys: seen.layout },
     });
     return projections.out(b, mergeHeads(b, mixed));
@@ -137,17 +155,33 @@ export function otherAttention(
 export interface Placed {
   /** `[batch, count]` */
   readonly ids: ValueInfo;
-  /** Rows `[count, dim]` or `[1, dim]` of a table `name`, whose first `offset` are not used. */
-  readonly positions: (name: string, offset?: number) => ValueInfo;
+  /**
+   * Rows `[batch · count, dim]` or `[1, dim]` of a table of positions, whose first `offset` are not
+   * used.
+   */
+  readonly positions: (table: ValueInfo, offset?: number) => ValueInfo;
+  /**
+   * How many tokens each key that its self-attention sees stands before each query: int64
+   * `[count, keys]` or `[1, keys]`, 0 for the token itself and for those that are hidden.
+   */
+  readonly distances: () => ValueInfo;
 }
 
 /** The ids of a pass from the first position on. */
 export const fromTheFirst = (b: GraphBuilder, ids: ValueInfo): Placed => ({
   ids,
-  positions: (name, offset = 0) => {
+  positions: (table, offset = 0) => {
     const [batch = 1, count = 1] = ids.shape;
-    const rows = b.slice(b.parameter(name), 0, offset, offset + count);
+    const rows = b.slice(table, 0, offset, offset + count);
     return batch === 1 ? rows : b.concat(Array<ValueInfo>(batch).fill(rows), 0);
+  },
+  distances: () => {
+    const count = at(ids.shape, 1);
+    const apart = (_: unknown, index: number): bigint =>
+      BigInt(Math.max(0, Math.floor(index / count) - (index % count)));
+    const make = (): ValueInfo =>
+      b.constant('/distances', 'I64', [count, count], BigInt64Array.from({ length: count ** 2 }, apart));
+    return b.shared(`distances ${count}`, make);
   },
 });
 
@@ -161,7 +195,7 @@ export function placedWords(
   const [batch, count] = [at(ids.shape, 0), at(ids.shape, 1)];
   const rows = wordEmbedding(b, ids, words);
   const scaled = scale === undefined ? rows : b.add('Mul', [rows, b.scalar(scale)]);
-  const value = b.add('Add', [scaled, positions(places, offset)]);
+  const value = b.add('Add', [scaled, positions(b.parameter(places), offset)]);
   return { value, batch, count, layout: { special: [], sequence: count } };
 }
 

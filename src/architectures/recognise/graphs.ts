@@ -1,4 +1,5 @@
 import { at } from '../../domain/lists';
+import type { Pass } from '../../domain/pass';
 import type { Size } from '../../domain/size';
 import type { Checkpoint } from '../../checkpoint/checkpoint';
 import { GraphBuilder, ParameterError, type ParameterView } from '../../graph/builder';
@@ -23,6 +24,7 @@ interface GraphOptions {
   readonly part?: PartName;
   /** Tokens, frames and texts that a part is written for. */
   readonly lengths?: Readonly<Record<string, number>>;
+  readonly pass?: Pass;
 }
 
 /** A model's graph, and the names of the tensors that it reads; of a whole model all parts do. */
@@ -41,12 +43,12 @@ const native = new WeakMap<Recognition, BuiltGraph>();
 export function buildGraph(
   checkpoint: Checkpoint,
   recognition: Recognition,
-  { imageSize, batch = 1, part, lengths = {} }: GraphOptions = {},
+  { imageSize, batch = 1, part, lengths = {}, pass = 'whole' }: GraphOptions = {},
 ): BuiltGraph {
   if (recognition.family === null || !recognition.translation)
     throw new Error(`${checkpoint.path}: there is no graph to build for this file`);
   const size = imageSize ?? recognition.imageSize;
-  const isFirst = part === undefined && Object.keys(lengths).length === 0;
+  const isFirst = part === undefined && pass === 'whole' && Object.keys(lengths).length === 0;
   const isNative = isFirst && batch === 1 && size.every((side, axis) => side === recognition.imageSize[axis]);
   const known = isNative ? native.get(recognition) : undefined;
   if (known) return known;
@@ -54,7 +56,7 @@ export function buildGraph(
   const options = { imageSize: size, batch };
   const { translation, whole } = recognition;
   const built = whole
-    ? writeWhole(recognition, translation, whole, { ...options, part, lengths })
+    ? writeWhole(recognition, translation, whole, { ...options, part, lengths, pass })
     : writeGraph(recognition, translation, options);
   if (isNative) native.set(recognition, built);
   return built;
@@ -117,6 +119,7 @@ function writeGraph(recognition: Known, translation: Translation, options: Build
 interface PartOptions extends BuildOptions {
   readonly part: PartName | undefined;
   readonly lengths: Readonly<Record<string, number>>;
+  readonly pass: Pass;
 }
 
 /** Parts of a recognised model that run by themselves, of a whole model in its order. */
@@ -160,10 +163,10 @@ function writePart(
 ): Graph {
   const family = familyNamed(recognition.architecture);
   const names = namesOfWhole(whole, translation);
-  const read = new Set<string>();
+  const asked = new Set<string>();
   const ofWhole = (parameter: string): ParameterView | undefined => {
     const view = names.get(parameter)?.view;
-    if (view) read.add(parameter);
+    if (view) asked.add(parameter);
     return view;
   };
   const ofBackbone = (parameter: string): ParameterView | undefined => translation.source.find(parameter);
@@ -219,13 +222,16 @@ function writePart(
   };
   noting(builder, () => {
     part.build(builder, config, context);
-    requireBiases(whole, read, (parameter) => names.has(parameter));
+    requireBiases(whole, asked, (parameter) => names.has(parameter));
   });
   const graph = builder.build();
   const own = graph.outputs.filter((_, index) => index < first[1] || index >= end[1]);
   const needed = pruned(graph, own);
+  const read = new Set(needed.nodes.flatMap(({ inputs }) => inputs));
   return {
     ...needed,
+    // A pass of generation asks for nothing that it does not look at.
+    inputs: needed.inputs.filter(({ name }) => options.pass === 'whole' || read.has(name)),
     probes: needed.probes.map((probe, index) =>
       index >= first[0] && index < end[0]
         ? inOwnWords(probe, translation)

@@ -14,9 +14,10 @@ import {
 import { bertProjections } from '../blocks/bert';
 import { activate, withValue, type Tokens } from '../blocks/layers';
 import { sequence } from '../blocks/maps';
-import { asSequence, postNorm } from '../blocks/projectedAttention';
+import { decodingOf } from '../blocks/passes';
+import { postNorm } from '../blocks/projectedAttention';
 import type { TokenMaps } from '../blocks/stages';
-import { causalMask, paddingMask } from '../blocks/textTower';
+import { paddingMask } from '../blocks/textTower';
 import { countOf, shapeOf } from '../decide';
 import { stored } from '../evidence';
 import {
@@ -145,60 +146,58 @@ function bert(
 }
 
 /** Scores of all words, by the table that they are read with or one of the file's own. */
-function scoresOfWords(
-  b: GraphBuilder,
-  tokens: Tokens,
-  { activation, eps }: Pick<BlipConfig, 'activation' | 'eps'>,
-): ValueInfo {
-  const head = 'text_decoder.cls.predictions';
-  const dense = activate(b, b.linear(tokens.value, `${head}.transform.dense`), activation);
-  const normed = b.layerNorm(dense, `${head}.transform.LayerNorm`, eps);
-  const own = `${head}.decoder`;
-  const table = b.has(`${own}.weight`) ? own : `${decoderPath}.embeddings.word_embeddings`;
-  const bias = b.has(`${own}.bias`) ? `${own}.bias` : `${head}.bias`;
-  return b.add('Add', [b.linear(normed, table, { bias: false }), b.parameter(bias)]);
-}
+const scoresOfWords =
+  (b: GraphBuilder, { activation, eps }: Pick<BlipConfig, 'activation' | 'eps'>) =>
+  (rows: ValueInfo): ValueInfo => {
+    const head = 'text_decoder.cls.predictions';
+    const dense = activate(b, b.linear(rows, `${head}.transform.dense`), activation);
+    const normed = b.layerNorm(dense, `${head}.transform.LayerNorm`, eps);
+    const own = `${head}.decoder`;
+    const table = b.has(`${own}.weight`) ? own : `${decoderPath}.embeddings.word_embeddings`;
+    const bias = b.has(`${own}.bias`) ? `${own}.bias` : `${head}.bias`;
+    return b.add('Add', [b.linear(normed, table, { bias: false }), b.parameter(bias)]);
+  };
 
-/** Ids of a text, and the mask that hides its padding. */
-function maskedText(
-  b: GraphBuilder,
-  { batch, lengths }: PartContext,
-): { readonly ids: ValueInfo; readonly count: number; readonly padding: ValueInfo } {
-  const count = lengths['text'] ?? countedTokens;
-  const ids = b.input('input_ids', [batch, count], 'I64');
-  return { ids, count, padding: paddingMask(b, b.input('attention_mask', [batch, count], 'I64')) };
-}
+/** Tokens of a text, as many as are given. */
+const textCount = ({ lengths }: PartContext): number => lengths['text'] ?? countedTokens;
+
+/** What hides the padding of a text. */
+const textPadding = (b: GraphBuilder, context: PartContext): ValueInfo =>
+  paddingMask(b, b.input('attention_mask', [context.batch, textCount(context)], 'I64'));
 
 function captionDecoder(b: GraphBuilder, config: BlipConfig, context: PartContext): void {
   const state = stateInput(b, imageState, context.imageTokens());
-  const { ids, count, padding } = maskedText(b, context);
-  const memory = allTokens([causalMask(b, count), padding]);
-  const given: Given = { placed: fromTheFirst(b, ids), state, memory, kind: 'causal' };
-  const tokens = bert(b, decoderPath, config.depth, config, given);
-  b.output('logits', asSequence(b, scoresOfWords(b, tokens, config), tokens.batch), 'words');
+  const { placed, memory, answer } = decodingOf(b, context, {
+    ids: 'input_ids',
+    count: textCount(context),
+    padding: () => [[textPadding(b, context)]],
+  });
+  const given: Given = { placed, state, memory, kind: 'causal' };
+  answer(bert(b, decoderPath, config.depth, config, given), scoresOfWords(b, config));
 }
 
 function question(b: GraphBuilder, config: BlipConfig, context: PartContext): void {
   const state = stateInput(b, imageState, context.imageTokens());
-  const { ids, padding } = maskedText(b, context);
-  const given: Given = { placed: fromTheFirst(b, ids), state, memory: allTokens([padding]), kind: 'self' };
+  const placed = fromTheFirst(b, b.input('input_ids', [context.batch, textCount(context)], 'I64'));
+  const memory = allTokens([textPadding(b, context)]);
+  const given: Given = { placed, state, memory, kind: 'self' };
   const tokens = bert(b, questionPath, config.questionDepth, config, given);
   b.output(questionState, sequence(b, tokens), 'state');
 }
 
 function answerDecoder(b: GraphBuilder, config: BlipConfig, context: PartContext): void {
   const { batch, lengths } = context;
-  const asked = lengths['text'] ?? countedTokens;
+  const asked = textCount(context);
   const width = b.shapeOf(`${questionPath}.embeddings.word_embeddings.weight`)[1] ?? 1;
   const layout = { special: [], sequence: asked };
   const state = stateInput(b, questionState, { batch, count: asked, width, layout });
-  const padding = paddingMask(b, b.input('attention_mask', [batch, asked], 'I64'));
-  const count = lengths['decoder'] ?? countedTokens;
-  const ids = b.input('decoder_input_ids', [batch, count], 'I64');
-  const memory = allTokens([causalMask(b, count)], [padding]);
-  const given: Given = { placed: fromTheFirst(b, ids), state, memory, kind: 'causal' };
-  const tokens = bert(b, decoderPath, config.depth, config, given);
-  b.output('logits', asSequence(b, scoresOfWords(b, tokens, config), batch), 'words');
+  const { placed, memory, answer } = decodingOf(b, context, {
+    ids: 'decoder_input_ids',
+    count: lengths['decoder'] ?? countedTokens,
+    padding: () => [[], [textPadding(b, context)]],
+  });
+  const given: Given = { placed, state, memory, kind: 'causal' };
+  answer(bert(b, decoderPath, config.depth, config, given), scoresOfWords(b, config));
 }
 
 const common = {

@@ -2,18 +2,10 @@ import { at } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { bertProjections } from '../blocks/bert';
-import {
-  allTokens,
-  fromTheFirst,
-  ownAttention,
-  placedWords,
-  separateProjections,
-  stateInput,
-  type Memory,
-} from '../blocks/decoding';
+import { ownAttention, placedWords, separateProjections, stateInput, type Memory } from '../blocks/decoding';
 import { activate, withValue, type Tokens } from '../blocks/layers';
-import { sequence } from '../blocks/maps';
-import { asSequence, postNorm } from '../blocks/projectedAttention';
+import { decodingOf } from '../blocks/passes';
+import { postNorm } from '../blocks/projectedAttention';
 import { hiddenScore, paddingMask } from '../blocks/textTower';
 import { countOf, shapeOf } from '../decide';
 import { stored } from '../evidence';
@@ -133,26 +125,19 @@ function paddingBehind(b: GraphBuilder, mask: ValueInfo, image: number): ValueIn
 function decoder(b: GraphBuilder, config: GitConfig, context: PartContext): void {
   const { batch, lengths } = context;
   const count = lengths['text'] ?? countedTokens;
-  const state = stateInput(b, imageState, context.imageTokens());
-  const ids = b.input('input_ids', [batch, count], 'I64');
-  const mask = b.input('attention_mask', [batch, count], 'I64');
-  const seen = imagePrefix(b, config, state);
-  const placed = placedWords(b, fromTheFirst(b, ids), [words, places]);
-  const text = withValue(placed, b.layerNorm(placed.value, 'git.embeddings.LayerNorm', config.eps));
-  const together = b.concat([sequence(b, seen), sequence(b, text)], 1);
-  const all = seen.count + count;
-  const tokens = gitLayers(
-    b,
-    config,
-    {
-      value: b.reshape(together, [batch * all, at(together.shape, 2)]),
-      batch,
-      count: all,
-      layout: { ...seen.layout, sequence: count },
-    },
-    allTokens([blockMask(b, seen.count, count), paddingBehind(b, mask, seen.count)]),
-  );
-  b.output('logits', asSequence(b, b.linear(tokens.value, 'output'), batch), 'words');
+  const seen = imagePrefix(b, config, stateInput(b, imageState, context.imageTokens()));
+  const padding = (): ValueInfo =>
+    paddingBehind(b, b.input('attention_mask', [batch, count], 'I64'), seen.count);
+  const { placed, joined, memory, answer } = decodingOf(b, context, {
+    ids: 'input_ids',
+    count,
+    before: seen,
+    ahead: (all) => blockMask(b, seen.count, all - seen.count),
+    padding: () => [[padding()]],
+  });
+  const embedded = placedWords(b, placed, [words, places]);
+  const text = withValue(embedded, b.layerNorm(embedded.value, 'git.embeddings.LayerNorm', config.eps));
+  answer(gitLayers(b, config, joined(text), memory), (rows) => b.linear(rows, 'output'));
 }
 
 /** GIT (Wang et al. 2022): an image's tokens and words in one decoder. */

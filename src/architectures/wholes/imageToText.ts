@@ -1,23 +1,18 @@
 import type { GraphBuilder } from '../../graph/builder';
-import type { ValueInfo } from '../../graph/graph';
 import type { TokenMaps } from '../blocks/stages';
 import { sequence } from '../blocks/maps';
 import {
-  allTokens,
-  fromTheFirst,
   fusedProjections,
   otherAttention,
   ownAttention,
   placedWords,
   separateProjections,
   stateInput,
-  type Memory,
-  type Placed,
 } from '../blocks/decoding';
 import { activate, residual, withValue, type Tokens } from '../blocks/layers';
-import { asSequence, feedForward, postNorm } from '../blocks/projectedAttention';
+import { decodingOf, type Decoding } from '../blocks/passes';
+import { feedForward, postNorm } from '../blocks/projectedAttention';
 import { tokenAt } from '../blocks/specialTokens';
-import { causalMask } from '../blocks/textTower';
 import { countOf, knownActivation, shapeOf } from '../decide';
 import { transposed } from '../dialect';
 import { assumed, stored } from '../evidence';
@@ -153,27 +148,19 @@ function projectedState(b: GraphBuilder, context: PartContext): Tokens {
     : tokens;
 }
 
-/** A decoder over tokens and an image; returns logits `[batch · count, words]`. */
-export type Decode = (
-  b: GraphBuilder,
-  config: DecoderConfig,
-  given: { readonly placed: Placed; readonly image: Tokens; readonly memory: Memory },
-) => ValueInfo;
+/** Writes a decoder over the tokens of a pass and an image. */
+export type Decode = (b: GraphBuilder, config: DecoderConfig, decoding: Decoding, image: Tokens) => void;
 
 const decoder =
   (decode: Decode) =>
   (b: GraphBuilder, config: DecoderConfig, context: PartContext): void => {
-    const { batch, lengths } = context;
-    const count = lengths['decoder'] ?? countedTokens;
-    const given = projectedState(b, context);
-    const ids = b.input('decoder_input_ids', [batch, count], 'I64');
-    const memory = allTokens([causalMask(b, count)]);
-    const logits = decode(b, config, { placed: fromTheFirst(b, ids), image: given, memory });
-    b.output('logits', asSequence(b, logits, batch), 'words');
+    const seen = projectedState(b, context);
+    const count = context.lengths['decoder'] ?? countedTokens;
+    decode(b, config, decodingOf(b, context, { ids: 'decoder_input_ids', count }), seen);
   };
 
 /** GPT-2 (Radford et al. 2019) with an attention to the image in each layer. */
-const gpt2: Decode = (b, { depth, heads, activation, eps }, { placed, image: seen, memory }) => {
+const gpt2: Decode = (b, { depth, heads, activation, eps }, { placed, memory, answer }, seen) => {
   const at = 'decoder.transformer';
   let tokens = placedWords(b, placed, [`${at}.wte.weight`, `${at}.wpe.weight`]);
   const attention = { heads, memory, projections: fusedProjections };
@@ -188,8 +175,8 @@ const gpt2: Decode = (b, { depth, heads, activation, eps }, { placed, image: see
   };
   for (let index = 0; index < depth; index++)
     tokens = b.scope(`${at}.h.${index}`, layer, { title: 'Decoder layer' });
-  const normed = b.layerNorm(tokens.value, `${at}.ln_f`, eps);
-  return b.linear(normed, b.has('decoder.lm_head.weight') ? 'decoder.lm_head' : `${at}.wte`);
+  const table = b.has('decoder.lm_head.weight') ? 'decoder.lm_head' : `${at}.wte`;
+  answer(tokens, (rows) => b.linear(b.layerNorm(rows, `${at}.ln_f`, eps), table));
 };
 
 /** Norms of TrOCR's decoder have torch's own epsilon. */
@@ -197,7 +184,7 @@ const trocrEps = 1e-5;
 const trocrProjections = separateProjections(['q_proj', 'k_proj', 'v_proj', 'out_proj']);
 
 /** TrOCR's decoder (Li et al. 2023), norms behind each branch. */
-const trocrDecoder: Decode = (b, config, { placed, image: seen, memory }) => {
+const trocrDecoder: Decode = (b, config, { placed, memory, answer }, seen) => {
   const { depth, heads, activation, scaled } = config;
   const at = 'decoder.model.decoder';
   const names = [`${at}.embed_tokens.weight`, `${at}.embed_positions.weight`] as const;
@@ -218,7 +205,7 @@ const trocrDecoder: Decode = (b, config, { placed, image: seen, memory }) => {
   for (let index = 0; index < depth; index++)
     tokens = b.scope(`${at}.layers.${index}`, layer, { title: 'Decoder layer' });
   const head = 'decoder.output_projection';
-  return b.linear(tokens.value, b.has(`${head}.weight`) ? head : `${at}.embed_tokens`);
+  answer(tokens, (rows) => b.linear(rows, b.has(`${head}.weight`) ? head : `${at}.embed_tokens`));
 };
 
 /** An image encoder with GPT-2 behind it. */

@@ -107,7 +107,7 @@ export function promptProgram(model: Model, size: object, { tensors }: Prepared)
     boxes: tensors['input_boxes'] ? 1 : 0,
   };
   const second = { part: decoder.name, lengths } as const;
-  const { inputs, outputs } = graphOf(model, { ...second, inputs: {}, outputs: [] }, { ...size, lengths });
+  const { inputs, outputs } = graphOf(model, second, { ...size, lengths });
   const asked = new Set(inputs.map(({ name }) => name));
   const sources = given
     .filter(([name]) => asked.has(name))
