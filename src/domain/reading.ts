@@ -17,9 +17,9 @@ export type Reading =
       readonly task: 'detect';
       /**
        * Which scores count: the best class of each query beside "no object" (softmax), the best
-       * pairs of query and class (sigmoid), or one text per query.
+       * pairs of query and class (sigmoid), one text per query, or the tokens of one text.
        */
-      readonly rule: 'softmax' | 'pairs' | 'texts';
+      readonly rule: 'softmax' | 'pairs' | 'texts' | 'phrases';
       /** Pairs that are kept of `pairs`; all queries' number without it. */
       readonly top?: number;
       /** Boxes are relative to the image padded to a square. */

@@ -16,8 +16,8 @@ interface Fed extends Pick<Step, 'part' | 'inputs' | 'lengths'> {
 }
 
 /**
- * Returns a program that runs every part of a model in its order: the first input of the first part
- * is the image, others are what is given or what an earlier part answers. It ends before a part
+ * Returns a program that runs every part of a model in its order: the first part takes the image (its
+ * input of four axes, if several are inputs), others are what is given or what an earlier part answers. It ends before a part
  * that lacks an input, as a text tower does beside a lone image. Outputs are read that later parts
  * take, and those that are no inner states.
  *
@@ -34,8 +34,8 @@ export function partsProgram(
   for (const [step, { name: part, graph: at }] of parts.entries()) {
     const isOfImage = step === 0 && at(size).inputs.length === 1;
     const graph = isOfImage ? at(size) : at({ ...size, lengths });
-    const [first] = graph.inputs;
-    if (step === 0 && first) sources.set(first.name, 'image');
+    const pixels = graph.inputs.find(({ shape }) => shape.length >= 4) ?? graph.inputs[0];
+    if (step === 0 && pixels) sources.set(pixels.name, 'image');
     const inputs = graph.inputs.flatMap(({ name }) => {
       const source = sources.get(name);
       return source ? [[name, source] as const] : [];

@@ -98,6 +98,8 @@ export interface Prepared {
   readonly tensors: Readonly<Record<string, GivenTensor>>;
   /** A word or text for each thing that is scored. */
   readonly words?: readonly string[];
+  /** The words of tokens at places of the one text that is given. */
+  readonly decode?: (places: readonly number[]) => string;
   /** By which chance was had. */
   readonly seed?: number;
   /** It is about this image, as places on it are: it is not given to the next one. */

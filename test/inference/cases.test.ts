@@ -75,8 +75,10 @@ function largestDifference(found: TensorData | undefined, expected: Float32Array
     expected.length,
     `${name}: elements of [${found.shape.join(', ')}]`,
   );
+  // Scores of what is not there are −∞ in both, whose difference is no number.
+  const difference = (value: number, other: number): number => (value === other ? 0 : Math.abs(value - other));
   return expected.reduce(
-    (most, value, index) => Math.max(most, Math.abs(value - Number(found.data[index]))),
+    (most, value, index) => Math.max(most, difference(value, Number(found.data[index]))),
     0,
   );
 }

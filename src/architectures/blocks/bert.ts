@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../../graph/builder';
-import type { ValueInfo } from '../../graph/graph';
+import { int, type ValueInfo } from '../../graph/graph';
 import { activate, withValue, type Tokens } from './layers';
 import { postNorm, projectedAttention } from './projectedAttention';
 import { textPositions, wordEmbedding, type TextLengths } from './textTower';
@@ -18,15 +18,28 @@ export const bertProjections = ['self.query', 'self.key', 'self.value', 'output.
 /**
  * Words, positions and the first type of token, normed together (Devlin et al. 2019, fig. 2);
  * parameters below the current scope's `embeddings`.
+ *
+ * @param places which row of the table of positions is added to each token, `[texts · text]`; their
+ *   order in the text without it
  */
-export function bertEmbedding(b: GraphBuilder, ids: ValueInfo, lengths: TextLengths, eps: number): Tokens {
+export function bertEmbedding(
+  b: GraphBuilder,
+  ids: ValueInfo,
+  lengths: TextLengths,
+  eps: number,
+  places?: ValueInfo,
+): Tokens {
   const { texts, text } = lengths;
   return b.scope('embeddings', () => {
     const words = wordEmbedding(b, ids, 'word_embeddings.weight');
     const typed = b.has('token_type_embeddings.weight')
       ? b.add('Add', [words, b.slice(b.parameter('token_type_embeddings.weight'), 0, 0, 1)])
       : words;
-    const placed = b.add('Add', [typed, textPositions(b, 'position_embeddings.weight', lengths)]);
+    const table = 'position_embeddings.weight';
+    const positions = places
+      ? b.add('Gather', [b.parameter(table), places], { axis: int(0) })
+      : textPositions(b, table, lengths);
+    const placed = b.add('Add', [typed, positions]);
     return {
       value: b.layerNorm(placed, 'LayerNorm', eps),
       batch: texts,

@@ -12,6 +12,7 @@ import type { Share } from '../../domain/share';
 import type { ConfigValue, Evidence, Known } from '../family';
 import type { HeadChain, HeadInput, OwnHead } from '../heads/ownHead';
 import { contradictedSizes } from './configSizes';
+import { ofNetwork } from './wholes';
 import { isBufferOf, isBeside, type Fit } from './fit';
 import { buildGraph, keepGraph } from './graphs';
 import { imageNorms } from './states';
@@ -108,7 +109,7 @@ function withLost(known: Known, { lost }: Context): Known {
 function withConfig(known: Known, { checkpoint }: Context): Known {
   if (!checkpoint.sidecars.config) return known;
   const channels = buildGraph(checkpoint, known).graph.values.get('pixel_values')?.shape[1];
-  const stated = { channels: stored(channels ?? 0, 'the first convolution'), ...known.evidence };
+  const stated = { channels: stored(channels ?? 0, 'the first convolution'), ...ofNetwork(known) };
   return withWarnings(known, ...contradictedSizes(checkpoint, known.architecture, stated));
 }
 

@@ -3,7 +3,7 @@ import { OperatorError } from '../../graph/operators';
 import type { Translation } from '../dialect';
 import type { ConfigValue, EvidenceRecord, Found, Known } from '../family';
 import type { FoundWhole, Whole, RecognisedWhole } from '../whole';
-import { namesOfWhole, wholes } from '../wholes';
+import { namesOfWhole, wholeNamed, wholes } from '../wholes';
 import { buildGraph } from './graphs';
 
 /** What `assume` means for a backbone inside of a larger model: `backbone_heads` is its `heads`. */
@@ -96,3 +96,17 @@ const ofBackbone = (evidence: EvidenceRecord): EvidenceRecord =>
   Object.fromEntries(
     Object.entries(evidence).map(([key, value]) => [ofAll.has(key) ? key : `${backbonePrefix}${key}`, value]),
   );
+
+/**
+ * Hyper-parameters of a model's image network under its family's own keys; those of a model around
+ * it, which may have the same names, are left out.
+ */
+export function ofNetwork({ whole, evidence }: Known): EvidenceRecord {
+  if (!whole || wholeNamed(whole.name).isTower) return evidence;
+  return Object.fromEntries(
+    Object.entries(evidence).flatMap(([key, value]) => {
+      if (ofAll.has(key)) return [[key, value]];
+      return key.startsWith(backbonePrefix) ? [[key.slice(backbonePrefix.length), value]] : [];
+    }),
+  );
+}

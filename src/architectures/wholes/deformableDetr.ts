@@ -1,20 +1,11 @@
-import { at, last } from '../../domain/lists';
-import type { Grid } from '../../domain/size';
+import { at } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { groupNorm } from '../blocks/convolution';
-import {
-  cellCentres,
-  deformableAttention,
-  tableOf,
-  type DeformableConfig,
-} from '../blocks/deformableAttention';
-import { branched, detrEps, detrMlp } from '../blocks/detrLayers';
-import { withValue, type Tokens } from '../blocks/layers';
-import { gridOf } from '../blocks/maps';
-import { asSequence, linearLayers, placed } from '../blocks/projectedAttention';
+import { cellCentres, tableOf, type DeformableConfig } from '../blocks/deformableAttention';
+import { detrEps } from '../blocks/detrLayers';
+import type { Tokens } from '../blocks/layers';
+import { asSequence, linearLayers } from '../blocks/projectedAttention';
 import { sineOfPlaces } from '../blocks/sinePositions';
-import type { Maps } from '../blocks/stages';
 import { shapeOf } from '../decide';
 import { assumed, stored } from '../evidence';
 import type { Evidence } from '../family';
@@ -23,7 +14,6 @@ import {
   activationOf,
   mapOf,
   ofFile,
-  placedTokens,
   queryLayout,
   repeated,
   seenAs,
@@ -37,8 +27,12 @@ import {
   boxLogits,
   chosenRows,
   deformableDecoderLayer,
-  joined,
-  pyramidOf,
+  deformableEncoderLayer,
+  levelMaps,
+  placedPyramid,
+  pointsOf,
+  proposals,
+  type PlacedPyramid,
   type Pyramid,
 } from './deformableParts';
 
@@ -61,22 +55,6 @@ interface DeformableDetrConfig {
 const queryTable = 'model.query_position_embeddings.weight';
 const encoderOutput = 'model.enc_output.weight';
 const refining = 'model.decoder.bbox_embed.0.layers.0.weight';
-const weightsOf = {
-  encoder: 'encoder.layers.0.self_attn',
-  decoder: 'decoder.layers.0.encoder_attn',
-} as const;
-
-/** Places on each map: rows of the weights' projection over heads and maps. */
-function pointsOf(
-  found: FoundWhole,
-  part: 'encoder' | 'decoder',
-  heads: number,
-  levels: number,
-): Evidence<number> {
-  const name = `model.${weightsOf[part]}.attention_weights.weight`;
-  const [rows = 0] = shapeOf(found.tensors, name);
-  return stored(rows / heads / levels, `${ofFile(found, name)}, by heads and maps`);
-}
 
 function queriesOf(found: FoundWhole): Evidence<number> {
   if (found.tensors.has(queryTable)) return sideOf(found, queryTable, 0);
@@ -99,8 +77,8 @@ function recognise(found: FoundWhole) {
     queries: queriesOf(found),
     classes: sideOf(found, `${headOf(found, 'class_embed', 0, '.weight')}.weight`, 0),
     levels,
-    points: pointsOf(found, 'encoder', own.heads.value, levels.value),
-    decoder_points: pointsOf(found, 'decoder', own.decoder_heads.value, levels.value),
+    points: pointsOf(found, 'model.encoder.layers.0.self_attn', own.heads.value, levels.value),
+    decoder_points: pointsOf(found, 'model.decoder.layers.0.encoder_attn', own.decoder_heads.value, levels.value),
     box_refine: stored(refines, refines ? ofFile(found, refining) : 'no box heads of the decoder'),
     two_stage: stored(twoStage, twoStage ? ofFile(found, encoderOutput) : 'no output of the encoder'),
     activation: activationOf(found, 'Zhu et al. 2021'),
@@ -147,63 +125,21 @@ function headIn(b: GraphBuilder, kind: 'class_embed' | 'bbox_embed', layer: numb
   return headNames(kind, layer).find((name) => b.has(`${name}${part}`)) ?? `${kind}.0`;
 }
 
-/** Maps of the last stages, projected, and coarser ones made of the last by strides. */
-function levelsOf(b: GraphBuilder, maps: Maps, { levels, dim }: DeformableDetrConfig): readonly ValueInfo[] {
-  const projection = (level: number): string => `model.input_proj.${level}`;
-  const isPointwise = (level: number): boolean => b.shapeOf(`${projection(level)}.0.weight`)[2] === 1;
-  const own = Array.from({ length: levels }, (_, level) => level).filter(isPointwise).length;
-  const stages = maps.stages.slice(-own);
-  const sources: ValueInfo[] = [];
-  for (let level = 0; level < levels; level++) {
-    const stage = stages[level];
-    const from = stage ? mapOf(b, stage) : level === own ? mapOf(b, last(stages)) : last(sources);
-    const map = b.conv2d(from, `${projection(level)}.0`, stage ? {} : { stride: 2, padding: 1 });
-    sources.push(groupNorm(b, map, `${projection(level)}.1`, { groups: Math.min(32, dim), eps: detrEps }));
-  }
-  return sources;
-}
-
-/** Tokens of all levels with their positions, to which each level's own vector is added. */
-function embed(b: GraphBuilder, maps: Maps, config: DeformableDetrConfig, batch: number) {
-  const placedMaps = levelsOf(b, maps, config).map((map) => {
-    const [tokens, positions] = placedTokens(b, map, { normalise: true, offset: -0.5 });
-    return { tokens, positions, grid: gridOf(map) };
-  });
-  const levels = b.parameter('model.level_embed');
-  const positions = placedMaps.map(({ positions: here }, level) =>
-    b.add('Add', [here, b.slice(levels, 0, level, level + 1)]),
-  );
-  const pyramid = pyramidOf(
-    b,
-    placedMaps.map(({ tokens }) => tokens),
-    placedMaps.map(({ grid }) => grid),
-  );
-  return { pyramid, positions: joined(b, positions, batch) };
-}
-
 /** The encoder: every place of every map looks at places around its own on all of them. */
 function encode(
   b: GraphBuilder,
-  { pyramid, positions }: { readonly pyramid: Pyramid; readonly positions: ValueInfo },
+  { pyramid, positions }: PlacedPyramid,
   { depth, heads, activation }: DeformableDetrConfig,
 ): Pyramid {
   const { grids, tokens } = pyramid;
   const references = tableOf(b, 'model.encoder.places', cellCentres(grids), 2, tokens.batch);
-  const sampling: DeformableConfig = { heads, grids };
+  const around = { positions, references };
+  const layer = { heads, activation, order: 'post', sampling: { heads, grids } } as const;
   let image = tokens;
   for (let index = 0; index < depth; index++)
-    image = b.scope(
-      `model.encoder.layers.${index}`,
-      () => {
-        const attended = branched(b, image.value, 'self_attn_layer_norm', 'post', (x) => {
-          const values = withValue(image, x);
-          const look = { queries: placed(b, values, positions), image: values, references };
-          return deformableAttention(b, 'self_attn', look, sampling);
-        });
-        return withValue(image, detrMlp(b, attended, { heads, activation, order: 'post' }));
-      },
-      { title: 'Encoder layer' },
-    );
+    image = b.scope(`model.encoder.layers.${index}`, () => deformableEncoderLayer(b, image, around, layer), {
+      title: 'Encoder layer',
+    });
   return { grids, tokens: image };
 }
 
@@ -226,34 +162,6 @@ function learnedStart(b: GraphBuilder, { dim }: DeformableDetrConfig, batch: num
   const contents = repeated(b, b.slice(table, 1, dim, 2 * dim), batch);
   const references = b.add('Sigmoid', [b.linear(positions, 'model.reference_points')]);
   return { queries: asTokens(contents, batch), positions, references };
-}
-
-/** Nearest and farthest that a proposal's sides and centre may lie to be one. */
-const [least, most] = [0.01, 0.99];
-/** Sides of the proposals on the finest map; twice that on each coarser one. */
-const proposalSide = 0.05;
-
-/**
- * A box around every place of every map, before the sigmoid, and 1 for those that count (Zhu et al.
- * 2021, appendix A.4): `[all cells, 4]` and `[all cells, 1]`.
- */
-export function proposals(grids: readonly Grid[]): readonly [boxes: Float32Array, counts: Float32Array] {
-  const sides = grids.flatMap(([rows, columns], level) =>
-    Array<number>(rows * columns).fill(proposalSide * 2 ** level),
-  );
-  const centres = cellCentres(grids);
-  const counts = new Float32Array(sides.length);
-  const boxes = new Float32Array(sides.length * 4);
-  sides.forEach((side, cell) => {
-    const box = [centres[2 * cell] ?? 0, centres[2 * cell + 1] ?? 0, side, side];
-    const isOne = box.every((value) => value > least && value < most);
-    counts[cell] = isOne ? 1 : 0;
-    boxes.set(
-      box.map((value) => (isOne ? Math.log(value / (1 - value)) : Infinity)),
-      4 * cell,
-    );
-  });
-  return [boxes, counts];
 }
 
 /** Queries made of the encoder's best places (Zhu et al. 2021, §4.2 and appendix A.4). */
@@ -284,8 +192,10 @@ function proposedStart(
 }
 
 function build(b: GraphBuilder, config: DeformableDetrConfig, { backbone, batch }: PartContext): void {
-  const maps = backbone({ dilatedStages: config.dilation ? 1 : 0 });
-  const pyramid = encode(b, embed(b, maps, config, batch), config);
+  const stages = backbone({ dilatedStages: config.dilation ? 1 : 0 }).stages.map((stage) => mapOf(b, stage));
+  const levels = levelMaps(b, stages, 'model.input_proj', config);
+  const placed = placedPyramid(b, levels, { normalise: true, offset: -0.5 });
+  const pyramid = encode(b, placed, config);
   const start = config.twoStage ? proposedStart(b, pyramid, config) : learnedStart(b, config, batch);
   const { decoderHeads: heads, activation } = config;
   const sampling: DeformableConfig = { heads, grids: pyramid.grids };

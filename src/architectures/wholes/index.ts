@@ -12,6 +12,7 @@ export { dptSegmentation } from './dptSegmentation';
 export { eomt } from './eomt';
 export { git } from './git';
 export { glpn } from './glpn';
+export { groundingDino } from './groundingDino';
 export { mae } from './mae';
 export { mask2Former } from './mask2Former';
 export { maskFormer } from './maskFormer';

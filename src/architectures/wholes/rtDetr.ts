@@ -30,8 +30,8 @@ import {
   deformableDecoderLayer,
   pyramidOf,
   type Pyramid,
+  proposals,
 } from './deformableParts';
-import { proposals } from './deformableDetr';
 
 interface RtDetrConfig {
   readonly depth: number;

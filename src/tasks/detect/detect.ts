@@ -12,13 +12,15 @@ import {
   nothingGiven,
   outputOf,
   requireOutput,
+  type Post,
   type ReadContext,
   type Task,
 } from '../task';
 import { promptsIn, readTexts } from '../words';
 import { boxFormats } from './export';
-import { detectionsOf, type DetectionRule } from '../post/detection';
-import { lowestThreshold, usualThreshold } from './thresholds';
+import { detectionsOf, phrasesOf, type DetectionRule } from '../post/detection';
+import { namedPhrases, phraseSource, preparePhrases } from './phrases';
+import { lowestThreshold, usualTextThreshold, usualThresholds } from './thresholds';
 
 /** Names of classes by a list of as many, and where they come from. */
 interface Named {
@@ -53,6 +55,12 @@ const gridOf = (image: Size, patch: Size): Grid => [
   Math.floor(image[1] / patch[1]),
 ];
 
+/** A number among the settings of an answer. */
+function numberIn(post: Post, key: string): number | undefined {
+  const value = post[key];
+  return typeof value === 'number' ? value : undefined;
+}
+
 /** Why nothing is found by a model that nobody told what to find. */
 export const noTexts = 'no text is given: say what to find';
 
@@ -68,12 +76,11 @@ export const detect: Task<Boxes> = {
   async prepare(model, given) {
     const reading = readingOf(model);
     const prompts = promptsIn(given);
-    if (!reading?.texts || prompts.length === 0) return nothingGiven;
-    const { ids, mask } = await readTexts(
-      model,
-      prompts.map(({ text }) => text),
-      reading.texts,
-    );
+    if (!reading?.texts) return nothingGiven;
+    if (reading.rule === 'phrases') return preparePhrases(model, prompts, reading.texts);
+    if (prompts.length === 0) return nothingGiven;
+    const texts = prompts.map(({ text }) => text);
+    const { ids, mask } = await readTexts(model, texts, reading.texts);
     return {
       tensors: { input_ids: ids, attention_mask: mask },
       words: prompts.map(({ label }) => label),
@@ -84,30 +91,32 @@ export const detect: Task<Boxes> = {
       ? partsProgram(model, size, given, lengthsOfIds(given.tensors['input_ids']))
       : imageProgram(model, size, (outputs) => (outputOf(outputs, 'boxes') ? outputs : [])),
   read(outputs, seen, context) {
-    const { reading, post = {}, given } = context;
+    const { reading, post = {}, given, imageSize } = context;
     const how: DetectReading = reading?.task === 'detect' ? reading : { task: 'detect', rule: 'softmax' };
-    const threshold = typeof post['threshold'] === 'number' ? post['threshold'] : usualThreshold;
+    const threshold = numberIn(post, 'threshold') ?? usualThresholds[how.rule];
     const boxes = requireOutput(outputs, 'boxes');
     const common = {
       kind: 'boxes',
       threshold,
       queries: boxes.shape.at(-2) ?? 0,
       ...(how.texts && { texts: given?.words ?? [] }),
-      ...(how.patch && { grid: gridOf(context.imageSize, how.patch) }),
+      ...(how.patch && { grid: gridOf(imageSize, how.patch) }),
     } as const;
-    const logits = outputOf(outputs, 'logits');
-    if (!logits && how.texts) return { ...common, boxes: [], labelSource: '' };
-    if (!logits) throw new Error('the model answers no logits');
-    const [width, height] = seen.size;
-    const classes = (logits.shape.at(-1) ?? 1) - (how.rule === 'softmax' ? 1 : 0);
-    const labels = how.texts
-      ? { names: given?.words ?? [], source: 'the texts that were given' }
+    // Boxes without a text are of nothing in particular.
+    if (common.texts?.length === 0) return { ...common, boxes: [], labelSource: '' };
+    const found = { logits: requireOutput(outputs, 'logits'), boxes };
+    const size: Size = [seen.size[1], seen.size[0]];
+    const least = Math.min(threshold, lowestThreshold);
+    if (how.rule === 'phrases') {
+      const textThreshold = numberIn(post, 'text_threshold') ?? usualTextThreshold;
+      const phrases = phrasesOf(found, size, { threshold: least, textThreshold });
+      return { ...common, boxes: namedPhrases(phrases, given), labelSource: phraseSource(textThreshold) };
+    }
+    const classes = (found.logits.shape.at(-1) ?? 1) - (how.rule === 'softmax' ? 1 : 0);
+    const labels = common.texts
+      ? { names: common.texts, source: 'the texts that were given' }
       : namesOf(context, classes);
-    const kept = detectionsOf(how.rule, { logits, boxes }, [height, width], {
-      top: how.top,
-      square: how.square,
-      threshold: Math.min(threshold, lowestThreshold),
-    });
+    const kept = detectionsOf(how.rule, found, size, { top: how.top, square: how.square, threshold: least });
     return {
       ...common,
       boxes: kept.map((box) => ({ ...box, name: labels.names[box.label] ?? `class ${box.label}` })),

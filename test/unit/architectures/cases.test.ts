@@ -83,7 +83,12 @@ function sameLayer(found: string, expected: string): string {
  * Segmenters over Swin whose records clip the last window to its map; their own reference maps have
  * the whole window, as transformers' backbones never clip it.
  */
-const neverClipped = ['upernet-swin-segment', 'maskformer-swin-segment', 'mask2former-swin-segment'];
+const neverClipped = [
+  'upernet-swin-segment',
+  'maskformer-swin-segment',
+  'mask2former-swin-segment',
+  'grounding-dino-detect',
+];
 
 /**
  * Tokens of one window: cases of transformers' Swin and ViTDet write no map in `window`, and the
@@ -93,7 +98,7 @@ function layoutOf(golden: Case, { window }: CaseAttention, layout: unknown): unk
   const inMap = window && /^size,shift(?:,padded)?$/.test(Object.keys(window).join());
   const clipped = window && neverClipped.includes(golden.id);
   if (!window || !(inMap || clipped)) return layout;
-  const { size } = clipped ? (golden.attention[0]?.window ?? window) : window;
+  const { size } = clipped ? (golden.attention.find((each) => each.window)?.window ?? window) : window;
   return { ...(layout as object), grid: typeof size === 'number' ? [size, size] : size };
 }
 
