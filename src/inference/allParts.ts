@@ -7,25 +7,32 @@ import type { TensorData } from './remoteApi';
 
 type Tensors = Readonly<Record<string, TensorData>>;
 
+type Lengths = Readonly<Record<string, number>>;
+
 /**
- * Inputs whose shapes say how many texts, tokens and frames a model is given; of those that say the
- * same the last one counts. A box alone is a prompt without points.
+ * Inputs that say how many texts, tokens, frames and patches a model is given; of those that say
+ * the same the last one counts. A box alone is a prompt without points.
  */
-const told: Readonly<Record<string, (shape: readonly number[]) => Readonly<Record<string, number>>>> = {
+const told: Readonly<Record<string, (shape: readonly number[], data: TensorData['data']) => Lengths>> = {
   input_ids: ([texts = 1, text = 1]) => ({ texts, text }),
   decoder_input_ids: ([, decoder = 1]) => ({ decoder }),
   input_boxes: ([, prompts = 1]) => ({ prompts, points: 0, boxes: 1 }),
   input_points: ([, prompts = 1, points = 1]) => ({ prompts, points }),
-  pixel_values: (shape): Readonly<Record<string, number>> =>
-    shape.length === 5 ? { frames: shape[1] ?? 1 } : {},
+  pixel_values: (shape): Lengths => {
+    const [, count = 1] = shape;
+    return shape.length === 5 ? { frames: count } : shape.length === 3 ? { patches: count } : {};
+  },
+  // Rows and columns of the patches of an image; their number alone may be known.
+  spatial_shapes: (_, [rows, columns]): Lengths =>
+    rows === undefined || columns === undefined ? {} : { rows: Number(rows), columns: Number(columns) },
 };
 
-/** Texts, tokens and frames by the shapes of given inputs. */
-export const lengthsOf = (inputs: Tensors): Readonly<Record<string, number>> =>
+/** Texts, tokens, frames and patches by given inputs. */
+export const lengthsOf = (inputs: Tensors): Lengths =>
   Object.fromEntries(
     Object.entries(told).flatMap(([name, of]) => {
       const input = inputs[name];
-      return input ? Object.entries(of(input.shape)) : [];
+      return input ? Object.entries(of(input.shape, input.data)) : [];
     }),
   );
 

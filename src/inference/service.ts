@@ -347,10 +347,12 @@ class InferenceService implements Inference {
       throw new Error('no input tensor was given; pixel_values [1, 3, height, width] is needed');
     const { opened } = request;
     const first = request.inputs['pixel_values'] ?? given;
-    const pixels = channelsFirst(first, opened.model.graph());
+    // Patches have their places apart, and no height and width of their own.
+    const isCut = 'spatial_shapes' in request.inputs;
+    const pixels = isCut ? first : channelsFirst(first, opened.model.graph());
     const batch = pixels.shape.length === 4 ? at(pixels.shape, 0) : 1;
     const [width = 0, height = 0] = pixels.shape.toReversed();
-    const imageSize: Size = [height, width];
+    const imageSize: Size | undefined = isCut ? undefined : [height, width];
     const model = opened.model.at(imageSize);
     const [{ name: only } = { name: undefined }, ...more] = model.graph({ imageSize, batch }).inputs;
     // An .onnx file names its input as it likes.
@@ -457,7 +459,7 @@ class InferenceService implements Inference {
   private async sized(request: ClassifyRequest): Promise<SizedRequest> {
     const { opened, options = {}, signal, onProgress } = request;
     if (options.imageSize || !followsProcessor(opened.model)) return request;
-    const image = this.imageRequest(request);
+    const image = uncut(this.imageRequest(request));
     const { inputSize } = image.preprocessing;
     return { ...request, processed: inputSize ?? (await this.measured(image, { signal, onProgress })) };
   }
@@ -476,7 +478,7 @@ class InferenceService implements Inference {
   private async prepare(request: SizedRequest): Promise<PreparedRun> {
     const { opened, options = {} } = request;
     const understood = opened.model.at(request.processed ?? options.imageSize);
-    const image = this.imageRequest(request);
+    const image = uncut(this.imageRequest(request));
     const asked = taskOf(understood);
     const given = (await asked.task.prepare?.(understood, options.given ?? {})) ?? nothingGiven;
     const [step, ...more] = asked.task.program(understood, {}, given).steps;
@@ -836,8 +838,24 @@ function tensorOf(
 const ofAnySize: ReadonlySet<string> = new Set(['detect', 'segment', 'depth', 'ask']);
 
 /** Whether a model runs at the size that its library's processor makes of each image. */
-const followsProcessor = ({ recognition }: Model): boolean =>
-  recognition.family !== null && ofAnySize.has(recognition.reading?.task ?? '');
+const followsProcessor = (model: Model): boolean =>
+  model.recognition.family !== null &&
+  (ofAnySize.has(model.recognition.reading?.task ?? '') || cutsPatches(model));
+
+/** Whether the processor cuts each image into patches of a grid of its own (NaFlex). */
+const cutsPatches = (model: Model): boolean =>
+  preprocessingOf({ ...model, imageSize: undefined }, channelsOf(model), {}).steps.some(isCutting);
+
+const isCutting = ({ kind }: Preprocessing['steps'][number]): boolean => kind === 'patches';
+
+/** A request whose image stays whole: graphs cut patches themselves. */
+const uncut = (image: ImageRequest): ImageRequest => ({
+  ...image,
+  preprocessing: {
+    ...image.preprocessing,
+    steps: image.preprocessing.steps.filter((step) => !isCutting(step)),
+  },
+});
 
 /** The frames that a model of clips reads; nothing for a model of images. */
 function clipOf({ recognition }: Model, paths: readonly string[]): Pick<ImageRequest, 'clip'> {

@@ -9,7 +9,7 @@ import { runAllParts } from '../../src/inference/allParts';
 import { LoadedModel } from '../../src/inference/loadedModel';
 import type { TensorData } from '../../src/inference/remoteApi';
 import { join } from 'node:path';
-import { casesFolder, checkpointPath, readCases, type Case } from '../support/cases';
+import { casesFolder, checkpointPath, readCases, sizeOfCase, type Case } from '../support/cases';
 
 type Values = ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
 
@@ -31,7 +31,7 @@ async function run(
 ): Promise<Readonly<Record<string, TensorData>>> {
   const model = await openAt(checkpointPath(golden), {
     assume: golden.assume,
-    imageSize: golden.image_size,
+    imageSize: sizeOfCase(golden),
   });
   const files = await fileStates(model.checkpoint.files);
   const [only, ...more] = model.graph({ batch }).inputs;

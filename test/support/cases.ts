@@ -58,3 +58,7 @@ export function readCases(folder: string = casesFolder): readonly Case[] {
 export function checkpointPath({ folder, checkpoint }: Case): string {
   return join(folder, checkpoint);
 }
+
+/** The image size of a case; undefined if it is given patches, which have none. */
+export const sizeOfCase = ({ image_size: size }: Case): Case['image_size'] | undefined =>
+  size.includes(0) ? undefined : size;

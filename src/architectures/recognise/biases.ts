@@ -14,11 +14,14 @@ export interface Weighted {
   readonly isStored: boolean;
 }
 
+/** Tables of words and of positions, which are added to or chosen from. */
+const tables = /_embeddings?\.weight$/;
+
 /** Modules of a network whose weight is read. */
 export function weightedModules({ translation }: Known, used: ReadonlySet<string>): readonly Weighted[] {
   const parameters = translation?.parameters ?? new Map<string, never>();
   return [...parameters].flatMap(([name, { tensor }]) => {
-    if (!name.endsWith('.weight') || !used.has(tensor.name)) return [];
+    if (!name.endsWith('.weight') || tables.test(name) || !used.has(tensor.name)) return [];
     const path = name.slice(0, -'.weight'.length);
     const parent = path.replace(/[^.]*$/, '');
     return [

@@ -1,6 +1,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { rows, transposed } from '../dialect';
 import { unitLength, writeSimilarity } from '../heads/similarity';
+import { patchTowerOf, poolNames, towerOfPatches, type PatchTower } from './siglipPatches';
 import { textLengths } from '../blocks/textTower';
 import { stored } from '../evidence';
 import { settle, type FoundWhole, type PartContext, type Whole } from '../whole';
@@ -58,17 +59,33 @@ function image(b: GraphBuilder, { answered }: PartContext, project?: string): vo
   if (tokens) b.output('tokens', tokens, 'tokens');
 }
 
+/** What a pair of SigLIP's towers is written by. */
+interface SiglipConfig extends TextTower {
+  /** Of a tower that takes patches of images of any shape. */
+  readonly patches?: PatchTower;
+}
+
+/** The image tower on an image, or on patches that it was cut into before. */
+function siglipImage(b: GraphBuilder, { patches }: SiglipConfig, context: PartContext): void {
+  if (!patches || context.lengths['patches'] === undefined) return image(b, context);
+  const features = towerOfPatches(b, patches, context);
+  b.output('image_embeds', unitLength(b, features), 'embedding');
+  b.output('features', features, 'features');
+}
+
+const scorePart: Whole<TextTower>['parts'][number] = {
+  name: 'score',
+  build: (b, { width }, { lengths, batch }) =>
+    writeSimilarity(b, width, { images: batch, texts: textLengths(lengths).texts }),
+};
+
 const dualParts = (
   text: (b: GraphBuilder, config: TextTower, context: PartContext) => void,
   project?: string,
 ): Whole<TextTower>['parts'] => [
   { name: 'image', build: (b, _, context) => image(b, context, project) },
   { name: 'text', build: text },
-  {
-    name: 'score',
-    build: (b, { width }, { lengths, batch }) =>
-      writeSimilarity(b, width, { images: batch, texts: textLengths(lengths).texts }),
-  },
+  scorePart,
 ];
 
 const tables = {
@@ -170,24 +187,34 @@ export const openClip: Whole<TextTower> = {
   recognise: (found) => (readsAsClip(found) ? asOpenClip(found) : undefined),
 };
 
-/** SigLIP (Zhai et al. 2023) and SigLIP 2 with both their towers. */
-export const siglip: Whole<TextTower> = {
+const asSiglip = recogniser({
+  table: tables.clip,
+  layers: 'text_model.encoder.layers',
+  projection: 'text_model.head',
+  masked: false,
+  activation: 'gelu_tanh',
+  eps: 1e-6,
+  perHead: 64,
+});
+
+/**
+ * SigLIP (Zhai et al. 2023) and SigLIP 2 (Tschannen et al. 2025) with both their towers; NaFlex
+ * takes images of any shape, each at a grid of its own.
+ */
+export const siglip: Whole<SiglipConfig> = {
   name: 'siglip',
   title: 'SigLIP',
   task: 'zero-shot',
   isTower: true,
   signature: [tables.clip, 'text_model.head.weight', 'logit_scale', 'logit_bias'],
+  renames: poolNames,
   assumable: textAssumable,
-  recognise: recogniser({
-    table: tables.clip,
-    layers: 'text_model.encoder.layers',
-    projection: 'text_model.head',
-    masked: false,
-    activation: 'gelu_tanh',
-    eps: 1e-6,
-    perHead: 64,
-  }),
-  parts: dualParts(siglipText),
+  recognise(found) {
+    const own = asSiglip(found);
+    const patches = patchTowerOf(found);
+    return own && patches ? { ...own, config: { ...own.config, patches } } : own;
+  },
+  parts: [{ name: 'image', build: siglipImage }, { name: 'text', build: siglipText }, scorePart],
 };
 
 /**

@@ -9,7 +9,7 @@ import { lengthsOf } from '../../../src/inference/allParts';
 import { graphsOfParts, type Model } from '../../../src/models/model';
 import { elementCount } from '../../../src/checkpoint/tensors';
 import { rowOf } from '../../oracles/lines';
-import { checkpointPath, readCases, type Case, type CaseAttention } from '../../support/cases';
+import { checkpointPath, readCases, sizeOfCase, type Case, type CaseAttention } from '../../support/cases';
 
 /** Elements of the tensors that the graph reads. */
 function readElements({ checkpoint, counts }: Model): number {
@@ -110,7 +110,7 @@ const eachOf = ({ inputs }: Graph, probe: Probe): readonly Probe[] =>
   Array.from({ length: inputs.find(({ name }) => name === 'input_ids')?.shape[0] ?? 1 }, () => probe);
 
 const open = (golden: Case): Promise<Model> =>
-  openAt(checkpointPath(golden), { assume: golden.assume, imageSize: golden.image_size });
+  openAt(checkpointPath(golden), { assume: golden.assume, imageSize: sizeOfCase(golden) });
 
 /** Graphs of all parts for the case's own texts and tokens. */
 async function graphsOf({ folder }: Case, model: Model): Promise<readonly Graph[]> {
