@@ -49,6 +49,7 @@ export async function runAllParts(
   size: GraphSize,
   run: (graph: Graph, feeds: Tensors) => Promise<Tensors>,
 ): Promise<Tensors> {
+  requireFullMasks(model, inputs, size);
   const outputs: Record<string, TensorData> = {};
   const maps: TensorData[] = [];
   const places: Record<string, TensorData> = {};
@@ -77,6 +78,28 @@ export async function runAllParts(
   }
   const numbered = maps.map((map, index) => [tapNames.map(index), map] as const);
   return { ...outputs, ...Object.fromEntries(numbered), ...places };
+}
+
+/** Inputs that say which pixels are the image's own, and which were added to fill a batch. */
+const maskNames = ['pixel_mask', 'pixel_attention_mask'] as const;
+
+/**
+ * Refuses images that were padded to one size, unless a part reads which pixels were: it would take
+ * them for a part of the image.
+ */
+function requireFullMasks(model: Model, inputs: Tensors, size: GraphSize): void {
+  for (const name of maskNames) {
+    const mask = inputs[name];
+    if (!mask || model.parts.some(({ graph }) => graph(size).inputs.some((input) => input.name === name)))
+      continue;
+    let zeros = 0;
+    for (let at = 0; at < mask.data.length; at++) if (Number(mask.data[at]) === 0) zeros++;
+    if (zeros > 0)
+      throw new Error(
+        `${name} [${mask.shape.join(', ')}] has ${zeros} zeros: images padded to one size are not run, ` +
+          'because this model is written for whole images; run each by itself, or images of one size without padding',
+      );
+  }
 }
 
 /** Integers for an input that takes such, whatever type a file keeps them in. */

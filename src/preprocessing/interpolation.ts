@@ -91,6 +91,26 @@ export function interpolationTaps(axis: Axis, mode: Interpolation, alignment: Al
   });
 }
 
+/**
+ * Taps of two passes along one axis as one: both are linear. Of a pass that is cut, the samples that
+ * the second reads are those that were kept.
+ */
+export function composedTaps(inner: Taps<Float64Array>, outer: Taps<Float64Array>): Taps<Float64Array> {
+  return packed(outer.first.length, (index) => {
+    const weights = new Map<number, number>();
+    for (let k = 0; k < (outer.count[index] ?? 0); k++) {
+      const share = outer.weights[index * outer.stride + k] ?? 0;
+      const middle = (outer.first[index] ?? 0) + k;
+      for (let i = 0; i < (inner.count[middle] ?? 0); i++) {
+        const place = (inner.first[middle] ?? 0) + i;
+        const weight = inner.weights[middle * inner.stride + i] ?? 0;
+        weights.set(place, (weights.get(place) ?? 0) + share * weight);
+      }
+    }
+    return weights;
+  });
+}
+
 /** SciPy's gaussian_filter cuts the bell off at four deviations. */
 const truncate = 4;
 

@@ -47,6 +47,8 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
       'boxes',
       'scores',
       'masks',
+      'prompts',
+      'prompts-given',
       'depth',
       'features',
       'saliency',
@@ -864,6 +866,129 @@ describe('pages', function () {
       );
     }));
 
+  it('a click on the image is a point and its mask is there; Shift takes away, a drag is a box', () =>
+    opened({ name: 'image', shownCase: 'prompts', width: 1100, height: 800 }, async (page) => {
+      await settled(page);
+      await page.getByText('Click what is meant, Shift-click what is not').waitFor();
+      const mask = page.locator('.pixels-drawing');
+      const stack = (await page.locator('.image-stack').boundingBox()) ?? assert.fail();
+      // The square of the model reaches below the image of 640 × 480.
+      const scale = stack.width / 640;
+      const at = (x: number, y: number) => [stack.x + x * scale, stack.y + y * scale] as const;
+      const alphaAt = async (x: number, y: number): Promise<number> =>
+        (await pixelOf(mask, y / 640, x / 640))[3] ?? -1;
+      const last = async (): Promise<unknown> => (await callsOf(page, 'run')).at(-1)?.[0];
+      assert.equal(await alphaAt(320, 240), 0);
+
+      await page.mouse.click(...at(320, 240));
+      const rows = page.getByRole('radiogroup', { name: 'Masks' }).getByRole('radio');
+      await holds(async () => assert.equal(await rows.count(), 3));
+      await holds(async () => assert.equal(await alphaAt(320, 240), 255));
+      // The likeliest of the three is a disc of 60 pixels.
+      assert.deepEqual([await alphaAt(370, 240), await alphaAt(390, 240)], [255, 0]);
+      assert.equal(await rows.nth(1).getAttribute('aria-checked'), 'true');
+      assert.match((await rows.nth(1).innerText()).replace(/\s+/g, ' '), /mask 2 93\.0 %/);
+      await rows.nth(2).click();
+      await holds(async () => assert.equal(await alphaAt(390, 240), 255));
+
+      // Shift-click says what is not meant; the choice of masks begins anew.
+      await page.keyboard.down('Shift');
+      await page.mouse.click(...at(370, 240));
+      await page.keyboard.up('Shift');
+      await holds(async () => assert.equal(await page.locator('.prompt-point.outside').count(), 1));
+      await holds(async () => assert.equal(await alphaAt(360, 240), 0));
+      assert.equal(await alphaAt(290, 240), 255);
+      const { given } = (await last()) as { given: { points: number[][]; labels: number[] } };
+      assert.deepEqual(given.labels, [1, 0]);
+      for (const [index, [x, y]] of [[320, 240] as const, [370, 240] as const].entries()) {
+        const [px = 0, py = 0] = given.points[index] ?? [];
+        assert.ok(Math.hypot(px - x, py - y) < 2, `${px}, ${py}`);
+      }
+
+      // A click on a point takes it away, and Undo brings it back.
+      await page.mouse.click(...at(370, 240));
+      await holds(async () => assert.equal(await page.locator('.prompt-point').count(), 1));
+      await page.keyboard.press('Backspace');
+      await holds(async () => assert.equal(await page.locator('.prompt-point.outside').count(), 1));
+
+      await page.mouse.move(...at(260, 180));
+      await page.mouse.down();
+      await page.mouse.move(...at(300, 200));
+      await page.mouse.move(...at(310, 300));
+      await page.locator('.dragged').waitFor();
+      await page.mouse.up();
+      await page.locator('.prompt-box').waitFor();
+      const dragged = ((await last()) as { given: { box: number[]; points: unknown[] } }).given;
+      assert.equal(dragged.points.length, 2);
+      [260, 180, 310, 300].forEach((side, index) =>
+        assert.ok(Math.abs((dragged.box[index] ?? 0) - side) < 2, dragged.box.join()),
+      );
+      await holds(async () => assert.deepEqual([await alphaAt(300, 240), await alphaAt(330, 240)], [255, 0]));
+
+      await page.getByRole('button', { name: 'Clear' }).click();
+      await holds(async () => assert.equal(await page.locator('.prompt-point').count(), 0));
+      await holds(async () => assert.equal(await alphaAt(300, 240), 0));
+      await page.getByRole('button', { name: 'Undo' }).click();
+      await holds(async () => assert.equal(await page.locator('.prompt-point').count(), 2));
+    }));
+
+  it('a prompt that was superseded while it ran is never drawn', () =>
+    opened({ name: 'image', shownCase: 'prompts', width: 1100, height: 800 }, async (page) => {
+      await settled(page);
+      const stack = (await page.locator('.image-stack').boundingBox()) ?? assert.fail();
+      const scale = stack.width / 640;
+      await page.evaluate(() => {
+        const drawn: number[] = [];
+        Object.assign(window, { drawn });
+        new MutationObserver(() => drawn.push(document.querySelectorAll('.mask-list li').length)).observe(
+          document.body,
+          { subtree: true, childList: true, characterData: true },
+        );
+      });
+      for (const x of [100, 200, 300, 400])
+        await page.mouse.click(stack.x + x * scale, stack.y + 100 * scale);
+      await holds(async () => assert.equal(await page.locator('.prompt-point').count(), 4));
+      await page.locator('.mask-list').waitFor();
+      await settled(page);
+      // The first ran at once, the last when it had ended; those between were never asked.
+      const counts = (await callsOf(page, 'run'))
+        .slice(1)
+        .map(([options]) => (options as { given: { points: unknown[] } }).given.points.length);
+      assert.equal(counts[0], 1);
+      assert.equal(counts.at(-1), 4);
+      assert.ok(counts.length < 4, counts.join());
+      const pixel = (x: number) => pixelOf(page.locator('.pixels-drawing'), 100 / 640, x / 640);
+      for (const x of [100, 200, 300, 400]) assert.equal((await pixel(x))[3], 255, `${x}`);
+    }));
+
+  it('the token of a mask is a query, and masks are saved as PNG, runs and COCO', () =>
+    opened({ name: 'image', shownCase: 'prompts-given', width: 1100, height: 800 }, async (page) => {
+      await settled(page);
+      await page.getByRole('button', { name: 'Where the token of mask 2 looked' }).click();
+      await holds(async () =>
+        assert.deepEqual((await callsOf(page, 'attention')).at(-1)?.[1], { kind: 'special', name: 'mask2' }),
+      );
+      await page.locator('.image-stack').press('Escape');
+      for (const entry of ['Save as PNG', 'Save as COCO JSON', 'Save as Run Lengths']) {
+        await page.getByRole('button', { name: 'Export' }).click();
+        await page.getByText(entry).click();
+      }
+      await holds(async () => assert.equal((await callsOf(page, 'save')).length, 3));
+      const saved = await callsOf(page, 'save');
+      assert.deepEqual(
+        saved.map(([name]) => name),
+        ['cat-on-grass-mask.png', 'cat-on-grass-coco.json', 'cat-on-grass-rle.json'],
+      );
+      assert.match(String(saved[0]?.[1]), /^data:application\/octet-stream;base64,iVBORw0KGgo/);
+      const set = JSON.parse(String(saved[1]?.[1])) as {
+        annotations: { score: number; category_id: number }[];
+      };
+      assert.deepEqual(
+        set.annotations.map(({ score, category_id: id }) => [score, id]),
+        [[0.93, 0]],
+      );
+    }));
+
   it('depth is told under the pointer in its unit', () =>
     opened({ name: 'image', shownCase: 'depth', width: 1100, height: 800 }, async (page) => {
       await settled(page);
@@ -873,6 +998,19 @@ describe('pages', function () {
       await page.getByText(/^row 2(39|40|41), column 3(19|20|21): 4\.[67]\d* m$/).waitFor();
       await page.mouse.move(2, 2);
       await page.getByText('Point at the image to read values.').first().waitFor();
+      for (const entry of ['Save as 16-bit PNG', 'Save as NumPy Array']) {
+        await page.getByRole('button', { name: 'Export' }).click();
+        await page.getByText(entry).click();
+      }
+      await holds(async () => assert.equal((await callsOf(page, 'save')).length, 2));
+      const saved = await callsOf(page, 'save');
+      assert.deepEqual(
+        saved.map(([name]) => name),
+        ['cat-on-grass-depth.png', 'cat-on-grass-depth.npy'],
+      );
+      const array = Buffer.from(String(saved[1]?.[1]).split(',')[1] ?? '', 'base64');
+      assert.match(array.toString('latin1'), /'descr': '<f4', 'fortran_order': False, 'shape': \(480, 640\)/);
+      assert.equal(array.readFloatLE(array.length - 4), Math.fround(1.2 + 7 * (1 - 479 / 480)));
     }));
 
   it('the image is there before the model is, in the frame that it keeps', () =>

@@ -13,6 +13,7 @@ import crossed from '../fixtures/pages/crossed.json';
 import gates from '../fixtures/pages/gates.json';
 import staged from '../fixtures/pages/staged.json';
 import { detectorRegion, detectorRows, detectorView } from './detector';
+import { promptedRegion, promptedView } from './prompter';
 import { failure, never, serveDemo, shownCase } from './host';
 import { vitB16, vitrineSample } from './vit';
 
@@ -104,7 +105,25 @@ function rolloutOf(query: Query): readonly Float32Array[] {
   return probes.map((_, layer) => (channels ? new Float32Array(0) : weights(layer, 99, query)));
 }
 
+/** The encoder answers patches, the decoder its own tokens: a hill that differs from token to token. */
+function promptedRows(query: Query): readonly Float32Array[] {
+  const rows = (seed: number): Float32Array => {
+    const [y, x] = [10 + ((7 * seed) % 30), 10 + ((11 * seed) % 40)];
+    const values = Float32Array.from({ length: 2 * 64 * 64 }, (_, at) => {
+      const [row, column] = [Math.floor(at / 64) % 64, at % 64];
+      return Math.exp(-((row - y) ** 2 + (column - x) ** 2) / 80);
+    });
+    return values;
+  };
+  const isToken = query.kind === 'special' || query.kind === 'query';
+  return [
+    isToken ? new Float32Array(0) : rows(3),
+    query.kind === 'patch' ? new Float32Array(0) : rows(query.kind === 'special' ? query.name.length : 5),
+  ];
+}
+
 function rowsOf(query: Query): readonly Float32Array[] {
+  if (shownCase.startsWith('prompts')) return promptedRows(query);
   if (detector) return detectorRows(query);
   if (network) return recordedRows(network, query);
   if (sample && query.kind === 'special') return recorded.rows.map((row) => Float32Array.from(row));
@@ -129,6 +148,8 @@ const labels: readonly (readonly [label: string, score: number])[] = [
 const regions: Readonly<Record<string, Region>> = {
   sample: recorded.region,
   boxes: detectorRegion,
+  prompts: promptedRegion,
+  'prompts-given': promptedRegion,
   padded: { x: 0, y: -80, width: 640, height: 640 },
   wide: { x: 0, y: 133, width: 640, height: 213 },
 };
@@ -353,6 +374,28 @@ const scored = async (options: RunOptions): Promise<Run> => {
   return { ...viewOf(await image, {}), answer: scoresOf(options), ...(given && { given }) };
 };
 
+/** Milliseconds that a prompt takes: long enough to give another one meanwhile. */
+const promptTime = 150;
+
+/** Runs of a model of prompts: each is another one, whose maps are asked for anew. */
+let prompted = 0;
+
+async function promptedRun({ given = shownCase === 'prompts' ? {} : asGiven }: RunOptions): Promise<Run> {
+  if (given['points']) await new Promise((resolve) => setTimeout(resolve, promptTime));
+  return { ...viewOf(await image, {}), ...promptedView(given), run: ++prompted, given };
+}
+
+/** Two points and a box around the cat. */
+const asGiven = {
+  points: [
+    [300, 200],
+    [330, 330],
+    [440, 300],
+  ],
+  labels: [1, 1, 0],
+  box: [214, 132, 420, 436],
+};
+
 const cases: Readonly<Record<string, (call: CallContext) => Promise<Run>>> = {
   loading: (call) => {
     call.progress('reading 346 MB');
@@ -396,6 +439,7 @@ const api: ImagePanelApi = {
     const [height, width] = options.imageSize ?? native;
     if (network) return viewOf(await image, {});
     if (shownCase === 'scores') return scored(options);
+    if (shownCase.startsWith('prompts')) return promptedRun(options);
     if (detector) return viewOf(await image, options);
     if (height % config.patch !== 0 || width % config.patch !== 0)
       throw failure(
@@ -409,6 +453,7 @@ const api: ImagePanelApi = {
     return { run, query, method, rows: method === 'rollout' ? rolloutOf(query) : rowsOf(query) };
   },
   distances: async (_, layer) => {
+    if (shownCase.startsWith('prompts')) return layer === 0 ? [300, 500] : [];
     if (detector) return layer < 3 ? [120, 160, 200, 240, 90, 180, 220, 140] : [];
     const { heads, queries } = probes[layer]!;
     return queries.channels

@@ -10,6 +10,7 @@ import { topK } from '../../src/labels/labels';
 import { depthOf, depthWithoutBorder } from '../../src/tasks/post/depth';
 import { detectionsOf, phrasesOf, type DetectionRule } from '../../src/tasks/post/detection';
 import { reconstructionOf } from '../../src/tasks/post/reconstruction';
+import { promptMasksOf } from '../../src/tasks/post/promptMasks';
 import * as segmentation from '../../src/tasks/post/segmentation';
 import { itemOf, ofOneImage, type Values } from '../../src/tasks/post/values';
 import { readPng } from './png';
@@ -69,7 +70,7 @@ interface Given {
 /** What is answered: plain data, maps and planes of numbers. */
 interface Got {
   readonly list?: unknown;
-  readonly maps?: readonly Int32Array[];
+  readonly maps?: readonly (Int32Array | Uint8Array)[];
   readonly tensors?: Readonly<Record<string, Float32Array>>;
 }
 
@@ -171,9 +172,8 @@ function masks({ found, size, output }: Given): Got {
     pad_size: { height: number; width: number };
   };
   const [height = 0, width = 0] = output('reshaped_input_sizes').values;
-  const all = segmentation.promptMasksOf(output('pred_masks'), output('iou_scores'), {
-    padded: [pad.height, pad.width],
-    resized: [height, width],
+  const all = promptMasksOf(output('pred_masks'), output('iou_scores'), {
+    frame: { padded: [pad.height, pad.width], resized: [height, width] },
     image: size,
   });
   return {
@@ -269,7 +269,7 @@ function same(found: unknown, expected: unknown, path: string): void {
   } else assert.equal(found, expected, path);
 }
 
-function checkMap(found: Int32Array, { file, unsure }: StoredMap, folder: string): void {
+function checkMap(found: Int32Array | Uint8Array, { file, unsure }: StoredMap, folder: string): void {
   const { data } = readPng(readFileSync(join(folder, file)));
   assert.equal(found.length, data.length, file);
   const loose = new Set(unsure);

@@ -203,7 +203,7 @@ export const queryGridOf = (probe: Probe | undefined): Grid | undefined => probe
 
 /** A rectangle that is drawn while the pointer is dragged, and handed on when it is let go. */
 function useDrag(placeOf: (event: MouseEvent) => Place, onDrag: (from: Place, to: Place) => void) {
-  const from = useRef<Place>();
+  const from = useRef<Place | undefined>(undefined);
   const dragged = useRef(false);
   const [to, setTo] = useState<Place>();
   const [x0, y0] = from.current ?? [0, 0];

@@ -1,7 +1,6 @@
 /** Grey PNGs (PNG specification, third edition) of ids and of depth, without a picture library. */
 import { product } from '../../domain/lists';
 import type { Size } from '../../domain/size';
-import type { DepthMap } from './depth';
 import type { Ids } from './rle';
 
 /**
@@ -107,6 +106,12 @@ export async function idPng({ size, ids }: Ids): Promise<Uint8Array> {
   return greyPng(samples, size);
 }
 
+/** Depth of every pixel, row by row. */
+interface DepthValues {
+  readonly size: Size;
+  readonly values: Float32Array;
+}
+
 /** How a depth is had from a sample of its PNG: `offset + scale * sample`. */
 export interface DepthLevels {
   readonly offset: number;
@@ -133,7 +138,7 @@ function range(values: Float32Array): DepthLevels {
 }
 
 /** Returns depth as a PNG of 16 bits, with its scale in a text chunk. */
-export async function depthPng({ size, values }: DepthMap, unit: 'metres' | 'relative'): Promise<DepthPng> {
+export async function depthPng({ size, values }: DepthValues, unit: 'metres' | 'relative'): Promise<DepthPng> {
   const { offset, scale } = unit === 'metres' ? { offset: 0, scale: 0.001 } : range(values);
   const samples = new Uint16Array(product(size));
   let clipped = 0;

@@ -3,7 +3,7 @@ import type { Size } from '../../domain/size';
 import type { Model } from '../../models/model';
 import type { MaskChoice, Masks, Segment } from '../answer';
 import type { Given } from '../run';
-import { promptMasksOf } from '../post/segmentation';
+import { promptMasksOf } from '../post/promptMasks';
 import {
   graphOf,
   nothingGiven,
@@ -148,24 +148,17 @@ export function promptAnswer(outputs: readonly OutputValues[], image: Size, padd
   if (!outputs.some(({ means }) => means === 'masks')) return { ...common, segments: [], choices: [] };
   const limit = post['mask_threshold'];
   const choices = promptMasksOf(requireOutput(outputs, 'masks'), requireOutput(outputs, 'logits'), {
-    ...{ padded, image, resized: resizedSides(image, largest(padded)) },
+    image,
+    frame: { padded, resized: resizedSides(image, largest(padded)) },
     ...(typeof limit === 'number' && { threshold: limit }),
-  }).map(({ prompt, mask, score, ids: set }): MaskChoice => {
-    const own = Uint8Array.from(set);
     // The first token is of a single mask, which is not asked for.
-    return {
-      prompt,
-      mask,
-      token: `mask${mask + 1}`,
-      score,
-      ids: own,
-      area: own.reduce((sum, each) => sum + each, 0),
-    };
-  });
-  for (const index of best(choices))
-    choices[index]?.ids.forEach((isSet, pixel) => {
-      if (isSet === 1) ids[pixel] = index;
-    });
+  }).map(({ prompt, mask, score, ids: own, area }): MaskChoice => ({
+    ...{ prompt, mask, token: `mask${mask + 1}`, score, ids: own, area },
+  }));
+  for (const index of best(choices)) {
+    const own = choices[index]?.ids;
+    for (let pixel = 0; own && pixel < ids.length; pixel++) if (own[pixel] === 1) ids[pixel] = index;
+  }
   const segments = choices.map(({ prompt, mask, score, area }, index): Segment => ({
     ...{ id: index, label: mask, area, score },
     name: choices.length > 3 ? `mask ${mask + 1} of prompt ${prompt + 1}` : `mask ${mask + 1}`,
