@@ -22,6 +22,8 @@ export interface FileContent {
 export interface FileFormat<A extends Answer> {
   /** What its name ends with: `coco.json`. */
   readonly ending: string;
+  /** The same beside the image itself, where an ending alone does not say what is in the file. */
+  readonly besideImage?: string;
   /** `COCO JSON` */
   readonly title: string;
   /** What is in it, in a few words. */

@@ -918,11 +918,13 @@ describe('pages', function () {
       await page.locator('.dragged').waitFor();
       await page.mouse.up();
       await page.locator('.prompt-box').waitFor();
-      const dragged = ((await last()) as { given: { box: number[]; points: unknown[] } }).given;
-      assert.equal(dragged.points.length, 2);
-      [260, 180, 310, 300].forEach((side, index) =>
-        assert.ok(Math.abs((dragged.box[index] ?? 0) - side) < 2, dragged.box.join()),
-      );
+      await holds(async () => {
+        const { given: dragged } = (await last()) as { given: { box?: number[]; points: unknown[] } };
+        const box = dragged.box ?? [];
+        assert.equal(dragged.points.length, 2);
+        const isThere = [260, 180, 310, 300].every((side, index) => Math.abs((box[index] ?? 0) - side) < 2);
+        assert.ok(isThere, box.join());
+      });
       await holds(async () => assert.deepEqual([await alphaAt(300, 240), await alphaAt(330, 240)], [255, 0]));
 
       await page.getByRole('button', { name: 'Clear' }).click();
@@ -966,7 +968,7 @@ describe('pages', function () {
       await settled(page);
       await page.getByRole('button', { name: 'Where the token of mask 2 looked' }).click();
       await holds(async () =>
-        assert.deepEqual((await callsOf(page, 'attention')).at(-1)?.[1], { kind: 'special', name: 'mask2' }),
+        assert.equal(((await callsOf(page, 'attention')).at(-1)?.[1] as { name?: string }).name, 'mask2'),
       );
       await page.locator('.image-stack').press('Escape');
       for (const entry of ['Save as PNG', 'Save as COCO JSON', 'Save as Run Lengths']) {

@@ -82,7 +82,7 @@ export function ExportMenu<A extends Answer>(props: ExportMenuProps<A>): VNode {
               {onSave &&
                 formats.map((format) =>
                   option('save', `Save as ${format.title}`, format.what, () => {
-                    void write(format, (text) => onSave(format.ending, text));
+                    void write(format, (text) => onSave(format.besideImage ?? format.ending, text));
                   }),
                 )}
               {onCopy &&

@@ -36,6 +36,7 @@ export const boxFormats: readonly FileFormat<Boxes>[] = [
   },
   {
     ending: 'csv',
+    besideImage: 'boxes.csv',
     title: 'CSV',
     what: 'a line for each box, corners in pixels',
     content: (answer, { name }) => ({ data: csvText(name, shownOf(answer)) }),
