@@ -23,12 +23,13 @@ export const keysOf = (wanted: ConfigName | readonly string[]): readonly string[
   typeof wanted === 'string' ? keys[wanted] : wanted;
 
 /** Objects in which larger models keep the configuration of their image backbone. */
-const parts = ['backbone_config', 'vision_config', 'encoder'];
+const parts = ['backbone_config', 'vision_config.backbone_config', 'vision_config', 'encoder'];
 /** Objects of config.json that describe a model that is the whole, the most specific first. */
 const levels = ['model_args', '', 'pretrained_cfg'];
 
 function section(config: Json, name: string): Json | undefined {
-  const value = name === '' ? config : config[name];
+  const inside = (object: unknown, key: string): unknown => (object as Json | null | undefined)?.[key];
+  const value = name === '' ? config : name.split('.').reduce<unknown>(inside, config);
   return typeof value === 'object' && value !== null ? (value as Json) : undefined;
 }
 

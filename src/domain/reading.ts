@@ -40,6 +40,8 @@ export type Reading =
        * own mask (EoMT).
        */
       readonly cut?: true;
+      /** Of prompts: the image was stretched to the model's size, not padded to it. */
+      readonly stretched?: boolean;
     }
   | {
       readonly task: 'depth';

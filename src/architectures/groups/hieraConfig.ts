@@ -105,7 +105,7 @@ function headsOf(sources: Sources, dims: readonly number[]): Evidence<readonly n
     return areHeads(heads) && heads.every((each, stage) => at(dims, stage) % each === 0);
   };
   const evidence = decide<number | readonly number[]>(sources, 'heads', {
-    config: ['num_heads'],
+    config: ['num_heads', 'num_attention_heads_per_stage'],
     published: ({ heads }) => (heads && fits(heads) ? perStage(heads) : undefined),
     named: [
       [/hiera_(?:base_plus|large)/, 2],

@@ -71,7 +71,7 @@ function windowEvidence(sources: Sources, depths: readonly number[], first: numb
   const source = 'as SAM 2 of these depths';
   return {
     window: decide<readonly number[]>(sources, 'window', {
-      config: ['window_spec'],
+      config: ['window_spec', 'window_size_per_stage'],
       named: [[/^hieradet_/, [8, 4, 16, 8]]],
       otherwise: windows
         ? stored(windows, source)
@@ -83,7 +83,7 @@ function windowEvidence(sources: Sources, depths: readonly number[], first: numb
       needed: `${depths.length} whole numbers`,
     }),
     global_layers: decide<LayersValue>(sources, 'global_layers', {
-      config: ['global_att_blocks'],
+      config: ['global_att_blocks', 'global_attention_blocks'],
       otherwise: whole ? stored(whole, source) : assumed(noLayer, 'not stored in the weights'),
       is: areLayers(sum(depths)),
       needed: `numbers of blocks, or ${noLayer},`,

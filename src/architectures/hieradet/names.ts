@@ -21,8 +21,33 @@ const sam2: Dialect = timmNames(
   },
 );
 
+const ported = 'vision_encoder\\.backbone\\.';
+const inPorted = (from: string): RegExp => new RegExp(`^${ported}${from}`);
+
+/** Hugging Face transformers: the backbone of its SAM 2. */
+const transformers: Dialect = timmNames(
+  'hieradet',
+  [inPorted('pos_embed_window$'), inPorted('blocks\\.0\\.attn\\.qkv\\.weight$')],
+  {
+    name: 'transformers',
+    title: 'Hugging Face transformers',
+    eps: 1e-6,
+    renames: [
+      [inPorted('patch_embed\\.projection\\.(weight|bias)$'), 'patch_embed.proj.$1'],
+      [inPorted('(blocks\\.\\d+)\\.layer_norm(\\d)\\.(weight|bias)$'), '$1.norm$2.$3'],
+      [inPorted('(blocks\\.\\d+\\.mlp)\\.proj_in\\.(weight|bias)$'), '$1.fc1.$2'],
+      [inPorted('(blocks\\.\\d+\\.mlp)\\.proj_out\\.(weight|bias)$'), '$1.fc2.$2'],
+      [inPorted('(.+)$'), '$1'],
+      [new RegExp(`^(?!${ported})(.+)$`), 'beside.$1'],
+    ],
+    buffers: /\.positional_embedding$/,
+    modules: [[/^blocks\.(\d+)$/, 'vision_encoder.backbone.blocks.$1.attn']],
+  },
+);
+
 /** SAM 2's variant of Hiera with windows. */
 export const hieradetNames: readonly Dialect[] = [
+  transformers,
   sam2,
   timmNames('hieradet', [/^pos_embed_window$/, /^blocks\.0\.attn\.qkv\.weight$/], { renames: [asNamed] }),
 ];

@@ -19,6 +19,7 @@ export { maskFormer } from './maskFormer';
 export { owlVit } from './owlVit';
 export { rtDetr } from './rtDetr';
 export { sam, samOriginal } from './sam';
+export { sam2, sam2Original } from './sam2';
 export { segformer } from './segformer';
 export { trocr, vitGpt2 } from './imageToText';
 export { upernet } from './upernet';

@@ -1,4 +1,5 @@
 import { largest } from '../../domain/lists';
+import type { Reading } from '../../domain/reading';
 import type { Size } from '../../domain/size';
 import type { Model } from '../../models/model';
 import type { MaskChoice, Masks, Segment } from '../answer';
@@ -10,9 +11,9 @@ import {
   requireOutput,
   type GivenTensor,
   type OutputValues,
-  type Post,
   type Prepared,
   type Program,
+  type ReadContext,
   type Step,
 } from '../task';
 
@@ -69,9 +70,16 @@ export function resizedSides([height, width]: Size, longest: number): Size {
   return [Math.floor(height * scale + 0.5), Math.floor(width * scale + 0.5)];
 }
 
+/** Sides that an image is brought to inside of the model's own: stretched, or in proportion. */
+const sidesIn = (image: Size, model: Size, isStretched: boolean): Size =>
+  isStretched ? model : resizedSides(image, largest(model));
+
+/** Whether a model's images are stretched to its size. */
+const isStretchedBy = (reading: Reading | undefined): boolean =>
+  reading?.task === 'segment' && reading.stretched === true;
+
 /** Pixels of the image as pixels of the resized one, x and y by turns. */
-function scaled({ dtype, shape, data }: GivenTensor, image: Size, longest: number): GivenTensor {
-  const [height, width] = resizedSides(image, longest);
+function scaled({ dtype, shape, data }: GivenTensor, image: Size, [height, width]: Size): GivenTensor {
   const factors = [width / image[1], height / image[0]] as const;
   return {
     dtype,
@@ -100,7 +108,8 @@ export function promptProgram(model: Model, size: object, { tensors }: Prepared)
   };
   const given = Object.entries(tensors);
   if (given.length === 0) return { steps: [first] };
-  const longest = largest(model.imageSize ?? [1024]);
+  const { recognition, imageSize = [1024, 1024] } = model;
+  const isStretched = isStretchedBy(recognition.family === null ? undefined : recognition.reading);
   const lengths = {
     prompts: 1,
     points: tensors['input_points']?.shape[2] ?? 0,
@@ -114,8 +123,8 @@ export function promptProgram(model: Model, size: object, { tensors }: Prepared)
     .map(([name, value]) => [
       name,
       ofPlaces.has(name)
-        ? (seen: { readonly size: readonly [number, number] }) =>
-            scaled(value, [seen.size[1], seen.size[0]], longest)
+        ? ({ size: [width, height] }: { readonly size: readonly [number, number] }) =>
+            scaled(value, [height, width], sidesIn([height, width], imageSize, isStretched))
         : value,
     ]);
   const handed = first.outputs.map((output) => [output, { step: 0, output }] as const);
@@ -142,14 +151,20 @@ function best(choices: readonly MaskChoice[]): readonly number[] {
 }
 
 /** The masks that prompts may mean, the likeliest drawn; nothing if no prompt was given. */
-export function promptAnswer(outputs: readonly OutputValues[], image: Size, padded: Size, post: Post): Masks {
+export function promptAnswer(
+  outputs: readonly OutputValues[],
+  image: Size,
+  { imageSize, reading, post = {} }: Pick<ReadContext, 'imageSize' | 'reading' | 'post'>,
+): Masks {
   const ids = new Int16Array(image[0] * image[1]).fill(-1);
   const common = { kind: 'masks', of: 'prompts', grid: image, ids, labelSource: '' } as const;
   if (!outputs.some(({ means }) => means === 'masks')) return { ...common, segments: [], choices: [] };
   const limit = post['mask_threshold'];
   const choices = promptMasksOf(requireOutput(outputs, 'masks'), requireOutput(outputs, 'logits'), {
     image,
-    frame: { padded, resized: resizedSides(image, largest(padded)) },
+    ...(!isStretchedBy(reading) && {
+      frame: { padded: imageSize, resized: sidesIn(image, imageSize, false) },
+    }),
     ...(typeof limit === 'number' && { threshold: limit }),
     // The first token is of a single mask, which is not asked for.
   }).map(({ prompt, mask, score, ids: own, area }): MaskChoice => ({

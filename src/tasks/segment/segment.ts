@@ -136,7 +136,7 @@ export const segment: Task<Masks> = {
     const rule: SegmentReading =
       reading?.task === 'segment' ? reading : { task: 'segment', rule: 'semantic' };
     const [width, height] = seen.size;
-    if (rule.rule === 'prompts') return promptAnswer(outputs, [height, width], context.imageSize, post);
+    if (rule.rule === 'prompts') return promptAnswer(outputs, [height, width], context);
     const of = wanted(post, rule.rule);
     const masks = requireOutput(outputs, 'masks');
     const found =
