@@ -221,6 +221,17 @@ const rules: Readonly<Record<string, Rule>> = {
   owlv2_vision_model: clip,
   siglip_vision_model: siglip,
   siglip2_vision_model: siglip,
+  // Widths, depths and sides of kernels and tables are told by shapes; how a stage is pooled is not.
+  sam2_hiera_det_model: {
+    families: ['hieradet'],
+    idle: [
+      'blocks_per_stage',
+      'embed_dim_per_stage',
+      'hidden_size',
+      'patch_kernel_size',
+      'window_positional_embedding_background_size',
+    ],
+  },
   sam_vision_model: windowed('sam'),
   sam_hq_vision_model: windowed('sam'),
   beit: { families: ['beit'], idle: ['patch_size', 'reshape_hidden_states'] },

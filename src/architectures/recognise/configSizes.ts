@@ -64,6 +64,8 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   crossvit: ['mlp_ratio', 'depth', 'patch_size'],
   efficientvit_mit: ['depths'],
   focalnet: ['hidden_sizes'],
+  // The first stage's width, where Hiera's own key is the last one's.
+  hieradet: ['hidden_size'],
   metaformer: ['patch_size', 'mlp_ratios'],
   'vit-hybrid': ['patch_size'],
   visformer: ['embed_dim'],

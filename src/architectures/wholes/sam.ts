@@ -82,6 +82,7 @@ export const sam: Whole<SamConfig> = {
     'mask_decoder.iou_prediction_head.proj_in.weight',
     'prompt_encoder.not_a_point_embed.weight',
   ],
+  absent: ['mask_decoder.obj_score_token.weight'],
   hasNoBias: (path) => /(?:iou_token|mask_tokens|_embed(?:\.\d)?)$/.test(path),
   isTower: true,
   assumable: ['decoder_heads', 'decoder_activation', 'decoder_eps'],

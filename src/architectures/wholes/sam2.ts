@@ -144,7 +144,7 @@ const originalNames: readonly Rename[] = [
   [/^image_encoder\.neck\.convs\.(\d+)\.conv\.(weight|bias)$/, 'vision_encoder.neck.convs.$1.$2'],
   [/^sam_prompt_encoder\.point_embeddings\.(\d+)\.weight$/, 'prompt_encoder.point_embed.$1.weight'],
   [/^sam_prompt_encoder\.mask_downscaling\.(.+)$/, 'prompt_encoder.mask_embed.$1'],
-  [/^sam_prompt_encoder\.(.+)$/, 'prompt_encoder.$1'],
+  [/^sam_(prompt_encoder\.(?:no_mask_embed|not_a_point_embed|pe_layer)\..+)$/, '$1'],
   [/^sam_(mask_decoder\.transformer\.layers\.\d+)\.norm(\d)\.(weight|bias)$/, '$1.layer_norm$2.$3'],
   [/^sam_(mask_decoder\.transformer\.layers\.\d+\.mlp)\.layers\.0\.(weight|bias)$/, '$1.lin1.$2'],
   [/^sam_(mask_decoder\.transformer\.layers\.\d+\.mlp)\.layers\.1\.(weight|bias)$/, '$1.lin2.$2'],
@@ -155,7 +155,8 @@ const originalNames: readonly Rename[] = [
   [new RegExp(`^sam_${mlps}\\.layers\\.0\\.(weight|bias)$`), 'mask_decoder.$1.proj_in.$2'],
   [new RegExp(`^sam_${mlps}\\.layers\\.1\\.(weight|bias)$`), 'mask_decoder.$1.layers.0.$2'],
   [new RegExp(`^sam_${mlps}\\.layers\\.2\\.(weight|bias)$`), 'mask_decoder.$1.proj_out.$2'],
-  [/^sam_(mask_decoder\..+)$/, '$1'],
+  [/^sam_(mask_decoder\.transformer\..+\.(?:[qkv]|out)_proj\.(?:weight|bias))$/, '$1'],
+  [/^sam_(mask_decoder\.(?:iou_token|mask_tokens|obj_score_token|conv_s\d)\..+)$/, '$1'],
 ];
 
 /** The same as its authors name it (facebookresearch/sam2). */
