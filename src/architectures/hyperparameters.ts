@@ -179,6 +179,7 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   text_heads: open('Heads of the text tower'),
   token_mixer: open('Token mixer'),
   tokens_norm: open('Norm over all tokens'),
+  top_down_levels: open('Levels added to finer ones'),
   trained_size: open('Image size in training'),
   tubelet: shown('Frames of a patch'),
   two_stage: shown('Queries from the encoder'),

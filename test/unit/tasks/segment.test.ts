@@ -142,6 +142,40 @@ describe('prompts of a segmenter', () => {
     const without = segment.read([], seenAs(2, 2), context({ reading }));
     assert.match(segment.lines(without)[0] ?? '', /no prompt is given/);
   });
+
+  it('lie where the image was: inside of its frame, or on all of the mask if it was stretched', () => {
+    const scores = output('s', 'logits', [1, 1, 1], [0.5]);
+    // The left half of the mask is set; a wide image takes the upper half of a frame of 4 × 4.
+    const half = [9, 9, -9, -9];
+    const masks = output(
+      'm',
+      'masks',
+      [1, 1, 1, 4, 4],
+      [...half, ...half, ...half.map((value) => -value), ...half],
+    );
+    const read = (stretched: boolean) =>
+      segment.read([masks, scores], seenAs(8, 4), {
+        ...context({ reading: { task: 'segment', rule: 'prompts', stretched } }),
+        imageSize: [4, 4],
+      });
+    const rowOf = (answer: ReturnType<typeof read>, row: number) => [
+      ...answer.ids.subarray(8 * row, 8 * row + 8),
+    ];
+    const [left, right] = [
+      [0, 0, 0, 0, -1, -1, -1, -1],
+      [-1, -1, -1, -1, 0, 0, 0, 0],
+    ];
+    const framed = read(false);
+    assert.deepEqual(
+      [0, 1, 2, 3].map((row) => rowOf(framed, row)),
+      [left, left, left, left],
+    );
+    const stretched = read(true);
+    assert.deepEqual(
+      [0, 1, 2, 3].map((row) => rowOf(stretched, row)),
+      [left, left, right, left],
+    );
+  });
 });
 
 describe('what a model of depth answers', () => {
