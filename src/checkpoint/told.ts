@@ -18,7 +18,9 @@ export async function withTold(
   open: Opener = openFile,
 ): Promise<readonly StateDict[]> {
   const told = new Map<Tensor, Tensor>();
-  for (const tensor of stateDicts.flatMap(({ tensors }) => tensors.filter(tells)).slice(0, limits.toldTensors))
+  for (const tensor of stateDicts
+    .flatMap(({ tensors }) => tensors.filter(tells))
+    .slice(0, limits.toldTensors))
     told.set(tensor, { ...tensor, told: [...toFloat32(await readTensor(tensor, open), tensor.dtype)] });
   if (told.size === 0) return stateDicts;
   return stateDicts.map((stateDict) => ({

@@ -56,6 +56,8 @@ export interface Processor {
   readonly padsAround?: true;
   /** Puts the resized image in the middle of its size, on black. */
   readonly centres?: true;
+  /** Puts the resized image at the top left of a square of its longer side, on black. */
+  readonly boxes?: true;
   /** A list in `size` is [width, height]. */
   readonly widthFirst?: true;
   /** Hands out which pixels are padding. */
@@ -157,6 +159,14 @@ const processors: Readonly<Record<string, Processor>> = {
   RTDetr: { ...detr, size: square(640), doNormalize: false, pads: 'if asked' },
   MaskFormer: maskFormer,
   Mask2Former: maskFormer,
+  Eomt: {
+    size: { shortest_edge: 640, longest_edge: 640 },
+    filter: 'bilinear',
+    normalisation: 'imagenet',
+    resizing: 'bounded',
+    pads: 'if asked',
+    boxes: true,
+  },
   OwlViT: {
     size: square(768),
     square: true,
@@ -356,6 +366,7 @@ const models: Readonly<Record<string, Model>> = {
   maskformer: { processor: 'MaskFormer' },
   mask2former: { processor: 'Mask2Former' },
   oneformer: { processor: 'OneFormer' },
+  eomt: { processor: 'Eomt', usual: { do_pad: true } },
   upernet: { processor: 'Segformer' },
   dpt: { processor: 'DPT', usual: { resample: 2 } },
   depth_anything: depthAnything,

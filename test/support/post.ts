@@ -7,6 +7,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Size } from '../../src/domain/size';
 import { topK } from '../../src/labels/labels';
+import { resizedSize } from '../../src/preprocessing/steps';
+import { cutInstancesOf, cutPanopticOf, type CutMasks } from '../../src/tasks/post/cutSegments';
 import { depthOf, depthWithoutBorder } from '../../src/tasks/post/depth';
 import { detectionsOf, phrasesOf, type DetectionRule } from '../../src/tasks/post/detection';
 import { reconstructionOf } from '../../src/tasks/post/reconstruction';
@@ -140,8 +142,15 @@ function grounded({ found, post, size, output }: Given): Got {
 const maskOutputs = ({ found, output }: Given): segmentation.MaskOutputs => ({
   classes: output('class_queries_logits'),
   masks: output('masks_queries_logits'),
-  inner: found.family.startsWith('mask2former') ? segmentation.mask2FormerSize : undefined,
+  inner: found.family.startsWith('mask2former') ? segmentation.mask2FormerSize : squareOf(found),
 });
+
+/** EoMT's masks are brought to the sides of its input first. */
+function squareOf({ family, folder }: PostCase): Size | undefined {
+  if (family !== 'eomt') return undefined;
+  const { longest_edge: side } = json(folder, 'preprocessor_config.json')['size'] as { longest_edge: number };
+  return [side, side];
+}
 
 function semantic(given: Given): Got {
   const { size, output, has } = given;
@@ -151,18 +160,32 @@ function semantic(given: Given): Got {
   return { maps: [map.ids] };
 }
 
+/** Masks that are cut to the image's part of a square input, if the family's processor does so. */
+function cutMasks(given: Given): CutMasks | undefined {
+  const { found, size } = given;
+  if (found.family !== 'eomt') return undefined;
+  const [side] = squareOf(found) ?? [0];
+  const step = { kind: 'resize', rule: 'bounded', height: side, width: side, filter: 'bilinear' } as const;
+  const resized = resizedSize(step, { height: size[0], width: size[1] });
+  return { ...maskOutputs(given), inner: [side, side], content: [resized.height, resized.width] };
+}
+
 function segments(given: Given): Got {
   const { post, size } = given;
   const threshold = Number(post['threshold']);
-  const found =
-    post['which'] === 'instance'
+  const options = {
+    threshold,
+    maskThreshold: Number(post['mask_threshold']),
+    overlapThreshold: Number(post['overlap_mask_area_threshold']),
+    fused: (post['label_ids_to_fuse'] ?? post['stuff_classes'] ?? []) as readonly number[],
+  };
+  const cut = cutMasks(given);
+  const isInstance = post['which'] === 'instance';
+  const found = cut
+    ? (isInstance ? cutInstancesOf : cutPanopticOf)(cut, size, options)
+    : isInstance
       ? segmentation.instancesOf(maskOutputs(given), size, { threshold })
-      : segmentation.panopticOf(maskOutputs(given), size, {
-          threshold,
-          maskThreshold: Number(post['mask_threshold']),
-          overlapThreshold: Number(post['overlap_mask_area_threshold']),
-          fused: (post['label_ids_to_fuse'] ?? []) as readonly number[],
-        });
+      : segmentation.panopticOf(maskOutputs(given), size, options);
   const list = found.segments.map((segment) => ({ ...segment, ...named(given, segment.label_id) }));
   return { maps: [found.ids], list };
 }

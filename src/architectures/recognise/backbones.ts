@@ -154,12 +154,15 @@ const hybrid: Dialect = {
   ],
 };
 
-/** EoMT's transformer as transformers keeps it: names of DINOv2 and of CLIP, positions as a layer. */
+/** EoMT's transformer in transformers: names of DINOv2 and of CLIP, positions as a layer. */
 const eomt: Dialect = {
   ...transformers,
   eps: 1e-6,
   habits: { positions: 'patches', gate: ['silu', 'as the library has it: SwiGLU'] },
-  signature: [/^embeddings\.patch_embeddings\.projection\.weight$/, /^layers\.0\.attention\.out_proj\.weight$/],
+  signature: [
+    /^embeddings\.patch_embeddings\.projection\.weight$/,
+    /^layers\.0\.attention\.out_proj\.weight$/,
+  ],
   renames: [
     [/^embeddings\.position_embeddings\.weight$/, 'pos_embed', asTokens],
     [/^layers\.(\d+)\.attention\.out_proj\.(weight|bias)$/, 'blocks.$1.attn.proj.$2'],

@@ -108,7 +108,7 @@ function recognise(found: FoundWhole): ReturnType<Whole<EomtConfig>['recognise']
   };
 }
 
-/** Tokens with the queries behind the patches: attention does not mind, and maps keep their order. */
+/** Tokens with the queries behind the patches: attention does not mind their order. */
 function withQueries(b: GraphBuilder, tokens: Tokens, queries: number): Tokens {
   const asked = asSequence(b, queryTable(b, 'query.weight', tokens.batch), tokens.batch);
   const all = b.concat([sequence(b, tokens), asked], 1);

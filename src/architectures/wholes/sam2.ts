@@ -54,7 +54,8 @@ function recognise(found: FoundWhole) {
       topDown: numbersIn(topDown.value),
     },
     reading: { task: 'segment', rule: 'prompts', stretched: true } as const,
-    lengths: { prompts: 1, boxes: 0 },
+    lengths: { prompts: 1, points: 1, boxes: 0 },
+    bounds: { points: { least: 0, most: 64 }, boxes: { least: 0, most: 1 } },
   };
 }
 

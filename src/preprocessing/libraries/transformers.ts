@@ -84,6 +84,7 @@ interface Settings {
   readonly keepsAspect: boolean;
   readonly surrounds: boolean;
   readonly centres: boolean;
+  readonly boxes: boolean;
   readonly thumbnail: boolean;
   readonly patches: Patching | undefined;
   /** The size is the one that the model runs at, whatever the class makes of an image's sides. */
@@ -148,6 +149,7 @@ function readSettings(reader: SettingsReader, json: Json, processor: Processor, 
     keepsAspect: read('keep_aspect_ratio', processor.keepsAspect ?? false),
     surrounds: pads && processor.surround !== undefined,
     centres: pads && processor.centres === true,
+    boxes: pads && processor.boxes === true,
     thumbnail: read('do_thumbnail', true),
     patches: processor.patches && {
       size: reader.read('patch_size', side, processor.patches.size),
@@ -156,8 +158,8 @@ function readSettings(reader: SettingsReader, json: Json, processor: Processor, 
   };
 }
 
-const padsAtEnd = ({ surround, padsAround, centres }: Processor): boolean =>
-  surround === undefined && !padsAround && !centres;
+const padsAtEnd = ({ surround, padsAround, centres, boxes }: Processor): boolean =>
+  surround === undefined && !padsAround && !centres && !boxes;
 
 /** What sides are multiples of. Swin2SR's class called its key `pad_size` until 2025. */
 function multipleOf(reader: SettingsReader, processor: Processor): Sourced<number> {
@@ -188,6 +190,10 @@ function atImageSize(settings: Settings, processor: Processor, size: Sourced<Siz
   if (processor.resizing === 'longest') {
     const longer = { value: { longest_edge: Math.max(height, width) }, source: size.source };
     return { ...settings, doResize: true, size: longer, pad: target.value };
+  }
+  if (settings.boxes && height === width) {
+    const box = { value: { shortest_edge: height, longest_edge: width }, source: size.source };
+    return { ...settings, doResize: true, size: box };
   }
   if (!crop) return { ...settings, doResize: true, size: target, fixed: true, padMultiple: undefined };
   const scale = (side: number, to: number, cropped: number) =>
@@ -327,10 +333,18 @@ function stepsOf(settings: Settings, processor: Processor): Step[] {
           },
         ]
       : [];
+  const box: Step[] = settings.boxes ? [{ kind: 'surround', rule: 'square' }] : [];
   const canvas: Step[] = settings.centres
     ? [{ kind: 'crop', ...sidesOf(settings.size.value), rounding: 'torchvision', fill: [0, 0, 0] }]
     : [];
-  const steps = [...around, ...resizing, ...canvas, ...(crop ? [cropStep(crop.value)] : []), ...rescaling];
+  const steps = [
+    ...around,
+    ...resizing,
+    ...box,
+    ...canvas,
+    ...(crop ? [cropStep(crop.value)] : []),
+    ...rescaling,
+  ];
   if (normalize) steps.push({ kind: 'normalize', ...normalize });
   if (settings.dividesTwice)
     steps.push({ kind: 'normalize', mean: settings.std.value.map(() => 0), std: settings.std.value });
@@ -347,8 +361,12 @@ function stepsOf(settings: Settings, processor: Processor): Step[] {
 function outputSize(steps: readonly Step[]): Size | undefined {
   const padding = steps.find((step) => step.kind === 'pad');
   if (padding) return padding.height && padding.width ? [padding.height, padding.width] : undefined;
-  const last = steps.findLast((step) => step.kind === 'crop' || step.kind === 'resize');
-  if (!last || (last.kind === 'resize' && last.rule !== 'exact')) return undefined;
+  const at = steps.findLastIndex(({ kind }) => kind === 'crop' || kind === 'resize');
+  const last = steps[at];
+  const isBoxed = last?.kind === 'resize' && last.rule === 'bounded' && last.height === last.width;
+  if (isBoxed && steps[at + 1]?.kind === 'surround') return [last.height, last.width];
+  if (!last || (last.kind !== 'crop' && last.kind !== 'resize')) return undefined;
+  if (last.kind === 'resize' && last.rule !== 'exact') return undefined;
   return [last.height, last.width];
 }
 
@@ -417,6 +435,10 @@ export function readTransformers(
   const read = readSettings(reader, preprocessor, processor, channels);
   if (processor.widthFirst && preprocessor['do_align_long_axis'] === true)
     reader.warnings.push(`${file}: do_align_long_axis is not carried out: no image is turned`);
+  if (processor.boxes && preprocessor['do_split_image'] === true)
+    reader.warnings.push(
+      `${file}: do_split_image is not carried out: the library cuts an image into windows and merges their answers; here the image is resized as a whole`,
+    );
   const settings = imageSize ? atImageSize(read, processor, imageSize) : read;
   const steps = stepsOf(settings, processor);
   const size = outputSize(steps);

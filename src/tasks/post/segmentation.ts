@@ -19,7 +19,8 @@ export interface IdMap {
 export interface Segment {
   readonly id: number;
   readonly label_id: number;
-  readonly was_fused: boolean;
+  /** Absent where the library does not say so. */
+  readonly was_fused?: boolean;
   readonly score: number;
 }
 

@@ -14,6 +14,8 @@ import {
   type Segments,
 } from '../post/segmentation';
 import { maskFormats } from './export';
+import { cutInstancesOf, cutPanopticOf, type CutMasks } from '../post/cutSegments';
+import type { SeenImage } from '../run';
 import { preparePrompts, promptAnswer, promptProgram } from './prompts';
 import {
   cannotRun,
@@ -33,6 +35,8 @@ type SegmentReading = Extract<Reading, { readonly task: 'segment' }>;
 
 /** The libraries' own defaults of what a caller may set. */
 const usual = { threshold: 0.5, maskThreshold: 0.5, overlapThreshold: 0.8 } as const;
+/** The same of a library that cuts masks to the image first. */
+const usualOfCut = 0.8;
 
 const numberOf = (post: Post, key: string, otherwise: number): number => {
   const value = post[key];
@@ -48,17 +52,43 @@ function wanted(post: Post, rule: SegmentReading['rule']): Masks['of'] {
 const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value);
 
 /** What queries and their masks say, in the way that is asked for. */
-function ofQueries(masks: MaskOutputs, size: Size, of: Masks['of'], post: Post): Segments | IdMap {
-  const threshold = numberOf(post, 'threshold', usual.threshold);
+function ofQueries(
+  masks: MaskOutputs,
+  size: Size,
+  of: Masks['of'],
+  post: Post,
+  cut?: CutMasks,
+): Segments | IdMap {
+  const threshold = numberOf(post, 'threshold', cut ? usualOfCut : usual.threshold);
   if (of === 'classes') return semanticOfMasks(masks, size);
-  if (of === 'instances') return instancesOf(masks, size, { threshold });
-  const fused = post['label_ids_to_fuse'];
-  return panopticOf(masks, size, {
+  if (of === 'instances')
+    return cut ? cutInstancesOf(cut, size, { threshold }) : instancesOf(masks, size, { threshold });
+  const fused = post['label_ids_to_fuse'] ?? post['stuff_classes'];
+  const options = {
     threshold,
     maskThreshold: numberOf(post, 'mask_threshold', usual.maskThreshold),
     overlapThreshold: numberOf(post, 'overlap_mask_area_threshold', usual.overlapThreshold),
     fused: isList(fused) ? fused.map(Number) : [],
-  });
+  };
+  return cut ? cutPanopticOf(cut, size, options) : panopticOf(masks, size, options);
+}
+
+/** The same masks with the image's part of the input, if the library cuts them to that. */
+function cutOf(
+  masks: MaskOutputs,
+  { cut }: SegmentReading,
+  seen: SeenImage,
+  input: Size,
+): CutMasks | undefined {
+  if (!cut) return undefined;
+  const [width, height] = seen.size;
+  const part = (side: number, covered: number, all: number): number =>
+    Math.min(all, Math.max(1, Math.round((side / covered) * all)));
+  const content: Size = [
+    part(height, seen.region.height, input[0]),
+    part(width, seen.region.width, input[1]),
+  ];
+  return { ...masks, inner: input, content };
 }
 
 /** Pixels of each id. */
@@ -139,15 +169,12 @@ export const segment: Task<Masks> = {
     if (rule.rule === 'prompts') return promptAnswer(outputs, [height, width], context);
     const of = wanted(post, rule.rule);
     const masks = requireOutput(outputs, 'masks');
-    const found =
-      rule.rule === 'semantic'
-        ? semanticOf(masks, [height, width])
-        : ofQueries(
-            { masks, classes: requireOutput(outputs, 'logits'), inner: rule.inner },
-            [height, width],
-            of,
-            post,
-          );
+    const size: Size = [height, width];
+    const ofMasks = (): Segments | IdMap => {
+      const all = { masks, classes: requireOutput(outputs, 'logits'), inner: rule.inner };
+      return ofQueries(all, size, of, post, cutOf(all, rule, seen, context.imageSize));
+    };
+    const found = rule.rule === 'semantic' ? semanticOf(masks, size) : ofMasks();
     const { nameOf, source } = namesOf(context, classCount(outputs, rule));
     return {
       kind: 'masks',
