@@ -19,6 +19,7 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   activation: open('Activation'),
   after_head: shown('Behind the classifier'),
   anti_aliasing: open('Blur before strides'),
+  atrous_rates: open('Rates of the dilated convolutions'),
   attraction: open('Attractors taken together by'),
   backbone: shown('Convolutional backbone'),
   band_kernel: shown('Kernel of the bands'),

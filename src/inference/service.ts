@@ -837,10 +837,14 @@ function tensorOf(
 /** Tasks whose models take images of any size and shape, as their processors make them. */
 const ofAnySize: ReadonlySet<string> = new Set(['detect', 'segment', 'depth', 'ask']);
 
-/** Whether a model runs at the size that its library's processor makes of each image. */
+/**
+ * Whether a model runs at the size that its library's processor makes of each image; one that takes
+ * its own size alone does not.
+ */
 const followsProcessor = (model: Model): boolean =>
   model.recognition.family !== null &&
-  (ofAnySize.has(model.recognition.reading?.task ?? '') || cutsPatches(model));
+  ((ofAnySize.has(model.recognition.reading?.task ?? '') && !model.recognition.sizeStep.includes(0)) ||
+    cutsPatches(model));
 
 /** Whether the processor cuts each image into patches of a grid of its own (NaFlex). */
 const cutsPatches = (model: Model): boolean =>

@@ -23,3 +23,14 @@ export function cocoNames(classes: number): readonly (string | undefined)[] | un
   const byId = new Map(ids.map((id, index) => [id, all[index]]));
   return Array.from({ length: classes }, (_, id) => byId.get(id));
 }
+
+/** Categories of Pascal VOC (Everingham et al. 2010), behind the background. */
+const vocNames =
+  'background,aeroplane,bicycle,bird,boat,bottle,bus,car,cat,chair,cow,diningtable,dog,horse,motorbike,' +
+  'person,pottedplant,sheep,sofa,train,tvmonitor';
+
+/** Names of Pascal VOC's classes for a segmenter of as many; undefined of another number. */
+export function vocNamesOf(classes: number): readonly string[] | undefined {
+  const all = vocNames.split(',');
+  return classes === all.length ? all : undefined;
+}

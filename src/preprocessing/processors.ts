@@ -366,6 +366,11 @@ const models: Readonly<Record<string, Model>> = {
   maskformer: { processor: 'MaskFormer' },
   mask2former: { processor: 'Mask2Former' },
   oneformer: { processor: 'OneFormer' },
+  // torchvision's SemanticSegmentation, which differs from this class in nothing that is computed.
+  'torchvision-segmentation': {
+    processor: 'Bit',
+    usual: { ...values('imagenet'), size: shorter(520), do_center_crop: false, resample: 2 },
+  },
   eomt: { processor: 'Eomt', usual: { do_pad: true } },
   upernet: { processor: 'Segformer' },
   dpt: { processor: 'DPT', usual: { resample: 2 } },

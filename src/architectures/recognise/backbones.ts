@@ -272,6 +272,12 @@ const holders: readonly Holder[] = [
     beside: unread,
   },
   {
+    model: 'FCN or DeepLabV3 (torchvision)',
+    at: 'backbone.',
+    signature: /^classifier\.(?:0\.convs\.0\.)?0\.weight$/,
+    dialects: resnetNames.filter(({ name }) => name === 'timm'),
+  },
+  {
     model: 'EoMT',
     at: '',
     signature: /^attn_mask_probs$/,

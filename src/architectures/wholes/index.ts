@@ -21,6 +21,7 @@ export { rtDetr } from './rtDetr';
 export { sam, samOriginal } from './sam';
 export { sam2, sam2Original } from './sam2';
 export { segformer } from './segformer';
+export { deepLab, fcn } from './torchvisionSegmentation';
 export { trocr, vitGpt2 } from './imageToText';
 export { upernet } from './upernet';
 export { vilt } from './vilt';

@@ -1,3 +1,4 @@
+import { vocNamesOf } from '../../labels/coco';
 import { labelsOfHeads } from '../../labels/labels';
 import { formatExact, formatPercent } from '../../domain/units';
 import type { Reading } from '../../domain/reading';
@@ -117,9 +118,14 @@ function segmentsOf(found: Segments | IdMap, nameOf: (label: number) => string):
 /** The names of a model's classes, and where they come from. */
 function namesOf(context: ReadContext, classes: number) {
   const [labels] = labelsOfHeads(context, [classes]);
+  const isStored = labels?.assumed === false && labels.names.some((name, at) => name !== `class ${at}`);
+  const usual = isStored ? undefined : vocNamesOf(classes);
+  const names = usual ?? labels?.names;
   return {
-    nameOf: (label: number): string => labels?.names[label] ?? `class ${label}`,
-    source: labels?.source ?? '',
+    nameOf: (label: number): string => names?.[label] ?? `class ${label}`,
+    source: usual
+      ? `assumed: Pascal VOC, because there are ${classes} classes; no names are stored`
+      : (labels?.source ?? ''),
   };
 }
 
