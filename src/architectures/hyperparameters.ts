@@ -184,6 +184,7 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   trained_size: open('Image size in training'),
   tubelet: shown('Frames of a patch'),
   two_stage: shown('Queries from the encoder'),
+  up_scale: open('Factor of each enlargement'),
   value_ratio: shown('Value width by key width'),
   vocabulary: shown('Words of the vocabulary'),
   window: open('Window'),

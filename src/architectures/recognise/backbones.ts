@@ -272,6 +272,20 @@ const holders: readonly Holder[] = [
     beside: unread,
   },
   {
+    model: 'UPerNet (mmsegmentation)',
+    at: 'backbone.',
+    signature: /^decode_head\.conv_seg\./,
+    dialects: [...swinNames, ...convnextNames].filter(({ name }) => name === 'mmpretrain'),
+    beside: /^norm\d\..+$/,
+  },
+  {
+    model: 'Segmenter',
+    at: 'encoder.',
+    signature: /^decoder\.cls_emb$/,
+    dialects: [{ ...timm, eps: 1e-5 }],
+    beside: /^head\..+$/,
+  },
+  {
     model: 'FCN or DeepLabV3 (torchvision)',
     at: 'backbone.',
     signature: /^classifier\.(?:0\.convs\.0\.)?0\.weight$/,

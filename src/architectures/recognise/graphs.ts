@@ -251,7 +251,18 @@ function ownPath(names: ReadonlyMap<string, Translated>, path: string): string {
     const inside = name.slice(path.length);
     if (tensor.name.endsWith(inside)) return tensor.name.slice(0, -inside.length);
   }
-  return path;
+  return listedAlike(names, path) ?? path;
+}
+
+/** Of a member of a list the file's own path up to the same index, if a parameter's name has it. */
+function listedAlike(names: ReadonlyMap<string, Translated>, path: string): string | undefined {
+  const index = /\.\d+$/.exec(path)?.[0];
+  if (index === undefined) return undefined;
+  for (const [name, { tensor }] of names) {
+    const end = name.startsWith(`${path}.`) ? tensor.name.indexOf(`${index}.`) : -1;
+    if (end >= 0) return tensor.name.slice(0, end + index.length);
+  }
+  return undefined;
 }
 
 /** Throws if a module that the whole model reads lacks a bias that its library always stores. */

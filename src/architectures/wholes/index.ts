@@ -21,6 +21,8 @@ export { rtDetr } from './rtDetr';
 export { sam, samOriginal } from './sam';
 export { sam2, sam2Original } from './sam2';
 export { segformer } from './segformer';
+export { segmenter } from './segmenter';
+export { setr, setrMla } from './setr';
 export { deepLab, fcn } from './torchvisionSegmentation';
 export { trocr, vitGpt2 } from './imageToText';
 export { upernet } from './upernet';

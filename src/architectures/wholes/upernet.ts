@@ -5,7 +5,7 @@ import { countOf, shapeOf } from '../decide';
 import { stored } from '../evidence';
 import { convolutionHead, upperNetHead } from '../heads/semantic';
 import { settle, type FoundWhole, type PartContext, type Whole } from '../whole';
-import { mapOf, titleAround } from './detectors';
+import { mapOf, ofFile, titleAround } from './detectors';
 
 /** What UPerNet is written by. */
 interface UperNetConfig {
@@ -15,6 +15,8 @@ interface UperNetConfig {
   readonly stages: readonly number[];
   /** Epsilon of the norms of these stages. */
   readonly eps: number;
+  /** The library computes the head of training in every pass. */
+  readonly auxiliary: boolean;
 }
 
 /** Epsilons of the norms of a backbone's maps: that of its library's norm layer for maps. */
@@ -35,6 +37,8 @@ const isSide = (value: unknown): boolean => Number.isInteger(value) && Number(va
 
 const stageNorm = /^backbone\.hidden_states_norms\.stage(\d+)\.weight$/;
 
+const classifier = 'decode_head.classifier.weight';
+
 /** Stages with a norm of their own are those that are read; of a backbone without any, all. */
 function stagesRead({ tensors }: FoundWhole, levels: number): readonly number[] {
   const normed = [...tensors.keys()].flatMap((name) => {
@@ -48,7 +52,7 @@ function stagesRead({ tensors }: FoundWhole, levels: number): readonly number[] 
 
 function recognise(found: FoundWhole) {
   const [dim = 0] = shapeOf(found.tensors, 'decode_head.bottleneck.conv.weight');
-  const [classes = 0] = shapeOf(found.tensors, 'decode_head.classifier.weight');
+  const [classes = 0] = shapeOf(found.tensors, classifier);
   const scales = poolScales(found);
   return {
     label: 'upernet',
@@ -56,18 +60,19 @@ function recognise(found: FoundWhole) {
     evidence: {
       decoder_dim: stored(dim, 'decode_head.bottleneck.conv.weight'),
       pool_scales: scales,
-      classes: stored(classes, 'decode_head.classifier.weight'),
+      classes: stored(classes, ofFile(found, classifier)),
     },
     config: {
       scales: scales.value,
       stages: stagesRead(found, countOf(found.tensors, 'decode_head.lateral_convs') + 1),
       eps: mapEps[found.backbone.architecture] ?? 1e-5,
+      auxiliary: !ofFile(found, classifier).endsWith('conv_seg.weight'),
     },
     reading: { task: 'segment', rule: 'semantic' } as const,
   };
 }
 
-function build(b: GraphBuilder, { scales, stages, eps }: UperNetConfig, context: PartContext): void {
+function build(b: GraphBuilder, { scales, stages, eps, auxiliary: computed }: UperNetConfig, context: PartContext): void {
   const all = context.backbone().stages;
   const maps = stages.flatMap((index) => {
     const stage = all[index];
@@ -78,7 +83,7 @@ function build(b: GraphBuilder, { scales, stages, eps }: UperNetConfig, context:
   });
   const scores = b.scope('decode_head', () => upperNetHead(b, maps, scales), { title: 'UPerNet head' });
   b.output('logits', resizedMap(b, scores, context.imageSize), 'masks');
-  auxiliary(b, maps, context);
+  if (computed) auxiliary(b, maps, context);
 }
 
 /** Stage that transformers' auxiliary heads read, from 0. */
@@ -111,7 +116,13 @@ export const upernet: Whole<UperNetConfig> = {
   hasNoBias: (path) => path.endsWith('.conv'),
   isTower: true,
   assumable: ['pool_scales'],
-  idle: /^backbone\.swin\.layernorm\./,
+  // mmsegmentation, which computes its auxiliary head in training alone.
+  renames: [
+    [/^((?:decode|auxiliary)_head\..+)\.bn\./, '$1.batch_norm.'],
+    [/^(decode|auxiliary)_head\.conv_seg\./, '$1_head.classifier.'],
+    [/^backbone\.norm(\d)\./, (_, stage = '0') => `backbone.hidden_states_norms.stage${Number(stage) + 1}.`],
+  ],
+  idle: /^(?:backbone\.swin\.layernorm|auxiliary_head)\./,
   recognise,
   parts: [{ name: 'whole', build }],
 };
