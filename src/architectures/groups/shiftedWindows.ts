@@ -57,8 +57,11 @@ const paddingFits: ReadonlySet<WindowFit> = new Set<WindowFit>([
   'never, always shifted',
 ]);
 
-/** Norms that transformers' backbones end their stages with, beside the network itself. */
-const normsOfStages = /^beside\..*\bhidden_states_norms\./;
+/**
+ * What shows that the network is a larger model's backbone: norms that transformers ends its stages
+ * with, or mmsegmentation's head, whose own Swin pads every map to whole windows.
+ */
+const normsOfStages = /^beside\.(?:.*\bhidden_states_norms|decode_head\.conv_seg)\./;
 
 /**
  * How the library that named the weights fits windows to small maps, by its dialect, if the network

@@ -272,10 +272,12 @@ const holders: readonly Holder[] = [
     beside: unread,
   },
   {
-    model: 'UPerNet (mmsegmentation)',
+    model: 'SegFormer or UPerNet (mmsegmentation)',
     at: 'backbone.',
     signature: /^decode_head\.conv_seg\./,
-    dialects: [...swinNames, ...convnextNames].filter(({ name }) => name === 'mmpretrain'),
+    dialects: [...segformerNames, ...swinNames, ...convnextNames].filter(({ name }) =>
+      ['mmsegmentation', 'mmpretrain'].includes(name),
+    ),
     beside: /^norm\d\..+$/,
   },
   {

@@ -29,7 +29,7 @@ function recognise(found: Found): Recognised<OverlappingConfig> | undefined {
     title: 'MiT',
     sizes: pyramidSizes,
     // The config.json of transformers has layer_norm_eps, which no norm reads.
-    defaults: { eps: { transformers: [1e-5, 1e-5] }, configuredEps: false },
+    defaults: { eps: { transformers: [1e-5, 1e-5], mmsegmentation: [1e-6, 1e-6] }, configuredEps: false },
   });
 }
 

@@ -1,4 +1,4 @@
-import type { Dialect, Rename } from '../dialect';
+import { rows, whole, type Dialect, type Layout, type Rename } from '../dialect';
 import { originalV2, transformersBlock, transformersPyramid } from '../libraries/pyramids';
 
 const ported: Dialect = {
@@ -60,10 +60,54 @@ const ported5: Dialect = {
   modules: [[/^stages\.(\d+)\.blocks\.(\d+)$/, 'stages.$1.blocks.$2.attention']],
 };
 
+/** A convolution of 1 × 1 as the linear layer that it is. */
+const asLinear: Layout = (tensor) => [whole(tensor, tensor.shape.slice(0, 2))];
+
+const inLayer = (from: string, to: string, layout?: Layout): Rename => [
+  new RegExp(`^layers\\.(\\d+)\\.1\\.(\\d+)\\.${from}(weight|bias)$`),
+  `stages.$1.blocks.$2.${to}.$3`,
+  ...(layout ? [layout] : []),
+];
+
+/** mmsegmentation's MixVisionTransformer: torch's attention, and convolutions of 1 × 1 as MLP. */
+const openMmlab: Dialect = {
+  ...transformersPyramid,
+  name: 'mmsegmentation',
+  title: 'mmsegmentation',
+  families: ['segformer'],
+  prefix: /^backbone\./,
+  signature: [
+    /^layers\.0\.0\.projection\.weight$/,
+    /^layers\.0\.1\.0\.attn\.attn\.in_proj_weight$/,
+    /^layers\.0\.1\.0\.ffn\.layers\.4\.weight$/,
+  ],
+  renames: [
+    [/^layers\.0\.0\.projection\./, 'patch_embed.proj.'],
+    [/^layers\.0\.0\.norm\./, 'patch_embed.norm.'],
+    [/^layers\.([1-9]\d*)\.0\.projection\./, 'stages.$1.downsample.proj.'],
+    [/^layers\.([1-9]\d*)\.0\.norm\./, 'stages.$1.downsample.norm.'],
+    inLayer('norm1\\.', 'norm1'),
+    inLayer('norm2\\.', 'norm2'),
+    inLayer('attn\\.sr\\.', 'attn.sr'),
+    inLayer('attn\\.norm\\.', 'attn.norm'),
+    inLayer('attn\\.attn\\.out_proj\\.', 'attn.proj'),
+    inLayer('attn\\.attn\\.in_proj_', 'attn.q', rows(0, 3)),
+    inLayer('attn\\.attn\\.in_proj_', 'attn.kv', rows(1, 3, 2)),
+    [/^layers\.(\d+)\.1\.(\d+)\.ffn\.layers\.0\.weight$/, 'stages.$1.blocks.$2.mlp.fc1.weight', asLinear],
+    [/^layers\.(\d+)\.1\.(\d+)\.ffn\.layers\.4\.weight$/, 'stages.$1.blocks.$2.mlp.fc2.weight', asLinear],
+    [/^layers\.(\d+)\.1\.(\d+)\.ffn\.layers\.0\.bias$/, 'stages.$1.blocks.$2.mlp.fc1.bias'],
+    [/^layers\.(\d+)\.1\.(\d+)\.ffn\.layers\.4\.bias$/, 'stages.$1.blocks.$2.mlp.fc2.bias'],
+    inLayer('ffn\\.layers\\.1\\.', 'mlp.dwconv'),
+    [/^layers\.(\d+)\.2\.(weight|bias)$/, 'stages.$1.norm.$2'],
+  ],
+  modules: [[/^stages\.(\d+)\.blocks\.(\d+)$/, 'layers.$1.1.$2.attn']],
+};
+
 /**
  * SegFormer as transformers names it, and its authors (NVlabs), whose names are those of PVT v2.
  */
 export const segformerNames: readonly Dialect[] = [
+  openMmlab,
   ported,
   ported5,
   {

@@ -20,7 +20,7 @@ export { owlVit } from './owlVit';
 export { rtDetr } from './rtDetr';
 export { sam, samOriginal } from './sam';
 export { sam2, sam2Original } from './sam2';
-export { segformer } from './segformer';
+export { segformer, segformerOpenMmlab } from './segformer';
 export { segmenter } from './segmenter';
 export { setr, setrMla } from './setr';
 export { deepLab, fcn } from './torchvisionSegmentation';

@@ -1,9 +1,12 @@
 import { shapeOf } from '../decide';
-import { allMlpHead } from '../heads/semantic';
+import { at } from '../../domain/lists';
+import { convolution } from '../blocks/convolution';
+import { gridOf, resizedMap } from '../blocks/maps';
+import { allMlpHead, convUnit } from '../heads/semantic';
 import { stored } from '../evidence';
 import { type FoundWhole, type PartContext, type Whole } from '../whole';
 import type { GraphBuilder } from '../../graph/builder';
-import { mapOf } from './detectors';
+import { mapOf, sideOf } from './detectors';
 
 function recognise(found: FoundWhole) {
   // PVT v2 has the names of the authors' encoder.
@@ -27,6 +30,49 @@ function build(b: GraphBuilder, _: object, { backbone }: PartContext): void {
   const scores = b.scope('decode_head', () => allMlpHead(b, maps), { title: 'All-MLP decoder' });
   b.output('logits', scores, 'masks');
 }
+
+const seg = 'decode_head.conv_seg.weight';
+const fusion = 'decode_head.fusion_conv.conv.weight';
+
+function recogniseOpenMmlab(found: FoundWhole) {
+  if (found.backbone.architecture !== 'segformer') return undefined;
+  return {
+    label: 'segformer',
+    title: `SegFormer, ${found.backbone.title} backbone`,
+    evidence: { decoder_dim: sideOf(found, fusion, 0), classes: sideOf(found, seg, 0) },
+    config: {},
+    reading: { task: 'segment', rule: 'semantic' } as const,
+  };
+}
+
+/** Every map through a convolution of 1 × 1, enlarged to the finest, the finest first, mixed. */
+function buildOpenMmlab(b: GraphBuilder, _: object, { backbone, imageSize }: PartContext): void {
+  const maps = backbone().stages.map((stage) => mapOf(b, stage));
+  const scores = b.scope(
+    'decode_head',
+    () => {
+      const finest = gridOf(at(maps, 0));
+      const each = maps.map((map, stage) => resizedMap(b, convUnit(b, map, `convs.${stage}`), finest));
+      return convolution(b, convUnit(b, b.concat(each, 1), 'fusion_conv'), 'conv_seg');
+    },
+    { title: 'All-MLP decoder' },
+  );
+  b.output('logits', resizedMap(b, scores, imageSize), 'masks');
+}
+
+/** SegFormer of mmsegmentation, whose head norms each map and has the finest first. */
+export const segformerOpenMmlab: Whole<object> = {
+  name: 'segformer-openmmlab',
+  row: 'segformer',
+  title: 'SegFormer',
+  task: 'segment',
+  signature: ['decode_head.convs.0.conv.weight', fusion, seg],
+  hasNoBias: (path) => path.endsWith('.conv'),
+  isTower: true,
+  assumable: [],
+  recognise: recogniseOpenMmlab,
+  parts: [{ name: 'whole', build: buildOpenMmlab }],
+};
 
 /** SegFormer (Xie et al. 2021): a Mix Transformer and linear layers over its four maps. */
 export const segformer: Whole<object> = {

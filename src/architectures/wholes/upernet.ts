@@ -111,8 +111,10 @@ export const upernet: Whole<UperNetConfig> = {
     'decode_head.bottleneck.conv.weight',
     'decode_head.lateral_convs.0.conv.weight',
     'decode_head.fpn_bottleneck.conv.weight',
-    'decode_head.classifier.weight',
+    classifier,
   ],
+  // Heads over one map, which a neck or the backbone makes maps of several sizes of.
+  absent: ['neck.lateral_convs.0.conv.weight', 'neck.upsample_4x.0.weight', 'fpn1.0.weight'],
   hasNoBias: (path) => path.endsWith('.conv'),
   isTower: true,
   assumable: ['pool_scales'],
