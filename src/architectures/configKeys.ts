@@ -203,6 +203,7 @@ const rules: Readonly<Record<string, Rule>> = {
   // The kernel has its sides.
   vivit: { families: ['vivit'], idle: ['tubelet_size'] },
   videomae: { families: ['videomae'], idle: ['patch_size', 'tubelet_size', 'qv_bias'] },
+  vjepa2: { families: ['vjepa2'], idle: ['patch_size', 'tubelet_size'] },
   dpt: { families: ['vit', 'vit-hybrid'], idle: ['patch_size'] },
   dinov2: { ...backbone, families: ['vit', 'eva'] },
   dinov2_with_registers: { ...backbone, families: ['vit', 'eva'] },

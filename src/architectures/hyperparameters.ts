@@ -132,6 +132,7 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   pool_scales: open('Grids of the pooling'),
   pool_size: open('Side of the pooling'),
   pool_type: open('Downsampling by'),
+  pooler_depth: shown('Layers of the pooler'),
   position_slots: open('Special tokens in the position table'),
   position_windows: shown('Windows of relative positions'),
   positions: open('Positions of the map'),

@@ -53,6 +53,7 @@ export { vitHybrid } from './vitHybrid/family';
 export { vitRelpos } from './vitRelpos/family';
 export { vitamin } from './vitamin/family';
 export { vitdet } from './vitdet/family';
+export { vjepa2 } from './vjepa2/family';
 export { vivit } from './vivit/family';
 export { volo } from './volo/family';
 export { xcit } from './xcit/family';

@@ -388,6 +388,10 @@ const models: Readonly<Record<string, Model>> = {
   swin2sr: { processor: 'Swin2SR' },
   videomae: { processor: 'VideoMAE', usual: values('imagenet') },
   timesformer: { processor: 'VideoMAE' },
+  vjepa2: {
+    processor: 'VideoMAE',
+    usual: { ...values('imagenet'), size: shorter(292), crop_size: square(256) },
+  },
   vivit: { processor: 'Vivit' },
 };
 

@@ -16,6 +16,12 @@ const pairings = {
 
 export type Pairing = keyof typeof pairings;
 
+/** Numbers of a Float32 table, row by row. */
+interface AngleTables {
+  readonly sin: Float32Array;
+  readonly cos: Float32Array;
+}
+
 /**
  * Sine and cosine of the angle by which every pair of channels of every token turns:
  * `[…, tokens, pairs]` with an axis of one for the pair.
@@ -23,7 +29,8 @@ export type Pairing = keyof typeof pairings;
 export interface Rotation {
   readonly sin: ValueInfo;
   readonly cos: ValueInfo;
-  readonly pairing: Pairing;
+  /** `tiled`: neighbours turn, and each channel by an angle of its own; tables are a head wide. */
+  readonly pairing: Pairing | 'tiled';
 }
 
 /** Where the patches of a grid lie. */
@@ -124,10 +131,67 @@ export function mixedRotation(
 }
 
 /**
+ * Sines, with their signs, and cosines of V-JEPA 2 (Assran et al. 2025, §2.1): a third of a head's
+ * channels each turns by frame, row and column, what is left of them by nothing. Its code repeats
+ * the frequencies of a third one after the other and turns neighbours all the same, so that both
+ * channels of a pair turn by angles of their own.
+ */
+function clipTables([frames, rows, columns]: readonly [number, number, number], width: number): AngleTables {
+  const third = 2 * Math.floor(Math.floor(width / 3) / 2);
+  const count = frames * rows * columns;
+  const [sin, cos] = [new Float32Array(count * width), new Float32Array(count * width).fill(1)];
+  for (let token = 0; token < count; token++) {
+    const inFrame = token % (rows * columns);
+    const places = [
+      Math.floor(token / (rows * columns)),
+      Math.floor(inFrame / columns),
+      inFrame % columns,
+    ];
+    for (const [part, place] of places.entries())
+      for (let channel = 0; channel < third; channel++) {
+        const angle = place / 10000 ** ((channel % (third / 2)) / (third / 2));
+        const at = token * width + part * third + channel;
+        sin[at] = (channel % 2 === 0 ? -1 : 1) * Math.sin(angle);
+        cos[at] = Math.cos(angle);
+      }
+  }
+  return { sin, cos };
+}
+
+/** Turns tokens of a clip by their places; throws if a head's width is odd. */
+export function clipRotation(
+  b: GraphBuilder,
+  grid: readonly [frames: number, rows: number, columns: number],
+  width: number,
+): Rotation {
+  if (width % 2 !== 0)
+    throw new Error(`heads: ${width} channels per head found; rotary positions need an even number`);
+  const { sin, cos } = clipTables(grid, width);
+  const shape = [grid[0] * grid[1] * grid[2], width];
+  return {
+    sin: b.constant('/rotation/sin', 'F32', shape, sin),
+    cos: b.constant('/rotation/cos', 'F32', shape, cos),
+    pairing: 'tiled',
+  };
+}
+
+/** Queries or keys with neighbours in each other's place, for sines that have their signs. */
+function swapped(b: GraphBuilder, values: ValueInfo): ValueInfo {
+  const pairs = b.reshape(values, [...values.shape.slice(0, -1), last(values.shape) / 2, 2]);
+  const [x, y] = splitInTwo(b, pairs, pairs.shape.length - 1);
+  return b.reshape(b.concat([y, x], -1), values.shape);
+}
+
+/**
  * Queries or keys `[batch, heads, tokens, width]` with every pair (x, y) turned to
  * (x·cos − y·sin, x·sin + y·cos) (Su et al. 2021, RoFormer, eq. 13).
  */
 export function rotate(b: GraphBuilder, values: ValueInfo, { sin, cos, pairing }: Rotation): ValueInfo {
+  if (pairing === 'tiled')
+    return b.add('Add', [
+      b.add('Mul', [values, cos]),
+      b.add('Mul', [swapped(b, values), sin]),
+    ]);
   const { shape, axis } = pairings[pairing];
   const pairs = b.reshape(values, [...values.shape.slice(0, -1), ...shape(last(values.shape) / 2, 2)]);
   const [x, y] = splitInTwo(b, pairs, pairs.shape.length + axis);

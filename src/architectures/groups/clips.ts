@@ -48,7 +48,7 @@ export function cutOf({ found: { tensors } }: Sources): Cut | undefined {
 /** Frames of a clip: the user, config.json, else what the model's own weights or papers say. */
 export function framesOf(sources: Sources, tubelet: number, otherwise: Evidence<number>): Evidence<number> {
   return decide<number>(sources, 'frames', {
-    config: ['num_frames'],
+    config: ['num_frames', 'frames_per_clip'],
     otherwise,
     is: (value) => typeof value === 'number' && value > 0 && value % tubelet === 0,
     needed: tubelet === 1 ? 'a number of frames' : `a multiple of ${tubelet}, the frames of a token,`,

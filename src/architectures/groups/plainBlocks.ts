@@ -1,6 +1,7 @@
 import { at } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ModuleNote, ValueInfo } from '../../graph/graph';
+import type { Rotation } from '../blocks/rotary';
 import { activate, layerScale, maybeNorm, norm, residual, withValue, type Tokens } from '../blocks/layers';
 import {
   differentialAttention,
@@ -25,6 +26,8 @@ export interface BlockFacts {
 interface BlockSettings extends BlockFacts {
   /** Added to the scores of self-attention: what tokens may not see. */
   readonly bias?: ValueInfo;
+  /** Turns queries and keys by their tokens' places. */
+  readonly rotation?: Rotation;
   /** Place of the block in the network, from 0. */
   readonly index: number;
 }
