@@ -63,10 +63,10 @@ const ported5: Dialect = {
 /** A convolution of 1 × 1 as the linear layer that it is. */
 const asLinear: Layout = (tensor) => [whole(tensor, tensor.shape.slice(0, 2))];
 
-const inLayer = (from: string, to: string, layout?: Layout): Rename => [
+const inLayer = (from: string, to: string, layout: Layout = (tensor) => [whole(tensor)]): Rename => [
   new RegExp(`^layers\\.(\\d+)\\.1\\.(\\d+)\\.${from}(weight|bias)$`),
   `stages.$1.blocks.$2.${to}.$3`,
-  ...(layout ? [layout] : []),
+  layout,
 ];
 
 /** mmsegmentation's MixVisionTransformer: torch's attention, and convolutions of 1 × 1 as MLP. */
