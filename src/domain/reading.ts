@@ -42,6 +42,11 @@ export type Reading =
       readonly cut?: true;
       /** Of prompts: the image was stretched to the model's size, not padded to it. */
       readonly stretched?: boolean;
+      /**
+       * The model is told in so many token ids which answer is asked for, and its instances contest
+       * each pixel (OneFormer).
+       */
+      readonly told?: { readonly context: number };
     }
   | {
       readonly task: 'depth';

@@ -181,7 +181,10 @@ function segments(given: Given): Got {
   };
   const cut = cutMasks(given);
   const isInstance = post['which'] === 'instance';
-  const found = cut
+  const contested = given.found.family === 'oneformer' && isInstance;
+  const found = contested
+    ? segmentation.contestedInstancesOf(maskOutputs(given), size, options)
+    : cut
     ? (isInstance ? cutInstancesOf : cutPanopticOf)(cut, size, options)
     : isInstance
       ? segmentation.instancesOf(maskOutputs(given), size, { threshold })

@@ -64,11 +64,14 @@ function isState({ name, tensor }: Member): boolean {
   return (
     stateNames.test(name) ||
     normalisation.test(name) ||
-    measuringModules.test(holder) ||
+    (measuringModules.test(holder) && !learnedScale.test(name)) ||
     isUnheldNumber(name, tensor.shape)
   );
 }
 
-/** A single number of a module of its own, but for the scales that contrastive models learn. */
+/** Scales that contrastive models, or their losses (OneFormer), learn. */
+const learnedScale = /(?:^|[._])(?:logit_scale|logit_bias|temperature|gamma|alpha|beta)$/;
+
+/** A single number of a module of its own, but for learned scales. */
 const isUnheldNumber = (name: string, shape: readonly number[]): boolean =>
-  shape.length === 0 && !/(?:^|[._])(?:logit_scale|logit_bias|temperature|gamma|alpha|beta)$/.test(name);
+  shape.length === 0 && !learnedScale.test(name);

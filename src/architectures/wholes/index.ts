@@ -16,6 +16,7 @@ export { groundingDino } from './groundingDino';
 export { mae } from './mae';
 export { mask2Former } from './mask2Former';
 export { maskFormer } from './maskFormer';
+export { oneFormer } from './oneFormer';
 export { owlVit } from './owlVit';
 export { rtDetr } from './rtDetr';
 export { sam, samOriginal } from './sam';

@@ -16,20 +16,24 @@ import { queryTable } from './detectors';
 
 import { evidenceOfQueries, groups, maskEmbedding, masksOf, neverComputed, normedStages } from './maskFormer';
 
-/** What Mask2Former's decoders are written by. */
-interface Mask2FormerConfig {
+/** What the pixel decoder is written by. */
+export interface PixelDecoderConfig {
   readonly depth: number;
-  readonly decoderDepth: number;
   readonly heads: number;
   readonly dim: number;
+}
+
+/** What Mask2Former's decoders are written by. */
+interface Mask2FormerConfig extends PixelDecoderConfig {
+  readonly decoderDepth: number;
   readonly queries: number;
   readonly activation: string;
 }
 
-const pixelDecoder = 'model.pixel_level_module.decoder';
+export const pixelDecoder = 'model.pixel_level_module.decoder';
 const inDecoder = 'model.transformer_module';
 /** Maps that attention runs over, the coarsest first. */
-const levels = 3;
+export const levels = 3;
 
 function recognise(found: FoundWhole) {
   const { decoder_heads: heads, ...shapes } = evidenceOfQueries(found, ['num_attention_heads']);
@@ -86,7 +90,7 @@ function joined(b: GraphBuilder, parts: readonly Tokens[], grids: readonly Grid[
 }
 
 /** Sines of a map's places, with the learned vector of its level. */
-function levelPositions(b: GraphBuilder, map: ValueInfo, level: number, { dim }: Mask2FormerConfig): Tokens {
+function levelPositions(b: GraphBuilder, map: ValueInfo, level: number, { dim }: PixelDecoderConfig): Tokens {
   const grid = gridOf(map);
   const batch = at(map.shape, 0);
   const table = sineTable(b, `${pixelDecoder}.positions`, grid, batch, { width: dim / 2, normalise: true });
@@ -134,7 +138,11 @@ interface Pixels {
  * The pixel decoder (Cheng et al. 2022, §3.1): deformable attention over the three coarsest maps
  * (Zhu et al. 2021), and a pyramid from there to the finest.
  */
-function decodedPixels(b: GraphBuilder, maps: readonly ValueInfo[], config: Mask2FormerConfig): Pixels {
+export function decodedPixels(
+  b: GraphBuilder,
+  maps: readonly ValueInfo[],
+  config: PixelDecoderConfig,
+): Pixels {
   const coarse = maps
     .toReversed()
     .slice(0, levels)
@@ -177,7 +185,7 @@ const never = -1e9;
  * What hides from each query the places outside of its mask (Cheng et al. 2022, §3.2.1, eq. 2),
  * `[batch, 1, queries, places]`; a query whose mask is empty sees all of them.
  */
-function hiding(b: GraphBuilder, masks: ValueInfo, grid: Grid): ValueInfo {
+export function hiding(b: GraphBuilder, masks: ValueInfo, grid: Grid): ValueInfo {
   const [batch = 1, queries = 0] = masks.shape;
   const logits = b.reshape(resizedMap(b, masks, grid), [batch, 1, queries, grid[0] * grid[1]]);
   const outside = b.add('Less', [logits, b.scalar(0)]);
@@ -214,7 +222,7 @@ function decoderLayer(
 }
 
 /** Maps as tokens with the learned vector of their level, and the sines of their places. */
-function lookedAt(b: GraphBuilder, maps: readonly ValueInfo[], { dim }: Mask2FormerConfig) {
+export function lookedAt(b: GraphBuilder, maps: readonly ValueInfo[], { dim }: PixelDecoderConfig) {
   return maps.map((map, level) => {
     const name = `${inDecoder}.input_projections.${level}`;
     const projected = b.has(`${name}.weight`) ? convolution(b, map, name) : map;

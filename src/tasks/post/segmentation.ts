@@ -209,11 +209,17 @@ interface Candidate {
 }
 
 /** Which candidate wins each pixel, how many each wins, and how many it would have alone. */
-function contest(masks: Planes, candidates: readonly Candidate[], size: Size, threshold: number) {
+function contest(
+  masks: Planes,
+  candidates: readonly Candidate[],
+  size: Size,
+  threshold: number,
+  valueOf: (logit: number) => number = sigmoid,
+) {
   const pixels = product(masks.size);
   const values = new Float32Array(candidates.length * pixels);
   candidates.forEach(({ query }, k) =>
-    values.set(masks.values.subarray(query * pixels, (query + 1) * pixels).map(sigmoid), k * pixels),
+    values.set(masks.values.subarray(query * pixels, (query + 1) * pixels).map(valueOf), k * pixels),
   );
   const [winners, won, own] = [
     new Int32Array(product(size)),
@@ -250,7 +256,16 @@ export function panopticOf(outputs: MaskOutputs, size: Size, options: PanopticOp
     return label === classes || !(score > options.threshold) ? [] : [{ query, label, score }];
   });
   if (candidates.length === 0) return { size, ids: new Int32Array(product(size)).fill(-1), segments: [] };
-  const { winners, won, own } = contest(masks, candidates, size, options.maskThreshold);
+  return numbered(candidates, contest(masks, candidates, size, options.maskThreshold), size, options);
+}
+
+/** Segments of those candidates that win enough of their own area, counted from 1. */
+function numbered(
+  candidates: readonly Candidate[],
+  { winners, won, own }: ReturnType<typeof contest>,
+  size: Size,
+  options: PanopticOptions,
+): Segments {
   const idOf = new Int32Array(candidates.length);
   const stuff = new Map<number, number>();
   const segments: Segment[] = [];
@@ -264,4 +279,26 @@ export function panopticOf(outputs: MaskOutputs, size: Size, options: PanopticOp
     segments.push({ id: current, label_id: label, was_fused: isFused, score: rounded(score) });
   });
   return { size, ids: winners.map((k) => idOf[k] ?? 0), segments };
+}
+
+/**
+ * Instances as OneFormer's processor has them: the best pairs of query and class, as many as
+ * queries, whose share is above `threshold`, contest each pixel by share times logit, not
+ * probability; a mask's own area is where that reaches the mask threshold.
+ */
+export function contestedInstancesOf(outputs: MaskOutputs, size: Size, options: PanopticOptions): Segments {
+  const { shares, classes, masks } = queriesOf(outputs);
+  const pairs = Float64Array.from(
+    { length: shares.length * classes },
+    (_, pair) => shares[Math.floor(pair / classes)]?.[pair % classes] ?? 0,
+  );
+  const candidates = [...topUnsorted(pairs, shares.length)].flatMap((pair): Candidate[] => {
+    const score = at(pairs, pair);
+    return score > options.threshold
+      ? [{ query: Math.floor(pair / classes), label: pair % classes, score }]
+      : [];
+  });
+  if (candidates.length === 0) return { size, ids: new Int32Array(product(size)).fill(-1), segments: [] };
+  const contested = contest(masks, candidates, size, options.maskThreshold, (logit) => logit);
+  return numbered(candidates, contested, size, { ...options, fused: [] });
 }

@@ -6,17 +6,20 @@ import type { Size } from '../../domain/size';
 import type { Model } from '../../models/model';
 import type { Masks, Segment } from '../answer';
 import {
+  contestedInstancesOf,
   instancesOf,
   panopticOf,
   semanticOf,
   semanticOfMasks,
   type IdMap,
   type MaskOutputs,
+  type PanopticOptions,
   type Segments,
 } from '../post/segmentation';
 import { maskFormats } from './export';
 import { cutInstancesOf, cutPanopticOf, type CutMasks } from '../post/cutSegments';
 import type { SeenImage } from '../run';
+import { prepareTask, taskProgram } from './toldTask';
 import { preparePrompts, promptAnswer, promptProgram } from './prompts';
 import {
   cannotRun,
@@ -45,12 +48,25 @@ const numberOf = (post: Post, key: string, otherwise: number): number => {
 };
 
 /** Which of the answers is asked for; of queries all that the library can tell without a word. */
-function wanted(post: Post, rule: SegmentReading['rule']): Masks['of'] {
+function wanted(post: Post, rule: SegmentReading['rule'], task: string | undefined): Masks['of'] {
   if (post['call'] === 'semantic' || rule === 'semantic') return 'classes';
-  return post['which'] === 'instance' ? 'instances' : 'panoptic';
+  const which = post['which'] ?? task;
+  if (which === 'semantic') return 'classes';
+  return which === 'instance' ? 'instances' : 'panoptic';
 }
 
 const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value);
+
+/** Thresholds, and classes whose segments become one. */
+function panopticOptions(post: Post, threshold = numberOf(post, 'threshold', usual.threshold)): PanopticOptions {
+  const fused = post['label_ids_to_fuse'] ?? post['stuff_classes'];
+  return {
+    threshold,
+    maskThreshold: numberOf(post, 'mask_threshold', usual.maskThreshold),
+    overlapThreshold: numberOf(post, 'overlap_mask_area_threshold', usual.overlapThreshold),
+    fused: isList(fused) ? fused.map(Number) : [],
+  };
+}
 
 /** What queries and their masks say, in the way that is asked for. */
 function ofQueries(
@@ -64,13 +80,7 @@ function ofQueries(
   if (of === 'classes') return semanticOfMasks(masks, size);
   if (of === 'instances')
     return cut ? cutInstancesOf(cut, size, { threshold }) : instancesOf(masks, size, { threshold });
-  const fused = post['label_ids_to_fuse'] ?? post['stuff_classes'];
-  const options = {
-    threshold,
-    maskThreshold: numberOf(post, 'mask_threshold', usual.maskThreshold),
-    overlapThreshold: numberOf(post, 'overlap_mask_area_threshold', usual.overlapThreshold),
-    fused: isList(fused) ? fused.map(Number) : [],
-  };
+  const options = panopticOptions(post, threshold);
   return cut ? cutPanopticOf(cut, size, options) : panopticOf(masks, size, options);
 }
 
@@ -146,6 +156,12 @@ const readsPrompts = ({ recognition }: Model): boolean =>
   recognition.reading?.task === 'segment' &&
   recognition.reading.rule === 'prompts';
 
+/** How a model is told which answer is asked for, if it is. */
+function toldOf({ recognition }: Model): SegmentReading['told'] {
+  const reading = recognition.family === null ? undefined : recognition.reading;
+  return reading?.task === 'segment' ? reading.told : undefined;
+}
+
 /** Tells for every pixel of an image what is there: a class, or an object of a class. */
 export const segment: Task<Masks> = {
   answerName: 'segments',
@@ -157,27 +173,32 @@ export const segment: Task<Masks> = {
     return serves ? undefined : 'it has no masks';
   },
   async prepare(model, given) {
-    return readsPrompts(model) ? preparePrompts(given) : nothingGiven;
+    if (readsPrompts(model)) return preparePrompts(given);
+    const told = toldOf(model);
+    return told ? prepareTask(model, given, told.context) : nothingGiven;
   },
-  program: (model, size, given) =>
-    readsPrompts(model)
-      ? promptProgram(model, size, given)
-      : imageProgram(model, size, (outputs) =>
-          outputOf(outputs, 'masks')
-            ? outputs.filter(({ means }) => means === 'masks' || means === 'logits')
-            : [],
-        ),
+  program(model, size, given) {
+    if (readsPrompts(model)) return promptProgram(model, size, given);
+    if (toldOf(model)) return taskProgram(model, size, given);
+    return imageProgram(model, size, (outputs) =>
+      outputOf(outputs, 'masks')
+        ? outputs.filter(({ means }) => means === 'masks' || means === 'logits')
+        : [],
+    );
+  },
   read(outputs, seen, context) {
-    const { reading, post = {} } = context;
+    const { reading, post = {}, given } = context;
     const rule: SegmentReading =
       reading?.task === 'segment' ? reading : { task: 'segment', rule: 'semantic' };
     const [width, height] = seen.size;
     if (rule.rule === 'prompts') return promptAnswer(outputs, [height, width], context);
-    const of = wanted(post, rule.rule);
+    const [task] = given?.words ?? [];
+    const of = wanted(post, rule.rule, task);
     const masks = requireOutput(outputs, 'masks');
     const size: Size = [height, width];
     const ofMasks = (): Segments | IdMap => {
       const all = { masks, classes: requireOutput(outputs, 'logits'), inner: rule.inner };
+      if (of === 'instances' && rule.told) return contestedInstancesOf(all, size, panopticOptions(post));
       return ofQueries(all, size, of, post, cutOf(all, rule, seen, context.imageSize));
     };
     const found = rule.rule === 'semantic' ? semanticOf(masks, size) : ofMasks();
