@@ -22,10 +22,24 @@ function taskIn({ task = 'panoptic' }: Given): (typeof tasks)[number] {
  */
 export async function prepareTask(model: Model, given: Given, context: number): Promise<Prepared> {
   const task = taskIn(given);
+  const ids = idsIn(given, context) ?? (await idsOf(model, task, context));
+  const data = Float32Array.from({ length: context }, (_, index) => ids[index] ?? 0);
+  return { tensors: { [inputName]: { dtype: 'F32', shape: [1, context], data } }, words: [task] };
+}
+
+/** Token ids that a user gives in place of words. Throws if they are none or too many. */
+function idsIn({ [inputName]: ids }: Given, context: number): readonly number[] | undefined {
+  if (ids === undefined) return undefined;
+  const isId = (id: unknown): id is number => typeof id === 'number' && Number.isInteger(id) && id >= 0;
+  if (Array.isArray(ids) && ids.length <= context && ids.every(isId)) return ids;
+  throw new Error(`${inputName}: at most ${context} token ids are needed`);
+}
+
+/** The ids of the task's words, zeros for padding. */
+async function idsOf(model: Model, task: string, context: number): Promise<readonly number[]> {
   const texts = [`the task is ${task}`];
   const { ids, mask } = encodeTexts(await tokenizerOf(model), texts, { most: context, padTo: context });
-  const data = Float32Array.from({ length: context }, (_, index) => valueAt(ids, index) * valueAt(mask, index));
-  return { tensors: { [inputName]: { dtype: 'F32', shape: [1, context], data } }, words: [task] };
+  return Array.from({ length: context }, (_, index) => valueAt(ids, index) * valueAt(mask, index));
 }
 
 const valueAt = ({ data }: GivenTensor, index: number): number => Number(data[index] ?? 0);
