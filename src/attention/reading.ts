@@ -5,7 +5,7 @@ import { firstPlace, isChannelMatrix, tokenCount, type Probe } from '../domain/p
 import { sum } from '../domain/lists';
 import { weightedRows } from './heads';
 import { imageGrid, queryWeights, sameCell, tokenIndex } from './tokenLayout';
-import { clipMap, stitch, windowMaps, windowPlaces, windowWeights } from './windows';
+import { clipMap, clipTimes, stitch, windowMaps, windowPlaces, windowWeights } from './windows';
 
 /** Weights that lie on the image: `[rows, columns]`, row-major. */
 export interface ImageMap {
@@ -141,6 +141,21 @@ export function splitKeys(probe: Side, weights: Float32Array): KeyMap {
   }
   const rows = probe.queries.channels ?? clipMap(probe)?.[0] ?? probe.keys.levels ?? 1;
   return { special, matrix: { rows, columns: values.length / rows, values } };
+}
+
+/**
+ * The map of a clip on one of the `frames` that the model read, as it lies on that frame; tokens of
+ * several frames stand for each of them. Any other map as it is.
+ */
+export function mapOnFrame(probe: Side, map: KeyMap, frame: number, frames: number): KeyMap {
+  const { matrix } = map;
+  const times = clipTimes(probe);
+  if (!matrix || times === undefined || matrix.rows % times !== 0) return map;
+  const time = Math.min(times - 1, Math.floor((frame * times) / frames));
+  const rows = matrix.rows / times;
+  const first = time * rows * matrix.columns;
+  const values = matrix.values.subarray(first, first + rows * matrix.columns);
+  return { special: map.special, image: { rows, columns: matrix.columns, values } };
 }
 
 /** Weights of several maps on the finest one: each cell's weight, spread evenly over its area. */

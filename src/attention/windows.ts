@@ -179,6 +179,13 @@ export function clipMap(probe: Pick<Windowed, 'keys' | 'window'>): Grid | undefi
   return per === 'frame' ? [down * rows, columns] : [times * rows, columns];
 }
 
+/** Times that the keys of a clip lie at; undefined for an image. */
+export function clipTimes({ keys, window }: Pick<Windowed, 'keys' | 'window'>): number | undefined {
+  const [times, , columns] = keys.grid ?? [];
+  if (columns === undefined) return undefined;
+  return window?.per === 'frame' ? window.windows?.[0] : times;
+}
+
 function axesOf(cut: NonNullable<ReturnType<Form>>, layout: TokenLayout): Axes | undefined {
   const grid = imageGrid(layout);
   return grid && [cut(grid[0], 0), cut(grid[1], 1)];

@@ -1,8 +1,8 @@
 import type { Pixels } from '../domain/pixels';
 import { elementCount } from '../checkpoint/tensors';
 import { at, sum } from '../domain/lists';
-import { quantity } from '../domain/units';
 import { sampledFrames } from '../preprocessing/frames';
+import { clipSource, type ClipSource } from './clipSource';
 import type { ClipRequest, ImageRequest, ImageView } from './remoteApi';
 import { decodeFor, decodeForDisplay } from './decode';
 import { sourceWarnings } from '../preprocessing/bands';
@@ -22,16 +22,10 @@ export const prepareImage = (request: ImageRequest): Promise<Prepared> =>
   request.clip ? prepareClip(request, request.clip) : prepareOne(request);
 
 /** Prepares the frames of a clip as one input `[1, frames, channels, height, width]`. */
-async function prepareClip(request: ImageRequest, { paths, frames }: ClipRequest): Promise<Prepared> {
-  const known = new Map<string, Prepared>();
-  const chosen: Prepared[] = [];
-  for (const index of sampledFrames(paths.length, frames)) {
-    const path = at(paths, index);
-    const displaySide = chosen.length === 0 ? request.displaySide : 0;
-    const prepared = known.get(path) ?? (await prepareOne({ ...request, path, displaySide }));
-    known.set(path, prepared);
-    chosen.push(prepared);
-  }
+async function prepareClip(request: ImageRequest, clip: ClipRequest): Promise<Prepared> {
+  const source = await clipSource(clip.paths);
+  const numbers = sampledFrames(source.count, clip.frames);
+  const chosen = await source.with(numbers, (paths) => prepareFrames(request, paths));
   const first = at(chosen, 0);
   const shape = first.input.shape.slice(-3);
   const odd = chosen.find(({ input }) => input.shape.slice(-3).join() !== shape.join());
@@ -40,34 +34,55 @@ async function prepareClip(request: ImageRequest, { paths, frames }: ClipRequest
       `frames of one size are needed; they become [${shape.join(', ')}] and [${odd.input.shape.slice(-3).join(', ')}]`,
     );
   const size = elementCount(shape);
-  const pixelValues = new Float32Array(frames * size);
+  const pixelValues = new Float32Array(clip.frames * size);
   for (const [index, { input }] of chosen.entries()) pixelValues.set(input.pixelValues, index * size);
-  const each = [...known.values()].map(({ view }) => view);
+  const each = [...new Set(chosen)].map(({ view }) => view);
   return {
-    input: { ...first.input, pixelValues, shape: [1, frames, ...shape] },
+    input: { ...first.input, pixelValues, shape: [1, clip.frames, ...shape] },
     view: {
       ...first.view,
+      seen: {
+        ...first.view.seen,
+        // Frames that were read out of a file are called by that.
+        image: at(clip.paths, 0),
+        frames: chosen.map(({ view }, index) => ({ number: at(numbers, index), pixels: view.seen.pixels })),
+      },
       times: {
         ...first.view.times,
         decode: sum(each.map(({ times }) => times.decode)),
         preprocess: sum(each.map(({ times }) => times.preprocess)),
       },
       warnings: [
-        ...new Set([...framesText(paths.length, frames), ...each.flatMap(({ warnings }) => warnings)]),
+        ...new Set([...framesText(source, clip.frames), ...each.flatMap(({ warnings }) => warnings)]),
       ],
     },
   };
 }
 
+/** Longest side of frames that are shown one at a time: there are dozens of them. */
+const frameSide = 512;
+
+/** Decodes and prepares frames; one that stands for several is read once. */
+async function prepareFrames(request: ImageRequest, paths: readonly string[]): Promise<readonly Prepared[]> {
+  const known = new Map<string, Prepared>();
+  const displaySide = Math.min(request.displaySide, frameSide);
+  const prepared: Prepared[] = [];
+  for (const path of paths) {
+    const one = known.get(path) ?? (await prepareOne({ ...request, path, displaySide }));
+    known.set(path, one);
+    prepared.push(one);
+  }
+  return prepared;
+}
+
 /** What is said if a clip has not as many frames as the model reads. */
-function framesText(given: number, frames: number): readonly string[] {
-  if (given === frames) return [];
-  const images = quantity(given, 'image');
-  return given < frames
+function framesText({ count, what }: ClipSource, frames: number): readonly string[] {
+  if (count === frames) return [];
+  return count < frames
     ? [
-        `The model reads ${frames} frames; ${images} given, so that some stand for several: a clip that moves less.`,
+        `The model reads ${frames} frames; ${count === 1 ? 'one image is' : `${count} ${what} are`} given, so that some stand for several: a clip that moves less.`,
       ]
-    : [`The model reads ${frames} frames: so many of the ${images} are taken, evenly spaced.`];
+    : [`The model reads ${frames} frames: so many of the ${count} ${what} are taken, evenly spaced.`];
 }
 
 async function prepareOne(request: ImageRequest): Promise<Prepared> {

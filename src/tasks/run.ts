@@ -54,6 +54,15 @@ export interface SeenImage {
   /** What the input covers; reaches outside of the image if padding was added. */
   readonly region: Region;
   readonly orientation: { readonly exif: number; readonly applied: boolean };
+  /** Of a clip, each frame that the model read, in order; `pixels` is the first. */
+  readonly frames?: readonly SeenFrame[];
+}
+
+/** A frame of a clip. */
+export interface SeenFrame {
+  /** Its place among all frames that were given, from 0. */
+  readonly number: number;
+  readonly pixels: Pixels;
 }
 
 /** Milliseconds that the steps of a run took. */

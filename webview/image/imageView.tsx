@@ -1,4 +1,5 @@
 import type { Run } from '../../src/tasks/run';
+import type { Pixels } from '../../src/domain/pixels';
 import type { Query } from '../../src/domain/query';
 import type { Grid } from '../../src/domain/size';
 import type { ComponentChildren, VNode } from 'preact';
@@ -22,6 +23,8 @@ import type { Chosen } from './settings';
 
 export interface ImageViewProps {
   readonly view: Run;
+  /** What is shown of it: the image, or one frame of a clip. */
+  readonly pixels: Pixels;
   readonly probe: Probe | undefined;
   readonly map: KeyMap | undefined;
   readonly range: Range;
@@ -76,7 +79,7 @@ const slip = 4;
  * query.
  */
 export function ImageView(props: ImageViewProps): VNode {
-  const { view, probe, map, range, chosen, hovered, highest } = props;
+  const { view, pixels, probe, map, range, chosen, hovered, highest } = props;
   const place = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const marks = useRef<HTMLCanvasElement>(null);
@@ -85,7 +88,7 @@ export function ImageView(props: ImageViewProps): VNode {
     () => overlayOf(view.seen.size, view.seen.region, Math.max(1, width), highest),
     [view, width, highest],
   );
-  const image = useMemo(() => bitmapOf(view.seen.pixels), [view.seen.pixels]);
+  const image = useMemo(() => bitmapOf(pixels), [pixels]);
   const keyGrid: Grid | undefined = map?.image && [map.image.rows, map.image.columns];
   const heat = useMemo(
     () =>

@@ -94,7 +94,7 @@ function ImagePanel(): VNode {
         question={{ ...question, error }}
         waiting={{ label: 'Waiting for the model', rows: 8, givenUp: again }}
         first={<FirstPaint host={host} asStored={options.asStored ?? false} />}
-        failure="The image could not be classified"
+        failure="The model could not be run on this image"
         onRetry={retry}
         perform={host.remote.perform}
         onSettings={() => void host.remote.perform('openSettings')}

@@ -1,6 +1,6 @@
 import type { VNode } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { hasQuery, keyGrid, noMapText, queryGrid } from '../../src/attention/reading';
+import { hasQuery, keyGrid, mapOnFrame, noMapText, queryGrid } from '../../src/attention/reading';
 import type { Cell } from '../../src/attention/tokenLayout';
 import { chainLength, type Probe } from '../../src/domain/probes';
 import type { AttentionRows, Method, Query } from '../../src/domain/query';
@@ -28,6 +28,7 @@ import type { Overlay } from '../marks/overlay';
 import { Answer, Input } from './answer';
 import { Controls } from './controls';
 import { Figures } from './figures';
+import { FrameSlider } from './frames';
 import { layerMap, movedQuery, nextHead, queryName, sameQuery } from './keyMap';
 import { Maps } from './maps';
 import { ImageView, queryGridOf, type AnswerDrawing, type Giving, type Place } from './imageView';
@@ -100,7 +101,8 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
     [settings, drawnQuery, drawnMethod, view, opened],
   );
   const rows = newest.drawn?.answer;
-  const { map, range, shared } = useDrawing(view, drawn, rows);
+  const frame = useFrame(view);
+  const { map, range, shared } = useDrawing(view, drawn, rows, frame.index);
 
   useEffect(() => {
     if (map) announce(describe(view, drawn));
@@ -171,6 +173,7 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
       <div class="left">
         <ImageView
           view={view}
+          pixels={frame.pixels}
           probe={probe}
           map={shownMap}
           range={range}
@@ -193,6 +196,9 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
             onCancel={cancel}
           />
         </ImageView>
+        {view.seen.frames && (
+          <FrameSlider frames={view.seen.frames} index={frame.index} onIndex={frame.setIndex} />
+        )}
         {(gestures ?? rows) && isAlone && <p class="quiet map-figures">{(gestures ?? overlay).hint}</p>}
         {rows && !isAlone && (
           <Figures
@@ -396,10 +402,21 @@ function QueryFailed({ newest, drawn }: QueryFailedProps): VNode | null {
   );
 }
 
-/** The map that is drawn large, and the colour scales of all. */
-function useDrawing(view: Run, drawn: Chosen, rows: AttentionRows | undefined) {
+/** The frame of a clip that is looked at; of an image there is one. */
+function useFrame({ seen }: Run) {
+  const [chosen, setIndex] = useSaved('frame', 0);
+  const index = Math.min(chosen, Math.max(0, (seen.frames?.length ?? 1) - 1));
+  return { index, setIndex, pixels: seen.frames?.[index]?.pixels ?? seen.pixels };
+}
+
+/** The map that is drawn large, on the frame that is looked at, and the colour scales of all. */
+function useDrawing(view: Run, drawn: Chosen, rows: AttentionRows | undefined, frame: number) {
   const { layer, head, scale } = drawn;
-  const map = useMemo(() => rows && layerMap(rows, view.probes, layer, head), [rows, view, layer, head]);
+  const map = useMemo(() => {
+    const whole = rows && layerMap(rows, view.probes, layer, head);
+    const [probe, frames] = [view.probes[layer], view.seen.frames?.length];
+    return whole && probe && frames ? mapOnFrame(probe, whole, frame, frames) : whole;
+  }, [rows, view, layer, head, frame]);
   const rangesOf = (subject: Subject): readonly Range[] | undefined =>
     rows && scale !== 'own' ? sharedRanges(scale, rows, view.probes, subject) : undefined;
   const shared = useMemo(() => rangesOf('head'), [rows, view, scale]);

@@ -87,3 +87,30 @@ export async function decodeAlpha(
   const { data, info } = await image.toColourspace('srgb').raw().toBuffer({ resolveWithObject: true });
   return info.channels === 4 ? { width: info.width, height: info.height, rgba: data } : undefined;
 }
+
+/** Pictures of a file that may hold several: how many, and each as a PNG file. */
+export interface Pages {
+  readonly count: number;
+  page(number: number): Promise<Uint8Array>;
+}
+
+/** Pixels of one picture of several: four times those of 4K. */
+const pagePixels = 33e6;
+
+/**
+ * The pictures of a GIF, WebP or TIFF file, of animations as they are seen: each over those before.
+ * Throws what libvips says.
+ */
+export async function decodePages(bytes: Uint8Array): Promise<Pages> {
+  const sharp = await loadSharp();
+  const settings = settingsOf(pagePixels);
+  const { pages = 1 } = await sharp(bytes, settings).metadata();
+  return {
+    count: pages,
+    page: (number) =>
+      sharp(bytes, { ...settings, page: number, pages: 1 })
+        .removeAlpha()
+        .png()
+        .toBuffer(),
+  };
+}
