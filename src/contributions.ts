@@ -1,4 +1,5 @@
 import type { Guess } from './tasks/answer';
+import type { TaskCommandId } from './domain/taskWords';
 import type { Uri } from 'vscode';
 import type { ColourMap } from './attention/colourMaps';
 
@@ -23,8 +24,11 @@ export interface Classified {
 type Resources = (clicked?: Uri, selected?: readonly Uri[]) => Promise<readonly Classified[]>;
 type Resource = (clicked?: Uri) => Promise<void>;
 
+/** Of each task that has one, its own name for `runOnImage`. */
+type TaskCommands = { readonly [Id in TaskCommandId]: Resources };
+
 /** Commands by id. */
-export interface Commands {
+export interface Commands extends TaskCommands {
   'vitrine.classifyImage': Resources;
   'vitrine.classifyFolder': Resources;
   /** The same for a checkpoint that finds boxes, masks and the like. */
@@ -65,6 +69,13 @@ const listedCommands: { readonly [Id in CommandId]: null } = {
   'vitrine.checkProviders': null,
   'vitrine.showLog': null,
   'vitrine.getStarted': null,
+  'vitrine.detectObjects': null,
+  'vitrine.segmentImage': null,
+  'vitrine.estimateDepth': null,
+  'vitrine.scoreTexts': null,
+  'vitrine.askAboutImage': null,
+  'vitrine.rebuildImage': null,
+  'vitrine.classifyClip': null,
 };
 export const commandIds = Object.keys(listedCommands) as readonly CommandId[];
 
@@ -117,10 +128,13 @@ export interface ContextKeys {
   'vitrine.checkpointChosen': boolean;
   /** It is for something else than classes. */
   'vitrine.otherTask': boolean;
+  /** The task that it is for, if that has a command of its own; else empty. */
+  'vitrine.task': string;
 }
 export const contextKeys = {
   checkpointChosen: 'vitrine.checkpointChosen',
   otherTask: 'vitrine.otherTask',
+  task: 'vitrine.task',
 } as const satisfies Record<string, keyof ContextKeys>;
 
 /** File names that open as checkpoints by default, and those that are only offered. */

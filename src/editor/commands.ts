@@ -4,7 +4,9 @@ import { basename, dirname, join } from 'node:path';
 import { commands, Uri, window, workspace, type Disposable } from 'vscode';
 import type { Classified, CommandId, Commands } from '../contributions';
 import { viewTypes } from '../contributions';
+import { UserError } from './dialogue/errors';
 import { report, requireTrust } from './dialogue/notices';
+import { taskCommandIds, type TaskCommandId } from '../domain/taskWords';
 import { checkpointLabel } from './documents/checkpointEntries';
 import type { Focus } from './panels/imagePanel';
 import { isImage, pathOf, pickImages, selectImages } from './documents/images';
@@ -18,11 +20,14 @@ import type { Services } from './services';
 /** Every command by id; a mapped type, so that none is missing. */
 function createCommands(services: Services): Commands {
   const { checkpoints, images, log, reports } = services;
+  const run: Commands['vitrine.runOnImage'] = (clicked, selected) =>
+    classify(services, 'labels', clicked, selected);
   return {
-    'vitrine.classifyImage': (clicked, selected) => classify(services, 'labels', clicked, selected),
-    'vitrine.classifyFolder': (clicked, selected) => classify(services, 'labels', clicked, selected),
-    'vitrine.runOnImage': (clicked, selected) => classify(services, 'labels', clicked, selected),
-    'vitrine.runOnFolder': (clicked, selected) => classify(services, 'labels', clicked, selected),
+    ...commandsOfTasks(run),
+    'vitrine.classifyImage': run,
+    'vitrine.classifyFolder': run,
+    'vitrine.runOnImage': run,
+    'vitrine.runOnFolder': run,
     'vitrine.showAttention': (clicked, selected) => classify(services, 'attention', clicked, selected),
     'vitrine.inspectCheckpoint': async (clicked) =>
       services.inspect(clicked ? pathOf(clicked) : await checkpoints.ask('Choose a checkpoint to inspect')),
@@ -53,6 +58,10 @@ function createCommands(services: Services): Commands {
     },
   };
 }
+
+/** The names that running has for each task: the checkpoint decides what is done. */
+const commandsOfTasks = (run: Commands['vitrine.runOnImage']): Pick<Commands, TaskCommandId> =>
+  Object.fromEntries(taskCommandIds.map((id) => [id, run])) as Pick<Commands, TaskCommandId>;
 
 const extensionId = 'vitrine.vitrine';
 
@@ -90,14 +99,45 @@ async function classify(
 ): Promise<readonly Classified[]> {
   requireTrust();
   const resources = selected?.length ? selected : await imageOf(clicked);
-  const selection = await withProgress('Looking for images', (signal) => selectImages(resources, signal));
   const checkpoint = await services.checkpoints.require();
+  if (await readsClips(services, checkpoint)) return showClip(services, checkpoint, focus, resources);
+  const selection = await withProgress('Looking for images', (signal) => selectImages(resources, signal));
   const [first] = selection.images;
   if (first && selection.images.length === 1 && !selection.fromFolder) {
     const answer = await services.images.show(first, checkpoint, focus);
     return answer ? [answer] : [];
   }
   return services.batches.show(selection.images, checkpoint);
+}
+
+/** Whether a checkpoint reads the frames of a clip in place of an image. */
+async function readsClips({ documents }: Services, checkpoint: string): Promise<boolean> {
+  const { document, dispose } = documents.acquire(checkpoint);
+  try {
+    const { readsClips: reads } = await import('../tasks/video/video');
+    return reads(await document.model());
+  } catch {
+    // Whoever runs it is told why it cannot be read.
+    return false;
+  } finally {
+    dispose();
+  }
+}
+
+/** One clip: a folder of frames, a file that holds several pictures, or a video. */
+async function showClip(
+  { images }: Services,
+  checkpoint: string,
+  focus: Focus,
+  resources: readonly Uri[],
+): Promise<readonly Classified[]> {
+  const [clip] = resources;
+  if (!clip || resources.length > 1)
+    throw new UserError(
+      `${resources.length} files are chosen, and the model reads one clip: choose the folder that holds its frames, an animated GIF or WebP, a TIFF of several pages, or a video.`,
+    );
+  const answer = await images.show(pathOf(clip), checkpoint, focus);
+  return answer ? [answer] : [];
 }
 
 /** A layer's attention on the image that is looked at with this checkpoint, or on one to pick. */

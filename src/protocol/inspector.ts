@@ -106,6 +106,8 @@ export interface InspectorModel {
   readonly imageSize: Size | null;
   /** Why there is nothing to count or to export; empty if there is. */
   readonly notCounted: string;
+  /** What the button says that runs it: `Classify an Image…`. */
+  readonly runTitle?: string;
   /** The model has a head with classes or features and can be run on images. */
   readonly runnable: boolean;
   /**

@@ -6,7 +6,9 @@ import {
   type LabelsFound,
 } from '../analysis/inspection';
 import { missingRuntime } from '../inference/runtime';
+import { wordsOf } from '../domain/taskWords';
 import { labelsOfHeads } from '../labels/labels';
+import { isOtherTask, taskOf } from '../tasks/tasks';
 import { askedLengths } from '../models/lengths';
 import type { Model } from '../models/model';
 import type { Addable, InspectorModel } from '../protocol/inspector';
@@ -64,5 +66,15 @@ export function inspect(model: Model, { assumptions, added }: Told, blocked: str
     labels: labelsOf(model),
     notRunnable: missing || blocked || notRun,
   });
-  return { ...view, trustNeeded: missing === '' && blocked !== '' && model.imageSize !== undefined };
+  return {
+    ...view,
+    ...(model.imageSize && { runTitle: runTitleOf(model) }),
+    trustNeeded: missing === '' && blocked !== '' && model.imageSize !== undefined,
+  };
+}
+
+/** What running the model is called, by its task. */
+function runTitleOf(model: Model): string {
+  const { name } = taskOf(model);
+  return wordsOf(name)?.button ?? (isOtherTask(name) ? 'Run on an Image…' : 'Classify an Image…');
 }

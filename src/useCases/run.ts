@@ -1,6 +1,7 @@
 import type { ClassifyRequest, Inference, TensorsRequest } from '../inference/service';
 import type { Settings } from '../models/model';
 import { withAnySignal } from '../domain/aborting';
+import { readsClips } from '../tasks/video/video';
 import { OpenedModels, type OpenedModel } from '../models/openedModels';
 
 /** A request about a checkpoint that is named by its path. */
@@ -58,8 +59,7 @@ export class PathRunner {
 
   /** Whether a model reads the frames of a clip in place of an image. */
   async readsClips({ checkpoint, model }: Pick<Named, 'checkpoint' | 'model'>): Promise<boolean> {
-    const { recognition } = (await this.models.open(checkpoint, model)).model;
-    return recognition.family !== null && recognition.reading?.task === 'video';
+    return readsClips((await this.models.open(checkpoint, model)).model);
   }
 
   attention(...asked: Parameters<Inference['attention']>): ReturnType<Inference['attention']> {

@@ -74,7 +74,7 @@ function TitleLine({ model, perform, onStateDict }: HeaderProps): VNode {
           title={model.notRunnable || (model.runnable ? undefined : cannotRun(model))}
           onClick={() => perform('classify')}
         >
-          Classify an Image…
+          {model.runTitle ?? 'Classify an Image…'}
         </Button>
         <Button
           disabled={model.notCounted !== ''}

@@ -71,7 +71,7 @@ async function collectImages(folder: string, found: string[], signal: AbortSigna
 export async function pickImages(): Promise<readonly Uri[]> {
   const picked = await window.showOpenDialog({
     title: 'Choose Images',
-    openLabel: 'Classify',
+    openLabel: 'Choose',
     canSelectMany: true,
     filters: { Images: imageExtensions.map((extension) => extension.slice(1)), 'All Files': ['*'] },
   });

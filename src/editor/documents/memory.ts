@@ -65,13 +65,13 @@ export class WorkspaceMemory {
     await this.state.update(`given.${path}`, given);
   }
 
-  /** Whether a checkpoint is for something else than classes, as far as it was looked at. */
-  isOtherTask(path: string): boolean {
-    return this.state.get<boolean>(`otherTask.${path}`, false);
+  /** What a checkpoint is for if that is something else than classes, as far as it was looked at. */
+  otherTask(path: string): string | undefined {
+    return this.state.get<string>(`task.${path}`);
   }
 
-  async setOtherTask(path: string, isOther: boolean): Promise<void> {
-    await this.state.update(`otherTask.${path}`, isOther ? true : undefined);
+  async setOtherTask(path: string, task: string | undefined): Promise<void> {
+    await this.state.update(`task.${path}`, task);
   }
 
   /** The state dict the user chose in a file that holds several. */

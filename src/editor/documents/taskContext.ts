@@ -1,5 +1,7 @@
 import type { Disposable } from 'vscode';
 import { contextKeys } from '../../contributions';
+import type { TaskName } from '../../domain/taskName';
+import { wordsOf } from '../../domain/taskWords';
 import { messageOf } from '../dialogue/errors';
 import type { Log } from '../log';
 import { setContext } from '../registration';
@@ -8,20 +10,27 @@ import type { Documents } from './documents';
 import type { WorkspaceMemory } from './memory';
 
 interface TaskServices {
-  readonly memory: Pick<WorkspaceMemory, 'checkpoint' | 'isOtherTask' | 'setOtherTask'>;
+  readonly memory: Pick<WorkspaceMemory, 'checkpoint' | 'otherTask' | 'setOtherTask'>;
   readonly checkpoints: Pick<Checkpoints, 'onDidChoose' | 'chosen'>;
   readonly documents: Pick<Documents, 'acquire'>;
   readonly log: Log;
 }
 
 /**
- * Lets menus say "Run on Image" if the chosen checkpoint is for something else than classes: read
- * off its header when it is chosen, and remembered, so that a start of the window reads no file.
+ * Lets menus name a run by the task of the chosen checkpoint, if that is something else than
+ * classes: read off its header when it is chosen, and remembered, so that a start of the window
+ * reads no file.
  */
 export function followTask(services: TaskServices): Disposable {
   const { memory, checkpoints } = services;
-  setContext(contextKeys.otherTask, memory.checkpoint !== undefined && memory.isOtherTask(memory.checkpoint));
+  setTask(memory.checkpoint === undefined ? undefined : memory.otherTask(memory.checkpoint));
   return checkpoints.onDidChoose((path) => void (path !== undefined && look(services, path)));
+}
+
+/** Undefined is a task that images are said to be classified by. */
+function setTask(task: string | undefined): void {
+  setContext(contextKeys.otherTask, task !== undefined);
+  setContext(contextKeys.task, task !== undefined && wordsOf(task as TaskName) ? task : '');
 }
 
 async function look({ memory, checkpoints, documents, log }: TaskServices, path: string): Promise<void> {
@@ -29,9 +38,10 @@ async function look({ memory, checkpoints, documents, log }: TaskServices, path:
   try {
     const model = await document.model();
     const { isOtherTask, taskOf } = await import('../../tasks/tasks');
-    const isOther = isOtherTask(taskOf(model).name);
-    await memory.setOtherTask(path, isOther);
-    if (checkpoints.chosen === path) setContext(contextKeys.otherTask, isOther);
+    const { name } = taskOf(model);
+    const task = isOtherTask(name) ? name : undefined;
+    await memory.setOtherTask(path, task);
+    if (checkpoints.chosen === path) setTask(task);
   } catch (error) {
     // Whoever opens it is told why it cannot be read.
     log.debug(`${path}: its task is not known: ${messageOf(error)}`);

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { colourMaps } from '../../../src/attention/colourMaps';
 import * as contributions from '../../../src/contributions';
+import { taskWords, type TaskWords } from '../../../src/domain/taskWords';
 import { imageExtensions } from '../../../src/inference/imageFormats';
+import { videoExtensions } from '../../../src/inference/videoFormats';
 import { providers } from '../../../src/inference/providers';
 
 interface MenuItem {
@@ -138,29 +140,41 @@ describe('package.json and contributions.ts', () => {
     for (const key of read) assert.ok(known.includes(key), key);
   });
 
-  it('name a run by what the checkpoint is for, one of the two names at a time', () => {
+  it('name a run by what the checkpoint is for, one name at a time', () => {
+    const tasks = Object.entries<TaskWords>(taskWords);
     const own = menuItems.filter(({ command }) => /\.classify(Image|Folder)$/.test(command));
     const other = menuItems.filter(({ command }) => /\.runOn(Image|Folder)$/.test(command));
-    const shown = (items: readonly MenuItem[]): readonly (string | undefined)[] =>
-      sorted(items.map(({ when = '' }) => when.replace(/!?vitrine\.otherTask/, 'task')));
     assert.equal(own.length, 6);
-    assert.deepEqual(shown(own), shown(other));
     for (const { when } of own) assert.match(when ?? '', /!vitrine\.otherTask$|^false$/);
-    for (const { when } of other) assert.match(when ?? '', /(^|&& )vitrine\.otherTask$|^false$/);
+    const onOther = /(^|&& )vitrine\.otherTask && (!vitrine\.task|vitrine\.task != 'video')$|^false$/;
+    for (const { when } of other) assert.match(when ?? '', onOther);
+    const shownIn = (items: readonly MenuItem[]): number =>
+      items.filter(({ command }) => /Image$/.test(command)).length;
+    assert.equal(shownIn(own), shownIn(other));
+    for (const [task, { command, title }] of tasks) {
+      const items = menuItems.filter((item) => item.command === `vitrine.${command}`);
+      const onFolder = items.filter(({ when = '' }) => /&& explorerResourceIsFolder/.test(when));
+      assert.equal(items.length - onFolder.length, shownIn(other), command);
+      for (const { when = '' } of items) assert.ok(when.endsWith(`vitrine.task == '${task}'`), when);
+      const listed = contributes.commands.find((each) => each.command === `vitrine.${command}`);
+      assert.equal(listed?.title, title);
+    }
   });
 
-  it('offer to classify exactly the images that decode', () => {
+  it('offer to run exactly the images that decode, and videos as clips', () => {
     const items = menuItems.filter(({ when = '' }) => when.includes('resourceExtname'));
-    assert.equal(items.length, 8);
+    const clips = items.filter(({ command }) => command === `vitrine.${taskWords.video.command}`);
+    assert.equal(items.length, 8 + 3 * Object.keys(taskWords).length);
     const others = ['.svg', '.heic', '.psd', '.pdf', '.jp', '.pngx', '.safetensors'];
-    for (const { when = '' } of items) {
-      const pattern = patternOf(when, 'resourceExtname');
+    for (const item of items) {
+      const pattern = patternOf(item.when ?? '', 'resourceExtname');
       const offered = pattern.source
         .slice(4, -2)
         .split('|')
         .map((extension) => `.${extension}`);
-      assert.deepEqual(sorted(offered), sorted(imageExtensions));
-      for (const extension of imageExtensions) assert.match(extension.toUpperCase(), pattern);
+      const expected = clips.includes(item) ? [...imageExtensions, ...videoExtensions] : imageExtensions;
+      assert.deepEqual(sorted(offered), sorted(expected));
+      for (const extension of expected) assert.match(extension.toUpperCase(), pattern);
       for (const extension of others) assert.doesNotMatch(extension, pattern);
     }
   });

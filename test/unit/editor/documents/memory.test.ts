@@ -45,10 +45,10 @@ describe('WorkspaceMemory', () => {
   it('keeps what a checkpoint is for, if it is for something else than classes', async () => {
     const store = createStore();
     const memory = new WorkspaceMemory(store);
-    await memory.setOtherTask('/a', true);
-    assert.deepEqual([memory.isOtherTask('/a'), memory.isOtherTask('/b')], [true, false]);
-    await memory.setOtherTask('/a', false);
-    assert.deepEqual([memory.isOtherTask('/a'), ...store.keys()], [false]);
+    await memory.setOtherTask('/a', 'detect');
+    assert.deepEqual([memory.otherTask('/a'), memory.otherTask('/b')], ['detect', undefined]);
+    await memory.setOtherTask('/a', undefined);
+    assert.deepEqual([memory.otherTask('/a'), ...store.keys()], [undefined]);
   });
 
   it('leaves nothing behind when the last hyper-parameter is reset', async () => {
