@@ -21,6 +21,9 @@ const taskCommands = {
   segment: predictAs('segment'),
   depth: predictAs('depth'),
   'zero-shot': predictAs('zero-shot'),
+  ask: predictAs('ask'),
+  video: predictAs('video'),
+  reconstruct: predictAs('reconstruct'),
 } as const;
 
 /** Each command's code loads when it is called: `inspect` must not wait for the runtime's. */

@@ -20,6 +20,12 @@ interface Spec {
   readonly post?: readonly NamedPost[];
 }
 
+/** What is said if a task is asked for without the words that it needs. */
+const neededWords: Partial<Readonly<Record<TaskName, string>>> = {
+  'zero-shot': '--label is missing: say what an image may show, once or several times',
+  ask: '--question is missing: say what is to be known of the image',
+};
+
 /** `vitrine predict`: whatever the model is for; `vitrine detect` and the like: one task alone. */
 export async function predict(
   session: Session,
@@ -28,8 +34,8 @@ export async function predict(
 ): Promise<void> {
   const { spec: file, out } = session.options;
   const spec = { ...specOf(session.options), ...(file !== undefined && (await readSpec(file))) };
-  if (task === 'zero-shot' && !spec.given)
-    throw new UsageError('--label is missing: say what an image may show, once or several times');
+  const lacking = task && !spec.given ? neededWords[task] : undefined;
+  if (lacking !== undefined) throw new UsageError(lacking);
   if (out !== '') await requireFolder(out);
   let count = 0;
   const answer = async (image: string, frames: readonly string[]): Promise<Outcome> => {
@@ -89,8 +95,9 @@ async function readsClips(session: Session, checkpoint: string): Promise<boolean
 }
 
 /** What the command's own options say. */
-const specOf = ({ threshold, labels, template }: Options): Spec => ({
+const specOf = ({ threshold, labels, template, question }: Options): Spec => ({
   ...(threshold !== undefined && { post: [{ name: 'detections', threshold }] }),
+  ...(question !== undefined && { given: { question } }),
   ...(labels.length > 0 && { given: { labels, ...(template !== undefined && { template }) } }),
 });
 

@@ -50,6 +50,8 @@ export interface Options {
   /** What an image may show, and what each is put into. */
   readonly labels: readonly string[];
   readonly template?: string;
+  /** What is to be known of an image. */
+  readonly question?: string;
 }
 
 export interface Invocation {
@@ -96,6 +98,7 @@ const optionTypes = {
   threshold: { type: 'string' },
   label: { type: 'string', multiple: true },
   template: { type: 'string' },
+  question: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const satisfies ParseArgsConfig['options'];
 
@@ -165,6 +168,28 @@ export const commands = {
     purpose: 'how well each of several texts fits an image',
     paths: [2],
     options: [...predict, 'label', 'template'],
+  },
+  ask: {
+    task: 'ask',
+    synopsis: '<checkpoint> <image>... --question TEXT',
+    purpose: 'what a model answers to a question about an image',
+    paths: [2],
+    options: [...predict, 'question'],
+  },
+  video: {
+    task: 'video',
+    synopsis: '<checkpoint> <folder|file|frame>...',
+    purpose:
+      'classes of one clip: a folder of frames, an animated GIF or WebP, a TIFF of several pages, a video (ffmpeg), or its frames in order',
+    paths: [2],
+    options: predict,
+  },
+  reconstruct: {
+    task: 'reconstruct',
+    synopsis: '<checkpoint> <image>... [--spec FILE.json] [--out FOLDER]',
+    purpose: 'hidden patches as a model draws them; in a folder as tensors',
+    paths: [2],
+    options: predict,
   },
   attention: {
     synopsis:
@@ -289,6 +314,7 @@ function readOptions(values: Values): Options {
     ...(values.threshold !== undefined && { threshold: parseShare('threshold', values.threshold) }),
     labels: values.label ?? [],
     template: templateOption(values.template),
+    question: values.question,
   };
 }
 

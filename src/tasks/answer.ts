@@ -54,6 +54,16 @@ export interface MapOutput extends Named {
   readonly onImage: boolean;
   /** `[channels, rows, columns]`; the first channels alone if all are too many to hand on. */
   readonly values: Float32Array;
+  /** Of a map of whole numbers of one channel: what each stands for, the largest area first. */
+  readonly categories?: readonly Category[];
+}
+
+/** A whole number on a map, which stands for a class. */
+export interface Category {
+  readonly value: number;
+  readonly name: string;
+  /** Cells of the map. */
+  readonly cells: number;
 }
 
 /** One number after another. */
@@ -138,6 +148,8 @@ export interface Replies {
   readonly scoreKind: 'softmax' | 'sigmoid';
   readonly labelSource: string;
   readonly question?: string;
+  /** Why there are no replies. */
+  readonly missing?: string;
 }
 
 /** A class or an object, and how much of the image it covers. */

@@ -3,16 +3,26 @@ import { formatPercent } from '../../src/domain/units';
 import type { Replies } from '../../src/tasks/answer';
 import type { AnswerView, AnswerViewProps } from './answerView';
 import { Bars } from './bars';
+import { Question } from './question';
 
 /** The replies to a question, the likeliest first, each with its score as a bar. */
 export const replies: AnswerView<Replies> = {
-  spoken: ({ question = '', replies: [first] }) =>
-    first ? `${question} ${first.label}, ${formatPercent(first.score)}` : 'Nothing is answered.',
+  spoken: ({ question = '', replies: [first], missing }) =>
+    first ? `${question} ${first.label}, ${formatPercent(first.score)}` : (missing ?? 'Nothing is answered.'),
   leads: true,
   View: ReplyList,
 };
 
-function ReplyList({ answer }: AnswerViewProps<Replies>): VNode {
+function ReplyList({ answer, given, onGive }: AnswerViewProps<Replies>): VNode {
+  return (
+    <div class="scores">
+      <Question given={given} onGive={onGive} />
+      {answer.missing === undefined && <Ranked answer={answer} />}
+    </div>
+  );
+}
+
+function Ranked({ answer }: { readonly answer: Replies }): VNode {
   const { question, replies: all, scoreKind } = answer;
   return (
     <div>

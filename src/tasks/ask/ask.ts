@@ -41,11 +41,13 @@ export const ask: Task<Replies> = {
     const { recognition } = model;
     const reading = recognition.family === null ? undefined : recognition.reading;
     const [question] = textsIn(given, 'question');
-    if (question === undefined || reading?.task !== 'ask') return nothingGiven;
-    const { ids, mask } = encodeTexts(await tokenizerOf(model), [question], { most: reading.context });
+    if (reading?.task !== 'ask') return nothingGiven;
+    // Until a question is asked the image is run beside none, and what comes of it is no reply.
+    const asked = question?.trim() === '' ? undefined : question;
+    const { ids, mask } = encodeTexts(await tokenizerOf(model), [asked ?? ''], { most: reading.context });
     return {
       tensors: { input_ids: ids, attention_mask: mask, token_type_ids: firstKind(ids) },
-      words: [question],
+      words: asked === undefined ? [] : [asked],
     };
   },
   program(model, size, { tensors }: Prepared) {
@@ -79,25 +81,27 @@ export const ask: Task<Replies> = {
     const activation = post?.['sigmoid'] === false ? 'softmax' : 'sigmoid';
     const count = typeof post?.['top'] === 'number' ? post['top'] : context.topK;
     const [question] = given?.words ?? [];
+    const common = { kind: 'replies', scoreKind: activation, labelSource: labels?.source ?? '' } as const;
+    if (given?.words && question === undefined) return { ...common, replies: [], missing: noQuestion };
     return {
-      kind: 'replies',
+      ...common,
       replies: topK(values, count, activation).map(({ index, probability }) => ({
         index,
         label: labels?.names[index] ?? `answer ${index}`,
         score: probability,
       })),
-      scoreKind: activation,
-      labelSource: labels?.source ?? '',
       ...(question !== undefined && { question }),
     };
   },
-  json: ({ question, replies, scoreKind, labelSource }) => ({
+  json: ({ question, replies, scoreKind, labelSource, missing }) => ({
+    ...(missing !== undefined && { missing }),
     ...(question !== undefined && { question }),
     top: replies.map(({ index, label, score }) => ({ index, label, probability: score })),
     labels: labelSource,
     score: scoreKind,
   }),
-  lines: ({ question, replies }) => [
+  lines: ({ question, replies, missing }) => [
+    ...(missing === undefined ? [] : [missing]),
     ...(question === undefined ? [] : [question]),
     ...replies.map(({ label, score }) => `${formatPercent(score).padStart(8)}  ${label}`),
   ],

@@ -38,6 +38,18 @@ describe('commands of a task', () => {
       );
   });
 
+  it('take lengths by their names, and no others', () => {
+    const found = parseInvocation(['inspect', 'clip', '--lengths', 'texts=4,text=11,decoder=4,frames=16']);
+    assert.deepEqual(found?.options.lengths, { texts: 4, text: 11, decoder: 4, frames: 16 });
+    assert.deepEqual(parseInvocation(['complexity', 'clip'])?.options.lengths, {});
+    for (const text of ['words=3', 'text', 'text=', 'text=-1', 'text=1.5', 'text=two'])
+      assert.throws(
+        () => parseInvocation(['complexity', 'clip', '--lengths', text]),
+        (error) => error instanceof UsageError && /NAME=N needed, of texts, text/.test(error.message),
+        text,
+      );
+  });
+
   it('are a row each, which the help is made of', () => {
     assert.equal(taskOfCommand('detect'), 'detect');
     assert.equal(taskOfCommand('zero-shot'), 'zero-shot');

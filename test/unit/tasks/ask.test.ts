@@ -59,6 +59,15 @@ describe('questions about an image', () => {
     assert.throws(() => ask.program(model, {}, { tensors: {} }), /no question is asked/);
   });
 
+  it('that nobody asks have no reply, and say so', async () => {
+    const given = await ask.prepare!(await open('vilt-vqa'), { question: ' ' });
+    assert.equal(ask.program(await open('vilt-vqa'), {}, given).steps.length, 1);
+    const answer = ask.read(outputs, seen, { ...context, given });
+    assert.deepEqual(answer.replies, []);
+    assert.match(answer.missing ?? '', /no question is asked/);
+    assert.deepEqual(ask.lines(answer), [answer.missing]);
+  });
+
   it('have replies, each scored by itself, the best first, as many as asked for', () => {
     const answer = ask.read(outputs, seen, context);
     assert.deepEqual(
