@@ -138,10 +138,17 @@ function outputsOf(
     if (!output) throw new Error(`the graph has no output ${name}`);
     const { means, activation } = output;
     const found = at(values, index);
-    const { shape: inferred } = valueOf(request.graph, output.value);
+    const { shape: inferred, dtype } = valueOf(request.graph, output.value);
     // What the runtime makes of an operator that only it knows may have another shape.
     const shape = elementCount(inferred) === found.length ? inferred : [found.length];
-    return { name, means, ...(activation && { activation }), shape, values: found };
+    return {
+      name,
+      means,
+      ...(activation && { activation }),
+      ...(/^[IU]|^BOOL/.test(dtype) && { integers: true as const }),
+      shape,
+      values: found,
+    };
   });
 }
 

@@ -119,8 +119,15 @@ export function fromRuntime(tensor: OrtTensor): TensorData {
   return { dtype, shape: tensor.dims, data: tensor.data as TensorElements };
 }
 
-/** A float32 output's values. */
+const integerTypes: ReadonlySet<string> = new Set([
+  ...['int64', 'int32', 'int16', 'int8', 'uint64', 'uint32', 'uint16', 'uint8', 'bool'],
+]);
+
+/** An output's values as float32. Throws if it is of neither floats of 32 bits nor integers. */
 export function floats(name: string, tensor: OrtTensor | undefined): Float32Array {
   if (tensor?.type === 'float32') return tensor.data as Float32Array;
-  throw new Error(`output ${name} is ${tensor?.type ?? 'missing'}; float32 is needed`);
+  // Integers of a map of classes, which float32 holds exactly below 2^24.
+  if (tensor && integerTypes.has(tensor.type))
+    return Float32Array.from(tensor.data as ArrayLike<number | bigint>, Number);
+  throw new Error(`output ${name} is ${tensor?.type ?? 'missing'}; float32 or integers are needed`);
 }

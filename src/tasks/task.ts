@@ -67,6 +67,8 @@ export interface OutputValues {
   readonly name: string;
   readonly means: OutputMeaning;
   readonly activation?: GraphOutput['activation'];
+  /** The graph gives whole numbers: indices of classes, not weights. */
+  readonly integers?: true;
   readonly shape: readonly number[];
   readonly values: Float32Array;
 }

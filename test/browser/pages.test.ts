@@ -46,12 +46,15 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
       'crossed',
       'boxes',
       'scores',
+      'asked',
+      'clip',
       'masks',
       'prompts',
       'prompts-given',
       'depth',
       'features',
       'saliency',
+      'categories',
       'pixels',
       'outputs',
       'silent',
@@ -179,6 +182,33 @@ describe('pages', function () {
       const copied = await page.evaluate(() => window.demo.calls.find(({ method }) => method === 'copy'));
       const rows = String(copied?.values[0]).trim().split('\n');
       assert.deepEqual([rows.length, rows[0]?.split('\t').length], [128, 128]);
+    }));
+
+  it('whole numbers of a map are classes in their colours, one alone when it is pointed at', () =>
+    opened({ name: 'image', shownCase: 'categories', width: 1100 }, async (page) => {
+      await settled(page);
+      const map = page.getByRole('img', { name: /^classes, map of 96 × 96, 3 classes/ });
+      const legend = page.getByRole('list', { name: 'Classes of classes' }).getByRole('listitem');
+      assert.deepEqual(
+        (await legend.allInnerTexts()).map((text) => text.replace(/\s+/g, ' ').trim()),
+        ['sky 45.0 %', 'grass 44.6 %', 'cat 10.4 %'],
+      );
+      assert.equal(await page.locator('.output-scale').count(), 0);
+      await map.evaluate((element) => element.scrollIntoView({ block: 'center' }));
+      const box = (await map.boundingBox()) ?? assert.fail('no map');
+      await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+      await page.getByText(/row 48, column 48: cat \(1\)$/).waitFor();
+      const drawn = map.locator('canvas').first();
+      const colours = async (): Promise<readonly string[]> =>
+        Promise.all([0.15, 0.5, 0.85].map(async (row) => (await pixelOf(drawn, row, 0.5)).join()));
+      const all = await colours();
+      assert.equal(new Set(all).size, 3);
+      await legend.nth(2).hover();
+      await holds(async () => {
+        const alone = await colours();
+        assert.equal(alone[1], all[1]);
+        assert.ok(alone[0] !== all[0] && alone[2] !== all[2]);
+      });
     }));
 
   it('several outputs stand side by side under their names, each channel and number in reach', () =>
@@ -817,6 +847,92 @@ describe('pages', function () {
       await page.locator('.score-list li').first().waitFor();
       assert.equal(await texts.inputValue(), 'dog\ncat\nhorse');
       assert.equal(await template.inputValue(), '');
+    }));
+
+  it('a question is asked on Enter, replied to and kept; nothing is said before', () =>
+    opened({ name: 'image', shownCase: 'asked', width: 1100, height: 800 }, async (page) => {
+      const field = page.getByRole('textbox', { name: 'Question about the image' });
+      assert.equal(await field.inputValue(), '');
+      assert.equal(await page.locator('.guesses li').count(), 0);
+      await field.press('Enter');
+      await field.fill('  What does it do? ');
+      await field.press('Enter');
+      const given = { question: 'What does it do?' };
+      await called(page, 'run', [[{}], [{ given }]]);
+      await holds(async () =>
+        assert.match((await page.locator('.guesses li').allInnerTexts())[0] ?? '', /^sitting\s+81\.0 %/),
+      );
+      await page.reload();
+      await page.locator('.guesses li').first().waitFor();
+      assert.equal(await field.inputValue(), given.question);
+    }));
+
+  it('frames of a clip are shown one at a time, each with what is attended to on it', () =>
+    opened({ name: 'image', shownCase: 'clip', width: 1100, height: 800 }, async (page) => {
+      await settled(page);
+      const slider = page.getByRole('slider', { name: 'Frame' });
+      const text = page.locator('.frame-slider .quiet');
+      const stack = page.locator('.image-stack canvas').first();
+      // The hill stands in the column of the frame's number, of eight, in the fifth row.
+      const warmth = async (column: number): Promise<number> => {
+        const [red = 0, green = 0, blue = 0] = await pixelOf(stack, 4.5 / 8, (column + 0.5) / 8);
+        return red + green - blue;
+      };
+      for (const layer of ['attn', 'temporal_attn']) {
+        if (layer === 'temporal_attn') await page.locator('.image-stack').press('[');
+        for (const frame of [0, 7]) {
+          await slider.fill(String(frame));
+          await holds(async () => {
+            const [near, far] = [await warmth(frame), await warmth(7 - frame)];
+            assert.ok(near > far + 40, `${layer}, frame ${frame}: ${near} on the hill, ${far} beside it`);
+          });
+        }
+        assert.equal(await text.innerText(), '7 of 0 … 7, frame 32 of the clip');
+      }
+    }));
+
+  it('parts of a model are lanes that meet, and rows of the tree around their modules', () =>
+    opened({ name: 'inspector', shownCase: 'towers', width: 1100 }, async (page) => {
+      const lane = (name: string): Locator => page.getByRole('group', { name, exact: true });
+      const boxOf = async (name: string) => (await lane(name).boundingBox()) ?? assert.fail(name);
+      const [image, text, score] = [await boxOf('image'), await boxOf('text'), await boxOf('score')];
+      assert.ok(image.y + image.height <= text.y && score.x >= image.x + image.width);
+      assert.equal(await page.locator('path.join').count(), 2);
+      await lane('text')
+        .getByRole('button', { name: /^Blocks ×12/ })
+        .click();
+      const detail = page.locator('.detail');
+      await detail.getByText('text_model.encoder.layers').first().waitFor();
+      await page
+        .getByRole('row', { name: /^\s*text\b/ })
+        .first()
+        .click();
+      await detail.getByRole('heading', { name: '(text)' }).waitFor();
+      await called(page, 'operatorsIn', [
+        ['text_model.encoder.layers', 'text'],
+        ['', 'text'],
+      ]);
+      await page.setViewportSize({ width: 600, height: 900 });
+      await holds(async () => {
+        const [above, below] = [await boxOf('text'), await boxOf('score')];
+        assert.ok(above.y + above.height <= below.y, 'one below the other where it is narrow');
+      });
+    }));
+
+  it('lengths of texts are sliders whose report is asked for, part by part', () =>
+    opened({ name: 'complexity', shownCase: 'towers', width: 1100 }, async (page) => {
+      const table = page.locator('.part-table');
+      const parts = await table.locator('tbody th, tbody td:first-child').allInnerTexts();
+      assert.deepEqual(parts, ['image', 'text', 'score']);
+      const shares = await table.locator('tbody tr td:nth-child(4)').allInnerTexts();
+      assert.deepEqual(shares.slice(0, 2), ['59.7 %', '40.3 %']);
+      const slider = page.getByRole('slider', { name: 'Tokens of a text' });
+      assert.deepEqual(await Promise.all(['min', 'max'].map((key) => slider.getAttribute(key))), ['1', '77']);
+      await slider.fill('11');
+      const own = { imageSize: null, batch: 1, lengths: {} };
+      await called(page, 'complexity', [[own], [{ ...own, lengths: { text: 11 } }]]);
+      await page.getByRole('button', { name: 'Back to the model’s own' }).click();
+      await holds(async () => assert.equal(await slider.inputValue(), '77'));
     }));
 
   it('a tokenizer that is missing is said above what stands', () =>

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { PathRunner } from '../../src/useCases/run';
-import { sampleImage, testInference } from './support';
+import sharp from 'sharp';
+import { sum } from '../../src/domain/lists';
+import { sampleImage, temporaryFolder, testInference } from './support';
 
 /** A file of `test/fixtures/onnx/outputs`, and what onnxruntime answers to a sine. */
 interface OutputsCase {
@@ -62,4 +64,46 @@ describe('.onnx files that are no classifiers of a known family', () => {
         assert.ok(first.spread.low > 0 && first.spread.high < 1);
       }
     });
+});
+
+describe('an .onnx file that answers with the class of each pixel', () => {
+  let inference: PathRunner;
+  const folder = temporaryFolder();
+  before(() => {
+    inference = testInference();
+  });
+  after(() => inference.dispose());
+
+  it('is shown as classes with their names and areas, not as a heat map', async () => {
+    // Halves of pure red and blue: no resize between them mixes more than the seam.
+    const image = join(folder, 'halves.png');
+    const half = (r: number, b: number) =>
+      sharp({ create: { width: 8, height: 16, channels: 3, background: { r, g: 0, b } } })
+        .png()
+        .toBuffer();
+    await sharp({ create: { width: 16, height: 16, channels: 3, background: '#000' } })
+      .composite([
+        { input: await half(255, 0), left: 0, top: 0 },
+        { input: await half(0, 255), left: 8, top: 0 },
+      ])
+      .png()
+      .toFile(image);
+    const { answer } = await inference.classify({
+      checkpoint: resolve('test/fixtures/onnx/class-map'),
+      image,
+    });
+    assert.ok(answer.kind === 'outputs');
+    const [map] = answer.outputs;
+    assert.ok(map?.kind === 'map' && map.onImage);
+    const found = [...(map.categories ?? [])].sort((one, other) => one.value - other.value);
+    assert.deepEqual(
+      found.map(({ value, name }) => [value, name]),
+      [
+        [1, 'red'],
+        [3, 'blue'],
+      ],
+    );
+    assert.equal(sum(found.map(({ cells }) => cells)), 16 * 16);
+    assert.deepEqual([map.values[0], map.values[15]], [1, 3]);
+  });
 });

@@ -12,6 +12,7 @@ import recorded from '../fixtures/pages/cat-on-grass.json';
 import crossed from '../fixtures/pages/crossed.json';
 import gates from '../fixtures/pages/gates.json';
 import staged from '../fixtures/pages/staged.json';
+import { clipRows, clipView } from './clip';
 import { detectorRegion, detectorRows, detectorView } from './detector';
 import { promptedRegion, promptedView } from './prompter';
 import { failure, never, serveDemo, shownCase } from './host';
@@ -124,6 +125,7 @@ function promptedRows(query: Query): readonly Float32Array[] {
 
 function rowsOf(query: Query): readonly Float32Array[] {
   if (shownCase.startsWith('prompts')) return promptedRows(query);
+  if (shownCase === 'clip') return clipRows();
   if (detector) return detectorRows(query);
   if (network) return recordedRows(network, query);
   if (sample && query.kind === 'special') return recorded.rows.map((row) => Float32Array.from(row));
@@ -222,6 +224,13 @@ const rebuilt: Answer = {
   normalised: true,
 };
 
+/** Sky above, grass below, and a square cat in the middle. */
+const kinds = Float32Array.from({ length: 96 * 96 }, (_, at) => {
+  const [row, column] = [Math.floor(at / 96), at % 96];
+  const isCat = Math.abs(row - 48) < 16 && Math.abs(column - 48) < 16;
+  return isCat ? 1 : row < 48 ? 3 : 2;
+});
+
 /** What models answer that are no classifiers. */
 const answers: Readonly<Record<string, Answer>> = {
   masks: {
@@ -238,6 +247,14 @@ const answers: Readonly<Record<string, Answer>> = {
   },
   depth: { kind: 'depth', grid: [480, 640], values: far, unit: 'metres', spread: spreadOf(far) },
   pixels: rebuilt,
+  categories: {
+    kind: 'outputs',
+    outputs: readOutputs(
+      [{ ...outputValues('classes', 'maps', [1, 96, 96], kinds), integers: true }],
+      native,
+      () => (value) => ['background', 'cat', 'grass', 'sky'][value] ?? String(value),
+    ),
+  },
   features: { kind: 'features', vector: vectorOf(vector) },
   saliency: { kind: 'outputs', outputs: readOutputs([saliency], native) },
   outputs: {
@@ -396,6 +413,22 @@ const asGiven = {
   box: [214, 132, 420, 436],
 };
 
+/** Replies as a model gives them that has learned some: none until it is asked. */
+async function asked({ given }: RunOptions): Promise<Run> {
+  const question = given?.['question'];
+  const replies = [
+    { index: 3, label: 'sitting', score: 0.81 },
+    { index: 0, label: 'sleeping', score: 0.12 },
+    { index: 7, label: 'eating', score: 0.03 },
+  ];
+  const common = { kind: 'replies', scoreKind: 'sigmoid', labelSource: 'config.json: id2label' } as const;
+  const answer: Answer =
+    typeof question === 'string'
+      ? { ...common, replies, question }
+      : { ...common, replies: [], missing: 'no question is asked: say what is to be known of the image' };
+  return { ...viewOf(await image, {}), answer, ...(given && { given }) };
+}
+
 const cases: Readonly<Record<string, (call: CallContext) => Promise<Run>>> = {
   loading: (call) => {
     call.progress('reading 346 MB');
@@ -440,6 +473,8 @@ const api: ImagePanelApi = {
     if (network) return viewOf(await image, {});
     if (shownCase === 'scores') return scored(options);
     if (shownCase.startsWith('prompts')) return promptedRun(options);
+    if (shownCase === 'asked') return asked(options);
+    if (shownCase === 'clip') return clipView(viewOf(await image, options));
     if (detector) return viewOf(await image, options);
     if (height % config.patch !== 0 || width % config.patch !== 0)
       throw failure(

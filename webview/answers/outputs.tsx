@@ -2,10 +2,10 @@ import type { VNode } from 'preact';
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Cell } from '../../src/attention/tokenLayout';
 import { colourMaps, colourMapNamed, type ColourMap } from '../../src/attention/colourMaps';
-import { formatNumber, quantity } from '../../src/domain/units';
-import type { MapOutput, NamedOutput, Outputs, VectorOutput } from '../../src/tasks/answer';
+import { formatExact, formatNumber, formatPercent, quantity } from '../../src/domain/units';
+import type { Category, MapOutput, NamedOutput, Outputs, VectorOutput } from '../../src/tasks/answer';
 import { countOf, keptChannels } from '../../src/tasks/outputs/facts';
-import { kindText, meanText, peakText, spreadText } from '../../src/tasks/outputs/text';
+import { categoriesText, kindText, meanText, peakText, spreadText } from '../../src/tasks/outputs/text';
 import type { SeenImage } from '../../src/tasks/run';
 import { useSaved } from '../host';
 import { useWidth } from '../kit/elements';
@@ -14,7 +14,10 @@ import { bitmapOf, drawImageAndMap, drawMarks, drawScale, heatBitmap, prepare } 
 import { alone, placeIn, rangeOf } from '../marks/mapPlace';
 import { cellAt } from '../marks/overlay';
 import { indexAt, vectorBars } from '../marks/vectorBars';
+import { classRgb } from '../marks/classColours';
 import type { AnswerView, AnswerViewProps } from './answerView';
+import { pixelBitmap } from './pixelsOverlay';
+import { Swatch } from './swatch';
 import './outputs.css';
 
 /** What a graph gives that is no classifier: every output by its name, drawn as its shape is. */
@@ -43,7 +46,12 @@ export function Output(props: OutputProps<NamedOutput>): VNode {
     <section class="output" aria-label={`Output ${output.name}`}>
       <h3>{output.name}</h3>
       <p class="quiet">{kindText(output)}</p>
-      {output.kind === 'map' && <MapView output={output} seen={seen} onCopy={onCopy} />}
+      {output.kind === 'map' &&
+        (output.categories ? (
+          <CategoryView output={output} categories={output.categories} seen={seen} onCopy={onCopy} />
+        ) : (
+          <MapView output={output} seen={seen} onCopy={onCopy} />
+        ))}
       {output.kind === 'vector' && <VectorView output={output} seen={seen} onCopy={onCopy} />}
       {output.kind === 'array' && <p>{spreadText(output)}</p>}
     </section>
@@ -75,13 +83,17 @@ function MapView({ output, seen, onCopy }: OutputProps<MapOutput>): VNode {
   );
   const [low, high] = useMemo(() => rangeOf(values), [values]);
   const over = output.onImage && look.over;
+  const heat = useMemo(
+    () => heatBitmap(values, grid, { low, high, map: colourMapNamed(look.colours) }),
+    [values, low, high, look.colours],
+  );
   const value = hovered && values[hovered.row * grid[1] + hovered.column];
   const peak = peakText(output);
   return (
     <>
       <MapCanvas
-        {...{ output, seen, values, low, high, over, hovered }}
-        colours={colourMapNamed(look.colours)}
+        {...{ output, seen, heat, over, hovered }}
+        label={`${kindText(output)}, ${formatNumber(low)} to ${formatNumber(high)}`}
         onHover={setHovered}
       />
       <p class="output-scale">
@@ -124,6 +136,70 @@ function MapView({ output, seen, onCopy }: OutputProps<MapOutput>): VNode {
   );
 }
 
+interface CategoryProps extends OutputProps<MapOutput> {
+  readonly categories: readonly Category[];
+}
+
+/** A map of whole numbers: each a class with its colour, its name and the area that it covers. */
+function CategoryView({ output, categories, seen, onCopy }: CategoryProps): VNode {
+  const [look, setLook] = useSaved<Look>('outputs', { over: true, colours: 'viridis' });
+  const [hovered, setHovered] = useState<Cell>();
+  const [pointed, setPointed] = useState<number>();
+  const { grid, values } = output;
+  const over = output.onImage && look.over;
+  const heat = useMemo(
+    () =>
+      pixelBitmap(grid, (pixel) => {
+        const value = values[pixel] ?? 0;
+        return pointed === undefined || value === pointed ? classRgb(value) : undefined;
+      }),
+    [output, pointed],
+  );
+  const value = hovered && values[hovered.row * grid[1] + hovered.column];
+  const name = categories.find((each) => each.value === value)?.name;
+  const cells = grid[0] * grid[1];
+  return (
+    <>
+      <MapCanvas
+        {...{ output, seen, heat, over, hovered }}
+        label={`${kindText(output)}: ${categoriesText(output)}`}
+        onHover={setHovered}
+      />
+      <p class="output-value quiet">
+        {hovered && value !== undefined
+          ? `row ${hovered.row}, column ${hovered.column}: ${name === String(value) ? name : `${name ?? ''} (${value})`}`
+          : 'Point at the map for its classes.'}
+      </p>
+      <ol class="guesses segment-list category-list" aria-label={`Classes of ${output.name}`}>
+        {categories.map((each) => (
+          <li
+            key={each.value}
+            class={pointed === each.value ? 'pointed' : ''}
+            title={`${each.value}: ${formatExact(each.cells)} of ${formatExact(cells)} cells`}
+            onPointerEnter={() => setPointed(each.value)}
+            onPointerLeave={() => setPointed(undefined)}
+          >
+            <Swatch label={each.value} />
+            <span class="guess-label">{each.name}</span>
+            <span class="share">
+              <span style={{ width: `${(100 * each.cells) / cells}%` }} />
+            </span>
+            <span class="number">{formatPercent(each.cells / cells)}</span>
+          </li>
+        ))}
+      </ol>
+      <div class="output-controls">
+        {output.onImage && (
+          <Checkbox checked={look.over} onChange={(next) => setLook({ ...look, over: next })}>
+            Over the image
+          </Checkbox>
+        )}
+        {onCopy && <Button onClick={() => onCopy(rowsText(values, grid[1]))}>Copy Numbers</Button>}
+      </div>
+    </>
+  );
+}
+
 const channelChoices = (kept: number): { value: string; label: string }[] =>
   Array.from({ length: kept }, (_, index) => ({ value: String(index), label: `channel ${index}` }));
 
@@ -138,10 +214,10 @@ function rowsText(values: Float32Array, columns: number): string {
 interface MapCanvasProps {
   readonly output: MapOutput;
   readonly seen: SeenImage;
-  readonly values: Float32Array;
-  readonly low: number;
-  readonly high: number;
-  readonly colours: ColourMap;
+  /** The map in its colours, a pixel for each cell. */
+  readonly heat: HTMLCanvasElement;
+  /** What it shows, for those who do not see it. */
+  readonly label: string;
   readonly over: boolean;
   readonly hovered: Cell | undefined;
   readonly onHover: (cell: Cell | undefined) => void;
@@ -149,7 +225,7 @@ interface MapCanvasProps {
 
 /** A map exactly over what the model saw of the image, or by itself. */
 function MapCanvas(props: MapCanvasProps): VNode {
-  const { output, seen, values, low, high, colours, over, hovered, onHover } = props;
+  const { output, seen, heat, label, over, hovered, onHover } = props;
   const { grid, name } = output;
   const place = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -158,10 +234,6 @@ function MapCanvas(props: MapCanvasProps): VNode {
   const overlay = useMemo(
     () => placeIn(over ? seen : alone(grid), over ? width : Math.min(width, WIDEST_ALONE), HIGHEST),
     [over, seen, grid[0], grid[1], width],
-  );
-  const heat = useMemo(
-    () => heatBitmap(values, grid, { low, high, map: colours }),
-    [values, low, high, colours],
   );
   const image = useMemo(() => (over ? bitmapOf(seen.pixels) : heat), [over, seen.pixels, heat]);
   useLayoutEffect(() => {
@@ -182,7 +254,7 @@ function MapCanvas(props: MapCanvasProps): VNode {
       <div
         class="output-map"
         role="img"
-        aria-label={`${name}, ${kindText(output)}, ${formatNumber(low)} to ${formatNumber(high)}`}
+        aria-label={`${name}, ${label}`}
         onPointerMove={(event) => onHover(cellUnder(event))}
         onPointerLeave={() => onHover(undefined)}
       >

@@ -1,6 +1,7 @@
 import type { GraphOutput } from '../../graph/graph';
 import type { Outputs } from '../answer';
-import { cannotRun, imageProgram, type Task } from '../task';
+import { labelsOfHeads } from '../../labels/labels';
+import { cannotRun, imageProgram, type ReadContext, type Task } from '../task';
 import { outputJson, readOutputs } from './reading';
 import { outputLine } from './text';
 
@@ -17,6 +18,17 @@ function isMore(outputs: readonly GraphOutput[]): boolean {
   return count('logits') === 0 && (count('maps') > 0 || count('features') > 1);
 }
 
+/**
+ * Names of the classes on a map, which may show fewer of them than there are: of the first list
+ * beside the weights that is long enough, or of config.json; `class 3` without any.
+ */
+function categoryNames(context: ReadContext, classes: number): (value: number) => string {
+  const lists = (context.classNames ?? []).map(({ names }) => names.length);
+  const counts = [...lists.filter((length) => length >= classes), classes];
+  const found = counts.flatMap((count) => labelsOfHeads(context, [count])).find(({ assumed }) => !assumed);
+  return (value) => found?.names[value] ?? `class ${value}`;
+}
+
 /** Shows what a graph gives that is no classifier: every output by its name, as its shape is. */
 export const outputs: Task<Outputs> = {
   answerName: 'outputs',
@@ -27,7 +39,10 @@ export const outputs: Task<Outputs> = {
     return found ? undefined : 'it has no output that is a map';
   },
   program: (model, size) => imageProgram(model, size, shown),
-  read: (outputs, _seen, { imageSize }) => ({ kind: 'outputs', outputs: readOutputs(outputs, imageSize) }),
+  read: (outputs, _seen, context) => ({
+    kind: 'outputs',
+    outputs: readOutputs(outputs, context.imageSize, (classes) => categoryNames(context, classes)),
+  }),
   lines: ({ outputs }) => outputs.map(outputLine),
   answers: () => ({}),
   json: ({ outputs }) => ({ top: [], labels: '', score: 'none', outputs: outputs.map(outputJson) }),

@@ -1,5 +1,6 @@
 import { hasProportions, isPlane, type Grid, type Size } from '../../domain/size';
-import type { ArrayOutput, MapOutput, NamedOutput, Spread, VectorOutput } from '../answer';
+import { largest } from '../../domain/lists';
+import type { ArrayOutput, Category, MapOutput, NamedOutput, Spread, VectorOutput } from '../answer';
 import type { OutputValues } from '../task';
 import { keptChannels, peakOf } from './facts';
 
@@ -13,14 +14,42 @@ const longestVector = 65_536;
 /** Numbers of a vector that JSON lists. */
 const listedValues = 4096;
 
-/** Returns the outputs as they can be drawn, in the graph's order. */
-export function readOutputs(outputs: readonly OutputValues[], imageSize: Size): readonly NamedOutput[] {
+/** Whole numbers on one map that are told apart: of more it is a picture of grey levels. */
+const mostCategories = 256;
+
+/** What a whole number on a map is called, of as many as there are. */
+type NamesOf = (classes: number) => (value: number) => string;
+
+/**
+ * Returns the outputs as they can be drawn, in the graph's order. Whole numbers of a map are
+ * classes, as `namesOf` calls them.
+ */
+export function readOutputs(
+  outputs: readonly OutputValues[],
+  imageSize: Size,
+  namesOf: NamesOf = () => String,
+): readonly NamedOutput[] {
   let left = handedOn;
   return outputs.map((output) => {
     const read = readOutput(output, imageSize, left);
-    if (read.kind === 'map') left -= read.values.length;
-    return read;
+    if (read.kind !== 'map') return read;
+    left -= read.values.length;
+    const categories = output.integers && read.channels === 1 ? categoriesOf(read, namesOf) : undefined;
+    return categories ? { ...read, categories } : read;
   });
+}
+
+/** The whole numbers of a map with their areas; undefined of too many. */
+function categoriesOf({ values }: MapOutput, namesOf: NamesOf): readonly Category[] | undefined {
+  const cells = new Map<number, number>();
+  for (const value of values) {
+    cells.set(value, (cells.get(value) ?? 0) + 1);
+    if (cells.size > mostCategories) return undefined;
+  }
+  const nameOf = namesOf(largest([0, ...cells.keys()]) + 1);
+  return [...cells]
+    .map(([value, count]) => ({ value, name: nameOf(value), cells: count }))
+    .sort((one, other) => other.cells - one.cells);
 }
 
 /** Returns an output as a vector, whatever axes of one it has. */
@@ -122,7 +151,8 @@ export function outputJson(output: NamedOutput): object {
 function own(output: NamedOutput): object {
   if (output.kind === 'vector') return { values: Array.from(output.values.subarray(0, listedValues)) };
   if (output.kind === 'array') return {};
-  const { grid, channels, onImage } = output;
+  const { grid, channels, onImage, categories } = output;
+  if (categories) return { grid, channels, on_image: onImage, categories };
   const partial = keptChannels(output) < channels;
   return { grid, channels, on_image: onImage, ...(!partial && { largest_at: peakOf(output) }) };
 }

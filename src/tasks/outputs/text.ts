@@ -1,5 +1,5 @@
-import { formatNumber, quantity } from '../../domain/units';
-import type { MapOutput, NamedOutput } from '../answer';
+import { formatNumber, formatPercent, quantity } from '../../domain/units';
+import type { Category, MapOutput, NamedOutput } from '../answer';
 import { countOf, keptChannels, peakOf } from './facts';
 
 /** `1 × 224 × 224`. */
@@ -10,13 +10,28 @@ export const shapeText = (shape: readonly number[]): string =>
 export function kindText(output: NamedOutput): string {
   if (output.kind === 'vector') return `vector of ${quantity(countOf(output), 'number')}`;
   if (output.kind === 'array') return `array of ${shapeText(output.shape)}`;
-  const { grid, channels, onImage } = output;
-  const of = channels > 1 ? [quantity(channels, 'channel')] : [];
+  const { grid, channels, onImage, categories } = output;
+  const of = channels > 1 ? [quantity(channels, 'channel')] : categories ? [classesText(categories)] : [];
   return [
     `map of ${shapeText(grid)}`,
     ...of,
     onImage ? 'over what the model saw' : 'without a place on the image',
   ].join(', ');
+}
+
+const classesText = ({ length }: readonly Category[]): string =>
+  length === 1 ? '1 class' : `${length} classes`;
+
+/** Categories that a line names; JSON has them all. */
+const namedCategories = 8;
+
+/** `sky 51.2 %, road 20 %`. */
+export function categoriesText({ categories = [], grid: [rows, columns] }: MapOutput): string {
+  const named = categories
+    .slice(0, namedCategories)
+    .map(({ name, cells }) => `${name} ${formatPercent(cells / (rows * columns))}`);
+  const more = categories.length - named.length;
+  return [...named, ...(more > 0 ? [`and ${more} more`] : [])].join(', ');
 }
 
 /** `0.01 … 0.98, mean 0.2, deviation 0.1`. */
@@ -44,6 +59,8 @@ export function peakText(output: MapOutput): string {
 
 /** One output as the command line prints it. */
 export function outputLine(output: NamedOutput): string {
+  if (output.kind === 'map' && output.categories)
+    return `${output.name}: ${kindText(output)}; ${categoriesText(output)}`;
   const peak = output.kind === 'map' ? [peakText(output)] : [];
   return `${output.name}: ${[kindText(output), spreadText(output), ...peak].filter(Boolean).join('; ')}`;
 }

@@ -73,6 +73,34 @@ describe('outputs by their shape', () => {
     assert.doesNotMatch(json, /largest_at/);
   });
 
+  it('of whole numbers are classes with names and areas, up to as many as can be told apart', () => {
+    const values = Float32Array.of(3, 0, 3, 3);
+    const ids = { ...output([1, 2, 2]), values, integers: true } as const;
+    const names = (classes: number) => (value: number) => ['sky', 'sea'][value] ?? `of ${classes}`;
+    const [found] = readOutputs([ids], [8, 8], names);
+    assert.ok(found?.kind === 'map');
+    assert.deepEqual(found.categories, [
+      { value: 3, name: 'of 4', cells: 3 },
+      { value: 0, name: 'sky', cells: 1 },
+    ]);
+    assert.equal(
+      outputLine(found),
+      'y: map of 2 × 2, 2 classes, over what the model saw; of 4 75.0 %, sky 25.0 %',
+    );
+    assert.deepEqual(
+      JSON.parse(JSON.stringify(outputs.json({ kind: 'outputs', outputs: [found] }))).outputs[0].categories,
+      [
+        { value: 3, name: 'of 4', cells: 3 },
+        { value: 0, name: 'sky', cells: 1 },
+      ],
+    );
+    // The same numbers as floats are weights, and those of too many kinds grey levels.
+    assert.equal(map({ ...ids, integers: undefined } as OutputValues).categories, undefined);
+    const grey = map({ ...output([1, 32, 32]), integers: true });
+    assert.equal(grey.categories, undefined);
+    assert.equal(map({ ...output([1, 4, 4, 4]), integers: true }).categories, undefined);
+  });
+
   it('are measured without what is not finite, which is said', () => {
     const spread = spreadOf([1, NaN, 3, Infinity]);
     assert.deepEqual(spread, { low: 1, high: 3, mean: 2, deviation: 1, notFinite: 2 });

@@ -35,7 +35,7 @@ describe('drawn parts of pages', () => {
   it('the drawing of the whole', async () =>
     assertSnapshot(
       'marks/stations.svg',
-      await drawn(h(Stations, { stations, chosen: 'blocks', onChoose: ignore })),
+      await drawn(h(Stations, { stations, joins: [], chosen: 'blocks', onChoose: ignore })),
     ));
 
   it('the tree of modules', async () => {
