@@ -35,6 +35,8 @@ export interface ImagePanelApi {
   distances(run: number, layer: number, call: CallContext): Promise<readonly number[]>;
   /** The image's file, where a page can decode it itself; undefined for others and large ones. */
   picture(): Promise<{ readonly bytes: Uint8Array; readonly type: string } | undefined>;
+  /** Asks for images, and says how alike each is to this one; none if the dialog is closed. */
+  similar(call: CallContext): Promise<readonly SimilarImage[]>;
   chooseCheckpoint(path: string | null): Promise<void>;
   /** `inspect` with a layer (`Probe.layer`) shows its module in the inspector. */
   perform(
@@ -44,6 +46,13 @@ export interface ImagePanelApi {
   copy(text: string): Promise<void>;
   /** Saves a PNG (data URL) or text. */
   save(suggestedName: string, content: string): Promise<boolean>;
+}
+
+/** Another image beside the panel's. */
+export interface SimilarImage {
+  readonly image: string;
+  /** Cosine of both images' vectors, −1 … 1. */
+  readonly cosine: number;
 }
 
 export interface ImagePanelEvents {

@@ -138,6 +138,8 @@ export interface Scores {
   readonly missing?: string;
   /** The image alone, as the model has it. */
   readonly vector?: VectorOutput;
+  /** The image in the space of images and texts, of unit length. */
+  readonly embedding?: Float32Array;
 }
 
 /** What a model says to a question about an image, of the replies that it has learned. */
@@ -237,15 +239,47 @@ export type Answer = Classes | Boxes | Masks | Depth | Rebuilt | Scores | Replie
 export const guessesOf = (answer: Answer): readonly Guess[] => (answer.kind === 'classes' ? answer.top : []);
 
 /**
- * What a table has of an answer, the first the best: classes, texts, objects above the threshold.
+ * What a table has of an answer, the first the best: classes, texts, replies, objects above the
+ * threshold; segments by the share of the image that they cover.
  */
 export function rankedOf(answer: Answer): readonly Guess[] {
   if (answer.kind === 'scores') return answer.scores;
+  if (answer.kind === 'replies') return answer.replies;
+  if (answer.kind === 'masks') return coveredOf(answer);
   if (answer.kind !== 'boxes') return guessesOf(answer);
   return answer.boxes
     .filter(({ score }) => score > answer.threshold)
     .map(({ label, name, score }) => ({ index: label, label: name, score }))
     .sort((one, other) => other.score - one.score);
+}
+
+/** Whether what a table has of an answer are shares of the image, not of sureness. */
+export const ranksAreas = ({ kind }: Answer): boolean => kind === 'masks';
+
+/** Segments as guesses, each class once with all that it covers. */
+function coveredOf({ segments, grid: [rows, columns] }: Masks): readonly Guess[] {
+  const areas = new Map<number, number>();
+  for (const { label, area } of segments) areas.set(label, (areas.get(label) ?? 0) + area);
+  const names = new Map(segments.map(({ label, name }) => [label, name] as const));
+  return [...areas]
+    .map(([index, area]) => ({ index, label: names.get(index) ?? '', score: area / (rows * columns) }))
+    .sort((one, other) => other.score - one.score);
+}
+
+/** The image in a space where near means alike; undefined if the model has none. */
+export const embeddingOf = (answer: Answer): Float32Array | undefined =>
+  answer.kind === 'scores' ? answer.embedding : undefined;
+
+/** Cosine of the angle between two vectors of one length; 0 if one is of no length. */
+export function cosineOf(one: Float32Array, other: Float32Array): number {
+  let [dot, left, right] = [0, 0, 0];
+  for (const [index, value] of one.entries()) {
+    const second = other[index] ?? 0;
+    dot += value * second;
+    left += value ** 2;
+    right += second ** 2;
+  }
+  return left > 0 && right > 0 ? dot / Math.sqrt(left * right) : 0;
 }
 
 /** How many objects were found; undefined if the answer is not of objects. */

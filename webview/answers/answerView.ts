@@ -1,5 +1,6 @@
 import type { VNode } from 'preact';
 import type { Query } from '../../src/domain/query';
+import type { SimilarImage } from '../../src/protocol/image';
 import type { Answer } from '../../src/tasks/answer';
 import type { Given, SeenImage } from '../../src/tasks/run';
 import type { Overlay } from '../marks/overlay';
@@ -44,6 +45,8 @@ export interface AnswerViewProps<A extends Answer> extends Looking {
   readonly onGive: (given: Given) => void;
   /** Gives what was given before; absent if nothing was. */
   readonly onUndo?: (() => void) | undefined;
+  /** Asks for other images, and says how alike each is to this one. */
+  readonly onCompare?: (() => Promise<readonly SimilarImage[]>) | undefined;
   /** Copies text; absent where nothing can be copied. */
   readonly onCopy?: ((text: string) => void) | undefined;
   /** Asks where to save text or a picture (a data URL), under a name of its own ending. */

@@ -5,13 +5,14 @@ import type { AnswerView, AnswerViewProps } from './answerView';
 import { Bars } from './bars';
 import { Output } from './outputs';
 import { Prompts } from './prompts';
+import { Similar } from './similar';
 
 /** Texts to score the image with, and their scores as bars, the best first. */
 export const scores: AnswerView<Scores> = {
   spoken: ({ scores: [first], missing }) =>
     first ? `${first.label}, ${formatPercent(first.score)}` : (missing ?? 'Nothing is scored.'),
   leads: true,
-  View: ({ answer, seen, given, onGive, onCopy }: AnswerViewProps<Scores>) => (
+  View: ({ answer, seen, given, onGive, onCopy, onCompare }: AnswerViewProps<Scores>) => (
     <div class="scores">
       <Prompts given={given} onGive={onGive} />
       {answer.missing === undefined ? (
@@ -19,6 +20,7 @@ export const scores: AnswerView<Scores> = {
       ) : (
         answer.vector && <Output output={answer.vector} seen={seen} onCopy={onCopy} />
       )}
+      {answer.embedding && onCompare && <Similar onCompare={onCompare} />}
     </div>
   ),
 };

@@ -36,6 +36,7 @@ type Looked = Pick<
   | 'onGive'
   | 'onUndo'
   | 'onSave'
+  | 'onCompare'
 >;
 
 /** What the model says. */

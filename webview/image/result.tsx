@@ -224,6 +224,7 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
           onGive={onGive}
           onUndo={onUndo}
           onCopy={copy}
+          onCompare={() => host.call('similar', [])}
           onSave={(ending, content) =>
             void host.remote
               .save(answerFileName(opened.image, ending), content)

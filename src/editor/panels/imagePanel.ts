@@ -1,10 +1,11 @@
 import { basename } from 'node:path';
 import type { Classified } from '../../contributions';
 import type { CallContext } from '../../protocol/channel';
-import type { ImagePanelApi, ImagePanelEvents } from '../../protocol/image';
-import { guessesOf } from '../../tasks/answer';
+import type { ImagePanelApi, ImagePanelEvents, SimilarImage } from '../../protocol/image';
+import { cosineOf, embeddingOf, guessesOf } from '../../tasks/answer';
 import type { ProviderView, Run, RunOptions } from '../../tasks/run';
-import { Cancelled } from '../dialogue/errors';
+import { Cancelled, UserError } from '../dialogue/errors';
+import { pathOf, pickImages } from '../documents/images';
 import { perform, requireTrust } from '../dialogue/notices';
 import { unlessCancelled } from '../dialogue/progress';
 import { copyText, saveAndOpen } from '../dialogue/saving';
@@ -32,7 +33,7 @@ export interface ImageServices extends PanelServices {
   readonly memory: Pick<WorkspaceMemory, 'given' | 'setGiven'>;
   readonly runner: Pick<
     Runner,
-    'classify' | 'attention' | 'distances' | 'checkProviders' | 'onDidCheckProviders'
+    'classify' | 'classifyForTable' | 'attention' | 'distances' | 'checkProviders' | 'onDidCheckProviders'
   >;
   /** Opens a checkpoint in the inspector, at a module if one is named. */
   inspect(path: string, module?: string): Promise<void>;
@@ -193,6 +194,7 @@ export class ImagePanel {
       distances: (run, layer, { signal, progress }) =>
         services.runner.distances(run, layer, { signal, onProgress: progress }),
       picture: () => readPicture(image),
+      similar: (call) => this.similar(call),
       chooseCheckpoint: async (path) => {
         this.use(path === null ? await services.checkpoints.pick() : await services.checkpoints.choose(path));
       },
@@ -206,6 +208,26 @@ export class ImagePanel {
       copy: copyText,
       save: (suggestedName, content) => saveAndOpen(image, suggestedName, content),
     };
+  }
+
+  /** How alike other images are to this one, in the space of the model's own. */
+  private async similar({ signal, progress }: CallContext): Promise<readonly SimilarImage[]> {
+    const own = this.answer && embeddingOf(this.answer.view.answer);
+    if (!own) throw new UserError('This model has no space in which images are compared.');
+    const picked = await pickImages().catch((error: unknown) => {
+      if (error instanceof Cancelled) return [];
+      throw error;
+    });
+    const found: SimilarImage[] = [];
+    for (const [index, uri] of picked.entries()) {
+      progress(`image ${index + 1} of ${picked.length}`);
+      const opened = await unlessCancelled(this.looking.document.current(), signal);
+      const request = { opened, image: pathOf(uri), options: {}, signal, report: progress };
+      const { answer } = await this.services.runner.classifyForTable(request);
+      const other = embeddingOf(answer);
+      if (other) found.push({ image: pathOf(uri), cosine: cosineOf(own, other) });
+    }
+    return found.sort((one, other) => other.cosine - one.cosine);
   }
 
   /** The workspace's checkpoints, and the one in use wherever it lies. */

@@ -36,7 +36,13 @@ export const zeroShot: Task<Scores> = {
     const scoreKind = reading?.task === 'zero-shot' ? reading.scores : 'softmax';
     const logits = outputOf(outputs, 'scores');
     const vector = outputOf(outputs, 'features');
-    const common = { kind: 'scores', scoreKind, ...(vector && { vector: vectorOf(vector) }) } as const;
+    const embedding = outputOf(outputs, 'embedding');
+    const common = {
+      kind: 'scores',
+      scoreKind,
+      ...(vector && { vector: vectorOf(vector) }),
+      ...(embedding && { embedding: embedding.values }),
+    } as const;
     if (!logits) return { ...common, scores: [], missing: 'no text is given: say what the image may show' };
     const words = given?.words ?? [];
     const best = rankedScores(logits.values, Math.max(topK, words.length), scoreKind);
