@@ -5,6 +5,7 @@ import { commands, Uri, window, workspace, type Disposable } from 'vscode';
 import type { Classified, CommandId, Commands } from '../contributions';
 import { viewTypes } from '../contributions';
 import { UserError } from './dialogue/errors';
+import { askForFolder, askToReplace } from './dialogue/exporting';
 import { report, requireTrust } from './dialogue/notices';
 import { taskCommandIds, type TaskCommandId } from '../domain/taskWords';
 import { checkpointLabel } from './documents/checkpointEntries';
@@ -275,25 +276,11 @@ async function askWhereToExport(
     const target = await askWhereToSave(near, name);
     return target && pathOf(target);
   }
-  const [folder] =
-    (await window.showOpenDialog({
-      canSelectFiles: false,
-      canSelectFolders: true,
-      defaultUri: Uri.file(dirname(near)),
-      openLabel: 'Export Here',
-      title: `Folder for ${filesIn('').join(', ')}`,
-    })) ?? [];
-  if (!folder) return undefined;
-  const target = join(pathOf(folder), name);
-  const there = filesIn(pathOf(folder)).filter((file) => existsSync(file));
-  if (there.length === 0) return target;
-  const replace = 'Replace';
-  const chosen = await window.showWarningMessage(
-    `${there.map((file) => basename(file)).join(', ')} ${there.length === 1 ? 'is' : 'are'} already there.`,
-    { modal: true },
-    replace,
-  );
-  return chosen === replace ? target : undefined;
+  const folder = await askForFolder(dirname(near), `Folder for ${filesIn('').join(', ')}`);
+  if (folder === undefined) return undefined;
+  const there = filesIn(folder).filter((file) => existsSync(file));
+  const mayWrite = there.length === 0 || (await askToReplace(there.map((file) => basename(file))));
+  return mayWrite ? join(folder, name) : undefined;
 }
 
 async function offerToOpen(files: readonly string[]): Promise<void> {

@@ -12,7 +12,20 @@ export interface BatchRow {
   readonly heads?: readonly HeadGuesses[];
   /** How many objects were found, if the model finds any; `top` are these, the best first. */
   readonly objects?: number;
+  /** The scores of `top` are shares of the image that are covered. */
+  readonly scoresAreAreas?: true;
+  /** What is to be said of an answer without guesses: `1.2 … 8.3 m`. */
+  readonly summary?: string;
+  /** Files of other tools that are kept of it, for an export. */
+  readonly files?: readonly KeptFile[];
   readonly error?: string;
+}
+
+/** A kind of file that an answer can be exported as. */
+export interface KeptFile {
+  /** What its name ends with: `coco.json`. */
+  readonly ending: string;
+  readonly title: string;
 }
 
 export interface BatchState {
@@ -41,5 +54,7 @@ export interface BatchApi {
   /** Opens the image panel of a row. */
   openRow(index: number): Promise<void>;
   export(format: 'csv' | 'json'): Promise<boolean>;
+  /** Writes the kept files of an ending: one of all images, or a folder of them. */
+  exportFiles(ending: string): Promise<boolean>;
   perform(action: 'showLog' | 'manageTrust'): Promise<void>;
 }

@@ -31,6 +31,8 @@ export interface FileFormat<A extends Answer> {
   /** `predict` writes such a file as the answer's map. */
   readonly isMap?: true;
   content(answer: A, image: NamedImage): FileContent | Promise<FileContent>;
+  /** One file of those of many images; absent if each stays a file of its own. */
+  readonly join?: (texts: readonly string[]) => string;
 }
 
 /** A file's name without its folders. */

@@ -63,7 +63,7 @@ const byKind = {
 } satisfies { readonly [K in Answer['kind']]: Task<Extract<Answer, { readonly kind: K }>> };
 
 /** A kind's own task takes its answers, which a union cannot show. */
-const taskFor = ({ kind }: Answer): Task => byKind[kind] as unknown as Task;
+const taskFor = ({ kind }: Pick<Answer, 'kind'>): Task => byKind[kind] as unknown as Task;
 
 /** What an answer goes by where several may stand. */
 export const answerName = (answer: Answer): string => taskFor(answer).answerName;
@@ -77,8 +77,15 @@ export const answerLines = (answer: Answer): readonly string[] => taskFor(answer
 /** Returns an answer in the form that all tasks share. */
 export const answerFiles = (answer: Answer): AnswerFiles => taskFor(answer).answers(answer);
 
+/** The format of an ending, whichever task has it. */
+export const formatNamed = (ending: string): FileFormat<Answer> | undefined =>
+  Object.values<unknown>(tasks)
+    .flatMap((task) => (task as Task).formats ?? [])
+    .find((format) => format.ending === ending);
+
 /** Files of other tools that an answer can be written as. */
-export const answerFormats = (answer: Answer): readonly FileFormat<Answer>[] => taskFor(answer).formats ?? [];
+export const answerFormats = (answer: Pick<Answer, 'kind'>): readonly FileFormat<Answer>[] =>
+  taskFor(answer).formats ?? [];
 
 /** Returns why a model is not for a task, for people; undefined if it is. */
 export const whyNot = (name: TaskName, model: Model): string | undefined => tasks[name].serves(model);

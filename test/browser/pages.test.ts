@@ -64,7 +64,7 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
       'error',
     ],
   ],
-  ['batch', ['', 'many', 'running', 'cancelled', 'empty', 'loading', 'error']],
+  ['batch', ['', 'segments', 'many', 'running', 'cancelled', 'empty', 'loading', 'error']],
 ];
 
 const views: readonly (readonly [theme: ThemeName, width: number])[] = [
@@ -847,6 +847,26 @@ describe('pages', function () {
       await page.locator('.score-list li').first().waitFor();
       assert.equal(await texts.inputValue(), 'dog\ncat\nhorse');
       assert.equal(await template.inputValue(), '');
+    }));
+
+  it('other images are compared by their vectors, the nearest first', () =>
+    opened({ name: 'image', shownCase: 'scores', width: 1100, height: 800 }, async (page) => {
+      await page.getByText('Compare With Images…').click();
+      const list = page.getByRole('list', { name: 'Similar images' }).getByRole('listitem');
+      await holds(async () =>
+        assert.deepEqual(
+          (await list.allInnerTexts()).map((text) => text.replace(/\s+/g, ' ').trim()),
+          ['cat-on-sofa.jpg 0.912', 'dog.jpg 0.604', 'receipt.png -0.031'],
+        ),
+      );
+    }));
+
+  it('a table of segments tells areas, and offers their files', () =>
+    opened({ name: 'batch', shownCase: 'segments', width: 1100 }, async (page) => {
+      await page.getByRole('columnheader', { name: 'Area' }).waitFor();
+      await page.getByRole('columnheader', { name: 'Largest' }).waitFor();
+      await page.getByRole('button', { name: 'Export COCO JSON, .coco.json' }).click();
+      await called(page, 'exportFiles', [['coco.json']]);
     }));
 
   it('a question is asked on Enter, replied to and kept; nothing is said before', () =>

@@ -31,6 +31,13 @@ function rowOf(index: number): BatchRow {
     index,
     image,
     thumbnail: thumbnails[index % 8] ?? '',
+    ...(shownCase === 'segments' && {
+      scoresAreAreas: true as const,
+      files: [
+        { ending: 'mask.png', title: 'PNG' },
+        { ending: 'coco.json', title: 'COCO JSON' },
+      ],
+    }),
     top: [
       { index: 1, label: labels[index % 8] ?? '', score: first },
       { index: 2, label: labels[(index + 3) % 8] ?? '', score: (1 - first) * 0.7 },
@@ -78,6 +85,7 @@ const api: BatchApi = {
       throw failure('results.csv: the folder is read-only. Choose another.', 'unreadable');
     return true;
   },
+  exportFiles: async () => true,
   perform: async () => undefined,
 };
 

@@ -381,7 +381,8 @@ function scoresOf({ given }: RunOptions): Answer {
     .map((label, index) => ({ index, label, score: Math.exp(raw[index] ?? 0) / sum }))
     .sort((one, other) => other.score - one.score);
   const missing = labels.length === 0 ? { missing: 'no text is given: say what the image may show' } : {};
-  return { kind: 'scores', scores, scoreKind: 'softmax', ...missing, vector: vectorOf(vector) };
+  const own = { vector: vectorOf(vector), embedding: wave };
+  return { kind: 'scores', scores, scoreKind: 'softmax', ...missing, ...own };
 }
 
 const scored = async (options: RunOptions): Promise<Run> => {
@@ -499,6 +500,11 @@ const api: ImagePanelApi = {
     bytes: new Uint8Array(await (await fetch('cat-on-grass.jpg')).arrayBuffer()),
     type: 'image/jpeg',
   }),
+  similar: async () => [
+    { image: '/home/you/pictures/cat-on-sofa.jpg', cosine: 0.912 },
+    { image: '/home/you/pictures/dog.jpg', cosine: 0.604 },
+    { image: '/home/you/pictures/receipt.png', cosine: -0.031 },
+  ],
   chooseCheckpoint: async () => undefined,
   perform: async () => undefined,
   copy: async () => undefined,

@@ -18,6 +18,7 @@ import {
   failuresIn,
   firstSynonym,
   fileOf,
+  keptFiles,
   labelOf,
   marginOf,
   mergeRows,
@@ -66,7 +67,7 @@ function Batch(): VNode {
     <Page
       question={question}
       waiting={{ label: 'Starting', rows: 8 }}
-      failure="The images could not be classified"
+      failure="The model could not be run on these images"
       onRetry={load}
       perform={remote.perform}
     >
@@ -95,6 +96,7 @@ function Head({ batch, onCancel, onContinue }: HeadProps): VNode {
   const { total, done, running, rate } = batch;
   const left = secondsLeft(total, done, rate);
   const failed = failuresIn(batch.rows);
+  const kept = useMemo(() => keptFiles(batch.rows), [batch.rows]);
   return (
     <header class="batch-head">
       <div class="title-line">
@@ -118,6 +120,11 @@ function Head({ batch, onCancel, onContinue }: HeadProps): VNode {
           <Button disabled={batch.rows.length === 0} onClick={() => void save('json')}>
             Export JSON
           </Button>
+          {kept.map(({ ending, title }) => (
+            <Button key={ending} label={`Export ${title}, .${ending}`} onClick={() => void saveFiles(ending)}>
+              {title}
+            </Button>
+          ))}
         </div>
       </div>
       <progress max={Math.max(1, total)} value={done} aria-label="Images done" />
@@ -136,12 +143,18 @@ async function save(format: 'csv' | 'json'): Promise<void> {
   if (await remote.export(format)) announce('Saved');
 }
 
+async function saveFiles(ending: string): Promise<void> {
+  if (await remote.exportFiles(ending)) announce('Saved');
+}
+
 function Results({ batch }: { batch: BatchState }): VNode {
   const [filter, setFilter] = useSaved<RowFilter>('filter', EVERYTHING);
   const [order, setOrder] = useSaved<SortOrder<Column> | undefined>('order', undefined);
   const [chosen, setChosen] = useState<string>();
   const counts = useMemo(() => countLabels(batch.rows), [batch.rows]);
   const failures = failuresIn(batch.rows);
+  const areas = batch.rows.some(({ scoresAreAreas }) => scoresAreAreas);
+  const columns = useMemo(() => (areas ? AREA_COLUMNS : COLUMNS), [areas]);
   const rows = useMemo(() => arrangeRows(batch.rows, filter, order), [batch.rows, filter, order]);
   if (batch.rows.length === 0)
     return batch.running ? (
@@ -193,7 +206,7 @@ function Results({ batch }: { batch: BatchState }): VNode {
           label="Results"
           class="batch-grid"
           rowClass="batch-columns"
-          columns={COLUMNS}
+          columns={columns}
           rows={rows}
           keyOf={(row) => String(row.index)}
           rowHeight={ROW_HEIGHT}
@@ -294,6 +307,14 @@ const COLUMNS: Columns<BatchRow, Column> = {
       return margin === undefined ? '' : formatPercent(margin);
     },
   },
+};
+
+/** The same of segments, whose numbers are shares of the image. */
+const AREA_COLUMNS: typeof COLUMNS = {
+  ...COLUMNS,
+  label: { ...COLUMNS.label, title: 'Largest' },
+  probability: { ...COLUMNS.probability, title: 'Area' },
+  second: { ...COLUMNS.second, title: 'Next' },
 };
 
 /** Why an image has no answer, in place of one. */

@@ -1,4 +1,4 @@
-import type { BatchRow } from '../../src/protocol/batch';
+import type { BatchRow, KeptFile } from '../../src/protocol/batch';
 import { formatExact, quantity } from '../../src/domain/units';
 import { matchingRows, sortedRows, type SortOrder } from '../kit/sorting';
 
@@ -7,11 +7,17 @@ export type Column = 'thumbnail' | 'file' | 'label' | 'probability' | 'second' |
 /**
  * Difference of the two best scores: how sure the answer is; undefined with fewer than two guesses.
  */
-export function marginOf({ top, objects }: BatchRow): number | undefined {
+export function marginOf({ top, objects, scoresAreAreas }: BatchRow): number | undefined {
   const [first, second] = top;
-  // Objects stand beside one another: none is the answer instead of another.
-  if (objects !== undefined) return undefined;
+  // Objects and segments stand beside one another: none is the answer instead of another.
+  if (objects !== undefined || scoresAreAreas) return undefined;
   return first && second ? first.score - second.score : undefined;
+}
+
+/** Kinds of files that some rows can be exported as, in their order. */
+export function keptFiles(rows: readonly BatchRow[]): readonly KeptFile[] {
+  const kept = new Map(rows.flatMap(({ files = [] }) => files).map((file) => [file.ending, file] as const));
+  return [...kept.values()];
 }
 
 export const failuresIn = (rows: readonly BatchRow[]): number =>
@@ -46,7 +52,7 @@ export const labelOf = (row: BatchRow): string | undefined => joinedLabels(row, 
 /** What a row shows of it: `cat`; of objects the best with their number, `cat, 3 objects`. */
 export function answerText(row: BatchRow): string {
   const { objects } = row;
-  if (objects === undefined) return shortLabelOf(row) ?? 'features only';
+  if (objects === undefined) return shortLabelOf(row) ?? (row.summary || 'features only');
   return objects === 0 ? 'nothing found' : `${shortLabelOf(row)}, ${quantity(objects, 'object')}`;
 }
 

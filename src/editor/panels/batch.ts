@@ -7,7 +7,8 @@ export interface BatchSteps {
   classify(
     image: string,
     signal: AbortSignal,
-  ): Promise<{ readonly provider: string } & Pick<BatchRow, 'top' | 'heads' | 'objects'>>;
+    index: number,
+  ): Promise<{ readonly provider: string } & Omit<BatchRow, 'index' | 'image' | 'thumbnail' | 'error'>>;
 }
 
 /** At most so many events a second: a fast model on small images would flood the page. */
@@ -78,7 +79,7 @@ export class Batch {
   private async rowOf(index: number, image: string): Promise<BatchRow> {
     const thumbnail = await this.steps.thumbnail(image).catch(() => '');
     try {
-      const { provider, ...guesses } = await this.steps.classify(image, this.abort.signal);
+      const { provider, ...guesses } = await this.steps.classify(image, this.abort.signal, index);
       this.provider = provider;
       return { index, image, thumbnail, ...guesses };
     } catch (error) {

@@ -27,25 +27,34 @@ export function batchCsv({ checkpoint, provider, rows }: BatchState): string {
     ranks.flatMap((rank) => [`${prefix}label_${rank + 1}`, `${prefix}score_${rank + 1}`]),
   );
   const hasObjects = rows.some(({ objects }) => objects !== undefined);
+  const hasSummary = rows.some(({ summary }) => summary !== undefined);
   const lines = rows.map((row) => [
     inert(row.image),
     ...columns.flatMap(({ ranks, of }) =>
       ranks.flatMap((rank) => [inert(of(row)[rank]?.label ?? ''), of(row)[rank]?.score ?? '']),
     ),
     ...(hasObjects ? [row.objects ?? ''] : []),
+    ...(hasSummary ? [inert(row.summary ?? '')] : []),
     ...[inert(row.error ?? ''), inert(checkpoint), provider],
   ]);
   return stringify([
-    ['image', ...names.map(inert), ...(hasObjects ? ['objects'] : []), 'error', 'checkpoint', 'provider'],
+    [
+      'image',
+      ...names.map(inert),
+      ...(hasObjects ? ['objects'] : []),
+      ...(hasSummary ? ['summary'] : []),
+      ...['error', 'checkpoint', 'provider'],
+    ],
     ...lines,
   ]);
 }
 
 /** The same as JSON, with the score of every guess as it was computed. */
 export function batchJson({ checkpoint, provider, total, rows }: BatchState): string {
-  const results = rows.map(({ image, top, objects, heads, error }) => ({
+  const results = rows.map(({ image, top, objects, heads, error, summary }) => ({
     image,
     top,
+    ...(summary !== undefined && { summary }),
     ...(objects !== undefined && { objects }),
     ...(heads && { heads }),
     ...(error !== undefined && { error }),

@@ -3,6 +3,7 @@ import type { Classified } from '../../contributions';
 import type { CallContext } from '../../protocol/channel';
 import type { BatchApi, BatchState } from '../../protocol/batch';
 import type { Batch } from './batch';
+import type { BatchFiles } from './batchFiles';
 import { serve } from '../pages/connection';
 import { perform } from '../dialogue/notices';
 import type { Panel, PanelServices } from './panels';
@@ -67,6 +68,7 @@ const writers = {
 export function fillBatch(
   panel: Panel<{ readonly batch: string }>,
   source: BatchSource,
+  files: BatchFiles,
   services: PanelServices & { readonly openImage: OpenImage },
   title?: string,
 ): void {
@@ -82,6 +84,7 @@ export function fillBatch(
       const { state } = source;
       return saveAndOpen(folderOf(state), `results.${format}`, await writers[format](state));
     },
+    exportFiles: (ending) => files.export(source.state, ending),
     perform,
   };
   panel.load(panel.subject, title).add(serve<BatchApi, object>(panel.webview, api, services.log));

@@ -1,9 +1,10 @@
-import { countOf, headGuessesOf, rankedOf } from '../../tasks/answer';
+import { countOf, headGuessesOf, rankedOf, ranksAreas, type Answer } from '../../tasks/answer';
 import { randomUUID } from 'node:crypto';
 import { Uri, workspace, type Disposable } from 'vscode';
 import { viewTypes, type Classified } from '../../contributions';
 import type { BatchState } from '../../protocol/batch';
 import { Batch, type BatchSteps } from './batch';
+import { BatchFiles } from './batchFiles';
 import { answersOf, fillBatch, followed, type BatchSource, type OpenImage } from './batchPanel';
 import { checkpointLabel } from '../documents/checkpointEntries';
 import type { Documents } from '../documents/documents';
@@ -11,6 +12,7 @@ import type { WorkspaceMemory } from '../documents/memory';
 import { messageOf } from '../dialogue/errors';
 import { columnForAnswers } from './columns';
 import { Panels, type Panel, type PanelServices } from './panels';
+import { exportAsks } from '../dialogue/exporting';
 import { withProgress } from '../dialogue/progress';
 import type { Runner } from '../runner';
 
@@ -64,10 +66,11 @@ export class BatchPanels implements Disposable {
       const modelTitle = recognition.family === null ? checkpointLabel(checkpoint) : recognition.title;
       const title = `${images.length} images × ${checkpointLabel(checkpoint)}`;
       const facts = { checkpoint, modelTitle };
-      const batch = new Batch(images, facts, this.steps(checkpoint), () => follow.tell());
+      const id = randomUUID();
+      const batch = new Batch(images, facts, this.steps(checkpoint, this.filesOf(id)), () => follow.tell());
       const follow = followed(batch);
       let done = Promise.resolve();
-      this.panels.create({ batch: randomUUID() }, (panel) => {
+      this.panels.create({ batch: id }, (panel) => {
         const run = (): Promise<void> => this.run(batch, checkpoint, panel);
         this.fill(panel, follow.source(run), title);
         panel.own({ dispose: () => batch.cancel() });
@@ -101,22 +104,26 @@ export class BatchPanels implements Disposable {
     }
   }
 
-  private steps(checkpoint: string): BatchSteps {
+  private steps(checkpoint: string, files: BatchFiles): BatchSteps {
     const { documents, memory, runner } = this.services;
     return {
       thumbnail: (image) => runner.thumbnail(image, thumbnailSide),
-      classify: async (image, signal) => {
+      classify: async (image, signal, index) => {
         const { document, dispose } = documents.acquire(checkpoint);
         try {
           const opened = await document.current();
           const report = (): void => undefined;
           const given = memory.given(checkpoint);
           const request = { opened, image, options: given ? { given } : {}, signal, report };
-          const { answer, provider } = await runner.classifyForTable(request);
+          const { answer, provider, seen } = await runner.classifyForTable(request);
           const used = provider.all.find(({ state }) => state === 'used');
-          const [heads, objects] = [headGuessesOf(answer), countOf(answer)];
+          const [heads, objects, top] = [headGuessesOf(answer), countOf(answer), rankedOf(answer)];
+          const kept = await files.keep(index, answer, seen);
           return {
-            top: rankedOf(answer),
+            top,
+            ...(ranksAreas(answer) && { scoresAreAreas: true as const }),
+            ...(top.length === 0 && objects === undefined && { summary: await summaryOf(answer) }),
+            ...(kept.length > 0 && { files: kept }),
             ...(objects !== undefined && { objects }),
             ...(heads && { heads }),
             provider: used?.title ?? provider.used,
@@ -146,7 +153,7 @@ export class BatchPanels implements Disposable {
 
   private fill(panel: BatchPanel, source: BatchSource, title?: string): void {
     panel.own({ dispose: () => void this.forget(panel.subject.batch) });
-    fillBatch(panel, source, this.services, title);
+    fillBatch(panel, source, this.filesOf(panel.subject.batch), this.services, title);
   }
 
   private async keep(id: string, state: BatchState): Promise<void> {
@@ -159,6 +166,11 @@ export class BatchPanels implements Disposable {
     } catch {
       // Closed before it was kept.
     }
+    await this.filesOf(id).forget();
+  }
+
+  private filesOf(id: string): BatchFiles {
+    return new BatchFiles(Uri.joinPath(this.services.storageUri, 'batches', id).fsPath, exportAsks);
   }
 
   private fileOf(id: string): Uri {
@@ -168,4 +180,10 @@ export class BatchPanels implements Disposable {
   dispose(): void {
     this.panels.dispose();
   }
+}
+
+/** The first line of what the command line says of an answer. */
+async function summaryOf(answer: Answer): Promise<string> {
+  const { answerLines } = await import('../../tasks/tasks');
+  return (answerLines(answer)[0] ?? '').trim();
 }

@@ -1,6 +1,6 @@
 import type { Box, Boxes } from '../answer';
 import type { FileFormat } from '../formats';
-import { annotationOfBox, categoriesOf, cocoText } from '../post/coco';
+import { annotationOfBox, categoriesOf, cocoText, joinCoco } from '../post/coco';
 import { yoloText } from '../post/yolo';
 
 const csvColumns = ['image', 'class', 'name', 'score', 'x0', 'y0', 'x1', 'y1', 'query'] as const;
@@ -18,6 +18,10 @@ export function csvText(image: string, boxes: readonly Box[]): string {
   return [csvColumns, ...rows].map((row) => `${row.map(csvCell).join(',')}\n`).join('');
 }
 
+/** One table of several with the same head. */
+const joinTables = (texts: readonly string[]): string =>
+  texts.map((text, index) => (index === 0 ? text : text.slice(text.indexOf('\n') + 1))).join('');
+
 /** The boxes that count. */
 const shownOf = ({ boxes, threshold }: Boxes): readonly Box[] =>
   boxes.filter(({ score }) => score > threshold);
@@ -33,6 +37,7 @@ export const boxFormats: readonly FileFormat<Boxes>[] = [
       const annotations = shown.map(({ label, score, box }) => annotationOfBox(label, score, box));
       return { data: cocoText({ file: name, size, annotations }, categoriesOf(shown)) };
     },
+    join: joinCoco,
   },
   {
     ending: 'csv',
@@ -40,6 +45,7 @@ export const boxFormats: readonly FileFormat<Boxes>[] = [
     title: 'CSV',
     what: 'a line for each box, corners in pixels',
     content: (answer, { name }) => ({ data: csvText(name, shownOf(answer)) }),
+    join: joinTables,
   },
   {
     ending: 'txt',

@@ -79,3 +79,27 @@ export const categoriesOf = (
 ): readonly Category[] => [
   ...new Map(found.map(({ label, name }) => [label, { id: label, name }] as const)).values(),
 ];
+
+interface CocoSet {
+  readonly images: readonly { readonly id: number }[];
+  readonly annotations: readonly { readonly id: number; readonly image_id: number }[];
+  readonly categories: readonly Category[];
+}
+
+/** Returns one data set of several texts of `cocoText`: images and annotations count on. */
+export function joinCoco(texts: readonly string[]): string {
+  const sets = texts.map((text) => JSON.parse(text) as CocoSet);
+  const categories = new Map(sets.flatMap((set) => set.categories).map((each) => [each.id, each] as const));
+  let [images, id] = [0, 0];
+  const annotations = sets.flatMap((set) => {
+    const before = images;
+    images += set.images.length;
+    return set.annotations.map((each) => ({ ...each, id: ++id, image_id: before + each.image_id }));
+  });
+  const joined = {
+    images: sets.flatMap((set) => set.images).map((image, index) => ({ ...image, id: index + 1 })),
+    annotations,
+    categories: [...categories.values()].sort((left, right) => left.id - right.id),
+  };
+  return `${JSON.stringify(joined, undefined, 2)}\n`;
+}

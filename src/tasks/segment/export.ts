@@ -1,6 +1,6 @@
 import type { Masks, Segment } from '../answer';
 import type { FileFormat } from '../formats';
-import { annotationsOfSegments, categoriesOf, cocoText } from '../post/coco';
+import { annotationsOfSegments, categoriesOf, cocoText, joinCoco } from '../post/coco';
 import { idPng } from '../post/png';
 import { areaOf, compressed, runsOf, type Ids } from '../post/rle';
 
@@ -47,6 +47,7 @@ export const maskFormats: readonly FileFormat<Masks>[] = [
         categoriesOf(categories(answer)),
       ),
     }),
+    join: joinCoco,
   },
   {
     ending: 'rle.json',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { countOf, rankedOf, type Box, type Boxes } from '../../../src/tasks/answer';
+import { countOf, rankedOf, ranksAreas, type Box, type Boxes, type Masks } from '../../../src/tasks/answer';
 import { boxFormats } from '../../../src/tasks/detect/export';
 import { clippedBox } from '../../../src/tasks/post/box';
 
@@ -108,5 +108,71 @@ describe('boxes as files', () => {
       (JSON.parse(await written('coco.json', nothing)) as { annotations: unknown }).annotations,
       [],
     );
+  });
+});
+
+describe('files of many images', () => {
+  const joinOf = (ending: string): ((texts: readonly string[]) => string) =>
+    boxFormats.find((each) => each.ending === ending)?.join ?? assert.fail(ending);
+
+  it('of COCO are one set that counts on, each class once', async () => {
+    const one = await written('coco.json');
+    const other = await written('coco.json', { ...found, boxes: [box(1, 'dog', [0, 0, 4, 5])] });
+    const none = await written('coco.json', { ...found, boxes: [] });
+    const set = JSON.parse(joinOf('coco.json')([one, none, other])) as {
+      images: readonly { readonly id: number }[];
+      annotations: readonly {
+        readonly id: number;
+        readonly image_id: number;
+        readonly category_id: number;
+      }[];
+      categories: readonly { readonly id: number }[];
+    };
+    assert.deepEqual(
+      set.images.map(({ id }) => id),
+      [1, 2, 3],
+    );
+    assert.deepEqual(
+      set.annotations.map(({ id, image_id: of, category_id: label }) => [id, of, label]),
+      [
+        [1, 1, 17],
+        [2, 1, 3],
+        [3, 1, 3],
+        [4, 3, 1],
+      ],
+    );
+    assert.deepEqual(
+      set.categories.map(({ id }) => id),
+      [1, 3, 17],
+    );
+  });
+
+  it('of tables have one head', async () => {
+    const one = await written('csv');
+    const lines = joinOf('csv')([one, one]).trim().split('\n');
+    assert.equal(lines.length, 1 + 2 * (one.trim().split('\n').length - 1));
+    assert.equal(lines.filter((line) => line.startsWith('image,')).length, 1);
+  });
+
+  it('that annotation tools read one by one stay apart', () =>
+    assert.equal(boxFormats.find(({ ending }) => ending === 'txt')?.join, undefined));
+});
+
+describe('segments in a table', () => {
+  it('are classes by the share of the image that they cover, each once', () => {
+    const segments = [
+      { id: 1, label: 4, name: 'car', area: 10 },
+      { id: 2, label: 2, name: 'road', area: 25 },
+      { id: 3, label: 4, name: 'car', area: 20 },
+    ];
+    const masks: Masks = {
+      ...{ kind: 'masks', of: 'panoptic', labelSource: '', segments },
+      ...{ grid: [10, 10], ids: new Int16Array(100) },
+    };
+    assert.deepEqual(rankedOf(masks), [
+      { index: 4, label: 'car', score: 0.3 },
+      { index: 2, label: 'road', score: 0.25 },
+    ]);
+    assert.deepEqual([ranksAreas(masks), ranksAreas(found)], [true, false]);
   });
 });

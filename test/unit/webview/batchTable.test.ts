@@ -6,6 +6,7 @@ import {
   failuresIn,
   firstSynonym,
   answerText,
+  keptFiles,
   marginOf,
   mergeRows,
   progressText,
@@ -107,5 +108,19 @@ describe('words of a batch', () => {
     assert.equal(reasonOf('/a/b.jpg: cut off at byte 7', '/a/b.jpg'), 'Cut off at byte 7');
     assert.equal(reasonOf('b.jpg: no image', '/a/b.jpg'), 'No image');
     assert.equal(reasonOf('out of memory', '/a/b.jpg'), 'Out of memory');
+  });
+
+  it('offers each kind of file once that some row has, and says what has no guess', () => {
+    const png = { ending: 'mask.png', title: 'PNG' };
+    const coco = { ending: 'coco.json', title: 'COCO JSON' };
+    const [first, second] = [row(0, 'sky', 0.6), row(1, 'sea', 0.5)];
+    const kept = [failed, { ...first, files: [png, coco] }, { ...second, files: [png] }];
+    assert.deepEqual(keptFiles(kept), [png, coco]);
+    assert.deepEqual(keptFiles(rows), []);
+    assert.equal(
+      answerText({ ...failed, error: undefined, summary: '1.2 … 8.3 m' } as BatchRow),
+      '1.2 … 8.3 m',
+    );
+    assert.equal(marginOf({ ...first, scoresAreAreas: true }), undefined);
   });
 });
