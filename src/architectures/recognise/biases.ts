@@ -17,11 +17,18 @@ export interface Weighted {
 /** Tables of words and of positions, which are added to or chosen from. */
 const tables = /_embeddings?\.weight$/;
 
-/** Modules of a network whose weight is read. */
-export function weightedModules({ translation }: Known, used: ReadonlySet<string>): readonly Weighted[] {
+/**
+ * Modules of a network whose weight is read. Of a whole model, those of its backbone: names that no
+ * row of the backbone's naming touches are of what stands around it, which the table is not about.
+ */
+export function weightedModules(
+  { translation, whole }: Known,
+  used: ReadonlySet<string>,
+): readonly Weighted[] {
   const parameters = translation?.parameters ?? new Map<string, never>();
   return [...parameters].flatMap(([name, { tensor }]) => {
     if (!name.endsWith('.weight') || tables.test(name) || !used.has(tensor.name)) return [];
+    if (whole && name.endsWith(tensor.name)) return [];
     const path = name.slice(0, -'.weight'.length);
     const parent = path.replace(/[^.]*$/, '');
     return [

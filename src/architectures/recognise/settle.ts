@@ -12,13 +12,12 @@ import type { Share } from '../../domain/share';
 import type { ConfigValue, Evidence, Known } from '../family';
 import type { HeadChain, HeadInput, OwnHead } from '../heads/ownHead';
 import { contradictedSizes } from './configSizes';
-import { ofNetwork } from './wholes';
 import { isBufferOf, isBeside, type Fit } from './fit';
 import { buildGraph, keepGraph } from './graphs';
 import { imageNorms } from './states';
 import { mayReplace, standsBetween, type Leftover } from './leftovers';
 import { idleOfWhole } from './idle';
-import { backbonePrefix } from './wholes';
+import { ofNetwork } from './wholes';
 import { headsFrom, isOfTraining, isOnTheWay, type FoundHeads, type FunctionSide } from './ownHead';
 
 type Assume = Readonly<Record<string, ConfigValue>>;
@@ -112,14 +111,6 @@ function withConfig(known: Known, { checkpoint }: Context): Known {
   const channels = buildGraph(checkpoint, known).graph.values.get('pixel_values')?.shape[1];
   const stated = { channels: stored(channels ?? 0, 'the first convolution'), ...ofNetwork(known) };
   return withWarnings(known, ...contradictedSizes(checkpoint, known.architecture, stated));
-}
-
-/** What is known of the image network itself, which a larger model's own widths are not of. */
-function ofNetwork({ evidence }: Known): Known['evidence'] {
-  const own = Object.entries(evidence).flatMap(([key, value]) =>
-    key.startsWith(backbonePrefix) ? [[key.slice(backbonePrefix.length), value] as const] : [],
-  );
-  return own.length > 0 ? Object.fromEntries(own) : evidence;
 }
 
 /** Warns of means and deviations that the model itself normalises images with. */

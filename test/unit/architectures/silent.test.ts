@@ -52,6 +52,13 @@ describe('a single bias that a file has lost', () => {
       assert.match(saidOf(without(whole, lost)), named);
     });
 
+  it('is none of what stands around a backbone, which published backbones tell nothing about', async () => {
+    const checkpoint = await golden('clip-transformers-safetensors');
+    assert.doesNotMatch(known(checkpoint).warnings.join(), /Missing/);
+    const lost = /^vision_model\.post_layernorm\.bias$/;
+    assert.match(saidOf(without(checkpoint, lost)), /post_layernorm\.bias|norm\.bias/);
+  });
+
   it('is none where all modules of a kind are without, as they may be built', async () => {
     const checkpoint = without(await golden('vit-timm-safetensors'), /^blocks\.\d+\.attn\.proj\.bias$/);
     assert.doesNotMatch(known(checkpoint).warnings.join(), /Missing|bias/);
