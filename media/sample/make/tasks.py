@@ -1,0 +1,309 @@
+"""Trains the sample models of tasks from the sample classifier, on pictures of scenes.py.
+
+    python tasks.py SCENES OUT detect|segment|words [--steps N] [--batch 32] [--seed 3]
+
+detect   YOLOS (Fang et al. 2021): the classifier's transformer and six detection tokens
+segment  DPT (Ranftl et al. 2021): a convolutional neck over four of its layers
+words    CLIP (Radford et al. 2021): a small text tower learns to say what the transformer sees
+
+All take 96 x 96 pixels, 12 x 12 patches. Steps are counted, not timed, and every draw is seeded, so
+a run can be repeated. Writes OUT/TASK, as transformers saves it, weights as float16.
+"""
+import argparse, json, math, os, time
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+import transformers as tf
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SIZE, PATCH, DIM, DEPTH, HEADS, HIDDEN = 96, 8, 160, 6, 4, 480
+GRID = SIZE // PATCH
+QUERIES = 6
+VIT = dict(image_size=SIZE, patch_size=PATCH, hidden_size=DIM, num_hidden_layers=DEPTH, num_attention_heads=HEADS,
+           intermediate_size=HIDDEN, hidden_act='gelu', layer_norm_eps=1e-6)
+
+
+def classifier():
+    """The sample classifier's weights; its table of positions for this size."""
+    w = {k: v.float() for k, v in load_file(f'{HERE}/../vitrine-sample/model.safetensors').items()}
+    cls, pos = w['pos_embed'][:, :1], w['pos_embed'][:, 1:]
+    pos = pos.transpose(1, 2).unflatten(2, (16, 16))
+    pos = F.interpolate(pos, size=(GRID, GRID), mode='bicubic', antialias=True, align_corners=False)
+    return w, cls, pos.flatten(2).transpose(1, 2)
+
+
+def block(w, i, names):
+    """Tensors of block i under other names: query, key, value and the rest."""
+    out = {}
+    for p in ('weight', 'bias'):
+        parts = dict(zip(('query', 'key', 'value'), w[f'blocks.{i}.attn.qkv.{p}'].chunk(3)))
+        parts.update(out=w[f'blocks.{i}.attn.proj.{p}'], fc1=w[f'blocks.{i}.mlp.fc1.{p}'], fc2=w[f'blocks.{i}.mlp.fc2.{p}'],
+                     before=w[f'blocks.{i}.norm1.{p}'], after=w[f'blocks.{i}.norm2.{p}'])
+        out.update({f'{names[k]}.{p}': v.clone() for k, v in parts.items()})
+    return out
+
+
+VIT_NAMES = dict(query='attention.attention.query', key='attention.attention.key', value='attention.attention.value',
+                 out='attention.output.dense', fc1='intermediate.dense', fc2='output.dense', before='layernorm_before', after='layernorm_after')
+CLIP_NAMES = dict(query='self_attn.q_proj', key='self_attn.k_proj', value='self_attn.v_proj', out='self_attn.out_proj',
+                  fc1='mlp.fc1', fc2='mlp.fc2', before='layer_norm1', after='layer_norm2')
+
+
+def take(model, state):
+    """Copies weights in by name; every name must be the model's."""
+    own = model.state_dict()
+    unknown = [k for k in state if k not in own or own[k].shape != state[k].shape]
+    assert not unknown, f'no place for {unknown[:4]} among {[k for k in own][:40]}'
+    with torch.no_grad():
+        for k, v in state.items():
+            own[k].copy_(v)
+
+
+def layers(model, prefix, names, w, final):
+    state = {}
+    for i in range(DEPTH):
+        state.update({f'{prefix}{i}.{k}': v for k, v in block(w, i, names).items()})
+    state.update({f'{final}.{p}': w[f'norm.{p}'] for p in ('weight', 'bias')})
+    take(model, state)
+
+
+# ---------------------------------------------------------------- detection
+
+class Detect:
+    def __init__(self, labels):
+        self.K = len(labels)
+        c = tf.YolosConfig(**dict(VIT, image_size=[SIZE, SIZE]), num_detection_tokens=QUERIES, use_mid_position_embeddings=False, **named(labels))
+        self.model = m = tf.YolosForObjectDetection(c)
+        w, cls, pos = classifier()
+        layers(m, 'vit.encoder.layer.', VIT_NAMES, w, 'vit.layernorm')
+        # A detection token starts as the class token at a place of its own.
+        g = torch.Generator().manual_seed(0)
+        det = w['cls_token'] + cls + .3 * torch.randn(1, QUERIES, DIM, generator=g)
+        take(m, {'vit.embeddings.cls_token': w['cls_token'], 'vit.embeddings.detection_tokens': det,
+                 'vit.embeddings.position_embeddings': torch.cat([cls, pos, torch.zeros(1, QUERIES, DIM)], 1),
+                 'vit.embeddings.patch_embeddings.projection.weight': w['patch_embed.proj.weight'],
+                 'vit.embeddings.patch_embeddings.projection.bias': w['patch_embed.proj.bias']})
+
+    def loss(self, x, scenes):
+        out = self.model(x)
+        logits, boxes = out.logits.float(), out.pred_boxes.float()
+        truth = torch.from_numpy(scenes['boxes']).float() / 128
+        truth = torch.cat([(truth[..., :2] + truth[..., 2:]) / 2, truth[..., 2:] - truth[..., :2]], -1)
+        classes = torch.from_numpy(scenes['labels'])
+        there = classes >= 0
+        l1 = (boxes[:, :, None] - truth[:, None]).abs().sum(-1)
+        iou = overlap(boxes[:, :, None], truth[:, None])
+        with torch.no_grad():
+            prob = logits.softmax(-1).gather(2, classes.clamp(min=0)[:, None].expand(-1, QUERIES, -1))
+            cost = torch.where(there[:, None], 5 * l1 - 2 * iou - prob, 0.)
+            # Two objects at most: the best pair of tokens is looked for among all.
+            both = cost[:, :, None, 0] + cost[:, None, :, 1] + 1e4 * torch.eye(QUERIES)
+            pick = both.flatten(1).argmin(1)
+            chosen = torch.stack([pick // QUERIES, pick % QUERIES], 1)
+        target = torch.full(logits.shape[:2], self.K)
+        rows = torch.arange(len(x))[:, None].expand(-1, 2)[there]
+        target[rows, chosen[there]] = classes[there]
+        nothing = torch.ones(self.K + 1); nothing[-1] = .2
+        named_loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), nothing)
+        at = lambda t: t.gather(1, chosen[:, None])[:, 0][there].mean()
+        return named_loss + 5 * at(l1) + 2 * (1 - at(iou))
+
+
+def corners(b):
+    return torch.cat([b[..., :2] - b[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2], -1)
+
+
+def overlap(a, b):
+    """Generalised intersection over union (Rezatofighi et al. 2019) of boxes by centre and size."""
+    a, b = torch.broadcast_tensors(corners(a), corners(b))
+    area = lambda t: (t[..., 2] - t[..., 0]).clamp(min=0) * (t[..., 3] - t[..., 1]).clamp(min=0)
+    inner = torch.cat([torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])], -1)
+    outer = torch.cat([torch.minimum(a[..., :2], b[..., :2]), torch.maximum(a[..., 2:], b[..., 2:])], -1)
+    i, hull = area(inner), area(outer)
+    union = area(a) + area(b) - i
+    return i / (union + 1e-6) - (hull - union) / (hull + 1e-6)
+
+
+# ---------------------------------------------------------------- segmentation
+
+class Segment:
+    def __init__(self, labels):
+        c = tf.DPTConfig(**VIT, is_hybrid=False, backbone_out_indices=[2, 3, 4, 5], readout_type='ignore', neck_hidden_sizes=[32, 32, 32, 32],
+                         fusion_hidden_size=32, reassemble_factors=[4, 2, 1, .5], use_auxiliary_head=False, use_batch_norm_in_fusion_residual=False,
+                         semantic_classifier_dropout=0., **named([*labels, 'background']))
+        self.model = m = tf.DPTForSemanticSegmentation(c)
+        w, cls, pos = classifier()
+        layers(m, 'dpt.encoder.layer.', VIT_NAMES, w, 'dpt.layernorm')
+        take(m, {'dpt.embeddings.cls_token': w['cls_token'], 'dpt.embeddings.position_embeddings': torch.cat([cls, pos], 1),
+                 'dpt.embeddings.patch_embeddings.projection.weight': w['patch_embed.proj.weight'],
+                 'dpt.embeddings.patch_embeddings.projection.bias': w['patch_embed.proj.bias']})
+
+    def loss(self, x, scenes):
+        logits = self.model(x).logits.float()
+        logits = F.interpolate(logits, size=(128, 128), mode='bilinear', align_corners=False)
+        return F.cross_entropy(logits, torch.from_numpy(scenes['mask']).long())
+
+
+# ---------------------------------------------------------------- words
+
+TEMPLATES = ('{}', 'a {}', 'a drawing of a {}', 'a picture of a {}', 'there is a {}')
+CONTEXT = 16
+
+
+def tokenizer(labels, folder):
+    """Byte-level BPE as CLIP's, learnt from the sentences that the pictures are described by."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, decoders, trainers, Regex
+    t = Tokenizer(models.BPE(unk_token='<|endoftext|>', continuing_subword_prefix='', end_of_word_suffix='</w>'))
+    t.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex(r'\s+'), ' '), normalizers.Lowercase()])
+    words = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(words), behavior='removed', invert=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    t.decoder = decoders.ByteLevel()
+    sentences = [s.format(n) for s in TEMPLATES for n in labels] + [f'a {n} and a {o}' for n in labels for o in labels[:2]]
+    special = ['<|startoftext|>', '<|endoftext|>']
+    t.train_from_iterator(sentences, trainers.BpeTrainer(vocab_size=900, special_tokens=[], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), end_of_word_suffix='</w>', show_progress=False))
+    raw = json.loads(t.to_str())['model']
+    # CLIP's own order: every byte, every byte that ends a word, what is merged of them, the marks.
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocab = [*letters, *(c + '</w>' for c in letters)]
+    merges = [tuple(m) if isinstance(m, list) else tuple(m.split(' ')) for m in raw['merges']]
+    vocab += [v for v in dict.fromkeys(a + b for a, b in merges) if v not in set(vocab)] + special
+    made = tf.CLIPTokenizer(vocab={v: i for i, v in enumerate(vocab)}, merges=merges, model_max_length=CONTEXT)
+    made.save_pretrained(folder)
+    return made
+
+
+class Words:
+    def __init__(self, labels, folder):
+        self.labels, self.tokens = labels, tokenizer(labels, folder)
+        end = self.tokens.eos_token_id
+        c = tf.CLIPConfig(vision_config=dict(VIT, projection_dim=64),
+                          text_config=dict(vocab_size=len(self.tokens), hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=256, hidden_act='gelu',
+                                           layer_norm_eps=1e-6, max_position_embeddings=CONTEXT, bos_token_id=self.tokens.bos_token_id, eos_token_id=end, pad_token_id=end, projection_dim=64),
+                          projection_dim=64)
+        self.model = m = tf.CLIPModel(c)
+        w, cls, pos = classifier()
+        layers(m, 'vision_model.encoder.layers.', CLIP_NAMES, w, 'vision_model.post_layernorm')
+        # The classifier norms nothing before its blocks and adds a bias to patches: the norm starts as
+        # a scaling by what it takes away, the bias is part of the places.
+        tokens = torch.cat([cls + w['cls_token'], pos + w['patch_embed.proj.bias']], 1)
+        take(m, {'vision_model.embeddings.class_embedding': w['cls_token'][0, 0], 'vision_model.embeddings.patch_embedding.weight': w['patch_embed.proj.weight'],
+                 'vision_model.embeddings.position_embedding.weight': torch.cat([cls, pos + w['patch_embed.proj.bias']], 1)[0],
+                 'vision_model.pre_layrnorm.weight': torch.full((DIM,), float((tokens.var() + 1.).sqrt())) , 'vision_model.pre_layrnorm.bias': torch.zeros(DIM)})
+        self.r = np.random.default_rng(5)
+
+    def start(self, x):
+        """The norm before the blocks scales by the spread that the pictures' tokens have."""
+        with torch.no_grad():
+            spread = self.model.vision_model.embeddings(x).std(-1).median()
+            self.model.vision_model.pre_layrnorm.weight.fill_(float(spread))
+
+    def caption(self, classes):
+        words = [self.labels[c] for c in self.r.permutation(classes[classes >= 0])]
+        return self.r.choice(TEMPLATES).format(' and a '.join(words))
+
+    def loss(self, x, scenes):
+        texts = self.tokens([self.caption(c) for c in scenes['labels']], padding='max_length', max_length=CONTEXT, truncation=True, return_tensors='pt')
+        out = self.model(pixel_values=x, input_ids=texts['input_ids'], attention_mask=texts['attention_mask'])
+        sims = out.logits_per_image.float()
+        there = F.one_hot(torch.from_numpy(scenes['labels']) + 1, len(self.labels) + 1).amax(1)[:, 1:]
+        same = (there[:, None] == there[None]).all(-1).float()      # captions of other pictures that hold of this one
+        target = same / same.sum(1, keepdim=True)
+        paired = -(target * sims.log_softmax(1)).sum(1).mean() - (target * sims.log_softmax(0)).sum(0).mean()
+        # Each object's word among all words, as the model is asked.
+        alone = self.tokens([self.r.choice(TEMPLATES).format(n) for n in self.labels], padding='max_length', max_length=CONTEXT, return_tensors='pt')
+        words = self.model.get_text_features(**alone)
+        words = words if torch.is_tensor(words) else words.pooler_output
+        scores = out.image_embeds.float() @ F.normalize(words.float(), dim=-1).T * self.model.logit_scale.exp()
+        share = there / there.sum(1, keepdim=True)
+        return paired + 2 * -(share * scores.log_softmax(1)).sum(1).mean()
+
+
+def named(labels):
+    return dict(id2label=dict(enumerate(labels)), label2id={n: i for i, n in enumerate(labels)})
+
+
+# ---------------------------------------------------------------- training
+
+def batch(pool, r, n):
+    at = np.sort(r.choice(len(pool['x']), n, replace=False))
+    some = {k: np.array(v[at]) for k, v in pool.items()}
+    flip = r.random(n) < .5
+    for k in ('x', 'mask'):
+        some[k][flip] = some[k][flip][:, :, ::-1]
+    b = some['boxes']
+    b[flip] = np.stack([128 - b[flip][..., 2], b[flip][..., 1], 128 - b[flip][..., 0], b[flip][..., 3]], -1)
+    return pixels(some['x'], r), some
+
+
+def pixels(x, r=None):
+    t = torch.from_numpy(x).permute(0, 3, 1, 2).float().div_(255)
+    t = F.interpolate(t, size=(SIZE, SIZE), mode='bicubic', antialias=True, align_corners=False).clamp_(0, 1)
+    if r is not None:
+        jitter = lambda low, high: torch.from_numpy(r.uniform(low, high, (len(x), 1, 1, 1)).astype('float32'))
+        t = (t - .5) * jitter(.8, 1.2) + .5 + jitter(-.08, .08)
+    return (t - .5) / .5
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument('scenes'); ap.add_argument('out'); ap.add_argument('task', choices=('detect', 'segment', 'words'))
+    ap.add_argument('--steps', type=int, default=1200); ap.add_argument('--batch', type=int, default=32)
+    ap.add_argument('--seed', type=int, default=3)
+    ap.add_argument('--still', type=int, default=0, help='the first blocks, and all before them, stay as they are')
+    ap.add_argument('--lr', type=float, default=1e-3); ap.add_argument('--lr-body', type=float, default=2e-4)
+    a = ap.parse_args()
+    torch.set_num_threads(1); torch.manual_seed(a.seed)
+    folder = f'{a.out}/{a.task}'
+    os.makedirs(folder, exist_ok=True)
+    labels = json.load(open(f'{a.scenes}/labels.json'))
+    pool = {k: np.load(f'{a.scenes}/train_{k}.npy') for k in ('x', 'mask', 'boxes', 'labels')}
+    learner = dict(detect=lambda: Detect(labels), segment=lambda: Segment(labels), words=lambda: Words(labels, folder))[a.task]()
+    r = np.random.default_rng(a.seed)
+    if hasattr(learner, 'start'):
+        learner.start(batch(pool, r, 64)[0])
+    m = learner.model.train()
+    body = [p for n, p in m.named_parameters() if '.encoder.' in n and 'text_model' not in n]
+    known = {id(p) for p in body}
+    rest = [p for p in m.parameters() if id(p) not in known]
+    if a.still:
+        first = tuple(f'.layer.{i}.' for i in range(a.still))
+        for n, p in m.named_parameters():
+            p.requires_grad_(not ('.embeddings.' in n or any(f in n for f in first)))
+    opt = torch.optim.AdamW([dict(params=body, peak=a.lr_body), dict(params=rest, peak=a.lr)], a.lr, betas=(.9, .98), weight_decay=.01)
+    log, began, total = open(f'{folder}/log.jsonl', 'w'), time.time(), 0.
+    for step in range(a.steps):
+        k = min(1, (step + 1) / 60) * (.5 * (1 + math.cos(math.pi * step / a.steps)) * .98 + .02)
+        for g in opt.param_groups:
+            g['lr'] = g['peak'] * k
+        x, scenes = batch(pool, r, a.batch)
+        with torch.autocast('cpu', torch.bfloat16):
+            loss = learner.loss(x, scenes)
+        opt.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(m.parameters(), 1.)
+        opt.step()
+        total += loss.item()
+        if (step + 1) % 25 == 0:
+            row = dict(step=step + 1, loss=round(total / 25, 4), minutes=round((time.time() - began) / 60, 2), cpu=round(time.process_time() / 60, 2))
+            total = 0.
+            print(json.dumps(row), flush=True); log.write(json.dumps(row) + '\n')
+        if (step + 1) % 100 == 0 or step + 1 == a.steps:
+            save(m, folder, a.task)
+
+
+def save(model, folder, task):
+    """Half precision, as `transformers` names things, and how a picture is brought to the model."""
+    model.config.torch_dtype = 'float16'
+    model.save_pretrained(folder)
+    file = f'{folder}/model.safetensors'
+    save_file({k: v.half() if v.is_floating_point() else v for k, v in load_file(file).items()}, file, metadata={'format': 'pt'})
+    square = dict(do_resize=True, size=dict(height=SIZE, width=SIZE), resample=3, do_rescale=True, rescale_factor=1 / 255, do_normalize=True, image_mean=[.5] * 3, image_std=[.5] * 3)
+    kinds = dict(detect=dict(image_processor_type='YolosImageProcessor', format='coco_detection', do_pad=False, **dict(square, resample=2)),
+                 segment=dict(image_processor_type='DPTImageProcessor', keep_aspect_ratio=False, do_pad=False, ensure_multiple_of=1, **square),
+                 words=dict(image_processor_type='CLIPImageProcessor', do_center_crop=False, do_convert_rgb=True, **square))
+    json.dump(kinds[task], open(f'{folder}/preprocessor_config.json', 'w'), indent=2)
+
+
+if __name__ == '__main__':
+    main()
