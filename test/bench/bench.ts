@@ -10,6 +10,7 @@ import { measureMemory } from './memory';
 import { measureActivation, measureOpening } from './opening';
 import type { Row } from './table';
 import { formatTable } from './table';
+import { measureTasks } from './tasks';
 import { measureViews } from './views';
 import { measureWarm, measureWarmPeer } from './warm';
 import { makeWorkload, type Workload } from './workload';
@@ -43,6 +44,7 @@ const sections: Readonly<Record<string, Section>> = {
   },
   families: measureFamilies,
   answers: measureAnswers,
+  tasks: measureTasks,
   views: measureViews,
 };
 

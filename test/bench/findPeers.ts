@@ -46,17 +46,31 @@ export const findTimm = (weights: string, architecture: string): Promise<OtherWa
 /** timm that makes models and what they give. */
 export const findTimmOutputs = (): Promise<OtherWay | NotFound> => findInPython('timmOutputs', []);
 
+/** transformers that answers about the image. A folder without a model gets one, at random. */
+export const findTransformers = (
+  task: string,
+  folder: string,
+  words: readonly string[],
+): Promise<OtherWay | NotFound> =>
+  findInPython('transformersEager', [task, folder, image, ...words], 'transformers');
+
 /**
  * A program of the bench in the Python that VITRINE_PYTHON names, else in the first on the path,
- * where that has timm.
+ * where that has torch and the library.
  */
-async function findInPython(name: string, args: readonly string[]): Promise<OtherWay | NotFound> {
+async function findInPython(
+  name: string,
+  args: readonly string[],
+  library = 'timm',
+): Promise<OtherWay | NotFound> {
   const python = process.env.VITRINE_PYTHON ?? 'python3';
-  const facts = 'import torch, timm; print(f"timm {timm.__version__}, torch {torch.__version__}")';
+  const facts = `import torch, ${library} as l; print(f"${library} {l.__version__}, torch {torch.__version__}")`;
   try {
     const title = (await capture(python, ['-c', facts])).trim();
     return { title, command: [python, resolve(`test/bench/peers/${name}.py`), ...args] };
   } catch {
-    return { notFound: `no torch and timm in ${python}; VITRINE_PYTHON may name a Python that has them` };
+    return {
+      notFound: `no torch and ${library} in ${python}; VITRINE_PYTHON may name a Python that has them`,
+    };
   }
 }
