@@ -59,17 +59,29 @@ export type Storage =
  * - `spectral-norm`: original / (leftᵀ · original · right) (Miyato et al. 2018, §2.1, with the
  *   vectors as they were saved)
  * - `low-rank`: base + scale · up · down (Hu et al. 2021, LoRA, §4.1)
+ * - `low-rank-thirds`: the same in some thirds of the rows: queries, keys or values of one matrix
  * - `scaled-rows`: matrix · scales / 127, row by row (Dettmers et al. 2022, LLM.int8(), §2.1)
  * - `affine`: scale · (integers − zero point) (Jacob et al. 2018, eq. 1)
+ * - `affine-rows`: the same with a scale and a zero point of each row
  */
 export interface Derivation {
-  readonly kind: 'masked' | 'weight-norm' | 'spectral-norm' | 'low-rank' | 'scaled-rows' | 'affine';
+  readonly kind:
+    | 'masked'
+    | 'weight-norm'
+    | 'spectral-norm'
+    | 'low-rank'
+    | 'low-rank-thirds'
+    | 'scaled-rows'
+    | 'affine'
+    | 'affine-rows';
   /** In the order of the formula; the first is where the parameter lies. */
   readonly parts: readonly Tensor[];
   /** Factor of a low-rank product, α / r, or of integers; undefined if nothing says it. */
   readonly scale?: number;
   /** The integer that stands for 0 of an affine quantisation. */
   readonly zeroPoint?: number;
+  /** Thirds of the rows that have a product of their own, in the order of the parts. */
+  readonly thirds?: readonly number[];
 }
 
 /** What integers of a quantised tensor stand for: scale · (integer − zero point). */

@@ -16,7 +16,7 @@ const int8Most = 127;
 type Formula = (
   b: Writer,
   parts: readonly ValueInfo[],
-  factors: { readonly scale: number; readonly zeroPoint: number },
+  factors: Required<Pick<Derivation, 'scale' | 'zeroPoint' | 'thirds'>>,
 ) => ValueInfo;
 
 const count = ({ shape }: ValueInfo): number => shape.reduce((product, side) => product * side, 1);
@@ -51,6 +51,17 @@ const formulas: Readonly<Record<Derivation['kind'], Formula>> = {
     const product = b.add('Mul', [b.add('MatMul', [flat(up), flat(down)]), b.scalar(scale)]);
     return b.add('Add', [base, base.shape.length === 2 ? product : b.reshape(product, base.shape)]);
   },
+  'low-rank-thirds': (b, parts, { scale, thirds }) => {
+    const products = thirds.map((_, index) =>
+      b.add('MatMul', [at(parts, 2 * index + 2), at(parts, 2 * index + 1)]),
+    );
+    const added = [0, 1, 2].map((third) => {
+      const index = thirds.indexOf(third);
+      // Rows without a product get one of no weight.
+      return b.add('Mul', [at(products, Math.max(0, index)), b.scalar(index < 0 ? 0 : scale)]);
+    });
+    return b.add('Add', [at(parts, 0), b.add('Concat', added, { axis: int(0) })]);
+  },
   'scaled-rows': (b, parts) => {
     const [matrix, scales] = [at(parts, 0), at(parts, 1)];
     const factors = b.add('Mul', [scales, b.scalar(1 / int8Most)]);
@@ -58,6 +69,12 @@ const formulas: Readonly<Record<Derivation['kind'], Formula>> = {
   },
   affine: (b, parts, { scale, zeroPoint }) =>
     b.add('Mul', [b.add('Sub', [at(parts, 0), b.scalar(zeroPoint)]), b.scalar(scale)]),
+  'affine-rows': (b, parts) => {
+    const [matrix, scales, zeroPoints] = [at(parts, 0), at(parts, 1), at(parts, 2)];
+    const column = (x: ValueInfo): ValueInfo =>
+      b.reshape(x, [count(x), ...matrix.shape.slice(1).map(() => 1)]);
+    return b.add('Mul', [b.add('Sub', [matrix, column(zeroPoints)]), column(scales)]);
+  },
 };
 
 /**
@@ -68,6 +85,6 @@ const formulas: Readonly<Record<Derivation['kind'], Formula>> = {
  */
 export const derivedValue = (
   b: Writer,
-  { kind, scale = 1, zeroPoint = 0 }: Derivation,
+  { kind, scale = 1, zeroPoint = 0, thirds = [] }: Derivation,
   parts: readonly ValueInfo[],
-): ValueInfo => formulas[kind](b, parts, { scale, zeroPoint });
+): ValueInfo => formulas[kind](b, parts, { scale, zeroPoint, thirds });

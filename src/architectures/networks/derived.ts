@@ -16,8 +16,10 @@ const learnedParts: Readonly<Record<Derivation['kind'], readonly boolean[]>> = {
   'weight-norm': [true, true],
   'spectral-norm': [true, false, false],
   'low-rank': [true, true, true],
+  'low-rank-thirds': [true, true, true, true, true, true, true],
   'scaled-rows': [true, false],
   affine: [true],
+  'affine-rows': [true, false, false],
 };
 
 /**
@@ -80,7 +82,7 @@ const isMagnitude = (magnitude: Shape, direction: Shape): boolean =>
 
 /**
  * pruning, spectral_norm and weight_norm of torch.nn.utils (whose parametrizations get the same
- * names below), and the 8 bit of bitsandbytes.
+ * names below), the 8 bit of bitsandbytes, and torch's of rows.
  */
 const forms: readonly Form[] = [
   {
@@ -112,6 +114,14 @@ const forms: readonly Form[] = [
     fits: ([matrix = [], scales = []]) => matrix.length === 2 && isSame(scales, matrix.slice(0, 1)),
     shapedAs: 0,
   },
+  {
+    kind: 'affine-rows',
+    endings: ['weight', 'weight_scales', 'weight_zero_points'],
+    own: 'weight',
+    fits: ([matrix = [], scales = [], zeroPoints = []]) =>
+      matrix.length > 1 && isSame(scales, matrix.slice(0, 1)) && isSame(zeroPoints, scales),
+    shapedAs: 0,
+  },
 ];
 
 /**
@@ -120,7 +130,7 @@ const forms: readonly Form[] = [
  */
 const respelled: readonly (readonly [RegExp, string])[] = [
   [/(?<=^|\.)modules_to_save\.\w+\./, ''],
-  [/(?<=^|\.)_packed_params\._packed_params\.(weight|bias)$/, '$1'],
+  [/(?<=^|\.)_packed_params\._packed_params\.(weight(?:_scales|_zero_points)?|bias)$/, '$1'],
   [/(?<=^|\.)parametrizations\.(\w+)\.original0$/, '$1_g'],
   [/(?<=^|\.)parametrizations\.(\w+)\.original1$/, '$1_v'],
   [/(?<=^|\.)parametrizations\.(\w+)\.original$/, '$1_orig'],
@@ -145,7 +155,7 @@ export function derivedMembers(tensors: readonly Tensor[], loraScale?: number): 
     const { affine } = tensor;
     return affine ? parameterOf(name, { kind: 'affine', parts: [tensor], ...affine }) : { name, tensor };
   });
-  return withAdapters(withForms(named), loraScale);
+  return withAdapters(withThirds(withForms(named), loraScale), loraScale);
 }
 
 /**
@@ -158,7 +168,7 @@ function withoutOriginals(tensors: readonly Tensor[]): readonly Tensor[] {
   return tensors.filter(({ name }) => !trained.has(/^(.*)\.original_module\./.exec(name)?.[1] ?? ''));
 }
 
-const partEndings = /(?:_orig|_g|SCB)$/;
+const partEndings = /(?:_orig|_g|SCB|_zero_points)$/;
 
 function withForms(named: readonly Named[]): readonly Named[] {
   if (!named.some(({ name }) => partEndings.test(name))) return named;
@@ -194,6 +204,46 @@ function composedBy(
 function parameterOf(name: string, derived: Derivation, shapedAs = 0): Named {
   const [{ name: held, storage, start }, shaped] = [at(derived.parts, 0), at(derived.parts, shapedAs)];
   return { name, tensor: { name: held, dtype: 'F32', shape: shaped.shape, storage, start, derived } };
+}
+
+const thirdsOf = ['q', 'k', 'v'] as const;
+
+/**
+ * One matrix of queries, keys and values with products for some of them beside it, as LoRA-ViT and
+ * SAMed wrap `qkv`: `qkv.qkv.weight`, `qkv.linear_a_q.weight`, `qkv.linear_b_q.weight` …
+ */
+function withThirds(named: readonly Named[], scale: number | undefined): readonly Named[] {
+  const holders = new Set(named.flatMap(({ name }) => /^(.*\.)linear_a_q\.weight$/.exec(name)?.[1] ?? []));
+  if (holders.size === 0) return named;
+  const byName = new Map(named.map((entry) => [entry.name, entry]));
+  const renamed = new Map<Named, Named | undefined>();
+  for (const path of holders) {
+    const base = byName.get(`${path}qkv.weight`);
+    const pairs = thirdsOf.flatMap((letter, third) => {
+      const pair = ['a', 'b'].flatMap((side) => byName.get(`${path}linear_${side}_${letter}.weight`) ?? []);
+      return pair.length === 2 ? [{ third, pair }] : [];
+    });
+    if (!base || !pairs.every(({ pair }) => isThird(base, pair))) continue;
+    const parts = [base, ...pairs.flatMap(({ pair }) => pair)];
+    for (const part of parts) renamed.set(part, undefined);
+    const derived: Derivation = {
+      kind: 'low-rank-thirds',
+      parts: parts.map(({ tensor }) => tensor),
+      thirds: pairs.map(({ third }) => third),
+      ...(scale !== undefined && { scale }),
+    };
+    renamed.set(base, parameterOf(`${path}weight`, derived));
+    const bias = byName.get(`${path}qkv.bias`);
+    if (bias) renamed.set(bias, { ...bias, name: `${path}bias` });
+  }
+  return named.flatMap((entry) => (renamed.has(entry) ? (renamed.get(entry) ?? []) : [entry]));
+}
+
+/** Whether two thin matrices make a third of this one's rows. */
+function isThird(base: Named, pair: readonly Named[]): boolean {
+  const [out = 0, width = 0] = base.tensor.shape;
+  const [[rank = 0] = [], up = []] = pair.map(({ tensor }) => tensor.shape);
+  return isSame(pair[0]?.tensor.shape ?? [], [rank, width]) && isSame(up, [out / 3, rank]);
 }
 
 /** The largest rank of an adapter as a share of the matrix's smaller side. */

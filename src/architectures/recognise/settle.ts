@@ -456,7 +456,7 @@ const derivedOf = ({ translation }: Known): readonly Derivation[] =>
 
 /** Refuses to run low-rank adapters whose factor nobody says. */
 function withAdapters(known: Known, { assume }: Context): Known {
-  const adapters = derivedOf(known).filter(({ kind }) => kind === 'low-rank');
+  const adapters = derivedOf(known).filter(({ kind }) => kind.startsWith('low-rank'));
   if (adapters.length === 0) return known;
   const user = loraScaleIn(assume);
   const [first, ...more] = new Set(adapters.map(({ scale }) => scale));
@@ -485,10 +485,13 @@ function withAdapters(known: Known, { assume }: Context): Known {
 
 const derivedWords: Readonly<Record<Derivation['kind'], string | undefined>> = {
   'low-rank': undefined,
+  'low-rank-thirds': undefined,
   masked: 'pruned: each weight is multiplied with its mask',
   'weight-norm': 'weight-normalised',
   'spectral-norm': 'spectrally normalised, with the vectors as they were saved',
   affine: 'int8 of torch: dequantised; torch itself also rounds what flows through them to 8 bit',
+  'affine-rows':
+    'int8 of torch: dequantised row by row; torch itself also rounds what flows through them to 8 bit',
   'scaled-rows':
     'int8 of bitsandbytes: dequantised row by row; the library itself also rounds what flows through them to 8 bit',
 };

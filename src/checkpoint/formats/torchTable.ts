@@ -6,6 +6,7 @@ import { PickleError, unpickle, type Unpickled } from '../pickle/pickle';
 import { collectTensors, type NamedPickle, type PickleContents } from '../pickle/tree';
 import {
   parsePickledTensor,
+  quantisedRows,
   PickledTensorError,
   type PickledStorage,
   type PickledTensor,
@@ -83,7 +84,7 @@ export async function buildTorchTable(container: TorchContainer): Promise<Tensor
   const groups: TensorGroup[] = [];
   for (const { path, tensors } of contents.groups) {
     const built: Tensor[] = [];
-    for (const named of tensors) {
+    for (const named of tensors.flatMap(withRows)) {
       const tensor = await buildTensor(container, named, storages, warnings);
       if (tensor) built.push(tensor);
     }
@@ -131,6 +132,21 @@ function pickleWarnings(item: string, pickle: Unpickled, contents: PickleContent
     ...(others.length > 0
       ? [`${item} names classes or functions that are not known and were not loaded: ${listed(others)}`]
       : []),
+  ];
+}
+
+/**
+ * A tensor that is quantised row by row with the scales and zero points of its rows as tensors
+ * beside it: `weight_scales`, `weight_zero_points`.
+ */
+function withRows(named: NamedPickle): readonly NamedPickle[] {
+  const rows = quantisedRows(named.value);
+  if (!rows) return [named];
+  const { name } = named;
+  return [
+    named,
+    { ...named, name: `${name}_scales`, value: rows.scales },
+    { ...named, name: `${name}_zero_points`, value: rows.zeroPoints },
   ];
 }
 

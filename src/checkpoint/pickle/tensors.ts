@@ -23,8 +23,14 @@ export interface PickledTensor {
   readonly start: number;
   readonly storage: PickledStorage | PickledBytes;
   readonly bigEndian?: true;
-  /** What its integers stand for, if it is quantised. */
+  /** What its integers stand for, if it is quantised as a whole. */
   readonly affine?: Affine;
+}
+
+/** Scales and zero points `[rows]` of a tensor that is quantised row by row. */
+export interface QuantisedRows {
+  readonly scales: PickleObject;
+  readonly zeroPoints: PickleObject;
 }
 
 export interface PickledStorage {
@@ -98,7 +104,7 @@ const torchDtypes: Readonly<Record<string, DType>> = {
   float8_e8m0fnu: 'F8_E8M0',
 };
 
-type Rebuild = (args: readonly PickleValue[]) => PickledTensor;
+type Rebuild = (args: readonly PickleValue[], value: PickleObject) => PickledTensor;
 
 /** `torch._utils._rebuild_*` (torch/_utils.py): argument lists of every PyTorch since 0.1.12. */
 const rebuilders: Readonly<Record<string, Rebuild>> = {
@@ -107,9 +113,9 @@ const rebuilders: Readonly<Record<string, Rebuild>> = {
     strided(storage, offset, size, stride),
   'torch._utils._rebuild_tensor_v3': ([storage, offset, size, stride, , , dtype]) =>
     strided(storage, offset, size, stride, torchDtype(dtype)),
-  'torch._utils._rebuild_qtensor': ([storage, offset, size, stride, quantizer]) => ({
+  'torch._utils._rebuild_qtensor': ([storage, offset, size, stride], value) => ({
     ...strided(storage, offset, size, stride),
-    affine: affineOf(quantizer),
+    ...affineOf(value),
   }),
   'torch._utils._rebuild_parameter': ([data]) => inner(data),
   'torch._utils._rebuild_parameter_with_state': ([data]) => inner(data),
@@ -122,14 +128,36 @@ const rebuilders: Readonly<Record<string, Rebuild>> = {
   'torch._utils._rebuild_xla_tensor': ([data]) => inner(data),
 };
 
-/** `(torch.per_tensor_affine, scale, zero point)`; other schemes are left out. */
-function affineOf(quantizer: PickleValue | undefined): Affine {
-  const [scheme, scale, zeroPoint] = isKind(quantizer, 'tuple') ? quantizer.items : [];
-  const name = isKind(scheme, 'global') ? nameOf(scheme) : 'no scheme';
+/** `(torch.per_tensor_affine, scale, zero point)`; undefined if each row has its own. */
+function affineOf(value: PickleObject): Pick<PickledTensor, 'affine'> {
+  if (quantisedRows(value)) return {};
+  const quantizer = value.args[4];
+  const [scheme, scale, zeroPoint] =
+    quantizer !== undefined && isKind(quantizer, 'tuple') ? quantizer.items : [];
+  const name = schemeName(scheme);
   if (name !== 'torch.per_tensor_affine' || !isKind(scale, 'float') || typeof zeroPoint !== 'number')
     throw new PickledTensorError('unsupported', `a quantised tensor (${name}); it is left out`);
-  return { scale: scale.value, zeroPoint };
+  return { affine: { scale: scale.value, zeroPoint } };
 }
+
+/**
+ * Scales and zero points of a tensor that is quantised row by row; undefined for any other value.
+ */
+export function quantisedRows({ type, args }: PickleObject): QuantisedRows | undefined {
+  if (nameOf(type) === 'torch._utils._rebuild_parameter' && args[0] !== undefined && isKind(args[0], 'object'))
+    return quantisedRows(args[0]);
+  if (nameOf(type) !== 'torch._utils._rebuild_qtensor') return undefined;
+  const [scheme, scales, zeroPoints, axis] =
+    args[4] !== undefined && isKind(args[4], 'tuple') ? args[4].items : [];
+  const isTensor = (value: PickleValue | undefined): value is PickleObject =>
+    value !== undefined && isKind(value, 'object') && isPickledTensor(value);
+  return axis === 0 && schemeName(scheme) === 'torch.per_channel_affine' && isTensor(scales) && isTensor(zeroPoints)
+    ? { scales, zeroPoints }
+    : undefined;
+}
+
+const schemeName = (scheme: PickleValue | undefined): string =>
+  isKind(scheme, 'global') ? nameOf(scheme) : 'no scheme';
 
 const unsupported: Readonly<Record<string, string>> = {
   'torch._utils._rebuild_meta_tensor_no_storage': 'a meta tensor: the file holds its shape but no data',
@@ -167,7 +195,7 @@ export function parsePickledTensor(value: PickleObject): PickledTensor {
       'unsupported',
       `${unsupported[name] ?? name}${ownClass(value.args)}; it is left out`,
     );
-  return rebuild(value.args);
+  return rebuild(value.args, value);
 }
 
 /** Names the classes among the arguments: `torch.distributed.tensor.DTensor`. */

@@ -50,6 +50,19 @@ const cases: readonly (readonly [what: string, shapes: Shapes, kind: string, buf
       'spectral-norm',
       ['fc.parametrizations.weight.0._u', 'fc.parametrizations.weight.0._v'],
     ],
+    [
+      "torch's rows of 8 bit",
+      {
+        'fc._packed_params._packed_params.weight': [4, 6],
+        'fc._packed_params._packed_params.weight_scales': [4],
+        'fc._packed_params._packed_params.weight_zero_points': [4],
+      },
+      'affine-rows',
+      [
+        'fc._packed_params._packed_params.weight_scales',
+        'fc._packed_params._packed_params.weight_zero_points',
+      ],
+    ],
     ['rows of 8 bit', { 'fc.weight': [4, 6], 'fc.SCB': [4] }, 'scaled-rows', ['fc.SCB']],
     [
       "PEFT's adapters",
@@ -76,6 +89,14 @@ const others: readonly (readonly [what: string, shapes: Shapes])[] = [
   ['a part alone', { 'fc.weight_orig': [4, 6] }],
   ['a magnitude that is none', { 'fc.weight_g': [3, 1], 'fc.weight_v': [4, 6] }],
   ['a vector of another length', { 'fc.weight_orig': [4, 6], 'fc.weight_u': [4], 'fc.weight_v': [5] }],
+  [
+    'products that make no third',
+    {
+      'qkv.qkv.weight': [12, 4],
+      'qkv.linear_a_q.weight': [2, 4],
+      'qkv.linear_b_q.weight': [3, 2],
+    },
+  ],
   ['scales of other rows', { 'fc.weight': [4, 6], 'fc.SCB': [6] }],
   [
     'a product that is not low',
@@ -112,6 +133,26 @@ describe('parameters that are computed from several tensors', () => {
       'proj.lora_B.default.weight': [8, 2, 1, 1],
     });
     assert.deepEqual(members, { 'proj.weight': 'low-rank 8x3x4x4', 'proj.bias': 'stored 8' });
+  });
+
+  it('LoRA on queries and values of one matrix: thirds of it, with its bias', () => {
+    const members = derivedMembers(
+      tensorsOf({
+        'attn.qkv.qkv.weight': [12, 4],
+        'attn.qkv.qkv.bias': [12],
+        'attn.qkv.linear_a_q.weight': [2, 4],
+        'attn.qkv.linear_b_q.weight': [4, 2],
+        'attn.qkv.linear_a_v.weight': [2, 4],
+        'attn.qkv.linear_b_v.weight': [4, 2],
+      }),
+    );
+    assert.deepEqual(
+      members.map(({ name, tensor }) => [name, tensor.derived?.kind, tensor.derived?.thirds]),
+      [
+        ['attn.qkv.weight', 'low-rank-thirds', [0, 2]],
+        ['attn.qkv.bias', undefined, undefined],
+      ],
+    );
   });
 
   for (const [what, shapes] of others)
