@@ -1,3 +1,4 @@
+import { consolidating } from '../../checkpoint/formats/foreignNames';
 import type { Tensor } from '../../checkpoint/tensors';
 import { relativeOf } from './relatives';
 
@@ -24,6 +25,19 @@ const kinds: readonly (readonly [kind: string, name: RegExp])[] = [
   ],
   ['a YOLO detector', /^(?:model\.)?(?:model\.)?\d+\.(?:cv\d|m\.\d+|conv|bn)\b/],
 ];
+
+/**
+ * What a file is whose parameters FSDP has laid end to end, and what to do; undefined if it has none
+ * such. Names and shapes of what they hold are not in the file.
+ */
+export function flattenedBy(tensors: readonly Tensor[]): string | undefined {
+  const flat = tensors.filter(({ name }) => /(?:^|\.)_flat_param(?:_\d+)?$/.test(name));
+  const [first] = flat;
+  return (
+    first &&
+    `${flat.length} of ${tensors.length} tensors are flattened parameters of FSDP, one for all of a module (${first.name} [${first.shape.join(', ')}]), perhaps one process's part of them: names and shapes are not in the file. ${consolidating.fsdp}`
+  );
+}
 
 /**
  * Why the tensors are not taken for a vision transformer, if a name tells; undefined if none

@@ -13,7 +13,7 @@ import { translations } from './dialects';
 import { fitOf, type Fit, type Misfit } from './fit';
 import { namedNetwork } from './namedNetworks';
 import { nearestFamily } from './nearest';
-import { otherKind } from './otherKinds';
+import { flattenedBy, otherKind } from './otherKinds';
 import { headKeys, loraScaleIn, settled } from './settle';
 import { assumedOfBackbone, asWhole, wholeOf } from './wholes';
 
@@ -101,6 +101,8 @@ function refused({ name, title }: Family, { dialect }: Translation, cause: unkno
  * does not know, or a value that cannot be. An .onnx file is understood elsewhere.
  */
 export function recognise(checkpoint: Checkpoint, options: RecogniseOptions = {}): Recognition {
+  const flattened = flattenedBy(checkpoint.selected.tensors);
+  if (flattened !== undefined) return { family: null, dialect: 'unknown', reason: flattened };
   const search = new Search(checkpoint, options);
   for (const networks of networksIn(checkpoint.selected.tensors, loraScaleIn(options.assume))) {
     for (const network of networks) {

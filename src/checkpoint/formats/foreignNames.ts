@@ -23,6 +23,7 @@ const convert = {
 export const consolidating = {
   distributed: `this is a part of a distributed checkpoint (torch.distributed, DCP); ${convert.distributed}`,
   deepSpeed: `DeepSpeed keeps the weights in pieces; ${convert.deepSpeed}`,
+  fsdp: 'Save the whole where the model was wrapped: FSDP.state_dict_type(model, StateDictType.FULL_STATE_DICT), or summon_full_params around state_dict()',
 } as const;
 
 const exported =

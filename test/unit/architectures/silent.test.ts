@@ -152,3 +152,16 @@ describe('heads that do not divide the width', () => {
     assert.deepEqual(splitHeads(b, tokens, 1, 3).shape, [1, 3, 64, 5]);
   });
 });
+
+describe("FSDP's flattened parameters", () => {
+  it('are named as what they are, with the next step', async () => {
+    const whole = await golden('vit-timm-safetensors');
+    const [first, ...others] = whole.selected.tensors;
+    assert(first);
+    const flat = { ...first, name: '_fsdp_wrapped_module.blocks.0._flat_param', shape: [100] };
+    const tensors = [...others.filter(({ name }) => !name.startsWith('blocks.0.')), flat];
+    const said = saidOf({ ...whole, selected: { ...whole.selected, tensors } });
+    assert.match(said, /1 of \d+ tensors are flattened parameters of FSDP.*blocks\.0\._flat_param \[100\]/);
+    assert.match(said, /FULL_STATE_DICT/);
+  });
+});
