@@ -21,6 +21,7 @@ const taskCommands = {
   segment: predictAs('segment'),
   depth: predictAs('depth'),
   'zero-shot': predictAs('zero-shot'),
+  caption: predictAs('caption'),
   ask: predictAs('ask'),
   video: predictAs('video'),
   reconstruct: predictAs('reconstruct'),

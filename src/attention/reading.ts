@@ -60,7 +60,7 @@ export const keyGrid = (probe: Side): Grid | undefined => windowMaps(probe)?.key
 export function hasQuery(probe: Probe, query: Query): boolean {
   if (query.kind === 'special') return (probe.queries.special ?? []).includes(query.name);
   if (query.kind === 'mean') return true;
-  if (query.kind === 'query') return tokenIndex(probe.queries, query) !== undefined;
+  if (query.kind === 'query' || query.kind === 'token') return tokenIndex(probe.queries, query) !== undefined;
   const [rows, columns] = queryGrid(probe) ?? [0, 0];
   return query.grid !== undefined ? rows > 0 : query.row < rows && query.column < columns;
 }
@@ -137,7 +137,7 @@ export function splitKeys(probe: Side, weights: Float32Array): KeyMap {
     const [rows, columns] = grid;
     const image = { rows, columns, values: values.subarray(0, rows * columns) };
     const objects = probe.keys.queries === undefined ? [] : [objectShare(values, image)];
-    return { special: [...special, ...objects], image };
+    return { special: [...special, ...objects, ...wordShare(probe.keys, values, image)], image };
   }
   const rows = probe.queries.channels ?? clipMap(probe)?.[0] ?? probe.keys.levels ?? 1;
   return { special, matrix: { rows, columns: values.length / rows, values } };
@@ -179,6 +179,16 @@ const objectShare = (values: Float32Array, image: ImageMap): KeyMap['special'][n
   name: 'queries',
   value: sum([...values.subarray(image.values.length)]),
 });
+
+/** What goes to the words behind the patches, all together. */
+const wordShare = (
+  { sequence, sequenceFirst }: Probe['keys'],
+  values: Float32Array,
+  image: ImageMap,
+): KeyMap['special'] =>
+  sequence === undefined || sequenceFirst
+    ? []
+    : [{ name: 'words', value: sum([...values.subarray(image.values.length)]) }];
 
 /**
  * What a small drawing shows of a map: on the image, or a matrix, whose single row fills a square

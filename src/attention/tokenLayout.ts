@@ -57,10 +57,18 @@ export function tokenIndex(layout: TokenLayout, query: Query): number | undefine
     return at < 0 ? undefined : firstPlace(layout) + at;
   }
   if (query.kind === 'query') return objectIndex(layout, query.index);
+  if (query.kind === 'token') return textIndex(layout, query.index);
   const [rows, columns] = imageGrid(layout) ?? [0, 0];
   const { row, column } = query.grid ? sameCell(query, query.grid, [rows, columns]) : query;
   const inside = row >= 0 && row < rows && column >= 0 && column < columns;
   return inside ? imageStart(layout) + row * columns + column : undefined;
+}
+
+/** Place of a token of a text: in front of all others, or behind them. */
+function textIndex(layout: TokenLayout, index: number): number | undefined {
+  const { sequence = 0, sequenceFirst } = layout;
+  if (index < 0 || index >= sequence) return undefined;
+  return sequenceFirst ? index : tokenCount(layout) - sequence + index;
 }
 
 /** Place of an object query: they stand behind special tokens and patches. */

@@ -234,8 +234,8 @@ export function windowWeights(
     cells.forEach((cell, at) => (weights[place(at)] = cell < 0 ? 0 : share));
     return weights;
   }
-  // Windows cut a map of patches: object queries stand in none.
-  if (query.kind === 'query') return undefined;
+  // Windows cut a map of patches: object queries and words stand in none.
+  if (query.kind === 'query' || query.kind === 'token') return undefined;
   const { row, column } = query.grid ? sameCell(query, query.grid, map) : query;
   const inside = row >= 0 && row < map[0] && column >= 0 && column < map[1];
   const at = inside ? cells.indexOf(row * map[1] + column) : -1;

@@ -175,5 +175,6 @@ function queriesOf(probe: Probe): string {
 function queryText(query: Query): string {
   if (query.kind === 'patch') return `${query.row},${query.column}`;
   if (query.kind === 'query') return `q${query.index}`;
+  if (query.kind === 'token') return `t${query.index}`;
   return query.kind === 'special' ? query.name : 'mean';
 }

@@ -72,6 +72,7 @@ export async function predict(
       provider: run.provider.used,
       milliseconds: run.times,
       answers: written,
+      ...generationOf(files),
       ...(others.length > 0 && { files: others }),
       warnings: [...run.warnings, ...warnings],
     };
@@ -95,11 +96,17 @@ async function readsClips(session: Session, checkpoint: string): Promise<boolean
 }
 
 /** What the command's own options say. */
-const specOf = ({ threshold, labels, template, question }: Options): Spec => ({
-  ...(threshold !== undefined && { post: [{ name: 'detections', threshold }] }),
-  ...(question !== undefined && { given: { question } }),
-  ...(labels.length > 0 && { given: { labels, ...(template !== undefined && { template }) } }),
-});
+function specOf({ threshold, labels, template, prompt, question }: Options): Spec {
+  const given = {
+    ...(labels.length > 0 && { labels, ...(template !== undefined && { template }) }),
+    ...(prompt !== undefined && { prompt }),
+    ...(question !== undefined && { question }),
+  };
+  return {
+    ...(threshold !== undefined && { post: [{ name: 'detections', threshold }] }),
+    ...(Object.keys(given).length > 0 && { given }),
+  };
+}
 
 /** Why a model is not asked what it is not for. */
 async function otherTask(
@@ -146,11 +153,15 @@ async function readSpec(file: string): Promise<Spec> {
   const spec: unknown = parsed(file, bytes.toString('utf8'));
   if (typeof spec !== 'object' || spec === null || Array.isArray(spec))
     throw new Error(`${file}: an object with given, post or generation is needed`);
-  const { given: stated, post, seed } = spec as Readonly<Record<string, unknown>>;
+  const { given: stated, post, seed, generation } = spec as Readonly<Record<string, unknown>>;
   const isGiven = typeof stated === 'object' && stated !== null;
   const given =
-    isGiven || seed !== undefined
-      ? { ...(isGiven && stated), ...(seed !== undefined && { seed }) }
+    isGiven || seed !== undefined || generation !== undefined
+      ? {
+          ...(isGiven && stated),
+          ...(seed !== undefined && { seed }),
+          ...(generation !== undefined && { generation }),
+        }
       : undefined;
   const isNamed = (each: unknown): each is NamedPost =>
     typeof each === 'object' && each !== null && typeof (each as NamedPost).name === 'string';
@@ -168,6 +179,12 @@ function parsed(file: string, text: string): unknown {
   } catch (error) {
     throw new Error(`${file}: ${(error as Error).message}`, { cause: error });
   }
+}
+
+/** Generated texts of all answers. */
+function generationOf(files: readonly (readonly [name: string, files: AnswerFiles])[]): object {
+  const generation = files.flatMap(([, { generation: own = [] }]) => own);
+  return generation.length > 0 ? { generation } : {};
 }
 
 type Written = Readonly<Record<string, object>>;

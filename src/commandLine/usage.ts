@@ -50,6 +50,8 @@ export interface Options {
   /** What an image may show, and what each is put into. */
   readonly labels: readonly string[];
   readonly template?: string;
+  /** Words that a text goes on from. */
+  readonly prompt?: string;
   /** What is to be known of an image. */
   readonly question?: string;
 }
@@ -98,6 +100,7 @@ const optionTypes = {
   threshold: { type: 'string' },
   label: { type: 'string', multiple: true },
   template: { type: 'string' },
+  prompt: { type: 'string' },
   question: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const satisfies ParseArgsConfig['options'];
@@ -168,6 +171,13 @@ export const commands = {
     purpose: 'how well each of several texts fits an image',
     paths: [2],
     options: [...predict, 'label', 'template'],
+  },
+  caption: {
+    task: 'caption',
+    synopsis: '<checkpoint> <image>... [--prompt "a photo of"]',
+    purpose: 'what an image shows, or what is written on it, in words',
+    paths: [2],
+    options: [...predict, 'prompt'],
   },
   ask: {
     task: 'ask',
@@ -240,7 +250,7 @@ const commonHelp = [
   '--image-size N|HxW     in pixels; the model’s own by default',
   '--lengths NAME=N,…     what is counted: texts, text (tokens), decoder (tokens), frames, prompts, points, boxes',
   '--provider NAME        auto (default), cpu, webgpu, cuda, dml, coreml',
-  '--spec FILE.json       what is given to the model and how answers are computed: given, post',
+  '--spec FILE.json       what is given to the model and how answers are computed: given, post, generation',
   '--as-stored            do not apply the EXIF orientation',
 ];
 
@@ -314,6 +324,7 @@ function readOptions(values: Values): Options {
     ...(values.threshold !== undefined && { threshold: parseShare('threshold', values.threshold) }),
     labels: values.label ?? [],
     template: templateOption(values.template),
+    ...(values.prompt !== undefined && { prompt: values.prompt }),
     question: values.question,
   };
 }

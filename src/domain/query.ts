@@ -1,9 +1,9 @@
 /**
  * Names the token that asks: a special token (`others` is what layers without it answer; nothing if
- * it is absent), a patch, an object query by its index, or the mean over all patches (over all
- * tokens if none lie on the image). `grid` is what a patch's row and column count on: a layer with
- * another grid is asked for the patch at the same place of the image. Without it they count on each
- * layer's own.
+ * it is absent), a patch, an object query or a token of a text by its index, or the mean over all
+ * patches (over all tokens if none lie on the image). `grid` is what a patch's row and column count
+ * on: a layer with another grid is asked for the patch at the same place of the image. Without it
+ * they count on each layer's own.
  */
 export type Query =
   | { readonly kind: 'special'; readonly name: string; readonly others?: 'mean' }
@@ -14,6 +14,7 @@ export type Query =
       readonly grid?: readonly [rows: number, columns: number];
     }
   | { readonly kind: 'query'; readonly index: number }
+  | { readonly kind: 'token'; readonly index: number }
   | { readonly kind: 'mean' };
 
 /** What is asked of the maps: the weights of each head, or their rollout up to each layer. */

@@ -66,6 +66,28 @@ export type Reading =
     }
   /** Classes of a clip; the input is so many frames. */
   | { readonly task: 'video'; readonly frames: number }
-  /** Every reply by itself; a question may have so many tokens. */
-  | { readonly task: 'ask'; readonly context: number }
+  /**
+   * Every reply by itself, or words that are written as the reply; a question may have so many
+   * tokens.
+   */
+  | { readonly task: 'ask'; readonly context: number; readonly writing?: Writing }
+  /** Words are written of an image. */
+  | { readonly task: 'caption'; readonly writing: Writing }
   | { readonly task: 'other' };
+
+/** How the library begins a text, and where it reads the settings of generation. */
+export interface Writing {
+  /** Tokens that the decoder has positions for; any number without it. */
+  readonly positions?: number;
+  /**
+   * Whether the start token stands in front of a bare prompt, or in the place of the first special
+   * token of one that has them.
+   */
+  readonly prompt: 'bare' | 'special';
+  /** Section of config.json that alone decides, whatever generation_config.json says. */
+  readonly section?: string;
+  /** Key of that section that holds the end token: `sep_token_id`. */
+  readonly end?: string;
+  /** Values of keys that config.json leaves out because the library has them. */
+  readonly defaults?: Readonly<Record<string, number>>;
+}

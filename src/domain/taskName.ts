@@ -5,6 +5,7 @@ export type TaskName =
   | 'depth'
   | 'zero-shot'
   | 'ask'
+  | 'caption'
   | 'reconstruct'
   | 'video'
   | 'classify'

@@ -19,6 +19,8 @@ export interface RunnerRequest {
   readonly signal: AbortSignal;
   /** Told what is going on: `loading 346 MB`. */
   readonly report: (message: string) => void;
+  /** Told the text that is being written, after each of its tokens. */
+  readonly onText?: (text: string) => void;
 }
 
 /** How GPUs did beside the CPU, for one checkpoint. */
@@ -64,6 +66,11 @@ export class Runner implements Disposable {
     return [...(await (await this.inference()).distances(run, layer, call))];
   }
 
+  /** Ends the text that is being written: its run answers with what there is. */
+  async stopText(): Promise<void> {
+    (await this.inference()).stopText();
+  }
+
   async thumbnail(path: string, side: number): Promise<string> {
     return (await this.inference()).thumbnail(path, side);
   }
@@ -81,11 +88,14 @@ export class Runner implements Disposable {
     request: RunnerRequest,
     wanted: Pick<ClassifyRequest, 'attention' | 'topK' | 'displaySide'>,
   ): Promise<Run> {
-    const { opened, image, options, signal, report: onProgress } = request;
+    const { opened, image, options, signal, report: onProgress, onText } = request;
     const inference = await this.inference();
     const provider = options.provider ?? readSetting('vitrine.provider');
     const chosen = { ...options, provider };
-    const view = await inference.classify({ opened, image, options: chosen, ...wanted, signal, onProgress });
+    const view = await inference.classify({
+      ...{ opened, image, options: chosen, ...wanted, signal, onProgress },
+      onText,
+    });
     // One of many images is told by its table.
     if (wanted.attention) this.log.info(runSentence(view));
     else this.log.debug(runSentence(view));

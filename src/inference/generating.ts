@@ -98,7 +98,7 @@ class Cache {
 type Fetched = Readonly<Record<string, OrtTensor>>;
 type Tensors = Readonly<Record<string, TensorData>>;
 
-/** What one pass looked at: of each probe `[rows, heads, queries, keys]`, without untaken places. */
+/** What a pass looked at: of each probe `[rows, heads, queries, keys]`, without untaken places. */
 interface SeenMaps {
   readonly rows: number;
   readonly queries: number;

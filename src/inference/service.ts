@@ -27,6 +27,7 @@ import type {
 } from './remoteApi';
 import { withClassActivation } from '../graph/rewrite/classActivation';
 import { namesOf, ownLayerNames } from '../analysis/ownNames';
+import { rowsOfText, writtenMaps, type WrittenMaps } from './writtenMaps';
 import { CancelledError, InferenceClient, type Log, type RemoteInference } from './client';
 import { requireMemory, type Limits } from './memory';
 import type { OpenedModel } from '../models/openedModels';
@@ -167,6 +168,9 @@ const tensorBudget: AttentionBudget = { whole: 1e9, kept: 0 };
  */
 const rememberedRuns = 64;
 
+/** Runs whose words can be asked for what they looked at, without being written again. */
+const rememberedTexts = 8;
+
 /** Starts nothing: the inference process is forked at the first request. */
 export function createInference(options: InferenceOptions): Inference {
   return new InferenceService(options);
@@ -177,6 +181,7 @@ interface RememberedRun {
   readonly prepared: PreparedRun;
   readonly choice: Choice;
   maps: readonly KeptMaps[];
+  readonly hasWords: boolean;
 }
 
 /** A question about a step of a run whose maps the process keeps as `child`. */
@@ -186,6 +191,8 @@ type AskStep<T> = (remote: RemoteInference, child: number) => Promise<T>;
 interface LaterRuns {
   readonly ran: ImageRun;
   readonly maps: readonly KeptMaps[];
+  /** What the words looked at, if any were written. */
+  readonly words?: WrittenMaps;
 }
 
 /** Graphs for prompts of other lengths that stay loaded beside the one that is used. */
@@ -222,6 +229,8 @@ class InferenceService implements Inference {
   private readonly client: InferenceClient;
   private readonly choice: ProviderChoice;
   private readonly runs = new Recent<number, RememberedRun>(rememberedRuns);
+  /** What the words of the latest runs looked at. */
+  private readonly words = new Recent<number, WrittenMaps>(rememberedTexts);
   /** Keys of the models in the process, the one used last at the end. */
   private loaded: { generation: number; keys: readonly string[] } = { generation: 0, keys: [] };
   private readonly encoded = new EncodedImages();
@@ -252,14 +261,16 @@ class InferenceService implements Inference {
     const answer = async (remote: RemoteInference, hello: Hello): Promise<Run> => {
       const choice = await this.chooseProvider(remote, hello, prepared, options.provider ?? 'auto');
       const first = await this.encode(remote, prepared, choice, attention);
-      const { ran, maps } = await this.runLater(remote, prepared, first, attention);
-      const run = maps.some(({ child }) => child > 0) ? this.remember(prepared, first.choice, maps) : 0;
+      const { ran, maps, words } = await this.runLater(remote, prepared, first, attention);
+      const isKept = words !== undefined || maps.some(({ child }) => child > 0);
+      const run = isKept ? this.remember(prepared, first.choice, maps, words) : 0;
       if (choice.automatic) this.checkLater(prepared, hello);
-      return this.view(request, prepared, { ...ran, run }, first.choice);
+      return this.view(request, prepared, { ...ran, run }, first.choice, words);
     };
     const textOf = prepared.given.textOf ?? ((ids) => ids.join(' '));
     const { onText } = request;
-    return this.ask(request.signal, answer, request.onProgress, ({ ids }) => onText?.(textOf(ids)));
+    const told = request.onProgress ?? this.options.onProgress;
+    return this.ask(request.signal, answer, told, ({ ids }) => (onText ?? told)?.(textOf(ids)));
   }
 
   warmUp(): void {
@@ -272,7 +283,15 @@ class InferenceService implements Inference {
     const rows: Float32Array[] = [];
     for (const [step, count] of this.probeCounts(run).entries())
       if (count > 0) rows.push(...(await this.rowsOf(run, step, query, method, call)));
-    return { run, query, method, rows };
+    return { run, query, method, rows: [...rows, ...this.rowsOfWords(run, query, method)] };
+  }
+
+  /** Rows of the words that a run has written, which stay here. */
+  private rowsOfWords(run: number, query: Query, method: Method): readonly Float32Array[] {
+    if (!this.requireRun(run).hasWords) return [];
+    const words = this.words.get(run);
+    if (!words) throw new Error('what these words looked at is no longer kept; run the image again');
+    return rowsOfText(words, query, method);
   }
 
   /** Rows of one step; those of an image that several prompts go on from are read once. */
@@ -297,6 +316,8 @@ class InferenceService implements Inference {
     let first = 0;
     const counts = this.probeCounts(run);
     const step = counts.findIndex((count) => layer < (first += count));
+    // Words have no place on the image to be far from.
+    if (step < 0) return Promise.resolve(new Float64Array());
     const own = layer - (first - (counts[step] ?? 0));
     const size = this.requireRun(run).prepared.inputSize.current;
     return this.askStep(run, step, (remote, child) => remote.distances(child, own, size), call);
@@ -624,6 +645,7 @@ class InferenceService implements Inference {
     { ran: first, maps: ofFirst }: EncodedImage,
     attention: boolean,
   ): Promise<LaterRuns> {
+    let words: WrittenMaps | undefined;
     const outputs = [first.outputs];
     const maps = [ofFirst];
     const written: Written[] = [];
@@ -643,9 +665,14 @@ class InferenceService implements Inference {
       ]);
       if (each && generation) {
         const { name: _, ...asked } = generation;
-        const request = { ...asked, ...{ inputs: Object.fromEntries(inputs), provider: 'cpu', maps: false } };
+        const request = {
+          ...asked,
+          ...{ inputs: Object.fromEntries(inputs), provider: 'cpu', maps: attention && !words },
+        };
         const text = await remote.generate({ start: model.key, step: each.key }, request);
         run += text.milliseconds;
+        const [best] = text.sequences;
+        if (text.maps && best) words = writtenMaps(model.graph.probes, best, text.maps);
         written.push({ generation, sequences: text.sequences });
         outputs.push([]);
         maps.push({ child: 0, generation: this.client.generation });
@@ -659,12 +686,20 @@ class InferenceService implements Inference {
       outputs.push(ran.outputs);
       maps.push({ child: ran.run, generation: this.client.generation });
     }
-    return { ran: { ...first, outputs: outputs.flat(), written, times: { ...first.times, load, run } }, maps };
+    const times = { ...first.times, load, run };
+    const ran = { ...first, outputs: outputs.flat(), written, times };
+    return { ran, maps, ...(words && { words }) };
   }
 
-  private remember(prepared: PreparedRun, choice: Choice, maps: readonly KeptMaps[]): number {
+  private remember(
+    prepared: PreparedRun,
+    choice: Choice,
+    maps: readonly KeptMaps[],
+    words: WrittenMaps | undefined,
+  ): number {
     const run = this.nextRun++;
-    this.runs.set(run, { prepared, choice, maps });
+    this.runs.set(run, { prepared, choice, maps, hasWords: words !== undefined });
+    if (words) this.words.set(run, words);
     return run;
   }
 
@@ -717,6 +752,7 @@ class InferenceService implements Inference {
     { opened, understood, inputSize, asked, model, later, image, given }: PreparedRun,
     { run, seen, outputs, times, warnings, written = [] }: ImageRun,
     { provider, checks, warning }: Choice,
+    words?: WrittenMaps,
   ): Run {
     const { checkpoint, recognition } = understood;
     const context = {
@@ -734,9 +770,9 @@ class InferenceService implements Inference {
     const answers = (request.options?.posts ?? []).map(
       (post) => [post.name, task.read(outputs, seen, { ...context, post })] as const,
     );
-    const probes = [model, ...later.filter(({ looks }) => looks).map((each) => each.model)].flatMap(
-      ({ graph }) => graph.probes,
-    );
+    const shown = [model, ...later.filter(({ looks }) => looks).map((each) => each.model)];
+    const probes = [...shown.flatMap(({ graph }) => graph.probes), ...(words?.probes ?? [])];
+    const isTooMuch = request.attention === true && written.length > 0 && !words;
     return {
       run,
       checkpoint: opened.path,
@@ -758,6 +794,7 @@ class InferenceService implements Inference {
         ...(recognition.family === null ? [] : recognition.warnings),
         ...warningsOf(answer),
         ...warnings,
+        ...(isTooMuch ? ['what the words looked at is too much to be kept: it is not shown'] : []),
         ...(warning ? [warning] : []),
       ],
     };

@@ -2,6 +2,9 @@ import type { AttentionRows, Method, Query } from '../domain/query';
 import type { ProviderView, Run, RunOptions } from '../tasks/run';
 import type { CallContext } from './channel';
 
+/** How far a run is: what is being done, or the text that is being written. */
+export type RunProgress = string | { readonly text: string };
+
 /**
  * What the image panel may ask. A failure's `data.kind` decides what the page offers: `cancelled`
  * is no error, `untrusted` gets [Manage Trust], everything else [Try Again] and [Show Log].
@@ -25,7 +28,9 @@ export interface ImagePanelApi {
    * Runs the model and reports what is going on: `loading 346 MB`. A newer call replaces an older
    * one, which then fails with `cancelled`.
    */
-  run(options: RunOptions, call: CallContext): Promise<Run>;
+  run(options: RunOptions, call: CallContext<RunProgress>): Promise<Run>;
+  /** Ends the text that is being written: the run answers with what there is. */
+  stopText(): Promise<void>;
   /** What a method makes of one query of a run, in all layers. */
   attention(run: number, query: Query, method: Method, call: CallContext): Promise<AttentionRows>;
   /**

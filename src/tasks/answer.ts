@@ -154,6 +154,49 @@ export interface Replies {
   readonly missing?: string;
 }
 
+/** A generated token. */
+export interface WrittenToken {
+  readonly id: number;
+  /** The token by itself, special ones in their own words. */
+  readonly text: string;
+  /** Logarithm of its probability among those that could be chosen. */
+  readonly score: number;
+}
+
+/** A text that a model has written. */
+export interface WrittenText {
+  /** What it was begun with, and the new tokens. */
+  readonly ids: readonly number[];
+  /** Without special tokens. */
+  readonly text: string;
+  readonly withSpecial: string;
+  /** The new tokens. */
+  readonly tokens: readonly WrittenToken[];
+  /** Of beams: the sum of the tokens' scores over the length to the power of the penalty. */
+  readonly score?: number;
+  /** Whether the model ended it, or the most tokens were reached, or it was stopped. */
+  readonly ending: 'end' | 'length' | 'stopped';
+}
+
+/** What a model writes of an image, or as the reply to a question about it. */
+export interface Text {
+  readonly kind: 'text';
+  /** A search each, with its texts, the best first. */
+  readonly searches: readonly {
+    readonly name: string;
+    readonly beams: number;
+    /** Tokens that the text was begun with. */
+    readonly prompt: number;
+    readonly texts: readonly WrittenText[];
+  }[];
+  /** What a user may type for it: the question that is answered, or words to go on from. */
+  readonly asks: 'question' | 'prompt';
+  readonly question?: string;
+  /** Why nothing is written, and what is needed; absent if something is. */
+  readonly missing?: string;
+  readonly warnings: readonly string[];
+}
+
 /** A class or an object, and how much of the image it covers. */
 export interface Segment {
   /** Its number on the map. */
@@ -233,7 +276,7 @@ export interface Rebuilt {
 }
 
 /** What a model answers, by kind of task. */
-export type Answer = Classes | Boxes | Masks | Depth | Rebuilt | Scores | Replies | Outputs | Features;
+export type Answer = Classes | Boxes | Masks | Depth | Rebuilt | Scores | Replies | Text | Outputs | Features;
 
 /** Returns the classes of an answer; none if it is of another kind. */
 export const guessesOf = (answer: Answer): readonly Guess[] => (answer.kind === 'classes' ? answer.top : []);
@@ -298,6 +341,8 @@ export const headGuessesOf = (answer: Answer): readonly HeadGuesses[] | undefine
 
 /** Returns what is to be said of an answer, of all heads once. */
 export const warningsOf = (answer: Answer): readonly string[] =>
-  answer.kind === 'classes'
-    ? [...new Set((answer.heads ?? [answer]).flatMap(({ warnings = [] }) => warnings))]
-    : [];
+  answer.kind === 'text'
+    ? answer.warnings
+    : answer.kind === 'classes'
+      ? [...new Set((answer.heads ?? [answer]).flatMap(({ warnings = [] }) => warnings))]
+      : [];

@@ -146,6 +146,8 @@ export interface AnswerFiles {
   readonly list?: readonly unknown[];
   readonly maps?: readonly IdMap[];
   readonly tensors?: readonly OutputTensor[];
+  /** Generated texts, a search each. */
+  readonly generation?: readonly Readonly<Record<string, unknown>>[];
 }
 
 /** A map of ids at the image's own size, -1 where nothing is. */

@@ -2,6 +2,7 @@ import type { TaskName } from '../domain/taskName';
 import type { Model } from '../models/model';
 import type { Answer } from './answer';
 import { ask } from './ask/ask';
+import { caption } from './caption/caption';
 import { classify } from './classify/classify';
 import { detect } from './detect/detect';
 import { depth } from './depth/depth';
@@ -21,6 +22,7 @@ export const tasks = {
   depth,
   'zero-shot': zeroShot,
   ask,
+  caption,
   reconstruct,
   video,
   classify,
@@ -49,18 +51,24 @@ const ofClasses: readonly TaskName[] = ['classify', 'outputs', 'features'];
 /** Whether a model of this task is run on images rather than said to classify them. */
 export const isOtherTask = (name: TaskName): boolean => !ofClasses.includes(name);
 
+/** What a task makes of an answer that is there. */
+type OfAnswer = 'answerName' | 'json' | 'lines' | 'answers' | 'texts';
+
 /** The task that gives each kind of answer. */
 const byKind = {
   boxes: tasks.detect,
   scores: tasks['zero-shot'],
   replies: tasks.ask,
+  text: tasks.caption,
   masks: tasks.segment,
   depth: tasks.depth,
   pixels: tasks.reconstruct,
   classes: tasks.classify,
   outputs: tasks.outputs,
   features: tasks.features,
-} satisfies { readonly [K in Answer['kind']]: Task<Extract<Answer, { readonly kind: K }>> };
+} satisfies {
+  readonly [K in Answer['kind']]: Pick<Task<Extract<Answer, { readonly kind: K }>>, OfAnswer>;
+};
 
 /** A kind's own task takes its answers, which a union cannot show. */
 const taskFor = ({ kind }: Pick<Answer, 'kind'>): Task => byKind[kind] as unknown as Task;

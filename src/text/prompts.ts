@@ -184,7 +184,7 @@ export function groundedLabel(
 
 /** What a captioner's decoder starts from. */
 export interface CaptionStart {
-  readonly kind: 'blip' | 'git';
+  readonly kind: 'special' | 'bare';
   readonly tokenizer: Tokenizer;
   /** Words that the caption goes on from; none for a caption of its own. */
   readonly prompt?: string;
@@ -198,6 +198,6 @@ export interface CaptionStart {
  */
 export function captionStart({ kind, tokenizer, prompt = '', start }: CaptionStart): readonly number[] {
   if (prompt === '') return [start];
-  const plain = tokenizer.encode(prompt, { addSpecial: kind === 'blip' }).ids;
-  return [start, ...(kind === 'blip' ? plain.slice(1, -1) : plain)];
+  const plain = tokenizer.encode(prompt, { addSpecial: kind === 'special' }).ids;
+  return [start, ...(kind === 'special' ? plain.slice(1, -1) : plain)];
 }

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import type { Locator, Page } from 'playwright-core';
+import type { RunOptions } from '../../src/tasks/run';
 import { Demo, type OpenedPage, type PageOptions } from '../pages/browse';
 import type { ThemeName } from '../pages/themes';
 
@@ -48,6 +49,8 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
       'scores',
       'asked',
       'clip',
+      'text',
+      'writing',
       'masks',
       'prompts',
       'prompts-given',
@@ -794,6 +797,47 @@ describe('pages', function () {
       await page.keyboard.press('Escape');
       await lastAsked({ kind: 'mean' });
       await page.getByText('Click a box, or a patch outside of them').waitFor();
+    }));
+
+  it('a word is the query of where the model looked when it chose it, by a click or keys', () =>
+    opened({ name: 'image', shownCase: 'text', width: 1100, height: 800 }, async (page) => {
+      await settled(page);
+      await page.getByText('a cat sitting on the grass', { exact: true }).waitFor();
+      const stack = page.locator('.image-stack');
+      const lastAsked = async (expected: object): Promise<void> =>
+        holds(async () => assert.deepEqual((await callsOf(page, 'attention')).at(-1)?.[1], expected));
+      await page.getByRole('option', { name: 'cat, 87.0 %' }).click();
+      await lastAsked({ kind: 'token', index: 1 });
+      await page
+        .locator('.map-figures')
+        .getByText('text_decoder.bert.encoder.layer.2.crossattention', { exact: true })
+        .waitFor();
+      await holds(async () =>
+        assert.match((await stack.getAttribute('aria-label')) ?? '', /of token 2 of the text,/),
+      );
+      // The map lies on the cat, whose row is 14 and column 12 of 24, and not in the upper corner.
+      const [inside, outside] = [await colourAt(stack, 14 / 24, 12 / 24), await colourAt(stack, 0.08, 0.95)];
+      assert.ok(saturation(inside) > 100 && saturation(outside) < 60, `${inside.join()}, ${outside.join()}`);
+      await page.getByRole('option', { name: 'the, 33.0 %' }).focus();
+      await page.keyboard.press('ArrowRight');
+      await page.keyboard.press('Enter');
+      await lastAsked({ kind: 'token', index: 5 });
+      await page.getByRole('option', { name: 'grass, 76.0 %', selected: true }).waitFor();
+      const field = page.getByRole('textbox', { name: 'The text begins with' });
+      await field.fill('a photo of');
+      await field.press('Enter');
+      await holds(async () =>
+        assert.deepEqual(((await callsOf(page, 'run')).at(-1)?.[0] as RunOptions).given, {
+          prompt: 'a photo of',
+        }),
+      );
+    }));
+
+  it('a text is read while it is written, and can be stopped', () =>
+    opened({ name: 'image', shownCase: 'writing', width: 1100, height: 800 }, async (page) => {
+      await page.getByRole('status').getByText('a cat sitting', { exact: true }).waitFor();
+      await page.locator('vscode-button', { hasText: /^\s*Stop/ }).click();
+      await holds(async () => assert.equal((await callsOf(page, 'stopText')).length, 1));
     }));
 
   it('boxes that are listed are saved as COCO, CSV and YOLO, and copied', () =>

@@ -5,7 +5,7 @@ import type { OutputValues } from '../../src/tasks/task';
 import type { Pixels } from '../../src/domain/pixels';
 import type { AttentionRows, Query } from '../../src/domain/query';
 import type { CallContext } from '../../src/protocol/channel';
-import type { ImagePanelApi, ImagePanelEvents } from '../../src/protocol/image';
+import type { ImagePanelApi, ImagePanelEvents, RunProgress } from '../../src/protocol/image';
 import { tokenCount, type Probe } from '../../src/domain/probes';
 import { seeded } from '../support/random';
 import recorded from '../fixtures/pages/cat-on-grass.json';
@@ -13,6 +13,7 @@ import crossed from '../fixtures/pages/crossed.json';
 import gates from '../fixtures/pages/gates.json';
 import staged from '../fixtures/pages/staged.json';
 import { clipRows, clipView } from './clip';
+import { captionerRegion, captionerRows, captionerView } from './captioner';
 import { detectorRegion, detectorRows, detectorView } from './detector';
 import { promptedRegion, promptedView } from './prompter';
 import { failure, never, serveDemo, shownCase } from './host';
@@ -29,6 +30,9 @@ const sample = shownCase === 'sample';
 
 /** A detector with a decoder, as `detector.ts` has it. */
 const detector = shownCase === 'boxes';
+
+/** A captioner, as `captioner.ts` has it. */
+const captioner = shownCase === 'text';
 
 const special = sample ? ['cls'] : ['cls', 'reg0', 'reg1'];
 const layout = channels ? { channels: 40 } : { special, grid };
@@ -101,7 +105,7 @@ function recordedRows({ mean, patch }: Recorded, query: Query): readonly Float32
 }
 
 function rolloutOf(query: Query): readonly Float32Array[] {
-  if (network ?? detector) return probes.map(() => new Float32Array(0));
+  if (network ?? (detector || captioner)) return probes.map(() => new Float32Array(0));
   if (sample && query.kind === 'special') return recorded.rollout.map((row) => Float32Array.from(row));
   return probes.map((_, layer) => (channels ? new Float32Array(0) : weights(layer, 99, query)));
 }
@@ -127,6 +131,7 @@ function rowsOf(query: Query): readonly Float32Array[] {
   if (shownCase.startsWith('prompts')) return promptedRows(query);
   if (shownCase === 'clip') return clipRows();
   if (detector) return detectorRows(query);
+  if (captioner) return captionerRows(query);
   if (network) return recordedRows(network, query);
   if (sample && query.kind === 'special') return recorded.rows.map((row) => Float32Array.from(row));
   const heads = (layer: number): Float32Array => {
@@ -152,6 +157,7 @@ const regions: Readonly<Record<string, Region>> = {
   boxes: detectorRegion,
   prompts: promptedRegion,
   'prompts-given': promptedRegion,
+  text: captionerRegion,
   padded: { x: 0, y: -80, width: 640, height: 640 },
   wide: { x: 0, y: 133, width: 640, height: 213 },
 };
@@ -365,9 +371,10 @@ const viewOf = (pixels: Pixels, { asStored = false, imageSize = native }: RunOpt
   warnings: [],
   ...fromRecord,
   ...(detector && detectorView),
+  ...(captioner && captionerView),
   layers: (
     network?.view.probes ??
-    (detector ? detectorView.probes : undefined) ??
+    (detector ? detectorView.probes : captioner ? captionerView.probes : undefined) ??
     (shownCase === 'silent' ? [] : probes)
   ).map(({ layer }) => layer),
 });
@@ -430,7 +437,11 @@ async function asked({ given }: RunOptions): Promise<Run> {
   return { ...viewOf(await image, {}), answer, ...(given && { given }) };
 }
 
-const cases: Readonly<Record<string, (call: CallContext) => Promise<Run>>> = {
+const cases: Readonly<Record<string, (call: CallContext<RunProgress>) => Promise<Run>>> = {
+  writing: (call) => {
+    call.progress({ text: 'a cat sitting' });
+    return never();
+  },
   loading: (call) => {
     call.progress('reading 346 MB');
     return never();
@@ -476,7 +487,10 @@ const api: ImagePanelApi = {
     if (shownCase.startsWith('prompts')) return promptedRun(options);
     if (shownCase === 'asked') return asked(options);
     if (shownCase === 'clip') return clipView(viewOf(await image, options));
-    if (detector) return viewOf(await image, options);
+    if (detector || captioner) {
+      const { given } = options;
+      return { ...viewOf(await image, options), ...(given && { given }) };
+    }
     if (height % config.patch !== 0 || width % config.patch !== 0)
       throw failure(
         `image size ${height}×${width}: multiples of the patch ${config.patch}×${config.patch} are needed.`,
@@ -484,13 +498,14 @@ const api: ImagePanelApi = {
       );
     return cases[shownCase]?.(call) ?? viewOf(await image, options);
   },
+  stopText: async () => undefined,
   attention: async (run, query, method, call): Promise<AttentionRows> => {
     if (shownCase === 'slow' && query.kind === 'patch') await slowly(call);
     return { run, query, method, rows: method === 'rollout' ? rolloutOf(query) : rowsOf(query) };
   },
   distances: async (_, layer) => {
     if (shownCase.startsWith('prompts')) return layer === 0 ? [300, 500] : [];
-    if (detector) return layer < 3 ? [120, 160, 200, 240, 90, 180, 220, 140] : [];
+    if (detector || captioner) return layer < 3 ? [120, 160, 200, 240, 90, 180, 220, 140] : [];
     const { heads, queries } = probes[layer]!;
     return queries.channels
       ? []

@@ -9,6 +9,7 @@ import { outputs } from './outputs';
 import { pixels } from './pixels';
 import { replies } from './replies';
 import { scores } from './scores';
+import { text } from './text';
 
 /** One view per kind of answer. */
 const views: { readonly [Kind in Answer['kind']]: AnswerView<Extract<Answer, { kind: Kind }>> } = {
@@ -19,6 +20,7 @@ const views: { readonly [Kind in Answer['kind']]: AnswerView<Extract<Answer, { k
   classes,
   scores,
   replies,
+  text,
   outputs,
   features,
 };

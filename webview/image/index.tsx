@@ -1,6 +1,6 @@
 import type { VNode } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import type { ImagePanelApi, ImagePanelEvents } from '../../src/protocol/image';
+import type { ImagePanelApi, ImagePanelEvents, RunProgress } from '../../src/protocol/image';
 import type { ProviderView, Run, RunOptions } from '../../src/tasks/run';
 import { viewOf } from '../answers/answers';
 import { connect, useSaved, type Failed } from '../host';
@@ -31,13 +31,22 @@ function ImagePanel(): VNode {
   const question = useQuestion<Ran>();
   const [providers, setProviders] = useState<readonly ProviderView[]>([]);
   const [wanted, setWanted] = useState<Wanted>();
+  /** The text that is being written. */
+  const [written, setWritten] = useState<string>();
 
   const run = (next: RunOptions): void => {
     setOptions(next);
+    setWritten(undefined);
     // What is given beside the image is given again and again: the process goes on with the same.
     const ask = isSameBut('given', next, options) ? question.askAfter : question.ask;
     ask(
-      async (call) => ({ view: await host.call('run', [next], call), asked: next }),
+      async ({ signal, onProgress }) => {
+        const told = (progress: RunProgress): void => {
+          if (typeof progress === 'string') onProgress?.(progress);
+          else setWritten(progress.text);
+        };
+        return { view: await host.call('run', [next], { signal, onProgress: told }), asked: next };
+      },
       ({ view }) => {
         setProviders(view.provider.all);
         announce(viewOf(view.answer).spoken(view.answer));
@@ -87,7 +96,8 @@ function ImagePanel(): VNode {
       <Working
         class="running"
         busy={question.busy}
-        text={question.progress || 'Running the model'}
+        text={written ?? (question.progress || 'Running the model')}
+        onStop={written === undefined ? undefined : () => void host.remote.stopText()}
         onCancel={question.cancel}
       />
       <Page

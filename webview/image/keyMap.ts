@@ -69,6 +69,7 @@ const NAMES: Readonly<Record<string, string>> = {
   probe: 'pooling query',
   context: 'context query',
   queries: 'object queries',
+  words: 'words',
 };
 
 /** `class token`, `register 0`; an activation map's class by its rank and label, `1. cat`. */
@@ -89,9 +90,16 @@ export function queryName(
   guesses: readonly Pick<Guess, 'label'>[] = [],
   probe?: Pick<Probe, 'queries'>,
 ): string {
-  if (query.kind === 'mean') return `mean of all ${probe && !probe.queries.grid ? 'queries' : 'patches'}`;
+  if (query.kind === 'mean') return `mean of all ${askersOf(probe)}`;
   if (query.kind === 'query') return `object query ${query.index}`;
+  if (query.kind === 'token') return `token ${query.index + 1} of the text`;
   return query.kind === 'special' ? tokenName(query.name, guesses) : `patch ${query.row}, ${query.column}`;
+}
+
+/** What a layer's queries are, most of them. */
+function askersOf(probe: Pick<Probe, 'queries'> | undefined): string {
+  if (!probe || probe.queries.grid) return 'patches';
+  return probe.queries.sequence === undefined ? 'queries' : 'words';
 }
 
 const ARROWS: Readonly<Record<string, readonly [rows: number, columns: number]>> = {

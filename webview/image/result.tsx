@@ -432,7 +432,8 @@ function useDrawing(view: Run, drawn: Chosen, rows: AttentionRows | undefined, f
 
 /** Rows and columns that a click counts on: those of the last layer of patches before a decoder. */
 function patchGrid(probes: readonly Probe[], probe: Probe | undefined): Grid | undefined {
-  if (!probe || queryGrid(probe) || probe.queries.queries === undefined) return queryGridOf(probe);
+  const { queries, sequence } = probe?.queries ?? {};
+  if (!probe || queryGrid(probe) || (queries ?? sequence) === undefined) return queryGridOf(probe);
   return probes.map(queryGrid).findLast((grid) => grid !== undefined);
 }
 

@@ -31,7 +31,8 @@ export function fileName(image: string, query: Query): string {
   const stem = stemOf(image);
   const patch = query.kind === 'patch' ? `-patch-${query.row}-${query.column}` : '';
   const object = query.kind === 'query' ? `-query-${query.index}` : '';
-  return `${stem}-attention${patch}${object}.png`;
+  const token = query.kind === 'token' ? `-token-${query.index}` : '';
+  return `${stem}-attention${patch}${object}${token}.png`;
 }
 
 const stemOf = (image: string): string => (image.split(/[\\/]/).at(-1) ?? image).replace(/\.[^.]+$/, '');

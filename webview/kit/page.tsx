@@ -127,17 +127,20 @@ export interface WorkingProps {
   readonly busy: boolean;
   readonly text: string;
   readonly onCancel: () => void;
+  /** Ends it with what there is. */
+  readonly onStop?: (() => void) | undefined;
   /** `running` is a line of the page, `working-over` lies over what it is about. */
   readonly class: 'running' | 'working-over';
 }
 
 /** Work that takes its time says what it is and can be stopped; shorter work does not flicker. */
-export function Working({ busy, text, onCancel, class: name }: WorkingProps): VNode | null {
+export function Working({ busy, text, onCancel, onStop, class: name }: WorkingProps): VNode | null {
   if (!useLate(busy, PATIENCE)) return null;
   return (
     <div class={name} role="status">
       <Spinner label="Running" />
       <span>{text}</span>
+      {onStop && <Button onClick={onStop}>Stop</Button>}
       <Button onClick={onCancel}>Cancel</Button>
     </div>
   );

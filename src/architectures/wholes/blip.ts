@@ -1,3 +1,4 @@
+import type { Writing } from '../../domain/reading';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import {
@@ -33,7 +34,6 @@ import {
   decoderActivation,
   decoderAssumable,
   decoderEps,
-  noWordsYet,
   type DecoderConfig,
 } from './imageToText';
 
@@ -48,6 +48,13 @@ const questionPath = 'text_encoder';
 const questionLayer = `${questionPath}.encoder.layer.0.crossattention.self.query.weight`;
 const words = `${decoderPath}.embeddings.word_embeddings.weight`;
 const places = `${decoderPath}.embeddings.position_embeddings.weight`;
+
+/**
+ * Words of the published models: BERT's and two more. Their special tokens are the library's
+ * defaults, which a config.json may leave out (transformers, BlipTextConfig).
+ */
+const publishedWords = 30524;
+const publishedTokens = { bos_token_id: 30522, sep_token_id: 102, pad_token_id: 0 };
 
 /** The end of the hyper-parameters that a BERT leaves open: its widths tell the rest. */
 function recognise(found: FoundWhole): RecognisedWhole<BlipConfig> {
@@ -72,6 +79,13 @@ function recognise(found: FoundWhole): RecognisedWhole<BlipConfig> {
     vocabulary: stored(vocabulary, words),
     context: stored(context, places),
   };
+  const writing: Writing = {
+    positions: context,
+    prompt: 'special',
+    section: 'text_config',
+    end: 'sep_token_id',
+    ...(vocabulary === publishedWords && { defaults: publishedTokens }),
+  };
   return {
     label: 'blip',
     title: `BLIP ${questionDepth > 0 ? 'for questions' : 'for captions'} around ${backboneTitle(found)}`,
@@ -83,8 +97,7 @@ function recognise(found: FoundWhole): RecognisedWhole<BlipConfig> {
       eps: evidence.decoder_eps.value,
       questionDepth,
     },
-    reading: { task: 'other' },
-    warnings: [noWordsYet],
+    reading: questionDepth > 0 ? { task: 'ask', context, writing } : { task: 'caption', writing },
     lengths: questionDepth > 0 ? { text: context, decoder: countedTokens } : { text: countedTokens },
     bounds: { text: { most: context }, decoder: { most: context } },
   };
@@ -202,7 +215,7 @@ function answerDecoder(b: GraphBuilder, config: BlipConfig, context: PartContext
 
 const common = {
   row: 'caption',
-  task: 'outputs',
+  task: 'caption',
   isTower: true,
   assumable: decoderAssumable,
   recognise,
@@ -212,6 +225,7 @@ const common = {
 export const blipForQuestions: Whole<BlipConfig> = {
   ...common,
   name: 'blip-questions',
+  task: 'ask',
   title: 'BLIP for questions',
   signature: [words, places, questionLayer],
   parts: [

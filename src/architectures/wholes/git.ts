@@ -15,7 +15,6 @@ import {
   decoderActivation,
   decoderAssumable,
   decoderEps,
-  noWordsYet,
   type DecoderConfig,
 } from './imageToText';
 
@@ -60,8 +59,7 @@ function recognise(found: FoundWhole): ReturnType<Whole<GitConfig>['recognise']>
       eps: evidence.decoder_eps.value,
       imageEps: imageEps.value,
     },
-    reading: { task: 'other' },
-    warnings: [noWordsYet],
+    reading: { task: 'caption', writing: { positions: context, prompt: 'bare' } },
     lengths: { text: countedTokens },
     bounds: { text: { most: context } },
   };
@@ -145,7 +143,7 @@ export const git: Whole<GitConfig> = {
   name: 'git',
   row: 'caption',
   title: 'GIT',
-  task: 'outputs',
+  task: 'caption',
   isTower: true,
   signature: [words, places, `${layers}.0.attention.self.query.weight`, `${projection}.0.weight`],
   assumable: decoderAssumable,

@@ -59,10 +59,6 @@ export const decoderAssumable = ['decoder_heads', 'decoder_activation', 'decoder
 /** Tokens that a decoder is counted for if nobody says how many. */
 export const countedTokens = 1;
 
-/** What is said of a model whose decoder is known, and not yet asked for word after word. */
-export const noWordsYet =
-  'No words are generated yet: the image is encoded, and the decoder answers token ids that are given to it.';
-
 /** What differs between the decoders that transformers puts behind an image encoder. */
 interface Kind {
   readonly words: string;
@@ -122,8 +118,10 @@ const recogniser =
         eps: evidence.decoder_eps.value,
         scaled: evidence.decoder_scaled?.value ?? false,
       },
-      reading: { task: 'other' },
-      warnings: [noWordsYet],
+      reading: {
+        task: 'caption',
+        writing: { positions: evidence.context.value, prompt: 'bare' },
+      },
       lengths: { decoder: countedTokens },
       bounds: { decoder: { most: evidence.context.value } },
     };
@@ -213,7 +211,7 @@ export const vitGpt2: Whole<DecoderConfig> = {
   name: 'vit-gpt2',
   row: 'caption',
   title: 'GPT-2 with an image encoder',
-  task: 'outputs',
+  task: 'caption',
   isTower: true,
   signature: ['decoder.transformer.wte.weight', 'decoder.transformer.h.0.crossattention.q_attn.weight'],
   renames: [[/^(decoder\.transformer\.h\.\d+\..*(?:c_attn|q_attn|c_proj|c_fc)\.weight)$/, '$1', transposed]],
@@ -244,7 +242,7 @@ export const trocr: Whole<DecoderConfig> = {
   name: 'trocr',
   row: 'caption',
   title: 'TrOCR',
-  task: 'outputs',
+  task: 'caption',
   isTower: true,
   signature: [
     'decoder.model.decoder.embed_tokens.weight',

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { Classified } from '../../contributions';
 import type { CallContext } from '../../protocol/channel';
-import type { ImagePanelApi, ImagePanelEvents, SimilarImage } from '../../protocol/image';
+import type { ImagePanelApi, ImagePanelEvents, RunProgress, SimilarImage } from '../../protocol/image';
 import { cosineOf, embeddingOf, guessesOf } from '../../tasks/answer';
 import type { ProviderView, Run, RunOptions } from '../../tasks/run';
 import { Cancelled, UserError } from '../dialogue/errors';
@@ -33,7 +33,7 @@ export interface ImageServices extends PanelServices {
   readonly memory: Pick<WorkspaceMemory, 'given' | 'setGiven'>;
   readonly runner: Pick<
     Runner,
-    'classify' | 'classifyForTable' | 'attention' | 'distances' | 'checkProviders' | 'onDidCheckProviders'
+    'classify' | 'stopText' | 'classifyForTable' | 'attention' | 'distances' | 'checkProviders' | 'onDidCheckProviders'
   >;
   /** Opens a checkpoint in the inspector, at a module if one is named. */
   inspect(path: string, module?: string): Promise<void>;
@@ -62,7 +62,7 @@ interface Looking {
   readonly connection: Connection<ImagePanelEvents>;
 }
 
-type Report = (message: string) => void;
+type Report = (progress: RunProgress) => void;
 
 /** One image and one checkpoint, in one panel: what the model answers and where it looked. */
 export class ImagePanel {
@@ -189,6 +189,7 @@ export class ImagePanel {
         topK: readSetting('vitrine.topK'),
       }),
       run: (options, call) => this.run(options, call),
+      stopText: () => services.runner.stopText(),
       attention: (run, query, method, { signal, progress }) =>
         services.runner.attention(run, query, method, { signal, onProgress: progress }),
       distances: (run, layer, { signal, progress }) =>
@@ -241,7 +242,7 @@ export class ImagePanel {
    * A hidden page is thrown away and asks the same again when it is shown: then the answer that
    * stands is given.
    */
-  private async run(options: RunOptions, { signal, progress }: CallContext): Promise<Run> {
+  private async run(options: RunOptions, { signal, progress }: CallContext<RunProgress>): Promise<Run> {
     const asked = JSON.stringify(options);
     this.wasAsked = true;
     if (this.answer?.asked === asked) return this.answer.view;
@@ -267,7 +268,7 @@ export class ImagePanel {
   private begin(options: RunOptions, report: Report): Running {
     this.stop();
     const abort = new AbortController();
-    const told = (message: string): void => running.report(message);
+    const told: Report = (progress) => running.report(progress);
     const view = this.classify(options, abort.signal, told);
     const running: Running = {
       asked: JSON.stringify(options),
@@ -319,7 +320,7 @@ export class ImagePanel {
   private async request(options: RunOptions, signal: AbortSignal, report: Report): Promise<RunnerRequest> {
     const { image } = this;
     const opened = await unlessCancelled(this.looking.document.current(), signal);
-    return { opened, image, options, signal, report };
+    return { opened, image, options, signal, report, onText: (text) => report({ text }) };
   }
 
   /** Gives up the run that has not ended. */

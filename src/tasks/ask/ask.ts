@@ -2,17 +2,21 @@ import { formatPercent } from '../../domain/units';
 import type { Graph } from '../../graph/graph';
 import { labelsOfHeads, topK } from '../../labels/labels';
 import type { Model } from '../../models/model';
-import type { Replies } from '../answer';
+import type { Replies, Text } from '../answer';
+import { textFiles, textJson, textLines } from '../caption/caption';
 import {
   cannotRun,
   nothingGiven,
   outputOf,
   requireOutput,
+  type AnswerFiles,
   type GivenTensor,
   type Prepared,
   type Task,
 } from '../task';
 import { encodeTexts, textsIn, tokenizerOf } from '../words';
+import { generationsOf, readerOf, textAnswer, writes, writingSteps, type Generations } from '../writing';
+import type { TextReader } from '../writing';
 
 /** What a question is until one is asked: the image alone has no answer. */
 const noQuestion = 'no question is asked: say what is to be known of the image';
@@ -29,13 +33,31 @@ const firstKind = ({ shape }: GivenTensor): GivenTensor => ({
 const repliesOf = ({ parts }: Model): Model['parts'][number] | undefined =>
   parts.find(({ graph }) => outputOf(graph().outputs, 'replies') && readsWords(graph()));
 
-/** Answers a question about an image with the likeliest of the replies that a model has learned. */
-export const ask: Task<Replies> = {
+/** What a reply is written with. */
+interface PreparedReply extends Prepared, Generations {
+  readonly reader: TextReader;
+  readonly question?: string;
+}
+
+/** Nothing is read before a question is asked. */
+const noReader: TextReader = { text: () => '', withSpecial: () => '' };
+
+const isPreparedReply = (given: Prepared | undefined): given is PreparedReply =>
+  given !== undefined && 'generations' in given;
+
+/**
+ * Answers a question about an image: with the likeliest of the replies that a model has learned, or
+ * in words that it writes.
+ */
+export const ask: Task<Replies | Text> = {
   answerName: 'answers',
   serves(model) {
     const reason = cannotRun(model);
     if (reason !== undefined) return reason;
-    return repliesOf(model) ? undefined : 'it answers no questions';
+    const { recognition } = model;
+    const reading = recognition.family === null ? undefined : recognition.reading;
+    const replies = repliesOf(model) ?? (reading?.task === 'ask' && reading.writing && writes(model));
+    return replies ? undefined : 'it answers no questions';
   },
   async prepare(model, given) {
     const { recognition } = model;
@@ -44,13 +66,27 @@ export const ask: Task<Replies> = {
     if (reading?.task !== 'ask') return nothingGiven;
     // Until a question is asked the image is run beside none, and what comes of it is no reply.
     const asked = question?.trim() === '' ? undefined : question;
+    if (reading.writing && asked === undefined) {
+      const nothing: PreparedReply = { tensors: {}, generations: [], warnings: [], reader: noReader };
+      return nothing;
+    }
     const { ids, mask } = encodeTexts(await tokenizerOf(model), [asked ?? ''], { most: reading.context });
+    if (reading.writing && asked !== undefined) {
+      const { reader, tokenizer } = await readerOf(model);
+      const settled = await generationsOf(model, reading.writing, given, tokenizer);
+      const tensors = { input_ids: ids, attention_mask: mask };
+      const prepared: PreparedReply = { tensors, ...settled, reader, question: asked, textOf: reader.text };
+      return prepared;
+    }
     return {
       tensors: { input_ids: ids, attention_mask: mask, token_type_ids: firstKind(ids) },
       words: asked === undefined ? [] : [asked],
     };
   },
-  program(model, size, { tensors }: Prepared) {
+  program(model, size, prepared: Prepared) {
+    if (isPreparedReply(prepared))
+      return { steps: writingSteps(model, size, prepared, prepared.generations) };
+    const { tensors } = prepared;
     const part = repliesOf(model);
     const { input_ids: ids } = tensors;
     if (!part) throw new Error('the model answers no questions');
@@ -75,6 +111,11 @@ export const ask: Task<Replies> = {
     };
   },
   read(outputs, _seen, context) {
+    if (isPreparedReply(context.given)) {
+      const { question } = context.given;
+      const missing = question === undefined ? { missing: noQuestion } : {};
+      return textAnswer(context.written ?? [], { ...context.given, asks: 'question', ...missing });
+    }
     const { values } = requireOutput(outputs, 'replies');
     const { post, given } = context;
     const [labels] = labelsOfHeads(context, [values.length]);
@@ -93,19 +134,25 @@ export const ask: Task<Replies> = {
       ...(question !== undefined && { question }),
     };
   },
-  json: ({ question, replies, scoreKind, labelSource, missing }) => ({
-    ...(missing !== undefined && { missing }),
-    ...(question !== undefined && { question }),
-    top: replies.map(({ index, label, score }) => ({ index, label, probability: score })),
-    labels: labelSource,
-    score: scoreKind,
-  }),
-  lines: ({ question, replies, missing }) => [
-    ...(missing === undefined ? [] : [missing]),
-    ...(question === undefined ? [] : [question]),
-    ...replies.map(({ label, score }) => `${formatPercent(score).padStart(8)}  ${label}`),
-  ],
-  answers: ({ replies }) => ({
-    list: [replies.map(({ index, label, score }) => ({ label: index, name: label, score }))],
-  }),
+  json: (answer) => (answer.kind === 'text' ? textJson(answer) : repliesJson(answer)),
+  lines: (answer) => (answer.kind === 'text' ? textLines(answer) : repliesLines(answer)),
+  answers: (answer) => (answer.kind === 'text' ? textFiles(answer) : repliesFiles(answer)),
 };
+
+const repliesJson = ({ question, replies, scoreKind, labelSource, missing }: Replies): object => ({
+  ...(missing !== undefined && { missing }),
+  ...(question !== undefined && { question }),
+  top: replies.map(({ index, label, score }) => ({ index, label, probability: score })),
+  labels: labelSource,
+  score: scoreKind,
+});
+
+const repliesLines = ({ question, replies, missing }: Replies): readonly string[] => [
+  ...(missing === undefined ? [] : [missing]),
+  ...(question === undefined ? [] : [question]),
+  ...replies.map(({ label, score }) => `${formatPercent(score).padStart(8)}  ${label}`),
+];
+
+const repliesFiles = ({ replies }: Replies): AnswerFiles => ({
+  list: [replies.map(({ index, label, score }) => ({ label: index, name: label, score }))],
+});

@@ -1,5 +1,6 @@
 import { openAt } from '../../support/open';
 import assert from 'node:assert/strict';
+import type { Replies } from '../../../src/tasks/answer';
 import { ask } from '../../../src/tasks/ask/ask';
 import type { OutputValues } from '../../../src/tasks/task';
 import { answerName, taskOf } from '../../../src/tasks/tasks';
@@ -69,7 +70,12 @@ describe('questions about an image', () => {
   });
 
   it('have replies, each scored by itself, the best first, as many as asked for', () => {
-    const answer = ask.read(outputs, seen, context);
+    const read = (extra: object = {}): Replies => {
+      const answer = ask.read(outputs, seen, { ...context, ...extra });
+      assert(answer.kind === 'replies');
+      return answer;
+    };
+    const answer = read();
     assert.deepEqual(
       answer.replies.map(({ label }) => label),
       ['no', 'yes', 'red'],
@@ -78,6 +84,6 @@ describe('questions about an image', () => {
     const expected = [2, 0, -1].map((value) => 1 / (1 + Math.exp(-value)));
     answer.replies.forEach(({ score }, rank) => assert(Math.abs(score - expected[rank]!) < 1e-12));
     assert.equal(answerName(answer), 'answers');
-    assert.equal(ask.read(outputs, seen, { ...context, post: { top: 1 } }).replies.length, 1);
+    assert.equal(read({ post: { top: 1 } }).replies.length, 1);
   });
 });

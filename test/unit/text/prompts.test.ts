@@ -153,8 +153,8 @@ describe('prompts', () => {
     const tokenizer = await fixture('bert-cased');
     const plain = tokenizer.encode('a small', { addSpecial: false }).ids;
     const start = 500;
-    assert.deepEqual(captionStart({ kind: 'blip', tokenizer, start }), [500]);
-    assert.deepEqual(captionStart({ kind: 'blip', tokenizer, prompt: 'a small', start }), [500, ...plain]);
-    assert.deepEqual(captionStart({ kind: 'git', tokenizer, prompt: 'a small', start: 4 }), [4, ...plain]);
+    assert.deepEqual(captionStart({ kind: 'special', tokenizer, start }), [500]);
+    assert.deepEqual(captionStart({ kind: 'special', tokenizer, prompt: 'a small', start }), [500, ...plain]);
+    assert.deepEqual(captionStart({ kind: 'bare', tokenizer, prompt: 'a small', start: 4 }), [4, ...plain]);
   });
 });
