@@ -52,7 +52,7 @@ const ofClasses: readonly TaskName[] = ['classify', 'outputs', 'features'];
 export const isOtherTask = (name: TaskName): boolean => !ofClasses.includes(name);
 
 /** What a task makes of an answer that is there. */
-type OfAnswer = 'answerName' | 'json' | 'lines' | 'answers' | 'texts';
+type OfAnswer = 'answerName' | 'json' | 'lines' | 'answers' | 'formats';
 
 /** The task that gives each kind of answer. */
 const byKind = {

@@ -1,7 +1,7 @@
 // Texts that whole task models write, step by step over kept keys and values, as the reference
 // implementation wrote them in float64.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as runtime from 'onnxruntime-node';
 import { openCheckpoint } from '../../src/checkpoint/open';
@@ -11,7 +11,7 @@ import type { Graph } from '../../src/graph/graph';
 import { lengthsOf, runAllParts } from '../../src/inference/allParts';
 import { generateTexts } from '../../src/inference/generating';
 import { LoadedModel } from '../../src/inference/loadedModel';
-import type { GeneratedTexts, TensorData } from '../../src/inference/remoteApi';
+import type { GeneratedTexts, TensorData, TextSoFar } from '../../src/inference/remoteApi';
 import { fileStates } from '../../src/models/files';
 import type { Model } from '../../src/models/model';
 import { graphsOfText, type Generation } from '../../src/tasks/task';
@@ -19,6 +19,7 @@ import { settleGeneration } from '../../src/text/generation/settings';
 import type { Json } from '../../src/text/json';
 import { casesFolder, checkpointPath, readCases, type Case, type CaseAttention } from '../support/cases';
 import { openAt } from '../support/open';
+import { temporaryFolder, testInference } from './support';
 
 interface GeneratedCase extends Case {
   readonly generation?: readonly {
@@ -73,8 +74,17 @@ const outputsOf = (model: Model, inputs: Tensors): Promise<Tensors> =>
     withLoaded(model, [graph], ([loaded]) => (loaded as LoadedModel).runAll('cpu', feeds)),
   );
 
-/** Writes a text with the decoder of a case's model. */
-async function write(model: Model, inputs: Tensors, generation: Generation): Promise<GeneratedTexts> {
+/** Writes a text with the decoder of a case's model, at most so many tokens of it. */
+async function write(
+  model: Model,
+  inputs: Tensors,
+  generation: Generation,
+  most = Infinity,
+): Promise<GeneratedTexts> {
+  const abort = new AbortController();
+  const progress = ({ ids }: TextSoFar): void => {
+    if (ids.length >= most) abort.abort();
+  };
   const outputs = await outputsOf(model, inputs);
   const step = { part: 'decoder', inputs: {}, outputs: [], lengths: lengthsOf(inputs) } as const;
   const graphs = graphsOfText(model, step, generation);
@@ -87,7 +97,7 @@ async function write(model: Model, inputs: Tensors, generation: Generation): Pro
       start as LoadedModel,
       each as LoadedModel,
       { ...generation, inputs: Object.fromEntries(given), provider: 'cpu', maps: true, logits: true },
-      { signal: new AbortController().signal, progress: () => undefined },
+      { signal: abort.signal, progress },
     ),
   );
 }
@@ -170,4 +180,111 @@ describe(`texts of the cases in ${casesFolder}`, () => {
         }
         assert.equal(held, attention.length > 0 ? start.probes.length : 0, 'maps of the decoder');
       });
+});
+
+describe('what a captioner answers', () => {
+  const inference = testInference();
+  after(() => inference.dispose());
+  const goldens = readCases('test/fixtures/cases') as readonly GeneratedCase[];
+  const goldenOf = (id: string): GeneratedCase => goldens.find((each) => each.id === id) ?? assert.fail();
+
+  for (const id of ['blip-caption', 'git-caption', 'trocr-caption', 'vit-gpt2-caption', 'blip-vqa'])
+    it(`${id}: its words, and for each what it looked at`, async () => {
+      const golden = goldenOf(id);
+      const [greedy] = golden.generation ?? [];
+      assert(greedy?.attention);
+      const reference = await readReference(golden);
+      const { given, pictures } = golden as unknown as {
+        readonly given?: Readonly<Record<string, unknown>>;
+        readonly pictures: readonly { readonly file: string }[];
+      };
+      const texts: string[] = [];
+      const run = await inference.classify({
+        checkpoint: checkpointPath(golden),
+        image: join(golden.folder, at(pictures, 0).file),
+        options: { given: { question: given?.['question'], generation: [greedy] } },
+        attention: true,
+        onText: (text) => texts.push(text),
+      });
+      const { answer } = run;
+      assert(answer.kind === 'text');
+      const [search] = answer.searches;
+      const [best] = search?.texts ?? [];
+      assert(search && best);
+      assert.deepEqual(best.ids, [...(reference.get(greedy.ids)?.data ?? [])].map(Number));
+      assert.equal(best.text, at((greedy as unknown as { readonly text: readonly string[] }).text, 0));
+      // A report for each token, the last of the whole text without what the prompt said.
+      assert.equal(texts.length, best.tokens.length);
+      // The third word is chosen by the row of the token before it.
+      const index = search.prompt + 1;
+      const { rows } = await inference.attention(run.run, { kind: 'token', index }, 'raw');
+      assert.equal(rows.length, run.probes.length);
+      for (const { tensor, layer, kind } of greedy.attention) {
+        const place = run.layers.lastIndexOf(layer);
+        const probe = run.probes[place];
+        const map = reference.get(tensor);
+        // A question's own words are no words of the reply.
+        if (!probe || !map || probe.queries.sequence === undefined || /text_encoder/.test(layer)) continue;
+        const [heads = 1, queries = 1, keys = 1] = map.shape;
+        const before = queries - probe.queries.sequence;
+        const expected = Array.from({ length: heads }, (_, head) => {
+          const begin = (head * queries + before + index) * keys;
+          return [...(map.data as Float32Array).subarray(begin, begin + keys)];
+        }).flat();
+        assert.ok(
+          largestDifference(at(rows, place), expected) <= golden.tolerance.attention,
+          `${layer} ${kind}`,
+        );
+      }
+      const images = run.probes.filter(({ queries }) => queries.sequence === undefined);
+      assert.ok(images.length > 0 && images.length < run.probes.length);
+    });
+
+  it('blip-vqa: without a question says what is needed, and writes nothing', async () => {
+    const golden = goldenOf('blip-vqa');
+    const { answer } = await inference.classify({
+      checkpoint: checkpointPath(golden),
+      image: join(golden.folder, 'pictures/0-97x61.png'),
+    });
+    assert(answer.kind === 'text');
+    assert.deepEqual(answer.searches, []);
+    assert.match(answer.missing ?? '', /no question is asked/);
+  });
+
+  it('token ids where the tokenizer is missing, with the file that is needed', async () => {
+    const golden = goldenOf('vit-gpt2-caption');
+    const folder = temporaryFolder();
+    for (const file of [
+      'config.json',
+      'generation_config.json',
+      'model.safetensors',
+      'preprocessor_config.json',
+    ])
+      copyFileSync(join(golden.folder, file), join(folder, file));
+    const run = await inference.classify({
+      checkpoint: join(folder, 'model.safetensors'),
+      image: join(golden.folder, 'pictures/0-97x61.png'),
+    });
+    assert(run.answer.kind === 'text');
+    const [best] = run.answer.searches[0]?.texts ?? [];
+    assert.equal(best?.text, best?.ids.join(' '));
+    assert.match(run.warnings.join(), /tokenizer\.json|vocab\.json/);
+  });
+
+  it('ends with what there is when it is stopped', async () => {
+    const golden = goldenOf('vit-gpt2-caption');
+    const model = await openAt(checkpointPath(golden), { imageSize: golden.image_size });
+    const reference = await readReference(golden);
+    const inputs = Object.fromEntries(
+      Object.keys(golden.inputs).map((input) => [
+        input,
+        asGiven(input, reference.get(input) ?? assert.fail(input)),
+      ]),
+    );
+    const { settings } = settleGeneration({ given: { max_new_tokens: 10 }, promptLength: 1 });
+    const { sequences, steps } = await write(model, inputs, { name: 'text', prompt: [456], settings }, 3);
+    assert.equal(steps, 3);
+    assert.equal(at(sequences, 0).ending, 'stopped');
+    assert.equal(at(sequences, 0).tokens.length, 3);
+  });
 });

@@ -87,8 +87,11 @@ function rowOf(probe: Probe, index: number, head: number, query: Query): Float32
   return row.map((value) => value / sum);
 }
 
+/** Layers of words have no class token, and answer the mean of their words in its place. */
 const answers = ({ queries }: Probe, { kind }: Query): boolean =>
-  kind === 'mean' || (kind === 'token' ? queries.sequence !== undefined : queries.grid !== undefined);
+  kind === 'mean' ||
+  kind === 'special' ||
+  (kind === 'token' ? queries.sequence !== undefined : queries.grid !== undefined);
 
 /** A query's weights in every layer that has it. */
 export const captionerRows = (query: Query): readonly Float32Array[] =>

@@ -89,7 +89,9 @@ function Written({ written, first, onCopy, ...props }: TextProps & WrittenProps)
   return (
     <section class="written" aria-label="Text">
       <p class="written-text">
-        {written.text === '' ? <span class="quiet">no words</span> : written.text}{' '}
+        <span class={written.text === '' ? 'quiet' : ''}>
+          {written.text === '' ? 'no words' : written.text}
+        </span>
         {onCopy && <Button onClick={() => onCopy(written.text)}>Copy</Button>}
       </p>
       <Tokens {...props} tokens={written.tokens} first={first} />
