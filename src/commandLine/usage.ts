@@ -146,10 +146,11 @@ export const commands = {
   },
   detect: {
     task: 'detect',
-    synopsis: '<checkpoint> <image>... [--threshold 0.5] [--out FOLDER]',
-    purpose: 'boxes of objects; in a folder as COCO JSON, CSV and YOLO text',
+    synopsis: '<checkpoint> <image>... [--threshold 0.5] [--label TEXT]... [--out FOLDER]',
+    purpose:
+      'boxes of objects, of what the labels say if the model reads words; in a folder as COCO JSON, CSV and YOLO text',
     paths: [2],
-    options: [...predict, 'threshold'],
+    options: [...predict, 'threshold', 'label', 'template'],
   },
   segment: {
     task: 'segment',

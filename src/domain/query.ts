@@ -33,4 +33,9 @@ export interface AttentionRows {
    * `[heads, channels, channels]`.
    */
   readonly rows: readonly Float32Array[];
+  /**
+   * Per probe of deformable attention where the keys of the query lie, `[heads, keys, 2]`: x and y
+   * in 0 … 1 of the input. Empty for other layers, and for means.
+   */
+  readonly places?: readonly Float32Array[];
 }

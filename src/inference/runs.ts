@@ -13,7 +13,8 @@ import { keptNames, queryShape, shapeOf, type Tap } from '../graph/rewrite/taps'
 import { meanOverHeads } from '../attention/heads';
 import { placeRows, readingWeights, readMap } from '../attention/reading';
 import { rolloutRows } from '../attention/rollout';
-import { defaultQuery, queryWeights } from '../attention/tokenLayout';
+import { placesOfToken } from '../attention/sampling';
+import { defaultQuery, queryWeights, tokenIndex } from '../attention/tokenLayout';
 import type { SessionRequest, TensorData } from './remoteApi';
 
 /** Runs whose maps are kept: one per open panel, and a few more. */
@@ -45,6 +46,8 @@ interface KeptRun {
   readonly inputs: Readonly<Record<string, TensorData>>;
   /** Per probe: the map `[windows, heads, queries, keys]`, where it was fetched whole. */
   readonly maps: readonly (Float32Array | undefined)[];
+  /** Per probe of deformable attention: where all keys lie, `[heads, queries, keys, 2]`. */
+  readonly places: readonly (Float32Array | undefined)[];
   /** What rows of cut maps are made of. */
   readonly values: Kept;
   /** Per probe: mean over heads `[queries, keys]`; computed when it is first needed. */
@@ -106,9 +109,10 @@ export class Runs {
       const tensor = outputs[name];
       return tensor ? [[name, fromRuntime(tensor)] as const] : [];
     });
-    const fetched = [...maps, ...rows, ...means].filter((map) => map !== undefined);
+    const places = model.taps.map(({ index }) => get(tapNames.places(index)));
+    const fetched = [...maps, ...rows, ...means, ...places].filter((map) => map !== undefined);
     const bytes = sum([...fetched, ...tensors.map(([, { data }]) => data)].map((data) => data.byteLength));
-    const attentionOf = { maps, means, values: Object.fromEntries(tensors), asked: { query, rows } };
+    const attentionOf = { maps, places, means, values: Object.fromEntries(tensors), asked: { query, rows } };
     return { run: this.keep({ model, provider, inputs, ...attentionOf, bytes }, from), values };
   }
 
@@ -118,7 +122,7 @@ export class Runs {
    */
   async attention(run: number, query: Query, method: Method): Promise<AttentionRows> {
     const kept = this.find(run);
-    return { run, query, method, rows: await methods[method](kept, query) };
+    return { run, query, method, rows: await methods[method](kept, query), places: placesOf(kept, query) };
   }
 
   /**
@@ -174,6 +178,14 @@ const methods: Readonly<Record<Method, (kept: KeptRun, query: Query) => Promise<
   raw: rowsOf,
   rollout: rolloutOf,
 };
+
+/** Where the keys of a query lie, of each layer that says so. */
+const placesOf = ({ model, places }: KeptRun, query: Query): readonly Float32Array[] =>
+  model.taps.map(({ probe, index }) => {
+    const all = places[index];
+    const token = tokenIndex(probe.queries, query);
+    return all && token !== undefined ? placesOfToken(all, probe, token) : new Float32Array();
+  });
 
 async function rowsOf(kept: KeptRun, query: Query): Promise<readonly Float32Array[]> {
   const { model, maps, asked, values } = kept;
@@ -235,7 +247,10 @@ function unfetched(layer: number): never {
 }
 
 const outputsByKind: Readonly<Record<Tap['kind'], (tap: Tap) => readonly string[]>> = {
-  full: ({ index }) => [tapNames.map(index)],
+  full: ({ index, probe }) => [
+    tapNames.map(index),
+    ...(probe.places === undefined ? [] : [tapNames.places(index)]),
+  ],
   cut: () => [],
   rows: ({ index, mean }) => [tapNames.rows(index), ...(mean ? [tapNames.mean(index)] : [])],
 };

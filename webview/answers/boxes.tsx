@@ -1,16 +1,18 @@
 import type { VNode } from 'preact';
 import { useRef } from 'preact/hooks';
-import type { Query } from '../../src/domain/query';
 import { formatPercent } from '../../src/domain/units';
-import type { Box, Boxes } from '../../src/tasks/answer';
+import { queryOfBox, type Box, type Boxes } from '../../src/tasks/answer';
 import { boxFormats } from '../../src/tasks/detect/export';
 import { Slider } from '../kit/toolkit';
 import type { AnswerView, AnswerViewProps } from './answerView';
 import { boxesOverlay } from './boxesOverlay';
 import { ExportMenu } from './exportMenu';
+import { Prompts } from './prompts';
 import {
   classCounts,
+  isQueryOf,
   leastThreshold,
+  nameOf,
   shownBoxes,
   thresholdOf,
   type ClassCount,
@@ -22,6 +24,7 @@ import './boxes.css';
 /** Objects above a threshold, the best first; each stands for the query that answers it. */
 export const boxes: AnswerView<Boxes> = {
   spoken: (answer) => {
+    if (answer.texts?.length === 0) return 'Say what to find.';
     const { length } = shownBoxes(answer, { hidden: [] });
     return length === 1 ? 'One object found.' : `${length} objects found.`;
   },
@@ -32,14 +35,26 @@ export const boxes: AnswerView<Boxes> = {
 
 type BoxesProps = AnswerViewProps<Boxes>;
 
+/** Objects; of a model that finds whatever texts say, behind a field for them. */
 function BoxList(props: BoxesProps): VNode {
+  const { answer, given, onGive } = props;
+  const prompts = answer.texts && <Prompts finds given={given} onGive={onGive} />;
+  return (
+    <div class="boxes">
+      {prompts}
+      {answer.texts?.length !== 0 && <Found {...props} />}
+    </div>
+  );
+}
+
+function Found(props: BoxesProps): VNode {
   const { answer, look, onLook } = props;
   const threshold = thresholdOf(answer, look);
   const shown = shownBoxes(answer, look);
   const counts = classCounts(answer, look);
   const hidden = counts.filter(({ label }) => look.hidden.includes(label)).length;
   return (
-    <div class="boxes">
+    <>
       <div class="controls">
         <label class="control">
           <span>Threshold</span>
@@ -71,7 +86,7 @@ function BoxList(props: BoxesProps): VNode {
         {hidden > 0 && `, ${hidden} of ${counts.length} classes left out`}
         {answer.labelSource !== '' && `, labels: ${answer.labelSource}`}
       </p>
-    </div>
+    </>
   );
 }
 
@@ -91,11 +106,11 @@ const ClassFilter = ({
           type="button"
           class="box-class"
           aria-pressed={isShown}
-          title={`${isShown ? 'Leave out' : 'Show'} ${name}`}
+          title={`${isShown ? 'Leave out' : 'Show'} ${nameOf({ name })}`}
           onClick={() => onLook({ hidden: isShown ? [...others, label] : others })}
         >
           <Swatch label={label} />
-          <span>{name}</span> <strong>{count}</strong>
+          <span>{nameOf({ name })}</span> <strong>{count}</strong>
         </button>
       );
     })}
@@ -104,20 +119,14 @@ const ClassFilter = ({
 
 type ShownProps = BoxesProps & { readonly shown: readonly IndexedBox[] };
 
-const queryOf = ({ query: index }: Box): Query => ({ kind: 'query', index });
-
-/** Whether the attention of a box's query was asked for. */
-const isChosen = (box: Box, query: Query | undefined): boolean =>
-  query?.kind === 'query' && query.index === box.query;
-
 /** A list of which one row is in the tab order; arrow keys go on, Enter asks where it looked. */
-function Rows({ shown, query, pointed, onPoint, onQuery }: ShownProps): VNode {
+function Rows({ answer, shown, query, pointed, onPoint, onQuery }: ShownProps): VNode {
   const list = useRef<HTMLUListElement>(null);
-  const chosen = shown.findIndex(({ box }) => isChosen(box, query));
+  const chosen = shown.findIndex(({ box }) => isQueryOf(answer, box, query));
   const onKeyDown = (event: KeyboardEvent, row: number, box: Box): void => {
     const target = { ArrowDown: row + 1, ArrowUp: row - 1, Home: 0, End: shown.length - 1 }[event.key];
     if (target !== undefined) (list.current?.children[target] as HTMLElement | undefined)?.focus();
-    else if (event.key === 'Enter' || event.key === ' ') onQuery(queryOf(box));
+    else if (event.key === 'Enter' || event.key === ' ') onQuery(queryOfBox(answer, box));
     else if (event.key === 'Escape') onQuery(undefined);
     else return;
     event.preventDefault();
@@ -136,11 +145,11 @@ function Rows({ shown, query, pointed, onPoint, onQuery }: ShownProps): VNode {
           onPointerLeave={() => onPoint(undefined)}
           onFocus={() => onPoint(index)}
           onBlur={() => onPoint(undefined)}
-          onClick={() => onQuery(queryOf(box))}
+          onClick={() => onQuery(queryOfBox(answer, box))}
           onKeyDown={(event) => onKeyDown(event, row, box)}
         >
           <Swatch label={box.label} />
-          <span class="guess-label">{box.name}</span>
+          <span class="guess-label">{nameOf(box)}</span>
           <span class="share">
             <span style={{ width: `${100 * box.score}%` }} />
           </span>
@@ -152,5 +161,5 @@ function Rows({ shown, query, pointed, onPoint, onQuery }: ShownProps): VNode {
 }
 
 const titleOf = ({ name, score, query, box }: Box): string =>
-  `${name}: ${score}\nfrom ${pointText(box[0], box[1])} to ${pointText(box[2], box[3])}\nobject query ${query}: click to see where it looked`;
+  `${nameOf({ name })}: ${score}\nfrom ${pointText(box[0], box[1])} to ${pointText(box[2], box[3])}\nobject query ${query}: click to see where it looked`;
 const pointText = (x: number, y: number): string => `${x.toFixed(1)}, ${y.toFixed(1)}`;

@@ -1,10 +1,10 @@
 import type { VNode } from 'preact';
 import { formatPercent } from '../../src/domain/units';
-import type { Boxes } from '../../src/tasks/answer';
+import { queryOfBox, type Boxes } from '../../src/tasks/answer';
 import { boxAt, placeBoxes, type NamedBox, type PlacedBox } from '../marks/boxPlaces';
 import { classColour } from '../marks/classColours';
 import type { OverlayProps, OverlayView } from './answerView';
-import { shownBoxes, type IndexedBox } from './shownBoxes';
+import { isQueryOf, nameOf, shownBoxes, type IndexedBox } from './shownBoxes';
 
 type Drawn = IndexedBox & NamedBox;
 
@@ -16,9 +16,9 @@ export const boxesOverlay: OverlayView<Boxes> = {
     const hit = boxAt(placed(props), x, y);
     return hit && { index: hit.box.index, part: hit.part };
   },
-  queryOf: ({ boxes }, index) => {
-    const box = boxes[index];
-    return box && { kind: 'query', index: box.query };
+  queryOf: (answer, index) => {
+    const box = answer.boxes[index];
+    return box && queryOfBox(answer, box);
   },
 };
 
@@ -39,16 +39,15 @@ function placed({ answer, look, place, seen }: OverlayProps<Boxes>): readonly Pl
     index,
     box,
     corners: box.box,
-    name: `${box.name} ${formatPercent(box.score, 0)}`,
+    name: `${nameOf(box)} ${formatPercent(box.score, 0)}`,
   }));
   return placeBoxes(drawn, place, seen.size, widthOf);
 }
 
 /** The best box lies over the others, and over them what is pointed at or chosen. */
 function BoxesDrawing(props: OverlayProps<Boxes>): VNode {
-  const { place, pointed, query, overMap } = props;
-  const isChosen = ({ box }: PlacedBox<Drawn>): boolean =>
-    query?.kind === 'query' && query.index === box.box.query;
+  const { answer, place, pointed, query, overMap } = props;
+  const isChosen = ({ box }: PlacedBox<Drawn>): boolean => isQueryOf(answer, box.box, query);
   const isLit = (each: PlacedBox<Drawn>): boolean => each.box.index === pointed || isChosen(each);
   const all = [...placed(props)].reverse();
   const ordered = [...all.filter((each) => !isLit(each)), ...all.filter(isLit)];

@@ -1,4 +1,5 @@
-import type { Box, Boxes } from '../../src/tasks/answer';
+import type { Query } from '../../src/domain/query';
+import { queryOfBox, type Box, type Boxes } from '../../src/tasks/answer';
 import { lowestThreshold } from '../../src/tasks/detect/thresholds';
 import type { Look } from './answerView';
 
@@ -13,6 +14,18 @@ export interface ClassCount {
   readonly label: number;
   readonly name: string;
   readonly count: number;
+}
+
+/** What a box is called: no word of a text may be sure enough to be its name. */
+export const nameOf = ({ name }: Pick<Box, 'name'>): string => (name === '' ? 'no word' : name);
+
+/** Whether the attention of a box's query was asked for. */
+export function isQueryOf(answer: Boxes, box: Box, query: Query | undefined): boolean {
+  const own = queryOfBox(answer, box);
+  if (own.kind === 'query') return query?.kind === 'query' && query.index === own.index;
+  return (
+    own.kind === 'patch' && query?.kind === 'patch' && query.row === own.row && query.column === own.column
+  );
 }
 
 /** The score that a box must be above. */

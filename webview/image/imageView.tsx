@@ -17,6 +17,8 @@ import {
   unseenBitmap,
 } from '../marks/heatmap';
 import { cellAt, cellRectangle, overlayOf, type Overlay } from '../marks/overlay';
+import type { SampledPoint } from '../../src/attention/sampling';
+import { SamplingPoints } from '../marks/samplingPoints';
 import { useWidth } from '../kit/elements';
 import type { Range } from './scale';
 import type { Chosen } from './settings';
@@ -45,6 +47,8 @@ export interface ImageViewProps {
   readonly drawing?: AnswerDrawing | undefined;
   /** What clicks and drags give to the model; with Alt they ask for a patch all the same. */
   readonly giving?: Giving | undefined;
+  /** Places that the query looks at, if its attention has some. */
+  readonly points?: readonly SampledPoint[] | undefined;
   readonly onKey: (key: string) => boolean;
   /** Says what the image shows, for those who do not see it. */
   readonly label: string;
@@ -196,6 +200,7 @@ export function ImageView(props: ImageViewProps): VNode {
         {width > 0 && drawing?.draw(overlay)}
         {width > 0 && giving?.draw(overlay)}
         {drag.drawn}
+        {width > 0 && props.points && <SamplingPoints points={props.points} place={overlay} />}
       </div>
       {props.children}
     </div>

@@ -29,6 +29,8 @@ import { Answer, Input } from './answer';
 import { Controls } from './controls';
 import { Figures } from './figures';
 import { FrameSlider } from './frames';
+import { sampledPoints, type SampledPoint } from '../../src/attention/sampling';
+import { SamplingLegend } from '../marks/samplingPoints';
 import { layerMap, movedQuery, nextHead, queryName, sameQuery } from './keyMap';
 import { Maps } from './maps';
 import { ImageView, queryGridOf, type AnswerDrawing, type Giving, type Place } from './imageView';
@@ -163,6 +165,7 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
       ask,
       probe,
     );
+  const points = isAlone || !rows ? undefined : pointsOf(rows, view.probes, drawn);
   const parts = { view, options, onRun };
   const copy = (text: string): void => void host.remote.copy(text).then(() => announce('Copied'));
   return (
@@ -186,6 +189,7 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
           patches={patchGrid(view.probes, probe)}
           drawing={drawing}
           giving={gestures && givingOf(view, gestures, { given, onGive, onUndo })}
+          points={points}
           onKey={onKey}
           label={`${baseName(view.seen.image)}, attention of ${name(drawn.query)}, ${describe(view, drawn)}. Arrow keys move the query, brackets change the layer, h the head.`}
         >
@@ -212,6 +216,7 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
             onReveal={(layer) => void host.remote.perform('inspect', layer)}
           />
         )}
+        {points && <SamplingLegend points={points} />}
         <Input {...parts} />
       </div>
       <div class="right">
@@ -408,6 +413,18 @@ function useFrame({ seen }: Run) {
   const [chosen, setIndex] = useSaved('frame', 0);
   const index = Math.min(chosen, Math.max(0, (seen.frames?.length ?? 1) - 1));
   return { index, setIndex, pixels: seen.frames?.[index]?.pixels ?? seen.pixels };
+}
+
+/** Places that the drawn query looks at; undefined in layers without such, and for means. */
+function pointsOf(
+  { rows, places }: AttentionRows,
+  probes: readonly Probe[],
+  { layer, head }: Chosen,
+): readonly SampledPoint[] | undefined {
+  const [probe, weights, here] = [probes[layer], rows[layer], places?.[layer]];
+  if (!probe || !weights || !here || here.length === 0 || weights.length * 2 !== here.length)
+    return undefined;
+  return sampledPoints(probe, { weights, places: here }, typeof head === 'number' ? head : undefined);
 }
 
 /** The map that is drawn large, on the frame that is looked at, and the colour scales of all. */
