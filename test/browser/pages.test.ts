@@ -999,6 +999,43 @@ describe('pages', function () {
       await holds(async () => assert.equal(await slider.inputValue(), '77'));
     }));
 
+  it('what texts say is found, and a box shows the places that its query looked at', () =>
+    opened({ name: 'image', shownCase: 'found', width: 1100, height: 800 }, async (page) => {
+      const texts = page.getByRole('textbox', { name: 'What to find' });
+      assert.equal(await page.getByRole('textbox', { name: 'Template' }).count(), 0);
+      assert.equal(await page.getByRole('listbox', { name: 'Objects' }).count(), 0);
+      await texts.fill('cat\nfrisbee');
+      await page.locator('vscode-button', { hasText: 'Find 2 Things' }).waitFor();
+      await texts.press('Control+Enter');
+      await called(page, 'run', [[{}], [{ given: { labels: ['cat', 'frisbee'] } }]]);
+      const rows = page.getByRole('listbox', { name: 'Objects' }).getByRole('option');
+      await rows.first().waitFor();
+      assert.deepEqual(
+        (await rows.allInnerTexts()).map((text) => text.replace(/\s+/g, ' ').trim()),
+        ['cat 98.2 %', 'frisbee 74.0 %', 'cat 31.0 %'],
+      );
+      assert.equal(await page.locator('.sampling-points').count(), 0);
+      await rows.nth(1).click();
+      // 8 heads at 4 places of each of 3 maps, all of them inside of the frisbee's box.
+      const points = page.locator('.sampling-point');
+      await holds(async () => assert.equal(await points.count(), 8 * 3 * 4));
+      const scale = Number(await page.locator('.sampling-points').getAttribute('width')) / 640;
+      const places = await points.evaluateAll((all) =>
+        all.map((each) => [Number(each.getAttribute('cx')), Number(each.getAttribute('cy'))] as const),
+      );
+      for (const [x, y] of places)
+        assert.ok(
+          x >= 60 * scale && x <= 130 * scale && y >= 360 * scale && y <= 410 * scale,
+          `${x}, ${y} of a drawing ${scale} times the image`,
+        );
+      await page
+        .locator('.sampling-legend')
+        .getByText(/map 3: \d+ %/)
+        .waitFor();
+      await page.locator('.image-stack').press('h');
+      await holds(async () => assert.equal(await points.count(), 3 * 4));
+    }));
+
   it('a tokenizer that is missing is said above what stands', () =>
     opened({ name: 'image', shownCase: 'scores', width: 1100, height: 800 }, async (page) => {
       const texts = page.getByRole('textbox', { name: 'What the image may show' });

@@ -21,7 +21,7 @@ import { LoadedModel } from '../../src/inference/loadedModel';
 import { OpenedModels } from '../../src/models/openedModels';
 import { resolvePreprocessing } from '../../src/preprocessing/resolve';
 import { Runs } from '../../src/inference/runs';
-import { checkpointPath, readCases, type Case } from '../support/cases';
+import { checkpointPath, readCases, sizeOfCase, type Case } from '../support/cases';
 import { seeded } from '../support/random';
 import { processPath, sampleModel, sampleImage, silent, stepOf } from './support';
 
@@ -126,6 +126,7 @@ const withoutRows: Readonly<Record<string, string>> = {
   'deformable-detr-two-stage-detect': 'as above',
   'rt-detr-detect': 'as above',
   'mask2former-swin-segment': 'as above',
+  'grounding-dino-detect': 'as above, and its masks are made of token ids',
   'mvitv2-cls-timm-safetensors': 'relative positions are padded by the class token on the way',
 };
 /** Half-precision operators round to 11 bits, a row alone otherwise than a whole map. */
@@ -141,7 +142,7 @@ describe('attention of all golden cases', () => {
   async function requestOf(golden: Case, attention: AttentionBudget): Promise<ModelRequest> {
     const model = await openAt(checkpointPath(golden), {
       assume: golden.assume,
-      imageSize: golden.image_size,
+      imageSize: sizeOfCase(golden),
     });
     return {
       key: golden.id,

@@ -7,7 +7,7 @@ import { openCheckpoint } from '../../src/checkpoint/open';
 import { readTensor, toFloat32 } from '../../src/checkpoint/values';
 import { LoadedModel } from '../../src/inference/loadedModel';
 import { join } from 'node:path';
-import { checkpointPath, readCases } from '../support/cases';
+import { checkpointPath, readCases, sizeOfCase } from '../support/cases';
 
 type Vectors = (name: string) => Promise<Float32Array>;
 
@@ -42,7 +42,7 @@ describe('class activation maps', () => {
       const golden = readCases().find((each) => each.id === id) ?? assert.fail(id);
       const model = await openAt(checkpointPath(golden), {
         assume: golden.assume,
-        imageSize: golden.image_size,
+        imageSize: sizeOfCase(golden),
       });
       const { tensors } = model.checkpoint.selected;
       const read: Vectors = async (name) => {

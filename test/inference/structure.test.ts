@@ -9,7 +9,7 @@ import type { TensorData } from '../../src/inference/remoteApi';
 import { at } from '../../src/domain/lists';
 import { fileStates } from '../../src/models/files';
 import { understand, type Model } from '../../src/models/model';
-import { checkpointPath, readCases, type Case } from '../support/cases';
+import { checkpointPath, readCases, sizeOfCase, type Case } from '../support/cases';
 import { scrambled } from '../support/scrambled';
 
 /** Golden cases of families that are read by structure: one of each kind of names and parts. */
@@ -98,7 +98,7 @@ async function values({ folder }: Case, name: string): Promise<TensorData> {
 async function readByStructure(golden: Case): Promise<Model> {
   const checkpoint = await openCheckpoint(checkpointPath(golden));
   const model = understand(scrambled(checkpoint), { assume: golden.assume, byStructure: true });
-  return model.at(golden.image_size);
+  return model.at(sizeOfCase(golden));
 }
 
 async function run(golden: Case, model: Model): Promise<Readonly<Record<string, TensorData>>> {

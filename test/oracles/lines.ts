@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
@@ -148,6 +149,18 @@ export function understand(
 }
 
 const isSame = (left: Size, right: Size): boolean => left[0] === right[0] && left[1] === right[1];
+
+/** Multiply-accumulates of a line's whole model at its own image size, for texts of so many tokens. */
+export function macsOfTexts(line: Line, lengths: Readonly<Record<string, number>>): Macs {
+  const checkpoint = checkpointOf(line, line.config_json);
+  const recognition = recognise(checkpoint, { imageSize: line.image_size });
+  assert(recognition.family !== null, line.id);
+  const graphs = partsOf(recognition).map(
+    (part) => buildGraph(checkpoint, recognition, { part, lengths }).graph,
+  );
+  const { conv, linear, attention } = countAllMacs(graphs);
+  return { conv, linear, attention };
+}
 
 function summarise(
   checkpoint: Checkpoint,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { linesFolder, readLines, rowOf, understand, type Line } from './lines';
+import { linesFolder, macsOfTexts, readLines, rowOf, understand, type Line } from './lines';
 
 /** Labels of whole models that are counted whole. */
 const labels = [
@@ -22,6 +22,8 @@ const detectors = [
   'rt_detr',
   'rt_detr_v2',
   'yolos',
+  'owlvit',
+  'owlv2',
 ];
 const all = readLines(linesFolder);
 const lines = all.filter(({ family, task }) =>
@@ -56,6 +58,16 @@ describe('published detectors, segmenters and depth models, whole', () => {
   for (const line of lines)
     it(`${line.id}: counts, by its config and by names and shapes alone`, () => {
       assert.deepEqual([problems(line, line.config_json), problems(line)], [[], []]);
+    });
+});
+
+describe('published detectors that read a text, whole', () => {
+  for (const line of all.filter(({ family }) => family === 'grounding_dino'))
+    it(`${line.id}: counts, for the eight tokens that it was counted for`, () => {
+      const { recognition, params, buffers } = understand(line, line.config_json);
+      assert.deepEqual([params, buffers], [line.params, line.buffers]);
+      assert.equal(recognition.family, 'detr');
+      assert.deepEqual(macsOfTexts(line, { texts: 1, text: 8 }), line.macs);
     });
 });
 

@@ -1,7 +1,7 @@
 import type { Query } from '../../src/domain/query';
 import type { Probe } from '../../src/domain/probes';
 import type { Run } from '../../src/tasks/run';
-import type { Box } from '../../src/tasks/answer';
+import type { Box, Boxes } from '../../src/tasks/answer';
 import { tokenCount } from '../../src/domain/probes';
 import { seeded } from '../support/random';
 
@@ -55,7 +55,9 @@ const found: readonly Box[] = [
 ];
 
 /** How a detector answered. */
-export const detectorView: Pick<Run, 'task' | 'answer' | 'probes' | 'modelTitle' | 'inputSize'> = {
+export const detectorView: Pick<Run, 'task' | 'probes' | 'modelTitle' | 'inputSize'> & {
+  readonly answer: Boxes;
+} = {
   task: 'detect',
   modelTitle: 'DETR, ResNet-50 backbone',
   answer: {
@@ -68,6 +70,63 @@ export const detectorView: Pick<Run, 'task' | 'answer' | 'probes' | 'modelTitle'
   probes,
   inputSize: { current: [480, 640], native: [800, 1066], step: [1, 1] },
 };
+
+/** Decoder layers that look at a few places of three maps. */
+const sampling: readonly Probe[] = [0, 1].flatMap((index) => [
+  ...decoder(index).slice(0, 1),
+  {
+    ...encoder(index),
+    value: `decoder.${index}.places`,
+    layer: `decoder.layers.${index}.encoder_attn`,
+    kind: 'deformable',
+    queries: { queries },
+    keys: { levels: 3, points: 4 },
+    places: `decoder.${index}.at`,
+  },
+]);
+
+/** A detector that finds what texts say: the boxes of those that it has some of. */
+export function finderView(labels: readonly string[]): typeof detectorView {
+  const { answer } = detectorView;
+  const boxes = labels.flatMap((name, label) =>
+    found.filter((each) => each.name === name).map((each) => ({ ...each, label })),
+  );
+  return {
+    ...detectorView,
+    modelTitle: 'Grounding DINO, Swin-T backbone',
+    probes: sampling,
+    answer: {
+      ...answer,
+      kind: 'boxes',
+      boxes,
+      threshold: 0.25,
+      queries,
+      labelSource: 'the texts',
+      texts: labels,
+    },
+  };
+}
+
+/** Weights of a query at its places, and the places: around its box, or all over. */
+export function finderRows(query: Query): {
+  readonly rows: readonly Float32Array[];
+  readonly places: readonly Float32Array[];
+} {
+  const asked = query.kind === 'query' && queries > query.index;
+  const each = sampling.map((probe, layer) => {
+    if (!asked || query.kind !== 'query') return [new Float32Array(), new Float32Array()] as const;
+    const row = Float32Array.from(
+      Array.from({ length: heads }, (_, head) => [...rowOf(probe, layer, head, query)]).flat(),
+    );
+    if (probe.kind !== 'deformable') return [row, new Float32Array()] as const;
+    const random = seeded(layer);
+    const [x0, y0, x1, y1] = found.find((one) => one.query === query.index)?.box ?? [0, 0, 640, 480];
+    const at = (low: number, high: number, side: number): number => (low + (high - low) * random()) / side;
+    const places = Array.from(row, () => [at(x0, x1, 640), at(y0, y1, 480)]).flat();
+    return [row, Float32Array.from(places)] as const;
+  });
+  return { rows: each.map(([row]) => row), places: each.map(([, places]) => places) };
+}
 
 export const detectorRegion = { x: 0, y: 0, width: 640, height: 480 } as const;
 

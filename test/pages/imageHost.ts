@@ -14,7 +14,7 @@ import gates from '../fixtures/pages/gates.json';
 import staged from '../fixtures/pages/staged.json';
 import { clipRows, clipView } from './clip';
 import { captionerRegion, captionerRows, captionerView } from './captioner';
-import { detectorRegion, detectorRows, detectorView } from './detector';
+import { detectorRegion, detectorRows, detectorView, finderRows, finderView } from './detector';
 import { promptedRegion, promptedView } from './prompter';
 import { failure, never, serveDemo, shownCase } from './host';
 import { vitB16, vitrineSample } from './vit';
@@ -158,6 +158,7 @@ const regions: Readonly<Record<string, Region>> = {
   prompts: promptedRegion,
   'prompts-given': promptedRegion,
   text: captionerRegion,
+  found: detectorRegion,
   padded: { x: 0, y: -80, width: 640, height: 640 },
   wide: { x: 0, y: 133, width: 640, height: 213 },
 };
@@ -399,6 +400,13 @@ const scored = async (options: RunOptions): Promise<Run> => {
   return { ...viewOf(await image, {}), answer: scoresOf(options), ...(given && { given }) };
 };
 
+/** What a detector finds of texts. */
+const foundBy = async ({ given }: RunOptions): Promise<Run> => {
+  const view = finderView((given?.['labels'] ?? []) as readonly string[]);
+  const layers = view.probes.map(({ layer }) => layer);
+  return { ...viewOf(await image, {}), ...view, layers, ...(given && { given }) };
+};
+
 /** Milliseconds that a prompt takes: long enough to give another one meanwhile. */
 const promptTime = 150;
 
@@ -484,6 +492,7 @@ const api: ImagePanelApi = {
     const [height, width] = options.imageSize ?? native;
     if (network) return viewOf(await image, {});
     if (shownCase === 'scores') return scored(options);
+    if (shownCase === 'found') return foundBy(options);
     if (shownCase.startsWith('prompts')) return promptedRun(options);
     if (shownCase === 'asked') return asked(options);
     if (shownCase === 'clip') return clipView(viewOf(await image, options));
@@ -501,6 +510,7 @@ const api: ImagePanelApi = {
   stopText: async () => undefined,
   attention: async (run, query, method, call): Promise<AttentionRows> => {
     if (shownCase === 'slow' && query.kind === 'patch') await slowly(call);
+    if (shownCase === 'found') return { run, query, method, ...finderRows(query) };
     return { run, query, method, rows: method === 'rollout' ? rolloutOf(query) : rowsOf(query) };
   },
   distances: async (_, layer) => {

@@ -19,14 +19,14 @@ import { readShapeConstants } from '../../../src/graph/onnx/import';
 import { withClassActivation } from '../../../src/graph/rewrite/classActivation';
 import { planTaps, withRowTaps, type Tap } from '../../../src/graph/rewrite/taps';
 import { openAt } from '../../support/open';
-import { checkpointPath, readCases, type Case } from '../../support/cases';
+import { checkpointPath, readCases, sizeOfCase, type Case } from '../../support/cases';
 
 const cases = readCases('test/fixtures/cases');
 
 async function open(golden: Case): Promise<{ graph: Graph; sources: Sources }> {
   const model = await openAt(checkpointPath(golden), {
     assume: golden.assume,
-    imageSize: golden.image_size,
+    imageSize: sizeOfCase(golden),
   });
   const { tensors } = model.checkpoint.selected;
   const constants = golden.format === 'onnx' ? await constantsOf(model.checkpoint.file) : undefined;

@@ -2,13 +2,13 @@ import { openAt } from '../../support/open';
 import assert from 'node:assert/strict';
 import { withClassActivation } from '../../../src/graph/rewrite/classActivation';
 import type { Graph } from '../../../src/graph/graph';
-import { checkpointPath, readCases } from '../../support/cases';
+import { checkpointPath, readCases, sizeOfCase } from '../../support/cases';
 
 async function graphOf(id: string): Promise<Graph> {
   const golden = readCases().find((each) => each.id === id) ?? assert.fail(id);
   const model = await openAt(checkpointPath(golden), {
     assume: golden.assume,
-    imageSize: golden.image_size,
+    imageSize: sizeOfCase(golden),
   });
   return model.graph();
 }
