@@ -46,6 +46,7 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
       'gates',
       'crossed',
       'boxes',
+      'found',
       'scores',
       'asked',
       'clip',
@@ -1032,6 +1033,8 @@ describe('pages', function () {
         .locator('.sampling-legend')
         .getByText(/map 3: \d+ %/)
         .waitFor();
+      // Of all heads, of the heaviest of all, then of the first alone.
+      await page.locator('.image-stack').press('h');
       await page.locator('.image-stack').press('h');
       await holds(async () => assert.equal(await points.count(), 3 * 4));
     }));
