@@ -222,7 +222,7 @@ const rules: Readonly<Record<string, Rule>> = {
   owlv2_vision_model: clip,
   siglip_vision_model: siglip,
   siglip2_vision_model: siglip,
-  // Widths, depths and sides of kernels and tables are told by shapes; how a stage is pooled is not.
+  // Shapes tell widths, depths and sides of kernels and tables, but not how a stage is pooled.
   sam2_hiera_det_model: {
     families: ['hieradet'],
     idle: [

@@ -19,9 +19,9 @@ export interface EncodedImage {
 }
 
 /**
- * Bytes of all images that are kept, about ten of SAM's: its map of an image (256 channels of 64 × 64)
- * has 4 MB at every size of the model, what is shown of the image up to 6. The newest is kept
- * whatever it has.
+ * Bytes of all images that are kept, about ten of SAM's: its map of an image (256 channels of
+ * 64 × 64) has 4 MB at every size of the model, what is shown of the image up to 6. The newest is
+ * kept whatever it has.
  */
 const mostBytes = 100e6;
 

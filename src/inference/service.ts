@@ -6,7 +6,7 @@ import type { Size } from '../domain/size';
 import type { AttentionRows, Method, Query } from '../domain/query';
 import type { CallOptions } from '../protocol/channel';
 import { runAllParts } from './allParts';
-import { at } from '../domain/lists';
+import { at, pushAll } from '../domain/lists';
 import { keyGrid, queryGrid } from '../attention/reading';
 import { EncodedImages, encodedKey, imageKey, type EncodedImage, type KeptMaps } from './encodedImages';
 import { modelRequest } from './modelRequest';
@@ -282,7 +282,7 @@ class InferenceService implements Inference {
   async attention(run: number, query: Query, method: Method, call?: CallOptions): Promise<AttentionRows> {
     const rows: Float32Array[] = [];
     for (const [step, count] of this.probeCounts(run).entries())
-      if (count > 0) rows.push(...(await this.rowsOf(run, step, query, method, call)));
+      if (count > 0) pushAll(rows, await this.rowsOf(run, step, query, method, call));
     return { run, query, method, rows: [...rows, ...this.rowsOfWords(run, query, method)] };
   }
 
@@ -703,7 +703,7 @@ class InferenceService implements Inference {
     return run;
   }
 
-  /** Runs a step of an earlier run again whose maps are gone, and those between, on the same image. */
+  /** Runs a step of an earlier run again whose maps are gone, and those between. */
   private async repeat(remote: RemoteInference, known: RememberedRun, step: number): Promise<void> {
     const { prepared, choice } = known;
     const key = await keptAs(prepared, choice.provider, true);

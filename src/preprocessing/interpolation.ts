@@ -92,8 +92,8 @@ export function interpolationTaps(axis: Axis, mode: Interpolation, alignment: Al
 }
 
 /**
- * Taps of two passes along one axis as one: both are linear. Of a pass that is cut, the samples that
- * the second reads are those that were kept.
+ * Taps of two passes along one axis as one: both are linear. If the first one is cut, the second
+ * reads what was kept.
  */
 export function composedTaps(inner: Taps<Float64Array>, outer: Taps<Float64Array>): Taps<Float64Array> {
   return packed(outer.first.length, (index) => {

@@ -110,7 +110,7 @@ function rolloutOf(query: Query): readonly Float32Array[] {
   return probes.map((_, layer) => (channels ? new Float32Array(0) : weights(layer, 99, query)));
 }
 
-/** The encoder answers patches, the decoder its own tokens: a hill that differs from token to token. */
+/** The encoder answers patches, the decoder its own tokens: each has a hill of its own. */
 function promptedRows(query: Query): readonly Float32Array[] {
   const rows = (seed: number): Float32Array => {
     const [y, x] = [10 + ((7 * seed) % 30), 10 + ((11 * seed) % 40)];

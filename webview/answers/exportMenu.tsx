@@ -30,7 +30,7 @@ const chunk = 0x8000;
 function dataUrl(bytes: Uint8Array): string {
   let text = '';
   for (let at = 0; at < bytes.length; at += chunk)
-    text += String.fromCharCode(...bytes.subarray(at, at + chunk));
+    text += String.fromCharCode.apply(undefined, [...bytes.subarray(at, at + chunk)]);
   return `data:application/octet-stream;base64,${btoa(text)}`;
 }
 

@@ -5,7 +5,7 @@ import type { Gestures } from './answerView';
 import { afterClick, afterDrag, placesOf } from './promptPlaces';
 import './promptMarks.css';
 
-/** Points and a box of a prompt: what is meant is a circle with a plus, what is not one with a minus. */
+/** Points and a box of a prompt: a plus on what is meant, a minus on what is not. */
 function PromptMarks({
   given,
   place: { width, height, image, scale },

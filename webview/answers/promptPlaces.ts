@@ -44,7 +44,10 @@ const rounded = ({ x, y }: ImagePoint): ImagePoint => ({
   y: Math.round(10 * y) / 10,
 });
 
-/** A click on a point takes it away; elsewhere it adds one: of what is meant, with Shift of what is not. */
+/**
+ * A click on a point takes it away; elsewhere it adds one: of what is meant, with Shift of what is
+ * not.
+ */
 export const afterClick: Gestures['onClick'] = (given, at, { isShift, reach }) => {
   const places = placesOf(given);
   const hit = places.points.findLastIndex(({ x, y }) => Math.hypot(x - at.x, y - at.y) <= reach);

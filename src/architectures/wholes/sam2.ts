@@ -81,7 +81,7 @@ function pyramid(
   return levels;
 }
 
-/** The image encoder, whose maps all prompts of an image share: no frame before it is remembered. */
+/** The image encoder, whose maps all prompts of an image share; no earlier frame is remembered. */
 function image(b: GraphBuilder, { dim, topDown }: Sam2Config, context: PartContext): void {
   const maps = context.backbone().stages.map((stage) => mapOf(b, stage));
   const levels = pyramid(b, maps, topDown);

@@ -1,4 +1,4 @@
-/** From masks of prompts to the image's own pixels, as the processors of SAM and SAM 2 have them. */
+/** From masks of prompts to the image's own pixels, as the processors of SAM and SAM 2 do it. */
 import type { Size } from '../../domain/size';
 import { composedTaps, interpolationTaps } from '../../preprocessing/interpolation';
 import type { Taps } from '../../preprocessing/resize';
