@@ -155,14 +155,14 @@ export const commands = {
   segment: {
     task: 'segment',
     synopsis: '<checkpoint> <image>... [--out FOLDER]',
-    purpose: 'what is where; in a folder as maps of ids',
+    purpose: 'what is where; in a folder as maps of ids, COCO JSON and run lengths',
     paths: [2],
     options: predict,
   },
   depth: {
     task: 'depth',
     synopsis: '<checkpoint> <image>... [--out FOLDER]',
-    purpose: 'how far away things are; in a folder as tensors',
+    purpose: 'how far away things are; in a folder as 16-bit PNG, .npy and tensors',
     paths: [2],
     options: predict,
   },

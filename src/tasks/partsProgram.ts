@@ -45,12 +45,13 @@ export function partsProgram(
     for (const { name } of graph.outputs) sources.set(name, { step, output: name });
   }
   const taken = new Set(fed.flatMap(({ inputs }) => Object.keys(inputs)));
+  // What the image alone becomes is read whole: a text that is given later goes on from the same.
+  const isRead = (step: number, { name, means }: Graph['outputs'][number]): boolean =>
+    (step === 0 && parts.length > 1) || taken.has(name) || means !== 'state';
   return {
-    steps: fed.map(({ graph: { outputs }, ...step }) => ({
+    steps: fed.map(({ graph: { outputs }, ...step }, index) => ({
       ...step,
-      outputs: outputs
-        .filter(({ name, means }) => taken.has(name) || means !== 'state')
-        .map(({ name }) => name),
+      outputs: outputs.filter((output) => isRead(index, output)).map(({ name }) => name),
     })),
   };
 }
