@@ -60,6 +60,8 @@ export interface Described {
   readonly bounds?: Readonly<Record<string, LengthBounds>>;
   /** How outputs become an answer, if the model says so. */
   readonly reading?: Reading;
+  /** The library's model tells pixels of the image from those that fill up a batch. */
+  readonly masksPixels?: true;
 }
 
 /** The fewest and the most of a length, and its steps; 1 and 1 by default. */

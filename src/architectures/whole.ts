@@ -116,6 +116,11 @@ export interface Whole<C = unknown> {
    * Nothing is asked of files without it.
    */
   readonly hasNoBias?: (path: string, has: (name: string) => boolean) => boolean;
+  /**
+   * The library's model tells pixels of the image from those that fill up a batch; parts that read
+   * `pixel_mask` if `lengths` says `masked` do so here.
+   */
+  readonly masksPixels?: true;
   /** Parameters that may take no part in the pass: auxiliary heads of training. */
   readonly idle?: RegExp;
   /** "Not mine" is undefined; a hyper-parameter that cannot be is an error naming the tensor. */

@@ -22,6 +22,8 @@ const told: Readonly<Record<string, (shape: readonly number[], data: TensorData[
     const [, count = 1] = shape;
     return shape.length === 5 ? { frames: count } : shape.length === 3 ? { patches: count } : {};
   },
+  // A batch that was filled up is another graph.
+  pixel_mask: (shape, data): Lengths => (zerosIn({ dtype: 'F32', shape, data }) > 0 ? { masked: 1 } : {}),
   // Rows and columns of the patches of an image; their number alone may be known.
   spatial_shapes: (_, [rows, columns]): Lengths =>
     rows === undefined || columns === undefined ? {} : { rows: Number(rows), columns: Number(columns) },
@@ -49,11 +51,11 @@ export async function runAllParts(
   size: GraphSize,
   run: (graph: Graph, feeds: Tensors) => Promise<Tensors>,
 ): Promise<Tensors> {
-  requireFullMasks(model, inputs, size);
   const outputs: Record<string, TensorData> = {};
   const maps: TensorData[] = [];
   const places: Record<string, TensorData> = {};
   const sized = { ...size, lengths: lengthsOf(inputs) };
+  requireMasksRead(model, inputs, sized);
   for (const { name, graph: graphAt } of model.parts) {
     const graph = graphAt(sized);
     const feeds = Object.fromEntries(
@@ -80,26 +82,28 @@ export async function runAllParts(
   return { ...outputs, ...Object.fromEntries(numbered), ...places };
 }
 
-/** Inputs that say which pixels are the image's own, and which were added to fill a batch. */
-const maskNames = ['pixel_mask', 'pixel_attention_mask'] as const;
+/** Numbers that are 0. */
+function zerosIn({ data }: TensorData): number {
+  let zeros = 0;
+  for (let at = 0; at < data.length; at++) if (Number(data[at]) === 0) zeros++;
+  return zeros;
+}
 
 /**
- * Refuses images that were padded to one size, unless a part reads which pixels were: it would take
- * them for a part of the image.
+ * Refuses images that were padded to one size if the library's model looks at which pixels were,
+ * and no part here does: it would take them for a part of the image.
  */
-function requireFullMasks(model: Model, inputs: Tensors, size: GraphSize): void {
-  for (const name of maskNames) {
-    const mask = inputs[name];
-    if (!mask || model.parts.some(({ graph }) => graph(size).inputs.some((input) => input.name === name)))
-      continue;
-    let zeros = 0;
-    for (let at = 0; at < mask.data.length; at++) if (Number(mask.data[at]) === 0) zeros++;
-    if (zeros > 0)
-      throw new Error(
-        `${name} [${mask.shape.join(', ')}] has ${zeros} zeros: images padded to one size are not run, ` +
-          'because this model is written for whole images; run each by itself, or images of one size without padding',
-      );
-  }
+function requireMasksRead(
+  { parts, recognition }: Model,
+  { pixel_mask: mask }: Tensors,
+  size: GraphSize,
+): void {
+  if (!mask || recognition.family === null || !recognition.masksPixels || zerosIn(mask) === 0) return;
+  if (parts.some(({ graph }) => graph(size).inputs.some(({ name }) => name === 'pixel_mask'))) return;
+  throw new Error(
+    `pixel_mask [${mask.shape.join(', ')}] has ${zerosIn(mask)} zeros: images padded to one size are not ` +
+      `run with ${recognition.title}; run each by itself, or images of one size without padding`,
+  );
 }
 
 /** Integers for an input that takes such, whatever type a file keeps them in. */

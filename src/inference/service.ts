@@ -378,7 +378,7 @@ class InferenceService implements Inference {
     const [{ name: only } = { name: undefined }, ...more] = model.graph({ imageSize, batch }).inputs;
     // An .onnx file names its input as it likes.
     const isAlone = only !== undefined && more.length === 0 && model.parts.length === 1;
-    const inputs = isAlone ? { [only]: pixels } : request.inputs;
+    const inputs = isAlone ? { ...request.inputs, [only]: pixels } : request.inputs;
     const provider = request.provider ?? 'cpu';
     return this.ask(request.signal, async (remote) => {
       const used = provider === 'auto' ? 'cpu' : provider;

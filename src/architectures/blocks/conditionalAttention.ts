@@ -30,6 +30,7 @@ function attend(
     module,
     () => {
       const mixed = b.attention(q, k, v, {
+        ...(keys.unseen && { bias: keys.unseen }),
         probe: { layer: b.scopePath, kind, queries: queries.layout, keys: keys.layout },
       });
       return b.linear(mergeHeads(b, mixed), out);

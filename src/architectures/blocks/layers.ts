@@ -110,6 +110,11 @@ export interface Tokens {
   readonly batch: number;
   readonly count: number;
   readonly layout: TokenLayout;
+  /**
+   * Added to the scores of whatever looks at them, `[batch, 1, 1, count]`: takes away those that
+   * only fill up a batch.
+   */
+  readonly unseen?: ValueInfo;
 }
 
 /** The same tokens with another value. */

@@ -27,6 +27,15 @@ export interface ProjectedAttentionConfig {
   readonly names?: readonly [query: string, key: string, value: string, out: string];
 }
 
+/** What is added to the scores: the attention's own, and what takes keys away. */
+const biasOf = (
+  bias: ProjectedAttentionConfig['bias'],
+  { unseen }: Tokens,
+): { readonly bias?: readonly ValueInfo[] } => {
+  const all = [bias ?? [], unseen ?? []].flat();
+  return all.length > 0 ? { bias: all } : {};
+};
+
 const usualNames = ['q_proj', 'k_proj', 'v_proj', 'out_proj'] as const;
 
 /**
@@ -46,7 +55,7 @@ export function projectedAttention(
       const split = (tokens: Tokens, projection: string): ValueInfo =>
         splitHeads(b, b.linear(tokens.value, projection), tokens.batch, heads);
       const mixed = b.attention(split(queries, query), split(keys, key), split(values, value), {
-        ...(bias && { bias }),
+        ...biasOf(bias, keys),
         ...(scale !== undefined && { scale }),
         probe: {
           layer: layer === undefined ? b.scopePath : `${b.scopePath}.${layer}`,

@@ -41,6 +41,52 @@ export function sinePositions(
   return values;
 }
 
+/**
+ * The same of maps that only a part of is the image: places are counted over those of the image
+ * alone, `[batch · rows · columns, 2 · width]`.
+ *
+ * @param mask `[batch, rows, columns]`, 1 on the image and 0 elsewhere
+ */
+export function maskedSines(
+  b: GraphBuilder,
+  mask: ValueInfo,
+  { width, temperature = 10_000, normalise }: SinePositions,
+): ValueInfo {
+  const [batch, rows, columns] = [at(mask.shape, 0), at(mask.shape, 1), at(mask.shape, 2)];
+  const bases = typeof temperature === 'number' ? ([temperature, temperature] as const) : temperature;
+  const triangle = (side: number, isKept: (row: number, column: number) => boolean): ValueInfo =>
+    b.constant(
+      `/triangle${side}`,
+      'F32',
+      [side, side],
+      Float32Array.from({ length: side * side }, (_, index) =>
+        isKept(Math.floor(index / side), index % side) ? 1 : 0,
+      ),
+    );
+  const counted = [
+    b.add('MatMul', [triangle(rows, (row, column) => column <= row), mask]),
+    b.add('MatMul', [mask, triangle(columns, (row, column) => row <= column)]),
+  ];
+  const sines = counted.map((count, index) => {
+    const side = [rows, columns][index] ?? 1;
+    const most = b.add('Add', [b.slice(count, index + 1, side - 1, side), b.scalar(1e-6)]);
+    const place = normalise ? b.add('Mul', [b.add('Div', [count, most]), b.scalar(2 * Math.PI)]) : count;
+    const factors = Float32Array.from(
+      { length: width / 2 },
+      (_, pair) => 1 / (bases[index] ?? 1) ** ((2 * pair) / width),
+    );
+    const angles = b.add('Mul', [
+      b.reshape(place, [batch * rows * columns, 1, 1]),
+      b.constant('/factors', 'F32', [width / 2, 1], factors),
+    ]);
+    return b.reshape(b.concat([b.add('Sin', [angles]), b.add('Cos', [angles])], 2), [
+      batch * rows * columns,
+      width,
+    ]);
+  });
+  return b.concat(sines, 1);
+}
+
 /** The same as a constant of the graph, once for each image of a batch: `[batch · places, dim]`. */
 export function sineTable(
   b: GraphBuilder,

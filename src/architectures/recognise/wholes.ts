@@ -73,6 +73,7 @@ export function asWhole(whole: Whole, known: Known, found: Found): Known {
       ...(own.modelType !== undefined && { modelType: own.modelType }),
       ...(own.lengths && { lengths: own.lengths }),
       ...(own.bounds && { bounds: own.bounds }),
+      ...(whole.masksPixels && { masksPixels: true }),
     };
     buildGraph(checkpoint, next);
     return next;

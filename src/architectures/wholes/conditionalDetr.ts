@@ -15,6 +15,7 @@ import {
   activationOf,
   emptyQueries,
   mapOf,
+  pixelMask,
   placedTokens,
   queryTable,
   seenAs,
@@ -110,10 +111,11 @@ function decoderLayer(
   return withValue(queries, detrMlp(b, seen, { heads, activation, order: 'post' }));
 }
 
-function build(b: GraphBuilder, config: ConditionalConfig, { backbone, batch }: PartContext): void {
+function build(b: GraphBuilder, config: ConditionalConfig, context: PartContext): void {
+  const { backbone, batch } = context;
   const maps = backbone({ dilatedStages: config.dilation ? 1 : 0 });
   const projected = b.conv2d(mapOf(b, last(maps.stages)), 'model.input_projection');
-  const [tokens, imagePositions] = placedTokens(b, projected, { normalise: true });
+  const [tokens, imagePositions] = placedTokens(b, projected, { normalise: true }, pixelMask(b, context));
   const layer = { heads: config.heads, activation: config.activation, order: 'post' } as const;
   let image = tokens;
   for (let index = 0; index < config.depth; index++)
@@ -161,6 +163,7 @@ export const conditionalDetr: Whole<ConditionalConfig> = {
     'model.decoder.layers.0.ca_qpos_sine_proj.weight',
     `${classHead}.weight`,
   ],
+  masksPixels: true,
   assumable: transformerAssumable,
   recognise,
   parts: [{ name: 'whole', build }],

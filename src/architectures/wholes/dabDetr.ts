@@ -18,6 +18,7 @@ import {
   emptyQueries,
   mapOf,
   ofFile,
+  pixelMask,
   placedTokens,
   repeated,
   seenAs,
@@ -152,11 +153,16 @@ function modulated(
 const moved = (b: GraphBuilder, states: ValueInfo, anchor: ValueInfo): ValueInfo =>
   b.add('Sigmoid', [b.add('Add', [linearLayers(b, states, 'bbox_predictor'), inverseSigmoid(b, anchor)])]);
 
-function encode(b: GraphBuilder, config: DabConfig, { backbone }: PartContext) {
-  const maps = backbone({ dilatedStages: config.dilation ? 1 : 0 });
+function encode(b: GraphBuilder, config: DabConfig, context: PartContext) {
+  const maps = context.backbone({ dilatedStages: config.dilation ? 1 : 0 });
   const projected = b.conv2d(mapOf(b, last(maps.stages)), 'model.input_projection');
   const { heads, activation, temperature } = config;
-  const [tokens, positions] = placedTokens(b, projected, { normalise: true, temperature });
+  const [tokens, positions] = placedTokens(
+    b,
+    projected,
+    { normalise: true, temperature },
+    pixelMask(b, context),
+  );
   let image = tokens;
   for (let index = 0; index < config.depth; index++) {
     const scale = linearLayers(b, image.value, 'model.encoder.query_scale');
@@ -231,6 +237,7 @@ export const dabDetr: Whole<DabConfig> = {
     'model.decoder.layers.0.cross_attn.cross_attn_query_pos_sine_proj.weight',
     'class_embed.weight',
   ],
+  masksPixels: true,
   assumable: [...transformerAssumable, 'temperature_height', 'temperature_width'],
   // A tied copy of the box head.
   idle: /^model\.decoder\.bbox_embed\./,

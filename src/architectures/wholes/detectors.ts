@@ -2,17 +2,17 @@ import { last } from '../../domain/lists';
 import type { TokenLayout } from '../../domain/probes';
 import type { Grid, Size } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
-import type { ValueInfo } from '../../graph/graph';
+import { int, type ValueInfo } from '../../graph/graph';
 import { type Tokens } from '../blocks/layers';
 import { mapToTokens, tokensToMap } from '../blocks/maps';
-import { sineTable, type SinePositions } from '../blocks/sinePositions';
+import { maskedSines, sineTable, type SinePositions } from '../blocks/sinePositions';
 import type { Stage } from '../blocks/stages';
 import { countOf, knownActivation, shapeOf } from '../decide';
 import { assumed, stored } from '../evidence';
 import { resolvePreprocessing } from '../../preprocessing/resolve';
 import { resizedSize } from '../../preprocessing/steps';
 import type { Evidence } from '../family';
-import { backboneTitle, headsOfWhole, settle, type FoundWhole } from '../whole';
+import { backboneTitle, headsOfWhole, settle, type FoundWhole, type PartContext } from '../whole';
 
 /** What a model around a backbone is called: `DETR, ResNet-50 backbone`. */
 export const titleAround = (title: string, found: FoundWhole): string =>
@@ -170,16 +170,45 @@ function learnedTable(b: GraphBuilder, [rows, columns]: Grid, batch: number): Va
   return repeated(b, b.reshape(both, [rows * columns, last(both.shape)]), batch);
 }
 
-/** A projected map as tokens, and the positions of their places. */
+/**
+ * Which pixels of a batch are the images' own, `[batch, height, width]`: an input, if somebody says
+ * that some are not.
+ */
+export const pixelMask = (
+  b: GraphBuilder,
+  { lengths, batch, imageSize }: Pick<PartContext, 'lengths' | 'batch' | 'imageSize'>,
+): ValueInfo | undefined => (lengths['masked'] ? b.input('pixel_mask', [batch, ...imageSize]) : undefined);
+
+/** Every place of a map by the pixel that stands for it, as torch's `interpolate` takes nearest. */
+function maskOfPlaces(b: GraphBuilder, mask: ValueInfo, [rows, columns]: Grid): ValueInfo {
+  const [, height = 0, width = 0] = mask.shape;
+  const every = (side: number, count: number): ValueInfo =>
+    b.indices(Array.from({ length: count }, (_, index) => Math.floor((index * side) / count)));
+  const down = b.add('Gather', [mask, every(height, rows)], { axis: int(1) });
+  return b.add('Gather', [down, every(width, columns)], { axis: int(2) });
+}
+
+/** Beside it, no score of an attention counts. */
+const nothing = -1e9;
+
+/**
+ * A projected map as tokens, and the positions of their places; by a mask of pixels places that
+ * only fill up a batch are not looked at, nor counted.
+ */
 export function placedTokens(
   b: GraphBuilder,
   map: ValueInfo,
   positions: Omit<SinePositions, 'width'>,
+  pixels?: ValueInfo,
 ): readonly [tokens: Tokens, positions: ValueInfo] {
   const tokens = mapToTokens(b, map);
   const [batch = 1, dim = 0, rows = 0, columns = 0] = map.shape;
+  const sines = { ...positions, width: dim / 2 };
+  const mask = pixels && maskOfPlaces(b, pixels, [rows, columns]);
   const table =
     learnedTable(b, [rows, columns], batch) ??
-    sineTable(b, 'model.positions', [rows, columns], batch, { ...positions, width: dim / 2 });
-  return [tokens, table];
+    (mask ? maskedSines(b, mask, sines) : sineTable(b, 'model.positions', [rows, columns], batch, sines));
+  if (!mask) return [tokens, table];
+  const taken = b.add('Mul', [b.add('Sub', [b.scalar(1), mask]), b.scalar(nothing)]);
+  return [{ ...tokens, unseen: b.reshape(taken, [batch, 1, 1, rows * columns]) }, table];
 }

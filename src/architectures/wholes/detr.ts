@@ -14,6 +14,7 @@ import {
   learnedPositions,
   mapOf,
   ofFile,
+  pixelMask,
   placedTokens,
   queryTable,
   seenAs,
@@ -93,10 +94,11 @@ export const decoderLayer = (
   }: Pick<DetrConfig, 'decoderHeads' | 'activation'> & Partial<Pick<DetrConfig, 'order'>>,
 ): Tokens => layerOfDecoder(b, queries, positions, image, { heads, activation, order });
 
-function build(b: GraphBuilder, config: DetrConfig, { backbone, batch }: PartContext): void {
+function build(b: GraphBuilder, config: DetrConfig, context: PartContext): void {
+  const { backbone, batch } = context;
   const maps = backbone({ dilatedStages: config.dilation ? 1 : 0 });
   const projected = b.conv2d(mapOf(b, last(maps.stages)), 'model.input_projection');
-  const [tokens, positions] = placedTokens(b, projected, { normalise: true });
+  const [tokens, positions] = placedTokens(b, projected, { normalise: true }, pixelMask(b, context));
   let image = tokens;
   for (let index = 0; index < config.depth; index++)
     image = b.scope(`model.encoder.layers.${index}`, () => encoderLayer(b, image, positions, config), {
@@ -169,6 +171,7 @@ export const detr: Whole<DetrConfig> = {
     `${classHead}.weight`,
   ],
   renames: original,
+  masksPixels: true,
   assumable: transformerAssumable,
   recognise,
   parts: [{ name: 'whole', build }],

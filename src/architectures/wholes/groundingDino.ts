@@ -417,6 +417,7 @@ export const groundingDino: Whole<GroundingConfig> = {
     'model.decoder.layers.0.encoder_attn_text.query.weight',
     `${bert}.embeddings.word_embeddings.weight`,
   ],
+  masksPixels: true,
   assumable: [
     ...transformerAssumable,
     ...textAssumable,

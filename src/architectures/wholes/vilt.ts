@@ -168,6 +168,7 @@ export const vilt: Whole<ViltConfig> = {
   task: 'ask',
   isTower: true,
   signature: [words, modalities, 'classifier.0.weight', 'classifier.1.weight', 'classifier.3.weight'],
+  masksPixels: true,
   assumable: [],
   recognise,
   parts: [{ name: 'whole', build }],
