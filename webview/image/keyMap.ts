@@ -70,12 +70,16 @@ const NAMES: Readonly<Record<string, string>> = {
   context: 'context query',
   queries: 'object queries',
   words: 'words',
+  iou: 'token of the scores',
+  mask0: 'token of a single mask',
+  object: 'token of the object',
 };
 
 /** `class token`, `register 0`; an activation map's class by its rank and label, `1. cat`. */
 export function tokenName(name: string, guesses: readonly Pick<Guess, 'label'>[] = []): string {
-  const [, kind, number] = /^(reg|top)(\d+)$/.exec(name) ?? [];
+  const [, kind, number] = /^(reg|top|mask)(\d+)$/.exec(name) ?? [];
   if (kind === 'reg') return `register ${number}`;
+  if (kind === 'mask') return NAMES[name] ?? `token of mask ${number}`;
   if (kind !== 'top') return NAMES[name] ?? name;
   const guess = guesses[Number(number) - 1];
   return guess ? `${number}. ${guess.label}` : `class ${number} of the answer`;

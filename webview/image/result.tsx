@@ -199,11 +199,12 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
             text={`${newest.progress || 'Computing'}: ${name(query)}. Shown: ${name(drawn.query)}.`}
             onCancel={cancel}
           />
+          {gestures && <p class="quiet giving-hint">{gestures.hint}</p>}
         </ImageView>
         {view.seen.frames && (
           <FrameSlider frames={view.seen.frames} index={frame.index} onIndex={frame.setIndex} />
         )}
-        {(gestures ?? rows) && isAlone && <p class="quiet map-figures">{(gestures ?? overlay).hint}</p>}
+        {rows && isAlone && !gestures && <p class="quiet map-figures">{overlay.hint}</p>}
         {rows && !isAlone && (
           <Figures
             view={view}
