@@ -61,6 +61,8 @@ export type Reading =
       readonly task: 'reconstruct';
       /** Side of a patch in pixels. */
       readonly patch: number;
+      /** Share of the patches that is hidden, of a model that is told which, and not by noise. */
+      readonly share?: number;
       /** Patches are drawn with their own mean and deviation taken off. */
       readonly normalised: boolean;
     }

@@ -16,3 +16,15 @@ export function reconstruct(b: GraphBuilder, tokens: ValueInfo): void {
   const image = b.add('DepthToSpace', [pixels], { blocksize: int(side), mode: text('CRD') });
   b.output('reconstruction', image, 'pixels');
 }
+
+/** Samples of each patch, `[batch, patches, rows · columns · channels]`. */
+export function patchesOf(
+  b: GraphBuilder,
+  pixels: ValueInfo,
+  [rows, columns]: readonly [number, number],
+): ValueInfo {
+  const [batch, channels, height, width] = pixels.shape as readonly [number, number, number, number];
+  const [down, across] = [height / rows, width / columns];
+  const cut = b.reshape(pixels, [batch, channels, rows, down, columns, across]);
+  return b.reshape(b.transpose(cut, [0, 2, 4, 3, 5, 1]), [batch, rows * columns, down * across * channels]);
+}

@@ -24,6 +24,7 @@ export { sam2, sam2Original } from './sam2';
 export { segformer, segformerOpenMmlab } from './segformer';
 export { segmenter } from './segmenter';
 export { setr, setrMla } from './setr';
+export { simMim } from './simMim';
 export { deepLab, fcn } from './torchvisionSegmentation';
 export { trocr, vitGpt2 } from './imageToText';
 export { upernet } from './upernet';

@@ -7,6 +7,7 @@ import { sequence } from '../blocks/maps';
 import { asSequence, projectedAttention } from '../blocks/projectedAttention';
 
 import type { Maps } from '../blocks/stages';
+import { patchesOf } from '../heads/reconstruction';
 import { shapeOf } from '../decide';
 import { assumed } from '../evidence';
 import type { BuildOptions, Evidence } from '../family';
@@ -165,18 +166,6 @@ function layer(b: GraphBuilder, tokens: Tokens, { heads, activation, eps }: MaeC
   const x = residual(b, tokens.value, attended);
   const wide = b.linear(b.layerNorm(x, 'layernorm_after', eps), 'intermediate.dense');
   return withValue(tokens, residual(b, x, b.linear(activate(b, wide, activation), 'output.dense')));
-}
-
-/** Samples of each patch, `[batch, patches, rows · columns · channels]`. */
-function patchesOf(
-  b: GraphBuilder,
-  pixels: ValueInfo,
-  [rows, columns]: readonly [number, number],
-): ValueInfo {
-  const [batch, channels, height, width] = pixels.shape as readonly [number, number, number, number];
-  const [down, across] = [height / rows, width / columns];
-  const cut = b.reshape(pixels, [batch, channels, rows, down, columns, across]);
-  return b.reshape(b.transpose(cut, [0, 2, 4, 3, 5, 1]), [batch, rows * columns, down * across * channels]);
 }
 
 /** Patches with their own mean and deviation taken off; the variance is torch's, of n − 1. */

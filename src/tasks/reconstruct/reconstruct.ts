@@ -6,8 +6,12 @@ import { cannotRun, requireOutput, type GivenTensor, type Prepared, type Task } 
 import { uniformNoise } from './noise';
 import { summaryOf } from './pictures';
 
-/** What the graph calls the numbers by which patches are hidden. */
-const noiseName = 'noise';
+/** What graphs call the numbers by which patches are hidden: noise, or which they are. */
+const hidingNames = ['noise', 'bool_masked_pos'] as const;
+
+type HidingName = (typeof hidingNames)[number];
+
+const isHiding = (name: string): name is HidingName => hidingNames.some((each) => each === name);
 
 /** The largest seed that torch's generator takes whole. */
 const largestSeed = 2 ** 32 - 1;
@@ -18,10 +22,25 @@ function seedOf({ seed = 0 }: Given): number {
   throw new Error(`seed: ${String(seed)} found; a whole number from 0 to ${largestSeed} is needed`);
 }
 
+/** 1 for the share of the patches whose noise is highest. */
+function hiddenBy(noise: Float32Array, share: number): Float32Array {
+  const kept = noise.length - Math.round(noise.length * share);
+  const ranked = [...noise.keys()].sort((one, other) => (noise[one] ?? 0) - (noise[other] ?? 0));
+  const hidden = new Float32Array(noise.length).fill(1);
+  for (const patch of ranked.slice(0, kept)) hidden[patch] = 0;
+  return hidden;
+}
+
 /** Numbers for the patches of a model, by which it hides some of them. */
-function noiseOf(model: Model, seed: number): GivenTensor | undefined {
-  const shape = model.graph().inputs.find(({ name }) => name === noiseName)?.shape;
-  return shape && { dtype: 'F32', shape, data: uniformNoise(seed, shape.at(-1) ?? 0) };
+function hidingOf(model: Model, seed: number): Readonly<Partial<Record<HidingName, GivenTensor>>> {
+  const input = model.graph().inputs.find(({ name }) => isHiding(name));
+  if (!input) return {};
+  const { name, shape } = input;
+  const noise = uniformNoise(seed, shape.at(-1) ?? 0);
+  const reading = model.recognition.family === null ? undefined : model.recognition.reading;
+  const share = reading?.task === 'reconstruct' ? reading.share : undefined;
+  const data = share === undefined ? noise : hiddenBy(noise, share);
+  return { [name]: { dtype: 'F32', shape, data } };
 }
 
 /** Root of the mean squared difference to the input where it was hidden, in levels of 255. */
@@ -54,22 +73,21 @@ export const reconstruct: Task<Rebuilt> = {
   },
   prepare(model, given) {
     const seed = seedOf(given);
-    const noise = noiseOf(model, seed);
-    const tensors: Prepared['tensors'] = noise ? { [noiseName]: noise } : {};
+    const tensors: Prepared['tensors'] = { ...hidingOf(model, seed) };
     return Promise.resolve({ tensors, seed });
   },
   program(model, size, { tensors }) {
     const [part] = model.parts;
-    const noise = tensors[noiseName];
-    if (!part || !noise) throw new Error('the model hides no patches');
+    const [hiding] = Object.entries(tensors).filter(([name]) => isHiding(name));
+    if (!part || !hiding) throw new Error('the model hides no patches');
     const { inputs, outputs } = part.graph(size);
-    const pixels = inputs.find(({ name }) => name !== noiseName)?.name ?? 'pixel_values';
+    const pixels = inputs.find(({ name }) => !isHiding(name))?.name ?? 'pixel_values';
     const read = outputs.filter(({ means }) => means === 'pixels' || means === 'masks' || means === 'seen');
     return {
       steps: [
         {
           part: part.name,
-          inputs: { [pixels]: 'image', [noiseName]: noise },
+          inputs: { [pixels]: 'image', [hiding[0]]: hiding[1] },
           outputs: read.map(({ name }) => name),
         },
       ],
