@@ -185,10 +185,10 @@ function segments(given: Given): Got {
   const found = contested
     ? segmentation.contestedInstancesOf(maskOutputs(given), size, options)
     : cut
-    ? (isInstance ? cutInstancesOf : cutPanopticOf)(cut, size, options)
-    : isInstance
-      ? segmentation.instancesOf(maskOutputs(given), size, { threshold })
-      : segmentation.panopticOf(maskOutputs(given), size, options);
+      ? (isInstance ? cutInstancesOf : cutPanopticOf)(cut, size, options)
+      : isInstance
+        ? segmentation.instancesOf(maskOutputs(given), size, { threshold })
+        : segmentation.panopticOf(maskOutputs(given), size, options);
   const list = found.segments.map((segment) => ({ ...segment, ...named(given, segment.label_id) }));
   return { maps: [found.ids], list };
 }

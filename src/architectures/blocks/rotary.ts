@@ -142,11 +142,7 @@ function clipTables([frames, rows, columns]: readonly [number, number, number], 
   const [sin, cos] = [new Float32Array(count * width), new Float32Array(count * width).fill(1)];
   for (let token = 0; token < count; token++) {
     const inFrame = token % (rows * columns);
-    const places = [
-      Math.floor(token / (rows * columns)),
-      Math.floor(inFrame / columns),
-      inFrame % columns,
-    ];
+    const places = [Math.floor(token / (rows * columns)), Math.floor(inFrame / columns), inFrame % columns];
     for (const [part, place] of places.entries())
       for (let channel = 0; channel < third; channel++) {
         const angle = place / 10000 ** ((channel % (third / 2)) / (third / 2));
@@ -188,10 +184,7 @@ function swapped(b: GraphBuilder, values: ValueInfo): ValueInfo {
  */
 export function rotate(b: GraphBuilder, values: ValueInfo, { sin, cos, pairing }: Rotation): ValueInfo {
   if (pairing === 'tiled')
-    return b.add('Add', [
-      b.add('Mul', [values, cos]),
-      b.add('Mul', [swapped(b, values), sin]),
-    ]);
+    return b.add('Add', [b.add('Mul', [values, cos]), b.add('Mul', [swapped(b, values), sin])]);
   const { shape, axis } = pairings[pairing];
   const pairs = b.reshape(values, [...values.shape.slice(0, -1), ...shape(last(values.shape) / 2, 2)]);
   const [x, y] = splitInTwo(b, pairs, pairs.shape.length + axis);

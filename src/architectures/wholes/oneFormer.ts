@@ -11,7 +11,14 @@ import { rows } from '../dialect';
 import { stored } from '../evidence';
 import { backboneTitle, headsOfWhole, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import { layersOf, queryTable, repeated, sideOf } from './detectors';
-import { decodedPixels, hiding, levels, lookedAt, pixelDecoder, type PixelDecoderConfig } from './mask2Former';
+import {
+  decodedPixels,
+  hiding,
+  levels,
+  lookedAt,
+  pixelDecoder,
+  type PixelDecoderConfig,
+} from './mask2Former';
 import { maskEmbedding, masksOf, neverComputed, normedStages } from './maskFormer';
 
 /** What OneFormer's decoders are written by. */
@@ -40,7 +47,10 @@ function recognise(found: FoundWhole): ReturnType<Whole<OneFormerConfig>['recogn
   const [outputs = 0] = shapeOf(tensors, `${classes}.weight`);
   const [own = 0] = shapeOf(tensors, `${pixelDecoder}.level_embed`).slice(1);
   if (own !== dim)
-    throw new ParameterError(queriesName, `${dim} wide; ${own} needed: the library keeps no layer between them`);
+    throw new ParameterError(
+      queriesName,
+      `${dim} wide; ${own} needed: the library keeps no layer between them`,
+    );
   settle<boolean>(found, 'pre_norm', {
     config: ['pre_norm'],
     otherwise: stored(false, 'as published'),
@@ -126,7 +136,10 @@ function madeQueries(
   const [batch = 1] = pixels.shape;
   const count = queries - 1;
   const projected = mapToTokens(b, convolution(b, pixels, `${decoder}.query_input_projection`));
-  const places = sineTable(b, `${inDecoder}.finest`, gridOf(pixels), batch, { width: dim / 2, normalise: true });
+  const places = sineTable(b, `${inDecoder}.finest`, gridOf(pixels), batch, {
+    width: dim / 2,
+    normalise: true,
+  });
   const table = withValue(projected, places);
   const image = { keys: placed(b, table, projected.value), values: table };
   const asked = repeated(b, b.slice(b.parameter(`${inDecoder}.queries_embedder.weight`), 0, 0, count), batch);
@@ -165,7 +178,12 @@ function decoderLayer(
   });
   const attended = b.scope('self_attn', () => {
     const own = placed(b, seen, asked);
-    const mixed = projectedAttention(b, 'self_attn', { queries: own, keys: own, values: seen }, { heads, kind: 'self' });
+    const mixed = projectedAttention(
+      b,
+      'self_attn',
+      { queries: own, keys: own, values: seen },
+      { heads, kind: 'self' },
+    );
     return postNorm(b, seen.value, mixed, 'norm', eps);
   });
   return b.scope('ffn', () =>
@@ -181,7 +199,12 @@ function taskToken(b: GraphBuilder, { context, taskNorm }: OneFormerConfig, batc
 }
 
 /** All queries, the task's own the last of them. */
-function allQueries(b: GraphBuilder, made: Tokens, token: ValueInfo, { queries, dim }: OneFormerConfig): Tokens {
+function allQueries(
+  b: GraphBuilder,
+  made: Tokens,
+  token: ValueInfo,
+  { queries, dim }: OneFormerConfig,
+): Tokens {
   const { batch } = made;
   const each = [asSequence(b, made.value, batch), b.reshape(token, [batch, 1, dim])];
   return {

@@ -101,8 +101,7 @@ function build(b: GraphBuilder, config: SegmenterConfig, context: PartContext): 
   const ends = eachBlock(b, joined, {
     depth: config.depth,
     path: blocks,
-    block: (each, index) =>
-      withValue(each, preNormBlock(b, each, { heads, activation, eps, index })),
+    block: (each, index) => withValue(each, preNormBlock(b, each, { heads, activation, eps, index })),
     note: { title: 'Mask transformer block' },
   });
   const end = ends.at(-1) ?? joined;

@@ -34,7 +34,12 @@ const steps = 'decode_head.up_convs';
  * Patches of a block as a map; mmsegmentation norms those of the last block if the backbone has a
  * last norm (`final_norm`).
  */
-export function mapOfBlock(b: GraphBuilder, maps: Maps, layer: number, config: Pick<SetrConfig, 'depth' | 'eps'>) {
+export function mapOfBlock(
+  b: GraphBuilder,
+  maps: Maps,
+  layer: number,
+  config: Pick<SetrConfig, 'depth' | 'eps'>,
+) {
   const tokens: Tokens = tokensOf(maps, layer);
   const isNormed = layer === config.depth - 1 && b.has('norm.weight');
   const normed = isNormed ? withValue(tokens, b.layerNorm(tokens.value, 'norm', config.eps)) : tokens;
@@ -135,7 +140,7 @@ const common = {
   idle: /^auxiliary_head\./,
 } as const;
 
-/** SETR of mmsegmentation (Zheng et al. 2021), naive and PUP: one layer, made finer step by step. */
+/** SETR of mmsegmentation (Zheng et al. 2021), naive and PUP: one layer, made finer by steps. */
 export const setr: Whole<SetrConfig> = {
   ...common,
   name: 'setr',

@@ -72,7 +72,11 @@ function recognise(found: FoundWhole) {
   };
 }
 
-function build(b: GraphBuilder, { scales, stages, eps, auxiliary: computed }: UperNetConfig, context: PartContext): void {
+function build(
+  b: GraphBuilder,
+  { scales, stages, eps, auxiliary: computed }: UperNetConfig,
+  context: PartContext,
+): void {
   const all = context.backbone().stages;
   const maps = stages.flatMap((index) => {
     const stage = all[index];

@@ -58,7 +58,10 @@ function wanted(post: Post, rule: SegmentReading['rule'], task: string | undefin
 const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value);
 
 /** Thresholds, and classes whose segments become one. */
-function panopticOptions(post: Post, threshold = numberOf(post, 'threshold', usual.threshold)): PanopticOptions {
+function panopticOptions(
+  post: Post,
+  threshold = numberOf(post, 'threshold', usual.threshold),
+): PanopticOptions {
   const fused = post['label_ids_to_fuse'] ?? post['stuff_classes'];
   return {
     threshold,
