@@ -216,15 +216,16 @@ export const segment: Task<Masks> = {
     };
   },
   json: ({ segments, of, labelSource }) => ({ segments, of, ...(labelSource && { labels: labelSource }) }),
-  lines({ segments, grid, of }) {
+  lines({ segments, grid, of, labelSource }) {
     const pixels = grid[0] * grid[1];
     if (segments.length === 0 && of === 'prompts')
       return ['no prompt is given: say points or a box of what is meant'];
     if (segments.length === 0) return ['nothing found'];
-    return segments.map(({ name, area, score }) => {
+    const printed = segments.map(({ name, area, score }) => {
       const sure = score === undefined ? '' : `, score ${formatPercent(score)}`;
       return `${formatPercent(area / pixels).padStart(8)}  ${name} (${formatExact(area)} pixels${sure})`;
     });
+    return labelSource.startsWith('assumed') ? [...printed, `names of classes ${labelSource}`] : printed;
   },
   answers: (answer) =>
     answer.choices

@@ -74,6 +74,17 @@ describe('what a segmenter answers', () => {
     assert.deepEqual(file?.areas, { 0: 2, '-1': 2 });
   });
 
+  it('goes by names of Pascal VOC where there are as many classes and no names, and says so', () => {
+    const values = Array.from({ length: 21 * 4 }, (_, index) => (Math.floor(index / 4) === 12 ? 1 : 0));
+    const classes = output('logits', 'masks', [1, 21, 2, 2], values);
+    const answer = segment.read([classes], seenAs(2, 2), context({ reading: semantic, config: {} }));
+    assert.deepEqual(
+      answer.segments.map(({ name }) => name),
+      ['dog'],
+    );
+    assert.match(segment.lines(answer).at(-1) ?? '', /^names of classes assumed: Pascal VOC/);
+  });
+
   it('is written as runs and COCO, without what is drawn over whole', async () => {
     const answer = segment.read([maps], seenAs(2, 2), context({ reading: semantic }));
     const hidden = { id: 7, label: 7, name: 'hidden', area: 0 };
