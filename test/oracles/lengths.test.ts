@@ -5,8 +5,19 @@ import { graphsOfParts, understand } from '../../src/models/model';
 import { checkpointOf, linesFolder, readLines, type Line } from './lines';
 
 /** Families that read words beside the image, and are counted with all their parts. */
-const families = ['clip', 'siglip', 'chinese-clip', 'blip', 'git', 'trocr', 'vilt'];
-const tasks = ['zero-shot', 'caption', 'vqa'];
+const families = [
+  'clip',
+  'siglip',
+  'chinese-clip',
+  'blip',
+  'git',
+  'trocr',
+  'vilt',
+  'owlvit',
+  'owlv2',
+  'grounding_dino',
+];
+const tasks = ['zero-shot', 'caption', 'vqa', 'detect'];
 const lines = readLines(linesFolder).filter(
   ({ family, task }) => families.includes(family) && tasks.includes(task),
 );

@@ -154,6 +154,7 @@ function recognise(found: FoundWhole): ReturnType<Whole<GroundingConfig>['recogn
     reading: { task: 'detect', rule: 'phrases', texts: { context, padding: 'longest' } },
     sizeStep: [1, 1],
     lengths: { texts: 1, text: context },
+    bounds: { text: { most: context } },
   };
 }
 

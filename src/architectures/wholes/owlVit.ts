@@ -55,6 +55,7 @@ function recognise(found: FoundWhole): ReturnType<Whole<OwlConfig>['recognise']>
       patch: pairIn(found.backbone.evidence['patch']?.value ?? 0, 'patch'),
     },
     lengths,
+    bounds: { text: { most: lengths.text } },
   };
 }
 
