@@ -5,6 +5,10 @@ import { join, resolve } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { type Model } from '../../src/models/model';
 import { exportOnnx } from '../../src/inference/export';
+import { openCheckpoint } from '../../src/checkpoint/open';
+import { readTensor, toFloat32 } from '../../src/checkpoint/values';
+import { exportModel } from '../../src/useCases/export';
+import { checkpointPath, readCases } from '../support/cases';
 import { temporaryFolder, testInference } from './support';
 
 describe('exportOnnx', () => {
@@ -101,3 +105,56 @@ function assertClose(found: Float32Array, expected: Float32Array): void {
   const largest = found.reduce((most, value, index) => Math.max(most, Math.abs(value - expected[index]!)), 0);
   assert.ok(largest < 1e-4, `logits differ by ${largest}`);
 }
+
+describe('exportModel', () => {
+  const folder = temporaryFolder();
+
+  it('writes every part of a model by itself, and one hands on to the next as the library has it', async () => {
+    const golden = readCases().find(({ id }) => id === 'trocr-caption') ?? assert.fail('no case');
+    const { selected } = await openCheckpoint(join(golden.folder, 'reference.safetensors'));
+    const given = (name: string) =>
+      selected.tensors.find((tensor) => tensor.name === name) ?? assert.fail(name);
+    const ids = given('decoder_input_ids');
+    const lengths = { decoder: ids.shape[1] ?? 0 };
+    const model = await openModel(checkpointPath(golden));
+    const target = join(folder, 'trocr.onnx');
+    const { files, parts } = await exportModel(model, target, { lengths });
+    assert.deepEqual(files, [join(folder, 'trocr.image.onnx'), join(folder, 'trocr.decoder.onnx')]);
+    assert.deepEqual((await readdir(folder)).sort(), ['trocr.decoder.onnx', 'trocr.image.onnx']);
+    assert.deepEqual(parts[1]?.tensors['decoder_input_ids'], ids.shape);
+
+    const [image, decoder] = await Promise.all(files.map((file) => InferenceSession.create(file)));
+    assert.ok(image && decoder);
+    const pixels = toFloat32(await readTensor(given('pixel_values')), given('pixel_values').dtype);
+    const seen = await image.run({
+      pixel_values: new Tensor('float32', pixels, [...given('pixel_values').shape]),
+    });
+    const tokens = new BigInt64Array((await readTensor(ids)).slice().buffer);
+    const state = seen['encoder_last_hidden_state'] ?? assert.fail('no state');
+    const { logits } = await decoder.run({
+      encoder_last_hidden_state: state,
+      decoder_input_ids: new Tensor('int64', tokens, [...ids.shape]),
+    });
+    await Promise.all([image.release(), decoder.release()]);
+    assertClose(
+      logits?.data as Float32Array,
+      toFloat32(await readTensor(given('logits')), given('logits').dtype),
+    );
+  });
+
+  it('writes the part that is asked for under the name that is given, and no other', async () => {
+    const golden = readCases().find(({ id }) => id === 'trocr-caption') ?? assert.fail('no case');
+    const model = await openModel(checkpointPath(golden));
+    const target = join(folder, 'alone.onnx');
+    const { files } = await exportModel(model, target, { parts: ['image'] });
+    assert.deepEqual(files, [target]);
+    await assert.rejects(
+      exportModel(model, target, { parts: ['text'] }),
+      /no part text; it has image, decoder/,
+    );
+    await assert.rejects(
+      exportModel(model, target, { lengths: { decoder: 1e6 } }),
+      /decoder=1000000 found; 1 to/,
+    );
+  });
+});
