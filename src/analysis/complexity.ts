@@ -185,7 +185,7 @@ function formulas(
     macs: [
       `convolution ${kinds[0]} + linear ${kinds[1]} + attention ${kinds[2]} = ${counted}`,
       ...(isOne ? [] : [`${perPart.join(' + ')} = ${counted}`]),
-    ].join('\n'),
+    ].join('; '),
     flops: `2 × ${counted} = ${formatExact(2 * countedMacs(macs))}`,
     weightBytes: weightsFormula(facts.tensors),
     activationBytes: `4 bytes for each element of ${formatExact(outputs)} operator outputs`,
