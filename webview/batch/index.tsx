@@ -122,7 +122,7 @@ function Head({ batch, onCancel, onContinue }: HeadProps): VNode {
           </Button>
           {kept.map(({ ending, title }) => (
             <Button key={ending} label={`Export ${title}, .${ending}`} onClick={() => void saveFiles(ending)}>
-              {title}
+              Export {title}
             </Button>
           ))}
         </div>
