@@ -73,6 +73,7 @@ const listedCommands: { readonly [Id in CommandId]: null } = {
   'vitrine.segmentImage': null,
   'vitrine.estimateDepth': null,
   'vitrine.scoreTexts': null,
+  'vitrine.captionImage': null,
   'vitrine.askAboutImage': null,
   'vitrine.rebuildImage': null,
   'vitrine.classifyClip': null,

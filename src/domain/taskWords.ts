@@ -16,6 +16,7 @@ export const taskWords = {
   segment: { command: 'segmentImage', title: 'Segment Image', button: 'Segment an Image…' },
   depth: { command: 'estimateDepth', title: 'Estimate Depth in Image', button: 'Estimate Depth…' },
   'zero-shot': { command: 'scoreTexts', title: 'Score Texts for Image', button: 'Score Texts…' },
+  caption: { command: 'captionImage', title: 'Read or Describe Image', button: 'Read or Describe…' },
   ask: { command: 'askAboutImage', title: 'Ask About Image', button: 'Ask About an Image…' },
   reconstruct: {
     command: 'rebuildImage',
