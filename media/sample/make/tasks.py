@@ -60,6 +60,16 @@ def take(model, state):
             own[k].copy_(v)
 
 
+def spread(*modules):
+    """He's start (2015) in place of transformers' one deviation for all, under which the signal dies away in a few narrow layers."""
+    for root in modules:
+        for m in root.modules():
+            if isinstance(m, (torch.nn.Conv2d, torch.nn.ConvTranspose2d, torch.nn.Linear)):
+                torch.nn.init.kaiming_normal_(m.weight, mode='fan_in' if not isinstance(m, torch.nn.ConvTranspose2d) else 'fan_out', nonlinearity='relu')
+                if m.bias is not None:
+                    torch.nn.init.zeros_(m.bias)
+
+
 def layers(model, prefix, names, w, final):
     state = {}
     for i in range(DEPTH):
@@ -77,6 +87,7 @@ class Detect:
         self.model = m = tf.YolosForObjectDetection(c)
         w, cls, pos = classifier()
         layers(m, 'vit.encoder.layer.', VIT_NAMES, w, 'vit.layernorm')
+        spread(m.class_labels_classifier, m.bbox_predictor)
         # A detection token starts as the class token at a place of its own.
         g = torch.Generator().manual_seed(0)
         det = w['cls_token'] + cls + .3 * torch.randn(1, QUERIES, DIM, generator=g)
@@ -129,12 +140,13 @@ def overlap(a, b):
 
 class Segment:
     def __init__(self, labels):
-        c = tf.DPTConfig(**VIT, is_hybrid=False, backbone_out_indices=[2, 3, 4, 5], readout_type='ignore', neck_hidden_sizes=[24, 24, 24, 24],
-                         fusion_hidden_size=24, reassemble_factors=[4, 2, 1, .5], use_auxiliary_head=False, use_batch_norm_in_fusion_residual=False,
+        c = tf.DPTConfig(**VIT, is_hybrid=False, backbone_out_indices=[2, 3, 4, 5], readout_type='ignore', neck_hidden_sizes=[48, 48, 48, 48],
+                         fusion_hidden_size=48, reassemble_factors=[4, 2, 1, .5], use_auxiliary_head=False, use_batch_norm_in_fusion_residual=False,
                          semantic_classifier_dropout=0., **named([*labels, 'background']))
         self.model = m = tf.DPTForSemanticSegmentation(c)
         w, cls, pos = classifier()
         layers(m, 'dpt.encoder.layer.', VIT_NAMES, w, 'dpt.layernorm')
+        spread(m.neck, m.head)
         take(m, {'dpt.embeddings.cls_token': w['cls_token'], 'dpt.embeddings.position_embeddings': torch.cat([cls, pos], 1),
                  'dpt.embeddings.patch_embeddings.projection.weight': w['patch_embed.proj.weight'],
                  'dpt.embeddings.patch_embeddings.projection.bias': w['patch_embed.proj.bias']})
@@ -254,6 +266,8 @@ def main():
     ap.add_argument('scenes'); ap.add_argument('out'); ap.add_argument('task', choices=('detect', 'segment', 'words'))
     ap.add_argument('--steps', type=int, default=1200); ap.add_argument('--batch', type=int, default=32)
     ap.add_argument('--seed', type=int, default=3)
+    ap.add_argument('--until', type=int, help='end at this step of the schedule')
+    ap.add_argument('--go-on', metavar='FOLDER', help='start from what an earlier run wrote')
     ap.add_argument('--still', type=int, default=0, help='the first blocks, and all before them, stay as they are')
     ap.add_argument('--lr', type=float, default=1e-3); ap.add_argument('--lr-body', type=float, default=2e-4)
     a = ap.parse_args()
@@ -264,7 +278,9 @@ def main():
     pool = {k: np.load(f'{a.scenes}/train_{k}.npy') for k in ('x', 'mask', 'boxes', 'labels')}
     learner = dict(detect=lambda: Detect(labels), segment=lambda: Segment(labels), words=lambda: Words(labels, folder))[a.task]()
     r = np.random.default_rng(a.seed)
-    if hasattr(learner, 'start'):
+    if a.go_on:
+        take(learner.model, {k: v.float() for k, v in load_file(f'{a.go_on}/model.safetensors').items()})
+    elif hasattr(learner, 'start'):
         learner.start(batch(pool, r, 64)[0])
     m = learner.model.train()
     body = [p for n, p in m.named_parameters() if '.encoder.' in n and 'text_model' not in n]
@@ -276,7 +292,7 @@ def main():
             p.requires_grad_(not ('.embeddings.' in n or any(f in n for f in first)))
     opt = torch.optim.AdamW([dict(params=body, peak=a.lr_body), dict(params=rest, peak=a.lr)], a.lr, betas=(.9, .98), weight_decay=.01)
     log, began, total = open(f'{folder}/log.jsonl', 'w'), time.time(), 0.
-    for step in range(a.steps):
+    for step in range(a.until or a.steps):
         k = min(1, (step + 1) / 60) * (.5 * (1 + math.cos(math.pi * step / a.steps)) * .98 + .02)
         for g in opt.param_groups:
             g['lr'] = g['peak'] * k
@@ -292,14 +308,15 @@ def main():
             row = dict(step=step + 1, loss=round(total / 25, 4), minutes=round((time.time() - began) / 60, 2), cpu=round(time.process_time() / 60, 2))
             total = 0.
             print(json.dumps(row), flush=True); log.write(json.dumps(row) + '\n')
-        if (step + 1) % 100 == 0 or step + 1 == a.steps:
+        if (step + 1) % 100 == 0 or step + 1 == (a.until or a.steps):
             save(m, folder, a.task)
 
 
 def save(model, folder, task):
     """Half precision, as `transformers` names things, and how a picture is brought to the model."""
-    model.config.torch_dtype = 'float16'
     model.save_pretrained(folder)
+    config = json.load(open(f'{folder}/config.json'))
+    json.dump(dict(config, dtype='float16'), open(f'{folder}/config.json', 'w'), indent=2)
     file = f'{folder}/model.safetensors'
     save_file({k: v.half() if v.is_floating_point() else v for k, v in load_file(file).items()}, file, metadata={'format': 'pt'})
     square = dict(do_resize=True, size=dict(height=SIZE, width=SIZE), resample=3, do_rescale=True, rescale_factor=1 / 255, do_normalize=True, image_mean=[.5] * 3, image_std=[.5] * 3)
