@@ -5,6 +5,7 @@ import { formatPercent } from '../../src/domain/units';
 import type { Text, WrittenText, WrittenToken } from '../../src/tasks/answer';
 import { Button } from '../kit/toolkit';
 import type { AnswerView, AnswerViewProps } from './answerView';
+import { Question } from './question';
 import './prompts.css';
 import './text.css';
 
@@ -22,6 +23,7 @@ function TextView(props: TextProps): VNode {
   return (
     <div class="text-answer">
       <Asking {...props} />
+      {answer.question !== undefined && <p>{answer.question}</p>}
       {answer.searches.map((search, index) => (
         <div key={search.name}>
           {search.texts.map((each, rank) => (
@@ -39,40 +41,41 @@ function TextView(props: TextProps): VNode {
   );
 }
 
-const fields = {
-  question: { title: 'Question about the image', button: 'Ask', hint: 'What colour is it?' },
-  prompt: { title: 'The text begins with', button: 'Write', hint: 'nothing: the model begins by itself' },
-} as const;
+/** What a user may type for the text: the question, or the words that it goes on from. */
+const Asking = ({ answer, given, onGive }: TextProps): VNode =>
+  answer.asks === 'question' ? (
+    <Question given={given} onGive={onGive} />
+  ) : (
+    <Beginning given={given} onGive={onGive} />
+  );
 
-/** What a user may type for the text. */
-function Asking({ answer, given, onGive }: TextProps): VNode {
-  const { title, button, hint } = fields[answer.asks];
+function Beginning({ given, onGive }: Pick<TextProps, 'given' | 'onGive'>): VNode {
   const [draft, setDraft] = useState<string>();
-  const said = given?.[answer.asks];
+  const said = given?.['prompt'];
   const value = draft ?? (typeof said === 'string' ? said : '');
-  const canRun = answer.asks === 'prompt' || value.trim() !== '';
+  const write = (): void => onGive({ prompt: value.trim() });
   return (
     <form
       class="text-asking"
       onSubmit={(event) => {
         event.preventDefault();
-        if (canRun) onGive({ [answer.asks]: value.trim() });
+        write();
       }}
     >
       <label>
-        <span class="quiet">{title}</span>
+        <span class="quiet">The text begins with</span>
         <input
           class="prompt-field"
           type="text"
-          aria-label={title}
+          aria-label="The text begins with"
           spellcheck={false}
-          placeholder={hint}
+          placeholder="nothing: the model begins by itself"
           value={value}
           onInput={(event) => setDraft(event.currentTarget.value)}
         />
       </label>
-      <Button primary disabled={!canRun} onClick={() => canRun && onGive({ [answer.asks]: value.trim() })}>
-        {button}
+      <Button primary onClick={write}>
+        Write
       </Button>
     </form>
   );
