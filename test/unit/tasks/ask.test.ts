@@ -64,6 +64,7 @@ describe('questions about an image', () => {
     const given = await ask.prepare!(await open('vilt-vqa'), { question: ' ' });
     assert.equal(ask.program(await open('vilt-vqa'), {}, given).steps.length, 1);
     const answer = ask.read(outputs, seen, { ...context, given });
+    assert(answer.kind === 'replies');
     assert.deepEqual(answer.replies, []);
     assert.match(answer.missing ?? '', /no question is asked/);
     assert.deepEqual(ask.lines(answer), [answer.missing]);
