@@ -91,6 +91,8 @@ function inARow(count: number, most: number): number {
 
 /** What rows and columns are; `inRow` of them stand side by side. */
 function words(probe: Probe, { rows, columns }: ImageMap, inRow: number): string {
+  if (probe.kind === 'deformable')
+    return `Weights of the places that are looked at: a row for each of ${rows} maps, ${columns} places on it,`;
   if (rows > 1) return `Attention between ${rows} channels of a head: rows attend, columns are attended to,`;
   if (isAsked(probe))
     return `This attention is over ${formatExact(columns)} keys without a place on the image: one row per head, one column each,`;
