@@ -14,7 +14,7 @@ export interface PromptsProps {
   readonly onGive: (given: Given) => void;
 }
 
-/** Words for a model that takes any: one a line, each put into a template, or found as it stands. */
+/** Words for a model that takes any: one a line, put into a template, or found as it stands. */
 export function Prompts({ given, onGive, finds = false }: PromptsProps): VNode {
   const [drafted, setDraft] = useState<ReturnType<typeof promptsOf>>();
   const typed = drafted ?? promptsOf(given);
