@@ -28,8 +28,8 @@ const mostFiles = 100_000;
 const severalIn: ReadonlySet<string> = new Set(['.gif', '.webp', '.tif', '.tiff']);
 
 /**
- * The frames of a clip: the images that are given, those of a folder by their names, the pictures of
- * an animated GIF or WebP and of a TIFF of several pages, or of a video. Throws `ImageError`.
+ * The frames of a clip: the images that are given, those of a folder by their names, the pictures
+ * of an animated GIF or WebP and of a TIFF of several pages, or of a video. Throws `ImageError`.
  */
 export async function clipSource(paths: readonly string[]): Promise<ClipSource> {
   const path = at(paths, 0);

@@ -22,8 +22,8 @@ export const ownLengths = ({ recognition }: Pick<Model, 'recognition'>): Lengths
   recognition.family === null ? {} : (recognition.lengths ?? {});
 
 /**
- * The lengths that a model is counted at: those asked for, else its own. Throws, with the bounds, if
- * one is not between them.
+ * The lengths that a model is counted at: those asked for, else its own. Throws, with the bounds,
+ * if one is not between them.
  */
 export function askedLengths(model: Model, asked: Lengths = {}): AskedLengths {
   const own = ownLengths(model);

@@ -6,7 +6,7 @@ import { namedGraphs, type Model, type NamedGraph } from '../models/model';
 export interface ModelExport extends ExportOptions {
   /** Parts by name; all without it. */
   readonly parts?: readonly string[];
-  /** Texts, tokens, frames and prompts that the graphs are written for; the model's own by default. */
+  /** Texts, tokens, frames and prompts that graphs are written for; the model's own by default. */
   readonly lengths?: Readonly<Record<string, number>>;
 }
 

@@ -23,7 +23,7 @@ export const findUses = (
 ): readonly OperatorUse[] =>
   operatorUses(namedGraphs(model, { imageSize: imageSize ?? model.imageSize, batch, lengths }), operator);
 
-/** Returns the operators in a module and below it, of one part or of all, at the model's own size. */
+/** Returns the operators in a module and below it, of a part or of all, at the model's own size. */
 export const findOperators = (model: Model, module: string, part?: string): readonly OperatorRow[] => {
   if (!model.imageSize) return [];
   const parts = namedGraphs(model).filter(({ name }) => part === undefined || name === part);

@@ -16,8 +16,8 @@ export interface ExportAsks {
 }
 
 /**
- * The answers of a batch as files of other tools: written into a folder of the extension's own while
- * it runs, and handed out when they are exported.
+ * The answers of a batch as files of other tools: written into a folder of the extension's own
+ * while it runs, and handed out when they are exported.
  */
 export class BatchFiles {
   private bytes = 0;
