@@ -12,6 +12,9 @@ from PIL import Image
 task, folder, picture, *words = sys.argv[1:]
 vit = dict(hidden_size=384, num_hidden_layers=12, num_attention_heads=6, intermediate_size=1536, patch_size=16)
 
+# Vocabulary and marks of the sample's tokenizer.
+text = dict(vocab_size=645, bos_token_id=643, eos_token_id=644, pad_token_id=644)
+
 
 def square(kind, side, **more):
     size = dict(height=side, width=side)
@@ -40,7 +43,7 @@ made = {
         tf.CLIPModel(
             tf.CLIPConfig(
                 vision_config=dict(vit, image_size=224),
-                text_config=dict(vocab_size=1024, hidden_size=256, num_hidden_layers=6, num_attention_heads=4, intermediate_size=1024),
+                text_config=dict(text, hidden_size=256, num_hidden_layers=6, num_attention_heads=4, intermediate_size=1024),
             )
         ),
         square("CLIPImageProcessor", 224, do_center_crop=False, do_convert_rgb=True),
