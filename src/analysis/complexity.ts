@@ -19,7 +19,8 @@ import { countedMacs, sumMacs, workOf, type Work } from './work';
 
 /** What the report states besides what is read off the graph. */
 export interface ComplexityFacts {
-  readonly imageSize: Size;
+  /** Absent of a model that reads no images. */
+  readonly imageSize?: Size | undefined;
   readonly tensors: readonly Tensor[];
   readonly counts: ParameterCounts;
   /** What the graphs are written for, beside the image size. */
@@ -48,7 +49,7 @@ export function complexity(parts: readonly NamedGraph[], facts: ComplexityFacts)
   const rows = parts.map((part) => partRow(part, modules));
   const layer = costliestLayer(graphs);
   return {
-    imageSize: facts.imageSize,
+    imageSize: facts.imageSize ?? null,
     batch: batchOf(at(graphs, 0)),
     params: facts.counts.params,
     buffers: facts.counts.buffers,

@@ -2,7 +2,7 @@ import { largest } from '../domain/lists';
 import { basename } from 'node:path';
 import type { ConfigValue, Evidence } from '../architectures/family';
 import { ownLengths } from '../models/lengths';
-import { graphsOfParts, namedGraphs, type Model } from '../models/model';
+import { graphsOfParts, hasGraph, namedGraphs, type Model } from '../models/model';
 import { labelOf, valueText } from '../architectures/hyperparameters';
 import { titleOfFamily } from '../architectures/recognise/recognise';
 import { percent } from '../architectures/recognise/settle';
@@ -84,7 +84,7 @@ type Overview = Omit<
 export function inspectorModel(model: Model, context: InspectionContext): InspectorModel {
   const { checkpoint, counts } = model;
   const { tensors } = checkpoint.selected;
-  const graph = model.imageSize ? model.graph() : undefined;
+  const graph = hasGraph(model) ? model.graph() : undefined;
   const parts = graph ? namedGraphs(model) : [];
   const modules = graph ? moduleTree(parts, tensors, counts.roles) : moduleTreeByName(tensors, counts.roles);
   const notRunnable = context.notRunnable ?? '';
@@ -106,7 +106,7 @@ export function inspectorModel(model: Model, context: InspectionContext): Inspec
 function overview(model: Model, context: InspectionContext): Overview {
   const { checkpoint, recognition } = model;
   const known = recognition.family !== null;
-  const graph = model.imageSize ? model.graph() : undefined;
+  const graph = hasGraph(model) ? model.graph() : undefined;
   const evidence = known ? recognition.evidence : {};
   const assumable = known ? recognition.assumable : [];
   const choices = (known ? recognition.choices : undefined) ?? {};
@@ -234,8 +234,9 @@ function headline(
   const lengths = context.lengths ?? ownLengths(model);
   const macs = countedMacs(countAllMacs(graphsOfParts(model, { lengths })));
   const share = recognition.family === null ? undefined : recognition.share;
-  const ofTexts = Object.entries(lengths).map(([name, length]) => `, ${name} ${length}`);
-  const size = `${(model.imageSize ?? []).join('×')}${ofTexts.join('')}`;
+  const ofTexts = Object.entries(lengths).map(([name, length]) => `${name} ${length}`);
+  const size = [...(model.imageSize ? [model.imageSize.join('×')] : []), ...ofTexts].join(', ');
+  const what = model.imageSize ? 'one image' : 'one pass';
   const rows = [
     params,
     found(
@@ -244,8 +245,8 @@ function headline(
       formatCount(macs, 4),
       formatExact(macs),
       share
-        ? `conv + linear + attention of what runs, one image; of ${share.notRun.join(', ')} none are counted`
-        : 'conv + linear + attention, one image',
+        ? `conv + linear + attention of what runs, ${what}; of ${share.notRun.join(', ')} none are counted`
+        : `conv + linear + attention, ${what}`,
     ),
     ...(share
       ? [
@@ -420,11 +421,11 @@ export function inspectionJson(
     extras: Object.fromEntries(checkpoint.extras.map(({ name, summary }) => [name, summary])),
     siblings: checkpoint.siblings.map((path) => basename(path)),
   };
-  const graph = model.imageSize ? model.graph() : undefined;
+  const graph = hasGraph(model) ? model.graph() : undefined;
   const graphs = graph ? graphsOfParts(model, { lengths }) : [];
   const macs = countAllMacs(graphs);
   const counted = graph && {
-    image_size: model.imageSize,
+    image_size: model.imageSize ?? [0, 0],
     macs,
     flops: 2 * countedMacs(macs),
     ...(Object.keys(lengths).length > 0 && { lengths }),

@@ -15,7 +15,6 @@ export function reportOf(model: Model, size: GraphSize = {}): ComplexityReport {
   const { imageSize = model.imageSize, batch = 1 } = size;
   const { lengths } = askedLengths(model, size.lengths);
   const parts = namedGraphs(model, { imageSize, batch, lengths });
-  if (!imageSize) throw new Error(`${checkpoint.path}: no image size of the model is known`);
   const { tensors } = checkpoint.selected;
   return complexity(parts, { imageSize, tensors, counts, lengths: lengthRows(model, lengths) });
 }

@@ -54,7 +54,8 @@ const identityOf = ({ bytes, tensors }: ReportSubject): string =>
 function markdownReport(report: ComplexityReport, subject: ReportSubject): string {
   const { fileName, title, version } = subject;
   const lengths = report.lengths.map((row) => `, ${row.title.toLowerCase()} ${formatExact(row.value)}`);
-  const size = `${report.imageSize.join(' × ')} pixels, batch ${report.batch}${lengths.join('')}`;
+  const pixels = report.imageSize ? [`${report.imageSize.join(' × ')} pixels`] : [];
+  const size = `${[...pixels, `batch ${report.batch}`].join(', ')}${lengths.join('')}`;
   return [
     `# Complexity of ${plain(fileName)}`,
     [title, identityOf(subject), size].filter(Boolean).map(plain).join(' · '),
@@ -171,7 +172,7 @@ function table(
  * that tables can be put together.
  */
 function csvReport(report: ComplexityReport, subject: ReportSubject): string {
-  const [height, width] = report.imageSize;
+  const [height, width] = report.imageSize ?? ['', ''];
   const about = {
     file: subject.fileName,
     file_bytes: subject.bytes,

@@ -28,8 +28,6 @@ export interface Described {
   /** What people call it: `ViT-B/16`, `DeiT-S/16 distilled`. */
   readonly title: string;
   readonly task: TaskName;
-  /** `[height, width]` in pixels. */
-  readonly imageSize: Size;
   readonly evidence: EvidenceRecord;
   /**
    * Values that the weights allow for hyper-parameters that may be set, the usual ones first; any
@@ -39,6 +37,18 @@ export interface Described {
   /** Other published models with the same names and shapes. */
   readonly candidates: readonly string[];
   readonly warnings: readonly string[];
+  /** Tokens, frames and texts that its parts are written for if nobody says others. */
+  readonly lengths?: Readonly<Record<string, number>>;
+  /** Between which numbers each may be, where tables of positions and the like bound it. */
+  readonly bounds?: Readonly<Record<string, LengthBounds>>;
+  /** How outputs become an answer, if the model says so. */
+  readonly reading?: Reading;
+}
+
+/** What is known of the images that a model reads. */
+export interface ImageInput {
+  /** `[height, width]` in pixels. */
+  readonly imageSize: Size;
   /**
    * Default pixel preprocessing of this kind of weights, a name of the preprocessing table: `half`,
    * `imagenet`, `clip` …
@@ -54,12 +64,6 @@ export interface Described {
    * they may not.
    */
   readonly sizeStep: Size;
-  /** Tokens, frames and texts that its parts are written for if nobody says others. */
-  readonly lengths?: Readonly<Record<string, number>>;
-  /** Between which numbers each may be, where tables of positions and the like bound it. */
-  readonly bounds?: Readonly<Record<string, LengthBounds>>;
-  /** How outputs become an answer, if the model says so. */
-  readonly reading?: Reading;
   /** The library's model tells pixels of the image from those that fill up a batch. */
   readonly masksPixels?: true;
 }
@@ -72,7 +76,7 @@ export interface LengthBounds {
 }
 
 /** What a family makes of a checkpoint's names and shapes. */
-export interface Recognised<C> extends Described {
+export interface Recognised<C> extends Described, ImageInput {
   /**
    * What `build` reads: hyper-parameters by the same keys as `evidence`, from the same record, and
    * what else follows from names and shapes, which is not shown.
@@ -156,31 +160,33 @@ export interface Entered {
 
 /** The result of recognition, whichever family it is, or none. */
 export type Recognition =
-  | (Described & {
-      /** The family's row: `vit`, `cnn`. */
-      readonly family: string;
-      /** The family's own name, by which it is found: `resnet`. */
-      readonly architecture: string;
-      readonly familyTitle: string;
-      readonly dialect: string;
-      readonly assumable: readonly string[];
-      /** The tensors under canonical names; absent if the graph is the file's own (.onnx). */
-      readonly translation?: Translation;
-      /** What the family's `build` reads; absent with the translation. */
-      readonly config?: unknown;
-      /** The model around the network, by its name, and what its parts are written by. */
-      readonly whole?: { readonly name: string; readonly config: unknown };
-      /** The model_type of transformers that it is, whose usual preprocessing it takes. */
-      readonly modelType?: string;
-      /** A head of the user's own behind the network. */
-      readonly ownHead?: OwnHead;
-      /** The classifier is not run: what lies between it and the backbone is not known. */
-      readonly backboneOnly?: true;
-      /** Absent if all of it runs. */
-      readonly share?: Share;
-      /** Why it is counted and shown, but not run, and what to do. */
-      readonly notRun?: string;
-    })
+  // A whole model without an image backbone knows nothing of images.
+  | (Described &
+      Partial<ImageInput> & {
+        /** The family's row: `vit`, `cnn`. */
+        readonly family: string;
+        /** The family's own name, or that of a whole model without a backbone: `resnet`, `t5`. */
+        readonly architecture: string;
+        readonly familyTitle: string;
+        readonly dialect: string;
+        readonly assumable: readonly string[];
+        /** The tensors under canonical names; absent if the graph is the file's own (.onnx). */
+        readonly translation?: Translation;
+        /** What the family's `build` reads; absent with the translation. */
+        readonly config?: unknown;
+        /** The model around the network, by its name, and what its parts are written by. */
+        readonly whole?: { readonly name: string; readonly config: unknown };
+        /** The model_type of transformers that it is, whose usual preprocessing it takes. */
+        readonly modelType?: string;
+        /** A head of the user's own behind the network. */
+        readonly ownHead?: OwnHead;
+        /** The classifier is not run: what lies between it and the backbone is not known. */
+        readonly backboneOnly?: true;
+        /** Absent if all of it runs. */
+        readonly share?: Share;
+        /** Why it is counted and shown, but not run, and what to do. */
+        readonly notRun?: string;
+      })
   | {
       readonly family: null;
       readonly dialect: string;
@@ -192,7 +198,7 @@ export type Recognition =
       /** Nearest family and what is missing for it. */
       readonly nearest?: { readonly family: string; readonly missing: readonly string[] };
       /** What is known of the images of a graph that runs although nothing else is. */
-      readonly input?: Pick<Described, 'inside' | 'sizeStep'>;
+      readonly input?: Pick<ImageInput, 'inside' | 'sizeStep'>;
       /** What the nearest family stumbled over, for whoever writes it. */
       readonly cause?: unknown;
     };

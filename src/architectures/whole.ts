@@ -8,7 +8,7 @@ import type { StateShape } from './blocks/decoding';
 import type { Maps } from './blocks/stages';
 import { configValue } from './config';
 import { ConfigError } from './configKeys';
-import type { Rename, Translated } from './dialect';
+import type { Dialect, Rename, Translated } from './dialect';
 import { nearestDivisor } from './divisors';
 import { assumed, stored } from './evidence';
 import type {
@@ -25,26 +25,39 @@ import type {
 /** What runs by itself: the image encoder of a file that holds more, or all there is. */
 export type PartName = 'image' | 'text' | 'decoder' | 'prompt' | 'score' | 'whole';
 
-/** What a whole model may look at: its backbone is recognised, everything else lies beside it. */
-export interface FoundWhole {
+/** What any whole model may look at. */
+export interface FoundModel {
   /** All tensors of the file by the names that the whole model has for them, without wrappers. */
   readonly tensors: ReadonlyMap<string, Translated>;
+  readonly found: Pick<Found, 'checkpoint' | 'assume'>;
+}
+
+/** What a model around a backbone may look at, which is recognised; all else lies beside it. */
+export interface FoundWhole extends FoundModel {
   readonly backbone: Known;
   /** The file as its backbone's family saw it. */
   readonly found: Found;
 }
 
-/** What a whole model makes of the names and shapes around its backbone. */
-export interface RecognisedWhole<C> {
+/** What any whole model makes of names and shapes. */
+export interface RecognisedModel<C> {
   /** A label of the model: `detr`, `mask2former`. */
   readonly label: string;
   readonly title: string;
-  /** Its own hyper-parameters; those of the backbone are shown as `backbone_…`. */
+  /** Its own hyper-parameters; those of a backbone are shown as `backbone_…`. */
   readonly evidence: EvidenceRecord;
   readonly config: C;
   /** How its outputs become an answer. */
   readonly reading: Reading;
   readonly warnings?: readonly string[];
+  /** Tokens, frames and texts that its parts are written for if nobody says others. */
+  readonly lengths?: Readonly<Record<string, number>>;
+  /** Between which numbers each may be, where tables of positions and the like bound it. */
+  readonly bounds?: Readonly<Record<string, LengthBounds>>;
+}
+
+/** What a model around a backbone makes of the names and shapes around it. */
+export interface RecognisedWhole<C> extends RecognisedModel<C> {
   /**
    * Image size if nobody asks for one, where the backbone's is not the model's; `image_size` among
    * the evidence says why.
@@ -54,14 +67,19 @@ export interface RecognisedWhole<C> {
   readonly modelType?: string;
   readonly sizeStep?: Size;
   readonly pixels?: DefaultsName;
-  /** Tokens, frames and texts that its parts are written for if nobody says others. */
-  readonly lengths?: Readonly<Record<string, number>>;
-  /** Between which numbers each may be, where tables of positions and the like bound it. */
-  readonly bounds?: Readonly<Record<string, LengthBounds>>;
 }
 
-/** What a part is written with. */
-export interface PartContext extends BuildOptions {
+/** What a part of any whole model is written with. */
+export interface ModelContext {
+  readonly batch: number;
+  /** Tokens, frames and texts that the part is written for, by name. */
+  readonly lengths: Readonly<Record<string, number>>;
+  /** Of a decoder: all tokens of a text, or those of a step of generation. */
+  readonly pass: Pass;
+}
+
+/** What a part of a model around a backbone is written with. */
+export interface PartContext extends BuildOptions, ModelContext {
   /**
    * Writes the image backbone into this part and hands back its maps; at most once. `how` is what
    * the model around it asks of its family.
@@ -74,24 +92,17 @@ export interface PartContext extends BuildOptions {
   answered(): ReadonlyMap<string, ValueInfo>;
   /** How the tokens lie that the backbone ends with, without writing it into this part. */
   imageTokens(): StateShape;
-  /** Tokens, frames and texts that the part is written for, by name. */
-  readonly lengths: Readonly<Record<string, number>>;
-  /** Of a decoder: all tokens of a text, or those of a step of generation. */
-  readonly pass: Pass;
 }
 
 /** A part of a whole model: one graph. */
-export interface PartOf<C> {
+export interface PartOf<C, X extends ModelContext = PartContext> {
   readonly name: PartName;
   /** Writes the part with its inputs and outputs; parameters have the whole model's own names. */
-  build(b: GraphBuilder, config: C, context: PartContext): void;
+  build(b: GraphBuilder, config: C, context: X): void;
 }
 
-/**
- * A model around an image backbone of any family: a detector, a segmenter, a depth estimator, a
- * pair of towers. Its parameters go by the names of its library, as `signature` has them.
- */
-export interface Whole<C = unknown> {
+/** What all whole models are described by. Parameters go by the names of the library. */
+interface AnyWhole {
   /** Its name, which no other has: `detr`. */
   readonly name: string;
   /** The wider group that it is told by; its own name without it. */
@@ -104,13 +115,8 @@ export interface Whole<C = unknown> {
   readonly absent?: readonly string[];
   /** From names of other repositories and older versions to those that `build` reads. */
   readonly renames?: readonly Rename[];
-  /** Keys that `assume` may set; those of the backbone are `backbone_heads` and so on. */
+  /** Keys that `assume` may set; those of a backbone are `backbone_heads` and so on. */
   readonly assumable: readonly string[];
-  /**
-   * Hyper-parameters of the backbone are the model's own: it is one of two towers, or what stands
-   * behind it has none of their kind.
-   */
-  readonly isTower?: true;
   /**
    * Whether a module of its own has a weight and no bias; a bias that any other lacks has got lost.
    * Nothing is asked of files without it.
@@ -123,11 +129,50 @@ export interface Whole<C = unknown> {
   readonly masksPixels?: true;
   /** Parameters that may take no part in the pass: auxiliary heads of training. */
   readonly idle?: RegExp;
+}
+
+/**
+ * A model around an image backbone of any family: a detector, a segmenter, a depth estimator, a
+ * pair of towers.
+ */
+export interface Whole<C = unknown> extends AnyWhole {
+  /**
+   * Hyper-parameters of the backbone are the model's own: it is one of two towers, or what stands
+   * behind it has none of their kind.
+   */
+  readonly isTower?: true;
   /** "Not mine" is undefined; a hyper-parameter that cannot be is an error naming the tensor. */
   recognise(found: FoundWhole): RecognisedWhole<C> | undefined;
   /** In the order in which an answer needs them. */
   readonly parts: readonly PartOf<C>[];
 }
+
+/**
+ * A model without an image backbone, whose own tensors tell all: what reads words alone. It has no
+ * image size, and no preprocessing of images.
+ */
+export interface Standalone<C = unknown> extends AnyWhole {
+  readonly standalone: true;
+  /** The library whose names `signature` has. */
+  readonly library: LibraryNaming;
+  /** Types of config.json that are computed as this model is; others are refused. */
+  readonly modelTypes: readonly string[];
+  /** Names that the library registers as buffers, beside those that all libraries do. */
+  readonly buffers?: RegExp;
+  /** "Not mine" is undefined; a hyper-parameter that cannot be is an error naming the tensor. */
+  recognise(found: FoundModel): RecognisedModel<C> | undefined;
+  /** In the order in which an answer needs them. */
+  readonly parts: readonly PartOf<C, ModelContext>[];
+}
+
+/** What a library is called in records, and by people. */
+export type LibraryNaming = Pick<Dialect, 'name' | 'title'>;
+
+/** Any whole model of `wholes/index.ts`. */
+export type WholeModel = Whole | Standalone;
+
+/** Whether a whole model has no image backbone. */
+export const isStandalone = (whole: WholeModel): whole is Standalone => 'standalone' in whole;
 
 /** What a backbone is called by itself: `ResNet-50`. */
 export const backboneTitle = ({ backbone }: Pick<FoundWhole, 'backbone'>): string =>
@@ -149,7 +194,7 @@ interface WholeQuestion<T extends ConfigValue> {
  * config.json's cannot.
  */
 export function settle<T extends ConfigValue>(
-  { found }: FoundWhole,
+  { found }: FoundModel,
   key: string,
   { config, otherwise, is = () => true, needed = 'another value' }: WholeQuestion<T>,
 ): Evidence<T> {
@@ -167,7 +212,7 @@ const openClipKey = 'open_clip:';
 
 /** The first of these keys that a configuration has outside of the backbone's section. */
 function configured(
-  { checkpoint: { sidecars } }: Found,
+  { checkpoint: { sidecars } }: FoundModel['found'],
   keys: readonly string[],
 ): { readonly value: ConfigValue; readonly source: string } | undefined {
   for (const key of keys) {
@@ -187,7 +232,7 @@ const valueAt = (json: unknown, path: string): unknown =>
 
 /** Heads of a width, which they must divide: by the user, config.json, or 32 channels each. */
 export function headsOfWhole(
-  found: FoundWhole,
+  found: FoundModel,
   key: string,
   width: number,
   { config, perHead = 32 }: { readonly config: readonly string[]; readonly perHead?: number },

@@ -1,30 +1,50 @@
 import type { Tensor } from '../checkpoint/tensors';
 import { oncePer } from '../domain/once';
 import { viewShape } from '../graph/builder';
-import { whole as wholeTensor, type Translated, type Translation } from './dialect';
+import { asNamed, whole as wholeTensor, type Dialect, type Translated } from './dialect';
 import type { Network } from './networks/networks';
-import type { Whole } from './whole';
+import type { Standalone, WholeModel } from './whole';
 import * as registered from './wholes/index';
 
 /** The whole models of `wholes/index.ts`. */
-export const wholes: readonly Whole[] = Object.values(registered);
+export const wholes: readonly WholeModel[] = Object.values(registered);
 
 /** The whole model of this name. Throws if there is none. */
-export function wholeNamed(name: string): Whole {
+export function wholeNamed(name: string): WholeModel {
   const found = wholes.find((whole) => whole.name === name);
   if (!found) throw new Error(`whole model ${name} found; architectures/wholes/index.ts does not list it`);
   return found;
 }
 
 /** Names that a whole model's rows may rename; undefined if it has none. */
-const renamedBy = oncePer(({ renames = [] }: Whole): RegExp | undefined =>
+const renamedBy = oncePer(({ renames = [] }: WholeModel): RegExp | undefined =>
   renames.length === 0 ? undefined : new RegExp(renames.map(([{ source }]) => `(?:${source})`).join('|')),
 );
+
+/** Names that a whole model may have: published ones have 5,000, and every kind renames them. */
+const mostNames = 20_000;
+
+/** Whether a network has the names that tell a whole model. */
+export function speaksOf(whole: WholeModel, network: Network): boolean {
+  if (network.members.length > mostNames) return false;
+  const names = namesOfWhole(whole, network);
+  return whole.signature.every((name) => names.has(name)) && !whole.absent?.some((name) => names.has(name));
+}
+
+/** The naming of a model without a backbone: as its library has it. */
+export const namingOf = oncePer(({ library, buffers }: Standalone): Dialect => ({
+  ...library,
+  signature: [],
+  renames: [asNamed],
+  resampling: ['bicubic', 'bicubic'],
+  eps: 1e-5,
+  ...(buffers && { buffers }),
+}));
 
 const views = new WeakMap<Network, Map<string, ReadonlyMap<string, Translated>>>();
 
 /** All tensors of a network by the names that a whole model has for them; made once for each. */
-export function namesOfWhole(whole: Whole, { network }: Translation): ReadonlyMap<string, Translated> {
+export function namesOfWhole(whole: WholeModel, network: Network): ReadonlyMap<string, Translated> {
   const kept = views.get(network) ?? new Map<string, ReadonlyMap<string, Translated>>();
   views.set(network, kept);
   const known = kept.get(whole.name);
@@ -46,7 +66,7 @@ function asStored({ members }: Network): ReadonlyMap<string, Translated> {
 
 function renamed(
   { members }: Network,
-  { renames = [] }: Whole,
+  { renames = [] }: WholeModel,
   pattern: RegExp,
 ): ReadonlyMap<string, Translated> {
   const found = new Map<string, Translated>();

@@ -22,12 +22,13 @@ const withPath = (path: string, answer: Outcome): Outcome => ({
 export async function complexity(session: Session, paths: readonly string[]): Promise<void> {
   const { inspection } = await import('../useCases/inspect');
   const { report, reportFile, reportJson } = await import('../useCases/report');
+  const { hasGraph } = await import('../models/model');
   const { batch, format, lengths } = session.options;
   await session.each(paths, async (path) => {
     const model = await session.open(path);
     const found = withPath(path, inspection(model, lengths));
     // Without a graph there is nothing to count but the tensors: the file is shown as what it is.
-    if (!model.imageSize) return found;
+    if (!hasGraph(model)) return found;
     const counted = report(model, { imageSize: null, batch, lengths });
     return {
       get json() {

@@ -203,7 +203,8 @@ export interface LengthRow {
 
 /** Everything the complexity report shows for one image size. */
 export interface ComplexityReport {
-  readonly imageSize: Size;
+  /** Null of a model that reads no images. */
+  readonly imageSize: Size | null;
   readonly batch: number;
   readonly params: number;
   readonly buffers: number;

@@ -38,6 +38,7 @@ export interface Settings extends Naming {
 
 /** What a graph is built for; the model's own image size and a batch of 1 by default. */
 export interface GraphSize {
+  /** Of a model of images alone. */
   readonly imageSize?: Size;
   readonly batch?: number;
   /** Tokens, frames and texts, by name; the model's own by default. */
@@ -68,7 +69,7 @@ export interface Model {
   readonly structure?: Structure;
   /** What a file that is not known may be read as, to be confirmed; asked for when it is shown. */
   readonly offered?: () => Structure | undefined;
-  /** Native image size, or the one asked for; undefined if no graph can be built. */
+  /** Native image size, or the one asked for; undefined if it reads no images or has no graph. */
   readonly imageSize?: Size;
   /** What can be run; none if the architecture is not known. */
   readonly parts: readonly Part[];
@@ -77,7 +78,8 @@ export interface Model {
   /**
    * Returns the model as understood for an image size; itself without one. A size is evidence:
    * weights whose config is lost may owe it their windows or their grid of positions. `graph` asks
-   * here, so that a size gives the same numbers whichever way it is asked for.
+   * here, so that a size gives the same numbers whichever way it is asked for. Throws if a size is
+   * asked for of a model that reads no images.
    */
   at(imageSize: Size | undefined): Model;
 }
@@ -94,8 +96,11 @@ export interface Understood extends Pick<
 /** A part whose graph is written when it is asked for. */
 export interface BuiltPart {
   readonly name: PartName;
-  build(size: Required<GraphSize>): Graph;
+  build(size: SettledSize): Graph;
 }
+
+/** What a part is written for, all of it said; without an image size if it reads no images. */
+export type SettledSize = Pick<GraphSize, 'imageSize'> & Required<Omit<GraphSize, 'imageSize'>>;
 
 /** Models and graphs of the last few sizes: a slider and a panel ask for the same ones again. */
 const remembered = 8;
@@ -104,14 +109,22 @@ const remembered = 8;
 export function modelAtSizes(understandAt: (imageSize?: Size) => Understood): Model {
   const sized = new Recent<string, Model>(remembered);
   const at = (size: Size | undefined): Model =>
-    size ? sized.ensure(size.join('x'), () => modelOf(understandAt(size), at)) : own;
+    size ? sized.ensure(size.join('x'), () => modelOf(ofImages(understandAt(size)), at)) : own;
   const own = modelOf(understandAt(), at);
   return own;
 }
 
+/** What is understood at an image size. Throws if it reads no images. */
+function ofImages(understood: Understood): Understood {
+  const { checkpoint, parts, imageSize } = understood;
+  if (parts.length > 0 && !imageSize)
+    throw new Error(`${checkpoint.path}: an image size was asked for, and the model reads no images`);
+  return understood;
+}
+
 function modelOf({ parts, ...understood }: Understood, at: Model['at']): Model {
   const { checkpoint, recognition, imageSize: own } = understood;
-  if (parts.length === 0 || !own) {
+  if (parts.length === 0) {
     const graph = (): never => refuse(checkpoint, recognition, understood.offered?.());
     return { ...understood, parts: [], graph, at };
   }
@@ -120,14 +133,17 @@ function modelOf({ parts, ...understood }: Understood, at: Model['at']): Model {
 }
 
 /** The graphs of a part at sizes, of which the last few are kept. */
-function graphsOf(part: BuiltPart, own: Size, at: Model['at']): Part['graph'] {
+function graphsOf(part: BuiltPart, own: Size | undefined, at: Model['at']): Part['graph'] {
   const graphs = new Recent<string, Graph>(remembered);
-  const build = (size: Required<GraphSize>): Graph => {
-    const { imageSize, ...rest } = size;
-    const other = isSameSize(imageSize, own) ? undefined : at(imageSize);
+  const twinAt = (imageSize: Size): Part | undefined => {
+    const other = at(imageSize);
     // What cannot be understood at this size says best why when it is built.
-    const same = other?.imageSize && isSameSize(other.imageSize, imageSize) ? other : undefined;
-    const twin = same?.parts.find(({ name }) => name === part.name);
+    const isThere = other.imageSize && isSameSize(other.imageSize, imageSize);
+    return isThere ? other.parts.find(({ name }) => name === part.name) : undefined;
+  };
+  const build = (size: SettledSize): Graph => {
+    const { imageSize, ...rest } = size;
+    const twin = imageSize && own && !isSameSize(imageSize, own) ? twinAt(imageSize) : undefined;
     return twin ? twin.graph(rest) : part.build(size);
   };
   return ({ imageSize = own, batch = 1, lengths = {}, pass = 'whole' } = {}) => {
@@ -135,6 +151,9 @@ function graphsOf(part: BuiltPart, own: Size, at: Model['at']): Part['graph'] {
     return graphs.ensure(JSON.stringify(size), () => build(size));
   };
 }
+
+/** Whether something of a model can be counted and run. */
+export const hasGraph = ({ parts }: Pick<Model, 'parts'>): boolean => parts.length > 0;
 
 /** The graphs of all parts of a model, in the order in which an answer needs them. */
 export const graphsOfParts = (model: Model, size?: GraphSize): readonly Graph[] =>

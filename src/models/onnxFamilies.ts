@@ -8,7 +8,7 @@ import type { Size } from '../domain/size';
 import { GraphError, intOf, intsOf, outputName, valueOf, type Graph, type Node } from '../graph/graph';
 import { factorsOf, operatorOf } from '../graph/operators';
 import { tokenCount, type Probe } from '../domain/probes';
-import type { Evidence, EvidenceRecord, Described, TaskName } from '../architectures/family';
+import type { Evidence, EvidenceRecord, Described, ImageInput, TaskName } from '../architectures/family';
 import { numbersIn, sideOrPair } from '../architectures/evidence';
 import { pvtSizes, pyramidSizes } from '../architectures/groups/pyramids';
 import { swinSizes } from '../architectures/groups/shiftedWindows';
@@ -20,13 +20,13 @@ import { sizeTitle, type Sizes } from '../architectures/sizes';
  * it.
  */
 type OnnxDescription =
-  | { readonly family: string; readonly recognised: Described }
+  | { readonly family: string; readonly recognised: Described & ImageInput }
   | { readonly family: string; readonly missing: readonly string[] };
 
 /** What the file says of its images besides its graph at one size. */
 export interface ImageFacts {
   /** What the graph itself does to pixels. */
-  readonly inside?: Described['inside'];
+  readonly inside?: ImageInput['inside'];
   /** Where the image size comes from. */
   readonly size: Pick<Evidence, 'source' | 'assumed'>;
   /** Whether the graph takes another size. */
@@ -179,7 +179,7 @@ function titleOf({ name, sizes }: Structure, evidence: EvidenceRecord): string {
   return sizes ? sizeTitle(name, sizes, depths, dims) : vitSize(at(depths, 0), at(dims, 0), patch);
 }
 
-function recognised(parts: Parts, structure: Structure, facts: ImageFacts): Described {
+function recognised(parts: Parts, structure: Structure, facts: ImageFacts): Described & ImageInput {
   const { graph, probes } = parts;
   const [, channels = 3, height = 0, width = 0] = valueOf(graph, 'pixel_values').shape;
   const plain = structure.family === 'vit';

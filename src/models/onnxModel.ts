@@ -20,7 +20,7 @@ import type { ParameterCounts, Recognition, TensorRole } from '../architectures/
 import { titleOfFamily } from '../architectures/recognise/recognise';
 import { withGuesses } from './guesses';
 import { foldedPositions, positionTensors } from './foldedPositions';
-import { modelAtSizes, unread, type GraphSize, type Model, type Settings, type Understood } from './model';
+import { modelAtSizes, unread, type SettledSize, type Model, type Settings, type Understood } from './model';
 import {
   describeOnnx,
   onnxParameters,
@@ -138,7 +138,7 @@ function understoodAt(
     const recognition = withGuesses(recognitionOf(graph, facts));
     const behind = new Map([...packedParameters(graph), ...foldedPositions(graph, checkpoint, positions)]);
     const counts = countOnnx(checkpoint, graph, behind, new Set(own.image.constants));
-    const build = ({ imageSize: size, batch }: Required<GraphSize>): Graph =>
+    const build = ({ imageSize: size = imageSize, batch }: SettledSize): Graph =>
       batch === 1 && isSameSize(size, imageSize)
         ? graph
         : importOnnx(file, constants, { imageSize: size, batch });

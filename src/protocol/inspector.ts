@@ -177,7 +177,8 @@ export interface InspectorApi {
   /** Shows a layer's attention on an image: in a panel that is open, else on one to be picked. */
   showAttention(layer: string): Promise<void>;
   complexity(asked: ReportAsked): Promise<ComplexityReport>;
-  scaling(lengths: ReportAsked['lengths']): Promise<Scaling>;
+  /** Null for a model that reads no images. */
+  scaling(lengths: ReportAsked['lengths']): Promise<Scaling | null>;
   /** Modules with operators of a type and kind among their own, those with the most work first. */
   operatorUses(
     operator: Pick<OperatorRow, 'op' | 'kind'>,

@@ -10,7 +10,7 @@ import { wordsOf } from '../domain/taskWords';
 import { labelsOfHeads } from '../labels/labels';
 import { isOtherTask, taskOf } from '../tasks/tasks';
 import { askedLengths } from '../models/lengths';
-import type { Model } from '../models/model';
+import { hasGraph, type Model } from '../models/model';
 import type { Addable, InspectorModel } from '../protocol/inspector';
 
 /**
@@ -69,7 +69,7 @@ export function inspect(model: Model, { assumptions, added }: Told, blocked: str
   return {
     ...view,
     ...(model.imageSize && { runTitle: runTitleOf(model) }),
-    trustNeeded: missing === '' && blocked !== '' && model.imageSize !== undefined,
+    trustNeeded: missing === '' && blocked !== '' && hasGraph(model),
   };
 }
 

@@ -4,7 +4,7 @@ import { scaling } from '../analysis/scaling';
 import { operatorsIn, operatorUses } from '../analysis/operatorUses';
 import type { ComplexityReport, OperatorRow, OperatorUse, Scaling } from '../domain/report';
 import { everyModule } from '../analysis/moduleTree';
-import { graphsOfParts, namedGraphs, type Model } from '../models/model';
+import { graphsOfParts, hasGraph, namedGraphs, type Model } from '../models/model';
 import type { ReportAsked } from '../protocol/inspector';
 
 /**
@@ -25,7 +25,7 @@ export const findUses = (
 
 /** Returns the operators in a module and below it, of a part or of all, at the model's own size. */
 export const findOperators = (model: Model, module: string, part?: string): readonly OperatorRow[] => {
-  if (!model.imageSize) return [];
+  if (!hasGraph(model)) return [];
   const parts = namedGraphs(model).filter(({ name }) => part === undefined || name === part);
   return operatorsIn(
     parts.map(({ graph }) => graph),
@@ -33,11 +33,15 @@ export const findOperators = (model: Model, module: string, part?: string): read
   );
 };
 
-/** Counts MACs of all parts against image size, by the steps that the model can take. */
-export function scale(model: Model, lengths: Readonly<Record<string, number>> = {}): Scaling {
+/**
+ * Counts MACs of all parts against image size, by the steps that the model can take; null for one
+ * that reads no images. Throws if the architecture is not known.
+ */
+export function scale(model: Model, lengths: Readonly<Record<string, number>> = {}): Scaling | null {
   const { imageSize, recognition } = model;
-  if (!imageSize) throw new Error(`${model.checkpoint.path}: only a known architecture can be resized`);
-  const step = recognition.family === null ? ([0, 0] as const) : recognition.sizeStep;
+  if (!hasGraph(model)) throw new Error(`${model.checkpoint.path}: only a known architecture can be resized`);
+  if (!imageSize) return null;
+  const { sizeStep: step = [0, 0] as const } = recognition.family === null ? {} : recognition;
   return scaling((size) => graphsOfParts(model, { imageSize: size, lengths }), imageSize, step);
 }
 

@@ -143,12 +143,15 @@ export function understand(
   return remembered(`${line.id} ${config ? 'config' : 'bare'} ${JSON.stringify(assume)}`, () => {
     if (assume) return summarise(checkpointOf(line, config), line.image_size, assume);
     const found = config ? undefined : understandAsFound(line);
-    if (found?.recognition.family && isSame(found.recognition.imageSize, line.image_size)) return found;
-    return summarise(checkpointOf(line, config), line.image_size);
+    if (found?.recognition.family && isOfLine(found.recognition.imageSize, line)) return found;
+    return summarise(checkpointOf(line, config), sizeOf(line));
   });
 }
 
-const isSame = (left: Size, right: Size): boolean => left[0] === right[0] && left[1] === right[1];
+/** The image size of a line; none of a model that reads no images, whose line says 0. */
+const sizeOf = ({ image_size: size }: Line): Size | undefined => (size.includes(0) ? undefined : size);
+
+const isOfLine = (size: Size | undefined, line: Line): boolean => String(size) === String(sizeOf(line));
 
 /** Multiply-accumulates of a line's whole model at its own image size, for texts of so many tokens. */
 export function macsOfTexts(line: Line, lengths: Readonly<Record<string, number>>): Macs {

@@ -80,7 +80,7 @@ function recordPublished(id: string): object {
 
 function inspectionOf(model: Model, id: string): object {
   const { recognition } = model;
-  const step = recognition.family === null ? ([0, 0] as const) : recognition.sizeStep;
+  const { sizeStep: step = [0, 0] as const } = recognition.family === null ? {} : recognition;
   return {
     model: {
       ...inspectorModel(model, { set: new Set() }),

@@ -10,5 +10,6 @@ export interface SizedSettings extends Settings {
 /** Opens a checkpoint as understood for an image size; its own by default. */
 export async function openAt(path: string, settings: SizedSettings = {}): Promise<Model> {
   const { imageSize, ...others } = settings;
-  return (await openModel(path, others)).at(imageSize);
+  // Cases of models that read no images say 0 × 0.
+  return (await openModel(path, others)).at(imageSize?.includes(0) ? undefined : imageSize);
 }

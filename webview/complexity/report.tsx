@@ -49,7 +49,7 @@ export function Complexity({ host, model, revealed, operator, onModule }: Comple
   );
 
   useEffect(() => {
-    if (report.value && size)
+    if (report.value?.imageSize && size)
       announce(`${sizeText(report.value.imageSize)}: ${formatCount(totalMacs(report.value.macs))} MACs`);
   }, [report.value]);
 
@@ -74,9 +74,13 @@ export function Complexity({ host, model, revealed, operator, onModule }: Comple
       <Totals report={shown} convention={convention} />
       <div class="controls">
         {scaling.value && scaling.value.points.length > 1 && (
-          <SizeControl scaling={scaling.value} size={size ?? shown.imageSize} onSize={setSize} />
+          <SizeControl
+            scaling={scaling.value}
+            size={size ?? shown.imageSize ?? scaling.value.native}
+            onSize={setSize}
+          />
         )}
-        {scaling.value?.points.length === 1 && (
+        {scaling.value?.points.length === 1 && shown.imageSize && (
           <span class="quiet">This graph takes {sizeText(shown.imageSize)} only.</span>
         )}
         <label class="control">
@@ -107,7 +111,7 @@ export function Complexity({ host, model, revealed, operator, onModule }: Comple
       <Charts
         host={host}
         report={shown}
-        scaling={scaling.value}
+        scaling={scaling.value ?? undefined}
         convention={convention}
         name={model.fileName}
       />
@@ -154,10 +158,10 @@ interface TotalsProps {
  */
 function Totals({ report, convention }: TotalsProps): VNode {
   const macs = totalMacs(report.macs);
-  const size = sizeText(report.imageSize);
+  const size = report.imageSize ? ` (${sizeText(report.imageSize)})` : '';
   const totals: readonly (readonly [key: string, label: string, text: string, exact: string])[] = [
     ['params', 'Parameters', formatCount(report.params), formatExact(report.params)],
-    ['macs', `MACs (${size})`, formatCount(macs, 4), formatExact(macs)],
+    ['macs', `MACs${size}`, formatCount(macs, 4), formatExact(macs)],
     ['flops', 'FLOPs = 2 × MACs', formatCount(report.flops, 4), formatExact(report.flops)],
     ['weightBytes', 'Weights', formatBytes(report.weightBytes), `${formatExact(report.weightBytes)} bytes`],
     [
@@ -324,7 +328,7 @@ function Charts({ host, report, scaling, convention, name }: ChartsProps): VNode
             scalingChart(
               scaling.points,
               {
-                now: nearestPoint(scaling.points, report.imageSize),
+                now: nearestPoint(scaling.points, report.imageSize ?? scaling.native),
                 native: scaling.native,
                 ...(scaling.crossing ? { crossing: scaling.crossing } : {}),
               },

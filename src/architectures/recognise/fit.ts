@@ -6,10 +6,10 @@ import { HeadsError, ParameterError } from '../../graph/builder';
 import { OperatorError } from '../../graph/operators';
 import { isBuffer } from '../buffers';
 import { ownModule, type Translation } from '../dialect';
-import type { Family, Known } from '../family';
+import type { Known } from '../family';
 import { lostBiases } from './biases';
 import { buildGraph, progressOf } from './graphs';
-import { idleOfWhole } from './idle';
+import { idleOf, idleOfWhole } from './idle';
 import type { Member } from '../networks/networks';
 import { isOfPretraining, leftoversOf, type Leftover } from './leftovers';
 import { lostParameters } from './siblings';
@@ -28,7 +28,6 @@ export const isBeside = (name: string): boolean => otherParts.test(name);
 /** A family whose graph can be written of a network, and what lies beside that network. */
 export interface Fit {
   readonly recognition: Known;
-  readonly family: Family;
   readonly beside: readonly Leftover[];
   /** Parameters that published models have, without which the file is computed. */
   readonly lost: readonly string[];
@@ -47,7 +46,7 @@ export interface Misfit {
  * How a network is a model of the family, or what keeps it from being one: a parameter that it
  * lacks or has in another shape, or the first few without a place.
  */
-export function fitOf(checkpoint: Checkpoint, recognition: Known, family: Family): Fit | Misfit {
+export function fitOf(checkpoint: Checkpoint, recognition: Known): Fit | Misfit {
   try {
     const { used } = buildGraph(checkpoint, recognition);
     const { network } = recognition.translation!;
@@ -59,7 +58,7 @@ export function fitOf(checkpoint: Checkpoint, recognition: Known, family: Family
     const norm = batchNormsAside(network.members, used)[0];
     if (norm !== undefined) return { missing: [`${norm} is a batch norm, of which another norm was made`] };
     const read = new Set([...used, ...idleOfWhole(recognition)]);
-    const placed = placedIn(recognition.translation!, read, family.idle);
+    const placed = placedIn(recognition.translation!, read, idleOf(recognition));
     const isView = viewsOf(tensorsOf(network.members).filter(({ name }) => placed.has(name)));
     const unread = network.members.filter(
       ({ tensor }) => !placed.has(tensor.name) && elementCount(tensor.shape) > 0 && !isView(tensor),
@@ -82,7 +81,7 @@ export function fitOf(checkpoint: Checkpoint, recognition: Known, family: Family
     const elements = network.members
       .filter(({ tensor }) => placed.has(tensor.name))
       .reduce((sum, { tensor }) => sum + elementCount(tensor.shape), 0);
-    return { recognition, family, beside, lost: alone, placed: elements };
+    return { recognition, beside, lost: alone, placed: elements };
   } catch (error) {
     if (error instanceof ParameterError || error instanceof OperatorError)
       return { missing: [misfitText(error, recognition)], read: progressOf(error).read };

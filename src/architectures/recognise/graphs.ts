@@ -13,7 +13,16 @@ import type { StateShape } from '../blocks/decoding';
 import type { Maps, TokenMaps } from '../blocks/stages';
 import type { BuildOptions, Known, Recognition } from '../family';
 import { familyNamed } from '../registry';
-import type { PartContext, PartName, PartOf, Whole } from '../whole';
+import {
+  isStandalone,
+  type ModelContext,
+  type PartContext,
+  type PartName,
+  type PartOf,
+  type Standalone,
+  type Whole,
+  type WholeModel,
+} from '../whole';
 import { namesOfWhole, wholeNamed } from '../wholes';
 
 interface GraphOptions {
@@ -47,17 +56,17 @@ export function buildGraph(
 ): BuiltGraph {
   if (recognition.family === null || !recognition.translation)
     throw new Error(`${checkpoint.path}: there is no graph to build for this file`);
-  const size = imageSize ?? recognition.imageSize;
+  const { translation, whole, imageSize: own } = recognition;
+  const size = imageSize ?? own;
   const isFirst = part === undefined && pass === 'whole' && Object.keys(lengths).length === 0;
-  const isNative = isFirst && batch === 1 && size.every((side, axis) => side === recognition.imageSize[axis]);
+  const isNative = isFirst && batch === 1 && String(size) === String(own);
   const known = isNative ? native.get(recognition) : undefined;
   if (known) return known;
   requireSize(recognition, size);
-  const options = { imageSize: size, batch };
-  const { translation, whole } = recognition;
+  const options = { ...(size && { imageSize: size }), batch };
   const built = whole
     ? writeWhole(recognition, translation, whole, { ...options, part, lengths, pass })
-    : writeGraph(recognition, translation, options);
+    : writeGraph(recognition, translation, { ...options, imageSize: ofImages(recognition, size) });
   if (isNative) native.set(recognition, built);
   return built;
 }
@@ -115,21 +124,23 @@ function writeGraph(recognition: Known, translation: Translation, options: Build
   return { graph: { ...graph, probes }, used: readBy(graph) };
 }
 
-/** What a part of a whole model is written with. */
-interface PartOptions extends BuildOptions {
+/** What a part of a whole model is written with; an image size if it reads images. */
+interface PartOptions extends ModelContext {
+  readonly imageSize?: Size;
   readonly part: PartName | undefined;
-  readonly lengths: Readonly<Record<string, number>>;
-  readonly pass: Pass;
 }
 
 /** Parts of a recognised model that run by themselves, of a whole model in its order. */
 export const partsOf = ({ whole }: Known): readonly PartName[] =>
   whole ? wholeNamed(whole.name).parts.map(({ name }) => name) : [];
 
-/**
- * Writes a part of a model around a backbone: the one that is asked for, or the first, with what
- * any of its parts reads.
- */
+/** The size of a model of images. Throws if it is of another kind. */
+function ofImages({ title }: Known, size: Size | undefined): Size {
+  if (!size) throw new Error(`${title} reads no images`);
+  return size;
+}
+
+/** Writes a part of a whole model: the one asked for, or the first, with what any of them reads. */
 function writeWhole(
   recognition: Known,
   translation: Translation,
@@ -137,32 +148,74 @@ function writeWhole(
   { part, ...options }: PartOptions,
 ): BuiltGraph {
   const whole = wholeNamed(name);
-  const write = (each: PartOf<unknown>): Graph =>
-    writePart(recognition, translation, { whole, part: each, config }, options);
-  if (part === undefined) {
-    const graphs = whole.parts.map(write);
-    return { graph: at(graphs, 0), used: new Set(graphs.flatMap((graph) => [...readBy(graph)])) };
-  }
-  const wanted = whole.parts.find((each) => each.name === part);
-  if (!wanted) throw new Error(`${recognition.title} has no part ${part}`);
-  const graph = write(wanted);
-  return { graph, used: readBy(graph) };
+  const { imageSize, ...context } = options;
+  const graphs = isStandalone(whole)
+    ? partsWanted(whole, part).map((each) =>
+        writeStandalone(recognition, translation, { whole, part: each, config }, context),
+      )
+    : partsWanted(whole, part).map((each) =>
+        writePart(
+          recognition,
+          translation,
+          { whole, part: each, config },
+          { ...context, imageSize: ofImages(recognition, imageSize) },
+        ),
+      );
+  const [graph] = graphs;
+  if (!graph) throw new Error(`${recognition.title} has no part ${part ?? ''}`);
+  return { graph, used: new Set(graphs.flatMap((each) => [...readBy(each)])) };
 }
 
-interface WrittenPart {
-  readonly whole: Whole;
-  readonly part: PartOf<unknown>;
+/** The part that is asked for, or all. */
+const partsWanted = <P extends { readonly name: PartName }>(
+  { parts }: { readonly parts: readonly P[] },
+  part: PartName | undefined,
+): readonly P[] => (part === undefined ? parts : parts.filter(({ name }) => name === part));
+
+interface WrittenPart<W extends WholeModel, X extends ModelContext> {
+  readonly whole: W;
+  readonly part: PartOf<unknown, X>;
   readonly config: unknown;
+}
+
+function writeStandalone(
+  { title, lengths }: Known,
+  { network }: Translation,
+  { whole, part, config }: WrittenPart<Standalone, ModelContext>,
+  options: ModelContext,
+): Graph {
+  const names = namesOfWhole(whole, network);
+  const read = new Set<string>();
+  const find = (parameter: string): ParameterView | undefined => {
+    const view = names.get(parameter)?.view;
+    if (view) read.add(parameter);
+    return view;
+  };
+  const builder = new GraphBuilder(title, { find });
+  noting(builder, () => {
+    part.build(builder, config, { ...options, lengths: { ...lengths, ...options.lengths } });
+    requireBiases(whole, read, (parameter) => names.has(parameter));
+  });
+  const graph = builder.build();
+  const needed = pruned(graph, graph.outputs);
+  const probes = needed.probes.map((probe) => ({ ...probe, layer: ownPath(names, probe.layer) }));
+  return { ...needed, inputs: inputsOf(needed, options.pass), probes };
+}
+
+/** What a graph is fed: a pass of generation asks for nothing that it does not look at. */
+function inputsOf({ inputs, nodes }: Graph, pass: Pass): Graph['inputs'] {
+  const read = new Set(nodes.flatMap((node) => node.inputs));
+  return inputs.filter(({ name }) => pass === 'whole' || read.has(name));
 }
 
 function writePart(
   recognition: Known,
   translation: Translation,
-  { whole, part, config }: WrittenPart,
-  options: Omit<PartOptions, 'part'>,
+  { whole, part, config }: WrittenPart<Whole, PartContext>,
+  options: BuildOptions & ModelContext,
 ): Graph {
   const family = familyNamed(recognition.architecture);
-  const names = namesOfWhole(whole, translation);
+  const names = namesOfWhole(whole, translation.network);
   const asked = new Set<string>();
   const ofWhole = (parameter: string): ParameterView | undefined => {
     const view = names.get(parameter)?.view;
@@ -227,11 +280,9 @@ function writePart(
   const graph = builder.build();
   const own = graph.outputs.filter((_, index) => index < first[1] || index >= end[1]);
   const needed = pruned(graph, own);
-  const read = new Set(needed.nodes.flatMap(({ inputs }) => inputs));
   return {
     ...needed,
-    // A pass of generation asks for nothing that it does not look at.
-    inputs: needed.inputs.filter(({ name }) => options.pass === 'whole' || read.has(name)),
+    inputs: inputsOf(needed, options.pass),
     probes: needed.probes.map((probe, index) =>
       index >= first[0] && index < end[0]
         ? inOwnWords(probe, translation)
@@ -267,7 +318,7 @@ function listedAlike(names: ReadonlyMap<string, Translated>, path: string): stri
 
 /** Throws if a module that the whole model reads lacks a bias that its library always stores. */
 function requireBiases(
-  { hasNoBias }: Whole,
+  { hasNoBias }: WholeModel,
   read: ReadonlySet<string>,
   has: (name: string) => boolean,
 ): void {
@@ -329,7 +380,9 @@ function pruned(graph: Graph, outputs: Graph['outputs']): Graph {
  * Refuses sizes that hold not one patch, and names the nearest ones that divide evenly; a step of 0
  * allows the model's own size alone.
  */
-function requireSize({ sizeStep, imageSize }: Known, size: Size): void {
+function requireSize({ title, sizeStep, imageSize }: Known, size: Size | undefined): void {
+  if (!size) return;
+  if (!sizeStep || !imageSize) throw new Error(`${title} reads no images, which have a size`);
   if (sizeStep.includes(0)) return requireOwnSize(size, imageSize);
   const fits = size.every((side, axis) => Number.isInteger(side) && side >= sizeStep[axis]!);
   if (fits) return;

@@ -6,6 +6,7 @@ import type { Translation } from '../dialect';
 import type { ConfigValue, Family, Found, Known, Recognised, Recognition } from '../family';
 import { networksIn, type Network } from '../networks/networks';
 import { families, familyNamed } from '../registry';
+import { namingOf, wholes } from '../wholes';
 import { checkConfig, ConfigError } from '../configKeys';
 import { Asked } from './asked';
 import { checkArguments } from '../timmArguments';
@@ -15,6 +16,8 @@ import { namedNetwork } from './namedNetworks';
 import { nearestFamily } from './nearest';
 import { flattenedBy, otherKind } from './otherKinds';
 import { headKeys, loraScaleIn, settled } from './settle';
+import { familyOf } from './idle';
+import { recogniseStandalone, standaloneIn } from './standalone';
 import { assumedOfBackbone, asWhole, wholeOf } from './wholes';
 
 export interface RecogniseOptions {
@@ -26,7 +29,7 @@ export interface RecogniseOptions {
 
 /** A family's name for people: `Vision Transformer`. */
 export const titleOfFamily = (name: string): string =>
-  families.find((family) => family.name === name)?.title ?? name;
+  [...families, ...wholes].find((family) => family.name === name)?.title ?? name;
 
 function strangeNames(translation: Translation | undefined): string {
   if (!translation) return 'no known architecture has these tensor names';
@@ -74,7 +77,11 @@ function nearly({ title, architecture, familyTitle, dialect }: Known, missing: r
  * A file with the names of a family whose hyper-parameters cannot be found: what they are read off
  * is not there.
  */
-function refused({ name, title }: Family, { dialect }: Translation, cause: unknown): Unknown {
+function refused(
+  { name, title }: Pick<Family, 'name' | 'title'>,
+  dialect: Pick<Translation['dialect'], 'name'>,
+  cause: unknown,
+): Unknown {
   if (cause instanceof ConfigError)
     return {
       family: null,
@@ -138,6 +145,8 @@ class Search {
 
   /** Tries every family whose names a network has; returns the first that has a place for all. */
   read(network: Network): Recognition | undefined {
+    const alone = this.readAlone(network);
+    if (alone) return alone;
     const found: Translation[] = [];
     for (const translation of translations(network)) {
       found.push(translation);
@@ -152,16 +161,38 @@ class Search {
               this.unmet = unmetBy(family, translation, this.checkpoint, this.options);
             continue;
           }
-          const fit = fitOf(this.checkpoint, recognition, family);
-          if ('missing' in fit) this.comesNear(recognition, fit);
-          else if (fit.beside.length === 0) return this.settled(fit);
-          else if (!this.best || fit.placed > this.best.placed) this.best = fit;
+          const fit = this.fits(recognition);
+          if (fit?.beside.length === 0) return this.settled(fit);
         } catch (error) {
           // What the user typed in is meant for the network that the file itself is.
-          if (network.root === '') this.refusal ??= refused(family, translation, error);
+          if (network.root === '') this.refusal ??= refused(family, translation.dialect, error);
         }
     }
     return undefined;
+  }
+
+  /** Tries the models without an image backbone whose names a network has. */
+  private readAlone(network: Network): Recognition | undefined {
+    for (const whole of standaloneIn(network))
+      try {
+        const recognition = recogniseStandalone(whole, network, this.checkpoint, this.options);
+        const fit = recognition && this.fits(recognition);
+        if (fit?.beside.length === 0) return this.settled(fit);
+      } catch (error) {
+        if (network.root === '') this.refusal ??= refused(whole, namingOf(whole), error);
+      }
+    return undefined;
+  }
+
+  /** Keeps how well a reading fits; returns that if it does. */
+  private fits(recognition: Known): Fit | undefined {
+    const fit = fitOf(this.checkpoint, recognition);
+    if ('missing' in fit) {
+      this.comesNear(recognition, fit);
+      return undefined;
+    }
+    if (!this.best || fit.placed > this.best.placed) this.best = fit;
+    return fit;
   }
 
   /** Keeps what comes nearest: of several the family that found a place for the most parameters. */
@@ -173,11 +204,12 @@ class Search {
 
   private settled(fit: Fit): Known {
     const { assume } = this.options;
-    const { family, recognition } = fit;
+    const { recognition } = fit;
+    const family = familyOf(recognition);
     return settled(this.checkpoint, fit, assume, (pool) => {
       const options = { ...this.options, assume: { ...assume, pool } };
       try {
-        return recogniseAs(family, recognition.translation!, this.checkpoint, options);
+        return family && recogniseAs(family, recognition.translation!, this.checkpoint, options);
       } catch {
         // The family knows no such pooling, so that no head behind it is read.
         return undefined;

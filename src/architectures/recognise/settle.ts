@@ -16,7 +16,7 @@ import { isBufferOf, isBeside, type Fit } from './fit';
 import { buildGraph, keepGraph } from './graphs';
 import { imageNorms } from './states';
 import { mayReplace, standsBetween, type Leftover } from './leftovers';
-import { idleOfWhole } from './idle';
+import { familyOf, idleOfWhole } from './idle';
 import { ofNetwork } from './wholes';
 import { headsFrom, isOfTraining, isOnTheWay, type FoundHeads, type FunctionSide } from './ownHead';
 
@@ -46,29 +46,33 @@ export function settled(
   assume: Assume = {},
   pooled: (pool: string) => Known | undefined = () => undefined,
 ): Known {
-  const parts = [
-    withChannels,
-    withConfig,
-    withImageNorms,
-    withOverlap,
-    withLost,
-    withHead,
-    withBackboneOnly,
-    withAdapters,
-    withDerived,
-    withShare,
-    withTwins,
-  ];
+  const { beside, lost } = fit;
   let known = fit.recognition;
-  for (const part of parts) {
-    const { beside, family, lost } = fit;
-    const next = part(known, { checkpoint, beside, lost, idle: family.idle, assume, pooled });
+  const family = familyOf(known);
+  for (const part of [...(family ? ofNetworks : []), ...ofAll]) {
+    const next = part(known, { checkpoint, beside, lost, idle: family?.idle, assume, pooled });
     const isSame = next.config === known.config && next.ownHead === known.ownHead;
     if (isSame && next.backboneOnly === known.backboneOnly) keepGraph(known, next);
     known = next;
   }
   return known;
 }
+
+type Settle = (known: Known, context: Context) => Known;
+
+/** What is settled of a network of images alone: what it reads, and heads that stand behind it. */
+const ofNetworks: readonly Settle[] = [
+  withChannels,
+  withConfig,
+  withImageNorms,
+  withOverlap,
+  withLost,
+  withHead,
+  withBackboneOnly,
+];
+
+/** What is settled of every model. */
+const ofAll: readonly Settle[] = [withAdapters, withDerived, withShare, withTwins];
 
 interface Context {
   readonly checkpoint: Checkpoint;

@@ -2,8 +2,8 @@ import { ParameterError } from '../../graph/builder';
 import { OperatorError } from '../../graph/operators';
 import type { Translation } from '../dialect';
 import type { ConfigValue, EvidenceRecord, Found, Known } from '../family';
-import type { FoundWhole, Whole, RecognisedWhole } from '../whole';
-import { namesOfWhole, wholeNamed, wholes } from '../wholes';
+import { isStandalone, type Whole, type RecognisedWhole } from '../whole';
+import { namesOfWhole, speaksOf, wholeNamed, wholes } from '../wholes';
 import { buildGraph } from './graphs';
 
 /** What `assume` means for a backbone inside of a larger model: `backbone_heads` is its `heads`. */
@@ -11,15 +11,11 @@ export const backbonePrefix = 'backbone_';
 
 /** The whole model that a network's names are of; undefined if its backbone is all there is. */
 export function wholeOf(translation: Translation): Whole | undefined {
-  if (translation.network.members.length > mostNames) return undefined;
-  return wholes.find((whole) => {
-    const names = namesOfWhole(whole, translation);
-    return whole.signature.every((name) => names.has(name)) && !whole.absent?.some((name) => names.has(name));
-  });
+  return around.find((whole) => speaksOf(whole, translation.network));
 }
 
-/** Names that a whole model may have: published ones have 5,000, and every kind renames them. */
-const mostNames = 20_000;
+/** Models around a backbone. */
+const around = wholes.filter((whole) => !isStandalone(whole));
 
 /** The assumptions that a backbone reads: its own under the prefix, and what the whole has not. */
 export function assumedOfBackbone(
@@ -41,12 +37,8 @@ export function assumedOfBackbone(
 export function asWhole(whole: Whole, known: Known, found: Found): Known {
   const { checkpoint } = found;
   try {
-    const around: FoundWhole = {
-      tensors: namesOfWhole(whole, known.translation!),
-      backbone: known,
-      found,
-    };
-    const own = whole.recognise(around);
+    const tensors = namesOfWhole(whole, known.translation!.network);
+    const own = whole.recognise({ tensors, backbone: known, found });
     if (!own) return known;
     const next: Known = {
       ...known,

@@ -118,7 +118,7 @@ describe('the size that runs', () => {
     ) as { image_size: number };
     const recognition = recognise(await beside('vit'));
     assert(recognition.family !== null);
-    assert.deepEqual(recognition.imageSize[0], [config.image_size].flat()[0]);
+    assert.deepEqual(recognition.imageSize?.[0], [config.image_size].flat()[0]);
     assert.match(recognition.warnings.join(), /gives images of 28 × 28.*which was run/);
   });
 });

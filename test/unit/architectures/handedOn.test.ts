@@ -10,7 +10,7 @@ async function handedOn(id: string): Promise<Maps['stages']> {
   const golden = readCases().find((each) => each.id === id) ?? assert.fail(`no case ${id}`);
   const { recognition } = await openModel(checkpointPath(golden));
   if (recognition.family === null || !recognition.translation) assert.fail(`${id} is not recognised`);
-  const { architecture, config, translation, imageSize } = recognition;
+  const { architecture, config, translation, imageSize = assert.fail(id) } = recognition;
   const b = new GraphBuilder(id, translation.source);
   return (familyNamed(architecture).build(b, config, { imageSize, batch: 2 }) as Maps).stages;
 }

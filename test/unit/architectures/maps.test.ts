@@ -14,7 +14,7 @@ async function mapsOf(id: string): Promise<Maps> {
   assert(golden, id);
   const { recognition } = await openModel(checkpointPath(golden));
   assert(recognition.family !== null && recognition.translation);
-  const { imageSize, config, translation, architecture } = recognition;
+  const { imageSize = assert.fail(id), config, translation, architecture } = recognition;
   const builder = new GraphBuilder(id, translation.source);
   const maps = familyNamed(architecture).build(builder, config, { imageSize, batch: 1 });
   assert(haveStages(maps), id);

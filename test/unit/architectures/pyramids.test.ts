@@ -38,7 +38,7 @@ describe('models whose positions belong to one image size', () => {
     it(`${id} believes its table, not a config.json of another size`, () => {
       const stale = { pretrained_cfg: { input_size: [3, ...other] } };
       const { imageSize, evidence } = known(checkpointOf(line, stale));
-      assert.deepEqual([imageSize.join(' × '), evidence['image_size']?.assumed], [own, false]);
+      assert.deepEqual([imageSize?.join(' × '), evidence['image_size']?.assumed], [own, false]);
     });
   }
 

@@ -1,0 +1,69 @@
+import type { Checkpoint } from '../../checkpoint/checkpoint';
+import { ConfigError } from '../configKeys';
+import { translate } from '../dialect';
+import type { ConfigValue, Known } from '../family';
+import type { Network } from '../networks/networks';
+import { isStandalone, type Standalone } from '../whole';
+import { namesOfWhole, namingOf, speaksOf, wholes } from '../wholes';
+
+const standalone = wholes.filter(isStandalone);
+
+/** Models without an image backbone whose names a network has. */
+export const standaloneIn = (network: Network): readonly Standalone[] =>
+  standalone.filter((whole) => speaksOf(whole, network));
+
+/**
+ * What a network is as a model without an image backbone; undefined if it is another. Throws
+ * `ConfigError` if config.json is of a model that computes otherwise, or what the user has to mend.
+ */
+export function recogniseStandalone(
+  whole: Standalone,
+  network: Network,
+  checkpoint: Checkpoint,
+  { assume = {} }: { readonly assume?: Readonly<Record<string, ConfigValue>> },
+): Known | undefined {
+  requireType(whole, checkpoint);
+  const naming = namingOf(whole);
+  const translation = translate(naming, network);
+  const own =
+    translation && whole.recognise({ tensors: namesOfWhole(whole, network), found: { checkpoint, assume } });
+  if (!own) return undefined;
+  requireAssumable(whole, assume);
+  return {
+    label: own.label,
+    title: own.title,
+    family: whole.row ?? whole.name,
+    architecture: whole.name,
+    familyTitle: whole.title,
+    dialect: naming.name,
+    task: whole.task,
+    evidence: own.evidence,
+    assumable: whole.assumable,
+    candidates: [],
+    warnings: own.warnings ?? [],
+    whole: { name: whole.name, config: own.config },
+    reading: own.reading,
+    translation,
+    ...(own.lengths && { lengths: own.lengths }),
+  };
+}
+
+/** Throws if config.json names a type of model that is computed otherwise. */
+function requireType({ title, modelTypes }: Standalone, { sidecars: { config } }: Checkpoint): void {
+  const type = config?.['model_type'];
+  if (typeof type !== 'string' || modelTypes.includes(type)) return;
+  throw new ConfigError(
+    `config.json: model_type is ${type}, and the names are those of ${title}, which computes otherwise`,
+  );
+}
+
+function requireAssumable(
+  { title, assumable }: Standalone,
+  assume: Readonly<Record<string, ConfigValue>>,
+): void {
+  const strange = Object.keys(assume).find((key) => !assumable.includes(key));
+  if (strange !== undefined)
+    throw new Error(
+      `assume: ${strange} is not a hyper-parameter of ${title} that can be set; these are ${assumable.join(', ')}`,
+    );
+}
