@@ -30,6 +30,7 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   box_refine: shown('Boxes moved by every layer'),
   branch_depth: shown('Blocks per branch'),
   branch_dim: shown('Width per convolution branch'),
+  buckets: shown('Rows of the table of distances'),
   channel_scale: open('Scale of channel attention'),
   channels: shown('Channels of the image'),
   class_depth: shown('Class-attention blocks'),
@@ -61,6 +62,7 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   encoder_activation: open('Activation of the encoder'),
   encoder_dim: shown('Width of the encoder'),
   eps: open('Norm ε'),
+  farthest: open('Distance that shares the last row'),
   flavour: open('Variant of the blocks'),
   focal_levels: shown('Focal levels'),
   focal_windows: shown('Focal windows'),
@@ -114,6 +116,7 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   offset_scale: open('Scale of offsets'),
   out_layers: open('Layers that the head reads'),
   output_stride: open('Output stride'),
+  outputs_scaled: open('Outputs scaled by 1/√width'),
   padding: open('Padding'),
   parallel_depth: shown('Parallel blocks'),
   partition_ratio: open('Window by image side'),
@@ -192,6 +195,7 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   vocabulary: shown('Words of the vocabulary'),
   window: open('Window'),
   window_ratio: open('Image side by window'),
+  words_scaled: open('Words scaled by √width'),
 };
 
 /** What keys of a backbone begin with inside of a model that has hyper-parameters of its own. */

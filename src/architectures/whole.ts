@@ -159,6 +159,8 @@ export interface Standalone<C = unknown> extends AnyWhole {
   readonly modelTypes: readonly string[];
   /** Names that the library registers as buffers, beside those that all libraries do. */
   readonly buffers?: RegExp;
+  /** Names under which files may hold one parameter again, where it is stored as `kept`. */
+  readonly tied?: { readonly kept: string; readonly copies: RegExp };
   /** "Not mine" is undefined; a hyper-parameter that cannot be is an error naming the tensor. */
   recognise(found: FoundModel): RecognisedModel<C> | undefined;
   /** In the order in which an answer needs them. */
@@ -167,6 +169,11 @@ export interface Standalone<C = unknown> extends AnyWhole {
 
 /** What a library is called in records, and by people. */
 export type LibraryNaming = Pick<Dialect, 'name' | 'title'>;
+
+export const transformersLibrary: LibraryNaming = {
+  name: 'transformers',
+  title: 'Hugging Face transformers',
+};
 
 /** Any whole model of `wholes/index.ts`. */
 export type WholeModel = Whole | Standalone;

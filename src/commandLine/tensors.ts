@@ -43,20 +43,23 @@ async function readInputs(file: string): Promise<Readonly<Record<string, TensorD
 /** Types of what is given to models: pixels, as bytes too, and ids. */
 const inputTypes: ReadonlySet<string> = new Set(['F64', 'F32', 'F16', 'BF16', 'I64', 'I32', 'U8']);
 
+/** Names by which a file says that its tensors go by the names of inputs. */
+const inputNames: ReadonlySet<string> = new Set(['pixel_values', 'input_ids']);
+
 /**
- * What a model may be fed of a file: everything if `pixel_values` is named, else the only
- * images in it.
+ * What a model may be fed of a file: everything if `pixel_values` or `input_ids` is named, else the
+ * only images in it.
  */
 function picked(file: string, tensors: readonly Tensor[]): readonly Tensor[] {
   const fitting = tensors.filter(({ dtype }) => inputTypes.has(dtype));
-  if (fitting.some(({ name }) => name === 'pixel_values')) return fitting;
+  if (fitting.some(({ name }) => inputNames.has(name))) return fitting;
   const images = fitting.filter(({ shape }) => shape.length === 4);
   if (images.length === 1) return images;
   const found = tensors.slice(0, 8).map(({ name, shape }) => `${name} [${shape.join(', ')}]`);
   throw new CheckpointError(
     'unsupported',
     file,
-    `holds no pixel_values [batch, 3, height, width], found are ${found.join(', ')}; vitrine preprocess writes such a file`,
+    `holds no pixel_values [batch, 3, height, width] and no input_ids [batch, tokens], found are ${found.join(', ')}; vitrine preprocess writes such a file`,
   );
 }
 

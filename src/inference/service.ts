@@ -12,7 +12,7 @@ import { EncodedImages, encodedKey, imageKey, type EncodedImage, type KeptMaps }
 import { modelRequest } from './modelRequest';
 import { withAnySignal } from '../domain/aborting';
 import { Recent } from '../domain/recent';
-import type { Model } from '../models/model';
+import type { GraphSize, Model } from '../models/model';
 import type {
   Hello,
   ModelRequest,
@@ -363,28 +363,16 @@ class InferenceService implements Inference {
 
   async runTensors(request: TensorsRequest): Promise<Readonly<Record<string, TensorData>>> {
     this.requireRuntime();
-    const [[name, given] = []] = Object.entries(request.inputs);
-    if (!name || !given)
-      throw new Error('no input tensor was given; pixel_values [1, 3, height, width] is needed');
     const { opened } = request;
-    const first = request.inputs['pixel_values'] ?? given;
-    // Patches have their places apart, and no height and width of their own.
-    const isCut = 'spatial_shapes' in request.inputs;
-    const pixels = isCut ? first : channelsFirst(first, opened.model.graph());
-    const batch = pixels.shape.length === 4 ? at(pixels.shape, 0) : 1;
-    const [width = 0, height = 0] = pixels.shape.toReversed();
-    const imageSize: Size | undefined = isCut ? undefined : [height, width];
-    const model = opened.model.at(imageSize);
-    const [{ name: only } = { name: undefined }, ...more] = model.graph({ imageSize, batch }).inputs;
-    // An .onnx file names its input as it likes.
-    const isAlone = only !== undefined && more.length === 0 && model.parts.length === 1;
-    const inputs = isAlone ? { ...request.inputs, [only]: pixels } : request.inputs;
+    const { model, inputs, size } = opened.model.imageSize
+      ? imagesGiven(opened.model, request.inputs)
+      : { model: opened.model, inputs: request.inputs, size: {} };
     const provider = request.provider ?? 'cpu';
     return this.ask(request.signal, async (remote) => {
       const used = provider === 'auto' ? 'cpu' : provider;
       requireProvider(used);
       const settings = { threads: this.limits.threads, attention: tensorBudget };
-      return runAllParts(model, inputs, { imageSize, batch }, async (graph, feeds) => {
+      return runAllParts(model, inputs, size, async (graph, feeds) => {
         const asked = modelRequest(opened, graph, settings);
         await this.load(remote, asked, { provider: used, attention: true });
         return remote.runTensors(asked.key, feeds, used);
@@ -799,6 +787,31 @@ class InferenceService implements Inference {
       ],
     };
   }
+}
+
+/** A model for the size of the images that it is given, and its inputs. */
+function imagesGiven(
+  own: Model,
+  given: TensorsRequest['inputs'],
+): {
+  readonly model: Model;
+  readonly inputs: TensorsRequest['inputs'];
+  readonly size: GraphSize;
+} {
+  const [first] = Object.values(given);
+  if (!first) throw new Error('no input tensor was given; pixel_values [1, 3, height, width] is needed');
+  const images = given['pixel_values'] ?? first;
+  // Patches have their places apart, and no height and width of their own.
+  const isCut = 'spatial_shapes' in given;
+  const pixels = isCut ? images : channelsFirst(images, own.graph());
+  const batch = pixels.shape.length === 4 ? at(pixels.shape, 0) : 1;
+  const [width = 0, height = 0] = pixels.shape.toReversed();
+  const size = { batch, ...(!isCut && { imageSize: [height, width] as const }) };
+  const model = own.at(size.imageSize);
+  const [{ name: only } = { name: undefined }, ...more] = model.graph(size).inputs;
+  // An .onnx file names its input as it likes.
+  const isAlone = only !== undefined && more.length === 0 && model.parts.length === 1;
+  return { model, inputs: isAlone ? { ...given, [only]: pixels } : given, size };
 }
 
 /**

@@ -82,6 +82,13 @@ describe('published masked autoencoders, whole', () => {
     });
 });
 
+describe('published models that read words alone', () => {
+  for (const line of all.filter(({ task }) => task === 'translate'))
+    it(`${line.id}: counts, by its config and by names and shapes alone`, () => {
+      assert.deepEqual([problems(line, line.config_json), problems(line)], [[], []]);
+    });
+});
+
 /** What differs of a model of clips, which runs by itself. */
 const ofClips = (line: Line, config?: Line['config_json']): readonly string[] =>
   problems(line, config).filter((problem) => problem !== 'its backbone alone is run');

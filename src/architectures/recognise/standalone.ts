@@ -1,6 +1,6 @@
 import type { Checkpoint } from '../../checkpoint/checkpoint';
 import { ConfigError } from '../configKeys';
-import { translate } from '../dialect';
+import { translate, type Translated } from '../dialect';
 import type { ConfigValue, Known } from '../family';
 import type { Network } from '../networks/networks';
 import { isStandalone, type Standalone } from '../whole';
@@ -24,10 +24,11 @@ export function recogniseStandalone(
 ): Known | undefined {
   requireType(whole, checkpoint);
   const naming = namingOf(whole);
-  const translation = translate(naming, network);
-  const own =
-    translation && whole.recognise({ tensors: namesOfWhole(whole, network), found: { checkpoint, assume } });
+  const read = translate(naming, network);
+  const tensors = namesOfWhole(whole, network);
+  const own = read && whole.recognise({ tensors, found: { checkpoint, assume } });
   if (!own) return undefined;
+  const translation = { ...read, copies: copiesIn(whole, tensors) };
   requireAssumable(whole, assume);
   return {
     label: own.label,
@@ -46,6 +47,19 @@ export function recogniseStandalone(
     translation,
     ...(own.lengths && { lengths: own.lengths }),
   };
+}
+
+/** Tensors that hold a parameter again, by the names of the file, and the one that is read. */
+function copiesIn(
+  { tied }: Standalone,
+  tensors: ReadonlyMap<string, Translated>,
+): ReadonlyMap<string, string> {
+  const kept = tied && tensors.get(tied.kept);
+  if (!kept) return new Map();
+  const copies = [...tensors].filter(
+    ([name, { shape }]) => tied.copies.test(name) && String(shape) === String(kept.shape),
+  );
+  return new Map(copies.map(([, { tensor }]) => [tensor.name, kept.tensor.name]));
 }
 
 /** Throws if config.json names a type of model that is computed otherwise. */

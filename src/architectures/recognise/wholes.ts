@@ -11,11 +11,11 @@ export const backbonePrefix = 'backbone_';
 
 /** The whole model that a network's names are of; undefined if its backbone is all there is. */
 export function wholeOf(translation: Translation): Whole | undefined {
-  return around.find((whole) => speaksOf(whole, translation.network));
+  return aroundBackbones.find((whole) => speaksOf(whole, translation.network));
 }
 
 /** Models around a backbone. */
-const around = wholes.filter((whole) => !isStandalone(whole));
+const aroundBackbones = wholes.filter((whole) => !isStandalone(whole));
 
 /** The assumptions that a backbone reads: its own under the prefix, and what the whole has not. */
 export function assumedOfBackbone(
@@ -95,7 +95,8 @@ const ofBackbone = (evidence: EvidenceRecord): EvidenceRecord =>
  * it, which may have the same names, are left out.
  */
 export function ofNetwork({ whole, evidence }: Known): EvidenceRecord {
-  if (!whole || wholeNamed(whole.name).isTower) return evidence;
+  const around = whole && wholeNamed(whole.name);
+  if (!around || isStandalone(around) || around.isTower) return evidence;
   return Object.fromEntries(
     Object.entries(evidence).flatMap(([key, value]) => {
       if (ofAll.has(key)) return [[key, value]];

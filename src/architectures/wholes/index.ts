@@ -1,4 +1,5 @@
 // Every whole model that is known, one line each: a new one is its file and its line here.
+export { bart, marian } from './bart';
 export { beitSegmentation } from './beitSegmentation';
 export { blip, blipForQuestions } from './blip';
 export { chineseClip, clip, openClip, openClipSiglip, siglip } from './clip';
@@ -26,6 +27,7 @@ export { segmenter } from './segmenter';
 export { setr, setrMla } from './setr';
 export { simMim } from './simMim';
 export { deepLab, fcn } from './torchvisionSegmentation';
+export { t5 } from './t5';
 export { trocr, vitGpt2 } from './imageToText';
 export { upernet } from './upernet';
 export { vilt } from './vilt';

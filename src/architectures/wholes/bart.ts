@@ -1,0 +1,289 @@
+import type { GraphBuilder } from '../../graph/builder';
+import { last } from '../../domain/lists';
+import type { ValueInfo } from '../../graph/graph';
+import {
+  fromTheFirst,
+  otherAttention,
+  ownAttention,
+  separateProjections,
+  type Placed,
+} from '../blocks/decoding';
+import { residual, withValue, type Tokens } from '../blocks/layers';
+import { feedForward, projectedAttention } from '../blocks/projectedAttention';
+import { sinePlaces } from '../blocks/sequencePositions';
+import { wordEmbedding } from '../blocks/textTower';
+import { countOf, knownActivation, shapeOf } from '../decide';
+import { ConfigError } from '../configKeys';
+import type { Rename } from '../dialect';
+import { stored } from '../evidence';
+import { transformersLibrary, type FoundModel, type ModelContext, type Standalone } from '../whole';
+import { headsOfWhole } from '../whole';
+import { countedTokens } from './imageToText';
+import { countedText, decoding, encoded, sequencesOf, sourceText, trueOrFalse, untold } from './sequences';
+
+/** What encoder and decoder of BART's kind are written by. */
+interface BartConfig {
+  readonly depth: number;
+  readonly decoderDepth: number;
+  readonly heads: number;
+  readonly decoderHeads: number;
+  readonly activation: string;
+  /** Words are multiplied with the root of their width. */
+  readonly scaled: boolean;
+  /** Rows of the stored tables of positions that no token has; sines are made without a table. */
+  readonly offset: number;
+}
+
+/** What differs between the kinds whose layers have these names. */
+interface Kind {
+  /** By model_type, which is the label. */
+  readonly types: Readonly<Record<string, Published>>;
+  /** The type that names and shapes alone tell. */
+  readonly told: (tensors: FoundModel['tensors']) => string;
+  readonly offset: number;
+}
+
+interface Published {
+  readonly title: string;
+  readonly activation: string;
+  readonly scaled: boolean;
+  readonly context: number;
+}
+
+/** Norms of fairseq's models have torch's own epsilon. */
+const eps = 1e-5;
+const projections = separateProjections(['q_proj', 'k_proj', 'v_proj', 'out_proj']);
+const firstLayer = 'model.encoder.layers.0';
+
+/** The table that a side's words are read from: its own, or the one that both share. */
+const wordTable = (has: (name: string) => boolean, side: 'encoder' | 'decoder'): string =>
+  [
+    'model.shared',
+    `model.${side}.embed_tokens`,
+    'model.decoder.embed_tokens',
+    'model.encoder.embed_tokens',
+    'lm_head',
+  ].find((name) => has(`${name}.weight`)) ?? 'model.shared';
+
+const tables = /^(?:model\.(?:encoder|decoder)\.embed_tokens|lm_head)\.weight$/;
+
+const recogniser =
+  ({ types, told, offset }: Kind) =>
+  (found: FoundModel): ReturnType<Standalone<BartConfig>['recognise']> => {
+    const { tensors } = found;
+    const { config } = found.found.checkpoint.sidecars;
+    const label = typeof config?.['model_type'] === 'string' ? config['model_type'] : told(tensors);
+    const published = types[label];
+    if (!published) return undefined;
+    if (config?.['tie_word_embeddings'] === false && tensors.has('model.shared.weight'))
+      throw new ConfigError('config.json: tie_word_embeddings is false; one table for all words is computed');
+    const words = `${wordTable((name) => tensors.has(name), 'decoder')}.weight`;
+    const [vocabulary = 0, dim = 0] = shapeOf(tensors, words);
+    const [hidden = 0] = shapeOf(tensors, `${firstLayer}.fc1.weight`);
+    const places = tensors.get('model.encoder.embed_positions.weight')?.shape[0];
+    const heads = (key: string, config: string) =>
+      headsOfWhole(found, key, dim, { config: [config, 'num_attention_heads'], perHead: 64 });
+    const evidence = {
+      depth: stored(countOf(tensors, 'model.encoder.layers'), 'model.encoder.layers.*'),
+      decoder_depth: stored(countOf(tensors, 'model.decoder.layers'), 'model.decoder.layers.*'),
+      dim: stored(dim, words),
+      heads: heads('heads', 'encoder_attention_heads'),
+      decoder_heads: heads('decoder_heads', 'decoder_attention_heads'),
+      mlp_dim: stored(hidden, `${firstLayer}.fc1.weight`),
+      activation: untold<string>(found, 'activation', {
+        config: ['activation_function'],
+        byClass: 'gelu',
+        published: published.activation,
+        ...knownActivation,
+      }),
+      words_scaled: untold<boolean>(found, 'words_scaled', {
+        config: ['scale_embedding'],
+        byClass: false,
+        published: published.scaled,
+        ...trueOrFalse,
+      }),
+      vocabulary: stored(vocabulary, words),
+      context:
+        places === undefined
+          ? untold<number>(found, 'context', {
+              config: ['max_position_embeddings'],
+              byClass: 1024,
+              published: published.context,
+            })
+          : stored(places - offset, 'model.encoder.embed_positions.weight'),
+    };
+    return {
+      label,
+      title: `${published.title}, ${evidence.depth.value} + ${evidence.decoder_depth.value} layers of ${dim}`,
+      evidence,
+      config: {
+        depth: evidence.depth.value,
+        decoderDepth: evidence.decoder_depth.value,
+        heads: evidence.heads.value,
+        decoderHeads: evidence.decoder_heads.value,
+        activation: evidence.activation.value,
+        scaled: evidence.words_scaled.value,
+        offset,
+      },
+      reading: { task: 'other' },
+      lengths: {
+        text: Math.min(countedText, evidence.context.value),
+        decoder: Math.min(countedTokens, evidence.context.value),
+      },
+    };
+  };
+
+/** Words and places, added, with the norm behind them that some have. */
+function embedded(
+  b: GraphBuilder,
+  side: 'encoder' | 'decoder',
+  { ids, positions }: Placed,
+  { scaled, offset, places }: Pick<BartConfig, 'scaled' | 'offset'> & { readonly places: number },
+): Tokens {
+  const rows = wordEmbedding(b, ids, `${wordTable((name) => b.has(name), side)}.weight`);
+  const dim = last(rows.shape);
+  const words = scaled ? b.add('Mul', [rows, b.scalar(Math.sqrt(dim))]) : rows;
+  const table = `model.${side}.embed_positions.weight`;
+  const stands = b.has(table)
+    ? positions(b.parameter(table), offset)
+    : positions(sinePlaces(b, places, dim), 0);
+  const placed = b.add('Add', [words, stands]);
+  const norm = `model.${side}.layernorm_embedding`;
+  const [batch = 1, count = 1] = ids.shape;
+  return {
+    value: b.has(`${norm}.weight`) ? b.layerNorm(placed, norm, eps) : placed,
+    batch,
+    count,
+    layout: { special: [], sequence: count },
+  };
+}
+
+/**
+ * A branch with its norm: in front of it where the side ends with a norm (Xiong et al. 2020), else
+ * behind the sum (Vaswani et al. 2017).
+ */
+function branch(
+  b: GraphBuilder,
+  tokens: Tokens,
+  { norm, isPre }: { readonly norm: string; readonly isPre: boolean },
+  write: (tokens: Tokens) => ValueInfo,
+): Tokens {
+  const normed = (value: ValueInfo): Tokens => withValue(tokens, b.layerNorm(value, norm, eps));
+  if (isPre) return withValue(tokens, residual(b, tokens.value, write(normed(tokens.value))));
+  return normed(residual(b, tokens.value, write(tokens)));
+}
+
+const endsWithNorm = (b: GraphBuilder, side: 'encoder' | 'decoder'): boolean =>
+  b.has(`model.${side}.layer_norm.weight`);
+
+function encoder(b: GraphBuilder, config: BartConfig, context: ModelContext): void {
+  const { depth, heads, activation } = config;
+  const sequences = sequencesOf(context);
+  const { ids, padding } = sourceText(b, sequences);
+  const isPre = endsWithNorm(b, 'encoder');
+  let tokens = embedded(b, 'encoder', fromTheFirst(b, ids), { ...config, places: sequences.text });
+  const layer = (): Tokens => {
+    const attended = branch(b, tokens, { norm: 'self_attn_layer_norm', isPre }, (own) =>
+      projectedAttention(
+        b,
+        'self_attn',
+        { queries: own, keys: own },
+        { heads, kind: 'self', bias: [padding] },
+      ),
+    );
+    return branch(b, attended, { norm: 'final_layer_norm', isPre }, ({ value }) =>
+      feedForward(b, value, activation),
+    );
+  };
+  for (let index = 0; index < depth; index++)
+    tokens = b.scope(`model.encoder.layers.${index}`, layer, { title: 'Encoder layer' });
+  encoded(b, isPre ? withValue(tokens, b.layerNorm(tokens.value, 'model.encoder.layer_norm', eps)) : tokens);
+}
+
+function decoder(b: GraphBuilder, config: BartConfig, context: ModelContext): void {
+  const { decoderDepth, decoderHeads: heads, activation } = config;
+  const table = wordTable((name) => b.has(name), 'decoder');
+  const [, width = 1] = b.shapeOf(`${table}.weight`);
+  const { placed, memory, answer, state, places } = decoding(b, context, width);
+  const isPre = endsWithNorm(b, 'decoder');
+  const attention = { heads, memory, projections };
+  let tokens = embedded(b, 'decoder', placed, { ...config, places });
+  const layer = (): Tokens => {
+    const own = branch(b, tokens, { norm: 'self_attn_layer_norm', isPre }, (asking) =>
+      ownAttention(b, 'self_attn', asking, attention),
+    );
+    const other = branch(b, own, { norm: 'encoder_attn_layer_norm', isPre }, (asking) =>
+      otherAttention(b, 'encoder_attn', asking, state, attention),
+    );
+    return branch(b, other, { norm: 'final_layer_norm', isPre }, ({ value }) =>
+      feedForward(b, value, activation),
+    );
+  };
+  for (let index = 0; index < decoderDepth; index++)
+    tokens = b.scope(`model.decoder.layers.${index}`, layer, { title: 'Decoder layer' });
+  answer(tokens, (rows) => {
+    const normed = isPre ? b.layerNorm(rows, 'model.decoder.layer_norm', eps) : rows;
+    const scores = b.linear(
+      normed,
+      b.has('lm_head.weight') && !b.has('model.shared.weight') ? 'lm_head' : table,
+      { bias: false },
+    );
+    return b.has('final_logits_bias')
+      ? b.add('Add', [scores, b.parameter('final_logits_bias', [last(scores.shape)])])
+      : scores;
+  });
+}
+
+/** Names of models that were saved without a head: `encoder.layers.0` for `model.encoder.layers.0`. */
+const bare: readonly Rename[] = [[/^((?:encoder|decoder|shared)\..+)$/, 'model.$1']];
+
+const common = {
+  standalone: true,
+  row: 'seq2seq',
+  task: 'outputs',
+  library: transformersLibrary,
+  renames: bare,
+  assumable: ['heads', 'decoder_heads', 'activation', 'words_scaled'],
+  buffers: /^final_logits_bias$|(?:^|\.)(?:encoder|decoder)\.version$/,
+  tied: { kept: 'model.shared.weight', copies: tables },
+  parts: [
+    { name: 'text', build: encoder },
+    { name: 'decoder', build: decoder },
+  ],
+} as const satisfies Partial<Standalone<BartConfig>>;
+
+const layers = [`${firstLayer}.self_attn.q_proj.weight`, 'model.decoder.layers.0.encoder_attn.q_proj.weight'];
+const embeddingNorm = 'model.encoder.layernorm_embedding.weight';
+
+/** BART (Lewis et al. 2020) and mBART (Liu et al. 2020), whose norms stand before the branches. */
+export const bart: Standalone<BartConfig> = {
+  ...common,
+  name: 'bart',
+  title: 'BART',
+  signature: [...layers, embeddingNorm, 'model.encoder.embed_positions.weight'],
+  modelTypes: ['bart', 'mbart'],
+  recognise: recogniser({
+    offset: 2,
+    told: (tensors) => (tensors.has('model.encoder.layer_norm.weight') ? 'mbart' : 'bart'),
+    types: {
+      bart: { title: 'BART', activation: 'gelu', scaled: false, context: 1024 },
+      mbart: { title: 'mBART', activation: 'gelu', scaled: true, context: 1024 },
+    },
+  }),
+};
+
+/** Marian's models (Junczys-Dowmunt et al. 2018): sines for places, no norm behind the words. */
+export const marian: Standalone<BartConfig> = {
+  ...common,
+  name: 'marian',
+  title: 'Marian',
+  signature: layers,
+  absent: [embeddingNorm, 'model.encoder.layer_norm.weight'],
+  modelTypes: ['marian'],
+  buffers: /^final_logits_bias$|(?:^|\.)embed_positions\.weight$/,
+  recognise: recogniser({
+    offset: 0,
+    told: () => 'marian',
+    types: { marian: { title: 'Marian', activation: 'swish', scaled: true, context: 512 } },
+  }),
+};
