@@ -101,6 +101,7 @@ function bundles() {
         'webview/complexity/index.tsx',
         'webview/image/index.tsx',
         'webview/batch/index.tsx',
+        'webview/text/index.tsx',
       ]),
       outdir: 'dist/webview',
       outbase: 'webview',

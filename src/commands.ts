@@ -25,6 +25,7 @@ const taskCommands = {
   ask: predictAs('ask'),
   video: predictAs('video'),
   reconstruct: predictAs('reconstruct'),
+  translate: predictAs('translate'),
 } as const;
 
 /** Each command's code loads when it is called: `inspect` must not wait for the runtime's. */

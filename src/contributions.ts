@@ -40,6 +40,8 @@ export interface Commands extends TaskCommands {
   'vitrine.revealModule': (checkpoint?: Uri, module?: string) => Promise<void>;
   /** Shows a layer's attention on an image: in a panel that is open, else on one to be picked. */
   'vitrine.showLayer': (checkpoint?: Uri, layer?: string) => Promise<void>;
+  /** Opens the panel of a checkpoint that reads texts. */
+  'vitrine.translateText': Resource;
   'vitrine.complexityReport': Resource;
   'vitrine.exportOnnx': Resource;
   'vitrine.applyAdapter': Resource;
@@ -61,6 +63,7 @@ const listedCommands: { readonly [Id in CommandId]: null } = {
   'vitrine.inspectCheckpoint': null,
   'vitrine.revealModule': null,
   'vitrine.showLayer': null,
+  'vitrine.translateText': null,
   'vitrine.complexityReport': null,
   'vitrine.exportOnnx': null,
   'vitrine.applyAdapter': null,
@@ -121,6 +124,7 @@ export const viewTypes = {
   complexity: 'vitrine.complexity',
   image: 'vitrine.image',
   batch: 'vitrine.batch',
+  text: 'vitrine.text',
 } as const;
 
 /** Context keys that `when` clauses of package.json read. */
@@ -131,11 +135,14 @@ export interface ContextKeys {
   'vitrine.otherTask': boolean;
   /** The task that it is for, if that has a command of its own; else empty. */
   'vitrine.task': string;
+  /** It reads texts and no images. */
+  'vitrine.readsTexts': boolean;
 }
 export const contextKeys = {
   checkpointChosen: 'vitrine.checkpointChosen',
   otherTask: 'vitrine.otherTask',
   task: 'vitrine.task',
+  readsTexts: 'vitrine.readsTexts',
 } as const satisfies Record<string, keyof ContextKeys>;
 
 /** File names that open as checkpoints by default, and those that are only offered. */

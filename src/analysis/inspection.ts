@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import type { ConfigValue, Evidence } from '../architectures/family';
 import { ownLengths } from '../models/lengths';
 import { graphsOfParts, hasGraph, namedGraphs, type Model } from '../models/model';
+import { readsTexts } from '../models/reads';
 import { labelOf, valueText } from '../architectures/hyperparameters';
 import { titleOfFamily } from '../architectures/recognise/recognise';
 import { percent } from '../architectures/recognise/settle';
@@ -77,6 +78,7 @@ type Overview = Omit<
   | 'imageSize'
   | 'notCounted'
   | 'runnable'
+  | 'readsTexts'
   | 'notRunnable'
 >;
 
@@ -98,6 +100,7 @@ export function inspectorModel(model: Model, context: InspectionContext): Inspec
     imageSize: model.imageSize ?? null,
     notCounted: graph ? '' : notCounted(model),
     runnable: graph !== undefined && notRunnable === '',
+    readsTexts: readsTexts(model),
     notRunnable,
   };
 }

@@ -104,6 +104,7 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   max_temperature: open('Greatest temperature'),
   merge_strides: open('Strides of the merging'),
   min_temperature: open('Least temperature'),
+  masked: open('Tokens hidden from those before them'),
   mlp_activation: open('MLP activation'),
   mlp_ratio: shown('MLP ratio'),
   most_tokens: open('Tokens of a text'),

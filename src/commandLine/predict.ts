@@ -7,6 +7,8 @@ import type { TaskName } from '../domain/taskName';
 import type { Answer } from '../tasks/answer';
 import type { NamedPost, Run, SeenImage } from '../tasks/run';
 import type { AnswerFiles, IdMap, OutputTensor } from '../tasks/task';
+import { textsIn } from '../tasks/words';
+import type { PathRunner } from '../useCases/run';
 import { answerFiles, answerFormats, answerLines, answerName, whyNot } from '../tasks/tasks';
 import { baseName } from '../tasks/formats';
 import { idPng } from '../tasks/post/png';
@@ -33,10 +35,14 @@ export async function predict(
   task?: TaskName,
 ): Promise<void> {
   const { spec: file, out } = session.options;
-  const spec = { ...specOf(session.options), ...(file !== undefined && (await readSpec(file))) };
+  const spec: Spec = { ...specOf(session.options), ...(file !== undefined && (await readSpec(file))) };
   const lacking = task && !spec.given ? neededWords[task] : undefined;
   if (lacking !== undefined) throw new UsageError(lacking);
   if (out !== '') await requireFolder(out);
+  const kind = await reads(session, checkpoint);
+  if (kind === 'texts' && images.length === 0) return askAboutTexts(session, checkpoint, spec);
+  if (images.length === 0)
+    throw new UsageError('no image is named: what the model is asked about is missing');
   let count = 0;
   const answer = async (image: string, frames: readonly string[]): Promise<Outcome> => {
     const { imageSize, provider, asStored, top } = session.options;
@@ -79,7 +85,7 @@ export async function predict(
     return { json, text: predictText(image, { ...run, warnings: json.warnings }) };
   };
   // All images are the frames of one clip, if the model reads such.
-  const isClip = await readsClips(session, checkpoint);
+  const isClip = kind === 'clips';
   const framesOf = (image: string): readonly string[] => (isClip ? images : [image]);
   await session.each(
     isClip ? images.slice(0, 1) : images,
@@ -88,19 +94,29 @@ export async function predict(
   );
 }
 
-/** Whether a checkpoint reads clips; one that cannot be opened is told of with its first image. */
-async function readsClips(session: Session, checkpoint: string): Promise<boolean> {
+/** What a checkpoint reads; one that cannot be opened is told of with its first image. */
+async function reads(session: Session, checkpoint: string): ReturnType<PathRunner['reads']> {
   const model = await session.settings();
   const runner = await session.runner();
-  return runner.readsClips({ checkpoint, model }).catch(() => false);
+  return runner.reads({ checkpoint, model }).catch(() => 'images' as const);
+}
+
+/** Asks a model that reads no image about the texts that are given. */
+async function askAboutTexts(session: Session, checkpoint: string, spec: Spec): Promise<void> {
+  const { given = {} } = spec;
+  const texts = textsIn(given, 'text');
+  if (texts.length === 0) throw new UsageError('--text is missing: say what the model is to read');
+  const { predictTexts } = await import('./texts');
+  await predictTexts(session, checkpoint, { texts, given });
 }
 
 /** What the command's own options say. */
-function specOf({ threshold, labels, template, prompt, question }: Options): Spec {
+function specOf({ threshold, labels, template, prompt, question, texts, as }: Options): Spec {
   const given = {
     ...(labels.length > 0 && { labels, ...(template !== undefined && { template }) }),
     ...(prompt !== undefined && { prompt }),
     ...(question !== undefined && { question }),
+    ...(texts.length > 0 && { text: texts, as: as ?? 'usual' }),
   };
   return {
     ...(threshold !== undefined && { post: [{ name: 'detections', threshold }] }),

@@ -140,8 +140,9 @@ export class Session {
   }
 
   /** A line that is written over; only if a person looks at it. */
-  private progress(message: string): void {
-    if (this.errors.isTTY) this.errors.write(`\r\u001b[K${message}`);
+  progress(message: string): void {
+    if (this.errors.isTTY)
+      this.errors.write(`\r\u001b[K${oneLine(message).slice(0, this.errors.columns - 1)}`);
   }
 }
 

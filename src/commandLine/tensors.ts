@@ -44,7 +44,7 @@ async function readInputs(file: string): Promise<Readonly<Record<string, TensorD
 const inputTypes: ReadonlySet<string> = new Set(['F64', 'F32', 'F16', 'BF16', 'I64', 'I32', 'U8']);
 
 /** Names by which a file says that its tensors go by the names of inputs. */
-const inputNames: ReadonlySet<string> = new Set(['pixel_values', 'input_ids']);
+const inputNames: ReadonlySet<string> = new Set(['pixel_values', 'input_ids', 'src']);
 
 /**
  * What a model may be fed of a file: everything if `pixel_values` or `input_ids` is named, else the

@@ -54,6 +54,10 @@ export interface Options {
   readonly prompt?: string;
   /** What is to be known of an image. */
   readonly question?: string;
+  /** Texts that a model is to read, each by itself. */
+  readonly texts: readonly string[];
+  /** Which of several things a model is to make of them. */
+  readonly as?: string;
 }
 
 export interface Invocation {
@@ -102,6 +106,8 @@ const optionTypes = {
   template: { type: 'string' },
   prompt: { type: 'string' },
   question: { type: 'string' },
+  text: { type: 'string', multiple: true },
+  as: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const satisfies ParseArgsConfig['options'];
 
@@ -139,10 +145,10 @@ export const commands = {
     options: [...run, 'as-stored', 'top', 'classes'],
   },
   predict: {
-    synopsis: '<checkpoint> <image>... [--spec FILE.json] [--out FOLDER]',
-    purpose: 'whatever the model is for: classes, boxes, masks, depth; of a clip, its frames in order',
-    paths: [2],
-    options: predict,
+    synopsis: '<checkpoint> [<image>...] [--text TEXT] [--spec FILE.json] [--out FOLDER]',
+    purpose: 'whatever the model is for: classes, boxes, masks, depth, words; of a clip, its frames in order',
+    paths: [1],
+    options: [...predict, 'text', 'as'],
   },
   detect: {
     task: 'detect',
@@ -201,6 +207,13 @@ export const commands = {
     purpose: 'hidden patches as a model draws them; in a folder as tensors',
     paths: [2],
     options: predict,
+  },
+  translate: {
+    task: 'translate',
+    synopsis: '<checkpoint> --text TEXT [--text TEXT]... [--as NAME] [--out FOLDER]',
+    purpose: 'a text about a text, token by token; in a folder what every token looked at',
+    paths: [1, 1],
+    options: [...predict, 'text', 'as'],
   },
   attention: {
     synopsis:
@@ -327,6 +340,8 @@ function readOptions(values: Values): Options {
     template: templateOption(values.template),
     ...(values.prompt !== undefined && { prompt: values.prompt }),
     question: values.question,
+    texts: values.text ?? [],
+    as: values.as,
   };
 }
 

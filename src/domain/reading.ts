@@ -75,6 +75,8 @@ export type Reading =
   | { readonly task: 'ask'; readonly context: number; readonly writing?: Writing }
   /** Words are written of an image. */
   | { readonly task: 'caption'; readonly writing: Writing }
+  /** A text about another; a sequence may have so many tokens, any number if it is not said. */
+  | { readonly task: 'translate'; readonly places?: number }
   | { readonly task: 'other' };
 
 /** How the library begins a text, and where it reads the settings of generation. */

@@ -6,6 +6,7 @@ export type TaskName =
   | 'zero-shot'
   | 'ask'
   | 'caption'
+  | 'translate'
   | 'reconstruct'
   | 'video'
   | 'classify'

@@ -1,6 +1,7 @@
 import type { ProviderView } from '../tasks/run';
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { readsTexts } from '../models/reads';
 import { commands, Uri, window, workspace, type Disposable } from 'vscode';
 import type { Classified, CommandId, Commands } from '../contributions';
 import { viewTypes } from '../contributions';
@@ -36,6 +37,8 @@ function createCommands(services: Services): Commands {
       services.inspect(await checkpointOf(services, clicked), module),
     'vitrine.showLayer': async (clicked, layer) =>
       showLayer(services, await checkpointOf(services, clicked), layer),
+    'vitrine.translateText': async (clicked) =>
+      translateText(services, await checkpointOf(services, clicked)),
     'vitrine.complexityReport': async (clicked) =>
       reports.show({ checkpoint: await checkpointOf(services, clicked) }),
     'vitrine.exportOnnx': async (clicked) => exportOnnx(services, await checkpointOf(services, clicked)),
@@ -143,17 +146,35 @@ async function showClip(
 
 /** A layer's attention on the image that is looked at with this checkpoint, or on one to pick. */
 async function showLayer(
-  { documents, images }: Services,
+  { documents, images, texts }: Services,
   checkpoint: string,
   layer: string | undefined,
 ): Promise<void> {
   requireTrust();
   const { document, dispose } = documents.acquire(checkpoint);
   try {
-    const { file } = (await document.model()).checkpoint;
+    const model = await document.model();
+    if (readsTexts(model)) return texts.show(checkpoint, layer);
+    const { file } = model.checkpoint;
     if (layer !== undefined && (await images.showLayer(file, layer))) return;
     const [first] = await pickImages();
     if (first) await images.show(pathOf(first), checkpoint, 'attention', layer);
+  } finally {
+    dispose();
+  }
+}
+
+/** Opens the panel of a checkpoint that reads texts. Throws if it reads images. */
+async function translateText({ documents, texts }: Services, checkpoint: string): Promise<void> {
+  const { document, dispose } = documents.acquire(checkpoint);
+  try {
+    const model = await withProgress(`Reading ${checkpoint}`, () => document.model());
+    if (!readsTexts(model)) {
+      const { recognition } = model;
+      const what = recognition.family === null ? recognition.reason : `${recognition.title} reads images`;
+      throw new UserError(`${basename(checkpoint)}: ${what}. Choose a checkpoint of a translation model.`);
+    }
+    texts.show(checkpoint);
   } finally {
     dispose();
   }

@@ -1,4 +1,5 @@
-import type { ProviderView, Run, RunOptions } from '../tasks/run';
+import type { Given, ProviderView, Run, RunOptions } from '../tasks/run';
+import type { TextRun } from '../tasks/textRun';
 import type { Pixels } from '../domain/pixels';
 import { formatMilliseconds, formatNumber, formatPercent } from '../domain/units';
 import { guessesOf } from '../tasks/answer';
@@ -21,6 +22,13 @@ export interface RunnerRequest {
   readonly report: (message: string) => void;
   /** Told the text that is being written, after each of its tokens. */
   readonly onText?: (text: string) => void;
+}
+
+/** A text for a checkpoint as its document opened it. */
+export interface TextToWrite extends Pick<RunnerRequest, 'opened' | 'signal' | 'report'> {
+  readonly given: Given;
+  /** Told the text so far, after each of its tokens. */
+  readonly onText: (text: string) => void;
 }
 
 /** How GPUs did beside the CPU, for one checkpoint. */
@@ -56,6 +64,17 @@ export class Runner implements Disposable {
    */
   classifyForTable(request: RunnerRequest): Promise<Run> {
     return this.run(request, { displaySide: 0, topK: Math.max(2, readSetting('vitrine.topK')) });
+  }
+
+  /** Asks a model that reads no image about a text, and keeps what its tokens looked at. */
+  async write({ opened, given, signal, report: onProgress, onText }: TextToWrite): Promise<TextRun> {
+    const inference = await this.inference();
+    const run = await inference.write({ opened, given, maps: true, signal, onProgress, onText });
+    const words = run.answer.kind === 'translation' ? (run.answer.texts[0]?.tokens.length ?? 0) : 0;
+    this.log.info(
+      `${opened.path}: ${words} tokens by ${run.modelTitle} in ${formatMilliseconds(run.times.run)}`,
+    );
+    return run;
   }
 
   async attention(run: number, query: Query, method: Method, call: CallOptions): Promise<AttentionRows> {

@@ -12,6 +12,7 @@ import { followTask } from './documents/taskContext';
 import { Reveals } from './panels/reveals';
 import { withProgress } from './dialogue/progress';
 import { Runner } from './runner';
+import { TextPanels } from './panels/textPanels';
 
 /**
  * What views and commands share, put together in this one place: panels state what they need of it,
@@ -28,6 +29,7 @@ export interface Services {
   readonly runner: Runner;
   readonly images: ImagePanels;
   readonly batches: BatchPanels;
+  readonly texts: TextPanels;
   readonly reports: ComplexityPanels;
   /** What views ask the inspector to show. */
   readonly reveals: Reveals;
@@ -63,6 +65,7 @@ export function createServices(context: ExtensionContext, owned: Disposables): S
     ...base,
     images,
     batches: owned.add(new BatchPanels({ ...base, openImage })),
+    texts: owned.add(new TextPanels(base)),
     reports: owned.add(createComplexityPanels(base)),
   };
 }

@@ -15,6 +15,8 @@ type Lengths = Readonly<Record<string, number>>;
  */
 const told: Readonly<Record<string, (shape: readonly number[], data: TensorData['data']) => Lengths>> = {
   input_ids: ([texts = 1, text = 1]) => ({ texts, text }),
+  src: ([texts = 1, text = 1]) => ({ texts, text }),
+  tgt: ([, decoder = 1]) => ({ decoder }),
   decoder_input_ids: ([, decoder = 1]) => ({ decoder }),
   input_boxes: ([, prompts = 1]) => ({ prompts, points: 0, boxes: 1 }),
   input_points: ([, prompts = 1, points = 1]) => ({ prompts, points }),

@@ -12,7 +12,7 @@ import { EncodedImages, encodedKey, imageKey, type EncodedImage, type KeptMaps }
 import { modelRequest } from './modelRequest';
 import { withAnySignal } from '../domain/aborting';
 import { Recent } from '../domain/recent';
-import type { GraphSize, Model } from '../models/model';
+import { hasGraph, type GraphSize, type Model } from '../models/model';
 import type {
   Hello,
   ModelRequest,
@@ -29,6 +29,7 @@ import { withClassActivation } from '../graph/rewrite/classActivation';
 import { namesOf, ownLayerNames } from '../analysis/ownNames';
 import { rowsOfText, writtenMaps, type WrittenMaps } from './writtenMaps';
 import { CancelledError, InferenceClient, type Log, type RemoteInference } from './client';
+import { readsTexts } from '../models/reads';
 import { requireMemory, type Limits } from './memory';
 import type { OpenedModel } from '../models/openedModels';
 import type { Preprocessing } from '../preprocessing/pipeline';
@@ -49,7 +50,9 @@ import {
   type Written,
 } from '../tasks/task';
 import { taskOf, type NamedTask } from '../tasks/tasks';
+import type { TextRun } from '../tasks/textRun';
 import { ProviderChoice, type Choice } from './providerChoice';
+import { preparedText, runText, type TextRequest } from './texts';
 import { providerTitle, requireProvider, viewProviders, type VerdictStore } from './providers';
 import { missingRuntime } from './runtime';
 
@@ -117,6 +120,8 @@ export interface Inference {
   warmUp(): void;
   /** Asks a model what its task is about an image, from path to answer. */
   classify(request: ClassifyRequest): Promise<Run>;
+  /** Asks a model that reads no image what its task is about a text. */
+  write(request: TextRequest): Promise<TextRun>;
   /** Attention of one query over all layers of an earlier run. */
   attention(run: number, query: Query, method: Method, call?: CallOptions): Promise<AttentionRows>;
   /**
@@ -271,6 +276,17 @@ class InferenceService implements Inference {
     const { onText } = request;
     const told = request.onProgress ?? this.options.onProgress;
     return this.ask(request.signal, answer, told, ({ ids }) => (onText ?? told)?.(textOf(ids)));
+  }
+
+  async write(request: TextRequest): Promise<TextRun> {
+    this.requireRuntime();
+    this.warmUp();
+    const prepared = await preparedText(request, this.limits.threads);
+    const run = (remote: RemoteInference): Promise<TextRun> =>
+      runText(remote, prepared, (...asked) => this.load(remote, ...asked));
+    const { textOf } = prepared.given;
+    const { signal, onProgress, onText } = request;
+    return this.ask(signal, run, onProgress, ({ ids }) => onText?.(textOf?.(ids) ?? ids.join(' ')));
   }
 
   warmUp(): void {
@@ -512,6 +528,7 @@ class InferenceService implements Inference {
   /** Says what is to be done to an image; throws if its model has no graph. */
   private imageRequest(request: Omit<ClassifyRequest, 'attention' | 'topK'>): ImageRequest {
     const { opened, image, options = {} } = request;
+    if (hasGraph(opened.model) && !opened.model.imageSize) throw new Error(noImages(opened));
     const model = opened.model.at(options.imageSize);
     const channels = channelsOf(model);
     const follows = options.imageSize === undefined && followsProcessor(opened.model);
@@ -789,6 +806,12 @@ class InferenceService implements Inference {
   }
 }
 
+/** Why a model is not asked about an image, and what to ask instead. */
+const noImages = ({ path, model }: OpenedModel): string =>
+  readsTexts(model)
+    ? `${path}: the model reads texts and no images: ask it with Translate Text, or vitrine translate`
+    : `${path}: the model is given embeddings and no images: vitrine run takes them`;
+
 /** A model for the size of the images that it is given, and its inputs. */
 function imagesGiven(
   own: Model,
@@ -893,7 +916,7 @@ const ofAnySize: ReadonlySet<string> = new Set(['detect', 'segment', 'depth', 'a
  */
 const followsProcessor = (model: Model): boolean =>
   model.recognition.family !== null &&
-  ((ofAnySize.has(model.recognition.reading?.task ?? '') && !model.recognition.sizeStep.includes(0)) ||
+  ((ofAnySize.has(model.recognition.reading?.task ?? '') && !model.recognition.sizeStep?.includes(0)) ||
     cutsPatches(model));
 
 /** Whether the processor cuts each image into patches of a grid of its own (NaFlex). */

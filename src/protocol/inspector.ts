@@ -110,6 +110,8 @@ export interface InspectorModel {
   readonly runTitle?: string;
   /** The model has a head with classes or features and can be run on images. */
   readonly runnable: boolean;
+  /** It is run on texts in place of images. */
+  readonly readsTexts: boolean;
   /**
    * Why it cannot be run here (restricted workspace, no native runtime, unknown architecture);
    * empty if it can.
@@ -216,7 +218,7 @@ export interface BesideFile {
 }
 
 export type InspectorAction =
-  'classify' | 'complexity' | 'exportOnnx' | 'showLog' | 'manageTrust' | 'revealFile';
+  'classify' | 'write' | 'complexity' | 'exportOnnx' | 'showLog' | 'manageTrust' | 'revealFile';
 
 /** What the extension host tells the inspector and complexity pages. */
 export interface InspectorEvents {

@@ -197,6 +197,38 @@ export interface Text {
   readonly warnings: readonly string[];
 }
 
+/** A token that was written. */
+export interface TranslatedToken {
+  readonly id: number;
+  /** As the vocabulary writes it. */
+  readonly text: string;
+  /** As people read it, by itself. */
+  readonly shown: string;
+  /** Logarithm of its probability among those that the settings let through. */
+  readonly score: number;
+}
+
+/** A text that a decoder has written. */
+export interface TranslatedText {
+  /** What it goes by where several were asked for: `greedy`. */
+  readonly name: string;
+  /** With the token that it begins with. */
+  readonly ids: readonly number[];
+  readonly text: string;
+  readonly textWithSpecial: string;
+  readonly tokens: readonly TranslatedToken[];
+  /** Why it goes no further: an end token, its length, or somebody stopped it. */
+  readonly ending: 'end' | 'length' | 'stopped';
+  /** Of beams: the sum of the scores over the length to the power of the length penalty. */
+  readonly score?: number;
+}
+
+/** What a model has made of a text. */
+export interface Translation {
+  readonly kind: 'translation';
+  readonly texts: readonly TranslatedText[];
+}
+
 /** A class or an object, and how much of the image it covers. */
 export interface Segment {
   /** Its number on the map. */
@@ -276,7 +308,18 @@ export interface Rebuilt {
 }
 
 /** What a model answers, by kind of task. */
-export type Answer = Classes | Boxes | Masks | Depth | Rebuilt | Scores | Replies | Text | Outputs | Features;
+export type Answer =
+  | Classes
+  | Boxes
+  | Masks
+  | Depth
+  | Rebuilt
+  | Scores
+  | Replies
+  | Text
+  | Translation
+  | Outputs
+  | Features;
 
 /** Returns the classes of an answer; none if it is of another kind. */
 export const guessesOf = (answer: Answer): readonly Guess[] => (answer.kind === 'classes' ? answer.top : []);

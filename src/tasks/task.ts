@@ -108,6 +108,24 @@ export interface Prepared {
   readonly ofImage?: true;
   /** Returns the text that generated token ids stand for. */
   readonly textOf?: (ids: readonly number[]) => string;
+  /** How token ids are written as text, and those that were read. */
+  readonly spelling?: Spelling;
+  /** Texts that are to be generated. */
+  readonly toWrite?: readonly Generation[];
+  /** What is to be said of how it was prepared. */
+  readonly remarks?: readonly string[];
+}
+
+/** How token ids are written as text. */
+export interface Spelling {
+  readonly text: (ids: readonly number[]) => string;
+  readonly withSpecial: (ids: readonly number[]) => string;
+  /** One token as the vocabulary writes it. */
+  readonly token: (id: number) => string;
+  /** The same as people read it. */
+  readonly shown: (id: number) => string;
+  /** Tokens that the model has read. */
+  readonly source: readonly number[];
 }
 
 /** What a program is given if its task prepares nothing. */
@@ -115,6 +133,18 @@ export const nothingGiven: Prepared = { tensors: {} };
 
 /** A way of computing an answer, with the library's words for its settings. */
 export type Post = Readonly<Record<string, unknown>>;
+
+/** One of several things that a model was trained to make of a text. */
+export interface Way {
+  /** `translation_en_to_de` of config.json, or a language of the vocabulary: `ro_RO`. */
+  readonly name: string;
+  /** What stands in front of the text, if the model is told so. */
+  readonly prefix?: string;
+  /** Settings of generation that go with it, by transformers' names. */
+  readonly arguments: Readonly<Record<string, unknown>>;
+  /** What says so. */
+  readonly source: string;
+}
 
 /** What can be asked of a model. */
 export interface Task<A extends Answer = Answer> {
@@ -129,6 +159,8 @@ export interface Task<A extends Answer = Answer> {
    * what lies beside the weights. Nothing is made without it.
    */
   prepare?(model: Model, given: Given): Promise<Prepared>;
+  /** Returns what a model can be asked to make of what is given, by name, if there are several. */
+  ways?(model: Model): Promise<readonly Way[]>;
   /** Returns the answer that the outputs hold. Throws if they hold no numbers. */
   read(outputs: readonly OutputValues[], seen: SeenImage, context: ReadContext): A;
   /** Returns the keys of the answer in the command line's JSON. */

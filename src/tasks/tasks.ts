@@ -10,6 +10,7 @@ import { features } from './features/features';
 import { outputs } from './outputs/outputs';
 import { reconstruct } from './reconstruct/reconstruct';
 import { segment } from './segment/segment';
+import { translate } from './translate/translate';
 import { video } from './video/video';
 import { zeroShot } from './zeroShot/zeroShot';
 import type { FileFormat } from './formats';
@@ -23,6 +24,7 @@ export const tasks = {
   'zero-shot': zeroShot,
   ask,
   caption,
+  translate,
   reconstruct,
   video,
   classify,
@@ -60,6 +62,7 @@ const byKind = {
   scores: tasks['zero-shot'],
   replies: tasks.ask,
   text: tasks.caption,
+  translation: tasks.translate,
   masks: tasks.segment,
   depth: tasks.depth,
   pixels: tasks.reconstruct,

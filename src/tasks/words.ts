@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { largest } from '../domain/lists';
+import { largest, sum } from '../domain/lists';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import type { TextsRead } from '../domain/reading';
 import type { Model } from '../models/model';
@@ -77,6 +77,8 @@ export const readTexts = async (
 export interface EncodedTexts {
   readonly ids: GivenTensor;
   readonly mask: GivenTensor;
+  /** Tokens that did not fit, of all texts. */
+  readonly cut: number;
 }
 
 /** Token ids of texts, padded to the longest of them or to a length; longer ones are cut. */
@@ -90,7 +92,11 @@ export function encodeTexts(
   const padded = texts.map((text) =>
     tokenizer.encode(text, { maxLength: most, padTo: length, padSide: 'right' }),
   );
-  return { ids: asTensor(padded, ({ ids }) => ids), mask: asTensor(padded, ({ mask }) => mask) };
+  return {
+    ids: asTensor(padded, ({ ids }) => ids),
+    mask: asTensor(padded, ({ mask }) => mask),
+    cut: sum(bare.map(({ cut }) => cut)),
+  };
 }
 
 function asTensor(texts: readonly Encoding[], of: (text: Encoding) => readonly number[]): GivenTensor {

@@ -1,5 +1,7 @@
 import type { ClassifyRequest, Inference, TensorsRequest } from '../inference/service';
+import type { TextRequest } from '../inference/texts';
 import type { Settings } from '../models/model';
+import { readsTexts } from '../models/reads';
 import { withAnySignal } from '../domain/aborting';
 import { readsClips } from '../tasks/video/video';
 import { OpenedModels, type OpenedModel } from '../models/openedModels';
@@ -47,6 +49,11 @@ export class PathRunner {
     return this.withOpened(request, (opened) => this.inference.runTensors(opened));
   }
 
+  async write(request: ByPath<TextRequest>): ReturnType<Inference['write']> {
+    this.inference.warmUp();
+    return this.withOpened(request, (opened) => this.inference.write(opened));
+  }
+
   /** What is said of a model as it is understood: assumptions, and what is not run. */
   async warnings({ checkpoint, model }: Pick<Named, 'checkpoint' | 'model'>): Promise<readonly string[]> {
     const opened = await this.models.open(checkpoint, model);
@@ -57,9 +64,14 @@ export class PathRunner {
     ];
   }
 
-  /** Whether a model reads the frames of a clip in place of an image. */
-  async readsClips({ checkpoint, model }: Pick<Named, 'checkpoint' | 'model'>): Promise<boolean> {
-    return readsClips((await this.models.open(checkpoint, model)).model);
+  /** Whether a model reads images, the frames of a clip in place of one, or no image at all. */
+  async reads({
+    checkpoint,
+    model: settings,
+  }: Pick<Named, 'checkpoint' | 'model'>): Promise<'images' | 'clips' | 'texts'> {
+    const { model } = await this.models.open(checkpoint, settings);
+    if (readsTexts(model)) return 'texts';
+    return readsClips(model) ? 'clips' : 'images';
   }
 
   attention(...asked: Parameters<Inference['attention']>): ReturnType<Inference['attention']> {

@@ -69,6 +69,7 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
     ],
   ],
   ['batch', ['', 'segments', 'many', 'running', 'cancelled', 'empty', 'loading', 'error']],
+  ['text', ['', 'ways']],
 ];
 
 const views: readonly (readonly [theme: ThemeName, width: number])[] = [
@@ -1284,6 +1285,46 @@ describe('pages', function () {
       await page.locator('[role=columnheader][aria-sort=descending]', { hasText: 'Margin' }).waitFor();
       await rows.first().click();
       await firstCall(page, 'openRow');
+    }));
+
+  it('text: a text is asked for, a word lights its row and column, arrow keys go from weight to weight', () =>
+    opened({ name: 'text', shownCase: 'ways' }, async (page) => {
+      await page.getByRole('textbox', { name: 'Text' }).fill('the small dog sleeps under the table');
+      await page.getByRole('textbox', { name: 'Text' }).press('Control+Enter');
+      await page.locator('.answer-text').waitFor();
+      const { calls } = await page.evaluate(() => window.demo);
+      const asked = calls.find(({ method }) => method === 'run');
+      assert.deepEqual(asked?.values, [
+        { text: 'the small dog sleeps under the table', as: 'translation_en_to_de' },
+      ]);
+      const cells = page.getByRole('application');
+      await cells.nth(2).waitFor();
+      // The third word that was read: a row and a column of the encoder, a column of the cross map.
+      await page.locator('.token').nth(2).hover();
+      const lit = async (map: number): Promise<readonly number[]> => {
+        const boxes = await cells.nth(map).locator('.token-lit').all();
+        const own = await cells.nth(map).boundingBox();
+        const found = await Promise.all(boxes.map((box) => box.boundingBox()));
+        const side = ((own?.width ?? 2) - 2) / 8;
+        return found.map((box) =>
+          Math.round(Math.max((box?.x ?? 0) - (own?.x ?? 0), (box?.y ?? 0) - (own?.y ?? 0)) / side),
+        );
+      };
+      assert.deepEqual([await lit(0), await lit(1), await lit(2)], [[2, 2], [], [2]]);
+      await cells.nth(2).focus();
+      for (const key of ['ArrowDown', 'ArrowDown', 'ArrowRight']) await page.keyboard.press(key);
+      assert.match(await page.locator('.said').nth(2).innerText(), /“kleine” looks at “sleeps”: 0\.\d+/);
+      await page.keyboard.press('Escape');
+      assert.match(await page.locator('.said').nth(2).innerText(), /A row is a token/);
+    }));
+
+  it('text: what is written can be stopped where it is', () =>
+    opened({ name: 'text', shownCase: 'writing' }, async (page) => {
+      await page.getByRole('button', { name: 'Translate' }).click();
+      await page.getByText('der kleine Hund').waitFor();
+      await page.getByRole('button', { name: 'Stop' }).click();
+      const { calls } = await page.evaluate(() => window.demo);
+      assert.ok(calls.some(({ method }) => method === 'stop'));
     }));
 
   it('a cancelled batch goes on', () =>

@@ -7,8 +7,8 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 import { chromiumArguments, provideChromium } from '../run/chromium.mjs';
 import type { ThemeName } from './themes';
 
-export type PageName = 'inspector' | 'complexity' | 'image' | 'batch';
-const pageNames: readonly PageName[] = ['inspector', 'complexity', 'image', 'batch'];
+export type PageName = 'inspector' | 'complexity' | 'image' | 'batch' | 'text';
+const pageNames: readonly PageName[] = ['inspector', 'complexity', 'image', 'batch', 'text'];
 
 const ORIGIN = 'http://pages.test';
 /**

@@ -364,6 +364,7 @@ export function inspectorModel(config: VitConfig): InspectorModel {
   };
   return {
     fileName: config.fileName,
+    readsTexts: false,
     path: `/home/you/models/${config.fileName}`,
     familyTitle: 'Vision Transformer',
     title: config.title,

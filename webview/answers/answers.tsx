@@ -10,6 +10,7 @@ import { pixels } from './pixels';
 import { replies } from './replies';
 import { scores } from './scores';
 import { text } from './text';
+import { translation } from './translation';
 
 /** One view per kind of answer. */
 const views: { readonly [Kind in Answer['kind']]: AnswerView<Extract<Answer, { kind: Kind }>> } = {
@@ -21,6 +22,7 @@ const views: { readonly [Kind in Answer['kind']]: AnswerView<Extract<Answer, { k
   scores,
   replies,
   text,
+  translation,
   outputs,
   features,
 };

@@ -72,9 +72,9 @@ function TitleLine({ model, perform, onStateDict }: HeaderProps): VNode {
           primary
           disabled={!model.runnable || model.notRunnable !== ''}
           title={model.notRunnable || (model.runnable ? undefined : cannotRun(model))}
-          onClick={() => perform('classify')}
+          onClick={() => perform(model.readsTexts ? 'write' : 'classify')}
         >
-          {model.runTitle ?? 'Classify an Image…'}
+          {model.readsTexts ? 'Translate a Text…' : (model.runTitle ?? 'Classify an Image…')}
         </Button>
         <Button
           disabled={model.notCounted !== ''}

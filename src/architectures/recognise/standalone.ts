@@ -8,9 +8,14 @@ import { namesOfWhole, namingOf, speaksOf, wholes } from '../wholes';
 
 const standalone = wholes.filter(isStandalone);
 
+/** Axes of the kernels of images: a file with one is no model of words alone. */
+const imageRank = 4;
+
 /** Models without an image backbone whose names a network has. */
 export const standaloneIn = (network: Network): readonly Standalone[] =>
-  standalone.filter((whole) => speaksOf(whole, network));
+  network.members.some(({ tensor }) => tensor.shape.length >= imageRank)
+    ? []
+    : standalone.filter((whole) => speaksOf(whole, network));
 
 /**
  * What a network is as a model without an image backbone; undefined if it is another. Throws
@@ -46,6 +51,7 @@ export function recogniseStandalone(
     reading: own.reading,
     translation,
     ...(own.lengths && { lengths: own.lengths }),
+    ...(own.bounds && { bounds: own.bounds }),
   };
 }
 

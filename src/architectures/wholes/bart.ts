@@ -8,7 +8,7 @@ import {
   separateProjections,
   type Placed,
 } from '../blocks/decoding';
-import { residual, withValue, type Tokens } from '../blocks/layers';
+import { withValue, type Tokens } from '../blocks/layers';
 import { feedForward, projectedAttention } from '../blocks/projectedAttention';
 import { sinePlaces } from '../blocks/sequencePositions';
 import { wordEmbedding } from '../blocks/textTower';
@@ -16,10 +16,19 @@ import { countOf, knownActivation, shapeOf } from '../decide';
 import { ConfigError } from '../configKeys';
 import type { Rename } from '../dialect';
 import { stored } from '../evidence';
-import { transformersLibrary, type FoundModel, type ModelContext, type Standalone } from '../whole';
-import { headsOfWhole } from '../whole';
+import { headsOfWhole, transformersLibrary, type FoundModel, type ModelContext, type Standalone } from '../whole';
 import { countedTokens } from './imageToText';
-import { countedText, decoding, encoded, sequencesOf, sourceText, trueOrFalse, untold } from './sequences';
+import {
+  countedText,
+  decoding,
+  encoded,
+  normedBranch,
+  sequenceEps,
+  sequencesOf,
+  sourceText,
+  trueOrFalse,
+  untold,
+} from './sequences';
 
 /** What encoder and decoder of BART's kind are written by. */
 interface BartConfig {
@@ -50,8 +59,6 @@ interface Published {
   readonly context: number;
 }
 
-/** Norms of fairseq's models have torch's own epsilon. */
-const eps = 1e-5;
 const projections = separateProjections(['q_proj', 'k_proj', 'v_proj', 'out_proj']);
 const firstLayer = 'model.encoder.layers.0';
 
@@ -125,11 +132,12 @@ const recogniser =
         scaled: evidence.words_scaled.value,
         offset,
       },
-      reading: { task: 'other' },
+      reading: { task: 'translate', places: evidence.context.value },
       lengths: {
         text: Math.min(countedText, evidence.context.value),
         decoder: Math.min(countedTokens, evidence.context.value),
       },
+      bounds: { text: { most: evidence.context.value }, decoder: { most: evidence.context.value } },
     };
   };
 
@@ -151,26 +159,11 @@ function embedded(
   const norm = `model.${side}.layernorm_embedding`;
   const [batch = 1, count = 1] = ids.shape;
   return {
-    value: b.has(`${norm}.weight`) ? b.layerNorm(placed, norm, eps) : placed,
+    value: b.has(`${norm}.weight`) ? b.layerNorm(placed, norm, sequenceEps) : placed,
     batch,
     count,
     layout: { special: [], sequence: count },
   };
-}
-
-/**
- * A branch with its norm: in front of it where the side ends with a norm (Xiong et al. 2020), else
- * behind the sum (Vaswani et al. 2017).
- */
-function branch(
-  b: GraphBuilder,
-  tokens: Tokens,
-  { norm, isPre }: { readonly norm: string; readonly isPre: boolean },
-  write: (tokens: Tokens) => ValueInfo,
-): Tokens {
-  const normed = (value: ValueInfo): Tokens => withValue(tokens, b.layerNorm(value, norm, eps));
-  if (isPre) return withValue(tokens, residual(b, tokens.value, write(normed(tokens.value))));
-  return normed(residual(b, tokens.value, write(tokens)));
 }
 
 const endsWithNorm = (b: GraphBuilder, side: 'encoder' | 'decoder'): boolean =>
@@ -183,7 +176,7 @@ function encoder(b: GraphBuilder, config: BartConfig, context: ModelContext): vo
   const isPre = endsWithNorm(b, 'encoder');
   let tokens = embedded(b, 'encoder', fromTheFirst(b, ids), { ...config, places: sequences.text });
   const layer = (): Tokens => {
-    const attended = branch(b, tokens, { norm: 'self_attn_layer_norm', isPre }, (own) =>
+    const attended = normedBranch(b, tokens, { norm: 'self_attn_layer_norm', isPre }, (own) =>
       projectedAttention(
         b,
         'self_attn',
@@ -191,13 +184,13 @@ function encoder(b: GraphBuilder, config: BartConfig, context: ModelContext): vo
         { heads, kind: 'self', bias: [padding] },
       ),
     );
-    return branch(b, attended, { norm: 'final_layer_norm', isPre }, ({ value }) =>
+    return normedBranch(b, attended, { norm: 'final_layer_norm', isPre }, ({ value }) =>
       feedForward(b, value, activation),
     );
   };
   for (let index = 0; index < depth; index++)
     tokens = b.scope(`model.encoder.layers.${index}`, layer, { title: 'Encoder layer' });
-  encoded(b, isPre ? withValue(tokens, b.layerNorm(tokens.value, 'model.encoder.layer_norm', eps)) : tokens);
+  encoded(b, isPre ? withValue(tokens, b.layerNorm(tokens.value, 'model.encoder.layer_norm', sequenceEps)) : tokens);
 }
 
 function decoder(b: GraphBuilder, config: BartConfig, context: ModelContext): void {
@@ -209,20 +202,20 @@ function decoder(b: GraphBuilder, config: BartConfig, context: ModelContext): vo
   const attention = { heads, memory, projections };
   let tokens = embedded(b, 'decoder', placed, { ...config, places });
   const layer = (): Tokens => {
-    const own = branch(b, tokens, { norm: 'self_attn_layer_norm', isPre }, (asking) =>
+    const own = normedBranch(b, tokens, { norm: 'self_attn_layer_norm', isPre }, (asking) =>
       ownAttention(b, 'self_attn', asking, attention),
     );
-    const other = branch(b, own, { norm: 'encoder_attn_layer_norm', isPre }, (asking) =>
+    const other = normedBranch(b, own, { norm: 'encoder_attn_layer_norm', isPre }, (asking) =>
       otherAttention(b, 'encoder_attn', asking, state, attention),
     );
-    return branch(b, other, { norm: 'final_layer_norm', isPre }, ({ value }) =>
+    return normedBranch(b, other, { norm: 'final_layer_norm', isPre }, ({ value }) =>
       feedForward(b, value, activation),
     );
   };
   for (let index = 0; index < decoderDepth; index++)
     tokens = b.scope(`model.decoder.layers.${index}`, layer, { title: 'Decoder layer' });
   answer(tokens, (rows) => {
-    const normed = isPre ? b.layerNorm(rows, 'model.decoder.layer_norm', eps) : rows;
+    const normed = isPre ? b.layerNorm(rows, 'model.decoder.layer_norm', sequenceEps) : rows;
     const scores = b.linear(
       normed,
       b.has('lm_head.weight') && !b.has('model.shared.weight') ? 'lm_head' : table,
@@ -234,13 +227,13 @@ function decoder(b: GraphBuilder, config: BartConfig, context: ModelContext): vo
   });
 }
 
-/** Names of models that were saved without a head: `encoder.layers.0` for `model.encoder.layers.0`. */
+/** Names without a head around them: `encoder.layers.0` for `model.encoder.layers.0`. */
 const bare: readonly Rename[] = [[/^((?:encoder|decoder|shared)\..+)$/, 'model.$1']];
 
 const common = {
   standalone: true,
   row: 'seq2seq',
-  task: 'outputs',
+  task: 'translate',
   library: transformersLibrary,
   renames: bare,
   assumable: ['heads', 'decoder_heads', 'activation', 'words_scaled'],
@@ -285,5 +278,21 @@ export const marian: Standalone<BartConfig> = {
     offset: 0,
     told: () => 'marian',
     types: { marian: { title: 'Marian', activation: 'swish', scaled: true, context: 512 } },
+  }),
+};
+
+/** Pegasus (Zhang et al. 2020): sines for places, norms before the branches. */
+export const pegasus: Standalone<BartConfig> = {
+  ...common,
+  name: 'pegasus',
+  title: 'Pegasus',
+  signature: [...layers, 'model.encoder.layer_norm.weight', 'final_logits_bias'],
+  absent: [embeddingNorm],
+  modelTypes: ['pegasus'],
+  buffers: /^final_logits_bias$|(?:^|\.)embed_positions\.weight$/,
+  recognise: recogniser({
+    offset: 0,
+    told: () => 'pegasus',
+    types: { pegasus: { title: 'Pegasus', activation: 'relu', scaled: true, context: 512 } },
   }),
 };

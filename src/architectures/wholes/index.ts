@@ -1,5 +1,5 @@
 // Every whole model that is known, one line each: a new one is its file and its line here.
-export { bart, marian } from './bart';
+export { bart, marian, pegasus } from './bart';
 export { beitSegmentation } from './beitSegmentation';
 export { blip, blipForQuestions } from './blip';
 export { chineseClip, clip, openClip, openClipSiglip, siglip } from './clip';
@@ -28,6 +28,7 @@ export { setr, setrMla } from './setr';
 export { simMim } from './simMim';
 export { deepLab, fcn } from './torchvisionSegmentation';
 export { t5 } from './t5';
+export { torchTransformer } from './torchTransformer';
 export { trocr, vitGpt2 } from './imageToText';
 export { upernet } from './upernet';
 export { vilt } from './vilt';

@@ -2,7 +2,7 @@ import type { ConfigValue } from '../../domain/evidence';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { stateInput } from '../blocks/decoding';
-import type { Tokens } from '../blocks/layers';
+import { residual, withValue, type Tokens } from '../blocks/layers';
 import { sequence } from '../blocks/maps';
 import { decodingOf, type Decoding } from '../blocks/passes';
 import { paddingMask } from '../blocks/textTower';
@@ -112,4 +112,22 @@ export function decoding(
     { ids: 'decoder_input_ids', count: decoder, padding: () => [[], [mask()]] },
   );
   return { ...own, state, places: placesOf(context, sequences) };
+}
+
+/** Norms of torch, fairseq and Marian have torch's own epsilon. */
+export const sequenceEps = 1e-5;
+
+/**
+ * A branch with its norm: in front of it where the side ends with a norm (Xiong et al. 2020), else
+ * behind the sum (Vaswani et al. 2017).
+ */
+export function normedBranch(
+  b: GraphBuilder,
+  tokens: Tokens,
+  { norm, isPre }: { readonly norm: string; readonly isPre: boolean },
+  write: (tokens: Tokens) => ValueInfo,
+): Tokens {
+  const normed = (value: ValueInfo): Tokens => withValue(tokens, b.layerNorm(value, norm, sequenceEps));
+  if (isPre) return withValue(tokens, residual(b, tokens.value, write(normed(tokens.value))));
+  return normed(residual(b, tokens.value, write(tokens)));
 }

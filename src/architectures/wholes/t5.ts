@@ -2,6 +2,7 @@ import { last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import {
+  allTokens,
   fromTheFirst,
   otherAttention,
   ownAttention,
@@ -10,7 +11,6 @@ import {
 } from '../blocks/decoding';
 import { activate, residual, withValue, type Tokens } from '../blocks/layers';
 import { bucketOf, type Buckets } from '../blocks/sequencePositions';
-import { allTokens } from '../blocks/decoding';
 import { wordEmbedding } from '../blocks/textTower';
 import { countOf, knownActivation, shapeOf } from '../decide';
 import { assumed, stored } from '../evidence';
@@ -62,7 +62,7 @@ function recognise(found: FoundModel): ReturnType<Standalone<T5Config>['recognis
   const usual = isGated ? 'gelu_new' : 'relu';
   const said = untold<string>(found, 'activation', {
     config: ['feed_forward_proj'],
-    byClass: 'relu',
+    byClass: isMultilingual(found) ? 'gated-gelu' : 'relu',
     published: usual,
     is: (value) => knownActivation.is(activationIn(String(value))),
     needed: knownActivation.needed,
@@ -94,7 +94,7 @@ function recognise(found: FoundModel): ReturnType<Standalone<T5Config>['recognis
   const { depth, decoder_depth: decoderDepth } = evidence;
   return {
     label: 't5',
-    title: `${isGated ? 'T5 v1.1' : 'T5'}, ${depth.value} + ${decoderDepth.value} layers of ${dim}`,
+    title: `${isMultilingual(found) ? 'mT5' : isGated ? 'T5 v1.1' : 'T5'}, ${depth.value} + ${decoderDepth.value} layers of ${dim}`,
     evidence,
     config: {
       depth: depth.value,
@@ -105,16 +105,21 @@ function recognise(found: FoundModel): ReturnType<Standalone<T5Config>['recognis
       farthest: evidence.farthest.value,
       scaled: evidence.outputs_scaled.value,
     },
-    reading: { task: 'other' },
+    reading: { task: 'translate' },
     lengths: { text: countedText, decoder: countedTokens },
   };
 }
+
+/** mT5 (Xue et al. 2021) has T5's names; its class has other defaults, and never scales outputs. */
+const isMultilingual = ({ found: { checkpoint } }: FoundModel): boolean =>
+  checkpoint.sidecars.config?.['model_type'] === 'mt5';
 
 /**
  * Whether outputs are scaled before they are scored: config.json says so where it says that one
  * table reads and scores words (transformers, T5Config).
  */
 function scaledOutputs(found: FoundModel) {
+  if (isMultilingual(found)) return stored(false, 'mT5 never does');
   const tied = found.found.checkpoint.sidecars.config?.['tie_word_embeddings'];
   const hasHead = found.tensors.has('lm_head.weight');
   const otherwise =
@@ -150,7 +155,7 @@ function branch(
   return withValue(tokens, residual(b, tokens.value, made));
 }
 
-/** Biases `[1, heads, queries, keys]` of a table `[buckets, heads]` by rows `[queries, keys]` of it. */
+/** Biases `[1, heads, queries, keys]`: rows `[queries, keys]` of a table `[buckets, heads]`. */
 function biases(b: GraphBuilder, table: string, rows: ValueInfo): ValueInfo {
   const [queries = 1, keys = 1] = rows.shape;
   return b.shared(`biases ${table} ${rows.name}`, () => {
@@ -273,7 +278,7 @@ export const t5: Standalone<T5Config> = {
   name: 't5',
   row: 'seq2seq',
   title: 'T5',
-  task: 'outputs',
+  task: 'translate',
   library: transformersLibrary,
   modelTypes: ['t5', 'mt5'],
   signature: [

@@ -74,6 +74,15 @@ export class WorkspaceMemory {
     await this.state.update(`task.${path}`, task);
   }
 
+  /** Whether a checkpoint reads texts and no images, as far as it was looked at. */
+  readsTexts(path: string): boolean {
+    return this.state.get<boolean>(`readsTexts.${path}`, false);
+  }
+
+  async setReadsTexts(path: string, reads: boolean): Promise<void> {
+    await this.state.update(`readsTexts.${path}`, reads ? true : undefined);
+  }
+
   /** The state dict the user chose in a file that holds several. */
   stateDict(path: string): string | undefined {
     return this.state.get<string>(`stateDict.${path}`);

@@ -4,13 +4,17 @@ import type { TaskName } from '../../domain/taskName';
 import { wordsOf } from '../../domain/taskWords';
 import { messageOf } from '../dialogue/errors';
 import type { Log } from '../log';
+import { readsTexts } from '../../models/reads';
 import { setContext } from '../registration';
 import type { Checkpoints } from './checkpoints';
 import type { Documents } from './documents';
 import type { WorkspaceMemory } from './memory';
 
 interface TaskServices {
-  readonly memory: Pick<WorkspaceMemory, 'checkpoint' | 'otherTask' | 'setOtherTask'>;
+  readonly memory: Pick<
+    WorkspaceMemory,
+    'checkpoint' | 'otherTask' | 'setOtherTask' | 'readsTexts' | 'setReadsTexts'
+  >;
   readonly checkpoints: Pick<Checkpoints, 'onDidChoose' | 'chosen'>;
   readonly documents: Pick<Documents, 'acquire'>;
   readonly log: Log;
@@ -24,6 +28,7 @@ interface TaskServices {
 export function followTask(services: TaskServices): Disposable {
   const { memory, checkpoints } = services;
   setTask(memory.checkpoint === undefined ? undefined : memory.otherTask(memory.checkpoint));
+  setContext(contextKeys.readsTexts, memory.checkpoint !== undefined && memory.readsTexts(memory.checkpoint));
   return checkpoints.onDidChoose((path) => void (path !== undefined && look(services, path)));
 }
 
@@ -40,8 +45,12 @@ async function look({ memory, checkpoints, documents, log }: TaskServices, path:
     const { isOtherTask, taskOf } = await import('../../tasks/tasks');
     const { name } = taskOf(model);
     const task = isOtherTask(name) ? name : undefined;
+    const isOfTexts = readsTexts(model);
     await memory.setOtherTask(path, task);
-    if (checkpoints.chosen === path) setTask(task);
+    await memory.setReadsTexts(path, isOfTexts);
+    if (checkpoints.chosen !== path) return;
+    setTask(task);
+    setContext(contextKeys.readsTexts, isOfTexts);
   } catch (error) {
     // Whoever opens it is told why it cannot be read.
     log.debug(`${path}: its task is not known: ${messageOf(error)}`);

@@ -1,5 +1,5 @@
 /** Bundles in dist/webview. */
-export type PageName = 'inspector' | 'complexity' | 'image' | 'batch';
+export type PageName = 'inspector' | 'complexity' | 'image' | 'batch' | 'text';
 
 /** A page's state that must outlive a reload: which file it is about. */
 export type Subject = Readonly<Record<string, unknown>>;

@@ -39,6 +39,7 @@ const actions: Readonly<Record<InspectorAction, Action>> = {
     await checkpoints.choose(path);
     await commands.executeCommand('vitrine.classifyImage');
   },
+  write: async (path) => commands.executeCommand('vitrine.translateText', Uri.file(path)),
   complexity: async (path) => commands.executeCommand('vitrine.complexityReport', Uri.file(path)),
   exportOnnx: async (path) => commands.executeCommand('vitrine.exportOnnx', Uri.file(path)),
   showLog: () => perform('showLog'),

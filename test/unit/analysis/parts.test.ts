@@ -111,7 +111,7 @@ describe('lengths', () => {
     assert.equal(macsOf(four, 'text'), 4 * macsOf(one, 'text'));
     assert.equal(macsOf(four, 'score'), 4 * macsOf(one, 'score'));
     assert.equal(macsOf(four, 'image'), macsOf(one, 'image'));
-    const curve = scale(model, { texts: 4, text: 5 }).points.find(
+    const curve = scale(model, { texts: 4, text: 5 })?.points.find(
       ({ imageSize }) => imageSize.join() === model.imageSize?.join(),
     );
     assert.deepEqual(curve?.macs, four?.macs);

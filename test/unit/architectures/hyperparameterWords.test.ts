@@ -11,6 +11,8 @@ function onePerFamily() {
   for (const line of readLines(ownFolder)) {
     const recognition = recognise(checkpointOf(line), { imageSize: line.image_size });
     if (recognition.family === null || found.has(recognition.architecture)) continue;
+    // What reads words alone has neither.
+    if (!recognition.imageSize) continue;
     const evidence = Object.entries(recognition.evidence).map(([key, { value }]) => [key, value] as const);
     found.set(recognition.architecture, Object.fromEntries(evidence));
   }

@@ -1,0 +1,2 @@
+import './textHost';
+import '../../webview/text';
