@@ -309,17 +309,7 @@ export interface Rebuilt {
 
 /** What a model answers, by kind of task. */
 export type Answer =
-  | Classes
-  | Boxes
-  | Masks
-  | Depth
-  | Rebuilt
-  | Scores
-  | Replies
-  | Text
-  | Translation
-  | Outputs
-  | Features;
+  Classes | Boxes | Masks | Depth | Rebuilt | Scores | Replies | Text | Translation | Outputs | Features;
 
 /** Returns the classes of an answer; none if it is of another kind. */
 export const guessesOf = (answer: Answer): readonly Guess[] => (answer.kind === 'classes' ? answer.top : []);

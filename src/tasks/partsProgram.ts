@@ -16,10 +16,10 @@ interface Fed extends Pick<Step, 'part' | 'inputs' | 'lengths'> {
 }
 
 /**
- * Returns a program that runs every part of a model in its order: the first part takes the image (its
- * input of four axes, if several are inputs), others are what is given or what an earlier part answers. It ends before a part
- * that lacks an input, as a text tower does beside a lone image. Outputs are read that later parts
- * take, and those that are no inner states.
+ * Returns a program that runs every part of a model in its order: the first part takes the image
+ * (its input of four axes, if several are inputs), others are what is given or what an earlier part
+ * answers. It ends before a part that lacks an input, as a text tower does beside a lone image.
+ * Outputs are read that later parts take, and those that are no inner states.
  *
  * @param lengths what parts that read more than the image are written for: texts and their tokens.
  */

@@ -76,7 +76,8 @@ function largestDifference(found: TensorData | undefined, expected: Float32Array
     `${name}: elements of [${found.shape.join(', ')}]`,
   );
   // Scores of what is not there are −∞ in both, whose difference is no number.
-  const difference = (value: number, other: number): number => (value === other ? 0 : Math.abs(value - other));
+  const difference = (value: number, other: number): number =>
+    value === other ? 0 : Math.abs(value - other);
   return expected.reduce(
     (most, value, index) => Math.max(most, difference(value, Number(found.data[index]))),
     0,

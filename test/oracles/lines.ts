@@ -153,7 +153,9 @@ const sizeOf = ({ image_size: size }: Line): Size | undefined => (size.includes(
 
 const isOfLine = (size: Size | undefined, line: Line): boolean => String(size) === String(sizeOf(line));
 
-/** Multiply-accumulates of a line's whole model at its own image size, for texts of so many tokens. */
+/**
+ * Multiply-accumulates of a line's whole model at its own image size, for texts of so many tokens.
+ */
 export function macsOfTexts(line: Line, lengths: Readonly<Record<string, number>>): Macs {
   const checkpoint = checkpointOf(line, line.config_json);
   const recognition = recognise(checkpoint, { imageSize: line.image_size });

@@ -27,8 +27,8 @@ const kinds: readonly (readonly [kind: string, name: RegExp])[] = [
 ];
 
 /**
- * What a file is whose parameters FSDP has laid end to end, and what to do; undefined if it has none
- * such. Names and shapes of what they hold are not in the file.
+ * What a file is whose parameters FSDP has laid end to end, and what to do; undefined if it has
+ * none such. Names and shapes of what they hold are not in the file.
  */
 export function flattenedBy(tensors: readonly Tensor[]): string | undefined {
   const flat = tensors.filter(({ name }) => /(?:^|\.)_flat_param(?:_\d+)?$/.test(name));

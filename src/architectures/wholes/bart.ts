@@ -1,6 +1,5 @@
 import type { GraphBuilder } from '../../graph/builder';
 import { last } from '../../domain/lists';
-import type { ValueInfo } from '../../graph/graph';
 import {
   fromTheFirst,
   otherAttention,
@@ -16,7 +15,13 @@ import { countOf, knownActivation, shapeOf } from '../decide';
 import { ConfigError } from '../configKeys';
 import type { Rename } from '../dialect';
 import { stored } from '../evidence';
-import { headsOfWhole, transformersLibrary, type FoundModel, type ModelContext, type Standalone } from '../whole';
+import {
+  headsOfWhole,
+  transformersLibrary,
+  type FoundModel,
+  type ModelContext,
+  type Standalone,
+} from '../whole';
 import { countedTokens } from './imageToText';
 import {
   countedText,
@@ -190,7 +195,10 @@ function encoder(b: GraphBuilder, config: BartConfig, context: ModelContext): vo
   };
   for (let index = 0; index < depth; index++)
     tokens = b.scope(`model.encoder.layers.${index}`, layer, { title: 'Encoder layer' });
-  encoded(b, isPre ? withValue(tokens, b.layerNorm(tokens.value, 'model.encoder.layer_norm', sequenceEps)) : tokens);
+  encoded(
+    b,
+    isPre ? withValue(tokens, b.layerNorm(tokens.value, 'model.encoder.layer_norm', sequenceEps)) : tokens,
+  );
 }
 
 function decoder(b: GraphBuilder, config: BartConfig, context: ModelContext): void {

@@ -6,7 +6,6 @@ import { detrEps } from '../blocks/detrLayers';
 import type { Tokens } from '../blocks/layers';
 import { asSequence, linearLayers } from '../blocks/projectedAttention';
 import { sineOfPlaces } from '../blocks/sinePositions';
-import { shapeOf } from '../decide';
 import { assumed, stored } from '../evidence';
 import type { Evidence } from '../family';
 import { settle, type FoundWhole, type PartContext, type Whole } from '../whole';

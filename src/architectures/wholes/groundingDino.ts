@@ -1,5 +1,5 @@
 import { dtypes } from '../../checkpoint/tensors';
-import { at } from '../../domain/lists';
+import { at, largest } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { phraseEnds } from '../../text/prompts';
@@ -88,7 +88,7 @@ type MaskKind = (typeof maskKinds)[number];
  */
 function maskKindOf(found: FoundWhole): Evidence<MaskKind> {
   const [words = 0] = shapeOf(found.tensors, `${bert}.embeddings.word_embeddings.weight`);
-  const hasEnds = words > Math.max(...phraseEnds);
+  const hasEnds = words > largest(phraseEnds);
   return settle<MaskKind>(found, 'phrase_mask', {
     config: [],
     otherwise: hasEnds
@@ -258,7 +258,8 @@ function likeness(b: GraphBuilder, rows: ValueInfo, words: Words, bias: string):
   const { tokens, given } = words;
   const { batch, count } = tokens;
   const dim = at(rows.shape, 1);
-  // Scaled before the product, which learned queries enter as rows: it is no linear layer of theirs.
+  // Scaled before the product, which learned queries enter as rows: it is no linear layer of
+  // theirs.
   const scaled = b.add('Mul', [rows, b.scalar(b.has(bias) ? 1 / Math.sqrt(dim) : 1)]);
   const keys = b.transpose(b.reshape(tokens.value, [batch, count, dim]), [0, 2, 1]);
   const products = b.add('MatMul', [asSequence(b, scaled, batch), keys]);

@@ -1,4 +1,3 @@
-import { last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { allTokens, otherAttention, ownAttention, separateProjections, stateInput } from '../blocks/decoding';

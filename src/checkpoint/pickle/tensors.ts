@@ -144,14 +144,21 @@ function affineOf(value: PickleObject): Pick<PickledTensor, 'affine'> {
  * Scales and zero points of a tensor that is quantised row by row; undefined for any other value.
  */
 export function quantisedRows({ type, args }: PickleObject): QuantisedRows | undefined {
-  if (nameOf(type) === 'torch._utils._rebuild_parameter' && args[0] !== undefined && isKind(args[0], 'object'))
+  if (
+    nameOf(type) === 'torch._utils._rebuild_parameter' &&
+    args[0] !== undefined &&
+    isKind(args[0], 'object')
+  )
     return quantisedRows(args[0]);
   if (nameOf(type) !== 'torch._utils._rebuild_qtensor') return undefined;
   const [scheme, scales, zeroPoints, axis] =
     args[4] !== undefined && isKind(args[4], 'tuple') ? args[4].items : [];
   const isTensor = (value: PickleValue | undefined): value is PickleObject =>
     value !== undefined && isKind(value, 'object') && isPickledTensor(value);
-  return axis === 0 && schemeName(scheme) === 'torch.per_channel_affine' && isTensor(scales) && isTensor(zeroPoints)
+  return axis === 0 &&
+    schemeName(scheme) === 'torch.per_channel_affine' &&
+    isTensor(scales) &&
+    isTensor(zeroPoints)
     ? { scales, zeroPoints }
     : undefined;
 }

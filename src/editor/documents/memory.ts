@@ -65,7 +65,9 @@ export class WorkspaceMemory {
     await this.state.update(`given.${path}`, given);
   }
 
-  /** What a checkpoint is for if that is something else than classes, as far as it was looked at. */
+  /**
+   * What a checkpoint is for if that is something else than classes, as far as it was looked at.
+   */
   otherTask(path: string): string | undefined {
     return this.state.get<string>(`task.${path}`);
   }

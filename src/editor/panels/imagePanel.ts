@@ -33,7 +33,13 @@ export interface ImageServices extends PanelServices {
   readonly memory: Pick<WorkspaceMemory, 'given' | 'setGiven'>;
   readonly runner: Pick<
     Runner,
-    'classify' | 'stopText' | 'classifyForTable' | 'attention' | 'distances' | 'checkProviders' | 'onDidCheckProviders'
+    | 'classify'
+    | 'stopText'
+    | 'classifyForTable'
+    | 'attention'
+    | 'distances'
+    | 'checkProviders'
+    | 'onDidCheckProviders'
   >;
   /** Opens a checkpoint in the inspector, at a module if one is named. */
   inspect(path: string, module?: string): Promise<void>;

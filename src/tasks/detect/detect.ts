@@ -18,7 +18,7 @@ import {
 } from '../task';
 import { promptsIn, readTexts } from '../words';
 import { boxFormats } from './export';
-import { detectionsOf, phrasesOf, type DetectionRule } from '../post/detection';
+import { detectionsOf, phrasesOf } from '../post/detection';
 import { namedPhrases, phraseSource, preparePhrases } from './phrases';
 import { lowestThreshold, usualTextThreshold, usualThresholds } from './thresholds';
 

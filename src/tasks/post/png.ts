@@ -138,7 +138,10 @@ function range(values: Float32Array): DepthLevels {
 }
 
 /** Returns depth as a PNG of 16 bits, with its scale in a text chunk. */
-export async function depthPng({ size, values }: DepthValues, unit: 'metres' | 'relative'): Promise<DepthPng> {
+export async function depthPng(
+  { size, values }: DepthValues,
+  unit: 'metres' | 'relative',
+): Promise<DepthPng> {
   const { offset, scale } = unit === 'metres' ? { offset: 0, scale: 0.001 } : range(values);
   const samples = new Uint16Array(product(size));
   let clipped = 0;

@@ -134,7 +134,10 @@ describe(`words of the cases in ${casesFolder}`, () => {
         const given = name.includes('prompt') ? (golden.given?.prompt ?? undefined) : undefined;
         const start = settings.start ?? -1;
         const tokenizer = await tokenizerOf(golden);
-        assert.deepEqual(captionStart({ kind: kind === 'blip' ? 'special' : 'bare', tokenizer, start, prompt: given }), prompt);
+        assert.deepEqual(
+          captionStart({ kind: kind === 'blip' ? 'special' : 'bare', tokenizer, start, prompt: given }),
+          prompt,
+        );
       });
     }
   }
