@@ -233,6 +233,8 @@ export const openClipSiglip: Whole<TextTower> = {
   name: 'open-clip-siglip',
   row: 'siglip',
   signature: [...siglip.signature, 'text_model.head.bias'],
+  // transformers' own files have the same names for texts.
+  absent: ['vision_model.head.probe'],
   renames: [...openClipNames, [/^text\.text_projection\.(weight|bias)$/, 'text_model.head.$1']],
   recognise(found) {
     const own = readsAsSiglip(found) ? siglip.recognise(found) : undefined;

@@ -82,6 +82,13 @@ export async function buildTorchTable(container: TorchContainer): Promise<Tensor
     );
   const storages = new Map<string, Promise<Storage>>();
   const groups: TensorGroup[] = [];
+  const byRows = contents.groups.flatMap(({ tensors }) =>
+    tensors.filter(({ value }) => quantisedRows(value)),
+  );
+  if (byRows.length > 0)
+    warnings.push(
+      `${item} holds integers that are quantised row by row, with their scales and zero points beside them: ${listed(byRows.map(({ name }) => name))}`,
+    );
   for (const { path, tensors } of contents.groups) {
     const built: Tensor[] = [];
     for (const named of tensors.flatMap(withRows)) {

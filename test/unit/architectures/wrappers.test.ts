@@ -6,7 +6,7 @@ import type { Checkpoint } from '../../../src/checkpoint/checkpoint';
 import { unwrapNames } from '../../../src/checkpoint/unwrap';
 import { openCheckpoint } from '../../../src/checkpoint/open';
 import type { Tensor } from '../../../src/checkpoint/tensors';
-import { checkpointPath, readCases, type Case } from '../../support/cases';
+import { checkpointPath, readCases, sizeOfCase, type Case } from '../../support/cases';
 import { seeded } from '../../support/random';
 
 type Random = () => number;
@@ -47,7 +47,7 @@ function wrapped(checkpoint: Checkpoint, rename: Rename, more: readonly Tensor[]
 
 /** What must be as without the wrapper: label, sizes, counts, and the graph by its operators. */
 function facts(checkpoint: Checkpoint, golden: Case): object {
-  const recognition = recognise(checkpoint, { assume: golden.assume, imageSize: golden.image_size });
+  const recognition = recognise(checkpoint, { assume: golden.assume, imageSize: sizeOfCase(golden) });
   assert(recognition.family !== null, 'reason' in recognition ? recognition.reason : '');
   const { params, buffers } = countParameters(checkpoint, recognition);
   const { graph } = buildGraph(checkpoint, recognition);
@@ -62,6 +62,12 @@ function facts(checkpoint: Checkpoint, golden: Case): object {
     read: [...graph.initializers.keys()],
   };
 }
+
+/**
+ * Refused, not misread, with something in their lists: what tells them lies in the lists, or beside
+ * a network whose lists are told apart by it.
+ */
+const toldByLists: readonly string[] = ['sam2-whole-original-pth', 't5-translate', 't5-v1.1-translate'];
 
 describe('networks in wrappers', () => {
   const cases = readCases().filter(({ format }) => format !== 'onnx');
@@ -85,6 +91,7 @@ describe('networks in wrappers', () => {
       assert.deepEqual(found, { ...plain, buffers });
     });
 
+    if (toldByLists.includes(golden.id)) continue;
     it(`${golden.id} with ${infix} in its lists`, async () => {
       const checkpoint = await openCheckpoint(checkpointPath(golden));
       const found = facts(wrapped(checkpoint, inList(infix)), golden);

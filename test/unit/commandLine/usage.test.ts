@@ -27,7 +27,7 @@ describe('commands of a task', () => {
     for (const [argv, reason] of [
       [['detect', 'detr', 'a.jpg', '--threshold', '30'], /--threshold 30: a number from 0 to 1/],
       [['detect', 'detr', 'a.jpg', '--threshold', ''], /--threshold/],
-      [['detect', 'detr', 'a.jpg', '--label', 'cat'], /--label/],
+      [['depth', 'dpt', 'a.jpg', '--label', 'cat'], /--label/],
       [['zero-shot', 'clip', 'a.jpg', '--template', 'a photo'], /\{\} is needed/],
       [['detect', 'detr'], /1 paths given/],
     ] as const)
