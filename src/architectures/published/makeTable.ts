@@ -153,7 +153,8 @@ const profileText = ({ profile }: Entry): string[] => (profile ? [JSON.stringify
  */
 export function publishedTableText(folder: string, libraries: string): string {
   const entries = new Entries();
-  const lines = linesOf(folder);
+  // What reads words alone has no size, and nothing to say of images.
+  const lines = linesOf(folder).filter(({ image_size: size }) => !size.includes(0));
   const isPlain = ({ family }: Line): boolean => plainFamilies.test(family);
   const published = lines.filter(({ reconstructed }) => reconstructed !== true);
   addLibraries(entries, jsonLines(libraries));
