@@ -380,9 +380,11 @@ class InferenceService implements Inference {
   async runTensors(request: TensorsRequest): Promise<Readonly<Record<string, TensorData>>> {
     this.requireRuntime();
     const { opened } = request;
-    const { model, inputs, size } = opened.model.imageSize
-      ? imagesGiven(opened.model, request.inputs)
-      : { model: opened.model, inputs: request.inputs, size: {} };
+    // What has no graph refuses there.
+    const readsWords = hasGraph(opened.model) && !opened.model.imageSize;
+    const { model, inputs, size } = readsWords
+      ? { model: opened.model, inputs: request.inputs, size: {} }
+      : imagesGiven(opened.model, request.inputs);
     const provider = request.provider ?? 'cpu';
     return this.ask(request.signal, async (remote) => {
       const used = provider === 'auto' ? 'cpu' : provider;

@@ -127,6 +127,10 @@ const withoutRows: Readonly<Record<string, string>> = {
   'rt-detr-detect': 'as above',
   'mask2former-swin-segment': 'as above',
   'grounding-dino-detect': 'as above, and its masks are made of token ids',
+  'eomt-gated-transformers-safetensors': 'masks of queries are padded over all tokens on the way',
+  'eomt-masked-transformers-safetensors': 'as above',
+  'oneformer-plain-task-transformers-safetensors': 'masks are joined from what earlier layers found',
+  'oneformer-transformers-safetensors': 'as above',
   'mvitv2-cls-timm-safetensors': 'relative positions are padded by the class token on the way',
 };
 /** Half-precision operators round to 11 bits, a row alone otherwise than a whole map. */
