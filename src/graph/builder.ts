@@ -19,6 +19,7 @@ import { at, last, pushAll } from '../domain/lists';
 import { derivedValue } from './derived';
 import { inferOutputs } from './operators';
 import type { Probe } from '../domain/probes';
+import type { Reduction, Writer } from './writer';
 
 /** How a canonical parameter is found in the checkpoint. */
 export interface ParameterView {
@@ -96,9 +97,9 @@ interface Read {
 }
 
 /** Operator set of ai.onnx that new graphs are written in. */
-const operatorSet = 20;
-/** Since this one reductions take their axes as an input (ONNX Changelog.md, ReduceMean-18). */
-const axesAsInput = 18;
+const newestSet = 20;
+/** Since these a reduction takes its axes as an input (ONNX Changelog.md). */
+const axesAsInput: Readonly<Record<Reduction, number>> = { ReduceMean: 18, ReduceSum: 13, ReduceMax: 18 };
 
 /**
  * Writes a `Graph` operator by operator. Names are relative to the current scope, as in the
@@ -106,7 +107,7 @@ const axesAsInput = 18;
  * and makes a node of that name. Every mistake fails at once with the parameter or operator it is
  * about.
  */
-export class GraphBuilder {
+export class GraphBuilder implements Writer {
   private readonly nodes: Node[] = [];
   private readonly inputs: ValueInfo[] = [];
   private readonly outputs: GraphOutput[] = [];
@@ -124,7 +125,7 @@ export class GraphBuilder {
   private root = '';
   /** What is written makes a parameter. */
   private atLoad = false;
-  private opsets: Graph['opsets'] = { '': operatorSet };
+  private opsets: Graph['opsets'] = { '': newestSet };
 
   constructor(
     private readonly name: string,
@@ -164,6 +165,11 @@ export class GraphBuilder {
     } finally {
       this.path = outer;
     }
+  }
+
+  /** Operator set of ai.onnx that is written. */
+  get operatorSet(): number {
+    return this.opsets[''] ?? newestSet;
   }
 
   /** Current module path. */
@@ -320,10 +326,15 @@ export class GraphBuilder {
 
   /** Mean over one axis, which stays with size 1 or goes. */
   mean(x: ValueInfo, axis: number, keep = true): ValueInfo {
+    return this.reduce('ReduceMean', x, [axis], keep);
+  }
+
+  /** A reduction over axes, which stay with size 1 or go. */
+  reduce(op: Reduction, x: ValueInfo, axes: readonly number[], keep = true): ValueInfo {
     const keepdims = int(keep ? 1 : 0);
-    return (this.opsets[''] ?? operatorSet) < axesAsInput
-      ? this.add('ReduceMean', [x], { axes: ints([axis]), keepdims })
-      : this.add('ReduceMean', [x, this.indices([axis])], { keepdims });
+    return this.operatorSet < axesAsInput[op]
+      ? this.add(op, [x], { axes: ints(axes), keepdims })
+      : this.add(op, [x, this.indices(axes)], { keepdims });
   }
 
   concat(values: readonly ValueInfo[], axis: number): ValueInfo {

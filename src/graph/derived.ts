@@ -1,14 +1,7 @@
 import type { Derivation } from '../checkpoint/tensors';
 import { at } from '../domain/lists';
-import { int, type Attribute, type ValueInfo } from './graph';
-
-/** What writes operators: a graph's builder. */
-interface Writer {
-  add(op: string, inputs: readonly ValueInfo[], attributes?: Readonly<Record<string, Attribute>>): ValueInfo;
-  reshape(x: ValueInfo, shape: readonly number[]): ValueInfo;
-  indices(values: readonly number[]): ValueInfo;
-  scalar(value: number): ValueInfo;
-}
+import type { ValueInfo } from './graph';
+import type { Writer } from './writer';
 
 /** Largest integer of the 8 bit that rows are scaled to. */
 const int8Most = 127;
@@ -21,10 +14,9 @@ type Formula = (
 
 const count = ({ shape }: ValueInfo): number => shape.reduce((product, side) => product * side, 1);
 
-/** Sum over all axes that `kept` does not name, which stay with size 1. */
-function sumOver(b: Writer, x: ValueInfo, axes: readonly number[]): ValueInfo {
-  return axes.length === 0 ? x : b.add('ReduceSum', [x, b.indices(axes)], { keepdims: int(1) });
-}
+/** Sum over axes, which stay with size 1. */
+const sumOver = (b: Writer, x: ValueInfo, axes: readonly number[]): ValueInfo =>
+  axes.length === 0 ? x : b.reduce('ReduceSum', x, axes);
 
 /** The formulas of `Derivation`, one for each kind. */
 const formulas: Readonly<Record<Derivation['kind'], Formula>> = {

@@ -14,6 +14,7 @@ import { encode, isFoldable } from './constants';
 import { blocked, contrib } from './contrib';
 import { elementwise } from './elementwise';
 import { generators } from './generators';
+import { gradients, type GradientRule } from './gradients';
 import { indexing } from './indexing';
 import { layout } from './layout';
 import { matrix } from './matrix';
@@ -22,6 +23,7 @@ import { pooling } from './pooling';
 import { quantisation } from './quantisation';
 import { reduction } from './reduction';
 
+export { GradientCall, outputsForGradient, type GradientRule } from './gradients';
 export {
   Call,
   OperatorError,
@@ -56,6 +58,12 @@ export function operatorOf(node: Pick<Node, 'op' | 'domain'>): Operator | undefi
   const table = domains[node.domain === 'ai.onnx' ? '' : node.domain];
   return table && Object.hasOwn(table, node.op) ? table[node.op] : undefined;
 }
+
+/** How the gradients of a node's inputs are written; undefined if that is not known. */
+export const gradientOf = ({ op, domain }: Pick<Node, 'op' | 'domain'>): GradientRule | undefined => {
+  const table = gradients[domain === 'ai.onnx' ? '' : domain];
+  return table && Object.hasOwn(table, op) ? table[op] : undefined;
+};
 
 function rowOf(node: Node, inputs: readonly (ValueInfo | undefined)[]): Operator {
   const row = operatorOf(node);

@@ -64,7 +64,7 @@ function flattened(call: Call): readonly number[] {
   return [elementCount(call.shape(0).slice(0, first)), elementCount(call.shape(0).slice(first))];
 }
 
-const permutation = (call: Call): readonly number[] => {
+export const permutation = (call: Call): readonly number[] => {
   const rank = call.rank(0);
   const perm = call.ints('perm') ?? Array.from({ length: rank }, (_, axis) => rank - 1 - axis);
   const complete = perm.length === rank && new Set(perm).size === rank && perm.every((axis) => axis < rank);
@@ -87,7 +87,7 @@ interface Cut {
 }
 
 /** Slice's start, step and size on every axis, with the clamping of the ONNX specification. */
-function cuts(call: Call): readonly Cut[] {
+export function cuts(call: Call): readonly Cut[] {
   const shape = call.shape(0);
   const starts = call.list('starts', 1) ?? call.fail('no starts');
   const ends = call.list('ends', 2) ?? call.fail('no ends');
@@ -121,7 +121,7 @@ const slice = pick(
   { carries: 'moves', chooses: true, select: selectAlike(resizedAxes) },
 );
 
-const concatAxis = (call: Call): number => call.axis(call.int('axis', 1), call.rank(0));
+export const concatAxis = (call: Call): number => call.axis(call.int('axis', 1), call.rank(0));
 
 const concat: Operator = {
   kind: 'layout',
@@ -159,7 +159,7 @@ const concat: Operator = {
 };
 
 /** Sizes of Split's parts along its axis: given, or as equal as the count of outputs allows. */
-function parts(call: Call): { readonly axis: number; readonly sizes: readonly number[] } {
+export function parts(call: Call): { readonly axis: number; readonly sizes: readonly number[] } {
   const axis = call.axis(call.int('axis', 0), call.rank(0));
   const size = call.size(0, axis);
   const count = call.node.outputs.length;
@@ -193,7 +193,7 @@ const split: Operator = {
 };
 
 /** Each axis with its padding in front and behind; `pads` may name axes. */
-function padding(call: Call): readonly {
+export function padding(call: Call): readonly {
   readonly size: number;
   readonly before: number;
   readonly after: number;

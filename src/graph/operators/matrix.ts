@@ -65,6 +65,8 @@ export const gemm = (
 });
 
 interface EinsumTerms {
+  /** Letters of each operand. */
+  readonly terms: readonly (readonly string[])[];
   readonly sizes: ReadonlyMap<string, number>;
   readonly output: readonly string[];
 }
@@ -73,7 +75,7 @@ interface EinsumTerms {
  * Letters of an einsum equation with their sizes; `...` becomes the letters `0`, `1` … counted from
  * the back.
  */
-function einsumTerms(call: Call): EinsumTerms {
+export function einsumTerms(call: Call): EinsumTerms {
   const equation = call.text('equation', '').replaceAll(' ', '');
   const [left = '', right] = equation.split('->');
   const letters = (term: string, rank: number): string[] => {
@@ -101,7 +103,7 @@ function einsumTerms(call: Call): EinsumTerms {
     right === undefined
       ? [...digits, ...implicit]
       : letters(right, right.replace('...', '').length + (right.includes('...') ? digits.length : 0));
-  return { sizes, output };
+  return { terms, sizes, output };
 }
 
 const einsum: Operator = {
@@ -117,7 +119,7 @@ const einsum: Operator = {
 };
 
 /** A window along one spatial axis. */
-interface Sliding {
+export interface Sliding {
   readonly size: number;
   readonly stride: number;
   /** Pixels that the kernel covers with its gaps. */
@@ -129,7 +131,7 @@ interface Sliding {
 }
 
 /** The windows of a convolution or pooling along each spatial axis. */
-function slidings(call: Call, spatial: readonly number[], kernel: readonly number[]): readonly Sliding[] {
+export function slidings(call: Call, spatial: readonly number[], kernel: readonly number[]): readonly Sliding[] {
   const count = spatial.length;
   const list = (name: string, otherwise: number): readonly number[] =>
     call.ints(name) ?? Array<number>(count).fill(otherwise);

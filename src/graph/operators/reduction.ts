@@ -10,7 +10,7 @@ const inputElements = (call: Call): number => elementCount(call.shape(0));
  * Axes that are reduced: attribute or input; all if none are given, unless
  * `noop_with_empty_axes`.
  */
-function reducedAxes(call: Call): ReadonlySet<number> {
+export function reducedAxes(call: Call): ReadonlySet<number> {
   const rank = call.rank(0);
   const axes = call.list('axes', 1);
   if (axes?.length) return new Set(axes.map((axis) => call.axis(axis, rank)));
