@@ -80,12 +80,17 @@ function mish(b: Writer, x: ValueInfo): ValueInfo {
   return add(b, t, multiply(b, multiply(b, x, tanhSlope(b, t)), sigmoid(b, x)));
 }
 
-/** α·e^x below 0, y + α with y = α(e^x − 1). */
-const elu: GradientRule = (call) => {
-  const { b, g } = call;
-  const below = multiply(b, g, add(b, call.y, call.float('alpha', 1)));
-  return [b.add('Where', [b.add('Greater', [call.input(0), b.scalar(0)]), g, below])];
-};
+/** One slope above 0, another below. */
+const bent =
+  (above: number, below: (call: GradientCall) => ValueInfo): GradientRule =>
+  (call) => {
+    const { b } = call;
+    const isAbove = b.add('Greater', [call.input(0), b.scalar(0)]);
+    return [multiply(b, call.g, b.add('Where', [isAbove, b.scalar(above), below(call)]))];
+  };
+
+/** The two constants of Klambauer et al. 2017, §2, as ONNX has them. */
+const selu = { alpha: 1.6732632423543772, gamma: 1.0507009873554805 };
 
 /** One slope for each channel, or any that broadcasts. */
 const parametric: GradientRule = (call) => {
@@ -109,7 +114,12 @@ const fastGelu: GradientRule = (call) => {
 export const activationGradients = {
   LeakyRelu: sloped(0.01),
   PRelu: parametric,
-  Elu: elu,
+  /** α·e^x below 0: y + α with y = α(e^x − 1). */
+  Elu: bent(1, (call) => add(call.b, call.y, call.float('alpha', 1))),
+  /** y = γα(e^x − 1) */
+  Selu: bent(selu.gamma, (call) => add(call.b, call.y, selu.alpha * selu.gamma)),
+  /** e^(x/α) */
+  Celu: bent(1, (call) => call.b.add('Exp', [multiply(call.b, call.input(0), 1 / call.float('alpha', 1))])),
   Gelu: local((b, x, _, call) =>
     call.text('approximate', 'none') === 'tanh' ? tanhGelu(b, x) : exactGelu(b, x),
   ),

@@ -122,6 +122,11 @@ export const elementwiseGradients = {
   Sin: local((b, x) => b.add('Cos', [x])),
   Cos: local((b, x) => negate(b, b.add('Sin', [x]))),
   Tan: local((b, _, y) => add(b, multiply(b, y, y), 1)),
+  Asin: local((b, x) => divide(b, 1, b.add('Sqrt', [subtract(b, 1, multiply(b, x, x))]))),
+  Acos: local((b, x) => divide(b, -1, b.add('Sqrt', [subtract(b, 1, multiply(b, x, x))]))),
+  Atan: local((b, x) => divide(b, 1, add(b, multiply(b, x, x), 1))),
+  Sinh: local((b, x) => b.add('Cosh', [x])),
+  Cosh: local((b, x) => b.add('Sinh', [x])),
   Relu: gate((b, _, y) => b.add('Greater', [y, b.scalar(0)])),
 } as const;
 

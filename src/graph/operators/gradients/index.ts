@@ -7,6 +7,7 @@ import { matrixGradients } from './matrix';
 import { normalisationGradients } from './normalisation';
 import { poolingGradients } from './pooling';
 import { reductionGradients } from './reduction';
+import { gridSample } from './sampling';
 
 export { GradientCall, type GradientRule } from './call';
 
@@ -47,6 +48,7 @@ export const gradients: Readonly<Record<string, Readonly<Record<string, Gradient
     ...layoutGradients,
     ...indexingGradients,
     ...poolingGradients,
+    GridSample: gridSample,
     ...Object.fromEntries(stepwise.map((op) => [op, noGradient])),
   },
   'com.microsoft': {
