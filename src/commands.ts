@@ -35,6 +35,7 @@ const commands: Readonly<Record<CommandName, () => Promise<Command>>> = {
   classify: async () => (await import('./commandLine/images')).classify,
   predict: async () => (await import('./commandLine/predict')).predict,
   ...taskCommands,
+  explain: async () => (await import('./commandLine/explain')).explain,
   attention: async () => (await import('./commandLine/images')).attention,
   preprocess: async () => (await import('./commandLine/tensors')).preprocess,
   run: async () => (await import('./commandLine/tensors')).run,

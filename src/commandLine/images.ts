@@ -7,7 +7,7 @@ import type { Probe } from '../domain/probes';
 import { formatMilliseconds } from '../domain/units';
 import { requireOutput } from './output';
 import type { Outcome, Session } from './session';
-import { UsageError } from './usage';
+import { oneOf, UsageError } from './usage';
 
 /** `vitrine classify` */
 export async function classify(
@@ -89,7 +89,8 @@ export async function attention(
   session: Session,
   [checkpoint = '', image = '']: readonly string[],
 ): Promise<void> {
-  const { layer, head, method, out } = session.options;
+  const { layer, head, out } = session.options;
+  const method = oneOf('method', session.options.method, ['raw', 'rollout'] as const);
   const answer = async (): Promise<Outcome> => {
     await requireOutput(out, [checkpoint, image]);
     const view = await run(session, checkpoint, image, { attention: true });

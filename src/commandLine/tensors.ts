@@ -25,7 +25,7 @@ export async function run(session: Session, [checkpoint = '']: readonly string[]
 }
 
 /** The tensors of a safetensors file, as float32 if they are floating point. */
-async function readInputs(file: string): Promise<Readonly<Record<string, TensorData>>> {
+export async function readInputs(file: string): Promise<Readonly<Record<string, TensorData>>> {
   const { openCheckpoint } = await import('../checkpoint/open');
   const { readTensor, toFloat32 } = await import('../checkpoint/values');
   const { selected } = await openCheckpoint(file);

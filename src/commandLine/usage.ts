@@ -1,4 +1,3 @@
-import type { Method } from '../domain/query';
 import type { Size } from '../domain/size';
 import type { TaskName } from '../domain/taskName';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
@@ -40,7 +39,11 @@ export interface Options {
   readonly layer: string;
   readonly head: string;
   readonly query?: string;
-  readonly method: Method;
+  /** How attention is read, or which methods explain an answer. */
+  readonly method: string;
+  /** The class that is explained, by number or name, and one that it is held against. */
+  readonly target?: string;
+  readonly contrast?: string;
   readonly inputs: string;
   readonly out: string;
   /** A JSON file that says what is given to the model, and how answers are computed. */
@@ -101,6 +104,8 @@ const optionTypes = {
   inputs: { type: 'string' },
   out: { type: 'string' },
   spec: { type: 'string' },
+  class: { type: 'string' },
+  contrast: { type: 'string' },
   threshold: { type: 'string' },
   label: { type: 'string', multiple: true },
   template: { type: 'string' },
@@ -223,6 +228,25 @@ export const commands = {
     options: [...run, 'as-stored', 'layer', 'head', 'query', 'method', 'out'],
     required: ['out'],
   },
+  explain: {
+    synopsis:
+      '<checkpoint> <image>|--inputs TENSORS.safetensors --method NAME[,NAME]|all [--class N|NAME] [--contrast N|NAME] [--layer MODULE] --out TENSORS.safetensors',
+    purpose: 'why an answer: gradients, relevance, class activation maps, occlusion, curves',
+    paths: [1, 2],
+    options: [
+      ...run,
+      'as-stored',
+      'classes',
+      'method',
+      'class',
+      'contrast',
+      'layer',
+      'inputs',
+      'spec',
+      'out',
+    ],
+    required: ['method', 'out'],
+  },
   preprocess: {
     synopsis: '<checkpoint|config.json|preprocessor_config.json> <image> --out TENSORS.safetensors',
     purpose: 'what the model would see',
@@ -331,7 +355,9 @@ function readOptions(values: Values): Options {
     layer: values.layer ?? 'last',
     head: values.head ?? 'mean',
     query: values.query,
-    method: oneOf('method', values.method ?? 'raw', ['raw', 'rollout'] as const),
+    method: values.method ?? 'raw',
+    target: values.class,
+    contrast: values.contrast,
     inputs: values.inputs ?? '',
     out: values.out ?? '',
     spec: values.spec,
@@ -397,7 +423,7 @@ function templateOption(text: string | undefined): string | undefined {
   return text;
 }
 
-function oneOf<T extends string>(option: string, text: string, allowed: readonly T[]): T {
+export function oneOf<T extends string>(option: string, text: string, allowed: readonly T[]): T {
   const found = allowed.find((value) => value === text);
   if (!found) throw new UsageError(`--${option} ${text}: one of ${allowed.join(', ')} needed`);
   return found;

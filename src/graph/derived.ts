@@ -1,6 +1,6 @@
 import type { Derivation } from '../checkpoint/tensors';
 import { at } from '../domain/lists';
-import type { ValueInfo } from './graph';
+import { int, type ValueInfo } from './graph';
 import type { Writer } from './writer';
 
 /** Largest integer of the 8 bit that rows are scaled to. */

@@ -111,6 +111,16 @@ export interface TensorsRequest {
   readonly signal?: AbortSignal;
 }
 
+/** A graph that was made of an opened model's own, and tensors for its inputs. */
+export interface GraphRequest {
+  readonly opened: OpenedModel;
+  readonly graph: Graph;
+  /** Tells the graphs that are made of one model apart. */
+  readonly variant: string;
+  readonly inputs: Readonly<Record<string, TensorData>>;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * What the extension host and the command line ask of inference. Every call ends: an answer, an
  * error, or `cancelled`.
@@ -134,6 +144,8 @@ export interface Inference {
    * that of the input.
    */
   runTensors(request: TensorsRequest): Promise<Readonly<Record<string, TensorData>>>;
+  /** Every output of a graph that was made of a model's own, on the CPU. */
+  runGraph(request: GraphRequest): Promise<Readonly<Record<string, TensorData>>>;
   /** What a model would see of an image. */
   preprocess(
     request: Omit<ClassifyRequest, 'attention' | 'topK'>,
@@ -165,6 +177,11 @@ const wholeBytes = 64e6;
  * means over heads: 4097 tokens of a ViT-B need 302 MB and 806 MB.
  */
 const keptShare = 1 / 8;
+/**
+ * Graphs made of one model that stay loaded together: the plain one, and two with derivatives. They
+ * map the same weights.
+ */
+const keptVariants = 3;
 /** Maps that are asked for as tensors: what one message between processes carries well. */
 const tensorBudget: AttentionBudget = { whole: 1e9, kept: 0 };
 /**
@@ -395,6 +412,22 @@ class InferenceService implements Inference {
         await this.load(remote, asked, { provider: used, attention: true });
         return remote.runTensors(asked.key, feeds, used);
       });
+    });
+  }
+
+  async runGraph({
+    opened,
+    graph,
+    variant,
+    inputs,
+    signal,
+  }: GraphRequest): Promise<Readonly<Record<string, TensorData>>> {
+    this.requireRuntime();
+    const settings = { threads: this.limits.threads, attention: tensorBudget };
+    const asked = modelRequest(opened, graph, settings, variant);
+    return this.ask(signal, async (remote) => {
+      await this.load(remote, asked, { provider: 'cpu', attention: false }, keptVariants);
+      return remote.runTensors(asked.key, inputs, 'cpu');
     });
   }
 

@@ -5,6 +5,7 @@ import { readsTexts } from '../models/reads';
 import { withAnySignal } from '../domain/aborting';
 import { readsClips } from '../tasks/video/video';
 import { OpenedModels, type OpenedModel } from '../models/openedModels';
+import { explainImage, type ExplainedImage, type ExplainRequest } from './explain';
 
 /** A request about a checkpoint that is named by its path. */
 export type ByPath<R extends { readonly opened: unknown }> = Omit<R, 'opened'> & {
@@ -52,6 +53,11 @@ export class PathRunner {
   async write(request: ByPath<TextRequest>): ReturnType<Inference['write']> {
     this.inference.warmUp();
     return this.withOpened(request, (opened) => this.inference.write(opened));
+  }
+
+  /** Explains an answer, as `explainImage` does. */
+  async explain(request: ByPath<ExplainRequest>): Promise<ExplainedImage> {
+    return this.withOpened(request, (opened) => explainImage(this.inference, opened));
   }
 
   /** What is said of a model as it is understood: assumptions, and what is not run. */

@@ -1,0 +1,168 @@
+import { readFile } from 'node:fs/promises';
+import { writeSafetensors, type NamedTensor } from '../checkpoint/formats/safetensorsWriter';
+import { pushAll } from '../domain/lists';
+import type { Grid } from '../domain/size';
+import type { ExplainOptions } from '../explain/method';
+import type { Noise, Sliding } from '../explain/pixels';
+import type { TensorData } from '../inference/remoteApi';
+import type { ExplainedImage } from '../useCases/explain';
+import { requireOutput } from './output';
+import type { Outcome, Session } from './session';
+import { readInputs } from './tensors';
+import { UsageError } from './usage';
+
+/** `vitrine explain` */
+export async function explain(
+  session: Session,
+  [checkpoint = '', image = '']: readonly string[],
+): Promise<void> {
+  const { inputs, out, method, target, contrast, layer, spec: file } = session.options;
+  if ((image === '') === (inputs === ''))
+    throw new UsageError('an image or --inputs TENSORS.safetensors is needed, one of them');
+  const answer = async (): Promise<Outcome> => {
+    await requireOutput(out, [checkpoint, image === '' ? inputs : image]);
+    const spec = file === undefined ? {} : await readSpec(file);
+    const runner = await session.runner();
+    const camLayer = layer === 'last' ? spec.camLayer : layer;
+    const found = await runner.explain({
+      checkpoint,
+      model: await session.settings(),
+      pixels: await pixelsOf(session, checkpoint, image),
+      methods: method === 'all' ? 'all' : method.split(','),
+      ...(target !== undefined && { target }),
+      ...(contrast !== undefined && { contrast }),
+      ...(camLayer !== undefined && { camLayer }),
+      options: spec.options ?? {},
+    });
+    return written(session, checkpoint, image, found);
+  };
+  await session.each([checkpoint], answer, (path) => ({ path, image }));
+}
+
+/** What the model sees of an image, or tensors that were given. */
+async function pixelsOf(session: Session, checkpoint: string, image: string): Promise<TensorData> {
+  const { inputs, imageSize, asStored } = session.options;
+  if (image === '') {
+    const given = await readInputs(inputs);
+    const [first] = Object.values(given);
+    const pixels = given['pixel_values'] ?? first;
+    if (pixels?.shape.length !== 4 || pixels.shape[0] !== 1 || !(pixels.data instanceof Float32Array))
+      throw new Error(`${inputs}: pixel_values [1, channels, height, width] of float32 are needed`);
+    return pixels;
+  }
+  const runner = await session.runner();
+  const model = await session.settings();
+  return (await runner.preprocess({ checkpoint, model, image, options: { imageSize, asStored } }))
+    .pixelValues;
+}
+
+async function written(
+  session: Session,
+  path: string,
+  image: string,
+  { outcomes, output, target, contrast }: ExplainedImage,
+): Promise<Outcome> {
+  const { out } = session.options;
+  const tensors: NamedTensor[] = [];
+  const figures: Record<string, number> = {};
+  const missing: Record<string, string> = {};
+  const notes: string[] = [];
+  for (const outcome of outcomes) {
+    if ('reason' in outcome) {
+      missing[outcome.method.name] = outcome.reason;
+      continue;
+    }
+    const { explanation, method } = outcome;
+    Object.assign(figures, explanation.figures);
+    pushAll(
+      notes,
+      (explanation.notes ?? []).map((note) => `${method.name}: ${note}`),
+    );
+    pushAll(
+      tensors,
+      Object.entries(explanation.tensors).map(([name, { shape, data }]) => ({
+        name,
+        dtype: 'F32' as const,
+        shape,
+        bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+      })),
+    );
+  }
+  await session.heeding(() => writeSafetensors(out, tensors));
+  const shapes = Object.fromEntries(tensors.map(({ name, shape }) => [name, shape]));
+  const json = {
+    path,
+    ...(image !== '' && { image }),
+    out,
+    output,
+    class: target,
+    ...(contrast && { contrast }),
+    tensors: shapes,
+    figures,
+    not_defined: missing,
+    notes,
+  };
+  const lines = [
+    `${out}: ${output}, ${target.label}${contrast ? ` against ${contrast.label}` : ''}`,
+    ...tensors.map(({ name, shape }) => `  ${name} [${shape.join(', ')}]`),
+    ...Object.entries(figures).map(([name, value]) => `  ${name} ${value.toPrecision(4)}`),
+    ...Object.entries(missing).map(([name, reason]) => `  no ${name}: ${reason}`),
+    ...notes.map((note) => `  ${note}`),
+    '',
+  ];
+  return { json, text: lines.join('\n') };
+}
+
+/** Bytes of a specification, which a person or a reference writes. */
+const largestSpec = 16e6;
+
+interface Spec {
+  readonly camLayer?: string;
+  readonly options?: Omit<ExplainOptions, 'camLayer'>;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+const objectIn = (json: Json, key: string): Json | undefined => {
+  const value = json[key];
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : undefined;
+};
+const numbersIn = (json: Json, key: string): readonly number[] => {
+  const value = json[key];
+  return Array.isArray(value) && value.every((each) => typeof each === 'number') ? value : [];
+};
+
+/** Parameters of methods in the form of a reference's explain.json. */
+async function readSpec(file: string): Promise<Spec> {
+  const bytes = await readFile(file);
+  if (bytes.length > largestSpec)
+    throw new Error(`${file}: ${bytes.length} bytes found, at most ${largestSpec} are read`);
+  const json = JSON.parse(bytes.toString('utf8')) as Json;
+  const camLayer = objectIn(json, 'cam')?.['layer'];
+  return {
+    ...(typeof camLayer === 'string' && { camLayer }),
+    options: {
+      ...noiseIn(objectIn(json, 'smoothgrad')),
+      ...slidingIn(objectIn(json, 'occlusion')),
+      ...cellsIn(objectIn(json, 'curves')),
+    },
+  };
+}
+
+function noiseIn(json: Json | undefined): { readonly noise?: Noise } {
+  const { samples, sigma, seed } = json ?? {};
+  if (typeof samples !== 'number' || typeof sigma !== 'number' || typeof seed !== 'number') return {};
+  return { noise: { samples, sigma, seed } };
+}
+
+function slidingIn(json: Json | undefined): { readonly occlusion?: readonly Sliding[] } {
+  const window = json ? numbersIn(json, 'window') : [];
+  const strides = json?.['strides'];
+  if (window.length !== 2 || !Array.isArray(strides)) return {};
+  return { occlusion: strides.map((each) => ({ window, strides: each }) as unknown as Sliding) };
+}
+
+function cellsIn(json: Json | undefined): Pick<ExplainOptions, 'cells'> {
+  const [grid, order] = json ? [numbersIn(json, 'cells'), numbersIn(json, 'order')] : [[], []];
+  return grid.length === 2 ? { cells: { grid: grid as unknown as Grid, order } } : {};
+}

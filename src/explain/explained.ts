@@ -1,0 +1,245 @@
+import { elementCount } from '../checkpoint/tensors';
+import { at } from '../domain/lists';
+import type { Probe } from '../domain/probes';
+import type { Size } from '../domain/size';
+import { valueOf, type Graph, type GraphOutput } from '../graph/graph';
+import { gradientNames, withGradients } from '../graph/rewrite/backward';
+import { extend } from '../graph/rewrite/extend';
+import { tapNames } from '../graph/rewrite/tapNames';
+
+/** Numbers of a tensor, row-major. */
+export interface Values {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+export type Named = Readonly<Record<string, Values>>;
+
+/** Runs a graph made of the model's own and returns its outputs; `name` tells such graphs apart. */
+export type RunGraph = (name: string, graph: Graph, inputs: Named) => Promise<Named>;
+
+/** What an explanation is asked about: one value of a model's output for one image. */
+export interface Question {
+  /** The graph that reads the image. */
+  readonly graph: Graph;
+  /** `[1, channels, height, width]`, as the model sees it. */
+  readonly pixels: Values;
+  /** Which value of the output is explained. */
+  readonly target: number;
+  /** A second one, which the first is held against. */
+  readonly contrast?: number;
+  readonly run: RunGraph;
+  readonly signal?: AbortSignal;
+  readonly progress?: (message: string) => void;
+}
+
+/** A probe and its map without the batch: `[heads, q, k]`, `[windows, heads, n, n]`. */
+export interface MapOf {
+  readonly probe: Probe;
+  readonly map: Values;
+}
+
+/** A map with the derivative of the explained value by each of its entries. */
+export interface DerivedMap extends MapOf {
+  readonly gradient: Values;
+}
+
+/** Derivatives of the explained value. */
+export interface Derived {
+  /** The output itself. */
+  readonly output: Values;
+  /** By the pixels, of their shape. */
+  readonly pixels: Values;
+  readonly maps: readonly DerivedMap[];
+}
+
+/** The output that is explained: scores of classes, else a vector of the image. */
+export function explainedOutput(graph: Graph): GraphOutput {
+  const meanings = ['logits', 'probabilities', 'embedding', 'features'] as const;
+  const found = meanings.flatMap((means) => graph.outputs.filter((output) => output.means === means));
+  const vector = found.find(({ value }) => valueOf(graph, value).shape.length === 2);
+  if (!vector) throw new Error('it has no scores of classes and no vector of the image to be explained');
+  return vector;
+}
+
+/**
+ * What methods ask of a model and an image. What several of them need is computed once, when it is
+ * first asked for.
+ */
+export class Explained {
+  readonly output: GraphOutput;
+  /** Values of the output. */
+  readonly classes: number;
+  readonly imageSize: Size;
+  private readonly found = new Map<string, Promise<unknown>>();
+
+  constructor(readonly question: Question) {
+    const { graph, pixels, target, contrast } = question;
+    this.output = explainedOutput(graph);
+    this.classes = at(valueOf(graph, this.output.value).shape, 1);
+    const [, , height = 1, width = 1] = pixels.shape;
+    this.imageSize = [height, width];
+    for (const index of [target, contrast ?? target])
+      if (!(index >= 0 && index < this.classes))
+        throw new Error(`class ${index}: a number from 0 to ${this.classes - 1} is needed`);
+  }
+
+  get graph(): Graph {
+    return this.question.graph;
+  }
+
+  get probes(): readonly Probe[] {
+    return this.graph.probes;
+  }
+
+  /** Whether the output is scores of classes, so that it has probabilities. */
+  get hasClasses(): boolean {
+    return this.output.means === 'logits';
+  }
+
+  /** Name of the input that the image goes into. */
+  private get input(): string {
+    return at(this.graph.inputs, 0).name;
+  }
+
+  /** Runs the model's graph, or one made of it, on pixels of the image's shape. */
+  async run(name: string, graph: Graph, pixels: Values, more: Named = {}): Promise<Named> {
+    this.question.signal?.throwIfAborted();
+    return this.question.run(name, graph, { [this.input]: pixels, ...more });
+  }
+
+  /** The output for other pixels. */
+  async outputOf(pixels: Values): Promise<Float32Array> {
+    const graph = this.once('plain', async () => onlyOutputs(this.graph, [this.output]));
+    const found = await this.run('plain', await graph, pixels);
+    return valuesIn(found, this.output.name).data;
+  }
+
+  /** The explained value for other pixels. */
+  async valueAt(pixels: Values, index = this.question.target): Promise<number> {
+    return at(await this.outputOf(pixels), index);
+  }
+
+  /** The value that curves plot: the class's probability, or the value itself without classes. */
+  async scoreAt(pixels: Values): Promise<number> {
+    const output = await this.outputOf(pixels);
+    const { target } = this.question;
+    if (!this.hasClasses) return at(output, target);
+    const most = output.reduce((high, value) => Math.max(high, value), -Infinity);
+    const powers = output.map((value) => Math.exp(value - most));
+    return at(powers, target) / powers.reduce((sum, value) => sum + value, 0);
+  }
+
+  /** Derivatives of the explained value by the pixels and all maps. */
+  derived(): Promise<Derived> {
+    return this.once('derived', () => this.derivedOf(this.seed(this.question.target)));
+  }
+
+  /** Derivatives by the pixels of the difference of the two values. */
+  contrasted(contrast: number): Promise<Values> {
+    return this.once(`contrast ${contrast}`, async () => {
+      const seed = this.seed(this.question.target);
+      seed.data[contrast] = at(seed.data, contrast) - 1;
+      return this.pixelGradient(this.question.pixels, seed);
+    });
+  }
+
+  /** The derivative of the explained value by other pixels. */
+  async gradientAt(pixels: Values): Promise<Values> {
+    return this.pixelGradient(pixels, this.seed(this.question.target));
+  }
+
+  private async pixelGradient(pixels: Values, seed: Values): Promise<Values> {
+    const graph = await this.once('pixel gradient', async () => {
+      const derived = withGradients(this.graph, { of: [this.output.value], by: [this.input] });
+      return onlyOutputs(
+        derived,
+        derived.outputs.filter(({ name }) => name === gradientNames.gradient(0)),
+      );
+    });
+    const found = await this.run('pixel gradient', graph, pixels, { [gradientNames.seed(0)]: seed });
+    return valuesIn(found, gradientNames.gradient(0));
+  }
+
+  /** The derivative by any value of the graph, and the value. */
+  async derivedBy(value: string): Promise<{ readonly value: Values; readonly gradient: Values }> {
+    return this.once(`by ${value}`, async () => {
+      const derived = withGradients(this.graph, { of: [this.output.value], by: [value] });
+      const gradient = derived.outputs.filter(({ name }) => name === gradientNames.gradient(0));
+      const graph = onlyOutputs(derived, [...gradient, { name: 'value', value, means: 'state' }]);
+      const seed = { [gradientNames.seed(0)]: this.seed(this.question.target) };
+      const found = await this.run(`by ${value}`, graph, this.question.pixels, seed);
+      return { value: valuesIn(found, 'value'), gradient: valuesIn(found, gradientNames.gradient(0)) };
+    });
+  }
+
+  /** Values of the graph by their names. */
+  async values(names: readonly string[], pixels = this.question.pixels): Promise<readonly Values[]> {
+    const outputs = names.map((value, index): GraphOutput => ({
+      name: `value.${index}`,
+      value,
+      means: 'state',
+    }));
+    const found = await this.run(`values ${names.join(' ')}`, onlyOutputs(this.graph, outputs), pixels);
+    return outputs.map(({ name }) => valuesIn(found, name));
+  }
+
+  /** Computes once; a failure is forgotten, so that it is met again. */
+  once<T>(key: string, compute: () => Promise<T>): Promise<T> {
+    const known = this.found.get(key) as Promise<T> | undefined;
+    if (known) return known;
+    const made = compute();
+    this.found.set(key, made);
+    made.catch(() => this.found.delete(key));
+    return made;
+  }
+
+  private seed(target: number): Values {
+    const data = new Float32Array(this.classes);
+    data[target] = 1;
+    return { shape: [1, this.classes], data };
+  }
+
+  private async derivedOf(seed: Values): Promise<Derived> {
+    const maps = this.probes.map(({ value }) => value);
+    const derived = withGradients(this.graph, { of: [this.output.value], by: [this.input, ...maps] });
+    const outputs = [
+      this.output,
+      ...derived.outputs.filter(({ name }) => name.startsWith('gradient.')),
+      ...maps.map((value, index): GraphOutput => ({ name: tapNames.map(index), value, means: 'attention' })),
+    ];
+    const graph = onlyOutputs(derived, outputs);
+    const found = await this.run('gradients', graph, this.question.pixels, { [gradientNames.seed(0)]: seed });
+    return {
+      output: valuesIn(found, this.output.name),
+      pixels: valuesIn(found, gradientNames.gradient(0)),
+      maps: this.probes.map((probe, index) => ({
+        probe,
+        map: withoutBatch(probe, valuesIn(found, tapNames.map(index))),
+        gradient: withoutBatch(probe, valuesIn(found, gradientNames.gradient(index + 1))),
+      })),
+    };
+  }
+}
+
+/** The graph with these outputs alone, and no maps beside them. */
+export function onlyOutputs(graph: Graph, outputs: readonly GraphOutput[]): Graph {
+  return { ...extend(graph, 'explain', () => undefined), outputs, probes: [] };
+}
+
+export function valuesIn(found: Named, name: string): Values {
+  const values = found[name];
+  if (!values) throw new Error(`the model gave no ${name}`);
+  return values;
+}
+
+/** A map of one image as `[heads, queries, keys]`; of windows as it is. */
+const withoutBatch = ({ window }: Probe, { shape, data }: Values): Values => ({
+  shape: !window && shape.length === 4 && shape[0] === 1 ? shape.slice(1) : shape,
+  data,
+});
+
+export const filled = (shape: readonly number[], value: number): Values => ({
+  shape,
+  data: new Float32Array(elementCount(shape)).fill(value),
+});

@@ -1,0 +1,49 @@
+import type { Grid } from '../domain/size';
+import type { CamLayer } from './camLayer';
+import type { Explained, Named } from './explained';
+import type { Noise, Sliding } from './pixels';
+
+/** What a user may set of the methods; each has a usual value. */
+export interface ExplainOptions {
+  readonly camLayer?: CamLayer;
+  readonly noise?: Noise;
+  readonly occlusion?: readonly Sliding[];
+  /** Cells of curves, in the order in which they are changed. */
+  readonly cells?: { readonly grid: Grid; readonly order: readonly number[] };
+}
+
+/** A map over the image, `[rows, columns]`. */
+export interface Picture {
+  readonly grid: Grid;
+  readonly values: ArrayLike<number>;
+  /** Values have a sign: 0 is the middle of a diverging scale. */
+  readonly signed: boolean;
+  readonly legend: string;
+}
+
+/** What a method found. */
+export interface Explanation {
+  /** By names that begin with the method's. */
+  readonly tensors: Named;
+  /** Single numbers: areas, what a sum misses. */
+  readonly figures?: Readonly<Record<string, number>>;
+  readonly picture?: Picture;
+  /** What was assumed, and what is to be known when it is read. */
+  readonly notes?: readonly string[];
+}
+
+/** A way to explain an answer. */
+export interface Method {
+  /** As `--method` has it. */
+  readonly name: string;
+  readonly title: string;
+  /** What it says and what it does not, in a paragraph. */
+  readonly text: string;
+  readonly formula: string;
+  readonly source: string;
+  /** Why it says nothing of this model; undefined if it does. */
+  whyNot(explained: Explained): string | undefined;
+  /** What it costs in forward passes; a gradient is about 2.2. */
+  forwards(explained: Explained, options: ExplainOptions): number;
+  compute(explained: Explained, options: ExplainOptions): Promise<Explanation>;
+}

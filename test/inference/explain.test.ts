@@ -1,0 +1,109 @@
+// Explanations as their references compute them in float64, from the published implementations.
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openCheckpoint } from '../../src/checkpoint/open';
+import { readTensor, toFloat32 } from '../../src/checkpoint/values';
+import { at } from '../../src/domain/lists';
+import type { TensorData } from '../../src/inference/remoteApi';
+import type { ExplainedImage } from '../../src/useCases/explain';
+import { casesFolder, checkpointPath, readCases } from '../support/cases';
+import { testInference } from './support';
+
+const folder = join(casesFolder, '../explain');
+
+interface Reference {
+  readonly target: number;
+  readonly contrast: number;
+  readonly cam: { readonly layer: string };
+  readonly smoothgrad: { readonly sigma: number; readonly samples: number; readonly seed: number };
+  readonly occlusion: {
+    readonly window: readonly [number, number];
+    readonly strides: readonly (readonly [number, number])[];
+  };
+  readonly curves: { readonly cells: readonly [number, number]; readonly order: readonly number[] };
+  readonly tolerance: Readonly<Record<string, number>>;
+  readonly largest_attention_gradient: number;
+}
+
+async function tensorsOf(file: string): Promise<ReadonlyMap<string, TensorData>> {
+  const { selected } = await openCheckpoint(file);
+  const entries = selected.tensors.map(async (tensor) => {
+    const data = toFloat32(await readTensor(tensor), tensor.dtype);
+    return [tensor.name, { dtype: 'F32', shape: tensor.shape, data } as const] as const;
+  });
+  return new Map(await Promise.all(entries));
+}
+
+/** What the reference has and this does not compute yet. */
+const notYet =
+  /^(?:ablation|kobayashi|value_norm|logit_|pca|cosine|randomisation|road|lrp|relevance\.lrp|filter_|position_|special_share|cam\.(?:ablation|scorecam|gradcam\.picture))|\.unnormalised$/;
+
+const known = readdirSync(folder).filter((id) => existsSync(join(folder, id, 'explain.json')));
+
+describe('explanations against their references', function () {
+  this.timeout(120_000);
+  const runner = testInference();
+  after(() => runner.dispose());
+
+  for (const id of known) {
+    let found: ExplainedImage;
+    let wanted: ReadonlyMap<string, TensorData>;
+    const reference = JSON.parse(readFileSync(join(folder, id, 'explain.json'), 'utf8')) as Reference;
+
+    before(async () => {
+      const golden = readCases().find((each) => each.id === id) ?? assert.fail(id);
+      const given = await tensorsOf(join(golden.folder, 'reference.safetensors'));
+      wanted = await tensorsOf(join(folder, id, 'explain.safetensors'));
+      const { target, contrast, cam, smoothgrad, occlusion, curves } = reference;
+      found = await runner.explain({
+        checkpoint: checkpointPath(golden),
+        model: { assume: golden.assume },
+        pixels: given.get('pixel_values') ?? assert.fail('no pixels'),
+        methods: 'all',
+        target: String(target),
+        contrast: String(contrast),
+        camLayer: cam.layer,
+        options: {
+          noise: smoothgrad,
+          occlusion: occlusion.strides.map((strides) => ({ window: occlusion.window, strides })),
+          cells: { grid: curves.cells, order: curves.order },
+        },
+      });
+    });
+
+    it(`${id}: every tensor that is computed, within the reference's tolerance`, () => {
+      const made = new Map(
+        found.outcomes.flatMap((outcome) =>
+          'explanation' in outcome ? Object.entries(outcome.explanation.tensors) : [],
+        ),
+      );
+      const names = [...wanted.keys()].filter((name) => !notYet.test(name));
+      assert.ok(names.length > 15);
+      for (const name of names) {
+        const own = made.get(name) ?? assert.fail(`no ${name}`);
+        const { data } = wanted.get(name) ?? assert.fail(name);
+        assert.equal(own.data.length, data.length, name);
+        const most = Array.from(data, Number).reduce((high, value) => Math.max(high, Math.abs(value)), 0);
+        // Gradients of attention may be noise in some layers: they are held to the model's largest.
+        const least = name.startsWith('gradient.attention')
+          ? 1e-6 * reference.largest_attention_gradient
+          : 1e-12;
+        const allowed =
+          (reference.tolerance[name] ?? reference.tolerance['default'] ?? 0) * Math.max(most, least);
+        data.forEach((value, place) =>
+          assert.ok(
+            Math.abs(Number(value) - at(own.data, place)) <= allowed,
+            `${name}[${place}]: ${at(own.data, place)} for ${value}`,
+          ),
+        );
+      }
+    });
+
+    it(`${id}: what does not apply says why`, () => {
+      const reasons = found.outcomes.flatMap((outcome) => ('reason' in outcome ? [outcome.reason] : []));
+      assert.equal(reasons.length > 0, id.startsWith('resnet'));
+      assert.ok(reasons.every((reason) => reason.length > 10));
+    });
+  }
+});
