@@ -4,7 +4,8 @@ import type { Call, Operator, OperatorTable } from './call';
 import { collect, flatIndex, strides } from './shapes';
 
 export const gatherAxis = (call: Call): number => call.axis(call.int('axis', 0), call.rank(0));
-export const fromFront = (position: number, size: number): number => (position < 0 ? position + size : position);
+export const fromFront = (position: number, size: number): number =>
+  position < 0 ? position + size : position;
 
 const gather: Operator = {
   kind: 'layout',

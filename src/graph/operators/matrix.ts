@@ -131,7 +131,11 @@ export interface Sliding {
 }
 
 /** The windows of a convolution or pooling along each spatial axis. */
-export function slidings(call: Call, spatial: readonly number[], kernel: readonly number[]): readonly Sliding[] {
+export function slidings(
+  call: Call,
+  spatial: readonly number[],
+  kernel: readonly number[],
+): readonly Sliding[] {
   const count = spatial.length;
   const list = (name: string, otherwise: number): readonly number[] =>
     call.ints(name) ?? Array<number>(count).fill(otherwise);
