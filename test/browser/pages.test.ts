@@ -362,7 +362,10 @@ describe('pages', function () {
         .first()
         .click();
       await operators.filter({ hasText: 'MatMul' }).getByRole('button').click();
-      await called(page, 'operatorsIn', [['patch_embed'], ['blocks']]);
+      await called(page, 'operatorsIn', [
+        ['patch_embed', null],
+        ['blocks', null],
+      ]);
       const marked = page.locator('tr[aria-current=true]');
       await holds(async () => assert.match(await marked.innerText(), /^MatMul/));
       assert.ok(await marked.evaluate((row) => row.getBoundingClientRect().bottom <= window.innerHeight));
@@ -804,7 +807,8 @@ describe('pages', function () {
   it('a word is the query of where the model looked when it chose it, by a click or keys', () =>
     opened({ name: 'image', shownCase: 'text', width: 1100, height: 800 }, async (page) => {
       await settled(page);
-      await page.getByText('a cat sitting on the grass', { exact: true }).waitFor();
+      const text = page.getByRole('region', { name: 'Text' });
+      await text.getByText('a cat sitting on the grass', { exact: true }).waitFor();
       const stack = page.locator('.image-stack');
       const lastAsked = async (expected: object): Promise<void> =>
         holds(async () => assert.deepEqual((await callsOf(page, 'attention')).at(-1)?.[1], expected));
