@@ -60,7 +60,8 @@ describe('the extension', () => {
       if (loaded.has(file)) return;
       loaded.add(file);
       const code = readFileSync(file, 'utf8');
-      for (const [, chunk = ''] of code.matchAll(/\brequire\("(\.\/[^"]+)"\)/g))
+      // What is imported later stands in a call of its own: `then(() => __toESM(require(…)))`.
+      for (const [, chunk = ''] of code.matchAll(/(?<!__toESM\()\brequire\("(\.\/[^"]+)"\)/g))
         load(join(dirname(file), chunk));
     };
     load(join(extensions.getExtension(extensionId)?.extensionPath ?? '', 'dist', 'extension.js'));
