@@ -25,6 +25,7 @@ const steps = [
   { rooms: ['tasks'], foreign: native },
   { rooms: ['protocol'], foreign: native },
   { rooms: ['analysis', 'attention'], foreign: native },
+  { rooms: ['explain'], foreign: native },
   { rooms: ['inference'], foreign: ['vscode'] },
   { rooms: ['useCases'], foreign: native },
   { rooms: ['commandLine'], foreign: ['vscode'] },

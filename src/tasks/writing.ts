@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { Checkpoint } from '../checkpoint/checkpoint';
 import type { Writing } from '../domain/reading';
 import type { GraphSize, Model, Part } from '../models/model';
 import { settleGeneration } from '../text/generation/settings';
@@ -43,18 +44,22 @@ export async function readerOf(
   }
 }
 
-/** Bytes of a generation_config.json, which a person may write. */
-const largestFile = 16e6;
+/** Bytes of a generation_config.json: published ones have a few hundred. */
+const largestFile = 1e6;
 
 /** What generation_config.json beside the weights says; undefined without one. */
-async function generationConfig({ checkpoint }: Model): Promise<Json | undefined> {
-  const path = join(dirname(checkpoint.files[0] ?? '.'), 'generation_config.json');
+export async function generationConfig({ files: [file = '.'] }: Checkpoint): Promise<Json | undefined> {
+  const path = join(dirname(file), 'generation_config.json');
   const found = await stat(path).catch(() => undefined);
   if (!found?.isFile()) return undefined;
   if (found.size > largestFile)
     throw new Error(`${path}: ${found.size} bytes found, at most ${largestFile} are read`);
-  const json: unknown = JSON.parse(await readFile(path, 'utf8'));
-  return typeof json === 'object' && json !== null ? (json as Json) : undefined;
+  try {
+    const json: unknown = JSON.parse(await readFile(path, 'utf8'));
+    return typeof json === 'object' && json !== null ? (json as Json) : undefined;
+  } catch (error) {
+    throw new Error(`${path}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** A text that is asked for by name, with the library's arguments. */
@@ -100,7 +105,7 @@ export async function generationsOf(
 ): Promise<Generations> {
   const config = (model.checkpoint.sidecars.config ?? {}) as Json;
   const own = { ...writing.defaults, ...sectionOf(config, writing) };
-  const file = writing.section === undefined ? await generationConfig(model) : undefined;
+  const file = writing.section === undefined ? await generationConfig(model.checkpoint) : undefined;
   const end = writing.end === undefined ? undefined : own[writing.end];
   const [words = ''] = textsIn(given, 'prompt');
   const asked = askedTexts(given);

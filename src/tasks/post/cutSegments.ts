@@ -5,7 +5,14 @@
 import { product } from '../../domain/lists';
 import type { Size } from '../../domain/size';
 import { resizePlane } from './interpolate';
-import type { InstanceOptions, MaskOutputs, PanopticOptions, Segment, Segments } from './segmentation';
+import {
+  maskScore,
+  type InstanceOptions,
+  type MaskOutputs,
+  type PanopticOptions,
+  type Segment,
+  type Segments,
+} from './segmentation';
 import { argmax, ofOneImage, OutputShapeError, sigmoid, softmax } from './values';
 
 /** What a model of masks says of one image, and where the image lies in the input. */
@@ -59,24 +66,13 @@ export function cutInstancesOf(masks: CutMasks, size: Size, { threshold }: Insta
     // No mask makes a score greater.
     if ((row[label] ?? 0) < threshold) return;
     const mask = maskOf(query);
-    const score = (row[label] ?? 0) * meanInside(mask);
+    const score = (row[label] ?? 0) * maskScore(mask);
     if (score < threshold || !mask.some((logit) => logit > 0)) return;
     const id = segments.length;
     for (let pixel = 0; pixel < ids.length; pixel++) if ((mask[pixel] ?? 0) > 0) ids[pixel] = id;
     segments.push({ id, label_id: label, score: rounded(score) });
   });
   return { size, ids, segments };
-}
-
-/** Mean probability of a mask where it is set. */
-function meanInside(mask: Float32Array): number {
-  let [total, count] = [0, 0];
-  for (const logit of mask) {
-    if (logit <= 0) continue;
-    total += sigmoid(logit);
-    count++;
-  }
-  return total / (count + 1e-6);
 }
 
 interface Candidate {

@@ -122,8 +122,8 @@ function add(sums: Float64Array, share: number, values: Float32Array, from: numb
 /** Six decimals, as segments_info has them. */
 const rounded = (score: number): number => Number(score.toFixed(6));
 
-/** Mean probability of the mask where it is set, and whether it is set anywhere. */
-function maskScore(mask: Float32Array): number {
+/** Mean probability of a mask where it is set; 0 of one that is set nowhere. */
+export function maskScore(mask: Float32Array): number {
   let [total, count] = [0, 0];
   for (const logit of mask) {
     if (logit <= 0) continue;

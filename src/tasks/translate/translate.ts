@@ -1,6 +1,3 @@
-import { readFile, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import type { Checkpoint } from '../../checkpoint/checkpoint';
 import type { Model } from '../../models/model';
 import { settleGeneration, type SettledGeneration } from '../../text/generation/settings';
 import type { Tokenizer } from '../../text/tokenizers/tokenizer';
@@ -19,6 +16,7 @@ import {
   type Written,
 } from '../task';
 import { encodeTexts, textsIn, tokenizerOf } from '../words';
+import { generationConfig } from '../writing';
 import { usualWay, waysOf } from './ways';
 
 /** What is said until a text is given. */
@@ -50,24 +48,6 @@ function wayIn({ as }: Given, ways: readonly Way[], text: string): Way | undefin
       `${String(as)} found; ${ways.length > 0 ? `the files beside the model know ${ways.map(({ name }) => name).join(', ')}` : 'the files beside the model know one way alone'}`,
     );
   return found;
-}
-
-/** Bytes of a generation_config.json: published ones have a few hundred. */
-const configBytes = 1e6;
-
-async function generationConfig({
-  files: [file = '.'],
-}: Checkpoint): Promise<Readonly<Record<string, unknown>> | undefined> {
-  const path = join(dirname(file), 'generation_config.json');
-  const found = await stat(path).catch(() => undefined);
-  if (!found?.isFile()) return undefined;
-  if (found.size > configBytes)
-    throw new Error(`${path}: ${found.size} bytes found, at most ${configBytes} are read`);
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as Readonly<Record<string, unknown>>;
-  } catch (error) {
-    throw new Error(`${path}: ${(error as Error).message}`, { cause: error });
-  }
 }
 
 /** Tokens that a sequence may have, if the model has so many places. */
