@@ -22,7 +22,7 @@ export const curveKinds: readonly CurveKind[] = [
 ];
 
 /** Steps of a curve at most: more cells than that are changed several at a time. */
-const mostSteps = 64;
+export const mostSteps = 64;
 const randomSeed = 7;
 
 /** Cells by falling saliency; of equal ones those of a lower place first. */

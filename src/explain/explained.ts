@@ -5,6 +5,7 @@ import type { Size } from '../domain/size';
 import { valueOf, type Graph, type GraphOutput } from '../graph/graph';
 import { gradientNames, withGradients } from '../graph/rewrite/backward';
 import { extend } from '../graph/rewrite/extend';
+import { probabilities } from '../labels/labels';
 import { tapNames } from '../graph/rewrite/tapNames';
 
 /** Numbers of a tensor, row-major. */
@@ -124,10 +125,15 @@ export class Explained {
   async scoreAt(pixels: Values): Promise<number> {
     const output = await this.outputOf(pixels);
     const { target } = this.question;
-    if (!this.hasClasses) return at(output, target);
-    const most = output.reduce((high, value) => Math.max(high, value), -Infinity);
-    const powers = output.map((value) => Math.exp(value - most));
-    return at(powers, target) / powers.reduce((sum, value) => sum + value, 0);
+    return at(this.hasClasses ? probabilities(output, 'softmax') : output, target);
+  }
+
+  /** All maps, without what needs derivatives. */
+  maps(): Promise<readonly MapOf[]> {
+    return this.once('maps', async () => {
+      const values = await this.values(this.probes.map(({ value }) => value));
+      return this.probes.map((probe, index) => ({ probe, map: withoutBatch(probe, at(values, index)) }));
+    });
   }
 
   /** Derivatives of the explained value by the pixels and all maps. */
