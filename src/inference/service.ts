@@ -1,5 +1,5 @@
 import { warningsOf } from '../tasks/answer';
-import type { InputSize, ProviderView, Run, RunOptions, SeenImage } from '../tasks/run';
+import type { InputSize, ProviderView, Run, RunOptions } from '../tasks/run';
 import type { Pixels } from '../domain/pixels';
 import type { Probe } from '../domain/probes';
 import type { Size } from '../domain/size';
@@ -9,6 +9,7 @@ import { runAllParts } from './allParts';
 import { at, pushAll } from '../domain/lists';
 import { keyGrid, queryGrid } from '../attention/reading';
 import { EncodedImages, encodedKey, imageKey, type EncodedImage, type KeptMaps } from './encodedImages';
+import { givenTensor } from './given';
 import { modelRequest } from './modelRequest';
 import { withAnySignal } from '../domain/aborting';
 import { Recent } from '../domain/recent';
@@ -41,8 +42,6 @@ import type { AttentionBudget } from '../graph/rewrite/taps';
 import {
   graphOf,
   nothingGiven,
-  type InputSource,
-  type OutputValues,
   graphsOfText,
   type Prepared,
   type ReadContext,
@@ -701,7 +700,7 @@ class InferenceService implements Inference {
       load += performance.now() - started;
       const inputs = Object.entries(step.inputs).map(([name, source]) => [
         name,
-        tensorOf(source, outputs, first.seen),
+        givenTensor(source, outputs, first.seen),
       ]);
       if (each && generation) {
         const { name: _, ...asked } = generation;
@@ -926,20 +925,6 @@ function laterStep(
   const request = (graph: Graph): ModelRequest =>
     modelRequest(opened, graph, { threads: settings.threads, attention: tensorBudget });
   return { step, model: request(graphs.start), each: request(graphs.step), looks: false };
-}
-
-/** What an input of a later step is given. */
-function tensorOf(
-  source: InputSource,
-  outputs: readonly (readonly OutputValues[])[],
-  seen: SeenImage,
-): TensorData {
-  if (typeof source === 'function') return source(seen);
-  if (source === 'image') throw new Error('the image is read by the first step alone');
-  if ('dtype' in source) return source;
-  const found = outputs[source.step]?.find(({ name }) => name === source.output);
-  if (!found) throw new Error(`step ${source.step} answers no ${source.output}`);
-  return { dtype: 'F32', shape: found.shape, data: found.values };
 }
 
 /** Tasks whose models take images of any size and shape, as their processors make them. */

@@ -2,6 +2,7 @@ import { elementCount } from '../checkpoint/tensors';
 import { at, sum } from '../domain/lists';
 import { valueOf, type Graph } from '../graph/graph';
 import { tapNames } from '../graph/rewrite/tapNames';
+import { givenTensor } from './given';
 import type { AttentionBudget } from '../graph/rewrite/taps';
 import type { OpenedModel } from '../models/openedModels';
 import type { Given, SeenImage } from '../tasks/run';
@@ -9,7 +10,6 @@ import {
   graphOf,
   graphsOfText,
   nothingGiven,
-  type InputSource,
   type OutputValues,
   type Prepared,
   type Step,
@@ -96,7 +96,7 @@ export async function runText(remote: RemoteInference, prepared: PreparedText, l
     if (each) await load(each, session, parts);
     times.load += performance.now() - started;
     const inputs = Object.fromEntries(
-      Object.entries(step.inputs).map(([name, source]) => [name, tensorFor(source, outputs)]),
+      Object.entries(step.inputs).map(([name, source]) => [name, givenTensor(source, outputs)]),
     );
     if (each && step.generation) {
       const { name: _, ...search } = step.generation;
@@ -124,15 +124,6 @@ export async function runText(remote: RemoteInference, prepared: PreparedText, l
 /** Whether the maps of a graph are few enough to be handed on. */
 const isSmall = (graph: Graph): boolean =>
   4 * sum(graph.probes.map(({ value }) => elementCount(valueOf(graph, value).shape))) <= mapBytes;
-
-/** What an input of a step is given. */
-function tensorFor(source: InputSource, outputs: readonly (readonly OutputValues[])[]): TensorData {
-  if (source === 'image' || typeof source === 'function') throw new Error('the model reads no image');
-  if ('dtype' in source) return source;
-  const found = outputs[source.step]?.find(({ name }) => name === source.output);
-  if (!found) throw new Error(`step ${source.step} answers no ${source.output}`);
-  return { dtype: 'F32', shape: found.shape, data: found.values };
-}
 
 function outputValues(graph: Graph, name: string, found: TensorData | undefined): OutputValues {
   const output = graph.outputs.find((each) => each.name === name);
