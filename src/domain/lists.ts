@@ -39,3 +39,8 @@ export const smallest = (values: Iterable<number>): number => {
 export const pushAll = <T>(target: T[], items: Iterable<T>): void => {
   for (const item of items) target.push(item);
 };
+
+/** Adds to one number of many; of a place that they do not have nothing is kept. */
+export function increase(values: Float32Array | Float64Array, place: number, by: number): void {
+  values[place] = (values[place] ?? 0) + by;
+}

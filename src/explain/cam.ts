@@ -1,4 +1,4 @@
-import { at } from '../domain/lists';
+import { at, increase } from '../domain/lists';
 import { principal } from './principal';
 import type { Values } from './explained';
 
@@ -15,7 +15,7 @@ function summed({ shape, data }: Values, weight: (channel: number, place: number
   const result = new Float64Array(places);
   for (let channel = 0; channel < channels; channel++)
     for (let place = 0; place < places; place++)
-      result[place]! += weight(channel, place) * at(data, channel * places + place);
+      increase(result, place, weight(channel, place) * at(data, channel * places + place));
   return result;
 }
 

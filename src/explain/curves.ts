@@ -1,4 +1,4 @@
-import { at } from '../domain/lists';
+import { at, increase } from '../domain/lists';
 import type { Grid } from '../domain/size';
 import type { Explained, Values } from './explained';
 import { shuffled } from './random';
@@ -101,7 +101,8 @@ function blurWeights(): Float64Array {
       const from = place + step - reach;
       const period = 2 * length;
       const inside = ((from % period) + period) % period;
-      if ((inside < length ? inside : period - 1 - inside) === blurReach) result[place]! += weight / sum;
+      if ((inside < length ? inside : period - 1 - inside) === blurReach)
+        increase(result, place, weight / sum);
     });
   return result;
 }
@@ -115,7 +116,7 @@ export function blurred({ shape, data }: Values): Values {
       const position = Math.floor(place / step) % size;
       for (let reach = -blurReach; reach <= blurReach; reach++)
         if (position + reach >= 0 && position + reach < size)
-          result[place]! += at(weights, reach + blurReach) * at(values, place + reach * step);
+          increase(result, place, at(weights, reach + blurReach) * at(values, place + reach * step));
     }
     return result;
   };

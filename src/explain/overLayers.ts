@@ -1,4 +1,4 @@
-import { at, largest } from '../domain/lists';
+import { at, increase, largest } from '../domain/lists';
 import { chainLength, tokenCount, type Probe } from '../domain/probes';
 import type { Grid } from '../domain/size';
 import type { DerivedMap, MapOf } from './explained';
@@ -68,7 +68,7 @@ export function product(left: Matrix, right: Matrix, tokens: number): Matrix {
       const factor = left[row * tokens + inner] ?? 0;
       if (factor === 0) continue;
       for (let column = 0; column < tokens; column++)
-        result[row * tokens + column]! += factor * (right[inner * tokens + column] ?? 0);
+        increase(result, row * tokens + column, factor * (right[inner * tokens + column] ?? 0));
     }
   return result;
 }
@@ -90,7 +90,7 @@ function weighted({ map, gradient }: DerivedMap, after: (value: number) => numbe
   const size = queries * keys;
   const result = new Float64Array(size);
   for (let place = 0; place < heads * size; place++)
-    result[place % size]! += after((map.data[place] ?? 0) * (gradient.data[place] ?? 0)) / heads;
+    increase(result, place % size, after((map.data[place] ?? 0) * (gradient.data[place] ?? 0)) / heads);
   return result;
 }
 
@@ -193,7 +193,7 @@ export function pictureOf(matrix: Matrix, tokens: number, { rows, special }: Rea
   const result = new Float64Array(tokens - special);
   for (const row of rows)
     for (let place = 0; place < result.length; place++)
-      result[place]! += at(matrix, row * tokens + special + place) / rows.length;
+      increase(result, place, at(matrix, row * tokens + special + place) / rows.length);
   return result;
 }
 
@@ -211,7 +211,7 @@ export function attentionGradCam({ map, gradient, probe }: DerivedMap): Float64A
     let weight = 0;
     for (let place = 0; place < patches; place++) weight += at(gradient.data, first + place) / patches;
     for (let place = 0; place < patches; place++)
-      result[place]! += (at(map.data, first + place) * weight) / heads;
+      increase(result, place, (at(map.data, first + place) * weight) / heads);
   }
   return result.map(positive);
 }

@@ -1,4 +1,4 @@
-import { at } from '../domain/lists';
+import { at, increase } from '../domain/lists';
 import type { Explained, Values } from './explained';
 import { mulberry32, normals } from './random';
 
@@ -52,7 +52,7 @@ export async function integratedGradients(explained: Explained, count = pathNode
   for (const [index, { node, weight }] of gaussLegendre(count).entries()) {
     progress?.(`integrated gradients, ${index + 1} of ${count}`);
     const { data } = await explained.gradientAt(scaledBy(pixels, node));
-    data.forEach((value, place) => (sum[place]! += weight * value));
+    data.forEach((value, place) => increase(sum, place, weight * value));
   }
   const values = { shape: pixels.shape, data: pixels.data.map((value, place) => value * at(sum, place)) };
   const difference = (await explained.valueAt(pixels)) - (await explained.valueAt(scaledBy(pixels, 0)));
@@ -86,7 +86,7 @@ export async function smoothGrad(explained: Explained, noise: Noise): Promise<Va
     progress?.(`SmoothGrad, ${sample + 1} of ${noise.samples}`);
     const data = pixels.data.map((value) => value + noise.sigma * draw());
     const gradient = await explained.gradientAt({ shape: pixels.shape, data });
-    gradient.data.forEach((value, place) => (sum[place]! += value / noise.samples));
+    gradient.data.forEach((value, place) => increase(sum, place, value / noise.samples));
   }
   return { shape: pixels.shape, data: Float32Array.from(sum) };
 }
@@ -122,8 +122,8 @@ export async function occlusion(explained: Explained, { window, strides }: Slidi
       const change = whole - (await explained.valueAt({ shape: pixels.shape, data }));
       for (let row = top; row < bottom; row++)
         for (let column = left; column < right; column++) {
-          sum[row * width + column]! += change;
-          count[row * width + column]! += 1;
+          increase(sum, row * width + column, change);
+          increase(count, row * width + column, 1);
         }
     }
   return sum.map((value, place) => value / Math.max(1, at(count, place)));

@@ -1,4 +1,4 @@
-import { at, largest } from '../domain/lists';
+import { at, increase, largest } from '../domain/lists';
 import { mulberry32, normals } from './random';
 
 /** Rows on their principal components. */
@@ -27,7 +27,7 @@ const settled = 1e-14;
 export function principal(rows: Float64Array, width: number, count: number): Principal {
   const n = rows.length / width;
   const mean = new Float64Array(width);
-  rows.forEach((value, place) => (mean[place % width]! += value / n));
+  rows.forEach((value, place) => increase(mean, place % width, value / n));
   const centred = rows.map((value, place) => value - at(mean, place % width));
   const followed = Math.min(count + spare, width, n);
   const draw = normals(mulberry32(1));
@@ -81,7 +81,7 @@ function back(rows: Float64Array, width: number, vector: Float64Array): Float64A
   for (let row = 0; row < vector.length; row++) {
     const factor = vector[row] ?? 0;
     for (let column = 0; column < width; column++)
-      result[column]! += factor * (rows[row * width + column] ?? 0);
+      increase(result, column, factor * (rows[row * width + column] ?? 0));
   }
   return result;
 }

@@ -1,4 +1,4 @@
-import { at } from '../../domain/lists';
+import { at, increase } from '../../domain/lists';
 import type { Explained, Values } from '../explained';
 import type { Method, Picture } from '../method';
 import {
@@ -29,7 +29,7 @@ function sumOf({ shape, data }: Values): Picture {
   const [, channels = 1, height = 1, width = 1] = shape;
   const values = new Float32Array(height * width);
   for (let place = 0; place < channels * height * width; place++)
-    values[place % (height * width)]! += at(data, place);
+    increase(values, place % (height * width), at(data, place));
   return { grid: [height, width], values, signed: true, legend: 'sum over the channels' };
 }
 
