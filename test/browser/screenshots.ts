@@ -1,6 +1,9 @@
 // npm run screenshots [-- VIEW...]: pictures of every view in every theme, wide and narrow, for a
-// person to look at.
-import { mkdir, rm } from 'node:fs/promises';
+// person to look at. With --workspace FOLDER, of every model in a folder of one's own, for the views
+// of one model, on the first image of `images`.
+import { readFileSync } from 'node:fs';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { openWorkbench, themes, type Theme, type Workbench } from './workbench';
 
 interface View {
@@ -50,23 +53,76 @@ const views: readonly View[] = [
   },
 ];
 
-/** With the explorer beside it, the narrow one leaves about 600 pixels to the view. */
-const sizes = { wide: [1440, 900], narrow: [900, 900] } as const;
+const { contributes } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+  readonly contributes: { readonly commands: readonly { readonly title: string }[] };
+};
+const commands = new Set(contributes.commands.map(({ title }) => title));
+
+/** Widths of the view itself: the side bar is closed, the activity bar stands. */
+const widths = [450, 1100, 1440, 1920] as const;
+const activityBar = 48;
+const height = 950;
 /** For charts and late bars to come to rest. */
 const settleMilliseconds = 800;
 
-async function main(chosen: readonly string[]): Promise<void> {
+async function main(words: readonly string[]): Promise<void> {
+  const at = words.indexOf('--workspace');
+  const workspace = at < 0 ? undefined : words[at + 1];
+  const chosen = at < 0 ? words : words.filter((_, index) => index !== at && index !== at + 1);
+  const isChosen = ({ name }: View): boolean =>
+    chosen.length === 0 || chosen.some((word) => name.startsWith(word));
   await rm('test/output/screenshots', { recursive: true, force: true });
   await mkdir('test/output/screenshots', { recursive: true });
-  const workbench = await openWorkbench({ settings: { 'explorer.autoReveal': false } });
+  const workbench = await openWorkbench({ workspace, settings: { 'explorer.autoReveal': false } });
   try {
-    await chooseModel(workbench);
-    for (const view of views) {
-      if (chosen.length === 0 || chosen.includes(view.name)) await shootView(workbench, view);
-    }
+    if (workspace === undefined) await chooseModel(workbench);
+    for (const view of workspace === undefined ? views : await viewsOf(workspace))
+      if (isChosen(view))
+        await shootView(workbench, view).catch((error: unknown) => console.error(view.name, error));
   } finally {
     await workbench.close();
   }
+}
+
+/** What the menu of an image calls a run of the chosen model. */
+async function runTitle(workbench: Workbench, image: string): Promise<string> {
+  const titles = await workbench.openContextMenu(join('images', image));
+  await workbench.page.keyboard.press('Escape');
+  const title = titles.find((text) => commands.has(text));
+  if (!title) throw new Error(`the menu of ${image} has no command of ours; it has ${titles.join(', ')}`);
+  return title;
+}
+
+/** Views of each model: `MODEL-image`, `MODEL-inspector`, `MODEL-complexity`. */
+async function viewsOf(workspace: string): Promise<readonly View[]> {
+  const [first = ''] = (await readdir(join(workspace, 'images'))).sort();
+  const folders = (await readdir(workspace, { withFileTypes: true })).filter(
+    (entry) => entry.isDirectory() && entry.name !== 'images',
+  );
+  return folders.flatMap(({ name }): View[] => [
+    {
+      name: `${name}-image`,
+      open: async (workbench) => {
+        await workbench.runCommand('Vitrine: Choose Checkpoint…');
+        await workbench.pick(name);
+        await workbench.pickFromContextMenu(join('images', first), await runTitle(workbench, first));
+      },
+      selector: '.image-stack img, .image-stack canvas',
+    },
+    {
+      name: `${name}-inspector`,
+      open: (workbench) => workbench.openFile(join(name, 'model.safetensors')),
+      selector: '[role=treegrid]',
+    },
+    {
+      name: `${name}-complexity`,
+      open: async (workbench) => {
+        await workbench.runCommand('Vitrine: Complexity Report');
+        await workbench.pick(name);
+      },
+      selector: '.complexity',
+    },
+  ]);
 }
 
 /** The first image asks for the checkpoint; after it the views open without a question. */
@@ -80,15 +136,17 @@ async function shootView(workbench: Workbench, view: View): Promise<void> {
   await workbench.closeEditors();
   await view.open(workbench);
   await workbench.webview(view.selector);
-  for (const [size, [width, height]] of Object.entries(sizes)) {
-    await workbench.setSize(width, height);
+  await workbench.runCommand('View: Toggle Primary Side Bar Visibility');
+  for (const width of widths) {
+    await workbench.setSize(width + activityBar, height);
     for (const theme of Object.keys(themes) as Theme[]) {
       await workbench.setTheme(theme);
       await workbench.page.waitForTimeout(settleMilliseconds);
-      console.log(await workbench.screenshot(`${view.name}-${theme}-${size}`));
+      console.log(await workbench.screenshot(`${view.name}-${theme}-${width}`));
     }
   }
-  await workbench.setSize(...sizes.wide);
+  await workbench.setSize(1440, height);
+  await workbench.runCommand('View: Toggle Primary Side Bar Visibility');
 }
 
 main(process.argv.slice(2)).then(
