@@ -1,6 +1,6 @@
 // npm run screenshots [-- VIEW...]: pictures of every view in every theme, wide and narrow, for a
-// person to look at. With --workspace FOLDER, of every model in a folder of one's own, for the views
-// of one model, on the first image of `images`.
+// person to look at. With --workspace FOLDER, of the views of every model in a folder of one's own;
+// they run on the first image of its `images`.
 import { readFileSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -202,9 +202,16 @@ const twisty = (line: TreeLine): string =>
 /** The file's own path first, where there are two. */
 const tipOf = ({ path, ownPath }: ModuleRow): string => (ownPath ? `${ownPath}\n(${path})` : path);
 
+/** Where a long name gives way: before its last word, which tells it from its neighbours. */
+const lastDot = /\.(?=[^.]*$)/;
+
 const ModuleName = ({ row }: { row: ModuleRow }): VNode => (
   <>
-    <span class="module-name">{row.ownName ?? (row.name || '(model)')}</span>
+    <span class="module-name">
+      {(row.ownName ?? (row.name || '(model)')).split(lastDot).map((part, index, parts) => (
+        <span>{index < parts.length - 1 ? `${part}.` : part}</span>
+      ))}
+    </span>
     {row.ownName && <span class="quiet canonical">{row.name}</span>}
     {row.count > 1 && (
       <>
