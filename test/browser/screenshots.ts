@@ -105,6 +105,7 @@ async function viewsOf(workspace: string): Promise<readonly View[]> {
       open: async (workbench) => {
         await workbench.runCommand('Vitrine: Choose Checkpoint…');
         await workbench.pick(name);
+        await workbench.page.waitForTimeout(settleMilliseconds); // the menu is that of the model's task
         await workbench.pickFromContextMenu(join('images', first), await runTitle(workbench, first));
       },
       selector: '.image-stack img, .image-stack canvas',

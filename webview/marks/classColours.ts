@@ -14,12 +14,24 @@ const colours = [
   '#c8d4dc',
 ] as const;
 
-/** The colour of a class by its index: the same one in every image and theme. */
-export const classColour = (label: number): string =>
-  colours[((label % colours.length) + colours.length) % colours.length] ?? colours[0];
+/** Of more classes than colours, the next are lighter, and the next darker: parts of white and black. */
+const shades = [
+  { towards: 255, by: 0 },
+  { towards: 255, by: 0.5 },
+  { towards: 0, by: 0.2 },
+] as const;
 
-/** The same as red, green and blue. */
+/** The colour of a class by its index, as red, green and blue: the same one in every image and theme. */
 export function classRgb(label: number): readonly [red: number, green: number, blue: number] {
-  const number = parseInt(classColour(label).slice(1), 16);
-  return [number >> 16, (number >> 8) & 255, number & 255];
+  const number = parseInt(nth(colours, label).slice(1), 16);
+  const { towards, by } = nth(shades, Math.floor(label / colours.length));
+  const shade = (bits: number): number => Math.round(bits + (towards - bits) * by);
+  return [shade(number >> 16), shade((number >> 8) & 255), shade(number & 255)];
 }
+
+/** The same as CSS has it. */
+export const classColour = (label: number): string => `rgb(${classRgb(label).join(' ')})`;
+
+/** Around and around. */
+const nth = <T>(list: readonly [T, ...T[]], index: number): T =>
+  list[((index % list.length) + list.length) % list.length] ?? list[0];
