@@ -259,6 +259,7 @@ const rules: Readonly<Record<string, Rule>> = {
   regnet: { families: ['regnet'] },
   bit: { families: ['bit'] },
   efficientnet: { families: ['efficientnet'] },
+  align_vision_model: { families: ['efficientnet'] },
   mobilenet_v1: { families: ['efficientnet'] },
   mobilenet_v2: { families: ['efficientnet'] },
   focalnet: { families: ['focalnet'] },

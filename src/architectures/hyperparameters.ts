@@ -187,6 +187,7 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   text_dim: shown('Width of the text tower'),
   text_eps: open('Norm ε of the text tower'),
   text_heads: open('Heads of the text tower'),
+  text_padding: open('Padding token of the text tower'),
   token_mixer: open('Token mixer'),
   tokens_norm: open('Norm over all tokens'),
   top_down_levels: open('Levels added to finer ones'),

@@ -9,10 +9,12 @@ export function unitLength(b: GraphBuilder, x: ValueInfo): ValueInfo {
 
 /**
  * Scores of images with texts: exp(scale) · cosine + bias (Radford et al. 2021, fig. 3; Zhai et al.
- * 2023, algorithm 1), of `[images, width]` and `[texts, width]` of unit length.
+ * 2023, algorithm 1), or cosine / temperature (Jia et al. 2021, §4.2), of `[images, width]` and
+ * `[texts, width]` of unit length.
  */
 export function similarity(b: GraphBuilder, image: ValueInfo, text: ValueInfo): ValueInfo {
   const cosine = b.add('MatMul', [image, b.transpose(text, [1, 0])]);
+  if (b.has('temperature')) return b.add('Div', [cosine, b.parameter('temperature', [1])]);
   const scaled = b.add('Mul', [cosine, b.add('Exp', [b.parameter('logit_scale', [1])])]);
   return b.has('logit_bias') ? b.add('Add', [scaled, b.parameter('logit_bias', [1])]) : scaled;
 }

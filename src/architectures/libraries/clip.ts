@@ -3,7 +3,8 @@ import { timmNames, timmTerritory } from './timm';
 
 /** Rows for a block of Hugging Face's CLIP and SigLIP towers. */
 function inBlock(from: string, to: string): Rename {
-  return [new RegExp(`^encoder\\.layers\\.(\\d+)\\.${from}\\.(weight|bias)$`), `blocks.$1.${to}.$2`];
+  // transformers 5 writes AltCLIP's lists as `layer`.
+  return [new RegExp(`^encoder\\.layers?\\.(\\d+)\\.${from}\\.(weight|bias)$`), `blocks.$1.${to}.$2`];
 }
 
 /**
@@ -27,7 +28,7 @@ export const transformersClip: Dialect = {
   resampling: ['bicubic', 'bicubic'],
   eps: 1e-5,
   territory: /^(?:embeddings|encoder|head)\./,
-  signature: [/^embeddings\.patch_embedding\.weight$/, /^encoder\.layers\.0\.self_attn\./],
+  signature: [/^embeddings\.patch_embedding\.weight$/, /^encoder\.layers?\.0\.self_attn\./],
   renames: [
     [/^embeddings\.class_embedding$/, 'cls_token', asTokens],
     [/^embeddings\.patch_embedding\.(weight|bias)$/, 'patch_embed.proj.$1'],

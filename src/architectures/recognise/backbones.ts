@@ -6,6 +6,7 @@ import { resnetNames } from '../resnet/names';
 import { segformerNames } from '../segformer/names';
 import { swinNames } from '../swin/names';
 import { swinv2Names } from '../swinv2/names';
+import { efficientnetNames } from '../efficientnet/names';
 import { dinov2 } from '../libraries/dinov2';
 import { mobileSam } from '../tinyVit/names';
 import { transformers, transformers5 } from '../libraries/transformers';
@@ -325,6 +326,12 @@ const holders: readonly Holder[] = [
     beside: /^(?:embeddings\.(?:text_embeddings|token_type_embeddings)|pooler)\..+$/,
   },
   { model: 'BLIP', at: 'vision_model.', dialects: [blip] },
+  {
+    model: 'ALIGN',
+    at: 'vision_model.',
+    signature: /^temperature$/,
+    dialects: ported(efficientnetNames),
+  },
   { model: 'GIT', at: 'git.image_encoder.vision_model.', dialects: [transformersClip] },
 ];
 

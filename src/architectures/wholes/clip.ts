@@ -4,9 +4,8 @@ import { unitLength, writeSimilarity } from '../heads/similarity';
 import { patchTowerOf, poolNames, towerOfPatches, type PatchTower } from './siglipPatches';
 import { textLengths } from '../blocks/textTower';
 import { stored } from '../evidence';
-import { settle, type FoundWhole, type PartContext, type Whole } from '../whole';
+import { settle, type FoundWhole, type PartContext, type RecognisedWhole, type Whole } from '../whole';
 import {
-  chineseText,
   clipText,
   siglipText,
   textAssumable,
@@ -22,9 +21,10 @@ const mistakenEnd = 2;
 const readsGreatest = ({ found }: FoundWhole): boolean =>
   found.checkpoint.sidecars.config?.['model_type'] !== 'metaclip_2';
 
-const recogniser =
+/** What a pair of an image tower and a text tower of this kind is. */
+export const recogniser =
   (kind: TextKind) =>
-  (found: FoundWhole): ReturnType<Whole<TextTower>['recognise']> => {
+  (found: FoundWhole): RecognisedWhole<TextTower> => {
     const { evidence, tower, lengths } = textTowerOf(found, kind);
     const end = settle<number>(found, 'text_end', {
       config: ['text_config.eos_token_id'],
@@ -79,7 +79,8 @@ const scorePart: Whole<TextTower>['parts'][number] = {
     writeSimilarity(b, width, { images: batch, texts: textLengths(lengths).texts }),
 };
 
-const dualParts = (
+/** The parts of a pair: both towers, and what compares them. */
+export const dualParts = (
   text: (b: GraphBuilder, config: TextTower, context: PartContext) => void,
   project?: string,
 ): Whole<TextTower>['parts'] => [
@@ -88,14 +89,11 @@ const dualParts = (
   scorePart,
 ];
 
-const tables = {
-  clip: 'text_model.embeddings.token_embedding.weight',
-  chinese: 'text_model.embeddings.word_embeddings.weight',
-} as const;
+const table = 'text_model.embeddings.token_embedding.weight';
 
 /** From open_clip's and OpenAI's names, whose text tower lies at the root, to transformers'. */
 const openClipNames: Whole['renames'] = [
-  [/^(?:text\.)?token_embedding\.weight$/, tables.clip],
+  [/^(?:text\.)?token_embedding\.weight$/, table],
   [/^(?:text\.)?positional_embedding$/, 'text_model.embeddings.position_embedding.weight'],
   [/^(?:text\.)?ln_final\.(weight|bias)$/, 'text_model.final_layer_norm.$1'],
   [/^(?:text\.)?text_projection$/, 'text_projection.weight', transposed],
@@ -135,10 +133,10 @@ export const clip: Whole<TextTower> = {
   title: 'CLIP',
   task: 'zero-shot',
   isTower: true,
-  signature: [tables.clip, 'text_projection.weight', 'visual_projection.weight', 'logit_scale'],
+  signature: [table, 'text_projection.weight', 'visual_projection.weight', 'logit_scale'],
   assumable: textAssumable,
   recognise: recogniser({
-    table: tables.clip,
+    table: table,
     layers: 'text_model.encoder.layers',
     projection: 'text_projection',
     masked: true,
@@ -157,9 +155,7 @@ export const clip: Whole<TextTower> = {
 function readsAsClip({ tensors, found }: FoundWhole): boolean {
   const model = found.checkpoint.sidecars.openClip?.['model_cfg'] as Json | undefined;
   const text = model?.['text_cfg'] as Json | undefined;
-  const isOwnClass = /(?:^|\.)text\.token_embedding\.weight$/.test(
-    tensors.get(tables.clip)?.tensor.name ?? '',
-  );
+  const isOwnClass = /(?:^|\.)text\.token_embedding\.weight$/.test(tensors.get(table)?.tensor.name ?? '');
   if (!text) return !isOwnClass;
   const { pool_type: pool = 'argmax', no_causal_mask: isOpen = false, embed_cls: hasClass = false } = text;
   return pool === 'argmax' && isOpen !== true && hasClass !== true;
@@ -168,7 +164,7 @@ function readsAsClip({ tensors, found }: FoundWhole): boolean {
 type Json = Readonly<Record<string, unknown>>;
 
 const asOpenClip = recogniser({
-  table: tables.clip,
+  table: table,
   layers: 'text_model.encoder.layers',
   projection: 'text_projection',
   masked: false,
@@ -182,13 +178,13 @@ export const openClip: Whole<TextTower> = {
   ...clip,
   name: 'open-clip',
   row: 'clip',
-  signature: ['text_projection.weight', 'visual_projection.weight', 'logit_scale', tables.clip],
+  signature: ['text_projection.weight', 'visual_projection.weight', 'logit_scale', table],
   renames: openClipNames,
   recognise: (found) => (readsAsClip(found) ? asOpenClip(found) : undefined),
 };
 
 const asSiglip = recogniser({
-  table: tables.clip,
+  table: table,
   layers: 'text_model.encoder.layers',
   projection: 'text_model.head',
   masked: false,
@@ -206,7 +202,7 @@ export const siglip: Whole<SiglipConfig> = {
   title: 'SigLIP',
   task: 'zero-shot',
   isTower: true,
-  signature: [tables.clip, 'text_model.head.weight', 'logit_scale', 'logit_bias'],
+  signature: [table, 'text_model.head.weight', 'logit_scale', 'logit_bias'],
   renames: poolNames,
   assumable: textAssumable,
   recognise(found) {
@@ -244,26 +240,3 @@ export const openClipSiglip: Whole<TextTower> = {
 
 const asTyped =
   'Texts are read as they are typed: open_clip lower-cases them and drops their punctuation first.';
-
-/** Chinese CLIP (Yang et al. 2022): CLIP's image tower beside a BERT. */
-export const chineseClip: Whole<TextTower> = {
-  name: 'chinese-clip',
-  row: 'clip',
-  title: 'Chinese CLIP',
-  task: 'zero-shot',
-  isTower: true,
-  signature: [tables.chinese, 'text_projection.weight', 'visual_projection.weight', 'logit_scale'],
-  // A pair of any two towers (VisionTextDualEncoder) reads its BERT through the pooler.
-  absent: ['text_model.pooler.dense.weight'],
-  assumable: textAssumable,
-  recognise: recogniser({
-    table: tables.chinese,
-    layers: 'text_model.encoder.layer',
-    projection: 'text_projection',
-    masked: true,
-    activation: 'gelu',
-    eps: 1e-12,
-    perHead: 64,
-  }),
-  parts: dualParts(chineseText, 'visual_projection'),
-};

@@ -1,8 +1,9 @@
 // Every whole model that is known, one line each: a new one is its file and its line here.
 export { bart, marian, pegasus } from './bart';
 export { beitSegmentation } from './beitSegmentation';
+export { align, altClip, chineseClip } from './bertPairs';
 export { blip, blipForQuestions } from './blip';
-export { chineseClip, clip, openClip, openClipSiglip, siglip } from './clip';
+export { clip, openClip, openClipSiglip, siglip } from './clip';
 export { conditionalDetr } from './conditionalDetr';
 export { dabDetr } from './dabDetr';
 export { deformableDetr } from './deformableDetr';

@@ -1,7 +1,8 @@
+import { dtypes, elementCount } from '../../checkpoint/tensors';
 import type { GraphBuilder } from '../../graph/builder';
-import type { ValueInfo } from '../../graph/graph';
+import { int, type ValueInfo } from '../../graph/graph';
 import { bertEmbedding, bertLayers } from '../blocks/bert';
-import { type Tokens } from '../blocks/layers';
+import { withValue, type Tokens } from '../blocks/layers';
 import { asSequence } from '../blocks/projectedAttention';
 import { tokenAt } from '../blocks/specialTokens';
 import {
@@ -30,6 +31,8 @@ export interface TextTower {
   readonly end?: number;
   /** Padding is hidden by a mask that is given. */
   readonly masked: boolean;
+  /** Id of the padding, if positions are counted from behind it. */
+  readonly paddingId?: number;
 }
 
 /** What differs between text towers. */
@@ -42,6 +45,10 @@ export interface TextKind {
   readonly activation: string;
   readonly eps: number;
   readonly perHead: number;
+  /** Its activation is that of its own kind, whatever the image tower has. */
+  readonly ownActivation?: true;
+  /** Settles the id of the padding, if positions are counted from behind it. */
+  readonly paddingId?: (found: FoundWhole) => Evidence<number>;
 }
 
 /** Hyper-parameters of text towers that `assume` may set. */
@@ -60,10 +67,12 @@ function likeTheImageTower({ backbone }: FoundWhole): Evidence<string> | undefin
 /** A text tower's hyper-parameters, and how many tokens its texts may have. */
 export function textTowerOf(found: FoundWhole, kind: TextKind) {
   const [words = 0, dim = 0] = shapeOf(found.tensors, kind.table);
-  const [context = 0] = shapeOf(
+  const [places = 0] = shapeOf(
     found.tensors,
     kind.table.replace(/(?:token|word)_(embeddings?)/, 'position_$1'),
   );
+  const paddingId = kind.paddingId?.(found);
+  const context = paddingId ? places - paddingId.value - 1 : places;
   const [width = 0] = shapeOf(found.tensors, `${kind.projection}.weight`);
   const evidence = {
     text_depth: stored(countOf(found.tensors, kind.layers), `${kind.layers}.*`),
@@ -74,7 +83,9 @@ export function textTowerOf(found: FoundWhole, kind: TextKind) {
     }),
     text_activation: settle<string>(found, 'text_activation', {
       config: ['text_config.hidden_act'],
-      otherwise: likeTheImageTower(found) ?? assumed(kind.activation, 'as published; not stored'),
+      otherwise:
+        (kind.ownActivation ? undefined : likeTheImageTower(found)) ??
+        assumed(kind.activation, 'as published; not stored'),
       ...knownActivation,
     }),
     text_eps: settle<number>(found, 'text_eps', {
@@ -83,6 +94,7 @@ export function textTowerOf(found: FoundWhole, kind: TextKind) {
       is: (value) => typeof value === 'number' && value > 0,
       needed: 'a number above 0',
     }),
+    ...(paddingId && { text_padding: paddingId }),
     vocabulary: stored(words, kind.table),
     context: stored(context, 'rows of the table of positions'),
     projection: stored(width, `${kind.projection}.weight`),
@@ -94,6 +106,7 @@ export function textTowerOf(found: FoundWhole, kind: TextKind) {
     eps: evidence.text_eps.value,
     width,
     masked: kind.masked,
+    ...(paddingId && { paddingId: paddingId.value }),
   };
   return { evidence, tower, lengths: { texts: 1, text: context } };
 }
@@ -147,17 +160,46 @@ export function siglipText(b: GraphBuilder, config: TextTower, context: PartCont
   b.output('text_embeds', unitLength(b, b.linear(pooled, 'text_model.head')), 'embedding');
 }
 
-/** Chinese CLIP's texts go through a BERT, whose first token is projected. */
-export function chineseText(b: GraphBuilder, config: TextTower, context: PartContext): void {
+/**
+ * Where RoBERTa's tokens stand: counted from behind the id of the padding, which every padded token
+ * has for its place (Liu et al. 2019; transformers, create_position_ids_from_input_ids):
+ * `[texts · text]` of the type of indices.
+ */
+function placesBehindPadding(b: GraphBuilder, ids: ValueInfo, padding: number): ValueInfo {
+  const short = b.add('Cast', [ids], { to: int(dtypes.I32.onnx) });
+  const isPadding = b.add('Equal', [short, b.constant('/padding', 'I32', [], Int32Array.of(padding))]);
+  const isWord = b.add('Sub', [b.scalar(1), b.add('Cast', [isPadding], { to: int(dtypes.F32.onnx) })]);
+  const counted = b.add('Mul', [b.add('CumSum', [isWord, b.indices([1])]), isWord]);
+  const places = b.add('Add', [counted, b.scalar(padding)]);
+  return b.add('Cast', [b.reshape(places, [elementCount(ids.shape)])], { to: int(dtypes.I64.onnx) });
+}
+
+/** BERT's layers over the texts; parameters below `path`. */
+function bert(b: GraphBuilder, path: string, config: TextTower, context: PartContext): Tokens {
   const { ids, padding } = read(b, config, context);
-  const tokens = b.scope('text_model', () =>
-    bertLayers(
-      b,
-      bertEmbedding(b, ids, textLengths(context.lengths), config.eps),
-      config,
-      padding ? [padding] : [],
-    ),
-  );
+  const { eps, paddingId } = config;
+  const places = paddingId === undefined ? undefined : placesBehindPadding(b, ids, paddingId);
+  return b.scope(path, () => {
+    const embedded = bertEmbedding(b, ids, textLengths(context.lengths), eps, places);
+    return bertLayers(b, embedded, config, padding ? [padding] : []);
+  });
+}
+
+/** A BERT whose first token is projected (Chinese CLIP, ALIGN). */
+export function bertText(b: GraphBuilder, config: TextTower, context: PartContext): void {
+  const tokens = bert(b, 'text_model', config, context);
   const pooled = b.linear(tokenAt(b, tokens, 0), 'text_projection');
+  b.output('text_embeds', unitLength(b, pooled), 'embedding');
+}
+
+/**
+ * AltCLIP's texts go through a RoBERTa, whose tokens are normed again and brought to the width of
+ * CLIP's (Chen et al. 2022, fig. 2); the first is projected.
+ */
+export function altText(b: GraphBuilder, config: TextTower, context: PartContext): void {
+  const tokens = bert(b, 'text_model.roberta', config, context);
+  const normed = b.layerNorm(tokens.value, 'text_model.pre_LN', config.eps);
+  const widened = withValue(tokens, b.linear(normed, 'text_model.transformation'));
+  const pooled = b.linear(tokenAt(b, widened, 0), 'text_projection');
   b.output('text_embeds', unitLength(b, pooled), 'embedding');
 }
