@@ -84,10 +84,10 @@ export interface Writing {
   /** Tokens that the decoder has positions for; any number without it. */
   readonly positions?: number;
   /**
-   * Whether the start token stands in front of a bare prompt, or in the place of the first special
-   * token of one that has them.
+   * Whether the start token stands in front of a bare prompt, in the place of the first special
+   * token of one that has them, or nowhere: the prompt begins with a token of its own.
    */
-  readonly prompt: 'bare' | 'special';
+  readonly prompt: 'bare' | 'special' | 'instead';
   /** Section of config.json that alone decides, whatever generation_config.json says. */
   readonly section?: string;
   /** Key of that section that holds the end token: `sep_token_id`. */

@@ -184,7 +184,7 @@ export function groundedLabel(
 
 /** What a captioner's decoder starts from. */
 export interface CaptionStart {
-  readonly kind: 'special' | 'bare';
+  readonly kind: 'special' | 'bare' | 'instead';
   readonly tokenizer: Tokenizer;
   /** Words that the caption goes on from; none for a caption of its own. */
   readonly prompt?: string;
@@ -194,10 +194,12 @@ export interface CaptionStart {
 
 /**
  * Ids that a caption is written on from. BLIP's generate puts its start token in the place of the
- * prompt's first special token and drops the last one; GIT starts from `[CLS]` and the bare prompt.
+ * prompt's first special token and drops the last one; GIT starts from `[CLS]` and the bare prompt;
+ * Donut's prompts name its task with a token that stands in the place of the start token.
  */
 export function captionStart({ kind, tokenizer, prompt = '', start }: CaptionStart): readonly number[] {
   if (prompt === '') return [start];
   const plain = tokenizer.encode(prompt, { addSpecial: kind === 'special' }).ids;
+  if (kind === 'instead') return plain;
   return [start, ...(kind === 'special' ? plain.slice(1, -1) : plain)];
 }

@@ -310,6 +310,7 @@ const holders: readonly Holder[] = [
   },
   { model: 'GLPN', at: 'glpn.', dialects: segformerNames },
   { model: 'TrOCR or ViT-GPT2', at: 'encoder.', dialects: vits, beside: unread },
+  { model: 'Donut', at: 'encoder.', signature: /^decoder\./, dialects: swins, beside: unread },
   {
     model: 'MobileSAM',
     at: 'image_encoder.',

@@ -1,3 +1,4 @@
+import type { Writing } from '../../domain/reading';
 import type { GraphBuilder } from '../../graph/builder';
 import type { TokenMaps } from '../blocks/stages';
 import { sequence } from '../blocks/maps';
@@ -60,7 +61,7 @@ export const decoderAssumable = ['decoder_heads', 'decoder_activation', 'decoder
 export const countedTokens = 1;
 
 /** What differs between the decoders that transformers puts behind an image encoder. */
-interface Kind {
+export interface Kind {
   readonly words: string;
   readonly places: string;
   /** Rows of the table of positions that no token has. */
@@ -74,6 +75,8 @@ interface Kind {
   readonly scaled?: string;
   /** Values of config.json under which the library computes something else. */
   readonly refuses: readonly (readonly [key: string, value: boolean])[];
+  /** How a prompt stands to the start token; behind it without it. */
+  readonly prompt?: Writing['prompt'];
 }
 
 const says = (found: FoundWhole, key: string, value: boolean): boolean =>
@@ -88,7 +91,8 @@ const scaledWords = (found: FoundWhole, key: string): Evidence<boolean> =>
     needed: 'true or false',
   });
 
-const recogniser =
+/** What an image encoder with a decoder of this kind is. */
+export const recogniser =
   (label: string, title: string, kind: Kind) =>
   (found: FoundWhole): ReturnType<Whole<DecoderConfig>['recognise']> => {
     const [words = 0, dim = 0] = shapeOf(found.tensors, kind.words);
@@ -120,7 +124,7 @@ const recogniser =
       },
       reading: {
         task: 'caption',
-        writing: { positions: evidence.context.value, prompt: 'bare' },
+        writing: { positions: evidence.context.value, prompt: kind.prompt ?? 'bare' },
       },
       lengths: { decoder: countedTokens },
       bounds: { decoder: { most: evidence.context.value } },
@@ -130,7 +134,7 @@ const recogniser =
 const state = 'encoder_last_hidden_state';
 
 /** The image's tokens behind the encoder's norm, and the vector that the library pools of them. */
-function image(b: GraphBuilder, _: DecoderConfig, { backbone }: PartContext): void {
+export function image(b: GraphBuilder, _: DecoderConfig, { backbone }: PartContext): void {
   const { tokens } = backbone() as TokenMaps;
   b.output(state, sequence(b, tokens), 'state');
   if (!b.has('encoder.pooler.dense.weight')) return;
@@ -149,7 +153,8 @@ function projectedState(b: GraphBuilder, context: PartContext): Tokens {
 /** Writes a decoder over the tokens of a pass and an image. */
 export type Decode = (b: GraphBuilder, config: DecoderConfig, decoding: Decoding, image: Tokens) => void;
 
-const decoder =
+/** The part that a decoder is. */
+export const decoder =
   (decode: Decode) =>
   (b: GraphBuilder, config: DecoderConfig, context: PartContext): void => {
     const seen = projectedState(b, context);
@@ -249,6 +254,8 @@ export const trocr: Whole<DecoderConfig> = {
     'decoder.model.decoder.embed_positions.weight',
     'decoder.model.decoder.layers.0.encoder_attn.q_proj.weight',
   ],
+  // mBART's decoder ends with a norm.
+  absent: ['decoder.model.decoder.layer_norm.weight'],
   assumable: ['decoder_heads', 'decoder_activation', 'decoder_scaled'],
   recognise: recogniser('trocr', 'TrOCR', {
     words: 'decoder.model.decoder.embed_tokens.weight',

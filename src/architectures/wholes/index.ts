@@ -9,6 +9,7 @@ export { dabDetr } from './dabDetr';
 export { deformableDetr } from './deformableDetr';
 export { depthAnything } from './depthAnything';
 export { detr } from './detr';
+export { donut } from './donut';
 export { dpt } from './dpt';
 export { dptSegmentation } from './dptSegmentation';
 export { eomt } from './eomt';
