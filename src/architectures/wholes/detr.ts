@@ -4,6 +4,7 @@ import type { ValueInfo } from '../../graph/graph';
 import { decoderLayer as layerOfDecoder, detrEps, encoderLayer, type NormOrder } from '../blocks/detrLayers';
 import type { Tokens } from '../blocks/layers';
 import { asSequence, linearLayers } from '../blocks/projectedAttention';
+import type { Stage } from '../blocks/stages';
 import { shapeOf } from '../decide';
 import { rows, type Rename } from '../dialect';
 import { stored } from '../evidence';
@@ -42,7 +43,8 @@ const classHead = 'class_labels_classifier';
 /** Behind the encoder, where norms stand before the branches. */
 const encoderNorm = 'model.encoder.layernorm';
 
-function recognise(found: FoundWhole) {
+/** What shapes and config.json tell of a DETR. */
+export function recognise(found: FoundWhole) {
   const [outputs = 0] = shapeOf(found.tensors, `${classHead}.weight`);
   const order: NormOrder = found.tensors.has(`${encoderNorm}.weight`) ? 'pre' : 'post';
   const learned = learnedPositions(found);
@@ -94,7 +96,20 @@ export const decoderLayer = (
   }: Pick<DetrConfig, 'decoderHeads' | 'activation'> & Partial<Pick<DetrConfig, 'order'>>,
 ): Tokens => layerOfDecoder(b, queries, positions, image, { heads, activation, order });
 
-function build(b: GraphBuilder, config: DetrConfig, context: PartContext): void {
+/** What a head of masks reads of a DETR. */
+export interface DetrMade {
+  /** Maps of the backbone's stages. */
+  readonly stages: readonly Stage[];
+  /** The last one in the transformer's width, `[batch, dim, rows, columns]`. */
+  readonly projected: ValueInfo;
+  /** What the encoder makes of its places, `[batch · places, dim]`. */
+  readonly memory: Tokens;
+  /** What the decoder makes of the queries, normed. */
+  readonly queries: Tokens;
+}
+
+/** Writes a DETR with its outputs, and hands back what it made. */
+export function build(b: GraphBuilder, config: DetrConfig, context: PartContext): DetrMade {
   const { backbone, batch } = context;
   const maps = backbone({ dilatedStages: config.dilation ? 1 : 0 });
   const projected = b.conv2d(mapOf(b, last(maps.stages)), 'model.input_projection');
@@ -119,6 +134,7 @@ function build(b: GraphBuilder, config: DetrConfig, context: PartContext): void 
   b.output('pred_boxes', asSequence(b, boxes, batch), 'boxes');
   b.output('tokens', asSequence(b, normed, batch), 'tokens');
   b.output('encoder_last_hidden_state', asSequence(b, image.value, batch), 'state');
+  return { stages: maps.stages, projected, memory: image, queries: { ...queries, value: normed } };
 }
 
 /** Fused rows of the three projections of torch's own attention. */
@@ -128,7 +144,7 @@ const fused = (from: string, to: string): readonly Rename[] =>
   ]);
 
 /** Names of Carion et al.'s own repository. */
-const original: readonly Rename[] = [
+export const original: readonly Rename[] = [
   ...fused('transformer\\.encoder\\.layers\\.(\\d+)\\.self_attn', 'model.encoder.layers.$1.self_attn'),
   ...fused('transformer\\.decoder\\.layers\\.(\\d+)\\.self_attn', 'model.decoder.layers.$1.self_attn'),
   ...fused(
@@ -159,20 +175,23 @@ const original: readonly Rename[] = [
   ],
 ];
 
+/** Names that every DETR has. */
+export const detrSignature: readonly string[] = [
+  queryPositions,
+  'model.input_projection.weight',
+  'model.decoder.layers.0.encoder_attn.q_proj.weight',
+  `${classHead}.weight`,
+];
+
 /** DETR (Carion et al. 2020): a transformer that reads a set of boxes off one map of a backbone. */
 export const detr: Whole<DetrConfig> = {
   name: 'detr',
   title: 'DETR',
   task: 'detect',
-  signature: [
-    queryPositions,
-    'model.input_projection.weight',
-    'model.decoder.layers.0.encoder_attn.q_proj.weight',
-    `${classHead}.weight`,
-  ],
+  signature: detrSignature,
   renames: original,
   masksPixels: true,
   assumable: transformerAssumable,
   recognise,
-  parts: [{ name: 'whole', build }],
+  parts: [{ name: 'whole', build: (b, config, context) => void build(b, config, context) }],
 };

@@ -8,6 +8,7 @@ export { conditionalDetr } from './conditionalDetr';
 export { dabDetr } from './dabDetr';
 export { deformableDetr } from './deformableDetr';
 export { depthAnything } from './depthAnything';
+export { detrMasks } from './detrMasks';
 export { detr } from './detr';
 export { donut } from './donut';
 export { dpt } from './dpt';
