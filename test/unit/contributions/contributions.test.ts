@@ -146,7 +146,8 @@ describe('package.json and contributions.ts', () => {
     const other = menuItems.filter(({ command }) => /\.runOn(Image|Folder)$/.test(command));
     assert.equal(own.length, 6);
     for (const { when } of own) assert.match(when ?? '', /!vitrine\.otherTask$|^false$/);
-    const onOther = /(^|&& )vitrine\.otherTask && (!vitrine\.task|vitrine\.task != 'video')$|^false$/;
+    const onOther =
+      /(^|&& )vitrine\.otherTask && (!vitrine\.task|vitrine\.task != 'video') && !vitrine\.readsTexts$|^false$/;
     for (const { when } of other) assert.match(when ?? '', onOther);
     const shownIn = (items: readonly MenuItem[]): number =>
       items.filter(({ command }) => /Image$/.test(command)).length;
