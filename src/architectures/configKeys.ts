@@ -262,6 +262,8 @@ const rules: Readonly<Record<string, Rule>> = {
   align_vision_model: { families: ['efficientnet'] },
   mobilenet_v1: { families: ['efficientnet'] },
   mobilenet_v2: { families: ['efficientnet'] },
+  // Groups of channels are as many as heads, which the model around it holds them to.
+  florence_vision: { families: ['davit'], idle: ['num_groups'] },
   focalnet: { families: ['focalnet'] },
   hiera: { families: ['hiera'], idle: ['patch_size'] },
   // Names like those of a family here, another computation: rotary positions, spectrograms,

@@ -72,7 +72,16 @@ export type Reading =
    * Every reply by itself, or words that are written as the reply; a question may have so many
    * tokens.
    */
-  | { readonly task: 'ask'; readonly context: number; readonly writing?: Writing }
+  | {
+      readonly task: 'ask';
+      readonly context: number;
+      readonly writing?: Writing;
+      /**
+       * What the library asks for words that name one of the model's tasks; what follows such a
+       * word takes the place of `{input}`.
+       */
+      readonly questions?: Readonly<Record<string, string>>;
+    }
   /** Words are written of an image. */
   | { readonly task: 'caption'; readonly writing: Writing }
   /** A text about another; a sequence may have so many tokens, any number if it is not said. */

@@ -380,6 +380,10 @@ const models: Readonly<Record<string, Model>> = {
   blip: blip,
   'blip-2': { processor: 'Blip', usual: { size: square(224) } },
   git: clipModel,
+  florence2: {
+    processor: 'CLIP',
+    usual: { ...values('imagenet'), size: square(768), do_center_crop: false },
+  },
   chinese_clip: { processor: 'ChineseCLIP' },
   vilt: { processor: 'Vilt' },
   'donut-swin': { processor: 'Donut' },

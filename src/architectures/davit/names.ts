@@ -54,10 +54,37 @@ const florence: Dialect = {
   modules: [[/^stages\.(\d+)\.blocks\.(\d+)/, 'blocks.$1.$2']],
 };
 
+/** The same as transformers writes it. */
+const transformersFlorence: Dialect = {
+  ...florence,
+  name: 'transformers',
+  title: 'Hugging Face transformers',
+  signature: [
+    /^convs\.0\.conv\.weight$/,
+    /^blocks\.0\.0\.spatial_block\.window_attn\.qkv\.weight$/,
+    /^blocks\.0\.0\.channel_block\.channel_attn\.qkv\.weight$/,
+  ],
+  renames: [
+    [/^convs\.0\.(conv|norm)\./, 'stem.$1.'],
+    [/^convs\.([1-9]\d*)\.(conv|norm)\./, 'stages.$1.downsample.$2.'],
+    inFlorence('(?:window_attn|channel_attn)', 'attn'),
+    inFlorence('(norm[12])', '$4'),
+    inFlorence('ffn', 'mlp'),
+    inFlorence('conv([12])', 'cpe$4.proj'),
+  ],
+  modules: [
+    [/^stages\.(\d+)\.blocks\.(\d+)\.spatial_block$/, 'blocks.$1.$2.spatial_block.window_attn'],
+    [/^stages\.(\d+)\.blocks\.(\d+)\.channel_block$/, 'blocks.$1.$2.channel_block.channel_attn'],
+  ],
+};
+
+/** Namings of Florence-2's image tower. */
+export const florenceNames: readonly Dialect[] = [florence, transformersFlorence];
+
 /** Dual Attention Vision Transformers. */
 export const davitNames: readonly Dialect[] = [
   original,
-  florence,
+  ...florenceNames,
   timmNames(
     'davit',
     [/^stem\.conv\.weight$/, /^stages\.0\.blocks\.0\.(?:0|spatial_block)\.cpe1\.proj\.weight$/],

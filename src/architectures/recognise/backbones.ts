@@ -6,6 +6,7 @@ import { resnetNames } from '../resnet/names';
 import { segformerNames } from '../segformer/names';
 import { swinNames } from '../swin/names';
 import { swinv2Names } from '../swinv2/names';
+import { florenceNames } from '../davit/names';
 import { efficientnetNames } from '../efficientnet/names';
 import { dinov2 } from '../libraries/dinov2';
 import { mobileSam } from '../tinyVit/names';
@@ -176,6 +177,9 @@ const eomt: Dialect = {
 };
 const aroundEomt = /^(?:query|upscale_block|mask_head|class_predictor|criterion|attn_mask_probs)(?:\..+)?$/;
 
+/** Sines of the frames of a clip, and what BART adds to the scores of its words. */
+const ofFlorence = /visual_temporal_embed\.pos_idx_to_embed$|(?:^|\.)final_logits_bias$/;
+
 /** Where detectors, segmenters, depth and language models keep their image backbone. */
 const holders: readonly Holder[] = [
   detrBackbones('DETR', converted),
@@ -325,6 +329,20 @@ const holders: readonly Holder[] = [
     signature: /^classifier\.3\.weight$/,
     dialects: vits,
     beside: /^(?:embeddings\.(?:text_embeddings|token_type_embeddings)|pooler)\..+$/,
+  },
+  {
+    model: 'Florence-2',
+    at: 'model.vision_tower.',
+    dialects: florenceNames,
+    buffers: ofFlorence,
+  },
+  {
+    model: 'Florence-2',
+    at: 'vision_tower.',
+    signature: /^language_model\.model\./,
+    dialects: florenceNames,
+    beside: /^(?:norms|head)\..+$/,
+    buffers: ofFlorence,
   },
   { model: 'BLIP', at: 'vision_model.', dialects: [blip] },
   {

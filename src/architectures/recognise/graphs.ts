@@ -1,4 +1,4 @@
-import { at } from '../../domain/lists';
+import { at, last } from '../../domain/lists';
 import type { Pass } from '../../domain/pass';
 import type { Size } from '../../domain/size';
 import type { Checkpoint } from '../../checkpoint/checkpoint';
@@ -10,7 +10,7 @@ import { requireOwnSize } from '../decide';
 import { headVector, ownHeads, type OwnHead } from '../heads/ownHead';
 import { ownModule, type Translated, type Translation } from '../dialect';
 import type { StateShape } from '../blocks/decoding';
-import type { Maps, TokenMaps } from '../blocks/stages';
+import type { Maps, Stage, TokenMaps } from '../blocks/stages';
 import type { BuildOptions, Known, Recognition } from '../family';
 import { familyNamed } from '../registry';
 import {
@@ -208,6 +208,14 @@ function inputsOf({ inputs, nodes }: Graph, pass: Pass): Graph['inputs'] {
   return inputs.filter(({ name }) => pass === 'whole' || read.has(name));
 }
 
+/** The places of a map as tokens lie, if a network hands on no tokens of its own. */
+const placesOf = ({ grid, width }: Stage, batch: number): StateShape => ({
+  batch,
+  count: grid[0] * grid[1],
+  width,
+  layout: { special: [], grid },
+});
+
 function writePart(
   recognition: Known,
   translation: Translation,
@@ -255,9 +263,9 @@ function writePart(
   };
   const imageTokens = (): StateShape => {
     const aside = new GraphBuilder(recognition.title, { find: ofBackbone });
-    const { tokens } = family.build(aside, recognition.config, options) as Partial<TokenMaps>;
-    if (!tokens) throw new Error(`${recognition.title}: the image network hands on no tokens`);
-    const { batch, count, layout, value } = tokens;
+    const maps = family.build(aside, recognition.config, options) as Maps & Partial<TokenMaps>;
+    if (!maps.tokens) return placesOf(last(maps.stages), options.batch);
+    const { batch, count, layout, value } = maps.tokens;
     return { batch, count, layout, width: at(value.shape, 1) };
   };
   const context: PartContext = {

@@ -1,4 +1,5 @@
 import type { GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
 import { last } from '../../domain/lists';
 import {
   fromTheFirst,
@@ -8,6 +9,7 @@ import {
   type Placed,
 } from '../blocks/decoding';
 import { withValue, type Tokens } from '../blocks/layers';
+import type { Decoding } from '../blocks/passes';
 import { feedForward, projectedAttention } from '../blocks/projectedAttention';
 import { sinePlaces } from '../blocks/sequencePositions';
 import { wordEmbedding } from '../blocks/textTower';
@@ -36,7 +38,7 @@ import {
 } from './sequences';
 
 /** What encoder and decoder of BART's kind are written by. */
-interface BartConfig {
+export interface BartConfig {
   readonly depth: number;
   readonly decoderDepth: number;
   readonly heads: number;
@@ -68,7 +70,7 @@ const projections = separateProjections(['q_proj', 'k_proj', 'v_proj', 'out_proj
 const firstLayer = 'model.encoder.layers.0';
 
 /** The table that a side's words are read from: its own, or the one that both share. */
-const wordTable = (has: (name: string) => boolean, side: 'encoder' | 'decoder'): string =>
+export const wordTable = (has: (name: string) => boolean, side: 'encoder' | 'decoder'): string =>
   [
     'model.shared',
     `model.${side}.embed_tokens`,
@@ -146,48 +148,67 @@ const recogniser =
     };
   };
 
-/** Words and places, added, with the norm behind them that some have. */
+/** Rows of the words that a side reads, `[batch · count, dim]`. */
+export function wordsOf(
+  b: GraphBuilder,
+  side: 'encoder' | 'decoder',
+  ids: ValueInfo,
+  { scaled }: Pick<BartConfig, 'scaled'>,
+): ValueInfo {
+  const rows = wordEmbedding(b, ids, `${wordTable((name) => b.has(name), side)}.weight`);
+  return scaled ? b.add('Mul', [rows, b.scalar(Math.sqrt(last(rows.shape)))]) : rows;
+}
+
+/** Tokens and their places, added, with the norm behind them that some have. */
+export function atPlaces(
+  b: GraphBuilder,
+  side: 'encoder' | 'decoder',
+  tokens: Tokens,
+  positions: Placed['positions'],
+  { offset, places }: Pick<BartConfig, 'offset'> & { readonly places: number },
+): Tokens {
+  const table = `model.${side}.embed_positions.weight`;
+  const stands = b.has(table)
+    ? positions(b.parameter(table), offset)
+    : positions(sinePlaces(b, places, last(tokens.value.shape)), 0);
+  const placed = b.add('Add', [tokens.value, stands]);
+  const norm = `model.${side}.layernorm_embedding`;
+  return withValue(tokens, b.has(`${norm}.weight`) ? b.layerNorm(placed, norm, sequenceEps) : placed);
+}
+
+/** Words at their places. */
 function embedded(
   b: GraphBuilder,
   side: 'encoder' | 'decoder',
   { ids, positions }: Placed,
-  { scaled, offset, places }: Pick<BartConfig, 'scaled' | 'offset'> & { readonly places: number },
+  config: Pick<BartConfig, 'scaled' | 'offset'> & { readonly places: number },
 ): Tokens {
-  const rows = wordEmbedding(b, ids, `${wordTable((name) => b.has(name), side)}.weight`);
-  const dim = last(rows.shape);
-  const words = scaled ? b.add('Mul', [rows, b.scalar(Math.sqrt(dim))]) : rows;
-  const table = `model.${side}.embed_positions.weight`;
-  const stands = b.has(table)
-    ? positions(b.parameter(table), offset)
-    : positions(sinePlaces(b, places, dim), 0);
-  const placed = b.add('Add', [words, stands]);
-  const norm = `model.${side}.layernorm_embedding`;
   const [batch = 1, count = 1] = ids.shape;
-  return {
-    value: b.has(`${norm}.weight`) ? b.layerNorm(placed, norm, sequenceEps) : placed,
-    batch,
-    count,
-    layout: { special: [], sequence: count },
-  };
+  const value = wordsOf(b, side, ids, config);
+  return atPlaces(
+    b,
+    side,
+    { value, batch, count, layout: { special: [], sequence: count } },
+    positions,
+    config,
+  );
 }
 
 const endsWithNorm = (b: GraphBuilder, side: 'encoder' | 'decoder'): boolean =>
   b.has(`model.${side}.layer_norm.weight`);
 
-function encoder(b: GraphBuilder, config: BartConfig, context: ModelContext): void {
-  const { depth, heads, activation } = config;
-  const sequences = sequencesOf(context);
-  const { ids, padding } = sourceText(b, sequences);
+/** The encoder's layers over tokens at their places, with the norm behind them that some have. */
+export function encoderLayers(
+  b: GraphBuilder,
+  start: Tokens,
+  { depth, heads, activation }: Pick<BartConfig, 'depth' | 'heads' | 'activation'>,
+  padding: readonly ValueInfo[],
+): Tokens {
   const isPre = endsWithNorm(b, 'encoder');
-  let tokens = embedded(b, 'encoder', fromTheFirst(b, ids), { ...config, places: sequences.text });
+  let tokens = start;
   const layer = (): Tokens => {
     const attended = normedBranch(b, tokens, { norm: 'self_attn_layer_norm', isPre }, (own) =>
-      projectedAttention(
-        b,
-        'self_attn',
-        { queries: own, keys: own },
-        { heads, kind: 'self', bias: [padding] },
-      ),
+      projectedAttention(b, 'self_attn', { queries: own, keys: own }, { heads, kind: 'self', bias: padding }),
     );
     return normedBranch(b, attended, { norm: 'final_layer_norm', isPre }, ({ value }) =>
       feedForward(b, value, activation),
@@ -195,17 +216,33 @@ function encoder(b: GraphBuilder, config: BartConfig, context: ModelContext): vo
   };
   for (let index = 0; index < depth; index++)
     tokens = b.scope(`model.encoder.layers.${index}`, layer, { title: 'Encoder layer' });
-  encoded(
-    b,
-    isPre ? withValue(tokens, b.layerNorm(tokens.value, 'model.encoder.layer_norm', sequenceEps)) : tokens,
-  );
+  return isPre
+    ? withValue(tokens, b.layerNorm(tokens.value, 'model.encoder.layer_norm', sequenceEps))
+    : tokens;
 }
 
-function decoder(b: GraphBuilder, config: BartConfig, context: ModelContext): void {
+function encoder(b: GraphBuilder, config: BartConfig, context: ModelContext): void {
+  const sequences = sequencesOf(context);
+  const { ids, padding } = sourceText(b, sequences);
+  const words = embedded(b, 'encoder', fromTheFirst(b, ids), { ...config, places: sequences.text });
+  encoded(b, encoderLayers(b, words, config, [padding]));
+}
+
+/** What a decoder of BART's kind reads in a pass. */
+export interface BartDecoding extends Decoding {
+  /** What its cross-attention looks at. */
+  readonly state: Tokens;
+  readonly places: number;
+}
+
+/** The decoder over the tokens of a pass: names the scores of the words. */
+export function decoderLayers(
+  b: GraphBuilder,
+  config: BartConfig,
+  { placed, memory, answer, state, places }: BartDecoding,
+): void {
   const { decoderDepth, decoderHeads: heads, activation } = config;
   const table = wordTable((name) => b.has(name), 'decoder');
-  const [, width = 1] = b.shapeOf(`${table}.weight`);
-  const { placed, memory, answer, state, places } = decoding(b, context, width);
   const isPre = endsWithNorm(b, 'decoder');
   const attention = { heads, memory, projections };
   let tokens = embedded(b, 'decoder', placed, { ...config, places });
@@ -233,6 +270,11 @@ function decoder(b: GraphBuilder, config: BartConfig, context: ModelContext): vo
       ? b.add('Add', [scores, b.parameter('final_logits_bias', [last(scores.shape)])])
       : scores;
   });
+}
+
+function decoder(b: GraphBuilder, config: BartConfig, context: ModelContext): void {
+  const [, width = 1] = b.shapeOf(`${wordTable((name) => b.has(name), 'decoder')}.weight`);
+  decoderLayers(b, config, decoding(b, context, width));
 }
 
 /** Names without a head around them: `encoder.layers.0` for `model.encoder.layers.0`. */

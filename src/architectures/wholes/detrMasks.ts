@@ -90,9 +90,7 @@ function buildMasks(b: GraphBuilder, config: DetrConfig, context: PartContext): 
 
 /** Names of both repositories as a detector without masks has them. */
 const renames: readonly Rename[] = [
-  ...original.map(
-    ([from, ...to]) => [new RegExp(from.source.replace(/^\^/, '^detr\\.')), ...to] as const,
-  ),
+  ...original.map(([from, ...to]) => [new RegExp(from.source.replace(/^\^/, '^detr\\.')), ...to] as const),
   [/^detr\.(model|class_labels_classifier|bbox_predictor)\./, '$1.'],
 ];
 

@@ -14,6 +14,7 @@ export { donut } from './donut';
 export { dpt } from './dpt';
 export { dptSegmentation } from './dptSegmentation';
 export { eomt } from './eomt';
+export { florence2 } from './florence2';
 export { git } from './git';
 export { glpn } from './glpn';
 export { groundingDino } from './groundingDino';

@@ -45,6 +45,16 @@ const noReader: TextReader = { text: () => '', withSpecial: () => '' };
 const isPreparedReply = (given: Prepared | undefined): given is PreparedReply =>
   given !== undefined && 'generations' in given;
 
+/** A question as the model was trained to read it: the name of a task says a whole sentence. */
+export function spelledOut(question: string, questions: Readonly<Record<string, string>> = {}): string {
+  const text = question.trim();
+  const [name] = Object.keys(questions).filter((each) => text.startsWith(each));
+  const sentence = name === undefined ? undefined : questions[name];
+  return name === undefined || sentence === undefined
+    ? question
+    : sentence.replace('{input}', text.slice(name.length).trim());
+}
+
 /**
  * Answers a question about an image: with the likeliest of the replies that a model has learned, or
  * in words that it writes.
@@ -70,7 +80,8 @@ export const ask: Task<Replies | Text> = {
       const nothing: PreparedReply = { tensors: {}, generations: [], warnings: [], reader: noReader };
       return nothing;
     }
-    const { ids, mask } = encodeTexts(await tokenizerOf(model), [asked ?? ''], { most: reading.context });
+    const written = spelledOut(asked ?? '', reading.questions);
+    const { ids, mask } = encodeTexts(await tokenizerOf(model), [written], { most: reading.context });
     if (reading.writing && asked !== undefined) {
       const { reader, tokenizer } = await readerOf(model);
       const settled = await generationsOf(model, reading.writing, given, tokenizer);

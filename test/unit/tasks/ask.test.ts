@@ -1,7 +1,7 @@
 import { openAt } from '../../support/open';
 import assert from 'node:assert/strict';
 import type { Replies } from '../../../src/tasks/answer';
-import { ask } from '../../../src/tasks/ask/ask';
+import { ask, spelledOut } from '../../../src/tasks/ask/ask';
 import type { OutputValues } from '../../../src/tasks/task';
 import { answerName, taskOf } from '../../../src/tasks/tasks';
 
@@ -86,5 +86,13 @@ describe('questions about an image', () => {
     answer.replies.forEach(({ score }, rank) => assert(Math.abs(score - expected[rank]!) < 1e-12));
     assert.equal(answerName(answer), 'answers');
     assert.equal(read({ post: { top: 1 } }).replies.length, 1);
+  });
+
+  it('spells out the name of a task, with what follows it in its place', () => {
+    const questions = { '<CAPTION>': 'What is there?', '<FIND>': 'Where is {input} here?' };
+    assert.equal(spelledOut(' <CAPTION> ', questions), 'What is there?');
+    assert.equal(spelledOut('<FIND> a red bird', questions), 'Where is a red bird here?');
+    assert.equal(spelledOut('How many <CAPTION>?', questions), 'How many <CAPTION>?');
+    assert.equal(spelledOut('<CAPTION>'), '<CAPTION>');
   });
 });
