@@ -16,7 +16,7 @@ import { wordEmbedding } from '../blocks/textTower';
 import { countOf, knownActivation, shapeOf } from '../decide';
 import { ConfigError } from '../configKeys';
 import type { Rename } from '../dialect';
-import { stored } from '../evidence';
+import { configOf, stored } from '../evidence';
 import {
   headsOfWhole,
   transformersLibrary,
@@ -40,12 +40,12 @@ import {
 /** What encoder and decoder of BART's kind are written by. */
 export interface BartConfig {
   readonly depth: number;
-  readonly decoderDepth: number;
+  readonly decoder_depth: number;
   readonly heads: number;
-  readonly decoderHeads: number;
+  readonly decoder_heads: number;
   readonly activation: string;
   /** Words are multiplied with the root of their width. */
-  readonly scaled: boolean;
+  readonly words_scaled: boolean;
   /** Rows of the stored tables of positions that no token has; sines are made without a table. */
   readonly offset: number;
 }
@@ -130,15 +130,7 @@ const recogniser =
       label,
       title: `${published.title}, ${evidence.depth.value} + ${evidence.decoder_depth.value} layers of ${dim}`,
       evidence,
-      config: {
-        depth: evidence.depth.value,
-        decoderDepth: evidence.decoder_depth.value,
-        heads: evidence.heads.value,
-        decoderHeads: evidence.decoder_heads.value,
-        activation: evidence.activation.value,
-        scaled: evidence.words_scaled.value,
-        offset,
-      },
+      config: { ...configOf(evidence), offset },
       reading: { task: 'translate', places: evidence.context.value },
       lengths: {
         text: Math.min(countedText, evidence.context.value),
@@ -153,7 +145,7 @@ export function wordsOf(
   b: GraphBuilder,
   side: 'encoder' | 'decoder',
   ids: ValueInfo,
-  { scaled }: Pick<BartConfig, 'scaled'>,
+  { words_scaled: scaled }: Pick<BartConfig, 'words_scaled'>,
 ): ValueInfo {
   const rows = wordEmbedding(b, ids, `${wordTable((name) => b.has(name), side)}.weight`);
   return scaled ? b.add('Mul', [rows, b.scalar(Math.sqrt(last(rows.shape)))]) : rows;
@@ -181,7 +173,7 @@ function embedded(
   b: GraphBuilder,
   side: 'encoder' | 'decoder',
   { ids, positions }: Placed,
-  config: Pick<BartConfig, 'scaled' | 'offset'> & { readonly places: number },
+  config: Pick<BartConfig, 'words_scaled' | 'offset'> & { readonly places: number },
 ): Tokens {
   const [batch = 1, count = 1] = ids.shape;
   const value = wordsOf(b, side, ids, config);
@@ -241,7 +233,7 @@ export function decoderLayers(
   config: BartConfig,
   { placed, memory, answer, state, places }: BartDecoding,
 ): void {
-  const { decoderDepth, decoderHeads: heads, activation } = config;
+  const { decoder_depth: depth, decoder_heads: heads, activation } = config;
   const table = wordTable((name) => b.has(name), 'decoder');
   const isPre = endsWithNorm(b, 'decoder');
   const attention = { heads, memory, projections };
@@ -257,7 +249,7 @@ export function decoderLayers(
       feedForward(b, value, activation),
     );
   };
-  for (let index = 0; index < decoderDepth; index++)
+  for (let index = 0; index < depth; index++)
     tokens = b.scope(`model.decoder.layers.${index}`, layer, { title: 'Decoder layer' });
   answer(tokens, (rows) => {
     const normed = isPre ? b.layerNorm(rows, 'model.decoder.layer_norm', sequenceEps) : rows;

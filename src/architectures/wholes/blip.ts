@@ -20,7 +20,7 @@ import { postNorm } from '../blocks/projectedAttention';
 import type { TokenMaps } from '../blocks/stages';
 import { paddingMask } from '../blocks/textTower';
 import { countOf, shapeOf } from '../decide';
-import { stored } from '../evidence';
+import { configOf, stored } from '../evidence';
 import {
   backboneTitle,
   headsOfWhole,
@@ -38,7 +38,7 @@ import {
 } from './imageToText';
 
 /** What BLIP's texts are written by: those of question and answer have the same widths. */
-interface BlipConfig extends Omit<DecoderConfig, 'scaled'> {
+interface BlipConfig extends Omit<DecoderConfig, 'decoder_scaled'> {
   /** Layers of the question's encoder; none of a captioner. */
   readonly questionDepth: number;
 }
@@ -90,13 +90,7 @@ function recognise(found: FoundWhole): RecognisedWhole<BlipConfig> {
     label: 'blip',
     title: `BLIP ${questionDepth > 0 ? 'for questions' : 'for captions'} around ${backboneTitle(found)}`,
     evidence,
-    config: {
-      depth: evidence.decoder_depth.value,
-      heads: evidence.decoder_heads.value,
-      activation: evidence.decoder_activation.value,
-      eps: evidence.decoder_eps.value,
-      questionDepth,
-    },
+    config: { ...configOf(evidence), questionDepth },
     reading: questionDepth > 0 ? { task: 'ask', context, writing } : { task: 'caption', writing },
     lengths: questionDepth > 0 ? { text: context, decoder: countedTokens } : { text: countedTokens },
     bounds: { text: { most: context }, decoder: { most: context } },
@@ -130,7 +124,7 @@ function bert(
   b: GraphBuilder,
   path: string,
   depth: number,
-  { heads, activation, eps }: Omit<BlipConfig, 'depth'>,
+  { decoder_heads: heads, decoder_activation: activation, decoder_eps: eps }: BlipConfig,
   { placed, state, memory, kind }: Given,
 ): Tokens {
   const attention = { heads, projections, memory, kind, layer: 'self' };
@@ -160,7 +154,7 @@ function bert(
 
 /** Scores of all words, by the table that they are read with or one of the file's own. */
 const scoresOfWords =
-  (b: GraphBuilder, { activation, eps }: Pick<BlipConfig, 'activation' | 'eps'>) =>
+  (b: GraphBuilder, { decoder_activation: activation, decoder_eps: eps }: BlipConfig) =>
   (rows: ValueInfo): ValueInfo => {
     const head = 'text_decoder.cls.predictions';
     const dense = activate(b, b.linear(rows, `${head}.transform.dense`), activation);
@@ -186,7 +180,7 @@ function captionDecoder(b: GraphBuilder, config: BlipConfig, context: PartContex
     padding: () => [[textPadding(b, context)]],
   });
   const given: Given = { placed, state, memory, kind: 'causal' };
-  answer(bert(b, decoderPath, config.depth, config, given), scoresOfWords(b, config));
+  answer(bert(b, decoderPath, config.decoder_depth, config, given), scoresOfWords(b, config));
 }
 
 function question(b: GraphBuilder, config: BlipConfig, context: PartContext): void {
@@ -210,7 +204,7 @@ function answerDecoder(b: GraphBuilder, config: BlipConfig, context: PartContext
     padding: () => [[], [textPadding(b, context)]],
   });
   const given: Given = { placed, state, memory, kind: 'causal' };
-  answer(bert(b, decoderPath, config.depth, config, given), scoresOfWords(b, config));
+  answer(bert(b, decoderPath, config.decoder_depth, config, given), scoresOfWords(b, config));
 }
 
 const common = {

@@ -10,6 +10,7 @@ import { branched, detrEps, detrMlp, encoderLayer } from '../blocks/detrLayers';
 import { withValue, type Tokens } from '../blocks/layers';
 import { asSequence, linearLayers } from '../blocks/projectedAttention';
 import { inverseSigmoid, sineOfPlaces } from '../blocks/sinePositions';
+import { configOf } from '../evidence';
 import type { FoundWhole, PartContext, Whole } from '../whole';
 import {
   activationOf,
@@ -27,10 +28,10 @@ import {
 
 interface ConditionalConfig {
   readonly depth: number;
-  readonly decoderDepth: number;
+  readonly decoder_depth: number;
   readonly dim: number;
   readonly heads: number;
-  readonly decoderHeads: number;
+  readonly decoder_heads: number;
   readonly queries: number;
   readonly activation: string;
   readonly dilation: boolean;
@@ -73,16 +74,7 @@ function recognise(found: FoundWhole) {
     label: 'conditional-detr',
     title: titleAround('Conditional DETR', found),
     evidence: { ...evidence, ...seen.evidence },
-    config: {
-      depth: evidence.depth.value,
-      decoderDepth: evidence.decoder_depth.value,
-      dim: evidence.dim.value,
-      heads: evidence.heads.value,
-      decoderHeads: evidence.decoder_heads.value,
-      queries: evidence.queries.value,
-      activation: evidence.activation.value,
-      dilation: evidence.dilation.value,
-    },
+    config: configOf(evidence),
     reading: { task: 'detect', rule: 'pairs', top: 100 } as const,
     sizeStep: [1, 1] as const,
   };
@@ -100,7 +92,7 @@ function decoderLayer(
   b: GraphBuilder,
   queries: Tokens,
   around: Around,
-  { decoderHeads: heads, activation }: ConditionalConfig,
+  { decoder_heads: heads, activation }: ConditionalConfig,
 ): Tokens {
   const attended = branched(b, queries.value, 'self_attn_layer_norm', 'post', (x) =>
     conditionalSelfAttention(b, withValue(queries, x), around.queryPositions, { heads, names: selfNames }),
@@ -126,7 +118,7 @@ function build(b: GraphBuilder, config: ConditionalConfig, context: PartContext)
   const centre = b.add('Sigmoid', [linearLayers(b, asked, 'model.decoder.ref_point_head')]);
   const sines = sineOfPlaces(b, centre, config.dim / 2);
   let queries = emptyQueries(b, batch, config.queries, config.dim);
-  for (let index = 0; index < config.decoderDepth; index++) {
+  for (let index = 0; index < config.decoder_depth; index++) {
     // The first layer's queries are zeros, which would scale nothing.
     const querySines =
       index === 0

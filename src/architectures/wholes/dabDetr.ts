@@ -11,7 +11,7 @@ import { withValue, type Tokens } from '../blocks/layers';
 import { asSequence, linearLayers } from '../blocks/projectedAttention';
 import { inverseSigmoid, sineOfPlaces } from '../blocks/sinePositions';
 import { shapeOf } from '../decide';
-import { stored } from '../evidence';
+import { configOf, stored } from '../evidence';
 import { settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import {
   activationOf,
@@ -30,16 +30,17 @@ import {
 
 interface DabConfig {
   readonly depth: number;
-  readonly decoderDepth: number;
+  readonly decoder_depth: number;
   readonly dim: number;
   readonly heads: number;
-  readonly decoderHeads: number;
+  readonly decoder_heads: number;
   readonly queries: number;
   /** Learned contents that every anchor is asked with; 0 if contents begin as zeros. */
   readonly patterns: number;
   readonly activation: string;
   readonly dilation: boolean;
-  readonly temperature: readonly [rows: number, columns: number];
+  readonly temperature_height: number;
+  readonly temperature_width: number;
 }
 
 const anchors = 'model.query_refpoint_embeddings.weight';
@@ -86,18 +87,7 @@ function recognise(found: FoundWhole) {
     label: 'dab-detr',
     title: titleAround('DAB-DETR', found),
     evidence: { ...evidence, ...seen.evidence },
-    config: {
-      depth: evidence.depth.value,
-      decoderDepth: evidence.decoder_depth.value,
-      dim: evidence.dim.value,
-      heads: evidence.heads.value,
-      decoderHeads: evidence.decoder_heads.value,
-      queries: evidence.queries.value,
-      patterns,
-      activation: evidence.activation.value,
-      dilation: evidence.dilation.value,
-      temperature: [evidence.temperature_height.value, evidence.temperature_width.value] as const,
-    },
+    config: { ...configOf(evidence), patterns },
     reading: { task: 'detect', rule: 'pairs', top: 100 } as const,
     sizeStep: [1, 1] as const,
   };
@@ -115,7 +105,7 @@ function decoderLayer(
   b: GraphBuilder,
   queries: Tokens,
   around: Around,
-  { decoderHeads: heads, activation }: DabConfig,
+  { decoder_heads: heads, activation }: DabConfig,
 ): Tokens {
   const attended = branched(b, queries.value, 'self_attn.self_attn_layer_norm', 'post', (x) =>
     conditionalSelfAttention(b, withValue(queries, x), around.queryPositions, { heads, names: selfNames }),
@@ -156,7 +146,8 @@ const moved = (b: GraphBuilder, states: ValueInfo, anchor: ValueInfo): ValueInfo
 function encode(b: GraphBuilder, config: DabConfig, context: PartContext) {
   const maps = context.backbone({ dilatedStages: config.dilation ? 1 : 0 });
   const projected = b.conv2d(mapOf(b, last(maps.stages)), 'model.input_projection');
-  const { heads, activation, temperature } = config;
+  const { heads, activation } = config;
+  const temperature = [config.temperature_height, config.temperature_width] as const;
   const [tokens, positions] = placedTokens(
     b,
     projected,
@@ -201,7 +192,7 @@ function build(b: GraphBuilder, config: DabConfig, context: PartContext): void {
   let { tokens: queries, anchor } = first;
   const states: ValueInfo[] = [];
   const starts: ValueInfo[] = [];
-  for (let index = 0; index < config.decoderDepth; index++) {
+  for (let index = 0; index < config.decoder_depth; index++) {
     const sines = sineOfPlaces(b, anchor, dim / 2);
     const queryPositions = linearLayers(b, sines, 'model.decoder.ref_point_head');
     const querySines = modulated(b, b.slice(sines, 1, 0, dim), anchor, queries.value, index === 0);

@@ -6,7 +6,7 @@ import { detrEps } from '../blocks/detrLayers';
 import type { Tokens } from '../blocks/layers';
 import { asSequence, linearLayers } from '../blocks/projectedAttention';
 import { sineOfPlaces } from '../blocks/sinePositions';
-import { assumed, stored } from '../evidence';
+import { assumed, configOf, stored } from '../evidence';
 import type { Evidence } from '../family';
 import { settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import {
@@ -37,18 +37,18 @@ import {
 
 interface DeformableDetrConfig {
   readonly depth: number;
-  readonly decoderDepth: number;
+  readonly decoder_depth: number;
   readonly dim: number;
   readonly heads: number;
-  readonly decoderHeads: number;
+  readonly decoder_heads: number;
   readonly queries: number;
   readonly activation: string;
   readonly dilation: boolean;
   readonly levels: number;
   /** Every decoder layer moves the references. */
-  readonly refines: boolean;
+  readonly box_refine: boolean;
   /** References are boxes of the encoder's best places. */
-  readonly twoStage: boolean;
+  readonly two_stage: boolean;
 }
 
 const queryTable = 'model.query_position_embeddings.weight';
@@ -93,19 +93,7 @@ function recognise(found: FoundWhole) {
     label: 'deformable-detr',
     title: titleAround('Deformable DETR', found),
     evidence: { ...evidence, ...seen.evidence },
-    config: {
-      depth: evidence.depth.value,
-      decoderDepth: evidence.decoder_depth.value,
-      dim: evidence.dim.value,
-      heads: evidence.heads.value,
-      decoderHeads: evidence.decoder_heads.value,
-      queries: evidence.queries.value,
-      activation: evidence.activation.value,
-      dilation: evidence.dilation.value,
-      levels: levels.value,
-      refines,
-      twoStage,
-    },
+    config: configOf(evidence),
     reading: { task: 'detect', rule: 'pairs', top: 100 } as const,
     sizeStep: [1, 1] as const,
   };
@@ -172,7 +160,7 @@ function learnedStart(b: GraphBuilder, { dim }: DeformableDetrConfig, batch: num
 function proposedStart(
   b: GraphBuilder,
   { tokens, grids }: Pyramid,
-  { dim, queries, decoderDepth }: DeformableDetrConfig,
+  { dim, queries, decoder_depth: decoderDepth }: DeformableDetrConfig,
 ): Start {
   const { batch } = tokens;
   const [boxes, counts] = proposals(grids);
@@ -200,13 +188,13 @@ function build(b: GraphBuilder, config: DeformableDetrConfig, { backbone, batch 
   const levels = levelMaps(b, stages, 'model.input_proj', config);
   const placed = placedPyramid(b, levels, { normalise: true, offset: -0.5 });
   const pyramid = encode(b, placed, config);
-  const start = config.twoStage ? proposedStart(b, pyramid, config) : learnedStart(b, config, batch);
-  const { decoderHeads: heads, activation } = config;
+  const start = config.two_stage ? proposedStart(b, pyramid, config) : learnedStart(b, config, batch);
+  const { decoder_heads: heads, activation } = config;
   const sampling: DeformableConfig = { heads, grids: pyramid.grids };
   let { queries, references } = start;
   const classes: ValueInfo[] = [];
   const boxes: ValueInfo[] = [];
-  for (let index = 0; index < config.decoderDepth; index++) {
+  for (let index = 0; index < config.decoder_depth; index++) {
     const around = { image: pyramid.tokens, queryPositions: start.positions, references };
     queries = b.scope(
       `model.decoder.layers.${index}`,
@@ -217,7 +205,7 @@ function build(b: GraphBuilder, config: DeformableDetrConfig, { backbone, batch 
     // The library reads classes and boxes off every layer, the last of which are the answer.
     classes.push(b.linear(queries.value, headIn(b, 'class_embed', index)));
     boxes.push(boxLogits(b, queries.value, box, references));
-    if (config.refines) references = b.add('Sigmoid', [boxLogits(b, queries.value, box, references)]);
+    if (config.box_refine) references = b.add('Sigmoid', [boxLogits(b, queries.value, box, references)]);
   }
   const lastOf = (layers: readonly ValueInfo[]): ValueInfo => {
     const all = b.concat(layers, 0);
@@ -228,7 +216,7 @@ function build(b: GraphBuilder, config: DeformableDetrConfig, { backbone, batch 
   b.output('pred_boxes', asSequence(b, b.add('Sigmoid', [lastOf(boxes)]), batch), 'boxes');
   b.output('tokens', asSequence(b, queries.value, batch), 'tokens');
   b.output('init_reference_points', asSequence(b, start.references, batch), 'state');
-  if (config.refines) b.output('next_reference_points', asSequence(b, references, batch), 'state');
+  if (config.box_refine) b.output('next_reference_points', asSequence(b, references, batch), 'state');
 }
 
 /** Deformable DETR (Zhu et al. 2021): attention to a few places of several maps. */

@@ -7,7 +7,7 @@ import { asSequence, linearLayers } from '../blocks/projectedAttention';
 import type { Stage } from '../blocks/stages';
 import { shapeOf } from '../decide';
 import { rows, type Rename } from '../dialect';
-import { stored } from '../evidence';
+import { configOf, stored } from '../evidence';
 import { type FoundWhole, type PartContext, type Whole } from '../whole';
 import {
   activationOf,
@@ -28,10 +28,10 @@ import {
 /** What DETR's encoder and decoder are written by. */
 export interface DetrConfig {
   readonly depth: number;
-  readonly decoderDepth: number;
+  readonly decoder_depth: number;
   readonly dim: number;
   readonly heads: number;
-  readonly decoderHeads: number;
+  readonly decoder_heads: number;
   readonly queries: number;
   readonly activation: string;
   readonly dilation: boolean;
@@ -67,17 +67,7 @@ export function recognise(found: FoundWhole) {
     label: ofTables ? 'table-transformer' : 'detr',
     title: titleAround(ofTables ? 'Table Transformer' : 'DETR', found),
     evidence: { ...evidence, ...seen.evidence },
-    config: {
-      depth: evidence.depth.value,
-      decoderDepth: evidence.decoder_depth.value,
-      dim: evidence.dim.value,
-      heads: evidence.heads.value,
-      decoderHeads: evidence.decoder_heads.value,
-      queries: evidence.queries.value,
-      activation: evidence.activation.value,
-      dilation: evidence.dilation.value,
-      order,
-    },
+    config: { ...configOf(evidence), order },
     reading: { task: 'detect', rule: 'softmax' } as const,
     sizeStep: [1, 1] as const,
   };
@@ -90,10 +80,10 @@ export const decoderLayer = (
   positions: readonly [queries: ValueInfo, image: ValueInfo],
   image: Tokens,
   {
-    decoderHeads: heads,
+    decoder_heads: heads,
     activation,
     order = 'post',
-  }: Pick<DetrConfig, 'decoderHeads' | 'activation'> & Partial<Pick<DetrConfig, 'order'>>,
+  }: Pick<DetrConfig, 'decoder_heads' | 'activation'> & Partial<Pick<DetrConfig, 'order'>>,
 ): Tokens => layerOfDecoder(b, queries, positions, image, { heads, activation, order });
 
 /** What a head of masks reads of a DETR. */
@@ -122,7 +112,7 @@ export function build(b: GraphBuilder, config: DetrConfig, context: PartContext)
   if (config.order === 'pre') image = { ...image, value: b.layerNorm(image.value, encoderNorm, detrEps) };
   const asked = queryTable(b, queryPositions, batch);
   let queries = emptyQueries(b, batch, config.queries, config.dim);
-  for (let index = 0; index < config.decoderDepth; index++)
+  for (let index = 0; index < config.decoder_depth; index++)
     queries = b.scope(
       `model.decoder.layers.${index}`,
       () => decoderLayer(b, queries, [asked, positions], image, config),

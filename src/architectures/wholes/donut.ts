@@ -12,7 +12,9 @@ const places = `${at}.embed_positions.weight`;
 const projections = separateProjections(['q_proj', 'k_proj', 'v_proj', 'out_proj']);
 
 /** mBART's decoder (Liu et al. 2020): norms before each branch, behind the words and at the end. */
-const mbart: Decode = (b, { depth, heads, activation, scaled }, { placed, memory, answer }, seen) => {
+const mbart: Decode = (b, config, { placed, memory, answer }, seen) => {
+  const { decoder_depth: depth, decoder_heads: heads } = config;
+  const { decoder_activation: activation, decoder_scaled: scaled } = config;
   const [, dim = 1] = b.shapeOf(words);
   const embedded = placedWords(b, placed, [words, places], {
     offset: 2,

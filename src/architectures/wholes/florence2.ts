@@ -8,7 +8,7 @@ import { decodingOf } from '../blocks/passes';
 import { asSequence } from '../blocks/projectedAttention';
 import { countOf, knownActivation, shapeOf } from '../decide';
 import { transposed, type Rename } from '../dialect';
-import { stored } from '../evidence';
+import { configOf, stored } from '../evidence';
 import {
   backboneTitle,
   headsOfWhole,
@@ -98,15 +98,7 @@ function recognise(found: FoundWhole): RecognisedWhole<BartConfig> | undefined {
     label: 'florence2',
     title: `Florence-2 around ${backboneTitle(found)}`,
     evidence: { ...evidence, ...seen.evidence },
-    config: {
-      depth: evidence.depth.value,
-      decoderDepth: evidence.decoder_depth.value,
-      heads: evidence.heads.value,
-      decoderHeads: evidence.decoder_heads.value,
-      activation: evidence.activation.value,
-      scaled: evidence.words_scaled.value,
-      offset,
-    },
+    config: { ...configOf(evidence), offset },
     reading: {
       task: 'ask',
       context: context.value,

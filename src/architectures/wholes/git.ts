@@ -8,7 +8,7 @@ import { decodingOf } from '../blocks/passes';
 import { postNorm } from '../blocks/projectedAttention';
 import { hiddenScore, paddingMask } from '../blocks/textTower';
 import { countOf, shapeOf } from '../decide';
-import { stored } from '../evidence';
+import { configOf, stored } from '../evidence';
 import { backboneTitle, headsOfWhole, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import {
   countedTokens,
@@ -18,7 +18,7 @@ import {
   type DecoderConfig,
 } from './imageToText';
 
-interface GitConfig extends Omit<DecoderConfig, 'scaled'> {
+interface GitConfig extends Omit<DecoderConfig, 'decoder_scaled'> {
   /** Epsilon of the norm behind the projection of the image. */
   readonly imageEps: number;
 }
@@ -52,13 +52,7 @@ function recognise(found: FoundWhole): ReturnType<Whole<GitConfig>['recognise']>
     label: 'git',
     title: `GIT behind ${backboneTitle(found)}`,
     evidence,
-    config: {
-      depth: evidence.decoder_depth.value,
-      heads: evidence.decoder_heads.value,
-      activation: evidence.decoder_activation.value,
-      eps: evidence.decoder_eps.value,
-      imageEps: imageEps.value,
-    },
+    config: { ...configOf(evidence), imageEps: imageEps.value },
     reading: { task: 'caption', writing: { positions: context, prompt: 'bare' } },
     lengths: { text: countedTokens },
     bounds: { text: { most: context } },
@@ -84,12 +78,9 @@ function imagePrefix(b: GraphBuilder, { imageEps }: GitConfig, image: Tokens): T
 const projections = separateProjections(bertProjections);
 
 /** BERT's layers under the memory's masks (Wang et al. 2022, §3.1). */
-function gitLayers(
-  b: GraphBuilder,
-  { depth, heads, activation, eps }: GitConfig,
-  embedded: Tokens,
-  memory: Memory,
-): Tokens {
+function gitLayers(b: GraphBuilder, config: GitConfig, embedded: Tokens, memory: Memory): Tokens {
+  const { decoder_depth: depth, decoder_heads: heads } = config;
+  const { decoder_activation: activation, decoder_eps: eps } = config;
   let tokens = embedded;
   const layer = (): Tokens => {
     const own = ownAttention(b, 'attention', tokens, { heads, projections, memory, layer: 'self' });
@@ -134,7 +125,10 @@ function decoder(b: GraphBuilder, config: GitConfig, context: PartContext): void
     padding: () => [[padding()]],
   });
   const embedded = placedWords(b, placed, [words, places]);
-  const text = withValue(embedded, b.layerNorm(embedded.value, 'git.embeddings.LayerNorm', config.eps));
+  const text = withValue(
+    embedded,
+    b.layerNorm(embedded.value, 'git.embeddings.LayerNorm', config.decoder_eps),
+  );
   answer(gitLayers(b, config, joined(text), memory), (rows) => b.linear(rows, 'output'));
 }
 

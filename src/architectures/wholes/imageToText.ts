@@ -16,18 +16,18 @@ import { feedForward, postNorm } from '../blocks/projectedAttention';
 import { tokenAt } from '../blocks/specialTokens';
 import { countOf, knownActivation, shapeOf } from '../decide';
 import { transposed } from '../dialect';
-import { assumed, stored } from '../evidence';
+import { assumed, configOf, stored } from '../evidence';
 import type { Evidence } from '../family';
 import { backboneTitle, headsOfWhole, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 
 /** What the decoders behind an image encoder are written by. */
 export interface DecoderConfig {
-  readonly depth: number;
-  readonly heads: number;
-  readonly activation: string;
-  readonly eps: number;
+  readonly decoder_depth: number;
+  readonly decoder_heads: number;
+  readonly decoder_activation: string;
+  readonly decoder_eps: number;
   /** Words are multiplied with the root of their width. */
-  readonly scaled: boolean;
+  readonly decoder_scaled: boolean;
 }
 
 /** An activation of a decoder: by the user, config.json, or as its paper has it. */
@@ -115,13 +115,7 @@ export const recogniser =
       label,
       title: `${title} behind ${backboneTitle(found)}`,
       evidence,
-      config: {
-        depth: evidence.decoder_depth.value,
-        heads: evidence.decoder_heads.value,
-        activation: evidence.decoder_activation.value,
-        eps: evidence.decoder_eps.value,
-        scaled: evidence.decoder_scaled?.value ?? false,
-      },
+      config: { decoder_scaled: false, ...configOf(evidence) },
       reading: {
         task: 'caption',
         writing: { positions: evidence.context.value, prompt: kind.prompt ?? 'bare' },
@@ -163,7 +157,9 @@ export const decoder =
   };
 
 /** GPT-2 (Radford et al. 2019) with an attention to the image in each layer. */
-const gpt2: Decode = (b, { depth, heads, activation, eps }, { placed, memory, answer }, seen) => {
+const gpt2: Decode = (b, config, { placed, memory, answer }, seen) => {
+  const { decoder_depth: depth, decoder_heads: heads } = config;
+  const { decoder_activation: activation, decoder_eps: eps } = config;
   const at = 'decoder.transformer';
   let tokens = placedWords(b, placed, [`${at}.wte.weight`, `${at}.wpe.weight`]);
   const attention = { heads, memory, projections: fusedProjections };
@@ -188,7 +184,8 @@ const trocrProjections = separateProjections(['q_proj', 'k_proj', 'v_proj', 'out
 
 /** TrOCR's decoder (Li et al. 2023), norms behind each branch. */
 const trocrDecoder: Decode = (b, config, { placed, memory, answer }, seen) => {
-  const { depth, heads, activation, scaled } = config;
+  const { decoder_depth: depth, decoder_heads: heads } = config;
+  const { decoder_activation: activation, decoder_scaled: scaled } = config;
   const at = 'decoder.model.decoder';
   const names = [`${at}.embed_tokens.weight`, `${at}.embed_positions.weight`] as const;
   const dim = b.shapeOf(names[0])[1] ?? 1;

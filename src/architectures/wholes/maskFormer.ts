@@ -8,15 +8,15 @@ import { asSequence } from '../blocks/projectedAttention';
 import { sineTable } from '../blocks/sinePositions';
 import type { Maps } from '../blocks/stages';
 import { countOf, knownActivation, shapeOf } from '../decide';
-import { stored } from '../evidence';
+import { configOf, stored } from '../evidence';
 import { backboneTitle, headsOfWhole, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import { mapOf, queryTable } from './detectors';
 import { decoderLayer } from './detr';
 
 /** What MaskFormer's decoders are written by. */
 interface MaskFormerConfig {
-  readonly decoderDepth: number;
-  readonly decoderHeads: number;
+  readonly decoder_depth: number;
+  readonly decoder_heads: number;
   readonly dim: number;
   readonly queries: number;
   readonly activation: string;
@@ -59,13 +59,7 @@ function recognise(found: FoundWhole) {
     label: 'maskformer',
     title: `MaskFormer, ${backboneTitle(found)} backbone`,
     evidence,
-    config: {
-      decoderDepth: evidence.decoder_depth.value,
-      decoderHeads: evidence.decoder_heads.value,
-      dim: evidence.dim.value,
-      queries: evidence.queries.value,
-      activation: evidence.activation.value,
-    },
+    config: configOf(evidence),
     reading: { task: 'segment', rule: 'queries' } as const,
     sizeStep: [1, 1] as const,
   };
@@ -163,7 +157,7 @@ function build(b: GraphBuilder, config: MaskFormerConfig, { backbone, batch }: P
   });
   const asked = queryTable(b, `${inDecoder}.queries_embedder.weight`, batch);
   let queries = zeroQueries(b, `${inDecoder}.queries`, config.queries, config.dim, batch);
-  for (let layer = 0; layer < config.decoderDepth; layer++)
+  for (let layer = 0; layer < config.decoder_depth; layer++)
     queries = b.scope(
       `${inDecoder}.decoder.layers.${layer}`,
       () => decoderLayer(b, queries, [asked, positions], image, config),
