@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Checkpoint } from '../checkpoint/checkpoint';
+import { pushAll } from '../domain/lists';
 import type { Writing } from '../domain/reading';
 import type { GraphSize, Model, Part } from '../models/model';
 import { settleGeneration } from '../text/generation/settings';
@@ -27,7 +28,8 @@ const withNumbers = (missing: string): TextReader => ({
   missing: `${missing}; token ids are shown instead of words`,
 });
 
-const withTokenizer = (tokenizer: Tokenizer): TextReader => ({
+/** Reads ids by the tokenizer that made them. */
+export const withTokenizer = (tokenizer: Tokenizer): TextReader => ({
   text: (ids) => tokenizer.decode(ids, { skipSpecial: true }),
   withSpecial: (ids) => tokenizer.decode(ids),
 });
@@ -63,7 +65,7 @@ export async function generationConfig({ files: [file = '.'] }: Checkpoint): Pro
 }
 
 /** A text that is asked for by name, with the library's arguments. */
-interface Asked {
+export interface AskedText {
   readonly name: string;
   readonly arguments: Json;
 }
@@ -71,10 +73,13 @@ interface Asked {
 /** Texts of one image that are written for one request, each a search of its own. */
 const mostTexts = 16;
 
-/** Names and arguments of the texts that are asked for; one of the model's own way without any. */
-function askedTexts(given: Given): readonly Asked[] {
+/**
+ * Names and arguments of the texts that are asked for; one of the model's own way without any, of
+ * the name `own`.
+ */
+export function askedTexts(given: Given, own: string): readonly AskedText[] {
   const list = given['generation'];
-  if (!Array.isArray(list) || list.length === 0) return [{ name: 'text', arguments: {} }];
+  if (!Array.isArray(list) || list.length === 0) return [{ name: own, arguments: {} }];
   if (list.length > mostTexts)
     throw new Error(`generation: ${list.length} texts asked for; ${mostTexts} at most`);
   return list.map((each: unknown, index) => {
@@ -85,6 +90,10 @@ function askedTexts(given: Given): readonly Asked[] {
     };
   });
 }
+
+/** What is said of settings that are asked for and that this search does not know, each once. */
+export const notDone = (unsupported: readonly string[]): readonly string[] =>
+  [...new Set(unsupported)].map((each) => `${each} is asked for and not done: the words may be others`);
 
 /** How texts are begun, and how their tokens are chosen. */
 export interface Generations {
@@ -108,10 +117,10 @@ export async function generationsOf(
   const file = writing.section === undefined ? await generationConfig(model.checkpoint) : undefined;
   const end = writing.end === undefined ? undefined : own[writing.end];
   const [words = ''] = textsIn(given, 'prompt');
-  const asked = askedTexts(given);
+  const asked = askedTexts(given, 'text');
   // Of several texts those go on from the prompt that say so; all of them if none does.
   const isChosen = asked.some(({ name }) => name.includes('prompt'));
-  const warnings = new Set<string>();
+  const lacking: string[] = [];
   const generations = asked.map(({ name, arguments: own_ }) => {
     const said = { ...(end !== undefined && { eos_token_id: end }), ...own_ };
     const from = { given: said, ...(file && { file }), config: own, ...positionsOf(writing) };
@@ -128,11 +137,10 @@ export async function generationsOf(
         ? [start]
         : captionStart({ kind: writing.prompt, tokenizer, prompt, start });
     const { settings, unsupported } = settleGeneration({ ...from, promptLength: ids.length });
-    for (const each of unsupported)
-      warnings.add(`generation asks for ${each}, which is not done here: the words may be others`);
+    pushAll(lacking, unsupported);
     return { name, prompt: ids, settings };
   });
-  return { generations, warnings: [...warnings] };
+  return { generations, warnings: notDone(lacking) };
 }
 
 const positionsOf = ({ positions }: Writing) => (positions === undefined ? {} : { positions });

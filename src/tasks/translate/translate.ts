@@ -16,27 +16,11 @@ import {
   type Written,
 } from '../task';
 import { encodeTexts, textsIn, tokenizerOf } from '../words';
-import { generationConfig } from '../writing';
+import { askedTexts, generationConfig, notDone, withTokenizer, type AskedText } from '../writing';
 import { usualWay, waysOf } from './ways';
 
 /** What is said until a text is given. */
 const noText = 'no text is given: type one';
-
-/** A way of choosing tokens, with its name and transformers' words for its settings. */
-interface NamedSettings {
-  readonly name: string;
-  readonly arguments: Readonly<Record<string, unknown>>;
-}
-
-/** How texts are to be generated, as `given` says; in the way of the files beside it else. */
-function generationsIn(given: Given): readonly NamedSettings[] {
-  const { generation } = given;
-  const named = Array.isArray(generation) ? generation : [];
-  const found = named.flatMap((each: Partial<NamedSettings>): readonly NamedSettings[] =>
-    typeof each.name === 'string' ? [{ name: each.name, arguments: each.arguments ?? {} }] : [],
-  );
-  return found.length > 0 ? found : [{ name: 'default', arguments: {} }];
-}
 
 /** The way that is asked for by its name; the usual one for `usual`, none without a word. */
 function wayIn({ as }: Given, ways: readonly Way[], text: string): Way | undefined {
@@ -57,7 +41,7 @@ const placesOf = ({ recognition }: Model): number | undefined =>
     : undefined;
 
 function begun(
-  { name }: NamedSettings,
+  { name }: AskedText,
   { settings }: SettledGeneration,
   encoderIds: readonly number[],
 ): Generation {
@@ -69,12 +53,6 @@ function begun(
   return { name, prompt: [start], settings, encoderIds };
 }
 
-/** What is said of settings that files ask for and this search does not do. */
-const notDone = (settled: readonly SettledGeneration[]): readonly string[] =>
-  [...new Set(settled.flatMap(({ unsupported }) => unsupported))].map(
-    (setting) => `${setting} is asked for and not done: the text may be another with it`,
-  );
-
 /** A token as people read it; a part of a character as the vocabulary writes it. */
 function shownToken(tokenizer: Tokenizer, id: number): string {
   const text = tokenizer.decode([id], { skipSpecial: false }).trim();
@@ -83,8 +61,7 @@ function shownToken(tokenizer: Tokenizer, id: number): string {
 
 function spellingOf(tokenizer: Tokenizer, ids: readonly number[]): Spelling {
   return {
-    text: (written) => tokenizer.decode(written, { skipSpecial: true }),
-    withSpecial: (written) => tokenizer.decode(written, { skipSpecial: false }),
+    ...withTokenizer(tokenizer),
     token: (id) => tokenizer.token(id) ?? String(id),
     shown: (id) => shownToken(tokenizer, id),
     source: ids,
@@ -125,7 +102,7 @@ export const translate: Task<Translation> = {
     const source = Array.from(ids.data, Number);
     const file = await generationConfig(checkpoint);
     const config = checkpoint.sidecars.config;
-    const settled = generationsIn(given).map((named) => ({
+    const settled = askedTexts(given, 'default').map((named) => ({
       named,
       found: settleGeneration({
         given: { ...way?.arguments, ...named.arguments },
@@ -144,7 +121,7 @@ export const translate: Task<Translation> = {
       toWrite: settled.map(({ named, found }) => begun(named, found, source)),
       remarks: [
         ...(cut > 0 ? [`The text was cut to ${source.length} tokens, as many as the model reads.`] : []),
-        ...notDone(settled.map(({ found }) => found)),
+        ...notDone(settled.flatMap(({ found }) => found.unsupported)),
       ],
     };
   },
