@@ -45,7 +45,7 @@ function attentionOf(b: GraphBuilder, { queries, memory }: DetrMade, heads: numb
   );
 }
 
-/** A map of each image once for each of its queries: `[batch · queries, channels, rows, columns]`. */
+/** A map once for each of the image's queries: `[batch · queries, channels, rows, columns]`. */
 function perQuery(b: GraphBuilder, map: ValueInfo, queries: number): ValueInfo {
   const [batch = 1, ...rest] = map.shape;
   const one = b.reshape(map, [batch, 1, ...rest]);

@@ -32,8 +32,8 @@ const imageState = 'image_features';
 const offset = 2;
 
 /**
- * What the processor asks for the names of tasks (transformers, Florence2Processor), which are those
- * of its training (Xiao et al. 2023, table 14).
+ * What the processor asks for the names of tasks (transformers, Florence2Processor): the sentences
+ * that the model was trained on (Xiao et al. 2023).
  */
 const questions: Readonly<Record<string, string>> = {
   '<OCR>': 'What is the text in the image?',
@@ -154,7 +154,7 @@ function togetherShape(b: GraphBuilder, context: PartContext): StateShape {
   return { ...seen, count: seen.count + text, layout: { ...seen.layout, sequence: text } };
 }
 
-/** One sequence of the image and the words goes through BART's encoder; nothing of it is padding. */
+/** The image and the words go through BART's encoder as one sequence, none of it padding. */
 function text(b: GraphBuilder, config: BartConfig, context: PartContext): void {
   const { batch } = context;
   const seen = stateInput(b, imageState, imageShape(b, context));
@@ -179,7 +179,7 @@ function decoder(b: GraphBuilder, config: BartConfig, context: PartContext): voi
   decoderLayers(b, config, { ...own, state, places });
 }
 
-/** From both repositories' names to those of BART, and of what stands between it and the image. */
+/** From both repositories' names to those of BART, and of what it reads the image through. */
 const renames: readonly Rename[] = [
   [/^model\.language_model\./, 'model.'],
   [/^model\.multi_modal_projector\./, ''],
@@ -188,7 +188,7 @@ const renames: readonly Rename[] = [
   [/^image_pos_embed\./, `${positions}.`],
 ];
 
-/** Florence-2 (Xiao et al. 2023): BART writes what is asked of an image, which it reads as words. */
+/** Florence-2 (Xiao et al. 2023): BART writes what is asked of an image, read as its words. */
 export const florence2: Whole<BartConfig> = {
   name: 'florence2',
   row: 'caption',
