@@ -71,6 +71,9 @@ export const detect: Task<Boxes> = {
     const reason = cannotRun(model);
     if (reason !== undefined) return reason;
     const finds = model.parts.some(({ graph }) => outputOf(graph().outputs, 'boxes'));
+    const { recognition } = model;
+    const answers = recognition.family === null ? undefined : recognition.reading?.task;
+    if (finds && answers === 'segment') return 'its boxes are those of its masks';
     return finds ? undefined : 'it finds no boxes';
   },
   async prepare(model, given) {

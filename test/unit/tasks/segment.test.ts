@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { depth } from '../../../src/tasks/depth/depth';
 import { maskFormats } from '../../../src/tasks/segment/export';
 import { segment } from '../../../src/tasks/segment/segment';
+import { taskOf } from '../../../src/tasks/tasks';
+import { openAt } from '../../support/open';
 import { preparePrompts, resizedSides } from '../../../src/tasks/segment/prompts';
 import { readPng } from '../../support/png';
 import type { SeenImage } from '../../../src/tasks/run';
@@ -32,6 +34,13 @@ const context = (more: Partial<ReadContext>): ReadContext => ({
 describe('what a segmenter answers', () => {
   const semantic = { task: 'segment', rule: 'semantic' } as const;
   const maps = output('logits', 'masks', [1, 3, 2, 2], [3, 0, 0, 0, 0, 2, 2, 0, 1, 1, 1, 1]);
+
+  it('is what a detector with masks is asked for, though it has boxes', async () => {
+    const folder = 'test/fixtures/cases';
+    const open = async (id: string) => taskOf(await openAt(`${folder}/${id}/model.safetensors`)).name;
+    assert.equal(await open('detr-masks-transformers-safetensors'), 'segment');
+    assert.equal(await open('conditional-detr-detect'), 'detect');
+  });
 
   it('is a class for every pixel, with the share of each that is there', () => {
     const answer = segment.read([maps], seenAs(2, 2), context({ reading: semantic }));
