@@ -71,6 +71,8 @@ export interface Initializer extends ValueInfo {
          */
         readonly tensor: string;
         readonly first: number;
+        /** Its bytes, if shapes or places hang on them: indices that an .onnx file stores. */
+        readonly known?: Uint8Array;
       }
     | { readonly kind: 'constant'; readonly bytes: Uint8Array };
 }
@@ -147,11 +149,13 @@ export function valueOf(graph: Pick<Graph, 'values'>, name: string): ValueInfo {
   return value;
 }
 
-/** A constant of the graph; undefined for parameters and what operators make. */
+/** A constant of the graph; undefined for weights and what operators make. */
 export function constantIn(initializers: Graph['initializers'], name: string): ConstantTensor | undefined {
   const initializer = initializers.get(name);
-  if (initializer?.data.kind !== 'constant') return undefined;
-  return { dtype: initializer.dtype, shape: initializer.shape, bytes: initializer.data.bytes };
+  if (!initializer) return undefined;
+  const { data, dtype, shape } = initializer;
+  const bytes = data.kind === 'constant' ? data.bytes : data.known;
+  return bytes && { dtype, shape, bytes };
 }
 
 /** An attribute's integer, or another number if it is not there. */

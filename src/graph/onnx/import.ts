@@ -357,11 +357,12 @@ class Importer implements Emitter {
   }
 
   private addParameter(tensor: Tensor): void {
-    const data = { kind: 'parameter', tensor: tensor.name, first: 0 } as const;
     const { name, dtype, shape } = tensor;
+    const known = this.constants.get(name);
+    const bytes = known && isInteger(dtype) ? { known: known.bytes } : {};
+    const data = { kind: 'parameter', tensor: name, first: 0, ...bytes } as const;
     this.initializers.set(name, { name, dtype, shape, data });
     this.values.set(name, { name, dtype, shape });
-    const known = this.constants.get(name);
     if (known) this.known.set(name, known);
   }
 
