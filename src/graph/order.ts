@@ -18,3 +18,31 @@ export function neededNodes(graph: Pick<Graph, 'nodes'>, values: Iterable<string
   });
   return nodes.reverse();
 }
+
+/** Values that change with any of the given ones, these included. */
+export function changingWith({ nodes }: Pick<Graph, 'nodes'>, roots: Iterable<string>): ReadonlySet<string> {
+  const changing = new Set(roots);
+  for (const node of nodes)
+    if (readBy(node).some((input) => changing.has(input)))
+      for (const output of node.outputs) if (output !== '') changing.add(output);
+  return changing;
+}
+
+/** Values that any of the given ones is made of, these included. */
+export function madeOf(graph: Pick<Graph, 'nodes'>, ends: Iterable<string>): ReadonlySet<string> {
+  const found = new Set(ends);
+  for (const node of neededNodes(graph, found)) for (const input of readBy(node)) found.add(input);
+  return found;
+}
+
+/** The nodes that read each value, in execution order. */
+export function readers(graph: Pick<Graph, 'nodes'>): ReadonlyMap<string, readonly Node[]> {
+  const found = new Map<string, Node[]>();
+  for (const node of graph.nodes)
+    for (const input of readBy(node)) {
+      const list = found.get(input);
+      if (list) list.push(node);
+      else found.set(input, [node]);
+    }
+  return found;
+}

@@ -5,7 +5,7 @@ import { product } from '../../domain/lists';
 import { intsOf, outputName, valueOf, type Graph, type Node, type ValueInfo } from '../graph';
 import { blockOf } from '../onnx/scopes';
 import { factorsOf, keepsElements, operatorOf } from '../operators';
-import { producers, readBy } from '../order';
+import { producers, readers } from '../order';
 
 type Parts = Pick<Graph, 'nodes' | 'values' | 'initializers'>;
 
@@ -62,16 +62,7 @@ interface Links {
   readonly consumers: ReadonlyMap<string, readonly Node[]>;
 }
 
-function linkNodes(graph: Parts): Links {
-  const consumers = new Map<string, Node[]>();
-  for (const node of graph.nodes)
-    for (const input of readBy(node)) {
-      const readers = consumers.get(input);
-      if (readers) readers.push(node);
-      else consumers.set(input, [node]);
-    }
-  return { producers: producers(graph), consumers };
-}
+const linkNodes = (graph: Parts): Links => ({ producers: producers(graph), consumers: readers(graph) });
 
 /** The product of two computed operands to which some path of scaling and biases leads back. */
 function scoresOf(value: string, graph: Parts, { producers }: Links): Node | undefined {

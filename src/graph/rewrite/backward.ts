@@ -2,7 +2,7 @@ import { at } from '../../domain/lists';
 import type { GraphBuilder } from '../builder';
 import { constantIn, valueOf, type ConstantTensor, type Graph, type Node, type ValueInfo } from '../graph';
 import { GradientCall, gradientOf, inferOutputs, outputsForGradient } from '../operators';
-import { readBy } from '../order';
+import { changingWith, madeOf } from '../order';
 import { extend } from './extend';
 
 const scope = 'backward';
@@ -26,23 +26,6 @@ export interface Derivative {
   readonly of: readonly string[];
   /** Values by which it is derived: the image, attention maps, outputs of modules. */
   readonly by: readonly string[];
-}
-
-/** Values that change with any of the given ones, in the order in which they are made. */
-function changingWith({ nodes }: Graph, roots: readonly string[]): ReadonlySet<string> {
-  const changing = new Set(roots);
-  for (const node of nodes)
-    if (readBy(node).some((input) => changing.has(input)))
-      for (const output of node.outputs) if (output !== '') changing.add(output);
-  return changing;
-}
-
-/** Values that any of the given ones is made of. */
-function behind({ nodes }: Graph, ends: readonly string[]): ReadonlySet<string> {
-  const found = new Set(ends);
-  for (const node of nodes.toReversed())
-    if (node.outputs.some((output) => found.has(output))) for (const input of readBy(node)) found.add(input);
-  return found;
 }
 
 /**
@@ -82,7 +65,7 @@ function withStatistics(graph: Graph, isPassed: (node: Node) => boolean): Graph 
  * @throws GradientError if an operator on the way has no derivative
  */
 export function withGradients(graph: Graph, { of, by }: Derivative): Graph {
-  const [changing, needed] = [changingWith(graph, by), behind(graph, of)];
+  const [changing, needed] = [changingWith(graph, by), madeOf(graph, of)];
   const isOn = (value: string): boolean => changing.has(value) && needed.has(value);
   const isPassed = (node: Node): boolean => node.outputs.some(isOn) && node.inputs.some(isOn);
   const seen = withStatistics(graph, isPassed);
