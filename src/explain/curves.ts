@@ -51,7 +51,7 @@ export async function curve(
     blurred: blurred(pixels),
   };
   const [, channels = 1, height = 1, width = 1] = pixels.shape;
-  const cells = order === 'random' ? shuffled(saliency.length, randomSeed) : saliency;
+  const cells = order === 'random' ? Array.from(shuffled(saliency.length, randomSeed)) : saliency;
   const each = isGiven ? 1 : Math.ceil(cells.length / mostSteps);
   const rank = new Int32Array(cells.length);
   cells.forEach((cell, place) => (rank[cell] = place));

@@ -21,9 +21,9 @@ export const normals =
   };
 
 /** The numbers from 0 to n − 1 in a random order (Fisher & Yates, from the end). */
-export function shuffled(n: number, seed: number): readonly number[] {
+export function shuffled(n: number, seed: number): Uint32Array {
   const next = mulberry32(seed);
-  const order = Array.from({ length: n }, (_, index) => index);
+  const order = Uint32Array.from({ length: n }, (_, index) => index);
   for (let index = n - 1; index > 0; index--) {
     const other = Math.floor(next() * (index + 1));
     [order[index], order[other]] = [order[other] ?? 0, order[index] ?? 0];
