@@ -1,4 +1,4 @@
-import { at } from '../domain/lists';
+import { at, increase } from '../domain/lists';
 import type { Grid, Size } from '../domain/size';
 import { tokenCount, type Probe, type TokenLayout } from '../domain/probes';
 import type { ImageMap } from './reading';
@@ -17,6 +17,34 @@ export function headEntropies(map: Float32Array, heads: number, queries: number)
       if (weight > 0) sum -= weight * Math.log2(weight);
     return sum / queries;
   });
+}
+
+/**
+ * The same of windows, mean over the queries that lie on the map: those of the padding ask, but
+ * nobody looks. Undefined if it is not known where windows lie. `map` is
+ * `[windows, heads, queries, keys]`.
+ */
+export function placedEntropies(
+  map: Float32Array,
+  probe: Pick<Probe, 'heads' | 'queries' | 'keys' | 'window'>,
+): Float64Array | undefined {
+  const places = windowPlaces(probe);
+  if (!places) return undefined;
+  const { windows, queries, keys } = places;
+  const asking = queries.tokens - queries.special;
+  const sums = new Float64Array(probe.heads);
+  let count = 0;
+  for (let window = 0; window < windows; window++)
+    for (let query = 0; query < asking; query++) {
+      if ((queries.cells[window * asking + query] ?? -1) < 0) continue;
+      count++;
+      for (let head = 0; head < probe.heads; head++) {
+        const first =
+          ((window * probe.heads + head) * queries.tokens + queries.special + query) * keys.tokens;
+        increase(sums, head, at(headEntropies(map.subarray(first, first + keys.tokens), 1, 1), 0));
+      }
+    }
+  return sums.map((sum) => sum / Math.max(1, count));
 }
 
 type Point = readonly [y: number, x: number];
@@ -54,13 +82,14 @@ function wholePlaces({ queries, keys }: Pick<Probe, 'queries' | 'keys'>): Window
  * Mean attention distance of each head in pixels (Dosovitskiy et al. 2021, figure 7; Raghu et al.
  * 2021): the distance between the centres of query and key patch, weighted by attention, mean over
  * query patches. Special tokens and padding have no place: their rows are left out, and the weights
- * of the patches are scaled to sum 1. Undefined if queries or keys do not lie on the image. `map`
- * is `[windows, heads, queries, keys]`.
+ * of the patches are scaled to sum 1, if `isScaled`. Undefined if queries or keys do not lie on the
+ * image. `map` is `[windows, heads, queries, keys]`.
  */
 export function meanAttentionDistances(
   map: Float32Array,
   probe: Pick<Probe, 'heads' | 'queries' | 'keys' | 'window'>,
   image: Size,
+  isScaled = true,
 ): Float64Array | undefined {
   const onImage = imageGrid(probe.queries) && imageGrid(probe.keys);
   const places = onImage && (probe.window ? windowPlaces(probe) : wholePlaces(probe));
@@ -78,7 +107,7 @@ export function meanAttentionDistances(
       for (let head = 0; head < probe.heads; head++) {
         const row = (window * probe.heads + head) * queries.tokens + queries.special + query;
         const first = row * keys.tokens + keys.special;
-        distances[head]! += weightedDistance(point, to, map.subarray(first, first + asked), cells);
+        distances[head]! += weightedDistance(point, to, map.subarray(first, first + asked), cells, isScaled);
       }
     }
   }
@@ -113,6 +142,7 @@ function weightedDistance(
   centres: Centres,
   weights: Float32Array,
   cells?: Int32Array,
+  isScaled = true,
 ): number {
   let [sum, total] = [0, 0];
   for (let key = 0; key < weights.length; key++) {
@@ -123,5 +153,6 @@ function weightedDistance(
     sum += weight * Math.sqrt(down * down + across * across);
     total += weight;
   }
+  if (!isScaled) return sum;
   return total > 0 ? sum / total : 0;
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { writeSafetensors, type NamedTensor } from '../checkpoint/formats/safetensorsWriter';
 import { pushAll } from '../domain/lists';
@@ -8,7 +9,7 @@ import type { TensorData } from '../inference/remoteApi';
 import type { ExplainedImage } from '../useCases/explain';
 import { requireOutput } from './output';
 import type { Outcome, Session } from './session';
-import { readInputs } from './tensors';
+import { readFloats, readInputs } from './tensors';
 import { UsageError } from './usage';
 
 /** `vitrine explain` */
@@ -145,8 +146,17 @@ async function readSpec(file: string): Promise<Spec> {
       ...noiseIn(objectIn(json, 'smoothgrad')),
       ...slidingIn(objectIn(json, 'occlusion')),
       ...cellsIn(objectIn(json, 'curves')),
+      ...(await saliencyBeside(file)),
     },
   };
+}
+
+/** `road.saliency` of the tensors beside a reference's explain.json: an input of its scores. */
+async function saliencyBeside(file: string): Promise<Pick<ExplainOptions, 'saliency'>> {
+  const tensors = file.replace(/\.json$/, '.safetensors');
+  if (tensors === file || !existsSync(tensors)) return {};
+  const found = await readFloats(tensors, 'road.saliency');
+  return found ? { saliency: found } : {};
 }
 
 function noiseIn(json: Json | undefined): { readonly noise?: Noise } {

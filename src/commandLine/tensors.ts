@@ -40,6 +40,17 @@ export async function readInputs(file: string): Promise<Readonly<Record<string, 
   return Object.fromEntries(await Promise.all(entries));
 }
 
+/** One tensor of a safetensors file as float32; undefined if it has none of that name. */
+export async function readFloats(
+  file: string,
+  name: string,
+): Promise<{ readonly shape: readonly number[]; readonly data: Float32Array } | undefined> {
+  const { openCheckpoint } = await import('../checkpoint/open');
+  const { readTensor, toFloat32 } = await import('../checkpoint/values');
+  const tensor = (await openCheckpoint(file)).selected.tensors.find((each) => each.name === name);
+  return tensor && { shape: tensor.shape, data: toFloat32(await readTensor(tensor), tensor.dtype) };
+}
+
 /** Types of what is given to models: pixels, as bytes too, and ids. */
 const inputTypes: ReadonlySet<string> = new Set(['F64', 'F32', 'F16', 'BF16', 'I64', 'I32', 'U8']);
 

@@ -231,7 +231,7 @@ export const commands = {
   explain: {
     synopsis:
       '<checkpoint> <image>|--inputs TENSORS.safetensors --method NAME[,NAME]|all [--class N|NAME] [--contrast N|NAME] [--layer MODULE] --out TENSORS.safetensors',
-    purpose: 'why an answer: gradients, relevance, class activation maps, occlusion, curves',
+    purpose: 'why an answer: gradients, relevance, activation maps, heads, tokens, weights, curves',
     paths: [1, 2],
     options: [
       ...run,

@@ -206,7 +206,17 @@ export class Explained {
     return { shape: [1, this.classes], data };
   }
 
-  private async derivedOf(seed: Values): Promise<Derived> {
+  /** The same derivatives by a graph made of the one that gives them, with more inputs. */
+  derivedWith(name: string, rewrite: (graph: Graph) => Graph, more: Named): Promise<Derived> {
+    return this.derivedOf(this.seed(this.question.target), name, rewrite, more);
+  }
+
+  private async derivedOf(
+    seed: Values,
+    name = 'gradients',
+    rewrite: (graph: Graph) => Graph = (graph) => graph,
+    more: Named = {},
+  ): Promise<Derived> {
     const maps = this.probes.map(({ value }) => value);
     const derived = withGradients(this.graph, { of: [this.output.value], by: [this.input, ...maps] });
     const outputs = [
@@ -214,8 +224,9 @@ export class Explained {
       ...derived.outputs.filter(({ name }) => name.startsWith('gradient.')),
       ...maps.map((value, index): GraphOutput => ({ name: tapNames.map(index), value, means: 'attention' })),
     ];
-    const graph = onlyOutputs(derived, outputs);
-    const found = await this.run('gradients', graph, this.question.pixels, { [gradientNames.seed(0)]: seed });
+    const graph = rewrite(onlyOutputs(derived, outputs));
+    const given = { ...more, [gradientNames.seed(0)]: seed };
+    const found = await this.run(name, graph, this.question.pixels, given);
     return {
       output: valuesIn(found, this.output.name),
       pixels: valuesIn(found, gradientNames.gradient(0)),

@@ -1,6 +1,6 @@
 import type { Grid } from '../domain/size';
 import type { CamLayer } from './camLayer';
-import type { Explained, Named } from './explained';
+import type { Explained, Named, Values } from './explained';
 import type { Noise, Sliding } from './pixels';
 
 /** What a user may set of the methods; each has a usual value. */
@@ -10,6 +10,8 @@ export interface ExplainOptions {
   readonly occlusion?: readonly Sliding[];
   /** Cells of curves, in the order in which they are changed. */
   readonly cells?: { readonly grid: Grid; readonly order: readonly number[] };
+  /** How much each pixel matters, `[height, width]`: which ones ROAD takes away. */
+  readonly saliency?: Values;
 }
 
 /** A map over the image, `[rows, columns]`. */
@@ -30,12 +32,16 @@ export interface Explanation {
   readonly picture?: Picture;
   /** What was assumed, and what is to be known when it is read. */
   readonly notes?: readonly string[];
+  /** Why there is nothing to be said after all, which only the image's own numbers tell. */
+  readonly reason?: string;
 }
 
 /** A way to explain an answer. */
 export interface Method {
   /** As `--method` has it. */
   readonly name: string;
+  /** Names of its tensors, by which it may be asked for, too. */
+  readonly gives?: readonly string[];
   readonly title: string;
   /** What it says and what it does not, in a paragraph. */
   readonly text: string;

@@ -1,10 +1,19 @@
+import { GradientError } from '../graph/rewrite/backward';
 import type { Explained } from './explained';
 import type { Explanation, ExplainOptions, Method } from './method';
 import { ofActivations } from './methods/cams';
+import { ofParts } from './methods/ablation';
+import { ofChannels } from './methods/channelCams';
 import { ofFaithfulness } from './methods/faithfulness';
 import { ofHeads } from './methods/heads';
 import { ofLayers } from './methods/layers';
+import { ofOneLayer } from './methods/oneLayer';
 import { ofPixels } from './methods/pixels';
+import { randomisation } from './methods/randomisation';
+import { road } from './methods/road';
+import { ofTokens } from './methods/tokens';
+import { ofValues } from './methods/values';
+import { ofWeights } from './methods/weights';
 
 /** Every method, in the order in which they are offered. */
 export const methods: readonly Method[] = [
@@ -16,10 +25,18 @@ export const methods: readonly Method[] = [
   ofLayers.rolled,
   ofLayers.rolledByGradient,
   ofLayers.attentionCam,
+  ...ofOneLayer,
   ...ofActivations,
+  ...ofChannels,
   ofPixels.occluded,
   ...ofFaithfulness,
+  road,
+  randomisation,
   ...ofHeads,
+  ...ofValues,
+  ...ofParts,
+  ...ofTokens,
+  ...ofWeights,
 ];
 
 /** What one method came to: tensors and pictures, or why there are none. */
@@ -37,15 +54,31 @@ export async function explain(
   const outcomes: Outcome[] = [];
   for (const method of asked) {
     const reason = method.whyNot(explained);
-    if (reason === undefined)
-      outcomes.push({ method, explanation: await method.compute(explained, options) });
-    else outcomes.push({ method, reason });
+    const found = reason ?? (await computed(method, explained, options));
+    if (typeof found === 'string') outcomes.push({ method, reason: found });
+    else outcomes.push({ method, explanation: found });
   }
   return outcomes;
 }
 
+/** What the method finds, or why it finds nothing: an operator without a derivative is named. */
+async function computed(
+  method: Method,
+  explained: Explained,
+  options: ExplainOptions,
+): Promise<Explanation | string> {
+  try {
+    const explanation = await method.compute(explained, options);
+    return explanation.reason ?? explanation;
+  } catch (error) {
+    if (error instanceof GradientError) return error.message;
+    throw error;
+  }
+}
+
 function methodOf(name: string): Method {
-  const found = methods.find((method) => method.name === name);
+  const found =
+    methods.find((method) => method.name === name) ?? methods.find(({ gives }) => gives?.includes(name));
   if (!found)
     throw new Error(`${name}: unknown method; known are ${methods.map((method) => method.name).join(', ')}`);
   return found;

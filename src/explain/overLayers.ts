@@ -10,7 +10,7 @@ export type Fusion = 'mean' | 'max' | 'min';
 export type Matrix = Float64Array;
 
 /** What is made of all heads at each place. */
-function fused({ map }: MapOf, how: Fusion): Matrix {
+export function fused({ map }: MapOf, how: Fusion): Matrix {
   const [heads = 1, queries = 1, keys = 1] = map.shape;
   const size = queries * keys;
   const result = new Float64Array(size);

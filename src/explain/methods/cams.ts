@@ -1,10 +1,11 @@
 import { eigenCam, gradCam, gradCamPlusPlus, hiResCam, layerCam, scaled, type Activations } from '../cam';
 import { asMap, usualCamLayer, type CamLayer } from '../camLayer';
-import type { Explained } from '../explained';
+import type { Explained, Values } from '../explained';
 import type { Explanation, ExplainOptions, Method } from '../method';
+import { upsampled } from '../upsample';
 import { float32, perGradient } from './common';
 
-const layerFor = ({ graph, imageSize }: Explained, { camLayer }: ExplainOptions): CamLayer =>
+export const layerFor = ({ graph, imageSize }: Explained, { camLayer }: ExplainOptions): CamLayer =>
   camLayer ?? usualCamLayer(graph, imageSize);
 
 async function activationsOf(explained: Explained, layer: CamLayer): Promise<Activations> {
@@ -12,7 +13,7 @@ async function activationsOf(explained: Explained, layer: CamLayer): Promise<Act
   return { activation: asMap(layer, value), gradient: asMap(layer, own) };
 }
 
-function whyNoMap(explained: Explained): string | undefined {
+export function whyNoMap(explained: Explained): string | undefined {
   try {
     usualCamLayer(explained.graph, explained.imageSize);
     return undefined;
@@ -21,14 +22,21 @@ function whyNoMap(explained: Explained): string | undefined {
   }
 }
 
+/** The map at the size of the image, 0 … 1: scaled before and after. */
+function ofImage({ imageSize }: Explained, { grid }: CamLayer, map: Float64Array): Values {
+  return float32(imageSize, scaled(upsampled(scaled(map), grid, imageSize)));
+}
+
 /** A class activation map of one formula. */
 const activationMap = (
   name: string,
   words: Pick<Method, 'title' | 'text' | 'formula' | 'source'>,
   compute: (activations: Activations) => Float64Array,
+  pictured?: string,
 ): Method => ({
   name: `cam.${name}`,
   ...words,
+  ...(pictured !== undefined && { gives: [pictured] }),
   whyNot: whyNoMap,
   forwards: () => perGradient,
   async compute(explained, options): Promise<Explanation> {
@@ -37,7 +45,10 @@ const activationMap = (
     const map = compute(activations);
     const isEmpty = activations.gradient.data.every((value) => value === 0);
     return {
-      tensors: { [`cam.${name}`]: float32(layer.grid, map) },
+      tensors: {
+        [`cam.${name}`]: float32(layer.grid, map),
+        ...(pictured !== undefined && { [pictured]: ofImage(explained, layer, map) }),
+      },
       picture: { grid: layer.grid, values: scaled(map), signed: false, legend: `output of ${layer.path}` },
       ...(isEmpty && {
         notes: [
@@ -58,6 +69,7 @@ export const gradCamMap = activationMap(
     source: 'Selvaraju et al. 2017, eq. 1–2',
   },
   gradCam,
+  'cam.gradcam.picture',
 );
 
 const cams: readonly Method[] = [
@@ -107,6 +119,7 @@ const cams: readonly Method[] = [
 /** Activation and gradient that all of these are made of. */
 const camInputs: Method = {
   name: 'cam',
+  gives: ['cam.activation', 'cam.gradient'],
   title: 'Activations of the layer',
   text: 'The activation and its gradient that class activation maps are made of.',
   formula: 'A, ∂s/∂A',

@@ -1,18 +1,23 @@
 import { area, byFalling, curve, curveKinds, mostSteps, type CellOrder } from '../curves';
 import type { Explained, Values } from '../explained';
-import type { ExplainOptions, Method } from '../method';
+import type { ExplainOptions, Method, Picture } from '../method';
 import { whyNoRelevance } from '../overLayers';
 import { gradCamMap } from './cams';
 import { anyModel } from './common';
 import { ofLayers } from './layers';
 
-/** The map that curves follow unless one is given: relevance, else Grad-CAM. */
-async function saliencyOf(explained: Explained, options: ExplainOptions): Promise<CellOrder> {
-  if (options.cells) return { ...options.cells, isGiven: true };
+/** The map that is judged unless one is given: relevance, else Grad-CAM. */
+export async function saliencyMap(explained: Explained, options: ExplainOptions): Promise<Picture> {
   const method = whyNoRelevance(explained.probes) === undefined ? ofLayers.relevant : gradCamMap;
   const { picture } = await method.compute(explained, options);
   if (!picture) throw new Error('no map says in which order cells are changed');
-  return { grid: picture.grid, order: byFalling(picture.values) };
+  return picture;
+}
+
+async function saliencyOf(explained: Explained, options: ExplainOptions): Promise<CellOrder> {
+  if (options.cells) return { ...options.cells, isGiven: true };
+  const { grid, values } = await saliencyMap(explained, options);
+  return { grid, order: byFalling(values) };
 }
 
 /** Score of the start, and of each step. */

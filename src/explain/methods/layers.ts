@@ -130,7 +130,7 @@ const attentionCam: Method = {
     if (!read || !read.rows.includes(0))
       return {
         tensors: {},
-        notes: ['the head averages patches: no gradient reaches the class token’s row of the last layer'],
+        reason: 'the head averages patches: no gradient reaches the class token’s row of the last layer',
       };
     const values = attentionGradCam(at(maps, maps.length - 1));
     return {
