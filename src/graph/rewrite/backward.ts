@@ -1,11 +1,15 @@
+import type { DType } from '../../checkpoint/tensors';
 import { at } from '../../domain/lists';
 import type { GraphBuilder } from '../builder';
 import { constantIn, valueOf, type ConstantTensor, type Graph, type Node, type ValueInfo } from '../graph';
 import { GradientCall, gradientOf, inferOutputs, outputsForGradient } from '../operators';
+import { isInteger } from '../operators/constants';
 import { changingWith, madeOf } from '../order';
 import { extend } from './extend';
 
 const scope = 'backward';
+
+const isCounted = (dtype: DType): boolean => isInteger(dtype) || dtype === 'BOOL';
 
 /** Names of what a backward graph takes and gives, by the values that they are about. */
 export const gradientNames = {
@@ -66,7 +70,9 @@ function withStatistics(graph: Graph, isPassed: (node: Node) => boolean): Graph 
  */
 export function withGradients(graph: Graph, { of, by }: Derivative): Graph {
   const [changing, needed] = [changingWith(graph, by), madeOf(graph, of)];
-  const isOn = (value: string): boolean => changing.has(value) && needed.has(value);
+  // Whole numbers change in steps: their derivative is 0 wherever there is one.
+  const isOn = (value: string): boolean =>
+    changing.has(value) && needed.has(value) && !isCounted(valueOf(graph, value).dtype);
   const isPassed = (node: Node): boolean => node.outputs.some(isOn) && node.inputs.some(isOn);
   const seen = withStatistics(graph, isPassed);
   return extend(seen, scope, (b, value) => {

@@ -67,7 +67,7 @@ export function ungathered(
   const source = isComplete ? g : b.concat([g, zeros(b, withAxis(g.shape, axis, 1))], axis);
   const gathered = Array.from({ length: most }, (_, turn) => {
     const taken = copies.map((own) => own[turn] ?? places.length);
-    if (isComplete && taken.every((place, index) => place === index)) return g;
+    if (size === places.length && taken.every((place, index) => place === index)) return g;
     return b.add('Gather', [source, b.indices(taken)], { axis: int(axis) });
   });
   return gathered.reduce((sum, each) => add(b, sum, each));
