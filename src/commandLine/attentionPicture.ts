@@ -1,4 +1,5 @@
-import type { Run } from '../tasks/run';
+import { writeFile } from 'node:fs/promises';
+import type { Run, SeenImage } from '../tasks/run';
 import type { AttentionRows, Method } from '../domain/query';
 import sharp from 'sharp';
 import { paint } from '../attention/colourMaps';
@@ -120,13 +121,21 @@ function nothingToDraw(probes: readonly Probe[], layers: readonly number[], { he
 }
 
 async function drawOver(
-  { seen: { pixels, size, region } }: Run,
+  { seen }: Run,
   map: ImageMap,
   [low, high]: readonly [number, number],
   out: string,
 ): Promise<void> {
+  await writeFile(out, await overImage(seen, map, paint(map.values, low, high, colours)));
+}
+
+/** A map in colours (RGBA, cell by cell) over the image as it was decoded, as PNG. */
+export async function overImage(
+  { pixels, size, region }: SeenImage,
+  map: ImageMap,
+  colour: Uint8ClampedArray,
+): Promise<Buffer> {
   const scale = pixels.width / size[0];
-  const colour = paint(map.values, low, high, colours);
   const rgb = Buffer.from(pixels.rgb);
   for (let y = 0, to = 0; y < pixels.height; y++)
     for (let x = 0; x < pixels.width; x++, to += 3) {
@@ -139,13 +148,13 @@ async function drawOver(
       const isSeen = inside && !Number.isNaN(map.values[cell]);
       const share = isSeen ? opacity.map : opacity.outside;
       for (let channel = 0; channel < 3; channel++) {
-        const over = isSeen ? colour[4 * cell + channel]! : 0;
-        rgb[to + channel] = Math.round(rgb[to + channel]! * (1 - share) + over * share);
+        const over = isSeen ? (colour[4 * cell + channel] ?? 0) : 0;
+        rgb[to + channel] = Math.round((rgb[to + channel] ?? 0) * (1 - share) + over * share);
       }
     }
-  await sharp(rgb, { raw: { width: pixels.width, height: pixels.height, channels: 3 } })
+  return sharp(rgb, { raw: { width: pixels.width, height: pixels.height, channels: 3 } })
     .png()
-    .toFile(out);
+    .toBuffer();
 }
 
 /**

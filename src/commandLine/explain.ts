@@ -7,6 +7,7 @@ import type { ExplainOptions } from '../explain/method';
 import type { Noise, Sliding } from '../explain/pixels';
 import type { TensorData } from '../inference/remoteApi';
 import type { ExplainedImage } from '../useCases/explain';
+import type { SeenImage } from '../tasks/run';
 import { requireOutput } from './output';
 import type { Outcome, Session } from './session';
 import { readFloats, readInputs } from './tensors';
@@ -22,26 +23,36 @@ export async function explain(
     throw new UsageError('an image or --inputs TENSORS.safetensors is needed, one of them');
   const answer = async (): Promise<Outcome> => {
     await requireOutput(out, [checkpoint, image === '' ? inputs : image]);
+    if (isPicture(out) && (method === 'all' || method.includes(',')))
+      throw new UsageError(
+        `--out ${out}: a picture is of one method; tensors of all are a .safetensors file`,
+      );
     const spec = file === undefined ? {} : await readSpec(file);
     const runner = await session.runner();
     const camLayer = layer === 'last' ? spec.camLayer : layer;
+    const { pixels, seen } = await pixelsOf(session, checkpoint, image);
     const found = await runner.explain({
       checkpoint,
       model: await session.settings(),
-      pixels: await pixelsOf(session, checkpoint, image),
+      pixels,
       methods: method === 'all' ? 'all' : method.split(','),
       ...(target !== undefined && { target }),
       ...(contrast !== undefined && { contrast }),
       ...(camLayer !== undefined && { camLayer }),
       options: spec.options ?? {},
     });
+    if (isPicture(out)) return drawn(out, found, seen);
     return written(session, checkpoint, image, found);
   };
   await session.each([checkpoint], answer, (path) => ({ path, image }));
 }
 
 /** What the model sees of an image, or tensors that were given. */
-async function pixelsOf(session: Session, checkpoint: string, image: string): Promise<TensorData> {
+async function pixelsOf(
+  session: Session,
+  checkpoint: string,
+  image: string,
+): Promise<{ readonly pixels: TensorData; readonly seen?: SeenImage }> {
   const { inputs, imageSize, asStored } = session.options;
   if (image === '') {
     const given = await readInputs(inputs);
@@ -49,12 +60,39 @@ async function pixelsOf(session: Session, checkpoint: string, image: string): Pr
     const pixels = given['pixel_values'] ?? first;
     if (pixels?.shape.length !== 4 || pixels.shape[0] !== 1 || !(pixels.data instanceof Float32Array))
       throw new Error(`${inputs}: pixel_values [1, channels, height, width] of float32 are needed`);
-    return pixels;
+    return { pixels };
   }
   const runner = await session.runner();
   const model = await session.settings();
-  return (await runner.preprocess({ checkpoint, model, image, options: { imageSize, asStored } }))
-    .pixelValues;
+  const { pixelValues, seen } = await runner.preprocess({
+    checkpoint,
+    model,
+    image,
+    options: { imageSize, asStored },
+  });
+  return { pixels: pixelValues, seen };
+}
+
+/** Whether a file is a picture by its name. */
+const isPicture = (out: string): boolean => /\.(?:png|svg)$/i.test(out);
+
+/** The picture of the one method that was asked for. */
+async function drawn(out: string, found: ExplainedImage, seen: SeenImage | undefined): Promise<Outcome> {
+  const [outcome] = found.outcomes;
+  if (!outcome || 'reason' in outcome) throw new Error(outcome?.reason ?? 'nothing was found');
+  const { method, explanation } = outcome;
+  const { picture, notes = [] } = explanation;
+  if (!picture)
+    throw new Error(`${method.name} has no picture of the image; --out FILE.safetensors has its numbers`);
+  const { drawExplanation } = await import('./explainPicture');
+  const range = await drawExplanation(picture, {
+    title: `${method.title}, ${found.target.label}`,
+    out,
+    ...(seen && { seen }),
+  });
+  const json = { out, class: found.target, method: method.name, legend: picture.legend, range, notes };
+  const ends = range.map((value) => value.toPrecision(3)).join(' … ');
+  return { json, text: `${out}: ${method.title} of ${found.target.label}, ${picture.legend}, ${ends}\n` };
 }
 
 async function written(

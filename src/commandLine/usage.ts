@@ -230,7 +230,7 @@ export const commands = {
   },
   explain: {
     synopsis:
-      '<checkpoint> <image>|--inputs TENSORS.safetensors --method NAME[,NAME]|all [--class N|NAME] [--contrast N|NAME] [--layer MODULE] --out TENSORS.safetensors',
+      '<checkpoint> <image>|--inputs TENSORS.safetensors --method NAME[,NAME]|all [--class N|NAME] [--contrast N|NAME] [--layer MODULE] --out TENSORS.safetensors|PICTURE.png|PICTURE.svg',
     purpose: 'why an answer: gradients, relevance, activation maps, heads, tokens, weights, curves',
     paths: [1, 2],
     options: [
