@@ -36,14 +36,27 @@ function layoutOf(graph: Graph, value: string, image: Size): Omit<CamLayer, 'pat
   const [batch = 1, second = 1, third = 1, fourth = 1] = shape;
   if (shape.length === 4 && batch === 1) {
     const isLast = !hasProportions([third, fourth], image) && hasProportions([second, third], image);
+    const grid: Grid = isLast ? [second, third] : [third, fourth];
+    if (!liesOn(grid, image) || isOfTokens(graph.probes, grid)) return undefined;
     return isLast
-      ? { grid: [second, third], channels: fourth, special: 0, channelsFirst: false }
-      : { grid: [third, fourth], channels: second, special: 0, channelsFirst: true };
+      ? { grid, channels: fourth, special: 0, channelsFirst: false }
+      : { grid, channels: second, special: 0, channelsFirst: true };
   }
   const rows = product(shape.slice(0, -1));
   const found = gridOfRows(graph.probes, rows, image);
   return found && { ...found, channels: at(shape, shape.length - 1), channelsFirst: false };
 }
+
+/**
+ * Whether a grid has one step along both sides of the image, up to a cell that padding adds or
+ * leaves out: tokens × heads, and heads × channels of each, have not.
+ */
+const liesOn = ([rows, columns]: Grid, [height, width]: Size): boolean =>
+  Math.abs(columns - (width * rows) / height) <= 1;
+
+/** Whether it is queries × keys of a layer: scores of attention, not a map. */
+const isOfTokens = (probes: readonly Probe[], [rows, columns]: Grid): boolean =>
+  probes.some(({ queries, keys }) => tokenCount(queries) === rows && tokenCount(keys) === columns);
 
 /** The grid of so many tokens: as a layer's map has it, else of the image's proportions. */
 function gridOfRows(
@@ -85,40 +98,58 @@ export function camLayerAt(graph: Graph, path: string, image: Size): CamLayer {
 }
 
 /**
- * The layer that maps are usually taken at: of transformers the norm in front of the last block's
- * attention, since behind it only the class token's row leads to the scores; of convolutional
- * networks the last map.
+ * The layer that maps are usually taken at: of transformers the norm in front of the last attention,
+ * since behind it only the class token's row may lead to the scores; of networks that make a map
+ * after it, and of those without attention, the last map.
  */
 export function usualCamLayer(graph: Graph, image: Size): CamLayer {
-  const last = lastMap(graph, image);
-  const probe = graph.probes.findLast(({ kind, keys }) => kind !== 'class' && keys.grid?.length === 2);
-  const position = (value: string): number => graph.nodes.findIndex(({ outputs }) => outputs.includes(value));
-  if (probe && !(last && position(last.value) > position(probe.value))) {
-    const block = probe.layer.includes('.')
-      ? probe.layer.slice(0, probe.layer.lastIndexOf('.'))
-      : probe.layer;
-    const norm = graph.nodes.find(
-      (node) => operatorOf(node)?.kind === 'normalisation' && parentOf(node.scope) === block,
-    );
-    if (norm) return camLayerAt(graph, norm.scope, image);
-  }
-  if (last) return last;
-  throw new Error('no layer has a map that lies on the image');
+  const { nodes, probes } = graph;
+  const probe = probes.findLast(({ kind, keys }) => kind !== 'class' && keys.grid?.length === 2);
+  const attention = nodes.findIndex(({ outputs }) => probe && outputs.includes(probe.value));
+  const found =
+    lastOnImage(graph, nodes.slice(attention + 1), image, isMap) ??
+    lastOnImage(graph, nodes.slice(0, attention + 1), image, isNorm) ??
+    lastOnImage(graph, nodes.slice(0, attention + 1), image, isMap);
+  if (!found) throw new Error('no layer has a map that lies on the image');
+  return found;
 }
 
-const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('.')));
+/** Whether a node normalises tokens or a map; norms of queries and keys have heads in front. */
+const isNorm = (graph: Graph, node: Node, image: Size): boolean => {
+  if (operatorOf(node)?.kind !== 'normalisation') return false;
+  const { shape } = valueOf(graph, at(node.outputs, 0));
+  const [, second = 1, third = 1] = shape;
+  return shape.length !== 4 || node.op !== 'LayerNormalization' || liesOn([second, third], image);
+};
 
-/** The last value that is a map `[1, channels, rows, columns]` of more than one place. */
-function lastMap(graph: Graph, image: Size): CamLayer | undefined {
-  const isMap = (node: Node): boolean => {
-    const { shape } = valueOf(graph, at(node.outputs, 0));
-    return shape.length === 4 && shape[0] === 1 && product(shape.slice(2)) > 1 && (shape[1] ?? 0) > 1;
-  };
-  const maps = new Set(graph.probes.map(({ value }) => value));
-  const node = graph.nodes.findLast((each) => isMap(each) && !maps.has(at(each.outputs, 0)) && !each.atLoad);
-  const value = node && at(node.outputs, 0);
-  const layout = value === undefined ? undefined : layoutOf(graph, value, image);
-  return node && value !== undefined && layout ? { path: node.scope, value, ...layout } : undefined;
+/**
+ * Whether a node computes `[1, channels, rows, columns]` or `[1, rows, columns, channels]` of more
+ * than one place. Products of matrices, and what moves their elements, may be heads × tokens.
+ */
+function isMap(graph: Graph, node: Node): boolean {
+  const { shape } = valueOf(graph, at(node.outputs, 0));
+  const kind = operatorOf(node)?.kind;
+  const computes = kind !== 'layout' && kind !== 'product';
+  return (
+    computes && shape.length === 4 && shape[0] === 1 && product(shape.slice(2)) > 1 && (shape[1] ?? 0) > 1
+  );
+}
+
+/** The last of some nodes whose values are of a kind and lie on the image. */
+function lastOnImage(
+  graph: Graph,
+  nodes: readonly Node[],
+  image: Size,
+  isWanted: (graph: Graph, node: Node, image: Size) => boolean,
+): CamLayer | undefined {
+  const probed = new Set(graph.probes.map(({ value }) => value));
+  for (const node of nodes.toReversed()) {
+    const value = at(node.outputs, 0);
+    if (node.atLoad || probed.has(value) || !isWanted(graph, node, image)) continue;
+    const layout = layoutOf(graph, value, image);
+    if (layout) return { path: node.scope === '' ? 'the last map' : node.scope, value, ...layout };
+  }
+  return undefined;
 }
 
 /** A value at the layer as `[channels, rows, columns]`, special tokens left out. */
