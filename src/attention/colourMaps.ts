@@ -20,25 +20,34 @@ const STOPS = {
 
 export type ColourMap = keyof typeof STOPS;
 
+/**
+ * Both ends of a sign, as dark as one another, and a light middle; our own stops. Blue and red are
+ * told apart whatever kind of cones somebody lacks.
+ */
+const DIVERGING = '1b3f8b 3f6fc0 7ea3dc bfd1ec f4f4f4 f0c6b2 e08c6a c24f33 8c1f14';
+
+/** Colours of a scale: of one that begins at an end, or of one with 0 in its middle. */
+export type Colours = ColourMap | 'diverging';
+
 export const colourMaps = Object.keys(STOPS) as readonly ColourMap[];
 
 /** The map of that name, or the first one: a setting may hold anything. */
 export const colourMapNamed = (name: string): ColourMap =>
   colourMaps.find((known) => known === name) ?? 'viridis';
 
-const tables = new Map<ColourMap, Uint8Array>();
+const tables = new Map<Colours, Uint8Array>();
 
 /** 256 colours of a map, `[256, 3]` bytes. */
-export function colourTable(map: ColourMap): Uint8Array {
+export function colourTable(map: Colours): Uint8Array {
   const known = tables.get(map);
   if (known) return known;
-  const table = interpolate(STOPS[map].split(' '));
+  const table = interpolate((map === 'diverging' ? DIVERGING : STOPS[map]).split(' '));
   tables.set(map, table);
   return table;
 }
 
 /** Colour `[red, green, blue]` of a share of the scale; outside 0 … 1 the ends of the map. */
-export function colourAt(map: ColourMap, share: number): readonly [number, number, number] {
+export function colourAt(map: Colours, share: number): readonly [number, number, number] {
   const table = colourTable(map);
   const at = 3 * entry(share);
   return [table[at] ?? 0, table[at + 1] ?? 0, table[at + 2] ?? 0];
@@ -47,14 +56,14 @@ export function colourAt(map: ColourMap, share: number): readonly [number, numbe
 /**
  * Values as RGBA pixels on the scale `low … high`; NaN stays transparent. Output `[values, 4]`.
  *
- * @param fade makes low values see-through, by the square root of their share of the scale: half of
- * the scale still covers 71 %
+ * @param fade makes low values (of a diverging scale those near its middle) see-through, by the
+ * square root of their share of the scale: half of the scale still covers 71 %
  */
 export function paint(
   values: ArrayLike<number>,
   low: number,
   high: number,
-  map: ColourMap,
+  map: Colours,
   fade = false,
 ): Uint8ClampedArray<ArrayBuffer> {
   const table = colourTable(map);
@@ -65,7 +74,8 @@ export function paint(
     if (Number.isNaN(value)) continue;
     const step = entry((value - low) / range);
     const at = 3 * step;
-    const alpha = fade ? 255 * Math.sqrt(step / 255) : 255;
+    const strength = map === 'diverging' ? Math.abs(2 * step - 255) / 255 : step / 255;
+    const alpha = fade ? 255 * Math.sqrt(strength) : 255;
     pixels.set([table[at] ?? 0, table[at + 1] ?? 0, table[at + 2] ?? 0, alpha], 4 * index);
   }
   return pixels;

@@ -9,6 +9,7 @@ import type { OpenedModel } from '../models/openedModels';
 import type { CallOptions } from '../protocol/channel';
 import type { ProviderCheck } from '../inference/remoteApi';
 import type { ClassifyRequest, Inference } from '../inference/service';
+import type { Explaining } from '../useCases/explaining';
 import type { Log } from './log';
 import { readSetting } from './registration';
 
@@ -83,6 +84,15 @@ export class Runner implements Disposable {
 
   async distances(run: number, layer: number, call: CallOptions): Promise<readonly number[]> {
     return [...(await (await this.inference()).distances(run, layer, call))];
+  }
+
+  /** Opens an image's answer to be explained. */
+  async explaining({ opened, image, options, signal, report }: RunnerRequest): Promise<Explaining> {
+    const [inference, { Explaining }] = await Promise.all([
+      this.inference(),
+      import('../useCases/explaining'),
+    ]);
+    return Explaining.open(inference, { opened, image, options }, { signal, progress: report });
   }
 
   /** Ends the text that is being written: its run answers with what there is. */

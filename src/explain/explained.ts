@@ -63,6 +63,9 @@ export function explainedOutput(graph: Graph): GraphOutput {
   return vector;
 }
 
+/** What several methods need, by what it is called. */
+export type Found = Map<string, Promise<unknown>>;
+
 /**
  * What methods ask of a model and an image. What several of them need is computed once, when it is
  * first asked for.
@@ -72,9 +75,12 @@ export class Explained {
   /** Values of the output. */
   readonly classes: number;
   readonly imageSize: Size;
-  private readonly found = new Map<string, Promise<unknown>>();
 
-  constructor(readonly question: Question) {
+  /** @param found what was computed of the same question before, and what will be */
+  constructor(
+    readonly question: Question,
+    private readonly found: Found = new Map(),
+  ) {
     const { graph, pixels, target, contrast } = question;
     this.output = explainedOutput(graph);
     this.classes = at(valueOf(graph, this.output.value).shape, 1);

@@ -23,6 +23,15 @@ export interface Picture {
   readonly legend: string;
 }
 
+/** Numbers `[layers, heads]` by the name of their tensor. */
+export interface Table {
+  readonly tensor: string;
+  readonly title: string;
+  /** What the values are. */
+  readonly legend: string;
+  readonly signed: boolean;
+}
+
 /** What a method found. */
 export interface Explanation {
   /** By names that begin with the method's. */
@@ -30,6 +39,8 @@ export interface Explanation {
   /** Single numbers: areas, what a sum misses. */
   readonly figures?: Readonly<Record<string, number>>;
   readonly picture?: Picture;
+  /** Numbers of layers and heads. */
+  readonly tables?: readonly Table[];
   /** What was assumed, and what is to be known when it is read. */
   readonly notes?: readonly string[];
   /** Why there is nothing to be said after all, which only the image's own numbers tell. */

@@ -76,7 +76,8 @@ async function computed(
   }
 }
 
-function methodOf(name: string): Method {
+/** The method of that name, or the one that gives tensors of that name; throws if there is none. */
+export function methodOf(name: string): Method {
   const found =
     methods.find((method) => method.name === name) ?? methods.find(({ gives }) => gives?.includes(name));
   if (!found)

@@ -1,3 +1,4 @@
+import type { Explainable, ExplainQuestion, Faithfulness, Shown } from '../domain/explanation';
 import type { AttentionRows, Method, Query } from '../domain/query';
 import type { ProviderView, Run, RunOptions } from '../tasks/run';
 import type { CallContext } from './channel';
@@ -38,6 +39,27 @@ export interface ImagePanelApi {
    * input; empty where patches do not attend to patches.
    */
   distances(run: number, layer: number, call: CallContext): Promise<readonly number[]>;
+  /**
+   * What can be explained of the answer to these options, and by which methods. Fails with the
+   * reason if nothing can.
+   */
+  explainable(options: RunOptions, call: CallContext): Promise<Explainable>;
+  /** Why one value of the answer came about. Ended calls end after the pass that runs. */
+  explain(options: RunOptions, question: ExplainQuestion, call: CallContext): Promise<Shown>;
+  /** How well the maps of methods say what matters for one value. */
+  faithfulness(
+    options: RunOptions,
+    methods: readonly string[],
+    target: number,
+    call: CallContext,
+  ): Promise<Faithfulness>;
+  /** Saves all that a method found as a safetensors file. */
+  saveTensors(
+    options: RunOptions,
+    question: ExplainQuestion,
+    suggestedName: string,
+    call: CallContext,
+  ): Promise<boolean>;
   /** The image's file, where a page can decode it itself; undefined for others and large ones. */
   picture(): Promise<{ readonly bytes: Uint8Array; readonly type: string } | undefined>;
   /** Asks for images, and says how alike each is to this one; none if the dialog is closed. */

@@ -54,24 +54,12 @@ export async function explainImage(inference: Inference, request: ExplainRequest
   const imageSize: Size = [height, width];
   const model = opened.model.at(imageSize);
   const graph = model.graph({ imageSize });
-  const run: RunGraph = async (variant, own, inputs) => {
-    const given = Object.entries(inputs).map(
-      ([name, { shape, data }]) => [name, { dtype: 'F32', shape, data }] as const,
-    );
-    const found = await inference.runGraph({
-      opened,
-      graph: own,
-      variant: `explain ${variant}`,
-      inputs: Object.fromEntries<TensorData>(given),
-      ...(signal && { signal }),
-    });
-    return floatsOf(found);
-  };
+  const run = graphRunner(inference, opened, signal);
   const seen = { shape: pixels.shape, data: pixels.data as Float32Array };
   const question = { graph, pixels: seen, run, ...(signal && { signal }), ...(progress && { progress }) };
   const first = new Explained({ ...question, target: 0 });
   const scores = await first.outputOf(seen);
-  const labels = labelsOf(model, first, scores.length);
+  const labels = explainedLabels(model, first);
   const target =
     request.target === undefined ? likeliest(scores) : indexOf(request.target, labels, scores.length);
   const contrast =
@@ -93,6 +81,23 @@ export async function explainImage(inference: Inference, request: ExplainRequest
   };
 }
 
+/** Runs graphs that are made of an opened model's own. */
+export function graphRunner(inference: Inference, opened: OpenedModel, signal?: AbortSignal): RunGraph {
+  return async (variant, graph, inputs) => {
+    const given = Object.entries(inputs).map(
+      ([name, { shape, data }]) => [name, { dtype: 'F32', shape, data }] as const,
+    );
+    const found = await inference.runGraph({
+      opened,
+      graph,
+      variant: `explain ${variant}`,
+      inputs: Object.fromEntries<TensorData>(given),
+      ...(signal && { signal }),
+    });
+    return floatsOf(found);
+  };
+}
+
 function floatsOf(found: Readonly<Record<string, TensorData>>): Named {
   const entries = Object.entries(found).flatMap(([name, { shape, data }]) =>
     data instanceof Float32Array ? [[name, { shape, data }] as const] : [],
@@ -101,10 +106,10 @@ function floatsOf(found: Readonly<Record<string, TensorData>>): Named {
 }
 
 /** What classes are called; nothing if the output has none. */
-function labelsOf({ checkpoint }: Model, explained: Explained, count: number): readonly string[] {
+export function explainedLabels({ checkpoint }: Model, explained: Explained): readonly string[] {
   if (!explained.hasClasses) return [];
   const { sidecars, classNames } = checkpoint;
-  return labelsOfHeads({ config: sidecars.config, classNames }, [count])[0]?.names ?? [];
+  return labelsOfHeads({ config: sidecars.config, classNames }, [explained.classes])[0]?.names ?? [];
 }
 
 const likeliest = (scores: Float32Array): number =>

@@ -23,10 +23,14 @@ export async function askWhereToSave(near: string, suggestedName: string): Promi
 }
 
 /** Writes a file where the user says and opens it. Resolves to whether one was written. */
-export async function saveAndOpen(near: string, suggestedName: string, content: string): Promise<boolean> {
+export async function saveAndOpen(
+  near: string,
+  suggestedName: string,
+  content: string | Uint8Array,
+): Promise<boolean> {
   const target = await askWhereToSave(near, suggestedName);
   if (!target) return false;
-  await workspace.fs.writeFile(target, bytesOf(content));
+  await workspace.fs.writeFile(target, typeof content === 'string' ? bytesOf(content) : content);
   await commands.executeCommand('vscode.open', target, { preview: false });
   return true;
 }

@@ -17,6 +17,7 @@ import type { WorkspaceMemory } from '../documents/memory';
 import { watchFiles } from '../documents/fileWatcher';
 import { serve, type Connection } from '../pages/connection';
 import { readSetting } from '../registration';
+import { ImageExplanations, type OpenExplaining } from './imageExplanations';
 import { readPicture } from './picture';
 import type { Runner, RunnerRequest } from '../runner';
 import type { Panel, PanelServices } from './panels';
@@ -40,6 +41,7 @@ export interface ImageServices extends PanelServices {
     | 'distances'
     | 'checkProviders'
     | 'onDidCheckProviders'
+    | 'explaining'
   >;
   /** Opens a checkpoint in the inspector, at a module if one is named. */
   inspect(path: string, module?: string): Promise<void>;
@@ -74,6 +76,7 @@ type Report = (progress: RunProgress) => void;
 export class ImagePanel {
   private readonly waiting: ((answer: Classified | undefined) => void)[] = [];
   private looking: Looking;
+  private readonly explanations = new ImageExplanations((...asked) => this.openExplaining(...asked));
   private running: Running | undefined;
   private answer: Answer | undefined;
   private focus: Focus = 'labels';
@@ -160,6 +163,7 @@ export class ImagePanel {
   /** The image, the checkpoint or a setting is another one than before. */
   runAgain(): void {
     this.answer = undefined;
+    this.explanations.forget();
     // Told first: the page must not take the end of its old question for its new answer.
     this.looking.connection.tell.changed();
     this.stop();
@@ -170,6 +174,7 @@ export class ImagePanel {
     const { panel, services, image } = this;
     this.stop();
     this.answer = undefined;
+    this.explanations.forget();
     this.wasAsked = false;
     const title = `${basename(image)} × ${checkpointLabel(checkpoint)}`;
     const page = panel.load({ image, checkpoint }, title);
@@ -200,6 +205,7 @@ export class ImagePanel {
         services.runner.attention(run, query, method, { signal, onProgress: progress }),
       distances: (run, layer, { signal, progress }) =>
         services.runner.distances(run, layer, { signal, onProgress: progress }),
+      ...this.explanations.api(image),
       picture: () => readPicture(image),
       similar: (call) => this.similar(call),
       chooseCheckpoint: async (path) => {
@@ -329,6 +335,11 @@ export class ImagePanel {
     return { opened, image, options, signal, report, onText: (text) => report({ text }) };
   }
 
+  private async openExplaining(...[options, signal, report]: Parameters<OpenExplaining>) {
+    requireTrust();
+    return this.services.runner.explaining(await this.request(options, signal, told(report)));
+  }
+
   /** Gives up the run that has not ended. */
   private stop(): void {
     this.running?.abort.abort();
@@ -344,6 +355,13 @@ export class ImagePanel {
     this.settle(undefined);
   }
 }
+
+/** Of a run that writes no text. */
+const told =
+  (report: (message: string) => void): Report =>
+  (progress) => {
+    if (typeof progress === 'string') report(progress);
+  };
 
 const summaryOf = ({ seen, checkpoint, provider, answer }: Run): Classified => ({
   image: seen.image,

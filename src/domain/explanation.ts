@@ -1,0 +1,94 @@
+import type { Grid } from './size';
+
+/** A way to explain an answer, as it is offered for one model. */
+export interface OfferedMethod {
+  readonly name: string;
+  readonly title: string;
+  /** What it says and what it does not, in a paragraph. */
+  readonly text: string;
+  readonly formula: string;
+  readonly source: string;
+  /** What it costs in forward passes. */
+  readonly forwards: number;
+  /** Why it says nothing of this model; absent if it does. */
+  readonly whyNot?: string;
+}
+
+/** What can be explained of one image's answer. */
+export interface Explainable {
+  /** The graph's name of the output that is explained. */
+  readonly output: string;
+  /** It is scores of classes; else a vector of the image, whose values have no names. */
+  readonly hasClasses: boolean;
+  /** What each value of the output is called. */
+  readonly labels: readonly string[];
+  /** The values themselves, before a softmax. */
+  readonly scores: Float32Array;
+  readonly methods: readonly OfferedMethod[];
+  /** Forward passes of one curve that tests a map. */
+  readonly perCurve: number;
+}
+
+/** One value of the output, explained by one method. */
+export interface ExplainQuestion {
+  /** `OfferedMethod.name` */
+  readonly method: string;
+  /** Index of the value. */
+  readonly target: number;
+}
+
+/** A map over what the model saw of an image. */
+export interface ExplainedMap {
+  readonly grid: Grid;
+  /** `[rows, columns]` */
+  readonly values: Float32Array;
+  /** Values have a sign: 0 is the middle of a diverging scale. */
+  readonly signed: boolean;
+  /** What the values are. */
+  readonly legend: string;
+}
+
+/** Scores while more and more of an image is changed: the first before, the last after all of it. */
+export interface ExplainedCurve {
+  readonly name: string;
+  readonly scores: Float32Array;
+  /** Area under it, from 0 … 1 of what is changed. */
+  readonly area: number;
+}
+
+/** Numbers of heads: a row for each layer. */
+export interface HeadTable {
+  readonly title: string;
+  readonly rows: readonly { readonly label: string; readonly values: Float32Array }[];
+  /** What the values are. */
+  readonly legend: string;
+  readonly signed: boolean;
+}
+
+/** What a method found, as it is looked at. */
+export interface Shown {
+  readonly map?: ExplainedMap;
+  readonly curves: readonly ExplainedCurve[];
+  readonly tables: readonly HeadTable[];
+  readonly figures: readonly { readonly name: string; readonly value: number }[];
+  /** Everything that was found, drawn or not. */
+  readonly tensors: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  readonly notes: readonly string[];
+}
+
+/** How well a map says what matters, beside an order that was drawn by lot. */
+export interface Faithfulness {
+  /** What the scores are: `probability of cat`. */
+  readonly score: string;
+  /** Cells that are changed, rows × columns. */
+  readonly grid: Grid;
+  readonly kinds: readonly FaithfulnessKind[];
+}
+
+export interface FaithfulnessKind {
+  readonly name: string;
+  /** Whether a small area speaks for the map. */
+  readonly lowIsGood: boolean;
+  /** By `OfferedMethod.name`; that of a random order has none. */
+  readonly curves: readonly (ExplainedCurve & { readonly method?: string })[];
+}

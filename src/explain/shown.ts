@@ -1,0 +1,64 @@
+import type { ExplainedCurve, ExplainedMap, HeadTable, Shown } from '../domain/explanation';
+import { at } from '../domain/lists';
+import type { Explained, Values } from './explained';
+import type { Explanation, Method, Picture } from './method';
+
+/** A picture as it is drawn. */
+export const mapOf = ({ grid, values, signed, legend }: Picture): ExplainedMap => ({
+  grid,
+  values: Float32Array.from(values),
+  signed,
+  legend,
+});
+
+/** What of an explanation is drawn, and what is told of the rest. */
+export function shownOf(explained: Explained, method: Method, explanation: Explanation): Shown {
+  const { tensors, figures = {}, picture, notes = [] } = explanation;
+  const curves = curvesOf(explanation);
+  const areas = new Set(curves.map(({ name }) => areaName(name)));
+  return {
+    ...(picture && { map: mapOf(picture) }),
+    curves,
+    tables: [...givenTables(explanation), ...tableOfSeries(explained, method, explanation)],
+    figures: Object.entries(figures).flatMap(([name, value]) => (areas.has(name) ? [] : [{ name, value }])),
+    tensors: Object.entries(tensors).map(([name, { shape }]) => ({ name, shape })),
+    notes,
+  };
+}
+
+const areaName = (curve: string): string => `${curve}.auc`;
+
+/** Rows of numbers whose area is told. */
+const curvesOf = ({ tensors, figures = {} }: Explanation): readonly ExplainedCurve[] =>
+  Object.entries(tensors).flatMap(([name, { shape, data }]) => {
+    const area = figures[areaName(name)];
+    return area !== undefined && shape.length === 1 ? [{ name, scores: data, area }] : [];
+  });
+
+/** Tables that the method names. */
+const givenTables = ({ tensors, tables = [] }: Explanation): readonly HeadTable[] =>
+  tables.flatMap(({ tensor, title, legend, signed }) => {
+    const found = tensors[tensor];
+    return found?.shape.length === 2 ? [{ title, legend, signed, rows: rowsOf(found) }] : [];
+  });
+
+const rowsOf = ({ shape: [rows = 0, columns = 0], data }: Values): HeadTable['rows'] =>
+  Array.from({ length: rows }, (_, row) => ({
+    label: String(row),
+    values: data.slice(row * columns, (row + 1) * columns),
+  }));
+
+/** A number for each head, layer by layer: tensors `NAME.0`, `NAME.1` … of the method's own name. */
+function tableOfSeries(
+  { probes }: Explained,
+  { name, title, formula }: Method,
+  { tensors }: Explanation,
+): readonly HeadTable[] {
+  const rows = Object.entries(tensors).flatMap(([tensor, { shape, data }]) => {
+    const layer = tensor.startsWith(`${name}.`) ? Number(tensor.slice(name.length + 1)) : NaN;
+    const heads = Number.isInteger(layer) ? probes[layer]?.heads : undefined;
+    return shape.length === 1 && at(shape, 0) === heads ? [{ label: String(layer), values: data }] : [];
+  });
+  const signed = rows.some(({ values }) => values.some((value) => value < 0));
+  return rows.length > 0 ? [{ title, rows, legend: formula, signed }] : [];
+}
