@@ -18,6 +18,7 @@ import { detectorRegion, detectorRows, detectorView, finderRows, finderView } fr
 import { promptedRegion, promptedView } from './prompter';
 import { failure, never, serveDemo, shownCase } from './host';
 import { vitB16, vitrineSample } from './vit';
+import { indexOfSample, placesRegion, whyApi } from './why';
 
 const config = shownCase === 'large' ? { ...vitB16, depth: 32, heads: 16 } : vitrineSample;
 const wide = shownCase === 'wide';
@@ -154,6 +155,9 @@ const labels: readonly (readonly [label: string, score: number])[] = [
 
 const regions: Readonly<Record<string, Region>> = {
   sample: recorded.region,
+  why: placesRegion,
+  'why-slow': placesRegion,
+  'why-sample': recorded.region,
   boxes: detectorRegion,
   prompts: promptedRegion,
   'prompts-given': promptedRegion,
@@ -170,10 +174,27 @@ const { region: _, ...fromRecord } = network?.view ?? { region: undefined };
 
 const classes: Answer = {
   kind: 'classes',
-  top: labels.map(([label, score], index) => ({ index, label, score })),
+  top: labels.map(([label, score], index) => ({
+    index: shownCase === 'why-sample' ? indexOfSample(label) : index,
+    label,
+    score,
+  })),
   classes: 29,
   scoreKind: 'softmax',
   labelSource: 'config.json: label_names',
+};
+
+/** The same of the model of known places. */
+const ofPlaces: Answer = {
+  kind: 'classes',
+  top: [
+    { index: 0, label: 'corner', score: 0.845 },
+    { index: 1, label: 'floor', score: 0.155 },
+    { index: 2, label: 'never', score: 0.0001 },
+  ],
+  classes: 3,
+  scoreKind: 'softmax',
+  labelSource: 'classes.txt',
 };
 
 /** A hill at the middle of each channel's own quarter. */
@@ -304,7 +325,7 @@ const viewOf = (pixels: Pixels, { asStored = false, imageSize = native }: RunOpt
     region: network?.view.region ?? regions[shownCase] ?? { x: 80, y: 0, width: 480, height: 480 },
     orientation: { exif: shownCase === 'turned' ? 6 : 1, applied: !asStored },
   },
-  answer: answers[shownCase] ?? classes,
+  answer: answers[shownCase] ?? (shownCase === 'why' || shownCase === 'why-slow' ? ofPlaces : classes),
   preprocessing: [
     {
       key: 'resize',
@@ -508,6 +529,7 @@ const api: ImagePanelApi = {
     return cases[shownCase]?.(call) ?? viewOf(await image, options);
   },
   stopText: async () => undefined,
+  ...whyApi,
   attention: async (run, query, method, call): Promise<AttentionRows> => {
     if (shownCase === 'slow' && query.kind === 'patch') await slowly(call);
     if (shownCase === 'found') return { run, query, method, ...finderRows(query) };

@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import type { Answer } from '../../src/tasks/answer';
 import { baseName, type FileFormat, type NamedImage } from '../../src/tasks/formats';
 import type { SeenImage } from '../../src/tasks/run';
+import { dataUrl } from '../kit/dataUrl';
 import { Icon } from '../kit/icon';
 import { Popover } from '../kit/popover';
 import { announce } from '../kit/status';
@@ -21,17 +22,6 @@ export interface ExportMenuProps<A extends Answer> {
   readonly copies?: string;
   readonly onSave?: ((ending: string, content: string) => void) | undefined;
   readonly onCopy?: ((text: string) => void) | undefined;
-}
-
-/** Bytes that are made text at once: arguments of a call are limited. */
-const chunk = 0x8000;
-
-/** Bytes as what the host takes for a file of bytes. */
-function dataUrl(bytes: Uint8Array): string {
-  let text = '';
-  for (let at = 0; at < bytes.length; at += chunk)
-    text += String.fromCharCode.apply(undefined, [...bytes.subarray(at, at + chunk)]);
-  return `data:application/octet-stream;base64,${btoa(text)}`;
 }
 
 /** What is shown of an answer, as files of other tools or on the clipboard. */

@@ -1,4 +1,4 @@
-import type { VNode } from 'preact';
+import type { ComponentChildren, VNode } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { ImagePanelApi, ImagePanelEvents, RunProgress } from '../../src/protocol/image';
 import type { ProviderView, Run, RunOptions } from '../../src/tasks/run';
@@ -7,12 +7,21 @@ import { connect, useSaved, type Failed } from '../host';
 import { useAnswer, useQuestion } from '../kit/hooks';
 import { GivenUp, mount, Page, Working } from '../kit/page';
 import { announce, Banner, Guard } from '../kit/status';
+import { Tabs } from '../kit/tabs';
 import { Button, Dropdown, IconButton } from '../kit/toolkit';
 import '../theme.css';
 import './image.css';
 import { FirstPaint } from './firstPaint';
 import { Providers } from './providers';
 import { baseName, Result, type Opened, type Wanted } from './result';
+import { Why } from './why';
+
+/** What the panel is looked at for. */
+type View = 'answer' | 'why';
+const views = [
+  { name: 'answer', title: 'Answer' },
+  { name: 'why', title: 'Why' },
+] as const;
 
 const host = connect<ImagePanelApi, ImagePanelEvents>(['providers', 'focus', 'changed']);
 
@@ -31,6 +40,7 @@ function ImagePanel(): VNode {
   const question = useQuestion<Ran>();
   const [providers, setProviders] = useState<readonly ProviderView[]>([]);
   const [wanted, setWanted] = useState<Wanted>();
+  const [shown, setShown] = useSaved<View>('shown', 'answer');
   /** The text that is being written. */
   const [written, setWritten] = useState<string>();
 
@@ -58,6 +68,7 @@ function ImagePanel(): VNode {
       providers: setProviders,
       focus: (half, layer) => {
         setWanted({ half, layer });
+        setShown('answer');
         window.scrollTo(0, 0);
       },
       changed: () => {
@@ -92,7 +103,9 @@ function ImagePanel(): VNode {
   };
   return (
     <>
-      <Head opened={opened.value} view={ran?.view} providers={providers} options={options} onRun={run} />
+      <Head opened={opened.value} view={ran?.view} providers={providers} options={options} onRun={run}>
+        {ran && <Tabs label="What is shown" tabs={views} chosen={shown} onChoose={setShown} />}
+      </Head>
       <Working
         class="running"
         busy={question.busy}
@@ -111,18 +124,27 @@ function ImagePanel(): VNode {
         beside={beside}
       >
         {({ view, asked }) =>
-          opened.value && (
-            <Guard what="The answer">
-              <Result
-                host={host}
-                view={view}
-                opened={opened.value}
-                wanted={wanted}
-                options={isRefused(asked) ? asked : options}
-                onRun={run}
-              />
+          opened.value &&
+          (shown === 'why' ? (
+            <Guard what="The explanation">
+              <div id="panel-why" role="tabpanel" aria-labelledby="tab-why">
+                <Why host={host} view={view} options={asked} colourMap={opened.value.colourMap} />
+              </div>
             </Guard>
-          )
+          ) : (
+            <Guard what="The answer">
+              <div id="panel-answer" role="tabpanel" aria-labelledby="tab-answer">
+                <Result
+                  host={host}
+                  view={view}
+                  opened={opened.value}
+                  wanted={wanted}
+                  options={isRefused(asked) ? asked : options}
+                  onRun={run}
+                />
+              </div>
+            </Guard>
+          ))
         }
       </Page>
     </>
@@ -142,12 +164,14 @@ interface HeadProps {
   readonly providers: readonly ProviderView[];
   readonly options: RunOptions;
   readonly onRun: (options: RunOptions) => void;
+  /** Stands between title and buttons. */
+  readonly children?: ComponentChildren;
 }
 
 /** A value that no path has: the host asks for another checkpoint. */
 const OTHER = '\u0000other';
 
-function Head({ opened, view, providers, options, onRun }: HeadProps): VNode | null {
+function Head({ opened, view, providers, options, onRun, children }: HeadProps): VNode | null {
   if (!opened) return null;
   const choose = (path: string): void => {
     void host.remote.chooseCheckpoint(path === OTHER ? null : path);
@@ -155,6 +179,7 @@ function Head({ opened, view, providers, options, onRun }: HeadProps): VNode | n
   return (
     <header class="image-head">
       <h1 title={opened.image}>{baseName(opened.image)}</h1>
+      {children}
       <div class="buttons">
         <Dropdown
           label="Model"

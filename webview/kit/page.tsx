@@ -129,8 +129,11 @@ export interface WorkingProps {
   readonly onCancel: () => void;
   /** Ends it with what there is. */
   readonly onStop?: (() => void) | undefined;
-  /** `running` is a line of the page, `working-over` lies over what it is about. */
-  readonly class: 'running' | 'working-over';
+  /**
+   * `running` is a line of the page, `working-over` lies over what it is about, `working-line` is a
+   * line of a part.
+   */
+  readonly class: 'running' | 'working-over' | 'working-line';
 }
 
 /** Work that takes its time says what it is and can be stopped; shorter work does not flicker. */

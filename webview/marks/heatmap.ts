@@ -1,13 +1,13 @@
 import type { Pixels } from '../../src/domain/pixels';
 import type { Grid } from '../../src/domain/size';
-import { colourAt, paint, type ColourMap } from '../../src/attention/colourMaps';
+import { colourAt, paint, type Colours } from '../../src/attention/colourMaps';
 import type { Cell } from '../../src/attention/tokenLayout';
 import { cellRectangle, type Overlay, type Rectangle } from './overlay';
 
 export interface Colouring {
   readonly low: number;
   readonly high: number;
-  readonly map: ColourMap;
+  readonly map: Colours;
   /** Low values are see-through. */
   readonly fade?: boolean;
 }
@@ -223,7 +223,7 @@ export function drawMarks(
 /** The colour scale as a strip, low at the left. */
 export function drawScale(
   context: CanvasRenderingContext2D,
-  map: ColourMap,
+  map: Colours,
   { x, y, width, height }: Rectangle,
 ): void {
   for (let pixel = 0; pixel < width; pixel++) {
