@@ -157,7 +157,10 @@ export function TextField({ label, value, placeholder, icon, onInput, onEnter }:
       value,
       onInput: (event: Event) => onInput?.((event.target as ValueElement).value),
       onKeyDown: (event: KeyboardEvent) => {
-        if (event.key === 'Enter') onEnter?.((event.target as ValueElement).value);
+        if (event.key !== 'Enter' || !onEnter) return;
+        // What gets the focus meanwhile must not take the same key for a click.
+        event.preventDefault();
+        onEnter((event.target as ValueElement).value);
       },
     },
     icon && <Icon name={icon} slot="start" />,

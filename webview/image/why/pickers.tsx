@@ -111,7 +111,7 @@ export function ClassPicker(props: ClassPickerProps): VNode {
             <TextField
               label={`Find a ${what.toLowerCase()}`}
               value={text}
-              placeholder="Name, number or rank"
+              placeholder="Name, rank or #number"
               icon="search"
               onInput={setText}
               onEnter={() => {
