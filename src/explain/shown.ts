@@ -19,7 +19,11 @@ export function shownOf(explained: Explained, method: Method, explanation: Expla
   return {
     ...(picture && { map: mapOf(picture) }),
     curves,
-    tables: [...givenTables(explanation), ...tableOfSeries(explained, method, explanation)],
+    tables: [
+      ...givenTables(explanation),
+      ...tablesOfHeads(explained, method, explanation),
+      ...tableOfSeries(explained, method, explanation),
+    ],
     figures: Object.entries(figures).flatMap(([name, value]) => (areas.has(name) ? [] : [{ name, value }])),
     tensors: Object.entries(tensors).map(([name, { shape }]) => ({ name, shape })),
     notes,
@@ -47,6 +51,24 @@ const rowsOf = ({ shape: [rows = 0, columns = 0], data }: Values): HeadTable['ro
     label: String(row),
     values: data.slice(row * columns, (row + 1) * columns),
   }));
+
+/** Tensors `[layers, heads]` of a model whose layers have as many heads; a drawn map is none. */
+function tablesOfHeads(
+  { probes }: Explained,
+  { formula }: Method,
+  { tensors, tables = [], picture }: Explanation,
+): readonly HeadTable[] {
+  const heads = new Set(probes.map((probe) => probe.heads));
+  const given = new Set(tables.map(({ tensor }) => tensor));
+  return Object.entries(tensors).flatMap(([name, found]) => {
+    const [layers = 0, columns = 0] = found.shape;
+    const isTable = found.shape.length === 2 && heads.size === 1 && heads.has(columns);
+    const isMap = found.shape.join() === picture?.grid.join();
+    if (!isTable || isMap || given.has(name) || layers > probes.length) return [];
+    const signed = found.data.some((value) => value < 0);
+    return [{ title: name, rows: rowsOf(found), legend: `${name}: ${formula}`, signed }];
+  });
+}
 
 /** A number for each head, layer by layer: tensors `NAME.0`, `NAME.1` … of the method's own name. */
 function tableOfSeries(

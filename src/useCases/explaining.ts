@@ -5,7 +5,8 @@ import { elementCount } from '../checkpoint/tensors';
 import { encodeSafetensors } from '../checkpoint/formats/safetensorsWriter';
 import { Explained, type Found, type Named, type RunGraph, type Values } from '../explain/explained';
 import { faithfulness, passesOfCurve, type TestedMap } from '../explain/faithfulness';
-import { methodOf, methods } from '../explain/methods';
+import type { Explanation } from '../explain/method';
+import { explain, methodOf, methods } from '../explain/methods';
 import { shownOf } from '../explain/shown';
 import { valueOf, type Graph } from '../graph/graph';
 import type { ClassifyRequest, Inference } from '../inference/service';
@@ -136,12 +137,10 @@ export class Explaining {
     return shown;
   }
 
-  private async compute({ method: name, target }: ExplainQuestion, asked: Asked) {
-    const explained = this.explained(target, asked);
-    const method = methodOf(name);
-    const reason = method.whyNot(explained);
-    if (reason !== undefined) throw new Error(`${method.title}: ${reason}`);
-    return method.compute(explained, {});
+  private async compute({ method, target }: ExplainQuestion, asked: Asked): Promise<Explanation> {
+    const [outcome] = await explain(this.explained(target, asked), [method], {});
+    if (outcome && 'explanation' in outcome) return outcome.explanation;
+    throw new Error(`${outcome?.method.title ?? method}: ${outcome?.reason ?? 'nothing was found'}`);
   }
 
   private explained(target: number, { signal, progress }: Asked): Explained {
