@@ -48,7 +48,7 @@ export interface ExplainedMap {
   readonly legend: string;
 }
 
-/** Scores while more and more of an image is changed: the first before, the last after all of it. */
+/** Scores while more and more of an image is changed: the first before, the last after all. */
 export interface ExplainedCurve {
   readonly name: string;
   readonly scores: Float32Array;

@@ -21,8 +21,8 @@ function sharesOf(length: number, cells: number): readonly (readonly Share[])[] 
 }
 
 /**
- * A map `[rows, columns]` on another grid: each cell is the mean of what it covers, by area. Sums of
- * all values, in units of the whole, are kept.
+ * A map `[rows, columns]` on another grid: each cell is the mean of what it covers, by area. Sums
+ * of all values, in units of the whole, are kept.
  */
 export function onCells(values: ArrayLike<number>, [rows, columns]: Grid, [high, wide]: Grid): Float32Array {
   const across = sharesOf(columns, wide);

@@ -70,7 +70,7 @@ function tablesOfHeads(
   });
 }
 
-/** A number for each head, layer by layer: tensors `NAME.0`, `NAME.1` … of the method's own name. */
+/** A number for each head, layer by layer: tensors `NAME.0`, `NAME.1` … of the method's name. */
 function tableOfSeries(
   { probes }: Explained,
   { name, title, formula }: Method,

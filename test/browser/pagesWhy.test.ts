@@ -10,7 +10,7 @@ import { callsOf, firstCall, holds, namelessControls, pixelOf, saturation, settl
 
 const output = 'test/output/pages';
 
-/** Place of each class of the model of known places, of 8 × 8 (test/fixtures/onnx/make/places.py). */
+/** Place of each class of the model of known places, of 8 × 8 (fixtures/onnx/make/places.py). */
 const placeOf = { corner: [2, 5], floor: [6, 1] } as const;
 /** What the model saw of the image of 640 × 480, in shares of it. */
 const seen = { left: (320 - (32 * 480) / 71) / 640, top: (240 - (32 * 480) / 71) / 480 };
@@ -75,7 +75,7 @@ describe('pages of explanations', function () {
       await page.getByText('it has no scores of classes and no vector').waitFor();
     }));
 
-  /** Saturation of the colours drawn at the cells of a map of 8 × 8, the highest of a cell's middle. */
+  /** Saturation of the colours drawn at the cells of a map of 8 × 8, a cell's highest. */
   async function drawnCells(map: Locator): Promise<ReadonlyMap<string, number>> {
     const canvas = map.locator('canvas').first();
     const found = new Map<string, number>();

@@ -81,7 +81,7 @@ interface ExplanationsProps extends WhyProps {
   readonly explainable: Explainable;
 }
 
-/** One or two columns of explanations with one cursor, what they differ in, and how far to trust them. */
+/** One or two columns with one cursor, what they differ in, and how far to trust them. */
 function Explanations({ host, view, options, colourMap, explainable }: ExplanationsProps): VNode {
   const [saved, setSettings] = useSaved<WhySettings>('why', initialWhy);
   const settings = { ...initialWhy, ...saved };
