@@ -79,16 +79,24 @@ const page = {
   jsxImportSource: 'preact',
 };
 
-const testFolders = ['unit', 'oracles', 'inference', 'host', 'browser', 'bench', 'mutate', 'support'].map(
-  (name) => `test/${name}`,
-);
+const testFolders = [
+  'unit',
+  'oracles',
+  'inference',
+  'host',
+  'browser',
+  'bench',
+  'mutate',
+  'fuzz',
+  'support',
+].map((name) => `test/${name}`);
 const present = (files) => files.filter((file) => existsSync(file));
 
 function bundles() {
   const list = [
     {
       ...host,
-      entryPoints: present(['src/extension.ts', 'src/commands.ts']),
+      entryPoints: present(['src/extension.ts', 'src/commands.ts', 'src/understand.ts']),
       outdir: 'dist',
       chunkNames: 'shared-[hash]',
       plugins: [split],

@@ -1,3 +1,5 @@
+import { TooLargeError } from '../graph/limits';
+
 /**
  * Sum of counts. Throws if it is no longer exact: beyond 2^53 a double skips integers, and a
  * count that is almost right is wrong.
@@ -11,6 +13,6 @@ export function exactSum(counts: Iterable<number>): number {
 /** A count as it is, if it is exact. */
 export function exact(count: number): number {
   if (!Number.isSafeInteger(count))
-    throw new RangeError(`${count} cannot be counted exactly; choose a smaller image size or batch`);
+    throw new TooLargeError(`${count} cannot be counted exactly; choose a smaller image size or batch`);
   return count;
 }

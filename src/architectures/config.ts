@@ -3,6 +3,7 @@ import type { Size } from '../domain/size';
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import { readTransformers } from '../preprocessing/libraries/transformers';
 import type { ConfigValue, Evidence } from './family';
+import { modelLimits } from './limits';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -170,7 +171,12 @@ const takeAnySize =
   /^(?:dinov2|dinov2_with_registers|dinov3_vit|beit|data2vec-vision|swin|swinv2|pvt|pvt_v2|segformer|convnext|convnextv2|cvt|mobilevit|mobilevitv2|poolformer|resnet|regnet|bit|efficientnet|mobilenet_v2|focalnet)$/;
 
 /** Size of what preprocessor_config.json hands to the model; undefined if the image decides it. */
-function processorSize({ sidecars: { preprocessor, config } }: Checkpoint): StatedSize | undefined {
+function processorSize(checkpoint: Checkpoint): StatedSize | undefined {
+  const stated = statedByProcessor(checkpoint);
+  return stated && canBeSize(stated.size) ? stated : undefined;
+}
+
+function statedByProcessor({ sidecars: { preprocessor, config } }: Checkpoint): StatedSize | undefined {
   if (!preprocessor || section(config ?? {}, 'pretrained_cfg')) return undefined;
   const { inputSize, evidence } = readTransformers({ preprocessor, config });
   const source = evidence.image_size?.source ?? 'preprocessor_config.json';
@@ -207,14 +213,37 @@ export function sizeDoubt(checkpoint: Checkpoint): readonly string[] {
   ];
 }
 
-/**
- * Image size of config.json, `[height, width]`. timm writes `[channels, height, width]` or one
- * number.
- */
-export function configuredImageSize(checkpoint: Checkpoint): StatedSize | undefined {
+/** Whether an image may have these sides, in pixels. */
+export const canBeSize = (size: Size): boolean =>
+  size.every((side) => Number.isInteger(side) && side >= 1 && side <= modelLimits.imageSide);
+
+/** Image size that config.json or the processor's states, whatever it is. */
+const statedSizes = (checkpoint: Checkpoint): readonly StatedSize[] =>
+  [statedImageSize(checkpoint), statedByProcessor(checkpoint)].filter((stated) => stated !== undefined);
+
+/** Says of image sizes that no image has that they were passed over. */
+export const absurdSizes = (checkpoint: Checkpoint): readonly string[] =>
+  statedSizes(checkpoint)
+    .filter(({ size }) => !canBeSize(size))
+    .map(
+      (stated) =>
+        `${stated.source} is ${sizeText(stated)}, which no image is: sides of 1 to ${modelLimits.imageSide} pixels are needed. It was passed over.`,
+    );
+
+/** timm writes `[channels, height, width]` or one number. */
+function statedImageSize(checkpoint: Checkpoint): StatedSize | undefined {
   const evidence = configured(checkpoint, 'image');
   if (!evidence) return undefined;
   const sides = [evidence.value].flat().map(Number);
   const width = last(sides);
   return { size: [sides.at(-2) ?? width, width], source: evidence.source };
+}
+
+/**
+ * Image size of config.json, `[height, width]`; undefined if it states none, or one that no image
+ * has.
+ */
+export function configuredImageSize(checkpoint: Checkpoint): StatedSize | undefined {
+  const stated = statedImageSize(checkpoint);
+  return stated && canBeSize(stated.size) ? stated : undefined;
 }

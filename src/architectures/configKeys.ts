@@ -4,7 +4,7 @@
  * computes with; else the file is refused, with the key.
  */
 import type { Checkpoint } from '../checkpoint/checkpoint';
-import { configValue, imageConfig, sizeDoubt, type ImageConfig } from './config';
+import { absurdSizes, configValue, imageConfig, sizeDoubt, type ImageConfig } from './config';
 import type { ConfigValue, Found } from './family';
 import { configClasses } from './published/configClasses';
 
@@ -355,7 +355,7 @@ interface Guess {
  * family, or a value that this one does not compute; returns what should be warned of.
  */
 export function checkConfig(found: Found, { name, title, isPart }: Guess): readonly string[] {
-  const sizes = found.imageSize ? [] : sizeDoubt(found.checkpoint);
+  const sizes = found.imageSize ? [] : [...sizeDoubt(found.checkpoint), ...absurdSizes(found.checkpoint)];
   const passed = [...ledgerOf(found).passed, ...sizes];
   const config = imageConfig(found.checkpoint);
   const type = config?.modelType;

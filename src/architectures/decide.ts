@@ -3,6 +3,7 @@ import { ParameterError } from '../graph/builder';
 import { at } from '../domain/lists';
 import type { Size } from '../domain/size';
 import { nearestDivisor } from './divisors';
+import { listLength } from './listLength';
 import { activations } from './blocks/layers';
 import { configured, configuredArchitecture, keysOf, sizeToRun, type ConfigName } from './config';
 import { ConfigError, defaultOf, noteRead, passOver } from './configKeys';
@@ -380,13 +381,18 @@ export function sideOf(tensors: Found['tensors'], name: string, axis: number): n
   return side;
 }
 
-/** Number of modules in the list `path.0`, `path.1` … */
+/**
+ * Number of modules in the list `path.0`, `path.1` … Throws `ParameterError` if there are too many.
+ */
 export function countOf(tensors: Found['tensors'], path: string): number {
   const starts = `${path}.`;
   const indices = [...tensors.keys()]
     .filter((name) => name.startsWith(starts))
     .map((name) => Number.parseInt(name.slice(starts.length), 10));
-  return indices.reduce((most, index) => Math.max(most, Number.isNaN(index) ? -1 : index), -1) + 1;
+  return listLength(
+    path,
+    indices.filter((index) => !Number.isNaN(index)),
+  );
 }
 
 /** Blocks of each stage, if the stages in the list `path` hold a list `blocks`. */

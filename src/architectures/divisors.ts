@@ -1,8 +1,12 @@
 import { ParameterError } from '../graph/builder';
 
-/** Divisors of a whole number above 0, in order. */
-export const divisorsOf = (total: number): readonly number[] =>
-  Array.from({ length: total }, (_, index) => index + 1).filter((each) => total % each === 0);
+/** Divisors of a whole number above 0, in order; each small one has its large one. */
+export function divisorsOf(total: number): readonly number[] {
+  const small: number[] = [];
+  for (let each = 1; each <= Math.sqrt(total); each++) if (total % each === 0) small.push(each);
+  const large = small.map((each) => total / each).filter((each) => each * each !== total);
+  return [...small, ...large.reverse()];
+}
 
 /**
  * The divisor of `width` nearest to `wanted`, the smaller of two that are as near. Throws

@@ -51,6 +51,10 @@ export const limits = {
   pickleObjects: 400_000,
   /** Opcodes of one pickle: a bound on time, a fraction of a second. */
   pickleOpcodes: 6_000_000,
+  /** Classes and functions that one pickle names: training checkpoints name a hundred. */
+  pickleGlobals: 10_000,
+  /** Characters of a text with escapes (protocol 0): a configuration as text has thousands. */
+  pickleEscaped: 1_000_000,
   /**
    * Decimal digits of an integer written as text: Python's own limit since 3.11, because parsing is
    * quadratic.
@@ -107,6 +111,8 @@ export const limits = {
   onnxNodes: 300_000,
   /** Subgraphs within subgraphs: exporters nest If in Loop in If, never ten. */
   onnxDepth: 16,
+  /** Local functions within local functions: modules of PyTorch are nested ten deep at most. */
+  onnxFunctionDepth: 64,
   /**
    * Bytes of tensors stored element by element in the .onnx file itself (int32_data, int64_data),
    * which must be decoded into memory.

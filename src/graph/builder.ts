@@ -17,6 +17,7 @@ import {
 } from './graph';
 import { at, last, pushAll } from '../domain/lists';
 import { derivedValue } from './derived';
+import { graphLimits, TooLargeError } from './limits';
 import { inferOutputs } from './operators';
 import type { Probe } from '../domain/probes';
 import type { Reduction, Writer } from './writer';
@@ -120,6 +121,7 @@ export class GraphBuilder implements Writer {
   /** What was read of each parameter, in the shapes that it was asked for in. */
   private readonly parameters = new Map<string, Read[]>();
   private readonly common = new Map<string, unknown>();
+  private constantBytes = 0;
   private path = '';
   /** Where what modules share is written. */
   private root = '';
@@ -250,6 +252,8 @@ export class GraphBuilder implements Writer {
       attributes,
       ...(this.atLoad && { atLoad: true as const }),
     };
+    if (this.nodes.length >= graphLimits.nodes)
+      throw new TooLargeError(`its graph would have more than ${graphLimits.nodes} operators`);
     const inferred = inferOutputs(node, inputs, this.constantOf);
     this.nodes.push(node);
     return inferred.map(({ dtype, shape }, index) =>
@@ -259,7 +263,14 @@ export class GraphBuilder implements Writer {
 
   /** A constant the family computed. */
   constant(name: string, dtype: DType, shape: readonly number[], data: ArrayBufferView): ValueInfo {
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();
+    this.constantBytes += data.byteLength;
+    if (this.constantBytes > graphLimits.constantBytes)
+      throw new TooLargeError(
+        `its tables would have more than ${graphLimits.constantBytes} bytes; a smaller image size needs fewer`,
+      );
+    const given = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    // A part of something larger would keep all of it.
+    const bytes = given.length === data.buffer.byteLength ? given : given.slice();
     if (bytes.length !== elementCount(shape) * dtypes[dtype].bytes)
       throw new Error(
         `${this.resolve(name)}: ${bytes.length} bytes given for ${dtype} [${shape.join(', ')}]`,

@@ -23,6 +23,8 @@ import {
   partsOf,
   recognise,
 } from '../architectures/recognise/recognise';
+import { canBeSize } from '../architectures/config';
+import { modelLimits } from '../architectures/limits';
 import { renamed } from '../architectures/recognise/structure/mapping';
 
 /** What the user asked of a checkpoint, beside its file. */
@@ -109,9 +111,19 @@ const remembered = 8;
 export function modelAtSizes(understandAt: (imageSize?: Size) => Understood): Model {
   const sized = new Recent<string, Model>(remembered);
   const at = (size: Size | undefined): Model =>
-    size ? sized.ensure(size.join('x'), () => modelOf(ofImages(understandAt(size)), at)) : own;
+    size && requireImage(size)
+      ? sized.ensure(size.join('x'), () => modelOf(ofImages(understandAt(size)), at))
+      : own;
   const own = modelOf(understandAt(), at);
   return own;
+}
+
+/** Throws if no image has such sides. */
+function requireImage(size: Size): true {
+  if (canBeSize(size)) return true;
+  throw new Error(
+    `image size ${size.join(' × ')} found; sides of 1 to ${modelLimits.imageSide} pixels are needed`,
+  );
 }
 
 /** What is understood at an image size. Throws if it reads no images. */
@@ -216,6 +228,17 @@ export function understand(checkpoint: Checkpoint, settings: Settings = {}): Mod
       })),
     };
   });
+}
+
+/**
+ * A checkpoint as its tensors alone, for a reason that is told: understanding it was stopped.
+ * Throws if the state dict is not known.
+ */
+export function notUnderstood(checkpoint: Checkpoint, reason: string, { stateDict }: Settings = {}): Model {
+  const chosen = stateDict === undefined ? checkpoint : selectStateDict(checkpoint, stateDict);
+  const recognition = { family: null, dialect: 'unknown', reason } as const;
+  const counts = countParameters(chosen, recognition);
+  return modelAtSizes(() => ({ checkpoint: chosen, recognition, counts, unused: [], parts: [] }));
 }
 
 /**

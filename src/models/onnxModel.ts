@@ -15,6 +15,7 @@ import {
   type ImageInput,
   type Imported,
 } from '../graph/onnx/import';
+import { TooLargeError } from '../graph/limits';
 import { OperatorError } from '../graph/operators';
 import type { ParameterCounts, Recognition, TensorRole } from '../architectures/family';
 import { titleOfFamily } from '../architectures/recognise/recognise';
@@ -98,7 +99,7 @@ function tryImport(
 }
 
 const isRefusal = (error: unknown): error is Error =>
-  error instanceof ImportError || error instanceof OperatorError;
+  error instanceof ImportError || error instanceof OperatorError || error instanceof TooLargeError;
 
 /**
  * Understands an .onnx file, without reading it: the graph is the file's own, the family is read

@@ -8,7 +8,7 @@ import { readAdapter, withAdapter, withOwnFactors } from './adapters';
 import { Recent } from '../domain/recent';
 import { fileStates, type FileState } from './files';
 import { hash } from './identity';
-import { understand, type Model, type Settings } from './model';
+import { notUnderstood, understand, type Model, type Settings } from './model';
 import { readOnnxParts, understandOnnx } from './onnxModel';
 
 /** A checkpoint as it was read and settled: what is opened once and handed to whoever asks. */
@@ -40,6 +40,14 @@ const kept = 4;
 /** Times that a file is opened which is written at the same moment. */
 const openAttempts = 3;
 
+/** How a checkpoint is opened beside what is read with it. */
+export interface Opening {
+  /** Told when the headers are read, before anything is made of them. */
+  readonly onRead?: () => void;
+  /** Why nothing is to be made of it: its tensors are listed alone. */
+  readonly stopped?: string | undefined;
+}
+
 /**
  * Opens a checkpoint file, index or folder: every file once, and of each its header. Throws
  * `CheckpointError` if the file is refused or written at the same moment.
@@ -47,13 +55,14 @@ const openAttempts = 3;
 export async function openOnce(
   path: string,
   company: Company = {},
+  opening: Opening = {},
   attempts = openAttempts,
 ): Promise<OpenedCheckpoint> {
   const started = Date.now();
-  const { checkpoint, understandAs } = await read(path, company);
+  const { checkpoint, understandAs } = await read(path, company, opening);
   const files = await fileStates(checkpoint.files);
   if (isWrittenSince(files, started)) {
-    if (attempts > 1) return openOnce(path, company, attempts - 1);
+    if (attempts > 1) return openOnce(path, company, opening, attempts - 1);
     throw new CheckpointError('unreadable', path, 'is being written; open it again when it is whole');
   }
   const beside = await besideStates(checkpoint.beside);
@@ -85,15 +94,22 @@ interface ReadCheckpoint {
  */
 export type Company = Pick<Settings, 'adapter' | 'stateDict' | 'classes'>;
 
-async function read(path: string, { adapter, stateDict, classes }: Company): Promise<ReadCheckpoint> {
+async function read(
+  path: string,
+  { adapter, stateDict, classes }: Company,
+  { onRead, stopped }: Opening = {},
+): Promise<ReadCheckpoint> {
   const files = new SharedFiles();
   try {
     const opened = await openCheckpoint(path, { open: files.open });
+    onRead?.();
     const adapted =
       adapter === undefined
         ? await withOwnFactors(opened)
         : withAdapter(selectStateDict(opened, stateDict), await readAdapter(adapter));
     const checkpoint = classes === undefined ? adapted : await withGivenNames(adapted, classes, files.open);
+    if (stopped !== undefined)
+      return { checkpoint, understandAs: (settings) => notUnderstood(checkpoint, stopped, settings) };
     const understandAs = await reader(checkpoint, files.open);
     if (classes === undefined) return { checkpoint, understandAs };
     return { checkpoint, understandAs: (settings) => requireFit(understandAs(settings), classes) };

@@ -40,6 +40,7 @@ const stages = [
   // After packaging, which leaves the minified production build behind.
   { name: 'build', commands: [['esbuild.mjs', '--tests']] },
   mochaStage('unit', '20000'),
+  { name: 'fuzz', commands: [['dist/test/fuzz/run.js', '60', '--check']], needs: ['build'] },
   mochaStage('oracles', '120000'),
   { ...mochaStage('inference', '120000'), environment: softwareVulkan },
   { name: 'host', commands: [['dist/test/host/inServer.js']], counts: true, needs: ['build'] },

@@ -13,6 +13,7 @@ import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedCon
 import { positive } from '../groups/valueKinds';
 import { decide, type Sources } from '../decide';
 import { bitNames } from './names';
+import { room } from '../../graph/limits';
 
 /** Epsilon of the kernels' standardisation in Big Transfer, and of its norms. */
 const standardise = 1e-8;
@@ -102,7 +103,7 @@ type Layers = ReturnType<typeof layersOf>;
 function framed(b: GraphBuilder, map: ValueInfo): ValueInfo {
   return [2, 3].reduce((inner, axis) => {
     const shape = inner.shape.map((size, each) => (each === axis ? 1 : size));
-    const zeros = b.constant('/zeros', 'F32', shape, new Float32Array(product(shape)));
+    const zeros = b.constant('/zeros', 'F32', shape, new Float32Array(room(product(shape))));
     return b.concat([zeros, inner, zeros], axis);
   }, map);
 }

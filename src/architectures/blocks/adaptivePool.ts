@@ -1,13 +1,14 @@
 import { at, largest } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
+import { placesRoom } from '../../graph/limits';
 
 /**
  * First and last + 1 position of each of `bins` parts of `size` positions, which overlap if they
  * do not divide it.
  */
 const binsOf = (size: number, bins: number): readonly (readonly [number, number])[] =>
-  Array.from({ length: bins }, (_, bin) => [
+  Array.from({ length: placesRoom(bins) }, (_, bin) => [
     Math.floor((bin * size) / bins),
     Math.ceil(((bin + 1) * size) / bins),
   ]);
@@ -22,7 +23,7 @@ function binMeans(b: GraphBuilder, x: ValueInfo, axis: number, bins: number): Va
   const parts = binsOf(size, bins);
   const longest = largest(parts.map(([first, end]) => end - first));
   const places = parts.flatMap(([first, end]) =>
-    Array.from({ length: longest }, (_, place) => ({
+    Array.from({ length: placesRoom(longest) }, (_, place) => ({
       index: Math.min(first + place, end - 1),
       weight: first + place < end ? 1 / (end - first) : 0,
     })),

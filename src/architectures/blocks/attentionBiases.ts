@@ -7,10 +7,12 @@ import { type Tokens } from './layers';
 import { gridOfLayout } from './maps';
 import { parameterSide, splitInThree } from './parts';
 import { mergeHeads, splitHeads } from './transformer';
+import { placesRoom } from '../../graph/limits';
 
 /** |query − key| along one side, `[queries, keys]`, for every `stride`-th position as query. */
 function distances(b: GraphBuilder, side: number, stride: number): ValueInfo {
-  const queries = Array.from({ length: Math.ceil(side / stride) }, (_, index) => index * stride);
+  const queries = Array.from({ length: placesRoom(Math.ceil(side / stride)) }, (_, index) => index * stride);
+  placesRoom(queries.length * side);
   const far = queries.flatMap((query) =>
     Array.from({ length: side }, (_, key) => BigInt(Math.abs(query - key))),
   );

@@ -7,6 +7,7 @@ import { unitVectors } from './cosine';
 import { residual, type Tokens } from './layers';
 import { gridOf } from './maps';
 import { queryKeyValue } from './transformer';
+import { room } from '../../graph/limits';
 
 /**
  * Sines and cosines of the places of a grid `[1, 2 · width, rows, columns]`, rows first (Vaswani et
@@ -19,7 +20,7 @@ function fourierPositions(width: number, [rows, columns]: Grid): Float32Array {
     const scaled = angle / 10000 ** ((2 * Math.floor(index / 2)) / width);
     return index % 2 === 0 ? Math.sin(scaled) : Math.cos(scaled);
   };
-  const table = new Float32Array(2 * width * rows * columns);
+  const table = new Float32Array(room(2 * width * rows * columns));
   for (let channel = 0; channel < 2 * width; channel++)
     for (let place = 0; place < rows * columns; place++)
       table[channel * rows * columns + place] =

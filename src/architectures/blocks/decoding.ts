@@ -5,6 +5,7 @@ import type { ValueInfo } from '../../graph/graph';
 import type { Tokens } from './layers';
 import { wordEmbedding } from './textTower';
 import { mergeHeads, splitHeads } from './transformer';
+import { room } from '../../graph/limits';
 
 /** Keys and values `[batch, heads, tokens, d]` with the layout of their tokens. */
 export interface Remembered {
@@ -180,7 +181,12 @@ export const fromTheFirst = (b: GraphBuilder, ids: ValueInfo): Placed => ({
     const apart = (_: unknown, index: number): bigint =>
       BigInt(Math.max(0, Math.floor(index / count) - (index % count)));
     const make = (): ValueInfo =>
-      b.constant('/distances', 'I64', [count, count], BigInt64Array.from({ length: count ** 2 }, apart));
+      b.constant(
+        '/distances',
+        'I64',
+        [count, count],
+        BigInt64Array.from({ length: room(count ** 2) }, apart),
+      );
     return b.shared(`distances ${count}`, make);
   },
 });

@@ -7,6 +7,7 @@ import { gridOfLayout, resizedMap } from './maps';
 import { mergeHeads, mlp, selfProbe } from './transformer';
 import { windowPartition, windowProbe, windowReverse, windowsOf, type Windows } from './windows';
 import { quantity } from '../../domain/units';
+import { room } from '../../graph/limits';
 
 /**
  * Row of a table of relative positions for each query and key of one axis: `queries · keys`
@@ -14,7 +15,7 @@ import { quantity } from '../../domain/units';
  */
 function relativeIndex(queries: number, keys: number): Int32Array {
   const [queryStep, keyStep] = [Math.max(keys / queries, 1), Math.max(queries / keys, 1)];
-  return Int32Array.from({ length: queries * keys }, (_, index) => {
+  return Int32Array.from({ length: room(queries * keys) }, (_, index) => {
     const [query, key] = [Math.floor(index / keys), index % keys];
     return Math.trunc(query * queryStep - key * keyStep + (keys - 1) * keyStep);
   });

@@ -4,6 +4,7 @@ import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, text, type ValueInfo } from '../../graph/graph';
 import type { Tokens } from './layers';
+import { placesRoom, room } from '../../graph/limits';
 
 /** How a deformable attention is written. */
 export interface DeformableConfig {
@@ -148,7 +149,7 @@ export const levelLayout = (grids: readonly Grid[]): TokenLayout => ({ special: 
 /** Centres of the cells of several maps, `[all cells, 2]`: x and y in 0 … 1. */
 export function cellCentres(grids: readonly Grid[]): Float32Array {
   const values = grids.flatMap(([rows, columns]) =>
-    Array.from({ length: rows * columns }, (_, cell) => [
+    Array.from({ length: placesRoom(rows * columns) }, (_, cell) => [
       ((cell % columns) + 0.5) / columns,
       (Math.floor(cell / columns) + 0.5) / rows,
     ]).flat(),
@@ -164,7 +165,7 @@ export function tableOf(
   width: number,
   batch: number,
 ): ValueInfo {
-  const all = new Float32Array(batch * values.length);
+  const all = new Float32Array(room(batch * values.length));
   for (let image = 0; image < batch; image++) all.set(values, image * values.length);
   return b.constant(name, 'F32', [all.length / width, width], all);
 }

@@ -4,6 +4,7 @@ import type { Probe } from '../../domain/probes';
 import type { Tokens } from './layers';
 import { gridTokens } from './maps';
 import { rearranged, windowProbe, windowsOf } from './windows';
+import { room } from '../../graph/limits';
 
 /**
  * A grid of `size` tokens spread evenly over the map: as many windows as there are places between
@@ -24,7 +25,7 @@ const strideOf = ({ map, size }: GridWindows): Grid => [map[0] / size[0], map[1]
 export function gridIndex(windows: GridWindows): Int32Array {
   const { map, size } = windows;
   const [down, right] = strideOf(windows);
-  const index = new Int32Array(map[0] * map[1]);
+  const index = new Int32Array(room(map[0] * map[1]));
   let next = 0;
   for (let top = 0; top < down; top++)
     for (let left = 0; left < right; left++)

@@ -7,6 +7,7 @@ import { withValue, type Tokens } from './layers';
 import { gridOfLayout, gridTokens, mapToTokens, tokensToMap } from './maps';
 import { rearranged } from './windows';
 import { quantity } from '../../domain/units';
+import { placesRoom, room } from '../../graph/limits';
 
 /** VOLO's neighbourhoods: 3 × 3 positions around every second row and column. */
 const side = 3;
@@ -22,7 +23,7 @@ const centresOf = ([rows, columns]: Grid): Grid => [Math.ceil(rows / stride), Ma
  */
 function neighbourhoods(map: Grid): Int32Array {
   const [rows, columns] = centresOf(map);
-  const index = new Int32Array(rows * columns * area);
+  const index = new Int32Array(room(rows * columns * area));
   for (let at = 0; at < index.length; at++) {
     const centre = Math.floor(at / area);
     const place = at % area;
@@ -39,7 +40,7 @@ function neighbourhoods(map: Grid): Int32Array {
  * index of a zero fills up if there are fewer.
  */
 function overlaps(map: Grid): Int32Array {
-  const places: number[][] = Array.from({ length: map[0] * map[1] }, () => []);
+  const places: number[][] = Array.from({ length: placesRoom(map[0] * map[1]) }, () => []);
   neighbourhoods(map).forEach((position, place) => places[position]?.push(place));
   const most = largest(places.map(({ length }) => length));
   const [rows, columns] = centresOf(map);

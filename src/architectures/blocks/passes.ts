@@ -8,6 +8,7 @@ import type { Tokens } from './layers';
 import { sequence } from './maps';
 import { asSequence } from './projectedAttention';
 import { causalMask, hiddenScore } from './textTower';
+import { placesRoom } from '../../graph/limits';
 
 /** What a decoder is written with, whichever of its tokens a pass is of. */
 export interface Decoding {
@@ -171,7 +172,7 @@ const places = (b: GraphBuilder, count: number): ValueInfo =>
     '/places',
     'I64',
     [count],
-    BigInt64Array.from({ length: count }, (_, place) => BigInt(place)),
+    BigInt64Array.from({ length: placesRoom(count) }, (_, place) => BigInt(place)),
   );
 
 /**

@@ -3,6 +3,7 @@ import { at } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
 import { hiddenScore } from './textTower';
+import { room } from '../../graph/limits';
 
 /** What keeps the phrases of a text apart. */
 export interface PhraseMask {
@@ -39,7 +40,7 @@ function marked(b: GraphBuilder, ids: ValueInfo, of: readonly number[]): ValueIn
 export function phraseMask(b: GraphBuilder, ids: ValueInfo, ends: readonly number[]): PhraseMask {
   const [texts, text] = [at(ids.shape, 0), at(ids.shape, 1)];
   const square = (name: string, value: (row: number, column: number) => number): ValueInfo => {
-    const values = Array.from({ length: text * text }, (_, i) => value(Math.floor(i / text), i % text));
+    const values = Array.from({ length: room(text * text) }, (_, i) => value(Math.floor(i / text), i % text));
     return b.constant(name, 'F32', [1, text, text], Float32Array.from(values));
   };
   const isEnd = b.reshape(marked(b, ids, ends), [texts, 1, text]);

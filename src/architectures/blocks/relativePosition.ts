@@ -5,6 +5,7 @@ import type { ValueInfo } from '../../graph/graph';
 import { activate } from './layers';
 import { resizedMap } from './maps';
 import { parameterSide } from './parts';
+import { placesRoom, room } from '../../graph/limits';
 
 /** Rows of a table of relative positions: one for each distance of two tokens of the window. */
 export const distances = (window: Grid): number => (2 * window[0] - 1) * (2 * window[1] - 1);
@@ -19,7 +20,7 @@ export function relativeIndex(window: Grid, classToken = false): Int32Array {
   const area = rows * columns;
   const first = classToken ? 1 : 0;
   const count = area + first;
-  const index = new Int32Array(count * count);
+  const index = new Int32Array(room(count * count));
   for (let query = 0; query < area; query++)
     for (let key = 0; key < area; key++) {
       const down = Math.floor(query / columns) - Math.floor(key / columns) + rows - 1;
@@ -84,7 +85,10 @@ function progression(from: number, to: number): readonly number[] {
     if ((1 - ratio ** half) / (1 - ratio) > target) right = ratio;
     else left = ratio;
   }
-  const places = Array.from({ length: half }, (_, index) => (1 - ratio ** (index + 1)) / (1 - ratio));
+  const places = Array.from(
+    { length: placesRoom(half) },
+    (_, index) => (1 - ratio ** (index + 1)) / (1 - ratio),
+  );
   return [...places.map((place) => -place).reverse(), 0, ...places];
 }
 
@@ -110,7 +114,7 @@ function between(places: readonly number[], distance: number): Between {
 /** Distances of the new window along one axis in the old table. */
 function sampling(from: number, to: number): readonly Between[] {
   const places = progression(from, to);
-  return Array.from({ length: 2 * to - 1 }, (_, index) => between(places, index - to + 1));
+  return Array.from({ length: placesRoom(2 * to - 1) }, (_, index) => between(places, index - to + 1));
 }
 
 /**
@@ -125,6 +129,7 @@ export function geometricTable(b: GraphBuilder, table: ValueInfo, from: Grid, to
   const corner = (side: 'left' | 'right', other: 'left' | 'right'): ValueInfo => {
     const share = (place: Between, which: 'left' | 'right'): number =>
       which === 'right' ? place.share : 1 - place.share;
+    placesRoom(down.length * right.length);
     const pairs = down.flatMap((row) => right.map((column) => [row, column] as const));
     const index = Int32Array.from(pairs, ([row, column]) => row[side] * columns + column[other]);
     const weights = Float32Array.from(pairs, ([row, column]) => share(row, side) * share(column, other));
@@ -177,7 +182,7 @@ export function logCoordinates(window: Grid, scale: LogScale, trained: Grid = wi
   const [rows, columns] = window;
   const coordinate = (distance: number, axis: 0 | 1): number =>
     scale === 'swin' ? scaledLogarithm(distance, trained[axis] - 1) : logarithm(distance);
-  const table = new Float32Array(2 * distances(window));
+  const table = new Float32Array(room(2 * distances(window)));
   let next = 0;
   for (let down = 1 - rows; down < rows; down++)
     for (let right = 1 - columns; right < columns; right++) {

@@ -4,6 +4,7 @@ import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import type { TokenLayout } from '../../domain/probes';
 import { splitInTwo } from './parts';
+import { placesRoom, room } from '../../graph/limits';
 
 /**
  * Which channels of a head turn together: neighbours (x₀x₁, x₂x₃ …), or each with the one half a
@@ -63,7 +64,7 @@ function placesOf(
 ): readonly (readonly [number, number])[] {
   const [rows, columns] = [at(grid, 0), at(grid, 1)];
   const [rowReference, columnReference] = reference ?? [rows, columns];
-  const patches = Array.from({ length: rows * columns }, (_, patch) => {
+  const patches = Array.from({ length: placesRoom(rows * columns) }, (_, patch) => {
     const row = place[kind](Math.floor(patch / columns) + offset, rows, rowReference);
     const column = place[kind]((patch % columns) + offset, columns, columnReference);
     return indexing === 'ij' ? ([row, column] as const) : ([column, row] as const);
@@ -73,7 +74,7 @@ function placesOf(
 
 /** Angles token by token: every band of the first coordinate, then of the second. */
 function anglesOf(places: readonly (readonly [number, number])[], bands: readonly number[]): Float64Array {
-  const angles = new Float64Array(places.length * 2 * bands.length);
+  const angles = new Float64Array(room(places.length * 2 * bands.length));
   let next = 0;
   for (const place of places)
     for (const coordinate of place) for (const band of bands) angles[next++] = coordinate * band;
@@ -139,7 +140,7 @@ export function mixedRotation(
 function clipTables([frames, rows, columns]: readonly [number, number, number], width: number): AngleTables {
   const third = 2 * Math.floor(Math.floor(width / 3) / 2);
   const count = frames * rows * columns;
-  const [sin, cos] = [new Float32Array(count * width), new Float32Array(count * width).fill(1)];
+  const [sin, cos] = [new Float32Array(room(count * width)), new Float32Array(count * width).fill(1)];
   for (let token = 0; token < count; token++) {
     const inFrame = token % (rows * columns);
     const places = [Math.floor(token / (rows * columns)), Math.floor(inFrame / columns), inFrame % columns];

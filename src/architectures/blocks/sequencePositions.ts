@@ -1,12 +1,13 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
+import { room } from '../../graph/limits';
 
 /**
  * Sines in the first half of the channels, cosines in the second (Vaswani et al. 2017, §3.5, in the
  * order of fairseq and Marian): the first `count` rows `[count, dim]`.
  */
 export function sineRows(count: number, dim: number): Float32Array {
-  const values = new Float32Array(count * dim);
+  const values = new Float32Array(room(count * dim));
   const half = Math.ceil(dim / 2);
   for (let place = 0; place < count; place++)
     for (let channel = 0; channel < dim; channel++) {

@@ -2,6 +2,7 @@ import { at } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { int, type ValueInfo } from '../../graph/graph';
+import { room } from '../../graph/limits';
 
 /** How DETR's family writes places as sines and cosines. */
 export interface SinePositions {
@@ -24,7 +25,7 @@ export function sinePositions(
   { width, temperature = 10_000, normalise, offset = 0 }: SinePositions,
 ): Float32Array {
   const [down, across] = typeof temperature === 'number' ? [temperature, temperature] : temperature;
-  const values = new Float32Array(rows * columns * 2 * width);
+  const values = new Float32Array(room(rows * columns * 2 * width));
   const place = (index: number, side: number): number =>
     normalise ? ((index + 1 + offset) / (side + 1e-6)) * 2 * Math.PI : index + 1;
   let at = 0;
@@ -59,7 +60,7 @@ export function maskedSines(
       `/triangle${side}`,
       'F32',
       [side, side],
-      Float32Array.from({ length: side * side }, (_, index) =>
+      Float32Array.from({ length: room(side * side) }, (_, index) =>
         isKept(Math.floor(index / side), index % side) ? 1 : 0,
       ),
     );
@@ -96,7 +97,7 @@ export function sineTable(
   config: SinePositions,
 ): ValueInfo {
   const one = sinePositions(grid, config);
-  const all = new Float32Array(batch * one.length);
+  const all = new Float32Array(room(batch * one.length));
   for (let image = 0; image < batch; image++) all.set(one, image * one.length);
   return b.constant(name, 'F32', [batch * grid[0] * grid[1], 2 * config.width], all);
 }

@@ -4,6 +4,7 @@ import { int, type ValueInfo } from '../../graph/graph';
 import { dtypes } from '../../checkpoint/tensors';
 import { residual, withValue, type Tokens } from './layers';
 import { feedForward, projectedAttention } from './projectedAttention';
+import { placesRoom, room } from '../../graph/limits';
 
 /** Texts of a graph: how many, and tokens of each. */
 export interface TextLengths {
@@ -41,7 +42,7 @@ export const hiddenScore = -3.4028234663852886e38;
 /** A mask `[1, 1, text, text]` under which tokens see themselves and those before them alone. */
 export function causalMask(b: GraphBuilder, text: number): ValueInfo {
   return b.shared(`causal ${text}`, () => {
-    const values = new Float32Array(text * text);
+    const values = new Float32Array(room(text * text));
     for (let query = 0; query < text; query++)
       values.fill(hiddenScore, query * text + query + 1, (query + 1) * text);
     return b.constant('/causal', 'F32', [1, 1, text, text], values);
@@ -114,7 +115,9 @@ export function tokenAtEnd(b: GraphBuilder, ids: ValueInfo, tokens: Tokens, end?
           to: int(dtypes.I32.onnx),
         });
   const place = b.add('ArgMax', [marked], { axis: int(1), keepdims: int(0) });
-  const starts = BigInt64Array.from({ length: tokens.batch }, (_, text) => BigInt(text * tokens.count));
+  const starts = BigInt64Array.from({ length: placesRoom(tokens.batch) }, (_, text) =>
+    BigInt(text * tokens.count),
+  );
   const row = b.add('Add', [place, b.constant('/starts', 'I64', [tokens.batch], starts)]);
   return b.add('Gather', [tokens.value, row], { axis: int(0) });
 }

@@ -8,6 +8,7 @@ import { cosineScale, isCosine, unitVectors } from './cosine';
 import { withValue, type Tokens } from './layers';
 import { gridOfLayout, gridTokens, sequence } from './maps';
 import { mergeHeads } from './transformer';
+import { placesRoom, room } from '../../graph/limits';
 
 /** Where the windows of one attention lie on its map. */
 export interface Windows {
@@ -92,9 +93,9 @@ export function windowIndex(windows: Windows): Int32Array {
   const { map, size, padded } = windows;
   const [gridRows, gridColumns] = windowGrid(windows);
   const along = (axis: 0 | 1): readonly number[] =>
-    Array.from({ length: padded[axis] }, (_, place) => origin(place, axis, windows));
+    Array.from({ length: placesRoom(padded[axis]) }, (_, place) => origin(place, axis, windows));
   const [rows, columns] = [along(0), along(1)];
-  const index = new Int32Array(area(padded));
+  const index = new Int32Array(room(area(padded)));
   let next = 0;
   for (let windowRow = 0; windowRow < gridRows; windowRow++)
     for (let windowColumn = 0; windowColumn < gridColumns; windowColumn++)
@@ -166,7 +167,7 @@ export function windowReverse(b: GraphBuilder, windowed: Tokens, windows: Window
 
 /** For every token of the map its place among the tokens of all windows. */
 function mapIndex(windows: Windows): Int32Array {
-  const places = new Int32Array(area(windows.map));
+  const places = new Int32Array(room(area(windows.map)));
   windowIndex(windows).forEach((from, place) => {
     if (from < places.length) places[from] = place;
   });

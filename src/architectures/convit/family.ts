@@ -15,6 +15,7 @@ import { isotropicAssumable, type BlockConfig } from '../groups/isotropicConfig'
 import { recogniseIsotropic } from '../groups/isotropicPatches';
 import { embedPatches, type PatchConfig } from '../groups/positionTable';
 import { convitNames } from './names';
+import { room } from '../../graph/limits';
 
 /** Sizes of d'Ascoli et al. 2021 (ConViT, table 1). */
 const sizes = { '12 192': 'Ti', '12 432': 'S', '12 768': 'B' };
@@ -52,7 +53,7 @@ function recognise(found: Found): Recognised<ConVitConfig> | undefined {
  */
 function relativePlaces([rows, columns]: Grid): Float32Array {
   const count = rows * columns;
-  const places = new Float32Array(3 * count * count);
+  const places = new Float32Array(room(3 * count * count));
   for (let from = 0; from < count; from++)
     for (let to = 0; to < count; to++) {
       const right = (to % columns) - (from % columns);

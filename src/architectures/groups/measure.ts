@@ -1,6 +1,7 @@
 import { at } from '../../domain/lists';
 import type { Size } from '../../domain/size';
 import type { Translated } from '../dialect';
+import { listLength } from '../listLength';
 
 /** What names and shapes of a plain transformer show without doubt. */
 export interface Measures {
@@ -130,7 +131,7 @@ export function measure(parameters: Parameters, told?: Size): Measures | undefin
 
 function depthOf(parameters: Parameters): number {
   const indices = [...parameters.keys()].map((name) => Number(/^blocks\.(\d+)\./.exec(name)?.[1] ?? -1));
-  return indices.reduce((most, index) => Math.max(most, index), -1) + 1;
+  return listLength('blocks', indices);
 }
 
 /** Key of the published table. */

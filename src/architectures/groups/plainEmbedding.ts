@@ -7,6 +7,7 @@ import { maybeNorm, withValue, type Tokens } from '../blocks/layers';
 import { resampled, type ResamplingName } from '../blocks/positions';
 import { patchEmbedding } from '../blocks/transformer';
 import type { BuildOptions } from '../family';
+import { room } from '../../graph/limits';
 
 /** How special tokens and the table of absolute positions go with the patches. */
 export interface PlacingConfig {
@@ -94,7 +95,7 @@ function sineTable(b: GraphBuilder, [rows, columns]: Grid, dim: number): ValueIn
       'patch_embed.proj.weight',
       `${dim} wide; sines and cosines need a multiple of 4`,
     );
-  const table = new Float32Array(rows * columns * dim);
+  const table = new Float32Array(room(rows * columns * dim));
   for (let place = 0; place < rows * columns; place++)
     for (let k = 0; k < quarter; k++) {
       const slow = 10000 ** (k / (quarter - 1));

@@ -1,5 +1,6 @@
 import { at, largest } from '../../domain/lists';
 import type { DefaultsName } from '../../preprocessing/defaults';
+import { listLength } from '../listLength';
 import { sizeTitle, type Sizes } from '../sizes';
 import { classesOf, imageSizeOf, recognisedFrom, sourcesOf, type Sources } from '../decide';
 import type { Evidence, EvidenceRecord, Found, Recognised } from '../family';
@@ -30,6 +31,7 @@ function numbersAfter(tensors: Found['tensors'], start: string): readonly number
     const number = pattern.exec(name)?.[1];
     if (number !== undefined) found.add(Number(number));
   }
+  listLength(start.replace(/\.$/, ''), found);
   return [...found].sort((a, b) => a - b);
 }
 

@@ -26,6 +26,7 @@ import {
 } from '../blocks/relativePosition';
 import { mergeHeads, mlp, splitHeads } from '../blocks/transformer';
 import { windowPartition, windowProbe, windowReverse, windowsOf } from '../blocks/windows';
+import { placesRoom, room } from '../../graph/limits';
 
 /** What halves a map: the depthwise convolution, or a pooling before the first one. */
 export type StrideMode = 'depthwise' | 'pooling';
@@ -155,7 +156,7 @@ function convNext(
 function oneHot(b: GraphBuilder, length: number): ValueInfo {
   return b.shared(`one-hot distances ${length}`, () => {
     const count = 2 * length - 1;
-    const table = new Float32Array(length * length * count);
+    const table = new Float32Array(room(length * length * count));
     for (let query = 0; query < length; query++)
       for (let key = 0; key < length; key++)
         table[(query * length + key) * count + key - query + length - 1] = 1;
@@ -174,7 +175,7 @@ function productBias(b: GraphBuilder, name: string, window: Grid, native: Grid):
   const isNative = window.every((side, axis) => side === native[axis]);
   // einsum makes a copy of the table: what is multiplied is no parameter any more. A Gather of all
   // rows does the same here.
-  const all = Array.from({ length: distances(native) }, (_, index) => index);
+  const all = Array.from({ length: placesRoom(distances(native)) }, (_, index) => index);
   const table = isNative ? b.add('Gather', [rows, b.indices(all)]) : geometricTable(b, rows, native, window);
   const sides = [2 * window[0] - 1, 2 * window[1] - 1] as const;
   const plane = b.reshape(b.transpose(table, [1, 0]), [heads, ...sides]);

@@ -3,6 +3,7 @@ import { elementCount, type Tensor } from '../../checkpoint/tensors';
 import { parentOf } from '../../checkpoint/moduleNames';
 import { pushAll } from '../../domain/lists';
 import { HeadsError, ParameterError } from '../../graph/builder';
+import { TooLargeError } from '../../graph/limits';
 import { OperatorError } from '../../graph/operators';
 import { isBuffer } from '../buffers';
 import { ownModule, type Translation } from '../dialect';
@@ -83,19 +84,26 @@ export function fitOf(checkpoint: Checkpoint, recognition: Known): Fit | Misfit 
       .reduce((sum, { tensor }) => sum + elementCount(tensor.shape), 0);
     return { recognition, beside, lost: alone, placed: elements };
   } catch (error) {
-    if (error instanceof ParameterError || error instanceof OperatorError)
-      return { missing: [misfitText(error, recognition)], read: progressOf(error).read };
+    if (isMisfit(error)) return { missing: [misfitText(error, recognition)], read: progressOf(error).read };
     throw error;
   }
 }
 
+/** What keeps a graph from being written of a file, which is no fault of ours. */
+type MisfitError = ParameterError | OperatorError | TooLargeError;
+
+/** Whether an error says of a file what keeps a graph from being written of it. */
+export const isMisfit = (error: unknown): error is MisfitError =>
+  error instanceof ParameterError || error instanceof OperatorError || error instanceof TooLargeError;
+
 /** Why a graph could not be written, in the file's own names. */
-function misfitText(error: ParameterError | OperatorError, known: Known): string {
+function misfitText(error: MisfitError, known: Known): string {
   const translation = known.translation!;
   const { last } = progressOf(error);
   const behind = last && `${last.tensor} [${last.shape.join(', ')}]`;
   if (error instanceof OperatorError)
     return behind === undefined ? error.message : `${error.message}; the parameter read last is ${behind}`;
+  if (error instanceof TooLargeError) return error.message;
   if (error instanceof HeadsError) return headsText(error, known);
   const { parameter, message } = error;
   const stored = translation.parameters.get(parameter)?.tensor.name;

@@ -2,6 +2,7 @@ import { MissingItemError } from '../../domain/lists';
 import type { Size } from '../../domain/size';
 import type { Checkpoint, Tensor } from '../../checkpoint/checkpoint';
 import { ParameterError } from '../../graph/builder';
+import { TooLargeError } from '../../graph/limits';
 import type { Translation } from '../dialect';
 import type { ConfigValue, Family, Found, Known, Recognised, Recognition } from '../family';
 import { networksIn, type Network } from '../networks/networks';
@@ -225,7 +226,7 @@ class Search {
     if (this.near || !this.refusal)
       return this.near ?? unknown(this.checkpoint, likeliest(this.first ?? []), this.unmet);
     const { cause } = this.refusal;
-    const understood = [ParameterError, MissingItemError, ConfigError];
+    const understood = [ParameterError, MissingItemError, ConfigError, TooLargeError];
     if (!understood.some((kind) => cause instanceof kind)) throw cause;
     return this.refusal;
   }

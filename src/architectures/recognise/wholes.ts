@@ -1,9 +1,8 @@
-import { ParameterError } from '../../graph/builder';
-import { OperatorError } from '../../graph/operators';
 import type { Translation } from '../dialect';
 import type { ConfigValue, EvidenceRecord, Found, Known } from '../family';
 import { isStandalone, type Whole, type RecognisedWhole } from '../whole';
 import { namesOfWhole, speaksOf, wholeNamed, wholes } from '../wholes';
+import { isMisfit } from './fit';
 import { buildGraph } from './graphs';
 
 /** What `assume` means for a backbone inside of a larger model: `backbone_heads` is its `heads`. */
@@ -70,7 +69,7 @@ export function asWhole(whole: Whole, known: Known, found: Found): Known {
     buildGraph(checkpoint, next);
     return next;
   } catch (error) {
-    if (!(error instanceof ParameterError || error instanceof OperatorError)) throw error;
+    if (!isMisfit(error)) throw error;
     return {
       ...known,
       warnings: [...known.warnings, `${whole.title} around the backbone is not run: ${error.message}.`],

@@ -24,6 +24,7 @@ import {
 } from '../groups/shiftedWindows';
 import { decide, sourcesOf } from '../decide';
 import { swinv2CrNames } from './names';
+import { room } from '../../graph/limits';
 
 /**
  * Log-spaced coordinates of every pair of tokens, `[n · n, 2]`: this model's network reads each
@@ -31,7 +32,7 @@ import { swinv2CrNames } from './names';
  */
 function pairCoordinates([rows, columns]: Grid): Float32Array {
   const count = rows * columns;
-  const pairs = new Float32Array(2 * count * count);
+  const pairs = new Float32Array(room(2 * count * count));
   for (let query = 0; query < count; query++)
     for (let key = 0; key < count; key++) {
       const at = 2 * (query * count + key);

@@ -20,6 +20,7 @@ import {
 import { throughBlocks } from '../groups/plain';
 import { answer } from '../heads/classifier';
 import { videoMaeNames } from './names';
+import { room } from '../../graph/limits';
 
 /** Sizes of Tong et al. 2022 (VideoMAE, table 8). */
 const sizes = { '12 384': 'S', '12 768': 'B', '24 1024': 'L', '32 1280': 'H' };
@@ -48,7 +49,7 @@ function recognise(found: Found): Recognised<ClipConfig> | undefined {
  * `[1, count, dim]`: place / 10000^(2·⌊k / 2⌋ / dim).
  */
 function sineTable(b: GraphBuilder, count: number, dim: number): ValueInfo {
-  const table = Float32Array.from({ length: count * dim }, (_, index) => {
+  const table = Float32Array.from({ length: room(count * dim) }, (_, index) => {
     const [place, k] = [Math.floor(index / dim), index % dim];
     const angle = place / 10000 ** ((2 * Math.floor(k / 2)) / dim);
     return k % 2 === 0 ? Math.sin(angle) : Math.cos(angle);

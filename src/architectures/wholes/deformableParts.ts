@@ -19,6 +19,7 @@ import { stored } from '../evidence';
 import type { Evidence } from '../family';
 import type { FoundWhole } from '../whole';
 import { ofFile, placedTokens } from './detectors';
+import { placesRoom } from '../../graph/limits';
 
 /** Places on each map: rows of the weights' projection of an attention over heads and maps. */
 export function pointsOf(found: FoundWhole, path: string, heads: number, levels: number): Evidence<number> {
@@ -147,7 +148,7 @@ const proposalSide = 0.05;
  */
 export function proposals(grids: readonly Grid[]): readonly [boxes: Float32Array, counts: Float32Array] {
   const sides = grids.flatMap(([rows, columns], level) =>
-    Array<number>(rows * columns).fill(proposalSide * 2 ** level),
+    Array<number>(placesRoom(rows * columns)).fill(proposalSide * 2 ** level),
   );
   const centres = cellCentres(grids);
   const counts = new Float32Array(sides.length);

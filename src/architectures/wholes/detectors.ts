@@ -13,6 +13,7 @@ import { resolvePreprocessing } from '../../preprocessing/resolve';
 import { resizedSize } from '../../preprocessing/steps';
 import type { Evidence } from '../family';
 import { backboneTitle, headsOfWhole, settle, type FoundWhole, type PartContext } from '../whole';
+import { placesRoom, room } from '../../graph/limits';
 
 /** What a model around a backbone is called: `DETR, ResNet-50 backbone`. */
 export const titleAround = (title: string, found: FoundWhole): string =>
@@ -140,7 +141,7 @@ export function emptyQueries(b: GraphBuilder, batch: number, count: number, dim:
     'model.queries',
     'F32',
     [batch * count, dim],
-    new Float32Array(batch * count * dim),
+    new Float32Array(room(batch * count * dim)),
   );
   return { value, batch, count, layout: queryLayout(count) };
 }
@@ -183,7 +184,7 @@ export const pixelMask = (
 function maskOfPlaces(b: GraphBuilder, mask: ValueInfo, [rows, columns]: Grid): ValueInfo {
   const [, height = 0, width = 0] = mask.shape;
   const every = (side: number, count: number): ValueInfo =>
-    b.indices(Array.from({ length: count }, (_, index) => Math.floor((index * side) / count)));
+    b.indices(Array.from({ length: placesRoom(count) }, (_, index) => Math.floor((index * side) / count)));
   const down = b.add('Gather', [mask, every(height, rows)], { axis: int(1) });
   return b.add('Gather', [down, every(width, columns)], { axis: int(2) });
 }

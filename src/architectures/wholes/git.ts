@@ -17,6 +17,7 @@ import {
   decoderEps,
   type DecoderConfig,
 } from './imageToText';
+import { room } from '../../graph/limits';
 
 interface GitConfig extends Omit<DecoderConfig, 'decoder_scaled'> {
   /** Epsilon of the norm behind the projection of the image. */
@@ -97,7 +98,7 @@ function gitLayers(b: GraphBuilder, config: GitConfig, embedded: Tokens, memory:
 function blockMask(b: GraphBuilder, image: number, text: number): ValueInfo {
   return b.shared(`blocks ${image} ${text}`, () => {
     const count = image + text;
-    const values = new Float32Array(count * count);
+    const values = new Float32Array(room(count * count));
     for (let query = 0; query < count; query++)
       values.fill(hiddenScore, query * count + Math.max(image, query + 1), (query + 1) * count);
     return b.constant('/blocks', 'F32', [1, 1, count, count], values);

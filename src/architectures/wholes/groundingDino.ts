@@ -47,6 +47,7 @@ import {
 } from './detectors';
 import { normedStages } from './maskFormer';
 import { textAssumable, textTowerOf } from './textTowers';
+import { room } from '../../graph/limits';
 
 const backbonePath = 'model.backbone.conv_encoder.model';
 const bert = 'model.text_backbone';
@@ -399,7 +400,7 @@ function build(b: GraphBuilder, config: GroundingConfig, context: PartContext): 
 function padded(b: GraphBuilder, scores: ValueInfo, most: number): ValueInfo {
   const [batch = 1, rows = 0, count = 0] = scores.shape;
   if (count >= most) return scores;
-  const none = new Float32Array(batch * rows * (most - count)).fill(-Infinity);
+  const none = new Float32Array(room(batch * rows * (most - count))).fill(-Infinity);
   return b.concat([scores, b.constant('/no_words', 'F32', [batch, rows, most - count], none)], 2);
 }
 

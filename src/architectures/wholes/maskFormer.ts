@@ -12,6 +12,7 @@ import { configOf, stored } from '../evidence';
 import { backboneTitle, headsOfWhole, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import { mapOf, queryTable } from './detectors';
 import { decoderLayer } from './detr';
+import { room } from '../../graph/limits';
 
 /** What MaskFormer's decoders are written by. */
 interface MaskFormerConfig {
@@ -111,7 +112,7 @@ export function zeroQueries(
   batch: number,
 ): Tokens {
   const count = batch * queries;
-  const value = b.constant(name, 'F32', [count, dim], new Float32Array(count * dim));
+  const value = b.constant(name, 'F32', [count, dim], new Float32Array(room(count * dim)));
   return { value, batch, count: queries, layout: { special: [], queries } };
 }
 

@@ -14,6 +14,7 @@ import type { FoundWhole, PartContext, Whole } from '../whole';
 import { sideOf } from './detectors';
 import { numberOfBackbone } from './innerLayers';
 import { clipText, textAssumable, textTowerOf, type TextTower } from './textTowers';
+import { placesRoom } from '../../graph/limits';
 
 interface OwlConfig extends TextTower {
   /** Of the norms of the image tower, and of the one behind it. */
@@ -68,7 +69,7 @@ const logit = (x: number): number => Math.log(x + boxEps) - Math.log1p(boxEps - 
  * et al. 2022, §3.2, and its code), `[rows · columns, 4]`.
  */
 export function boxBiases([rows, columns]: Grid): Float32Array {
-  const values = Array.from({ length: rows * columns }, (_, cell) => [
+  const values = Array.from({ length: placesRoom(rows * columns) }, (_, cell) => [
     logit(((cell % columns) + 1) / columns),
     logit((Math.floor(cell / columns) + 1) / rows),
     logit(1 / columns),

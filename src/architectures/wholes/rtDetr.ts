@@ -32,6 +32,7 @@ import {
   type Pyramid,
   proposals,
 } from './deformableParts';
+import { room } from '../../graph/limits';
 
 interface RtDetrConfig {
   readonly depth: number;
@@ -183,7 +184,7 @@ function recognise(found: FoundWhole) {
  */
 export function bareSines(rows: number, columns: number, width: number, temperature: number): Float32Array {
   const each = width / 4;
-  const values = new Float32Array(rows * columns * width);
+  const values = new Float32Array(room(rows * columns * width));
   let index = 0;
   for (let row = 0; row < rows; row++)
     for (let column = 0; column < columns; column++)
@@ -209,7 +210,7 @@ function withinMap(b: GraphBuilder, map: ValueInfo, path: string, config: RtDetr
   const width = at(map.shape, 1);
   const values = config.hasPositions
     ? bareSines(rows, columns, width, config.temperature)
-    : new Float32Array(rows * columns * width);
+    : new Float32Array(room(rows * columns * width));
   const positions = tableOf(b, `${path}.positions`, values, width, first.batch);
   let tokens = first;
   for (let index = 0; index < config.depth; index++)

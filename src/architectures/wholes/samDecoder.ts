@@ -7,6 +7,7 @@ import { activate, residual, withValue, type Tokens } from '../blocks/layers';
 import { layerNormOfMap, mapToTokens, tokensToMap } from '../blocks/maps';
 import { placed, postNorm, projectedAttention } from '../blocks/projectedAttention';
 import type { PartContext } from '../whole';
+import { placesRoom } from '../../graph/limits';
 
 /** What SAM's prompt encoder and mask decoder are written by. */
 export interface SamConfig {
@@ -49,7 +50,7 @@ function fourier(b: GraphBuilder, places: ValueInfo, of: 'prompts' | 'transforme
 
 /** Middle of every place of a grid, x and y in 0 … 1. */
 function gridPlaces(b: GraphBuilder, [rows, columns]: readonly [number, number]): ValueInfo {
-  const places = Array.from({ length: rows * columns }, (_, index) => [
+  const places = Array.from({ length: placesRoom(rows * columns) }, (_, index) => [
     ((index % columns) + 0.5) / columns,
     (Math.floor(index / columns) + 0.5) / rows,
   ]);

@@ -26,6 +26,7 @@ import {
   trueOrFalse,
   untold,
 } from './sequences';
+import { placesRoom, room } from '../../graph/limits';
 
 /** What T5 is written by. */
 interface T5Config {
@@ -167,7 +168,7 @@ function biases(b: GraphBuilder, table: string, rows: ValueInfo): ValueInfo {
 
 /** Rows of the encoder's table for every pair of tokens. */
 function encoderRows(b: GraphBuilder, count: number, buckets: Buckets): ValueInfo {
-  const data = new BigInt64Array(count * count);
+  const data = new BigInt64Array(room(count * count));
   for (let query = 0; query < count; query++)
     for (let key = 0; key < count; key++) data[query * count + key] = BigInt(bucketOf(query - key, buckets));
   return b.shared(`buckets ${count}`, () => b.constant('/buckets', 'I64', [count, count], data));
@@ -177,7 +178,9 @@ function encoderRows(b: GraphBuilder, count: number, buckets: Buckets): ValueInf
 function decoderRows(b: GraphBuilder, before: ValueInfo, places: number, buckets: Buckets): ValueInfo {
   const [queries = 1, keys = 1] = before.shape;
   return b.shared('buckets of the decoder', () => {
-    const all = BigInt64Array.from({ length: places }, (_, distance) => BigInt(bucketOf(distance, buckets)));
+    const all = BigInt64Array.from({ length: placesRoom(places) }, (_, distance) =>
+      BigInt(bucketOf(distance, buckets)),
+    );
     const table = b.constant('/buckets', 'I64', [places], all);
     const rows = b.add('Gather', [table, b.reshape(before, [queries * keys])], { axis: int(0) });
     return b.reshape(rows, [queries, keys]);

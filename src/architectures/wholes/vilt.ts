@@ -11,6 +11,7 @@ import { shapeOf } from '../decide';
 import { stored } from '../evidence';
 import { settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import { countedTokens } from './imageToText';
+import { room } from '../../graph/limits';
 
 interface ViltConfig {
   readonly depth: number;
@@ -141,7 +142,7 @@ function build(b: GraphBuilder, config: ViltConfig, { imageSize, batch, lengths 
     '/seen',
     'I64',
     [batch, image.count],
-    new BigInt64Array(batch * image.count).fill(1n),
+    new BigInt64Array(room(batch * image.count)).fill(1n),
   );
   const hidden = paddingMask(b, b.add('Concat', [mask, ones], { axis: int(1) }));
   let tokens: Tokens = {

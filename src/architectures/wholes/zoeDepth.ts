@@ -12,6 +12,7 @@ import type { Evidence } from '../family';
 import { depthOf, doubled } from '../heads/densePrediction';
 import { backboneTitle, headsOfWhole, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import { fusedMaps, hasNoBias, headMap, neverComputed, recogniseNeck, type DptConfig } from './dpt';
+import { room } from '../../graph/limits';
 
 /** What ZoeDepth's metric head is written by. */
 interface ZoeDepthConfig extends DptConfig {
@@ -161,7 +162,7 @@ function attracted(
 function logBinomials(count: number): Float32Array {
   const small = 1e-7;
   const n = count - 1 + small;
-  return Float32Array.from({ length: count }, (_, index) => {
+  return Float32Array.from({ length: room(count) }, (_, index) => {
     const k = index + small;
     return n * Math.log(n) - k * Math.log(k) - (n - k) * Math.log(n - k + small);
   });
@@ -192,7 +193,7 @@ function binWeights(
     b.add('Log', [b.add('Clip', [value, b.scalar(1e-4), b.scalar(1)])]);
   const vector = (name: string, values: Float32Array): ValueInfo =>
     b.constant(name, 'F32', [1, bins, 1, 1], values);
-  const indices = Float32Array.from({ length: bins }, (_, index) => index);
+  const indices = Float32Array.from({ length: room(bins) }, (_, index) => index);
   const rest = indices.map((index) => bins - 1 - index);
   const terms = [
     b.add('Mul', [clipped(chance), vector('/bins', indices)]),
@@ -250,7 +251,7 @@ function metricDepth(
 
 /** Sines of a place in a sequence, then its cosines (Vaswani et al. 2017, §3.5, not by turns). */
 function sequencePositions(count: number, width: number): Float32Array {
-  const values = new Float32Array(count * width);
+  const values = new Float32Array(room(count * width));
   const half = width / 2;
   for (let place = 0; place < count; place++)
     for (let channel = 0; channel < half; channel++) {
@@ -267,7 +268,7 @@ function domainScores(b: GraphBuilder, map: ValueInfo, { domainHeads: heads }: Z
     const embedded = mapToTokens(b, convolution(b, map, 'embedding_convPxP'));
     const { batch } = embedded;
     const width = at(embedded.value.shape, 1);
-    const zeros = b.constant('/class', 'F32', [batch, width], new Float32Array(batch * width));
+    const zeros = b.constant('/class', 'F32', [batch, width], new Float32Array(room(batch * width)));
     let tokens = withClassToken(b, zeros, embedded);
     const places = b.constant(
       '/positions',

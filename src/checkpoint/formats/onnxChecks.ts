@@ -100,6 +100,8 @@ function checkRecursion(functions: readonly OnnxFunction[], refuse: Refuse): voi
     if (path.includes(key))
       throw refuse(`the local function ${key} calls itself (recursion: ${[...path, key].join(' -> ')})`);
     if (finished.has(key)) return;
+    if (path.length >= limits.onnxFunctionDepth)
+      throw refuse(`local functions call one another more than ${limits.onnxFunctionDepth} levels deep`);
     for (const node of calls.get(key)?.nodes ?? []) {
       const inner = keyOf(node.domain, node.opType);
       if (calls.has(inner)) visit(inner, [...path, key]);

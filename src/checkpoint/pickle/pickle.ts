@@ -364,6 +364,8 @@ class Machine {
     else if (verdict !== 'known') this.unknown.add(key);
     this.count();
     const made: PickleGlobal = { kind: 'global', module, name };
+    if (this.globals.size >= limits.pickleGlobals)
+      throw tooLarge(`more than ${limits.pickleGlobals} names of classes and functions`);
     this.globals.set(key, made);
     return made;
   }
@@ -582,8 +584,15 @@ const escapes: Readonly<Record<string, string>> = {
   '0': '\0',
 };
 
+/** Throws if a text is too long to be unescaped: every escape costs many times its length. */
+function requireShort(text: string): void {
+  if (text.length > limits.pickleEscaped)
+    throw tooLarge(`a text of ${text.length} characters with escapes (at most ${limits.pickleEscaped})`);
+}
+
 /** STRING holds Python 2's repr: quotes around, backslash escapes inside. */
 function unquote(machine: Machine, text: string): string {
+  requireShort(text);
   const inner = /^'(.*)'$|^"(.*)"$/s.exec(text.trim());
   if (!inner) throw machine.malformed('a STRING without quotes');
   return (inner[1] ?? inner[2] ?? '').replace(
@@ -595,6 +604,7 @@ function unquote(machine: Machine, text: string): string {
 
 /** UNICODE is latin-1 with \uXXXX for the rest (raw-unicode-escape). */
 function rawUnicodeEscape(text: string): string {
+  requireShort(text);
   return text.replace(/\\u([0-9a-fA-F]{4})/g, (_all, hex: string) => String.fromCharCode(parseInt(hex, 16)));
 }
 

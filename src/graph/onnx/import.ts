@@ -27,6 +27,7 @@ import { defaultOf } from './defaults';
 import { imageInput, type Constants, type ImageInput } from './imageInput';
 import { ImportError, lowerings, type Emitter } from './lowering';
 import { nameOutputs } from './outputs';
+import { graphLimits } from '../limits';
 import { neededNodes, readBy } from '../order';
 import { moduleScopes } from './scopes';
 import { foldNode, inferOutputs, OperatorError, operatorOf } from '../operators';
@@ -167,7 +168,12 @@ class Importer implements Emitter {
   private readonly functions: ReadonlyMap<string, OnnxFunction>;
   /** Inputs under the name that their readers use. */
   private readonly renamed = new Map<string, string>();
-  private readonly names = new Set<string>();
+  /** Names in use, and the number that the next operator of that name gets. */
+  private readonly names = new Map<string, number>();
+  /** Operators of local functions that were written where they are called. */
+  private expanded = 0;
+  /** Numbers that were computed while it was read. */
+  private foldedNumbers = 0;
   private scope = '';
   private label = '';
   private serial = 0;
@@ -200,7 +206,13 @@ class Importer implements Emitter {
     graph.nodes.forEach((node, index) => this.write(node, at(scopes, index), 0));
     const { outputs, lost } = this.runnableOutputs(inputs);
     const { nodes, values, initializers } = this;
-    const found = findAttention({ nodes, values, initializers });
+    const softmaxes = nodes.filter(({ op }) => op === 'Softmax').length;
+    const isTooMany = softmaxes > graphLimits.attentions;
+    if (isTooMany)
+      this.notes.push(
+        `${softmaxes} softmaxes: attention is looked for among ${graphLimits.attentions} at most, and none is shown`,
+      );
+    const found = isTooMany ? [] : findAttention({ nodes, values, initializers });
     const probes = found.map((probe) => ({ ...probe, value: this.firstRows(this.asFloat(probe.value)) }));
     const used = this.prune(inputs, outputs, lost);
     const read = new Set(this.nodes.flatMap((node) => node.outputs));
@@ -489,6 +501,10 @@ class Importer implements Emitter {
     own.outputs.forEach((name, index) => bound.set(name, node.outputs[index] || `${prefix}${name}`));
     const rename = (name: string): string => bound.get(name) ?? `${prefix}${name}`;
     for (const inner of own.nodes) {
+      if (++this.expanded > graphLimits.expandedNodes)
+        throw new ImportError(
+          `${node.opType}: local functions come to more than ${graphLimits.expandedNodes} operators where they are called`,
+        );
       const constant = this.constants.get(inner.outputs[0] ?? '');
       const outputs = inner.outputs.map(rename);
       if (inner.opType === 'Constant' && constant) {
@@ -543,6 +559,7 @@ class Importer implements Emitter {
     const inputs = named.inputs.map((name) => (name === '' ? undefined : this.resolve(name, named)));
     const constantOf = (value: ValueInfo): ConstantTensor | undefined => this.known.get(value.name);
     const folded = this.mayFold(named.inputs) ? foldNode(named, inputs, constantOf) : undefined;
+    for (const { shape } of folded ?? []) this.foldedNumbers += elementCount(shape);
     if (folded)
       return node.outputs.forEach((name, index) => name && this.addConstant(name, at(folded, index)));
     inferOutputs(named, inputs, constantOf).forEach((info, index) => {
@@ -552,6 +569,8 @@ class Importer implements Emitter {
     const made = node.outputs.flatMap((name) => this.values.get(name) ?? []);
     this.settings.rebatch?.require(named, inputs, made);
     for (const name of named.inputs) this.materialise(name);
+    if (this.nodes.length >= graphLimits.nodes)
+      throw new ImportError(`the graph has more than ${graphLimits.nodes} operators`);
     this.nodes.push(named);
   }
 
@@ -607,6 +626,7 @@ class Importer implements Emitter {
 
   /** Weights stay parameters: only shape arithmetic and scalars are computed here. */
   private mayFold(inputs: readonly string[]): boolean {
+    if (this.foldedNumbers > graphLimits.foldedNumbers) return false;
     return !inputs.some((name) => {
       const initializer = this.initializers.get(name);
       return (
@@ -626,9 +646,11 @@ class Importer implements Emitter {
   }
 
   private unique(name: string): string {
-    let unique = name;
-    for (let count = 1; this.names.has(unique); count++) unique = `${name}_${count}`;
-    this.names.add(unique);
+    let count = this.names.get(name) ?? 0;
+    let unique = count === 0 ? name : `${name}_${count}`;
+    while (count > 0 && this.names.has(unique)) unique = `${name}_${++count}`;
+    this.names.set(name, count + 1);
+    if (unique !== name) this.names.set(unique, 1);
     return unique;
   }
 }
