@@ -12,6 +12,7 @@ import { followTask } from './documents/taskContext';
 import { Reveals } from './panels/reveals';
 import { withProgress } from './dialogue/progress';
 import { Runner } from './runner';
+import { Trials } from '../useCases/trials';
 import { TextPanels } from './panels/textPanels';
 
 /**
@@ -42,7 +43,8 @@ export function createServices(context: ExtensionContext, owned: Disposables): S
   const { extensionUri, globalState, workspaceState } = context;
   const log = owned.add(createLog());
   const memory = new WorkspaceMemory(workspaceState);
-  const documents = owned.add(new Documents(memory, log));
+  const trials = owned.add(new Trials(Uri.joinPath(extensionUri, 'dist', 'understand.js').fsPath));
+  const documents = owned.add(new Documents(memory, log, (asked) => trials.try(asked)));
   const checkpoints = owned.add(new Checkpoints(memory, log));
   const runner = owned.add(new Runner(extensionUri, globalState, log));
   owned.add(followTask({ memory, checkpoints, documents, log }));

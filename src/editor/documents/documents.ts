@@ -2,6 +2,7 @@ import type { Disposable } from 'vscode';
 import { CheckpointDocument } from './checkpointDocument';
 import type { Log } from '../log';
 import type { WorkspaceMemory } from './memory';
+import type { TryFirst } from './openRemembered';
 
 /** A document in use; disposing the last reference closes it. */
 export interface DocumentReference extends Disposable {
@@ -20,6 +21,8 @@ export class Documents implements Disposable {
   constructor(
     private readonly memory: WorkspaceMemory,
     private readonly log: Log,
+    /** Tries a file in a process of its own first; without it files are opened at once. */
+    private readonly tryFirst?: TryFirst,
   ) {}
 
   /** Number of documents that are in use. */
@@ -43,7 +46,7 @@ export class Documents implements Disposable {
   }
 
   private create(path: string): Shared {
-    const shared = { document: new CheckpointDocument(path, this.memory, this.log), users: 0 };
+    const shared = { document: new CheckpointDocument(path, this.memory, this.log, this.tryFirst), users: 0 };
     this.open.set(path, shared);
     return shared;
   }

@@ -6,6 +6,7 @@ import { headerKey } from '../../checkpoint/header';
 import type { Mapping } from '../../architectures/recognise/structure/mapping';
 import type { Model } from '../../models/model';
 import { openOnce, type OpenedCheckpoint, type OpenedModel } from '../../models/openedModels';
+import type { TrialRequest } from '../../useCases/trials';
 import { ownTensors } from '../../models/ownTensors';
 import { messageOf } from '../dialogue/errors';
 import { valuesOf, type Added, type Assumptions, type WorkspaceMemory } from './memory';
@@ -16,16 +17,29 @@ export interface Loaded {
   readonly opened: OpenedModel;
 }
 
+/** Tries a file elsewhere first; returns why it had to be stopped, if it had. */
+export type TryFirst = (asked: TrialRequest) => Promise<string | undefined>;
+
+const trusted: TryFirst = () => Promise.resolve(undefined);
+
 /**
- * Opens a checkpoint with what the user added to it, and settles it as the user left it. Throws if
- * what was added does not fit, and forgets nothing then.
+ * Opens a checkpoint with what the user added to it, and settles it as the user left it; of one
+ * that asks for too much the tensors alone. Throws if what was added does not fit, and forgets
+ * nothing then.
  */
-export async function openWith(path: string, added: Added, memory: WorkspaceMemory): Promise<Loaded> {
+export async function openWith(
+  path: string,
+  added: Added,
+  memory: WorkspaceMemory,
+  tryFirst = trusted,
+): Promise<Loaded> {
   const stateDict = memory.stateDict(path);
-  const file = await openOnce(path, {
+  const company = {
     ...added,
     ...(added.adapter !== undefined && stateDict !== undefined && { stateDict }),
-  });
+  };
+  const stopped = await tryFirst({ path, company });
+  const file = await openOnce(path, company, { stopped });
   return { file, opened: await settleRemembered(file, memory) };
 }
 
@@ -37,14 +51,15 @@ export async function openRemembered(
   path: string,
   memory: WorkspaceMemory,
   tell: (message: string) => void,
+  tryFirst?: TryFirst,
 ): Promise<Loaded> {
   const key = await addedTo(path);
   const added = memory.added(key);
-  if (Object.keys(added).length === 0) return openWith(path, {}, memory);
+  if (Object.keys(added).length === 0) return openWith(path, {}, memory, tryFirst);
   try {
-    return await openWith(path, added, memory);
+    return await openWith(path, added, memory, tryFirst);
   } catch (error) {
-    const plain = await openWith(path, {}, memory);
+    const plain = await openWith(path, {}, memory, tryFirst);
     await memory.setAdded(key, {});
     const what = Object.values(added).join(' and ');
     tell(`${path} is opened without ${what}: ${messageOf(error)}`);
