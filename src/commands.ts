@@ -1,3 +1,4 @@
+import { visible } from './domain/visible';
 import { Session } from './commandLine/session';
 import {
   helpText,
@@ -39,6 +40,7 @@ const commands: Readonly<Record<CommandName, () => Promise<Command>>> = {
   attention: async () => (await import('./commandLine/images')).attention,
   preprocess: async () => (await import('./commandLine/tensors')).preprocess,
   run: async () => (await import('./commandLine/tensors')).run,
+  providers: async () => (await import('./commandLine/providers')).providers,
   export: async () => (await import('./commandLine/tensors')).exportModel,
 };
 
@@ -68,7 +70,9 @@ main(process.argv.slice(2)).then(
   (status) => (process.exitCode = status),
   (error: unknown) => {
     const wrongUsage = error instanceof UsageError;
-    process.stderr.write(`error: ${oneLine(error instanceof Error ? error.message : String(error))}\n`);
+    process.stderr.write(
+      `error: ${visible(oneLine(error instanceof Error ? error.message : String(error)))}\n`,
+    );
     if (wrongUsage) process.stderr.write('vitrine --help lists the commands\n');
     process.exitCode = wrongUsage ? 2 : 1;
   },

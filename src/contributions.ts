@@ -48,6 +48,8 @@ export interface Commands extends TaskCommands {
   'vitrine.takeClassNames': Resource;
   'vitrine.chooseCheckpoint': () => Promise<string | undefined>;
   'vitrine.checkProviders': () => Promise<void>;
+  /** Shows what GPU providers need of this machine, and what is missing. */
+  'vitrine.setUpGpu': () => Promise<void>;
   'vitrine.showLog': () => void;
   'vitrine.getStarted': () => Promise<void>;
 }
@@ -70,6 +72,7 @@ const listedCommands: { readonly [Id in CommandId]: null } = {
   'vitrine.takeClassNames': null,
   'vitrine.chooseCheckpoint': null,
   'vitrine.checkProviders': null,
+  'vitrine.setUpGpu': null,
   'vitrine.showLog': null,
   'vitrine.getStarted': null,
   'vitrine.detectObjects': null,

@@ -1,3 +1,4 @@
+import { inertCell, visible } from '../domain/visible';
 import { stringify } from 'csv-stringify/sync';
 import { layerLine } from '../attention/tokenMixers';
 import type { ComplexityReport, ModuleRow } from '../domain/report';
@@ -155,7 +156,8 @@ const whatIfTable = ({ whatIf }: ComplexityReport): string =>
   );
 
 /** Markdown's own characters as text: names come from files. */
-const plain = (text: string): string => text.replace(/[\\`*_{}[\]<>#|]/g, '\\$&').replace(/\s*\n\s*/g, ' ');
+const plain = (text: string): string =>
+  visible(text.replace(/\s*[\r\n]\s*/g, ' ')).replace(/[\\`*_{}[\]<>#|]/g, '\\$&');
 
 function table(
   head: readonly string[],
@@ -188,7 +190,12 @@ function csvReport(report: ComplexityReport, subject: ReportSubject): string {
   };
   const partOf = ({ part = '' }: ModuleRow): object => (report.parts.length > 1 ? { part } : {});
   const lines = everyModule(report.modules).map((row) => ({ ...about, ...partOf(row), ...csvLine(row) }));
-  return stringify(lines, { header: true, escape_formulas: true });
+  const inert = lines.map((row) =>
+    Object.fromEntries(
+      Object.entries(row).map(([key, cell]) => [key, typeof cell === 'string' ? inertCell(cell) : cell]),
+    ),
+  );
+  return stringify(inert, { header: true });
 }
 
 const csvLine = (row: ModuleRow): Readonly<Record<string, string | number>> => ({

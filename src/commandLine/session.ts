@@ -3,6 +3,7 @@ import type { Model, Settings } from '../models/model';
 import type { CheckpointErrorKind } from '../checkpoint/errors';
 import type { RemoteFailure } from '../protocol/channel';
 import type { PathRunner } from '../useCases/run';
+import { visible } from '../domain/visible';
 import { oneLine, UsageError, type Options } from './usage';
 
 /** What one path or image came to: its JSON and its text for people, of which one is read. */
@@ -126,7 +127,7 @@ export class Session {
 
   private print(outcome: Outcome): void {
     this.progress('');
-    this.output.write(this.options.json ? `${JSON.stringify(outcome.json)}\n` : outcome.text);
+    this.output.write(visible(this.options.json ? `${JSON.stringify(outcome.json)}\n` : outcome.text));
   }
 
   private fail(path: string, error: unknown, facts: object): void {
@@ -134,15 +135,17 @@ export class Session {
     this.progress('');
     const message = error instanceof Error ? error.message : String(error);
     const named = message.startsWith(path) || isOfMachine(error);
-    this.errors.write(`error: ${named ? '' : `${path}: `}${oneLine(message)}\n`);
+    this.errors.write(`error: ${visible(`${named ? '' : `${path}: `}${oneLine(message)}`)}\n`);
     if (this.options.json)
-      this.output.write(`${JSON.stringify({ ...facts, error: { kind: kindOf(error), message } })}\n`);
+      this.output.write(
+        visible(`${JSON.stringify({ ...facts, error: { kind: kindOf(error), message } })}\n`),
+      );
   }
 
   /** A line that is written over; only if a person looks at it. */
   progress(message: string): void {
     if (this.errors.isTTY)
-      this.errors.write(`\r\u001b[K${oneLine(message).slice(0, this.errors.columns - 1)}`);
+      this.errors.write(`\r\u001b[K${visible(oneLine(message)).slice(0, this.errors.columns - 1)}`);
   }
 }
 

@@ -269,6 +269,12 @@ export const commands = {
     options: [...model, 'lengths', 'part', 'out'],
     required: ['out'],
   },
+  providers: {
+    synopsis: '',
+    purpose: 'what can run models on this machine, and what is missing for the rest, by library and package',
+    paths: [0, 0],
+    options: ['json', 'help'],
+  },
 } as const satisfies Record<string, CommandUsage>;
 
 export type CommandName = keyof typeof commands;

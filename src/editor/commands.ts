@@ -56,6 +56,11 @@ function createCommands(services: Services): Commands {
       const found = await withProgress('Checking the GPU', (signal) => images.checkProviders(signal));
       void window.showInformationMessage(summaryOf(found));
     },
+    'vitrine.setUpGpu': async () => {
+      const { lookAtGpu, setUpText } = await import('../inference/gpuSetUp');
+      const content = setUpText(lookAtGpu());
+      await window.showTextDocument(await workspace.openTextDocument({ content, language: 'plaintext' }));
+    },
     'vitrine.showLog': () => log.show(),
     'vitrine.getStarted': async () => {
       await commands.executeCommand('workbench.action.openWalkthrough', `${extensionId}#start`);

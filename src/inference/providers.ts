@@ -15,14 +15,22 @@ export interface Provider {
   readonly title: string;
   /** Platforms that have it. */
   readonly platforms: readonly string[];
+  /** Processors for which the runtime has it, by platform; all if none is named. */
+  readonly only?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** Every provider, in the order in which `auto` tries them. */
 export const providers: readonly Provider[] = [
-  { name: 'cuda', title: 'CUDA', platforms: ['linux'] },
+  { name: 'cuda', title: 'CUDA', platforms: ['linux'], only: { linux: ['x64'] } },
   { name: 'dml', title: 'DirectML', platforms: ['win32'] },
   { name: 'coreml', title: 'Core ML', platforms: ['darwin'] },
-  { name: 'webgpu', title: 'WebGPU', platforms: ['linux', 'win32', 'darwin'] },
+  // The runtime's library for Linux on 64-bit Arm is built without it.
+  {
+    name: 'webgpu',
+    title: 'WebGPU',
+    platforms: ['linux', 'win32', 'darwin'],
+    only: { linux: ['x64'] },
+  },
   { name: 'cpu', title: 'CPU', platforms: ['linux', 'win32', 'darwin'] },
 ];
 
@@ -32,15 +40,30 @@ export function providerTitle(name: string): string {
 }
 
 /** The providers that `auto` sets beside the CPU on a platform. */
-export function candidates(platform: string = process.platform): readonly Provider[] {
-  return providers.filter(({ name, platforms }) => name !== 'cpu' && platforms.includes(platform));
+export function candidates(
+  platform: string = process.platform,
+  arch: string = process.arch,
+): readonly Provider[] {
+  return providersOf(platform, arch).filter(({ name }) => name !== 'cpu');
 }
 
+/** The providers that the runtime has on a machine. */
+const providersOf = (platform: string, arch: string): readonly Provider[] =>
+  providers.filter(
+    ({ platforms, only }) => platforms.includes(platform) && (only?.[platform]?.includes(arch) ?? true),
+  );
+
 /** Throws if a provider does not exist, or not on this platform. */
-export function requireProvider(name: string, platform: string = process.platform): void {
-  const known = providers.filter(({ platforms }) => platforms.includes(platform)).map((each) => each.name);
+export function requireProvider(
+  name: string,
+  platform: string = process.platform,
+  arch: string = process.arch,
+): void {
+  const known = providersOf(platform, arch).map((each) => each.name);
   if (known.includes(name)) return;
-  throw new Error(`provider ${name} is not available on ${platform}; use auto or one of ${known.join(', ')}`);
+  throw new Error(
+    `provider ${name} is not available on ${platform} ${arch}; use auto or one of ${known.join(', ')}`,
+  );
 }
 
 /**
@@ -198,10 +221,13 @@ export function viewProviders(
   used: string,
   checks: ReadonlyMap<string, ProviderCheck>,
   platform: string = process.platform,
+  arch: string = process.arch,
 ): readonly ProviderView[] {
-  return providers
-    .filter(({ platforms }) => platforms.includes(platform))
-    .map(({ name, title }) => ({ name, title, ...standing(name, used, checks.get(name)) }));
+  return providersOf(platform, arch).map(({ name, title }) => ({
+    name,
+    title,
+    ...standing(name, used, checks.get(name)),
+  }));
 }
 
 function standing(

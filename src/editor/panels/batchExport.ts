@@ -1,8 +1,8 @@
+import { inertCell } from '../../domain/visible';
 import { stringify } from 'csv-stringify/sync';
 import type { BatchRow, BatchState } from '../../protocol/batch';
 
 /** A spreadsheet takes a cell that begins so for a formula; a file's name must not become one. */
-const inert = (text: string): string => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text);
 
 /** Guesses of a row as columns of one head: all there is without a name, or that head's. */
 interface Columns {
@@ -29,18 +29,18 @@ export function batchCsv({ checkpoint, provider, rows }: BatchState): string {
   const hasObjects = rows.some(({ objects }) => objects !== undefined);
   const hasSummary = rows.some(({ summary }) => summary !== undefined);
   const lines = rows.map((row) => [
-    inert(row.image),
+    inertCell(row.image),
     ...columns.flatMap(({ ranks, of }) =>
-      ranks.flatMap((rank) => [inert(of(row)[rank]?.label ?? ''), of(row)[rank]?.score ?? '']),
+      ranks.flatMap((rank) => [inertCell(of(row)[rank]?.label ?? ''), of(row)[rank]?.score ?? '']),
     ),
     ...(hasObjects ? [row.objects ?? ''] : []),
-    ...(hasSummary ? [inert(row.summary ?? '')] : []),
-    ...[inert(row.error ?? ''), inert(checkpoint), provider],
+    ...(hasSummary ? [inertCell(row.summary ?? '')] : []),
+    ...[inertCell(row.error ?? ''), inertCell(checkpoint), provider],
   ]);
   return stringify([
     [
       'image',
-      ...names.map(inert),
+      ...names.map(inertCell),
       ...(hasObjects ? ['objects'] : []),
       ...(hasSummary ? ['summary'] : []),
       ...['error', 'checkpoint', 'provider'],

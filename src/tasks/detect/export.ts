@@ -1,3 +1,4 @@
+import { inertCell } from '../../domain/visible';
 import type { Box, Boxes } from '../answer';
 import type { FileFormat } from '../formats';
 import { annotationOfBox, categoriesOf, cocoText, joinCoco } from '../post/coco';
@@ -8,7 +9,7 @@ const csvColumns = ['image', 'class', 'name', 'score', 'x0', 'y0', 'x1', 'y1', '
 /** Quotes a cell with commas or quotes; makes text of what a spreadsheet took for a formula. */
 function csvCell(value: string | number): string {
   if (typeof value === 'number') return String(value);
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  const text = inertCell(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
