@@ -106,7 +106,8 @@ export function checkArguments(found: Found, title: string, evidence: EvidenceRe
   return argumentsOf(found).flatMap(([place, key, said]) => {
     if (said === null || idle.test(key) || byShapes.has(key) || read.has(key) || byUser(key)) return [];
     const value = configValue(said);
-    const verdict = value === undefined ? undefined : held[key]?.(value, of);
+    const verdict =
+      value === undefined ? undefined : (Object.hasOwn(held, key) ? held[key] : undefined)?.(value, of);
     const usual = classValues(key);
     if (verdict ?? usual?.some((each) => sameValue(each, said))) return [];
     if (verdict === undefined && usual === undefined)
@@ -127,5 +128,5 @@ function assumedFor(key: string): readonly string[] {
     use_post_norm: ['norm_order', 'post_norm'],
     use_rot_pos_emb: ['rope'],
   };
-  return other[key] ?? [];
+  return (Object.hasOwn(other, key) ? other[key] : undefined) ?? [];
 }
