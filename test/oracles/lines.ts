@@ -176,6 +176,8 @@ function summarise(
   const { params, buffers } = countParameters(checkpoint, recognition);
   if (recognition.family === null)
     return { recognition, params, buffers, macs: { conv: 0, linear: 0, attention: 0 }, outputs: [] };
+  const missing = recognition.warnings.filter((warning) => warning.startsWith('Missing:'));
+  assert.deepEqual(missing, [], `${checkpoint.path} is published as it is`);
   const parts = partsOf(recognition);
   const graphs = (parts.length > 0 ? parts : [undefined]).map(
     (part) => buildGraph(checkpoint, recognition, part && { part }).graph,

@@ -9,6 +9,7 @@ import { isBuffer } from '../buffers';
 import { ownModule, type Translation } from '../dialect';
 import type { Known } from '../family';
 import { lostBiases } from './biases';
+import { isReplacedBias, lostOfKind, ownMembers, type Lost } from './complete';
 import { buildGraph, progressOf } from './graphs';
 import { idleOf, idleOfWhole } from './idle';
 import type { Member } from '../networks/networks';
@@ -30,8 +31,8 @@ export const isBeside = (name: string): boolean => otherParts.test(name);
 export interface Fit {
   readonly recognition: Known;
   readonly beside: readonly Leftover[];
-  /** Parameters that published models have, without which the file is computed. */
-  readonly lost: readonly string[];
+  /** Parameters that known models have, without which the file is computed. */
+  readonly lost: Lost | undefined;
   /** Elements of the parameters that have a place. */
   readonly placed: number;
 }
@@ -51,9 +52,9 @@ export function fitOf(checkpoint: Checkpoint, recognition: Known): Fit | Misfit 
   try {
     const { used } = buildGraph(checkpoint, recognition);
     const { network } = recognition.translation!;
-    const inside = network.members.filter((member) => member.inside).map(({ name }) => name);
+    const names = ownMembers(recognition).map(({ name }) => name);
     const { amongOthers, alone } = lostBiases(recognition, used);
-    const lost = [...lostParameters(inside), ...amongOthers];
+    const lost = [...lostParameters(names), ...amongOthers];
     if (lost.length > 0)
       return { missing: lost.slice(0, listed).map((name) => `no ${name}, which its siblings have`) };
     const norm = batchNormsAside(network.members, used)[0];
@@ -82,7 +83,7 @@ export function fitOf(checkpoint: Checkpoint, recognition: Known): Fit | Misfit 
     const elements = network.members
       .filter(({ tensor }) => placed.has(tensor.name))
       .reduce((sum, { tensor }) => sum + elementCount(tensor.shape), 0);
-    return { recognition, beside, lost: alone, placed: elements };
+    return { recognition, beside, lost: allLost(recognition, alone), placed: elements };
   } catch (error) {
     if (isMisfit(error)) return { missing: [misfitText(error, recognition)], read: progressOf(error).read };
     throw error;
@@ -95,6 +96,14 @@ type MisfitError = ParameterError | OperatorError | TooLargeError;
 /** Whether an error says of a file what keeps a graph from being written of it. */
 export const isMisfit = (error: unknown): error is MisfitError =>
   error instanceof ParameterError || error instanceof OperatorError || error instanceof TooLargeError;
+
+/** What is lost by either measure. */
+function allLost(recognition: Known, alone: readonly string[]): Lost | undefined {
+  const known = lostOfKind(recognition) ?? { names: [], isModule: false, isPublished: true };
+  const biases = alone.filter((name) => !isReplacedBias(recognition, name));
+  const names = [...new Set([...known.names, ...biases])];
+  return names.length > 0 ? { ...known, names } : undefined;
+}
 
 /** Why a graph could not be written, in the file's own names. */
 function misfitText(error: MisfitError, known: Known): string {

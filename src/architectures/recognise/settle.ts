@@ -11,6 +11,7 @@ import { assumed, stored } from '../evidence';
 import type { Share } from '../../domain/share';
 import type { ConfigValue, Evidence, Known } from '../family';
 import type { HeadChain, HeadInput, OwnHead } from '../heads/ownHead';
+import type { Lost } from './complete';
 import { contradictedSizes } from './configSizes';
 import { isBufferOf, isBeside, type Fit } from './fit';
 import { buildGraph, keepGraph } from './graphs';
@@ -66,19 +67,18 @@ const ofNetworks: readonly Settle[] = [
   withConfig,
   withImageNorms,
   withOverlap,
-  withLost,
   withHead,
   withBackboneOnly,
 ];
 
 /** What is settled of every model. */
-const ofAll: readonly Settle[] = [withAdapters, withDerived, withShare, withTwins];
+const ofAll: readonly Settle[] = [withLost, withAdapters, withDerived, withShare, withTwins];
 
 interface Context {
   readonly checkpoint: Checkpoint;
   readonly beside: readonly Leftover[];
-  /** Parameters that published models have, without which the file is computed. */
-  readonly lost: readonly string[];
+  /** Parameters that known models have, without which the file is computed. */
+  readonly lost: Lost | undefined;
   /** Canonical names that may take no part. */
   readonly idle: RegExp | undefined;
   readonly assume: Assume;
@@ -99,13 +99,21 @@ function withChannels(known: Known, { checkpoint }: Context): Known {
   return { ...known, evidence: { ...known.evidence, channels: stored(channels, source) } };
 }
 
-/** Names biases that all published models of the kind have, without which the file is computed. */
+/**
+ * Names what all known models of the kind have and the file has not. Without a bias it is computed;
+ * without a whole module of published models nothing is answered, as they would answer otherwise.
+ */
 function withLost(known: Known, { lost }: Context): Known {
-  if (lost.length === 0) return known;
-  const names = lost.slice(0, listed).join(', ');
+  if (!lost) return known;
+  const { names, isModule, isPublished } = lost;
+  const more = names.length > listed ? ` and ${names.length - listed} more` : '';
+  const whose = isPublished ? 'which published models of this kind have' : 'which models of this kind have';
+  const missing = `Missing: ${names.slice(0, listed).join(', ')}${more}, ${whose}`;
+  if (!isModule || !isPublished) return withWarnings(known, `${missing}; computed without.`);
+  if (known.whole) return withWarnings({ ...known, notRun: missing }, `${missing}; nothing is run without.`);
   return withWarnings(
-    known,
-    `Missing: ${names}, which published models of this kind have; computed without.`,
+    { ...known, task: 'features', backboneOnly: true },
+    `${missing}; features are computed without, and no classes are answered.`,
   );
 }
 

@@ -35,7 +35,8 @@ type Members = ReadonlyMap<string, ReadonlySet<string>>;
 function listsOf(names: Iterable<string>): ReadonlyMap<string, Members> {
   const lists = new Map<string, Map<string, Set<string>>>();
   for (const name of names) {
-    const [, list, index, rest] = /^((?:.*\.)?)(\d+)\.(\D\w*(?:\.\D\w*)*)$/.exec(name) ?? [];
+    const [, list, index, rest] =
+      /^((?:.*\.)?(?:encoder_layer_)?)(\d+)\.(\D\w*(?:\.\D\w*)*)$/.exec(name) ?? [];
     if (list === undefined) continue;
     let members = lists.get(list);
     if (!members) lists.set(list, (members = new Map()));
