@@ -90,7 +90,7 @@ export interface PartContext extends BuildOptions, ModelContext {
    * name (`features`, `tokens`); at most once, and in place of `backbone`.
    */
   answered(): ReadonlyMap<string, ValueInfo>;
-  /** How the tokens or places lie that the backbone ends with, without writing it into this part. */
+  /** How the tokens or places lie that the backbone ends with; nothing is written for it. */
   imageTokens(): StateShape;
 }
 

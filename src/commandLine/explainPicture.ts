@@ -96,8 +96,8 @@ function withLegend(drawn: Drawn, picture: Picture, title: string, range: readon
 }
 
 /**
- * Draws the picture of a method over the image, or by itself without one, as PNG, or as SVG with its
- * title and colour scale. Returns the ends of the scale.
+ * Draws the picture of a method over the image, or by itself without one, as PNG, or as SVG with
+ * its title and colour scale. Returns the ends of the scale.
  */
 export async function drawExplanation(
   picture: Picture,

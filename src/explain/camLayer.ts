@@ -98,8 +98,8 @@ export function camLayerAt(graph: Graph, path: string, image: Size): CamLayer {
 }
 
 /**
- * The layer that maps are usually taken at: of transformers the norm in front of the last
- * attention, since behind it only the class token's row may lead to the scores; of networks that make a map
+ * The layer that maps are usually taken at: of transformers the norm before the last attention,
+ * since behind it only the class token's row may lead to the scores; of networks that make a map
  * after it, and of those without attention, the last map.
  */
 export function usualCamLayer(graph: Graph, image: Size): CamLayer {

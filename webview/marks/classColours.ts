@@ -1,3 +1,5 @@
+import { at } from '../../src/domain/lists';
+
 /**
  * Colours of classes on images: light enough to stand on black, which is drawn around every line
  * and under every name, and apart for those who see few colours (after Okabe & Ito 2008). A name
@@ -14,14 +16,14 @@ const colours = [
   '#c8d4dc',
 ] as const;
 
-/** Of more classes than colours, the next are lighter, and the next darker: parts of white and black. */
+/** Of more classes than colours, the next are lighter, and the next darker. */
 const shades = [
   { towards: 255, by: 0 },
   { towards: 255, by: 0.5 },
   { towards: 0, by: 0.2 },
 ] as const;
 
-/** The colour of a class by its index, as red, green and blue: the same one in every image and theme. */
+/** The colour of a class as red, green and blue: the same one in every image and theme. */
 export function classRgb(label: number): readonly [red: number, green: number, blue: number] {
   const number = parseInt(nth(colours, label).slice(1), 16);
   const { towards, by } = nth(shades, Math.floor(label / colours.length));
@@ -33,5 +35,5 @@ export function classRgb(label: number): readonly [red: number, green: number, b
 export const classColour = (label: number): string => `rgb(${classRgb(label).join(' ')})`;
 
 /** Around and around. */
-const nth = <T>(list: readonly [T, ...T[]], index: number): T =>
-  list[((index % list.length) + list.length) % list.length] ?? list[0];
+const nth = <T>(list: readonly T[], index: number): T =>
+  at(list, ((index % list.length) + list.length) % list.length);
