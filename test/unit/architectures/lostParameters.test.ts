@@ -177,7 +177,7 @@ const untold: readonly string[] = [
   // Built with and without biases of q, k and v.
   'pth-f16: blocks.*.attn.qkv.bias',
   'pth-zip-protocol5: blocks.*.attn.qkv.bias',
-  // Computed again.
+  // Rotation along the axes has no frequencies of its own.
   'rope-mixed-ape-resized-timm-hub-safetensors: rope.freqs',
   'siglip-timm-safetensors: blocks.*.attn.qkv.bias',
   // Names that are anyone's, whose models differ.
