@@ -58,7 +58,7 @@ def average_precision(k, answers):
 
 
 def detect():
-    answers = ask('detect', f'{tasks}/detect', '--threshold', '0.02')
+    answers = ask('detect', f'{tasks}/detect', '--threshold', '0.02', *(v for n in labels for v in ('--label', n)))
     per = {labels[k]: average_precision(k, answers) for k in range(K)}
     return dict(mAP50=round(float(np.mean(list(per.values()))), 4), worst={k: round(v, 3) for k, v in sorted(per.items(), key=lambda e: e[1])[:4]})
 

@@ -2,7 +2,7 @@
 
     python tasks.py SCENES OUT detect|segment|words [--steps N] [--batch 32] [--seed 3]
 
-detect   YOLOS (Fang et al. 2021): the classifier's transformer and six detection tokens
+detect   OWL-ViT (Minderer et al. 2022): the towers of `words`; each patch answers with words and a box
 segment  DPT (Ranftl et al. 2021): a convolutional neck over four of its layers
 words    CLIP (Radford et al. 2021): a small text tower learns to say what the transformer sees
 
@@ -81,44 +81,74 @@ def layers(model, prefix, names, w, final):
 # ---------------------------------------------------------------- detection
 
 class Detect:
-    def __init__(self, labels):
-        self.K = len(labels)
-        c = tf.YolosConfig(**dict(VIT, image_size=[SIZE, SIZE]), num_detection_tokens=QUERIES, use_mid_position_embeddings=False, **named(labels))
-        self.model = m = tf.YolosForObjectDetection(c)
-        w, cls, pos = classifier()
-        layers(m, 'vit.encoder.layer.', VIT_NAMES, w, 'vit.layernorm')
-        spread(m.class_labels_classifier, m.bbox_predictor)
-        # A detection token starts as the class token at a place of its own.
-        g = torch.Generator().manual_seed(0)
-        det = w['cls_token'] + cls + .3 * torch.randn(1, QUERIES, DIM, generator=g)
-        take(m, {'vit.embeddings.cls_token': w['cls_token'], 'vit.embeddings.detection_tokens': det,
-                 'vit.embeddings.position_embeddings': torch.cat([cls, pos, torch.zeros(1, QUERIES, DIM)], 1),
-                 'vit.embeddings.patch_embeddings.projection.weight': w['patch_embed.proj.weight'],
-                 'vit.embeddings.patch_embeddings.projection.bias': w['patch_embed.proj.bias']})
+    """Starts from the towers that `words` trained: each patch says which words fit it, and where the box is."""
+
+    def __init__(self, labels, words, folder, one):
+        self.one = one
+        self.labels, self.tokens = labels, tf.CLIPTokenizer.from_pretrained(words)
+        self.tokens.save_pretrained(folder)
+        clip = tf.CLIPConfig.from_pretrained(words)
+        copied = ('hidden_size', 'intermediate_size', 'num_hidden_layers', 'num_attention_heads', 'hidden_act', 'layer_norm_eps')
+        text, vision = ({k: getattr(c, k) for k in copied} for c in (clip.text_config, clip.vision_config))
+        c = tf.OwlViTConfig(projection_dim=clip.projection_dim, vision_config=dict(vision, image_size=SIZE, patch_size=PATCH),
+                            text_config=dict(text, vocab_size=clip.text_config.vocab_size, max_position_embeddings=CONTEXT, pad_token_id=clip.text_config.pad_token_id,
+                                             bos_token_id=clip.text_config.bos_token_id, eos_token_id=clip.text_config.eos_token_id))
+        self.model = m = tf.OwlViTForObjectDetection(c)
+        state = {k.replace('pre_layrnorm', 'pre_layernorm'): v.float() for k, v in load_file(f'{words}/model.safetensors').items()}
+        own = m.state_dict()
+        take(m, {f'owlvit.{k}': v for k, v in state.items() if f'owlvit.{k}' in own})
+        spread(m.box_head)
+        with torch.no_grad():
+            m.box_head.dense2.weight.mul_(.1)
+            # Patches are multiplied by the class token: of tokens about 8 the product is nearly their sum.
+            m.owlvit.vision_model.post_layernorm.bias.add_(8.)
+            m.class_head.dense0.weight.copy_(state['visual_projection.weight'] / state['visual_projection.weight'].norm() * 8)
+            m.class_head.dense0.bias.zero_()
+            for part, start in ((m.class_head.logit_shift, -.5), (m.class_head.logit_scale, 14.)):
+                part.weight.zero_(); part.bias.fill_(start)
+        self.r = np.random.default_rng(5)
 
     def loss(self, x, scenes):
-        out = self.model(x)
-        logits, boxes = out.logits.float(), out.pred_boxes.float()
+        n = len(x)
+        texts = self.tokens([self.r.choice(TEMPLATES).format(name) for name in self.labels], padding='max_length', max_length=CONTEXT, return_tensors='pt')
+        m = self.model
+        words = m.owlvit.text_model(**texts)[1]
+        words = F.normalize(m.owlvit.text_projection(words), dim=-1)
+        grid, _ = m.image_embedder(pixel_values=x)
+        patches = grid.flatten(1, 2)
+        logits = m.class_predictor(patches, words[None].expand(n, -1, -1))[0].float()
+        boxes = m.box_predictor(patches, grid).float()
         truth = torch.from_numpy(scenes['boxes']).float() / 128
         truth = torch.cat([(truth[..., :2] + truth[..., 2:]) / 2, truth[..., 2:] - truth[..., :2]], -1)
         classes = torch.from_numpy(scenes['labels'])
         there = classes >= 0
+        giou = overlap(boxes[:, :, None], truth[:, None])
         l1 = (boxes[:, :, None] - truth[:, None]).abs().sum(-1)
-        iou = overlap(boxes[:, :, None], truth[:, None])
+        at = (torch.arange(GRID) + .5) / GRID
+        places = torch.stack([at[None].expand(GRID, -1), at[:, None].expand(-1, GRID)], -1).flatten(0, 1)
+        far = (places[None, :, None] - truth[:, None, :, :2]).abs() / truth[:, None, :, 2:].clamp(min=1.5 / GRID)
+        named = logits.gather(2, classes.clamp(min=0)[:, None].expand(-1, logits.shape[1], -1))
         with torch.no_grad():
-            prob = logits.softmax(-1).gather(2, classes.clamp(min=0)[:, None].expand(-1, QUERIES, -1))
-            cost = torch.where(there[:, None], 5 * l1 - 2 * iou - prob, 0.)
-            # Two objects at most: the best pair of tokens is looked for among all.
-            both = cost[:, :, None, 0] + cost[:, None, :, 1] + 1e4 * torch.eye(QUERIES)
-            pick = both.flatten(1).argmin(1)
-            chosen = torch.stack([pick // QUERIES, pick % QUERIES], 1)
-        target = torch.full(logits.shape[:2], self.K)
-        rows = torch.arange(len(x))[:, None].expand(-1, 2)[there]
-        target[rows, chosen[there]] = classes[there]
-        nothing = torch.ones(self.K + 1); nothing[-1] = .2
-        named_loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), nothing)
-        at = lambda t: t.gather(1, chosen[:, None])[:, 0][there].mean()
-        return named_loss + 5 * at(l1) + 2 * (1 - at(iou))
+            # One patch an object: the cheapest of those around its middle (Sun et al. 2021, "What makes for end-to-end object detection?").
+            cost = -2 * named.sigmoid() - 2 * giou + 5 * l1 + 1e4 * (far.amax(-1) > .35)
+            if self.one != 'cheapest':
+                # In places: of those less than one from the middle, the nearest, or the one that is surest already.
+                apart = ((places[None, :, None] - truth[:, None, :, :2]) * GRID).norm(dim=-1)
+                cost = apart if self.one == 'nearest' else 1e4 * (apart > 1) - named
+            chosen = cost.argmin(1)                                               # (n, 2)
+            target = torch.zeros_like(logits)
+            rows, which = there.nonzero(as_tuple=True)
+            target[rows, chosen[rows, which], classes[rows, which]] = 1
+            near = (far.amax(-1) <= .35) & there[:, None]                          # boxes are learnt by all of them
+        p = logits.sigmoid()
+        bce = F.binary_cross_entropy_with_logits(logits, target, reduction='none')
+        others = .5 * p ** 2 if self.one == 'cheapest' else p
+        focal = (bce * torch.where(target > 0, .5 * (1 - p) ** 2, others)).sum() / there.sum() * 2
+        picked = torch.zeros_like(near)
+        picked[rows, chosen[rows, which], which] = True
+        weight = near.float() / near.sum(1, keepdim=True).clamp(min=1) + picked.float()
+        box = (weight * (5 * l1 + 2 * (1 - giou))).sum() / there.sum()
+        return focal + box / 2
 
 
 def corners(b):
@@ -159,6 +189,17 @@ class Segment:
         head[5] = doubling
         mask = F.interpolate(torch.from_numpy(scenes['mask'])[:, None].float(), size=logits.shape[-2:], mode='nearest-exact')
         return F.cross_entropy(logits, mask[:, 0].long())
+
+    def settle(self, pictures):
+        """Statistics of the batch norm over many pictures, and the convolution before it made small: its variances are too large for float16."""
+        conv, norm = self.model.head.head[0], self.model.head.head[1]
+        norm.reset_running_stats()
+        norm.momentum = None
+        with torch.no_grad():
+            for x in pictures:
+                self.model(x)
+            small = norm.running_var.mean().sqrt()
+            conv.weight.div_(small); norm.running_mean.div_(small); norm.running_var.div_(small ** 2)
 
 
 # ---------------------------------------------------------------- words
@@ -268,6 +309,8 @@ def main():
     ap.add_argument('--seed', type=int, default=3)
     ap.add_argument('--until', type=int, help='end at this step of the schedule')
     ap.add_argument('--go-on', metavar='FOLDER', help='start from what an earlier run wrote')
+    ap.add_argument('--words', default=f'{HERE}/../vitrine-words', help='the towers that `detect` starts from')
+    ap.add_argument('--one', choices=('cheapest', 'nearest', 'surest'), default='cheapest', help='`detect`: which patch answers for an object')
     ap.add_argument('--still', type=int, default=0, help='the first blocks, and all before them, stay as they are')
     ap.add_argument('--lr', type=float, default=1e-3); ap.add_argument('--lr-body', type=float, default=2e-4)
     a = ap.parse_args()
@@ -276,7 +319,7 @@ def main():
     os.makedirs(folder, exist_ok=True)
     labels = json.load(open(f'{a.scenes}/labels.json'))
     pool = {k: np.load(f'{a.scenes}/train_{k}.npy') for k in ('x', 'mask', 'boxes', 'labels')}
-    learner = dict(detect=lambda: Detect(labels), segment=lambda: Segment(labels), words=lambda: Words(labels, folder))[a.task]()
+    learner = dict(detect=lambda: Detect(labels, a.words, folder, a.one), segment=lambda: Segment(labels), words=lambda: Words(labels, folder))[a.task]()
     r = np.random.default_rng(a.seed)
     if a.go_on:
         take(learner.model, {k: v.float() for k, v in load_file(f'{a.go_on}/model.safetensors').items()})
@@ -308,8 +351,11 @@ def main():
             row = dict(step=step + 1, loss=round(total / 25, 4), minutes=round((time.time() - began) / 60, 2), cpu=round(time.process_time() / 60, 2))
             total = 0.
             print(json.dumps(row), flush=True); log.write(json.dumps(row) + '\n')
-        if (step + 1) % 100 == 0 or step + 1 == (a.until or a.steps):
+        if (step + 1) % 100 == 0:
             save(m, folder, a.task)
+    if hasattr(learner, 'settle'):
+        learner.settle(batch(pool, r, a.batch)[0] for _ in range(40))
+    save(m, folder, a.task)
 
 
 def save(model, folder, task):
@@ -320,7 +366,7 @@ def save(model, folder, task):
     file = f'{folder}/model.safetensors'
     save_file({k: v.half() if v.is_floating_point() else v for k, v in load_file(file).items()}, file, metadata={'format': 'pt'})
     square = dict(do_resize=True, size=dict(height=SIZE, width=SIZE), resample=3, do_rescale=True, rescale_factor=1 / 255, do_normalize=True, image_mean=[.5] * 3, image_std=[.5] * 3)
-    kinds = dict(detect=dict(image_processor_type='YolosImageProcessor', format='coco_detection', do_pad=False, **dict(square, resample=2)),
+    kinds = dict(detect=dict(image_processor_type='OwlViTImageProcessor', do_center_crop=False, **square),
                  segment=dict(image_processor_type='DPTImageProcessor', keep_aspect_ratio=False, do_pad=False, ensure_multiple_of=1, **square),
                  words=dict(image_processor_type='CLIPImageProcessor', do_center_crop=False, do_convert_rgb=True, **square))
     json.dump(kinds[task], open(f'{folder}/preprocessor_config.json', 'w'), indent=2)
