@@ -63,6 +63,8 @@ function fieldsOf(value: unknown): readonly (readonly [holder: Holder, key: stri
   ]);
 }
 
+const ownProperty = { enumerable: true, configurable: true, writable: true };
+
 /** Applies edits of JSON to a value that is changed. */
 export function editJson(value: unknown, edits: readonly Edit[]): unknown {
   for (const edit of edits) {
@@ -72,7 +74,8 @@ export function editJson(value: unknown, edits: readonly Edit[]): unknown {
     const [holder, key] = field;
     if (edit.kind === 'value') holder[key] = structuredClone(edit.value);
     if (edit.kind === 'rename')
-      Object.defineProperty(holder, edit.to, { value: holder[key], enumerable: true, configurable: true });
+      // Defined, because an assignment to __proto__ is none.
+      Object.defineProperty(holder, edit.to, { value: holder[key], ...ownProperty });
     if (edit.kind === 'drop' || edit.kind === 'rename') Reflect.deleteProperty(holder, key);
   }
   return value;

@@ -32,7 +32,10 @@ export function classRgb(label: number): readonly [red: number, green: number, b
 }
 
 /** The same as CSS has it. */
-export const classColour = (label: number): string => `rgb(${classRgb(label).join(' ')})`;
+export const classColour = (label: number): string =>
+  `#${classRgb(label)
+    .map((value) => value.toString(16).padStart(2, '0'))
+    .join('')}`;
 
 /** Around and around. */
 const nth = <T>(list: readonly T[], index: number): T =>
