@@ -183,7 +183,7 @@ function statedByProcessor({ sidecars: { preprocessor, config } }: Checkpoint): 
   return inputSize && { size: inputSize, source };
 }
 
-const sizeText = ({ size }: StatedSize): string => size.join(' × ');
+const sizeText = ({ size }: StatedSize): string => (size.some(Number.isNaN) ? 'no number' : size.join(' × '));
 const isSame = (left: StatedSize, right: StatedSize): boolean => sizeText(left) === sizeText(right);
 
 /**
