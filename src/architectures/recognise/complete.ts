@@ -211,9 +211,12 @@ const pathOf = (name: string): string => /^.*[./]/.exec(name)?.[0] ?? name;
 
 const unlettered = (name: string): string => name.replace(/\d+|(?<=[._])(?:[qkv]|attn|mlp|ffn)(?=[_.])/g, '');
 
+/** Biases and scales of layers, which models of one's own are often built without. */
+const oftenWithout = /bias$|gamma|layer_?scale|(?:^|[./])ls\d?[./]/i;
+
 /** Whether nothing of a parameter's module is there, or it is a parameter by itself. */
 function isWholeModule(name: string, own: ReadonlySet<string>): boolean {
-  if (/bias$/.test(name)) return false;
+  if (oftenWithout.test(name)) return false;
   const path = pathOf(name);
   return path === name || /\*[./]$/.test(path) || ![...own].some((other) => other.startsWith(path));
 }

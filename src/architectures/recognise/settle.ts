@@ -100,8 +100,8 @@ function withChannels(known: Known, { checkpoint }: Context): Known {
 }
 
 /**
- * Names what all known models of the kind have and the file has not. Without a bias it is computed;
- * without a whole module of published models nothing is answered, as they would answer otherwise.
+ * Names what all known models of the kind have and the file has not, and computes without; a
+ * backbone without a whole module of published models answers no classes, as they would be others.
  */
 function withLost(known: Known, { lost }: Context): Known {
   if (!lost) return known;
@@ -109,8 +109,7 @@ function withLost(known: Known, { lost }: Context): Known {
   const more = names.length > listed ? ` and ${names.length - listed} more` : '';
   const whose = isPublished ? 'which published models of this kind have' : 'which models of this kind have';
   const missing = `Missing: ${names.slice(0, listed).join(', ')}${more}, ${whose}`;
-  if (!isModule || !isPublished) return withWarnings(known, `${missing}; computed without.`);
-  if (known.whole) return withWarnings({ ...known, notRun: missing }, `${missing}; nothing is run without.`);
+  if (!isModule || !isPublished || known.whole) return withWarnings(known, `${missing}; computed without.`);
   return withWarnings(
     { ...known, task: 'features', backboneOnly: true },
     `${missing}; features are computed without, and no classes are answered.`,
