@@ -127,7 +127,7 @@ describe('the extension', () => {
     const found = await api.services.checkpoints.list();
     assert.deepEqual(
       found.map(({ label }) => label),
-      ['vitrine-detector', 'vitrine-sample', 'vitrine-sample-64', 'vitrine-words'],
+      ['vitrine-detector', 'vitrine-sample', 'vitrine-sample-64', 'vitrine-segmenter', 'vitrine-words'],
     );
   });
 
