@@ -115,9 +115,11 @@ describe('pages of explanations', function () {
     );
   }
 
-  // Eigen-CAM knows of no class; the rest draws no map.
+  // Eigen-CAM knows of no class, Score-CAM weighs channels by scores that others raise, too; the
+  // rest draws no map of the image.
+  const notLocal = /eigen|score|^cam$|deletion|insertion|road|randomisation|filter/;
   const local = places.explainable.methods.filter(
-    ({ name, whyNot }) => whyNot === undefined && !/eigen|^cam$|deletion|insertion/.test(name),
+    ({ name, whyNot }) => whyNot === undefined && !notLocal.test(name),
   );
 
   it('a model whose answer depends on one known place lights up there and not elsewhere, by every method', () =>
