@@ -62,6 +62,9 @@ const layerOfClassifier = /(?:^|[./])(?:\w*_?head|heads|head_dist|fc|\w*classifi
  */
 const ownToken = /(?:^|[._])(?:cls|class|reg|register)_(?:tokens?|embedding)$/;
 
+/** What stands between backbone and classifier, and goes with it. */
+const ofPooler = /(?:^|\.)pooler\./;
+
 /** What a file lacks. */
 export interface Lost {
   /** Names as the file would have them, `*` for the numbers of a list. */
@@ -164,7 +167,7 @@ function lackedOf(
   own: ReadonlySet<string>,
   { layers }: KnownNames,
 ): readonly string[] {
-  const lacks = [...names].filter((name) => !own.has(name) && !ownToken.test(name));
+  const lacks = [...names].filter((name) => !own.has(name) && !ownToken.test(name) && !ofPooler.test(name));
   if (lacks.length === 0) return lacks;
   const classifies = [...layers].some((name) => layerOfClassifier.test(name) && own.has(name));
   return lacks.filter((name) => {
