@@ -31,7 +31,7 @@ export function bitmapOf({ width, height, rgb }: Pixels): HTMLCanvasElement {
 
 /** Weights `[rows, columns]` as a bitmap with a pixel for each. */
 export const heatBitmap = (
-  values: Float32Array,
+  values: ArrayLike<number>,
   [rows, columns]: Grid,
   { low, high, map, fade }: Colouring,
 ): HTMLCanvasElement => canvasOf(paint(values, low, high, map, fade), columns, rows);

@@ -1,8 +1,8 @@
+import { bilinear } from '../../attention/upsampling';
 import { eigenCam, gradCam, gradCamPlusPlus, hiResCam, layerCam, scaled, type Activations } from '../cam';
 import { asMap, usualCamLayer, type CamLayer } from '../camLayer';
 import type { Explained, Values } from '../explained';
 import type { Explanation, ExplainOptions, Method } from '../method';
-import { upsampled } from '../upsample';
 import { float32, perGradient } from './common';
 
 export const layerFor = ({ graph, imageSize }: Explained, { camLayer }: ExplainOptions): CamLayer =>
@@ -24,7 +24,7 @@ export function whyNoMap(explained: Explained): string | undefined {
 
 /** The map at the size of the image, 0 … 1: scaled before and after. */
 function ofImage({ imageSize }: Explained, { grid }: CamLayer, map: Float64Array): Values {
-  return float32(imageSize, scaled(upsampled(scaled(map), grid, imageSize)));
+  return float32(imageSize, scaled(bilinear(scaled(map), grid, imageSize)));
 }
 
 /** A class activation map of one formula. */

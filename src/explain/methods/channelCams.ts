@@ -1,10 +1,11 @@
+import { bilinear } from '../../attention/upsampling';
 import { at, increase, largest, smallest } from '../../domain/lists';
+import { probabilities } from '../../labels/labels';
 import { outputWith } from '../behind';
 import { asMap, usualCamLayer, type CamLayer } from '../camLayer';
 import { scaled } from '../cam';
 import type { Explained, Values } from '../explained';
 import type { Explanation, ExplainOptions, Method } from '../method';
-import { upsampled } from '../upsample';
 import { layerFor, whyNoMap } from './cams';
 import { float32 } from './common';
 
@@ -24,13 +25,6 @@ function weightedSum({ shape, data }: Values, weights: ArrayLike<number>): Float
 const activationAt = (explained: Explained, { value }: CamLayer): Promise<Values> =>
   explained.once(`activation ${value}`, async () => at(await explained.values([value]), 0));
 
-function softmax(scores: Float64Array): Float64Array {
-  const top = largest(scores);
-  const powers = scores.map((score) => Math.exp(score - top));
-  const sum = powers.reduce((total, power) => total + power, 0);
-  return powers.map((power) => power / sum);
-}
-
 /** The image where a channel is active: pixels times the channel, scaled to 0 … 1. */
 function masked({ shape, data }: Values, channel: Float64Array): Values {
   const [low, high] = [smallest(channel), largest(channel)];
@@ -45,10 +39,10 @@ async function scoreWeights(explained: Explained, layer: CamLayer, map: Values):
   for (let channel = 0; channel < layer.channels; channel++) {
     progress?.(`Score-CAM, ${channel + 1} of ${layer.channels} channels`);
     const own = map.data.subarray(channel * places, (channel + 1) * places);
-    const large = upsampled(own, layer.grid, explained.imageSize, true);
+    const large = bilinear(own, layer.grid, explained.imageSize, true);
     scores[channel] = await explained.valueAt(masked(pixels, large));
   }
-  return softmax(scores);
+  return probabilities(scores, 'softmax');
 }
 
 /** A value with one channel 0 in every token or place. */

@@ -1,8 +1,8 @@
+import { bilinear } from '../../attention/upsampling';
 import { at } from '../../domain/lists';
 import type { Explained, Values } from '../explained';
 import type { Explanation, ExplainOptions, Method } from '../method';
 import { imputed } from '../imputation';
-import { upsampled } from '../upsample';
 import { anyModel } from './common';
 import { saliencyMap } from './faithfulness';
 
@@ -25,7 +25,7 @@ function ranksOf(saliency: ArrayLike<number>): Int32Array {
 async function saliencyOf(explained: Explained, options: ExplainOptions): Promise<ArrayLike<number>> {
   if (options.saliency) return options.saliency.data;
   const { grid, values } = await saliencyMap(explained, options);
-  return upsampled(values, grid, explained.imageSize);
+  return bilinear(values, grid, explained.imageSize);
 }
 
 /** Scores at each percentile; pixels whose rank is below it stay. */

@@ -1,12 +1,12 @@
 // Numbers that methods are made of, where the answer is known beforehand.
 import assert from 'node:assert/strict';
+import { bilinear } from '../../../src/attention/upsampling';
 import { at, product } from '../../../src/domain/lists';
 import { imputed } from '../../../src/explain/imputation';
 import { rankCorrelation } from '../../../src/explain/methods/randomisation';
 import { principal } from '../../../src/explain/principal';
 import { mulberry32, normals } from '../../../src/explain/random';
 import { tridiagonalEigen } from '../../../src/explain/tridiagonal';
-import { upsampled } from '../../../src/explain/upsample';
 
 const close = (found: number, wanted: number, allowed = 1e-9): void =>
   assert.ok(Math.abs(found - wanted) <= allowed, `${found} for ${wanted}`);
@@ -97,8 +97,8 @@ describe('imputation', () => {
 
 describe('upsampling', () => {
   it('puts centres on centres, or corners on corners', () => {
-    assert.deepEqual(Array.from(upsampled([0, 4], [1, 2], [1, 4])), [0, 1, 3, 4]);
-    assert.deepEqual(Array.from(upsampled([0, 3], [1, 2], [1, 4], true)), [0, 1, 2, 3]);
+    assert.deepEqual(Array.from(bilinear([0, 4], [1, 2], [1, 4])), [0, 1, 3, 4]);
+    assert.deepEqual(Array.from(bilinear([0, 3], [1, 2], [1, 4], true)), [0, 1, 2, 3]);
   });
 });
 
