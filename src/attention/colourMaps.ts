@@ -69,10 +69,12 @@ export function paint(
   const table = colourTable(map);
   const pixels = new Uint8ClampedArray(4 * values.length);
   const range = high > low ? high - low : 1;
+  // Values that are all alike are the end of a scale, or the middle of one that has a sign.
+  const start = high > low || map !== 'diverging' ? low : low - 0.5;
   for (let index = 0; index < values.length; index++) {
     const value = values[index] ?? NaN;
     if (Number.isNaN(value)) continue;
-    const step = entry((value - low) / range);
+    const step = entry((value - start) / range);
     const at = 3 * step;
     const strength = map === 'diverging' ? Math.abs(2 * step - 255) / 255 : step / 255;
     const alpha = fade ? 255 * Math.sqrt(strength) : 255;

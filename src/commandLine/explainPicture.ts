@@ -2,12 +2,11 @@ import { writeFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { paint } from '../attention/colourMaps';
 import { at, largest, smallest } from '../domain/lists';
+import { escapeMarkup } from '../domain/markup';
 import type { Picture } from '../explain/method';
 import type { SeenImage } from '../tasks/run';
 import { overImage } from './attentionPicture';
 
-/** Ends and middle of the scale of values that have a sign. */
-const diverging = { below: [33, 102, 172], middle: [247, 247, 247], above: [178, 24, 43] } as const;
 /** Pixels of the longer side of a map that is drawn by itself. */
 const ownSide = 512;
 /** Sizes of an SVG's legend in pixels. */
@@ -23,23 +22,11 @@ export function rangeOf({ values, signed }: Picture): readonly [number, number] 
 }
 
 /** Colours of values, RGBA; of a constant map one colour. */
-function coloursOf(
+const coloursOf = (
   values: ArrayLike<number>,
   signed: boolean,
   [low, high]: readonly [number, number],
-): Uint8ClampedArray {
-  if (!signed) return paint(values, low, high, 'viridis');
-  const colours = new Uint8ClampedArray(4 * values.length);
-  for (let place = 0; place < values.length; place++) {
-    const share = high > 0 ? at(values, place) / high : 0;
-    const end = share < 0 ? diverging.below : diverging.above;
-    diverging.middle.forEach((middle, channel) => {
-      colours[4 * place + channel] = middle + Math.abs(share) * (at(end, channel) - middle);
-    });
-    colours[4 * place + 3] = 255;
-  }
-  return colours;
-}
+): Uint8ClampedArray => paint(values, low, high, signed ? 'diverging' : 'viridis');
 
 /** The map by itself, each cell a square. */
 async function alone({ grid: [rows, columns] }: Picture, colours: Uint8ClampedArray): Promise<Drawn> {
@@ -58,12 +45,6 @@ interface Drawn {
   readonly height: number;
 }
 
-const escaped = (text: string): string =>
-  text.replace(
-    /[&<>"]/g,
-    (sign) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[sign] ?? sign,
-  );
-
 /** The picture above its colour scale, what it is, and the ends of the scale. */
 function withLegend(drawn: Drawn, picture: Picture, title: string, range: readonly [number, number]): string {
   const { width, height, png } = drawn;
@@ -80,7 +61,7 @@ function withLegend(drawn: Drawn, picture: Picture, title: string, range: readon
     return `<rect x="${x}" y="${height + 22}" width="${(length / steps + 0.5).toFixed(2)}" height="${bar}" fill="rgb(${rgb})"/>`;
   });
   const text = (x: number, y: number, anchor: string, words: string): string =>
-    `<text x="${x}" y="${y}" text-anchor="${anchor}" font-family="sans-serif" font-size="12">${escaped(words)}</text>`;
+    `<text x="${x}" y="${y}" text-anchor="${anchor}" font-family="sans-serif" font-size="12">${escapeMarkup(words)}</text>`;
   const [low, high] = range.map((value) => value.toPrecision(3));
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height + legend.height}">`,

@@ -1,18 +1,10 @@
+import { escapeMarkup } from '../../domain/markup';
+
 /** Bundles in dist/webview. */
 export type PageName = 'inspector' | 'complexity' | 'image' | 'batch' | 'text';
 
 /** A page's state that must outlive a reload: which file it is about. */
 export type Subject = Readonly<Record<string, unknown>>;
-
-const escapes: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-const escapeHtml = (text: string): string =>
-  text.replaceAll(/[&<>"']/g, (character) => escapes[character] ?? '');
 
 export interface PageParts {
   readonly nonce: string;
@@ -41,11 +33,11 @@ export function pageHtml({ nonce, source, address, name, title, subject }: PageP
 <meta charset="UTF-8">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(title)}</title>
+<title>${escapeMarkup(title)}</title>
 <link rel="stylesheet" href="${address('codicon.css')}" id="vscode-codicon-stylesheet">
 <link rel="stylesheet" href="${address(`${name}.css`)}">
 </head>
-<body data-subject="${escapeHtml(JSON.stringify(subject))}">
+<body data-subject="${escapeMarkup(JSON.stringify(subject))}">
 <div id="root"></div>
 <script type="module" nonce="${nonce}" src="${address(`${name}.js`)}"></script>
 </body>

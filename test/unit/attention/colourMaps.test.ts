@@ -43,5 +43,9 @@ describe('colour maps', () => {
     assert.deepEqual([...paint([0.25], 0.25, 0.25, 'grey')], [0, 0, 0, 255]);
   });
 
+  it('paint nothing but 0 as the middle of a scale with a sign', () => {
+    assert.deepEqual([...paint([0], 0, 0, 'diverging')], [...paint([0], -1, 1, 'diverging')]);
+  });
+
   it('take the first map for an unknown name', () => assert.equal(colourMapNamed('jet'), 'viridis'));
 });

@@ -1,4 +1,5 @@
 import type { ExplainedMap } from '../../../src/domain/explanation';
+import { escapeMarkup } from '../../../src/domain/markup';
 import { formatNumber } from '../../../src/domain/units';
 import type { SeenImage } from '../../../src/tasks/run';
 import { bitmapOf, drawScale } from '../../marks/heatmap';
@@ -125,9 +126,6 @@ export function sheetPng(sheet: Sheet): string {
   return canvas.toDataURL('image/png');
 }
 
-const escaped = (text: string): string =>
-  text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;');
-
 /** The same as an SVG: maps are bitmaps in it, words are words. */
 export function sheetSvg(sheet: Sheet): string {
   const { width, height, texts, bitmaps } = layoutOf(sheet);
@@ -140,7 +138,7 @@ export function sheetSvg(sheet: Sheet): string {
     ),
     ...texts.map(
       ({ text, x, y, isBold }) =>
-        `<text x="${x}" y="${y}"${isBold ? ' font-weight="bold"' : ''}>${escaped(text)}</text>`,
+        `<text x="${x}" y="${y}"${isBold ? ' font-weight="bold"' : ''}>${escapeMarkup(text)}</text>`,
     ),
     '</svg>',
     '',
