@@ -4,10 +4,8 @@ import type { Answer } from '../../src/tasks/answer';
 import { baseName, type FileFormat, type NamedImage } from '../../src/tasks/formats';
 import type { SeenImage } from '../../src/tasks/run';
 import { dataUrl } from '../kit/dataUrl';
-import { Icon } from '../kit/icon';
-import { Popover } from '../kit/popover';
+import { SaveMenu, type SaveChoice } from '../kit/saveMenu';
 import { announce } from '../kit/status';
-import { Button } from '../kit/toolkit';
 
 export interface ExportMenuProps<A extends Answer> {
   /** `boxes`, for the menu's name. */
@@ -37,51 +35,30 @@ export function ExportMenu<A extends Answer>(props: ExportMenuProps<A>): VNode {
     to(typeof data === 'string' ? data : dataUrl(data));
   };
   const copied = formats.find(({ ending }) => ending === copies);
+  const saved = (format: FileFormat<A>, save: NonNullable<typeof onSave>): SaveChoice => ({
+    icon: 'save',
+    title: `Save as ${format.title}`,
+    what: format.what,
+    act: () => void write(format, (text) => save(format.besideImage ?? format.ending, text)),
+  });
+  const onClipboard = (format: FileFormat<A>, copy: NonNullable<typeof onCopy>): SaveChoice => ({
+    icon: 'copy',
+    title: `Copy as ${format.title}`,
+    what: format.what,
+    act: () => void write(format, copy),
+  });
   return (
     <>
-      <Popover
+      <SaveMenu
         label={`Export ${what}`}
-        anchor={(open, toggle) => (
-          <Button
-            disabled={lacking !== ''}
-            title={lacking === '' ? `The ${what} that are shown, as a file` : lacking}
-            expanded={open}
-            onClick={toggle}
-          >
-            Export <Icon name="chevron-down" slot="end" />
-          </Button>
-        )}
-      >
-        {(close) => {
-          const option = (icon: string, title: string, about: string, act: () => void): VNode => (
-            <button
-              type="button"
-              class="option"
-              onClick={() => {
-                close();
-                act();
-              }}
-            >
-              <Icon name={icon} />
-              <span>{title}</span>
-              <span class="quiet">{about}</span>
-            </button>
-          );
-          return (
-            <div class="option-list">
-              {onSave &&
-                formats.map((format) =>
-                  option('save', `Save as ${format.title}`, format.what, () => {
-                    void write(format, (text) => onSave(format.besideImage ?? format.ending, text));
-                  }),
-                )}
-              {onCopy &&
-                copied &&
-                option('copy', `Copy as ${copied.title}`, copied.what, () => void write(copied, onCopy))}
-            </div>
-          );
-        }}
-      </Popover>
+        text="Export"
+        about={`The ${what} that are shown, as a file`}
+        choices={[
+          ...(onSave ? formats.map((format) => saved(format, onSave)) : []),
+          ...(onCopy && copied ? [onClipboard(copied, onCopy)] : []),
+        ]}
+        lacking={lacking}
+      />
       {warning !== '' && <p class="quiet">{warning}</p>}
     </>
   );

@@ -1,13 +1,13 @@
 import type { Guess } from '../../src/tasks/answer';
 import type { Method, Query } from '../../src/domain/query';
 import type { VNode } from 'preact';
-import { colourMaps, type ColourMap } from '../../src/attention/colourMaps';
 import type { HeadChoice } from '../../src/attention/heads';
 import { chainLength, type Probe } from '../../src/domain/probes';
-import { Icon } from '../kit/icon';
 import { Popover } from '../kit/popover';
-import { Button, Checkbox, Dropdown, IconButton, Slider } from '../kit/toolkit';
+import { SaveMenu } from '../kit/saveMenu';
+import { Checkbox, Dropdown, IconButton } from '../kit/toolkit';
 import { queryGrid } from '../../src/attention/reading';
+import { ColoursControl, KeyList, OpacityControl } from './appearance';
 import { isAsked, queryName, tokenName } from './keyMap';
 import type { Gestures } from '../answers/answerView';
 import { SCALES, type ScaleKind } from './scale';
@@ -78,7 +78,14 @@ export function Controls(props: ControlsProps): VNode | null {
         </label>
       )}
       <div class="buttons control-end">
-        <Saving canSave={canSave} onSave={onSave} onCopy={onCopy} />
+        <SaveMenu
+          label="Save"
+          lacking={canSave ? '' : 'There is no map to save yet.'}
+          choices={[
+            { icon: 'save', title: 'Save Picture', what: 'PNG with scale and caption', act: onSave },
+            { icon: 'copy', title: 'Copy Numbers', what: 'weights of this map, tab-separated', act: onCopy },
+          ]}
+        />
         <Popover
           label="How it is drawn"
           anchor={(open, toggle) => (
@@ -93,57 +100,12 @@ export function Controls(props: ControlsProps): VNode | null {
             <IconButton icon="question" label="Keys" expanded={open} onClick={toggle} />
           )}
         >
-          {() => <Keys gestures={props.gestures} />}
+          {() => <KeyList keys={[...(props.gestures ?? CLICKS), ...KEYS]} />}
         </Popover>
       </div>
     </div>
   );
 }
-
-const Saving = ({ canSave, onSave, onCopy }: Pick<ControlsProps, 'canSave' | 'onSave' | 'onCopy'>): VNode => (
-  <Popover
-    label="Save"
-    anchor={(open, toggle) => (
-      <Button
-        disabled={!canSave}
-        title={canSave ? undefined : 'There is no map to save yet.'}
-        expanded={open}
-        onClick={toggle}
-      >
-        Save <Icon name="chevron-down" slot="end" />
-      </Button>
-    )}
-  >
-    {(close) => (
-      <div class="option-list">
-        <button
-          type="button"
-          class="option"
-          onClick={() => {
-            close();
-            onSave();
-          }}
-        >
-          <Icon name="save" />
-          <span>Save Picture</span>
-          <span class="quiet">PNG with scale and caption</span>
-        </button>
-        <button
-          type="button"
-          class="option"
-          onClick={() => {
-            close();
-            onCopy();
-          }}
-        >
-          <Icon name="copy" />
-          <span>Copy Numbers</span>
-          <span class="quiet">weights of this map, tab-separated</span>
-        </button>
-      </div>
-    )}
-  </Popover>
-);
 
 interface LayerControlProps {
   readonly layers: readonly string[];
@@ -178,27 +140,8 @@ const LayerControl = ({ layers, layer, onChange }: LayerControlProps): VNode => 
 /** How it is drawn: opacity, colours, scale. */
 const Appearance = ({ chosen, onChange }: Pick<ControlsProps, 'chosen' | 'onChange'>): VNode => (
   <div class="appearance">
-    <label class="control">
-      <span>Opacity</span>
-      <Slider
-        label="Opacity"
-        min={0}
-        max={100}
-        step={5}
-        value={100 * chosen.opacity}
-        text={`${Math.round(100 * chosen.opacity)} %`}
-        onInput={(percent) => onChange({ opacity: percent / 100 })}
-      />
-    </label>
-    <label class="control">
-      <span>Colours</span>
-      <Dropdown
-        label="Colour map"
-        value={chosen.colourMap}
-        choices={colourMaps.map((map) => ({ value: map, label: map }))}
-        onChange={(map) => onChange({ colourMap: map as ColourMap })}
-      />
-    </label>
+    <OpacityControl opacity={chosen.opacity} onChange={onChange} />
+    <ColoursControl label="Colour map" value={chosen.colourMap} onChange={onChange} />
     <label class="control">
       <span>Scale</span>
       <Dropdown
@@ -228,19 +171,6 @@ const KEYS: Gestures['keys'] = [
   ['[  ]', 'earlier, later layer'],
   ['h  H', 'next, previous head'],
 ];
-
-const Keys = ({ gestures = CLICKS }: Pick<ControlsProps, 'gestures'>): VNode => (
-  <dl class="keys">
-    {[...gestures, ...KEYS].map(([key, meaning]) => (
-      <>
-        <dt>
-          <kbd>{key}</kbd>
-        </dt>
-        <dd>{meaning}</dd>
-      </>
-    ))}
-  </dl>
-);
 
 const headChoices = (heads: number): readonly { value: string; label: string }[] => [
   { value: 'mean', label: 'mean' },

@@ -9,7 +9,7 @@ import { announce } from '../../kit/status';
 import { answerFileName } from '../saved';
 import { nameOf } from './column';
 import { commandOf, csvOf, numbersOf, reportText, type Reported } from './report';
-import { SaveMenu, type SaveChoice } from './saving';
+import { SaveMenu, type SaveChoice } from '../../kit/saveMenu';
 import { sheetPng, sheetSvg } from './sheet';
 import type { Drawn } from './state';
 

@@ -1,6 +1,6 @@
 import type { VNode } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { colourMapNamed, colourMaps, type ColourMap } from '../../../src/attention/colourMaps';
+import { colourMapNamed, type ColourMap } from '../../../src/attention/colourMaps';
 import type { Explainable, ExplainQuestion, Faithfulness } from '../../../src/domain/explanation';
 import type { ImagePanelApi } from '../../../src/protocol/image';
 import { guessesOf, type Guess } from '../../../src/tasks/answer';
@@ -11,7 +11,8 @@ import { useQuestion } from '../../kit/hooks';
 import { Popover } from '../../kit/popover';
 import { GivenUp, Working } from '../../kit/page';
 import { announce, Banner, Skeleton } from '../../kit/status';
-import { Button, Checkbox, Dropdown, IconButton, Slider } from '../../kit/toolkit';
+import { Button, Checkbox, IconButton } from '../../kit/toolkit';
+import { ColoursControl, KeyList, OpacityControl } from '../appearance';
 import { usePanelSize } from '../panelSize';
 import { Column, nameOf, useExplanation, useScale } from './column';
 import { ColumnSave, SheetSave } from './exports';
@@ -248,7 +249,7 @@ function Explanations({ host, view, options, colourMap, explainable }: Explanati
               <IconButton icon="question" label="Keys" expanded={open} onClick={toggle} />
             )}
           >
-            {() => <Keys />}
+            {() => <KeyList keys={keys} />}
           </Popover>
         </div>
       </div>
@@ -395,27 +396,8 @@ const Appearance = ({ settings, colours, onChange }: AppearanceProps): VNode => 
     <Checkbox checked={settings.clipped} onChange={(clipped) => onChange({ clipped })}>
       Colours to the 99th percentile
     </Checkbox>
-    <label class="control">
-      <span>Opacity</span>
-      <Slider
-        label="Opacity"
-        min={0}
-        max={100}
-        step={5}
-        value={100 * settings.opacity}
-        text={`${Math.round(100 * settings.opacity)} %`}
-        onInput={(percent) => onChange({ opacity: percent / 100 })}
-      />
-    </label>
-    <label class="control">
-      <span>Colours</span>
-      <Dropdown
-        label="Colours of maps without a sign"
-        value={colours}
-        choices={colourMaps.map((map) => ({ value: map, label: map }))}
-        onChange={(map) => onChange({ colourMap: colourMapNamed(map) })}
-      />
-    </label>
+    <OpacityControl opacity={settings.opacity} onChange={onChange} />
+    <ColoursControl label="Colours of maps without a sign" value={colours} onChange={onChange} />
   </div>
 );
 
@@ -425,16 +407,3 @@ const keys: readonly (readonly [key: string, meaning: string])[] = [
   ['Esc', 'the cursor goes'],
   ['[  ]', 'on a map: the method before, the next one'],
 ];
-
-const Keys = (): VNode => (
-  <dl class="keys">
-    {keys.map(([key, meaning]) => (
-      <>
-        <dt>
-          <kbd>{key}</kbd>
-        </dt>
-        <dd>{meaning}</dd>
-      </>
-    ))}
-  </dl>
-);

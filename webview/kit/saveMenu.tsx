@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
-import { Icon } from '../../kit/icon';
-import { Popover } from '../../kit/popover';
-import { Button, IconButton } from '../../kit/toolkit';
+import { Icon } from './icon';
+import { Popover } from './popover';
+import { Button, IconButton } from './toolkit';
 
 /** Something that can be written or copied. */
 export interface SaveChoice {
@@ -14,6 +14,10 @@ export interface SaveChoice {
 
 export interface SaveMenuProps {
   readonly label: string;
+  /** On the button, unless it is small. */
+  readonly text?: string;
+  /** What is told of the button while something can be saved. */
+  readonly about?: string | undefined;
   readonly choices: readonly SaveChoice[];
   /** Why nothing can be saved yet; empty if something can. */
   readonly lacking: string;
@@ -22,7 +26,7 @@ export interface SaveMenuProps {
 }
 
 /** A button and the list of what can be saved. */
-export const SaveMenu = ({ label, choices, lacking, small }: SaveMenuProps): VNode => (
+export const SaveMenu = ({ label, text = 'Save', about, choices, lacking, small }: SaveMenuProps): VNode => (
   <Popover
     label={label}
     anchor={(open, toggle) =>
@@ -30,13 +34,12 @@ export const SaveMenu = ({ label, choices, lacking, small }: SaveMenuProps): VNo
         <IconButton icon="save" label={label} disabled={lacking !== ''} expanded={open} onClick={toggle} />
       ) : (
         <Button
-          label={label}
           disabled={lacking !== ''}
-          title={lacking === '' ? undefined : lacking}
+          title={lacking === '' ? about : lacking}
           expanded={open}
           onClick={toggle}
         >
-          Save <Icon name="chevron-down" slot="end" />
+          {text} <Icon name="chevron-down" slot="end" />
         </Button>
       )
     }
