@@ -81,6 +81,47 @@ export const wordTable = (has: (name: string) => boolean, side: 'encoder' | 'dec
 
 const tables = /^(?:model\.(?:encoder|decoder)\.embed_tokens|lm_head)\.weight$/;
 
+/**
+ * What the weights of BART's encoder and decoder tell, and what its config, or the part of it that
+ * begins with `within`, tells of the rest.
+ */
+export function bartEvidence(
+  found: FoundModel,
+  published: { readonly activation: string; readonly scaled: boolean },
+  within = '',
+) {
+  const { tensors } = found;
+  const words = `${wordTable((name) => tensors.has(name), 'decoder')}.weight`;
+  const [vocabulary = 0, dim = 0] = shapeOf(tensors, words);
+  const [hidden = 0] = shapeOf(tensors, `${firstLayer}.fc1.weight`);
+  const heads = (key: string, config: string) =>
+    headsOfWhole(found, key, dim, {
+      config: [`${within}${config}`, `${within}num_attention_heads`],
+      perHead: 64,
+    });
+  return {
+    depth: stored(countOf(tensors, 'model.encoder.layers'), 'model.encoder.layers.*'),
+    decoder_depth: stored(countOf(tensors, 'model.decoder.layers'), 'model.decoder.layers.*'),
+    dim: stored(dim, words),
+    heads: heads('heads', 'encoder_attention_heads'),
+    decoder_heads: heads('decoder_heads', 'decoder_attention_heads'),
+    mlp_dim: stored(hidden, `${firstLayer}.fc1.weight`),
+    activation: untold<string>(found, 'activation', {
+      config: [`${within}activation_function`],
+      byClass: 'gelu',
+      published: published.activation,
+      ...knownActivation,
+    }),
+    words_scaled: untold<boolean>(found, 'words_scaled', {
+      config: [`${within}scale_embedding`],
+      byClass: false,
+      published: published.scaled,
+      ...trueOrFalse,
+    }),
+    vocabulary: stored(vocabulary, words),
+  };
+}
+
 const recogniser =
   ({ types, told, offset }: Kind) =>
   (found: FoundModel): ReturnType<Standalone<BartConfig>['recognise']> => {
@@ -91,32 +132,9 @@ const recogniser =
     if (!published) return undefined;
     if (config?.['tie_word_embeddings'] === false && tensors.has('model.shared.weight'))
       throw new ConfigError('config.json: tie_word_embeddings is false; one table for all words is computed');
-    const words = `${wordTable((name) => tensors.has(name), 'decoder')}.weight`;
-    const [vocabulary = 0, dim = 0] = shapeOf(tensors, words);
-    const [hidden = 0] = shapeOf(tensors, `${firstLayer}.fc1.weight`);
     const places = tensors.get('model.encoder.embed_positions.weight')?.shape[0];
-    const heads = (key: string, config: string) =>
-      headsOfWhole(found, key, dim, { config: [config, 'num_attention_heads'], perHead: 64 });
     const evidence = {
-      depth: stored(countOf(tensors, 'model.encoder.layers'), 'model.encoder.layers.*'),
-      decoder_depth: stored(countOf(tensors, 'model.decoder.layers'), 'model.decoder.layers.*'),
-      dim: stored(dim, words),
-      heads: heads('heads', 'encoder_attention_heads'),
-      decoder_heads: heads('decoder_heads', 'decoder_attention_heads'),
-      mlp_dim: stored(hidden, `${firstLayer}.fc1.weight`),
-      activation: untold<string>(found, 'activation', {
-        config: ['activation_function'],
-        byClass: 'gelu',
-        published: published.activation,
-        ...knownActivation,
-      }),
-      words_scaled: untold<boolean>(found, 'words_scaled', {
-        config: ['scale_embedding'],
-        byClass: false,
-        published: published.scaled,
-        ...trueOrFalse,
-      }),
-      vocabulary: stored(vocabulary, words),
+      ...bartEvidence(found, published),
       context:
         places === undefined
           ? untold<number>(found, 'context', {
@@ -128,7 +146,7 @@ const recogniser =
     };
     return {
       label,
-      title: `${published.title}, ${evidence.depth.value} + ${evidence.decoder_depth.value} layers of ${dim}`,
+      title: `${published.title}, ${evidence.depth.value} + ${evidence.decoder_depth.value} layers of ${evidence.dim.value}`,
       evidence,
       config: { ...configOf(evidence), offset },
       reading: { task: 'translate', places: evidence.context.value },

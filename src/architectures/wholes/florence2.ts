@@ -6,21 +6,14 @@ import type { Tokens } from '../blocks/layers';
 import { gridOf, mapToTokens, sequence } from '../blocks/maps';
 import { decodingOf } from '../blocks/passes';
 import { asSequence } from '../blocks/projectedAttention';
-import { countOf, knownActivation, shapeOf } from '../decide';
+import { shapeOf } from '../decide';
 import { transposed, type Rename } from '../dialect';
 import { configOf, stored } from '../evidence';
-import {
-  backboneTitle,
-  headsOfWhole,
-  type FoundWhole,
-  type PartContext,
-  type RecognisedWhole,
-  type Whole,
-} from '../whole';
-import { atPlaces, decoderLayers, encoderLayers, wordsOf, wordTable, type BartConfig } from './bart';
+import { backboneTitle, type FoundWhole, type PartContext, type RecognisedWhole, type Whole } from '../whole';
+import { atPlaces, decoderLayers, encoderLayers, bartEvidence, wordsOf, type BartConfig } from './bart';
 import { mapOf, seenAs } from './detectors';
 import { countedTokens } from './imageToText';
-import { countedText, encoderState, placesOf, sequenceEps, trueOrFalse, untold } from './sequences';
+import { countedText, encoderState, placesOf, sequenceEps } from './sequences';
 
 const projection = 'image_projection';
 const positions = 'image_position_embed';
@@ -63,32 +56,9 @@ function hasGroupsLikeHeads({ found }: FoundWhole): boolean {
 function recognise(found: FoundWhole): RecognisedWhole<BartConfig> | undefined {
   if (!hasGroupsLikeHeads(found)) return undefined;
   const { tensors } = found;
-  const words = `${wordTable((name) => tensors.has(name), 'decoder')}.weight`;
-  const [vocabulary = 0, dim = 0] = shapeOf(tensors, words);
-  const [hidden = 0] = shapeOf(tensors, `${firstLayer}.fc1.weight`);
   const [places = 0] = shapeOf(tensors, 'model.encoder.embed_positions.weight');
-  const heads = (key: string, config: string) =>
-    headsOfWhole(found, key, dim, { config: [`text_config.${config}`], perHead: 64 });
   const evidence = {
-    depth: stored(countOf(tensors, 'model.encoder.layers'), 'model.encoder.layers.*'),
-    decoder_depth: stored(countOf(tensors, 'model.decoder.layers'), 'model.decoder.layers.*'),
-    dim: stored(dim, words),
-    heads: heads('heads', 'encoder_attention_heads'),
-    decoder_heads: heads('decoder_heads', 'decoder_attention_heads'),
-    mlp_dim: stored(hidden, `${firstLayer}.fc1.weight`),
-    activation: untold<string>(found, 'activation', {
-      config: ['text_config.activation_function'],
-      byClass: 'gelu',
-      published: 'gelu',
-      ...knownActivation,
-    }),
-    words_scaled: untold<boolean>(found, 'words_scaled', {
-      config: ['text_config.scale_embedding'],
-      byClass: false,
-      published: false,
-      ...trueOrFalse,
-    }),
-    vocabulary: stored(vocabulary, words),
+    ...bartEvidence(found, { activation: 'gelu', scaled: false }, 'text_config.'),
     context: stored(places - offset, 'model.encoder.embed_positions.weight'),
   };
   const { context } = evidence;
