@@ -34,16 +34,18 @@ const known = new Map<string, KindOfModels>();
 
 /** Known models of a kind: `timm vit deit3`; undefined if there is none. */
 export function namesOfKind(kind: string): KindOfModels | undefined {
+  const found = known.get(kind);
+  if (found) return found;
   const row = rowsByKind().get(kind);
   if (!row) return undefined;
   const [published, common, ...more] = row;
   const shared = expanded(common);
-  const found = known.get(kind) ?? {
+  const made: KindOfModels = {
     isPublished: published === 1,
     models: more.map((text) => sorted([...shared, ...expanded(text)])),
   };
-  known.set(kind, found);
-  return found;
+  known.set(kind, made);
+  return made;
 }
 
 /** Known models of the same naming and architecture as a kind, and with the same around them. */

@@ -117,13 +117,15 @@ export function lostNames(
   if (held.length > 0) {
     const explained = new Set(held.flatMap(({ model }) => [...model.layers, ...model.others]));
     const rest = [...own].filter((name) => !explained.has(name));
+    if (rest.length === 0) return [];
     const wider = related();
     return [...new Set(rest.flatMap((name) => goingWith(name, own, [models, wider])))];
   }
   // Of several that it lacks as much of, the first: what most models are.
   const [nearest] = alike.toSorted((left, right) => left.lacks.length - right.lacks.length);
+  if (!nearest) return [];
   const wider = related();
-  return (nearest?.lacks ?? []).filter(
+  return nearest.lacks.filter(
     (name) => !alike.some((other) => goesWithout(other, name)) && !isReplaced(name, own, wider),
   );
 }
