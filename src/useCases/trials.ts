@@ -67,7 +67,9 @@ export class Trials {
 
   private async perform(asked: TrialRequest): Promise<string | undefined> {
     clearTimeout(this.idle);
-    const child = (this.child ??= start(this.processPath, this.limits));
+    // One that was ended while nobody asked would answer nothing, and let every file pass.
+    if (this.child?.connected !== true) this.child = start(this.processPath, this.limits);
+    const { child } = this;
     const { stage, reason } = await watched(child, asked, this.limits);
     child.removeAllListeners();
     if (reason === undefined) {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { openOnce } from '../../../src/models/openedModels';
@@ -45,6 +45,17 @@ describe('a file that is tried first', function () {
     if (process.platform !== 'linux') return;
     const buffers = doing("process.send('read'); global.b = Buffer.alloc(6e8, 1); for (;;);");
     assert.match(String(await buffers.try(asked)), /^stopped: understanding it takes more than 512 MB/);
+  });
+
+  it('is tried by a new process if the idle one was ended', async () => {
+    const told = join(room, 'told');
+    const short = doing(
+      `require('node:fs').appendFileSync(${JSON.stringify(told)}, 'file\\n'); process.send('done', () => process.exit());`,
+    );
+    await short.try(asked);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await short.try(asked);
+    assert.equal(readFileSync(told, 'utf8'), 'file\nfile\n');
   });
 
   it('is refused when its headers alone take too much', async () => {
