@@ -44,6 +44,8 @@ const patience = 60_000;
 const glance = 3_000;
 /** Within it the file that a click opens is revealed in the explorer. */
 const revealMilliseconds = 500;
+/** Pixels that the explorer is scrolled at once. */
+const scrollStep = 200;
 /** Times that files are selected. */
 const attempts = 4;
 const defaultSize = { width: 1280, height: 800 };
@@ -169,23 +171,35 @@ export class Workbench {
   async explorerRow(path: string): Promise<Locator> {
     const names = path.split('/');
     for (const [depth, name] of names.slice(0, -1).entries()) {
-      const folder = this.rowAt(depth + 1, name);
-      await folder.waitFor({ timeout: patience });
+      const folder = await this.rowAt(depth + 1, name);
       if ((await folder.getAttribute('aria-expanded')) !== 'true') await folder.click();
     }
-    const row = this.rowAt(names.length, names.at(-1) ?? path);
-    await row.waitFor({ timeout: patience });
-    return row;
+    return this.rowAt(names.length, names.at(-1) ?? path);
   }
 
-  /** Names repeat at other depths (config.json), so the level belongs to the question. */
-  private rowAt(level: number, name: string): Locator {
+  /**
+   * Names repeat at other depths (config.json), so the level belongs to the question. Rows that are
+   * scrolled out of the explorer are not in the document: the list is gone through for them.
+   */
+  private async rowAt(level: number, name: string): Promise<Locator> {
     const label = this.page.locator('.monaco-icon-label', {
       has: this.page.getByText(name, { exact: true }),
     });
-    return this.page.locator(`.explorer-folders-view .monaco-list-row[aria-level="${level}"]`, {
-      has: label,
-    });
+    const list = this.page.locator('.explorer-folders-view');
+    const row = list.locator(`.monaco-list-row[aria-level="${level}"]`, { has: label });
+    const isThere = (timeout: number): Promise<boolean> =>
+      row.waitFor({ timeout }).then(
+        () => true,
+        () => false,
+      );
+    const deadline = Date.now() + patience;
+    for (let steps = 0; !(await isThere(glance)) && Date.now() < deadline; steps++) {
+      await list.hover();
+      // Up to the top first, then down by less than the list is high.
+      await this.page.mouse.wheel(0, steps === 0 ? -1e5 : scrollStep);
+    }
+    await row.waitFor({ timeout: glance });
+    return row;
   }
 
   /**

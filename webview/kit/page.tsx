@@ -130,8 +130,8 @@ export interface WorkingProps {
   /** Ends it with what there is. */
   readonly onStop?: (() => void) | undefined;
   /**
-   * `running` is a line of the page, `working-over` lies over what it is about, `working-line` is a
-   * line of a part.
+   * `running` lies over a corner of the page, `working-over` over what it is about, `working-line`
+   * is a line of a part.
    */
   readonly class: 'running' | 'working-over' | 'working-line';
 }
