@@ -1,3 +1,4 @@
+import { percentOf } from '../domain/share';
 import { largest } from '../domain/lists';
 import { basename } from 'node:path';
 import type { ConfigValue, Evidence } from '../architectures/family';
@@ -6,7 +7,6 @@ import { graphsOfParts, hasGraph, namedGraphs, type Model } from '../models/mode
 import { readsTexts } from '../models/reads';
 import { labelOf, valueText } from '../architectures/hyperparameters';
 import { titleOfFamily } from '../architectures/recognise/recognise';
-import { percent } from '../architectures/recognise/settle';
 import type { Known } from '../architectures/recognise/recognise';
 import { byteLength, elementCount, isPlain, type DType, type Tensor } from '../checkpoint/tensors';
 import { queryGrid } from '../attention/reading';
@@ -256,7 +256,7 @@ function headline(
           found(
             'share',
             'Runs',
-            percent(share),
+            percentOf(share),
             `${formatExact(share.run)} of ${formatExact(share.total)}`,
             'parameters that the graph reads, of all of the file',
           ),

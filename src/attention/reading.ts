@@ -1,5 +1,5 @@
 import type { Query } from '../domain/query';
-import type { Share } from '../domain/share';
+import { percentOf, type Share } from '../domain/share';
 import type { Grid } from '../domain/size';
 import { firstPlace, isChannelMatrix, tokenCount, type Probe } from '../domain/probes';
 import { sum } from '../domain/lists';
@@ -36,12 +36,11 @@ interface Mapless {
 export function noMapText({ modelTitle, share }: Mapless): string {
   if (!share)
     return 'no map to show: the model has no attention, or one that never makes a map (linear attention), and no linear head that tells what each position adds to a class';
-  const percent = ((100 * share.run) / share.total).toFixed(1);
   const crossed =
     share.crossAttention > 0
       ? `, among them ${share.crossAttention} cross-attention module${share.crossAttention === 1 ? '' : 's'}`
       : '';
-  return `no map to show: ${modelTitle} is all that runs (${percent} % of the parameters), and it has no attention that makes a map; the layers of the rest are not run yet${crossed}`;
+  return `no map to show: ${modelTitle} is all that runs (${percentOf(share)} of the parameters), and it has no attention that makes a map; the layers of the rest are not run yet${crossed}`;
 }
 
 type Side = Pick<Probe, 'keys' | 'queries' | 'window'>;

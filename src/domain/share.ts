@@ -8,3 +8,9 @@ export interface Share {
   /** How many of their modules attend from something else to the image. */
   readonly crossAttention: number;
 }
+
+/** `64.0 %`; never 100.0 % of less than all. */
+export function percentOf({ run, total }: Pick<Share, 'run' | 'total'>): string {
+  const rounded = Math.round((1000 * run) / total) / 10;
+  return `${(run < total ? Math.min(rounded, 99.9) : rounded).toFixed(1)} %`;
+}

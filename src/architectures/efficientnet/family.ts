@@ -84,7 +84,8 @@ const countedThrough: ReadonlySet<string> = new Set(['torchvision', 'mmpretrain'
 function templateOf({ tensors, dialect }: Found): Template | undefined {
   if (!hasPart(tensors, 'conv_pwl.weight')) return templates.v1;
   if (!countedThrough.has(dialect.name)) return undefined;
-  if (tensors.has('bn2.running_mean')) return templates.v2;
+  // V3's last layer behind the blocks is linear.
+  if (tensors.get('conv_head.weight')?.shape.length === 4) return templates.v2;
   return tensors.has('blocks.0.0.se.conv_reduce.weight') ? templates.small : templates.large;
 }
 
@@ -327,6 +328,8 @@ interface EfficientNetConfig {
   readonly plainFirsts: readonly number[];
   /** Blocks are no residuals: an activation ends each. */
   readonly chain: boolean;
+  /** The last convolution stands behind the mean, where it has no norm. */
+  readonly poolsFirst: boolean;
   readonly depth: readonly number[];
   readonly strides: readonly number[];
   /** One for all stages, or one for each; stem and head have the last. */
@@ -387,6 +390,7 @@ function recognise(found: Found): Recognised<EfficientNetConfig> | undefined {
       ...configOf(settled),
       flat,
       chain: layout.chain ?? false,
+      poolsFirst: layout.label === 'mobilenet_v3',
       plainFirsts: plainFirsts(found, layout.label, depths.length),
     },
   });
@@ -548,9 +552,10 @@ function pooled(
   b: GraphBuilder,
   map: ValueInfo,
   { eps, activation }: Unit,
+  poolsFirst: boolean,
 ): readonly [map: ValueInfo, features: ValueInfo] {
   if (!b.has('conv_head.weight')) return [map, meanOfMap(b, map)];
-  if (b.has('bn2.running_mean')) {
+  if (!poolsFirst || b.has('bn2.running_mean')) {
     const wide = convNorm(b, map, 'conv_head', 'bn2', { eps, activation });
     return [wide, meanOfMap(b, wide)];
   }
@@ -562,7 +567,7 @@ function pooled(
 }
 
 function head(b: GraphBuilder, { map }: ImageMaps, config: EfficientNetConfig): void {
-  const [tokens, features] = pooled(b, map, endUnit(config));
+  const [tokens, features] = pooled(b, map, endUnit(config), config.poolsFirst);
   answer(b, features, tokens, 'classifier');
 }
 

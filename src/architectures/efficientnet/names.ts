@@ -118,7 +118,8 @@ const mobilenetV2: Dialect = {
 export const efficientnetNames: readonly Dialect[] = [
   timmNames('efficientnet', [
     /^conv_stem\.weight$/,
-    /^blocks\.0\.0\.bn1\.weight$/,
+    // Folded into the convolutions or not.
+    /^(?:blocks\.0\.0\.bn1\.weight|conv_stem\.bias)$/,
     /^blocks\.1\.0\.conv_pwl\.weight$/,
   ]),
   ...torchvisionNames,

@@ -84,7 +84,7 @@ export function lostOfKind(known: Known): Lost | undefined {
   const related = (): readonly KnownNames[] => relatedOf(kindOf(known));
   // Of a few small models it cannot be told what all have: others of the architecture count, too.
   const models = kind.isPublished ? kind.models : related();
-  const lost = lostNames(own, models, related);
+  const lost = notFolded(lostNames(own, models, related), own, related);
   if (lost.length === 0) return undefined;
   const { network, prefix } = translation;
   return {
@@ -218,6 +218,33 @@ const unlettered = (name: string): string => name.replace(/\d+|(?<=[._])(?:[qkv]
 
 /** Biases and scales of layers, which models of one's own are often built without. */
 const oftenWithout = /bias$|gamma|layer_?scale|(?:^|[./])ls\d?[./]/i;
+
+/**
+ * Lost names without those of batch norms that are folded into the convolution before them, as for
+ * deployment or quantisation: nothing of the norms is there, and as many convolutions beside or
+ * below them have a bias that no known model has.
+ */
+export function notFolded(
+  lost: readonly string[],
+  own: ReadonlySet<string>,
+  related: () => readonly KnownNames[],
+): readonly string[] {
+  const norms = lost.filter((name) => name.endsWith('running_mean')).map(pathOf);
+  const gone = norms.filter((path) => ![...own].some((name) => name.startsWith(path)));
+  if (gone.length === 0) return lost;
+  const models = related();
+  const isKnown = (bias: string): boolean => models.some(({ others }) => others.has(bias));
+  const biases = [...own].filter(
+    (name) => name.endsWith('bias') && own.has(name.replace(/bias$/, 'weight')) && !isKnown(name),
+  );
+  const beneath = (paths: readonly string[], parent: string): number =>
+    paths.filter((path) => path.startsWith(parent)).length;
+  const folded = gone.filter((path) => {
+    const parent = path.replace(/[^./]*[./]$/, '');
+    return beneath(biases, parent) >= beneath(gone, parent);
+  });
+  return lost.filter((name) => !folded.includes(pathOf(name)));
+}
 
 /** Whether nothing of a parameter's module is there, or it is a parameter by itself. */
 function isWholeModule(name: string, own: ReadonlySet<string>): boolean {

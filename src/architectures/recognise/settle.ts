@@ -8,7 +8,7 @@ import { valueOf } from '../../graph/graph';
 import { activations } from '../blocks/layers';
 import { bareName, whole } from '../dialect';
 import { assumed, stored } from '../evidence';
-import type { Share } from '../../domain/share';
+import { percentOf, type Share } from '../../domain/share';
 import type { ConfigValue, Evidence, Known } from '../family';
 import type { HeadChain, HeadInput, OwnHead } from '../heads/ownHead';
 import type { Lost } from './complete';
@@ -535,7 +535,7 @@ function withShare(known: Known, context: Context): Known {
       : '';
   return withWarnings(
     { ...known, share },
-    `${percent(share)} of the ${formatExact(share.total)} parameters run; not run: ${notRun.slice(0, listed).join(', ')}${more}.${maps}`,
+    `${percentOf(share)} of the ${formatExact(share.total)} parameters run; not run: ${notRun.slice(0, listed).join(', ')}${more}.${maps}`,
   );
 }
 
@@ -602,9 +602,6 @@ function unreadModules(names: readonly string[], used: ReadonlySet<string>): rea
   );
   return [...new Set(modules)];
 }
-
-/** `64.0 %` */
-export const percent = ({ run, total }: Share): string => `${((100 * run) / total).toFixed(1)} %`;
 
 /** Modules of decoders that attend to the image. */
 const crossAttention =

@@ -70,18 +70,30 @@ const shapesOf = (kernel: number) =>
     : { pool: { kernel: 2 }, first: {} };
 
 /**
+ * Places that a convolution without a norm takes with what follows it: 2, with its activation, or 3
+ * if a norm was folded into it, whose place stays free. Only then are there distances above 3.
+ */
+function unitsOf(places: readonly number[]): number {
+  const distances = places.slice(1).map((place, index) => place - at(places, index));
+  return distances.some((distance) => distance > 3) ? 3 : 2;
+}
+
+/**
  * Convolutions with ReLU; a maximum of every window if the list has room for one, and at the end.
  * Every maximum ends a stage.
  */
 function features(b: GraphBuilder, config: VggConfig, pixels: ValueInfo): readonly ValueInfo[] {
   const { convolutions: places, kernel, eps } = config;
+  const units = b.has('1.running_mean') ? 3 : unitsOf(places);
   const { pool, first } = shapesOf(kernel);
   const maps: ValueInfo[] = [];
   let map = pixels;
   for (const [index, place] of places.entries()) {
-    const norm = `${place + 1}`;
-    map = convNorm(b, map, `${place}`, norm, { eps, activation: 'relu', ...(index === 0 && first) });
-    const units = b.has(`${norm}.running_mean`) ? 3 : 2;
+    map = convNorm(b, map, `${place}`, `${place + 1}`, {
+      eps,
+      activation: 'relu',
+      ...(index === 0 && first),
+    });
     const next = places[index + 1] ?? Infinity;
     if (next <= place + units) continue;
     map = maxPool(b, map, pool);

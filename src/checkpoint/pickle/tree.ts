@@ -165,8 +165,11 @@ class Walk {
       for (const [key, value] of part.entries) {
         const name = join(prefix, keyText(key));
         if (!isKind(value, 'object')) continue;
+        const packed = packedIn(value);
         if (isPickledTensor(value))
           out.push({ name, value, owner, ...(part.buffer ? { buffer: true } : {}) });
+        else if (packed.length > 0)
+          for (const each of packed) out.push({ name: join(name, each.key), value: each.value, owner });
         else if (moduleState(value) && !this.seen.has(value)) {
           this.seen.add(value);
           this.moduleTensors(value, name, depth + 1, out);
@@ -227,10 +230,31 @@ const packedParts = ['weight', 'bias'] as const;
 /** An entry of a state dict; of a quantised layer its weight and its bias, by themselves. */
 function unpacked(key: string, value: PickleValue): readonly { key: string; value: PickleValue }[] {
   if (!key.endsWith('_packed_params') || !isKind(value, 'tuple')) return [{ key, value }];
+  return partsOf(value.items, `${key}.`);
+}
+
+/** Weight and bias, the first tensors of what is packed; a layer without bias packs None for it. */
+function partsOf(items: readonly PickleValue[], prefix = ''): { key: string; value: PickleObject }[] {
+  const tensors = items.filter(
+    (item): item is PickleObject => isKind(item, 'object') && isPickledTensor(item),
+  );
   return packedParts.flatMap((part, index) => {
-    const item = value.items[index];
-    return isKind(item, 'object') ? [{ key: `${key}.${part}`, value: item }] : [];
+    const value = tensors[index];
+    return value ? [{ key: `${prefix}${part}`, value }] : [];
   });
+}
+
+/**
+ * Weight and bias of a quantised layer that was pickled whole: a convolution's state is a tuple of
+ * all that it is, a linear layer's is an object of torch's C++ (`torch.ScriptObject`), whose state
+ * is the packed pair and its class.
+ */
+function packedIn(module: PickleObject): readonly { key: string; value: PickleObject }[] {
+  const { type, state } = module;
+  if (!isKind(state, 'tuple')) return [];
+  if (/\bquantized\b/.test(type.module)) return partsOf(state.items);
+  const [pair] = state.items;
+  return nameOf(type) === 'torch.ScriptObject' && isKind(pair, 'tuple') ? partsOf(pair.items) : [];
 }
 
 /**
@@ -278,9 +302,15 @@ function moduleParts(state: ReadonlyMap<PickleValue, PickleValue>): ModulePart[]
   return [
     { entries: part('_parameters'), buffer: false },
     { entries: [...part('_buffers')].filter(([key]) => !unsaved.has(key)), buffer: true },
-    { entries: part('_modules'), buffer: false },
+    { entries: [...part('_modules'), ...packedOf(state)], buffer: false },
   ];
 }
+
+/** What a quantised linear layer keeps outside of its parameters. */
+const packedOf = (state: ReadonlyMap<PickleValue, PickleValue>): [PickleValue, PickleValue][] => {
+  const packed = state.get('_packed_params');
+  return packed === undefined ? [] : [['_packed_params', packed]];
+};
 
 /** The members of a set, which protocol 2 writes as `set([…])`. */
 function namesOf(value: PickleValue | undefined): readonly PickleValue[] {
