@@ -13,6 +13,8 @@ const STATE = `vitrine-demo:${location.pathname}:${shownCase}`;
 /** Everything the page asked for that leaves it: the tests look at it. */
 export interface DemoRecord {
   readonly calls: { readonly method: string; readonly values: readonly unknown[] }[];
+  /** Answers that take long and wait for a test to let them go, if it asks for that. */
+  held?: (() => void)[];
 }
 
 declare global {

@@ -16,6 +16,17 @@ function placeOf(tensor: Tensor): string | undefined {
     : undefined;
 }
 
+/** Tensors without those that are another name for one of them before. */
+export function onceEach(tensors: readonly Tensor[]): readonly Tensor[] {
+  const places = new Set<string>();
+  return tensors.filter((tensor) => {
+    const place = placeOf(tensor);
+    const isNew = place === undefined || !places.has(place);
+    if (place !== undefined) places.add(place);
+    return isNew;
+  });
+}
+
 /**
  * Counts the file's elements: learned parameters of the model once each, though some take no part
  * in the pass (a mask token, a text tower); buffers, and with them whatever else lies beside the

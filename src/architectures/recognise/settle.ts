@@ -13,6 +13,7 @@ import type { ConfigValue, Evidence, Known } from '../family';
 import type { HeadChain, HeadInput, OwnHead } from '../heads/ownHead';
 import type { Lost } from './complete';
 import { contradictedSizes } from './configSizes';
+import { onceEach } from './counts';
 import { isBufferOf, isBeside, type Fit } from './fit';
 import { buildGraph, keepGraph } from './graphs';
 import { imageNorms } from './states';
@@ -583,7 +584,7 @@ function shareOf(known: Known, { checkpoint, beside, idle }: Context): Share | u
   if (notRun.length === 0) return undefined;
   const learned = checkpoint.selected.tensors.filter((tensor) => !isBufferOf(translation, tensor));
   const elements = (tensors: readonly Tensor[]): number =>
-    tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+    onceEach(tensors).reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const notUsed = learned.filter(({ name }) => !used.has(name));
   const crossed = new Set(notUsed.flatMap(({ name }) => crossAttention.exec(name)?.[0] ?? []));
   const run = elements(learned.filter(({ name }) => used.has(name)));

@@ -205,13 +205,18 @@ function watched(child: ChildProcess): Child {
     },
     async ask(request) {
       const timer = setTimeout(() => child.kill('SIGKILL'), killMilliseconds);
-      const gone = once(child, 'exit').then(
+      const asked = new AbortController();
+      const { signal: over } = asked;
+      const gone = once(child, 'exit', { signal: over }).then(
         ([, signal]) => `the process ended (${String(signal)}) within ${killMilliseconds} ms`,
       );
-      const reply = once(child, 'message').then(([message]) => message as HostileReply);
+      const reply = once(child, 'message', { signal: over }).then(([message]) => message as HostileReply);
       child.send(request);
       const result = await Promise.race([reply, gone]);
       clearTimeout(timer);
+      // What was not needed listens no longer: one child answers hundreds of questions.
+      void Promise.allSettled([reply, gone]);
+      asked.abort();
       if (typeof result === 'string') throw new Error(result);
       return result;
     },
