@@ -125,7 +125,7 @@ function namesFor({ config = {}, classNames = [], classes }: LabelsInput): Omit<
     return { names: published.names, source, assumed: true, warnings: others };
   }
   const numbered = Array.from({ length: classes }, (_, i) => unnamed(i));
-  const source = `no names are stored, and no published class list has ${classes} classes`;
+  const source = `no names are stored, and none of the class lists that come with Vitrine has ${classes} classes`;
   return { names: numbered, source, assumed: false, warnings: others };
 }
 
