@@ -25,6 +25,7 @@ export { inceptionNext } from './inceptionnext/family';
 export { levit } from './levit/family';
 export { maxVit } from './maxvit/family';
 export { metaformer } from './metaformer/family';
+export { mixer } from './mixer/family';
 export { mobileVit } from './mobilevit/family';
 export { mvitv2 } from './mvitv2/family';
 export { naflexvit } from './naflexvit/family';

@@ -47,9 +47,15 @@ function nearestToSquare(count: number): number {
 /**
  * Rows and columns of the map that a table of `count` biases was made for, the hyper-parameter
  * `resolution`: the user's, else those of the image size that config.json, published models
- * or the user give if they agree with it, else a square. `stride` is the map's, in pixels.
+ * or the user give if they agree with it, else a square. `stride` is the map's, in pixels,
+ * `source` what tells `count`.
  */
-export function resolutionOf(sources: Sources, count: number, stride: number): Evidence<Grid> {
+export function resolutionOf(
+  sources: Sources,
+  count: number,
+  stride: number,
+  source = `${count} attention biases per head`,
+): Evidence<Grid> {
   const user = givenResolution(sources, count);
   if (user) return user;
   const found = statedSizes(sources)
@@ -57,10 +63,9 @@ export function resolutionOf(sources: Sources, count: number, stride: number): E
     .find(([[rows, columns]]) => rows * columns === count);
   if (found) return stored(...found);
   const rows = nearestToSquare(count);
-  const biases = `${count} attention biases per head`;
   return rows * rows === count
-    ? stored<Grid>([rows, rows], `${biases}, a square map`)
-    : assumed<Grid>([rows, count / rows], `${biases}; the weights do not tell the sides`);
+    ? stored<Grid>([rows, rows], `${source}, a square map`)
+    : assumed<Grid>([rows, count / rows], `${source}; the weights do not tell the sides`);
 }
 
 /**
