@@ -159,7 +159,7 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   relative_position_bias: shown('Relative position bias'),
   resampling: open('Resampling of positions'),
   residual_pooling: open('Queries added to the result'),
-  resolution: open('Grid of the attention'),
+  resolution: open('Grid that it was made for'),
   rope: open('Rotary positions'),
   rope_indexing: open('Rotary order of axes'),
   rope_offset: open('Rotary offset'),

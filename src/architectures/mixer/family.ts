@@ -14,7 +14,7 @@ import type { BuildOptions, Family, Found } from '../family';
 import { epsOf } from '../groups/isotropicConfig';
 import { learnedImageSize, requireResolution, resolutionOf } from '../groups/learnedMaps';
 import { answer } from '../heads/classifier';
-import { sizeTitle, type Sizes } from '../sizes';
+import { sizeOf, sizeTitle, type Sizes } from '../sizes';
 import { mixerNames } from './names';
 
 /** How patches are mixed: the only thing that these networks differ in. */
@@ -79,7 +79,9 @@ const affine = (b: GraphBuilder, x: ValueInfo, name: string): ValueInfo => {
   return b.add('Add', [scaled, b.parameter(`${name}.beta`, [width])]);
 };
 
-/** One linear layer over patches, then an MLP, each behind a factor per channel (ResMLP, eq. 2–3). */
+/**
+ * One linear layer over patches, then an MLP, each behind a factor per channel (ResMLP, eq. 2–3).
+ */
 function resMlpBlock(b: GraphBuilder, tokens: Tokens, config: BlockConfig): ValueInfo {
   const normed = withValue(tokens, affine(b, tokens.value, 'norm1'));
   const mixed = alongPatches(b, normed, (rows) => b.linear(rows, 'linear_tokens'));
@@ -147,7 +149,7 @@ const kinds: readonly Kind[] = [
   },
 ];
 
-/** Whether the second layer of the first block's MLP over patches reads half of what the first gives. */
+/** Whether the second layer of an MLP over patches reads half of what the first one gives. */
 function isGated(tensors: Found['tensors']): boolean {
   const [hidden] = tensors.get('blocks.0.mlp_tokens.fc1.weight')?.shape ?? [];
   return hidden !== undefined && hidden === 2 * sideOf(tensors, 'blocks.0.mlp_tokens.fc2.weight', 1);
@@ -185,9 +187,10 @@ function recognise(found: Found) {
     ),
     eps: epsOf(sources),
   };
+  const usual = sizeTitle(kind.family, kind.sizes, [depth], [dim]);
   return recognisedFrom(sources, {
     label: kind.label,
-    title: `${sizeTitle(kind.family, kind.sizes, [depth], [dim])}/${height}`,
+    title: sizeOf(kind.sizes, [depth], [dim]) === undefined ? usual : `${usual}/${height}`,
     imageSize,
     sizeStep: [0, 0],
     pixels: 'half',
