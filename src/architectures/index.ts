@@ -24,6 +24,7 @@ export { hieradet } from './hieradet/family';
 export { inceptionNext } from './inceptionnext/family';
 export { levit } from './levit/family';
 export { maxVit } from './maxvit/family';
+export { mambaOut } from './mambaout/family';
 export { metaformer } from './metaformer/family';
 export { mixer } from './mixer/family';
 export { mobileVit } from './mobilevit/family';

@@ -17,8 +17,11 @@ export interface MeasuredStages {
   readonly counted: { readonly depth: PerStage; readonly dim: PerStage };
   /** A side of a parameter in the first block of every stage; 0 if that block has none. */
   readonly each: (name: string, axis: number) => PerStage;
-  /** Rows of such a parameter per channel of the stage: of the first layer of an MLP, its ratio. */
-  readonly ratio: (name: string) => PerStage;
+  /**
+   * Rows of such a parameter, or another side, per channel of the stage: of the first layer of an
+   * MLP, its ratio.
+   */
+  readonly ratio: (name: string, axis?: number) => PerStage;
 }
 
 const escaped = (text: string): string => text.replaceAll('.', '\\.');
@@ -61,8 +64,8 @@ export function measureStages(found: Found, block: string, width: string): Measu
     stages.map(({ depth }) => depth),
     block.slice(0, block.lastIndexOf('.')),
   );
-  const ratio: MeasuredStages['ratio'] = (name) => {
-    const { value: rows, source } = each(name, 0);
+  const ratio: MeasuredStages['ratio'] = (name, axis = 0) => {
+    const { value: rows, source } = each(name, axis);
     return stored(
       dim.value.map((width, stage) => at(rows, stage) / width),
       source,

@@ -42,11 +42,6 @@ const networks: readonly (readonly [title: string, ...patterns: readonly string[
   ['SENet', 'layer0\\.conv1\\.weight$', 'layer1\\.0\\.se_module\\.fc1\\.'],
   ['Xception', 'block1\\.rep\\.0\\.', 'block1\\.skip\\.weight$'],
   ['Xception (aligned)', 'blocks\\.\\d+\\.stack\\.conv1\\.conv_dw\\.weight$'],
-  [
-    'MambaOut',
-    'stages\\.\\d+\\.blocks\\.\\d+\\.conv\\.weight$',
-    'stages\\.\\d+\\.blocks\\.\\d+\\.fc2\\.weight$',
-  ],
   ['MobileNet V5', 'conv_stem\\.conv\\.weight$', 'msfa\\.'],
   ['MobileNet V5', 'conv_stem\\.conv\\.weight$', 'blocks\\.\\d+\\.\\d+\\.(?:pw_exp|attn)\\.'],
   ['MobileNet V4', 'blocks\\.\\d+\\.\\d+\\.pw_exp\\.bn\\.', 'blocks\\.\\d+\\.\\d+\\.pw_proj\\.bn\\.'],
