@@ -19,12 +19,19 @@ export function neededNodes(graph: Pick<Graph, 'nodes'>, values: Iterable<string
   return nodes.reverse();
 }
 
-/** Values that change with any of the given ones, these included. */
-export function changingWith({ nodes }: Pick<Graph, 'nodes'>, roots: Iterable<string>): ReadonlySet<string> {
+/**
+ * Values that change with any of the given ones, these included; by ways through values that pass
+ * alone, if it is said which do.
+ */
+export function changingWith(
+  { nodes }: Pick<Graph, 'nodes'>,
+  roots: Iterable<string>,
+  passes: (value: string) => boolean = () => true,
+): ReadonlySet<string> {
   const changing = new Set(roots);
   for (const node of nodes)
     if (readBy(node).some((input) => changing.has(input)))
-      for (const output of node.outputs) if (output !== '') changing.add(output);
+      for (const output of node.outputs) if (output !== '' && passes(output)) changing.add(output);
   return changing;
 }
 

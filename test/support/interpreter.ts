@@ -5,7 +5,13 @@ import { constantIn, type ConstantTensor, type Graph, type ValueInfo } from '../
 import { Call, operatorOf } from '../../src/graph/operators';
 import { decode, encode } from '../../src/graph/operators/constants';
 import { slidings, windowedShape, type Sliding } from '../../src/graph/operators/matrix';
-import { collect, flatIndex, strides } from '../../src/graph/operators/shapes';
+import {
+  broadcastStrides,
+  collect,
+  collectBroadcast,
+  flatIndex,
+  strides,
+} from '../../src/graph/operators/shapes';
 
 /** A value in numbers of double precision, row-major. */
 export interface Tensor {
@@ -29,6 +35,31 @@ const map =
   ];
 const first = (x: Tensor | undefined): Tensor => x ?? assert.fail('no input');
 
+/** The elements of a tensor that is broadcast to a shape. */
+function broadcastTo({ shape: own, data }: Tensor, shape: readonly number[]): Float64Array {
+  const size = product(shape);
+  if (data.length === size) return data;
+  const isRepeated = own.every((side, axis) => side === at(shape, axis + shape.length - own.length));
+  if (isRepeated || data.length === 1)
+    return new Float64Array(size).map((_, flat) => data[flat % data.length] ?? NaN);
+  const operand = { values: data, steps: broadcastStrides(own, shape.length) };
+  return collectBroadcast(shape, [operand], ([value = NaN]) => value);
+}
+
+/** A function of two broadcast numbers, which the table's own rule computes of a list at a time. */
+const arithmetic =
+  (compute: (a: number, b: number) => number): Rule =>
+  (call, inputs) => {
+    const [info] = operatorOf(call.node)?.infer(call) ?? [];
+    const shape = info?.shape ?? [];
+    const [start = assert.fail('no input'), ...more] = inputs.map((x) => broadcastTo(x, shape));
+    const data = start.slice();
+    for (const other of more)
+      for (let flat = 0; flat < data.length; flat++)
+        data[flat] = compute(data[flat] ?? NaN, other[flat] ?? NaN);
+    return [{ shape, data }];
+  };
+
 /** Error function: its series (Abramowitz & Stegun 7.1.6), a continued fraction further out. */
 export function erf(x: number): number {
   const size = Math.abs(x);
@@ -38,7 +69,7 @@ export function erf(x: number): number {
     return Math.sign(x) * (1 - Math.exp(-size * size) / (Math.sqrt(Math.PI) * (size + fraction)));
   }
   let [term, total] = [x, x];
-  for (let n = 1; n < 80; n++) {
+  for (let n = 1; n < 80 && Math.abs(term) > 1e-17 * Math.abs(total); n++) {
     term *= (2 * x * x) / (2 * n + 1);
     total += term;
   }
@@ -66,7 +97,8 @@ function lines(x: Tensor, axis: number, compute: (line: readonly number[]) => re
 const softmaxOf = (line: readonly number[]): readonly number[] => {
   const most = Math.max(...line);
   const powers = line.map((value) => Math.exp(value - most));
-  return powers.map((value) => value / sum(powers));
+  const total = sum(powers);
+  return powers.map((value) => value / total);
 };
 
 const lastAxis = (call: Call): number => call.axis(call.int('axis', -1), call.rank(0));
@@ -75,48 +107,86 @@ const lastAxis = (call: Call): number => call.axis(call.int('axis', -1), call.ra
 const rowsOf = ({ data }: Tensor, width: number): readonly (readonly number[])[] =>
   Array.from({ length: data.length / width }, (_, row) => [...data.subarray(row * width, (row + 1) * width)]);
 
+/** A matrix that lies in a tensor: its first element, and the steps along rows and columns. */
+interface Matrix {
+  readonly data: Float64Array;
+  readonly start: number;
+  readonly steps: readonly [row: number, column: number];
+}
+
+/** Adds the product of two matrices to `rows × columns` elements from `start`. */
+function addProduct(
+  target: Float64Array,
+  start: number,
+  [rows, inner, columns]: readonly [number, number, number],
+  { data: left, start: leftStart, steps: [leftRow, leftColumn] }: Matrix,
+  { data: right, start: rightStart, steps: [rightRow, rightColumn] }: Matrix,
+): void {
+  for (let row = 0; row < rows; row++)
+    for (let k = 0; k < inner; k++) {
+      const factor = left[leftStart + row * leftRow + k * leftColumn] ?? NaN;
+      const [own, from] = [start + row * columns, rightStart + k * rightRow];
+      for (let column = 0; column < columns; column++)
+        target[own + column] =
+          (target[own + column] ?? NaN) + factor * (right[from + column * rightColumn] ?? NaN);
+    }
+}
+
 const matMul: Rule = (call, [a, b]) => {
   const [left, right] = [first(a), first(b)];
   const [output] = operatorOf(call.node)?.infer(call) ?? [];
   const shape = output?.shape ?? [];
+  const [rows = 1, columns = 1] = shape.slice(-2);
   const inner = at(left.shape, left.shape.length - 1);
   const stack = shape.slice(0, -2);
-  const place = (x: Tensor, index: readonly number[], row: number, column: number): number => {
-    const own = strides(x.shape);
-    const lead = x.shape.slice(0, -2);
-    const base = sum(
-      lead.map((size, axis) =>
-        size === 1 ? 0 : at(index, axis + stack.length - lead.length) * at(own, axis),
-      ),
-    );
-    return at(x.data, base + row * at(own, own.length - 2) + column);
-  };
-  const data = collect(shape, (index) => {
-    const [row, column] = [at(index, index.length - 2), at(index, index.length - 1)];
-    let total = 0;
-    for (let k = 0; k < inner; k++) total += place(left, index, row, k) * place(right, index, k, column);
-    return total;
+  const [leftSteps, rightSteps] = [left, right].map((x) => stackSteps(x.shape, stack.length));
+  const data = new Float64Array(product(shape));
+  let start = 0;
+  collect(stack, (index) => {
+    const one = { data: left.data, start: flatIndex(index, leftSteps ?? []), steps: [inner, 1] } as const;
+    const other = {
+      data: right.data,
+      start: flatIndex(index, rightSteps ?? []),
+      steps: [columns, 1],
+    } as const;
+    addProduct(data, start, [rows, inner, columns], one, other);
+    start += rows * columns;
+    return 0;
   });
   return [{ shape, data }];
+};
+
+/** Steps from matrix to matrix of a stack that is broadcast to `rank` axes. */
+const stackSteps = (shape: readonly number[], rank: number): readonly number[] => {
+  const size = product(shape.slice(-2));
+  return broadcastStrides(shape.slice(0, -2), rank).map((step) => step * size);
 };
 
 const gemm: Rule = (call, [a, b, c]) => {
   const [left, right] = [first(a), first(b)];
   const [rows, inner] = call.matrix(0, 'transA');
   const [, columns] = call.matrix(1, 'transB');
-  const [transA, transB] = [call.int('transA', 0), call.int('transB', 0)];
+  const data = new Float64Array(rows * columns);
+  const one: Matrix = { data: left.data, start: 0, steps: call.int('transA', 0) ? [1, rows] : [inner, 1] };
+  const other: Matrix = {
+    data: right.data,
+    start: 0,
+    steps: call.int('transB', 0) ? [1, inner] : [columns, 1],
+  };
+  addProduct(data, 0, [rows, inner, columns], one, other);
   const bias = c && { ...c, shape: [...Array<number>(2 - c.shape.length).fill(1), ...c.shape] };
-  const data = collect([rows, columns], ([row = 0, column = 0]) => {
-    let total = 0;
-    for (let k = 0; k < inner; k++)
-      total +=
-        at(left.data, transA ? k * rows + row : row * inner + k) *
-        at(right.data, transB ? column * inner + k : k * columns + column);
-    const [high = 1, wide = 1] = bias?.shape ?? [];
-    const added = bias ? at(bias.data, (high === 1 ? 0 : row * wide) + (wide === 1 ? 0 : column)) : 0;
-    return call.float('alpha', 1) * total + call.float('beta', 1) * added;
-  });
-  return [{ shape: [rows, columns], data }];
+  const [high = 1, wide = 1] = bias?.shape ?? [];
+  const [alpha, beta] = [call.float('alpha', 1), call.float('beta', 1)];
+  const added = (row: number, column: number): number =>
+    bias ? at(bias.data, (high === 1 ? 0 : row * wide) + (wide === 1 ? 0 : column)) : 0;
+  return [
+    {
+      shape: [rows, columns],
+      data: data.map(
+        (value, flat) => alpha * value + beta * added(Math.floor(flat / columns), flat % columns),
+      ),
+    },
+  ];
 };
 
 /** `auto_pad` as numbers. */
@@ -126,55 +196,85 @@ function withPads(call: Call, own: Sliding, count: number): Sliding {
   return { ...own, pads: [Math.floor(total / 2), Math.ceil(total / 2)] };
 }
 
-/** Calls `visit` for every pair of a pixel and a window that covers it, by place in the kernel. */
+/** Pairs of a pixel and a window that covers it, and their place in the kernel: each flat. */
+interface Covered {
+  readonly pixels: readonly number[];
+  readonly windows: readonly number[];
+  readonly places: readonly number[];
+}
+
+/** Every pair of a pixel and a window that covers it. */
 function covered(
   call: Call,
   sides: readonly number[],
   kernel: readonly number[],
   windows: readonly number[],
-  visit: (pixel: readonly number[], window: readonly number[], place: readonly number[]) => void,
-): void {
+): Covered {
   const along = slidings(call, sides, kernel).map((own, axis) => withPads(call, own, at(windows, axis)));
   const gaps = call.ints('dilations') ?? kernel.map(() => 1);
+  const found = { pixels: [] as number[], windows: [] as number[], places: [] as number[] };
+  const [bySide, byWindow, byPlace] = [strides(sides), strides(windows), strides(kernel)];
   collect([...windows, ...kernel], (index) => {
     const [window, place] = [index.slice(0, windows.length), index.slice(windows.length)];
     const pixel = along.map(
       ({ stride, pads }, axis) => at(window, axis) * stride - at(pads, 0) + at(place, axis) * at(gaps, axis),
     );
-    if (pixel.every((position, axis) => position >= 0 && position < at(sides, axis)))
-      visit(pixel, window, place);
+    if (pixel.some((position, axis) => position < 0 || position >= at(sides, axis))) return 0;
+    found.pixels.push(flatIndex(pixel, bySide));
+    found.windows.push(flatIndex(window, byWindow));
+    found.places.push(flatIndex(place, byPlace));
     return 0;
   });
+  return found;
+}
+
+/** A plane of a tensor: its numbers, and which is the first. */
+interface Plane {
+  readonly data: Float64Array;
+  readonly start: number;
+}
+
+/** Adds to one plane the products of two others, element by element of the three lists. */
+function addProducts(
+  [target, to]: readonly [Plane, readonly number[]],
+  [left, from]: readonly [Plane, readonly number[]],
+  [right, by]: readonly [Plane, readonly number[]],
+): void {
+  for (let pair = 0; pair < to.length; pair++) {
+    const place = target.start + (to[pair] ?? NaN);
+    const factor = left.data[left.start + (from[pair] ?? NaN)] ?? NaN;
+    target.data[place] =
+      (target.data[place] ?? NaN) + factor * (right.data[right.start + (by[pair] ?? NaN)] ?? NaN);
+  }
 }
 
 const conv: Rule = (call, [x, w, bias]) => {
   const [input, weight] = [first(x), first(w)];
-  const [batch, , ...sides] = call.map(0);
+  const [batch, channels, ...sides] = call.map(0);
   const [out, width, ...kernel] = call.map(1);
-  const group = call.int('group', 1);
+  const perGroup = out / call.int('group', 1);
   const windows = windowedShape(call, sides, kernel);
   const shape = [batch, out, ...windows];
   const data = new Float64Array(product(shape));
-  const [from, by, to] = [strides(input.shape), strides(weight.shape), strides(shape)];
+  const pairs = covered(call, sides, kernel, windows);
+  const [side, size, kernelSize] = [product(sides), product(windows), product(kernel)];
   for (let image = 0; image < batch; image++)
     for (let filter = 0; filter < out; filter++)
-      for (let channel = 0; channel < width; channel++)
-        covered(call, sides, kernel, windows, (pixel, window, place) => {
-          const own = Math.floor(filter / (out / group)) * width + channel;
-          const target = flatIndex([image, filter, ...window], to);
-          data[target] =
-            at(data, target) +
-            at(input.data, flatIndex([image, own, ...pixel], from)) *
-              at(weight.data, flatIndex([filter, channel, ...place], by));
-        });
+      for (let channel = 0; channel < width; channel++) {
+        const own = Math.floor(filter / perGroup) * width + channel;
+        addProducts(
+          [{ data, start: (image * out + filter) * size }, pairs.windows],
+          [{ data: input.data, start: (image * channels + own) * side }, pairs.pixels],
+          [{ data: weight.data, start: (filter * width + channel) * kernelSize }, pairs.places],
+        );
+      }
   return [withBias({ shape, data }, bias)];
 };
 
 /** One number for each channel, added to a map. */
 const withBias = ({ shape, data }: Tensor, bias: Tensor | undefined): Tensor => {
-  const step = at(strides(shape), 1);
-  const added = (flat: number): number => (bias ? at(bias.data, Math.floor(flat / step) % at(shape, 1)) : 0);
-  return { shape, data: data.map((value, flat) => value + added(flat)) };
+  if (!bias) return { shape, data };
+  return perChannel({ shape, data }, (value, channel) => value + at(bias.data, channel));
 };
 
 const convTranspose: Rule = (call, [x, w, bias]) => {
@@ -185,18 +285,18 @@ const convTranspose: Rule = (call, [x, w, bias]) => {
   const shape = operatorOf(call.node)?.infer(call)[0]?.shape ?? [];
   const sides = shape.slice(2);
   const data = new Float64Array(product(shape));
-  const [from, by, to] = [strides(input.shape), strides(weight.shape), strides(shape)];
+  const pairs = covered(call, sides, kernel, windows);
+  const [side, size, kernelSize] = [product(sides), product(windows), product(kernel)];
   for (let image = 0; image < batch; image++)
     for (let channel = 0; channel < channels; channel++)
-      for (let filter = 0; filter < width; filter++)
-        covered(call, sides, kernel, windows, (pixel, window, place) => {
-          const own = Math.floor(channel / (channels / group)) * width + filter;
-          const target = flatIndex([image, own, ...pixel], to);
-          data[target] =
-            at(data, target) +
-            at(input.data, flatIndex([image, channel, ...window], from)) *
-              at(weight.data, flatIndex([channel, filter, ...place], by));
-        });
+      for (let filter = 0; filter < width; filter++) {
+        const own = Math.floor(channel / (channels / group)) * width + filter;
+        addProducts(
+          [{ data, start: (image * width * group + own) * side }, pairs.pixels],
+          [{ data: input.data, start: (image * channels + channel) * size }, pairs.windows],
+          [{ data: weight.data, start: (channel * width + filter) * kernelSize }, pairs.places],
+        );
+      }
   return [withBias({ shape, data }, bias)];
 };
 
@@ -233,23 +333,22 @@ const rmsNorm: Rule = (call, [x, scale]) => {
 };
 
 const perChannel = (x: Tensor, compute: (value: number, channel: number) => number): Tensor => {
-  const step = at(strides(x.shape), 1);
+  const [step, channels] = [at(strides(x.shape), 1), at(x.shape, 1)];
   return like(
     x,
-    x.data.map((value, flat) => compute(value, Math.floor(flat / step) % at(x.shape, 1))),
+    x.data.map((value, flat) => compute(value, Math.floor(flat / step) % channels)),
   );
 };
 
-const batchNorm: Rule = (call, [x, scale, bias, mean, variance]) => [
-  perChannel(
-    first(x),
-    (value, channel) =>
-      ((value - at(first(mean).data, channel)) /
-        Math.sqrt(at(first(variance).data, channel) + call.float('epsilon', 1e-5))) *
-        at(first(scale).data, channel) +
-      at(first(bias).data, channel),
-  ),
-];
+const batchNorm: Rule = (call, [x, scale, bias, mean, variance]) => {
+  const epsilon = call.float('epsilon', 1e-5);
+  const factors = first(scale).data.map(
+    (own, channel) => own / Math.sqrt(at(first(variance).data, channel) + epsilon),
+  );
+  const moved = (value: number, channel: number): number =>
+    (value - at(first(mean).data, channel)) * at(factors, channel) + at(first(bias).data, channel);
+  return [perChannel(first(x), moved)];
+};
 
 const groupNorm: (groups: (call: Call) => number) => Rule =
   (groups) =>
@@ -282,16 +381,13 @@ const pool =
     const windows = windowedShape(call, sides, kernel);
     const shape = [batch, channels, ...windows];
     const found = Array.from({ length: product(shape) }, (): { value: number; flat: number }[] => []);
-    const [from, to] = [strides(first(x).shape), strides(shape)];
-    for (let image = 0; image < batch; image++)
-      for (let channel = 0; channel < channels; channel++)
-        covered(call, sides, kernel, windows, (pixel, window) => {
-          const flat = flatIndex([image, channel, ...pixel], from);
-          at(found, flatIndex([image, channel, ...window], to)).push({
-            value: at(first(x).data, flat),
-            flat,
-          });
-        });
+    const pairs = covered(call, sides, kernel, windows);
+    const [side, size] = [product(sides), product(windows)];
+    for (let plane = 0; plane < batch * channels; plane++)
+      pairs.pixels.forEach((pixel, pair) => {
+        const flat = plane * side + pixel;
+        at(found, plane * size + at(pairs.windows, pair)).push({ value: at(first(x).data, flat), flat });
+      });
     const data = Float64Array.from(found, (own) =>
       compute(
         own.map(({ value }) => value),
@@ -410,6 +506,16 @@ const topK: Rule = (call, [x]) => {
     { shape, data: Float64Array.from(ranked.flat(), ({ value }) => value) },
     { shape, data: Float64Array.from(ranked.flat(), ({ place }) => place) },
   ];
+};
+
+const argMax: Rule = (call, [x]) => {
+  const axis = call.axis(call.int('axis', 0), call.rank(0));
+  const shape = operatorOf(call.node)?.infer(call)[0]?.shape ?? [];
+  const found = lines(first(x), axis, (line) => line.map(() => line.indexOf(Math.max(...line))));
+  // Every element of a line has the line's place: one of each is left.
+  const kept = found.shape.map((size, place) => (place === axis ? 1 : size));
+  const steps = strides(found.shape);
+  return [{ shape, data: collect(kept, (index) => at(found.data, flatIndex(index, steps))) }];
 };
 
 /** A sum over all letters of an equation without an ellipsis. */
@@ -541,6 +647,10 @@ const gridSample: Rule = (call, [x, grid]) => {
 };
 
 const rules: Readonly<Record<string, Rule>> = {
+  Add: arithmetic((a, b) => a + b),
+  Sub: arithmetic((a, b) => a - b),
+  Mul: arithmetic((a, b) => a * b),
+  Sum: arithmetic((a, b) => a + b),
   MatMul: matMul,
   Gemm: gemm,
   Einsum: einsum,
@@ -568,6 +678,7 @@ const rules: Readonly<Record<string, Rule>> = {
   ScatterND: scatterND,
   GatherND: gatherND,
   TopK: topK,
+  ArgMax: argMax,
   DepthToSpace: blocks(true),
   SpaceToDepth: blocks(false),
   Erf: map(erf),
@@ -587,9 +698,7 @@ const rules: Readonly<Record<string, Rule>> = {
   HardSwish: map((x) => x * Math.min(1, Math.max(0, x / 6 + 0.5))),
   LeakyRelu: map((x, call) => (x > 0 ? x : call.float('alpha', 0.01) * x)),
   Elu: map((x, call) => (x > 0 ? x : call.float('alpha', 1) * Math.expm1(x))),
-  PRelu: (_, [x, slope]) => [
-    perChannel(first(x), (value, channel) => (value > 0 ? value : value * at(first(slope).data, channel))),
-  ],
+  PRelu: arithmetic((x, slope) => (x > 0 ? x : x * slope)),
   Mish: map((x) => x * Math.tanh(softplus(x))),
   Softplus: map(softplus),
   Softsign: map((x) => x / (1 + Math.abs(x))),
@@ -617,12 +726,21 @@ function reducedBy(
   return [like(first(result), first(result).data.map(after))];
 }
 
+const known = new WeakMap<Tensor, ConstantTensor>();
+
+/** The same tensor in bytes: of every one once, as rules ask for it again and again. */
+function encoded(dtype: DType, x: Tensor | undefined): ConstantTensor | undefined {
+  const found = x && known.get(x);
+  if (found?.dtype === dtype) return found;
+  const made = x && encode(dtype, x.shape, x.data);
+  if (x && made) known.set(x, made);
+  return made;
+}
+
 const constantsOf =
   (call: Call, inputs: readonly Tensor[]) =>
-  ({ name, dtype }: ValueInfo): ConstantTensor | undefined => {
-    const x = inputs[call.node.inputs.indexOf(name)];
-    return x && encode(dtype, x.shape, x.data);
-  };
+  ({ name, dtype }: ValueInfo): ConstantTensor | undefined =>
+    encoded(dtype, inputs[call.node.inputs.indexOf(name)]);
 
 /** By the table's own rule for constants. */
 function folded(call: Call): readonly Tensor[] {
@@ -634,7 +752,7 @@ function folded(call: Call): readonly Tensor[] {
     .map((values, index) => ({ shape: at(outputs, index).shape, data: Float64Array.from(values) }));
 }
 
-const isReal = (dtype: DType): boolean => ['F16', 'BF16', 'F32', 'F64'].includes(dtype);
+const isReal = (dtype: DType): boolean => /^B?F\d/.test(dtype);
 
 /**
  * Runs a graph in double precision: what derivatives are held to, as float32 differences are too
@@ -653,6 +771,7 @@ export function interpret(graph: Graph, given: ReadonlyMap<string, Tensor>): Rea
     if (constant && data) values.set(name, { shape: constant.shape, data: Float64Array.from(data) });
   }
   for (const node of graph.nodes) {
+    if (node.outputs.every((name) => name === '' || values.has(name))) continue;
     const inputs = node.inputs.map((name) =>
       name === '' ? undefined : (values.get(name) ?? assert.fail(`${node.name}: ${name}`)),
     );
@@ -660,10 +779,8 @@ export function interpret(graph: Graph, given: ReadonlyMap<string, Tensor>): Rea
       const x = inputs[index];
       return x && { name, dtype: typeOf(name), shape: x.shape };
     });
-    const constantOf = ({ name, dtype }: ValueInfo): ConstantTensor | undefined => {
-      const x = values.get(name);
-      return x && encode(dtype, x.shape, x.data);
-    };
+    const constantOf = ({ name, dtype }: ValueInfo): ConstantTensor | undefined =>
+      encoded(dtype, values.get(name));
     const call = new Call(node, infos, constantOf);
     const rule = Object.hasOwn(rules, node.op) ? rules[node.op] : undefined;
     const results = rule ? rule(call, inputs as readonly Tensor[]) : folded(call);

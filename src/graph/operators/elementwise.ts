@@ -3,7 +3,7 @@ import { at, largest, smallest, sum } from '../../domain/lists';
 import type { Call, Operator, OperatorTable, OutputInfo } from './call';
 import { isInteger } from './constants';
 import { selectBroadcast } from './selection';
-import { broadcast, broadcastStrides, collect, flatIndex } from './shapes';
+import { broadcast, broadcastStrides, collectBroadcast } from './shapes';
 
 /** Values of an elementwise function over broadcast inputs. */
 function foldBroadcast(
@@ -15,11 +15,7 @@ function foldBroadcast(
     values: call.constant(index),
     steps: broadcastStrides(call.shape(index), shape.length),
   }));
-  return [
-    collect(shape, (index) =>
-      compute(operands.map(({ values, steps }) => at(values, flatIndex(index, steps)))),
-    ),
-  ];
+  return [collectBroadcast(shape, operands, compute)];
 }
 
 const inferUnary = (call: Call): readonly OutputInfo[] => [call.output(call.shape(0))];

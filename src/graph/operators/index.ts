@@ -23,7 +23,7 @@ import { pooling } from './pooling';
 import { quantisation } from './quantisation';
 import { reduction } from './reduction';
 
-export { GradientCall, outputsForGradient, type GradientRule } from './gradients';
+export { GradientCall, GradientError, outputsForGradient, type GradientRule } from './gradients';
 export {
   Call,
   OperatorError,

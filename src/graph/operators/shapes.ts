@@ -43,9 +43,39 @@ export function collect(shape: readonly number[], read: (index: readonly number[
   return result;
 }
 
+/**
+ * `compute` of the elements at each place of operands that are broadcast to `shape` by their steps,
+ * in row-major order. The array of elements is reused.
+ */
+export function collectBroadcast(
+  shape: readonly number[],
+  operands: readonly { readonly values: ArrayLike<number>; readonly steps: readonly number[] }[],
+  compute: (elements: readonly number[]) => number,
+): Float64Array {
+  const result = new Float64Array(elementCount(shape));
+  const index = new Array<number>(shape.length).fill(0);
+  const places = operands.map(() => 0);
+  const elements = operands.map(() => 0);
+  const move = (axis: number, by: number): void =>
+    operands.forEach(({ steps }, operand) => (places[operand] = at(places, operand) + by * at(steps, axis)));
+  for (let flat = 0; flat < result.length; flat++) {
+    operands.forEach(({ values }, operand) => (elements[operand] = at(values, at(places, operand))));
+    result[flat] = compute(elements);
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      const [size, next] = [at(shape, axis), at(index, axis) + 1];
+      index[axis] = next === size ? 0 : next;
+      move(axis, next === size ? 1 - size : 1);
+      if (next < size) break;
+    }
+  }
+  return result;
+}
+
 /** Place of an index in a tensor of the given strides. */
 export function flatIndex(index: readonly number[], steps: readonly number[]): number {
-  return index.reduce((sum, position, axis) => sum + position * at(steps, axis), 0);
+  let place = 0;
+  for (let axis = 0; axis < index.length; axis++) place += at(index, axis) * at(steps, axis);
+  return place;
 }
 
 /** The shape with `axis` set to `size`. */

@@ -2,10 +2,12 @@ import type { DType } from '../../checkpoint/tensors';
 import { at } from '../../domain/lists';
 import type { GraphBuilder } from '../builder';
 import { constantIn, valueOf, type ConstantTensor, type Graph, type Node, type ValueInfo } from '../graph';
-import { GradientCall, gradientOf, inferOutputs, outputsForGradient } from '../operators';
+import { GradientCall, GradientError, gradientOf, inferOutputs, outputsForGradient } from '../operators';
 import { isInteger } from '../operators/constants';
 import { changingWith, madeOf } from '../order';
 import { extend } from './extend';
+
+export { GradientError };
 
 const scope = 'backward';
 
@@ -18,11 +20,6 @@ export const gradientNames = {
   /** Output: the derivative of the weighted sum by a value, of that value's shape. */
   gradient: (index: number): string => `gradient.${index}`,
 };
-
-/** A derivative cannot be written: names the operator and says why. */
-export class GradientError extends Error {
-  override readonly name = 'GradientError';
-}
 
 /** What is derived by what, by value names of the graph. */
 export interface Derivative {
@@ -69,11 +66,15 @@ function withStatistics(graph: Graph, isPassed: (node: Node) => boolean): Graph 
  * @throws GradientError if an operator on the way has no derivative
  */
 export function withGradients(graph: Graph, { of, by }: Derivative): Graph {
-  const [changing, needed] = [changingWith(graph, by), madeOf(graph, of)];
-  // Whole numbers change in steps: their derivative is 0 wherever there is one.
-  const isOn = (value: string): boolean =>
-    changing.has(value) && needed.has(value) && !isCounted(valueOf(graph, value).dtype);
+  // Whole numbers change in steps: their derivative is 0 wherever there is one, and so is that of
+  // what is chosen by them.
+  const isGradual = (value: string): boolean => !isCounted(valueOf(graph, value).dtype);
+  const [changing, needed] = [changingWith(graph, by, isGradual), madeOf(graph, of)];
+  const isOn = (value: string): boolean => changing.has(value) && needed.has(value) && isGradual(value);
   const isPassed = (node: Node): boolean => node.outputs.some(isOn) && node.inputs.some(isOn);
+  for (const node of graph.nodes)
+    if (node.inputs.some(isOn) && node.outputs.some((output) => needed.has(output)) && !gradientOf(node))
+      throw new GradientError(`${node.name}: no derivative of operator ${titleOf(node)} is known`);
   const seen = withStatistics(graph, isPassed);
   return extend(seen, scope, (b, value) => {
     const sums = new Map<string, ValueInfo[]>();
@@ -124,11 +125,12 @@ function total(b: GraphBuilder, sums: Map<string, ValueInfo[]>, name: string): V
   return sum;
 }
 
+const titleOf = ({ domain, op }: Node): string => (domain ? `${domain}.${op}` : op);
+
 function inputGradients(call: GradientCall): readonly (ValueInfo | undefined)[] {
   const { node } = call;
-  const title = node.domain ? `${node.domain}.${node.op}` : node.op;
   const rule = gradientOf(node);
-  if (!rule) throw new GradientError(`${node.name}: no derivative of operator ${title} is known`);
+  if (!rule) return call.fail('no derivative is known');
   const half =
     node.outputs.length > 0 && call.made.find(({ dtype }, index) => call.gradient(index) && dtype !== 'F32');
   if (half)

@@ -3,6 +3,11 @@ import type { Node, ValueInfo } from '../../graph';
 import type { Writer } from '../../writer';
 import { Call, type ConstantOf } from '../call';
 
+/** A derivative cannot be written: names the operator and says why. */
+export class GradientError extends Error {
+  override readonly name = 'GradientError';
+}
+
 /** One node on the way back: its inputs and outputs, and the gradients of what it made. */
 export class GradientCall extends Call {
   /** What the node makes in the forward pass. */
@@ -27,6 +32,12 @@ export class GradientCall extends Call {
     this.made = given.made;
     this.gradients = given.gradients;
     this.isWanted = given.isWanted;
+  }
+
+  /** Throws `GradientError`, which names the operator. */
+  override fail(detail: string): never {
+    const { domain, op, name } = this.node;
+    throw new GradientError(`${name} (${domain ? `${domain}.${op}` : op}): ${detail}`);
   }
 
   /** y, the first output. */

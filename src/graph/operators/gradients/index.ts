@@ -9,7 +9,7 @@ import { poolingGradients } from './pooling';
 import { reductionGradients } from './reduction';
 import { gridSample } from './sampling';
 
-export { GradientCall, type GradientRule } from './call';
+export { GradientCall, GradientError, type GradientRule } from './call';
 
 /** Operators whose output changes in steps, or not at all, with what they read. */
 const stepwise = [
