@@ -11,14 +11,14 @@ import type { SeenImage } from '../tasks/run';
 import { requireOutput } from './output';
 import type { Outcome, Session } from './session';
 import { readFloats, readInputs } from './tensors';
-import { UsageError } from './usage';
+import { textsGiven, UsageError } from './usage';
 
 /** `vitrine explain` */
 export async function explain(
   session: Session,
   [checkpoint = '', image = '']: readonly string[],
 ): Promise<void> {
-  const { inputs, out, method, target, contrast, layer, spec: file } = session.options;
+  const { inputs, out, method, target, contrast, layer, spec: file, query } = session.options;
   if ((image === '') === (inputs === ''))
     throw new UsageError('an image or --inputs TENSORS.safetensors is needed, one of them');
   const answer = async (): Promise<Outcome> => {
@@ -35,6 +35,10 @@ export async function explain(
       checkpoint,
       model: await session.settings(),
       pixels,
+      subject: {
+        given: textsGiven(session.options),
+        ...(query !== undefined && { query: queryNumber(query) }),
+      },
       methods: method === 'all' ? 'all' : method.split(','),
       ...(target !== undefined && { target }),
       ...(contrast !== undefined && { contrast }),
@@ -71,6 +75,14 @@ async function pixelsOf(
     options: { imageSize, asStored },
   });
   return { pixels: pixelValues, seen };
+}
+
+/** A query as `attention` names it: `q7` or `7`. */
+function queryNumber(text: string): number {
+  const [, digits] = /^q?(\d+)$/.exec(text) ?? [];
+  if (digits === undefined)
+    throw new UsageError(`--query ${text}: the number of an object's query is needed`);
+  return Number(digits);
 }
 
 /** Whether a file is a picture by its name. */

@@ -14,7 +14,7 @@ import { baseName } from '../tasks/formats';
 import { idPng } from '../tasks/post/png';
 import { requireFolder } from './output';
 import type { Outcome, Session } from './session';
-import { UsageError, type Options } from './usage';
+import { textsGiven, UsageError, type Options } from './usage';
 
 /** What a `--spec` may say: what a user gives, and how answers are computed. */
 interface Spec {
@@ -113,7 +113,7 @@ async function askAboutTexts(session: Session, checkpoint: string, spec: Spec): 
 /** What the command's own options say. */
 function specOf({ threshold, labels, template, prompt, question, texts, as }: Options): Spec {
   const given = {
-    ...(labels.length > 0 && { labels, ...(template !== undefined && { template }) }),
+    ...textsGiven({ labels, template }),
     ...(prompt !== undefined && { prompt }),
     ...(question !== undefined && { question }),
     ...(texts.length > 0 && { text: texts, as: as ?? 'usual' }),

@@ -5,6 +5,7 @@ import type { ConfigValue } from '../architectures/family';
 import { parseValue } from '../architectures/valueText';
 import { parseSize } from '../domain/units';
 import { lengthNames } from '../domain/lengths';
+import type { Given } from '../tasks/run';
 
 /** The command line was not understood; exit status 2. */
 export class UsageError extends Error {
@@ -230,7 +231,7 @@ export const commands = {
   },
   explain: {
     synopsis:
-      '<checkpoint> <image>|--inputs TENSORS.safetensors --method NAME[,NAME]|all [--class N|NAME] [--contrast N|NAME] [--layer MODULE] --out TENSORS.safetensors|PICTURE.png|PICTURE.svg',
+      '<checkpoint> <image>|--inputs TENSORS.safetensors --method NAME[,NAME]|all [--class N|NAME] [--contrast N|NAME] [--query N] [--label TEXT]... [--layer MODULE] --out TENSORS.safetensors|PICTURE.png|PICTURE.svg',
     purpose: 'why an answer: gradients, relevance, activation maps, heads, tokens, weights, curves',
     paths: [1, 2],
     options: [
@@ -241,6 +242,9 @@ export const commands = {
       'class',
       'contrast',
       'layer',
+      'query',
+      'label',
+      'template',
       'inputs',
       'spec',
       'out',
@@ -422,6 +426,10 @@ function parseShare(option: string, text: string): number {
     throw new UsageError(`--${option} ${text}: a number from 0 to 1 needed`);
   return share;
 }
+
+/** Texts that an image is compared with, as a task is given them. */
+export const textsGiven = ({ labels, template }: Partial<Pick<Options, 'labels' | 'template'>>): Given =>
+  labels && labels.length > 0 ? { labels, ...(template !== undefined && { template }) } : {};
 
 function templateOption(text: string | undefined): string | undefined {
   if (text !== undefined && !text.includes('{}'))

@@ -29,6 +29,10 @@ export interface Question {
   readonly target: number;
   /** A second one, which the first is held against. */
   readonly contrast?: number;
+  /** Attention over the tokens of texts that are given, if a text's score is explained. */
+  readonly words?: readonly Probe[];
+  /** The object query whose scores are explained, of so many. */
+  readonly query?: { readonly index: number; readonly count: number };
   readonly run: RunGraph;
   readonly signal?: AbortSignal;
   readonly progress?: (message: string) => void;
@@ -131,7 +135,7 @@ export class Explained {
   async scoreAt(pixels: Values): Promise<number> {
     const output = await this.outputOf(pixels);
     const { target } = this.question;
-    return at(this.hasClasses ? probabilities(output, 'softmax') : output, target);
+    return at(this.hasClasses ? probabilities(output, this.output.activation ?? 'softmax') : output, target);
   }
 
   /** All maps, without what needs derivatives. */
@@ -145,6 +149,32 @@ export class Explained {
   /** Derivatives of the explained value by the pixels and all maps. */
   derived(): Promise<Derived> {
     return this.once('derived', () => this.derivedOf(this.seed(this.question.target)));
+  }
+
+  /**
+   * Maps over the tokens of the explained text and derivatives by them, without the other texts.
+   */
+  derivedWords(): Promise<readonly DerivedMap[]> {
+    return this.once('derived words', async () => {
+      const { words = [], target } = this.question;
+      const by = words.map(({ value }) => value);
+      const derived = withGradients(this.graph, { of: [this.output.value], by });
+      const gradients = derived.outputs.filter(({ name }) => name.startsWith('gradient.'));
+      const maps = by.map((value, index): GraphOutput => ({
+        name: tapNames.map(index),
+        value,
+        means: 'attention',
+      }));
+      const given = { [gradientNames.seed(0)]: this.seed(target) };
+      const graph = onlyOutputs(derived, [...gradients, ...maps]);
+      const found = await this.run('words', graph, this.question.pixels, given);
+      const ofText = (name: string): Values => textOf(valuesIn(found, name), target);
+      return words.map((probe, index) => ({
+        probe,
+        map: ofText(tapNames.map(index)),
+        gradient: ofText(gradientNames.gradient(index)),
+      }));
+    });
   }
 
   /** Derivatives by the pixels of the difference of the two values. */
@@ -254,6 +284,13 @@ export function valuesIn(found: Named, name: string): Values {
   const values = found[name];
   if (!values) throw new Error(`the model gave no ${name}`);
   return values;
+}
+
+/** The map of one text of several, `[heads, queries, keys]`. */
+function textOf({ shape, data }: Values, text: number): Values {
+  const own = shape.slice(1);
+  const size = elementCount(own);
+  return { shape: own, data: data.slice(text * size, (text + 1) * size) };
 }
 
 /** A map of one image as `[heads, queries, keys]`; of windows as it is. */

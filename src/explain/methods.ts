@@ -1,6 +1,7 @@
 import { GradientError } from '../graph/rewrite/backward';
 import type { Explained } from './explained';
 import type { Explanation, ExplainOptions, Method } from './method';
+import { bimodal } from './methods/bimodal';
 import { ofActivations } from './methods/cams';
 import { ofParts } from './methods/ablation';
 import { ofChannels } from './methods/channelCams';
@@ -18,6 +19,7 @@ import { ofWeights } from './methods/weights';
 /** Every method, in the order in which they are offered. */
 export const methods: readonly Method[] = [
   ofLayers.relevant,
+  bimodal,
   ofPixels.gradient,
   ofPixels.inputXGradient,
   ofPixels.integrated,

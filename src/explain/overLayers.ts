@@ -96,6 +96,9 @@ function weighted({ map, gradient }: DerivedMap, after: (value: number) => numbe
 
 const positive = (value: number): number => Math.max(0, value);
 
+/** Mean over heads of max(0, A ⊙ ∂s/∂A) (Chefer et al. 2021, eq. 5), `[queries, keys]`. */
+export const fusedByGradient = (map: DerivedMap): Matrix => weighted(map, positive);
+
 /** As rollout, of max(0, mean over heads of A ⊙ ∂s/∂A): each layer with its own gradient. */
 export function gradientRollout(maps: readonly DerivedMap[], ratio: number): Matrix {
   const tokens = tokensOf(maps);
@@ -112,7 +115,7 @@ export function gradientRollout(maps: readonly DerivedMap[], ratio: number): Mat
  */
 export function relevance(maps: readonly DerivedMap[], tokens: number): Matrix {
   return maps.reduce((relevant, derived) => {
-    const own = weighted(derived, positive);
+    const own = fusedByGradient(derived);
     const [, queries = 1, keys = 1] = derived.map.shape;
     const whole = new Float64Array(tokens * tokens);
     const first = queries === 1 ? 0 : tokens - queries;

@@ -26,9 +26,13 @@ export function shownOf(explained: Explained, method: Method, explanation: Expla
     ],
     figures: Object.entries(figures).flatMap(([name, value]) => (areas.has(name) ? [] : [{ name, value }])),
     tensors: Object.entries(tensors).map(([name, { shape }]) => ({ name, shape })),
-    notes,
+    notes: [...aboutQuery(explained), ...notes],
   };
 }
+
+/** Which object of several is explained, if one is. */
+const aboutQuery = ({ question: { query } }: Explained): readonly string[] =>
+  query ? [`of query ${query.index} of ${query.count}: what it says of the classes`] : [];
 
 const areaName = (curve: string): string => `${curve}.auc`;
 

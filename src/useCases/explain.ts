@@ -2,7 +2,15 @@ import { ownLayerNames, namesOf } from '../analysis/ownNames';
 import { at } from '../domain/lists';
 import type { Size } from '../domain/size';
 import { camLayerAt, modulesOf, type CamLayer } from '../explain/camLayer';
-import { Explained, type Named, type RunGraph } from '../explain/explained';
+import {
+  Explained,
+  onlyOutputs,
+  valuesIn,
+  type Named,
+  type Question,
+  type RunGraph,
+  type Values,
+} from '../explain/explained';
 import { explain, type Outcome } from '../explain/methods';
 import type { ExplainOptions } from '../explain/method';
 import type { TensorData } from '../inference/remoteApi';
@@ -11,12 +19,15 @@ import { labelsOfHeads } from '../labels/labels';
 import type { Graph } from '../graph/graph';
 import type { Model } from '../models/model';
 import type { OpenedModel } from '../models/openedModels';
+import { explainedGraph, type ExplainedGraph, type ScoresOf, type Subject } from './subject';
 
 /** What is to be explained, of an opened model and what it sees. */
 export interface ExplainRequest {
   readonly opened: OpenedModel;
   /** `[1, channels, height, width]`, float32, as the model sees the image. */
   readonly pixels: TensorData;
+  /** What of the answer is explained: texts that are given, an object's query. */
+  readonly subject?: Subject;
   readonly methods: readonly string[] | 'all';
   /** Number or name of a class; the likeliest one without it. */
   readonly target?: string;
@@ -53,13 +64,21 @@ export async function explainImage(inference: Inference, request: ExplainRequest
   const [height = 0, width = 0] = pixels.shape.slice(2);
   const imageSize: Size = [height, width];
   const model = opened.model.at(imageSize);
-  const graph = model.graph({ imageSize });
-  const run = graphRunner(inference, opened, signal);
+  const subject = request.subject ?? {};
+  const run = graphRunner(inference, opened, { subject, signal });
   const seen = { shape: pixels.shape, data: pixels.data as Float32Array };
-  const question = { graph, pixels: seen, run, ...(signal && { signal }), ...(progress && { progress }) };
+  const asked = await explainedGraph(model, imageSize, subject, scoresBy(run, seen));
+  const { graph } = asked;
+  const question = {
+    ...questionOf(asked),
+    pixels: seen,
+    run,
+    ...(signal && { signal }),
+    ...(progress && { progress }),
+  };
   const first = new Explained({ ...question, target: 0 });
   const scores = await first.outputOf(seen);
-  const labels = explainedLabels(model, first);
+  const labels = asked.labels ?? explainedLabels(model, first);
   const target =
     request.target === undefined ? likeliest(scores) : indexOf(request.target, labels, scores.length);
   const contrast =
@@ -81,8 +100,36 @@ export async function explainImage(inference: Inference, request: ExplainRequest
   };
 }
 
-/** Runs graphs that are made of an opened model's own. */
-export function graphRunner(inference: Inference, opened: OpenedModel, signal?: AbortSignal): RunGraph {
+/** What of a graph that answers a question goes into the question. */
+export const questionOf = ({
+  graph,
+  words,
+  query,
+}: ExplainedGraph): Pick<Question, 'graph' | 'words' | 'query'> => ({
+  graph,
+  ...(words && { words }),
+  ...(query && { query }),
+});
+
+/** Runs a graph for the scores of all queries. */
+export const scoresBy =
+  (run: RunGraph, pixels: Values): ScoresOf =>
+  async (graph, output) => {
+    const input = at(graph.inputs, 0).name;
+    const found = await run('queries', onlyOutputs(graph, [output]), { [input]: pixels });
+    return valuesIn(found, output.name).data;
+  };
+
+/**
+ * Runs graphs that are made of an opened model's own; graphs that differ by what is explained have
+ * names of their own.
+ */
+export function graphRunner(
+  inference: Inference,
+  opened: OpenedModel,
+  { subject = {}, signal }: { readonly subject?: Subject; readonly signal?: AbortSignal | undefined },
+): RunGraph {
+  const about = JSON.stringify(subject);
   return async (variant, graph, inputs) => {
     const given = Object.entries(inputs).map(
       ([name, { shape, data }]) => [name, { dtype: 'F32', shape, data }] as const,
@@ -90,7 +137,7 @@ export function graphRunner(inference: Inference, opened: OpenedModel, signal?: 
     const found = await inference.runGraph({
       opened,
       graph,
-      variant: `explain ${variant}`,
+      variant: `explain ${variant} ${about}`,
       inputs: Object.fromEntries<TensorData>(given),
       ...(signal && { signal }),
     });
@@ -116,14 +163,14 @@ const likeliest = (scores: Float32Array): number =>
   scores.reduce((best, score, index) => (score > at(scores, best) ? index : best), 0);
 
 /** A class by its number or its name, whatever its case. */
-function indexOf(text: string, labels: readonly string[], classes: number): number {
+function indexOf(text: string, labels: readonly (string | undefined)[], classes: number): number {
   const number = Number(text);
   if (text.trim() !== '' && Number.isInteger(number)) {
     if (number >= 0 && number < classes) return number;
     throw new Error(`class ${text}: a number from 0 to ${classes - 1} is needed`);
   }
   const wanted = text.trim().toLowerCase();
-  const found = labels.flatMap((label, index) =>
+  const found = labels.flatMap((label = '', index) =>
     label.split(',').some((name) => name.trim().toLowerCase() === wanted) || label.toLowerCase() === wanted
       ? [index]
       : [],

@@ -8,10 +8,11 @@ import { faithfulness, passesOfCurve, type TestedMap } from '../explain/faithful
 import type { Explanation } from '../explain/method';
 import { explain, methodOf, methods } from '../explain/methods';
 import { shownOf } from '../explain/shown';
-import { valueOf, type Graph } from '../graph/graph';
+import { valueOf } from '../graph/graph';
 import type { ClassifyRequest, Inference } from '../inference/service';
 import type { OpenedModel } from '../models/openedModels';
-import { explainedLabels, graphRunner } from './explain';
+import { explainedLabels, graphRunner, questionOf, scoresBy } from './explain';
+import { explainedGraph, type ExplainedGraph, type Subject } from './subject';
 
 /** The image that is explained, as it was run. */
 export type ExplainingRequest = Pick<ClassifyRequest, 'image' | 'options'> & { readonly opened: OpenedModel };
@@ -50,10 +51,12 @@ export class Explaining {
   private constructor(
     private readonly inference: Inference,
     private readonly opened: OpenedModel,
-    private readonly graph: Graph,
+    private readonly asked: ExplainedGraph,
+    private readonly subject: Subject,
     private readonly pixels: Values,
     readonly explainable: Explainable,
   ) {
+    const { graph } = asked;
     const bytes = sum(graph.probes.map(({ value }) => 2 * 4 * elementCount(valueOf(graph, value).shape)));
     const room = Math.floor(keptBytes / Math.max(1, bytes));
     this.found = new Recent(Math.min(keptTargets, room));
@@ -77,10 +80,18 @@ export class Explaining {
       throw new Error('Explanations are made of models that read one image as numbers; this one does not.');
     const pixels = { shape, data };
     const model = opened.model.at([at(shape, 2), at(shape, 3)]);
-    const graph = model.graph({ imageSize: [at(shape, 2), at(shape, 3)] });
-    const first = new Explained({ graph, pixels, target: 0, run: patientRun(inference, opened, signal) });
+    const given = request.options?.given;
+    const subject: Subject = given ? { given } : {};
+    const run = patientRun(inference, opened, subject, signal);
+    const explained = await explainedGraph(
+      model,
+      [at(shape, 2), at(shape, 3)],
+      subject,
+      scoresBy(run, pixels),
+    );
+    const first = new Explained({ ...questionOf(explained), pixels, target: 0, run });
     const scores = await first.outputOf(pixels);
-    const labels = explainedLabels(model, first);
+    const labels = explained.labels ?? explainedLabels(model, first);
     const explainable: Explainable = {
       output: first.output.name,
       hasClasses: first.hasClasses,
@@ -89,7 +100,7 @@ export class Explaining {
       methods: methods.map((method) => offered(method, first)),
       perCurve: passesOfCurve(first),
     };
-    return new Explaining(inference, opened, graph, pixels, explainable);
+    return new Explaining(inference, opened, explained, subject, pixels, explainable);
   }
 
   /** Explains one value. Throws if the method says nothing of this model, or the signal aborts. */
@@ -144,10 +155,10 @@ export class Explaining {
   }
 
   private explained(target: number, { signal, progress }: Asked): Explained {
-    const { graph, pixels, inference, opened } = this;
-    const run = patientRun(inference, opened, signal);
+    const { asked, subject, pixels, inference, opened } = this;
+    const run = patientRun(inference, opened, subject, signal);
     const found = this.found.ensure(target, () => new Map());
-    return new Explained({ graph, pixels, target, run, signal, progress }, found);
+    return new Explained({ ...questionOf(asked), pixels, target, run, signal, progress }, found);
   }
 
   private next<T>(task: () => Promise<T>): Promise<T> {
@@ -165,7 +176,12 @@ const offered = (method: (typeof methods)[number], explained: Explained): Explai
 };
 
 /** Runs graphs; a pass that nobody wants any more may end by itself, if it ends soon. */
-function patientRun(inference: Inference, opened: OpenedModel, signal: AbortSignal): RunGraph {
+function patientRun(
+  inference: Inference,
+  opened: OpenedModel,
+  subject: Subject,
+  signal: AbortSignal,
+): RunGraph {
   return async (...asked) => {
     signal.throwIfAborted();
     const kill = new AbortController();
@@ -175,7 +191,7 @@ function patientRun(inference: Inference, opened: OpenedModel, signal: AbortSign
     };
     signal.addEventListener('abort', soon, { once: true });
     try {
-      const found = await graphRunner(inference, opened, kill.signal)(...asked);
+      const found = await graphRunner(inference, opened, { subject, signal: kill.signal })(...asked);
       signal.throwIfAborted();
       return found;
     } finally {

@@ -1,6 +1,6 @@
 import type { Explainable, ExplainedMap, Faithfulness } from '../../../src/domain/explanation';
 import { formatNumber } from '../../../src/domain/units';
-import type { Run, RunOptions } from '../../../src/tasks/run';
+import type { Given, Run, RunOptions } from '../../../src/tasks/run';
 import { sheetPng, type Sheet } from './sheet';
 import type { Drawn } from './state';
 
@@ -16,15 +16,22 @@ export interface Reported {
 
 const quoted = (text: string): string => `'${text.replace(/'/g, `'\\''`)}'`;
 
+/** Texts that the image is compared with, as the command takes them. */
+function textOptions({ labels, template }: Given): string {
+  const texts = Array.isArray(labels) ? labels.map((label) => ` --label ${quoted(String(label))}`) : [];
+  const isPut = texts.length > 0 && typeof template === 'string';
+  return `${texts.join('')}${isPut ? ` --template ${quoted(template)}` : ''}`;
+}
+
 /** The command that computes the same, of a column. */
 export function commandOf(
   { checkpoint, seen }: Pick<Run, 'checkpoint' | 'seen'>,
-  { imageSize, asStored }: RunOptions,
+  { imageSize, asStored, given = {} }: RunOptions,
   { question: { method, target } }: Drawn,
 ): string {
   const size = imageSize ? ` --image-size ${imageSize.join('x')}` : '';
   const stored = asStored ? ' --as-stored' : '';
-  return `vitrine explain ${quoted(checkpoint)} ${quoted(seen.image)} --method ${method} --class ${target}${size}${stored} --out ${method}.safetensors`;
+  return `vitrine explain ${quoted(checkpoint)} ${quoted(seen.image)} --method ${method} --class ${target}${textOptions(given)}${size}${stored} --out ${method}.safetensors`;
 }
 
 const cell = (text: string): string => text.replace(/\|/g, '\\|').replace(/\n/g, ' ');
