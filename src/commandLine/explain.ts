@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { writeSafetensors, type NamedTensor } from '../checkpoint/formats/safetensorsWriter';
 import { pushAll } from '../domain/lists';
 import type { Grid } from '../domain/size';
+import { formatBytes } from '../domain/units';
+import type { SessionBytes } from '../explain/derivedGraphs';
 import type { ExplainOptions } from '../explain/method';
 import type { Noise, Sliding } from '../explain/pixels';
 import type { TensorData } from '../inference/remoteApi';
@@ -19,6 +21,10 @@ export async function explain(
   [checkpoint = '', image = '']: readonly string[],
 ): Promise<void> {
   const { inputs, out, method, target, contrast, layer, spec: file, query } = session.options;
+  if (method === 'nearest') {
+    const { nearest } = await import('./nearest');
+    return nearest(session, checkpoint, image);
+  }
   if ((image === '') === (inputs === ''))
     throw new UsageError('an image or --inputs TENSORS.safetensors is needed, one of them');
   const answer = async (): Promise<Outcome> => {
@@ -117,13 +123,15 @@ async function written(
   const tensors: NamedTensor[] = [];
   const figures: Record<string, number> = {};
   const missing: Record<string, string> = {};
+  const memory: Record<string, SessionBytes> = {};
   const notes: string[] = [];
   for (const outcome of outcomes) {
     if ('reason' in outcome) {
       missing[outcome.method.name] = outcome.reason;
       continue;
     }
-    const { explanation, method } = outcome;
+    const { explanation, method, bytes } = outcome;
+    if (bytes) memory[method.name] = bytes;
     Object.assign(figures, explanation.figures);
     pushAll(
       notes,
@@ -151,6 +159,7 @@ async function written(
     tensors: shapes,
     figures,
     not_defined: missing,
+    memory,
     notes,
   };
   const lines = [
@@ -158,6 +167,10 @@ async function written(
     ...tensors.map(({ name, shape }) => `  ${name} [${shape.join(', ')}]`),
     ...Object.entries(figures).map(([name, value]) => `  ${name} ${value.toPrecision(4)}`),
     ...Object.entries(missing).map(([name, reason]) => `  no ${name}: ${reason}`),
+    ...Object.entries(memory).map(
+      ([name, { weights, kept }]) =>
+        `  ${name}: ${formatBytes(weights)} of weights, ${formatBytes(kept)} kept for derivatives`,
+    ),
     ...notes.map((note) => `  ${note}`),
     '',
   ];

@@ -40,6 +40,8 @@ export interface Options {
   readonly layer: string;
   readonly head: string;
   readonly query?: string;
+  /** Folder whose images are compared with one. */
+  readonly among?: string;
   /** How attention is read, or which methods explain an answer. */
   readonly method: string;
   /** The class that is explained, by number or name, and one that it is held against. */
@@ -101,6 +103,7 @@ const optionTypes = {
   layer: { type: 'string' },
   head: { type: 'string' },
   query: { type: 'string' },
+  among: { type: 'string' },
   method: { type: 'string' },
   inputs: { type: 'string' },
   out: { type: 'string' },
@@ -231,7 +234,7 @@ export const commands = {
   },
   explain: {
     synopsis:
-      '<checkpoint> <image>|--inputs TENSORS.safetensors --method NAME[,NAME]|all [--class N|NAME] [--contrast N|NAME] [--query N] [--label TEXT]... [--layer MODULE] --out TENSORS.safetensors|PICTURE.png|PICTURE.svg',
+      '<checkpoint> <image>|--inputs TENSORS.safetensors --method NAME[,NAME]|all|nearest [--among FOLDER [--top 5]] [--class N|NAME] [--contrast N|NAME] [--query N] [--label TEXT]... [--layer MODULE] --out TENSORS.safetensors|PICTURE.png|PICTURE.svg',
     purpose: 'why an answer: gradients, relevance, activation maps, heads, tokens, weights, curves',
     paths: [1, 2],
     options: [
@@ -243,6 +246,8 @@ export const commands = {
       'contrast',
       'layer',
       'query',
+      'among',
+      'top',
       'label',
       'template',
       'inputs',
@@ -365,6 +370,7 @@ function readOptions(values: Values): Options {
     layer: values.layer ?? 'last',
     head: values.head ?? 'mean',
     query: values.query,
+    among: values.among,
     method: values.method ?? 'raw',
     target: values.class,
     contrast: values.contrast,

@@ -10,6 +10,11 @@ export interface OfferedMethod {
   readonly source: string;
   /** What it costs in forward passes. */
   readonly forwards: number;
+  /**
+   * Bytes of the session with derivatives that it asks for: weights, and values kept on the way;
+   * absent if it asks for none.
+   */
+  readonly bytes?: { readonly weights: number; readonly kept: number };
   /** Why it says nothing of this model; absent if it does. */
   readonly whyNot?: string;
 }

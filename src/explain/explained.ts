@@ -3,10 +3,13 @@ import { at } from '../domain/lists';
 import type { Probe } from '../domain/probes';
 import type { Size } from '../domain/size';
 import { valueOf, type Graph, type GraphOutput } from '../graph/graph';
-import { gradientNames, withGradients } from '../graph/rewrite/backward';
-import { extend } from '../graph/rewrite/extend';
+import { gradientNames } from '../graph/rewrite/backward';
 import { probabilities } from '../labels/labels';
 import { tapNames } from '../graph/rewrite/tapNames';
+import { withAllGradients, withGradientBy, withGradientsBy, withPixelGradient } from './derivedGraphs';
+import { explainedOutput, onlyOutputs } from './explainedOutput';
+
+export { onlyOutputs };
 
 /** Numbers of a tensor, row-major. */
 export interface Values {
@@ -56,15 +59,6 @@ export interface Derived {
   /** By the pixels, of their shape. */
   readonly pixels: Values;
   readonly maps: readonly DerivedMap[];
-}
-
-/** The output that is explained: scores of classes, else a vector of the image. */
-export function explainedOutput(graph: Graph): GraphOutput {
-  const meanings = ['logits', 'probabilities', 'embedding', 'features'] as const;
-  const found = meanings.flatMap((means) => graph.outputs.filter((output) => output.means === means));
-  const vector = found.find(({ value }) => valueOf(graph, value).shape.length === 2);
-  if (!vector) throw new Error('it has no scores of classes and no vector of the image to be explained');
-  return vector;
 }
 
 /** What several methods need, by what it is called. */
@@ -151,23 +145,22 @@ export class Explained {
     return this.once('derived', () => this.derivedOf(this.seed(this.question.target)));
   }
 
+  /** Gives maps over the tokens of texts, and the derivatives of the explained output by them. */
+  wordsGraph(): Graph {
+    return withGradientsBy(
+      this.graph,
+      (this.question.words ?? []).map(({ value }) => value),
+    );
+  }
+
   /**
    * Maps over the tokens of the explained text and derivatives by them, without the other texts.
    */
   derivedWords(): Promise<readonly DerivedMap[]> {
     return this.once('derived words', async () => {
       const { words = [], target } = this.question;
-      const by = words.map(({ value }) => value);
-      const derived = withGradients(this.graph, { of: [this.output.value], by });
-      const gradients = derived.outputs.filter(({ name }) => name.startsWith('gradient.'));
-      const maps = by.map((value, index): GraphOutput => ({
-        name: tapNames.map(index),
-        value,
-        means: 'attention',
-      }));
       const given = { [gradientNames.seed(0)]: this.seed(target) };
-      const graph = onlyOutputs(derived, [...gradients, ...maps]);
-      const found = await this.run('words', graph, this.question.pixels, given);
+      const found = await this.run('words', this.wordsGraph(), this.question.pixels, given);
       const ofText = (name: string): Values => textOf(valuesIn(found, name), target);
       return words.map((probe, index) => ({
         probe,
@@ -192,13 +185,7 @@ export class Explained {
   }
 
   private async pixelGradient(pixels: Values, seed: Values): Promise<Values> {
-    const graph = await this.once('pixel gradient', async () => {
-      const derived = withGradients(this.graph, { of: [this.output.value], by: [this.input] });
-      return onlyOutputs(
-        derived,
-        derived.outputs.filter(({ name }) => name === gradientNames.gradient(0)),
-      );
-    });
+    const graph = withPixelGradient(this.graph);
     const found = await this.run('pixel gradient', graph, pixels, { [gradientNames.seed(0)]: seed });
     return valuesIn(found, gradientNames.gradient(0));
   }
@@ -206,9 +193,7 @@ export class Explained {
   /** The derivative by any value of the graph, and the value. */
   async derivedBy(value: string): Promise<{ readonly value: Values; readonly gradient: Values }> {
     return this.once(`by ${value}`, async () => {
-      const derived = withGradients(this.graph, { of: [this.output.value], by: [value] });
-      const gradient = derived.outputs.filter(({ name }) => name === gradientNames.gradient(0));
-      const graph = onlyOutputs(derived, [...gradient, { name: 'value', value, means: 'state' }]);
+      const graph = withGradientBy(this.graph, value);
       const seed = { [gradientNames.seed(0)]: this.seed(this.question.target) };
       const found = await this.run(`by ${value}`, graph, this.question.pixels, seed);
       return { value: valuesIn(found, 'value'), gradient: valuesIn(found, gradientNames.gradient(0)) };
@@ -253,14 +238,7 @@ export class Explained {
     rewrite: (graph: Graph) => Graph = (graph) => graph,
     more: Named = {},
   ): Promise<Derived> {
-    const maps = this.probes.map(({ value }) => value);
-    const derived = withGradients(this.graph, { of: [this.output.value], by: [this.input, ...maps] });
-    const outputs = [
-      this.output,
-      ...derived.outputs.filter(({ name }) => name.startsWith('gradient.')),
-      ...maps.map((value, index): GraphOutput => ({ name: tapNames.map(index), value, means: 'attention' })),
-    ];
-    const graph = rewrite(onlyOutputs(derived, outputs));
+    const graph = rewrite(withAllGradients(this.graph));
     const given = { ...more, [gradientNames.seed(0)]: seed };
     const found = await this.run(name, graph, this.question.pixels, given);
     return {
@@ -273,11 +251,6 @@ export class Explained {
       })),
     };
   }
-}
-
-/** The graph with these outputs alone, and no maps beside them. */
-export function onlyOutputs(graph: Graph, outputs: readonly GraphOutput[]): Graph {
-  return { ...extend(graph, 'explain', () => undefined), outputs, probes: [] };
 }
 
 export function valuesIn(found: Named, name: string): Values {

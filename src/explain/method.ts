@@ -1,4 +1,5 @@
 import type { Grid } from '../domain/size';
+import type { Graph } from '../graph/graph';
 import type { CamLayer } from './camLayer';
 import type { Explained, Named, Values } from './explained';
 import type { Noise, Sliding } from './pixels';
@@ -62,5 +63,7 @@ export interface Method {
   whyNot(explained: Explained): string | undefined;
   /** What it costs in forward passes; a gradient is about 2.2. */
   forwards(explained: Explained, options: ExplainOptions): number;
+  /** The graphs with derivatives that it runs; absent if it derives nothing. */
+  derived?(explained: Explained, options: ExplainOptions): readonly Graph[];
   compute(explained: Explained, options: ExplainOptions): Promise<Explanation>;
 }

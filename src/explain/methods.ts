@@ -1,4 +1,6 @@
+import { sum } from '../domain/lists';
 import { GradientError } from '../graph/rewrite/backward';
+import { sessionBytes, type SessionBytes } from './derivedGraphs';
 import type { Explained } from './explained';
 import type { Explanation, ExplainOptions, Method } from './method';
 import { bimodal } from './methods/bimodal';
@@ -43,8 +45,33 @@ export const methods: readonly Method[] = [
 
 /** What one method came to: tensors and pictures, or why there are none. */
 export type Outcome = { readonly method: Method } & (
-  { readonly explanation: Explanation } | { readonly reason: string }
+  { readonly explanation: Explanation; readonly bytes?: SessionBytes } | { readonly reason: string }
 );
+
+/**
+ * Bytes of the sessions with derivatives that a method asks for; undefined if it asks for none, or
+ * if there are no derivatives.
+ */
+export function methodBytes(
+  method: Method,
+  explained: Explained,
+  options: ExplainOptions,
+): SessionBytes | undefined {
+  try {
+    const each = method
+      .derived?.(explained, options)
+      .map((derived) => sessionBytes(derived, explained.graph));
+    return (
+      each && {
+        weights: sum(each.map(({ weights }) => weights)),
+        kept: sum(each.map(({ kept }) => kept)),
+      }
+    );
+  } catch (error) {
+    if (error instanceof GradientError) return undefined;
+    throw error;
+  }
+}
 
 /** Asks methods one after the other; one that cannot serve says why. */
 export async function explain(
@@ -58,7 +85,10 @@ export async function explain(
     const reason = method.whyNot(explained);
     const found = reason ?? (await computed(method, explained, options));
     if (typeof found === 'string') outcomes.push({ method, reason: found });
-    else outcomes.push({ method, explanation: found });
+    else {
+      const bytes = methodBytes(method, explained, options);
+      outcomes.push({ method, explanation: found, ...(bytes && { bytes }) });
+    }
   }
   return outcomes;
 }

@@ -1,9 +1,10 @@
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { at } from '../domain/lists';
 import { countFrames, readFrames } from './decoders/ffmpeg';
 import { decodePages } from './decoders/withSharp';
 import { ImageError } from './imageError';
+import { imagesIn } from './imagesIn';
 import { pictureExtensions } from './imageFormats';
 import { createTemporaryFolder, removeTemporaryFolder } from './temporary';
 import { isVideo } from './videoFormats';
@@ -21,9 +22,6 @@ export interface ClipSource {
   with<T>(numbers: readonly number[], use: (paths: readonly string[]) => Promise<T>): Promise<T>;
 }
 
-/** Files of a folder that are looked at: a minute of film has 1,800 frames. */
-const mostFiles = 100_000;
-
 /** Formats whose files may hold several pictures. */
 const severalIn: ReadonlySet<string> = new Set(['.gif', '.webp', '.tif', '.tiff']);
 
@@ -37,7 +35,7 @@ export async function clipSource(paths: readonly string[]): Promise<ClipSource> 
   const state = await stat(path).catch((error: unknown) => {
     throw new ImageError('unreadable', path, (error as Error).message);
   });
-  if (state.isDirectory()) return ofFiles(await imagesIn(path), 'images of the folder');
+  if (state.isDirectory()) return ofFiles(await framesIn(path), 'images of the folder');
   if (isVideo(path)) return ofVideo(path);
   const pages = severalIn.has(extname(path).toLowerCase()) ? await pagesOf(path) : undefined;
   return pages && pages.count > 1 ? ofPages(pages, extname(path)) : ofFiles([path], 'images');
@@ -49,18 +47,15 @@ const ofFiles = (files: readonly string[], what: string): ClipSource => ({
   with: (numbers, use) => use(numbers.map((number) => at(files, number))),
 });
 
-async function imagesIn(folder: string): Promise<readonly string[]> {
-  const names = (await readdir(folder)).slice(0, mostFiles);
-  const images = names
-    .filter((name) => pictureExtensions.includes(extname(name).toLowerCase()))
-    .sort((one, other) => one.localeCompare(other, undefined, { numeric: true }));
-  if (images.length === 0)
-    throw new ImageError(
-      'unsupported',
-      folder,
-      `no image in this folder; the frames of a clip are needed: ${pictureExtensions.join(', ')}`,
-    );
-  return images.map((name) => join(folder, name));
+/** Frames of a clip that lie in a folder. Throws if there are none. */
+async function framesIn(folder: string): Promise<readonly string[]> {
+  const images = await imagesIn(folder);
+  if (images.length > 0) return images;
+  throw new ImageError(
+    'unsupported',
+    folder,
+    `no image in this folder; the frames of a clip are needed: ${pictureExtensions.join(', ')}`,
+  );
 }
 
 type Pages = Awaited<ReturnType<typeof decodePages>>;

@@ -6,7 +6,7 @@ import { encodeSafetensors } from '../checkpoint/formats/safetensorsWriter';
 import { Explained, type Found, type Named, type RunGraph, type Values } from '../explain/explained';
 import { faithfulness, passesOfCurve, type TestedMap } from '../explain/faithfulness';
 import type { Explanation } from '../explain/method';
-import { explain, methodOf, methods } from '../explain/methods';
+import { explain, methodBytes, methodOf, methods } from '../explain/methods';
 import { shownOf } from '../explain/shown';
 import { valueOf } from '../graph/graph';
 import type { ClassifyRequest, Inference } from '../inference/service';
@@ -172,7 +172,12 @@ const offered = (method: (typeof methods)[number], explained: Explained): Explai
   const { name, title, text, formula, source } = method;
   const whyNot = method.whyNot(explained);
   const forwards = whyNot === undefined ? method.forwards(explained, {}) : 0;
-  return { name, title, text, formula, source, forwards, ...(whyNot !== undefined && { whyNot }) };
+  const bytes = whyNot === undefined ? methodBytes(method, explained, {}) : undefined;
+  return {
+    ...{ name, title, text, formula, source, forwards },
+    ...(bytes && { bytes }),
+    ...(whyNot !== undefined && { whyNot }),
+  };
 };
 
 /** Runs graphs; a pass that nobody wants any more may end by itself, if it ends soon. */

@@ -5,7 +5,8 @@ import { readsTexts } from '../models/reads';
 import { withAnySignal } from '../domain/aborting';
 import { readsClips } from '../tasks/video/video';
 import { OpenedModels, type OpenedModel } from '../models/openedModels';
-import { explainImage, type ExplainedImage, type ExplainRequest } from './explain';
+import { explainImage, graphRunner, type ExplainedImage, type ExplainRequest } from './explain';
+import { vectorOf, type ImageVector } from './nearest';
 
 /** A request about a checkpoint that is named by its path. */
 export type ByPath<R extends { readonly opened: unknown }> = Omit<R, 'opened'> & {
@@ -58,6 +59,18 @@ export class PathRunner {
   /** Explains an answer, as `explainImage` does. */
   async explain(request: ByPath<ExplainRequest>): Promise<ExplainedImage> {
     return this.withOpened(request, (opened) => explainImage(this.inference, opened));
+  }
+
+  /** What an image is in the space of a model. */
+  async imageVector(request: ByPath<ClassifyRequest>): Promise<ImageVector> {
+    return this.withOpened(request, async ({ opened, ...asked }) => {
+      const { pixelValues } = await this.inference.preprocess({ opened, ...asked, displaySide: 0 });
+      const { shape, data } = pixelValues;
+      if (shape.length !== 4 || shape[0] !== 1 || !(data instanceof Float32Array))
+        throw new Error(`${request.checkpoint}: images are compared by models that read one as numbers`);
+      const run = graphRunner(this.inference, opened, { signal: asked.signal });
+      return vectorOf(opened.model, { shape, data }, run);
+    });
   }
 
   /** What is said of a model as it is understood: assumptions, and what is not run. */

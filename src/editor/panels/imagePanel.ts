@@ -2,7 +2,8 @@ import { basename } from 'node:path';
 import type { Classified } from '../../contributions';
 import type { CallContext } from '../../protocol/channel';
 import type { ImagePanelApi, ImagePanelEvents, RunProgress, SimilarImage } from '../../protocol/image';
-import { cosineOf, embeddingOf, guessesOf } from '../../tasks/answer';
+import { embeddingOf, guessesOf } from '../../tasks/answer';
+import { nearestOf } from '../../useCases/nearest';
 import type { ProviderView, Run, RunOptions } from '../../tasks/run';
 import { Cancelled, UserError } from '../dialogue/errors';
 import { pathOf, pickImages } from '../documents/images';
@@ -231,16 +232,16 @@ export class ImagePanel {
       if (error instanceof Cancelled) return [];
       throw error;
     });
-    const found: SimilarImage[] = [];
+    const found: { image: string; vector: Float32Array }[] = [];
     for (const [index, uri] of picked.entries()) {
       progress(`image ${index + 1} of ${picked.length}`);
       const opened = await unlessCancelled(this.looking.document.current(), signal);
       const request = { opened, image: pathOf(uri), options: {}, signal, report: progress };
       const { answer } = await this.services.runner.classifyForTable(request);
       const other = embeddingOf(answer);
-      if (other) found.push({ image: pathOf(uri), cosine: cosineOf(own, other) });
+      if (other) found.push({ image: pathOf(uri), vector: other });
     }
-    return found.sort((one, other) => other.cosine - one.cosine);
+    return nearestOf(own, found);
   }
 
   /** The workspace's checkpoints, and the one in use wherever it lies. */

@@ -1,11 +1,12 @@
 import { at, increase, largest } from '../../domain/lists';
-import type { Graph, GraphOutput, ValueInfo } from '../../graph/graph';
+import { outputName, type Graph, type GraphOutput, type ValueInfo } from '../../graph/graph';
 import { gradientNames, withGradients } from '../../graph/rewrite/backward';
 import { cutAt, withReplaced } from '../../graph/rewrite/splice';
 import type { StreamBlock } from '../../graph/find/residualStream';
 import type { HeadOutputs } from '../../graph/find/headOutputs';
 import { runOn } from '../behind';
 import { finalNorm, linearised } from '../attribution';
+import { withGradientBy } from '../derivedGraphs';
 import { onlyOutputs, valuesIn, type Explained, type Named, type Values } from '../explained';
 import type { Explanation, Method } from '../method';
 import { streamOf, streamValues, whyNoStream } from '../stream';
@@ -125,6 +126,13 @@ function whyNoAttribution(explained: Explained): string | undefined {
   return typeof norm === 'string' ? norm : undefined;
 }
 
+/** What the final norm makes, by which the value is derived. */
+function normed(explained: Explained): string {
+  const norm = finalNorm(explained);
+  if (typeof norm === 'string') throw new Error(norm);
+  return outputName(norm);
+}
+
 /** Share of the value that the sum of all parts may miss: float32 adds up some thousand numbers. */
 const mostMissed = 1e-3;
 
@@ -160,6 +168,7 @@ const attribution: Method = {
   source: 'Elhage et al. 2021; TransformerLens, apply_ln_to_stack',
   whyNot: whyNoAttribution,
   forwards: (explained) => perGradient + 0.1 * blocksOf(explained).length,
+  derived: (explained) => [withGradientBy(explained.graph, normed(explained))],
   async compute(explained): Promise<Explanation> {
     const blocks = blocksOf(explained);
     const { slope, constant } = await linearised(explained);

@@ -12,7 +12,7 @@ import {
   whyNoRelevance,
   type Matrix,
 } from '../overLayers';
-import { float32, perGradient } from './common';
+import { byAll, float32, perGradient } from './common';
 
 /** A matrix `[rows, columns]`, row-major. */
 interface Sized {
@@ -204,6 +204,8 @@ export const bimodal: Method = {
   source: 'Chefer et al. 2021 (ICCV), eq. 5–10',
   whyNot,
   forwards: ({ question }) => (question.words ? 2 * perGradient : perGradient),
+  derived: (explained) =>
+    explained.question.words ? [...byAll(explained), explained.wordsGraph()] : byAll(explained),
   compute: (explained) => {
     const { query } = explained.question;
     return query ? ofQuery(explained, query.index) : ofTowers(explained);

@@ -1,3 +1,4 @@
+import { withGradientBy } from '../derivedGraphs';
 import { bilinear } from '../../attention/upsampling';
 import { eigenCam, gradCam, gradCamPlusPlus, hiResCam, layerCam, scaled, type Activations } from '../cam';
 import { asMap, usualCamLayer, type CamLayer } from '../camLayer';
@@ -39,6 +40,7 @@ const activationMap = (
   ...(pictured !== undefined && { gives: [pictured] }),
   whyNot: whyNoMap,
   forwards: () => perGradient,
+  derived: (explained, options) => [withGradientBy(explained.graph, layerFor(explained, options).value)],
   async compute(explained, options): Promise<Explanation> {
     const layer = layerFor(explained, options);
     const activations = await activationsOf(explained, layer);
@@ -126,6 +128,7 @@ const camInputs: Method = {
   source: 'Selvaraju et al. 2017',
   whyNot: whyNoMap,
   forwards: () => perGradient,
+  derived: (explained, options) => [withGradientBy(explained.graph, layerFor(explained, options).value)],
   async compute(explained, options) {
     const { activation, gradient: own } = await activationsOf(explained, layerFor(explained, options));
     return { tensors: { 'cam.activation': activation, 'cam.gradient': own } };

@@ -15,7 +15,7 @@ import {
   type Fusion,
   type Matrix,
 } from '../overLayers';
-import { float32, perGradient } from './common';
+import { byAll, float32, perGradient } from './common';
 
 /** Share of the smallest entries that the variants named `discard` leave out (vit-explain). */
 const discardRatio = 0.9;
@@ -50,6 +50,7 @@ const overLayers = ({ whyNot, tokens, matrices, legend, pictured, ...words }: Ov
   whyNot: ({ probes }) => whyNot(probes),
   // Which rows the head reads, the gradient of the last layer says.
   forwards: () => perGradient,
+  derived: byAll,
   async compute(explained) {
     const derived = await explained.derived();
     const count = tokens(explained);
@@ -124,6 +125,7 @@ const attentionCam: Method = {
     whyNoRollout(probes) ??
     (probes.at(-1)?.queries.special?.[0] === 'cls' ? undefined : 'the last layer has no class token'),
   forwards: () => perGradient,
+  derived: byAll,
   async compute(explained): Promise<Explanation> {
     const { maps } = await explained.derived();
     const read = readRows(maps);

@@ -6,7 +6,7 @@ import type { Grid } from '../../domain/size';
 import type { Explained, MapOf, Values } from '../explained';
 import type { Explanation, Method, Picture } from '../method';
 import { fused, type Fusion } from '../overLayers';
-import { float32, perGradient, whyNoAttention } from './common';
+import { byAll, float32, perGradient, whyNoAttention } from './common';
 
 /** Which cell of a map each key of each window lies on, -1 for none. */
 interface KeyCells {
@@ -104,6 +104,7 @@ const attentionXGradient: Method = {
   source: 'Chefer et al. 2021 (ICCV), eq. 5, of one layer',
   whyNot: whyNoLayer,
   forwards: () => perGradient,
+  derived: byAll,
   async compute(explained): Promise<Explanation> {
     const { probe, map, gradient } = at((await explained.derived()).maps, lastPlaced(explained));
     const data = map.data.map((weight, place) => Math.max(0, weight * at(gradient.data, place)));

@@ -1,3 +1,4 @@
+import { withPixelGradient } from '../derivedGraphs';
 import { at, increase } from '../../domain/lists';
 import type { Explained, Values } from '../explained';
 import type { Method, Picture } from '../method';
@@ -10,7 +11,7 @@ import {
   usualNoise,
   type Sliding,
 } from '../pixels';
-import { anyModel, float32, perGradient } from './common';
+import { anyModel, byAll, float32, perGradient } from './common';
 
 /** Length of the vector of channels at each pixel (Simonyan et al. 2014 take its largest entry). */
 function strengthOf({ shape, data }: Values): Picture {
@@ -41,6 +42,7 @@ const gradient: Method = {
   source: 'Simonyan et al. 2014, §3',
   whyNot: anyModel,
   forwards: () => perGradient,
+  derived: byAll,
   async compute(explained) {
     const { pixels, maps } = await explained.derived();
     const { contrast } = explained.question;
@@ -64,6 +66,7 @@ const inputXGradient: Method = {
   source: 'Shrikumar et al. 2016',
   whyNot: anyModel,
   forwards: () => perGradient,
+  derived: byAll,
   async compute(explained) {
     const values = await inputTimesGradient(explained);
     return { tensors: { input_x_gradient: values }, picture: sumOf(values) };
@@ -78,6 +81,7 @@ const integrated: Method = {
   source: 'Sundararajan et al. 2017, eq. 1',
   whyNot: anyModel,
   forwards: () => perGradient * pathNodes,
+  derived: ({ graph }) => [withPixelGradient(graph)],
   async compute(explained) {
     const { values, delta } = await integratedGradients(explained);
     return {
@@ -96,6 +100,7 @@ const smooth: Method = {
   source: 'Smilkov et al. 2017, eq. 2',
   whyNot: anyModel,
   forwards: ({ question }, { noise = usualNoise(question.pixels) }) => perGradient * noise.samples,
+  derived: ({ graph }) => [withPixelGradient(graph)],
   async compute(explained, { noise = usualNoise(explained.question.pixels) }) {
     const values = await smoothGrad(explained, noise);
     return { tensors: { smoothgrad: values }, picture: strengthOf(values) };

@@ -12,7 +12,7 @@ import {
 } from '../overLayers';
 import { shuffled } from '../random';
 import { parameterCount, stagesOf, type Stage, type StoredTensor } from '../stages';
-import { float32, perGradient } from './common';
+import { byAll, float32, perGradient } from './common';
 
 /** Parameters that are held twice and sent to the process: 86 million of a ViT-B are 350 MB. */
 const mostParameters = 1e8;
@@ -118,6 +118,7 @@ export const randomisation: Method = {
       : undefined;
   },
   forwards: ({ graph }) => perGradient * (1 + stagesOf(graph).length),
+  derived: byAll,
   async compute(explained): Promise<Explanation> {
     const stages = stagesOf(explained.graph);
     const stored = await storedValues(explained, stages);

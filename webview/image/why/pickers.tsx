@@ -6,7 +6,7 @@ import type { Guess } from '../../../src/tasks/answer';
 import { Icon } from '../../kit/icon';
 import { Popover } from '../../kit/popover';
 import { Button, IconButton, TextField } from '../../kit/toolkit';
-import { costText, foundClasses, listedClasses, shortLabel } from './state';
+import { costText, foundClasses, listedClasses, memoryText, shortLabel } from './state';
 
 export interface MethodPickerProps {
   readonly methods: readonly OfferedMethod[];
@@ -30,7 +30,7 @@ export function MethodPicker({ methods, chosen, perForward, onChoose }: MethodPi
     >
       {(close) => (
         <div class="option-list">
-          {methods.map(({ name, title: own, forwards, whyNot }) => (
+          {methods.map(({ name, title: own, forwards, bytes, whyNot }) => (
             <button
               key={name}
               type="button"
@@ -45,7 +45,7 @@ export function MethodPicker({ methods, chosen, perForward, onChoose }: MethodPi
             >
               <Icon name={whyNot === undefined ? (name === chosen ? 'check' : 'blank') : 'circle-slash'} />
               <span>{own}</span>
-              <span class="quiet">{whyNot ?? costText(forwards, perForward)}</span>
+              <span class="quiet">{whyNot ?? costText(forwards, perForward, bytes)}</span>
             </button>
           ))}
         </div>
@@ -68,6 +68,7 @@ export const MethodInfo = ({ method }: { readonly method: OfferedMethod }): VNod
         <p>{method.text}</p>
         <p class="mono">{method.formula}</p>
         <p class="quiet">{method.source}</p>
+        {method.bytes && <p class="quiet">{memoryText(method.bytes)}</p>}
       </>
     )}
   </Popover>

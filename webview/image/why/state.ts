@@ -1,6 +1,6 @@
 import type { ColourMap } from '../../../src/attention/colourMaps';
 import type { Explainable, ExplainQuestion, OfferedMethod, Shown } from '../../../src/domain/explanation';
-import { formatMilliseconds, formatNumber } from '../../../src/domain/units';
+import { formatBytes, formatMilliseconds, formatNumber } from '../../../src/domain/units';
 
 /** What one column explains; what nobody chose is the first that can be. */
 export interface ColumnChoice {
@@ -85,11 +85,17 @@ export function nextMethod(
   return served[(at + step + served.length) % served.length]?.name;
 }
 
-/** `2.2 forwards, about 31 ms` */
-export const costText = (forwards: number, perForward: number): string => {
+/** `2.2 forwards, about 31 ms, 466 MB` */
+export const costText = (forwards: number, perForward: number, bytes?: OfferedMethod['bytes']): string => {
   const time = perForward > 0 ? `, about ${formatMilliseconds(forwards * perForward)}` : '';
-  return `${formatNumber(forwards)} ${forwards === 1 ? 'forward' : 'forwards'}${time}`;
+  const memory = bytes ? `, ${formatBytes(bytes.weights + bytes.kept)}` : '';
+  return `${formatNumber(forwards)} ${forwards === 1 ? 'forward' : 'forwards'}${time}${memory}`;
 };
+
+/** What a session with derivatives takes; undefined if none is asked for. */
+export const memoryText = (bytes: OfferedMethod['bytes']): string | undefined =>
+  bytes &&
+  `${formatBytes(bytes.weights)} of weights and ${formatBytes(bytes.kept)} of activations, kept for the derivatives.`;
 
 /** What is shown of a class whose place among all is known. */
 export interface RankedClass {

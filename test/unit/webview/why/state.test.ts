@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import type { OfferedMethod } from '../../../../src/domain/explanation';
-import { foundClasses, nextMethod, questionOf, rankedClasses } from '../../../../webview/image/why/state';
+import {
+  costText,
+  memoryText,
+  foundClasses,
+  nextMethod,
+  questionOf,
+  rankedClasses,
+} from '../../../../webview/image/why/state';
 
 const method = (name: string, whyNot?: string): OfferedMethod => ({
   ...{ name, title: name, text: '', formula: '', source: '', forwards: 1 },
@@ -17,6 +24,20 @@ const ranked = rankedClasses(explainable);
 describe('what is asked of explanations', () => {
   it('classes are ranked by their scores, those that are no numbers last', () => {
     assert.deepEqual(ranked, [3, 1, 0, 2]);
+  });
+
+  it('a cost is passes, time and the memory of derivatives', () => {
+    assert.equal(costText(1, 0), '1 forward');
+    assert.match(costText(2.2, 10), /^2\.2 forwards, about 22 ms$/);
+    assert.match(costText(2.2, 0, { weights: 346e6, kept: 120e6 }), /^2\.2 forwards, 466 MB$/);
+  });
+
+  it('the memory of a session with derivatives is told apart', () => {
+    assert.equal(memoryText(undefined), undefined);
+    assert.match(
+      memoryText({ weights: 346e6, kept: 120e6 }) ?? '',
+      /^346 MB of weights and 120 MB of activations/,
+    );
   });
 
   it('a class is found by a part of its name, its rank and, with #, its number', () => {
