@@ -1,5 +1,33 @@
 import type { Grid } from './size';
 
+/** What a method's numbers were compared with, on models whose references are known. */
+export interface Checked {
+  /** `captum’s IntegratedGradients` */
+  readonly against: string;
+  /** Largest difference that was measured, in parts of the largest value of its array. */
+  readonly within: number;
+  /** Architectures of the models, one for each. */
+  readonly architectures: readonly string[];
+  /** The method is made of derivatives. */
+  readonly isOfGradients: boolean;
+  /** The model at hand is of one of them. */
+  readonly isOfThis: boolean;
+}
+
+/** A sum that a method promises, as this image's numbers have it. */
+export interface SumCheck {
+  /** `the map’s sum` */
+  readonly what: string;
+  readonly found: number;
+  /** What it has to be, and what that is. */
+  readonly wanted: number;
+  readonly wantedIs: string;
+  /** Largest difference that was found, in the values' own unit. */
+  readonly error: number;
+  /** Above this the map is not what it says: rounding of float32, or too few steps. */
+  readonly allowed: number;
+}
+
 /** A way to explain an answer, as it is offered for one model. */
 export interface OfferedMethod {
   readonly name: string;
@@ -17,6 +45,8 @@ export interface OfferedMethod {
   readonly bytes?: { readonly weights: number; readonly kept: number };
   /** Why it says nothing of this model; absent if it does. */
   readonly whyNot?: string;
+  /** Absent if it was compared with nothing. */
+  readonly checked?: Checked;
 }
 
 /** What can be explained of one image's answer. */
@@ -79,6 +109,8 @@ export interface Shown {
   /** Everything that was found, drawn or not. */
   readonly tensors: readonly { readonly name: string; readonly shape: readonly number[] }[];
   readonly notes: readonly string[];
+  /** What the method promises of its numbers, computed for this image. */
+  readonly sums: readonly SumCheck[];
 }
 
 /** How well a map says what matters, beside an order that was drawn by lot. */

@@ -1,4 +1,4 @@
-import type { ExplainedCurve, ExplainedMap, HeadTable, Shown } from '../domain/explanation';
+import type { ExplainedCurve, ExplainedMap, HeadTable, Shown, SumCheck } from '../domain/explanation';
 import { at } from '../domain/lists';
 import type { Explained, Values } from './explained';
 import type { Explanation, Method, Picture } from './method';
@@ -12,7 +12,12 @@ export const mapOf = ({ grid, values, signed, legend }: Picture): ExplainedMap =
 });
 
 /** What of an explanation is drawn, and what is told of the rest. */
-export function shownOf(explained: Explained, method: Method, explanation: Explanation): Shown {
+export function shownOf(
+  explained: Explained,
+  method: Method,
+  explanation: Explanation,
+  sums: readonly SumCheck[] = [],
+): Shown {
   const { tensors, figures = {}, picture, notes = [] } = explanation;
   const curves = curvesOf(explanation);
   const areas = new Set(curves.map(({ name }) => areaName(name)));
@@ -27,6 +32,7 @@ export function shownOf(explained: Explained, method: Method, explanation: Expla
     figures: Object.entries(figures).flatMap(([name, value]) => (areas.has(name) ? [] : [{ name, value }])),
     tensors: Object.entries(tensors).map(([name, { shape }]) => ({ name, shape })),
     notes: [...aboutQuery(explained), ...notes],
+    sums,
   };
 }
 

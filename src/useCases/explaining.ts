@@ -1,4 +1,4 @@
-import type { Explainable, ExplainQuestion, Faithfulness, Shown } from '../domain/explanation';
+import type { Explainable, ExplainQuestion, Faithfulness, OfferedMethod, Shown } from '../domain/explanation';
 import { at, sum } from '../domain/lists';
 import { Recent } from '../domain/recent';
 import { elementCount } from '../checkpoint/tensors';
@@ -6,10 +6,13 @@ import { encodeSafetensors } from '../checkpoint/formats/safetensorsWriter';
 import { Explained, type Found, type Named, type RunGraph, type Values } from '../explain/explained';
 import { faithfulness, passesOfCurve, type TestedMap } from '../explain/faithfulness';
 import type { Explanation } from '../explain/method';
+import { checkedOf } from '../explain/checked';
 import { explain, methodBytes, methodOf, methods } from '../explain/methods';
 import { shownOf } from '../explain/shown';
-import { valueOf } from '../graph/graph';
+import { sumsOf } from '../explain/sums';
+import { valueOf, type Graph } from '../graph/graph';
 import type { ClassifyRequest, Inference } from '../inference/service';
+import type { Model } from '../models/model';
 import type { OpenedModel } from '../models/openedModels';
 import { explainedLabels, graphRunner, questionOf, scoresBy } from './explain';
 import { explainedGraph, type ExplainedGraph, type Subject } from './subject';
@@ -97,7 +100,7 @@ export class Explaining {
       hasClasses: first.hasClasses,
       labels: Array.from(scores, (_, index) => labels[index] ?? `${first.output.name} ${index}`),
       scores: Float32Array.from(scores),
-      methods: methods.map((method) => offered(method, first)),
+      methods: methods.map((method) => offered(method, first, architectureOf(model))),
       perCurve: passesOfCurve(first),
     };
     return new Explaining(inference, opened, explained, subject, pixels, explainable);
@@ -141,7 +144,9 @@ export class Explaining {
     const known = this.shown.get(key);
     if (known) return known;
     const explanation = await this.compute(question, asked);
-    const shown = shownOf(this.explained(question.target, asked), methodOf(question.method), explanation);
+    const explained = this.explained(question.target, asked);
+    const sums = await sumsOf(explained, question.method, explanation);
+    const shown = shownOf(explained, methodOf(question.method), explanation, sums);
     this.shown.set(key, shown);
     const bytes = sum(Object.values(explanation.tensors).map(({ data }) => data.byteLength));
     if (bytes <= savedBytes) this.tensors.set(key, explanation.tensors);
@@ -168,15 +173,25 @@ export class Explaining {
   }
 }
 
-const offered = (method: (typeof methods)[number], explained: Explained): Explainable['methods'][number] => {
+/** The architecture whose graph was written here; undefined if the graph is a file's own. */
+const architectureOf = ({ recognition }: Model): string | undefined =>
+  recognition.family !== null && recognition.translation ? recognition.architecture : undefined;
+
+const offered = (
+  method: (typeof methods)[number],
+  explained: Explained,
+  architecture: string | undefined,
+): OfferedMethod => {
   const { name, title, text, formula, source } = method;
   const whyNot = method.whyNot(explained);
   const forwards = whyNot === undefined ? method.forwards(explained, {}) : 0;
   const bytes = whyNot === undefined ? methodBytes(method, explained, {}) : undefined;
+  const checked = checkedOf(name, architecture);
   return {
     ...{ name, title, text, formula, source, forwards },
     ...(bytes && { bytes }),
     ...(whyNot !== undefined && { whyNot }),
+    ...(checked && { checked }),
   };
 };
 

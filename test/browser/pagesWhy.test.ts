@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import type { Locator, Page } from 'playwright-core';
+import { comparisons } from '../../src/explain/checked';
 import places from '../fixtures/pages/why-places.json';
 import { Demo, type PageOptions } from '../pages/browse';
 import type { ThemeName } from '../pages/themes';
@@ -346,4 +347,29 @@ describe('pages of explanations', function () {
       await chooseMethod(page, 'Deletion');
       await page.getByRole('img', { name: /^Scores: deletion 0\.0393, deletion\.random 0\.296/ }).waitFor();
     }));
+
+  it('each map says what was checked against what, on which models, and what its own numbers add up to', async () => {
+    await opened({ shownCase: 'why-sample', width: 1100 }, async (page) => {
+      await column(page, /Relevance of cat/).waitFor();
+      await chooseMethod(page, 'Rollout');
+      const badges = page.getByRole('group', { name: 'What was checked' });
+      await badges
+        .getByRole('button', { name: /^each row of the matrix sums to 1: off by \d\.\de-\d %$/ })
+        .click();
+      await page.getByText(/^Found (0\.9999|1\.0000)\d+, wanted 1/).waitFor();
+      const { against, within } = comparisons['rollout'] ?? assert.fail();
+      const equal = badges.getByRole('button', {
+        name: `equals ${against} within ${within.toExponential()}`,
+      });
+      await equal.click();
+      await page.getByText('on 3 small models with random weights: vit, beit, clip.').waitFor();
+    });
+    // The model of known places is an .onnx file of its own.
+    await opened({ shownCase: 'why', width: 1100 }, async (page) => {
+      await column(page, /Gradient of corner/).waitFor();
+      await page.getByRole('button', { name: 'gradients of such models not compared' }).click();
+      await page.getByText('nothing was compared on one of those').waitFor();
+      await page.getByText('held to finite differences').waitFor();
+    });
+  });
 });

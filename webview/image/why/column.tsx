@@ -1,7 +1,7 @@
 import type { ComponentChildren, VNode } from 'preact';
 import { useEffect, useMemo } from 'preact/hooks';
 import type { ColourMap } from '../../../src/attention/colourMaps';
-import type { Explainable, ExplainQuestion, Shown } from '../../../src/domain/explanation';
+import type { Explainable, ExplainQuestion, OfferedMethod, Shown } from '../../../src/domain/explanation';
 import { formatNumber, formatShape } from '../../../src/domain/units';
 import type { ImagePanelApi } from '../../../src/protocol/image';
 import type { RunOptions, SeenImage } from '../../../src/tasks/run';
@@ -12,6 +12,7 @@ import { Banner, Skeleton } from '../../kit/status';
 import { Button } from '../../kit/toolkit';
 import { CellTable } from '../../marks/cellTable';
 import { CurveChart } from '../../marks/curveChart';
+import { Badges, badgesOf } from './badges';
 import { Legend, Readout } from './legend';
 import { mapScale, type MapScale } from './mapScale';
 import type { Drawn, WhySettings } from './state';
@@ -113,14 +114,20 @@ export function Column(props: ColumnProps): VNode {
       {isBehind && !busy && !error && <p class="quiet">{drawnName}</p>}
       {map && scale && <Legend map={map} scale={scale} />}
       {map && <Readout map={map} cursor={cursor} hint={props.hint} />}
+      {drawn && <Badges badges={badgesOf(methodOf(explainable, drawn.question), drawn.shown)} />}
       {drawn && <Found drawn={drawn} />}
     </section>
   );
 }
 
+export const methodOf = (
+  { methods }: Explainable,
+  { method }: Pick<ExplainQuestion, 'method'>,
+): OfferedMethod | undefined => methods.find(({ name }) => name === method);
+
 /** `Rollout of cat` */
-export const nameOf = ({ methods, labels }: Explainable, { method, target }: ExplainQuestion): string =>
-  `${methods.find(({ name }) => name === method)?.title ?? method} of ${labels[target] ?? target}`;
+export const nameOf = (explainable: Explainable, question: ExplainQuestion): string =>
+  `${methodOf(explainable, question)?.title ?? question.method} of ${explainable.labels[question.target] ?? question.target}`;
 
 interface UnansweredProps {
   readonly error: NonNullable<Asking<Drawn>['error']>;

@@ -1,6 +1,8 @@
 import type { Explainable, ExplainedMap, Faithfulness } from '../../../src/domain/explanation';
 import { formatNumber } from '../../../src/domain/units';
 import type { Given, Run, RunOptions } from '../../../src/tasks/run';
+import { badgesOf } from './badges';
+import { methodOf } from './column';
 import { sheetPng, type Sheet } from './sheet';
 import type { Drawn } from './state';
 
@@ -73,7 +75,7 @@ export function reportText(reported: Reported): string {
 
 function section({ view, options, explainable }: Reported, each: Drawn): string {
   const { question, shown } = each;
-  const method = explainable.methods.find(({ name }) => name === question.method);
+  const method = methodOf(explainable, question);
   const score = explainable.scores[question.target] ?? NaN;
   const figures = [
     ...shown.figures.map(({ name, value }) => [name, String(value)]),
@@ -84,6 +86,7 @@ function section({ view, options, explainable }: Reported, each: Drawn): string 
     `Value ${question.target} of the output, ${formatNumber(score, 6)}.`,
     ...(method ? [method.text, `\`${method.formula}\` (${method.source})`] : []),
     ...(figures.length > 0 ? [table(['Figure', 'Value'], figures)] : []),
+    ...badgesOf(method, shown).flatMap(({ whole }) => whole),
     ...shown.notes,
     `\`\`\`sh\n${commandOf(view, options, each)}\n\`\`\``,
   ].join('\n\n');
