@@ -64,6 +64,18 @@ export interface Explainable {
   readonly perCurve: number;
 }
 
+/** What a second column is about: what is absent is the panel's own. */
+export interface Beside {
+  /** Path of another image. */
+  readonly image?: string;
+  /** Path of another checkpoint. */
+  readonly checkpoint?: string;
+}
+
+/** Whether it is the panel's own image and checkpoint. */
+export const isOwn = ({ image, checkpoint }: Beside): boolean =>
+  image === undefined && checkpoint === undefined;
+
 /** One value of the output, explained by one method. */
 export interface ExplainQuestion {
   /** `OfferedMethod.name` */

@@ -59,6 +59,11 @@ export class Runner implements Disposable {
     return this.run(request, { attention: true, topK: readSetting('vitrine.topK') });
   }
 
+  /** Classifies what is looked at beside another: no attention maps. */
+  classifyBeside(request: RunnerRequest): Promise<Run> {
+    return this.run(request, { topK: readSetting('vitrine.topK') });
+  }
+
   /**
    * Classifies one of many images: no attention maps, no image to draw, and at least the second
    * guess.

@@ -1,4 +1,4 @@
-import type { Explainable, ExplainQuestion, Faithfulness, Shown } from '../domain/explanation';
+import type { Beside, Explainable, ExplainQuestion, Faithfulness, Shown } from '../domain/explanation';
 import type { AttentionRows, Method, Query } from '../domain/query';
 import type { ProviderView, Run, RunOptions } from '../tasks/run';
 import type { CallContext } from './channel';
@@ -40,12 +40,21 @@ export interface ImagePanelApi {
    */
   distances(run: number, layer: number, call: CallContext): Promise<readonly number[]>;
   /**
+   * Runs another image or another checkpoint, to be explained beside the panel's own: no maps of
+   * attention are kept.
+   */
+  runBeside(options: RunOptions, about: Beside, call: CallContext): Promise<Run>;
+  /** Images of the workspace, and the panel's own. */
+  images(): Promise<readonly { readonly path: string; readonly label: string }[]>;
+  /** Asks for an image anywhere on the disk; null if the dialog is closed. */
+  chooseImage(): Promise<string | null>;
+  /**
    * What can be explained of the answer to these options, and by which methods. Fails with the
    * reason if nothing can.
    */
-  explainable(options: RunOptions, call: CallContext): Promise<Explainable>;
+  explainable(options: RunOptions, about: Beside, call: CallContext): Promise<Explainable>;
   /** Why one value of the answer came about. Ended calls end after the pass that runs. */
-  explain(options: RunOptions, question: ExplainQuestion, call: CallContext): Promise<Shown>;
+  explain(options: RunOptions, question: ExplainQuestion, about: Beside, call: CallContext): Promise<Shown>;
   /** How well the maps of methods say what matters for one value. */
   faithfulness(
     options: RunOptions,
@@ -58,6 +67,7 @@ export interface ImagePanelApi {
     options: RunOptions,
     question: ExplainQuestion,
     suggestedName: string,
+    about: Beside,
     call: CallContext,
   ): Promise<boolean>;
   /** The image's file, where a page can decode it itself; undefined for others and large ones. */

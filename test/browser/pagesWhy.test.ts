@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import type { Locator, Page } from 'playwright-core';
 import { comparisons } from '../../src/explain/checked';
+import { formatNumber } from '../../src/domain/units';
 import places from '../fixtures/pages/why-places.json';
 import { Demo, type PageOptions } from '../pages/browse';
 import type { ThemeName } from '../pages/themes';
@@ -372,4 +373,108 @@ describe('pages of explanations', function () {
       await page.getByText('held to finite differences').waitFor();
     });
   });
+
+  const choose = async (
+    page: Page,
+    button: string | RegExp,
+    dialog: string,
+    entry: string,
+  ): Promise<void> => {
+    await page.getByRole('button', { name: button }).click();
+    await page.getByRole('dialog', { name: dialog }).getByText(entry, { exact: true }).click();
+  };
+
+  it('another image stands beside the first with the same cursor; each column says its file', () =>
+    opened({ shownCase: 'why', width: 1100 }, async (page) => {
+      await column(page, /Gradient of corner/).waitFor();
+      await choose(page, 'Compare Image', 'Images', 'pictures/cat-and-dog.jpg');
+      const one = column(page, /Gradient of corner, cat-on-grass\.jpg × vitrine-sample/);
+      const other = column(page, /Gradient of corner, cat-and-dog\.jpg × vitrine-sample/);
+      await other.waitFor();
+      await one.waitFor();
+      await settled(page);
+      const about = { image: '/home/you/pictures/cat-and-dog.jpg' };
+      assert.deepEqual(await callsOf(page, 'runBeside'), [[{}, about]]);
+      assert.deepEqual((await callsOf(page, 'explain')).at(-1), [
+        {},
+        { method: 'gradient', target: 0 },
+        about,
+      ]);
+      // No difference: the same place of another image is another thing.
+      assert.equal(await column(page, / −/).count(), 0);
+      const image = one.locator('.image-stack');
+      await image.focus();
+      await page.keyboard.press('ArrowUp');
+      for (let step = 0; step < 6; step++) await page.keyboard.press('ArrowUp');
+      for (let step = 0; step < 6; step++) await page.keyboard.press('ArrowRight');
+      // Each reads its own map, the stand-in of the other image turned over from left to right.
+      const { values } = places.shown['gradient 0'].map;
+      const [row, cell] = [21, 45];
+      await holds(async () => {
+        const texts = await page.locator('.readout').allInnerTexts();
+        assert.deepEqual(
+          texts,
+          [cell, 63 - cell].map(
+            (from) =>
+              `row ${row}, column ${cell} of 64 × 64: ${formatNumber(values[row * 64 + from] ?? NaN)}`,
+          ),
+        );
+      });
+      assert.notEqual(values[row * 64 + cell], values[row * 64 + 63 - cell]);
+      await page.getByRole('button', { name: 'Save the numbers' }).last().click();
+      await page.getByRole('button', { name: /^Save All Arrays/ }).click();
+      assert.deepEqual((await firstCall(page, 'saveTensors'))[0]?.slice(2), [
+        'cat-and-dog-gradient-0.safetensors',
+        about,
+      ]);
+      await page.getByRole('button', { name: 'Close this column' }).last().click();
+      await column(page, /Gradient of corner$/).waitFor();
+      await page.getByRole('button', { name: 'Compare Image' }).waitFor();
+    }));
+
+  it('another checkpoint has its own classes and methods, and its difference names both', () =>
+    opened({ shownCase: 'why-sample', width: 1440 }, async (page) => {
+      await column(page, /Relevance of cat/).waitFor();
+      await choose(page, 'Compare Checkpoint', 'Checkpoints', 'vitrine-sample-64');
+      // Relevance says nothing of it: its first method does.
+      await column(page, /Gradient of corner, cat-on-grass\.jpg × vitrine-sample-64/).waitFor();
+      await column(page, /Relevance of cat, cat-on-grass\.jpg × vitrine-sample$/).waitFor();
+      const [, , about] = ((await callsOf(page, 'explain')).at(-1) ?? []) as unknown[];
+      assert.deepEqual(about, { checkpoint: '/home/you/models/vitrine-sample-64/pytorch_model.bin' });
+      assert.equal(await column(page, / −/).count(), 0);
+    }));
+
+  it('of images that are chosen one after the other the last alone is drawn, and the slow one is ended', () =>
+    opened({ shownCase: 'why-slow', width: 1100 }, async (page) => {
+      await column(page, /Gradient of corner/).waitFor();
+      await page.evaluate(() => {
+        const names: string[] = [];
+        Object.assign(window, { drawnNames: names });
+        const note = (): void =>
+          document
+            .querySelectorAll('.why-column')
+            .forEach((each) => names.push(each.getAttribute('aria-label') ?? ''));
+        const columns = document.querySelector('.why-columns');
+        if (columns)
+          new MutationObserver(note).observe(columns, { subtree: true, attributes: true, childList: true });
+      });
+      await choose(page, 'Compare Image', 'Images', 'pictures/dog-on-a-path.jpg');
+      await page.getByText('/home/you/pictures/dog-on-a-path.jpg, 3 of 50').waitFor();
+      await choose(page, /^Image dog-on-a-path/, 'Images', 'pictures/cat-on-grass.jpg');
+      // The panel's own image beside itself is the panel's own.
+      await column(page, /Gradient of corner$/)
+        .last()
+        .waitFor();
+      await choose(page, /^Image cat-on-grass/, 'Images', 'pictures/dog-on-a-path.jpg');
+      await page.getByText('/home/you/pictures/dog-on-a-path.jpg, 3 of 50').waitFor();
+      await page.locator('.working-line').getByText('Cancel', { exact: true }).click();
+      await page.getByText('Cancelled.', { exact: true }).waitFor();
+      // Longer than the slow one would have taken.
+      await page.waitForTimeout(2000);
+      const names = await page.evaluate(() => (window as unknown as { drawnNames: string[] }).drawnNames);
+      assert.ok(!names.some((name) => name.includes('of corner, dog-on-a-path')), names.join());
+      assert.equal((await callsOf(page, 'explain ended')).length, 2);
+      await page.getByRole('button', { name: 'Try Again' }).click();
+      await column(page, /Gradient of corner, dog-on-a-path\.jpg/).waitFor();
+    }));
 });

@@ -18,7 +18,7 @@ import { detectorRegion, detectorRows, detectorView, finderRows, finderView } fr
 import { promptedRegion, promptedView } from './prompter';
 import { failure, never, serveDemo, shownCase } from './host';
 import { vitB16, vitrineSample } from './vit';
-import { indexOfSample, placesRegion, whyApi } from './why';
+import { indexOfSample, placesRegion, slowly as slowlyBeside, whyApi } from './why';
 
 const config = shownCase === 'large' ? { ...vitB16, depth: 32, heads: 16 } : vitrineSample;
 const wide = shownCase === 'wide';
@@ -533,6 +533,17 @@ const api: ImagePanelApi = {
       );
     return cases[shownCase]?.(call) ?? viewOf(await image, options);
   },
+  runBeside: async (options, { image: path = IMAGE, checkpoint = CHECKPOINT }, call) => {
+    if (shownCase === 'why-slow' && path.includes('dog')) await slowlyBeside(path, call);
+    const own = viewOf(await pixelsOf(path.split('/').at(-1) ?? ''), options);
+    return { ...own, checkpoint, modelTitle: checkpoint, seen: { ...own.seen, image: path } };
+  },
+  images: async () =>
+    ['cat-and-dog.jpg', 'cat-on-grass.jpg', 'dog-on-a-path.jpg'].map((name) => ({
+      path: `/home/you/pictures/${name}`,
+      label: `pictures/${name}`,
+    })),
+  chooseImage: async () => null,
   stopText: async () => undefined,
   ...whyApi,
   attention: async (run, query, method, call): Promise<AttentionRows> => {

@@ -1,6 +1,6 @@
 // Explanations as they were recorded (`recordWhy.ts`), asked for with the delays and failures of a
 // model that takes its time.
-import type { Explainable, Faithfulness, Shown } from '../../src/domain/explanation';
+import type { Beside, Explainable, Faithfulness, Shown } from '../../src/domain/explanation';
 import type { CallContext } from '../../src/protocol/channel';
 import type { ImagePanelApi } from '../../src/protocol/image';
 import type { Region } from '../../src/tasks/run';
@@ -11,6 +11,20 @@ import { failure, shownCase } from './host';
 type Recorded = typeof places | typeof sample;
 
 const recorded: Recorded = shownCase === 'why-sample' ? sample : places;
+/** Another model, where one stands beside the panel's own. */
+const otherRecorded: Recorded = shownCase === 'why-sample' ? places : sample;
+
+const recordedOf = ({ checkpoint }: Beside): Recorded =>
+  checkpoint === undefined ? recorded : otherRecorded;
+
+/** The maps of another image are those of the first, turned over from left to right. */
+function turnedOver(shown: Shown): Shown {
+  if (!shown.map) return shown;
+  const { values, grid } = shown.map;
+  const [, columns] = grid;
+  const over = values.map((_, at) => values[at - (at % columns) + columns - 1 - (at % columns)] ?? NaN);
+  return { ...shown, map: { ...shown.map, values: over } };
+}
 
 /** What the model of known places sees: shorter side to 71, the middle 64 × 64 of it. */
 export const placesRegion: Region = {
@@ -38,7 +52,7 @@ const withArrays = <T>(value: unknown, keys: readonly string[]): T => {
 const slowTime = 1500;
 
 /** A model that takes its time, and tells how far it is until nobody wants it any more. */
-async function slowly(what: string, { signal, progress }: CallContext): Promise<void> {
+export async function slowly(what: string, { signal, progress }: CallContext): Promise<void> {
   progress(`${what}, 3 of 50`);
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(resolve, slowTime);
@@ -54,17 +68,18 @@ async function slowly(what: string, { signal, progress }: CallContext): Promise<
 const slow = /occlusion|smooth|integrated/;
 
 export const whyApi: Pick<ImagePanelApi, 'explainable' | 'explain' | 'faithfulness' | 'saveTensors'> = {
-  explainable: async () => {
+  explainable: async (_, about) => {
     if (!shownCase.startsWith('why') || shownCase === 'why-none')
       throw failure('it has no scores of classes and no vector of the image to be explained', 'refused');
-    return withArrays<Explainable>(recorded.explainable, ['scores']);
+    return withArrays<Explainable>(recordedOf(about).explainable, ['scores']);
   },
-  explain: async (_, { method, target }, call) => {
+  explain: async (_, { method, target }, about, call) => {
     if (shownCase === 'why-slow' && slow.test(method)) await slowly(method, call);
-    const found = (recorded.shown as Readonly<Record<string, unknown>>)[`${method} ${target}`];
+    const found = (recordedOf(about).shown as Readonly<Record<string, unknown>>)[`${method} ${target}`];
     if (found === undefined)
       throw failure(`${method}: nothing is recorded of class ${target}. Choose another.`, 'refused');
-    return withArrays<Shown>(found, ['values', 'scores']);
+    const shown = withArrays<Shown>(found, ['values', 'scores']);
+    return about.image === undefined ? shown : turnedOver(shown);
   },
   faithfulness: async (_, __, ___, call) => {
     if (shownCase === 'why-slow') await slowly('deletion', call);

@@ -128,7 +128,13 @@ function ImagePanel(): VNode {
           (shown === 'why' ? (
             <Guard what="The explanation">
               <div id="panel-why" role="tabpanel" aria-labelledby="tab-why">
-                <Why host={host} view={view} options={asked} colourMap={opened.value.colourMap} />
+                <Why
+                  {...{ host, view }}
+                  options={asked}
+                  colourMap={opened.value.colourMap}
+                  checkpoint={opened.value.checkpoint}
+                  checkpoints={opened.value.checkpoints}
+                />
               </div>
             </Guard>
           ) : (

@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { window, type Uri } from 'vscode';
+import { window, workspace, type Uri } from 'vscode';
 import { imageExtensions, pictureExtensions } from '../../inference/imageFormats';
 import { Cancelled, UserError } from '../dialogue/errors';
 
@@ -67,12 +67,37 @@ async function collectImages(folder: string, found: string[], signal: AbortSigna
   }
 }
 
-/** Lets the user pick images in a dialog. Throws `Cancelled`. */
-export async function pickImages(): Promise<readonly Uri[]> {
+/** Images of a workspace that are listed: more are found by the dialog. */
+const mostListed = 1000;
+
+/** Images of the workspace by their paths in it, and one that may lie elsewhere. */
+export async function workspaceImages(
+  own: string,
+): Promise<readonly { readonly path: string; readonly label: string }[]> {
+  const endings = pictureExtensions.map((extension) => extension.slice(1)).join(',');
+  const found = await workspace.findFiles(`**/*.{${endings}}`, '**/{node_modules,.git}/**', mostListed);
+  const paths = new Set([own, ...found.map((uri) => uri.fsPath)]);
+  return [...paths]
+    .map((path) => ({ path, label: workspace.asRelativePath(path) }))
+    .sort((a, b) => a.label.localeCompare(b.label, undefined, { numeric: true }));
+}
+
+/** Paths of images that the user picks, or of one; none if the dialog is closed. */
+export async function pickedImages(canSelectMany: boolean): Promise<readonly string[]> {
+  try {
+    return (await pickImages(canSelectMany)).map(pathOf);
+  } catch (error) {
+    if (error instanceof Cancelled) return [];
+    throw error;
+  }
+}
+
+/** Lets the user pick images in a dialog, or one. Throws `Cancelled`. */
+export async function pickImages(canSelectMany = true): Promise<readonly Uri[]> {
   const picked = await window.showOpenDialog({
-    title: 'Choose Images',
+    title: canSelectMany ? 'Choose Images' : 'Choose an Image',
     openLabel: 'Choose',
-    canSelectMany: true,
+    canSelectMany,
     filters: { Images: imageExtensions.map((extension) => extension.slice(1)), 'All Files': ['*'] },
   });
   if (!picked?.length) throw new Cancelled();

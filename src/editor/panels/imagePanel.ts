@@ -1,12 +1,13 @@
 import { basename } from 'node:path';
 import type { Classified } from '../../contributions';
+import type { Beside } from '../../domain/explanation';
 import type { CallContext } from '../../protocol/channel';
 import type { ImagePanelApi, ImagePanelEvents, RunProgress, SimilarImage } from '../../protocol/image';
 import { embeddingOf, guessesOf } from '../../tasks/answer';
 import { nearestOf } from '../../useCases/nearest';
 import type { ProviderView, Run, RunOptions } from '../../tasks/run';
 import { Cancelled, UserError } from '../dialogue/errors';
-import { pathOf, pickImages } from '../documents/images';
+import { pickedImages, workspaceImages } from '../documents/images';
 import { perform, requireTrust } from '../dialogue/notices';
 import { unlessCancelled } from '../dialogue/progress';
 import { copyText, saveAndOpen } from '../dialogue/saving';
@@ -18,6 +19,7 @@ import type { WorkspaceMemory } from '../documents/memory';
 import { watchFiles } from '../documents/fileWatcher';
 import { serve, type Connection } from '../pages/connection';
 import { readSetting } from '../registration';
+import { BesideImage } from './besideImage';
 import { ImageExplanations, type OpenExplaining } from './imageExplanations';
 import { readPicture } from './picture';
 import type { Runner, RunnerRequest } from '../runner';
@@ -36,6 +38,7 @@ export interface ImageServices extends PanelServices {
   readonly runner: Pick<
     Runner,
     | 'classify'
+    | 'classifyBeside'
     | 'stopText'
     | 'classifyForTable'
     | 'attention'
@@ -77,7 +80,11 @@ type Report = (progress: RunProgress) => void;
 export class ImagePanel {
   private readonly waiting: ((answer: Classified | undefined) => void)[] = [];
   private looking: Looking;
-  private readonly explanations = new ImageExplanations((...asked) => this.openExplaining(...asked));
+  private readonly explanations = new ImageExplanations(
+    (...asked) => this.openExplaining(...asked),
+    (name, bytes) => saveAndOpen(this.image, name, bytes),
+  );
+  private readonly beside: BesideImage;
   private running: Running | undefined;
   private answer: Answer | undefined;
   private focus: Focus = 'labels';
@@ -96,6 +103,8 @@ export class ImagePanel {
       }),
     );
     panel.own({ dispose: () => this.end() });
+    this.beside = new BesideImage(services.documents, () => this.runAgain());
+    panel.own(this.beside);
     this.looking = this.lookWith(this.checkpoint);
   }
 
@@ -206,7 +215,13 @@ export class ImagePanel {
         services.runner.attention(run, query, method, { signal, onProgress: progress }),
       distances: (run, layer, { signal, progress }) =>
         services.runner.distances(run, layer, { signal, onProgress: progress }),
-      ...this.explanations.api(image),
+      ...this.explanations.api(),
+      runBeside: async (options, about, { signal, progress }) => {
+        requireTrust();
+        return services.runner.classifyBeside(await this.request(options, signal, told(progress), about));
+      },
+      images: () => workspaceImages(image),
+      chooseImage: async () => (await pickedImages(false))[0] ?? null,
       picture: () => readPicture(image),
       similar: (call) => this.similar(call),
       chooseCheckpoint: async (path) => {
@@ -228,18 +243,15 @@ export class ImagePanel {
   private async similar({ signal, progress }: CallContext): Promise<readonly SimilarImage[]> {
     const own = this.answer && embeddingOf(this.answer.view.answer);
     if (!own) throw new UserError('This model has no space in which images are compared.');
-    const picked = await pickImages().catch((error: unknown) => {
-      if (error instanceof Cancelled) return [];
-      throw error;
-    });
+    const picked = await pickedImages(true);
     const found: { image: string; vector: Float32Array }[] = [];
-    for (const [index, uri] of picked.entries()) {
+    for (const [index, path] of picked.entries()) {
       progress(`image ${index + 1} of ${picked.length}`);
       const opened = await unlessCancelled(this.looking.document.current(), signal);
-      const request = { opened, image: pathOf(uri), options: {}, signal, report: progress };
+      const request = { opened, image: path, options: {}, signal, report: progress };
       const { answer } = await this.services.runner.classifyForTable(request);
       const other = embeddingOf(answer);
-      if (other) found.push({ image: pathOf(uri), vector: other });
+      if (other) found.push({ image: path, vector: other });
     }
     return nearestOf(own, found);
   }
@@ -330,15 +342,22 @@ export class ImagePanel {
     }
   }
 
-  private async request(options: RunOptions, signal: AbortSignal, report: Report): Promise<RunnerRequest> {
-    const { image } = this;
-    const opened = await unlessCancelled(this.looking.document.current(), signal);
+  /** What is asked of the runner, of the panel's own image and checkpoint or of others. */
+  private async request(
+    options: RunOptions,
+    signal: AbortSignal,
+    report: Report,
+    about: Beside = {},
+  ): Promise<RunnerRequest> {
+    const document = this.beside.documentOf(about) ?? this.looking.document;
+    const opened = await unlessCancelled(document.current(), signal);
+    const image = about.image ?? this.image;
     return { opened, image, options, signal, report, onText: (text) => report({ text }) };
   }
 
-  private async openExplaining(...[options, signal, report]: Parameters<OpenExplaining>) {
+  private async openExplaining(...[options, about, signal, report]: Parameters<OpenExplaining>) {
     requireTrust();
-    return this.services.runner.explaining(await this.request(options, signal, told(report)));
+    return this.services.runner.explaining(await this.request(options, signal, told(report), about));
   }
 
   /** Gives up the run that has not ended. */

@@ -1,10 +1,15 @@
 import type { ComponentChildren, VNode } from 'preact';
 import { useEffect, useMemo } from 'preact/hooks';
 import type { ColourMap } from '../../../src/attention/colourMaps';
-import type { Explainable, ExplainQuestion, OfferedMethod, Shown } from '../../../src/domain/explanation';
+import type {
+  Beside,
+  Explainable,
+  ExplainQuestion,
+  OfferedMethod,
+  Shown,
+} from '../../../src/domain/explanation';
 import { formatNumber, formatShape } from '../../../src/domain/units';
 import type { ImagePanelApi } from '../../../src/protocol/image';
-import type { RunOptions, SeenImage } from '../../../src/tasks/run';
 import type { Host } from '../../host';
 import { useLate, useQuestion, type Asking } from '../../kit/hooks';
 import { Working } from '../../kit/page';
@@ -15,7 +20,7 @@ import { CurveChart } from '../../marks/curveChart';
 import { Badges, badgesOf } from './badges';
 import { Legend, Readout } from './legend';
 import { mapScale, type MapScale } from './mapScale';
-import type { Drawn, WhySettings } from './state';
+import { isSameSubject, type Drawn, type Subject, type WhySettings } from './state';
 import { WhyMap, type Cursor } from './whyMap';
 
 /** Milliseconds that an explanation may take before the one that is drawn is dimmed. */
@@ -27,22 +32,26 @@ const blink = 150;
  */
 export function useExplanation(
   host: Host<ImagePanelApi>,
-  options: RunOptions,
-  scope: number,
+  subject: Subject | undefined,
+  about: Beside,
   question: ExplainQuestion | undefined,
 ): Asking<Drawn> & { readonly again: () => void } {
   const asking = useQuestion<Drawn>();
   const again = (): void => {
-    if (!question) asking.cancel();
+    if (!question || !subject) asking.cancel();
     else
       asking.ask(async (call) => ({
+        subject,
         question,
-        shown: await host.call('explain', [options, question], call),
+        shown: await host.call('explain', [subject.options, question, subject.about], call),
       }));
   };
-  useEffect(again, [JSON.stringify([options, scope, question])]);
+  useEffect(again, [JSON.stringify([subject?.options, subject?.view.run, subject?.about, question])]);
   useEffect(() => asking.cancel, []);
-  return { ...asking, again };
+  // What is of other files is not this column's, however long its own takes.
+  const { value } = asking;
+  const isOfThis = value !== undefined && isSameSubject(value.subject.about, about);
+  return { ...asking, value: isOfThis ? value : undefined, again };
 }
 
 /** How the map of a question is drawn. */
@@ -59,8 +68,9 @@ export function useScale(
 }
 
 export interface ColumnProps {
-  readonly explainable: Explainable;
-  readonly seen: SeenImage;
+  readonly subject: Subject;
+  /** Whether the columns are of several files, so that each says its own. */
+  readonly isNamed: boolean;
   readonly asking: ReturnType<typeof useExplanation>;
   readonly question: ExplainQuestion;
   readonly scale: MapScale | undefined;
@@ -77,22 +87,24 @@ export interface ColumnProps {
 
 /** One explanation: what is chosen, its map, and everything else that was found. */
 export function Column(props: ColumnProps): VNode {
-  const { explainable, seen, asking, question, scale, settings, highest, cursor, onCursor, onKey } = props;
+  const { subject, isNamed, asking, question, scale, settings, highest, cursor, onCursor, onKey } = props;
+  const { explainable } = subject;
   const { value: drawn, busy, error } = asking;
   const isBehind = drawn !== undefined && JSON.stringify(drawn.question) !== JSON.stringify(question);
   const isDimmed = useLate(busy && isBehind, blink);
   const name = (of: ExplainQuestion): string => nameOf(explainable, of);
   const map = drawn?.shown.map;
   const drawnName = drawn ? name(drawn.question) : undefined;
+  const file = isNamed ? `, ${subject.title}` : '';
   return (
     <section
       class={`why-column${isDimmed ? ' pending' : ''}`}
-      aria-label={`Explanation: ${drawnName ?? name(question)}`}
+      aria-label={`Explanation: ${drawnName ?? name(question)}${file}`}
       aria-busy={busy}
     >
       <div class="why-head">{props.children}</div>
       <WhyMap
-        seen={seen}
+        seen={subject.view.seen}
         map={map}
         scale={scale}
         look={settings}

@@ -1,8 +1,6 @@
 import type { VNode } from 'preact';
-import type { Explainable } from '../../../src/domain/explanation';
 import type { ImagePanelApi } from '../../../src/protocol/image';
 import { npyOf } from '../../../src/tasks/post/npy';
-import type { Run, RunOptions } from '../../../src/tasks/run';
 import type { Host } from '../../host';
 import { dataUrl } from '../../kit/dataUrl';
 import { announce } from '../../kit/status';
@@ -13,13 +11,6 @@ import { SaveMenu, type SaveChoice } from '../../kit/saveMenu';
 import { sheetPng, sheetSvg } from './sheet';
 import type { Drawn } from './state';
 
-interface Saved {
-  readonly host: Host<ImagePanelApi>;
-  readonly view: Run;
-  readonly options: RunOptions;
-  readonly explainable: Explainable;
-}
-
 const saved = (done: boolean): void => {
   if (done) announce('Saved');
 };
@@ -28,7 +19,8 @@ const nothingYet = 'Nothing is drawn yet.';
 
 /** What all columns show, as pictures and as a report. */
 export function SheetSave({ host, ...reported }: { readonly host: Host<ImagePanelApi> } & Reported): VNode {
-  const { view, drawn, sheet, options } = reported;
+  const { drawn, sheet, subject } = reported;
+  const { view } = subject;
   const write = (ending: string, content: string): void =>
     void host.remote.save(answerFileName(view.seen.image, ending), content).then(saved);
   const pictures: readonly SaveChoice[] =
@@ -60,18 +52,24 @@ export function SheetSave({ host, ...reported }: { readonly host: Host<ImagePane
       icon: 'copy',
       title: 'Copy Command',
       what: 'computes the same in a terminal',
-      act: () =>
-        void host.remote.copy(drawn.map((each) => commandOf(view, options, each)).join('\n')).then(copied),
+      act: () => void host.remote.copy(drawn.map(commandOf).join('\n')).then(copied),
     },
   ];
   return <SaveMenu label="Save" choices={choices} lacking={drawn.length === 0 ? nothingYet : ''} />;
 }
 
+export interface ColumnSaveProps {
+  readonly host: Host<ImagePanelApi>;
+  readonly drawn: Drawn | undefined;
+}
+
 /** Numbers of one column. */
-export function ColumnSave(props: Saved & { readonly drawn: Drawn | undefined }): VNode {
-  const { host, view, options, explainable, drawn } = props;
+export function ColumnSave({ host, drawn }: ColumnSaveProps): VNode {
   const name = (ending: string): string =>
-    answerFileName(view.seen.image, `${drawn?.question.method}-${drawn?.question.target}.${ending}`);
+    answerFileName(
+      drawn?.subject.view.seen.image ?? '',
+      `${drawn?.question.method}-${drawn?.question.target}.${ending}`,
+    );
   const map = drawn?.shown.map;
   const ofMap: readonly SaveChoice[] = map
     ? [
@@ -91,7 +89,10 @@ export function ColumnSave(props: Saved & { readonly drawn: Drawn | undefined })
           icon: 'copy',
           title: 'Copy Numbers',
           what: 'the map, tab-separated',
-          act: () => void host.remote.copy(numbersOf(nameOf(explainable, drawn.question), map)).then(copied),
+          act: () =>
+            void host.remote
+              .copy(numbersOf(nameOf(drawn.subject.explainable, drawn.question), map))
+              .then(copied),
         },
       ]
     : [];
@@ -102,7 +103,14 @@ export function ColumnSave(props: Saved & { readonly drawn: Drawn | undefined })
           title: 'Save All Arrays',
           what: `safetensors: ${drawn.shown.tensors.length} as they were computed`,
           act: () =>
-            void host.call('saveTensors', [options, drawn.question, name('safetensors')]).then(saved),
+            void host
+              .call('saveTensors', [
+                drawn.subject.options,
+                drawn.question,
+                name('safetensors'),
+                drawn.subject.about,
+              ])
+              .then(saved),
         },
       ]
     : [];

@@ -1,16 +1,20 @@
-import type { Explainable, ExplainedMap, Faithfulness } from '../../../src/domain/explanation';
+import {
+  isOwn,
+  type Explainable,
+  type ExplainedMap,
+  type Faithfulness,
+} from '../../../src/domain/explanation';
 import { formatNumber } from '../../../src/domain/units';
-import type { Given, Run, RunOptions } from '../../../src/tasks/run';
+import type { Given } from '../../../src/tasks/run';
 import { badgesOf } from './badges';
 import { methodOf } from './column';
 import { sheetPng, type Sheet } from './sheet';
-import type { Drawn } from './state';
+import type { Drawn, Subject } from './state';
 
 /** What a report is about. */
 export interface Reported {
-  readonly view: Run;
-  readonly options: RunOptions;
-  readonly explainable: Explainable;
+  /** The panel's own. */
+  readonly subject: Subject;
   readonly drawn: readonly Drawn[];
   readonly sheet: Sheet;
   readonly measured: Faithfulness | undefined;
@@ -26,11 +30,9 @@ function textOptions({ labels, template }: Given): string {
 }
 
 /** The command that computes the same, of a column. */
-export function commandOf(
-  { checkpoint, seen }: Pick<Run, 'checkpoint' | 'seen'>,
-  { imageSize, asStored, given = {} }: RunOptions,
-  { question: { method, target } }: Drawn,
-): string {
+export function commandOf({ subject, question: { method, target } }: Drawn): string {
+  const { checkpoint, seen } = subject.view;
+  const { imageSize, asStored, given = {} } = subject.options;
   const size = imageSize ? ` --image-size ${imageSize.join('x')}` : '';
   const stored = asStored ? ' --as-stored' : '';
   return `vitrine explain ${quoted(checkpoint)} ${quoted(seen.image)} --method ${method} --class ${target}${textOptions(given)}${size}${stored} --out ${method}.safetensors`;
@@ -43,7 +45,8 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]): s
 
 /** Everything that is shown, with the settings that compute it again, as Markdown. */
 export function reportText(reported: Reported): string {
-  const { view, options, explainable, drawn, sheet, measured } = reported;
+  const { drawn, sheet, measured } = reported;
+  const { view, options, explainable } = reported.subject;
   const changed = Object.entries(options.preprocessing ?? {});
   const settings = [
     ['Image', view.seen.image],
@@ -64,7 +67,7 @@ export function reportText(reported: Reported): string {
     ...(sheet.parts.length > 0
       ? [`![${sheet.parts.map(({ title }) => title).join('; ')}](${sheetPng(sheet)})`]
       : []),
-    ...drawn.map((each) => section(reported, each)),
+    ...drawn.map(section),
     ...(measured ? [faithfulnessText(explainable, measured)] : []),
     ...(changed.length > 0
       ? ['The commands above take the stored preprocessing, not what was set by hand.']
@@ -73,8 +76,9 @@ export function reportText(reported: Reported): string {
   ].join('\n\n');
 }
 
-function section({ view, options, explainable }: Reported, each: Drawn): string {
-  const { question, shown } = each;
+function section(each: Drawn): string {
+  const { question, shown, subject } = each;
+  const { explainable } = subject;
   const method = methodOf(explainable, question);
   const score = explainable.scores[question.target] ?? NaN;
   const figures = [
@@ -83,12 +87,13 @@ function section({ view, options, explainable }: Reported, each: Drawn): string 
   ];
   return [
     `## ${method?.title ?? question.method}: ${explainable.labels[question.target]}`,
+    ...(isOwn(subject.about) ? [] : [`Of ${subject.view.seen.image}, by ${subject.view.checkpoint}.`]),
     `Value ${question.target} of the output, ${formatNumber(score, 6)}.`,
     ...(method ? [method.text, `\`${method.formula}\` (${method.source})`] : []),
     ...(figures.length > 0 ? [table(['Figure', 'Value'], figures)] : []),
     ...badgesOf(method, shown).flatMap(({ whole }) => whole),
     ...shown.notes,
-    `\`\`\`sh\n${commandOf(view, options, each)}\n\`\`\``,
+    `\`\`\`sh\n${commandOf(each)}\n\`\`\``,
   ].join('\n\n');
 }
 

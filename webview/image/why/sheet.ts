@@ -10,12 +10,12 @@ import { drawExplained, mapBitmap, type MapLook } from './picture';
 /** A map as it is drawn in a file. */
 export interface SheetPart {
   readonly title: string;
+  readonly seen: SeenImage;
   readonly map: ExplainedMap;
   readonly scale: MapScale;
 }
 
 export interface Sheet {
-  readonly seen: SeenImage;
   readonly look: MapLook;
   readonly parts: readonly SheetPart[];
   /** Of all parts. */
@@ -60,13 +60,13 @@ export function wrapped(text: string, most: number): readonly string[] {
 }
 
 /** Where everything lies, for a picture and for a drawing. */
-function layoutOf({ seen, look, parts, caption }: Sheet): Layout {
-  const overlay = overlayOf(seen.size, seen.region, size.part, 2 * size.part);
-  const image = bitmapOf(seen.pixels);
+function layoutOf({ look, parts, caption }: Sheet): Layout {
   const texts: Text[] = [];
   const bitmaps: Bitmap[] = [];
   let bottom = 0;
-  parts.forEach(({ title, map, scale }, index) => {
+  parts.forEach(({ title, seen, map, scale }, index) => {
+    const overlay = overlayOf(seen.size, seen.region, size.part, 2 * size.part);
+    const image = bitmapOf(seen.pixels);
     const x = size.margin + index * (size.part + size.gap);
     let y = size.margin;
     const write = (text: string, isBold = false): void => {

@@ -1,9 +1,17 @@
 import type { ColourMap } from '../../../src/attention/colourMaps';
-import type { Explainable, ExplainQuestion, OfferedMethod, Shown } from '../../../src/domain/explanation';
+import type {
+  Beside,
+  Explainable,
+  ExplainQuestion,
+  OfferedMethod,
+  Shown,
+} from '../../../src/domain/explanation';
 import { formatBytes, formatMilliseconds, formatNumber } from '../../../src/domain/units';
+import type { Run, RunOptions } from '../../../src/tasks/run';
+import { baseName } from '../../../src/tasks/formats';
 
 /** What one column explains; what nobody chose is the first that can be. */
-export interface ColumnChoice {
+export interface ColumnChoice extends Beside {
   readonly method: string | null;
   readonly target: number | null;
 }
@@ -35,8 +43,44 @@ export const initialWhy: WhySettings = {
   tested: {},
 };
 
+/** One image and one model that are explained. */
+export interface Subject {
+  readonly about: Beside;
+  readonly options: RunOptions;
+  readonly view: Run;
+  readonly explainable: Explainable;
+  /** `cat.jpg × vitrine-sample` */
+  readonly title: string;
+}
+
+/** What of a column's choice is not the panel's own. */
+export const aboutOf = ({ image, checkpoint }: Beside): Beside => ({
+  ...(image !== undefined && { image }),
+  ...(checkpoint !== undefined && { checkpoint }),
+});
+
+export const isSameSubject = (one: Beside, other: Beside): boolean =>
+  one.image === other.image && one.checkpoint === other.checkpoint;
+
+/** A checkpoint as lists name it. */
+export interface NamedCheckpoint {
+  readonly path: string;
+  readonly label: string;
+}
+
+/** What a column is about, by its files. */
+export const titleOf = (image: string, checkpoint: string, checkpoints: readonly NamedCheckpoint[]): string =>
+  `${baseName(image)} × ${checkpoints.find(({ path }) => path === checkpoint)?.label ?? baseName(checkpoint)}`;
+
+/** What a run of other files is asked with: what was set of the panel's model is its own. */
+export const besideOptions = (options: RunOptions, { checkpoint }: Beside): RunOptions => {
+  const { asStored } = options;
+  return checkpoint === undefined ? options : { ...(asStored !== undefined && { asStored }) };
+};
+
 /** A drawn explanation under its own name, while a newer one is on its way. */
 export interface Drawn {
+  readonly subject: Subject;
   readonly question: ExplainQuestion;
   readonly shown: Shown;
 }
