@@ -125,6 +125,40 @@ export interface Shown {
   readonly sums: readonly SumCheck[];
 }
 
+/** Which patch goes through which block, as one head of it looks. */
+export interface WalkQuestion {
+  readonly block: number;
+  readonly head: number;
+  /** Row and column of the patch. */
+  readonly patch: Grid;
+}
+
+/** A vector of a step: what the graph itself computed. */
+export interface WalkVector {
+  readonly name: string;
+  readonly values: Float32Array;
+}
+
+/** One step of a patch's way, with this image's numbers. */
+export interface WalkStep {
+  readonly title: string;
+  readonly formula: string;
+  readonly vectors: readonly WalkVector[];
+  /** The formula computed again from the vectors it reads, beside what the graph computed. */
+  readonly sum?: SumCheck;
+  readonly note?: string;
+}
+
+/** One patch through one block: from its pixels to the answer. */
+export interface Walk {
+  readonly question: WalkQuestion;
+  /** Of the model, so that another can be asked for. */
+  readonly blocks: number;
+  readonly heads: number;
+  readonly grid: Grid;
+  readonly steps: readonly WalkStep[];
+}
+
 /** How well a map says what matters, beside an order that was drawn by lot. */
 export interface Faithfulness {
   /** What the scores are: `probability of cat`. */

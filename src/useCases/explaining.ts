@@ -1,4 +1,12 @@
-import type { Explainable, ExplainQuestion, Faithfulness, OfferedMethod, Shown } from '../domain/explanation';
+import type {
+  Explainable,
+  ExplainQuestion,
+  Faithfulness,
+  OfferedMethod,
+  Shown,
+  Walk,
+  WalkQuestion,
+} from '../domain/explanation';
 import { at, sum } from '../domain/lists';
 import { Recent } from '../domain/recent';
 import { elementCount } from '../checkpoint/tensors';
@@ -10,6 +18,7 @@ import { checkedOf } from '../explain/checked';
 import { explain, methodBytes, methodOf, methods } from '../explain/methods';
 import { shownOf } from '../explain/shown';
 import { sumsOf } from '../explain/sums';
+import { walk } from '../explain/walk';
 import { valueOf, type Graph } from '../graph/graph';
 import type { ClassifyRequest, Inference } from '../inference/service';
 import type { Model } from '../models/model';
@@ -122,6 +131,11 @@ export class Explaining {
       const score = `${this.explainable.hasClasses ? 'probability' : 'value'} of ${at(this.explainable.labels, target)}`;
       return faithfulness(this.explained(target, asked), tested, score);
     });
+  }
+
+  /** One patch through one block. Throws if the block is none of a plain pre-norm transformer. */
+  walk(question: WalkQuestion, asked: Asked): Promise<Walk> {
+    return this.next(async () => walk(this.explained(0, asked), question));
   }
 
   /** All that a method found, as a safetensors file. */
