@@ -1,5 +1,5 @@
 import type { SumCheck, Walk, WalkQuestion, WalkStep, WalkVector } from '../domain/explanation';
-import { at, product } from '../domain/lists';
+import { at, largest, product } from '../domain/lists';
 import type { Grid } from '../domain/size';
 import type { Explained, Values } from './explained';
 import { finalTokens, streamOf, tokensOf, whyNoStream } from './stream';
@@ -146,20 +146,20 @@ function attended(
   const q = rowOf(query, token);
   const scores = rowOf(headOf(found.scores, head), token);
   const weights = rowOf(headOf(found.map, head), token);
-  const most = weights.indexOf(Math.max(...weights));
+  const most = weights.indexOf(largest(weights));
   const products = Float32Array.from({ length: tokens }, (_, other) => dot(q, columnOf(key, other)));
   // Some scale the product, some the queries before it.
-  const largest = products.reduce(
+  const longest = products.reduce(
     (best, value, place) => (Math.abs(value) > Math.abs(at(products, best)) ? place : best),
     0,
   );
   const scaled = 1 / Math.sqrt(q.length);
-  const ratio = at(scores, largest) / at(products, largest);
+  const ratio = at(scores, longest) / at(products, longest);
   const isScaled = Math.abs(ratio - scaled) < 0.01 * scaled;
   const factor = isScaled ? scaled : 1;
   const own = products.map((value) => value * factor);
   const exact = compared('q · k', own, scores);
-  const high = Math.max(...scores);
+  const high = largest(scores);
   const total = scores.reduce((sum, value) => sum + Math.exp(value - high), 0);
   const softmax = scores.map((value) => Math.exp(value - high) / total);
   const values = headOf(found.values, head);

@@ -1,4 +1,12 @@
-import type { Beside, Explainable, ExplainQuestion, Faithfulness, Shown } from '../domain/explanation';
+import type {
+  Beside,
+  Explainable,
+  ExplainQuestion,
+  Faithfulness,
+  Shown,
+  Walk,
+  WalkQuestion,
+} from '../domain/explanation';
 import type { AttentionRows, Method, Query } from '../domain/query';
 import type { ProviderView, Run, RunOptions } from '../tasks/run';
 import type { CallContext } from './channel';
@@ -55,6 +63,8 @@ export interface ImagePanelApi {
   explainable(options: RunOptions, about: Beside, call: CallContext): Promise<Explainable>;
   /** Why one value of the answer came about. Ended calls end after the pass that runs. */
   explain(options: RunOptions, question: ExplainQuestion, about: Beside, call: CallContext): Promise<Shown>;
+  /** One patch through one block of the panel's own model. Fails with the reason if none can. */
+  walk(options: RunOptions, question: WalkQuestion, call: CallContext): Promise<Walk>;
   /** How well the maps of methods say what matters for one value. */
   faithfulness(
     options: RunOptions,

@@ -6,6 +6,7 @@ import type { Locator, Page } from 'playwright-core';
 import { comparisons } from '../../src/explain/checked';
 import { formatNumber } from '../../src/domain/units';
 import places from '../fixtures/pages/why-places.json';
+import walked from '../fixtures/pages/why-walk.json';
 import { Demo, type PageOptions } from '../pages/browse';
 import type { ThemeName } from '../pages/themes';
 import { callsOf, firstCall, holds, namelessControls, pixelOf, saturation, settled } from './pageTools';
@@ -477,4 +478,30 @@ describe('pages of explanations', function () {
       await page.getByRole('button', { name: 'Try Again' }).click();
       await column(page, /Gradient of corner, dog-on-a-path\.jpg/).waitFor();
     }));
+
+  it('a clicked patch is followed through the chosen block, each formula with its numbers', async () => {
+    await opened({ shownCase: 'why-sample', width: 1100 }, async (page) => {
+      await column(page, /Relevance of cat/).waitFor();
+      const image = page.locator('.image-stack').first();
+      const box = (await image.boundingBox()) ?? assert.fail('no map');
+      await page.getByRole('button', { name: 'Follow a Patch' }).click();
+      // In the patch that begins a quarter into what the model saw, the middle 480 of 640 × 480.
+      await page.mouse.click(box.x + (box.width * (80 + 135)) / 640, box.y + (box.height * 135) / 480);
+      const steps = page.getByRole('region', { name: 'Step by step' });
+      await steps.getByText('α = exp(s) / Σ exp(s)', { exact: true }).waitFor();
+      const [, question] = ((await callsOf(page, 'walk')).at(-1) ?? []) as unknown[];
+      const { grid } = walked;
+      assert.deepEqual(question, { block: 0, head: 0, patch: grid.map((side) => side / 4) });
+      const logits = walked.steps.at(-1)?.vectors[0]?.values ?? assert.fail();
+      const told = await steps.locator('summary').last().innerText();
+      assert.ok(told.includes(`logits = (${formatNumber(logits[0] ?? NaN)}, `), told);
+      await steps.getByRole('button', { name: /^Σ α · v: off by at most \S+$/ }).click();
+      await page.getByText('Computed again from the numbers that the formula reads').waitFor();
+      assert.deepEqual(await namelessControls(page), []);
+    });
+    await opened({ shownCase: 'why', width: 1100 }, async (page) => {
+      await page.getByRole('button', { name: 'Follow a Patch' }).click();
+      await page.getByText('No patch can be followed: it has no attention.').waitFor();
+    });
+  });
 });

@@ -2,10 +2,11 @@
 // nobody wants any more ends without ending the process.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import type { Walk } from '../../src/domain/explanation';
 import type { Inference } from '../../src/inference/service';
 import { OpenedModels } from '../../src/models/openedModels';
 import { Explaining } from '../../src/useCases/explaining';
-import { recordWhy, whyImage, whyInference, whyModels } from '../pages/recordWhy';
+import { recordWalk, recordWhy, whyImage, whyInference, whyModels } from '../pages/recordWhy';
 import { processPath } from './support';
 
 describe('explanations of one image', function () {
@@ -19,6 +20,14 @@ describe('explanations of one image', function () {
   it('the record that pages are tested with is what a model of known places gives', async () => {
     const recorded = JSON.parse(readFileSync('test/fixtures/pages/why-places.json', 'utf8')) as object;
     sameNumbers(await recordWhy(inference, whyModels.places), recorded, '');
+  });
+
+  it('the record of a patch that is followed is what the sample gives, and its formulas hold', async () => {
+    const recorded = JSON.parse(readFileSync('test/fixtures/pages/why-walk.json', 'utf8')) as Walk;
+    sameNumbers(await recordWalk(inference), recorded, '');
+    const sums = recorded.steps.flatMap(({ sum }) => (sum ? [sum] : []));
+    assert.equal(sums.length, 6);
+    for (const { what, error, allowed } of sums) assert.ok(error <= allowed, what);
   });
 
   it('a question that nobody wants any more ends after its pass, and the next one is answered', async () => {

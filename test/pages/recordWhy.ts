@@ -64,6 +64,19 @@ export async function recordWhy(
   };
 }
 
+/** One patch of the sample through a block, as one of its heads looks. */
+export const walkQuestion = { block: 2, head: 1, patch: [3, 4] } as const;
+
+export async function recordWalk(inference: Inference): Promise<unknown> {
+  const opened = await new OpenedModels().open(whyModels.sample.checkpoint);
+  const asked: Asked = { signal: new AbortController().signal, progress: () => undefined };
+  const explaining = await Explaining.open(inference, { opened, image: whyImage, options: {} }, asked);
+  const walk = await explaining.walk(walkQuestion, asked);
+  return JSON.parse(
+    JSON.stringify(walk, (_, each: unknown) => (each instanceof Float32Array ? short(each) : each)),
+  );
+}
+
 export const whyInference = (processPath: string): Inference =>
   createInference({
     processPath,
@@ -77,5 +90,6 @@ export async function writeWhy(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   for (const [name, model] of Object.entries(whyModels))
     await writeFile(`${folder}/why-${name}.json`, `${JSON.stringify(await recordWhy(inference, model))}\n`);
+  await writeFile(`${folder}/why-walk.json`, `${JSON.stringify(await recordWalk(inference))}\n`);
   await inference.dispose();
 }

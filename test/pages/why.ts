@@ -1,10 +1,11 @@
 // Explanations as they were recorded (`recordWhy.ts`), asked for with the delays and failures of a
 // model that takes its time.
-import type { Beside, Explainable, Faithfulness, Shown } from '../../src/domain/explanation';
+import type { Beside, Explainable, Faithfulness, Shown, Walk } from '../../src/domain/explanation';
 import type { CallContext } from '../../src/protocol/channel';
 import type { ImagePanelApi } from '../../src/protocol/image';
 import type { Region } from '../../src/tasks/run';
 import places from '../fixtures/pages/why-places.json';
+import walked from '../fixtures/pages/why-walk.json';
 import sample from '../fixtures/pages/why-sample.json';
 import { failure, shownCase } from './host';
 
@@ -67,7 +68,10 @@ export async function slowly(what: string, { signal, progress }: CallContext): P
 /** Methods that take long in the slow case. */
 const slow = /occlusion|smooth|integrated/;
 
-export const whyApi: Pick<ImagePanelApi, 'explainable' | 'explain' | 'faithfulness' | 'saveTensors'> = {
+export const whyApi: Pick<
+  ImagePanelApi,
+  'explainable' | 'explain' | 'walk' | 'faithfulness' | 'saveTensors'
+> = {
   explainable: async (_, about) => {
     if (!shownCase.startsWith('why') || shownCase === 'why-none')
       throw failure('it has no scores of classes and no vector of the image to be explained', 'refused');
@@ -80,6 +84,11 @@ export const whyApi: Pick<ImagePanelApi, 'explainable' | 'explain' | 'faithfulne
       throw failure(`${method}: nothing is recorded of class ${target}. Choose another.`, 'refused');
     const shown = withArrays<Shown>(found, ['values', 'scores']);
     return about.image === undefined ? shown : turnedOver(shown);
+  },
+  walk: async (_, question) => {
+    if (shownCase !== 'why-sample')
+      throw failure('No patch can be followed: it has no attention.', 'refused');
+    return { ...withArrays<Walk>(walked, ['values']), question };
   },
   faithfulness: async (_, __, ___, call) => {
     if (shownCase === 'why-slow') await slowly('deletion', call);

@@ -4,7 +4,10 @@ import type { ImagePanelApi } from '../../protocol/image';
 import type { RunOptions } from '../../tasks/run';
 import type { Explaining } from '../../useCases/explaining';
 
-type ExplanationApi = Pick<ImagePanelApi, 'explainable' | 'explain' | 'faithfulness' | 'saveTensors'>;
+type ExplanationApi = Pick<
+  ImagePanelApi,
+  'explainable' | 'explain' | 'walk' | 'faithfulness' | 'saveTensors'
+>;
 
 /** Opens an image to be explained as it was run with some options. */
 export type OpenExplaining = (
@@ -46,6 +49,7 @@ export class ImageExplanations {
       explainable: async (options, about, call) => (await this.of(options, about, call)).explainable,
       explain: async (options, question, about, call) =>
         (await this.of(options, about, call)).explain(question, call),
+      walk: async (options, question, call) => (await this.of(options, own, call)).walk(question, call),
       faithfulness: async (options, methods, target, call) =>
         (await this.of(options, own, call)).faithfulness(methods, target, call),
       saveTensors: async (options, question, name, about, call) => {

@@ -12,7 +12,8 @@ export interface Badge {
 }
 
 /** `0.000002` as it is said of differences: `2e-6`. */
-const tiny = (value: number): string => value.toExponential(value === 0 ? 0 : 1).replace('.0e', 'e');
+export const tiny = (value: number): string =>
+  value === 0 ? '0' : value.toExponential(1).replace('.0e', 'e');
 
 /** What a method's numbers were compared with, and whether on models like this one. */
 export function comparisonBadge({ title, checked }: Pick<OfferedMethod, 'title' | 'checked'>): Badge {

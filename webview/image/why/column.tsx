@@ -78,6 +78,8 @@ export interface ColumnProps {
   readonly highest: number;
   readonly cursor: Cursor | undefined;
   readonly onCursor: (cursor: Cursor | undefined) => void;
+  readonly onPick?: ((place: Cursor) => void) | undefined;
+  readonly picked?: Cursor | undefined;
   readonly onKey: (key: string) => boolean;
   /** Said while nothing is pointed at. */
   readonly hint: string;
@@ -111,6 +113,8 @@ export function Column(props: ColumnProps): VNode {
         highest={highest}
         cursor={cursor}
         onCursor={onCursor}
+        onPick={props.onPick}
+        picked={props.picked}
         onKey={onKey}
         label={`${drawnName ?? 'No map yet'}${map ? `, ${map.legend}` : ''}. Arrow keys move the cursor, brackets change the method.`}
       >

@@ -32,6 +32,7 @@ import {
   type WhySettings,
 } from './state';
 import { Trust } from './trust';
+import { WalkThrough } from './walk';
 import type { Cursor } from './whyMap';
 import './why.css';
 
@@ -98,6 +99,7 @@ function Explanations(props: ExplanationsProps): VNode {
   const settings = { ...initialWhy, ...saved };
   const change = (changes: Partial<WhySettings>): void => setSettings({ ...settings, ...changes });
   const [cursor, setCursor] = useState<Cursor>();
+  const [picked, setPicked] = useState<Cursor>();
   const [measured, setMeasured] = useState<Faithfulness>();
   const { isWide, highest } = usePanelSize();
   const colours = settings.colourMap ?? colourMapNamed(props.colourMap);
@@ -177,6 +179,7 @@ function Explanations(props: ExplanationsProps): VNode {
   const titles = new Set(drawn.map(({ subject: { view } }) => `${view.modelTitle}, ${view.seen.image}`));
   const sheet = { look: settings, parts, caption: [...titles].join('; ') };
   const shared = { highest, cursor, onCursor: setCursor };
+  const picking = { picked, onPick: setPicked };
   const files = second && (
     <ColumnFiles {...{ host, own, about, checkpoint, checkpoints }} onAbout={openAbout} />
   );
@@ -192,7 +195,7 @@ function Explanations(props: ExplanationsProps): VNode {
             subject && (
               <Column
                 key={index}
-                {...{ ...shared, subject, isNamed, settings, question }}
+                {...{ ...shared, ...(index === 0 && picking), subject, isNamed, settings, question }}
                 asking={columns[place]}
                 scale={scales[index]}
                 hint={index === 0 ? cursorHint : ''}
@@ -212,14 +215,17 @@ function Explanations(props: ExplanationsProps): VNode {
         {files && !subjects[1] && <BesideWaiting asking={beside} files={files} onClose={() => close(1)} />}
         {difference && <Difference {...shared} look={settings} part={difference} />}
       </div>
-      <Trust
-        {...{ host, options, explainable: own.explainable, perForward: own.view.times.run }}
-        scope={own.view.run}
-        target={one.target}
-        tested={settings.tested}
-        onTest={(method, isTested) => change({ tested: { ...settings.tested, [method]: isTested } })}
-        onMeasured={setMeasured}
-      />
+      <div class="why-side">
+        <Trust
+          {...{ host, options, explainable: own.explainable, perForward: own.view.times.run }}
+          scope={own.view.run}
+          target={one.target}
+          tested={settings.tested}
+          onTest={(method, isTested) => change({ tested: { ...settings.tested, [method]: isTested } })}
+          onMeasured={setMeasured}
+        />
+        <WalkThrough host={host} subject={own} picked={picked} />
+      </div>
       <div class="controls why-controls" role="group" aria-label="Explanations">
         {!second && (
           <Comparing {...props} question={one} ranked={rankings[0]} onOpen={open} onAbout={openAbout} />

@@ -51,5 +51,6 @@ const keys: readonly (readonly [key: string, meaning: string])[] = [
   ['Point', 'at a map: its value, and those of the other maps at the same place'],
   ['← ↑ ↓ →', 'on a map: the cursor moves, in all maps'],
   ['Esc', 'the cursor goes'],
+  ['Click, Enter', 'on the first map: the patch that is followed step by step'],
   ['[  ]', 'on a map: the method before, the next one'],
 ];

@@ -25,6 +25,10 @@ export interface WhyMapProps {
   readonly highest: number;
   readonly cursor: Cursor | undefined;
   readonly onCursor: (cursor: Cursor | undefined) => void;
+  /** A place was chosen by a click, or by Enter at the cursor. */
+  readonly onPick?: ((place: Cursor) => void) | undefined;
+  /** The chosen place, which stays marked. */
+  readonly picked?: Cursor | undefined;
   /** Answers whether the key was one of the view's. */
   readonly onKey: (key: string) => boolean;
   readonly label: string;
@@ -33,7 +37,7 @@ export interface WhyMapProps {
 
 /** The image with a map, and the cell under the cursor that all maps share. */
 export function WhyMap(props: WhyMapProps): VNode {
-  const { seen, map, scale, look, highest, cursor, onCursor, onKey, label, children } = props;
+  const { seen, map, scale, look, highest, cursor, onCursor, onPick, picked, onKey, label, children } = props;
   const place = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const marks = useRef<HTMLCanvasElement>(null);
@@ -53,15 +57,17 @@ export function WhyMap(props: WhyMapProps): VNode {
   }, [overlay, image, heat, look.opacity, width]);
   useLayoutEffect(() => {
     const context = width > 0 && marks.current && prepare(marks.current, overlay.width, overlay.height);
-    if (context && cursor) frame(context, cursorBox(overlay, map?.grid, cursor), 1);
-  }, [overlay, map, cursor, width]);
+    if (!context) return;
+    if (picked) frame(context, cursorBox(overlay, map?.grid, picked), 1);
+    if (cursor) frame(context, cursorBox(overlay, map?.grid, cursor), 1);
+  }, [overlay, map, cursor, picked, width]);
 
-  const onMove = (event: MouseEvent): void => {
+  const placeOf = (event: MouseEvent): Cursor | undefined => {
     const box = (marks.current as HTMLCanvasElement).getBoundingClientRect();
     const { region } = overlay;
     const y = (event.clientY - box.top - region.y) / region.height;
     const x = (event.clientX - box.left - region.x) / region.width;
-    onCursor(y >= 0 && y < 1 && x >= 0 && x < 1 ? { y, x } : undefined);
+    return y >= 0 && y < 1 && x >= 0 && x < 1 ? { y, x } : undefined;
   };
   return (
     <div ref={place} class="image">
@@ -71,12 +77,17 @@ export function WhyMap(props: WhyMapProps): VNode {
         aria-roledescription="image with a map"
         tabIndex={0}
         aria-label={label}
-        onPointerMove={onMove}
+        onPointerMove={(event) => onCursor(placeOf(event))}
+        onClick={(event) => {
+          const place = placeOf(event);
+          if (place) onPick?.(place);
+        }}
         onPointerLeave={() => onCursor(undefined)}
         onKeyDown={(event) => {
           if (event.ctrlKey || event.metaKey || event.altKey) return;
           const moved = movedCursor(event.key, cursor, map?.grid);
           if (moved) onCursor(moved.cursor);
+          else if (event.key === 'Enter' && cursor && onPick) onPick(cursor);
           else if (!onKey(event.key)) return;
           event.preventDefault();
         }}
