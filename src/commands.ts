@@ -21,6 +21,7 @@ const taskCommands = {
   detect: predictAs('detect'),
   segment: predictAs('segment'),
   depth: predictAs('depth'),
+  keypoints: predictAs('keypoints'),
   'zero-shot': predictAs('zero-shot'),
   caption: predictAs('caption'),
   ask: predictAs('ask'),

@@ -78,6 +78,7 @@ const listedCommands: { readonly [Id in CommandId]: null } = {
   'vitrine.detectObjects': null,
   'vitrine.segmentImage': null,
   'vitrine.estimateDepth': null,
+  'vitrine.findKeypoints': null,
   'vitrine.scoreTexts': null,
   'vitrine.captionImage': null,
   'vitrine.askAboutImage': null,

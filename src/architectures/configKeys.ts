@@ -171,6 +171,8 @@ const readElsewhere: ReadonlySet<string> = new Set([
 interface Rule {
   /** Names of the families that compute its models; none for what only looks like one of them. */
   readonly families: readonly string[];
+  /** The naming by which alone a family reads such a file as it is computed. */
+  readonly naming?: string;
   /** Keys without effect on this type alone. */
   readonly idle?: readonly string[];
   /** Values beside the default with which this program computes the same. */
@@ -266,12 +268,13 @@ const rules: Readonly<Record<string, Rule>> = {
   florence_vision: { families: ['davit'], idle: ['num_groups'] },
   focalnet: { families: ['focalnet'] },
   hiera: { families: ['hiera'], idle: ['patch_size'] },
-  // Names like those of a family here, another computation: rotary positions, spectrograms,
-  // a row of the table that is added to all others, overlapping patches.
+  // A row of the table is added to all others, and patches overlap the image's edges: the naming
+  // says so, which a file is told to have by the head beside it.
+  vitpose_backbone: { ...vit, naming: 'transformers-vitpose', idle: ['patch_size', 'part_features'] },
+  // Names like those of a family here, another computation: rotary positions, spectrograms.
   mlcd: { families: [] },
   mlcd_vision_model: { families: [] },
   'audio-spectrogram-transformer': { families: [] },
-  vitpose_backbone: { families: [] },
 };
 
 /** Types that say nothing of the network inside. */
@@ -368,7 +371,8 @@ export function checkConfig(found: Found, { name, title, isPart }: Guess): reado
           ...passed,
           `${place(config, 'model_type')} is ${type}, which is not known here; the names are those of ${title}, and it was read as one.`,
         ];
-  if (!rule.families.includes(name))
+  const isNamedSo = rule.naming === undefined || rule.naming === found.dialect.name;
+  if (!rule.families.includes(name) || !isNamedSo)
     throw new ConfigError(
       `${place(config, 'model_type')} is ${type}, and the names are those of ${title}, which computes otherwise`,
     );

@@ -9,7 +9,7 @@ import type { NamedPost, Run, SeenImage } from '../tasks/run';
 import type { AnswerFiles, IdMap, OutputTensor } from '../tasks/task';
 import { textsIn } from '../tasks/words';
 import type { PathRunner } from '../useCases/run';
-import { answerFiles, answerFormats, answerLines, answerName, whyNot } from '../tasks/tasks';
+import { answerFiles, answerFormats, answerLines, answerName, answerNameOf, whyNot } from '../tasks/tasks';
 import { baseName } from '../tasks/formats';
 import { idPng } from '../tasks/post/png';
 import { requireFolder } from './output';
@@ -35,7 +35,7 @@ export async function predict(
   task?: TaskName,
 ): Promise<void> {
   const { spec: file, out } = session.options;
-  const spec: Spec = { ...specOf(session.options), ...(file !== undefined && (await readSpec(file))) };
+  const spec: Spec = { ...specOf(session.options, task), ...(file !== undefined && (await readSpec(file))) };
   const lacking = task && !spec.given ? neededWords[task] : undefined;
   if (lacking !== undefined) throw new UsageError(lacking);
   if (out !== '') await requireFolder(out);
@@ -111,7 +111,10 @@ async function askAboutTexts(session: Session, checkpoint: string, spec: Spec): 
 }
 
 /** What the command's own options say. */
-function specOf({ threshold, labels, template, prompt, question, texts, as }: Options): Spec {
+function specOf(
+  { threshold, labels, template, prompt, question, texts, as }: Options,
+  task: TaskName = 'detect',
+): Spec {
   const given = {
     ...textsGiven({ labels, template }),
     ...(prompt !== undefined && { prompt }),
@@ -119,7 +122,7 @@ function specOf({ threshold, labels, template, prompt, question, texts, as }: Op
     ...(texts.length > 0 && { text: texts, as: as ?? 'usual' }),
   };
   return {
-    ...(threshold !== undefined && { post: [{ name: 'detections', threshold }] }),
+    ...(threshold !== undefined && { post: [{ name: answerNameOf(task), threshold }] }),
     ...(Object.keys(given).length > 0 && { given }),
   };
 }

@@ -181,6 +181,14 @@ export const commands = {
     paths: [2],
     options: predict,
   },
+  keypoints: {
+    task: 'keypoints',
+    synopsis: '<checkpoint> <image>... [--threshold 0.3] [--out FOLDER]',
+    purpose:
+      'where parts of a body are, the whole image taken for one person; in a folder as COCO JSON and CSV',
+    paths: [2],
+    options: [...predict, 'threshold'],
+  },
   'zero-shot': {
     task: 'zero-shot',
     synopsis: '<checkpoint> <image>... --label TEXT [--label TEXT]... [--template "a photo of a {}"]',

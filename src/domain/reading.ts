@@ -54,6 +54,8 @@ export type Reading =
       /** The library's processor may put a border around the image, which is cut off again. */
       readonly bordered?: boolean;
     }
+  /** Places of a body's parts, one map each. */
+  | { readonly task: 'keypoints' }
   /** One of all texts, or each by itself. */
   | ({ readonly task: 'zero-shot'; readonly scores: 'softmax' | 'sigmoid' } & TextsRead)
   /** Patches that a model of masked images draws. */

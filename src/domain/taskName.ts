@@ -3,6 +3,7 @@ export type TaskName =
   | 'detect'
   | 'segment'
   | 'depth'
+  | 'keypoints'
   | 'zero-shot'
   | 'ask'
   | 'caption'

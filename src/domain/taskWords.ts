@@ -15,6 +15,11 @@ export const taskWords = {
   detect: { command: 'detectObjects', title: 'Detect Objects in Image', button: 'Detect Objects…' },
   segment: { command: 'segmentImage', title: 'Segment Image', button: 'Segment an Image…' },
   depth: { command: 'estimateDepth', title: 'Estimate Depth in Image', button: 'Estimate Depth…' },
+  keypoints: {
+    command: 'findKeypoints',
+    title: 'Find Keypoints in Image',
+    button: 'Find Keypoints…',
+  },
   'zero-shot': { command: 'scoreTexts', title: 'Score Texts for Image', button: 'Score Texts…' },
   caption: { command: 'captionImage', title: 'Read or Describe Image', button: 'Read or Describe…' },
   ask: { command: 'askAboutImage', title: 'Ask About Image', button: 'Ask About an Image…' },

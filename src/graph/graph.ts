@@ -99,6 +99,7 @@ export type OutputMeaning =
   | 'boxes'
   | 'masks'
   | 'depth'
+  | 'heatmaps'
   | 'pixels'
   | 'seen'
   | 'state'

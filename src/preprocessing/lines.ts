@@ -66,6 +66,8 @@ export function describePreprocessing(
   const [height, width] = inputSize ?? [];
   const input = inputSize ? `${size[0]} × ${size[1]} → ${width} × ${height}` : `${size[0]} × ${size[1]}`;
   const shapeSource = source === '' ? (evidence.resize?.source ?? '') : source;
+  const sourceOf = (step: Step): string =>
+    step.kind === 'warp' ? (evidence.box?.source ?? shapeSource) : shapeSource;
   const as = `as ${library} does`;
   const image = line('image_size', 'Image', { text: input, source, value: inputSize?.join('x') ?? '' });
   const lines = lineKinds.flatMap((kind) => lineOf(kind, preprocessing));
@@ -74,7 +76,7 @@ export function describePreprocessing(
     const label = shapeLabels[step.kind];
     return label === undefined
       ? []
-      : [line(step.kind, label, { text: describeStep(step), source: shapeSource, value: '' })];
+      : [line(step.kind, label, { text: describeStep(step), source: sourceOf(step), value: '' })];
   });
   // The crop or the padding, which come later, name the size that the model takes.
   const isNamed = padding.length > 0 || lines.some(({ key }) => key === 'cropPct');
@@ -98,6 +100,7 @@ function channelsLine({ channels, evidence }: Preprocessing): readonly Preproces
 const shapeLabels: Readonly<Partial<Record<Step['kind'], string>>> = {
   surround: 'Surroundings',
   pad: 'Padding',
+  warp: 'Person',
   patches: 'Patches',
 };
 

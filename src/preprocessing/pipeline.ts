@@ -3,6 +3,7 @@ import { groupSteps, greyOf, isRaster } from './bands';
 import { pictureOf, threeChannels, type Raster } from './raster';
 import { at, largest, pushAll } from '../domain/lists';
 import type { Grid } from '../domain/size';
+import { extentOfWarp, warped } from './warp';
 import { cut, resample, resize, resizeFloat } from './resize';
 import type { Axis, FloatImage, RgbImage, RasterSize, Taps, Window } from './resize';
 import {
@@ -27,6 +28,7 @@ import type {
   Step,
   SurroundStep,
   Triple,
+  WarpStep,
 } from './steps';
 
 export { describeStep, PreprocessingError } from './steps';
@@ -301,11 +303,18 @@ function continued<Any extends RgbImage | FloatImage>(
   return { ...image, height, width, rgb };
 }
 
+/** A person's box on the input; it comes first, so that the image is the original one. */
+function onBox({ image }: Placed, step: WarpStep): Placed {
+  checkPixels(step);
+  return { image: warped(image, step), extent: extentOfWarp(step, image) };
+}
+
 function placeAll(image: RgbImage | FloatImage, steps: readonly Step[]): Placed {
   let placed: Placed = { image, extent: { x: 0, y: 0, width: image.width, height: image.height } };
   for (const [i, step] of steps.entries()) {
     const [before, after] = [steps[i - 1], steps[i + 1]];
     if (step.kind === 'surround') placed = surrounded(placed, step);
+    else if (step.kind === 'warp') placed = onBox(placed, step);
     else if (step.kind === 'resize') placed = place(placed, step, after?.kind === 'crop' ? after : undefined);
     else if (step.kind === 'crop' && before?.kind !== 'resize') placed = place(placed, undefined, step);
   }

@@ -25,7 +25,8 @@ export type Resizing =
   | 'aspect'
   | 'multiple'
   | 'patches'
-  | 'donut';
+  | 'donut'
+  | 'person';
 
 /** A processor class: its defaults, and where it departs from resize, crop, rescale, normalise. */
 export interface Processor {
@@ -38,6 +39,8 @@ export interface Processor {
   readonly normalisation: NormalisationName;
   readonly doNormalize?: false;
   readonly doResize?: false;
+  /** The key that switches resizing, if the class does not call it `do_resize`. */
+  readonly resizeKey?: 'do_affine_transform';
   /** The key that shifts rescaled values by -1, if the class does not call it `offset`. */
   readonly offsetKey?: 'rescale_offset';
   /** Divides by the deviations once more, unless the configuration says otherwise. */
@@ -227,6 +230,13 @@ const processors: Readonly<Record<string, Processor>> = {
     offsetKey: 'rescale_offset',
     dividesTwice: true,
   },
+  VitPose: {
+    size: { height: 256, width: 192 },
+    filter: 'bilinear',
+    normalisation: 'imagenet',
+    resizing: 'person',
+    resizeKey: 'do_affine_transform',
+  },
   // Its only backend resizes tensors, which differ from Pillow's images by a level in places.
   Sam2: { size: square(1024), square: true, filter: 'bilinear', normalisation: 'imagenet' },
   Swin2SR: {
@@ -389,6 +399,7 @@ const models: Readonly<Record<string, Model>> = {
   'donut-swin': { processor: 'Donut' },
   sam: { processor: 'Sam' },
   sam2: { processor: 'Sam2' },
+  vitpose: { processor: 'VitPose' },
   swin2sr: { processor: 'Swin2SR' },
   videomae: { processor: 'VideoMAE', usual: values('imagenet') },
   timesformer: { processor: 'VideoMAE' },

@@ -115,6 +115,17 @@ export interface SurroundStep {
   readonly multiple?: number;
 }
 
+/**
+ * Puts the box of a person onto `height` × `width` pixels, widened to their proportions and
+ * `factor` times as large: the whole image is the box (ViTPose). Bilinear; black beside the image.
+ */
+export interface WarpStep {
+  readonly kind: 'warp';
+  readonly height: number;
+  readonly width: number;
+  readonly factor: number;
+}
+
 /** Cuts the planes into patches of `size` × `size`, and adds zeros up to `count` patches. */
 export interface PatchStep {
   readonly kind: 'patches';
@@ -123,11 +134,19 @@ export interface PatchStep {
 }
 
 export type Step =
-  ResizeStep | CropStep | RescaleStep | NormalizeStep | FlipStep | PadStep | SurroundStep | PatchStep;
+  | ResizeStep
+  | CropStep
+  | RescaleStep
+  | NormalizeStep
+  | FlipStep
+  | PadStep
+  | SurroundStep
+  | WarpStep
+  | PatchStep;
 
 /** The settings that a person may want to check. */
 export type SettingName =
-  'image_size' | 'resize' | 'crop' | 'filter' | 'rescale' | 'mean' | 'std' | 'channels';
+  'image_size' | 'resize' | 'crop' | 'filter' | 'rescale' | 'mean' | 'std' | 'channels' | 'box';
 
 /** A setting's value as it is shown. */
 export type SettingValue = string | number | readonly number[];
@@ -347,6 +366,8 @@ export function describeStep(step: Step): string {
       return step.width === undefined ? 'padded to the batch' : `padded to ${step.width} × ${step.height}`;
     case 'surround':
       return surroundTexts[step.rule](step);
+    case 'warp':
+      return `the whole image as one person, ${step.factor} times as much of it, on ${step.width} × ${step.height}`;
     case 'patches':
       return `${step.count} patches of ${step.size} × ${step.size}`;
   }

@@ -286,6 +286,46 @@ export interface Depth {
   readonly spread: Spread;
 }
 
+/** A part of a body on an image. */
+export interface Keypoint {
+  /** Its number among the model's keypoints. */
+  readonly label: number;
+  readonly name: string;
+  /** The highest value of its map, about 1 where the model is sure. */
+  readonly score: number;
+  /** In pixels of the image as it was decoded, counted from the first pixel's middle. */
+  readonly point: readonly [x: number, y: number];
+  /** The pixel of its map that it lies nearest to. */
+  readonly place: readonly [row: number, column: number];
+}
+
+/** Where a person's keypoints are. */
+export interface Keypoints {
+  readonly kind: 'keypoints';
+  /** All of them in the model's order, those below the threshold as well. */
+  readonly points: readonly Keypoint[];
+  /** Score above which a keypoint counts. */
+  readonly threshold: number;
+  /** Pairs that are joined by a line, by their numbers. */
+  readonly bones: readonly (readonly [from: number, to: number])[];
+  /** Rows and columns of the maps, which lie on all that the model saw. */
+  readonly grid: Grid;
+  readonly labelSource: string;
+  readonly warnings: readonly string[];
+}
+
+/** The query whose attention says what the patch under a keypoint looked at. */
+export const queryOfKeypoint = (
+  { grid }: Pick<Keypoints, 'grid'>,
+  { place: [row, column] }: Pick<Keypoint, 'place'>,
+): Query => ({ kind: 'patch', row, column, grid });
+
+/** Keypoints above a threshold, by default the answer's own. */
+export const shownKeypoints = (
+  { points, threshold }: Pick<Keypoints, 'points' | 'threshold'>,
+  least = threshold,
+): readonly Keypoint[] => points.filter(({ score }) => score > least);
+
 /** What a model of masked images draws; planes of red, green and blue, 0 … 255 and not clipped. */
 export interface Rebuilt {
   readonly kind: 'pixels';
@@ -309,22 +349,38 @@ export interface Rebuilt {
 
 /** What a model answers, by kind of task. */
 export type Answer =
-  Classes | Boxes | Masks | Depth | Rebuilt | Scores | Replies | Text | Translation | Outputs | Features;
+  | Classes
+  | Boxes
+  | Masks
+  | Depth
+  | Keypoints
+  | Rebuilt
+  | Scores
+  | Replies
+  | Text
+  | Translation
+  | Outputs
+  | Features;
 
 /** Returns the classes of an answer; none if it is of another kind. */
 export const guessesOf = (answer: Answer): readonly Guess[] => (answer.kind === 'classes' ? answer.top : []);
 
 /**
- * What a table has of an answer, the first the best: classes, texts, replies, objects above the
- * threshold; segments by the share of the image that they cover.
+ * What a table has of an answer, the first the best: classes, texts, replies, objects and keypoints
+ * above the threshold; segments by the share of the image that they cover.
  */
 export function rankedOf(answer: Answer): readonly Guess[] {
   if (answer.kind === 'scores') return answer.scores;
   if (answer.kind === 'replies') return answer.replies;
   if (answer.kind === 'masks') return coveredOf(answer);
-  if (answer.kind !== 'boxes') return guessesOf(answer);
-  return answer.boxes
-    .filter(({ score }) => score > answer.threshold)
+  const found =
+    answer.kind === 'keypoints'
+      ? shownKeypoints(answer)
+      : answer.kind === 'boxes'
+        ? answer.boxes.filter(({ score }) => score > answer.threshold)
+        : undefined;
+  if (!found) return guessesOf(answer);
+  return found
     .map(({ label, name, score }) => ({ index: label, label: name, score }))
     .sort((one, other) => other.score - one.score);
 }
@@ -374,7 +430,7 @@ export const headGuessesOf = (answer: Answer): readonly HeadGuesses[] | undefine
 
 /** Returns what is to be said of an answer, of all heads once. */
 export const warningsOf = (answer: Answer): readonly string[] =>
-  answer.kind === 'text'
+  answer.kind === 'text' || answer.kind === 'keypoints'
     ? answer.warnings
     : answer.kind === 'classes'
       ? [...new Set((answer.heads ?? [answer]).flatMap(({ warnings = [] }) => warnings))]

@@ -6,6 +6,7 @@ import { caption } from './caption/caption';
 import { classify } from './classify/classify';
 import { detect } from './detect/detect';
 import { depth } from './depth/depth';
+import { keypoints } from './keypoints/keypoints';
 import { features } from './features/features';
 import { outputs } from './outputs/outputs';
 import { reconstruct } from './reconstruct/reconstruct';
@@ -21,6 +22,7 @@ export const tasks = {
   detect,
   segment,
   depth,
+  keypoints,
   'zero-shot': zeroShot,
   ask,
   caption,
@@ -65,6 +67,7 @@ const byKind = {
   translation: tasks.translate,
   masks: tasks.segment,
   depth: tasks.depth,
+  keypoints: tasks.keypoints,
   pixels: tasks.reconstruct,
   classes: tasks.classify,
   outputs: tasks.outputs,
@@ -78,6 +81,9 @@ const taskFor = ({ kind }: Pick<Answer, 'kind'>): Task => byKind[kind] as unknow
 
 /** What an answer goes by where several may stand. */
 export const answerName = (answer: Answer): string => taskFor(answer).answerName;
+
+/** What the answers of a task go by. */
+export const answerNameOf = (name: TaskName): string => tasks[name].answerName;
 
 /** Returns the keys of an answer in the command line's JSON. */
 export const answerJson = (answer: Answer): object => taskFor(answer).json(answer);

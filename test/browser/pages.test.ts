@@ -67,6 +67,7 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
       'prompts',
       'prompts-given',
       'depth',
+      'keypoints',
       'features',
       'saliency',
       'categories',

@@ -1,3 +1,4 @@
+import { cocoBones, cocoKeypointNames } from '../../src/labels/cocoKeypoints';
 import type { Answer } from '../../src/tasks/answer';
 import { readOutputs, spreadOf, vectorOf } from '../../src/tasks/outputs/reading';
 import type { Region, Run, RunOptions } from '../../src/tasks/run';
@@ -252,6 +253,48 @@ const rebuilt: Answer = {
   normalised: true,
 };
 
+/** A person of COCO's keypoints, standing on the grass; the left wrist is not sure. */
+const bodyPlaces: readonly (readonly [x: number, y: number])[] = [
+  ...([
+    [320, 110],
+    [332, 98],
+    [308, 98],
+    [348, 106],
+    [292, 106],
+    [374, 170],
+    [266, 170],
+  ] as const),
+  ...([
+    [400, 232],
+    [240, 236],
+    [412, 290],
+    [228, 160],
+    [352, 292],
+    [288, 292],
+  ] as const),
+  ...([
+    [362, 366],
+    [280, 368],
+    [368, 440],
+    [274, 442],
+  ] as const),
+];
+const posed: Answer = {
+  kind: 'keypoints',
+  points: bodyPlaces.map((point, label) => ({
+    label,
+    name: cocoKeypointNames(17)?.[label] ?? '',
+    score: label === 9 ? 0.12 : 0.96 - 0.03 * label,
+    point,
+    place: [Math.floor((point[1] / 480) * 64), Math.floor(((point[0] - 80) / 480) * 48)],
+  })),
+  threshold: 0.3,
+  bones: cocoBones(17),
+  grid: [64, 48],
+  labelSource: 'assumed: COCO, because there are 17 keypoints; no names are stored',
+  warnings: [],
+};
+
 /** Sky above, grass below, and a square cat in the middle. */
 const kinds = Float32Array.from({ length: 96 * 96 }, (_, at) => {
   const [row, column] = [Math.floor(at / 96), at % 96];
@@ -274,6 +317,7 @@ const answers: Readonly<Record<string, Answer>> = {
     labelSource: 'config.json: id2label',
   },
   depth: { kind: 'depth', grid: [480, 640], values: far, unit: 'metres', spread: spreadOf(far) },
+  keypoints: posed,
   pixels: rebuilt,
   categories: {
     kind: 'outputs',

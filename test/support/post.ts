@@ -8,9 +8,11 @@ import { join } from 'node:path';
 import type { Size } from '../../src/domain/size';
 import { topK } from '../../src/labels/labels';
 import { resizedSize } from '../../src/preprocessing/steps';
+import { extentOfWarp } from '../../src/preprocessing/warp';
 import { cutInstancesOf, cutPanopticOf, type CutMasks } from '../../src/tasks/post/cutSegments';
 import { depthOf, depthWithoutBorder } from '../../src/tasks/post/depth';
 import { detectionsOf, phrasesOf, type DetectionRule } from '../../src/tasks/post/detection';
+import { keypointsOf } from '../../src/tasks/post/keypoints';
 import { reconstructionOf } from '../../src/tasks/post/reconstruction';
 import { promptMasksOf } from '../../src/tasks/post/promptMasks';
 import * as segmentation from '../../src/tasks/post/segmentation';
@@ -218,6 +220,21 @@ function depth({ found, post, size, output, has }: Given): Got {
   return { tensors: { [`${post.name}.0`]: map.values } };
 }
 
+/** The whole picture is the box of the one person, as it is without a detector. */
+function keypoints(given: Given): Got {
+  const { found, post, size, output } = given;
+  const { size: input } = json(found.folder, 'preprocessor_config.json') as {
+    size: { height: number; width: number };
+  };
+  const step = { kind: 'warp', ...input, factor: 1.25 } as const;
+  const extent = extentOfWarp(step, { height: size[0], width: size[1] });
+  const all = keypointsOf(output('heatmaps'), { extent, input: [input.height, input.width] });
+  const shown = all.filter(({ score }) => score > Number(post['threshold'] ?? -Infinity));
+  return {
+    list: shown.map(({ label, score, x, y }) => ({ label, ...named(given, label), score, point: [x, y] })),
+  };
+}
+
 function reconstruction({ found, post, output }: Given): Got {
   const { image_mean: mean, image_std: std } = json(found.folder, 'preprocessor_config.json') as {
     image_mean: number[];
@@ -270,6 +287,7 @@ const calls: Readonly<Record<string, (given: Given) => Got>> = {
   segments,
   masks,
   depth,
+  keypoints,
   reconstruction,
   classify: classes,
   'zero-shot': zeroShot,
@@ -277,7 +295,7 @@ const calls: Readonly<Record<string, (given: Given) => Got>> = {
 
 /**
  * Outputs are stored as float32 of what was computed in float64: a score is off by less than 1e-6,
- * a box by less than 1e-4 of a pixel. Segments' scores are rounded to six decimals.
+ * a box or a point by less than 1e-4 of a pixel. Segments' scores are rounded to six decimals.
  */
 const scoreTolerance = 2e-6;
 const boxTolerance = 1e-4;
@@ -285,7 +303,11 @@ const boxTolerance = 1e-4;
 /** Asserts that two lists hold the same, numbers with a fraction within the tolerance. */
 function same(found: unknown, expected: unknown, path: string): void {
   if (typeof expected === 'number' && typeof found === 'number') {
-    const tolerance = path.includes('.box') ? boxTolerance : path.includes('.score') ? scoreTolerance : 0;
+    const tolerance = /\.(?:box|point)\b/.test(path)
+      ? boxTolerance
+      : path.includes('.score')
+        ? scoreTolerance
+        : 0;
     assert.ok(Math.abs(found - expected) <= tolerance, `${path}: ${found}, expected ${expected}`);
   } else if (typeof expected === 'object' && expected !== null) {
     assert.ok(typeof found === 'object' && found !== null, path);

@@ -3,6 +3,7 @@ import type { AnswerView } from './answerView';
 import { boxes } from './boxes';
 import { classes } from './classes';
 import { depth } from './depth';
+import { keypoints } from './keypoints';
 import { features } from './features';
 import { masks } from './masks';
 import { outputs } from './outputs';
@@ -17,6 +18,7 @@ const views: { readonly [Kind in Answer['kind']]: AnswerView<Extract<Answer, { k
   boxes,
   masks,
   depth,
+  keypoints,
   pixels,
   classes,
   scores,

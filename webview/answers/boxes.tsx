@@ -1,13 +1,12 @@
 import type { VNode } from 'preact';
-import { useRef } from 'preact/hooks';
 import { formatPercent } from '../../src/domain/units';
 import { queryOfBox, type Box, type Boxes } from '../../src/tasks/answer';
 import { boxFormats } from '../../src/tasks/detect/export';
-import { Slider } from '../kit/toolkit';
 import type { AnswerView, AnswerViewProps } from './answerView';
 import { boxesOverlay } from './boxesOverlay';
 import { ExportMenu } from './exportMenu';
 import { Prompts } from './prompts';
+import { QueryRows } from './queryRows';
 import {
   classCounts,
   isQueryOf,
@@ -19,6 +18,7 @@ import {
   type IndexedBox,
 } from './shownBoxes';
 import { Swatch } from './swatch';
+import { Threshold } from './threshold';
 import './boxes.css';
 
 /** Objects above a threshold, the best first; each stands for the query that answers it. */
@@ -56,18 +56,12 @@ function Found(props: BoxesProps): VNode {
   return (
     <>
       <div class="controls">
-        <label class="control">
-          <span>Threshold</span>
-          <Slider
-            label="Threshold"
-            min={Math.round(100 * leastThreshold(answer))}
-            max={99}
-            value={Math.round(100 * threshold)}
-            text={formatPercent(threshold, 0)}
-            onInput={(percent) => onLook({ threshold: percent / 100 })}
-          />
-          <span class="number box-threshold">{formatPercent(threshold, 0)}</span>
-        </label>
+        <Threshold
+          least={leastThreshold(answer)}
+          value={threshold}
+          text={formatPercent(threshold, 0)}
+          onLook={onLook}
+        />
         <ExportMenu
           what="boxes"
           formats={boxFormats}
@@ -119,46 +113,24 @@ const ClassFilter = ({
 
 type ShownProps = BoxesProps & { readonly shown: readonly IndexedBox[] };
 
-/** A list of which one row is in the tab order; arrow keys go on, Enter asks where it looked. */
-function Rows({ answer, shown, query, pointed, onPoint, onQuery }: ShownProps): VNode {
-  const list = useRef<HTMLUListElement>(null);
-  const chosen = shown.findIndex(({ box }) => isQueryOf(answer, box, query));
-  const onKeyDown = (event: KeyboardEvent, row: number, box: Box): void => {
-    const target = { ArrowDown: row + 1, ArrowUp: row - 1, Home: 0, End: shown.length - 1 }[event.key];
-    if (target !== undefined) (list.current?.children[target] as HTMLElement | undefined)?.focus();
-    else if (event.key === 'Enter' || event.key === ' ') onQuery(queryOfBox(answer, box));
-    else if (event.key === 'Escape') onQuery(undefined);
-    else return;
-    event.preventDefault();
-  };
-  return (
-    <ul ref={list} class="guesses box-list" role="listbox" aria-label="Objects">
-      {shown.map(({ box, index }, row) => (
-        <li
-          key={index}
-          role="option"
-          tabIndex={row === Math.max(0, chosen) ? 0 : -1}
-          aria-selected={row === chosen}
-          class={pointed === index ? 'pointed' : ''}
-          title={titleOf(box)}
-          onPointerEnter={() => onPoint(index)}
-          onPointerLeave={() => onPoint(undefined)}
-          onFocus={() => onPoint(index)}
-          onBlur={() => onPoint(undefined)}
-          onClick={() => onQuery(queryOfBox(answer, box))}
-          onKeyDown={(event) => onKeyDown(event, row, box)}
-        >
-          <Swatch label={box.label} />
-          <span class="guess-label">{nameOf(box)}</span>
-          <span class="share">
-            <span style={{ width: `${100 * box.score}%` }} />
-          </span>
-          <span class="number">{formatPercent(box.score)}</span>
-        </li>
-      ))}
-    </ul>
-  );
-}
+const Rows = ({ answer, shown, query, pointed, onPoint, onQuery }: ShownProps): VNode => (
+  <QueryRows
+    what="Objects"
+    rows={shown.map(({ box, index }) => ({
+      index,
+      label: box.label,
+      name: nameOf(box),
+      share: box.score,
+      text: formatPercent(box.score),
+      title: titleOf(box),
+      query: queryOfBox(answer, box),
+      isChosen: isQueryOf(answer, box, query),
+    }))}
+    pointed={pointed}
+    onPoint={onPoint}
+    onQuery={onQuery}
+  />
+);
 
 const titleOf = ({ name, score, query, box }: Box): string =>
   `${nameOf({ name })}: ${score}\nfrom ${pointText(box[0], box[1])} to ${pointText(box[2], box[3])}\nobject query ${query}: click to see where it looked`;

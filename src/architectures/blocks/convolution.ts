@@ -98,20 +98,26 @@ export function convolution(
 
 /**
  * Transposed convolution of a map `[batch, channels, rows, columns]` with `<name>.weight`
- * `[channels, out, kernel, kernel]`: `stride` times as many rows and columns if that is the kernel.
+ * `[channels, out, kernel, kernel]`: `stride` times as many rows and columns if that is the kernel,
+ * or the kernel less twice the padding.
  */
 export function transposedConvolution(
   b: GraphBuilder,
   map: ValueInfo,
   name: string,
   stride: number,
+  padding = 0,
 ): ValueInfo {
   const weight = b.parameter(`${name}.weight`);
   const bias = b.has(`${name}.bias`) ? b.parameter(`${name}.bias`, [at(weight.shape, 1)]) : undefined;
   return b.add(
     'ConvTranspose',
     [map, weight, bias],
-    { kernel_shape: ints(weight.shape.slice(2)), strides: ints([stride, stride]) },
+    {
+      kernel_shape: ints(weight.shape.slice(2)),
+      strides: ints([stride, stride]),
+      ...(padding > 0 && { pads: ints([padding, padding, padding, padding]) }),
+    },
     { name },
   );
 }

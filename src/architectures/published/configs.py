@@ -18,7 +18,7 @@ dinov2_with_registers dinov3_vit donut-swin dpt efficientnet florence_vision foc
 ijepa levit maskformer-swin metaclip_2_vision_model mobilenet_v1 mobilenet_v2 mobilevit mobilevitv2
 owlv2_vision_model owlvit_vision_model poolformer pvt pvt_v2 regnet resnet rt_detr_resnet
 sam2_hiera_det_model sam_vision_model sam_hq_vision_model segformer siglip2_vision_model siglip_vision_model swin swinv2
-timesformer videomae vilt vit vit_mae vit_msn vitdet vivit yolos
+timesformer videomae vilt vit vit_mae vit_msn vitdet vitpose_backbone vivit yolos
 """.split()
 
 # transformers 4.49's ViTHybridConfig, which version 5 has dropped.

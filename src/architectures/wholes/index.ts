@@ -36,5 +36,6 @@ export { torchTransformer } from './torchTransformer';
 export { trocr, vitGpt2 } from './imageToText';
 export { upernet } from './upernet';
 export { vilt } from './vilt';
+export { vitPose } from './vitPose';
 export { yolos } from './yolos';
 export { zoeDepth, zoeDepthDomains } from './zoeDepth';

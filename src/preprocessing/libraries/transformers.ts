@@ -126,7 +126,7 @@ function readSettings(reader: SettingsReader, json: Json, processor: Processor, 
     ? reader.read('pad_size', sizeKind(true, undefined), fallback).value
     : fallback;
   return {
-    doResize: processor.doResize !== false && read('do_resize', true),
+    doResize: processor.doResize !== false && read(processor.resizeKey ?? 'do_resize', true),
     size: reader.read('size', sizeOf, processor.size),
     filter: reader.read('resample', filterKind, processor.filter),
     cropPct: reader.read('crop_pct', fraction, processor.cropPct ?? 1),
@@ -237,6 +237,9 @@ function cropStep(size: SizeSetting): Step {
   return { kind: 'crop', ...sidesOf(size), rounding: 'transformers', fill: [0, 0, 0] };
 }
 
+/** How much more than a person's box is seen (`box_to_center_and_scale`). */
+const personFactor = 1.25;
+
 const resizings: Record<Resizing, (settings: Settings, processor: Processor) => Step[]> = {
   plain: ({ size, filter }, { floats, sampling }) => [
     resizeStep(size.value, filter.value, { ...(floats && { floats }), ...(sampling && { sampling }) }),
@@ -298,6 +301,7 @@ const resizings: Record<Resizing, (settings: Settings, processor: Processor) => 
     const multiple = patches?.size.value ?? usual.size;
     return [{ kind: 'resize', rule: 'patches', height: count, width: count, multiple, filter: filter.value }];
   },
+  person: ({ size }) => [{ kind: 'warp', ...sidesOf(size.value), factor: personFactor }],
   donut: ({ size, filter, thumbnail }) => {
     const { height, width } = sidesOf(size.value);
     const first = resizeStep(shorter(Math.min(height, width)), filter.value);
@@ -361,8 +365,9 @@ function stepsOf(settings: Settings, processor: Processor): Step[] {
 function outputSize(steps: readonly Step[]): Size | undefined {
   const padding = steps.find((step) => step.kind === 'pad');
   if (padding) return padding.height && padding.width ? [padding.height, padding.width] : undefined;
-  const at = steps.findLastIndex(({ kind }) => kind === 'crop' || kind === 'resize');
+  const at = steps.findLastIndex(({ kind }) => kind === 'crop' || kind === 'resize' || kind === 'warp');
   const last = steps[at];
+  if (last?.kind === 'warp') return [last.height, last.width];
   const isBoxed = last?.kind === 'resize' && last.rule === 'bounded' && last.height === last.width;
   if (isBoxed && steps[at + 1]?.kind === 'surround') return [last.height, last.width];
   if (!last || (last.kind !== 'crop' && last.kind !== 'resize')) return undefined;
@@ -388,18 +393,24 @@ function resizeEvidence(settings: Settings, processor: Processor, steps: readonl
   return { value: describeSize(step), source };
 }
 
+/** Why the box of a person is the whole image. */
+const wholeImage = 'assumed: no detector says where a person is';
+
 function evidenceOf(
   settings: Settings,
   resize: Sourced<string>,
   imageSize: Sourced<Size> | undefined,
+  isPerson: boolean,
 ): SettingRecord {
   const { doResize, size, filter, crop, rescale, normalize, mean, std, flips } = settings;
   return {
     ...(imageSize && { image_size: imageSize }),
-    ...(doResize && {
-      resize,
-      filter: filter,
-    }),
+    ...(doResize &&
+      !isPerson && {
+        resize,
+        filter: filter,
+      }),
+    ...(isPerson && { box: { value: 'the whole image', source: wholeImage } }),
     ...(crop && { crop: { value: sizeText(crop.value), source: crop.source } }),
     ...(rescale && { rescale: rescale }),
     ...(normalize && { mean: mean, std: std }),
@@ -439,6 +450,11 @@ export function readTransformers(
     reader.warnings.push(
       `${file}: do_split_image is not carried out: the library cuts an image into windows and merges their answers; here the image is resized as a whole`,
     );
+  if (
+    processor.resizing === 'person' &&
+    ![undefined, null, 200].includes(preprocessor['normalize_factor'] as never)
+  )
+    reader.warnings.push(`${file}: normalize_factor is not carried out; boxes are normalised by 200`);
   const settings = imageSize ? atImageSize(read, processor, imageSize) : read;
   const steps = stepsOf(settings, processor);
   const size = outputSize(steps);
@@ -453,6 +469,7 @@ export function readTransformers(
       settings,
       resizeEvidence(settings, processor, steps),
       size && { value: size, source: sizeSource },
+      steps.some(({ kind }) => kind === 'warp'),
     ),
     warnings: known ? reader.warnings : [unknown, ...reader.warnings],
   };

@@ -1,27 +1,16 @@
-import { inertCell } from '../../domain/visible';
 import type { Box, Boxes } from '../answer';
 import type { FileFormat } from '../formats';
 import { annotationOfBox, categoriesOf, cocoText, joinCoco } from '../post/coco';
+import { csvTable, joinTables } from '../post/csv';
 import { yoloText } from '../post/yolo';
 
 const csvColumns = ['image', 'class', 'name', 'score', 'x0', 'y0', 'x1', 'y1', 'query'] as const;
 
-/** Quotes a cell with commas or quotes; makes text of what a spreadsheet took for a formula. */
-function csvCell(value: string | number): string {
-  if (typeof value === 'number') return String(value);
-  const text = inertCell(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
-
 /** A table with a line for each box, corners in pixels as the model has them. */
 export function csvText(image: string, boxes: readonly Box[]): string {
   const rows = boxes.map(({ label, name, score, box, query }) => [image, label, name, score, ...box, query]);
-  return [csvColumns, ...rows].map((row) => `${row.map(csvCell).join(',')}\n`).join('');
+  return csvTable([csvColumns, ...rows]);
 }
-
-/** One table of several with the same head. */
-const joinTables = (texts: readonly string[]): string =>
-  texts.map((text, index) => (index === 0 ? text : text.slice(text.indexOf('\n') + 1))).join('');
 
 /** The boxes that count. */
 const shownOf = ({ boxes, threshold }: Boxes): readonly Box[] =>

@@ -12,6 +12,9 @@ export interface Annotation {
   readonly iscrowd: 0;
   readonly score: number;
   readonly segmentation?: { readonly size: Size; readonly counts: string };
+  /** x, y and 2 of every keypoint of the category, in its order; 0, 0, 0 of one not seen. */
+  readonly keypoints?: readonly number[];
+  readonly num_keypoints?: number;
 }
 
 /** An image with what was found on it. */
@@ -50,6 +53,9 @@ export function annotationsOfSegments(found: CocoSegments): readonly Annotation[
 export interface Category {
   readonly id: number;
   readonly name: string;
+  readonly keypoints?: readonly string[];
+  /** Pairs of keypoints, counted from 1. */
+  readonly skeleton?: readonly (readonly [number, number])[];
 }
 
 /** Returns the data set: images and annotations count from 1, categories as the model does. */

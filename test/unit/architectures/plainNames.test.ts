@@ -265,7 +265,7 @@ describe('plain transformers under the names of other code bases', () => {
 
   it("reads ViTPose of transformers with the library's padding and its shared row of positions", async () => {
     const { recognition } = await known('vitpose-transformers-safetensors');
-    assert.match(recognition.title, /image backbone of ViTPose/);
+    assert.match(recognition.title, /^ViTPose, ViT-24\/8 backbone$/);
     assert.deepEqual(
       [recognition.evidence['padding']?.value, recognition.evidence['padding']?.assumed],
       [2, false],
