@@ -141,8 +141,8 @@ export interface BuildOptions {
   /** Last stages of a residual network that dilate where they would stride; none without it. */
   readonly dilatedStages?: number;
   /**
-   * Which of the embedded tokens a plain transformer's blocks see: an encoder of masked images sees
-   * some. All without it.
+   * What the blocks of a plain transformer, or of windows, see of the embedded tokens: an encoder
+   * of masked images sees some, or others in their place. All without it.
    */
   readonly visible?: (builder: GraphBuilder, tokens: Tokens) => Tokens;
   /**

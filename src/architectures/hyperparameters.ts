@@ -97,6 +97,7 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   local_depth: shown('Gated positional blocks'),
   lora_scale: open('LoRA factor'),
   mask_activation: open('Activation in the head of masks'),
+  mask_patch: open('Side of squares that are hidden'),
   mask_ratio: open('Share of patches that are hidden'),
   mask_unit: open('Mask unit'),
   mask_unit_stages: open('Stages with mask-unit attention'),

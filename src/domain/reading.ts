@@ -65,6 +65,8 @@ export type Reading =
       readonly patch: number;
       /** Share of the patches that is hidden, of a model that is told which, and not by noise. */
       readonly share?: number;
+      /** Patches a side of squares that are hidden together, of such a model; 1 without it. */
+      readonly unit?: number;
       /** Patches are drawn with their own mean and deviation taken off. */
       readonly normalised: boolean;
     }

@@ -31,14 +31,18 @@ const told: Readonly<Record<string, (shape: readonly number[], data: TensorData[
     rows === undefined || columns === undefined ? {} : { rows: Number(rows), columns: Number(columns) },
 };
 
-/** Texts, tokens, frames and patches by given inputs. */
+/** Inputs whose absence says something: nothing is hidden from a model of masked images. */
+const untold: Readonly<Record<string, Lengths>> = { bool_masked_pos: { shown: 1 } };
+
+/** Texts, tokens, frames and patches by given inputs, and by those that are not given. */
 export const lengthsOf = (inputs: Tensors): Lengths =>
-  Object.fromEntries(
-    Object.entries(told).flatMap(([name, of]) => {
+  Object.fromEntries([
+    ...Object.entries(untold).flatMap(([name, says]) => (inputs[name] ? [] : Object.entries(says))),
+    ...Object.entries(told).flatMap(([name, of]) => {
       const input = inputs[name];
       return input ? Object.entries(of(input.shape, input.data)) : [];
     }),
-  );
+  ]);
 
 /**
  * Runs every part of a model on given tensors, each with what earlier ones answered; returns every

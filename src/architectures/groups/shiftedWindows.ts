@@ -440,7 +440,8 @@ export function shiftedStages(
   { list, block, window, fitted }: ShiftedStages,
 ): readonly Tokens[] {
   const { depth, heads, eps, activation, windowFit } = config;
-  const first = embedded(b, config, options);
+  const all = embedded(b, config, options);
+  const first = options.visible?.(b, all) ?? all;
   const patches = gridOfLayout(first.layout);
   const windowsAt = ({ stage, index }: Place, { layout }: Tokens): Windows => {
     const windows = fits[windowFit](gridOfLayout(layout), window(stage, patches), fitted?.(stage));

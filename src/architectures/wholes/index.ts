@@ -29,7 +29,7 @@ export { sam2, sam2Original } from './sam2';
 export { segformer, segformerOpenMmlab } from './segformer';
 export { segmenter } from './segmenter';
 export { setr, setrMla } from './setr';
-export { simMim } from './simMim';
+export { simMim, simMimSwin, simMimSwinV2 } from './simMim';
 export { deepLab, fcn } from './torchvisionSegmentation';
 export { t5 } from './t5';
 export { torchTransformer } from './torchTransformer';

@@ -31,15 +31,27 @@ function hiddenBy(noise: Float32Array, share: number): Float32Array {
   return hidden;
 }
 
+/** What is said of squares of `unit` × `unit` patches as it is of each of `count` patches. */
+const enlarged = (squares: Float32Array, unit: number, count: number, columns: number): Float32Array =>
+  unit === 1
+    ? squares
+    : Float32Array.from({ length: count }, (_, place) => {
+        const [row, column] = [Math.floor(place / columns), place % columns];
+        return squares[Math.floor(row / unit) * (columns / unit) + Math.floor(column / unit)] ?? 0;
+      });
+
 /** Numbers for the patches of a model, by which it hides some of them. */
 function hidingOf(model: Model, seed: number): Readonly<Partial<Record<HidingName, GivenTensor>>> {
   const input = model.graph().inputs.find(({ name }) => isHiding(name));
   if (!input) return {};
   const { name, shape } = input;
-  const noise = uniformNoise(seed, shape.at(-1) ?? 0);
-  const reading = model.recognition.family === null ? undefined : model.recognition.reading;
-  const share = reading?.task === 'reconstruct' ? reading.share : undefined;
-  const data = share === undefined ? noise : hiddenBy(noise, share);
+  const { recognition } = model;
+  const reading = recognition.family === null ? undefined : recognition.reading;
+  const { share, unit = 1, patch = 1 } = reading?.task === 'reconstruct' ? reading : {};
+  const count = shape.at(-1) ?? 0;
+  const noise = uniformNoise(seed, count / unit ** 2);
+  const columns = (recognition.family === null ? 0 : (recognition.imageSize?.[1] ?? 0)) / patch;
+  const data = share === undefined ? noise : enlarged(hiddenBy(noise, share), unit, count, columns);
   return { [name]: { dtype: 'F32', shape, data } };
 }
 

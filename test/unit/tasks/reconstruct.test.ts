@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { reconstruct } from '../../../src/tasks/reconstruct/reconstruct';
+import { openAt } from '../../support/open';
 import type { Rebuilt } from '../../../src/tasks/answer';
 import { uniformNoise } from '../../../src/tasks/reconstruct/noise';
 import { errorsOf, maskedOf, pixelsOf, summaryOf } from '../../../src/tasks/reconstruct/pictures';
@@ -45,4 +47,39 @@ describe('pictures of hidden patches', () => {
 
   it('are told by patches and seed', () =>
     assert.equal(summaryOf(answer), '1 of 2 patches hidden by seed 5; drawn 12.3 levels of 255 off'));
+});
+
+describe('what is hidden from SimMIM over windows', () => {
+  it('are whole squares of patches, as large as what its decoder draws of a token', async () => {
+    const model = await openAt('test/fixtures/cases/simmim-swin-transformers-safetensors/model.safetensors');
+    const { tensors } = await reconstruct.prepare!(model, { seed: 3 });
+    const { data, shape } = tensors['bool_masked_pos']!;
+    assert.deepEqual(shape, [1, 64]);
+    const hidden = [...(data as Float32Array)];
+    // 60 % of 16 squares are 10, of 4 patches each.
+    assert.equal(
+      hidden.reduce((sum, value) => sum + value, 0),
+      40,
+    );
+    const squares = Array.from({ length: 16 }, (_, square) => {
+      const corner = Math.floor(square / 4) * 16 + (square % 4) * 2;
+      return [0, 1, 8, 9].map((by) => hidden[corner + by]);
+    });
+    assert.ok(squares.every((four) => new Set(four).size === 1));
+    const other = (await reconstruct.prepare!(model, { seed: 4 })).tensors['bool_masked_pos']!;
+    assert.notDeepEqual([...(other.data as Float32Array)], hidden);
+  });
+
+  it('may be nothing: the image is drawn as a whole', async () => {
+    const model = await openAt('test/fixtures/cases/simmim-swin-transformers-safetensors/model.safetensors');
+    const { inputs, outputs } = model.graph({ lengths: { shown: 1 } });
+    assert.deepEqual(
+      inputs.map(({ name }) => name),
+      ['pixel_values'],
+    );
+    assert.deepEqual(
+      outputs.map(({ name }) => name),
+      ['reconstruction'],
+    );
+  });
 });
