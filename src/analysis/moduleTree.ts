@@ -419,12 +419,26 @@ function emit(summary: Summary, around: Place, rows: ModuleRow[]): number {
   return index;
 }
 
+/**
+ * Groups within groups: stages, blocks, branches and layers. What lies deeper stands one by one,
+ * because rows double with every level.
+ */
+const groupDepth = 4;
+
 function emitChildren(children: readonly Summary[], place: Place, rows: ModuleRow[]): void {
   for (const run of runs(children)) {
     const [first, ...others] = run;
     if (others.length === 0) emit(first, place, rows);
+    else if (groupsAround(place, rows) >= groupDepth) for (const member of run) emit(member, place, rows);
     else emitGroup(run, place, rows);
   }
+}
+
+/** Groups that a place is in. */
+function groupsAround({ parent }: Place, rows: readonly ModuleRow[]): number {
+  let count = 0;
+  for (let row = rows[parent]; row; row = rows[row.parent]) if (row.kind === 'group') count++;
+  return count;
 }
 
 /** Siblings that stand for each other. Never empty. */

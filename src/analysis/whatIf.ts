@@ -4,7 +4,7 @@ import { bothSides, tokenCount, type Probe } from '../domain/probes';
 import type { NamedLayer } from '../domain/report';
 import type { Graph } from '../graph/graph';
 import { batchOf } from './shapes';
-import { workOf } from './work';
+import { workOf, type Work } from './work';
 
 /** Tokens of a probe's queries over all windows of one image. */
 export function tokensOf(graph: Graph, probe: Probe, side: 'queries' | 'keys' = 'queries'): number {
@@ -39,11 +39,15 @@ interface MixingLayer {
 }
 
 function mixingLayers(graph: Graph): readonly MixingLayer[] {
-  const work = workOf(graph);
+  const mixes = new Map<string, Work>();
+  for (const row of workOf(graph)) {
+    const [left = ''] = row.node.inputs;
+    if (row.kind === 'attention' && !mixes.has(left)) mixes.set(left, row);
+  }
   return graph.probes
     .filter(({ kind }) => mixers.has(kind))
     .flatMap((probe) => {
-      const mix = work.find(({ kind, node }) => kind === 'attention' && node.inputs[0] === probe.value);
+      const mix = mixes.get(probe.value);
       const depth = mix?.outputs[0]?.shape.at(-1);
       return mix && depth
         ? [{ tokens: tokensOf(graph, probe), width: probe.heads * depth, probe, macs: mix.macs }]

@@ -46,10 +46,14 @@ export type Opener = (path: string) => Promise<ByteSource>;
 /** Files that several readers share: each is opened once, and stays open until `close`. */
 export class SharedFiles {
   private readonly sources = new Map<string, Promise<ByteSource>>();
+  /** Real paths: a file of 20 000 small tensors asks as often. */
+  private readonly paths = new Map<string, Promise<string>>();
 
   /** Opens a file like `openFile`, or hands out the one that is open; closing it leaves it open. */
   readonly open: Opener = async (path) => {
-    const real = await attempt(path, () => realpath(resolve(path)));
+    const asked = this.paths.get(path) ?? attempt(path, () => realpath(resolve(path)));
+    this.paths.set(path, asked);
+    const real = await asked;
     const source = this.sources.get(real) ?? openFile(path);
     this.sources.set(real, source);
     const { file, size } = await source;

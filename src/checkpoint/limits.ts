@@ -49,6 +49,14 @@ export const limits = {
    * enough for 50 000.
    */
   pickleObjects: 400_000,
+  /** What a dict counts among them: an empty one takes the memory of four lists. */
+  pickleDictObjects: 4,
+  /**
+   * Items of all lists and, two of them each, entries of all dicts: half a million losses of a
+   * training, or the 250 000 words of a vocabulary.
+   */
+  pickleItems: 500_000,
+  pickleEntryItems: 2,
   /** Opcodes of one pickle: a bound on time, a fraction of a second. */
   pickleOpcodes: 6_000_000,
   /** Classes and functions that one pickle names: training checkpoints name a hundred. */

@@ -1,4 +1,4 @@
-import { at } from '../domain/lists';
+import { at, largest } from '../domain/lists';
 import { openFile, type ByteSource, type Opener } from './byteSource';
 import { CheckpointError } from './errors';
 import { rowMajorStrides, shown, spannedBytes } from './shape';
@@ -36,6 +36,65 @@ export async function readElements(tensor: Tensor, first: number, count: number)
     return tensor.bigEndian ? swapped(bytes, tensor.dtype) : bytes;
   });
 }
+
+/** Bytes between small tensors that are read with them, and bytes that are read in one piece. */
+const together = { gap: 4096, piece: 2 ** 20 } as const;
+
+/**
+ * The same of many small tensors, in their order: neighbours in a file are read in one piece.
+ * Throws `CheckpointError`.
+ */
+export async function readTogether(tensors: readonly Tensor[], open: Opener): Promise<readonly Uint8Array[]> {
+  const places = tensors.map((tensor, index) => ({ tensor, index, ...placeOf(tensor) }));
+  const found = new Array<Uint8Array>(tensors.length);
+  let piece: typeof places = [];
+  const take = async (): Promise<void> => {
+    const [first] = piece;
+    const end = largest(piece.map((each) => each.end));
+    if (!first) return;
+    const isAlone = piece.length === 1;
+    const bytes = isAlone ? undefined : await readTensor(spanOf(first.tensor, end - first.start), open);
+    for (const { tensor, index, start } of piece)
+      found[index] = bytes
+        ? bytes.slice(start - first.start, start - first.start + byteLength(tensor))
+        : await readTensor(tensor, open);
+    piece = [];
+  };
+  for (const next of places.toSorted((a, b) =>
+    a.file < b.file ? -1 : a.file > b.file ? 1 : a.start - b.start,
+  )) {
+    const [first] = piece;
+    const last = piece.at(-1);
+    const isNear =
+      first &&
+      last &&
+      next.file !== '' &&
+      next.file === last.file &&
+      next.start - last.end <= together.gap &&
+      next.end - first.start <= together.piece;
+    if (!isNear) await take();
+    piece.push(next);
+  }
+  await take();
+  return found;
+}
+
+/** Where a tensor lies as it is; no file if its bytes must be inflated, gathered or swapped. */
+function placeOf(tensor: Tensor): { readonly file: string; readonly start: number; readonly end: number } {
+  const { storage, strides, bigEndian } = tensor;
+  if (storage.kind === 'inline' || storage.deflated || strides || bigEndian)
+    return { file: '', start: 0, end: 0 };
+  const start = storage.offset + tensor.start;
+  return { file: storage.file, start, end: start + byteLength(tensor) };
+}
+
+/** So many bytes from where a tensor begins. */
+const spanOf = (tensor: Tensor, length: number): Tensor => ({
+  ...tensor,
+  dtype: 'U8',
+  shape: [length],
+  ...(tensor.storage.kind === 'file' && { storage: { ...tensor.storage, length: tensor.start + length } }),
+});
 
 /** A storage's (inflated) bytes by range. */
 interface StorageReader {

@@ -23,10 +23,20 @@ export const graphLimits = {
    */
   expandedNodes: 50_000,
   /**
+   * Characters of their names, which repeat where they were called: those of 50 000 operators in
+   * modules whose paths have 100.
+   */
+  expandedCharacters: 5_000_000,
+  /**
    * Numbers that are computed while an .onnx file is read, all operators together: arithmetic on
    * shapes has a handful each, tables of positions some 10 000.
    */
-  foldedNumbers: 4_000_000,
+  foldedNumbers: 1_000_000,
+  /**
+   * Operators that are looked at to find where attention lies on the image, all layers together:
+   * 60 layers of 50 operators, each of which goes back to the first twice, take 180 000.
+   */
+  geometrySteps: 200_000,
   /** Softmaxes among which attention is looked for: 100 layers of 4 windows each have 400. */
   attentions: 1024,
 } as const;

@@ -2,7 +2,9 @@ import type { Graph, Node } from './graph';
 
 /** The node that makes each value; parameters, constants and graph inputs have none. */
 export function producers(graph: Pick<Graph, 'nodes'>): ReadonlyMap<string, Node> {
-  return new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+  const found = new Map<string, Node>();
+  for (const node of graph.nodes) for (const output of node.outputs) found.set(output, node);
+  return found;
 }
 
 /** Names a node reads, without optional inputs left out. */

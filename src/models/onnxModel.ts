@@ -4,7 +4,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint';
 import type { OnnxModel } from '../checkpoint/formats/onnxModel';
 import { selectStateDict } from '../checkpoint/open';
 import { elementCount } from '../checkpoint/tensors';
-import { readTensor, toFloat32 } from '../checkpoint/values';
+import { readTensor, readTogether, toFloat32 } from '../checkpoint/values';
 import { valueOf, type ConstantTensor, type Graph } from '../graph/graph';
 import {
   imageInput,
@@ -49,10 +49,11 @@ export async function readOnnxParts(
   file: OnnxModel,
   open: Opener,
 ): Promise<OnnxParts> {
-  const constants = await readShapeConstants(file, (tensor) => readTensor(tensor, open));
+  const constants = await readShapeConstants(file, (tensors) => readTogether(tensors, open));
   const own = ownSize(checkpoint, file, constants);
-  const graph = own?.imported?.graph;
-  const tensors = graph ? positionTensors(graph, checkpoint) : [];
+  const imported = own?.imported;
+  const isKnown = imported !== undefined && !(imported instanceof Error);
+  const tensors = isKnown ? positionTensors(imported.graph, checkpoint) : [];
   const positions = tensors.map(
     async (tensor) => [tensor.name, toFloat32(await readTensor(tensor, open), tensor.dtype)] as const,
   );
@@ -62,8 +63,8 @@ export async function readOnnxParts(
 /** The image input of a file, and the first size that its operators take. */
 interface OwnSize extends SizeCandidate {
   readonly image: ImageInput;
-  /** The graph at that size; absent if it cannot be imported, which is said later. */
-  readonly imported?: Imported;
+  /** The graph at that size, or why it cannot be imported, which is said later. */
+  readonly imported: Imported | Error;
   /** Whether other sizes can be asked for, as far as the file says. */
   readonly isFixed: boolean;
 }
@@ -76,24 +77,21 @@ function ownSize(
   const image = imageInput(file, constants);
   if (!image) return undefined;
   const isFixed = image.height !== undefined && image.width !== undefined;
-  const candidates = sizeCandidates(file, image, checkpoint);
-  for (const candidate of candidates) {
+  let likeliest: OwnSize | undefined;
+  for (const candidate of sizeCandidates(file, image, checkpoint)) {
     const imported = tryImport(file, constants, candidate.size);
-    if (imported) return { ...candidate, image, imported, isFixed };
+    const own = { ...candidate, image, imported, isFixed };
+    if (!(imported instanceof Error)) return own;
+    likeliest ??= own;
   }
-  const [likeliest] = candidates;
-  return likeliest && { ...likeliest, image, isFixed };
+  return likeliest;
 }
 
-function tryImport(
-  file: OnnxModel,
-  constants: OnnxParts['constants'],
-  imageSize: Size,
-): Imported | undefined {
+function tryImport(file: OnnxModel, constants: OnnxParts['constants'], imageSize: Size): Imported | Error {
   try {
     return importWithNotes(file, constants, { imageSize, batch: 1 });
   } catch (error) {
-    if (isRefusal(error)) return undefined;
+    if (isRefusal(error)) return error;
     throw error;
   }
 }
@@ -128,12 +126,13 @@ function understoodAt(
   const imageSize = asked ?? own.size;
   const isOwn = isSameSize(imageSize, own.size);
   try {
-    const imported = isOwn ? own.imported : undefined;
-    const { graph, notes } = imported ?? importWithNotes(file, constants, { imageSize, batch: 1 });
+    const imported = isOwn ? own.imported : tryImport(file, constants, imageSize);
+    if (imported instanceof Error) return unknown(imported.message);
+    const { graph, notes } = imported;
     const facts: ImageFacts = {
       inside: own.image.inside,
       size: isOwn ? own : { source: `asked for; input ${own.image.name} leaves it open`, assumed: false },
-      takes: (size) => !own.isFixed && tryImport(file, constants, size) !== undefined,
+      takes: (size) => !own.isFixed && !(tryImport(file, constants, size) instanceof Error),
       quantisation: quantisationOf(file, checkpoint),
     };
     const recognition = withGuesses(recognitionOf(graph, facts));

@@ -16,6 +16,11 @@ const openSize = 224;
 const mostSpecial = 8;
 /** Sizes that are tried: each is an import of the graph. */
 const mostTried = 40;
+/**
+ * Operators that are imported for all sizes together: those of a published export of 5 000 for each
+ * of 40 sizes. Two sizes are always tried.
+ */
+const triedNodes = 200_000;
 
 /**
  * Image sizes of a file that leaves them open, the likeliest first: what lies beside the file says,
@@ -44,7 +49,7 @@ export function sizeCandidates(
   }));
   return all
     .filter(({ size }, index) => all.findIndex((other) => isSameSize(other.size, size)) === index)
-    .slice(0, mostTried);
+    .slice(0, Math.min(mostTried, Math.max(2, Math.floor(triedNodes / file.graph.nodes.length))));
 }
 
 function configured(sidecars: Checkpoint['sidecars'], fileName: string): readonly SizeCandidate[] {

@@ -4,6 +4,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { seamsOf } from './errors';
 import { askEverything } from './questions';
 
+export interface TrialRequest {
+  readonly file: string;
+  /** Ask what a first view asks, and no more. */
+  readonly isFirst: boolean;
+}
+
 export interface TrialReply {
   /** What became of it: opened and counted, refused in our words, or an error of ours to mend. */
   readonly outcome: 'opens' | 'refused' | 'fault';
@@ -18,8 +24,8 @@ export interface TrialReply {
 // What is loaded with the first file is no file's fault.
 const warmedUp = askEverything('test/fixtures/hostile/files/safetensors/healthy.safetensors');
 let idleBytes = 0;
-process.on('message', (file: string) => {
-  void attempt(file).then((reply) => process.send?.(reply));
+process.on('message', ({ file, isFirst }: TrialRequest) => {
+  void attempt(file, isFirst).then((reply) => process.send?.(reply));
 });
 void warmedUp.then(() => {
   global.gc?.();
@@ -27,11 +33,11 @@ void warmedUp.then(() => {
   process.send?.('ready');
 });
 
-async function attempt(file: string): Promise<TrialReply> {
+async function attempt(file: string, isFirst: boolean): Promise<TrialReply> {
   global.gc?.();
   resetPeak();
   const started = process.cpuUsage();
-  const answers = await askEverything(file);
+  const answers = await askEverything(file, isFirst);
   const { user, system } = process.cpuUsage(started);
   const milliseconds = (user + system) / 1000;
   const growthBytes = peakBytes() - idleBytes;

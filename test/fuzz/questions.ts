@@ -13,12 +13,13 @@ export interface AnswerOrError {
 /** Elements of tensors whose values are read: what is read of larger ones is read by page. */
 const readElements = 4096;
 
-/** Asks a file all that views and commands ask without running it. */
-export async function askEverything(file: string): Promise<readonly AnswerOrError[]> {
+/** Asks a file all that views and commands ask without running it, or what its first view asks. */
+export async function askEverything(file: string, isFirst = false): Promise<readonly AnswerOrError[]> {
   const opened = await caught('open', () => openModel(file));
   if (opened instanceof Error) return [{ about: 'open', value: opened }];
   const answers: AnswerOrError[] = [{ about: 'open', value: opened.checkpoint.warnings.join('\n') }];
   for (const [about, ask] of Object.entries(questions)) {
+    if (isFirst && !firstQuestions.has(about)) continue;
     const value = await caught(about, () => ask(opened));
     answers.push({ about, value });
   }
@@ -41,6 +42,9 @@ const questions: Readonly<Record<string, (model: Model) => string | Promise<stri
     return '';
   },
 };
+
+/** What a document's first view asks. */
+const firstQuestions: ReadonlySet<string> = new Set(['text', 'json']);
 
 function countsOf(model: Model): string {
   const counted = report(model, { imageSize: null, batch: 1, lengths: {} });

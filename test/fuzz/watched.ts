@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
-import type { TrialReply } from './child';
+import type { TrialReply, TrialRequest } from './child';
 
 /** A trial as seen from outside: the child's own words, or that it had to be ended. */
 export type Trial = TrialReply | Ended;
@@ -22,7 +22,8 @@ const heapMegabytes = 1024;
 export class Trials {
   private child: ChildProcess | undefined;
 
-  async try(file: string): Promise<Trial> {
+  /** Asks a file everything, or what its first view asks. */
+  async try(file: string, isFirst = false): Promise<Trial> {
     const child = (this.child ??= await start());
     const started = performance.now();
     const timer = setTimeout(() => child.kill('SIGKILL'), killMilliseconds);
@@ -34,7 +35,7 @@ export class Trials {
         settle({ outcome: 'ended', text: `ended: ${signal ?? code}`, milliseconds, growthBytes: 0 });
       });
     });
-    child.send(file);
+    child.send({ file, isFirst } satisfies TrialRequest);
     const trial = await result;
     clearTimeout(timer);
     child.removeAllListeners();

@@ -143,6 +143,7 @@ class Machine {
   private readonly references: PicklePersistent[] = [];
   private at = 0;
   private objects = 0;
+  private items = 0;
   private opcode = 0;
 
   constructor(private readonly bytes: Uint8Array) {
@@ -306,7 +307,7 @@ class Machine {
   }
 
   dict(pairs: PickleValue[]): void {
-    this.count();
+    this.count(limits.pickleDictObjects);
     const dict: PickleDict = { kind: 'dict', entries: new Map() };
     this.fill(dict.entries, pairs);
     this.push(dict);
@@ -314,6 +315,7 @@ class Machine {
 
   fill(entries: Map<PickleValue, PickleValue>, pairs: PickleValue[]): void {
     if (pairs.length % 2 !== 0) throw this.malformed('SETITEMS with an odd number of values');
+    this.countItems((pairs.length / 2) * limits.pickleEntryItems);
     for (let index = 0; index < pairs.length; index += 2) {
       const [key, value] = [at(pairs, index), at(pairs, index + 1)];
       if (isKind(key, 'list') || isKind(key, 'dict') || isKind(key, 'set'))
@@ -330,6 +332,7 @@ class Machine {
   }
 
   append(items: PickleValue[]): void {
+    this.countItems(items.length);
     const target = this.top();
     if (isKind(target, 'list') || isKind(target, 'set')) pushAll(target.items, items);
     else if (isKind(target, 'object')) pushAll((target.items ??= []), items);
@@ -460,9 +463,20 @@ class Machine {
     );
   }
 
-  private count(): void {
-    if (++this.objects > limits.pickleObjects)
-      throw tooLarge(`more than ${limits.pickleObjects} lists, dicts and objects`);
+  private count(objects = 1): void {
+    this.objects += objects;
+    if (this.objects > limits.pickleObjects)
+      throw tooLarge(
+        `more than ${limits.pickleObjects} lists, dicts and objects (a dict counts as ${limits.pickleDictObjects})`,
+      );
+  }
+
+  private countItems(items: number): void {
+    this.items += items;
+    if (this.items > limits.pickleItems)
+      throw tooLarge(
+        `more than ${limits.pickleItems} items in lists and dicts (an entry of a dict counts as ${limits.pickleEntryItems})`,
+      );
   }
 }
 

@@ -197,7 +197,7 @@ class Walk {
       if (isKind(current, 'object') && (isPickledTensor(current) || isPickledArray(current)))
         found(current, path);
       else
-        for (const [key, child] of childrenOf(current).reverse())
+        for (const [key, child] of [...holdersIn(current)].reverse())
           pending.push({ value: child, path: join(path, key), depth: depth + 1 });
     }
   }
@@ -328,12 +328,21 @@ function isOptimizer(entries: ReadonlyMap<PickleValue, PickleValue>): boolean {
   return entries.has('state') && entries.has('param_groups');
 }
 
-function childrenOf(value: PickleRecord): [string, PickleValue][] {
+/** What lies directly inside of a value and may hold more, with its key. */
+function* holdersIn(value: PickleRecord): Generator<readonly [string, PickleRecord]> {
   const entries = entriesOf(value);
-  if (entries) return [...entries].map(([key, child]) => [keyText(key), child]);
-  if ('items' in value && value.items) return value.items.map((child, index) => [String(index), child]);
-  if (!isKind(value, 'object')) return [];
-  return [...value.args, value.state ?? null].map((child) => ['', child]);
+  if (entries) {
+    for (const [key, child] of entries) if (mayHold(child)) yield [keyText(key), child];
+  } else if ('items' in value && value.items) {
+    for (const [index, child] of value.items.entries()) if (mayHold(child)) yield [String(index), child];
+  } else if (isKind(value, 'object'))
+    for (const child of [...value.args, value.state ?? null]) if (mayHold(child)) yield ['', child];
+}
+
+/** Whether anything may lie inside: a list may have a million numbers, none of which is kept. */
+function mayHold(value: PickleValue): value is PickleRecord {
+  if (!isRecord(value) || isKind(value, 'float') || isKind(value, 'global')) return false;
+  return !(isKind(value, 'list') || isKind(value, 'tuple')) || value.items.length > 0;
 }
 
 function keyText(key: PickleValue): string {

@@ -1,11 +1,11 @@
 import type { ProbeKind, TokenLayout, WindowLayout } from '../../domain/probes';
-import { at, pushAll } from '../../domain/lists';
+import { at } from '../../domain/lists';
 import { intOf, intsOf, outputName, valueOf, type Graph, type Node } from '../graph';
 import { operatorOf } from '../operators';
-import { readBy } from '../order';
+import { graphLimits, TooLargeError } from '../limits';
+import { producers } from '../order';
 
 type Parts = Pick<Graph, 'nodes' | 'values' | 'initializers'>;
-type Producers = ReadonlyMap<string, Node>;
 type Pair = readonly [number, number];
 
 /** Where the tokens of an attention lie on a map, read off the operators before it. */
@@ -33,24 +33,48 @@ export interface Scores {
  * convolutions or poolings that queries and keys come of (Wang et al. 2021). Undefined if
  * neither is found: special tokens, sequences.
  */
-export function geometryOf(scores: Scores, graph: Parts, producers: Producers): Geometry | undefined {
-  return windowGeometry(scores, graph, producers) ?? gridGeometry(scores, graph, producers);
+export function geometryOf(scores: Scores, graph: Parts, lineage: Lineage): Geometry | undefined {
+  return windowGeometry(scores, graph, lineage) ?? gridGeometry(scores, graph, lineage);
 }
 
-/** Nodes that a value comes from, nearest first. */
-function* ancestors(value: string, producers: Producers): Generator<Node> {
-  const seen = new Set<Node>();
-  let level = [value];
-  while (level.length > 0) {
-    const next: string[] = [];
-    for (const name of level) {
-      const node = producers.get(name);
-      if (!node || seen.has(node)) continue;
-      seen.add(node);
-      yield node;
-      pushAll(next, readBy(node));
+/** What each value of a graph comes from, and how much of it may still be looked at. */
+export class Lineage {
+  readonly producers: ReadonlyMap<string, Node>;
+  /** Whether any map may be cut into windows. */
+  readonly hasPartitions: boolean;
+  private steps = 0;
+
+  constructor(graph: Pick<Graph, 'nodes'>) {
+    this.producers = producers(graph);
+    this.hasPartitions = graph.nodes.some((node) => intsOf(node, 'perm').join() in partitions);
+  }
+
+  /**
+   * Nodes that a value comes from, nearest first. Throws `TooLargeError` if all searches together
+   * come to more steps than the limit.
+   */
+  *ancestors(value: string): Generator<Node> {
+    const seen = new Set<Node>();
+    let level = [value];
+    while (level.length > 0) {
+      const next: string[] = [];
+      for (const name of level) {
+        const node = this.producers.get(name);
+        if (!node || seen.has(node)) continue;
+        seen.add(node);
+        this.step();
+        yield node;
+        for (const input of node.inputs) if (input !== '') next.push(input);
+      }
+      level = next;
     }
-    level = next;
+  }
+
+  private step(): void {
+    if (++this.steps > graphLimits.geometrySteps)
+      throw new TooLargeError(
+        `attention lies behind more than ${graphLimits.geometrySteps} operators, all layers together`,
+      );
   }
 }
 
@@ -86,11 +110,11 @@ export const orderedBy = (node: Node, nodes: readonly Node[]): Node | undefined 
 function gridGeometry(
   { operands, queries, keys }: Scores,
   graph: Parts,
-  producers: Producers,
+  lineage: Lineage,
 ): Geometry | undefined {
   const [from, to] = [
-    gridOf(operands[0], queries, graph, producers),
-    gridOf(operands[1], keys, graph, producers),
+    gridOf(operands[0], queries, graph, lineage),
+    gridOf(operands[1], keys, graph, lineage),
   ];
   if (!from || !to) return undefined;
   const layouts = { queries: { special: [], grid: from }, keys: { special: [], grid: to } };
@@ -101,8 +125,8 @@ function gridGeometry(
 }
 
 /** Rows and columns of the nearest map of so many tokens that a value comes from. */
-function gridOf(value: string, tokens: number, graph: Parts, producers: Producers): Pair | undefined {
-  for (const node of ancestors(value, producers)) {
+function gridOf(value: string, tokens: number, graph: Parts, lineage: Lineage): Pair | undefined {
+  for (const node of lineage.ancestors(value)) {
     if (!makesMap(node)) continue;
     const map = mapOf(node, graph);
     if (map && map.rows * map.columns === tokens) return [map.rows, map.columns];
@@ -124,11 +148,11 @@ const partitions: Readonly<
 function windowGeometry(
   { operands, queries, keys, batch }: Scores,
   graph: Parts,
-  producers: Producers,
+  lineage: Lineage,
 ): Geometry | undefined {
-  if (queries !== keys) return undefined;
-  for (const node of ancestors(operands[0], producers)) {
-    const partition = partitionOf(node, graph, producers);
+  if (queries !== keys || !lineage.hasPartitions) return undefined;
+  for (const node of lineage.ancestors(operands[0])) {
+    const partition = partitionOf(node, graph, lineage);
     if (!partition) continue;
     const { size, windows, dilated, before } = partition;
     // The way back from windows to a map looks alike, but does not begin with a map.
@@ -136,7 +160,7 @@ function windowGeometry(
     const isMap = padded?.[0] === size[0] * windows[0] && padded[1] === size[1] * windows[1];
     if (!isMap || area(size) !== queries || batch % area(windows) !== 0) continue;
     const layout = { special: [], grid: size };
-    const { map, shift, rolls } = beforePartition(before, padded, graph, producers);
+    const { map, shift, rolls } = beforePartition(before, padded, graph, lineage);
     const moved = area(padded) > area(map) && area(shift) > 0;
     const window = {
       size: single(size),
@@ -162,9 +186,9 @@ interface Partition {
 }
 
 /** What a Transpose behind a Reshape cuts a map into; undefined for any other node. */
-function partitionOf(node: Node, graph: Parts, producers: Producers): Partition | undefined {
+function partitionOf(node: Node, graph: Parts, lineage: Lineage): Partition | undefined {
   const [source = ''] = node.inputs;
-  const split = node.op === 'Transpose' ? producers.get(source) : undefined;
+  const split = node.op === 'Transpose' ? lineage.producers.get(source) : undefined;
   const axes = partitions[intsOf(node, 'perm').join()];
   if (!axes || split?.op !== 'Reshape') return undefined;
   const { shape } = valueOf(graph, outputName(split));
@@ -189,14 +213,14 @@ interface Unrolled {
  * What was done to a map `[batch, rows, columns, channels]` before windows were cut: zeros at its
  * end, and a cyclic shift by each axis.
  */
-function beforePartition(value: string, padded: Pair, graph: Parts, producers: Producers): Unrolled {
+function beforePartition(value: string, padded: Pair, graph: Parts, lineage: Lineage): Unrolled {
   let [map, from] = [padded, value];
   const shift: [number, number] = [0, 0];
   let rolls: Unrolled['rolls'] = 'padded';
   for (;;) {
-    const node = producers.get(from);
+    const node = lineage.producers.get(from);
     const [source = ''] = node?.inputs ?? [];
-    const rolled = node && rollOf(node, graph, producers);
+    const rolled = node && rollOf(node, graph, lineage);
     if (node?.op === 'Pad') {
       map = pick(shapeOf(graph, source), [1, 2]);
       if (area(shift) === 0) rolls = 'map';
@@ -214,12 +238,12 @@ function beforePartition(value: string, padded: Pair, graph: Parts, producers: P
 function rollOf(
   node: Node,
   graph: Parts,
-  producers: Producers,
+  lineage: Lineage,
 ): { readonly axis: number; readonly by: number; readonly source: string } | undefined {
   const axis = node.attributes['axis'];
   const [head = '', tail = '', ...more] = node.inputs;
   if (node.op !== 'Concat' || axis?.type !== 'int' || tail === '' || more.length > 0) return undefined;
-  const [first, second] = [producers.get(head), producers.get(tail)];
+  const [first, second] = [lineage.producers.get(head), lineage.producers.get(tail)];
   const [source = ''] = first?.inputs ?? [];
   if (first?.op !== 'Slice' || second?.op !== 'Slice' || second.inputs[0] !== source) return undefined;
   const along = axis.value < 0 ? axis.value + 4 : axis.value;

@@ -1,11 +1,11 @@
 import type { Probe, TokenLayout } from '../../domain/probes';
-import { geometryOf, mapOf } from './attentionGeometry';
+import { geometryOf, Lineage, mapOf } from './attentionGeometry';
 import { softmaxes } from './softmax';
 import { product } from '../../domain/lists';
 import { intsOf, outputName, valueOf, type Graph, type Node, type ValueInfo } from '../graph';
 import { blockOf } from '../onnx/scopes';
 import { factorsOf, keepsElements, operatorOf } from '../operators';
-import { producers, readers } from '../order';
+import { readBy } from '../order';
 
 type Parts = Pick<Graph, 'nodes' | 'values' | 'initializers'>;
 
@@ -31,15 +31,14 @@ const isProduct = (node: Node): boolean => operatorOf(node)?.kind === 'product' 
  */
 export function findAttention(file: Parts): readonly FoundAttention[] {
   const graph = withoutConversions(file);
-  const links = linkNodes(graph);
-  const tokens = tokenLayoutOf(graph, links);
+  const lineage = new Lineage(graph);
+  const tokens = tokenLayoutOf(graph, lineage);
+  const [scored, used] = [scoresByValue(graph), goingIntoProducts(graph)];
   return softmaxes(graph)
     .filter(({ node }) => valueOf(graph, outputName(node)).shape.length >= 3)
     .flatMap(({ node, input }) => {
-      const scores = scoresOf(input, graph, links);
-      return scores && goesIntoProduct(outputName(node), links)
-        ? [describe(node, scores, graph, links, tokens)]
-        : [];
+      const scores = scored.get(input);
+      return scores && used.has(outputName(node)) ? [describe(node, scores, graph, lineage, tokens)] : [];
     });
 }
 
@@ -57,39 +56,35 @@ function withoutConversions(graph: Parts): Parts {
   return { ...graph, nodes };
 }
 
-interface Links {
-  readonly producers: ReadonlyMap<string, Node>;
-  readonly consumers: ReadonlyMap<string, readonly Node[]>;
+/**
+ * For each value the product of two computed operands to which some path of scaling and biases
+ * leads back. One pass in execution order: what is found of a value's inputs is found once, however
+ * many softmaxes ask.
+ */
+function scoresByValue({ nodes, initializers }: Parts): ReadonlyMap<string, Node> {
+  const found = new Map<string, Node>();
+  for (const node of nodes) {
+    const own = isProduct(node) && !factorsOf(node).some((input) => initializers.has(input));
+    const scores = own
+      ? node
+      : mayPrecedeSoftmax(node) && !isProduct(node)
+        ? node.inputs.flatMap((input) => found.get(input) ?? [])[0]
+        : undefined;
+    if (scores) for (const output of node.outputs) found.set(output, scores);
+  }
+  return found;
 }
 
-const linkNodes = (graph: Parts): Links => ({ producers: producers(graph), consumers: readers(graph) });
-
-/** The product of two computed operands to which some path of scaling and biases leads back. */
-function scoresOf(value: string, graph: Parts, { producers }: Links): Node | undefined {
-  const seen = new Set<Node>();
-  const search = (maker: Node | undefined): Node | undefined => {
-    if (!maker || seen.has(maker)) return undefined;
-    seen.add(maker);
-    if (isProduct(maker))
-      return factorsOf(maker).some((input) => graph.initializers.has(input)) ? undefined : maker;
-    return mayPrecedeSoftmax(maker) ? searchAll(maker.inputs) : undefined;
-  };
-  const searchAll = (inputs: readonly string[]): Node | undefined => {
-    for (const input of inputs) {
-      const found = search(producers.get(input));
-      if (found) return found;
-    }
-    return undefined;
-  };
-  return search(producers.get(value));
-}
-
-function goesIntoProduct(value: string, links: Links): boolean {
-  return (links.consumers.get(value) ?? []).some(
-    (node) =>
-      (isProduct(node) && node.inputs[0] === value) ||
-      (mayFollowSoftmax(node) && goesIntoProduct(outputName(node), links)),
-  );
+/** Values that some path of layout and masks leads into the left operand of a product. */
+function goingIntoProducts({ nodes }: Parts): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const node of nodes.toReversed()) {
+    const [left = ''] = node.inputs;
+    if (isProduct(node)) found.add(left);
+    if (mayFollowSoftmax(node) && found.has(outputName(node)))
+      for (const input of readBy(node)) found.add(input);
+  }
+  return found;
 }
 
 /**
@@ -104,7 +99,7 @@ function describe(
   node: Node,
   scores: Node,
   graph: Parts,
-  { producers }: Links,
+  lineage: Lineage,
   tokens: ImageTokens | undefined,
 ): FoundAttention {
   const { name: value, shape } = valueOf(graph, outputName(node));
@@ -114,7 +109,7 @@ function describe(
   const operands = factorsOf(scores);
   const geometry = isSpecial(queries, tokens)
     ? undefined
-    : geometryOf({ operands, queries, keys, batch }, graph, producers);
+    : geometryOf({ operands, queries, keys, batch }, graph, lineage);
   if (geometry) return { ...found, ...geometry };
   return {
     ...found,
@@ -143,7 +138,7 @@ function layoutOf(count: number, tokens: ImageTokens | undefined): TokenLayout {
  * The patch embedding is the first convolution whose stride is its kernel; special tokens are what
  * a later Concat puts before its patches, named after the parameters they come from.
  */
-function tokenLayoutOf(graph: Parts, links: Links): ImageTokens | undefined {
+function tokenLayoutOf(graph: Parts, lineage: Lineage): ImageTokens | undefined {
   const patches = graph.nodes.find((node) => patchStride(node) !== undefined);
   const map = patches && mapOf(patches, graph);
   if (!map) return undefined;
@@ -153,7 +148,7 @@ function tokenLayoutOf(graph: Parts, links: Links): ImageTokens | undefined {
     .map(joinedBy)
     .find((inputs) => inputs.some((input) => isSequence(graph.values.get(input), count, width)));
   const before = joined?.filter((input) => !isSequence(graph.values.get(input), count, width)) ?? [];
-  const tokens = before.flatMap((input) => tokensOf(input, graph, links));
+  const tokens = before.flatMap((input) => tokensOf(input, graph, lineage));
   return { grid: [rows, columns], special: nameTokens(tokens, [...graph.initializers.keys()]) };
 }
 
@@ -177,7 +172,7 @@ export function patchStride(node: Node): readonly number[] | undefined {
 }
 
 /** One entry per token of a value that is put before the patches: the parameter it comes from. */
-function tokensOf(value: string, graph: Parts, { producers }: Links): readonly string[] {
+function tokensOf(value: string, graph: Parts, { producers }: Lineage): readonly string[] {
   const parameter = (name: string, depth: number): string | undefined => {
     const data = graph.initializers.get(name)?.data;
     if (data?.kind === 'parameter') return data.tensor;

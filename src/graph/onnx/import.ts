@@ -1,4 +1,4 @@
-import { at, pushAll } from '../../domain/lists';
+import { at, pushAll, sum } from '../../domain/lists';
 import type { Size } from '../../domain/size';
 import { dtypes, elementCount, type DType, type Tensor } from '../../checkpoint/tensors';
 import type {
@@ -9,7 +9,7 @@ import type {
   OnnxNode,
   OnnxValue,
 } from '../../checkpoint/formats/onnxModel';
-import { findAttention } from '../find/attentionPattern';
+import { findAttention, type FoundAttention } from '../find/attentionPattern';
 import {
   int,
   ints,
@@ -27,7 +27,7 @@ import { defaultOf } from './defaults';
 import { imageInput, type Constants, type ImageInput } from './imageInput';
 import { ImportError, lowerings, type Emitter } from './lowering';
 import { nameOutputs } from './outputs';
-import { graphLimits } from '../limits';
+import { graphLimits, TooLargeError } from '../limits';
 import { neededNodes, readBy } from '../order';
 import { moduleScopes } from './scopes';
 import { foldNode, inferOutputs, OperatorError, operatorOf } from '../operators';
@@ -46,21 +46,20 @@ const nestingLimit = 32;
 
 /**
  * Values of the small stored tensors on which shapes may depend, by value name. The only data that
- * is read to understand a model. `read` gives a tensor's row-major little-endian bytes.
+ * is read to understand a model. `read` gives tensors' row-major little-endian bytes.
  */
 export async function readShapeConstants(
   model: OnnxModel,
-  read: (tensor: Tensor) => Promise<Uint8Array>,
+  read: (tensors: readonly Tensor[]) => Promise<readonly Uint8Array[]>,
 ): Promise<ReadonlyMap<string, ConstantTensor>> {
   const wanted = new Map<string, Tensor>();
   for (const tensor of model.graph.initializers) if (mayDecideShape(tensor)) wanted.set(tensor.name, tensor);
   for (const nodes of [model.graph.nodes, ...model.functions.map((own) => own.nodes)])
     for (const [name, tensor] of constantNodes(nodes)) wanted.set(name, tensor);
-  const entries = [...wanted].map(async ([name, tensor]) => {
-    const constant: ConstantTensor = { dtype: tensor.dtype, shape: tensor.shape, bytes: await read(tensor) };
-    return [name, constant] as const;
-  });
-  return new Map(await Promise.all(entries));
+  const bytes = await read([...wanted.values()]);
+  return new Map(
+    [...wanted].map(([name, { dtype, shape }], index) => [name, { dtype, shape, bytes: at(bytes, index) }]),
+  );
 }
 
 function mayDecideShape({ dtype, shape }: Tensor): boolean {
@@ -170,8 +169,8 @@ class Importer implements Emitter {
   private readonly renamed = new Map<string, string>();
   /** Names in use, and the number that the next operator of that name gets. */
   private readonly names = new Map<string, number>();
-  /** Operators of local functions that were written where they are called. */
-  private expanded = 0;
+  /** Characters of the names of what local functions came to. */
+  private namedCharacters = 0;
   /** Numbers that were computed while it was read. */
   private foldedNumbers = 0;
   private scope = '';
@@ -196,6 +195,7 @@ class Importer implements Emitter {
   run(): Imported {
     const { graph } = this.model;
     const { image } = this.settings;
+    requireExpandable(this.model, this.functions);
     for (const tensor of graph.initializers) this.addParameter(tensor);
     this.bindSymbols();
     const inputs = graph.inputs.flatMap((input) =>
@@ -205,14 +205,8 @@ class Importer implements Emitter {
     const scopes = moduleScopes(graph.nodes, (name) => parameters.has(name));
     graph.nodes.forEach((node, index) => this.write(node, at(scopes, index), 0));
     const { outputs, lost } = this.runnableOutputs(inputs);
-    const { nodes, values, initializers } = this;
-    const softmaxes = nodes.filter(({ op }) => op === 'Softmax').length;
-    const isTooMany = softmaxes > graphLimits.attentions;
-    if (isTooMany)
-      this.notes.push(
-        `${softmaxes} softmaxes: attention is looked for among ${graphLimits.attentions} at most, and none is shown`,
-      );
-    const found = isTooMany ? [] : findAttention({ nodes, values, initializers });
+    const { values, initializers } = this;
+    const found = this.attention();
     const probes = found.map((probe) => ({ ...probe, value: this.firstRows(this.asFloat(probe.value)) }));
     const used = this.prune(inputs, outputs, lost);
     const read = new Set(this.nodes.flatMap((node) => node.outputs));
@@ -231,6 +225,22 @@ class Importer implements Emitter {
       },
       notes: this.notes,
     };
+  }
+
+  /** Attention as it is found; none, and a note, if looking for it would take too long. */
+  private attention(): readonly FoundAttention[] {
+    const { nodes, values, initializers } = this;
+    const softmaxes = nodes.filter(({ op }) => op === 'Softmax').length;
+    try {
+      if (softmaxes <= graphLimits.attentions) return findAttention({ nodes, values, initializers });
+      this.notes.push(
+        `${softmaxes} softmaxes: attention is looked for among ${graphLimits.attentions} at most, and none is shown`,
+      );
+    } catch (error) {
+      if (!(error instanceof TooLargeError)) throw error;
+      this.notes.push(`${error.message}: none is shown`);
+    }
+    return [];
   }
 
   /**
@@ -496,15 +506,16 @@ class Importer implements Emitter {
 
   private callFunction(node: OnnxNode, own: OnnxFunction, scope: string, nesting: number): void {
     const prefix = `${this.label}/${this.serial++}/`;
+    this.namedCharacters += prefix.length * own.nodes.length;
+    if (this.namedCharacters > graphLimits.expandedCharacters)
+      throw new ImportError(
+        `${node.opType}: names of what local functions come to have more than ${graphLimits.expandedCharacters} characters`,
+      );
     const bound = new Map<string, string>([['', '']]);
     own.inputs.forEach((name, index) => bound.set(name, node.inputs[index] ?? ''));
     own.outputs.forEach((name, index) => bound.set(name, node.outputs[index] || `${prefix}${name}`));
     const rename = (name: string): string => bound.get(name) ?? `${prefix}${name}`;
     for (const inner of own.nodes) {
-      if (++this.expanded > graphLimits.expandedNodes)
-        throw new ImportError(
-          `${node.opType}: local functions come to more than ${graphLimits.expandedNodes} operators where they are called`,
-        );
       const constant = this.constants.get(inner.outputs[0] ?? '');
       const outputs = inner.outputs.map(rename);
       if (inner.opType === 'Constant' && constant) {
@@ -558,8 +569,7 @@ class Importer implements Emitter {
     const named = this.rebatched(own);
     const inputs = named.inputs.map((name) => (name === '' ? undefined : this.resolve(name, named)));
     const constantOf = (value: ValueInfo): ConstantTensor | undefined => this.known.get(value.name);
-    const folded = this.mayFold(named.inputs) ? foldNode(named, inputs, constantOf) : undefined;
-    for (const { shape } of folded ?? []) this.foldedNumbers += elementCount(shape);
+    const folded = this.mayFold(named.inputs) ? this.folded(named, inputs) : undefined;
     if (folded)
       return node.outputs.forEach((name, index) => name && this.addConstant(name, at(folded, index)));
     inferOutputs(named, inputs, constantOf).forEach((info, index) => {
@@ -572,6 +582,20 @@ class Importer implements Emitter {
     if (this.nodes.length >= graphLimits.nodes)
       throw new ImportError(`the graph has more than ${graphLimits.nodes} operators`);
     this.nodes.push(named);
+  }
+
+  /** What a node makes of constants alone; undefined if all nodes together come to too much. */
+  private folded(
+    node: Node,
+    inputs: readonly (ValueInfo | undefined)[],
+  ): readonly ConstantTensor[] | undefined {
+    const known = inputs.flatMap((value) => (value && this.known.get(value.name)) ?? []);
+    const read = sum(known.map(({ shape }) => elementCount(shape)));
+    const left = graphLimits.foldedNumbers - this.foldedNumbers - read;
+    if (left < 0) return undefined;
+    const folded = foldNode(node, inputs, (value) => this.known.get(value.name), left);
+    if (folded) this.foldedNumbers += read + sum(folded.map(({ shape }) => elementCount(shape)));
+    return folded;
   }
 
   /** The node for another number of images than the file fixes. */
@@ -626,7 +650,6 @@ class Importer implements Emitter {
 
   /** Weights stay parameters: only shape arithmetic and scalars are computed here. */
   private mayFold(inputs: readonly string[]): boolean {
-    if (this.foldedNumbers > graphLimits.foldedNumbers) return false;
     return !inputs.some((name) => {
       const initializer = this.initializers.get(name);
       return (
@@ -653,6 +676,36 @@ class Importer implements Emitter {
     if (unique !== name) this.names.set(unique, 1);
     return unique;
   }
+}
+
+/**
+ * Throws `ImportError` if local functions come to more operators than the limit where they are
+ * called, branches included; before any is written.
+ */
+function requireExpandable({ graph }: OnnxModel, functions: ReadonlyMap<string, OnnxFunction>): void {
+  const counted = new Map<OnnxFunction, number>();
+  const countOf = (nodes: readonly OnnxNode[], nesting: number): number => {
+    let count = 0;
+    for (const node of nodes) {
+      const own = functions.get(`${node.domain}:${node.opType}`);
+      if (own) count += own.nodes.length + ofFunction(own, nesting + 1);
+      for (const branch of branchesOf(node)) count += countOf(branch.nodes, nesting + 1);
+    }
+    return count;
+  };
+  const ofFunction = (own: OnnxFunction, nesting: number): number => {
+    // One that calls itself is refused for its nesting when it is written.
+    const known = nesting > nestingLimit ? 0 : counted.get(own);
+    if (known !== undefined) return known;
+    const count = countOf(own.nodes, nesting);
+    counted.set(own, count);
+    return count;
+  };
+  const count = functions.size === 0 ? 0 : countOf(graph.nodes, 0);
+  if (count > graphLimits.expandedNodes)
+    throw new ImportError(
+      `local functions come to ${count} operators where they are called; at most ${graphLimits.expandedNodes} are written`,
+    );
 }
 
 /** Values that depend on the given ones. */

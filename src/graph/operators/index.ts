@@ -33,9 +33,6 @@ export {
   type OutputInfo,
 } from './call';
 
-/** Larger constants are left to the runtime: shape arithmetic never comes near. */
-const foldLimit = 1 << 20;
-
 const domains: Readonly<Record<string, OperatorTable>> = {
   '': {
     ...matrix,
@@ -53,10 +50,14 @@ const domains: Readonly<Record<string, OperatorTable>> = {
   'com.microsoft.nchwc': blocked,
 };
 
+/** By domain and name: asked many times of each node, whose names come from a file. */
+const rows: ReadonlyMap<string, ReadonlyMap<string, Operator>> = new Map(
+  Object.entries(domains).map(([domain, table]) => [domain, new Map(Object.entries(table))]),
+);
+
 /** The operator's row; undefined if it is not known. */
 export function operatorOf(node: Pick<Node, 'op' | 'domain'>): Operator | undefined {
-  const table = domains[node.domain === 'ai.onnx' ? '' : node.domain];
-  return table && Object.hasOwn(table, node.op) ? table[node.op] : undefined;
+  return rows.get(node.domain === 'ai.onnx' ? '' : node.domain)?.get(node.op);
 }
 
 /** How the gradients of a node's inputs are written; undefined if that is not known. */
@@ -98,13 +99,14 @@ function ofNode(error: unknown, node: Node, inputs: readonly (ValueInfo | undefi
 
 /**
  * A node's outputs if they do not depend on the image: all inputs are known, or only their
- * shapes matter. Undefined if they do depend, if the operator has no rule, or if the
- * result is too large to be shape arithmetic.
+ * shapes matter. Undefined if they do depend, if the operator has no rule, or if one of the results
+ * has more numbers than are left to be computed.
  */
 export function foldNode(
   node: Node,
   inputs: readonly (ValueInfo | undefined)[],
   constantOf: ConstantOf,
+  atMost: number,
 ): readonly ConstantTensor[] | undefined {
   const { infer, fold, foldsShape } = rowOf(node, inputs);
   const call = new Call(node, inputs, constantOf);
@@ -113,7 +115,7 @@ export function foldNode(
   try {
     const outputs = infer(call);
     const fits = ({ dtype, shape }: OutputInfo): boolean =>
-      isFoldable(dtype) && elementCount(shape) <= foldLimit;
+      isFoldable(dtype) && elementCount(shape) <= atMost;
     if (!outputs.every(fits)) return undefined;
     return fold(call, at(outputs, 0), outputs).map((values, index) => {
       const { dtype, shape } = at(outputs, index);

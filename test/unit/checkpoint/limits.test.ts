@@ -154,6 +154,18 @@ describe('limits of a pickle', () => {
     assert.throws(() => pickle(`${']0'.repeat(400_000)}].`), /more than 400000 lists/);
   });
 
+  it('read 100,000 dicts', () => {
+    pickle(`${'}0'.repeat(99_999)}}.`);
+    assert.throws(() => pickle(`${'}0'.repeat(100_000)}}.`), /more than 400000 lists, dicts and objects/);
+  });
+
+  it('read 500,000 items of lists, and 250,000 entries of dicts', () => {
+    pickle(`]${'Na'.repeat(500_000)}.`);
+    assert.throws(() => pickle(`]${'Na'.repeat(500_001)}.`), /more than 500000 items/);
+    pickle(`}${'NNs'.repeat(250_000)}.`);
+    assert.throws(() => pickle(`}${'NNs'.repeat(250_001)}.`), /more than 500000 items/);
+  });
+
   it('read 6,000,000 opcodes', () => {
     pickle(`${'N0'.repeat(2_999_999)}N.`);
     assert.throws(() => pickle(`${'N0'.repeat(3_000_001)}N.`), /more than 6000000 opcodes/);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { openFile } from '../../../src/checkpoint/byteSource';
 import { readOnnxModel } from '../../../src/checkpoint/formats/onnx';
-import { readTensor } from '../../../src/checkpoint/values';
+import { readTogether } from '../../../src/checkpoint/values';
 import { check, type Sources } from '../../../src/graph/check';
 import type { Tensor } from '../../../src/checkpoint/tensors';
 import { GraphBuilder } from '../../../src/graph/builder';
@@ -36,7 +36,7 @@ async function open(golden: Case): Promise<{ graph: Graph; sources: Sources }> {
 async function constantsOf(path: string) {
   const source = await openFile(path);
   const file = await readOnnxModel(source).finally(() => source.close());
-  return readShapeConstants(file, readTensor);
+  return readShapeConstants(file, (tensors) => readTogether(tensors, openFile));
 }
 
 /** The taps of maps none of which is kept whole. */

@@ -7,7 +7,7 @@ import { readOnnxModel } from '../../../src/checkpoint/formats/onnx';
 import type { Checkpoint } from '../../../src/checkpoint/checkpoint';
 import { openCheckpoint } from '../../../src/checkpoint/open';
 import { elementCount } from '../../../src/checkpoint/tensors';
-import { readTensor, toFloat32 } from '../../../src/checkpoint/values';
+import { readTensor, readTogether, toFloat32 } from '../../../src/checkpoint/values';
 import type { Graph } from '../../../src/graph/graph';
 import { importOnnx, ImportError, readShapeConstants } from '../../../src/graph/onnx/import';
 import { moduleScopes } from '../../../src/graph/onnx/scopes';
@@ -21,7 +21,7 @@ async function open(golden: Case, imageSize = golden.image_size) {
   const opened = await openCheckpoint(checkpointPath(golden));
   const source = await openFile(opened.file);
   const file = await readOnnxModel(source).finally(() => source.close());
-  const constants = await readShapeConstants(file, readTensor);
+  const constants = await readShapeConstants(file, (tensors) => readTogether(tensors, openFile));
   return { opened, file, graph: importOnnx(file, constants, { imageSize, batch: 1 }) };
 }
 

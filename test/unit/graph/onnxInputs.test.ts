@@ -30,7 +30,7 @@ const classifier = (from: string, to = 'y'): OnnxNode[] => [
 const stored = (channels = 3): Tensor[] => [weight('patch', [4, channels, 8, 8]), weight('head', [4, 6])];
 
 async function imported(file: OnnxModel, batch = 1, imageSize: readonly [number, number] = [16, 24]) {
-  const constants = await readShapeConstants(file, inlineBytes);
+  const constants = await readShapeConstants(file, (tensors) => Promise.all(tensors.map(inlineBytes)));
   const { graph, notes } = importWithNotes(file, constants, { imageSize, batch });
   check(graph, { constants });
   return { graph, notes, image: imageInput(file, constants) };
