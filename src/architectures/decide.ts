@@ -82,7 +82,7 @@ export interface Question<T extends ConfigValue, P extends PublishedModel = Publ
   readonly otherwise: Evidence<T>;
   /**
    * Whether a value as the user or a config writes it is one that the family can compute with; any
-   * is without it.
+   * of the kind of `otherwise` is without it.
    */
   readonly is?: (value: ConfigValue) => boolean;
   /** `a number that divides the width 192`, for the message if the user's value is not one. */
@@ -103,7 +103,8 @@ export function decide<T extends ConfigValue, P extends PublishedModel = Publish
   key: string,
   question: Question<T, P>,
 ): Evidence<T> {
-  const { named = [], otherwise, is = () => true, needed = 'another value' } = question;
+  const { named = [], otherwise } = question;
+  const { is = isLike(otherwise.value), needed = wordOf(otherwise.value) } = question;
   const { refusal = `${needed} is needed` } = question;
   const { checkpoint } = sources.found;
   const fits = (evidence: Evidence | undefined): evidence is Evidence<T> =>
@@ -123,6 +124,17 @@ export function decide<T extends ConfigValue, P extends PublishedModel = Publish
     byName(namesOf(sources), named),
   );
 }
+
+/** Whether a value is of the kind of another: finite number, word, flag or list of numbers. */
+const isLike =
+  (like: ConfigValue) =>
+  (value: ConfigValue): boolean =>
+    Array.isArray(like)
+      ? Array.isArray(value) && value.every(Number.isFinite)
+      : typeof value === typeof like && (typeof value !== 'number' || Number.isFinite(value));
+
+const wordOf = (like: ConfigValue): string =>
+  Array.isArray(like) ? 'a list of numbers' : typeof like === 'string' ? 'a word' : `a ${typeof like}`;
 
 function inOurWords(
   said: Evidence | undefined,

@@ -21,6 +21,7 @@ import { titleOf } from '../names';
 import {
   classesOf,
   decide,
+  knownActivation,
   namesIn,
   namesOf,
   recognisedFrom,
@@ -177,6 +178,7 @@ function evidenceOf(
     }),
     activation: decide(sources, 'activation', {
       config: ['hidden_act'],
+      ...knownActivation,
       otherwise: tensors.has('blocks.0.mlp.fc1_g.weight')
         ? stored('silu', 'blocks.0.mlp.fc1_g: SwiGLU')
         : stored('gelu', `as ${dialect.title} builds BEiT`),

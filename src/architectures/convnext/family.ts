@@ -12,7 +12,7 @@ import { stored } from '../evidence';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import { positive } from '../groups/valueKinds';
 import type { Sizes } from '../sizes';
-import { decide, namesOf, sideOf, type Sources } from '../decide';
+import { decide, knownActivation, namesOf, sideOf, type Sources } from '../decide';
 import { convnextNames } from './names';
 
 /** Sizes of Liu et al. 2022 and Woo et al. 2023, and timm's own small ones. */
@@ -80,6 +80,7 @@ function recognise(found: Found) {
     settings: {
       activation: decide(sources, 'activation', {
         config: ['hidden_act', 'act_layer'],
+        ...knownActivation,
         otherwise: stored('gelu', 'as published'),
       }),
       ...epsilons(sources, dims),

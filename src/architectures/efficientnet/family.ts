@@ -17,6 +17,7 @@ import {
   classesOf,
   countOf,
   decide,
+  knownActivation,
   imageSizeOf,
   recognisedFrom,
   sideOf,
@@ -360,6 +361,9 @@ function recognise(found: Found): Recognised<EfficientNetConfig> | undefined {
   const published = `as published: ${name}`;
   const activation = decide(sources, 'activation', {
     config: ['hidden_act', 'act_layer'],
+    // One for all stages, or one each.
+    is: (value) => [value].flat().every(knownActivation.is),
+    needed: knownActivation.needed,
     otherwise: likelyValue<string | readonly string[]>(
       activations.length === 1 ? at(activations, 0) : activations,
       network,

@@ -14,7 +14,7 @@ import { assumed, numbersIn, stored } from '../evidence';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import { flag, positive } from '../groups/valueKinds';
 import { sizeTitle, type Sizes } from '../sizes';
-import { classesOf, countOf, decide, sideOf, type Sources } from '../decide';
+import { classesOf, countOf, decide, knownActivation, sideOf, type Sources } from '../decide';
 import { focalnetNames } from './names';
 
 /** Sizes of Yang et al. 2022 (FocalNet, table 2). */
@@ -82,6 +82,7 @@ function recognise(found: Found) {
       ...normOrder(sources),
       activation: decide(sources, 'activation', {
         config: ['hidden_act'],
+        ...knownActivation,
         otherwise: stored('gelu', 'as in every published FocalNet'),
       }),
       eps: decide(sources, 'eps', {

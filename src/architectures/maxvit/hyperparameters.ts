@@ -1,6 +1,7 @@
 import type { Size } from '../../domain/size';
 import { activations } from '../blocks/layers';
 import { configuredImageSize } from '../config';
+import { ConfigError } from '../configKeys';
 import type { ConfigValue, Evidence, Found } from '../family';
 import { assumed, stored } from '../evidence';
 import { decide, imageSizeOf, publishedSizes, shapeOf, type Sources } from '../decide';
@@ -268,7 +269,7 @@ export function trainedSize(sources: Sources, ratio: number): Trained {
   const told = [config?.size, ...published, imageSize].filter((size) => size !== undefined);
   const size = told.find((each) => fits(table, each)) ?? sizeOf(table);
   if (!size)
-    throw new Error(
+    throw new ConfigError(
       `${table.name}: a table of [${table.shape.join(', ')}] fits no square picture; state the image size that it was made for`,
     );
   return { size, evidence: stored<Size>(size, table.name), byTable: true };

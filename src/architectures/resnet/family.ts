@@ -11,7 +11,7 @@ import { assumed, stored } from '../evidence';
 import { encodeResnet } from '../groups/residualNetwork';
 import { measureStages, stagedConfig, type MeasuredStages, type SettledBy } from '../groups/stagedConfig';
 import { flag } from '../groups/valueKinds';
-import { decide, imageSizeOf, namesOf, type Sources } from '../decide';
+import { decide, knownActivation, imageSizeOf, namesOf, type Sources } from '../decide';
 import { resnetNames } from './names';
 
 /**
@@ -161,6 +161,7 @@ function recognise(found: Found) {
     settings: {
       activation: decide(sources, 'activation', {
         config: ['hidden_act', 'act_layer'],
+        ...knownActivation,
         otherwise: stored('relu', 'as published'),
       }),
       ...innerActivation(found),

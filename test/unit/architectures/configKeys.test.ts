@@ -55,6 +55,27 @@ describe('keys of config.json', () => {
     assert.match(evidence['eps']!.source, /default of dinov2 models; config\.json leaves layer_norm_eps out/);
   });
 
+  it('refuses a value of another kind in our words, and names key, value and what is allowed', async () => {
+    const rows: readonly [string, string, RegExp][] = [
+      ['efficientnet', 'depthwise_padding', /depthwise_padding is -1; a list of numbers is needed/],
+      ['efficientnet', 'hidden_act', /hidden_act is -1; one of gelu, .* is needed/],
+      ['convnextv2', 'hidden_act', /hidden_act is -1; one of gelu, .* is needed/],
+      ['focalnet', 'hidden_act', /hidden_act is -1; one of gelu, .* is needed/],
+      ['resnet', 'hidden_act', /hidden_act is -1; one of gelu, .* is needed/],
+    ];
+    for (const [name, key, said] of rows)
+      assert.match(await reasonFor(name, (config) => ({ ...config, [key]: -1 })), said);
+  });
+
+  it('tells a size that fits no table of positions as a reason', async () => {
+    const file = join(cases, 'coatnet-0-rw-timm-hub-safetensors', 'model.safetensors');
+    const checkpoint = await openCheckpoint(file);
+    const config = { ...checkpoint.sidecars.config, model_args: { img_size: 'nonsense' } };
+    const recognition = recognise({ ...checkpoint, sidecars: { ...checkpoint.sidecars, config } });
+    assert(recognition.family === null);
+    assert.match(recognition.reason, /fits no square picture; state the image size/);
+  });
+
   it('refuses a key at a value that the family does not compute, and names both', async () => {
     const rows: readonly [string, Json, RegExp][] = [
       ['hiera', { masked_unit_attention: [true, false, true, false] }, /masked_unit_attention/],
