@@ -43,7 +43,7 @@ describe('one patch through a block', function () {
     const imageSize = golden.image_size;
     const graph = opened.model.at(imageSize).graph({ imageSize });
     const pixels = reference.get('pixel_values') ?? assert.fail('no pixels');
-    const explained = new Explained({ graph, pixels, target: 0, run: graphRunner(inference, opened) });
+    const explained = new Explained({ graph, pixels, target: 0, run: graphRunner(inference, opened, {}) });
     return { golden, reference, explained };
   }
 
