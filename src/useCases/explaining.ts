@@ -19,7 +19,7 @@ import { explain, methodBytes, methodOf, methods } from '../explain/methods';
 import { shownOf } from '../explain/shown';
 import { sumsOf } from '../explain/sums';
 import { walk } from '../explain/walk';
-import { valueOf, type Graph } from '../graph/graph';
+import { valueOf } from '../graph/graph';
 import type { ClassifyRequest, Inference } from '../inference/service';
 import type { Model } from '../models/model';
 import type { OpenedModel } from '../models/openedModels';
