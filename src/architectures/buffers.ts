@@ -1,4 +1,4 @@
-import type { Tensor } from '../checkpoint/tensors';
+import { elementCount, type Tensor } from '../checkpoint/tensors';
 
 /** Names that libraries register as buffers: computed or counted, never learned. */
 const names =
@@ -8,7 +8,7 @@ const names =
 const observed =
   /(?:^|\.)(?:activation_post_process(?:_\d+)?|weight_fake_quant)\.(?:\w+\.)*(?:scale|zero_point|min_vals?|max_vals?|eps|histogram|fake_quant_enabled|observer_enabled)$/;
 
-/** Scales and zero points of what flows through a graph that torch.fx quantised. */
+/** The one scale or zero point of what flows through a graph that torch.fx quantised. */
 const flowing = /(?:^|\.)\w+_(?:scale|zero_point)_\d+$/;
 
 const integers: ReadonlySet<string> = new Set(['BOOL', 'U8', 'I8', 'I16', 'U16', 'I32', 'U32', 'I64', 'U64']);
@@ -21,6 +21,6 @@ export function isBuffer(
   tensor: Pick<Tensor, 'name' | 'dtype' | 'buffer' | 'affine'> & Partial<Pick<Tensor, 'shape'>>,
 ): boolean {
   if (tensor.buffer === true || names.test(tensor.name) || observed.test(tensor.name)) return true;
-  if ((tensor.shape?.length ?? 0) <= 1 && flowing.test(tensor.name)) return true;
+  if (elementCount(tensor.shape ?? []) === 1 && flowing.test(tensor.name)) return true;
   return integers.has(tensor.dtype) && !tensor.affine;
 }

@@ -1,6 +1,13 @@
 /** Sides of an image or a patch in pixels. */
 export type Size = readonly [height: number, width: number];
 
+export interface Rectangle {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
 /** Rows and columns of a map of tokens, of windows, or of parts of either. */
 export type Grid = readonly [rows: number, columns: number];
 

@@ -34,15 +34,22 @@ const told: Readonly<Record<string, (shape: readonly number[], data: TensorData[
 /** Inputs whose absence says something: nothing is hidden from a model of masked images. */
 const untold: Readonly<Record<string, Lengths>> = { bool_masked_pos: { shown: 1 } };
 
-/** Texts, tokens, frames and patches by given inputs, and by those that are not given. */
+/** Texts, tokens, frames and patches by given inputs. */
 export const lengthsOf = (inputs: Tensors): Lengths =>
-  Object.fromEntries([
-    ...Object.entries(untold).flatMap(([name, says]) => (inputs[name] ? [] : Object.entries(says))),
-    ...Object.entries(told).flatMap(([name, of]) => {
+  Object.fromEntries(
+    Object.entries(told).flatMap(([name, of]) => {
       const input = inputs[name];
       return input ? Object.entries(of(input.shape, input.data)) : [];
     }),
-  ]);
+  );
+
+/** What graphs are written for: lengths by given inputs, and what those that are not given say. */
+export const settledBy = (inputs: Tensors): Lengths => ({
+  ...Object.fromEntries(
+    Object.entries(untold).flatMap(([name, says]) => (inputs[name] ? [] : Object.entries(says))),
+  ),
+  ...lengthsOf(inputs),
+});
 
 /**
  * Runs every part of a model on given tensors, each with what earlier ones answered; returns every
@@ -60,7 +67,7 @@ export async function runAllParts(
   const outputs: Record<string, TensorData> = {};
   const maps: TensorData[] = [];
   const places: Record<string, TensorData> = {};
-  const sized = { ...size, lengths: lengthsOf(inputs) };
+  const sized = { ...size, lengths: settledBy(inputs) };
   requireMasksRead(model, inputs, sized);
   for (const { name, graph: graphAt } of model.parts) {
     const graph = graphAt(sized);

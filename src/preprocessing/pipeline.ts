@@ -2,7 +2,7 @@
 import { groupSteps, greyOf, isRaster } from './bands';
 import { pictureOf, threeChannels, type Raster } from './raster';
 import { at, largest, pushAll } from '../domain/lists';
-import type { Grid } from '../domain/size';
+import type { Grid, Rectangle } from '../domain/size';
 import { extentOfWarp, warped } from './warp';
 import { cut, resample, resize, resizeFloat } from './resize';
 import type { Axis, FloatImage, RgbImage, RasterSize, Taps, Window } from './resize';
@@ -33,13 +33,6 @@ import type {
 
 export { describeStep, PreprocessingError } from './steps';
 export type * from './steps';
-
-export interface Rectangle {
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
-}
 
 /** Pixels of the model's input that show nothing of the image. */
 export interface Padding {

@@ -1,6 +1,6 @@
 /** The box of a person on the model's input: VitPoseImageProcessor's affine transform. */
 import type { FloatImage, RasterSize, RgbImage } from './resize';
-import type { Rectangle } from './pipeline';
+import type { Rectangle } from '../domain/size';
 import type { WarpStep } from './steps';
 
 /** The library's unit of a box: pixels by 200, in float32. */

@@ -1,6 +1,6 @@
 import { largest } from '../../src/domain/lists';
 import type { AttentionRows } from '../../src/domain/query';
-import type { Grid, Size } from '../../src/domain/size';
+import type { Grid, Size, Rectangle } from '../../src/domain/size';
 import type { VNode } from 'preact';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import type { ColourMap } from '../../src/attention/colourMaps';
@@ -10,7 +10,6 @@ import { sameCell, type Cell } from '../../src/attention/tokenLayout';
 import type { Probe } from '../../src/domain/probes';
 import { formatNumber, formatPercent } from '../../src/domain/units';
 import { heatBitmap, heatPainter, prepare } from '../marks/heatmap';
-import type { Rectangle } from '../marks/overlay';
 import {
   flowLayout,
   framesOf,

@@ -1,5 +1,6 @@
+import type { Rectangle } from '../../src/domain/size';
 import { clippedBox } from '../../src/tasks/post/box';
-import type { Overlay, Rectangle } from './overlay';
+import type { Overlay } from './overlay';
 
 /** A box to draw, corners in pixels of the image. */
 export interface NamedBox {

@@ -1,8 +1,8 @@
 import type { Pixels } from '../../src/domain/pixels';
-import type { Grid } from '../../src/domain/size';
+import type { Grid, Rectangle } from '../../src/domain/size';
 import { colourAt, paint, type Colours } from '../../src/attention/colourMaps';
 import type { Cell } from '../../src/attention/tokenLayout';
-import { cellRectangle, type Overlay, type Rectangle } from './overlay';
+import { cellRectangle, type Overlay } from './overlay';
 
 export interface Colouring {
   readonly low: number;

@@ -1,17 +1,10 @@
-import type { Grid } from '../../src/domain/size';
+import type { Grid, Rectangle } from '../../src/domain/size';
 import type { Cell } from '../../src/attention/tokenLayout';
 
 /**
  * Geometry of an image with a map over the part that the model saw. Rectangles of the drawing are
  * in CSS pixels.
  */
-
-export interface Rectangle {
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
-}
 
 export interface Overlay {
   readonly width: number;

@@ -1,5 +1,5 @@
+import type { Rectangle } from '../../src/domain/size';
 import { at, largest } from '../../src/domain/lists';
-import type { Rectangle } from './overlay';
 
 /** One small map: of a layer's head. */
 export interface TileKey {

@@ -1,10 +1,10 @@
+import type { Rectangle } from '../../src/domain/size';
 import type { VNode } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { ColourMap } from '../../src/attention/colourMaps';
 import { largest } from '../../src/domain/lists';
 import { useWidth } from '../kit/elements';
 import { heatBitmap, prepare } from './heatmap';
-import type { Rectangle } from './overlay';
 import './tokenMatrix.css';
 
 /** A cell of a matrix, or a whole row or column of it. */

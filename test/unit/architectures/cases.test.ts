@@ -5,7 +5,7 @@ import { countAllMacs } from '../../../src/analysis/complexity';
 import { openCheckpoint } from '../../../src/checkpoint/open';
 import type { Probe, TokenLayout } from '../../../src/domain/probes';
 import type { Graph } from '../../../src/graph/graph';
-import { lengthsOf } from '../../../src/inference/allParts';
+import { settledBy } from '../../../src/inference/allParts';
 import { graphsOfParts, type Model } from '../../../src/models/model';
 import { elementCount } from '../../../src/checkpoint/tensors';
 import { rowOf } from '../../oracles/lines';
@@ -117,7 +117,7 @@ async function graphsOf({ folder }: Case, model: Model): Promise<readonly Graph[
   if (model.parts.length === 1 && model.graph().inputs.length === 1) return [model.graph()];
   const { selected } = await openCheckpoint(join(folder, 'reference.safetensors'));
   const inputs = selected.tensors.map(({ name, dtype, shape }) => [name, { dtype, shape, data: nothing }]);
-  return graphsOfParts(model, { lengths: lengthsOf(Object.fromEntries(inputs)) });
+  return graphsOfParts(model, { lengths: settledBy(Object.fromEntries(inputs)) });
 }
 
 const nothing = new Float32Array();

@@ -1,11 +1,11 @@
 import type { ComponentChildren, VNode } from 'preact';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import type { ExplainedMap } from '../../../src/domain/explanation';
-import type { Grid } from '../../../src/domain/size';
+import type { Grid, Rectangle } from '../../../src/domain/size';
 import type { SeenImage } from '../../../src/tasks/run';
 import { useWidth } from '../../kit/elements';
 import { bitmapOf, frame, prepare } from '../../marks/heatmap';
-import { overlayOf, type Overlay, type Rectangle } from '../../marks/overlay';
+import { overlayOf, type Overlay } from '../../marks/overlay';
 import type { MapScale } from './mapScale';
 import { drawExplained, mapBitmap, type MapLook } from './picture';
 
