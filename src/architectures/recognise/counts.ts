@@ -1,6 +1,7 @@
 import type { Checkpoint } from '../../checkpoint/checkpoint';
 import { elementCount, type Tensor } from '../../checkpoint/tensors';
 import type { ParameterCounts, Recognition, TensorRole } from '../family';
+import { derivedMembers, rolesOfParts } from '../networks/derived';
 import { isBufferOf } from './fit';
 import { buildGraph } from './graphs';
 import { trainingStates } from './states';
@@ -41,6 +42,12 @@ export function countParameters(checkpoint: Checkpoint, recognition: Recognition
       .filter((name) => !used?.has(name)),
   );
   const isView = viewsOf(checkpoint.selected.tensors.filter(({ name }) => used?.has(name)));
+  // Without a network, what parameters are composed of is told by all names alone.
+  const parts = known ? undefined : rolesOfParts(derivedMembers(checkpoint.selected.tensors));
+  const isBuffer = (tensor: Tensor): boolean => {
+    const role = parts?.get(tensor.name);
+    return role ? role === 'buffer' : isBufferOf(known, tensor);
+  };
   const own = known && new Set([...known.parameters.values()].map(({ tensor }) => tensor.name));
   const places = new Set<string>();
   const roles = new Map<string, TensorRole>();
@@ -52,7 +59,7 @@ export function countParameters(checkpoint: Checkpoint, recognition: Recognition
     const isTied = place !== undefined && places.has(place);
     // What shows the memory of a parameter once more, beside the model, is none of its own.
     const isAlias = own !== undefined && !own.has(read) && (isTied || isView(tensor));
-    const learned = !isBufferOf(known, tensor) && !states.has(tensor.name) && !isAlias;
+    const learned = !isBuffer(tensor) && !states.has(tensor.name) && !isAlias;
     const again = read !== tensor.name || (learned && isTied);
     const elements = again ? 0 : elementCount(tensor.shape);
     if (learned && place !== undefined) places.add(place);
