@@ -44,12 +44,6 @@ export const vitPose: Dialect = {
   },
 };
 
-/** The same with the head of keypoints beside it, which says whose it is. */
-export const vitPoseWhole: Dialect = {
-  ...vitPose,
-  habits: { ...vitPose.habits, padding: [2, 'as the ViTPose repository builds it'] },
-};
-
 /** The same in transformers: VitPoseBackbone, which pads by two pixels. */
 export const transformersVitPose: Dialect = {
   ...transformers,

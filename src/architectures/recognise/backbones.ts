@@ -13,7 +13,7 @@ import { mobileSam } from '../tinyVit/names';
 import { transformers, transformers5 } from '../libraries/transformers';
 import { timm } from '../libraries/timm';
 import { mmpretrain, mmsegmentation } from '../libraries/openMmlab';
-import { transformersVitPose, vitPoseWhole } from '../libraries/vitPose';
+import { transformersVitPose, vitPose } from '../libraries/vitPose';
 import { vitHybridNames } from '../vitHybrid/names';
 import { detectron2 } from '../vitdet/names';
 import { yolosNames } from '../yolos/names';
@@ -250,7 +250,7 @@ const holders: readonly Holder[] = [
     beside: /^mask_token$/,
   },
   { model: 'ViTPose', at: 'backbone.', signature: /^head\.conv\.weight$/, dialects: [transformersVitPose] },
-  { model: 'ViTPose', at: 'backbone.', signature: /^keypoint_head\./, dialects: [vitPoseWhole] },
+  { model: 'ViTPose', at: 'backbone.', signature: /^keypoint_head\./, dialects: [vitPose] },
   {
     model: 'SETR, Segmenter or UperNet (mmsegmentation)',
     at: 'backbone.',

@@ -89,7 +89,10 @@ function build(b: GraphBuilder, { scale }: VitPoseConfig, { backbone }: PartCont
   b.output('tokens', sequence(b, tokens), 'tokens');
 }
 
-/** ViTPose (Xu et al. 2022): a plain transformer, and a map for every keypoint of one person. */
+/**
+ * ViTPose (Xu et al. 2022): a plain transformer, and a map for every keypoint of one person. Under
+ * transformers' names alone: files of the authors' do not tell how their patches are padded.
+ */
 export const vitPose: Whole<VitPoseConfig> = {
   name: 'vitpose',
   title: 'ViTPose',
@@ -100,16 +103,6 @@ export const vitPose: Whole<VitPoseConfig> = {
     'head.conv.bias',
     'backbone.embeddings.position_embeddings',
     'backbone.layernorm.weight',
-  ],
-  renames: [
-    // ViTAE-Transformer/ViTPose, mmpose
-    [/^backbone\.pos_embed$/, 'backbone.embeddings.position_embeddings'],
-    [/^backbone\.last_norm\./, 'backbone.layernorm.'],
-    [/^keypoint_head\.final_layer\./, 'head.conv.'],
-    [/^keypoint_head\.deconv_layers\.0\./, 'head.deconv1.'],
-    [/^keypoint_head\.deconv_layers\.1\./, 'head.batchnorm1.'],
-    [/^keypoint_head\.deconv_layers\.3\./, 'head.deconv2.'],
-    [/^keypoint_head\.deconv_layers\.4\./, 'head.batchnorm2.'],
   ],
   hasNoBias: (path) => path.startsWith('head.deconv'),
   assumable: ['scale_factor'],
