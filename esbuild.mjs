@@ -88,6 +88,7 @@ const testFolders = [
   'bench',
   'mutate',
   'fuzz',
+  'soak',
   'support',
 ].map((name) => `test/${name}`);
 const present = (files) => files.filter((file) => existsSync(file));
