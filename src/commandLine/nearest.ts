@@ -1,6 +1,6 @@
 import { writeSafetensors } from '../checkpoint/formats/safetensorsWriter';
 import { imagesIn } from '../inference/imagesIn';
-import { nearestOf } from '../useCases/nearest';
+import { nearestOf } from '../tasks/nearest';
 import { requireOutput } from './output';
 import type { Outcome, Session } from './session';
 import { UsageError } from './usage';

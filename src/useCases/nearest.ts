@@ -4,24 +4,6 @@ import { at } from '../domain/lists';
 import type { Size } from '../domain/size';
 import { valueOf, type Graph, type GraphOutput } from '../graph/graph';
 import type { Model } from '../models/model';
-import { cosineOf } from '../tasks/answer';
-
-/** An image, and the cosine of the angle between its vector and another's. */
-export interface NearImage {
-  readonly image: string;
-  readonly cosine: number;
-}
-
-/** Images by how near their vectors are to one, the nearest first; all without a count. */
-export const nearestOf = (
-  own: Float32Array,
-  others: readonly { readonly image: string; readonly vector: Float32Array }[],
-  count = others.length,
-): readonly NearImage[] =>
-  others
-    .map(({ image, vector }) => ({ image, cosine: cosineOf(own, vector) }))
-    .sort((one, other) => other.cosine - one.cosine)
-    .slice(0, count);
 
 /**
  * The output that images are compared by: the space of images and texts, else the pooled vector in

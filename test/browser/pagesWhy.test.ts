@@ -241,7 +241,7 @@ describe('pages of explanations', function () {
       await page.getByRole('button', { name: /^Method Gradient/ }).click();
       const lacking = page
         .getByRole('dialog', { name: 'Methods' })
-        .getByRole('button', { name: /^Relevance/ });
+        .getByRole('button', { name: /^Relevance(?! across)/ });
       assert.match(await lacking.innerText(), /it has no attention/);
       assert.equal(await lacking.getAttribute('aria-disabled'), 'true');
       const before = (await callsOf(page, 'explain')).length;

@@ -4,7 +4,7 @@ import type { Beside } from '../../domain/explanation';
 import type { CallContext } from '../../protocol/channel';
 import type { ImagePanelApi, ImagePanelEvents, RunProgress, SimilarImage } from '../../protocol/image';
 import { embeddingOf, guessesOf } from '../../tasks/answer';
-import { nearestOf } from '../../useCases/nearest';
+import { nearestOf } from '../../tasks/nearest';
 import type { ProviderView, Run, RunOptions } from '../../tasks/run';
 import { Cancelled, UserError } from '../dialogue/errors';
 import { pickedImages, workspaceImages } from '../documents/images';
