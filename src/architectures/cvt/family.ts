@@ -30,6 +30,9 @@ const usual = {
   kv_stride: { config: 'stride_kv', of: () => 2 },
 } as const;
 
+/** Pixels that a convolution is strided or padded by at most: images are not much larger. */
+const mostPixels = 256;
+
 type Geometry = keyof typeof usual;
 
 /** A hyper-parameter of every stage that is not stored in the weights. */
@@ -41,8 +44,8 @@ function geometry(sources: Sources, key: Geometry, kernels: readonly number[]): 
     config: [config],
     published: () => published,
     otherwise: assumed(published, 'as in all published models; not stored in the weights'),
-    is: (number) => Number.isInteger(number) && number >= least,
-    needed: `whole number from ${least}`,
+    is: (number) => Number.isInteger(number) && number >= least && number <= mostPixels,
+    needed: `whole number from ${least} to ${mostPixels}`,
   });
 }
 
