@@ -19,9 +19,9 @@ import { gridsOf, isLikelyGrid } from '../groups/tableLayout';
 import { tokensAnswer } from '../heads/tokens';
 import { titleOf } from '../names';
 import {
+  activationOf,
   classesOf,
   decide,
-  knownActivation,
   namesIn,
   namesOf,
   recognisedFrom,
@@ -176,13 +176,13 @@ function evidenceOf(
       is: (value) => typeof value === 'number' && value >= 0 && value < 1,
       needed: 'a number from 0 to 1',
     }),
-    activation: decide(sources, 'activation', {
-      config: ['hidden_act'],
-      ...knownActivation,
-      otherwise: tensors.has('blocks.0.mlp.fc1_g.weight')
+    activation: activationOf(
+      sources,
+      tensors.has('blocks.0.mlp.fc1_g.weight')
         ? stored('silu', 'blocks.0.mlp.fc1_g: SwiGLU')
         : stored('gelu', `as ${dialect.title} builds BEiT`),
-    }),
+      { config: ['hidden_act'] },
+    ),
     pool: poolOf(sources, tensors.has('fc_norm.weight')),
     resampling: stored<ResamplingName>(dialect.resampling[0], `as ${dialect.title} does`),
     table_resampling: tableResampling(dialect),

@@ -12,7 +12,7 @@ import { stored } from '../evidence';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import { positive } from '../groups/valueKinds';
 import type { Sizes } from '../sizes';
-import { decide, knownActivation, namesOf, sideOf, type Sources } from '../decide';
+import { activationOf, decide, namesOf, sideOf, type Sources } from '../decide';
 import { convnextNames } from './names';
 
 /** Sizes of Liu et al. 2022 and Woo et al. 2023, and timm's own small ones. */
@@ -78,11 +78,7 @@ function recognise(found: Found) {
     stride: 32,
     shapes: { kernel: stored(sideOf(tensors, kernel, 2), kernel) },
     settings: {
-      activation: decide(sources, 'activation', {
-        config: ['hidden_act', 'act_layer'],
-        ...knownActivation,
-        otherwise: stored('gelu', 'as published'),
-      }),
+      activation: activationOf(sources, stored('gelu', 'as published')),
       ...epsilons(sources, dims),
     },
   });

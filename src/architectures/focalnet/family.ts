@@ -14,7 +14,7 @@ import { assumed, numbersIn, stored } from '../evidence';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import { flag, positive } from '../groups/valueKinds';
 import { sizeTitle, type Sizes } from '../sizes';
-import { classesOf, countOf, decide, knownActivation, sideOf, type Sources } from '../decide';
+import { activationOf, classesOf, countOf, decide, sideOf, type Sources } from '../decide';
 import { focalnetNames } from './names';
 
 /** Sizes of Yang et al. 2022 (FocalNet, table 2). */
@@ -80,10 +80,8 @@ function recognise(found: Found) {
         `${first}.modulation.focal_layers.0.0.weight of each stage`,
       ),
       ...normOrder(sources),
-      activation: decide(sources, 'activation', {
+      activation: activationOf(sources, stored('gelu', 'as in every published FocalNet'), {
         config: ['hidden_act'],
-        ...knownActivation,
-        otherwise: stored('gelu', 'as in every published FocalNet'),
       }),
       eps: decide(sources, 'eps', {
         ...positive,

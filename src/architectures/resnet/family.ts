@@ -11,7 +11,7 @@ import { assumed, stored } from '../evidence';
 import { encodeResnet } from '../groups/residualNetwork';
 import { measureStages, stagedConfig, type MeasuredStages, type SettledBy } from '../groups/stagedConfig';
 import { flag } from '../groups/valueKinds';
-import { decide, knownActivation, imageSizeOf, namesOf, type Sources } from '../decide';
+import { activationOf, decide, imageSizeOf, namesOf, type Sources } from '../decide';
 import { resnetNames } from './names';
 
 /**
@@ -159,11 +159,7 @@ function recognise(found: Found) {
       groups: stored(inner / perGroup, 'layer1.0.conv2.weight'),
     },
     settings: {
-      activation: decide(sources, 'activation', {
-        config: ['hidden_act', 'act_layer'],
-        ...knownActivation,
-        otherwise: stored('relu', 'as published'),
-      }),
+      activation: activationOf(sources, stored('relu', 'as published')),
       ...innerActivation(found),
       eps: stored(1e-5, 'default of PyTorch’s batch norms'),
       ...strideSettings(sources),
