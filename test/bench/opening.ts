@@ -1,9 +1,12 @@
+import { join } from 'node:path';
 import { dist, ownProgram, processTime, runProgram, vitrine, type Command } from './processes';
 import { measurePairs, spreadOf, type Spread } from './statistics';
 import { formatTime, ratioRow, type Row } from './table';
-import type { Workload } from './workload';
+import { provideMostTensors, type Workload } from './workload';
 
 const turns = 9;
+/** So many compile the code. */
+const recognitionsBefore = 6;
 const emptyNode: Command = [process.execPath, '-e', '0'];
 
 /** From a path to the tree: inside the core, and as a whole process. */
@@ -30,7 +33,22 @@ export async function measureOpening({ weights, large }: Workload): Promise<read
     bySize,
     await inspectRow('vitrine inspect, 346 MB', weights),
     await inspectRow('vitrine inspect, 10.3 GB', large),
+    await recognitionRow(),
   ];
+}
+
+/** The published file with the most names, in a process that has read others. */
+async function recognitionRow(): Promise<Row> {
+  const { folder, file, tensors } = await provideMostTensors();
+  const { output } = await runProgram(ownProgram('peers/recogniseAgain', join(folder, file)));
+  const taken = JSON.parse(output) as number[];
+  return {
+    what: `recognition of ${tensors.toLocaleString('en')} tensors`,
+    value: spreadOf(taken.slice(recognitionsBefore)),
+    unit: 'ms',
+    target: 100,
+    detail: `after ${recognitionsBefore} others; the first in a new process ${formatTime(taken[0] ?? 0)}`,
+  };
 }
 
 async function inspectRow(what: string, path: string): Promise<Row> {

@@ -3,14 +3,12 @@ import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Frame, Page } from 'playwright-core';
 import { openWorkbench, type Workbench } from '../browser/workbench';
-import type { DType } from '../../src/checkpoint/tensors';
-import { writeSparse, writeSparseVit, type VitSize } from '../inference/support';
-import { ownFolder, readLines } from '../oracles/lines';
+import { writeSparseVit, type VitSize } from '../inference/support';
 import { provideFolder } from '../run/cache.mjs';
 import { processTime, vitrine } from './processes';
 import { spreadOf } from './statistics';
 import { formatTime, type Row } from './table';
-import { image } from './workload';
+import { image, provideMostTensors } from './workload';
 
 interface Model {
   readonly title: string;
@@ -43,9 +41,6 @@ const clicks = 9;
 const later = 3;
 /** Milliseconds that the slowest of them may take. */
 const patience = 240_000;
-
-/** The published model with the most tensors, which says how large a file's tree may be. */
-const mostTensors = 'timm/mvitv2_huge_cls';
 /** Times that its file is opened; the first time loads the extension's readers as well. */
 const openings = 5;
 
@@ -334,15 +329,7 @@ function stepToTotals(step: number): Promise<number> {
 
 /** The largest tree: from the first press of the double click until it is on the screen. */
 async function measureTree(): Promise<readonly Row[]> {
-  const file = 'most-tensors.safetensors';
-  const line = readLines(ownFolder).find(({ id }) => id === mostTensors);
-  if (!line) throw new Error(`no line ${mostTensors}`);
-  const workspace = await provideFolder('bench-views-most-tensors', async (folder) =>
-    writeSparse(
-      join(folder, file),
-      line.tensors.map(([name, dtype, shape]) => ({ name, dtype: dtype as DType, shape })),
-    ),
-  );
+  const { folder: workspace, file, tensors } = await provideMostTensors();
   const [trees, heaps]: [number[], number[]] = [[], []];
   await inWorkbench(workspace, async (workbench) => {
     for (let opening = 0; opening < openings; opening++) {
@@ -355,7 +342,7 @@ async function measureTree(): Promise<readonly Row[]> {
     }
   });
   const [first, ...others] = trees;
-  const tree = `views, ${line.tensors.length.toLocaleString('en')} tensors: double click to tree`;
+  const tree = `views, ${tensors.toLocaleString('en')} tensors: double click to tree`;
   return [
     {
       what: `${tree}, the first file`,
@@ -365,7 +352,7 @@ async function measureTree(): Promise<readonly Row[]> {
     },
     { what: tree, value: spreadOf(others), unit: 'ms', target: 1000, detail: `${others.length} times` },
     {
-      what: `views, ${line.tensors.length.toLocaleString('en')} tensors: heap of the page`,
+      what: `views, ${tensors.toLocaleString('en')} tensors: heap of the page`,
       value: spreadOf(heaps.slice(1)),
       unit: 'MB',
       target: 60,

@@ -4,11 +4,12 @@ import { openModel } from '../../src/models/openedModels';
 import { mkdirSync, openSync, closeSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Model } from '../../src/models/model';
-import { elementCount } from '../../src/checkpoint/tensors';
+import { elementCount, type DType } from '../../src/checkpoint/tensors';
 import { writeOnnx } from '../../src/graph/onnx/export';
 import { exportOnnx } from '../../src/inference/export';
 import { placeWeights } from '../../src/inference/weights';
-import { vitTensors, writeSparseVit, type VitSize } from '../inference/support';
+import { vitTensors, writeSparse, writeSparseVit, type VitSize } from '../inference/support';
+import { ownFolder, readLines } from '../oracles/lines';
 import { cacheFolder, provideFolder } from '../run/cache.mjs';
 import { seeded } from '../support/random';
 
@@ -147,4 +148,21 @@ async function writeHub(model: Model, folder: string): Promise<void> {
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
   writeFileSync(join(folder, 'preprocessor_config.json'), JSON.stringify(preprocessor));
   await exportOnnx(model.graph(), model.checkpoint.selected.tensors, join(folder, 'onnx', 'model.onnx'));
+}
+
+/** The published model with the most tensors, which says how large a file's tree may be. */
+const mostTensors = 'timm/mvitv2_huge_cls';
+
+/** A sparse file of that model, in a folder of its own. */
+export async function provideMostTensors(): Promise<{ folder: string; file: string; tensors: number }> {
+  const line = readLines(ownFolder).find(({ id }) => id === mostTensors);
+  if (!line) throw new Error(`no line ${mostTensors}`);
+  const file = 'most-tensors.safetensors';
+  const folder = await provideFolder('bench-views-most-tensors', async (place) =>
+    writeSparse(
+      join(place, file),
+      line.tensors.map(([name, dtype, shape]) => ({ name, dtype: dtype as DType, shape })),
+    ),
+  );
+  return { folder, file, tensors: line.tensors.length };
 }
