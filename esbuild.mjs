@@ -70,6 +70,38 @@ async function writeCommonJs({ path, text }) {
   await writeFile(path, map ? `${code}//# sourceMappingURL=${basename(path)}.map\n` : code);
   if (map) await writeFile(`${path}.map`, map);
 }
+
+/**
+ * Writes the chunks that each page needs before it runs, so that its shell asks for them along with
+ * the page's own script instead of after it.
+ */
+const preloads = {
+  name: 'preloads',
+  setup({ initialOptions, onEnd }) {
+    initialOptions.metafile = true;
+    onEnd(async ({ metafile }) => {
+      if (!metafile) return;
+      const pages = Object.entries(metafile.outputs).filter(
+        ([path, { entryPoint }]) => entryPoint && !isChunk(path),
+      );
+      const chunks = pages.map(([path]) => [basename(path, '.js'), chunksOf(metafile.outputs, path)]);
+      await writeFile('dist/webview/preloads.json', JSON.stringify(Object.fromEntries(chunks)));
+    });
+  },
+};
+
+const isChunk = (path) => basename(path).startsWith('shared-');
+
+/** Names of the chunks that a file of a page imports, and what those import in turn. */
+function chunksOf(outputs, path, found = new Set()) {
+  for (const { path: chunk, kind, external } of outputs[path].imports) {
+    if (kind !== 'import-statement' || external || found.has(basename(chunk))) continue;
+    found.add(basename(chunk));
+    chunksOf(outputs, chunk, found);
+  }
+  return [...found];
+}
+
 const page = {
   ...shared,
   platform: 'browser',
@@ -117,6 +149,7 @@ function bundles() {
       entryNames: '[dir]',
       chunkNames: 'shared-[hash]',
       splitting: true,
+      plugins: [preloads],
     },
   ];
   if (flags.has('--tests')) {
@@ -195,7 +228,7 @@ async function readNotice(folder) {
 
 async function removeChunks(folder) {
   const files = existsSync(folder) ? await readdir(folder) : [];
-  const chunks = files.filter((file) => file.startsWith('shared-'));
+  const chunks = files.filter(isChunk);
   await Promise.all(chunks.map((file) => rm(`${folder}/${file}`, { force: true })));
 }
 

@@ -1,5 +1,6 @@
 import type { ProviderView } from '../tasks/run';
 import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { readsTexts } from '../models/reads';
 import { commands, Uri, window, workspace, type Disposable } from 'vscode';
@@ -108,14 +109,17 @@ async function classify(
 ): Promise<readonly Classified[]> {
   requireTrust();
   const resources = selected?.length ? selected : await imageOf(clicked);
+  services.runner.warmUp();
   const checkpoint = await services.checkpoints.require();
+  // Its panel opens at once, an image or a clip: what the model reads is told by its header, and
+  // the page loads as long as a header is read.
+  const only = await onlyImage(resources);
+  if (only !== undefined) return answersOf(services.images.show(only, checkpoint, focus));
   if (await readsClips(services, checkpoint)) return showClip(services, checkpoint, focus, resources);
   const selection = await withProgress('Looking for images', (signal) => selectImages(resources, signal));
   const [first] = selection.images;
-  if (first && selection.images.length === 1 && !selection.fromFolder) {
-    const answer = await services.images.show(first, checkpoint, focus);
-    return answer ? [answer] : [];
-  }
+  if (first && selection.images.length === 1 && !selection.fromFolder)
+    return answersOf(services.images.show(first, checkpoint, focus));
   return services.batches.show(selection.images, checkpoint);
 }
 
@@ -145,9 +149,25 @@ async function showClip(
     throw new UserError(
       `${resources.length} files are chosen, and the model reads one clip: choose the folder that holds its frames, an animated GIF or WebP, a TIFF of several pages, or a video.`,
     );
-  const answer = await images.show(pathOf(clip), checkpoint, focus);
-  return answer ? [answer] : [];
+  return answersOf(images.show(pathOf(clip), checkpoint, focus));
 }
+
+/** The one image of a choice. */
+async function onlyImage([only, ...others]: readonly Uri[]): Promise<string | undefined> {
+  if (!only || others.length > 0 || !isImage(only.path)) return undefined;
+  const path = pathOf(only);
+  // One that is gone is told of by whoever looks for images.
+  const isFile = await stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+  return isFile ? path : undefined;
+}
+
+const answersOf = async (shown: Promise<Classified | undefined>): Promise<readonly Classified[]> => {
+  const answer = await shown;
+  return answer ? [answer] : [];
+};
 
 /** A layer's attention on the image that is looked at with this checkpoint, or on one to pick. */
 async function showLayer(

@@ -54,6 +54,15 @@ export class Runner implements Disposable {
     private readonly log: Log,
   ) {}
 
+  /** Starts the process that a request will need, while what it is about is looked for. */
+  warmUp(): void {
+    // A failure is met again by the request.
+    this.inference().then(
+      (inference) => inference.warmUp(),
+      () => undefined,
+    );
+  }
+
   /** Classifies an image and keeps its attention maps for `attention`. */
   classify(request: RunnerRequest): Promise<Run> {
     return this.run(request, { attention: true, topK: readSetting('vitrine.topK') });

@@ -11,6 +11,8 @@ export interface PageParts {
   readonly source: string;
   readonly address: (file: string) => string;
   readonly name: PageName;
+  /** What the page's script imports; asked for along with it. */
+  readonly chunks: readonly string[];
   readonly title: string;
   readonly subject: Subject;
 }
@@ -19,7 +21,7 @@ export interface PageParts {
  * The shell of a page. Nothing is loaded but the page's own script, style sheet and the icon font;
  * inline styles are allowed because the component kit and the charts set them.
  */
-export function pageHtml({ nonce, source, address, name, title, subject }: PageParts): string {
+export function pageHtml({ nonce, source, address, name, chunks, title, subject }: PageParts): string {
   const policy = [
     `default-src 'none'`,
     `img-src ${source} data: blob:`,
@@ -27,6 +29,9 @@ export function pageHtml({ nonce, source, address, name, title, subject }: PageP
     `style-src ${source} 'unsafe-inline'`,
     `script-src 'nonce-${nonce}'`,
   ].join('; ');
+  const preloads = chunks.map(
+    (chunk) => `<link rel="modulepreload" nonce="${nonce}" href="${address(chunk)}">\n`,
+  );
   return `<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -36,7 +41,7 @@ export function pageHtml({ nonce, source, address, name, title, subject }: PageP
 <title>${escapeMarkup(title)}</title>
 <link rel="stylesheet" href="${address('codicon.css')}" id="vscode-codicon-stylesheet">
 <link rel="stylesheet" href="${address(`${name}.css`)}">
-</head>
+${preloads.join('')}</head>
 <body data-subject="${escapeMarkup(JSON.stringify(subject))}">
 <div id="root"></div>
 <script type="module" nonce="${nonce}" src="${address(`${name}.js`)}"></script>

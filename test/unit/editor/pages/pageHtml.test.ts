@@ -6,6 +6,7 @@ const html = pageHtml({
   source: 'https://pages.example',
   address: (file) => `https://pages.example/${file}`,
   name: 'image',
+  chunks: ['shared-1.js'],
   title: '<b>cat & "dog"</b>',
   subject: { image: `/w/it's "quoted" <script>.png` },
 });
@@ -26,6 +27,10 @@ describe('the shell of a page', () => {
       '<script type="module" nonce="bm9uY2U=" src="https://pages.example/image.js">',
     ]);
     assert.match(html, /<script[^>]*><\/script>/);
+    assert.match(
+      html,
+      /<link rel="modulepreload" nonce="bm9uY2U=" href="https:\/\/pages.example\/shared-1.js">/,
+    );
   });
 
   it('reaches no other site', () => {
