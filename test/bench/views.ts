@@ -179,7 +179,7 @@ async function measurePanel(workbench: Workbench, model: Model, weights: string)
   const { frame, since } = await sinceClick(workbench, 'up', 'maps');
   const redraws: number[] = [];
   for (let click = 0; click < clicks; click++)
-    redraws.push(await frame.evaluate(clickToRedraw, 0.3 + 0.05 * click));
+    redraws.push(await frame.evaluate(clickToRedraw, { share: 0.3 + 0.05 * click, aim: aiming }));
   const hovers = await frame.evaluate(hoverToRedraw);
   const next = await measureLater(workbench);
   for (let turn = 1; turn < later; turn++) await command();
@@ -243,11 +243,20 @@ async function measureLater(
   return found;
 }
 
-/** In the page: clicks a patch and waits until its maps are drawn under its name. */
-function clickToRedraw(share: number): Promise<number> {
+/** Milliseconds between a hand's last move and its click; people take longer. */
+const aiming = 150;
+
+/**
+ * In the page: moves to a patch and clicks it as a hand does, and waits until its maps are drawn
+ * under its name.
+ */
+async function clickToRedraw({ share, aim }: { share: number; aim: number }): Promise<number> {
   const stack = document.querySelector('.image-stack') as HTMLElement;
   const { left, top, width, height } = stack.getBoundingClientRect();
   const before = stack.getAttribute('aria-label');
+  const at = { clientX: left + share * width, clientY: top + 0.5 * height, bubbles: true };
+  stack.dispatchEvent(new PointerEvent('pointermove', at));
+  await new Promise((resolve) => setTimeout(resolve, aim));
   return new Promise((resolve) => {
     const started = performance.now();
     const observer = new MutationObserver(() => {
@@ -256,7 +265,6 @@ function clickToRedraw(share: number): Promise<number> {
       requestAnimationFrame(() => resolve(performance.now() - started));
     });
     observer.observe(stack, { attributes: true });
-    const at = { clientX: left + share * width, clientY: top + 0.5 * height, bubbles: true };
     stack.dispatchEvent(new MouseEvent('click', at));
   });
 }

@@ -40,6 +40,8 @@ export interface ImageViewProps {
   readonly highest: number;
   readonly hovered: Cell | undefined;
   readonly onHover: (cell: Cell | undefined) => void;
+  /** Told what a click would ask. */
+  readonly onAim: (query: Query | undefined) => void;
   readonly onQuery: (query: Query) => void;
   /** Rows and columns of the patches that a click can ask for. */
   readonly patches: Grid | undefined;
@@ -144,6 +146,10 @@ export function ImageView(props: ImageViewProps): VNode {
   const cellUnder = (event: MouseEvent, grid: Grid | undefined): Cell | undefined =>
     grid && cellAt(overlay, grid, ...placeOf(event));
   const { drawing, giving, patches } = props;
+  const patchUnder = (event: MouseEvent): Query | undefined => {
+    const cell = cellUnder(event, patches);
+    return cell && { kind: 'patch', ...cell, grid: patches };
+  };
   const drag = useDrag(placeOf, (from, to) => giving?.onDrag(overlay, from, to));
   const onKeyOfGiving = ({ key, shiftKey }: KeyboardEvent): boolean => {
     const grid = queryGridOf(probe);
@@ -172,10 +178,12 @@ export function ImageView(props: ImageViewProps): VNode {
         onPointerMove={(event) => {
           drag.move(event);
           props.onHover(cellUnder(event, keyGrid));
+          props.onAim(giving ? undefined : patchUnder(event));
           drawing?.onPoint(overlay, ...placeOf(event));
         }}
         onPointerLeave={() => {
           props.onHover(undefined);
+          props.onAim(undefined);
           drawing?.onLeave();
         }}
         onClick={(event) => {
@@ -187,8 +195,8 @@ export function ImageView(props: ImageViewProps): VNode {
           }
           // With Shift it is the patch, whatever lies on it.
           if (!event.shiftKey && drawing?.onChoose(overlay, ...placeOf(event))) return;
-          const cell = cellUnder(event, patches);
-          if (cell && patches) props.onQuery({ kind: 'patch', ...cell, grid: patches });
+          const patch = patchUnder(event);
+          if (patch) props.onQuery(patch);
         }}
         onKeyDown={(event) => {
           if (event.ctrlKey || event.metaKey || event.altKey) return;

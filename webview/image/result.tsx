@@ -1,9 +1,9 @@
 import type { VNode } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { hasQuery, keyGrid, mapOnFrame, noMapText, queryGrid } from '../../src/attention/reading';
+import { mapOnFrame, noMapText, queryGrid } from '../../src/attention/reading';
 import type { Cell } from '../../src/attention/tokenLayout';
 import { chainLength, type Probe } from '../../src/domain/probes';
-import type { AttentionRows, Method, Query } from '../../src/domain/query';
+import type { AttentionRows, Query } from '../../src/domain/query';
 import type { Grid } from '../../src/domain/size';
 import type { ImagePanelApi } from '../../src/protocol/image';
 import { guessesOf } from '../../src/tasks/answer';
@@ -19,13 +19,14 @@ import {
   type OverlayView,
 } from '../answers/answerView';
 import { useSaved, type Host } from '../host';
-import { useLate, useNewestAnswer, type NewestAnswer } from '../kit/hooks';
+import { useLate, type NewestAnswer } from '../kit/hooks';
 import { isBehind, isPending } from '../kit/newest';
 import { Working } from '../kit/page';
 import { announce, Banner, Skeleton } from '../kit/status';
 import { Button } from '../kit/toolkit';
 import type { Overlay } from '../marks/overlay';
 import { Answer, Input } from './answer';
+import { layerThatAnswers, useRows, type AskedQuery } from './askedRows';
 import { Controls } from './controls';
 import { Figures } from './figures';
 import { FrameSlider } from './frames';
@@ -37,7 +38,7 @@ import { ImageView, queryGridOf, type AnswerDrawing, type Giving, type Place } f
 import { usePanelSize } from './panelSize';
 import { answerFileName, describe, fileName, numbersText, pictureFile } from './saved';
 import { scaleRange, sharedRanges, subjectOf, type Range, type Subject } from './scale';
-import { chosenSettings, INITIAL, type Chosen, type Settings } from './settings';
+import { INITIAL, type Chosen, type Settings } from './settings';
 
 /** What was asked for since the page was opened: a half of it, and a layer by its module path. */
 export interface Wanted {
@@ -61,16 +62,6 @@ export interface ResultProps {
   readonly onRun: (options: RunOptions) => void;
 }
 
-/** A query as the user chose it, and as the host is asked for all layers. */
-interface AskedQuery {
-  /** The run that is asked. */
-  readonly scope: number;
-  readonly key: string;
-  readonly query: Query;
-  readonly asked: Query;
-  readonly method: Method;
-}
-
 /**
  * Image, answer and maps. What is drawn is of `drawn`, under its own name, while a newer query is
  * on its way.
@@ -78,30 +69,12 @@ interface AskedQuery {
 export function Result({ host, view, opened, wanted, options, onRun }: ResultProps): VNode {
   const [settings, setSettings] = useSaved<Settings>('attention', INITIAL);
   const [hovered, setHovered] = useState<Cell>();
+  /** What a click would ask. */
+  const [aimed, setAimed] = useState<Query>();
   const { isWide, highest } = usePanelSize();
-  const chosen = useMemo(
-    () => chosenSettings(settings, view.probes, opened.colourMap),
-    [settings, view, opened],
-  );
+  const { chosen, drawn, newest } = useRows(host, view, settings, opened.colourMap, aimed);
   const probe = view.probes[chosen.layer];
-  const { query, asked, method } = chosen;
-  const question: AskedQuery | undefined = probe && {
-    scope: view.run,
-    key: JSON.stringify([method, asked]),
-    query: settings.query,
-    asked,
-    method,
-  };
-  const newest = useNewestAnswer<AskedQuery, AttentionRows>(question, (next, call) =>
-    host.call('attention', [next.scope, next.asked, next.method], call),
-  );
-  const drawnQuery = newest.drawn?.question.query ?? settings.query;
-  const drawnMethod = newest.drawn?.question.method ?? method;
-  const drawn = useMemo(
-    () =>
-      chosenSettings({ ...settings, query: drawnQuery, method: drawnMethod }, view.probes, opened.colourMap),
-    [settings, drawnQuery, drawnMethod, view, opened],
-  );
+  const { query } = chosen;
   const rows = newest.drawn?.answer;
   const frame = useFrame(view);
   const { map, range, shared } = useDrawing(view, drawn, rows, frame.index);
@@ -122,7 +95,7 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
   }, [wanted, opened, view.checkpoint]);
   const cancel = (): void => {
     newest.cancel();
-    change({ query: drawnQuery, method: drawnMethod });
+    change({ query: drawn.query, method: drawn.method });
     // The button goes; what was used before it has the keys again.
     document.querySelector<HTMLElement>('.image-stack')?.focus({ preventScroll: true });
   };
@@ -185,6 +158,7 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
           wanted={isBehind(newest) ? query : undefined}
           hovered={hovered}
           onHover={setHovered}
+          onAim={setAimed}
           onQuery={ask}
           patches={patchGrid(view.probes, probe)}
           drawing={drawing}
@@ -453,17 +427,6 @@ function patchGrid(probes: readonly Probe[], probe: Probe | undefined): Grid | u
   const { queries, sequence } = probe?.queries ?? {};
   if (!probe || queryGrid(probe) || (queries ?? sequence) === undefined) return queryGridOf(probe);
   return probes.map(queryGrid).findLast((grid) => grid !== undefined);
-}
-
-/** The shown layer if it has the query, else the last one that has it and looks at the image. */
-function layerThatAnswers(probes: readonly Probe[], shown: number, query: Query): number {
-  const has = (probe: Probe | undefined): boolean =>
-    probe !== undefined &&
-    hasQuery(probe, query) &&
-    (query.kind !== 'patch' || queryGrid(probe) !== undefined);
-  if (has(probes[shown])) return shown;
-  const onImage = probes.findLastIndex((probe) => has(probe) && keyGrid(probe) !== undefined);
-  return onImage >= 0 ? onImage : Math.max(shown, probes.findLastIndex(has));
 }
 
 /** What a key on the image changes; undefined for keys that are not the image's. */

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { CallOptions } from '../../src/protocol/channel';
 import { failedWith, type Failed } from '../host';
 import { answered, asked, failedWithError, givenUp, nothingAsked, type Asked, type Newest } from './newest';
@@ -139,11 +139,12 @@ export function useNewestAnswer<Q extends Asked, A>(
 ): NewestAnswer<Q, A> {
   const [state, setState] = useState<Newest<Q, A>>(nothingAsked);
   const [progress, setProgress] = useState('');
-  useEffect(() => {
+  // Before the page is drawn, and not a frame after it: that would be a frame for each step.
+  useLayoutEffect(() => {
     if (question) setState((before) => asked(before, question));
   }, [JSON.stringify(question)]);
   const { running } = state;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!running) return undefined;
     const abort = new AbortController();
     setProgress('');
@@ -157,7 +158,7 @@ export function useNewestAnswer<Q extends Asked, A>(
   const { drawn, failed } = state;
   return {
     ...state,
-    // Until the effect runs, what is there may be about the thing before.
+    // Until the state follows, what is there may be about the thing before.
     drawn: drawn && isCurrent(drawn) ? drawn : undefined,
     failed: failed && isCurrent(failed) ? failed : undefined,
     progress,

@@ -35,7 +35,7 @@ export const nothingAsked = {
   failed: undefined,
 } as const;
 
-const isSame = (left: Asked | undefined, right: Asked | undefined): boolean =>
+export const isSame = (left: Asked | undefined, right: Asked | undefined): boolean =>
   left !== undefined && left.scope === right?.scope && left.key === right.key;
 
 /** Starts what is wanted unless it is drawn, has failed, or must wait for what runs. */

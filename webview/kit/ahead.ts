@@ -1,0 +1,47 @@
+import { useEffect, useRef } from 'preact/hooks';
+import type { CallOptions } from '../../src/protocol/channel';
+import { isSame, type Asked } from './newest';
+
+/** Milliseconds that answers may take to be asked for before anyone wants them. */
+const quick = 250;
+
+type Ask<Q, A> = (question: Q, call: CallOptions) => Promise<A>;
+
+/**
+ * Asks for what is likely to be wanted next while nothing else is asked, one question at a time and
+ * only where the last answer came quickly. Returns how to ask: of what was asked for ahead the
+ * answer is there already, or is on its way.
+ */
+export function useAhead<Q extends Asked, A>(ask: Ask<Q, A>, likely: Q | undefined): Ask<Q, A> {
+  const early = useRef<{ readonly question: Q; readonly answer: Promise<A> } | undefined>(undefined);
+  const now = useRef({ likely, busy: 0, took: Infinity });
+  now.current.likely = likely;
+
+  const timed: Ask<Q, A> = async (question, call) => {
+    const started = performance.now();
+    now.current.busy++;
+    try {
+      const answer = await ask(question, call);
+      now.current.took = performance.now() - started;
+      return answer;
+    } finally {
+      now.current.busy--;
+      askAhead();
+    }
+  };
+  const askAhead = (): void => {
+    const { likely: question, busy, took } = now.current;
+    if (!question || busy > 0 || took > quick || isSame(question, early.current?.question)) return;
+    const begun = { question, answer: timed(question, {}) };
+    early.current = begun;
+    // Whoever wants it asks again, and is told why it fails.
+    begun.answer.catch(() => {
+      if (early.current === begun) early.current = undefined;
+    });
+  };
+  useEffect(askAhead, [likely?.scope, likely?.key]);
+  return (question, call) => {
+    const known = early.current;
+    return known && isSame(question, known.question) ? known.answer : timed(question, call);
+  };
+}
