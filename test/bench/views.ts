@@ -254,7 +254,9 @@ async function clickToRedraw({ share, aim }: { share: number; aim: number }): Pr
   const stack = document.querySelector('.image-stack') as HTMLElement;
   const { left, top, width, height } = stack.getBoundingClientRect();
   const before = stack.getAttribute('aria-label');
-  const at = { clientX: left + share * width, clientY: top + 0.5 * height, bubbles: true };
+  // Inside of a patch: a click has whole pixels, a move has not.
+  const [clientX, clientY] = [Math.round(left + share * width), Math.round(top + 0.53 * height)];
+  const at = { clientX, clientY, bubbles: true };
   stack.dispatchEvent(new PointerEvent('pointermove', at));
   await new Promise((resolve) => setTimeout(resolve, aim));
   return new Promise((resolve) => {
