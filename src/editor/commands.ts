@@ -109,7 +109,7 @@ async function classify(
 ): Promise<readonly Classified[]> {
   requireTrust();
   const resources = selected?.length ? selected : await imageOf(clicked);
-  services.runner.warmUp();
+  services.warmUp();
   const checkpoint = await services.checkpoints.require();
   // Its panel opens at once, an image or a clip: what the model reads is told by its header, and
   // the page loads as long as a header is read.

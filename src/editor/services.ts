@@ -36,6 +36,8 @@ export interface Services {
   readonly reveals: Reveals;
   /** Opens a checkpoint in the inspector, at a module if one is named. */
   inspect(path: string, module?: string): Promise<void>;
+  /** Starts what an image will need, while it and its checkpoint are looked for. */
+  warmUp(): void;
 }
 
 /** Builds the services; `owned` ends them in reverse order. */
@@ -66,6 +68,11 @@ export function createServices(context: ExtensionContext, owned: Disposables): S
   return {
     ...base,
     images,
+    warmUp() {
+      runner.warmUp();
+      trials.warmUp();
+      Documents.warmUp();
+    },
     batches: owned.add(new BatchPanels({ ...base, openImage })),
     texts: owned.add(new TextPanels(base)),
     reports: owned.add(createComplexityPanels(base)),

@@ -53,9 +53,35 @@ export class Trials {
    * `CheckpointError` if its headers could not even be read within the limits.
    */
   try(asked: TrialRequest): Promise<string | undefined> {
-    const turn = this.queue.then(() => this.perform(asked));
+    return this.turn(() => this.perform(asked));
+  }
+
+  /** Does something when all that was asked before has ended. */
+  private turn<T>(work: () => T | Promise<T>): Promise<T> {
+    const turn = this.queue.then(work);
     this.queue = turn.catch(() => undefined);
     return turn;
+  }
+
+  /** One that was ended while nobody asked would answer nothing, and let every file pass. */
+  private running(): ChildProcess {
+    if (this.child?.connected !== true) this.child = start(this.processPath, this.limits);
+    return this.child;
+  }
+
+  private keepAWhile(): void {
+    clearTimeout(this.idle);
+    this.idle = setTimeout(() => this.dispose(), idleMilliseconds);
+    this.idle.unref();
+  }
+
+  /** Starts the process, for a file that is about to be named. */
+  warmUp(): void {
+    void this.turn(() => {
+      // Whether it started is met again by the file.
+      this.running().once('error', () => undefined);
+      this.keepAWhile();
+    });
   }
 
   /** Ends the process. */
@@ -67,14 +93,11 @@ export class Trials {
 
   private async perform(asked: TrialRequest): Promise<string | undefined> {
     clearTimeout(this.idle);
-    // One that was ended while nobody asked would answer nothing, and let every file pass.
-    if (this.child?.connected !== true) this.child = start(this.processPath, this.limits);
-    const { child } = this;
+    const child = this.running();
     const { stage, reason } = await watched(child, asked, this.limits);
     child.removeAllListeners();
     if (reason === undefined) {
-      this.idle = setTimeout(() => this.dispose(), idleMilliseconds);
-      this.idle.unref();
+      this.keepAWhile();
       return undefined;
     }
     this.dispose();

@@ -13,7 +13,7 @@ import type { Loaded, TryFirst } from './openRemembered';
 import { unlessCancelled } from '../dialogue/progress';
 
 /** Loads readers and families with the first checkpoint, so that activation stays short. */
-const opening = () => import('./openRemembered');
+export const opening = () => import('./openRemembered');
 
 /**
  * A checkpoint that views look at: its file, the model made of it, and whether the file has changed

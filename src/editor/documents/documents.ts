@@ -1,5 +1,5 @@
 import type { Disposable } from 'vscode';
-import { CheckpointDocument } from './checkpointDocument';
+import { CheckpointDocument, opening } from './checkpointDocument';
 import type { Log } from '../log';
 import type { WorkspaceMemory } from './memory';
 import type { TryFirst } from './openRemembered';
@@ -24,6 +24,11 @@ export class Documents implements Disposable {
     /** Tries a file in a process of its own first; without it files are opened at once. */
     private readonly tryFirst?: TryFirst,
   ) {}
+
+  /** Loads readers and families, for a checkpoint that is about to be named. */
+  static warmUp(): void {
+    void opening();
+  }
 
   /** Number of documents that are in use. */
   get size(): number {
