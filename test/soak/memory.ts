@@ -18,9 +18,9 @@ export interface Left {
 }
 
 /**
- * Requests before anything is measured: what is loaded, compiled and kept once. The heap of the
- * process that runs the model grows by 10 MB in the second hundred runs, by 15 MB until the
- * thousandth, and from there on not at all.
+ * Requests before anything is measured: what is loaded, compiled and kept once. The memory of the
+ * process that runs the model grew by 10 MB in the second hundred runs, by 12 MB in the next eight
+ * hundred, and by less than 2 MB in five thousand rows after them.
  */
 const warmUp = 200;
 
