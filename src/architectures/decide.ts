@@ -114,14 +114,17 @@ export function decide<T extends ConfigValue, P extends PublishedModel = Publish
   const config = user ? undefined : inOurWords(configured(checkpoint, question.config ?? []), question.words);
   if (config && !fits(config)) unfit(sources.found, key, config, refusal);
   const usual = classDefault(sources.found, question.config ?? []);
+  // What a name says of a model of another width is no fact about this one.
+  const possible = (evidence: Evidence<T> | undefined): Evidence<T> | undefined =>
+    evidence && question.is?.(evidence.value) !== false ? evidence : undefined;
   return firstOf(
     otherwise,
     user,
     fits(config) ? config : undefined,
     !config && fits(usual) ? usual : undefined,
-    impliedBy(configuredArchitecture(checkpoint), question.implied),
-    agreed(sources.published, question.published),
-    byName(namesOf(sources), named),
+    possible(impliedBy(configuredArchitecture(checkpoint), question.implied)),
+    possible(agreed(sources.published, question.published)),
+    possible(byName(namesOf(sources), named)),
   );
 }
 

@@ -99,6 +99,8 @@ async function viewsOf(workspace: string): Promise<readonly View[]> {
   const folders = (await readdir(workspace, { withFileTypes: true })).filter(
     (entry) => entry.isDirectory() && entry.name !== 'images',
   );
+  const fileOf = async (name: string): Promise<string> =>
+    (await readdir(join(workspace, name))).find((file) => file.startsWith('model.')) ?? '';
   return folders.flatMap(({ name }): View[] => [
     {
       name: `${name}-image`,
@@ -108,11 +110,11 @@ async function viewsOf(workspace: string): Promise<readonly View[]> {
         await workbench.page.waitForTimeout(settleMilliseconds); // the menu is that of the model's task
         await workbench.pickFromContextMenu(join('images', first), await runTitle(workbench, first));
       },
-      selector: '.image-stack img, .image-stack canvas',
+      selector: '.result[aria-busy=false]',
     },
     {
       name: `${name}-inspector`,
-      open: (workbench) => workbench.openFile(join(name, 'model.safetensors')),
+      open: async (workbench) => workbench.openFile(join(name, await fileOf(name))),
       selector: '[role=treegrid]',
     },
     {

@@ -140,14 +140,17 @@ const withoutStop = (text: string): string => text.replace(/\.$/, '');
 
 type UnknownFile = NonNullable<InspectorModel['unknown']>;
 
-/** What a graph of no known family is: the file has all of it, so that nothing is missing. */
+/**
+ * What a graph of no known family is: the file has all of it, so that nothing is missing. What it
+ * lacks for a family says something of one that is nearly it, and of others nothing.
+ */
 const UnknownGraph = ({ nearest, missing }: UnknownFile): VNode => (
   <Banner icon="question">
     This graph is of no family that is known by name. It is drawn, counted and exported as the file has it.
-    {nearest && missing.length > 0 && (
+    {nearest && missing.length === 1 && (
       <>
         {' '}
-        A {nearest} would have {missing.join(', ')}.
+        A {nearest} would have {missing[0]}.
       </>
     )}
   </Banner>

@@ -168,3 +168,13 @@ describe("FSDP's flattened parameters", () => {
     assert.match(said, /FULL_STATE_DICT/);
   });
 });
+
+describe('a name of a model of another width', () => {
+  it('says nothing about heads that this one cannot have', async () => {
+    // Six heads, which do not divide 32.
+    const architecture = 'vit_small_patch16_dinov3';
+    const { evidence } = known(await golden('dinov3-timm-safetensors', () => ({ architecture })));
+    assert.equal(evidence.heads?.assumed, true);
+    assert.equal(evidence.rope_indexing?.value, 'ij');
+  });
+});
