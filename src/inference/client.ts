@@ -225,20 +225,19 @@ const childEnvironment = {
 async function greet(channel: Channel<InferenceApi, object>, child: ChildProcess): Promise<Hello> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      child.kill('SIGKILL');
-      reject(
-        new ProcessEndedError(`the inference process said nothing for ${helloTimeout / 1000} s; try again`),
-      );
-    }, helloTimeout);
+    const reason = `the inference process said nothing for ${helloTimeout / 1000} s; try again`;
+    timer = setTimeout(() => reject(new ProcessEndedError(reason)), helloTimeout);
   });
   try {
     const hello = await Promise.race([channel.remote.hello(), late]);
     if (hello.version === inferenceVersion) return hello;
-    child.kill('SIGKILL');
     throw new Error(
       `the inference process speaks version ${hello.version}, this window version ${inferenceVersion}; reload the window`,
     );
+  } catch (error) {
+    // The next request must not meet a process that could not even say this.
+    child.kill('SIGKILL');
+    throw error;
   } finally {
     clearTimeout(timer);
   }
