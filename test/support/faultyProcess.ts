@@ -28,4 +28,5 @@ process.emit = ((event: string, ...values: unknown[]): boolean => {
   return true;
 }) as typeof process.emit;
 
+// eslint-disable-next-line @typescript-eslint/no-require-imports -- after its listener is there
 require(join(__dirname, '..', '..', 'process.js'));
