@@ -17,13 +17,27 @@ function placeOf(tensor: Tensor): string | undefined {
     : undefined;
 }
 
+/** Places that tensors lie at, by which another name for one of them is known. */
+class Places {
+  private readonly taken = new Set<string>();
+
+  has(tensor: Tensor): boolean {
+    const place = placeOf(tensor);
+    return place !== undefined && this.taken.has(place);
+  }
+
+  add(tensor: Tensor): void {
+    const place = placeOf(tensor);
+    if (place !== undefined) this.taken.add(place);
+  }
+}
+
 /** Tensors without those that are another name for one of them before. */
 export function onceEach(tensors: readonly Tensor[]): readonly Tensor[] {
-  const places = new Set<string>();
+  const places = new Places();
   return tensors.filter((tensor) => {
-    const place = placeOf(tensor);
-    const isNew = place === undefined || !places.has(place);
-    if (place !== undefined) places.add(place);
+    const isNew = !places.has(tensor);
+    places.add(tensor);
     return isNew;
   });
 }
@@ -49,20 +63,19 @@ export function countParameters(checkpoint: Checkpoint, recognition: Recognition
     return role ? role === 'buffer' : isBufferOf(known, tensor);
   };
   const own = known && new Set([...known.parameters.values()].map(({ tensor }) => tensor.name));
-  const places = new Set<string>();
+  const places = new Places();
   const roles = new Map<string, TensorRole>();
   let params = 0;
   let buffers = 0;
   for (const tensor of checkpoint.selected.tensors) {
     const read = known?.copies.get(tensor.name) ?? tensor.name;
-    const place = placeOf(tensor);
-    const isTied = place !== undefined && places.has(place);
+    const isTied = places.has(tensor);
     // What shows the memory of a parameter once more, beside the model, is none of its own.
     const isAlias = own !== undefined && !own.has(read) && (isTied || isView(tensor));
     const learned = !isBuffer(tensor) && !states.has(tensor.name) && !isAlias;
     const again = read !== tensor.name || (learned && isTied);
     const elements = again ? 0 : elementCount(tensor.shape);
-    if (learned && place !== undefined) places.add(place);
+    if (learned) places.add(tensor);
     if (learned) params += elements;
     else buffers += elements;
     const role = learned || isAlias ? roleOf(tensor, used) : 'buffer';
