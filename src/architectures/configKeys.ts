@@ -249,6 +249,7 @@ const rules: Readonly<Record<string, Rule>> = {
   glpn: { families: ['segformer'] },
   convnext: { families: ['convnext'], idle: ['patch_size'] },
   convnextv2: { families: ['convnext'], idle: ['patch_size'] },
+  dinov3_convnext: { families: ['convnext'] },
   cvt: { families: ['cvt'] },
   // `down_ops` follows from widths and keys; its strides are always 2.
   levit: { families: ['levit'], idle: ['down_ops'] },

@@ -339,6 +339,7 @@ const models: Readonly<Record<string, Model>> = {
   dinov2,
   dinov2_with_registers: dinov2,
   dinov3_vit: { processor: 'DINOv3ViT' },
+  dinov3_convnext: { processor: 'DINOv3ViT' },
   focalnet: dinov2,
   hiera: dinov2,
   bit: { processor: 'Bit', usual: values('half') },

@@ -5,9 +5,10 @@ import { meanOfTokens, sequence } from '../blocks/maps';
 import { patchesOnly, tokenAt } from '../blocks/specialTokens';
 import { tokenStage, type TokenMaps } from '../blocks/stages';
 import { imageConfig } from '../config';
+import { assumed } from '../evidence';
 import type { BuildOptions, Family, Found, Recognised } from '../family';
 import { asImageTower, buildPlain, encode, plainAssumable } from '../groups/plain';
-import type { PlainConfig } from '../groups/plainConfig';
+import type { PlainConfig, UsualFacts } from '../groups/plainConfig';
 import { answer } from '../heads/classifier';
 import { plainAnswer } from '../heads/tokens';
 import { clipNames } from './names';
@@ -27,9 +28,13 @@ const isOfGit = ({ checkpoint }: Found): boolean =>
   imageConfig(checkpoint)?.modelType === 'git_vision_model' ||
   checkpoint.selected.tensors.some(({ name }) => name.startsWith('git.image_encoder.'));
 
+/** Default of the library's configuration: OpenAI's activation (transformers, CLIPVisionConfig). */
+const usualOf = ({ dialect: { name, title } }: Found): UsualFacts =>
+  name === 'transformers' ? { activation: assumed('quick_gelu', `default of ${title}`) } : {};
+
 function recognise(found: Found): Recognised<ClipConfig> | undefined {
   if (!found.dialect.dualEncoder || found.tensors.has('attn_pool.latent')) return undefined;
-  const tower = asImageTower(found, labelOf(found), 'clip');
+  const tower = asImageTower(found, labelOf(found), 'clip', usualOf(found));
   return tower && { ...tower, config: { ...tower.config, normsAll: isOfGit(found) } };
 }
 

@@ -42,7 +42,8 @@ function epsilons(sources: Sources, [width]: readonly number[]) {
   const { name, title, eps: usual } = sources.found.dialect;
   const eps = decide(sources, 'eps', {
     ...positive,
-    config: ['norm_eps'],
+    // DINOv3's code has the one key for all norms, ConvNeXt's for the last alone.
+    config: [name === 'transformers-dinov3' ? 'layer_norm_eps' : 'norm_eps'],
     named: [[/xxlarge/, 1e-5]],
     otherwise: width === 384 ? stored(1e-5, 'as published: XXL') : stored(1e-6, `default of ${title}`),
   });

@@ -30,6 +30,38 @@ const torchvisionStage = (stage: number): readonly Rename[] => {
   ];
 };
 
+/**
+ * DINOv3's ConvNeXt (transformers 5, modeling_dinov3_convnext.py): the stem is the first of the
+ * layers between stages. transformers' own memory of a model has its stages in `model`.
+ */
+const dinov3: Dialect = {
+  name: 'transformers-dinov3',
+  title: 'Hugging Face transformers',
+  families: ['convnext'],
+  resampling: ['bicubic', 'bicubic'],
+  eps: 1e-6,
+  signature: [
+    /^(?:model\.)?stages\.0\.downsample_layers\.0\.weight$/,
+    /^(?:model\.)?stages\.0\.layers\.0\.depthwise_conv\.weight$/,
+  ],
+  renames: [
+    [/^(?:model\.)?stages\.0\.downsample_layers\./, 'stem.'],
+    [/^(?:model\.)?stages\.([1-9]\d*)\.downsample_layers\./, 'stages.$1.downsample.'],
+    ...(
+      [
+        ['depthwise_conv\\.', 'conv_dw.'],
+        ['layer_norm\\.', 'norm.'],
+        ['pointwise_conv([12])\\.', 'mlp.fc$3.'],
+        ['gamma$', 'gamma'],
+      ] as const
+    ).map(([from, to]): Rename => [
+      new RegExp(`^(?:model\\.)?stages\\.(\\d+)\\.layers\\.(\\d+)\\.${from}`),
+      `stages.$1.blocks.$2.${to}`,
+    ]),
+    [/^layer_norm\./, 'head.norm.'],
+  ],
+};
+
 /** ConvNeXt and ConvNeXt V2. */
 export const convnextNames: readonly Dialect[] = [
   timmNames('convnext', [
@@ -58,6 +90,7 @@ export const convnextNames: readonly Dialect[] = [
       [/^classifier\./, 'head.fc.'],
     ],
   },
+  dinov3,
   {
     ...convnextRepository,
     name: 'convnext',

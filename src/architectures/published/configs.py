@@ -14,7 +14,7 @@ from transformers import CONFIG_MAPPING
 TYPES = """
 aimv2_vision_model align_vision_model altclip_vision_model beit bit blip_vision_model
 chinese_clip_vision_model clip_vision_model clipseg_vision_model convnext convnextv2 cvt data2vec-vision deit dinov2
-dinov2_with_registers dinov3_vit donut-swin dpt efficientnet florence_vision focalnet git_vision_model glpn hiera
+dinov2_with_registers dinov3_convnext dinov3_vit donut-swin dpt efficientnet florence_vision focalnet git_vision_model glpn hiera
 ijepa levit maskformer-swin metaclip_2_vision_model mobilenet_v1 mobilenet_v2 mobilevit mobilevitv2
 owlv2_vision_model owlvit_vision_model poolformer pvt pvt_v2 regnet resnet rt_detr_resnet
 sam2_hiera_det_model sam_vision_model sam_hq_vision_model segformer siglip2_vision_model siglip_vision_model swin swinv2

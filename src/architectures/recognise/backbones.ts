@@ -1,4 +1,5 @@
 import { beitNames } from '../beit/names';
+import { blip } from '../libraries/blip';
 import { transformersClip } from '../libraries/clip';
 import { convnextNames } from '../convnext/names';
 import { asTokens, type Dialect, type Rename } from '../dialect';
@@ -121,19 +122,6 @@ const lossWeights = /^criterion\.empty_weight$/;
 const owlVit: Dialect = {
   ...transformersClip,
   renames: [...transformersClip.renames, [/^pre_layernorm\.(weight|bias)$/, 'norm_pre.$1']],
-};
-
-/** BLIP's image encoder: names like CLIP's, with one matrix for queries, keys and values. */
-const blip: Dialect = {
-  ...transformersClip,
-  dualEncoder: undefined,
-  signature: [/^embeddings\.patch_embedding\.weight$/, /^encoder\.layers\.0\.self_attn\.qkv\.weight$/],
-  renames: [
-    [/^embeddings\.position_embedding$/, 'pos_embed', asTokens],
-    [/^encoder\.layers\.(\d+)\.self_attn\.qkv\.(weight|bias)$/, 'blocks.$1.attn.qkv.$2'],
-    [/^encoder\.layers\.(\d+)\.self_attn\.projection\.(weight|bias)$/, 'blocks.$1.attn.proj.$2'],
-    ...transformersClip.renames,
-  ],
 };
 
 /** DPT over a hybrid: Big Transfer's network in front of the transformer. */

@@ -1,6 +1,7 @@
 import type { Dialect } from '../dialect';
 import { aimv2 } from '../libraries/aimv2';
 import { beit3 } from '../libraries/beit3';
+import { blip } from '../libraries/blip';
 import { fromScratch, learnPytorch, torchAttention, torchEncoder, uvadlc } from '../libraries/courses';
 import { dinov2 } from '../libraries/dinov2';
 import { jeonsworld, lukemelas } from '../libraries/earlyPorts';
@@ -25,6 +26,7 @@ export const vitNames: readonly Dialect[] = [
   internVit,
   aimv2,
   beit3,
+  blip,
   mmpretrain,
   mmsegmentation,
   jeonsworld,
