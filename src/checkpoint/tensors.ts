@@ -59,7 +59,9 @@ export type Storage =
  * - `spectral-norm`: original / (leftᵀ · original · right) (Miyato et al. 2018, §2.1, with the
  *   vectors as they were saved)
  * - `low-rank`: base + scale · up · down (Hu et al. 2021, LoRA, §4.1)
- * - `low-rank-thirds`: the same in some thirds of the rows: queries, keys or values of one matrix
+ * - `low-rank-norm`: that with rows of given lengths: magnitude · w / ‖w‖ of w = base + scale · up
+ *   · down (Liu et al. 2024, DoRA, eq. 5)
+ * - `low-rank-thirds`: `low-rank` in some thirds of the rows: queries, keys or values of one matrix
  * - `scaled-rows`: matrix · scales / 127, row by row (Dettmers et al. 2022, LLM.int8(), §2.1)
  * - `affine`: scale · (integers − zero point) (Jacob et al. 2018, eq. 1)
  * - `affine-rows`: the same with a scale and a zero point of each row
@@ -70,6 +72,7 @@ export interface Derivation {
     | 'weight-norm'
     | 'spectral-norm'
     | 'low-rank'
+    | 'low-rank-norm'
     | 'low-rank-thirds'
     | 'scaled-rows'
     | 'affine'

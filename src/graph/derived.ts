@@ -18,15 +18,26 @@ const count = ({ shape }: ValueInfo): number => shape.reduce((product, side) => 
 const sumOver = (b: Writer, x: ValueInfo, axes: readonly number[]): ValueInfo =>
   axes.length === 0 ? x : b.reduce('ReduceSum', x, axes);
 
+/** base + scale · up · down; of a convolution, over the rows of its kernels. */
+const lowRank: Formula = (b, parts, { scale }) => {
+  const [base, down, up] = [at(parts, 0), at(parts, 1), at(parts, 2)];
+  const flat = (x: ValueInfo): ValueInfo =>
+    x.shape.length === 2 ? x : b.reshape(x, [at(x.shape, 0), count(x) / at(x.shape, 0)]);
+  const product = b.add('Mul', [b.add('MatMul', [flat(up), flat(down)]), b.scalar(scale)]);
+  return b.add('Add', [base, base.shape.length === 2 ? product : b.reshape(product, base.shape)]);
+};
+
+/** magnitude · direction / ‖direction‖, the length over all axes along which it has one element. */
+function withLength(b: Writer, magnitude: ValueInfo, direction: ValueInfo): ValueInfo {
+  const axes = direction.shape.flatMap((_, axis) => ((magnitude.shape[axis] ?? 1) === 1 ? [axis] : []));
+  const norm = b.add('Sqrt', [sumOver(b, b.add('Mul', [direction, direction]), axes)]);
+  return b.add('Mul', [magnitude, b.add('Div', [direction, norm])]);
+}
+
 /** The formulas of `Derivation`, one for each kind. */
 const formulas: Readonly<Record<Derivation['kind'], Formula>> = {
   masked: (b, parts) => b.add('Mul', parts),
-  'weight-norm': (b, parts) => {
-    const [magnitude, direction] = [at(parts, 0), at(parts, 1)];
-    const axes = direction.shape.flatMap((_, axis) => ((magnitude.shape[axis] ?? 1) === 1 ? [axis] : []));
-    const norm = b.add('Sqrt', [sumOver(b, b.add('Mul', [direction, direction]), axes)]);
-    return b.add('Mul', [magnitude, b.add('Div', [direction, norm])]);
-  },
+  'weight-norm': (b, parts) => withLength(b, at(parts, 0), at(parts, 1)),
   'spectral-norm': (b, parts) => {
     const [original, left, right] = [at(parts, 0), at(parts, 1), at(parts, 2)];
     const rows = at(left.shape, 0);
@@ -35,13 +46,11 @@ const formulas: Readonly<Record<Derivation['kind'], Formula>> = {
     const sigma = b.add('MatMul', [b.reshape(left, [1, rows]), turned]);
     return b.add('Div', [original, b.reshape(sigma, [1])]);
   },
-  'low-rank': (b, parts, { scale }) => {
-    const [base, down, up] = [at(parts, 0), at(parts, 1), at(parts, 2)];
-    // The rows of kernels, if it is a convolution's.
-    const flat = (x: ValueInfo): ValueInfo =>
-      x.shape.length === 2 ? x : b.reshape(x, [at(x.shape, 0), count(x) / at(x.shape, 0)]);
-    const product = b.add('Mul', [b.add('MatMul', [flat(up), flat(down)]), b.scalar(scale)]);
-    return b.add('Add', [base, base.shape.length === 2 ? product : b.reshape(product, base.shape)]);
+  'low-rank': lowRank,
+  'low-rank-norm': (b, parts, factors) => {
+    const [base, magnitude] = [at(parts, 0), at(parts, 3)];
+    const rows = base.shape.map((side, axis) => (axis === 0 ? side : 1));
+    return withLength(b, b.reshape(magnitude, rows), lowRank(b, parts, factors));
   },
   'low-rank-thirds': (b, parts, { scale, thirds }) => {
     const products = thirds.map((_, index) =>

@@ -4,6 +4,7 @@ import { recognise } from '../architectures/recognise/recognise';
 import type { Translation } from '../architectures/dialect';
 import type { Checkpoint, Tensor } from '../checkpoint/checkpoint';
 import { CheckpointError } from '../checkpoint/errors';
+import { elementCount } from '../checkpoint/tensors';
 import { openCheckpoint, readSidecar } from '../checkpoint/open';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -68,7 +69,6 @@ const refused = (path: string, detail: string): CheckpointError =>
 
 /** Settings under which PEFT computes something else than base + factor · B · A. */
 const others: readonly (readonly [key: string, what: string])[] = [
-  ['use_dora', 'DoRA, which scales the columns as well'],
   ['fan_in_fan_out', 'weights that lie transposed'],
   ['use_qalora', 'QALoRA'],
   ['lora_bias', 'a bias behind the second matrix'],
@@ -113,7 +113,7 @@ function expressionOf(pattern: string): RegExp {
 interface Piece {
   /** Name of the module, or of the parameter that is replaced. */
   readonly target: string;
-  readonly part: 'down' | 'up' | 'whole';
+  readonly part: 'down' | 'up' | 'magnitude' | 'whole';
   readonly tensor: Tensor;
 }
 
@@ -122,6 +122,8 @@ function pieceOf(tensor: Tensor): Piece {
     .replace(/^base_model\.model\./, '')
     .replace(/\.modules_to_save(?:\.\w+)?\./, '.')
     .replace(/\.base_layer\./, '.');
+  const lengths = /^(.*)\.lora_magnitude_vector(?:\.\w+)*$/.exec(name);
+  if (lengths) return { target: lengths[1] ?? '', part: 'magnitude', tensor };
   const thin = /^(.*)\.lora_(A|B)(?:\.\w+)?\.weight$/.exec(name);
   if (!thin) return { target: name, part: 'whole', tensor };
   return { target: thin[1] ?? '', part: thin[2] === 'A' ? 'down' : 'up', tensor };
@@ -146,8 +148,9 @@ export function withAdapter(base: Checkpoint, adapter: LoraAdapter): Checkpoint 
     if (name === undefined)
       throw refused(adapter.path, `${tensor.name} has no ${target} in ${basename(base.path)} to go with`);
     if (part === 'whole') replaced.set(name, { ...tensor, name });
-    else more.push(beside(name, piece, adapter.config));
+    else more.push(beside(name, { ...piece, part }, adapter.config));
   }
+  requireMagnitudes(more, adapter);
   requireFit(base, more, replaced, adapter.path);
   const tensors = [...base.selected.tensors.map((tensor) => replaced.get(tensor.name) ?? tensor), ...more];
   return {
@@ -155,15 +158,23 @@ export function withAdapter(base: Checkpoint, adapter: LoraAdapter): Checkpoint 
     files: [...base.files, ...adapter.checkpoint.files],
     warnings: [
       ...base.warnings,
-      `The LoRA adapter ${basename(adapter.path)} is applied to ${more.length / 2} matrices${replaced.size > 0 ? `, and replaces ${[...replaced.keys()].join(', ')}` : ''}.`,
+      `The LoRA adapter ${basename(adapter.path)} is applied to ${more.filter(({ name }) => isDownName(name)).length} matrices${replaced.size > 0 ? `, and replaces ${[...replaced.keys()].join(', ')}` : ''}.`,
     ],
   };
 }
 
-/** A thin matrix under the name of the module that holds the base's. */
-function beside(name: string, { target, part, tensor }: Piece, config: Json): Tensor {
+const pieceNames = { down: 'lora_A', up: 'lora_B', magnitude: 'lora_magnitude_vector' } as const;
+
+const isDownName = (name: string): boolean => name.endsWith('.lora_A.adapter.weight');
+
+/** A part of an adapter under the name of the module that holds the base's. */
+function beside(
+  name: string,
+  { target, part, tensor }: Piece & { readonly part: keyof typeof pieceNames },
+  config: Json,
+): Tensor {
   const holder = name.slice(0, name.lastIndexOf('.') + 1);
-  const named = { ...tensor, name: `${holder}lora_${part === 'down' ? 'A' : 'B'}.adapter.weight` };
+  const named = { ...tensor, name: `${holder}${pieceNames[part]}.adapter.weight` };
   return part === 'down' ? { ...named, loraScale: factorOf(config, target, tensor.shape[0] ?? 1) } : named;
 }
 
@@ -186,6 +197,17 @@ function nameInBase(base: Checkpoint, translation: Translation): (name: string) 
   };
 }
 
+/** Throws if a product of DoRA's lacks the lengths of its rows: it would be a plain one. */
+function requireMagnitudes(more: readonly Tensor[], { path, config }: LoraAdapter): void {
+  if (config['use_dora'] !== true) return;
+  const names = new Set(more.map(({ name }) => name));
+  const bare = more.find(
+    ({ name }) => isDownName(name) && !names.has(name.replace(pieceNames.down, pieceNames.magnitude)),
+  );
+  if (bare)
+    throw refused(path, `use_dora stands in ${configName}, and ${bare.name} has no lora_magnitude_vector`);
+}
+
 /** Throws if a replaced tensor has another shape, or a product another than its matrix. */
 function requireFit(
   base: Checkpoint,
@@ -201,10 +223,12 @@ function requireFit(
         `${name} is [${shape.join(', ')}], the base has [${shapes.get(name)?.join(', ') ?? ''}]`,
       );
   for (const { name, shape } of more) {
-    const holder = name.replace(/lora_[AB]\.adapter\.weight$/, 'weight');
+    const holder = name.replace(/lora_\w+\.adapter\.weight$/, 'weight');
     const [out, width] = shapes.get(holder) ?? [];
-    const fits = name.includes('lora_A') ? shape[1] === width : shape[0] === out;
-    if (!fits || shape.length !== 2)
+    const fits = name.endsWith('lora_magnitude_vector.adapter.weight')
+      ? elementCount(shape) === out
+      : shape.length === 2 && (name.includes('lora_A') ? shape[1] === width : shape[0] === out);
+    if (!fits)
       throw refused(
         path,
         `${name} is [${shape.join(', ')}], ${holder} of the base is [${out ?? ''}, ${width ?? ''}]`,

@@ -1,6 +1,6 @@
 import type { Derivation, Tensor } from '../../checkpoint/tensors';
 import { at } from '../../domain/lists';
-import { isNumber, modulesOf, parentOf, type Modules } from '../../checkpoint/moduleNames';
+import { isNumber, modulesOf, parentOf, pathsOf, type Modules } from '../../checkpoint/moduleNames';
 
 /** A tensor under a name that it may not have in the file. */
 export interface Named {
@@ -16,6 +16,7 @@ const learnedParts: Readonly<Record<Derivation['kind'], readonly boolean[]>> = {
   'weight-norm': [true, true],
   'spectral-norm': [true, false, false],
   'low-rank': [true, true, true],
+  'low-rank-norm': [true, true, true, true],
   'low-rank-thirds': [true, true, true, true, true, true, true],
   'scaled-rows': [true, false],
   affine: [true],
@@ -155,7 +156,7 @@ export function derivedMembers(tensors: readonly Tensor[], loraScale?: number): 
     const { affine } = tensor;
     return affine ? parameterOf(name, { kind: 'affine', parts: [tensor], ...affine }) : { name, tensor };
   });
-  return withAdapters(withThirds(withForms(named), loraScale), loraScale);
+  return withoutOtherAdapters(withAdapters(withThirds(withForms(named), loraScale), loraScale));
 }
 
 /**
@@ -254,6 +255,8 @@ interface Adapter {
   readonly base: Named;
   readonly down: Named;
   readonly up: Named;
+  /** Lengths of its rows behind that (DoRA). */
+  readonly magnitude?: Named;
 }
 
 /**
@@ -272,24 +275,44 @@ function withAdapters(named: readonly Named[], scale: number | undefined): reado
     const found = adapterIn(path, held);
     if (!found || !branches(path) || renamed.has(found.base)) continue;
     const inner = found.base.name.slice(0, found.base.name.lastIndexOf('.') + 1);
-    const { base, down, up } = found;
+    const { base, down, up, magnitude } = found;
     const own = scale ?? down.tensor.loraScale;
     const derived: Derivation = {
-      kind: 'low-rank',
-      parts: [base.tensor, down.tensor, up.tensor],
+      kind: magnitude ? 'low-rank-norm' : 'low-rank',
+      parts: [base, down, up, ...(magnitude ? [magnitude] : [])].map(({ tensor }) => tensor),
       ...(own !== undefined && { scale: own }),
     };
     for (const entry of held) renamed.set(entry, { ...entry, name: path + entry.name.slice(inner.length) });
     renamed.set(base, parameterOf(`${path}weight`, derived));
     renamed.set(down, undefined);
     renamed.set(up, undefined);
+    if (magnitude) renamed.set(magnitude, undefined);
   }
   if (renamed.size === 0) return named;
   return named.flatMap((entry) => (renamed.has(entry) ? (renamed.get(entry) ?? []) : [entry]));
 }
 
-/** A matrix, its bias and two thin matrices. */
-const mostHeld = 4;
+/** What adapters that are not applied are renamed to lie in: beside every network. */
+export const otherAdapters = 'adapters_not_applied';
+
+/**
+ * Layers around which PEFT has put adapters that are no products of thin matrices (IA³, LoHa, OFT,
+ * VeRA …), as the layers alone: `q_proj.base_layer.weight` as `q_proj.weight`.
+ */
+function withoutOtherAdapters(named: readonly Named[]): readonly Named[] {
+  const holders = new Set(named.flatMap(({ name }) => /^(.*\.)base_layer\.\w+$/.exec(name)?.[1] ?? []));
+  if (holders.size === 0) return named;
+  return named.map(({ name, tensor }): Named => {
+    const holder = pathsOf(name).find((path) => holders.has(path));
+    if (holder === undefined) return { name, tensor };
+    const inner = name.slice(holder.length);
+    const isBase = inner.startsWith('base_layer.');
+    return { name: isBase ? holder + inner.slice('base_layer.'.length) : `${otherAdapters}.${name}`, tensor };
+  });
+}
+
+/** A matrix, its bias, two thin matrices and the lengths of rows. */
+const mostHeld = 5;
 
 /**
  * What lies in each module, in it and the two levels below: the module itself, the one that holds
@@ -319,9 +342,14 @@ function pushTo(lists: Map<string, Named[]>, path: string, entry: Named): boolea
 
 const isThin = ({ name }: Named): boolean => /\.lora_[AB]\b/.test(name);
 
-function adapterIn(path: string, held: readonly Named[]): Adapter | undefined {
+/** The lengths of rows as PEFT calls them: `[out]`, or `[1, out, 1, 1]` of a convolution. */
+const isMagnitudes = ({ name }: Named): boolean => /\.lora_magnitude_vector\b/.test(name);
+
+function adapterIn(path: string, all: readonly Named[]): Adapter | undefined {
+  const magnitude = all.find(isMagnitudes);
+  const held = all.filter((entry) => entry !== magnitude);
   const matrices = held.filter(({ tensor }) => tensor.shape.length === 2 || tensor.shape.length === 4);
-  if (matrices.length !== 3 || held.length > mostHeld) return undefined;
+  if (matrices.length !== 3 || all.length > mostHeld) return undefined;
   // PEFT's names tell which is which, whatever the rank; else the largest is the base.
   const [base, ...thin] = matrices.toSorted(
     (a, b) => Number(isThin(a)) - Number(isThin(b)) || count(b.tensor.shape) - count(a.tensor.shape),
@@ -329,10 +357,16 @@ function adapterIn(path: string, held: readonly Named[]): Adapter | undefined {
   if (!base || !/(?:^|\.)weight$/.test(base.name)) return undefined;
   const [out = 0, width = 0] = base.tensor.shape;
   const rest = held.filter((entry) => !matrices.includes(entry));
-  if (!rest.every(({ name, tensor }) => name.endsWith('bias') && isSame(tensor.shape, [out])))
+  // A second bias is the product's own, which is not computed.
+  if (
+    rest.length > 1 ||
+    !rest.every(({ name, tensor }) => name.endsWith('bias') && isSame(tensor.shape, [out]))
+  )
     return undefined;
   if (base.name.slice(path.length).split('.').some(isNumber)) return undefined;
-  return thinPair(base, thin, out, width);
+  if (magnitude && count(magnitude.tensor.shape) !== out) return undefined;
+  const found = thinPair(base, thin, out, width);
+  return found && { ...found, ...(magnitude && { magnitude }) };
 }
 
 function thinPair(base: Named, thin: readonly Named[], out: number, width: number): Adapter | undefined {

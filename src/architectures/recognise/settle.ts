@@ -11,6 +11,7 @@ import { assumed, stored } from '../evidence';
 import { percentOf, type Share } from '../../domain/share';
 import type { ConfigValue, Evidence, Known } from '../family';
 import type { HeadChain, HeadInput, OwnHead } from '../heads/ownHead';
+import { otherAdapters } from '../networks/derived';
 import type { Lost } from './complete';
 import { contradictedSizes } from './configSizes';
 import { onceEach } from './counts';
@@ -73,7 +74,14 @@ const ofNetworks: readonly Settle[] = [
 ];
 
 /** What is settled of every model. */
-const ofAll: readonly Settle[] = [withLost, withAdapters, withDerived, withShare, withTwins];
+const ofAll: readonly Settle[] = [
+  withLost,
+  withAdapters,
+  withOtherAdapters,
+  withDerived,
+  withShare,
+  withTwins,
+];
 
 interface Context {
   readonly checkpoint: Checkpoint;
@@ -451,7 +459,10 @@ function withBackboneOnly(known: Known, { checkpoint, beside }: Context): Known 
     standsBetween(leftover) ||
     (width !== undefined && !isOfTraining(leftover) && (isOnTheWay(leftover) || mayReplace(leftover, width)));
   const between = beside.filter(
-    (leftover) => isBetween(leftover) && !leftover.members.some(({ tensor }) => read.has(tensor.name)),
+    (leftover) =>
+      leftover.path !== otherAdapters &&
+      isBetween(leftover) &&
+      !leftover.members.some(({ tensor }) => read.has(tensor.name)),
   );
   if (between.length === 0) return known;
   const names = between.map(({ path, members: [first] }) =>
@@ -465,6 +476,16 @@ function withBackboneOnly(known: Known, { checkpoint, beside }: Context): Known 
 
 const derivedOf = ({ translation }: Known): readonly Derivation[] =>
   (translation?.network.members ?? []).flatMap(({ tensor }) => tensor.derived ?? []);
+
+/** Refuses to run a base inside of adapters that are not computed, and names them. */
+function withOtherAdapters(known: Known, { beside }: Context): Known {
+  const members = beside.find(({ path }) => path === otherAdapters)?.members ?? [];
+  const [first] = members;
+  if (!first) return known;
+  const count = `${members.length} parameter${members.length === 1 ? '' : 's'} of adapters`;
+  const notRun = `${count} (${first.tensor.name} …) stand in the layers and are not applied: merge them with PEFT before saving (merge_and_unload)`;
+  return withWarnings({ ...known, notRun }, `${notRun}.`);
+}
 
 /** Refuses to run low-rank adapters whose factor nobody says. */
 function withAdapters(known: Known, { assume }: Context): Known {
@@ -497,6 +518,7 @@ function withAdapters(known: Known, { assume }: Context): Known {
 
 const derivedWords: Readonly<Record<Derivation['kind'], string | undefined>> = {
   'low-rank': undefined,
+  'low-rank-norm': undefined,
   'low-rank-thirds': undefined,
   masked: 'pruned: each weight is multiplied with its mask',
   'weight-norm': 'weight-normalised',

@@ -63,7 +63,11 @@ describe('LoRA adapters', () => {
 
   const wrong: readonly (readonly [what: string, change: object, said: RegExp])[] = [
     ['of another kind', { peft_type: 'IA3' }, /peft_type IA3 found, LORA is applied/],
-    ['with scaled columns', { use_dora: true }, /use_dora stands in adapter_config\.json: DoRA/],
+    [
+      'with rows of given lengths that it lacks',
+      { use_dora: true },
+      /use_dora stands in adapter_config\.json, and \S+ has no lora_magnitude_vector/,
+    ],
   ];
   for (const [what, change, said] of wrong)
     it(`${what} are refused`, async () => {
