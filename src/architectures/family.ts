@@ -6,7 +6,7 @@ import type { Size } from '../domain/size';
 import type { TaskName } from '../domain/taskName';
 import type { Checkpoint, Tensor } from '../checkpoint/checkpoint';
 import type { DefaultsName } from '../preprocessing/defaults';
-import type { GraphBuilder } from '../graph/builder';
+import type { GraphBuilder, ParameterView } from '../graph/builder';
 import type { ValueInfo } from '../graph/graph';
 import type { Tokens } from './blocks/layers';
 import type { Maps } from './blocks/stages';
@@ -158,6 +158,12 @@ export interface Entered {
   readonly bias?: ValueInfo;
 }
 
+/** A layer in front of a network: (pixels − mean) / std, a number of each for every channel. */
+export interface ImageNorm {
+  readonly mean: ParameterView;
+  readonly std: ParameterView;
+}
+
 /** The result of recognition, whichever family it is, or none. */
 export type Recognition =
   // A whole model without an image backbone knows nothing of images.
@@ -180,6 +186,8 @@ export type Recognition =
         readonly modelType?: string;
         /** A head of the user's own behind the network. */
         readonly ownHead?: OwnHead;
+        /** What the network's images are normalised with in front of it, as the file has it. */
+        readonly imageNorm?: ImageNorm;
         /** The classifier is not run: what lies between it and the backbone is not known. */
         readonly backboneOnly?: true;
         /** Absent if all of it runs. */

@@ -107,9 +107,12 @@ function noting(builder: GraphBuilder, write: () => void): void {
   }
 }
 
+/** Where the layer stands in the graph that normalises images. */
+const imageNormPath = 'image_norm';
+
 function writeGraph(recognition: Known, translation: Translation, options: BuildOptions): BuiltGraph {
   const family = familyNamed(recognition.architecture);
-  const { config, ownHead, backboneOnly } = recognition;
+  const { config, ownHead, backboneOnly, imageNorm } = recognition;
   // What lies beside the network may have names that the family asks for.
   let find = (name: string): ParameterView | undefined => translation.source.find(name);
   const builder = new GraphBuilder(recognition.title, { find: (name) => find(name) });
@@ -117,11 +120,17 @@ function writeGraph(recognition: Known, translation: Translation, options: Build
     const maps = family.build(builder, config, options);
     family.head?.(builder, maps, config);
   });
-  find = (name) => ownHead?.parameters.get(name);
+  find = (name) =>
+    imageNorm && name.startsWith(`${imageNormPath}.`)
+      ? imageNorm[name.endsWith('mean') ? 'mean' : 'std']
+      : ownHead?.parameters.get(name);
   const written = ownHead ? withOwnHead(builder.build(), builder, ownHead) : builder.build();
-  const graph = backboneOnly ? withoutLogits(written) : written;
+  // A buffer of the file's, which counts as that.
+  const used = readBy(backboneOnly ? withoutLogits(written) : written);
+  const normed = imageNorm ? withImageNorm(written, builder) : written;
+  const graph = backboneOnly ? withoutLogits(normed) : normed;
   const probes = graph.probes.map((probe) => inOwnWords(probe, translation));
-  return { graph: { ...graph, probes }, used: readBy(graph) };
+  return { graph: { ...graph, probes }, used };
 }
 
 /** What a part of a whole model is written with; an image size if it reads images. */
@@ -362,6 +371,25 @@ function withOwnHead(graph: Graph, b: GraphBuilder, head: OwnHead): Graph {
   );
   ownHeads(b, vector, head);
   return b.build();
+}
+
+/** The graph behind a layer that normalises its images, which `b` wrote and goes on with. */
+function withImageNorm(graph: Graph, b: GraphBuilder): Graph {
+  const pixels = valueOf(graph, 'pixel_values');
+  const perChannel = [1, at(pixels.shape, 1), 1, 1];
+  const own = [...graph.nodes];
+  const normed = b.scope(
+    imageNormPath,
+    () => {
+      const [mean, std] = [b.parameter('mean', perChannel), b.parameter('std', perChannel)];
+      return b.add('Div', [b.add('Sub', [pixels, mean]), std]);
+    },
+    { title: 'Normalisation of images' },
+  );
+  const { nodes, ...grown } = b.build();
+  const rename = (name: string): string => (name === pixels.name ? normed.name : name);
+  const behind = own.map((node) => ({ ...node, inputs: node.inputs.map(rename) }));
+  return { ...grown, nodes: [...nodes.slice(own.length), ...behind] };
 }
 
 /** The graph without its scores of classes, and without the operators that only they need. */

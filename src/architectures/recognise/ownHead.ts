@@ -42,7 +42,8 @@ export interface FoundHeads {
 }
 
 /** What training puts beside a network and no image ever passes. */
-const besidePath = /decod|mask|moment|teacher|queue|prototype|loss|criteri|contrast|rotat|jigsaw/i;
+const besidePath =
+  /decod|mask|moment|(?:^|[._])ema(?:[._]|$)|teacher|queue|prototype|loss|criteri|contrast|rotat|jigsaw/i;
 /** Projections: no heads, but a head may stand behind one. */
 const projections = /proj|predict/i;
 
@@ -56,8 +57,12 @@ const ofTheWay =
 /** Whether a leftover is computed on the way to a head by its name. */
 export const isOnTheWay = ({ path }: Leftover): boolean => ofTheWay.test(path);
 
+/** Whether a leftover is a moving average of the weights by its name: `model_ema`. */
+export const isAverage = ({ path }: Leftover): boolean => /(?:^|[._])ema(?:[._]|$)/i.test(path);
+
 /** Whether a leftover is of training alone by its name: no head reads what it makes. */
-export const isOfTraining = ({ path }: Leftover): boolean => besidePath.test(path) || projections.test(path);
+export const isOfTraining = (leftover: Leftover): boolean =>
+  besidePath.test(leftover.path) || projections.test(leftover.path) || isAverage(leftover);
 
 /**
  * Heads behind a pooled vector of `width` that follow from names and shapes: linear layers and
@@ -109,12 +114,9 @@ function headsOf(
 }
 
 /** Whether a module that is no head may hand on what the heads read, or read what they hand on. */
-function mayStandBetween(
-  { path, members }: Leftover,
-  width: number,
-  chains: readonly (readonly Group[])[],
-): boolean {
-  if (besidePath.test(path)) return false;
+function mayStandBetween(leftover: Leftover, width: number, chains: readonly (readonly Group[])[]): boolean {
+  const { path, members } = leftover;
+  if (besidePath.test(path) || isAverage(leftover)) return false;
   const matrices = members.map(({ tensor }) => tensor.shape).filter((shape) => shape.length === 2);
   const [entry, exit] = [matrices[0]?.[1], matrices.at(-1)?.[0]];
   if (ofTheWay.test(path)) return matrices.some((shape) => shape[1] === width);

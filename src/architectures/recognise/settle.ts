@@ -4,6 +4,7 @@ import { rankOf } from '../../checkpoint/unwrap';
 import { parentOf, pathsOf } from '../../checkpoint/moduleNames';
 import { last } from '../../domain/lists';
 import { formatExact } from '../../domain/units';
+import type { ParameterView } from '../../graph/builder';
 import { valueOf } from '../../graph/graph';
 import { activations } from '../blocks/layers';
 import { bareName, whole } from '../dialect';
@@ -12,16 +13,24 @@ import { percentOf, type Share } from '../../domain/share';
 import type { ConfigValue, Evidence, Known } from '../family';
 import type { HeadChain, HeadInput, OwnHead } from '../heads/ownHead';
 import { otherAdapters } from '../networks/derived';
+import type { Member } from '../networks/networks';
 import type { Lost } from './complete';
 import { contradictedSizes } from './configSizes';
 import { onceEach } from './counts';
 import { isBufferOf, isBeside, type Fit } from './fit';
 import { buildGraph, keepGraph } from './graphs';
-import { imageNorms } from './states';
+import { imageNormOf, imageNorms } from './states';
 import { mayReplace, standsBetween, type Leftover } from './leftovers';
 import { familyOf, idleOfWhole } from './idle';
 import { ofNetwork } from './wholes';
-import { headsFrom, isOfTraining, isOnTheWay, type FoundHeads, type FunctionSide } from './ownHead';
+import {
+  headsFrom,
+  isAverage,
+  isOfTraining,
+  isOnTheWay,
+  type FoundHeads,
+  type FunctionSide,
+} from './ownHead';
 
 type Assume = Readonly<Record<string, ConfigValue>>;
 
@@ -54,12 +63,15 @@ export function settled(
   const family = familyOf(known);
   for (const part of [...(family ? ofNetworks : []), ...ofAll]) {
     const next = part(known, { checkpoint, beside, lost, idle: family?.idle, assume, pooled });
-    const isSame = next.config === known.config && next.ownHead === known.ownHead;
-    if (isSame && next.backboneOnly === known.backboneOnly) keepGraph(known, next);
+    const isSame = ofGraph.every((key) => next[key] === known[key]);
+    if (isSame) keepGraph(known, next);
     known = next;
   }
   return known;
 }
+
+/** What of a recognition its graph is written by. */
+const ofGraph = ['config', 'ownHead', 'backboneOnly', 'imageNorm'] as const;
 
 type Settle = (known: Known, context: Context) => Known;
 
@@ -133,13 +145,34 @@ function withConfig(known: Known, { checkpoint }: Context): Known {
   return withWarnings(known, ...contradictedSizes(checkpoint, known.architecture, stated));
 }
 
-/** Warns of means and deviations that the model itself normalises images with. */
-function withImageNorms(known: Known): Known {
-  const names = imageNorms(known.translation?.network.members ?? []).map(({ tensor }) => tensor.name);
+/** Whether a file beside the weights says what images are normalised with. */
+const saysNormalisation = ({ sidecars: { preprocessor, openClip, config } }: Checkpoint): boolean =>
+  preprocessor !== undefined || openClip !== undefined || config?.['pretrained_cfg'] !== undefined;
+
+/**
+ * Puts the layer in front of the network that normalises its images, unless a file beside the
+ * weights says how that is done; warns of means and deviations in any case.
+ */
+function withImageNorms(known: Known, { checkpoint }: Context): Known {
+  const members = known.translation?.network.members ?? [];
+  const names = imageNorms(members).map(({ tensor }) => tensor.name);
   if (names.length === 0) return known;
+  const listedNames = names.slice(0, 4).join(', ');
+  const pixels = buildGraph(checkpoint, known).graph.values.get('pixel_values')?.shape ?? [];
+  const pair = pixels.length === 4 ? imageNormOf(members, pixels[1] ?? 0) : undefined;
+  if (!pair || known.inside || saysNormalisation(checkpoint))
+    return withWarnings(
+      known,
+      `${listedNames}: the model normalises images itself. Their values are not read; images are normalised once, as the preprocessing shows.`,
+    );
+  const view = ({ tensor }: Member): ParameterView => whole(tensor);
   return withWarnings(
-    known,
-    `${names.slice(0, 4).join(', ')}: the model normalises images itself. Their values are not read; images are normalised once, as the preprocessing shows.`,
+    {
+      ...known,
+      imageNorm: { mean: view(pair.mean), std: view(pair.std) },
+      inside: { takes: 'unit', source: listedNames },
+    },
+    `${listedNames}: the model normalises images itself, (pixels − mean) / std. Assumed: its pixels are given as 0 … 1, as no file says.`,
   );
 }
 
@@ -461,6 +494,7 @@ function withBackboneOnly(known: Known, { checkpoint, beside }: Context): Known 
   const between = beside.filter(
     (leftover) =>
       leftover.path !== otherAdapters &&
+      !isAverage(leftover) &&
       isBetween(leftover) &&
       !leftover.members.some(({ tensor }) => read.has(tensor.name)),
   );

@@ -42,16 +42,46 @@ export const imageNorms = oncePer((members: readonly Member[]): readonly Member[
 
 const isMeanOrStd = ({ name }: Member): boolean => /(?:^|\.)(?:mean|std)$/.test(name);
 
-/** Means and deviations that are all that their modules hold. */
+/**
+ * Means and deviations that are all that their modules hold themselves of as many numbers, one for
+ * each channel.
+ */
 function pairsOf(members: readonly Member[]): ReadonlySet<Member> {
-  const moduleOf = ({ name }: Member): string => name.slice(0, name.lastIndexOf('.') + 1);
-  const held = new Map<string, Member[]>(members.filter(isMeanOrStd).map((member) => [moduleOf(member), []]));
-  if (held.size > 0) for (const member of members) held.get(moduleOf(member))?.push(member);
+  const named = members.filter((member) => isMeanOrStd(member) && isPerChannel(member));
+  const held = new Map<string, Member[]>(named.map((member) => [keyOf(member), []]));
+  if (held.size > 0)
+    for (const member of members) if (isPerChannel(member)) held.get(keyOf(member))?.push(member);
   const isPair = (own: readonly Member[]): boolean =>
-    own.length === 2 &&
-    own.every(isPerChannel) &&
-    ['mean', 'std'].every((word) => own.some(({ name }) => /[^.]*$/.exec(name)?.[0] === word));
+    own.length === 2 && ['mean', 'std'].every((word) => own.some(({ name }) => leafOf(name) === word));
   return new Set([...held.values()].filter(isPair).flat());
+}
+
+/** The module that a tensor lies in, and its number of elements. */
+const keyOf = ({ tensor: { name, shape } }: Member): string =>
+  `${name.slice(0, name.lastIndexOf('.') + 1)} ${elementCount(shape)}`;
+
+const leafOf = (name: string): string => name.slice(name.lastIndexOf('.') + 1);
+
+/** A mean and a deviation by which a layer normalises images. */
+export interface ImageNormPair {
+  readonly mean: Member;
+  readonly std: Member;
+}
+
+/** Names of frameworks whose preprocessing is no layer of the network: it is of bytes. */
+const ofFramework = /(?:^|\.)(?:data_preprocessor\.|pixel_(?:mean|std)$)|un_?norm|de_?norm/i;
+
+/**
+ * The layer of the network's own that normalises its images: the only mean and deviation among its
+ * members, of as many numbers as it has channels.
+ */
+export function imageNormOf(members: readonly Member[], channels: number): ImageNormPair | undefined {
+  const norms = imageNorms(members);
+  const [mean, std] = ['mean', 'std'].map((word) => norms.find(({ name }) => name.endsWith(word)));
+  if (norms.length !== 2 || !mean || !std || norms.some(({ tensor }) => ofFramework.test(tensor.name)))
+    return undefined;
+  const isWhole = ({ tensor }: Member): boolean => elementCount(tensor.shape) === channels;
+  return isWhole(mean) && isWhole(std) ? { mean, std } : undefined;
 }
 
 const moduleAtTop = ({ name }: Member): string => name.replace(/\..*$/s, '');
