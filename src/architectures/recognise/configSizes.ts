@@ -134,6 +134,22 @@ const text = (value: ConfigValue): string =>
     .join(', ');
 
 /**
+ * The hidden layer's ratio to the width as the library builds it: of SwiGLU two thirds, in
+ * multiples of 8 (transformers, Dinov2SwiGLUFFN).
+ */
+function gatedRatio(
+  checkpoint: Checkpoint,
+  json: unknown,
+  width: Evidence | undefined,
+): ConfigValue | undefined {
+  const said = configValue(json);
+  const isGated = imageConfig(checkpoint)?.values['use_swiglu_ffn'] === true;
+  if (!isGated || typeof said !== 'number' || typeof width?.value !== 'number') return said;
+  const hidden = Math.floor((Math.floor(width.value * said) * 2) / 3);
+  return (Math.ceil(hidden / 8) * 8) / width.value;
+}
+
+/**
  * A warning of each size in config.json that the weights contradict, with both values.
  *
  * @param family whose evidence it is
@@ -148,7 +164,7 @@ export function contradictedSizes(
   const keys = new Set(told.map(([, key]) => key));
   return told.flatMap(([place, key, json]) => {
     const stated = Object.hasOwn(sizes, key) ? sizes[key] : undefined;
-    const said = configValue(json);
+    const said = stated === ratio ? gatedRatio(checkpoint, json, evidence['dim']) : configValue(json);
     const stored: Evidence | undefined = stated && evidence[stated.evidence];
     if (!stated || said === undefined || !stored || otherwise[family]?.includes(key)) return [];
     if (stated.unless?.some((other) => keys.has(other))) return [];

@@ -6,6 +6,7 @@ import { HeadsError, ParameterError } from '../../graph/builder';
 import { TooLargeError } from '../../graph/limits';
 import { OperatorError } from '../../graph/operators';
 import { isBuffer } from '../buffers';
+import { configured } from '../config';
 import { ownModule, type Translation } from '../dialect';
 import type { Known } from '../family';
 import { lostBiases } from './biases';
@@ -83,7 +84,7 @@ export function fitOf(checkpoint: Checkpoint, recognition: Known): Fit | Misfit 
     const elements = network.members
       .filter(({ tensor }) => placed.has(tensor.name))
       .reduce((sum, { tensor }) => sum + elementCount(tensor.shape), 0);
-    return { recognition, beside, lost: allLost(recognition, alone), placed: elements };
+    return { recognition, beside, lost: allLost(checkpoint, recognition, alone), placed: elements };
   } catch (error) {
     if (isMisfit(error)) return { missing: [misfitText(error, recognition)], read: progressOf(error).read };
     throw error;
@@ -97,11 +98,25 @@ type MisfitError = ParameterError | OperatorError | TooLargeError;
 export const isMisfit = (error: unknown): error is MisfitError =>
   error instanceof ParameterError || error instanceof OperatorError || error instanceof TooLargeError;
 
-/** What is lost by either measure. */
-function allLost(recognition: Known, alone: readonly string[]): Lost | undefined {
+/** Keys by which transformers and timm build layers without biases, and the names of those. */
+const biasKeys: readonly (readonly [key: string, biases: RegExp])[] = [
+  ['qkv_bias', /(?:^|[._])(?:qkv|(?:q|k|v|query|key|value)(?:_proj)?)[._]bias$/],
+  ['query_bias', /(?:^|\.)(?:q_proj|query)\.bias$/],
+  ['key_bias', /(?:^|\.)(?:k_proj|key)\.bias$/],
+  ['value_bias', /(?:^|\.)(?:v_proj|value)\.bias$/],
+  ['proj_bias', /(?:^|\.)(?:o_proj|proj)\.bias$/],
+  ['mlp_bias', /(?:^|\.)mlp\.\w+\.bias$/],
+];
+
+/** Whether config.json says that the model is built without this bias. */
+const isBuiltWithout = (checkpoint: Checkpoint, name: string): boolean =>
+  biasKeys.some(([key, biases]) => biases.test(name) && configured(checkpoint, [key])?.value === false);
+
+/** What is lost by either measure, and not left out by config.json. */
+function allLost(checkpoint: Checkpoint, recognition: Known, alone: readonly string[]): Lost | undefined {
   const known = lostOfKind(recognition) ?? { names: [], isModule: false, isPublished: true };
   const biases = alone.filter((name) => !isReplacedBias(recognition, name));
-  const names = [...new Set([...known.names, ...biases])];
+  const names = [...new Set([...known.names, ...biases])].filter((name) => !isBuiltWithout(checkpoint, name));
   return names.length > 0 ? { ...known, names } : undefined;
 }
 
