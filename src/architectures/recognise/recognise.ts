@@ -11,6 +11,7 @@ import { namingOf, wholes } from '../wholes';
 import { checkConfig, ConfigError } from '../configKeys';
 import { Asked } from './asked';
 import { checkArguments } from '../timmArguments';
+import { requireNamedFamily } from '../timmFamilies';
 import { translations } from './dialects';
 import { fitOf, type Fit, type Misfit } from './fit';
 import { namedNetwork } from './namedNetworks';
@@ -276,6 +277,7 @@ function recogniseAs(
   if (!own) return undefined;
   requireAssumable(family, found.assume, own.evidence);
   const isPart = dialect.backboneOf !== undefined;
+  if (!isPart && !around) requireNamedFamily(found, family.name, family.title);
   const doubts = [
     ...checkConfig(found, { name: family.name, title: family.title, isPart }),
     ...checkArguments(found, family.title, own.evidence),
