@@ -82,8 +82,10 @@ export async function preprocess(
   const { imageSize, asStored, out } = session.options;
   const answer = async (): Promise<Outcome> => {
     await requireOutput(out, [source, image]);
-    if (source.endsWith('.json') && !source.endsWith('.index.json'))
-      return write(session, source, { pixel_values: await preprocessByConfig(source, image, session) });
+    if (source.endsWith('.json') && !source.endsWith('.index.json')) {
+      const { pixelValues, warnings } = await preprocessByConfig(source, image, session);
+      return write(session, source, { pixel_values: pixelValues }, warnings);
+    }
     const runner = await session.runner();
     const request = {
       checkpoint: source,
@@ -91,22 +93,31 @@ export async function preprocess(
       image,
       options: { imageSize, asStored },
     };
-    const { pixelValues } = await runner.preprocess(request);
-    return write(session, source, { pixel_values: pixelValues });
+    const { pixelValues, warnings } = await runner.preprocess(request);
+    return write(session, source, { pixel_values: pixelValues }, warnings);
   };
   await session.each([source], answer, (path) => ({ path, image }));
 }
 
-async function preprocessByConfig(config: string, image: string, session: Session): Promise<TensorData> {
+/** The pixels, and what is said of the image and of the configuration. */
+async function preprocessByConfig(
+  config: string,
+  image: string,
+  session: Session,
+): Promise<{ readonly pixelValues: TensorData; readonly warnings: readonly string[] }> {
+  const { sourceWarnings } = await import('../preprocessing/bands');
   const { decodeFor } = await import('../inference/decode');
   const { apply } = await import('../preprocessing/pipeline');
   const { resolvePreprocessing } = await import('../preprocessing/resolve');
   const { asStored, imageSize } = session.options;
   const sidecars = await readSidecars(config);
   const preprocessing = resolvePreprocessing({ sidecars, fileName: config, dialect: '', imageSize });
-  const { source } = await decodeFor(image, preprocessing.channels ?? 3, { asStored });
+  const { source, notes } = await decodeFor(image, preprocessing.channels ?? 3, { asStored });
   const { pixelValues, shape } = apply(preprocessing, source);
-  return { dtype: 'F32', shape, data: pixelValues };
+  return {
+    pixelValues: { dtype: 'F32', shape, data: pixelValues },
+    warnings: [...notes, ...sourceWarnings(preprocessing, source), ...preprocessing.warnings],
+  };
 }
 
 /** The named file, and the other one if both lie in a folder. */
