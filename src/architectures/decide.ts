@@ -150,9 +150,13 @@ function inOurWords(
 /** Hyper-parameters whose values in config.json the weights may contradict. */
 const toldByWeights: ReadonlySet<string> = new Set(['heads', 'pool']);
 
+/** Whether a text would read as a number, and is none for any library. */
+const isQuotedNumber = (value: ConfigValue): boolean =>
+  typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value));
+
 /** Passes over what the weights contradict; what cannot be computed is refused. */
 function unfit(found: Found, key: string, { value, source }: Evidence, refusal: string): void {
-  const said = `${source} is ${String(value)}`;
+  const said = `${source} is ${isQuotedNumber(value) ? JSON.stringify(value) : String(value)}`;
   if (!toldByWeights.has(key)) throw new ConfigError(`${said}; ${refusal}`);
   // An empty word for pooling is timm's for none.
   if (value !== '') passOver(found, `${said}, which cannot be: ${refusal}. It was passed over.`);

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { attempt } from '../byteSource';
 import { CheckpointError } from '../errors';
@@ -48,7 +48,7 @@ export async function chooseInFolder(folder: string): Promise<FolderChoice> {
   const isPiece = first !== undefined && first.rank === preferences.length;
   if (first && !(isPiece && foreignFolder(names)))
     return { chosen: join(folder, first.name), siblings: others.map(({ name }) => join(folder, name)) };
-  const snapshot = await findSnapshot(folder, names);
+  const snapshot = (await findSnapshot(folder, names)) ?? (await findLatest(folder, names));
   if (snapshot) return chooseInFolder(snapshot);
   const inner = await foldersWithWeights(folder, names);
   const what =
@@ -93,6 +93,19 @@ function rankOf(name: string): number {
   if (isForeignPart(name)) return -1;
   if (notWeights.test(name)) return /\.json$/i.test(name) ? -1 : preferences.length;
   return preferences.findIndex((pattern) => pattern.test(name));
+}
+
+/** Bytes of the longest file name that systems have. */
+const longestName = 1024;
+
+/** The folder of the last step, which DeepSpeed names in a file `latest`. */
+async function findLatest(folder: string, names: readonly string[]): Promise<string | undefined> {
+  if (!names.includes('latest')) return undefined;
+  const file = join(folder, 'latest');
+  const { size } = await stat(file).catch(() => ({ size: Infinity }));
+  const text = size > longestName ? '' : await readFile(file, 'utf8').catch(() => '');
+  const step = names.find((name) => name !== 'latest' && name === text.trim());
+  return step === undefined ? undefined : join(folder, step);
 }
 
 /**

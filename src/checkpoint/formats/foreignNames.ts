@@ -39,7 +39,7 @@ const named: readonly (Foreign & { readonly name: RegExp })[] = [
   { name: /^saved_model\.pb(txt)?$/i, what: `a TensorFlow SavedModel; ${convert.tensorflow}` },
   { name: /\.pb(txt)?$/i, what: `a TensorFlow graph (.pb); ${convert.frozen}` },
   {
-    name: /^checkpoint$|\.(data-\d{5}-of-\d{5}|ckpt\.(index|meta))$/i,
+    name: /^checkpoint$|\.(?:data-\d{5}-of-\d{5}|ckpt(?:-\d+)?\.(?:index|meta))$/i,
     what: `a part of a TensorFlow checkpoint; ${convert.keras}`,
   },
   { name: /\.tflite$/i, what: `a TensorFlow Lite model; ${convert.made}` },

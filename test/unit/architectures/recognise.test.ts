@@ -123,7 +123,7 @@ describe('recognition', () => {
       assert.throws(() => recognise(checkpointOf(plain()), { assume: { [key]: value } }), allowed);
     for (const [config, reason] of [
       [{ hidden_act: 'gleu' }, /hidden_act is gleu; one of gelu,/],
-      [{ layer_norm_eps: '1e-6' }, /layer_norm_eps is 1e-6; a number from 0/],
+      [{ layer_norm_eps: '1e-6' }, /layer_norm_eps is "1e-6"; a number from 0/],
     ] as const) {
       const refused = recognise(checkpointOf(plain(), config));
       assert(refused.family === null);
