@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkpointLabel } from '../../src/editor/documents/checkpointEntries';
 import { openWorkbench, themes, type Theme, type Workbench } from './workbench';
 
 interface View {
@@ -101,12 +102,14 @@ async function viewsOf(workspace: string): Promise<readonly View[]> {
   );
   const fileOf = async (name: string): Promise<string> =>
     (await readdir(join(workspace, name))).find((file) => file.startsWith('model.')) ?? '';
+  const labelOf = async (name: string): Promise<string> =>
+    checkpointLabel(join(workspace, name, await fileOf(name)));
   return folders.flatMap(({ name }): View[] => [
     {
       name: `${name}-image`,
       open: async (workbench) => {
         await workbench.runCommand('Vitrine: Choose Checkpoint…');
-        await workbench.pick(name);
+        await workbench.pick(await labelOf(name));
         await workbench.page.waitForTimeout(settleMilliseconds); // the menu is that of the model's task
         await workbench.pickFromContextMenu(join('images', first), await runTitle(workbench, first));
       },
@@ -121,7 +124,7 @@ async function viewsOf(workspace: string): Promise<readonly View[]> {
       name: `${name}-complexity`,
       open: async (workbench) => {
         await workbench.runCommand('Vitrine: Complexity Report');
-        await workbench.pick(name);
+        await workbench.pick(await labelOf(name));
       },
       selector: '.complexity',
     },
