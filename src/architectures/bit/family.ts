@@ -1,11 +1,11 @@
 import { images } from '../blocks/images';
-import { at, last, product, sum } from '../../domain/lists';
+import { at, last, sum } from '../../domain/lists';
 import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { batchNorm, convolution, groupNorm, maxPool, type ConvolutionOptions } from '../blocks/convolution';
 import { activate, residual } from '../blocks/layers';
-import { meanOfMap } from '../blocks/maps';
+import { framed, meanOfMap } from '../blocks/maps';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, ConfigValue, Evidence, Family, Found } from '../family';
 import { assumed, stored } from '../evidence';
@@ -13,7 +13,6 @@ import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedCon
 import { positive } from '../groups/valueKinds';
 import { decide, type Sources } from '../decide';
 import { bitNames } from './names';
-import { room } from '../../graph/limits';
 
 /** Epsilon of the kernels' standardisation in Big Transfer, and of its norms. */
 const standardise = 1e-8;
@@ -96,23 +95,11 @@ function layersOf({ norm, groups, padding }: BitConfig) {
 
 type Layers = ReturnType<typeof layersOf>;
 
-/**
- * A zero around every channel. Concatenated: the runtime would draw a Pad into the pooling after
- * it, where padding never is the greatest.
- */
-function framed(b: GraphBuilder, map: ValueInfo): ValueInfo {
-  return [2, 3].reduce((inner, axis) => {
-    const shape = inner.shape.map((size, each) => (each === axis ? 1 : size));
-    const zeros = b.constant('/zeros', 'F32', shape, new Float32Array(room(product(shape))));
-    return b.concat([zeros, inner, zeros], axis);
-  }, map);
-}
-
 /** Big Transfer pads its map with zeros before pooling, and they count: the map may be negative. */
 function pool(b: GraphBuilder, map: ValueInfo, padding: PoolPadding): ValueInfo {
   const window = { kernel: 3, stride: 2 };
   if (padding === 'edges') return maxPool(b, map, { ...window, padding: 1 });
-  return maxPool(b, padding === 'zeros' ? framed(b, map) : map, window);
+  return maxPool(b, padding === 'zeros' ? framed(b, map, [1, 1]) : map, window);
 }
 
 /**

@@ -70,6 +70,23 @@ function efficient(b: GraphBuilder, map: ValueInfo): ValueInfo {
 }
 
 /**
+ * Effective squeeze and excitation (Lee & Park 2020, CenterMask §3.2): one layer of as many
+ * channels on their means makes the gate.
+ */
+export function effectiveExcite(
+  b: GraphBuilder,
+  map: ValueInfo,
+  name: string,
+  { layer, gate }: { readonly layer: string; readonly gate: string },
+): ValueInfo {
+  return b.scope(
+    name,
+    () => gateChannels(b, map, activate(b, convolution(b, globalMean(b, map), layer), gate), b.scopePath),
+    { title: 'Effective squeeze and excitation', formula: `x · ${gate}(W · mean(x))` },
+  );
+}
+
+/**
  * Where the context module looks: softmax over the positions of one score each,
  * `[batch, 1, 1, positions]`.
  */
@@ -87,17 +104,22 @@ function contextMap(b: GraphBuilder, map: ValueInfo, [rows, columns]: Grid): Val
 
 /**
  * Global context (Cao et al. 2019): channels are weighed by a gate made of what one attention over
- * all positions pools.
+ * all positions pools, or it is added to them.
  */
 function globalContext(b: GraphBuilder, map: ValueInfo): ValueInfo {
   const [batch, channels, rows, columns] = map.shape as readonly [number, number, number, number];
   const values = b.reshape(b.transpose(map, [0, 2, 3, 1]), [batch, 1, rows * columns, channels]);
   const looks = contextMap(b, map, [rows, columns]);
   const context = b.reshape(b.add('MatMul', [looks, values], {}, { name: '/mix' }), [batch, channels, 1, 1]);
-  return b.scope('mlp_scale', () => {
-    const hidden = activate(b, mapNorm(b, convolution(b, context, 'fc1'), 'norm', 1e-6), 'relu');
-    return b.add('Mul', [map, sigmoid(b, convolution(b, hidden, 'fc2'))]);
-  });
+  const mixed = (name: string): ValueInfo =>
+    b.scope(name, () => {
+      const hidden = activate(b, mapNorm(b, convolution(b, context, 'fc1'), 'norm', 1e-6), 'relu');
+      return convolution(b, hidden, 'fc2');
+    });
+  const adds = b.has('mlp_add.fc1.weight');
+  const scales = b.has('mlp_scale.fc1.weight') || !adds;
+  const weighed = scales ? b.add('Mul', [map, sigmoid(b, mixed('mlp_scale'))]) : map;
+  return adds ? residual(b, weighed, mixed('mlp_add')) : weighed;
 }
 
 /**

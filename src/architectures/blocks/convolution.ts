@@ -59,6 +59,11 @@ export interface ConvolutionOptions {
   readonly dilation?: Sides;
   /** Standardise the kernel with this epsilon before use (Qiao et al. 2019). */
   readonly standardise?: number;
+  /**
+   * What keeps variances behind an activation: a standardised kernel is multiplied by it and by the
+   * learned `<name>.gain` (Brock et al. 2021, γ of eq. 4); by neither without it.
+   */
+  readonly gain?: number;
 }
 
 /**
@@ -76,11 +81,11 @@ export function convolution(
   const kernel = [rows, columns] as const;
   const stride = bothSides(options.stride ?? 1);
   const dilation = bothSides(options.dilation ?? 1);
-  const { padding = halfPadding(kernel, dilation), standardise } = options;
+  const { padding = halfPadding(kernel, dilation), standardise, gain } = options;
   const weight =
     standardise === undefined
       ? b.parameter(`${name}.weight`)
-      : standardised(b, `${name}.weight`, standardise);
+      : gained(b, name, standardised(b, `${name}.weight`, standardise), gain);
   const bias = b.has(`${name}.bias`) ? b.parameter(`${name}.bias`, [out]) : undefined;
   return b.add(
     'Conv',
@@ -138,6 +143,17 @@ function standardised(b: GraphBuilder, name: string, epsilon: number): ValueInfo
   const shift = filled(b, `/${name}/zeros`, out, 0);
   const normal = b.add('InstanceNormalization', [flat, scale, shift], { epsilon: float(epsilon) });
   return b.reshape(normal, weight.shape);
+}
+
+/**
+ * A standardised kernel times γ/√(inputs) and a learned factor for each output (Brock et al. 2021,
+ * §2); itself without γ.
+ */
+function gained(b: GraphBuilder, name: string, kernel: ValueInfo, gamma: number | undefined): ValueInfo {
+  if (gamma === undefined) return kernel;
+  const [out = 0, ...rest] = kernel.shape;
+  const scaled = b.add('Mul', [kernel, b.scalar(gamma / Math.sqrt(product(rest)))]);
+  return b.add('Mul', [scaled, b.parameter(`${name}.gain`, [out, 1, 1, 1])]);
 }
 
 /**
@@ -321,6 +337,8 @@ interface SqueezeExciteOptions {
   /** Names of the two 1 × 1 convolutions. */
   readonly reduce: string;
   readonly expand: string;
+  /** A batch norm between the two, and its epsilon; none without it. */
+  readonly norm?: readonly [name: string, eps: number];
   readonly activation: string;
   /** What makes the gate: `sigmoid`, `hard_sigmoid`. */
   readonly gate: string;
@@ -332,9 +350,10 @@ interface SqueezeExciteOptions {
 export function squeezeGate(
   b: GraphBuilder,
   map: ValueInfo,
-  { reduce, expand, activation, gate }: SqueezeExciteOptions,
+  { reduce, expand, norm, activation, gate }: SqueezeExciteOptions,
 ): ValueInfo {
-  const hidden = activate(b, convolution(b, globalMean(b, map), reduce), activation);
+  const narrow = convolution(b, globalMean(b, map), reduce);
+  const hidden = activate(b, norm ? batchNorm(b, narrow, ...norm) : narrow, activation);
   return activate(b, convolution(b, hidden, expand), gate);
 }
 

@@ -1,7 +1,8 @@
-import { at } from '../../domain/lists';
+import { at, product } from '../../domain/lists';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
 import { float, int, text, type ValueInfo } from '../../graph/graph';
+import { room } from '../../graph/limits';
 import { bothSides, type Sides, type TokenLayout } from '../../domain/probes';
 import { maybeNorm, type Tokens } from './layers';
 
@@ -93,6 +94,26 @@ export function paddedToMultiple(b: GraphBuilder, map: ValueInfo, step: Sides): 
   const [vertical, horizontal] = bothSides(step);
   const [down, right] = [missing(rows, vertical), missing(columns, horizontal)];
   return down === 0 && right === 0 ? map : b.add('Pad', [map, b.indices([0, 0, 0, 0, 0, 0, down, right])]);
+}
+
+/**
+ * Rows and columns of zeros before and behind a map, which count where windows of maxima are taken:
+ * concatenated, since the runtime would draw a Pad into the pooling after it, where padding never
+ * is the greatest.
+ */
+export function framed(
+  b: GraphBuilder,
+  map: ValueInfo,
+  sides: readonly [before: number, after: number],
+): ValueInfo {
+  return [2, 3].reduce((inner, axis) => {
+    const [before, after] = sides.map((side) => {
+      const shape = inner.shape.map((size, each) => (each === axis ? side : size));
+      const zeros = new Float32Array(room(product(shape)));
+      return side === 0 ? [] : [b.constant('/zeros', 'F32', shape, zeros)];
+    });
+    return b.concat([...(before ?? []), inner, ...(after ?? [])], axis);
+  }, map);
 }
 
 /** Mean over all tokens, `[batch, dim]`. */

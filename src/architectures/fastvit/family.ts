@@ -3,9 +3,10 @@ import { answer } from '../heads/classifier';
 import { at, last } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { batchNorm, convNormModule, convolution, squeezeGate } from '../blocks/convolution';
+import { batchNorm, convolution, squeezeGate } from '../blocks/convolution';
 import { activate, residual, withValue } from '../blocks/layers';
 import { layerNormOfMap, layerScaleOfMap, mapToTokens, meanOfMap, tokensToMap } from '../blocks/maps';
+import { branch, reparameterised, sumOf } from '../blocks/reparameterised';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import { selfAttention } from '../blocks/transformer';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
@@ -164,30 +165,6 @@ function excited(b: GraphBuilder, map: ValueInfo): ValueInfo {
   return b.add('Mul', [map, gate]);
 }
 
-/** Convolution and batch norm of a branch. */
-const branch = (b: GraphBuilder, map: ValueInfo, name: string, stride: number): ValueInfo =>
-  convNormModule(b, map, name, { stride, eps });
-
-/** Sum of the branches that are stored, in order; the map itself if none is. */
-function sumOf(b: GraphBuilder, map: ValueInfo, branches: readonly (ValueInfo | undefined)[]): ValueInfo {
-  const own = branches.filter((each) => each !== undefined);
-  return own.length === 0 ? map : own.reduce((sum, each) => b.add('Add', [sum, each]));
-}
-
-/**
- * A block of MobileOne (Vasu et al. 2023): norm, 1 × 1 and larger convolutions side by side, or the
- * one convolution they were folded into.
- */
-function mobileOne(b: GraphBuilder, map: ValueInfo, stride = 1): ValueInfo {
-  if (b.has('reparam_conv.weight')) return convolution(b, map, 'reparam_conv', { stride });
-  const scale = b.has('conv_scale.conv.weight') ? branch(b, map, 'conv_scale', stride) : undefined;
-  const identity = b.has('identity.weight') ? batchNorm(b, map, 'identity', eps) : undefined;
-  const kernels: ValueInfo[] = [];
-  while (b.has(`conv_kxk.${kernels.length}.conv.weight`))
-    kernels.push(branch(b, map, `conv_kxk.${kernels.length}`, stride));
-  return sumOf(b, map, [scale, identity, ...kernels]);
-}
-
 /**
  * MobileOne's block as a module of its own, with squeeze and excitation and an activation behind
  * it.
@@ -199,7 +176,7 @@ function mobileOneUnit(
   activation: string,
   stride = 1,
 ): ValueInfo {
-  return b.scope(name, () => activate(b, excited(b, mobileOne(b, map, stride)), activation), {
+  return b.scope(name, () => activate(b, excited(b, reparameterised(b, map, stride)), activation), {
     title: 'MobileOne block',
   });
 }
@@ -246,8 +223,8 @@ function repMixer(b: GraphBuilder, map: ValueInfo): ValueInfo {
     'token_mixer',
     () => {
       if (b.has('reparam_conv.weight')) return convolution(b, map, 'reparam_conv');
-      const mixed = b.scope('mixer', () => mobileOne(b, map));
-      const normed = b.scope('norm', () => mobileOne(b, map));
+      const mixed = b.scope('mixer', () => reparameterised(b, map));
+      const normed = b.scope('norm', () => reparameterised(b, map));
       return residual(b, map, layerScaleOfMap(b, b.add('Sub', [mixed, normed]), 'layer_scale'));
     },
     { title: 'RepMixer', formula: 'x + s · (conv(x) − norm(x))' },

@@ -27,6 +27,35 @@ export interface ResidualConfig extends Unit {
   readonly stem_stride: number;
   /** A maximum halves the stem's map. */
   readonly stem_pool: boolean;
+  /** Its last windows reach over the edge, in the place of padding on all sides (Caffe's rule). */
+  readonly ceil_pool?: boolean;
+}
+
+/** Where residual networks have halved their maps since 2016, and their stems. */
+export const usualSteps = {
+  eps: 1e-5,
+  downsample_in_bottleneck: false,
+  downsample_in_first_stage: false,
+  stem_stride: 2,
+  stem_pool: true,
+} as const satisfies Partial<ResidualConfig>;
+
+/**
+ * Writes a convolution of a block with its norm and activation, `[batch, width, rows, columns]`, if
+ * a network has something else in its place; undefined leaves it the usual one.
+ */
+export type UnitWriter = (
+  b: GraphBuilder,
+  map: ValueInfo,
+  conv: string,
+  stride: number,
+) => ValueInfo | undefined;
+
+/** How a network differs from its config's. */
+interface Encoding {
+  /** Last stages that dilate where they would stride. */
+  readonly dilated?: number;
+  readonly unit?: UnitWriter;
 }
 
 /**
@@ -48,7 +77,8 @@ function stem(b: GraphBuilder, pixels: ValueInfo, config: ResidualConfig): Value
     pixels,
   );
   if (b.has('maxpool.0.weight')) return convNorm(b, map, 'maxpool.0', 'maxpool.1', { ...unit, stride: 2 });
-  return pooled ? maxPool(b, map, { kernel: 3, stride: 2, padding: 1 }) : map;
+  const window = { kernel: 3, stride: 2, ...(config.ceil_pool ? { ceil: true } : { padding: 1 }) };
+  return pooled ? maxPool(b, map, window) : map;
 }
 
 /**
@@ -69,13 +99,22 @@ interface Steps {
 }
 
 /** Residual block (He et al. 2016): a convolution for each of the strides. */
-function block(b: GraphBuilder, x: ValueInfo, unit: Unit, { strides, dilations }: Steps): ValueInfo {
+function block(
+  b: GraphBuilder,
+  x: ValueInfo,
+  unit: Unit,
+  { strides, dilations }: Steps,
+  write: UnitWriter = () => undefined,
+): ValueInfo {
   const branch = strides.reduce((map, stride, index) => {
     const dilation = at(dilations, index);
     const inner = unit.inner_activation ?? unit.activation;
     const activation = index < strides.length - 1 ? inner : undefined;
     const names = [`conv${index + 1}`, `bn${index + 1}`] as const;
-    return convNorm(b, map, ...names, { eps: unit.eps, activation, stride, dilation });
+    return (
+      write(b, map, names[0], stride) ??
+      convNorm(b, map, ...names, { eps: unit.eps, activation, stride, dilation })
+    );
   }, x);
   const stride = largest(strides);
   const attended = channelAttention(b, branch, 'se');
@@ -100,7 +139,7 @@ export function encodeResnet(
   b: GraphBuilder,
   config: ResidualConfig,
   pixels: ValueInfo,
-  dilated = 0,
+  { dilated = 0, unit }: Encoding = {},
 ): readonly ValueInfo[] {
   const { eps, activation, inner_activation } = config;
   const early = config.downsample_in_first_stage;
@@ -114,7 +153,7 @@ export function encodeResnet(
       const [first, next] = [index === 0 ? spread(stage - 1) : spread(stage), spread(stage)];
       // Of a first block only what follows the convolution that would stride is spread further.
       const dilations = strides.map((_, place) => (config.block === 'basic' && place > 0 ? next : first));
-      return block(b, x, { eps, activation, inner_activation }, { strides, dilations });
+      return block(b, x, { eps, activation, inner_activation }, { strides, dilations }, unit);
     },
     note: { title: `Residual block, ${config.block}`, formula: `${activation}(x + convolutions(x))` },
   });

@@ -8,6 +8,9 @@ import { configOf, stored, type ConfigOf } from '../evidence';
 
 type PerStage = Evidence<readonly number[]>;
 
+/** A parameter's name in a block, or names of which each kind of block has one. */
+type Names = string | readonly string[];
+
 /** The stages of a network, as names and shapes show them. */
 export interface MeasuredStages {
   readonly sources: Sources;
@@ -15,8 +18,11 @@ export interface MeasuredStages {
   readonly dims: readonly number[];
   /** Evidence of both, under the pattern that the family counts by. */
   readonly counted: { readonly depth: PerStage; readonly dim: PerStage };
-  /** A side of a parameter in the first block of every stage; 0 if that block has none. */
-  readonly each: (name: string, axis: number) => PerStage;
+  /**
+   * A side of a parameter in the first block of every stage, of the first of several names that it
+   * has; 0 if that block has none.
+   */
+  readonly each: (name: Names, axis: number) => PerStage;
   /**
    * Rows of such a parameter, or another side, per channel of the stage: of the first layer of an
    * MLP, its ratio.
@@ -44,20 +50,25 @@ function numbersAfter(tensors: Found['tensors'], start: string): readonly number
  * has the parameter `width`, which has as many rows as the stage has channels; what comes before it
  * in the list is no block. Undefined if a stage has no such block.
  */
-export function measureStages(found: Found, block: string, width: string): MeasuredStages | undefined {
+export function measureStages(found: Found, block: string, width: Names): MeasuredStages | undefined {
   const { tensors } = found;
   const [start = '', middle = ''] = block.split('*');
   const stages = numbersAfter(tensors, start).map((stage) => {
     const list = `${start}${stage}${middle}`;
     const blocks = numbersAfter(tensors, list);
-    const first = blocks.find((index) => tensors.has(`${list}${index}.${width}`)) ?? Infinity;
+    const hasWidth = (index: number): boolean =>
+      [width].flat().some((name) => tensors.has(`${list}${index}.${name}`));
+    const first = blocks.find(hasWidth) ?? Infinity;
     return { list, first, depth: largest(blocks) - first + 1 };
   });
-  const each: MeasuredStages['each'] = (name, axis) =>
-    stored(
-      stages.map(({ list, first }) => tensors.get(`${list}${first}.${name}`)?.shape[axis] ?? 0),
-      `${block.slice(0, -1)}${stages[0]?.first}.${name}`,
-    );
+  const each: MeasuredStages['each'] = (names, axis) => {
+    const shapes = stages.map(({ list, first }) => {
+      const own = [names].flat().map((name) => tensors.get(`${list}${first}.${name}`)?.shape);
+      return own.find((shape) => shape !== undefined);
+    });
+    const sides = shapes.map((shape) => shape?.[axis] ?? 0);
+    return stored(sides, `${block.slice(0, -1)}${stages[0]?.first}.${[names].flat().join(' or ')}`);
+  };
   const dim = each(width, 0);
   if (dim.value.length === 0 || dim.value.includes(0)) return undefined;
   const depth = stored(

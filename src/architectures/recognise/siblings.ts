@@ -93,7 +93,14 @@ const isOfEach = (rest: string): boolean => rest.endsWith('.bias') || perBlock.t
 function kindsAlike(rest: string, kinds: readonly Kind[]): readonly Kind[] {
   if (rest.endsWith('.bias')) {
     const beside = ['weight', 'scale'].map((leaf) => rest.replace(/bias$/, leaf));
-    return kinds.filter(({ rests }) => beside.some((name) => rests.has(name)));
+    // Of layers alike, those in front of a batch norm have none.
+    const isNormed = ({ rests }: Kind): boolean =>
+      [...rests].some((other) => other.endsWith('.running_mean'));
+    const normed = kinds.some((kind) => kind.rests.has(rest) && isNormed(kind));
+    return kinds.filter(
+      (kind) =>
+        beside.some((name) => kind.rests.has(name)) && (normed || kind.rests.has(rest) || !isNormed(kind)),
+    );
   }
   // A parameter of the member itself: members of a sequence differ.
   if (!perBlock.test(rest) && !rest.includes('.')) return [];

@@ -177,7 +177,7 @@ function build(
   { imageSize, batch, dilatedStages }: BuildOptions,
 ): ImageMaps {
   const pixels = images(b, [batch, ...imageSize], 'conv1', 'conv1.0');
-  const maps = encodeResnet(b, config, pixels, dilatedStages);
+  const maps = encodeResnet(b, config, pixels, { ...(dilatedStages && { dilated: dilatedStages }) });
   return { stages: maps.map((map) => mapStage(map, imageSize)), map: last(maps) };
 }
 
