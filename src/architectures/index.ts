@@ -32,6 +32,7 @@ export { mobileVit } from './mobilevit/family';
 export { mvitv2 } from './mvitv2/family';
 export { naflexvit } from './naflexvit/family';
 export { nest } from './nest/family';
+export { nfNet } from './nfnet/family';
 export { pit } from './pit/family';
 export { pvt } from './pvt/family';
 export { pvtV2 } from './pvtV2/family';
