@@ -1,6 +1,7 @@
 // Every architecture that is known, one line each: a new one is its folder and its line here.
 export { beit } from './beit/family';
 export { bit } from './bit/family';
+export { byobNet } from './byobnet/family';
 export { cait } from './cait/family';
 export { clip } from './clip/family';
 export { coat } from './coat/family';
@@ -37,6 +38,7 @@ export { pit } from './pit/family';
 export { pvt } from './pvt/family';
 export { pvtV2 } from './pvtV2/family';
 export { regnet } from './regnet/family';
+export { repVgg } from './repvgg/family';
 export { repVit } from './repvit/family';
 export { resnet } from './resnet/family';
 export { rexNet } from './rexnet/family';
