@@ -3,7 +3,14 @@ import { at, last, sum } from '../../domain/lists';
 import { answer } from '../heads/classifier';
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { convNorm, convolution, globalMean, squeezeExcite, type Padding } from '../blocks/convolution';
+import {
+  batchNorm,
+  convNorm,
+  convolution,
+  globalMean,
+  squeezeExcite,
+  type Padding,
+} from '../blocks/convolution';
 import { activate, residual } from '../blocks/layers';
 import { meanOfMap } from '../blocks/maps';
 import { mapStage, stages, type ImageMaps, type Place } from '../blocks/stages';
@@ -49,10 +56,22 @@ const sizes: Readonly<Record<string, PublishedSize>> = {
 
 const range = (count: number): readonly number[] => Array.from({ length: count }, (_, index) => index);
 
+/** Names of a convolution's weight, or of those that stand side by side in its place (MixNet). */
+function weightsOf(has: (name: string) => boolean, path: string): readonly string[] {
+  if (has(`${path}.weight`)) return [`${path}.weight`];
+  const parts: string[] = [];
+  while (has(`${path}.${parts.length}.weight`)) parts.push(`${path}.${parts.length}.weight`);
+  return parts;
+}
+
 /** A side of the first of these convolutions that a block has; 0 if it has none. */
 function sideOfFirst(tensors: Tensors, path: string, names: readonly string[], axis: number): number {
-  const name = names.map((each) => `${path}.${each}.weight`).find((each) => tensors.has(each));
-  return name === undefined ? 0 : sideOf(tensors, name, axis);
+  const all = names.map((each) => weightsOf((name) => tensors.has(name), `${path}.${each}`));
+  const sides = (all.find((weights) => weights.length > 0) ?? []).map((weight) =>
+    sideOf(tensors, weight, axis),
+  );
+  // Convolutions side by side give their channels together; the first has the least kernel.
+  return axis === 0 ? sum(sides) : (sides[0] ?? 0);
 }
 
 /** Channels that a block gives. */
@@ -164,7 +183,7 @@ function stagedLayout(tensors: Tensors, { depths }: Pick<Stages, 'depths'>): Lay
 function networkOf(found: Found): Network | undefined {
   const stages = stagesOf(found);
   const kernels = stages.firsts.map((path) => kernelOf(found.tensors, path));
-  const layout = layoutOf(found.tensors, kernels);
+  const layout = layoutOf(found.tensors, kernels, widthOf(found.tensors, stages.firsts.at(-1) ?? ''));
   const hasClasses = countedThrough.has(found.dialect.name);
   const isPublished = layout?.unit === undefined || layout.unit[0] === stages.depths.join(',');
   if (layout && (isPublished || !hasClasses)) return { ...stages, layout, likely: false };
@@ -175,16 +194,17 @@ function networkOf(found: Found): Network | undefined {
  * The layout that the kernels allow. Two pairs share them: of one, one begins with convolutions
  * that are not depthwise; of the other, one weighs no channels.
  */
-function layoutOf(tensors: Tensors, kernels: readonly number[]): Layout | undefined {
+function layoutOf(tensors: Tensors, kernels: readonly number[], end: number): Layout | undefined {
   const fused = tensors.has('blocks.1.0.conv_exp.weight');
   const isChain = !hasPart(tensors, 'conv_pwl.weight');
   const weighs = tensors.has('blocks.0.0.se.conv_reduce.weight');
   return layouts.find(
-    ({ name, gated = weighs, kernels: allowed, chain = false }) =>
+    ({ fused: fuses = false, gated = weighs, kernels: allowed, chain = false, last: width = end }) =>
       allowed.test(kernels.join(',')) &&
-      (name === 'EfficientNet V2') === fused &&
+      fuses === fused &&
       gated === weighs &&
-      chain === isChain,
+      chain === isChain &&
+      width === end,
   );
 }
 
@@ -298,8 +318,8 @@ function oddBlocks(sources: Sources, size: PublishedSize | undefined): Evidence<
  * Whether it is timm's own MobileNet V3 (`mobilenetv3_rw`), which computes otherwise: the only one
  * whose last convolution has no bias.
  */
-const isOwn = ({ label }: Layout, tensors: Tensors): boolean =>
-  label === 'mobilenet_v3' && tensors.has('conv_head.weight') && !tensors.has('conv_head.bias');
+const isOwn = ({ name }: Layout, tensors: Tensors): boolean =>
+  name === 'MobileNet V3 Large' && tensors.has('conv_head.weight') && !tensors.has('conv_head.bias');
 
 /** Throws: the kernels of the stages are of no network whose strides are known. */
 function unpublishedKernels(found: Found): never {
@@ -327,6 +347,10 @@ function plainFirsts({ dialect }: Found, label: string, stages: number): readonl
 interface EfficientNetConfig {
   /** Stages whose first block is no residual, whatever its shape. */
   readonly plainFirsts: readonly number[];
+  /** Stages without any. */
+  readonly plainStages: readonly number[];
+  /** Of stem and head, if it is not that of the last stage. */
+  readonly endActivation: string | undefined;
   /** Blocks are no residuals: an activation ends each. */
   readonly chain: boolean;
   /** The last convolution stands behind the mean, where it has no norm. */
@@ -395,7 +419,9 @@ function recognise(found: Found): Recognised<EfficientNetConfig> | undefined {
       flat,
       chain: layout.chain ?? false,
       poolsFirst: layout.label === 'mobilenet_v3',
-      plainFirsts: plainFirsts(found, layout.label, depths.length),
+      plainFirsts: layout.plainFirsts ?? plainFirsts(found, layout.label, depths.length),
+      plainStages: layout.plainStages ?? [],
+      endActivation: layout.endActivation,
     },
   });
 }
@@ -476,7 +502,33 @@ const blockKinds: readonly BlockKind[] = [
 
 /** The kind of the block at a path, which ends in a dot or is empty. */
 const kindAt = (b: GraphBuilder, start: string): BlockKind =>
-  blockKinds.find(({ has }) => has.every((name) => b.has(`${start}${name}.weight`))) ?? plain;
+  blockKinds.find(({ has }) =>
+    has.every((name) => weightsOf((each) => b.has(each), `${start}${name}`).length > 0),
+  ) ?? plain;
+
+/**
+ * A convolution, or several side by side, each with a kernel of its own over its share of the
+ * channels (Tan & Le 2019, MixConv §3).
+ */
+function mixed(b: GraphBuilder, x: ValueInfo, name: string, stride: number, unit: Unit): ValueInfo {
+  const paths = weightsOf((each) => b.has(each), name).map((weight) => weight.slice(0, -'.weight'.length));
+  const convolved = (map: ValueInfo, path: string): ValueInfo => {
+    const padding = unit.padding(at(b.shapeOf(`${path}.weight`), 2), stride);
+    return convolution(b, map, path, { stride, padding });
+  };
+  if (paths.length < 2) return convolved(x, name);
+  const shapes = paths.map((path) => b.shapeOf(`${path}.weight`));
+  const axis = shapes.every((shape) => shape[1] === 1) ? 0 : 1;
+  const inputs = b.split(
+    x,
+    shapes.map((shape) => at(shape, axis)),
+    1,
+  );
+  return b.concat(
+    paths.map((path, index) => convolved(at(inputs, index), path)),
+    1,
+  );
+}
 
 /**
  * Expansion, depthwise convolution, squeeze and excitation, projection (Sandler et al. 2018; Howard
@@ -485,13 +537,9 @@ const kindAt = (b: GraphBuilder, start: string): BlockKind =>
 function block(b: GraphBuilder, x: ValueInfo, stride: number, unit: Unit): ValueInfo {
   const kind = kindAt(b, '');
   const branch = kind.units.reduce((map, [conv, norm, strided, acts], index) => {
-    const step = strided ? stride : 1;
-    const out = convNorm(b, map, conv, norm, {
-      eps: unit.eps,
-      activation: acts || unit.chain ? unit.activation : undefined,
-      stride: step,
-      padding: unit.padding(at(b.shapeOf(`${conv}.weight`), 2), step),
-    });
+    const wide = mixed(b, map, conv, strided ? stride : 1, unit);
+    const normed = b.has(`${norm}.running_mean`) ? batchNorm(b, wide, norm, unit.eps) : wide;
+    const out = acts || unit.chain ? activate(b, normed, unit.activation) : normed;
     return index === kind.gated ? excite(b, out, unit) : out;
   }, x);
   // The last stage of MobileNet V3 is a layer for each position, not a residual block.
@@ -515,7 +563,10 @@ function unitsOf(config: EfficientNetConfig): (stage: number, block: number, ind
   const activations = [config.activation].flat();
   return (stage, number, index) => ({
     chain: config.chain,
-    skips: !config.chain && !(index === 0 && config.plainFirsts.includes(stage)),
+    skips:
+      !config.chain &&
+      !config.plainStages.includes(stage) &&
+      !(index === 0 && config.plainFirsts.includes(stage)),
     eps: config.eps,
     activation: activations[stage] ?? last(activations),
     gate: config.gate,
@@ -525,7 +576,10 @@ function unitsOf(config: EfficientNetConfig): (stage: number, block: number, ind
 }
 
 /** Settings of stem and head, which are no blocks. */
-const endUnit = (config: EfficientNetConfig): Unit => unitsOf(config)(config.strides.length - 1, -1);
+function endUnit(config: EfficientNetConfig): Unit {
+  const unit = unitsOf(config)(config.strides.length - 1, -1);
+  return { ...unit, activation: config.endActivation ?? unit.activation };
+}
 
 function build(b: GraphBuilder, config: EfficientNetConfig, { imageSize, batch }: BuildOptions): ImageMaps {
   const { depth, strides, flat } = config;
@@ -535,7 +589,8 @@ function build(b: GraphBuilder, config: EfficientNetConfig, { imageSize, batch }
   const pathOf = (place: Place): string =>
     flat ? `blocks.0.${numberOf(place)}` : `blocks.${place.stage}.${place.index}`;
   const pixels = images(b, [batch, ...imageSize], 'conv_stem');
-  const stem = convNorm(b, pixels, 'conv_stem', 'bn1', { ...end, stride: 2, padding: end.padding(3, 2) });
+  const side = at(b.shapeOf('conv_stem.weight'), 2);
+  const stem = convNorm(b, pixels, 'conv_stem', 'bn1', { ...end, stride: 2, padding: end.padding(side, 2) });
   const maps = stages(b, stem, {
     depths: depth,
     path: pathOf,

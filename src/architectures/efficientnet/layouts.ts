@@ -4,6 +4,8 @@ const sevenStrides = [1, 2, 2, 2, 1, 2, 1];
 
 const mobileExcite = ['relu', 'hard_sigmoid'] as const;
 
+const reluExcite = ['relu', 'sigmoid'] as const;
+
 const efficientExcite = ['silu', 'sigmoid'] as const;
 
 /** The network that the kernels of the stages belong to, and what goes with it as published. */
@@ -19,6 +21,15 @@ export interface Layout {
   readonly excite: readonly [activation: string, gate: string];
   /** Whether its blocks weigh their channels, if another layout with these kernels does not. */
   readonly gated?: boolean;
+  /** Its second stage begins with a whole convolution, not a depthwise one. */
+  readonly fused?: true;
+  /** Channels that the last stage gives, if another layout with these kernels gives others. */
+  readonly last?: number;
+  /** Stages without residuals, and those of which the first block is none, whatever their shape. */
+  readonly plainStages?: readonly number[];
+  readonly plainFirsts?: readonly number[];
+  /** Of stem and head, if it is not that of the last stage. */
+  readonly endActivation?: string;
   /** Published sizes beside those of EfficientNet B0 to B7. */
   readonly sizes?: Sizes;
   /** Blocks are no residuals: an activation ends each. */
@@ -58,6 +69,7 @@ export const layouts: readonly Layout[] = [
   {
     name: 'EfficientNet V2',
     label: 'efficientnet',
+    fused: true,
     kernels: /^3,3,3,3,3,3(?:,3)?$/,
     strides: sevenStrides,
     activations: ['silu'],
@@ -112,5 +124,167 @@ export const layouts: readonly Layout[] = [
     activations: ['relu', 'relu', ...Array<string>(4).fill('hard_swish')],
     excite: mobileExcite,
     unit: ['1,2,3,2,3,1', 576],
+  },
+  {
+    name: 'MnasNet-B1',
+    label: 'mnasnet',
+    kernels: /^3,3,5,5,3,5,3$/,
+    strides: sevenStrides,
+    activations: ['relu'],
+    excite: reluExcite,
+    unit: ['1,3,3,3,2,4,1', 320],
+  },
+  {
+    name: 'MnasNet-A1',
+    label: 'mnasnet',
+    kernels: /^3,3,5,3,3,5,3$/,
+    strides: sevenStrides,
+    activations: ['relu'],
+    excite: reluExcite,
+    unit: ['1,2,3,4,2,3,1', 320],
+  },
+  {
+    name: 'MnasNet small',
+    label: 'mnasnet',
+    kernels: /^3,3,3,5,3,5,3$/,
+    strides: sevenStrides,
+    activations: ['relu'],
+    excite: reluExcite,
+    unit: ['1,1,2,4,3,3,1', 144],
+  },
+  {
+    name: 'FBNet-C',
+    label: 'fbnet',
+    kernels: /^3,3,5,5,5,5,3$/,
+    strides: sevenStrides,
+    activations: ['relu'],
+    excite: reluExcite,
+    last: 352,
+    unit: ['1,3,4,4,4,4,1', 352],
+  },
+  {
+    name: 'Single-Path NAS',
+    label: 'mnasnet',
+    kernels: /^3,3,5,5,5,5,3$/,
+    strides: sevenStrides,
+    activations: ['relu'],
+    excite: reluExcite,
+    unit: ['1,3,4,4,4,4,1', 320],
+  },
+  {
+    name: 'FBNet V3',
+    label: 'mobilenet_v3',
+    kernels: /^3,(?:5,5,5|3,5,3),3,3,1$/,
+    strides: sevenStrides,
+    activations: ['hard_swish'],
+    excite: ['hard_swish', 'hard_sigmoid'],
+    sizes: { '2,4,5,5,6,7,1 16': 'B', '2,6,5,5,7,7,1 16': 'D', '3,5,5,5,9,9,1 24': 'G' },
+  },
+  {
+    name: 'HardCoRe-NAS',
+    label: 'mobilenet_v3',
+    kernels: /^3,5,5,5,[35],5,1$/,
+    strides: sevenStrides,
+    activations: ['relu', 'relu', 'relu', ...Array<string>(4).fill('hard_swish')],
+    excite: mobileExcite,
+    sizes: {
+      '1,2,2,2,2,2,1 16': 'A',
+      '1,3,3,4,4,3,1 16': 'B',
+      '1,2,4,4,4,3,1 16': 'C',
+      '1,2,3,4,4,4,1 16': 'D',
+      '1,2,4,2,4,4,1 16': 'E',
+      '1,2,2,4,4,4,1 16': 'F',
+    },
+  },
+  {
+    name: 'MobileNet V3 Large minimal',
+    label: 'mobilenet_v3',
+    kernels: /^3,3,3,3,3,3,1$/,
+    strides: sevenStrides,
+    activations: ['relu'],
+    excite: mobileExcite,
+    unit: ['1,2,3,4,2,3,1', 960],
+  },
+  {
+    name: 'MobileNet V3 Small minimal',
+    label: 'mobilenet_v3',
+    kernels: /^3,3,3,3,3,1$/,
+    strides: [2, 2, 2, 1, 2, 1],
+    activations: ['relu'],
+    excite: mobileExcite,
+    unit: ['1,2,3,2,3,1', 576],
+  },
+  {
+    name: 'PP-LCNet',
+    label: 'mobilenet_v3',
+    kernels: /^3,3,3,3,5,5$/,
+    strides: sevenStrides,
+    activations: ['hard_swish'],
+    excite: mobileExcite,
+    chain: true,
+    unit: ['1,2,2,2,4,2', 512],
+  },
+  {
+    name: 'EfficientNet-EdgeTPU',
+    label: 'efficientnet',
+    kernels: /^3,3,3,5,5,5$/,
+    strides: sevenStrides,
+    activations: ['relu'],
+    excite: reluExcite,
+    fused: true,
+    plainStages: [0],
+    sizes: { '1,2,4,5,4,2 24': 'S', '2,3,5,6,5,3 24': 'M', '2,3,6,7,6,3 32': 'L' },
+  },
+  {
+    name: 'MobileNet-EdgeTPU',
+    label: 'mobilenet-edgetpu',
+    kernels: /^1,3,3,3,3,5,3$/,
+    strides: sevenStrides,
+    activations: ['relu'],
+    excite: reluExcite,
+    fused: true,
+    plainFirsts: [4],
+    unit: ['1,4,4,4,4,4,1', 192],
+  },
+  {
+    name: 'MobileNet-EdgeTPU V2',
+    label: 'mobilenet-edgetpu',
+    kernels: /^1,3,3,3,3,3,3$/,
+    strides: sevenStrides,
+    activations: ['relu'],
+    excite: reluExcite,
+    fused: true,
+    sizes: {
+      '1,2,4,4,4,4,1 16': 'XS',
+      '1,2,4,4,4,4,1 24': 'S',
+      '1,2,4,4,4,4,1 32,64,80': 'M',
+      '1,2,4,4,4,4,1 32,64,96': 'L',
+    },
+  },
+  {
+    name: 'EfficientNet, test',
+    label: 'efficientnet',
+    kernels: /^3,3,3,3,3$/,
+    strides: [1, 2, 2, 2, 2],
+    activations: ['silu'],
+    excite: efficientExcite,
+    fused: true,
+    unit: ['1,1,1,1,1', 64],
+  },
+  {
+    name: 'MixNet',
+    label: 'mixnet',
+    kernels: /^3,3,3,3,3,3$/,
+    strides: sevenStrides,
+    activations: ['relu', 'relu', 'silu'],
+    excite: efficientExcite,
+    endActivation: 'relu',
+    sizes: {
+      '1,2,4,3,3,3 16': 'S',
+      '1,2,4,4,4,4 24': 'M',
+      '1,2,4,4,4,4 32': 'L',
+      '1,2,5,5,5,5 40': 'XL',
+      '1,3,5,5,5,5 56': 'XXL',
+    },
   },
 ];

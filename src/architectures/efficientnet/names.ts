@@ -120,7 +120,7 @@ export const efficientnetNames: readonly Dialect[] = [
     /^conv_stem\.weight$/,
     // Folded into the convolutions or not.
     /^(?:blocks\.0\.0\.bn1\.weight|conv_stem\.bias)$/,
-    /^blocks\.1\.0\.conv_pwl\.weight$/,
+    /^blocks\.1\.0\.conv_pwl?(?:\.0)?\.weight$/,
   ]),
   ...torchvisionNames,
   efficientnet,
