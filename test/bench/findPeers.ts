@@ -46,6 +46,9 @@ export const findTimm = (weights: string, architecture: string): Promise<OtherWa
 /** timm that makes models and what they give. */
 export const findTimmOutputs = (): Promise<OtherWay | NotFound> => findInPython('timmOutputs', []);
 
+/** timm that lists its models and makes their headers. */
+export const findTimmHeaders = (): Promise<OtherWay | NotFound> => findInPython('timmHeaders', []);
+
 /** transformers that answers about the image. A folder without a model gets one, at random. */
 export const findTransformers = (
   task: string,
