@@ -3,14 +3,21 @@ import { at, last, sum } from '../../domain/lists';
 import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { batchNorm, convolution, groupNorm, maxPool, type ConvolutionOptions } from '../blocks/convolution';
+import {
+  averagePool,
+  batchNorm,
+  convolution,
+  groupNorm,
+  maxPool,
+  type ConvolutionOptions,
+} from '../blocks/convolution';
 import { activate, residual } from '../blocks/layers';
 import { framed, meanOfMap } from '../blocks/maps';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, ConfigValue, Evidence, Family, Found } from '../family';
 import { assumed, stored } from '../evidence';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
-import { positive } from '../groups/valueKinds';
+import { flag, positive } from '../groups/valueKinds';
 import { decide, type Sources } from '../decide';
 import { bitNames } from './names';
 
@@ -24,7 +31,7 @@ type PoolPadding = 'none' | 'zeros' | 'edges';
 /**
  * How convolutions pad, and what the first pooling pads with; config.json of transformers has it.
  */
-function paddings(sources: Sources, grouped: boolean) {
+function paddings(sources: Sources, transfers: boolean) {
   const { dialect, checkpoint } = sources.found;
   const { name, title } = dialect;
   // The class of transformers pads evenly, the models that were published with it do not.
@@ -39,7 +46,7 @@ function paddings(sources: Sources, grouped: boolean) {
   });
   const same = String(told.value).toLowerCase() === 'same';
   const padding: Evidence<'same' | 'symmetric'> = { ...told, value: same ? 'same' : 'symmetric' };
-  const pooling = grouped ? (same ? 'none' : 'zeros') : 'edges';
+  const pooling = transfers ? (same ? 'none' : 'zeros') : 'edges';
   return {
     padding,
     pool_padding: stored<PoolPadding>(
@@ -49,18 +56,40 @@ function paddings(sources: Sources, grouped: boolean) {
   };
 }
 
+/** What stems of three convolutions (ResNet-D) have beside them, though no weight tells. */
+function deepSettings(sources: Sources, deep: boolean, grouped: boolean) {
+  const why = 'as timm’s networks with stems of three convolutions; no weight tells';
+  const usual = (value: boolean) =>
+    deep ? assumed(value, why) : stored(value, 'with a stem of one convolution, as published');
+  return {
+    mean_shortcuts: decide(sources, 'mean_shortcuts', {
+      ...flag,
+      named: [[/^resnetv2_\d+[dt]/, true]],
+      otherwise: usual(deep),
+    }),
+    standardised: decide(sources, 'standardised', {
+      ...flag,
+      named: [[/^resnetv2_\d+[dt]/, false]],
+      otherwise: usual(grouped && !deep),
+    }),
+  };
+}
+
 function recognise(found: Found) {
   const { tensors } = found;
-  const stages = measureStages(found, 'stages.*.blocks.*', 'conv3.weight');
+  const isBottleneck = tensors.has('stages.0.blocks.0.conv3.weight');
+  const stages = measureStages(found, 'stages.*.blocks.*', isBottleneck ? 'conv3.weight' : 'conv2.weight');
   const first = tensors.get('stages.0.blocks.0.norm1.weight')?.shape[0];
+  const deep = tensors.has('stem.conv3.weight');
   // Norms come first: the first one is as wide as the stem.
-  if (!stages || first !== tensors.get('stem.conv.weight')?.shape[0]) return undefined;
+  if (!stages || first !== tensors.get(`stem.conv${deep ? 3 : ''}.weight`)?.shape[0]) return undefined;
   const { sources, depths, dims } = stages;
   const grouped = !tensors.has('stages.0.blocks.0.norm1.running_mean');
-  const layers = 2 + 3 * sum(depths);
+  const layers = 2 + (isBottleneck ? 3 : 2) * sum(depths);
+  const title = `ResNet V2-${layers}${deep ? '-D' : ''}`;
   return stagedConfig(stages, {
     label: grouped ? 'bit' : 'resnetv2',
-    title: grouped ? `BiT ResNet-${layers}×${at(dims, 0) / 256}` : `ResNet V2-${layers}`,
+    title: grouped && !deep ? `BiT ResNet-${layers}×${at(dims, 0) / 256}` : title,
     head: 'head.fc',
     stride: 32,
     pixels: grouped ? 'half' : 'imagenet',
@@ -71,7 +100,8 @@ function recognise(found: Found) {
         config: ['num_groups'],
         otherwise: stored(32, 'as published'),
       }),
-      ...paddings(sources, grouped),
+      ...paddings(sources, grouped && !deep),
+      ...deepSettings(sources, deep, grouped),
     },
   });
 }
@@ -79,10 +109,10 @@ function recognise(found: Found) {
 type BitConfig = SettledBy<typeof recognise>;
 
 /** Convolution and norm as the config has them. */
-function layersOf({ norm, groups, padding }: BitConfig) {
+function layersOf({ norm, groups, padding, standardised }: BitConfig) {
   const grouped = norm === 'group';
   const common: ConvolutionOptions = {
-    ...(grouped && { standardise }),
+    ...(standardised && { standardise }),
     ...(padding === 'same' && { padding }),
   };
   return {
@@ -106,39 +136,47 @@ function pool(b: GraphBuilder, map: ValueInfo, padding: PoolPadding): ValueInfo 
  * Residual block with norms before convolutions (He et al. 2016b): the projection reads the
  * normalised input.
  */
-function block(b: GraphBuilder, x: ValueInfo, { convolve, normalise }: Layers, stride: number): ValueInfo {
+function block(b: GraphBuilder, x: ValueInfo, layers: Layers, stride: number, means: boolean): ValueInfo {
+  const { convolve, normalise } = layers;
   const before = normalise(b, x, 'norm1');
-  const shortcut = b.has('downsample.conv.weight') ? convolve(b, before, 'downsample.conv', stride) : x;
+  const mean =
+    means && stride > 1
+      ? averagePool(b, before, { kernel: 2, stride, ceil: true, countPadding: false })
+      : before;
+  const shortcut = b.has('downsample.conv.weight')
+    ? convolve(b, mean, 'downsample.conv', means ? 1 : stride)
+    : x;
+  if (!b.has('conv3.weight')) {
+    const first = convolve(b, before, 'conv1', stride);
+    return residual(b, convolve(b, normalise(b, first, 'norm2'), 'conv2'), shortcut);
+  }
   const narrow = convolve(b, before, 'conv1');
   const mixed = convolve(b, normalise(b, narrow, 'norm2'), 'conv2', stride);
   return residual(b, convolve(b, normalise(b, mixed, 'norm3'), 'conv3'), shortcut);
 }
 
+/** One convolution, or three with norms between them. */
+function stemOf(b: GraphBuilder, pixels: ValueInfo, { convolve, normalise }: Layers): ValueInfo {
+  if (b.has('stem.conv.weight')) return convolve(b, pixels, 'stem.conv', 2);
+  const first = normalise(b, convolve(b, pixels, 'stem.conv1', 2), 'stem.norm1');
+  return convolve(b, normalise(b, convolve(b, first, 'stem.conv2'), 'stem.norm2'), 'stem.conv3');
+}
+
 function build(b: GraphBuilder, config: BitConfig, { imageSize, batch }: BuildOptions): ImageMaps {
   const layers = layersOf(config);
-  const pixels = images(b, [batch, ...imageSize], 'stem.conv');
-  const stem = pool(b, layers.convolve(b, pixels, 'stem.conv', 2), config.pool_padding);
+  const pixels = images(b, [batch, ...imageSize], 'stem.conv', 'stem.conv1');
+  const stem = pool(b, stemOf(b, pixels, layers), config.pool_padding);
   const maps = stages(b, stem, {
     depths: config.depth,
     path: ({ stage, index }) => `stages.${stage}.blocks.${index}`,
-    block: (x, { stage, index }) => block(b, x, layers, index === 0 && stage > 0 ? 2 : 1),
+    block: (x, { stage, index }) =>
+      block(b, x, layers, index === 0 && stage > 0 ? 2 : 1, config.mean_shortcuts),
     note: { title: 'Pre-activation residual block', formula: 'x + convolutions(norm(x))' },
   });
   return {
     stages: maps.map((map) => mapStage(map, imageSize)),
     map: layers.normalise(b, last(maps), 'norm'),
   };
-}
-
-/** Pooling and the classifier, a linear layer or a 1 × 1 convolution. */
-function head(b: GraphBuilder, { map }: ImageMaps): void {
-  const pooled = meanOfMap(b, map);
-  if (!b.has('head.fc.weight') || b.shapeOf('head.fc.weight').length !== 4)
-    return answer(b, pooled, map, 'head.fc');
-  const logits = convolution(b, b.reshape(pooled, [...pooled.shape, 1, 1]), 'head.fc');
-  b.output('logits', b.reshape(logits, logits.shape.slice(0, 2)), 'logits');
-  b.output('features', pooled, 'features');
-  b.output('tokens', map, 'tokens');
 }
 
 /**
@@ -150,8 +188,8 @@ export const bit: Family<BitConfig, ImageMaps> = {
   row: 'cnn',
   title: 'Pre-activation residual network',
   names: bitNames,
-  assumable: ['padding', 'groups'],
+  assumable: ['padding', 'groups', 'mean_shortcuts', 'standardised'],
   recognise,
   build,
-  head,
+  head: (b, { map }) => answer(b, meanOfMap(b, map), map, 'head.fc'),
 };

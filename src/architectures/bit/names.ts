@@ -3,9 +3,9 @@ import { timmNames, type Dialect } from '../dialect';
 /** ResNet V2 and Big Transfer. */
 export const bitNames: readonly Dialect[] = [
   timmNames('bit', [
-    /^stem\.conv\.weight$/,
+    /^stem\.conv3?\.weight$/,
     /^stages\.0\.blocks\.0\.norm1\.weight$/,
-    /^stages\.0\.blocks\.0\.conv3\.weight$/,
+    /^stages\.0\.blocks\.0\.conv2\.weight$/,
   ]),
   {
     name: 'transformers',

@@ -1,4 +1,4 @@
-import { at, largest } from '../../domain/lists';
+import { largest } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { channelAttention } from '../blocks/channelAttention';
@@ -85,29 +85,28 @@ function stem(b: GraphBuilder, pixels: ValueInfo, config: ResidualConfig): Value
  * The input in the shape of the block's output: itself, or projected; ResNet-D takes means before a
  * projection without stride.
  */
-function shortcut(b: GraphBuilder, x: ValueInfo, stride: number, eps: number): ValueInfo {
+function shortcutOf(b: GraphBuilder, x: ValueInfo, stride: number, eps: number): ValueInfo {
   if (b.has('downsample.0.weight')) return convNorm(b, x, 'downsample.0', 'downsample.1', { eps, stride });
   if (!b.has('downsample.1.weight')) return x;
   const mean = stride === 1 ? x : averagePool(b, x, { kernel: 2, stride, ceil: true, countPadding: false });
   return convNorm(b, mean, 'downsample.1', 'downsample.2', { eps });
 }
 
-/** Steps of a block's convolutions, one after the other. */
+/** How a block's convolutions step, one after the other, and what is added to the last. */
 interface Steps {
   readonly strides: readonly number[];
-  readonly dilations: readonly number[];
+  /** None without it. */
+  readonly dilations?: readonly number[];
+  readonly write?: UnitWriter | undefined;
+  /** The input in the shape of the output, by the names of ResNets without it. */
+  readonly shortcut?: ValueInfo;
 }
 
 /** Residual block (He et al. 2016): a convolution for each of the strides. */
-function block(
-  b: GraphBuilder,
-  x: ValueInfo,
-  unit: Unit,
-  { strides, dilations }: Steps,
-  write: UnitWriter = () => undefined,
-): ValueInfo {
+export function residualBlock(b: GraphBuilder, x: ValueInfo, unit: Unit, steps: Steps): ValueInfo {
+  const { strides, dilations = [], write = () => undefined } = steps;
   const branch = strides.reduce((map, stride, index) => {
-    const dilation = at(dilations, index);
+    const dilation = dilations[index] ?? 1;
     const inner = unit.inner_activation ?? unit.activation;
     const activation = index < strides.length - 1 ? inner : undefined;
     const names = [`conv${index + 1}`, `bn${index + 1}`] as const;
@@ -118,7 +117,8 @@ function block(
   }, x);
   const stride = largest(strides);
   const attended = channelAttention(b, branch, 'se');
-  return activate(b, residual(b, attended, shortcut(b, x, stride, unit.eps)), unit.activation);
+  const input = steps.shortcut ?? shortcutOf(b, x, stride, unit.eps);
+  return activate(b, residual(b, attended, input), unit.activation);
 }
 
 /**
@@ -153,7 +153,7 @@ export function encodeResnet(
       const [first, next] = [index === 0 ? spread(stage - 1) : spread(stage), spread(stage)];
       // Of a first block only what follows the convolution that would stride is spread further.
       const dilations = strides.map((_, place) => (config.block === 'basic' && place > 0 ? next : first));
-      return block(b, x, { eps, activation, inner_activation }, { strides, dilations }, unit);
+      return residualBlock(b, x, { eps, activation, inner_activation }, { strides, dilations, write: unit });
     },
     note: { title: `Residual block, ${config.block}`, formula: `${activation}(x + convolutions(x))` },
   });

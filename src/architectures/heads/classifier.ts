@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
-import { batchNorm } from '../blocks/convolution';
+import { batchNorm, convolution } from '../blocks/convolution';
 
 /**
  * Ends a model that pools: `logits` if the classifier `head` is stored, the pooled vector as
@@ -8,9 +8,16 @@ import { batchNorm } from '../blocks/convolution';
  * operator is what a model hands on).
  */
 export function answer(b: GraphBuilder, features: ValueInfo, tokens: ValueInfo, head = 'head'): void {
-  if (b.has(`${head}.weight`)) b.output('logits', b.linear(features, head), 'logits');
+  if (b.has(`${head}.weight`)) b.output('logits', layered(b, features, head), 'logits');
   b.output('features', features, 'features');
   b.output('tokens', tokens, 'tokens');
+}
+
+/** A linear layer of `[batch, dim]`, or a 1 × 1 convolution in its place. */
+function layered(b: GraphBuilder, features: ValueInfo, name: string): ValueInfo {
+  if (b.shapeOf(`${name}.weight`).length !== 4) return b.linear(features, name);
+  const logits = convolution(b, b.reshape(features, [...features.shape, 1, 1]), name);
+  return b.reshape(logits, logits.shape.slice(0, 2));
 }
 
 /**

@@ -4,10 +4,10 @@ import { answer } from '../heads/classifier';
 import type { GraphBuilder } from '../../graph/builder';
 import { channelAttentions, type ChannelAttention } from '../blocks/channelAttention';
 import { meanOfMap } from '../blocks/maps';
-import { configuredArchitecture } from '../config';
 import { mapStage, type ImageMaps } from '../blocks/stages';
 import type { BuildOptions, Evidence, Family, Found } from '../family';
 import { assumed, stored } from '../evidence';
+import { blurSetting } from '../groups/antiAliasing';
 import { encodeResnet } from '../groups/residualNetwork';
 import { measureStages, stagedConfig, type MeasuredStages, type SettledBy } from '../groups/stagedConfig';
 import { flag } from '../groups/valueKinds';
@@ -112,17 +112,6 @@ function stemSettings(sources: Sources, small: boolean) {
       ...flag,
       otherwise: small ? assumed(false, why) : stored(true, 'as published'),
     }),
-  };
-}
-
-/** timm alone has variants that blur: only a name sets them apart. */
-function blurSetting({ dialect, checkpoint }: Found): { readonly anti_aliasing?: Evidence<string> } {
-  if (dialect.name !== 'timm') return {};
-  const named = configuredArchitecture(checkpoint) !== undefined;
-  return {
-    anti_aliasing: named
-      ? stored('none', 'config.json: architecture')
-      : assumed('none', 'variants that blur where they stride have the same names and shapes'),
   };
 }
 
