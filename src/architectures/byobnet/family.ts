@@ -11,8 +11,8 @@ import { tokenAt, withSpecialTokens } from '../blocks/specialTokens';
 import { mapStage, stages, type ImageMaps } from '../blocks/stages';
 import { selfAttention } from '../blocks/transformer';
 import { activationOf, decide, type Sources } from '../decide';
-import { assumed } from '../evidence';
-import type { BuildOptions, Family, Found } from '../family';
+import { assumed, stored } from '../evidence';
+import type { BuildOptions, Evidence, Family, Found } from '../family';
 import { measureStages, stagedConfig, type SettledBy } from '../groups/stagedConfig';
 import { flag } from '../groups/valueKinds';
 import { answer } from '../heads/classifier';
@@ -67,7 +67,7 @@ function settingsOf(sources: Sources, kind: Kind, stem: number, depths: readonly
       is: (value) => [value].flat().length === depths.length,
       needed: `1 or 2 for each of ${depths.length} stages`,
     }),
-    stem_pool: decide<Pool>(sources, 'stem_pool', {
+    stem_pooling: decide<Pool>(sources, 'stem_pooling', {
       named: [
         [/_clip|_mlp/, 'mean'],
         [/resnext/, 'max'],
@@ -88,13 +88,28 @@ function settingsOf(sources: Sources, kind: Kind, stem: number, depths: readonly
   };
 }
 
+/** Attention pools if its positions are stored; the answer is that of the mean. */
+function poolSetting(sources: Sources): { readonly pool?: Evidence<string> } {
+  if (!sources.found.tensors.has('head.pos_embed')) return {};
+  return {
+    pool: decide(sources, 'pool', {
+      config: ['global_pool'],
+      otherwise: stored('token', 'head.pos_embed'),
+      is: (value) => value === 'token',
+      refusal: 'these weights allow token',
+    }),
+  };
+}
+
 /** What ends a block, by its kind. */
 const ends = ['conv3_1x1.conv.weight', 'conv2_kxk.conv.weight', 'conv2_1x1.conv.weight'];
 
 function recognise(found: Found) {
   const { tensors } = found;
   const measured = measureStages(found, 'stages.*.*', ends);
-  if (!measured) return undefined;
+  // Positions of the pooling on a grid that is no square do not tell its sides.
+  const places = (tensors.get('head.pos_embed')?.shape[0] ?? 1) - 1;
+  if (!measured || !Number.isInteger(Math.sqrt(places))) return undefined;
   const { sources, depths, each } = measured;
   const inner = each(['conv2_kxk.conv.weight', 'conv1_kxk.conv.weight'], 1);
   const grouped = inner.value[0] === 32 && each('conv2_kxk.conv.weight', 0).value[0] !== 32;
@@ -106,7 +121,7 @@ function recognise(found: Found) {
     head: tensors.has('head.pos_embed') ? 'head.proj' : 'head.fc',
     stride: 32,
     shapes: { group_width: inner },
-    settings: settingsOf(sources, kind, stem, depths),
+    settings: { ...settingsOf(sources, kind, stem, depths), ...poolSetting(sources) },
     plumbing: { linear: kind.title === 'RegNetZ' },
   });
 }
@@ -149,7 +164,7 @@ function block(b: GraphBuilder, x: ValueInfo, stride: number, config: ByobNetCon
 
 /** One convolution, half of the size; or several and a pooling, or a second stride: a quarter. */
 function stem(b: GraphBuilder, pixels: ValueInfo, config: ByobNetConfig): ValueInfo {
-  const { activation, stem_pool: pool } = config;
+  const { activation, stem_pooling: pool } = config;
   const paths = stemOf((name) => b.has(name));
   const map = paths.reduce((x, path, index) => {
     const isEnd = index === paths.length - 1 && index > 0 && pool === 'none';
@@ -225,7 +240,7 @@ export const byobNet: Family<ByobNetConfig, ImageMaps> = {
   row: 'cnn',
   title: 'Residual network of chosen blocks',
   names: byobNetNames,
-  assumable: ['activation', 'strides', 'stem_pool', 'mean_strides'],
+  assumable: ['activation', 'strides', 'stem_pooling', 'mean_strides'],
   recognise,
   build,
   head,
