@@ -51,6 +51,9 @@ function kindOf({ tensors }: Found, depths: readonly number[], grouped: boolean)
   return { title: name, activation: 'silu', pool: grouped && stem.length === 3 ? 'max' : 'none' };
 }
 
+/** Names of the published networks. */
+const known = /^(?:gernet|regnetz|test_byobnet|(?:eca_|gc|se)?resne[xt])/;
+
 function settingsOf(sources: Sources, kind: Kind, stem: number, depths: readonly number[]) {
   const why = `as in ${kind.title} of timm; no weight tells`;
   const usual = depths.map((_, stage) => ((stem === 1 ? stage < 4 : stage > 0) ? 2 : 1));
@@ -58,11 +61,11 @@ function settingsOf(sources: Sources, kind: Kind, stem: number, depths: readonly
     activation: activationOf(sources, assumed(kind.activation, why), {
       named: [
         [/^(?:gernet|gcresnet50t(?:\.|$)|test_)|_clip|_mlp/, 'relu'],
-        [/^/, 'silu'],
+        [known, 'silu'],
       ],
     }),
     strides: decide<readonly number[]>(sources, 'strides', {
-      named: [[/^/, usual]],
+      named: [[known, usual]],
       otherwise: assumed(usual, why),
       is: (value) => [value].flat().length === depths.length,
       needed: `1 or 2 for each of ${depths.length} stages`,
@@ -71,7 +74,7 @@ function settingsOf(sources: Sources, kind: Kind, stem: number, depths: readonly
       named: [
         [/_clip|_mlp/, 'mean'],
         [/resnext/, 'max'],
-        [/^/, 'none'],
+        [known, 'none'],
       ],
       otherwise: assumed<Pool>(kind.pool, why),
       is: (value) => pools.some((pool) => pool === value),
@@ -81,7 +84,7 @@ function settingsOf(sources: Sources, kind: Kind, stem: number, depths: readonly
       ...flag,
       named: [
         [/_clip|_mlp/, true],
-        [/^/, false],
+        [known, false],
       ],
       otherwise: assumed(kind.pool === 'mean', why),
     }),

@@ -39,7 +39,7 @@ function recognise(found: Found) {
     activation: activationOf(sources, assumed('gelu', 'all but one published model have it'), {
       named: [
         [/^convmixer_768/, 'relu'],
-        [/^/, 'gelu'],
+        [/^convmixer_1/, 'gelu'],
       ],
     }),
   };

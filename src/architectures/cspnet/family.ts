@@ -48,25 +48,28 @@ function kindOf(crossing: Crossing, stride: number, bottleneck: boolean): Kind {
     : { name: 'CSP-Darknet', activation: 'leaky_relu', linear: false };
 }
 
+/** Names of the published networks. */
+const known = /^(?:csp|(?:se)?darknet|cs3)/;
+
 function settingsOf(sources: Sources, { name, activation, linear }: Kind, stride: number) {
   const why = `as in ${name} of timm; no weight tells`;
   return {
     activation: activationOf(sources, assumed(activation, why), {
       named: [
         [/^cs3/, 'silu'],
-        [/^/, 'leaky_relu'],
+        [known, 'leaky_relu'],
       ],
     }),
     linear_crossing: decide(sources, 'linear_crossing', {
       ...flag,
       named: [
         [/^cspresne/, true],
-        [/^/, false],
+        [known, false],
       ],
       otherwise: assumed(linear, why),
     }),
     stem_stride: decide(sources, 'stem_stride', {
-      named: [[/^/, stride]],
+      named: [[known, stride]],
       otherwise: assumed(stride, 'the map of the last stage is 1/32 of the image as published'),
       is: (value) => value === 1 || value === 2 || value === 4,
       needed: '1, 2 or 4',

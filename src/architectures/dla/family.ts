@@ -42,7 +42,7 @@ function recognise(found: Found) {
       ...flag,
       named: [
         [/^dla(?:102|169)/, true],
-        [/^/, false],
+        [/^dla/, false],
       ],
       otherwise: assumed(deep, 'the deeper networks add the last block in each root; no weight tells'),
     }),

@@ -43,7 +43,7 @@ function recognise(found: Found) {
       activation: activationOf(measured.sources, assumed(narrow ? 'gelu' : 'relu', why), {
         named: [
           [/^fasternet_t[01]/, 'gelu'],
-          [/^/, 'relu'],
+          [/^fasternet_(?:t2|[sml])/, 'relu'],
         ],
       }),
     },

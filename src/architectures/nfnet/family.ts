@@ -50,7 +50,7 @@ function settingsOf(found: Found, { sources }: MeasuredStages) {
     ...flag,
     named: [
       [/^dm_/, true],
-      [/^/, false],
+      [/^(?:eca_|test_)?nfnet|^nf_/, false],
     ],
     otherwise: assumed(isOwn, why),
   });

@@ -42,7 +42,7 @@ function recognise(found: Found) {
         ...flag,
         named: [
           [/_[14]s/, true],
-          [/^/, false],
+          [/^resnest/, false],
         ],
         otherwise: assumed(cardinality > 1, why),
       }),

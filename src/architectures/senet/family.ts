@@ -33,7 +33,7 @@ function recognise(found: Found) {
         ...flag,
         named: [
           [/^legacy_seresnet(?:50|101|152)/, true],
-          [/^/, false],
+          [/^legacy_se/, false],
         ],
         otherwise: assumed(
           isBottleneck && groups === 1,
