@@ -1,6 +1,6 @@
 // npm run coverage [-- MODULE …]: which published image models open by their headers, and are
 // counted right. Of timm every architecture that VITRINE_PYTHON's timm lists, of other libraries
-// the lines of the oracles.
+// the lines of the oracles. VITRINE_WHY=1 says what is in the way.
 import { countAllMacs } from '../../src/analysis/complexity';
 import { buildGraph, countParameters, partsOf, recognise } from '../../src/architectures/recognise/recognise';
 import { checkpointOf, linesFolder, readLines, type Line } from '../oracles/lines';
