@@ -73,7 +73,6 @@ function block(b: GraphBuilder, x: ValueInfo): ValueInfo {
 
 /** A block, a strided depthwise convolution, one of 1 × 1, and an MLP (§3.3). */
 function downsampled(b: GraphBuilder, x: ValueInfo): ValueInfo {
-  if (!b.has('channel_downsample.c.weight')) return x;
   const before = b.scope('pre_block', () => block(b, x));
   return fed(b, unit(b, unit(b, before, 'spatial_downsample', 2), 'channel_downsample'), 'ffn');
 }
@@ -84,8 +83,11 @@ function build(b: GraphBuilder, { depth }: RepVitConfig, { imageSize, batch }: B
   const maps = stages(b, stem, {
     depths: depth,
     path: ({ stage, index }) => `stages.${stage}.blocks.${index}`,
-    enter: (x, stage) =>
-      b.scope(`stages.${stage}.downsample`, () => downsampled(b, x), { title: 'Downsampling' }),
+    enter: (x, stage) => {
+      const path = `stages.${stage}.downsample`;
+      if (!b.has(`${path}.channel_downsample.c.weight`)) return x;
+      return b.scope(path, () => downsampled(b, x), { title: 'Downsampling' });
+    },
     block: (x) => block(b, x),
     note: { title: 'RepViT block', formula: 'y + MLP(y), y = gate(norm(conv(x) + w ⊙ x + x))' },
   });
