@@ -27,6 +27,7 @@ const taskCommands = {
   ask: predictAs('ask'),
   video: predictAs('video'),
   reconstruct: predictAs('reconstruct'),
+  restore: predictAs('restore'),
   translate: predictAs('translate'),
 } as const;
 

@@ -83,6 +83,7 @@ const listedCommands: { readonly [Id in CommandId]: null } = {
   'vitrine.captionImage': null,
   'vitrine.askAboutImage': null,
   'vitrine.rebuildImage': null,
+  'vitrine.restoreImage': null,
   'vitrine.classifyClip': null,
 };
 export const commandIds = Object.keys(listedCommands) as readonly CommandId[];

@@ -243,6 +243,8 @@ const rules: Readonly<Record<string, Rule>> = {
   'maskformer-swin': swin,
   'donut-swin': swin,
   swinv2: { families: ['swinv2'], idle: ['patch_size'] },
+  // Shapes tell what a stage ends with and the channels that come out; patches are single pixels.
+  swin2sr: { families: ['swin2sr'], idle: ['num_channels_out', 'patch_size', 'resi_connection'] },
   pvt: { families: ['pvt'] },
   pvt_v2: { families: ['pvt_v2'] },
   segformer: { families: ['segformer'], idle: ['reshape_last_stage'] },

@@ -82,6 +82,8 @@ export interface Recognised<C> extends Described, ImageInput {
    * what else follows from names and shapes, which is not shown.
    */
   readonly config: C;
+  /** The model_type of transformers that it is, whose usual preprocessing it takes. */
+  readonly modelType?: string;
 }
 
 /**

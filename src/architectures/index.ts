@@ -58,6 +58,7 @@ export { siglip } from './siglip/family';
 export { skNet } from './sknet/family';
 export { starnet } from './starnet/family';
 export { swin } from './swin/family';
+export { swin2sr } from './swin2sr/family';
 export { swinv2 } from './swinv2/family';
 export { swinv2Cr } from './swinv2Cr/family';
 export { timesformer } from './timesformer/family';

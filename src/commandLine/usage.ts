@@ -225,6 +225,13 @@ export const commands = {
     paths: [2],
     options: predict,
   },
+  restore: {
+    task: 'restore',
+    synopsis: '<checkpoint> <image>... [--out FOLDER]',
+    purpose: 'the image enlarged or mended, as the model was trained for; in a folder as PNG and tensors',
+    paths: [2],
+    options: predict,
+  },
   translate: {
     task: 'translate',
     synopsis: '<checkpoint> --text TEXT [--text TEXT]... [--as NAME] [--out FOLDER]',

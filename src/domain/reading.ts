@@ -70,6 +70,8 @@ export type Reading =
       /** Patches are drawn with their own mean and deviation taken off. */
       readonly normalised: boolean;
     }
+  /** The image itself, so many times as large. */
+  | { readonly task: 'restore'; readonly scale: number }
   /** Classes of a clip; the input is so many frames. */
   | { readonly task: 'video'; readonly frames: number }
   /**

@@ -9,6 +9,7 @@ export type TaskName =
   | 'caption'
   | 'translate'
   | 'reconstruct'
+  | 'restore'
   | 'video'
   | 'classify'
   | 'outputs'

@@ -28,6 +28,11 @@ export const taskWords = {
     title: 'Rebuild Hidden Patches of Image',
     button: 'Rebuild an Image…',
   },
+  restore: {
+    command: 'restoreImage',
+    title: 'Enlarge or Mend Image',
+    button: 'Enlarge or Mend an Image…',
+  },
   video: { command: 'classifyClip', title: 'Classify Clip', button: 'Classify a Clip…' },
 } as const satisfies Partial<Record<TaskName, TaskWords>>;
 

@@ -101,6 +101,7 @@ export type OutputMeaning =
   | 'depth'
   | 'heatmaps'
   | 'pixels'
+  | 'restored'
   | 'seen'
   | 'state'
   | 'embedding'

@@ -347,6 +347,17 @@ export interface Rebuilt {
   readonly normalised: boolean;
 }
 
+/** An image as a model makes it anew: larger, or mended. */
+export interface Restored {
+  readonly kind: 'restored';
+  /** Rows and columns of what came out, without what was padded. */
+  readonly grid: Grid;
+  /** How many times as many rows and columns it has. */
+  readonly scale: number;
+  /** Bytes of red, green and blue, `[3, rows, columns]`. */
+  readonly planes: Uint8Array;
+}
+
 /** What a model answers, by kind of task. */
 export type Answer =
   | Classes
@@ -355,6 +366,7 @@ export type Answer =
   | Depth
   | Keypoints
   | Rebuilt
+  | Restored
   | Scores
   | Replies
   | Text

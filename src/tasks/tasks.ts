@@ -10,6 +10,7 @@ import { keypoints } from './keypoints/keypoints';
 import { features } from './features/features';
 import { outputs } from './outputs/outputs';
 import { reconstruct } from './reconstruct/reconstruct';
+import { restore } from './restore/restore';
 import { segment } from './segment/segment';
 import { translate } from './translate/translate';
 import { video } from './video/video';
@@ -28,6 +29,7 @@ export const tasks = {
   caption,
   translate,
   reconstruct,
+  restore,
   video,
   classify,
   outputs,
@@ -69,6 +71,7 @@ const byKind = {
   depth: tasks.depth,
   keypoints: tasks.keypoints,
   pixels: tasks.reconstruct,
+  restored: tasks.restore,
   classes: tasks.classify,
   outputs: tasks.outputs,
   features: tasks.features,

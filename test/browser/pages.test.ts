@@ -72,6 +72,7 @@ const states: readonly (readonly [name: PageOptions['name'], cases: readonly str
       'saliency',
       'categories',
       'pixels',
+      'restored',
       'outputs',
       'silent',
       'loading',

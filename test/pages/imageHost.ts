@@ -253,6 +253,19 @@ const rebuilt: Answer = {
   normalised: true,
 };
 
+/** The same drawing as if it was enlarged from half of it. */
+const restored: Answer = {
+  kind: 'restored',
+  grid: [2 * side, 2 * side],
+  scale: 2,
+  planes: Uint8Array.from({ length: 12 * side * side }, (_, at) => {
+    const [row, column] = [Math.floor((at % (4 * side * side)) / (2 * side)), at % (2 * side)];
+    return (
+      90 + 60 * Math.sin(row / 38) + 40 * Math.cos(column / 26) + 20 * Math.floor(at / (4 * side * side))
+    );
+  }),
+};
+
 /** A person of COCO's keypoints, standing on the grass; the left wrist is not sure. */
 const bodyPlaces: readonly (readonly [x: number, y: number])[] = [
   ...([
@@ -318,6 +331,7 @@ const answers: Readonly<Record<string, Answer>> = {
   },
   depth: { kind: 'depth', grid: [480, 640], values: far, unit: 'metres', spread: spreadOf(far) },
   keypoints: posed,
+  restored,
   pixels: rebuilt,
   categories: {
     kind: 'outputs',
@@ -365,7 +379,7 @@ const viewOf = (pixels: Pixels, { asStored = false, imageSize = native }: RunOpt
     image: IMAGE,
     pixels,
     size: [pixels.width, pixels.height],
-    seen: shownCase === 'pixels' ? reducedTo(pixels, side) : pixels,
+    seen: shownCase === 'pixels' || shownCase === 'restored' ? reducedTo(pixels, side) : pixels,
     region: network?.view.region ?? regions[shownCase] ?? { x: 80, y: 0, width: 480, height: 480 },
     orientation: { exif: shownCase === 'turned' ? 6 : 1, applied: !asStored },
   },

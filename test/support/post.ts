@@ -14,6 +14,7 @@ import { depthOf, depthWithoutBorder } from '../../src/tasks/post/depth';
 import { detectionsOf, phrasesOf, type DetectionRule } from '../../src/tasks/post/detection';
 import { keypointsOf } from '../../src/tasks/post/keypoints';
 import { reconstructionOf } from '../../src/tasks/post/reconstruction';
+import { restorationOf } from '../../src/tasks/post/restoration';
 import { promptMasksOf } from '../../src/tasks/post/promptMasks';
 import * as segmentation from '../../src/tasks/post/segmentation';
 import { itemOf, ofOneImage, type Values } from '../../src/tasks/post/values';
@@ -252,6 +253,13 @@ function reconstruction({ found, post, output }: Given): Got {
   return { tensors: { reconstruction, pasted, hidden } };
 }
 
+/** Padding stands at the right and at the bottom, and is cut off again. */
+function restored({ found, post, size, output }: Given): Got {
+  const scale = Number(json(found.folder, 'config.json')['upscale']);
+  const { planes } = restorationOf(output('reconstruction'), { top: 0, left: 0, size }, scale);
+  return { tensors: { [`${post.name}.0`]: Float32Array.from(planes) } };
+}
+
 function classes(given: Given): Got {
   const { post, output } = given;
   const rule = post['sigmoid'] === true ? 'sigmoid' : 'softmax';
@@ -289,6 +297,7 @@ const calls: Readonly<Record<string, (given: Given) => Got>> = {
   depth,
   keypoints,
   reconstruction,
+  restored,
   classify: classes,
   'zero-shot': zeroShot,
 };

@@ -8,6 +8,7 @@ import { features } from './features';
 import { masks } from './masks';
 import { outputs } from './outputs';
 import { pixels } from './pixels';
+import { restored } from './restored';
 import { replies } from './replies';
 import { scores } from './scores';
 import { text } from './text';
@@ -20,6 +21,7 @@ const views: { readonly [Kind in Answer['kind']]: AnswerView<Extract<Answer, { k
   depth,
   keypoints,
   pixels,
+  restored,
   classes,
   scores,
   replies,

@@ -1,11 +1,12 @@
-import type { ComponentChildren, VNode } from 'preact';
-import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import type { VNode } from 'preact';
+import { useMemo } from 'preact/hooks';
 import { formatNumber } from '../../src/domain/units';
 import type { Rebuilt } from '../../src/tasks/answer';
 import { errorsOf, maskedOf, pixelsOf, summaryOf } from '../../src/tasks/reconstruct/pictures';
 import { bitmapOf, heatBitmap } from '../marks/heatmap';
 import type { AnswerView, AnswerViewProps } from './answerView';
 import { ScaleStrip } from './outputs';
+import { Picture } from './picture';
 import './outputs.css';
 import './pixels.css';
 
@@ -54,29 +55,5 @@ function Rebuilding({ answer, seen }: AnswerViewProps<Rebuilt>): VNode {
         </p>
       )}
     </div>
-  );
-}
-
-interface PictureProps {
-  readonly bitmap: HTMLCanvasElement;
-  readonly spoken: string;
-  readonly children: ComponentChildren;
-}
-
-/** A picture with a pixel for each pixel of the model's input, as wide as there is place. */
-function Picture({ bitmap, spoken, children }: PictureProps): VNode {
-  const canvas = useRef<HTMLCanvasElement>(null);
-  useLayoutEffect(() => {
-    const context = canvas.current?.getContext('2d');
-    if (!canvas.current || !context) return;
-    canvas.current.width = bitmap.width;
-    canvas.current.height = bitmap.height;
-    context.drawImage(bitmap, 0, 0);
-  }, [bitmap]);
-  return (
-    <figure>
-      <canvas ref={canvas} role="img" aria-label={spoken} />
-      <figcaption>{children}</figcaption>
-    </figure>
   );
 }

@@ -50,6 +50,10 @@ const fits = {
 /** How a window is fitted to a smaller map. */
 export type WindowFit = keyof typeof fits;
 
+/** Windows of a map as a library fits them, by the map of the configured image if that decides. */
+export const fittedWindows = (fit: WindowFit, map: Grid, window: Grid, configured?: Grid): Windows =>
+  fits[fit](map, window, configured);
+
 /** transformers pads images to whole patches; the others leave out what is behind the last. */
 const paddingFits: ReadonlySet<WindowFit> = new Set<WindowFit>([
   'smaller side',
@@ -444,7 +448,7 @@ export function shiftedStages(
   const first = options.visible?.(b, all) ?? all;
   const patches = gridOfLayout(first.layout);
   const windowsAt = ({ stage, index }: Place, { layout }: Tokens): Windows => {
-    const windows = fits[windowFit](gridOfLayout(layout), window(stage, patches), fitted?.(stage));
+    const windows = fittedWindows(windowFit, gridOfLayout(layout), window(stage, patches), fitted?.(stage));
     return index % 2 === 1 ? windows : { ...windows, shift: [0, 0] };
   };
   return stages(b, first, {

@@ -17,7 +17,7 @@ chinese_clip_vision_model clip_vision_model clipseg_vision_model convnext convne
 dinov2_with_registers dinov3_convnext dinov3_vit donut-swin dpt efficientnet florence_vision focalnet git_vision_model glpn hiera
 ijepa levit maskformer-swin metaclip_2_vision_model mobilenet_v1 mobilenet_v2 mobilevit mobilevitv2
 owlv2_vision_model owlvit_vision_model poolformer pvt pvt_v2 regnet resnet rt_detr_resnet
-sam2_hiera_det_model sam_vision_model sam_hq_vision_model segformer siglip2_vision_model siglip_vision_model swin swinv2
+sam2_hiera_det_model sam_vision_model sam_hq_vision_model segformer siglip2_vision_model siglip_vision_model swin swin2sr swinv2
 timesformer videomae vilt vit vit_mae vit_msn vitdet vitpose_backbone vivit yolos
 """.split()
 

@@ -2,19 +2,11 @@ import { at, last } from '../../domain/lists';
 import { bothSides } from '../../domain/probes';
 import type { Grid } from '../../domain/size';
 import type { GraphBuilder } from '../../graph/builder';
-import type { ValueInfo } from '../../graph/graph';
-import {
-  boundedBias,
-  continuousTable,
-  distances,
-  gatheredBias,
-  logCoordinates,
-} from '../blocks/relativePosition';
 import type { TokenMaps } from '../blocks/stages';
 import { configuredArchitecture, configuredImageSize } from '../config';
 import type { BuildOptions, Evidence, Family, Found, Recognised } from '../family';
-import { assumed, numbersIn, sideOrPair, stored } from '../evidence';
-import { postNormBlock } from '../groups/cosineWindows';
+import { assumed, numbersIn, stored } from '../evidence';
+import { continuousBias, postNormBlock, storedWindow } from '../groups/cosineWindows';
 import { inPatches } from '../groups/patchGrid';
 import {
   isWindow,
@@ -35,8 +27,6 @@ import {
 } from '../groups/shiftedWindows';
 import { decide, imageSizeOf, namesOf, sourcesOf, type Sources } from '../decide';
 import { swinv2Names } from './names';
-
-const coordinates = 'relative_coords_table';
 
 const fitOf: Readonly<Partial<Record<string, WindowFit>>> = {
   transformers: 'rows',
@@ -64,15 +54,6 @@ interface Swinv2Config extends ShiftedConfig {
   readonly patches: Grid | undefined;
 }
 
-/** The window whose coordinates the file keeps as a buffer. */
-function storedWindow({ tensors }: Found): Evidence<WindowValue> | undefined {
-  const name = `layers.0.blocks.0.attn.${coordinates}`;
-  const shape = tensors.get(name)?.shape;
-  if (shape?.length !== 4) return undefined;
-  const [, down = 1, right = 1] = shape;
-  return stored<WindowValue>(sideOrPair([(down + 1) / 2, (right + 1) / 2]), name);
-}
-
 /**
  * Windows of bare weights: nothing in them shows the window, so that models of one size with
  * different windows have the same header. The published models take a window of a sixteenth of the
@@ -92,7 +73,7 @@ type WindowEvidence = Readonly<Record<'window' | 'pretrained_window', Evidence<W
 
 function windowEvidence(sources: Sources, stages: number): WindowEvidence {
   const { found } = sources;
-  const told = storedWindow(found);
+  const told = storedWindow(found, 'layers.0.blocks.0');
   // A name in config.json is one model's; names found by shapes are all that have them, whatever
   // their window.
   const byName = configuredArchitecture(found.checkpoint) === undefined ? [] : named;
@@ -116,26 +97,6 @@ function windowEvidence(sources: Sources, stages: number): WindowEvidence {
       needed: `a number for each of ${stages} stages, 0 where it is the window itself`,
     }),
   };
-}
-
-/**
- * Continuous position bias `[heads, n, n]` (Liu et al. 2022, §3.3): of the coordinates in the file,
- * or made anew for another window.
- */
-function positionBias(b: GraphBuilder, window: Grid, trained: number): ValueInfo {
-  const rows = distances(window);
-  const kept = b.has(coordinates) && b.shapeOf(coordinates)[1] === 2 * window[0] - 1;
-  const inFile = kept && b.shapeOf(coordinates)[2] === 2 * window[1] - 1;
-  const places = inFile
-    ? b.parameter(coordinates, [rows, 2])
-    : b.constant(
-        '/coordinates',
-        'F32',
-        [rows, 2],
-        logCoordinates(window, 'swin', trained > 0 ? [trained, trained] : window),
-      );
-  const table = continuousTable(b, ['cpb_mlp.0', 'cpb_mlp.2'], places);
-  return boundedBias(b, gatheredBias(b, table, window));
 }
 
 /** Whole patches of the image that config.json states. */
@@ -176,7 +137,7 @@ function build(b: GraphBuilder, config: Swinv2Config, options: BuildOptions): To
     fitted: (stage) => patches && [patches[0] >> stage, patches[1] >> stage],
     block: (tokens, place) =>
       postNormBlock(b, tokens, place, () =>
-        positionBias(b, place.windows.size, at(pretrainedWindow, place.stage)),
+        continuousBias(b, place.windows.size, at(pretrainedWindow, place.stage)),
       ),
   });
   return shiftedMaps(ends, lastNorm(b, last(ends), eps), options.imageSize);

@@ -1,5 +1,6 @@
-/** Grey PNGs (PNG specification, third edition) of ids and of depth, without a picture library. */
+/** PNGs (PNG specification, third edition) of ids, depth and colours, without a picture library. */
 import { product } from '../../domain/lists';
+import type { Pixels } from '../../domain/pixels';
 import type { Size } from '../../domain/size';
 import type { Ids } from './rle';
 
@@ -37,12 +38,16 @@ function chunk(kind: string, data: Uint8Array): Uint8Array {
   return out;
 }
 
-function header([height, width]: Size, bits: 8 | 16): Uint8Array {
+/** Kinds of samples, by their numbers in a PNG. */
+const kindsOfSamples = { grey: 0, colours: 2 } as const;
+
+function header([height, width]: Size, bits: 8 | 16, kind: keyof typeof kindsOfSamples = 'grey'): Uint8Array {
   const data = new Uint8Array(13);
   const view = new DataView(data.buffer);
   view.setUint32(0, width);
   view.setUint32(4, height);
   data[8] = bits;
+  data[9] = kindsOfSamples[kind];
   return data;
 }
 
@@ -85,6 +90,16 @@ export async function greyPng(
     chunk('IHDR', header(size, samples instanceof Uint16Array ? 16 : 8)),
     ...texts,
     chunk('IDAT', await deflate(rowsOf(samples, size))),
+    chunk('IEND', new Uint8Array()),
+  ]);
+}
+
+/** Returns a PNG of three bytes a pixel. */
+export async function rgbPng({ width, height, rgb }: Pixels): Promise<Uint8Array> {
+  return joined([
+    signature,
+    chunk('IHDR', header([height, width], 8, 'colours')),
+    chunk('IDAT', await deflate(rowsOf(rgb, [height, 3 * width]))),
     chunk('IEND', new Uint8Array()),
   ]);
 }
