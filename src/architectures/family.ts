@@ -143,10 +143,12 @@ export interface BuildOptions {
   /** Last stages of a residual network that dilate where they would stride; none without it. */
   readonly dilatedStages?: number;
   /**
-   * What the blocks of a plain transformer, or of windows, see of the embedded tokens: an encoder
-   * of masked images sees some, or others in their place. All without it.
+   * What the blocks of a plain transformer, of windows or of mask units see of the embedded tokens:
+   * an encoder of masked images sees some, or others in their place. All without it.
    */
   readonly visible?: (builder: GraphBuilder, tokens: Tokens) => Tokens;
+  /** What patches that overlap read of the pixels: nothing of those that are hidden. */
+  readonly uncovered?: (builder: GraphBuilder, pixels: ValueInfo) => ValueInfo;
   /**
    * What a model around a plain transformer does to the tokens in front of a block, counted from 0:
    * queries of its own may join them, and a bias be added to the block's scores.

@@ -48,6 +48,7 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   decoder_eps: open('Norm ε of the decoder'),
   decoder_heads: open('Heads of the decoder'),
   decoder_mlp_dim: shown('Hidden units of the decoder'),
+  decoder_patch: shown('Pixels drawn of a token'),
   decoder_points: shown('Places on each map, decoder'),
   decoder_scaled: open('Words of the decoder scaled by √width'),
   depth: shown('Depth'),

@@ -84,7 +84,7 @@ export interface PartContext extends BuildOptions, ModelContext {
    * Writes the image backbone into this part and hands back its maps; at most once. `how` is what
    * the model around it asks of its family.
    */
-  backbone(how?: Pick<BuildOptions, 'dilatedStages' | 'visible' | 'entering'>): Maps;
+  backbone(how?: Pick<BuildOptions, 'dilatedStages' | 'visible' | 'uncovered' | 'entering'>): Maps;
   /**
    * Writes the image backbone and what its family makes of its maps, and hands that back by its
    * name (`features`, `tokens`); at most once, and in place of `backbone`.

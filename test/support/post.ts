@@ -236,14 +236,15 @@ function keypoints(given: Given): Got {
   };
 }
 
-function reconstruction({ found, post, output }: Given): Got {
+function reconstruction({ found, post, output, has }: Given): Got {
   const { image_mean: mean, image_std: std } = json(found.folder, 'preprocessor_config.json') as {
     image_mean: number[];
     image_std: number[];
   };
-  const patch = Number(json(found.folder, 'config.json')['patch_size']);
+  const drawn = output(has('patches') ? 'patches' : 'logits');
+  const patch = Math.sqrt(drawn.shape.at(-1)! / mean.length);
   const normalised = post['norm_pix'] === true;
-  const outputs = { logits: output('logits'), mask: output('mask') };
+  const outputs = { logits: drawn, mask: output('mask') };
   const { reconstruction, pasted, hidden } = reconstructionOf(outputs, output('pixel_values'), {
     patch,
     normalised,

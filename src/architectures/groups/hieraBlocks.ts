@@ -37,10 +37,11 @@ export interface HieraBlock extends Place {
 export function hieraPatches(
   b: GraphBuilder,
   { channels, patchStride }: HieraConfig,
-  { imageSize, batch }: BuildOptions,
+  { imageSize, batch, uncovered }: BuildOptions,
 ): Tokens {
   const pixels = b.input('pixel_values', [batch, channels, ...imageSize]);
-  const map = b.scope('patch_embed', () => convolution(b, pixels, 'proj', { stride: patchStride }), {
+  const seen = uncovered?.(b, pixels) ?? pixels;
+  const map = b.scope('patch_embed', () => convolution(b, seen, 'proj', { stride: patchStride }), {
     title: 'Overlapping patch embedding',
   });
   return mapToTokens(b, map);
@@ -89,6 +90,8 @@ interface HieraSettings {
   readonly pools: boolean;
   /** Windows of the map before it is pooled; undefined if the whole map is seen. */
   readonly windows: Windows | undefined;
+  /** The map has some mask units alone, one below the other: none has a place on the image. */
+  readonly isScattered: boolean;
 }
 
 const smaller = ([rows, columns]: Grid): Grid => [
@@ -96,15 +99,30 @@ const smaller = ([rows, columns]: Grid): Grid => [
   Math.floor(columns / queryPool),
 ];
 
+/** Tokens of units that lie anywhere: a unit's where each attends within itself, else all. */
+function scatteredProbe(
+  map: Grid,
+  { windows, pools }: Pick<HieraSettings, 'windows' | 'pools'>,
+  layer: string,
+): Omit<Probe, 'value' | 'heads'> {
+  const tokens = (grid: Grid): Probe['queries'] => ({ special: [], sequence: grid[0] * grid[1] });
+  const inside = windows?.size ?? map;
+  const record = { layer, queries: tokens(pools ? smaller(inside) : inside), keys: tokens(inside) };
+  return windows
+    ? { ...record, kind: 'window', window: { units: windowGrid(windows) } }
+    : { ...record, kind: 'self' };
+}
+
 /**
  * Where queries, perhaps pooled, and keys lie. Windows without padding are units of both maps,
  * whatever those are pooled to.
  */
 function probeOf(
   map: Grid,
-  { windows, pools }: HieraSettings,
+  { windows, pools, isScattered }: HieraSettings,
   layer: string,
 ): Omit<Probe, 'value' | 'heads'> {
+  if (isScattered) return scatteredProbe(map, { windows, pools }, layer);
   const queries = (grid: Grid): Probe['queries'] => ({ special: [], grid: pools ? smaller(grid) : grid });
   if (!windows) return { layer, kind: 'self', queries: queries(map), keys: { special: [], grid: map } };
   if (windows.padded.join() !== windows.map.join())
@@ -163,14 +181,15 @@ function hieraBlock(b: GraphBuilder, tokens: Tokens, settings: HieraSettings): T
 
 /**
  * Writes all blocks, under the names that the file has: `blocks.4`, or `stages.2.blocks.1` if they
- * are counted in each stage. `windowsFor` gives a block's windows by the map that it reads. Returns
- * what each stage ends with.
+ * are counted in each stage. `windowsFor` gives a block's windows by the map that it reads;
+ * `isScattered` is a map of some mask units alone. Returns what each stage ends with.
  */
 export function hieraEncoder(
   b: GraphBuilder,
   tokens: Tokens,
   { depth, heads, eps, activation }: HieraConfig,
   windowsFor: (block: HieraBlock, map: Grid) => Windows | undefined,
+  isScattered = false,
 ): readonly Tokens[] {
   const counted = b.has('stages.0.blocks.0.attn.qkv.weight');
   const numberOf = ({ stage, index }: Place): number => sum(depth.slice(0, stage)) + index;
@@ -181,7 +200,8 @@ export function hieraEncoder(
     block: (x, place) => {
       const pools = place.stage > 0 && place.index === 0;
       const windows = windowsFor({ ...place, block: numberOf(place), pools }, gridOfLayout(x.layout));
-      return hieraBlock(b, x, { heads: at(heads, place.stage), eps, activation, pools, windows });
+      const settings = { heads: at(heads, place.stage), eps, activation, pools, windows, isScattered };
+      return hieraBlock(b, x, settings);
     },
   });
 }

@@ -161,17 +161,18 @@ const positions = (b: GraphBuilder, { grid: native, resampling }: UnitConfig, gr
  * the stage before it.
  */
 function build(b: GraphBuilder, config: UnitConfig, options: BuildOptions): TokenMaps {
-  const { imageSize } = options;
-  const step = unitStep(config);
-  requireUnits(imageSize, step, 'mask units');
-  const [down, across] = [imageSize[0] / step[0], imageSize[1] / step[1]];
+  const { imageSize, visible } = options;
+  requireUnits(imageSize, unitStep(config), 'mask units');
   const patches = hieraPatches(b, config, options);
   const placed = withPositions(b, patches, positions(b, config, gridOfLayout(patches.layout)));
+  const first = visible?.(b, placed) ?? placed;
+  const [rows, columns] = gridOfLayout(first.layout);
+  const [down, across] = [rows / config.maskUnit[0], columns / config.maskUnit[1]];
   const windowsFor = ({ stage, pools }: HieraBlock, map: Grid): Windows | undefined =>
     stage - Number(pools) < config.maskUnitStages
       ? windowsOf(map, [map[0] / down, map[1] / across])
       : undefined;
-  return hieraMaps(hieraEncoder(b, placed, config, windowsFor), imageSize);
+  return hieraMaps(hieraEncoder(b, first, config, windowsFor, visible !== undefined), imageSize);
 }
 
 /**

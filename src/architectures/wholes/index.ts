@@ -18,6 +18,7 @@ export { florence2 } from './florence2';
 export { git } from './git';
 export { glpn } from './glpn';
 export { groundingDino } from './groundingDino';
+export { hieraMae } from './hieraMae';
 export { mae } from './mae';
 export { mask2Former } from './mask2Former';
 export { maskFormer } from './maskFormer';

@@ -9,11 +9,19 @@ import { asSequence, projectedAttention } from '../blocks/projectedAttention';
 import type { Maps } from '../blocks/stages';
 import { patchesOf } from '../heads/reconstruction';
 import { shapeOf } from '../decide';
-import { assumed } from '../evidence';
-import type { BuildOptions, Evidence } from '../family';
-import { headsOfWhole, settle, type FoundWhole, type PartContext, type Whole } from '../whole';
+import type { BuildOptions } from '../family';
+import { headsOfWhole, type FoundWhole, type PartContext, type Whole } from '../whole';
 import { layersOf, sideOf } from './detectors';
 import { numberOfBackbone } from './innerLayers';
+import {
+  likeTheEncoder,
+  lossOf,
+  maskRatio,
+  normalisedPatches,
+  normPixels,
+  rowsAt,
+  sorting,
+} from './maskedPatches';
 
 interface MaeConfig {
   readonly depth: number;
@@ -29,28 +37,6 @@ interface MaeConfig {
 const layers = 'decoder.decoder_layers';
 const queryNames = ['attention.query', 'attention.key', 'attention.value', 'output.dense'] as const;
 
-/** What the decoder shares with the encoder, as the encoder has it. */
-function likeTheEncoder<T extends string | number>({ backbone }: FoundWhole, key: string, otherwise: T): T {
-  const value = backbone.evidence[key]?.value;
-  return typeof value === typeof otherwise ? (value as T) : otherwise;
-}
-
-const maskRatio = (found: FoundWhole): Evidence<number> =>
-  settle<number>(found, 'mask_ratio', {
-    config: ['mask_ratio'],
-    otherwise: assumed(0.75, 'as published (He et al. 2022, §4.1); not stored in the weights'),
-    is: (value) => typeof value === 'number' && value > 0 && value < 1,
-    needed: 'a share between 0 and 1',
-  });
-
-const normPixels = (found: FoundWhole): Evidence<boolean> =>
-  settle<boolean>(found, 'norm_pix_loss', {
-    config: ['norm_pix_loss'],
-    otherwise: assumed(false, 'whether patches are normalised is not stored in the weights'),
-    is: (value) => typeof value === 'boolean',
-    needed: 'true or false',
-  });
-
 function recognise(found: FoundWhole): ReturnType<Whole<MaeConfig>['recognise']> {
   const [dim = 0] = shapeOf(found.tensors, 'decoder.decoder_embed.weight');
   const evidence = {
@@ -60,8 +46,8 @@ function recognise(found: FoundWhole): ReturnType<Whole<MaeConfig>['recognise']>
       config: ['decoder_num_attention_heads'],
     }),
     decoder_mlp_dim: sideOf(found, `${layers}.0.intermediate.dense.weight`, 0),
-    mask_ratio: maskRatio(found),
-    norm_pix_loss: normPixels(found),
+    mask_ratio: maskRatio(found, 0.75, 'as published (He et al. 2022, §4.1); not stored in the weights'),
+    norm_pix_loss: normPixels(found, 'norm_pix_loss', false),
   };
   const patch = numberOfBackbone(found, 'patch', 16);
   return {
@@ -90,29 +76,10 @@ interface Shuffle {
   readonly restore: ValueInfo;
 }
 
-/** Indices that sort each row, the lowest first. */
-const sorting = (b: GraphBuilder, rows: ValueInfo): ValueInfo =>
-  at(
-    b.addMany('TopK', [rows, b.indices([at(rows.shape, 1)])], 2, {
-      axis: int(-1),
-      largest: int(0),
-      sorted: int(1),
-    }),
-    1,
-  );
-
 /** Shuffles patches by noise: the lowest are seen (He et al. 2022, §3, "Simple implementation"). */
 function shuffle(b: GraphBuilder, noise: ValueInfo, visible: number): Shuffle {
   const order = sorting(b, noise);
   return { kept: b.slice(order, 1, 0, visible), restore: sorting(b, order) };
-}
-
-/** Rows of `[batch, count, dim]` by indices `[batch, chosen]`. */
-function rowsAt(b: GraphBuilder, value: ValueInfo, indices: ValueInfo): ValueInfo {
-  const [batch = 1, count = 0] = indices.shape;
-  const dim = at(value.shape, 2);
-  const wide = b.add('Expand', [b.reshape(indices, [batch, count, 1]), b.indices([batch, count, dim])]);
-  return b.add('GatherElements', [value, wide], { axis: int(1) });
 }
 
 /** The class token and the patches that are seen, in the order of the noise. */
@@ -166,29 +133,6 @@ function layer(b: GraphBuilder, tokens: Tokens, { heads, activation, eps }: MaeC
   const x = residual(b, tokens.value, attended);
   const wide = b.linear(b.layerNorm(x, 'layernorm_after', eps), 'intermediate.dense');
   return withValue(tokens, residual(b, x, b.linear(activate(b, wide, activation), 'output.dense')));
-}
-
-/** Patches with their own mean and deviation taken off; the variance is torch's, of n − 1. */
-function normalisedPatches(b: GraphBuilder, patches: ValueInfo): ValueInfo {
-  const samples = at(patches.shape, 2);
-  const centred = b.add('Sub', [patches, b.mean(patches, 2)]);
-  const biased = b.mean(b.add('Mul', [centred, centred]), 2);
-  const variance = b.add('Mul', [biased, b.scalar(samples / (samples - 1))]);
-  return b.add('Div', [centred, b.add('Sqrt', [b.add('Add', [variance, b.scalar(1e-6)])])]);
-}
-
-/** Mean squared error over the patches that were hidden (He et al. 2022, §3). */
-function lossOf(
-  b: GraphBuilder,
-  logits: ValueInfo,
-  target: ValueInfo,
-  mask: ValueInfo,
-  share: number,
-): ValueInfo {
-  const off = b.add('Sub', [logits, target]);
-  const ofPatches = b.mean(b.add('Mul', [off, off]), 2, false);
-  const ofImages = b.mean(b.add('Mul', [ofPatches, mask]), 1, false);
-  return b.add('Mul', [b.mean(ofImages, 0, false), b.scalar(1 / share)]);
 }
 
 const hasTokens = (maps: Maps): maps is Maps & { readonly tokens: Tokens } => 'tokens' in maps;
