@@ -211,6 +211,7 @@ const rules: Readonly<Record<string, Rule>> = {
   dinov2_with_registers: { ...backbone, families: ['vit', 'eva'] },
   dinov3_vit: { ...backbone, families: ['eva'] },
   blip_vision_model: vit,
+  blip_2_vision_model: vit,
   aimv2_vision_model: vit,
   'vit-hybrid': { families: ['vit-hybrid'], idle: ['patch_size'] },
   vitdet: windowed('vitdet'),

@@ -101,9 +101,16 @@ export interface Generations {
   readonly warnings: readonly string[];
 }
 
-/** The section of config.json that the library reads a decoder's settings from. */
-const sectionOf = (config: Json, { section }: Writing): Json =>
-  section === undefined ? config : ((config[section] as Json | undefined) ?? {});
+/**
+ * What of config.json the library reads a decoder's settings from: all of it, or of a section that
+ * alone decides the ids of tokens. Files of transformers 4 list every default there (`max_length`:
+ * 20), which version 5 drops.
+ */
+function sectionOf(config: Json, { section }: Writing): Json {
+  if (section === undefined) return config;
+  const own = (config[section] as Json | undefined) ?? {};
+  return Object.fromEntries(Object.entries(own).filter(([key]) => key.endsWith('_token_id')));
+}
 
 /** Settles the texts that are asked of a model. Throws if no file says what a text begins with. */
 export async function generationsOf(

@@ -12,7 +12,7 @@ import transformers
 from transformers import CONFIG_MAPPING
 
 TYPES = """
-aimv2_vision_model align_vision_model altclip_vision_model beit bit blip_vision_model
+aimv2_vision_model align_vision_model altclip_vision_model beit bit blip_vision_model blip_2_vision_model
 chinese_clip_vision_model clip_vision_model clipseg_vision_model convnext convnextv2 cvt data2vec-vision deit dinov2
 dinov2_with_registers dinov3_convnext dinov3_vit donut-swin dpt efficientnet florence_vision focalnet git_vision_model glpn hiera
 ijepa levit maskformer-swin metaclip_2_vision_model mobilenet_v1 mobilenet_v2 mobilevit mobilevitv2

@@ -332,6 +332,12 @@ const holders: readonly Holder[] = [
     beside: /^(?:norms|head)\..+$/,
     buffers: ofFlorence,
   },
+  {
+    model: 'BLIP-2',
+    at: 'vision_model.',
+    signature: /^language_projection\.weight$/,
+    dialects: [{ ...blip, eps: 1e-6 }],
+  },
   { model: 'BLIP', at: 'vision_model.', dialects: [blip] },
   {
     model: 'ALIGN',

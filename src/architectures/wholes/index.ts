@@ -3,6 +3,7 @@ export { bart, marian, pegasus } from './bart';
 export { beitSegmentation } from './beitSegmentation';
 export { align, altClip, chineseClip } from './bertPairs';
 export { blip, blipForQuestions } from './blip';
+export { blip2 } from './blip2';
 export { clip, openClip, openClipSiglip, siglip } from './clip';
 export { conditionalDetr } from './conditionalDetr';
 export { dabDetr } from './dabDetr';
