@@ -322,6 +322,7 @@ const depthAnything: Model = {
     resample: 3,
   },
 };
+const eomt: Model = { processor: 'Eomt', usual: { do_pad: true } };
 const mobileViT: Model = { processor: 'MobileViT', usual: { size: shorter(288) } };
 
 /** What each model_type's processor is. */
@@ -382,7 +383,8 @@ const models: Readonly<Record<string, Model>> = {
     processor: 'Bit',
     usual: { ...values('imagenet'), size: shorter(520), do_center_crop: false, resample: 2 },
   },
-  eomt: { processor: 'Eomt', usual: { do_pad: true } },
+  eomt,
+  eomt_dinov3: eomt,
   upernet: { processor: 'Segformer' },
   dpt: { processor: 'DPT', usual: { resample: 2 } },
   depth_anything: depthAnything,

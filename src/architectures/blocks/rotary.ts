@@ -57,9 +57,9 @@ const place: Readonly<
   centred: (index, count) => (2 * (index + 0.5)) / count - 1,
 };
 
-/** Both coordinates of every token, special tokens at 0: nothing turns there. */
+/** Both coordinates of every token, special tokens and queries at 0: nothing turns there. */
 function placesOf(
-  { special = [], grid = [] }: TokenLayout,
+  { special = [], grid = [], queries = 0 }: TokenLayout,
   { kind, indexing, offset, reference }: Coordinates,
 ): readonly (readonly [number, number])[] {
   const [rows, columns] = [at(grid, 0), at(grid, 1)];
@@ -69,7 +69,9 @@ function placesOf(
     const column = place[kind]((patch % columns) + offset, columns, columnReference);
     return indexing === 'ij' ? ([row, column] as const) : ([column, row] as const);
   });
-  return [...special.map(() => [0, 0] as const), ...patches];
+  const still = (count: number): readonly (readonly [number, number])[] =>
+    Array.from({ length: count }, () => [0, 0] as const);
+  return [...still(special.length), ...patches, ...still(queries)];
 }
 
 /** Angles token by token: every band of the first coordinate, then of the second. */

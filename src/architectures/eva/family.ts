@@ -1,4 +1,5 @@
 import { ParameterError, type GraphBuilder } from '../../graph/builder';
+import type { ValueInfo } from '../../graph/graph';
 import { withValue, type Tokens } from '../blocks/layers';
 import { axialRotation, mixedRotation, type Rotation } from '../blocks/rotary';
 import { eachBlock, type TokenMaps } from '../blocks/stages';
@@ -30,25 +31,36 @@ function rotationsOf(
   return () => rotation;
 }
 
-/** Tokens, and how the next block turns them. */
+/** Tokens, how the next block turns them, and what is added to its scores. */
 interface Turned {
   readonly tokens: Tokens;
-  readonly rotation: Rotation | undefined;
+  readonly rotation?: Rotation | undefined;
+  readonly bias?: ValueInfo | undefined;
 }
 
 function build(b: GraphBuilder, config: EvaConfig, options: BuildOptions): TokenMaps {
   const { heads, eps, activation, depth, norm_order: order } = config;
+  const { entering } = options;
+  // Queries that join the tokens are turned by nothing, in tables of their own.
+  const rotations = new Map<number, (block: number) => Rotation | undefined>();
+  const rotationOf = (tokens: Tokens, block: number): Rotation | undefined => {
+    const known = rotations.get(tokens.count) ?? rotationsOf(b, tokens, config);
+    rotations.set(tokens.count, known);
+    return known(block);
+  };
   const embedded = embed(b, config, options);
-  const rotationOf = rotationsOf(b, embedded, config);
   const ends = eachBlock<Turned>(
     b,
-    { tokens: embedded, rotation: undefined },
+    { tokens: embedded },
     {
       depth,
-      enter: ({ tokens }, index) => ({ tokens, rotation: rotationOf(index) }),
-      block: ({ tokens, rotation }) => {
-        const facts = { heads, eps, activation, ...(rotation && { rotation }) };
-        return { tokens: withValue(tokens, blocks[order](b, tokens, facts)), rotation };
+      enter: (before, index) => {
+        const { tokens, bias } = entering?.(b, before.tokens, index) ?? before;
+        return { tokens, bias: entering && bias, rotation: rotationOf(tokens, index) };
+      },
+      block: ({ tokens, rotation, bias }) => {
+        const facts = { heads, eps, activation, ...(rotation && { rotation }), ...(bias && { bias }) };
+        return { tokens: withValue(tokens, blocks[order](b, tokens, facts)) };
       },
       note: notes[order],
     },

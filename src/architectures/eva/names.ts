@@ -24,46 +24,58 @@ const timmEva: Dialect = timmNames('eva', [/^patch_embed\.proj\.weight$/, ownPar
  */
 const timmPerceptionEncoder: Dialect = timmNames('eva', [/^norm_pre\.weight$/, /^blocks\.0\.attn\.qkv\./]);
 
-function inLayer(from: string, to: string): Rename {
-  return [new RegExp(`^layer\\.(\\d+)\\.${from}\\.(?<leaf>weight|bias)$`), `blocks.$1.${to}.$<leaf>`];
+/** Hugging Face transformers: DINOv3, whose blocks stand in the list `list`. */
+function dinov3In(list: string): Dialect {
+  const inLayer = (from: string, to: string): Rename => [
+    new RegExp(`^${list}\\.(\\d+)\\.${from}\\.(?<leaf>weight|bias)$`),
+    `blocks.$1.${to}.$<leaf>`,
+  ];
+  return {
+    name: 'transformers',
+    title: 'Hugging Face transformers',
+    prefix: new RegExp(`^(?:dinov3_vit|model|backbone)\\.(?=embeddings\\.|${list}\\.)`),
+    families: ['eva'],
+    resampling: ['bicubic', 'bicubic'],
+    eps: 1e-5,
+    signature: [/^embeddings\.register_tokens$/, new RegExp(`^${list}\\.0\\.mlp\\.up_proj\\.`)],
+    renames: [
+      [/^embeddings\.(cls_token|mask_token)$/, '$1'],
+      [/^embeddings\.register_tokens$/, 'reg_token'],
+      [/^embeddings\.patch_embeddings\.(weight|bias)$/, 'patch_embed.proj.$1'],
+      inLayer('attention\\.([qkv]_proj)', 'attn.$2'),
+      inLayer('attention\\.o_proj', 'attn.proj'),
+      inLayer('(norm[12])', '$2'),
+      [new RegExp(`^${list}\\.(\\d+)\\.layer_scale([12])\\.lambda1$`), 'blocks.$1.gamma_$2'],
+      inLayer('mlp\\.up_proj', 'mlp.fc1'),
+      inLayer('mlp\\.down_proj', 'mlp.fc2'),
+      [/^(?:layer)?norm\.(weight|bias)$/, 'norm.$1'],
+      [/^classifier\.(weight|bias)$/, 'head.$1'],
+    ],
+    modules: [[/^blocks\.(\d+)$/, `${list}.$1.attention`]],
+    firstRegister: 1,
+  };
 }
 
-/** Hugging Face transformers: DINOv3. */
-const transformersDinov3: Dialect = {
-  name: 'transformers',
-  title: 'Hugging Face transformers',
-  prefix: /^(?:dinov3_vit|model|backbone)\.(?=embeddings\.|layer\.)/,
-  families: ['eva'],
-  resampling: ['bicubic', 'bicubic'],
-  eps: 1e-5,
-  signature: [/^embeddings\.register_tokens$/, /^layer\.0\.mlp\.up_proj\./],
-  renames: [
-    [/^embeddings\.(cls_token|mask_token)$/, '$1'],
-    [/^embeddings\.register_tokens$/, 'reg_token'],
-    [/^embeddings\.patch_embeddings\.(weight|bias)$/, 'patch_embed.proj.$1'],
-    inLayer('attention\\.([qkv]_proj)', 'attn.$2'),
-    inLayer('attention\\.o_proj', 'attn.proj'),
-    inLayer('(norm[12])', '$2'),
-    [/^layer\.(\d+)\.layer_scale([12])\.lambda1$/, 'blocks.$1.gamma_$2'],
-    inLayer('mlp\\.up_proj', 'mlp.fc1'),
-    inLayer('mlp\\.down_proj', 'mlp.fc2'),
-    [/^norm\.(weight|bias)$/, 'norm.$1'],
-    [/^classifier\.(weight|bias)$/, 'head.$1'],
-  ],
-  modules: [[/^blocks\.(\d+)$/, 'layer.$1.attention']],
-  firstRegister: 1,
-};
-
 /** The same with a gate beside the hidden layer (ViT-S+, H+, 7B). */
-const transformersDinov3Gated: Dialect = {
-  ...transformersDinov3,
-  signature: [...transformersDinov3.signature, /^layer\.0\.mlp\.gate_proj\./],
-  renames: [
-    inLayer('mlp\\.gate_proj', 'mlp.fc1_g'),
-    inLayer('mlp\\.up_proj', 'mlp.fc1_x'),
-    ...transformersDinov3.renames.filter(([from]) => !from.source.includes('up_proj')),
-  ],
-};
+function gatedDinov3In(list: string): Dialect {
+  const plain = dinov3In(list);
+  const inMlp = (from: string, to: string): Rename => [
+    new RegExp(`^${list}\\.(\\d+)\\.mlp\\.${from}\\.(weight|bias)$`),
+    `blocks.$1.mlp.${to}.$2`,
+  ];
+  return {
+    ...plain,
+    signature: [...plain.signature, new RegExp(`^${list}\\.0\\.mlp\\.gate_proj\\.`)],
+    renames: [
+      inMlp('gate_proj', 'fc1_g'),
+      inMlp('up_proj', 'fc1_x'),
+      ...plain.renames.filter(([from]) => !from.source.includes('up_proj')),
+    ],
+  };
+}
+
+/** DINOv3 as transformers has it inside of EoMT: other names of lists and of the last norm. */
+export const dinov3InEomt: readonly Dialect[] = [gatedDinov3In('layers'), dinov3In('layers')];
 
 /**
  * facebookresearch/dinov3. Its bias of the keys is masked, so the third of queries and that of
@@ -203,8 +215,8 @@ const mmpretrainEva: Dialect = {
 
 /** Namings of EVA, EVA-02, DINOv3, Perception Encoders and whatever else timm's eva.py builds. */
 export const evaNames: readonly Dialect[] = [
-  transformersDinov3Gated,
-  transformersDinov3,
+  gatedDinov3In('layer'),
+  dinov3In('layer'),
   dinov3,
   openClipEva,
   openClipPerceptionEncoder,

@@ -9,6 +9,7 @@ import { swinNames } from '../swin/names';
 import { swinv2Names } from '../swinv2/names';
 import { florenceNames } from '../davit/names';
 import { efficientnetNames } from '../efficientnet/names';
+import { dinov3InEomt } from '../eva/names';
 import { dinov2 } from '../libraries/dinov2';
 import { mobileSam } from '../tinyVit/names';
 import { transformers, transformers5 } from '../libraries/transformers';
@@ -290,7 +291,7 @@ const holders: readonly Holder[] = [
     model: 'EoMT',
     at: '',
     signature: /^attn_mask_probs$/,
-    dialects: [eomt],
+    dialects: [eomt, ...dinov3InEomt],
     beside: aroundEomt,
     buffers: /^(?:attn_mask_probs|criterion\.empty_weight)$/,
   },

@@ -71,12 +71,28 @@ function maskedIn(
   };
 }
 
+/**
+ * Holds the backbone's rotary positions to config.json, which has their base inside of an object.
+ * Throws `ConfigError` of another.
+ */
+function requireTemperature(found: FoundWhole): void {
+  const own = found.backbone.evidence['rope_temperature']?.value;
+  if (typeof own !== 'number') return;
+  settle<number>(found, 'rope_theta', {
+    config: ['rope_parameters.rope_theta'],
+    otherwise: stored(own, 'as published'),
+    is: (value) => value === own,
+    needed: `${own}, as published models have it,`,
+  });
+}
+
 function recognise(found: FoundWhole): ReturnType<Whole<EomtConfig>['recognise']> {
   const [queries = 0] = shapeOf(found.tensors, 'query.weight');
   const [outputs = 0] = shapeOf(found.tensors, 'class_predictor.weight');
   const [blocks = 0] = shapeOf(found.tensors, shares);
   const depth = depthOfBackbone(found);
   if (blocks > depth) throw new ParameterError(shares, `${blocks} blocks found, ${depth} are there`);
+  requireTemperature(found);
   const { all, ...masked } = maskedIn(found, blocks);
   const activation = settle<string>(found, 'mask_activation', {
     config: ['hidden_act'],
