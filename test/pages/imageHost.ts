@@ -261,7 +261,7 @@ const restored: Answer = {
   planes: Uint8Array.from({ length: 12 * side * side }, (_, at) => {
     const [row, column] = [Math.floor((at % (4 * side * side)) / (2 * side)), at % (2 * side)];
     return (
-      90 + 60 * Math.sin(row / 38) + 40 * Math.cos(column / 26) + 20 * Math.floor(at / (4 * side * side))
+      100 + 50 * Math.sin(row / 38) + 40 * Math.cos(column / 26) + 20 * Math.floor(at / (4 * side * side))
     );
   }),
 };

@@ -27,6 +27,8 @@ export interface Maps {
    * of a hybrid's other network.
    */
   readonly front?: readonly Stage[];
+  /** What each block ends with, if heads may read between the ends of stages. */
+  readonly blocks?: readonly Stage[];
 }
 
 /** The same, where the head reads the last tokens, after their norm. */

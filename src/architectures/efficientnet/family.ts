@@ -13,7 +13,7 @@ import {
 } from '../blocks/convolution';
 import { activate, residual } from '../blocks/layers';
 import { meanOfMap } from '../blocks/maps';
-import { mapStage, stages, type ImageMaps, type Place } from '../blocks/stages';
+import { mapStage, stages, type ImageMaps, type Place, type Stage } from '../blocks/stages';
 import type { BuildOptions, ConfigValue, Evidence, Family, Found, Recognised } from '../family';
 import { assumed, configOf, stored } from '../evidence';
 import { positive } from '../groups/valueKinds';
@@ -457,6 +457,14 @@ interface BlockKind {
   readonly gated?: number;
 }
 
+/** How far apart the places lie that a block's own kernel reads and writes. */
+interface Spread {
+  readonly stride: number;
+  readonly dilation: number;
+}
+
+const standing: Spread = { stride: 1, dilation: 1 };
+
 /** A convolution alone, which any other block is. */
 const plain: BlockKind = { has: ['conv'], title: 'Convolution', units: [['conv', 'bn1', true, true]] };
 
@@ -510,9 +518,11 @@ const kindAt = (b: GraphBuilder, start: string): BlockKind =>
  * A convolution, or several side by side, each with a kernel of its own over its share of the
  * channels (Tan & Le 2019, MixConv §3).
  */
-function mixed(b: GraphBuilder, x: ValueInfo, name: string, stride: number, unit: Unit): ValueInfo {
+function mixed(b: GraphBuilder, x: ValueInfo, name: string, spread: Spread, unit: Unit): ValueInfo {
+  const { stride, dilation } = spread;
   const paths = weightsOf((each) => b.has(each), name).map((weight) => weight.slice(0, -'.weight'.length));
   const convolved = (map: ValueInfo, path: string): ValueInfo => {
+    if (dilation > 1) return convolution(b, map, path, spread);
     const padding = unit.padding(at(b.shapeOf(`${path}.weight`), 2), stride);
     return convolution(b, map, path, { stride, padding });
   };
@@ -534,17 +544,17 @@ function mixed(b: GraphBuilder, x: ValueInfo, name: string, stride: number, unit
  * Expansion, depthwise convolution, squeeze and excitation, projection (Sandler et al. 2018; Howard
  * et al. 2019), and the input if shapes allow.
  */
-function block(b: GraphBuilder, x: ValueInfo, stride: number, unit: Unit): ValueInfo {
+function block(b: GraphBuilder, x: ValueInfo, spread: Spread, unit: Unit): ValueInfo {
   const kind = kindAt(b, '');
   const branch = kind.units.reduce((map, [conv, norm, strided, acts], index) => {
-    const wide = mixed(b, map, conv, strided ? stride : 1, unit);
+    const wide = mixed(b, map, conv, strided ? spread : standing, unit);
     const normed = b.has(`${norm}.running_mean`) ? batchNorm(b, wide, norm, unit.eps) : wide;
     const out = acts || unit.chain ? activate(b, normed, unit.activation) : normed;
     return index === kind.gated ? excite(b, out, unit) : out;
   }, x);
   // The last stage of MobileNet V3 is a layer for each position, not a residual block.
   const isLayer = kind === plain && b.shapeOf('conv.weight')[2] === 1;
-  const skips = unit.skips && stride === 1 && branch.shape[1] === x.shape[1] && !isLayer;
+  const skips = unit.skips && spread.stride === 1 && branch.shape[1] === x.shape[1] && !isLayer;
   return skips ? residual(b, x, branch) : branch;
 }
 
@@ -581,8 +591,27 @@ function endUnit(config: EfficientNetConfig): Unit {
   return { ...unit, activation: config.endActivation ?? unit.activation };
 }
 
-function build(b: GraphBuilder, config: EfficientNetConfig, { imageSize, batch }: BuildOptions): ImageMaps {
-  const { depth, strides, flat } = config;
+/**
+ * Strides of blocks by stage; the last strided stages dilate in their place, as segmenters have it
+ * (Howard et al. 2019, §6.4).
+ */
+function spreadsOf({ strides }: EfficientNetConfig, dilated: number): (place: Place) => Spread {
+  const strided = strides.flatMap((stride, stage) => (stride > 1 ? [stage] : []));
+  const wide = dilated > 0 ? strided.slice(-dilated) : [];
+  return ({ stage, index }) => {
+    const passed = wide.filter((first) => first <= stage).length;
+    const stride = index === 0 && !wide.includes(stage) ? at(strides, stage) : 1;
+    return { stride, dilation: 2 ** passed };
+  };
+}
+
+function build(
+  b: GraphBuilder,
+  config: EfficientNetConfig,
+  { imageSize, batch, dilatedStages = 0 }: BuildOptions,
+): ImageMaps {
+  const { depth, flat } = config;
+  const spreadOf = spreadsOf(config, dilatedStages);
   const unitOf = unitsOf(config);
   const end = endUnit(config);
   const numberOf = ({ stage, index }: Place): number => sum(depth.slice(0, stage)) + index;
@@ -591,16 +620,18 @@ function build(b: GraphBuilder, config: EfficientNetConfig, { imageSize, batch }
   const pixels = images(b, [batch, ...imageSize], 'conv_stem');
   const side = at(b.shapeOf('conv_stem.weight'), 2);
   const stem = convNorm(b, pixels, 'conv_stem', 'bn1', { ...end, stride: 2, padding: end.padding(side, 2) });
+  const ends: Stage[] = [];
   const maps = stages(b, stem, {
     depths: depth,
     path: pathOf,
     note: (place) => ({ title: kindAt(b, `${pathOf(place)}.`).title }),
-    block: (x, place) => {
-      const stride = place.index === 0 ? at(strides, place.stage) : 1;
-      return block(b, x, stride, unitOf(place.stage, numberOf(place), place.index));
+    block: (x, place) => block(b, x, spreadOf(place), unitOf(place.stage, numberOf(place), place.index)),
+    behind: (x) => {
+      ends.push(mapStage(x, imageSize));
+      return x;
     },
   });
-  return { stages: maps.map((map) => mapStage(map, imageSize)), map: last(maps) };
+  return { stages: maps.map((map) => mapStage(map, imageSize)), blocks: ends, map: last(maps) };
 }
 
 /**

@@ -139,6 +139,12 @@ const network = /^(?:conv_stem|bn[12]|conv_head|blocks\..+)\.\w+$/;
 
 const conv = ['conv_head', 'bn2'] as const;
 
+/** MobileNet V3's last layer of 1 × 1 counts as a block. */
+const thinLast = (entry: number): readonly [convolution: string, norm: string] => [
+  `blocks.0.${entry - 1}.conv`,
+  `blocks.0.${entry - 1}.bn1`,
+];
+
 /** A gate holds two layers. */
 const holders = [[/^(blocks\.\d+\.\d+\.se)$/, '$1.conv_reduce.weight', 1]] as const;
 
@@ -157,7 +163,7 @@ export const torchvisionNames: readonly Dialect[] = [
   {
     ...shared,
     signature: [/^features\.0\.0\.weight$/, /^features\.1\.block\.0\.0\.weight$/],
-    numbering: byKernels(listed, (entry) => [`blocks.0.${entry - 1}.conv`, `blocks.0.${entry - 1}.bn1`]),
+    numbering: byKernels(listed, thinLast),
     renames: [
       [network, '$&'],
       [/^classifier\.0\./, 'conv_head.'],
@@ -176,3 +182,22 @@ export const torchvisionNames: readonly Dialect[] = [
     holders,
   },
 ];
+
+/** The numbering of a network whose list stands at `at` inside of another model. */
+const listedAt =
+  (at: string, numbering: NonNullable<Dialect['numbering']>): NonNullable<Dialect['numbering']> =>
+  (shapes) => {
+    const asFeatures = (name: string): string => `features.${name.slice(at.length)}`;
+    const own = [...shapes].filter(([name]) => name.startsWith(at));
+    const number = numbering(new Map(own.map(([name, shape]) => [asFeatures(name), shape])));
+    return (name) => (name.startsWith(at) ? `${at}${number(asFeatures(name))}` : name);
+  };
+
+/** MobileNet V3 as the backbone of torchvision's segmenters: its list alone. */
+export const torchvisionMobileNetBackbone: Dialect = {
+  ...shared,
+  signature: [/^0\.0\.weight$/, /^1\.block\.0\.0\.weight$/],
+  numbering: listedAt('backbone.', byKernels(listed, thinLast)),
+  renames: [[/^((?:conv_stem|bn[12]|blocks\..+)\.\w+)$/, '$1']],
+  holders,
+};

@@ -9,6 +9,7 @@ import { swinNames } from '../swin/names';
 import { swinv2Names } from '../swinv2/names';
 import { florenceNames } from '../davit/names';
 import { efficientnetNames } from '../efficientnet/names';
+import { torchvisionMobileNetBackbone } from '../efficientnet/torchvision';
 import { dinov3InEomt } from '../eva/names';
 import { dinov2 } from '../libraries/dinov2';
 import { mobileSam } from '../tinyVit/names';
@@ -286,6 +287,12 @@ const holders: readonly Holder[] = [
     at: 'backbone.',
     signature: /^classifier\.(?:0\.convs\.0\.)?0\.weight$/,
     dialects: resnetNames.filter(({ name }) => name === 'timm'),
+  },
+  {
+    model: 'LRASPP or DeepLabV3 (torchvision)',
+    at: 'backbone.',
+    signature: /^classifier\.(?:cbr\.0|0\.convs\.0\.0)\.weight$/,
+    dialects: [torchvisionMobileNetBackbone],
   },
   {
     model: 'EoMT',

@@ -32,7 +32,7 @@ export { segformer, segformerOpenMmlab } from './segformer';
 export { segmenter } from './segmenter';
 export { setr, setrMla } from './setr';
 export { simMim, simMimSwin, simMimSwinV2 } from './simMim';
-export { deepLab, fcn } from './torchvisionSegmentation';
+export { deepLab, deepLabMobile, fcn, lraspp } from './torchvisionSegmentation';
 export { t5 } from './t5';
 export { torchTransformer } from './torchTransformer';
 export { trocr, vitGpt2 } from './imageToText';

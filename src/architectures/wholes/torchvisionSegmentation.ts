@@ -1,11 +1,11 @@
-import { at } from '../../domain/lists';
+import { at, last, sum } from '../../domain/lists';
 import type { GraphBuilder } from '../../graph/builder';
 import type { ValueInfo } from '../../graph/graph';
 import { batchNorm, convolution, globalMean } from '../blocks/convolution';
 import { activate } from '../blocks/layers';
 import { gridOf, repeatedMap, resizedMap } from '../blocks/maps';
 import { countOf } from '../decide';
-import { stored } from '../evidence';
+import { numbersIn, stored } from '../evidence';
 import { settle, type FoundWhole, type PartContext, type Whole } from '../whole';
 import { mapOf, seenAs, sideOf, titleAround } from './detectors';
 
@@ -41,9 +41,14 @@ const fcnHead = (b: GraphBuilder, map: ValueInfo): ValueInfo => {
 const mapsOf = (b: GraphBuilder, { backbone }: PartContext): readonly ValueInfo[] =>
   backbone({ dilatedStages: dilated }).stages.map((stage) => mapOf(b, stage));
 
-/** What both models are recognised by: a residual network, whose sizes and processor are alike. */
-function recogniseAround(found: FoundWhole, label: string, title: string, classes: string) {
-  if (found.backbone.architecture !== 'resnet') return undefined;
+/** What all models are recognised by: the network that they stand over; sizes are alike. */
+function recogniseAround(
+  found: FoundWhole,
+  label: string,
+  title: string,
+  { classes, over = 'resnet' }: { readonly classes: string; readonly over?: string },
+) {
+  if (found.backbone.architecture !== over) return undefined;
   const { evidence, ...seen } = seenAs(found, preset);
   return {
     label,
@@ -72,7 +77,7 @@ export const fcn: Whole<object> = {
   hasNoBias: (path) => /^(?:aux_)?classifier\.0$/.test(path),
   isTower: true,
   assumable: [],
-  recognise: (found) => recogniseAround(found, 'fcn', 'FCN', 'classifier.4.weight'),
+  recognise: (found) => recogniseAround(found, 'fcn', 'FCN', { classes: 'classifier.4.weight' }),
   parts: [
     {
       name: 'whole',
@@ -109,6 +114,20 @@ function pyramid(b: GraphBuilder, map: ValueInfo, rates: readonly number[]): Val
   return unit(b, b.concat(branches, 1), 'project');
 }
 
+/** Scores of the pyramid's map, mixed once more. */
+const deepLabHead = (b: GraphBuilder, map: ValueInfo, rates: readonly number[]): ValueInfo =>
+  b.scope(
+    'classifier',
+    () => {
+      const pooled = b.scope('0', () => pyramid(b, map, rates), {
+        title: 'Atrous spatial pyramid pooling',
+      });
+      const mixed = activate(b, batchNorm(b, convolution(b, pooled, '1'), '2', eps), 'relu');
+      return convolution(b, mixed, '4');
+    },
+    { title: 'DeepLab head' },
+  );
+
 /** DeepLabV3 over a dilated residual network, as torchvision publishes it (Chen et al. 2017). */
 export const deepLab: Whole<{ readonly rates: readonly number[] }> = {
   name: 'deeplabv3',
@@ -125,7 +144,7 @@ export const deepLab: Whole<{ readonly rates: readonly number[] }> = {
   isTower: true,
   assumable: ['atrous_rates'],
   recognise(found) {
-    const around = recogniseAround(found, 'deeplabv3', 'DeepLabV3', 'classifier.4.weight');
+    const around = recogniseAround(found, 'deeplabv3', 'DeepLabV3', { classes: 'classifier.4.weight' });
     const rates = ratesOf(found);
     return (
       around && {
@@ -140,19 +159,97 @@ export const deepLab: Whole<{ readonly rates: readonly number[] }> = {
       name: 'whole',
       build(b, { rates }, context) {
         const maps = mapsOf(b, context);
-        const scores = b.scope(
-          'classifier',
-          () => {
-            const pooled = b.scope('0', () => pyramid(b, at(maps, 3), rates), {
-              title: 'Atrous spatial pyramid pooling',
-            });
-            const mixed = activate(b, batchNorm(b, convolution(b, pooled, '1'), '2', eps), 'relu');
-            return convolution(b, mixed, '4');
-          },
-          { title: 'DeepLab head' },
-        );
+        const scores = deepLabHead(b, at(maps, 3), rates);
         b.output('logits', resizedMap(b, scores, context.imageSize), 'masks');
         auxiliary(b, at(maps, 2), context);
+      },
+    },
+  ],
+};
+
+/** Maps of a MobileNet whose last stage dilates: the last, and one of an eighth of the image. */
+interface MobileMaps {
+  readonly high: ValueInfo;
+  readonly low: ValueInfo;
+}
+
+/**
+ * The block whose map is an eighth of the image as torchvision counts them: the first of the third
+ * last stage that strides.
+ */
+function lowBlock({ backbone }: FoundWhole): number {
+  const [strides, depth] = ['strides', 'depth'].map((key) => numbersIn(backbone.evidence[key]?.value ?? []));
+  const strided = (strides ?? []).flatMap((stride, stage) => (stride > 1 ? [stage] : []));
+  return sum((depth ?? []).slice(0, at(strided, strided.length - 3)));
+}
+
+function mobileMaps(b: GraphBuilder, low: number, { backbone }: PartContext): MobileMaps {
+  const { stages, blocks = [] } = backbone({ dilatedStages: 1 });
+  return { high: mapOf(b, last(stages)), low: mapOf(b, at(blocks, low)) };
+}
+
+/** DeepLabV3 over MobileNet V3, as torchvision publishes it. */
+export const deepLabMobile: Whole<{ readonly rates: readonly number[]; readonly low: number }> = {
+  ...deepLab,
+  name: 'deeplabv3-mobilenet',
+  signature: ['backbone.0.0.weight', ...deepLab.signature.slice(1)],
+  recognise(found) {
+    const named = { classes: 'classifier.4.weight', over: 'efficientnet' };
+    const around = recogniseAround(found, 'deeplabv3', 'DeepLabV3', named);
+    if (!around) return undefined;
+    const rates = ratesOf(found);
+    const evidence = { ...around.evidence, atrous_rates: rates };
+    return { ...around, evidence, config: { rates: rates.value, low: lowBlock(found) } };
+  },
+  parts: [
+    {
+      name: 'whole',
+      build(b, { rates, low: block }, context) {
+        const { high, low } = mobileMaps(b, block, context);
+        b.output('logits', resizedMap(b, deepLabHead(b, high, rates), context.imageSize), 'masks');
+        auxiliary(b, low, context);
+      },
+    },
+  ],
+};
+
+/** Scores of a fine and a coarse map, this one weighed by its mean (Howard et al. 2019, §6.4). */
+function liteHead(b: GraphBuilder, { high, low }: MobileMaps): ValueInfo {
+  const gate = activate(b, convolution(b, globalMean(b, high), 'scale.1'), 'sigmoid');
+  const weighed = b.add('Mul', [unit(b, high, 'cbr'), gate]);
+  const coarse = convolution(b, resizedMap(b, weighed, gridOf(low)), 'high_classifier');
+  return b.add('Add', [convolution(b, low, 'low_classifier'), coarse]);
+}
+
+/** LR-ASPP over MobileNet V3 (Howard et al. 2019, §6.4), as torchvision publishes it. */
+export const lraspp: Whole<{ readonly low: number }> = {
+  name: 'lraspp',
+  row: 'segmentation',
+  title: 'LR-ASPP',
+  task: 'segment',
+  signature: [
+    'backbone.0.0.weight',
+    'classifier.cbr.0.weight',
+    'classifier.cbr.1.running_mean',
+    'classifier.scale.1.weight',
+    'classifier.low_classifier.weight',
+    'classifier.high_classifier.weight',
+  ],
+  hasNoBias: (path) => !path.endsWith('_classifier'),
+  isTower: true,
+  assumable: [],
+  recognise(found) {
+    const named = { classes: 'classifier.low_classifier.weight', over: 'efficientnet' };
+    const around = recogniseAround(found, 'lraspp', 'LR-ASPP', named);
+    return around && { ...around, config: { low: lowBlock(found) } };
+  },
+  parts: [
+    {
+      name: 'whole',
+      build(b, { low }, context) {
+        const maps = mobileMaps(b, low, context);
+        const scores = b.scope('classifier', () => liteHead(b, maps), { title: 'LR-ASPP head' });
+        b.output('logits', resizedMap(b, scores, context.imageSize), 'masks');
       },
     },
   ],
