@@ -928,13 +928,7 @@ function laterStep(
 }
 
 /** Tasks whose models take images of any size and shape, as their processors make them. */
-const ofAnySize: ReadonlySet<string> = new Set([
-  'detect',
-  'segment',
-  'depth',
-  'ask',
-  'restore',
-]);
+const ofAnySize: ReadonlySet<string> = new Set(['detect', 'segment', 'depth', 'ask', 'restore']);
 
 /**
  * Whether a model runs at the size that its library's processor makes of each image; one that takes
