@@ -129,6 +129,7 @@ const withoutRows: Readonly<Record<string, string>> = {
   'grounding-dino-detect': 'as above, and its masks are made of token ids',
   'eomt-gated-transformers-safetensors': 'masks of queries are padded over all tokens on the way',
   'eomt-masked-transformers-safetensors': 'as above',
+  'eomt-dinov3-masked-transformers-safetensors': 'as above',
   'oneformer-plain-task-transformers-safetensors': 'masks are joined from what earlier layers found',
   'oneformer-transformers-safetensors': 'as above',
   'mvitv2-cls-timm-safetensors': 'relative positions are padded by the class token on the way',
