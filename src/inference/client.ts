@@ -43,6 +43,8 @@ export class ProcessEndedError extends Error {
  * Milliseconds for the first word of a new process; starting takes half a second on a slow machine.
  */
 const helloTimeout = 30_000;
+/** Milliseconds in which a request that nobody wants may still end by itself. */
+const graceOfCancelled = 300;
 /** Milliseconds to end by itself before it is killed. */
 const farewellTimeout = 2000;
 /** Characters of the child's standard error that an exit's reason may quote. */
@@ -60,7 +62,8 @@ interface Connection {
 /**
  * The inference process as seen from outside: forked at the first request, greeted with a version,
  * started again after it ended. Requests run one at a time, because the runtime blocks its process;
- * cancelling the one that runs kills the process, which is the only way to stop the runtime. Every
+ * cancelling the one that runs kills the process, which is the only way to stop the runtime, unless
+ * it ends by itself at once: starting the process and loading the model again costs more. Every
  * request ends in a reply, an error, or the reason why the process ended.
  */
 export class InferenceClient {
@@ -128,10 +131,12 @@ export class InferenceClient {
     if (this.disposed) throw new ProcessEndedError('the inference process was stopped');
     const known = this.connection;
     let connection = (this.connection ??= this.connect());
-    const cancel = (): void => {
+    let timer: NodeJS.Timeout | undefined;
+    const kill = (): void => {
       connection.reason = new CancelledError();
       connection.child.kill('SIGKILL');
     };
+    const cancel = (): void => void (timer = setTimeout(kill, graceOfCancelled));
     signal?.addEventListener('abort', cancel, { once: true });
     try {
       // One that ended while nobody asked, and is not known to have, costs this request nothing.
@@ -148,9 +153,10 @@ export class InferenceClient {
       throw error;
     } finally {
       signal?.removeEventListener('abort', cancel);
+      clearTimeout(timer);
       // The killed process must be gone before the next request may start another: two would need
       // twice the memory.
-      if (signal?.aborted) await connection.ended;
+      if (connection.reason instanceof CancelledError) await connection.ended;
     }
   }
 

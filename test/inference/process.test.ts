@@ -175,6 +175,19 @@ describe('the inference process', () => {
     assert.equal(processIds.length, 1);
   });
 
+  it('lets a cancelled request that is nearly done end, and keeps the process', async () => {
+    const client = new InferenceClient({ processPath: processPath(), log: silent });
+    const known = await client.request(async (remote) => remote.memory().then(() => client.processId));
+    const abort = new AbortController();
+    const asked = client.request((remote) => remote.memory(), abort.signal);
+    // It runs as soon as the one before has ended.
+    await Promise.resolve();
+    abort.abort();
+    await assert.rejects(asked, { name: 'cancelled' });
+    assert.equal(await client.request(async (remote) => remote.memory().then(() => client.processId)), known);
+    await client.dispose();
+  });
+
   it('ends everything by cancel()', async () => {
     const runs = [inference.classify(slowRequest), inference.classify(sample)];
     await delay(50);
