@@ -61,8 +61,8 @@ export interface AnswerDrawing {
   readonly draw: (place: Overlay) => VNode;
   readonly onPoint: (place: Overlay, x: number, y: number) => void;
   readonly onLeave: () => void;
-  /** Returns whether something of it was chosen; a patch is asked for if not. */
-  readonly onChoose: (place: Overlay, x: number, y: number) => boolean;
+  /** What a click asks of it; a patch is asked for if nothing. */
+  readonly queryAt: (place: Overlay, x: number, y: number) => Query | undefined;
 }
 
 /** A point of the drawing in CSS pixels. */
@@ -146,9 +146,11 @@ export function ImageView(props: ImageViewProps): VNode {
   const cellUnder = (event: MouseEvent, grid: Grid | undefined): Cell | undefined =>
     grid && cellAt(overlay, grid, ...placeOf(event));
   const { drawing, giving, patches } = props;
-  const patchUnder = (event: MouseEvent): Query | undefined => {
+  /** What a click asks: with Shift the patch, whatever lies on it. */
+  const queryUnder = (event: MouseEvent): Query | undefined => {
+    const drawn = event.shiftKey ? undefined : drawing?.queryAt(overlay, ...placeOf(event));
     const cell = cellUnder(event, patches);
-    return cell && { kind: 'patch', ...cell, grid: patches };
+    return drawn ?? (cell && { kind: 'patch', ...cell, grid: patches });
   };
   const drag = useDrag(placeOf, (from, to) => giving?.onDrag(overlay, from, to));
   const onKeyOfGiving = ({ key, shiftKey }: KeyboardEvent): boolean => {
@@ -178,7 +180,7 @@ export function ImageView(props: ImageViewProps): VNode {
         onPointerMove={(event) => {
           drag.move(event);
           props.onHover(cellUnder(event, keyGrid));
-          props.onAim(giving ? undefined : patchUnder(event));
+          props.onAim(giving ? undefined : queryUnder(event));
           drawing?.onPoint(overlay, ...placeOf(event));
         }}
         onPointerLeave={() => {
@@ -193,10 +195,8 @@ export function ImageView(props: ImageViewProps): VNode {
             giving.onClick(overlay, placeOf(event), event.shiftKey);
             return;
           }
-          // With Shift it is the patch, whatever lies on it.
-          if (!event.shiftKey && drawing?.onChoose(overlay, ...placeOf(event))) return;
-          const patch = patchUnder(event);
-          if (patch) props.onQuery(patch);
+          const query = queryUnder(event);
+          if (query) props.onQuery(query);
         }}
         onKeyDown={(event) => {
           if (event.ctrlKey || event.metaKey || event.altKey) return;

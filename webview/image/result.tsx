@@ -135,7 +135,6 @@ export function Result({ host, view, opened, wanted, options, onRun }: ResultPro
       overlay,
       looking,
       { overMap: shownMap !== undefined, isBehind: isAnswerBehind },
-      ask,
       probe,
     );
   const points = isAlone || !rows ? undefined : pointsOf(rows, view.probes, drawn);
@@ -324,13 +323,12 @@ function givingOf(
   };
 }
 
-/** An answer on the image: pointing lights what is there, a click asks for its query. */
+/** An answer on the image: pointing lights what is there, a click there asks for its query. */
 function answerDrawing(
   { answer, seen }: Run,
   { View, at, queryOf }: OverlayView<Run['answer']>,
   looking: Looking & { readonly onPoint: (index: number | undefined) => void },
   state: Pick<OverlayProps<Run['answer']>, 'overMap' | 'isBehind'>,
-  ask: (query: Query) => void,
   probe: Probe | undefined,
 ): AnswerDrawing {
   const { look, pointed, query, choice, onPoint } = looking;
@@ -339,14 +337,11 @@ function answerDrawing(
     draw: (place) => <View {...propsFor(place)} />,
     onPoint: (place, x, y) => onPoint(at(propsFor(place), x, y)?.index),
     onLeave: () => onPoint(undefined),
-    onChoose: (place, x, y) => {
+    queryAt: (place, x, y) => {
       const hit = at(propsFor(place), x, y);
-      const next = hit && queryOf(answer, hit.index);
       // A layer of patches is asked for those inside of a box, too: the box is its line and name.
       const isPatch = hit?.part === 'inside' && probe !== undefined && queryGrid(probe) !== undefined;
-      if (!next || isPatch) return false;
-      ask(next);
-      return true;
+      return isPatch ? undefined : hit && queryOf(answer, hit.index);
     },
   };
 }

@@ -8,17 +8,20 @@ const quick = 250;
 type Ask<Q, A> = (question: Q, call: CallOptions) => Promise<A>;
 
 /**
- * Asks for what is likely to be wanted next while nothing else is asked, one question at a time and
- * only where the last answer came quickly. Returns how to ask: of what was asked for ahead the
- * answer is there already, or is on its way.
+ * Asks once for what is likely to be wanted next, while nothing else is asked and only where the
+ * last answer came quickly. Returns how to ask: of what was asked for ahead the answer is there
+ * already, or is on its way.
  */
 export function useAhead<Q extends Asked, A>(ask: Ask<Q, A>, likely: Q | undefined): Ask<Q, A> {
   const early = useRef<{ readonly question: Q; readonly answer: Promise<A> } | undefined>(undefined);
-  const now = useRef({ likely, busy: 0, took: Infinity });
+  /** The question asked last, and the likely one that needs no asking any more. */
+  const past: { last?: Q; done?: Q } = {};
+  const now = useRef({ ...past, likely, busy: 0, took: Infinity });
   now.current.likely = likely;
 
   const timed: Ask<Q, A> = async (question, call) => {
     const started = performance.now();
+    now.current.last = question;
     now.current.busy++;
     try {
       const answer = await ask(question, call);
@@ -30,8 +33,10 @@ export function useAhead<Q extends Asked, A>(ask: Ask<Q, A>, likely: Q | undefin
     }
   };
   const askAhead = (): void => {
-    const { likely: question, busy, took } = now.current;
-    if (!question || busy > 0 || took > quick || isSame(question, early.current?.question)) return;
+    const { likely: question, last, busy, took } = now.current;
+    // Whoever asked it has its answer, and may have gone on to others.
+    if (isSame(question, last)) now.current.done = question;
+    if (!question || busy > 0 || took > quick || isSame(question, now.current.done)) return;
     const begun = { question, answer: timed(question, {}) };
     early.current = begun;
     // Whoever wants it asks again, and is told why it fails.
