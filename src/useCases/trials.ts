@@ -65,7 +65,11 @@ export class Trials {
 
   /** One that was ended while nobody asked would answer nothing, and let every file pass. */
   private running(): ChildProcess {
-    if (this.child?.connected !== true) this.child = start(this.processPath, this.limits);
+    if (this.child?.connected !== true) {
+      this.child = start(this.processPath, this.limits);
+      // Whether it started is met again by the file.
+      this.child.once('error', () => undefined);
+    }
     return this.child;
   }
 
@@ -78,8 +82,7 @@ export class Trials {
   /** Starts the process, for a file that is about to be named. */
   warmUp(): void {
     void this.turn(() => {
-      // Whether it started is met again by the file.
-      this.running().once('error', () => undefined);
+      this.running();
       this.keepAWhile();
     });
   }
