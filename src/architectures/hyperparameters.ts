@@ -85,6 +85,7 @@ export const hyperparameters: Readonly<Record<string, HyperParameter>> = {
   head_eps: open('Norm ε of the head'),
   head_form: open('Form of the head'),
   head_input: open('What the head reads'),
+  head_norm: open('Norm in the head'),
   head_side: open('Activation and norm in the head'),
   heads: open('Heads'),
   image_size: open('Image size'),

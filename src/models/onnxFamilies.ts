@@ -348,22 +348,37 @@ export function packedParameters(graph: Graph): ReadonlyMap<string, number> {
   return found;
 }
 
+type QuantisedRow = readonly [pattern: RegExp, way: string];
+
+const pairs: QuantisedRow = [
+  /^DequantizeLinear$/,
+  'QDQ: integers are turned into floats before each operator',
+];
+
 /** Operators of each way to run integers, as onnxruntime's documentation calls it. */
-const quantisedOperators: readonly (readonly [pattern: RegExp, way: string])[] = [
+const quantisedOperators: readonly QuantisedRow[] = [
   [/^(MatMulNBits|MatMulBnb4|GatherBlockQuantized)$/, 'weights of a few bits, unpacked when they are read'],
   [/^(QLinear\w+|QGemm|QAttention)$/, 'operators on integers (QOperator)'],
   [
     /^(DynamicQuantizeLinear|DynamicQuantizeMatMul|MatMulInteger\w*|ConvInteger)$/,
     'dynamic: activations are quantised as they come',
   ],
-  [/^DequantizeLinear$/, 'QDQ: integers are turned into floats before each operator'],
+  pairs,
 ];
+
+const operatorsIn = ({ nodes }: OnnxModel['graph']): readonly string[] => [
+  ...new Set(nodes.map(({ opType }) => opType)),
+];
+
+const quantisedBy = (operators: readonly string[]): QuantisedRow | undefined =>
+  quantisedOperators.find(([pattern]) => operators.some((name) => pattern.test(name)));
+
 const integerWords: Readonly<Record<string, string>> = { I8: 'int8', U8: 'uint8', I4: 'int4', U4: 'uint4' };
 
 /** Says how a file is quantised; undefined if its weights are floats. */
 export function quantisationOf({ graph }: OnnxModel, { selected }: Checkpoint): Evidence | undefined {
-  const operators = [...new Set(graph.nodes.map(({ opType }) => opType))];
-  const row = quantisedOperators.find(([pattern]) => operators.some((name) => pattern.test(name)));
+  const operators = operatorsIn(graph);
+  const row = quantisedBy(operators);
   if (!row) return undefined;
   const [pattern, way] = row;
   const elements = new Map<string, number>();
@@ -372,4 +387,18 @@ export function quantisationOf({ graph }: OnnxModel, { selected }: Checkpoint): 
   const [[dtype = ''] = []] = [...elements].sort(([, a], [, b]) => b - a);
   const used = operators.filter((name) => pattern.test(name)).join(', ');
   return stated([integerWords[dtype] ?? 'integers', way].join(', '), `operators ${used}`);
+}
+
+/**
+ * Says that activations written as integers between operators on floats (QDQ) are rounded in two
+ * ways: a session that hands out maps keeps these operators, and one without lets the runtime fuse
+ * them into kernels on integers.
+ */
+export function roundingNotes({ graph }: OnnxModel): readonly string[] {
+  const operators = operatorsIn(graph);
+  return quantisedBy(operators) === pairs && operators.includes('QuantizeLinear')
+    ? [
+        'int8 activations (QDQ): with attention maps the operators run as they are written; without, onnxruntime fuses them, which rounds differently. Answers may differ by a few steps of the quantisation.',
+      ]
+    : [];
 }

@@ -27,6 +27,7 @@ import {
   onnxParameters,
   packedParameters,
   quantisationOf,
+  roundingNotes,
   type ImageFacts,
 } from './onnxFamilies';
 import { sizeCandidates, type SizeCandidate } from './onnxSizes';
@@ -145,7 +146,13 @@ function understoodAt(
     return {
       checkpoint: {
         ...checkpoint,
-        warnings: [...checkpoint.warnings, ...defaultNotes(file), ...notes, ...saidOnly(recognition, facts)],
+        warnings: [
+          ...checkpoint.warnings,
+          ...defaultNotes(file),
+          ...roundingNotes(file),
+          ...notes,
+          ...saidOnly(recognition, facts),
+        ],
       },
       recognition,
       counts,

@@ -179,8 +179,14 @@ function storedPool({ sources: { found }, measures }: Opened): Evidence<Pool> {
   if (!measures.classToken) return stored<Pool>('avg', 'no class token');
   return mayPool
     ? assumed<Pool>('token', 'a pooler is stored too, and the classifier may read what it makes')
-    : stored<Pool>('token', 'cls_token');
+    : stored<Pool>('token', classTokenSource(found));
 }
+
+/** Why the class token is read: timm gives the norm behind a mean another name. */
+const classTokenSource = ({ dialect, tensors }: Found): string =>
+  dialect.name === 'timm' && tensors.has('norm.weight')
+    ? 'cls_token; the last norm is norm, which is fc_norm where timm takes the mean'
+    : 'cls_token';
 
 /**
  * Whether a classifier lies beside a pooler: the library's own classifiers have none, so that this

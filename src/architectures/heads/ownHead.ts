@@ -1,18 +1,27 @@
 import type { GraphBuilder, ParameterView } from '../../graph/builder';
 import { type ValueInfo } from '../../graph/graph';
 import { at } from '../../domain/lists';
-import { batchNorm } from '../blocks/convolution';
+import { batchNorm, groupNorm } from '../blocks/convolution';
 import { activate } from '../blocks/layers';
 
 /** One layer of a head, by its names and shapes. */
 export interface HeadLayer {
   /** `classifier.3`, as the file calls it; parameters are read by this name. */
   readonly path: string;
-  readonly kind: 'linear' | 'layer norm' | 'batch norm';
+  readonly kind: 'linear' | 'norm' | 'batch norm';
   readonly width: number;
   /** Outputs of a linear layer; the width of a norm. */
   readonly out: number;
   readonly bias: boolean;
+}
+
+/** Kinds of a norm without statistics, which have the same tensors. */
+export type HeadNorm = 'layer' | 'rms' | `group_${number}`;
+
+/** Whether a word is a kind of norm that `width` values may have. */
+export function isHeadNorm(word: string, width: number): word is HeadNorm {
+  const [, groups] = /^group_([1-9]\d*)$/.exec(word) ?? [];
+  return word === 'layer' || word === 'rms' || (groups !== undefined && width % Number(groups) === 0);
 }
 
 /**
@@ -41,13 +50,26 @@ export interface OwnHead {
   readonly activations: readonly string[];
   /** Last layers, by their paths, that answer cosines. */
   readonly cosine: readonly string[];
+  /** Kinds of the norms that no statistics tell, by their paths. */
+  readonly norms: ReadonlyMap<string, HeadNorm>;
   /** What the heads read. */
   readonly input: HeadInput;
   readonly parameters: ReadonlyMap<string, ParameterView>;
 }
 
-/** Default of torch.nn's LayerNorm and BatchNorm1d. */
+/** Default of torch.nn's LayerNorm, GroupNorm and BatchNorm1d. */
 const torchEps = 1e-5;
+/** Default of torch.nn's RMSNorm: the ε of float32. */
+const rmsEps = 2 ** -23;
+
+/** A norm of vectors `[batch, width]`: over all values, or over those of each group. */
+function norm(b: GraphBuilder, x: ValueInfo, path: string, kind: HeadNorm): ValueInfo {
+  if (kind === 'layer') return b.layerNorm(x, path, torchEps);
+  if (kind === 'rms') return b.rmsNorm(x, path, rmsEps);
+  const map = b.reshape(x, [...x.shape, 1, 1]);
+  const groups = Number(kind.slice('group_'.length));
+  return b.reshape(groupNorm(b, map, path, { groups, eps: torchEps }), x.shape);
+}
 
 /** x / ‖x‖ over the last axis. */
 function normalised(b: GraphBuilder, x: ValueInfo): ValueInfo {
@@ -59,8 +81,8 @@ function step(b: GraphBuilder, x: ValueInfo, layer: HeadStep, head: OwnHead): Va
   switch (layer.kind) {
     case 'activation':
       return activate(b, x, at(head.activations, layer.place));
-    case 'layer norm':
-      return b.layerNorm(x, layer.path, torchEps);
+    case 'norm':
+      return norm(b, x, layer.path, head.norms.get(layer.path) ?? 'layer');
     case 'batch norm':
       return batchNorm(b, x, layer.path, torchEps);
     case 'linear':

@@ -125,6 +125,12 @@ function layerOf(path: string, parts: ReadonlyMap<string, Tensor>): HeadLayer | 
   const { shape = [] } = weight ?? (batch && !bias ? mean : {});
   const [out = 0, width = 0] = shape;
   if (shape.length === 2 && !mean) return { path, kind: 'linear', width, out, bias };
-  if (shape.length !== 1 || (!batch && !bias)) return undefined;
-  return { path, kind: batch ? 'batch norm' : 'layer norm', width: out, out, bias };
+  if (shape.length !== 1 || (!batch && !bias && !scalesAlone.test(path))) return undefined;
+  return { path, kind: batch ? 'batch norm' : 'norm', width: out, out, bias };
 }
+
+/**
+ * Where a scale without a bias is a norm's: under the name of one, or first in a sequence. An
+ * activation with a slope per value (PReLU) has the same tensor, and stands behind another layer.
+ */
+const scalesAlone = /norm|rms|(?:^|[._])ln|\.0$/i;

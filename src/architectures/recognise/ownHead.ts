@@ -1,4 +1,4 @@
-import type { HeadChain, HeadStep } from '../heads/ownHead';
+import type { HeadChain, HeadLayer, HeadStep } from '../heads/ownHead';
 import {
   distance,
   endOf,
@@ -35,6 +35,8 @@ export interface FoundHeads {
   readonly silent: readonly string[];
   /** Linear layers without a bias at the end of a chain, each of which may be one of cosines. */
   readonly biasFree: readonly string[];
+  /** Norms without statistics, in the order of the steps. */
+  readonly norms: readonly HeadLayer[];
   /** Where the functions stand that both sides of a norm are open to. */
   readonly side: FunctionSide;
   /** The same heads with these functions on one side. */
@@ -108,10 +110,18 @@ function headsOf(
     places,
     side: places.find(({ hasNorm }) => hasNorm)?.side ?? 'before',
     silent: [...silent],
+    norms: normsOf(named),
     biasFree: ends.flatMap((end) => (end.kind === 'linear' && !end.bias ? [end.path] : [])),
     sided: (other) => headsOf(chains, read, other),
   };
 }
+
+/** Norms that no statistics tell, each once: heads may share a trunk. */
+const normsOf = (chains: readonly HeadChain[]): readonly HeadLayer[] => {
+  const steps = chains.flatMap((chain) => chain.steps);
+  const norms = steps.flatMap((step) => (step.kind === 'norm' ? [step] : []));
+  return [...new Map(norms.map((step) => [step.path, step])).values()];
+};
 
 /** Whether a module that is no head may hand on what the heads read, or read what they hand on. */
 function mayStandBetween(leftover: Leftover, width: number, chains: readonly (readonly Group[])[]): boolean {

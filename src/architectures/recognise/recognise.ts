@@ -17,7 +17,7 @@ import { fitOf, type Fit, type Misfit } from './fit';
 import { namedNetwork } from './namedNetworks';
 import { nearestFamily } from './nearest';
 import { flattenedBy, otherKind } from './otherKinds';
-import { headKeys, loraScaleIn, settled } from './settle';
+import { keysOfAny, loraScaleIn, settled } from './settle';
 import { familyOf } from './idle';
 import { recogniseStandalone, standaloneIn } from './standalone';
 import { assumedOfBackbone, asWhole, wholeOf } from './wholes';
@@ -316,7 +316,7 @@ function requireAssumable(
   assume: Readonly<Record<string, ConfigValue>>,
   evidence: Recognised<unknown>['evidence'],
 ): void {
-  const known = [...family.assumable, ...headKeys];
+  const known = [...family.assumable, ...keysOfAny];
   const strange = Object.entries(assume).find(
     ([key, value]) => !known.includes(key) && !isSaid(evidence[key]?.value, value),
   );

@@ -6,12 +6,10 @@ import { last } from '../../domain/lists';
 import { formatExact } from '../../domain/units';
 import type { ParameterView } from '../../graph/builder';
 import { valueOf } from '../../graph/graph';
-import { activations } from '../blocks/layers';
 import { bareName, whole } from '../dialect';
 import { assumed, stored } from '../evidence';
 import { percentOf, type Share } from '../../domain/share';
 import type { ConfigValue, Evidence, Known } from '../family';
-import type { HeadChain, HeadInput, OwnHead } from '../heads/ownHead';
 import { otherAdapters } from '../networks/derived';
 import type { Member } from '../networks/networks';
 import type { Lost } from './complete';
@@ -21,24 +19,16 @@ import { isBufferOf, isBeside, type Fit } from './fit';
 import { buildGraph, keepGraph } from './graphs';
 import { imageNormOf, imageNorms } from './states';
 import { mayReplace, standsBetween, type Leftover } from './leftovers';
+import { classAndMean, headed, headKeys, headName } from './headed';
 import { familyOf, idleOfWhole } from './idle';
+import { withWarnings } from './warnings';
 import { ofNetwork } from './wholes';
-import {
-  headsFrom,
-  isAverage,
-  isOfTraining,
-  isOnTheWay,
-  type FoundHeads,
-  type FunctionSide,
-} from './ownHead';
+import { headsFrom, isAverage, isOfTraining, isOnTheWay, type FoundHeads } from './ownHead';
 
 type Assume = Readonly<Record<string, ConfigValue>>;
 
 /** Hyper-parameters of what may stand behind or in any family's network. */
-export const headKeys: readonly string[] = [
-  ...['head_activation', 'head_side', 'head_form', 'head_input'],
-  'lora_scale',
-];
+export const keysOfAny: readonly string[] = [...headKeys, 'lora_scale'];
 
 /** Factor of low-rank adapters as the user gives it. Throws if it is no number. */
 export function loraScaleIn(assume: Assume = {}): number | undefined {
@@ -105,11 +95,6 @@ interface Context {
   readonly assume: Assume;
   pooled(pool: string): Known | undefined;
 }
-
-const withWarnings = (known: Known, ...warnings: readonly string[]): Known => ({
-  ...known,
-  warnings: [...known.warnings, ...warnings],
-});
 
 /** Says how many channels the images have if they are no colours and the family does not say it. */
 function withChannels(known: Known, { checkpoint }: Context): Known {
@@ -249,8 +234,6 @@ function withoutPartsOfHead(
   };
 }
 
-const classAndMean = 'token+avg';
-
 /** The evidence of a way of pooling that a head's width shows. */
 const withPool = (known: Known, found: FoundHeads): Known => ({
   ...known,
@@ -272,214 +255,6 @@ function featureWidth(checkpoint: Checkpoint, known: Known): number | undefined 
   const { graph } = buildGraph(checkpoint, known);
   const features = graph.outputs.find(({ means }) => means === 'features');
   return features && last(valueOf(graph, features.value).shape);
-}
-
-function headed(known: Known, told: FoundHeads, assume: Assume): Known {
-  const side = headSide(told, assume);
-  const found = told.sided(side?.value ?? told.side);
-  const members = found.read.flatMap((leftover) => leftover.members);
-  const pathOf = headPath(known);
-  const parameters = new Map(members.map(({ name, tensor }) => [pathOf(name), whole(tensor)]));
-  const activation = headActivation(found, assume);
-  const form = headForm(found, assume);
-  const head = headEvidence(known, found);
-  const input = headInput(known, head, assume);
-  const ownHead: OwnHead = {
-    chains: found.chains.map(({ name, steps }) => ({
-      name,
-      steps: steps.map((step) => ('path' in step ? { ...step, path: pathOf(step.path) } : step)),
-    })),
-    activations: eachOf(activation?.value, found.places.length),
-    cosine: found.biasFree.filter(
-      (_, index) => eachOf(form?.value, found.biasFree.length)[index] === 'cosine',
-    ),
-    input: input.value,
-    parameters,
-  };
-  const asked = {
-    ...(hasTokens(known) && { head_input: input }),
-    ...(activation && { head_activation: activation }),
-    ...(side && { head_side: side }),
-    ...(form && { head_form: form }),
-  };
-  const classes = classesEvidence(found);
-  const choices = Object.fromEntries(Object.keys(asked).map((key) => [key, headChoices[key] ?? []]));
-  return withWarnings(
-    {
-      ...known,
-      ownHead,
-      task: 'classify',
-      evidence: { ...known.evidence, classes, head, ...asked },
-      assumable: [...known.assumable, ...Object.keys(asked)],
-      choices: { ...known.choices, ...choices },
-    },
-    ...headWarnings(known, found, asked),
-  );
-}
-
-/** The outputs of a head and the tensor that says so; of several a number and a tensor each. */
-function classesEvidence({ chains }: FoundHeads): Evidence {
-  const last = chains.map(({ name, steps }) => {
-    const layer = steps.flatMap((step) => (step.kind === 'linear' ? [step] : [])).at(-1);
-    return { name, out: layer?.out ?? 0, tensor: `${layer?.path ?? name}.weight` };
-  });
-  const [only] = last;
-  return only && last.length === 1
-    ? stored(only.out, only.tensor)
-    : stored(
-        last.map(({ out }) => out),
-        last.map(({ name, out, tensor }) => `${name} ${out} (${tensor})`).join(', '),
-      );
-}
-
-/** Names of a head's modules in the graph, which its network may have, too: `head.norm`. */
-function headPath({ translation }: Known): (name: string) => string {
-  const taken = new Set(
-    [...(translation?.parameters.keys() ?? [])].map((name) => name.replace(/\..*$/s, '')),
-  );
-  return (name) => (taken.has(name.replace(/\..*$/s, '')) ? `head.${name}` : name);
-}
-
-/** One value for all, or one for each. */
-const eachOf = (value: string | readonly string[] | undefined, count: number): readonly string[] =>
-  typeof value === 'object' ? value : Array.from({ length: count }, () => value ?? 'identity');
-
-/** The one value that all have, or all of them. */
-const oneOrAll = (values: readonly string[]): string | readonly string[] =>
-  new Set(values).size === 1 ? (values[0] ?? '') : values;
-
-const headInputs = ['pooled', 'first', 'mean'] as const;
-const headSides = ['before', 'behind'] as const;
-const headForms = ['linear', 'cosine'] as const;
-
-/** Values that are offered of what a head leaves open. */
-const headChoices: Readonly<Record<string, readonly ConfigValue[]>> = {
-  head_input: headInputs,
-  head_activation: ['relu', 'gelu', 'silu', 'tanh', 'leaky_relu', 'elu', 'identity'],
-  head_side: headSides,
-  head_form: headForms,
-};
-
-/** What is said of each thing that a head leaves open and nobody told. */
-function headWarnings(known: Known, found: FoundHeads, asked: Readonly<Record<string, Evidence>>): string[] {
-  const name = headName(found);
-  const { pool } = known.evidence;
-  const isBoth = pool?.assumed === true && pool.value === classAndMean;
-  const texts: Readonly<Record<string, (value: string) => string>> = {
-    head_input: () =>
-      isBoth
-        ? `${name} is twice as wide as a token: the class token and the mean of the patches behind it are assumed; set pool if it reads others.`
-        : `The file does not say what ${name} ${readVerb(found)}: the vector that ${known.title} pools is assumed; set head_input if it is another.`,
-    head_activation: (value) =>
-      found.places.every(({ isTight }) => isTight)
-        ? `The layers of ${name} stand next to one another: no activation between them is assumed; set head_activation if the code that calls them has one.`
-        : `The activation between the layers of ${name} is not in the file: ${value} is assumed; set head_activation if it is another.`,
-    head_side: (value) =>
-      `Whether the activation between the layers of ${name} stands before or behind the norm is not in the file: ${value} it is assumed; set head_side if not.`,
-    head_form: (value) =>
-      `${found.biasFree.join(', ')} ${found.biasFree.length > 1 ? 'have' : 'has'} no bias and may answer cosines: ${value === 'cosine' ? 'cosines without their scale are assumed' : `${value} is assumed`}; set head_form if it is another.`,
-  };
-  const said = Object.entries(asked).flatMap(([key, { value, assumed: isGuess }]) =>
-    isGuess ? (texts[key]?.(Array.isArray(value) ? value.join(', ') : String(value)) ?? []) : [],
-  );
-  if (found.silent.length > 0)
-    said.push(
-      `${found.silent.join(', ')} ${found.silent.length > 1 ? 'have' : 'has'} no parameters and ${found.silent.length > 1 ? 'are' : 'is'} taken to change nothing, as dropout does.`,
-    );
-  return said;
-}
-
-const readVerb = ({ read }: FoundHeads): string => (read.length > 1 ? 'read' : 'reads');
-
-const headName = ({ read }: FoundHeads): string => read.map(({ path }) => path).join(', ');
-
-/** `linear 20 → 24, activation, linear 24 → 3`, of several heads behind the name. */
-function chainText({ name, steps }: HeadChain, isNamed: boolean): string {
-  const words = steps.map((step) =>
-    step.kind === 'linear' ? `linear ${step.width} → ${step.out}` : step.kind,
-  );
-  return `${isNamed ? `${name}: ` : ''}${words.join(', ')}`;
-}
-
-/** Words for what a head computes: `batch norm, linear 20 → 24, activation, linear 24 → 3`. */
-function headEvidence({ translation }: Known, found: FoundHeads): Evidence<string> {
-  const value = found.chains.map((chain) => chainText(chain, found.chains.length > 1)).join('; ');
-  const isLibrarys = found.read.every(
-    ({ path, members }) => members.every(({ inside }) => inside) && speaksOfHead(translation, path),
-  );
-  return isLibrarys
-    ? stored(value, headName(found))
-    : assumed(value, `${headName(found)} ${readVerb(found)} the pooled vector, which the file does not say`);
-}
-
-/** Whether the network hands on tokens, of which a head may read others than the network pools. */
-const hasTokens = ({ evidence }: Known): boolean => 'pool' in evidence;
-
-/** What the heads read: as the user says, as the library's own head does, or an assumption. */
-function headInput(known: Known, head: Evidence, { head_input: user }: Assume): Evidence<HeadInput> {
-  const said = headInputs.find((input) => input === user);
-  if (said) return stored<HeadInput>(said, 'given by the user');
-  if (user !== undefined)
-    throw new Error(`head_input: ${String(user)} found; one of ${headInputs.join(', ')} is needed`);
-  return head.assumed && hasTokens(known)
-    ? assumed<HeadInput>('pooled', 'the file does not say what the head reads')
-    : stored<HeadInput>('pooled', 'as the head of the library');
-}
-
-/** Whether the naming of the network calls its own classifier so. */
-function speaksOfHead(translation: Known['translation'], path: string): boolean {
-  const rows = translation?.dialect.renames ?? [];
-  const name = `${path.replace(/(?:\.\d+)+$/, '')}.weight`;
-  return rows.some(
-    ([from, to]) => from.test(name) && /^(?:head|fc|classifier)\b/.test(name.replace(from, String(to))),
-  );
-}
-
-function headActivation(
-  { places }: FoundHeads,
-  { head_activation: user }: Assume,
-): Evidence<string | readonly string[]> | undefined {
-  if (places.length === 0) return undefined;
-  if (user === undefined) {
-    const functions = places.map(({ isTight }) => (isTight ? 'identity' : 'relu'));
-    return assumed(oneOrAll(functions), 'the function between the layers of the head is not in the file');
-  }
-  const said = wordsOf(user);
-  const strange = said.find((word) => !Object.hasOwn(activations, word));
-  if (strange !== undefined)
-    throw new Error(
-      `head_activation: ${strange} found; one of ${Object.keys(activations).join(', ')} is needed`,
-    );
-  if (said.length > 1 && said.length !== places.length)
-    throw new Error(`head_activation: ${said.length} found; one is needed, or ${places.length} in order`);
-  return stored(oneOrAll(said), 'given by the user');
-}
-
-const wordsOf = (value: ConfigValue): readonly string[] =>
-  Array.isArray(value) ? value.map(String) : [String(value)];
-
-/** On which side of a norm the function stands, if both are possible. */
-function headSide(
-  { places, side }: FoundHeads,
-  { head_side: user }: Assume,
-): Evidence<FunctionSide> | undefined {
-  if (!places.some(({ hasNorm }) => hasNorm)) return undefined;
-  const said = headSides.find((word) => word === user);
-  if (said) return stored<FunctionSide>(said, 'given by the user');
-  if (user !== undefined)
-    throw new Error(`head_side: ${String(user)} found; one of ${headSides.join(', ')} is needed`);
-  return assumed<FunctionSide>(side, 'names leave both sides of the norm open');
-}
-
-function headForm(
-  { biasFree }: FoundHeads,
-  { head_form: user }: Assume,
-): Evidence<string | readonly string[]> | undefined {
-  if (biasFree.length === 0) return undefined;
-  if (user === 'linear' || user === 'cosine') return stored(user, 'given by the user');
-  if (user !== undefined) throw new Error(`head_form: ${String(user)} found; linear or cosine is needed`);
-  const forms = biasFree.map((path) => (/cos|arc|angular|margin/i.test(path) ? 'cosine' : 'linear'));
-  return assumed(oneOrAll(forms), 'a head without a bias may be either');
 }
 
 /**

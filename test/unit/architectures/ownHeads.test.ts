@@ -28,7 +28,7 @@ const batchNorm = (at: string): Shapes => ({
   [`${at}num_batches_tracked`]: [],
 });
 
-/** `logits: layer norm, linear`; undefined if no head follows. */
+/** `logits: norm, linear`; undefined if no head follows. */
 const read = (...beside: readonly Leftover[]): readonly string[] | undefined =>
   headsFrom(beside, width)?.chains.map(
     ({ name, steps }) => `${name}: ${steps.map(({ kind }) => kind).join(', ')}`,
@@ -41,7 +41,7 @@ const tight = (...beside: readonly Leftover[]): readonly boolean[] | undefined =
 describe('heads of one’s own', () => {
   it('reads a norm and a linear layer', () => {
     const head = leftover('head', { ...norm('0.'), ...linear('1.', 3, width) });
-    assert.deepEqual(read(head), ['logits: layer norm, linear']);
+    assert.deepEqual(read(head), ['logits: norm, linear']);
   });
 
   it('reads a batch norm beside a classifier without a bias (BNNeck)', () => {
@@ -71,7 +71,7 @@ describe('heads of one’s own', () => {
       const each = [found?.sided('before'), found?.sided('behind')];
       return each.map((heads) => heads?.chains[0]?.steps.map(({ kind }) => kind).join() ?? '');
     };
-    const [before, behind] = ['linear,activation,layer norm,linear', 'linear,layer norm,activation,linear'];
+    const [before, behind] = ['linear,activation,norm,linear', 'linear,norm,activation,linear'];
     assert.deepEqual(sides('2.', '4.'), [before, behind]);
     assert.deepEqual(sides('1.', '3.'), [behind, behind]);
     assert.deepEqual(sides('2.', '3.'), [before, before]);
@@ -91,7 +91,17 @@ describe('heads of one’s own', () => {
       ...norm('0.0.'),
       ...linear('0.1.', 5, width),
     });
-    assert.deepEqual(read(nested), ['logits: layer norm, linear, activation, linear']);
+    assert.deepEqual(read(nested), ['logits: norm, linear, activation, linear']);
+  });
+
+  it('takes a scale without a bias for a norm where it cannot be the slopes of PReLU', () => {
+    const scale = (name: string): Shapes => ({ [`${name}weight`]: [width] });
+    const behind = { ...linear('0.', width, width), ...linear('2.', 3, width) };
+    const first = leftover('head', { ...scale('0.'), ...linear('1.', 3, width) });
+    assert.deepEqual(read(first), ['logits: norm, linear']);
+    const named = leftover('head', { ...scale('norm.'), ...linear('fc.', 3, width) });
+    assert.deepEqual(read(named), ['logits: norm, linear']);
+    assert.equal(read(leftover('head', { ...behind, ...scale('1.') })), undefined);
   });
 
   it('reads a batch norm that learns nothing', () => {

@@ -1,7 +1,7 @@
 import { openAt } from '../../support/open';
 import assert from 'node:assert/strict';
 import { hyperparameterOf, hyperparameters, labelOf } from '../../../src/architectures/hyperparameters';
-import { headKeys } from '../../../src/architectures/recognise/settle';
+import { keysOfAny } from '../../../src/architectures/recognise/settle';
 import { families } from '../../../src/architectures/registry';
 import { guessWarning } from '../../../src/models/guesses';
 import type { Evidence } from '../../../src/domain/evidence';
@@ -91,7 +91,7 @@ describe('the words of hyper-parameters', () => {
   });
 
   it('are written for every key that may be set', () => {
-    const keys = [...headKeys, ...families.flatMap(({ assumable }) => assumable)];
+    const keys = [...keysOfAny, ...families.flatMap(({ assumable }) => assumable)];
     assert.deepEqual(
       keys.filter((key) => !(key in hyperparameters)),
       [],
