@@ -9,7 +9,7 @@ import { report } from '../dialogue/notices';
 import { watchFiles } from './fileWatcher';
 import type { Log } from '../log';
 import type { Added, WorkspaceMemory } from './memory';
-import type { Loaded, TryFirst } from './openRemembered';
+import type { Loaded, Opener } from './openRemembered';
 import { unlessCancelled } from '../dialogue/progress';
 
 /** Loads readers and families with the first checkpoint, so that activation stays short. */
@@ -37,7 +37,7 @@ export class CheckpointDocument implements Disposable {
     readonly path: string,
     private readonly memory: WorkspaceMemory,
     private readonly log: Log,
-    private readonly tryFirst?: TryFirst,
+    private readonly opener: () => Promise<Opener>,
   ) {}
 
   /**
@@ -110,7 +110,7 @@ export class CheckpointDocument implements Disposable {
     const { openWith } = await opening();
     const { file: weights } = (await this.loaded()).file.checkpoint;
     const whole = { ...this.memory.added(weights), ...added };
-    const loaded = await openWith(this.path, whole, this.memory, this.tryFirst);
+    const loaded = await openWith(this.path, whole, this.memory, await this.opener());
     await this.memory.setAdded(weights, whole);
     if (!this.owned.isDisposed) this.watch(loaded.file);
     return this.replace(loaded);
@@ -147,7 +147,7 @@ export class CheckpointDocument implements Disposable {
     const started = performance.now();
     const { openRemembered } = await opening();
     const tell = (message: string): void => void report(this.log, new UserError(message));
-    const loaded = await openRemembered(this.path, this.memory, tell, this.tryFirst);
+    const loaded = await openRemembered(this.path, this.memory, tell, await this.opener());
     if (this.owned.isDisposed) return loaded;
     this.watch(loaded.file);
     const milliseconds = (performance.now() - started).toFixed(0);

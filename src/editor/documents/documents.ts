@@ -2,7 +2,7 @@ import type { Disposable } from 'vscode';
 import { CheckpointDocument, opening } from './checkpointDocument';
 import type { Log } from '../log';
 import type { WorkspaceMemory } from './memory';
-import type { TryFirst } from './openRemembered';
+import type { Opener, TryFirst } from './openRemembered';
 
 /** A document in use; disposing the last reference closes it. */
 export interface DocumentReference extends Disposable {
@@ -17,6 +17,7 @@ interface Shared {
 /** The open checkpoints, one document per path. */
 export class Documents implements Disposable {
   private readonly open = new Map<string, Shared>();
+  private opener: Promise<Opener> | undefined;
 
   constructor(
     private readonly memory: WorkspaceMemory,
@@ -51,9 +52,14 @@ export class Documents implements Disposable {
   }
 
   private create(path: string): Shared {
-    const shared = { document: new CheckpointDocument(path, this.memory, this.log, this.tryFirst), users: 0 };
+    const opener = (): Promise<Opener> => this.opening();
+    const shared = { document: new CheckpointDocument(path, this.memory, this.log, opener), users: 0 };
     this.open.set(path, shared);
     return shared;
+  }
+
+  private opening(): Promise<Opener> {
+    return (this.opener ??= opening().then(({ Opener }) => new Opener(this.tryFirst)));
   }
 
   private close(path: string, shared: Shared): void {

@@ -5,7 +5,7 @@ import { selectStateDict } from '../../checkpoint/open';
 import { headerKey } from '../../checkpoint/header';
 import type { Mapping } from '../../architectures/recognise/structure/mapping';
 import type { Model } from '../../models/model';
-import { openOnce, type OpenedCheckpoint, type OpenedModel } from '../../models/openedModels';
+import { openOnce, type Company, type OpenedCheckpoint, type OpenedModel } from '../../models/openedModels';
 import type { TrialRequest } from '../../useCases/trials';
 import { ownTensors } from '../../models/ownTensors';
 import { messageOf } from '../dialogue/errors';
@@ -20,7 +20,27 @@ export interface Loaded {
 /** Tries a file elsewhere first; returns why it had to be stopped, if it had. */
 export type TryFirst = (asked: TrialRequest) => Promise<string | undefined>;
 
-const trusted: TryFirst = () => Promise.resolve(undefined);
+/**
+ * Opens checkpoints that were tried first. The one that was opened last need not be tried again as
+ * long as it has not changed: each image that is clicked opens it anew.
+ */
+export class Opener {
+  private last: { readonly key: string; readonly file: OpenedCheckpoint } | undefined;
+
+  /** @param tryFirst without it files are opened at once */
+  constructor(private readonly tryFirst: TryFirst = () => Promise.resolve(undefined)) {}
+
+  /** Opens a checkpoint; of one that asks for too much the tensors alone. */
+  async open(path: string, company: Company): Promise<OpenedCheckpoint> {
+    const key = JSON.stringify([path, company]);
+    const { last } = this;
+    const isTried = last?.key === key && (await last.file.isCurrent());
+    const stopped = isTried ? undefined : await this.tryFirst({ path, company });
+    const file = await openOnce(path, company, { stopped });
+    this.last = stopped === undefined ? { key, file } : undefined;
+    return file;
+  }
+}
 
 /**
  * Opens a checkpoint with what the user added to it, and settles it as the user left it; of one
@@ -31,15 +51,14 @@ export async function openWith(
   path: string,
   added: Added,
   memory: WorkspaceMemory,
-  tryFirst = trusted,
+  opener = new Opener(),
 ): Promise<Loaded> {
   const stateDict = memory.stateDict(path);
   const company = {
     ...added,
     ...(added.adapter !== undefined && stateDict !== undefined && { stateDict }),
   };
-  const stopped = await tryFirst({ path, company });
-  const file = await openOnce(path, company, { stopped });
+  const file = await opener.open(path, company);
   return { file, opened: await settleRemembered(file, memory) };
 }
 
@@ -51,15 +70,15 @@ export async function openRemembered(
   path: string,
   memory: WorkspaceMemory,
   tell: (message: string) => void,
-  tryFirst?: TryFirst,
+  opener = new Opener(),
 ): Promise<Loaded> {
   const key = await addedTo(path);
   const added = memory.added(key);
-  if (Object.keys(added).length === 0) return openWith(path, {}, memory, tryFirst);
+  if (Object.keys(added).length === 0) return openWith(path, {}, memory, opener);
   try {
-    return await openWith(path, added, memory, tryFirst);
+    return await openWith(path, added, memory, opener);
   } catch (error) {
-    const plain = await openWith(path, {}, memory, tryFirst);
+    const plain = await openWith(path, {}, memory, opener);
     await memory.setAdded(key, {});
     const what = Object.values(added).join(' and ');
     tell(`${path} is opened without ${what}: ${messageOf(error)}`);

@@ -6,6 +6,7 @@ import { writeSafetensors } from '../../../../src/checkpoint/formats/safetensors
 import { WorkspaceMemory } from '../../../../src/editor/documents/memory';
 import {
   headerOf,
+  Opener,
   openRemembered,
   openWith,
   requireStateDict,
@@ -127,5 +128,51 @@ describe('what is added to a checkpoint', () => {
   it('goes with a state dict that there is', async () => {
     const { file: opened } = await open();
     assert.throws(() => requireStateDict(opened, 'ema'), /no state dict named "ema"/);
+  });
+});
+
+describe('opening checkpoints one after the other', () => {
+  let folder = '';
+  let file = '';
+  let tried: string[] = [];
+  const answers = { reason: undefined as string | undefined };
+  const opener = (): Opener =>
+    new Opener(({ path }) => {
+      tried.push(path);
+      return Promise.resolve(answers.reason);
+    });
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'vitrine-tried-'));
+    file = join(folder, 'model.safetensors');
+    await copyFile(base, file);
+    tried = [];
+    answers.reason = undefined;
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  it('tries one once as long as it does not change, and reads it anew', async () => {
+    const own = opener();
+    const { checkpoint } = await own.open(file, {});
+    await writeFile(join(folder, 'classes.txt'), names.join('\n'));
+    const again = await own.open(file, {});
+    assert.deepEqual(tried, [file]);
+    assert.deepEqual([checkpoint.classNames?.length ?? 0, again.checkpoint.classNames?.length], [0, 1]);
+    await writeFile(join(folder, 'config.json'), '{}');
+    await own.open(file, {});
+    assert.deepEqual(tried, [file, file]);
+  });
+
+  it('tries another in between, and one that had to be stopped, anew', async () => {
+    const own = opener();
+    await own.open(file, {});
+    await own.open(base, {});
+    await own.open(file, {});
+    assert.equal(tried.length, 3);
+    answers.reason = 'stopped: by a test';
+    await own.open(base, {});
+    const { checkpoint } = await own.open(base, {});
+    assert.equal(tried.length, 5);
+    assert.ok(checkpoint.selected.tensors.length > 0);
   });
 });
