@@ -10,6 +10,7 @@ import { MaskChoices, withChoice } from './maskChoices';
 import { Opacity } from './opacity';
 import { pixelAt, pixelBitmap, PixelsOverlay } from './pixelsOverlay';
 import { promptGestures } from './promptMarks';
+import { segmentColours } from './segmentColours';
 import { Swatch } from './swatch';
 
 /** What the parts of an answer are called, one and several. */
@@ -49,9 +50,6 @@ export const masks: AnswerView<Masks> = {
   },
 };
 
-/** Of classes each has its colour; objects of one class are told apart by their numbers. */
-const colourIndex = ({ of }: Masks, { label, id }: Segment): number => (of === 'classes' ? label : id);
-
 /** Every segment in its colour; if one is pointed at, that alone. */
 function MasksDrawing(props: OverlayProps<Masks>): VNode {
   const { answer: given, place, look, pointed, choice, overMap, isBehind } = props;
@@ -59,9 +57,10 @@ function MasksDrawing(props: OverlayProps<Masks>): VNode {
     // Masks of a prompt lie over one another: the one that is pointed at is drawn whole.
     const answer = withChoice(given, given.choices && (pointed ?? choice));
     const shown = answer.segments.filter((_, index) => pointed === undefined || index === pointed);
-    const colours = new Map(
-      shown.map((segment) => [segment.id, classRgb(colourIndex(answer, segment))] as const),
-    );
+    // What has no colour among the others is drawn when it is pointed at.
+    const numbers = segmentColours(answer);
+    const drawn = shown.filter(({ id }) => pointed !== undefined || numbers.has(id));
+    const colours = new Map(drawn.map(({ id }) => [id, classRgb(numbers.get(id) ?? id)] as const));
     return pixelBitmap(answer.grid, (pixel) => colours.get(answer.ids[pixel] ?? -1));
   }, [given, pointed, choice]);
   const opacity = isBehind ? look.opacity / 2 : look.opacity;
@@ -79,6 +78,7 @@ const titleOf = ({ id, area, score, fused }: Segment): string =>
 function SegmentList(props: AnswerViewProps<Masks>): VNode {
   const { answer, look, pointed, seen, onLook, onPoint, onSave } = props;
   const { segments, grid, labelSource } = answer;
+  const numbers = segmentColours(answer);
   const pixels = grid[0] * grid[1];
   const covered = segments.reduce((sum, { area }) => sum + area, 0);
   return (
@@ -103,7 +103,7 @@ function SegmentList(props: AnswerViewProps<Masks>): VNode {
             onPointerEnter={() => onPoint(rank)}
             onPointerLeave={() => onPoint(undefined)}
           >
-            <Swatch label={colourIndex(answer, segment)} />
+            <Swatch label={numbers.get(segment.id)} />
             <span class="guess-label">{segment.name}</span>
             <span class="share">
               <span style={{ width: `${(100 * segment.area) / pixels}%` }} />

@@ -31,6 +31,26 @@ export function classRgb(label: number): readonly [red: number, green: number, b
   return [shade(number >> 16), shade((number >> 8) & 255), shade(number & 255)];
 }
 
+/** Colours that are told apart. */
+const count = colours.length * shades.length;
+
+/**
+ * Numbers of colours for classes that are seen together: each keeps the one that it has in every
+ * image, unless one before it has the same; it gets the next that is free then.
+ */
+export function apart(labels: readonly number[]): readonly number[] {
+  const taken = new Set<number>();
+  return labels.map((label) => {
+    const own = slot(label);
+    const around = Array.from({ length: count }, (_, step) => slot(own + step));
+    const free = around.find((number) => !taken.has(number)) ?? own;
+    taken.add(free);
+    return free;
+  });
+}
+
+const slot = (label: number): number => ((label % count) + count) % count;
+
 /** The same as CSS has it. */
 export const classColour = (label: number): string =>
   `#${classRgb(label)

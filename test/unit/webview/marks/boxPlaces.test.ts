@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import type { Masks, Segment } from '../../../../src/tasks/answer';
+import { segmentColours } from '../../../../webview/answers/segmentColours';
 import { boxAt, boxRectangle, placeBoxes, type NamedBox } from '../../../../webview/marks/boxPlaces';
-import { classColour } from '../../../../webview/marks/classColours';
+import { apart, classColour } from '../../../../webview/marks/classColours';
 import { overlayOf } from '../../../../webview/marks/overlay';
 
 const size = [200, 100] as const;
@@ -59,6 +61,31 @@ describe('boxes on an image', () => {
     assert.equal(new Set(Array.from({ length: 24 }, (_, label) => classColour(label))).size, 24);
     assert.equal(classColour(24), classColour(0));
     assert.match(classColour(-1), /^#[0-9a-f]{6}$/);
+  });
+
+  it('have colours of their own among those that are seen together', () => {
+    assert.deepEqual(apart([1, 2, 25, 26]), [1, 2, 3, 4]);
+    assert.deepEqual(apart([23, 47]), [23, 0]);
+    const many = apart(Array.from({ length: 30 }, (_, index) => 24 * index));
+    assert.equal(new Set(many).size, 24);
+    const segment = (id: number, label: number, name: string): Segment => ({ id, label, name, area: 9 });
+    const segments = [segment(0, 0, 'background'), segment(7, 1, 'apple'), segment(9, 25, 'train')];
+    const answer = { kind: 'masks', of: 'classes', segments } as unknown as Masks;
+    assert.deepEqual(
+      [...segmentColours(answer)],
+      [
+        [7, 1],
+        [9, 2],
+      ],
+    );
+    assert.deepEqual(
+      [...segmentColours({ ...answer, of: 'panoptic' })],
+      [
+        [0, 0],
+        [7, 7],
+        [9, 9],
+      ],
+    );
   });
 
   it('have colours that are told from the black around them', () => {
