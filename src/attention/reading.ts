@@ -35,12 +35,12 @@ interface Mapless {
 /** Why a model has no layer whose map could be drawn; of a part of one, that it is a part. */
 export function noMapText({ modelTitle, share }: Mapless): string {
   if (!share)
-    return 'no map to show: the model has no attention, or one that never makes a map (linear attention), and no linear head that tells what each position adds to a class';
+    return 'no attention to show: the model has none, or one that never makes a map (linear attention), and no linear head that tells what each position adds to a class';
   const crossed =
     share.crossAttention > 0
       ? `, among them ${share.crossAttention} cross-attention module${share.crossAttention === 1 ? '' : 's'}`
       : '';
-  return `no map to show: ${modelTitle} is all that runs (${percentOf(share)} of the parameters), and it has no attention that makes a map; the layers of the rest are not run yet${crossed}`;
+  return `no attention to show: ${modelTitle} is all that runs (${percentOf(share)} of the parameters), and it has no attention that makes a map; the layers of the rest are not run yet${crossed}`;
 }
 
 type Side = Pick<Probe, 'keys' | 'queries' | 'window'>;

@@ -41,7 +41,15 @@ function entriesOf(folder: string, files: readonly string[]): CheckpointEntry[] 
     const name = basename(file);
     return plainFile.test(name) && !shard.test(name) && !(isHub && hubWeights.test(name));
   });
-  const entries = single.map((path) => ({ path, label: basename(path) }));
+  // Such names tell nothing: many runs have a `model.safetensors`.
+  const alike = single.filter((path) => hubWeights.test(basename(path)));
+  const entries = single.map((path) => ({
+    path,
+    label:
+      alike.length > 1 && alike.includes(path)
+        ? `${folderLabel(folder)}/${basename(path)}`
+        : checkpointLabel(path),
+  }));
   return isHub ? [{ path: folder, label: folderLabel(folder) }, ...entries] : entries;
 }
 

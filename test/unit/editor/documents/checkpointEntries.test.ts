@@ -15,9 +15,14 @@ const cases: readonly {
     entries: ['vit /w/vit'],
   },
   {
-    name: 'shows a file without a config as itself',
+    name: 'shows a file without a config, under the name of its folder if its own tells nothing',
     files: ['/w/run/model.safetensors', '/w/run/best.pth'],
-    entries: ['best.pth /w/run/best.pth', 'model.safetensors /w/run/model.safetensors'],
+    entries: ['best.pth /w/run/best.pth', 'run /w/run/model.safetensors'],
+  },
+  {
+    name: 'tells files of such names in one folder apart',
+    files: ['/w/run/model.safetensors', '/w/run/model.onnx'],
+    entries: ['run/model.onnx /w/run/model.onnx', 'run/model.safetensors /w/run/model.safetensors'],
   },
   {
     name: 'keeps other checkpoints of a hub folder',
@@ -31,7 +36,7 @@ const cases: readonly {
       '/w/big/model-00002-of-00002.safetensors',
       '/w/big/model.safetensors.index.json',
     ],
-    entries: ['model.safetensors.index.json /w/big/model.safetensors.index.json'],
+    entries: ['big /w/big/model.safetensors.index.json'],
   },
   {
     name: 'names a folder of the download cache by owner and model',
@@ -41,7 +46,7 @@ const cases: readonly {
   {
     name: 'takes a .bin file only for a model where its name says so',
     files: ['/w/firmware.bin', '/w/pytorch_model.bin', '/w/config.json.bin'],
-    entries: ['pytorch_model.bin /w/pytorch_model.bin'],
+    entries: ['w /w/pytorch_model.bin'],
   },
   { name: 'shows nothing for a config alone', files: ['/w/app/config.json'], entries: [] },
 ];
