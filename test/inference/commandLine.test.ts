@@ -142,7 +142,7 @@ describe('the command line', function () {
     const out = join(folder, 'never.png');
     const { status, errors } = await vitrine('attention', convolutions, cat, '--out', out);
     assert.equal(status, 1);
-    assert.match(errors, /no attention to show: the model has no attention/);
+    assert.match(errors, /no attention to show: the model has none/);
     assert.ok(!existsSync(out));
   });
 
